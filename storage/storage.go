@@ -1,0 +1,101 @@
+// Package storage says what wxgate remembers: users, their session_keys, sessions and revocations.
+//
+// It holds the nouns, the errors and the rules of the contract; the drivers (storage/badger) hold the code. Every
+// method of a driver is atomic and safe for concurrent use, and a nil error from a write means that it survives the
+// loss of the process. storagetest is the conformance suite that every driver passes unchanged.
+package storage
+
+import (
+	"errors"
+	"time"
+)
+
+// The errors of every driver; callers test them with errors.Is.
+var (
+	// ErrNotFound is a definite no: the record does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable is a store that cannot answer or must not write now: the disk is full, closed or unreadable.
+	ErrUnavailable = errors.New("storage unavailable")
+	// ErrDamaged is a record or a folder whose checksum, seal or completeness does not hold. It is never served.
+	ErrDamaged = errors.New("storage damaged")
+	// ErrLocked is a store that another process has open.
+	ErrLocked = errors.New("storage is in use by another process")
+	// ErrNewerSchema is a store written by a newer wxgate.
+	ErrNewerSchema = errors.New("storage was written by a newer wxgate")
+)
+
+// SessionKeysKept is how many session_keys are remembered per user, newest first: out-of-order logins and two devices
+// make an older one still needed for decryption.
+const SessionKeysKept = 3
+
+// User is one person in one mini-program. (AppID, OpenID) is unique, compared bytewise; ID is 1, 2, 3, … in the order
+// of first logins, below 2^53, and never given twice.
+type User struct {
+	ID             int64     `json:"id"`
+	AppID          string    `json:"appid"`
+	OpenID         string    `json:"openid"`
+	UnionID        string    `json:"unionid,omitempty"`
+	Nickname       string    `json:"nickname,omitempty"`
+	Avatar         string    `json:"avatar,omitempty"`
+	Bio            string    `json:"bio,omitempty"`
+	RecipeCount    int64     `json:"recipe_count,omitempty"`
+	FollowerCount  int64     `json:"follower_count,omitempty"`
+	FollowingCount int64     `json:"following_count,omitempty"`
+	FavoriteCount  int64     `json:"favorite_count,omitempty"`
+	CreatedAt      time.Time `json:"created_at"`
+	UpdatedAt      time.Time `json:"updated_at"`
+}
+
+// Session is one login on one device.
+type Session struct {
+	ID              string    `json:"id"`                          // sid of its tokens
+	UserID          int64     `json:"user_id"`                     // filled in by Login
+	TokenID         string    `json:"token_id"`                    // jti of the token that is current
+	PreviousTokenID string    `json:"previous_token_id,omitempty"` // jti that the last refresh replaced
+	Device          string    `json:"device,omitempty"`            // User-Agent family
+	CreatedAt       time.Time `json:"created_at"`
+	RefreshedAt     time.Time `json:"refreshed_at"` // when TokenID was issued
+	ExpiresAt       time.Time `json:"expires_at"`   // when the record may be forgotten
+}
+
+// SessionKey is a session_key of WeChat: the base64 text of 16 bytes. At rest it is sealed; it never leaves the gateway.
+type SessionKey struct {
+	Key string
+	At  time.Time // when the login that brought it was begun
+}
+
+// Scope says what a Revocation names.
+type Scope string
+
+// The scopes of a Revocation and what its ID then is.
+const (
+	ScopeToken   Scope = "token"   // a jti
+	ScopeSession Scope = "session" // a sid
+	ScopeUser    Scope = "user"    // a user id in decimal
+)
+
+// Revocation refuses a token, a session or a user from From until Until; after Until it leaves the store by itself.
+type Revocation struct {
+	Seq   uint64    `json:"seq"` // order of commit, filled in by the driver; a reader follows from the last it saw
+	Scope Scope     `json:"scope"`
+	ID    string    `json:"id"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// Login is what one successful exchange with WeChat brings to the store, written in one atomic step.
+type Login struct {
+	AppID      string
+	OpenID     string
+	UnionID    string      // may be empty; an empty one never clears a known one
+	SessionKey SessionKey  // joins the user's last SessionKeysKept, ordered by At
+	Change     func(*User) // may change nickname, avatar and bio of the new or found user; nil changes nothing
+	Session    Session     // the session that begins; its UserID is filled in
+}
+
+// LoggedIn is what a Login led to.
+type LoggedIn struct {
+	User    User
+	Session Session
+	Created bool // the user is new
+}
