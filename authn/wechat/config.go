@@ -1,0 +1,82 @@
+package wechat
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// maxTimeout is callContainer's own limit: a mini-program on Cloud Run has given up by then (page "wx.cloud.callContainer").
+const maxTimeout = 15 * time.Second
+
+// Config is the wechat section of gateway.yaml for one mini-program.
+type Config struct {
+	AppID   string        `yaml:"appid"`    // of the mini-program, wx…; upper and lower case differ; WX_APPID
+	Secret  Secret        `yaml:"secret"`   // the AppSecret beside it on mp.weixin.qq.com; WX_SECRET
+	BaseURL string        `yaml:"base_url"` // https://api.weixin.qq.com; http:// only inside Cloud Run or for the sandbox
+	Timeout time.Duration `yaml:"timeout"`  // for one whole call: name, dial, TLS, answer and body; 3s
+}
+
+// DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are the operator's to fill in.
+func DefaultConfig() Config {
+	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second}
+}
+
+// Validate reports every fault at once, each beginning with its path in gateway.yaml, and touches neither disk nor network.
+func (c Config) Validate() []error {
+	faults := []error{
+		wordFault("wechat.appid", c.AppID, "WX_APPID"),
+		wordFault("wechat.secret", c.Secret.Reveal(), "WX_SECRET"),
+		baseURLFault(c.BaseURL),
+		timeoutFault(c.Timeout),
+	}
+	return present(faults)
+}
+
+// wordFault wants one word of visible ASCII: a pasted space or newline is the usual reason for errcode 40013 and 40125.
+func wordFault(path, value, env string) error {
+	if value == "" {
+		return fmt.Errorf("%s: is empty; set it here or in %s", path, env)
+	}
+	if !visibleASCII(value) {
+		return fmt.Errorf("%s: has a space, a line break or a character outside ASCII; copy it again from mp.weixin.qq.com", path)
+	}
+	return nil
+}
+
+// baseURLFault never quotes the value: a URL may carry a password.
+func baseURLFault(value string) error {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return errors.New("wechat.base_url: is not an http:// or https:// URL with a host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("wechat.base_url: must have no user, query or fragment")
+	}
+	return nil
+}
+
+func timeoutFault(d time.Duration) error {
+	if d <= 0 || d > maxTimeout {
+		return fmt.Errorf("wechat.timeout: %s is not above 0s and at most %s", d, maxTimeout)
+	}
+	return nil
+}
+
+// present keeps the faults that are there.
+func present(faults []error) []error {
+	var found []error
+	for _, fault := range faults {
+		if fault != nil {
+			found = append(found, fault)
+		}
+	}
+	return found
+}
+
+// visibleASCII reports whether s has only the characters ! to ~, so that it is safe in a header, a log and a column.
+func visibleASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}

@@ -1,0 +1,64 @@
+package wechat_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn/wechat"
+)
+
+func TestDefaultConfigLacksOnlyAppIDAndSecret(t *testing.T) {
+	t.Parallel()
+	got := errors.Join(wechat.DefaultConfig().Validate()...).Error()
+	want := "wechat.appid: is empty; set it here or in WX_APPID\nwechat.secret: is empty; set it here or in WX_SECRET"
+	if got != want {
+		t.Errorf("Validate of the defaults: got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestValidateReportsEachFaultUnderItsPath(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		change func(*wechat.Config)
+		want   string // how the one fault begins; none when empty
+	}{
+		{func(*wechat.Config) {}, ""},
+		{func(c *wechat.Config) { c.BaseURL = "http://api.weixin.qq.com" }, ""},
+		{func(c *wechat.Config) { c.BaseURL = "https://relay.example/wechat/" }, ""},
+		{func(c *wechat.Config) { c.AppID = "wx 1" }, "wechat.appid: has a space"},
+		{func(c *wechat.Config) { c.Secret = "密钥" }, "wechat.secret: has a space"},
+		{func(c *wechat.Config) { c.Secret = plain + "\n" }, "wechat.secret: has a space"},
+		{func(c *wechat.Config) { c.BaseURL = "" }, "wechat.base_url: is not"},
+		{func(c *wechat.Config) { c.BaseURL = "api.weixin.qq.com" }, "wechat.base_url: is not"},
+		{func(c *wechat.Config) { c.BaseURL = "ftp://api.weixin.qq.com" }, "wechat.base_url: is not"},
+		{func(c *wechat.Config) { c.BaseURL = "https://" }, "wechat.base_url: is not"},
+		{func(c *wechat.Config) { c.BaseURL = "https://u:" + plain + "@h" }, "wechat.base_url: must have no user"},
+		{func(c *wechat.Config) { c.BaseURL = "https://h?a=b" }, "wechat.base_url: must have no user"},
+		{func(c *wechat.Config) { c.BaseURL = "http://h\x7f/" + plain }, "wechat.base_url: is not"},
+		{func(c *wechat.Config) { c.Timeout = 0 }, "wechat.timeout: 0s is not"},
+		{func(c *wechat.Config) { c.Timeout = -time.Second }, "wechat.timeout: -1s is not"},
+		{func(c *wechat.Config) { c.Timeout = time.Minute }, "wechat.timeout: 1m0s is not"},
+	} {
+		config := wechat.DefaultConfig()
+		config.AppID, config.Secret = appID, plain
+		row.change(&config)
+		faults := config.Validate()
+		if row.want == "" && len(faults) == 0 {
+			continue
+		}
+		if len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), row.want) || strings.Contains(faults[0].Error(), plain) {
+			t.Errorf("Validate(%+v): got %q, want one fault that begins with %q", config, faults, row.want)
+		}
+	}
+}
+
+func TestNewRefusesAnInvalidConfig(t *testing.T) {
+	t.Parallel()
+	if _, err := wechat.New(wechat.Config{}, prometheus.NewRegistry()); err == nil {
+		t.Error("New(Config{}): got no error, want four faults")
+	}
+}

@@ -1,0 +1,93 @@
+package wechat
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// The failures that are not WeChat's own words; callers test them with errors.Is. After ErrTimeout and ErrBadResponse
+// nobody knows whether the js_code was spent, so it is never sent again: the mini-program calls wx.login for a new one.
+var (
+	// ErrTimeout is no complete answer within Config.Timeout or the caller's deadline.
+	ErrTimeout = errors.New("no answer in time")
+	// ErrUnreachable is no connection: name, dial or TLS failed, and nothing was sent.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrBadResponse is a connection that broke, or an answer that is not what WeChat promises.
+	ErrBadResponse = errors.New("bad response")
+	// ErrInvalidCode is a js_code that ValidCode refuses; nothing was sent.
+	ErrInvalidCode = errors.New("malformed js_code")
+)
+
+// Error is an answer of WeChat itself with an errcode other than 0.
+type Error struct {
+	API       string // the last segment of the path: jscode2session
+	Code      int    // errcode, as WeChat numbers it; see KnownCodes
+	Message   string // errmsg without its rid: printable, at most 200 bytes, secrets replaced by ***
+	RequestID string // rid or req_id of errmsg, which Tencent can look up for 7 days; may be empty
+}
+
+// Error says which call failed and how, in one line that holds no secret.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("wechat %s: errcode %d: %s", e.API, e.Code, e.Message)
+	if e.RequestID == "" {
+		return text
+	}
+	return text + ", rid: " + e.RequestID
+}
+
+const (
+	// maxMessage bounds an errmsg in bytes; the longest real ones have about 120.
+	maxMessage = 200
+	// minSecret is the shortest text worth hiding, in bytes. Hiding a made-up code of one letter would garble the message.
+	minSecret = 8
+)
+
+// requestIDSuffix is how an errmsg ends: ", rid: 5f…" or ", hints: [ req_id: Xy… ]" (seen in the answers of most APIs).
+var requestIDSuffix = regexp.MustCompile(`[,，]?\s*(?:hints:\s*\[\s*)?(?:rid|req_id):\s*([0-9A-Za-z_.-]{1,64})\s*\]?\s*$`)
+
+// newError cleans errmsg, which is free text and may one day quote the request: secrets become *** before anything is cut.
+func newError(api string, code int, errmsg string, secrets []string) *Error {
+	errmsg = hide(printable(errmsg), secrets)
+	message, id := splitRequestID(errmsg)
+	return &Error{API: api, Code: code, Message: truncate(message, maxMessage), RequestID: id}
+}
+
+// splitRequestID returns errmsg without its suffix, and the id inside that suffix.
+func splitRequestID(errmsg string) (message, id string) {
+	at := requestIDSuffix.FindStringSubmatchIndex(errmsg)
+	if at == nil {
+		return errmsg, ""
+	}
+	return errmsg[:at[0]], errmsg[at[2]:at[3]]
+}
+
+// hide replaces each secret in s.
+func hide(s string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) >= minSecret {
+			s = strings.ReplaceAll(s, secret, masked)
+		}
+	}
+	return s
+}
+
+// printable drops what could break a log line or a terminal: control, format and invalid characters.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return -1
+		}
+		return r
+	}, s))
+}
+
+// truncate cuts s to at most n bytes, between two characters.
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}

@@ -1,0 +1,101 @@
+package wechat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The outcomes that are no errcode, as labels.
+const (
+	outcomeOther       = "other"        // an errcode without a name in errcodes.go
+	outcomeTimeout     = "timeout"      // ErrTimeout
+	outcomeUnreachable = "unreachable"  // ErrUnreachable
+	outcomeBadResponse = "bad_response" // ErrBadResponse
+	outcomeCanceled    = "canceled"     // the caller gave up first
+)
+
+// metrics counts the calls of one API; its handles are resolved once.
+type metrics struct {
+	requests map[string]prometheus.Counter // by errcode label; the set is closed
+	duration prometheus.Observer
+}
+
+// newMetrics registers with reg. A second Client on the same registry, for another appid or after a reload, counts into
+// the same series.
+func newMetrics(reg prometheus.Registerer, api string) (*metrics, error) {
+	requests, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_wechat_requests_total",
+		Help: "Calls to api.weixin.qq.com by errcode; 0 is success, words are failures without an errcode.",
+	}, []string{"api", "errcode"}))
+	if err != nil {
+		return nil, err
+	}
+	duration, err := register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "wxgate_wechat_request_duration_seconds",
+		Help:    "How long calls to api.weixin.qq.com took, failed ones included.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 5, 10},
+	}, []string{"api"}))
+	if err != nil {
+		return nil, err
+	}
+	m := &metrics{requests: map[string]prometheus.Counter{}, duration: duration.WithLabelValues(api)}
+	for _, label := range outcomes() {
+		m.requests[label] = requests.WithLabelValues(api, label)
+	}
+	return m, nil
+}
+
+// register returns the collector already there when an equal one is.
+func register[C prometheus.Collector](reg prometheus.Registerer, collector C) (C, error) {
+	err := reg.Register(collector)
+	var twice prometheus.AlreadyRegisteredError
+	if errors.As(err, &twice) {
+		if existing, ok := twice.ExistingCollector.(C); ok {
+			return existing, nil
+		}
+	}
+	if err != nil {
+		return collector, fmt.Errorf("registering metrics: %w", err)
+	}
+	return collector, nil
+}
+
+// outcomes lists every value of the errcode label.
+func outcomes() []string {
+	labels := []string{strconv.Itoa(CodeOK), outcomeOther, outcomeTimeout, outcomeUnreachable, outcomeBadResponse, outcomeCanceled}
+	for _, code := range KnownCodes() {
+		labels = append(labels, strconv.Itoa(code))
+	}
+	return labels
+}
+
+// observe counts one call.
+func (m *metrics) observe(took time.Duration, err error) {
+	m.requests[outcome(err)].Inc()
+	m.duration.Observe(took.Seconds())
+}
+
+// outcome returns the label of what Code2Session returned.
+func outcome(err error) string {
+	var answer *Error
+	switch {
+	case err == nil:
+		return strconv.Itoa(CodeOK)
+	case errors.As(err, &answer) && known(answer.Code):
+		return strconv.Itoa(answer.Code)
+	case answer != nil:
+		return outcomeOther
+	case errors.Is(err, ErrTimeout):
+		return outcomeTimeout
+	case errors.Is(err, ErrUnreachable):
+		return outcomeUnreachable
+	case errors.Is(err, context.Canceled):
+		return outcomeCanceled
+	}
+	return outcomeBadResponse
+}

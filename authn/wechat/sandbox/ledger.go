@@ -1,0 +1,110 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+	"time"
+)
+
+// sweepAt is the number of remembered codes at which dead ones are dropped, so that a load test does not fill the memory.
+const sweepAt = 100_000
+
+// ledger remembers which codes were given out, spent and seen.
+type ledger struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	entries map[string]*entry
+	sweepAt int
+}
+
+// entry is what is known of one code.
+type entry struct {
+	person string    // empty unless the code was issued
+	since  time.Time // when it was issued or first seen
+	spent  bool
+	seen   int
+}
+
+func newLedger(now func() time.Time) *ledger {
+	return &ledger{now: now, entries: map[string]*entry{}, sweepAt: sweepAt}
+}
+
+// issue makes a code of 32 characters for person.
+func (l *ledger) issue(person string) string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+	code := hex.EncodeToString(random[:])
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entry(code).person = person
+	return code
+}
+
+// count notes that code arrived.
+func (l *ledger) count(code string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entry(code).seen++
+}
+
+// seen returns how often count was called for code.
+func (l *ledger) seen(code string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.entries[code]; ok {
+		return e.seen
+	}
+	return 0
+}
+
+// verdict is the outcome of spending a code.
+type verdict int
+
+const (
+	fresh   verdict = iota // it was good and is spent now
+	used                   // it was spent before
+	unknown                // it was never issued, or died
+)
+
+// spend uses up code. A code that names its own person needs no issuing: that is the person argument, else empty.
+func (l *ledger) spend(code, person string) (string, verdict) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(code)
+	if person == "" {
+		person = e.person
+	}
+	switch {
+	case e.spent:
+		return "", used
+	case person == "", l.now().Sub(e.since) >= CodeTTL:
+		return "", unknown
+	}
+	e.spent = true
+	return person, fresh
+}
+
+// entry returns the entry of code, a new one when there is none. The caller holds mu.
+func (l *ledger) entry(code string) *entry {
+	if e, ok := l.entries[code]; ok {
+		return e
+	}
+	if len(l.entries) >= l.sweepAt {
+		l.sweep()
+	}
+	e := &entry{since: l.now()}
+	l.entries[code] = e
+	return e
+}
+
+// sweep drops what died, and lets the ledger grow to twice of what is left before it looks again.
+func (l *ledger) sweep() {
+	for code, e := range l.entries {
+		if l.now().Sub(e.since) >= CodeTTL {
+			delete(l.entries, code)
+		}
+	}
+	l.sweepAt = max(sweepAt, 2*len(l.entries))
+}

@@ -1,0 +1,38 @@
+package sandbox
+
+import "wxgate/authn/wechat"
+
+// message returns the errmsg of an errcode, worded as WeChat words it.
+func message(errcode int) string {
+	switch errcode {
+	case wechat.ErrCodeBusy:
+		return "system error"
+	case wechat.ErrCodeInvalidGrantType:
+		return "invalid grant_type"
+	case wechat.ErrCodeInvalidAppID:
+		return "invalid appid"
+	case wechat.ErrCodeInvalidCode:
+		return "invalid code"
+	case wechat.ErrCodeInvalidSecret:
+		return "invalid appsecret"
+	case wechat.ErrCodeCodeUsed:
+		return "code been used"
+	case wechat.ErrCodeCodeBlocked:
+		return "code blocked"
+	case wechat.ErrCodeFrozenSecret:
+		return "appsecret is frozen"
+	case wechat.ErrCodeMissingAppID:
+		return "appid missing"
+	case wechat.ErrCodeMissingSecret:
+		return "appsecret missing"
+	case wechat.ErrCodeMissingCode:
+		return "missing code"
+	case wechat.ErrCodeDailyQuota:
+		return "reach max api daily quota limit"
+	case wechat.ErrCodeMinuteQuota:
+		return "api minute-quota reach limit, must slower, retry next minute"
+	case wechat.ErrCodeUserLimited:
+		return "user limited"
+	}
+	return "sandbox error"
+}

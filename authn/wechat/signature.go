@@ -1,0 +1,34 @@
+package wechat
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Signature returns sha1(rawData + sessionKey) in lower-case hex, as wx.getUserInfo signs (page "开放数据校验与解密").
+// sessionKey is the base64 text itself, not the bytes it stands for, and rawData the exact string the client received:
+// JSON that was parsed and written again has another signature.
+func Signature(rawData, sessionKey string) string {
+	sum := sha1.Sum([]byte(rawData + sessionKey))
+	return hex.EncodeToString(sum[:])
+}
+
+// ValidSignature compares signature with Signature in constant time. An empty sessionKey signs nothing and is never valid.
+func ValidSignature(rawData, sessionKey, signature string) bool {
+	return sessionKey != "" && hmac.Equal([]byte(Signature(rawData, sessionKey)), []byte(signature))
+}
+
+// HMACSignature returns hmac_sha256(sessionKey, body) in lower-case hex, the login-state signature of the pages
+// "用户登录态签名" and "checkSessionKey". sessionKey is again the base64 text; body is that of a POST, or empty for a GET.
+func HMACSignature(body, sessionKey string) string {
+	mac := hmac.New(sha256.New, []byte(sessionKey))
+	_, _ = mac.Write([]byte(body))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// ValidHMACSignature compares signature with HMACSignature in constant time. An empty sessionKey is never valid.
+func ValidHMACSignature(body, sessionKey, signature string) bool {
+	return sessionKey != "" && hmac.Equal([]byte(HMACSignature(body, sessionKey)), []byte(signature))
+}

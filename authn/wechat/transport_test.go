@@ -1,0 +1,90 @@
+package wechat
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const goodSession = `{"session_key":"AAAAAAAAAAAAAAAAAAAAAA==","openid":"oAlice"}`
+
+// clientOf calls server, whose certificate it trusts.
+func clientOf(t *testing.T, server *httptest.Server) *Client {
+	t.Helper()
+	client, err := New(Config{AppID: "wx1", Secret: "the-secret", BaseURL: server.URL, Timeout: 10 * time.Second}, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server.Certificate() != nil {
+		pool := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		client.transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestTLSStaysWithHTTP11EvenIfTheServerOffersHTTP2(t *testing.T) {
+	t.Parallel()
+	protocols := make(chan string, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocols <- r.Proto
+		_, _ = w.Write([]byte(goodSession))
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	if _, err := clientOf(t, server).Code2Session(t.Context(), "code"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-protocols; got != "HTTP/1.1" {
+		t.Errorf("protocol over TLS: got %s, want HTTP/1.1", got)
+	}
+}
+
+// closing tells of the client's own Close.
+type closing struct {
+	net.Conn
+	closed chan<- struct{}
+}
+
+func (c closing) Close() error {
+	select {
+	case c.closed <- struct{}{}:
+	default:
+	}
+	return c.Conn.Close()
+}
+
+func TestAConnectionThatTheServerClosedWhileIdleFailsNoLogin(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(goodSession)) }))
+	t.Cleanup(server.Close)
+	client, closed := clientOf(t, server), make(chan struct{}, 1)
+	dial := client.transport.DialContext
+	client.transport.DialContext = wrap(dial, closed)
+	for i := range 3 {
+		if _, err := client.Code2Session(t.Context(), "code"); err != nil {
+			t.Errorf("login %d: got %v, want a session", i, err)
+		}
+		server.CloseClientConnections()
+		<-closed // net/http watches idle connections and notices
+	}
+}
+
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
+func wrap(dial dialer, closed chan<- struct{}) dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return closing{connection, closed}, nil
+	}
+}

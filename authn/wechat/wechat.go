@@ -1,0 +1,84 @@
+// Package wechat is the client of api.weixin.qq.com, and of nothing else.
+//
+// Code2Session turns the js_code of wx.login into a Session. It sends a code at most once, answers within
+// Config.Timeout, and never puts a secret, a code or a URL into an error. Decrypt, Signature and HMACSignature are pure
+// functions over what the mini-program sends. Everything is safe for concurrent use. The package sandbox beside this one
+// is a local stand-in for the server side.
+package wechat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// apiCode2Session is the name of the call in errors and metrics, and the end of its path.
+const apiCode2Session = "jscode2session"
+
+// Client calls WeChat for one mini-program.
+type Client struct {
+	cfg       *Config // behind a pointer, so that a Client printed with %+v shows an address and not the secret
+	transport *http.Transport
+	metrics   *metrics
+}
+
+// New returns a Client that works, or every fault of cfg. It opens no connection. reg may not be nil; several Clients
+// may share one.
+func New(cfg Config, reg prometheus.Registerer) (*Client, error) {
+	if err := errors.Join(cfg.Validate()...); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(reg, apiCode2Session)
+	if err != nil {
+		return nil, err
+	}
+	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
+	return &Client{cfg: &cfg, transport: newTransport(cfg.Timeout), metrics: m}, nil
+}
+
+// Code2Session exchanges the js_code of wx.login (valid 5 minutes, once) for a Session (page "code2Session"). The error
+// is an *Error when WeChat answered an errcode, and otherwise wraps ErrTimeout, ErrUnreachable, ErrBadResponse,
+// ErrInvalidCode or the caller's context.Canceled. It never tries twice; who retries after ErrCodeBusy decides so.
+func (c *Client) Code2Session(ctx context.Context, code string) (Session, error) {
+	if !ValidCode(code) {
+		return Session{}, fmt.Errorf("wechat %s: %w", apiCode2Session, ErrInvalidCode)
+	}
+	start := time.Now()
+	session, err := c.code2Session(ctx, code)
+	c.metrics.observe(time.Since(start), err)
+	return session, named(apiCode2Session, err)
+}
+
+func (c *Client) code2Session(ctx context.Context, code string) (Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	query := url.Values{
+		"appid":      {c.cfg.AppID},
+		"secret":     {c.cfg.Secret.Reveal()},
+		"js_code":    {code},
+		"grant_type": {"authorization_code"},
+	}
+	body, err := c.get(ctx, c.cfg.BaseURL+"/sns/jscode2session?"+query.Encode())
+	if err != nil {
+		return Session{}, err
+	}
+	return parseSession(body, c.cfg.Secret.Reveal(), code)
+}
+
+// Close ends the idle connections. Calls still under way finish; the Client stays usable.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// named says which call failed; an *Error says so itself.
+func named(api string, err error) error {
+	var answer *Error
+	if err == nil || errors.As(err, &answer) {
+		return err
+	}
+	return fmt.Errorf("wechat %s: %w", api, err)
+}
