@@ -1,0 +1,101 @@
+// Package authn decides who is calling: it logs users in with WeChat, issues tokens, verifies them and ends sessions.
+//
+// Verifying a token touches no disk: its signature, its times and a set of revocations in memory decide. Every change
+// of a session is on disk before it is answered.
+package authn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn/wechat"
+	"wxgate/storage"
+)
+
+// Store is what authn needs of storage; the contract of each method is in the package storage.
+type Store interface {
+	ID() string
+	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
+	User(ctx context.Context, id int64) (storage.User, error)
+	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
+	Session(ctx context.Context, id string) (storage.Session, error)
+	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
+	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
+	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
+	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
+}
+
+// WeChat is the exchange of a code of wx.login for an openid and a session_key.
+type WeChat interface {
+	Code2Session(ctx context.Context, code string) (wechat.Session, error)
+}
+
+// Deps are what Authn works with; none may be nil.
+type Deps struct {
+	Store   Store
+	WeChat  WeChat
+	AppID   string // the mini-program that the codes belong to
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Authn decides who is calling. It is safe for concurrent use.
+type Authn struct {
+	cfg     Config
+	keys    *keyring
+	store   Store
+	wechat  WeChat
+	appid   string
+	revoked *revocations
+	metrics *metrics
+	log     *slog.Logger
+	now     func() time.Time
+	jwt     fiber.Handler
+}
+
+// New returns an Authn that knows every revocation the store remembers.
+func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
+	a := &Authn{
+		cfg:     cfg,
+		keys:    newKeyring(cfg.Keys),
+		store:   deps.Store,
+		wechat:  deps.WeChat,
+		appid:   deps.AppID,
+		revoked: newRevocations(),
+		metrics: newMetrics(deps.Metrics),
+		log:     deps.Log,
+		now:     deps.Now,
+	}
+	a.jwt = a.newJWT()
+	remembered, err := deps.Store.Revocations(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("loading revocations: %w", err)
+	}
+	a.revoked.add(a.now(), remembered...)
+	return a, nil
+}
+
+// Subject is who a verified token speaks for.
+type Subject struct {
+	UserID    int64
+	AppID     string
+	OpenID    string
+	Nickname  string
+	SessionID string
+	TokenID   string
+	ExpiresAt time.Time // of the token
+}
+
+// subject copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
+func (c *Claims) subject() Subject {
+	return Subject{
+		UserID: c.UserID, AppID: c.AppID, OpenID: c.OpenID, Nickname: c.Nickname,
+		SessionID: c.SessionID, TokenID: c.TokenID, ExpiresAt: c.expiry(),
+	}
+}

@@ -1,0 +1,379 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn/wechat"
+	"wxgate/authn/wechat/sandbox"
+	"wxgate/storage"
+	"wxgate/storage/badger"
+)
+
+const testAppID = "wx1111111111111111"
+
+// clock is a time that only the test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Now().Truncate(time.Second)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// fixture is an Authn on a real store on disk and a sandbox WeChat over HTTP.
+type fixture struct {
+	*Authn
+	clock   *clock
+	weChat  *sandbox.Sandbox
+	store   *badger.Store
+	dir     string
+	key     KeyConfig
+	restart func() *fixture
+}
+
+func testKey(id string) KeyConfig {
+	return KeyConfig{ID: id, Secret: Secret(id + strings.Repeat("k", MinSecretBytes))}
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{clock: newClock(), dir: t.TempDir(), key: testKey("main")}
+	f.weChat = newSandbox(t)
+	f.open(t)
+	f.restart = func() *fixture {
+		t.Helper()
+		if err := f.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f.open(t)
+		return f
+	}
+	return f
+}
+
+func newSandbox(t *testing.T) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func (f *fixture) open(t *testing.T) {
+	t.Helper()
+	cfg := storage.DefaultConfig()
+	cfg.Badger.Dir = f.dir
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := badger.Open(cfg, prometheus.NewRegistry(), log, f.clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	client := newClient(t, f.weChat.URL())
+	authnCfg := DefaultConfig()
+	authnCfg.Keys = []KeyConfig{f.key}
+	a, err := New(t.Context(), authnCfg, Deps{
+		Store: store, WeChat: client, AppID: testAppID, Metrics: prometheus.NewRegistry(), Log: log, Now: f.clock.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.store, f.Authn = store, a
+}
+
+func newClient(t *testing.T, url string) *wechat.Client {
+	t.Helper()
+	cfg := wechat.DefaultConfig()
+	cfg.AppID, cfg.Secret, cfg.BaseURL = testAppID, "sandbox-secret", url
+	client, err := wechat.New(cfg, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// loginAs logs a person in, as wx.login on their phone would.
+func (f *fixture) loginAs(t *testing.T, person string) Grant {
+	t.Helper()
+	grant, err := f.Login(t.Context(), Login{Code: f.weChat.IssueCode(person)})
+	if err != nil {
+		t.Fatalf("login of %s: %v", person, err)
+	}
+	return grant
+}
+
+// verify judges a token as a request would.
+func (f *fixture) verify(token string) error {
+	claims, err := f.parse(token)
+	if err != nil {
+		return err
+	}
+	if err := f.judge(claims, 0); err != nil {
+		return err
+	}
+	if f.revoked.refuses(f.now(), claims) {
+		return ErrTokenRevoked
+	}
+	return nil
+}
+
+func (f *fixture) wantVerdict(t *testing.T, what, token string, want error) {
+	t.Helper()
+	if got := f.verify(token); !errors.Is(got, want) {
+		t.Errorf("%s: verify says %v, want %v", what, got, want)
+	}
+}
+
+func (f *fixture) subjectOf(t *testing.T, token string) Subject {
+	t.Helper()
+	claims, err := f.parse(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return claims.subject()
+}
+
+func TestALoginGivesATokenThatVerifies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	grant := f.loginAs(t, "alice")
+	f.wantVerdict(t, "a fresh token", grant.Token, nil)
+	if grant.ExpiresIn != 7*24*time.Hour || grant.User.ID != 1 || !grant.Created {
+		t.Errorf("got %v, user %d, created %v; want 168h, user 1, created", grant.ExpiresIn, grant.User.ID, grant.Created)
+	}
+	again := f.loginAs(t, "alice")
+	if again.User.ID != 1 || again.Created {
+		t.Errorf("second login: user %d, created %v; want user 1, found", again.User.ID, again.Created)
+	}
+}
+
+func TestATokenEndsWithItsTime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	f.clock.move(f.cfg.TokenTTL + f.cfg.Leeway - time.Second)
+	f.wantVerdict(t, "within the leeway", token, nil)
+	f.clock.move(time.Second)
+	f.wantVerdict(t, "after the leeway", token, ErrTokenExpired)
+}
+
+func TestLogoutEndsTheTokenAtOnceAndAfterARestart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token, other := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token
+	if err := f.Logout(t.Context(), f.subjectOf(t, token)); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "after logout", token, ErrTokenRevoked)
+	f.wantVerdict(t, "another session of the same user", other, nil)
+	f.restart()
+	f.wantVerdict(t, "after logout and a restart", token, ErrTokenRevoked)
+	if _, err := f.Refresh(t.Context(), token); !errors.Is(err, ErrTokenRevoked) {
+		t.Errorf("refresh after logout: %v, want %v", err, ErrTokenRevoked)
+	}
+}
+
+func TestLogoutAllEndsEverySession(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	phone, tablet, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
+	if err := f.LogoutAll(t.Context(), f.subjectOf(t, phone)); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "this session", phone, ErrTokenRevoked)
+	f.wantVerdict(t, "the other session", tablet, ErrTokenRevoked)
+	f.wantVerdict(t, "somebody else's session", bob, nil)
+	f.wantVerdict(t, "a login a moment later", f.loginAs(t, "alice").Token, nil)
+}
+
+func TestRefreshReplacesTheTokenAndTheOldOneLivesForItsGrace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.loginAs(t, "alice").Token
+	f.clock.move(time.Hour)
+	renewed := f.mustRefresh(t, old)
+	if renewed == old {
+		t.Fatal("refresh returned the old token")
+	}
+	f.wantVerdict(t, "the new token", renewed, nil)
+	f.wantVerdict(t, "the old token within its grace", old, nil)
+	if again := f.mustRefresh(t, old); again != renewed {
+		t.Error("a second refresh of the old token within its grace gave another token")
+	}
+	f.clock.move(f.cfg.Refresh.Grace)
+	f.wantVerdict(t, "the old token after its grace", old, ErrTokenRevoked)
+	f.wantVerdict(t, "the new token then", renewed, nil)
+	f.restart()
+	f.wantVerdict(t, "the old token after a restart", old, ErrTokenRevoked)
+}
+
+func TestAReplacedTokenPresentedAfterItsGraceEndsTheSession(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.loginAs(t, "alice").Token
+	renewed := f.mustRefresh(t, old)
+	f.clock.move(f.cfg.Refresh.Grace)
+	if _, err := f.Refresh(t.Context(), old); !errors.Is(err, ErrTokenReused) {
+		t.Errorf("refresh with a replaced token: %v, want %v", err, ErrTokenReused)
+	}
+	f.wantVerdict(t, "the token that replaced it", renewed, ErrTokenRevoked)
+}
+
+func TestAnExpiredTokenIsRefreshedWithinTheWindowOnly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	late, tooLate := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
+	f.clock.move(f.cfg.TokenTTL + f.cfg.Refresh.Window - time.Second)
+	f.wantVerdict(t, "an expired token", late, ErrTokenExpired)
+	f.wantVerdict(t, "its successor", f.mustRefresh(t, late), nil)
+	f.clock.move(f.cfg.Leeway + time.Second)
+	if _, err := f.Refresh(t.Context(), tooLate); !errors.Is(err, ErrTokenExpired) {
+		t.Errorf("refresh after the window: %v, want %v", err, ErrTokenExpired)
+	}
+}
+
+func TestParallelRefreshesOfOneTokenGetTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.loginAs(t, "alice").Token
+	const callers = 64
+	answers := make([]string, callers)
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			grant, err := f.Refresh(t.Context(), old)
+			if err != nil {
+				t.Errorf("caller %d: %v", i, err)
+			}
+			answers[i] = grant.Token
+		})
+	}
+	all.Wait()
+	for i, got := range answers {
+		if got != answers[0] {
+			t.Errorf("caller %d got another token than caller 0", i)
+		}
+	}
+}
+
+func (f *fixture) mustRefresh(t *testing.T, token string) string {
+	t.Helper()
+	grant, err := f.Refresh(t.Context(), token)
+	if err != nil {
+		t.Fatalf("refresh: %v", err)
+	}
+	return grant.Token
+}
+
+func TestEveryAnswerOfWeChatHasItsMeaning(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for code, want := range map[string]error{
+		"err-40029": ErrCodeInvalid, "err-40163": ErrCodeUsed, "err-40226": ErrUserBlocked, "err-50002": ErrUserBlocked,
+		"err-45011": ErrRateLimited, "err-45009": ErrBusy, "err--1": ErrBusy,
+		"err-40013": ErrMisconfigured, "err-40125": ErrMisconfigured, "err-40243": ErrMisconfigured,
+		"err-41002": ErrMisconfigured, "err-41004": ErrMisconfigured, "err-40002": ErrMisconfigured,
+		"err-99999": ErrBadResponse, "broken-html-eve": ErrBadResponse, "broken-noopenid-eve": ErrBadResponse,
+		"strcode-40029": ErrCodeInvalid, "unknown-code": ErrCodeInvalid,
+	} {
+		_, err := f.Login(t.Context(), Login{Code: code})
+		var failed *WeChatError
+		if !errors.Is(err, want) || !errors.As(err, &failed) {
+			t.Errorf("login with %s: %v, want a WeChatError of kind %q", code, err, want)
+		}
+	}
+}
+
+func TestALoginThatMakesNoSenseNeverReachesWeChat(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	long, control := strings.Repeat("名", MaxNickname+1), "a\x00b"
+	script := "javascript:alert(1)"
+	for name, l := range map[string]Login{
+		"no code":                {},
+		"a code of 10 KB":        {Code: strings.Repeat("a", 10<<10)},
+		"a code with a query":    {Code: "x&appid=other"},
+		"a nickname too long":    {Code: f.weChat.IssueCode("eve"), Nickname: &long},
+		"a nickname with a NUL":  {Code: f.weChat.IssueCode("eve"), Nickname: &control},
+		"an avatar with scripts": {Code: f.weChat.IssueCode("eve"), Avatar: &script},
+	} {
+		if _, err := f.Login(t.Context(), l); !errors.Is(err, ErrInvalidRequest) {
+			t.Errorf("%s: %v, want %v", name, err, ErrInvalidRequest)
+		}
+		if n := f.weChat.Seen(l.Code); n != 0 {
+			t.Errorf("%s: WeChat saw the code %d times, want 0", name, n)
+		}
+	}
+}
+
+func TestPlaceholdersNeverOverwriteAProfile(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	name, face := "小爱🐟", "https://cdn.example/a.png"
+	login := func(nickname, avatar string) storage.User {
+		t.Helper()
+		grant, err := f.Login(t.Context(), Login{Code: f.weChat.IssueCode("alice"), Nickname: &nickname, Avatar: &avatar})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return grant.User
+	}
+	login(name, face)
+	for _, placeholder := range []struct{ nickname, avatar string }{
+		{"", ""},
+		{"微信用户", "wxfile://tmp_abc.jpg"},
+		{"微信用户", "http://tmp/abc.jpg"},
+		{"", "https://thirdwx.qlogo.cn/mmopen/vi_32/" + anonymousAvatar + "/132"},
+	} {
+		if got := login(placeholder.nickname, placeholder.avatar); got.Nickname != name || got.Avatar != face {
+			t.Errorf("login with %+v left %q, %q; want %q, %q", placeholder, got.Nickname, got.Avatar, name, face)
+		}
+	}
+	if got := login("新名字", ""); got.Nickname != "新名字" {
+		t.Errorf("a real nickname was not taken: %q", got.Nickname)
+	}
+}
+
+func TestATokenOfAnotherStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	f, other := newFixture(t), newFixture(t)
+	f.wantVerdict(t, "a token of another store, same key", other.loginAs(t, "mallory").Token, ErrTokenInvalid)
+}
+
+func TestAFailedStoreEndsTheLoginWithoutAToken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.Login(context.Background(), Login{Code: f.weChat.IssueCode("alice")})
+	if !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("login without a store: %v, want %v", err, storage.ErrUnavailable)
+	}
+}

@@ -1,0 +1,103 @@
+package authn
+
+import (
+	"fmt"
+	"time"
+
+	"wxgate/authn/wechat"
+)
+
+// MinSecretBytes is the shortest HS256 secret that is accepted: RFC 7518 §3.2 asks for at least the size of the hash.
+const MinSecretBytes = 32
+
+// Secret is a string that prints as ***.
+type Secret = wechat.Secret
+
+// Config is the section authn of gateway.yaml.
+type Config struct {
+	Issuer   string        `yaml:"issuer"`    // iss of our tokens
+	Keys     []KeyConfig   `yaml:"keys"`      // the first signs, all verify
+	TokenTTL time.Duration `yaml:"token_ttl"` // how long an access token lives; 7 days
+	Leeway   time.Duration `yaml:"leeway"`    // how far clocks may differ
+	Refresh  RefreshConfig `yaml:"refresh"`
+}
+
+// KeyConfig is one key of authn.keys.
+type KeyConfig struct {
+	ID     string `yaml:"id"`     // kid in the header of the tokens it signs
+	Secret Secret `yaml:"secret"` // at least MinSecretBytes bytes
+}
+
+// RefreshConfig is authn.refresh.
+type RefreshConfig struct {
+	Window time.Duration `yaml:"window"` // how long after its expiry a token can still be refreshed
+	Grace  time.Duration `yaml:"grace"`  // how long after a refresh the replaced token still works
+}
+
+// DefaultConfig is the section authn as it is when gateway.yaml says nothing.
+func DefaultConfig() Config {
+	return Config{
+		Issuer:   "wxgate",
+		TokenTTL: 7 * 24 * time.Hour,
+		Leeway:   5 * time.Second,
+		Refresh:  RefreshConfig{Window: 7 * 24 * time.Hour, Grace: time.Minute},
+	}
+}
+
+// Validate reports every fault of the section; each text begins with the key's path.
+func (c Config) Validate() []error {
+	faults := c.validateKeys()
+	fault := func(path, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("authn."+path+": "+format, args...))
+	}
+	if c.Issuer == "" {
+		fault("issuer", "is empty")
+	}
+	if c.TokenTTL < time.Minute {
+		fault("token_ttl", "%v is shorter than 1m", c.TokenTTL)
+	}
+	if c.Leeway < 0 || c.Leeway > time.Minute {
+		fault("leeway", "%v is not between 0s and 1m", c.Leeway)
+	}
+	if c.Refresh.Window < 0 {
+		fault("refresh.window", "%v is negative", c.Refresh.Window)
+	}
+	if c.Refresh.Grace < 0 || c.Refresh.Grace > time.Hour {
+		fault("refresh.grace", "%v is not between 0s and 1h", c.Refresh.Grace)
+	}
+	return faults
+}
+
+func (c Config) validateKeys() []error {
+	if len(c.Keys) == 0 {
+		return []error{fmt.Errorf("authn.keys: there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", MinSecretBytes)}
+	}
+	var faults []error
+	seen := map[string]bool{}
+	for i, k := range c.Keys {
+		path := fmt.Sprintf("authn.keys[%d]", i)
+		if !validKeyID(k.ID) {
+			faults = append(faults, fmt.Errorf("%s.id: %q is not 1 to 64 letters, digits, '-', '_' or '.'", path, k.ID))
+		}
+		if seen[k.ID] {
+			faults = append(faults, fmt.Errorf("%s.id: %q is there twice", path, k.ID))
+		}
+		seen[k.ID] = true
+		if n := len(k.Secret.Reveal()); n < MinSecretBytes {
+			faults = append(faults, fmt.Errorf("%s.secret: has %d bytes; HS256 needs %d or more", path, n, MinSecretBytes))
+		}
+	}
+	return faults
+}
+
+func validKeyID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for _, r := range id {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,85 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"wxgate/authn/wechat"
+	"wxgate/storage"
+)
+
+// Login is what a mini-program sends after wx.login.
+type Login struct {
+	Code     string
+	Nickname *string // optional, and often a placeholder
+	Avatar   *string // optional, and often a path on the phone
+	Device   string  // what the session list shows: the User-Agent's family
+}
+
+// Grant is an access token and what it is for.
+type Grant struct {
+	Token     string
+	ExpiresIn time.Duration // from the moment of this answer
+	User      storage.User
+	Created   bool // the user is new
+}
+
+// Login exchanges the code with WeChat, finds or creates the user and begins a session. The code is sent once.
+// Errors are ErrInvalidRequest, a *WeChatError or one of storage.
+func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
+	grant, err := a.login(ctx, l)
+	a.metrics.logins.WithLabelValues(resultOf(err)).Inc()
+	return grant, err
+}
+
+func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
+	profile := Profile{Nickname: l.Nickname, Avatar: l.Avatar}
+	if !wechat.ValidCode(l.Code) {
+		return Grant{}, fmt.Errorf("%w: code is not a code of wx.login", ErrInvalidRequest)
+	}
+	if err := profile.validate(); err != nil {
+		return Grant{}, err
+	}
+	begun := a.now()
+	exchanged, err := a.wechat.Code2Session(ctx, l.Code)
+	if err != nil {
+		return Grant{}, weChatError(err)
+	}
+	in, err := a.store.Login(ctx, storage.Login{
+		AppID:      a.appid,
+		OpenID:     exchanged.OpenID,
+		UnionID:    exchanged.UnionID,
+		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
+		Change:     profile.apply,
+		Session:    a.newSession(l.Device),
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("remembering a login: %w", err)
+	}
+	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)
+	return a.grant(in.User, in.Session, in.Created)
+}
+
+func (a *Authn) newSession(device string) storage.Session {
+	now := a.now().UTC().Truncate(time.Millisecond)
+	return storage.Session{
+		ID: newID(), TokenID: newID(), Device: device,
+		CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(a.cfg.TokenTTL + a.cfg.Refresh.Window),
+	}
+}
+
+// grant signs the session's current token. It is made of the records alone, so that the same session gives the same
+// token however often it is asked for.
+func (a *Authn) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
+	expires := s.RefreshedAt.Add(a.cfg.TokenTTL)
+	token, err := a.keys.sign(&Claims{
+		Issuer: a.cfg.Issuer, Store: a.store.ID(), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
+		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("signing a token: %w", err)
+	}
+	left := expires.Sub(a.now()).Round(time.Second)
+	return Grant{Token: token, ExpiresIn: left, User: u, Created: created}, nil
+}

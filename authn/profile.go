@@ -1,0 +1,106 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"wxgate/storage"
+)
+
+// The bounds of a profile, in characters (Unicode code points).
+const (
+	MaxNickname = 64
+	MaxAvatar   = 512
+	MaxBio      = 500
+)
+
+// anonymousNickname is what wx.getUserProfile gives for everybody since 2022-11-08; it says nothing about the user.
+const anonymousNickname = "微信用户"
+
+// anonymousAvatar is in the URL of the grey picture that comes with it.
+const anonymousAvatar = "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg"
+
+// Profile is what a user says of themself; a nil field changes nothing.
+type Profile struct {
+	Nickname *string `json:"nickname"`
+	Avatar   *string `json:"avatar"`
+	Bio      *string `json:"bio"`
+}
+
+// Profile returns the user as the store has it.
+func (a *Authn) Profile(ctx context.Context, userID int64) (storage.User, error) {
+	return a.store.User(ctx, userID)
+}
+
+// UpdateProfile changes nickname, avatar and bio of a user. Placeholders of WeChat and temporary paths change nothing.
+func (a *Authn) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
+	if err := p.validate(); err != nil {
+		return storage.User{}, err
+	}
+	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
+		p.apply(u)
+		if p.Bio != nil {
+			u.Bio = *p.Bio
+		}
+		return nil
+	})
+}
+
+// apply sets nickname and avatar where the profile has a real one: a login must never clobber what a user chose with
+// WeChat's placeholder, an empty string or a path that exists on one phone only.
+func (p Profile) apply(u *storage.User) {
+	if p.Nickname != nil && *p.Nickname != "" && *p.Nickname != anonymousNickname {
+		u.Nickname = *p.Nickname
+	}
+	if p.Avatar != nil && *p.Avatar != "" && !temporary(*p.Avatar) {
+		u.Avatar = *p.Avatar
+	}
+}
+
+func temporary(avatar string) bool {
+	return strings.HasPrefix(avatar, "wxfile://") || strings.HasPrefix(avatar, "http://tmp/") ||
+		strings.HasPrefix(avatar, "https://tmp/") || strings.Contains(avatar, anonymousAvatar)
+}
+
+func (p Profile) validate() error {
+	if err := validateText("nickname", p.Nickname, MaxNickname, false); err != nil {
+		return err
+	}
+	if err := validateText("bio", p.Bio, MaxBio, true); err != nil {
+		return err
+	}
+	if err := validateText("avatar", p.Avatar, MaxAvatar, false); err != nil {
+		return err
+	}
+	return p.validateAvatar()
+}
+
+func (p Profile) validateAvatar() error {
+	if p.Avatar == nil || *p.Avatar == "" || temporary(*p.Avatar) {
+		return nil
+	}
+	u, err := url.Parse(*p.Avatar)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return fmt.Errorf("%w: avatar is not an http(s) URL", ErrInvalidRequest)
+	}
+	return nil
+}
+
+func validateText(name string, value *string, most int, lines bool) error {
+	if value == nil {
+		return nil
+	}
+	if !utf8.ValidString(*value) || utf8.RuneCountInString(*value) > most {
+		return fmt.Errorf("%w: %s is longer than %d characters", ErrInvalidRequest, name, most)
+	}
+	for _, r := range *value {
+		if unicode.IsControl(r) && (!lines || r != '\n') {
+			return fmt.Errorf("%w: %s has a control character", ErrInvalidRequest, name)
+		}
+	}
+	return nil
+}
