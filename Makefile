@@ -1,0 +1,52 @@
+# Everything that a developer or CI runs. `make` alone lists it.
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
+VERSION          := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
+FUZZTIME         ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint format build run demo bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: ## vet, and run every test with the race detector
+	go vet ./...
+	go test -race -timeout 15m ./...
+
+lint: $(GOLANGCI) ## check style and formatting
+	$(GOLANGCI) run ./...
+
+format: $(GOLANGCI) ## rewrite the sources as gofumpt wants them
+	$(GOLANGCI) fmt ./...
+
+build: ## a static binary in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wxgate .
+
+run: ## serve gateway.yaml
+	go run . serve
+
+demo: ## a whole gateway that needs nothing: sandbox WeChat, recipe service, throwaway key
+	go run . demo
+
+bench: ## Go benchmarks, with allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@grep -rE --include='*_test.go' '^func Fuzz[A-Z]' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+clean: ## remove what was built; data/ stays
+	rm -rf bin wxgate
+	find . -maxdepth 3 -type f \( -name '*.test' -o -name '*.prof' \) -not -path './.*' -delete
+
+# The version is in the file name, so that a change of version installs it anew. It is not a tool of go.mod: its
+# hundreds of dependencies would become ours.
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/.cache/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .cache/bin/golangci-lint $@

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// importTree says which packages of ours each package may import; tests may import more. A package whose row lacks what
+// you need holds a type that belongs elsewhere: move the type, not the arrow.
+func importTree() map[string][]string {
+	return map[string][]string{
+		".":                      {"..."},
+		"gateway":                {"gateway/wire", "authn", "authn/wechat", "storage", "upstream"},
+		"gateway/wire":           {},
+		"authn":                  {"authn/wechat", "storage"},
+		"authn/wechat":           {},
+		"authn/wechat/sandbox":   {"authn/wechat"},
+		"upstream":               {},
+		"upstream/upstreamtest":  {"upstream"},
+		"storage":                {},
+		"storage/badger":         {"storage"},
+		"storage/mysql":          {"storage"},
+		"storage/storagetest":    {"storage"},
+		"strictyaml":             {},
+		"examples/recipes":       {},
+		"examples/recipes/serve": {"examples/recipes"},
+		"e2e":                    {"..."},
+		"bench":                  {"..."},
+	}
+}
+
+// ourPackage is what `go list` knows of one package, its imports without those of its tests.
+type ourPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsFlowOneWay(t *testing.T) {
+	t.Parallel()
+	for _, p := range ourPackages(t) {
+		allowed, listed := importTree()[p.ImportPath]
+		if !listed {
+			t.Errorf("got package %s, want a row for it in importTree: what of ours may it import?", p.ImportPath)
+		}
+		for _, imported := range p.Imports {
+			if listed && !slices.Contains(allowed, imported) && !slices.Contains(allowed, "...") {
+				t.Errorf("got %s importing %s, want only %v of ours", p.ImportPath, imported, allowed)
+			}
+		}
+	}
+}
+
+func TestDoublesStayOutOfTheBinary(t *testing.T) {
+	t.Parallel()
+	for _, p := range ourPackages(t) {
+		for _, imported := range p.Imports {
+			demo := p.ImportPath == "." && path.Base(imported) == "sandbox" // wxgate demo is a feature
+			if isDouble(imported) && !isDouble(p.ImportPath) && !demo {
+				t.Errorf("got %s importing %s, want that in its _test.go files only", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func isDouble(importPath string) bool {
+	name := path.Base(importPath)
+	return name == "sandbox" || strings.HasSuffix(name, "test")
+}
+
+func TestFoldersAreNamedAfterThings(t *testing.T) {
+	t.Parallel()
+	nameless := []string{"internal", "pkg", "cmd", "common", "util", "utils", "models", "helpers"}
+	err := filepath.WalkDir(".", func(folder string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !entry.IsDir():
+			return err
+		case folder != "." && strings.HasPrefix(entry.Name(), "."), entry.Name() == "node_modules":
+			return fs.SkipDir
+		case slices.Contains(nameless, entry.Name()):
+			t.Errorf("got folder %s, want the noun for what it holds instead of one of %v", folder, nameless)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDependenciesAreNotBelowTheirFloor(t *testing.T) {
+	t.Parallel()
+	for module, floor := range map[string]string{
+		"github.com/valyala/fasthttp":    "v1.74.0", // request smuggling fixed without a CVE in 1.70–1.74; fiber alone asks for 1.51
+		"github.com/gofiber/fiber/v2":    "v2.52.15",
+		"github.com/dgraph-io/badger/v4": "v4.9.4",  // below it compaction brings deleted sessions back
+		"go.opentelemetry.io/otel":       "v1.42.0", // GO-2026-5158
+	} {
+		version := goList(t, "-m", "-f", "{{with .Replace}}replaced by {{.Path}} {{end}}{{.Version}}", module)
+		if got := strings.TrimSpace(version); below(t, got, floor) {
+			t.Errorf("got %s %s, want %s or later", module, got, floor)
+		}
+	}
+}
+
+// below compares vMAJOR.MINOR.PATCH; whatever else is written there is below everything.
+func below(t *testing.T, version, floor string) bool {
+	t.Helper()
+	return slices.Compare(numbers(version), numbers(floor)) < 0
+}
+
+func numbers(version string) []int {
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(version, "v%d.%d.%d", &major, &minor, &patch); err != nil {
+		return nil
+	}
+	return []int{major, minor, patch}
+}
+
+// ourPackages names packages by their folder, "." for the root, and keeps only imports of ours.
+func ourPackages(t *testing.T) []ourPackage {
+	t.Helper()
+	var packages []ourPackage
+	listed := json.NewDecoder(strings.NewReader(goList(t, "-e", "-json=ImportPath,Imports", "./...")))
+	for {
+		var p ourPackage
+		if err := listed.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, ourPackage{folderOf(p.ImportPath), ours(p.Imports)})
+	}
+}
+
+func ours(imports []string) []string {
+	var folders []string
+	for _, imported := range imports {
+		if imported == "wxgate" || strings.HasPrefix(imported, "wxgate/") {
+			folders = append(folders, folderOf(imported))
+		}
+	}
+	return folders
+}
+
+func folderOf(importPath string) string {
+	return path.Clean("./" + strings.TrimPrefix(importPath, "wxgate"))
+}
+
+func goList(t *testing.T, arguments ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", append([]string{"list"}, arguments...)...)
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", arguments, err)
+	}
+	return string(output)
+}

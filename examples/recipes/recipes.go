@@ -1,0 +1,43 @@
+// Package recipes is a small recipe service as a team would write it behind wxgate: plain net/http, no login, no tokens.
+//
+// It believes X-User-Id without asking anybody. That is safe for one reason only: nothing but the gateway can reach it,
+// and the gateway removes every such header that a client sends before it sets its own. So it listens on 127.0.0.1
+// unless told otherwise; give it an address that the internet can reach, and anyone is anyone.
+package recipes
+
+import (
+	"net/http"
+	"time"
+)
+
+// New makes a service with a few recipes in it. What is added lives in memory and is bounded: it goes when the process
+// does.
+func New() http.Handler {
+	return newService(time.Now).routes()
+}
+
+type service struct {
+	shelf *shelf
+	now   func() time.Time
+}
+
+func newService(now func() time.Time) *service {
+	return &service{shelf: newShelf(now()), now: now}
+}
+
+func (s *service) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.answer(s.healthy))
+	mux.HandleFunc("/whoami", s.answer(s.whoami))
+	mux.HandleFunc("/api/v1/whoami", s.answer(s.whoami))
+	mux.HandleFunc("GET /api/v1/recipes", s.answer(s.list))
+	mux.HandleFunc("GET /api/v1/recipes/{id}", s.answer(s.show))
+	mux.HandleFunc("POST /api/v1/recipes", s.answer(s.create))
+	mux.HandleFunc("DELETE /api/v1/recipes/{id}", s.answer(s.remove))
+	mux.HandleFunc("POST /api/v1/recipes/{id}/like", s.answer(s.like))
+	return mux
+}
+
+func (s *service) healthy(http.ResponseWriter, *http.Request) (any, error) {
+	return map[string]string{"status": "ok"}, nil
+}

@@ -1,0 +1,46 @@
+// Serve runs the recipe service as a program of its own:
+//
+//	go run ./examples/recipes/serve -listen 127.0.0.1:3000
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"wxgate/examples/recipes"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:3000", "address to listen on; only the gateway should be able to reach it")
+	flag.Parse()
+	if err := serve(*listen); err != nil {
+		slog.Error("stopped", "error", err)
+		os.Exit(1)
+	}
+}
+
+// serve answers until the process is told to stop, and then finishes what it has begun.
+func serve(listen string) error {
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	server := &http.Server{Addr: listen, Handler: recipes.New(), ReadHeaderTimeout: 5 * time.Second}
+	stopped := make(chan error, 1)
+	go func() {
+		<-stop.Done()
+		deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(deadline)
+	}()
+	slog.Info("listening", "address", listen)
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}

@@ -1,0 +1,168 @@
+package strictyaml
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// mostValues bounds what a file may unfold to: ten lines of aliases can stand for a billion values.
+const mostValues = 20_000
+
+// decode sets the fields of into, a pointer to a struct that holds the defaults, to what the file says. It stops at
+// no fault: those of the whole file come back together, with the place of every key that was read.
+//
+// A key is a field's yaml tag; an unknown or repeated one is a fault. A key without a value (`log:` with everything
+// below it commented out) leaves the default. A section fills in what its default already holds; a list or a map
+// replaces its default. New list elements and map entries begin at their SetDefaults, if they have that method. A type
+// with UnmarshalText reads a scalar itself; a struct that has it takes the scalar as its short form and a section too.
+func decode(file string, data []byte, expand expander, into any) (positions, Faults) {
+	text := plainText(data)
+	d := &decoder{expand: expand, lines: strings.Split(text, "\n"), written: positions{file: file, at: map[string]position{}}}
+	root, misread := parseDocument(text)
+	if misread != nil {
+		d.faultAt(misread.position, "", misread.message)
+		return d.written, d.faults
+	}
+	d.aliases = resolveAliases(root)
+	d.value(cursor{node: root}, reflect.ValueOf(into).Elem())
+	return d.written, d.faults
+}
+
+type decoder struct {
+	expand  expander
+	lines   []string
+	aliases map[*ast.AliasNode]ast.Node
+	written positions
+	faults  Faults
+	values  int // how many were decoded, those of aliases once per use
+}
+
+// cursor is a node of the file and the path that leads to it.
+type cursor struct {
+	node  ast.Node
+	path  string
+	depth int
+}
+
+func (at cursor) key(name string, node ast.Node) cursor {
+	if name == "" {
+		name = `""`
+	}
+	return cursor{node, strings.TrimPrefix(at.path+"."+name, "."), at.depth + 1}
+}
+
+func (at cursor) element(i int, node ast.Node) cursor {
+	return cursor{node, fmt.Sprintf("%s[%d]", at.path, i), at.depth + 1}
+}
+
+// value decodes one node into one Go value.
+func (d *decoder) value(at cursor, into reflect.Value) {
+	switch node := d.resolve(at).(type) {
+	case nil, *ast.NullNode:
+	case ast.MapNode:
+		d.mapping(at, node, pointee(into))
+	case *ast.SequenceNode:
+		d.sequence(at, node, pointee(into))
+	case ast.ScalarNode:
+		d.scalar(at, node, pointee(into))
+	default:
+		d.fault(at, "not a value")
+	}
+}
+
+func (d *decoder) mapping(at cursor, node ast.MapNode, into reflect.Value) {
+	switch {
+	case into.Kind() == reflect.Struct && len(fieldsOf(into.Type())) > 0:
+		d.structure(at, node, into)
+	case into.Kind() == reflect.Map:
+		d.entries(at, node, into)
+	default:
+		d.fault(at, fmt.Sprintf("wants %s, not keys and values", wanted(into.Type())))
+	}
+}
+
+func (d *decoder) structure(at cursor, node ast.MapNode, into reflect.Value) {
+	fields := fieldsOf(into.Type())
+	for _, p := range d.pairs(at, node) {
+		next := at.key(p.name, p.value)
+		d.written.at[next.path] = p.position
+		if index, known := fields.index(p.name); known {
+			d.value(next, into.Field(index))
+		} else {
+			d.fault(next, unknownKey(p.name, fields.names()))
+		}
+	}
+}
+
+func (d *decoder) entries(at cursor, node ast.MapNode, into reflect.Value) {
+	into.Set(reflect.MakeMap(into.Type()))
+	for _, p := range d.pairs(at, node) {
+		next := at.key(p.name, p.value)
+		d.written.at[next.path] = p.position
+		entry := newValue(into.Type().Elem())
+		d.value(next, entry)
+		into.SetMapIndex(reflect.ValueOf(p.name).Convert(into.Type().Key()), entry)
+	}
+}
+
+func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value) {
+	if into.Kind() != reflect.Slice {
+		d.fault(at, fmt.Sprintf("wants %s, not a list", wanted(into.Type())))
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), 0, 0))
+	for i, value := range node.Values {
+		next := at.element(i, value)
+		d.written.at[next.path] = nodePosition(value)
+		element := newValue(into.Type().Elem())
+		d.value(next, element)
+		into.Set(reflect.Append(into, element))
+	}
+}
+
+func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
+	written := scalarText(node)
+	value, err := d.expand.expand(written)
+	if err == nil {
+		err = setScalar(into, value, written)
+	}
+	if err != nil {
+		d.fault(at, err.Error())
+	}
+}
+
+func (d *decoder) fault(at cursor, message string) {
+	place := d.written.find(at.path)
+	if place == (position{}) { // the root is written nowhere
+		place = nodePosition(at.node)
+	}
+	d.faultAt(place, at.path, message)
+}
+
+func (d *decoder) faultAt(at position, path, message string) {
+	at = at.inside(d.lines)
+	d.faults = append(d.faults, Fault{File: d.written.file, Line: at.line, Col: at.col, Path: path, Message: message})
+}
+
+// newValue is a settable T at its defaults.
+func newValue(t reflect.Type) reflect.Value {
+	made := reflect.New(t)
+	if defaults, ok := made.Interface().(interface{ SetDefaults() }); ok {
+		defaults.SetDefaults()
+	}
+	return made.Elem()
+}
+
+// pointee follows a pointer to the value behind it, which it makes when there is none.
+func pointee(v reflect.Value) reflect.Value {
+	if v.Kind() != reflect.Pointer {
+		return v
+	}
+	if v.IsNil() {
+		v.Set(newValue(v.Type().Elem()).Addr())
+	}
+	return pointee(v.Elem())
+}

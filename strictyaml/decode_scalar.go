@@ -1,0 +1,126 @@
+package strictyaml
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// setScalar gives into the meaning of value. A value that is not what is written came from the environment or a file
+// and may be a secret: then no error shows it, nor the text of an error that a type made of it.
+func setScalar(into reflect.Value, value, written string) error {
+	reader, readsItself := into.Addr().Interface().(encoding.TextUnmarshaler)
+	var err error
+	switch {
+	case readsItself:
+		err = reader.UnmarshalText([]byte(value))
+	case into.Type() == reflect.TypeFor[time.Duration]():
+		err = setDuration(into, value)
+	default:
+		err = setKind(into, value)
+	}
+	if err != nil && value != written {
+		return fmt.Errorf("wants %s, which what %s stands for is not", wanted(into.Type()), quoted(written))
+	}
+	return err
+}
+
+// setDuration wants a unit: in one program 30 means seconds and in the next milliseconds. Only 0 needs none.
+func setDuration(into reflect.Value, value string) error {
+	d, err := time.ParseDuration(value)
+	if err == nil {
+		into.SetInt(int64(d))
+		return nil
+	}
+	if _, err := strconv.ParseFloat(value, 64); err == nil {
+		return fmt.Errorf("%s has no unit: write %ss for seconds", value, value)
+	}
+	return fmt.Errorf("wants %s, not %s", wanted(into.Type()), quoted(value))
+}
+
+func setKind(into reflect.Value, value string) error {
+	var ok bool
+	switch {
+	case into.Kind() == reflect.String:
+		into.SetString(value)
+		return nil
+	case into.Kind() == reflect.Bool:
+		into.SetBool(value == "true")
+		ok = value == "true" || value == "false"
+	case into.CanInt():
+		ok = setInt(into, value)
+	case into.CanUint():
+		ok = setUint(into, value)
+	case into.CanFloat():
+		ok = setFloat(into, value)
+	}
+	if !ok {
+		return fmt.Errorf("wants %s, not %s", wanted(into.Type()), quoted(value))
+	}
+	return nil
+}
+
+func setInt(into reflect.Value, value string) bool {
+	n, err := strconv.ParseInt(value, 10, into.Type().Bits())
+	into.SetInt(n)
+	return err == nil
+}
+
+func setUint(into reflect.Value, value string) bool {
+	n, err := strconv.ParseUint(value, 10, into.Type().Bits())
+	into.SetUint(n)
+	return err == nil
+}
+
+func setFloat(into reflect.Value, value string) bool {
+	f, err := strconv.ParseFloat(value, into.Type().Bits())
+	into.SetFloat(f)
+	return err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
+}
+
+// wanted names what a Go type takes, as in "wants a number, not …".
+func wanted(t reflect.Type) string {
+	section := t.Kind() == reflect.Map || t.Kind() == reflect.Struct && len(fieldsOf(t)) > 0
+	readsItself := reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	switch {
+	case readsItself && section:
+		return "one valid value, or keys and values below it"
+	case readsItself:
+		return "one valid value"
+	case section:
+		return "keys and values below it"
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 30s or 168h"
+	}
+	return wantedKind(t)
+}
+
+func wantedKind(t reflect.Type) string {
+	switch zero := reflect.Zero(t); {
+	case t.Kind() == reflect.String:
+		return "text"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	case zero.CanInt():
+		return "a whole number"
+	case zero.CanUint():
+		return fmt.Sprintf("a whole number from 0 to %d", uint64(math.MaxUint64)>>(64-t.Bits()))
+	case zero.CanFloat():
+		return "a number"
+	}
+	return "something that a file can hold"
+}
+
+// quoted is what somebody wrote, short enough for a line.
+func quoted(text string) string {
+	const longest = 60
+	if runes := []rune(text); len(runes) > longest {
+		text = string(runes[:longest]) + "…"
+	}
+	return strconv.Quote(text)
+}

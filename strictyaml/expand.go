@@ -1,0 +1,93 @@
+package strictyaml
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// LookupEnv has the shape of os.LookupEnv.
+type LookupEnv func(name string) (value string, found bool)
+
+// expander replaces the references of a scalar: ${VAR}, ${VAR:-default} and ${file:/path}. $$ stands for one $, and a $
+// before anything else is itself, so that a regular expression or a password rarely needs care.
+type expander struct {
+	env      LookupEnv
+	readFile func(path string) ([]byte, error)
+}
+
+// expand gives the value of a written scalar. Its errors name references, never what they stand for.
+func (e expander) expand(written string) (string, error) {
+	var value strings.Builder
+	for {
+		before, after, found := strings.Cut(written, "$")
+		value.WriteString(before)
+		if !found {
+			return value.String(), nil
+		}
+		part, rest, err := e.dollar(after)
+		if err != nil {
+			return "", err
+		}
+		value.WriteString(part)
+		written = rest
+	}
+}
+
+// dollar gives the value of what follows a $, and the text behind it.
+func (e expander) dollar(after string) (value, rest string, err error) {
+	if rest, escaped := strings.CutPrefix(after, "$"); escaped {
+		return "$", rest, nil
+	}
+	inside, reference := strings.CutPrefix(after, "{")
+	if !reference {
+		return "$", after, nil
+	}
+	inside, rest, closed := strings.Cut(inside, "}")
+	if !closed {
+		return "", "", errors.New("${ has no closing }; a literal $ is written $$")
+	}
+	value, err = e.reference(inside)
+	return value, rest, err
+}
+
+func (e expander) reference(inside string) (string, error) {
+	if path, ok := strings.CutPrefix(inside, "file:"); ok {
+		return e.file(path)
+	}
+	name, otherwise, hasDefault := strings.Cut(inside, ":-")
+	if strings.Contains(otherwise, "${") {
+		return "", fmt.Errorf("${%s:-…}: a default cannot hold another reference", name)
+	}
+	if !variableName(name) {
+		return "", fmt.Errorf("${%s}: %q is not the name of an environment variable", inside, name)
+	}
+	return e.variable(name, otherwise, hasDefault)
+}
+
+// variable follows the shell: with a default, a variable that is set but empty counts as unset.
+func (e expander) variable(name, otherwise string, hasDefault bool) (string, error) {
+	value, found := e.env(name)
+	switch {
+	case hasDefault && value == "":
+		return otherwise, nil
+	case !found:
+		return "", fmt.Errorf("the environment variable %s is not set; ${%s:-default} would allow that", name, name)
+	}
+	return value, nil
+}
+
+// file drops one newline at the end: editors and echo write it, and no secret wants it.
+func (e expander) file(path string) (string, error) {
+	content, err := e.readFile(path)
+	if err != nil {
+		return "", fmt.Errorf("${file:%s}: %w", path, err)
+	}
+	line := strings.TrimSuffix(string(content), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}
+
+func variableName(name string) bool {
+	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name)
+}

@@ -1,0 +1,49 @@
+// Package strictyaml reads a YAML configuration file into a struct: unknown keys, wrong types and everything else that is
+// wrong with the file come back together, each with its line and column. It expands ${VAR}, ${VAR:-default} and
+// ${file:/path} in any scalar, and never quotes what they stand for.
+package strictyaml
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// largestFile bounds gateway.yaml and every file that it refers to, so that a wrong path (a disk image, /dev/zero) is an
+// error instead of a full memory.
+const largestFile = 1 << 20
+
+// Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the
+// result: it fills what the file left out and returns what is wrong, each text beginning with a YAML path and several
+// joined by errors.Join. The error is a Faults with all of both, unless the file could not be read at all.
+func Read(file string, env LookupEnv, into any, complete func() error) error {
+	data, err := readSmallFile(file)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	return parseFile(file, data, expander{env: env, readFile: readSmallFile}, into, complete)
+}
+
+func parseFile(file string, data []byte, expand expander, into any, complete func() error) error {
+	written, faults := decode(file, data, expand, into)
+	misread := faults
+	for _, fault := range written.place(complete()) {
+		if !misread.explain(fault.Path, written) {
+			faults = append(faults, fault)
+		}
+	}
+	return faults.asError()
+}
+
+func readSmallFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err == nil && len(data) > largestFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, largestFile)
+	}
+	return data, err
+}
