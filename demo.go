@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/authn/wechat/sandbox"
+	recipes "wxgate/examples/recipes"
+	"wxgate/gateway"
+	"wxgate/upstream"
+)
+
+type demoCommand struct {
+	Listen string `default:"127.0.0.1:8080" help:"Loopback address of the demo; a port that is taken gives way to a free one."`
+}
+
+// Run starts a stand-in for WeChat, the recipe service and a gateway in front of it, all on loopback with throwaway
+// keys and data, and prints what to paste.
+func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
+	dir, err := os.MkdirTemp("", "wxgate-demo-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	weChat, err := startSandbox()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, weChat.Close()) }()
+	service, err := startRecipes()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, service.Close()) }()
+
+	cfg := demoConfig(dir, freeOr(d.Listen), weChat.URL(), service.URL())
+	if faults := cfg.Validate(); len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	svc, err := openService(ctx, cfg, newLog(cfg.Log, w.stderr))
+	if err != nil {
+		return err
+	}
+	if err := printDemo(w, svc.public.Addr().String(), dir); err != nil {
+		return errors.Join(err, svc.close())
+	}
+	return svc.serve(ctx)
+}
+
+const demoAppID = "wx0000000000demo00"
+
+// demoSecret is the secret of a mini-program that exists in the sandbox only.
+const demoSecret = "sandbox-secret-of-the-demo" //nolint:gosec // see above
+
+func startSandbox() (*sandbox.Sandbox, error) {
+	s, err := sandbox.New(sandbox.Config{AppID: demoAppID, Secret: demoSecret})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Start("127.0.0.1:0")
+}
+
+// demoConfig is the whole configuration of the demo: nothing is read from a file or the environment.
+func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
+	cfg := DefaultConfig()
+	cfg.Server.Listen, cfg.Server.Admin = listen, "127.0.0.1:0"
+	cfg.Server.Timeouts.Drain = 2 * time.Second
+	cfg.WeChat = wechat.Config{AppID: demoAppID, Secret: demoSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout}
+	cfg.Authn.Keys = []authn.KeyConfig{{ID: "demo", Secret: authn.Secret(rand.Text() + rand.Text())}}
+	cfg.Storage.Badger.Dir = filepath.Join(dir, "data")
+	recipesService := upstream.DefaultConfig()
+	recipesService.Targets = []upstream.Target{{URL: recipesURL}}
+	cfg.Upstreams = map[string]upstream.Config{"recipes": recipesService}
+	cfg.Routes = []gateway.RouteConfig{
+		{Path: "/api/**", Upstream: "recipes", Auth: gateway.AuthRequired},
+		{Path: "/whoami", Upstream: "recipes", Auth: gateway.AuthRequired},
+	}
+	cfg.Log.Format, cfg.Log.Level = "text", "info"
+	return cfg
+}
+
+// recipeService is the demo's downstream service, running.
+type recipeService struct {
+	server   *http.Server
+	listener net.Listener
+	served   chan error
+}
+
+func startRecipes() (*recipeService, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the recipe service: %w", err)
+	}
+	s := &recipeService{
+		server:   &http.Server{Handler: recipes.New(), ReadHeaderTimeout: 5 * time.Second},
+		listener: ln, served: make(chan error, 1),
+	}
+	go func() { s.served <- s.server.Serve(ln) }()
+	return s, nil
+}
+
+// URL is where the gateway reaches the service.
+func (s *recipeService) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Close stops the service and waits for it.
+func (s *recipeService) Close() error {
+	err := s.server.Close()
+	<-s.served
+	return err
+}
+
+// freeOr is listen, or a free port of its host when the port is taken.
+func freeOr(listen string) string {
+	ln, err := net.Listen("tcp", listen)
+	if err == nil {
+		_ = ln.Close() // it was opened to see that it can be
+		return listen
+	}
+	host, _, splitErr := net.SplitHostPort(listen)
+	if splitErr != nil {
+		return listen
+	}
+	return net.JoinHostPort(host, "0")
+}
+
+// printDemo prints three lines to paste into another terminal. The answer to the login is kept in a file, so that the
+// second line finds the token in whatever terminal it is pasted into.
+func printDemo(w *world, address, dir string) error {
+	login := filepath.Join(dir, "login.json")
+	_, err := fmt.Fprintf(w.stdout, `
+wxgate demo: WeChat is played by a sandbox, nothing leaves this machine. Paste these into another terminal:
+
+# 1. log in, as a mini-program does with the code of wx.login
+curl -sS http://%[1]s/api/v1/auth/wx-login -H 'Content-Type: application/json' -d '{"code":"demo-alice","nickName":"小爱"}' | tee %[2]s
+
+# 2. call the recipe service through the gateway: it learns who is calling
+curl -sS http://%[1]s/whoami -H "Authorization: Bearer $(sed 's/.*"access_token":"\([^"]*\)".*/\1/' %[2]s)"
+
+# 3. the same with a forged identity and no token: refused
+curl -sS -i http://%[1]s/whoami -H 'X-User-Id: 1'
+
+Recipes: /api/v1/recipes. Other people: demo-bob, demo-carol. Failures: err-40029, err-45011, slow-2s-dave. Stop with Ctrl-C.
+
+`, address, login)
+	return err
+}

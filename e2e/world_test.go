@@ -1,0 +1,253 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"wxgate/authn/wechat/sandbox"
+	"wxgate/examples/recipes"
+)
+
+const (
+	appID     = "wx2222222222222222"
+	appSecret = "e2e-app-secret"
+	jwtSecret = "e2e-jwt-secret-e2e-jwt-secret-e2e"
+)
+
+// world is a WeChat, a service and a folder, with a gateway process between them.
+type world struct {
+	t       *testing.T
+	weChat  *sandbox.Sandbox
+	service *httptest.Server
+	dir     string
+	config  string
+	client  *http.Client
+	*process
+}
+
+// process is a running wxgate.
+type process struct {
+	cmd    *exec.Cmd
+	url    string // of the public listener
+	admin  string // of the admin listener
+	output *lockedBuffer
+	exited chan struct{}
+}
+
+// newWorld prepares everything but the gateway; serve starts it.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	weChat, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := weChat.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = weChat.Close() })
+	service := httptest.NewServer(recipes.New())
+	t.Cleanup(service.Close)
+	w := &world{t: t, weChat: weChat, service: service, dir: t.TempDir(), client: &http.Client{Timeout: 20 * time.Second}}
+	w.config = filepath.Join(w.dir, "gateway.yaml")
+	w.writeConfig("")
+	return w
+}
+
+// writeConfig writes a gateway.yaml; more is added at its end.
+func (w *world) writeConfig(more string) {
+	w.t.Helper()
+	yaml := fmt.Sprintf(`
+server: { listen: "127.0.0.1:0", admin: "127.0.0.1:0" }
+wechat: { base_url: %q }
+storage: { badger: { dir: %q } }
+upstreams:
+  recipes: %s
+limits: { login: { rate: 1000000/s, burst: 1000000 } }
+routes:
+  - { path: /api/**, upstream: recipes }
+  - { path: /whoami, upstream: recipes, auth: optional }
+%s`, w.weChat.URL(), filepath.Join(w.dir, "data"), w.service.URL, more)
+	if err := os.WriteFile(w.config, []byte(yaml), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// serve starts the gateway and waits until it listens.
+func (w *world) serve() {
+	w.t.Helper()
+	w.process = start(w.t, []string{"serve", "-c", w.config})
+	w.process.waitServing(w.t)
+}
+
+func start(t *testing.T, args []string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(binary, args...), output: new(lockedBuffer), exited: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), "WX_APPID="+appID, "WX_SECRET="+appSecret, "JWT_SECRET="+jwtSecret)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.exited) }()
+	t.Cleanup(p.kill)
+	return p
+}
+
+var serving = regexp.MustCompile(`"msg":"serving","listen":"([^"]+)","admin":"([^"]+)"`)
+
+// waitServing polls the log for the line that names the listeners.
+func (p *process) waitServing(t *testing.T) {
+	t.Helper()
+	var found []string
+	eventually(t, 30*time.Second, func() bool {
+		found = serving.FindStringSubmatch(p.output.String())
+		return found != nil || p.gone()
+	})
+	if found == nil {
+		t.Fatalf("wxgate did not start:\n%s", p.output)
+	}
+	p.url, p.admin = "http://"+found[1], "http://"+found[2]
+}
+
+func (p *process) gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// kill ends the process as a power cut would, and waits for it.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// stop ends the process as an operator would, and returns its exit code.
+func (p *process) stop(t *testing.T) int {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(40 * time.Second):
+		t.Fatalf("wxgate did not stop:\n%s", p.output)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// answer is what came back for a request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	json   map[string]any
+}
+
+// data is the data of an envelope.
+func (a answer) data() map[string]any {
+	data, _ := a.json["data"].(map[string]any)
+	return data
+}
+
+// call sends one request; token may be empty, body is JSON or empty.
+func (w *world) call(method, path, token, body string, headers ...string) answer {
+	w.t.Helper()
+	got, err := w.try(method, path, token, body, headers...)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return got
+}
+
+func (w *world) try(method, path, token, body string, headers ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	got := answer{status: resp.StatusCode, header: resp.Header, body: string(text)}
+	_ = json.Unmarshal(text, &got.json) // a body that is no JSON leaves it nil
+	return got, err
+}
+
+// login logs a person in and returns the token.
+func (w *world) login(person string) string {
+	w.t.Helper()
+	got := w.call("POST", "/api/v1/auth/wx-login", "", fmt.Sprintf(`{"code":%q}`, w.weChat.IssueCode(person)))
+	token, _ := got.data()["access_token"].(string)
+	if got.status != http.StatusOK || token == "" {
+		w.t.Fatalf("login of %s: %d %s", person, got.status, got.body)
+	}
+	return token
+}
+
+// want fails the test unless the answer has the status and, when given, the reason.
+func (w *world) want(what string, got answer, status int, reason string) {
+	w.t.Helper()
+	if got.status != status || (reason != "" && got.json["reason"] != reason) {
+		w.t.Errorf("%s: got %d %s, want %d %s", what, got.status, got.body, status, reason)
+	}
+}
+
+// eventually polls until the condition holds; it fails the test after the deadline.
+func eventually(t *testing.T, within time.Duration, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("it did not happen within %v", within)
+		case <-tick.C:
+		}
+	}
+}
+
+// lockedBuffer is a buffer that a process may write while a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
+type limitedBody struct {
+	stream io.Reader // nil: the request has no body
+	size   int64     // Content-Length in bytes, -1: chunked
+	limit  int64     // bytes that are let through
+	read   int64     // bytes that were
+	ended  bool      // the whole body was read
+}
+
+// Read returns errBodyTooLarge as soon as the body turns out longer than its limit.
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.stream.Read(p)
+	b.read += int64(n)
+	b.ended = errors.Is(err, io.EOF) || b.read == b.size
+	switch {
+	case b.read > b.limit:
+		return 0, errBodyTooLarge
+	case err != nil && !b.ended:
+		return n, fmt.Errorf("%w: %w", errBodyBroken, err)
+	}
+	return n, err
+}
+
+// drainMost is how much of an unread body is read away to keep a connection, in bytes.
+const drainMost = 64 << 10
+
+// drain reads away the rest of a short body. It says whether the connection can be used again: what is left of a body
+// must never be taken for the next request.
+func (b *limitedBody) drain() bool {
+	if b.stream == nil || b.ended {
+		return true
+	}
+	if b.size < 0 || b.size > drainMost {
+		return false
+	}
+	_, err := io.Copy(io.Discard, b)
+	return err == nil && b.ended
+}
+
+// errBodyBroken is a body that the client did not finish or framed wrongly.
+var errBodyBroken = fmt.Errorf("%w: the body broke off", errInvalidRequest)
+
+// bodyOf is the request's body; until its route is known it may only be drained.
+func bodyOf(c *fiber.Ctx) limitedBody {
+	size := int64(c.Request().Header.ContentLength())
+	stream := c.Context().RequestBodyStream()
+	if stream == nil || size == 0 {
+		return limitedBody{}
+	}
+	return limitedBody{stream: stream, size: size, limit: drainMost}
+}
+
+// limitBody sets how much of the body may be read, and refuses one that says it is longer.
+func (g *Gateway) limitBody(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	ex.body.limit = ex.route.bodyLimit
+	if ex.body.size > ex.body.limit {
+		return errBodyTooLarge
+	}
+	return c.Next()
+}
+
+// readJSON decodes a request's JSON body into v. Unknown fields are passed over: clients of all ages send them.
+func readJSON(c *fiber.Ctx, v any) error {
+	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
+		mediaType, _, err := mime.ParseMediaType(contentType)
+		if err != nil || mediaType != "application/json" {
+			return fmt.Errorf("%w: the content type is not application/json", errInvalidRequest)
+		}
+	}
+	ex := exchangeOf(c)
+	if ex.body.stream == nil {
+		return fmt.Errorf("%w: there is no body", errInvalidRequest)
+	}
+	body, err := io.ReadAll(&ex.body)
+	if err != nil {
+		return err
+	}
+	return decodeJSON(body, v)
+}
+
+func decodeJSON(body []byte, v any) error {
+	if !utf8.Valid(body) {
+		return fmt.Errorf("%w: the body is not UTF-8", errInvalidRequest)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: there is more than one JSON value", errInvalidRequest)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// peerOf is the address at the other end of the connection.
+func peerOf(c *fiber.Ctx) netip.Addr {
+	if tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// trusts says whether a peer's X-Forwarded-* are believed.
+func (g *Gateway) trusts(peer netip.Addr) bool {
+	for _, p := range g.cfg.Server.TrustedProxies {
+		if p.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// clientOf is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
+// X-Forwarded-For that is not one of theirs. What stands left of it a client may have invented.
+func (g *Gateway) clientOf(c *fiber.Ctx, peer netip.Addr, trusted bool) netip.Addr {
+	if !trusted {
+		return peer
+	}
+	client := peer
+	hops := strings.Split(forwardedFor(&c.Request().Header), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return client
+		}
+		client = hop.Unmap()
+		if !g.trusts(client) {
+			return client
+		}
+	}
+	return client
+}
+
+// forwardedFor joins the X-Forwarded-For lines of a request (RFC 9110 §5.3).
+func forwardedFor(header *fasthttp.RequestHeader) string {
+	var lines []string
+	for _, line := range header.PeekAll(fiber.HeaderXForwardedFor) {
+		lines = append(lines, string(line))
+	}
+	return strings.Join(lines, ", ")
+}
+
+// setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
+func (g *Gateway) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
+	peer := peerOf(c)
+	chain, proto, host := peer.String(), c.Protocol(), string(c.Request().Header.Host())
+	if g.trusts(peer) {
+		if before := forwardedFor(&c.Request().Header); before != "" {
+			chain = before + ", " + chain
+		}
+		proto = orElse(c.Get(fiber.HeaderXForwardedProto), proto)
+		host = orElse(c.Get(fiber.HeaderXForwardedHost), host)
+	}
+	req.Header.Set(fiber.HeaderXForwardedFor, chain)
+	req.Header.Set(fiber.HeaderXForwardedProto, proto)
+	req.Header.Set(fiber.HeaderXForwardedHost, host)
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

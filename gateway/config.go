@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what gateway.yaml says about the edge: the sections server, routes, identity, limits and log.
+type Config struct {
+	Server   ServerConfig
+	Routes   []RouteConfig
+	Identity IdentityConfig
+	Limits   LimitsConfig
+	Log      LogConfig
+}
+
+// ServerConfig is the section server.
+type ServerConfig struct {
+	Listen         string         `yaml:"listen"`          // host:port of the public listener
+	Admin          string         `yaml:"admin"`           // host:port of the operator's listener; loopback only
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
+	BodyLimit      Size           `yaml:"body_limit"`      // the largest request body; routes may set their own
+	Timeouts       Timeouts       `yaml:"timeouts"`
+}
+
+// Timeouts is server.timeouts.
+type Timeouts struct {
+	ReadHeader time.Duration `yaml:"read_header"` // from a request's first byte to the end of its head
+	Idle       time.Duration `yaml:"idle"`        // a keep-alive connection without a request
+	Request    time.Duration `yaml:"request"`     // a request with all its waiting; routes may set their own
+	Drain      time.Duration `yaml:"drain"`       // how long a stop waits for requests in flight
+}
+
+// RouteConfig is one entry of routes.
+type RouteConfig struct {
+	Path        string        `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
+	Methods     []string      `yaml:"methods"`  // empty: all
+	Upstream    string        `yaml:"upstream"` // a name of upstreams
+	Auth        AuthMode      `yaml:"auth"`
+	StripPrefix string        `yaml:"strip_prefix"` // removed from the path before it is forwarded
+	BodyLimit   Size          `yaml:"body_limit"`   // 0: server.body_limit
+	Timeout     time.Duration `yaml:"timeout"`      // 0: server.timeouts.request
+}
+
+// SetDefaults is the route as it is when its entry says nothing.
+func (r *RouteConfig) SetDefaults() { r.Auth = AuthRequired }
+
+// AuthMode says who may use a route.
+type AuthMode string
+
+// The modes of routes[].auth.
+const (
+	AuthRequired AuthMode = "required" // only with a valid token
+	AuthOptional AuthMode = "optional" // without a token as nobody; a bad token is refused
+	AuthNone     AuthMode = "none"     // tokens are not looked at
+)
+
+// IdentityConfig is the section identity.
+type IdentityConfig struct {
+	Headers              map[string]IdentityField `yaml:"headers"`               // header name -> what it carries
+	ForwardAuthorization bool                     `yaml:"forward_authorization"` // false: the token stops here
+}
+
+// IdentityField is what an identity header carries.
+type IdentityField string
+
+// The fields of identity.headers.
+const (
+	FieldID       IdentityField = "id"
+	FieldOpenID   IdentityField = "openid"
+	FieldNickname IdentityField = "nickname"
+	FieldAppID    IdentityField = "appid"
+	FieldSession  IdentityField = "session"
+)
+
+// LimitsConfig is the section limits.
+type LimitsConfig struct {
+	Login LimitConfig `yaml:"login"`
+}
+
+// LimitConfig is a token bucket per client.
+type LimitConfig struct {
+	Per   string `yaml:"per"` // ip
+	Rate  Rate   `yaml:"rate"`
+	Burst int    `yaml:"burst"`
+}
+
+// LogConfig is the section log.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // json, text
+	Access bool   `yaml:"access"` // one line a request
+}
+
+// DefaultConfig is the edge as it is when gateway.yaml says nothing; it has no routes.
+func DefaultConfig() Config {
+	return Config{
+		Server: ServerConfig{
+			Listen: ":8080", Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
+			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
+		},
+		Identity: IdentityConfig{
+			Headers: map[string]IdentityField{
+				"X-User-Id": FieldID, "X-User-Openid": FieldOpenID, "X-User-Nickname": FieldNickname,
+			},
+			ForwardAuthorization: true,
+		},
+		Limits: LimitsConfig{Login: LimitConfig{Per: "ip", Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}},
+		Log:    LogConfig{Level: "info", Format: "json", Access: true},
+	}
+}
+
+// headBuffer is the size of the buffer that one request head must fit into, in bytes: a token, cookies and room.
+const headBuffer = 16 << 10
+
+// faults collects what is wrong with a configuration; each text begins with the key's path.
+type faults []error
+
+func (f *faults) add(path, format string, args ...any) {
+	*f = append(*f, fmt.Errorf(path+": "+format, args...))
+}
+
+func (f *faults) oneOf(path, got string, allowed ...string) {
+	if !slices.Contains(allowed, got) {
+		f.add(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
+	}
+}
+
+func (f *faults) within(path string, got, least, most time.Duration) {
+	if got < least || got > most {
+		f.add(path, "%v is not between %v and %v", got, least, most)
+	}
+}

@@ -1,0 +1,438 @@
+package gateway
+
+import (
+	"bufio"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/authn/wechat/sandbox"
+	"wxgate/gateway/wire"
+	"wxgate/storage"
+	"wxgate/storage/badger"
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+const testAppID = "wx3333333333333333"
+
+// edge is a gateway on a real socket before a service on another.
+type edge struct {
+	*Gateway
+	addr   string
+	weChat *sandbox.Sandbox
+}
+
+// newEdge runs a gateway whose upstream is called service.
+func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
+	tb.Helper()
+	cfg := DefaultConfig()
+	cfg.Log.Access = false
+	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1_000_000, time.Second}, Burst: 1_000_000}
+	cfg.Routes = []RouteConfig{
+		{Path: "/private/**", Upstream: "service", Auth: AuthRequired},
+		{Path: "/public/**", Upstream: "service", Auth: AuthNone},
+		{Path: "/optional/**", Upstream: "service", Auth: AuthOptional},
+		{Path: "/strip/**", Upstream: "service", Auth: AuthNone, StripPrefix: "/strip"},
+		{Path: "/small/**", Upstream: "service", Auth: AuthNone, BodyLimit: 1 << 10},
+		{Path: "/quick/**", Upstream: "service", Auth: AuthNone, Timeout: 300 * time.Millisecond},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
+		tb.Fatal(faults)
+	}
+	weChat, auth := newTestAuthn(tb)
+	target := upstream.DefaultConfig()
+	target.Targets = []upstream.Target{{URL: serviceURL}}
+	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(to.Close)
+	g, err := New(cfg, Deps{
+		Authn: auth, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
+		Log: discard(), Access: discard(), Now: time.Now,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ln, err := wire.Listen("tcp", "127.0.0.1:0", g.WireConfig())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- g.Serve(ln) }()
+	tb.Cleanup(func() {
+		_ = g.app.Shutdown()
+		if err := <-served; err != nil {
+			tb.Error(err)
+		}
+	})
+	return &edge{g, ln.Addr().String(), weChat}
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *authn.Authn) {
+	tb.Helper()
+	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := weChat.Start("127.0.0.1:0"); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = weChat.Close() })
+	storeCfg := storage.DefaultConfig()
+	storeCfg.Badger.Dir = tb.TempDir()
+	store, err := badger.Open(storeCfg, prometheus.NewRegistry(), discard(), time.Now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = store.Close() })
+	client, err := wechat.New(wechat.Config{AppID: testAppID, Secret: "sandbox-secret", BaseURL: weChat.URL(), Timeout: 3 * time.Second}, prometheus.NewRegistry())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(client.Close)
+	cfg := authn.DefaultConfig()
+	cfg.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(strings.Repeat("k", authn.MinSecretBytes))}}
+	auth, err := authn.New(tb.Context(), cfg, authn.Deps{
+		Store: store, WeChat: client, AppID: testAppID, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return weChat, auth
+}
+
+// token logs a person in.
+func (e *edge) token(tb testing.TB, person string) string {
+	tb.Helper()
+	grant, err := e.deps.Authn.Login(tb.Context(), authn.Login{Code: e.weChat.IssueCode(person)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return grant.Token
+}
+
+// send writes raw bytes on a fresh connection and reads one answer.
+func (e *edge) send(tb testing.TB, raw string) (*http.Response, string) {
+	tb.Helper()
+	conn, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, raw); err != nil {
+		tb.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		tb.Fatalf("%q: %v", raw, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		tb.Fatalf("%q: %v", raw, err)
+	}
+	return resp, string(body)
+}
+
+// head writes a request head: its first line, Host, a token unless empty, and more lines.
+func head(line, token string, more ...string) string {
+	lines := []string{line + " HTTP/1.1", "Host: api.example.com"}
+	if token != "" {
+		lines = append(lines, "Authorization: Bearer "+token)
+	}
+	return strings.Join(append(lines, more...), "\r\n") + "\r\n\r\n"
+}
+
+func TestIdentityArrivesOnceAndOnlyFromUs(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	token := e.token(t, "alice")
+	for name, forged := range map[string][]string{
+		"nothing":                         nil,
+		"one header":                      {"X-User-Id: 999"},
+		"three spellings":                 {"X-User-Id: 997", "x-user-id: 998", "X-USER-ID: 999"},
+		"underscores":                     {"X_User_Id: 999", "X-User_Id: 999", "x_user_id: 999"},
+		"dots":                            {"X.User.Id: 999"},
+		"a Connection that names ours":    {"Connection: X-User-Id, x-user-openid"},
+		"a Connection with close":         {"Connection: close, X-User-Id"},
+		"a Trailer that names ours":       {"Trailer: X-User-Id"},
+		"WeChat's headers":                {"X-WX-OPENID: o999", "X-WX-SOURCE: wx_client"},
+		"another header of the family":    {"X-User-Role: 999"},
+		"an empty one":                    {"X-User-Id:"},
+		"a hundred values in one":         {"X-User-Id: " + strings.Repeat("999, ", 100)},
+		"a method override and forgeries": {"X-HTTP-Method-Override: DELETE", "X-User-Nickname: 999"},
+	} {
+		before := len(service.Requests())
+		for _, path := range []string{"/private/x", "/public/x", "/optional/x"} {
+			resp, body := e.send(t, head("GET "+path, token, forged...))
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s, %s: %d %s", name, path, resp.StatusCode, body)
+			}
+		}
+		for i, req := range service.Requests()[before:] {
+			want := []string{"1"}
+			if i == 1 { // the public route
+				want = nil
+			}
+			if got := req.Values("X-User-Id"); strings.Join(got, "|") != strings.Join(want, "|") {
+				t.Errorf("%s, %s: X-User-Id is %q, want %q", name, req.Target, got, want)
+			}
+			if raw := req.Head(); strings.Contains(raw, "99") {
+				t.Errorf("%s: a forgery arrived:\n%s", name, raw)
+			}
+		}
+	}
+}
+
+func TestTrailersCanNeitherCarryNorRemoveIdentity(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	body := "5\r\nhello\r\n0\r\nX-User-Id: 999\r\nX-Late: 999\r\n\r\n"
+	for _, path := range []string{"/private/x", "/public/x"} {
+		resp, text := e.send(t, head("POST "+path, e.token(t, "alice"), "Transfer-Encoding: chunked", "Trailer: X-User-Id, X-Late")+body)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d %s", path, resp.StatusCode, text)
+		}
+		req := service.Requests()[len(service.Requests())-1]
+		if string(req.Body) != "hello" || strings.Contains(string(req.Raw), "999") {
+			t.Errorf("%s: the service received\n%s", path, req.Raw)
+		}
+		if got := len(req.Values("X-User-Id")); got != map[string]int{"/private/x": 1, "/public/x": 0}[path] {
+			t.Errorf("%s: %d identity headers in\n%s", path, got, req.Raw)
+		}
+	}
+}
+
+func TestTheTargetArrivesByteForByte(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	for _, target := range []string{
+		"/public/a%7Eb%2bc", "/public/%e8%8f%9c?q=%E8%8F%9C", "/public/!*'()?a=!*'()&b=?/:@", "/public/?", "/public/x?", "/public/a;v=1,b",
+		"/public/" + strings.Repeat("a", 3000),
+	} {
+		e.send(t, head("GET "+target, ""))
+		if got := service.Requests()[len(service.Requests())-1].Target; got != target {
+			t.Errorf("%.60s arrived as %.60s", target, got)
+		}
+	}
+	for target, want := range map[string]string{
+		"/strip/a%7Eb?x": "/a%7Eb?x", "/strip": "/", "/strip/": "/", "/strip?x": "/?x", "/%73trip/a": "/a",
+	} {
+		e.send(t, head("GET "+target, ""))
+		if got := service.Requests()[len(service.Requests())-1].Target; got != want {
+			t.Errorf("%s arrived as %s, want %s", target, got, want)
+		}
+	}
+}
+
+func TestAnEncodedLetterDoesNotDodgeARoute(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/**", Upstream: "service", Auth: AuthNone})
+	})
+	for _, target := range []string{"/private/x", "/%70rivate/x", "/priv%61te/x"} {
+		if resp, body := e.send(t, head("GET "+target, "")); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s without a token: %d %s, want 401", target, resp.StatusCode, body)
+		}
+	}
+}
+
+func TestOnlyEndToEndHeadersPass(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	e.send(t, head("GET /public/x", "tok", "Connection: keep-alive, X-Secret-Hop", "X-Secret-Hop: hop", "Keep-Alive: hop", "TE: hop",
+		"Proxy-Authorization: hop", "Proxy-Connection: hop", "Upgrade: hop", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Prefix: /hop", "Forwarded: for=6.6.6.6",
+		"X-Real-Ip: 6.6.6.6", "X-Request-Id: 6.6.6.6", "Accept: a/b", "Accept: c/d", "Cookie: a=1; b=2", "X-Kept:   spaces  ", "If-None-Match: \"x\""))
+	req := service.Requests()[0]
+	if raw := req.Head(); strings.Contains(raw, "hop") || strings.Contains(raw, "6.6.6.6") || strings.Contains(raw, "Content-Type") {
+		t.Errorf("the service received\n%s", raw)
+	}
+	for name, want := range map[string][]string{
+		"Host": {"api.example.com"}, "Accept": {"a/b", "c/d"}, "Cookie": {"a=1; b=2"}, "X-Kept": {"spaces"}, "If-None-Match": {`"x"`},
+		"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"api.example.com"}, "Authorization": {"Bearer tok"},
+	} {
+		if got := req.Values(name); strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	if id := req.Values("X-Request-Id"); len(id) != 1 || len(id[0]) < 16 {
+		t.Errorf("X-Request-Id is %q", id)
+	}
+}
+
+func TestTheTokenStopsHereWhenTold(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Identity.ForwardAuthorization = false })
+	token := e.token(t, "alice")
+	e.send(t, head("GET /private/x", token))
+	if raw := service.Requests()[0].Head(); strings.Contains(raw, token) || !strings.Contains(raw, "X-User-Id: 1") {
+		t.Errorf("the service received\n%s", raw)
+	}
+}
+
+func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		prefix := netPrefix(t, "127.0.0.0/8")
+		cfg.Server.TrustedProxies = append(cfg.Server.TrustedProxies, prefix)
+	})
+	e.send(t, head("GET /public/x", "", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https", "X-Request-Id: abc123"))
+	req := service.Requests()[0]
+	for name, want := range map[string]string{
+		"X-Forwarded-For": "6.6.6.6, 203.0.113.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Request-Id": "abc123",
+	} {
+		if got := req.Field(name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestBodiesPassAndEndAtTheirLimit(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	chunked := func(size int) string {
+		return strconv.FormatInt(int64(size), 16) + "\r\n" + strings.Repeat("b", size) + "\r\n0\r\n\r\n"
+	}
+	for _, c := range []struct {
+		name, raw string
+		status    int
+		arrives   int
+	}{
+		{"a length", head("POST /small/x", "", "Content-Length: 1024") + strings.Repeat("b", 1024), 200, 1024},
+		{"a length over the limit", head("POST /small/x", "", "Content-Length: 1025") + strings.Repeat("b", 1025), 413, -1},
+		{"chunks", head("PUT /small/x", "", "Transfer-Encoding: chunked") + chunked(1024), 200, 1024},
+		{"chunks over the limit", head("PUT /small/x", "", "Transfer-Encoding: chunked") + chunked(1025), 413, -1},
+		{"a GET with a body", head("GET /small/x", "", "Content-Length: 3") + "abc", 200, 3},
+		{"a POST without a body", head("POST /small/x", "", "Content-Length: 0"), 200, 0},
+		{"1 MiB", head("POST /public/x", "", "Content-Length: 1048576") + strings.Repeat("b", 1<<20), 200, 1 << 20},
+	} {
+		resp, body := e.send(t, c.raw)
+		if resp.StatusCode != c.status {
+			t.Errorf("%s: %d %.200s, want %d", c.name, resp.StatusCode, body, c.status)
+			continue
+		}
+		if requests := service.Requests(); c.arrives >= 0 && len(requests[len(requests)-1].Body) != c.arrives {
+			t.Errorf("%s: %d bytes arrived, want %d", c.name, len(requests[len(requests)-1].Body), c.arrives)
+		}
+	}
+}
+
+func TestAnUpstreamThatFailsHasItsReason(t *testing.T) {
+	t.Parallel()
+	silent := func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) }
+	reset := func(conn net.Conn, _ int) {
+		_, _ = conn.Read(make([]byte, 4096))
+		upstreamtest.Reset(conn)
+	}
+	for _, c := range []struct {
+		name   string
+		url    func() string
+		status int
+		reason string
+	}{
+		{"refused", func() string { return upstreamtest.Refused(t) }, 502, "upstream_connect"},
+		{"reset", func() string { return upstreamtest.Raw(t, reset).URL }, 502, "upstream_reset"},
+		{"silent", func() string { return upstreamtest.Raw(t, silent).URL }, 504, "upstream_timeout"},
+		{"garbage", func() string { return upstreamtest.Fixed(t, "hello, I am no HTTP\r\n\r\n").URL }, 502, "upstream_invalid"},
+		{"half a head", func() string { return upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nContent-").URL }, 502, "upstream_reset"},
+		{"half a body", func() string { return upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").URL }, 502, "upstream_reset"},
+		{"an unasked 101", func() string {
+			return upstreamtest.Fixed(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n").URL
+		}, 502, "upstream_invalid"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEdge(t, c.url(), nil)
+			resp, body := e.send(t, head("POST /quick/x", "", "Content-Length: 2")+"{}")
+			if resp.StatusCode != c.status || !strings.Contains(body, `"reason":"`+c.reason+`"`) {
+				t.Errorf("got %d %s, want %d %s", resp.StatusCode, body, c.status, c.reason)
+			}
+			for _, leak := range []string{"127.0.0.1", "dial", "fasthttp", "EOF", "goroutine"} {
+				if strings.Contains(body, leak) {
+					t.Errorf("the answer tells %q: %s", leak, body)
+				}
+			}
+		})
+	}
+}
+
+func TestAnUnreadBodyIsNeverTakenForARequest(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	smuggled := "GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	for _, path := range []string{"/private/x", "/nowhere", "/public/../x", "/small/x", "/healthz", "/api/v1/auth/wx-login"} {
+		raw := head("POST "+path, "", "Content-Length: "+strconv.Itoa(len(smuggled)))
+		e.send(t, raw+smuggled)
+		chunked := head("POST "+path, "", "Transfer-Encoding: chunked") + strconv.FormatInt(int64(len(smuggled)), 16) + "\r\n" + smuggled + "\r\n0\r\n\r\n"
+		e.send(t, chunked)
+	}
+	for _, req := range service.Requests() {
+		if req.Target == "/public/smuggled" {
+			t.Errorf("a body became a request:\n%s", req.Raw)
+		}
+	}
+}
+
+func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	e.routes.add(mustPattern(t, "/panic"), anyMethod, &route{pattern: "/panic", auth: AuthNone})
+	if resp, body := e.send(t, head("GET /panic", "")); resp.StatusCode != 500 || strings.Contains(body, "nil pointer") {
+		t.Errorf("got %d %s, want a bare 500", resp.StatusCode, body)
+	}
+	if resp, _ := e.send(t, head("GET /public/x", "")); resp.StatusCode != http.StatusOK {
+		t.Errorf("afterwards: %d", resp.StatusCode)
+	}
+}
+
+func BenchmarkProxiedRequest(b *testing.B) {
+	service := upstreamtest.HTTP(b, func(upstreamtest.Request) string {
+		return upstreamtest.OK("application/json", `{"data":"`+strings.Repeat("x", 1000)+`"}`)
+	})
+	e := newEdge(b, service.URL, nil)
+	raw := []byte(head("GET /private/recipes/7?page=2", e.token(b, "alice"), "User-Agent: bench", "Accept: */*"))
+	conn, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	br := bufio.NewReader(conn)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := conn.Write(raw); err != nil {
+			b.Fatal(err)
+		}
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			b.Fatal(resp, err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
+}

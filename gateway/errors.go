@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/gateway/wire"
+	"wxgate/storage"
+	"wxgate/upstream"
+)
+
+// The refusals of the edge itself.
+var (
+	errInvalidRequest = errors.New("invalid request")
+	errNoRoute        = errors.New("no route")
+	errBodyTooLarge   = errors.New("body too large")
+	errRateLimited    = errors.New("rate limited")
+	errDraining       = errors.New("draining")
+	errInternal       = errors.New("internal")
+)
+
+// failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
+// body, the label of the metric and the line in docs/api.md.
+type failure struct {
+	err        error
+	status     int
+	reason     string
+	message    string // to the user of the mini-program
+	retryAfter int    // seconds; 0: no Retry-After
+}
+
+// failures is the error table. 401 always means that logging in again helps. An error without a row is a 500.
+func failures() []failure {
+	return []failure{
+		{authn.ErrTokenMissing, 401, "token_missing", "请先登录", 0},
+		{authn.ErrTokenMalformed, 401, "token_malformed", "登录凭证格式错误，请重新登录", 0},
+		{authn.ErrTokenInvalid, 401, "token_invalid", "登录凭证无效，请重新登录", 0},
+		{authn.ErrTokenExpired, 401, "token_expired", "登录已过期，请重新登录", 0},
+		{authn.ErrTokenRevoked, 401, "token_revoked", "登录已失效，请重新登录", 0},
+		{authn.ErrTokenReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
+		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
+		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
+		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户登录", 0},
+		{authn.ErrRateLimited, 429, "wx_rate_limited", "登录过于频繁，请稍后再试", 60},
+		{authn.ErrMisconfigured, 500, "wx_misconfigured", "小程序登录配置有误", 0},
+		{authn.ErrBusy, 503, "wx_busy", "微信服务繁忙，请稍后再试", 1},
+		{authn.ErrTimeout, 504, "wx_timeout", "微信服务响应超时，请重新登录", 0},
+		{authn.ErrBadResponse, 502, "wx_bad_response", "微信服务响应异常，请重新登录", 0},
+		{authn.ErrInvalidRequest, 400, "invalid_request", "请求参数错误", 0},
+		{errInvalidRequest, 400, "invalid_request", "请求格式错误", 0},
+		{errNoRoute, 404, "no_route", "接口不存在", 0},
+		{errBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
+		{errRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
+		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
+		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
+		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
+		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
+		{upstream.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
+		{upstream.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
+		{storage.ErrNotFound, 401, "token_revoked", "登录已失效，请重新登录", 0}, // the user of a valid token is gone
+		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
+		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
+		{upstream.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
+		{errInternal, 500, "internal", "服务内部错误", 0},
+	}
+}
+
+// failureOf finds the row of an error; the last row serves all that have none.
+func (g *Gateway) failureOf(err error) failure {
+	for _, f := range g.failures {
+		if errors.Is(err, f.err) {
+			return f
+		}
+	}
+	return g.failures[len(g.failures)-1]
+}
+
+// fail answers with the error's row. Only the row and what WeChat calls its errcode reach the client; the error's own
+// text goes to the log.
+func (g *Gateway) fail(c *fiber.Ctx, err error) {
+	f := g.failureOf(err)
+	ex := exchangeOf(c)
+	ex.reason = f.reason
+	c.Response().Reset() // an upstream's half answer must not shine through
+	if f.status >= 500 {
+		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
+	}
+	answerFailure(c, f, messageOf(f, err), ex.id, g.deps.Now())
+}
+
+// messageOf is the row's message; a failed login also carries WeChat's errcode, because teams search for the number.
+func messageOf(f failure, err error) string {
+	var wechat *authn.WeChatError
+	if !errors.As(err, &wechat) || wechat.Code == 0 {
+		return f.message
+	}
+	return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.message, wechat.Code)
+}
+
+// answerError is Fiber's error handler: it is reached by what fasthttp and Fiber refuse before or outside our chain.
+func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
+	f := g.failureOf(errInvalidRequest)
+	var ofFiber *fiber.Error
+	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
+		f.status = fault.Status()
+	} else if errors.As(err, &ofFiber) && ofFiber.Code >= 400 && ofFiber.Code < 500 {
+		f.status = ofFiber.Code
+	}
+	g.metrics.refusedEarly(f)
+	answerFailure(c, f, f.message, newRequestID(), g.deps.Now())
+	c.Response().SetConnectionClose()
+	return nil
+}
+
+// statusName is the field error of the envelope.
+func statusName(status int) string { return http.StatusText(status) }

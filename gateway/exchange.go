@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/wire"
+)
+
+// exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
+type exchange struct {
+	id      string // request id
+	start   time.Time
+	client  netip.Addr
+	target  target
+	decoded [512]byte // room for the decoded path
+	route   *route    // nil until matched
+	body    limitedBody
+	reason  string // of the error table, "" when it went well
+
+	upstreamTime time.Duration
+	attempts     int
+}
+
+// exchangeKey is the key of the exchange in a request's locals.
+type exchangeKey struct{}
+
+func exchangeOf(c *fiber.Ctx) *exchange {
+	ex, _ := c.Locals(exchangeKey{}).(*exchange)
+	return ex
+}
+
+func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(exchange) }} }
+
+// begin opens the exchange: it names the request and finds out who is at the other end. It ends the connection when the
+// body was not read to its end.
+func (g *Gateway) begin(c *fiber.Ctx) error {
+	if strayed(c) {
+		return errInvalidRequest
+	}
+	ex, _ := g.exchanges.Get().(*exchange)
+	*ex = exchange{start: g.deps.Now(), body: bodyOf(c)}
+	peer := peerOf(c)
+	trusted := g.trusts(peer)
+	ex.client = g.clientOf(c, peer, trusted)
+	ex.id = g.requestID(c, trusted)
+	c.Locals(exchangeKey{}, ex)
+	err := c.Next()
+	if !ex.body.drain() {
+		c.Response().SetConnectionClose()
+	}
+	c.Context().RemoveUserValue(exchangeKey{})
+	g.exchanges.Put(ex)
+	return err
+}
+
+// strayed says whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
+// connections; if it ever does, this is the line that a smuggled request does not pass.
+func strayed(c *fiber.Ctx) bool {
+	conn, strict := c.Context().Conn().(*wire.Conn)
+	return strict && conn.Requests() != c.Context().ConnRequestNum()
+}
+
+// requestID is the client's X-Request-Id when a trusted proxy sent it, else a new one.
+func (g *Gateway) requestID(c *fiber.Ctx, trusted bool) string {
+	if trusted {
+		if id := c.Get(fiber.HeaderXRequestID); validRequestID(id) {
+			return string([]byte(id))
+		}
+	}
+	return newRequestID()
+}
+
+func newRequestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func validRequestID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= 0x20 || id[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,137 @@
+// Package gateway is the edge: it reads requests, decides on them in the order of routes.go, answers for the login
+// endpoints and forwards the rest to an upstream with identity headers that no client can forge.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/authn"
+	"wxgate/gateway/wire"
+	"wxgate/upstream"
+)
+
+// Deps are what a Gateway works with; none may be nil.
+type Deps struct {
+	Authn     *authn.Authn
+	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml
+	Metrics   *prometheus.Registry
+	Log       *slog.Logger
+	Access    *slog.Logger // one line a request; its records carry no secrets
+	Now       func() time.Time
+}
+
+// Gateway is the public edge. It is safe for concurrent use.
+type Gateway struct {
+	cfg       Config
+	deps      Deps
+	app       *fiber.App
+	routes    *router
+	reserved  *reserved
+	identity  []identityHeader
+	logins    *limiter
+	failures  []failure
+	metrics   *metrics
+	admin     *admin
+	draining  atomic.Bool
+	exchanges *sync.Pool // of *exchange
+}
+
+// New returns a gateway that is ready to Serve. The configuration must be valid.
+func New(cfg Config, deps Deps) (*Gateway, error) {
+	g := &Gateway{
+		cfg:       cfg,
+		deps:      deps,
+		reserved:  newReserved(cfg.Identity),
+		identity:  newIdentityHeaders(cfg.Identity),
+		logins:    newLimiter(cfg.Limits.Login, deps.Now),
+		failures:  failures(),
+		metrics:   newMetrics(deps.Metrics),
+		exchanges: newExchanges(),
+	}
+	routes, err := g.newRouter()
+	if err != nil {
+		return nil, err
+	}
+	g.routes = routes
+	g.app = g.newApp()
+	g.admin = g.newAdmin()
+	return g, nil
+}
+
+// newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
+func (g *Gateway) newApp() *fiber.App {
+	app := fiber.New(fiber.Config{
+		DisableStartupMessage:        true,
+		StreamRequestBody:            true, // the body flows on before it ends
+		BodyLimit:                    1,    // with streams: how much is read ahead of the handler; limitedBody holds the limit
+		DisablePreParseMultipartForm: true, // uploads are the service's, not ours to parse
+		DisableDefaultContentType:    true, // a service that sends no Content-Type means it
+		DisableDefaultDate:           true, // the service's Date passes; ours is set where there is none
+		ReadBufferSize:               headBuffer,
+		RequestMethods:               methods(),
+		ErrorHandler:                 g.answerError,
+	})
+	for _, step := range g.chain() {
+		app.Use(step)
+	}
+	server := app.Server()
+	server.Handler = g.refuseUnknownMethods(server.Handler)
+	server.CloseOnShutdown = true
+	server.TCPKeepalive = true
+	return app
+}
+
+// WireConfig is how the public listener, one of wire.Listen, must be set up for this gateway.
+func (g *Gateway) WireConfig() wire.Config {
+	cfg := wire.DefaultConfig()
+	cfg.MaxHeadBytes = headBuffer
+	cfg.ReadHeader = g.cfg.Server.Timeouts.ReadHeader
+	cfg.Idle = g.cfg.Server.Timeouts.Idle
+	return cfg
+}
+
+// Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.
+func (g *Gateway) Serve(ln net.Listener) error {
+	if err := g.app.Listener(ln); err != nil {
+		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// ServeAdmin answers the operator on ln until Shutdown.
+func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.serve(ln) }
+
+// Shutdown makes readiness false, stops accepting, and waits for requests in flight until ctx ends.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	g.draining.Store(true)
+	err := g.app.ShutdownWithContext(ctx)
+	if err != nil {
+		err = fmt.Errorf("draining: %w", err)
+	}
+	return errors.Join(err, g.admin.shutdown(ctx))
+}
+
+// refuseUnknownMethods answers what Fiber would answer in plain text and without our chain.
+func (g *Gateway) refuseUnknownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	known := make(map[string]bool, len(methods()))
+	for _, m := range methods() {
+		known[m] = true
+	}
+	return func(ctx *fasthttp.RequestCtx) {
+		if !known[string(ctx.Method())] {
+			ctx.Request.Header.SetMethod(methodOther)
+		}
+		next(ctx)
+	}
+}

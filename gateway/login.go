@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/storage"
+)
+
+// loginRequest is the body of wx-login; both spellings of the profile are in use.
+type loginRequest struct {
+	Code      string  `json:"code"`
+	NickName  *string `json:"nickName"`
+	Nickname_ *string `json:"nickname"`
+	AvatarURL *string `json:"avatarUrl"`
+	Avatar    *string `json:"avatar"`
+}
+
+// granted is the data of a login.
+type granted struct {
+	tokenAnswer
+	User loginUser `json:"user"`
+}
+
+// tokenAnswer is an access token as RFC 6749 §5.1 writes it.
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+}
+
+// loginUser is the user in the answer to a login.
+type loginUser struct {
+	ID        int64  `json:"id"`
+	OpenID    string `json:"openid"`
+	Nickname  string `json:"nickname"`
+	Avatar    string `json:"avatar"`
+	CreatedAt string `json:"created_at"`
+}
+
+// login answers POST /api/v1/auth/wx-login.
+func (g *Gateway) login(c *fiber.Ctx) error {
+	var body loginRequest
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{
+		Code:     body.Code,
+		Nickname: either(body.NickName, body.Nickname_),
+		Avatar:   either(body.AvatarURL, body.Avatar),
+	})
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
+}
+
+// secondDialect is the answer of POST /api/v1/user/login, which older clients speak.
+type secondDialect struct {
+	StatusCode int    `json:"statusCode"`
+	Message    string `json:"message"`
+	Data       struct {
+		Skey   string `json:"skey"`
+		UserID int64  `json:"user_id"`
+	} `json:"data"`
+}
+
+// loginSecondDialect answers POST /api/v1/user/login; skey is an access token.
+func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
+	var body struct {
+		Code string `json:"js_code"`
+	}
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{Code: body.Code})
+	if err != nil {
+		return err
+	}
+	answer := secondDialect{StatusCode: fiber.StatusOK, Message: "success"}
+	answer.Data.Skey, answer.Data.UserID = grant.Token, grant.User.ID
+	return writeJSON(c, fiber.StatusOK, answer)
+}
+
+// refresh answers POST /api/v1/auth/refresh.
+func (g *Gateway) refresh(c *fiber.Ctx) error {
+	grant, err := g.deps.Authn.Refresh(c.UserContext(), authn.BearerToken(c))
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, answerOf(grant))
+}
+
+// loggedOut is what logout says, in the envelope and in its data.
+const loggedOut = "退出成功"
+
+// logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.
+func (g *Gateway) logout(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	end := g.deps.Authn.Logout
+	if c.QueryBool("all") {
+		end = g.deps.Authn.LogoutAll
+	}
+	if err := end(c.UserContext(), subject); err != nil {
+		return err
+	}
+	return g.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
+}
+
+func answerOf(grant authn.Grant) tokenAnswer {
+	return tokenAnswer{grant.Token, "Bearer", int64(grant.ExpiresIn / time.Second)}
+}
+
+func loginUserOf(u storage.User) loginUser {
+	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, timestamp(u.CreatedAt)}
+}
+
+func either(a, b *string) *string {
+	if a != nil {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// anyMethod stands for every method in a matcher.
+const anyMethod = ""
+
+// matcher finds the most specific pattern for a path: segment by segment a literal beats :name, and :name beats **.
+// It is a tree of segments, so that the number of patterns does not matter. It never changes once it is in use.
+type matcher[T any] struct {
+	root node[T]
+}
+
+type node[T any] struct {
+	literal map[string]*node[T]
+	param   *node[T]
+	here    map[string]T // method -> what a path that ends here leads to
+	rest    map[string]T // the same for a path that goes on in any way (**)
+}
+
+// pattern is a path pattern, parsed: its segments and whether ** follows them.
+type pattern struct {
+	segments []segment
+	rest     bool
+}
+
+type segment struct {
+	literal string
+	param   bool
+}
+
+var errPattern = errors.New("is not a path pattern such as /api/:name/**")
+
+// parsePattern reads "/a/:name/**": literals, :name for exactly one segment that is not empty, ** at the end for zero
+// or more.
+func parsePattern(path string) (pattern, error) {
+	if !strings.HasPrefix(path, "/") {
+		return pattern{}, fmt.Errorf("%q %w: it must begin with /", path, errPattern)
+	}
+	var p pattern
+	parts := strings.Split(path[1:], "/")
+	for i, part := range parts {
+		switch {
+		case part == "**" && i == len(parts)-1:
+			p.rest = true
+			return p, nil
+		case strings.HasPrefix(part, ":") && len(part) > 1:
+			p.segments = append(p.segments, segment{param: true})
+		case strings.ContainsAny(part, "*:%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
+			return pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
+		default:
+			p.segments = append(p.segments, segment{literal: part})
+		}
+	}
+	return p, nil
+}
+
+// add enters a pattern. When it is there already for this method, it stays and what it leads to is returned.
+func (m *matcher[T]) add(p pattern, method string, value T) (other T, taken bool) {
+	n := &m.root
+	for _, s := range p.segments {
+		n = n.child(s)
+	}
+	into := &n.here
+	if p.rest {
+		into = &n.rest
+	}
+	if *into == nil {
+		*into = make(map[string]T)
+	}
+	if other, taken = (*into)[method]; !taken {
+		(*into)[method] = value
+	}
+	return other, taken
+}
+
+func (n *node[T]) child(s segment) *node[T] {
+	if s.param {
+		if n.param == nil {
+			n.param = new(node[T])
+		}
+		return n.param
+	}
+	if n.literal == nil {
+		n.literal = make(map[string]*node[T])
+	}
+	if n.literal[s.literal] == nil {
+		n.literal[s.literal] = new(node[T])
+	}
+	return n.literal[s.literal]
+}
+
+// find returns what the most specific pattern for method and path leads to. path begins with / and is decoded.
+func (m *matcher[T]) find(method string, path []byte) (T, bool) {
+	return m.root.find(method, path[1:], false)
+}
+
+// find walks down with what is left of the path; done says that its last segment is behind us.
+func (n *node[T]) find(method string, path []byte, done bool) (found T, ok bool) {
+	if done {
+		if found, ok = byMethod(n.here, method); ok {
+			return found, true
+		}
+		return byMethod(n.rest, method)
+	}
+	segment, rest, more := cutSlash(path)
+	if next := n.literal[string(segment)]; next != nil {
+		if found, ok = next.find(method, rest, !more); ok {
+			return found, true
+		}
+	}
+	if n.param != nil && len(segment) > 0 {
+		if found, ok = n.param.find(method, rest, !more); ok {
+			return found, true
+		}
+	}
+	return byMethod(n.rest, method)
+}
+
+func cutSlash(path []byte) (segment, rest []byte, more bool) {
+	for i, b := range path {
+		if b == '/' {
+			return path[:i], path[i+1:], true
+		}
+	}
+	return path, nil, false
+}
+
+func byMethod[T any](m map[string]T, method string) (found T, ok bool) {
+	if found, ok = m[method]; ok {
+		return found, true
+	}
+	found, ok = m[anyMethod]
+	return found, ok
+}
+
+func orAny(methods []string) []string {
+	if len(methods) == 0 {
+		return []string{anyMethod}
+	}
+	return methods
+}

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"fmt"
+	"testing"
+)
+
+func mustPattern(tb testing.TB, path string) pattern {
+	tb.Helper()
+	p, err := parsePattern(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+func TestTheMostSpecificPatternWinsWhateverTheOrder(t *testing.T) {
+	t.Parallel()
+	patterns := []string{
+		"/**", "/api/**", "/api/v1/recipes", "/api/v1/recipes/:id", "/api/v1/recipes/:id/likes",
+		"/api/v1/recipes/top", "/api/:version/users/:id", "/api/v1/:kind/:id/**", "/", "/菜谱/:id",
+	}
+	for range 2 {
+		var m matcher[string]
+		for _, p := range patterns {
+			m.add(mustPattern(t, p), anyMethod, p)
+		}
+		for path, want := range map[string]string{
+			"/":                        "/",
+			"/other":                   "/**",
+			"/api":                     "/api/**",
+			"/api/":                    "/api/**",
+			"/api/v1/recipes":          "/api/v1/recipes",
+			"/api/v1/recipes/":         "/api/**",
+			"/api/v1/recipes/7":        "/api/v1/recipes/:id",
+			"/api/v1/recipes/top":      "/api/v1/recipes/top",
+			"/api/v1/recipes/7/likes":  "/api/v1/recipes/:id/likes",
+			"/api/v1/recipes/7/other":  "/api/v1/:kind/:id/**",
+			"/api/v1/users/7":          "/api/v1/:kind/:id/**",
+			"/api/v2/users/7":          "/api/:version/users/:id",
+			"/api/v2/users/7/more":     "/api/**",
+			"/菜谱/红烧肉":                  "/菜谱/:id",
+			"/apis":                    "/**",
+			"/api/v1/recipes/top/more": "/api/v1/:kind/:id/**",
+		} {
+			if got, ok := m.find("GET", []byte(path)); !ok || got != want {
+				t.Errorf("%s: got %q, %v; want %q", path, got, ok, want)
+			}
+		}
+		for i, j := 0, len(patterns)-1; i < j; i, j = i+1, j-1 {
+			patterns[i], patterns[j] = patterns[j], patterns[i]
+		}
+	}
+}
+
+func TestAPatternForOtherMethodsGivesWayToALessSpecificOne(t *testing.T) {
+	t.Parallel()
+	var m matcher[string]
+	m.add(mustPattern(t, "/a/:id"), "GET", "get")
+	m.add(mustPattern(t, "/a/**"), anyMethod, "any")
+	for method, want := range map[string]string{"GET": "get", "POST": "any"} {
+		if got, _ := m.find(method, []byte("/a/7")); got != want {
+			t.Errorf("%s /a/7: got %q, want %q", method, got, want)
+		}
+	}
+	if got, ok := m.find("GET", []byte("/b")); ok {
+		t.Errorf("GET /b: got %q, want no route", got)
+	}
+}
+
+func TestTwoEqualPatternsAreNoticed(t *testing.T) {
+	t.Parallel()
+	var m matcher[int]
+	m.add(mustPattern(t, "/a/:id"), "GET", 1)
+	if other, taken := m.add(mustPattern(t, "/a/:name"), "GET", 2); !taken || other != 1 {
+		t.Errorf("got %d, %v; want 1, taken", other, taken)
+	}
+	if _, taken := m.add(mustPattern(t, "/a/:name"), "POST", 3); taken {
+		t.Error("another method counts as equal")
+	}
+}
+
+func TestPatternsThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", "api", "/a/**/b", "/a*", "/a/:", "/a//b", "/a/../b", "/./a", "/a?b", "/a%20b", "/a b", "/x:y"} {
+		if p, err := parsePattern(path); err == nil {
+			t.Errorf("%q: got %+v, want an error", path, p)
+		}
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, routes := range []int{10, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("routes=%d", routes), func(b *testing.B) {
+			var m matcher[int]
+			for i := range routes {
+				m.add(mustPattern(b, fmt.Sprintf("/api/v1/service%d/:id", i)), "GET", i)
+			}
+			path := []byte(fmt.Sprintf("/api/v1/service%d/42", routes/2))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := m.find("GET", path); !ok {
+					b.Fatal("no route")
+				}
+			}
+		})
+	}
+}

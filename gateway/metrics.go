@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"maps"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// unmatched is the route label of requests that no route takes.
+const unmatched = "unmatched"
+
+// metrics are the series of this package. Every label comes from a closed set: patterns of routes, methods that we
+// know, statuses, reasons of the error table.
+type metrics struct {
+	requests    *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	overhead    prometheus.Histogram
+	inFlight    prometheus.Gauge
+	stripped    prometheus.Counter
+	rateLimited *prometheus.CounterVec
+
+	mu       sync.Mutex
+	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
+}
+
+// seriesKey is what the series of one request differ by.
+type seriesKey struct {
+	route, method, reason string
+	status                int
+	upstream              bool
+}
+
+type series struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wxgate_requests_total", Help: "Requests answered, by who answered (source) and why one was refused (reason).",
+		}, []string{"route", "method", "code", "source", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "wxgate_request_duration_seconds", Help: "Time from a request's head to its answer's head.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"route", "code_class"}),
+		overhead: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "wxgate_overhead_seconds", Help: "The gateway's own part of a forwarded request's time.",
+			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 12),
+		}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wxgate_requests_in_flight", Help: "Requests being worked on.",
+		}),
+		stripped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wxgate_identity_headers_stripped_total", Help: "Inbound headers removed because a service could read them as identity.",
+		}),
+		rateLimited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wxgate_rate_limited_total", Help: "Requests refused by a rate limit.",
+		}, []string{"route", "per"}),
+	}
+	m.resolved.Store(&map[seriesKey]series{})
+	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited)
+	return m
+}
+
+// observe counts one finished request.
+func (m *metrics) observe(ex *exchange, method string, status int, took time.Duration) {
+	key := seriesKey{route: ex.pattern(), method: method, reason: ex.reason, status: status}
+	key.upstream = ex.reason == "" && ex.route != nil && ex.route.upstream != nil
+	s := m.resolve(key)
+	s.requests.Inc()
+	s.duration.Observe(took.Seconds())
+	if key.upstream {
+		m.overhead.Observe((took - ex.upstreamTime).Seconds())
+	}
+}
+
+// refusedEarly counts a request that was refused before our chain saw it.
+func (m *metrics) refusedEarly(f failure) {
+	m.resolve(seriesKey{route: unmatched, method: methodOther, reason: f.reason, status: f.status}).requests.Inc()
+}
+
+// resolve returns the handles of a combination. Combinations are few and soon all known, so they are kept in a map that
+// is replaced, never changed: reading it takes no lock.
+func (m *metrics) resolve(key seriesKey) series {
+	if s, known := (*m.resolved.Load())[key]; known {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	source := "gateway"
+	if key.upstream {
+		source = "upstream"
+	}
+	known := maps.Clone(*m.resolved.Load())
+	key.method = string([]byte(key.method)) // it may alias the request's buffer
+	s := series{
+		requests: m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(key.status), source, key.reason),
+		duration: m.duration.WithLabelValues(key.route, strconv.Itoa(key.status/100)+"xx"),
+	}
+	known[key] = s
+	m.resolved.Store(&known)
+	return s
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+)
+
+// observe counts and logs every request. It resolves the error first: until then the status still reads 200.
+func (g *Gateway) observe(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	g.metrics.inFlight.Inc()
+	defer g.metrics.inFlight.Dec()
+	if err := c.Next(); err != nil {
+		g.fail(c, err)
+	}
+	took := g.deps.Now().Sub(ex.start)
+	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
+	if g.cfg.Log.Access {
+		g.logAccess(c, ex, took)
+	}
+	return nil
+}
+
+// recoverPanic turns a panic of a handler into a 500; the process goes on.
+func (g *Gateway) recoverPanic(c *fiber.Ctx) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.deps.Log.Error("panic", "request_id", exchangeOf(c).id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = errInternal
+		}
+	}()
+	return c.Next()
+}
+
+// logAccess writes the one line of a request. Its strings are copied by the handler before the request's buffers are
+// used again.
+func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
+	attrs := make([]slog.Attr, 0, 14)
+	attrs = append(attrs,
+		slog.String("request_id", ex.id),
+		slog.String("method", c.Method()),
+		slog.String("route", ex.pattern()),
+		slog.String("path", string(ex.target.path)),
+		slog.Int("status", c.Response().StatusCode()),
+		slog.Int64("bytes_in", ex.body.read),
+		slog.Int("bytes_out", max(0, c.Response().Header.ContentLength())),
+		slog.Float64("duration_ms", milliseconds(took)),
+		slog.String("client_ip", ex.client.String()),
+	)
+	if ex.route != nil && ex.route.upstream != nil {
+		attrs = append(attrs, slog.String("upstream", ex.route.upstreamID),
+			slog.Float64("upstream_ms", milliseconds(ex.upstreamTime)), slog.Int("attempts", ex.attempts))
+	}
+	if subject, known := authn.SubjectOf(c); known {
+		attrs = append(attrs, slog.Int64("user_id", subject.UserID))
+	}
+	if ex.reason != "" {
+		attrs = append(attrs, slog.String("reason", ex.reason))
+	}
+	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// pattern is the route's pattern, the label of metrics and logs.
+func (ex *exchange) pattern() string {
+	if ex.route == nil {
+		return unmatched
+	}
+	return ex.route.pattern
+}

@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/storage"
+)
+
+// profile is a user as they see themself.
+type profile struct {
+	ID             int64  `json:"id"`
+	OpenID         string `json:"openid"`
+	Nickname       string `json:"nickname"`
+	Avatar         string `json:"avatar"`
+	Bio            string `json:"bio"`
+	RecipeCount    int64  `json:"recipe_count"`
+	FollowerCount  int64  `json:"follower_count"`
+	FollowingCount int64  `json:"following_count"`
+	FavoriteCount  int64  `json:"favorite_count"`
+	CreatedAt      string `json:"created_at"`
+	UpdatedAt      string `json:"updated_at"`
+}
+
+// profile answers GET /api/v1/user/profile.
+func (g *Gateway) profile(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	user, err := g.deps.Authn.Profile(c.UserContext(), subject.UserID)
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, profileOf(user))
+}
+
+// updateProfile answers PUT /api/v1/user/profile.
+func (g *Gateway) updateProfile(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	var change authn.Profile
+	if err := readJSON(c, &change); err != nil {
+		return err
+	}
+	user, err := g.deps.Authn.UpdateProfile(c.UserContext(), subject.UserID, change)
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, profileOf(user))
+}
+
+func profileOf(u storage.User) profile {
+	return profile{
+		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
+		timestamp(u.CreatedAt), timestamp(u.UpdatedAt),
+	}
+}
+
+// healthz answers GET /healthz and GET /: the process is there. It says nothing else to strangers.
+func (g *Gateway) healthz(c *fiber.Ctx) error {
+	return g.succeed(c, fiber.Map{"status": "ok"})
+}

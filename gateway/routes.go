@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/wire"
+	"wxgate/upstream"
+)
+
+// chain is the walk of every request, outermost first. The order is the security model: whatever a step decides, no
+// later one can be reached around it.
+func (g *Gateway) chain() []fiber.Handler {
+	return []fiber.Handler{
+		g.begin,         // request id and client address, before anything that logs
+		g.observe,       // outside authentication: 401 and 429 are traffic too
+		g.recoverPanic,  // inside observe, so that a panic is counted as the 500 it becomes
+		g.stripIdentity, // X-User-* from outside never survives, on public routes too
+		g.matchRoute,    // on the bytes that are forwarded; a path with two readings is 400
+		g.limitRoute,    // before signatures are checked and WeChat is asked
+		g.limitBody,     // a length over the route's limit is 413 before any of the body is read
+		g.authenticate,  // required unless the route says otherwise
+		g.serve,         // an endpoint of ours, or identity injected and forwarded upstream
+	}
+}
+
+// endpoint is a path that the gateway answers itself.
+type endpoint struct {
+	method string
+	path   string
+	auth   AuthMode
+	limit  *limiter
+	serve  fiber.Handler
+}
+
+// endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
+// out.
+func (g *Gateway) endpoints() []endpoint {
+	const get, post, put = fiber.MethodGet, fiber.MethodPost, fiber.MethodPut
+	return []endpoint{
+		{post, "/api/v1/auth/wx-login", AuthNone, g.logins, g.login},
+		{post, "/api/v1/auth/wechat-login", AuthNone, g.logins, g.login},
+		{post, "/api/v1/user/login", AuthNone, g.logins, g.loginSecondDialect},
+		{post, "/api/v1/auth/refresh", AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
+		{post, "/api/v1/auth/logout", AuthRequired, nil, g.logout},
+		{get, "/api/v1/user/profile", AuthRequired, nil, g.profile},
+		{put, "/api/v1/user/profile", AuthRequired, nil, g.updateProfile},
+		{get, "/healthz", AuthNone, nil, g.healthz},
+		{fiber.MethodHead, "/healthz", AuthNone, nil, g.healthz},
+		{get, "/", AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
+		{fiber.MethodHead, "/", AuthNone, nil, g.healthz},
+	}
+}
+
+// endpointBodyLimit is the largest body of an endpoint; encryptedData of WeChat stays far below.
+const endpointBodyLimit = 64 << 10
+
+// route is what a matched request is treated by: a configured route or an endpoint.
+type route struct {
+	pattern     string // the label of metrics and logs
+	auth        AuthMode
+	bodyLimit   int64
+	timeout     time.Duration
+	stripPrefix string
+	limit       *limiter           // nil: none
+	endpoint    fiber.Handler      // nil: forwarded
+	upstream    *upstream.Upstream // nil: an endpoint
+	upstreamID  string             // the upstream's name
+}
+
+// router finds the route of a request.
+type router struct{ matcher[*route] }
+
+// newRouter enters the configured routes first: an endpoint of the same path and method then stays out.
+func (g *Gateway) newRouter() (*router, error) {
+	r := new(router)
+	for i, cfg := range g.cfg.Routes {
+		p, err := parsePattern(cfg.Path)
+		if err != nil {
+			return nil, fmt.Errorf("routes[%d].path: %w", i, err)
+		}
+		made, err := g.newRoute(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("routes[%d]: %w", i, err)
+		}
+		for _, method := range orAny(cfg.Methods) {
+			r.add(p, method, made)
+		}
+	}
+	for _, e := range g.endpoints() {
+		if err := r.addEndpoint(e); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *router) addEndpoint(e endpoint) error {
+	p, err := parsePattern(e.path)
+	if err != nil {
+		return fmt.Errorf("endpoint %s: %w", e.path, err)
+	}
+	if _, taken := r.find(e.method, []byte(e.path)); taken && r.spelledOut(p, e.method) {
+		return nil
+	}
+	r.add(p, e.method, &route{pattern: e.path, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve})
+	return nil
+}
+
+// spelledOut says whether a configured route has exactly this pattern for the method, or for all methods.
+func (r *router) spelledOut(p pattern, method string) bool {
+	n := &r.root
+	for _, s := range p.segments {
+		n = n.child(s)
+	}
+	_, ok := byMethod(n.here, method)
+	return ok
+}
+
+func (g *Gateway) newRoute(cfg RouteConfig) (*route, error) {
+	to, known := g.deps.Upstreams[cfg.Upstream]
+	if !known {
+		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
+	}
+	r := &route{
+		pattern: cfg.Path, auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
+		stripPrefix: cfg.StripPrefix, upstream: to, upstreamID: cfg.Upstream,
+	}
+	if r.bodyLimit == 0 {
+		r.bodyLimit = int64(g.cfg.Server.BodyLimit)
+	}
+	if r.timeout == 0 {
+		r.timeout = g.cfg.Server.Timeouts.Request
+	}
+	return r, nil
+}
+
+// matchRoute reads the target once and picks the route.
+func (g *Gateway) matchRoute(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	t, ok := parseTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
+	if !ok {
+		return errInvalidRequest
+	}
+	ex.target = t
+	found, ok := g.routes.find(c.Method(), t.path)
+	if !ok {
+		return errNoRoute
+	}
+	ex.route = found
+	return c.Next()
+}
+
+// limitRoute refuses a client that asks too often.
+func (g *Gateway) limitRoute(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	if ex.route.limit != nil && !ex.route.limit.allow(ex.client) {
+		g.metrics.rateLimited.WithLabelValues(ex.route.pattern, "ip").Inc()
+		return errRateLimited
+	}
+	return c.Next()
+}
+
+// authenticate demands a token as the route says.
+func (g *Gateway) authenticate(c *fiber.Ctx) error {
+	switch exchangeOf(c).route.auth {
+	case AuthNone:
+		return c.Next()
+	case AuthOptional:
+		return g.deps.Authn.OptionalBearer(c)
+	}
+	return g.deps.Authn.Bearer(c)
+}
+
+// serve does what the request came for.
+func (g *Gateway) serve(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	if ex.route.endpoint == nil {
+		return g.forward(c, ex)
+	}
+	// fasthttp's own context ends when a shutdown begins; a login that is under way must not.
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Server.Timeouts.Request)
+	defer cancel()
+	c.SetUserContext(ctx)
+	return ex.route.endpoint(c)
+}

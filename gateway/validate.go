@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Validate reports every fault of the sections of this package; upstreams are the names that routes may use.
+func (c Config) Validate(upstreams []string) []error {
+	var f faults
+	c.Server.validate(&f)
+	c.Identity.validate(&f)
+	c.Limits.Login.validate(&f, "limits.login")
+	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	f.oneOf("log.format", c.Log.Format, "json", "text")
+	for i, r := range c.Routes {
+		r.validate(&f, fmt.Sprintf("routes[%d]", i), upstreams)
+	}
+	c.validateTable(&f)
+	return f
+}
+
+func (s ServerConfig) validate(f *faults) {
+	validateAddress(f, "server.listen", s.Listen)
+	if validateAddress(f, "server.admin", s.Admin) && !loopback(s.Admin) {
+		f.add("server.admin", "%q is not a loopback address; metrics must not be public", s.Admin)
+	}
+	if s.BodyLimit < 1 {
+		f.add("server.body_limit", "%v is not positive", s.BodyLimit)
+	}
+	f.within("server.timeouts.read_header", s.Timeouts.ReadHeader, 100*time.Millisecond, time.Minute)
+	f.within("server.timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
+	f.within("server.timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
+	f.within("server.timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
+}
+
+func validateAddress(f *faults, path, address string) bool {
+	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
+		f.add(path, "%q is not host:port", address)
+		return false
+	}
+	return true
+}
+
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+func (c IdentityConfig) validate(f *faults) {
+	for name, field := range c.Headers {
+		path := "identity.headers." + name
+		if !strings.HasPrefix(fold(name), "x-") || !validToken(name) {
+			f.add(path, "is not a header name that begins with X-")
+		}
+		f.oneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
+	}
+}
+
+func (l LimitConfig) validate(f *faults, path string) {
+	f.oneOf(path+".per", l.Per, "ip")
+	if l.Rate.Count < 1 || l.Rate.Per <= 0 {
+		f.add(path+".rate", "is not a positive rate such as 60/m")
+	}
+	if l.Burst < 1 {
+		f.add(path+".burst", "%d is not positive", l.Burst)
+	}
+}
+
+func (r RouteConfig) validate(f *faults, path string, upstreams []string) {
+	if _, err := parsePattern(r.Path); err != nil {
+		f.add(path+".path", "%v", err)
+	}
+	for i, m := range r.Methods {
+		f.oneOf(fmt.Sprintf("%s.methods[%d]", path, i), m, methods()[:len(methods())-1]...)
+	}
+	if r.Upstream == "" {
+		f.add(path+".upstream", "is empty; name one of upstreams")
+	} else {
+		f.oneOf(path+".upstream", r.Upstream, upstreams...)
+	}
+	f.oneOf(path+".auth", string(r.Auth), string(AuthRequired), string(AuthOptional), string(AuthNone))
+	if r.StripPrefix != "" && (!strings.HasPrefix(r.Path+"/", strings.TrimSuffix(r.StripPrefix, "/")+"/") || strings.ContainsAny(r.StripPrefix, ":*")) {
+		f.add(path+".strip_prefix", "%q is not a literal beginning of %q", r.StripPrefix, r.Path)
+	}
+	if r.BodyLimit < 0 {
+		f.add(path+".body_limit", "%v is negative", r.BodyLimit)
+	}
+	f.within(path+".timeout", r.Timeout, 0, time.Hour)
+}
+
+// validateTable reports routes that claim the same requests.
+func (c Config) validateTable(f *faults) {
+	var table matcher[int]
+	for i, r := range c.Routes {
+		pattern, err := parsePattern(r.Path)
+		if err != nil {
+			continue
+		}
+		for _, method := range orAny(r.Methods) {
+			if other, taken := table.add(pattern, method, i); taken {
+				f.add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] says too; which one is meant?", method, r.Path, other)
+			}
+		}
+	}
+}
+
+// validToken says whether a header name is one (RFC 9110 §5.6.2).
+func validToken(name string) bool {
+	for i := range len(name) {
+		b := name[i]
+		letter := b|0x20 >= 'a' && b|0x20 <= 'z'
+		if !letter && !(b >= '0' && b <= '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(b)) {
+			return false
+		}
+	}
+	return name != ""
+}

@@ -1,0 +1,77 @@
+// Command wxgate is the front door of a WeChat mini-program: it logs users in with WeChat, verifies the bearer token of
+// every other request, and forwards it to the team's own services with identity headers that no client can forge.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"wxgate/strictyaml"
+)
+
+// commands is the command line; `wxgate` alone serves.
+type commands struct {
+	Config string `short:"c" default:"gateway.yaml" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
+
+	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
+	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
+	Check   checkCommand   `cmd:"" help:"Read the configuration, report every fault, start nothing."`
+	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// world is what a command may touch of the process; tests give it another one.
+type world struct {
+	env    strictyaml.LookupEnv
+	stdout io.Writer
+	stderr io.Writer
+	config string // path of gateway.yaml
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	w := &world{env: os.LookupEnv, stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(run(ctx, os.Args[1:], w)) //nolint:gocritic // the deferred stop only unregisters signals, and the process ends here
+}
+
+// run is main without the process: it returns the exit code, 0 for success, 1 for a command that went wrong, 2 for a
+// command line that makes no sense.
+func run(ctx context.Context, args []string, w *world) int {
+	var cli commands
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("wxgate"),
+		kong.Description("The front door of a WeChat mini-program."),
+		kong.Writers(w.stdout, w.stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(w),
+	)
+	if err != nil {
+		return report(w, err, 2)
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help was answered
+		return exited
+	}
+	if err != nil {
+		return report(w, err, 2)
+	}
+	w.config = cli.Config
+	if err := parsed.Run(); err != nil {
+		return report(w, err, 1)
+	}
+	return 0
+}
+
+func report(w *world, err error, code int) int {
+	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // a closed stderr leaves nobody to tell
+	return code
+}

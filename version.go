@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// builtVersion is set by the linker: -X main.builtVersion=v1.2.3.
+var builtVersion string //nolint:gochecknoglobals // the linker can set nothing else
+
+type versionCommand struct{}
+
+// Run prints the version and what it was built with.
+func (versionCommand) Run(w *world) error {
+	_, err := fmt.Fprintf(w.stdout, "wxgate %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// version is what the linker was told, else what `go install module@version` recorded, else "dev".
+func version() string {
+	if builtVersion != "" {
+		return builtVersion
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}
