@@ -88,7 +88,7 @@ type Login struct {
 	AppID      string
 	OpenID     string
 	UnionID    string      // may be empty; an empty one never clears a known one
-	SessionKey SessionKey  // joins the user's last SessionKeysKept, ordered by At
+	SessionKey SessionKey  // joins the user's last SessionKeysKept, ordered by At; an empty Key brings none
 	Change     func(*User) // may change nickname, avatar and bio of the new or found user; nil changes nothing
 	Session    Session     // the session that begins; its UserID is filled in
 }

@@ -1,0 +1,277 @@
+package badger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/storage"
+)
+
+// contents is all that a store serves.
+type contents struct {
+	ID       string
+	Users    []storage.User // users 1, 2, …
+	Keys     [][]storage.SessionKey
+	Sessions [][]storage.Session
+	Revoked  []storage.Revocation
+}
+
+// readAll reads what s serves of the users 1 to n, through JSON so that two times that are equal compare equal.
+func readAll(ctx context.Context, s *Store, n int) (text []byte, err error) {
+	all := contents{ID: s.ID()}
+	for id := int64(1); id <= int64(n) && err == nil; id++ {
+		var errs [3]error
+		var u storage.User
+		var keys []storage.SessionKey
+		var sessions []storage.Session
+		u, errs[0] = s.User(ctx, id)
+		keys, errs[1] = s.SessionKeys(ctx, id)
+		sessions, errs[2] = s.Sessions(ctx, id)
+		all.Users, all.Keys, all.Sessions = append(all.Users, u), append(all.Keys, keys), append(all.Sessions, sessions)
+		err = errors.Join(errs[:]...)
+	}
+	if err == nil {
+		all.Revoked, err = s.Revocations(ctx, 0)
+	}
+	text, jsonErr := json.Marshal(all)
+	return text, errors.Join(err, jsonErr)
+}
+
+const damagedUsers = 300 // users of the store that is damaged
+
+// childOpensDamaged says what a damaged store does: "refused" with its error, "served" all that is in the file expected,
+// "unavailable" for a row that it admits to be damaged, or "wrong".
+func childOpensDamaged() {
+	dir := os.Getenv(dirEnv)
+	s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
+	if err != nil {
+		kind := "refused"
+		if !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewerSchema) || len(err.Error()) > 1000 {
+			kind = "wrong"
+		}
+		fmt.Println(kind, err)
+		return
+	}
+	fmt.Println(judge(s, dir+".expected"))
+}
+
+// judge compares what s serves with the expected, and logs a known and a new user in.
+func judge(s *Store, expectedFile string) string {
+	expected, err := os.ReadFile(expectedFile)
+	if err != nil {
+		return "wrong " + err.Error()
+	}
+	served, err := readAll(context.Background(), s, damagedUsers)
+	if errors.Is(err, storage.ErrDamaged) {
+		return "unavailable"
+	}
+	if err != nil || !bytes.Equal(served, expected) {
+		return fmt.Sprint("wrong rows ", err)
+	}
+	for _, openID := range []string{"o-7", "o-299"} {
+		in, err := s.Login(context.Background(), loginAs(openID, "after-"+openID))
+		if err != nil || in.Created {
+			return fmt.Sprint("wrong login of ", openID, ": ", in.Created, err)
+		}
+	}
+	in, err := s.Login(context.Background(), loginAs("o-new", "after-new"))
+	if err != nil || in.User.ID != damagedUsers+1 {
+		return fmt.Sprint("wrong login of a new user: ", in.User.ID, err)
+	}
+	return "served"
+}
+
+// damage is one way to spoil one file.
+type damage struct {
+	name string
+	file string
+	do   func(content []byte) []byte // nil deletes the file
+}
+
+// damages makes the cases for each file that holds something, always the same ones.
+func damages(t *testing.T, dir string) (all []damage) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, path := range filesBelow(t, dir) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, _ := filepath.Rel(dir, path)
+		used := len(bytes.TrimRight(content, "\x00"))
+		if used == 0 || strings.HasSuffix(file, "LOCK") {
+			continue
+		}
+		all = append(all, damagesOf(file, used, random)...)
+	}
+	return all
+}
+
+func damagesOf(file string, used int, random *rand.Rand) []damage {
+	all := []damage{
+		{"deleted", file, func([]byte) []byte { return nil }},
+		{"emptied", file, func(c []byte) []byte { return c[:0] }},
+		{"cut in half", file, func(c []byte) []byte { return c[:used/2] }},
+		{"cut at its last byte", file, func(c []byte) []byte { return c[:used-1] }},
+		{"cut at its last 40 bytes", file, func(c []byte) []byte { return c[:max(0, used-40)] }},
+		{"zeroed in the middle", file, func(c []byte) []byte { clear(c[used/2 : min(used, used/2+64)]); return c }},
+		{"zeroed from the middle on", file, func(c []byte) []byte { clear(c[used/2:]); return c }},
+		{"overwritten with garbage", file, func(c []byte) []byte {
+			for i := range used {
+				c[i] = byte(i * 131)
+			}
+			return c
+		}},
+	}
+	places := []int{0, used / 2, used - 1, random.IntN(used), random.IntN(used)}
+	for _, at := range places {
+		bit := byte(1) << random.IntN(8)
+		at = min(at, used-1)
+		all = append(all, damage{
+			fmt.Sprintf("bit %#x of byte %d flipped", bit, at), file,
+			func(c []byte) []byte { c[at] ^= bit; return c },
+		})
+	}
+	return all
+}
+
+// crashedStore makes a store with tables in several levels and with logs that were not flushed, and copies its files as a
+// kill would leave them. It returns what the store served.
+func crashedStore(t *testing.T, dir string) (expected []byte) {
+	t.Helper()
+	live := filepath.Join(t.TempDir(), "live")
+	for round := range 4 {
+		s := openIn(t, live)
+		fill(t, s, round)
+		if round < 3 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		expected, err := readAll(t.Context(), s, damagedUsers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyFolder(t, live, dir)
+		return expected
+	}
+	return nil
+}
+
+// fill logs 300 users in, of whom each round finds two thirds new to it, and changes, ends and revokes a little.
+func fill(t *testing.T, s *Store, round int) {
+	t.Helper()
+	for i := range min(damagedUsers, 75*(round+1)) {
+		sid := fmt.Sprintf("s-%d-%d", round, i)
+		u := login(t, s, fmt.Sprint("o-", i), sid)
+		if i%10 == round {
+			if _, err := s.EndSession(t.Context(), sid, time.Now(), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%7 == 0 {
+			rename := func(u *storage.User) error { u.Nickname = sid; return nil }
+			if _, err := s.UpdateUser(t.Context(), u.ID, rename); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// copyFolder copies files; sparse ones stay sparse.
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	for _, path := range filesBelow(t, from) {
+		name, _ := filepath.Rel(from, path)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spread(t, filepath.Join(to, name), content)
+	}
+}
+
+// spread writes content without the zeros at its end, which it leaves as a hole.
+func spread(t *testing.T, path string, content []byte) {
+	t.Helper()
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	err = errors.Join(err, os.WriteFile(path, bytes.TrimRight(content, "\x00"), 0o600))
+	if err = errors.Join(err, os.Truncate(path, int64(len(content)))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamageIsRefusedOrHarmless(t *testing.T) {
+	t.Parallel()
+	whole := filepath.Join(t.TempDir(), "whole")
+	expected := crashedStore(t, whole)
+	cases := append(damages(t, whole), damage{"untouched", fileSentinel, func(c []byte) []byte { return c }})
+	if len(cases) < 70 {
+		t.Fatalf("got %d kinds of damage, want at least 70", len(cases))
+	}
+	outcomes, mu := map[string]int{}, sync.Mutex{}
+	t.Run("cases", func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.file+" "+c.name, func(t *testing.T) {
+				t.Parallel()
+				outcome := c.outcome(t, whole, expected)
+				mu.Lock()
+				defer mu.Unlock()
+				outcomes[outcome]++
+			})
+		}
+	})
+	t.Log(len(cases), "kinds of damage:", outcomes)
+}
+
+// outcome damages a copy of whole and lets a child open it.
+func (d damage) outcome(t *testing.T, whole string, expected []byte) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "d")
+	copyFolder(t, whole, dir)
+	d.strike(t, filepath.Join(dir, d.file))
+	if err := os.WriteFile(dir+".expected", expected, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newChild(t, "opens-damaged", dir)
+	c.lines.Scan()
+	said := c.lines.Text()
+	err := c.cmd.Wait()
+	outcome, detail, _ := strings.Cut(said, " ")
+	if err != nil || outcome != "refused" && outcome != "served" && outcome != "unavailable" {
+		t.Errorf("%s %s: got %v %q, want refused or served", d.file, d.name, err, said)
+	}
+	if outcome == "refused" {
+		t.Log(strings.ReplaceAll(detail, dir, "data"))
+	}
+	return outcome
+}
+
+func (d damage) strike(t *testing.T, path string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content = d.do(content); content == nil {
+		err = os.Remove(path)
+	} else {
+		spread(t, path, content)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,100 @@
+package badger
+
+import (
+	"fmt"
+	"time"
+
+	"wxgate/storage"
+)
+
+// space is what a file system has, in bytes.
+type space struct {
+	free  uint64 // for us, without what is reserved for root
+	total uint64
+}
+
+// statfs asks for the space of the file system that holds dir.
+type statfs func(dir string) (space, error)
+
+const (
+	diskCheckEvery = time.Second
+
+	// flushNeeds is what closing a writable database may write: its memory tables, as tables.
+	flushNeeds = 3 * memTableSize
+	// Watermark bounds: a flush, and a compaction, which writes its result before it deletes its input.
+	watermarkMin = 2 * flushNeeds
+	watermarkMax = 256 << 20
+)
+
+// watermark is the free space below which nothing is written: 10 % of the disk between 48 and 256 MB, and at most half
+// of a very small one.
+func (s space) watermark() uint64 {
+	return min(max(s.total/10, watermarkMin), watermarkMax, s.total/2)
+}
+
+// resume is the free space from which writing goes on, a bit more than watermark so that it does not flap.
+func (s space) resume() uint64 { return s.watermark() + s.watermark()/8 }
+
+// look asks for the space, takes writing up again when there is room, and otherwise refuses writes from now on.
+func (s *Store) look() {
+	now, err := s.statfs(s.dir)
+	if err != nil {
+		s.log.Warn("looking at the disk", "error", err)
+		return
+	}
+	s.low = now.free < now.watermark()
+	isOpen, readOnly := s.engine.state()
+	switch {
+	case !isOpen: // reopening had failed
+		s.change(s.low || s.failed != nil, now)
+	case readOnly && s.failed == nil && now.free >= now.resume():
+		s.change(false, now)
+	default:
+		s.show(readOnly)
+	}
+}
+
+// rest makes the database read-only on a disk that stays low, so that compactions and Close have nothing to write when it
+// is full one day. That itself writes what is in memory, so it waits until the disk has not filled up further for a
+// while; with less room than it needs the database stays as it is, idle.
+func (s *Store) rest() {
+	now, err := s.statfs(s.dir)
+	before := s.freeBefore
+	s.freeBefore = now.free
+	isOpen, readOnly := s.engine.state()
+	if err == nil && isOpen && !readOnly && now.free < now.watermark() && now.free >= flushNeeds && now.free >= before {
+		s.change(true, now)
+	}
+}
+
+// change reopens the database.
+func (s *Store) change(readOnly bool, now space) {
+	if err := s.engine.reopen(readOnly); err != nil {
+		s.log.Error("reopening the store", "error", err)
+		s.show(true)
+		return
+	}
+	s.log.Warn("the store changed", "writable", !readOnly, "free_bytes", now.free, "needed_bytes", now.watermark())
+	s.show(readOnly)
+}
+
+func (s *Store) show(readOnly bool) {
+	writable := 1.0
+	if readOnly || s.low || s.failed != nil {
+		writable = 0
+	}
+	s.metrics.writable.Set(writable)
+	s.refusing.Store(writable == 0)
+}
+
+// writable says nil, or why nothing is written now. Only the writer calls it, before each transaction.
+func (s *Store) writable() error {
+	s.look()
+	if s.failed != nil {
+		return fmt.Errorf("writing failed before, restart: %w: %w", storage.ErrUnavailable, s.failed)
+	}
+	if isOpen, readOnly := s.engine.state(); s.low || readOnly || !isOpen {
+		return fmt.Errorf("the disk of %s is full: %w", s.dir, storage.ErrUnavailable)
+	}
+	return s.engine.reserve()
+}

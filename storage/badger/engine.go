@@ -1,0 +1,159 @@
+package badger
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"wxgate/storage"
+)
+
+// memTableSize is how many bytes Badger collects in memory and its log before it writes a table. 8 MB keeps memory, the
+// replay after a crash and the room that a flush needs on the disk small.
+const memTableSize = 8 << 20
+
+// engine is the Badger database, which can change between writable and read-only under its readers: on a full disk a
+// writable Badger kills the process (it writes through mmap, and that is a SIGBUS), a read-only one writes nothing.
+type engine struct {
+	dir string
+	log *slog.Logger
+
+	mu       sync.RWMutex
+	db       *badger.DB // nil while it could not be opened again, and after close
+	readOnly bool
+
+	nextLog string // reserved for Badger's next log; see reserve.go
+}
+
+// open opens the database; it is not open.
+func (e *engine) open(readOnly bool) (err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.openLocked(readOnly)
+}
+
+func (e *engine) openLocked(readOnly bool) (err error) {
+	defer recoverDamage(e.log, &err)
+	db, err := badger.Open(badgerOptions(e.dir, readOnly, e.log))
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, openFault(err))
+	}
+	e.db, e.readOnly = db, readOnly
+	return nil
+}
+
+// openFault tells another owner of the folder from damage.
+func openFault(err error) error {
+	if strings.Contains(err.Error(), "Another process is using this Badger database") {
+		return storage.ErrLocked
+	}
+	return storage.ErrDamaged
+}
+
+// reopen changes between writable and read-only; reads wait for it, some ten milliseconds.
+func (e *engine) reopen(readOnly bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.closeLocked(); err != nil {
+		e.log.Warn("closing the database", "error", err)
+	}
+	return e.openLocked(readOnly)
+}
+
+// close writes what is in memory to tables and gives the folder back.
+func (e *engine) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closeLocked()
+}
+
+func (e *engine) closeLocked() (err error) {
+	if e.db == nil {
+		return nil
+	}
+	defer recoverDamage(e.log, &err)
+	db := e.db
+	e.db = nil
+	e.release()
+	return db.Close()
+}
+
+// abandon leaves the database as a killed process would: everything acknowledged is in its log already.
+func (e *engine) abandon() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.db = nil
+}
+
+// state reports whether there is a database and whether it is read-only.
+func (e *engine) state() (isOpen, readOnly bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.db != nil, e.readOnly
+}
+
+// transaction runs fn in a transaction of its own; a panic of Badger, which damaged tables cause, is ErrDamaged.
+func (e *engine) transaction(update bool, fn func(*badger.Txn) error) (err error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.db == nil {
+		return storage.ErrUnavailable
+	}
+	defer recoverDamage(e.log, &err)
+	txn := e.db.NewTransaction(update)
+	defer txn.Discard()
+	return fn(txn)
+}
+
+// badgerOptions are Badger's for few, small and precious records.
+func badgerOptions(dir string, readOnly bool, log *slog.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithReadOnly(readOnly).
+		WithSyncWrites(true).       // an acknowledged login survives power loss; the writer shares one sync among many
+		WithDetectConflicts(false). // there is one writer
+		WithMemTableSize(memTableSize).
+		WithNumMemtables(3).
+		WithNumCompactors(2).
+		WithValueLogFileSize(16 << 20). // unused, every value lies in the tables, but mapped
+		WithBlockCacheSize(16 << 20).
+		WithIndexCacheSize(16 << 20).
+		WithCompression(options.None).
+		WithChecksumVerificationMode(options.NoVerification). // see envelope.go
+		WithMetricsEnabled(false).                            // they are global
+		WithLogger(badgerLog{log})
+}
+
+// badgerLog passes Badger's log on; what it says in the course of a normal day is for debugging.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) Errorf(format string, args ...any)   { l.log.Error(l.text(format, args)) }
+func (l badgerLog) Warningf(format string, args ...any) { l.log.Warn(l.text(format, args)) }
+func (l badgerLog) Infof(format string, args ...any)    { l.log.Debug(l.text(format, args)) }
+func (l badgerLog) Debugf(string, ...any)               {} // several per write
+
+func (badgerLog) text(format string, args []any) string {
+	return "badger: " + strings.TrimSpace(fmt.Sprintf(format, args...))
+}
+
+// recoverDamage turns a panic, of Badger on damaged files, into ErrDamaged in *err.
+func recoverDamage(log *slog.Logger, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("panic: %.200s: %w", fmt.Sprint(r), storage.ErrDamaged)
+		log.Error("recovered", "error", *err, "stack", string(debug.Stack()))
+	}
+}
+
+// guarded runs code of the caller; its panic is an error and not damage, and the other operations of the batch go on.
+func guarded(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a change: %v", r)
+		}
+	}()
+	return fn()
+}

@@ -1,0 +1,113 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"wxgate/storage"
+)
+
+// inspection is what a look at the files of Badger, before Badger itself touches them, found. Badger opens without a word
+// when its log is damaged in the middle, when a table is not in the MANIFEST and when the index of a table does not hold,
+// and then deletes or shortens what it did not understand; it ends the process when a table is cut. So the files are
+// verified first, and a refused folder is as it was.
+type inspection struct {
+	dir     string
+	reached counters // of the newest commit that is whole
+	logs    []walFile
+}
+
+// inspect verifies the tables and logs in dir. Its error says what is damaged.
+func inspect(dir string) (inspection, error) {
+	named, err := readManifest(dir)
+	if err != nil {
+		return inspection{}, err
+	}
+	tables, orphans, err := openTables(dir, named)
+	defer closeTables(tables, orphans)
+	if err != nil {
+		return inspection{}, err
+	}
+	logs, err := readLogs(dir)
+	if err != nil {
+		return inspection{}, err
+	}
+	reached, err := newestCounters(tables, logs)
+	if err != nil {
+		return inspection{}, err
+	}
+	return inspection{dir: dir, reached: reached, logs: logs}, findLost(orphans, tables, logs)
+}
+
+// readManifest returns the tables that the MANIFEST names.
+func readManifest(dir string) (map[uint64]badger.TableManifest, error) {
+	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is lost: %w",
+			filepath.Join(dir, badger.ManifestFilename), storage.ErrDamaged)
+	}
+	if err != nil {
+		return nil, err
+	}
+	manifest, _, err := badger.ReplayManifestFile(f, 0, badger.Options{})
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", f.Name(), err, storage.ErrDamaged)
+	}
+	return manifest.Tables, nil
+}
+
+// newestCounters is the newest of the counters in tables and logs. The logs must go on where the tables end, commit by
+// commit: the memory tables are flushed in order, and a log is deleted only after its table is in the MANIFEST.
+func newestCounters(tables []tableFile, logs []walFile) (counters, error) {
+	var newest counters
+	for _, t := range tables {
+		found, err := t.counters()
+		if err != nil {
+			return counters{}, err
+		}
+		if found.Commits > newest.Commits {
+			newest = found
+		}
+	}
+	for _, l := range logs {
+		for _, next := range l.commits {
+			if next.Commits > newest.Commits+1 {
+				return counters{}, fmt.Errorf("the commits between %d and %d are lost: %w",
+					newest.Commits, next.Commits, storage.ErrDamaged)
+			}
+			if next.Commits > newest.Commits {
+				newest = next
+			}
+		}
+	}
+	if newest.Commits == 0 {
+		return counters{}, fmt.Errorf("every commit is lost: %w", storage.ErrDamaged)
+	}
+	return newest, nil
+}
+
+// tidy removes what a kill left and Badger stumbles over: a log or value log that was just created, and the end of a log
+// after its last whole commit, which a read-only Badger refuses to open. Neither holds anything acknowledged.
+func (i inspection) tidy() error {
+	vlogs, err := filesIn(i.dir, ".vlog")
+	errs := []error{err}
+	for _, path := range vlogs {
+		if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+			errs = append(errs, os.Remove(path))
+		}
+	}
+	for _, l := range i.logs {
+		switch {
+		case len(l.commits) == 0:
+			errs = append(errs, os.Remove(l.path))
+		case l.size != l.end:
+			errs = append(errs, os.Truncate(l.path, l.end))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,44 @@
+package badger
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"wxgate/storage"
+)
+
+// encryptionKey is the configured key or the one in the key file. A key file is made, for us alone to read, only while
+// there is no store yet: a new one beside old data could not open it.
+func encryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([]byte, error) {
+	if !configured.IsZero() {
+		return configured.Bytes()
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if !isNew {
+			return nil, fmt.Errorf("%s is lost and storage.encryption_key is empty: %w",
+				path, storage.ErrDamaged)
+		}
+		return makeKeyFile(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var k storage.EncryptionKey
+	_ = k.UnmarshalText(text) // takes any text
+	key, err := k.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, err, storage.ErrDamaged)
+	}
+	return key, nil
+}
+
+func makeKeyFile(path string) ([]byte, error) {
+	key := make([]byte, storage.EncryptionKeySize)
+	_, _ = rand.Read(key) // never fails
+	return key, writeFile(path, append(base64.StdEncoding.AppendEncode(nil, key), '\n'))
+}

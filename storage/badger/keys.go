@@ -1,0 +1,42 @@
+package badger
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// The first byte of a key says what its record is. Numbers are big-endian, so that keys sort as their numbers do.
+const (
+	keyCounters   = "c" // the counters: how many commits, users and revocations there were
+	keyStoreID    = "d" // the id of the store, equal to the one in the sentinel
+	prefixUser    = 'u' // u<id>                    a user
+	prefixOpenID  = 'o' // o<len><appid><openid>    the id of that user
+	prefixRing    = 'k' // k<id>                    the sealed session_keys of the user
+	prefixSession = 's' // s<sid>                   a session
+	prefixDevice  = 'v' // v<id><sid>               the sessions of a user, an index without content
+	prefixRevoked = 'r' // r<seq>                   a revocation
+)
+
+// numbered is the key prefix<number>.
+func numbered(prefix byte, number uint64) string {
+	return string(binary.BigEndian.AppendUint64([]byte{prefix}, number))
+}
+
+// openIDKey spells the length of the appid out, so that ("ab", "c") and ("a", "bc") are two keys.
+func openIDKey(appID, openID string) string {
+	return string(binary.AppendUvarint([]byte{prefixOpenID}, uint64(len(appID)))) + appID + openID
+}
+
+func sessionKey(sid string) string { return string(prefixSession) + sid }
+
+func devicePrefix(userID int64) string { return numbered(prefixDevice, uint64(userID)) }
+
+func deviceKey(userID int64, sid string) string { return devicePrefix(userID) + sid }
+
+// numberOf reads a record that holds one number.
+func numberOf(payload []byte) (uint64, error) {
+	if len(payload) != 8 {
+		return 0, fmt.Errorf("a number of %d bytes", len(payload))
+	}
+	return binary.BigEndian.Uint64(payload), nil
+}

@@ -1,0 +1,31 @@
+//go:build unix
+
+package badger
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// diskSpace asks the file system of dir.
+func diskSpace(dir string) (space, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return space{}, err
+	}
+	block := uint64(st.Bsize)
+	return space{free: uint64(st.Bavail) * block, total: uint64(st.Blocks) * block}, nil
+}
+
+// lockFile takes the file for this process until it is closed; the kernel closes it for one that is killed.
+func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
+// allocated is what a file takes on the disk, in bytes; Badger's logs are sparse.
+func allocated(info os.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
+}

@@ -1,0 +1,65 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"wxgate/storage"
+)
+
+// Badger writes its log through a mapping of a sparse file. When the disk fills up between our look at it and that write,
+// the kernel kills the process, and a disk can fill up by a gigabyte a second. So the log, and the next one in advance,
+// get their blocks before anything is written to them.
+const logReserve = memTableSize + memTableSize/4 // bytes: a log is left when it is full, by at most one transaction
+
+// reserve makes sure that the log that the next transaction goes to has its blocks. Only the writer calls it.
+func (e *engine) reserve() error {
+	if info, err := os.Stat(e.nextLog); err == nil && info.Size() == 0 {
+		return nil // not begun yet
+	}
+	logs, err := filesIn(e.dir, ".mem")
+	if err != nil || len(logs) == 0 {
+		return fmt.Errorf("looking for the log: %w: %w", storage.ErrUnavailable, err)
+	}
+	current := logs[len(logs)-1]
+	if err := allocate(current, os.O_RDWR); err != nil {
+		return fmt.Errorf("reserving %s: %w: %w", current, storage.ErrUnavailable, err)
+	}
+	next, err := logAfter(current)
+	if err != nil {
+		return err
+	}
+	if err := allocate(next, os.O_RDWR|os.O_CREATE); err != nil {
+		return fmt.Errorf("reserving %s: %w: %w", next, storage.ErrUnavailable, errors.Join(err, os.Remove(next)))
+	}
+	e.nextLog = next
+	return nil
+}
+
+// logAfter is the path that Badger gives to the log after this one. Badger takes a file there for its own as long as it is
+// empty, so its blocks lie beyond its end.
+func logAfter(path string) (string, error) {
+	number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), ".mem"))
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf("%05d.mem", number+1)), err
+}
+
+// allocate opens the file with flags and gives it its blocks; its length stays as it is.
+func allocate(path string, flags int) error {
+	f, err := os.OpenFile(path, flags, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(preallocate(f, logReserve), f.Close())
+}
+
+// release takes the reserved log away; a read-only Badger does not open an empty one.
+func (e *engine) release() {
+	if info, err := os.Stat(e.nextLog); err == nil && info.Size() == 0 {
+		_ = os.Remove(e.nextLog)
+	}
+	e.nextLog = ""
+}

@@ -1,0 +1,188 @@
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"wxgate/storage"
+)
+
+// The files of a store.
+const (
+	fileSentinel  = "STORE"
+	fileKey       = "storage.key"
+	fileHighWater = "high-water"
+	dirBadger     = "badger"
+	dirDraft      = "badger.new" // the database of a store that is being made
+)
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// start does what Open promises, in an order in which a kill at any moment leaves something that opens.
+func (s *Store) start(configured storage.EncryptionKey) (err error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	if s.lock, err = lock(s.dir); err != nil {
+		return err
+	}
+	if s.metrics, err = newMetrics(s.registerer, s.dir); err != nil {
+		return err
+	}
+	known, err := s.identify(configured)
+	if err != nil {
+		return err
+	}
+	s.id = known.ID
+	return s.openVerified()
+}
+
+// identify reads the sentinel, or makes a new store when the folder holds none.
+func (s *Store) identify(configured storage.EncryptionKey) (sentinel, error) {
+	known, err := readSentinel(s.path(fileSentinel))
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !isNew {
+		return sentinel{}, err
+	}
+	if isNew && exists(s.path(dirBadger)) {
+		return sentinel{}, fmt.Errorf("%s is there but %s is lost: %w",
+			s.path(dirBadger), s.path(fileSentinel), storage.ErrDamaged)
+	}
+	if err := s.unlockSeal(configured, isNew); err != nil {
+		return sentinel{}, err
+	}
+	if isNew {
+		known = newSentinel(s.sealer.check, s.now())
+		err = s.create(known)
+	} else {
+		err = s.finishCreation(known)
+	}
+	return known, err
+}
+
+// unlockSeal readies the sealer with the configured key or that of the key file.
+func (s *Store) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
+	key, err := encryptionKey(configured, s.path(fileKey), isNew)
+	if err != nil {
+		return err
+	}
+	s.sealer, err = newSealer(key)
+	return err
+}
+
+// create makes the database aside, then the sentinel, then gives the database its name. Before the sentinel is there
+// nothing was promised, and after it finishCreation goes on.
+func (s *Store) create(known sentinel) error {
+	if now, err := s.statfs(s.dir); err == nil && now.free < now.watermark() {
+		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w",
+			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+	}
+	draft := s.path(dirDraft)
+	if err := os.RemoveAll(draft); err != nil {
+		return err
+	}
+	if err := s.draft(draft, known.ID); err != nil {
+		return err
+	}
+	if err := known.write(s.path(fileSentinel)); err != nil {
+		return err
+	}
+	return s.finishCreation(known)
+}
+
+// draft makes a database that knows its id.
+func (s *Store) draft(dir, id string) error {
+	e := &engine{dir: dir, log: s.log}
+	if err := e.open(false); err != nil {
+		return err
+	}
+	err := e.transaction(true, func(txn *badger.Txn) error {
+		v := s.writeView(txn)
+		if err := v.attempt(func(v *view) error { return v.put(keyStoreID, []byte(id), 0) }); err != nil {
+			return err
+		}
+		_, err := v.flush()
+		return err
+	})
+	return errors.Join(err, e.close())
+}
+
+// finishCreation gives the database of a store that was just made its name, and checks that the key is the store's.
+func (s *Store) finishCreation(known sentinel) error {
+	if known.KeyCheck != s.sealer.check {
+		return fmt.Errorf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with: %w",
+			s.path(fileKey), storage.ErrDamaged)
+	}
+	if exists(s.path(dirBadger)) || !exists(s.path(dirDraft)) {
+		return nil
+	}
+	if err := os.Rename(s.path(dirDraft), s.path(dirBadger)); err != nil {
+		return err
+	}
+	return syncDir(s.dir)
+}
+
+// openVerified verifies the files and opens them, read-only when the disk is full.
+func (s *Store) openVerified() error {
+	mark, err := readHighWater(s.path(fileHighWater))
+	if err != nil {
+		return err
+	}
+	found, err := inspect(s.path(dirBadger))
+	if err != nil {
+		return err
+	}
+	if found.reached.Commits < mark.Commits {
+		return fmt.Errorf("the last %d of %d commits are lost: %w",
+			mark.Commits-found.reached.Commits, mark.Commits, storage.ErrDamaged)
+	}
+	if err := s.openEngine(found); err != nil {
+		return err
+	}
+	if s.highWater, err = openHighWater(s.path(fileHighWater)); err != nil {
+		return err
+	}
+	s.highWater.raise(found.reached)
+	return nil
+}
+
+// openEngine opens the database and looks whether Badger found what inspect had found.
+func (s *Store) openEngine(found inspection) error {
+	now, err := s.statfs(s.dir)
+	if err != nil {
+		return err
+	}
+	if err := found.tidy(); err != nil {
+		return err
+	}
+	s.engine = &engine{dir: s.path(dirBadger), log: s.log}
+	s.low = now.free < now.watermark()
+	if err := s.engine.open(s.low); err != nil {
+		return err
+	}
+	s.show(s.low)
+	return s.engine.transaction(false, func(txn *badger.Txn) error {
+		return s.recognise(s.readView(txn), found)
+	})
+}
+
+func (s *Store) recognise(v *view, found inspection) error {
+	id, err := v.get(keyStoreID)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && string(id) != s.id {
+		return fmt.Errorf("%s does not belong to %s: %w", s.path(dirBadger), s.path(fileSentinel), storage.ErrDamaged)
+	}
+	if err != nil {
+		return err
+	}
+	opened, err := v.counters()
+	if err == nil && opened != found.reached {
+		err = fmt.Errorf("the database opened at commit %d of %d: %w", opened.Commits, found.reached.Commits,
+			storage.ErrDamaged)
+	}
+	return err
+}

@@ -1,0 +1,200 @@
+package badger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/storage"
+)
+
+// usedStore makes a store with one user and closes it.
+func usedStore(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	s := openIn(t, dir)
+	login(t, s, "oABC", "s1")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// wantOpenError opens dir and checks that it is refused with want in one line that holds text.
+func wantOpenError(t *testing.T, cfg storage.Config, want error, text string) {
+	t.Helper()
+	s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
+	if err == nil {
+		_ = s.Close()
+	}
+	if !errors.Is(err, want) || !strings.Contains(fmt.Sprint(err), text) || strings.Contains(fmt.Sprint(err), "\n") {
+		t.Errorf("opening: got %v, want %v in one line with %q", err, want, text)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSecondProcessIsToldWhoHasTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	openIn(t, dir)
+	wantOpenError(t, configIn(dir), storage.ErrLocked, fmt.Sprintf("%s: storage is in use by another process (pid %d)",
+		dir, os.Getpid()))
+}
+
+func TestLostFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"badger":          "MANIFEST is lost",
+		"badger/MANIFEST": "MANIFEST is lost",
+		"STORE":           "STORE is lost",
+		"storage.key":     "storage.key is lost",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := usedStore(t)
+			must(t, os.RemoveAll(filepath.Join(dir, name)))
+			for range 2 { // a refusal repairs nothing
+				wantOpenError(t, configIn(dir), storage.ErrDamaged, text)
+			}
+		})
+	}
+}
+
+func TestDatabaseOfAnotherStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	one, other := usedStore(t), usedStore(t)
+	must(t, os.RemoveAll(filepath.Join(one, dirBadger)))
+	must(t, os.Rename(filepath.Join(other, dirBadger), filepath.Join(one, dirBadger)))
+	wantOpenError(t, configIn(one), storage.ErrDamaged, "does not belong to")
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := usedStore(t)
+	path := filepath.Join(dir, fileSentinel)
+	known, err := readSentinel(path)
+	must(t, err)
+	known.Schema = schema + 1
+	must(t, known.write(path))
+	wantOpenError(t, configIn(dir), storage.ErrNewerSchema, "has schema 2 and this wxgate knows up to 1")
+}
+
+func TestAnotherEncryptionKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := configIn(usedStore(t))
+	must(t, cfg.EncryptionKey.UnmarshalText([]byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")))
+	wantOpenError(t, cfg, storage.ErrDamaged, "is not the one the data were sealed with")
+}
+
+func TestConfiguredEncryptionKeyMakesNoKeyFile(t *testing.T) {
+	t.Parallel()
+	cfg := configIn(t.TempDir())
+	must(t, cfg.EncryptionKey.UnmarshalText([]byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")))
+	for range 2 {
+		s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
+		must(t, err)
+		login(t, s, "oABC", "s"+time.Now().String())
+		must(t, s.Close())
+	}
+	if exists(filepath.Join(cfg.Badger.Dir, fileKey)) {
+		t.Error("got a key file beside the data, want none")
+	}
+}
+
+func TestFilesAreForUsAlone(t *testing.T) {
+	t.Parallel()
+	dir := usedStore(t)
+	for _, name := range []string{fileKey, fileSentinel, fileHighWater} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		must(t, err)
+		if got := info.Mode().Perm(); got != 0o600 {
+			t.Errorf("mode of %s: got %o, want 600", name, got)
+		}
+	}
+}
+
+func TestUnwritableFolderSaysWhy(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	wantOpenError(t, configIn(file), syscall.ENOTDIR, file)
+}
+
+func TestKillDuringCreationLeavesAFolderThatOpens(t *testing.T) {
+	t.Parallel()
+	t.Run("before the sentinel", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		must(t, os.MkdirAll(filepath.Join(dir, dirDraft), 0o700))
+		must(t, os.WriteFile(filepath.Join(dir, dirDraft, "MANIFEST"), []byte("Bd"), 0o600))
+		login(t, openIn(t, dir), "oABC", "s1")
+	})
+	t.Run("after the sentinel", func(t *testing.T) {
+		t.Parallel()
+		dir := usedStore(t)
+		must(t, os.Rename(filepath.Join(dir, dirBadger), filepath.Join(dir, dirDraft)))
+		if u := login(t, openIn(t, dir), "oABC", "s2"); u.ID != 1 {
+			t.Errorf("id: got %d, want 1", u.ID)
+		}
+	})
+}
+
+func TestKillLeavesHalvesThatOpen(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string][]byte{
+		"00099.mem":        nil,
+		"00098.mem":        make([]byte, 1000),
+		"000099.vlog":      nil,
+		"000098.sst":       bytes.Repeat([]byte("half"), 1000),
+		"000097.sst":       nil,
+		"MANIFEST-REWRITE": []byte("Bdgr"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := usedStore(t)
+			must(t, os.WriteFile(filepath.Join(dir, dirBadger, name), content, 0o600))
+			if u := login(t, openIn(t, dir), "oABC", "s2"); u.ID != 1 {
+				t.Errorf("id: got %d, want 1", u.ID)
+			}
+		})
+	}
+}
+
+func TestTableThatIsNotNamedButKnownElsewhereIsNoLoss(t *testing.T) {
+	t.Parallel()
+	dir := usedStore(t)
+	tables, err := filesIn(filepath.Join(dir, dirBadger), ".sst")
+	must(t, err)
+	content, err := os.ReadFile(tables[0])
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, dirBadger, "000500.sst"), content, 0o600))
+	openIn(t, dir)
+}
+
+func TestCutManifestIsRefusedWithoutItsHighWaterToo(t *testing.T) {
+	t.Parallel()
+	dir := usedStore(t)
+	manifest := filepath.Join(dir, dirBadger, "MANIFEST")
+	whole, err := os.ReadFile(manifest)
+	must(t, err)
+	s := openIn(t, dir) // one more table, which the cut MANIFEST will not name
+	login(t, s, "oDEF", "s2")
+	must(t, s.Close())
+	must(t, os.WriteFile(manifest, whole, 0o600))
+	must(t, os.Remove(filepath.Join(dir, fileHighWater)))
+	wantOpenError(t, configIn(dir), storage.ErrDamaged, "MANIFEST is cut, it does not name")
+}

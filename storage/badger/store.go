@@ -1,0 +1,170 @@
+// Package badger keeps users, session_keys, sessions and revocations in a folder, for one process.
+//
+// Every method is atomic and safe for concurrent use. A nil error from a write means that it is on the disk. Damaged
+// files are refused at Open or answered with storage.ErrDamaged, never served; a full disk refuses writes with
+// storage.ErrUnavailable while reads go on, and wakes up by itself when there is room again.
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/storage"
+)
+
+// Store is an open folder. Close it.
+type Store struct {
+	id     string
+	dir    string
+	log    *slog.Logger
+	now    func() time.Time
+	statfs statfs
+	sealer *sealer
+	engine *engine
+
+	registerer prometheus.Registerer
+	metrics    *metrics
+
+	queue   chan *operation
+	closing chan struct{} // closed by Close
+	stopped chan struct{} // closed by the writer when it is gone
+	ending  sync.Once
+	ended   error
+
+	lock      *os.File
+	highWater *highWater
+
+	refusing atomic.Bool // what Ready tells
+	low      bool        // the disk is below its watermark; only the writer looks
+	failed   error       // a commit failed; only the writer looks
+
+	freeBefore uint64 // what the disk had a second ago, in bytes; only the writer looks
+}
+
+// Open opens the folder cfg.Badger.Dir, or makes it. The files are verified first, and nothing is changed when they are
+// refused. Metrics are registered with reg, and unregistered by Close. now is the time by which records expire.
+//
+// Errors wrap storage.ErrLocked, ErrDamaged, ErrNewerSchema, or ErrUnavailable when a new store finds a full disk.
+func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Store, error) {
+	return open(cfg, reg, log, now, diskSpace)
+}
+
+func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time,
+	disk statfs,
+) (*Store, error) {
+	s := &Store{
+		dir: cfg.Badger.Dir, log: log, now: now, statfs: disk, registerer: reg,
+		queue:   make(chan *operation, queueLength),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	if err := s.start(cfg.EncryptionKey); err != nil {
+		return nil, errors.Join(openError(s.dir, err), s.release())
+	}
+	go s.writer()
+	return s, nil
+}
+
+// openError says what a person reads who starts the gateway: one line, and what to do.
+func openError(dir string, err error) error {
+	advice := ""
+	if errors.Is(err, storage.ErrDamaged) {
+		advice = "; restore the folder from a backup"
+	}
+	return oneLine{fmt.Errorf("opening %s: %w%s", dir, err, advice)}
+}
+
+// oneLine is an error whose text has no line breaks, which those of Badger have.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", ": ") }
+func (e oneLine) Unwrap() error { return e.error }
+
+// ID is the random id of the data set, made with it. A wiped folder gets another one, and tokens that name the old one
+// cannot mean somebody else.
+func (s *Store) ID() string { return s.id }
+
+// Ready says nil while the store reads and writes, or ErrUnavailable.
+func (s *Store) Ready(ctx context.Context) error {
+	select {
+	case <-s.closing:
+		return errClosed
+	default:
+	}
+	if s.refusing.Load() {
+		return fmt.Errorf("%s takes no writes: %w", s.dir, storage.ErrUnavailable)
+	}
+	return ctx.Err()
+}
+
+// readView is what a read sees, writeView what a batch of writes does.
+func (s *Store) readView(txn *badger.Txn) *view { return &view{log: s.log, txn: txn, now: s.now()} }
+
+func (s *Store) writeView(txn *badger.Txn) *view {
+	v := s.readView(txn)
+	v.batch = map[string]pending{}
+	return v
+}
+
+// read runs fn on the newest state.
+func (s *Store) read(ctx context.Context, o opName, fn func(*view) error) error {
+	defer s.metrics.observe(o, time.Now())
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.engine.transaction(false, func(txn *badger.Txn) error {
+		return fn(s.readView(txn))
+	})
+}
+
+// Close waits for the commit that is under way, refuses what comes after with ErrUnavailable, and gives the folder back.
+// Closing again does nothing and returns the same.
+func (s *Store) Close() error {
+	s.ending.Do(func() {
+		close(s.closing)
+		<-s.stopped
+		s.ended = s.release()
+	})
+	return s.ended
+}
+
+// release gives back whatever start had taken.
+func (s *Store) release() error {
+	var errs []error
+	if s.engine != nil {
+		errs = append(errs, s.closeEngine())
+	}
+	if s.highWater != nil {
+		errs = append(errs, s.highWater.close())
+	}
+	if s.metrics != nil {
+		s.metrics.unregister(s.registerer)
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// closeEngine closes the database, unless it is writable and the disk has no room for what it would write: then it is
+// left as a crash would leave it, which loses nothing.
+func (s *Store) closeEngine() error {
+	isOpen, readOnly := s.engine.state()
+	now, err := s.statfs(s.dir)
+	if isOpen && !readOnly && err == nil && now.free < flushNeeds {
+		s.log.Warn("the disk is full, leaving the store as it is; the next start replays its log")
+		s.engine.abandon()
+		return nil
+	}
+	return s.engine.close()
+}

@@ -1,0 +1,117 @@
+package badger
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"wxgate/storage"
+	"wxgate/storage/storagetest"
+)
+
+func TestMain(m *testing.M) {
+	if child, ok := children()[os.Getenv(childEnv)]; ok {
+		child()
+		return
+	}
+	goleak.VerifyTestMain(m,
+		// glog, which Badger's ristretto pulls in, and opencensus leave these at init.
+		goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
+		// A Badger whose Open failed leaves these behind; the process ends then anyway.
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.Open"),
+	)
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storagetest.Bench {
+		clock, cfg := storagetest.NewClock(), configIn(t.TempDir())
+		return storagetest.Bench{Clock: clock, Open: func() (storagetest.Store, error) {
+			return Open(cfg, prometheus.NewRegistry(), quiet(), clock.Now)
+		}}
+	})
+}
+
+// configIn is the default configuration with the data in dir.
+func configIn(dir string) storage.Config {
+	cfg := storage.DefaultConfig()
+	cfg.Badger.Dir = dir
+	return cfg
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// openIn opens the store in dir and closes it with the test.
+func openIn(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// loginAs is a login with a session of that id, which lives for a week.
+func loginAs(openID, sid string) storage.Login {
+	now := time.Now()
+	return storage.Login{
+		AppID: "wx1", OpenID: openID,
+		SessionKey: storage.SessionKey{Key: "session-key-of-" + openID, At: now},
+		Session: storage.Session{
+			ID: sid, TokenID: "t" + sid, Device: "iPhone", CreatedAt: now, RefreshedAt: now,
+			ExpiresAt: now.Add(7 * 24 * time.Hour),
+		},
+	}
+}
+
+func login(t testing.TB, s *Store, openID, sid string) storage.User {
+	t.Helper()
+	in, err := s.Login(t.Context(), loginAs(openID, sid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in.User
+}
+
+func TestNoFileHoldsASessionKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openIn(t, dir)
+	login(t, s, "oABC", "s1")
+	if !foundInFiles(t, dir, "oABC") {
+		t.Error("got no file with the openid, want one: the test looks in the wrong place")
+	}
+	if foundInFiles(t, dir, "session-key-of-oABC") {
+		t.Error("got a file with the session_key in plaintext")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if foundInFiles(t, dir, "session-key-of-oABC") {
+		t.Error("got a file with the session_key in plaintext after Close")
+	}
+}
+
+func foundInFiles(t *testing.T, dir, text string) bool {
+	t.Helper()
+	for _, name := range filesBelow(t, dir) {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(content, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,117 @@
+package badger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"wxgate/storage"
+)
+
+// view is what one operation sees: the database as of now and, for a write, what the operations before it in the same
+// batch and it itself have put. A put lives in memory until the batch is committed.
+type view struct {
+	log   *slog.Logger
+	txn   *badger.Txn
+	now   time.Time
+	batch map[string]pending // of the operations before this one
+	op    map[string]pending // of this one
+	size  int                // bytes put into batch
+}
+
+// pending is a record that waits for its commit.
+type pending struct {
+	payload []byte
+	ttl     time.Duration // how long the record is kept; 0 is for ever
+}
+
+// attempt runs one operation; what it put joins the batch unless it returns an error or panics, then it left no trace.
+func (v *view) attempt(run func(*view) error) (err error) {
+	v.op = map[string]pending{}
+	defer recoverDamage(v.log, &err)
+	if err := run(v); err != nil {
+		return err
+	}
+	for key, p := range v.op {
+		v.batch[key] = p
+		v.size += len(key) + len(p.payload)
+	}
+	return nil
+}
+
+// get returns the payload of the record, ErrNotFound or ErrDamaged.
+func (v *view) get(key string) ([]byte, error) {
+	if p, ok := v.op[key]; ok {
+		return p.payload, nil
+	}
+	if p, ok := v.batch[key]; ok {
+		return p.payload, nil
+	}
+	item, err := v.txn.Get([]byte(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, storage.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading: %w: %w", storage.ErrUnavailable, err)
+	}
+	record, err := item.ValueCopy(nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading: %w: %w", storage.ErrDamaged, err)
+	}
+	return unwrap(key, record)
+}
+
+// put records payload under key for ttl, or for ever when ttl is 0.
+func (v *view) put(key string, payload []byte, ttl time.Duration) error {
+	if len(payload) > maxPayloadSize {
+		return fmt.Errorf("a record of %d bytes, at most %d are kept", len(payload), maxPayloadSize)
+	}
+	v.op[key] = pending{payload: payload, ttl: ttl}
+	return nil
+}
+
+// getJSON reads a record into into.
+func (v *view) getJSON(key string, into any) error {
+	payload, err := v.get(key)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(payload, into); err != nil {
+		return fmt.Errorf("a record %q: %w: %w", key[:1], storage.ErrDamaged, err)
+	}
+	return nil
+}
+
+// putJSON is put of the JSON of value.
+func (v *view) putJSON(key string, value any, ttl time.Duration) error {
+	payload, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return v.put(key, payload, ttl)
+}
+
+// keys lists the keys that begin with prefix, in order, from the key from on.
+func (v *view) keys(prefix, from string) []string {
+	found := map[string]struct{}{}
+	for _, puts := range []map[string]pending{v.batch, v.op} {
+		for key := range puts {
+			if strings.HasPrefix(key, prefix) && key >= from {
+				found[key] = struct{}{}
+			}
+		}
+	}
+	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+	defer it.Close()
+	for it.Seek([]byte(max(prefix, from))); it.Valid(); it.Next() {
+		found[string(it.Item().Key())] = struct{}{}
+	}
+	return slices.Sorted(maps.Keys(found))
+}

@@ -1,0 +1,41 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+)
+
+// DriverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
+const DriverBadger = "badger" // one process, a folder on a disk that persists
+
+// Config is the section storage of gateway.yaml.
+type Config struct {
+	Driver        string        `yaml:"driver"`         // which store remembers; badger
+	EncryptionKey EncryptionKey `yaml:"encryption_key"` // seals session_keys; empty = a key file made beside the data
+	Badger        Badger        `yaml:"badger"`
+}
+
+// Badger configures the embedded store.
+type Badger struct {
+	Dir string `yaml:"dir"` // folder of the data; made on first start, used by one process at a time
+}
+
+// DefaultConfig is what an empty section means.
+func DefaultConfig() Config {
+	return Config{Driver: DriverBadger, Badger: Badger{Dir: "./data"}}
+}
+
+// Validate returns every fault of c, each beginning with the YAML path of the key. It only looks: nothing is opened.
+func (c Config) Validate() []error {
+	var faults []error
+	if c.Driver != DriverBadger {
+		faults = append(faults, fmt.Errorf("storage.driver: %q is not %s", c.Driver, DriverBadger))
+	}
+	if _, err := c.EncryptionKey.Bytes(); err != nil && !c.EncryptionKey.IsZero() {
+		faults = append(faults, fmt.Errorf("storage.encryption_key: %w", err))
+	}
+	if c.Driver == DriverBadger && c.Badger.Dir == "" {
+		faults = append(faults, errors.New("storage.badger.dir: want a folder, got none"))
+	}
+	return faults
+}

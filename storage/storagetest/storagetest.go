@@ -1,0 +1,175 @@
+// Package storagetest is the contract of storage as tests: every driver passes Run unchanged.
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"wxgate/storage"
+)
+
+// Store is what a driver offers.
+type Store interface {
+	ID() string
+	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
+	User(ctx context.Context, id int64) (storage.User, error)
+	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
+	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
+	Session(ctx context.Context, id string) (storage.Session, error)
+	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
+	UpdateSession(ctx context.Context, id string,
+		change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
+	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
+	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
+	Revoke(ctx context.Context, revoked ...storage.Revocation) ([]storage.Revocation, error)
+	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
+	Ready(ctx context.Context) error
+	Close() error
+}
+
+// Bench is one place for data, empty at first, and its clock. A driver's test makes one for each sub-test.
+type Bench struct {
+	Clock *Clock                // the driver reads the time from Clock.Now
+	Open  func() (Store, error) // opens the place; again after the store was closed
+}
+
+// Clock is a time that stands still until it is moved.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock starts at the real time, in whole milliseconds.
+func NewClock() *Clock { return &Clock{now: time.Now().UTC().Truncate(time.Millisecond)} }
+
+// Now is the time of the clock.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
+}
+
+// Run runs the whole suite; newBench is called once for each sub-test.
+func Run(t *testing.T, newBench func(t *testing.T) Bench) {
+	suites := []map[string]func(*testing.T, *fixture){users(), sessionKeys(), sessions(), revocations(), lifetimes()}
+	for _, suite := range suites {
+		for name, test := range suite {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, newFixture(t, newBench(t)))
+			})
+		}
+	}
+}
+
+// fixture is an open store and the few things that every test does with it.
+type fixture struct {
+	Store
+	bench Bench
+	t     *testing.T
+	ctx   context.Context
+}
+
+func newFixture(t *testing.T, b Bench) *fixture {
+	f := &fixture{bench: b, t: t, ctx: t.Context()}
+	f.open()
+	t.Cleanup(func() { f.must(f.Close()) })
+	return f
+}
+
+func (f *fixture) open() {
+	f.t.Helper()
+	store, err := f.bench.Open()
+	f.must(err)
+	f.Store = store
+}
+
+// reopen closes the store and opens the same place again.
+func (f *fixture) reopen() {
+	f.t.Helper()
+	f.must(f.Close())
+	f.open()
+}
+
+func (f *fixture) now() time.Time { return f.bench.Clock.Now() }
+
+func (f *fixture) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+// as is the login of openid with a session of that id, which lives for an hour.
+func (f *fixture) as(openID, sid string) storage.Login {
+	return storage.Login{
+		AppID: "wx1", OpenID: openID,
+		SessionKey: storage.SessionKey{Key: "key of " + sid, At: f.now()},
+		Session: storage.Session{
+			ID: sid, TokenID: "token of " + sid, Device: "iPhone",
+			CreatedAt: f.now(), RefreshedAt: f.now(), ExpiresAt: f.now().Add(time.Hour),
+		},
+	}
+}
+
+func (f *fixture) login(l storage.Login) storage.LoggedIn {
+	f.t.Helper()
+	in, err := f.Login(f.ctx, l)
+	f.must(err)
+	return in
+}
+
+// wantErr checks that err is the sentinel want.
+func (f *fixture) wantErr(what string, err, want error) {
+	f.t.Helper()
+	if !errors.Is(err, want) {
+		f.t.Errorf("%s: got error %v, want %v", what, err, want)
+	}
+}
+
+// want compares what can be compared.
+func want[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %+v, want %+v", what, got, want)
+	}
+}
+
+// wantList compares lists.
+func wantList[T comparable](t *testing.T, what string, got, want []T) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// together runs n goroutines of do at once and fails with their first error.
+func together(t *testing.T, n int, do func(i int) error) {
+	t.Helper()
+	var group sync.WaitGroup
+	errs := make(chan error, n)
+	for i := range n {
+		group.Go(func() { errs <- do(i) })
+	}
+	group.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			t.Fatalf("one of %d at once: %v", n, err)
+		}
+	}
+}
+
+func numberedID(prefix string, i int) string { return fmt.Sprintf("%s-%06d", prefix, i) }
