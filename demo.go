@@ -115,7 +115,9 @@ func (s *recipeService) URL() string { return "http://" + s.listener.Addr().Stri
 // Close stops the service and waits for it.
 func (s *recipeService) Close() error {
 	err := s.server.Close()
-	<-s.served
+	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 

@@ -17,7 +17,7 @@ var (
 	ErrTokenReused    = errors.New("a replaced token was presented for refresh")
 )
 
-// Why a login or a profile change is refused before anything is done.
+// ErrInvalidRequest is a login or a profile change that is refused before anything is done.
 var ErrInvalidRequest = errors.New("invalid request")
 
 // What an exchange with WeChat can come to; a *WeChatError wraps one of them.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -26,7 +25,7 @@ func TestARequestInFlightIsFinishedWhenTheGatewayIsToldToStop(t *testing.T) {
 	})}
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(func() { _ = server.Close() })
-	w.writeConfig(fmt.Sprintf("  - { path: /slow, upstream: recipes, auth: none }\nlog: { access: false }\n"))
+	w.writeConfig("  - { path: /slow, upstream: recipes, auth: none }\nlog: { access: false }\n")
 	w.service.Config.Handler = server.Handler
 	w.serve()
 	got := make(chan answer, 1)

@@ -9,11 +9,12 @@ import (
 	"wxgate/storage"
 )
 
-// loginRequest is the body of wx-login; both spellings of the profile are in use.
+// loginRequest is the body of wx-login. Both spellings of the profile are in use: those of wx.getUserProfile and plain
+// ones.
 type loginRequest struct {
 	Code      string  `json:"code"`
-	NickName  *string `json:"nickName"`
-	Nickname_ *string `json:"nickname"`
+	CamelName *string `json:"nickName"`
+	Nickname  *string `json:"nickname"`
 	AvatarURL *string `json:"avatarUrl"`
 	Avatar    *string `json:"avatar"`
 }
@@ -48,7 +49,7 @@ func (g *Gateway) login(c *fiber.Ctx) error {
 	}
 	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{
 		Code:     body.Code,
-		Nickname: either(body.NickName, body.Nickname_),
+		Nickname: either(body.CamelName, body.Nickname),
 		Avatar:   either(body.AvatarURL, body.Avatar),
 	})
 	if err != nil {

@@ -36,12 +36,18 @@ func TestDecryptOpensTheOfficialVector(t *testing.T) {
 func TestDecryptOpensPhoneStepsAndShare(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ want, data string }{
-		{`{"phoneNumber":"13580006666","purePhoneNumber":"13580006666","countryCode":"86",` + watermark + `}`,
-			"xT8p8W6jIVdEWQ+ccHuD2bmG5RSiwg14VWRFw/UGVh6Aj+jDIadafJ4xdCIBQ/uxDiyw/MZWvpFyRn3pP3xxVfNQxFtzghvK+Pj5JQI7x412Zc+UKBdZyt5yiQboroSxabTum1k4MMOlnoCxhJ46cxPDT2EuLbNUf2McwNtGO0/9E+Xj/ZwENw48ucueL3UqNoKpXxFYvqH6eawrR2MXnA=="},
-		{`{"stepInfoList":[{"timestamp":1445866601,"step":100},{"timestamp":1445876601,"step":120}],` + watermark + `}`,
-			"XoLUxF76jN/OsfTGUqF/ZqRn+2PtO66lAMg/g0D3bg1L2/Nds8gTQrH7fGmbTgGtUC2R9lbJh7fLEaO9boeCqru1Em2BD/IbfN6lI/nu55iYlOdvBG/PicU8pMeVU32B3O68Ot2mP0ivKxccJMLOPL06Lt1z+Cd2wKlJ6WhdDjszfUo7lbbI4lxqW0w5dd2MEJdcEjHsflH8uLO8hrRUkw=="},
-		{`{"openGId":"OPENGID",` + watermark + `}`,
-			"64/XUGuykfSLkUOGlL/eXBVfGsmKVlgxVIYZ0kz13nqPwMSUmOTSdxXq0nCQbHX9R4zL22AxjosCGMjLqJpXn7UPlmmDvdQGtHPw6Uz4fP3RoMpUx467YGvdjjkYNM4l"},
+		{
+			`{"phoneNumber":"13580006666","purePhoneNumber":"13580006666","countryCode":"86",` + watermark + `}`,
+			"xT8p8W6jIVdEWQ+ccHuD2bmG5RSiwg14VWRFw/UGVh6Aj+jDIadafJ4xdCIBQ/uxDiyw/MZWvpFyRn3pP3xxVfNQxFtzghvK+Pj5JQI7x412Zc+UKBdZyt5yiQboroSxabTum1k4MMOlnoCxhJ46cxPDT2EuLbNUf2McwNtGO0/9E+Xj/ZwENw48ucueL3UqNoKpXxFYvqH6eawrR2MXnA==",
+		},
+		{
+			`{"stepInfoList":[{"timestamp":1445866601,"step":100},{"timestamp":1445876601,"step":120}],` + watermark + `}`,
+			"XoLUxF76jN/OsfTGUqF/ZqRn+2PtO66lAMg/g0D3bg1L2/Nds8gTQrH7fGmbTgGtUC2R9lbJh7fLEaO9boeCqru1Em2BD/IbfN6lI/nu55iYlOdvBG/PicU8pMeVU32B3O68Ot2mP0ivKxccJMLOPL06Lt1z+Cd2wKlJ6WhdDjszfUo7lbbI4lxqW0w5dd2MEJdcEjHsflH8uLO8hrRUkw==",
+		},
+		{
+			`{"openGId":"OPENGID",` + watermark + `}`,
+			"64/XUGuykfSLkUOGlL/eXBVfGsmKVlgxVIYZ0kz13nqPwMSUmOTSdxXq0nCQbHX9R4zL22AxjosCGMjLqJpXn7UPlmmDvdQGtHPw6Uz4fP3RoMpUx467YGvdjjkYNM4l",
+		},
 	} {
 		if got, err := wechat.Decrypt(vectorKey, vectorIV, row.data, appID); err != nil || string(got) != row.want {
 			t.Errorf("Decrypt(%s…): got %s and %v, want %s", row.data[:16], got, err, row.want)

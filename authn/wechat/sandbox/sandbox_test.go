@@ -144,13 +144,29 @@ func TestADemoCodeIsReusableAndItsVariantsAreNot(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	for _, row := range []struct{ code, want string }{
-		{"demo-alice", "<nil>"}, {"demo-alice", "<nil>"},
-		{"demo-alice-1", "<nil>"}, {"demo-alice-1", "40163"}, {"demo-alice-2", "<nil>"},
-		{"slow-1ms-alice", "<nil>"}, {"slow-1ms-alice", "<nil>"},
-		{"slow-1ms-alice-1", "<nil>"}, {"slow-1ms-alice-1", "40163"},
-		{"demo-", "40029"}, {"demo", "40029"}, {"demo--1", "40029"}, {"slow-alice", "40029"}, {"slow-1ms-", "40029"},
-		{"err-x", "40029"}, {"err-", "40029"}, {"broken-unheard", "40029"}, {"anything", "40029"},
-		{"err-45011", "45011"}, {"err-45011", "45011"}, {"err--1", "-1"}, {"err-99999", "99999"}, {"strcode-40029", "40029"},
+		{"demo-alice", "<nil>"},
+		{"demo-alice", "<nil>"},
+		{"demo-alice-1", "<nil>"},
+		{"demo-alice-1", "40163"},
+		{"demo-alice-2", "<nil>"},
+		{"slow-1ms-alice", "<nil>"},
+		{"slow-1ms-alice", "<nil>"},
+		{"slow-1ms-alice-1", "<nil>"},
+		{"slow-1ms-alice-1", "40163"},
+		{"demo-", "40029"},
+		{"demo", "40029"},
+		{"demo--1", "40029"},
+		{"slow-alice", "40029"},
+		{"slow-1ms-", "40029"},
+		{"err-x", "40029"},
+		{"err-", "40029"},
+		{"broken-unheard", "40029"},
+		{"anything", "40029"},
+		{"err-45011", "45011"},
+		{"err-45011", "45011"},
+		{"err--1", "-1"},
+		{"err-99999", "99999"},
+		{"strcode-40029", "40029"},
 	} {
 		if got := login(t, s, row.code); got.code() != row.want {
 			t.Errorf("login with %s: got %+v, want errcode %s", row.code, got, row.want)

@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rowsOf are the cells of the table rows of a page of the manual whose first cell is `code`, by what that says.
+func rowsOf(t *testing.T, page string, first *regexp.Regexp) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for _, found := range first.FindAllStringSubmatch(cells[0], -1) {
+			rows[found[1]] = cells
+		}
+	}
+	return rows
+}
+
+func TestTheManualHasTheErrorTable(t *testing.T) {
+	t.Parallel()
+	documented := rowsOf(t, "../docs/api.md", regexp.MustCompile("^ `([a-z][a-z_]+)` $"))
+	inCode := map[string]bool{}
+	for _, f := range failures() {
+		inCode[f.reason] = true
+		cells := documented[f.reason]
+		if len(cells) != 5 {
+			t.Errorf("docs/api.md has %d cells for %s, want reason, status, message, when, client", len(cells), f.reason)
+			continue
+		}
+		if got := strings.TrimSpace(cells[1]); got != strconv.Itoa(f.status) {
+			t.Errorf("docs/api.md says %s for %s, want %d", got, f.reason, f.status)
+		}
+		if !strings.Contains(cells[2], f.message) {
+			t.Errorf("docs/api.md says %s for %s, want also %s", cells[2], f.reason, f.message)
+		}
+	}
+	for reason, cells := range documented {
+		if !inCode[reason] && len(cells) == 5 {
+			t.Errorf("docs/api.md explains %s, which no answer of ours has", reason)
+		}
+	}
+}
+
+func TestTheManualSaysWhenToTryAgain(t *testing.T) {
+	t.Parallel()
+	documented := rowsOf(t, "../docs/api.md", regexp.MustCompile("^ `([a-z][a-z_]+)` $"))
+	for _, f := range failures() {
+		cells := documented[f.reason]
+		if f.retryAfter == 0 || f.err == errDraining || len(cells) != 5 { //nolint:errorlint // the row itself is meant
+			continue
+		}
+		number := regexp.MustCompile(`\b` + strconv.Itoa(f.retryAfter) + `\b`)
+		if !strings.Contains(cells[3], "Retry-After") || !number.MatchString(cells[3]) {
+			t.Errorf("docs/api.md says %q of %s, want Retry-After %d", cells[3], f.reason, f.retryAfter)
+		}
+	}
+}
+
+func TestTheManualListsTheEndpoints(t *testing.T) {
+	t.Parallel()
+	endpoint := regexp.MustCompile("`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`]*)`")
+	inCode := map[string]bool{}
+	for _, e := range new(Gateway).endpoints() {
+		inCode[e.method+" "+e.path] = true
+	}
+	for _, page := range []string{"../docs/api.md", "../README.md", "../README.zh.md"} {
+		documented := rowsOf(t, page, endpoint)
+		for e := range inCode {
+			if _, found := documented[e]; !found && !strings.HasPrefix(e, "HEAD ") {
+				t.Errorf("%s has no row for %s", page, e)
+			}
+		}
+		for e := range documented {
+			if !inCode[e] {
+				t.Errorf("%s has a row for %s, which is no endpoint of ours", page, e)
+			}
+		}
+	}
+}
