@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -25,6 +26,12 @@ type Store interface {
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
 	Session(ctx context.Context, id string) (storage.Session, error)
 	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
+	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
+	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
+	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
+	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
+	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
+	Revoke(ctx context.Context, r ...storage.Revocation) ([]storage.Revocation, error)
 	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
 	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
 	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
@@ -48,7 +55,7 @@ type Deps struct {
 // Authn decides who is calling. It is safe for concurrent use.
 type Authn struct {
 	cfg     Config
-	keys    *keyring
+	keys    atomic.Pointer[keyring]
 	store   Store
 	wechat  WeChat
 	appid   string
@@ -61,9 +68,12 @@ type Authn struct {
 
 // New returns an Authn that knows every revocation the store remembers.
 func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
+	keys, err := newKeyring(cfg.Algorithm, cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
 	a := &Authn{
 		cfg:     cfg,
-		keys:    newKeyring(cfg.Keys),
 		store:   deps.Store,
 		wechat:  deps.WeChat,
 		appid:   deps.AppID,
@@ -72,13 +82,26 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		log:     deps.Log,
 		now:     deps.Now,
 	}
+	a.keys.Store(keys)
 	a.jwt = a.newJWT()
+	a.metrics.countRevocations(deps.Metrics, a.revoked.count)
 	remembered, err := deps.Store.Revocations(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
 	a.revoked.add(a.now(), remembered...)
 	return a, nil
+}
+
+// SetKeys replaces the keys while requests are served: the tokens of a key that is gone are refused from then on. When
+// the keys do not hold, nothing changes.
+func (a *Authn) SetKeys(algorithm string, configured []KeyConfig) error {
+	keys, err := newKeyring(algorithm, configured)
+	if err != nil {
+		return err
+	}
+	a.keys.Store(keys)
+	return nil
 }
 
 // Subject is who a verified token speaks for.

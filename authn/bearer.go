@@ -12,8 +12,8 @@ import (
 // subjectKey is the key of the Subject in a request's locals.
 type subjectKey struct{}
 
-// tokenKey is where contrib/jwt leaves the parsed token.
-const tokenKey = "wxgate.token"
+// jwtKey is where contrib/jwt leaves the parsed token.
+const jwtKey = "wxgate.jwt"
 
 // SubjectOf returns who the request's token speaks for, and whether it had one.
 func SubjectOf(c *fiber.Ctx) (Subject, bool) {
@@ -27,9 +27,15 @@ func SubjectOf(c *fiber.Ctx) (Subject, bool) {
 // Bearer is the middleware that takes a request on only with a valid bearer token (RFC 6750 §2.1); SubjectOf then says
 // whose. It returns ErrTokenMissing, ErrTokenMalformed, ErrTokenInvalid, ErrTokenExpired or ErrTokenRevoked.
 func (a *Authn) Bearer(c *fiber.Ctx) error {
-	if len(c.Request().Header.PeekAll(fiber.HeaderAuthorization)) > 1 {
-		return a.refused(ErrTokenMalformed)
+	token := bearer(c)
+	if token == "" {
+		return a.refused(missingOrMalformed(c))
 	}
+	if v := a.keys.Load().cache.get(token); v != nil {
+		a.metrics.cacheHits.Inc()
+		return a.accept(c, v)
+	}
+	a.metrics.cacheMisses.Inc()
 	return a.jwt(c)
 }
 
@@ -45,28 +51,37 @@ func (a *Authn) OptionalBearer(c *fiber.Ctx) error {
 // token is checked before it, the algorithm in the key function and the claims after it.
 func (a *Authn) newJWT() fiber.Handler {
 	return jwtware.New(jwtware.Config{
-		ContextKey:         tokenKey,
-		Claims:             &Claims{},
-		KeyFunc:            a.keys.find,
-		TokenProcessorFunc: func(token string) (string, error) { return token, a.keys.checkForm(token) },
-		SuccessHandler:     a.accept,
-		ErrorHandler:       func(_ *fiber.Ctx, err error) error { return a.refused(ofMiddleware(err)) },
+		ContextKey: jwtKey,
+		Claims:     &Claims{},
+		KeyFunc:    func(token *jwt.Token) (any, error) { return a.keys.Load().find(token) },
+		TokenProcessorFunc: func(token string) (string, error) {
+			return token, a.keys.Load().checkForm(token, a.cfg.AcceptForeign)
+		},
+		SuccessHandler: a.acceptNew,
+		ErrorHandler:   func(_ *fiber.Ctx, err error) error { return a.refused(ofMiddleware(err)) },
 	})
 }
 
-// accept is reached with a token whose signature holds.
-func (a *Authn) accept(c *fiber.Ctx) error {
-	token, _ := c.Locals(tokenKey).(*jwt.Token)
-	claims, _ := token.Claims.(*Claims)
-	if err := a.judge(claims, 0); err != nil {
+// acceptNew is reached with a token whose signature holds and that was not seen before.
+func (a *Authn) acceptNew(c *fiber.Ctx) error {
+	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
+	claims, _ := parsed.Claims.(*Claims)
+	token := strings.Clone(bearer(c)) // the library's strings alias the request's buffer
+	v, err := a.admit(c.Context(), token, claims)
+	if err != nil {
 		return a.refused(err)
 	}
-	if a.revoked.refuses(a.now(), claims) {
-		return a.refused(ErrTokenRevoked)
+	a.keys.Load().cache.put(token, v)
+	return a.accept(c, v)
+}
+
+// accept decides on what changes from request to request: time and revocation.
+func (a *Authn) accept(c *fiber.Ctx, v *verified) error {
+	if err := a.judge(v, 0); err != nil {
+		return a.refused(err)
 	}
 	a.metrics.verified.Inc()
-	subject := claims.subject()
-	c.Locals(subjectKey{}, &subject)
+	c.Locals(subjectKey{}, &v.subject)
 	return c.Next()
 }
 
@@ -85,13 +100,34 @@ func ofMiddleware(err error) error {
 	return ofLibrary(err)
 }
 
-// BearerToken returns a copy of the bearer token of a request, "" when there is none. The scheme's case does not matter
-// (RFC 9110 §11.1).
-func BearerToken(c *fiber.Ctx) string {
+// BearerToken returns a copy of the bearer token of a request, "" when there is none or more than one.
+func BearerToken(c *fiber.Ctx) string { return strings.Clone(bearer(c)) }
+
+// bearer is the request's token, in the request's own memory. The scheme's case does not matter (RFC 9110 §11.1); a
+// second Authorization line could be read differently by the service, so there may be none.
+func bearer(c *fiber.Ctx) string {
 	const scheme = "Bearer "
 	header := c.Get(fiber.HeaderAuthorization)
-	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
+	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) || twice(c, fiber.HeaderAuthorization) {
 		return ""
 	}
-	return strings.Clone(strings.TrimSpace(header[len(scheme):]))
+	return strings.Trim(header[len(scheme):], " ")
+}
+
+func twice(c *fiber.Ctx, name string) bool {
+	seen := 0
+	for key := range c.Request().Header.All() {
+		if string(key) == name {
+			seen++
+		}
+	}
+	return seen > 1
+}
+
+// missingOrMalformed says why a request has no token that could be looked at.
+func missingOrMalformed(c *fiber.Ctx) error {
+	if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+		return ErrTokenMissing
+	}
+	return ErrTokenMalformed
 }

@@ -13,6 +13,9 @@ import (
 // maxUserID keeps ids exact in a JavaScript number.
 const maxUserID = 1<<53 - 1
 
+// maxClaims bounds how many claims a payload may have; ours has ten.
+const maxClaims = 32
+
 // Claims is the payload of our tokens (RFC 7519 §4). Times are whole seconds of the Unix epoch.
 type Claims struct {
 	Issuer    string `json:"iss"`
@@ -26,41 +29,48 @@ type Claims struct {
 	IssuedAt  int64  `json:"iat"`
 	ExpiresAt int64  `json:"exp"`
 	NotBefore int64  `json:"-"` // nbf; we never set it, but honour it
+
+	audience bool // there is an aud: the token is meant for somebody else
+	adopted  bool // the token is a foreign one: its session begins when it is refreshed
 }
 
 // UnmarshalJSON reads the payload strictly. encoding/json alone would take the last of two equal claims, match names
-// in any case and round numbers, so that one token could mean two things to two readers.
+// in any case and round numbers, so that one token could mean two things to two readers. The caller has checked that
+// data is JSON, as encoding/json does.
 func (c *Claims) UnmarshalJSON(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+	s := memberScanner{rest: bytes.TrimSpace(data)}
+	if !s.open() {
 		return fmt.Errorf("%w: the payload is not an object", ErrTokenMalformed)
 	}
-	seen := make(map[string]struct{}, 12)
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrTokenMalformed, err)
+	var seen [maxClaims][]byte
+	for n := 0; ; n++ {
+		name, value, more := s.next()
+		if !more {
+			return nil
 		}
-		claim, _ := name.(string)
-		if _, twice := seen[claim]; twice {
-			return fmt.Errorf("%w: a claim is there twice", ErrTokenMalformed)
+		if n == maxClaims || bytes.IndexByte(name, '\\') >= 0 || contains(seen[:n], name) {
+			return fmt.Errorf("%w: a claim is there twice, or spelled oddly, or there are too many", ErrTokenMalformed)
 		}
-		seen[claim] = struct{}{}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return fmt.Errorf("%w: %w", ErrTokenMalformed, err)
-		}
-		if err := c.set(claim, value); err != nil {
+		seen[n] = name
+		if err := c.set(name, value); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// set takes one claim; names that are not ours are passed over.
-func (c *Claims) set(name string, value json.RawMessage) error {
-	switch name {
+// contains says whether a name is among the seen ones, in any case.
+func contains(seen [][]byte, name []byte) bool {
+	for _, s := range seen {
+		if bytes.EqualFold(s, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// set takes one claim; names that are not ours are passed over, unless they are ours in another case.
+func (c *Claims) set(name, value []byte) error {
+	switch string(name) {
 	case "iss":
 		return setString(&c.Issuer, value)
 	case "store":
@@ -76,32 +86,118 @@ func (c *Claims) set(name string, value json.RawMessage) error {
 	case "jti":
 		return setString(&c.TokenID, value)
 	case "sub":
-		return setInteger(&c.UserID, bytes.Trim(value, `"`))
+		return setInteger(&c.UserID, unquoted(value))
 	case "iat":
 		return setInteger(&c.IssuedAt, value)
 	case "exp":
 		return setInteger(&c.ExpiresAt, value)
 	case "nbf":
 		return setInteger(&c.NotBefore, value)
+	case "aud":
+		c.audience = true
+		return nil
+	}
+	if knownClaim(bytes.ToLower(name)) {
+		return fmt.Errorf("%w: a claim is spelled in another case", ErrTokenMalformed)
 	}
 	return nil
 }
 
-func setString(into *string, value json.RawMessage) error {
-	if len(value) == 0 || value[0] != '"' {
+func knownClaim(name []byte) bool {
+	switch string(name) {
+	case "iss", "store", "appid", "openid", "nickname", "sid", "jti", "sub", "iat", "exp", "nbf", "aud":
+		return true
+	}
+	return false
+}
+
+func setString(into *string, value []byte) error {
+	if len(value) < 2 || value[0] != '"' {
 		return fmt.Errorf("%w: a claim is not a string", ErrTokenMalformed)
 	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		*into = string(value[1 : len(value)-1])
+		return nil
+	}
 	return json.Unmarshal(value, into)
+}
+
+// unquoted takes the quotes off: a sub may be a number or a numeric string.
+func unquoted(value []byte) []byte {
+	if len(value) > 2 && value[0] == '"' {
+		return value[1 : len(value)-1]
+	}
+	return value
 }
 
 // setInteger takes plain digits only: no sign, fraction, exponent, leading zero or quotes.
 func setInteger(into *int64, digits []byte) error {
 	n, err := strconv.ParseInt(string(digits), 10, 64)
-	if err != nil || n < 0 || n > maxUserID || strconv.FormatInt(n, 10) != string(digits) {
+	if err != nil || n < 0 || n > maxUserID || (digits[0] == '0' && len(digits) > 1) || digits[0] == '+' || digits[0] == '-' {
 		return fmt.Errorf("%w: a claim is not a whole number", ErrTokenMalformed)
 	}
 	*into = n
 	return nil
+}
+
+// memberScanner walks over the members of a JSON object that is known to be well formed.
+type memberScanner struct{ rest []byte }
+
+func (s *memberScanner) open() bool {
+	if len(s.rest) == 0 || s.rest[0] != '{' {
+		return false
+	}
+	s.rest = s.rest[1:]
+	return true
+}
+
+// next returns a member's name without its quotes and its value as it is written.
+func (s *memberScanner) next() (name, value []byte, more bool) {
+	s.rest = bytes.TrimLeft(s.rest, " \t\r\n,")
+	if len(s.rest) == 0 || s.rest[0] != '"' {
+		return nil, nil, false
+	}
+	end := stringEnd(s.rest)
+	name, s.rest = s.rest[1:end-1], bytes.TrimLeft(s.rest[end:], " \t\r\n:")
+	end = valueEnd(s.rest)
+	value, s.rest = bytes.TrimRight(s.rest[:end], " \t\r\n"), s.rest[end:]
+	return name, value, true
+}
+
+// stringEnd is the index behind the string that b begins with.
+func stringEnd(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// valueEnd is the index behind the value that b begins with: at the comma or brace that ends it.
+func valueEnd(b []byte) int {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i += stringEnd(b[i:]) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			depth--
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(b)
 }
 
 // The methods of jwt.Claims answer with nothing: the library would check times by its own clock and take a token
@@ -123,7 +219,7 @@ func (c *Claims) GetIssuer() (string, error) { return "", nil }
 // GetSubject answers nothing; see judge.
 func (c *Claims) GetSubject() (string, error) { return "", nil }
 
-// GetAudience answers nothing; our tokens have no aud.
+// GetAudience answers nothing; see judge.
 func (c *Claims) GetAudience() (jwt.ClaimStrings, error) { return nil, nil }
 
 func (c *Claims) expiry() time.Time { return time.Unix(c.ExpiresAt, 0) }

@@ -2,6 +2,8 @@ package authn
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"wxgate/authn/wechat"
@@ -15,17 +17,26 @@ type Secret = wechat.Secret
 
 // Config is the section authn of gateway.yaml.
 type Config struct {
-	Issuer   string        `yaml:"issuer"`    // iss of our tokens
-	Keys     []KeyConfig   `yaml:"keys"`      // the first signs, all verify
-	TokenTTL time.Duration `yaml:"token_ttl"` // how long an access token lives; 7 days
-	Leeway   time.Duration `yaml:"leeway"`    // how far clocks may differ
-	Refresh  RefreshConfig `yaml:"refresh"`
+	Issuer        string         `yaml:"issuer"`    // iss of our tokens
+	Algorithm     string         `yaml:"algorithm"` // what the first key signs with: HS256, RS256, ES256 or EdDSA
+	Keys          []KeyConfig    `yaml:"keys"`      // the first signs, all verify
+	TokenTTL      time.Duration  `yaml:"token_ttl"` // how long an access token lives; 7 days
+	Leeway        time.Duration  `yaml:"leeway"`    // how far clocks may differ
+	Refresh       RefreshConfig  `yaml:"refresh"`
+	Sessions      SessionsConfig `yaml:"sessions"`
+	AcceptForeign bool           `yaml:"accept_foreign"` // take tokens of an existing backend that our key signed
 }
 
 // KeyConfig is one key of authn.keys.
 type KeyConfig struct {
 	ID     string `yaml:"id"`     // kid in the header of the tokens it signs
-	Secret Secret `yaml:"secret"` // at least MinSecretBytes bytes
+	Secret Secret `yaml:"secret"` // for HS256: at least MinSecretBytes bytes
+	File   string `yaml:"file"`   // for RS256, ES256, EdDSA: a PEM file; a public key can only verify
+}
+
+// SessionsConfig is authn.sessions.
+type SessionsConfig struct {
+	MaxPerUser int `yaml:"max_per_user"` // the oldest ends when one too many begins; 0: no limit, 1: one device
 }
 
 // RefreshConfig is authn.refresh.
@@ -37,10 +48,11 @@ type RefreshConfig struct {
 // DefaultConfig is the section authn as it is when gateway.yaml says nothing.
 func DefaultConfig() Config {
 	return Config{
-		Issuer:   "wxgate",
-		TokenTTL: 7 * 24 * time.Hour,
-		Leeway:   5 * time.Second,
-		Refresh:  RefreshConfig{Window: 7 * 24 * time.Hour, Grace: time.Minute},
+		Issuer:    "wxgate",
+		Algorithm: "HS256",
+		TokenTTL:  7 * 24 * time.Hour,
+		Leeway:    5 * time.Second,
+		Refresh:   RefreshConfig{Window: 7 * 24 * time.Hour, Grace: time.Minute},
 	}
 }
 
@@ -52,6 +64,12 @@ func (c Config) Validate() []error {
 	}
 	if c.Issuer == "" {
 		fault("issuer", "is empty")
+	}
+	if !slices.Contains([]string{"HS256", "RS256", "ES256", "EdDSA"}, c.Algorithm) {
+		fault("algorithm", "%q is not one of HS256, RS256, ES256, EdDSA", c.Algorithm)
+	}
+	if c.Sessions.MaxPerUser < 0 {
+		fault("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
 	}
 	if c.TokenTTL < time.Minute {
 		fault("token_ttl", "%v is shorter than 1m", c.TokenTTL)
@@ -83,11 +101,35 @@ func (c Config) validateKeys() []error {
 			faults = append(faults, fmt.Errorf("%s.id: %q is there twice", path, k.ID))
 		}
 		seen[k.ID] = true
-		if n := len(k.Secret.Reveal()); n < MinSecretBytes {
-			faults = append(faults, fmt.Errorf("%s.secret: has %d bytes; HS256 needs %d or more", path, n, MinSecretBytes))
-		}
+		faults = append(faults, k.validateMaterial(path)...)
 	}
 	return faults
+}
+
+func (k KeyConfig) validateMaterial(path string) []error {
+	secret := k.Secret.Reveal()
+	switch {
+	case k.File != "" && secret != "":
+		return []error{fmt.Errorf("%s: has a secret and a file; a key is one of them", path)}
+	case k.File != "":
+		return nil
+	case len(secret) < MinSecretBytes:
+		return []error{fmt.Errorf("%s.secret: has %d bytes; HS256 needs %d or more", path, len(secret), MinSecretBytes)}
+	case wellKnown(secret):
+		return []error{fmt.Errorf("%s.secret: is a pattern or an example that anybody can guess; make one with `wxgate keys new`", path)}
+	}
+	return nil
+}
+
+// wellKnown says whether a secret is made of so few characters, or of such words, that it was never random.
+func wellKnown(secret string) bool {
+	different := map[rune]bool{}
+	for _, r := range secret {
+		different[r] = true
+	}
+	lower := strings.ToLower(secret)
+	return len(different) < 8 || slices.ContainsFunc([]string{"changeme", "change-me", "your-secret", "your_secret", "secretkey", "your-256-bit-secret"},
+		func(word string) bool { return strings.Contains(lower, word) })
 }
 
 func validKeyID(id string) bool {

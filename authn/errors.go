@@ -17,6 +17,9 @@ var (
 	ErrTokenReused    = errors.New("a replaced token was presented for refresh")
 )
 
+// ErrUserBanned refuses the login of a user whom the operator has banned; logging in again does not help.
+var ErrUserBanned = errors.New("the user is banned")
+
 // ErrInvalidRequest is a login or a profile change that is refused before anything is done.
 var ErrInvalidRequest = errors.New("invalid request")
 

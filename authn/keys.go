@@ -1,8 +1,11 @@
 package authn
 
 import (
+	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -12,26 +15,48 @@ type keyring struct {
 	signer   key
 	byID     map[string]key
 	byHeader map[string]key // by the first segment of their tokens
+	list     []key
+	cache    *tokenCache // of tokens that these keys verified
 }
 
 // key binds an algorithm to its key material, so that a token can never choose the algorithm.
 type key struct {
-	id     string
-	method jwt.SigningMethod
-	secret []byte
+	id        string
+	method    jwt.SigningMethod
+	signing   any // what method signs with; nil for a public key
+	verifying any // what method verifies with
+	public    crypto.PublicKey
+	seed      []byte // what keys for other purposes are derived from; nil for a public key
 }
 
-func newKeyring(keys []KeyConfig) *keyring {
-	ring := &keyring{byID: make(map[string]key, len(keys)), byHeader: make(map[string]key, len(keys))}
-	for i, k := range keys {
-		made := key{id: k.ID, method: jwt.SigningMethodHS256, secret: []byte(k.Secret.Reveal())}
-		ring.byID[k.ID] = made
-		ring.byHeader[made.header()] = made
-		if i == 0 {
-			ring.signer = made
-		}
+// newKeyring opens the key files. The first key must be able to sign with the algorithm that the configuration names.
+func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
+	ring := &keyring{
+		byID:     make(map[string]key, len(configured)),
+		byHeader: make(map[string]key, len(configured)),
+		cache:    newTokenCache(),
 	}
-	return ring
+	var faults []error
+	for i, cfg := range configured {
+		k, err := openKey(cfg)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("authn.keys[%d]: %w", i, err))
+			continue
+		}
+		ring.byID[k.id], ring.byHeader[k.header()] = k, k
+		ring.list = append(ring.list, k)
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	ring.signer = ring.list[0]
+	if ring.signer.signing == nil {
+		return nil, errors.New("authn.keys[0]: holds a public key; the first key signs, so it must be a private one")
+	}
+	if got := ring.signer.method.Alg(); got != algorithm {
+		return nil, fmt.Errorf("authn.keys[0]: is a key for %s, but authn.algorithm is %s", got, algorithm)
+	}
+	return ring, nil
 }
 
 // header is the first segment of every token that the key signs: one spelling, so that an unexpected member (jku, jwk,
@@ -48,15 +73,30 @@ func (k key) header() string {
 func (r *keyring) sign(c *Claims) (string, error) {
 	token := jwt.NewWithClaims(r.signer.method, c)
 	token.Header["kid"] = r.signer.id
-	return token.SignedString(r.signer.secret)
+	return token.SignedString(r.signer.signing)
 }
 
-// find is the jwt.Keyfunc: it picks the key that kid names and refuses a token whose alg is not that key's.
+// find is the jwt.Keyfunc: it picks the key that kid names and refuses a token whose alg is not that key's. A token
+// without kid, which checkForm lets pass only where foreign ones are taken, may be of any key for HS256.
 func (r *keyring) find(token *jwt.Token) (any, error) {
-	kid, _ := token.Header["kid"].(string)
+	kid, named := token.Header["kid"].(string)
+	if !named && token.Method.Alg() == jwt.SigningMethodHS256.Alg() {
+		return r.sharedSecrets(), nil
+	}
 	k, known := r.byID[kid]
 	if !known || token.Method.Alg() != k.method.Alg() {
 		return nil, ErrTokenInvalid
 	}
-	return k.secret, nil
+	return k.verifying, nil
+}
+
+// sharedSecrets are the keys for HS256, as the library tries several.
+func (r *keyring) sharedSecrets() jwt.VerificationKeySet {
+	var set jwt.VerificationKeySet
+	for _, k := range r.list {
+		if secret, shared := k.verifying.([]byte); shared {
+			set.Keys = append(set.Keys, secret)
+		}
+	}
+	return set
 }

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,12 +52,23 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 		OpenID:     exchanged.OpenID,
 		UnionID:    exchanged.UnionID,
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
-		Change:     profile.apply,
-		Session:    a.newSession(l.Device),
+		Change: func(u *storage.User) error {
+			if a.banned(u.ID) {
+				return ErrUserBanned
+			}
+			profile.apply(u)
+			return nil
+		},
+		Session:     a.newSession(l.Device),
+		MaxSessions: a.cfg.Sessions.MaxPerUser,
 	})
+	if errors.Is(err, ErrUserBanned) {
+		return Grant{}, ErrUserBanned
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("remembering a login: %w", err)
 	}
+	a.revoked.add(a.now(), in.Ended...)
 	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)
 	return a.grant(in.User, in.Session, in.Created)
 }
@@ -73,7 +85,7 @@ func (a *Authn) newSession(device string) storage.Session {
 // token however often it is asked for.
 func (a *Authn) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
 	expires := s.RefreshedAt.Add(a.cfg.TokenTTL)
-	token, err := a.keys.sign(&Claims{
+	token, err := a.keys.Load().sign(&Claims{
 		Issuer: a.cfg.Issuer, Store: a.store.ID(), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
 		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
 	})

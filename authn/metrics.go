@@ -9,6 +9,8 @@ import (
 // metrics are the counters of this package, resolved once.
 type metrics struct {
 	verified      prometheus.Counter
+	cacheHits     prometheus.Counter
+	cacheMisses   prometheus.Counter
 	verifications *prometheus.CounterVec
 	logins        *prometheus.CounterVec
 	refreshes     *prometheus.CounterVec
@@ -30,7 +32,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result."),
 	}
 	m.verified = m.verifications.WithLabelValues("ok")
+	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_authn_token_cache_total", Help: "Look-ups in the cache of verified tokens, by result.",
+	}, []string{"result"})
+	reg.MustRegister(cache)
+	m.cacheHits, m.cacheMisses = cache.WithLabelValues("hit"), cache.WithLabelValues("miss")
 	return m
+}
+
+// countRevocations publishes how many revocations are held in memory.
+func (m *metrics) countRevocations(reg prometheus.Registerer, count func() int) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "wxgate_authn_revocations", Help: "Revocations held in memory.",
+	}, func() float64 { return float64(count()) }))
 }
 
 func (m *metrics) refused(err error) { m.verifications.WithLabelValues(resultOf(err)).Inc() }
@@ -49,6 +63,7 @@ func results() []result {
 		{ErrTokenExpired, "token_expired"},
 		{ErrTokenRevoked, "token_revoked"},
 		{ErrTokenReused, "token_reused"},
+		{ErrUserBanned, "user_banned"},
 		{ErrInvalidRequest, "invalid_request"},
 		{ErrCodeInvalid, "wx_code_invalid"},
 		{ErrCodeUsed, "wx_code_used"},

@@ -1,6 +1,8 @@
 package authn
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"strconv"
 	"sync"
 	"time"
@@ -8,74 +10,130 @@ import (
 	"wxgate/storage"
 )
 
-// revocations is the set of what is refused, in memory in front of the store. It is safe for concurrent use.
+// revocations is the set of what is refused, in memory in front of the store: a request asks it without a look at the
+// disk. It is safe for concurrent use.
 type revocations struct {
+	shards [64]revocationShard
+}
+
+// revocationShard is a part of the set with a lock of its own, so that throwing out what has ended never holds up more
+// than one request in 64, and that one not for long.
+type revocationShard struct {
 	mu      sync.RWMutex
 	entries map[revocationKey]span
-	swept   time.Time
+	swept   int64
 }
 
-type revocationKey struct {
-	scope storage.Scope
-	id    string
-}
+// revocationKey is a scope and 16 bytes: the decoded sid or jti, or the user id.
+type revocationKey [17]byte
 
 // span is the time in which a revocation refuses, in Unix milliseconds: from is the first, until the one after the last.
-type span struct{ from, until int64 }
+type span struct {
+	from, until int64
+	seq         uint64
+}
 
-// sweepEvery is how often entries that have ended are thrown out.
-const sweepEvery = time.Minute
+// sweepEvery is how often, in milliseconds, a shard throws out what has ended.
+const sweepEvery = int64(time.Minute / time.Millisecond)
 
 func newRevocations() *revocations {
-	return &revocations{entries: make(map[revocationKey]span)}
-}
-
-// add remembers revocations. Of two for one thing the one that begins earlier and the one that ends later count.
-func (r *revocations) add(now time.Time, added ...storage.Revocation) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, v := range added {
-		key := revocationKey{v.Scope, v.ID}
-		s := span{v.From.UnixMilli(), v.Until.UnixMilli()}
-		if old, known := r.entries[key]; known {
-			s = span{min(s.from, old.from), max(s.until, old.until)}
-		}
-		r.entries[key] = s
+	r := new(revocations)
+	for i := range r.shards {
+		r.shards[i].entries = make(map[revocationKey]span)
 	}
-	r.sweep(now)
+	return r
 }
 
-func (r *revocations) sweep(now time.Time) {
-	if now.Sub(r.swept) < sweepEvery {
+// newRevocationKey decodes an id; false when it has not the form of its scope.
+func newRevocationKey(scope storage.Scope, id string) (key revocationKey, ok bool) {
+	key[0] = scope[0]
+	if scope == storage.ScopeUser {
+		n, err := strconv.ParseUint(id, 10, 64)
+		binary.BigEndian.PutUint64(key[1:], n)
+		return key, err == nil
+	}
+	if len(id) != idLength {
+		return key, false
+	}
+	n, err := base64.RawURLEncoding.Strict().Decode(key[1:], []byte(id))
+	return key, err == nil && n == 16
+}
+
+func userKey(id int64) (key revocationKey) {
+	key[0] = storage.ScopeUser[0]
+	binary.BigEndian.PutUint64(key[1:], uint64(id)) //nolint:gosec // ids are positive
+	return key
+}
+
+// shard spreads by a byte that is random in ids and the lowest of user ids.
+func (r *revocations) shard(key revocationKey) *revocationShard {
+	return &r.shards[int(key[1]^key[8])%len(r.shards)]
+}
+
+// add remembers revocations. Of two for one user the later counts, which is how a ban is lifted; of two for one session
+// or token the one that begins earlier and the one that ends later do.
+func (r *revocations) add(now time.Time, added ...storage.Revocation) {
+	for _, v := range added {
+		key, ok := newRevocationKey(v.Scope, v.ID)
+		if !ok {
+			continue // no token can carry such an id
+		}
+		r.shard(key).add(now.UnixMilli(), key, span{v.From.UnixMilli(), v.Until.UnixMilli(), v.Seq})
+	}
+}
+
+func (s *revocationShard) add(now int64, key revocationKey, v span) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, known := s.entries[key]
+	switch {
+	case known && key[0] == storage.ScopeUser[0] && old.seq > v.seq:
+		v = old
+	case known && key[0] != storage.ScopeUser[0]:
+		v = span{min(v.from, old.from), max(v.until, old.until), max(v.seq, old.seq)}
+	}
+	s.entries[key] = v
+	s.sweep(now)
+}
+
+func (s *revocationShard) sweep(now int64) {
+	if now-s.swept < sweepEvery {
 		return
 	}
-	r.swept = now
-	for key, s := range r.entries {
-		if s.until <= now.UnixMilli() {
-			delete(r.entries, key)
+	s.swept = now
+	for key, v := range s.entries {
+		if v.until <= now {
+			delete(s.entries, key)
 		}
 	}
 }
 
-// refuses says whether the claims' token, session or user is revoked now.
-func (r *revocations) refuses(now time.Time, c *Claims) bool {
+// covers says whether the key is revoked now.
+func (r *revocations) covers(key revocationKey, now time.Time) bool {
+	s := r.shard(key)
+	s.mu.RLock()
+	v, known := s.entries[key]
+	s.mu.RUnlock()
 	ms := now.UnixMilli()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.covers(storage.ScopeSession, c.SessionID, ms) ||
-		r.covers(storage.ScopeToken, c.TokenID, ms) ||
-		r.covers(storage.ScopeUser, strconv.FormatInt(c.UserID, 10), ms)
+	return known && v.from <= ms && ms < v.until
 }
 
-// ended says whether the session or the user of the claims is revoked now, whatever its token.
-func (r *revocations) ended(now time.Time, c *Claims) bool {
-	ms := now.UnixMilli()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.covers(storage.ScopeSession, c.SessionID, ms) || r.covers(storage.ScopeUser, strconv.FormatInt(c.UserID, 10), ms)
+// refuses says whether the token, its session or its user is revoked now.
+func (r *revocations) refuses(v *verified, now time.Time) bool {
+	return r.covers(v.token, now) || r.ended(v, now)
 }
 
-func (r *revocations) covers(scope storage.Scope, id string, ms int64) bool {
-	s, known := r.entries[revocationKey{scope, id}]
-	return known && s.from <= ms && ms < s.until
+// ended says whether the token's session or user is revoked now, whatever the token itself is.
+func (r *revocations) ended(v *verified, now time.Time) bool {
+	return r.covers(v.session, now) || r.covers(v.user, now)
+}
+
+// count is how many revocations are held.
+func (r *revocations) count() (n int) {
+	for i := range r.shards {
+		r.shards[i].mu.RLock()
+		n += len(r.shards[i].entries)
+		r.shards[i].mu.RUnlock()
+	}
+	return n
 }

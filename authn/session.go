@@ -19,17 +19,19 @@ func (a *Authn) Refresh(ctx context.Context, token string) (Grant, error) {
 }
 
 func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {
-	claims, err := a.parse(token)
+	v, err := a.verify(ctx, token)
 	if err != nil {
 		return Grant{}, err
 	}
-	if err := a.judge(claims, a.cfg.Refresh.Window); err != nil {
+	if err := a.judge(v, max(a.cfg.Refresh.Window, 1)); err != nil {
 		return Grant{}, err
 	}
-	if a.revoked.ended(a.now(), claims) {
-		return Grant{}, ErrTokenRevoked
+	if v.claims.adopted {
+		if err := a.beginAdopted(ctx, v); err != nil {
+			return Grant{}, err
+		}
 	}
-	session, err := a.rotate(ctx, claims)
+	session, err := a.rotate(ctx, v)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -40,18 +42,30 @@ func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {
 	return a.grant(user, session, false)
 }
 
+// beginAdopted gives a foreign token the session that it never had; when it is there already, it stays as it is.
+func (a *Authn) beginAdopted(ctx context.Context, v *verified) error {
+	session := a.newSession("")
+	session.ID, session.TokenID, session.UserID = v.claims.SessionID, v.claims.TokenID, v.claims.UserID
+	begun, err := a.store.BeginSession(ctx, session, a.cfg.Sessions.MaxPerUser)
+	if err != nil {
+		return fmt.Errorf("beginning a session for a foreign token: %w", err)
+	}
+	a.revoked.add(a.now(), begun.Ended...)
+	return nil
+}
+
 // rotate gives the session a new jti, or the one it has when its last was replaced a moment ago.
-func (a *Authn) rotate(ctx context.Context, claims *Claims) (storage.Session, error) {
+func (a *Authn) rotate(ctx context.Context, v *verified) (storage.Session, error) {
 	var replaced []storage.Revocation
-	session, err := a.store.UpdateSession(ctx, claims.SessionID, func(s *storage.Session) ([]storage.Revocation, error) {
+	session, err := a.store.UpdateSession(ctx, v.claims.SessionID, func(s *storage.Session) ([]storage.Revocation, error) {
 		now := a.now()
 		switch {
-		case s.UserID != claims.UserID:
+		case s.UserID != v.claims.UserID:
 			return nil, ErrTokenInvalid
-		case claims.TokenID == s.TokenID:
-			replaced = a.replaceToken(s, claims, now)
+		case v.claims.TokenID == s.TokenID:
+			replaced = a.replaceToken(s, v, now)
 			return replaced, nil
-		case claims.TokenID == s.PreviousTokenID && now.Before(s.RefreshedAt.Add(a.cfg.Refresh.Grace)):
+		case v.claims.TokenID == s.PreviousTokenID && now.Before(s.RefreshedAt.Add(a.cfg.Refresh.Grace)):
 			return nil, nil
 		}
 		return nil, ErrTokenReused
@@ -60,7 +74,7 @@ func (a *Authn) rotate(ctx context.Context, claims *Claims) (storage.Session, er
 	case errors.Is(err, storage.ErrNotFound):
 		return storage.Session{}, ErrTokenRevoked
 	case errors.Is(err, ErrTokenReused):
-		return storage.Session{}, a.endReused(ctx, claims)
+		return storage.Session{}, a.endReused(ctx, v)
 	case err != nil:
 		return storage.Session{}, fmt.Errorf("refreshing a session: %w", err)
 	}
@@ -69,11 +83,11 @@ func (a *Authn) rotate(ctx context.Context, claims *Claims) (storage.Session, er
 }
 
 // replaceToken makes a new current token; the old one is refused from the end of its grace on.
-func (a *Authn) replaceToken(s *storage.Session, old *Claims, now time.Time) []storage.Revocation {
+func (a *Authn) replaceToken(s *storage.Session, old *verified, now time.Time) []storage.Revocation {
 	s.PreviousTokenID, s.TokenID = s.TokenID, newID()
 	s.RefreshedAt = now.UTC().Truncate(time.Millisecond)
 	s.ExpiresAt = s.RefreshedAt.Add(a.cfg.TokenTTL + a.cfg.Refresh.Window)
-	until := old.expiry().Add(a.cfg.Leeway)
+	until := old.claims.expiry().Add(a.cfg.Leeway)
 	from := s.RefreshedAt.Add(a.cfg.Refresh.Grace)
 	if !from.Before(until) {
 		return nil // it expires before its grace ends
@@ -82,11 +96,11 @@ func (a *Authn) replaceToken(s *storage.Session, old *Claims, now time.Time) []s
 }
 
 // endReused ends a session whose replaced token came back after its grace: one of its two holders is not the user.
-func (a *Authn) endReused(ctx context.Context, claims *Claims) error {
-	if err := a.endSession(ctx, claims.SessionID); err != nil {
+func (a *Authn) endReused(ctx context.Context, v *verified) error {
+	if err := a.endSession(ctx, v.claims.SessionID); err != nil {
 		return err
 	}
-	a.log.WarnContext(ctx, "token reused", "user", claims.UserID)
+	a.log.WarnContext(ctx, "token reused", "user", v.claims.UserID)
 	return ErrTokenReused
 }
 
@@ -114,6 +128,31 @@ func (a *Authn) LogoutAll(ctx context.Context, s Subject) error {
 	}
 	a.revoked.add(now, ended...)
 	return a.Logout(ctx, s) // also when the store had forgotten the session of this very token
+}
+
+// Sessions lists the sessions of a user, the oldest first.
+func (a *Authn) Sessions(ctx context.Context, userID int64) ([]storage.Session, error) {
+	return a.store.Sessions(ctx, userID)
+}
+
+// EndSessionOf ends one session of a user; storage.ErrNotFound when the user has no such session.
+func (a *Authn) EndSessionOf(ctx context.Context, userID int64, id string) error {
+	session, err := a.store.Session(ctx, id)
+	if err != nil {
+		return err
+	}
+	if session.UserID != userID {
+		return storage.ErrNotFound
+	}
+	return a.endSession(ctx, id)
+}
+
+// EndSession ends a session whoever's it is; storage.ErrNotFound when there is none.
+func (a *Authn) EndSession(ctx context.Context, id string) error {
+	if _, err := a.store.Session(ctx, id); err != nil {
+		return err
+	}
+	return a.endSession(ctx, id)
 }
 
 // sessionLife is how long a token that was signed just now could be used, refresh included.

@@ -1,19 +1,23 @@
 package authn
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"wxgate/storage"
 )
 
 // maxTokenBytes bounds what is looked at; our own tokens have about 450 bytes.
 const maxTokenBytes = 4096
 
 // checkForm refuses what is not the one spelling of a token that we would have written: RFC 7515 §2 asks for base64url
-// without padding, white space or other characters, and the library below is lenient in all three.
-func (r *keyring) checkForm(token string) error {
+// without padding, white space or other characters, and the library below is lenient in all three. A foreign token may
+// have another header, which is then read strictly.
+func (r *keyring) checkForm(token string, foreign bool) error {
 	if len(token) > maxTokenBytes {
 		return ErrTokenMalformed
 	}
@@ -22,7 +26,7 @@ func (r *keyring) checkForm(token string) error {
 	if !found || !canonicalBase64(header) || !canonicalBase64(payload) || !canonicalBase64(signature) {
 		return ErrTokenMalformed
 	}
-	if _, ours := r.byHeader[header]; !ours {
+	if _, ours := r.byHeader[header]; !ours && !(foreign && foreignHeader(header)) {
 		return ErrTokenInvalid
 	}
 	return nil
@@ -66,19 +70,23 @@ func base64urlValue(b byte) byte {
 	return invalidBase64
 }
 
-// parse returns the claims of a token whose form and signature hold; its times are not looked at.
-func (a *Authn) parse(token string) (*Claims, error) {
+// verify returns what a token says, if its form, signature and origin hold; its times are not looked at.
+func (a *Authn) verify(ctx context.Context, token string) (*verified, error) {
 	if token == "" {
 		return nil, ErrTokenMissing
 	}
-	if err := a.keys.checkForm(token); err != nil {
+	keys := a.keys.Load()
+	if v := keys.cache.get(token); v != nil {
+		return v, nil
+	}
+	if err := keys.checkForm(token, a.cfg.AcceptForeign); err != nil {
 		return nil, err
 	}
 	var claims Claims
-	if _, err := jwt.ParseWithClaims(token, &claims, a.keys.find); err != nil {
+	if _, err := jwt.ParseWithClaims(token, &claims, keys.find); err != nil {
 		return nil, ofLibrary(err)
 	}
-	return &claims, nil
+	return a.admit(ctx, token, &claims)
 }
 
 // ofLibrary turns an error of the JWT library into one of ours.
@@ -89,27 +97,46 @@ func ofLibrary(err error) error {
 	return ErrTokenInvalid
 }
 
-// judge decides on claims whose signature holds: issuer, store, times and revocation. It touches no disk.
-// late is how long after its expiry the token is still taken: 0 but for refresh.
-func (a *Authn) judge(c *Claims, late time.Duration) error {
-	if err := a.judgeOrigin(c); err != nil {
-		return err
+// admit turns claims whose signature holds into a verified token: of a login with us, or of an existing backend where
+// that is allowed.
+func (a *Authn) admit(ctx context.Context, token string, c *Claims) (*verified, error) {
+	if a.cfg.AcceptForeign && c.foreign() {
+		adopted, err := a.adopt(ctx, token, c)
+		if err != nil {
+			return nil, err
+		}
+		c = adopted
 	}
-	now := a.now()
-	if c.IssuedAt > now.Add(a.cfg.Leeway).Unix() || c.NotBefore > now.Add(a.cfg.Leeway).Unix() {
-		return ErrTokenInvalid
+	if c.Issuer != a.cfg.Issuer || c.Store != a.store.ID() || c.UserID < 1 || c.OpenID == "" || c.audience ||
+		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
+		return nil, ErrTokenInvalid
 	}
-	if !now.Before(c.expiry().Add(a.cfg.Leeway + late)) {
-		return ErrTokenExpired
-	}
-	return nil
+	return newVerified(c)
 }
 
-// judgeOrigin refuses claims that no login of this store can have made.
-func (a *Authn) judgeOrigin(c *Claims) error {
-	if c.Issuer != a.cfg.Issuer || c.Store != a.store.ID() || c.UserID < 1 || c.OpenID == "" ||
-		len(c.SessionID) != idLength || len(c.TokenID) != idLength || c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
+func newVerified(c *Claims) (*verified, error) {
+	v := &verified{claims: *c, subject: c.subject(), user: userKey(c.UserID)}
+	var sid, jti bool
+	v.session, sid = newRevocationKey(storage.ScopeSession, c.SessionID)
+	v.token, jti = newRevocationKey(storage.ScopeToken, c.TokenID)
+	if !sid || !jti {
+		return nil, ErrTokenInvalid
+	}
+	return v, nil
+}
+
+// judge decides on the times of a verified token and on revocation. It touches no disk. late is how long after its
+// expiry the token is still taken, 0 but for refresh, which decides on replaced tokens itself.
+func (a *Authn) judge(v *verified, late time.Duration) error {
+	now, c := a.now(), &v.claims
+	latest := now.Add(a.cfg.Leeway).Unix()
+	switch {
+	case c.IssuedAt > latest || c.NotBefore > latest:
 		return ErrTokenInvalid
+	case !now.Before(c.expiry().Add(a.cfg.Leeway + late)):
+		return ErrTokenExpired
+	case late == 0 && a.revoked.refuses(v, now), a.revoked.ended(v, now):
+		return ErrTokenRevoked
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 var (
 	// ErrNotFound is a definite no: the record does not exist.
 	ErrNotFound = errors.New("not found")
+	// ErrConflict is an import whose id or openid is somebody else's.
+	ErrConflict = errors.New("conflicts with another user")
 	// ErrUnavailable is a store that cannot answer or must not write now: the disk is full, closed or unreadable.
 	ErrUnavailable = errors.New("storage unavailable")
 	// ErrDamaged is a record or a folder whose checksum, seal or completeness does not hold. It is never served.
@@ -87,15 +89,24 @@ type Revocation struct {
 type Login struct {
 	AppID      string
 	OpenID     string
-	UnionID    string      // may be empty; an empty one never clears a known one
-	SessionKey SessionKey  // joins the user's last SessionKeysKept, ordered by At; an empty Key brings none
-	Change     func(*User) // may change nickname, avatar and bio of the new or found user; nil changes nothing
-	Session    Session     // the session that begins; its UserID is filled in
+	UnionID    string     // may be empty; an empty one never clears a known one
+	SessionKey SessionKey // joins the last SessionKeysKept of the user, ordered by At; an empty Key brings none
+	// Change may change nickname, avatar and bio of the new or found user; an error of it leaves everything as it was.
+	Change      func(*User) error
+	Session     Session // the session that begins; its UserID is filled in
+	MaxSessions int     // the user's oldest sessions end until so many are left, the new one included; 0: no limit
 }
 
 // LoggedIn is what a Login led to.
 type LoggedIn struct {
 	User    User
 	Session Session
-	Created bool // the user is new
+	Created bool         // the user is new
+	Ended   []Revocation // of the sessions that MaxSessions ended, oldest first
+}
+
+// Begun is a session that BeginSession began or found.
+type Begun struct {
+	Session Session
+	Ended   []Revocation // of the sessions that had to make room
 }

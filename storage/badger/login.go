@@ -39,7 +39,11 @@ func (s *Store) login(v *view, l storage.Login) (storage.LoggedIn, error) {
 	}
 	session := l.Session
 	session.UserID = u.ID
-	return storage.LoggedIn{User: u, Session: session, Created: created}, beginSession(v, session)
+	if err := beginSession(v, session); err != nil {
+		return storage.LoggedIn{}, err
+	}
+	ended, err := makeRoom(v, session, l.MaxSessions)
+	return storage.LoggedIn{User: u, Session: session, Created: created, Ended: ended}, err
 }
 
 // changeAtLogin applies what the login says about the user: its unionid, and nickname, avatar and bio by Change.
@@ -51,7 +55,7 @@ func changeAtLogin(u *storage.User, l storage.Login) error {
 		return nil
 	}
 	wanted := *u
-	if err := guarded(func() error { l.Change(&wanted); return nil }); err != nil {
+	if err := guarded(func() error { return l.Change(&wanted) }); err != nil {
 		return err
 	}
 	u.Nickname, u.Avatar, u.Bio = wanted.Nickname, wanted.Avatar, wanted.Bio

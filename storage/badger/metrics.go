@@ -24,6 +24,10 @@ const (
 	opEndSessions
 	opRevoke
 	opRevocations
+	opUsers
+	opImportUser
+	opEraseUser
+	opBeginSession
 	opCount
 )
 
@@ -31,6 +35,7 @@ func opNames() [opCount]string {
 	return [opCount]string{
 		"login", "user", "update_user", "session_keys", "session", "sessions", "update_session",
 		"end_session", "end_sessions", "revoke", "revocations",
+		"users", "import_user", "erase_user", "begin_session",
 	}
 }
 

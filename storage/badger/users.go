@@ -47,12 +47,15 @@ func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*storage.U
 
 // user reads the user with that id.
 func user(v *view, id int64) (storage.User, error) {
-	var found storage.User
 	if id < 1 {
-		return found, storage.ErrNotFound
+		return storage.User{}, storage.ErrNotFound
 	}
-	err := v.getJSON(numbered(prefixUser, uint64(id)), &found)
-	return found, err
+	var record userRecord
+	err := v.getJSON(numbered(prefixUser, uint64(id)), &record)
+	if err == nil && record.Erased {
+		err = storage.ErrNotFound
+	}
+	return record.User, err
 }
 
 // putUser records what old became, unless it is the same.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -29,6 +30,7 @@ type view struct {
 // pending is a record that waits for its commit.
 type pending struct {
 	payload []byte
+	gone    bool          // the record is deleted
 	ttl     time.Duration // how long the record is kept; 0 is for ever
 }
 
@@ -48,10 +50,10 @@ func (v *view) attempt(run func(*view) error) (err error) {
 
 // get returns the payload of the record, ErrNotFound or ErrDamaged.
 func (v *view) get(key string) ([]byte, error) {
-	if p, ok := v.op[key]; ok {
-		return p.payload, nil
-	}
-	if p, ok := v.batch[key]; ok {
+	if p, ok := v.pending(key); ok {
+		if p.gone {
+			return nil, storage.ErrNotFound
+		}
 		return p.payload, nil
 	}
 	item, err := v.txn.Get([]byte(key))
@@ -67,6 +69,16 @@ func (v *view) get(key string) ([]byte, error) {
 	}
 	return unwrap(key, record)
 }
+
+func (v *view) pending(key string) (p pending, ok bool) {
+	if p, ok = v.op[key]; !ok {
+		p, ok = v.batch[key]
+	}
+	return p, ok
+}
+
+// delete removes a record.
+func (v *view) delete(key string) { v.op[key] = pending{gone: true} }
 
 // put records payload under key for ttl, or for ever when ttl is 0.
 func (v *view) put(key string, payload []byte, ttl time.Duration) error {
@@ -114,4 +126,17 @@ func (v *view) keys(prefix, from string) []string {
 		found[string(it.Item().Key())] = struct{}{}
 	}
 	return slices.Sorted(maps.Keys(found))
+}
+
+// numbers walks over the committed keys prefix<number> from from on, without reading what does not get asked for.
+func (v *view) numbers(prefix byte, from uint64) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefix}})
+		defer it.Close()
+		for it.Seek([]byte(numbered(prefix, from))); it.Valid(); it.Next() {
+			if number, err := numberOf(it.Item().Key()[1:]); err == nil && !yield(number) {
+				return
+			}
+		}
+	}
 }

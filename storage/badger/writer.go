@@ -153,6 +153,12 @@ func (v *view) flush() (reached counters, err error) {
 		return counters{}, err
 	}
 	for key, p := range v.batch {
+		if p.gone {
+			if err := v.txn.Delete([]byte(key)); err != nil {
+				return counters{}, err
+			}
+			continue
+		}
 		entry := badger.NewEntry([]byte(key), wrap(key, p.payload))
 		if p.ttl > 0 {
 			entry = entry.WithTTL(p.ttl)

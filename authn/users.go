@@ -1,0 +1,112 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"wxgate/storage"
+)
+
+// Users lists users by id, from the one after after on, at most limit.
+func (a *Authn) Users(ctx context.Context, after int64, limit int) ([]storage.User, error) {
+	return a.store.Users(ctx, after, limit)
+}
+
+// Counters are increments to what a user's profile counts; negative ones decrease.
+type Counters struct {
+	Recipes   int64 `json:"recipe_count"`
+	Followers int64 `json:"follower_count"`
+	Following int64 `json:"following_count"`
+	Favorites int64 `json:"favorite_count"`
+}
+
+// maxCounter keeps counters exact in a JavaScript number.
+const maxCounter = 1<<53 - 1
+
+// AddCounters adds to a user's counters in one atomic step. None goes below zero: what would, stays at zero.
+func (a *Authn) AddCounters(ctx context.Context, userID int64, add Counters) (storage.User, error) {
+	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
+		u.RecipeCount = counted(u.RecipeCount, add.Recipes)
+		u.FollowerCount = counted(u.FollowerCount, add.Followers)
+		u.FollowingCount = counted(u.FollowingCount, add.Following)
+		u.FavoriteCount = counted(u.FavoriteCount, add.Favorites)
+		return nil
+	})
+}
+
+func counted(now, add int64) int64 {
+	return max(0, min(now+max(-maxCounter, min(add, maxCounter)), maxCounter))
+}
+
+// Ban refuses the user's tokens at once and logins until until. A time that has passed lifts a ban.
+func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
+	if _, err := a.store.User(ctx, userID); err != nil {
+		return err
+	}
+	now := a.now()
+	ban := storage.Revocation{Scope: storage.ScopeUser, ID: strconv.FormatInt(userID, 10), From: now, Until: until}
+	if !until.After(now) {
+		// The lifting must outlive every ban that it lifts, or a restart would find the ban alone.
+		ban.From, ban.Until = lifted(now), lifted(now)
+	}
+	revoked, err := a.store.Revoke(ctx, ban)
+	if err != nil {
+		return fmt.Errorf("banning a user: %w", err)
+	}
+	a.revoked.add(now, revoked...)
+	return nil
+}
+
+// maxBan is the longest that a ban can last.
+const maxBan = 100 * 365 * 24 * time.Hour
+
+// lifted is a moment after the end of every ban: an empty span there says that there is none.
+func lifted(now time.Time) time.Time { return now.Add(maxBan) }
+
+// banned says whether a user may not log in now.
+func (a *Authn) banned(userID int64) bool { return a.revoked.covers(userKey(userID), a.now()) }
+
+// Erase removes a user's personal data, sessions and session_keys; the id is never given again. The same person may
+// come back, as somebody new.
+func (a *Authn) Erase(ctx context.Context, userID int64) error {
+	now := a.now()
+	ended, err := a.store.EraseUser(ctx, userID, now, now.Add(a.sessionLife()))
+	if err != nil {
+		return fmt.Errorf("erasing a user: %w", err)
+	}
+	a.revoked.add(now, ended...)
+	return nil
+}
+
+// Import takes over a user of an existing backend under the id it has there. Errors are ErrInvalidRequest, and
+// storage.ErrConflict when the id or the openid is somebody else's.
+func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error) {
+	if u.ID < 1 || u.ID > maxUserID || !validOpenID(u.OpenID) {
+		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 on and an openid", ErrInvalidRequest)
+	}
+	profile := Profile{Nickname: &u.Nickname, Avatar: &u.Avatar, Bio: &u.Bio}
+	if err := profile.validate(); err != nil {
+		return storage.User{}, err
+	}
+	if u.AppID == "" {
+		u.AppID = a.appid
+	}
+	imported, err := a.store.ImportUser(ctx, u)
+	if err != nil && !errors.Is(err, storage.ErrConflict) {
+		err = fmt.Errorf("importing a user: %w", err)
+	}
+	return imported, err
+}
+
+// validOpenID says whether an openid is one that WeChat could have given: visible ASCII, at most 64 bytes.
+func validOpenID(openid string) bool {
+	for i := range len(openid) {
+		if openid[i] <= 0x20 || openid[i] >= 0x7f {
+			return false
+		}
+	}
+	return openid != "" && len(openid) <= 64
+}
