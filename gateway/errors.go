@@ -3,9 +3,12 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/gateway/wire"
@@ -101,15 +104,29 @@ func messageOf(f failure, err error) string {
 	return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.message, wechat.Code)
 }
 
-// answerError is Fiber's error handler: it is reached by what fasthttp and Fiber refuse before or outside our chain.
-func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
+// refuseUnread answers what the strict reader or fasthttp refused before our chain saw it, and ends the connection.
+func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
+	c := g.app.AcquireCtx(ctx)
+	defer g.app.ReleaseCtx(c)
 	f := g.failureOf(errInvalidRequest)
-	var ofFiber *fiber.Error
-	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
+	detail := slog.String("detail", "unreadable")
+	if fault := wire.Fault(ctx.Conn(), err); fault != nil {
 		f.status = fault.Status()
-	} else if errors.As(err, &ofFiber) && ofFiber.Code >= 400 && ofFiber.Code < 500 {
-		f.status = ofFiber.Code
+		detail = slog.String("detail", string(fault.Reason))
 	}
+	if f.status == fiber.StatusMethodNotAllowed {
+		c.Set(fiber.HeaderAllow, strings.Join(forwardable(), ", "))
+	}
+	id := newRequestID()
+	g.metrics.refusedEarly(f)
+	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail)
+	answerFailure(c, f, f.message, id, g.deps.Now())
+	c.Response().SetConnectionClose()
+}
+
+// answerError is Fiber's error handler: it is reached by what begin refuses before there is an exchange.
+func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
+	f := g.failureOf(err)
 	g.metrics.refusedEarly(f)
 	answerFailure(c, f, f.message, newRequestID(), g.deps.Now())
 	c.Response().SetConnectionClose()

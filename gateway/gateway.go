@@ -87,6 +87,7 @@ func (g *Gateway) newApp() *fiber.App {
 	}
 	server := app.Server()
 	server.Handler = g.refuseUnknownMethods(server.Handler)
+	server.ErrorHandler = g.refuseUnread
 	server.CloseOnShutdown = true
 	server.TCPKeepalive = true
 	return app

@@ -142,7 +142,7 @@ func (g *Gateway) newRoute(cfg RouteConfig) (*route, error) {
 func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	t, ok := parseTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
-	if !ok {
+	if !ok || c.Method() == methodOther {
 		return errInvalidRequest
 	}
 	ex.target = t

@@ -76,7 +76,7 @@ func (r RouteConfig) validate(f *faults, path string, upstreams []string) {
 		f.add(path+".path", "%v", err)
 	}
 	for i, m := range r.Methods {
-		f.oneOf(fmt.Sprintf("%s.methods[%d]", path, i), m, methods()[:len(methods())-1]...)
+		f.oneOf(fmt.Sprintf("%s.methods[%d]", path, i), m, forwardable()...)
 	}
 	if r.Upstream == "" {
 		f.add(path+".upstream", "is empty; name one of upstreams")

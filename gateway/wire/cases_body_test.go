@@ -1,0 +1,128 @@
+package wire_test
+
+import "wxgate/gateway/wire"
+
+// size is a case about the line that begins a chunk: good is what passes, bad what does not.
+func size(name, good, bad string, want wire.Reason) wireCase {
+	return wireCase{name: name, rule: "§7.1", pass: chunkedHead + good, held: bad, want: want}
+}
+
+var chunkCases = []wireCase{
+	size("one chunk", "5\r\nhello\r\n0\r\n\r\n", "", ""),
+	size("two chunks", "1\r\nh\r\n4\r\nello\r\n0\r\n\r\n", "", ""),
+	size("capital hexadecimal", "A\r\n0123456789\r\n0\r\n\r\n", "", ""),
+	size("small hexadecimal", "a\r\n0123456789\r\n0\r\n\r\n", "", ""),
+	size("zeros in front", "0005\r\nhello\r\n0\r\n\r\n", "", ""),
+	size("many zeros end it", "000\r\n\r\n", "", ""),
+	size("fifteen digits", "000000000000005\r\nhello\r\n0\r\n\r\n", "", ""),
+	size("crlf as data", "2\r\n\r\n\r\n0\r\n\r\n", "", ""),
+	size("a last chunk as data", "5\r\n0\r\n\r\n\r\n0\r\n\r\n", "", ""),
+	size("extension", "5;a\r\nhello\r\n0\r\n\r\n", "", ""),
+	size("extension with a value", "5;a=b\r\nhello\r\n0\r\n\r\n", "", ""),
+	size("extension with a quoted value", "5;a=\"b;\\\"\tc\"\r\nhello\r\n0;x=\"\"\r\n\r\n", "", ""),
+	size("two extensions", "5;a=b;c\r\nhello\r\n0;d\r\n\r\n", "", ""),
+	size("white space in extensions", "5; a = b ; c\r\nhello\r\n0\r\n\r\n", "", ""),
+	size("a body that ends early", "5\r\nhel", "", ""),
+	size("a body that ends between chunks", "5\r\nhello\r\n", "", ""),
+	size("a body that ends before the last crlf", "0\r\n", "", ""),
+
+	size("empty size", "", "\r\nhello\r\n", wire.ReasonChunkSize),
+	size("sixteen digits", "000000000000000", "5\r\nhello\r\n0\r\n\r\n", wire.ReasonChunkSize),
+	size("2^64+5", "100000000000000", "05\r\nhello\r\n0\r\n\r\n", wire.ReasonChunkSize),
+	size("plus", "", "+5\r\nhello\r\n", wire.ReasonChunkSize),
+	size("minus", "", "-5\r\nhello\r\n", wire.ReasonChunkSize),
+	size("0x", "0", "x5\r\nhello\r\n", wire.ReasonChunkSize),
+	size("h suffix", "5", "h\r\nhello\r\n", wire.ReasonChunkSize),
+	size("underscore", "1", "_0\r\n", wire.ReasonChunkSize),
+	size("space before", "", " 5\r\nhello\r\n", wire.ReasonChunkSize),
+	size("space after", "5", " \r\nhello\r\n", wire.ReasonChunkSize),
+	size("tab after", "5", "\t\r\nhello\r\n", wire.ReasonChunkSize),
+	size("space before an extension", "5", " ;a\r\nhello\r\n", wire.ReasonChunkSize),
+	size("letter", "", "g\r\n", wire.ReasonChunkSize),
+	size("nul", "5", "\x00\r\nhello\r\n", wire.ReasonChunkSize),
+	size("comma", "5", ",\r\nhello\r\n", wire.ReasonChunkSize),
+	size("fraction", "5", ".0\r\nhello\r\n", wire.ReasonChunkSize),
+	size("full-width digit", "", "５\r\nhello\r\n", wire.ReasonChunkSize),
+	size("lf ends the size", "5", "\nhello\r\n", wire.ReasonBareLF),
+	size("lf ends the last size", "0", "\n\r\n", wire.ReasonBareLF),
+	size("lf ends an extension", "5;a", "\nhello\r\n", wire.ReasonBareLF),
+	size("lf in a quoted value", "5;a=\"", "\n\"\r\nhello\r\n", wire.ReasonBareLF),
+	size("cr alone ends the size", "5\r", "hello\r\n", wire.ReasonBareCR),
+	size("cr cr lf ends the size", "5\r", "\r\nhello\r\n", wire.ReasonBareCR),
+	size("cr in an extension", "5;a\r", "b\r\nhello\r\n", wire.ReasonBareCR),
+	size("no name of an extension", "5;", "\r\nhello\r\n", wire.ReasonChunkExt),
+	size("two semicolons", "5;", ";a\r\nhello\r\n", wire.ReasonChunkExt),
+	size("no value", "5;a=", "\r\nhello\r\n", wire.ReasonChunkExt),
+	size("value without a name", "5;", "=b\r\nhello\r\n", wire.ReasonChunkExt),
+	size("two values", "5;a=b", "=c\r\nhello\r\n", wire.ReasonChunkExt),
+	size("space at the end of an extension", "5;a ", "\r\nhello\r\n", wire.ReasonChunkExt),
+	size("space at the end of a value", "5;a=b ", "\r\nhello\r\n", wire.ReasonChunkExt),
+	size("two words in a name", "5;a ", "b\r\nhello\r\n", wire.ReasonChunkExt),
+	size("word after a quoted value", "5;a=\"b\"", "c\r\nhello\r\n", wire.ReasonChunkExt),
+	size("quoted value without an end", "5;a=\"b", "\r\nhello\r\n", wire.ReasonChunkExt),
+	size("control byte in an extension", "5;a", "\x01\r\nhello\r\n", wire.ReasonChunkExt),
+	size("control byte in a quoted value", "5;a=\"", "\x01\"\r\nhello\r\n", wire.ReasonChunkExt),
+	size("escaped control byte", "5;a=\"\\", "\x7f\"\r\nhello\r\n", wire.ReasonChunkExt),
+	size("chunk longer than its size", "5\r\nhello", "x\r\n0\r\n\r\n", wire.ReasonChunkEnd),
+	size("chunk shorter than its size", "5\r\nhell\r", "\n0\r\n\r\n", wire.ReasonChunkEnd),
+	size("lf ends a chunk", "5\r\nhello", "\n0\r\n\r\n", wire.ReasonChunkEnd),
+	size("cr alone ends a chunk", "5\r\nhello\r", "0\r\n\r\n", wire.ReasonChunkEnd),
+	size("no end of a chunk", "5\r\nhello", "0\r\n\r\n", wire.ReasonChunkEnd),
+	size("second size is bad", "5\r\nhello\r\n", "x\r\n", wire.ReasonChunkSize),
+}
+
+// trailer is a case about the trailer section, which passes whole or not at all.
+func trailer(name, section string, want wire.Reason) wireCase {
+	c := wireCase{name: name, rule: "§7.1.2", pass: chunkedHead + "5\r\nhello\r\n0\r\n", held: section, want: want}
+	if want == "" {
+		c.pass, c.held = c.pass+section, ""
+	}
+	return c
+}
+
+var trailerCases = []wireCase{
+	trailer("one", "X-Checksum: 1\r\n\r\n", ""),
+	trailer("two", "A: b\r\nC: d\r\n\r\n", ""),
+	trailer("identity is the gateway's to drop", "X-User-Id: 1\r\n\r\n", ""),
+
+	trailer("transfer-encoding", "Transfer-Encoding: chunked\r\n\r\n", wire.ReasonTrailer),
+	trailer("content-length", "Content-Length: 5\r\n\r\n", wire.ReasonTrailer),
+	trailer("host", "hOST: h\r\n\r\n", wire.ReasonTrailer),
+	trailer("trailer", "Trailer: a\r\n\r\n", wire.ReasonTrailer),
+	trailer("authorization", "Authorization: Bearer x\r\n\r\n", wire.ReasonTrailer),
+	trailer("cookie", "Cookie: a=b\r\n\r\n", wire.ReasonTrailer),
+	trailer("connection", "Connection: close\r\n\r\n", wire.ReasonTrailer),
+	trailer("x-forwarded-for", "X-Forwarded-For: ::1\r\n\r\n", wire.ReasonTrailer),
+	trailer("folded", "A: b\r\n c\r\n\r\n", wire.ReasonFold),
+	trailer("space before the colon", "A : b\r\n\r\n", wire.ReasonColonSpace),
+	trailer("no colon", "nonsense\r\n\r\n", wire.ReasonNoColon),
+	trailer("empty name", ": b\r\n\r\n", wire.ReasonFieldName),
+	trailer("a request", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", wire.ReasonFieldName),
+	trailer("bare lf", "A: b\n\r\n", wire.ReasonBareLF),
+	trailer("lf ends it", "\n", wire.ReasonBareLF),
+	trailer("bare cr", "\rA: b\r\n\r\n", wire.ReasonBareCR),
+	trailer("nul", "A: \x00\r\n\r\n", wire.ReasonControl),
+}
+
+// pipelineCases are more than one message on a connection.
+var pipelineCases = []wireCase{
+	{name: "two gets", rule: "§9.3.2", pass: get + end + get + end},
+	{name: "three gets and an empty line", rule: "§9.3.2", pass: get + end + "\r\n" + get + end + get + end},
+	{name: "post and get", rule: "§9.3.2", pass: post + "Content-Length: 5\r\n\r\nhello" + get + end},
+	{name: "post, an empty line and get", rule: "§2.2", pass: post + "Content-Length: 5\r\n\r\nhello\r\n" + get + end},
+	{name: "chunked and get", rule: "§9.3.2", pass: chunkedHead + "5\r\nhello\r\n0\r\n\r\n" + get + end},
+	{name: "chunked with a trailer and get", rule: "§9.3.2", pass: chunkedHead + "0\r\nA: b\r\n\r\n" + get + end},
+	{name: "chunked and chunked", rule: "§9.3.2", pass: chunkedHead + "1\r\na\r\n0\r\n\r\n" + chunkedHead + "2\r\nbc\r\n0\r\n\r\n"},
+	{name: "http/1.0 that stays", rule: "§9.3", pass: "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get + end},
+	{name: "half a second head", rule: "§8", pass: get + end, held: "GET / HT"},
+	{name: "a trailing empty line", rule: "§2.2", pass: post + "Content-Length: 5\r\n\r\nhello", held: "\r\n"},
+
+	{name: "body longer than its length", rule: "§6.3", pass: post + "Content-Length: 5\r\n\r\nhello", held: " world\r\n\r\n", want: wire.ReasonMethod},
+	{name: "bad second head", rule: "§3", pass: get + end, held: "GET  / HTTP/1.1" + hosted, want: wire.ReasonRequestLine},
+	{name: "nul after a request", rule: "§2.2", pass: get + end, held: "\x00", want: wire.ReasonControl},
+	{name: "lf after a request", rule: "§2.2", pass: get + end, held: "\n", want: wire.ReasonBareLF},
+	{name: "two empty lines after a request", rule: "§2.2", pass: get + end, held: "\r\n\r\n", want: wire.ReasonEmptyLines},
+	{name: "second head without host", rule: "§3.2", pass: get + end, held: "GET / HTTP/1.1\r\n\r\n", want: wire.ReasonNoHost},
+	{name: "chunked, then a bad head", rule: "§3", pass: chunkedHead + "0\r\n\r\n", held: "x\r\n\r\n", want: wire.ReasonRequestLine},
+	{name: "get, then a bad chunk", rule: "§7.1", pass: get + end + chunkedHead, held: "x\r\n\r\n", want: wire.ReasonChunkSize},
+}

@@ -1,0 +1,49 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"time"
+)
+
+// Close closes the connection once. When the client may still be sending (its request was refused, or its body not
+// read), a plain close would reset the connection and with it our answer; Close then ends our side only, and reads and
+// drops what comes, for Config.Linger and Config.LingerBytes at most (RFC 9112 §9.6).
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	defer c.release()
+	if c.owesAnswer() {
+		c.linger()
+	}
+	return c.Conn.Close()
+}
+
+// owesAnswer says whether the client may be sending what nobody will read. One that was too slow is not waited for.
+func (c *Conn) owesAnswer() bool {
+	fault := c.fault.Load()
+	switch {
+	case c.passthrough.Load():
+		return false
+	case fault != nil:
+		return !fault.slow()
+	}
+	return c.inMessage.Load()
+}
+
+func (c *Conn) linger() {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	if c.Conn.SetReadDeadline(time.Now().Add(c.cfg.Linger)) != nil {
+		return
+	}
+	buf := c.buffers.Get().(*[]byte)
+	defer c.buffers.Put(buf)
+	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(c.Conn, c.cfg.LingerBytes), *buf)
+}
+
+// onlyWriter hides that io.Discard brings a buffer of its own.
+type onlyWriter struct{ io.Writer }

@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// placeholder is what the server reads in place of a refused head or trailer section. It completes no line, so the server
+// asks for more and receives the verdict; fasthttp takes an error before the first byte of either for a silent end.
+const placeholder = '?'
+
+// shared is what the connections of one listener have in common.
+type shared struct {
+	cfg     Config
+	buffers sync.Pool // of *[]byte, each bufferBytes long
+}
+
+const bufferBytes = 4 << 10
+
+func newShared(cfg Config) *shared {
+	s := &shared{cfg: cfg.withDefaults()}
+	s.buffers.New = func() any { b := make([]byte, bufferBytes); return &b }
+	return s
+}
+
+// Conn is a client connection whose Read passes judged bytes only. Read and Write have one user each, the server; every
+// other method may be called from anywhere.
+type Conn struct {
+	net.Conn // the client: a TCP or a TLS connection
+	*shared
+	release func() // tells the listener
+
+	// The following belong to Read.
+	message message
+	buf     *[]byte // the memory of rest, from buffers
+	rest    []byte  // what the client sent and the server has not read
+	ok      int     // how many of rest may pass
+	unseen  bool    // rest has bytes that were not judged
+	asked   bool    // the placeholder was given
+	err     error   // how the client's side ended
+	reads   readClock
+
+	writes writeClock // belongs to Write
+	probe  peerProbe
+
+	fault       atomic.Pointer[MalformedError]
+	passthrough atomic.Bool
+	inMessage   atomic.Bool
+	hasBody     atomic.Bool
+	closed      atomic.Bool
+	requests    atomic.Uint64
+	received    atomic.Int64
+	sent        atomic.Int64
+}
+
+// NewConn wraps one client connection, as a Listener does for each.
+func NewConn(client net.Conn, cfg Config) *Conn {
+	return newConn(client, newShared(cfg), func() {})
+}
+
+func newConn(client net.Conn, s *shared, release func()) *Conn {
+	c := &Conn{Conn: client, shared: s, release: release}
+	c.message.cfg = &s.cfg
+	c.reads.head = time.Now()
+	return c
+}
+
+// NetConn returns the wrapped connection. Reading or writing it breaks the promises of this package.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Requests returns how many heads were passed. It equals fasthttp's ConnRequestNum in every handler; a difference means
+// that the server took bytes of an unread body for a request, which must be refused.
+func (c *Conn) Requests() uint64 { return c.requests.Load() }
+
+// HasBody says whether the current request is framed with a body of one byte or more, or chunked.
+func (c *Conn) HasBody() bool { return c.hasBody.Load() }
+
+// BodyRemaining says whether a part of the current request was not handed to the server yet. When it is false the rest
+// may still lie in the server's buffer: a streamed body is consumed once its reader has returned io.EOF.
+func (c *Conn) BodyRemaining() bool { return c.inMessage.Load() }
+
+// BytesReceived returns how many bytes the client sent, judged or not.
+func (c *Conn) BytesReceived() int64 { return c.received.Load() }
+
+// BytesSent returns how many bytes the client's side took.
+func (c *Conn) BytesSent() int64 { return c.sent.Load() }
+
+// Passthrough ends the judging, for good: what follows an upgrade is not HTTP. Nothing is lost, bytes that came early
+// are read first. A handler calls it before fasthttp's Hijack; from then on deadlines are the caller's.
+func (c *Conn) Passthrough() {
+	if !c.passthrough.Swap(true) {
+		_ = c.Conn.SetDeadline(time.Time{})
+	}
+}

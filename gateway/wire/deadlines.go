@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// A deadline costs more than judging a head, so it is moved only when it is off by more than this part of the wait,
+// and at most by maxSlack: an idle connection may end a second early.
+const (
+	slackPart = 8
+	maxSlack  = time.Second
+)
+
+func slack(wait time.Duration) time.Duration { return min(wait/slackPart, maxSlack) }
+
+// readClock knows how long Read may wait for the client.
+type readClock struct {
+	deadline time.Time     // the one that is set
+	head     time.Time     // when the current head began; zero before its first byte
+	waited   time.Duration // for the current body
+	body     int64         // bytes of the current body
+}
+
+// nextBody follows a complete head.
+func (r *readClock) nextBody() { r.head, r.waited, r.body = time.Time{}, 0, 0 }
+
+// fill reads from the client, for as long as what it waits for may take.
+func (c *Conn) fill(p []byte) int {
+	now := time.Now()
+	wait := c.patience(now)
+	if off := now.Add(wait).Sub(c.reads.deadline); off.Abs() > slack(wait) {
+		c.reads.deadline = now.Add(wait)
+		_ = c.Conn.SetReadDeadline(c.reads.deadline)
+	}
+	var n int
+	n, c.err = c.Conn.Read(p)
+	c.received.Add(int64(n))
+	if c.message.phase != inHead {
+		c.reads.waited += time.Since(now)
+		c.reads.body += int64(n)
+	}
+	return n
+}
+
+// patience is how long the client may stay silent from now on. The rate of a body counts only the time that we waited
+// for the client: a slow upstream is not its fault.
+func (c *Conn) patience(now time.Time) time.Duration {
+	switch {
+	case c.message.phase != inHead:
+		earned := time.Duration(c.reads.body) * time.Second / time.Duration(c.cfg.BodyRate)
+		return min(c.cfg.BodyStall, c.cfg.BodyGrace+earned-c.reads.waited)
+	case c.reads.head.IsZero() && !c.message.started(c.rest):
+		return c.cfg.Idle
+	case c.reads.head.IsZero():
+		c.reads.head = now
+	}
+	return c.reads.head.Add(c.cfg.ReadHeader).Sub(now)
+}
+
+// writeClock knows how long Write may wait for the client.
+type writeClock struct{ deadline time.Time }
+
+// writePiece is how much one deadline covers.
+const writePiece = 64 << 10
+
+// Write sends b. It fails once the client has taken nothing for Config.WriteStall; a slow client that takes something
+// is waited for.
+func (c *Conn) Write(b []byte) (int, error) {
+	if c.passthrough.Load() {
+		return c.send(b)
+	}
+	done := 0
+	for {
+		c.extendWrite()
+		n, err := c.send(b[done:min(done+writePiece, len(b))])
+		done += n
+		stalled := n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && stalled || done == len(b) {
+			return done, err
+		}
+	}
+}
+
+func (c *Conn) send(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.sent.Add(int64(n))
+	return n, err
+}
+
+func (c *Conn) extendWrite() {
+	now, wait := time.Now(), c.cfg.WriteStall
+	if c.writes.deadline.Sub(now) < wait-slack(wait) {
+		c.writes.deadline = now.Add(wait)
+		_ = c.Conn.SetWriteDeadline(c.writes.deadline)
+	}
+}
+
+// SetDeadline does nothing until Passthrough: before, the deadlines are those of Config.
+func (c *Conn) SetDeadline(t time.Time) error { return c.ifRaw(c.Conn.SetDeadline, t) }
+
+// SetReadDeadline does nothing until Passthrough.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.ifRaw(c.Conn.SetReadDeadline, t) }
+
+// SetWriteDeadline does nothing until Passthrough.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.ifRaw(c.Conn.SetWriteDeadline, t) }
+
+func (c *Conn) ifRaw(set func(time.Time) error, t time.Time) error {
+	if !c.passthrough.Load() {
+		return nil
+	}
+	return set(t)
+}

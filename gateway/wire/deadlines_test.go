@@ -1,0 +1,180 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/wire"
+)
+
+const (
+	short = 80 * time.Millisecond
+	long  = 10 * time.Second
+)
+
+// answerTo sends in, keeps its side open and silent, and returns what came until the server closed, with the time taken.
+func answerTo(t *testing.T, cfg wire.Config, in string) (answer string, took time.Duration) {
+	t.Helper()
+	conn := dial(t, serve(t, cfg, ok))
+	start := time.Now()
+	return exchange(t, conn, in, false), time.Since(start)
+}
+
+func TestASilentConnectionIsClosedSilently(t *testing.T) {
+	t.Parallel()
+	if got, took := answerTo(t, wire.Config{ReadHeader: short, Idle: long}, ""); got != "" || took > long {
+		t.Errorf("got %q after %v, want nothing after %v", got, took, short)
+	}
+}
+
+func TestAnIdleConnectionIsClosedSilently(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{get + end, get + end + "\r\n"} {
+		got, took := answerTo(t, wire.Config{ReadHeader: long, Idle: short}, in)
+		if strings.Count(got, "HTTP/1.1 ") != 1 || took > long {
+			t.Errorf("got %q after %v, want one answer; input %q", got, took, in)
+		}
+	}
+}
+
+func TestASlowHeadIsAnswered408(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{"G", get, get + end + "G", get + end + get} {
+		got, took := answerTo(t, wire.Config{ReadHeader: short, Idle: long}, in)
+		if !strings.HasSuffix(got, string(wire.ReasonSlowHead)) || !strings.Contains(got, "HTTP/1.1 408 ") || took > long {
+			t.Errorf("got %q after %v, want 408 slow head; input %q", got, took, in)
+		}
+	}
+}
+
+func TestAStalledBodyIsAnswered408(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{post + "Content-Length: 5\r\n\r\nh", chunkedHead + "5\r\nh", chunkedHead + "0\r\nA: b"} {
+		got, took := answerTo(t, wire.Config{ReadHeader: long, Idle: long, BodyStall: short}, in)
+		if !strings.HasSuffix(got, string(wire.ReasonSlowBody)) || !strings.Contains(got, "HTTP/1.1 408 ") || took > long {
+			t.Errorf("got %q after %v, want 408 slow body; input %q", got, took, in)
+		}
+	}
+}
+
+// trickle sends one byte of in every pause until the server closes or in has ended, and returns how far it came.
+func trickle(t *testing.T, conn net.Conn, in string, pause time.Duration) (sent int) {
+	t.Helper()
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for sent < len(in) {
+		<-tick.C
+		if _, err := io.WriteString(conn, in[sent:sent+1]); err != nil {
+			return sent
+		}
+		sent++
+	}
+	return sent
+}
+
+func TestSlowlorisIsCut(t *testing.T) {
+	t.Parallel()
+	cfg := wire.Config{ReadHeader: short, Linger: time.Millisecond}
+	const endless = 1000
+	if sent := trickle(t, dial(t, serve(t, cfg, ok)), get+"A: "+strings.Repeat("a", endless), short/8); sent > endless {
+		t.Errorf("got %d bytes of a head through, want the end after %v", sent, short)
+	}
+}
+
+func TestASlowBodyIsCutByItsRate(t *testing.T) {
+	t.Parallel()
+	cfg := wire.Config{BodyStall: long, BodyGrace: short, BodyRate: 1 << 20, Linger: time.Millisecond}
+	conn := dial(t, serve(t, cfg, ok))
+	if _, err := io.WriteString(conn, post+"Content-Length: 1000\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if sent := trickle(t, conn, strings.Repeat("a", 1000), short/8); sent == 1000 {
+		t.Errorf("got the whole body through at %d bytes a second, want at least %d", 1000/8, cfg.BodyRate)
+	}
+}
+
+func TestAnHonestSlowBodyLives(t *testing.T) {
+	t.Parallel()
+	cfg := wire.Config{ReadHeader: 5 * short, BodyStall: long, BodyGrace: long}
+	conn := dial(t, serve(t, cfg, ok))
+	if _, err := io.WriteString(conn, post+"Content-Length: 20\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	trickle(t, conn, strings.Repeat("a", 20), short/2)
+	if got := exchange(t, conn, "", true); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("got %q, want 200 for an upload that took longer than ReadHeader", got)
+	}
+}
+
+func TestPassthroughLiftsTheDeadlines(t *testing.T) {
+	t.Parallel()
+	client, inner := net.Pipe()
+	defer client.Close()
+	conn := wire.NewConn(inner, wire.Config{ReadHeader: 2 * short})
+	defer conn.Close()
+	go trickle(t, client, get+end, time.Microsecond)
+	buf := make([]byte, 1024)
+	if _, err := conn.Read(buf); err != nil {
+		t.Fatal(err)
+	}
+	conn.Passthrough()
+	go trickle(t, client, "\x00", 3*short)
+	if n, err := conn.Read(buf); err != nil || n != 1 {
+		t.Errorf("got %d bytes, %v after %v, want the byte that came later than ReadHeader", n, err, 3*short)
+	}
+}
+
+func TestAClientThatDoesNotReadIsCut(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	body := bytes.Repeat([]byte("x"), 32<<20)
+	s := serve(t, wire.Config{WriteStall: short}, func(ctx *fasthttp.RequestCtx) {
+		_, err := ctx.Conn().Write(body)
+		ended <- err
+		ctx.SetConnectionClose()
+	})
+	conn := dial(t, s)
+	if _, err := io.WriteString(conn, get+end); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() {
+			t.Errorf("Write returned %v, want a timeout", err)
+		}
+	case <-time.After(long):
+		t.Errorf("Write still waits after %v, want the end after %v", long, short)
+	}
+}
+
+func TestAClientThatReadsSlowlyLives(t *testing.T) {
+	t.Parallel()
+	client, inner := net.Pipe()
+	defer client.Close()
+	conn := wire.NewConn(inner, wire.Config{WriteStall: 4 * short})
+	defer conn.Close()
+	body := bytes.Repeat([]byte("x"), 128)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(body)
+		ended <- err
+	}()
+	tick := time.NewTicker(short)
+	defer tick.Stop()
+	for got := 0; got < len(body); got += 8 { // four times as long as WriteStall in all
+		<-tick.C
+		if _, err := io.CopyN(io.Discard, client, 8); err != nil {
+			t.Fatalf("reading after %d bytes: %v, want all %d", got, err, len(body))
+		}
+	}
+	if err := <-ended; err != nil || conn.BytesSent() != int64(len(body)) {
+		t.Errorf("Write: %v after %d bytes, want all %d", err, conn.BytesSent(), len(body))
+	}
+}

@@ -1,0 +1,98 @@
+package wire
+
+import (
+	"errors"
+	"net"
+	"strings"
+)
+
+// Reason says why a request was refused. The set is closed: it serves as a metric label, in logs and in tests.
+type Reason string
+
+// The reasons. The section is the rule of RFC 9112 (HTTP/1.1) unless it names RFC 9110 (HTTP semantics).
+const (
+	ReasonControl      Reason = "control byte"       // §2.2, RFC 9110 §5.5: NUL, DEL or another control byte
+	ReasonBareLF       Reason = "bare lf"            // §2.2: a line ended by LF alone
+	ReasonBareCR       Reason = "bare cr"            // §2.2: a CR that no LF follows
+	ReasonEmptyLines   Reason = "empty lines"        // §2.2: more than one empty line before the request line
+	ReasonRequestLine  Reason = "bad request line"   // §3: not method SP target SP version
+	ReasonMethod       Reason = "bad method"         // §3.1: not a token
+	ReasonConnect      Reason = "connect"            // RFC 9110 §9.3.6: this is not a tunnel
+	ReasonTrace        Reason = "trace"              // RFC 9110 §9.3.8: it would echo credentials
+	ReasonVersion      Reason = "bad http version"   // §2.3: not HTTP/1.0 or HTTP/1.1
+	ReasonOtherVersion Reason = "other http version" // RFC 9110 §15.6.6: well formed, but another major version
+	ReasonTargetForm   Reason = "bad target form"    // §3.2: not the form that the method asks for
+	ReasonTargetByte   Reason = "bad target byte"    // §3.2: a byte that no path or query may hold
+	ReasonTargetHost   Reason = "target is not host" // §3.2.2: an absolute target that disagrees with Host
+	ReasonNoHost       Reason = "no host"            // §3.2: an HTTP/1.1 request without Host
+	ReasonTwoHosts     Reason = "two hosts"          // §3.2
+	ReasonHost         Reason = "bad host"           // §3.2: not uri-host [":" port]
+	ReasonFold         Reason = "folded line"        // §5.2, §2.2: a line that begins with white space
+	ReasonColonSpace   Reason = "space before colon" // §5.1
+	ReasonFieldName    Reason = "bad field name"     // §5, RFC 9110 §5.1: empty, or not a token
+	ReasonNoColon      Reason = "no colon"           // §5: a field line without a colon
+	ReasonLength       Reason = "bad content-length" // §6.2, §6.3: not one decimal number below 2^63
+	ReasonTwoLengths   Reason = "two content-length" // §6.3
+	ReasonCoding       Reason = "bad transfer-encoding"
+	ReasonTwoCodings   Reason = "two transfer-encoding"
+	ReasonOldCoding    Reason = "transfer-encoding in http/1.0" // §6.1
+	ReasonBothLengths  Reason = "content-length and transfer-encoding"
+	ReasonHeadSize     Reason = "head too large"      // §3, RFC 6585 §5
+	ReasonFieldCount   Reason = "too many fields"     // RFC 6585 §5
+	ReasonChunkSize    Reason = "bad chunk size"      // §7.1: not 1 to 15 hexadecimal digits
+	ReasonChunkExt     Reason = "bad chunk extension" // §7.1.1
+	ReasonChunkLine    Reason = "chunk line too long"
+	ReasonChunkWaste   Reason = "too much chunk overhead" // §7.1.1: a flood of extensions or tiny chunks
+	ReasonChunkEnd     Reason = "bad chunk end"           // §7.1: chunk data that CRLF does not end
+	ReasonTrailer      Reason = "forbidden trailer"       // RFC 9110 §6.5.1: a field that only a head may hold
+	ReasonSlowHead     Reason = "slow head"               // RFC 9110 §15.5.9
+	ReasonSlowBody     Reason = "slow body"               // RFC 9110 §15.5.9
+	ReasonTooMany      Reason = "too many connections"    // RFC 9110 §15.6.4: answered here, no server sees it
+)
+
+// MalformedError is the verdict on a request that is not passed on. It stays the answer of every later Read. It is no
+// net.Error on purpose: fiber takes those for a failure of an upstream and answers 502.
+type MalformedError struct {
+	Reason Reason
+}
+
+// Error returns the reason; no byte of the request is in it.
+func (e *MalformedError) Error() string { return "refused request: " + string(e.Reason) }
+
+// Status is the status code to answer with: 400, or 405, 408, 431, 503 or 505 where HTTP has a word for it. RFC 9112 §6.1
+// suggests 501 for an unknown transfer coding; that is 400 here, like all other framing that could be read in two ways.
+func (e *MalformedError) Status() int {
+	switch e.Reason {
+	case ReasonConnect, ReasonTrace:
+		return 405
+	case ReasonSlowHead, ReasonSlowBody:
+		return 408
+	case ReasonHeadSize, ReasonFieldCount:
+		return 431
+	case ReasonTooMany:
+		return 503
+	case ReasonOtherVersion:
+		return 505
+	}
+	return 400
+}
+
+// Fault returns the MalformedError that caused err, which the server got from reading conn; nil when it was another
+// cause. fasthttp wraps some errors in a type that errors.As cannot see through (ErrBrokenChunk); their text still tells.
+func Fault(conn net.Conn, err error) *MalformedError {
+	var m *MalformedError
+	if err == nil || errors.As(err, &m) {
+		return m
+	}
+	if c, ok := conn.(*Conn); ok {
+		if m = c.fault.Load(); m != nil && strings.Contains(err.Error(), m.Error()) {
+			return m
+		}
+	}
+	return nil
+}
+
+// slow says whether the client was too slow rather than wrong.
+func (e *MalformedError) slow() bool { return e.Reason == ReasonSlowHead || e.Reason == ReasonSlowBody }
+
+func refuse(r Reason) *MalformedError { return &MalformedError{Reason: r} }

@@ -1,0 +1,7 @@
+package wire
+
+// Asked says whether the placeholder was read.
+func (c *Conn) Asked() bool { return c.asked }
+
+// Bearable is the cap that a Listener makes of Config.MaxConns.
+func Bearable(want int) int { return bearable(want) }

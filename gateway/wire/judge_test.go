@@ -1,0 +1,118 @@
+package wire_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"wxgate/gateway/wire"
+)
+
+// script is a client that sends its pieces, one a read, and then ends.
+type script struct {
+	net.Conn
+	pieces []string
+}
+
+func (s *script) Read(p []byte) (int, error) {
+	if len(s.pieces) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.pieces[0])
+	if s.pieces[0] = s.pieces[0][n:]; s.pieces[0] == "" {
+		s.pieces = s.pieces[1:]
+	}
+	return n, nil
+}
+
+func (s *script) SetReadDeadline(time.Time) error { return nil }
+func (s *script) Close() error                    { return nil }
+
+// verdict is what a server gets from a connection.
+type verdict struct {
+	passed   string
+	reason   wire.Reason
+	requests uint64
+	inBody   bool // the last of them was not complete
+}
+
+// verdictOn reads all pieces with a buffer of size bytes, and leaves the placeholder out of what passed.
+func verdictOn(t testing.TB, size int, pieces ...string) verdict {
+	t.Helper()
+	conn := wire.NewConn(&script{pieces: pieces}, wire.Config{})
+	defer conn.Close()
+	var v verdict
+	buf := make([]byte, size)
+	for {
+		n, err := conn.Read(buf)
+		v.passed += string(buf[:n])
+		if err == nil {
+			continue
+		}
+		v.requests, v.inBody = conn.Requests(), conn.BodyRemaining()
+		if conn.Asked() {
+			v.passed = v.passed[:len(v.passed)-1]
+		}
+		var fault *wire.MalformedError
+		if errors.As(err, &fault) {
+			v.reason = fault.Reason
+		} else if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("Read: %v, want an end or a verdict; input %q", err, pieces)
+		}
+		return v
+	}
+}
+
+func (c wireCase) in() string { return c.pass + c.held }
+
+func (c wireCase) check(t *testing.T, got verdict) {
+	t.Helper()
+	if got.passed != c.pass || got.reason != c.want {
+		t.Errorf("%s (%s):\n got %q, reason %q\nwant %q, reason %q\ninput %q", c.name, c.rule, got.passed, got.reason, c.pass, c.want, c.in())
+	}
+}
+
+func TestThereAreTwoHundredCasesAndMore(t *testing.T) {
+	t.Parallel()
+	if got := len(allCases()) - len(byteCases()); got < 200 {
+		t.Errorf("got %d cases written by hand, want 200 or more", got)
+	}
+}
+
+func TestTheVerdictIsWhatTheRFCSays(t *testing.T) {
+	t.Parallel()
+	for _, c := range allCases() {
+		c.check(t, verdictOn(t, 64<<10, c.in()))
+	}
+}
+
+func TestTheVerdictDoesNotDependOnHowTheBytesArrive(t *testing.T) {
+	t.Parallel()
+	for _, c := range allCases() {
+		for i := 1; i < len(c.in()); i += 1 + len(c.in())/600 {
+			c.check(t, verdictOn(t, 64<<10, c.in()[:i], c.in()[i:]))
+		}
+	}
+}
+
+func TestTheVerdictDoesNotDependOnTheReader(t *testing.T) {
+	t.Parallel()
+	for _, c := range allCases() {
+		for _, size := range []int{1, 2, 7, 4096} {
+			c.check(t, verdictOn(t, size, c.in()))
+		}
+	}
+}
+
+func TestTheVerdictDoesNotDependOnOneByteReads(t *testing.T) {
+	t.Parallel()
+	for _, c := range allCases() {
+		pieces := make([]string, 0, len(c.in()))
+		for i := range len(c.in()) {
+			pieces = append(pieces, c.in()[i:i+1])
+		}
+		c.check(t, verdictOn(t, 64<<10, pieces...))
+	}
+}

@@ -1,0 +1,119 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Listener accepts client connections and wraps them. It survives a shortage of descriptors or memory, after which
+// fasthttp's accept loop would end, and with it the process.
+type Listener struct {
+	net.Listener
+	shared *shared
+	done   chan struct{} // closed by Close
+	once   sync.Once
+
+	open     atomic.Int64
+	accepted atomic.Int64
+	refused  atomic.Int64
+	retries  atomic.Int64
+	refusing chan struct{} // one place per refusal under way
+}
+
+// Stats are the counts of a Listener since its start.
+type Stats struct {
+	Open     int64 // connections now
+	Accepted int64 // connections handed to the server
+	Refused  int64 // connections over Config.MaxConns
+	Retries  int64 // Accept calls that failed for want of a resource and were repeated
+}
+
+// Listen listens on a TCP address, with keep-alive probes; TCP_NODELAY is on, as in all Go connections.
+func Listen(network, addr string, cfg Config) (*Listener, error) {
+	lc := net.ListenConfig{KeepAlive: 30 * time.Second}
+	ln, err := lc.Listen(context.Background(), network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return NewListener(ln, cfg), nil
+}
+
+// NewListener wraps a listener, which may be one of crypto/tls: the bytes are judged after they were decrypted.
+func NewListener(ln net.Listener, cfg Config) *Listener {
+	cfg.MaxConns = bearable(cfg.MaxConns)
+	return &Listener{
+		Listener: ln,
+		shared:   newShared(cfg),
+		done:     make(chan struct{}),
+		refusing: make(chan struct{}, maxRefusing),
+	}
+}
+
+// Stats returns the counts of now.
+func (l *Listener) Stats() Stats {
+	return Stats{l.open.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
+}
+
+// Close ends Accept, and waits for refusals under way (a second or two). Connections stay open: they are the server's.
+func (l *Listener) Close() error {
+	err := l.Listener.Close()
+	l.once.Do(func() {
+		close(l.done)
+		for range maxRefusing {
+			l.refusing <- struct{}{} // when all places are taken, none is at work and none will be
+		}
+	})
+	return err
+}
+
+// Accept returns the next connection as a *Conn. It fails only when the listener was closed or is broken.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		client, err := l.acceptAgain()
+		if err != nil {
+			return nil, err
+		}
+		if l.open.Add(1) > int64(l.shared.cfg.MaxConns) {
+			l.refuse(client)
+			continue
+		}
+		l.accepted.Add(1)
+		return newConn(client, l.shared, l.release), nil
+	}
+}
+
+func (l *Listener) release() { l.open.Add(-1) }
+
+// acceptAgain accepts, and tries again after errors that pass: 5 ms later at first, a second later at last.
+func (l *Listener) acceptAgain() (net.Conn, error) {
+	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+		client, err := l.Listener.Accept()
+		if err == nil || !passing(err) {
+			return client, err
+		}
+		l.retries.Add(1)
+		select {
+		case <-l.done:
+			return nil, net.ErrClosed
+		case <-time.After(delay):
+		}
+	}
+}
+
+// passing says whether accept(2) failed for a reason that goes away: no descriptors or memory, or a client that left.
+func passing(err error) bool {
+	for _, e := range [...]error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
+		syscall.EPROTO, syscall.EAGAIN, syscall.EINTR, syscall.ECONNRESET,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,148 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"os"
+	"slices"
+)
+
+// Read passes judged bytes to the server, never beyond the end of the current message. After a refused request it
+// returns a *MalformedError, for ever.
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.passthrough.Load() {
+		return c.readRaw(p)
+	}
+	for len(p) > 0 {
+		switch {
+		case c.ok > 0:
+			return c.deal(p), nil
+		case c.fault.Load() != nil:
+			return c.last(p, c.fault.Load())
+		case c.unseen:
+			c.ok, c.unseen = c.judge(c.rest), false
+		case c.err != nil:
+			if err := c.ended(); err != nil {
+				return c.last(p, err)
+			}
+		case len(c.rest) > 0:
+			c.receiveMore()
+		default:
+			if n := c.receive(p); n > 0 {
+				return n, nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+// receive reads from the client into p. What may pass stays there and is the result; the rest is kept.
+func (c *Conn) receive(p []byte) (pass int) {
+	n := c.fill(p)
+	pass = c.judge(p[:n])
+	c.keep(p[pass:n])
+	c.unseen = c.nextBegins(pass)
+	return pass
+}
+
+// receiveMore reads from the client behind the rest, which is a head or a trailer section that is not complete.
+func (c *Conn) receiveMore() {
+	c.rest = slices.Grow(c.rest, bufferBytes/4)
+	n := c.fill(c.rest[len(c.rest):cap(c.rest)])
+	c.rest = c.rest[:len(c.rest)+n]
+	c.unseen = n > 0
+}
+
+// deal passes what fits of the judged bytes.
+func (c *Conn) deal(p []byte) int {
+	n := copy(p, c.rest[:c.ok])
+	c.ok -= n
+	c.rest = c.rest[n:]
+	c.unseen = c.ok == 0 && c.nextBegins(n)
+	if len(c.rest) == 0 {
+		c.forget()
+	}
+	return n
+}
+
+// nextBegins says, after pass bytes were passed, whether the rest begins a message that was not looked at.
+func (c *Conn) nextBegins(pass int) bool {
+	return pass > 0 && len(c.rest) > 0 && c.message.phase == inHead && c.fault.Load() == nil
+}
+
+// judge asks the message about b, and publishes what others may ask.
+func (c *Conn) judge(b []byte) (pass int) {
+	pass, reason := c.message.judge(b)
+	if reason != "" {
+		c.fault.Store(refuse(reason))
+	}
+	if heads := c.message.heads; heads != c.requests.Load() {
+		c.requests.Store(heads)
+		c.hasBody.Store(c.message.hasBody)
+		c.reads.nextBody()
+	}
+	if in := c.message.phase != inHead; in != c.inMessage.Load() {
+		c.inMessage.Store(in)
+	}
+	return pass
+}
+
+// last gives err, and before it the placeholder, where the server expects a section and not its silent absence.
+func (c *Conn) last(p []byte, err error) (int, error) {
+	silent := c.message.phase == inHead && c.fault.Load() == nil
+	if c.message.phase == inBody || silent || c.asked {
+		return 0, err
+	}
+	c.asked = true
+	p[0] = placeholder
+	return 1, nil
+}
+
+// ended says what the end of the client's side means: a silent connection just ends, half a request that came too
+// slowly is refused (then the error is nil and the fault is set), and half a body is never an end.
+func (c *Conn) ended() error {
+	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.message.phase == inHead
+	switch {
+	case timeout && !inHead:
+		c.fault.Store(refuse(ReasonSlowBody))
+		return nil
+	case timeout && c.message.started(c.rest):
+		c.fault.Store(refuse(ReasonSlowHead))
+		return nil
+	case timeout:
+		return io.EOF
+	case errors.Is(c.err, io.EOF) && !inHead:
+		return io.ErrUnexpectedEOF
+	}
+	return c.err
+}
+
+func (c *Conn) keep(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if c.buf == nil {
+		c.buf = c.buffers.Get().(*[]byte)
+		c.rest = (*c.buf)[:0]
+	}
+	c.rest = append(c.rest, b...)
+}
+
+func (c *Conn) forget() {
+	c.buffers.Put(c.buf)
+	c.buf, c.rest = nil, nil
+}
+
+// readRaw gives what was kept, then what the client sends.
+func (c *Conn) readRaw(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		if c.rest = c.rest[n:]; len(c.rest) == 0 {
+			c.forget()
+		}
+		return n, nil
+	}
+	n, err := c.Conn.Read(p)
+	c.received.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,97 @@
+package wire
+
+// section judges the lines that make a head or a trailer section: what is alike in both (RFC 9112 §2.2, §5, §7.1.2).
+// Its input is always contiguous from the first byte of the section; it remembers how far it has looked, so that a
+// section that comes in pieces is looked at once. The zero value expects a head.
+type section struct {
+	trailers  bool // a trailer section: no request line, fewer names allowed
+	emptyLine bool // the one empty line that may precede a request line was seen
+	inFields  bool // the request line is behind us
+	looked    int  // how many bytes were looked at
+	line      int  // where the current line begins
+	fields    int  // field lines so far
+	head      head
+}
+
+// judge looks at b, all bytes of the section so far. end is the length of the section once it is complete and 0 while
+// more is needed. The verdict depends on the bytes alone, not on how they were split.
+func (s *section) judge(b []byte, cfg *Config) (end int, reason Reason) {
+	b = b[:min(len(b), cfg.MaxHeadBytes)]
+	for {
+		s.looked = controlAt(b, s.looked)
+		rest := b[s.looked:]
+		switch {
+		case len(rest) == 0 || len(rest) == 1 && rest[0] == '\r':
+			if len(b) == cfg.MaxHeadBytes {
+				return 0, ReasonHeadSize
+			}
+			return 0, ""
+		case rest[0] == '\t': // white space in a value; names and targets refuse it themselves
+			s.looked++
+		case rest[0] == '\r' && rest[1] == '\n':
+			if done, reason := s.endLine(b, cfg); done || reason != "" {
+				return s.looked, reason
+			}
+		default:
+			return 0, strayControl(rest[0])
+		}
+	}
+}
+
+// endLine judges the line that ends at s.looked and moves on to the next one. done means that it was the last.
+func (s *section) endLine(b []byte, cfg *Config) (done bool, reason Reason) {
+	from, line := s.line, b[s.line:s.looked]
+	s.looked += len("\r\n")
+	s.line = s.looked
+	switch {
+	case len(line) > 0 && (s.inFields || s.trailers):
+		return false, s.field(line, from, cfg)
+	case len(line) > 0:
+		s.inFields = true
+		return false, s.head.requestLine(line, from)
+	case s.trailers:
+		return true, ""
+	case s.inFields:
+		return true, s.head.finish(b)
+	case s.emptyLine:
+		return false, ReasonEmptyLines
+	}
+	s.emptyLine = true
+	return false, ""
+}
+
+// field judges one field line that begins at byte from of the section.
+func (s *section) field(line []byte, from int, cfg *Config) Reason {
+	if s.fields++; s.fields > cfg.MaxFields {
+		return ReasonFieldCount
+	}
+	colon, reason := fieldName(line)
+	if reason != "" {
+		return reason
+	}
+	if s.trailers {
+		return trailerField(line[:colon])
+	}
+	return s.head.field(line, colon, from)
+}
+
+// started says whether b, the section so far, holds more than the empty line that precedes a request line: until then
+// the connection is idle.
+func (s *section) started(b []byte) bool {
+	for _, ch := range b[:min(len(b), 3)] {
+		if ch != '\r' && ch != '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+func strayControl(ch byte) Reason {
+	switch ch {
+	case '\n':
+		return ReasonBareLF
+	case '\r':
+		return ReasonBareCR
+	}
+	return ReasonControl
+}

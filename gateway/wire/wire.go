@@ -1,0 +1,82 @@
+// Package wire is the strict reader of HTTP/1.1 requests that sits below fasthttp.
+//
+// A Listener accepts connections and wraps each one in a Conn. Conn.Read judges the bytes (RFC 9112) before the server
+// parses them, and promises four things:
+//
+//   - A head reaches the server whole, and only after every byte of it was judged good. Of a refused head the server
+//     sees no byte: Read gives it one placeholder, so that it asks for more and receives the MalformedError, in its turn
+//     among pipelined requests.
+//   - A body reaches the server byte for byte, up to the first byte that breaks its framing. A connection that ends in
+//     the middle of a body is io.ErrUnexpectedEOF, never a clean end.
+//   - Bytes after the end of a message stay here until the server asks for the next one. While a handler runs, what
+//     Conn says is therefore about the request of that handler.
+//   - What passes is passed unchanged: apart from the placeholder, the server reads a prefix of what the client sent.
+//
+// Time is bounded by what the connection waits for (see Config), so the server's own timeouts stay zero.
+package wire
+
+import "time"
+
+// Config holds the limits of a Listener and its connections. A zero field takes its value from DefaultConfig.
+type Config struct {
+	MaxHeadBytes int // of a request line with its fields, and of a trailer section; the server's ReadBufferSize must not be less
+	MaxFields    int // field lines in a head or a trailer section
+	MaxConns     int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
+
+	ReadHeader time.Duration // from the accept, or from the first byte of a later request, to the end of the head
+	Idle       time.Duration // between two requests
+	BodyStall  time.Duration // without one byte of a body that is being read
+	BodyGrace  time.Duration // before BodyRate counts
+	BodyRate   int64         // bytes a second, over the whole body, below which an upload is cut
+	WriteStall time.Duration // without one byte of a response taken by the client
+
+	Linger      time.Duration // how long Close waits for a client that is still sending, so that it reads our answer
+	LingerBytes int64         // how much of what that client sends is read and dropped
+}
+
+// DefaultConfig returns the limits that gateway.yaml documents.
+func DefaultConfig() Config {
+	return Config{
+		MaxHeadBytes: 16 << 10,
+		MaxFields:    100,
+		ReadHeader:   5 * time.Second,
+		Idle:         75 * time.Second,
+		BodyStall:    10 * time.Second,
+		BodyGrace:    10 * time.Second,
+		BodyRate:     1 << 10,
+		WriteStall:   30 * time.Second,
+		Linger:       2 * time.Second,
+		LingerBytes:  16 << 20,
+	}
+}
+
+// withDefaults fills the zero fields. MaxConns stays: it depends on the process, not on a constant.
+func (cfg Config) withDefaults() Config {
+	def := DefaultConfig()
+	or(&cfg.MaxHeadBytes, def.MaxHeadBytes)
+	or(&cfg.MaxFields, def.MaxFields)
+	or(&cfg.ReadHeader, def.ReadHeader)
+	or(&cfg.Idle, def.Idle)
+	or(&cfg.BodyStall, def.BodyStall)
+	or(&cfg.BodyGrace, def.BodyGrace)
+	or(&cfg.BodyRate, def.BodyRate)
+	or(&cfg.WriteStall, def.WriteStall)
+	or(&cfg.Linger, def.Linger)
+	or(&cfg.LingerBytes, def.LingerBytes)
+	return cfg
+}
+
+func or[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
+}
+
+// orMost returns want, or most when want is zero or more than that.
+func orMost(want, most int) int {
+	if want <= 0 {
+		return most
+	}
+	return min(want, most)
+}
