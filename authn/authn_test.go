@@ -43,6 +43,7 @@ func (c *clock) move(d time.Duration) {
 // fixture is an Authn on a real store on disk and a sandbox WeChat over HTTP.
 type fixture struct {
 	*Authn
+	change  func(*Config) // of the configuration; nil: none
 	clock   *clock
 	weChat  *sandbox.Sandbox
 	store   *badger.Store
@@ -55,9 +56,11 @@ func testKey(id string) KeyConfig {
 	return KeyConfig{ID: id, Secret: Secret(id + strings.Repeat("k", MinSecretBytes))}
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture { return newFixtureWith(t, nil) }
+
+func newFixtureWith(t testing.TB, change func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{clock: newClock(), dir: t.TempDir(), key: testKey("main")}
+	f := &fixture{clock: newClock(), dir: t.TempDir(), key: testKey("main"), change: change}
 	f.weChat = newSandbox(t)
 	f.open(t)
 	f.restart = func() *fixture {
@@ -71,7 +74,7 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-func newSandbox(t *testing.T) *sandbox.Sandbox {
+func newSandbox(t testing.TB) *sandbox.Sandbox {
 	t.Helper()
 	s, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
 	if err != nil {
@@ -84,7 +87,7 @@ func newSandbox(t *testing.T) *sandbox.Sandbox {
 	return s
 }
 
-func (f *fixture) open(t *testing.T) {
+func (f *fixture) open(t testing.TB) {
 	t.Helper()
 	cfg := storage.DefaultConfig()
 	cfg.Badger.Dir = f.dir
@@ -97,6 +100,9 @@ func (f *fixture) open(t *testing.T) {
 	client := newClient(t, f.weChat.URL())
 	authnCfg := DefaultConfig()
 	authnCfg.Keys = []KeyConfig{f.key}
+	if f.change != nil {
+		f.change(&authnCfg)
+	}
 	a, err := New(t.Context(), authnCfg, Deps{
 		Store: store, WeChat: client, AppID: testAppID, Metrics: prometheus.NewRegistry(), Log: log, Now: f.clock.Now,
 	})
@@ -106,7 +112,7 @@ func (f *fixture) open(t *testing.T) {
 	f.store, f.Authn = store, a
 }
 
-func newClient(t *testing.T, url string) *wechat.Client {
+func newClient(t testing.TB, url string) *wechat.Client {
 	t.Helper()
 	cfg := wechat.DefaultConfig()
 	cfg.AppID, cfg.Secret, cfg.BaseURL = testAppID, "sandbox-secret", url
@@ -119,7 +125,7 @@ func newClient(t *testing.T, url string) *wechat.Client {
 }
 
 // loginAs logs a person in, as wx.login on their phone would.
-func (f *fixture) loginAs(t *testing.T, person string) Grant {
+func (f *fixture) loginAs(t testing.TB, person string) Grant {
 	t.Helper()
 	grant, err := f.Login(t.Context(), Login{Code: f.weChat.IssueCode(person)})
 	if err != nil {
@@ -128,35 +134,29 @@ func (f *fixture) loginAs(t *testing.T, person string) Grant {
 	return grant
 }
 
-// verify judges a token as a request would.
-func (f *fixture) verify(token string) error {
-	claims, err := f.parse(token)
+// verdict judges a token as a request would.
+func (f *fixture) verdict(token string) error {
+	v, err := f.verify(context.Background(), token)
 	if err != nil {
 		return err
 	}
-	if err := f.judge(claims, 0); err != nil {
-		return err
-	}
-	if f.revoked.refuses(f.now(), claims) {
-		return ErrTokenRevoked
-	}
-	return nil
+	return f.judge(v, 0)
 }
 
 func (f *fixture) wantVerdict(t *testing.T, what, token string, want error) {
 	t.Helper()
-	if got := f.verify(token); !errors.Is(got, want) {
+	if got := f.verdict(token); !errors.Is(got, want) {
 		t.Errorf("%s: verify says %v, want %v", what, got, want)
 	}
 }
 
 func (f *fixture) subjectOf(t *testing.T, token string) Subject {
 	t.Helper()
-	claims, err := f.parse(token)
+	v, err := f.verify(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return claims.subject()
+	return v.subject
 }
 
 func TestALoginGivesATokenThatVerifies(t *testing.T) {

@@ -46,6 +46,7 @@ func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {
 func (a *Authn) beginAdopted(ctx context.Context, v *verified) error {
 	session := a.newSession("")
 	session.ID, session.TokenID, session.UserID = v.claims.SessionID, v.claims.TokenID, v.claims.UserID
+	session.ExpiresAt = a.refusedUntil(v.claims.expiry())
 	begun, err := a.store.BeginSession(ctx, session, a.cfg.Sessions.MaxPerUser)
 	if err != nil {
 		return fmt.Errorf("beginning a session for a foreign token: %w", err)
@@ -86,7 +87,7 @@ func (a *Authn) rotate(ctx context.Context, v *verified) (storage.Session, error
 func (a *Authn) replaceToken(s *storage.Session, old *verified, now time.Time) []storage.Revocation {
 	s.PreviousTokenID, s.TokenID = s.TokenID, newID()
 	s.RefreshedAt = now.UTC().Truncate(time.Millisecond)
-	s.ExpiresAt = s.RefreshedAt.Add(a.cfg.TokenTTL + a.cfg.Refresh.Window)
+	s.ExpiresAt = s.RefreshedAt.Add(a.sessionLife())
 	until := old.claims.expiry().Add(a.cfg.Leeway)
 	from := s.RefreshedAt.Add(a.cfg.Refresh.Grace)
 	if !from.Before(until) {
@@ -97,7 +98,7 @@ func (a *Authn) replaceToken(s *storage.Session, old *verified, now time.Time) [
 
 // endReused ends a session whose replaced token came back after its grace: one of its two holders is not the user.
 func (a *Authn) endReused(ctx context.Context, v *verified) error {
-	if err := a.endSession(ctx, v.claims.SessionID); err != nil {
+	if err := a.endSession(ctx, v.claims.SessionID, v.claims.expiry()); err != nil {
 		return err
 	}
 	a.log.WarnContext(ctx, "token reused", "user", v.claims.UserID)
@@ -106,27 +107,38 @@ func (a *Authn) endReused(ctx context.Context, v *verified) error {
 
 // Logout ends the subject's session. Its tokens are refused when Logout returns, and after a restart too.
 func (a *Authn) Logout(ctx context.Context, s Subject) error {
-	return a.endSession(ctx, s.SessionID)
+	return a.endSession(ctx, s.SessionID, s.ExpiresAt)
 }
 
-func (a *Authn) endSession(ctx context.Context, id string) error {
-	now := a.now()
-	revocation, err := a.store.EndSession(ctx, id, now, now.Add(a.sessionLife()))
+// endSession ends a session, whatever becomes of the caller meanwhile: disk and memory must not disagree. expires is
+// that of the token at hand: one of an existing backend may live longer than ours.
+func (a *Authn) endSession(ctx context.Context, id string, expires time.Time) error {
+	revocation, err := a.store.EndSession(context.WithoutCancel(ctx), id, a.now(), a.refusedUntil(expires))
 	if err != nil {
 		return fmt.Errorf("ending a session: %w", err)
 	}
-	a.revoked.add(now, revocation)
+	a.revoked.add(a.now(), revocation)
 	return nil
+}
+
+// refusedUntil is how long a session must stay refused of which a token expires at that time: until neither that token
+// nor one of ours can be used or refreshed any more.
+func (a *Authn) refusedUntil(expires time.Time) time.Time {
+	last := a.now().Add(a.sessionLife())
+	if late := expires.Add(a.cfg.Refresh.Window + 2*a.cfg.Leeway); late.After(last) {
+		last = late
+	}
+	return last
 }
 
 // LogoutAll ends every session of the subject's user.
 func (a *Authn) LogoutAll(ctx context.Context, s Subject) error {
 	now := a.now()
-	ended, err := a.store.EndSessions(ctx, s.UserID, now, now.Add(a.sessionLife()))
+	ended, err := a.store.EndSessions(context.WithoutCancel(ctx), s.UserID, now, now.Add(a.sessionLife()))
+	a.revoked.add(now, ended...) // also those that ended before an error
 	if err != nil {
 		return fmt.Errorf("ending all sessions of a user: %w", err)
 	}
-	a.revoked.add(now, ended...)
 	return a.Logout(ctx, s) // also when the store had forgotten the session of this very token
 }
 
@@ -144,15 +156,16 @@ func (a *Authn) EndSessionOf(ctx context.Context, userID int64, id string) error
 	if session.UserID != userID {
 		return storage.ErrNotFound
 	}
-	return a.endSession(ctx, id)
+	return a.endSession(ctx, id, session.ExpiresAt)
 }
 
 // EndSession ends a session whoever's it is; storage.ErrNotFound when there is none.
 func (a *Authn) EndSession(ctx context.Context, id string) error {
-	if _, err := a.store.Session(ctx, id); err != nil {
+	session, err := a.store.Session(ctx, id)
+	if err != nil {
 		return err
 	}
-	return a.endSession(ctx, id)
+	return a.endSession(ctx, id, session.ExpiresAt)
 }
 
 // sessionLife is how long a token that was signed just now could be used, refresh included.

@@ -83,10 +83,18 @@ func (a *Authn) verify(ctx context.Context, token string) (*verified, error) {
 		return nil, err
 	}
 	var claims Claims
-	if _, err := jwt.ParseWithClaims(token, &claims, keys.find); err != nil {
-		return nil, ofLibrary(err)
+	if err := keys.parse(token, &claims); err != nil {
+		return nil, err
 	}
 	return a.admit(ctx, token, &claims)
+}
+
+// parse checks the signature and reads the claims of a token whose form holds.
+func (r *keyring) parse(token string, claims *Claims) error {
+	if _, err := jwt.ParseWithClaims(token, claims, r.find); err != nil {
+		return ofLibrary(err)
+	}
+	return nil
 }
 
 // ofLibrary turns an error of the JWT library into one of ours.

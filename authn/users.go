@@ -52,12 +52,25 @@ func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
 		// The lifting must outlive every ban that it lifts, or a restart would find the ban alone.
 		ban.From, ban.Until = lifted(now), lifted(now)
 	}
-	revoked, err := a.store.Revoke(ctx, ban)
+	revoked, err := a.store.Revoke(context.WithoutCancel(ctx), ban)
 	if err != nil {
 		return fmt.Errorf("banning a user: %w", err)
 	}
 	a.revoked.add(now, revoked...)
 	return nil
+}
+
+// Banned says whether the user is banned now, and until when.
+func (a *Authn) Banned(userID int64) (until time.Time, banned bool) {
+	key, now := userKey(userID), a.now().UnixMilli()
+	shard := a.revoked.shard(key)
+	shard.mu.RLock()
+	ban := shard.entries[key]
+	shard.mu.RUnlock()
+	if now < ban.from || now >= ban.until {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(ban.until).UTC(), true
 }
 
 // maxBan is the longest that a ban can last.
@@ -73,11 +86,11 @@ func (a *Authn) banned(userID int64) bool { return a.revoked.covers(userKey(user
 // come back, as somebody new.
 func (a *Authn) Erase(ctx context.Context, userID int64) error {
 	now := a.now()
-	ended, err := a.store.EraseUser(ctx, userID, now, now.Add(a.sessionLife()))
+	ended, err := a.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(a.sessionLife()))
+	a.revoked.add(now, ended...) // also those that ended before an error
 	if err != nil {
 		return fmt.Errorf("erasing a user: %w", err)
 	}
-	a.revoked.add(now, ended...)
 	return nil
 }
 

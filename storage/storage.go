@@ -14,7 +14,7 @@ import (
 var (
 	// ErrNotFound is a definite no: the record does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict is an import whose id or openid is somebody else's.
+	// ErrConflict is an import whose id or openid is somebody else's, or whose id was that of an erased user.
 	ErrConflict = errors.New("conflicts with another user")
 	// ErrUnavailable is a store that cannot answer or must not write now: the disk is full, closed or unreadable.
 	ErrUnavailable = errors.New("storage unavailable")
@@ -31,7 +31,7 @@ var (
 const SessionKeysKept = 3
 
 // User is one person in one mini-program. (AppID, OpenID) is unique, compared bytewise; ID is 1, 2, 3, … in the order
-// of first logins, below 2^53, and never given twice.
+// of first logins, above every imported id, below 2^53, and never given twice, not even when the user is erased.
 type User struct {
 	ID             int64     `json:"id"`
 	AppID          string    `json:"appid"`
@@ -92,9 +92,11 @@ type Login struct {
 	UnionID    string     // may be empty; an empty one never clears a known one
 	SessionKey SessionKey // joins the last SessionKeysKept of the user, ordered by At; an empty Key brings none
 	// Change may change nickname, avatar and bio of the new or found user; an error of it leaves everything as it was.
-	Change      func(*User) error
-	Session     Session // the session that begins; its UserID is filled in
-	MaxSessions int     // the user's oldest sessions end until so many are left, the new one included; 0: no limit
+	Change  func(*User) error
+	Session Session // the session that begins; its UserID is filled in
+	// MaxSessions, unless 0, lets the user's oldest sessions end until so many are left, the new one included; of more
+	// than a thousand too many, a thousand with each login.
+	MaxSessions int
 }
 
 // LoggedIn is what a Login led to.

@@ -10,7 +10,7 @@ import (
 const childEnv = "WXGATE_TEST_CHILD"
 
 func children() map[string]func() {
-	return map[string]func(){"logs-in": childLogsIn, "opens-damaged": childOpensDamaged}
+	return map[string]func(){"logs-in": childLogsIn, "erases": childErases, "opens-damaged": childOpensDamaged}
 }
 
 // filesBelow lists the files in dir and its folders.

@@ -12,7 +12,7 @@ import (
 // dense and survives whatever happens; Commits tells a store that lost its last writes from one that is whole.
 type counters struct {
 	Commits     uint64 // transactions so far
-	Users       uint64 // the id of the newest user
+	Users       uint64 // the highest id of a user, which the next one goes above
 	Revocations uint64 // the Seq of the newest revocation
 }
 

@@ -27,13 +27,13 @@ func (s *Store) EndSession(ctx context.Context, id string, from, until time.Time
 }
 
 // EndSessions is EndSession for every session of the user. More than a thousand of them end in several transactions,
-// oldest first, so that after an error what ended has ended and doing it again ends the rest.
+// oldest first, so that after an error what ended has ended, and is returned; doing it again ends the rest.
 func (s *Store) EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error) {
 	var all []storage.Revocation
 	for {
 		ended, err := s.endSome(ctx, userID, from, until)
 		if err != nil {
-			return nil, fmt.Errorf("ending the sessions of user %d: %w", userID, err)
+			return all, fmt.Errorf("ending the sessions of user %d: %w", userID, err)
 		}
 		all = append(all, ended...)
 		if len(ended) < endsPerCommit {
@@ -42,23 +42,12 @@ func (s *Store) EndSessions(ctx context.Context, userID int64, from, until time.
 	}
 }
 
-// endSome ends the oldest endsPerCommit sessions of the user.
+// endSome is endOldest in a transaction of its own.
 func (s *Store) endSome(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error) {
 	var ended []storage.Revocation
-	err := s.write(ctx, opEndSessions, func(v *view) error {
-		ended = nil
-		living, err := sessionsOf(v, userID)
-		if err != nil {
-			return err
-		}
-		for _, session := range living[:min(len(living), endsPerCommit)] {
-			one, err := endSession(v, session.ID, from, until)
-			if err != nil {
-				return err
-			}
-			ended = append(ended, one)
-		}
-		return nil
+	err := s.write(ctx, opEndSessions, func(v *view) (err error) {
+		ended, err = endOldest(v, userID, from, until)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -66,14 +55,39 @@ func (s *Store) endSome(ctx context.Context, userID int64, from, until time.Time
 	return ended, nil
 }
 
-func endSession(v *view, id string, from, until time.Time) (storage.Revocation, error) {
-	living, err := session(v, id)
-	if err == nil {
-		err = putSession(v, sessionRecord{Session: storage.Session{
-			ID: id, UserID: living.UserID, ExpiresAt: living.ExpiresAt,
-		}, Ended: true})
+// endOldest ends the oldest endsPerCommit sessions of the user.
+func endOldest(v *view, userID int64, from, until time.Time) ([]storage.Revocation, error) {
+	living, err := sessionsOf(v, userID)
+	if err != nil {
+		return nil, err
 	}
+	var ended []storage.Revocation
+	for _, session := range living[:min(len(living), endsPerCommit)] {
+		one, err := endSession(v, session.ID, from, until)
+		if err != nil {
+			return nil, err
+		}
+		ended = append(ended, one)
+	}
+	return ended, nil
+}
+
+// endSession leaves a marker that stays as long as the record would have, and the revocation does: until then the id
+// begins no session, even if it never had one.
+func endSession(v *view, id string, from, until time.Time) (storage.Revocation, error) {
+	known, err := sessionRecordOf(v, id)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return storage.Revocation{}, err
+	}
+	if err == nil {
+		v.delete(deviceKey(known.UserID, id))
+	}
+	kept := known.ExpiresAt
+	if until.After(kept) {
+		kept = until
+	}
+	marker := storage.Session{ID: id, UserID: known.UserID, ExpiresAt: kept}
+	if err := putSession(v, sessionRecord{Session: marker, Ended: true}); err != nil {
 		return storage.Revocation{}, err
 	}
 	ended, err := revoke(v, []storage.Revocation{{Scope: storage.ScopeSession, ID: id, From: from, Until: until}})

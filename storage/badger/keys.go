@@ -13,7 +13,7 @@ const (
 	prefixOpenID  = 'o' // o<len><appid><openid>    the id of that user
 	prefixRing    = 'k' // k<id>                    the sealed session_keys of the user
 	prefixSession = 's' // s<sid>                   a session
-	prefixDevice  = 'v' // v<id><sid>               the sessions of a user, an index without content
+	prefixDevice  = 'v' // v<id><sid>               the living sessions of a user, an index without content
 	prefixRevoked = 'r' // r<seq>                   a revocation
 )
 

@@ -21,7 +21,7 @@ func findLost(orphans, tables []tableFile, logs []walFile) error {
 		it := orphan.NewIterator(0)
 		for it.Rewind(); it.Valid(); it.Next() {
 			key, version := y.ParseKey(it.Key()), y.ParseTs(it.Key())
-			if isGone(key, it.Value()) || isKnown(key, version, tables, logs) {
+			if isGone(key, it.Value()) || isIndex(key) || isKnown(key, version, tables, logs) {
 				continue
 			}
 			_ = it.Close()
@@ -39,6 +39,10 @@ func isGone(key []byte, value y.ValueStruct) bool {
 	expired := value.ExpiresAt != 0 && value.ExpiresAt <= uint64(time.Now().Unix())
 	return expired || value.Meta&bitDelete != 0 || bytes.HasPrefix(key, []byte("!badger!"))
 }
+
+// isIndex reports whether the key is an entry of an index. It can be deleted, and compaction drops the deletion together
+// with what it deleted. It was committed together with its user or session, and looking for those finds the loss.
+func isIndex(key []byte) bool { return key[0] == prefixOpenID || key[0] == prefixDevice }
 
 // isKnown reports whether a table or a log holds the key at that version or a newer one.
 func isKnown(key []byte, version uint64, tables []tableFile, logs []walFile) bool {

@@ -136,4 +136,9 @@ func putSession(v *view, record sessionRecord) error {
 // and we by ours; a clock that jumps by a day must not lose a session, and reads look at the true time anyway.
 const ttlMargin = 25 * time.Hour
 
-func keepFor(now, until time.Time) time.Duration { return max(0, until.Sub(now)) + ttlMargin }
+// keepAtMost is a bound that a time.Duration with ttlMargin still holds.
+const keepAtMost = 250 * 365 * 24 * time.Hour
+
+func keepFor(now, until time.Time) time.Duration {
+	return min(max(0, until.Sub(now)), keepAtMost) + ttlMargin
+}

@@ -30,7 +30,7 @@ type view struct {
 // pending is a record that waits for its commit.
 type pending struct {
 	payload []byte
-	gone    bool          // the record is deleted
+	gone    bool          // the entry is deleted
 	ttl     time.Duration // how long the record is kept; 0 is for ever
 }
 
@@ -77,11 +77,15 @@ func (v *view) pending(key string) (p pending, ok bool) {
 	return p, ok
 }
 
-// delete removes a record.
+// delete removes an entry of an index: an openid or a device. Records are never deleted, they expire or become markers,
+// because a table that a kill left behind may hold what was deleted without the deletion; see orphans.go.
 func (v *view) delete(key string) { v.op[key] = pending{gone: true} }
 
 // put records payload under key for ttl, or for ever when ttl is 0.
 func (v *view) put(key string, payload []byte, ttl time.Duration) error {
+	if len(key) > maxKeySize {
+		return fmt.Errorf("a key of %d bytes, at most %d are kept", len(key), maxKeySize)
+	}
 	if len(payload) > maxPayloadSize {
 		return fmt.Errorf("a record of %d bytes, at most %d are kept", len(payload), maxPayloadSize)
 	}
@@ -112,19 +116,20 @@ func (v *view) putJSON(key string, value any, ttl time.Duration) error {
 
 // keys lists the keys that begin with prefix, in order, from the key from on.
 func (v *view) keys(prefix, from string) []string {
-	found := map[string]struct{}{}
-	for _, puts := range []map[string]pending{v.batch, v.op} {
-		for key := range puts {
-			if strings.HasPrefix(key, prefix) && key >= from {
-				found[key] = struct{}{}
-			}
-		}
-	}
+	found := map[string]bool{} // false: deleted since
 	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
 	defer it.Close()
 	for it.Seek([]byte(max(prefix, from))); it.Valid(); it.Next() {
-		found[string(it.Item().Key())] = struct{}{}
+		found[string(it.Item().Key())] = true
 	}
+	for _, changes := range []map[string]pending{v.batch, v.op} {
+		for key, p := range changes {
+			if strings.HasPrefix(key, prefix) && key >= from {
+				found[key] = !p.gone
+			}
+		}
+	}
+	maps.DeleteFunc(found, func(_ string, there bool) bool { return !there })
 	return slices.Sorted(maps.Keys(found))
 }
 

@@ -46,7 +46,7 @@ func TestAFailureDoesNotSpoilItsNeighboursInTheBatch(t *testing.T) {
 	for i := range 20 {
 		l := loginAs(fmt.Sprint("o", i), fmt.Sprint("s", i))
 		if i%2 == 1 {
-			l.Change = func(*storage.User) { panic("oops") }
+			l.Change = func(*storage.User) error { panic("oops") }
 		}
 		group.Go(func() {
 			if _, err := s.Login(t.Context(), l); err != nil {
@@ -92,7 +92,7 @@ func TestLargeOperationsAreSpreadOverTransactions(t *testing.T) {
 	bio := strings.Repeat("b", 60<<10)
 	for i := range 64 {
 		l := loginAs(fmt.Sprint("o", i), fmt.Sprint("s", i))
-		l.Change = func(u *storage.User) { u.Bio = bio }
+		l.Change = func(u *storage.User) error { u.Bio = bio; return nil }
 		group.Go(func() {
 			if _, err := s.Login(t.Context(), l); err != nil {
 				t.Error(err)

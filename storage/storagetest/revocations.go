@@ -15,6 +15,7 @@ func revocations() map[string]func(*testing.T, *fixture) {
 		"a revocation leaves when its time is over":              revocationExpires,
 		"a reader that follows 64 writers misses none":           followWriters,
 		"revoking nothing is nothing":                            revokeNothing,
+		"a revocation of a span in the future is kept for it":    revokeInTheFuture,
 	}
 }
 
@@ -129,4 +130,22 @@ func revokeNothing(t *testing.T, f *fixture) {
 	f.must(err)
 	want(t, "recorded", len(recorded), 0)
 	f.wantRevoked(0)
+}
+
+func revokeInTheFuture(t *testing.T, f *fixture) {
+	const year = 365 * 24 * time.Hour
+	soon := f.revocation(storage.ScopeToken, "soon")
+	soon.From = f.now().Add(time.Minute)
+	lifted := f.revocation(storage.ScopeUser, "1") // a span of no length, which lifts a ban
+	lifted.From, lifted.Until = f.now().Add(100*year), f.now().Add(100*year)
+	always := f.revocation(storage.ScopeUser, "2")
+	always.Until = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	recorded, err := f.Revoke(f.ctx, soon, lifted, always)
+	f.must(err)
+	f.reopen()
+	found, err := f.Revocations(f.ctx, 0)
+	f.must(err)
+	wantList(t, "found", found, recorded)
+	f.bench.Clock.Advance(99 * year)
+	f.wantRevoked(0, "1", "2")
 }

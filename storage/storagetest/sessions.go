@@ -20,6 +20,7 @@ func sessions() map[string]func(*testing.T, *fixture) {
 		"an ended session is gone and revoked":                  endOne,
 		"ending a session that is gone revokes it all the same": endTwice,
 		"an ended session cannot be changed or begun again":     endedStaysEnded,
+		"a session that ended before it began cannot begin":     endedBeforeItBegan,
 		"ending all sessions of a user leaves the others'":      endAll,
 		"the same login again is the same session":              loginTwice,
 		"a login cannot take the session of another user":       loginForeignSession,
@@ -177,6 +178,20 @@ func endedStaysEnded(t *testing.T, f *fixture) {
 	}
 	f.reopen()
 	f.wantSessions(1)
+}
+
+func endedBeforeItBegan(_ *testing.T, f *fixture) {
+	_, err := f.EndSession(f.ctx, "s1", f.now(), f.now().Add(2*time.Hour))
+	f.must(err)
+	f.bench.Clock.Advance(90 * time.Minute)
+	f.reopen()
+	if _, err := f.Login(f.ctx, f.as("oABC", "s1")); err == nil {
+		f.t.Error("a login with an ended session: got no error")
+	}
+	f.login(f.as("oABC", "s2"))
+	_, err = f.BeginSession(f.ctx, f.session(1, "s1"), 0)
+	f.wantErr("beginning an ended session", err, storage.ErrNotFound)
+	f.wantSessions(1, "s2")
 }
 
 func endAll(t *testing.T, f *fixture) {

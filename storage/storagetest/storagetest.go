@@ -19,11 +19,15 @@ type Store interface {
 	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
 	User(ctx context.Context, id int64) (storage.User, error)
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
+	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
+	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
+	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	Session(ctx context.Context, id string) (storage.Session, error)
 	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
 	UpdateSession(ctx context.Context, id string,
 		change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
+	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
 	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
 	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
 	Revoke(ctx context.Context, revoked ...storage.Revocation) ([]storage.Revocation, error)
@@ -63,7 +67,9 @@ func (c *Clock) Advance(by time.Duration) {
 
 // Run runs the whole suite; newBench is called once for each sub-test.
 func Run(t *testing.T, newBench func(t *testing.T) Bench) {
-	suites := []map[string]func(*testing.T, *fixture){users(), sessionKeys(), sessions(), revocations(), lifetimes()}
+	suites := []map[string]func(*testing.T, *fixture){
+		users(), directory(), erasing(), sessionKeys(), sessions(), begunSessions(), maxSessions(), revocations(), lifetimes(),
+	}
 	for _, suite := range suites {
 		for name, test := range suite {
 			t.Run(name, func(t *testing.T) {

@@ -32,6 +32,8 @@ func users() map[string]func(*testing.T, *fixture) {
 		"a change cannot move a user to another id or openid":     updateKeepsIdentity,
 		"a change stamps updated_at, a change of nothing doesn't": updateStamps,
 		"a login that fails leaves no user and takes no id":       failedLogin,
+		"a login whose change is refused leaves no trace":         refusedLogin,
+		"a refused login leaves a known user as it was":           refusedLoginOfKnown,
 		"a context that has ended is honoured":                    endedContext,
 	}
 }
@@ -149,8 +151,9 @@ func unionIDStays(t *testing.T, f *fixture) {
 
 func changeAtLoginIsLimited(t *testing.T, f *fixture) {
 	l := f.as("oABC", "s1")
-	l.Change = func(u *storage.User) {
+	l.Change = func(u *storage.User) error {
 		*u = storage.User{ID: 77, OpenID: "oOther", Nickname: "小明", Avatar: "a", Bio: "b", RecipeCount: 9}
+		return nil
 	}
 	in := f.login(l)
 	want(t, "user", in.User, storage.User{
@@ -247,13 +250,49 @@ func updateStamps(t *testing.T, f *fixture) {
 
 func failedLogin(t *testing.T, f *fixture) {
 	l := f.as("oBad", "s1")
-	l.Change = func(*storage.User) { panic("oops") }
+	l.Change = func(*storage.User) error { panic("oops") }
 	if _, err := f.Login(f.ctx, l); err == nil {
 		t.Error("a login whose change panics: got no error")
 	}
 	want(t, "id of the next user", f.login(f.as("oGood", "s2")).User.ID, 1)
 	_, err := f.Session(f.ctx, "s1")
 	f.wantErr("session of the failed login", err, storage.ErrNotFound)
+}
+
+// refuse is a change that changes and then refuses.
+func refuse(u *storage.User) error {
+	u.Nickname = "refused"
+	return errRefused
+}
+
+var errRefused = errors.New("refused")
+
+func refusedLogin(t *testing.T, f *fixture) {
+	l := f.as("oBad", "s1")
+	l.Change = refuse
+	_, err := f.Login(f.ctx, l)
+	f.wantErr("a refused login", err, errRefused)
+	_, err = f.User(f.ctx, 1)
+	f.wantErr("its user", err, storage.ErrNotFound)
+	_, err = f.Session(f.ctx, "s1")
+	f.wantErr("its session", err, storage.ErrNotFound)
+	in := f.login(f.as("oGood", "s1"))
+	want(t, "id of the next user", in.User.ID, 1)
+}
+
+func refusedLoginOfKnown(t *testing.T, f *fixture) {
+	before := f.login(f.as("oABC", "s1")).User
+	l := f.as("oABC", "s2")
+	l.UnionID, l.Change, l.MaxSessions = "u", refuse, 1
+	_, err := f.Login(f.ctx, l)
+	f.wantErr("a refused login", err, errRefused)
+	f.reopen()
+	read, err := f.User(f.ctx, 1)
+	f.must(err)
+	want(t, "user", read, before)
+	f.wantSessions(1, "s1")
+	f.wantKeys(1, "key of s1")
+	f.wantRevoked(0)
 }
 
 func endedContext(_ *testing.T, f *fixture) {

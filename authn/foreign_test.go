@@ -1,0 +1,142 @@
+package authn
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"wxgate/storage"
+)
+
+// foreignToken is what an existing backend signs with our key: no kid, no sid, no iss.
+func (f *fixture) foreignToken(claims string) string {
+	g := &forge{fixture: f, secret: []byte(f.key.Secret.Reveal())}
+	return g.signed(segment(`{"alg":"HS256","typ":"JWT"}`), segment(claims))
+}
+
+func newMigration(t *testing.T, accept bool) *fixture {
+	t.Helper()
+	f := newFixtureWith(t, func(cfg *Config) { cfg.AcceptForeign = accept })
+	if _, err := f.Import(t.Context(), storage.User{ID: 42, OpenID: "oOld42", Nickname: "老用户"}); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestATokenOfAnExistingBackendWorksAndBecomesOurs(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	exp := f.clock.Now().Add(time.Hour).Unix()
+	for name, claims := range map[string]string{
+		"a numeric sub":          fmt.Sprintf(`{"sub":42,"openid":"oOld42","iat":%d,"exp":%d}`, exp-3700, exp),
+		"a sub that is a string": fmt.Sprintf(`{"sub":"42","openid":"oOld42","iat":%d,"exp":%d}`, exp-3699, exp),
+		"no openid":              fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, exp-3698, exp),
+		"more claims":            fmt.Sprintf(`{"sub":42,"role":"user","iat":%d,"exp":%d}`, exp-3697, exp),
+	} {
+		token := f.foreignToken(claims)
+		f.wantVerdict(t, name, token, nil)
+		if got := f.subjectOf(t, token); got.UserID != 42 || got.OpenID != "oOld42" || got.Nickname != "老用户" {
+			t.Errorf("%s: speaks for %+v, want user 42", name, got)
+		}
+		ours := f.mustRefresh(t, token)
+		f.wantVerdict(t, name+", refreshed", ours, nil)
+		if got := f.subjectOf(t, ours); got.UserID != 42 || ours == token {
+			t.Errorf("%s: refreshed to %+v", name, got)
+		}
+		if again := f.mustRefresh(t, token); again != ours {
+			t.Errorf("%s: a second refresh gave another token", name)
+		}
+	}
+}
+
+func TestAForeignTokenThatIsNotOneOfOursToTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	f, off := newMigration(t, true), newMigration(t, false)
+	exp := f.clock.Now().Add(time.Hour).Unix()
+	good := fmt.Sprintf(`{"sub":42,"openid":"oOld42","iat":%d,"exp":%d}`, exp-3700, exp)
+	off.wantVerdict(t, "with accept_foreign off", off.foreignToken(good), ErrTokenInvalid)
+	for name, claims := range map[string]string{
+		"somebody else's openid": fmt.Sprintf(`{"sub":42,"openid":"oOther","iat":1,"exp":%d}`, exp),
+		"an unknown user":        fmt.Sprintf(`{"sub":43,"openid":"oOld42","iat":1,"exp":%d}`, exp),
+		"no exp":                 `{"sub":42,"openid":"oOld42","iat":1}`,
+		"no sub":                 fmt.Sprintf(`{"openid":"oOld42","iat":1,"exp":%d}`, exp),
+		"an audience":            fmt.Sprintf(`{"sub":42,"aud":"x","iat":1,"exp":%d}`, exp),
+		"expired":                fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, exp-7200),
+	} {
+		if err := f.verdict(f.foreignToken(claims)); !isRefusal(err) {
+			t.Errorf("%s: %v, want a refusal", name, err)
+		}
+	}
+	g := &forge{fixture: f, secret: []byte("another secret, another secret, another")}
+	f.wantVerdict(t, "another key", g.signed(segment(`{"alg":"HS256","typ":"JWT"}`), segment(good)), ErrTokenInvalid)
+	ours := &forge{fixture: f, secret: []byte(f.key.Secret.Reveal())}
+	for _, header := range []string{`{"alg":"none","typ":"JWT"}`, `{"alg":"HS512","typ":"JWT"}`, `{"alg":"HS256","typ":"JWT","jku":"x"}`, `{"alg":"HS256","alg":"none"}`} {
+		if err := f.verdict(ours.signed(segment(header), segment(good))); !isRefusal(err) {
+			t.Errorf("header %s: %v, want a refusal", header, err)
+		}
+	}
+}
+
+func TestAForeignTokenIsLoggedOutAndReusedLikeOneOfOurs(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	exp := f.clock.Now().Add(48 * time.Hour).Unix()
+	token := func(iat int64) string {
+		return f.foreignToken(fmt.Sprintf(`{"sub":42,"openid":"oOld42","iat":%d,"exp":%d}`, iat, exp))
+	}
+	if err := f.Logout(t.Context(), f.subjectOf(t, token(1))); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "after logout", token(1), ErrTokenRevoked)
+	f.restart()
+	f.wantVerdict(t, "after logout and a restart", token(1), ErrTokenRevoked)
+	if _, err := f.Refresh(t.Context(), token(1)); !errors.Is(err, ErrTokenRevoked) {
+		t.Errorf("refresh after logout: %v, want %v", err, ErrTokenRevoked)
+	}
+	ours := f.mustRefresh(t, token(2))
+	f.clock.move(f.cfg.Refresh.Grace)
+	f.wantVerdict(t, "the foreign token after its grace", token(2), ErrTokenRevoked)
+	if _, err := f.Refresh(t.Context(), token(2)); !errors.Is(err, ErrTokenReused) {
+		t.Errorf("refresh after the grace: %v, want %v", err, ErrTokenReused)
+	}
+	f.wantVerdict(t, "what it was refreshed to", ours, ErrTokenRevoked)
+}
+
+func TestALongForeignTokenStaysLoggedOutAsLongAsItLives(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	year := 365 * 24 * time.Hour
+	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(year).Unix()))
+	if err := f.Logout(t.Context(), f.subjectOf(t, token)); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.move(year - time.Hour)
+	f.wantVerdict(t, "most of a year after logout", token, ErrTokenRevoked)
+	f.restart()
+	f.wantVerdict(t, "and after a restart", token, ErrTokenRevoked)
+}
+
+func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(time.Hour).Unix()))
+	answers := make([]string, 32)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() {
+			if grant, err := f.Refresh(t.Context(), token); err != nil {
+				t.Errorf("caller %d: %v", i, err)
+			} else {
+				answers[i] = grant.Token
+			}
+		})
+	}
+	all.Wait()
+	for i, got := range answers {
+		if got != answers[0] {
+			t.Errorf("caller %d got another token", i)
+		}
+	}
+}

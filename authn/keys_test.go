@@ -1,0 +1,184 @@
+package authn
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// writeKey writes a private key in PKCS #8, or its public half in PKIX.
+func writeKey(t *testing.T, private crypto.Signer, public bool) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	kind := "PRIVATE KEY"
+	if public {
+		der, err = x509.MarshalPKIXPublicKey(private.Public())
+		kind = "PUBLIC KEY"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func newPrivateKey(t *testing.T, algorithm string) crypto.Signer {
+	t.Helper()
+	var private crypto.Signer
+	var err error
+	switch algorithm {
+	case "RS256":
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "ES256":
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "EdDSA":
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private
+}
+
+func TestEveryAlgorithmSignsVerifiesAndRefreshesToOneToken(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			f := newFixtureWith(t, func(cfg *Config) {
+				cfg.Algorithm = algorithm
+				if algorithm != "HS256" {
+					cfg.Keys = []KeyConfig{{ID: "a", File: writeKey(t, newPrivateKey(t, algorithm), false)}}
+				}
+			})
+			token := f.loginAs(t, "alice").Token
+			f.wantVerdict(t, "its token", token, nil)
+			if parsed, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{}); err != nil || parsed.Header["alg"] != algorithm {
+				t.Errorf("the header says %v, %v; want %s", parsed.Header["alg"], err, algorithm)
+			}
+			if first, second := f.mustRefresh(t, token), f.mustRefresh(t, token); first != second {
+				t.Error("two refreshes of one token gave two tokens")
+			}
+			if got := len(f.JWKS(false).Keys); got != map[string]int{"HS256": 0}[algorithm] && algorithm == "HS256" || algorithm != "HS256" && got != 1 {
+				t.Errorf("the JWKS has %d keys", got)
+			}
+		})
+	}
+}
+
+func TestANewKeySignsAndTheOldOneVerifiesUntilItGoes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.loginAs(t, "alice").Token
+	f.wantVerdict(t, "a token of the only key", old, nil)
+	if err := f.SetKeys("HS256", []KeyConfig{testKey("new"), f.key}); err != nil {
+		t.Fatal(err)
+	}
+	fresh := f.loginAs(t, "bob").Token
+	f.wantVerdict(t, "a token of the old key beside the new", old, nil)
+	f.wantVerdict(t, "a token of the new key", fresh, nil)
+	if err := f.SetKeys("HS256", []KeyConfig{testKey("new")}); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "a cached token of a key that is gone", old, ErrTokenInvalid)
+	f.wantVerdict(t, "a token of the key that stayed", fresh, nil)
+	if err := f.SetKeys("RS256", []KeyConfig{testKey("new")}); err == nil {
+		t.Error("keys that do not hold were taken")
+	}
+	f.wantVerdict(t, "after keys that were refused", fresh, nil)
+}
+
+func TestTheHMACOfAPublicKeyIsNoSignature(t *testing.T) {
+	t.Parallel()
+	private := newPrivateKey(t, "RS256")
+	public := writeKey(t, private, true)
+	f := newFixtureWith(t, func(cfg *Config) {
+		cfg.Algorithm = "RS256"
+		cfg.Keys = []KeyConfig{{ID: "main", File: writeKey(t, private, false)}}
+	})
+	pemText, err := os.ReadFile(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := f.loginAs(t, "alice").Token
+	for _, header := range []string{`{"alg":"HS256","kid":"main","typ":"JWT"}`, `{"alg":"RS256","kid":"main","typ":"JWT"}`} {
+		g := &forge{fixture: f, good: good, secret: pemText}
+		f.wantVerdict(t, "an HMAC with the public key under "+header, g.withHeader(header), ErrTokenInvalid)
+	}
+}
+
+func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
+	t.Parallel()
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Skip("this Go makes no short RSA keys:", err) // then nobody can bring one either
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	junk := filepath.Join(t.TempDir(), "junk.pem")
+	if err := os.WriteFile(junk, []byte("no key at all, but a secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		algorithm string
+		key       KeyConfig
+		want      string
+	}{
+		"a file that is not there":     {"RS256", KeyConfig{ID: "a", File: "/nowhere/key.pem"}, "no such file"},
+		"a file that is no key":        {"RS256", KeyConfig{ID: "a", File: junk}, "no PEM block"},
+		"a short RSA key":              {"RS256", KeyConfig{ID: "a", File: writeKey(t, short, false)}, "1024 bits"},
+		"another curve":                {"ES256", KeyConfig{ID: "a", File: writeKey(t, p384, false)}, "P-256"},
+		"a public key that is to sign": {"EdDSA", KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), true)}, "must be a private one"},
+		"another algorithm":            {"HS256", KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), false)}, "is a key for EdDSA"},
+	} {
+		_, err := newKeyring(c.algorithm, []KeyConfig{c.key})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, want a line with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	signer, err := f.NewSigner(time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signer.Sign(Subject{UserID: 7, OpenID: "o7"}, "recipes", "request-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := f.JWKS(true)
+	if len(set.Keys) != 1 || set.Keys[0].KeyType != "OKP" || set.Keys[0].KeyID != "main.identity" {
+		t.Fatalf("the JWKS is %+v", set)
+	}
+	private, _, err := identityKey(f.keys.Load().signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := jwt.MapClaims{}
+	_, err = jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithAudience("recipes"), jwt.WithTimeFunc(f.clock.Now)).
+		ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return private.Public(), nil })
+	if err != nil || claims["sub"] != "7" || claims["openid"] != "o7" || claims["request_id"] != "request-1" {
+		t.Errorf("the identity reads %v, %v", claims, err)
+	}
+	f.wantVerdict(t, "a signed identity as an access token", token, ErrTokenInvalid)
+}

@@ -1,0 +1,200 @@
+package authn
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"wxgate/storage"
+)
+
+func TestABanEndsTokensAndLoginsUntilItIsOver(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	if err := f.Ban(t.Context(), 1, f.clock.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "a token of a banned user", token, ErrTokenRevoked)
+	f.wantBanned(t, "alice")
+	f.restart()
+	f.wantVerdict(t, "after a restart", token, ErrTokenRevoked)
+	f.wantBanned(t, "alice")
+	f.wantVerdict(t, "somebody else", f.loginAs(t, "bob").Token, nil)
+	f.clock.move(time.Hour)
+	f.wantVerdict(t, "when the ban is over", token, nil)
+}
+
+func TestALiftedBanStaysLiftedAfterARestart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	for _, until := range []time.Time{f.clock.Now().Add(1000 * time.Hour), {}} {
+		if err := f.Ban(t.Context(), 1, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.wantVerdict(t, "when the ban was lifted", token, nil)
+	f.restart()
+	f.wantVerdict(t, "and after a restart", token, nil)
+	if err := f.Ban(t.Context(), 99, f.clock.Now().Add(time.Hour)); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("banning nobody: %v, want %v", err, storage.ErrNotFound)
+	}
+}
+
+func (f *fixture) wantBanned(t *testing.T, person string) {
+	t.Helper()
+	if _, err := f.Login(t.Context(), Login{Code: f.weChat.IssueCode(person)}); !errors.Is(err, ErrUserBanned) {
+		t.Errorf("login of %s: %v, want %v", person, err, ErrUserBanned)
+	}
+}
+
+func TestTheOldestSessionEndsWhenOneTooManyBegins(t *testing.T) {
+	t.Parallel()
+	f := newFixtureWith(t, func(cfg *Config) { cfg.Sessions.MaxPerUser = 2 })
+	var tokens []string
+	for range 4 {
+		tokens = append(tokens, f.loginAs(t, "alice").Token)
+		f.clock.move(time.Second)
+	}
+	for i, want := range []error{ErrTokenRevoked, ErrTokenRevoked, nil, nil} {
+		f.wantVerdict(t, fmt.Sprintf("session %d of 4", i+1), tokens[i], want)
+	}
+	f.restart()
+	f.wantVerdict(t, "the oldest after a restart", tokens[0], ErrTokenRevoked)
+}
+
+func TestUsersEndTheirOwnSessionsOnly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	phone, tablet, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
+	if err := f.EndSessionOf(t.Context(), 1, f.subjectOf(t, bob).SessionID); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("ending somebody else's session: %v, want %v", err, storage.ErrNotFound)
+	}
+	f.wantVerdict(t, "somebody else's session", bob, nil)
+	if err := f.EndSessionOf(t.Context(), 1, f.subjectOf(t, tablet).SessionID); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "the session that was ended", tablet, ErrTokenRevoked)
+	f.wantVerdict(t, "the session that ended it", phone, nil)
+}
+
+func TestAnErasedUserIsGoneAndComesBackAsSomebodyNew(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	if err := f.Erase(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "a token of an erased user", token, ErrTokenRevoked)
+	if _, err := f.Profile(t.Context(), 1); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("the profile: %v, want %v", err, storage.ErrNotFound)
+	}
+	if id := f.loginAs(t, "alice").User.ID; id != 2 {
+		t.Errorf("alice comes back as %d, want 2", id)
+	}
+}
+
+func TestCountersAddUpAndNeverGoBelowZero(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.loginAs(t, "alice")
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if _, err := f.AddCounters(t.Context(), 1, Counters{Recipes: 3, Followers: -5}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	user, err := f.AddCounters(t.Context(), 1, Counters{Favorites: 1 << 62})
+	if err != nil || user.RecipeCount != 300 || user.FollowerCount != 0 || user.FavoriteCount != maxCounter {
+		t.Errorf("got %+v, %v; want 300 recipes, 0 followers, the most favorites", user, err)
+	}
+}
+
+func TestAnImportedUserKeepsTheID(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	openid := f.loginAs(t, "alice").User.OpenID
+	for name, c := range map[string]struct {
+		user storage.User
+		want error
+	}{
+		"a new one":                  {storage.User{ID: 7, OpenID: "o7"}, nil},
+		"the same again":             {storage.User{ID: 7, OpenID: "o7"}, nil},
+		"an id that is taken":        {storage.User{ID: 1, OpenID: "o8"}, storage.ErrConflict},
+		"an openid that is taken":    {storage.User{ID: 9, OpenID: openid}, storage.ErrConflict},
+		"no id":                      {storage.User{OpenID: "o9"}, ErrInvalidRequest},
+		"no openid":                  {storage.User{ID: 9}, ErrInvalidRequest},
+		"an openid with a line feed": {storage.User{ID: 9, OpenID: "o\n9"}, ErrInvalidRequest},
+	} {
+		if _, err := f.Import(t.Context(), c.user); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	if id := f.loginAs(t, "bob").User.ID; id != 8 {
+		t.Errorf("the next new user is %d, want 8", id)
+	}
+}
+
+func TestAThousandParallelRefreshesGiveOneToken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.loginAs(t, "alice").Token
+	var mu sync.Mutex
+	tokens := map[string]int{}
+	var all sync.WaitGroup
+	for range 1000 {
+		all.Go(func() {
+			grant, err := f.Refresh(t.Context(), old)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			tokens[grant.Token]++
+			mu.Unlock()
+		})
+	}
+	all.Wait()
+	if len(tokens) != 1 {
+		t.Errorf("1,000 refreshes gave %d tokens, want 1", len(tokens))
+	}
+}
+
+func TestARefreshStormLosesNoSession(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const sessions, callers = 200, 5
+	old := make([]string, sessions)
+	for i := range old {
+		old[i] = f.loginAs(t, fmt.Sprintf("person%d", i%20)).Token
+	}
+	renewed := make([][callers]string, sessions)
+	var all sync.WaitGroup
+	for i := range sessions {
+		for j := range callers {
+			all.Go(func() {
+				grant, err := f.Refresh(t.Context(), old[i])
+				if err != nil {
+					t.Errorf("session %d: %v", i, err)
+				}
+				renewed[i][j] = grant.Token
+			})
+		}
+	}
+	all.Wait()
+	f.clock.move(f.cfg.Refresh.Grace)
+	for i := range sessions {
+		f.wantVerdict(t, fmt.Sprintf("session %d", i), renewed[i][0], nil)
+		for j := range callers {
+			if renewed[i][j] != renewed[i][0] {
+				t.Errorf("session %d: caller %d got another token", i, j)
+			}
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package badger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"wxgate/storage"
+)
+
+// maxUserID keeps ids exact in a JavaScript number.
+const maxUserID = 1<<53 - 1
+
+// userOf finds the user by openid, or creates it under the next id.
+func userOf(v *view, l storage.Login) (found storage.User, created bool, err error) {
+	found, err = userByOpenID(v, l.AppID, l.OpenID)
+	if errors.Is(err, storage.ErrNotFound) {
+		found, err = newUser(v, l)
+		return found, true, err
+	}
+	return found, false, err
+}
+
+// userByOpenID follows the index. Where it leads to an erased user, a deletion was forgotten, and that is nobody.
+func userByOpenID(v *view, appID, openID string) (storage.User, error) {
+	payload, err := v.get(openIDKey(appID, openID))
+	if err != nil {
+		return storage.User{}, err
+	}
+	id, err := numberOf(payload)
+	if err != nil {
+		return storage.User{}, err
+	}
+	found, err := userRecordOf(v, int64(id))
+	switch {
+	case err == nil && found.Erased:
+		return storage.User{}, storage.ErrNotFound
+	case errors.Is(err, storage.ErrNotFound), err == nil && (found.AppID != appID || found.OpenID != openID):
+		return storage.User{}, fmt.Errorf("the openid leads to user %d, whose record is lost: %w", id, storage.ErrDamaged)
+	}
+	return found.User, err
+}
+
+func newUser(v *view, l storage.Login) (storage.User, error) {
+	given, err := v.counters()
+	if err != nil {
+		return storage.User{}, err
+	}
+	return addUser(v, storage.User{ID: int64(given.Users + 1), AppID: l.AppID, OpenID: l.OpenID})
+}
+
+// addUser records a user under its id and its openid, which are free, and keeps the ids of new users above it.
+func addUser(v *view, u storage.User) (storage.User, error) {
+	if u.ID < 1 || u.ID > maxUserID {
+		return storage.User{}, fmt.Errorf("a user needs an id from 1 to %d, not %d", maxUserID, u.ID)
+	}
+	if u.AppID == "" || u.OpenID == "" || !utf8.ValidString(u.AppID+u.OpenID) {
+		return storage.User{}, errors.New("a user needs an appid and an openid in UTF-8")
+	}
+	if u.CreatedAt.IsZero() {
+		u.CreatedAt = v.now
+	}
+	u.CreatedAt, u.UpdatedAt = stamp(u.CreatedAt), stamp(v.now)
+	id := uint64(u.ID)
+	if err := v.put(openIDKey(u.AppID, u.OpenID), binary.BigEndian.AppendUint64(nil, id), 0); err != nil {
+		return storage.User{}, err
+	}
+	if _, err := v.count(func(c *counters) { c.Users = max(c.Users, id) }); err != nil {
+		return storage.User{}, err
+	}
+	return u, putUserRecord(v, userRecord{User: u})
+}
