@@ -19,16 +19,22 @@ import (
 type commands struct {
 	Config string `short:"c" default:"gateway.yaml" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
 
-	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
-	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
-	Check   checkCommand   `cmd:"" help:"Read the configuration, report every fault, start nothing."`
-	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve  serveCommand  `cmd:"" default:"1" help:"Run the gateway (the default)."`
+	Demo   demoCommand   `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
+	Check  checkCommand  `cmd:"" help:"Read the configuration, report every fault, start nothing."`
+	Health healthCommand `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
+
+	Users    usersCommand    `cmd:"" help:"List, show, import, export, ban and erase users of the running gateway."`
+	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
+	Keys     keysCommand     `cmd:"" help:"Make keys that sign tokens."`
+	Token    tokenCommand    `cmd:"" help:"Look into a token."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // world is what a command may touch of the process; tests give it another one.
 type world struct {
 	env    strictyaml.LookupEnv
+	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 	config string // path of gateway.yaml
@@ -37,7 +43,7 @@ type world struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	w := &world{env: os.LookupEnv, stdout: os.Stdout, stderr: os.Stderr}
+	w := &world{env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(run(ctx, os.Args[1:], w)) //nolint:gocritic // the deferred stop only unregisters signals, and the process ends here
 }
 

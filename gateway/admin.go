@@ -4,34 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"wxgate/authn"
 )
 
-// admin is the operator's listener: metrics and probes. It runs on net/http, apart from the public one.
-type admin struct{ server *http.Server }
+// admin is the operator's listener: probes, metrics and the API of adminapi.go. It runs on net/http, apart from the
+// public one.
+type admin struct {
+	gateway *Gateway
+	authn   *authn.Authn
+	log     *slog.Logger
+	now     func() time.Time
+	guard   adminGuard
+	server  *http.Server
+}
 
 func (g *Gateway) newAdmin() *admin {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { probe(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", g.readyz)
-	return &admin{server: &http.Server{
-		Handler:           mux,
+	a := &admin{
+		gateway: g, authn: g.deps.Authn, log: g.deps.Log, now: g.deps.Now,
+		guard: newAdminGuard(g.cfg.Server.AdminToken),
+	}
+	a.server = &http.Server{
+		Handler:           a.newMux(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-	}}
+		ErrorLog:          slog.NewLogLogger(g.deps.Log.Handler(), slog.LevelWarn),
+	}
+	return a
+}
+
+// newMux puts everything but the probes behind the guard: an orchestrator's probe has neither the token nor a Host of
+// this machine.
+func (a *admin) newMux() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { probe(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("/", a.guarded(a.newGuardedMux()))
+	return mux
+}
+
+func (a *admin) newGuardedMux() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.gateway.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	for _, e := range a.endpoints() {
+		mux.HandleFunc(e.pattern, e.serve)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.fail(w, errNoRoute) })
+	return mux
 }
 
 // readyz says whether new requests should come here.
-func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
-	if g.draining.Load() {
+func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
+	if a.gateway.draining.Load() {
 		probe(w, http.StatusServiceUnavailable, "draining")
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wxgate/authn"
 )
 
 // Config is what gateway.yaml says about the edge: the sections server, routes, identity, limits and log.
@@ -20,11 +22,15 @@ type Config struct {
 // ServerConfig is the section server.
 type ServerConfig struct {
 	Listen         string         `yaml:"listen"`          // host:port of the public listener
-	Admin          string         `yaml:"admin"`           // host:port of the operator's listener; loopback only
+	Admin          string         `yaml:"admin"`           // host:port of the operator's listener
+	AdminToken     authn.Secret   `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
 	BodyLimit      Size           `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts       `yaml:"timeouts"`
 }
+
+// MinAdminTokenBytes is the shortest server.admin_token that is accepted.
+const MinAdminTokenBytes = 16
 
 // Timeouts is server.timeouts.
 type Timeouts struct {
@@ -62,6 +68,13 @@ const (
 type IdentityConfig struct {
 	Headers              map[string]IdentityField `yaml:"headers"`               // header name -> what it carries
 	ForwardAuthorization bool                     `yaml:"forward_authorization"` // false: the token stops here
+	Signed               SignedConfig             `yaml:"signed"`
+}
+
+// SignedConfig is identity.signed: a short token that proves to a service that the gateway vouches for a request.
+type SignedConfig struct {
+	Header string        `yaml:"header"` // such as X-Identity; empty: none
+	TTL    time.Duration `yaml:"ttl"`    // how long the proof holds
 }
 
 // IdentityField is what an identity header carries.
@@ -107,6 +120,7 @@ func DefaultConfig() Config {
 				"X-User-Id": FieldID, "X-User-Openid": FieldOpenID, "X-User-Nickname": FieldNickname,
 			},
 			ForwardAuthorization: true,
+			Signed:               SignedConfig{TTL: time.Minute},
 		},
 		Limits: LimitsConfig{Login: LimitConfig{Per: "ip", Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}},
 		Log:    LogConfig{Level: "info", Format: "json", Access: true},

@@ -64,7 +64,11 @@ func failures() []failure {
 		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
 		{upstream.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
 		{upstream.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
-		{storage.ErrNotFound, 401, "token_revoked", "登录已失效，请重新登录", 0}, // the user of a valid token is gone
+		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // no 401: logging in again does not help
+		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
+		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
+		{errAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
+		{errAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
 		{upstream.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},

@@ -14,7 +14,9 @@ import (
 func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
-	g.buildRequest(c, ex, req)
+	if err := g.buildRequest(c, ex, req); err != nil {
+		return err
+	}
 	exchanged, err := ex.route.upstream.Do(req, c.Response(), ex.start.Add(ex.route.timeout))
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	if err != nil {
@@ -26,7 +28,7 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the
 // request, then who it is from, so that nothing inbound can undo the latter.
-func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request) {
+func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request) error {
 	in := &c.Request().Header
 	out := &req.Header
 	out.DisableNormalizing()
@@ -41,8 +43,9 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	g.setForwarded(c, req)
 	out.Set(fiber.HeaderXRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
-		g.injectIdentity(req, subject)
+		return g.injectIdentity(ex, req, subject)
 	}
+	return nil
 }
 
 // copyEndToEnd copies the headers that are meant for the service: not those of this connection (RFC 9110 §7.6.1), not

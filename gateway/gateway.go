@@ -39,6 +39,7 @@ type Gateway struct {
 	routes    *router
 	reserved  *reserved
 	identity  []identityHeader
+	signer    *authn.Signer // nil: identities are not signed
 	logins    *limiter
 	failures  []failure
 	metrics   *metrics
@@ -58,6 +59,13 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
+	}
+	if cfg.Identity.Signed.Header != "" {
+		signer, err := deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
+		if err != nil {
+			return nil, err
+		}
+		g.signer = signer
 	}
 	routes, err := g.newRouter()
 	if err != nil {

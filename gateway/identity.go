@@ -37,6 +37,9 @@ func newReserved(cfg IdentityConfig) *reserved {
 	for name := range cfg.Headers {
 		r.names[fold(name)] = true
 	}
+	if cfg.Signed.Header != "" {
+		r.names[fold(cfg.Signed.Header)] = true
+	}
 	return r
 }
 
@@ -75,12 +78,34 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 
 // injectIdentity sets the identity headers of a request that is about to be forwarded. req is built by us and holds
 // none of them yet; a request of nobody gets none.
-func (g *Gateway) injectIdentity(req *fasthttp.Request, subject authn.Subject) {
+func (g *Gateway) injectIdentity(ex *exchange, req *fasthttp.Request, subject authn.Subject) error {
 	for _, h := range g.identity {
 		if value := h.field.of(subject); value != "" {
 			req.Header.Set(h.name, value)
 		}
 	}
+	if g.signer == nil {
+		return nil
+	}
+	proof, err := g.signer.Sign(subject, ex.route.upstreamID, ex.id)
+	if err != nil {
+		return err
+	}
+	req.Header.Set(g.cfg.Identity.Signed.Header, proof)
+	return nil
+}
+
+// jwks answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys that services verify tokens and identities with.
+func (g *Gateway) jwks(c *fiber.Ctx) error {
+	set := g.deps.Authn.JWKS(g.signer != nil)
+	if len(set.Keys) == 0 {
+		return errNoRoute
+	}
+	if err := writeJSON(c, fiber.StatusOK, set); err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "public, max-age=300")
+	return nil
 }
 
 // of is the field's value in visible ASCII.

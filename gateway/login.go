@@ -49,6 +49,7 @@ func (g *Gateway) login(c *fiber.Ctx) error {
 	}
 	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{
 		Code:     body.Code,
+		Device:   deviceOf(c.Get(fiber.HeaderUserAgent)),
 		Nickname: either(body.CamelName, body.Nickname),
 		Avatar:   either(body.AvatarURL, body.Avatar),
 	})
@@ -76,7 +77,7 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{Code: body.Code})
+	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{Code: body.Code, Device: deviceOf(c.Get(fiber.HeaderUserAgent))})
 	if err != nil {
 		return err
 	}

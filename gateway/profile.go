@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
@@ -27,7 +30,7 @@ func (g *Gateway) profile(c *fiber.Ctx) error {
 	subject, _ := authn.SubjectOf(c)
 	user, err := g.deps.Authn.Profile(c.UserContext(), subject.UserID)
 	if err != nil {
-		return err
+		return ofSubject(err)
 	}
 	return g.succeed(c, profileOf(user))
 }
@@ -41,9 +44,17 @@ func (g *Gateway) updateProfile(c *fiber.Ctx) error {
 	}
 	user, err := g.deps.Authn.UpdateProfile(c.UserContext(), subject.UserID, change)
 	if err != nil {
-		return err
+		return ofSubject(err)
 	}
 	return g.succeed(c, profileOf(user))
+}
+
+// ofSubject is an error of the user whom the request's own token speaks for: one who is gone has no session either.
+func ofSubject(err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("%w: %w", authn.ErrTokenRevoked, err)
+	}
+	return err
 }
 
 func profileOf(u storage.User) profile {

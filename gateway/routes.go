@@ -46,6 +46,9 @@ func (g *Gateway) endpoints() []endpoint {
 		{post, "/api/v1/user/login", AuthNone, g.logins, g.loginSecondDialect},
 		{post, "/api/v1/auth/refresh", AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
 		{post, "/api/v1/auth/logout", AuthRequired, nil, g.logout},
+		{get, "/api/v1/auth/sessions", AuthRequired, nil, g.sessions},
+		{fiber.MethodDelete, "/api/v1/auth/sessions/:id", AuthRequired, nil, g.endSession},
+		{get, "/.well-known/jwks.json", AuthNone, nil, g.jwks},
 		{get, "/api/v1/user/profile", AuthRequired, nil, g.profile},
 		{put, "/api/v1/user/profile", AuthRequired, nil, g.updateProfile},
 		{get, "/healthz", AuthNone, nil, g.healthz},
@@ -103,7 +106,7 @@ func (r *router) addEndpoint(e endpoint) error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
-	if _, taken := r.find(e.method, []byte(e.path)); taken && r.spelledOut(p, e.method) {
+	if r.spelledOut(p, e.method) {
 		return nil
 	}
 	r.add(p, e.method, &route{pattern: e.path, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve})

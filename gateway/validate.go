@@ -25,9 +25,7 @@ func (c Config) Validate(upstreams []string) []error {
 
 func (s ServerConfig) validate(f *faults) {
 	validateAddress(f, "server.listen", s.Listen)
-	if validateAddress(f, "server.admin", s.Admin) && !loopback(s.Admin) {
-		f.add("server.admin", "%q is not a loopback address; metrics must not be public", s.Admin)
-	}
+	s.validateAdmin(f)
 	if s.BodyLimit < 1 {
 		f.add("server.body_limit", "%v is not positive", s.BodyLimit)
 	}
@@ -35,6 +33,23 @@ func (s ServerConfig) validate(f *faults) {
 	f.within("server.timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
 	f.within("server.timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
 	f.within("server.timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
+}
+
+// validateAdmin lets the admin listener out of loopback only behind a token.
+func (s ServerConfig) validateAdmin(f *faults) {
+	valid := validateAddress(f, "server.admin", s.Admin)
+	switch token := s.AdminToken.Reveal(); {
+	case token == "" && valid && !loopback(s.Admin):
+		f.add("server.admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
+	case token != "" && len(token) < MinAdminTokenBytes:
+		f.add("server.admin_token", "has %d bytes; %d are the least", len(token), MinAdminTokenBytes)
+	case !visible(token):
+		f.add("server.admin_token", "has characters that a header cannot carry; use letters and digits")
+	}
+}
+
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f })
 }
 
 func validateAddress(f *faults, path, address string) bool {
@@ -54,10 +69,24 @@ func loopback(address string) bool {
 func (c IdentityConfig) validate(f *faults) {
 	for name, field := range c.Headers {
 		path := "identity.headers." + name
-		if !strings.HasPrefix(fold(name), "x-") || !validToken(name) {
-			f.add(path, "is not a header name that begins with X-")
-		}
+		validateHeader(f, path, name)
 		f.oneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
+	}
+	if c.Signed.Header == "" {
+		return
+	}
+	validateHeader(f, "identity.signed.header", c.Signed.Header)
+	for name := range c.Headers {
+		if fold(name) == fold(c.Signed.Header) {
+			f.add("identity.signed.header", "%q is one of identity.headers too", c.Signed.Header)
+		}
+	}
+	f.within("identity.signed.ttl", c.Signed.TTL, time.Second, 10*time.Minute)
+}
+
+func validateHeader(f *faults, path, name string) {
+	if !strings.HasPrefix(fold(name), "x-") || !validToken(name) {
+		f.add(path, "%q is not a header name that begins with X-", name)
 	}
 }
 

@@ -105,6 +105,7 @@ func followWriters(t *testing.T, f *fixture) {
 func (f *fixture) follow(done <-chan struct{}, want int) (seqs []uint64) {
 	var last uint64
 	for len(seqs) < want {
+		finished := isClosed(done) // asked before reading: what is committed by then must be read
 		found, err := f.Revocations(f.ctx, last)
 		if err != nil {
 			f.t.Error(err)
@@ -114,15 +115,20 @@ func (f *fixture) follow(done <-chan struct{}, want int) (seqs []uint64) {
 			last = r.Seq
 			seqs = append(seqs, r.Seq)
 		}
-		select {
-		case <-done:
-			if len(found) == 0 {
-				return seqs
-			}
-		default:
+		if finished && len(found) == 0 {
+			return seqs
 		}
 	}
 	return seqs
+}
+
+func isClosed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 func revokeNothing(t *testing.T, f *fixture) {

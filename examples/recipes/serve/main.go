@@ -19,18 +19,26 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:3000", "address to listen on; only the gateway should be able to reach it")
+	var signed recipes.Signed
+	flag.StringVar(&signed.Header, "signed-header", "", "identity.signed.header of the gateway; then identities without a valid signature are refused")
+	flag.StringVar(&signed.Audience, "audience", "recipes", "name of this service among the gateway's upstreams")
+	flag.StringVar(&signed.JWKS, "jwks", "http://127.0.0.1:8080/.well-known/jwks.json", "where the gateway publishes its public keys")
 	flag.Parse()
-	if err := serve(*listen); err != nil {
+	service := recipes.New()
+	if signed.Header != "" {
+		service = recipes.Verify(signed, service)
+	}
+	if err := serve(*listen, service); err != nil {
 		slog.Error("stopped", "error", err)
 		os.Exit(1)
 	}
 }
 
 // serve answers until the process is told to stop, and then finishes what it has begun.
-func serve(listen string) error {
+func serve(listen string, service http.Handler) error {
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	server := &http.Server{Addr: listen, Handler: recipes.New(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: listen, Handler: service, ReadHeaderTimeout: 5 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		<-stop.Done()
