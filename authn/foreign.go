@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"wxgate/storage"
 )
@@ -61,6 +63,18 @@ func (a *Authn) adopted(token string, c *Claims, user storage.User) *Claims {
 		IssuedAt: max(1, min(c.IssuedAt, c.ExpiresAt-1)), ExpiresAt: c.ExpiresAt, NotBefore: c.NotBefore,
 		audience: c.audience, adopted: true,
 	}
+}
+
+// foreignLife is how long the tokens of an existing backend are taken to live at most.
+const foreignLife = 366 * 24 * time.Hour
+
+// endForeign refuses the foreign tokens of a user that were issued until now.
+func (a *Authn) endForeign(ctx context.Context, userID int64, now time.Time) error {
+	ended, err := a.store.Revoke(ctx, storage.Revocation{
+		Scope: storage.ScopeForeign, ID: strconv.FormatInt(userID, 10), From: now, Until: now.Add(foreignLife),
+	})
+	a.revoked.add(now, ended...)
+	return err
 }
 
 // idFrom derives an id in the form of newID.

@@ -118,6 +118,25 @@ func TestALongForeignTokenStaysLoggedOutAsLongAsItLives(t *testing.T) {
 	f.wantVerdict(t, "and after a restart", token, ErrTokenRevoked)
 }
 
+func TestEndingAllSessionsEndsForeignTokensThatWereNeverRefreshed(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	mint := func() string {
+		now := f.clock.Now()
+		return f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, now.Unix(), now.Add(time.Hour).Unix()))
+	}
+	before := mint()
+	f.wantVerdict(t, "before", before, nil)
+	if _, err := f.EndSessions(t.Context(), 42); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "a foreign token of before", before, ErrTokenRevoked)
+	f.restart()
+	f.wantVerdict(t, "and after a restart", before, ErrTokenRevoked)
+	f.clock.move(2 * time.Second)
+	f.wantVerdict(t, "one that the backend issued later", mint(), nil)
+}
+
 func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)

@@ -30,7 +30,7 @@ type Grant struct {
 // Errors are ErrInvalidRequest, a *WeChatError or one of storage.
 func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
 	grant, err := a.login(ctx, l)
-	a.metrics.logins.WithLabelValues(resultOf(err)).Inc()
+	a.metrics.logins.WithLabelValues(resultOf(err, ofLogins())).Inc()
 	return grant, err
 }
 
@@ -53,7 +53,7 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 		UnionID:    exchanged.UnionID,
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
 		Change: func(u *storage.User) error {
-			if a.banned(u.ID) {
+			if _, banned := a.Banned(u.ID); banned {
 				return ErrUserBanned
 			}
 			profile.apply(u)

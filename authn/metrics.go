@@ -17,19 +17,18 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	counter := func(name, help string) *prometheus.CounterVec {
+	counter := func(name, help string, results []result) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"result"})
 		reg.MustRegister(v)
-		for _, r := range results() {
-			v.WithLabelValues(r.label)
+		for _, r := range results {
+			v.WithLabelValues(r.label) // so that an alert finds every series before its first event
 		}
-		v.WithLabelValues("ok")
 		return v
 	}
 	m := &metrics{
-		verifications: counter("wxgate_authn_verifications_total", "Bearer tokens judged, by result."),
-		logins:        counter("wxgate_authn_logins_total", "Logins with WeChat, by result."),
-		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result."),
+		verifications: counter("wxgate_authn_verifications_total", "Bearer tokens judged, by result.", ofTokens()),
+		logins:        counter("wxgate_authn_logins_total", "Logins with WeChat, by result.", ofLogins()),
+		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result.", append(ofTokens(), result{ErrTokenReused, "token_reused"})),
 	}
 	m.verified = m.verifications.WithLabelValues("ok")
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,7 +46,9 @@ func (m *metrics) countRevocations(reg prometheus.Registerer, count func() int) 
 	}, func() float64 { return float64(count()) }))
 }
 
-func (m *metrics) refused(err error) { m.verifications.WithLabelValues(resultOf(err)).Inc() }
+func (m *metrics) refused(err error) {
+	m.verifications.WithLabelValues(resultOf(err, ofTokens())).Inc()
+}
 
 // result is the label of an outcome: a closed set.
 type result struct {
@@ -55,34 +56,43 @@ type result struct {
 	label string
 }
 
-func results() []result {
+// ofTokens are the outcomes of a look at a token.
+func ofTokens() []result {
 	return []result{
+		{nil, "ok"},
 		{ErrTokenMissing, "token_missing"},
 		{ErrTokenMalformed, "token_malformed"},
 		{ErrTokenInvalid, "token_invalid"},
 		{ErrTokenExpired, "token_expired"},
 		{ErrTokenRevoked, "token_revoked"},
-		{ErrTokenReused, "token_reused"},
-		{ErrUserBanned, "user_banned"},
+		{errOther, "error"},
+	}
+}
+
+// ofLogins are the outcomes of a login.
+func ofLogins() []result {
+	return []result{
+		{nil, "ok"},
 		{ErrInvalidRequest, "invalid_request"},
 		{ErrCodeInvalid, "wx_code_invalid"},
 		{ErrCodeUsed, "wx_code_used"},
 		{ErrUserBlocked, "wx_user_blocked"},
+		{ErrUserBanned, "user_banned"},
 		{ErrRateLimited, "wx_rate_limited"},
 		{ErrMisconfigured, "wx_misconfigured"},
 		{ErrBusy, "wx_busy"},
 		{ErrTimeout, "wx_timeout"},
 		{ErrBadResponse, "wx_bad_response"},
-		{nil, "error"},
+		{errOther, "error"},
 	}
 }
 
-func resultOf(err error) string {
-	if err == nil {
-		return "ok"
-	}
-	for _, r := range results() {
-		if r.err != nil && errors.Is(err, r.err) {
+// errOther is every outcome that has no row: a store that fails, most likely.
+var errOther = errors.New("other")
+
+func resultOf(err error, among []result) string {
+	for _, r := range among {
+		if errors.Is(err, r.err) {
 			return r.label
 		}
 	}

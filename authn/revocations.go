@@ -47,7 +47,7 @@ func newRevocations() *revocations {
 // newRevocationKey decodes an id; false when it has not the form of its scope.
 func newRevocationKey(scope storage.Scope, id string) (key revocationKey, ok bool) {
 	key[0] = scope[0]
-	if scope == storage.ScopeUser {
+	if scope == storage.ScopeUser || scope == storage.ScopeForeign {
 		n, err := strconv.ParseUint(id, 10, 64)
 		binary.BigEndian.PutUint64(key[1:], n)
 		return key, err == nil
@@ -59,8 +59,8 @@ func newRevocationKey(scope storage.Scope, id string) (key revocationKey, ok boo
 	return key, err == nil && n == 16
 }
 
-func userKey(id int64) (key revocationKey) {
-	key[0] = storage.ScopeUser[0]
+func userKey(scope storage.Scope, id int64) (key revocationKey) {
+	key[0] = scope[0]
 	binary.BigEndian.PutUint64(key[1:], uint64(id)) //nolint:gosec // ids are positive
 	return key
 }
@@ -87,13 +87,17 @@ func (s *revocationShard) add(now int64, key revocationKey, v span) {
 	defer s.mu.Unlock()
 	old, known := s.entries[key]
 	switch {
-	case known && key[0] == storage.ScopeUser[0] && old.seq > v.seq:
+	case known && latestCounts(key) && old.seq > v.seq:
 		v = old
-	case known && key[0] != storage.ScopeUser[0]:
+	case known && !latestCounts(key):
 		v = span{min(v.from, old.from), max(v.until, old.until), max(v.seq, old.seq)}
 	}
 	s.entries[key] = v
 	s.sweep(now)
+}
+
+func latestCounts(key revocationKey) bool {
+	return key[0] == storage.ScopeUser[0] || key[0] == storage.ScopeForeign[0]
 }
 
 func (s *revocationShard) sweep(now int64) {
@@ -108,14 +112,24 @@ func (s *revocationShard) sweep(now int64) {
 	}
 }
 
-// covers says whether the key is revoked now.
-func (r *revocations) covers(key revocationKey, now time.Time) bool {
+// find returns what is held for a key.
+func (r *revocations) find(key revocationKey) (span, bool) {
 	s := r.shard(key)
 	s.mu.RLock()
 	v, known := s.entries[key]
 	s.mu.RUnlock()
+	return v, known
+}
+
+// covers says whether the key is revoked now.
+func (r *revocations) covers(key revocationKey, now time.Time) bool {
+	v, known := r.find(key)
+	return known && v.covers(now)
+}
+
+func (v span) covers(now time.Time) bool {
 	ms := now.UnixMilli()
-	return known && v.from <= ms && ms < v.until
+	return v.from <= ms && ms < v.until
 }
 
 // refuses says whether the token, its session or its user is revoked now.
@@ -125,7 +139,13 @@ func (r *revocations) refuses(v *verified, now time.Time) bool {
 
 // ended says whether the token's session or user is revoked now, whatever the token itself is.
 func (r *revocations) ended(v *verified, now time.Time) bool {
-	return r.covers(v.session, now) || r.covers(v.user, now)
+	return r.covers(v.session, now) || r.covers(v.user, now) || v.claims.adopted && r.endedForeign(v, now)
+}
+
+// endedForeign says whether a foreign token was issued before its user ended all sessions.
+func (r *revocations) endedForeign(v *verified, now time.Time) bool {
+	end, known := r.find(userKey(storage.ScopeForeign, v.claims.UserID))
+	return known && v.claims.IssuedAt*1000 <= end.from && now.UnixMilli() < end.until
 }
 
 // count is how many revocations are held.

@@ -14,7 +14,7 @@ import (
 // lost answers do no harm; presented later, it ends the session: ErrTokenReused.
 func (a *Authn) Refresh(ctx context.Context, token string) (Grant, error) {
 	grant, err := a.refresh(ctx, token)
-	a.metrics.refreshes.WithLabelValues(resultOf(err)).Inc()
+	a.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{ErrTokenReused, "token_reused"}))).Inc()
 	return grant, err
 }
 
@@ -36,6 +36,9 @@ func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {
 		return Grant{}, err
 	}
 	user, err := a.store.User(ctx, session.UserID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Grant{}, ErrTokenRevoked // erased a moment ago
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("reading the user of a session: %w", err)
 	}
@@ -133,13 +136,25 @@ func (a *Authn) refusedUntil(expires time.Time) time.Time {
 
 // LogoutAll ends every session of the subject's user.
 func (a *Authn) LogoutAll(ctx context.Context, s Subject) error {
-	now := a.now()
-	ended, err := a.store.EndSessions(context.WithoutCancel(ctx), s.UserID, now, now.Add(a.sessionLife()))
-	a.revoked.add(now, ended...) // also those that ended before an error
-	if err != nil {
-		return fmt.Errorf("ending all sessions of a user: %w", err)
+	if _, err := a.EndSessions(ctx, s.UserID); err != nil {
+		return err
 	}
 	return a.Logout(ctx, s) // also when the store had forgotten the session of this very token
+}
+
+// EndSessions ends every session of a user and says how many there were. Tokens of an existing backend have no session
+// to end; those that were issued until now are refused all the same.
+func (a *Authn) EndSessions(ctx context.Context, userID int64) (int, error) {
+	ctx, now := context.WithoutCancel(ctx), a.now()
+	ended, err := a.store.EndSessions(ctx, userID, now, now.Add(a.sessionLife()))
+	a.revoked.add(now, ended...) // also those that ended before an error
+	if err == nil && a.cfg.AcceptForeign {
+		err = a.endForeign(ctx, userID, now)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ending all sessions of a user: %w", err)
+	}
+	return len(ended), nil
 }
 
 // Sessions lists the sessions of a user, the oldest first.

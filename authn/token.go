@@ -123,7 +123,7 @@ func (a *Authn) admit(ctx context.Context, token string, c *Claims) (*verified, 
 }
 
 func newVerified(c *Claims) (*verified, error) {
-	v := &verified{claims: *c, subject: c.subject(), user: userKey(c.UserID)}
+	v := &verified{claims: *c, subject: c.subject(), user: userKey(storage.ScopeUser, c.UserID)}
 	var sid, jti bool
 	v.session, sid = newRevocationKey(storage.ScopeSession, c.SessionID)
 	v.token, jti = newRevocationKey(storage.ScopeToken, c.TokenID)

@@ -62,12 +62,8 @@ func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
 
 // Banned says whether the user is banned now, and until when.
 func (a *Authn) Banned(userID int64) (until time.Time, banned bool) {
-	key, now := userKey(userID), a.now().UnixMilli()
-	shard := a.revoked.shard(key)
-	shard.mu.RLock()
-	ban := shard.entries[key]
-	shard.mu.RUnlock()
-	if now < ban.from || now >= ban.until {
+	ban, known := a.revoked.find(userKey(storage.ScopeUser, userID))
+	if !known || !ban.covers(a.now()) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(ban.until).UTC(), true
@@ -78,9 +74,6 @@ const maxBan = 100 * 365 * 24 * time.Hour
 
 // lifted is a moment after the end of every ban: an empty span there says that there is none.
 func lifted(now time.Time) time.Time { return now.Add(maxBan) }
-
-// banned says whether a user may not log in now.
-func (a *Authn) banned(userID int64) bool { return a.revoked.covers(userKey(userID), a.now()) }
 
 // Erase removes a user's personal data, sessions and session_keys; the id is never given again. The same person may
 // come back, as somebody new.

@@ -74,6 +74,7 @@ const (
 	ScopeToken   Scope = "token"   // a jti
 	ScopeSession Scope = "session" // a sid
 	ScopeUser    Scope = "user"    // a user id in decimal
+	ScopeForeign Scope = "foreign" // a user id in decimal: tokens of an existing backend that were issued before From
 )
 
 // Revocation refuses a token, a session or a user from From until Until; after Until it leaves the store by itself.

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/gateway"
+	"wxgate/strictyaml"
+)
+
+// adminClient asks the admin listener of the running gateway.
+type adminClient struct {
+	address string
+	token   authn.Secret
+	client  *http.Client
+}
+
+// newAdminClient finds the listener through gateway.yaml.
+func newAdminClient(w *world) (*adminClient, error) {
+	cfg, err := loadServer(w.config, w.env)
+	if err != nil {
+		return nil, err
+	}
+	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: the token is for this machine
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// loadServer reads the section server for a command that only asks: an operator's shell need not have the secrets that
+// the gateway was started with, so an unset variable is an empty one.
+func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, error) {
+	cfg := DefaultConfig()
+	lenient := func(name string) (string, bool) {
+		value, _ := env(name)
+		return value, true
+	}
+	if err := strictyaml.Read(file, lenient, &cfg, func() error { return nil }); err != nil {
+		return gateway.ServerConfig{}, fmt.Errorf("the configuration does not hold:\n%w", err)
+	}
+	return cfg.Server, nil
+}
+
+// askTimeout bounds a question, imports and exports apart.
+const askTimeout = 30 * time.Second
+
+// ask sends a request with a JSON body, or none when body is nil, and decodes the data of the answer into data.
+func (c *adminClient) ask(ctx context.Context, method, path string, body, data any) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var sent io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("asking %s: %w", c.address, err)
+		}
+		sent = strings.NewReader(string(text))
+	}
+	answer, err := c.send(ctx, method, path, "application/json", sent)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	return c.decode(answer, data)
+}
+
+// send returns the body of an answer that is 200; the caller closes it.
+func (c *adminClient) send(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.address, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.token.Reveal() != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		return nil, refused(resp)
+	}
+	return resp.Body, nil
+}
+
+func (c *adminClient) unreachable(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("asking %s: connection refused; is the gateway running?", c.address)
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // it repeats the URL
+	}
+	return fmt.Errorf("asking %s: %w", c.address, err)
+}
+
+// refused is the envelope of a refusal as an error of one line.
+func refused(resp *http.Response) error {
+	var refusal struct{ Message, Reason, Detail string }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal); err != nil || refusal.Reason == "" {
+		return fmt.Errorf("the answer is %s and not of a wxgate", resp.Status)
+	}
+	text := fmt.Sprintf("%d %s: %s", resp.StatusCode, refusal.Reason, refusal.Message)
+	if refusal.Detail != "" {
+		text += " (" + refusal.Detail + ")"
+	}
+	return errors.New(text)
+}
+
+// decode reads the data of an envelope.
+func (c *adminClient) decode(answer io.Reader, data any) error {
+	envelope := struct {
+		Data any `json:"data"`
+	}{data}
+	if err := json.NewDecoder(answer).Decode(&envelope); err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.address, err)
+	}
+	return nil
+}

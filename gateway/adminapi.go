@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// adminEndpoint is a path of the operator's API.
+type adminEndpoint struct {
+	pattern string // of http.ServeMux
+	serve   http.HandlerFunc
+}
+
+// endpoints is the API for operators and for services of the team: users, their counters, bans and sessions.
+func (a *admin) endpoints() []adminEndpoint {
+	return []adminEndpoint{
+		{"GET /api/users", a.answering(a.listUsers)},
+		{"POST /api/users", a.importUsers},
+		{"GET /api/users/export", a.exportUsers},
+		{"GET /api/users/{id}", a.answering(ofUser(a.showUser))},
+		{"DELETE /api/users/{id}", a.answering(ofUser(a.eraseUser))},
+		{"POST /api/users/{id}/counters", a.answering(ofUser(a.addCounters))},
+		{"POST /api/users/{id}/ban", a.answering(ofUser(a.ban))},
+		{"DELETE /api/users/{id}/ban", a.answering(ofUser(a.liftBan))},
+		{"GET /api/users/{id}/sessions", a.answering(ofUser(a.listSessions))},
+		{"DELETE /api/users/{id}/sessions", a.answering(ofUser(a.endSessions))},
+		{"DELETE /api/sessions/{id}", a.answering(a.endSession)},
+	}
+}
+
+// adminTimeout bounds one request of the API, imports and exports apart.
+const adminTimeout = 20 * time.Second
+
+// answering makes a handler of a function that returns the data of the envelope.
+func (a *admin) answering(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), adminTimeout)
+		defer cancel()
+		r.Body = http.MaxBytesReader(w, r.Body, endpointBodyLimit)
+		data, err := do(r.WithContext(ctx))
+		if err != nil {
+			a.fail(w, err)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			a.log.Info("admin change", "request", r.Pattern, "id", r.PathValue("id"))
+		}
+		a.succeed(w, data)
+	}
+}
+
+func (a *admin) succeed(w http.ResponseWriter, data any) {
+	answer, err := successAnswer("success", data, a.now())
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	answer.writeAdmin(w)
+}
+
+// fail answers with the error's row. The reader runs this gateway, so what is wrong with a request is said in detail.
+func (a *admin) fail(w http.ResponseWriter, err error) {
+	f, id, detail := a.gateway.failureOf(err), newRequestID(), err.Error()
+	if f.status >= http.StatusInternalServerError {
+		a.log.Error("admin request failed", "request_id", id, "reason", f.reason, "error", err)
+		detail = ""
+	}
+	failureAnswer(f, f.message, detail, id, a.now()).writeAdmin(w)
+}
+
+// ofUser reads the id in the path.
+func ofUser(do func(r *http.Request, id int64) (any, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		id, err := parseUserID(r.PathValue("id"))
+		if err != nil {
+			return nil, err
+		}
+		return do(r, id)
+	}
+}
+
+// parseUserID takes 1 to 2^53-1, which a JavaScript number can hold.
+func parseUserID(text string) (int64, error) {
+	id, err := strconv.ParseUint(text, 10, 53)
+	if err != nil || id == 0 {
+		return 0, fmt.Errorf("%w: %q is not a user id", errInvalidRequest, text)
+	}
+	return int64(id), nil //nolint:gosec // it has 53 bits
+}
+
+// readObject reads a body that says it is JSON, which a form of a web page of others cannot say, and is an object with
+// none but the known keys: a key that is passed over could have been the point.
+func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, error) {
+	if err := wantContentType(r, "application/json"); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, ofBody(err)
+	}
+	var object map[string]json.RawMessage
+	if err := decodeJSON(body, &object); err != nil {
+		return nil, err
+	}
+	if object == nil {
+		return nil, fmt.Errorf("%w: the body is not an object", errInvalidRequest)
+	}
+	for key := range object {
+		if !slices.Contains(known, key) {
+			return nil, fmt.Errorf("%w: there is no key %q, only %s", errInvalidRequest, key, strings.Join(known, ", "))
+		}
+	}
+	return object, nil
+}
+
+func wantContentType(r *http.Request, want string) error {
+	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
+		return fmt.Errorf("%w: the Content-Type must be %s", errInvalidRequest, want)
+	}
+	return nil
+}
+
+// ofBody is an error of reading a body.
+func ofBody(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return errBodyTooLarge
+	}
+	return fmt.Errorf("%w: %w", errInvalidRequest, err)
+}

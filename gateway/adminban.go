@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// forEver is how long a ban without an end lasts. It stays below what authn can lift again.
+const forEver = 99 * 365 * 24 * time.Hour
+
+// ban answers POST /api/users/{id}/ban: the user's tokens are refused from now on, and so are logins. The body is
+// {"until": a time}, {"for": "72h"}, {} for a ban without an end, or {"until": null} to lift one.
+func (a *admin) ban(r *http.Request, id int64) (any, error) {
+	body, err := readObject(r, "until", "for")
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 1 && string(body["until"]) == "null" {
+		return a.liftBan(r, id)
+	}
+	until, err := parseBan(body, a.now())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.authn.Ban(r.Context(), id, until); err != nil {
+		return nil, err
+	}
+	return a.account(r.Context(), id)
+}
+
+// liftBan answers DELETE /api/users/{id}/ban; lifting what is not there changes nothing.
+func (a *admin) liftBan(r *http.Request, id int64) (any, error) {
+	if _, banned := a.authn.Banned(id); banned {
+		if err := a.authn.Ban(r.Context(), id, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	return a.account(r.Context(), id)
+}
+
+// parseBan says when a ban ends. An end that has passed is a mistake and no way to lift a ban.
+func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error) {
+	last := now.Add(forEver)
+	until, err := last, error(nil)
+	switch {
+	case len(body) == 2:
+		return until, fmt.Errorf("%w: until and for are two ends; one is enough", errInvalidRequest)
+	case body["until"] != nil:
+		err = json.Unmarshal(body["until"], &until)
+	case body["for"] != nil:
+		until, err = after(now, body["for"])
+	}
+	if err != nil {
+		return until, fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	if !until.After(now) {
+		return until, fmt.Errorf("%w: the ban would end before it begins", errInvalidRequest)
+	}
+	if until.After(last) {
+		return last, nil
+	}
+	return until, nil
+}
+
+// after is now and a duration, written as in JSON.
+func after(now time.Time, duration json.RawMessage) (time.Time, error) {
+	var text string
+	if err := json.Unmarshal(duration, &text); err != nil {
+		return time.Time{}, err
+	}
+	d, err := time.ParseDuration(text)
+	return now.Add(min(d, forEver)), err
+}

@@ -1,0 +1,43 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"wxgate/authn"
+)
+
+// addCounters answers POST /api/users/{id}/counters: a service reports what a user did, and the profile shows it.
+func (a *admin) addCounters(r *http.Request, id int64) (any, error) {
+	body, err := readObject(r, "recipe_count", "follower_count", "following_count", "favorite_count")
+	if err != nil {
+		return nil, err
+	}
+	add, err := parseCounters(body)
+	if err != nil {
+		return nil, err
+	}
+	user, err := a.authn.AddCounters(r.Context(), id, add)
+	if err != nil {
+		return nil, err
+	}
+	return authorOf(user), nil
+}
+
+// parseCounters is strict: an increment that is passed over or rounded would never be missed by anybody.
+func parseCounters(body map[string]json.RawMessage) (add authn.Counters, err error) {
+	if len(body) == 0 {
+		return add, fmt.Errorf("%w: there is no counter to change", errInvalidRequest)
+	}
+	fields := map[string]*int64{
+		"recipe_count": &add.Recipes, "follower_count": &add.Followers,
+		"following_count": &add.Following, "favorite_count": &add.Favorites,
+	}
+	for name, value := range body {
+		if err := json.Unmarshal(value, fields[name]); err != nil || string(value) == "null" {
+			return add, fmt.Errorf("%w: %s is not an integer", errInvalidRequest, name)
+		}
+	}
+	return add, nil
+}

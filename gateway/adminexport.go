@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"wxgate/storage"
+)
+
+// exportPage is how many users are read at once.
+const exportPage = 500
+
+// exportUsers answers GET /api/users/export: every user as one line of JSON, by id, in the form that an import takes.
+// A reader who sees the answer end properly has all of them: after an error the connection breaks.
+func (a *admin) exportUsers(w http.ResponseWriter, r *http.Request) {
+	page, err := a.authn.Users(r.Context(), 0, exportPage)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	a.log.Info("admin export", "from", r.RemoteAddr)
+	w.Header().Set("Content-Type", ndjson)
+	w.Header().Set("Cache-Control", "no-store")
+	for len(page) > 0 {
+		if err := writeExportPage(w, page); err != nil {
+			return // the reader has left
+		}
+		page, err = a.authn.Users(r.Context(), page[len(page)-1].ID, exportPage)
+		if err != nil {
+			a.log.Error("export broke off", "error", err)
+			panic(http.ErrAbortHandler) // the documented way to break the connection
+		}
+	}
+}
+
+// writeExportPage writes one page, and gives the reader time for it.
+func writeExportPage(w http.ResponseWriter, page []storage.User) error {
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+		return err
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, u := range page {
+		if err := enc.Encode(u); err != nil {
+			return err
+		}
+	}
+	return nil
+}

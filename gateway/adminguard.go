@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"wxgate/authn"
+)
+
+// Why the admin listener does not talk to somebody.
+var (
+	errAdminToken  = errors.New("the bearer token is not server.admin_token")
+	errAdminOrigin = errors.New("the admin listener is not for web pages of others")
+)
+
+// adminGuard decides who may use the admin listener.
+type adminGuard struct {
+	demanded bool              // there is a token
+	token    [sha256.Size]byte // its hash, so that comparing takes the same time whatever the length
+}
+
+func newAdminGuard(token authn.Secret) adminGuard {
+	return adminGuard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
+}
+
+// admit refuses whoever has not the token. Without one, being on this machine is the permission; a browser is there too,
+// so what a web page of others could send is refused: by its Origin, and by a name that such a page has pointed at
+// 127.0.0.1 (DNS rebinding), which its Host still shows.
+func (g adminGuard) admit(r *http.Request) error {
+	switch {
+	case !sameOrigin(r):
+		return fmt.Errorf("%w: the Origin is not this listener", errAdminOrigin)
+	case !g.demanded && !loopbackHost(hostOf(r.Host)):
+		return fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", errAdminOrigin)
+	case g.demanded && !g.matches(bearerOf(r)):
+		return errAdminToken
+	}
+	return nil
+}
+
+func (g adminGuard) matches(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
+}
+
+// guarded lets through whom the guard admits.
+func (a *admin) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.guard.admit(r); err != nil {
+			a.log.Warn("admin request refused", "from", r.RemoteAddr, "error", err)
+			a.fail(w, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sameOrigin says whether a request is no browser's, or that of a page that this listener served.
+func sameOrigin(r *http.Request) bool {
+	for _, origin := range r.Header["Origin"] {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+			return false
+		}
+	}
+	return true
+}
+
+// hostOf is a Host header without its port and brackets.
+func hostOf(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		return host
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(header, "["), "]")
+}
+
+func loopbackHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
+}
+
+// bearerOf is the request's bearer token, "" when there is none or more than one.
+func bearerOf(r *http.Request) string {
+	const scheme = "Bearer "
+	values := r.Header["Authorization"]
+	if len(values) != 1 || len(values[0]) <= len(scheme) || !strings.EqualFold(values[0][:len(scheme)], scheme) {
+		return ""
+	}
+	return strings.Trim(values[0][len(scheme):], " ")
+}

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/storage"
+)
+
+// ownSession is a session as its user sees it in the list of their devices.
+type ownSession struct {
+	ID          string `json:"id"`
+	Device      string `json:"device"`
+	Current     bool   `json:"current"` // the session of the request itself
+	CreatedAt   string `json:"created_at"`
+	RefreshedAt string `json:"refreshed_at"`
+	ExpiresAt   string `json:"expires_at"`
+}
+
+// sessions answers GET /api/v1/auth/sessions.
+func (g *Gateway) sessions(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	sessions, err := g.deps.Authn.Sessions(c.UserContext(), subject.UserID)
+	if err != nil {
+		return err
+	}
+	own := make([]ownSession, 0, len(sessions))
+	for _, s := range sessions {
+		own = append(own, ownSessionOf(s, subject.SessionID))
+	}
+	return g.succeed(c, own)
+}
+
+func ownSessionOf(s storage.Session, current string) ownSession {
+	return ownSession{
+		s.ID, s.Device, s.ID == current, timestamp(s.CreatedAt), timestamp(s.RefreshedAt), timestamp(s.ExpiresAt),
+	}
+}
+
+// endSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot see whether others exist.
+func (g *Gateway) endSession(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	path := string(exchangeOf(c).target.path)
+	if err := g.deps.Authn.EndSessionOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
+		return err
+	}
+	return g.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
+}
+
+// deviceOf is the family of a User-Agent, for the list of devices. WeChat says MicroMessenger, and MiniProgramEnv names
+// its desktop clients.
+func deviceOf(userAgent string) string {
+	if len(userAgent) > 512 {
+		userAgent = userAgent[:512]
+	}
+	for _, family := range []struct{ mark, name string }{
+		{"wechatdevtools", "微信开发者工具"},
+		{"MiniProgramEnv/Windows", "微信 Windows"},
+		{"MiniProgramEnv/Mac", "微信 Mac"},
+		{"iPad", "iPad"},
+		{"iPhone", "iPhone"},
+		{"OpenHarmony", "HarmonyOS"},
+		{"HarmonyOS", "HarmonyOS"},
+		{"Android", "Android"},
+		{"Windows", "Windows"},
+		{"Macintosh", "Mac"},
+		{"Linux", "Linux"},
+	} {
+		if strings.Contains(userAgent, family.mark) {
+			return family.name
+		}
+	}
+	return "其他设备"
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+type sessionsCommand struct {
+	List   sessionsListCommand   `cmd:"" help:"List the sessions of a user: one login on one device each."`
+	Revoke sessionsRevokeCommand `cmd:"" help:"End a session, or all of a user; their tokens are refused at once."`
+}
+
+// session is a session as the admin API tells operators.
+type session struct {
+	ID          string    `json:"id"`
+	UserID      int64     `json:"user_id"`
+	Device      string    `json:"device"`
+	CreatedAt   time.Time `json:"created_at"`
+	RefreshedAt time.Time `json:"refreshed_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+type sessionsListCommand struct {
+	output
+
+	User int64 `arg:"" help:"The user's id."`
+}
+
+// Run lists the sessions of a user.
+func (c sessionsListCommand) Run(ctx context.Context, w *world) error {
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	var list struct {
+		Sessions []session `json:"sessions"`
+	}
+	if err := admin.ask(ctx, http.MethodGet, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &list); err != nil {
+		return err
+	}
+	return c.print(w.stdout, list, func(table io.Writer) {
+		row(table, "SESSION", "DEVICE", "CREATED", "REFRESHED", "EXPIRES")
+		for _, s := range list.Sessions {
+			row(table, s.ID, s.Device, readableTime(s.CreatedAt), readableTime(s.RefreshedAt), readableTime(s.ExpiresAt))
+		}
+	})
+}
+
+type sessionsRevokeCommand struct {
+	Session string `arg:"" optional:"" help:"The session's id; write -- before one that begins with -."`
+	User    int64  `help:"End every session of this user."`
+}
+
+// Run ends one session, or all of a user.
+func (c sessionsRevokeCommand) Run(ctx context.Context, w *world) error {
+	if (c.Session == "") == (c.User == 0) {
+		return errors.New("name one session, or a user with --user ID")
+	}
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	if c.Session != "" {
+		err := admin.ask(ctx, http.MethodDelete, "/api/sessions/"+url.PathEscape(c.Session), nil, nil)
+		return tell(w, err, "session %s has ended", c.Session)
+	}
+	var ended struct{ Ended int }
+	err = admin.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
+	return tell(w, err, "%d sessions of user %d have ended", ended.Ended, c.User)
+}
+
+// tell prints a line, unless there is an error.
+func tell(w *world, err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w.stdout, format+"\n", args...)
+	return err
+}
