@@ -20,6 +20,17 @@ var (
 // ErrInvalidRequest is a login or a profile change that is refused before anything is done.
 var ErrInvalidRequest = errors.New("invalid request")
 
+// FieldError is an ErrInvalidRequest that names the field and, for the developer of the mini-program, what is wrong.
+type FieldError struct {
+	Field   string
+	Problem string // in Chinese; it never quotes the value
+}
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
+
+// Unwrap makes errors.Is find ErrInvalidRequest.
+func (e *FieldError) Unwrap() error { return ErrInvalidRequest }
+
 // What an exchange with WeChat can come to; a *WeChatError wraps one of them.
 var (
 	ErrCodeInvalid   = errors.New("WeChat does not know the code")

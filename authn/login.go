@@ -36,7 +36,7 @@ func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
 func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 	profile := Profile{Nickname: l.Nickname, Avatar: l.Avatar}
 	if !wechat.ValidCode(l.Code) {
-		return Grant{}, fmt.Errorf("%w: code is not a code of wx.login", ErrInvalidRequest)
+		return Grant{}, &FieldError{"code", "不是 wx.login 返回的 code"}
 	}
 	if err := profile.validate(); err != nil {
 		return Grant{}, err

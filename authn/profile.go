@@ -36,18 +36,27 @@ func (a *Authn) Profile(ctx context.Context, userID int64) (storage.User, error)
 	return a.store.User(ctx, userID)
 }
 
-// UpdateProfile changes nickname, avatar and bio of a user. Placeholders of WeChat and temporary paths change nothing.
+// UpdateProfile changes nickname, avatar and bio of a user; an empty one is taken back. Placeholders of WeChat and
+// temporary paths change nothing.
 func (a *Authn) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
 	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
 		p.apply(u)
+		clearWhereEmpty(&u.Nickname, p.Nickname)
+		clearWhereEmpty(&u.Avatar, p.Avatar)
 		if p.Bio != nil {
 			u.Bio = *p.Bio
 		}
 		return nil
 	})
+}
+
+func clearWhereEmpty(field, wanted *string) {
+	if wanted != nil && *wanted == "" {
+		*field = ""
+	}
 }
 
 // apply sets nickname and avatar where the profile has a real one: a login must never clobber what a user chose with
@@ -85,7 +94,7 @@ func (p Profile) validateAvatar() error {
 	}
 	u, err := url.Parse(*p.Avatar)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return fmt.Errorf("%w: avatar is not an http(s) URL", ErrInvalidRequest)
+		return &FieldError{"avatar", "不是 http(s) 网址"}
 	}
 	return nil
 }
@@ -95,11 +104,11 @@ func validateText(name string, value *string, most int, lines bool) error {
 		return nil
 	}
 	if !utf8.ValidString(*value) || utf8.RuneCountInString(*value) > most {
-		return fmt.Errorf("%w: %s is longer than %d characters", ErrInvalidRequest, name, most)
+		return &FieldError{name, fmt.Sprintf("超过 %d 个字符", most)}
 	}
 	for _, r := range *value {
 		if unicode.IsControl(r) && (!lines || r != '\n') {
-			return fmt.Errorf("%w: %s has a control character", ErrInvalidRequest, name)
+			return &FieldError{name, "含有控制字符"}
 		}
 	}
 	return nil

@@ -30,9 +30,14 @@ func (g *Gateway) newAdmin() *admin {
 }
 
 // readyz says whether new requests should come here.
-func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
+func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 	if g.draining.Load() {
 		probe(w, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	// A store that cannot write refuses logins; tokens are served all the same, so traffic should go on coming.
+	if err := g.deps.Storage.Ready(r.Context()); err != nil {
+		probe(w, http.StatusOK, "ok, but logins are refused: the storage does not take writes")
 		return
 	}
 	probe(w, http.StatusOK, "ok")

@@ -52,7 +52,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
 		tb.Fatal(faults)
 	}
-	weChat, auth := newTestAuthn(tb)
+	weChat, store, auth := newTestAuthn(tb)
 	target := upstream.DefaultConfig()
 	target.Targets = []upstream.Target{{URL: serviceURL}}
 	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()))
@@ -61,7 +61,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	}
 	tb.Cleanup(to.Close)
 	g, err := New(cfg, Deps{
-		Authn: auth, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
+		Authn: auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
 		Log: discard(), Access: discard(), Now: time.Now,
 	})
 	if err != nil {
@@ -84,7 +84,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *authn.Authn) {
+func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *authn.Authn) {
 	tb.Helper()
 	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
 	if err != nil {
@@ -114,7 +114,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *authn.Authn) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return weChat, auth
+	return weChat, store, auth
 }
 
 // token logs a person in.

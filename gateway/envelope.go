@@ -46,7 +46,7 @@ func answerFailure(c *fiber.Ctx, f failure, message, requestID string, now time.
 	if f.status == fiber.StatusUnauthorized {
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="wxgate", error="`+bearerError(f.reason)+`"`)
 	}
-	c.Set(fiber.HeaderXRequestID, requestID)
+	c.Set(headerRequestID, requestID)
 	body := refusal{f.status, message, statusName(f.status), f.reason, requestID, timestamp(now)}
 	if err := writeJSON(c, f.status, body); err != nil {
 		c.Status(fiber.StatusInternalServerError)

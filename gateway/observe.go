@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 )
@@ -20,6 +21,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	if err := c.Next(); err != nil {
 		g.fail(c, err)
 	}
+	c.Response().Header.Set(headerRequestID, ex.id)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
 	if g.cfg.Log.Access {
@@ -50,7 +52,7 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 		slog.String("path", string(ex.target.path)),
 		slog.Int("status", c.Response().StatusCode()),
 		slog.Int64("bytes_in", ex.body.read),
-		slog.Int("bytes_out", max(0, c.Response().Header.ContentLength())),
+		slog.Int("bytes_out", bytesOut(c.Response())),
 		slog.Float64("duration_ms", milliseconds(took)),
 		slog.String("client_ip", ex.client.String()),
 	)
@@ -65,6 +67,14 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 		attrs = append(attrs, slog.String("reason", ex.reason))
 	}
 	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// bytesOut is the size of an answer's body as far as it is known: 0 for one that flows on without a length.
+func bytesOut(resp *fasthttp.Response) int {
+	if resp.IsBodyStream() {
+		return max(0, resp.Header.ContentLength())
+	}
+	return len(resp.Body())
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
