@@ -282,6 +282,19 @@ func TestOnlyEndToEndHeadersPass(t *testing.T) {
 	}
 }
 
+func TestAnAnswerCarriesOneRequestIDWhateverTheServiceSays(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nx-request-id: theirs\r\nX-REQUEST-ID: theirs\r\nContent-Length: 0\r\n\r\n")
+	e := newEdge(t, service.URL, nil)
+	resp, _ := e.send(t, head("GET /public/x", ""))
+	if got := resp.Header.Values("X-Request-Id"); len(got) != 1 || got[0] == "theirs" {
+		t.Errorf("X-Request-Id is %q, want one of ours", got)
+	}
+	if resp.Header.Get("Date") == "" {
+		t.Error("there is no Date")
+	}
+}
+
 func TestTheTokenStopsHereWhenTold(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)

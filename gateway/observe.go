@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -21,7 +22,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	if err := c.Next(); err != nil {
 		g.fail(c, err)
 	}
-	c.Response().Header.Set(headerRequestID, ex.id)
+	nameAnswer(c.Response(), ex.id)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
 	if g.cfg.Log.Access {
@@ -67,6 +68,21 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 		attrs = append(attrs, slog.String("reason", ex.reason))
 	}
 	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
+// whatever spelling, is looked for before ours is set.
+func nameAnswer(resp *fasthttp.Response, id string) {
+	var others []string
+	for name := range resp.Header.All() {
+		if len(name) == len(headerRequestID) && strings.EqualFold(string(name), headerRequestID) {
+			others = append(others, string(name))
+		}
+	}
+	for _, name := range others {
+		resp.Header.Del(name)
+	}
+	resp.Header.Set(headerRequestID, id)
 }
 
 // bytesOut is the size of an answer's body as far as it is known: 0 for one that flows on without a length.
