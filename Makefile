@@ -7,14 +7,17 @@ LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format build run demo bench fuzz clean
+.PHONY: help test test-crash lint format build run demo bench fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: ## vet, and run every test with the race detector
 	go vet ./...
 	go test -race -count=1 -timeout 15m ./...
+
+test-crash: ## kill -9 under login load, 50 rounds
+	WXGATE_CRASH_ROUNDS=50 go test -count=1 -v -timeout 15m -run 'TestNoAcknowledgedLoginIsLostByKill9' ./e2e
 
 lint: $(GOLANGCI) ## check style and formatting
 	$(GOLANGCI) run ./...

@@ -82,8 +82,12 @@ func loadConfig(file string, env strictyaml.LookupEnv) (Config, error) {
 		cfg.fromEnvironment(env)
 		return errors.Join(cfg.Validate()...)
 	})
+	var faults strictyaml.Faults
+	if errors.As(err, &faults) {
+		return Config{}, fmt.Errorf("the configuration does not hold:\n%w", faults)
+	}
 	if err != nil {
-		return Config{}, fmt.Errorf("the configuration does not hold:\n%w", err)
+		return Config{}, err
 	}
 	return cfg, nil
 }

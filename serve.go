@@ -79,7 +79,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 		return err
 	}
 	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
-		Authn: auth, Upstreams: upstreams, Metrics: metrics,
+		Authn: auth, Storage: store, Upstreams: upstreams, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, Now: time.Now,
 	})
 	if err != nil {

@@ -63,9 +63,14 @@ func (a *admin) newGuardedMux() http.Handler {
 }
 
 // readyz says whether new requests should come here.
-func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
+func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
 	if a.gateway.draining.Load() {
 		probe(w, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	// A store that cannot write refuses logins; tokens are served all the same, so traffic should go on coming.
+	if err := a.gateway.deps.Storage.Ready(r.Context()); err != nil {
+		probe(w, http.StatusOK, "ok, but logins are refused: the storage does not take writes")
 		return
 	}
 	probe(w, http.StatusOK, "ok")

@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/http"
 
-	"wxgate/authn"
 	"wxgate/storage"
 )
 

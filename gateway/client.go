@@ -31,6 +31,7 @@ func (g *Gateway) trusts(peer netip.Addr) bool {
 // X-Forwarded-For that is not one of theirs. What stands left of it a client may have invented.
 func (g *Gateway) clientOf(c *fiber.Ctx, peer netip.Addr, trusted bool) netip.Addr {
 	if !trusted {
+		g.warnHidden(c, peer)
 		return peer
 	}
 	client := peer
@@ -46,6 +47,16 @@ func (g *Gateway) clientOf(c *fiber.Ctx, peer netip.Addr, trusted bool) netip.Ad
 		}
 	}
 	return client
+}
+
+// warnHidden says once that clients seem to hide behind a proxy that is not in server.trusted_proxies: all of them then
+// share one login limit.
+func (g *Gateway) warnHidden(c *fiber.Ctx, peer netip.Addr) {
+	if (peer.IsPrivate() || peer.IsLoopback()) && len(c.Request().Header.Peek(fiber.HeaderXForwardedFor)) > 0 {
+		g.hidden.Do(func() {
+			g.deps.Log.Warn("X-Forwarded-For from a peer that is not in server.trusted_proxies: its clients share one login limit", "peer", peer.String())
+		})
+	}
 }
 
 // forwardedFor joins the X-Forwarded-For lines of a request (RFC 9110 §5.3).

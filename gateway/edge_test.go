@@ -52,7 +52,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
 		tb.Fatal(faults)
 	}
-	weChat, auth := newTestAuthn(tb)
+	weChat, store, auth := newTestAuthn(tb)
 	target := upstream.DefaultConfig()
 	target.Targets = []upstream.Target{{URL: serviceURL}}
 	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()))
@@ -61,7 +61,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	}
 	tb.Cleanup(to.Close)
 	g, err := New(cfg, Deps{
-		Authn: auth, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
+		Authn: auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
 		Log: discard(), Access: discard(), Now: time.Now,
 	})
 	if err != nil {
@@ -84,7 +84,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *authn.Authn) {
+func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *authn.Authn) {
 	tb.Helper()
 	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
 	if err != nil {
@@ -114,7 +114,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *authn.Authn) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return weChat, auth
+	return weChat, store, auth
 }
 
 // token logs a person in.
@@ -167,18 +167,18 @@ func TestIdentityArrivesOnceAndOnlyFromUs(t *testing.T) {
 	token := e.token(t, "alice")
 	for name, forged := range map[string][]string{
 		"nothing":                         nil,
-		"one header":                      {"X-User-Id: 999"},
-		"three spellings":                 {"X-User-Id: 997", "x-user-id: 998", "X-USER-ID: 999"},
-		"underscores":                     {"X_User_Id: 999", "X-User_Id: 999", "x_user_id: 999"},
-		"dots":                            {"X.User.Id: 999"},
+		"one header":                      {"X-User-Id: forged"},
+		"three spellings":                 {"X-User-Id: forged", "x-user-id: forged", "X-USER-ID: forged"},
+		"underscores":                     {"X_User_Id: forged", "X-User_Id: forged", "x_user_id: forged"},
+		"dots":                            {"X.User.Id: forged"},
 		"a Connection that names ours":    {"Connection: X-User-Id, x-user-openid"},
 		"a Connection with close":         {"Connection: close, X-User-Id"},
 		"a Trailer that names ours":       {"Trailer: X-User-Id"},
-		"WeChat's headers":                {"X-WX-OPENID: o999", "X-WX-SOURCE: wx_client"},
-		"another header of the family":    {"X-User-Role: 999"},
+		"WeChat's headers":                {"X-WX-OPENID: oforged", "X-WX-SOURCE: wx_client"},
+		"another header of the family":    {"X-User-Role: forged"},
 		"an empty one":                    {"X-User-Id:"},
-		"a hundred values in one":         {"X-User-Id: " + strings.Repeat("999, ", 100)},
-		"a method override and forgeries": {"X-HTTP-Method-Override: DELETE", "X-User-Nickname: 999"},
+		"a hundred values in one":         {"X-User-Id: " + strings.Repeat("forged, ", 100)},
+		"a method override and forgeries": {"X-HTTP-Method-Override: DELETE", "X-User-Nickname: forged"},
 	} {
 		before := len(service.Requests())
 		for _, path := range []string{"/private/x", "/public/x", "/optional/x"} {
@@ -195,7 +195,7 @@ func TestIdentityArrivesOnceAndOnlyFromUs(t *testing.T) {
 			if got := req.Values("X-User-Id"); strings.Join(got, "|") != strings.Join(want, "|") {
 				t.Errorf("%s, %s: X-User-Id is %q, want %q", name, req.Target, got, want)
 			}
-			if raw := req.Head(); strings.Contains(raw, "99") {
+			if raw := req.Head(); strings.Contains(raw, "forged") {
 				t.Errorf("%s: a forgery arrived:\n%s", name, raw)
 			}
 		}
@@ -206,14 +206,14 @@ func TestTrailersCanNeitherCarryNorRemoveIdentity(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
-	body := "5\r\nhello\r\n0\r\nX-User-Id: 999\r\nX-Late: 999\r\n\r\n"
+	body := "5\r\nhello\r\n0\r\nX-User-Id: forged\r\nX-Late: forged\r\n\r\n"
 	for _, path := range []string{"/private/x", "/public/x"} {
 		resp, text := e.send(t, head("POST "+path, e.token(t, "alice"), "Transfer-Encoding: chunked", "Trailer: X-User-Id, X-Late")+body)
 		if resp.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %d %s", path, resp.StatusCode, text)
 		}
 		req := service.Requests()[len(service.Requests())-1]
-		if string(req.Body) != "hello" || strings.Contains(string(req.Raw), "999") {
+		if string(req.Body) != "hello" || strings.Contains(string(req.Raw), "forged") {
 			t.Errorf("%s: the service received\n%s", path, req.Raw)
 		}
 		if got := len(req.Values("X-User-Id")); got != map[string]int{"/private/x": 1, "/public/x": 0}[path] {
@@ -279,6 +279,19 @@ func TestOnlyEndToEndHeadersPass(t *testing.T) {
 	}
 	if id := req.Values("X-Request-Id"); len(id) != 1 || len(id[0]) < 16 {
 		t.Errorf("X-Request-Id is %q", id)
+	}
+}
+
+func TestAnAnswerCarriesOneRequestIDWhateverTheServiceSays(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nx-request-id: theirs\r\nX-REQUEST-ID: theirs\r\nContent-Length: 0\r\n\r\n")
+	e := newEdge(t, service.URL, nil)
+	resp, _ := e.send(t, head("GET /public/x", ""))
+	if got := resp.Header.Values("X-Request-Id"); len(got) != 1 || got[0] == "theirs" {
+		t.Errorf("X-Request-Id is %q, want one of ours", got)
+	}
+	if resp.Header.Get("Date") == "" {
+		t.Error("there is no Date")
 	}
 }
 

@@ -74,7 +74,7 @@ func failureAnswer(f failure, message, detail, requestID string, now time.Time) 
 	if f.status == http.StatusUnauthorized {
 		a.set(fiber.HeaderWWWAuthenticate, `Bearer realm="wxgate", error="`+bearerError(f.reason)+`"`)
 	}
-	a.set(fiber.HeaderXRequestID, requestID)
+	a.set(headerRequestID, requestID)
 	return a
 }
 

@@ -90,6 +90,9 @@ func (g *Gateway) failureOf(err error) failure {
 // text goes to the log.
 func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	f := g.failureOf(err)
+	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
+		f.status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
+	}
 	ex := exchangeOf(c)
 	ex.reason = f.reason
 	c.Response().Reset() // an upstream's half answer must not shine through
@@ -101,6 +104,10 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 
 // messageOf is the row's message; a failed login also carries WeChat's errcode, because teams search for the number.
 func messageOf(f failure, err error) string {
+	var field *authn.FieldError
+	if errors.As(err, &field) {
+		return f.message + ": " + field.Error()
+	}
 	var wechat *authn.WeChatError
 	if !errors.As(err, &wechat) || wechat.Code == 0 {
 		return f.message

@@ -12,6 +12,9 @@ import (
 	"wxgate/gateway/wire"
 )
 
+// headerRequestID carries the id by which logs, answers and services name one request.
+const headerRequestID = "X-Request-Id"
+
 // exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
 type exchange struct {
 	id      string // request id
@@ -69,7 +72,7 @@ func strayed(c *fiber.Ctx) bool {
 // requestID is the client's X-Request-Id when a trusted proxy sent it, else a new one.
 func (g *Gateway) requestID(c *fiber.Ctx, trusted bool) string {
 	if trusted {
-		if id := c.Get(fiber.HeaderXRequestID); validRequestID(id) {
+		if id := c.Get(headerRequestID); validRequestID(id) {
 			return string([]byte(id))
 		}
 	}

@@ -22,7 +22,6 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header.Set(fiber.HeaderXRequestID, ex.id)
 	return nil
 }
 
@@ -41,7 +40,7 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 		req.SetBodyStream(&ex.body, int(ex.body.size))
 	}
 	g.setForwarded(c, req)
-	out.Set(fiber.HeaderXRequestID, ex.id)
+	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
 		return g.injectIdentity(ex, req, subject)
 	}

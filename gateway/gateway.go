@@ -24,11 +24,18 @@ import (
 // Deps are what a Gateway works with; none may be nil.
 type Deps struct {
 	Authn     *authn.Authn
+	Storage   Storage
 	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
 	Now       func() time.Time
+}
+
+// Storage is what readiness asks of the store.
+type Storage interface {
+	// Ready says why the store cannot write, nil when it can.
+	Ready(ctx context.Context) error
 }
 
 // Gateway is the public edge. It is safe for concurrent use.
@@ -46,6 +53,7 @@ type Gateway struct {
 	admin     *admin
 	draining  atomic.Bool
 	exchanges *sync.Pool // of *exchange
+	hidden    sync.Once  // the warning about clients hidden behind a proxy
 }
 
 // New returns a gateway that is ready to Serve. The configuration must be valid.
@@ -85,7 +93,6 @@ func (g *Gateway) newApp() *fiber.App {
 		BodyLimit:                    1,    // with streams: how much is read ahead of the handler; limitedBody holds the limit
 		DisablePreParseMultipartForm: true, // uploads are the service's, not ours to parse
 		DisableDefaultContentType:    true, // a service that sends no Content-Type means it
-		DisableDefaultDate:           true, // the service's Date passes; ours is set where there is none
 		ReadBufferSize:               headBuffer,
 		RequestMethods:               methods(),
 		ErrorHandler:                 g.answerError,

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 )
@@ -20,6 +22,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	if err := c.Next(); err != nil {
 		g.fail(c, err)
 	}
+	nameAnswer(c.Response(), ex.id)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
 	if g.cfg.Log.Access {
@@ -50,7 +53,7 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 		slog.String("path", string(ex.target.path)),
 		slog.Int("status", c.Response().StatusCode()),
 		slog.Int64("bytes_in", ex.body.read),
-		slog.Int("bytes_out", max(0, c.Response().Header.ContentLength())),
+		slog.Int("bytes_out", bytesOut(c.Response())),
 		slog.Float64("duration_ms", milliseconds(took)),
 		slog.String("client_ip", ex.client.String()),
 	)
@@ -65,6 +68,29 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 		attrs = append(attrs, slog.String("reason", ex.reason))
 	}
 	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
+// whatever spelling, is looked for before ours is set.
+func nameAnswer(resp *fasthttp.Response, id string) {
+	var others []string
+	for name := range resp.Header.All() {
+		if len(name) == len(headerRequestID) && strings.EqualFold(string(name), headerRequestID) {
+			others = append(others, string(name))
+		}
+	}
+	for _, name := range others {
+		resp.Header.Del(name)
+	}
+	resp.Header.Set(headerRequestID, id)
+}
+
+// bytesOut is the size of an answer's body as far as it is known: 0 for one that flows on without a length.
+func bytesOut(resp *fasthttp.Response) int {
+	if resp.IsBodyStream() {
+		return max(0, resp.Header.ContentLength())
+	}
+	return len(resp.Body())
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -132,10 +132,17 @@ func (c Config) validateTable(f *faults) {
 		}
 		for _, method := range orAny(r.Methods) {
 			if other, taken := table.add(pattern, method, i); taken {
-				f.add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] says too; which one is meant?", method, r.Path, other)
+				f.add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] says too; which one is meant?", methodName(method), r.Path, other)
 			}
 		}
 	}
+}
+
+func methodName(method string) string {
+	if method == anyMethod {
+		return "every method of"
+	}
+	return method
 }
 
 // validToken says whether a header name is one (RFC 9110 §5.6.2).

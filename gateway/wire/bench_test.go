@@ -88,7 +88,7 @@ func BenchmarkFasthttp(b *testing.B) {
 			}
 			fast := &fasthttp.Server{Handler: ok, ReadBufferSize: 16 << 10}
 			go func() { _ = fast.Serve(ln) }()
-			defer fast.Shutdown()
+			defer func() { _ = fast.Shutdown() }()
 			askAgain(b, addr)
 		})
 	}

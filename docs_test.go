@@ -1,0 +1,358 @@
+package main
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/gateway"
+	"wxgate/storage/badger"
+	"wxgate/strictyaml"
+	"wxgate/upstream"
+)
+
+// manual are the pages that people read.
+func manual(t *testing.T) []string {
+	t.Helper()
+	pages := []string{"README.md", "README.zh.md", "CHANGELOG.md"}
+	err := filepath.WalkDir("docs", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".md" {
+			pages = append(pages, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+func readPage(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// blocks are the fenced blocks of a page in that language.
+func blocks(t *testing.T, page, language string) []string {
+	t.Helper()
+	var found []string
+	for _, m := range regexp.MustCompile("(?ms)^ *```"+language+"\n(.*?)^ *```$").FindAllStringSubmatch(readPage(t, page), -1) {
+		found = append(found, m[1])
+	}
+	return found
+}
+
+// tableRows are the table rows of a page whose first cell is one `code`, by that code; the other cells are trimmed.
+func tableRows(t *testing.T, page string) map[string][]string {
+	t.Helper()
+	rows := map[string][]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|(.*)\\|$").FindAllStringSubmatch(readPage(t, page), -1) {
+		var cells []string
+		for cell := range strings.SplitSeq(m[2], "|") {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		rows[m[1]] = cells
+	}
+	return rows
+}
+
+// manualEnv is the environment that README.md asks for.
+func manualEnv(name string) (string, bool) {
+	value, found := map[string]string{
+		"WX_APPID": "wx1234567890abcdef", "WX_SECRET": "0123456789abcdef", "JWT_SECRET": "tSUWyo4uVvTDcKJDhQ1mZkPq3b7xE9rA",
+	}[name]
+	return value, found
+}
+
+func TestTheMinimumOfTheReadmeIsAWholeConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"README.md", "README.zh.md"} {
+		examples := blocks(t, page, "yaml")
+		if len(examples) != 1 {
+			t.Fatalf("%s has %d yaml blocks, want the minimum alone", page, len(examples))
+		}
+		file := filepath.Join(t.TempDir(), "gateway.yaml")
+		if err := os.WriteFile(file, []byte(examples[0]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if cfg, err := loadConfig(file, manualEnv); err != nil || len(cfg.Routes) != 1 || len(cfg.Authn.Keys) != 1 {
+			t.Errorf("%s: got %d routes, %d keys and %v", page, len(cfg.Routes), len(cfg.Authn.Keys), err)
+		}
+	}
+}
+
+func TestTheReadmeOpensWithTheTwoCommands(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"README.md", "README.zh.md"} {
+		first := blocks(t, page, "sh")[0]
+		if !strings.HasPrefix(first, "go run . demo ") || !strings.Contains(first, "\nmake test ") {
+			t.Errorf("the first block of %s is\n%s\nwant `go run . demo` and `make test`", page, first)
+		}
+	}
+}
+
+func TestBothReadmesHaveTheSameCode(t *testing.T) {
+	t.Parallel()
+	for _, language := range []string{"sh", "yaml", "json", "text"} {
+		english, chinese := blocks(t, "README.md", language), blocks(t, "README.zh.md", language)
+		if !slices.Equal(english, chinese) {
+			t.Errorf("README.md has the %s blocks\n%q\nand README.zh.md\n%q", language, english, chinese)
+		}
+	}
+	heading := regexp.MustCompile(`(?m)^#+ `)
+	english, chinese := heading.FindAllString(readPage(t, "README.md"), -1), heading.FindAllString(readPage(t, "README.zh.md"), -1)
+	if !slices.Equal(english, chinese) {
+		t.Errorf("README.md has %d headings and README.zh.md %d, or of other levels", len(english), len(chinese))
+	}
+}
+
+func TestCommandsOfTheManualExist(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []string
+	for _, command := range parser.Model.Children {
+		known = append(known, command.Name)
+	}
+	named := regexp.MustCompile("(?m)(?:`|^|bin/|run --rm )wxgate (?:-c \\S+ )?([a-z]+)")
+	for _, page := range manual(t) {
+		for _, m := range named.FindAllStringSubmatch(inCode(readPage(t, page)), -1) {
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s names `wxgate %s`, want one of %v", page, m[1], known)
+			}
+		}
+	}
+}
+
+func TestMakeTargetsOfTheManualExist(t *testing.T) {
+	t.Parallel()
+	makefile := readPage(t, "Makefile")
+	for _, page := range manual(t) {
+		for _, m := range regexp.MustCompile("(?m)(?:`|^)make ([a-z]+)").FindAllStringSubmatch(inCode(readPage(t, page)), -1) {
+			if !regexp.MustCompile(`(?m)^` + m[1] + `:`).MatchString(makefile) {
+				t.Errorf("%s names `make %s`, which the Makefile does not have", page, m[1])
+			}
+		}
+	}
+}
+
+// inCode is what a page has in fenced blocks and between backticks, a line each with its first backtick.
+func inCode(page string) string {
+	return strings.Join(regexp.MustCompile("(?ms)^ *```.*?^ *```$|`[^`\n]+`").FindAllString(page, -1), "\n")
+}
+
+func TestLinksOfTheManualLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for _, page := range manual(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(readPage(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", page, m[1], err)
+			}
+		}
+	}
+}
+
+func TestEveryDecisionIsInItsList(t *testing.T) {
+	t.Parallel()
+	list := readPage(t, "docs/decisions/README.md")
+	pages, err := filepath.Glob("docs/decisions/0*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("got %d decisions and %v", len(pages), err)
+	}
+	for _, page := range pages {
+		if !strings.Contains(list, "]("+filepath.Base(page)+")") {
+			t.Errorf("docs/decisions/README.md does not list %s", page)
+		}
+	}
+}
+
+// keys are the keys that a file can set in value, with the value that each has when the file says nothing: those of a
+// section are path.key, those of a list's elements path[].key, those of a map's entries path.<name>.key.
+func keys(path string, value reflect.Value) map[string]reflect.Value {
+	all := map[string]reflect.Value{path: value}
+	switch {
+	case isSection(value.Type()):
+		delete(all, path)
+		for i := range value.NumField() {
+			name := value.Type().Field(i).Tag.Get("yaml")
+			maps.Copy(all, keys(strings.TrimPrefix(path+"."+name, "."), value.Field(i)))
+		}
+	case value.Kind() == reflect.Slice && isSection(value.Type().Elem()):
+		maps.Copy(all, keys(path+"[]", entryOf(value.Type())))
+	case value.Kind() == reflect.Map && isSection(value.Type().Elem()):
+		maps.Copy(all, keys(path+".<name>", entryOf(value.Type())))
+	}
+	return all
+}
+
+// isSection tells a section from a struct that reads itself, such as a rate.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() > 0 && t.Field(0).Tag.Get("yaml") != ""
+}
+
+// entryOf is what an entry of a list or a map is while the file says nothing in it.
+func entryOf(t reflect.Type) reflect.Value {
+	entry := reflect.New(t.Elem())
+	if defaults, ok := entry.Interface().(interface{ SetDefaults() }); ok {
+		defaults.SetDefaults()
+	}
+	return entry.Elem()
+}
+
+func TestTheManualHasEveryKeyAndItsDefault(t *testing.T) {
+	t.Parallel()
+	documented := tableRows(t, "docs/configuration.md")
+	known := keys("", reflect.ValueOf(DefaultConfig()))
+	for path, value := range known {
+		cells := documented[path]
+		if len(cells) != 3 {
+			t.Errorf("docs/configuration.md has %d cells for %s, want type, default, meaning", len(cells), path)
+			continue
+		}
+		if said := cells[1]; !isDefault(t, said, value) {
+			t.Errorf("docs/configuration.md says %s for %s, which is %v", said, path, value)
+		}
+	}
+	for path := range documented {
+		if _, found := known[path]; !found && strings.ToUpper(path) != path { // variables of the environment are in capitals
+			t.Errorf("docs/configuration.md explains %s, which no file can set", path)
+		}
+	}
+}
+
+// isDefault says whether the text of a default means the value. A list or a map is compared with gateway.yaml instead.
+func isDefault(t *testing.T, said string, value reflect.Value) bool {
+	if value.Kind() == reflect.Map || value.Kind() == reflect.Slice {
+		return true
+	}
+	if said == "none" || said == "required" {
+		return value.IsZero()
+	}
+	file := filepath.Join(t.TempDir(), "default.yaml")
+	if err := os.WriteFile(file, []byte("value: '"+strings.Trim(said, "`")+"'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	section := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "Value", Type: value.Type(), Tag: `yaml:"value"`}}))
+	err := strictyaml.Read(file, manualEnv, section.Interface(), func() error { return nil })
+	return err == nil && reflect.DeepEqual(section.Elem().Field(0).Interface(), value.Interface())
+}
+
+func TestGatewayYAMLIsTheDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := loadConfig("gateway.yaml", manualEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, recipes := got.Routes[0], got.Upstreams["recipes"]
+	got.WeChat.AppID, got.WeChat.Secret, got.Authn.Keys, got.Routes, got.Upstreams = "", "", nil, nil, nil // examples
+	if len(got.Server.TrustedProxies) == 0 {
+		got.Server.TrustedProxies = nil
+	}
+	if want := DefaultConfig(); !reflect.DeepEqual(got, want) {
+		t.Errorf("gateway.yaml says\n%+v\nwant the defaults\n%+v", got, want)
+	}
+	recipes.Targets = nil
+	if want := upstream.DefaultConfig(); !reflect.DeepEqual(recipes, want) {
+		t.Errorf("the upstream of gateway.yaml is\n%+v\nwant the defaults\n%+v", recipes, want)
+	}
+	route.Path, route.Upstream, route.Methods = "", "", nil
+	want := gateway.RouteConfig{}
+	want.SetDefaults()
+	if !reflect.DeepEqual(route, want) {
+		t.Errorf("the route of gateway.yaml is\n%+v\nwant the defaults\n%+v", route, want)
+	}
+}
+
+func TestTheManualHasEveryMetric(t *testing.T) {
+	t.Parallel()
+	documented := tableRows(t, "docs/metrics.md")
+	declared := declaredMetrics(t)
+	for name, labels := range declared {
+		cells := documented[name]
+		if len(cells) != 3 {
+			t.Errorf("docs/metrics.md has %d cells for %s, want type, labels, meaning", len(cells), name)
+			continue
+		}
+		said := strings.NewReplacer("`", "", " ", "").Replace(cells[1])
+		if said != labels {
+			t.Errorf("docs/metrics.md gives %s the labels %q, want %q", name, said, labels)
+		}
+	}
+	for name := range documented {
+		if _, found := declared[name]; !found {
+			t.Errorf("docs/metrics.md explains %s, which nothing counts", name)
+		}
+	}
+}
+
+// declaredMetrics are the names of all series of ours with their labels, comma-separated, also of those that have not
+// counted anything yet.
+func declaredMetrics(t *testing.T) map[string]string {
+	t.Helper()
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descriptions)
+		wholeRegistry(t).Describe(descriptions)
+	}()
+	shape := regexp.MustCompile(`fqName: "(wxgate_[^"]*)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+	declared := map[string]string{}
+	for d := range descriptions {
+		if m := shape.FindStringSubmatch(d.String()); m != nil {
+			constant := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(m[2], "")
+			declared[m[1]] = strings.Trim(constant+","+m[3], ",")
+		}
+	}
+	return declared
+}
+
+// wholeRegistry is the registry of a gateway that is put together as serve does it, without its listeners.
+func wholeRegistry(t *testing.T) *prometheus.Registry {
+	t.Helper()
+	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
+	reg, log := newMetrics(), newLog(cfg.Log, t.Output())
+	store, err := badger.Open(cfg.Storage, reg, log, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	weChat, err := wechat.New(cfg.WeChat, reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(weChat.Close)
+	auth, err := authn.New(t.Context(), cfg.Authn, authn.Deps{
+		Store: store, WeChat: weChat, AppID: cfg.WeChat.AppID, Metrics: reg, Log: log, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{}
+	upstreams, err := s.openUpstreams(cfg.Upstreams, reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.close() })
+	deps := gateway.Deps{Authn: auth, Upstreams: upstreams, Metrics: reg, Log: log, Access: log, Now: time.Now}
+	if _, err := gateway.New(cfg.gateway(), deps); err != nil {
+		t.Fatal(err)
+	}
+	return reg
+}

@@ -1,0 +1,75 @@
+package upstream_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/upstreamtest"
+)
+
+// cannedService answers everything that ends like a head with a kilobyte of JSON and allocates nothing for it.
+func cannedService(b *testing.B) *upstreamtest.Service {
+	answer := []byte(upstreamtest.OK("application/json", strings.Repeat("x", 1024)))
+	return upstreamtest.Raw(b, func(conn net.Conn, _ int) {
+		buf := make([]byte, 4096)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			for range bytes.Count(buf[:n], []byte("\r\n\r\n")) {
+				if _, err := conn.Write(answer); err != nil {
+					return
+				}
+			}
+		}
+	})
+}
+
+func benchRequest() *fasthttp.Request {
+	req := newRequest("GET", "/api/v1/recipes/42")
+	req.Header.SetHost("api.example")
+	for _, name := range []string{"Accept", "Accept-Encoding", "Authorization", "X-Request-Id", "X-User-Id", "X-Forwarded-For"} {
+		req.Header.Add(name, "some value of a usual length")
+	}
+	return req
+}
+
+func BenchmarkDo(b *testing.B) {
+	u := newUpstream(b, cannedService(b).URL)
+	req, resp := benchRequest(), new(fasthttp.Response)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := u.Do(req, resp, time.Now().Add(time.Second)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkUpload1MiB(b *testing.B) {
+	service := upstreamtest.Raw(b, func(conn net.Conn, _ int) {
+		for {
+			br := readHead(conn)
+			if _, err := io.CopyN(io.Discard, br, 1<<20); err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "hi"))
+		}
+	})
+	u := newUpstream(b, service.URL)
+	resp, body := new(fasthttp.Response), contentBytes(1<<20)
+	b.SetBytes(1 << 20)
+	for b.Loop() {
+		req := newRequest("POST", "/")
+		req.SetBodyStream(onlyReader{bytes.NewReader(body)}, len(body))
+		if _, err := u.Do(req, resp, soon()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package upstream_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+func TestGoodTargets(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"http://127.0.0.1:3000", "http://recipes", "http://recipes/", "https://recipes.example", "http://[::1]:3000",
+		"http://[fe80::1%25eth0]:80", "https://recipes:8443",
+	} {
+		cfg := upstream.DefaultConfig()
+		_ = cfg.UnmarshalText([]byte(url))
+		if faults := cfg.Validate("upstreams.recipes"); len(faults) > 0 {
+			t.Errorf("%s: %v, want no fault", url, faults)
+		}
+	}
+}
+
+func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	const place = "upstreams.recipes.targets[0]: "
+	for url, want := range map[string]string{
+		"ftp://x":             `"ftp://x" is not an http:// or https:// URL`,
+		"127.0.0.1:3000":      `"127.0.0.1:3000" is not a URL`,
+		"recipes":             `"recipes" is not an http:// or https:// URL`,
+		"":                    `"" is not an http:// or https:// URL`,
+		"http://":             `"http://" has no host`,
+		"http://:80":          `"http://:80" has no host`,
+		"http://x/api":        `"http://x/api" has a path: a route's strip_prefix and rewrite change paths`,
+		"http://x?a=b":        `"http://x?a=b" has a query or a fragment`,
+		"http://x?":           `"http://x?" has a query or a fragment`,
+		"http://x#":           `"http://x#" has a query or a fragment`,
+		"http://x:0":          `"http://x:0" has a port that is not one of 1 to 65535`,
+		"http://x:65536":      `"http://x:65536" has a port that is not one of 1 to 65535`,
+		"http://u:secret@x":   "a user or password in the URL is not supported",
+		"http://u:s%zz@x":     "a URL with a user or password that cannot be read",
+		"http://[::1":         `"http://[::1" is not a URL`,
+		"http://a b":          `"http://a b" is not a URL`,
+		"http://x\r\nHost: y": `"http://x\r\nHost: y" is not a URL`,
+	} {
+		cfg := upstream.DefaultConfig()
+		_ = cfg.UnmarshalText([]byte(url))
+		if got := fmt.Sprint(cfg.Validate("upstreams.recipes")); got != "["+place+want+"]" {
+			t.Errorf("%q: faults are\n%s, want\n[%s]", url, got, place+want)
+		}
+		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry())); err == nil {
+			t.Errorf("%q: New took it", url)
+		}
+	}
+}
+
+func TestEveryFaultIsReported(t *testing.T) {
+	t.Parallel()
+	cfg := upstream.Config{
+		Targets:   []upstream.Target{{URL: "http://a"}, {URL: "http://b"}},
+		Timeouts:  upstream.Timeouts{Connect: -1, Response: -1, Stream: -1},
+		Keepalive: upstream.Keepalive{MaxConns: -1, Idle: -1},
+	}
+	var got []string
+	for _, fault := range cfg.Validate("u.x") {
+		got = append(got, fault.Error())
+	}
+	want := "u.x.targets: several targets come with a later version|u.x.timeouts.connect: is negative|" +
+		"u.x.timeouts.response: is negative|u.x.timeouts.stream: is negative|" +
+		"u.x.keepalive.max_conns: is negative|u.x.keepalive.idle: is negative"
+	if strings.Join(got, "|") != want {
+		t.Errorf("faults are\n%s, want\n%s", strings.Join(got, "|"), want)
+	}
+}
+
+func TestAnUpstreamNeedsATarget(t *testing.T) {
+	t.Parallel()
+	if got := fmt.Sprint(upstream.DefaultConfig().Validate("u.x")); got != "[u.x.targets: needs a URL]" {
+		t.Errorf("faults are %s, want that targets is missing", got)
+	}
+}
+
+// Node and Nest close idle connections after five seconds.
+func TestTheDefaultIdleTimeIsBelowThatOfNode(t *testing.T) {
+	t.Parallel()
+	if got := upstream.DefaultConfig().Keepalive.Idle; got > 4*time.Second {
+		t.Errorf("keepalive.idle is %v, want at most 4s", got)
+	}
+}
+
+func TestEveryExchangeIsMeasuredUnderItsUpstream(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	m := upstream.NewMetrics(reg)
+	for name, url := range map[string]string{"good": upstreamtest.Echo(t).URL, "down": upstreamtest.Refused(t)} {
+		cfg := upstream.DefaultConfig()
+		_ = cfg.UnmarshalText([]byte(url))
+		u, err := upstream.New(name, cfg, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(u.Close)
+		_, _ = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	}
+	families, err := reg.Gather()
+	if err != nil || len(families) != 1 || families[0].GetName() != "wxgate_upstream_request_duration_seconds" {
+		t.Fatalf("gathered %v, %v, want the request duration alone", families, err)
+	}
+	for _, series := range families[0].GetMetric() {
+		if got := series.GetHistogram().GetSampleCount(); got != 1 {
+			t.Errorf("%v counts %d exchanges, want 1", series.GetLabel(), got)
+		}
+	}
+	if got := len(families[0].GetMetric()); got != 2 {
+		t.Errorf("%d series, want one for each of 2 upstreams", got)
+	}
+}

@@ -1,0 +1,157 @@
+package upstream_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+// mute takes connections, writes what it is told to and says no more.
+func mute(t *testing.T, says string) *upstreamtest.Service {
+	t.Helper()
+	return upstreamtest.Raw(t, func(conn net.Conn, _ int) {
+		br := bufio.NewReader(conn)
+		if _, err := upstreamtest.ReadRequest(br); err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, says)
+		_, _ = io.Copy(io.Discard, br)
+	})
+}
+
+func TestTheDeadlineEndsTheWaitForTheHead(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]string{
+		"silence":              "",
+		"half a status line":   "HTTP/1.1 20",
+		"half a head":          "HTTP/1.1 200 OK\r\nContent-Le",
+		"interim answers only": "HTTP/1.1 100 Continue\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUpstream(t, mute(t, says).URL)
+			start := time.Now()
+			var resp fasthttp.Response
+			ex, err := u.Do(newRequest("POST", "/"), &resp, start.Add(150*time.Millisecond))
+			wantError(t, err, upstream.ErrTimeout)
+			wantEmpty(t, &resp)
+			wantBetween(t, time.Since(start), 150*time.Millisecond, 600*time.Millisecond)
+			if ex.Attempts != 1 || ex.Duration < 150*time.Millisecond {
+				t.Errorf("%d attempts in %v, want 1 in the deadline's 150ms", ex.Attempts, ex.Duration)
+			}
+		})
+	}
+}
+
+func wantBetween(t *testing.T, got, low, high time.Duration) {
+	t.Helper()
+	if got < low || got > high {
+		t.Errorf("took %v, want between %v and %v", got, low, high)
+	}
+}
+
+func TestTheDeadlineEndsAHeadThatDrips(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Raw(t, func(conn net.Conn, _ int) {
+		for _, c := range []byte("HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", 10000)) {
+			if _, err := conn.Write([]byte{c}); err != nil {
+				return
+			}
+			upstreamtest.Dawdle(5 * time.Millisecond)
+		}
+	})
+	start := time.Now()
+	_, err := newUpstream(t, service.URL).Do(newRequest("GET", "/"), new(fasthttp.Response), start.Add(150*time.Millisecond))
+	wantError(t, err, upstream.ErrTimeout)
+	wantBetween(t, time.Since(start), 150*time.Millisecond, 600*time.Millisecond)
+}
+
+func TestTheResponseTimeoutEndsTheWaitBeforeTheDeadline(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t, mute(t, "").URL, func(c *upstream.Config) { c.Timeouts.Response = 100 * time.Millisecond })
+	start := time.Now()
+	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	wantError(t, err, upstream.ErrTimeout)
+	wantBetween(t, time.Since(start), 100*time.Millisecond, 600*time.Millisecond)
+}
+
+func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	u := newUpstream(t, service.URL)
+	for _, kept := range []bool{false, true} {
+		_, err := u.Do(newRequest("GET", "/late"), new(fasthttp.Response), time.Now().Add(-time.Second))
+		wantError(t, err, upstream.ErrTimeout)
+		if kept {
+			break
+		}
+		get(t, u, "/")
+	}
+	get(t, u, "/")
+	if got := service.Count("GET", "/late", ""); got != 0 {
+		t.Errorf("%d requests arrived after their deadline, want 0", got)
+	}
+}
+
+func TestWithoutADeadlineTheUpstreamsOwnTimeoutsHold(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t, mute(t, "").URL, func(c *upstream.Config) { c.Timeouts.Response = 50 * time.Millisecond })
+	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Time{})
+	wantError(t, err, upstream.ErrTimeout)
+}
+
+func TestTheDeadlineEndsAnUploadThatTheServiceDoesNotRead(t *testing.T) {
+	t.Parallel()
+	block := make(chan struct{})
+	service := upstreamtest.Raw(t, func(net.Conn, int) { <-block })
+	t.Cleanup(func() { close(block) })
+	for _, size := range []int{64 << 20, -1} {
+		req := newRequest("POST", "/")
+		req.SetBodyStream(io.LimitReader(zeros{}, 64<<20), size)
+		start := time.Now()
+		_, err := newUpstream(t, service.URL).Do(req, new(fasthttp.Response), start.Add(300*time.Millisecond))
+		wantError(t, err, upstream.ErrTimeout)
+		wantBetween(t, time.Since(start), 300*time.Millisecond, time.Second)
+	}
+}
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestABodyMayTakeLongerThanTheDeadlineButNotPause(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Raw(t, func(conn net.Conn, _ int) {
+		if _, err := upstreamtest.ReadRequest(bufio.NewReader(conn)); err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, inChunks)
+		for range 6 {
+			_, _ = io.WriteString(conn, "1\r\nx\r\n")
+			upstreamtest.Dawdle(50 * time.Millisecond)
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Timeouts.Stream = 200 * time.Millisecond })
+	var resp fasthttp.Response
+	if _, err := u.Do(newRequest("GET", "/"), &resp, time.Now().Add(100*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	body, err := readBody(&resp)
+	wantError(t, err, upstream.ErrTimeout)
+	if string(body) != "xxxxxx" {
+		t.Errorf("body is %q, want all six that came", body)
+	}
+}

@@ -1,0 +1,94 @@
+package upstream
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// smallAnswer is the length in bytes up to which an answer is read whole before any of it is passed on.
+const smallAnswer = 64 << 10
+
+// patience is how long the rest of a small answer may take before it is passed on as it drips.
+const patience = 100 * time.Millisecond
+
+// deliver puts the body of the answer into resp and gives the connection back, or leaves it to the body stream.
+func (u *Upstream) deliver(k *call) error {
+	h := &k.answer
+	keep := h.persistent() && !k.early
+	switch {
+	case k.bodiless():
+		k.announce()
+		// Who announces a body where none may be might send it all the same.
+		u.pool.settle(k.conn, keep && h.length <= 0 && !h.chunked)
+		return nil
+	case !h.chunked && h.length >= 0 && h.length <= smallAnswer:
+		return u.deliverWhole(k, keep)
+	}
+	s := &stream{pool: u.pool, conn: k.conn, idle: u.timeouts.Stream, keep: keep, body: k.framing()}
+	k.resp.ImmediateHeaderFlush = k.br.Buffered() == 0
+	k.resp.SetBodyStream(s, int(max(-1, h.length)))
+	return nil
+}
+
+// bodiless says whether the answer ends with its head, whatever its fields say (RFC 9112 §6.3).
+func (k *call) bodiless() bool {
+	return k.headOnly || k.answer.status == fasthttp.StatusNoContent || k.answer.status == fasthttp.StatusNotModified
+}
+
+// announce passes on the length that a body would have had: a 204 has none (RFC 9110 §8.6).
+func (k *call) announce() {
+	k.resp.SkipBody = true
+	if k.answer.length >= 0 && k.answer.status != fasthttp.StatusNoContent {
+		k.resp.Header.Set(fasthttp.HeaderContentLength, strconv.FormatInt(k.answer.length, 10))
+	}
+}
+
+// deliverWhole reads a small body, so that one that is cut short is an error before the client has seen anything.
+func (u *Upstream) deliverWhole(k *call, keep bool) error {
+	err := k.readBody(k.answer.length)
+	switch {
+	case err == nil:
+		u.pool.settle(k.conn, keep)
+		return nil
+	case !timedOut(err):
+		u.pool.discard(k.conn)
+		return broken("reading the body", err)
+	}
+	come := append([]byte(nil), k.resp.Body()...)
+	left := k.answer.length - int64(len(come))
+	s := &stream{pool: u.pool, conn: k.conn, idle: u.timeouts.Stream, keep: keep, come: come, body: &sized{left: left}}
+	k.resp.SetBodyStream(s, int(k.answer.length))
+	return nil
+}
+
+// readBody appends n bytes to the body of resp. It waits no longer than patience.
+func (k *call) readBody(n int64) error {
+	if n > int64(k.br.Buffered()) {
+		if err := k.readUntil(time.Now().Add(patience)); err != nil {
+			return err
+		}
+	}
+	for n > 0 {
+		part, err := peekSome(k.br, n)
+		if err != nil {
+			return err
+		}
+		k.resp.AppendBody(part)
+		_, _ = k.br.Discard(len(part))
+		n -= int64(len(part))
+	}
+	return nil
+}
+
+// framing is how the body of the answer ends (RFC 9112 §6.3).
+func (k *call) framing() framing {
+	switch {
+	case k.answer.chunked:
+		return &chunked{}
+	case k.answer.length >= 0:
+		return &sized{left: k.answer.length}
+	}
+	return untilClose{}
+}

@@ -1,0 +1,47 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// The ways in which an exchange fails. A caller tells them apart with errors.Is; the texts around them are for logs,
+// never for a client: they may hold addresses.
+var (
+	// ErrConnect is a service that no connection could be made to: refused, no such name, TLS failed, or
+	// timeouts.connect is over. Nothing was sent.
+	ErrConnect = errors.New("upstream connect")
+	// ErrReset is a connection that was lost before the answer was whole. The service may have acted on the request.
+	ErrReset = errors.New("upstream reset")
+	// ErrInvalid is an answer that is not HTTP/1.1 as RFC 9112 has it, or a 101 that nobody asked for.
+	ErrInvalid = errors.New("upstream invalid")
+	// ErrTimeout is a deadline or timeouts.response that passed before the head of the answer was there, or
+	// timeouts.stream that passed within its body.
+	ErrTimeout = errors.New("upstream timeout")
+	// ErrUnavailable is a service to which all of keepalive.max_conns connections are busy, or an Upstream that is
+	// closed. Nothing was sent.
+	ErrUnavailable = errors.New("upstream unavailable")
+	// ErrRequestBody is a request whose own body failed: its reader's error is wrapped beside this one, and the service
+	// saw the request break off. Test for the reader's error first.
+	ErrRequestBody = errors.New("request body")
+)
+
+// broken says what a failed read or write on a connection means. An end of the connection never passes for io.EOF,
+// which is how a body says that it is whole.
+func broken(doing string, err error) error {
+	kind := ErrReset
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if timedOut(err) {
+		kind = ErrTimeout
+	}
+	return fmt.Errorf("%w: %s: %w", kind, doing, err)
+}
+
+// invalid is an ErrInvalid that says which rule the answer broke. It never quotes the answer.
+func invalid(rule string) error { return fmt.Errorf("%w: %s", ErrInvalid, rule) }
+
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,118 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// maxInterim is how many interim answers (1xx) a service may send before the final one.
+const maxInterim = 8
+
+// lastWords is how long we listen on a connection that could not be written to any more: a service that refuses an
+// upload answers first and then closes.
+const lastWords = time.Second
+
+// call is one exchange on one connection.
+type call struct {
+	*conn
+	timeouts Timeouts
+	resp     *fasthttp.Response
+	headOnly bool // the request is a HEAD
+	deadline time.Time
+	interims int
+	answer   head // status 0: not read yet
+	early    bool // the answer came before the whole request was sent
+	deaf     bool // the service takes no more of the request
+}
+
+// exchange sends the request on a connection that takes it and reads the answer.
+func (u *Upstream) exchange(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, ex *Exchange) error {
+	out, _ := u.outgoing.Get().(*outgoing)
+	defer func() { out.unload(); u.outgoing.Put(out) }()
+	if err := out.load(req, u.target.name); err != nil {
+		return err
+	}
+	for {
+		c, err := u.pool.acquire(deadline)
+		if err != nil {
+			return err
+		}
+		k := call{conn: c, timeouts: u.timeouts, resp: resp, headOnly: req.Header.IsHead(), deadline: deadline}
+		err = k.send(out)
+		if errors.Is(err, errUnsent) {
+			u.pool.discard(c)
+			continue
+		}
+		ex.Attempts = 1
+		if err == nil {
+			err = k.receive()
+		}
+		if err != nil {
+			u.pool.discard(c)
+			return err
+		}
+		return u.deliver(&k)
+	}
+}
+
+// receive reads the head of the answer, unless an early one is there already.
+func (k *call) receive() error {
+	if k.answer.status != 0 {
+		return nil
+	}
+	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Response))); err != nil {
+		return broken("waiting for the answer", err)
+	}
+	for k.answer.status == 0 {
+		if err := k.readHead(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readHead reads a head; k.answer has it if it is the final one. A 101 is refused: nobody asked for an upgrade.
+func (k *call) readHead() error {
+	k.resp.Reset()
+	k.resp.Header.DisableNormalizing()
+	k.resp.Header.SetNoDefaultContentType(true)
+	h, err := readHead(k.conn, k.resp)
+	switch {
+	case err != nil:
+		return err
+	case h.status == fasthttp.StatusSwitchingProtocols:
+		return invalid("101 without a request to upgrade")
+	case !h.interim():
+		k.answer = h
+		return nil
+	}
+	if k.interims++; k.interims > maxInterim {
+		return invalid("too many interim answers")
+	}
+	return nil
+}
+
+// listen reads the answer of a service that stopped taking the request. If there is none, the exchange failed as the
+// write did.
+func (k *call) listen(failed error) error {
+	k.early, k.deaf = true, true
+	if err := k.readUntil(earlier(k.deadline, time.Now().Add(lastWords))); err != nil {
+		return fmt.Errorf("%w: sending: %w", ErrReset, failed)
+	}
+	for k.answer.status == 0 {
+		if err := k.readHead(); err != nil {
+			return fmt.Errorf("%w: sending: %w, then %v", ErrReset, failed, err) //nolint:errorlint // the first counts
+		}
+	}
+	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

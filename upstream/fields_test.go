@@ -1,0 +1,97 @@
+package upstream_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/upstreamtest"
+)
+
+// passed lists the fields of the answer, as fasthttp would write them, but for Date.
+func passed(t *testing.T, head string) []string {
+	t.Helper()
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\n" + head + "Content-Length: 0\r\n\r\n" })
+	resp := get(t, newUpstream(t, service.URL), "/")
+	var fields []string
+	for _, line := range strings.Split(strings.TrimSpace(resp.Header.String()), "\r\n")[1:] {
+		if !strings.HasPrefix(line, "Date:") {
+			fields = append(fields, line)
+		}
+	}
+	return fields
+}
+
+func TestFieldsOfTheConnectionEndHere(t *testing.T) {
+	t.Parallel()
+	got := passed(t, "Connection: X-Own, close, x-own2, content-type\r\nX-OWN: 1\r\nx-own: 2\r\nX-Own2: 3\r\n"+
+		"Keep-Alive: timeout=5\r\nTE: a\r\nTrailer: b\r\nUpgrade: h2c\r\nProxy-Connection: c\r\nProxy-Authenticate: d\r\n"+
+		"Content-Type: text/html\r\nX-Kept: 4\r\n")
+	if want := []string{"X-Kept: 4"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("passed %q, want %q", got, want)
+	}
+}
+
+func TestRepeatedFieldsKeepTheirNumberOrderAndCase(t *testing.T) {
+	t.Parallel()
+	lines := []string{
+		"Vary: a", "Via: 1.1 x", "vary: b", "ETag: \"x\"", "WWW-Authenticate: Basic", "WWW-Authenticate: Digest",
+		"x-lower: \xe5", "Via: 1.1 y", "Set-Cookie: a=1; Path=/", "Set-Cookie: a=1; Path=/b", "Set-Cookie: b=2",
+	}
+	got := passed(t, strings.Join(lines, "\r\n")+"\r\n")
+	if !reflect.DeepEqual(got, lines) {
+		t.Errorf("passed\n%q, want\n%q", got, lines)
+	}
+}
+
+func TestNoContentTypeIsInvented(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" })
+	resp := get(t, newUpstream(t, service.URL), "/")
+	if head := resp.Header.String(); strings.Contains(head, "Content-Type") {
+		t.Errorf("head is %q, want no Content-Type", head)
+	}
+}
+
+func TestALengthWithoutABodyPasses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ method, answer, want string }{
+		{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5"},
+		{"HEAD", "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5"},
+		{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5"},
+		{"GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", ""},
+		{"HEAD", "HTTP/1.1 200 OK\r\n\r\n", ""},
+	} {
+		service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return c.answer })
+		var resp fasthttp.Response
+		if _, err := newUpstream(t, service.URL).Do(newRequest(c.method, "/"), &resp, soon()); err != nil {
+			t.Fatalf("%s: %v", c.method, err)
+		}
+		var got string
+		for _, line := range strings.Split(resp.String(), "\r\n") {
+			if strings.HasPrefix(line, "Content-Length") {
+				got = line
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s answered with %q gives %q, want %q", c.method, c.answer, got, c.want)
+		}
+	}
+}
+
+func TestWhatRespHeldBeforeIsLost(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
+	u := newUpstream(t, service.URL)
+	resp := new(fasthttp.Response)
+	resp.Header.Set("X-Old", "1")
+	resp.SetBodyString("old")
+	if _, err := u.Do(newRequest("GET", "/"), resp, soon()); err != nil {
+		t.Fatal(err)
+	}
+	if string(resp.Body()) != "hi" || len(resp.Header.Peek("X-Old")) != 0 {
+		t.Errorf("answer is %q, want nothing of what resp held", resp.String())
+	}
+}

@@ -1,0 +1,97 @@
+package upstream
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// ofConnection takes the fields that speak of the connection or of framing, and says whether this was one: those are
+// hop-by-hop and end here (RFC 9110 §7.6.1). Proxy-Authenticate is one too: it asks the gateway, not the client.
+func (h *head) ofConnection(name, value []byte) (bool, error) {
+	switch len(name) {
+	case len("TE"):
+		return is(name, "te"), nil
+	case len("Trailer"): // and Upgrade
+		return is(name, "trailer") || is(name, "upgrade"), nil
+	case len("Connection"): // and Keep-Alive
+		if is(name, "connection") {
+			h.connection(value)
+			return true, nil
+		}
+		return is(name, "keep-alive"), nil
+	case len("Content-Length"):
+		return is(name, "content-length"), h.contentLength(name, value)
+	case len("Proxy-Connection"):
+		return is(name, "proxy-connection"), nil
+	case len("Transfer-Encoding"):
+		return is(name, "transfer-encoding"), h.transferEncoding(name, value)
+	case len("Proxy-Authenticate"):
+		return is(name, "proxy-authenticate"), nil
+	}
+	return false, nil
+}
+
+func is(name []byte, lower string) bool { return strings.EqualFold(string(name), lower) }
+
+func (h *head) contentLength(name, value []byte) error {
+	if !is(name, "content-length") {
+		return nil
+	}
+	n, ok := digits(value)
+	if !ok {
+		return invalid("malformed Content-Length")
+	}
+	h.length = n
+	h.lengths++
+	return nil
+}
+
+// transferEncoding knows chunked alone: whoever sends another coding was not asked for it (RFC 9112 §7).
+func (h *head) transferEncoding(name, value []byte) error {
+	if !is(name, "transfer-encoding") {
+		return nil
+	}
+	if h.coded || !is(value, "chunked") {
+		return invalid("a Transfer-Encoding other than chunked")
+	}
+	h.coded, h.chunked = true, true
+	return nil
+}
+
+// connection takes the options of a Connection field (RFC 9110 §7.6.1).
+func (h *head) connection(value []byte) {
+	for len(value) > 0 {
+		option, rest, _ := bytes.Cut(value, []byte{','})
+		option, value = bytes.TrimSpace(option), rest
+		switch {
+		case len(option) == 0:
+		case is(option, "close"):
+			h.close = true
+		case is(option, "keep-alive"):
+			h.keep = true
+		default:
+			h.named = append(h.named, string(option))
+		}
+	}
+}
+
+// dropNamed removes the fields that Connection named, in whatever case they came.
+func (h *head) dropNamed(resp *fasthttp.Response) {
+	for _, name := range h.named {
+		for key := held(resp, name); key != nil; key = held(resp, name) {
+			resp.Header.DelBytes(key)
+		}
+	}
+}
+
+// held is a copy of the name, as resp has it, of a field that is called name in any case; nil when there is none.
+func held(resp *fasthttp.Response, name string) []byte {
+	for key := range resp.Header.All() {
+		if is(key, name) {
+			return bytes.Clone(key)
+		}
+	}
+	return nil
+}

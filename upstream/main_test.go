@@ -1,0 +1,94 @@
+package upstream_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/goleak"
+
+	"wxgate/upstream"
+)
+
+// TestMain trusts the test certificate for all and fails when anything of an Upstream outlives its Close. The ignored goroutines are fasthttp's server's own.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "upstream")
+	if err == nil {
+		err = trustTestCertificate(dir)
+	}
+	if err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { _ = os.RemoveAll(dir); os.Exit(code) }),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+// newUpstream makes an upstream for one URL; change may alter its configuration.
+func newUpstream(t testing.TB, url string, change ...func(*upstream.Config)) *upstream.Upstream {
+	t.Helper()
+	cfg := upstream.DefaultConfig()
+	cfg.Targets = []upstream.Target{{URL: url}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	u, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		t.Fatalf("New(%q): %v", url, err)
+	}
+	t.Cleanup(u.Close)
+	return u
+}
+
+// newRequest makes a request as the gateway does.
+func newRequest(method, target string) *fasthttp.Request {
+	req := new(fasthttp.Request)
+	req.Header.DisableNormalizing()
+	req.Header.SetMethod(method)
+	req.Header.SetRequestURI(target)
+	return req
+}
+
+// soon is a deadline that no good exchange comes near.
+func soon() time.Time { return time.Now().Add(5 * time.Second) }
+
+// get sends a GET and fails the test unless it is answered.
+func get(t *testing.T, u *upstream.Upstream, target string) *fasthttp.Response {
+	t.Helper()
+	resp := new(fasthttp.Response)
+	if _, err := u.Do(newRequest("GET", target), resp, soon()); err != nil {
+		t.Fatalf("GET %s: %v", target, err)
+	}
+	return resp
+}
+
+// wantError fails the test unless err is want and none of the other kinds.
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("error is %v, want %v", err, want)
+	}
+	for _, other := range []error{
+		upstream.ErrConnect, upstream.ErrReset, upstream.ErrInvalid, upstream.ErrTimeout,
+		upstream.ErrUnavailable, upstream.ErrRequestBody,
+	} {
+		if !errors.Is(want, other) && errors.Is(err, other) {
+			t.Errorf("error %v is also %v", err, other)
+		}
+	}
+}
+
+// eventually polls until ok or five seconds have passed.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := soon(); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}

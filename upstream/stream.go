@@ -1,0 +1,113 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+// stream is the body of an answer that is passed on as it comes. It owns its connection until the body has ended, has
+// failed or is closed. Its end is io.EOF only if the body was whole; everything else makes fasthttp close the client's
+// connection with the body visibly unfinished.
+type stream struct {
+	pool *pool
+	conn *conn // nil: given back
+	idle time.Duration
+	keep bool   // the connection may be used again
+	come []byte // what was read before the stream was made
+	body framing
+	end  error // what the stream ended with
+}
+
+// Read reads from the body. Its errors are io.EOF, ErrReset, ErrTimeout and ErrInvalid.
+func (s *stream) Read(p []byte) (int, error) {
+	part, err := s.peek()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, part)
+	s.skip(n)
+	return n, nil
+}
+
+// WriteTo writes the body to w. Whatever has come is flushed before it waits for more.
+func (s *stream) WriteTo(w io.Writer) (int64, error) {
+	flusher, _ := w.(interface{ Flush() error })
+	var written int64
+	for {
+		if flusher != nil && !s.ready() {
+			if err := flusher.Flush(); err != nil {
+				return written, err
+			}
+		}
+		part, err := s.peek()
+		if err == io.EOF { //nolint:errorlint // a wrapped one is no end
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(part)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+		s.skip(n)
+	}
+}
+
+// SupportsBodyWriteTo tells fasthttp that WriteTo writes the same bytes as Read reads.
+func (s *stream) SupportsBodyWriteTo() bool { return true }
+
+// Close gives up the rest of the body, and with it the connection.
+func (s *stream) Close() error {
+	if s.end == nil {
+		_ = s.finish(errClosed) // what Read would have said; nobody reads any more
+	}
+	return nil
+}
+
+var errClosed = errors.New("body stream is closed")
+
+// ready says whether there is something to look at without waiting.
+func (s *stream) ready() bool { return s.end != nil || len(s.come) > 0 || s.conn.br.Buffered() > 0 }
+
+// peek gives the next bytes of the body, at least one.
+func (s *stream) peek() ([]byte, error) {
+	if len(s.come) > 0 || s.end != nil {
+		return s.come, s.endUnless(len(s.come) > 0)
+	}
+	if err := s.conn.until(time.Now().Add(s.idle)); err != nil {
+		return nil, s.finish(broken("reading the body", err))
+	}
+	part, err := s.body.peek(s.conn.br)
+	if err != nil {
+		return nil, s.finish(err)
+	}
+	return part, nil
+}
+
+func (s *stream) endUnless(more bool) error {
+	if more {
+		return nil
+	}
+	return s.end
+}
+
+// skip takes n bytes that peek gave.
+func (s *stream) skip(n int) {
+	if len(s.come) > 0 {
+		s.come = s.come[n:]
+		return
+	}
+	s.body.skip(s.conn.br, n)
+}
+
+// finish ends the stream and gives the connection back, for use after a whole body and to be closed after any other.
+func (s *stream) finish(err error) error {
+	s.end = err
+	s.come = nil
+	s.pool.settle(s.conn, s.keep && err == io.EOF) //nolint:errorlint // a wrapped one is no end
+	s.conn = nil
+	return err
+}

@@ -1,0 +1,36 @@
+package upstreamtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+)
+
+// Echoed is what Echo says of a request, as JSON.
+type Echoed struct {
+	Method string     `json:"method"`
+	Target string     `json:"target"`
+	Fields [][]string `json:"fields"` // [name, value], in their order
+	Body   string     `json:"body"`
+}
+
+// Echo runs a service that answers every request with 200 and Echoed.
+func Echo(t testing.TB) *Service {
+	t.Helper()
+	return HTTP(t, func(req Request) string {
+		echoed := Echoed{Method: req.Method, Target: req.Target, Body: string(req.Body)}
+		for _, f := range req.Fields {
+			echoed.Fields = append(echoed.Fields, []string{f.Name, f.Value})
+		}
+		body, _ := json.Marshal(echoed)
+		if req.Method == "HEAD" {
+			return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
+		}
+		return OK("application/json", string(body))
+	})
+}
+
+// OK is a plain answer 200 with a Content-Length.
+func OK(contentType, body string) string {
+	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", contentType, len(body), body)
+}
