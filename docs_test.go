@@ -339,7 +339,7 @@ func wholeRegistry(t *testing.T) *prometheus.Registry {
 	}
 	t.Cleanup(weChat.Close)
 	auth, err := authn.New(t.Context(), cfg.Authn, authn.Deps{
-		Store: store, WeChat: weChat, AppID: cfg.WeChat.AppID, Metrics: reg, Log: log, Now: time.Now,
+		Store: store, Apps: map[string]authn.WeChat{}, Metrics: reg, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -68,7 +68,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	}
 	s.onClose(func() error { weChat.Close(); return nil })
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: store, WeChat: weChat, AppID: cfg.WeChat.AppID,
+		Store: store, Apps: map[string]authn.WeChat{cfg.WeChat.AppID: weChat}, Budget: cfg.WeChat.Timeout,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/authn/wechat"
 	"wxgate/storage"
 )
 
@@ -28,6 +27,9 @@ type Store interface {
 	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
 	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
 	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
+	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
+	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
+	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
 	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
 	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
@@ -37,16 +39,11 @@ type Store interface {
 	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
 }
 
-// WeChat is the exchange of a code of wx.login for an openid and a session_key.
-type WeChat interface {
-	Code2Session(ctx context.Context, code string) (wechat.Session, error)
-}
-
 // Deps are what Authn works with; none may be nil.
 type Deps struct {
 	Store   Store
-	WeChat  WeChat
-	AppID   string // the mini-program that the codes belong to
+	Apps    map[string]WeChat // the mini-programs, by appid
+	Budget  time.Duration     // for one login's exchange with WeChat, with its retries
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -57,8 +54,8 @@ type Authn struct {
 	cfg     Config
 	keys    atomic.Pointer[keyring]
 	store   Store
-	wechat  WeChat
-	appid   string
+	apps    map[string]*app
+	codes   *codes
 	revoked *revocations
 	metrics *metrics
 	log     *slog.Logger
@@ -75,8 +72,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	a := &Authn{
 		cfg:     cfg,
 		store:   deps.Store,
-		wechat:  deps.WeChat,
-		appid:   deps.AppID,
+		apps:    newApps(deps.Apps, deps.Budget, deps.Now),
+		codes:   newCodes(deps.Now),
 		revoked: newRevocations(),
 		metrics: newMetrics(deps.Metrics),
 		log:     deps.Log,

@@ -104,7 +104,7 @@ func (f *fixture) open(t testing.TB) {
 		f.change(&authnCfg)
 	}
 	a, err := New(t.Context(), authnCfg, Deps{
-		Store: store, WeChat: client, AppID: testAppID, Metrics: prometheus.NewRegistry(), Log: log, Now: f.clock.Now,
+		Store: store, Apps: map[string]WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: log, Now: f.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -39,12 +40,28 @@ func (a *Authn) Bearer(c *fiber.Ctx) error {
 	return a.jwt(c)
 }
 
-// OptionalBearer lets a request without any credentials pass as nobody; bad credentials are refused.
-func (a *Authn) OptionalBearer(c *fiber.Ctx) error {
-	if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
-		return c.Next()
+// AsCloud lets a request without a token pass as the user that WeChat Cloud Run names; the caller vouches for the
+// platform's word.
+func (a *Authn) AsCloud(ctx context.Context, c *fiber.Ctx, id CloudIdentity) error {
+	subject, err := a.CloudSubject(ctx, id)
+	if err != nil {
+		return a.refused(err)
 	}
-	return a.Bearer(c)
+	return pass(c, subject)
+}
+
+// AsPrefetched lets a pre-fetch of WeChat's pass as the user of its code.
+func (a *Authn) AsPrefetched(ctx context.Context, c *fiber.Ctx, appID, code string) error {
+	subject, err := a.prefetched(ctx, appID, code)
+	if err != nil {
+		return err
+	}
+	return pass(c, subject)
+}
+
+func pass(c *fiber.Ctx, subject Subject) error {
+	c.Locals(subjectKey{}, &subject)
+	return c.Next()
 }
 
 // newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so the form of the

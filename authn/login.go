@@ -12,6 +12,7 @@ import (
 
 // Login is what a mini-program sends after wx.login.
 type Login struct {
+	AppID    string // the mini-program; empty: the only one there is
 	Code     string
 	Nickname *string // optional, and often a placeholder
 	Avatar   *string // optional, and often a path on the phone
@@ -26,7 +27,8 @@ type Grant struct {
 	Created   bool // the user is new
 }
 
-// Login exchanges the code with WeChat, finds or creates the user and begins a session. The code is sent once.
+// Login exchanges the code with WeChat, finds or creates the user and begins a session. A code that comes twice at once,
+// or again within replayFor, gets the same answer: phones send it again when an answer is lost.
 // Errors are ErrInvalidRequest, a *WeChatError or one of storage.
 func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
 	grant, err := a.login(ctx, l)
@@ -42,26 +44,31 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 	if err := profile.validate(); err != nil {
 		return Grant{}, err
 	}
-	begun := a.now()
-	exchanged, err := a.wechat.Code2Session(ctx, l.Code)
+	of, err := a.appOf(l.AppID)
 	if err != nil {
-		return Grant{}, weChatError(err)
+		return Grant{}, err
 	}
-	in, err := a.store.Login(ctx, storage.Login{
-		AppID:      a.appid,
-		OpenID:     exchanged.OpenID,
-		UnionID:    exchanged.UnionID,
-		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
-		Change: func(u *storage.User) error {
-			if _, banned := a.Banned(u.ID); banned {
-				return ErrUserBanned
-			}
-			profile.apply(u)
-			return nil
-		},
-		Session:     a.newSession(l.Device),
-		MaxSessions: a.cfg.Sessions.MaxPerUser,
+	return a.codes.once(ctx, newCodeKey(of.id, l.Code), func() (Grant, error) {
+		begun := a.now()
+		exchanged, err := of.exchange(ctx, l.Code)
+		if err != nil {
+			return Grant{}, err
+		}
+		return a.begin(ctx, l, profile, storage.Login{
+			AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
+			SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
+		})
 	})
+}
+
+// begin finds or creates the user of a login and begins a session; who it is has been found out.
+func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login storage.Login) (Grant, error) {
+	login.Session, login.MaxSessions = a.newSession(l.Device), a.cfg.Sessions.MaxPerUser
+	login.Change = func(u *storage.User) error {
+		profile.apply(u)
+		return a.refuseBanned(u)
+	}
+	in, err := a.store.Login(ctx, login)
 	if errors.Is(err, ErrUserBanned) {
 		return Grant{}, ErrUserBanned
 	}

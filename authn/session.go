@@ -110,6 +110,9 @@ func (a *Authn) endReused(ctx context.Context, v *verified) error {
 
 // Logout ends the subject's session. Its tokens are refused when Logout returns, and after a restart too.
 func (a *Authn) Logout(ctx context.Context, s Subject) error {
+	if s.SessionID == "" {
+		return nil // a cloud identity has no session
+	}
 	return a.endSession(ctx, s.SessionID, s.ExpiresAt)
 }
 

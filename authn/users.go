@@ -97,9 +97,11 @@ func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error
 	if err := profile.validate(); err != nil {
 		return storage.User{}, err
 	}
-	if u.AppID == "" {
-		u.AppID = a.appid
+	of, err := a.appOf(u.AppID)
+	if err != nil {
+		return storage.User{}, err
 	}
+	u.AppID = of.id
 	imported, err := a.store.ImportUser(ctx, u)
 	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		err = fmt.Errorf("importing a user: %w", err)

@@ -17,6 +17,7 @@ type Config struct {
 	Identity IdentityConfig
 	Limits   LimitsConfig
 	Log      LogConfig
+	CloudRun bool // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
 }
 
 // ServerConfig is the section server.
@@ -62,6 +63,7 @@ const (
 	AuthRequired AuthMode = "required" // only with a valid token
 	AuthOptional AuthMode = "optional" // without a token as nobody; a bad token is refused
 	AuthNone     AuthMode = "none"     // tokens are not looked at
+	AuthPrefetch AuthMode = "prefetch" // WeChat's pre-fetch: ?code or ?token says who it is for
 )
 
 // IdentityConfig is the section identity.

@@ -109,7 +109,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *authn.Authn)
 	cfg := authn.DefaultConfig()
 	cfg.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(strings.Repeat("k", authn.MinSecretBytes))}}
 	auth, err := authn.New(tb.Context(), cfg, authn.Deps{
-		Store: store, WeChat: client, AppID: testAppID, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
+		Store: store, Apps: map[string]authn.WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -47,6 +47,7 @@ func failures() []failure {
 		{authn.ErrTokenReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
+		{authn.ErrSessionKeyStale, 409, "session_key_stale", "数据无法解密，请重新获取", 0},
 		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户登录", 0},
 		{authn.ErrRateLimited, 429, "wx_rate_limited", "登录过于频繁，请稍后再试", 60},
 		{authn.ErrMisconfigured, 500, "wx_misconfigured", "小程序登录配置有误", 0},

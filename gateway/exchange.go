@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"wxgate/authn"
 	"wxgate/gateway/wire"
 )
 
@@ -24,7 +25,8 @@ type exchange struct {
 	decoded [512]byte // room for the decoded path
 	route   *route    // nil until matched
 	body    limitedBody
-	reason  string // of the error table, "" when it went well
+	cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
+	reason  string               // of the error table, "" when it went well
 
 	upstreamTime time.Duration
 	attempts     int

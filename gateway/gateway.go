@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +48,8 @@ type Gateway struct {
 	reserved  *reserved
 	identity  []identityHeader
 	signer    *authn.Signer // nil: identities are not signed
-	logins    *limiter
+	logins    *limiter[netip.Addr]
+	phones    *limiter[int64] // by user: WeChat takes money for a number
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
@@ -63,7 +65,8 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		deps:      deps,
 		reserved:  newReserved(cfg.Identity),
 		identity:  newIdentityHeaders(cfg.Identity),
-		logins:    newLimiter(cfg.Limits.Login, deps.Now),
+		logins:    newLimiter[netip.Addr](cfg.Limits.Login, deps.Now),
+		phones:    newLimiter[int64](phoneLimit(), deps.Now),
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),

@@ -62,6 +62,7 @@ func (r *reserved) holds(name []byte) bool {
 
 // stripIdentity removes what could be read as an identity header of ours, on every route, and counts it.
 func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
+	exchangeOf(c).cloud = g.cloudIdentity(c)
 	header := &c.Request().Header
 	var forged []string
 	for name := range header.All() {

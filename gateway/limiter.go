@@ -7,30 +7,29 @@ import (
 	"time"
 )
 
-// limiter is a token bucket per address, kept as one time each (GCRA, the generic cell rate algorithm): the theoretical
-// arrival time of the next request that is still on schedule. An address that has been quiet long enough is forgotten.
-type limiter struct {
+// limiter is a token bucket per client, an address or a user, kept as one time each (GCRA, the generic cell rate algorithm): the theoretical
+// arrival time of the next request that is still on schedule. One that has been quiet long enough is forgotten.
+type limiter[K comparable] struct {
 	interval time.Duration // between two requests at the sustained rate
 	burst    time.Duration // how far ahead of the schedule a client may be
 	now      func() time.Time
 	seed     maphash.Seed
-	shards   [64]limiterShard
+	shards   [64]limiterShard[K]
 }
 
-type limiterShard struct {
+type limiterShard[K comparable] struct {
 	mu      sync.Mutex
-	arrival map[netip.Addr]time.Time
+	arrival map[K]time.Time
 	swept   time.Time
 }
 
-func newLimiter(cfg LimitConfig, now func() time.Time) *limiter {
+func newLimiter[K comparable](cfg LimitConfig, now func() time.Time) *limiter[K] {
 	interval := cfg.Rate.Per / time.Duration(cfg.Rate.Count)
-	return &limiter{interval: interval, burst: interval * time.Duration(cfg.Burst), now: now, seed: maphash.MakeSeed()}
+	return &limiter[K]{interval: interval, burst: interval * time.Duration(cfg.Burst), now: now, seed: maphash.MakeSeed()}
 }
 
-// allow takes one token from the bucket of an address; false means that it is empty.
-func (l *limiter) allow(client netip.Addr) bool {
-	client = subscriber(client)
+// allow takes one token from the bucket of a client; false means that it is empty.
+func (l *limiter[K]) allow(client K) bool {
 	shard := &l.shards[maphash.Comparable(l.seed, client)%uint64(len(l.shards))]
 	now := l.now()
 	shard.mu.Lock()
@@ -47,10 +46,10 @@ func (l *limiter) allow(client netip.Addr) bool {
 	return true
 }
 
-// sweep forgets the addresses whose bucket is full again.
-func (s *limiterShard) sweep(now time.Time, every time.Duration) {
+// sweep forgets the clients whose bucket is full again.
+func (s *limiterShard[K]) sweep(now time.Time, every time.Duration) {
 	if s.arrival == nil {
-		s.arrival = make(map[netip.Addr]time.Time)
+		s.arrival = make(map[K]time.Time)
 	}
 	if now.Sub(s.swept) < every {
 		return

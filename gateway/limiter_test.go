@@ -9,7 +9,7 @@ import (
 func TestABucketGivesItsBurstThenItsRate(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
-	l := newLimiter(LimitConfig{Rate: Rate{60, time.Minute}, Burst: 3}, func() time.Time { return now })
+	l := newLimiter[netip.Addr](LimitConfig{Rate: Rate{60, time.Minute}, Burst: 3}, func() time.Time { return now })
 	alice, bob := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	for i, want := range []bool{true, true, true, false} {
 		if got := l.allow(alice); got != want {
@@ -28,8 +28,8 @@ func TestABucketGivesItsBurstThenItsRate(t *testing.T) {
 func TestOneSubscriberIsOneBucketAndQuietOnesAreForgotten(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
-	l := newLimiter(LimitConfig{Rate: Rate{1, time.Second}, Burst: 1}, func() time.Time { return now })
-	if !l.allow(netip.MustParseAddr("2001:db8::1")) || l.allow(netip.MustParseAddr("2001:db8::2")) {
+	l := newLimiter[netip.Addr](LimitConfig{Rate: Rate{1, time.Second}, Burst: 1}, func() time.Time { return now })
+	if !l.allow(subscriber(netip.MustParseAddr("2001:db8::1"))) || l.allow(subscriber(netip.MustParseAddr("2001:db8::2"))) {
 		t.Error("two addresses of one /64 should share a bucket")
 	}
 	now = now.Add(time.Minute)

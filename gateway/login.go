@@ -19,6 +19,17 @@ type loginRequest struct {
 	Avatar    *string `json:"avatar"`
 }
 
+// login is the request as authn takes it; its strings are copies.
+func (r loginRequest) login(c *fiber.Ctx) authn.Login {
+	return authn.Login{
+		AppID:    single(c, headerAppID),
+		Code:     r.Code,
+		Device:   deviceOf(c.Get(fiber.HeaderUserAgent)),
+		Nickname: either(r.CamelName, r.Nickname),
+		Avatar:   either(r.AvatarURL, r.Avatar),
+	}
+}
+
 // granted is the data of a login.
 type granted struct {
 	tokenAnswer
@@ -47,12 +58,7 @@ func (g *Gateway) login(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{
-		Code:     body.Code,
-		Device:   deviceOf(c.Get(fiber.HeaderUserAgent)),
-		Nickname: either(body.CamelName, body.Nickname),
-		Avatar:   either(body.AvatarURL, body.Avatar),
-	})
+	grant, err := g.deps.Authn.Login(c.UserContext(), body.login(c))
 	if err != nil {
 		return err
 	}
@@ -77,7 +83,7 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), authn.Login{Code: body.Code, Device: deviceOf(c.Get(fiber.HeaderUserAgent))})
+	grant, err := g.deps.Authn.Login(c.UserContext(), loginRequest{Code: body.Code}.login(c))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -32,7 +33,7 @@ type endpoint struct {
 	method string
 	path   string
 	auth   AuthMode
-	limit  *limiter
+	limit  *limiter[netip.Addr]
 	serve  fiber.Handler
 }
 
@@ -46,6 +47,9 @@ func (g *Gateway) endpoints() []endpoint {
 		{post, "/api/v1/user/login", AuthNone, g.logins, g.loginSecondDialect},
 		{post, "/api/v1/auth/refresh", AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
 		{post, "/api/v1/auth/logout", AuthRequired, nil, g.logout},
+		{post, "/api/v1/auth/cloud-login", AuthNone, g.logins, g.cloudLogin},
+		{post, "/api/v1/auth/decrypt", AuthRequired, nil, g.decrypt},
+		{post, "/api/v1/auth/phone", AuthRequired, nil, g.phone},
 		{get, "/api/v1/auth/sessions", AuthRequired, nil, g.sessions},
 		{fiber.MethodDelete, "/api/v1/auth/sessions/:id", AuthRequired, nil, g.endSession},
 		{get, "/.well-known/jwks.json", AuthNone, nil, g.jwks},
@@ -68,10 +72,10 @@ type route struct {
 	bodyLimit   int64
 	timeout     time.Duration
 	stripPrefix string
-	limit       *limiter           // nil: none
-	endpoint    fiber.Handler      // nil: forwarded
-	upstream    *upstream.Upstream // nil: an endpoint
-	upstreamID  string             // the upstream's name
+	limit       *limiter[netip.Addr] // nil: none
+	endpoint    fiber.Handler        // nil: forwarded
+	upstream    *upstream.Upstream   // nil: an endpoint
+	upstreamID  string               // the upstream's name
 }
 
 // router finds the route of a request.
@@ -160,7 +164,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 // limitRoute refuses a client that asks too often.
 func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	if ex.route.limit != nil && !ex.route.limit.allow(ex.client) {
+	if ex.route.limit != nil && !ex.route.limit.allow(subscriber(ex.client)) {
 		g.metrics.rateLimited.WithLabelValues(ex.route.pattern, "ip").Inc()
 		return errRateLimited
 	}
@@ -169,11 +173,20 @@ func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 
 // authenticate demands a token as the route says.
 func (g *Gateway) authenticate(c *fiber.Ctx) error {
-	switch exchangeOf(c).route.auth {
+	ex := exchangeOf(c)
+	switch ex.route.auth {
 	case AuthNone:
 		return c.Next()
+	case AuthPrefetch:
+		return g.prefetch(c, ex)
 	case AuthOptional:
-		return g.deps.Authn.OptionalBearer(c)
+		if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+			return g.cloudOrNobody(c, ex)
+		}
+	case AuthRequired:
+		if ex.cloud != nil && len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+			return g.asCloud(c, ex)
+		}
 	}
 	return g.deps.Authn.Bearer(c)
 }
@@ -184,9 +197,14 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 	if ex.route.endpoint == nil {
 		return g.forward(c, ex)
 	}
-	// fasthttp's own context ends when a shutdown begins; a login that is under way must not.
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Server.Timeouts.Request)
+	ctx, cancel := g.context()
 	defer cancel()
 	c.SetUserContext(ctx)
 	return ex.route.endpoint(c)
+}
+
+// context bounds work on a request. fasthttp's own context ends when a shutdown begins; a login that is under way must
+// not.
+func (g *Gateway) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), g.cfg.Server.Timeouts.Request)
 }

@@ -112,7 +112,7 @@ func (r RouteConfig) validate(f *faults, path string, upstreams []string) {
 	} else {
 		f.oneOf(path+".upstream", r.Upstream, upstreams...)
 	}
-	f.oneOf(path+".auth", string(r.Auth), string(AuthRequired), string(AuthOptional), string(AuthNone))
+	f.oneOf(path+".auth", string(r.Auth), string(AuthRequired), string(AuthOptional), string(AuthNone), string(AuthPrefetch))
 	if r.StripPrefix != "" && (!strings.HasPrefix(r.Path+"/", strings.TrimSuffix(r.StripPrefix, "/")+"/") || strings.ContainsAny(r.StripPrefix, ":*")) {
 		f.add(path+".strip_prefix", "%q is not a literal beginning of %q", r.StripPrefix, r.Path)
 	}

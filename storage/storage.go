@@ -66,6 +66,13 @@ type SessionKey struct {
 	At  time.Time // when the login that brought it was begun
 }
 
+// Phone is a user's phone number as WeChat gives it. At rest it is sealed.
+type Phone struct {
+	Number      string `json:"phoneNumber"`     // with the country code outside of China
+	PureNumber  string `json:"purePhoneNumber"` // without
+	CountryCode string `json:"countryCode"`     // "86"
+}
+
 // Scope says what a Revocation names.
 type Scope string
 
@@ -94,7 +101,7 @@ type Login struct {
 	SessionKey SessionKey // joins the last SessionKeysKept of the user, ordered by At; an empty Key brings none
 	// Change may change nickname, avatar and bio of the new or found user; an error of it leaves everything as it was.
 	Change  func(*User) error
-	Session Session // the session that begins; its UserID is filled in
+	Session Session // the session that begins; its UserID is filled in; without an ID none begins
 	// MaxSessions, unless 0, lets the user's oldest sessions end until so many are left, the new one included; of more
 	// than a thousand too many, a thousand with each login.
 	MaxSessions int

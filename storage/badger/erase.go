@@ -49,11 +49,16 @@ func eraseSome(v *view, id int64, from, until time.Time) (ended []storage.Revoca
 	return append(ended, revoked...), true, eraseRecords(v, u)
 }
 
-// eraseRecords leaves the id and a ring without content, which nobody reads again. The openid is part of its key, so that one is deleted.
+// eraseRecords leaves the id, and a ring and a phone number without content, which nobody reads again. The openid is part of its key, so that one is deleted.
 func eraseRecords(v *view, u storage.User) error {
 	v.delete(openIDKey(u.AppID, u.OpenID))
-	if err := v.put(numbered(prefixRing, uint64(u.ID)), nil, 0); err != nil {
-		return err
+	if u.UnionID != "" {
+		v.delete(unionKey(u.UnionID, u.ID))
+	}
+	for _, sealed := range []byte{prefixRing, prefixPhone} {
+		if err := v.put(numbered(sealed, uint64(u.ID)), nil, 0); err != nil {
+			return err
+		}
 	}
 	return putUserRecord(v, userRecord{User: storage.User{ID: u.ID}, Erased: true})
 }

@@ -15,6 +15,9 @@ const (
 	prefixSession = 's' // s<sid>                   a session
 	prefixDevice  = 'v' // v<id><sid>               the living sessions of a user, an index without content
 	prefixRevoked = 'r' // r<seq>                   a revocation
+	prefixPhone   = 'p' // p<id>                    the sealed phone number of the user
+	prefixUnion   = 'n' // n<len><unionid><id>      the users of one person, an index without content
+	prefixServer  = 't' // t<appid>                 the sealed access_token of a mini-program
 )
 
 // numbered is the key prefix<number>.
@@ -26,6 +29,16 @@ func numbered(prefix byte, number uint64) string {
 func openIDKey(appID, openID string) string {
 	return string(binary.AppendUvarint([]byte{prefixOpenID}, uint64(len(appID)))) + appID + openID
 }
+
+func unionPrefix(unionID string) string {
+	return string(binary.AppendUvarint([]byte{prefixUnion}, uint64(len(unionID)))) + unionID
+}
+
+func unionKey(unionID string, id int64) string {
+	return string(binary.BigEndian.AppendUint64([]byte(unionPrefix(unionID)), uint64(id)))
+}
+
+func serverTokenKey(appID string) string { return string(prefixServer) + appID }
 
 func sessionKey(sid string) string { return string(prefixSession) + sid }
 

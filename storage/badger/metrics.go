@@ -28,6 +28,12 @@ const (
 	opImportUser
 	opEraseUser
 	opBeginSession
+	opSetPhone
+	opPhone
+	opUserByOpenID
+	opUsersByUnionID
+	opSaveServerToken
+	opServerToken
 	opCount
 )
 
@@ -36,6 +42,7 @@ func opNames() [opCount]string {
 		"login", "user", "update_user", "session_keys", "session", "sessions", "update_session",
 		"end_session", "end_sessions", "revoke", "revocations",
 		"users", "import_user", "erase_user", "begin_session",
+		"set_phone", "phone", "user_by_openid", "users_by_unionid", "save_server_token", "server_token",
 	}
 }
 

@@ -69,5 +69,8 @@ func addUser(v *view, u storage.User) (storage.User, error) {
 	if _, err := v.count(func(c *counters) { c.Users = max(c.Users, id) }); err != nil {
 		return storage.User{}, err
 	}
+	if err := putUnionID(v, storage.User{ID: u.ID}, u); err != nil {
+		return storage.User{}, err
+	}
 	return u, putUserRecord(v, userRecord{User: u})
 }

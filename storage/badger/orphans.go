@@ -42,7 +42,9 @@ func isGone(key []byte, value y.ValueStruct) bool {
 
 // isIndex reports whether the key is an entry of an index. It can be deleted, and compaction drops the deletion together
 // with what it deleted. It was committed together with its user or session, and looking for those finds the loss.
-func isIndex(key []byte) bool { return key[0] == prefixOpenID || key[0] == prefixDevice }
+func isIndex(key []byte) bool {
+	return key[0] == prefixOpenID || key[0] == prefixDevice || key[0] == prefixUnion
+}
 
 // isKnown reports whether a table or a log holds the key at that version or a newer one.
 func isKnown(key []byte, version uint64, tables []tableFile, logs []walFile) bool {

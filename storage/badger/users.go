@@ -80,6 +80,9 @@ func putUser(v *view, old storage.User, changed *storage.User) error {
 		return nil
 	}
 	changed.UpdatedAt = stamp(v.now)
+	if err := putUnionID(v, old, *changed); err != nil {
+		return err
+	}
 	return putUserRecord(v, userRecord{User: *changed})
 }
 

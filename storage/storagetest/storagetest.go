@@ -32,6 +32,12 @@ type Store interface {
 	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
 	Revoke(ctx context.Context, revoked ...storage.Revocation) ([]storage.Revocation, error)
 	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
+	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
+	Phone(ctx context.Context, userID int64) (storage.Phone, error)
+	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
+	UsersByUnionID(ctx context.Context, unionID string) ([]storage.User, error)
+	SaveServerToken(ctx context.Context, appID, token string, expires time.Time) error
+	ServerToken(ctx context.Context, appID string) (token string, expires time.Time, err error)
 	Ready(ctx context.Context) error
 	Close() error
 }
@@ -68,7 +74,7 @@ func (c *Clock) Advance(by time.Duration) {
 // Run runs the whole suite; newBench is called once for each sub-test.
 func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 	suites := []map[string]func(*testing.T, *fixture){
-		users(), directory(), erasing(), sessionKeys(), sessions(), begunSessions(), maxSessions(), revocations(), lifetimes(),
+		users(), directory(), erasing(), sessionKeys(), sessions(), begunSessions(), maxSessions(), revocations(), lifetimes(), people(),
 	}
 	for _, suite := range suites {
 		for name, test := range suite {

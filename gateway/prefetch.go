@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"bytes"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+)
+
+// prefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): its server GETs the
+// configured address with ?appid and either ?code, a code of wx.login, or ?token, what the mini-program gave to
+// wx.setBackgroundFetchToken: an access token of ours. Neither goes on to the service.
+func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
+	if c.Method() != fiber.MethodGet {
+		return errNoRoute
+	}
+	_, query, _ := bytes.Cut(ex.target.raw, []byte{'?'})
+	values, err := url.ParseQuery(string(query))
+	if err != nil || len(values["code"])+len(values["token"]) != 1 {
+		return authn.ErrTokenMissing
+	}
+	ex.target.raw = withoutCredentials(ex.target.raw)
+	if token := values.Get("token"); token != "" {
+		c.Request().Header.Set(fiber.HeaderAuthorization, "Bearer "+token)
+		return g.deps.Authn.Bearer(c)
+	}
+	ctx, cancel := g.context()
+	defer cancel()
+	return g.deps.Authn.AsPrefetched(ctx, c, values.Get("appid"), values.Get("code"))
+}
+
+// withoutCredentials is a target without the parameters code and token; the others stay byte for byte.
+func withoutCredentials(raw []byte) []byte {
+	path, query, _ := bytes.Cut(raw, []byte{'?'})
+	kept := append(bytes.Clone(path), '?')
+	for part := range bytes.SplitSeq(query, []byte{'&'}) {
+		name, _, _ := bytes.Cut(part, []byte{'='})
+		decoded, err := url.QueryUnescape(string(name))
+		if err != nil || decoded == "code" || decoded == "token" {
+			continue
+		}
+		kept = append(append(kept, part...), '&')
+	}
+	return kept[:len(kept)-1]
+}

@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+)
+
+// headerAppID names the mini-program of a login where several are configured.
+const headerAppID = "X-App-Id"
+
+// decrypt answers POST /api/v1/auth/decrypt: data that wx.getWeRunData, wx.getShareInfo or wx.getUserInfo gave.
+func (g *Gateway) decrypt(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	var body authn.Encrypted
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	opened, err := g.deps.Authn.Decrypt(c.UserContext(), subject, body)
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, opened)
+}
+
+// phone answers POST /api/v1/auth/phone. WeChat takes money for each number, so a user may not ask often.
+func (g *Gateway) phone(c *fiber.Ctx) error {
+	subject, _ := authn.SubjectOf(c)
+	var body authn.PhoneRequest
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	if !g.phones.allow(subject.UserID) {
+		g.metrics.rateLimited.WithLabelValues(exchangeOf(c).pattern(), "user").Inc()
+		return errRateLimited
+	}
+	phone, err := g.deps.Authn.Phone(c.UserContext(), subject, body)
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, phone)
+}
+
+// phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
+func phoneLimit() LimitConfig { return LimitConfig{Rate: Rate{6, time.Hour}, Burst: 3} }
+
+// cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds, never by a body.
+func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	if !g.cfg.CloudRun {
+		return errNoRoute
+	}
+	if ex.cloud == nil {
+		return authn.ErrTokenMissing
+	}
+	var body loginRequest
+	if ex.body.stream != nil {
+		if err := readJSON(c, &body); err != nil {
+			return err
+		}
+	}
+	grant, err := g.deps.Authn.CloudLogin(c.UserContext(), *ex.cloud, body.login(c))
+	if err != nil {
+		return err
+	}
+	return g.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
+}
+
+// cloudIdentity reads who WeChat Cloud Run says is calling; nil when it says nothing, or when we are not told to believe
+// it. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
+// ones. The platform's word is believed only where the operator says that nothing else can reach us.
+func (g *Gateway) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	if !g.cfg.CloudRun || c.Get("X-Wx-Source") == "" {
+		return nil
+	}
+	for _, from := range []string{"", "From-"} {
+		openid := single(c, "X-Wx-"+from+"Openid")
+		if openid != "" {
+			return &authn.CloudIdentity{
+				AppID: single(c, "X-Wx-"+from+"Appid"), OpenID: openid, UnionID: single(c, "X-Wx-"+from+"Unionid"),
+			}
+		}
+	}
+	return nil
+}
+
+// single is a copy of the header's value, "" when it is there more than once: then somebody added one.
+func single(c *fiber.Ctx, name string) string {
+	values := c.Request().Header.PeekAll(name)
+	if len(values) != 1 {
+		return ""
+	}
+	return strings.TrimSpace(string(values[0]))
+}
+
+// asCloud lets a request without a token pass as the user that WeChat Cloud Run names.
+func (g *Gateway) asCloud(c *fiber.Ctx, ex *exchange) error {
+	ctx, cancel := g.context()
+	defer cancel()
+	return g.deps.Authn.AsCloud(ctx, c, *ex.cloud)
+}
+
+// cloudOrNobody lets a request without a token pass, as the user that the platform names, or as nobody.
+func (g *Gateway) cloudOrNobody(c *fiber.Ctx, ex *exchange) error {
+	if ex.cloud == nil {
+		return c.Next()
+	}
+	err := g.asCloud(c, ex)
+	if errors.Is(err, authn.ErrTokenMissing) { // never logged in
+		return c.Next()
+	}
+	return err
+}
