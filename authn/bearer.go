@@ -41,10 +41,16 @@ func (a *Authn) Bearer(c *fiber.Ctx) error {
 
 // OptionalBearer lets a request without any credentials pass as nobody; bad credentials are refused.
 func (a *Authn) OptionalBearer(c *fiber.Ctx) error {
-	if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+	if !HasCredentials(c) {
 		return c.Next()
 	}
 	return a.Bearer(c)
+}
+
+// HasCredentials says whether a request tries to say who it is from: an Authorization line that is not empty, or more
+// than one line.
+func HasCredentials(c *fiber.Ctx) bool {
+	return len(c.Request().Header.Peek(fiber.HeaderAuthorization)) > 0 || twice(c, fiber.HeaderAuthorization)
 }
 
 // newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so the form of the
@@ -126,7 +132,7 @@ func twice(c *fiber.Ctx, name string) bool {
 
 // missingOrMalformed says why a request has no token that could be looked at.
 func missingOrMalformed(c *fiber.Ctx) error {
-	if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+	if !HasCredentials(c) {
 		return ErrTokenMissing
 	}
 	return ErrTokenMalformed

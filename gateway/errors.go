@@ -96,6 +96,9 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	ex := exchangeOf(c)
 	ex.reason = f.reason
 	c.Response().Reset() // an upstream's half answer must not shine through
+	if f.reason == "invalid_request" {
+		ex.detail = err.Error()
+	}
 	if f.status >= 500 {
 		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
 	}
@@ -130,7 +133,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	}
 	id := newRequestID()
 	g.metrics.refusedEarly(f)
-	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail)
+	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail, "client_ip", peerOf(c).String())
 	answerFailure(c, f, f.message, id, g.deps.Now())
 	c.Response().SetConnectionClose()
 }

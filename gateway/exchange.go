@@ -24,6 +24,7 @@ type exchange struct {
 	decoded [512]byte // room for the decoded path
 	route   *route    // nil until matched
 	body    limitedBody
+	detail  string // what was wrong with a request that was 400; for the log
 	reason  string // of the error table, "" when it went well
 
 	upstreamTime time.Duration
@@ -54,7 +55,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
-	if !ex.body.drain() {
+	if !ex.body.drain() || connectionOptions(&c.Request().Header).hold([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
 	c.Context().RemoveUserValue(exchangeKey{})

@@ -15,15 +15,16 @@ import (
 // later one can be reached around it.
 func (g *Gateway) chain() []fiber.Handler {
 	return []fiber.Handler{
-		g.begin,         // request id and client address, before anything that logs
-		g.observe,       // outside authentication: 401 and 429 are traffic too
-		g.recoverPanic,  // inside observe, so that a panic is counted as the 500 it becomes
-		g.stripIdentity, // X-User-* from outside never survives, on public routes too
-		g.matchRoute,    // on the bytes that are forwarded; a path with two readings is 400
-		g.limitRoute,    // before signatures are checked and WeChat is asked
-		g.limitBody,     // a length over the route's limit is 413 before any of the body is read
-		g.authenticate,  // required unless the route says otherwise
-		g.serve,         // an endpoint of ours, or identity injected and forwarded upstream
+		g.begin,          // request id and client address, before anything that logs
+		g.observe,        // outside authentication: 401 and 429 are traffic too
+		g.recoverPanic,   // inside observe, so that a panic is counted as the 500 it becomes
+		g.stripIdentity,  // X-User-* from outside never survives, on public routes too
+		g.overrideMethod, // before routing and authentication: they decide on the method that the service gets
+		g.matchRoute,     // on the bytes that are forwarded; a path with two readings is 400
+		g.limitRoute,     // before signatures are checked and WeChat is asked
+		g.limitBody,      // a length over the route's limit is 413 before any of the body is read
+		g.authenticate,   // required unless the route says otherwise
+		g.serve,          // an endpoint of ours, or identity injected and forwarded upstream
 	}
 }
 
@@ -149,7 +150,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 		return errInvalidRequest
 	}
 	ex.target = t
-	found, ok := g.routes.find(c.Method(), t.path)
+	found, ok := g.routes.find(c.Method(), t.folded)
 	if !ok {
 		return errNoRoute
 	}
