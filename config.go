@@ -52,15 +52,18 @@ func (c Config) Validate() []error {
 
 // gateway is what the package gateway works by.
 func (c Config) gateway() gateway.Config {
-	return gateway.Config{Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log}
+	return gateway.Config{
+		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
+		CloudRun: c.WeChat.CloudRun, PushUpstream: c.WeChat.Push.Upstream,
+	}
 }
 
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects.
 func (c *Config) fromEnvironment(env strictyaml.LookupEnv) {
-	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" {
+	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {
 		c.WeChat.AppID = id
 	}
-	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" {
+	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
 		c.WeChat.Secret = wechat.Secret(secret)
 	}
 	if secret, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {

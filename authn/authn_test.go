@@ -199,6 +199,25 @@ func TestLogoutEndsTheTokenAtOnceAndAfterARestart(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsSetBackBringsNobodyBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
+	f.clock.move(24 * time.Hour)
+	if err := f.Logout(t.Context(), f.subjectOf(t, token)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Ban(t.Context(), 2, f.clock.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.move(-time.Hour)
+	f.wantVerdict(t, "logged out, the clock set back", token, ErrTokenRevoked)
+	f.wantVerdict(t, "banned, the clock set back", bob, ErrTokenRevoked)
+	f.restart()
+	f.wantVerdict(t, "logged out, set back, restarted", token, ErrTokenRevoked)
+	f.wantVerdict(t, "banned, set back, restarted", bob, ErrTokenRevoked)
+}
+
 func TestLogoutAllEndsEverySession(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -64,6 +64,12 @@ func pass(c *fiber.Ctx, subject Subject) error {
 	return c.Next()
 }
 
+// HasCredentials says whether a request tries to say who it is from: an Authorization line that is not empty, or more
+// than one line.
+func HasCredentials(c *fiber.Ctx) bool {
+	return len(c.Request().Header.Peek(fiber.HeaderAuthorization)) > 0 || twice(c, fiber.HeaderAuthorization)
+}
+
 // newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so the form of the
 // token is checked before it, the algorithm in the key function and the claims after it.
 func (a *Authn) newJWT() fiber.Handler {
@@ -143,7 +149,7 @@ func twice(c *fiber.Ctx, name string) bool {
 
 // missingOrMalformed says why a request has no token that could be looked at.
 func missingOrMalformed(c *fiber.Ctx) error {
-	if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+	if !HasCredentials(c) {
 		return ErrTokenMissing
 	}
 	return ErrTokenMalformed

@@ -78,8 +78,18 @@ func (r *revocations) add(now time.Time, added ...storage.Revocation) {
 		if !ok {
 			continue // no token can carry such an id
 		}
-		r.shard(key).add(now.UnixMilli(), key, span{v.From.UnixMilli(), v.Until.UnixMilli(), v.Seq})
+		r.shard(key).add(now.UnixMilli(), key, spanOf(v))
 	}
+}
+
+// spanOf is when a revocation refuses. An ended session and a banned user are refused from the beginning of time on: a
+// clock that is set back must not bring them back. Only a replaced token has a future before its end, its grace.
+func spanOf(v storage.Revocation) span {
+	s := span{v.From.UnixMilli(), v.Until.UnixMilli(), v.Seq}
+	if v.Scope == storage.ScopeSession || v.Scope == storage.ScopeUser && s.from < s.until {
+		s.from = 0
+	}
+	return s
 }
 
 func (s *revocationShard) add(now int64, key revocationKey, v span) {

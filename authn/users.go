@@ -47,12 +47,14 @@ func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
 		return err
 	}
 	now := a.now()
-	ban := storage.Revocation{Scope: storage.ScopeUser, ID: strconv.FormatInt(userID, 10), From: now, Until: until}
-	if !until.After(now) {
-		// The lifting must outlive every ban that it lifts, or a restart would find the ban alone.
-		ban.From, ban.Until = lifted(now), lifted(now)
+	id := strconv.FormatInt(userID, 10)
+	// An empty span that outlives every ban: without it the end of this one would bring an older, longer one back.
+	lift := storage.Revocation{Scope: storage.ScopeUser, ID: id, From: lifted(now), Until: lifted(now)}
+	revocations := []storage.Revocation{lift}
+	if until.After(now) {
+		revocations = append(revocations, storage.Revocation{Scope: storage.ScopeUser, ID: id, From: now, Until: until})
 	}
-	revoked, err := a.store.Revoke(context.WithoutCancel(ctx), ban)
+	revoked, err := a.store.Revoke(context.WithoutCancel(ctx), revocations...)
 	if err != nil {
 		return fmt.Errorf("banning a user: %w", err)
 	}

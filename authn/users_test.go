@@ -44,6 +44,21 @@ func TestALiftedBanStaysLiftedAfterARestart(t *testing.T) {
 	}
 }
 
+func TestTheEndOfABanDoesNotBringALongerOneBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	for _, d := range []time.Duration{8 * time.Hour, time.Hour} {
+		if err := f.Ban(t.Context(), 1, f.clock.Now().Add(d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.clock.move(time.Hour)
+	f.wantVerdict(t, "when the shorter ban is over", token, nil)
+	f.restart()
+	f.wantVerdict(t, "and after a restart", token, nil)
+}
+
 func (f *fixture) wantBanned(t *testing.T, person string) {
 	t.Helper()
 	if _, err := f.Login(t.Context(), Login{Code: f.weChat.IssueCode(person)}); !errors.Is(err, ErrUserBanned) {

@@ -49,10 +49,13 @@ func TestNoAcknowledgedLoginIsLostByKill9(t *testing.T) {
 			}
 			ids[a.person], owners[a.id] = a.id, a.person
 		}
-		all = acked
+		all = append(all, acked...)
 	}
 	w.serve()
 	w.stillKnown(all)
+	if len(ids) < 10*crashRounds(t) {
+		t.Errorf("only %d people were acknowledged over %d kills: the gateway was hardly under load", len(ids), crashRounds(t))
+	}
 	t.Logf("%d people acknowledged over %d kills; slowest start until it listens: %v", len(ids), crashRounds(t), slowest)
 }
 
@@ -87,10 +90,14 @@ func (w *world) loginUntilKilled(round int) []acknowledged {
 	return acked
 }
 
-// stillKnown checks that every acknowledged token works and speaks for the id it was given with.
+// stillKnown checks that acknowledged tokens work and speak for the ids they were given with: all of the last thousand,
+// and every tenth of those before.
 func (w *world) stillKnown(acked []acknowledged) {
 	w.t.Helper()
-	for _, a := range acked {
+	for i, a := range acked {
+		if i < len(acked)-1000 && i%10 > 0 {
+			continue
+		}
 		if id := w.userID(a.token); id != a.id {
 			w.t.Errorf("after kill -9 the token of %s speaks for user %d, want %d", a.person, id, a.id)
 		}

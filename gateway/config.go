@@ -17,7 +17,9 @@ type Config struct {
 	Identity IdentityConfig
 	Limits   LimitsConfig
 	Log      LogConfig
-	CloudRun bool // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
+
+	CloudRun     bool   // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
+	PushUpstream string // wechat.push.upstream; empty: message push is off
 }
 
 // ServerConfig is the section server.

@@ -166,19 +166,20 @@ func TestIdentityArrivesOnceAndOnlyFromUs(t *testing.T) {
 	e := newEdge(t, service.URL, nil)
 	token := e.token(t, "alice")
 	for name, forged := range map[string][]string{
-		"nothing":                         nil,
-		"one header":                      {"X-User-Id: forged"},
-		"three spellings":                 {"X-User-Id: forged", "x-user-id: forged", "X-USER-ID: forged"},
-		"underscores":                     {"X_User_Id: forged", "X-User_Id: forged", "x_user_id: forged"},
-		"dots":                            {"X.User.Id: forged"},
-		"a Connection that names ours":    {"Connection: X-User-Id, x-user-openid"},
-		"a Connection with close":         {"Connection: close, X-User-Id"},
-		"a Trailer that names ours":       {"Trailer: X-User-Id"},
-		"WeChat's headers":                {"X-WX-OPENID: oforged", "X-WX-SOURCE: wx_client"},
-		"another header of the family":    {"X-User-Role: forged"},
-		"an empty one":                    {"X-User-Id:"},
-		"a hundred values in one":         {"X-User-Id: " + strings.Repeat("forged, ", 100)},
-		"a method override and forgeries": {"X-HTTP-Method-Override: DELETE", "X-User-Nickname: forged"},
+		"nothing":                          nil,
+		"one header":                       {"X-User-Id: forged"},
+		"three spellings":                  {"X-User-Id: forged", "x-user-id: forged", "X-USER-ID: forged"},
+		"underscores":                      {"X_User_Id: forged", "X-User_Id: forged", "x_user_id: forged"},
+		"dots":                             {"X.User.Id: forged"},
+		"a Connection that names ours":     {"Connection: X-User-Id, x-user-openid"},
+		"a Connection with close":          {"Connection: close, X-User-Id"},
+		"a Trailer that names ours":        {"Trailer: X-User-Id"},
+		"WeChat's headers":                 {"X-WX-OPENID: oforged", "X-WX-SOURCE: wx_client"},
+		"another header of the family":     {"X-User-Role: forged"},
+		"an empty one":                     {"X-User-Id:"},
+		"a hundred values in one":          {"X-User-Id: " + strings.Repeat("forged, ", 100)},
+		"a twin of another of our headers": {"X_Request_Id: forged", "X.Request.Id: forged", "X_Forwarded_For: forged", "X-Forwarded: forged", "x_real_ip: forged", "Proxy: forged", "Proxy_Foo: forged"},
+		"a method override and forgeries":  {"X-HTTP-Method-Override: DELETE", "X-User-Nickname: forged"},
 	} {
 		before := len(service.Requests())
 		for _, path := range []string{"/private/x", "/public/x", "/optional/x"} {
@@ -227,7 +228,7 @@ func TestTheTargetArrivesByteForByte(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
 	for _, target := range []string{
-		"/public/a%7Eb%2bc", "/public/%e8%8f%9c?q=%E8%8F%9C", "/public/!*'()?a=!*'()&b=?/:@", "/public/?", "/public/x?", "/public/a;v=1,b",
+		"/public/a%7Eb%2bc", "/public/%e8%8f%9c?q=%E8%8F%9C", "/public/!*'()?a=!*'()&b=?/:@", "/public/?", "/public/x?", "/public/a,b@c",
 		"/public/" + strings.Repeat("a", 3000),
 	} {
 		e.send(t, head("GET "+target, ""))
@@ -251,7 +252,7 @@ func TestAnEncodedLetterDoesNotDodgeARoute(t *testing.T) {
 	e := newEdge(t, service.URL, func(cfg *Config) {
 		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/**", Upstream: "service", Auth: AuthNone})
 	})
-	for _, target := range []string{"/private/x", "/%70rivate/x", "/priv%61te/x"} {
+	for _, target := range []string{"/private/x", "/%70rivate/x", "/priv%61te/x", "/PRIVATE/x", "/%50rivate/x"} {
 		if resp, body := e.send(t, head("GET "+target, "")); resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s without a token: %d %s, want 401", target, resp.StatusCode, body)
 		}
@@ -292,6 +293,66 @@ func TestAnAnswerCarriesOneRequestIDWhateverTheServiceSays(t *testing.T) {
 	}
 	if resp.Header.Get("Date") == "" {
 		t.Error("there is no Date")
+	}
+}
+
+func TestHeadersArriveAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	lines := []string{
+		`Cookie: j={"a":1,"b":2}; sid=1`, `Cookie: c="x;y"; sid=2`, `cookie: a=x\y; b=1`, `Cookie: a="`, "Content-Type: a/b", "Content-Type: c/d",
+		"User-Agent: one", "user-agent: two", "X-mIxEd-CaSe: v", "Accept-Language: zh;q=0.9,\ten", "X-Empty:", "Via: 1.0 fred",
+	}
+	e.send(t, head("GET /public/x", "", lines...))
+	raw := service.Requests()[0].Head()
+	for _, line := range lines {
+		want := strings.Replace(strings.Replace(line, "X-Empty:", "X-Empty: ", 1), "zh;q=0.9,\ten", "zh;q=0.9,\ten", 1)
+		if !strings.Contains(raw, "\r\n"+want+"\r\n") {
+			t.Errorf("the line %q did not arrive in\n%s", want, raw)
+		}
+	}
+}
+
+func TestConnectionOptionsCountOnEveryLine(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	for _, lines := range [][]string{{"Connection: X-Hop", "Connection: close"}, {"Connection: close, X-Hop"}} {
+		resp, _ := e.send(t, head("GET /public/x", "", append(lines, "X-Hop: hop")...))
+		if raw := service.Requests()[len(service.Requests())-1].Head(); strings.Contains(raw, "hop") || !resp.Close {
+			t.Errorf("%q: closed %v, the service received\n%s", lines, resp.Close, raw)
+		}
+	}
+}
+
+func TestAPostStandsForTheMethodThatWxRequestCannotSend(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/only-post", Methods: []string{"POST"}, Upstream: "service", Auth: AuthNone})
+	})
+	for _, c := range []struct {
+		line, override string
+		status         int
+		arrives        string
+	}{
+		{"POST /public/x", "PATCH", 200, "PATCH"},
+		{"POST /public/x", "DELETE", 200, "DELETE"},
+		{"GET /public/x", "DELETE", 200, "GET"},
+		{"POST /only-post", "DELETE", 404, ""},
+		{"POST /public/x", "CONNECT", 400, ""},
+		{"POST /public/x", "patch", 400, ""},
+		{"POST /public/x", "", 400, ""},
+	} {
+		resp, body := e.send(t, head(c.line, "", "X-HTTP-Method-Override: "+c.override, "Content-Length: 0"))
+		if resp.StatusCode != c.status {
+			t.Errorf("%s with %q: %d %s, want %d", c.line, c.override, resp.StatusCode, body, c.status)
+			continue
+		}
+		if requests := service.Requests(); c.arrives != "" && (requests[len(requests)-1].Method != c.arrives || strings.Contains(requests[len(requests)-1].Head(), "Override")) {
+			t.Errorf("%s with %q arrived as\n%s", c.line, c.override, requests[len(requests)-1].Head())
+		}
 	}
 }
 

@@ -72,6 +72,7 @@ func failures() []failure {
 		{errAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
+		{errPushRefused, 502, "upstream_invalid", "服务响应异常", 0},
 		{upstream.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
 		{errInternal, 500, "internal", "服务内部错误", 0},
 	}
@@ -97,6 +98,9 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	ex := exchangeOf(c)
 	ex.reason = f.reason
 	c.Response().Reset() // an upstream's half answer must not shine through
+	if f.reason == "invalid_request" {
+		ex.detail = err.Error()
+	}
 	if f.status >= 500 {
 		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
 	}
@@ -131,7 +135,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	}
 	id := newRequestID()
 	g.metrics.refusedEarly(f)
-	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail)
+	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail, "client_ip", peerOf(c).String())
 	answerFailure(c, f, f.message, id, g.deps.Now())
 	c.Response().SetConnectionClose()
 }

@@ -26,6 +26,7 @@ type exchange struct {
 	route   *route    // nil until matched
 	body    limitedBody
 	cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
+	detail  string               // what was wrong with a request that was 400; for the log
 	reason  string               // of the error table, "" when it went well
 
 	upstreamTime time.Duration
@@ -56,7 +57,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
-	if !ex.body.drain() {
+	if !ex.body.drain() || connectionOptions(&c.Request().Header).hold([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
 	c.Context().RemoveUserValue(exchangeKey{})

@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"bytes"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -31,10 +31,10 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	in := &c.Request().Header
 	out := &req.Header
 	out.DisableNormalizing()
-	out.SetNoDefaultContentType(true)
+	out.DisableSpecialHeader() // what we add is sent as it is: fasthttp would parse cookies and keep one Content-Type
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
-	out.SetHostBytes(in.Host())
+	out.SetBytesV(fiber.HeaderHost, in.Host())
 	g.copyEndToEnd(in, out)
 	if ex.body.stream != nil {
 		req.SetBodyStream(&ex.body, int(ex.body.size))
@@ -47,61 +47,53 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	return nil
 }
 
-// copyEndToEnd copies the headers that are meant for the service: not those of this connection (RFC 9110 §7.6.1), not
-// those that Connection names, not those that we set ourselves, and no trailer field.
+// copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
+// 9110 §7.6.1), not those that Connection names, and none that a service could take for one that we set.
 func (g *Gateway) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	named := connectionNames(in)
-	for name, value := range in.All() {
-		if hopByHop(name) || setByUs(name) || named.hold(name) {
+	named := connectionOptions(in)
+	for name, value := range fieldLines(in) {
+		if hopByHop(name) || setByUs(name) || g.reserved.holds(name) || named.hold(name) {
 			continue
 		}
-		if !g.cfg.Identity.ForwardAuthorization && bytes.EqualFold(name, []byte(fiber.HeaderAuthorization)) {
+		if !g.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
 			continue
 		}
 		out.AddBytesKV(name, value)
 	}
 }
 
-// hopByHop says whether a header belongs to one connection alone. Expect is answered by us, and framing is set anew.
+// hopByHop says whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
+// set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
 func hopByHop(name []byte) bool {
-	switch string(name) {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Http2-Settings", "Expect", "Content-Length":
-		return true
+	switch foldByte(name[0]) {
+	case 'c':
+		return folded(name, "connection") || folded(name, "content-length")
+	case 'e':
+		return folded(name, "expect")
+	case 'h':
+		return folded(name, "http2-settings")
+	case 'k':
+		return folded(name, "keep-alive")
+	case 'p':
+		return folded(name, "proxy") || foldedPrefix(name, "proxy-")
+	case 't':
+		return folded(name, "te") || folded(name, "trailer") || folded(name, "transfer-encoding")
+	case 'u':
+		return folded(name, "upgrade")
 	}
 	return false
 }
 
-// setByUs says whether a header is one that buildRequest sets, or one that could be taken for it.
+// setByUs says whether a header is one that buildRequest sets, or one that a service could take for it.
 func setByUs(name []byte) bool {
-	if len(name) > len("X-Forwarded-") && string(name[:len("X-Forwarded-")]) == "X-Forwarded-" {
-		return true
-	}
-	switch string(name) {
-	case "Host", "Forwarded", "X-Real-Ip", "X-Request-Id", "X-Original-Forwarded-For", "X-Original-Url", "X-Rewrite-Url":
-		return true
-	}
-	return false
-}
-
-// headerNames are names that Connection lists.
-type headerNames [][]byte
-
-func connectionNames(in *fasthttp.RequestHeader) headerNames {
-	var names headerNames
-	for _, line := range in.PeekAll(fiber.HeaderConnection) {
-		for _, name := range bytes.Split(line, []byte{','}) {
-			names = append(names, bytes.TrimSpace(name))
-		}
-	}
-	return names
-}
-
-func (n headerNames) hold(name []byte) bool {
-	for _, listed := range n {
-		if bytes.EqualFold(listed, name) {
-			return true
-		}
+	switch foldByte(name[0]) {
+	case 'h':
+		return folded(name, "host")
+	case 'f':
+		return folded(name, "forwarded")
+	case 'x':
+		return foldedPrefix(name, "x-forwarded") || foldedPrefix(name, "x-original-") || folded(name, "x-real-ip") ||
+			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || folded(name, "x-http-method-override")
 	}
 	return false
 }
@@ -112,7 +104,7 @@ func (ex *exchange) upstreamTarget() []byte {
 	if prefix == "" {
 		return ex.target.raw
 	}
-	stripped, _ := cutPrefix(ex.target.raw, prefix)
+	stripped := cutPrefix(ex.target.raw, prefix)
 	if len(stripped) == 0 || stripped[0] != '/' {
 		return append([]byte{'/'}, stripped...)
 	}
@@ -121,17 +113,20 @@ func (ex *exchange) upstreamTarget() []byte {
 
 // cutPrefix cuts the segments of prefix off a raw target. The route has matched them decoded, so the raw ones are
 // counted, not compared.
-func cutPrefix(raw []byte, prefix string) ([]byte, bool) {
-	segments := bytes.Count(bytes.TrimSuffix([]byte(prefix), []byte{'/'}), []byte{'/'})
+func cutPrefix(raw []byte, prefix string) []byte {
+	segments := strings.Count(strings.TrimSuffix(prefix, "/"), "/")
+	if segments == 0 {
+		return raw
+	}
 	for i := 1; i < len(raw); i++ {
 		if raw[i] == '?' {
-			return raw[i:], segments == 1
+			return raw[i:]
 		}
 		if raw[i] == '/' {
 			if segments--; segments == 0 {
-				return raw[i:], true
+				return raw[i:]
 			}
 		}
 	}
-	return nil, segments == 1
+	return nil
 }

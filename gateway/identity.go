@@ -29,51 +29,61 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 
 // reserved knows the header names that only we may set.
 type reserved struct {
-	names map[string]bool // folded
+	names []string // folded
 }
 
 func newReserved(cfg IdentityConfig) *reserved {
-	r := &reserved{names: make(map[string]bool)}
+	r := new(reserved)
 	for name := range cfg.Headers {
-		r.names[fold(name)] = true
+		r.names = append(r.names, fold(name))
 	}
 	if cfg.Signed.Header != "" {
-		r.names[fold(cfg.Signed.Header)] = true
+		r.names = append(r.names, fold(cfg.Signed.Header))
 	}
 	return r
 }
 
-// fold writes a header name as a lenient reader could understand it: CGI, WSGI and PHP take _ for -, some take a dot
-// (oauth2-proxy CVE-2025-64484, Caddy GHSA-f59h-q822-g45g).
+// fold writes a header name in the form that folded compares with.
 func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+	lower := []byte(name)
+	for i, b := range lower {
+		lower[i] = foldByte(b)
+	}
+	return string(lower)
 }
 
-// holds says whether a service could read the header as one of ours. Only names that begin with x in some spelling are
-// looked at closely.
+// holds says whether a service could read the header as one of ours. All of these begin with x in some spelling.
 func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
 	}
-	folded := fold(string(name))
-	return strings.HasPrefix(folded, "x-user-") || strings.HasPrefix(folded, "x-wx-") ||
-		folded == "x-user" || r.names[folded]
+	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || folded(name, "x-user") {
+		return true
+	}
+	for _, ours := range r.names {
+		if folded(name, ours) {
+			return true
+		}
+	}
+	return false
 }
 
-// stripIdentity removes what could be read as an identity header of ours, on every route, and counts it.
+// stripIdentity removes what could be read as an identity header of ours, on every route, and counts it. What is
+// forwarded is taken from the lines themselves and leaves such names out once more; this is for all that reads headers
+// here.
 func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	exchangeOf(c).cloud = g.cloudIdentity(c)
 	header := &c.Request().Header
-	var forged []string
-	for name := range header.All() {
+	forged := 0
+	for name := range fieldLines(header) {
 		if g.reserved.holds(name) {
-			forged = append(forged, string(name))
+			forged++
+			header.DelBytes(name)
 		}
 	}
-	for _, name := range forged {
-		header.Del(name)
+	if forged > 0 {
+		g.metrics.stripped.Add(float64(forged))
 	}
-	g.metrics.stripped.Add(float64(len(forged)))
 	return c.Next()
 }
 

@@ -50,10 +50,10 @@ func parsePattern(path string) (pattern, error) {
 			return p, nil
 		case strings.HasPrefix(part, ":") && len(part) > 1:
 			p.segments = append(p.segments, segment{param: true})
-		case strings.ContainsAny(part, "*:%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
+		case strings.ContainsAny(part, "*:;%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
 			return pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
 		default:
-			p.segments = append(p.segments, segment{literal: part})
+			p.segments = append(p.segments, segment{literal: string(lowerCase([]byte(part)))})
 		}
 	}
 	return p, nil
@@ -94,7 +94,8 @@ func (n *node[T]) child(s segment) *node[T] {
 	return n.literal[s.literal]
 }
 
-// find returns what the most specific pattern for method and path leads to. path begins with / and is decoded.
+// find returns what the most specific pattern for method and path leads to. path begins with /, is decoded and in lower
+// case.
 func (m *matcher[T]) find(method string, path []byte) (T, bool) {
 	return m.root.find(method, path[1:], false)
 }

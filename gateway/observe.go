@@ -67,6 +67,9 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 	if ex.reason != "" {
 		attrs = append(attrs, slog.String("reason", ex.reason))
 	}
+	if ex.detail != "" {
+		attrs = append(attrs, slog.String("detail", ex.detail))
+	}
 	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 

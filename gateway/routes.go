@@ -16,15 +16,16 @@ import (
 // later one can be reached around it.
 func (g *Gateway) chain() []fiber.Handler {
 	return []fiber.Handler{
-		g.begin,         // request id and client address, before anything that logs
-		g.observe,       // outside authentication: 401 and 429 are traffic too
-		g.recoverPanic,  // inside observe, so that a panic is counted as the 500 it becomes
-		g.stripIdentity, // X-User-* from outside never survives, on public routes too
-		g.matchRoute,    // on the bytes that are forwarded; a path with two readings is 400
-		g.limitRoute,    // before signatures are checked and WeChat is asked
-		g.limitBody,     // a length over the route's limit is 413 before any of the body is read
-		g.authenticate,  // required unless the route says otherwise
-		g.serve,         // an endpoint of ours, or identity injected and forwarded upstream
+		g.begin,          // request id and client address, before anything that logs
+		g.observe,        // outside authentication: 401 and 429 are traffic too
+		g.recoverPanic,   // inside observe, so that a panic is counted as the 500 it becomes
+		g.stripIdentity,  // X-User-* from outside never survives, on public routes too
+		g.overrideMethod, // before routing and authentication: they decide on the method that the service gets
+		g.matchRoute,     // on the bytes that are forwarded; a path with two readings is 400
+		g.limitRoute,     // before signatures are checked and WeChat is asked
+		g.limitBody,      // a length over the route's limit is 413 before any of the body is read
+		g.authenticate,   // required unless the route says otherwise
+		g.serve,          // an endpoint of ours, or identity injected and forwarded upstream
 	}
 }
 
@@ -41,7 +42,7 @@ type endpoint struct {
 // out.
 func (g *Gateway) endpoints() []endpoint {
 	const get, post, put = fiber.MethodGet, fiber.MethodPost, fiber.MethodPut
-	return []endpoint{
+	all := []endpoint{
 		{post, "/api/v1/auth/wx-login", AuthNone, g.logins, g.login},
 		{post, "/api/v1/auth/wechat-login", AuthNone, g.logins, g.login},
 		{post, "/api/v1/user/login", AuthNone, g.logins, g.loginSecondDialect},
@@ -60,6 +61,10 @@ func (g *Gateway) endpoints() []endpoint {
 		{get, "/", AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
 		{fiber.MethodHead, "/", AuthNone, nil, g.healthz},
 	}
+	if g.deps.Push == nil {
+		return all
+	}
+	return append(all, endpoint{get, pushPath, AuthNone, nil, g.answerPushTest}, endpoint{post, pushPath, AuthNone, nil, g.takePush})
 }
 
 // endpointBodyLimit is the largest body of an endpoint; encryptedData of WeChat stays far below.
@@ -153,7 +158,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 		return errInvalidRequest
 	}
 	ex.target = t
-	found, ok := g.routes.find(c.Method(), t.path)
+	found, ok := g.routes.find(c.Method(), t.folded)
 	if !ok {
 		return errNoRoute
 	}
@@ -180,11 +185,11 @@ func (g *Gateway) authenticate(c *fiber.Ctx) error {
 	case AuthPrefetch:
 		return g.prefetch(c, ex)
 	case AuthOptional:
-		if len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+		if !authn.HasCredentials(c) {
 			return g.cloudOrNobody(c, ex)
 		}
 	case AuthRequired:
-		if ex.cloud != nil && len(c.Request().Header.Peek(fiber.HeaderAuthorization)) == 0 {
+		if ex.cloud != nil && !authn.HasCredentials(c) {
 			return g.asCloud(c, ex)
 		}
 	}

@@ -2,13 +2,14 @@ package gateway
 
 import (
 	"bytes"
-	"strings"
+	"unicode/utf8"
 )
 
 // target is a request target taken apart (RFC 9112 §3.2): what is sent on is made of the very bytes that were judged.
 type target struct {
-	raw  []byte // path and query as the client sent them
-	path []byte // the path with percent-encodings decoded: what routes are matched on
+	raw    []byte // path and query as the client sent them
+	path   []byte // the path with percent-encodings decoded
+	folded []byte // path in lower case: what routes are matched on
 }
 
 // parseTarget reads an origin-form target; decoded is a buffer it may use. Whatever two readers could
@@ -28,43 +29,46 @@ func parseTarget(raw, decoded []byte) (target, bool) {
 	if !cleanPath(path) {
 		return target{}, false
 	}
-	return target{raw: raw, path: path}, true
+	return target{raw: raw, path: path, folded: lowerCase(path)}, true
 }
 
-// percentDecode appends the decoded path to into[:0]. What decodes to a delimiter of paths, to a control byte or to
-// another percent-encoding of one, and bytes that UTF-8 never has (overlong dots and slashes), is refused.
+// lowerCase folds ASCII letters: routes are matched without regard to case, as Express does by default, so that no
+// spelling of a protected path reaches the service by a route that is open.
+func lowerCase(path []byte) []byte {
+	if bytes.ContainsAny(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		return bytes.ToLower(path)
+	}
+	return path
+}
+
+// percentDecode appends the decoded path to into[:0]. A path that is still encoded after that, that is not UTF-8
+// (overlong dots and slashes), and one with an encoded delimiter or control byte, is refused.
 func percentDecode(path, into []byte) ([]byte, bool) {
 	into = into[:0]
 	for i := 0; i < len(path); i++ {
 		b := path[i]
 		if b == '%' {
-			if i+2 >= len(path) || unhex(path[i+1]) < 0 || unhex(path[i+2]) < 0 {
+			if !encoded(path[i:]) {
 				return nil, false
 			}
 			b = byte(unhex(path[i+1])<<4 | unhex(path[i+2]))
 			i += 2
-			if b == '.' || b == '/' || b == '\\' || b < 0x20 || b == 0x7f || b == 0xc0 || b == 0xc1 {
-				return nil, false
-			}
-			if b == '%' && encodesDelimiter(path[i+1:]) {
+			if b == '.' || b == '/' {
 				return nil, false
 			}
 		}
 		into = append(into, b)
 	}
-	return into, true
+	for i, b := range into {
+		if b == '%' && encoded(into[i:]) {
+			return nil, false
+		}
+	}
+	return into, utf8.Valid(into)
 }
 
-func encodesDelimiter(after []byte) bool {
-	if len(after) < 2 {
-		return false
-	}
-	switch strings.ToLower(string(after[:2])) {
-	case "2e", "2f", "5c", "00", "25":
-		return true
-	}
-	return false
-}
+// encoded says whether b begins with a percent-encoding (RFC 3986 §2.1).
+func encoded(b []byte) bool { return len(b) > 2 && unhex(b[1]) >= 0 && unhex(b[2]) >= 0 }
 
 // unhex is the value of a hexadecimal digit, -1 of anything else.
 func unhex(b byte) int {
@@ -79,21 +83,31 @@ func unhex(b byte) int {
 	return -1
 }
 
-// cleanPath says whether a path has no segment that some reader would resolve, drop or split.
+// cleanPath says whether a path has nothing that some reader would resolve, drop or split: backslashes, control bytes,
+// ;parameters (Tomcat drops them), empty segments, and segments of dots or with blanks at an end.
 func cleanPath(path []byte) bool {
 	start := 1
 	for i := 1; i <= len(path); i++ {
 		if i < len(path) && path[i] != '/' {
-			if path[i] == '\\' || path[i] < 0x20 || path[i] == 0x7f {
+			if b := path[i]; b == '\\' || b == ';' || b < 0x20 || b == 0x7f {
 				return false
 			}
 			continue
 		}
-		segment, _, _ := bytes.Cut(path[start:i], []byte{';'})
-		if (i < len(path) && start == i) || string(segment) == "." || string(segment) == ".." {
+		if !cleanSegment(path[start:i], i == len(path)) {
 			return false
 		}
 		start = i + 1
 	}
 	return true
+}
+
+func cleanSegment(segment []byte, last bool) bool {
+	if len(segment) == 0 {
+		return last
+	}
+	if segment[0] == ' ' || segment[len(segment)-1] == ' ' {
+		return false
+	}
+	return len(bytes.Trim(segment, ".")) > 0
 }

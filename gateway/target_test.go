@@ -7,8 +7,10 @@ func TestATargetWithTwoReadingsIsRefused(t *testing.T) {
 	for _, raw := range []string{
 		"", "x", "*", "/a/../b", "/..", "/a/..", "/../a", "/./a", "/a/.", "//a", "/a//b", "/a//", `/a\b`, `/a\..\b`,
 		"/a/%2e%2e/b", "/a/%2E./b", "/a/.%2e/b", "/%2e/a", "/a%2fb", "/a%2Fb", "/a%5cb", "/a%00b", "/a%0ab", "/a%7fb",
-		"/a%", "/a%2", "/a%zz", "/a%%41", "/a/..;/b", "/a/..;x=1/b", "/a/.;/b", "/a/%252e%252e/b", "/a%252fb", "/a%255cb",
-		"/a%25252fb", "/a/%c0%ae%c0%ae/b", "/a%c0%afb", "/a%c1%9cb", "/a\x01b", "/a\x7fb", "http://host/a",
+		"/a%", "/a%2", "/a%zz", "/a%%41", "/a/..;/b", "/a/..;x=1/b", "/a/.;/b", "/a;x/b", "/a%3bx/b", "/a;",
+		"/a/%252e%252e/b", "/a%252fb", "/a%255cb", "/a%25252fb", "/x/%25%32%65%25%32%65/a", "/x%25%32%66a", "/a%2541",
+		"/a/%c0%ae%c0%ae/b", "/a%c0%afb", "/a%c1%9cb", "/x/%e0%80%ae%e0%80%ae/a", "/x/%f0%80%80%ae/a", "/a%ff", "/a%e8%8f",
+		"/a\x01b", "/a\x7fb", "http://host/a", "/.%20/a", "/a%20/b", "/%20a", "/...", "/a/....", "/. ./a%20",
 	} {
 		if got, ok := parseTarget([]byte(raw), nil); ok {
 			t.Errorf("%q was taken as %q", raw, got.path)
@@ -18,26 +20,27 @@ func TestATargetWithTwoReadingsIsRefused(t *testing.T) {
 
 func TestATargetIsMatchedDecodedAndSentAsItCame(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]target{
-		"/":                           {[]byte("/"), []byte("/")},
-		"/a/b?x=1":                    {[]byte("/a/b?x=1"), []byte("/a/b")},
-		"/a/":                         {[]byte("/a/"), []byte("/a/")},
-		"/%61dmin/x":                  {[]byte("/%61dmin/x"), []byte("/admin/x")},
-		"/%e8%8f%9c?q=%2e%2e/..//":    {[]byte("/%e8%8f%9c?q=%2e%2e/..//"), []byte("/菜")},
-		"/a%7Eb%20c;v=1?!*'()":        {[]byte("/a%7Eb%20c;v=1?!*'()"), []byte("/a~b c;v=1")},
-		"/...":                        {[]byte("/..."), []byte("/...")},
-		"/a%25b":                      {[]byte("/a%25b"), []byte("/a%b")},
-		"/redirect?to=http://x/../..": {[]byte("/redirect?to=http://x/../.."), []byte("/redirect")},
+	for raw, want := range map[string]struct{ path, folded string }{
+		"/":                           {"/", "/"},
+		"/a/b?x=1":                    {"/a/b", "/a/b"},
+		"/a/":                         {"/a/", "/a/"},
+		"/%61dmin/X":                  {"/admin/X", "/admin/x"},
+		"/API/v1":                     {"/API/v1", "/api/v1"},
+		"/%e8%8f%9c?q=%2e%2e/..//":    {"/菜", "/菜"},
+		"/a%7Eb%20c,v=1?!*'();":       {"/a~b c,v=1", "/a~b c,v=1"},
+		"/file.v1..txt":               {"/file.v1..txt", "/file.v1..txt"},
+		"/100%25":                     {"/100%", "/100%"},
+		"/redirect?to=http://x/../..": {"/redirect", "/redirect"},
 	} {
 		got, ok := parseTarget([]byte(raw), nil)
-		if !ok || string(got.raw) != string(want.raw) || string(got.path) != string(want.path) {
-			t.Errorf("%q: got %q, %q, %v; want %q, %q", raw, got.raw, got.path, ok, want.raw, want.path)
+		if !ok || string(got.raw) != raw || string(got.path) != want.path || string(got.folded) != want.folded {
+			t.Errorf("%q: got %q, %q, %q, %v; want %q", raw, got.raw, got.path, got.folded, ok, want)
 		}
 	}
 }
 
 func FuzzTarget(f *testing.F) {
-	for _, seed := range []string{"/", "/a/%2e%2e/b", "/a;b/..;/", "/%e8%8f%9c"} {
+	for _, seed := range []string{"/", "/a/%2e%2e/b", "/a;b/..;/", "/%e8%8f%9c", "/%25%32%65"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -47,6 +50,11 @@ func FuzzTarget(f *testing.F) {
 		}
 		if got.raw[0] != '/' || got.path[0] != '/' || !cleanPath(got.path) {
 			t.Errorf("%q: taken as %q, path %q", raw, got.raw, got.path)
+		}
+		if again, ok := percentDecode(got.path, nil); !ok || string(again) != string(got.path) {
+			if ok {
+				t.Errorf("%q: decoding %q again gives %q", raw, got.path, again)
+			}
 		}
 	})
 }

@@ -19,6 +19,9 @@ func (c Config) Validate(upstreams []string) []error {
 	for i, r := range c.Routes {
 		r.validate(&f, fmt.Sprintf("routes[%d]", i), upstreams)
 	}
+	if c.PushUpstream != "" {
+		f.oneOf("wechat.push.upstream", c.PushUpstream, upstreams...)
+	}
 	c.validateTable(&f)
 	return f
 }
@@ -67,8 +70,13 @@ func loopback(address string) bool {
 }
 
 func (c IdentityConfig) validate(f *faults) {
+	spelled := map[string]string{}
 	for name, field := range c.Headers {
 		path := "identity.headers." + name
+		if other, twice := spelled[fold(name)]; twice {
+			f.add(path, "a service could take it for %s", other)
+		}
+		spelled[fold(name)] = name
 		validateHeader(f, path, name)
 		f.oneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
 	}
@@ -85,18 +93,24 @@ func (c IdentityConfig) validate(f *faults) {
 }
 
 func validateHeader(f *faults, path, name string) {
-	if !strings.HasPrefix(fold(name), "x-") || !validToken(name) {
+	switch {
+	case !strings.HasPrefix(fold(name), "x-") || !validToken(name):
 		f.add(path, "%q is not a header name that begins with X-", name)
+	case setByUs([]byte(name)):
+		f.add(path, "%q is a header that says something else to services", name)
 	}
 }
+
+// maxBurst keeps burst times the interval of the slowest rate far below what a duration can hold.
+const maxBurst = 1_000_000
 
 func (l LimitConfig) validate(f *faults, path string) {
 	f.oneOf(path+".per", l.Per, "ip")
 	if l.Rate.Count < 1 || l.Rate.Per <= 0 {
 		f.add(path+".rate", "is not a positive rate such as 60/m")
 	}
-	if l.Burst < 1 {
-		f.add(path+".burst", "%d is not positive", l.Burst)
+	if l.Burst < 1 || l.Burst > maxBurst {
+		f.add(path+".burst", "%d is not between 1 and %d", l.Burst, maxBurst)
 	}
 }
 

@@ -9,10 +9,10 @@ import (
 
 // parseAnswer reads the body of any answer of WeChat: an object without errcode, or with errcode 0, is success. Every
 // other errcode is an *Error; anything that is not such an object is ErrBadResponse. A byte order mark is tolerated, and
-// the content type is not asked for: WeChat sends JSON as text/plain. No
-// text of the far end but errmsg gets into an error, and no secret through errmsg.
+// the content type is not asked for: WeChat sends JSON as text/plain. No text of the far end but errmsg gets into an error,
+// and no secret through errmsg.
 func parseAnswer(api string, body []byte, secrets []string) (object, error) {
-	members, err := parseObject(bytes.TrimPrefix(body, []byte("\uFEFF")))
+	members, err := parseObject(withoutMark(body))
 	if err != nil {
 		return nil, badResponse(err)
 	}
@@ -27,6 +27,9 @@ func parseAnswer(api string, body []byte, secrets []string) (object, error) {
 	message, _ := members.text("errmsg")
 	return nil, newError(api, code, message, secrets)
 }
+
+// withoutMark drops a byte order mark.
+func withoutMark(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\uFEFF")) }
 
 // errcode returns the member of that name, 0 when it is absent or null. WeChat writes a number, but its page
 // "thirdpartyCode2Session" shows the string "40029", so both are read. A fraction or more than 32 bits is an error.

@@ -17,6 +17,36 @@ type Config struct {
 	Secret  Secret        `yaml:"secret"`   // the AppSecret beside it on mp.weixin.qq.com; WX_SECRET
 	BaseURL string        `yaml:"base_url"` // https://api.weixin.qq.com; http:// only inside Cloud Run or for the sandbox
 	Timeout time.Duration `yaml:"timeout"`  // for one whole call: name, dial, TLS, answer and body; 3s
+
+	Apps     []App      `yaml:"apps"`      // several mini-programs; then AppID and Secret stay empty
+	CloudRun bool       `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
+	Push     PushConfig `yaml:"push"`      // message push; off while empty
+}
+
+// App is one of several mini-programs.
+type App struct {
+	AppID  string `yaml:"appid"`
+	Secret Secret `yaml:"secret"`
+}
+
+// PushConfig is wechat.push: what the page 消息推送 of mp.weixin.qq.com says, and where messages go.
+type PushConfig struct {
+	Token    Secret `yaml:"token"`
+	AESKey   Secret `yaml:"aes_key"`
+	Upstream string `yaml:"upstream"`
+}
+
+// Each is the configuration of each mini-program.
+func (c Config) Each() []Config {
+	if len(c.Apps) == 0 {
+		return []Config{c}
+	}
+	each := make([]Config, len(c.Apps))
+	for i, app := range c.Apps {
+		each[i] = c
+		each[i].AppID, each[i].Secret, each[i].Apps = app.AppID, app.Secret, nil
+	}
+	return each
 }
 
 // DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are the operator's to fill in.
@@ -26,13 +56,46 @@ func DefaultConfig() Config {
 
 // Validate reports every fault at once, each beginning with its path in gateway.yaml, and touches neither disk nor network.
 func (c Config) Validate() []error {
-	faults := []error{
-		wordFault("wechat.appid", c.AppID, "WX_APPID"),
-		wordFault("wechat.secret", c.Secret.Reveal(), "WX_SECRET"),
-		baseURLFault(c.BaseURL),
-		timeoutFault(c.Timeout),
+	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout))
+	return present(append(faults, c.pushFaults()...))
+}
+
+func (c Config) appFaults() []error {
+	if len(c.Apps) == 0 {
+		return []error{wordFault("wechat.appid", c.AppID, "WX_APPID"), wordFault("wechat.secret", c.Secret.Reveal(), "WX_SECRET")}
 	}
-	return present(faults)
+	var faults []error
+	if c.AppID != "" || c.Secret.Reveal() != "" {
+		faults = append(faults, errors.New("wechat.apps: names the mini-programs, so wechat.appid and wechat.secret must stay empty"))
+	}
+	seen := map[string]bool{}
+	for i, app := range c.Apps {
+		path := fmt.Sprintf("wechat.apps[%d]", i)
+		faults = append(faults, wordFault(path+".appid", app.AppID, "no variable"), wordFault(path+".secret", app.Secret.Reveal(), "no variable"))
+		if seen[app.AppID] {
+			faults = append(faults, fmt.Errorf("%s.appid: %q is there twice", path, app.AppID))
+		}
+		seen[app.AppID] = true
+	}
+	return faults
+}
+
+// pushFaults wants all of wechat.push or nothing: a message that nobody verifies or receives is lost without a sound.
+func (c Config) pushFaults() []error {
+	p := c.Push
+	if p == (PushConfig{}) {
+		return nil
+	}
+	var faults []error
+	for path, value := range map[string]string{"token": p.Token.Reveal(), "aes_key": p.AESKey.Reveal(), "upstream": p.Upstream} {
+		if value == "" {
+			faults = append(faults, fmt.Errorf("wechat.push.%s: is empty, but the rest of wechat.push is not", path))
+		}
+	}
+	if len(c.Apps) > 0 {
+		faults = append(faults, errors.New("wechat.push: works with one mini-program; wechat.apps names several"))
+	}
+	return faults
 }
 
 // wordFault wants one word of visible ASCII: a pasted space or newline is the usual reason for errcode 40013 and 40125.

@@ -17,8 +17,12 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrBadResponse is a connection that broke, or an answer that is not what WeChat promises.
 	ErrBadResponse = errors.New("bad response")
-	// ErrInvalidCode is a js_code that ValidCode refuses; nothing was sent.
-	ErrInvalidCode = errors.New("malformed js_code")
+	// ErrInvalidCode is a js_code or phone code that ValidCode refuses; nothing was sent.
+	ErrInvalidCode = errors.New("malformed code")
+	// ErrInvalidCall is a method or path that Call does not forward; nothing was sent.
+	ErrInvalidCall = errors.New("not a call that is forwarded")
+	// ErrTokenRefused is a WeChat that refuses the very access_token it gives out. A refresh is forced every 30 s at most.
+	ErrTokenRefused = errors.New("the access_token is refused, and a refresh was forced less than 30 s ago")
 )
 
 // Error is an answer of WeChat itself with an errcode other than 0.

@@ -19,14 +19,14 @@ const (
 	outcomeCanceled    = "canceled"     // the caller gave up first
 )
 
-// metrics counts the calls of one API; its handles are resolved once.
+// metrics counts the calls by API. Its labels come from apiLabels and outcomes, which are closed sets.
 type metrics struct {
-	requests map[string]prometheus.Counter // by errcode label; the set is closed
-	duration prometheus.Observer
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
 }
 
-// newMetrics registers with reg. A second Client on the same registry, for another appid or after a reload, counts into
-// the same series.
+// newMetrics registers with reg, and starts every series of api at 0; those of the other APIs begin with their first
+// call. A second Client on the same registry, for another appid or after a reload, counts into the same series.
 func newMetrics(reg prometheus.Registerer, api string) (*metrics, error) {
 	requests, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_wechat_requests_total",
@@ -43,11 +43,11 @@ func newMetrics(reg prometheus.Registerer, api string) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &metrics{requests: map[string]prometheus.Counter{}, duration: duration.WithLabelValues(api)}
+	duration.WithLabelValues(api)
 	for _, label := range outcomes() {
-		m.requests[label] = requests.WithLabelValues(api, label)
+		requests.WithLabelValues(api, label)
 	}
-	return m, nil
+	return &metrics{requests, duration}, nil
 }
 
 // register returns the collector already there when an equal one is.
@@ -75,12 +75,12 @@ func outcomes() []string {
 }
 
 // observe counts one call.
-func (m *metrics) observe(took time.Duration, err error) {
-	m.requests[outcome(err)].Inc()
-	m.duration.Observe(took.Seconds())
+func (m *metrics) observe(api string, took time.Duration, err error) {
+	m.requests.WithLabelValues(api, outcome(err)).Inc()
+	m.duration.WithLabelValues(api).Observe(took.Seconds())
 }
 
-// outcome returns the label of what Code2Session returned.
+// outcome returns the label of what a call returned.
 func outcome(err error) string {
 	var answer *Error
 	switch {

@@ -53,7 +53,7 @@ func TestEveryOutcomeIsCountedUnderAClosedLabel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.observe(time.Second, row.err)
+		m.observe("api", time.Second, row.err)
 		requests, durations := counts(t, registry)
 		if requests[row.want] != 1 || durations != 1 || len(requests) != len(outcomes()) {
 			t.Errorf("observe(%v): got %v and %d durations, want 1 under %q and 1", row.err, requests, durations, row.want)
@@ -78,7 +78,7 @@ func TestTwoClientsCountIntoOneRegistry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.observe(time.Second, nil)
+		m.observe("api", time.Second, nil)
 	}
 	if requests, durations := counts(t, registry); requests["0"] != 2 || durations != 2 {
 		t.Errorf("two clients: got %v requests and %d durations, want 2 and 2", requests["0"], durations)

@@ -43,6 +43,11 @@ func parseSession(body []byte, secrets ...string) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
+	return sessionFrom(members)
+}
+
+// sessionFrom wants an openid and a session_key among the members of an answer.
+func sessionFrom(members object) (Session, error) {
 	var s Session
 	openIDErr := members.id("openid", &s.OpenID)
 	unionIDErr := members.id("unionid", &s.UnionID)

@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// maxBody bounds an answer in bytes; a real one has about 150.
+	// maxBody bounds the answer to a login or a token, in bytes; a real one has about 150.
 	maxBody = 64 << 10
 	// idleTimeout is how long an unused connection is kept. It is below the 5 s that is the shortest keep-alive of common
 	// servers, so it is we who close: a request that meets a connection the far end is closing cannot be sent again, and
@@ -49,36 +51,67 @@ type onceBody struct{}
 func (onceBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (onceBody) Close() error             { return nil }
 
-// get sends one GET, once, and returns the body of a 200 answer. It calls RoundTrip itself because http.Client follows
-// redirects and puts the URL, with the secret in it, into its errors.
-func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
+// call is one request to WeChat.
+type call struct {
+	method      string
+	path        string // below Config.BaseURL
+	query       url.Values
+	body        []byte
+	contentType string // of body
+	limit       int    // the longest answer taken, in bytes
+}
+
+// send sends one request, once, within Config.Timeout, and returns a 200 answer. It calls RoundTrip itself because
+// http.Client follows redirects and puts the URL, with the secret in it, into its errors.
+func (c *Client) send(ctx context.Context, r call) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
 	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	request, err := r.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	})
-	request, err := http.NewRequestWithContext(traced, http.MethodGet, url, onceBody{})
+	}), c.cfg.BaseURL)
 	if err != nil {
-		return nil, errors.New("building the request") // err quotes the URL
+		return Answer{}, err
 	}
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return nil, transportError(ctx, err, connected.Load())
+		return Answer{}, transportError(ctx, err, connected.Load())
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, int64(r.limit)+1))
 	if err != nil {
-		return nil, transportError(ctx, err, true)
+		return Answer{}, transportError(ctx, err, true)
 	}
-	return body, answerFault(response.StatusCode, len(body))
+	if err := answerFault(response.StatusCode, len(body), r.limit); err != nil {
+		return Answer{}, err
+	}
+	return Answer{ContentType: response.Header.Get("Content-Type"), Body: body}, nil
+}
+
+// request builds what net/http cannot send twice, whatever the method.
+func (r call) request(ctx context.Context, base string) (*http.Request, error) {
+	var body io.Reader = onceBody{}
+	if len(r.body) > 0 {
+		body = io.NopCloser(bytes.NewReader(r.body)) // the closer hides the Reader, so that there is no GetBody
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, base+r.path+"?"+r.query.Encode(), body)
+	if err != nil {
+		return nil, errors.New("building the request") // err quotes the URL
+	}
+	request.ContentLength = int64(len(r.body))
+	if r.contentType != "" {
+		request.Header.Set("Content-Type", r.contentType)
+	}
+	return request, nil
 }
 
 // answerFault wants a 200 of bounded length: WeChat answers 200 even to say that a code is invalid.
-func answerFault(status, length int) error {
+func answerFault(status, length, limit int) error {
 	switch {
 	case status != http.StatusOK:
 		return fmt.Errorf("%w: status %d", ErrBadResponse, status)
-	case length > maxBody:
-		return fmt.Errorf("%w: longer than %d bytes", ErrBadResponse, maxBody)
+	case length > limit:
+		return fmt.Errorf("%w: longer than %d bytes", ErrBadResponse, limit)
 	}
 	return nil
 }

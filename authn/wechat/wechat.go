@@ -1,9 +1,10 @@
 // Package wechat is the client of api.weixin.qq.com, and of nothing else.
 //
 // Code2Session turns the js_code of wx.login into a Session. It sends a code at most once, answers within
-// Config.Timeout, and never puts a secret, a code or a URL into an error. Decrypt, Signature and HMACSignature are pure
-// functions over what the mini-program sends. Everything is safe for concurrent use. The package sandbox beside this one
-// is a local stand-in for the server side.
+// Config.Timeout, and never puts a secret, a code or a URL into an error. PhoneNumber, CheckSession, ResetSessionKey and
+// Call, which reaches every other API, need an access_token; ServerToken keeps one that all of them share. Decrypt,
+// Signature and HMACSignature are pure functions over what the mini-program sends, and Push opens what WeChat itself
+// sends. Everything is safe for concurrent use. The package sandbox beside this one is a local stand-in for the server side.
 package wechat
 
 import (
@@ -26,12 +27,14 @@ type Client struct {
 	cfg       *Config // behind a pointer, so that a Client printed with %+v shows an address and not the secret
 	transport *http.Transport
 	metrics   *metrics
+	tokens    *broker // nil when the open-interface service adds the token
 }
 
-// New returns a Client that works, or every fault of cfg. It opens no connection. reg may not be nil; several Clients
-// may share one.
-func New(cfg Config, reg prometheus.Registerer) (*Client, error) {
-	if err := errors.Join(cfg.Validate()...); err != nil {
+// New returns a Client that works, or every fault of cfg and opts. It opens no connection. reg may not be nil; several
+// Clients may share one.
+func New(cfg Config, reg prometheus.Registerer, opts ...Option) (*Client, error) {
+	o := optionsOf(opts)
+	if err := errors.Join(append(cfg.Validate(), o.fault(cfg.BaseURL))...); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(reg, apiCode2Session)
@@ -39,7 +42,11 @@ func New(cfg Config, reg prometheus.Registerer) (*Client, error) {
 		return nil, err
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	return &Client{cfg: &cfg, transport: newTransport(cfg.Timeout), metrics: m}, nil
+	c := &Client{cfg: &cfg, transport: newTransport(cfg.Timeout), metrics: m}
+	if !o.openInterface {
+		c.tokens = newBroker(o, cfg.AppID, 2*cfg.Timeout, c.stableToken)
+	}
+	return c, nil
 }
 
 // Code2Session exchanges the js_code of wx.login (valid 5 minutes, once) for a Session (page "code2Session"). The error
@@ -51,28 +58,32 @@ func (c *Client) Code2Session(ctx context.Context, code string) (Session, error)
 	}
 	start := time.Now()
 	session, err := c.code2Session(ctx, code)
-	c.metrics.observe(time.Since(start), err)
+	c.metrics.observe(apiCode2Session, time.Since(start), err)
 	return session, named(apiCode2Session, err)
 }
 
 func (c *Client) code2Session(ctx context.Context, code string) (Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
 	query := url.Values{
 		"appid":      {c.cfg.AppID},
 		"secret":     {c.cfg.Secret.Reveal()},
 		"js_code":    {code},
 		"grant_type": {"authorization_code"},
 	}
-	body, err := c.get(ctx, c.cfg.BaseURL+"/sns/jscode2session?"+query.Encode())
+	answer, err := c.send(ctx, call{method: http.MethodGet, path: "/sns/jscode2session", query: query, limit: maxBody})
 	if err != nil {
 		return Session{}, err
 	}
-	return parseSession(body, c.cfg.Secret.Reveal(), code)
+	return parseSession(answer.Body, c.cfg.Secret.Reveal(), code)
 }
 
-// Close ends the idle connections. Calls still under way finish; the Client stays usable.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close waits for a token that is being fetched, at most twice Config.Timeout, and ends the idle connections. Calls still
+// under way finish; the Client stays usable.
+func (c *Client) Close() {
+	if c.tokens != nil {
+		c.tokens.wait()
+	}
+	c.transport.CloseIdleConnections()
+}
 
 // named says which call failed; an *Error says so itself.
 func named(api string, err error) error {

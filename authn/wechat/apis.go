@@ -1,0 +1,47 @@
+package wechat
+
+// labelOther is the api label of every path that is not in apiLabels.
+const labelOther = "other"
+
+// apiLabel names the API behind path in metrics and errors, out of a closed set.
+func apiLabel(path string) string {
+	if label, ok := apiLabels()[path]; ok {
+		return label
+	}
+	return labelOther
+}
+
+// apiLabels maps the APIs that mini-programs use most to the last segment of their path, or to the last two where one
+// alone says nothing. Any other path works as well and is counted as other.
+func apiLabels() map[string]string {
+	return map[string]string{
+		"/sns/jscode2session":                 apiCode2Session,
+		"/cgi-bin/stable_token":               apiStableToken,
+		pathPhoneNumber:                       "getuserphonenumber",
+		pathCheckSession:                      "checksession",
+		pathResetSessionKey:                   "resetusersessionkey",
+		"/wxa/business/checkencryptedmsg":     "checkencryptedmsg",
+		"/wxa/business/getuserencryptkey":     "getuserencryptkey",
+		"/wxa/msg_sec_check":                  "msg_sec_check",
+		"/wxa/img_sec_check":                  "img_sec_check",
+		"/wxa/media_check_async":              "media_check_async",
+		"/wxa/getuserriskrank":                "getuserriskrank",
+		"/wxa/getwxacode":                     "getwxacode",
+		"/wxa/getwxacodeunlimit":              "getwxacodeunlimit",
+		"/cgi-bin/wxaapp/createwxaqrcode":     "createwxaqrcode",
+		"/wxa/generatescheme":                 "generatescheme",
+		"/wxa/generate_urllink":               "generate_urllink",
+		"/wxa/genwxashortlink":                "genwxashortlink",
+		"/wxa/getpaidunionid":                 "getpaidunionid",
+		"/wxa/getpluginopenpid":               "getpluginopenpid",
+		"/cgi-bin/message/subscribe/send":     "subscribe/send",
+		"/cgi-bin/message/custom/send":        "custom/send",
+		"/cgi-bin/message/custom/typing":      "custom/typing",
+		"/cgi-bin/media/upload":               "media/upload",
+		"/cgi-bin/media/get":                  "media/get",
+		"/cgi-bin/openapi/quota/get":          "quota/get",
+		"/cgi-bin/openapi/rid/get":            "rid/get",
+		"/cgi-bin/clear_quota":                "clear_quota",
+		"/wxa/sec/order/upload_shipping_info": "upload_shipping_info",
+	}
+}

@@ -1,0 +1,149 @@
+package wechat
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds the answer to a Call, in bytes; the largest real ones are pictures of getwxacode, about 150 KB.
+const maxAnswer = 1 << 20
+
+// jsonType is the content type of every body that is made here.
+const jsonType = "application/json"
+
+// Answer is what WeChat answered to a Call.
+type Answer struct {
+	Errcode     int    // 0 is success, and so is an answer that is no JSON
+	ContentType string // as WeChat sent it; JSON comes as text/plain too
+	Body        []byte // the whole of it, at most 1 MiB, unchanged
+}
+
+// Format writes the errcode and the length for every verb: the body may hold a phone number or an openid.
+func (a Answer) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "errcode %d in %d bytes", a.Errcode, len(a.Body))
+}
+
+// Call forwards one request to WeChat with the access_token added; an access_token in query is replaced. path is that of
+// any API but the ones that take the secret: /wxa/msg_sec_check. When WeChat refuses the token, and so has done nothing,
+// it is refreshed and the request sent a second time; otherwise it is sent once. An errcode is no error here, but is in the
+// Answer: whoever called wants WeChat's own words. The error wraps ErrInvalidCall, ErrTimeout, ErrUnreachable,
+// ErrBadResponse or the caller's context.Canceled, or is what ServerToken returns. Text that is no JSON object, such as the
+// HTML of a broken relay, is ErrBadResponse; pictures and other binary content pass.
+func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body []byte, contentType string) (Answer, error) {
+	api := apiLabel(path)
+	if !forwarded(method, path) {
+		return Answer{}, named(api, ErrInvalidCall)
+	}
+	answer, err := c.withToken(ctx, call{method, path, query, body, contentType, maxAnswer})
+	return answer, named(api, err)
+}
+
+// withToken sends r with the current token, and again with the next one when WeChat refuses it.
+func (c *Client) withToken(ctx context.Context, r call) (Answer, error) {
+	if c.tokens == nil {
+		r.query = withoutToken(r.query)
+		return c.counted(ctx, r)
+	}
+	answer, used, err := c.tokenCall(ctx, r)
+	if err != nil || !refusesToken(answer.Errcode) {
+		return answer, err
+	}
+	c.tokens.invalidate(used)
+	answer, _, err = c.tokenCall(ctx, r)
+	return answer, err
+}
+
+// tokenCall sends r once and says with which token.
+func (c *Client) tokenCall(ctx context.Context, r call) (Answer, Secret, error) {
+	token, err := c.tokens.token(ctx)
+	if err != nil {
+		return Answer{}, "", named(apiStableToken, err)
+	}
+	r.query = withoutToken(r.query)
+	r.query.Set("access_token", token.Value.Reveal())
+	answer, err := c.counted(ctx, r)
+	return answer, token.Value, err
+}
+
+// counted sends r once, reads its errcode and counts it.
+func (c *Client) counted(ctx context.Context, r call) (Answer, error) {
+	start := time.Now()
+	answer, err := c.send(ctx, r)
+	if err == nil {
+		answer.Errcode, err = answerCode(answer)
+	}
+	outcome := err
+	if err == nil && answer.Errcode != CodeOK {
+		outcome = &Error{Code: answer.Errcode}
+	}
+	c.metrics.observe(apiLabel(r.path), time.Since(start), outcome)
+	if err != nil {
+		return Answer{}, err
+	}
+	return answer, nil
+}
+
+// answerCode reads the errcode of a JSON object, and refuses other text.
+func answerCode(a Answer) (int, error) {
+	members, err := parseObject(withoutMark(a.Body))
+	switch {
+	case err == nil:
+		code, err := members.errcode()
+		if err != nil {
+			return 0, badResponse(err)
+		}
+		return code, nil
+	case binary(a.ContentType):
+		return CodeOK, nil
+	}
+	return 0, badResponse(err)
+}
+
+// binary reports whether contentType is one of those in which WeChat sends pictures and files.
+func binary(contentType string) bool {
+	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	kind, _, _ := strings.Cut(media, "/")
+	return kind == "image" || kind == "audio" || kind == "video" || strings.TrimSpace(media) == "application/octet-stream"
+}
+
+// pathShape is a path without anything that needs escaping, or that a proxy on the way could read in two ways.
+var pathShape = regexp.MustCompile(`^(/[0-9A-Za-z_-]{1,64}){2,6}$`)
+
+// forwarded reports whether Call sends this. The APIs below /sns and those that make tokens want the secret, and are ours.
+func forwarded(method, path string) bool {
+	lower := strings.ToLower(path)
+	switch {
+	case method != http.MethodGet && method != http.MethodPost, !pathShape.MatchString(path):
+		return false
+	case strings.HasPrefix(lower, "/sns/"), lower == "/cgi-bin/token", lower == "/cgi-bin/stable_token":
+		return false
+	}
+	return true
+}
+
+// withoutToken copies query, which belongs to the caller.
+func withoutToken(query url.Values) url.Values {
+	own := url.Values{}
+	maps.Copy(own, query)
+	own.Del("access_token")
+	return own
+}
+
+// answerOf is Call for an API whose answer is read here: an errcode is an *Error that hides secrets and the tokens.
+func (c *Client) answerOf(ctx context.Context, r call, secrets ...string) (object, error) {
+	r.limit = maxBody
+	answer, err := c.withToken(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if c.tokens != nil {
+		secrets = append(secrets, c.tokens.secret())
+	}
+	return parseAnswer(apiLabel(r.path), answer.Body, append(secrets, c.cfg.Secret.Reveal()))
+}

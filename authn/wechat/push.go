@@ -1,0 +1,156 @@
+package wechat
+
+import (
+	"crypto/sha1"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// The failures of Push; neither quotes what was sent.
+var (
+	// ErrSignature is a push whose signature does not fit: not from WeChat, or the Token differs from that on mp.weixin.qq.com.
+	ErrSignature = errors.New("the signature of the message push does not fit")
+	// ErrPush is a push that is signed but cannot be opened: malformed, in the wrong mode, sealed with another EncodingAESKey
+	// or for another mini-program.
+	ErrPush = errors.New("the message push cannot be opened")
+)
+
+const (
+	// maxPush is the longest body opened, in bytes. Real ones are below 10 KiB.
+	maxPush = 1 << 20
+	// maxPushField bounds timestamp, nonce and echostr, in bytes; real ones have 10, 10 and about 20.
+	maxPushField = 128
+)
+
+// Push opens and seals the messages of 消息推送 (pages "消息推送" and "消息加解密"). Two things stay with the caller: that
+// the timestamp of the query is at most 5 minutes off, and that its nonce was not seen within those 5 minutes. Neither is
+// looked at here, where there is no clock and no memory, and without both a captured request can be sent again.
+type Push struct {
+	appID string
+	token *Secret // behind pointers, so that a printed Push shows addresses
+	key   *[]byte // 32 bytes, or nil in plain mode
+}
+
+// Message is what WeChat pushed.
+type Message struct {
+	Body        []byte // plain JSON or XML, as chosen on mp.weixin.qq.com
+	ContentType string // application/json or text/xml
+}
+
+// Format writes the length for every verb: the body holds an openid and what a person wrote.
+func (m Message) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "%d bytes of %s", len(m.Body), m.ContentType)
+}
+
+// NewPush takes the Token and the EncodingAESKey of the page 消息推送 of mp.weixin.qq.com. With an encodingAESKey every
+// message must be sealed (安全模式); with an empty one every message must be plain (明文模式), and then nothing signs
+// the body: whoever learns one signed URL can send any message with it.
+func NewPush(appID string, token, encodingAESKey Secret) (*Push, error) {
+	if appID == "" || token.Reveal() == "" {
+		return nil, errors.New("message push: appid and token must not be empty")
+	}
+	p := &Push{appID: appID, token: &token}
+	if encodingAESKey.Reveal() == "" {
+		return p, nil
+	}
+	key, err := decodeAESKey(encodingAESKey.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	p.key = &key
+	return p, nil
+}
+
+// decodeAESKey is not strict about the last two bits: WeChat draws all 43 characters at random.
+func decodeAESKey(text string) ([]byte, error) {
+	if strings.ContainsFunc(text, func(r rune) bool { return r == '_' || r == '-' || notCodeRune(r) }) || len(text) != 43 {
+		return nil, errors.New("message push: the EncodingAESKey is not 43 letters and digits")
+	}
+	return base64.StdEncoding.DecodeString(text + "=")
+}
+
+// Echo answers the GET with which WeChat tries a new URL: the body to send back is echostr, as text/plain, and nothing
+// else. The error is ErrSignature, or ErrPush when echostr is missing or odd.
+func (p *Push) Echo(query url.Values) (string, error) {
+	if err := p.signed(query, "signature"); err != nil {
+		return "", err
+	}
+	echo, ok := single(query, "echostr")
+	if !ok {
+		return "", ErrPush
+	}
+	return echo, nil
+}
+
+// Open returns the message in the body of a POST with this query. The error is ErrSignature or ErrPush.
+func (p *Push) Open(query url.Values, body []byte) (Message, error) {
+	switch {
+	case len(body) > maxPush:
+		return Message{}, ErrPush
+	case p.key == nil:
+		return p.openPlain(query, body)
+	}
+	return p.openSealed(query, body)
+}
+
+// openPlain refuses a sealed body, which no plain one looks like.
+func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
+	if err := p.signed(query, "signature"); err != nil {
+		return Message{}, err
+	}
+	kind := query.Get("encrypt_type")
+	if kind != "" && kind != "raw" {
+		return Message{}, ErrPush
+	}
+	return messageOf(body)
+}
+
+// openSealed never falls back to plain: encrypt_type is signed by nobody.
+func (p *Push) openSealed(query url.Values, body []byte) (Message, error) {
+	sealed, err := envelope(body)
+	if err != nil {
+		return Message{}, ErrPush
+	}
+	if err := p.signed(query, "msg_signature", sealed); err != nil {
+		return Message{}, err
+	}
+	plain, err := unseal(*p.key, sealed, p.appID)
+	if err != nil {
+		return Message{}, ErrPush
+	}
+	return messageOf(plain)
+}
+
+// signed compares the signature of that name with the one of Token, timestamp, nonce and more.
+func (p *Push) signed(query url.Values, name string, more ...string) error {
+	timestamp, okTime := single(query, "timestamp")
+	nonce, okNonce := single(query, "nonce")
+	got, okGot := single(query, name)
+	want := pushSignature(append([]string{p.token.Reveal(), timestamp, nonce}, more...)...)
+	if !okTime || !okNonce || !okGot || subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
+		return ErrSignature
+	}
+	return nil
+}
+
+// single returns a parameter that is there once. Two of one name could be read differently by whoever checks the time.
+func single(query url.Values, name string) (string, bool) {
+	values := query[name]
+	if len(values) != 1 || values[0] == "" || len(values[0]) > maxPushField || !visibleASCII(values[0]) {
+		return "", false
+	}
+	return values[0], true
+}
+
+// pushSignature returns sha1 of the parts in lexical order, one after the other, in lower-case hex.
+func pushSignature(parts ...string) string {
+	slices.Sort(parts)
+	sum := sha1.Sum([]byte(strings.Join(parts, "")))
+	return hex.EncodeToString(sum[:])
+}

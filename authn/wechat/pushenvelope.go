@@ -1,0 +1,126 @@
+package wechat
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// xmlType is the content type of the older of the two formats.
+const xmlType = "text/xml"
+
+// messageOf tells JSON from XML by the first character, and wants all of it to be well-formed.
+func messageOf(body []byte) (Message, error) {
+	if _, err := parseObject(body); err == nil {
+		return Message{Body: body, ContentType: jsonType}, nil
+	}
+	if _, err := parseXML(body); err == nil {
+		return Message{Body: body, ContentType: xmlType}, nil
+	}
+	return Message{}, ErrPush
+}
+
+// envelope returns the Encrypt member of a JSON or XML body.
+func envelope(body []byte) (string, error) {
+	if members, err := parseObject(body); err == nil {
+		return members.text("Encrypt")
+	}
+	found, err := parseXML(body)
+	if err != nil || len(found.Encrypt) != 1 {
+		return "", errors.New("not one Encrypt")
+	}
+	return found.Encrypt[0], nil
+}
+
+// pushXML is the root of an XML body.
+type pushXML struct {
+	XMLName xml.Name `xml:"xml"`
+	Encrypt []string `xml:"Encrypt"`
+}
+
+// parseXML reads exactly one <xml> element, without a document type: there are no entities to expand in here.
+func parseXML(body []byte) (pushXML, error) {
+	if !utf8.Valid(body) || bytes.Contains(body, []byte("<!DOCTYPE")) || bytes.Contains(body, []byte("<!ENTITY")) {
+		return pushXML{}, errors.New("not plain XML")
+	}
+	decoder := xml.NewDecoder(bytes.NewReader(body))
+	var found pushXML
+	if err := decoder.Decode(&found); err != nil {
+		return pushXML{}, errors.New("broken XML")
+	}
+	rest, err := decoder.Token()
+	if text, ok := rest.(xml.CharData); ok && len(bytes.TrimSpace(text)) == 0 {
+		_, err = decoder.Token()
+	}
+	if !errors.Is(err, io.EOF) {
+		return pushXML{}, errors.New("something follows the XML element")
+	}
+	return found, nil
+}
+
+// Sealed is a message for the one who has the same Token and EncodingAESKey.
+type Sealed struct {
+	Encrypt   string // base64
+	Signature string // over the other three; msg_signature in a query, MsgSignature in a body
+	Timestamp string // seconds since 1970
+	Nonce     string // 10 digits
+}
+
+// Seal makes a passive reply, or, on the side of the sandbox, a push. It fails in plain mode, where nothing is sealed, and
+// for a message above 1 MiB.
+func (p *Push) Seal(message []byte, at time.Time) (Sealed, error) {
+	if p.key == nil || len(message) > maxPush {
+		return Sealed{}, fmt.Errorf("sealing a message: %w", ErrPush)
+	}
+	encrypt, err := seal(*p.key, message, p.appID)
+	if err != nil {
+		return Sealed{}, fmt.Errorf("sealing a message: %w", err)
+	}
+	s := Sealed{Encrypt: encrypt, Timestamp: strconv.FormatInt(at.Unix(), 10), Nonce: newNonce()}
+	s.Signature = pushSignature(p.token.Reveal(), s.Timestamp, s.Nonce, s.Encrypt)
+	return s, nil
+}
+
+// Query returns the signed parameters of a request at that time: signature, timestamp and nonce, as WeChat sends them in
+// plain mode and with echostr. It is for the sandbox and for tests.
+func (p *Push) Query(at time.Time) url.Values {
+	timestamp, nonce := strconv.FormatInt(at.Unix(), 10), newNonce()
+	return url.Values{
+		"signature": {pushSignature(p.token.Reveal(), timestamp, nonce)},
+		"timestamp": {timestamp},
+		"nonce":     {nonce},
+	}
+}
+
+// JSON returns the body of a passive reply in JSON.
+func (s Sealed) JSON() []byte {
+	// Strings and a number always encode, and neither base64 nor hex nor digits need escaping.
+	text, _ := json.Marshal(map[string]any{
+		"Encrypt": s.Encrypt, "MsgSignature": s.Signature, "TimeStamp": json.Number(s.Timestamp), "Nonce": s.Nonce,
+	})
+	return text
+}
+
+// XML returns the body of a passive reply in XML.
+func (s Sealed) XML() []byte {
+	return fmt.Appendf(nil, "<xml><Encrypt><![CDATA[%s]]></Encrypt><MsgSignature><![CDATA[%s]]></MsgSignature>"+
+		"<TimeStamp>%s</TimeStamp><Nonce><![CDATA[%s]]></Nonce></xml>", s.Encrypt, s.Signature, s.Timestamp, s.Nonce)
+}
+
+// newNonce returns 10 digits.
+func newNonce() string {
+	var digits [10]byte
+	_, _ = rand.Read(digits[:]) // never fails
+	for i := range digits {
+		digits[i] = '0' + digits[i]%10 // the small bias gives nothing away
+	}
+	return string(digits[:])
+}

@@ -1,0 +1,106 @@
+package wechat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// apiStableToken is the name of the call in errors and metrics, and the end of its path.
+const apiStableToken = "stable_token"
+
+const (
+	// maxToken is the longest access_token taken, in bytes. The page "getStableAccessToken" asks for room for 512.
+	maxToken = 2048
+	// maxTokenLife bounds expires_in. WeChat says 7200 s; a larger number would only delay the discovery of a dead token.
+	maxTokenLife = 2 * time.Hour
+)
+
+// ErrNoToken is a ServerToken asked of a Client with WithOpenInterface, which has none.
+var ErrNoToken = errors.New("the open-interface service keeps the access_token")
+
+// ServerToken is an access_token of the mini-program itself, not of a person. Its zero value is no token.
+type ServerToken struct {
+	Value   Secret    // visible ASCII, at most 2048 bytes
+	Expires time.Time // when WeChat stops accepting it
+}
+
+// TokenStore lets replicas share one access_token. Neither error is fatal, because stable_token gives every replica the
+// same token anyway: the Client goes on without the store, and the store reports its own failures. Value is a secret and
+// to be sealed at rest.
+type TokenStore interface {
+	// Load returns the token last saved for appID, or the zero ServerToken.
+	Load(ctx context.Context, appID string) (ServerToken, error)
+	// Save keeps token for appID in place of the last one.
+	Save(ctx context.Context, appID string, token ServerToken) error
+}
+
+// ServerToken returns an access_token that is good for five minutes more, as far as is known, and fetches one only when
+// there is none: POST /cgi-bin/stable_token (page "getStableAccessToken"). However many callers ask, one request is under
+// way, and from five minutes before the end the old token is still handed out while the next is fetched. The error is an
+// *Error, or wraps ErrTimeout, ErrUnreachable, ErrBadResponse, ErrTokenRefused, ErrNoToken or the caller's
+// context.Canceled. Call and the methods beside it ask for themselves; this is for whoever builds his own request.
+func (c *Client) ServerToken(ctx context.Context) (ServerToken, error) {
+	if c.tokens == nil {
+		return ServerToken{}, named(apiStableToken, ErrNoToken)
+	}
+	token, err := c.tokens.token(ctx)
+	return token, named(apiStableToken, err)
+}
+
+// InvalidateToken says that WeChat refused old with errcode 40001, 40014 or 42001. The next ServerToken fetches another
+// one, once, unless somebody has already done so.
+func (c *Client) InvalidateToken(old Secret) {
+	if c.tokens != nil {
+		c.tokens.invalidate(old)
+	}
+}
+
+// stableToken asks WeChat for the current token, or with force for a new one, which kills the current at once.
+func (c *Client) stableToken(ctx context.Context, force bool) (ServerToken, error) {
+	start := time.Now()
+	token, err := c.exchangeToken(ctx, force)
+	c.metrics.observe(apiStableToken, time.Since(start), err)
+	return token, err
+}
+
+func (c *Client) exchangeToken(ctx context.Context, force bool) (ServerToken, error) {
+	body, err := json.Marshal(map[string]any{
+		"grant_type":    "client_credential",
+		"appid":         c.cfg.AppID,
+		"secret":        c.cfg.Secret.Reveal(),
+		"force_refresh": force,
+	})
+	if err != nil {
+		return ServerToken{}, errors.New("building the request")
+	}
+	asked := c.tokens.now() // before the answer, so that we are early rather than late
+	answer, err := c.send(ctx, call{
+		method: http.MethodPost, path: "/cgi-bin/stable_token", body: body, contentType: jsonType, limit: maxBody,
+	})
+	if err != nil {
+		return ServerToken{}, err
+	}
+	value, life, err := parseToken(answer.Body, c.cfg.Secret.Reveal())
+	return ServerToken{Value: value, Expires: asked.Add(life)}, err
+}
+
+// parseToken reads the answer of stable_token.
+func parseToken(body []byte, secrets ...string) (Secret, time.Duration, error) {
+	members, err := parseAnswer(apiStableToken, body, secrets)
+	if err != nil {
+		return "", 0, err
+	}
+	value, err := members.text("access_token")
+	if err != nil || value == "" || len(value) > maxToken || !visibleASCII(value) {
+		return "", 0, badResponse(errors.New("access_token is not visible ASCII of 1 to 2048 bytes"))
+	}
+	seconds, err := strconv.ParseUint(string(members["expires_in"]), 10, 31)
+	if err != nil || seconds == 0 {
+		return "", 0, badResponse(errors.New("expires_in is not a whole number above 0"))
+	}
+	return Secret(value), min(time.Duration(seconds)*time.Second, maxTokenLife), nil
+}

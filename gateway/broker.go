@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+)
+
+// Broker calls WeChat with a mini-program's access_token, which services never see.
+type Broker interface {
+	Call(ctx context.Context, method, path string, query url.Values, body []byte, contentType string) (wechat.Answer, error)
+}
+
+// brokerBodyLimit is the largest body of a call, in bytes: uploads of media stay below 2 MiB.
+const brokerBodyLimit = 2 << 20
+
+// callWeChat answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
+// path with the access_token added, and WeChat's answer comes back as it is.
+func (a *admin) callWeChat(w http.ResponseWriter, r *http.Request) {
+	broker, err := a.brokerOf(r.Header.Get(headerAppID))
+	if err == nil {
+		err = relayCall(w, r, broker)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+	}
+}
+
+// brokerOf is the client of the mini-program that a call names, or of the only one there is.
+func (a *admin) brokerOf(appID string) (Broker, error) {
+	brokers := a.gateway.deps.WeChat
+	if appID == "" && len(brokers) == 1 {
+		for _, only := range brokers {
+			return only, nil
+		}
+	}
+	if broker, known := brokers[appID]; known {
+		return broker, nil
+	}
+	return nil, &authn.FieldError{Field: headerAppID, Problem: "不是已配置的小程序"}
+}
+
+func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, brokerBodyLimit))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errBodyTooLarge
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errBodyBroken, err)
+	}
+	answer, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
+	if errors.Is(err, wechat.ErrInvalidCall) {
+		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	if err != nil {
+		return authn.WeChatFailure(err)
+	}
+	w.Header().Set("Content-Type", answer.ContentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(answer.Body) // the service has left: nobody to tell
+	return nil
+}
