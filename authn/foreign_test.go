@@ -137,6 +137,22 @@ func TestEndingAllSessionsEndsForeignTokensThatWereNeverRefreshed(t *testing.T) 
 	f.wantVerdict(t, "one that the backend issued later", mint(), nil)
 }
 
+func TestACachedForeignTokenStaysRefusedWhenItsUserIsErased(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(300*24*time.Hour).Unix()))
+	v, err := f.verify(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.keys.Load().cache.put(token, v)
+	if err := f.Erase(t.Context(), 42); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.move(299 * 24 * time.Hour)
+	f.wantVerdict(t, "a cached token of an erased user", token, ErrTokenRevoked)
+}
+
 func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)

@@ -81,7 +81,11 @@ func lifted(now time.Time) time.Time { return now.Add(maxBan) }
 // come back, as somebody new.
 func (a *Authn) Erase(ctx context.Context, userID int64) error {
 	now := a.now()
-	ended, err := a.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(a.sessionLife()))
+	life := a.sessionLife()
+	if a.cfg.AcceptForeign {
+		life = max(life, foreignLife) // a backend's token may sit in the cache for as long as it lives
+	}
+	ended, err := a.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(life))
 	a.revoked.add(now, ended...) // also those that ended before an error
 	if err != nil {
 		return fmt.Errorf("erasing a user: %w", err)
@@ -89,11 +93,14 @@ func (a *Authn) Erase(ctx context.Context, userID int64) error {
 	return nil
 }
 
+// maxImportedID leaves as many ids to new users as there are below it: they go on above the highest.
+const maxImportedID = 1 << 52
+
 // Import takes over a user of an existing backend under the id it has there. Errors are ErrInvalidRequest, and
 // storage.ErrConflict when the id or the openid is somebody else's.
 func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error) {
-	if u.ID < 1 || u.ID > maxUserID || !validOpenID(u.OpenID) {
-		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 on and an openid", ErrInvalidRequest)
+	if u.ID < 1 || u.ID > maxImportedID || !validOpenID(u.OpenID) {
+		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
 	}
 	profile := Profile{Nickname: &u.Nickname, Avatar: &u.Avatar, Bio: &u.Bio}
 	if err := profile.validate(); err != nil {
