@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"wxgate/authn"
-	"wxgate/authn/wechat"
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
 	"wxgate/storage/badger"
@@ -28,7 +27,9 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	svc, err := openService(ctx, cfg, newLog(cfg.Log, w.stderr))
+	log := newLog(cfg.Log, w.stderr)
+	warnCloudRun(cfg, w.env, log)
+	svc, err := openService(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -62,13 +63,16 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("opening storage: %w", err)
 	}
 	s.onClose(store.Close)
-	weChat, err := wechat.New(cfg.WeChat, metrics)
+	clients, err := s.openWeChat(cfg.WeChat, store, metrics)
 	if err != nil {
-		return fmt.Errorf("opening the client of WeChat: %w", err)
+		return err
 	}
-	s.onClose(func() error { weChat.Close(); return nil })
+	push, err := newPush(cfg.WeChat)
+	if err != nil {
+		return err
+	}
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: store, Apps: map[string]authn.WeChat{cfg.WeChat.AppID: weChat}, Budget: cfg.WeChat.Timeout,
+		Store: store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
 	if err != nil {
@@ -79,7 +83,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 		return err
 	}
 	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
-		Authn: auth, Storage: store, Upstreams: upstreams, Metrics: metrics,
+		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: upstreams, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, Now: time.Now,
 	})
 	if err != nil {

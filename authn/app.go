@@ -14,6 +14,10 @@ type WeChat interface {
 	Code2Session(ctx context.Context, code string) (wechat.Session, error)
 	// PhoneNumber exchanges the code of a getPhoneNumber button for a phone number; the call costs money.
 	PhoneNumber(ctx context.Context, code string) (wechat.Phone, error)
+	// CheckSession says whether WeChat still holds a user's session_key.
+	CheckSession(ctx context.Context, openID, sessionKey string) (bool, error)
+	// ResetSessionKey has WeChat replace a session_key.
+	ResetSessionKey(ctx context.Context, openID, sessionKey string) (wechat.Session, error)
 }
 
 // app is one mini-program: its client of WeChat, and what keeps logins from waiting for a WeChat that does not answer.

@@ -29,6 +29,7 @@ type Store interface {
 	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
+	Phone(ctx context.Context, userID int64) (storage.Phone, error)
 	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
 	ImportUser(ctx context.Context, u storage.User) (storage.User, error)

@@ -34,6 +34,14 @@ func (s *scriptedWeChat) PhoneNumber(context.Context, string) (wechat.Phone, err
 	return wechat.Phone{}, wechat.ErrTimeout
 }
 
+func (s *scriptedWeChat) CheckSession(context.Context, string, string) (bool, error) {
+	return true, nil
+}
+
+func (s *scriptedWeChat) ResetSessionKey(context.Context, string, string) (wechat.Session, error) {
+	return wechat.Session{}, wechat.ErrTimeout
+}
+
 func (s *scriptedWeChat) count(code string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -80,6 +80,9 @@ func kindOfErrcode(code int) error {
 	return ErrBadResponse
 }
 
+// WeChatFailure is an error of a client of WeChat as the *WeChatError that the error table knows.
+func WeChatFailure(err error) error { return weChatError(err) }
+
 // weChatError turns what the client of WeChat returned into a *WeChatError.
 func weChatError(err error) error {
 	var answer *wechat.Error

@@ -74,3 +74,8 @@ func validPhone(number string) bool {
 	}
 	return digits != "" && len(digits) <= 15
 }
+
+// PhoneOf returns the phone number that a user gave, or storage.ErrNotFound.
+func (a *Authn) PhoneOf(ctx context.Context, userID int64) (storage.Phone, error) {
+	return a.store.Phone(ctx, userID)
+}

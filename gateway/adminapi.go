@@ -34,6 +34,10 @@ func (a *admin) endpoints() []adminEndpoint {
 		{"GET /api/users/{id}/sessions", a.answering(ofUser(a.listSessions))},
 		{"DELETE /api/users/{id}/sessions", a.answering(ofUser(a.endSessions))},
 		{"DELETE /api/sessions/{id}", a.answering(a.endSession)},
+		{"POST /api/users/{id}/session-key/check", a.answering(ofUser(a.checkSessionKey))},
+		{"POST /api/users/{id}/session-key/reset", a.answering(ofUser(a.resetSessionKey))},
+		{"GET /api/users/{id}/phone", a.answering(ofUser(a.phone))},
+		{"POST /api/wechat/{path...}", a.callWeChat},
 	}
 }
 

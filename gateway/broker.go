@@ -28,7 +28,7 @@ func (a *admin) callWeChat(w http.ResponseWriter, r *http.Request) {
 		err = relayCall(w, r, broker)
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.fail(w, err)
 	}
 }
 
@@ -67,4 +67,20 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) error {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(answer.Body) // the service has left: nobody to tell
 	return nil
+}
+
+// checkSessionKey answers POST /api/users/{id}/session-key/check: whether WeChat still holds the user's newest session_key.
+func (a *admin) checkSessionKey(r *http.Request, id int64) (any, error) {
+	valid, err := a.authn.CheckSessionKey(r.Context(), id)
+	return map[string]bool{"valid": valid}, err
+}
+
+// resetSessionKey answers POST /api/users/{id}/session-key/reset: WeChat replaces the key, the old one is dead at once.
+func (a *admin) resetSessionKey(r *http.Request, id int64) (any, error) {
+	return map[string]int64{"id": id}, a.authn.ResetSessionKey(r.Context(), id)
+}
+
+// phone answers GET /api/users/{id}/phone, for the operator and the team's services.
+func (a *admin) phone(r *http.Request, id int64) (any, error) {
+	return a.authn.PhoneOf(r.Context(), id)
 }

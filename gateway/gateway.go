@@ -27,8 +27,8 @@ import (
 type Deps struct {
 	Authn     *authn.Authn
 	Storage   Storage
-	Push      *wechat.Push      // nil: message push is off
-	WeChat    map[string]Broker // the mini-programs' clients of WeChat, by appid
+	Push      *wechat.Push                  // nil: message push is off
+	WeChat    map[string]Broker             // the mini-programs' clients of WeChat, by appid
 	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger

@@ -127,4 +127,3 @@ func plainJSON(m wechat.Message) ([]byte, error) {
 	}
 	return json.Marshal(flat)
 }
-

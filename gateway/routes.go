@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"wxgate/authn"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )

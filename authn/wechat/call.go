@@ -99,14 +99,14 @@ func answerCode(a Answer) (int, error) {
 			return 0, badResponse(err)
 		}
 		return code, nil
-	case binary(a.ContentType):
+	case isFile(a.ContentType):
 		return CodeOK, nil
 	}
 	return 0, badResponse(err)
 }
 
-// binary reports whether contentType is one of those in which WeChat sends pictures and files.
-func binary(contentType string) bool {
+// isFile reports whether contentType is one of those in which WeChat sends pictures and files.
+func isFile(contentType string) bool {
 	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	kind, _, _ := strings.Cut(media, "/")
 	return kind == "image" || kind == "audio" || kind == "video" || strings.TrimSpace(media) == "application/octet-stream"

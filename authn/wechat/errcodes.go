@@ -6,34 +6,34 @@ import "slices"
 // the single APIs, and for 40163, 40125 and 40243 answers that users published. A code that is not here is still an Error; only its metric label is
 // "other".
 const (
-	CodeOK                   = 0     // success; code2Session leaves it out altogether
-	ErrCodeBusy              = -1    // 系统繁忙: WeChat is busy; the code is presumably not spent
-	ErrCodeInvalidToken      = 40001 // the access_token is not the latest; also an AppSecret that does not fit
-	ErrCodeInvalidGrantType  = 40002 // grant_type is not authorization_code
-	ErrCodeInvalidOpenID     = 40003 // no such openid within this mini-program
-	ErrCodeInvalidAppID      = 40013 // no such appid; upper and lower case differ
-	ErrCodeMalformedToken    = 40014 // the access_token is none
-	ErrCodeInvalidCode       = 40029 // the code is unknown, older than 5 minutes, of another mini-program, or a phone code that was spent
-	ErrCodeInvalidParameter  = 40097 // an argument is wrong
-	ErrCodeInvalidSecret     = 40125 // the secret is not the one of this appid
-	ErrCodeCodeUsed          = 40163 // the js_code was spent before
-	ErrCodeAddressNotListed  = 40164 // our address is not on the mini-program's IP whitelist
-	ErrCodeCodeBlocked       = 40226 // 高风险等级用户: WeChat refuses this person; logging in again does not help
-	ErrCodeFrozenSecret      = 40243 // the secret is frozen; thaw it on mp.weixin.qq.com
-	ErrCodeMissingToken      = 41001 // access_token is missing
-	ErrCodeMissingAppID      = 41002 // appid is missing
-	ErrCodeMissingSecret     = 41004 // secret is missing
-	ErrCodeMissingCode       = 41008 // js_code is missing
-	ErrCodeExpiredToken      = 42001 // the access_token is too old
-	ErrCodeUnsubscribed      = 43101 // 用户拒绝接受消息: the person did not ask for this message
-	ErrCodeEmptyBody         = 44002 // the body is empty
-	ErrCodeDailyQuota        = 45009 // the day's quota is used up
-	ErrCodeMinuteQuota       = 45011 // the minute's quota is used up; try again after 60 s
-	ErrCodeMalformedBody     = 47001 // the body is not the JSON that the API wants
-	ErrCodeUnauthorized      = 48001 // the mini-program has no right to this API
-	ErrCodeUserLimited       = 50002 // the account or the mini-program is limited
-	ErrCodeInvalidSignature  = 87009 // the signature does not fit: most often a session_key that a later login replaced
-	ErrCodeRiskyContent      = 87014 // the checked content is risky
+	CodeOK                  = 0     // success; code2Session leaves it out altogether
+	ErrCodeBusy             = -1    // 系统繁忙: WeChat is busy; the code is presumably not spent
+	ErrCodeInvalidToken     = 40001 // the access_token is not the latest; also an AppSecret that does not fit
+	ErrCodeInvalidGrantType = 40002 // grant_type is not authorization_code
+	ErrCodeInvalidOpenID    = 40003 // no such openid within this mini-program
+	ErrCodeInvalidAppID     = 40013 // no such appid; upper and lower case differ
+	ErrCodeMalformedToken   = 40014 // the access_token is none
+	ErrCodeInvalidCode      = 40029 // the code is unknown, older than 5 minutes, of another mini-program, or a phone code that was spent
+	ErrCodeInvalidParameter = 40097 // an argument is wrong
+	ErrCodeInvalidSecret    = 40125 // the secret is not the one of this appid
+	ErrCodeCodeUsed         = 40163 // the js_code was spent before
+	ErrCodeAddressNotListed = 40164 // our address is not on the mini-program's IP whitelist
+	ErrCodeCodeBlocked      = 40226 // 高风险等级用户: WeChat refuses this person; logging in again does not help
+	ErrCodeFrozenSecret     = 40243 // the secret is frozen; thaw it on mp.weixin.qq.com
+	ErrCodeMissingToken     = 41001 // access_token is missing
+	ErrCodeMissingAppID     = 41002 // appid is missing
+	ErrCodeMissingSecret    = 41004 // secret is missing
+	ErrCodeMissingCode      = 41008 // js_code is missing
+	ErrCodeExpiredToken     = 42001 // the access_token is too old
+	ErrCodeUnsubscribed     = 43101 // 用户拒绝接受消息: the person did not ask for this message
+	ErrCodeEmptyBody        = 44002 // the body is empty
+	ErrCodeDailyQuota       = 45009 // the day's quota is used up
+	ErrCodeMinuteQuota      = 45011 // the minute's quota is used up; try again after 60 s
+	ErrCodeMalformedBody    = 47001 // the body is not the JSON that the API wants
+	ErrCodeUnauthorized     = 48001 // the mini-program has no right to this API
+	ErrCodeUserLimited      = 50002 // the account or the mini-program is limited
+	ErrCodeInvalidSignature = 87009 // the signature does not fit: most often a session_key that a later login replaced
+	ErrCodeRiskyContent     = 87014 // the checked content is risky
 )
 
 // KnownCodes returns every errcode that has a name here except CodeOK, ascending. Each has a metric label of its own.

@@ -99,7 +99,7 @@ func (p *Push) Open(query url.Values, body []byte) (Message, error) {
 	return p.openSealed(query, body)
 }
 
-// openPlain refuses a sealed body, which no plain one looks like.
+// openPlain refuses what WeChat says is sealed.
 func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
 	if err := p.signed(query, "signature"); err != nil {
 		return Message{}, err

@@ -15,6 +15,13 @@ const hugeBody = 1 << 20
 // breakAnswer spoils the answer in one of the ways that Broken lists. bom is the one that a client must still understand.
 func breakAnswer(w http.ResponseWriter, how string, session map[string]any) {
 	good, _ := json.Marshal(session)
+	if !spoil(w, how, good) {
+		breakMember(w, how, session)
+	}
+}
+
+// spoil breaks any answer at all, and reports whether it knows how.
+func spoil(w http.ResponseWriter, how string, good []byte) bool {
 	switch how {
 	case "html":
 		w.Header().Set("Content-Type", "text/html")
@@ -39,8 +46,9 @@ func breakAnswer(w http.ResponseWriter, how string, session map[string]any) {
 	case "reset":
 		reset(w)
 	default:
-		breakMember(w, how, session)
+		return false
 	}
+	return true
 }
 
 // breakMember spoils one member of the session.

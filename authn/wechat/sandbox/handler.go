@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,43 +13,48 @@ import (
 	"wxgate/authn/wechat"
 )
 
-const (
-	// maxBody bounds the body of POST /sandbox/code, in bytes.
-	maxBody = 4 << 10
-	// maxPerson bounds the name in it, in bytes.
-	maxPerson = 64
-)
-
-// Handler serves GET /sns/jscode2session as WeChat does, and POST /sandbox/code {"person":"alice"} → {"code":"…"} of our
-// own. It checks no addresses: who mounts it elsewhere than Start keeps it off the network.
+// Handler serves WeChat's API and the control API of the package comment. It checks no addresses: who mounts it elsewhere
+// than Start keeps it off the network.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sns/jscode2session", s.code2Session)
-	mux.HandleFunc("POST /sandbox/code", s.issueCode)
-	return mux
+	mux.HandleFunc("POST /cgi-bin/stable_token", s.stableToken)
+	mux.HandleFunc("POST /wxa/business/getuserphonenumber", s.withToken(s.phoneNumber))
+	mux.HandleFunc("GET /wxa/checksession", s.withToken(s.checkSession))
+	mux.HandleFunc("GET /wxa/resetusersessionkey", s.withToken(s.resetSessionKey))
+	mux.HandleFunc("POST /wxa/business/checkencryptedmsg", s.withToken(s.checkEncrypted))
+	mux.HandleFunc("POST /wxa/getwxacode", s.withToken(s.picture))
+	mux.HandleFunc("POST /wxa/getwxacodeunlimit", s.withToken(s.picture))
+	mux.HandleFunc("/cgi-bin/", s.withToken(s.echo))
+	mux.HandleFunc("/wxa/", s.withToken(s.echo))
+
+	outer := http.NewServeMux()
+	outer.Handle("/", s.rehearse(mux))
+	outer.Handle("/sandbox/", s.control())
+	return outer
 }
 
 // code2Session is the page "code2Session".
 func (s *Sandbox) code2Session(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	code := query.Get("js_code")
-	s.codes.count(code)
 	if errcode := s.parameterFault(query); errcode != wechat.CodeOK {
 		writeError(w, errcode, false)
 		return
 	}
-	script := parseScript(code)
-	person, errcode := s.decide(code, script)
+	state, script := s.state.Load(), parseScript(code)
+	person, errcode := state.login(code, script)
 	if !s.wait(r, script.delay) {
+		state.codes.lose(code)
 		return
 	}
 	switch {
 	case errcode != wechat.CodeOK:
 		writeError(w, errcode, script.asString)
 	case script.broken != "":
-		breakAnswer(w, script.broken, s.session(person))
+		breakAnswer(w, script.broken, s.session(state, person))
 	default:
-		write(w, s.session(person))
+		write(w, s.session(state, person))
 	}
 }
 
@@ -73,25 +77,6 @@ func (s *Sandbox) parameterFault(query url.Values) int {
 	return wechat.CodeOK
 }
 
-// decide spends the code and returns whose login it is, or the errcode. A code is spent when it arrives, not when it is
-// answered: a lost answer is a lost code, as with WeChat.
-func (s *Sandbox) decide(code string, script script) (person string, errcode int) {
-	if script.errcode != wechat.CodeOK {
-		return "", script.errcode
-	}
-	if script.reusable {
-		return script.person, wechat.CodeOK
-	}
-	person, verdict := s.codes.spend(code, script.person)
-	switch verdict {
-	case used:
-		return "", wechat.ErrCodeCodeUsed
-	case unknown:
-		return "", wechat.ErrCodeInvalidCode
-	}
-	return person, wechat.CodeOK
-}
-
 // wait reports false when the client or the sandbox went away first.
 func (s *Sandbox) wait(r *http.Request, delay time.Duration) bool {
 	if delay == 0 {
@@ -110,26 +95,12 @@ func (s *Sandbox) wait(r *http.Request, delay time.Duration) bool {
 }
 
 // session is the answer to a login. As with WeChat, a success has no errcode.
-func (s *Sandbox) session(person string) map[string]any {
-	answer := map[string]any{"session_key": newSessionKey(), "openid": openID(s.cfg.AppID, person)}
+func (s *Sandbox) session(state *world, person string) map[string]any {
+	answer := map[string]any{"session_key": state.keys.renew(person), "openid": openID(s.cfg.AppID, person)}
 	if s.cfg.OpenPlatform {
 		answer["unionid"] = unionID(person)
 	}
 	return answer
-}
-
-// issueCode is wx.login for curl.
-func (s *Sandbox) issueCode(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Person string `json:"person"`
-	}
-	err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&body)
-	if err != nil || body.Person == "" || len(body.Person) > maxPerson {
-		http.Error(w, `want {"person":"alice"}, a name of 1 to 64 bytes`, http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]string{"code": s.IssueCode(body.Person)})
 }
 
 // writeError answers an errcode with a text like WeChat's, in a 200.

@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"sync"
 	"time"
 )
@@ -25,6 +23,8 @@ type entry struct {
 	since  time.Time // when it was issued or first seen
 	spent  bool
 	seen   int
+	lost   bool // the answer to it was lost: whoever sent it cannot know whether it is spent
+	resent bool // it arrived again after that
 }
 
 func newLedger(now func() time.Time) *ledger {
@@ -33,9 +33,7 @@ func newLedger(now func() time.Time) *ledger {
 
 // issue makes a code of 32 characters for person.
 func (l *ledger) issue(person string) string {
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process instead
-	code := hex.EncodeToString(random[:])
+	code := randomHex()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entry(code).person = person
@@ -46,7 +44,27 @@ func (l *ledger) issue(person string) string {
 func (l *ledger) count(code string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entry(code).seen++
+	e := l.entry(code)
+	e.seen++
+	e.resent = e.resent || e.lost
+}
+
+// lose notes that code was answered with something that says nothing.
+func (l *ledger) lose(code string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entry(code).lost = true
+}
+
+// each calls f for every code that arrived.
+func (l *ledger) each(f func(code string, e entry)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for code, e := range l.entries {
+		if e.seen > 0 {
+			f(code, *e)
+		}
+	}
 }
 
 // seen returns how often count was called for code.
@@ -57,6 +75,16 @@ func (l *ledger) seen(code string) int {
 		return e.seen
 	}
 	return 0
+}
+
+// owner returns for whom code was issued, or "".
+func (l *ledger) owner(code string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.entries[code]; ok {
+		return e.person
+	}
+	return ""
 }
 
 // verdict is the outcome of spending a code.

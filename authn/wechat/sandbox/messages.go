@@ -34,5 +34,30 @@ func message(errcode int) string {
 	case wechat.ErrCodeUserLimited:
 		return "user limited"
 	}
+	return serverMessage(errcode)
+}
+
+// serverMessage is message for the APIs that want an access_token.
+func serverMessage(errcode int) string {
+	switch errcode {
+	case wechat.ErrCodeInvalidToken:
+		return "invalid credential, access_token is invalid or not latest"
+	case wechat.ErrCodeInvalidOpenID:
+		return "invalid openid"
+	case wechat.ErrCodeMalformedToken:
+		return "invalid access_token"
+	case wechat.ErrCodeInvalidParameter:
+		return "invalid args"
+	case wechat.ErrCodeMissingToken:
+		return "access_token missing"
+	case wechat.ErrCodeExpiredToken:
+		return "access_token expired"
+	case wechat.ErrCodeEmptyBody:
+		return "empty post data"
+	case wechat.ErrCodeMalformedBody:
+		return "data format error"
+	case wechat.ErrCodeInvalidSignature:
+		return "invalid signature"
+	}
 	return "sandbox error"
 }

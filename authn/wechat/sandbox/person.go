@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 )
 
 // openID is stable for a person within an appid, also across restarts, and looks like a real one: o and 27 characters.
@@ -25,4 +26,11 @@ func newSessionKey() string {
 	var key [16]byte
 	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the process instead
 	return base64.StdEncoding.EncodeToString(key[:])
+}
+
+// randomHex is 32 random characters of 0-9 and a-f.
+func randomHex() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
 }

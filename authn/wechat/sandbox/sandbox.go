@@ -1,7 +1,11 @@
-// Package sandbox is a local stand-in for api.weixin.qq.com: a real HTTP server that speaks the protocol of
-// GET /sns/jscode2session, hands out codes, and misbehaves on demand. `wxgate demo` runs on it, and so do the tests.
+// Package sandbox is a local stand-in for api.weixin.qq.com: a real HTTP server that speaks its protocol, hands out codes,
+// and misbehaves on demand. `wxgate demo` runs on it, and so do the tests.
 //
-// A code is one of
+// It answers jscode2session, stable_token, getuserphonenumber, checksession, resetusersessionkey, checkencryptedmsg,
+// getwxacode and getwxacodeunlimit as WeChat does; every other path below /cgi-bin and /wxa wants a good access_token and
+// echoes the request.
+//
+// A code of wx.login is one of
 //
 //	what IssueCode or POST /sandbox/code returned   a login of that person, once, within 5 minutes
 //	demo-<person>                                   a login of that person, every time: the curl line in the README
@@ -11,7 +15,29 @@
 //	strcode-<errcode>                               the same with the errcode as a string, as one page of Tencent shows it
 //	broken-<how>[-<person>]                         a broken answer, every time: see broken.go for the ways
 //
-// and anything else is answered 40029. Everything is safe for concurrent use.
+// and anything else is answered 40029. A phone code, the one of a getPhoneNumber button, is what IssuePhoneCode or POST
+// /sandbox/phone-code returned, or one of the same forms but strcode and broken.
+//
+// The control API rehearses failures from a terminal; S is the address of the sandbox:
+//
+//	curl $S/sandbox/code       -d '{"person":"alice"}'                       a code for wx.login: {"code":"…"}
+//	curl $S/sandbox/phone-code -d '{"person":"alice"}'                       a code for /auth/phone: {"code":"…"}
+//	curl $S/sandbox/encrypt    -d '{"person":"alice","kind":"phone"}'        encryptedData, iv, rawData and signature under the
+//	                                                                         session_key of her last login; the kinds are phone,
+//	                                                                         werun, share and userinfo, or give an "object"
+//	curl $S/sandbox/fail       -d '{"api":"jscode2session","kinds":["-1"],"count":2}'
+//	                                                                         the next two logins are answered errcode -1
+//	curl $S/sandbox/fail       -d '{"api":"*","rate":0.2,"kinds":["timeout","reset","45011","html","half","502"],"seed":7}'
+//	                                                                         a fifth of all calls fails, in the same order
+//	                                                                         every time; no kinds end it
+//	curl $S/sandbox/latency    -d '{"api":"jscode2session","ms":1500}'       every login takes 1.5 s more; 0 ends it
+//	curl $S/sandbox/clock      -d '{"advance":"2h"}'                         codes and tokens age by two hours
+//	curl $S/sandbox/push       -d '{"url":"http://127.0.0.1:8080/wechat/push","message":{"MsgType":"event"}}'
+//	                                                                         a signed message push to an address on this machine
+//	curl $S/sandbox/stats                                                    calls by API, and how often each code arrived
+//	curl $S/sandbox/reset -X POST                                            all of it as at the start
+//
+// An api is the last segment of the path, * is each that has no rule of its own. Everything is safe for concurrent use.
 package sandbox
 
 import (
@@ -20,6 +46,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wxgate/authn/wechat"
@@ -33,13 +60,18 @@ type Config struct {
 	AppID        string           // the one appid it knows; required
 	Secret       wechat.Secret    // the secret of that appid; required
 	OpenPlatform bool             // true: the mini-program is bound to an Open Platform account, so answers carry a unionid
-	Now          func() time.Time // the clock by which codes die; nil is time.Now
+	Now          func() time.Time // the clock by which codes and tokens die; nil is time.Now
+	TokenTTL     time.Duration    // how long an access_token lives; 0 is 2 h, as with WeChat
+	MinuteQuota  int              // logins per person and minute, then 45011; 0 is 100, as with WeChat; below 0 there is no limit
+	PushToken    wechat.Secret    // the Token of the message push; empty: SendPush fails
+	PushAESKey   wechat.Secret    // the EncodingAESKey of the message push; empty: messages are sent plain
 }
 
 // Sandbox is one stand-in. The zero value does not work; New makes one.
 type Sandbox struct {
-	cfg    *Config // behind a pointer, so that a Sandbox printed with %+v shows an address and not the secret
-	codes  *ledger
+	cfg    *Config      // behind a pointer, so that a Sandbox printed with %+v shows an address and not the secret
+	push   *wechat.Push // nil without Config.PushToken
+	state  atomic.Pointer[world]
 	closed chan struct{}
 
 	mu       sync.Mutex
@@ -53,17 +85,46 @@ func New(cfg Config) (*Sandbox, error) {
 	if cfg.AppID == "" || cfg.Secret.Reveal() == "" {
 		return nil, errors.New("sandbox: appid and secret must not be empty")
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	cfg.setDefaults()
+	s := &Sandbox{cfg: &cfg, closed: make(chan struct{})}
+	if cfg.PushToken.Reveal() != "" {
+		push, err := wechat.NewPush(cfg.AppID, cfg.PushToken, cfg.PushAESKey)
+		if err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+		s.push = push
 	}
-	return &Sandbox{cfg: &cfg, codes: newLedger(cfg.Now), closed: make(chan struct{})}, nil
+	s.Reset()
+	return s, nil
 }
 
-// IssueCode returns a fresh code for person, as wx.login would on that person's phone.
-func (s *Sandbox) IssueCode(person string) string { return s.codes.issue(person) }
+// setDefaults fills in what a zero stands for.
+func (c *Config) setDefaults() {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.TokenTTL == 0 {
+		c.TokenTTL = tokenTTL
+	}
+	if c.MinuteQuota == 0 {
+		c.MinuteQuota = minuteQuota
+	}
+}
 
-// Seen returns how often code arrived at /sns/jscode2session, so that a test can prove that it was sent once.
-func (s *Sandbox) Seen(code string) int { return s.codes.seen(code) }
+// Reset forgets everything that happened since New: codes, tokens, session_keys, failures, waits, counts and the clock.
+func (s *Sandbox) Reset() { s.state.Store(newWorld(s.cfg)) }
+
+// IssueCode returns a fresh code for person, as wx.login would on that person's phone.
+func (s *Sandbox) IssueCode(person string) string { return s.state.Load().codes.issue(person) }
+
+// IssuePhoneCode returns a fresh code for person, as a getPhoneNumber button would on that person's phone.
+func (s *Sandbox) IssuePhoneCode(person string) string { return s.state.Load().phones.issue(person) }
+
+// Seen returns how often code arrived, as a js_code or as a phone code, so that a test can prove that it was sent once.
+func (s *Sandbox) Seen(code string) int {
+	w := s.state.Load()
+	return w.codes.seen(code) + w.phones.seen(code)
+}
 
 // Start listens on a loopback address such as 127.0.0.1:0 and serves until Close. Any other address is refused: the
 // sandbox logs everybody in as anybody.

@@ -1,0 +1,161 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"wxgate/authn/wechat"
+)
+
+// encryptedTTL is how long checkencryptedmsg remembers (page "checkEncryptedData").
+const encryptedTTL = 3 * 24 * time.Hour
+
+// OpenData is what a mini-program gets from an open-data button.
+type OpenData struct {
+	EncryptedData string `json:"encryptedData"`
+	IV            string `json:"iv"`
+	RawData       string `json:"rawData"`   // the object without openId, unionId and watermark
+	Signature     string `json:"signature"` // sha1(rawData + session_key)
+}
+
+// EncryptData encrypts object with a watermark of this mini-program under the session_key of person's last login, without
+// which it fails. Object makes the usual ones.
+func (s *Sandbox) EncryptData(person string, object map[string]any) (OpenData, error) {
+	state := s.state.Load()
+	key := state.keys.of(person)
+	if key == "" {
+		return OpenData{}, fmt.Errorf("sandbox: %s has no session_key: log in first", person)
+	}
+	marked := map[string]any{}
+	maps.Copy(marked, object)
+	marked["watermark"] = s.watermark()
+	text, err := json.Marshal(marked)
+	if err != nil {
+		return OpenData{}, fmt.Errorf("sandbox: encoding the object: %w", err)
+	}
+	data := encrypt(key, text)
+	if _, phone := object["phoneNumber"]; phone {
+		state.sealed.add(data.EncryptedData, state.clock.now())
+	}
+	data.RawData, err = rawData(object)
+	data.Signature = wechat.Signature(data.RawData, key)
+	return data, err
+}
+
+// Object returns what wx.getPhoneNumber (phone), wx.getWeRunData (werun), wx.getShareInfo (share) or wx.getUserInfo
+// (userinfo) would encrypt for person; nil is another kind.
+func (s *Sandbox) Object(kind, person string) map[string]any {
+	switch kind {
+	case "phone":
+		return phoneInfo(person)
+	case "werun":
+		return s.steps()
+	case "share":
+		return map[string]any{"openGId": "tG" + digest("group", person)[:26]}
+	case "userinfo":
+		return s.userInfo(person)
+	}
+	return nil
+}
+
+// steps are those of the last 31 days.
+func (s *Sandbox) steps() map[string]any {
+	today := s.state.Load().clock.now().Truncate(24 * time.Hour)
+	var list []map[string]any
+	for day := 30; day >= 0; day-- {
+		list = append(list, map[string]any{"timestamp": today.AddDate(0, 0, -day).Unix(), "step": 10_000 - 100*day})
+	}
+	return map[string]any{"stepInfoList": list}
+}
+
+func (s *Sandbox) userInfo(person string) map[string]any {
+	info := map[string]any{
+		"openId": openID(s.cfg.AppID, person), "nickName": person, "gender": 0, "language": "zh_CN",
+		"city": "", "province": "", "country": "", "avatarUrl": "https://thirdwx.qlogo.cn/mmopen/vi_32/sandbox/132",
+	}
+	if s.cfg.OpenPlatform {
+		info["unionId"] = unionID(person)
+	}
+	return info
+}
+
+func (s *Sandbox) watermark() map[string]any {
+	return map[string]any{"timestamp": s.state.Load().clock.now().Unix(), "appid": s.cfg.AppID}
+}
+
+func rawData(object map[string]any) (string, error) {
+	raw := maps.Clone(object)
+	for _, hidden := range []string{"openId", "unionId", "watermark"} {
+		delete(raw, hidden)
+	}
+	text, err := json.Marshal(raw)
+	return string(text), err
+}
+
+// encrypt is AES-128-CBC with PKCS#7 under a key that newSessionKey made.
+func encrypt(sessionKey string, text []byte) OpenData {
+	key, _ := base64.StdEncoding.DecodeString(sessionKey)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic("sandbox: a session_key of its own is not 16 bytes")
+	}
+	var iv [aes.BlockSize]byte
+	_, _ = rand.Read(iv[:]) // never fails
+	n := aes.BlockSize - len(text)%aes.BlockSize
+	text = append(text, bytes.Repeat([]byte{byte(n)}, n)...)
+	cipher.NewCBCEncrypter(block, iv[:]).CryptBlocks(text, text)
+	return OpenData{EncryptedData: base64.StdEncoding.EncodeToString(text), IV: base64.StdEncoding.EncodeToString(iv[:])}
+}
+
+// hashes remembers which phone data was made here.
+type hashes struct {
+	mu   sync.Mutex
+	made map[string]time.Time
+}
+
+func (h *hashes) add(encryptedData string, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sum := sha256.Sum256([]byte(encryptedData))
+	h.made[hex.EncodeToString(sum[:])] = at
+}
+
+func (h *hashes) find(sum string) (time.Time, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, ok := h.made[sum]
+	return at, ok
+}
+
+// checkEncrypted is the page "checkEncryptedData"; vaild is how WeChat spells it.
+func (s *Sandbox) checkEncrypted(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Hash string `json:"encrypted_msg_hash"`
+	}
+	if json.NewDecoder(r.Body).Decode(&body) != nil {
+		writeError(w, wechat.ErrCodeMalformedBody, false)
+		return
+	}
+	if len(body.Hash) != sha256.Size*2 {
+		writeError(w, wechat.ErrCodeInvalidParameter, false)
+		return
+	}
+	state := s.state.Load()
+	at, ok := state.sealed.find(body.Hash)
+	if !ok || state.clock.now().Sub(at) > encryptedTTL {
+		write(w, map[string]any{"errcode": 1, "errmsg": "data not exit", "vaild": false})
+		return
+	}
+	writeOK(w, map[string]any{"vaild": true, "create_time": at.Unix()})
+}

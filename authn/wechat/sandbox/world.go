@@ -1,0 +1,110 @@
+package sandbox
+
+import (
+	"sync"
+	"time"
+
+	"wxgate/authn/wechat"
+)
+
+// minuteQuota is how often one person can log in within a minute (page "auth.code2Session" of the mini-games).
+const minuteQuota = 100
+
+// world is all that happened since New or Reset.
+type world struct {
+	codes  *ledger // of wx.login
+	phones *ledger // of getPhoneNumber
+	keys   *keyring
+	tokens *tokens
+	sealed *hashes
+	quota  *quota
+	rules  *rules
+	counts *counts
+	clock  *clock
+}
+
+func newWorld(cfg *Config) *world {
+	c := &clock{base: cfg.Now}
+	return &world{
+		codes:  newLedger(c.now),
+		phones: newLedger(c.now),
+		keys:   &keyring{appID: cfg.AppID, keys: map[string]string{}, persons: map[string]string{}},
+		tokens: newTokens(c.now, cfg.TokenTTL),
+		sealed: &hashes{made: map[string]time.Time{}},
+		quota:  &quota{now: c.now, limit: cfg.MinuteQuota},
+		rules:  &rules{failures: map[string]*rule{}, delays: map[string]time.Duration{}},
+		counts: &counts{apis: map[string]APIStats{}},
+		clock:  c,
+	}
+}
+
+// login spends the code and returns whose login it is, or the errcode. A code is spent when it arrives, not when it is
+// answered: a lost answer is a lost code, as with WeChat.
+func (w *world) login(code string, script script) (person string, errcode int) {
+	if script.errcode != wechat.CodeOK {
+		return "", script.errcode
+	}
+	if person := or(script.person, w.codes.owner(code)); person != "" && !w.quota.take(person) {
+		return "", wechat.ErrCodeMinuteQuota
+	}
+	return spend(w.codes, code, script)
+}
+
+// spend returns the person of a code that is good.
+func spend(l *ledger, code string, script script) (person string, errcode int) {
+	if script.reusable {
+		return script.person, wechat.CodeOK
+	}
+	person, verdict := l.spend(code, script.person)
+	switch verdict {
+	case used:
+		return "", wechat.ErrCodeCodeUsed
+	case unknown:
+		return "", wechat.ErrCodeInvalidCode
+	}
+	return person, wechat.CodeOK
+}
+
+// Advance moves the clock of the sandbox, by which codes and tokens age.
+func (s *Sandbox) Advance(d time.Duration) { s.state.Load().clock.add(d) }
+
+// clock is Config.Now and what Advance added.
+type clock struct {
+	base func() time.Time
+
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.base().Add(c.ahead)
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
+// quota counts the logins of each person within the minute.
+type quota struct {
+	now   func() time.Time
+	limit int // below 0: none
+
+	mu     sync.Mutex
+	minute time.Time
+	taken  map[string]int
+}
+
+// take reports whether person has one left.
+func (q *quota) take(person string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if minute := q.now().Truncate(time.Minute); q.taken == nil || !minute.Equal(q.minute) {
+		q.minute, q.taken = minute, map[string]int{}
+	}
+	q.taken[person]++
+	return q.limit < 0 || q.taken[person] <= q.limit
+}

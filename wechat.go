@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/gateway"
+	"wxgate/storage/badger"
+	"wxgate/strictyaml"
+)
+
+// openWeChat makes the client of each mini-program. They share WeChat's access_tokens with a restarted process through
+// the store.
+func (s *service) openWeChat(cfg wechat.Config, store *badger.Store, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
+	clients := map[string]*wechat.Client{}
+	for _, each := range cfg.Each() {
+		client, err := wechat.New(each, metrics, wechat.WithTokenStore(tokenStore{store}))
+		if err != nil {
+			return nil, fmt.Errorf("opening the client of WeChat: %w", err)
+		}
+		clients[each.AppID] = client
+		s.onClose(func() error { client.Close(); return nil })
+	}
+	return clients, nil
+}
+
+// forAuthn and forGateway are the clients as the packages ask for them.
+func forAuthn(clients map[string]*wechat.Client) map[string]authn.WeChat {
+	apps := make(map[string]authn.WeChat, len(clients))
+	for id, client := range clients {
+		apps[id] = client
+	}
+	return apps
+}
+
+func forGateway(clients map[string]*wechat.Client) map[string]gateway.Broker {
+	brokers := make(map[string]gateway.Broker, len(clients))
+	for id, client := range clients {
+		brokers[id] = client
+	}
+	return brokers
+}
+
+// newPush opens pushed messages; nil while wechat.push is empty.
+func newPush(cfg wechat.Config) (*wechat.Push, error) {
+	if cfg.Push.Upstream == "" {
+		return nil, nil //nolint:nilnil // none is what an empty section means
+	}
+	push, err := wechat.NewPush(cfg.AppID, cfg.Push.Token, cfg.Push.AESKey)
+	if err != nil {
+		return nil, fmt.Errorf("wechat.push: %w", err)
+	}
+	return push, nil
+}
+
+// tokenStore keeps access_tokens of WeChat in our store.
+type tokenStore struct{ *badger.Store }
+
+// Load returns the token last saved, or the zero token.
+func (s tokenStore) Load(ctx context.Context, appID string) (wechat.ServerToken, error) {
+	token, expires, err := s.ServerToken(ctx, appID)
+	return wechat.ServerToken{Value: wechat.Secret(token), Expires: expires}, err
+}
+
+// Save keeps a token.
+func (s tokenStore) Save(ctx context.Context, appID string, token wechat.ServerToken) error {
+	return s.SaveServerToken(ctx, appID, token.Value.Reveal(), token.Expires)
+}
+
+// warnCloudRun says what WeChat Cloud Run does to an embedded store, and what believing its headers asks for.
+func warnCloudRun(cfg Config, env strictyaml.LookupEnv, log *slog.Logger) {
+	if id, cloud := env("CBR_ENV_ID"); cloud && id != "" {
+		log.Warn("this is WeChat Cloud Run, whose disk is gone when an instance ends: users keep no ids and everybody logs in again; " +
+			"keep one instance, minimum and maximum, and treat the store as a cache")
+	}
+	if cfg.WeChat.CloudRun {
+		log.Warn("wechat.cloud_run: the X-WX-* headers are believed; switch off public access, or anyone can be anyone")
+	}
+}
