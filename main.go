@@ -21,6 +21,7 @@ type commands struct {
 
 	Serve  serveCommand  `cmd:"" default:"1" help:"Run the gateway (the default)."`
 	Demo   demoCommand   `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
+	Doctor doctorCommand `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
 	Check  checkCommand  `cmd:"" help:"Read the configuration, report every fault, start nothing."`
 	Health healthCommand `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
 

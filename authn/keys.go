@@ -59,6 +59,12 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 	return ring, nil
 }
 
+// CheckKeys says why the keys of a configuration cannot be used; it opens their files.
+func CheckKeys(cfg Config) error {
+	_, err := newKeyring(cfg.Algorithm, cfg.Keys)
+	return err
+}
+
 // header is the first segment of every token that the key signs: one spelling, so that an unexpected member (jku, jwk,
 // crit, zip) or another alg can be refused by comparing strings.
 func (k key) header() string {

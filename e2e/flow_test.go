@@ -99,8 +99,12 @@ func TestEveryErrcodeOfWeChatHasItsStatusAndReason(t *testing.T) {
 		if want.status == 429 && got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", code)
 		}
-		if n := w.weChat.Seen(code); n != 1 {
-			t.Errorf("%s was sent %d times, want once", code, n)
+		sends := 1
+		if code == "err--1" { // WeChat is busy and the code is not spent: asked twice more
+			sends = 3
+		}
+		if n := w.weChat.Seen(code); n != sends {
+			t.Errorf("%s was sent %d times, want %d", code, n, sends)
 		}
 	}
 	if strings.Contains(w.output.String(), appSecret) {

@@ -35,6 +35,12 @@ type edge struct {
 // newEdge runs a gateway whose upstream is called service.
 func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	tb.Helper()
+	return newEdgeWith(tb, serviceURL, change, nil)
+}
+
+// newEdgeWith is newEdge with other things to work with.
+func newEdgeWith(tb testing.TB, serviceURL string, change func(*Config), with func(*Deps)) *edge {
+	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.Log.Access = false
 	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1_000_000, time.Second}, Burst: 1_000_000}
@@ -52,7 +58,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
 		tb.Fatal(faults)
 	}
-	weChat, store, auth := newTestAuthn(tb)
+	weChat, store, client, auth := newTestAuthn(tb)
 	target := upstream.DefaultConfig()
 	target.Targets = []upstream.Target{{URL: serviceURL}}
 	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()))
@@ -60,10 +66,15 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(to.Close)
-	g, err := New(cfg, Deps{
-		Authn: auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
+	deps := Deps{
+		WeChat: map[string]Broker{testAppID: client},
+		Authn:  auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
 		Log: discard(), Access: discard(), Now: time.Now,
-	})
+	}
+	if with != nil {
+		with(&deps)
+	}
+	g, err := New(cfg, deps)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -84,7 +95,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *authn.Authn) {
+func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Client, *authn.Authn) {
 	tb.Helper()
 	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
 	if err != nil {
@@ -114,7 +125,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *authn.Authn)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return weChat, store, auth
+	return weChat, store, client, auth
 }
 
 // token logs a person in.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,3 +65,74 @@ func tellsNothing(t *testing.T, err error, code string) {
 
 // discard is a logger for a server whose complaints are the point of the test.
 func discard() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// clock is moved by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Unix(1_800_000_000, 0)} }
+
+func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
+
+func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.now = c.now.Add(d) }
+
+// timedSandbox lives by the clock.
+func timedSandbox(t *testing.T, now *clock) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: plain, Now: now.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// optedClient calls baseURL with options.
+func optedClient(t *testing.T, baseURL string, opts ...wechat.Option) *wechat.Client {
+	t.Helper()
+	config := wechat.Config{AppID: appID, Secret: plain, BaseURL: baseURL, Timeout: 10 * time.Second}
+	client, err := wechat.New(config, prometheus.NewRegistry(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// mustToken returns the token of the client.
+func mustToken(t *testing.T, client *wechat.Client) wechat.ServerToken {
+	t.Helper()
+	token, err := client.ServerToken(t.Context())
+	if err != nil {
+		t.Fatalf("ServerToken: got %v, want a token", err)
+	}
+	return token
+}
+
+// fail scripts the sandbox.
+func fail(t *testing.T, s *sandbox.Sandbox, f sandbox.Failure) {
+	t.Helper()
+	if err := s.Fail(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// calls returns how many requests api got.
+func calls(s *sandbox.Sandbox, api string) int { return s.Stats().APIs[api].Calls }
+
+// eventually polls until ok or ten seconds have passed.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after 10s: got no %s, want it", what)
+		}
+		<-time.After(time.Millisecond)
+	}
+}

@@ -1,0 +1,213 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"wxgate/authn/wechat"
+	"wxgate/upstream/upstreamtest"
+)
+
+// post sends JSON to an endpoint.
+func (e *edge) post(tb testing.TB, path, token string, body any, more ...string) (int, map[string]any) {
+	tb.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	lines := append([]string{"Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(text))}, more...)
+	resp, answer := e.send(tb, head("POST "+path, token, lines...)+string(text))
+	var decoded map[string]any
+	_ = json.Unmarshal([]byte(answer), &decoded)
+	return resp.StatusCode, decoded
+}
+
+func TestDataOfTheOldKindIsOpenedForItsUser(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), nil)
+	alice, bob := e.token(t, "alice"), e.token(t, "bob")
+	sealed, err := e.weChat.EncryptData("alice", e.weChat.Object("werun", "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := map[string]any{"encryptedData": sealed.EncryptedData, "iv": sealed.IV}
+	status, answer := e.post(t, "/api/v1/auth/decrypt", alice, body)
+	data, _ := answer["data"].(map[string]any)
+	if status != http.StatusOK || data["stepInfoList"] == nil {
+		t.Errorf("alice's steps: %d %v", status, answer)
+	}
+	if status, answer := e.post(t, "/api/v1/auth/decrypt", bob, body); status != http.StatusConflict || answer["reason"] != "session_key_stale" {
+		t.Errorf("alice's steps for bob: %d %v, want 409", status, answer)
+	}
+	for name, bad := range map[string]map[string]any{
+		"an iv of 3 bytes": {"encryptedData": sealed.EncryptedData, "iv": "AAAA"},
+		"no base64":        {"encryptedData": "%%%", "iv": sealed.IV},
+		"nothing":          {},
+	} {
+		if status, answer := e.post(t, "/api/v1/auth/decrypt", alice, bad); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %v, want 400", name, status, answer)
+		}
+	}
+}
+
+func TestAPhoneNumberIsForItsOwnerAndNotAskedForOften(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), nil)
+	alice := e.token(t, "alice")
+	for i := range 4 {
+		status, answer := e.post(t, "/api/v1/auth/phone", alice, map[string]any{"code": e.weChat.IssuePhoneCode("alice")})
+		data, _ := answer["data"].(map[string]any)
+		switch {
+		case i < 3 && (status != http.StatusOK || data["purePhoneNumber"] == "" || data["countryCode"] != "86"):
+			t.Errorf("request %d: %d %v", i+1, status, answer)
+		case i == 3 && status != http.StatusTooManyRequests:
+			t.Errorf("request 4: %d %v, want 429", status, answer)
+		}
+	}
+	if status, _ := e.post(t, "/api/v1/auth/phone", e.token(t, "bob"), map[string]any{"code": "err-40029"}); status != http.StatusUnauthorized && status != http.StatusBadRequest {
+		t.Errorf("a wrong code: %d", status)
+	}
+}
+
+func TestTheHeadersOfCloudRunAreBelievedOnlyWhenTold(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	on := newEdge(t, service.URL, func(cfg *Config) { cfg.CloudRun = true })
+	off := newEdge(t, service.URL, nil)
+	identity := []string{"X-WX-SOURCE: wx_client", "X-WX-OPENID: oCloudRun1", "X-WX-APPID: " + testAppID}
+	if status, answer := off.post(t, "/api/v1/auth/cloud-login", "", map[string]any{}, identity...); status != http.StatusNotFound {
+		t.Errorf("switched off: %d %v, want 404", status, answer)
+	}
+	for name, c := range map[string]struct {
+		headers []string
+		status  int
+	}{
+		"all three":             {identity, 200},
+		"no source":             {identity[1:], 401},
+		"another mini-program":  {[]string{identity[0], identity[1], "X-WX-APPID: wx9"}, 401},
+		"no openid":             {[]string{identity[0], identity[2]}, 401},
+		"two openids":           {append([]string{"X-WX-OPENID: oOther"}, identity...), 401},
+		"an openid in the body": {nil, 401},
+	} {
+		if status, answer := on.post(t, "/api/v1/auth/cloud-login", "", map[string]any{"openid": "oCloudRun1"}, c.headers...); status != c.status {
+			t.Errorf("%s: %d %v, want %d", name, status, answer, c.status)
+		}
+	}
+	resp, body := on.send(t, head("GET /private/x", "", identity...))
+	if req := service.Requests(); resp.StatusCode != http.StatusOK || req[len(req)-1].Field("X-User-Id") != "1" || strings.Contains(req[len(req)-1].Head(), "X-WX") {
+		t.Errorf("a request without a token: %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := off.send(t, head("GET /private/x", "", identity...)); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the same where it is off: %d, want 401", resp.StatusCode)
+	}
+}
+
+func TestAPrefetchIsOfTheUserOfItsCodeOrToken(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch})
+	})
+	token := e.token(t, "alice")
+	for name, query := range map[string]string{
+		"a code":  "appid=" + testAppID + "&code=" + e.weChat.IssueCode("alice") + "&path=pages%2Findex&query=a%3D1",
+		"a token": "appid=" + testAppID + "&token=" + token + "&path=pages%2Findex&query=a%3D1",
+	} {
+		resp, body := e.send(t, head("GET /prefetch?"+query, ""))
+		requests := service.Requests()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
+			continue
+		}
+		if got := requests[len(requests)-1]; got.Field("X-User-Id") != "1" || got.Target != "/prefetch?appid="+testAppID+"&path=pages%2Findex&query=a%3D1" {
+			t.Errorf("%s arrived as\n%s", name, got.Head())
+		}
+	}
+	for name, query := range map[string]string{
+		"neither": "path=x", "both": "code=a&token=b", "a used code": "code=demo-x-1&code=demo-x-1", "a bad token": "token=x",
+		"an encoded name": "%63ode=" + e.weChat.IssueCode("alice") + "&code=x",
+	} {
+		if resp, _ := e.send(t, head("GET /prefetch?"+query, "")); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: %d, want 401", name, resp.StatusCode)
+		}
+	}
+}
+
+const (
+	pushToken = "push-token"
+	pushKey   = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+)
+
+func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
+	t.Parallel()
+	push, err := wechat.NewPush(testAppID, pushToken, pushKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := upstreamtest.Echo(t)
+	e := newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstream = "service" }, func(d *Deps) { d.Push = push })
+	sealed, err := push.Seal([]byte(`{"MsgType":"event","Event":"user_enter_tempsession"}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliver := func(query url.Values, body []byte) (int, string) {
+		resp, answer := e.send(t, head("POST /wechat/push?"+query.Encode(), "", "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)))+string(body))
+		return resp.StatusCode, answer
+	}
+	query := push.Query(time.Now())
+	query.Set("msg_signature", sealed.Signature)
+	query.Set("timestamp", sealed.Timestamp)
+	query.Set("nonce", sealed.Nonce)
+	query.Set("encrypt_type", "aes")
+	if status, answer := deliver(query, sealed.JSON()); status != http.StatusOK || answer != "success" {
+		t.Fatalf("a message: %d %s", status, answer)
+	}
+	if got := service.Requests()[0]; string(got.Body) != `{"MsgType":"event","Event":"user_enter_tempsession"}` || got.Target != pushPath {
+		t.Errorf("the service received\n%s", got.Raw)
+	}
+	forged := bytes.Replace(sealed.JSON(), []byte("a"), []byte("b"), 1)
+	if status, answer := deliver(query, forged); status != http.StatusBadRequest {
+		t.Errorf("a forged message: %d %s", status, answer)
+	}
+	query.Set("timestamp", "1000000000")
+	if status, answer := deliver(query, sealed.JSON()); status != http.StatusBadRequest {
+		t.Errorf("a message of another time: %d %s", status, answer)
+	}
+	if off := newEdge(t, service.URL, nil); true {
+		if resp, _ := off.send(t, head("GET /wechat/push", "")); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("switched off: %d, want 404", resp.StatusCode)
+		}
+	}
+}
+
+func TestServicesCallWeChatWithoutItsToken(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), nil)
+	server := httptest.NewServer(e.admin.server.Handler)
+	defer server.Close()
+	call := func(path, body string) (int, string) {
+		resp, err := server.Client().Post(server.URL+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(text)
+	}
+	if status, answer := call("/api/wechat/wxa/msg_sec_check", `{"content":"你好"}`); status != http.StatusOK || !strings.Contains(answer, `"errcode":0`) {
+		t.Errorf("a call: %d %s", status, answer)
+	}
+	for _, path := range []string{"/api/wechat/cgi-bin/token", "/api/wechat/sns/jscode2session", "/api/wechat/cgi-bin/stable_token"} {
+		if status, answer := call(path, `{}`); status == http.StatusOK || strings.Contains(answer, "access_token\":") {
+			t.Errorf("%s gave %d %s; the token and the secret must not come out this way", path, status, answer)
+		}
+	}
+}
