@@ -7,7 +7,7 @@ LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-crash lint format build run demo bench fuzz clean
+.PHONY: help test test-crash test-storm lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## vet, and run every test with the race detector
 
 test-crash: ## kill -9 under login load, 50 rounds
 	WXGATE_CRASH_ROUNDS=50 go test -count=1 -v -timeout 15m -run 'TestNoAcknowledgedLoginIsLostByKill9' ./e2e
+
+test-storm: ## 10,000 logins while WeChat fails a fifth of the time
+	WXGATE_STORM_LOGINS=10000 go test -count=1 -v -timeout 15m -run 'TestEveryLoginGetsARightAnswer' ./e2e
 
 lint: $(GOLANGCI) ## check style and formatting
 	$(GOLANGCI) run ./...

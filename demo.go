@@ -51,7 +51,7 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := printDemo(w, svc.public.Addr().String(), dir); err != nil {
+	if err := printDemo(w, svc.public.Addr().String(), weChat.URL(), dir); err != nil {
 		return errors.Join(err, svc.close())
 	}
 	return svc.serve(ctx)
@@ -137,7 +137,7 @@ func freeOr(listen string) string {
 
 // printDemo prints three lines to paste into another terminal. The answer to the login is kept in a file, so that the
 // second line finds the token in whatever terminal it is pasted into.
-func printDemo(w *world, address, dir string) error {
+func printDemo(w *world, address, weChat, dir string) error {
 	login := filepath.Join(dir, "login.json")
 	_, err := fmt.Fprintf(w.stdout, `
 wxgate demo: WeChat is played by a sandbox, nothing leaves this machine. Paste these into another terminal:
@@ -151,8 +151,10 @@ curl -sS http://%[1]s/whoami -H "Authorization: Bearer $(sed 's/.*"access_token"
 # 3. the same with a forged identity and no token: refused
 curl -sS -i http://%[1]s/whoami -H 'X-User-Id: 1'
 
-Recipes: /api/v1/recipes. Other people: demo-bob, demo-carol. Failures: err-40029, err-45011, slow-2s-dave. Stop with Ctrl-C.
+Recipes: /api/v1/recipes. Other people: demo-bob, demo-carol. Failures: err-40029, err-45011, slow-2s-dave.
+The sandbox WeChat can be told to fail, to rehearse bad days: POST %[3]s/sandbox/fail {"api":"jscode2session","rate":0.5,"kinds":["timeout","45011"]}.
+Stop with Ctrl-C.
 
-`, address, login)
+`, address, login, weChat)
 	return err
 }

@@ -88,7 +88,9 @@ routes:
 // serve starts the gateway and waits until it listens.
 func (w *world) serve() {
 	w.t.Helper()
-	w.process = start(w.t, []string{"serve", "-c", w.config})
+	p := start(w.t, []string{"serve", "-c", w.config})
+	w.process = p
+	w.t.Cleanup(func() { w.leaksNothing(p) })
 	w.process.waitServing(w.t)
 }
 
@@ -250,4 +252,20 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// leaksNothing checks that what the process said holds no secret, code or token.
+func (w *world) leaksNothing(p *process) {
+	w.t.Helper()
+	said := p.output.String()
+	for what, secret := range map[string]string{"app secret": appSecret, "JWT secret": jwtSecret, "admin token": adminToken} {
+		if strings.Contains(said, secret) {
+			w.t.Errorf("the log holds the %s", what)
+		}
+	}
+	for _, mark := range []string{"eyJ", "session_key", `"code":"`, "Bearer ", sandbox.PhoneNumber("alice"), sandbox.PhoneNumber("bob")} {
+		if at := strings.Index(said, mark); at >= 0 {
+			w.t.Errorf("the log holds %q: …%.120s", mark, said[max(0, at-40):])
+		}
+	}
 }

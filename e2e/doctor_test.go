@@ -1,0 +1,28 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTheDoctorSaysWhatIsIll lets the doctor look at a healthy world and at one with a wrong secret and no service.
+func TestTheDoctorSaysWhatIsIll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, code := w.command("doctor", "-c", w.config)
+	if code != 0 || strings.Contains(got, "FAIL") || !strings.Contains(got, "ok    WeChat "+appID) {
+		t.Errorf("a healthy world: exit %d\n%s", code, got)
+	}
+	w.service.Close()
+	w.writeConfig("") // the port is taken by nobody now
+	w.rewrite("wechat: {", `wechat: { secret: "wrong-secret", `)
+	got, code = w.command("doctor", "-c", w.config)
+	for _, line := range []string{"FAIL  WeChat " + appID, "40125", "copy appid and secret again", "FAIL  upstream recipes", "start the service"} {
+		if code != 1 || !strings.Contains(got, line) {
+			t.Errorf("exit %d, want a line with %q:\n%s", code, line, got)
+		}
+	}
+	if strings.Contains(got, "wrong-secret") {
+		t.Errorf("the doctor tells the secret:\n%s", got)
+	}
+}
