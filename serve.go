@@ -33,13 +33,22 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	return svc.serve(ctx)
+	reloads := newReloader(svc, cfg, func() (Config, error) { return loadConfig(w.config, w.env) })
+	followed := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { defer close(followed); reloads.follow(ctx) }()
+	err = svc.serve(ctx)
+	cancel()
+	<-followed
+	return err
 }
 
 // service is a gateway with all that it stands on, open and listening.
 type service struct {
 	log     *slog.Logger
 	drain   time.Duration
+	metrics *prometheus.Registry
+	authn   *authn.Authn
 	gateway *gateway.Gateway
 	public  net.Listener
 	admin   net.Listener
@@ -82,6 +91,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	s.metrics, s.authn = metrics, auth
 	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
 		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: upstreams, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, Now: time.Now,
