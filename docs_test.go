@@ -266,6 +266,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.Server.TrustedProxies) == 0 {
 		got.Server.TrustedProxies = nil
 	}
+	if len(got.WeChat.Apps) == 0 {
+		got.WeChat.Apps = nil
+	}
 	if want := DefaultConfig(); !reflect.DeepEqual(got, want) {
 		t.Errorf("gateway.yaml says\n%+v\nwant the defaults\n%+v", got, want)
 	}

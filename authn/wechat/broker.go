@@ -25,7 +25,7 @@ type broker struct {
 	fetch   func(ctx context.Context, force bool) (ServerToken, error)
 
 	mu      sync.Mutex
-	current *ServerToken // behind a pointer like the others, so that a printed Client holds no token
+	current *ServerToken // behind a pointer, as in Client
 	refused *Secret      // the token that WeChat refused last
 	renewAt time.Time
 	forced  time.Time // when a refresh was forced last

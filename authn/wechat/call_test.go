@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,10 +188,29 @@ func TestAPathOfOursOrOfOddShapeIsNotForwarded(t *testing.T) {
 	s := newSandbox(t)
 	client := newClient(t, s.URL())
 	for _, row := range [][2]string{
-		{"GET", "/sns/jscode2session"}, {"GET", "/SNS/jscode2session"}, {"GET", "/cgi-bin/token"}, {"POST", "/cgi-bin/stable_token"}, {"POST", "/CGI-bin/Stable_Token"},
-		{"POST", ""}, {"POST", "/"}, {"POST", "/wxa"}, {"POST", "wxa/x"}, {"POST", "/wxa/"}, {"POST", "/wxa//x"}, {"POST", "/wxa/../cgi-bin/token"},
-		{"POST", "/wxa/%2e%2e/x"}, {"POST", "/wxa/x?a=b"}, {"POST", "/wxa/x#a"}, {"POST", "/wxa/x y"}, {"POST", "//evil.example/x"}, {"POST", "/wxa/x\n"},
-		{"POST", "@evil.example/x"}, {"POST", "/wxa/" + strings.Repeat("x", 65)}, {"PUT", "/wxa/x"}, {"", "/wxa/x"}, {"post", "/wxa/x"},
+		{"GET", "/sns/jscode2session"},
+		{"GET", "/SNS/jscode2session"},
+		{"GET", "/cgi-bin/token"},
+		{"POST", "/cgi-bin/stable_token"},
+		{"POST", "/CGI-bin/Stable_Token"},
+		{"POST", ""},
+		{"POST", "/"},
+		{"POST", "/wxa"},
+		{"POST", "wxa/x"},
+		{"POST", "/wxa/"},
+		{"POST", "/wxa//x"},
+		{"POST", "/wxa/../cgi-bin/token"},
+		{"POST", "/wxa/%2e%2e/x"},
+		{"POST", "/wxa/x?a=b"},
+		{"POST", "/wxa/x#a"},
+		{"POST", "/wxa/x y"},
+		{"POST", "//evil.example/x"},
+		{"POST", "/wxa/x\n"},
+		{"POST", "@evil.example/x"},
+		{"POST", "/wxa/" + strings.Repeat("x", 65)},
+		{"PUT", "/wxa/x"},
+		{"", "/wxa/x"},
+		{"post", "/wxa/x"},
 	} {
 		if _, err := client.Call(t.Context(), row[0], row[1], nil, nil, ""); !errors.Is(err, wechat.ErrInvalidCall) {
 			t.Errorf("Call %s %q: got %v, want ErrInvalidCall", row[0], row[1], err)
@@ -235,6 +255,47 @@ func TestAnAnswerIsPrintedWithoutItsBody(t *testing.T) {
 	}
 }
 
+func TestCallsAreCountedByAPIAndErrcode(t *testing.T) {
+	t.Parallel()
+	s, registry := newSandbox(t), prometheus.NewRegistry()
+	client, err := wechat.New(wechat.Config{AppID: appID, Secret: plain, BaseURL: s.URL(), Timeout: 10 * time.Second}, registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	fail(t, s, sandbox.Failure{API: "msg_sec_check", Kinds: []string{"87014"}})
+	for _, path := range []string{checkPath, "/wxa/business/something_new", "/wxa/business/something_newer"} {
+		if _, err := client.Call(t.Context(), http.MethodPost, path, nil, []byte("{}"), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = client.PhoneNumber(t.Context(), "err-45011")
+	got := counted(t, registry)
+	for label, want := range map[string]float64{"msg_sec_check 87014": 1, "other 0": 2, "getuserphonenumber 45011": 1, "stable_token 0": 1, "jscode2session 0": 0} {
+		if value, ok := got[label]; !ok || value != want {
+			t.Errorf("requests_total %s: got %v (there %t), want %v", label, value, ok, want)
+		}
+	}
+}
+
+// counted gathers requests_total by api and errcode.
+func counted(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if labels := metric.GetLabel(); len(labels) == 2 {
+				values[labels[0].GetValue()+" "+labels[1].GetValue()] = metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return values
+}
+
 // answering is the address of a server that gives out a token and otherwise always the same answer.
 func answering(t *testing.T, contentType, body string) string {
 	t.Helper()
@@ -248,4 +309,27 @@ func answering(t *testing.T, contentType, body string) string {
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+func TestTwoHundredLoginsOverABadLineSendNoCodeTwice(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	fail(t, s, sandbox.Failure{API: "jscode2session", Rate: 0.3, Kinds: []string{"timeout", "reset", "-1", "45011", "html", "half", "502"}, Seed: 1})
+	client := newClient(t, s.URL(), timeout(300*time.Millisecond))
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			for range 10 {
+				_, err := client.Code2Session(t.Context(), s.IssueCode("alice"))
+				var answer *wechat.Error
+				if err != nil && !errors.As(err, &answer) && !errors.Is(err, wechat.ErrTimeout) && !errors.Is(err, wechat.ErrBadResponse) {
+					t.Errorf("Code2Session: got %v, want a session or one of the promised errors", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if stats := s.Stats(); len(stats.Codes) != 200 || len(stats.Twice) != 0 || stats.APIs["jscode2session"].Failed < 30 {
+		t.Errorf("stats: got %d codes, %d twice and %v, want 200, 0 and about 60 failed", len(stats.Codes), len(stats.Twice), stats.APIs)
+	}
 }

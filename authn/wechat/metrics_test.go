@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,5 +92,21 @@ func TestARegistryThatRefusesIsAnError(t *testing.T) {
 	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "wxgate_wechat_requests_total", Help: "Another."}))
 	if _, err := newMetrics(registry, "api"); err == nil {
 		t.Error("newMetrics beside another metric of the same name: got no error, want one")
+	}
+}
+
+func TestEveryAPILabelIsItsOwnAndAnUnknownPathIsOther(t *testing.T) {
+	t.Parallel()
+	paths := map[string]string{}
+	for path, label := range apiLabels() {
+		if other, taken := paths[label]; taken || !strings.HasSuffix(path, "/"+label) {
+			t.Errorf("label %s: got %s and %q, want the end of one path", label, path, other)
+		}
+		paths[label] = path
+	}
+	for _, path := range []string{"", "/wxa/checksession/", "/WXA/checksession", "/wxa/oAlice"} {
+		if got := apiLabel(path); got != labelOther {
+			t.Errorf("label of %q: got %q, want %q", path, got, labelOther)
+		}
 	}
 }

@@ -33,7 +33,7 @@ const (
 // looked at here, where there is no clock and no memory, and without both a captured request can be sent again.
 type Push struct {
 	appID string
-	token *Secret // behind pointers, so that a printed Push shows addresses
+	token *Secret // behind pointers, as in Client
 	key   *[]byte // 32 bytes, or nil in plain mode
 }
 
@@ -66,6 +66,9 @@ func NewPush(appID string, token, encodingAESKey Secret) (*Push, error) {
 	p.key = &key
 	return p, nil
 }
+
+// Format writes *** for every verb.
+func (Push) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
 // decodeAESKey is not strict about the last two bits: WeChat draws all 43 characters at random.
 func decodeAESKey(text string) ([]byte, error) {

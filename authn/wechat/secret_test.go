@@ -78,7 +78,7 @@ func TestAPrintedClientHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
 		if got := fmt.Sprintf(verb, client) + fmt.Sprintf(verb, *client); strings.Contains(got, plain) {
 			t.Errorf("Sprintf(%q, client): got %s, want no secret in it", verb, got)
 		}

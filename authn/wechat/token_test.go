@@ -191,7 +191,6 @@ func TestAReplacementUnderWayThatBringsTheRefusedTokenIsNotEnough(t *testing.T) 
 	}))
 	t.Cleanup(server.Close)
 	client := optedClient(t, server.URL, wechat.WithClock(now.Now))
-	hold <- struct{}{}
 	mustTokenWhile(t, client, hold)
 	<-asked
 	now.add(2*time.Hour - 5*time.Minute)

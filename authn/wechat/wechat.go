@@ -24,7 +24,7 @@ const apiCode2Session = "jscode2session"
 
 // Client calls WeChat for one mini-program.
 type Client struct {
-	cfg       *Config // behind a pointer, so that a Client printed with %+v shows an address and not the secret
+	cfg       *Config // behind a pointer, so that a struct printed with a Client in it shows an address and not the secret
 	transport *http.Transport
 	metrics   *metrics
 	tokens    *broker // nil when the open-interface service adds the token
@@ -84,6 +84,9 @@ func (c *Client) Close() {
 	}
 	c.transport.CloseIdleConnections()
 }
+
+// Format writes *** for every verb: %s looks behind pointers, where the secret and the token are.
+func (Client) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
 // named says which call failed; an *Error says so itself.
 func named(api string, err error) error {

@@ -23,8 +23,9 @@ type entry struct {
 	since  time.Time // when it was issued or first seen
 	spent  bool
 	seen   int
+	open   int  // how many calls with it are not answered yet
 	lost   bool // the answer to it was lost: whoever sent it cannot know whether it is spent
-	resent bool // it arrived again after that
+	resent bool // it arrived again after that, or before it was answered
 }
 
 func newLedger(now func() time.Time) *ledger {
@@ -40,13 +41,21 @@ func (l *ledger) issue(person string) string {
 	return code
 }
 
-// count notes that code arrived.
+// count notes that code arrived, and will be answered.
 func (l *ledger) count(code string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(code)
 	e.seen++
-	e.resent = e.resent || e.lost
+	e.resent = e.resent || e.lost || e.open > 0
+	e.open++
+}
+
+// answered notes the end of a call with code.
+func (l *ledger) answered(code string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entry(code).open--
 }
 
 // lose notes that code was answered with something that says nothing.
@@ -61,7 +70,7 @@ func (l *ledger) each(f func(code string, e entry)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for code, e := range l.entries {
-		if e.seen > 0 {
+		if e.seen > 0 && code != "" {
 			f(code, *e)
 		}
 	}

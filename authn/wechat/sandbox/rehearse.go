@@ -27,46 +27,44 @@ func (s *Sandbox) rehearse(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		api, state := path.Base(r.URL.Path), s.state.Load()
-		book, code := state.codeOf(api, r, body)
-		if code != "" {
-			book.count(code)
-		}
-		fate := state.rules.fate(api)
-		state.counts.call(api, fate.kind != "")
-		if !s.wait(r, fate.delay) {
-			return // nothing was done, and no code is spent
-		}
-		errcode, isErrcode := errcodeKind(fate.kind)
-		switch {
-		case fate.kind == "":
-			next.ServeHTTP(w, r)
-		case isErrcode:
-			writeError(w, errcode, false)
-		default:
-			s.lose(w, r, next, fate.kind, func() {
-				if code != "" {
-					book.lose(code)
-				}
-			})
-		}
+		s.answer(w, r, next, path.Base(r.URL.Path), body)
 	})
 }
 
-// lose executes the call, notes that its answer is lost, and answers something else.
-func (s *Sandbox) lose(w http.ResponseWriter, r *http.Request, next http.Handler, kind string, note func()) {
-	kept := &keeper{header: http.Header{}}
-	next.ServeHTTP(kept, r)
-	note()
-	if kind != kindTimeout {
-		spoil(w, kind, kept.body.Bytes())
+// answer lets one call meet its fate.
+func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request, next http.Handler, api string, body []byte) {
+	state := s.state.Load()
+	book, code := state.codeOf(api, r, body)
+	book.count(code)
+	defer book.answered(code)
+	fate := state.rules.fate(api)
+	state.counts.call(api, fate.kind != "")
+	stayed := s.wait(r, fate.delay)
+	errcode, isErrcode := errcodeKind(fate.kind)
+	switch {
+	case isErrcode:
+		writeError(w, errcode, false)
+	case fate.kind == "" && stayed:
+		next.ServeHTTP(w, r)
+	default: // a client that left does not know what became of it either
+		kept := &keeper{header: http.Header{}}
+		next.ServeHTTP(kept, r)
+		book.lose(code)
+		s.mislead(w, r, fate.kind, kept.body.Bytes())
+	}
+}
+
+// mislead answers something else than good, or nothing.
+func (s *Sandbox) mislead(w http.ResponseWriter, r *http.Request, kind string, good []byte) {
+	if spoil(w, kind, good) {
 		return
 	}
-	s.wait(r, maxHold)
+	s.wait(r, maxHold) // kindTimeout
 	panic(http.ErrAbortHandler)
 }
 
-// codeOf returns the code in a call, and the ledger in which it is.
+// codeOf returns the code in a call, and the ledger in which it is. Calls without a code share the empty one of a ledger
+// that nobody reads.
 func (w *world) codeOf(api string, r *http.Request, body []byte) (*ledger, string) {
 	switch api {
 	case "jscode2session":
@@ -78,7 +76,7 @@ func (w *world) codeOf(api string, r *http.Request, body []byte) (*ledger, strin
 		_ = json.Unmarshal(body, &phone) // broken JSON has no code, and is answered later
 		return w.phones, phone.Code
 	}
-	return nil, ""
+	return w.none, ""
 }
 
 // errcodeKind reads a failure that is an errcode. 502 is none: it is a status.

@@ -157,6 +157,9 @@ func (s *Sandbox) serve(listener net.Listener) {
 	}()
 }
 
+// Format writes the address for every verb: %s looks behind pointers, where the secret is.
+func (s *Sandbox) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("sandbox " + s.URL())) }
+
 // URL returns http://127.0.0.1:port for wechat.base_url, or "" before Start.
 func (s *Sandbox) URL() string {
 	s.mu.Lock()

@@ -308,7 +308,7 @@ func TestAPrintedSandboxHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if got := fmt.Sprintf(verb, s); strings.Contains(got, secret) {
 			t.Errorf("Sprintf(%q, sandbox): got %s, want no secret in it", verb, got)
 		}

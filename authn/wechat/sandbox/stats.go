@@ -10,10 +10,11 @@ import (
 type Stats struct {
 	APIs  map[string]APIStats `json:"apis"`  // by the last segment of the path
 	Codes map[string]int      `json:"codes"` // how often each js_code and phone code arrived; those older than 5 minutes may be missing
-	// Twice lists the codes that arrived more than once, whatever came between.
+	// Twice lists the codes that arrived more than once, whatever came between. In neither list are the codes that are good
+	// every time, such as demo-alice.
 	Twice []string `json:"twice"`
-	// Resent lists the codes that arrived again after an answer that told nothing, such as a timeout or half an answer. A
-	// good client sends none: such a code may be spent.
+	// Resent lists the codes that arrived again after an answer that told nothing, such as a timeout or half an answer, or
+	// before there was one. A good client sends none: such a code may be spent.
 	Resent []string `json:"resent"`
 }
 
@@ -37,6 +38,9 @@ func (s *Sandbox) Stats() Stats {
 
 func (s *Stats) add(code string, e entry) {
 	s.Codes[code] += e.seen
+	if script := parseScript(code); script.reusable || script.errcode != 0 {
+		return
+	}
 	if e.seen > 1 {
 		s.Twice = append(s.Twice, code)
 	}

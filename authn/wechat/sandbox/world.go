@@ -14,6 +14,7 @@ const minuteQuota = 100
 type world struct {
 	codes  *ledger // of wx.login
 	phones *ledger // of getPhoneNumber
+	none   *ledger // of the calls without a code
 	keys   *keyring
 	tokens *tokens
 	sealed *hashes
@@ -28,6 +29,7 @@ func newWorld(cfg *Config) *world {
 	return &world{
 		codes:  newLedger(c.now),
 		phones: newLedger(c.now),
+		none:   newLedger(c.now),
 		keys:   &keyring{appID: cfg.AppID, keys: map[string]string{}, persons: map[string]string{}},
 		tokens: newTokens(c.now, cfg.TokenTTL),
 		sealed: &hashes{made: map[string]time.Time{}},
