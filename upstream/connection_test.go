@@ -199,6 +199,7 @@ func TestAShortQueueForConnectionsIsServed(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.MaxConns = 2 })
+	u.WaitForSlots(10 * time.Second) // a busy test machine may stop us for longer than the real wait
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {

@@ -14,6 +14,7 @@ const slotWait = 100 * time.Millisecond
 type pool struct {
 	dialer dialer
 	idle   time.Duration
+	wait   time.Duration // for a slot
 	slots  chan struct{} // as many as are in use
 	stop   chan struct{}
 	reaper sync.WaitGroup
@@ -24,7 +25,7 @@ type pool struct {
 }
 
 func newPool(d dialer, cfg Keepalive) *pool {
-	p := &pool{dialer: d, idle: cfg.Idle, slots: make(chan struct{}, cfg.MaxConns), stop: make(chan struct{})}
+	p := &pool{dialer: d, idle: cfg.Idle, wait: slotWait, slots: make(chan struct{}, cfg.MaxConns), stop: make(chan struct{})}
 	p.reaper.Go(p.reap)
 	return p
 }
@@ -56,7 +57,7 @@ func (p *pool) takeSlot(deadline time.Time) error {
 		return nil
 	default:
 	}
-	timer := time.NewTimer(min(slotWait, time.Until(deadline)))
+	timer := time.NewTimer(min(p.wait, time.Until(deadline)))
 	defer timer.Stop()
 	select {
 	case p.slots <- struct{}{}:
