@@ -20,6 +20,9 @@ import (
 
 const testAppID = "wx1111111111111111"
 
+// patience is how long the sandbox may take: a busy test machine stops us for longer than WeChat's three seconds.
+const patience = 15 * time.Second
+
 // clock is a time that only the test moves.
 type clock struct {
 	mu  sync.Mutex
@@ -104,7 +107,7 @@ func (f *fixture) open(t testing.TB) {
 		f.change(&authnCfg)
 	}
 	a, err := New(t.Context(), authnCfg, Deps{
-		Store: store, Apps: map[string]WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: log, Now: f.clock.Now,
+		Store: store, Apps: map[string]WeChat{testAppID: client}, Budget: patience, Metrics: prometheus.NewRegistry(), Log: log, Now: f.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +118,7 @@ func (f *fixture) open(t testing.TB) {
 func newClient(t testing.TB, url string) *wechat.Client {
 	t.Helper()
 	cfg := wechat.DefaultConfig()
-	cfg.AppID, cfg.Secret, cfg.BaseURL = testAppID, "sandbox-secret", url
+	cfg.AppID, cfg.Secret, cfg.BaseURL, cfg.Timeout = testAppID, "sandbox-secret", url, patience
 	client, err := wechat.New(cfg, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

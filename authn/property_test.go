@@ -2,6 +2,7 @@ package authn
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -38,6 +39,9 @@ func (m *model) verdict(t modelToken, now time.Time) error {
 // on every token after every step.
 func TestVerdictsAgreeWithASimpleModel(t *testing.T) {
 	t.Parallel()
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		_ = checks.Value.Set("40") // every one opens a real store; -rapid.checks=1000 for a long look
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		f := newFixture(t)
 		m := &model{banned: map[string]time.Time{}}

@@ -21,7 +21,8 @@ func users() map[string]func(*testing.T, *fixture) {
 		"1000 logins of 100 openids make the ids 1 to 100":        denseIDs,
 		"openids are compared bytewise":                           openIDsBytewise,
 		"an appid and an openid cannot be read as two others":     openIDsDoNotRunTogether,
-		"a login needs an appid, an openid and a session":         incompleteLogins,
+		"a login needs an appid and an openid":                    incompleteLogins,
+		"a login without a session begins none":                   loginWithoutSession,
 		"an empty unionid never clears a known one":               unionIDStays,
 		"change at a login touches the profile alone":             changeAtLoginIsLimited,
 		"emoji, NUL and nothing come back as they were":           oddText,
@@ -128,9 +129,8 @@ func openIDsDoNotRunTogether(t *testing.T, f *fixture) {
 
 func incompleteLogins(t *testing.T, f *fixture) {
 	for name, spoil := range map[string]func(*storage.Login){
-		"appid":   func(l *storage.Login) { l.AppID = "" },
-		"openid":  func(l *storage.Login) { l.OpenID = "" },
-		"session": func(l *storage.Login) { l.Session.ID = "" },
+		"appid":  func(l *storage.Login) { l.AppID = "" },
+		"openid": func(l *storage.Login) { l.OpenID = "" },
 	} {
 		l := f.as("oABC", "s1")
 		spoil(&l)
@@ -140,6 +140,16 @@ func incompleteLogins(t *testing.T, f *fixture) {
 	}
 	_, err := f.User(f.ctx, 1)
 	f.wantErr("user 1", err, storage.ErrNotFound)
+}
+
+func loginWithoutSession(t *testing.T, f *fixture) {
+	l := f.as("oABC", "s1")
+	l.Session = storage.Session{}
+	in := f.login(l)
+	want(t, "user", in.User.ID, int64(1))
+	sessions, err := f.Sessions(f.ctx, 1)
+	f.must(err)
+	want(t, "sessions", len(sessions), 0)
 }
 
 func unionIDStays(t *testing.T, f *fixture) {
