@@ -87,8 +87,12 @@ func WeChatFailure(err error) error { return weChatError(err) }
 func weChatError(err error) error {
 	var answer *wechat.Error
 	switch {
+	case errors.As(err, &answer) && answer.API == "stable_token":
+		return &WeChatError{Kind: ErrMisconfigured, Err: err} // the appid, the secret or the IP list of mp.weixin.qq.com
 	case errors.As(err, &answer):
 		return &WeChatError{Code: answer.Code, Kind: kindOfErrcode(answer.Code), Err: err}
+	case errors.Is(err, wechat.ErrTokenRefused), errors.Is(err, wechat.ErrNoToken):
+		return &WeChatError{Kind: ErrMisconfigured, Err: err}
 	case errors.Is(err, wechat.ErrTimeout):
 		return &WeChatError{Kind: ErrTimeout, Err: err}
 	}

@@ -160,6 +160,7 @@ func TestARefreshIsForcedOnlyForTheTokenThatWeChatStillGivesOut(t *testing.T) {
 	seen(3, 1, "after one Invalidate")
 
 	client.InvalidateToken("token-1")
+	client.InvalidateToken("token-0") // somebody slow, with an older one, does not bring token-1 back
 	if _, err := client.ServerToken(t.Context()); !errors.Is(err, wechat.ErrTokenRefused) {
 		t.Errorf("a second Invalidate at once: got %v, want ErrTokenRefused", err)
 	}
