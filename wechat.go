@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,7 +20,11 @@ import (
 func (s *service) openWeChat(cfg wechat.Config, store *badger.Store, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
 	clients := map[string]*wechat.Client{}
 	for _, each := range cfg.Each() {
-		client, err := wechat.New(each, metrics, wechat.WithTokenStore(tokenStore{store}))
+		options := []wechat.Option{wechat.WithTokenStore(tokenStore{store})}
+		if each.CloudRun && strings.HasPrefix(each.BaseURL, "http://") {
+			options = append(options, wechat.WithOpenInterface()) // 开放接口服务: the sidecar adds the token itself
+		}
+		client, err := wechat.New(each, metrics, options...)
 		if err != nil {
 			return nil, fmt.Errorf("opening the client of WeChat: %w", err)
 		}

@@ -198,6 +198,11 @@ func (w *world) try(method, path, token, body string, headers ...string) (answer
 	text, err := io.ReadAll(resp.Body)
 	got := answer{status: resp.StatusCode, header: resp.Header, body: string(text)}
 	_ = json.Unmarshal(text, &got.json) // a body that is no JSON leaves it nil
+	for _, secret := range []string{appSecret, jwtSecret, adminToken, "session_key\""} {
+		if strings.Contains(got.body, secret) {
+			w.t.Errorf("%s %s answers with a secret: %.200s", method, path, got.body)
+		}
+	}
 	return got, err
 }
 
