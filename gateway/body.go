@@ -59,7 +59,7 @@ func bodyOf(c *fiber.Ctx) limitedBody {
 	size := int64(c.Request().Header.ContentLength())
 	stream := c.Context().RequestBodyStream()
 	if stream == nil || size == 0 {
-		return limitedBody{}
+		return limitedBody{size: max(0, size)} // a size without a stream waits for 100-continue
 	}
 	return limitedBody{stream: stream, size: size, limit: drainMost}
 }

@@ -35,6 +35,14 @@ type edge struct {
 // newEdge runs a gateway whose upstream is called service.
 func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	tb.Helper()
+	return newEdgeOf(tb, serviceURL, change, func(*upstreamConfig) {})
+}
+
+type upstreamConfig = upstream.Config
+
+// newEdgeOf is newEdge with a say in how the service is treated, and in the bounds of its connections.
+func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), treat func(*upstreamConfig), bounds ...func(*wire.Config)) *edge {
+	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.Log.Access = false
 	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1_000_000, time.Second}, Burst: 1_000_000}
@@ -55,6 +63,7 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	weChat, store, auth := newTestAuthn(tb)
 	target := upstream.DefaultConfig()
 	target.Targets = []upstream.Target{{URL: serviceURL}}
+	treat(&target)
 	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()))
 	if err != nil {
 		tb.Fatal(err)
@@ -67,7 +76,11 @@ func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ln, err := wire.Listen("tcp", "127.0.0.1:0", g.WireConfig())
+	wireCfg := g.WireConfig()
+	for _, bound := range bounds {
+		bound(&wireCfg)
+	}
+	ln, err := wire.Listen("tcp", "127.0.0.1:0", wireCfg)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -12,14 +12,20 @@ import (
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
 // one is built from what may pass, and identity is set last.
 func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
+	if asksForWebSocket(&c.Request().Header) {
+		return g.openWebSocket(c, ex)
+	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	g.buildRequest(c, ex, req)
-	exchanged, err := ex.route.upstream.Do(req, c.Response(), ex.start.Add(ex.route.timeout))
+	waiting := g.watch.begin(c)
+	defer g.watch.end(waiting)
+	exchanged, err := ex.route.upstream.DoUntil(req, c.Response(), ex.start.Add(ex.route.timeout), &waiting.stop)
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	if err != nil {
 		return err
 	}
+	g.endWithConnection(c)
 	return nil
 }
 
@@ -38,6 +44,7 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 		req.SetBodyStream(&ex.body, int(ex.body.size))
 	}
 	g.setForwarded(c, req)
+	setVia(in, out)
 	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
 		g.injectIdentity(req, subject)
@@ -75,7 +82,7 @@ func setByUs(name []byte) bool {
 		return true
 	}
 	switch string(name) {
-	case "Host", "Forwarded", "X-Real-Ip", "X-Request-Id", "X-Original-Forwarded-For", "X-Original-Url", "X-Rewrite-Url":
+	case "Host", "Forwarded", "X-Real-Ip", "X-Request-Id", "X-Original-Forwarded-For", "X-Original-Url", "X-Rewrite-Url", "Via":
 		return true
 	}
 	return false

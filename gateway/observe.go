@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -19,7 +20,9 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	g.metrics.inFlight.Inc()
 	defer g.metrics.inFlight.Dec()
-	if err := c.Next(); err != nil {
+	if err := c.Next(); errors.Is(err, errContinue) {
+		return err // the request itself is still to come
+	} else if err != nil {
 		g.fail(c, err)
 	}
 	nameAnswer(c.Response(), ex.id)

@@ -71,6 +71,8 @@ func (h *head) connection(value []byte) {
 			h.close = true
 		case is(option, "keep-alive"):
 			h.keep = true
+		case is(option, "upgrade"):
+			h.upgrades = true
 		default:
 			h.named = append(h.named, string(option))
 		}
