@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
 	"net/http"
 	"os"
 	"os/exec"
@@ -105,4 +107,10 @@ func TestARealWebSocketGoesThroughAndEndsAsItShould(t *testing.T) {
 			t.Errorf("when the gateway stopped, a WebSocket closed with %s, want 1001", got)
 		}
 	}
+}
+
+// acceptOf is the Sec-WebSocket-Accept of a key (RFC 6455 §4.2.2).
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }

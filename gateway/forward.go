@@ -40,14 +40,14 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	out.SetHostBytes(in.Host())
 	g.copyEndToEnd(in, out)
-	if ex.body.stream != nil {
-		req.SetBodyStream(&ex.body, int(ex.body.size))
-	}
 	g.setForwarded(c, req)
 	setVia(in, out)
 	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
 		g.injectIdentity(req, subject)
+	}
+	if ex.body.stream != nil { // after all fields: its framing is replaced, and the gap is then the last one
+		req.SetBodyStream(&ex.body, int(ex.body.size))
 	}
 }
 
@@ -60,6 +60,10 @@ func (g *Gateway) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 			continue
 		}
 		if !g.cfg.Identity.ForwardAuthorization && bytes.EqualFold(name, []byte(fiber.HeaderAuthorization)) {
+			continue
+		}
+		if string(name) == "Cookie" {
+			copyCookies(in, out)
 			continue
 		}
 		out.AddBytesKV(name, value)

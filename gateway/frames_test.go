@@ -5,6 +5,18 @@ import (
 	"testing"
 )
 
+func TestACloseFrameIsWhatTheRFCSays(t *testing.T) {
+	t.Parallel()
+	for masked, want := range map[bool]string{
+		false: "\x88\x02\x03\xf0", // RFC 6455 §5.5.1: FIN, opcode 8, two bytes, 1008
+		true:  "\x88\x82\x00\x00\x00\x00\x03\xf0",
+	} {
+		if got := string(closeFrame(closePolicy, masked)); got != want {
+			t.Errorf("masked %v: got %q, want %q", masked, got, want)
+		}
+	}
+}
+
 func TestFramesAreFollowedHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
 	var stream []byte

@@ -125,7 +125,9 @@ func besiege(t *testing.T, e *edge, token string, count int, least time.Duration
 	if len(honestTook) == 0 {
 		t.Fatal("no honest request was answered")
 	}
-	at := func(p float64) time.Duration { return honestTook[int(p*float64(len(honestTook)-1))].Round(time.Microsecond) }
+	at := func(p float64) time.Duration {
+		return honestTook[int(p*float64(len(honestTook)-1))].Round(time.Microsecond)
+	}
 	fmt.Fprintf(table, "honest\t4\t%d\tp50 %v\tp99 %v\n", len(honestTook), at(.5), at(.99))
 	_ = table.Flush()
 	if !raceDetector && at(.99) > 50*time.Millisecond {

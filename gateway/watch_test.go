@@ -27,16 +27,16 @@ func eventually(t *testing.T, what string, ok func() bool) time.Duration {
 }
 
 // mute runs a service that says the given text to each request and then waits until its connection ends.
-func mute(t *testing.T, text string) (service *upstreamtest.Service, ended chan error) {
-	ended = make(chan error, 16)
+func mute(t *testing.T, text string) (service *upstreamtest.Service, ended chan struct{}) {
+	ended = make(chan struct{}, 16)
 	service = upstreamtest.Raw(t, func(conn net.Conn, _ int) {
 		br := bufio.NewReader(conn)
 		if _, err := upstreamtest.ReadRequest(br); err != nil {
 			return
 		}
 		_, _ = io.WriteString(conn, text)
-		_, err := br.ReadByte()
-		ended <- err
+		_, _ = br.ReadByte()
+		ended <- struct{}{}
 	})
 	return service, ended
 }

@@ -246,9 +246,7 @@ func TestAWebSocketEndsWithItsSession(t *testing.T) {
 	if got, want := <-all, string(closeFrame(closePolicy, true)); got != want {
 		t.Errorf("the service received %q, want the Close %q", got, want)
 	}
-	if n := e.count(t, "wxgate_websockets"); n != 2 {
-		t.Errorf("%v WebSockets are left, want the two of others", n)
-	}
+	eventually(t, "the two of others are left", func() bool { return e.count(t, "wxgate_websockets") == 2 })
 }
 
 func TestAWebSocketIsToldOfTheEndOfTheGateway(t *testing.T) {
