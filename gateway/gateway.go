@@ -47,6 +47,7 @@ type Gateway struct {
 	cfg       Config
 	deps      Deps
 	app       *fiber.App
+	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
 	routes    *router
 	reserved  *reserved
 	identity  []identityHeader
@@ -58,7 +59,10 @@ type Gateway struct {
 	admin     *admin
 	draining  atomic.Bool
 	exchanges *sync.Pool // of *exchange
-	hidden    sync.Once  // the warning about clients hidden behind a proxy
+	watch     *watcher
+	sockets   *webSockets
+	taken     sync.WaitGroup // connections that were taken from fasthttp
+	hidden    sync.Once      // the warning about clients hidden behind a proxy
 }
 
 // New returns a gateway that is ready to Serve. The configuration must be valid.
@@ -73,6 +77,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
+		watch:     newWatcher(),
 	}
 	if cfg.Identity.Signed.Header != "" {
 		signer, err := deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
@@ -86,13 +91,16 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.routes = routes
-	g.app = g.newApp()
+	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
+	g.app = g.newApp(g.serve)
+	g.asking = g.refuseUnknownMethods(g.newApp(g.admit).Handler())
 	g.admin = g.newAdmin()
 	return g, nil
 }
 
 // newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
-func (g *Gateway) newApp() *fiber.App {
+// last ends the chain.
+func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		StreamRequestBody:            true, // the body flows on before it ends
@@ -103,12 +111,14 @@ func (g *Gateway) newApp() *fiber.App {
 		RequestMethods:               methods(),
 		ErrorHandler:                 g.answerError,
 	})
-	for _, step := range g.chain() {
+	for _, step := range append(g.chain(), last) {
 		app.Use(step)
 	}
 	server := app.Server()
 	server.Handler = g.refuseUnknownMethods(server.Handler)
 	server.ErrorHandler = g.refuseUnread
+	server.HeaderReceived = readExpect
+	server.ExpectHandler = g.expect
 	server.CloseOnShutdown = true
 	server.TCPKeepalive = true
 	return app
@@ -120,7 +130,19 @@ func (g *Gateway) WireConfig() wire.Config {
 	cfg.MaxHeadBytes = headBuffer
 	cfg.ReadHeader = g.cfg.Server.Timeouts.ReadHeader
 	cfg.Idle = g.cfg.Server.Timeouts.Idle
+	cfg.MaxConnsPerAddr = maxConnsPerAddr
+	cfg.Exempt = g.sharedAddress
 	return cfg
+}
+
+// maxConnsPerAddr is how many connections one public address may hold. A phone opens ten at most, so it bears a
+// carrier's NAT with hundreds of users of one mini-program at a time.
+const maxConnsPerAddr = 4096
+
+// sharedAddress says whether connections from there are those of many clients, or of our own machines: from a trusted
+// proxy, or from no public address.
+func (g *Gateway) sharedAddress(peer netip.Addr) bool {
+	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.
@@ -134,12 +156,17 @@ func (g *Gateway) Serve(ln net.Listener) error {
 // ServeAdmin answers the operator on ln until Shutdown.
 func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.serve(ln) }
 
-// Shutdown makes readiness false, stops accepting, and waits for requests in flight until ctx ends.
+// Shutdown makes readiness false, stops accepting, ends WebSockets with 1001, and waits for requests in flight
+// until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.draining.Store(true)
+	g.sockets.drain()
 	err := g.app.ShutdownWithContext(ctx)
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
+	}
+	if !g.waitTaken(ctx) {
+		err = errors.Join(err, errors.New("draining: streams to HTTP/1.0 clients or WebSockets were cut off"))
 	}
 	return errors.Join(err, g.admin.shutdown(ctx))
 }

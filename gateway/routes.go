@@ -14,19 +14,20 @@ import (
 )
 
 // chain is the walk of every request, outermost first. The order is the security model: whatever a step decides, no
-// later one can be reached around it.
+// later one can be reached around it. What follows it is serve: an endpoint of ours, or identity injected and forwarded
+// upstream. A request that expects 100-continue walks it twice, at first to admit instead.
 func (g *Gateway) chain() []fiber.Handler {
 	return []fiber.Handler{
-		g.begin,          // request id and client address, before anything that logs
-		g.observe,        // outside authentication: 401 and 429 are traffic too
-		g.recoverPanic,   // inside observe, so that a panic is counted as the 500 it becomes
-		g.stripIdentity,  // X-User-* from outside never survives, on public routes too
-		g.overrideMethod, // before routing and authentication: they decide on the method that the service gets
-		g.matchRoute,     // on the bytes that are forwarded; a path with two readings is 400
-		g.limitRoute,     // before signatures are checked and WeChat is asked
-		g.limitBody,      // a length over the route's limit is 413 before any of the body is read
-		g.authenticate,   // required unless the route says otherwise
-		g.serve,          // an endpoint of ours, or identity injected and forwarded upstream
+		g.begin,            // request id and client address, before anything that logs
+		g.observe,          // outside authentication: 401 and 429 are traffic too
+		g.recoverPanic,     // inside observe, so that a panic is counted as the 500 it becomes
+		g.expectation,      // nothing but 100-continue can be expected of us
+		g.stripIdentity,    // X-User-* from outside never survives, on public routes too
+		g.overrideMethod,   // before routing and authentication: they decide on the method that the service gets
+		g.matchRoute,       // on the bytes that are forwarded; a path with two readings is 400
+		once(g.limitRoute), // before signatures are checked and WeChat is asked
+		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
+		g.authenticate,     // required unless the route says otherwise
 	}
 }
 
