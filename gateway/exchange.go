@@ -18,6 +18,7 @@ const headerRequestID = "X-Request-Id"
 
 // exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
 type exchange struct {
+	rules   *rules // of the moment when it began
 	id      string // request id
 	start   time.Time
 	client  netip.Addr
@@ -52,10 +53,10 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 		return errInvalidRequest
 	}
 	ex, _ := g.exchanges.Get().(*exchange)
-	*ex = exchange{start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
+	*ex = exchange{rules: g.rules.Load(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
 	peer := peerOf(c)
-	trusted := g.trusts(peer)
-	ex.client = g.clientOf(c, peer, trusted)
+	trusted := ex.rules.trusts(peer)
+	ex.client = g.clientOf(c, ex.rules, peer, trusted)
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()

@@ -41,12 +41,12 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	out.SetBytesV(fiber.HeaderHost, in.Host())
-	g.copyEndToEnd(in, out)
-	g.setForwarded(c, req)
+	ex.rules.copyEndToEnd(in, out)
+	ex.rules.setForwarded(c, req)
 	setVia(in, out)
 	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
-		if err := g.injectIdentity(ex, req, subject); err != nil {
+		if err := ex.injectIdentity(req, subject); err != nil {
 			return err
 		}
 	}
@@ -56,13 +56,13 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 
 // copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
 // 9110 §7.6.1), not those that Connection names, and none that a service could take for one that we set.
-func (g *Gateway) copyEndToEnd(in, out *fasthttp.RequestHeader) {
+func (r *rules) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	named, cookies := connectionOptions(in), joinedCookies(in)
 	for name, value := range fieldLines(in) {
-		if hopByHop(name) || setByUs(name) || g.reserved.holds(name) || named.hold(name) {
+		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) {
 			continue
 		}
-		if !g.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
+		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
 			continue
 		}
 		if isCookie(name) {

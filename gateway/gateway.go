@@ -27,9 +27,9 @@ import (
 type Deps struct {
 	Authn     *authn.Authn
 	Storage   Storage
-	Push      *wechat.Push                  // nil: message push is off
+	Push      *wechat.Push                  // nil: message push is off; Reload changes it
 	WeChat    map[string]Broker             // the mini-programs' clients of WeChat, by appid
-	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml
+	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml; Reload changes them
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
@@ -44,16 +44,11 @@ type Storage interface {
 
 // Gateway is the public edge. It is safe for concurrent use.
 type Gateway struct {
-	cfg       Config
 	deps      Deps
+	rules     atomic.Pointer[rules]
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
-	routes    *router
-	reserved  *reserved
-	identity  []identityHeader
-	signer    *authn.Signer // nil: identities are not signed
-	logins    *limiter[netip.Addr]
-	phones    *limiter[int64] // by user: WeChat takes money for a number
+	phones    *limiter[int64]         // by user: WeChat takes money for a number
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
@@ -68,29 +63,18 @@ type Gateway struct {
 // New returns a gateway that is ready to Serve. The configuration must be valid.
 func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
-		cfg:       cfg,
 		deps:      deps,
-		reserved:  newReserved(cfg.Identity),
-		identity:  newIdentityHeaders(cfg.Identity),
-		logins:    newLimiter[netip.Addr](cfg.Limits.Login, deps.Now),
 		phones:    newLimiter[int64](phoneLimit(), deps.Now),
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 	}
-	if cfg.Identity.Signed.Header != "" {
-		signer, err := deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
-		if err != nil {
-			return nil, err
-		}
-		g.signer = signer
-	}
-	routes, err := g.newRouter()
+	r, err := g.newRules(cfg, deps.Upstreams, deps.Push, nil)
 	if err != nil {
 		return nil, err
 	}
-	g.routes = routes
+	g.rules.Store(r)
 	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
 	g.app = g.newApp(g.serve)
 	g.asking = g.refuseUnknownMethods(g.newApp(g.admit).Handler())
@@ -126,10 +110,10 @@ func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 
 // WireConfig is how the public listener, one of wire.Listen, must be set up for this gateway.
 func (g *Gateway) WireConfig() wire.Config {
-	cfg := wire.DefaultConfig()
+	cfg, timeouts := wire.DefaultConfig(), g.rules.Load().cfg.Server.Timeouts
 	cfg.MaxHeadBytes = headBuffer
-	cfg.ReadHeader = g.cfg.Server.Timeouts.ReadHeader
-	cfg.Idle = g.cfg.Server.Timeouts.Idle
+	cfg.ReadHeader = timeouts.ReadHeader
+	cfg.Idle = timeouts.Idle
 	cfg.MaxConnsPerAddr = maxConnsPerAddr
 	cfg.Exempt = g.sharedAddress
 	return cfg
@@ -142,7 +126,7 @@ const maxConnsPerAddr = 4096
 // sharedAddress says whether connections from there are those of many clients, or of our own machines: from a trusted
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
-	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.trusts(peer)
+	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.

@@ -29,7 +29,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	nameAnswer(c.Response(), ex.id)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
-	if g.cfg.Log.Access {
+	if ex.rules.cfg.Log.Access {
 		g.logAccess(c, ex, took)
 	}
 	return nil
