@@ -30,6 +30,7 @@ func importTree() map[string][]string {
 		"storage/badger":         {"storage"},
 		"storage/mysql":          {"storage"},
 		"storage/storagetest":    {"storage"},
+		"handover":               {},
 		"strictyaml":             {},
 		"examples/recipes":       {},
 		"examples/recipes/serve": {"examples/recipes"},

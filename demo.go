@@ -47,14 +47,14 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.stderr))
+	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.stderr), inherited{})
 	if err != nil {
 		return err
 	}
 	if err := printDemo(w, svc.public.Addr().String(), weChat.URL(), dir); err != nil {
 		return errors.Join(err, svc.close())
 	}
-	return svc.serve(ctx)
+	return svc.serve(ctx, func() error { return nil })
 }
 
 const demoAppID = "wx0000000000demo00"

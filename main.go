@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,10 @@ type world struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends a drain that takes too long
+	context.AfterFunc(ctx, func() {
+		stop()                         // a second Ctrl-C ends a drain that takes too long
+		signal.Ignore(syscall.SIGTERM) // but supervisors send this one to every process of a group, and so do ours
+	})
 	w := &world{env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(run(ctx, os.Args[1:], w)) //nolint:gocritic // the deferred stop only unregisters signals, and the process ends here
 }
@@ -73,7 +77,12 @@ func run(ctx context.Context, args []string, w *world) int {
 		return report(w, err, 2)
 	}
 	w.config = cli.Config
-	if err := parsed.Run(); err != nil {
+	err = parsed.Run()
+	var code exitCode
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case err != nil:
 		return report(w, err, 1)
 	}
 	return 0

@@ -144,13 +144,19 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 
 // answerError is Fiber's error handler: it is reached by what begin refuses before there is an exchange.
 func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
-	if errors.Is(err, errContinue) {
+	switch {
+	case errors.Is(err, errContinue):
 		c.Status(fiber.StatusContinue)
 		return nil
+	case errors.Is(err, errMoved):
+		return nil // nothing is answered here
 	}
-	f := g.failureOf(err)
+	f, id := g.failureOf(err), newRequestID()
+	if f.status >= 500 {
+		g.deps.Log.Error("request failed before it began", "request_id", id, "reason", f.reason, "error", err)
+	}
 	g.metrics.refusedEarly(f)
-	answerFailure(c, f, f.message, newRequestID(), g.deps.Now())
+	answerFailure(c, f, f.message, id, g.deps.Now())
 	c.Response().SetConnectionClose()
 	return nil
 }

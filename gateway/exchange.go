@@ -20,6 +20,7 @@ const headerRequestID = "X-Request-Id"
 type exchange struct {
 	rules   *rules // of the moment when it began
 	id      string // request id
+	method  string // as it came
 	start   time.Time
 	client  netip.Addr
 	target  target
@@ -30,6 +31,7 @@ type exchange struct {
 	detail  string               // what was wrong with a request that was 400; for the log
 	reason  string               // of the error table, "" when it went well
 	asked   bool                 // it has walked the chain before: see expect
+	inStore bool                 // it went through the door
 
 	upstreamTime time.Duration
 	attempts     int
@@ -53,7 +55,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 		return errInvalidRequest
 	}
 	ex, _ := g.exchanges.Get().(*exchange)
-	*ex = exchange{rules: g.rules.Load(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
+	*ex = exchange{rules: g.rules.Load(), method: c.Method(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
 	peer := peerOf(c)
 	trusted := ex.rules.trusts(peer)
 	ex.client = g.clientOf(c, ex.rules, peer, trusted)
@@ -63,6 +65,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	if !ex.body.drain() || connectionOptions(&c.Request().Header).hold([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
+	g.leaveStore(ex)
 	c.Context().RemoveUserValue(exchangeKey{})
 	g.exchanges.Put(ex)
 	return err

@@ -12,6 +12,7 @@ import (
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
 // one is built from what may pass, and identity is set last.
 func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
+	g.leaveStore(ex)
 	if asksForWebSocket(&c.Request().Header) {
 		return g.openWebSocket(c, ex)
 	}

@@ -56,6 +56,7 @@ type Gateway struct {
 	exchanges *sync.Pool // of *exchange
 	watch     *watcher
 	sockets   *webSockets
+	door      *door
 	taken     sync.WaitGroup // connections that were taken from fasthttp
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
 }
@@ -69,6 +70,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
+		door:      newDoor(),
 	}
 	r, err := g.newRules(cfg, deps.Upstreams, deps.Push, nil)
 	if err != nil {
@@ -105,6 +107,7 @@ func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 	server.ExpectHandler = g.expect
 	server.CloseOnShutdown = true
 	server.TCPKeepalive = true
+	app.Handler() // readies the routes: adopted connections do not wait for a listener
 	return app
 }
 

@@ -21,8 +21,8 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	g.metrics.inFlight.Inc()
 	defer g.metrics.inFlight.Dec()
-	if err := c.Next(); errors.Is(err, errContinue) {
-		return err // the request itself is still to come
+	if err := c.Next(); errors.Is(err, errContinue) || errors.Is(err, errMoved) {
+		return err // the request itself is still to come, here or elsewhere
 	} else if err != nil {
 		g.fail(c, err)
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/wire"
+	"wxgate/storage"
 	"wxgate/upstream"
 )
 
@@ -39,6 +41,9 @@ type endpoint struct {
 	limit  *limiter[netip.Addr]
 	serve  fiber.Handler
 }
+
+// stored says whether the endpoint needs the store; the others only tell what they know.
+func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fiber.MethodPost }
 
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
 // out.
@@ -81,6 +86,7 @@ type route struct {
 	stripPrefix string
 	limit       *limiter[netip.Addr] // nil: none
 	endpoint    fiber.Handler        // nil: forwarded
+	stored      bool                 // the endpoint needs the store
 	upstream    *upstream.Upstream   // nil: an endpoint
 	upstreamID  string               // the upstream's name
 }
@@ -120,7 +126,7 @@ func (r *router) addEndpoint(e endpoint) error {
 	if r.spelledOut(p, e.method) {
 		return nil
 	}
-	r.add(p, e.method, &route{pattern: e.path, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve})
+	r.add(p, e.method, &route{pattern: e.path, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve, stored: e.stored()})
 	return nil
 }
 
@@ -195,7 +201,11 @@ func (g *Gateway) authenticate(c *fiber.Ctx) error {
 			return g.asCloud(c, ex)
 		}
 	}
-	return g.deps.Authn.Bearer(c)
+	err := g.deps.Authn.Bearer(c)
+	if errors.Is(err, storage.ErrUnavailable) && g.door.moved() { // a token of another backend asks for its user
+		return g.move(c, ex)
+	}
+	return err
 }
 
 // serve does what the request came for.
@@ -203,6 +213,11 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	if ex.route.endpoint == nil {
 		return g.forward(c, ex)
+	}
+	if ex.route.stored && !ex.inStore {
+		if err := g.enterStore(c, ex); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := ex.context()
 	defer cancel()

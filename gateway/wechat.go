@@ -99,6 +99,9 @@ func single(c *fiber.Ctx, name string) string {
 
 // asCloud lets a request without a token pass as the user that WeChat Cloud Run names.
 func (g *Gateway) asCloud(c *fiber.Ctx, ex *exchange) error {
+	if err := g.enterStore(c, ex); err != nil {
+		return err
+	}
 	ctx, cancel := ex.context()
 	defer cancel()
 	return g.deps.Authn.AsCloud(ctx, c, *ex.cloud)

@@ -103,6 +103,8 @@ func (c *Conn) last(p []byte, err error) (int, error) {
 func (c *Conn) ended() error {
 	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.message.phase == inHead
 	switch {
+	case c.left:
+		return errLeft
 	case timeout && !inHead:
 		c.fault.Store(refuse(ReasonSlowBody))
 		return nil
