@@ -19,7 +19,7 @@ function draw(canvas, recipe) {
   recipe.steps.slice(0, 6).forEach((step, i) => {
     write(pen, `${i + 1}. ${step}`, { size: 26, color: '#1d1d1f', y: 296 + i * 64 });
   });
-  write(pen, '打开「食堂」小程序，看完整做法', { size: 24, color: '#75726b', y: HEIGHT - 48 });
+  write(pen, '打开「食堂」小程序，看完整做法', { size: 24, color: '#6b6862', y: HEIGHT - 48 });
 }
 
 /** One line, cut where the poster ends. @param {any} pen @param {string} text @param {{size: number, color: string, y: number}} style */
