@@ -5,9 +5,10 @@ GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 VERSION          := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
+SOAK             ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-soak lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,15 @@ test-crash: ## kill -9 under login load, 50 rounds
 
 test-storm: ## 10,000 logins while WeChat fails a fifth of the time
 	WXGATE_STORM_LOGINS=10000 go test -count=1 -v -timeout 15m -run 'TestEveryLoginGetsARightAnswer' ./e2e
+
+test-slow: ## 300 slow clients of each kind for a minute, beside honest ones
+	WXGATE_SLOW=1 go test -count=1 -v -timeout 10m -run 'TestSlowClientsAreCutAndOthersDoNotNotice' ./gateway
+
+test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
+	WXGATE_NODE=1 go test -count=1 -v -timeout 30m -run 'TestNoPostIsExecutedTwice|TestPostsToANodeService' ./gateway ./e2e
+
+test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
+	SOAK=$(SOAK) go test -race -count=1 -v -timeout 3h -run '^TestSoak$$' ./e2e
 
 lint: $(GOLANGCI) ## check style and formatting
 	$(GOLANGCI) run ./...

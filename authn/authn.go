@@ -111,12 +111,18 @@ type Subject struct {
 	SessionID string
 	TokenID   string
 	ExpiresAt time.Time // of the token
+
+	adoptedAt int64 // when a foreign token was issued, in Unix seconds; 0: the token is ours
 }
 
 // subject copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
 func (c *Claims) subject() Subject {
-	return Subject{
+	s := Subject{
 		UserID: c.UserID, AppID: c.AppID, OpenID: c.OpenID, Nickname: c.Nickname,
 		SessionID: c.SessionID, TokenID: c.TokenID, ExpiresAt: c.expiry(),
 	}
+	if c.adopted {
+		s.adoptedAt = c.IssuedAt
+	}
+	return s
 }

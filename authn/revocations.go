@@ -149,13 +149,14 @@ func (r *revocations) refuses(v *verified, now time.Time) bool {
 
 // ended says whether the token's session or user is revoked now, whatever the token itself is.
 func (r *revocations) ended(v *verified, now time.Time) bool {
-	return r.covers(v.session, now) || r.covers(v.user, now) || v.claims.adopted && r.endedForeign(v, now)
+	return r.covers(v.session, now) || r.covers(v.user, now) ||
+		v.claims.adopted && r.endedForeign(v.claims.UserID, v.claims.IssuedAt, now)
 }
 
-// endedForeign says whether a foreign token was issued before its user ended all sessions.
-func (r *revocations) endedForeign(v *verified, now time.Time) bool {
-	end, known := r.find(userKey(storage.ScopeForeign, v.claims.UserID))
-	return known && v.claims.IssuedAt*1000 <= end.from && now.UnixMilli() < end.until
+// endedForeign says whether a foreign token was issued, in Unix seconds, before its user ended all sessions.
+func (r *revocations) endedForeign(user, issued int64, now time.Time) bool {
+	end, known := r.find(userKey(storage.ScopeForeign, user))
+	return known && issued*1000 <= end.from && now.UnixMilli() < end.until
 }
 
 // count is how many revocations are held.

@@ -96,7 +96,13 @@ func (w *world) serve() {
 
 func start(t *testing.T, args []string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...), output: new(lockedBuffer), exited: make(chan struct{})}
+	return startCommand(t, exec.Command(binary, args...))
+}
+
+// startCommand starts a command that becomes wxgate.
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, output: new(lockedBuffer), exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), "WX_APPID="+appID, "WX_SECRET="+appSecret, "JWT_SECRET="+jwtSecret)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {

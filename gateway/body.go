@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
@@ -33,6 +35,17 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		return n, fmt.Errorf("%w: %w", errBodyBroken, err)
 	}
 	return n, err
+}
+
+// attach makes the body that of req, as the last of its fields: removing one, fasthttp moves the last into the gap.
+func (b *limitedBody) attach(req *fasthttp.Request) {
+	if b.stream == nil {
+		return
+	}
+	req.SetBodyStream(b, int(b.size))
+	if b.size >= 0 { // a header without special fields reads its length from its lines
+		req.Header.Set(fiber.HeaderContentLength, strconv.FormatInt(b.size, 10))
+	}
 }
 
 // drainMost is how much of an unread body is read away to keep a connection, in bytes.
@@ -59,7 +72,7 @@ func bodyOf(c *fiber.Ctx) limitedBody {
 	size := int64(c.Request().Header.ContentLength())
 	stream := c.Context().RequestBodyStream()
 	if stream == nil || size == 0 {
-		return limitedBody{}
+		return limitedBody{size: max(0, size)} // a size without a stream waits for 100-continue
 	}
 	return limitedBody{stream: stream, size: size, limit: drainMost}
 }

@@ -18,8 +18,8 @@ func peerOf(c *fiber.Ctx) netip.Addr {
 }
 
 // trusts says whether a peer's X-Forwarded-* are believed.
-func (g *Gateway) trusts(peer netip.Addr) bool {
-	for _, p := range g.cfg.Server.TrustedProxies {
+func (r *rules) trusts(peer netip.Addr) bool {
+	for _, p := range r.cfg.Server.TrustedProxies {
 		if p.Contains(peer) {
 			return true
 		}
@@ -29,7 +29,7 @@ func (g *Gateway) trusts(peer netip.Addr) bool {
 
 // clientOf is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
 // X-Forwarded-For that is not one of theirs. What stands left of it a client may have invented.
-func (g *Gateway) clientOf(c *fiber.Ctx, peer netip.Addr, trusted bool) netip.Addr {
+func (g *Gateway) clientOf(c *fiber.Ctx, r *rules, peer netip.Addr, trusted bool) netip.Addr {
 	if !trusted {
 		g.warnHidden(c, peer)
 		return peer
@@ -42,7 +42,7 @@ func (g *Gateway) clientOf(c *fiber.Ctx, peer netip.Addr, trusted bool) netip.Ad
 			return client
 		}
 		client = hop.Unmap()
-		if !g.trusts(client) {
+		if !r.trusts(client) {
 			return client
 		}
 	}
@@ -69,10 +69,10 @@ func forwardedFor(header *fasthttp.RequestHeader) string {
 }
 
 // setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
-func (g *Gateway) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
+func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	peer := peerOf(c)
 	chain, proto, host := peer.String(), c.Protocol(), string(c.Request().Header.Host())
-	if g.trusts(peer) {
+	if r.trusts(peer) {
 		if before := forwardedFor(&c.Request().Header); before != "" {
 			chain = before + ", " + chain
 		}

@@ -60,6 +60,7 @@ func failures() []failure {
 		{errBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
 		{errRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
 		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
+		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0}, // in the log and the metric alone: nobody is there to read it
 		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
 		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
 		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
@@ -101,6 +102,7 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	if f.reason == "invalid_request" {
 		ex.detail = err.Error()
 	}
+	f = asOddStatus(c, f, err)
 	if f.status >= 500 {
 		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
 	}
@@ -142,6 +144,10 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 
 // answerError is Fiber's error handler: it is reached by what begin refuses before there is an exchange.
 func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
+	if errors.Is(err, errContinue) {
+		c.Status(fiber.StatusContinue)
+		return nil
+	}
 	f := g.failureOf(err)
 	g.metrics.refusedEarly(f)
 	answerFailure(c, f, f.message, newRequestID(), g.deps.Now())

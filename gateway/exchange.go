@@ -18,6 +18,7 @@ const headerRequestID = "X-Request-Id"
 
 // exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
 type exchange struct {
+	rules   *rules // of the moment when it began
 	id      string // request id
 	start   time.Time
 	client  netip.Addr
@@ -28,6 +29,7 @@ type exchange struct {
 	cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
 	detail  string               // what was wrong with a request that was 400; for the log
 	reason  string               // of the error table, "" when it went well
+	asked   bool                 // it has walked the chain before: see expect
 
 	upstreamTime time.Duration
 	attempts     int
@@ -46,14 +48,15 @@ func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(
 // begin opens the exchange: it names the request and finds out who is at the other end. It ends the connection when the
 // body was not read to its end.
 func (g *Gateway) begin(c *fiber.Ctx) error {
-	if strayed(c) {
+	asked := askedBefore(c)
+	if asked != asking && strayed(c) {
 		return errInvalidRequest
 	}
 	ex, _ := g.exchanges.Get().(*exchange)
-	*ex = exchange{start: g.deps.Now(), body: bodyOf(c)}
+	*ex = exchange{rules: g.rules.Load(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
 	peer := peerOf(c)
-	trusted := g.trusts(peer)
-	ex.client = g.clientOf(c, peer, trusted)
+	trusted := ex.rules.trusts(peer)
+	ex.client = g.clientOf(c, ex.rules, peer, trusted)
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()

@@ -12,16 +12,22 @@ import (
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
 // one is built from what may pass, and identity is set last.
 func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
+	if asksForWebSocket(&c.Request().Header) {
+		return g.openWebSocket(c, ex)
+	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	if err := g.buildRequest(c, ex, req); err != nil {
 		return err
 	}
-	exchanged, err := ex.route.upstream.Do(req, c.Response(), ex.start.Add(ex.route.timeout))
+	waiting := g.watch.begin(c)
+	defer g.watch.end(waiting)
+	exchanged, err := ex.route.upstream.DoUntil(req, c.Response(), ex.start.Add(ex.route.timeout), &waiting.stop)
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	if err != nil {
 		return err
 	}
+	g.endWithConnection(c)
 	return nil
 }
 
@@ -35,28 +41,35 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	out.SetBytesV(fiber.HeaderHost, in.Host())
-	g.copyEndToEnd(in, out)
-	if ex.body.stream != nil {
-		req.SetBodyStream(&ex.body, int(ex.body.size))
-	}
-	g.setForwarded(c, req)
+	ex.rules.copyEndToEnd(in, out)
+	ex.rules.setForwarded(c, req)
+	setVia(in, out)
 	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
-		return g.injectIdentity(ex, req, subject)
+		if err := ex.injectIdentity(req, subject); err != nil {
+			return err
+		}
 	}
+	ex.body.attach(req)
 	return nil
 }
 
 // copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
 // 9110 §7.6.1), not those that Connection names, and none that a service could take for one that we set.
-func (g *Gateway) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	named := connectionOptions(in)
+func (r *rules) copyEndToEnd(in, out *fasthttp.RequestHeader) {
+	named, cookies := connectionOptions(in), joinedCookies(in)
 	for name, value := range fieldLines(in) {
-		if hopByHop(name) || setByUs(name) || g.reserved.holds(name) || named.hold(name) {
+		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) {
 			continue
 		}
-		if !g.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
+		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
 			continue
+		}
+		if isCookie(name) {
+			value, cookies = cookies, nil
+			if value == nil {
+				continue
+			}
 		}
 		out.AddBytesKV(name, value)
 	}
@@ -94,6 +107,8 @@ func setByUs(name []byte) bool {
 	case 'x':
 		return foldedPrefix(name, "x-forwarded") || foldedPrefix(name, "x-original-") || folded(name, "x-real-ip") ||
 			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || folded(name, "x-http-method-override")
+	case 'v':
+		return folded(name, "via")
 	}
 	return false
 }

@@ -27,9 +27,9 @@ import (
 type Deps struct {
 	Authn     *authn.Authn
 	Storage   Storage
-	Push      *wechat.Push                  // nil: message push is off
+	Push      *wechat.Push                  // nil: message push is off; Reload changes it
 	WeChat    map[string]Broker             // the mini-programs' clients of WeChat, by appid
-	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml
+	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml; Reload changes them
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
@@ -44,55 +44,47 @@ type Storage interface {
 
 // Gateway is the public edge. It is safe for concurrent use.
 type Gateway struct {
-	cfg       Config
 	deps      Deps
+	rules     atomic.Pointer[rules]
 	app       *fiber.App
-	routes    *router
-	reserved  *reserved
-	identity  []identityHeader
-	signer    *authn.Signer // nil: identities are not signed
-	logins    *limiter[netip.Addr]
-	phones    *limiter[int64] // by user: WeChat takes money for a number
+	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
+	phones    *limiter[int64]         // by user: WeChat takes money for a number
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
 	draining  atomic.Bool
 	exchanges *sync.Pool // of *exchange
-	hidden    sync.Once  // the warning about clients hidden behind a proxy
+	watch     *watcher
+	sockets   *webSockets
+	taken     sync.WaitGroup // connections that were taken from fasthttp
+	hidden    sync.Once      // the warning about clients hidden behind a proxy
 }
 
 // New returns a gateway that is ready to Serve. The configuration must be valid.
 func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
-		cfg:       cfg,
 		deps:      deps,
-		reserved:  newReserved(cfg.Identity),
-		identity:  newIdentityHeaders(cfg.Identity),
-		logins:    newLimiter[netip.Addr](cfg.Limits.Login, deps.Now),
 		phones:    newLimiter[int64](phoneLimit(), deps.Now),
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
+		watch:     newWatcher(),
 	}
-	if cfg.Identity.Signed.Header != "" {
-		signer, err := deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
-		if err != nil {
-			return nil, err
-		}
-		g.signer = signer
-	}
-	routes, err := g.newRouter()
+	r, err := g.newRules(cfg, deps.Upstreams, deps.Push, nil)
 	if err != nil {
 		return nil, err
 	}
-	g.routes = routes
-	g.app = g.newApp()
+	g.rules.Store(r)
+	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
+	g.app = g.newApp(g.serve)
+	g.asking = g.refuseUnknownMethods(g.newApp(g.admit).Handler())
 	g.admin = g.newAdmin()
 	return g, nil
 }
 
 // newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
-func (g *Gateway) newApp() *fiber.App {
+// last ends the chain.
+func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		StreamRequestBody:            true, // the body flows on before it ends
@@ -103,12 +95,14 @@ func (g *Gateway) newApp() *fiber.App {
 		RequestMethods:               methods(),
 		ErrorHandler:                 g.answerError,
 	})
-	for _, step := range g.chain() {
+	for _, step := range append(g.chain(), last) {
 		app.Use(step)
 	}
 	server := app.Server()
 	server.Handler = g.refuseUnknownMethods(server.Handler)
 	server.ErrorHandler = g.refuseUnread
+	server.HeaderReceived = readExpect
+	server.ExpectHandler = g.expect
 	server.CloseOnShutdown = true
 	server.TCPKeepalive = true
 	return app
@@ -116,11 +110,23 @@ func (g *Gateway) newApp() *fiber.App {
 
 // WireConfig is how the public listener, one of wire.Listen, must be set up for this gateway.
 func (g *Gateway) WireConfig() wire.Config {
-	cfg := wire.DefaultConfig()
+	cfg, timeouts := wire.DefaultConfig(), g.rules.Load().cfg.Server.Timeouts
 	cfg.MaxHeadBytes = headBuffer
-	cfg.ReadHeader = g.cfg.Server.Timeouts.ReadHeader
-	cfg.Idle = g.cfg.Server.Timeouts.Idle
+	cfg.ReadHeader = timeouts.ReadHeader
+	cfg.Idle = timeouts.Idle
+	cfg.MaxConnsPerAddr = maxConnsPerAddr
+	cfg.Exempt = g.sharedAddress
 	return cfg
+}
+
+// maxConnsPerAddr is how many connections one public address may hold. A phone opens ten at most, so it bears a
+// carrier's NAT with hundreds of users of one mini-program at a time.
+const maxConnsPerAddr = 4096
+
+// sharedAddress says whether connections from there are those of many clients, or of our own machines: from a trusted
+// proxy, or from no public address.
+func (g *Gateway) sharedAddress(peer netip.Addr) bool {
+	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.
@@ -134,12 +140,17 @@ func (g *Gateway) Serve(ln net.Listener) error {
 // ServeAdmin answers the operator on ln until Shutdown.
 func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.serve(ln) }
 
-// Shutdown makes readiness false, stops accepting, and waits for requests in flight until ctx ends.
+// Shutdown makes readiness false, stops accepting, ends WebSockets with 1001, and waits for requests in flight
+// until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.draining.Store(true)
+	g.sockets.drain()
 	err := g.app.ShutdownWithContext(ctx)
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
+	}
+	if !g.waitTaken(ctx) {
+		err = errors.Join(err, errors.New("draining: streams to HTTP/1.0 clients or WebSockets were cut off"))
 	}
 	return errors.Join(err, g.admin.shutdown(ctx))
 }

@@ -22,6 +22,7 @@ type metrics struct {
 	inFlight    prometheus.Gauge
 	stripped    prometheus.Counter
 	rateLimited *prometheus.CounterVec
+	webSockets  *prometheus.GaugeVec
 
 	mu       sync.Mutex
 	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
@@ -62,8 +63,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "wxgate_rate_limited_total", Help: "Requests refused by a rate limit.",
 		}, []string{"route", "per"}),
 	}
+	m.webSockets = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "wxgate_websockets", Help: "WebSockets that are open.",
+	}, []string{"route"})
 	m.resolved.Store(&map[seriesKey]series{})
-	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited)
+	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited, m.webSockets)
 	return m
 }
 

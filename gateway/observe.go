@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/upstream"
 )
 
 // observe counts and logs every request. It resolves the error first: until then the status still reads 200.
@@ -19,13 +21,15 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	g.metrics.inFlight.Inc()
 	defer g.metrics.inFlight.Dec()
-	if err := c.Next(); err != nil {
+	if err := c.Next(); errors.Is(err, errContinue) {
+		return err // the request itself is still to come
+	} else if err != nil {
 		g.fail(c, err)
 	}
 	nameAnswer(c.Response(), ex.id)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
-	if g.cfg.Log.Access {
+	if ex.rules.cfg.Log.Access {
 		g.logAccess(c, ex, took)
 	}
 	return nil
@@ -76,15 +80,9 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 // nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
 // whatever spelling, is looked for before ours is set.
 func nameAnswer(resp *fasthttp.Response, id string) {
-	var others []string
-	for name := range resp.Header.All() {
-		if len(name) == len(headerRequestID) && strings.EqualFold(string(name), headerRequestID) {
-			others = append(others, string(name))
-		}
-	}
-	for _, name := range others {
-		resp.Header.Del(name)
-	}
+	upstream.DropFields(&resp.Header, func(name []byte) bool {
+		return len(name) == len(headerRequestID) && strings.EqualFold(string(name), headerRequestID)
+	})
 	resp.Header.Set(headerRequestID, id)
 }
 

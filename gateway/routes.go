@@ -14,19 +14,20 @@ import (
 )
 
 // chain is the walk of every request, outermost first. The order is the security model: whatever a step decides, no
-// later one can be reached around it.
+// later one can be reached around it. What follows it is serve: an endpoint of ours, or identity injected and forwarded
+// upstream. A request that expects 100-continue walks it twice, at first to admit instead.
 func (g *Gateway) chain() []fiber.Handler {
 	return []fiber.Handler{
-		g.begin,          // request id and client address, before anything that logs
-		g.observe,        // outside authentication: 401 and 429 are traffic too
-		g.recoverPanic,   // inside observe, so that a panic is counted as the 500 it becomes
-		g.stripIdentity,  // X-User-* from outside never survives, on public routes too
-		g.overrideMethod, // before routing and authentication: they decide on the method that the service gets
-		g.matchRoute,     // on the bytes that are forwarded; a path with two readings is 400
-		g.limitRoute,     // before signatures are checked and WeChat is asked
-		g.limitBody,      // a length over the route's limit is 413 before any of the body is read
-		g.authenticate,   // required unless the route says otherwise
-		g.serve,          // an endpoint of ours, or identity injected and forwarded upstream
+		g.begin,            // request id and client address, before anything that logs
+		g.observe,          // outside authentication: 401 and 429 are traffic too
+		g.recoverPanic,     // inside observe, so that a panic is counted as the 500 it becomes
+		g.expectation,      // nothing but 100-continue can be expected of us
+		g.stripIdentity,    // X-User-* from outside never survives, on public routes too
+		g.overrideMethod,   // before routing and authentication: they decide on the method that the service gets
+		g.matchRoute,       // on the bytes that are forwarded; a path with two readings is 400
+		once(g.limitRoute), // before signatures are checked and WeChat is asked
+		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
+		g.authenticate,     // required unless the route says otherwise
 	}
 }
 
@@ -41,15 +42,15 @@ type endpoint struct {
 
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
 // out.
-func (g *Gateway) endpoints() []endpoint {
+func (g *Gateway) endpoints(r *rules) []endpoint {
 	const get, post, put = fiber.MethodGet, fiber.MethodPost, fiber.MethodPut
 	all := []endpoint{
-		{post, "/api/v1/auth/wx-login", AuthNone, g.logins, g.login},
-		{post, "/api/v1/auth/wechat-login", AuthNone, g.logins, g.login},
-		{post, "/api/v1/user/login", AuthNone, g.logins, g.loginSecondDialect},
+		{post, "/api/v1/auth/wx-login", AuthNone, r.logins, g.login},
+		{post, "/api/v1/auth/wechat-login", AuthNone, r.logins, g.login},
+		{post, "/api/v1/user/login", AuthNone, r.logins, g.loginSecondDialect},
 		{post, "/api/v1/auth/refresh", AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
 		{post, "/api/v1/auth/logout", AuthRequired, nil, g.logout},
-		{post, "/api/v1/auth/cloud-login", AuthNone, g.logins, g.cloudLogin},
+		{post, "/api/v1/auth/cloud-login", AuthNone, r.logins, g.cloudLogin},
 		{post, "/api/v1/auth/decrypt", AuthRequired, nil, g.decrypt},
 		{post, "/api/v1/auth/phone", AuthRequired, nil, g.phone},
 		{get, "/api/v1/auth/sessions", AuthRequired, nil, g.sessions},
@@ -62,7 +63,7 @@ func (g *Gateway) endpoints() []endpoint {
 		{get, "/", AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
 		{fiber.MethodHead, "/", AuthNone, nil, g.healthz},
 	}
-	if g.deps.Push == nil {
+	if r.push == nil {
 		return all
 	}
 	return append(all, endpoint{get, pushPath, AuthNone, nil, g.answerPushTest}, endpoint{post, pushPath, AuthNone, nil, g.takePush})
@@ -88,27 +89,27 @@ type route struct {
 type router struct{ matcher[*route] }
 
 // newRouter enters the configured routes first: an endpoint of the same path and method then stays out.
-func (g *Gateway) newRouter() (*router, error) {
-	r := new(router)
-	for i, cfg := range g.cfg.Routes {
+func (g *Gateway) newRouter(r *rules) (*router, error) {
+	table := new(router)
+	for i, cfg := range r.cfg.Routes {
 		p, err := parsePattern(cfg.Path)
 		if err != nil {
 			return nil, fmt.Errorf("routes[%d].path: %w", i, err)
 		}
-		made, err := g.newRoute(cfg)
+		made, err := r.newRoute(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 		for _, method := range orAny(cfg.Methods) {
-			r.add(p, method, made)
+			table.add(p, method, made)
 		}
 	}
-	for _, e := range g.endpoints() {
-		if err := r.addEndpoint(e); err != nil {
+	for _, e := range g.endpoints(r) {
+		if err := table.addEndpoint(e); err != nil {
 			return nil, err
 		}
 	}
-	return r, nil
+	return table, nil
 }
 
 func (r *router) addEndpoint(e endpoint) error {
@@ -133,22 +134,22 @@ func (r *router) spelledOut(p pattern, method string) bool {
 	return ok
 }
 
-func (g *Gateway) newRoute(cfg RouteConfig) (*route, error) {
-	to, known := g.deps.Upstreams[cfg.Upstream]
+func (r *rules) newRoute(cfg RouteConfig) (*route, error) {
+	to, known := r.upstreams[cfg.Upstream]
 	if !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
-	r := &route{
+	made := &route{
 		pattern: cfg.Path, auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
 		stripPrefix: cfg.StripPrefix, upstream: to, upstreamID: cfg.Upstream,
 	}
-	if r.bodyLimit == 0 {
-		r.bodyLimit = int64(g.cfg.Server.BodyLimit)
+	if made.bodyLimit == 0 {
+		made.bodyLimit = int64(r.cfg.Server.BodyLimit)
 	}
-	if r.timeout == 0 {
-		r.timeout = g.cfg.Server.Timeouts.Request
+	if made.timeout == 0 {
+		made.timeout = r.cfg.Server.Timeouts.Request
 	}
-	return r, nil
+	return made, nil
 }
 
 // matchRoute reads the target once and picks the route.
@@ -159,7 +160,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 		return errInvalidRequest
 	}
 	ex.target = t
-	found, ok := g.routes.find(c.Method(), t.folded)
+	found, ok := ex.rules.routes.find(c.Method(), t.folded)
 	if !ok {
 		return errNoRoute
 	}
@@ -203,7 +204,7 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 	if ex.route.endpoint == nil {
 		return g.forward(c, ex)
 	}
-	ctx, cancel := g.context()
+	ctx, cancel := ex.context()
 	defer cancel()
 	c.SetUserContext(ctx)
 	return ex.route.endpoint(c)
@@ -211,6 +212,6 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 
 // context bounds work on a request. fasthttp's own context ends when a shutdown begins; a login that is under way must
 // not.
-func (g *Gateway) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), g.cfg.Server.Timeouts.Request)
+func (ex *exchange) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), ex.rules.cfg.Server.Timeouts.Request)
 }

@@ -51,7 +51,7 @@ func phoneLimit() LimitConfig { return LimitConfig{Rate: Rate{6, time.Hour}, Bur
 // cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds, never by a body.
 func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	if !g.cfg.CloudRun {
+	if !ex.rules.cfg.CloudRun {
 		return errNoRoute
 	}
 	if ex.cloud == nil {
@@ -73,8 +73,8 @@ func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 // cloudIdentity reads who WeChat Cloud Run says is calling; nil when it says nothing, or when we are not told to believe
 // it. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
 // ones. The platform's word is believed only where the operator says that nothing else can reach us.
-func (g *Gateway) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
-	if !g.cfg.CloudRun || c.Get("X-Wx-Source") == "" {
+func (r *rules) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	if !r.cfg.CloudRun || c.Get("X-Wx-Source") == "" {
 		return nil
 	}
 	for _, from := range []string{"", "From-"} {
@@ -99,7 +99,7 @@ func single(c *fiber.Ctx, name string) string {
 
 // asCloud lets a request without a token pass as the user that WeChat Cloud Run names.
 func (g *Gateway) asCloud(c *fiber.Ctx, ex *exchange) error {
-	ctx, cancel := g.context()
+	ctx, cancel := ex.context()
 	defer cancel()
 	return g.deps.Authn.AsCloud(ctx, c, *ex.cloud)
 }

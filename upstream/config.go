@@ -25,9 +25,10 @@ type Target struct {
 
 // Timeouts are what a service may take, apart from the deadline of the single request.
 type Timeouts struct {
-	Connect  time.Duration `yaml:"connect"`  // for a connection: name, TCP and TLS; 1s
-	Response time.Duration `yaml:"response"` // from the request sent to the head of the answer; 30s
-	Stream   time.Duration `yaml:"stream"`   // longest silence within a body; a heartbeat of SSE must come sooner; 60s
+	Connect   time.Duration `yaml:"connect"`   // for a connection: name, TCP and TLS; 1s
+	Response  time.Duration `yaml:"response"`  // from the request sent to the head of the answer; 30s
+	Stream    time.Duration `yaml:"stream"`    // longest silence within a body; a heartbeat of SSE must come sooner; 60s
+	WebSocket time.Duration `yaml:"websocket"` // longest silence of both sides of a WebSocket; 10m
 }
 
 // Keepalive is what is kept of connections between requests.
@@ -39,7 +40,7 @@ type Keepalive struct {
 // DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
 func DefaultConfig() Config {
 	return Config{
-		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second},
+		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
 		Keepalive: Keepalive{MaxConns: 512, Idle: 3 * time.Second},
 	}
 }
@@ -70,6 +71,7 @@ func (c Config) Validate(path string) []error {
 		{"timeouts.connect", int64(c.Timeouts.Connect)},
 		{"timeouts.response", int64(c.Timeouts.Response)},
 		{"timeouts.stream", int64(c.Timeouts.Stream)},
+		{"timeouts.websocket", int64(c.Timeouts.WebSocket)},
 		{"keepalive.max_conns", int64(c.Keepalive.MaxConns)},
 		{"keepalive.idle", int64(c.Keepalive.Idle)},
 	} {
@@ -99,6 +101,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Timeouts.Connect, def.Timeouts.Connect)
 	orDefault(&c.Timeouts.Response, def.Timeouts.Response)
 	orDefault(&c.Timeouts.Stream, def.Timeouts.Stream)
+	orDefault(&c.Timeouts.WebSocket, def.Timeouts.WebSocket)
 	orDefault(&c.Keepalive.MaxConns, def.Keepalive.MaxConns)
 	orDefault(&c.Keepalive.Idle, def.Keepalive.Idle)
 	return c

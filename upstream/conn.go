@@ -23,6 +23,7 @@ type conn struct {
 	retired time.Time     // when it became idle
 	epoch   time.Time     // what armed counts from
 	armed   time.Duration // the deadline that is set, -1: none or another
+	stop    *Stop         // may close it during the present exchange
 }
 
 func newConn(c net.Conn, secure bool) *conn {
@@ -48,6 +49,12 @@ func (c *conn) readUntil(t time.Time) error {
 func (c *conn) writeUntil(t time.Time) error {
 	c.armed = -1
 	return c.SetWriteDeadline(t)
+}
+
+// unstoppable ends the hold that a Stop has on the connection.
+func (c *conn) unstoppable() {
+	c.stop.leave(true)
+	c.stop = nil
 }
 
 // silent is true when nothing has come that was not read.

@@ -23,6 +23,8 @@ var (
 	// ErrUnavailable is a service to which all of keepalive.max_conns connections are busy, or an Upstream that is
 	// closed. Nothing was sent.
 	ErrUnavailable = errors.New("upstream unavailable")
+	// ErrStopped is an exchange that the caller's Stop ended. The service may have acted on the request.
+	ErrStopped = errors.New("stopped")
 	// ErrRequestBody is a request whose own body failed: its reader's error is wrapped beside this one, and the service
 	// saw the request break off. Test for the reader's error first.
 	ErrRequestBody = errors.New("request body")

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -26,32 +27,65 @@ type call struct {
 	answer   head // status 0: not read yet
 	early    bool // the answer came before the whole request was sent
 	deaf     bool // the service takes no more of the request
+	upgrade  bool // a 101 is welcome
+}
+
+// trip is what one exchange is about.
+type trip struct {
+	req      *fasthttp.Request
+	resp     *fasthttp.Response
+	deadline time.Time
+	stop     *Stop // nil: nobody can
+	upgrade  bool  // the request asks for another protocol
+	tunnel   *Tunnel
 }
 
 // exchange sends the request on a connection that takes it and reads the answer.
-func (u *Upstream) exchange(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, ex *Exchange) error {
+func (u *Upstream) exchange(t *trip, ex *Exchange) error {
 	out, _ := u.outgoing.Get().(*outgoing)
 	defer func() { out.unload(); u.outgoing.Put(out) }()
-	if err := out.load(req, u.target.name); err != nil {
+	if err := out.load(t.req, u.target.name); err != nil {
 		return err
 	}
+	sent := func() {}
+	if out.body != nil {
+		var err error
+		if sent, err = u.pool.takeSend(t.deadline); err != nil {
+			return err
+		}
+		sent = sync.OnceFunc(sent)
+	}
+	defer sent()
 	for {
-		c, err := u.pool.acquire(deadline)
+		c, err := u.pool.acquire(t.deadline)
 		if err != nil {
 			return err
 		}
-		k := call{conn: c, timeouts: u.timeouts, resp: resp, headOnly: req.Header.IsHead(), deadline: deadline}
+		if !t.stop.holds(c) {
+			u.pool.discard(c)
+			return ErrStopped
+		}
+		k := call{
+			conn: c, timeouts: u.timeouts, resp: t.resp, headOnly: t.req.Header.IsHead(), deadline: t.deadline, upgrade: t.upgrade,
+		}
 		err = k.send(out)
 		if errors.Is(err, errUnsent) {
+			t.stop.leave(false)
+			c.stop = nil
 			u.pool.discard(c)
 			continue
 		}
+		sent()
 		ex.Attempts = 1
 		if err == nil {
 			err = k.receive()
 		}
 		if err != nil {
 			u.pool.discard(c)
+			return err
+		}
+		if k.answer.status == fasthttp.StatusSwitchingProtocols {
+			t.tunnel, err = u.newTunnel(&k)
 			return err
 		}
 		return u.deliver(&k)
@@ -74,7 +108,7 @@ func (k *call) receive() error {
 	return nil
 }
 
-// readHead reads a head; k.answer has it if it is the final one. A 101 is refused: nobody asked for an upgrade.
+// readHead reads a head; k.answer has it if it is the final one. A 101 is refused when nobody asked for an upgrade.
 func (k *call) readHead() error {
 	k.resp.Reset()
 	k.resp.Header.DisableNormalizing()
@@ -83,6 +117,9 @@ func (k *call) readHead() error {
 	switch {
 	case err != nil:
 		return err
+	case h.status == fasthttp.StatusSwitchingProtocols && k.upgrade:
+		k.answer = h
+		return h.switched()
 	case h.status == fasthttp.StatusSwitchingProtocols:
 		return invalid("101 without a request to upgrade")
 	case !h.interim():

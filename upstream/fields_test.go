@@ -46,6 +46,24 @@ func TestRepeatedFieldsKeepTheirNumberOrderAndCase(t *testing.T) {
 	}
 }
 
+func TestRepeatedFieldsKeepTheirOrderBesideNamedOnes(t *testing.T) {
+	t.Parallel()
+	got := passed(t, "Connection: X-Own\r\nX-Own: 1\r\nX-Own: 2\r\nVia: 1.1 x\r\nETag: y\r\nVia: 1.1 y\r\nVary: a\r\nVia: 1.1 z\r\nVary: b\r\nSet-Cookie: a=1\r\nSet-Cookie: a=2\r\n")
+	for name, want := range map[string]string{
+		"Via": "1.1 x, 1.1 y, 1.1 z", "Vary": "a, b", "Set-Cookie": "a=1, a=2", "X-Own": "", "ETag": "y",
+	} {
+		var values []string
+		for _, line := range got {
+			if value, found := strings.CutPrefix(line, name+": "); found {
+				values = append(values, value)
+			}
+		}
+		if strings.Join(values, ", ") != want {
+			t.Errorf("%s is %q, want %q", name, values, want)
+		}
+	}
+}
+
 func TestNoContentTypeIsInvented(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" })

@@ -16,15 +16,16 @@ const (
 
 // head is what the head of an answer says of its framing.
 type head struct {
-	status  int
-	http10  bool
-	length  int64 // Content-Length, -1: none
-	chunked bool
-	close   bool     // Connection: close
-	keep    bool     // Connection: keep-alive
-	named   []string // further names in Connection, which are hop-by-hop
-	coded   bool     // there was a Transfer-Encoding
-	lengths int      // how many Content-Length there were
+	status   int
+	http10   bool
+	length   int64 // Content-Length, -1: none
+	chunked  bool
+	close    bool     // Connection: close
+	keep     bool     // Connection: keep-alive
+	upgrades bool     // Connection: upgrade
+	named    []string // further names in Connection, which are hop-by-hop
+	coded    bool     // there was a Transfer-Encoding
+	lengths  int      // how many Content-Length there were
 }
 
 func (h *head) interim() bool { return h.status < 200 }
@@ -125,7 +126,7 @@ func (h *head) field(line []byte, resp *fasthttp.Response) error {
 		return err
 	}
 	own, err := h.ofConnection(name, value)
-	if err != nil || own || h.interim() {
+	if err != nil || own || h.interim() && h.status != fasthttp.StatusSwitchingProtocols {
 		return err
 	}
 	resp.Header.AddBytesKV(name, value)

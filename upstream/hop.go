@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -71,6 +72,8 @@ func (h *head) connection(value []byte) {
 			h.close = true
 		case is(option, "keep-alive"):
 			h.keep = true
+		case is(option, "upgrade"):
+			h.upgrades = true
 		default:
 			h.named = append(h.named, string(option))
 		}
@@ -79,19 +82,10 @@ func (h *head) connection(value []byte) {
 
 // dropNamed removes the fields that Connection named, in whatever case they came.
 func (h *head) dropNamed(resp *fasthttp.Response) {
-	for _, name := range h.named {
-		for key := held(resp, name); key != nil; key = held(resp, name) {
-			resp.Header.DelBytes(key)
-		}
+	if len(h.named) == 0 {
+		return
 	}
-}
-
-// held is a copy of the name, as resp has it, of a field that is called name in any case; nil when there is none.
-func held(resp *fasthttp.Response, name string) []byte {
-	for key := range resp.Header.All() {
-		if is(key, name) {
-			return bytes.Clone(key)
-		}
-	}
-	return nil
+	DropFields(&resp.Header, func(name []byte) bool {
+		return slices.ContainsFunc(h.named, func(named string) bool { return is(name, named) })
+	})
 }

@@ -16,6 +16,7 @@ type pool struct {
 	idle   time.Duration
 	wait   time.Duration // for a slot
 	slots  chan struct{} // as many as are in use
+	sends  chan struct{} // as many of them as are being sent a long body: see takeSend
 	stop   chan struct{}
 	reaper sync.WaitGroup
 
@@ -25,7 +26,10 @@ type pool struct {
 }
 
 func newPool(d dialer, cfg Keepalive) *pool {
-	p := &pool{dialer: d, idle: cfg.Idle, wait: slotWait, slots: make(chan struct{}, cfg.MaxConns), stop: make(chan struct{})}
+	p := &pool{
+		dialer: d, idle: cfg.Idle, wait: slotWait, stop: make(chan struct{}),
+		slots: make(chan struct{}, cfg.MaxConns), sends: make(chan struct{}, max(1, cfg.MaxConns*3/4)),
+	}
 	p.reaper.Go(p.reap)
 	return p
 }
@@ -46,26 +50,37 @@ func (p *pool) acquire(deadline time.Time) (*conn, error) {
 	return c, nil
 }
 
-func (p *pool) takeSlot(deadline time.Time) error {
+func (p *pool) takeSlot(deadline time.Time) error { return p.take(p.slots, deadline) }
+
+// takeSend is the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
+// bodies may hold: their pace is the clients', and those that dawdle over uploads must not stop everyone.
+func (p *pool) takeSend(deadline time.Time) (done func(), err error) {
+	if err := p.take(p.sends, deadline); err != nil {
+		return nil, err
+	}
+	return func() { <-p.sends }, nil
+}
+
+func (p *pool) take(slots chan struct{}, deadline time.Time) error {
 	select {
 	case <-p.stop:
 		return fmt.Errorf("%w: closed", ErrUnavailable)
 	default:
 	}
 	select {
-	case p.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	default:
 	}
 	timer := time.NewTimer(min(p.wait, time.Until(deadline)))
 	defer timer.Stop()
 	select {
-	case p.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	case <-p.stop:
 		return fmt.Errorf("%w: closed", ErrUnavailable)
 	case <-timer.C:
-		return fmt.Errorf("%w: all %d connections are busy", ErrUnavailable, cap(p.slots))
+		return fmt.Errorf("%w: all of %d are busy", ErrUnavailable, cap(slots))
 	}
 }
 
@@ -98,6 +113,7 @@ func (p *pool) popSpare() *conn {
 // release gives back a connection whose last answer was read to its end and that nothing else has come on.
 func (p *pool) release(c *conn) {
 	c.used, c.retired = true, time.Now()
+	c.unstoppable()
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -112,6 +128,7 @@ func (p *pool) release(c *conn) {
 
 // discard closes a connection that must not be used again.
 func (p *pool) discard(c *conn) {
+	c.unstoppable()
 	_ = c.Close()
 	<-p.slots
 }

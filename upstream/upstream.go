@@ -76,18 +76,36 @@ type Exchange struct {
 // The error is one of ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable and ErrRequestBody; resp is then
 // empty.
 func (u *Upstream) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (Exchange, error) {
+	return u.DoUntil(req, resp, deadline, nil)
+}
+
+// DoUntil is Do for a caller that may want to end the exchange early, body included; its error is then ErrStopped.
+func (u *Upstream) DoUntil(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop) (Exchange, error) {
+	return u.run(&trip{req: req, resp: resp, deadline: deadline, stop: stop})
+}
+
+func (u *Upstream) run(t *trip) (Exchange, error) {
 	start := time.Now()
-	if deadline.IsZero() {
-		deadline = start.Add(u.timeouts.Connect + u.timeouts.Response + slotWait)
+	if t.deadline.IsZero() {
+		t.deadline = start.Add(u.timeouts.Connect + u.timeouts.Response + slotWait)
 	}
 	ex := Exchange{Target: u.target.name}
-	err := u.exchange(req, resp, deadline, &ex)
+	err := u.exchange(t, &ex)
 	if err != nil {
-		resp.Reset()
-		resp.Header.SetNoDefaultContentType(true)
-		err = fmt.Errorf("%s: %w", u.name, err)
+		err = u.failed(t, err)
 	}
 	ex.Duration = time.Since(start)
 	u.duration.Observe(ex.Duration.Seconds())
 	return ex, err
+}
+
+// failed leaves nothing of an answer behind.
+func (u *Upstream) failed(t *trip, err error) error {
+	t.resp.Reset()
+	t.resp.Header.SetNoDefaultContentType(true)
+	t.stop.leave(true)
+	if t.stop.wasStopped() {
+		return fmt.Errorf("%s: %w", u.name, ErrStopped)
+	}
+	return fmt.Errorf("%s: %w", u.name, err)
 }

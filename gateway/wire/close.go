@@ -47,3 +47,18 @@ func (c *Conn) linger() {
 
 // onlyWriter hides that io.Discard brings a buffer of its own.
 type onlyWriter struct{ io.Writer }
+
+// Reset closes the connection so that the client sees an error (RST), not an orderly end.
+func (c *Conn) Reset() {
+	socket := c.Conn
+	if secure, ok := socket.(interface{ NetConn() net.Conn }); ok {
+		socket = secure.NetConn()
+	}
+	if tcp, ok := socket.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	if !c.closed.Swap(true) {
+		defer c.release()
+		_ = socket.Close()
+	}
+}

@@ -18,6 +18,7 @@ type Listener struct {
 	done   chan struct{} // closed by Close
 	once   sync.Once
 
+	clients  *addresses
 	open     atomic.Int64
 	accepted atomic.Int64
 	refused  atomic.Int64
@@ -29,7 +30,7 @@ type Listener struct {
 type Stats struct {
 	Open     int64 // connections now
 	Accepted int64 // connections handed to the server
-	Refused  int64 // connections over Config.MaxConns
+	Refused  int64 // connections over Config.MaxConns or Config.MaxConnsPerAddr
 	Retries  int64 // Accept calls that failed for want of a resource and were repeated
 }
 
@@ -46,9 +47,11 @@ func Listen(network, addr string, cfg Config) (*Listener, error) {
 // NewListener wraps a listener, which may be one of crypto/tls: the bytes are judged after they were decrypted.
 func NewListener(ln net.Listener, cfg Config) *Listener {
 	cfg.MaxConns = bearable(cfg.MaxConns)
+	cfg.MaxConnsPerAddr = min(cfg.MaxConnsPerAddr, max(1, cfg.MaxConns/2))
 	return &Listener{
 		Listener: ln,
 		shared:   newShared(cfg),
+		clients:  newAddresses(cfg),
 		done:     make(chan struct{}),
 		refusing: make(chan struct{}, maxRefusing),
 	}
@@ -78,16 +81,22 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) > int64(l.shared.cfg.MaxConns) {
-			l.refuse(client)
+		release, within := l.enter(client)
+		if !within {
+			l.refuse(client, release)
 			continue
 		}
 		l.accepted.Add(1)
-		return newConn(client, l.shared, l.release), nil
+		return newConn(client, l.shared, release), nil
 	}
 }
 
-func (l *Listener) release() { l.open.Add(-1) }
+// enter counts a connection until release is called; within says whether both caps bear it.
+func (l *Listener) enter(client net.Conn) (release func(), within bool) {
+	leave, within := l.clients.enter(client.RemoteAddr())
+	within = l.open.Add(1) <= int64(l.shared.cfg.MaxConns) && within
+	return func() { l.open.Add(-1); leave() }, within
+}
 
 // acceptAgain accepts, and tries again after errors that pass: 5 ms later at first, a second later at last.
 func (l *Listener) acceptAgain() (net.Conn, error) {

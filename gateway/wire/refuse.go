@@ -11,30 +11,30 @@ const (
 	refusalBytes  = int64(64 << 10) // of its request, which nobody reads
 )
 
-// refusal is the answer to a connection over Config.MaxConns (RFC 9110 §15.6.4).
+// refusal is the answer to a connection over a cap (RFC 9110 §15.6.4).
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 // refuse answers 503 and closes. The accept loop does not wait for that; Listener.Close does.
-func (l *Listener) refuse(client net.Conn) {
+func (l *Listener) refuse(client net.Conn, release func()) {
 	l.refused.Add(1)
 	select {
 	case l.refusing <- struct{}{}:
 		go func() {
 			defer func() { <-l.refusing }()
-			l.tell(client)
+			l.tell(client, release)
 		}()
 	default:
 		_ = client.Close()
-		l.release()
+		release()
 	}
 }
 
-func (l *Listener) tell(client net.Conn) {
+func (l *Listener) tell(client net.Conn, release func()) {
 	cfg := l.shared.cfg
 	cfg.Linger, cfg.LingerBytes = refusalLinger, refusalBytes
 	s := &shared{cfg: cfg}
 	s.buffers.New = l.shared.buffers.New
-	c := newConn(client, s, l.release)
+	c := newConn(client, s, release)
 	c.fault.Store(refuse(ReasonTooMany))
 	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // TLS shakes hands first
 	_, _ = client.Write([]byte(refusal))

@@ -15,13 +15,19 @@
 // Time is bounded by what the connection waits for (see Config), so the server's own timeouts stay zero.
 package wire
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config holds the limits of a Listener and its connections. A zero field takes its value from DefaultConfig.
 type Config struct {
 	MaxHeadBytes int // of a request line with its fields, and of a trailer section; the server's ReadBufferSize must not be less
 	MaxFields    int // field lines in a head or a trailer section
 	MaxConns     int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
+
+	MaxConnsPerAddr int                   // of these, from one IPv4 address or IPv6 /64, half of them at most; zero is no such limit
+	Exempt          func(netip.Addr) bool // whose connections are not limited so; nil: nobody's
 
 	ReadHeader time.Duration // from the accept, or from the first byte of a later request, to the end of the head
 	Idle       time.Duration // between two requests

@@ -1,0 +1,80 @@
+package gateway
+
+import "encoding/binary"
+
+// frames follows the frames of one direction of a WebSocket (RFC 6455 §5.2), to know where one of ours may stand. It
+// judges nothing: the ends of the tunnel do.
+type frames struct {
+	header [14]byte
+	have   int    // bytes of header
+	left   uint64 // of the payload
+	closed bool   // a Close frame has passed
+}
+
+const opcodeClose = 0x8
+
+// between says whether the next byte begins a frame.
+func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
+
+// pass takes the next bytes.
+func (f *frames) pass(b []byte) {
+	for len(b) > 0 {
+		if f.left > 0 {
+			n := min(f.left, uint64(len(b)))
+			f.left -= n
+			b = b[n:]
+			continue
+		}
+		f.header[f.have] = b[0]
+		f.have++
+		b = b[1:]
+		if f.have >= 2 && f.have == f.headerLen() {
+			f.begin()
+		}
+	}
+}
+
+// headerLen is the length of the header that began: two bytes, the long forms of the payload length, the mask.
+func (f *frames) headerLen() int {
+	n := 2
+	switch f.header[1] & 0x7f {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if f.header[1]&0x80 != 0 {
+		n += 4
+	}
+	return n
+}
+
+// begin takes a whole header.
+func (f *frames) begin() {
+	f.closed = f.closed || f.header[0]&0x0f == opcodeClose
+	switch n := f.header[1] & 0x7f; n {
+	case 126:
+		f.left = uint64(binary.BigEndian.Uint16(f.header[2:]))
+	case 127:
+		f.left = binary.BigEndian.Uint64(f.header[2:])
+	default:
+		f.left = uint64(n)
+	}
+	f.have = 0
+}
+
+// The codes of Close frames that we send (RFC 6455 §7.4.1).
+const (
+	closeGoingAway = 1001 // the gateway stops, or both sides were silent for too long
+	closePolicy    = 1008 // the session has ended
+)
+
+// closeFrame is a Close frame. A client's frames are masked (§5.3); the mask hides nothing here, so it is zero.
+func closeFrame(code uint16, masked bool) []byte {
+	frame := []byte{0x80 | opcodeClose, 2}
+	if masked {
+		frame = append(frame, 0, 0, 0, 0)
+		frame[1] |= 0x80
+	}
+	return binary.BigEndian.AppendUint16(frame, code)
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package gateway
+
+// raceDetector says whether times mean little.
+const raceDetector = true

@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/gateway/wire"
+	"wxgate/upstream"
+)
+
+const (
+	goodbyeWrite = 250 * time.Millisecond // for a Close frame of ours to leave
+	goodbyeRead  = time.Second            // for the Close frame that answers it
+)
+
+// tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
+type tunnel struct {
+	client  *wire.Conn
+	service *upstream.Tunnel
+	subject *authn.Subject // nil: nobody in particular
+	leave   func()         // tells webSockets
+	down    side           // to the client
+	up      side           // to the service
+	last    atomic.Int64   // when something came, in Unix nanoseconds
+	ending  atomic.Bool
+	begun   chan struct{} // closed once the 101 is written, or nothing will be
+	begin   sync.Once
+	aborted sync.Once
+}
+
+func newTunnel(client *wire.Conn, service *upstream.Tunnel) *tunnel {
+	t := &tunnel{client: client, service: service, leave: func() {}, begun: make(chan struct{})}
+	t.down = side{to: client, end: func() error { return closeWrite(client.NetConn()) }}
+	t.up = side{to: service, end: service.CloseWrite, masked: true}
+	t.last.Store(time.Now().UnixNano())
+	return t
+}
+
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// run relays until both directions have ended. from is the client with what fasthttp had read ahead.
+func (t *tunnel) run(from net.Conn) {
+	defer t.abort()
+	_ = t.client.SetWriteDeadline(time.Time{})
+	t.begin.Do(func() { close(t.begun) })
+	var both sync.WaitGroup
+	both.Go(func() { t.relay(&t.down, t.service) })
+	t.relay(&t.up, from)
+	both.Wait()
+}
+
+// relay copies one direction. Its orderly end is passed on, and the other direction may go on (half-close); an error
+// ends both.
+func (t *tunnel) relay(to *side, from io.Reader) {
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			t.last.Store(time.Now().UnixNano())
+		}
+		if failed := to.write(buf[:n]); failed != nil {
+			err = failed
+		}
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF):
+			err = to.finish()
+		}
+		if err != nil {
+			t.abort()
+		}
+		return
+	}
+}
+
+// end says goodbye to both ends: each gets a Close frame with the code, unless it is in the middle of another frame, and
+// a moment to answer. Then the connections are closed.
+func (t *tunnel) end(code uint16) {
+	if t.ending.Swap(true) {
+		return
+	}
+	<-t.begun
+	now := time.Now()
+	for _, conn := range []interface {
+		SetReadDeadline(t time.Time) error
+		SetWriteDeadline(t time.Time) error
+	}{t.client, t.service} {
+		_ = conn.SetWriteDeadline(now.Add(goodbyeWrite)) // also ends a write that is stuck
+		_ = conn.SetReadDeadline(now.Add(goodbyeRead))
+	}
+	t.down.goodbye(code)
+	t.up.goodbye(code)
+}
+
+// abort closes both connections at once.
+func (t *tunnel) abort() {
+	t.aborted.Do(func() {
+		_ = t.client.Close()
+		_ = t.service.Close()
+		t.begin.Do(func() { close(t.begun) })
+		t.leave()
+	})
+}
+
+// silentFor says how long nothing has come from either end.
+func (t *tunnel) silentFor(now time.Time) time.Duration { return now.Sub(time.Unix(0, t.last.Load())) }
+
+// side is one direction of a tunnel.
+type side struct {
+	mu     sync.Mutex
+	to     io.Writer
+	end    func() error // of our sending
+	masked bool
+	frames frames // that came for it
+	over   bool   // our Close frame was the last
+}
+
+// write passes b on, or after our goodbye drops it. It returns io.EOF when the Close frame that answers ours has come.
+func (s *side) write(b []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frames.pass(b)
+	if !s.over {
+		_, err := s.to.Write(b)
+		return err
+	}
+	if s.frames.closed {
+		return io.EOF
+	}
+	return nil
+}
+
+func (s *side) finish() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end()
+}
+
+// goodbye sends a Close frame where one may stand.
+func (s *side) goodbye(code uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.frames.between() && !s.frames.closed {
+		_, _ = s.to.Write(closeFrame(code, s.masked)) // who does not take it is closed all the same
+	}
+	s.over = true
+}

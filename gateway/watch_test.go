@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"wxgate/upstream/upstreamtest"
+)
+
+// eventually polls until ok or five seconds have passed, and says how long it took.
+func eventually(t *testing.T, what string, ok func() bool) time.Duration {
+	t.Helper()
+	start := time.Now()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Since(start) > 5*time.Second {
+			t.Fatalf("never happened: %s", what)
+		}
+		<-tick.C
+	}
+	return time.Since(start)
+}
+
+// mute runs a service that says the given text to each request and then waits until its connection ends.
+func mute(t *testing.T, text string) (service *upstreamtest.Service, ended chan struct{}) {
+	ended = make(chan struct{}, 16)
+	service = upstreamtest.Raw(t, func(conn net.Conn, _ int) {
+		br := bufio.NewReader(conn)
+		if _, err := upstreamtest.ReadRequest(br); err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, text)
+		_, _ = br.ReadByte()
+		ended <- struct{}{}
+	})
+	return service, ended
+}
+
+func TestAClientThatLeavesEndsTheWorkOfTheService(t *testing.T) {
+	t.Parallel()
+	leaves := map[string]func(net.Conn){
+		"closes":           func(c net.Conn) { _ = c.Close() },
+		"resets":           func(c net.Conn) { upstreamtest.Reset(c); _ = c.Close() },
+		"asks for more":    func(c net.Conn) { _, _ = io.WriteString(c, head("GET /public/y", "")); _ = c.Close() },
+		"ends its sending": func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() },
+	}
+	for _, c := range []struct{ says, answer string }{
+		{"nothing", ""},
+		{"half a head", "HTTP/1.1 200 OK\r\nContent-"},
+		{"events", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n"},
+		{"events until close", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata:"},
+		{"half a download", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc"},
+	} {
+		for how, leave := range leaves {
+			t.Run(c.says+", "+how, func(t *testing.T) {
+				t.Parallel()
+				service, ended := mute(t, c.answer)
+				e := newEdge(t, service.URL, nil)
+				l := e.dial(t)
+				l.say(t, head("GET /public/x", ""))
+				eventually(t, "the request arrives", func() bool { return service.OpenConns() == 1 })
+				if strings.HasPrefix(c.answer, "HTTP/1.1 200 OK\r\nContent-T") {
+					if _, err := l.ReadString(':'); err != nil {
+						t.Fatal(err)
+					}
+				}
+				left := time.Now()
+				leave(l.Conn)
+				select {
+				case <-ended:
+				case <-time.After(2 * time.Second):
+					t.Fatal("the service still works after 2 s")
+				}
+				t.Logf("ended after %v", time.Since(left))
+				eventually(t, "nobody is watched any more", func() bool {
+					e.watch.mu.Lock()
+					defer e.watch.mu.Unlock()
+					return len(e.watch.waits) == 0 && !e.watch.running
+				})
+			})
+		}
+	}
+}
+
+func TestAClientThatLeftIsCountedAsGone(t *testing.T) {
+	t.Parallel()
+	service, ended := mute(t, "")
+	e := newEdge(t, service.URL, nil)
+	l := e.dial(t)
+	l.say(t, head("GET /public/x", ""))
+	eventually(t, "the request arrives", func() bool { return service.OpenConns() == 1 })
+	_ = l.Close()
+	<-ended
+	eventually(t, "it is counted", func() bool {
+		return e.count(t, "wxgate_requests_total", `code="499"`, `reason="client_gone"`, `source="gateway"`) == 1
+	})
+}
+
+func TestAClientThatOnlyEndsItsSendingGetsAPromptAnswer(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	for range 20 {
+		l := e.dial(t)
+		l.say(t, head("POST /public/x", "", "Content-Length: 2")+"{}")
+		_ = l.Conn.(*net.TCPConn).CloseWrite()
+		if resp, body := l.answer(t); resp.StatusCode != 200 {
+			t.Fatalf("got %d %s, want 200", resp.StatusCode, body)
+		}
+	}
+}
+
+func TestAClientThatStaysIsServedHoweverLongItTakes(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { <-release; return upstreamtest.OK("text/plain", "late") })
+	e := newEdge(t, service.URL, nil)
+	l := e.dial(t)
+	l.say(t, head("GET /public/x", "")+head("GET /public/y", "")) // what is pipelined is no leaving
+	eventually(t, "it is looked at", func() bool { return len(service.Requests()) == 1 })
+	timer := time.NewTimer(3 * watchEvery)
+	<-timer.C
+	close(release)
+	for range 2 {
+		if resp, body := l.answer(t); resp.StatusCode != 200 || body != "late" {
+			t.Fatalf("got %d %s, want 200 late", resp.StatusCode, body)
+		}
+	}
+}

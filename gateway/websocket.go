@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 demands it; nothing depends on its strength
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/authn"
+	"wxgate/gateway/wire"
+	"wxgate/upstream"
+)
+
+// The fields of the opening handshake (RFC 6455 §4.1).
+const (
+	headerWebSocketKey     = "Sec-WebSocket-Key"
+	headerWebSocketVersion = "Sec-WebSocket-Version"
+	headerWebSocketAccept  = "Sec-WebSocket-Accept"
+)
+
+const (
+	upgradeToken      = "upgrade"
+	webSocketProtocol = "websocket"
+	webSocketVersion  = "13"
+	webSocketGUID     = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 §1.3
+)
+
+// asksForWebSocket says whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
+// HTTP/1.0 (RFC 9110 §7.8).
+func asksForWebSocket(h *fasthttp.RequestHeader) bool {
+	return h.IsHTTP11() && listed(h, fiber.HeaderUpgrade, webSocketProtocol)
+}
+
+// listed says whether a list of tokens holds one, in any case.
+func listed(h *fasthttp.RequestHeader, name, token string) bool {
+	for _, value := range h.PeekAll(name) {
+		for item := range bytes.SplitSeq(value, []byte{','}) {
+			if bytes.EqualFold(bytes.TrimSpace(item), []byte(token)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkHandshake judges the opening handshake (RFC 6455 §4.2.1) and returns its key.
+func checkHandshake(c *fiber.Ctx, body *limitedBody) (key string, err error) {
+	h := &c.Request().Header
+	key = only(h, headerWebSocketKey)
+	switch {
+	case c.Method() != fiber.MethodGet || body.stream != nil:
+		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", errInvalidRequest)
+	case !listed(h, fiber.HeaderConnection, upgradeToken):
+		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", errInvalidRequest)
+	case !validKey(key):
+		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", errInvalidRequest)
+	case only(h, headerWebSocketVersion) != webSocketVersion:
+		return "", &oddStatus{fiber.StatusUpgradeRequired, "a WebSocket version other than 13", map[string]string{
+			headerWebSocketVersion: webSocketVersion, fiber.HeaderUpgrade: webSocketProtocol, fiber.HeaderConnection: upgradeToken,
+		}}
+	}
+	return key, nil
+}
+
+// only is a copy of the value of a field that is there once, "" of any other.
+func only(h *fasthttp.RequestHeader, name string) string {
+	values := h.PeekAll(name) // valid until the next PeekAll
+	if len(values) != 1 {
+		return ""
+	}
+	return string(values[0])
+}
+
+func validKey(key string) bool {
+	nonce, err := base64.StdEncoding.Strict().DecodeString(key)
+	return err == nil && len(nonce) == 16
+}
+
+// openWebSocket passes the handshake on. When the service accepts, the client's connection and the service's become one
+// tunnel; any other answer of the service is the answer.
+func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
+	key, err := checkHandshake(c, &ex.body)
+	if err != nil {
+		return err
+	}
+	req := fasthttp.AcquireRequest()
+	defer fasthttp.ReleaseRequest(req)
+	if err := g.buildRequest(c, ex, req); err != nil {
+		return err
+	}
+	req.Header.Set(fiber.HeaderConnection, "Upgrade")
+	req.Header.Set(fiber.HeaderUpgrade, webSocketProtocol)
+	waiting := g.watch.begin(c)
+	defer g.watch.end(waiting)
+	service, exchanged, err := ex.route.upstream.Upgrade(req, c.Response(), ex.start.Add(ex.route.timeout), &waiting.stop)
+	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
+	switch {
+	case err != nil:
+		return err
+	case service == nil:
+		return nil
+	case !accepts(c.Response(), key):
+		_ = service.Close()
+		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", upstream.ErrInvalid)
+	}
+	g.joinWebSocket(c, ex, service)
+	return nil
+}
+
+// accepts says whether the service has read the handshake (RFC 6455 §4.2.2): its 101 alone could be an accident.
+func accepts(resp *fasthttp.Response, key string) bool {
+	sum := sha1.Sum([]byte(key + webSocketGUID)) //nolint:gosec // see the import
+	var accept []byte
+	for name, value := range resp.Header.All() {
+		if bytes.EqualFold(name, []byte(headerWebSocketAccept)) {
+			accept = append(accept, value...) // two of them are none
+		}
+	}
+	return string(accept) == base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// joinWebSocket answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
+// limits of bodies nor timeouts of requests count.
+func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tunnel) {
+	client, strict := c.Context().Conn().(*wire.Conn)
+	if !strict {
+		_ = service.Close()
+		return
+	}
+	resp := &c.Response().Header
+	resp.Set(fiber.HeaderConnection, "Upgrade")
+	resp.Set(fiber.HeaderUpgrade, webSocketProtocol)
+	client.Passthrough()
+	_ = client.SetWriteDeadline(time.Now().Add(takeOverWait / 2)) // for the 101
+	t := newTunnel(client, service)
+	if subject, known := authn.SubjectOf(c); known {
+		t.subject = &subject
+	}
+	g.sockets.add(ex.route.pattern, t)
+	g.takeOver(c, t.run, t.abort)
+}

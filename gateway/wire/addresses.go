@@ -1,0 +1,55 @@
+package wire
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// addresses counts the open connections of each client, so that one cannot take the places of all.
+type addresses struct {
+	most   int
+	exempt func(netip.Addr) bool // nil: nobody
+
+	mu   sync.Mutex
+	open map[netip.Addr]int
+}
+
+func newAddresses(cfg Config) *addresses {
+	return &addresses{most: cfg.MaxConnsPerAddr, exempt: cfg.Exempt, open: make(map[netip.Addr]int)}
+}
+
+// enter takes a place for a connection; within says whether the client was entitled to it. leave gives the place back,
+// and is to be called in either case.
+func (a *addresses) enter(peer net.Addr) (leave func(), within bool) {
+	client, known := subscriber(peer)
+	if a.most <= 0 || !known || a.exempt != nil && a.exempt(client) {
+		return func() {}, true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open[client]++
+	return func() { a.leave(client) }, a.open[client] <= a.most
+}
+
+func (a *addresses) leave(client netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open[client]--; a.open[client] == 0 {
+		delete(a.open, client)
+	}
+}
+
+// subscriber is what clients are told apart by: an IPv4 address, or the /64 that an IPv6 subscriber is given.
+func subscriber(peer net.Addr) (netip.Addr, bool) {
+	tcp, ok := peer.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if addr.Is6() {
+		prefix, _ := addr.Prefix(64) // 64 is within the 128 bits
+		addr = prefix.Addr()
+	}
+	return addr, addr.IsValid()
+}

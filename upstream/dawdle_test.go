@@ -1,0 +1,57 @@
+package upstream_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+// TestDawdlingUploadsLeaveConnectionsForOthers holds every connection that uploads may have.
+func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.Keepalive.MaxConns = 4 })
+	var uploads sync.WaitGroup
+	var writers []io.Closer
+	for range 3 {
+		r, w := io.Pipe()
+		writers = append(writers, w)
+		uploads.Go(func() {
+			req := newRequest("POST", "/")
+			req.SetBodyStream(r, -1)
+			if _, err := u.Do(req, new(fasthttp.Response), soon()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(t, "three uploads are under way", func() bool { return service.OpenConns() == 3 })
+	fourth := newRequest("POST", "/")
+	r, w := net.Pipe()
+	defer w.Close()
+	fourth.SetBodyStream(r, -1)
+	_, err := u.Do(fourth, new(fasthttp.Response), soon())
+	wantError(t, err, upstream.ErrUnavailable)
+	get(t, u, "/")
+	small := newRequest("POST", "/")
+	small.SetBodyString("a body that is there")
+	if _, err := u.Do(small, new(fasthttp.Response), soon()); err != nil {
+		t.Errorf("a POST with its body in hand: %v", err)
+	}
+	for _, w := range writers {
+		_ = w.Close()
+	}
+	uploads.Wait()
+	again := newRequest("POST", "/")
+	done, finish := io.Pipe()
+	_ = finish.Close()
+	again.SetBodyStream(done, -1)
+	if _, err := u.Do(again, new(fasthttp.Response), soon()); err != nil {
+		t.Errorf("an upload after the others: %v", err)
+	}
+}

@@ -1,0 +1,63 @@
+package upstream
+
+import "sync"
+
+// Stop ends one exchange from outside: whoever asked for it has left. The zero value is ready, and serves one exchange.
+// Its methods may be called from anywhere.
+type Stop struct {
+	mu      sync.Mutex
+	conn    *conn // nil: none yet, or given back
+	stopped bool
+	ended   bool
+}
+
+// Now closes the connection of the exchange. Do then returns ErrStopped, or the body that is being read breaks off.
+// After the end of the exchange it does nothing.
+func (s *Stop) Now() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	if s.conn != nil {
+		_ = s.conn.Close()
+	}
+}
+
+// Ended says whether the exchange is over, its body included.
+func (s *Stop) Ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// holds takes hold of a connection; it is false when the exchange was stopped before.
+func (s *Stop) holds(c *conn) bool {
+	if s == nil {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.conn, c.stop = c, s
+	return true
+}
+
+// leave lets go of the connection, before it can serve another exchange.
+func (s *Stop) leave(ended bool) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn, s.ended = nil, ended
+}
+
+func (s *Stop) wasStopped() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
+}

@@ -1,0 +1,63 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
+// the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
+// whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
+func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop) (*Tunnel, Exchange, error) {
+	t := &trip{req: req, resp: resp, deadline: deadline, stop: stop, upgrade: true}
+	ex, err := u.run(t)
+	return t.tunnel, ex, err
+}
+
+// Tunnel is a connection to a service that has left HTTP. It occupies one of keepalive.max_conns, and is never used
+// for another exchange. One goroutine may read while another one writes; Close may be called at any time.
+type Tunnel struct {
+	*conn
+	Idle time.Duration // timeouts.websocket
+
+	pool *pool
+	once sync.Once
+}
+
+func (u *Upstream) newTunnel(k *call) (*Tunnel, error) {
+	if err := k.SetDeadline(time.Time{}); err != nil {
+		return nil, broken("switching protocols", err)
+	}
+	k.unstoppable()
+	return &Tunnel{conn: k.conn, Idle: u.timeouts.WebSocket, pool: u.pool}, nil
+}
+
+// Read gives first what the service sent right behind its 101.
+func (t *Tunnel) Read(p []byte) (int, error) { return t.br.Read(p) }
+
+// CloseWrite tells the service that nothing more will come; it may go on sending.
+func (t *Tunnel) CloseWrite() error {
+	if half, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close ends the connection.
+func (t *Tunnel) Close() error {
+	t.once.Do(func() { t.pool.discard(t.conn) })
+	return nil
+}
+
+// switched judges a 101: it must say what it switches to, in HTTP/1.1 and without a body (RFC 9110 §7.8, §15.2.2).
+func (h *head) switched() error {
+	switch {
+	case h.http10 || !h.upgrades:
+		return invalid("a 101 without Connection: upgrade")
+	case h.coded || h.length > 0:
+		return invalid("a 101 with a body")
+	}
+	return nil
+}
