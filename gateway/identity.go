@@ -57,7 +57,7 @@ func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
 	}
-	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || folded(name, "x-user") {
+	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || foldedPrefix(name, "x-wxgate-") || folded(name, "x-user") {
 		return true
 	}
 	for _, ours := range r.names {

@@ -2,12 +2,16 @@ package gateway
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +111,58 @@ func TestTheHeadersOfCloudRunAreBelievedOnlyWhenTold(t *testing.T) {
 	}
 	if resp, _ := off.send(t, head("GET /private/x", "", identity...)); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the same where it is off: %d, want 401", resp.StatusCode)
+	}
+}
+
+// signedCall is a request as the cloud function api-proxy sends it for openid at the time at.
+func signedCall(openid, request, secret string, at time.Time) []string {
+	method, target, _ := strings.Cut(request, " ")
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(strings.Join([]string{timestamp, testAppID, openid, method, target}, "\n")))
+	return []string{
+		"X-Wxgate-Openid: " + openid, "X-Wxgate-Appid: " + testAppID, "X-Wxgate-Timestamp: " + timestamp,
+		"X-Wxgate-Signature: " + hex.EncodeToString(mac.Sum(nil)),
+	}
+}
+
+func TestTheCloudFunctionIsBelievedWhatItSigned(t *testing.T) {
+	t.Parallel()
+	const login, page, key = "POST /api/v1/auth/cloud-login", "GET /private/x?q=1", "a-function-key-of-this-test-0123456789"
+	service := upstreamtest.Echo(t)
+	on := newEdge(t, service.URL, func(cfg *Config) { cfg.FunctionKey = key })
+	off := newEdge(t, service.URL, nil)
+	now := time.Now()
+	good := signedCall("oFunction1", login, key, now)
+	cloudRun := []string{"X-WX-SOURCE: wx_client", "X-WX-OPENID: oFunction1", "X-WX-APPID: " + testAppID}
+	for name, c := range map[string]struct {
+		headers []string
+		status  int
+	}{
+		"signed":                    {good, 200},
+		"a wrong key":               {signedCall("oFunction1", login, key+"x", now), 401},
+		"replayed after the window": {signedCall("oFunction1", login, key, now.Add(-2*time.Minute)), 401},
+		"signed for another path":   {signedCall("oFunction1", "POST /api/v1/auth/wx-login", key, now), 401},
+		"another openid":            {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good[1:]...), 401},
+		"a second openid":           {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good...), 401},
+		"no signature":              {good[:3], 401},
+		"the headers of Cloud Run":  {cloudRun, 401},
+		"nothing":                   {nil, 401},
+	} {
+		if status, answer := on.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{"openid": "oFunction1"}, c.headers...); status != c.status {
+			t.Errorf("%s: %d %v, want %d", name, status, answer, c.status)
+		}
+	}
+	if status, _ := off.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{}, good...); status != http.StatusNotFound {
+		t.Errorf("without a secret: %d, want 404", status)
+	}
+	call := signedCall("oFunction1", page, key, now)
+	resp, body := on.send(t, head(page, "", call...))
+	if req := service.Requests(); resp.StatusCode != http.StatusOK || req[len(req)-1].Field("X-User-Id") != "1" || strings.Contains(req[len(req)-1].Head(), "Wxgate") {
+		t.Errorf("a request without a token: %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := off.send(t, head(page, "", call...)); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the same without a secret: %d, want 401", resp.StatusCode)
 	}
 }
 
