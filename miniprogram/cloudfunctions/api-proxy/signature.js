@@ -1,20 +1,19 @@
 const crypto = require('crypto');
 
 /**
- * Headers that tell the gateway who is calling, in a way that only this function can write: HMAC-SHA256 in hex over six
- * lines, timestamp (seconds), appid, openid, method, path with query, SHA-256 of the body in hex.
- * @param {{secret: string, appid: string, openid: string, now: number, method: string, target: string, body: Buffer}} call
+ * Headers that tell the gateway who is calling, in a way that only this function can write: HMAC-SHA256 in hex over five
+ * lines: timestamp (seconds), appid, openid, method, path with query. authn/cloudfunction.go of the gateway verifies it.
+ * @param {{secret: string, appid: string, openid: string, now: number, method: string, target: string}} call
  * @returns {Record<string, string>}
  */
-function sign({ secret, appid, openid, now, method, target, body }) {
+function sign({ secret, appid, openid, now, method, target }) {
   const timestamp = String(Math.floor(now / 1000));
-  const digest = crypto.createHash('sha256').update(body).digest('hex');
-  const text = [timestamp, appid, openid, method, target, digest].join('\n');
+  const text = [timestamp, appid, openid, method, target].join('\n');
   return {
-    'x-proxy-openid': openid,
-    'x-proxy-appid': appid,
-    'x-proxy-timestamp': timestamp,
-    'x-proxy-signature': crypto.createHmac('sha256', secret).update(text).digest('hex'),
+    'x-wxgate-openid': openid,
+    'x-wxgate-appid': appid,
+    'x-wxgate-timestamp': timestamp,
+    'x-wxgate-signature': crypto.createHmac('sha256', secret).update(text).digest('hex'),
   };
 }
 

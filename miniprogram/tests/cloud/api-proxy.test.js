@@ -4,6 +4,7 @@ const http = require('node:http');
 const Module = require('node:module');
 const { after, before, beforeEach, test } = require('node:test');
 const { createProxy } = require('../../cloudfunctions/api-proxy/proxy');
+const { sign } = require('../../cloudfunctions/api-proxy/signature');
 const { readSettings } = require('../../cloudfunctions/api-proxy/settings');
 
 /** @type {{method: string, url: string, headers: any, body: string}[]} */
@@ -61,7 +62,7 @@ test('body and data are the same thing', async () => {
 });
 
 test('headers of identity, of proxies and of the connection stay behind', async () => {
-  const forged = ['X-User-Id', 'x-user-openid', 'X-WX-OPENID', 'x-wx-source', 'X-Proxy-Openid', 'x-proxy-signature', 'X-Forwarded-For', 'Host', 'Cookie', 'Connection', 'Transfer-Encoding'];
+  const forged = ['X-User-Id', 'x-user-openid', 'X-WX-OPENID', 'x-wx-source', 'X-Wxgate-Openid', 'x-wxgate-signature', 'X-Forwarded-For', 'Host', 'Cookie', 'Connection', 'Transfer-Encoding'];
   await proxy({ path: '/api/x', headers: Object.fromEntries(forged.map((name) => [name, 'evil'])) });
   assert.ok(!JSON.stringify(seen[0].headers).includes('evil'));
 });
@@ -135,21 +136,25 @@ test('twenty calls in a row use one connection, and none after a long sleep', as
   assert.equal(sockets.size, before + 1);
 });
 
+test('the signature is that of the vector by which the gateway is tested', () => {
+  const { headers, ...call } = require('../../../authn/testdata/cloud-function.json');
+  assert.deepEqual(sign(call), headers);
+});
+
 test('with a secret the caller is signed, with all that the signature covers', async () => {
   const signing = made({ secret: 's3cret' }, () => ({ OPENID: 'o_1', APPID: 'wx1' }));
-  await signing({ method: 'POST', path: '/api/v1/auth/cloud-login?x=1', headers: { 'x-proxy-openid': 'evil' }, data: { nickName: '小厨' } });
-  const [{ headers, body }] = seen;
-  const digest = crypto.createHash('sha256').update(body).digest('hex');
-  const text = [headers['x-proxy-timestamp'], 'wx1', 'o_1', 'POST', '/api/v1/auth/cloud-login?x=1', digest].join('\n');
-  assert.equal(headers['x-proxy-signature'], crypto.createHmac('sha256', 's3cret').update(text).digest('hex'));
-  assert.deepEqual([headers['x-proxy-openid'], headers['x-proxy-appid']], ['o_1', 'wx1']);
-  assert.ok(Math.abs(Date.now() / 1000 - headers['x-proxy-timestamp']) < 5);
+  await signing({ method: 'POST', path: '/api/v1/auth/cloud-login?x=1', headers: { 'x-wxgate-openid': 'evil' }, data: { nickName: '小厨' } });
+  const [{ headers }] = seen;
+  const text = [headers['x-wxgate-timestamp'], 'wx1', 'o_1', 'POST', '/api/v1/auth/cloud-login?x=1'].join('\n');
+  assert.equal(headers['x-wxgate-signature'], crypto.createHmac('sha256', 's3cret').update(text).digest('hex'));
+  assert.deepEqual([headers['x-wxgate-openid'], headers['x-wxgate-appid']], ['o_1', 'wx1']);
+  assert.ok(Math.abs(Date.now() / 1000 - headers['x-wxgate-timestamp']) < 5);
 });
 
 test('without a secret, or without a caller, nothing is signed', async () => {
   await made({}, () => ({ OPENID: 'o_1' }))({ path: '/api/x' });
   await made({ secret: 's' })({ path: '/api/x' });
-  assert.ok(!JSON.stringify(seen).includes('x-proxy-'));
+  assert.ok(!JSON.stringify(seen).includes('x-wxgate-'));
 });
 
 test('the function itself: settings of the environment, openid of the SDK', async (t) => {
@@ -162,5 +167,5 @@ test('the function itself: settings of the environment, openid of the SDK', asyn
   t.mock.method(/** @type {any} */ (Module), '_load', (/** @type {string} */ name, /** @type {any[]} */ ...rest) => (name === 'wx-server-sdk' ? sdk : load(name, ...rest)));
   const { main } = require('../../cloudfunctions/api-proxy/index');
   assert.equal((await main({ path: '/api/x' })).statusCode, 200);
-  assert.equal(seen[0].headers['x-proxy-openid'], 'o_2');
+  assert.equal(seen[0].headers['x-wxgate-openid'], 'o_2');
 });

@@ -1,8 +1,10 @@
 // The example mini-program against the real gateway: what a user does, in the order of a first day.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createProxy } from '../../cloudfunctions/api-proxy/proxy.js';
+import { readSettings } from '../../cloudfunctions/api-proxy/settings.js';
 import { startChromium, startPhone } from './phone.mjs';
-import { startWorld } from './world.mjs';
+import { SECRET, startWorld } from './world.mjs';
 
 let world;
 let browser;
@@ -150,34 +152,53 @@ test('the profile is edited and the list follows', withPhone('heidi', async (pho
   await phone.sees('大厨海蒂');
 }));
 
-test('devices are listed and one is ended', async (t) => {
-  const has = await world.has('GET', '/api/v1/auth/sessions');
-  if (!has) t.diagnostic('this gateway has no GET /api/v1/auth/sessions: seen only that the page works without');
-  await withPhone('ivan', async (phone) => {
-    await phone.logIn();
-    const other = await world.login('ivan');
-    await phone.tap('我的');
-    if (!has) return assert.equal(await phone.top.getByText('登录的设备').count(), 0);
-    await phone.sees('本机');
-    await phone.picture('profile-devices');
-    await phone.top.locator('.end').tap();
-    await phone.page.getByRole('button', { name: '确定' }).tap();
-    await phone.top.locator('.end').waitFor({ state: 'detached' });
-    assert.equal((await world.call('GET', '/api/v1/user/profile', other)).status, 401);
-  })();
-});
+test('devices are listed and one is ended', withPhone('ivan', async (phone) => {
+  await phone.logIn();
+  const other = await world.login('ivan');
+  await phone.tap('我的');
+  await phone.sees('本机');
+  await phone.picture('profile-devices');
+  await phone.top.locator('.end').tap();
+  await phone.page.getByRole('button', { name: '确定' }).tap();
+  await phone.top.locator('.end').waitFor({ state: 'detached' });
+  assert.equal((await world.call('GET', '/api/v1/user/profile', other)).status, 401);
+}));
 
-test('the phone number is bound by the code of the button', async (t) => {
-  const has = await world.has('POST', '/api/v1/auth/phone');
-  if (!has) t.diagnostic('this gateway has no POST /api/v1/auth/phone: seen only that the page says so');
-  await withPhone('judy', async (phone) => {
-    await phone.logIn();
-    await phone.tap('我的');
-    await phone.tap('绑定手机号');
-    if (!has) return phone.toast('服务异常');
-    await phone.sees(/\d{3}\*{4}\d{4}/);
-    await phone.picture('profile-phone');
-  })();
+test('the phone number is bound by the code of the button', withPhone('judy', async (phone) => {
+  await phone.logIn();
+  await phone.tap('我的');
+  await phone.tap('绑定手机号');
+  await phone.sees(/\d{3}\*{4}\d{4}/);
+  await phone.picture('profile-phone');
+}));
+
+test('sealed data are opened by the gateway, which alone has the session_key', withPhone('lena', async (phone) => {
+  await phone.logIn();
+  const steps = await phone.page.evaluate(async () => {
+    const { decrypt } = phone.load('utils/wechat-login');
+    return (await decrypt(() => phone.host('getWeRunData'))).stepInfoList.length;
+  });
+  assert.ok(steps > 0);
+}));
+
+test('PATCH arrives at the service as PATCH', withPhone('oscar', async (phone) => {
+  await phone.logIn();
+  const answer = await phone.page.evaluate(async () => {
+    const { request } = phone.load('utils/wechat-login');
+    return (await request({ url: '/api/v1/whoami', method: 'PATCH', data: { title: '阳春面' } })).data;
+  });
+  assert.equal(answer.data.method, 'PATCH');
+  assert.equal(phone.requests.pop(), 'POST /api/v1/whoami');
+}));
+
+test('the cloud function logs its caller in by an openid that it signs, and by no other', async () => {
+  const settings = readSettings({ WXGATE_URL: world.base, WXGATE_SECRET: SECRET });
+  const caller = { OPENID: 'oOfTheCloud_000000000000001', APPID: 'wx0000000000demo00' };
+  const login = { method: 'POST', path: '/api/v1/auth/cloud-login', data: { nickName: '云' } };
+  const { statusCode, data } = await createProxy(settings, () => caller)(login);
+  assert.deepEqual([statusCode, data.data.user.openid, data.data.user.nickname], [200, caller.OPENID, '云']);
+  const forger = createProxy(Object.assign({}, settings, { secret: `${SECRET}x` }), () => caller);
+  assert.equal((await forger(login)).statusCode, 401);
 });
 
 test('the privacy agreement comes first, and refusing it only stops what needs it', withPhone('kate', async (phone) => {

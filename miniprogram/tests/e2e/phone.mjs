@@ -83,8 +83,11 @@ class Phone {
   }
 
   async host_getPhoneNumber() {
-    const code = await this.world.code(this.owner.person, 'phone-code');
-    return { errMsg: 'getPhoneNumber:ok', code: code || 'phone-code' };
+    return { errMsg: 'getPhoneNumber:ok', code: await this.world.code(this.owner.person, 'phone-code') };
+  }
+
+  host_getWeRunData() {
+    return this.world.sealed(this.owner.person, 'werun');
   }
 
   async host_request({ url, method, header, data }) {

@@ -9,7 +9,7 @@ import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
-const SECRET = 'a-key-that-exists-in-these-tests-only-0123456789';
+export const SECRET = 'a-key-that-exists-in-these-tests-only-0123456789';
 
 async function freeAddress() {
   const server = net.createServer().listen(0, '127.0.0.1');
@@ -68,10 +68,15 @@ class World {
     Object.assign(this, addresses);
   }
 
-  /** A code of the sandbox: of wx.login, or of the phone button. @returns {Promise<string | undefined>} */
+  /** A code of the sandbox: of wx.login, or of the phone button. @returns {Promise<string>} */
   async code(person, kind = 'code') {
     const response = await fetch(`${this.wechat}/sandbox/${kind}`, { method: 'POST', body: JSON.stringify({ person }) });
-    return response.ok ? (await response.json()).code : undefined;
+    return (await response.json()).code;
+  }
+
+  /** Data under the session_key of that person's last login. @returns {Promise<{encryptedData: string, iv: string}>} */
+  async sealed(person, kind) {
+    return (await fetch(`${this.wechat}/sandbox/encrypt`, { method: 'POST', body: JSON.stringify({ person, kind }) })).json();
   }
 
   async call(method, target, token, body) {
@@ -84,12 +89,6 @@ class World {
   async login(person) {
     const { data } = await this.call('POST', '/api/v1/auth/wx-login', '', { code: await this.code(person) });
     return data.data.access_token;
-  }
-
-  /** Whether the gateway has an endpoint of its own there; a request that it forwards is answered by the recipe service. */
-  async has(method, target) {
-    const { status, data } = await this.call(method, target, await this.login('probe'), method === 'GET' ? undefined : {});
-    return status !== 404 || data.reason !== undefined && data.reason !== 'no_route';
   }
 
   /** The sum of a counter over its labels. */
