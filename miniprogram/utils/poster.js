@@ -14,21 +14,34 @@ function draw(canvas, recipe) {
   pen.fillRect(0, 0, WIDTH, HEIGHT);
   pen.fillStyle = '#078243';
   pen.fillRect(0, 0, WIDTH, 220);
-  write(pen, recipe.title, { size: 56, color: '#ffffff', y: 120 });
+  write(pen, recipe.title, { size: 56, color: '#ffffff', y: 120, weight: 'bold' });
   write(pen, `${recipe.minutes} 分钟 · ${recipe.author}`, { size: 28, color: '#d8f3e4', y: 172 });
-  recipe.steps.slice(0, 6).forEach((step, i) => {
-    write(pen, `${i + 1}. ${step}`, { size: 26, color: '#1d1d1f', y: 296 + i * 64 });
-  });
+  let y = 296;
+  for (const step of recipe.steps) {
+    if (y < HEIGHT - 140) y = write(pen, `· ${step}`, { size: 26, color: '#1d1d1f', y });
+  }
   write(pen, '打开「食堂」小程序，看完整做法', { size: 24, color: '#6b6862', y: HEIGHT - 48 });
 }
 
-/** One line, cut where the poster ends. @param {any} pen @param {string} text @param {{size: number, color: string, y: number}} style */
-function write(pen, text, { size, color, y }) {
-  pen.font = `${size}px sans-serif`;
+/**
+ * Writes a text in as many lines as it needs.
+ * @param {any} pen @param {string} text @param {{size: number, color: string, y: number, weight?: string}} style
+ * @returns {number} where the next text goes
+ */
+function write(pen, text, { size, color, y, weight = 'normal' }) {
+  pen.font = `${weight} ${size}px sans-serif`;
   pen.fillStyle = color;
-  let line = text;
-  while (pen.measureText(line).width > WIDTH - 96) line = `${line.slice(0, -2)}…`;
+  let line = '';
+  for (const character of text) {
+    if (pen.measureText(line + character).width > WIDTH - 96) {
+      pen.fillText(line, 48, y);
+      y += size * 1.5;
+      line = '';
+    }
+    line += character;
+  }
   pen.fillText(line, 48, y);
+  return y + size * 2.2;
 }
 
 /** @param {any} page @param {string} selector @returns {Promise<any>} the node of a canvas */
