@@ -8,7 +8,7 @@ const SESSIONS = '/api/v1/auth/sessions';
 Page({
   data: {
     /** @type {any} */
-    user: {},
+    user: null, // until it is known: what arrives later would wipe what was typed
     /** @type {any[]} */
     devices: [],
     phone: '',
@@ -16,22 +16,19 @@ Page({
     error: '',
   },
 
-  async onShow() {
-    this.setData({ user: getLocalUserInfo() || {} });
+  async onLoad() {
     try {
       this.setData({ user: (await request({ url: PROFILE })).data.data });
       await this.loadDevices();
     } catch (error) {
+      this.setData({ user: getLocalUserInfo() });
       this.fail(error);
     }
   },
 
-  /** Without a list (an older gateway has none) the rest of the page works. */
   async loadDevices() {
-    const answer = await request({ url: SESSIONS }).catch((error) => {
-      if (error.code !== 404) throw error;
-    });
-    this.setData({ devices: answer ? answer.data.data.map(withSince) : [] });
+    const { data } = await request({ url: SESSIONS });
+    this.setData({ devices: data.data.map(withSince) });
   },
 
   /** Whose login has ended goes to the login page; other faults are told here. @param {unknown} error */

@@ -44,6 +44,7 @@ test('a newcomer without DevTools clicks through login, list and profile', async
   await top.getByPlaceholder('介绍一下自己').fill('爱做菜');
   await top.getByText('保存').click();
   await page.locator('#toast', { hasText: '已保存' }).waitFor();
+  assert.equal(await top.getByPlaceholder('介绍一下自己').inputValue(), '爱做菜');
   await page.screenshot({ path: new URL('../output/demo-profile.png', import.meta.url).pathname });
   await page.locator('#offline').check();
   await page.getByLabel('返回').click();
