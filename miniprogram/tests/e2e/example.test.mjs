@@ -87,6 +87,22 @@ test('an avatar is cut, uploaded through the gateway and saved as a URL that eve
   await phone.picture('index-avatar');
 }));
 
+test('an old base library offers the profile that it still knows, and its https avatar goes with the login', withPhone('quinn', async (phone) => {
+  await phone.page.route('https://thirdwx.qlogo.cn/**', (route) => route.fulfill({ contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>' }));
+  await phone.page.evaluate(() => {
+    phone.wx.getAppBaseInfo = () => ({ SDKVersion: '2.19.4' });
+    phone.wx.getUserProfile = ({ success }) => success({ userInfo: { nickName: '老微信', avatarUrl: 'https://thirdwx.qlogo.cn/a/132' } });
+  });
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await phone.tap('使用微信头像和昵称');
+  await phone.consent();
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/index/index');
+  const { nickname, avatar } = await phone.storage('user_info');
+  assert.deepEqual([nickname, avatar], ['老微信', 'https://thirdwx.qlogo.cn/a/132']);
+  assert.ok(!phone.requests.some((request) => request.endsWith('/uploads')));
+}));
+
 test('two requests that meet 401 together are one refresh at the gateway', withPhone('dave', async (phone) => {
   await phone.logIn();
   await phone.store('access_token', world.expired(await phone.storage('access_token')));
