@@ -142,7 +142,7 @@ async function withToken(sendOnce) {
   const token = await usableToken();
   let answer = await sendOnce(token);
   if (answer.statusCode === 401 && token) {
-    const next = await shared(`renew ${token}`, () => renew(token));
+    const next = await renew(token);
     if (next && next !== token) answer = await sendOnce(next);
   }
   if (answer.statusCode >= 400) throw refusal(answer);
@@ -211,10 +211,7 @@ async function opened(source) {
   return (await request({ url: '/api/v1/auth/decrypt', method: 'POST', data })).data.data;
 }
 async function checkLoginStatus() {
-  const token = getLocalToken();
-  if (token)
-    await request({ url: PROFILE }).catch((e) => { if (isCode(e, 401))
-      forget(token); });
+  if (getLocalToken()) await request({ url: PROFILE }).catch(() => { });
   return Boolean(getLocalToken());
 }
 async function logout(which = {}) {

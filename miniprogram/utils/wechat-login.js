@@ -208,7 +208,7 @@ async function withToken(sendOnce) {
   const token = await usableToken();
   let answer = await sendOnce(token);
   if (answer.statusCode === 401 && token) {
-    const next = await shared(`renew ${token}`, () => renew(token));
+    const next = await renew(token);
     if (next && next !== token) answer = await sendOnce(next);
   }
   if (answer.statusCode >= 400) throw refusal(answer);
@@ -304,8 +304,7 @@ async function opened(source) {
 
 /** Asks the gateway; without a network the stored token counts. @returns {Promise<boolean>} */
 async function checkLoginStatus() {
-  const token = getLocalToken();
-  if (token) await request({ url: PROFILE }).catch((e) => { if (isCode(e, 401)) forget(token); });
+  if (getLocalToken()) await request({ url: PROFILE }).catch(() => {}); // request() forgets what is over
   return Boolean(getLocalToken());
 }
 

@@ -40,8 +40,10 @@ test('container: the service is named', async () => {
 
 test('a cloud function that returned nothing is no answer', async () => {
   const { client, wx } = startApp(way('function'));
-  wx.cloud.callFunction = (o) => o.success({ result: null });
-  await assert.rejects(client.request({ url: '/api/v1/public' }), { code: 0 });
+  for (const result of [null, {}, { errMsg: 'ok' }]) {
+    wx.cloud.callFunction = (o) => o.success({ result });
+    await assert.rejects(client.request({ url: '/api/v1/public' }), { code: 0 });
+  }
 });
 
 test('cloudLogin needs no code of wx.login', async () => {
