@@ -5,7 +5,7 @@ const HEIGHT = 800;
 
 /** Draws a recipe on <canvas type="2d">. @param {any} canvas its node @param {Recipe} recipe */
 function draw(canvas, recipe) {
-  const ratio = wx.getWindowInfo().pixelRatio;
+  const ratio = (wx.getWindowInfo || wx.getSystemInfoSync)().pixelRatio;
   canvas.width = WIDTH * ratio;
   canvas.height = HEIGHT * ratio;
   const pen = canvas.getContext('2d');

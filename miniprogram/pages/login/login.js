@@ -8,7 +8,7 @@ Page({
 
   onLoad() {
     // Below 2.27.1 (PC, Mac) getUserProfile still gives the real name and avatar; elsewhere it gives 微信用户 and grey.
-    const { SDKVersion } = wx.getAppBaseInfo();
+    const { SDKVersion } = (wx.getAppBaseInfo || wx.getSystemInfoSync)(); // the first is of 2.20.1
     this.setData({ oldProfile: Boolean(wx.getUserProfile) && isOlder(SDKVersion, '2.27.1') });
   },
 

@@ -41,6 +41,8 @@ test('a newcomer without DevTools clicks through login, list and profile', async
   await top.getByText('1 人喜欢').waitFor();
   await page.getByLabel('返回').click();
   await top.getByText('我的').click();
+  await top.getByText('绑定手机号').click();
+  await top.getByText(/\d{3}\*{4}\d{4}/).waitFor();
   await top.getByPlaceholder('介绍一下自己').fill('爱做菜');
   await top.getByText('保存').click();
   await page.locator('#toast', { hasText: '已保存' }).waitFor();

@@ -90,7 +90,8 @@ test('an avatar is cut, uploaded through the gateway and saved as a URL that eve
 test('an old base library offers the profile that it still knows, and its https avatar goes with the login', withPhone('quinn', async (phone) => {
   await phone.page.route('https://thirdwx.qlogo.cn/**', (route) => route.fulfill({ contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>' }));
   await phone.page.evaluate(() => {
-    phone.wx.getAppBaseInfo = () => ({ SDKVersion: '2.19.4' });
+    delete phone.wx.getAppBaseInfo;
+    phone.wx.getSystemInfoSync = () => ({ SDKVersion: '2.19.4' });
     phone.wx.getUserProfile = ({ success }) => success({ userInfo: { nickName: '老微信', avatarUrl: 'https://thirdwx.qlogo.cn/a/132' } });
   });
   await phone.top.getByRole('button', { name: '登录' }).tap();

@@ -41,6 +41,13 @@ for (const guide of [CHINESE, ENGLISH]) {
     }
   });
 
+  test(`${guide}: every reason that a client can meet is explained`, () => {
+    const elsewhere = /^admin_|^conflict$|^client_gone$|^draining$/; // the admin listener's, nobody's, and one that is only reserved
+    for (const [, reason] of read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)) {
+      assert.ok(elsewhere.test(reason) || read(guide).includes(`\n| \`${reason}\` |`), `${reason} is not in the table of ${guide}`);
+    }
+  });
+
   test(`${guide}: its links lead somewhere`, () => {
     for (const [, target] of read(guide).matchAll(/\]\(([^)#:]+)\)/g)) assert.ok(fs.existsSync(path.join(root, decodeURI(target))), target);
   });
