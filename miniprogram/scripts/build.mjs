@@ -12,11 +12,13 @@ import { compile, packaged } from './compile.mjs';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const NOTICE = '// From utils/, by scripts/build.mjs\n';
 
-/** The client without its comments, and its types. @returns {Map<string, string>} file name → text */
+/** The client without its comments, and its types, which explain it. @returns {Map<string, string>} file name → text */
 export function library() {
   const out = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-library-'));
   try {
-    execFileSync(path.join(root, 'node_modules/.bin/tsc'), ['-p', 'scripts/library.json', '--outDir', out], { cwd: root, stdio: 'inherit' });
+    for (const what of [['--removeComments'], ['--declaration', '--emitDeclarationOnly']]) {
+      execFileSync(path.join(root, 'node_modules/.bin/tsc'), ['-p', 'scripts/library.json', '--outDir', out, ...what], { cwd: root, stdio: 'inherit' });
+    }
     const names = ['wechat-login.js', 'wechat-login.d.ts', 'transport.js', 'transport.d.ts'];
     return new Map(names.map((name) => [published(name), NOTICE + ourLayout(fs.readFileSync(path.join(out, name), 'utf8'))]));
   } finally {
