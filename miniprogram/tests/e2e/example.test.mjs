@@ -208,6 +208,16 @@ test('PATCH arrives at the service as PATCH', withPhone('oscar', async (phone) =
   assert.equal(phone.requests.pop(), 'POST /api/v1/whoami');
 }));
 
+test('a socket opens through the gateway with the token in its header, and not without', withPhone('paula', async (phone) => {
+  const open = () => phone.page.evaluate(() => {
+    phone.wx.connectSocket = ({ url, header }) => phone.host('socket', { url, header });
+    return phone.load('utils/wechat-login').connectSocket({ url: '/live' });
+  });
+  assert.equal(await open(), 401);
+  await phone.logIn();
+  assert.equal(await open(), `user ${(await phone.storage('user_info')).id}`);
+}));
+
 test('the cloud function logs its caller in by an openid that it signs, and by no other', async () => {
   const settings = readSettings({ WXGATE_URL: world.base, WXGATE_SECRET: SECRET });
   const caller = { OPENID: 'oOfTheCloud_000000000000001', APPID: 'wx0000000000demo00' };

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { firstMessage } from './live.mjs';
 import { script, styles } from '../../scripts/build.mjs';
 
 const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
@@ -104,6 +105,10 @@ class Phone {
     const type = { 'content-type': `multipart/form-data; boundary=${boundary}` };
     const answer = await this.send(url, 'POST', Object.assign(type, header), body);
     return { statusCode: answer.statusCode, data: answer.text };
+  }
+
+  host_socket({ url, header }) {
+    return firstMessage(this.world.base + new URL(url).pathname, header);
   }
 
   /** The example asks config.develop.baseUrl; the gateway of the test listens elsewhere. */

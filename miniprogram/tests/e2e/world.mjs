@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { startLive } from './live.mjs';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 export const SECRET = 'a-key-that-exists-in-these-tests-only-0123456789';
@@ -39,9 +40,10 @@ export async function startWorld() {
   const lines = readline.createInterface({ input: sandbox.stdout })[Symbol.asyncIterator]();
   const said = async () => JSON.parse((await lines.next()).value);
   const { wechat, recipes } = await said();
+  const live = await startLive();
   const [listen, admin] = [await freeAddress(), await freeAddress()];
   const env = Object.assign({}, process.env, {
-    LISTEN: listen, ADMIN: admin, SANDBOX_URL: wechat, SANDBOX_SECRET: 'sandbox-secret-of-the-tests', RECIPES_URL: recipes, KEY: SECRET, FOLDER: folder,
+    LISTEN: listen, ADMIN: admin, SANDBOX_URL: wechat, SANDBOX_SECRET: 'sandbox-secret-of-the-tests', RECIPES_URL: recipes, LIVE_URL: `http://127.0.0.1:${live.address().port}`, KEY: SECRET, FOLDER: folder,
   });
   delete env.PORT; // it would win over LISTEN
   const log = fs.openSync(`${folder}/log`, 'w');
@@ -56,6 +58,7 @@ export async function startWorld() {
       const gone = new Promise((resolve) => { gateway.once('exit', resolve); });
       gateway.kill('SIGTERM');
       sandbox.stdin.end();
+      live.close();
       await gone;
       fs.rmSync(folder, { recursive: true });
     },
