@@ -74,6 +74,9 @@ func (r *reserved) holds(name []byte) bool {
 func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	ex.cloud = ex.rules.cloudIdentity(c)
+	if askedBefore(c) == asking { // nothing is served or forwarded, and the second walk has to find the platform's headers
+		return c.Next()
+	}
 	header := &c.Request().Header
 	forged := 0
 	for name := range fieldLines(header) {
