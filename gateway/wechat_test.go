@@ -254,7 +254,7 @@ func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
 	if got := service.Requests()[0]; string(got.Body) != `{"MsgType":"event","Event":"user_enter_tempsession"}` || got.Target != pushPath {
 		t.Errorf("the service received\n%s", got.Raw)
 	}
-	forged := bytes.Replace(sealed.JSON(), []byte("a"), []byte("b"), 1)
+	forged := bytes.Replace(sealed.JSON(), []byte(sealed.Encrypt), []byte("A"+sealed.Encrypt), 1)
 	if status, answer := deliver(query, forged); status != http.StatusBadRequest {
 		t.Errorf("a forged message: %d %s", status, answer)
 	}
