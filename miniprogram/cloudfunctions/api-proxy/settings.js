@@ -3,8 +3,9 @@
  * @param {Record<string, string | undefined>} env
  */
 function readSettings(env) {
+  if (!env.WXGATE_URL) throw new Error('WXGATE_URL is not set: the address of the gateway');
   return {
-    upstream: new URL(env.WXGATE_URL || 'https://gateway.example.com'),
+    upstream: new URL(env.WXGATE_URL),
     prefix: env.WXGATE_PREFIX || '/api/',
     timeout: Number(env.WXGATE_TIMEOUT_MS || 2500), // below the function's own, which is 3 s until you raise it
     largest: Number(env.WXGATE_LARGEST || 900 * 1024), // bytes of an answer

@@ -122,7 +122,7 @@ test('an answer that is slow, stalls, breaks off or is too large is an answer of
 });
 
 test('its timeout is below the function\'s own 3 seconds', () => {
-  assert.ok(readSettings({}).timeout < 3000);
+  assert.ok(readSettings({ WXGATE_URL: 'https://gw.example' }).timeout < 3000);
 });
 
 test('twenty calls in a row use one connection, and none after a long sleep', async (t) => {
@@ -149,6 +149,10 @@ test('with a secret the caller is signed, with all that the signature covers', a
   assert.equal(headers['x-wxgate-signature'], crypto.createHmac('sha256', 's3cret').update(text).digest('hex'));
   assert.deepEqual([headers['x-wxgate-openid'], headers['x-wxgate-appid']], ['o_1', 'wx1']);
   assert.ok(Math.abs(Date.now() / 1000 - headers['x-wxgate-timestamp']) < 5);
+});
+
+test('a function that was not told where the gateway is does not start', () => {
+  assert.throws(() => readSettings({}), /WXGATE_URL is not set/);
 });
 
 test('without a secret, or without a caller, nothing is signed', async () => {
