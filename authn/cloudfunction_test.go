@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"strings"
@@ -60,6 +61,11 @@ func TestACallWithAnythingElseIsNotBelieved(t *testing.T) {
 		if id, ok := call.Identity(secret, now); ok {
 			t.Errorf("%s: got %+v, want nobody", name, id)
 		}
+	}
+	anybodys := good
+	anybodys.Signature = hex.EncodeToString(good.sum(""))
+	if id, ok := anybodys.Identity("", now); ok {
+		t.Errorf("signed without a secret, where there is none: got %+v, want nobody", id)
 	}
 	for name, c := range map[string]struct {
 		secret Secret

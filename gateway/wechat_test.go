@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,6 +149,7 @@ func TestTheCloudFunctionIsBelievedWhatItSigned(t *testing.T) {
 		"signed for another path":   {signedCall("oFunction1", "POST /api/v1/auth/wx-login", now), 401},
 		"another openid":            {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good[1:]...), 401},
 		"a second openid":           {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good...), 401},
+		"a second openid behind it": {append(slices.Clone(good), "X-Wxgate-Openid: oSomebodyElse"), 401},
 		"no signature":              {good[:3], 401},
 		"the headers of Cloud Run":  {cloudRun, 401},
 		"nothing":                   {nil, 401},
