@@ -48,7 +48,9 @@ type Gateway struct {
 	rules     atomic.Pointer[rules]
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
-	phones    *limiter[int64]         // by user: WeChat takes money for a number
+	load      load
+	buckets   *buckets // of every limit
+	phones    *limiter // by user: WeChat takes money for a number
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
@@ -64,13 +66,15 @@ type Gateway struct {
 func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
 		deps:      deps,
-		phones:    newLimiter[int64](phoneLimit(), deps.Now),
+		buckets:   newBuckets(deps.Now),
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 	}
-	r, err := g.newRules(cfg, deps.Upstreams, deps.Push, nil)
+	g.phones = g.buckets.newLimiter("phone", phoneLimit())
+	g.metrics.countBuckets(deps.Metrics, g.buckets.held)
+	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)
 	if err != nil {
 		return nil, err
 	}
