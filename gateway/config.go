@@ -28,6 +28,7 @@ type ServerConfig struct {
 	Admin          string         `yaml:"admin"`           // host:port of the operator's listener
 	AdminToken     authn.Secret   `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
+	ProxyProtocol  bool           `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      Size           `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts       `yaml:"timeouts"`
 }

@@ -120,6 +120,7 @@ func (g *Gateway) WireConfig() wire.Config {
 	cfg.Idle = timeouts.Idle
 	cfg.MaxConnsPerAddr = maxConnsPerAddr
 	cfg.Exempt = g.sharedAddress
+	cfg.Proxied = g.proxied
 	return cfg
 }
 
@@ -131,6 +132,12 @@ const maxConnsPerAddr = 4096
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
 	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
+}
+
+// proxied says whether connections from there begin with a PROXY protocol header.
+func (g *Gateway) proxied(peer netip.Addr) bool {
+	r := g.rules.Load()
+	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.

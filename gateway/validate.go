@@ -30,6 +30,9 @@ func (c Config) Validate(upstreams []string) []error {
 func (s ServerConfig) validate(f *faults) {
 	validateAddress(f, "server.listen", s.Listen)
 	s.validateAdmin(f)
+	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
+		f.add("server.proxy_protocol", "needs server.trusted_proxies: only their word is believed")
+	}
 	if s.BodyLimit < 1 {
 		f.add("server.body_limit", "%v is not positive", s.BodyLimit)
 	}
