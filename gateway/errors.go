@@ -28,6 +28,9 @@ var (
 	errInternal       = errors.New("internal")
 )
 
+// errAmbiguousPath is a path that parseTarget refuses.
+var errAmbiguousPath = fmt.Errorf("%w: the path could be read in two ways", errInvalidRequest)
+
 // failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
 // body, the label of the metric and the line in docs/api.md.
 type failure struct {

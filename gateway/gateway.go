@@ -80,15 +80,14 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	g.rules.Store(r)
 	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
-	g.app = g.newApp(g.serve)
-	g.asking = g.refuseUnknownMethods(g.newApp(g.admit).Handler())
+	g.app = g.newApp(g.chain(g.authenticate, g.serve))
+	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(g.authenticate, g.admit)).Handler())
 	g.admin = g.newAdmin()
 	return g, nil
 }
 
 // newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
-// last ends the chain.
-func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
+func (g *Gateway) newApp(chain []fiber.Handler) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		StreamRequestBody:            true, // the body flows on before it ends
@@ -99,7 +98,7 @@ func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 		RequestMethods:               methods(),
 		ErrorHandler:                 g.answerError,
 	})
-	for _, step := range append(g.chain(), last) {
+	for _, step := range chain {
 		app.Use(step)
 	}
 	server := app.Server()

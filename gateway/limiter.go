@@ -14,6 +14,7 @@ import (
 // limiter is one limit: a token bucket for each of those whom it tells apart.
 type limiter struct {
 	buckets  *buckets
+	cfg      LimitConfig
 	id       uint64 // of what is limited and how: the same after a reload that changed neither
 	per      string // the label of metrics
 	name     string // in the RateLimit fields
@@ -28,7 +29,7 @@ func (b *buckets) newLimiter(what string, cfg LimitConfig) *limiter {
 	}
 	interval := cfg.Rate.Per / time.Duration(cfg.Rate.Count)
 	return &limiter{
-		buckets: b, id: maphash.String(b.seed, fmt.Sprint(what, cfg)), per: cfg.Per, name: cfg.Per,
+		buckets: b, cfg: cfg, id: maphash.String(b.seed, fmt.Sprint(what, cfg)), per: cfg.Per, name: cfg.Per,
 		interval: interval, burst: interval * time.Duration(cfg.Burst),
 	}
 }

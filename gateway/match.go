@@ -140,6 +140,23 @@ func (n *node[T]) find(method string, path []byte, done bool) (found T, ok bool)
 	return byMethod(n.rest, method)
 }
 
+// each calls f for every method of every pattern.
+func (m *matcher[T]) each(f func(method string, to T)) { m.root.each(f) }
+
+func (n *node[T]) each(f func(method string, to T)) {
+	for _, of := range []map[string]T{n.here, n.rest} {
+		for method, to := range of {
+			f(method, to)
+		}
+	}
+	for _, next := range n.literal {
+		next.each(f)
+	}
+	if n.param != nil {
+		n.param.each(f)
+	}
+}
+
 func cutSlash(path []byte) (segment, rest []byte, more bool) {
 	for i, b := range path {
 		if b == '/' {

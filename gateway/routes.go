@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -15,9 +16,10 @@ import (
 )
 
 // chain is the walk of every request, outermost first. The order is the security model: whatever a step decides, no
-// later one can be reached around it. What follows it is serve: an endpoint of ours, or identity injected and forwarded
-// upstream. A request that expects 100-continue walks it twice, at first to admit instead.
-func (g *Gateway) chain() []fiber.Handler {
+// later one can be reached around it. Its last step is serve: an endpoint of ours, or identity injected and forwarded
+// upstream. A request that expects 100-continue walks it twice, at first to admit instead; one that is only explained
+// meets other steps than authenticate and serve.
+func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 	return []fiber.Handler{
 		g.begin,            // request id and client address, before anything that logs
 		g.observe,          // outside authentication: 401 and 429 are traffic too
@@ -30,8 +32,9 @@ func (g *Gateway) chain() []fiber.Handler {
 		g.shed,             // beyond what we can bear, 503 at once: logins first, health never
 		once(g.limitRoute), // before signatures are checked and WeChat is asked
 		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
-		g.authenticate,     // required unless the route says otherwise
+		authenticate,       // required unless the route says otherwise
 		once(g.limitUser),  // who it is is known only now
+		serve,
 	}
 }
 
@@ -79,7 +82,9 @@ const endpointBodyLimit = 64 << 10
 
 // route is what a matched request is treated by: a configured route or an endpoint.
 type route struct {
-	pattern    string // the label of metrics and logs
+	pattern    string // the label of metrics and logs: host and path
+	host       string // empty: any
+	ours       bool   // an endpoint of the gateway's own API
 	class      class  // its place when there is too much to do
 	auth       AuthMode
 	bodyLimit  int64
@@ -134,7 +139,7 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
-	made := &route{pattern: e.path, class: e.class, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve}
+	made := &route{pattern: e.path, ours: true, class: e.class, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve}
 	var free []string
 	for _, host := range hosts {
 		if !t.spelledOut(host, p, e.method) {
@@ -149,7 +154,7 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 
 func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 	made := &route{
-		pattern: cfg.label(), auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
+		pattern: cfg.label(), host: strings.ToLower(cfg.Host), auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
 		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
@@ -176,7 +181,10 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	t, ok := parseTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
-	if !ok || c.Method() == methodOther {
+	if !ok {
+		return errAmbiguousPath
+	}
+	if c.Method() == methodOther {
 		return errInvalidRequest
 	}
 	ex.target = t
