@@ -28,8 +28,11 @@ var (
 	errInternal       = errors.New("internal")
 )
 
-// errAmbiguousPath is a path that parseTarget refuses.
-var errAmbiguousPath = fmt.Errorf("%w: the path could be read in two ways", errInvalidRequest)
+// What else is an invalid request.
+var (
+	errAmbiguousPath = fmt.Errorf("%w: the path could be read in two ways", errInvalidRequest) // see parseTarget
+	errUnknownMethod = fmt.Errorf("%w: the method is not one that is forwarded", errInvalidRequest)
+)
 
 // failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
 // body, the label of the metric and the line in docs/api.md.

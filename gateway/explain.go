@@ -48,7 +48,8 @@ type Explanation struct {
 // Refusal is why a request does not go through.
 type Refusal struct {
 	Status  int    `json:"status"`
-	Reason  string `json:"reason"` // of the error table
+	Route   string `json:"route,omitempty"` // host and path of the route that it came to
+	Reason  string `json:"reason"`          // of the error table
 	Message string `json:"message"`
 	Detail  string `json:"detail,omitempty"` // what the log would say
 }
@@ -66,6 +67,7 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 	var e Explanation
 	app := g.newApp(g.chain(func(c *fiber.Ctx) error { return e.begin(c) }, func(c *fiber.Ctx) error { return e.end(g, c) }))
 	app.Handler() // prepares it
+	g.app = app
 	answer, err := converse(app.Server(), g.WireConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
@@ -142,9 +144,11 @@ func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
 		goes = append(goes, fmt.Sprintf("%s: %s", name, value))
 	}
 	for _, line := range goes {
-		if slices.Contains(came, line) {
+		switch {
+		case slices.Contains(e.Sent, line): // fasthttp lists Host twice
+		case slices.Contains(came, line):
 			e.Sent = append(e.Sent, line)
-		} else {
+		default:
 			e.Set = append(e.Set, line)
 		}
 	}
@@ -180,10 +184,14 @@ func (e *Explanation) read(answer *http.Response, log []byte) {
 	for line := range bytes.Lines(log) {
 		var attrs struct {
 			Detail   string `json:"detail"`
+			Route    string `json:"route"`
 			ClientIP string `json:"client_ip"`
 		}
 		if json.Unmarshal(line, &attrs) == nil {
 			e.Refusal.Detail, e.Client = attrs.Detail, attrs.ClientIP
+			if attrs.Route != unmatched {
+				e.Refusal.Route = attrs.Route
+			}
 		}
 	}
 }

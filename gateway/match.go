@@ -140,13 +140,13 @@ func (n *node[T]) find(method string, path []byte, done bool) (found T, ok bool)
 	return byMethod(n.rest, method)
 }
 
-// each calls f for every method of every pattern.
-func (m *matcher[T]) each(f func(method string, to T)) { m.root.each(f) }
+// each calls f for what every method of every pattern leads to.
+func (m *matcher[T]) each(f func(T)) { m.root.each(f) }
 
-func (n *node[T]) each(f func(method string, to T)) {
+func (n *node[T]) each(f func(T)) {
 	for _, of := range []map[string]T{n.here, n.rest} {
-		for method, to := range of {
-			f(method, to)
+		for _, to := range of {
+			f(to)
 		}
 	}
 	for _, next := range n.literal {

@@ -30,23 +30,17 @@ func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
 	r := g.rules.Load()
 	var all []RouteInfo
 	list := func(host string, m *matcher[*route]) {
-		methods := map[*route][]string{}
-		m.each(func(method string, to *route) { methods[to] = append(methods[to], method) })
-		for to, of := range methods {
-			info := to.info(r)
-			info.Host = host // an endpoint is entered for every host
-			if of[0] != anyMethod {
-				info.Methods = slices.Sorted(slices.Values(of))
+		seen := map[*route]bool{}
+		m.each(func(to *route) {
+			if !seen[to] && (host == "" || !to.ours) { // endpoints are entered for every host
+				all = append(all, to.info(r))
 			}
-			all = append(all, info)
-		}
+			seen[to] = true
+		})
 	}
 	list("", &r.routes.any)
-	for key, m := range r.routes.hosts {
-		if key[0] == '.' {
-			key = "*" + key
-		}
-		list(key, m)
+	for host, m := range r.routes.hosts {
+		list(host, m)
 	}
 	slices.SortFunc(all, func(a, b RouteInfo) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), slices.Compare(a.Methods, b.Methods))
@@ -54,10 +48,10 @@ func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
 	return all, nil
 }
 
-// info is the route as an operator looks at it, without its methods.
+// info is the route as an operator looks at it.
 func (r *route) info(of *rules) RouteInfo {
 	info := RouteInfo{
-		Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
+		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	if r.ours {
@@ -65,6 +59,9 @@ func (r *route) info(of *rules) RouteInfo {
 	}
 	if r.limit != nil {
 		info.RateLimit = fmt.Sprintf("%v burst %d per %s", r.limit.cfg.Rate, r.limit.cfg.Burst, r.limit.per)
+	}
+	if r.class == classLogin {
+		info.RateLimit += ", and per " + perOpenID
 	}
 	return info
 }

@@ -82,10 +82,11 @@ const endpointBodyLimit = 64 << 10
 
 // route is what a matched request is treated by: a configured route or an endpoint.
 type route struct {
-	pattern    string // the label of metrics and logs: host and path
-	host       string // empty: any
-	ours       bool   // an endpoint of the gateway's own API
-	class      class  // its place when there is too much to do
+	pattern    string   // the label of metrics and logs: host and path
+	methods    []string // empty: all
+	host       string   // empty: any
+	ours       bool     // an endpoint of the gateway's own API
+	class      class    // its place when there is too much to do
 	auth       AuthMode
 	bodyLimit  int64
 	timeout    time.Duration
@@ -139,7 +140,7 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
-	made := &route{pattern: e.path, ours: true, class: e.class, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve}
+	made := &route{pattern: e.path, methods: []string{e.method}, ours: true, class: e.class, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve}
 	var free []string
 	for _, host := range hosts {
 		if !t.spelledOut(host, p, e.method) {
@@ -154,7 +155,7 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 
 func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 	made := &route{
-		pattern: cfg.label(), host: strings.ToLower(cfg.Host), auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
+		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host), auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
 		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
@@ -185,7 +186,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 		return errAmbiguousPath
 	}
 	if c.Method() == methodOther {
-		return errInvalidRequest
+		return errUnknownMethod
 	}
 	ex.target = t
 	found, ok := ex.rules.routes.find(c.Request().Header.Host(), c.Method(), t.folded)
