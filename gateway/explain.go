@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -68,11 +69,13 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 	app := g.newApp(g.chain(func(c *fiber.Ctx) error { return e.begin(c) }, func(c *fiber.Ctx) error { return e.end(g, c) }))
 	app.Handler() // prepares it
 	g.app = app
-	answer, err := converse(app.Server(), g.WireConfig(), q)
+	status, body, err := converse(app.Server(), g.WireConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
-	e.read(answer, said.Bytes())
+	if e.Route == nil {
+		e.refuse(status, body, said.Bytes())
+	}
 	return e, nil
 }
 
@@ -172,15 +175,11 @@ func (r *rules) identityFields() []string {
 	return lines
 }
 
-// read takes the refusal out of the answer, and what the log says of it.
-func (e *Explanation) read(answer *http.Response, log []byte) {
-	if e.Route != nil {
-		return
-	}
+// refuse takes the refusal out of the answer, and what the log says of it.
+func (e *Explanation) refuse(status int, body, log []byte) {
 	var said refusal
-	body, _ := io.ReadAll(answer.Body)
 	_ = json.Unmarshal(body, &said) // a fault of ours would leave it empty
-	e.Refusal = &Refusal{Status: answer.StatusCode, Reason: said.Reason, Message: said.Message}
+	e.Refusal = &Refusal{Status: status, Reason: said.Reason, Message: said.Message}
 	for line := range bytes.Lines(log) {
 		var attrs struct {
 			Detail   string `json:"detail"`
@@ -197,22 +196,23 @@ func (e *Explanation) read(answer *http.Response, log []byte) {
 }
 
 // converse sends the question over a connection in memory and returns the answer.
-func converse(server *fasthttp.Server, cfg wire.Config, q Question) (*http.Response, error) {
+func converse(server *fasthttp.Server, cfg wire.Config, q Question) (status int, body []byte, err error) {
 	client, end := net.Pipe()
-	defer client.Close()
 	conn := wire.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
 	served := make(chan error, 1)
 	go func() { served <- server.ServeConn(conn) }()
 	go func() { _ = q.write(client) }() // ends when the connection does; what is refused is not read to its end
 	answer, err := http.ReadResponse(bufio.NewReader(client), nil)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		defer answer.Body.Close()
+		status = answer.StatusCode
+		body, err = io.ReadAll(answer.Body)
 	}
-	body, err := io.ReadAll(answer.Body)
-	answer.Body = io.NopCloser(bytes.NewReader(body))
 	_ = client.Close()
-	<-served // its error is that the client has left
-	return answer, err
+	if left := <-served; err != nil { // else its error is that the client has left
+		err = errors.Join(err, left)
+	}
+	return status, body, err
 }
 
 func (q Question) write(to io.Writer) error {

@@ -70,7 +70,7 @@ func (e *limitedError) Error() string { return fmt.Sprintf("rate limited for %v"
 
 // Is makes it the error of its row, and for authn the one that it counts.
 func (*limitedError) Is(target error) bool {
-	return target == errRateLimited || target == authn.ErrLimited //nolint:errorlint // an Is method compares
+	return target == errRateLimited || target == authn.ErrLimited
 }
 
 // spend takes a token for the request and remembers the verdict for its answer.

@@ -32,8 +32,14 @@ func TestTheMostSpecificHostWinsWhateverTheOrder(t *testing.T) {
 	t.Parallel()
 	for range 10 {
 		table := hostTable(t, [][2]string{
-			{"api.example.com", "/a"}, {"*.example.com", "/a"}, {"*.api.example.com", "/a"}, {"", "/a"},
-			{"*.example.com", "/wild/**"}, {"", "/wild/special"}, {"", "/**"}, {"[2001:db8::1]", "/a"},
+			{"api.example.com", "/a"},
+			{"*.example.com", "/a"},
+			{"*.api.example.com", "/a"},
+			{"", "/a"},
+			{"*.example.com", "/wild/**"},
+			{"", "/wild/special"},
+			{"", "/**"},
+			{"[2001:db8::1]", "/a"},
 		}...)
 		for _, row := range [][3]string{
 			{"api.example.com", "/a", "api.example.com /a"},
@@ -149,8 +155,16 @@ func TestARewriteIsMadeOfTheVeryBytes(t *testing.T) {
 func TestRewritesThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, row := range [][2]string{
-		{"/a/:id", "/b/:other"}, {"/a/:id", "/b/**"}, {"/a/:id", "b/:id"}, {"/a/:id", "/b/../:id"}, {"/a/:id", "/b?x=:id"},
-		{"/a/**", "/b/**/c"}, {"/a/:id", "/b/:id%20"}, {"/:id/:id", "/:id"}, {"/a/:id", ""}, {"/a", "/b/:"},
+		{"/a/:id", "/b/:other"},
+		{"/a/:id", "/b/**"},
+		{"/a/:id", "b/:id"},
+		{"/a/:id", "/b/../:id"},
+		{"/a/:id", "/b?x=:id"},
+		{"/a/**", "/b/**/c"},
+		{"/a/:id", "/b/:id%20"},
+		{"/:id/:id", "/:id"},
+		{"/a/:id", ""},
+		{"/a", "/b/:"},
 	} {
 		if _, err := newRewriting(row[0], row[1]); err == nil {
 			t.Errorf("%s -> %s: want an error", row[0], row[1])
