@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/gofiber/fiber/v2"
@@ -17,38 +18,63 @@ const (
 	classHealth              // always answered, or a balancer would take away what still works
 )
 
-// load counts the requests that are being worked on.
-type load struct{ inFlight atomic.Int64 }
+// load is what is being worked on: in all, and for each service.
+type load struct {
+	inFlight atomic.Int64
 
-// loginShare is the part of limits.in_flight that requests without a token may fill, in percent.
-const loginShare = 75
-
-// enter takes a place among most; leave must follow when it is true.
-func (l *load) enter(most int64) bool {
-	if n := l.inFlight.Add(1); most > 0 && n > most {
-		l.inFlight.Add(-1)
-		return false
-	}
-	return true
+	mu       sync.Mutex
+	services map[string]*pressure
 }
 
-func (l *load) leave() { l.inFlight.Add(-1) }
+// of is the pressure on a service. It outlives a reload.
+func (l *load) of(upstream string) *pressure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.services == nil {
+		l.services = make(map[string]*pressure)
+	}
+	if l.services[upstream] == nil {
+		l.services[upstream] = new(pressure)
+	}
+	return l.services[upstream]
+}
 
-// shed refuses at once what is over limits.in_flight, so that those who were let in keep their pace. Requests without a
-// token may fill a part of the places only: a wave of logins must not stop those who have logged in. A token is not
-// verified yet; a false one gives its place back within microseconds.
+// tokenlessShare is the part of all places that requests without a token may fill, in percent.
+const tokenlessShare = 75
+
+// shareOf is the part of all places that a request may fill. A token is not verified yet; a false one gives its place
+// back within microseconds.
+func shareOf(c *fiber.Ctx, ex *exchange) int64 {
+	if ex.route.class == classLogin || ex.cloud == nil && !authn.HasCredentials(c) {
+		return tokenlessShare
+	}
+	return 100
+}
+
+// shed refuses at once what is too much, so that those who were let in keep their pace: over limits.in_flight in all,
+// and over what the service bears. A wave of logins must not stop those who have logged in.
 func (g *Gateway) shed(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	if ex.route.class == classHealth {
+	most := int64(ex.rules.cfg.Limits.InFlight)
+	if ex.route.class == classHealth || most == 0 {
 		return c.Next()
 	}
-	most := int64(ex.rules.cfg.Limits.InFlight)
-	if ex.route.class == classLogin || ex.cloud == nil && !authn.HasCredentials(c) {
-		most = (most*loginShare + 99) / 100
-	}
-	if !g.load.enter(most) {
+	share := shareOf(c, ex)
+	defer g.load.inFlight.Add(-1)
+	if n := g.load.inFlight.Add(1); n*100 > most*share {
 		return errOverloaded
 	}
-	defer g.load.leave()
-	return c.Next()
+	service := ex.route.pressure
+	if service == nil {
+		return c.Next()
+	}
+	if !service.enter(most, share) {
+		return errOverloaded
+	}
+	defer service.leave()
+	err := c.Next()
+	if err == nil && ex.upstreamTime > 0 && c.Response().StatusCode() < fiber.StatusInternalServerError {
+		service.answered(&ex.route.usual, ex.upstreamTime, g.deps.Now(), most)
+	}
+	return err
 }

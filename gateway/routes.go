@@ -96,6 +96,8 @@ type route struct {
 	endpoint   fiber.Handler      // nil: forwarded
 	upstream   *upstream.Upstream // nil: an endpoint
 	upstreamID string             // the upstream's name
+	pressure   *pressure          // on the upstream; nil: an endpoint
+	usual      usual              // time of an answer
 }
 
 // newTable enters the configured routes first: an endpoint of the same path and method then stays out.
@@ -173,6 +175,7 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 	if made.upstream, known = r.upstreams[cfg.Upstream]; !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
+	made.pressure = g.load.of(cfg.Upstream)
 	var err error
 	made.rewriting, err = rewritingOf(cfg)
 	return made, err
