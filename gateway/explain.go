@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,10 +67,10 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 		return Explanation{}, err
 	}
 	var e Explanation
-	app := g.newApp(g.chain(func(c *fiber.Ctx) error { return e.begin(c) }, func(c *fiber.Ctx) error { return e.end(g, c) }))
-	app.Handler() // prepares it
-	g.app = app
-	status, body, err := converse(app.Server(), g.WireConfig(), q)
+	g.app = g.newApp(g.chain(e.begin, func(c *fiber.Ctx) error { return e.end(g, c) }))
+	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(e.begin, g.admit)).Handler())
+	g.app.Handler() // prepares it
+	status, body, err := converse(g.app.Server(), g.WireConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
@@ -110,7 +111,7 @@ func unopened(names []string) map[string]*upstream.Upstream {
 }
 
 // begin stands where tokens are verified.
-func (e *Explanation) begin(c *fiber.Ctx) error {
+func (*Explanation) begin(c *fiber.Ctx) error {
 	if ex := exchangeOf(c); ex.route.auth == AuthPrefetch {
 		ex.target.raw = withoutCredentials(ex.target.raw)
 	}
@@ -184,10 +185,12 @@ func (e *Explanation) refuse(status int, body, log []byte) {
 		var attrs struct {
 			Detail   string `json:"detail"`
 			Route    string `json:"route"`
+			Reason   string `json:"reason"`
 			ClientIP string `json:"client_ip"`
 		}
 		if json.Unmarshal(line, &attrs) == nil {
 			e.Refusal.Detail, e.Client = attrs.Detail, attrs.ClientIP
+			e.Refusal.Reason = cmp.Or(said.Reason, attrs.Reason) // HEAD has no body
 			if attrs.Route != unmatched {
 				e.Refusal.Route = attrs.Route
 			}
@@ -195,14 +198,23 @@ func (e *Explanation) refuse(status int, body, log []byte) {
 	}
 }
 
+// answerWithin is longer than any answer takes that asks nobody.
+const answerWithin = 10 * time.Second
+
 // converse sends the question over a connection in memory and returns the answer.
 func converse(server *fasthttp.Server, cfg wire.Config, q Question) (status int, body []byte, err error) {
 	client, end := net.Pipe()
+	_ = client.SetDeadline(time.Now().Add(answerWithin))
 	conn := wire.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
 	served := make(chan error, 1)
 	go func() { served <- server.ServeConn(conn) }()
 	go func() { _ = q.write(client) }() // ends when the connection does; what is refused is not read to its end
-	answer, err := http.ReadResponse(bufio.NewReader(client), nil)
+	read := bufio.NewReader(client)
+	answer, err := http.ReadResponse(read, &http.Request{Method: q.Method})
+	if err == nil && answer.StatusCode == http.StatusContinue {
+		_ = answer.Body.Close()
+		answer, err = http.ReadResponse(read, &http.Request{Method: q.Method})
+	}
 	if err == nil {
 		defer answer.Body.Close()
 		status = answer.StatusCode

@@ -104,11 +104,14 @@ const (
 func proxyHeader(b []byte) (length int, client netip.AddrPort, good bool) {
 	switch {
 	case begins(b, proxySignature1):
-		return proxyLine(b)
+		length, client, good = proxyLine(b)
 	case begins(b, proxySignature2):
-		return proxyBinary(b)
+		length, client, good = proxyBinary(b)
 	}
-	return 0, client, false
+	if !good {
+		return 0, netip.AddrPort{}, false
+	}
+	return length, client, true
 }
 
 // begins says whether b begins with the text, as far as b goes.

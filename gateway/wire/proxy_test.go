@@ -169,3 +169,24 @@ func TestAnyAddressComesThrough(t *testing.T) {
 		}
 	})
 }
+
+// FuzzProxyHeader reads any bytes, whole and as they come in.
+func FuzzProxyHeader(f *testing.F) {
+	f.Add([]byte("PROXY TCP4 192.0.2.7 10.0.0.1 8000 80\r\nGET"))
+	f.Add([]byte("PROXY UNKNOWN\r\n"))
+	f.Add([]byte(binaryHeader(0x21, 0x11, tcp4+"\x01\x00\x02h2")))
+	f.Add([]byte(binaryHeader(0x20, 0x00, "")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		length, client, good := wire.ProxyHeader(b)
+		if length < 0 || length > len(b) || length > 0 && !good || length == 0 && client.IsValid() {
+			t.Fatalf("%q: got %d, %v, %v", b, length, client, good)
+		}
+		for i := range b {
+			early, first, fine := wire.ProxyHeader(b[:i])
+			switch {
+			case !fine && good, early > 0 && early != length, early > 0 && first != client:
+				t.Fatalf("%q: got %d, %v, %v of the first %d bytes and %d, %v, %v of all", b, early, first, fine, i, length, client, good)
+			}
+		}
+	})
+}
