@@ -47,7 +47,7 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	svc, err := openService(ctx, cfg, newLog(cfg.Log, w.stderr))
+	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.stderr))
 	if err != nil {
 		return err
 	}

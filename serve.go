@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +16,6 @@ import (
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
 	"wxgate/storage/badger"
-	"wxgate/upstream"
 )
 
 type serveCommand struct{}
@@ -27,13 +26,13 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(cfg.Log, w.stderr)
-	warnCloudRun(cfg, w.env, log)
+	log := newLogs(cfg.Log, w.stderr)
+	warnCloudRun(cfg, w.env, log.Logger)
 	svc, err := openService(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	reloads := newReloader(svc, cfg, func() (Config, error) { return loadConfig(w.config, w.env) })
+	reloads := newReloader(svc, w.config, cfg, func() (Config, error) { return loadConfig(w.config, w.env) })
 	followed := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { defer close(followed); reloads.follow(ctx) }()
@@ -45,20 +44,23 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 
 // service is a gateway with all that it stands on, open and listening.
 type service struct {
-	log     *slog.Logger
-	drain   time.Duration
-	metrics *prometheus.Registry
-	authn   *authn.Authn
-	gateway *gateway.Gateway
-	public  net.Listener
-	admin   net.Listener
-	closers []func() error // in the order of opening
+	log       *slog.Logger
+	logs      *logs
+	drain     atomic.Int64 // a time.Duration
+	metrics   *prometheus.Registry
+	authn     *authn.Authn
+	upstreams *upstreams
+	gateway   *gateway.Gateway
+	public    net.Listener
+	admin     net.Listener
+	closers   []func() error // in the order of opening
 }
 
 // openService opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error
 // what was opened is closed again.
-func openService(ctx context.Context, cfg Config, log *slog.Logger) (*service, error) {
-	s := &service{log: log, drain: cfg.Server.Timeouts.Drain}
+func openService(ctx context.Context, cfg Config, log *logs) (*service, error) {
+	s := &service{log: log.Logger, logs: log}
+	s.drain.Store(int64(cfg.Server.Timeouts.Drain))
 	if err := s.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -87,33 +89,20 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("opening authn: %w", err)
 	}
-	upstreams, err := s.openUpstreams(cfg.Upstreams, metrics)
+	services, err := openUpstreams(cfg.Upstreams, metrics)
 	if err != nil {
 		return err
 	}
-	s.metrics, s.authn = metrics, auth
+	s.onClose(services.close)
+	s.metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
-		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: upstreams, Metrics: metrics,
+		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, Now: time.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)
 	}
 	return s.listen(cfg.Server)
-}
-
-func (s *service) openUpstreams(cfgs map[string]upstream.Config, metrics prometheus.Registerer) (map[string]*upstream.Upstream, error) {
-	upstreams := make(map[string]*upstream.Upstream, len(cfgs))
-	counted := upstream.NewMetrics(metrics)
-	for name, cfg := range cfgs {
-		u, err := upstream.New(name, cfg, counted)
-		if err != nil {
-			return nil, fmt.Errorf("opening upstream %s: %w", name, err)
-		}
-		upstreams[name] = u
-		s.onClose(func() error { u.Close(); return nil })
-	}
-	return upstreams, nil
 }
 
 func (s *service) listen(cfg gateway.ServerConfig) error {
@@ -157,8 +146,9 @@ func (s *service) serve(ctx context.Context) error {
 
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.
 func (s *service) stop(broken <-chan error, running int) error {
-	s.log.Info("draining", "for", s.drain.String())
-	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
+	drain := time.Duration(s.drain.Load())
+	s.log.Info("draining", "for", drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	errs := []error{s.gateway.Shutdown(ctx)}
 	for range running {
@@ -178,17 +168,4 @@ func newMetrics() *prometheus.Registry {
 	build.Set(1)
 	reg.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return reg
-}
-
-// newLog writes to w as the section log says.
-func newLog(cfg gateway.LogConfig, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo // Validate has refused any other text
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
 }
