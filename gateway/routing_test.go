@@ -175,20 +175,20 @@ func TestRewritesThatMakeNoSenseAreRefused(t *testing.T) {
 // TestARewrittenTargetIsAsCleanAsItsSource rewrites any target that the gateway lets in.
 func TestARewrittenTargetIsAsCleanAsItsSource(t *testing.T) {
 	t.Parallel()
-	all, err := newRewriting("/a/:x/**", "/b/:x/c/**")
+	all, err := newRewriting("/a/:x/**", "/b/:x/MARK/**")
 	if err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		raw := []byte("/a/" + rapid.StringMatching(`([a-z0-9~!:@.%/?=]|%[0-9a-fA-F]{2}){0,20}`).Draw(t, "rest"))
-		if target, ok := parseTarget(raw, nil); !ok || strings.Count(string(target.path), "/") < 2 || target.path[len("/a/"):] == nil || len(target.path) == len("/a/") {
+		if target, ok := parseTarget(raw, nil); !ok || len(target.path) == len("/a/") {
 			return
 		}
 		out := all.apply(raw)
 		if _, ok := parseTarget(out, nil); !ok {
 			t.Fatalf("%s became %s, which is refused", raw, out)
 		}
-		if strings.TrimPrefix(string(raw), "/a") != strings.Replace(strings.TrimPrefix(string(out), "/b"), "/c", "", 1) {
+		if strings.TrimPrefix(string(raw), "/a") != strings.Replace(strings.TrimPrefix(string(out), "/b"), "/MARK", "", 1) {
 			t.Fatalf("%s became %s", raw, out)
 		}
 	})
