@@ -30,7 +30,7 @@ type bucketShard struct {
 }
 
 const (
-	mostBuckets = 1 << 21 // of all limits together: 80 MB at worst
+	mostBuckets = 1 << 21 // of all limits together: 72 MB
 	sweepEvery  = 10 * time.Second
 	evictAmong  = 8 // buckets that are looked at for the one to forget, when there are too many
 )
