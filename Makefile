@@ -9,14 +9,20 @@ SOAK             ?= 10m
 OVERLOAD         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-crash test-storm test-slow test-node test-overload test-soak lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-soak lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: ## vet, and run every test with the race detector
+test: test-go test-miniprogram ## every test
+
+test-go: ## vet, and run every Go test with the race detector
 	go vet ./...
 	go test -race -count=1 -timeout 15m ./...
+
+test-miniprogram: ## types, units, and the pages in Chromium against the real gateway; installs what it needs
+	miniprogram/scripts/prepare.sh
+	cd miniprogram && npm test --silent
 
 test-crash: ## kill -9 under login load, 50 rounds
 	WXGATE_CRASH_ROUNDS=50 go test -count=1 -v -timeout 15m -run 'TestNoAcknowledgedLoginIsLostByKill9' ./e2e
@@ -62,7 +68,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	done
 
 clean: ## remove what was built; data/ stays
-	rm -rf bin wxgate
+	rm -rf bin wxgate miniprogram/tests/output
 	find . -maxdepth 3 -type f \( -name '*.test' -o -name '*.prof' \) -not -path './.*' -delete
 
 # The version is in the file name, so that a change of version installs it anew. It is not a tool of go.mod: its

@@ -1,5 +1,8 @@
 module wxgate
 
+// npm packages with Go files in them are none of ours.
+ignore ./miniprogram/node_modules
+
 go 1.26.0
 
 require (

@@ -22,7 +22,8 @@ func reloaded() []string {
 	return []string{
 		"server.admin_token", "server.trusted_proxies", "server.proxy_protocol", "server.body_limit",
 		"server.timeouts.request", "server.timeouts.drain",
-		"wechat.cloud_run", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams", "routes", "limits", "log",
+		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
+		"routes", "limits", "log",
 	}
 }
 

@@ -18,8 +18,9 @@ type Config struct {
 	Limits   LimitsConfig
 	Log      LogConfig
 
-	CloudRun     bool   // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
-	PushUpstream string // wechat.push.upstream; empty: message push is off
+	CloudRun     bool         // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
+	FunctionKey  authn.Secret // wechat.cloud_function_secret; empty: no signed openid is believed
+	PushUpstream string       // wechat.push.upstream; empty: message push is off
 }
 
 // ServerConfig is the section server.

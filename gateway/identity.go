@@ -57,7 +57,7 @@ func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
 	}
-	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || folded(name, "x-user") {
+	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || foldedPrefix(name, "x-wxgate-") || folded(name, "x-user") {
 		return true
 	}
 	for _, ours := range r.names {
@@ -74,6 +74,9 @@ func (r *reserved) holds(name []byte) bool {
 func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	ex.cloud = ex.rules.cloudIdentity(c)
+	if askedBefore(c) == asking { // nothing is served or forwarded, and the second walk has to find the platform's headers
+		return c.Next()
+	}
 	header := &c.Request().Header
 	forged := 0
 	for name := range fieldLines(header) {

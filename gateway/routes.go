@@ -142,8 +142,11 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
-	made := &route{pattern: e.path, methods: []string{e.method}, ours: true, class: e.class, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve}
-	var free []string
+	made := &route{
+		pattern: e.path, methods: []string{e.method}, ours: true, class: e.class, auth: e.auth,
+		bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve,
+	}
+	var free []string // looked up before the first is entered: a host also finds what is there for any
 	for _, host := range hosts {
 		if !t.spelledOut(host, p, e.method) {
 			free = append(free, host)
@@ -157,7 +160,8 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 
 func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 	made := &route{
-		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host), auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
+		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
+		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
 		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}

@@ -47,10 +47,11 @@ func (g *Gateway) phone(c *fiber.Ctx) error {
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
 func phoneLimit() LimitConfig { return LimitConfig{Per: PerUser, Rate: Rate{6, time.Hour}, Burst: 3} }
 
-// cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds, never by a body.
+// cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud
+// function signs, never by a body.
 func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	if !ex.rules.cfg.CloudRun {
+	if !ex.rules.cfg.CloudRun && ex.rules.cfg.FunctionKey == "" {
 		return errNoRoute
 	}
 	if ex.cloud == nil {
@@ -69,10 +70,32 @@ func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 	return g.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
 }
 
-// cloudIdentity reads who WeChat Cloud Run says is calling; nil when it says nothing, or when we are not told to believe
-// it. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
-// ones. The platform's word is believed only where the operator says that nothing else can reach us.
+// cloudIdentity reads who WeChat says is calling; nil when it says nothing, or when we are not told to believe it.
 func (r *rules) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	if r.cfg.FunctionKey != "" && c.Get(headerFunctionSignature) != "" {
+		return r.functionIdentity(c)
+	}
+	return r.cloudRunIdentity(c)
+}
+
+// headerFunctionSignature is on calls that the cloud function api-proxy signed.
+const headerFunctionSignature = "X-Wxgate-Signature"
+
+// functionIdentity is the identity that the cloud function signed.
+func (r *rules) functionIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	id, believed := authn.SignedCall{
+		AppID: single(c, "X-Wxgate-Appid"), OpenID: single(c, "X-Wxgate-Openid"), Timestamp: single(c, "X-Wxgate-Timestamp"),
+		Method: c.Method(), Target: string(c.Request().Header.RequestURI()), Signature: single(c, headerFunctionSignature),
+	}.Identity(r.cfg.FunctionKey, exchangeOf(c).start)
+	if !believed {
+		return nil
+	}
+	return &id
+}
+
+// cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
+// ones. The platform's word is believed only where the operator says that nothing else can reach us.
+func (r *rules) cloudRunIdentity(c *fiber.Ctx) *authn.CloudIdentity {
 	if !r.cfg.CloudRun || c.Get("X-Wx-Source") == "" {
 		return nil
 	}
