@@ -27,6 +27,7 @@ const (
 	judgeAnswers = 20 // at least: among so many answers of a healthy service not all are late
 	fewestPlaces = 16
 	fewestFor    = 3 * time.Second // then the service has become slower by itself: what was usual is void
+	onPurpose    = 5 * time.Second // answers that take longer tell nothing: a long poll waits for its event
 )
 
 // enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
@@ -47,6 +48,9 @@ func (p *pressure) leave() { p.inFlight.Add(-1) }
 
 // answered takes an answer into account that came in good order.
 func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most int64) {
+	if took > onPurpose {
+		return
+	}
 	late := of.lateness(took, now, p.epoch.Load(), !p.strained.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()

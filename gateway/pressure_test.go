@@ -119,6 +119,15 @@ func TestAServiceThatIsUnevenIsNotTakenForAFullOne(t *testing.T) {
 	}
 }
 
+func TestPollsThatWaitForTheirEventAreNotLate(t *testing.T) {
+	t.Parallel()
+	l := newBusy(1000)
+	l.run(10, time.Minute, func() time.Duration { return []time.Duration{50 * time.Millisecond, 30 * time.Second}[rand.IntN(2)] })
+	if _, refused := l.run(10, 2*time.Minute, constant(30*time.Second)); refused > 0 {
+		t.Errorf("in a quiet hour %d are refused", refused)
+	}
+}
+
 func TestAServiceThatBecameSlowerByItselfIsLetGoOn(t *testing.T) {
 	t.Parallel()
 	l := newBusy(1000)
