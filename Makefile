@@ -6,9 +6,10 @@ VERSION          := $(shell git describe --tags --always --dirty 2>/dev/null || 
 LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
 SOAK             ?= 10m
+OVERLOAD         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-crash test-storm test-slow test-node test-soak test-restart lint format build run demo bench fuzz clean test-go test-miniprogram
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-soak test-restart lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ test-slow: ## 300 slow clients of each kind for a minute, beside honest ones
 
 test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
 	WXGATE_NODE=1 go test -count=1 -v -timeout 30m -run 'TestNoPostIsExecutedTwice|TestPostsToANodeService' ./gateway ./e2e
+
+test-overload: ## twice the load that a service can take, for OVERLOAD (30s), and the table of docs/limits.md
+	OVERLOAD=$(OVERLOAD) go test -count=1 -v -timeout 15m -run '^TestOverload$$' ./e2e
 
 test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
 	SOAK=$(SOAK) go test -race -count=1 -v -timeout 3h -run '^TestSoak$$' ./e2e

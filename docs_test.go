@@ -269,6 +269,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.WeChat.Apps) == 0 {
 		got.WeChat.Apps = nil
 	}
+	if len(got.Limits.IP.Allow)+len(got.Limits.IP.Deny) == 0 {
+		got.Limits.IP = gateway.AddressConfig{}
+	}
 	if want := DefaultConfig(); !reflect.DeepEqual(got, want) {
 		t.Errorf("gateway.yaml says\n%+v\nwant the defaults\n%+v", got, want)
 	}
@@ -277,6 +280,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 		t.Errorf("the upstream of gateway.yaml is\n%+v\nwant the defaults\n%+v", recipes, want)
 	}
 	route.Path, route.Upstream, route.Methods = "", "", nil
+	if len(route.Headers.Set)+len(route.Headers.Remove) == 0 {
+		route.Headers = gateway.RouteHeaders{}
+	}
 	want := gateway.RouteConfig{}
 	want.SetDefaults()
 	if !reflect.DeepEqual(route, want) {

@@ -20,11 +20,13 @@ import (
 type commands struct {
 	Config string `short:"c" default:"gateway.yaml" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
 
-	Serve  serveCommand  `cmd:"" default:"1" help:"Run the gateway (the default)."`
-	Demo   demoCommand   `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
-	Doctor doctorCommand `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
-	Check  checkCommand  `cmd:"" help:"Read the configuration, report every fault, start nothing."`
-	Health healthCommand `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
+	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
+	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
+	Check   checkCommand   `cmd:"" help:"Read the configuration, report every fault, start nothing."`
+	Routes  routesCommand  `cmd:"" help:"List every route and endpoint, the gateway's own too, as the configuration makes them."`
+	Explain explainCommand `cmd:"" help:"Say what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
+	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
 
 	Users    usersCommand    `cmd:"" help:"List, show, import, export, ban and erase users of the running gateway."`
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`

@@ -20,7 +20,8 @@ import (
 // changed needs a restart, and the log says so.
 func reloaded() []string {
 	return []string{
-		"server.admin_token", "server.trusted_proxies", "server.body_limit", "server.timeouts.request", "server.timeouts.drain",
+		"server.admin_token", "server.trusted_proxies", "server.proxy_protocol", "server.body_limit",
+		"server.timeouts.request", "server.timeouts.drain",
 		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
 		"routes", "limits", "log",
 	}

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -42,7 +40,8 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	out.SetBytesV(fiber.HeaderHost, in.Host())
-	ex.rules.copyEndToEnd(in, out)
+	ex.copyEndToEnd(in, out)
+	ex.route.changes.set(out)
 	ex.rules.setForwarded(c, req)
 	setVia(in, out)
 	out.Set(headerRequestID, ex.id)
@@ -56,11 +55,12 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 }
 
 // copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
-// 9110 §7.6.1), not those that Connection names, and none that a service could take for one that we set.
-func (r *rules) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	named, cookies := connectionOptions(in), joinedCookies(in)
+// 9110 §7.6.1), not those that Connection names, none that a service could take for one that we set, and none that the
+// route sets or removes.
+func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
+	r, named, cookies := ex.rules, connectionOptions(in), joinedCookies(in)
 	for name, value := range fieldLines(in) {
-		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) {
+		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) || ex.route.changes.hold(name) {
 			continue
 		}
 		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
@@ -112,37 +112,4 @@ func setByUs(name []byte) bool {
 		return folded(name, "via")
 	}
 	return false
-}
-
-// upstreamTarget is the request target as it is sent on: the very bytes that came, less the route's strip_prefix.
-func (ex *exchange) upstreamTarget() []byte {
-	prefix := ex.route.stripPrefix
-	if prefix == "" {
-		return ex.target.raw
-	}
-	stripped := cutPrefix(ex.target.raw, prefix)
-	if len(stripped) == 0 || stripped[0] != '/' {
-		return append([]byte{'/'}, stripped...)
-	}
-	return stripped
-}
-
-// cutPrefix cuts the segments of prefix off a raw target. The route has matched them decoded, so the raw ones are
-// counted, not compared.
-func cutPrefix(raw []byte, prefix string) []byte {
-	segments := strings.Count(strings.TrimSuffix(prefix, "/"), "/")
-	if segments == 0 {
-		return raw
-	}
-	for i := 1; i < len(raw); i++ {
-		if raw[i] == '?' {
-			return raw[i:]
-		}
-		if raw[i] == '/' {
-			if segments--; segments == 0 {
-				return raw[i:]
-			}
-		}
-	}
-	return nil
 }

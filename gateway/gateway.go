@@ -48,7 +48,9 @@ type Gateway struct {
 	rules     atomic.Pointer[rules]
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
-	phones    *limiter[int64]         // by user: WeChat takes money for a number
+	load      load
+	buckets   *buckets // of every limit
+	phones    *limiter // by user: WeChat takes money for a number
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
@@ -65,28 +67,29 @@ type Gateway struct {
 func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
 		deps:      deps,
-		phones:    newLimiter[int64](phoneLimit(), deps.Now),
+		buckets:   newBuckets(deps.Now),
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 		door:      newDoor(),
 	}
-	r, err := g.newRules(cfg, deps.Upstreams, deps.Push, nil)
+	g.phones = g.buckets.newLimiter("phone", phoneLimit())
+	g.metrics.countBuckets(deps.Metrics, g.buckets.held)
+	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)
 	if err != nil {
 		return nil, err
 	}
 	g.rules.Store(r)
 	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
-	g.app = g.newApp(g.serve)
-	g.asking = g.refuseUnknownMethods(g.newApp(g.admit).Handler())
+	g.app = g.newApp(g.chain(g.authenticate, g.serve))
+	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(g.authenticate, g.admit)).Handler())
 	g.admin = g.newAdmin()
 	return g, nil
 }
 
 // newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
-// last ends the chain.
-func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
+func (g *Gateway) newApp(chain []fiber.Handler) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		StreamRequestBody:            true, // the body flows on before it ends
@@ -97,7 +100,7 @@ func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 		RequestMethods:               methods(),
 		ErrorHandler:                 g.answerError,
 	})
-	for _, step := range append(g.chain(), last) {
+	for _, step := range chain {
 		app.Use(step)
 	}
 	server := app.Server()
@@ -119,6 +122,7 @@ func (g *Gateway) WireConfig() wire.Config {
 	cfg.Idle = timeouts.Idle
 	cfg.MaxConnsPerAddr = maxConnsPerAddr
 	cfg.Exempt = g.sharedAddress
+	cfg.Proxied = g.proxied
 	return cfg
 }
 
@@ -130,6 +134,12 @@ const maxConnsPerAddr = 4096
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
 	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
+}
+
+// proxied says whether connections from there begin with a PROXY protocol header.
+func (g *Gateway) proxied(peer netip.Addr) bool {
+	r := g.rules.Load()
+	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.

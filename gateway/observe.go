@@ -27,6 +27,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 		g.fail(c, err)
 	}
 	nameAnswer(c.Response(), ex.id)
+	announce(c.Response(), ex.verdicts)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
 	if ex.rules.cfg.Log.Access {

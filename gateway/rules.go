@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"net/netip"
-
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/upstream"
@@ -14,29 +12,28 @@ type rules struct {
 	cfg       Config
 	upstreams map[string]*upstream.Upstream
 	push      *wechat.Push // nil: message push is off
-	routes    *router
+	routes    *table[*route]
 	reserved  *reserved
 	identity  []identityHeader
 	signer    *authn.Signer // nil: identities are not signed
-	logins    *limiter[netip.Addr]
+	logins    *limiter      // by address
+	openIDs   *limiter      // the same limit, by openid
+	addresses addressLists
 	guard     adminGuard
 }
 
-// newRules takes over from before, nil at the start, what the new configuration has not changed: a limit that began
-// anew at each reload would be none.
-func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push, before *rules) (*rules, error) {
+// newRules makes rules of a configuration. A limit that it has not changed goes on where it was, because the buckets are
+// the gateway's: one that began anew at each reload would be none.
+func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*rules, error) {
 	r := &rules{
 		cfg: cfg, upstreams: upstreams, push: push,
-		reserved: newReserved(cfg.Identity),
-		identity: newIdentityHeaders(cfg.Identity),
-		guard:    newAdminGuard(cfg.Server.AdminToken),
+		reserved:  newReserved(cfg.Identity),
+		identity:  newIdentityHeaders(cfg.Identity),
+		addresses: newAddressLists(cfg.Limits.IP),
+		guard:     newAdminGuard(cfg.Server.AdminToken),
 	}
-	if before != nil && before.cfg.Limits.Login == cfg.Limits.Login {
-		r.logins = before.logins
-	} else {
-		r.logins = newLimiter[netip.Addr](cfg.Limits.Login, g.deps.Now)
-	}
-	if cfg.Identity.Signed.Header != "" {
+	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
+	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
 		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
 		if err != nil {
 			return nil, err
@@ -44,7 +41,7 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 		r.signer = signer
 	}
 	var err error
-	r.routes, err = g.newRouter(r)
+	r.routes, err = g.newTable(r)
 	return r, err
 }
 
@@ -52,7 +49,7 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 // and, unless it is nil, message push. What belongs to the listeners stays as it is: server.listen, server.admin, and
 // the timeouts read_header and idle. An error changes nothing.
 func (g *Gateway) Reload(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) error {
-	r, err := g.newRules(cfg, upstreams, push, g.rules.Load())
+	r, err := g.newRules(cfg, upstreams, push)
 	if err != nil {
 		return err
 	}

@@ -34,9 +34,8 @@ func (g *Gateway) phone(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	if !g.phones.allow(subject.UserID) {
-		g.metrics.rateLimited.WithLabelValues(exchangeOf(c).pattern(), "user").Inc()
-		return errRateLimited
+	if err := g.spend(exchangeOf(c), g.phones, uint64(subject.UserID)); err != nil {
+		return err
 	}
 	phone, err := g.deps.Authn.Phone(c.UserContext(), subject, body)
 	if err != nil {
@@ -46,7 +45,7 @@ func (g *Gateway) phone(c *fiber.Ctx) error {
 }
 
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
-func phoneLimit() LimitConfig { return LimitConfig{Rate: Rate{6, time.Hour}, Burst: 3} }
+func phoneLimit() LimitConfig { return LimitConfig{Per: PerUser, Rate: Rate{6, time.Hour}, Burst: 3} }
 
 // cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud
 // function signs, never by a body.
@@ -64,7 +63,7 @@ func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	grant, err := g.deps.Authn.CloudLogin(c.UserContext(), *ex.cloud, body.login(c))
+	grant, err := g.deps.Authn.CloudLogin(c.UserContext(), *ex.cloud, g.loginOf(c, body))
 	if err != nil {
 		return err
 	}

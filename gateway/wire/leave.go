@@ -76,8 +76,13 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 func (l *Listener) Adopt(client net.Conn, begun []byte) *Conn {
 	release, _ := l.enter(client) // it was within the caps there
 	l.accepted.Add(1)
-	c := l.wrap(client, release)
+	c := l.wrap(l.behindProxy(client), release)
 	c.reads.head = time.Time{} // it is between two requests
+	if p, ok := c.Conn.(*proxied); ok && len(begun) > 0 {
+		p.rest = begun
+		c.err = p.look()
+		return c
+	}
 	c.keep(begun)
 	c.unseen = len(begun) > 0
 	return c
@@ -98,7 +103,12 @@ func (c *Conn) Give(begun []byte) error {
 	if give == nil {
 		return errors.New("there is nobody to take the connection")
 	}
-	if err := (*give)(c.Conn, append(begun, c.rest...)); err != nil {
+	client := c.Conn
+	begun = append(begun, c.rest...)
+	if p, ok := client.(*proxied); ok {
+		client, begun = p.Conn, append(p.begun(), begun...)
+	}
+	if err := (*give)(client, begun); err != nil {
 		return err
 	}
 	c.left = true

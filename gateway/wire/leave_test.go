@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -24,11 +25,11 @@ type heirs struct {
 	servers       sync.WaitGroup
 }
 
-func newHeirs(t *testing.T, handle fasthttp.RequestHandler) *heirs {
+func newHeirs(t *testing.T, cfg wire.Config, handle fasthttp.RequestHandler) *heirs {
 	t.Helper()
 	h := new(heirs)
 	for _, ln := range []**wire.Listener{&h.first, &h.second} {
-		made, err := wire.Listen("tcp", "127.0.0.1:0", wire.DefaultConfig())
+		made, err := wire.Listen("tcp", "127.0.0.1:0", cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +113,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 			ctx.SetBodyString("old " + string(text))
 		}
 	}
-	h := newHeirs(t, old)
+	h := newHeirs(t, wire.DefaultConfig(), old)
 	idle, fromIdle := h.dial(t)
 	say(t, idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	hear(t, fromIdle)
@@ -157,7 +158,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 
 func TestAConnectionThatNobodyTakesStays(t *testing.T) {
 	t.Parallel()
-	h := newHeirs(t, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("old") })
+	h := newHeirs(t, wire.DefaultConfig(), func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("old") })
 	conn, br := h.dial(t)
 	say(t, conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	hear(t, br)
@@ -177,5 +178,41 @@ func TestAConnectionThatNobodyTakesStays(t *testing.T) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the time was up", err)
+	}
+}
+
+// TestTheClientBehindAProxyKeepsItsAddress gives away a connection whose PROXY header was read, one that said nothing, and
+// one that stopped within the header.
+func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
+	t.Parallel()
+	cfg := wire.DefaultConfig()
+	cfg.Proxied = func(netip.Addr) bool { return true }
+	address := func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString(ctx.RemoteAddr().String()) }
+	h := newHeirs(t, cfg, address)
+	const header = "PROXY TCP4 203.0.113.7 192.0.2.1 4000 80\r\n"
+	used, fromUsed := h.dial(t)
+	say(t, used, header+"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if got := hear(t, fromUsed); got != "203.0.113.7:4000" {
+		t.Fatalf("got %q", got)
+	}
+	silent, fromSilent := h.dial(t)
+	begun, fromBegun := h.dial(t)
+	say(t, begun, header[:20])
+	eventually(t, func() bool { return h.first.Stats().Open == 3 })
+	ended := make(chan error, 1)
+	go func() {
+		err := h.first.HandOver(h.give(t, address))
+		ended <- errors.Join(err, h.first.WaitLeft(t.Context()))
+	}()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	say(t, used, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	say(t, silent, header+"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	say(t, begun, header[20:]+"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	for _, br := range []*bufio.Reader{fromUsed, fromSilent, fromBegun} {
+		if got := hear(t, br); got != "203.0.113.7:4000" {
+			t.Errorf("elsewhere the client is %q", got)
+		}
 	}
 }

@@ -96,8 +96,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 			continue
 		}
 		l.accepted.Add(1)
-		return l.wrap(client, release), nil
+		return l.wrap(l.behindProxy(client), release), nil
 	}
+}
+
+// behindProxy makes a connection of a proxy one that knows its client.
+func (l *Listener) behindProxy(client net.Conn) net.Conn {
+	from := l.shared.cfg.Proxied
+	if tcp, ok := client.RemoteAddr().(*net.TCPAddr); ok && from != nil && from(tcp.AddrPort().Addr().Unmap()) {
+		return &proxied{Conn: client}
+	}
+	return client
 }
 
 // enter counts a connection until release is called; within says whether both caps bear it.
