@@ -8,11 +8,12 @@ const windowParts = 10
 // window counts two things over the last length of time, to a tenth of it.
 type window struct {
 	length time.Duration
+	epoch  time.Time // when it was first used: times since then ignore changes of the clock
 	parts  [windowParts]windowPart
 }
 
 type windowPart struct {
-	at       int64 // which tenth of length since 1970
+	at       int64 // which tenth of length since the epoch, from 1
 	all, odd int
 }
 
@@ -37,4 +38,9 @@ func (w *window) sums(now time.Time) (all, odd int) {
 	return all, odd
 }
 
-func (w *window) at(now time.Time) int64 { return now.UnixNano() / int64(max(w.length/windowParts, 1)) }
+func (w *window) at(now time.Time) int64 {
+	if w.epoch.IsZero() {
+		w.epoch = now
+	}
+	return max(0, int64(now.Sub(w.epoch)/max(w.length/windowParts, 1))) + 1
+}
