@@ -101,9 +101,11 @@ func (w *world) writeTargets(balance string, targets []string) {
 func (c *chaos) load(length time.Duration) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() {
-		ticker := time.NewTicker(time.Second / chaosRate)
-		defer ticker.Stop()
-		for end := time.Now().Add(length); time.Now().Before(end); <-ticker.C {
+		begin := time.Now()
+		for due := time.Duration(0); due < length; due += time.Second / chaosRate {
+			if early := due - time.Since(begin); early > 0 {
+				<-time.After(early)
+			}
 			all.Go(c.request)
 		}
 	})

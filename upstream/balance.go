@@ -3,6 +3,7 @@ package upstream
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -71,15 +72,18 @@ func (f *fleet) candidates(t *trip, now time.Time) []candidate {
 	return t.candidates
 }
 
-// mostPromising is the endpoint with the fewest failures in a row, and of those the one with the latest success.
+// mostPromising is, of the endpoints that answer, the one with the fewest failures in a row, and of those the one with
+// the latest success.
 func mostPromising(from []candidate) candidate {
-	best := from[0]
-	for _, c := range from[1:] {
-		if c.is.failures < best.is.failures || c.is.failures == best.is.failures && c.is.lastGood.After(best.is.lastGood) {
-			best = c
+	return slices.MinFunc(from, func(a, b candidate) int {
+		switch {
+		case a.is.stalled != b.is.stalled:
+			return int(number(a.is.stalled)) - int(number(b.is.stalled))
+		case a.is.failures != b.is.failures:
+			return a.is.failures - b.is.failures
 		}
-	}
-	return best
+		return b.is.lastGood.Compare(a.is.lastGood)
+	})
 }
 
 // turns is the state of smooth weighted round robin, as nginx has it: it never sends a run of requests to one endpoint.

@@ -20,6 +20,42 @@ type endpoint struct {
 	since    time.Time // when its slow start began; zero: it has its full share
 	out      ejection
 	checked  checked
+	silence  silence
+}
+
+// silence is how long an endpoint has said nothing to the requests that it has.
+type silence struct {
+	unanswered int       // tries since its last answer that are still under way
+	since      time.Time // when the first of them began
+}
+
+// An endpoint is stalled when it has had so many requests for so long, and for so many times its latency, and has not
+// answered one of them. It is avoided then, before the first of them has timed out.
+const (
+	stalledRequests  = 5
+	stalledTime      = 100 * time.Millisecond
+	stalledLatencies = 4
+)
+
+// begin takes down that a try begins.
+func (e *endpoint) begin(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.silence.unanswered++; e.silence.unanswered == 1 {
+		e.silence.since = now
+	}
+}
+
+// stalled is how long the endpoint has been silent if that is too long, else 0.
+func (e *endpoint) stalled(now time.Time) time.Duration {
+	if e.silence.unanswered < stalledRequests {
+		return 0
+	}
+	d := now.Sub(e.silence.since)
+	if d < stalledTime || d.Seconds() < stalledLatencies*e.latency.now(now) {
+		return 0
+	}
+	return d
 }
 
 // rank is how much an endpoint recommends itself; less is better.
@@ -28,7 +64,7 @@ type rank uint8
 const (
 	rankGood rank = iota
 	rankFull      // well, but all its connections are busy
-	rankBad       // ejected, unhealthy, or failing as the last one: used when all others are no better
+	rankBad       // ejected, unhealthy, stalled, or failing as the last one: used when all others are no better
 )
 
 // standing is an endpoint at one moment.
@@ -39,6 +75,7 @@ type standing struct {
 	failures  int
 	lastGood  time.Time
 	probation bool // its next request shows whether it is well again
+	stalled   bool
 }
 
 func (e *endpoint) standing(now time.Time, cfg *Config) standing {
@@ -46,8 +83,11 @@ func (e *endpoint) standing(now time.Time, cfg *Config) standing {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := standing{share: e.share(now, cfg.SlowStart), latency: e.latency.now(now), failures: e.failures, lastGood: e.lastGood}
+	if d := e.stalled(now); d > 0 {
+		s.stalled, s.latency = true, d.Seconds()
+	}
 	switch {
-	case !e.isWell(now, cfg.Outlier.ConsecutiveFailures):
+	case s.stalled || !e.isWell(now, cfg.Outlier.ConsecutiveFailures):
 		s.rank = rankBad
 	case full:
 		s.rank = rankFull
@@ -89,6 +129,10 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	e.mu.Lock()
 	if t.probe {
 		t.probe, e.out.probing = false, false
+	}
+	e.silence.unanswered = max(0, e.silence.unanswered-1)
+	if v != neutral {
+		e.silence.unanswered = 0
 	}
 	switch {
 	case v == good:

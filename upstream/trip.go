@@ -82,6 +82,9 @@ func (u *Upstream) try(t *trip, e *endpoint) error {
 	t.target, t.tried = e.target.origin.name, append(t.tried, e)
 	t.patient = u.patience(t)
 	began := u.deps.now()
+	if len(t.fleet.endpoints) > 1 {
+		e.begin(began)
+	}
 	err := u.exchange(t, e)
 	t.fate = fateOf(t, err)
 	e.target.count(t.fate)
