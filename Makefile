@@ -9,7 +9,7 @@ SOAK             ?= 10m
 OVERLOAD         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-soak test-restart lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-restart plot lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that c
 
 test-overload: ## twice the load that a service can take, for OVERLOAD (30s), and the table of docs/limits.md
 	OVERLOAD=$(OVERLOAD) go test -count=1 -v -timeout 15m -run '^TestOverload$$' ./e2e
+
+test-chaos: ## 500 requests/s for a minute at targets that are killed, frozen, slowed and failing; p2c against round_robin
+	WXGATE_CHAOS=1 go test -count=1 -v -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e
+
+plot: ## draw docs/p2c.svg anew: latencies under p2c and round_robin with one slow target
+	WXGATE_CHAOS=1 WXGATE_PLOT=$(CURDIR)/docs/p2c.svg go test -count=1 -v -run '^TestP2CAgainstRoundRobin$$' ./e2e
 
 test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
 	SOAK=$(SOAK) go test -race -count=1 -v -timeout 3h -run '^TestSoak$$' ./e2e

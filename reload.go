@@ -188,8 +188,7 @@ func (s *service) apply(cfg Config) error {
 		next.drop()
 		return fmt.Errorf("taking over the gateway's sections: %w", err)
 	}
-	s.upstreams.become(next)
 	s.logs.set(cfg.Log)
 	s.drain.Store(int64(cfg.Server.Timeouts.Drain))
-	return nil
+	return s.upstreams.become(next)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -30,11 +31,12 @@ func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer) (
 	return u, nil
 }
 
-// next are the upstreams of another configuration. One whose section has not changed is the same, with its connections.
+// next are the upstreams of another configuration, which must be valid. One that is known already is the same, and takes
+// its section over when it becomes the next.
 func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
 	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), cfgs: maps.Clone(cfgs), metrics: u.metrics}
 	for name, cfg := range cfgs {
-		if same, known := u.all[name]; known && reflect.DeepEqual(u.cfgs[name], cfg) {
+		if same, known := u.all[name]; known {
 			n.all[name] = same
 			continue
 		}
@@ -61,7 +63,7 @@ func (u *upstreams) drop() {
 const retireAfter = time.Minute
 
 // become makes u the next ones. Those that are no more end what they have in flight, and are closed by a later call.
-func (u *upstreams) become(next *upstreams) {
+func (u *upstreams) become(next *upstreams) error {
 	now := time.Now()
 	for old, since := range u.retired {
 		if now.Sub(since) > retireAfter {
@@ -74,7 +76,14 @@ func (u *upstreams) become(next *upstreams) {
 			u.retired[old] = now
 		}
 	}
+	var errs []error
+	for name, cfg := range next.cfgs {
+		if same := u.all[name]; same != nil && !reflect.DeepEqual(u.cfgs[name], cfg) {
+			errs = append(errs, same.Reconfigure(cfg))
+		}
+	}
 	u.all, u.cfgs = next.all, next.cfgs
+	return errors.Join(errs...)
 }
 
 func (u *upstreams) close() error {

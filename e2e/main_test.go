@@ -12,6 +12,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(chaosTargetEnv); address != "" {
+		os.Exit(serveChaosTarget(address, os.Getenv(chaosTargetEnv+"_LOG")))
+	}
 	os.Exit(buildAndRun(m))
 }
 

@@ -5,6 +5,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/upstream"
 )
 
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
@@ -21,13 +22,22 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 	}
 	waiting := g.watch.begin(c)
 	defer g.watch.end(waiting)
-	exchanged, err := ex.route.upstream.DoUntil(req, c.Response(), ex.start.Add(ex.route.timeout), &waiting.stop)
+	exchanged, err := ex.route.upstream.DoWith(req, c.Response(), g.options(c, ex, waiting))
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	if err != nil {
 		return err
 	}
 	g.endWithConnection(c)
 	return nil
+}
+
+// options is what the upstream is told of a request.
+func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Options {
+	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout), Stop: &waiting.stop}
+	if subject, known := authn.SubjectOf(c); known {
+		o.Affinity = uint64(subject.UserID) //nolint:gosec // ids are positive, and any bits will do
+	}
+	return o
 }
 
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the

@@ -96,7 +96,7 @@ func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
 	req.Header.Set(fiber.HeaderUpgrade, webSocketProtocol)
 	waiting := g.watch.begin(c)
 	defer g.watch.end(waiting)
-	service, exchanged, err := ex.route.upstream.Upgrade(req, c.Response(), ex.start.Add(ex.route.timeout), &waiting.stop)
+	service, exchanged, err := ex.route.upstream.Upgrade(req, c.Response(), g.options(c, ex, waiting))
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	switch {
 	case err != nil:

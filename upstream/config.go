@@ -2,30 +2,80 @@ package upstream
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // Config is one entry of upstreams in gateway.yaml. Its short form is the URL of its only target. A zero means the
-// default of DefaultConfig.
+// default of DefaultConfig, but in retries and queue, where it means none unless the whole section is zero.
 type Config struct {
-	Targets   []Target  `yaml:"targets"`   // where the service runs; one, for now
-	Timeouts  Timeouts  `yaml:"timeouts"`  // how long the service may take
-	Keepalive Keepalive `yaml:"keepalive"` // the connections to it
+	Targets   []Target      `yaml:"targets"`    // where the service runs
+	Balance   string        `yaml:"balance"`    // round_robin, p2c or hash(user); p2c
+	SlowStart time.Duration `yaml:"slow_start"` // how long a target that comes back takes to get its full share; 10s
+	Health    Health        `yaml:"health"`     // asking the targets how they are
+	Outlier   Outlier       `yaml:"outlier"`    // learning it from their answers
+	Retries   Retries       `yaml:"retries"`    // trying a request on another target
+	Breaker   Breaker       `yaml:"breaker"`    // sparing a service that fails altogether
+	Queue     Queue         `yaml:"queue"`      // how many requests it gets at a time, and how many wait
+	Timeouts  Timeouts      `yaml:"timeouts"`   // how long the service may take
+	Keepalive Keepalive     `yaml:"keepalive"`  // the connections to it
 }
 
-// Target is one place where a service runs. Its short form is its URL.
+// The policies of Config.Balance.
+const (
+	RoundRobin = "round_robin" // in turn, by weight
+	P2C        = "p2c"         // the less busy and faster one of two that are drawn by weight
+	HashUser   = "hash(user)"  // each user at one target; p2c for requests of nobody
+)
+
+// Target is one place where a service runs. Its short form is its URL. Every address of a name is used.
 type Target struct {
-	URL string `yaml:"url"` // http://host[:port] or https://host[:port], nothing after it
+	URL    string `yaml:"url"`    // http://host[:port] or https://host[:port], nothing after it
+	Weight int    `yaml:"weight"` // its share beside the weights of the others, 1 to 1000; 1
+}
+
+// Health is how targets are asked. A target that is unhealthy gets requests only while none is healthy.
+type Health struct {
+	Path           string        `yaml:"path"`            // what is asked for with GET; 200 to 399 is healthy. Empty: nobody is asked
+	Interval       time.Duration `yaml:"interval"`        // between two questions; 5s
+	Timeout        time.Duration `yaml:"timeout"`         // for the answer's head; 1s
+	UnhealthyAfter int           `yaml:"unhealthy_after"` // failures in a row; 3
+	HealthyAfter   int           `yaml:"healthy_after"`   // successes in a row; 2
+}
+
+// Outlier is when the failures of a target's requests put it aside.
+type Outlier struct {
+	ConsecutiveFailures int           `yaml:"consecutive_failures"` // failures in a row; 5
+	Eject               time.Duration `yaml:"eject"`                // for how long; twice, thrice … as long when it fails again soon; 10s
+}
+
+// Retries is when a request is tried on another target. One that has provably not left is tried on every target and
+// counts in neither limit.
+type Retries struct {
+	Attempts   int           `yaml:"attempts"`    // how often an idempotent request is tried again; 2, 0: never
+	Budget     Share         `yaml:"budget"`      // at most so many retries per request, over 10 s, and 10 of them always; 20%
+	TryTimeout time.Duration `yaml:"try_timeout"` // how long a try waits for the answer while there is another target; 1s
+}
+
+// Breaker is when requests are refused at once because most of them fail.
+type Breaker struct {
+	Failures    Share         `yaml:"failures"`     // the share of failed requests; 0.5
+	MinRequests int           `yaml:"min_requests"` // fewer requests within the window say nothing; 20
+	Window      time.Duration `yaml:"window"`       // how far back they count; 10s
+	Open        time.Duration `yaml:"open"`         // how long requests are refused before a few are let through; 5s
+}
+
+// Queue bounds what a service has to do at a time, beside keepalive.max_conns of each target.
+type Queue struct {
+	InFlight int           `yaml:"in_flight"` // requests at a time at all targets; 0: as many as max_conns let through
+	Length   int           `yaml:"length"`    // requests that wait for their turn; more are refused at once; 128, 0: none
+	Wait     time.Duration `yaml:"wait"`      // how long one waits before it is refused; 20ms
 }
 
 // Timeouts are what a service may take, apart from the deadline of the single request.
 type Timeouts struct {
-	Connect   time.Duration `yaml:"connect"`   // for a connection: name, TCP and TLS; 1s
+	Connect   time.Duration `yaml:"connect"`   // for a connection: TCP and TLS; 1s
 	Response  time.Duration `yaml:"response"`  // from the request sent to the head of the answer; 30s
 	Stream    time.Duration `yaml:"stream"`    // longest silence within a body; a heartbeat of SSE must come sooner; 60s
 	WebSocket time.Duration `yaml:"websocket"` // longest silence of both sides of a WebSocket; 10m
@@ -33,13 +83,20 @@ type Timeouts struct {
 
 // Keepalive is what is kept of connections between requests.
 type Keepalive struct {
-	MaxConns int           `yaml:"max_conns"` // connections at a time, busy and idle; 512
+	MaxConns int           `yaml:"max_conns"` // connections at a time to each address of a target, busy and idle; 512
 	Idle     time.Duration `yaml:"idle"`      // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
 }
 
 // DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
 func DefaultConfig() Config {
 	return Config{
+		Balance:   P2C,
+		SlowStart: 10 * time.Second,
+		Health:    Health{Interval: 5 * time.Second, Timeout: time.Second, UnhealthyAfter: 3, HealthyAfter: 2},
+		Outlier:   Outlier{ConsecutiveFailures: 5, Eject: 10 * time.Second},
+		Retries:   Retries{Attempts: 2, Budget: 0.2, TryTimeout: time.Second},
+		Breaker:   Breaker{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
+		Queue:     Queue{Length: 128, Wait: 20 * time.Millisecond},
 		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
 		Keepalive: Keepalive{MaxConns: 512, Idle: 3 * time.Second},
 	}
@@ -48,9 +105,12 @@ func DefaultConfig() Config {
 // SetDefaults makes c what its entry in gateway.yaml is while it says nothing.
 func (c *Config) SetDefaults() { *c = DefaultConfig() }
 
+// SetDefaults makes t what its entry in gateway.yaml is while it says nothing.
+func (t *Target) SetDefaults() { *t = Target{Weight: 1} }
+
 // UnmarshalText reads the short form of an upstream: the URL of its only target. Validate judges the URL.
 func (c *Config) UnmarshalText(text []byte) error {
-	c.Targets = []Target{{URL: string(text)}}
+	c.Targets = []Target{{URL: string(text), Weight: 1}}
 	return nil
 }
 
@@ -60,98 +120,68 @@ func (t *Target) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Validate reports every fault of the configuration, each text beginning with its place below path, as in
-// `upstreams.recipes.targets[0]: "ftp://x" is not an http:// or https:// URL`. It opens nothing.
-func (c Config) Validate(path string) []error {
-	faults := c.validateTargets(path + ".targets")
-	for _, limit := range []struct {
-		key   string
-		value int64
-	}{
-		{"timeouts.connect", int64(c.Timeouts.Connect)},
-		{"timeouts.response", int64(c.Timeouts.Response)},
-		{"timeouts.stream", int64(c.Timeouts.Stream)},
-		{"timeouts.websocket", int64(c.Timeouts.WebSocket)},
-		{"keepalive.max_conns", int64(c.Keepalive.MaxConns)},
-		{"keepalive.idle", int64(c.Keepalive.Idle)},
-	} {
-		if limit.value < 0 {
-			faults = append(faults, fmt.Errorf("%s.%s: is negative", path, limit.key))
-		}
-	}
-	return faults
-}
+// Share is a part of a whole, 0 to 1; in gateway.yaml also as 20%.
+type Share float64
 
-func (c Config) validateTargets(path string) []error {
-	switch {
-	case len(c.Targets) == 0:
-		return []error{fmt.Errorf("%s: needs a URL", path)}
-	case len(c.Targets) > 1:
-		return []error{fmt.Errorf("%s: several targets come with a later version", path)}
+// UnmarshalText reads 0.2 or 20%.
+func (s *Share) UnmarshalText(text []byte) error {
+	number, percent := strings.CutSuffix(string(text), "%")
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return errors.New("wants a share such as 20% or 0.2")
 	}
-	if _, err := parseTarget(c.Targets[0].URL); err != nil {
-		return []error{fmt.Errorf("%s[0]: %w", path, err)}
+	if percent {
+		f /= 100
 	}
+	*s = Share(f)
 	return nil
 }
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
 	def := DefaultConfig()
-	orDefault(&c.Timeouts.Connect, def.Timeouts.Connect)
-	orDefault(&c.Timeouts.Response, def.Timeouts.Response)
-	orDefault(&c.Timeouts.Stream, def.Timeouts.Stream)
-	orDefault(&c.Timeouts.WebSocket, def.Timeouts.WebSocket)
+	if c.Balance == "" {
+		c.Balance = def.Balance
+	}
+	if c.Retries == (Retries{}) {
+		c.Retries = def.Retries
+	}
+	if c.Queue == (Queue{}) {
+		c.Queue = def.Queue
+	}
+	for _, d := range []struct{ value, def *time.Duration }{
+		{&c.SlowStart, &def.SlowStart},
+		{&c.Health.Interval, &def.Health.Interval},
+		{&c.Health.Timeout, &def.Health.Timeout},
+		{&c.Outlier.Eject, &def.Outlier.Eject},
+		{&c.Retries.TryTimeout, &def.Retries.TryTimeout},
+		{&c.Breaker.Window, &def.Breaker.Window},
+		{&c.Breaker.Open, &def.Breaker.Open},
+		{&c.Timeouts.Connect, &def.Timeouts.Connect},
+		{&c.Timeouts.Response, &def.Timeouts.Response},
+		{&c.Timeouts.Stream, &def.Timeouts.Stream},
+		{&c.Timeouts.WebSocket, &def.Timeouts.WebSocket},
+		{&c.Keepalive.Idle, &def.Keepalive.Idle},
+	} {
+		orDefault(d.value, *d.def)
+	}
+	orDefault(&c.Health.UnhealthyAfter, def.Health.UnhealthyAfter)
+	orDefault(&c.Health.HealthyAfter, def.Health.HealthyAfter)
+	orDefault(&c.Outlier.ConsecutiveFailures, def.Outlier.ConsecutiveFailures)
+	orDefault(&c.Breaker.Failures, def.Breaker.Failures)
+	orDefault(&c.Breaker.MinRequests, def.Breaker.MinRequests)
 	orDefault(&c.Keepalive.MaxConns, def.Keepalive.MaxConns)
-	orDefault(&c.Keepalive.Idle, def.Keepalive.Idle)
+	targets := make([]Target, len(c.Targets))
+	for i, t := range c.Targets {
+		orDefault(&t.Weight, 1)
+		targets[i] = t
+	}
+	c.Targets = targets
 	return c
 }
 
-func orDefault[T ~int | ~int64](value *T, def T) {
+func orDefault[T ~int | ~int64 | ~float64](value *T, def T) {
 	if *value == 0 {
 		*value = def
 	}
-}
-
-// endpoint is a target as it is dialled.
-type endpoint struct {
-	host    string // for TLS, without brackets
-	address string // host:port, for the dialler
-	name    string // as in the Host header: the port only when it is not the scheme's own
-	tls     bool
-}
-
-// parseTarget takes a target's URL apart. A password in it is never repeated in the error.
-func parseTarget(raw string) (endpoint, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil && strings.Contains(raw, "@"):
-		return endpoint{}, errors.New("a URL with a user or password that cannot be read")
-	case err != nil:
-		return endpoint{}, fmt.Errorf("%q is not a URL", raw)
-	case u.User != nil:
-		return endpoint{}, errors.New("a user or password in the URL is not supported")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return endpoint{}, fmt.Errorf("%q is not an http:// or https:// URL", raw)
-	case u.Hostname() == "":
-		return endpoint{}, fmt.Errorf("%q has no host", raw)
-	case u.Path != "" && u.Path != "/":
-		return endpoint{}, fmt.Errorf("%q has a path: a route's strip_prefix and rewrite change paths", raw)
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
-		return endpoint{}, fmt.Errorf("%q has a query or a fragment", raw)
-	}
-	return newEndpoint(raw, u)
-}
-
-func newEndpoint(raw string, u *url.URL) (endpoint, error) {
-	e := endpoint{host: u.Hostname(), name: u.Host, tls: u.Scheme == "https"}
-	port, own := u.Port(), map[bool]string{false: "80", true: "443"}[e.tls]
-	if port == "" {
-		port, e.name = own, strings.TrimSuffix(u.Host, ":")
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return endpoint{}, fmt.Errorf("%q has a port that is not one of 1 to 65535", raw)
-	}
-	e.address = net.JoinHostPort(e.host, port)
-	return e, nil
 }

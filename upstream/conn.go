@@ -16,6 +16,9 @@ const tick = 20 * time.Millisecond
 // conn is a connection to a target. One exchange at a time uses it.
 type conn struct {
 	net.Conn
+	pool    *pool         // where it is given back
+	slot    chan struct{} // of the pool: occupied while an exchange uses it
+	permit  chan struct{} // of the upstream, likewise; nil: there is no such bound
 	br      *bufio.Reader
 	alive   liveness
 	secure  bool          // TLS: a write that timed out cannot be continued

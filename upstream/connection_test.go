@@ -198,8 +198,10 @@ func TestAFullPoolIsUnavailable(t *testing.T) {
 func TestAShortQueueForConnectionsIsServed(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
-	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.MaxConns = 2 })
-	u.WaitForSlots(10 * time.Second) // a busy test machine may stop us for longer than the real wait
+	u := newUpstream(t, service.URL, func(c *upstream.Config) {
+		c.Keepalive.MaxConns = 2
+		c.Queue.Wait = 10 * time.Second // a busy test machine may stop us for longer than the default
+	})
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {

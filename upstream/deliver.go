@@ -14,19 +14,19 @@ const smallAnswer = 64 << 10
 const patience = 100 * time.Millisecond
 
 // deliver puts the body of the answer into resp and gives the connection back, or leaves it to the body stream.
-func (u *Upstream) deliver(k *call) error {
+func (k *call) deliver() error {
 	h := &k.answer
 	keep := h.persistent() && !k.early
 	switch {
 	case k.bodiless():
 		k.announce()
 		// Who announces a body where none may be might send it all the same.
-		u.pool.settle(k.conn, keep && h.length <= 0 && !h.chunked)
+		k.pool.settle(k.conn, keep && h.length <= 0 && !h.chunked)
 		return nil
 	case !h.chunked && h.length >= 0 && h.length <= smallAnswer:
-		return u.deliverWhole(k, keep)
+		return k.deliverWhole(keep)
 	}
-	s := &stream{pool: u.pool, conn: k.conn, idle: u.timeouts.Stream, keep: keep, body: k.framing()}
+	s := &stream{pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, body: k.framing()}
 	k.resp.ImmediateHeaderFlush = k.br.Buffered() == 0
 	k.resp.SetBodyStream(s, int(max(-1, h.length)))
 	return nil
@@ -46,19 +46,19 @@ func (k *call) announce() {
 }
 
 // deliverWhole reads a small body, so that one that is cut short is an error before the client has seen anything.
-func (u *Upstream) deliverWhole(k *call, keep bool) error {
+func (k *call) deliverWhole(keep bool) error {
 	err := k.readBody(k.answer.length)
 	switch {
 	case err == nil:
-		u.pool.settle(k.conn, keep)
+		k.pool.settle(k.conn, keep)
 		return nil
 	case !timedOut(err):
-		u.pool.discard(k.conn)
+		k.pool.discard(k.conn)
 		return broken("reading the body", err)
 	}
 	come := append([]byte(nil), k.resp.Body()...)
 	left := k.answer.length - int64(len(come))
-	s := &stream{pool: u.pool, conn: k.conn, idle: u.timeouts.Stream, keep: keep, come: come, body: &sized{left: left}}
+	s := &stream{pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, come: come, body: &sized{left: left}}
 	k.resp.SetBodyStream(s, int(k.answer.length))
 	return nil
 }

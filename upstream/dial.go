@@ -3,28 +3,20 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 )
 
-// dialer makes connections to one target. The name is looked up for every connection, IPv4 and IPv6 alike; when the
-// name server fails, the address that was last reached serves.
+// dialer makes connections to one address of a target.
 type dialer struct {
-	to      endpoint
-	timeout time.Duration // for the whole of name, TCP and TLS
-	last    *atomic.Pointer[string]
-}
-
-func newDialer(to endpoint, timeout time.Duration) dialer {
-	return dialer{to: to, timeout: timeout, last: new(atomic.Pointer[string])}
+	to      origin
+	address string // ip:port
 }
 
 // dial returns ErrTimeout when the request's deadline ended the attempt, and ErrConnect for every other failure.
-func (d dialer) dial(deadline time.Time) (*conn, error) {
-	limit := time.Now().Add(d.timeout)
+func (d dialer) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
+	limit := time.Now().Add(timeout)
 	if deadline.Before(limit) {
 		limit = deadline
 	}
@@ -41,7 +33,8 @@ func (d dialer) dial(deadline time.Time) (*conn, error) {
 }
 
 func (d dialer) connect(ctx context.Context) (*conn, error) {
-	socket, err := d.reach(ctx)
+	var dial net.Dialer
+	socket, err := dial.DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
@@ -54,22 +47,6 @@ func (d dialer) connect(ctx context.Context) (*conn, error) {
 	}
 	c := newConn(socket, d.to.tls)
 	c.alive.watch(plain)
-	return c, nil
-}
-
-func (d dialer) reach(ctx context.Context) (net.Conn, error) {
-	var dial net.Dialer
-	c, err := dial.DialContext(ctx, "tcp", d.to.address)
-	if noName := (*net.DNSError)(nil); errors.As(err, &noName) {
-		if last := d.last.Load(); last != nil {
-			return dial.DialContext(ctx, "tcp", *last)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	reached := c.RemoteAddr().String()
-	d.last.Store(&reached)
 	return c, nil
 }
 

@@ -20,9 +20,11 @@ var (
 	// ErrTimeout is a deadline or timeouts.response that passed before the head of the answer was there, or
 	// timeouts.stream that passed within its body.
 	ErrTimeout = errors.New("upstream timeout")
-	// ErrUnavailable is a service to which all of keepalive.max_conns connections are busy, or an Upstream that is
-	// closed. Nothing was sent.
+	// ErrUnavailable is a service that has as many requests as it may get while the queue is full or did not move in
+	// time, or an Upstream that is closed. Nothing was sent.
 	ErrUnavailable = errors.New("upstream unavailable")
+	// ErrBreakerOpen is a service that is left alone because most of its requests failed. Nothing was sent.
+	ErrBreakerOpen = errors.New("upstream breaker open")
 	// ErrStopped is an exchange that the caller's Stop ended. The service may have acted on the request.
 	ErrStopped = errors.New("stopped")
 	// ErrRequestBody is a request whose own body failed: its reader's error is wrapped beside this one, and the service

@@ -30,74 +30,64 @@ type call struct {
 	upgrade  bool // a 101 is welcome
 }
 
-// trip is what one exchange is about.
-type trip struct {
-	req      *fasthttp.Request
-	resp     *fasthttp.Response
-	deadline time.Time
-	stop     *Stop // nil: nobody can
-	upgrade  bool  // the request asks for another protocol
-	tunnel   *Tunnel
-}
-
-// exchange sends the request on a connection that takes it and reads the answer.
-func (u *Upstream) exchange(t *trip, ex *Exchange) error {
-	out, _ := u.outgoing.Get().(*outgoing)
-	defer func() { out.unload(); u.outgoing.Put(out) }()
-	if err := out.load(t.req, u.target.name); err != nil {
-		return err
-	}
+// exchange sends the request to e on a connection that takes it and reads the answer.
+func (u *Upstream) exchange(t *trip, e *endpoint) error {
+	out := &t.out
 	sent := func() {}
 	if out.body != nil {
-		var err error
-		if sent, err = u.pool.takeSend(t.deadline); err != nil {
+		done, err := e.pool.takeSend(&u.queue, t.deadline)
+		if err != nil {
 			return err
 		}
-		sent = sync.OnceFunc(sent)
+		sent = sync.OnceFunc(done)
 	}
 	defer sent()
 	for {
-		c, err := u.pool.acquire(t.deadline)
+		c, err := e.pool.acquire(&u.queue, t.deadline)
 		if err != nil {
 			return err
 		}
 		if !t.stop.holds(c) {
-			u.pool.discard(c)
+			e.pool.discard(c)
 			return ErrStopped
 		}
 		k := call{
-			conn: c, timeouts: u.timeouts, resp: t.resp, headOnly: t.req.Header.IsHead(), deadline: t.deadline, upgrade: t.upgrade,
+			conn: c, timeouts: t.fleet.cfg.Timeouts, resp: t.resp, headOnly: t.req.Header.IsHead(), deadline: t.deadline, upgrade: t.upgrade,
 		}
 		err = k.send(out)
 		if errors.Is(err, errUnsent) {
 			t.stop.leave(false)
 			c.stop = nil
-			u.pool.discard(c)
+			e.pool.discard(c)
 			continue
 		}
 		sent()
-		ex.Attempts = 1
+		t.sent++
 		if err == nil {
-			err = k.receive()
+			err = u.receive(&k, t)
 		}
 		if err != nil {
-			u.pool.discard(c)
+			e.pool.discard(c)
 			return err
 		}
 		if k.answer.status == fasthttp.StatusSwitchingProtocols {
-			t.tunnel, err = u.newTunnel(&k)
+			t.tunnel, err = k.newTunnel()
 			return err
 		}
-		return u.deliver(&k)
+		return k.deliver()
 	}
 }
 
 // receive reads the head of the answer, unless an early one is there already.
-func (k *call) receive() error {
+func (u *Upstream) receive(k *call, t *trip) error {
 	if k.answer.status != 0 {
 		return nil
 	}
-	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Response))); err != nil {
+	limit := earlier(k.deadline, time.Now().Add(k.timeouts.Response))
+	if err := u.await(k, t, limit); err != nil {
+		return err
+	}
+	if err := k.until(limit); err != nil {
 		return broken("waiting for the answer", err)
 	}
 	for k.answer.status == 0 {

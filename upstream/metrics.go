@@ -1,20 +1,190 @@
 package upstream
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"maps"
+	"slices"
+	"sync"
 
-// Metrics are the metrics that all upstreams share.
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the metrics that all upstreams share. Its labels are the names of upstreams and the host:port of targets
+// as gateway.yaml has them, never an address that a name was found to have.
 type Metrics struct {
-	duration *prometheus.HistogramVec
+	duration  *prometheus.HistogramVec
+	requests  *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	exhausted *prometheus.CounterVec
+	ejections *prometheus.CounterVec
+	queued    *prometheus.CounterVec
+	dns       *prometheus.CounterVec
+	gauges    *gauges
 }
 
-// NewMetrics declares wxgate_upstream_request_duration_seconds{upstream} on reg: seconds from the request to the head
-// of its answer, or to the failure.
+const (
+	labelUpstream = "upstream"
+	labelTarget   = "target"
+)
+
+// NewMetrics declares wxgate_upstream_* on reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "wxgate_upstream_request_duration_seconds",
-		Help:    "Time from sending a request to the head of the upstream's answer, or to the failure.",
-		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-	}, []string{"upstream"})}
-	reg.MustRegister(m.duration)
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wxgate_upstream_" + name, Help: help}, append([]string{labelUpstream}, labels...))
+	}
+	m := &Metrics{
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "wxgate_upstream_request_duration_seconds",
+			Help:    "Time from sending a request to the head of the upstream's answer, or to the failure.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{labelUpstream}),
+		requests:  counter("requests_total", "Tries of requests, by how they ended.", labelTarget, "result"),
+		retries:   counter("retries_total", "Requests tried again at another address, by what the try before came to.", "reason"),
+		exhausted: counter("retry_budget_exhausted_total", "Retries that the budget did not grant."),
+		ejections: counter("ejections_total", "Addresses put aside because their requests failed.", labelTarget),
+		queued:    counter("queued_total", "Requests that found all connections busy, by what became of them.", "result"),
+		dns:       counter("dns_failures_total", "Look-ups of a target's name that failed; the addresses before stay.", labelTarget),
+		gauges:    newGauges(),
+	}
+	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dns, m.gauges)
 	return m
+}
+
+// upstreamMetrics are the metrics of one upstream.
+type upstreamMetrics struct {
+	duration                 prometheus.Observer
+	exhausted                prometheus.Counter
+	served, expired, refused prometheus.Counter // of queued
+	retries                  map[string]prometheus.Counter
+}
+
+func (m *Metrics) of(upstream string) upstreamMetrics {
+	own := upstreamMetrics{
+		duration:  m.duration.WithLabelValues(upstream),
+		exhausted: m.exhausted.WithLabelValues(upstream),
+		served:    m.queued.WithLabelValues(upstream, "served"),
+		expired:   m.queued.WithLabelValues(upstream, "expired"),
+		refused:   m.queued.WithLabelValues(upstream, "refused"),
+		retries:   make(map[string]prometheus.Counter),
+	}
+	for _, reason := range retryReasons() {
+		own.retries[reason] = m.retries.WithLabelValues(upstream, reason)
+	}
+	return own
+}
+
+func (m *Metrics) ofTarget(upstream, target string) targetMetrics {
+	own := targetMetrics{
+		ejections:   m.ejections.WithLabelValues(upstream, target),
+		dnsFailures: m.dns.WithLabelValues(upstream, target),
+	}
+	for f := range fates {
+		if f != fateNone {
+			own.results[f] = m.requests.WithLabelValues(upstream, target, f.result())
+		}
+	}
+	return own
+}
+
+// forgetTarget removes the series of a target that is gone.
+func (m *Metrics) forgetTarget(upstream, target string) {
+	labels := prometheus.Labels{labelUpstream: upstream, labelTarget: target}
+	m.requests.DeletePartialMatch(labels)
+	m.ejections.DeletePartialMatch(labels)
+	m.dns.DeletePartialMatch(labels)
+}
+
+func (m *Metrics) watch(u *Upstream) {
+	m.gauges.mu.Lock()
+	defer m.gauges.mu.Unlock()
+	m.gauges.of[u.name] = u
+}
+
+func (m *Metrics) forget(u *Upstream) {
+	m.gauges.mu.Lock()
+	defer m.gauges.mu.Unlock()
+	if m.gauges.of[u.name] == u { // a reload may have opened another one of that name
+		delete(m.gauges.of, u.name)
+	}
+}
+
+// gauges reads the state of all upstreams when it is asked for, so that requests need not keep it up to date.
+type gauges struct {
+	up, inFlight, latency, breaker, queue *prometheus.Desc
+
+	mu sync.Mutex
+	of map[string]*Upstream
+}
+
+func newGauges() *gauges {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("wxgate_upstream_"+name, help, append([]string{labelUpstream}, labels...), nil)
+	}
+	return &gauges{
+		up:       desc("up", "1 while at least one address of the target takes part; 0 when all are ejected, unhealthy or unknown.", labelTarget),
+		inFlight: desc("in_flight", "Connections to the target that are in use.", labelTarget),
+		latency:  desc("latency_seconds", "What p2c takes for the target's latency: a peak-sensitive moving average.", labelTarget),
+		breaker:  desc("breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
+		queue:    desc("queue_length", "Requests waiting for a connection."),
+		of:       make(map[string]*Upstream),
+	}
+}
+
+// Describe is for Prometheus.
+func (g *gauges) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{g.up, g.inFlight, g.latency, g.breaker, g.queue} {
+		to <- d
+	}
+}
+
+// Collect is for Prometheus.
+func (g *gauges) Collect(to chan<- prometheus.Metric) {
+	g.mu.Lock()
+	all := slices.Collect(maps.Values(g.of))
+	g.mu.Unlock()
+	for _, u := range all {
+		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{u.name}, labels...)...)
+		}
+		gauge(g.breaker, number(u.breaker.isOpen()))
+		gauge(g.queue, float64(u.queue.waiting.Load()))
+		for _, t := range u.states() {
+			gauge(g.up, number(t.up), t.name)
+			gauge(g.inFlight, float64(t.inFlight), t.name)
+			gauge(g.latency, t.latency, t.name)
+		}
+	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// state is a target as its gauges show it.
+type state struct {
+	name     string
+	up       bool
+	inFlight int
+	latency  float64 // of its fastest address that is up, in seconds
+}
+
+func (u *Upstream) states() []state {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	cfg, now := &u.fleet.Load().cfg, u.deps.now()
+	all := make([]state, 0, len(u.targets))
+	for _, t := range u.targets {
+		s := state{name: t.origin.address}
+		for _, e := range t.endpoints {
+			is := e.standing(now, cfg)
+			s.inFlight += e.pool.busy()
+			if is.rank != rankBad && (!s.up || is.latency < s.latency) {
+				s.up, s.latency = true, is.latency
+			}
+		}
+		all = append(all, s)
+	}
+	return all
 }

@@ -16,15 +16,23 @@ const smallBody = 16 << 10
 // outgoing is a request as it is written: begin, then what is left of the body. It is pooled for its buffers.
 type outgoing struct {
 	begin []byte    // the head, and a small body
+	head  int       // bytes of begin that are the head
+	host  string    // the Host that is ours, "" when the request has its own
 	body  io.Reader // nil: begin is all
 	left  int64     // bytes of body, -1: unknown, so chunked
 	block []byte    // room for a part of the body
 	owned bytes.Reader
+	whole bool // the body is all in memory, so the request can be sent again
 }
 
 // load takes req. An error is ErrRequestBody: a small body could not be read, and nothing has been sent.
 func (o *outgoing) load(req *fasthttp.Request, host string) error {
+	o.host = ""
+	if len(req.Header.Host()) == 0 {
+		o.host = host
+	}
 	o.body, o.left = o.bodyOf(req)
+	o.whole = o.left >= 0 && o.left <= smallBody || !req.IsBodyStream()
 	o.appendHead(req, host)
 	if o.left < 0 || o.left > smallBody {
 		return nil
@@ -40,6 +48,21 @@ func (o *outgoing) bodyOf(req *fasthttp.Request) (io.Reader, int64) {
 	body := req.Body()
 	o.owned.Reset(body)
 	return &o.owned, int64(len(body))
+}
+
+// again makes o as it was when it was loaded, for a target called host. The body must be whole, or untouched.
+func (o *outgoing) again(req *fasthttp.Request, host string) {
+	if !req.IsBodyStream() && int64(len(req.Body())) > smallBody {
+		o.body, o.left = o.bodyOf(req)
+	}
+	if o.host == "" || o.host == host {
+		return
+	}
+	o.host = host
+	body := append([]byte(nil), o.begin[o.head:]...)
+	req.Header.SetHost(host)
+	o.appendHead(req, host)
+	o.begin = append(o.begin, body...)
 }
 
 // unload lets go of the request.
@@ -67,6 +90,7 @@ func (o *outgoing) appendHead(req *fasthttp.Request, host string) {
 		o.begin = appendLength(o.begin, o.left)
 	}
 	o.begin = append(o.begin, "\r\n"...)
+	o.head = len(o.begin)
 }
 
 // expectsBody says whether a request without a body has to say so (RFC 9110 §8.6).

@@ -1,22 +1,16 @@
 package upstream
 
 import (
-	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// slotWait is how long a request waits for one of max_conns connections to come free before it is refused.
-const slotWait = 100 * time.Millisecond
-
-// pool keeps the connections of one target. A slot is the right to use a connection; a connection is made only by a
+// pool keeps the connections to one address. A slot is the right to use a connection; a connection is made only by a
 // holder of a slot that finds none idle, so there are never more connections than slots.
 type pool struct {
 	dialer dialer
-	idle   time.Duration
-	wait   time.Duration // for a slot
-	slots  chan struct{} // as many as are in use
-	sends  chan struct{} // as many of them as are being sent a long body: see takeSend
+	limits atomic.Pointer[limits]
 	stop   chan struct{}
 	reaper sync.WaitGroup
 
@@ -25,73 +19,92 @@ type pool struct {
 	closed bool
 }
 
-func newPool(d dialer, cfg Keepalive) *pool {
-	p := &pool{
-		dialer: d, idle: cfg.Idle, wait: slotWait, stop: make(chan struct{}),
-		slots: make(chan struct{}, cfg.MaxConns), sends: make(chan struct{}, max(1, cfg.MaxConns*3/4)),
-	}
+// limits are what may be changed of a pool in use. Slots are given back where they were taken.
+type limits struct {
+	keepalive Keepalive
+	connect   time.Duration
+	slots     chan struct{} // as many as are in use
+	sends     chan struct{} // as many of them as are being sent a long body: see takeSend
+}
+
+func newPool(d dialer, cfg Config) *pool {
+	p := &pool{dialer: d, stop: make(chan struct{})}
+	p.configure(cfg)
 	p.reaper.Go(p.reap)
 	return p
 }
 
+// configure sets new limits. With another max_conns, connections in use are not counted against the new number.
+func (p *pool) configure(cfg Config) {
+	next := &limits{keepalive: cfg.Keepalive, connect: cfg.Timeouts.Connect}
+	if old := p.limits.Load(); old != nil && old.keepalive.MaxConns == cfg.Keepalive.MaxConns {
+		next.slots, next.sends = old.slots, old.sends
+	} else {
+		next.slots = make(chan struct{}, cfg.Keepalive.MaxConns)
+		next.sends = make(chan struct{}, max(1, cfg.Keepalive.MaxConns*3/4))
+	}
+	p.limits.Store(next)
+}
+
+// busy says how many connections are in use.
+func (p *pool) busy() int { return len(p.limits.Load().slots) }
+
+// full says whether a request would have to wait for a connection.
+func (p *pool) full() bool {
+	slots := p.limits.Load().slots
+	return len(slots) == cap(slots)
+}
+
 // acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard.
-func (p *pool) acquire(deadline time.Time) (*conn, error) {
-	if err := p.takeSlot(deadline); err != nil {
+func (p *pool) acquire(q *queue, deadline time.Time) (*conn, error) {
+	l := p.limits.Load()
+	if err := q.take(l.slots, p.stop, deadline); err != nil {
 		return nil, err
 	}
-	if c := p.takeSpare(); c != nil {
-		return c, nil
-	}
-	c, err := p.dialer.dial(deadline)
-	if err != nil {
-		<-p.slots
+	permit := q.permits()
+	if err := q.take(permit, p.stop, deadline); err != nil {
+		<-l.slots
 		return nil, err
 	}
+	c := p.takeSpare()
+	if c == nil {
+		var err error
+		if c, err = p.dialer.dial(l.connect, deadline); err != nil {
+			giveBack(l.slots, permit)
+			return nil, err
+		}
+		c.pool = p
+	}
+	c.slot, c.permit = l.slots, permit
 	return c, nil
 }
 
-func (p *pool) takeSlot(deadline time.Time) error { return p.take(p.slots, deadline) }
+func giveBack(slot, permit chan struct{}) {
+	<-slot
+	if permit != nil {
+		<-permit
+	}
+}
 
 // takeSend is the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
 // bodies may hold: their pace is the clients', and those that dawdle over uploads must not stop everyone.
-func (p *pool) takeSend(deadline time.Time) (done func(), err error) {
-	if err := p.take(p.sends, deadline); err != nil {
+func (p *pool) takeSend(q *queue, deadline time.Time) (done func(), err error) {
+	sends := p.limits.Load().sends
+	if err := q.take(sends, p.stop, deadline); err != nil {
 		return nil, err
 	}
-	return func() { <-p.sends }, nil
-}
-
-func (p *pool) take(slots chan struct{}, deadline time.Time) error {
-	select {
-	case <-p.stop:
-		return fmt.Errorf("%w: closed", ErrUnavailable)
-	default:
-	}
-	select {
-	case slots <- struct{}{}:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(min(p.wait, time.Until(deadline)))
-	defer timer.Stop()
-	select {
-	case slots <- struct{}{}:
-		return nil
-	case <-p.stop:
-		return fmt.Errorf("%w: closed", ErrUnavailable)
-	case <-timer.C:
-		return fmt.Errorf("%w: all of %d are busy", ErrUnavailable, cap(slots))
-	}
+	return func() { <-sends }, nil
 }
 
 // takeSpare gives the connection that was used last, whose turn to be closed by the service is furthest away.
 func (p *pool) takeSpare() *conn {
+	idle := p.limits.Load().keepalive.Idle
 	for {
 		c := p.popSpare()
 		if c == nil {
 			return nil
 		}
-		if time.Since(c.retired) < p.idle && c.silent() {
+		if time.Since(c.retired) < idle && c.silent() {
 			return c
 		}
 		_ = c.Close()
@@ -112,6 +125,7 @@ func (p *pool) popSpare() *conn {
 
 // release gives back a connection whose last answer was read to its end and that nothing else has come on.
 func (p *pool) release(c *conn) {
+	slot, permit := c.slot, c.permit // the next exchange sets its own
 	c.used, c.retired = true, time.Now()
 	c.unstoppable()
 	p.mu.Lock()
@@ -123,14 +137,14 @@ func (p *pool) release(c *conn) {
 	if closed {
 		_ = c.Close()
 	}
-	<-p.slots
+	giveBack(slot, permit)
 }
 
 // discard closes a connection that must not be used again.
 func (p *pool) discard(c *conn) {
 	c.unstoppable()
 	_ = c.Close()
-	<-p.slots
+	giveBack(c.slot, c.permit)
 }
 
 // settle releases a connection that may be used again, if nothing came after the answer, and discards every other.
@@ -144,24 +158,29 @@ func (p *pool) settle(c *conn, keep bool) {
 
 // reap closes connections that were idle for too long, until the pool is closed.
 func (p *pool) reap() {
-	ticker := time.NewTicker(max(p.idle/2, time.Millisecond))
+	ticker := time.NewTicker(p.reapEvery())
 	defer ticker.Stop()
 	for {
 		select {
 		case <-p.stop:
 			return
 		case now := <-ticker.C:
-			closeAll(p.expired(now))
+			closeAll(p.expired(now, p.limits.Load().keepalive.Idle))
+			ticker.Reset(p.reapEvery())
 		}
 	}
 }
 
+func (p *pool) reapEvery() time.Duration {
+	return max(p.limits.Load().keepalive.Idle/2, time.Millisecond)
+}
+
 // expired takes out the connections that have been idle for too long: the first ones of spare.
-func (p *pool) expired(now time.Time) []*conn {
+func (p *pool) expired(now time.Time, idle time.Duration) []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
-	for n < len(p.spare) && now.Sub(p.spare[n].retired) >= p.idle {
+	for n < len(p.spare) && now.Sub(p.spare[n].retired) >= idle {
 		n++
 	}
 	old := append([]*conn(nil), p.spare[:n]...)

@@ -39,7 +39,7 @@ func (s *Stop) holds(c *conn) bool {
 	if s.stopped {
 		return false
 	}
-	s.conn, c.stop = c, s
+	s.conn, c.stop, s.ended = c, s, false // a try before this one may have ended
 	return true
 }
 

@@ -10,8 +10,10 @@ import (
 // Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
 // the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
 // whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
-func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop) (*Tunnel, Exchange, error) {
-	t := &trip{req: req, resp: resp, deadline: deadline, stop: stop, upgrade: true}
+func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
+	t := u.begin(req, resp, o)
+	defer u.end(t)
+	t.upgrade = true
 	ex, err := u.run(t)
 	return t.tunnel, ex, err
 }
@@ -22,16 +24,15 @@ type Tunnel struct {
 	*conn
 	Idle time.Duration // timeouts.websocket
 
-	pool *pool
 	once sync.Once
 }
 
-func (u *Upstream) newTunnel(k *call) (*Tunnel, error) {
+func (k *call) newTunnel() (*Tunnel, error) {
 	if err := k.SetDeadline(time.Time{}); err != nil {
 		return nil, broken("switching protocols", err)
 	}
 	k.unstoppable()
-	return &Tunnel{conn: k.conn, Idle: u.timeouts.WebSocket, pool: u.pool}, nil
+	return &Tunnel{conn: k.conn, Idle: k.timeouts.WebSocket}, nil
 }
 
 // Read gives first what the service sent right behind its 101.
@@ -47,7 +48,7 @@ func (t *Tunnel) CloseWrite() error {
 
 // Close ends the connection.
 func (t *Tunnel) Close() error {
-	t.once.Do(func() { t.pool.discard(t.conn) })
+	t.once.Do(func() { t.conn.pool.discard(t.conn) })
 	return nil
 }
 

@@ -1,62 +1,117 @@
 // Package upstream sends one request to a configured service and brings back its answer.
 //
-// A request is sent once, whatever its method and whatever happens; only one that has provably not left is given
-// another connection. An answer is either whole, or a stream that breaks off visibly, or an error: what the service
+// The service runs at one or several targets; each address of a target is an endpoint with its own connections and its
+// own standing. A request goes to the endpoint that the balance policy chooses. It is sent to another one when it has
+// provably not left, or when its method is idempotent and nothing of an answer was passed on: what is not idempotent is
+// never executed twice. An answer is either whole, or a stream that breaks off visibly, or an error: what the service
 // cut short or garbled never looks complete. A connection goes back to the pool only after an answer that was read to
 // its end and when nothing followed it. Every method is safe for concurrent use.
 package upstream
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
 // Upstream is a configured service.
 type Upstream struct {
-	name     string
-	target   endpoint
-	timeouts Timeouts
-	pool     *pool
-	duration prometheus.Observer
-	outgoing sync.Pool // of *outgoing
+	name    string
+	deps    deps
+	shared  *Metrics
+	metrics upstreamMetrics
+	fleet   atomic.Pointer[fleet] // who serves, and how
+	turns   turns
+	queue   queue
+	budget  budget
+	breaker breaker
+	trips   sync.Pool // of *trip
+
+	ejecting sync.Mutex // one ejection at a time, so that the last endpoint stays
+	mu       sync.Mutex // guards what follows, and storing fleet
+	targets  []*target
+	checks   *checker
+	closed   bool
 }
 
-// New makes the upstream called name. It connects to nothing yet. Close ends it.
+// deps is what an Upstream has of the world; tests have others.
+type deps struct {
+	now     func() time.Time // for health, breaker and budget; deadlines of connections are real
+	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
+	resolve time.Duration // between two look-ups of a name
+	pause   time.Duration // at least, between two look-ups
+}
+
+func realDeps() deps {
+	return deps{
+		now:     time.Now,
+		resolve: resolveEvery,
+		pause:   resolvePause,
+		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+	}
+}
+
+// New makes the upstream called name. It waits for nothing: names are looked up, and targets asked for their health, in
+// the background. Close ends it.
 func New(name string, cfg Config, m *Metrics) (*Upstream, error) {
-	if err := errors.Join(cfg.Validate("upstreams." + name)...); err != nil {
+	return open(name, cfg, m, realDeps())
+}
+
+func open(name string, cfg Config, m *Metrics, d deps) (*Upstream, error) {
+	u := &Upstream{name: name, deps: d, shared: m, metrics: m.of(name), trips: sync.Pool{New: func() any { return new(trip) }}}
+	u.queue.metrics = &u.metrics
+	if err := u.Reconfigure(cfg); err != nil {
 		return nil, err
 	}
-	target, err := parseTarget(cfg.Targets[0].URL)
-	if err != nil {
-		return nil, fmt.Errorf("upstreams.%s: %w", name, err)
-	}
-	cfg = cfg.withDefaults()
-	return &Upstream{
-		name:     name,
-		target:   target,
-		timeouts: cfg.Timeouts,
-		pool:     newPool(newDialer(target, cfg.Timeouts.Connect), cfg.Keepalive),
-		duration: m.duration.WithLabelValues(name),
-		outgoing: sync.Pool{New: func() any { return new(outgoing) }},
-	}, nil
+	m.watch(u)
+	return u, nil
 }
 
 // Name is the name of the upstream in gateway.yaml.
 func (u *Upstream) Name() string { return u.name }
 
-// Close closes the idle connections and lets the exchanges in flight, and the bodies still being streamed, end.
-func (u *Upstream) Close() { u.pool.close() }
+// Close closes the idle connections and lets the exchanges in flight, and the bodies still being streamed, end. It
+// waits for the goroutines of name look-ups and health checks.
+func (u *Upstream) Close() {
+	u.mu.Lock()
+	closed := u.closed
+	u.closed = true
+	targets, checks := u.targets, u.checks
+	u.mu.Unlock()
+	if closed {
+		return
+	}
+	u.shared.forget(u)
+	checks.close()
+	for _, t := range targets {
+		t.close()
+	}
+}
 
 // Exchange is what an access log wants to know of one Do.
 type Exchange struct {
-	Target   string        // host[:port] that the request was for
-	Attempts int           // how often it was sent: 0 when it never left, else 1
+	Target   string        // host[:port] that the request was last for
+	Attempts int           // how often it was sent: 0 when it never left, more than 1 with retries
 	Duration time.Duration // until the head of the answer was there (with a small body: until that was), or the failure
+}
+
+// Options is what an upstream may be told of a request. The zero value says nothing.
+type Options struct {
+	// Deadline bounds everything until the head of the answer is there, retries included. Zero leaves the upstream's
+	// own timeouts.
+	Deadline time.Time
+	// Stop lets the caller end the exchange early, body included; the error is then ErrStopped. It may be nil.
+	Stop *Stop
+	// Affinity is whose request it is: with hash(user), all requests of one value go to one target. 0: nobody's.
+	Affinity uint64
 }
 
 // Do sends req to the service and fills resp, whose former content is lost.
@@ -67,35 +122,40 @@ type Exchange struct {
 // closes it nor reads beyond its end or an early answer. Host is the target's when req has none.
 //
 // The deadline bounds everything until the head of the answer, timeouts.response the waiting for it; a body has
-// timeouts.stream between two reads instead. A zero deadline leaves the upstream's own timeouts.
+// timeouts.stream between two reads instead.
 //
 // Answers of known length up to 64 KiB are whole when Do returns, unless the service dawdles over them. All others are
 // a body stream that writes each part on as it comes; it must be read or closed (resp.Reset closes it). Fields of the
 // connection are removed, interim answers skipped, and Date is the gateway's own: fasthttp admits no other.
 //
-// The error is one of ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable and ErrRequestBody; resp is then
-// empty.
+// The error is one of ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrBreakerOpen, ErrStopped and
+// ErrRequestBody; resp is then empty.
 func (u *Upstream) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (Exchange, error) {
-	return u.DoUntil(req, resp, deadline, nil)
+	return u.DoWith(req, resp, Options{Deadline: deadline})
 }
 
-// DoUntil is Do for a caller that may want to end the exchange early, body included; its error is then ErrStopped.
-func (u *Upstream) DoUntil(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop) (Exchange, error) {
-	return u.run(&trip{req: req, resp: resp, deadline: deadline, stop: stop})
+// DoWith is Do for a caller with more to say of the request.
+func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Options) (Exchange, error) {
+	t := u.begin(req, resp, o)
+	defer u.end(t)
+	return u.run(t)
 }
 
 func (u *Upstream) run(t *trip) (Exchange, error) {
 	start := time.Now()
-	if t.deadline.IsZero() {
-		t.deadline = start.Add(u.timeouts.Connect + u.timeouts.Response + slotWait)
+	if timeouts := t.fleet.cfg.Timeouts; t.deadline.IsZero() {
+		t.deadline = start.Add(timeouts.Connect + timeouts.Response + t.fleet.cfg.Queue.Wait)
 	}
-	ex := Exchange{Target: u.target.name}
-	err := u.exchange(t, &ex)
+	probe, err := u.breaker.enter(u.deps.now())
+	if err == nil {
+		err = u.tries(t)
+		u.breaker.leave(probe, t.fate.service(), u.deps.now())
+	}
 	if err != nil {
 		err = u.failed(t, err)
 	}
-	ex.Duration = time.Since(start)
-	u.duration.Observe(ex.Duration.Seconds())
+	ex := Exchange{Target: t.target, Attempts: t.sent, Duration: time.Since(start)}
+	u.metrics.duration.Observe(ex.Duration.Seconds())
 	return ex, err
 }
 

@@ -64,7 +64,12 @@ func Fixed(t testing.TB, answer string) *Service {
 
 func listen(t testing.TB) *Service {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return listenAt(t, "127.0.0.1:0")
+}
+
+func listenAt(t testing.TB, address string) *Service {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatalf("listening on loopback: %v", err)
 	}

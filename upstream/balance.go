@@ -1,0 +1,179 @@
+package upstream
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// candidate is an endpoint that a request may go to, as it stands now.
+type candidate struct {
+	*endpoint
+	is     standing
+	weight float64 // its target's, less while it starts slowly
+}
+
+// choose gives the endpoint for the next try, nil when all were tried. The first try goes where the policy says, the
+// others where success is most likely.
+func (u *Upstream) choose(t *trip) *endpoint {
+	t.fleet = u.fleet.Load()
+	if only := t.fleet.endpoints; len(only) == 1 {
+		if t.hasTried(only[0]) {
+			return nil
+		}
+		return only[0]
+	}
+	for {
+		now := u.deps.now()
+		best := t.fleet.candidates(t, now)
+		if len(best) == 0 {
+			return nil
+		}
+		c := u.pick(t, best)
+		if !c.is.probation || c.beginProbe() {
+			t.probe = c.is.probation
+			return c.endpoint
+		}
+	}
+}
+
+func (u *Upstream) pick(t *trip, from []candidate) candidate {
+	switch {
+	case len(from) == 1:
+		return from[0]
+	case len(t.tried) > 0:
+		return mostPromising(from)
+	case t.fleet.cfg.Balance == RoundRobin:
+		return from[u.turns.next(from)]
+	case t.fleet.cfg.Balance == HashUser && t.affinity != 0:
+		return from[rendezvous(from, t.affinity)]
+	}
+	return from[twoChoices(from)]
+}
+
+// candidates are the endpoints that were not tried, of the best rank that there is: if all are bad, all are used.
+func (f *fleet) candidates(t *trip, now time.Time) []candidate {
+	best := rank(math.MaxUint8)
+	t.candidates = t.candidates[:0]
+	for i, e := range f.endpoints {
+		if t.hasTried(e) {
+			continue
+		}
+		s := e.standing(now, &f.cfg)
+		if s.rank < best {
+			best, t.candidates = s.rank, t.candidates[:0]
+		}
+		if s.rank == best {
+			t.candidates = append(t.candidates, candidate{endpoint: e, is: s, weight: f.weights[i] * s.share})
+		}
+	}
+	return t.candidates
+}
+
+// mostPromising is, of the endpoints that answer, the one with the fewest failures in a row, and of those the one with
+// the latest success.
+func mostPromising(from []candidate) candidate {
+	return slices.MinFunc(from, func(a, b candidate) int {
+		switch {
+		case a.is.stalled != b.is.stalled:
+			return int(number(a.is.stalled)) - int(number(b.is.stalled))
+		case a.is.failures != b.is.failures:
+			return a.is.failures - b.is.failures
+		}
+		return b.is.lastGood.Compare(a.is.lastGood)
+	})
+}
+
+// turns is the state of smooth weighted round robin, as nginx has it: it never sends a run of requests to one endpoint.
+type turns struct {
+	mu sync.Mutex // guards endpoint.turn
+}
+
+func (r *turns) next(from []candidate) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	best, total := 0, 0.0
+	for i, c := range from {
+		c.turn += c.weight
+		total += c.weight
+		if c.turn > from[best].turn {
+			best = i
+		}
+	}
+	from[best].turn -= total
+	return best
+}
+
+// clearly is by how much the second of two choices must be better to be taken: small differences of latency are noise,
+// and must not undo the weights.
+const clearly = 0.75
+
+// twoChoices draws two different endpoints by weight and takes the one with less work ahead of it.
+func twoChoices(from []candidate) int {
+	a := draw(from, -1)
+	b := draw(from, a)
+	if from[b].cost() < clearly*from[a].cost() {
+		return b
+	}
+	return a
+}
+
+// cost is how long a request would take that got in line behind the others.
+func (c candidate) cost() float64 {
+	return max(c.is.latency, 1e-6) * (1 + float64(c.pool.busy())/c.weight)
+}
+
+// draw gives one of from at random, by weight, but not the one at except.
+func draw(from []candidate, except int) int {
+	total := 0.0
+	for i, c := range from {
+		if i != except {
+			total += c.weight
+		}
+	}
+	at, last := rand.Float64()*total, 0
+	for i, c := range from {
+		if i == except {
+			continue
+		}
+		if last = i; at < c.weight {
+			return i
+		}
+		at -= c.weight
+	}
+	return last
+}
+
+// rendezvous gives the endpoint with the highest score for a key. Scores do not depend on other endpoints, so that one
+// that goes moves its own keys alone; weighted as by Schindelhauer and Schomaker (2005). All replicas of the gateway
+// agree, since a score depends only on the key, the endpoint's address and its weight.
+func rendezvous(from []candidate, key uint64) int {
+	best, most := 0, math.Inf(-1)
+	for i, c := range from {
+		h := mix(key ^ c.seed)
+		uniform := (float64(h>>11) + 0.5) / (1 << 53) // between 0 and 1, neither of them
+		if score := -c.weight / math.Log(uniform); score > most {
+			best, most = i, score
+		}
+	}
+	return best
+}
+
+// mix spreads every bit of x over the result: the finish of SplitMix64.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// seedOf is FNV-1a of an endpoint's address, mixed.
+func seedOf(address string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(address) {
+		h = (h ^ uint64(address[i])) * 1099511628211
+	}
+	return mix(h)
+}

@@ -1,0 +1,144 @@
+package upstream
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// candidatesOf are well endpoints with these weights.
+func candidatesOf(weights ...int) []candidate {
+	all := make([]candidate, 0, len(weights))
+	for i, w := range weights {
+		address := fmt.Sprintf("10.0.0.%d:3000", i+1)
+		p := new(pool)
+		p.configure(DefaultConfig())
+		e := &endpoint{address: address, seed: seedOf(address), pool: p}
+		all = append(all, candidate{endpoint: e, weight: float64(w)})
+	}
+	return all
+}
+
+func drawWeights(t *rapid.T) []int {
+	return rapid.SliceOfN(rapid.IntRange(1, 9), 2, 8).Draw(t, "weights")
+}
+
+func TestTurnsAreSharedExactlyByWeight(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		weights := drawWeights(t)
+		all, total, turns := candidatesOf(weights...), 0, turns{}
+		for _, w := range weights {
+			total += w
+		}
+		for range 3 {
+			got := make([]int, len(weights))
+			for range total {
+				got[turns.next(all)]++
+			}
+			for i, w := range weights {
+				if got[i] != w {
+					t.Fatalf("weights %v: a round of %d gave %v", weights, total, got)
+				}
+			}
+		}
+	})
+}
+
+func TestTurnsNeverComeInRuns(t *testing.T) {
+	t.Parallel()
+	all, turns, got := candidatesOf(5, 1, 1), turns{}, ""
+	for range 7 {
+		got += string("abc"[turns.next(all)])
+	}
+	if got != "aabacaa" {
+		t.Errorf("the turns of weights 5, 1, 1 are %s, want aabacaa as nginx has it", got)
+	}
+}
+
+func TestATargetThatGoesMovesOnlyItsOwnUsers(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		all := candidatesOf(drawWeights(t)...)
+		gone := rapid.IntRange(0, len(all)-1).Draw(t, "gone")
+		left := append(append([]candidate(nil), all[:gone]...), all[gone+1:]...)
+		for key := uint64(1); key <= 300; key++ {
+			before := all[rendezvous(all, key)]
+			after := left[rendezvous(left, key)]
+			if before.endpoint != all[gone].endpoint && before.endpoint != after.endpoint {
+				t.Fatalf("user %d moved from %s to %s when %s went", key, before.address, after.address, all[gone].address)
+			}
+		}
+	})
+}
+
+func TestUsersAreSharedByWeight(t *testing.T) {
+	t.Parallel()
+	all, got := candidatesOf(1, 2, 3), [3]float64{}
+	const users = 60000
+	for key := range uint64(users) {
+		got[rendezvous(all, key+1)]++
+	}
+	for i, share := range got {
+		if want := float64(i+1) / 6; math.Abs(share/users-want) > 0.01 {
+			t.Errorf("weight %d of 6 has %.3f of the users, want %.3f", i+1, share/users, want)
+		}
+	}
+}
+
+func TestOfTwoChoicesTheClearlyBetterIsTaken(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		says   string
+		slow   float64 // times the latency of the other
+		busy   int     // more connections in use than the other
+		weight int     // beside the other's 1
+		share  float64 // of the requests
+	}{
+		{says: "five times slower gets nothing", slow: 5, weight: 1, share: 0},
+		{says: "a tenth slower gets its half", slow: 1.1, weight: 1, share: 0.5},
+		{says: "busier gets nothing", slow: 1, busy: 3, weight: 1, share: 0},
+		{says: "alike, weights decide", slow: 1, weight: 3, share: 0.75},
+		{says: "busy by its weight gets its share", slow: 1, busy: 3, weight: 12, share: 12.0 / 13},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			t.Parallel()
+			all := candidatesOf(1, c.weight)
+			all[0].is.latency, all[1].is.latency = 0.01, 0.01*c.slow
+			for range c.busy {
+				all[1].pool.limits.Load().slots <- struct{}{}
+			}
+			n := 0
+			for range 10000 {
+				n += twoChoices(all)
+			}
+			if got := float64(n) / 10000; math.Abs(got-c.share) > 0.03 {
+				t.Errorf("its share is %.3f, want %.3f", got, c.share)
+			}
+		})
+	}
+}
+
+func TestLatencyRisesAtOnceAndFalls(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var l latency
+		now := time.Unix(1e9, 0)
+		for range rapid.IntRange(1, 30).Draw(t, "observations") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "pause")) * time.Millisecond)
+			before := l.now(now)
+			took := time.Duration(rapid.IntRange(1, 10000).Draw(t, "took")) * time.Millisecond
+			l.observe(now, took)
+			got := l.now(now)
+			if low, high := min(before, took.Seconds()), max(l.value, took.Seconds()); got < low-1e-9 || got > high+1e-9 || got < took.Seconds()-1e-9 {
+				t.Fatalf("after %v it is %.3f s, was %.3f s", took, got, before)
+			}
+		}
+		if later := l.now(now.Add(10 * latencyDecay)); later > l.value/1000 {
+			t.Fatalf("it has not faded: %.5f of %.3f", later, l.value)
+		}
+	})
+}

@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// breakerProbes is how many requests a half-open breaker lets through at a time, and how many of them must do well.
+const breakerProbes = 3
+
+// breaker refuses requests at once while most of them fail anyway. It closes again when a few have done well.
+type breaker struct {
+	mu     sync.Mutex
+	cfg    Breaker
+	recent window // of requests, and of failed ones
+	open   bool
+	until  time.Time // when an open one becomes half-open
+	probes int       // requests let through since then and not back
+	well   int       // those that came back well
+}
+
+// configure sets new limits; the state stays.
+func (b *breaker) configure(cfg Breaker) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cfg.Window != cfg.Window {
+		b.recent = window{length: cfg.Window}
+	}
+	b.cfg = cfg
+}
+
+// enter lets a request through or returns ErrBreakerOpen. leave must follow the former.
+func (b *breaker) enter(now time.Time) (probe bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.open:
+		return false, nil
+	case now.Before(b.until):
+		return false, fmt.Errorf("%w: for another %v", ErrBreakerOpen, b.until.Sub(now))
+	case b.probes+b.well >= breakerProbes:
+		return false, fmt.Errorf("%w: it is being tried", ErrBreakerOpen)
+	}
+	b.probes++
+	return true, nil
+}
+
+// leave takes down how a request ended that enter let through.
+func (b *breaker) leave(probe bool, v verdict, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open {
+		b.probed(probe, v, now)
+		return
+	}
+	switch v {
+	case good:
+		b.recent.add(now, 1, 0)
+	case bad:
+		b.recent.add(now, 1, 1)
+		b.judge(now)
+	}
+}
+
+func (b *breaker) judge(now time.Time) {
+	all, failed := b.recent.sums(now)
+	if all >= b.cfg.MinRequests && float64(failed) >= float64(b.cfg.Failures)*float64(all) {
+		b.trip(now)
+	}
+}
+
+func (b *breaker) trip(now time.Time) {
+	b.open, b.until, b.probes, b.well = true, now.Add(b.cfg.Open), 0, 0
+}
+
+// probed judges a probe. What was under way when the breaker opened says nothing new.
+func (b *breaker) probed(probe bool, v verdict, now time.Time) {
+	if !probe || b.probes == 0 {
+		return
+	}
+	b.probes--
+	switch v {
+	case bad:
+		b.trip(now)
+	case good:
+		if b.well++; b.well == breakerProbes {
+			b.open = false
+			b.recent = window{length: b.cfg.Window}
+		}
+	}
+}
+
+func (b *breaker) isOpen() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}

@@ -1,0 +1,44 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	budgetWindow = 10 * time.Second
+	budgetLeast  = 10 // retries within the window that are always granted, so that a quiet service has some
+)
+
+// budget bounds the retries to a share of the requests: when everything fails, retries must not add a second load.
+type budget struct {
+	mu     sync.Mutex
+	share  Share
+	recent window // of requests, and of retries
+}
+
+func (b *budget) configure(share Share) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.share = share
+	b.recent.length = budgetWindow
+}
+
+func (b *budget) request(now time.Time) {
+	b.mu.Lock()
+	b.recent.add(now, 1, 0)
+	b.mu.Unlock()
+}
+
+// withdraw takes one retry from the budget; false means that there is none.
+func (b *budget) withdraw(now time.Time, m *upstreamMetrics) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	requests, retries := b.recent.sums(now)
+	if float64(retries+1) > max(budgetLeast, float64(b.share)*float64(requests)) {
+		m.exhausted.Inc()
+		return false
+	}
+	b.recent.add(now, 0, 1)
+	return true
+}

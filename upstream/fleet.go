@@ -1,0 +1,137 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// fleet is who serves and how, at one moment. It is never changed, only replaced.
+type fleet struct {
+	cfg       Config
+	endpoints []*endpoint
+	weights   []float64 // of endpoints
+}
+
+// Reconfigure makes u what New would make it with cfg, while requests go on: targets that stay keep their connections,
+// their health and their latency, and the breaker its state. Requests at targets that go are finished. New targets
+// begin slowly. A configuration that Validate refuses changes nothing.
+func (u *Upstream) Reconfigure(cfg Config) error {
+	if err := errors.Join(cfg.Validate("upstreams." + u.name)...); err != nil {
+		return err
+	}
+	removed, checks, err := u.adopt(cfg.withDefaults())
+	if err != nil {
+		return err
+	}
+	checks.close()
+	for _, t := range removed {
+		t.close()
+		u.shared.forgetTarget(u.name, t.origin.address)
+	}
+	return nil
+}
+
+// adopt takes cfg over and returns what is to be closed.
+func (u *Upstream) adopt(cfg Config) (removed []*target, checks *checker, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return nil, nil, fmt.Errorf("%w: closed", ErrUnavailable)
+	}
+	u.targets, removed = u.nextTargets(cfg)
+	u.breaker.configure(cfg.Breaker)
+	u.budget.configure(cfg.Retries.Budget)
+	u.queue.configure(cfg.Queue)
+	u.publish(cfg)
+	for _, e := range u.fleet.Load().endpoints {
+		e.pool.configure(cfg)
+	}
+	checks, u.checks = u.checks, u.newChecker(cfg.Health)
+	return removed, checks, nil
+}
+
+// nextTargets keeps the targets that cfg names too, makes those that are new and gives those that go.
+func (u *Upstream) nextTargets(cfg Config) (next, removed []*target) {
+	old := make(map[origin]*target, len(u.targets))
+	for _, t := range u.targets {
+		old[t.origin] = t
+	}
+	for _, c := range cfg.Targets {
+		o, _ := parseTarget(c.URL) // Validate has read it before
+		t := old[o]
+		if t == nil {
+			t = u.newTarget(o, cfg)
+		}
+		delete(old, o)
+		t.weight = c.Weight
+		next = append(next, t)
+	}
+	return next, slices.Collect(maps.Values(old))
+}
+
+// publish makes a fleet of what there is. The caller holds mu.
+func (u *Upstream) publish(cfg Config) {
+	f := &fleet{cfg: cfg}
+	for _, t := range u.targets {
+		for _, e := range t.endpoints {
+			f.endpoints = append(f.endpoints, e)
+			f.weights = append(f.weights, float64(t.weight))
+		}
+	}
+	u.fleet.Store(f)
+}
+
+// settle gives a target the addresses that its name has now.
+func (u *Upstream) settle(t *target, addresses []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if t.gone || u.closed {
+		return
+	}
+	cfg := u.fleet.Load().cfg
+	old := make(map[string]*endpoint, len(t.endpoints))
+	for _, e := range t.endpoints {
+		old[e.address] = e
+	}
+	t.endpoints = nil
+	for _, a := range addresses {
+		e := old[a]
+		if e == nil {
+			e = t.newEndpoint(a, cfg)
+		}
+		delete(old, a)
+		t.endpoints = append(t.endpoints, e)
+	}
+	t.slow = true
+	u.publish(cfg)
+	for _, e := range old {
+		e.pool.close()
+	}
+}
+
+// first is the endpoint for the first try. While names are being looked up for the first time, it waits for them.
+func (u *Upstream) first(t *trip) (*endpoint, error) {
+	if e := u.choose(t); e != nil {
+		return e, nil
+	}
+	limit := time.NewTimer(min(t.fleet.cfg.Timeouts.Connect, time.Until(t.deadline)))
+	defer limit.Stop()
+	u.mu.Lock()
+	targets := u.targets
+	u.mu.Unlock()
+	for _, to := range targets {
+		select {
+		case <-to.first:
+		case <-limit.C:
+		}
+		if e := u.choose(t); e != nil {
+			return e, nil
+		}
+		to.lookAgain()
+	}
+	t.fate = fateConnect
+	return nil, fmt.Errorf("%w: no address is known", ErrConnect)
+}

@@ -1,0 +1,143 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+// names answers look-ups as a test says.
+type names struct {
+	mu    sync.Mutex
+	found []netip.Addr
+	err   error
+}
+
+func (n *names) set(err error, found ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.err, n.found = err, nil
+	for _, a := range found {
+		n.found = append(n.found, netip.MustParseAddr(a))
+	}
+}
+
+func (n *names) lookup(_ context.Context, host string) ([]netip.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if host != "recipes.example" {
+		return nil, errors.New("an unexpected name")
+	}
+	return n.found, n.err
+}
+
+// named makes an upstream at a name of two services, a at 127.0.0.1 and b at 127.0.0.2.
+func named(t *testing.T, n *names) *rig {
+	t.Helper()
+	a := upstreamtest.NewSwitchable(t, "a")
+	_, port, _ := net.SplitHostPort(a.Addr)
+	b := upstreamtest.NewSwitchableAt(t, "b", net.JoinHostPort("127.0.0.2", port))
+	r := &rig{t: t, cfg: upstream.DefaultConfig(), reg: prometheus.NewRegistry(), now: time.Unix(1e9, 0), services: []*upstreamtest.Switchable{a, b}}
+	r.cfg.Balance = upstream.RoundRobin
+	r.cfg.Targets = []upstream.Target{{URL: "http://recipes.example:" + port}}
+	u, err := upstream.NewIn(upstream.World{Now: r.clock, Lookup: n.lookup}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	r.Upstream = u
+	return r
+}
+
+func TestEveryAddressOfANameIsUsed(t *testing.T) {
+	t.Parallel()
+	var n names
+	n.set(nil, "127.0.0.1", "::ffff:127.0.0.2", "127.0.0.1")
+	r := named(t, &n)
+	r.want("20 requests", r.answers("GET", 20), "map[a:10 b:10]")
+	if got := r.services[0].Requests()[0].Field("Host"); got != r.cfg.Targets[0].URL[len("http://"):] {
+		t.Errorf("Host is %s, want the name", got)
+	}
+}
+
+func TestADeadAddressOfANameFailsNothing(t *testing.T) {
+	t.Parallel()
+	var n names
+	n.set(nil, "127.0.0.1", "127.0.0.2", "127.0.0.3") // as localhost with a service that has no IPv6
+	r := named(t, &n)
+	counts := r.answers("POST", 40)
+	r.want("answered", counts["a"]+counts["b"], 40)
+}
+
+func TestANameIsFollowedAndSurvivesItsServer(t *testing.T) {
+	t.Parallel()
+	var n names
+	n.set(nil, "127.0.0.1")
+	r := named(t, &n)
+	r.want("the only address", r.answers("GET", 4), "map[a:4]")
+	n.set(errors.New("no name server"))
+	eventually(t, "look-ups fail", func() bool { return r.metric("dns_failures_total") >= 2 })
+	r.want("the address stays", r.answers("GET", 4), "map[a:4]")
+	n.set(nil)
+	failures := r.metric("dns_failures_total")
+	eventually(t, "an empty answer is a failure too", func() bool { return r.metric("dns_failures_total") > failures+1 })
+	r.want("the address still stays", r.answers("GET", 4), "map[a:4]")
+	n.set(nil, "127.0.0.2")
+	eventually(t, "the name has moved", func() bool { who, _ := r.send("GET"); return who == "b" })
+	eventually(t, "connections to the old address are closed", func() bool { return r.services[0].OpenConns() == 0 })
+}
+
+func TestANameThatIsUnknownAtFirstIsAConnectErrorUntilItIsKnown(t *testing.T) {
+	t.Parallel()
+	var n names
+	n.set(errors.New("no such host"))
+	r := named(t, &n)
+	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	wantError(t, err, upstream.ErrConnect)
+	r.want("up", r.metric("up"), 0)
+	n.set(nil, "127.0.0.1")
+	eventually(t, "the name is known", func() bool { who, _ := r.send("GET"); return who == "a" })
+}
+
+func TestRequestsGoOnWhileAddressesChange(t *testing.T) {
+	t.Parallel()
+	var n names
+	n.set(nil, "127.0.0.1", "127.0.0.2")
+	r := named(t, &n)
+	stop, changed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(changed)
+		sets := [][]string{{"127.0.0.1"}, {"127.0.0.2"}, {"127.0.0.1", "127.0.0.2"}}
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				n.set(nil, sets[i%3]...)
+			}
+		}
+	}()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				if who, _ := r.send("POST"); who != "a" && who != "b" {
+					t.Errorf("answered %s", who)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(stop)
+	<-changed
+}

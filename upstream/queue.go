@@ -1,0 +1,80 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// errRemoved is an endpoint that was removed between being chosen and being used. Nothing was sent.
+var errRemoved = errors.New("removed")
+
+// queue is where requests wait for a connection that they may use. It is bounded in length and in time, so that what
+// is too much is refused at once and what is let in keeps its pace.
+type queue struct {
+	limits  atomic.Pointer[queueLimits]
+	waiting atomic.Int64
+	metrics *upstreamMetrics
+}
+
+// queueLimits are what may be changed of a queue in use.
+type queueLimits struct {
+	Queue
+	inFlight chan struct{} // nil: there is no such bound
+}
+
+func (q *queue) configure(cfg Queue) {
+	next := &queueLimits{Queue: cfg}
+	old := q.limits.Load()
+	switch {
+	case old != nil && old.InFlight == cfg.InFlight:
+		next.inFlight = old.inFlight
+	case cfg.InFlight > 0:
+		next.inFlight = make(chan struct{}, cfg.InFlight)
+	}
+	q.limits.Store(next)
+}
+
+// permits has a place for each request that may be in flight, nil when they are not bounded.
+func (q *queue) permits() chan struct{} { return q.limits.Load().inFlight }
+
+// take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with errRemoved when
+// stop is closed.
+func (q *queue) take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+	select {
+	case <-stop:
+		return fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
+	default:
+	}
+	if slots == nil {
+		return nil
+	}
+	select {
+	case slots <- struct{}{}:
+		return nil
+	default:
+		return q.wait(slots, stop, deadline)
+	}
+}
+
+func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+	l := q.limits.Load()
+	defer q.waiting.Add(-1)
+	if q.waiting.Add(1) > int64(l.Length) {
+		q.metrics.refused.Inc()
+		return fmt.Errorf("%w: %d are in flight and %d wait", ErrUnavailable, cap(slots), l.Length)
+	}
+	timer := time.NewTimer(min(l.Wait, time.Until(deadline)))
+	defer timer.Stop()
+	select {
+	case slots <- struct{}{}:
+		q.metrics.served.Inc()
+		return nil
+	case <-stop:
+		return fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
+	case <-timer.C:
+		q.metrics.expired.Inc()
+		return fmt.Errorf("%w: all of %d are busy", ErrUnavailable, cap(slots))
+	}
+}

@@ -1,0 +1,105 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// next is the endpoint at which the request is tried again, nil when what has come of it is final.
+func (u *Upstream) next(t *trip, err error) *endpoint {
+	reason := retryReason(t.fate)
+	unsent := t.fate == fateConnect || errors.Is(err, errRemoved)
+	switch {
+	case err == nil && t.fate.target() != bad, len(t.tried) >= maxTries, t.stop.wasStopped(), !time.Now().Before(t.deadline):
+		return nil
+	case unsent:
+		return u.retry(t, reason)
+	case t.fate.target() != bad, !u.repeatable(t), !t.granted && !u.grant(t):
+		return nil
+	}
+	t.retries++
+	t.granted = false
+	return u.retry(t, reason)
+}
+
+// retry chooses an endpoint that was not tried.
+func (u *Upstream) retry(t *trip, reason string) *endpoint {
+	e := u.choose(t)
+	if e != nil {
+		u.metrics.retries[reason].Inc()
+	}
+	return e
+}
+
+// repeatable says whether the request may be sent again although it was sent: nobody notices a repetition of it (RFC
+// 9110 §9.2.2), we still have all of it, and its attempts are not used up.
+func (u *Upstream) repeatable(t *trip) bool {
+	return t.out.whole && t.retries < t.fleet.cfg.Retries.Attempts && idempotent(&t.req.Header)
+}
+
+func idempotent(h *fasthttp.RequestHeader) bool {
+	return h.IsGet() || h.IsHead() || h.IsPut() || h.IsDelete() || h.IsOptions() || h.IsTrace()
+}
+
+// grant asks the budget for one more try, if there is an endpoint for it.
+func (u *Upstream) grant(t *trip) bool {
+	return u.another(t) && u.budget.withdraw(u.deps.now(), &u.metrics)
+}
+
+// another says whether there is an endpoint that was not tried.
+func (u *Upstream) another(t *trip) bool {
+	for _, e := range u.fleet.Load().endpoints {
+		if !t.hasTried(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// patience is how long a try waits for its answer before another endpoint is asked, 0 when there is none to ask.
+func (u *Upstream) patience(t *trip) time.Duration {
+	if len(t.fleet.endpoints) < 2 || !u.repeatable(t) || !u.another(t) {
+		return 0
+	}
+	return t.fleet.cfg.Retries.TryTimeout
+}
+
+// await waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
+// that is granted; without a budget it goes on waiting, so impatience alone never fails a request.
+func (u *Upstream) await(k *call, t *trip, limit time.Time) error {
+	for t.patient > 0 {
+		pause := time.Now().Add(t.patient)
+		if !pause.Before(limit) {
+			return nil
+		}
+		if err := k.until(pause); err != nil {
+			return broken("waiting for the answer", err)
+		}
+		if _, err := k.br.Peek(1); err == nil || !timedOut(err) {
+			return nil // the reader of the head meets the same
+		}
+		if u.grant(t) {
+			t.granted = true
+			return fmt.Errorf("%w: no answer within retries.try_timeout", ErrTimeout)
+		}
+	}
+	return nil
+}
+
+// retryReason is a fate as the label of a retry.
+func retryReason(f fate) string {
+	switch f {
+	case fateConnect, fateReset, fateInvalid, fateTimeout:
+		return f.result()
+	case fateError, fateDown:
+		return "status"
+	}
+	return "removed"
+}
+
+func retryReasons() []string {
+	return []string{"connect", "reset", "invalid", "timeout", "status", "removed"}
+}

@@ -1,0 +1,138 @@
+package upstream
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	resolveEvery = 10 * time.Second // between two look-ups of a name
+	resolvePause = time.Second      // at least, when connections to its addresses fail
+	resolveLimit = 5 * time.Second  // for one look-up
+	maxAddresses = 64               // of one name
+)
+
+// target is one entry of targets. It keeps its endpoints while the configuration changes around it.
+type target struct {
+	up      *Upstream
+	origin  origin
+	weight  int
+	metrics targetMetrics
+
+	endpoints []*endpoint // guarded by up.mu
+	slow      bool        // likewise: further endpoints start slowly
+	gone      bool        // likewise: it has been closed
+
+	first     chan struct{} // closed when the name was looked up once, well or not
+	again     chan struct{} // asks for a look-up
+	cancel    context.CancelFunc
+	following sync.WaitGroup
+}
+
+// newTarget begins to look the name up; an address needs no looking up.
+func (u *Upstream) newTarget(o origin, cfg Config) *target {
+	t := &target{
+		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.address), slow: u.fleet.Load() != nil,
+		first: make(chan struct{}), again: make(chan struct{}, 1),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.cancel = cancel
+	if _, err := netip.ParseAddr(o.host); err == nil {
+		t.endpoints = []*endpoint{t.newEndpoint(o.address, cfg)}
+		close(t.first)
+		return t
+	}
+	t.following.Go(func() { t.follow(ctx) })
+	return t
+}
+
+// follow looks the name up again and again. Whatever fails, the addresses that were found before stay.
+func (t *target) follow(ctx context.Context) {
+	t.resolve(ctx)
+	close(t.first)
+	for wait(ctx, t.up.deps.pause, nil) && wait(ctx, t.up.deps.resolve, t.again) {
+		t.resolve(ctx)
+	}
+}
+
+// wait returns after d, or as soon as something comes on early; false when ctx ended.
+func wait(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-early:
+	case <-timer.C:
+	}
+	return true
+}
+
+func (t *target) resolve(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	found, err := t.up.deps.lookup(limited, t.origin.host)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil || len(found) == 0:
+		t.metrics.dnsFailures.Inc()
+		return
+	}
+	addresses := make([]string, 0, len(found))
+	for _, ip := range found {
+		addresses = append(addresses, net.JoinHostPort(ip.Unmap().String(), t.origin.port))
+	}
+	slices.Sort(addresses)
+	addresses = slices.Compact(addresses)
+	t.up.settle(t, addresses[:min(len(addresses), maxAddresses)])
+}
+
+// lookAgain asks for a look-up soon: a connection to one of the addresses failed.
+func (t *target) lookAgain() {
+	select {
+	case t.again <- struct{}{}:
+	default:
+	}
+}
+
+func (t *target) close() {
+	t.cancel()
+	t.following.Wait()
+	t.up.mu.Lock()
+	t.gone = true
+	endpoints := t.endpoints
+	t.endpoints = nil
+	t.up.mu.Unlock()
+	for _, e := range endpoints {
+		e.pool.close()
+	}
+}
+
+// newEndpoint makes the endpoint of one address.
+func (t *target) newEndpoint(address string, cfg Config) *endpoint {
+	e := &endpoint{
+		target: t, address: address, seed: seedOf(address),
+		pool: newPool(dialer{to: t.origin, address: address}, cfg),
+	}
+	if t.slow {
+		e.since = t.up.deps.now()
+	}
+	return e
+}
+
+// count takes down how a try ended.
+func (t *target) count(f fate) { t.metrics.results[f].Inc() }
+
+// targetMetrics are the metrics of one target.
+type targetMetrics struct {
+	results     [fates]prometheus.Counter // fateNone: nil
+	ejections   prometheus.Counter
+	dnsFailures prometheus.Counter
+}

@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// maxTries is at how many endpoints one request is tried at most.
+const maxTries = 8
+
+// trip is one request on its way. It is pooled for its buffers.
+type trip struct {
+	req      *fasthttp.Request
+	resp     *fasthttp.Response
+	deadline time.Time
+	stop     *Stop  // nil: nobody can
+	affinity uint64 // 0: nobody's
+	upgrade  bool   // the request asks for another protocol
+	tunnel   *Tunnel
+
+	fleet   *fleet // as of the present try
+	tried   []*endpoint
+	retries int           // those that count in retries.attempts
+	granted bool          // the budget has already paid for the next one
+	patient time.Duration // how long the present try waits before another target is asked; 0: to the end
+	probe   bool          // the present try shows whether an ejected endpoint is well again
+	sent    int
+	target  string // of the present try
+	fate    fate   // of the last try
+
+	out        outgoing
+	candidates []candidate
+}
+
+func (u *Upstream) begin(req *fasthttp.Request, resp *fasthttp.Response, o Options) *trip {
+	t, _ := u.trips.Get().(*trip)
+	t.req, t.resp, t.deadline, t.stop, t.affinity = req, resp, o.Deadline, o.Stop, o.Affinity
+	t.fleet = u.fleet.Load()
+	return t
+}
+
+func (u *Upstream) end(t *trip) {
+	t.out.unload()
+	*t = trip{out: t.out, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
+	u.trips.Put(t)
+}
+
+// clearAll empties a slice and lets go of what it pointed to.
+func clearAll[T any](s []T) []T {
+	clear(s)
+	return s[:0]
+}
+
+// tries sends the request until a try is final.
+func (u *Upstream) tries(t *trip) error {
+	u.budget.request(u.deps.now())
+	e, err := u.first(t)
+	if err != nil {
+		return err
+	}
+	if err := t.out.load(t.req, e.target.origin.name); err != nil {
+		t.fate = fateBody
+		return err
+	}
+	for {
+		err := u.try(t, e)
+		next := u.next(t, err)
+		if next == nil {
+			return err
+		}
+		e = next
+		t.resp.Reset()
+		t.out.again(t.req, e.target.origin.name)
+	}
+}
+
+// try sends the request to e once and learns from what comes of it.
+func (u *Upstream) try(t *trip, e *endpoint) error {
+	t.target, t.tried = e.target.origin.name, append(t.tried, e)
+	t.patient = u.patience(t)
+	began := u.deps.now()
+	if len(t.fleet.endpoints) > 1 {
+		e.begin(began)
+	}
+	err := u.exchange(t, e)
+	t.fate = fateOf(t, err)
+	e.target.count(t.fate)
+	if errors.Is(err, errRemoved) {
+		t.fate = fateNone
+	}
+	u.learn(t, e, began)
+	return err
+}
+
+func (t *trip) hasTried(e *endpoint) bool { return slices.Contains(t.tried, e) }

@@ -1,0 +1,93 @@
+package upstream
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxWeight is the largest weight of a target.
+const maxWeight = 1000
+
+// Validate reports every fault of the configuration, each text beginning with its place below path, as in
+// `upstreams.recipes.targets[0]: "ftp://x" is not an http:// or https:// URL`. It opens nothing.
+func (c Config) Validate(path string) []error {
+	faults := c.validateTargets(path + ".targets")
+	policies := []string{RoundRobin, P2C, HashUser}
+	if c.Balance != "" && !slices.Contains(policies, c.Balance) {
+		faults = append(faults, fmt.Errorf("%s.balance: %q is not one of %s", path, c.Balance, strings.Join(policies, ", ")))
+	}
+	if p := c.Health.Path; p != "" && (p[0] != '/' || strings.ContainsFunc(p, notInPath)) {
+		faults = append(faults, fmt.Errorf("%s.health.path: %q is not a path such as /healthz", path, p))
+	}
+	for _, share := range []struct {
+		key   string
+		value Share
+	}{{"retries.budget", c.Retries.Budget}, {"breaker.failures", c.Breaker.Failures}} {
+		if !(share.value >= 0 && share.value <= 1) { // NaN is neither
+			faults = append(faults, fmt.Errorf("%s.%s: is not between 0 and 1, or 0%% and 100%%", path, share.key))
+		}
+	}
+	return append(faults, c.negatives(path)...)
+}
+
+func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
+
+// negatives are the faults of durations and numbers that are below zero.
+func (c Config) negatives(path string) []error {
+	var faults []error
+	for _, limit := range []struct {
+		key   string
+		value int64
+	}{
+		{"slow_start", int64(c.SlowStart)},
+		{"health.interval", int64(c.Health.Interval)},
+		{"health.timeout", int64(c.Health.Timeout)},
+		{"health.unhealthy_after", int64(c.Health.UnhealthyAfter)},
+		{"health.healthy_after", int64(c.Health.HealthyAfter)},
+		{"outlier.consecutive_failures", int64(c.Outlier.ConsecutiveFailures)},
+		{"outlier.eject", int64(c.Outlier.Eject)},
+		{"retries.attempts", int64(c.Retries.Attempts)},
+		{"retries.try_timeout", int64(c.Retries.TryTimeout)},
+		{"breaker.min_requests", int64(c.Breaker.MinRequests)},
+		{"breaker.window", int64(c.Breaker.Window)},
+		{"breaker.open", int64(c.Breaker.Open)},
+		{"queue.in_flight", int64(c.Queue.InFlight)},
+		{"queue.length", int64(c.Queue.Length)},
+		{"queue.wait", int64(c.Queue.Wait)},
+		{"timeouts.connect", int64(c.Timeouts.Connect)},
+		{"timeouts.response", int64(c.Timeouts.Response)},
+		{"timeouts.stream", int64(c.Timeouts.Stream)},
+		{"timeouts.websocket", int64(c.Timeouts.WebSocket)},
+		{"keepalive.max_conns", int64(c.Keepalive.MaxConns)},
+		{"keepalive.idle", int64(c.Keepalive.Idle)},
+	} {
+		if limit.value < 0 {
+			faults = append(faults, fmt.Errorf("%s.%s: is negative", path, limit.key))
+		}
+	}
+	return faults
+}
+
+func (c Config) validateTargets(path string) []error {
+	if len(c.Targets) == 0 {
+		return []error{fmt.Errorf("%s: needs a URL", path)}
+	}
+	var faults []error
+	seen := make(map[string]int, len(c.Targets))
+	for i, t := range c.Targets {
+		to, err := parseTarget(t.URL)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s[%d]: %w", path, i, err))
+			continue
+		}
+		if first, twice := seen[to.address]; twice {
+			faults = append(faults, fmt.Errorf("%s[%d]: is the same as %s[%d]: raise its weight instead", path, i, path, first))
+		}
+		seen[to.address] = i
+		if t.Weight < 0 || t.Weight > maxWeight {
+			faults = append(faults, fmt.Errorf("%s[%d].weight: %d is not between 1 and %d", path, i, t.Weight, maxWeight))
+		}
+	}
+	return faults
+}
