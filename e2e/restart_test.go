@@ -5,8 +5,10 @@ package e2e
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,4 +198,48 @@ func TestReloadsAndRestartsLoseNothing(t *testing.T) {
 			t.Error(line)
 		}
 	}
+}
+
+// TestSocketsOfSystemdAreUsed passes both sockets as systemd does (sd_listen_fds): they stay open while nobody serves.
+func TestSocketsOfSystemdAreUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var files []*os.File
+	for range 2 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		file, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		files = append(files, file)
+	}
+	begin := func() {
+		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" serve -c "$1"`, binary, w.config)
+		cmd.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=wxgate.socket:wxgate.socket")
+		cmd.ExtraFiles = files
+		w.process = startCommand(t, cmd)
+	}
+	begin()
+	w.process.waitServing(t)
+	url := w.url
+	token := w.login("alice")
+	if code := w.stop(t); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, w.output)
+	}
+	waited := make(chan answer, 1)
+	go func() {
+		got, _ := w.try("GET", "/api/v1/recipes", token, "")
+		waited <- got
+	}()
+	begin()
+	w.process.waitServing(t)
+	if w.url != url {
+		t.Errorf("it listens on %s, the socket is %s", w.url, url)
+	}
+	w.want("a request that came while nobody served", <-waited, http.StatusOK, "")
 }
