@@ -6,16 +6,23 @@ VERSION          := $(shell git describe --tags --always --dirty 2>/dev/null || 
 LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
 SOAK             ?= 10m
+OVERLOAD         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-crash test-storm test-slow test-node test-chaos test-soak plot lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-restart plot lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: ## vet, and run every test with the race detector
+test: test-go test-miniprogram ## every test
+
+test-go: ## vet, and run every Go test with the race detector
 	go vet ./...
 	go test -race -count=1 -timeout 15m ./...
+
+test-miniprogram: ## types, units, and the pages in Chromium against the real gateway; installs what it needs
+	miniprogram/scripts/prepare.sh
+	cd miniprogram && npm test --silent
 
 test-crash: ## kill -9 under login load, 50 rounds
 	WXGATE_CRASH_ROUNDS=50 go test -count=1 -v -timeout 15m -run 'TestNoAcknowledgedLoginIsLostByKill9' ./e2e
@@ -29,6 +36,9 @@ test-slow: ## 300 slow clients of each kind for a minute, beside honest ones
 test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
 	WXGATE_NODE=1 go test -count=1 -v -timeout 30m -run 'TestNoPostIsExecutedTwice|TestPostsToANodeService' ./gateway ./e2e
 
+test-overload: ## twice the load that a service can take, for OVERLOAD (30s), and the table of docs/limits.md
+	OVERLOAD=$(OVERLOAD) go test -count=1 -v -timeout 15m -run '^TestOverload$$' ./e2e
+
 test-chaos: ## 500 requests/s for a minute at targets that are killed, frozen, slowed and failing; p2c against round_robin
 	WXGATE_CHAOS=1 go test -count=1 -v -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e
 
@@ -37,6 +47,9 @@ plot: ## draw docs/p2c.svg anew: latencies under p2c and round_robin with one sl
 
 test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
 	SOAK=$(SOAK) go test -race -count=1 -v -timeout 3h -run '^TestSoak$$' ./e2e
+
+test-restart: ## a minute of load with a reload each second and five restarts
+	WXGATE_RESTART=60s go test -count=1 -v -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e
 
 lint: $(GOLANGCI) ## check style and formatting
 	$(GOLANGCI) run ./...
@@ -64,7 +77,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	done
 
 clean: ## remove what was built; data/ stays
-	rm -rf bin wxgate
+	rm -rf bin wxgate miniprogram/tests/output
 	find . -maxdepth 3 -type f \( -name '*.test' -o -name '*.prof' \) -not -path './.*' -delete
 
 # The version is in the file name, so that a change of version installs it anew. It is not a tool of go.mod: its

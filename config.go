@@ -54,7 +54,7 @@ func (c Config) Validate() []error {
 func (c Config) gateway() gateway.Config {
 	return gateway.Config{
 		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
-		CloudRun: c.WeChat.CloudRun, PushUpstream: c.WeChat.Push.Upstream,
+		CloudRun: c.WeChat.CloudRun, FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,15 +17,17 @@ import (
 	"wxgate/authn/wechat/sandbox"
 	recipes "wxgate/examples/recipes"
 	"wxgate/gateway"
+	"wxgate/miniprogram/demo"
 	"wxgate/upstream"
 )
 
 type demoCommand struct {
 	Listen string `default:"127.0.0.1:8080" help:"Loopback address of the demo; a port that is taken gives way to a free one."`
+	Page   string `default:"127.0.0.1:8081" help:"Loopback address of the page with the example mini-program; as above."`
 }
 
-// Run starts a stand-in for WeChat, the recipe service and a gateway in front of it, all on loopback with throwaway
-// keys and data, and prints what to paste.
+// Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
+// mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste.
 func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	dir, err := os.MkdirTemp("", "wxgate-demo-")
 	if err != nil {
@@ -37,7 +40,7 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, weChat.Close()) }()
-	service, err := startRecipes()
+	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.New())
 	if err != nil {
 		return err
 	}
@@ -47,14 +50,19 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	svc, err := openService(ctx, cfg, newLog(cfg.Log, w.stderr))
+	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.stderr), inherited{})
 	if err != nil {
 		return err
 	}
-	if err := printDemo(w, svc.public.Addr().String(), weChat.URL(), dir); err != nil {
+	page, err := startPage(freeOr(d.Page), svc.public.Addr().String(), weChat.URL())
+	if err != nil {
 		return errors.Join(err, svc.close())
 	}
-	return svc.serve(ctx)
+	defer func() { err = errors.Join(err, page.Close()) }()
+	if err := printDemo(w, svc.public.Addr().String(), weChat.URL(), page.URL(), dir); err != nil {
+		return errors.Join(err, svc.close())
+	}
+	return svc.serve(ctx, func() error { return nil })
 }
 
 const demoAppID = "wx0000000000demo00"
@@ -82,6 +90,9 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
 	recipesService.Targets = []upstream.Target{{URL: recipesURL}}
 	cfg.Upstreams = map[string]upstream.Config{"recipes": recipesService}
 	cfg.Routes = []gateway.RouteConfig{
+		{Path: "/api/v1/recipes", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthOptional}, // guests may browse
+		{Path: "/api/v1/recipes/:id", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthOptional},
+		{Path: "/uploads/:name", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthNone}, // an <image> sends no token
 		{Path: "/api/**", Upstream: "recipes", Auth: gateway.AuthRequired},
 		{Path: "/whoami", Upstream: "recipes", Auth: gateway.AuthRequired},
 	}
@@ -89,31 +100,40 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
 	return cfg
 }
 
-// recipeService is the demo's downstream service, running.
-type recipeService struct {
+// localServer is one of the demo's own servers, running.
+type localServer struct {
 	server   *http.Server
 	listener net.Listener
 	served   chan error
 }
 
-func startRecipes() (*recipeService, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+func startServer(what, listen string, handler http.Handler) (*localServer, error) {
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, fmt.Errorf("starting the recipe service: %w", err)
+		return nil, fmt.Errorf("starting %s: %w", what, err)
 	}
-	s := &recipeService{
-		server:   &http.Server{Handler: recipes.New(), ReadHeaderTimeout: 5 * time.Second},
+	s := &localServer{
+		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second},
 		listener: ln, served: make(chan error, 1),
 	}
 	go func() { s.served <- s.server.Serve(ln) }()
 	return s, nil
 }
 
-// URL is where the gateway reaches the service.
-func (s *recipeService) URL() string { return "http://" + s.listener.Addr().String() }
+// startPage serves the example mini-program in a phone frame.
+func startPage(listen, gatewayAddress, weChatURL string) (*localServer, error) {
+	weChat, err := url.Parse(weChatURL)
+	if err != nil {
+		return nil, fmt.Errorf("starting the page: %w", err)
+	}
+	return startServer("the page", listen, demo.New(&url.URL{Scheme: "http", Host: gatewayAddress}, weChat))
+}
 
-// Close stops the service and waits for it.
-func (s *recipeService) Close() error {
+// URL is where the server listens.
+func (s *localServer) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Close stops the server and waits for it.
+func (s *localServer) Close() error {
 	err := s.server.Close()
 	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
@@ -135,12 +155,14 @@ func freeOr(listen string) string {
 	return net.JoinHostPort(host, "0")
 }
 
-// printDemo prints three lines to paste into another terminal. The answer to the login is kept in a file, so that the
-// second line finds the token in whatever terminal it is pasted into.
-func printDemo(w *world, address, weChat, dir string) error {
+// printDemo prints what to open in a browser, and three lines to paste into another terminal. The answer to the login is
+// kept in a file, so that the second line finds the token in whatever terminal it is pasted into.
+func printDemo(w *world, address, weChat, page, dir string) error {
 	login := filepath.Join(dir, "login.json")
 	_, err := fmt.Fprintf(w.stdout, `
-wxgate demo: WeChat is played by a sandbox, nothing leaves this machine. Paste these into another terminal:
+wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
+
+Open %[4]s in a browser: the example mini-program. Or paste these into another terminal:
 
 # 1. log in, as a mini-program does with the code of wx.login
 curl -sS http://%[1]s/api/v1/auth/wx-login -H 'Content-Type: application/json' -d '{"code":"demo-alice","nickName":"小爱"}' | tee %[2]s
@@ -155,6 +177,6 @@ Recipes: /api/v1/recipes. Other people: demo-bob, demo-carol. Failures: err-4002
 The sandbox WeChat can be told to fail, to rehearse bad days: POST %[3]s/sandbox/fail {"api":"jscode2session","rate":0.5,"kinds":["timeout","45011"]}.
 Stop with Ctrl-C.
 
-`, address, login, weChat)
+`, address, login, weChat, page)
 	return err
 }

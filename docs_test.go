@@ -269,6 +269,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.WeChat.Apps) == 0 {
 		got.WeChat.Apps = nil
 	}
+	if len(got.Limits.IP.Allow)+len(got.Limits.IP.Deny) == 0 {
+		got.Limits.IP = gateway.AddressConfig{}
+	}
 	if want := DefaultConfig(); !reflect.DeepEqual(got, want) {
 		t.Errorf("gateway.yaml says\n%+v\nwant the defaults\n%+v", got, want)
 	}
@@ -277,6 +280,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 		t.Errorf("the upstream of gateway.yaml is\n%+v\nwant the defaults\n%+v", recipes, want)
 	}
 	route.Path, route.Upstream, route.Methods = "", "", nil
+	if len(route.Headers.Set)+len(route.Headers.Remove) == 0 {
+		route.Headers = gateway.RouteHeaders{}
+	}
 	want := gateway.RouteConfig{}
 	want.SetDefaults()
 	if !reflect.DeepEqual(route, want) {
@@ -330,7 +336,7 @@ func declaredMetrics(t *testing.T) map[string]string {
 func wholeRegistry(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
-	reg, log := newMetrics(), newLog(cfg.Log, t.Output())
+	reg, log := newMetrics(), newLogs(cfg.Log, t.Output()).Logger
 	store, err := badger.Open(cfg.Storage, reg, log, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -347,13 +353,12 @@ func wholeRegistry(t *testing.T) *prometheus.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{}
-	upstreams, err := s.openUpstreams(cfg.Upstreams, reg)
+	services, err := openUpstreams(cfg.Upstreams, reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.close() })
-	deps := gateway.Deps{Authn: auth, Upstreams: upstreams, Metrics: reg, Log: log, Access: log, Now: time.Now}
+	t.Cleanup(func() { _ = services.close() })
+	deps := gateway.Deps{Authn: auth, Upstreams: services.all, Metrics: reg, Log: log, Access: log, Now: time.Now}
 	if _, err := gateway.New(cfg.gateway(), deps); err != nil {
 		t.Fatal(err)
 	}

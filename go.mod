@@ -1,9 +1,13 @@
 module wxgate
 
+// npm packages with Go files in them are none of ours.
+ignore ./miniprogram/node_modules
+
 go 1.26.0
 
 require (
 	github.com/alecthomas/kong v1.17.0
+	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/dgraph-io/badger/v4 v4.9.6
 	github.com/dgraph-io/ristretto/v2 v2.2.0
 	github.com/goccy/go-yaml v1.19.2

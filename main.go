@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,11 +20,13 @@ import (
 type commands struct {
 	Config string `short:"c" default:"gateway.yaml" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
 
-	Serve  serveCommand  `cmd:"" default:"1" help:"Run the gateway (the default)."`
-	Demo   demoCommand   `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
-	Doctor doctorCommand `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
-	Check  checkCommand  `cmd:"" help:"Read the configuration, report every fault, start nothing."`
-	Health healthCommand `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
+	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
+	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
+	Check   checkCommand   `cmd:"" help:"Read the configuration, report every fault, start nothing."`
+	Routes  routesCommand  `cmd:"" help:"List every route and endpoint, the gateway's own too, as the configuration makes them."`
+	Explain explainCommand `cmd:"" help:"Say what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
+	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
 
 	Users    usersCommand    `cmd:"" help:"List, show, import, export, ban and erase users of the running gateway."`
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
@@ -44,7 +47,10 @@ type world struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends a drain that takes too long
+	context.AfterFunc(ctx, func() {
+		stop()                         // a second Ctrl-C ends a drain that takes too long
+		signal.Ignore(syscall.SIGTERM) // but supervisors send this one to every process of a group, and so do ours
+	})
 	w := &world{env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(run(ctx, os.Args[1:], w)) //nolint:gocritic // the deferred stop only unregisters signals, and the process ends here
 }
@@ -73,7 +79,12 @@ func run(ctx context.Context, args []string, w *world) int {
 		return report(w, err, 2)
 	}
 	w.config = cli.Config
-	if err := parsed.Run(); err != nil {
+	err = parsed.Run()
+	var code exitCode
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case err != nil:
 		return report(w, err, 1)
 	}
 	return 0

@@ -2,51 +2,114 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"reflect"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// reloader takes over a changed gateway.yaml while requests are served. So far that is authn.algorithm and authn.keys;
-// whatever else has changed needs a restart, and the log says so.
+// reloaded are the keys of gateway.yaml, each with all below it, that a running gateway takes over. Whatever else has
+// changed needs a restart, and the log says so.
+func reloaded() []string {
+	return []string{
+		"server.admin_token", "server.trusted_proxies", "server.proxy_protocol", "server.body_limit",
+		"server.timeouts.request", "server.timeouts.drain",
+		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
+		"routes", "limits", "log",
+	}
+}
+
+// lookEvery is how often the files of the configuration are read. Two looks must agree, so that a file is not taken over
+// while it is being written.
+const lookEvery = time.Second
+
+// reloader takes over a changed gateway.yaml while requests are served: at SIGHUP, and when the content of the file, or of
+// one that it names, has changed.
 type reloader struct {
 	service *service
 	load    func() (Config, error)
+	file    string
 	running Config
+	tried   [sha256.Size]byte // the content that was taken over, or refused
+	seen    [sha256.Size]byte // the content at the last look
 	well    prometheus.Gauge
 }
 
-func newReloader(s *service, cfg Config, load func() (Config, error)) *reloader {
+func newReloader(s *service, file string, cfg Config, load func() (Config, error)) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
 	s.metrics.MustRegister(well)
 	well.Set(1)
-	return &reloader{service: s, load: load, running: cfg, well: well}
+	r := &reloader{service: s, load: load, file: file, running: cfg, well: well}
+	r.tried = r.content()
+	r.seen = r.tried
+	return r
 }
 
-// follow reloads at every SIGHUP until ctx ends.
+// follow reloads until ctx ends.
 func (r *reloader) follow(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
-			if err := r.reload(); err != nil {
-				r.well.Set(0)
-				r.service.log.Error("reload refused, the running configuration stays", "error", err)
-				continue
-			}
-			r.well.Set(1)
+			r.tried = r.content()
+			r.try()
+		case <-ticker.C:
+			r.look()
 		}
 	}
+}
+
+// look reloads once when the content has changed and came to rest.
+func (r *reloader) look() {
+	before := r.seen
+	if r.seen = r.content(); r.seen == before && r.seen != r.tried {
+		r.tried = r.seen
+		r.try()
+	}
+}
+
+// content identifies what gateway.yaml and the key files hold. Names are followed anew each time: a ConfigMap is changed
+// by exchanging a link.
+func (r *reloader) content() (sum [sha256.Size]byte) {
+	all := sha256.New()
+	files := []string{r.file}
+	for _, key := range r.running.Authn.Keys {
+		files = append(files, key.File)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_, _ = fmt.Fprint(all, err) // a hash takes all
+		}
+		_, _ = fmt.Fprintf(all, "%d\n%s", len(text), text)
+	}
+	all.Sum(sum[:0])
+	return sum
+}
+
+func (r *reloader) try() {
+	if err := r.reload(); err != nil {
+		r.well.Set(0)
+		r.service.log.Error("reload refused, the running configuration stays", "error", err)
+		return
+	}
+	r.well.Set(1)
 }
 
 // reload reads the configuration again. A fault in it changes nothing.
@@ -55,10 +118,77 @@ func (r *reloader) reload() error {
 	if err != nil {
 		return err
 	}
-	if err := r.service.authn.SetKeys(cfg.Authn.Algorithm, cfg.Authn.Keys); err != nil {
+	kept := keepOthers(reflect.ValueOf(&cfg).Elem(), reflect.ValueOf(r.running), "")
+	if err := r.service.apply(cfg); err != nil {
+		return err
+	}
+	r.running = cfg
+	r.service.log.Info("reloaded", "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
+	if len(kept) > 0 {
+		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
+	}
+	return nil
+}
+
+// keepOthers gives every key of next that is not among reloaded its running value, and names those that differed.
+func keepOthers(next, running reflect.Value, path string) (kept []string) {
+	for i := range next.NumField() {
+		name := next.Type().Field(i).Tag.Get("yaml")
+		if path != "" {
+			name = path + "." + name
+		}
+		field, before := next.Field(i), running.Field(i)
+		switch {
+		case isReloaded(name):
+		case field.Kind() == reflect.Struct && beginsReloaded(name):
+			kept = append(kept, keepOthers(field, before, name)...)
+		case !reflect.DeepEqual(field.Interface(), before.Interface()):
+			kept = append(kept, name)
+			field.Set(before)
+		}
+	}
+	return kept
+}
+
+func isReloaded(path string) bool {
+	for _, key := range reloaded() {
+		if path == key {
+			return true
+		}
+	}
+	return false
+}
+
+// beginsReloaded says whether a section has keys that are reloaded beside others.
+func beginsReloaded(section string) bool {
+	for _, key := range reloaded() {
+		if strings.HasPrefix(key, section+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// apply makes cfg the configuration of the requests to come, apart from what only a restart can change. An error leaves
+// everything as it was.
+func (s *service) apply(cfg Config) error {
+	push, err := newPush(cfg.WeChat)
+	if err != nil {
+		return err
+	}
+	next, err := s.upstreams.next(cfg.Upstreams)
+	if err != nil {
+		return err
+	}
+	if err := s.authn.SetKeys(cfg.Authn.Algorithm, cfg.Authn.Keys); err != nil {
+		next.drop()
 		return fmt.Errorf("taking over the keys: %w", err)
 	}
-	r.running.Authn.Algorithm, r.running.Authn.Keys = cfg.Authn.Algorithm, cfg.Authn.Keys
-	r.service.log.Info("reloaded", "keys", len(cfg.Authn.Keys), "restart_needed", !reflect.DeepEqual(cfg, r.running))
-	return nil
+	if err := s.gateway.Reload(cfg.gateway(), next.all, push); err != nil {
+		next.drop()
+		return fmt.Errorf("taking over the gateway's sections: %w", err)
+	}
+	s.logs.set(cfg.Log)
+	s.drain.Store(int64(cfg.Server.Timeouts.Drain))
+	return s.upstreams.become(next)
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -16,7 +19,6 @@ import (
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
 	"wxgate/storage/badger"
-	"wxgate/upstream"
 )
 
 type serveCommand struct{}
@@ -27,38 +29,65 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(cfg.Log, w.stderr)
-	warnCloudRun(cfg, w.env, log)
-	svc, err := openService(ctx, cfg, log)
+	log := newLogs(cfg.Log, w.stderr)
+	warnCloudRun(cfg, w.env, log.Logger)
+	restarts, err := newRestarter(ctx)
 	if err != nil {
 		return err
 	}
-	reloads := newReloader(svc, cfg, func() (Config, error) { return loadConfig(w.config, w.env) })
-	followed := make(chan struct{})
+	sockets, err := restarts.inherit(cfg.Server)
+	if err != nil {
+		return err
+	}
+	svc, err := openService(ctx, cfg, log, sockets)
+	if err != nil {
+		return err
+	}
+	reloads := newReloader(svc, w.config, cfg, func() (Config, error) { return loadConfig(w.config, w.env) })
 	ctx, cancel := context.WithCancel(ctx)
-	go func() { defer close(followed); reloads.follow(ctx) }()
-	err = svc.serve(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { reloads.follow(ctx) })
+	following.Go(func() { restarts.follow(ctx) })
+	err = svc.serve(ctx, func() error { return restarts.serving(svc) })
 	cancel()
-	<-followed
+	following.Wait()
+	if err != nil || !svc.handed {
+		return err
+	}
+	code, err := restarts.shepherd()
+	if err == nil && code != 0 {
+		err = exitCode(code)
+	}
 	return err
 }
 
+// exitCode ends the process with a code of its own, and says nothing: whoever had it said why.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
 // service is a gateway with all that it stands on, open and listening.
 type service struct {
-	log     *slog.Logger
-	drain   time.Duration
-	metrics *prometheus.Registry
-	authn   *authn.Authn
-	gateway *gateway.Gateway
-	public  net.Listener
-	admin   net.Listener
-	closers []func() error // in the order of opening
+	log       *slog.Logger
+	logs      *logs
+	drain     atomic.Int64 // a time.Duration
+	metrics   *prometheus.Registry
+	store     *badger.Store
+	authn     *authn.Authn
+	upstreams *upstreams
+	gateway   *gateway.Gateway
+	public    net.Listener
+	admin     net.Listener
+	replaced  chan func(context.Context) error // gives the clients to a successor that serves
+	handed    bool                             // a successor has them
+	closers   []func() error                   // in the order of opening
 }
 
 // openService opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error
 // what was opened is closed again.
-func openService(ctx context.Context, cfg Config, log *slog.Logger) (*service, error) {
-	s := &service{log: log, drain: cfg.Server.Timeouts.Drain}
+func openService(ctx context.Context, cfg Config, log *logs, sockets inherited) (*service, error) {
+	s := &service{log: log.Logger, logs: log, public: sockets.public, admin: sockets.admin, replaced: make(chan func(context.Context) error)}
+	s.drain.Store(int64(cfg.Server.Timeouts.Drain))
 	if err := s.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -71,6 +100,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("opening storage: %w", err)
 	}
+	s.store = store
 	s.onClose(store.Close)
 	clients, err := s.openWeChat(cfg.WeChat, store, metrics)
 	if err != nil {
@@ -87,13 +117,14 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("opening authn: %w", err)
 	}
-	upstreams, err := s.openUpstreams(cfg.Upstreams, metrics)
+	services, err := openUpstreams(cfg.Upstreams, metrics)
 	if err != nil {
 		return err
 	}
-	s.metrics, s.authn = metrics, auth
+	s.onClose(services.close)
+	s.metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
-		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: upstreams, Metrics: metrics,
+		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, Now: time.Now,
 	})
 	if err != nil {
@@ -102,30 +133,38 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	return s.listen(cfg.Server)
 }
 
-func (s *service) openUpstreams(cfgs map[string]upstream.Config, metrics prometheus.Registerer) (map[string]*upstream.Upstream, error) {
-	upstreams := make(map[string]*upstream.Upstream, len(cfgs))
-	counted := upstream.NewMetrics(metrics)
-	for name, cfg := range cfgs {
-		u, err := upstream.New(name, cfg, counted)
-		if err != nil {
-			return nil, fmt.Errorf("opening upstream %s: %w", name, err)
-		}
-		upstreams[name] = u
-		s.onClose(func() error { u.Close(); return nil })
-	}
-	return upstreams, nil
-}
-
 func (s *service) listen(cfg gateway.ServerConfig) error {
-	public, err := wire.Listen("tcp", cfg.Listen, s.gateway.WireConfig())
+	var err error
+	if s.public == nil {
+		s.public, err = wire.Listen("tcp", cfg.Listen, s.gateway.WireConfig())
+	} else {
+		s.public = wire.NewListener(s.public, s.gateway.WireConfig())
+	}
 	if err != nil {
 		return fmt.Errorf("listening for the public: %w", err)
 	}
-	s.public = public
+	if s.admin != nil {
+		return nil
+	}
 	if s.admin, err = net.Listen("tcp", cfg.Admin); err != nil {
-		return errors.Join(fmt.Errorf("listening for the operator: %w", err), public.Close())
+		return errors.Join(fmt.Errorf("listening for the operator: %w", err), s.public.Close())
 	}
 	return nil
+}
+
+// sockets are the listening ones, public and admin.
+func (s *service) sockets() []syscall.Conn {
+	var sockets []syscall.Conn
+	public, admin := s.public, s.admin
+	if strict, ok := public.(*wire.Listener); ok {
+		public = strict.Listener
+	}
+	for _, ln := range []net.Listener{public, admin} {
+		if socket, ok := ln.(syscall.Conn); ok {
+			sockets = append(sockets, socket)
+		}
+	}
+	return sockets
 }
 
 func (s *service) onClose(f func() error) { s.closers = append(s.closers, f) }
@@ -139,26 +178,45 @@ func (s *service) close() error {
 	return errors.Join(errs...)
 }
 
-// serve answers until ctx ends or a listener breaks, then drains and closes.
-func (s *service) serve(ctx context.Context) error {
+// serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun is called
+// once it answers.
+func (s *service) serve(ctx context.Context, begun func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
 	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version())
-	var err error
+	err := errors.Join(begun(), notify(daemon.SdNotifyReady))
 	running := 2
-	select {
-	case <-ctx.Done():
-	case err = <-broken:
-		running--
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			err = notify(daemon.SdNotifyStopping)
+		case handOver := <-s.replaced:
+			s.handed = true
+			err = s.give(handOver)
+		case err = <-broken:
+			running--
+		}
 	}
 	return errors.Join(err, s.stop(broken, running))
 }
 
+// give hands the clients to a successor. Those that are not answered in the time of a drain are cut off by stop.
+func (s *service) give(handOver func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.drain.Load()))
+	defer cancel()
+	err := handOver(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.
 func (s *service) stop(broken <-chan error, running int) error {
-	s.log.Info("draining", "for", s.drain.String())
-	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
+	drain := time.Duration(s.drain.Load())
+	s.log.Info("draining", "for", drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	errs := []error{s.gateway.Shutdown(ctx)}
 	for range running {
@@ -178,17 +236,4 @@ func newMetrics() *prometheus.Registry {
 	build.Set(1)
 	reg.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return reg
-}
-
-// newLog writes to w as the section log says.
-func newLog(cfg gateway.LogConfig, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo // Validate has refused any other text
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
 }

@@ -20,6 +20,9 @@ var (
 // ErrUserBanned refuses the login of a user whom the operator has banned; logging in again does not help.
 var ErrUserBanned = errors.New("the user is banned")
 
+// ErrLimited refuses a login that Login.Admit did not admit.
+var ErrLimited = errors.New("the user logs in too often")
+
 // ErrInvalidRequest is a login or a profile change that is refused before anything is done.
 var ErrInvalidRequest = errors.New("invalid request")
 

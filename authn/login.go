@@ -17,6 +17,8 @@ type Login struct {
 	Nickname *string // optional, and often a placeholder
 	Avatar   *string // optional, and often a path on the phone
 	Device   string  // what the session list shows: the User-Agent's family
+
+	Admit func(appID, openID string) error // asked before the session begins, with who it is for; nil: always
 }
 
 // Grant is an access token and what it is for.
@@ -63,6 +65,11 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 
 // begin finds or creates the user of a login and begins a session; who it is has been found out.
 func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login storage.Login) (Grant, error) {
+	if l.Admit != nil {
+		if err := l.Admit(login.AppID, login.OpenID); err != nil {
+			return Grant{}, err
+		}
+	}
 	login.Session, login.MaxSessions = a.newSession(l.Device), a.cfg.Sessions.MaxPerUser
 	login.Change = func(u *storage.User) error {
 		profile.apply(u)

@@ -78,6 +78,7 @@ func ofLogins() []result {
 		{ErrCodeUsed, "wx_code_used"},
 		{ErrUserBlocked, "wx_user_blocked"},
 		{ErrUserBanned, "user_banned"},
+		{ErrLimited, "rate_limited"},
 		{ErrRateLimited, "wx_rate_limited"},
 		{ErrMisconfigured, "wx_misconfigured"},
 		{ErrBusy, "wx_busy"},

@@ -23,6 +23,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			w := newWorld(t)
 			w.dir, w.config = env.WorkDir, filepath.Join(env.WorkDir, "gateway.yaml")
+			env.Setenv("WXGATE", binary)
 			env.Values[worldKey{}] = &scripted{world: w, tokens: map[string]string{}}
 			return nil
 		},

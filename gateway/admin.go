@@ -21,14 +21,12 @@ type admin struct {
 	authn   *authn.Authn
 	log     *slog.Logger
 	now     func() time.Time
-	guard   adminGuard
 	server  *http.Server
 }
 
 func (g *Gateway) newAdmin() *admin {
 	a := &admin{
 		gateway: g, authn: g.deps.Authn, log: g.deps.Log, now: g.deps.Now,
-		guard: newAdminGuard(g.cfg.Server.AdminToken),
 	}
 	a.server = &http.Server{
 		Handler:           a.newMux(),

@@ -53,7 +53,7 @@ func (g adminGuard) matches(token string) bool {
 // guarded lets through whom the guard admits.
 func (a *admin) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.guard.admit(r); err != nil {
+		if err := a.gateway.rules.Load().guard.admit(r); err != nil {
 			a.log.Warn("admin request refused", "from", r.RemoteAddr, "error", err)
 			a.fail(w, err)
 			return

@@ -18,8 +18,8 @@ func peerOf(c *fiber.Ctx) netip.Addr {
 }
 
 // trusts says whether a peer's X-Forwarded-* are believed.
-func (g *Gateway) trusts(peer netip.Addr) bool {
-	for _, p := range g.cfg.Server.TrustedProxies {
+func (r *rules) trusts(peer netip.Addr) bool {
+	for _, p := range r.cfg.Server.TrustedProxies {
 		if p.Contains(peer) {
 			return true
 		}
@@ -27,22 +27,38 @@ func (g *Gateway) trusts(peer netip.Addr) bool {
 	return false
 }
 
+// headerCloudForwardedFor is where WeChat Cloud Run puts the addresses that its gateway saw; X-Forwarded-For holds those
+// of the platform itself (page wxcloud/guide/container/wxinfo).
+const headerCloudForwardedFor = "X-Original-Forwarded-For"
+
 // clientOf is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
-// X-Forwarded-For that is not one of theirs. What stands left of it a client may have invented.
-func (g *Gateway) clientOf(c *fiber.Ctx, peer netip.Addr, trusted bool) netip.Addr {
+// X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last that the platform's gateway saw.
+func (g *Gateway) clientOf(c *fiber.Ctx, r *rules, peer netip.Addr, trusted bool) netip.Addr {
+	header := &c.Request().Header
+	if r.cfg.CloudRun {
+		if seen := listedAddresses(header, headerCloudForwardedFor); seen != "" {
+			return r.lastForeign(seen, peer)
+		}
+	}
 	if !trusted {
 		g.warnHidden(c, peer)
 		return peer
 	}
+	return r.lastForeign(listedAddresses(header, fiber.HeaderXForwardedFor), peer)
+}
+
+// lastForeign is the last address of a list that is not a trusted proxy. What stands left of it a client may have
+// invented.
+func (r *rules) lastForeign(list string, peer netip.Addr) netip.Addr {
 	client := peer
-	hops := strings.Split(forwardedFor(&c.Request().Header), ",")
+	hops := strings.Split(list, ",")
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
 			return client
 		}
 		client = hop.Unmap()
-		if !g.trusts(client) {
+		if !r.trusts(client) {
 			return client
 		}
 	}
@@ -59,25 +75,30 @@ func (g *Gateway) warnHidden(c *fiber.Ctx, peer netip.Addr) {
 	}
 }
 
-// forwardedFor joins the X-Forwarded-For lines of a request (RFC 9110 §5.3).
-func forwardedFor(header *fasthttp.RequestHeader) string {
+// listedAddresses joins the lines of a field such as X-Forwarded-For (RFC 9110 §5.3).
+func listedAddresses(header *fasthttp.RequestHeader, name string) string {
 	var lines []string
-	for _, line := range header.PeekAll(fiber.HeaderXForwardedFor) {
+	for _, line := range header.PeekAll(name) {
 		lines = append(lines, string(line))
 	}
 	return strings.Join(lines, ", ")
 }
 
 // setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
-func (g *Gateway) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
+func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	peer := peerOf(c)
 	chain, proto, host := peer.String(), c.Protocol(), string(c.Request().Header.Host())
-	if g.trusts(peer) {
-		if before := forwardedFor(&c.Request().Header); before != "" {
+	if r.trusts(peer) {
+		if before := listedAddresses(&c.Request().Header, fiber.HeaderXForwardedFor); before != "" {
 			chain = before + ", " + chain
 		}
 		proto = orElse(c.Get(fiber.HeaderXForwardedProto), proto)
 		host = orElse(c.Get(fiber.HeaderXForwardedHost), host)
+	}
+	if r.cfg.CloudRun {
+		if seen := listedAddresses(&c.Request().Header, headerCloudForwardedFor); seen != "" {
+			chain = seen + ", " + chain
+		}
 	}
 	req.Header.Set(fiber.HeaderXForwardedFor, chain)
 	req.Header.Set(fiber.HeaderXForwardedProto, proto)

@@ -18,8 +18,9 @@ type Config struct {
 	Limits   LimitsConfig
 	Log      LogConfig
 
-	CloudRun     bool   // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
-	PushUpstream string // wechat.push.upstream; empty: message push is off
+	CloudRun     bool         // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
+	FunctionKey  authn.Secret // wechat.cloud_function_secret; empty: no signed openid is believed
+	PushUpstream string       // wechat.push.upstream; empty: message push is off
 }
 
 // ServerConfig is the section server.
@@ -28,6 +29,7 @@ type ServerConfig struct {
 	Admin          string         `yaml:"admin"`           // host:port of the operator's listener
 	AdminToken     authn.Secret   `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
+	ProxyProtocol  bool           `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      Size           `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts       `yaml:"timeouts"`
 }
@@ -47,11 +49,28 @@ type Timeouts struct {
 type RouteConfig struct {
 	Path        string        `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
 	Methods     []string      `yaml:"methods"`  // empty: all
+	Host        string        `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
 	Upstream    string        `yaml:"upstream"` // a name of upstreams
 	Auth        AuthMode      `yaml:"auth"`
 	StripPrefix string        `yaml:"strip_prefix"` // removed from the path before it is forwarded
+	Rewrite     string        `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
 	BodyLimit   Size          `yaml:"body_limit"`   // 0: server.body_limit
 	Timeout     time.Duration `yaml:"timeout"`      // 0: server.timeouts.request
+	RateLimit   LimitConfig   `yaml:"rate_limit"`   // the zero value: none
+	Headers     RouteHeaders  `yaml:"headers"`
+	Respond     FixedAnswer   `yaml:"respond"` // the zero value: the upstream answers
+}
+
+// RouteHeaders is routes[].headers: what the service gets otherwise than the client sent it.
+type RouteHeaders struct {
+	Set    map[string]string `yaml:"set"`    // name -> value; the client's own is replaced
+	Remove []string          `yaml:"remove"` // names
+}
+
+// FixedAnswer is routes[].respond: an answer without an upstream.
+type FixedAnswer struct {
+	Status int    `yaml:"status"`
+	Body   string `yaml:"body"`
 }
 
 // SetDefaults is the route as it is when its entry says nothing.
@@ -93,18 +112,6 @@ const (
 	FieldSession  IdentityField = "session"
 )
 
-// LimitsConfig is the section limits.
-type LimitsConfig struct {
-	Login LimitConfig `yaml:"login"`
-}
-
-// LimitConfig is a token bucket per client.
-type LimitConfig struct {
-	Per   string `yaml:"per"` // ip
-	Rate  Rate   `yaml:"rate"`
-	Burst int    `yaml:"burst"`
-}
-
 // LogConfig is the section log.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -126,7 +133,7 @@ func DefaultConfig() Config {
 			ForwardAuthorization: true,
 			Signed:               SignedConfig{TTL: time.Minute},
 		},
-		Limits: LimitsConfig{Login: LimitConfig{Per: "ip", Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}},
+		Limits: LimitsConfig{Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000},
 		Log:    LogConfig{Level: "info", Format: "json", Access: true},
 	}
 }

@@ -502,7 +502,7 @@ func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
-	e.routes.add(mustPattern(t, "/panic"), anyMethod, &route{pattern: "/panic", auth: AuthNone})
+	e.rules.Load().routes.any.add(mustPattern(t, "/panic"), anyMethod, &route{pattern: "/panic", auth: AuthNone})
 	if resp, body := e.send(t, head("GET /panic", "")); resp.StatusCode != 500 || strings.Contains(body, "nil pointer") {
 		t.Errorf("got %d %s, want a bare 500", resp.StatusCode, body)
 	}

@@ -22,8 +22,16 @@ var (
 	errNoRoute        = errors.New("no route")
 	errBodyTooLarge   = errors.New("body too large")
 	errRateLimited    = errors.New("rate limited")
+	errIPDenied       = errors.New("address denied")
+	errOverloaded     = errors.New("overloaded")
 	errDraining       = errors.New("draining")
 	errInternal       = errors.New("internal")
+)
+
+// What else is an invalid request.
+var (
+	errAmbiguousPath = fmt.Errorf("%w: the path could be read in two ways", errInvalidRequest) // see parseTarget
+	errUnknownMethod = fmt.Errorf("%w: the method is not one that is forwarded", errInvalidRequest)
 )
 
 // failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
@@ -59,6 +67,8 @@ func failures() []failure {
 		{errNoRoute, 404, "no_route", "接口不存在", 0},
 		{errBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
 		{errRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
+		{errIPDenied, 403, "ip_denied", "当前网络不允许访问", 0},
+		{errOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
 		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0}, // in the log and the metric alone: nobody is there to read it
 		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
@@ -96,6 +106,10 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	f := g.failureOf(err)
 	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
 		f.status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
+	}
+	var limited *limitedError
+	if errors.As(err, &limited) {
+		f.retryAfter = int(max(1, wholeSeconds(limited.after)))
 	}
 	ex := exchangeOf(c)
 	ex.reason = f.reason
@@ -145,13 +159,19 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 
 // answerError is Fiber's error handler: it is reached by what begin refuses before there is an exchange.
 func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
-	if errors.Is(err, errContinue) {
+	switch {
+	case errors.Is(err, errContinue):
 		c.Status(fiber.StatusContinue)
 		return nil
+	case errors.Is(err, errMoved):
+		return nil // nothing is answered here
 	}
-	f := g.failureOf(err)
+	f, id := g.failureOf(err), newRequestID()
+	if f.status >= 500 {
+		g.deps.Log.Error("request failed before it began", "request_id", id, "reason", f.reason, "error", err)
+	}
 	g.metrics.refusedEarly(f)
-	answerFailure(c, f, f.message, newRequestID(), g.deps.Now())
+	answerFailure(c, f, f.message, id, g.deps.Now())
 	c.Response().SetConnectionClose()
 	return nil
 }

@@ -18,17 +18,21 @@ const headerRequestID = "X-Request-Id"
 
 // exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
 type exchange struct {
-	id      string // request id
-	start   time.Time
-	client  netip.Addr
-	target  target
-	decoded [512]byte // room for the decoded path
-	route   *route    // nil until matched
-	body    limitedBody
-	cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
-	detail  string               // what was wrong with a request that was 400; for the log
-	reason  string               // of the error table, "" when it went well
-	asked   bool                 // it has walked the chain before: see expect
+	rules    *rules // of the moment when it began
+	id       string // request id
+	method   string // as it came
+	start    time.Time
+	client   netip.Addr
+	target   target
+	decoded  [512]byte // room for the decoded path
+	route    *route    // nil until matched
+	body     limitedBody
+	cloud    *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
+	detail   string               // what was wrong with a request that was 400; for the log
+	reason   string               // of the error table, "" when it went well
+	verdicts []verdict            // of the limits that counted it
+	asked    bool                 // it has walked the chain before: see expect
+	inStore  bool                 // it went through the door
 
 	upstreamTime time.Duration
 	attempts     int
@@ -52,16 +56,17 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 		return errInvalidRequest
 	}
 	ex, _ := g.exchanges.Get().(*exchange)
-	*ex = exchange{start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
+	*ex = exchange{rules: g.rules.Load(), method: c.Method(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
 	peer := peerOf(c)
-	trusted := g.trusts(peer)
-	ex.client = g.clientOf(c, peer, trusted)
+	trusted := ex.rules.trusts(peer)
+	ex.client = g.clientOf(c, ex.rules, peer, trusted)
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
 	if !ex.body.drain() || connectionOptions(&c.Request().Header).hold([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
+	g.leaveStore(ex)
 	c.Context().RemoveUserValue(exchangeKey{})
 	g.exchanges.Put(ex)
 	return err

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -13,6 +11,7 @@ import (
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
 // one is built from what may pass, and identity is set last.
 func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
+	g.leaveStore(ex)
 	if asksForWebSocket(&c.Request().Header) {
 		return g.openWebSocket(c, ex)
 	}
@@ -51,12 +50,13 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	out.SetBytesV(fiber.HeaderHost, in.Host())
-	g.copyEndToEnd(in, out)
-	g.setForwarded(c, req)
+	ex.copyEndToEnd(in, out)
+	ex.route.changes.set(out)
+	ex.rules.setForwarded(c, req)
 	setVia(in, out)
 	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
-		if err := g.injectIdentity(ex, req, subject); err != nil {
+		if err := ex.injectIdentity(req, subject); err != nil {
 			return err
 		}
 	}
@@ -65,14 +65,15 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 }
 
 // copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
-// 9110 §7.6.1), not those that Connection names, and none that a service could take for one that we set.
-func (g *Gateway) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	named, cookies := connectionOptions(in), joinedCookies(in)
+// 9110 §7.6.1), not those that Connection names, none that a service could take for one that we set, and none that the
+// route sets or removes.
+func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
+	r, named, cookies := ex.rules, connectionOptions(in), joinedCookies(in)
 	for name, value := range fieldLines(in) {
-		if hopByHop(name) || setByUs(name) || g.reserved.holds(name) || named.hold(name) {
+		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) || ex.route.changes.hold(name) {
 			continue
 		}
-		if !g.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
+		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
 			continue
 		}
 		if isCookie(name) {
@@ -121,37 +122,4 @@ func setByUs(name []byte) bool {
 		return folded(name, "via")
 	}
 	return false
-}
-
-// upstreamTarget is the request target as it is sent on: the very bytes that came, less the route's strip_prefix.
-func (ex *exchange) upstreamTarget() []byte {
-	prefix := ex.route.stripPrefix
-	if prefix == "" {
-		return ex.target.raw
-	}
-	stripped := cutPrefix(ex.target.raw, prefix)
-	if len(stripped) == 0 || stripped[0] != '/' {
-		return append([]byte{'/'}, stripped...)
-	}
-	return stripped
-}
-
-// cutPrefix cuts the segments of prefix off a raw target. The route has matched them decoded, so the raw ones are
-// counted, not compared.
-func cutPrefix(raw []byte, prefix string) []byte {
-	segments := strings.Count(strings.TrimSuffix(prefix, "/"), "/")
-	if segments == 0 {
-		return raw
-	}
-	for i := 1; i < len(raw); i++ {
-		if raw[i] == '?' {
-			return raw[i:]
-		}
-		if raw[i] == '/' {
-			if segments--; segments == 0 {
-				return raw[i:]
-			}
-		}
-	}
-	return nil
 }

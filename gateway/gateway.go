@@ -27,9 +27,9 @@ import (
 type Deps struct {
 	Authn     *authn.Authn
 	Storage   Storage
-	Push      *wechat.Push                  // nil: message push is off
+	Push      *wechat.Push                  // nil: message push is off; Reload changes it
 	WeChat    map[string]Broker             // the mini-programs' clients of WeChat, by appid
-	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml
+	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml; Reload changes them
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
@@ -44,16 +44,13 @@ type Storage interface {
 
 // Gateway is the public edge. It is safe for concurrent use.
 type Gateway struct {
-	cfg       Config
 	deps      Deps
+	rules     atomic.Pointer[rules]
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
-	routes    *router
-	reserved  *reserved
-	identity  []identityHeader
-	signer    *authn.Signer // nil: identities are not signed
-	logins    *limiter[netip.Addr]
-	phones    *limiter[int64] // by user: WeChat takes money for a number
+	load      load
+	buckets   *buckets // of every limit
+	phones    *limiter // by user: WeChat takes money for a number
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
@@ -61,6 +58,7 @@ type Gateway struct {
 	exchanges *sync.Pool // of *exchange
 	watch     *watcher
 	sockets   *webSockets
+	door      *door
 	taken     sync.WaitGroup // connections that were taken from fasthttp
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
 }
@@ -68,39 +66,30 @@ type Gateway struct {
 // New returns a gateway that is ready to Serve. The configuration must be valid.
 func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
-		cfg:       cfg,
 		deps:      deps,
-		reserved:  newReserved(cfg.Identity),
-		identity:  newIdentityHeaders(cfg.Identity),
-		logins:    newLimiter[netip.Addr](cfg.Limits.Login, deps.Now),
-		phones:    newLimiter[int64](phoneLimit(), deps.Now),
+		buckets:   newBuckets(deps.Now),
 		failures:  failures(),
 		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
+		door:      newDoor(),
 	}
-	if cfg.Identity.Signed.Header != "" {
-		signer, err := deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
-		if err != nil {
-			return nil, err
-		}
-		g.signer = signer
-	}
-	routes, err := g.newRouter()
+	g.phones = g.buckets.newLimiter("phone", phoneLimit())
+	g.metrics.countBuckets(deps.Metrics, g.buckets.held)
+	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)
 	if err != nil {
 		return nil, err
 	}
-	g.routes = routes
+	g.rules.Store(r)
 	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
-	g.app = g.newApp(g.serve)
-	g.asking = g.refuseUnknownMethods(g.newApp(g.admit).Handler())
+	g.app = g.newApp(g.chain(g.authenticate, g.serve))
+	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(g.authenticate, g.admit)).Handler())
 	g.admin = g.newAdmin()
 	return g, nil
 }
 
 // newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
-// last ends the chain.
-func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
+func (g *Gateway) newApp(chain []fiber.Handler) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		StreamRequestBody:            true, // the body flows on before it ends
@@ -111,7 +100,7 @@ func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 		RequestMethods:               methods(),
 		ErrorHandler:                 g.answerError,
 	})
-	for _, step := range append(g.chain(), last) {
+	for _, step := range chain {
 		app.Use(step)
 	}
 	server := app.Server()
@@ -121,17 +110,19 @@ func (g *Gateway) newApp(last fiber.Handler) *fiber.App {
 	server.ExpectHandler = g.expect
 	server.CloseOnShutdown = true
 	server.TCPKeepalive = true
+	app.Handler() // readies the routes: adopted connections do not wait for a listener
 	return app
 }
 
 // WireConfig is how the public listener, one of wire.Listen, must be set up for this gateway.
 func (g *Gateway) WireConfig() wire.Config {
-	cfg := wire.DefaultConfig()
+	cfg, timeouts := wire.DefaultConfig(), g.rules.Load().cfg.Server.Timeouts
 	cfg.MaxHeadBytes = headBuffer
-	cfg.ReadHeader = g.cfg.Server.Timeouts.ReadHeader
-	cfg.Idle = g.cfg.Server.Timeouts.Idle
+	cfg.ReadHeader = timeouts.ReadHeader
+	cfg.Idle = timeouts.Idle
 	cfg.MaxConnsPerAddr = maxConnsPerAddr
 	cfg.Exempt = g.sharedAddress
+	cfg.Proxied = g.proxied
 	return cfg
 }
 
@@ -142,7 +133,13 @@ const maxConnsPerAddr = 4096
 // sharedAddress says whether connections from there are those of many clients, or of our own machines: from a trusted
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
-	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.trusts(peer)
+	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
+}
+
+// proxied says whether connections from there begin with a PROXY protocol header.
+func (g *Gateway) proxied(peer netip.Addr) bool {
+	r := g.rules.Load()
+	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.

@@ -57,7 +57,7 @@ func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
 	}
-	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || folded(name, "x-user") {
+	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || foldedPrefix(name, "x-wxgate-") || folded(name, "x-user") {
 		return true
 	}
 	for _, ours := range r.names {
@@ -72,11 +72,15 @@ func (r *reserved) holds(name []byte) bool {
 // forwarded is taken from the lines themselves and leaves such names out once more; this is for all that reads headers
 // here.
 func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
-	exchangeOf(c).cloud = g.cloudIdentity(c)
+	ex := exchangeOf(c)
+	ex.cloud = ex.rules.cloudIdentity(c)
+	if askedBefore(c) == asking { // nothing is served or forwarded, and the second walk has to find the platform's headers
+		return c.Next()
+	}
 	header := &c.Request().Header
 	forged := 0
 	for name := range fieldLines(header) {
-		if g.reserved.holds(name) {
+		if ex.rules.reserved.holds(name) {
 			forged++
 			header.DelBytes(name)
 		}
@@ -89,26 +93,26 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 
 // injectIdentity sets the identity headers of a request that is about to be forwarded. req is built by us and holds
 // none of them yet; a request of nobody gets none.
-func (g *Gateway) injectIdentity(ex *exchange, req *fasthttp.Request, subject authn.Subject) error {
-	for _, h := range g.identity {
+func (ex *exchange) injectIdentity(req *fasthttp.Request, subject authn.Subject) error {
+	for _, h := range ex.rules.identity {
 		if value := h.field.of(subject); value != "" {
 			req.Header.Set(h.name, value)
 		}
 	}
-	if g.signer == nil {
+	if ex.rules.signer == nil {
 		return nil
 	}
-	proof, err := g.signer.Sign(subject, ex.route.upstreamID, ex.id)
+	proof, err := ex.rules.signer.Sign(subject, ex.route.upstreamID, ex.id)
 	if err != nil {
 		return err
 	}
-	req.Header.Set(g.cfg.Identity.Signed.Header, proof)
+	req.Header.Set(ex.rules.cfg.Identity.Signed.Header, proof)
 	return nil
 }
 
 // jwks answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys that services verify tokens and identities with.
 func (g *Gateway) jwks(c *fiber.Ctx) error {
-	set := g.deps.Authn.JWKS(g.signer != nil)
+	set := g.deps.Authn.JWKS(exchangeOf(c).rules.signer != nil)
 	if len(set.Keys) == 0 {
 		return errNoRoute
 	}

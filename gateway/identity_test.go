@@ -14,7 +14,7 @@ func TestEverySpellingThatAServiceCouldReadAsOursIsReserved(t *testing.T) {
 	r := newReserved(cfg)
 	for _, name := range []string{
 		"X-User-Id", "x-user-id", "X_User_Id", "X-User_Id", "X.User.Id", "x_user-id", "X-USER-OPENID", "X-User-Anything", "X-User",
-		"X-WX-OPENID", "X_WX_SOURCE", "x-wx-", "X-Caller", "x_caller", "X.CALLER",
+		"X-WX-OPENID", "X_WX_SOURCE", "x-wx-", "X-Wxgate-Openid", "X_WXGATE_SIGNATURE", "X-Caller", "x_caller", "X.CALLER",
 	} {
 		if !r.holds([]byte(name)) {
 			t.Errorf("%q is not reserved", name)

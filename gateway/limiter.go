@@ -1,64 +1,127 @@
 package gateway
 
 import (
+	"fmt"
 	"hash/maphash"
 	"net/netip"
-	"sync"
 	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
 )
 
-// limiter is a token bucket per client, an address or a user, kept as one time each (GCRA, the generic cell rate algorithm): the theoretical
-// arrival time of the next request that is still on schedule. One that has been quiet long enough is forgotten.
-type limiter[K comparable] struct {
-	interval time.Duration // between two requests at the sustained rate
-	burst    time.Duration // how far ahead of the schedule a client may be
-	now      func() time.Time
-	seed     maphash.Seed
-	shards   [64]limiterShard[K]
+// limiter is one limit: a token bucket for each of those whom it tells apart.
+type limiter struct {
+	buckets  *buckets
+	cfg      LimitConfig
+	id       uint64 // of what is limited and how: the same after a reload that changed neither
+	per      string // the label of metrics
+	name     string // in the RateLimit fields
+	interval time.Duration
+	burst    time.Duration // what a full bucket holds, as time
 }
 
-type limiterShard[K comparable] struct {
-	mu      sync.Mutex
-	arrival map[K]time.Time
-	swept   time.Time
-}
-
-func newLimiter[K comparable](cfg LimitConfig, now func() time.Time) *limiter[K] {
+// newLimiter limits what; a limit without a rate is nil, and lets everything pass.
+func (b *buckets) newLimiter(what string, cfg LimitConfig) *limiter {
+	if cfg == (LimitConfig{}) {
+		return nil
+	}
 	interval := cfg.Rate.Per / time.Duration(cfg.Rate.Count)
-	return &limiter[K]{interval: interval, burst: interval * time.Duration(cfg.Burst), now: now, seed: maphash.MakeSeed()}
+	return &limiter{
+		buckets: b, cfg: cfg, id: maphash.String(b.seed, fmt.Sprint(what, cfg)), per: cfg.Per, name: cfg.Per,
+		interval: interval, burst: interval * time.Duration(cfg.Burst),
+	}
 }
 
-// allow takes one token from the bucket of a client; false means that it is empty.
-func (l *limiter[K]) allow(client K) bool {
-	shard := &l.shards[maphash.Comparable(l.seed, client)%uint64(len(l.shards))]
-	now := l.now()
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	shard.sweep(now, l.burst)
-	arrival := shard.arrival[client]
-	if arrival.Before(now) {
-		arrival = now
-	}
-	if arrival.Sub(now) > l.burst-l.interval {
-		return false
-	}
-	shard.arrival[client] = arrival.Add(l.interval)
-	return true
+// newLoginLimits are limits.login as it counts addresses, before WeChat is asked, and openids, after.
+func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limiter) {
+	byAddress = g.buckets.newLimiter("login", cfg)
+	cfg.Per = perOpenID
+	return byAddress, g.buckets.newLimiter("login", cfg)
 }
 
-// sweep forgets the clients whose bucket is full again.
-func (s *limiterShard[K]) sweep(now time.Time, every time.Duration) {
-	if s.arrival == nil {
-		s.arrival = make(map[K]time.Time)
+// verdict is what a limit says of one request.
+type verdict struct {
+	limit  *limiter
+	passed bool
+	ahead  time.Duration // until the bucket is full again
+}
+
+// take takes a token from the bucket of a client, a number that tells it apart.
+func (l *limiter) take(client uint64) verdict {
+	ahead, passed := l.buckets.take(maphash.Comparable(l.buckets.seed, [2]uint64{l.id, client}), l.interval, l.burst)
+	return verdict{l, passed, ahead}
+}
+
+// ofAddress, ofOpenID: the numbers of clients. A user's is the user id.
+func (b *buckets) ofAddress(client netip.Addr) uint64 {
+	return maphash.Comparable(b.seed, subscriber(client))
+}
+
+func (b *buckets) ofOpenID(appID, openID string) uint64 {
+	return maphash.Comparable(b.seed, [2]string{appID, openID})
+}
+
+// limitedError is a refusal by a limit.
+type limitedError struct{ after time.Duration }
+
+func (e *limitedError) Error() string { return fmt.Sprintf("rate limited for %v", e.after) }
+
+// Is makes it the error of its row, and for authn the one that it counts.
+func (*limitedError) Is(target error) bool {
+	return target == errRateLimited || target == authn.ErrLimited
+}
+
+// spend takes a token for the request and remembers the verdict for its answer.
+func (g *Gateway) spend(ex *exchange, l *limiter, client uint64) error {
+	v := l.take(client)
+	ex.verdicts = append(ex.verdicts, v)
+	if v.passed {
+		return nil
 	}
-	if now.Sub(s.swept) < every {
-		return
+	g.metrics.rateLimited.WithLabelValues(ex.route.pattern, l.per).Inc()
+	return &limitedError{v.ahead - l.burst + l.interval}
+}
+
+// limitRoute refuses a client that asks too often, or a route that is asked too often.
+func (g *Gateway) limitRoute(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	l := ex.route.limit
+	if l == nil || l.per == PerUser {
+		return c.Next()
 	}
-	s.swept = now
-	for client, arrival := range s.arrival {
-		if arrival.Before(now) {
-			delete(s.arrival, client)
-		}
+	client := uint64(0)
+	if l.per == PerIP {
+		client = g.buckets.ofAddress(ex.client)
+	}
+	if err := g.spend(ex, l, client); err != nil {
+		return err
+	}
+	return c.Next()
+}
+
+// limitUser refuses a user who asks too often. Where the route lets nobody pass, nobody is an address.
+func (g *Gateway) limitUser(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	l := ex.route.limit
+	if l == nil || l.per != PerUser {
+		return c.Next()
+	}
+	client := g.buckets.ofAddress(ex.client)
+	if subject, known := authn.SubjectOf(c); known {
+		client = uint64(subject.UserID)
+	}
+	if err := g.spend(ex, l, client); err != nil {
+		return err
+	}
+	return c.Next()
+}
+
+// admitOpenID is asked by a login as soon as WeChat has said who it is.
+func (g *Gateway) admitOpenID(ex *exchange) func(appID, openID string) error {
+	return func(appID, openID string) error {
+		return g.spend(ex, ex.rules.openIDs, g.buckets.ofOpenID(appID, openID))
 	}
 }
 

@@ -2,50 +2,163 @@ package gateway
 
 import (
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
+
+// clock is a time that a test moves.
+type clock struct{ now time.Time }
+
+func newClock() *clock { return &clock{time.Unix(1_000_000, 0)} }
+
+func (c *clock) read() time.Time { return c.now }
 
 func TestABucketGivesItsBurstThenItsRate(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_000_000, 0)
-	l := newLimiter[netip.Addr](LimitConfig{Rate: Rate{60, time.Minute}, Burst: 3}, func() time.Time { return now })
-	alice, bob := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	at := newClock()
+	l := newBuckets(at.read).newLimiter("test", LimitConfig{Rate: Rate{60, time.Minute}, Burst: 3})
+	const alice, bob = 1, 2
 	for i, want := range []bool{true, true, true, false} {
-		if got := l.allow(alice); got != want {
+		if got := l.take(alice).passed; got != want {
 			t.Errorf("request %d: got %v, want %v", i+1, got, want)
 		}
 	}
-	if !l.allow(bob) {
-		t.Error("another address is refused")
+	if !l.take(bob).passed {
+		t.Error("another client is refused")
 	}
-	now = now.Add(time.Second)
-	if !l.allow(alice) || l.allow(alice) {
+	at.now = at.now.Add(time.Second)
+	if !l.take(alice).passed || l.take(alice).passed {
 		t.Error("a second later one more request should pass, and only one")
 	}
 }
 
-func TestOneSubscriberIsOneBucketAndQuietOnesAreForgotten(t *testing.T) {
+// TestABucketIsWhatItsPlainModelIs compares with a bucket that counts its tokens.
+func TestABucketIsWhatItsPlainModelIs(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_000_000, 0)
-	l := newLimiter[netip.Addr](LimitConfig{Rate: Rate{1, time.Second}, Burst: 1}, func() time.Time { return now })
-	if !l.allow(subscriber(netip.MustParseAddr("2001:db8::1"))) || l.allow(subscriber(netip.MustParseAddr("2001:db8::2"))) {
-		t.Error("two addresses of one /64 should share a bucket")
+	rapid.Check(t, func(t *rapid.T) {
+		at := newClock()
+		cfg := LimitConfig{Rate: Rate{rapid.IntRange(1, 50).Draw(t, "count"), time.Minute}, Burst: rapid.IntRange(1, 20).Draw(t, "burst")}
+		interval := cfg.Rate.Per / time.Duration(cfg.Rate.Count)
+		b := newBuckets(at.read)
+		l := b.newLimiter("test", cfg)
+		tokens, most := time.Duration(cfg.Burst)*interval, time.Duration(cfg.Burst)*interval
+		for range rapid.IntRange(1, 60).Draw(t, "requests") {
+			pause := time.Duration(rapid.Int64Range(0, int64(3*interval)).Draw(t, "pause"))
+			at.now = at.now.Add(pause)
+			tokens = min(most, tokens+pause)
+			if rapid.Bool().Draw(t, "sweep") {
+				b.sweep()
+			}
+			v := l.take(7)
+			want := tokens >= interval
+			if want {
+				tokens -= interval
+			}
+			if v.passed != want || most-v.ahead != tokens {
+				t.Fatalf("got %v with %v left, want %v with %v", v.passed, most-v.ahead, want, tokens)
+			}
+		}
+	})
+}
+
+func TestALimitThatAReloadDidNotChangeGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBuckets(newClock().read)
+	cfg := LimitConfig{Per: PerIP, Rate: Rate{1, time.Hour}, Burst: 1}
+	if !b.newLimiter("a", cfg).take(1).passed || b.newLimiter("a", cfg).take(1).passed {
+		t.Error("the same limit made again gives another token")
 	}
-	now = now.Add(time.Minute)
-	for i := range 256 {
-		l.allow(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
+	if !b.newLimiter("b", cfg).take(1).passed {
+		t.Error("two limits share a bucket")
 	}
-	now = now.Add(time.Minute)
-	for i := range 256 {
-		l.allow(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}))
+	cfg.Burst = 2
+	if !b.newLimiter("a", cfg).take(1).passed {
+		t.Error("a limit that was changed should begin anew")
 	}
-	held := 0
-	for i := range l.shards {
-		held += len(l.shards[i].arrival)
+}
+
+func TestOneSubscriberIsOneBucket(t *testing.T) {
+	t.Parallel()
+	b := newBuckets(newClock().read)
+	for _, row := range []struct {
+		a, b string
+		same bool
+	}{
+		{"2001:db8::1", "2001:db8::2", true},
+		{"2001:db8::1", "2001:db8:0:1::1", false},
+		{"10.0.0.1", "10.0.0.2", false},
+		{"fe80::1%eth0", "fe80::2%eth1", true},
+	} {
+		same := b.ofAddress(netip.MustParseAddr(row.a)) == b.ofAddress(netip.MustParseAddr(row.b))
+		if same != row.same {
+			t.Errorf("%s and %s: got %v, want %v", row.a, row.b, same, row.same)
+		}
 	}
-	if held > 320 {
-		t.Errorf("%d addresses are held, want about 256", held)
+}
+
+// TestAMillionClientsFitAndAreForgotten is a figure of docs/limits.md: a million keys under 100 MB, and they go away.
+func TestAMillionClientsFitAndAreForgotten(t *testing.T) {
+	before := heap()
+	at := newClock()
+	b := newBuckets(at.read)
+	l := b.newLimiter("test", LimitConfig{Rate: Rate{60, time.Minute}, Burst: 30})
+	for client := range uint64(1_000_000) {
+		l.take(client)
+	}
+	full := heap() - before
+	if b.held() != 1_000_000 || full > 100<<20 {
+		t.Errorf("%d clients take %d MB, want 1,000,000 under 100", b.held(), full>>20)
+	}
+	at.now = at.now.Add(time.Second)
+	b.sweep()
+	empty := heap() - before
+	if b.held() != 0 || empty > 1<<20 {
+		t.Errorf("when their buckets are full, %d clients take %d KB, want none", b.held(), empty>>10)
+	}
+	t.Logf("1,000,000 clients: %.1f MB; forgotten: %d KB", float64(full)/(1<<20), empty>>10)
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestTooManyClientsForgetTheQuietOnesFirst(t *testing.T) {
+	t.Parallel()
+	at := newClock()
+	b := newBuckets(at.read)
+	b.most = 64
+	l := b.newLimiter("test", LimitConfig{Rate: Rate{1, time.Minute}, Burst: 100})
+	const flooder = 1_000_000_000
+	for range 101 {
+		l.take(flooder)
+	}
+	for client := range uint64(100_000) {
+		l.take(client)
+		if client%1000 == 0 {
+			l.take(flooder)
+		}
+	}
+	if most := 64 * len(b.shards); b.held() > most {
+		t.Errorf("%d buckets are held, want %d at most", b.held(), most)
+	}
+	if l.take(flooder).passed {
+		t.Error("the one who floods was forgotten")
+	}
+}
+
+func BenchmarkLimit(b *testing.B) {
+	l := newBuckets(time.Now).newLimiter("test", LimitConfig{Rate: Rate{1000, time.Second}, Burst: 1000})
+	b.ReportAllocs()
+	client := uint64(0)
+	for b.Loop() {
+		client++
+		l.take(client % 100_000)
 	}
 }
 

@@ -19,9 +19,10 @@ type loginRequest struct {
 	Avatar    *string `json:"avatar"`
 }
 
-// login is the request as authn takes it; its strings are copies.
-func (r loginRequest) login(c *fiber.Ctx) authn.Login {
+// loginOf is the request as authn takes it; its strings are copies.
+func (g *Gateway) loginOf(c *fiber.Ctx, r loginRequest) authn.Login {
 	return authn.Login{
+		Admit:    g.admitOpenID(exchangeOf(c)),
 		AppID:    single(c, headerAppID),
 		Code:     r.Code,
 		Device:   deviceOf(c.Get(fiber.HeaderUserAgent)),
@@ -58,7 +59,7 @@ func (g *Gateway) login(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), body.login(c))
+	grant, err := g.deps.Authn.Login(c.UserContext(), g.loginOf(c, body))
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), loginRequest{Code: body.Code}.login(c))
+	grant, err := g.deps.Authn.Login(c.UserContext(), g.loginOf(c, loginRequest{Code: body.Code}))
 	if err != nil {
 		return err
 	}

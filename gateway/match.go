@@ -29,7 +29,8 @@ type pattern struct {
 }
 
 type segment struct {
-	literal string
+	literal string // as it is compared: in lower case
+	written string // as it stands in the pattern; of a :name with the colon
 	param   bool
 }
 
@@ -49,11 +50,11 @@ func parsePattern(path string) (pattern, error) {
 			p.rest = true
 			return p, nil
 		case strings.HasPrefix(part, ":") && len(part) > 1:
-			p.segments = append(p.segments, segment{param: true})
+			p.segments = append(p.segments, segment{param: true, written: part})
 		case strings.ContainsAny(part, "*:;%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
 			return pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
 		default:
-			p.segments = append(p.segments, segment{literal: string(lowerCase([]byte(part)))})
+			p.segments = append(p.segments, segment{literal: string(lowerCase([]byte(part))), written: part})
 		}
 	}
 	return p, nil
@@ -76,6 +77,23 @@ func (m *matcher[T]) add(p pattern, method string, value T) (other T, taken bool
 		(*into)[method] = value
 	}
 	return other, taken
+}
+
+// spelledOut says whether exactly this pattern is there for the method, or for all methods.
+func (m *matcher[T]) spelledOut(p pattern, method string) bool {
+	n := &m.root
+	for _, s := range p.segments {
+		if s.param {
+			n = n.param
+		} else {
+			n = n.literal[s.literal]
+		}
+		if n == nil {
+			return false
+		}
+	}
+	_, ok := byMethod(n.here, method)
+	return ok
 }
 
 func (n *node[T]) child(s segment) *node[T] {
@@ -120,6 +138,23 @@ func (n *node[T]) find(method string, path []byte, done bool) (found T, ok bool)
 		}
 	}
 	return byMethod(n.rest, method)
+}
+
+// each calls f for what every method of every pattern leads to.
+func (m *matcher[T]) each(f func(T)) { m.root.each(f) }
+
+func (n *node[T]) each(f func(T)) {
+	for _, of := range []map[string]T{n.here, n.rest} {
+		for _, to := range of {
+			f(to)
+		}
+	}
+	for _, next := range n.literal {
+		next.each(f)
+	}
+	if n.param != nil {
+		n.param.each(f)
+	}
 }
 
 func cutSlash(path []byte) (segment, rest []byte, more bool) {

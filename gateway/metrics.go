@@ -71,6 +71,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// countBuckets publishes how many clients the limits remember.
+func (m *metrics) countBuckets(reg prometheus.Registerer, held func() int) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "wxgate_rate_limit_keys", Help: "Clients whose buckets are not full, of all rate limits.",
+	}, func() float64 { return float64(held()) }))
+}
+
 // observe counts one finished request.
 func (m *metrics) observe(ex *exchange, method string, status int, took time.Duration) {
 	key := seriesKey{route: ex.pattern(), method: method, reason: ex.reason, status: status}

@@ -21,15 +21,16 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	g.metrics.inFlight.Inc()
 	defer g.metrics.inFlight.Dec()
-	if err := c.Next(); errors.Is(err, errContinue) {
-		return err // the request itself is still to come
+	if err := c.Next(); errors.Is(err, errContinue) || errors.Is(err, errMoved) {
+		return err // the request itself is still to come, here or elsewhere
 	} else if err != nil {
 		g.fail(c, err)
 	}
 	nameAnswer(c.Response(), ex.id)
+	announce(c.Response(), ex.verdicts)
 	took := g.deps.Now().Sub(ex.start)
 	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
-	if g.cfg.Log.Access {
+	if ex.rules.cfg.Log.Access {
 		g.logAccess(c, ex, took)
 	}
 	return nil

@@ -26,7 +26,10 @@ func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 		c.Request().Header.Set(fiber.HeaderAuthorization, "Bearer "+token)
 		return g.deps.Authn.Bearer(c)
 	}
-	ctx, cancel := g.context()
+	if err := g.enterStore(c, ex); err != nil {
+		return err
+	}
+	ctx, cancel := ex.context()
 	defer cancel()
 	return g.deps.Authn.AsPrefetched(ctx, c, values.Get("appid"), values.Get("code"))
 }

@@ -32,7 +32,7 @@ func (g *Gateway) answerPushTest(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	echo, err := g.deps.Push.Echo(query)
+	echo, err := exchangeOf(c).rules.push.Echo(query)
 	if err != nil {
 		return errPushForged
 	}
@@ -51,7 +51,7 @@ func (g *Gateway) takePush(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	message, err := g.deps.Push.Open(query, body)
+	message, err := exchangeOf(c).rules.push.Open(query, body)
 	if err != nil {
 		return errPushForged
 	}
@@ -91,7 +91,8 @@ func (g *Gateway) deliverPush(c *fiber.Ctx, message []byte) error {
 	req.Header.SetContentType("application/json")
 	req.Header.Set(headerRequestID, exchangeOf(c).id)
 	req.SetBody(message)
-	to := g.deps.Upstreams[g.cfg.PushUpstream]
+	r := exchangeOf(c).rules
+	to := r.upstreams[r.cfg.PushUpstream]
 	if _, err := to.Do(req, resp, g.deps.Now().Add(pushAnswer)); err != nil {
 		return err
 	}

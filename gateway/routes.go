@@ -2,21 +2,26 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
 	"wxgate/gateway/wire"
+	"wxgate/storage"
 	"wxgate/upstream"
 )
 
 // chain is the walk of every request, outermost first. The order is the security model: whatever a step decides, no
-// later one can be reached around it. What follows it is serve: an endpoint of ours, or identity injected and forwarded
-// upstream. A request that expects 100-continue walks it twice, at first to admit instead.
-func (g *Gateway) chain() []fiber.Handler {
+// later one can be reached around it. Its last step is serve: an endpoint of ours, or identity injected and forwarded
+// upstream. A request that expects 100-continue walks it twice, at first to admit instead; one that is only explained
+// meets other steps than authenticate and serve.
+func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 	return []fiber.Handler{
 		g.begin,            // request id and client address, before anything that logs
 		g.observe,          // outside authentication: 401 and 429 are traffic too
@@ -25,9 +30,13 @@ func (g *Gateway) chain() []fiber.Handler {
 		g.stripIdentity,    // X-User-* from outside never survives, on public routes too
 		g.overrideMethod,   // before routing and authentication: they decide on the method that the service gets
 		g.matchRoute,       // on the bytes that are forwarded; a path with two readings is 400
+		g.screen,           // addresses that may not ask; health is left out, so it needs the route
+		g.shed,             // beyond what we can bear, 503 at once: logins first, health never
 		once(g.limitRoute), // before signatures are checked and WeChat is asked
 		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
-		g.authenticate,     // required unless the route says otherwise
+		authenticate,       // required unless the route says otherwise
+		once(g.limitUser),  // who it is is known only now
+		serve,
 	}
 }
 
@@ -35,38 +44,42 @@ func (g *Gateway) chain() []fiber.Handler {
 type endpoint struct {
 	method string
 	path   string
+	class  class
 	auth   AuthMode
-	limit  *limiter[netip.Addr]
+	limit  *limiter
 	serve  fiber.Handler
 }
 
+// stored says whether the endpoint needs the store; the others only tell what they know.
+func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fiber.MethodPost }
+
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
 // out.
-func (g *Gateway) endpoints() []endpoint {
+func (g *Gateway) endpoints(r *rules) []endpoint {
 	const get, post, put = fiber.MethodGet, fiber.MethodPost, fiber.MethodPut
 	all := []endpoint{
-		{post, "/api/v1/auth/wx-login", AuthNone, g.logins, g.login},
-		{post, "/api/v1/auth/wechat-login", AuthNone, g.logins, g.login},
-		{post, "/api/v1/user/login", AuthNone, g.logins, g.loginSecondDialect},
-		{post, "/api/v1/auth/refresh", AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
-		{post, "/api/v1/auth/logout", AuthRequired, nil, g.logout},
-		{post, "/api/v1/auth/cloud-login", AuthNone, g.logins, g.cloudLogin},
-		{post, "/api/v1/auth/decrypt", AuthRequired, nil, g.decrypt},
-		{post, "/api/v1/auth/phone", AuthRequired, nil, g.phone},
-		{get, "/api/v1/auth/sessions", AuthRequired, nil, g.sessions},
-		{fiber.MethodDelete, "/api/v1/auth/sessions/:id", AuthRequired, nil, g.endSession},
-		{get, "/.well-known/jwks.json", AuthNone, nil, g.jwks},
-		{get, "/api/v1/user/profile", AuthRequired, nil, g.profile},
-		{put, "/api/v1/user/profile", AuthRequired, nil, g.updateProfile},
-		{get, "/healthz", AuthNone, nil, g.healthz},
-		{fiber.MethodHead, "/healthz", AuthNone, nil, g.healthz},
-		{get, "/", AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
-		{fiber.MethodHead, "/", AuthNone, nil, g.healthz},
+		{post, "/api/v1/auth/wx-login", classLogin, AuthNone, r.logins, g.login},
+		{post, "/api/v1/auth/wechat-login", classLogin, AuthNone, r.logins, g.login},
+		{post, "/api/v1/user/login", classLogin, AuthNone, r.logins, g.loginSecondDialect},
+		{post, "/api/v1/auth/refresh", classOther, AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
+		{post, "/api/v1/auth/logout", classOther, AuthRequired, nil, g.logout},
+		{post, "/api/v1/auth/cloud-login", classLogin, AuthNone, r.logins, g.cloudLogin},
+		{post, "/api/v1/auth/decrypt", classOther, AuthRequired, nil, g.decrypt},
+		{post, "/api/v1/auth/phone", classOther, AuthRequired, nil, g.phone},
+		{get, "/api/v1/auth/sessions", classOther, AuthRequired, nil, g.sessions},
+		{fiber.MethodDelete, "/api/v1/auth/sessions/:id", classOther, AuthRequired, nil, g.endSession},
+		{get, "/.well-known/jwks.json", classOther, AuthNone, nil, g.jwks},
+		{get, "/api/v1/user/profile", classOther, AuthRequired, nil, g.profile},
+		{put, "/api/v1/user/profile", classOther, AuthRequired, nil, g.updateProfile},
+		{get, "/healthz", classHealth, AuthNone, nil, g.healthz},
+		{fiber.MethodHead, "/healthz", classHealth, AuthNone, nil, g.healthz},
+		{get, "/", classHealth, AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
+		{fiber.MethodHead, "/", classHealth, AuthNone, nil, g.healthz},
 	}
-	if g.deps.Push == nil {
+	if r.push == nil {
 		return all
 	}
-	return append(all, endpoint{get, pushPath, AuthNone, nil, g.answerPushTest}, endpoint{post, pushPath, AuthNone, nil, g.takePush})
+	return append(all, endpoint{get, pushPath, classOther, AuthNone, nil, g.answerPushTest}, endpoint{post, pushPath, classOther, AuthNone, nil, g.takePush})
 }
 
 // endpointBodyLimit is the largest body of an endpoint; encryptedData of WeChat stays far below.
@@ -74,107 +87,126 @@ const endpointBodyLimit = 64 << 10
 
 // route is what a matched request is treated by: a configured route or an endpoint.
 type route struct {
-	pattern     string // the label of metrics and logs
-	auth        AuthMode
-	bodyLimit   int64
-	timeout     time.Duration
-	stripPrefix string
-	limit       *limiter[netip.Addr] // nil: none
-	endpoint    fiber.Handler        // nil: forwarded
-	upstream    *upstream.Upstream   // nil: an endpoint
-	upstreamID  string               // the upstream's name
+	pattern    string   // the label of metrics and logs: host and path
+	methods    []string // empty: all
+	host       string   // empty: any
+	ours       bool     // an endpoint of the gateway's own API
+	class      class    // its place when there is too much to do
+	auth       AuthMode
+	bodyLimit  int64
+	timeout    time.Duration
+	rewriting  *rewriting // nil: the target is sent as it came
+	changes    headerChanges
+	limit      *limiter           // nil: none
+	endpoint   fiber.Handler      // nil: forwarded
+	stored     bool               // the endpoint needs the store
+	upstream   *upstream.Upstream // nil: an endpoint
+	upstreamID string             // the upstream's name
+	pressure   *pressure          // on the upstream; nil: an endpoint
+	usual      usual              // time of an answer
 }
 
-// router finds the route of a request.
-type router struct{ matcher[*route] }
-
-// newRouter enters the configured routes first: an endpoint of the same path and method then stays out.
-func (g *Gateway) newRouter() (*router, error) {
-	r := new(router)
-	for i, cfg := range g.cfg.Routes {
-		p, err := parsePattern(cfg.Path)
-		if err != nil {
-			return nil, fmt.Errorf("routes[%d].path: %w", i, err)
-		}
-		made, err := g.newRoute(cfg)
-		if err != nil {
+// newTable enters the configured routes first: an endpoint of the same path and method then stays out.
+func (g *Gateway) newTable(r *rules) (*table[*route], error) {
+	t := new(table[*route])
+	for i, cfg := range r.cfg.Routes {
+		if err := g.addRoute(t, r, cfg); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
-		for _, method := range orAny(cfg.Methods) {
-			r.add(p, method, made)
-		}
 	}
-	for _, e := range g.endpoints() {
-		if err := r.addEndpoint(e); err != nil {
+	hosts := append(slices.Collect(maps.Keys(t.hosts)), "")
+	for _, e := range g.endpoints(r) {
+		if err := addEndpoint(t, hosts, e); err != nil {
 			return nil, err
 		}
 	}
-	return r, nil
+	return t, nil
 }
 
-func (r *router) addEndpoint(e endpoint) error {
+func (g *Gateway) addRoute(t *table[*route], r *rules, cfg RouteConfig) error {
+	p, err := parsePattern(cfg.Path)
+	if err != nil {
+		return fmt.Errorf("path: %w", err)
+	}
+	host, err := parseHost(cfg.Host)
+	if err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	made, err := g.newRoute(r, cfg)
+	if err != nil {
+		return err
+	}
+	for _, method := range orAny(cfg.Methods) {
+		t.of(host).add(p, method, made)
+	}
+	return nil
+}
+
+// addEndpoint enters an endpoint for every host that has routes, so that none of these takes its place by its host alone.
+func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
 	p, err := parsePattern(e.path)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
-	if r.spelledOut(p, e.method) {
-		return nil
+	made := &route{
+		pattern: e.path, methods: []string{e.method}, ours: true, class: e.class, auth: e.auth,
+		bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve, stored: e.stored(),
 	}
-	r.add(p, e.method, &route{pattern: e.path, auth: e.auth, bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve})
+	var free []string // looked up before the first is entered: a host also finds what is there for any
+	for _, host := range hosts {
+		if !t.spelledOut(host, p, e.method) {
+			free = append(free, host)
+		}
+	}
+	for _, host := range free {
+		t.of(host).add(p, e.method, made)
+	}
 	return nil
 }
 
-// spelledOut says whether a configured route has exactly this pattern for the method, or for all methods.
-func (r *router) spelledOut(p pattern, method string) bool {
-	n := &r.root
-	for _, s := range p.segments {
-		n = n.child(s)
+func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
+	made := &route{
+		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
+		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
+		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
+		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
-	_, ok := byMethod(n.here, method)
-	return ok
-}
-
-func (g *Gateway) newRoute(cfg RouteConfig) (*route, error) {
-	to, known := g.deps.Upstreams[cfg.Upstream]
-	if !known {
+	if made.bodyLimit == 0 {
+		made.bodyLimit = int64(r.cfg.Server.BodyLimit)
+	}
+	if made.timeout == 0 {
+		made.timeout = r.cfg.Server.Timeouts.Request
+	}
+	if cfg.Respond.Status != 0 {
+		made.endpoint = newFixedAnswer(cfg.Respond)
+		return made, nil
+	}
+	var known bool
+	if made.upstream, known = r.upstreams[cfg.Upstream]; !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
-	r := &route{
-		pattern: cfg.Path, auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
-		stripPrefix: cfg.StripPrefix, upstream: to, upstreamID: cfg.Upstream,
-	}
-	if r.bodyLimit == 0 {
-		r.bodyLimit = int64(g.cfg.Server.BodyLimit)
-	}
-	if r.timeout == 0 {
-		r.timeout = g.cfg.Server.Timeouts.Request
-	}
-	return r, nil
+	made.pressure = g.load.of(cfg.Upstream)
+	var err error
+	made.rewriting, err = rewritingOf(cfg)
+	return made, err
 }
 
 // matchRoute reads the target once and picks the route.
 func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	t, ok := parseTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
-	if !ok || c.Method() == methodOther {
-		return errInvalidRequest
+	if !ok {
+		return errAmbiguousPath
+	}
+	if c.Method() == methodOther {
+		return errUnknownMethod
 	}
 	ex.target = t
-	found, ok := g.routes.find(c.Method(), t.folded)
+	found, ok := ex.rules.routes.find(c.Request().Header.Host(), c.Method(), t.folded)
 	if !ok {
 		return errNoRoute
 	}
 	ex.route = found
-	return c.Next()
-}
-
-// limitRoute refuses a client that asks too often.
-func (g *Gateway) limitRoute(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	if ex.route.limit != nil && !ex.route.limit.allow(subscriber(ex.client)) {
-		g.metrics.rateLimited.WithLabelValues(ex.route.pattern, "ip").Inc()
-		return errRateLimited
-	}
 	return c.Next()
 }
 
@@ -195,7 +227,11 @@ func (g *Gateway) authenticate(c *fiber.Ctx) error {
 			return g.asCloud(c, ex)
 		}
 	}
-	return g.deps.Authn.Bearer(c)
+	err := g.deps.Authn.Bearer(c)
+	if errors.Is(err, storage.ErrUnavailable) && g.door.moved() { // a token of another backend asks for its user
+		return g.move(c, ex)
+	}
+	return err
 }
 
 // serve does what the request came for.
@@ -204,7 +240,12 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 	if ex.route.endpoint == nil {
 		return g.forward(c, ex)
 	}
-	ctx, cancel := g.context()
+	if ex.route.stored && !ex.inStore {
+		if err := g.enterStore(c, ex); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := ex.context()
 	defer cancel()
 	c.SetUserContext(ctx)
 	return ex.route.endpoint(c)
@@ -212,6 +253,6 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 
 // context bounds work on a request. fasthttp's own context ends when a shutdown begins; a login that is under way must
 // not.
-func (g *Gateway) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), g.cfg.Server.Timeouts.Request)
+func (ex *exchange) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), ex.rules.cfg.Server.Timeouts.Request)
 }

@@ -13,11 +13,12 @@ func (c Config) Validate(upstreams []string) []error {
 	var f faults
 	c.Server.validate(&f)
 	c.Identity.validate(&f)
-	c.Limits.Login.validate(&f, "limits.login")
+	c.Limits.validate(&f, "limits")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "json", "text")
+	ours := newReserved(c.Identity)
 	for i, r := range c.Routes {
-		r.validate(&f, fmt.Sprintf("routes[%d]", i), upstreams)
+		r.validate(&f, fmt.Sprintf("routes[%d]", i), upstreams, ours)
 	}
 	if c.PushUpstream != "" {
 		f.oneOf("wechat.push.upstream", c.PushUpstream, upstreams...)
@@ -29,6 +30,9 @@ func (c Config) Validate(upstreams []string) []error {
 func (s ServerConfig) validate(f *faults) {
 	validateAddress(f, "server.listen", s.Listen)
 	s.validateAdmin(f)
+	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
+		f.add("server.proxy_protocol", "needs server.trusted_proxies: only their word is believed")
+	}
 	if s.BodyLimit < 1 {
 		f.add("server.body_limit", "%v is not positive", s.BodyLimit)
 	}
@@ -99,64 +103,6 @@ func validateHeader(f *faults, path, name string) {
 	case setByUs([]byte(name)):
 		f.add(path, "%q is a header that says something else to services", name)
 	}
-}
-
-// maxBurst keeps burst times the interval of the slowest rate far below what a duration can hold.
-const maxBurst = 1_000_000
-
-func (l LimitConfig) validate(f *faults, path string) {
-	f.oneOf(path+".per", l.Per, "ip")
-	if l.Rate.Count < 1 || l.Rate.Per <= 0 {
-		f.add(path+".rate", "is not a positive rate such as 60/m")
-	}
-	if l.Burst < 1 || l.Burst > maxBurst {
-		f.add(path+".burst", "%d is not between 1 and %d", l.Burst, maxBurst)
-	}
-}
-
-func (r RouteConfig) validate(f *faults, path string, upstreams []string) {
-	if _, err := parsePattern(r.Path); err != nil {
-		f.add(path+".path", "%v", err)
-	}
-	for i, m := range r.Methods {
-		f.oneOf(fmt.Sprintf("%s.methods[%d]", path, i), m, forwardable()...)
-	}
-	if r.Upstream == "" {
-		f.add(path+".upstream", "is empty; name one of upstreams")
-	} else {
-		f.oneOf(path+".upstream", r.Upstream, upstreams...)
-	}
-	f.oneOf(path+".auth", string(r.Auth), string(AuthRequired), string(AuthOptional), string(AuthNone), string(AuthPrefetch))
-	if r.StripPrefix != "" && (!strings.HasPrefix(r.Path+"/", strings.TrimSuffix(r.StripPrefix, "/")+"/") || strings.ContainsAny(r.StripPrefix, ":*")) {
-		f.add(path+".strip_prefix", "%q is not a literal beginning of %q", r.StripPrefix, r.Path)
-	}
-	if r.BodyLimit < 0 {
-		f.add(path+".body_limit", "%v is negative", r.BodyLimit)
-	}
-	f.within(path+".timeout", r.Timeout, 0, time.Hour)
-}
-
-// validateTable reports routes that claim the same requests.
-func (c Config) validateTable(f *faults) {
-	var table matcher[int]
-	for i, r := range c.Routes {
-		pattern, err := parsePattern(r.Path)
-		if err != nil {
-			continue
-		}
-		for _, method := range orAny(r.Methods) {
-			if other, taken := table.add(pattern, method, i); taken {
-				f.add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] says too; which one is meant?", methodName(method), r.Path, other)
-			}
-		}
-	}
-}
-
-func methodName(method string) string {
-	if method == anyMethod {
-		return "every method of"
-	}
-	return method
 }
 
 // validToken says whether a header name is one (RFC 9110 §5.6.2).

@@ -285,7 +285,7 @@ func TestAWebSocketIsToldOfTheEndOfTheGateway(t *testing.T) {
 func TestASilentWebSocketEnds(t *testing.T) {
 	t.Parallel()
 	service := socketService(t, "", echo)
-	e := newEdgeOf(t, service.URL, nil, nil, func(target *upstreamConfig) { target.Timeouts.WebSocket = 700 * time.Millisecond })
+	e := newEdgeOf(t, service.URL, nil, nil, func(target *upstreamConfig) { target.Timeouts.WebSocket = 3 * time.Second })
 	busy, silent := e.dial(t), e.dial(t)
 	busy.open(t, webSocket("GET /public/x", ""))
 	silent.open(t, webSocket("GET /public/x", ""))

@@ -34,9 +34,8 @@ func (g *Gateway) phone(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	if !g.phones.allow(subject.UserID) {
-		g.metrics.rateLimited.WithLabelValues(exchangeOf(c).pattern(), "user").Inc()
-		return errRateLimited
+	if err := g.spend(exchangeOf(c), g.phones, uint64(subject.UserID)); err != nil {
+		return err
 	}
 	phone, err := g.deps.Authn.Phone(c.UserContext(), subject, body)
 	if err != nil {
@@ -46,12 +45,13 @@ func (g *Gateway) phone(c *fiber.Ctx) error {
 }
 
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
-func phoneLimit() LimitConfig { return LimitConfig{Rate: Rate{6, time.Hour}, Burst: 3} }
+func phoneLimit() LimitConfig { return LimitConfig{Per: PerUser, Rate: Rate{6, time.Hour}, Burst: 3} }
 
-// cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds, never by a body.
+// cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud
+// function signs, never by a body.
 func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	if !g.cfg.CloudRun {
+	if !ex.rules.cfg.CloudRun && ex.rules.cfg.FunctionKey == "" {
 		return errNoRoute
 	}
 	if ex.cloud == nil {
@@ -63,18 +63,40 @@ func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	grant, err := g.deps.Authn.CloudLogin(c.UserContext(), *ex.cloud, body.login(c))
+	grant, err := g.deps.Authn.CloudLogin(c.UserContext(), *ex.cloud, g.loginOf(c, body))
 	if err != nil {
 		return err
 	}
 	return g.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
 }
 
-// cloudIdentity reads who WeChat Cloud Run says is calling; nil when it says nothing, or when we are not told to believe
-// it. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
+// cloudIdentity reads who WeChat says is calling; nil when it says nothing, or when we are not told to believe it.
+func (r *rules) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	if r.cfg.FunctionKey != "" && c.Get(headerFunctionSignature) != "" {
+		return r.functionIdentity(c)
+	}
+	return r.cloudRunIdentity(c)
+}
+
+// headerFunctionSignature is on calls that the cloud function api-proxy signed.
+const headerFunctionSignature = "X-Wxgate-Signature"
+
+// functionIdentity is the identity that the cloud function signed.
+func (r *rules) functionIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	id, believed := authn.SignedCall{
+		AppID: single(c, "X-Wxgate-Appid"), OpenID: single(c, "X-Wxgate-Openid"), Timestamp: single(c, "X-Wxgate-Timestamp"),
+		Method: c.Method(), Target: string(c.Request().Header.RequestURI()), Signature: single(c, headerFunctionSignature),
+	}.Identity(r.cfg.FunctionKey, exchangeOf(c).start)
+	if !believed {
+		return nil
+	}
+	return &id
+}
+
+// cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
 // ones. The platform's word is believed only where the operator says that nothing else can reach us.
-func (g *Gateway) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
-	if !g.cfg.CloudRun || c.Get("X-Wx-Source") == "" {
+func (r *rules) cloudRunIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	if !r.cfg.CloudRun || c.Get("X-Wx-Source") == "" {
 		return nil
 	}
 	for _, from := range []string{"", "From-"} {
@@ -99,7 +121,10 @@ func single(c *fiber.Ctx, name string) string {
 
 // asCloud lets a request without a token pass as the user that WeChat Cloud Run names.
 func (g *Gateway) asCloud(c *fiber.Ctx, ex *exchange) error {
-	ctx, cancel := g.context()
+	if err := g.enterStore(c, ex); err != nil {
+		return err
+	}
+	ctx, cancel := ex.context()
 	defer cancel()
 	return g.deps.Authn.AsCloud(ctx, c, *ex.cloud)
 }

@@ -2,12 +2,17 @@ package gateway
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +115,84 @@ func TestTheHeadersOfCloudRunAreBelievedOnlyWhenTold(t *testing.T) {
 	}
 }
 
+const testFunctionKey = "a-function-key-of-these-tests-0123456789"
+
+// signedCall is what the cloud function api-proxy adds to a request that it makes for openid at the time at.
+func signedCall(openid, request string, at time.Time) []string {
+	method, target, _ := strings.Cut(request, " ")
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(testFunctionKey))
+	mac.Write([]byte(strings.Join([]string{timestamp, testAppID, openid, method, target}, "\n")))
+	return []string{
+		"X-Wxgate-Openid: " + openid, "X-Wxgate-Appid: " + testAppID, "X-Wxgate-Timestamp: " + timestamp,
+		"X-Wxgate-Signature: " + hex.EncodeToString(mac.Sum(nil)),
+	}
+}
+
+func TestTheCloudFunctionIsBelievedWhatItSigned(t *testing.T) {
+	t.Parallel()
+	const login, page = "POST /api/v1/auth/cloud-login", "GET /private/x?q=1"
+	service := upstreamtest.Echo(t)
+	on := newEdge(t, service.URL, func(cfg *Config) { cfg.FunctionKey = testFunctionKey })
+	off := newEdge(t, service.URL, nil)
+	rotated := newEdge(t, service.URL, func(cfg *Config) { cfg.FunctionKey = testFunctionKey + "x" })
+	now := time.Now()
+	good := signedCall("oFunction1", login, now)
+	cloudRun := []string{"X-WX-SOURCE: wx_client", "X-WX-OPENID: oFunction1", "X-WX-APPID: " + testAppID}
+	for name, c := range map[string]struct {
+		headers []string
+		status  int
+	}{
+		"signed":                    {good, 200},
+		"a wrong signature":         {append([]string{"X-Wxgate-Signature: " + strings.Repeat("0", 64)}, good[:3]...), 401},
+		"replayed after the window": {signedCall("oFunction1", login, now.Add(-2*time.Minute)), 401},
+		"signed for another path":   {signedCall("oFunction1", "POST /api/v1/auth/wx-login", now), 401},
+		"another openid":            {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good[1:]...), 401},
+		"a second openid":           {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good...), 401},
+		"a second openid behind it": {append(slices.Clone(good), "X-Wxgate-Openid: oSomebodyElse"), 401},
+		"no signature":              {good[:3], 401},
+		"the headers of Cloud Run":  {cloudRun, 401},
+		"nothing":                   {nil, 401},
+	} {
+		if status, answer := on.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{"openid": "oFunction1"}, c.headers...); status != c.status {
+			t.Errorf("%s: %d %v, want %d", name, status, answer, c.status)
+		}
+	}
+	if status, _ := rotated.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{}, good...); status != http.StatusUnauthorized {
+		t.Errorf("with another secret: %d, want 401", status)
+	}
+	if status, _ := off.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{}, good...); status != http.StatusNotFound {
+		t.Errorf("without a secret: %d, want 404", status)
+	}
+	call := signedCall("oFunction1", page, now)
+	resp, body := on.send(t, head(page, "", call...))
+	if req := service.Requests(); resp.StatusCode != http.StatusOK || req[len(req)-1].Field("X-User-Id") != "1" || strings.Contains(req[len(req)-1].Head(), "Wxgate") {
+		t.Errorf("a request without a token: %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := off.send(t, head(page, "", call...)); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the same without a secret: %d, want 401", resp.StatusCode)
+	}
+}
+
+func TestAnExpectationDoesNotCostTheIdentityOfTheCloud(t *testing.T) {
+	t.Parallel()
+	const request = "POST /private/x"
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) { cfg.FunctionKey = testFunctionKey })
+	now := time.Now()
+	e.post(t, "/api/v1/auth/cloud-login", "", map[string]any{}, signedCall("oFunction1", "POST /api/v1/auth/cloud-login", now)...)
+	client := e.dial(t)
+	client.say(t, head(request, "", append(signedCall("oFunction1", request, now), "Expect: 100-continue", "Content-Length: 2")...)+"ab")
+	for _, status := range []int{http.StatusContinue, http.StatusOK} {
+		if resp, body := client.answer(t); resp.StatusCode != status {
+			t.Errorf("got %d %s, want %d", resp.StatusCode, body, status)
+		}
+	}
+	if forwarded := service.Requests(); len(forwarded) != 1 || forwarded[0].Field("X-User-Id") != "1" {
+		t.Errorf("the service got %d requests, want one of user 1", len(forwarded))
+	}
+}
+
 func TestAPrefetchIsOfTheUserOfItsCodeOrToken(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
@@ -173,7 +256,7 @@ func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
 	if got := service.Requests()[0]; string(got.Body) != `{"MsgType":"event","Event":"user_enter_tempsession"}` || got.Target != pushPath {
 		t.Errorf("the service received\n%s", got.Raw)
 	}
-	forged := bytes.Replace(sealed.JSON(), []byte("a"), []byte("b"), 1)
+	forged := bytes.Replace(sealed.JSON(), []byte(sealed.Encrypt), []byte("A"+sealed.Encrypt), 1)
 	if status, answer := deliver(query, forged); status != http.StatusBadRequest {
 		t.Errorf("a forged message: %d %s", status, answer)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // mostValues bounds what a file may unfold to: ten lines of aliases can stand for a billion values.
-const mostValues = 20_000
+const mostValues = 200_000
 
 // decode sets the fields of into, a pointer to a struct that holds the defaults, to what the file says. It stops at
 // no fault: those of the whole file come back together, with the place of every key that was read.

@@ -179,7 +179,7 @@ func TestAliasesCannotUnfoldWithoutEnd(t *testing.T) {
 	for text, want := range map[string]string{
 		"wechat: &w { apps: [*w] }":            "nested too deep",
 		bomb:                                   "wants text, not a list",
-		sharedApps(8):                          "unfold to more than 20000 values",
+		sharedApps(8):                          "unfold to more than 200000 values",
 		"a: " + strings.Repeat("[", 200):       "nested too deep",
 		"a:\n  " + strings.Repeat("- ", 200):   "nested too deep",
 		"a: " + strings.Repeat("{a: ", 10_000): "nested too deep",

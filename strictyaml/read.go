@@ -11,7 +11,7 @@ import (
 
 // largestFile bounds gateway.yaml and every file that it refers to, so that a wrong path (a disk image, /dev/zero) is an
 // error instead of a full memory.
-const largestFile = 1 << 20
+const largestFile = 8 << 20
 
 // Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the
 // result: it fills what the file left out and returns what is wrong, each text beginning with a YAML path and several

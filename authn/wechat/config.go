@@ -18,9 +18,11 @@ type Config struct {
 	BaseURL string        `yaml:"base_url"` // https://api.weixin.qq.com; http:// only inside Cloud Run or for the sandbox
 	Timeout time.Duration `yaml:"timeout"`  // for one whole call: name, dial, TLS, answer and body; 3s
 
-	Apps     []App      `yaml:"apps"`      // several mini-programs; then AppID and Secret stay empty
-	CloudRun bool       `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
-	Push     PushConfig `yaml:"push"`      // message push; off while empty
+	Apps     []App `yaml:"apps"`      // several mini-programs; then AppID and Secret stay empty
+	CloudRun bool  `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
+
+	CloudFunctionSecret Secret     `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then believed
+	Push                PushConfig `yaml:"push"`                  // message push; off while empty
 }
 
 // App is one of several mini-programs.
@@ -56,7 +58,7 @@ func DefaultConfig() Config {
 
 // Validate reports every fault at once, each beginning with its path in gateway.yaml, and touches neither disk nor network.
 func (c Config) Validate() []error {
-	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout))
+	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout), functionFault(c.CloudFunctionSecret))
 	return present(append(faults, c.pushFaults()...))
 }
 
@@ -137,6 +139,16 @@ func present(faults []error) []error {
 		}
 	}
 	return found
+}
+
+// minFunctionSecretBytes is what HMAC-SHA256 asks for: a key as long as the hash (RFC 2104 §3).
+const minFunctionSecretBytes = 32
+
+func functionFault(secret Secret) error {
+	if n := len(secret); n > 0 && n < minFunctionSecretBytes {
+		return fmt.Errorf("wechat.cloud_function_secret: has %d bytes; %d or more are needed", n, minFunctionSecretBytes)
+	}
+	return nil
 }
 
 // visibleASCII reports whether s has only the characters ! to ~, so that it is safe in a header, a log and a column.

@@ -18,11 +18,12 @@ func New() http.Handler {
 
 type service struct {
 	shelf *shelf
+	album *album
 	now   func() time.Time
 }
 
 func newService(now func() time.Time) *service {
-	return &service{shelf: newShelf(now()), now: now}
+	return &service{shelf: newShelf(now()), album: new(album), now: now}
 }
 
 func (s *service) routes() http.Handler {
@@ -35,6 +36,8 @@ func (s *service) routes() http.Handler {
 	mux.HandleFunc("POST /api/v1/recipes", s.answer(s.create))
 	mux.HandleFunc("DELETE /api/v1/recipes/{id}", s.answer(s.remove))
 	mux.HandleFunc("POST /api/v1/recipes/{id}/like", s.answer(s.like))
+	mux.HandleFunc("POST /api/v1/uploads", s.answer(s.upload))
+	mux.HandleFunc("GET /uploads/{name}", s.picture)
 	return mux
 }
 

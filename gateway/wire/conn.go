@@ -14,7 +14,10 @@ const placeholder = '?'
 // shared is what the connections of one listener have in common.
 type shared struct {
 	cfg     Config
-	buffers sync.Pool // of *[]byte, each bufferBytes long
+	buffers sync.Pool            // of *[]byte, each bufferBytes long
+	give    atomic.Pointer[Give] // nil: connections stay
+	closing atomic.Bool          // the listener is closed: nobody waits for a next request
+	conns   conns
 }
 
 const bufferBytes = 4 << 10
@@ -40,6 +43,7 @@ type Conn struct {
 	unseen  bool    // rest has bytes that were not judged
 	asked   bool    // the placeholder was given
 	err     error   // how the client's side ended
+	left    bool    // it goes on in another process
 	reads   readClock
 
 	writes writeClock // belongs to Write
@@ -91,6 +95,7 @@ func (c *Conn) BytesSent() int64 { return c.sent.Load() }
 // are read first. A handler calls it before fasthttp's Hijack; from then on deadlines are the caller's.
 func (c *Conn) Passthrough() {
 	if !c.passthrough.Swap(true) {
+		c.conns.remove(c) // nobody may move its deadlines any more
 		_ = c.Conn.SetDeadline(time.Time{})
 	}
 }

@@ -27,12 +27,24 @@ type readClock struct {
 func (r *readClock) nextBody() { r.head, r.waited, r.body = time.Time{}, 0, 0 }
 
 // fill reads from the client, for as long as what it waits for may take.
-func (c *Conn) fill(p []byte) int {
+func (c *Conn) fill(p []byte) (n int) {
+	for n == 0 {
+		if n = c.fillOnce(p); !c.woken(time.Now()) {
+			break
+		}
+	}
+	return n
+}
+
+func (c *Conn) fillOnce(p []byte) int {
 	now := time.Now()
 	wait := c.patience(now)
 	if off := now.Add(wait).Sub(c.reads.deadline); off.Abs() > slack(wait) {
 		c.reads.deadline = now.Add(wait)
 		_ = c.Conn.SetReadDeadline(c.reads.deadline)
+	}
+	if c.leaves() { // asked behind the deadline, which wake moves after it has told us to
+		return 0
 	}
 	var n int
 	n, c.err = c.Conn.Read(p)

@@ -45,6 +45,7 @@ const (
 	ReasonChunkWaste   Reason = "too much chunk overhead" // §7.1.1: a flood of extensions or tiny chunks
 	ReasonChunkEnd     Reason = "bad chunk end"           // §7.1: chunk data that CRLF does not end
 	ReasonTrailer      Reason = "forbidden trailer"       // RFC 9110 §6.5.1: a field that only a head may hold
+	ReasonProxy        Reason = "bad proxy header"        // where a proxy that is to name its client does not
 	ReasonSlowHead     Reason = "slow head"               // RFC 9110 §15.5.9
 	ReasonSlowBody     Reason = "slow body"               // RFC 9110 §15.5.9
 	ReasonTooMany      Reason = "too many connections"    // RFC 9110 §15.6.4: answered here, no server sees it

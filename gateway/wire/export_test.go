@@ -8,3 +8,6 @@ func Bearable(want int) int { return bearable(want) }
 
 // Subscriber is what the cap per client counts by.
 var Subscriber = subscriber
+
+// ProxyHeader reads a PROXY protocol header.
+var ProxyHeader = proxyHeader

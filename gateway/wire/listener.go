@@ -62,9 +62,15 @@ func (l *Listener) Stats() Stats {
 	return Stats{l.open.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
 }
 
-// Close ends Accept, and waits for refusals under way (a second or two). Connections stay open: they are the server's.
+// Close ends Accept and the connections between two requests, and waits for refusals under way (a second or two). The
+// other connections stay open: they are the server's.
 func (l *Listener) Close() error {
 	err := l.Listener.Close()
+	if l.shared.give.Load() != nil && errors.Is(err, net.ErrClosed) {
+		err = nil // HandOver has closed it
+	}
+	l.shared.closing.Store(true)
+	l.shared.conns.wake()
 	l.once.Do(func() {
 		close(l.done)
 		for range maxRefusing {
@@ -79,6 +85,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		client, err := l.acceptAgain()
 		if err != nil {
+			if l.shared.give.Load() != nil {
+				<-l.done // the server must not take a hand-over for a broken listener
+			}
 			return nil, err
 		}
 		release, within := l.enter(client)
@@ -87,8 +96,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 			continue
 		}
 		l.accepted.Add(1)
-		return newConn(client, l.shared, release), nil
+		return l.wrap(l.behindProxy(client), release), nil
 	}
+}
+
+// behindProxy makes a connection of a proxy one that knows its client.
+func (l *Listener) behindProxy(client net.Conn) net.Conn {
+	from := l.shared.cfg.Proxied
+	if tcp, ok := client.RemoteAddr().(*net.TCPAddr); ok && from != nil && from(tcp.AddrPort().Addr().Unmap()) {
+		return &proxied{Conn: client}
+	}
+	return client
 }
 
 // enter counts a connection until release is called; within says whether both caps bear it.

@@ -102,7 +102,13 @@ func (c *Conn) last(p []byte, err error) (int, error) {
 // slowly is refused (then the error is nil and the fault is set), and half a body is never an end.
 func (c *Conn) ended() error {
 	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.message.phase == inHead
+	var malformed *MalformedError
 	switch {
+	case c.left:
+		return errLeft
+	case errors.As(c.err, &malformed): // before the first request
+		c.fault.Store(malformed)
+		return nil
 	case timeout && !inHead:
 		c.fault.Store(refuse(ReasonSlowBody))
 		return nil

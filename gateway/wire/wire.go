@@ -29,6 +29,8 @@ type Config struct {
 	MaxConnsPerAddr int                   // of these, from one IPv4 address or IPv6 /64, half of them at most; zero is no such limit
 	Exempt          func(netip.Addr) bool // whose connections are not limited so; nil: nobody's
 
+	Proxied func(netip.Addr) bool // whose connections begin with a PROXY protocol header, below TLS; nil: nobody's
+
 	ReadHeader time.Duration // from the accept, or from the first byte of a later request, to the end of the head
 	Idle       time.Duration // between two requests
 	BodyStall  time.Duration // without one byte of a body that is being read

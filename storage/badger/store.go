@@ -36,6 +36,8 @@ type Store struct {
 	metrics    *metrics
 
 	queue   chan *operation
+	turns   chan turn
+	lent    sync.RWMutex  // held while the folder is; reads wait for it
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed by the writer when it is gone
 	ending  sync.Once
@@ -65,6 +67,7 @@ func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 	s := &Store{
 		dir: cfg.Badger.Dir, log: log, now: now, statfs: disk, registerer: reg,
 		queue:   make(chan *operation, queueLength),
+		turns:   make(chan turn),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
@@ -122,6 +125,8 @@ func (s *Store) read(ctx context.Context, o opName, fn func(*view) error) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	s.lent.RLock()
+	defer s.lent.RUnlock()
 	return s.engine.transaction(false, func(txn *badger.Txn) error {
 		return fn(s.readView(txn))
 	})

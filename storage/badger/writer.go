@@ -77,6 +77,10 @@ func (s *Store) writer() {
 			s.rest()
 		case op := <-s.queue:
 			s.commit(s.gather(op))
+		case t := <-s.turns:
+			if !s.lend(t) {
+				return
+			}
 		}
 	}
 }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// inherited are listening sockets that were open before this process; it opens itself what is nil.
+type inherited struct{ public, admin net.Listener }
+
+// activated are the sockets that systemd opened (sd_listen_fds): the one named admin is for the operator, or else the
+// second, and the other one for the public.
+func activated() (l inherited, err error) {
+	for _, file := range activation.Files(true) {
+		ln, err := listenerOf(file)
+		if err != nil {
+			return l, fmt.Errorf("socket %s of systemd: %w", file.Name(), err)
+		}
+		switch {
+		case l.admin == nil && (file.Name() == "admin" || l.public != nil):
+			l.admin = ln
+		case l.public == nil:
+			l.public = ln
+		default:
+			return l, fmt.Errorf("systemd passes a third socket, %s", ln.Addr())
+		}
+	}
+	return l, nil
+}
+
+func listenerOf(file *os.File) (net.Listener, error) {
+	defer file.Close()
+	return net.FileListener(file)
+}
+
+// notify tells systemd what this process is at (sd_notify); without systemd it does nothing.
+func notify(state string) error {
+	_, err := daemon.SdNotify(false, state)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	return err
+}

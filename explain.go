@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"wxgate/gateway"
+)
+
+type explainCommand struct {
+	output
+
+	Method     string     `arg:"" help:"GET, POST and so on."`
+	Path       string     `arg:"" help:"Path and query, as a client sends them."`
+	Host       string     `default:"localhost" placeholder:"HOST" help:"The Host of the request (localhost)."`
+	Header     []string   `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Another header; may be given several times."`
+	BodyLength int64      `placeholder:"BYTES" help:"The length of the body."`
+	From       netip.Addr `default:"192.0.2.1" placeholder:"ADDRESS" help:"The address that the connection comes from (192.0.2.1, a stranger)."`
+	Token      string     `help:"A token, to see whether its signature holds."`
+}
+
+// explained is what the gateway would do with the request and its token.
+type explained struct {
+	gateway.Explanation
+	Token *verdict `json:"token,omitempty"` // nil: none was given
+}
+
+// Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
+// nothing is sent.
+func (c explainCommand) Run(w *world) error {
+	cfg, err := loadConfig(w.config, w.env)
+	if err != nil {
+		return err
+	}
+	got, err := gateway.Explain(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), gateway.Question{
+		Method: c.Method, Target: c.Path, Host: c.Host, Headers: c.Header, BodyLength: c.BodyLength, Client: c.From,
+	})
+	if err != nil {
+		return err
+	}
+	e := explained{Explanation: got}
+	if c.Token != "" {
+		v := verifyToken(c.Token, w)
+		e.Token = &v
+	}
+	if err := c.print(w.stdout, e, e.write); err != nil {
+		return err
+	}
+	if e.Refusal != nil {
+		return fmt.Errorf("it would be refused: %d %s", e.Refusal.Status, e.Refusal.Reason)
+	}
+	return nil
+}
+
+func (e explained) write(table io.Writer) {
+	if e.Refusal != nil {
+		if e.Refusal.Route != "" {
+			row(table, "route", e.Refusal.Route)
+		}
+		row(table, "refused", fmt.Sprintf("%d %s: %s", e.Refusal.Status, e.Refusal.Reason, cmp.Or(e.Refusal.Detail, e.Refusal.Message)))
+	}
+	if e.Client != "" {
+		row(table, "client", e.Client)
+	}
+	if e.Route == nil {
+		return
+	}
+	r := e.Route
+	row(table, "route", strings.TrimSpace(methodsOf(*r)+" "+r.Host+r.Path))
+	row(table, "token", e.tokenLine())
+	row(table, "rate limit", cmp.Or(r.RateLimit, "none"))
+	row(table, "body", "at most "+r.BodyLimit+", longer is 413")
+	row(table, "timeout", r.Timeout)
+	row(table, "to", r.To)
+	if e.Target == "" {
+		return
+	}
+	row(table, "target", e.Target)
+	for _, part := range []struct {
+		name  string
+		lines []string
+	}{{"passes", e.Sent}, {"removes", e.Removed}, {"sets", e.Set}, {"sets for users", e.Identity}} {
+		for _, line := range part.lines {
+			row(table, part.name, line)
+		}
+	}
+}
+
+// tokenLine is what the route wants, and what the given token is worth.
+func (e explained) tokenLine() string {
+	wants := map[gateway.AuthMode]string{
+		gateway.AuthRequired: "required: without one 401 token_missing",
+		gateway.AuthOptional: "optional: a bad one is 401",
+		gateway.AuthNone:     "not looked at",
+		gateway.AuthPrefetch: "?code or ?token in the query, else 401 token_missing",
+	}[e.Route.Auth]
+	if e.Token != nil {
+		wants += "; the given one's signature " + e.Token.String()
+	}
+	return wants
+}

@@ -1,0 +1,254 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/authn/wechat"
+	"wxgate/gateway/wire"
+	"wxgate/upstream"
+)
+
+// Question is a request that Explain is asked about.
+type Question struct {
+	Method     string
+	Target     string // path and query, as a client sends them
+	Host       string
+	Headers    []string   // more lines: "Name: value"
+	BodyLength int64      // in bytes; 0: no body
+	Client     netip.Addr // the peer of the connection
+}
+
+// Explanation is what the gateway would do with a request, its token apart.
+type Explanation struct {
+	Client   string     `json:"client"`             // the address that limits go by; "": refused before it was asked for
+	Route    *RouteInfo `json:"route,omitempty"`    // nil: none was reached
+	Target   string     `json:"target,omitempty"`   // as it is sent to the upstream
+	Sent     []string   `json:"sent,omitempty"`     // the header lines of the client that reach the upstream
+	Set      []string   `json:"set,omitempty"`      // the header lines that the gateway adds
+	Identity []string   `json:"identity,omitempty"` // of these, those that tell who a token speaks for
+	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
+	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: it goes through
+}
+
+// Refusal is why a request does not go through.
+type Refusal struct {
+	Status  int    `json:"status"`
+	Route   string `json:"route,omitempty"` // host and path of the route that it came to
+	Reason  string `json:"reason"`          // of the error table
+	Message string `json:"message"`
+	Detail  string `json:"detail,omitempty"` // what the log would say
+}
+
+// Explain walks a request through the gateway that cfg describes, on a connection in memory: the strict reader, the chain
+// and what would be sent are the gateway's own, only the token is not looked at and nothing is sent. upstreams are the
+// names that cfg may use; cfg must be valid.
+func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
+	var said bytes.Buffer
+	cfg.Log.Access = true
+	g, err := newUnopened(cfg, upstreams, slog.New(slog.NewJSONHandler(&said, nil)))
+	if err != nil {
+		return Explanation{}, err
+	}
+	var e Explanation
+	g.app = g.newApp(g.chain(e.begin, func(c *fiber.Ctx) error { return e.end(g, c) }))
+	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(e.begin, g.admit)).Handler())
+	g.app.Handler() // prepares it
+	status, body, err := converse(g.app.Server(), g.WireConfig(), q)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("asking: %w", err)
+	}
+	if e.Route == nil {
+		e.refuse(status, body, said.Bytes())
+	}
+	return e, nil
+}
+
+// newUnopened is a gateway that decides as another one does but can neither verify nor forward.
+func newUnopened(cfg Config, upstreams []string, log *slog.Logger) (*Gateway, error) {
+	g := &Gateway{
+		deps:      Deps{Log: log, Access: log, Now: time.Now},
+		buckets:   newBuckets(time.Now),
+		failures:  failures(),
+		metrics:   newMetrics(prometheus.NewRegistry()),
+		exchanges: newExchanges(),
+		watch:     newWatcher(),
+	}
+	var push *wechat.Push
+	if cfg.PushUpstream != "" {
+		push = new(wechat.Push)
+	}
+	r, err := g.newRules(cfg, unopened(upstreams), push)
+	if err != nil {
+		return nil, err
+	}
+	g.rules.Store(r)
+	return g, nil
+}
+
+func unopened(names []string) map[string]*upstream.Upstream {
+	upstreams := make(map[string]*upstream.Upstream, len(names))
+	for _, name := range names {
+		upstreams[name] = nil
+	}
+	return upstreams
+}
+
+// begin stands where tokens are verified.
+func (*Explanation) begin(c *fiber.Ctx) error {
+	if ex := exchangeOf(c); ex.route.auth == AuthPrefetch {
+		ex.target.raw = withoutCredentials(ex.target.raw)
+	}
+	return c.Next()
+}
+
+// end stands where the request would be served.
+func (e *Explanation) end(g *Gateway, c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	info := ex.route.info(ex.rules)
+	e.Client, e.Route = ex.client.String(), &info
+	if ex.route.endpoint != nil {
+		return nil
+	}
+	var req fasthttp.Request
+	if err := g.buildRequest(c, ex, &req); err != nil {
+		return err
+	}
+	e.Target = string(req.Header.RequestURI())
+	e.compare(&c.Request().Header, &req.Header)
+	if ex.route.auth != AuthNone {
+		e.Identity = ex.rules.identityFields()
+	}
+	return nil
+}
+
+// compare tells the lines that pass from those that are added and removed.
+func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
+	var came, goes []string
+	for name, value := range fieldLines(in) {
+		came = append(came, fmt.Sprintf("%s: %s", name, value))
+	}
+	for name, value := range out.All() {
+		goes = append(goes, fmt.Sprintf("%s: %s", name, value))
+	}
+	for _, line := range goes {
+		switch {
+		case slices.Contains(e.Sent, line): // fasthttp lists Host twice
+		case slices.Contains(came, line):
+			e.Sent = append(e.Sent, line)
+		default:
+			e.Set = append(e.Set, line)
+		}
+	}
+	for _, line := range came {
+		if !slices.Contains(goes, line) {
+			e.Removed = append(e.Removed, line)
+		}
+	}
+}
+
+// identityFields are the lines that a verified token adds.
+func (r *rules) identityFields() []string {
+	var lines []string
+	for _, h := range r.identity {
+		lines = append(lines, fmt.Sprintf("%s: <%s>", h.name, h.field))
+	}
+	slices.Sort(lines)
+	if name := r.cfg.Identity.Signed.Header; name != "" {
+		lines = append(lines, name+": <signed identity>")
+	}
+	return lines
+}
+
+// refuse takes the refusal out of the answer, and what the log says of it.
+func (e *Explanation) refuse(status int, body, log []byte) {
+	var said refusal
+	_ = json.Unmarshal(body, &said) // a fault of ours would leave it empty
+	e.Refusal = &Refusal{Status: status, Reason: said.Reason, Message: said.Message}
+	for line := range bytes.Lines(log) {
+		var attrs struct {
+			Detail   string `json:"detail"`
+			Route    string `json:"route"`
+			Reason   string `json:"reason"`
+			ClientIP string `json:"client_ip"`
+		}
+		if json.Unmarshal(line, &attrs) == nil {
+			e.Refusal.Detail, e.Client = attrs.Detail, attrs.ClientIP
+			e.Refusal.Reason = cmp.Or(said.Reason, attrs.Reason) // HEAD has no body
+			if attrs.Route != unmatched {
+				e.Refusal.Route = attrs.Route
+			}
+		}
+	}
+}
+
+// answerWithin is longer than any answer takes that asks nobody.
+const answerWithin = 10 * time.Second
+
+// converse sends the question over a connection in memory and returns the answer.
+func converse(server *fasthttp.Server, cfg wire.Config, q Question) (status int, body []byte, err error) {
+	client, end := net.Pipe()
+	_ = client.SetDeadline(time.Now().Add(answerWithin))
+	conn := wire.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
+	served := make(chan error, 1)
+	go func() { served <- server.ServeConn(conn) }()
+	go func() { _ = q.write(client) }() // ends when the connection does; what is refused is not read to its end
+	read := bufio.NewReader(client)
+	answer, err := http.ReadResponse(read, &http.Request{Method: q.Method})
+	if err == nil && answer.StatusCode == http.StatusContinue {
+		_ = answer.Body.Close()
+		answer, err = http.ReadResponse(read, &http.Request{Method: q.Method})
+	}
+	if err == nil {
+		defer answer.Body.Close()
+		status = answer.StatusCode
+		body, err = io.ReadAll(answer.Body)
+	}
+	_ = client.Close()
+	if left := <-served; err != nil { // else its error is that the client has left
+		err = errors.Join(err, left)
+	}
+	return status, body, err
+}
+
+func (q Question) write(to io.Writer) error {
+	lines := append([]string{q.Method + " " + q.Target + " HTTP/1.1", "Host: " + q.Host}, q.Headers...)
+	if q.BodyLength > 0 {
+		lines = append(lines, fmt.Sprintf("Content-Length: %d", q.BodyLength))
+	}
+	if _, err := io.WriteString(to, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
+		return err
+	}
+	piece := make([]byte, 32<<10)
+	for left := q.BodyLength; left > 0; left -= int64(len(piece)) {
+		if _, err := to.Write(piece[:min(left, int64(len(piece)))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memoryConn is a connection in memory that seems to come from somewhere.
+type memoryConn struct {
+	net.Conn
+	from net.Addr
+}
+
+// RemoteAddr is where it seems to come from.
+func (c *memoryConn) RemoteAddr() net.Addr { return c.from }

@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// table finds what a request leads to: by its host first, then by its path and method. An exact host beats *.suffix, the
+// longer suffix beats the shorter one, and both beat a pattern for any host. Where a host has nothing for the path and
+// method, the next less specific one is asked. It never changes once it is in use.
+type table[T any] struct {
+	any   matcher[T]
+	hosts map[string]*matcher[T] // "api.example.com", and ".example.com" for *.example.com
+}
+
+var errHost = errors.New("is not a host such as api.example.com or *.example.com")
+
+// parseHost reads the host of a route: "" for any, a name or an address, or *.suffix for all names that end so. The
+// result is the key of table.hosts.
+func parseHost(host string) (key string, err error) {
+	key = strings.ToLower(host)
+	if address, found := strings.CutPrefix(key, "["); found {
+		if _, err := netip.ParseAddr(strings.TrimSuffix(address, "]")); err != nil || !strings.HasSuffix(key, "]") {
+			return "", fmt.Errorf("%q %w", host, errHost)
+		}
+		return key, nil
+	}
+	key = strings.TrimPrefix(key, "*")
+	for i, label := range strings.Split(key, ".") {
+		suffix := i == 0 && label == "" && len(key) < len(host)
+		if host != "" && !suffix && !validLabel(label) {
+			return "", fmt.Errorf("%q %w: no port, no path, and names in other scripts as xn--", host, errHost)
+		}
+	}
+	if key == "" && host != "" || len(key) < len(host) && key[0] != '.' {
+		return "", fmt.Errorf("%q %w", host, errHost)
+	}
+	return key, nil
+}
+
+func validLabel(label string) bool {
+	return label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// of is the matcher of one host, made when it is not there yet.
+func (t *table[T]) of(host string) *matcher[T] {
+	if host == "" {
+		return &t.any
+	}
+	if t.hosts == nil {
+		t.hosts = make(map[string]*matcher[T])
+	}
+	if t.hosts[host] == nil {
+		t.hosts[host] = new(matcher[T])
+	}
+	return t.hosts[host]
+}
+
+// find returns what the most specific host and pattern lead to. host is as the request says it, path is decoded and in
+// lower case.
+func (t *table[T]) find(host []byte, method string, path []byte) (found T, ok bool) {
+	if len(t.hosts) > 0 {
+		var room [256]byte
+		name := hostName(room[:0], host)
+		for i := range name {
+			if i > 0 && name[i] != '.' || i == 0 && name[i] == '.' {
+				continue
+			}
+			if m := t.hosts[string(name[i:])]; m != nil {
+				if found, ok = m.find(method, path); ok {
+					return found, true
+				}
+			}
+		}
+	}
+	return t.any.find(method, path)
+}
+
+// hostName appends the name of a Host in lower case, without its port and the dot of a full name.
+func hostName(into, host []byte) []byte {
+	if end := bytes.IndexByte(host, ']'); end >= 0 {
+		host = host[:end+1]
+	} else if colon := bytes.IndexByte(host, ':'); colon >= 0 {
+		host = host[:colon]
+	}
+	for _, b := range bytes.TrimSuffix(host, []byte{'.'}) {
+		if b >= 'A' && b <= 'Z' {
+			b |= 0x20
+		}
+		into = append(into, b)
+	}
+	return into
+}
+
+// spelledOut says whether a pattern of exactly these segments is there for the method, or for all methods, wherever a
+// request for host is looked for.
+func (t *table[T]) spelledOut(host string, p pattern, method string) bool {
+	for i := range host {
+		if i == 0 || host[i] == '.' {
+			if m := t.hosts[host[i:]]; m != nil && m.spelledOut(p, method) {
+				return true
+			}
+		}
+	}
+	return t.any.spelledOut(p, method)
+}

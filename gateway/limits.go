@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// LimitsConfig is the section limits.
+type LimitsConfig struct {
+	Login    LimitConfig   `yaml:"login"`     // of one address and of one openid
+	IP       AddressConfig `yaml:"ip"`        // who may ask at all
+	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
+}
+
+// AddressConfig is limits.ip. What is denied stays so; when allow has entries, nobody else is let in.
+type AddressConfig struct {
+	Allow []Network `yaml:"allow"`
+	Deny  []Network `yaml:"deny"`
+}
+
+// Network is a range of addresses, written as a CIDR or as one address.
+type Network struct{ netip.Prefix }
+
+// UnmarshalText reads a Network.
+func (n *Network) UnmarshalText(text []byte) error {
+	prefix, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		var addr netip.Addr
+		if addr, err = netip.ParseAddr(string(text)); err == nil {
+			prefix, err = addr.WithZone("").Prefix(addr.BitLen())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not a CIDR such as 10.0.0.0/8, nor an address", text)
+	}
+	if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
+		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+	}
+	n.Prefix = prefix.Masked()
+	return nil
+}
+
+// LimitConfig is a token bucket per client.
+type LimitConfig struct {
+	Per   string `yaml:"per"` // one of PerUser, PerIP, PerRoute
+	Rate  Rate   `yaml:"rate"`
+	Burst int    `yaml:"burst"`
+}
+
+// Who shares one bucket of a limit: LimitConfig.Per.
+const (
+	PerUser  = "user"  // one user
+	PerIP    = "ip"    // one client address
+	PerRoute = "route" // all who use the route
+)
+
+// perOpenID is the label of the login limit where it counts openids.
+const perOpenID = "openid"
+
+func (l LimitsConfig) validate(f *faults, path string) {
+	l.Login.validate(f, path+".login", PerIP)
+	if l.InFlight < 0 || l.InFlight > maxInFlight {
+		f.add(path+".in_flight", "%d is not between 0 and %d", l.InFlight, maxInFlight)
+	}
+}
+
+const (
+	maxBurst    = 1_000_000 // keeps burst times the interval of the slowest rate far below what a duration can hold
+	maxInFlight = 1_000_000
+)
+
+func (l LimitConfig) validate(f *faults, path string, per ...string) {
+	f.oneOf(path+".per", l.Per, per...)
+	if l.Rate.Count < 1 || l.Rate.Per <= 0 {
+		f.add(path+".rate", "is not a positive rate such as 60/m")
+	}
+	if l.Burst < 1 || l.Burst > maxBurst {
+		f.add(path+".burst", "%d is not between 1 and %d", l.Burst, maxBurst)
+	}
+}

@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pressure finds out how many requests a service bears at a time. A service that gets more than it can do answers
+// everything late, so its least late answers tell: while even these are late, requests stand in line there, and fewer are
+// let in. That is CoDel's idea (RFC 8289 §3): a standing queue, not a short one, is what harms.
+type pressure struct {
+	inFlight atomic.Int64
+	places   atomic.Int64 // how many are let in; it moves between fewestPlaces and limits.in_flight
+	strained atomic.Bool  // somebody was refused, or all were late, since the last judgement: no time to learn from
+	epoch    atomic.Int64 // counts how often what was usual became void
+
+	mu      sync.Mutex
+	judged  time.Time
+	answers int64         // since then
+	least   time.Duration // the least lateness of them
+	fewest  time.Time     // since when fewestPlaces do not help; zero: they are not in force
+}
+
+const (
+	judgeEvery   = 100 * time.Millisecond
+	judgeAnswers = 20 // at least: among so many answers of a healthy service not all are late
+	fewestPlaces = 16
+	fewestFor    = 3 * time.Second // then the service has become slower by itself: what was usual is void
+	onPurpose    = 5 * time.Second // answers that take longer tell nothing: a long poll waits for its event
+)
+
+// enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
+// the places that this request may fill.
+func (p *pressure) enter(most, share int64) bool {
+	if places := p.places.Load(); places == 0 || places > most {
+		p.places.CompareAndSwap(places, most)
+	}
+	if n := p.inFlight.Add(1); n*100 > p.places.Load()*share {
+		p.inFlight.Add(-1)
+		p.strained.Store(true)
+		return false
+	}
+	return true
+}
+
+func (p *pressure) leave() { p.inFlight.Add(-1) }
+
+// answered takes an answer into account that came in good order.
+func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most int64) {
+	if took > onPurpose {
+		return
+	}
+	late := of.lateness(took, now, p.epoch.Load(), !p.strained.Load())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answers++; p.answers == 1 || late < p.least {
+		p.least = late
+	}
+	enough := min(judgeAnswers, p.places.Load()/4)
+	if p.answers >= enough && now.Sub(p.judged) >= judgeEvery {
+		p.judge(now, most)
+		p.judged, p.answers = now, 0
+	}
+}
+
+// judge moves the number of places: down by a fifth of those in use while all answers are late, else up by an eighth.
+func (p *pressure) judge(now time.Time, most int64) {
+	places, late := p.places.Load(), p.least > 0
+	p.strained.Store(late)
+	switch {
+	case !late:
+		p.places.Store(min(most, places+places/8+1))
+	case places > fewestPlaces:
+		p.places.Store(max(fewestPlaces, min(places, p.inFlight.Load()+1)*4/5))
+	case p.fewest.IsZero():
+		p.fewest = now
+		return
+	case now.Sub(p.fewest) < fewestFor:
+		return
+	default:
+		p.epoch.Add(1)
+	}
+	p.fewest = time.Time{}
+}
+
+// usual is how long a route takes when nothing waits: an average over time that falls faster than it rises.
+type usual struct {
+	mu    sync.Mutex
+	took  time.Duration
+	since time.Time // when the first answer came; zero: there was none
+	at    time.Time // when the last one came
+	epoch int64     // of the pressure that it was learnt under
+}
+
+const (
+	usualFalls = 5 * time.Second
+	usualRises = time.Minute
+	lateBy     = 200 * time.Millisecond // beyond the usual time; or as much again, if that is more
+	learnFor   = 2 * time.Second        // while a route is new, lateBy is a second more: its first answers may be odd ones
+)
+
+// lateness is by how much an answer is too late: not above 0 for one that is not. It learns from the answer when told.
+func (u *usual) lateness(took time.Duration, now time.Time, epoch int64, learn bool) time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.since.IsZero() || u.epoch != epoch {
+		u.took, u.since, u.at, u.epoch = took, now, now, epoch
+	}
+	late := took - u.took - max(lateBy, u.took)
+	if now.Sub(u.since) < learnFor {
+		late -= time.Second
+	}
+	if learn {
+		over := usualRises
+		if took < u.took {
+			over = usualFalls
+		}
+		over = min(over, now.Sub(u.since)+time.Second) // at first every answer counts
+		part := min(1, now.Sub(u.at).Seconds()/over.Seconds())
+		u.took += time.Duration(part * float64(took-u.took))
+		u.at = now
+	}
+	return late
+}

@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// busy is a service of so many workers with a line before it, in a time of its own.
+type busy struct {
+	pressure
+	usual   usual
+	now     time.Time
+	workers []time.Time // when each is free again
+	under   []arrival   // by the time of their answers
+	places  int64       // limits.in_flight
+}
+
+type arrival struct{ came, answered time.Time }
+
+func newBusy(workers int) *busy {
+	return &busy{now: time.Unix(1_000_000, 0), workers: make([]time.Time, workers), places: 1000}
+}
+
+// run sends requests at a rate for a while and returns how long those took that were let in, and how many were refused.
+func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (took []time.Duration, refused int) {
+	for end := l.now.Add(length); l.now.Before(end); l.now = l.now.Add(time.Second / time.Duration(rate)) {
+		for len(l.under) > 0 && !l.under[0].answered.After(l.now) {
+			took = append(took, l.answer())
+		}
+		if !l.enter(l.places, 100) {
+			refused++
+			continue
+		}
+		first := 0
+		for i, free := range l.workers {
+			if free.Before(l.workers[first]) {
+				first = i
+			}
+		}
+		begins := l.workers[first]
+		if begins.Before(l.now) {
+			begins = l.now
+		}
+		l.workers[first] = begins.Add(work())
+		at, _ := slices.BinarySearchFunc(l.under, l.workers[first], func(a arrival, t time.Time) int { return a.answered.Compare(t) })
+		l.under = slices.Insert(l.under, at, arrival{l.now, l.workers[first]})
+	}
+	return took, refused
+}
+
+func (l *busy) answer() time.Duration {
+	a := l.under[0]
+	l.under = l.under[1:]
+	l.leave()
+	l.answered(&l.usual, a.answered.Sub(a.came), a.answered, l.places)
+	return a.answered.Sub(a.came)
+}
+
+func constant(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+
+func percentile(all []time.Duration, percent int) time.Duration {
+	all = slices.Sorted(slices.Values(all))
+	return all[min(len(all)-1, len(all)*percent/100)]
+}
+
+// TestTwiceTheLoadIsShed is the figure of docs/limits.md for services of many sizes: the admitted stay under a second, the
+// service stays busy, and soon afterwards nobody is refused.
+func TestTwiceTheLoadIsShed(t *testing.T) {
+	t.Parallel()
+	for _, of := range []struct {
+		workers int
+		work    time.Duration
+	}{
+		{1, time.Millisecond},
+		{1, 10 * time.Millisecond},
+		{2, 5 * time.Millisecond},
+		{4, 20 * time.Millisecond},
+		{10, 20 * time.Millisecond},
+		{5, 50 * time.Millisecond},
+		{10, 100 * time.Millisecond},
+		{60, 100 * time.Millisecond},
+	} {
+		bears := int(float64(of.workers) / of.work.Seconds())
+		l := newBusy(of.workers)
+		if _, refused := l.run(bears/2, 5*time.Second, constant(of.work)); refused > 0 {
+			t.Errorf("%+v: at half the load %d are refused", of, refused)
+		}
+		took, _ := l.run(2*bears, 30*time.Second, constant(of.work))
+		if got := percentile(took, 99); got >= time.Second {
+			t.Errorf("%+v: at twice the load p99 is %v", of, got)
+		}
+		if got := len(took); got < bears*28 {
+			t.Errorf("%+v: at twice the load %d are served in 30 s, want %d or nearly", of, got, bears*30)
+		}
+		l.run(bears/2, 5*time.Second, constant(of.work))
+		if _, refused := l.run(bears/2, 5*time.Second, constant(of.work)); refused > 0 {
+			t.Errorf("%+v: 5 s later %d are refused", of, refused)
+		}
+	}
+}
+
+func TestAServiceThatIsUnevenIsNotTakenForAFullOne(t *testing.T) {
+	t.Parallel()
+	for name, work := range map[string]func() time.Duration{
+		"one quick answer in a hundred": func() time.Duration {
+			if rand.IntN(100) == 0 {
+				return time.Millisecond
+			}
+			return 400 * time.Millisecond
+		},
+		"one to nine seconds": func() time.Duration { return time.Second + time.Duration(rand.Int64N(int64(8*time.Second))) },
+		"always two seconds":  constant(2 * time.Second),
+	} {
+		if _, refused := newBusy(1000).run(100, time.Minute, work); refused > 0 {
+			t.Errorf("%s: %d are refused, want none", name, refused)
+		}
+	}
+}
+
+func TestPollsThatWaitForTheirEventAreNotLate(t *testing.T) {
+	t.Parallel()
+	l := newBusy(1000)
+	l.run(10, time.Minute, func() time.Duration { return []time.Duration{50 * time.Millisecond, 30 * time.Second}[rand.IntN(2)] })
+	if _, refused := l.run(10, 2*time.Minute, constant(30*time.Second)); refused > 0 {
+		t.Errorf("in a quiet hour %d are refused", refused)
+	}
+}
+
+func TestAServiceThatBecameSlowerByItselfIsLetGoOn(t *testing.T) {
+	t.Parallel()
+	l := newBusy(1000)
+	l.run(200, 10*time.Second, constant(20*time.Millisecond))
+	l.run(200, 15*time.Second, constant(700*time.Millisecond))
+	if _, refused := l.run(200, 10*time.Second, constant(700*time.Millisecond)); refused > 0 {
+		t.Errorf("%d are refused, want none once its time is known", refused)
+	}
+}
+
+func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
+	t.Parallel()
+	var p pressure
+	for i := range 75 {
+		if !p.enter(100, tokenlessShare) {
+			t.Fatalf("the %dth is refused", i+1)
+		}
+	}
+	if p.enter(100, tokenlessShare) {
+		t.Error("without a token one more is let in")
+	}
+	for i := range 25 {
+		if !p.enter(100, 100) {
+			t.Fatalf("with a token, the %dth is refused", i+1)
+		}
+	}
+	if p.enter(100, 100) || p.inFlight.Load() != 100 {
+		t.Errorf("got %d places taken, want 100", p.inFlight.Load())
+	}
+}

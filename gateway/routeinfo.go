@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// RouteInfo is a route or an endpoint as an operator looks at it.
+type RouteInfo struct {
+	Methods   []string `json:"methods,omitempty"` // empty: all
+	Host      string   `json:"host,omitempty"`    // empty: any
+	Path      string   `json:"path"`              // the pattern
+	Auth      AuthMode `json:"auth"`
+	To        string   `json:"to"`                   // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
+	RateLimit string   `json:"rate_limit,omitempty"` // such as "600/m burst 60 per user"
+	BodyLimit string   `json:"body_limit"`
+	Timeout   string   `json:"timeout"`
+}
+
+// Routes lists all routes and endpoints of a configuration, as the gateway enters them into its table. upstreams are the
+// names that cfg may use; cfg must be valid.
+func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
+	g, err := newUnopened(cfg, upstreams, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	r := g.rules.Load()
+	var all []RouteInfo
+	list := func(host string, m *matcher[*route]) {
+		seen := map[*route]bool{}
+		m.each(func(to *route) {
+			if !seen[to] && (host == "" || !to.ours) { // endpoints are entered for every host
+				all = append(all, to.info(r))
+			}
+			seen[to] = true
+		})
+	}
+	list("", &r.routes.any)
+	for host, m := range r.routes.hosts {
+		list(host, m)
+	}
+	slices.SortFunc(all, func(a, b RouteInfo) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), slices.Compare(a.Methods, b.Methods))
+	})
+	return all, nil
+}
+
+// info is the route as an operator looks at it.
+func (r *route) info(of *rules) RouteInfo {
+	info := RouteInfo{
+		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
+		BodyLimit: Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
+	}
+	if r.ours {
+		info.To = "wxgate"
+	}
+	if r.limit != nil {
+		info.RateLimit = fmt.Sprintf("%v burst %d per %s", r.limit.cfg.Rate, r.limit.cfg.Burst, r.limit.per)
+	}
+	if r.class == classLogin {
+		info.RateLimit += ", and per " + perOpenID
+	}
+	return info
+}

@@ -1,0 +1,379 @@
+package gateway
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"wxgate/upstream/upstreamtest"
+)
+
+// hostTable leads each host and path to "host path", entered in any order.
+func hostTable(tb testing.TB, entries ...[2]string) *table[string] {
+	tb.Helper()
+	t := new(table[string])
+	for _, i := range rand.Perm(len(entries)) {
+		host, err := parseHost(entries[i][0])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		t.of(host).add(mustPattern(tb, entries[i][1]), anyMethod, strings.Join(entries[i][:], " "))
+	}
+	return t
+}
+
+func TestTheMostSpecificHostWinsWhateverTheOrder(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		table := hostTable(t, [][2]string{
+			{"api.example.com", "/a"},
+			{"*.example.com", "/a"},
+			{"*.api.example.com", "/a"},
+			{"", "/a"},
+			{"*.example.com", "/wild/**"},
+			{"", "/wild/special"},
+			{"", "/**"},
+			{"[2001:db8::1]", "/a"},
+		}...)
+		for _, row := range [][3]string{
+			{"api.example.com", "/a", "api.example.com /a"},
+			{"API.Example.COM:8443", "/a", "api.example.com /a"},
+			{"api.example.com.", "/a", "api.example.com /a"},
+			{"www.example.com", "/a", "*.example.com /a"},
+			{"x.y.example.com", "/a", "*.example.com /a"},
+			{"v1.api.example.com", "/a", "*.api.example.com /a"},
+			{"example.com", "/a", " /a"},
+			{"badexample.com", "/a", " /a"},
+			{".example.com", "/a", " /a"},
+			{"", "/a", " /a"},
+			{"[2001:DB8::1]:8080", "/a", "[2001:db8::1] /a"},
+			{"www.example.com", "/wild/special", "*.example.com /wild/**"}, // the host is decided on first
+			{"api.example.com", "/wild/x", "*.example.com /wild/**"},       // a host without the path gives way
+			{"api.example.com", "/other", " /**"},
+		} {
+			if got, ok := table.find([]byte(row[0]), "GET", []byte(row[1])); !ok || got != row[2] {
+				t.Errorf("%s %s: got %q, %v; want %q", row[0], row[1], got, ok, row[2])
+			}
+		}
+	}
+}
+
+func TestHostsThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{
+		"*", "*.", ".", ".example.com", "*example.com", "a.*.com", "**.example.com", "example.com:80", "http://a", "a/b", "a..b",
+		"食谱.example", "a b", "[::1", "::1", "[x]", "example.com.",
+	} {
+		if key, err := parseHost(host); err == nil {
+			t.Errorf("%q: got %q, want an error", host, key)
+		}
+	}
+}
+
+func TestEqualRoutesAreNamedBoth(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	route := func(host, path string, methods ...string) RouteConfig {
+		return RouteConfig{Host: host, Path: path, Methods: methods, Upstream: "service", Auth: AuthNone}
+	}
+	cfg.Routes = []RouteConfig{
+		route("", "/a/:id"), route("api.example.com", "/a/:id"), route("API.example.com", "/a/:name", "GET"),
+		route("", "/a/:id", "GET"), route("", "/A/:other"), route("Api.example.com", "/a/:x"),
+	}
+	var got []string
+	for _, fault := range cfg.Validate([]string{"service"}) {
+		got = append(got, fault.Error())
+	}
+	want := []string{
+		"routes[4].path: every method of /A/:other is what routes[0] (/a/:id) says too; which one is meant?",
+		"routes[5].path: every method of api.example.com/a/:x is what routes[1] (api.example.com/a/:id) says too; which one is meant?",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestAHostOfItsOwnDoesNotTakeAnEndpoint(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = append(cfg.Routes,
+			RouteConfig{Host: "api.example.com", Path: "/**", Upstream: "service", Auth: AuthNone},
+			RouteConfig{Host: "*.example.com", Path: "/api/v1/auth/logout", Upstream: "service", Auth: AuthNone},
+			RouteConfig{Path: "/", Upstream: "service", Auth: AuthNone})
+	})
+	for _, row := range []struct {
+		line      string
+		forwarded bool
+	}{
+		{"GET /healthz", false},
+		{"POST /api/v1/auth/wx-login", false},
+		{"POST /api/v1/auth/logout", true}, // spelled out for this host
+		{"GET /api/v1/user/other", true},
+		{"GET /", true}, // spelled out for any host, so no endpoint is in the way
+	} {
+		before := len(service.Requests())
+		e.send(t, head(row.line, "", "Content-Length: 0"))
+		if got := len(service.Requests()) > before; got != row.forwarded {
+			t.Errorf("%s: forwarded %v, want %v", row.line, got, row.forwarded)
+		}
+	}
+}
+
+func TestARewriteIsMadeOfTheVeryBytes(t *testing.T) {
+	t.Parallel()
+	for _, row := range [][4]string{
+		{"/api/:id", "/v2/:id", "/api/7?a=b%20c", "/v2/7?a=b%20c"},
+		{"/api/:id", "/V2/:id/", "/api/caf%C3%a9", "/V2/caf%C3%a9/"},
+		{"/a/:x/:y", "/:y/:x", "/a/1/2", "/2/1"},
+		{"/a/:x/**", "/b/**", "/a/1/2/3?q", "/b/2/3?q"},
+		{"/a/:x/**", "/:x/**", "/a/1", "/1"},
+		{"/a/**", "/b/**", "/a/", "/b/"},
+		{"/**", "/b/**", "/", "/b/"},
+		{"/a/**", "/**", "/a", "/"},
+		{"/a/**", "/**", "/a?q=1", "/?q=1"},
+		{"/a/**", "/fixed", "/a/b/c?q", "/fixed?q"},
+		{"/a", "/菜谱/\"x", "/a", "/%E8%8F%9C%E8%B0%B1/%22x"},
+		{"/a/:x", "/b/:x", "/a/~!$&'()*+,=:@%7E", "/b/~!$&'()*+,=:@%7E"},
+	} {
+		w, err := newRewriting(row[0], row[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(w.apply([]byte(row[2]))); got != row[3] {
+			t.Errorf("%s -> %s: %s became %s, want %s", row[0], row[1], row[2], got, row[3])
+		}
+	}
+}
+
+func TestRewritesThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, row := range [][2]string{
+		{"/a/:id", "/b/:other"},
+		{"/a/:id", "/b/**"},
+		{"/a/:id", "b/:id"},
+		{"/a/:id", "/b/../:id"},
+		{"/a/:id", "/b?x=:id"},
+		{"/a/**", "/b/**/c"},
+		{"/a/:id", "/b/:id%20"},
+		{"/:id/:id", "/:id"},
+		{"/a/:id", ""},
+		{"/a", "/b/:"},
+	} {
+		if _, err := newRewriting(row[0], row[1]); err == nil {
+			t.Errorf("%s -> %s: want an error", row[0], row[1])
+		}
+	}
+}
+
+// TestARewrittenTargetIsAsCleanAsItsSource rewrites any target that the gateway lets in.
+func TestARewrittenTargetIsAsCleanAsItsSource(t *testing.T) {
+	t.Parallel()
+	all, err := newRewriting("/a/:x/**", "/b/:x/MARK/**")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		raw := []byte("/a/" + rapid.StringMatching(`([a-z0-9~!:@.%/?=]|%[0-9a-fA-F]{2}){0,20}`).Draw(t, "rest"))
+		if target, ok := parseTarget(raw, nil); !ok || len(target.path) == len("/a/") {
+			return
+		}
+		out := all.apply(raw)
+		if _, ok := parseTarget(out, nil); !ok {
+			t.Fatalf("%s became %s, which is refused", raw, out)
+		}
+		if strings.TrimPrefix(string(raw), "/a") != strings.Replace(strings.TrimPrefix(string(out), "/b"), "/MARK", "", 1) {
+			t.Fatalf("%s became %s", raw, out)
+		}
+	})
+}
+
+func TestARouteChangesWhatItsServiceGets(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = []RouteConfig{{
+			Path: "/shop/:id/**", Upstream: "service", Auth: AuthNone, Rewrite: "/v2/:id/**",
+			Headers: RouteHeaders{Set: map[string]string{"X-Api-Key": "s3cret", "Authorization": "Basic abc"}, Remove: []string{"Cookie", "accept-language"}},
+		}}
+	})
+	e.send(t, head("GET /shop/%37/x?y=%2f", "token", "X_API_KEY: forged", "x-api-key: forged", "Cookie: a=b", "Accept-Language: zh", "Accept: */*"))
+	req := service.Requests()[0]
+	if req.Target != "/v2/%37/x?y=%2f" {
+		t.Errorf("target: got %s", req.Target)
+	}
+	for name, want := range map[string]string{
+		"X-Api-Key": "s3cret", "Authorization": "Basic abc", "Cookie": "", "Accept-Language": "", "Accept": "*/*", "X_API_KEY": "",
+	} {
+		if got := req.Field(name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestARouteCannotChangeWhatIsOurs(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.Identity.Signed.Header = "X-Identity"
+	var ours faults
+	for _, name := range []string{
+		"X-User-Id", "x_user_openid", "X-Identity", "X-WX-OPENID", "Host", "Content-Length", "Transfer-Encoding", "Connection",
+		"Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Via", "X-Request-Id",
+		"Sec-WebSocket-Key", "X-Real-Ip", "Expect", "a b", "",
+	} {
+		before := len(ours)
+		RouteHeaders{Remove: []string{name}}.validate(&ours, "routes[0].headers", newReserved(cfg.Identity))
+		RouteHeaders{Set: map[string]string{name: "x"}}.validate(&ours, "routes[0].headers", newReserved(cfg.Identity))
+		if len(ours) != before+2 {
+			t.Errorf("%q: got %v, want two faults", name, ours[before:])
+		}
+	}
+	var values faults
+	for _, value := range []string{" x", "x ", "a\r\nb", "a\x00b", "菜谱"} {
+		RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(&values, "routes[0].headers", newReserved(cfg.Identity))
+	}
+	RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(&values, "routes[0].headers", newReserved(cfg.Identity))
+	if len(values) != 6 {
+		t.Errorf("got %v, want six faults", values)
+	}
+}
+
+func TestARouteAnswersByItself(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = append(cfg.Routes,
+			RouteConfig{Path: "/robots.txt", Auth: AuthNone, Respond: FixedAnswer{200, "User-agent: *\nDisallow: /\n"}},
+			RouteConfig{Path: "/old/**", Auth: AuthNone, Respond: FixedAnswer{410, `{"gone":true}`}},
+			RouteConfig{Path: "/nothing", Auth: AuthNone, Respond: FixedAnswer{Status: 204}},
+			RouteConfig{Path: "/closed", Auth: AuthRequired, Respond: FixedAnswer{Status: 200}})
+	})
+	for line, want := range map[string]string{
+		"GET /robots.txt":  "200 text/plain; charset=utf-8 User-agent: *\nDisallow: /\n",
+		"HEAD /robots.txt": "200 text/plain; charset=utf-8 ",
+		"POST /old/x":      `410 application/json; charset=utf-8 {"gone":true}`,
+		"GET /nothing":     "204  ",
+	} {
+		resp, body := e.sendNoBody(t, line)
+		if got := fmt.Sprintf("%d %s %s", resp.StatusCode, resp.Header.Get("Content-Type"), body); got != want {
+			t.Errorf("%s: got %q, want %q", line, got, want)
+		}
+	}
+	if resp, _ := e.send(t, head("GET /closed", "")); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("GET /closed: %d, want 401", resp.StatusCode)
+	}
+	if n := len(service.Requests()); n > 0 {
+		t.Errorf("%d requests reached the service", n)
+	}
+}
+
+// sendNoBody sends a request as a client that knows that HEAD has no body.
+func (e *edge) sendNoBody(t *testing.T, line string) (*http.Response, string) {
+	t.Helper()
+	if !strings.HasPrefix(line, "HEAD") {
+		return e.send(t, head(line, "", "Content-Length: 0"))
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+e.addr+strings.Fields(line)[1], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp, ""
+}
+
+func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
+	t.Parallel()
+	limit := func(per string) LimitConfig { return LimitConfig{Per: per, Rate: Rate{60, time.Minute}, Burst: 1} }
+	for want, change := range map[string]func(*Config){
+		`routes[0].host: "a:80" is not a host`:                              func(c *Config) { c.Routes[0].Host = "a:80" },
+		`routes[0].rewrite: "/b/:x": :x is no segment of the path`:          func(c *Config) { c.Routes[0].Rewrite = "/b/:x" },
+		`routes[0].rewrite: stands beside strip_prefix`:                     func(c *Config) { c.Routes[0].Rewrite, c.Routes[0].StripPrefix = "/b", "/a" },
+		`routes[0].respond: stands beside an upstream; which one is meant?`: func(c *Config) { c.Routes[0].Respond.Status = 200 },
+		`routes[0].respond.status: 199 is not between 200 and 599`:          func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Status = "", 199 },
+		`routes[0].respond.body: is there without a status`:                 func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Body = "", "x" },
+		`routes[0].respond.body: an answer with status 204 has none`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", FixedAnswer{204, "x"} },
+		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:    func(c *Config) { c.Routes[0].RateLimit = limit("team") },
+		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = limit(PerUser), AuthNone },
+		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`:        func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, Rate{1, time.Second}, 0} },
+		`routes[0].rate_limit.rate: is not a positive rate`:                 func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, Rate{}, 1} },
+		`routes[0].headers.set.Host: Host is set by the gateway itself`:     func(c *Config) { c.Routes[0].Headers.Set = map[string]string{"Host": "x"} },
+		`routes[0].headers.remove[0]: X-User-Id says who is calling`:        func(c *Config) { c.Routes[0].Headers.Remove = []string{"X-User-Id"} },
+		`limits.in_flight: -1 is not between 0 and 1000000`:                 func(c *Config) { c.Limits.InFlight = -1 },
+		`limits.login.per: "user" is not one of ip`:                         func(c *Config) { c.Limits.Login.Per = PerUser },
+		`server.proxy_protocol: needs server.trusted_proxies`:               func(c *Config) { c.Server.ProxyProtocol = true },
+	} {
+		cfg := DefaultConfig()
+		cfg.Routes = []RouteConfig{{Path: "/a", Upstream: "service", Auth: AuthRequired}}
+		change(&cfg)
+		faults := cfg.Validate([]string{"service"})
+		if len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), want) {
+			t.Errorf("got %v, want only %q", faults, want)
+		}
+	}
+}
+
+// bigConfig has so many routes, half of them for hosts.
+func bigConfig(routes int) Config {
+	cfg := DefaultConfig()
+	for i := range routes {
+		r := RouteConfig{Path: fmt.Sprintf("/api/v1/service%d/:id", i), Upstream: "service", Auth: AuthRequired}
+		if i%2 == 1 {
+			r.Host = fmt.Sprintf("h%d.example.com", i%10)
+		}
+		cfg.Routes = append(cfg.Routes, r)
+	}
+	return cfg
+}
+
+// BenchmarkLoad validates a configuration and makes it ready.
+func BenchmarkLoad(b *testing.B) {
+	for _, routes := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("routes=%d", routes), func(b *testing.B) {
+			g := newUnopenedFor(b, bigConfig(0))
+			cfg := bigConfig(routes)
+			for b.Loop() {
+				if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
+					b.Fatal(faults)
+				}
+				if _, err := g.newRules(cfg, unopened([]string{"service"}), nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkMatchWithHosts(b *testing.B) {
+	for _, routes := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("routes=%d", routes), func(b *testing.B) {
+			g := newUnopenedFor(b, bigConfig(routes))
+			host, path := []byte("h5.example.com:443"), []byte("/api/v1/service5/42")
+			t := g.rules.Load().routes
+			b.ReportAllocs()
+			for b.Loop() {
+				if r, ok := t.find(host, "GET", path); !ok || r.pattern != "h5.example.com/api/v1/service5/:id" {
+					b.Fatal(r, ok)
+				}
+			}
+		})
+	}
+}
+
+func newUnopenedFor(tb testing.TB, cfg Config) *Gateway {
+	tb.Helper()
+	g, err := newUnopened(cfg, []string{"service"}, discard())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return g
+}

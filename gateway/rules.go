@@ -1,0 +1,58 @@
+package gateway
+
+import (
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/upstream"
+)
+
+// rules are one configuration made ready for requests. They never change: a reload makes others, and a request keeps
+// those that it began with.
+type rules struct {
+	cfg       Config
+	upstreams map[string]*upstream.Upstream
+	push      *wechat.Push // nil: message push is off
+	routes    *table[*route]
+	reserved  *reserved
+	identity  []identityHeader
+	signer    *authn.Signer // nil: identities are not signed
+	logins    *limiter      // by address
+	openIDs   *limiter      // the same limit, by openid
+	addresses addressLists
+	guard     adminGuard
+}
+
+// newRules makes rules of a configuration. A limit that it has not changed goes on where it was, because the buckets are
+// the gateway's: one that began anew at each reload would be none.
+func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*rules, error) {
+	r := &rules{
+		cfg: cfg, upstreams: upstreams, push: push,
+		reserved:  newReserved(cfg.Identity),
+		identity:  newIdentityHeaders(cfg.Identity),
+		addresses: newAddressLists(cfg.Limits.IP),
+		guard:     newAdminGuard(cfg.Server.AdminToken),
+	}
+	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
+	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
+		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
+		if err != nil {
+			return nil, err
+		}
+		r.signer = signer
+	}
+	var err error
+	r.routes, err = g.newTable(r)
+	return r, err
+}
+
+// Reload makes cfg, which must be valid, the configuration of every request that begins from now on, with its upstreams
+// and, unless it is nil, message push. What belongs to the listeners stays as it is: server.listen, server.admin, and
+// the timeouts read_header and idle. An error changes nothing.
+func (g *Gateway) Reload(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) error {
+	r, err := g.newRules(cfg, upstreams, push)
+	if err != nil {
+		return err
+	}
+	g.rules.Store(r)
+	return nil
+}

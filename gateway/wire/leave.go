@@ -1,0 +1,138 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Give takes a client over: its socket, and what it has sent of a request that nobody has answered. Once it returns
+// nil the client is somebody else's, and closing our descriptor tells it nothing.
+type Give func(client net.Conn, begun []byte) error
+
+// errLeft ends a connection here that goes on elsewhere. The server takes it for a silent end.
+var errLeft = io.EOF
+
+// wakeEvery is how often connections that wait for a request are woken to leave.
+const wakeEvery = 20 * time.Millisecond
+
+// conns are the open connections of a listener that are read as HTTP.
+type conns struct {
+	mu  sync.Mutex
+	all map[*Conn]struct{}
+}
+
+func (s *conns) add(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = make(map[*Conn]struct{})
+	}
+	s.all[c] = struct{}{}
+}
+
+func (s *conns) remove(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, c)
+}
+
+// wake ends the waiting of those that wait for their client: they look whether they should leave.
+func (s *conns) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// HandOver accepts no more, and gives every connection away that waits for a request, at once or as soon as its request
+// is answered; upgraded connections stay. The listener must still be closed.
+func (l *Listener) HandOver(give Give) error {
+	l.shared.give.Store(&give)
+	return l.Listener.Close() // ours alone: whoever has the socket too goes on accepting
+}
+
+// WaitLeft returns when no connection is left after HandOver, or when ctx ends.
+func (l *Listener) WaitLeft(ctx context.Context) error {
+	ticker := time.NewTicker(wakeEvery)
+	defer ticker.Stop()
+	for l.open.Load() > 0 {
+		l.shared.conns.wake()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// Adopt makes a connection of one that another process gave away, with what it had read of a request.
+func (l *Listener) Adopt(client net.Conn, begun []byte) *Conn {
+	release, _ := l.enter(client) // it was within the caps there
+	l.accepted.Add(1)
+	c := l.wrap(l.behindProxy(client), release)
+	c.reads.head = time.Time{} // it is between two requests
+	if p, ok := c.Conn.(*proxied); ok && len(begun) > 0 {
+		p.rest = begun
+		c.err = p.look()
+		return c
+	}
+	c.keep(begun)
+	c.unseen = len(begun) > 0
+	return c
+}
+
+// wrap is newConn for a connection that can be woken.
+func (l *Listener) wrap(client net.Conn, release func()) *Conn {
+	var c *Conn
+	c = newConn(client, l.shared, func() { l.shared.conns.remove(c); release() })
+	l.shared.conns.add(c)
+	return c
+}
+
+// Give gives the connection away, after a request that was read whole and is not answered here. It is for the one who
+// reads, and only Close may follow.
+func (c *Conn) Give(begun []byte) error {
+	give := c.shared.give.Load()
+	if give == nil {
+		return errors.New("there is nobody to take the connection")
+	}
+	client := c.Conn
+	begun = append(begun, c.rest...)
+	if p, ok := client.(*proxied); ok {
+		client, begun = p.Conn, append(p.begun(), begun...)
+	}
+	if err := (*give)(client, begun); err != nil {
+		return err
+	}
+	c.left = true
+	return nil
+}
+
+// leaves ends the connection here, with c.err, if it should leave and is between two requests or before the end of a
+// head: somebody takes it, or, without a next request, nobody waits for one.
+func (c *Conn) leaves() bool {
+	switch {
+	case c.message.phase != inHead:
+		return false
+	case c.shared.give.Load() != nil && c.Give(nil) == nil, c.closing.Load() && c.reads.head.IsZero() && !c.message.started(c.rest):
+		c.err = errLeft
+		return true
+	}
+	return false
+}
+
+// woken says whether a wait ended before its time, and makes ready for the next one.
+func (c *Conn) woken(now time.Time) bool {
+	if !errors.Is(c.err, os.ErrDeadlineExceeded) || !now.Before(c.reads.deadline) {
+		return false
+	}
+	c.err, c.reads.deadline = nil, time.Time{}
+	return true
+}

@@ -1,0 +1,62 @@
+//go:build linux
+
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// environment tells a process that it is a successor; the descriptors below are then open.
+const environment = "WXGATE_SUCCESSOR"
+
+const (
+	channelFD = 3 // the conversation with the predecessor
+	herdFD    = 4 // to the shepherd
+)
+
+// Start runs a successor that reports to the shepherd: with a process group of its own, so that Ctrl-C reaches it by
+// the shepherd alone.
+func (h *Herd) Start(path string, args []string) (*Process, error) {
+	own, other, err := newPair()
+	if err != nil {
+		return nil, err
+	}
+	defer other.Close()
+	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own path, and it outlives us
+	cmd.Env = append(os.Environ(), environment+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{other, h.report}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the successor: %w", err), own.Close())
+	}
+	return &Process{own, cmd}, nil
+}
+
+// Process is a successor that was started.
+type Process struct {
+	*Channel
+	cmd *exec.Cmd
+}
+
+// Kill ends a successor that did not come to serve, and waits for it.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+	_ = p.cmd.Wait()
+	_ = p.Close()
+}
+
+// Predecessor is the conversation with the process whose successor this one was started to be, nil when it was not.
+func Predecessor() (*Channel, error) {
+	if os.Getenv(environment) == "" {
+		return nil, nil //nolint:nilnil // most processes have none
+	}
+	unix.CloseOnExec(channelFD)
+	return open(os.NewFile(channelFD, "handover"))
+}

@@ -1,0 +1,126 @@
+//go:build linux
+
+package handover
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Herd is the line of successors below the process that a supervisor, a container or a shell has started, the shepherd.
+// That one stays, passes signals on to whoever serves, and ends when that one does.
+type Herd struct {
+	report *os.File // to write the pid of the one who serves from now on
+
+	mu      sync.Mutex
+	reports *os.File // to read them; nil in a successor
+	begun   []byte   // of a line
+	current int      // 0: nobody took our place
+}
+
+// NewHerd is the herd that this process belongs to: that of its predecessor's shepherd, or its own.
+func NewHerd() (*Herd, error) {
+	if os.Getenv(environment) != "" {
+		unix.CloseOnExec(herdFD)
+		return &Herd{report: os.NewFile(herdFD, "herd")}, nil
+	}
+	// The successor of a successor is an orphan when that one has ended, and then falls to us.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("becoming the parent of orphans: %w", err)
+	}
+	reports, report, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe: %w", err)
+	}
+	return &Herd{report: report, reports: reports}, nil
+}
+
+// Follow says that p serves from now on.
+func (h *Herd) Follow(p *Process) error {
+	_, err := fmt.Fprintf(h.report, "%d\n", p.cmd.Process.Pid)
+	return err
+}
+
+// Shepherd says whether this process is the one to stay.
+func (h *Herd) Shepherd() bool { return h.reports != nil }
+
+// Signal passes a signal on to whoever serves.
+func (h *Herd) Signal(sig syscall.Signal) error {
+	pid, err := h.serving()
+	if err != nil || pid == 0 {
+		return err
+	}
+	return syscall.Kill(pid, sig)
+}
+
+// Wait waits until nobody serves any more, and returns the exit code of the last one.
+func (h *Herd) Wait() (int, error) {
+	pid, err := h.serving()
+	for {
+		if err != nil {
+			return 0, err
+		}
+		state, err := waitFor(pid)
+		if err != nil {
+			return 0, err
+		}
+		next, err := h.serving()
+		if err != nil || next == pid {
+			return code(state), err
+		}
+		pid = next
+	}
+}
+
+// serving reads the reports that are there, and returns the last one.
+func (h *Herd) serving() (pid int, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.reports.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return 0, err
+	}
+	for buf := make([]byte, 64); ; {
+		n, err := h.reports.Read(buf)
+		h.begun = append(h.begun, buf[:n]...)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	for {
+		line, rest, whole := bytes.Cut(h.begun, []byte{'\n'})
+		if !whole {
+			return h.current, nil
+		}
+		if h.current, err = strconv.Atoi(string(line)); err != nil {
+			return 0, fmt.Errorf("a successor reported %q", line)
+		}
+		h.begun = rest
+	}
+}
+
+func waitFor(pid int) (*os.ProcessState, error) {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	return process.Wait()
+}
+
+// code is the exit code as a shell has it: 128 and the signal for one that was killed.
+func code(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync/atomic"
+
+	"wxgate/gateway"
+)
+
+// logs is the log of a process, whose level and format a reload can change.
+type logs struct {
+	*slog.Logger
+	level slog.LevelVar
+	text  atomic.Bool
+}
+
+// newLogs writes to w as the section log says.
+func newLogs(cfg gateway.LogConfig, w io.Writer) *logs {
+	l := new(logs)
+	l.set(cfg)
+	options := &slog.HandlerOptions{Level: &l.level}
+	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(w, options), slog.NewJSONHandler(w, options)})
+	return l
+}
+
+// set changes level and format from the next line on.
+func (l *logs) set(cfg gateway.LogConfig) {
+	if l.level.UnmarshalText([]byte(cfg.Level)) != nil {
+		l.level.Set(slog.LevelInfo) // Validate has refused any other text
+	}
+	l.text.Store(cfg.Format == "text")
+}
+
+// eitherFormat is the one or the other handler, by a switch that all loggers made of it share.
+type eitherFormat struct {
+	text         *atomic.Bool
+	asText, json slog.Handler
+}
+
+func (h *eitherFormat) now() slog.Handler {
+	if h.text.Load() {
+		return h.asText
+	}
+	return h.json
+}
+
+// Enabled implements slog.Handler.
+func (h *eitherFormat) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.json.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h *eitherFormat) Handle(ctx context.Context, r slog.Record) error {
+	return h.now().Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *eitherFormat) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &eitherFormat{h.text, h.asText.WithAttrs(attrs), h.json.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h *eitherFormat) WithGroup(name string) slog.Handler {
+	return &eitherFormat{h.text, h.asText.WithGroup(name), h.json.WithGroup(name)}
+}

@@ -1,0 +1,109 @@
+const { square } = require('../../utils/avatar');
+const { bindPhone, getLocalUserInfo, logout, request, upload } = require('../../utils/wechat-login');
+const { confirmed, messageOf, showError } = require('../../utils/message');
+
+const PROFILE = '/api/v1/user/profile';
+const SESSIONS = '/api/v1/auth/sessions';
+
+Page({
+  data: {
+    /** @type {any} */
+    user: null, // until it is known: what arrives later would wipe what was typed
+    /** @type {any[]} */
+    devices: [],
+    phone: '',
+    busy: false,
+    error: '',
+  },
+
+  async onLoad() {
+    try {
+      this.setData({ user: (await request({ url: PROFILE })).data.data });
+      await this.loadDevices();
+    } catch (error) {
+      this.setData({ user: getLocalUserInfo() });
+      this.fail(error);
+    }
+  },
+
+  async loadDevices() {
+    const { data } = await request({ url: SESSIONS });
+    this.setData({ devices: data.data.map(withSince) });
+  },
+
+  /** Whose login has ended goes to the login page; other faults are told here. @param {unknown} error */
+  fail(error) {
+    if (getLocalUserInfo()) this.setData({ error: messageOf(error) });
+    else wx.redirectTo({ url: '/pages/login/login' });
+  },
+
+  /** @param {WechatMiniprogram.CustomEvent<{avatarUrl: string}>} e */
+  async onChooseAvatar(e) {
+    const filePath = await square(e.detail.avatarUrl);
+    await this.save(async () => {
+      const { data } = await upload({ url: '/api/v1/uploads', filePath });
+      return { avatar: data.data.url };
+    });
+  },
+
+  /** @param {WechatMiniprogram.FormSubmit} e */
+  async onSave(e) {
+    const { nickname, bio } = e.detail.value;
+    await this.save(async () => ({ nickname, bio }));
+  },
+
+  /** @param {() => Promise<object>} changes */
+  async save(changes) {
+    this.setData({ busy: true, error: '' });
+    try {
+      const { data } = await request({ url: PROFILE, method: 'PUT', data: await changes() });
+      this.setData({ user: data.data });
+      wx.showToast({ title: '已保存' });
+    } catch (error) {
+      this.fail(error);
+    }
+    this.setData({ busy: false });
+  },
+
+  /** @param {WechatMiniprogram.ButtonGetPhoneNumber} e */
+  async onPhone(e) {
+    try {
+      const { purePhoneNumber } = await bindPhone(e.detail);
+      this.setData({ phone: purePhoneNumber.replace(/^(\d{3})\d{4}/, '$1****') });
+    } catch (error) {
+      showError(error);
+    }
+  },
+
+  /** @param {WechatMiniprogram.TouchEvent} e */
+  async onEnd(e) {
+    if (!(await confirmed('让这台设备退出登录？'))) return;
+    try {
+      await request({ url: `${SESSIONS}/${e.currentTarget.dataset.id}`, method: 'DELETE' });
+      await this.loadDevices();
+    } catch (error) {
+      showError(error);
+    }
+  },
+
+  async onLogout() {
+    await this.leave(false);
+  },
+
+  async onLogoutEverywhere() {
+    if (await confirmed('在所有设备上退出登录？')) await this.leave(true);
+  },
+
+  /** @param {boolean} all */
+  async leave(all) {
+    const told = await logout({ all });
+    if (!told) wx.showToast({ title: '已在本机退出，网关未确认', icon: 'none' });
+    wx.reLaunch({ url: '/pages/index/index' });
+  },
+});
+
+/** @param {{created_at: string}} session */
+function withSince(session) {
+  const date = new Date(session.created_at);
+  return Object.assign({ since: `${date.getMonth() + 1} 月 ${date.getDate()} 日` }, session);
+}

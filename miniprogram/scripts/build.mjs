@@ -1,0 +1,96 @@
+// Writes what is built from other files and committed: the published client in miniprogram_dist/, and what
+// `wxgate demo` shows in demo/built/. The tests build again and compare.
+import { execFileSync } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { compile, packaged } from './compile.mjs';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+const NOTICE = '// From utils/, by scripts/build.mjs\n';
+
+/** The client without its comments, and its types, which explain it. @returns {Map<string, string>} file name → text */
+export function library() {
+  const out = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-library-'));
+  try {
+    for (const what of [['--removeComments'], ['--declaration', '--emitDeclarationOnly']]) {
+      execFileSync(path.join(root, 'node_modules/.bin/tsc'), ['-p', 'scripts/library.json', '--outDir', out, ...what], { cwd: root, stdio: 'inherit' });
+    }
+    const names = ['wechat-login.js', 'wechat-login.d.ts', 'transport.js', 'transport.d.ts'];
+    return new Map(names.map((name) => [published(name), NOTICE + ourLayout(fs.readFileSync(path.join(out, name), 'utf8'))]));
+  } finally {
+    fs.rmSync(out, { recursive: true });
+  }
+}
+
+const published = (name) => name.replace('wechat-login', 'index');
+// Undoes what tsc does to the layout of our sources.
+const ourLayout = (text) => text
+  .replace(/^ +/gm, (indent) => indent.slice(indent.length / 2))
+  .replace(/^"use strict";\n/, '')
+  .replace(/^( *if \(.*\))\n +(\S.*;)$/gm, '$1 $2');
+
+const require = createRequire(import.meta.url);
+const source = (name) => fs.readFileSync(path.join(root, 'demo/src', name), 'utf8');
+
+/** The mini-program and all that draws it, as one script. It wants `phone.host` and then `phone.start()`. */
+export function script() {
+  const { templates, ...bundle } = compile(root);
+  delete bundle.styles; // they are a file of their own
+  const library = (name) => fs.readFileSync(require.resolve(name), 'utf8').replace(/\n?\/\/# sourceMappingURL=.*/g, '');
+  return `const phone = { calls: [], errors: [] };
+phone.adapter = (() => {
+  const core = { exports: {} }, adapter = { exports: {} };
+  (function (exports, module, process) {${library('glass-easel')}\n}(core.exports, core, { env: {} }));
+  (function (exports, module, require) {${library('glass-easel-miniprogram-adapter')}\n}(adapter.exports, adapter, () => core.exports));
+  return adapter.exports;
+})();
+phone.bundle = ${JSON.stringify(bundle)};
+phone.bundle.templates = ${templates};
+${['elements.js', 'wx.js', 'pages.js'].map(source).join('')}`;
+}
+
+export const styles = () => source('phone.css') + compile(root).styles;
+
+/** What `wxgate demo` serves. @returns {Map<string, string>} */
+export function demo() {
+  const page = source('phone.html')
+    .replace('<!-- aside -->\n', source('aside.html'))
+    .replace('<!-- scripts -->', '<script src="phone.js"></script>\n<script src="browser.js"></script>');
+  return new Map([
+    ['index.html', page], ['phone.css', styles() + source('frame.css')], ['phone.js', script()], ['browser.js', source('browser.js')],
+    ['LICENSES', licenses()], ['SOURCES', sums()],
+  ]);
+}
+
+/** phone.js carries two libraries of others. */
+function licenses() {
+  return ['glass-easel', 'glass-easel-miniprogram-adapter'].map((name) => {
+    const { version } = JSON.parse(fs.readFileSync(path.join(root, 'node_modules', name, 'package.json'), 'utf8'));
+    return `${name} ${version}\n\n${fs.readFileSync(path.join(root, 'node_modules', name, 'LICENSE'), 'utf8')}\n`;
+  }).join('\n');
+}
+
+/** A line for each file that the demo is made of, so that `go test` notices a change without Node. */
+function sums() {
+  const sources = fs.readdirSync(path.join(root, 'demo/src')).map((name) => `demo/src/${name}`);
+  return packaged(root).concat(sources, 'package-lock.json').sort().map((name) => {
+    const sum = crypto.createHash('sha256').update(fs.readFileSync(path.join(root, name))).digest('hex');
+    return `${sum}  ${name}\n`;
+  }).join('');
+}
+
+/** @param {string} folder @param {Map<string, string>} files */
+export function write(folder, files) {
+  fs.rmSync(path.join(root, folder), { recursive: true, force: true });
+  fs.mkdirSync(path.join(root, folder), { recursive: true });
+  for (const [name, text] of files) fs.writeFileSync(path.join(root, folder, name), text);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  write('miniprogram_dist', library());
+  write('demo/built', demo());
+}

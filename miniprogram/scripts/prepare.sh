@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs what the tests of the mini-program need, or says in one line what is missing and fails.
+set -eu
+cd "$(dirname "$0")/.."
+
+missing() {
+	echo "miniprogram: $1 is missing: $2" >&2
+	exit 1
+}
+
+# debian PACKAGE: installs it where this process may.
+debian() {
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >&2; then
+			return
+		fi
+	fi
+	missing "$1" "apt-get install $1"
+}
+
+command -v node >/dev/null || missing "Node.js 20" "https://nodejs.org"
+node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || missing "Node.js 20" "this is $(node --version)"
+command -v npm >/dev/null || missing npm "it comes with Node.js"
+[ -x "${CHROMIUM:-/usr/bin/chromium}" ] || debian chromium
+ls /usr/share/fonts/opentype/noto/NotoSansCJK* >/dev/null 2>&1 || debian fonts-noto-cjk
+
+# npm ci again only when the lock changed: it takes its time.
+if ! cmp -s package-lock.json node_modules/.installed; then
+	npm ci --no-audit --no-fund || missing "node_modules" "npm ci failed"
+	cp package-lock.json node_modules/.installed
+fi

@@ -1,0 +1,175 @@
+const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
+const http = require('node:http');
+const Module = require('node:module');
+const { after, before, beforeEach, test } = require('node:test');
+const { createProxy } = require('../../cloudfunctions/api-proxy/proxy');
+const { sign } = require('../../cloudfunctions/api-proxy/signature');
+const { readSettings } = require('../../cloudfunctions/api-proxy/settings');
+
+/** @type {{method: string, url: string, headers: any, body: string}[]} */
+const seen = [];
+const sockets = new Set();
+const upstream = http.createServer(async (request, response) => {
+  sockets.add(request.socket);
+  let body = '';
+  for await (const part of request) body += part;
+  seen.push({ method: request.method || '', url: request.url || '', headers: request.headers, body });
+  const path = (request.url || '').split('?')[0];
+  if (path === '/api/slow') return;
+  if (path === '/api/stall') return void response.writeHead(200, { 'content-type': 'text/plain' }).write('half');
+  if (path === '/api/reset') return void request.socket.destroy();
+  if (path === '/api/large') return void response.end(Buffer.alloc(5000));
+  if (path === '/api/picture') return void response.writeHead(200, { 'content-type': 'image/png' }).end(Buffer.from([137, 0, 255]));
+  if (path === '/api/text') return void response.writeHead(200, { 'content-type': 'text/plain' }).end('你好');
+  const status = Number(path.split('/').pop()) || 200;
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'r1', 'set-cookie': 'a=1' });
+  response.end(JSON.stringify({ code: status }));
+});
+
+/** @type {(event?: any) => Promise<any>} */
+let proxy;
+/** @type {(changes?: object, caller?: () => object) => (event?: any) => Promise<any>} */
+let made;
+
+before(async () => {
+  await new Promise((resolve) => { upstream.listen(0, '127.0.0.1', () => resolve(undefined)); });
+  const { port } = /** @type {import('node:net').AddressInfo} */ (upstream.address());
+  made = (changes = {}, caller = () => ({})) => createProxy(
+    Object.assign(readSettings({ WXGATE_URL: `http://127.0.0.1:${port}`, WXGATE_TIMEOUT_MS: '200', WXGATE_LARGEST: '4000' }), changes), caller);
+  proxy = made();
+});
+beforeEach(() => { seen.length = 0; });
+after(() => {
+  upstream.closeAllConnections();
+  upstream.close();
+});
+
+test('carries method, path, query, body and allowed headers, and brings back {statusCode, headers, data}', async () => {
+  const answer = await proxy({
+    method: 'post', path: '/api/v1/recipes?a=1', query: { q: '豆 腐' }, headers: { Authorization: 'Bearer t', 'X-Request-Id': 'mine' }, data: { title: '面' },
+  });
+  assert.deepEqual(answer, { statusCode: 200, headers: { 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'r1' }, data: { code: 200 } });
+  const [call] = seen;
+  assert.deepEqual([call.method, call.url, call.body], ['POST', '/api/v1/recipes?a=1&q=%E8%B1%86+%E8%85%90', '{"title":"面"}']);
+  assert.deepEqual([call.headers.authorization, call.headers['content-type'], call.headers['x-request-id']], ['Bearer t', 'application/json', 'mine']);
+});
+
+test('body and data are the same thing', async () => {
+  await proxy({ method: 'PUT', path: '/api/x', body: 'plain', headers: { 'content-type': 'text/plain' } });
+  await proxy({ method: 'PUT', path: '/api/x', body: Buffer.from('bytes').toString('base64'), isBase64Encoded: true });
+  assert.deepEqual(seen.map((call) => call.body), ['plain', 'bytes']);
+});
+
+test('headers of identity, of proxies and of the connection stay behind', async () => {
+  const forged = ['X-User-Id', 'x-user-openid', 'X-WX-OPENID', 'x-wx-source', 'X-Wxgate-Openid', 'x-wxgate-signature', 'X-Forwarded-For', 'Host', 'Cookie', 'Connection', 'Transfer-Encoding'];
+  await proxy({ path: '/api/x', headers: Object.fromEntries(forged.map((name) => [name, 'evil'])) });
+  assert.ok(!JSON.stringify(seen[0].headers).includes('evil'));
+});
+
+for (const status of [400, 401, 404, 409, 429, 500, 503]) {
+  test(`${status} is data, not an exception`, async () => {
+    assert.deepEqual((await proxy({ path: `/api/${status}` })).data, { code: status });
+  });
+}
+
+const elsewhere = [
+  '', 'api/x', '/admin', '/metrics', '/apix', '//evil.example/api/', 'http://evil.example/api/', 'https:/evil.example/api/',
+  '/\\evil.example/api/', '\\\\evil.example', '/api/../metrics', '/api/./x', '/api/..', '/api/%2e%2e/metrics', '/api/%2E./metrics',
+  '/api/.%2e/metrics', '/api/..%2fmetrics', '/api/%5c..', '/api//x', '/api/\nx', '/api/\tx', '/api/ x', '/api/%00', '@evil.example/api/', '/%61pi/x',
+];
+for (const path of elsewhere) {
+  test(`no relay: ${JSON.stringify(path)} is refused`, async () => {
+    const answer = await proxy({ path });
+    assert.deepEqual([answer.statusCode, answer.data.reason, seen.length], [400, 'invalid_request', 0]);
+  });
+}
+
+test('no relay: nothing in an event names another upstream', async () => {
+  await proxy({ path: '/api/x', url: 'http://evil.example', baseUrl: 'http://evil.example', host: 'evil.example', upstream: 'http://evil.example' });
+  assert.match(seen[0].headers.host, /^127\.0\.0\.1:/);
+});
+
+for (const method of ['CONNECT', 'TRACE', 'OPTIONS', 'get x', 'HEAD']) {
+  test(`the method ${method} is refused`, async () => {
+    assert.equal((await proxy({ method, path: '/api/x' })).statusCode, 400);
+    assert.equal(seen.length, 0);
+  });
+}
+
+test('PATCH passes as a POST that says so, and no other method does', async () => {
+  await proxy({ method: 'POST', path: '/api/x', headers: { 'X-HTTP-Method-Override': 'PATCH' }, data: {} });
+  assert.deepEqual([seen[0].method, seen[0].headers['x-http-method-override']], ['POST', 'PATCH']);
+  assert.equal((await proxy({ method: 'POST', path: '/api/x', headers: { 'X-HTTP-Method-Override': 'DELETE' } })).statusCode, 400);
+});
+
+test('a header with a line break is refused', async () => {
+  assert.equal((await proxy({ path: '/api/x', headers: { Authorization: 'a\r\nX-User-Id: 1' } })).statusCode, 400);
+});
+
+test('bytes come back as base64, text as text', async () => {
+  assert.deepEqual(await proxy({ path: '/api/picture' }), { statusCode: 200, headers: { 'content-type': 'image/png' }, data: 'iQD/', isBase64Encoded: true });
+  assert.equal((await proxy({ path: '/api/text' })).data, '你好');
+});
+
+test('an answer that is slow, stalls, breaks off or is too large is an answer of ours', async () => {
+  const reasons = { slow: [504, 'upstream_timeout'], stall: [504, 'upstream_timeout'], reset: [502, 'upstream_connect'], large: [502, 'upstream_invalid'] };
+  for (const [path, want] of Object.entries(reasons)) {
+    const { statusCode, data } = await proxy({ path: `/api/${path}` });
+    assert.deepEqual([statusCode, data.code, data.reason], [want[0], want[0], want[1]], path);
+  }
+  assert.equal(seen.length, 4, 'nothing is sent twice');
+});
+
+test('its timeout is below the function\'s own 3 seconds', () => {
+  assert.ok(readSettings({ WXGATE_URL: 'https://gw.example' }).timeout < 3000);
+});
+
+test('twenty calls in a row use one connection, and none after a long sleep', async (t) => {
+  sockets.clear();
+  for (let i = 0; i < 20; i++) await proxy({ path: '/api/x' });
+  assert.ok(sockets.size <= 2, `${sockets.size} connections`);
+  const later = Date.now() + 60000;
+  t.mock.method(Date, 'now', () => later);
+  const before = sockets.size;
+  await proxy({ path: '/api/x' });
+  assert.equal(sockets.size, before + 1);
+});
+
+test('the signature is that of the vector by which the gateway is tested', () => {
+  const { headers, ...call } = require('../../../authn/testdata/cloud-function.json');
+  assert.deepEqual(sign(call), headers);
+});
+
+test('with a secret the caller is signed, with all that the signature covers', async () => {
+  const signing = made({ secret: 's3cret' }, () => ({ OPENID: 'o_1', APPID: 'wx1' }));
+  await signing({ method: 'POST', path: '/api/v1/auth/cloud-login?x=1', headers: { 'x-wxgate-openid': 'evil' }, data: { nickName: '小厨' } });
+  const [{ headers }] = seen;
+  const text = [headers['x-wxgate-timestamp'], 'wx1', 'o_1', 'POST', '/api/v1/auth/cloud-login?x=1'].join('\n');
+  assert.equal(headers['x-wxgate-signature'], crypto.createHmac('sha256', 's3cret').update(text).digest('hex'));
+  assert.deepEqual([headers['x-wxgate-openid'], headers['x-wxgate-appid']], ['o_1', 'wx1']);
+  assert.ok(Math.abs(Date.now() / 1000 - headers['x-wxgate-timestamp']) < 5);
+});
+
+test('a function that was not told where the gateway is does not start', () => {
+  assert.throws(() => readSettings({}), /WXGATE_URL is not set/);
+});
+
+test('without a secret, or without a caller, nothing is signed', async () => {
+  await made({}, () => ({ OPENID: 'o_1' }))({ path: '/api/x' });
+  await made({ secret: 's' })({ path: '/api/x' });
+  assert.ok(!JSON.stringify(seen).includes('x-wxgate-'));
+});
+
+test('the function itself: settings of the environment, openid of the SDK', async (t) => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (upstream.address());
+  const environment = { WXGATE_URL: `http://127.0.0.1:${port}`, WXGATE_SECRET: 's3cret' };
+  Object.assign(process.env, environment);
+  t.after(() => { for (const name of Object.keys(environment)) delete process.env[name]; });
+  const sdk = { init() {}, DYNAMIC_CURRENT_ENV: 'env', getWXContext: () => ({ OPENID: 'o_2', APPID: 'wx2' }) };
+  const load = /** @type {any} */ (Module)._load;
+  t.mock.method(/** @type {any} */ (Module), '_load', (/** @type {string} */ name, /** @type {any[]} */ ...rest) => (name === 'wx-server-sdk' ? sdk : load(name, ...rest)));
+  const { main } = require('../../cloudfunctions/api-proxy/index');
+  assert.equal((await main({ path: '/api/x' })).statusCode, 200);
+  assert.equal(seen[0].headers['x-wxgate-openid'], 'o_2');
+});

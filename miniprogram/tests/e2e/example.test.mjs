@@ -1,0 +1,299 @@
+// The example mini-program against the real gateway: what a user does, in the order of a first day.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { createProxy } from '../../cloudfunctions/api-proxy/proxy.js';
+import { readSettings } from '../../cloudfunctions/api-proxy/settings.js';
+import { startChromium, startPhone } from './phone.mjs';
+import { SECRET, startWorld } from './world.mjs';
+
+let world;
+let browser;
+before(async () => {
+  world = await startWorld();
+  browser = await startChromium();
+}, { timeout: 300000 });
+after(async () => {
+  if (browser) await browser.close();
+  if (world) await world.stop();
+});
+
+const REFRESHES = 'wxgate_authn_refreshes_total';
+
+/** @param {string} person @param {(phone: any) => Promise<void>} story */
+const withPhone = (person, story, options = {}) => async () => {
+  const phone = await startPhone(browser, { world, person, ...options });
+  await story(phone);
+  await phone.close();
+};
+
+test('a guest browses the list and a recipe', withPhone('guest', async (phone) => {
+  await phone.sees('红烧肉');
+  await phone.sees('一共 6 道菜');
+  await phone.picture('index-guest');
+  assert.deepEqual(await contrasts(phone), []);
+  await phone.tap('麻婆豆腐');
+  await phone.sees('豆腐切 2 厘米的丁');
+  await phone.picture('recipe');
+  await phone.page.getByLabel('返回').tap();
+  await phone.isAt('pages/index/index');
+  assert.ok(phone.requests.every((request) => request.startsWith('GET ')), `a guest sent ${phone.requests}`);
+}));
+
+test('login needs consent, shows a wrong code, and succeeds', withPhone('alice', async (phone) => {
+  await phone.sees('登录后可以给菜谱点赞');
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await phone.picture('login-empty');
+  await phone.tap('微信一键登录');
+  await phone.sees('请先阅读并同意');
+  assert.ok(!phone.requests.includes('POST /api/v1/auth/wx-login'), 'it logged in without consent');
+  await phone.top.getByPlaceholder('请输入昵称').fill('小厨');
+  await phone.consent();
+  phone.nextCode = 'err-40029';
+  await phone.tap('微信一键登录');
+  await phone.sees('微信登录失败: invalid code (错误码: 40029)');
+  await phone.picture('login-error');
+  assert.deepEqual(await contrasts(phone), []);
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/index/index');
+  await phone.sees('小厨');
+  await phone.picture('index-user');
+  await phone.boot();
+  await phone.sees('小厨');
+}));
+
+test('a like leads a guest to the login and back, and counts once', withPhone('bob', async (phone) => {
+  await phone.tap('宫保鸡丁');
+  await phone.sees('0 人喜欢');
+  await phone.tap('喜欢 ♥');
+  await phone.isAt('pages/login/login');
+  await phone.consent();
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/recipe/recipe');
+  await phone.tap('喜欢 ♥');
+  await phone.sees('1 人喜欢');
+  await phone.tap('已喜欢 ♥');
+  await phone.page.waitForFunction(() => !phone.pages.current.data.busy);
+  await phone.sees('1 人喜欢');
+  await phone.picture('recipe-liked');
+}));
+
+test('an avatar is cut, uploaded through the gateway and saved as a URL that everybody can load', withPhone('carol', async (phone) => {
+  await phone.logIn({ nickName: '卡罗', avatar: true });
+  const { avatar } = await phone.storage('user_info');
+  assert.match(avatar, new RegExp(`^${world.base}/uploads/.+\\.png$`));
+  const picture = await fetch(avatar);
+  assert.deepEqual([picture.status, picture.headers.get('content-type')], [200, 'image/png']);
+  await phone.top.locator('image.face').waitFor();
+  await phone.picture('index-avatar');
+}));
+
+test('an old base library offers the profile that it still knows, and its https avatar goes with the login', withPhone('quinn', async (phone) => {
+  await phone.page.route('https://thirdwx.qlogo.cn/**', (route) => route.fulfill({ contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>' }));
+  await phone.page.evaluate(() => {
+    delete phone.wx.getAppBaseInfo;
+    phone.wx.getSystemInfoSync = () => ({ SDKVersion: '2.19.4' });
+    phone.wx.getUserProfile = ({ success }) => success({ userInfo: { nickName: '老微信', avatarUrl: 'https://thirdwx.qlogo.cn/a/132' } });
+  });
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await phone.tap('使用微信头像和昵称');
+  await phone.consent();
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/index/index');
+  const { nickname, avatar } = await phone.storage('user_info');
+  assert.deepEqual([nickname, avatar], ['老微信', 'https://thirdwx.qlogo.cn/a/132']);
+  assert.ok(!phone.requests.some((request) => request.endsWith('/uploads')));
+}));
+
+test('two requests that meet 401 together are one refresh at the gateway', withPhone('dave', async (phone) => {
+  await phone.logIn();
+  await phone.store('access_token', world.expired(await phone.storage('access_token')));
+  const before = await world.counted(REFRESHES);
+  const statuses = await phone.page.evaluate(async () => {
+    const { request } = phone.load('utils/wechat-login');
+    const answers = await Promise.all([request({ url: '/api/v1/user/profile' }), request({ url: '/api/v1/recipes/1/like', method: 'POST' })]);
+    return answers.map((answer) => answer.statusCode);
+  });
+  assert.deepEqual(statuses, [200, 200]);
+  assert.equal(await world.counted(REFRESHES) - before, 1);
+  assert.equal(phone.requests.filter((request) => request.endsWith('wx-login')).length, 1);
+}));
+
+test('a token that expired while offline is refreshed when the network is back', withPhone('erin', async (phone) => {
+  await phone.logIn({ nickName: '艾琳' });
+  await phone.store('access_token', world.expired(await phone.storage('access_token')));
+  phone.online = false;
+  await phone.page.evaluate(() => phone.pages.pullDown());
+  await phone.sees('网络不可用');
+  await phone.sees('艾琳');
+  await phone.picture('index-offline');
+  phone.online = true;
+  const before = await world.counted(REFRESHES);
+  await phone.tap('再试一次');
+  await phone.page.waitForFunction(() => !phone.pages.current.data.error && !phone.pages.current.data.loading);
+  await phone.sees('艾琳');
+  assert.equal(await world.counted(REFRESHES) - before, 1);
+}));
+
+test('a logout on another device is noticed here, and nobody is logged in again behind their back', withPhone('frank', async (phone) => {
+  await phone.logIn({ nickName: '弗兰克' });
+  const other = await world.login('frank');
+  await world.call('POST', '/api/v1/auth/logout?all=true', other);
+  await phone.page.evaluate(() => phone.pages.pullDown());
+  await phone.toast('登录已失效');
+  await phone.sees('你好，欢迎来到食堂');
+  await phone.sees('红烧肉');
+  assert.equal(await phone.storage('access_token'), '');
+  assert.equal(phone.requests.filter((request) => request.endsWith('wx-login')).length, 1);
+}));
+
+test('logout ends the session at the gateway', withPhone('grace', async (phone) => {
+  await phone.logIn();
+  const token = await phone.storage('access_token');
+  await phone.page.evaluate(() => phone.pages.push('/pages/profile/profile'));
+  await phone.tap('退出登录');
+  await phone.isAt('pages/index/index');
+  await phone.sees('登录后可以给菜谱点赞');
+  assert.equal((await world.call('GET', '/api/v1/user/profile', token)).status, 401);
+}));
+
+test('the profile is edited and the list follows', withPhone('heidi', async (phone) => {
+  await phone.logIn({ nickName: '海蒂', avatar: true });
+  await phone.tap('我的');
+  await phone.isAt('pages/profile/profile');
+  await phone.top.getByPlaceholder('请输入昵称').fill('大厨海蒂');
+  await phone.top.getByPlaceholder('介绍一下自己').fill('爱做菜');
+  await phone.tap('保存');
+  await phone.toast('已保存');
+  await phone.picture('profile');
+  await phone.page.getByLabel('返回').tap();
+  await phone.sees('大厨海蒂');
+}));
+
+test('devices are listed and one is ended', withPhone('ivan', async (phone) => {
+  await phone.logIn();
+  const other = await world.login('ivan');
+  await phone.tap('我的');
+  await phone.sees('本机');
+  await phone.picture('profile-devices');
+  await phone.top.locator('.end').tap();
+  await phone.page.getByRole('button', { name: '确定' }).tap();
+  await phone.top.locator('.end').waitFor({ state: 'detached' });
+  assert.equal((await world.call('GET', '/api/v1/user/profile', other)).status, 401);
+}));
+
+test('the phone number is bound by the code of the button', withPhone('judy', async (phone) => {
+  await phone.logIn();
+  await phone.tap('我的');
+  await phone.tap('绑定手机号');
+  await phone.sees(/\d{3}\*{4}\d{4}/);
+  await phone.picture('profile-phone');
+}));
+
+test('sealed data are opened by the gateway, which alone has the session_key', withPhone('lena', async (phone) => {
+  await phone.logIn();
+  const steps = await phone.page.evaluate(async () => {
+    const { decrypt } = phone.load('utils/wechat-login');
+    return (await decrypt(() => phone.host('getWeRunData'))).stepInfoList.length;
+  });
+  assert.ok(steps > 0);
+}));
+
+test('PATCH arrives at the service as PATCH', withPhone('oscar', async (phone) => {
+  await phone.logIn();
+  const answer = await phone.page.evaluate(async () => {
+    const { request } = phone.load('utils/wechat-login');
+    return (await request({ url: '/api/v1/whoami', method: 'PATCH', data: { title: '阳春面' } })).data;
+  });
+  assert.equal(answer.data.method, 'PATCH');
+  assert.equal(phone.requests.pop(), 'POST /api/v1/whoami');
+}));
+
+test('a socket opens through the gateway with the token in its header, and not without', withPhone('paula', async (phone) => {
+  const open = () => phone.page.evaluate(() => {
+    phone.wx.connectSocket = ({ url, header }) => phone.host('socket', { url, header });
+    return phone.load('utils/wechat-login').connectSocket({ url: '/live' });
+  });
+  assert.equal(await open(), 401);
+  await phone.logIn();
+  assert.equal(await open(), `user ${(await phone.storage('user_info')).id}`);
+}));
+
+test('the cloud function logs its caller in by an openid that it signs, and by no other', async () => {
+  const settings = readSettings({ WXGATE_URL: world.base, WXGATE_SECRET: SECRET });
+  const caller = { OPENID: 'oOfTheCloud_000000000000001', APPID: 'wx0000000000demo00' };
+  const login = { method: 'POST', path: '/api/v1/auth/cloud-login', data: { nickName: '云' } };
+  const { statusCode, data } = await createProxy(settings, () => caller)(login);
+  assert.deepEqual([statusCode, data.data.user.openid, data.data.user.nickname], [200, caller.OPENID, '云']);
+  const forger = createProxy(Object.assign({}, settings, { secret: `${SECRET}x` }), () => caller);
+  assert.equal((await forger(login)).statusCode, 401);
+});
+
+test('the privacy agreement comes first, and refusing it only stops what needs it', withPhone('kate', async (phone) => {
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await phone.top.getByRole('button', { name: '选择头像' }).tap();
+  await phone.sees('隐私保护提示');
+  await phone.picture('privacy');
+  await phone.top.getByRole('button', { name: '拒绝' }).tap();
+  await phone.top.getByText('隐私保护提示').waitFor({ state: 'detached' });
+  assert.equal(await phone.top.locator('image').count(), 0);
+  await phone.top.getByRole('button', { name: '选择头像' }).tap();
+  await phone.top.getByRole('button', { name: '同意', exact: true }).tap();
+  await phone.top.locator('image').waitFor();
+  await phone.consent();
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/index/index');
+}, { privacy: true }));
+
+test('a poster is drawn and offered', withPhone('leo', async (phone) => {
+  await phone.tap('红烧肉');
+  await phone.tap('分享海报');
+  await phone.page.getByAltText('海报').waitFor();
+  await phone.picture('poster');
+}));
+
+test('dark mode and large text keep everything readable', withPhone('mia', async (phone) => {
+  await phone.logIn({ nickName: '夜猫子', avatar: true });
+  await phone.picture('dark-index');
+  assert.deepEqual(await contrasts(phone), []);
+  await phone.tap('我的');
+  await phone.page.waitForFunction(() => phone.pages.current.data.user);
+  await phone.picture('dark-profile');
+  assert.deepEqual(await contrasts(phone), []);
+  await phone.page.evaluate(() => phone.pages.replace('/pages/recipe/recipe?id=3'));
+  await phone.sees('豆腐');
+  await phone.picture('dark-recipe');
+  assert.deepEqual(await contrasts(phone), []);
+  await phone.page.evaluate(() => document.documentElement.style.setProperty('--system-font-size', '23px'));
+  for (const [name, sign] of Object.entries({ index: '红烧肉', recipe: '豆腐', profile: '本机', login: '微信一键登录' })) {
+    await phone.page.evaluate((page) => phone.pages.restart(`/pages/${page}/${page}?id=3`), name);
+    await phone.sees(sign);
+    await phone.picture(`large-${name}`);
+    assert.deepEqual(await contrasts(phone), []);
+    assert.deepEqual(await overflows(phone), [], name);
+  }
+}, { dark: true }));
+
+/** Texts whose contrast with what is behind them is below what WCAG asks (AA). */
+function contrasts(phone) {
+  return phone.top.evaluate((page) => {
+    const numbers = (color) => (color.match(/[\d.]+/g) || []).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4))
+      .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = (element) => {
+      const color = numbers(getComputedStyle(element).backgroundColor);
+      return color[3] === 0 && element.parentElement ? behind(element.parentElement) : color;
+    };
+    return [...page.querySelectorAll('*')].filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+      .map((element) => {
+        const [a, b] = [light(numbers(getComputedStyle(element).color)), light(behind(element))];
+        const large = parseFloat(getComputedStyle(element).fontSize) >= 24;
+        return { text: element.textContent.slice(0, 20), ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), least: large ? 3 : 4.5 };
+      }).filter(({ ratio, least }) => ratio < least);
+  });
+}
+
+/** Elements that stick out of the screen. */
+function overflows(phone) {
+  return phone.top.evaluate((page) => [...page.querySelectorAll('*')].filter((element) => element.localName !== 'canvas')
+    .filter((element) => element.getBoundingClientRect().right > innerWidth + 1).map((element) => `${element.localName}.${element.className}`));
+}

@@ -1,0 +1,113 @@
+// The real gateway, built from this repository, with the WeChat sandbox and the recipe service around it.
+import { execFileSync, spawn } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import readline from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { startLive } from './live.mjs';
+
+const repository = fileURLToPath(new URL('../../..', import.meta.url));
+export const SECRET = 'a-key-that-exists-in-these-tests-only-0123456789';
+
+async function freeAddress() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => { server.once('listening', resolve); });
+  const { port } = server.address();
+  await new Promise((resolve) => { server.close(resolve); });
+  return `127.0.0.1:${port}`;
+}
+
+async function eventually(what, check) {
+  for (const end = Date.now() + 30000; Date.now() < end;) {
+    if (await check().catch(() => false)) return;
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+  throw new Error(`waited 30 s for ${what}`);
+}
+
+function build(folder, name, goPackage) {
+  const binary = path.join(folder, name);
+  execFileSync('go', ['build', '-o', binary, goPackage], { cwd: repository, stdio: 'inherit' });
+  return binary;
+}
+
+export async function startWorld() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-miniprogram-'));
+  const sandbox = spawn(build(folder, 'sandbox', './miniprogram/tests/sandbox'), { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = readline.createInterface({ input: sandbox.stdout })[Symbol.asyncIterator]();
+  const said = async () => JSON.parse((await lines.next()).value);
+  const { wechat, recipes } = await said();
+  const live = await startLive();
+  const [listen, admin] = [await freeAddress(), await freeAddress()];
+  const env = Object.assign({}, process.env, {
+    LISTEN: listen, ADMIN: admin, SANDBOX_URL: wechat, SANDBOX_SECRET: 'sandbox-secret-of-the-tests', RECIPES_URL: recipes, LIVE_URL: `http://127.0.0.1:${live.address().port}`, KEY: SECRET, FOLDER: folder,
+  });
+  delete env.PORT; // it would win over LISTEN
+  const log = fs.openSync(`${folder}/log`, 'w');
+  const binary = process.env.WXGATE_BINARY || build(folder, 'wxgate', '.');
+  const gateway = spawn(binary, ['serve', '-c', `${repository}/miniprogram/tests/e2e/gateway.yaml`], { env, stdio: ['ignore', log, log] });
+  const base = `http://${listen}`;
+  await eventually(`the gateway, whose log is ${folder}/log`, async () => (await fetch(`${base}/healthz`)).ok);
+  sandbox.stdin.write(`${base}\n`);
+  const { demo } = await said();
+  return Object.assign(new World({ base, admin, wechat, demo }), {
+    async stop() {
+      const gone = new Promise((resolve) => { gateway.once('exit', resolve); });
+      gateway.kill('SIGTERM');
+      sandbox.stdin.end();
+      live.close();
+      await gone;
+      fs.rmSync(folder, { recursive: true });
+    },
+  });
+}
+
+/** What a test asks of it. */
+class World {
+  constructor(addresses) {
+    Object.assign(this, addresses);
+  }
+
+  /** A code of the sandbox: of wx.login, or of the phone button. @returns {Promise<string>} */
+  async code(person, kind = 'code') {
+    const response = await fetch(`${this.wechat}/sandbox/${kind}`, { method: 'POST', body: JSON.stringify({ person }) });
+    return (await response.json()).code;
+  }
+
+  /** Data under the session_key of that person's last login. @returns {Promise<{encryptedData: string, iv: string}>} */
+  async sealed(person, kind) {
+    return (await fetch(`${this.wechat}/sandbox/encrypt`, { method: 'POST', body: JSON.stringify({ person, kind }) })).json();
+  }
+
+  async call(method, target, token, body) {
+    const headers = Object.assign({ 'Content-Type': 'application/json' }, token ? { Authorization: `Bearer ${token}` } : {});
+    const response = await fetch(this.base + target, { method, headers, body: body && JSON.stringify(body) });
+    return { status: response.status, data: await response.json().catch(() => ({})) };
+  }
+
+  /** Another phone of that person. @returns {Promise<string>} its token */
+  async login(person) {
+    const { data } = await this.call('POST', '/api/v1/auth/wx-login', '', { code: await this.code(person) });
+    return data.data.access_token;
+  }
+
+  /** The sum of a counter over its labels. */
+  async counted(name) {
+    const text = await (await fetch(`http://${this.admin}/metrics`)).text();
+    return text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      .reduce((sum, line) => sum + Number(line.split(' ').pop()), 0);
+  }
+
+  /** The same token as if it had been issued long ago: its session is alive, its time is over. */
+  expired(token) {
+    const [head, payload] = token.split('.');
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const now = Math.floor(Date.now() / 1000);
+    Object.assign(claims, { iat: now - 604900, exp: now - 100 });
+    const text = `${head}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+    return `${text}.${crypto.createHmac('sha256', SECRET).update(text).digest('base64url')}`;
+  }
+}

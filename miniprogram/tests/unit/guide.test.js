@@ -1,0 +1,98 @@
+// The guides: their code is quoted from files that tests run, their reasons exist, and both say the same.
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+const { startApp, success } = require('./phone');
+
+const root = path.join(__dirname, '../..');
+const CHINESE = '微信原生小程序登录集成指南.md';
+const ENGLISH = 'integration-guide.md';
+/** @param {string} name */
+const read = (name) => fs.readFileSync(path.join(root, name), 'utf8');
+
+/** @param {string} text without indentation, and without lines that only hold space */
+const flat = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean).join('\n');
+
+/** Every fenced block, and the file that the line above it names. @param {string} guide */
+function blocks(guide) {
+  return [...read(guide).matchAll(/(?:<!-- from (\S+) -->\n)?^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, file, language, code]) => ({ file, language, code }));
+}
+
+for (const guide of [CHINESE, ENGLISH]) {
+  test(`${guide}: every block of code is in the file that it names`, () => {
+    const all = blocks(guide);
+    assert.ok(all.length >= 12, `only ${all.length} blocks`);
+    for (const { file, code } of all) {
+      assert.ok(file, `this block names no file:\n${code}`);
+      for (const part of code.split(/^\s*(?:\/\/|#|<!--) …(?: -->)?$/m)) {
+        assert.ok(flat(read(file)).includes(flat(part)), `not in ${file}:\n${part}`);
+      }
+    }
+  });
+
+  test(`${guide}: every reason is one of the gateway or of the client`, () => {
+    const api = read('../docs/api.md');
+    const client = read('utils/wechat-login.js') + read('utils/transport.js');
+    const reasons = [...read(guide).matchAll(/^\| `([a-z_]+)`/gm)].map(([, reason]) => reason);
+    assert.ok(reasons.length >= 20);
+    for (const reason of reasons) {
+      assert.ok(api.includes(`| \`${reason}\` |`) || client.includes(`'${reason}'`), reason);
+    }
+  });
+
+  test(`${guide}: every reason that a client can meet is explained`, () => {
+    const elsewhere = /^admin_|^conflict$|^client_gone$|^draining$/; // the admin listener's, nobody's, and one that is only reserved
+    for (const [, reason] of read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)) {
+      assert.ok(elsewhere.test(reason) || read(guide).includes(`\n| \`${reason}\` |`), `${reason} is not in the table of ${guide}`);
+    }
+  });
+
+  test(`${guide}: its links lead somewhere`, () => {
+    for (const [, target] of read(guide).matchAll(/\]\(([^)#:]+)\)/g)) assert.ok(fs.existsSync(path.join(root, decodeURI(target))), target);
+  });
+}
+
+test('both guides have the same code, reasons and headings', () => {
+  assert.deepEqual(blocks(ENGLISH), blocks(CHINESE));
+  for (const pattern of [/^#+ /gm, /^\| `[a-z_]+` \| \d*/gm]) assert.deepEqual(read(ENGLISH).match(pattern), read(CHINESE).match(pattern));
+});
+
+function snippets() {
+  const app = startApp();
+  const file = require.resolve('./snippets');
+  delete require.cache[file];
+  return Object.assign(app, { guide: require('./snippets') });
+}
+
+test('the snippets of the guide work', async () => {
+  const { gateway, guide, wx, phone } = snippets();
+  await guide.wechatLogin();
+  gateway.before = (call) => (call.path.startsWith('/api/v1/recipes?') ? success({ items: [1] }) : undefined);
+  assert.deepEqual(await guide.list(), [1]);
+  await guide.rename('面');
+  assert.deepEqual([gateway.calls[2].method, gateway.calls[2].header['X-HTTP-Method-Override']], ['POST', 'PATCH']);
+  assert.equal(await guide.sendPicture('wxfile://a'), 'https://cdn.example/a.png');
+  Object.assign(wx, { getWeRunData: async () => ({ encryptedData: 'e', iv: 'i' }) });
+  gateway.before = (call) => (call.path.endsWith('decrypt') ? success({ stepInfoList: [7] }) : undefined);
+  assert.deepEqual(await guide.steps(), [7]);
+  phone.calls.length = 0;
+  guide.cloudRun();
+  await guide.wechatLogin();
+  guide.cloudFunction();
+  await guide.wechatLogin();
+  assert.deepEqual(phone.calls.filter((name) => name.startsWith('call')), ['callContainer', 'callFunction']);
+});
+
+test('the guide\'s treatment of errors opens the login page after 401 and tells everything else', async () => {
+  const { guide, wx, phone } = snippets();
+  /** @type {string[]} */
+  const opened = [];
+  /** @type {string[]} */
+  const shown = [];
+  Object.assign(wx, { navigateTo: (/** @type {any} */ o) => opened.push(o.url) });
+  await guide.publish((/** @type {string} */ message) => shown.push(message));
+  phone.online = false;
+  await guide.publish((/** @type {string} */ message) => shown.push(message));
+  assert.deepEqual([opened, shown], [['/pages/login/login'], ['网络不可用，请检查网络后再试']]);
+});

@@ -1,0 +1,54 @@
+/** Code of the guide that is not part of the example. guide.test.js runs it; the guide quotes it. */
+const { bindPhone, checkLoginStatus, configure, connectSocket, decrypt, download, logout, request, upload, wechatLogin } = require('../../utils/wechat-login');
+
+function cloudRun() {
+  configure({
+    transport: 'container',
+    env: 'prod-1',
+    service: 'wxgate',
+    baseUrl: 'https://gateway.example.com', // files and sockets go here
+    cloudLogin: true, // needs wechat.cloud_run: true in gateway.yaml
+  });
+}
+
+function cloudFunction() {
+  configure({
+    transport: 'function',
+    env: 'prod-1',
+    baseUrl: 'https://gateway.example.com', // files and sockets go here
+  });
+}
+
+async function list() {
+  const { data } = await request({ url: '/api/v1/recipes', data: { page: 1, limit: 20 } });
+  return data.data.items;
+}
+
+/** @param {string} title */
+async function rename(title) {
+  await request({ url: '/api/v1/recipes/1', method: 'PATCH', data: { title } });
+}
+
+/** @param {(message: string) => void} show */
+async function publish(show) {
+  try {
+    await request({ url: '/api/v1/recipes', method: 'POST', data: { title: '阳春面' } });
+  } catch (error) {
+    // { code: 401, reason: 'token_missing', message: '请先登录', requestId: '7C4mNR3H8XtkFvEc' }
+    if (error.code === 401) wx.navigateTo({ url: '/pages/login/login' });
+    else show(error.message);
+  }
+}
+
+/** @param {string} filePath */
+async function sendPicture(filePath) {
+  const { data } = await upload({ url: '/api/v1/uploads', filePath, formData: { kind: 'step' } });
+  return data.data.url;
+}
+
+async function steps() {
+  const run = await decrypt(() => wx.getWeRunData());
+  return run.stepInfoList;
+}
+
+module.exports = { bindPhone, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, sendPicture, steps, wechatLogin };

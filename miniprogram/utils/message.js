@@ -1,0 +1,17 @@
+/** What to show to the user. @param {unknown} error @returns {string} */
+function messageOf(error) {
+  return (error instanceof Error && error.message) || '出错了，请稍后再试';
+}
+
+/** @param {unknown} error */
+function showError(error) {
+  wx.showToast({ title: messageOf(error), icon: 'none' });
+}
+
+/** Asks before something that cannot be undone. @param {string} content @returns {Promise<boolean>} */
+async function confirmed(content) {
+  const { confirm } = await wx.showModal({ title: '请确认', content });
+  return confirm;
+}
+
+module.exports = { confirmed, messageOf, showError };

@@ -1,0 +1,326 @@
+/**
+ * The client of wxgate: log in with WeChat, keep the token, call the services behind the gateway.
+ * Pages call these functions and never handle a token themselves. Only this file and transport.js are needed.
+ */
+const { GatewayError, answerOf, call, refusal, send } = require('./transport');
+
+/** @typedef {import('./transport').Answer} Answer */
+/** @typedef {import('./transport').Failure} Failure */
+/** @typedef {import('./transport').Options} Options */
+/** @typedef {{id: number, openid: string, nickname: string, avatar: string, [field: string]: any}} User */
+/** @typedef {{nickName?: string, avatarUrl?: string}} Profile avatarUrl may be the temporary file of chooseAvatar */
+/** @typedef {{code?: string, encryptedData?: string, iv?: string, rawData?: string, signature?: string}} Sealed */
+/** @typedef {{url: string, method?: string, data?: any, header?: Record<string, string>, timeout?: number}} Request */
+/** @typedef {{url: string, filePath: string, name?: string, formData?: object, timeout?: number}} Upload */
+/** @typedef {{access_token: string, user: User, avatarError?: Failure}} Login */
+
+const TOKEN = 'access_token'; // the text, as pages have always read it
+const USER = 'user_info';
+const LIFE = 'access_token_life'; // {from, issuedAt, expiresAt} of the token
+const PROFILE = '/api/v1/user/profile';
+
+/** @type {Options & {timeout: number, uploadPath: string}} */
+let options = { baseUrl: '', functionName: 'api-proxy', uploadPath: '/api/v1/uploads', timeout: 15000 };
+let era = 0; // grows with each logout: what began in an earlier era changes nothing
+let lastCode = '';
+let refused = ''; // the token that the gateway would not refresh
+/** @type {Record<string, Promise<any> | undefined>} */
+let flights = {};
+
+/** Call it once, in app.js. @param {Options} changes */
+function configure(changes) {
+  options = Object.assign({}, options, changes);
+}
+
+/** Where tokens come from; one gateway never sees the tokens of another. */
+function issuer() {
+  return options.baseUrl || `${options.env}/${options.service || options.functionName}`;
+}
+
+/** @returns {string} '' when logged out */
+function getLocalToken() {
+  const life = wx.getStorageSync(LIFE);
+  return life && life.from !== issuer() ? '' : wx.getStorageSync(TOKEN) || '';
+}
+
+/** @returns {User | null} */
+function getLocalUserInfo() {
+  return (getLocalToken() && wx.getStorageSync(USER)) || null;
+}
+
+/** @param {{access_token: string, expires_in: number}} grant @param {User} [user] */
+function keep(grant, user) {
+  const issuedAt = Date.now();
+  wx.setStorageSync(LIFE, { from: issuer(), issuedAt, expiresAt: issuedAt + grant.expires_in * 1000 });
+  wx.setStorageSync(TOKEN, grant.access_token);
+  if (user) wx.setStorageSync(USER, user);
+}
+
+/** @param {string} token nothing happens when another one is stored by now */
+function forget(token) {
+  if (getLocalToken() === token) [TOKEN, USER, LIFE].forEach((key) => wx.removeStorageSync(key));
+}
+
+/** @template T @param {string} name @param {() => Promise<T>} start @returns {Promise<T>} the one that is under way, or a new one */
+function shared(name, start) {
+  const began = flights;
+  const land = () => { delete began[name]; };
+  if (!began[name]) {
+    began[name] = start();
+    began[name].then(land, land);
+  }
+  return /** @type {Promise<T>} */ (began[name]);
+}
+
+/** @param {number} began throws when there was a logout since */
+function sameEra(began) {
+  if (began !== era) throw new GatewayError(0, 'logged_out', '已退出登录');
+}
+
+/** @param {string} url @returns {string} a path of the gateway; a token goes nowhere else */
+function pathOf(url) {
+  const path = options.baseUrl && url.startsWith(options.baseUrl) ? url.slice(options.baseUrl.length) : url;
+  if (!/^\/(?![/\\])/.test(path)) throw new GatewayError(0, 'config', `不是网关的地址: ${url}`);
+  return path;
+}
+
+/** @param {string} token @returns {Record<string, string>} */
+const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
+
+/** @param {string} path @param {string} token @param {object} [data] @returns {Promise<any>} data of the answer */
+async function post(path, token, data) {
+  const out = { method: 'POST', path, header: bearer(token), data: data || {}, timeout: options.timeout };
+  const answer = await send(out, options);
+  if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
+  return answer.data.data;
+}
+
+/** @returns {Promise<string>} a code that was never sent before */
+async function newCode() {
+  const { code } = await call(wx.login, {});
+  if (!code || code === lastCode) throw new GatewayError(0, 'wx_code_used', '微信登录凭证已使用，请重试');
+  lastCode = code;
+  return code;
+}
+
+/** @param {Profile} profile */
+function loginFields({ nickName, avatarUrl }) {
+  return { nickName: nickName || undefined, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
+}
+
+/** @param {string} [avatar] @returns {boolean} whether it is a file of this phone, or nothing */
+const isTemporary = (avatar) => !/^https:\/\//.test(avatar || '');
+
+/** @param {Profile} profile @returns {Promise<Login>} */
+async function login(profile) {
+  const began = era;
+  const fields = loginFields(profile);
+  const path = `/api/v1/auth/${options.cloudLogin ? 'cloud-login' : 'wx-login'}`;
+  const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: await newCode() }, fields));
+  sameEra(began);
+  keep(grant, grant.user);
+  return { access_token: grant.access_token, user: grant.user };
+}
+
+/**
+ * Logs in, whoever else is doing so at the moment. A temporary avatar is uploaded after the login; when only that fails,
+ * the login stands and avatarError says why.
+ * @param {Profile} [profile] @returns {Promise<Login>}
+ */
+async function wechatLogin(profile = {}) {
+  const joined = Boolean(flights.login);
+  const granted = await shared('login', () => login(profile));
+  const began = era;
+  try {
+    const changes = await changesOf(profile, joined);
+    if (Object.keys(changes).length) await request({ url: PROFILE, method: 'PUT', data: changes });
+  } catch (error) {
+    sameEra(began);
+    return Object.assign({ avatarError: /** @type {Failure} */ (error) }, current(granted));
+  }
+  return current(granted);
+}
+
+/** @param {Login} granted @returns {Login} with what was saved since */
+const current = (granted) => ({ access_token: getLocalToken(), user: getLocalUserInfo() || granted.user });
+
+/** What the login itself did not carry. @param {Profile} profile @param {boolean} joined another caller's login */
+async function changesOf(profile, joined) {
+  /** @type {{nickname?: string, avatar?: string}} */
+  const changes = joined && profile.nickName ? { nickname: profile.nickName } : {};
+  if (profile.avatarUrl && isTemporary(profile.avatarUrl)) {
+    const answer = await upload({ url: options.uploadPath, filePath: profile.avatarUrl });
+    changes.avatar = answer.data.data.url;
+  } else if (joined && profile.avatarUrl) changes.avatar = profile.avatarUrl;
+  return changes;
+}
+
+/** Changes the token for a new one of the same session. @returns {Promise<string>} */
+function refreshToken() {
+  return shared('refresh', async () => {
+    const token = getLocalToken();
+    const began = era;
+    if (!token || token === refused) throw new GatewayError(401, 'token_missing', '请先登录');
+    try {
+      const grant = await post('/api/v1/auth/refresh', token);
+      if (began === era && getLocalToken() === token) keep(grant);
+    } catch (error) {
+      if (isCode(error, 401)) refused = token;
+      throw error;
+    }
+    return getLocalToken();
+  });
+}
+
+/** @param {unknown} error @param {number} code @returns {error is Failure} */
+const isCode = (error, code) => error instanceof GatewayError && error.code === code;
+
+/** The token to send: refreshed in the last tenth of its life, and after it. The gateway's 401 has the last word. */
+async function usableToken() {
+  if (!getLocalToken() && flights.login) await flights.login.catch(() => {});
+  const life = wx.getStorageSync(LIFE);
+  const late = life && Date.now() > life.expiresAt - (life.expiresAt - life.issuedAt) / 10;
+  if (late && getLocalToken() && getLocalToken() !== refused) await refreshToken().catch(() => {});
+  return getLocalToken();
+}
+
+/** After a 401: one refresh, else one silent login. @param {string} failed @returns {Promise<string>} '' to give up */
+async function renew(failed) {
+  if (getLocalToken() !== failed) return getLocalToken(); // somebody was faster, or logged out
+  if (failed !== refused) {
+    const error = await refreshToken().then(() => null, (e) => e);
+    if (!error || getLocalToken() !== failed) return getLocalToken();
+    if (!isCode(error, 401)) throw error;
+    if (error.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(failed);
+  }
+  if (getLocalToken() === failed) await shared('login', () => login({})).catch((e) => hopeless(e, failed));
+  return getLocalToken();
+}
+
+/** A silent login that WeChat or the gateway refused ends the session; anything else may pass. @param {Failure} e @param {string} token */
+function hopeless(e, token) {
+  if (e.code >= 400 && e.code < 500 && e.code !== 429) forget(token);
+  throw e;
+}
+
+/** The one door: every call goes through it. @param {(token: string) => Promise<Answer>} sendOnce */
+async function withToken(sendOnce) {
+  const token = await usableToken();
+  let answer = await sendOnce(token);
+  if (answer.statusCode === 401 && token) {
+    const next = await renew(token);
+    if (next && next !== token) answer = await sendOnce(next);
+  }
+  if (answer.statusCode >= 400) throw refusal(answer);
+  return answer;
+}
+
+/** @param {string} path @param {any} data @returns {string} */
+function withQuery(path, data) {
+  const query = Object.keys(data).filter((key) => data[key] !== undefined)
+    .map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(data[key])}`).join('&');
+  return query ? path + (path.includes('?') ? '&' : '?') + query : path;
+}
+
+/**
+ * Calls the gateway, with the token if there is one. A status of 400 or more, and no answer, reject with GatewayError.
+ * @param {Request} wanted url is a path such as /api/v1/recipes @returns {Promise<Answer>}
+ */
+async function request(wanted) {
+  const { header, data, timeout } = wanted;
+  const method = (wanted.method || 'GET').toUpperCase();
+  const inQuery = method === 'GET' && data && typeof data === 'object';
+  const path = inQuery ? withQuery(pathOf(wanted.url), data) : pathOf(wanted.url);
+  const began = era;
+  const answer = await withToken((token) => send({
+    method, path, data: inQuery ? undefined : data, timeout: timeout || options.timeout,
+    header: Object.assign({}, header, bearer(token)),
+  }, options));
+  if (path === PROFILE && began === era && getLocalToken()) wx.setStorageSync(USER, answer.data.data);
+  return answer;
+}
+
+/** @param {string} text @returns {any} */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch (_) {
+    return text;
+  }
+}
+
+/** @param {(options: any) => any} api @param {{url: string}} file @returns {Promise<Answer>} */
+function transfer(api, file) {
+  return withToken(async (token) => {
+    const at = { url: options.baseUrl + pathOf(file.url), header: bearer(token) };
+    const result = await call(api, Object.assign({ timeout: 60000 }, file, at));
+    return Object.assign(answerOf(result), { data: parsed(result.data), tempFilePath: result.tempFilePath });
+  });
+}
+
+/** Sends a file. @param {Upload} file @returns {Promise<Answer>} */
+const upload = (file) => transfer(wx.uploadFile, Object.assign({ name: 'file' }, file));
+
+/** Fetches a file; tempFilePath is where it is. @param {{url: string, timeout?: number}} file @returns {Promise<Answer>} */
+const download = (file) => transfer(wx.downloadFile, file);
+
+/** @param {{url: string, protocols?: string[]}} socket @returns {Promise<WechatMiniprogram.SocketTask>} */
+async function connectSocket(socket) {
+  const url = (options.baseUrl || '').replace(/^http/, 'ws') + pathOf(socket.url);
+  const header = bearer(await usableToken());
+  return wx.connectSocket(Object.assign({}, socket, { url, header }));
+}
+
+/** Binds the phone of <button open-type="getPhoneNumber">. @param {Sealed} detail e.detail of its event */
+async function bindPhone(detail) {
+  const { code, encryptedData, iv } = detail;
+  if (!code && !encryptedData) throw new GatewayError(0, 'cancelled', '未授权手机号');
+  const answer = await request({ url: '/api/v1/auth/phone', method: 'POST', data: code ? { code } : { encryptedData, iv } });
+  return answer.data.data;
+}
+
+/**
+ * Opens what WeChat sealed with the session_key, which never leaves the gateway.
+ * @param {Sealed | (() => Promise<Sealed>)} source a function such as () => wx.getWeRunData() is called with a key that
+ * is known to be good, and a second time when the gateway's was stale @returns {Promise<any>}
+ */
+async function decrypt(source) {
+  await call(wx.checkSession, {}).catch(() => wechatLogin());
+  try {
+    return await opened(source);
+  } catch (error) {
+    if (!isCode(error, 409) || typeof source !== 'function') throw error;
+    await wechatLogin();
+    return opened(source);
+  }
+}
+
+/** @param {Sealed | (() => Promise<Sealed>)} source */
+async function opened(source) {
+  const { encryptedData, iv, rawData, signature } = await (typeof source === 'function' ? source() : source);
+  const data = { encryptedData, iv, rawData, signature };
+  return (await request({ url: '/api/v1/auth/decrypt', method: 'POST', data })).data.data;
+}
+
+/** Asks the gateway; without a network the stored token counts. @returns {Promise<boolean>} */
+async function checkLoginStatus() {
+  if (getLocalToken()) await request({ url: PROFILE }).catch(() => {}); // request() forgets what is over
+  return Boolean(getLocalToken());
+}
+
+/** Ends the session at the gateway, then here. @param {{all?: boolean}} [which] @returns {Promise<boolean>} whether the gateway knows */
+async function logout(which = {}) {
+  const token = getLocalToken();
+  era += 1;
+  flights = {};
+  const path = `/api/v1/auth/logout${which.all ? '?all=true' : ''}`;
+  const told = !token || await post(path, token).then(() => true, () => false);
+  forget(token);
+  return told;
+}
+
+module.exports = {
+  GatewayError, configure,
+  wechatLogin, checkLoginStatus, getLocalToken, getLocalUserInfo, refreshToken, logout,
+  request, upload, download, connectSocket, bindPhone, decrypt,
+};

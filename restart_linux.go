@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"wxgate/gateway"
+	"wxgate/gateway/wire"
+	"wxgate/handover"
+)
+
+const (
+	prepareWait = 30 * time.Second // for a successor to start and read its configuration
+	quietWait   = 10 * time.Second // for the logins under way
+	takeWait    = 60 * time.Second // for a successor to open the store and serve
+)
+
+// executable is the path of this program as it was started: the file behind it may be a newer one by now.
+var executable, errExecutable = os.Executable() //nolint:gochecknoglobals // later the name may be gone
+
+// restarter hands everything over to a new process at SIGUSR2: the listening sockets, the store, the clients.
+type restarter struct {
+	service     *service
+	herd        *handover.Herd
+	predecessor *handover.Channel // nil: this process is nobody's successor
+	listens     listens
+	told        context.Context // ends when this process is told to stop
+}
+
+// listens is what the listening sockets are for, as the configuration says it.
+type listens struct {
+	Public string `json:"public"`
+	Admin  string `json:"admin"`
+}
+
+func newRestarter(told context.Context) (*restarter, error) {
+	herd, err := handover.NewHerd()
+	if err != nil {
+		return nil, err
+	}
+	predecessor, err := handover.Predecessor()
+	if err != nil {
+		return nil, err
+	}
+	return &restarter{herd: herd, predecessor: predecessor, told: told}, nil
+}
+
+// inherit waits, as a successor, until the store is free, and returns the predecessor's listeners, by what they listen
+// for; nil when it has another address.
+func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
+	r.listens = listens{cfg.Listen, cfg.Admin}
+	if r.predecessor == nil {
+		return activated()
+	}
+	m, err := r.predecessor.Receive(time.Now().Add(prepareWait))
+	if err != nil {
+		return l, fmt.Errorf("waiting for the sockets: %w", err)
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	var theirs listens
+	if err := json.Unmarshal(m.Payload, &theirs); err != nil {
+		return l, fmt.Errorf("what the sockets listen for: %w", err)
+	}
+	if theirs.Public == cfg.Listen {
+		if l.public, err = m.Listener(0); err != nil {
+			return l, err
+		}
+	}
+	if theirs.Admin == cfg.Admin {
+		if l.admin, err = m.Listener(1); err != nil {
+			return l, err
+		}
+	}
+	if err := r.predecessor.Send(handover.Prepared, nil); err != nil {
+		return l, err
+	}
+	free, err := r.predecessor.Receive(time.Now().Add(quietWait + takeWait))
+	return l, errors.Join(err, free.Close())
+}
+
+// serving tells a predecessor that this process serves, and takes its clients over until it has no more.
+func (r *restarter) serving(s *service) error {
+	r.service = s
+	if r.predecessor == nil {
+		return nil
+	}
+	if err := r.predecessor.Send(handover.Serving, nil); err != nil {
+		return fmt.Errorf("telling the predecessor: %w", err)
+	}
+	go r.adopt()
+	return nil
+}
+
+func (r *restarter) adopt() {
+	ln, ok := r.service.public.(*wire.Listener)
+	for ok {
+		m, err := r.predecessor.Receive(time.Time{})
+		if err != nil {
+			if !errors.Is(err, handover.ErrEnded) {
+				r.service.log.Error("taking clients over", "error", err)
+			}
+			return
+		}
+		client, err := m.Conn()
+		if err != nil {
+			r.service.log.Error("taking a client over", "error", err)
+			continue
+		}
+		r.service.gateway.Adopt(ln, client, bytes.Clone(m.Payload))
+	}
+}
+
+// follow hands over at SIGUSR2, until that has happened or ctx ends.
+func (r *restarter) follow(ctx context.Context) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR2)
+	defer signal.Stop(asked)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+		}
+		r.service.log.Info("starting a successor")
+		successor, err := r.start(ctx)
+		if err != nil {
+			r.service.log.Error("no hand-over, this process goes on", "error", err)
+			continue
+		}
+		r.service.log.Info("the successor serves, handing the clients over")
+		r.service.replaced <- func(ctx context.Context) error { return r.handOver(ctx, successor) }
+		return
+	}
+}
+
+// start brings a successor to serve. On an error this process has everything that it had before.
+func (r *restarter) start(ctx context.Context) (*handover.Process, error) {
+	if errExecutable != nil {
+		return nil, errExecutable
+	}
+	p, err := r.herd.Start(executable, os.Args[1:])
+	if err != nil {
+		return nil, err
+	}
+	if err := r.persuade(ctx, p); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
+	payload, err := json.Marshal(r.listens)
+	if err != nil {
+		return err
+	}
+	if err := p.Send(handover.Listeners, payload, r.service.sockets()...); err != nil {
+		return err
+	}
+	if err := expect(p, handover.Prepared, prepareWait); err != nil {
+		return err
+	}
+	quiet, cancel := context.WithTimeout(ctx, quietWait)
+	defer cancel()
+	if err := r.service.gateway.Hold(quiet); err != nil {
+		return fmt.Errorf("waiting for the logins under way: %w", err)
+	}
+	if err := r.lend(ctx, p); err != nil {
+		r.service.gateway.Resume()
+		return err
+	}
+	return nil
+}
+
+// lend gives the store to a successor, and takes it back unless that one comes to serve.
+func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
+	err := r.service.store.Lend(ctx)
+	if err == nil {
+		err = p.Send(handover.Free, nil)
+	}
+	if err == nil {
+		err = expect(p, handover.Serving, takeWait)
+	}
+	if err != nil {
+		p.Kill() // before its folder is taken
+		err = errors.Join(err, r.service.store.Return(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+// expect waits for one message of a kind.
+func expect(p *handover.Process, kind handover.Kind, wait time.Duration) error {
+	m, err := p.Receive(time.Now().Add(wait))
+	if errors.Is(err, handover.ErrEnded) {
+		return errors.New("the successor ended before it served; its log says why")
+	}
+	if err = errors.Join(err, m.Close()); err != nil {
+		return fmt.Errorf("waiting for the successor: %w", err)
+	}
+	if m.Kind != kind {
+		return fmt.Errorf("the successor said %q, want %q", m.Kind, kind)
+	}
+	return nil
+}
+
+// handOver gives the clients to a successor that serves.
+func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
+	err := r.herd.Follow(p)
+	if r.herd.Shepherd() {
+		context.AfterFunc(r.told, func() { _ = r.herd.Signal(syscall.SIGTERM) }) // it has ended: Wait says so
+	}
+	ln, ok := r.service.public.(*wire.Listener)
+	if !ok {
+		return errors.Join(err, p.Close())
+	}
+	give := func(client net.Conn, begun []byte) error {
+		socket, ok := client.(syscall.Conn)
+		if !ok {
+			return fmt.Errorf("a %T is no socket", client)
+		}
+		return p.Send(handover.Connection, begun, socket)
+	}
+	return errors.Join(err, r.service.gateway.HandOver(ctx, ln, give), p.Close())
+}
+
+// shepherd stays in front of the successors, when this is the process that a supervisor knows. It returns their exit code.
+func (r *restarter) shepherd() (int, error) {
+	if !r.herd.Shepherd() {
+		return 0, nil
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case <-ended:
+				return
+			case sig := <-signals:
+				if number, ok := sig.(syscall.Signal); ok {
+					_ = r.herd.Signal(number) // it has ended: Wait says so
+				}
+			}
+		}
+	}()
+	return r.herd.Wait()
+}

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+
+	"wxgate/gateway"
+)
+
+// restarter would hand everything over to a new process; that works on Linux alone.
+type restarter struct{}
+
+func newRestarter(context.Context) (*restarter, error) { return new(restarter), nil }
+
+func (*restarter) inherit(gateway.ServerConfig) (inherited, error) { return activated() }
+
+func (*restarter) serving(*service) error { return nil }
+
+func (*restarter) follow(context.Context) {}
+
+func (*restarter) shepherd() (int, error) { return 0, nil }
