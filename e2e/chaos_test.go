@@ -20,10 +20,10 @@ const (
 	chaosRate     = 500 // requests per second
 	chaosCalm     = 15 * time.Second
 	chaosLength   = 60 * time.Second
-	chaosHold     = 5 * time.Second      // how long a fault lasts
-	chaosEjection = 2 * time.Second      // how long it may take to eject who is bad: five tries of 1 s side by side, and some
-	chaosLimit    = 3                    // times the calm p99
-	chaosNoise    = 5 * time.Millisecond // a p99 below is not told from a busy test machine
+	chaosHold     = 5 * time.Second       // how long a fault lasts
+	chaosEjection = 2 * time.Second       // how long it may take to eject who is bad: five tries of 1 s side by side, and some
+	chaosLimit    = 3                     // times the calm p99
+	chaosNoise    = 25 * time.Millisecond // a p99 below is not told from what else the machine does
 )
 
 // chaos is a gateway before targets that fail at random.

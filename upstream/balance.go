@@ -120,9 +120,12 @@ func twoChoices(from []candidate) int {
 	return a
 }
 
-// cost is how long a request would take that got in line behind the others.
+// cost is the work in flight, counted by the square of the latency. The square because most services work on several
+// requests at a time: with latency × requests, one that is five times slower is taken as soon as six are in flight at
+// the other, which does them no slower.
 func (c candidate) cost() float64 {
-	return max(c.is.latency, 1e-6) * (1 + float64(c.pool.busy())/c.weight)
+	seconds := max(c.is.latency, 1e-6)
+	return seconds * seconds * (1 + float64(c.pool.busy())/c.weight)
 }
 
 // draw gives one of from at random, by weight, but not the one at except.

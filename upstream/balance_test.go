@@ -122,23 +122,45 @@ func TestOfTwoChoicesTheClearlyBetterIsTaken(t *testing.T) {
 	}
 }
 
-func TestLatencyRisesAtOnceAndFalls(t *testing.T) {
+func TestLatencyFollowsWhatItSees(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var l latency
 		now := time.Unix(1e9, 0)
 		for range rapid.IntRange(1, 30).Draw(t, "observations") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "pause")) * time.Millisecond)
-			before := l.now(now)
+			before := l.value
 			took := time.Duration(rapid.IntRange(1, 10000).Draw(t, "took")) * time.Millisecond
 			l.observe(now, took)
-			got := l.now(now)
-			if low, high := min(before, took.Seconds()), max(l.value, took.Seconds()); got < low-1e-9 || got > high+1e-9 || got < took.Seconds()-1e-9 {
+			if got := l.now(now); got < min(before, took.Seconds())-1e-9 || got > max(before, took.Seconds())+1e-9 {
 				t.Fatalf("after %v it is %.3f s, was %.3f s", took, got, before)
 			}
 		}
-		if later := l.now(now.Add(10 * latencyDecay)); later > l.value/1000 {
+		if later := l.now(now.Add(10 * latencyForget)); later > l.value/1000 {
 			t.Fatalf("it has not faded: %.5f of %.3f", later, l.value)
 		}
 	})
+}
+
+func TestOneHiccupDoesNotLookLikeASlowTarget(t *testing.T) {
+	t.Parallel()
+	var l latency
+	now := time.Unix(1e9, 0)
+	for range 10 {
+		l.observe(now, 10*time.Millisecond)
+	}
+	l.observe(now, 80*time.Millisecond)
+	if got := l.now(now); got > 0.035 {
+		t.Errorf("after one answer of 80 ms it is %.3f s", got)
+	}
+	for range 5 {
+		l.observe(now, 80*time.Millisecond)
+	}
+	if got := l.now(now); got < 0.065 {
+		t.Errorf("after six answers of 80 ms it is %.3f s", got)
+	}
+	l.fail(now, time.Millisecond)
+	if got := l.now(now); got < 1 {
+		t.Errorf("after a fast failure it is %.3f s, want a second", got)
+	}
 }

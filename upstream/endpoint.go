@@ -25,16 +25,17 @@ type endpoint struct {
 
 // silence is how long an endpoint has said nothing to the requests that it has.
 type silence struct {
-	unanswered int       // tries since its last answer that are still under way
-	since      time.Time // when the first of them began
+	unanswered int           // tries since its last answer that are still under way
+	since      time.Time     // when the first of them began
+	usual      time.Duration // what an answer takes on average, without regard to peaks
 }
 
-// An endpoint is stalled when it has had so many requests for so long, and for so many times its latency, and has not
+// An endpoint is stalled when it has had so many requests for so long, and for so many times as long as usual, and has not
 // answered one of them. It is avoided then, before the first of them has timed out.
 const (
-	stalledRequests  = 5
-	stalledTime      = 100 * time.Millisecond
-	stalledLatencies = 4
+	stalledRequests = 5
+	stalledTime     = 100 * time.Millisecond
+	stalledTimes    = 4
 )
 
 // begin takes down that a try begins.
@@ -51,11 +52,10 @@ func (e *endpoint) stalled(now time.Time) time.Duration {
 	if e.silence.unanswered < stalledRequests {
 		return 0
 	}
-	d := now.Sub(e.silence.since)
-	if d < stalledTime || d.Seconds() < stalledLatencies*e.latency.now(now) {
-		return 0
+	if d := now.Sub(e.silence.since); d > max(stalledTime, stalledTimes*e.silence.usual) {
+		return d
 	}
-	return d
+	return 0
 }
 
 // rank is how much an endpoint recommends itself; less is better.
@@ -137,11 +137,12 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	switch {
 	case v == good:
 		e.latency.observe(now, took)
+		e.silence.usual += (took - e.silence.usual) / 16
 		if took <= cfg.Retries.TryTimeout { // a slower one is no failure, and no proof of health
-			e.succeeded(began, now)
+			e.succeeded(began, now, took)
 		}
 	case v == bad && !began.Before(e.out.at):
-		e.latency.observe(now, max(took, failureLatency))
+		e.latency.fail(now, took)
 		e.failures++
 	}
 	failing := v == bad && e.failures >= cfg.Outlier.ConsecutiveFailures
@@ -155,12 +156,13 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 }
 
 // succeeded ends failures and, when the try began after it, an ejection.
-func (e *endpoint) succeeded(began, now time.Time) {
+func (e *endpoint) succeeded(began, now time.Time, took time.Duration) {
 	if began.Before(e.out.at) {
 		return
 	}
 	e.failures, e.lastGood = 0, now
 	if e.out.is {
 		e.out.is, e.out.ended, e.since = false, now, now
+		e.latency = latency{value: took.Seconds(), at: now} // its failures are over
 	}
 }

@@ -5,13 +5,16 @@ import (
 	"time"
 )
 
-// latencyDecay is how long a latency takes to fade to 37 %: a slow endpoint is tried again after a few times that.
-const latencyDecay = 10 * time.Second
+const (
+	latencyRise   = 0.3              // how much of the way a higher value takes it up: one hiccup is not the rule
+	latencyFall   = time.Second      // how long lower values take to bring it down to 37 %
+	latencyForget = 10 * time.Second // the same while there are none: who is slow is tried again after a few times that
+)
 
 // failureLatency is what a failure counts at least: one that fails fast must not look fast.
 const failureLatency = time.Second
 
-// latency is a peak-sensitive moving average: a higher value counts at once, lower ones bring it down over time.
+// latency is a moving average that rises fast and falls slowly.
 type latency struct {
 	value float64 // seconds
 	at    time.Time
@@ -19,23 +22,25 @@ type latency struct {
 
 func (l *latency) observe(now time.Time, took time.Duration) {
 	seconds := took.Seconds()
-	old := l.value
-	if seconds >= old {
+	switch {
+	case l.at.IsZero():
 		l.value = seconds
-	} else if since := now.Sub(l.at); since > 0 {
-		l.value = seconds + (old-seconds)*fade(since)
+	case seconds >= l.value:
+		l.value += latencyRise * (seconds - l.value)
+	default:
+		l.value = seconds + (l.value-seconds)*fade(now.Sub(l.at), latencyFall)
 	}
 	l.at = now
 }
 
-// now is the average as it has faded since the last observation.
-func (l *latency) now(now time.Time) float64 {
-	if l.value == 0 {
-		return 0
-	}
-	return l.value * fade(now.Sub(l.at))
+// fail takes a failure down: it counts in full.
+func (l *latency) fail(now time.Time, took time.Duration) {
+	l.value, l.at = max(l.value, took.Seconds(), failureLatency.Seconds()), now
 }
 
-func fade(since time.Duration) float64 {
-	return math.Exp(-float64(max(since, 0)) / float64(latencyDecay))
+// now is the average as it has faded since the last observation.
+func (l *latency) now(now time.Time) float64 { return l.value * fade(now.Sub(l.at), latencyForget) }
+
+func fade(since, scale time.Duration) float64 {
+	return math.Exp(-float64(max(since, 0)) / float64(scale))
 }

@@ -1,0 +1,32 @@
+package upstream
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAnEndpointIsStalledWhenItOwesFiveAnswersForLongerThanUsual(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1e9, 0)
+	for _, c := range []struct {
+		says    string
+		tries   int
+		usual   time.Duration
+		after   time.Duration
+		stalled bool
+	}{
+		{"five for more than 100 ms", 5, time.Millisecond, 101 * time.Millisecond, true},
+		{"four are few", 4, time.Millisecond, time.Second, false},
+		{"100 ms is a hiccup", 5, time.Millisecond, 100 * time.Millisecond, false},
+		{"a slow service takes its time", 5, 300 * time.Millisecond, time.Second, false},
+		{"but not for ever", 5, 300 * time.Millisecond, 1201 * time.Millisecond, true},
+	} {
+		e := &endpoint{silence: silence{usual: c.usual}}
+		for range c.tries {
+			e.begin(start)
+		}
+		if got := e.stalled(start.Add(c.after)) > 0; got != c.stalled {
+			t.Errorf("%s: stalled is %v", c.says, got)
+		}
+	}
+}
