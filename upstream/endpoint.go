@@ -47,15 +47,9 @@ func (e *endpoint) begin(now time.Time) {
 	}
 }
 
-// stalled is how long the endpoint has been silent if that is too long, else 0.
-func (e *endpoint) stalled(now time.Time) time.Duration {
-	if e.silence.unanswered < stalledRequests {
-		return 0
-	}
-	if d := now.Sub(e.silence.since); d > max(stalledTime, stalledTimes*e.silence.usual) {
-		return d
-	}
-	return 0
+func (e *endpoint) stalled(now time.Time) bool {
+	return e.silence.unanswered >= stalledRequests &&
+		now.Sub(e.silence.since) > max(stalledTime, stalledTimes*e.silence.usual)
 }
 
 // rank is how much an endpoint recommends itself; less is better.
@@ -83,9 +77,10 @@ func (e *endpoint) standing(now time.Time, cfg *Config) standing {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := standing{share: e.share(now, cfg.SlowStart), latency: e.latency.now(now), failures: e.failures, lastGood: e.lastGood}
-	if d := e.stalled(now); d > 0 {
-		s.stalled, s.latency = true, d.Seconds()
+	if e.silence.unanswered > 0 { // it is at least as slow as that; the only thing known of one that never answered
+		s.latency = max(s.latency, now.Sub(e.silence.since).Seconds())
 	}
+	s.stalled = e.stalled(now)
 	switch {
 	case s.stalled || !e.isWell(now, cfg.Outlier.ConsecutiveFailures):
 		s.rank = rankBad
