@@ -125,14 +125,15 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	if t.probe {
 		t.probe, e.out.probing = false, false
 	}
-	e.silence.unanswered = max(0, e.silence.unanswered-1)
-	if v != neutral {
-		e.silence.unanswered = 0
+	if t.out.whole {
+		e.answered(v)
 	}
 	switch {
 	case v == good:
-		e.latency.observe(now, took)
-		e.silence.usual += (took - e.silence.usual) / 16
+		if t.out.whole {
+			e.latency.observe(now, took)
+			e.silence.usual += (took - e.silence.usual) / 16
+		}
 		if took <= cfg.Retries.TryTimeout { // a slower one is no failure, and no proof of health
 			e.succeeded(began, now, took)
 		}
@@ -147,6 +148,14 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	}
 	if failing && len(t.fleet.endpoints) > 1 {
 		u.eject(e, now)
+	}
+}
+
+// answered ends the silence, or one part of it when nobody knows whether an answer would have come.
+func (e *endpoint) answered(v verdict) {
+	e.silence.unanswered = max(0, e.silence.unanswered-1)
+	if v != neutral {
+		e.silence.unanswered = 0
 	}
 }
 
