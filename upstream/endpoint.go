@@ -47,15 +47,9 @@ func (e *endpoint) begin(now time.Time) {
 	}
 }
 
-// stalled is how long the endpoint has been silent if that is too long, else 0.
-func (e *endpoint) stalled(now time.Time) time.Duration {
-	if e.silence.unanswered < stalledRequests {
-		return 0
-	}
-	if d := now.Sub(e.silence.since); d > max(stalledTime, stalledTimes*e.silence.usual) {
-		return d
-	}
-	return 0
+func (e *endpoint) stalled(now time.Time) bool {
+	return e.silence.unanswered >= stalledRequests &&
+		now.Sub(e.silence.since) > max(stalledTime, stalledTimes*e.silence.usual)
 }
 
 // rank is how much an endpoint recommends itself; less is better.
@@ -83,9 +77,10 @@ func (e *endpoint) standing(now time.Time, cfg *Config) standing {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := standing{share: e.share(now, cfg.SlowStart), latency: e.latency.now(now), failures: e.failures, lastGood: e.lastGood}
-	if d := e.stalled(now); d > 0 {
-		s.stalled, s.latency = true, d.Seconds()
+	if e.silence.unanswered > 0 { // it is at least as slow as that; the only thing known of one that never answered
+		s.latency = max(s.latency, now.Sub(e.silence.since).Seconds())
 	}
+	s.stalled = e.stalled(now)
 	switch {
 	case s.stalled || !e.isWell(now, cfg.Outlier.ConsecutiveFailures):
 		s.rank = rankBad
@@ -130,14 +125,15 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	if t.probe {
 		t.probe, e.out.probing = false, false
 	}
-	e.silence.unanswered = max(0, e.silence.unanswered-1)
-	if v != neutral {
-		e.silence.unanswered = 0
+	if t.out.whole {
+		e.answered(v)
 	}
 	switch {
 	case v == good:
-		e.latency.observe(now, took)
-		e.silence.usual += (took - e.silence.usual) / 16
+		if t.out.whole {
+			e.latency.observe(now, took)
+			e.silence.usual += (took - e.silence.usual) / 16
+		}
 		if took <= cfg.Retries.TryTimeout { // a slower one is no failure, and no proof of health
 			e.succeeded(began, now, took)
 		}
@@ -152,6 +148,14 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	}
 	if failing && len(t.fleet.endpoints) > 1 {
 		u.eject(e, now)
+	}
+}
+
+// answered ends the silence, or one part of it when nobody knows whether an answer would have come.
+func (e *endpoint) answered(v verdict) {
+	e.silence.unanswered = max(0, e.silence.unanswered-1)
+	if v != neutral {
+		e.silence.unanswered = 0
 	}
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -117,15 +118,15 @@ func (u *Upstream) first(t *trip) (*endpoint, error) {
 	if e := u.choose(t); e != nil {
 		return e, nil
 	}
-	limit := time.NewTimer(min(t.fleet.cfg.Timeouts.Connect, time.Until(t.deadline)))
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), min(t.fleet.cfg.Timeouts.Connect, time.Until(t.deadline)))
+	defer cancel()
 	u.mu.Lock()
 	targets := u.targets
 	u.mu.Unlock()
 	for _, to := range targets {
 		select {
 		case <-to.first:
-		case <-limit.C:
+		case <-ctx.Done():
 		}
 		if e := u.choose(t); e != nil {
 			return e, nil

@@ -25,8 +25,19 @@ func TestAnEndpointIsStalledWhenItOwesFiveAnswersForLongerThanUsual(t *testing.T
 		for range c.tries {
 			e.begin(start)
 		}
-		if got := e.stalled(start.Add(c.after)) > 0; got != c.stalled {
+		if got := e.stalled(start.Add(c.after)); got != c.stalled {
 			t.Errorf("%s: stalled is %v", c.says, got)
 		}
+	}
+}
+
+func TestAnEndpointThatHasNotAnsweredYetIsAsSlowAsItsSilence(t *testing.T) {
+	t.Parallel()
+	start, cfg := time.Unix(1e9, 0), DefaultConfig()
+	e := candidatesOf(1)[0].endpoint
+	e.begin(start)
+	e.begin(start.Add(40 * time.Millisecond))
+	if got := e.standing(start.Add(50*time.Millisecond), &cfg).latency; got < 0.049 || got > 0.051 {
+		t.Errorf("50 ms after its first request it is %.3f s", got)
 	}
 }

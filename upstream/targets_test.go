@@ -443,3 +443,24 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	all.Wait()
 	r.want("served", r.metric("queued_total", "served"), 1)
 }
+
+// dawdling is a body whose sender takes a minute, on the clock of the rig.
+type dawdling struct{ *rig }
+
+func (d dawdling) Read(p []byte) (int, error) {
+	d.move(time.Minute)
+	return len(p), nil
+}
+
+func TestASlowUploadDoesNotMakeATargetSlow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 2)
+	req := newRequest("POST", "/")
+	req.SetBodyStream(io.LimitReader(dawdling{r}, 100_000), 100_000)
+	if _, err := r.Do(req, new(fasthttp.Response), soon()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.metric("latency_seconds"); got > 0.1 {
+		t.Errorf("the latency of its target is %v s", got)
+	}
+}

@@ -82,7 +82,7 @@ func (u *Upstream) try(t *trip, e *endpoint) error {
 	t.target, t.tried = e.target.origin.name, append(t.tried, e)
 	t.patient = u.patience(t)
 	began := u.deps.now()
-	if len(t.fleet.endpoints) > 1 {
+	if t.out.whole { // the pace of a long body is its sender's
 		e.begin(began)
 	}
 	err := u.exchange(t, e)
