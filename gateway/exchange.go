@@ -59,7 +59,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
-	if !ex.body.drain() || connectionOptions(&c.Request().Header).hold([]byte("close")) {
+	if !ex.body.drain(c.Context().Conn()) || connectionOptions(&c.Request().Header).hold([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
 	c.Context().RemoveUserValue(exchangeKey{})

@@ -72,6 +72,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 		return c.send(b)
 	}
 	done := 0
+	if c.noContinue.Swap(false) && string(b) == continueLine {
+		return len(b), nil
+	}
 	for {
 		c.extendWrite()
 		n, err := c.send(b[done:min(done+writePiece, len(b))])
@@ -82,6 +85,10 @@ func (c *Conn) Write(b []byte) (int, error) {
 		}
 	}
 }
+
+// continueLine is the interim answer as fasthttp writes it, alone: what a connection holds back until the server asks for
+// it (a request behind another) makes the server flush its answers first.
+const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
 func (c *Conn) send(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
