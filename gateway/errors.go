@@ -97,7 +97,7 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 		f.status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
 	ex := exchangeOf(c)
-	ex.reason = f.reason
+	ex.reason, ex.ending = f.reason, nil
 	c.Response().Reset() // an upstream's half answer must not shine through
 	if f.reason == "invalid_request" {
 		ex.detail = err.Error()

@@ -28,6 +28,7 @@ type exchange struct {
 	cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
 	detail  string               // what was wrong with a request that was 400; for the log
 	reason  string               // of the error table, "" when it went well
+	ending  *ending              // of a body that flows on; nil: there is none
 	asked   bool                 // it has walked the chain before: see expect
 
 	upstreamTime time.Duration

@@ -27,6 +27,9 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 	if err != nil {
 		return err
 	}
+	if c.Response().IsBodyStream() {
+		ex.endsWith(&waiting.stop)
+	}
 	g.endWithConnection(c)
 	return nil
 }
