@@ -70,8 +70,11 @@ func (s *stream) Close() error {
 
 var errClosed = fmt.Errorf("%w: the body was given up", ErrStopped)
 
-// ready says whether there is something to look at without waiting.
-func (s *stream) ready() bool { return s.end != nil || len(s.come) > 0 || s.conn.br.Buffered() > 0 }
+// ready says whether there is something to look at without waiting. The end of a body is: the connection is given back
+// before the client has the last byte, and can serve its next request.
+func (s *stream) ready() bool {
+	return s.end != nil || len(s.come) > 0 || s.conn.br.Buffered() > 0 || s.body.over()
+}
 
 // peek gives the next bytes of the body, at least one.
 func (s *stream) peek() ([]byte, error) {
