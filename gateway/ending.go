@@ -18,8 +18,11 @@ type ending struct {
 	then  func() // nil: the handler is not through
 }
 
-// endsWith makes the exchange wait for the end of the body that stop can end.
-func (ex *exchange) endsWith(stop *upstream.Stop) {
+// flows makes the exchange wait for the end of the body, if that is a stream, which stop can end.
+func (ex *exchange) flows(c *fiber.Ctx, stop *upstream.Stop) {
+	if !c.Response().IsBodyStream() {
+		return
+	}
 	e := new(ending)
 	ex.ending = e
 	stop.Flowed = func(bytes int64, err error) {

@@ -21,15 +21,13 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 		return err
 	}
 	waiting := g.watch.begin(c)
-	defer g.watch.end(waiting)
+	defer g.watch.end(waiting, ex)
 	exchanged, err := ex.route.upstream.DoUntil(req, c.Response(), ex.start.Add(ex.route.timeout), &waiting.stop)
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	if err != nil {
 		return err
 	}
-	if c.Response().IsBodyStream() {
-		ex.endsWith(&waiting.stop)
-	}
+	ex.flows(c, &waiting.stop)
 	g.endWithConnection(c)
 	return nil
 }
