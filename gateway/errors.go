@@ -24,6 +24,8 @@ var (
 	errRateLimited    = errors.New("rate limited")
 	errDraining       = errors.New("draining")
 	errInternal       = errors.New("internal")
+
+	errTooManyConnections = errors.New("too many connections")
 )
 
 // failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
@@ -60,6 +62,7 @@ func failures() []failure {
 		{errBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
 		{errRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
 		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
+		{errTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
 		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0}, // in the log and the metric alone: nobody is there to read it
 		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
 		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
@@ -94,6 +97,7 @@ func (g *Gateway) failureOf(err error) failure {
 func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	f := g.failureOf(err)
 	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
+		g.metrics.connections.refused(fault)
 		f.status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
 	ex := exchangeOf(c)
@@ -129,6 +133,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	f := g.failureOf(errInvalidRequest)
 	detail := slog.String("detail", "unreadable")
 	if fault := wire.Fault(ctx.Conn(), err); fault != nil {
+		g.metrics.connections.refused(fault)
 		f.status = fault.Status()
 		detail = slog.String("detail", string(fault.Reason))
 	}

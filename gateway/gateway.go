@@ -132,6 +132,7 @@ func (g *Gateway) WireConfig() wire.Config {
 	cfg.Idle = g.cfg.Server.Timeouts.Idle
 	cfg.MaxConnsPerAddr = maxConnsPerAddr
 	cfg.Exempt = g.sharedAddress
+	cfg.Crowded = g.crowded
 	return cfg
 }
 
@@ -147,6 +148,7 @@ func (g *Gateway) sharedAddress(peer netip.Addr) bool {
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.
 func (g *Gateway) Serve(ln net.Listener) error {
+	g.metrics.connections.watch(ln)
 	if err := g.app.Listener(ln); err != nil {
 		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
 	}

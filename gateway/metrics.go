@@ -23,6 +23,7 @@ type metrics struct {
 	stripped    prometheus.Counter
 	rateLimited *prometheus.CounterVec
 	webSockets  *prometheus.GaugeVec
+	connections *connections
 
 	mu       sync.Mutex
 	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
@@ -66,6 +67,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.webSockets = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wxgate_websockets", Help: "WebSockets that are open.",
 	}, []string{"route"})
+	m.connections = newConnections(reg)
 	m.resolved.Store(&map[seriesKey]series{})
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited, m.webSockets)
 	return m

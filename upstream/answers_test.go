@@ -83,6 +83,9 @@ func answerCases() []answerCase {
 		{says: "a body of 64 KiB is whole", answer: ok + "Content-Length: 65536\r\n\r\n" + strings.Repeat("x", 65536), status: 200, body: strings.Repeat("x", 65536)},
 		{says: "a longer one is streamed, and its connection reused", answer: ok + "Content-Length: 65537\r\n\r\n" + strings.Repeat("x", 65537), status: 200, body: strings.Repeat("x", 65537)},
 
+		{says: "two Content-Types that agree are one (9110 §8.3)", answer: ok + "Content-Type: a/b\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nhi", status: 200, body: "hi"},
+		{says: "two Content-Types that do not agree are refused (9110 §8.3)", answer: ok + "Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 2\r\n\r\nhi", err: bad},
+
 		// Bodies that are cut.
 		{says: "a small body cut by FIN is an error before the client sees anything", answer: ok + "Content-Length: 5\r\n\r\nhel", end: closes, err: lost},
 		{says: "a small body cut by RST too", answer: ok + "Content-Length: 5\r\n\r\nhel", end: resets, err: lost},

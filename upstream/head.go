@@ -129,8 +129,7 @@ func (h *head) field(line []byte, resp *fasthttp.Response) error {
 	if err != nil || own || h.interim() && h.status != fasthttp.StatusSwitchingProtocols {
 		return err
 	}
-	resp.Header.AddBytesKV(name, value)
-	return nil
+	return addField(resp, name, value)
 }
 
 // splitField takes a field line apart (RFC 9112 §5): a token, a colon with no space before it, a value without control

@@ -37,6 +37,8 @@ type Config struct {
 	WriteStall time.Duration // how long a client may take less than WriteRate of an answer that waits for it
 	WriteRate  int64         // bytes a second that a client must take
 
+	Crowded func() []byte // the answer to a connection over a cap, with Connection: close; nil: a bare 503
+
 	Linger      time.Duration // how long Close waits for a client that is still sending, so that it reads our answer
 	LingerBytes int64         // how much of what that client sends is read and dropped
 }
