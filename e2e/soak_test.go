@@ -123,7 +123,7 @@ func (s *soak) gauges(t *testing.T) map[string]float64 {
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
 	values := map[string]float64{}
-	for _, m := range regexp.MustCompile(`(?m)^(go_goroutines|process_open_fds|process_resident_memory_bytes) (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(go_goroutines|process_open_fds|process_resident_memory_bytes|go_memstats_heap_inuse_bytes|go_memstats_stack_inuse_bytes) (\S+)$`).FindAllStringSubmatch(string(text), -1) {
 		values[m[1]], _ = strconv.ParseFloat(m[2], 64)
 	}
 	return values
@@ -139,7 +139,9 @@ func (s *soak) report(t *testing.T, before map[string]float64, samples []map[str
 		fmt.Fprintf(table, "%s\t%d\t%d\n", k.name, k.done.Load(), k.wrong.Load())
 	}
 	fmt.Fprintln(table, "\nof the gateway\tbefore\tmost\tafter")
-	for _, name := range []string{"go_goroutines", "process_open_fds", "process_resident_memory_bytes"} {
+	for _, name := range []string{
+		"go_goroutines", "process_open_fds", "process_resident_memory_bytes", "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes",
+	} {
 		most := 0.0
 		for _, sample := range samples {
 			most = max(most, sample[name])

@@ -10,12 +10,13 @@ import (
 	"testing"
 
 	"wxgate/gateway/wire"
+	"wxgate/gateway/wire/wiretest"
 )
 
 func seed(f *testing.F, add func(in string)) {
 	f.Helper()
-	for _, c := range slices.Concat(requestLineCases, targetCases, hostCases, fieldCases, framingCases, chunkCases, trailerCases, pipelineCases) {
-		add(c.in())
+	for _, c := range wiretest.Short() {
+		add(c.In())
 	}
 }
 
