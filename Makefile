@@ -8,7 +8,7 @@ FUZZTIME         ?= 30s
 SOAK             ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-crash test-storm test-slow test-node test-soak lint format build run demo bench fuzz clean
+.PHONY: help test test-crash test-storm test-slow test-node test-soak test-large lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that c
 
 test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
 	SOAK=$(SOAK) go test -race -count=1 -v -timeout 3h -run '^TestSoak$$' ./e2e
+
+test-large: ## 2 GiB up and down, with the memory of the gateway
+	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory' ./e2e
 
 lint: $(GOLANGCI) ## check style and formatting
 	$(GOLANGCI) run ./...
