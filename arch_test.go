@@ -21,6 +21,7 @@ func importTree() map[string][]string {
 		".":                         {"..."},
 		"gateway":                   {"gateway/wire", "authn", "authn/wechat", "storage", "upstream"},
 		"gateway/wire":              {},
+		"gateway/wire/wiretest":     {"gateway/wire"},
 		"authn":                     {"authn/wechat", "storage"},
 		"authn/wechat":              {},
 		"authn/wechat/sandbox":      {"authn/wechat"},

@@ -33,6 +33,7 @@ type restarter struct {
 	predecessor *handover.Channel // nil: this process is nobody's successor
 	listens     listens
 	told        context.Context // ends when this process is told to stop
+	asked       chan os.Signal  // SIGUSR2; one that comes before this process serves waits until it does
 }
 
 // listens is what the listening sockets are for, as the configuration says it.
@@ -50,7 +51,9 @@ func newRestarter(told context.Context) (*restarter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &restarter{herd: herd, predecessor: predecessor, told: told}, nil
+	r := &restarter{herd: herd, predecessor: predecessor, told: told, asked: make(chan os.Signal, 1)}
+	signal.Notify(r.asked, syscall.SIGUSR2)
+	return r, nil
 }
 
 // inherit waits, as a successor, until the store is free, and returns the predecessor's listeners, by what they listen
@@ -120,14 +123,12 @@ func (r *restarter) adopt() {
 
 // follow hands over at SIGUSR2, until that has happened or ctx ends.
 func (r *restarter) follow(ctx context.Context) {
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGUSR2)
-	defer signal.Stop(asked)
+	defer signal.Stop(r.asked)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-asked:
+		case <-r.asked:
 		}
 		r.service.log.Info("starting a successor")
 		successor, err := r.start(ctx)

@@ -47,8 +47,11 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	following.Go(func() { reloads.follow(ctx) })
-	following.Go(func() { restarts.follow(ctx) })
-	err = svc.serve(ctx, func() error { return restarts.serving(svc) })
+	err = svc.serve(ctx, func() error {
+		err := restarts.serving(svc)
+		following.Go(func() { restarts.follow(ctx) })
+		return err
+	})
 	cancel()
 	following.Wait()
 	if err != nil || !svc.handed {

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/wire"
 )
 
 // limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
@@ -51,13 +54,13 @@ func (b *limitedBody) attach(req *fasthttp.Request) {
 // drainMost is how much of an unread body is read away to keep a connection, in bytes.
 const drainMost = 64 << 10
 
-// drain reads away the rest of a short body. It says whether the connection can be used again: what is left of a body
-// must never be taken for the next request.
-func (b *limitedBody) drain() bool {
+// drain reads away what is left of a body that has come whole. It says whether the connection can be used again: what is
+// left of a body must never be taken for the next request, and an answer never waits for one.
+func (b *limitedBody) drain(client net.Conn) bool {
 	if b.stream == nil || b.ended {
 		return true
 	}
-	if b.size < 0 || b.size > drainMost {
+	if strict, ok := client.(*wire.Conn); !ok || strict.BodyRemaining() {
 		return false
 	}
 	_, err := io.Copy(io.Discard, b)

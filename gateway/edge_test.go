@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -99,9 +100,15 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	go func() { served <- g.Serve(ln) }()
 	tb.Cleanup(func() {
 		_ = g.app.Shutdown()
-		if err := <-served; err != nil {
+		_ = ln.Close() // a shutdown that comes before Serve does not
+		if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
 			tb.Error(err)
 		}
+		eventually(tb, "nobody is watched any more", func() bool {
+			g.watch.mu.Lock()
+			defer g.watch.mu.Unlock()
+			return len(g.watch.waits) == 0
+		})
 	})
 	return &edge{g, ln.Addr().String(), weChat}
 }

@@ -26,6 +26,8 @@ var (
 	errOverloaded     = errors.New("overloaded")
 	errDraining       = errors.New("draining")
 	errInternal       = errors.New("internal")
+
+	errTooManyConnections = errors.New("too many connections")
 )
 
 // What else is an invalid request.
@@ -70,6 +72,7 @@ func failures() []failure {
 		{errIPDenied, 403, "ip_denied", "当前网络不允许访问", 0},
 		{errOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
+		{errTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
 		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0}, // in the log and the metric alone: nobody is there to read it
 		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
 		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
@@ -105,6 +108,7 @@ func (g *Gateway) failureOf(err error) failure {
 func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	f := g.failureOf(err)
 	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
+		g.metrics.connections.refused(fault)
 		f.status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
 	var limited *limitedError
@@ -112,7 +116,7 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 		f.retryAfter = int(max(1, wholeSeconds(limited.after)))
 	}
 	ex := exchangeOf(c)
-	ex.reason = f.reason
+	ex.reason, ex.ending = f.reason, nil
 	c.Response().Reset() // an upstream's half answer must not shine through
 	if f.reason == "invalid_request" {
 		ex.detail = err.Error()
@@ -144,6 +148,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	f := g.failureOf(errInvalidRequest)
 	detail := slog.String("detail", "unreadable")
 	if fault := wire.Fault(ctx.Conn(), err); fault != nil {
+		g.metrics.connections.refused(fault)
 		f.status = fault.Status()
 		detail = slog.String("detail", string(fault.Reason))
 	}

@@ -30,6 +30,7 @@ type exchange struct {
 	cloud    *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
 	detail   string               // what was wrong with a request that was 400; for the log
 	reason   string               // of the error table, "" when it went well
+	ending   *ending              // of a body that flows on; nil: there is none
 	verdicts []verdict            // of the limits that counted it
 	asked    bool                 // it has walked the chain before: see expect
 	inStore  bool                 // it went through the door
@@ -63,7 +64,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	ex.id = g.requestID(c, trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
-	if !ex.body.drain() || connectionOptions(&c.Request().Header).hold([]byte("close")) {
+	if !ex.body.drain(c.Context().Conn()) || connectionOptions(&c.Request().Header).hold([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
 	g.leaveStore(ex)

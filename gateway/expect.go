@@ -6,6 +6,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/wire"
 )
 
 // errContinue ends the first walk of a request that may send its body.
@@ -30,24 +32,33 @@ func askedBefore(c *fiber.Ctx) progress {
 
 const continueExpected = "100-continue"
 
-// readExpect makes fasthttp ask us about every expectation, and by the rule: in any case of its letters, but not when a
-// 1.0 client sent it or when no body follows (RFC 9110 §10.1.1). fasthttp knows the first value alone, spelled so.
+// readExpect makes fasthttp ask us about every expectation, and by the rule: in any case of its letters, but not when no
+// body follows (RFC 9110 §10.1.1). fasthttp knows the first value alone, spelled so. It also makes fasthttp ask about
+// every body with a length: by itself it waits for the first byte of one before it calls a handler, and a refusal must
+// not wait.
 func readExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if len(h.Peek(fiber.HeaderExpect)) == 0 {
-		return fasthttp.RequestConfig{}
-	}
 	other := expectsOther(h)
 	h.Del(fiber.HeaderExpect)
-	if h.ContentLength() > 0 || h.ContentLength() == -1 {
+	if length := h.ContentLength(); length > 0 || length == -1 && waitsForContinue(h) {
 		h.Set(fiber.HeaderExpect, continueExpected)
 	}
-	switch {
-	case other:
+	if other {
 		h.Add(fiber.HeaderExpect, "other")
-	case !h.IsHTTP11():
-		h.Del(fiber.HeaderExpect)
 	}
 	return fasthttp.RequestConfig{}
+}
+
+// waitsForContinue says whether the client waits for 100 before it sends the body, which none of HTTP/1.0 may.
+func waitsForContinue(h *fasthttp.RequestHeader) bool {
+	if !h.IsHTTP11() {
+		return false
+	}
+	for name, value := range fieldLines(h) {
+		if bytes.EqualFold(name, []byte(fiber.HeaderExpect)) && bytes.EqualFold(value, []byte(continueExpected)) {
+			return true
+		}
+	}
+	return false
 }
 
 func expectsOther(h *fasthttp.RequestHeader) bool {
@@ -59,10 +70,17 @@ func expectsOther(h *fasthttp.RequestHeader) bool {
 	return false
 }
 
-// expect decides, before the body is sent, whether its request is let through: the request walks the same chain as
+// expect decides, before the body has come, whether its request is let through: the request walks the same chain as
 // every other, to admit instead of serve. A refusal is the whole answer, and fasthttp closes the connection after it.
-// fasthttp sends the 100 at once when this returns StatusContinue; the request then walks the chain again.
+// fasthttp sends the 100 at once when this returns StatusContinue; the request then walks the chain again. A body that
+// has begun to come is neither told to nor in need of a walk of its own.
 func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
+	if client, strict := ctx.Conn().(*wire.Conn); strict && !waitsForContinue(&ctx.Request.Header) {
+		client.SkipContinue()
+		if !client.AwaitsBody() {
+			return fasthttp.StatusContinue
+		}
+	}
 	ctx.SetUserValue(expectKey{}, asking)
 	g.asking(ctx)
 	if status := ctx.Response.StatusCode(); status != fasthttp.StatusContinue {

@@ -21,12 +21,13 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 		return err
 	}
 	waiting := g.watch.begin(c)
-	defer g.watch.end(waiting)
+	defer g.watch.end(waiting, ex)
 	exchanged, err := ex.route.upstream.DoWith(req, c.Response(), g.options(c, ex, waiting))
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	if err != nil {
 		return err
 	}
+	ex.flows(c, &waiting.stop)
 	g.endWithConnection(c)
 	return nil
 }

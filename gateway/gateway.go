@@ -123,6 +123,7 @@ func (g *Gateway) WireConfig() wire.Config {
 	cfg.MaxConnsPerAddr = maxConnsPerAddr
 	cfg.Exempt = g.sharedAddress
 	cfg.Proxied = g.proxied
+	cfg.Crowded = g.crowded
 	return cfg
 }
 
@@ -144,6 +145,7 @@ func (g *Gateway) proxied(peer netip.Addr) bool {
 
 // Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.
 func (g *Gateway) Serve(ln net.Listener) error {
+	g.metrics.connections.watch(ln)
 	if err := g.app.Listener(ln); err != nil {
 		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
 	}

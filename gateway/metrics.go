@@ -23,6 +23,7 @@ type metrics struct {
 	stripped    prometheus.Counter
 	rateLimited *prometheus.CounterVec
 	webSockets  *prometheus.GaugeVec
+	connections *connections
 
 	mu       sync.Mutex
 	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
@@ -66,6 +67,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.webSockets = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wxgate_websockets", Help: "WebSockets that are open.",
 	}, []string{"route"})
+	m.connections = newConnections(reg)
 	m.resolved.Store(&map[seriesKey]series{})
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited, m.webSockets)
 	return m
@@ -78,17 +80,24 @@ func (m *metrics) countBuckets(reg prometheus.Registerer, held func() int) {
 	}, func() float64 { return float64(held()) }))
 }
 
-// observe counts one finished request.
-func (m *metrics) observe(ex *exchange, method string, status int, took time.Duration) {
-	key := seriesKey{route: ex.pattern(), method: method, reason: ex.reason, status: status}
-	key.upstream = ex.reason == "" && ex.route != nil && ex.route.upstream != nil
-	s := m.resolve(key)
-	s.requests.Inc()
-	s.duration.Observe(took.Seconds())
-	if key.upstream {
-		m.overhead.Observe((took - ex.upstreamTime).Seconds())
+// series is what the exchange is counted under.
+func (ex *exchange) series(method string, status int) seriesKey {
+	return seriesKey{
+		route: ex.pattern(), method: method, reason: ex.reason, status: status,
+		upstream: ex.reason == "" && ex.route != nil && ex.route.upstream != nil,
 	}
 }
+
+// observe measures the time to the head of an answer.
+func (m *metrics) observe(key seriesKey, took, upstreamTime time.Duration) {
+	m.resolve(key).duration.Observe(took.Seconds())
+	if key.upstream {
+		m.overhead.Observe((took - upstreamTime).Seconds())
+	}
+}
+
+// count counts an answer that is complete, or will never be.
+func (m *metrics) count(key seriesKey) { m.resolve(key).requests.Inc() }
 
 // refusedEarly counts a request that was refused before our chain saw it.
 func (m *metrics) refusedEarly(f failure) {

@@ -16,7 +16,7 @@ import (
 	"wxgate/upstream"
 )
 
-// observe counts and logs every request. It resolves the error first: until then the status still reads 200.
+// observe measures, counts and logs every request. It resolves the error first: until then the status still reads 200.
 func (g *Gateway) observe(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	g.metrics.inFlight.Inc()
@@ -28,11 +28,9 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	}
 	nameAnswer(c.Response(), ex.id)
 	announce(c.Response(), ex.verdicts)
-	took := g.deps.Now().Sub(ex.start)
-	g.metrics.observe(ex, c.Method(), c.Response().StatusCode(), took)
-	if ex.rules.cfg.Log.Access {
-		g.logAccess(c, ex, took)
-	}
+	key := ex.series(c.Method(), c.Response().StatusCode())
+	g.metrics.observe(key, g.deps.Now().Sub(ex.start), ex.upstreamTime)
+	g.report(c, ex, key)
 	return nil
 }
 
@@ -47,19 +45,15 @@ func (g *Gateway) recoverPanic(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// logAccess writes the one line of a request. Its strings are copied by the handler before the request's buffers are
-// used again.
-func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
-	attrs := make([]slog.Attr, 0, 14)
+// accessLine is what the one line of a request says of it, as far as its handler knows. The strings are copies.
+func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("request_id", ex.id),
-		slog.String("method", c.Method()),
+		slog.String("method", strings.Clone(c.Method())),
 		slog.String("route", ex.pattern()),
 		slog.String("path", string(ex.target.path)),
-		slog.Int("status", c.Response().StatusCode()),
 		slog.Int64("bytes_in", ex.body.read),
-		slog.Int("bytes_out", bytesOut(c.Response())),
-		slog.Float64("duration_ms", milliseconds(took)),
 		slog.String("client_ip", ex.client.String()),
 	)
 	if ex.route != nil && ex.route.upstream != nil {
@@ -69,13 +63,22 @@ func (g *Gateway) logAccess(c *fiber.Ctx, ex *exchange, took time.Duration) {
 	if subject, known := authn.SubjectOf(c); known {
 		attrs = append(attrs, slog.Int64("user_id", subject.UserID))
 	}
-	if ex.reason != "" {
-		attrs = append(attrs, slog.String("reason", ex.reason))
-	}
 	if ex.detail != "" {
 		attrs = append(attrs, slog.String("detail", ex.detail))
 	}
-	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+	return attrs
+}
+
+// logAccess writes the one line of a request, unless it is nil.
+func (g *Gateway) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, took time.Duration) {
+	if line == nil {
+		return
+	}
+	line = append(line, slog.Int("status", key.status), slog.Int64("bytes_out", bytesOut), slog.Float64("duration_ms", milliseconds(took)))
+	if key.reason != "" {
+		line = append(line, slog.String("reason", key.reason))
+	}
+	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
 }
 
 // nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
@@ -85,14 +88,6 @@ func nameAnswer(resp *fasthttp.Response, id string) {
 		return len(name) == len(headerRequestID) && strings.EqualFold(string(name), headerRequestID)
 	})
 	resp.Header.Set(headerRequestID, id)
-}
-
-// bytesOut is the size of an answer's body as far as it is known: 0 for one that flows on without a length.
-func bytesOut(resp *fasthttp.Response) int {
-	if resp.IsBodyStream() {
-		return max(0, resp.Header.ContentLength())
-	}
-	return len(resp.Body())
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

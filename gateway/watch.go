@@ -48,9 +48,9 @@ func (w *watcher) begin(c *fiber.Ctx) *wait {
 	return x
 }
 
-// end stops watching, unless a body still flows: then that is watched to its end.
-func (w *watcher) end(x *wait) {
-	if x.stop.Ended() {
+// end stops watching, unless the body of the answer still flows: then that is watched to its end.
+func (w *watcher) end(x *wait, ex *exchange) {
+	if ex.ending == nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.waits, x)

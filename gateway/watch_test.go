@@ -12,7 +12,7 @@ import (
 )
 
 // eventually polls until ok or five seconds have passed, and says how long it took.
-func eventually(t *testing.T, what string, ok func() bool) time.Duration {
+func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)

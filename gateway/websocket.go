@@ -95,13 +95,14 @@ func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
 	req.Header.Set(fiber.HeaderConnection, "Upgrade")
 	req.Header.Set(fiber.HeaderUpgrade, webSocketProtocol)
 	waiting := g.watch.begin(c)
-	defer g.watch.end(waiting)
+	defer g.watch.end(waiting, ex)
 	service, exchanged, err := ex.route.upstream.Upgrade(req, c.Response(), g.options(c, ex, waiting))
 	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
 	switch {
 	case err != nil:
 		return err
 	case service == nil:
+		ex.flows(c, &waiting.stop)
 		return nil
 	case !accepts(c.Response(), key):
 		_ = service.Close()

@@ -83,6 +83,9 @@ func answerCases() []answerCase {
 		{says: "a body of 64 KiB is whole", answer: ok + "Content-Length: 65536\r\n\r\n" + strings.Repeat("x", 65536), status: 200, body: strings.Repeat("x", 65536)},
 		{says: "a longer one is streamed, and its connection reused", answer: ok + "Content-Length: 65537\r\n\r\n" + strings.Repeat("x", 65537), status: 200, body: strings.Repeat("x", 65537)},
 
+		{says: "two Content-Types that agree are one (9110 §8.3)", answer: ok + "Content-Type: a/b\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nhi", status: 200, body: "hi"},
+		{says: "two Content-Types that do not agree are refused (9110 §8.3)", answer: ok + "Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 2\r\n\r\nhi", err: bad},
+
 		// Bodies that are cut.
 		{says: "a small body cut by FIN is an error before the client sees anything", answer: ok + "Content-Length: 5\r\n\r\nhel", end: closes, err: lost},
 		{says: "a small body cut by RST too", answer: ok + "Content-Length: 5\r\n\r\nhel", end: resets, err: lost},
@@ -93,21 +96,20 @@ func answerCases() []answerCase {
 		{says: "a chunked body cut within a size breaks off", answer: inChunks + "5\r\nhello\r\n1", end: closes, status: 200, body: "hello", broken: lost, renewed: true},
 		{says: "a chunked body cut before the final CRLF breaks off", answer: inChunks + "5\r\nhello\r\n0\r\n", end: closes, status: 200, body: "hello", broken: lost, renewed: true},
 		{says: "a chunked body cut within the trailers breaks off", answer: inChunks + "5\r\nhello\r\n0\r\nX-Su", end: closes, status: 200, body: "hello", broken: lost, renewed: true},
-		{says: "a chunked body without any chunk breaks off", answer: inChunks, end: closes, status: 200, broken: lost, renewed: true},
 
 		// Bad chunks (9112 §7.1).
-		{says: "a chunk size is hex", answer: inChunks + "xyz\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a chunk size has no 0x", answer: inChunks + "0x5\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a chunk size has no sign", answer: inChunks + "+5\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a chunk size is not negative", answer: inChunks + "-5\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a chunk size is not empty", answer: inChunks + "\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a chunk size does not overflow", answer: inChunks + "ffffffffffffffff5\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a chunk size ends with CRLF", answer: inChunks + "5\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
+		{says: "a chunk size is hex", answer: inChunks + "xyz\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a chunk size has no 0x", answer: inChunks + "0x5\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a chunk size has no sign", answer: inChunks + "+5\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a chunk size is not negative", answer: inChunks + "-5\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a chunk size is not empty", answer: inChunks + "\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a chunk size does not overflow", answer: inChunks + "ffffffffffffffff5\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a chunk size ends with CRLF", answer: inChunks + "5\nhello\r\n0\r\n\r\n", err: bad},
 		{says: "a chunk is as long as its size says", answer: inChunks + "3\r\nhello\r\n0\r\n\r\n", status: 200, body: "hel", broken: bad, renewed: true},
 		{says: "a chunk ends with CRLF", answer: inChunks + "5\r\nhello\n0\r\n\r\n", status: 200, body: "hello", broken: bad, renewed: true},
-		{says: "a chunk extension does not go on for ever", answer: inChunks + "5;" + strings.Repeat("x", 20000) + "\r\nhello\r\n0\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "a trailer is a field", answer: inChunks + "0\r\nno field\r\n\r\n", status: 200, broken: bad, renewed: true},
-		{says: "trailers do not go on for ever", answer: inChunks + "0\r\n" + strings.Repeat("A: b\r\n", 300) + "\r\n", status: 200, broken: bad, renewed: true},
+		{says: "a chunk extension does not go on for ever", answer: inChunks + "5;" + strings.Repeat("x", 20000) + "\r\nhello\r\n0\r\n\r\n", err: bad},
+		{says: "a trailer is a field", answer: inChunks + "0\r\nno field\r\n\r\n", err: bad},
+		{says: "trailers do not go on for ever", answer: inChunks + "0\r\n" + strings.Repeat("A: b\r\n", 300) + "\r\n", err: bad},
 
 		// Ambiguous framing (9112 §6).
 		{says: "two lengths that differ are refused (9112 §6.3)", answer: ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", err: bad},
@@ -177,6 +179,23 @@ func TestAnswers(t *testing.T) {
 			t.Parallel()
 			c.run(t)
 		})
+	}
+}
+
+// TestABodyThatDoesNotBegin ends a connection right behind a head: that is an error when it is seen in time, and else a
+// body that breaks off.
+func TestABodyThatDoesNotBegin(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{inChunks, ok + "Content-Length: 70000\r\n\r\n"} {
+		u := newUpstream(t, serveOnce(t, head, closes).URL)
+		var resp fasthttp.Response
+		_, err := u.Do(newRequest("GET", "/"), &resp, soon())
+		if err == nil {
+			_, err = readBody(&resp)
+		}
+		if !errors.Is(err, upstream.ErrReset) {
+			t.Errorf("%q: got %v, want a lost connection", head, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"io"
 	"strconv"
 	"time"
 
@@ -12,6 +13,10 @@ const smallAnswer = 64 << 10
 
 // patience is how long the rest of a small answer may take before it is passed on as it drips.
 const patience = 100 * time.Millisecond
+
+// blink is how long an answer waits for the first byte of a long body, so that a service which dies behind its head is
+// a 502. It must not be felt: events of SSE may come minutes after the head.
+const blink = 2 * time.Millisecond
 
 // deliver puts the body of the answer into resp and gives the connection back, or leaves it to the body stream.
 func (k *call) deliver() error {
@@ -27,8 +32,32 @@ func (k *call) deliver() error {
 		return k.deliverWhole(keep)
 	}
 	s := &stream{pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, body: k.framing()}
+	if err := k.glimpse(s.body); err != nil {
+		k.pool.discard(k.conn)
+		return err
+	}
 	k.resp.ImmediateHeaderFlush = k.br.Buffered() == 0
 	k.resp.SetBodyStream(s, int(max(-1, h.length)))
+	return nil
+}
+
+// glimpse looks at the beginning of a body that comes with its head or right behind it: one that is broken there is an
+// error before the client has seen anything. A body that takes longer is passed on as it comes.
+func (k *call) glimpse(body framing) error {
+	if k.br.Buffered() == 0 {
+		if err := k.readUntil(time.Now().Add(blink)); err != nil {
+			return broken("reading the body", err)
+		}
+		if _, err := k.br.Peek(1); timedOut(err) {
+			return nil
+		}
+	}
+	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Stream))); err != nil {
+		return broken("reading the body", err)
+	}
+	if _, err := body.peek(k.br); err != io.EOF { //nolint:errorlint // a wrapped one is no end
+		return err
+	}
 	return nil
 }
 

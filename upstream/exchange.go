@@ -100,9 +100,6 @@ func (u *Upstream) receive(k *call, t *trip) error {
 
 // readHead reads a head; k.answer has it if it is the final one. A 101 is refused when nobody asked for an upgrade.
 func (k *call) readHead() error {
-	k.resp.Reset()
-	k.resp.Header.DisableNormalizing()
-	k.resp.Header.SetNoDefaultContentType(true)
 	h, err := readHead(k.conn, k.resp)
 	switch {
 	case err != nil:

@@ -12,6 +12,8 @@ type framing interface {
 	peek(br *bufio.Reader) ([]byte, error)
 	// skip takes n of the bytes that peek gave.
 	skip(br *bufio.Reader, n int)
+	// over says whether the end is already known: peek would give io.EOF without waiting.
+	over() bool
 }
 
 // peekSome gives up to n of the bytes that have come, waiting for the first. n is at least 1.
@@ -43,6 +45,8 @@ func (s *sized) skip(br *bufio.Reader, n int) {
 	_, _ = br.Discard(n)
 }
 
+func (s *sized) over() bool { return s.left == 0 }
+
 // untilClose is a body that ends with its connection. A lost connection is not its end.
 type untilClose struct{}
 
@@ -58,6 +62,8 @@ func (untilClose) peek(br *bufio.Reader) ([]byte, error) {
 }
 
 func (untilClose) skip(br *bufio.Reader, n int) { _, _ = br.Discard(n) }
+
+func (untilClose) over() bool { return false }
 
 // chunked is a body in chunks (RFC 9112 §7.1). fasthttp's own reader takes a connection that ends between two chunks
 // for the end of the body; this one does not.
@@ -87,6 +93,8 @@ func (c *chunked) skip(br *bufio.Reader, n int) {
 	c.left -= int64(n)
 	_, _ = br.Discard(n)
 }
+
+func (c *chunked) over() bool { return c.ended }
 
 // nextChunk reads up to the data of the next chunk, or up to the end of the trailer section.
 func (c *chunked) nextChunk(br *bufio.Reader) error {

@@ -36,6 +36,9 @@ func (h *head) persistent() bool { return !h.close && (!h.http10 || h.keep) }
 // readHead reads one head, strictly as RFC 9112 §2-6 writes it, and puts status and end-to-end fields into resp, names
 // and values as they came. The fields of an interim answer (1xx) are checked and dropped.
 func readHead(c *conn, resp *fasthttp.Response) (head, error) {
+	resp.Reset()
+	resp.Header.DisableNormalizing()
+	resp.Header.SetNoDefaultContentType(true)
 	h := head{length: -1}
 	line, err := firstLine(c)
 	if err != nil {
@@ -129,8 +132,7 @@ func (h *head) field(line []byte, resp *fasthttp.Response) error {
 	if err != nil || own || h.interim() && h.status != fasthttp.StatusSwitchingProtocols {
 		return err
 	}
-	resp.Header.AddBytesKV(name, value)
-	return nil
+	return addField(resp, name, value)
 }
 
 // splitField takes a field line apart (RFC 9112 §5): a token, a colon with no space before it, a value without control

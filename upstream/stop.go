@@ -1,10 +1,17 @@
 package upstream
 
-import "sync"
+import (
+	"io"
+	"sync"
+)
 
 // Stop ends one exchange from outside: whoever asked for it has left. The zero value is ready, and serves one exchange.
 // Its methods may be called from anywhere.
 type Stop struct {
+	// Flowed is told how a body stream ended, once: how many bytes of it were taken, and nil when that was all of it. It
+	// is set between the return of Do and the first read, or not at all.
+	Flowed func(bytes int64, err error)
+
 	mu      sync.Mutex
 	conn    *conn // nil: none yet, or given back
 	stopped bool
@@ -51,6 +58,19 @@ func (s *Stop) leave(ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conn, s.ended = nil, ended
+}
+
+// flowed passes on how the body ended. A broken end that the stop caused is ErrStopped.
+func (s *Stop) flowed(bytes int64, err error) {
+	switch {
+	case s == nil || s.Flowed == nil:
+	case err == io.EOF: //nolint:errorlint // a wrapped one is no end
+		s.Flowed(bytes, nil)
+	case s.wasStopped():
+		s.Flowed(bytes, ErrStopped)
+	default:
+		s.Flowed(bytes, err)
+	}
 }
 
 func (s *Stop) wasStopped() bool {

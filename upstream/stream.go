@@ -1,7 +1,7 @@
 package upstream
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -16,6 +16,7 @@ type stream struct {
 	keep bool   // the connection may be used again
 	come []byte // what was read before the stream was made
 	body framing
+	gone int64 // bytes that were taken
 	end  error // what the stream ended with
 }
 
@@ -67,10 +68,13 @@ func (s *stream) Close() error {
 	return nil
 }
 
-var errClosed = errors.New("body stream is closed")
+var errClosed = fmt.Errorf("%w: the body was given up", ErrStopped)
 
-// ready says whether there is something to look at without waiting.
-func (s *stream) ready() bool { return s.end != nil || len(s.come) > 0 || s.conn.br.Buffered() > 0 }
+// ready says whether there is something to look at without waiting. The end of a body is: the connection is given back
+// before the client has the last byte, and can serve its next request.
+func (s *stream) ready() bool {
+	return s.end != nil || len(s.come) > 0 || s.conn.br.Buffered() > 0 || s.body.over()
+}
 
 // peek gives the next bytes of the body, at least one.
 func (s *stream) peek() ([]byte, error) {
@@ -96,6 +100,7 @@ func (s *stream) endUnless(more bool) error {
 
 // skip takes n bytes that peek gave.
 func (s *stream) skip(n int) {
+	s.gone += int64(n)
 	if len(s.come) > 0 {
 		s.come = s.come[n:]
 		return
@@ -107,7 +112,9 @@ func (s *stream) skip(n int) {
 func (s *stream) finish(err error) error {
 	s.end = err
 	s.come = nil
+	stop := s.conn.stop
 	s.pool.settle(s.conn, s.keep && err == io.EOF) //nolint:errorlint // a wrapped one is no end
 	s.conn = nil
+	stop.flowed(s.gone, err)
 	return err
 }

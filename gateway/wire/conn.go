@@ -53,6 +53,8 @@ type Conn struct {
 	passthrough atomic.Bool
 	inMessage   atomic.Bool
 	hasBody     atomic.Bool
+	awaitsBody  atomic.Bool
+	noContinue  atomic.Bool
 	closed      atomic.Bool
 	requests    atomic.Uint64
 	received    atomic.Int64
@@ -84,6 +86,12 @@ func (c *Conn) HasBody() bool { return c.hasBody.Load() }
 // BodyRemaining says whether a part of the current request was not handed to the server yet. When it is false the rest
 // may still lie in the server's buffer: a streamed body is consumed once its reader has returned io.EOF.
 func (c *Conn) BodyRemaining() bool { return c.inMessage.Load() }
+
+// AwaitsBody says whether nothing of the current request's body has come yet. It is false for a body in chunks.
+func (c *Conn) AwaitsBody() bool { return c.awaitsBody.Load() }
+
+// SkipContinue swallows the interim answer 100 that the server is about to write: the client did not ask for one.
+func (c *Conn) SkipContinue() { c.noContinue.Store(true) }
 
 // BytesReceived returns how many bytes the client sent, judged or not.
 func (c *Conn) BytesReceived() int64 { return c.received.Load() }

@@ -72,41 +72,72 @@ func (c *Conn) patience(now time.Time) time.Duration {
 }
 
 // writeClock knows how long Write may wait for the client.
-type writeClock struct{ deadline time.Time }
+type writeClock struct {
+	deadline time.Time     // the one that is set
+	waited   time.Duration // since the client was last seen to be fast enough
+	taken    int64         // what it had taken by then
+}
 
 // writePiece is how much one deadline covers.
 const writePiece = 64 << 10
 
-// Write sends b. It fails once the client has taken nothing for Config.WriteStall; a slow client that takes something
-// is waited for.
+// Write sends b. Whenever it has waited for Config.WriteStall, in one write or in many, the client must have taken
+// Config.WriteRate for that long, else it fails.
 func (c *Conn) Write(b []byte) (int, error) {
 	if c.passthrough.Load() {
 		return c.send(b)
 	}
+	if c.noContinue.Swap(false) && string(b) == continueLine {
+		return len(b), nil
+	}
 	done := 0
 	for {
-		c.extendWrite()
-		n, err := c.send(b[done:min(done+writePiece, len(b))])
+		n, err := c.sendInTime(b[done:min(done+writePiece, len(b))])
 		done += n
-		stalled := n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)
-		if err != nil && stalled || done == len(b) {
+		late := errors.Is(err, os.ErrDeadlineExceeded)
+		if done == len(b) || err != nil && !(late && c.fastEnough()) {
 			return done, err
 		}
 	}
 }
 
+// sendInTime sends a piece, or what the client takes of it in the time that it has left.
+func (c *Conn) sendInTime(piece []byte) (int, error) {
+	start := time.Now()
+	wait := c.cfg.WriteStall - c.writes.waited
+	if off := start.Add(wait).Sub(c.writes.deadline); off.Abs() > slack(wait) {
+		c.writes.deadline = start.Add(wait)
+		_ = c.Conn.SetWriteDeadline(c.writes.deadline)
+	}
+	n, err := c.send(piece)
+	c.writes.waited += time.Since(start)
+	return n, err
+}
+
+// fastEnough judges a client that was waited for. What it has not acknowledged it has not taken: the kernel's buffers
+// hold megabytes.
+func (c *Conn) fastEnough() bool {
+	w := &c.writes
+	if w.waited < c.cfg.WriteStall {
+		return true
+	}
+	taken := c.sent.Load() - c.unacknowledged()
+	due := int64(c.cfg.WriteStall.Seconds() * float64(c.cfg.WriteRate))
+	if taken-w.taken < due {
+		return false
+	}
+	w.waited, w.taken = 0, taken
+	return true
+}
+
+// continueLine is the interim answer as fasthttp writes it, alone: what a connection holds back until the server asks for
+// it (a request behind another) makes the server flush its answers first.
+const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
+
 func (c *Conn) send(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.sent.Add(int64(n))
 	return n, err
-}
-
-func (c *Conn) extendWrite() {
-	now, wait := time.Now(), c.cfg.WriteStall
-	if c.writes.deadline.Sub(now) < wait-slack(wait) {
-		c.writes.deadline = now.Add(wait)
-		_ = c.Conn.SetWriteDeadline(c.writes.deadline)
-	}
 }
 
 // SetDeadline does nothing until Passthrough: before, the deadlines are those of Config.

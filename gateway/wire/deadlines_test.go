@@ -158,7 +158,7 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 	t.Parallel()
 	client, inner := net.Pipe()
 	defer client.Close()
-	conn := wire.NewConn(inner, wire.Config{WriteStall: 4 * short})
+	conn := wire.NewConn(inner, wire.Config{WriteStall: 4 * short, WriteRate: 1})
 	defer conn.Close()
 	body := bytes.Repeat([]byte("x"), 128)
 	ended := make(chan error, 1)
@@ -176,5 +176,54 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 	}
 	if err := <-ended; err != nil || conn.BytesSent() != int64(len(body)) {
 		t.Errorf("Write: %v after %d bytes, want all %d", err, conn.BytesSent(), len(body))
+	}
+}
+
+// download reads an answer of many megabytes, piece bytes every 10 ms, for as long as it comes or until a second has
+// passed. It returns how Write ended, or nil while it still writes.
+func download(t *testing.T, cfg wire.Config, piece int64) error {
+	t.Helper()
+	ended := make(chan error, 1)
+	body := bytes.Repeat([]byte("x"), 64<<20)
+	s := serve(t, cfg, func(ctx *fasthttp.RequestCtx) {
+		_, err := ctx.Conn().Write(body)
+		ended <- err
+		ctx.SetConnectionClose()
+	})
+	conn := dial(t, s)
+	if _, err := io.WriteString(conn, get+end); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	enough := time.NewTimer(time.Second)
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-enough.C:
+			return nil
+		case <-tick.C:
+			if _, err := io.CopyN(io.Discard, conn, piece); err != nil {
+				return <-ended
+			}
+		}
+	}
+}
+
+func TestAClientThatReadsTooSlowlyIsCut(t *testing.T) {
+	t.Parallel()
+	// It takes something all the time, 400 KB a second of the 4 MB that it should.
+	err := download(t, wire.Config{WriteStall: 3 * short, WriteRate: 4 << 20}, 4<<10)
+	if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() {
+		t.Errorf("Write returned %v, want a timeout", err)
+	}
+}
+
+func TestAClientThatReadsFastEnoughLivesHoweverLongItTakes(t *testing.T) {
+	t.Parallel()
+	// It takes 800 KB a second, less in 3*short than the kernel's buffers hold.
+	if err := download(t, wire.Config{WriteStall: 3 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
+		t.Errorf("Write returned %v, want no end while it is read", err)
 	}
 }

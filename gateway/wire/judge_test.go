@@ -8,6 +8,15 @@ import (
 	"time"
 
 	"wxgate/gateway/wire"
+	"wxgate/gateway/wire/wiretest"
+)
+
+const (
+	get  = "GET /a HTTP/1.1\r\nHost: h\r\n"
+	post = "POST /a HTTP/1.1\r\nHost: h\r\n"
+	end  = "\r\n"
+
+	chunkedHead = post + "Transfer-Encoding: chunked\r\n\r\n"
 )
 
 // script is a client that sends its pieces, one a read, and then ends.
@@ -65,54 +74,52 @@ func verdictOn(t testing.TB, size int, pieces ...string) verdict {
 	}
 }
 
-func (c wireCase) in() string { return c.pass + c.held }
-
-func (c wireCase) check(t *testing.T, got verdict) {
+func check(t *testing.T, c wiretest.Case, got verdict) {
 	t.Helper()
-	if got.passed != c.pass || got.reason != c.want {
-		t.Errorf("%s (%s):\n got %q, reason %q\nwant %q, reason %q\ninput %q", c.name, c.rule, got.passed, got.reason, c.pass, c.want, c.in())
+	if got.passed != c.Pass || got.reason != c.Want {
+		t.Errorf("%s (%s):\n got %q, reason %q\nwant %q, reason %q\ninput %q", c.Name, c.Rule, got.passed, got.reason, c.Pass, c.Want, c.In())
 	}
 }
 
 func TestThereAreTwoHundredCasesAndMore(t *testing.T) {
 	t.Parallel()
-	if got := len(allCases()) - len(byteCases()); got < 200 {
+	if got := len(wiretest.ByHand()); got < 200 {
 		t.Errorf("got %d cases written by hand, want 200 or more", got)
 	}
 }
 
 func TestTheVerdictIsWhatTheRFCSays(t *testing.T) {
 	t.Parallel()
-	for _, c := range allCases() {
-		c.check(t, verdictOn(t, 64<<10, c.in()))
+	for _, c := range wiretest.All() {
+		check(t, c, verdictOn(t, 64<<10, c.In()))
 	}
 }
 
 func TestTheVerdictDoesNotDependOnHowTheBytesArrive(t *testing.T) {
 	t.Parallel()
-	for _, c := range allCases() {
-		for i := 1; i < len(c.in()); i += 1 + len(c.in())/600 {
-			c.check(t, verdictOn(t, 64<<10, c.in()[:i], c.in()[i:]))
+	for _, c := range wiretest.All() {
+		for i := 1; i < len(c.In()); i += 1 + len(c.In())/600 {
+			check(t, c, verdictOn(t, 64<<10, c.In()[:i], c.In()[i:]))
 		}
 	}
 }
 
 func TestTheVerdictDoesNotDependOnTheReader(t *testing.T) {
 	t.Parallel()
-	for _, c := range allCases() {
+	for _, c := range wiretest.All() {
 		for _, size := range []int{1, 2, 7, 4096} {
-			c.check(t, verdictOn(t, size, c.in()))
+			check(t, c, verdictOn(t, size, c.In()))
 		}
 	}
 }
 
 func TestTheVerdictDoesNotDependOnOneByteReads(t *testing.T) {
 	t.Parallel()
-	for _, c := range allCases() {
-		pieces := make([]string, 0, len(c.in()))
-		for i := range len(c.in()) {
-			pieces = append(pieces, c.in()[i:i+1])
+	for _, c := range wiretest.All() {
+		pieces := make([]string, 0, len(c.In()))
+		for i := range len(c.In()) {
+			pieces = append(pieces, c.In()[i:i+1])
 		}
-		c.check(t, verdictOn(t, 64<<10, pieces...))
+		check(t, c, verdictOn(t, 64<<10, pieces...))
 	}
 }

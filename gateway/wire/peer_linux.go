@@ -14,6 +14,8 @@ type peerProbe struct {
 	raw  syscall.RawConn
 	poll func(fd uintptr)
 	fds  [1]unix.PollFd
+	size func(fd uintptr)
+	held int64
 }
 
 // PeerGone says whether the client has closed or reset its side, without waiting and even when unread bytes precede the
@@ -27,6 +29,18 @@ func (c *Conn) PeerGone() bool {
 	}
 	err := p.raw.Control(p.poll)
 	return err != nil || p.fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// unacknowledged is how many bytes the kernel holds that the client has not acknowledged.
+func (c *Conn) unacknowledged() int64 {
+	p := &c.probe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = 0
+	if p.raw != nil || p.open(c.Conn) {
+		_ = p.raw.Control(p.size)
+	}
+	return p.held
 }
 
 // open finds the descriptor below client, also through TLS.
@@ -46,6 +60,11 @@ func (p *peerProbe) open(client net.Conn) bool {
 	p.poll = func(fd uintptr) {
 		p.fds[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
 		_, _ = unix.Poll(p.fds[:], 0)
+	}
+	p.size = func(fd uintptr) {
+		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			p.held = int64(n)
+		}
 	}
 	return true
 }

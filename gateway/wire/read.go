@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync/atomic"
 )
 
 // Read passes judged bytes to the server, never beyond the end of the current message. After a refused request it
@@ -81,10 +82,16 @@ func (c *Conn) judge(b []byte) (pass int) {
 		c.hasBody.Store(c.message.hasBody)
 		c.reads.nextBody()
 	}
-	if in := c.message.phase != inHead; in != c.inMessage.Load() {
-		c.inMessage.Store(in)
-	}
+	publish(&c.inMessage, c.message.phase != inHead)
+	publish(&c.awaitsBody, c.message.awaitsBody())
 	return pass
+}
+
+// publish stores what has changed: a load is cheaper than a store.
+func publish(flag *atomic.Bool, now bool) {
+	if flag.Load() != now {
+		flag.Store(now)
+	}
 }
 
 // last gives err, and before it the placeholder, where the server expects a section and not its silent absence.

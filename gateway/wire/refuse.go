@@ -11,7 +11,7 @@ const (
 	refusalBytes  = int64(64 << 10) // of its request, which nobody reads
 )
 
-// refusal is the answer to a connection over a cap (RFC 9110 §15.6.4).
+// refusal is the answer to a connection over a cap where Config has no other (RFC 9110 §15.6.4).
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 // refuse answers 503 and closes. The accept loop does not wait for that; Listener.Close does.
@@ -34,9 +34,13 @@ func (l *Listener) tell(client net.Conn, release func()) {
 	cfg.Linger, cfg.LingerBytes = refusalLinger, refusalBytes
 	s := &shared{cfg: cfg}
 	s.buffers.New = l.shared.buffers.New
+	answer := []byte(refusal)
+	if cfg.Crowded != nil {
+		answer = cfg.Crowded()
+	}
 	c := newConn(client, s, release)
 	c.fault.Store(refuse(ReasonTooMany))
 	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // TLS shakes hands first
-	_, _ = client.Write([]byte(refusal))
+	_, _ = client.Write(answer)
 	_ = c.Close()
 }

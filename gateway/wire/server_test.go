@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/wire"
+	"wxgate/gateway/wire/wiretest"
 )
 
 // server is a real fasthttp server behind a Listener.
@@ -106,31 +106,31 @@ func TestFasthttpAnswersARefusedRequestInTurnAndCloses(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", get + end} {
 		s, frugal := serve(t, wire.Config{}, ok), serveWith(t, wire.Config{}, &fasthttp.Server{Handler: ok, ReduceMemoryUsage: true})
-		for i, c := range allCases() {
-			if c.want == "" {
+		for i, c := range wiretest.All() {
+			if c.Want == "" {
 				continue
 			}
 			if i%2 == 1 {
 				s, frugal = frugal, s
 			}
-			seen, v := s.handled.Load(), verdictOn(t, 64<<10, before+c.in())
+			seen, v := s.handled.Load(), verdictOn(t, 64<<10, before+c.In())
 			handled := int(v.requests)
 			if v.inBody {
 				handled-- // its head passed, its body did not
 			}
-			answer := exchange(t, dial(t, s), before+c.in(), false)
+			answer := exchange(t, dial(t, s), before+c.In(), false)
 			if got := int(s.handled.Load() - seen); got != handled {
-				t.Errorf("%s: handled %d requests, want %d; input %q", c.name, got, handled, c.in())
+				t.Errorf("%s: handled %d requests, want %d; input %q", c.Name, got, handled, c.In())
 			}
 			if got := strings.Count(answer, "HTTP/1.1 200 OK\r\n"); got != handled {
-				t.Errorf("%s: got %d answers, want %d; answer %q", c.name, got, handled, answer)
+				t.Errorf("%s: got %d answers, want %d; answer %q", c.Name, got, handled, answer)
 			}
-			status := (&wire.MalformedError{Reason: c.want}).Status()
+			status := (&wire.MalformedError{Reason: c.Want}).Status()
 			if got := strings.Count(answer, "HTTP/1.1 "+strconv.Itoa(status)); got != 1 {
-				t.Errorf("%s: got %d refusals with %d, want 1; answer %q", c.name, got, status, answer)
+				t.Errorf("%s: got %d refusals with %d, want 1; answer %q", c.Name, got, status, answer)
 			}
-			if !strings.HasSuffix(answer, "\r\n\r\n"+string(c.want)) {
-				t.Errorf("%s: got %q, want the end %q", c.name, answer, c.want)
+			if !strings.HasSuffix(answer, "\r\n\r\n"+string(c.Want)) {
+				t.Errorf("%s: got %q, want the end %q", c.Name, answer, c.Want)
 			}
 		}
 	}
@@ -140,20 +140,20 @@ func TestFasthttpServesAGoodRequest(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", get + end} {
 		s := serve(t, wire.Config{}, ok)
-		for _, c := range allCases() {
-			if c.want != "" {
+		for _, c := range wiretest.All() {
+			if c.Want != "" {
 				continue
 			}
 			seen, desynced := s.handled.Load(), s.desynced.Load()
-			v := verdictOn(t, 64<<10, before+c.in())
+			v := verdictOn(t, 64<<10, before+c.In())
 			want := int64(v.requests)
 			if v.inBody {
 				want--
 			}
-			answer := exchange(t, dial(t, s), before+c.in(), true)
+			answer := exchange(t, dial(t, s), before+c.In(), true)
 			if got := s.handled.Load() - seen; got != want || s.desynced.Load() != desynced {
 				t.Errorf("%s: handled %d requests (%d out of step), want %d; input %q, answer %q",
-					c.name, got, s.desynced.Load()-desynced, want, c.in(), answer)
+					c.Name, got, s.desynced.Load()-desynced, want, c.In(), answer)
 			}
 		}
 	}
@@ -171,20 +171,20 @@ func TestAStreamedBodyNeverEndsWellWhenItsFramingIsBroken(t *testing.T) {
 		}
 		ends <- err
 	}})
-	for _, c := range slices.Concat(framingCases, chunkCases, trailerCases) {
-		if v := verdictOn(t, 64<<10, c.in()); v.requests != 1 {
+	for _, c := range wiretest.Bodies() {
+		if v := verdictOn(t, 64<<10, c.In()); v.requests != 1 {
 			continue
 		}
-		broken := verdictOn(t, 64<<10, c.in()).inBody
-		exchange(t, dial(t, s), c.in(), true)
+		broken := verdictOn(t, 64<<10, c.In()).inBody
+		exchange(t, dial(t, s), c.In(), true)
 		select {
 		case err := <-ends:
 			if (err != nil) != broken {
-				t.Errorf("%s: the body ended with %v, want an error %v; input %q", c.name, err, broken, c.in())
+				t.Errorf("%s: the body ended with %v, want an error %v; input %q", c.Name, err, broken, c.In())
 			}
 		default: // a short body fasthttp reads before the handler, and refuses itself
 			if !broken {
-				t.Errorf("%s: no handler ran; input %q", c.name, c.in())
+				t.Errorf("%s: no handler ran; input %q", c.Name, c.In())
 			}
 		}
 	}

@@ -36,7 +36,10 @@ type Config struct {
 	BodyStall  time.Duration // without one byte of a body that is being read
 	BodyGrace  time.Duration // before BodyRate counts
 	BodyRate   int64         // bytes a second, over the whole body, below which an upload is cut
-	WriteStall time.Duration // without one byte of a response taken by the client
+	WriteStall time.Duration // how long a client may take less than WriteRate of an answer that waits for it
+	WriteRate  int64         // bytes a second that a client must take
+
+	Crowded func() []byte // the answer to a connection over a cap, with Connection: close; nil: a bare 503
 
 	Linger      time.Duration // how long Close waits for a client that is still sending, so that it reads our answer
 	LingerBytes int64         // how much of what that client sends is read and dropped
@@ -53,6 +56,7 @@ func DefaultConfig() Config {
 		BodyGrace:    10 * time.Second,
 		BodyRate:     1 << 10,
 		WriteStall:   30 * time.Second,
+		WriteRate:    1 << 10,
 		Linger:       2 * time.Second,
 		LingerBytes:  16 << 20,
 	}
@@ -69,6 +73,7 @@ func (cfg Config) withDefaults() Config {
 	or(&cfg.BodyGrace, def.BodyGrace)
 	or(&cfg.BodyRate, def.BodyRate)
 	or(&cfg.WriteStall, def.WriteStall)
+	or(&cfg.WriteRate, def.WriteRate)
 	or(&cfg.Linger, def.Linger)
 	or(&cfg.LingerBytes, def.LingerBytes)
 	return cfg

@@ -1,13 +1,13 @@
-package wire_test
+package wiretest
 
 import "wxgate/gateway/wire"
 
 // size is a case about the line that begins a chunk: good is what passes, bad what does not.
-func size(name, good, bad string, want wire.Reason) wireCase {
-	return wireCase{name: name, rule: "§7.1", pass: chunkedHead + good, held: bad, want: want}
+func size(name, good, bad string, want wire.Reason) Case {
+	return Case{Name: name, Rule: "§7.1", Pass: chunkedHead + good, Held: bad, Want: want}
 }
 
-var chunkCases = []wireCase{
+var chunkCases = []Case{
 	size("one chunk", "5\r\nhello\r\n0\r\n\r\n", "", ""),
 	size("two chunks", "1\r\nh\r\n4\r\nello\r\n0\r\n\r\n", "", ""),
 	size("capital hexadecimal", "A\r\n0123456789\r\n0\r\n\r\n", "", ""),
@@ -72,15 +72,15 @@ var chunkCases = []wireCase{
 }
 
 // trailer is a case about the trailer section, which passes whole or not at all.
-func trailer(name, section string, want wire.Reason) wireCase {
-	c := wireCase{name: name, rule: "§7.1.2", pass: chunkedHead + "5\r\nhello\r\n0\r\n", held: section, want: want}
+func trailer(name, section string, want wire.Reason) Case {
+	c := Case{Name: name, Rule: "§7.1.2", Pass: chunkedHead + "5\r\nhello\r\n0\r\n", Held: section, Want: want}
 	if want == "" {
-		c.pass, c.held = c.pass+section, ""
+		c.Pass, c.Held = c.Pass+section, ""
 	}
 	return c
 }
 
-var trailerCases = []wireCase{
+var trailerCases = []Case{
 	trailer("one", "X-Checksum: 1\r\n\r\n", ""),
 	trailer("two", "A: b\r\nC: d\r\n\r\n", ""),
 	trailer("identity is the gateway's to drop", "X-User-Id: 1\r\n\r\n", ""),
@@ -105,24 +105,24 @@ var trailerCases = []wireCase{
 }
 
 // pipelineCases are more than one message on a connection.
-var pipelineCases = []wireCase{
-	{name: "two gets", rule: "§9.3.2", pass: get + end + get + end},
-	{name: "three gets and an empty line", rule: "§9.3.2", pass: get + end + "\r\n" + get + end + get + end},
-	{name: "post and get", rule: "§9.3.2", pass: post + "Content-Length: 5\r\n\r\nhello" + get + end},
-	{name: "post, an empty line and get", rule: "§2.2", pass: post + "Content-Length: 5\r\n\r\nhello\r\n" + get + end},
-	{name: "chunked and get", rule: "§9.3.2", pass: chunkedHead + "5\r\nhello\r\n0\r\n\r\n" + get + end},
-	{name: "chunked with a trailer and get", rule: "§9.3.2", pass: chunkedHead + "0\r\nA: b\r\n\r\n" + get + end},
-	{name: "chunked and chunked", rule: "§9.3.2", pass: chunkedHead + "1\r\na\r\n0\r\n\r\n" + chunkedHead + "2\r\nbc\r\n0\r\n\r\n"},
-	{name: "http/1.0 that stays", rule: "§9.3", pass: "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get + end},
-	{name: "half a second head", rule: "§8", pass: get + end, held: "GET / HT"},
-	{name: "a trailing empty line", rule: "§2.2", pass: post + "Content-Length: 5\r\n\r\nhello", held: "\r\n"},
+var pipelineCases = []Case{
+	{Name: "two gets", Rule: "§9.3.2", Pass: get + end + get + end},
+	{Name: "three gets and an empty line", Rule: "§9.3.2", Pass: get + end + "\r\n" + get + end + get + end},
+	{Name: "post and get", Rule: "§9.3.2", Pass: post + "Content-Length: 5\r\n\r\nhello" + get + end},
+	{Name: "post, an empty line and get", Rule: "§2.2", Pass: post + "Content-Length: 5\r\n\r\nhello\r\n" + get + end},
+	{Name: "chunked and get", Rule: "§9.3.2", Pass: chunkedHead + "5\r\nhello\r\n0\r\n\r\n" + get + end},
+	{Name: "chunked with a trailer and get", Rule: "§9.3.2", Pass: chunkedHead + "0\r\nA: b\r\n\r\n" + get + end},
+	{Name: "chunked and chunked", Rule: "§9.3.2", Pass: chunkedHead + "1\r\na\r\n0\r\n\r\n" + chunkedHead + "2\r\nbc\r\n0\r\n\r\n"},
+	{Name: "http/1.0 that stays", Rule: "§9.3", Pass: "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + get + end},
+	{Name: "half a second head", Rule: "§8", Pass: get + end, Held: "GET / HT"},
+	{Name: "a trailing empty line", Rule: "§2.2", Pass: post + "Content-Length: 5\r\n\r\nhello", Held: "\r\n"},
 
-	{name: "body longer than its length", rule: "§6.3", pass: post + "Content-Length: 5\r\n\r\nhello", held: " world\r\n\r\n", want: wire.ReasonMethod},
-	{name: "bad second head", rule: "§3", pass: get + end, held: "GET  / HTTP/1.1" + hosted, want: wire.ReasonRequestLine},
-	{name: "nul after a request", rule: "§2.2", pass: get + end, held: "\x00", want: wire.ReasonControl},
-	{name: "lf after a request", rule: "§2.2", pass: get + end, held: "\n", want: wire.ReasonBareLF},
-	{name: "two empty lines after a request", rule: "§2.2", pass: get + end, held: "\r\n\r\n", want: wire.ReasonEmptyLines},
-	{name: "second head without host", rule: "§3.2", pass: get + end, held: "GET / HTTP/1.1\r\n\r\n", want: wire.ReasonNoHost},
-	{name: "chunked, then a bad head", rule: "§3", pass: chunkedHead + "0\r\n\r\n", held: "x\r\n\r\n", want: wire.ReasonRequestLine},
-	{name: "get, then a bad chunk", rule: "§7.1", pass: get + end + chunkedHead, held: "x\r\n\r\n", want: wire.ReasonChunkSize},
+	{Name: "body longer than its length", Rule: "§6.3", Pass: post + "Content-Length: 5\r\n\r\nhello", Held: " world\r\n\r\n", Want: wire.ReasonMethod},
+	{Name: "bad second head", Rule: "§3", Pass: get + end, Held: "GET  / HTTP/1.1" + hosted, Want: wire.ReasonRequestLine},
+	{Name: "nul after a request", Rule: "§2.2", Pass: get + end, Held: "\x00", Want: wire.ReasonControl},
+	{Name: "lf after a request", Rule: "§2.2", Pass: get + end, Held: "\n", Want: wire.ReasonBareLF},
+	{Name: "two empty lines after a request", Rule: "§2.2", Pass: get + end, Held: "\r\n\r\n", Want: wire.ReasonEmptyLines},
+	{Name: "second head without host", Rule: "§3.2", Pass: get + end, Held: "GET / HTTP/1.1\r\n\r\n", Want: wire.ReasonNoHost},
+	{Name: "chunked, then a bad head", Rule: "§3", Pass: chunkedHead + "0\r\n\r\n", Held: "x\r\n\r\n", Want: wire.ReasonRequestLine},
+	{Name: "get, then a bad chunk", Rule: "§7.1", Pass: get + end + chunkedHead, Held: "x\r\n\r\n", Want: wire.ReasonChunkSize},
 }

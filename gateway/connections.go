@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/gateway/wire"
+)
+
+// connections are the series of the public listener and of what its strict reader refuses.
+type connections struct {
+	of        atomic.Pointer[wire.Listener] // nil: not listening yet
+	malformed *prometheus.CounterVec
+}
+
+func newConnections(reg prometheus.Registerer) *connections {
+	c := &connections{malformed: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_malformed_requests_total", Help: "Requests that the strict reader refused, by the rule that they broke.",
+	}, []string{"rule"})}
+	counter := func(name, help string, of func(wire.Stats) int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of(c.stats())) })
+	}
+	reg.MustRegister(c.malformed,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "wxgate_connections", Help: "Client connections that are open.",
+		}, func() float64 { return float64(c.stats().Open) }),
+		counter("wxgate_connections_accepted_total", "Client connections that were served.", func(s wire.Stats) int64 { return s.Accepted }),
+		counter("wxgate_connections_refused_total", "Client connections beyond a cap.", func(s wire.Stats) int64 { return s.Refused }),
+		counter("wxgate_accept_retries_total", "Times that no connection could be accepted for want of descriptors or memory.",
+			func(s wire.Stats) int64 { return s.Retries }))
+	return c
+}
+
+// watch takes the counts from ln on.
+func (c *connections) watch(ln net.Listener) {
+	if strict, ok := ln.(*wire.Listener); ok {
+		c.of.Store(strict)
+	}
+}
+
+func (c *connections) stats() wire.Stats {
+	if ln := c.of.Load(); ln != nil {
+		return ln.Stats()
+	}
+	return wire.Stats{}
+}
+
+// refused counts a verdict of the strict reader.
+func (c *connections) refused(fault *wire.MalformedError) {
+	c.malformed.WithLabelValues(string(fault.Reason)).Inc()
+}
+
+// crowded is the whole answer to a connection beyond a cap, which no server gets to see.
+func (g *Gateway) crowded() []byte {
+	f, now := g.failureOf(errTooManyConnections), g.deps.Now()
+	a := failureAnswer(f, f.message, "", newRequestID(), now)
+	a.set(fiber.HeaderDate, now.UTC().Format(http.TimeFormat))
+	a.set(fiber.HeaderContentLength, strconv.Itoa(len(a.body)))
+	a.set(fiber.HeaderConnection, "close")
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
+	for _, h := range a.header {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
+	b.WriteString("\r\n")
+	b.Write(a.body)
+	return b.Bytes()
+}

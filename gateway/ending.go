@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/upstream"
+)
+
+// ending is the end of a body that still flows when its handler is through. The answer is counted and logged then, as
+// what it has become: one that broke off is not the 200 that it began as.
+type ending struct {
+	over  bool
+	bytes int64
+	err   error  // how it broke off
+	then  func() // nil: the handler is not through
+}
+
+// flows makes the exchange wait for the end of the body, if that is a stream, which stop can end.
+func (ex *exchange) flows(c *fiber.Ctx, stop *upstream.Stop) {
+	if !c.Response().IsBodyStream() {
+		return
+	}
+	e := new(ending)
+	ex.ending = e
+	stop.Flowed = func(bytes int64, err error) {
+		e.over, e.bytes, e.err = true, bytes, err
+		if e.then != nil {
+			e.then()
+		}
+	}
+}
+
+// after calls then when the body has ended, which may be now.
+func (e *ending) after(then func()) {
+	if e.then = then; e.over {
+		then()
+	}
+}
+
+// report counts and logs an answer, now or when its body has ended. What it then says of the request is copied: the
+// buffers serve another one by that time.
+func (g *Gateway) report(c *fiber.Ctx, ex *exchange, key seriesKey) {
+	var line []slog.Attr
+	if ex.rules.cfg.Log.Access {
+		line = accessLine(c, ex)
+	}
+	start, e := ex.start, ex.ending
+	if e == nil {
+		g.metrics.count(key)
+		g.logAccess(line, key, int64(len(c.Response().Body())), g.deps.Now().Sub(start))
+		return
+	}
+	key.method = strings.Clone(key.method)
+	g.metrics.inFlight.Inc()
+	e.after(func() {
+		g.metrics.inFlight.Dec()
+		if e.err != nil {
+			line = append(line, slog.Int("began", key.status)) // what the client has seen
+			f := g.failureOf(e.err)
+			key.status, key.reason, key.upstream = f.status, f.reason, false
+		}
+		g.metrics.count(key)
+		g.logAccess(line, key, e.bytes, g.deps.Now().Sub(start))
+	})
+}

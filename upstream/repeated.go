@@ -1,0 +1,33 @@
+package upstream
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// addField puts a field line into resp. fasthttp keeps one line alone of three names, the last: of these, a list becomes
+// one line (RFC 9110 §5.3), and two Content-Types that disagree are refused, for who reads the first sees another
+// document than who reads the last (§8.3).
+func addField(resp *fasthttp.Response, name, value []byte) error {
+	h := &resp.Header
+	switch {
+	case is(name, "content-type"):
+		if held := h.ContentType(); len(held) > 0 && !bytes.Equal(held, value) {
+			return invalid("several Content-Type")
+		}
+	case is(name, "content-encoding"):
+		value = joined(h.ContentEncoding(), ", ", value)
+	case is(name, "server"):
+		value = joined(h.Server(), " ", value) // products are separated by white space (§10.2.4)
+	}
+	h.AddBytesKV(name, value)
+	return nil
+}
+
+func joined(held []byte, separator string, value []byte) []byte {
+	if len(held) == 0 {
+		return value
+	}
+	return bytes.Join([][]byte{held, value}, []byte(separator))
+}
