@@ -23,7 +23,7 @@ type Herd struct {
 	mu      sync.Mutex
 	reports *os.File // to read them; nil in a successor
 	begun   []byte   // of a line
-	current int      // 0: nobody took our place
+	line    []int    // who came to serve and has not been waited for, in order; the last serves
 }
 
 // NewHerd is the herd that this process belongs to: that of its predecessor's shepherd, or its own.
@@ -54,38 +54,47 @@ func (h *Herd) Shepherd() bool { return h.reports != nil }
 
 // Signal passes a signal on to whoever serves.
 func (h *Herd) Signal(sig syscall.Signal) error {
-	pid, err := h.serving()
-	if err != nil || pid == 0 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.read(); err != nil || len(h.line) == 0 {
 		return err
 	}
-	return syscall.Kill(pid, sig)
+	return syscall.Kill(h.line[len(h.line)-1], sig)
 }
 
-// Wait waits until nobody serves any more, and returns the exit code of the last one.
-func (h *Herd) Wait() (int, error) {
-	pid, err := h.serving()
+// Wait waits until nobody serves any more, and returns the exit code of the last one. It waits for them in order: one
+// whose predecessor still drains is not our child yet.
+func (h *Herd) Wait() (exitCode int, err error) {
 	for {
-		if err != nil {
-			return 0, err
+		pid, err := h.first()
+		if err != nil || pid == 0 {
+			return exitCode, err
 		}
 		state, err := waitFor(pid)
 		if err != nil {
 			return 0, err
 		}
-		next, err := h.serving()
-		if err != nil || next == pid {
-			return code(state), err
-		}
-		pid = next
+		exitCode = code(state)
+		h.mu.Lock()
+		h.line = h.line[1:]
+		h.mu.Unlock()
 	}
 }
 
-// serving reads the reports that are there, and returns the last one.
-func (h *Herd) serving() (pid int, err error) {
+// first is the one who came to serve first of those that have not been waited for; 0: there is none.
+func (h *Herd) first() (pid int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.reports.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+	if err := h.read(); err != nil || len(h.line) == 0 {
 		return 0, err
+	}
+	return h.line[0], nil
+}
+
+// read takes the reports that are there.
+func (h *Herd) read() error {
+	if err := h.reports.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return err
 	}
 	for buf := make([]byte, 64); ; {
 		n, err := h.reports.Read(buf)
@@ -94,18 +103,19 @@ func (h *Herd) serving() (pid int, err error) {
 			break
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
 	for {
-		line, rest, whole := bytes.Cut(h.begun, []byte{'\n'})
+		report, rest, whole := bytes.Cut(h.begun, []byte{'\n'})
 		if !whole {
-			return h.current, nil
+			return nil
 		}
-		if h.current, err = strconv.Atoi(string(line)); err != nil {
-			return 0, fmt.Errorf("a successor reported %q", line)
+		pid, err := strconv.Atoi(string(report))
+		if err != nil {
+			return fmt.Errorf("a successor reported %q", report)
 		}
-		h.begun = rest
+		h.line, h.begun = append(h.line, pid), rest
 	}
 }
 
