@@ -232,8 +232,9 @@ func TestSocketsOfSystemdAreUsed(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, w.output)
 	}
 	waited := make(chan answer, 1)
+	stopped := *w // begin changes w
 	go func() {
-		got, _ := w.try("GET", "/api/v1/recipes", token, "")
+		got, _ := stopped.try("GET", "/api/v1/recipes", token, "")
 		waited <- got
 	}()
 	begin()
