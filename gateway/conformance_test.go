@@ -84,6 +84,8 @@ func conformanceCases() []conformanceCase {
 			arrives: []string{"Accept: a", "Accept: b", "Accept: c", "X-A: 1", "X-A: 2"},
 		},
 		without("a forged way here", "DESIGN §7", "X-Forwarded-For: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6", "X-Forwarded-Prefix: /a"),
+		without("a forged scheme", "DESIGN §7", "X-Forwarded-Proto: https", "X-Forwarded-Protocol: https", "X-Forwarded-Ssl: on", "X-Url-Scheme: https", "X-Scheme: https", "Front-End-Https: on"),
+		without("a forged address", "DESIGN §7", "Client-IP: 6.6.6.6", "X-Client-IP: 6.6.6.6", "True-Client-IP: 6.6.6.6", "CF-Connecting-IP: 6.6.6.6", "X-Cluster-Client-IP: 6.6.6.6", "Fastly-Client-IP: 6.6.6.6", "Forwarded-For: 6.6.6.6"),
 		without("a request id of a stranger", "DESIGN §7", "X-Request-Id: mine"),
 
 		aim("percent-encoding", "RFC 3986 §2.1", "ROOT/%7Ea%e8%8f%9C", 0),
