@@ -50,7 +50,9 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.DisableSpecialHeader() // what we add is sent as it is: fasthttp would parse cookies and keep one Content-Type
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
-	out.SetBytesV(fiber.HeaderHost, in.Host())
+	if host := in.Host(); len(host) > 0 { // HTTP/1.0 may have none; the service's own is set then
+		out.SetBytesV(fiber.HeaderHost, host)
+	}
 	ex.copyEndToEnd(in, out)
 	ex.route.changes.set(out)
 	ex.rules.setForwarded(c, req)
