@@ -123,7 +123,7 @@ func setByUs(name []byte) bool {
 		return folded(name, "forwarded")
 	case 'x':
 		return foldedPrefix(name, "x-forwarded") || foldedPrefix(name, "x-original-") || folded(name, "x-real-ip") ||
-			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || folded(name, "x-http-method-override")
+			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || foldedPrefix(name, "x-http-method") || folded(name, "x-method-override")
 	case 'v':
 		return folded(name, "via")
 	}
