@@ -4,31 +4,32 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/wire"
 )
 
-// takeOverWait is how long fasthttp may take to hand a connection over: it writes what it still holds first.
-const takeOverWait = time.Minute
-
 // takeOver makes run the owner of the client's connection once the answer is written; the connection is closed when run
-// returns. lost is called instead when fasthttp gives the connection up before that, which it does without a word.
+// returns. lost is called instead when fasthttp closes the connection before that, which it does without a word: the
+// client was gone, or the server is stopping.
 func (g *Gateway) takeOver(c *fiber.Ctx, run func(net.Conn), lost func()) {
+	client, strict := c.Context().Conn().(*wire.Conn)
 	begun := new(atomic.Bool)
 	g.taken.Add(1)
-	timer := time.AfterFunc(takeOverWait, func() {
-		if !begun.Swap(true) {
-			defer g.taken.Done()
-			lost()
-		}
-	})
+	if strict {
+		client.OnClose(func() {
+			if !begun.Swap(true) {
+				defer g.taken.Done()
+				lost()
+			}
+		})
+	}
 	c.Context().Hijack(func(conn net.Conn) {
 		if begun.Swap(true) {
 			return
 		}
 		defer g.taken.Done()
-		timer.Stop()
 		run(conn)
 	})
 }

@@ -29,6 +29,9 @@ const (
 	webSocketGUID     = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 §1.3
 )
 
+// switchingWrite is how long a client may take for the 101.
+const switchingWrite = 30 * time.Second
+
 // asksForWebSocket says whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
 // HTTP/1.0 (RFC 9110 §7.8).
 func asksForWebSocket(h *fasthttp.RequestHeader) bool {
@@ -56,6 +59,8 @@ func checkHandshake(c *fiber.Ctx, body *limitedBody) (key string, err error) {
 		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", errInvalidRequest)
 	case !listed(h, fiber.HeaderConnection, upgradeToken):
 		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", errInvalidRequest)
+	case connectionOptions(h).hold([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
+		return "", fmt.Errorf("%w: Upgrade beside Connection: close", errInvalidRequest)
 	case !validKey(key):
 		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", errInvalidRequest)
 	case only(h, headerWebSocketVersion) != webSocketVersion:
@@ -136,7 +141,7 @@ func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tu
 	resp.Set(fiber.HeaderConnection, "Upgrade")
 	resp.Set(fiber.HeaderUpgrade, webSocketProtocol)
 	client.Passthrough()
-	_ = client.SetWriteDeadline(time.Now().Add(takeOverWait / 2)) // for the 101
+	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
 	t := newTunnel(client, service)
 	if subject, known := authn.SubjectOf(c); known {
 		t.subject = &subject

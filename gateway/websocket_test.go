@@ -145,6 +145,8 @@ func TestAHandshakeThatIsNoneIsRefused(t *testing.T) {
 	}{
 		{"POST", webSocket("POST /public/x", "", "Content-Length: 0"), 400},
 		{"a body", webSocket("GET /public/x", "", "Content-Length: 1") + "a", 400},
+		{"Connection: close", webSocket("GET /public/x", "", "Connection: close, Upgrade"), 400},
+		{"two Connections, one of them close", webSocket("GET /public/x", "", "Connection: Upgrade\r\nConnection: close"), 400},
 		{"no Connection: upgrade", webSocket("GET /public/x", "", "Connection: keep-alive"), 400},
 		{"no key", webSocket("GET /public/x", "", "Sec-WebSocket-Key:"), 400},
 		{"a short key", webSocket("GET /public/x", "", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"), 400},
@@ -353,5 +355,65 @@ func TestARefreshEndsNoWebSocketAndExpiryDoes(t *testing.T) {
 	alive.ExpiresAt = time.Now().Add(-time.Hour)
 	if err := auth.Alive(alive); err == nil {
 		t.Error("got nil for a token that expired an hour ago")
+	}
+}
+
+// TestAHandshakeThatNobodyWaitsForFreesTheService has clients that are gone, or told to go, when the service says 101.
+func TestAHandshakeThatNobodyWaitsForFreesTheService(t *testing.T) {
+	t.Parallel()
+	for name, during := range map[string]func(t *testing.T, e *edge, client line) (ended func()){
+		"a client that resets": func(_ *testing.T, _ *edge, client line) func() {
+			upstreamtest.Reset(client.Conn)
+			return func() {}
+		},
+		"a stop": func(t *testing.T, e *edge, _ line) func() {
+			stopped := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				stopped <- e.Shutdown(ctx)
+			}()
+			eventually(t, "nobody is accepted any more", func() bool {
+				conn, err := net.Dial("tcp", e.addr)
+				if err == nil {
+					_ = conn.Close()
+				}
+				return err != nil
+			})
+			return func() {
+				if err := <-stopped; err != nil {
+					t.Errorf("the stop ended with %v", err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked, answer := make(chan struct{}), make(chan struct{})
+			var s *upstreamtest.Service
+			ready := make(chan struct{})
+			s = upstreamtest.Raw(t, func(conn net.Conn, n int) {
+				<-ready
+				br := bufio.NewReader(conn)
+				req, err := s.Receive(br, n)
+				if err != nil {
+					return
+				}
+				close(asked)
+				<-answer
+				_, _ = io.WriteString(conn, switching(req))
+				_, _ = io.Copy(io.Discard, br)
+			})
+			close(ready)
+			e := newEdge(t, s.URL, nil)
+			client := e.dial(t)
+			client.say(t, webSocket("GET /public/x", ""))
+			<-asked
+			ended := during(t, e, client)
+			close(answer)
+			ended()
+			eventually(t, "the service is left alone", func() bool { return s.OpenConns() == 0 })
+			eventually(t, "no WebSocket is counted", func() bool { return e.count(t, "wxgate_websockets") == 0 })
+		})
 	}
 }

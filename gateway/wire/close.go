@@ -13,7 +13,7 @@ func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	defer c.release()
+	defer c.gone()
 	if c.owesAnswer() {
 		c.linger()
 	}
@@ -58,7 +58,7 @@ func (c *Conn) Reset() {
 		_ = tcp.SetLinger(0)
 	}
 	if !c.closed.Swap(true) {
-		defer c.release()
+		defer c.gone()
 		_ = socket.Close()
 	}
 }

@@ -56,6 +56,7 @@ type Conn struct {
 	awaitsBody  atomic.Bool
 	noContinue  atomic.Bool
 	closed      atomic.Bool
+	onClose     atomic.Pointer[func()] // nil: nobody wants to know
 	requests    atomic.Uint64
 	received    atomic.Int64
 	sent        atomic.Int64
@@ -98,6 +99,18 @@ func (c *Conn) BytesReceived() int64 { return c.received.Load() }
 
 // BytesSent returns how many bytes the client's side took.
 func (c *Conn) BytesSent() int64 { return c.sent.Load() }
+
+// OnClose makes Close call f, once, in place of what it was to call before. A connection that is closed already calls
+// nothing.
+func (c *Conn) OnClose(f func()) { c.onClose.Store(&f) }
+
+// gone tells the listener, and the one who wanted to know.
+func (c *Conn) gone() {
+	c.release()
+	if f := c.onClose.Swap(nil); f != nil {
+		(*f)()
+	}
+}
 
 // Passthrough ends the judging, for good: what follows an upgrade is not HTTP. Nothing is lost, bytes that came early
 // are read first. A handler calls it before fasthttp's Hijack; from then on deadlines are the caller's.
