@@ -1,6 +1,9 @@
 package gateway
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 func TestATargetWithTwoReadingsIsRefused(t *testing.T) {
 	t.Parallel()
@@ -50,6 +53,9 @@ func FuzzTarget(f *testing.F) {
 		}
 		if got.raw[0] != '/' || got.path[0] != '/' || !cleanPath(got.path) {
 			t.Errorf("%q: taken as %q, path %q", raw, got.raw, got.path)
+		}
+		if bytes.Count(got.folded, []byte{'/'}) != bytes.Count(got.path, []byte{'/'}) {
+			t.Errorf("%q: matched as %q, which has other segments than %q", raw, got.folded, got.path)
 		}
 		if again, ok := percentDecode(got.path, nil); !ok || string(again) != string(got.path) {
 			if ok {
