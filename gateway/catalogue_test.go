@@ -41,6 +41,33 @@ func TestAConfiguredHeaderIsOursHoweverItIsSpelled(t *testing.T) {
 	}
 }
 
+// TestIdentityEndsWithItsRequest has several users, and nobody, one after the other on one connection.
+func TestIdentityEndsWithItsRequest(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	alice, bob := e.token(t, "alice"), e.token(t, "bob")
+	requests := []struct{ raw, user string }{
+		{head("GET /private/x", alice), "1"},
+		{head("GET /optional/x", ""), ""},
+		{head("GET /private/x", bob), "2"},
+		{head("GET /public/x", alice), ""},
+		{head("POST /optional/x", alice, "Expect: 100-continue", "Content-Length: 2") + "{}", "1"},
+		{head("POST /optional/x", "", "Content-Length: 2") + "{}", ""},
+		{head("GET /optional/x", bob), "2"},
+	}
+	l := e.dial(t)
+	for _, c := range requests {
+		l.say(t, c.raw)
+	}
+	eventually(t, "all have arrived", func() bool { return len(service.Requests()) == len(requests) })
+	for i, req := range service.Requests() {
+		if got := strings.Join(req.Values("X-User-Id"), "|"); got != requests[i].user {
+			t.Errorf("request %d came with X-User-Id %q, want %q", i, got, requests[i].user)
+		}
+	}
+}
+
 // TestNoHeaderDecidesInPlaceOfTheRequest sends the headers that made other gateways take a private path for a public one,
 // or a stranger for a neighbour, as a stranger and as a trusted proxy.
 func TestNoHeaderDecidesInPlaceOfTheRequest(t *testing.T) {

@@ -23,10 +23,11 @@ var errHost = errors.New("is not a host such as api.example.com or *.example.com
 func parseHost(host string) (key string, err error) {
 	key = strings.ToLower(host)
 	if address, found := strings.CutPrefix(key, "["); found {
-		if _, err := netip.ParseAddr(strings.TrimSuffix(address, "]")); err != nil || !strings.HasSuffix(key, "]") {
+		parsed, err := netip.ParseAddr(strings.TrimSuffix(address, "]"))
+		if err != nil || !strings.HasSuffix(key, "]") {
 			return "", fmt.Errorf("%q %w", host, errHost)
 		}
-		return key, nil
+		return "[" + parsed.String() + "]", nil
 	}
 	key = strings.TrimPrefix(key, "*")
 	for i, label := range strings.Split(key, ".") {
@@ -79,14 +80,19 @@ func (t *table[T]) find(host []byte, method string, path []byte) (found T, ok bo
 	return t.any.find(method, path)
 }
 
-// hostName appends the name of a Host in lower case, without its port and the dot of a full name.
+// hostName appends the name of a Host in lower case, without its port and the dots behind a full name: one is right, and
+// some servers pass over more. An IPv6 address is written in its one short form.
 func hostName(into, host []byte) []byte {
-	if end := bytes.IndexByte(host, ']'); end >= 0 {
-		host = host[:end+1]
-	} else if colon := bytes.IndexByte(host, ':'); colon >= 0 {
+	if end := bytes.IndexByte(host, ']'); end > 0 {
+		if address, err := netip.ParseAddr(string(host[1:end])); err == nil {
+			return append(address.AppendTo(append(into, '[')), ']')
+		}
+		return into
+	}
+	if colon := bytes.IndexByte(host, ':'); colon >= 0 {
 		host = host[:colon]
 	}
-	for _, b := range bytes.TrimSuffix(host, []byte{'.'}) {
+	for _, b := range bytes.TrimRight(host, ".") {
 		if b >= 'A' && b <= 'Z' {
 			b |= 0x20
 		}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,10 +21,11 @@ type identityHeader struct {
 	field IdentityField
 }
 
+// newIdentityHeaders gives them an order, so that requests look alike after a restart.
 func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 	var headers []identityHeader
-	for name, field := range cfg.Headers {
-		headers = append(headers, identityHeader{name, field})
+	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
+		headers = append(headers, identityHeader{name, cfg.Headers[name]})
 	}
 	return headers
 }

@@ -45,6 +45,7 @@ func TestTheMostSpecificHostWinsWhateverTheOrder(t *testing.T) {
 			{"api.example.com", "/a", "api.example.com /a"},
 			{"API.Example.COM:8443", "/a", "api.example.com /a"},
 			{"api.example.com.", "/a", "api.example.com /a"},
+			{"api.example.com..:80", "/a", "api.example.com /a"},
 			{"www.example.com", "/a", "*.example.com /a"},
 			{"x.y.example.com", "/a", "*.example.com /a"},
 			{"v1.api.example.com", "/a", "*.api.example.com /a"},
@@ -53,6 +54,9 @@ func TestTheMostSpecificHostWinsWhateverTheOrder(t *testing.T) {
 			{".example.com", "/a", " /a"},
 			{"", "/a", " /a"},
 			{"[2001:DB8::1]:8080", "/a", "[2001:db8::1] /a"},
+			{"[2001:db8:0:0::0001]", "/a", "[2001:db8::1] /a"},
+			{"[2001:db8::2]", "/a", " /a"},
+			{"]", "/a", " /a"},
 			{"www.example.com", "/wild/special", "*.example.com /wild/**"}, // the host is decided on first
 			{"api.example.com", "/wild/x", "*.example.com /wild/**"},       // a host without the path gives way
 			{"api.example.com", "/other", " /**"},
