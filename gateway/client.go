@@ -92,8 +92,8 @@ func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 		if before := listedAddresses(&c.Request().Header, fiber.HeaderXForwardedFor); before != "" {
 			chain = before + ", " + chain
 		}
-		proto = orElse(c.Get(fiber.HeaderXForwardedProto), proto)
-		host = orElse(c.Get(fiber.HeaderXForwardedHost), host)
+		proto = orElse(lastLine(c, fiber.HeaderXForwardedProto), proto)
+		host = orElse(lastLine(c, fiber.HeaderXForwardedHost), host)
 	}
 	if r.cfg.CloudRun {
 		if seen := listedAddresses(&c.Request().Header, headerCloudForwardedFor); seen != "" {
@@ -105,6 +105,15 @@ func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	if host != "" {
 		req.Header.Set(fiber.HeaderXForwardedHost, host)
 	}
+}
+
+// lastLine is the last value of a field: proxies that add a line leave the client's own before it.
+func lastLine(c *fiber.Ctx, name string) string {
+	lines := c.Request().Header.PeekAll(name)
+	if len(lines) == 0 {
+		return ""
+	}
+	return string(lines[len(lines)-1])
 }
 
 // scheme is how the request came to us. Fiber's own Protocol believes the X-Forwarded-Proto of anybody.

@@ -415,6 +415,10 @@ func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	e.send(t, head("GET /public/x", "", "X-Forwarded-Proto: forged", "X-Forwarded-Proto: https", "X-Forwarded-Host: forged", "X-Forwarded-Host: a.example", "X-Request-Id: forged", "X-Request-Id: abc"))
+	if said := service.Requests()[1].Head(); strings.Contains(said, "forged") || !strings.Contains(said, "\r\nX-Forwarded-Host: a.example\r\n") {
+		t.Errorf("the first line was believed, which the proxy has only passed on:\n%s", said)
+	}
 }
 
 func TestBodiesPassAndEndAtTheirLimit(t *testing.T) {

@@ -84,8 +84,8 @@ func strayed(c *fiber.Ctx) bool {
 // requestID is the client's X-Request-Id when a trusted proxy sent it, else a new one.
 func (g *Gateway) requestID(c *fiber.Ctx, trusted bool) string {
 	if trusted {
-		if id := c.Get(headerRequestID); validRequestID(id) {
-			return string([]byte(id))
+		if id := lastLine(c, headerRequestID); validRequestID(id) {
+			return id
 		}
 	}
 	return newRequestID()
