@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -153,7 +152,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 		detail = slog.String("detail", string(fault.Reason))
 	}
 	if f.status == fiber.StatusMethodNotAllowed {
-		c.Set(fiber.HeaderAllow, strings.Join(forwardable(), ", "))
+		c.Set(fiber.HeaderAllow, allowed())
 	}
 	id := newRequestID()
 	g.metrics.refusedEarly(f)
