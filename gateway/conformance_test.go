@@ -76,13 +76,16 @@ func conformanceCases() []conformanceCase {
 		without("Proxy-Authorization", "RFC 9110 §11.7.1", "Proxy-Authorization: Basic eDp5"),
 		without("Proxy-Connection", "§C.2.2", "Proxy-Connection: keep-alive"),
 		without("a Connection that names ours", "RFC 9110 §7.6.1", "Connection: X-User-Id, X-Forwarded-For, Via"),
-		without("forged identity", "DESIGN §7", "X-User-Id: 9", "x_user_id: 9", "X.User.Id: 9", "X-WX-OPENID: o"),
+		without("forged identity", "DESIGN §7", "X-User-Id: 9", "x_user_id: 9", "X.User.Id: 9", "X!User+Id: 9", "X-WX-OPENID: o"),
+		without("forged ways here in odd spellings", "DESIGN §7", "X_Forwarded_For: 6.6.6.6", "X+Forwarded+For: 6.6.6.6", "X.Real.IP: 6.6.6.6", "X~Request~Id: mine", "Transfer_Encoding: chunked", "Content+Length: 5"),
 		{
 			name: "order beside a forgery", rule: "RFC 9110 §5.3", line: goodLine,
 			fields:  []string{goodHost, "X-User-Id: 9", "X-User-Name: 9", "X-User-Role: 9", "Accept: a", "Accept: b", "Accept: c", "X-A: 1", "X-A: 2"},
 			arrives: []string{"Accept: a", "Accept: b", "Accept: c", "X-A: 1", "X-A: 2"},
 		},
 		without("a forged way here", "DESIGN §7", "X-Forwarded-For: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6", "X-Forwarded-Prefix: /a"),
+		without("a forged scheme", "DESIGN §7", "X-Forwarded-Proto: https", "X-Forwarded-Protocol: https", "X-Forwarded-Ssl: on", "X-Url-Scheme: https", "X-Scheme: https", "Front-End-Https: on"),
+		without("a forged address", "DESIGN §7", "Client-IP: 6.6.6.6", "X-Client-IP: 6.6.6.6", "True-Client-IP: 6.6.6.6", "CF-Connecting-IP: 6.6.6.6", "X-Cluster-Client-IP: 6.6.6.6", "Fastly-Client-IP: 6.6.6.6", "Forwarded-For: 6.6.6.6"),
 		without("a request id of a stranger", "DESIGN §7", "X-Request-Id: mine"),
 
 		aim("percent-encoding", "RFC 3986 §2.1", "ROOT/%7Ea%e8%8f%9C", 0),

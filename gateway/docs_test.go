@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"wxgate/gateway/wire"
 )
 
 // rowsOf are the cells of the table rows of a page of the manual whose first cell is `code`, by what that says.
@@ -61,6 +63,33 @@ func TestTheManualSaysWhenToTryAgain(t *testing.T) {
 		number := regexp.MustCompile(`\b` + strconv.Itoa(f.retryAfter) + `\b`)
 		if !strings.Contains(cells[3], "Retry-After") || !number.MatchString(cells[3]) {
 			t.Errorf("docs/api.md says %q of %s, want Retry-After %d", cells[3], f.reason, f.retryAfter)
+		}
+	}
+}
+
+func TestTheManualHasEveryRuleOfTheStrictReader(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("wire/errors.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := rowsOf(t, "../docs/proxy.md", regexp.MustCompile("^ `([a-z][a-z0-9 /.-]+)` $"))
+	inCode := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\tReason\w+ += "|^\tReason\w+ +Reason = "`).FindAllStringIndex(string(source), -1) {
+		rule, _, _ := strings.Cut(string(source)[m[1]:], `"`)
+		inCode[rule] = true
+		cells := documented[rule]
+		status := (&wire.MalformedError{Reason: wire.Reason(rule)}).Status()
+		if len(cells) != 4 || strings.TrimSpace(cells[1]) != strconv.Itoa(status) {
+			t.Errorf("docs/proxy.md has %q for the rule %s, want rule, status %d, what, section", cells, rule, status)
+		}
+	}
+	if len(inCode) < 30 {
+		t.Fatalf("found %d rules in wire/errors.go: the test reads it wrongly", len(inCode))
+	}
+	for rule, cells := range documented {
+		if !inCode[rule] && len(cells) == 4 && regexp.MustCompile(`^ \d+ $`).MatchString(cells[1]) {
+			t.Errorf("docs/proxy.md explains the rule %s, which the reader does not have", rule)
 		}
 	}
 }

@@ -406,10 +406,10 @@ func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
 		prefix := netPrefix(t, "127.0.0.0/8")
 		cfg.Server.TrustedProxies = append(cfg.Server.TrustedProxies, prefix)
 	})
-	e.send(t, head("GET /public/x", "", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https", "X-Request-Id: abc123"))
+	e.send(t, head("GET /public/x", "", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https", "X-Request-Id: abc123", "CF-Connecting-IP: 203.0.113.7"))
 	req := service.Requests()[0]
 	for name, want := range map[string]string{
-		"X-Forwarded-For": "6.6.6.6, 203.0.113.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Request-Id": "abc123",
+		"X-Forwarded-For": "6.6.6.6, 203.0.113.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Request-Id": "abc123", "CF-Connecting-IP": "203.0.113.7",
 	} {
 		if got := req.Field(name); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

@@ -23,6 +23,7 @@ type exchange struct {
 	method   string // as it came
 	start    time.Time
 	client   netip.Addr
+	trusted  bool // the peer is in server.trusted_proxies
 	target   target
 	decoded  [512]byte // room for the decoded path
 	route    *route    // nil until matched
@@ -59,9 +60,9 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	ex, _ := g.exchanges.Get().(*exchange)
 	*ex = exchange{rules: g.rules.Load(), method: c.Method(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
 	peer := peerOf(c)
-	trusted := ex.rules.trusts(peer)
-	ex.client = g.clientOf(c, ex.rules, peer, trusted)
-	ex.id = g.requestID(c, trusted)
+	ex.trusted = ex.rules.trusts(peer)
+	ex.client = g.clientOf(c, ex.rules, peer, ex.trusted)
+	ex.id = g.requestID(c, ex.trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
 	if !ex.body.drain(c.Context().Conn()) || connectionOptions(&c.Request().Header).hold([]byte("close")) {

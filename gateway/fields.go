@@ -22,7 +22,8 @@ func fieldLines(header *fasthttp.RequestHeader) iter.Seq2[[]byte, []byte] {
 }
 
 // folded compares a header name as a lenient reader could understand it with a lower-case one: CGI, WSGI and PHP take _
-// for -, some take a dot (oauth2-proxy CVE-2025-64484, Caddy GHSA-f59h-q822-g45g).
+// for -, some take a dot (oauth2-proxy CVE-2025-64484, Caddy GHSA-f59h-q822-g45g), and lighttpd makes HTTP_X_USER_ID of
+// X!User!Id: every byte of a token that is no letter or digit becomes _ there.
 func folded(name []byte, lower string) bool {
 	return len(name) == len(lower) && foldedPrefix(name, lower)
 }
@@ -42,12 +43,12 @@ func foldedPrefix(name []byte, lower string) bool {
 
 func foldByte(b byte) byte {
 	switch {
+	case b >= 'a' && b <= 'z' || b >= '0' && b <= '9':
+		return b
 	case b >= 'A' && b <= 'Z':
 		return b | 0x20
-	case b == '_' || b == '.':
-		return '-'
 	}
-	return b
+	return '-'
 }
 
 // headerNames are names that Connection lists.
