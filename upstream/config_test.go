@@ -54,7 +54,7 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 		if got := fmt.Sprint(cfg.Validate("upstreams.recipes")); got != "["+place+want+"]" {
 			t.Errorf("%q: faults are\n%s, want\n[%s]", url, got, place+want)
 		}
-		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry())); err == nil {
+		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil); err == nil {
 			t.Errorf("%q: New took it", url)
 		}
 	}
@@ -111,7 +111,7 @@ func TestEveryExchangeIsMeasuredUnderItsUpstream(t *testing.T) {
 	for name, url := range map[string]string{"good": upstreamtest.Echo(t).URL, "down": upstreamtest.Refused(t)} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))
-		u, err := upstream.New(name, cfg, m)
+		u, err := upstream.New(name, cfg, m, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
