@@ -44,9 +44,9 @@ func (b *breaker) enter(now time.Time) (probe bool, err error) {
 	case !b.open:
 		return false, nil
 	case now.Before(b.until):
-		return false, fmt.Errorf("%w: for another %v", ErrBreakerOpen, b.until.Sub(now))
+		return false, &OpenError{After: b.until.Sub(now)}
 	case b.probes+b.well >= breakerProbes:
-		return false, fmt.Errorf("%w: it is being tried", ErrBreakerOpen)
+		return false, &OpenError{}
 	}
 	b.probes++
 	return true, nil

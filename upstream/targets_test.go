@@ -406,6 +406,14 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	if !errors.Is(err, upstream.ErrBreakerOpen) {
 		t.Fatalf("error is %v, want ErrBreakerOpen", err)
 	}
+	var until *upstream.OpenError
+	if r.move(1500 * time.Millisecond); errors.As(err, &until) {
+		r.want("at first", until.After, 5*time.Second)
+	}
+	_, err = r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	if errors.As(err, &until) {
+		r.want("after 1.5 s", until.After, 3500*time.Millisecond)
+	}
 	r.want("requests that arrived", len(r.services[0].Requests()), seen)
 	r.want("the gauge", r.metric("breaker_open"), 1)
 	r.services[0].Become(t, upstreamtest.Well)
