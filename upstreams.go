@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"time"
@@ -17,12 +18,13 @@ type upstreams struct {
 	all     map[string]*upstream.Upstream
 	cfgs    map[string]upstream.Config
 	metrics *upstream.Metrics
+	log     *slog.Logger
 	begun   []*upstream.Upstream             // those that were not taken over from the configuration before
 	retired map[*upstream.Upstream]time.Time // those of configurations before, which a slow request may still turn to
 }
 
-func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer) (*upstreams, error) {
-	none := &upstreams{metrics: upstream.NewMetrics(reg)}
+func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, log *slog.Logger) (*upstreams, error) {
+	none := &upstreams{metrics: upstream.NewMetrics(reg), log: log}
 	u, err := none.next(cfgs)
 	if err != nil {
 		return nil, err
@@ -34,13 +36,13 @@ func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer) (
 // next are the upstreams of another configuration, which must be valid. One that is known already is the same, and takes
 // its section over when it becomes the next.
 func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
-	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), cfgs: maps.Clone(cfgs), metrics: u.metrics}
+	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), cfgs: maps.Clone(cfgs), metrics: u.metrics, log: u.log}
 	for name, cfg := range cfgs {
 		if same, known := u.all[name]; known {
 			n.all[name] = same
 			continue
 		}
-		opened, err := upstream.New(name, cfg, u.metrics)
+		opened, err := upstream.New(name, cfg, u.metrics, u.log)
 		if err != nil {
 			n.drop()
 			return nil, fmt.Errorf("opening upstream %s: %w", name, err)

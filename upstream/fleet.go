@@ -85,12 +85,19 @@ func (u *Upstream) publish(cfg Config) {
 	u.fleet.Store(f)
 }
 
-// settle gives a target the addresses that its name has now.
+// settle gives a target the addresses that its name has now, in order.
 func (u *Upstream) settle(t *target, addresses []string) {
+	if u.settled(t, addresses) {
+		u.journal.moved(t, addresses)
+	}
+}
+
+// settled says whether there is something new in the addresses.
+func (u *Upstream) settled(t *target, addresses []string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if t.gone || u.closed {
-		return
+	if t.gone || u.closed || slices.EqualFunc(t.endpoints, addresses, func(e *endpoint, a string) bool { return e.address == a }) {
+		return false
 	}
 	cfg := u.fleet.Load().cfg
 	old := make(map[string]*endpoint, len(t.endpoints))
@@ -111,6 +118,14 @@ func (u *Upstream) settle(t *target, addresses []string) {
 	for _, e := range old {
 		e.pool.close()
 	}
+	return true
+}
+
+// known is how many addresses a target has.
+func (u *Upstream) known(t *target) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(t.endpoints)
 }
 
 // first is the endpoint for the first try. While names are being looked up for the first time, it waits for them.
