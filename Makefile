@@ -51,8 +51,8 @@ test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
 test-restart: ## a minute of load with a reload each second and five restarts
 	WXGATE_RESTART=60s go test -count=1 -v -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e
 
-test-large: ## 2 GiB up and down, with the memory of the gateway
-	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory' ./e2e
+test-large: ## 2 GiB up and down, with the memory of the gateway; how long events take
+	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory|TestEventsArriveAsTheyAreSaid' ./e2e
 
 lint: $(GOLANGCI) ## check style and formatting
 	$(GOLANGCI) run ./...

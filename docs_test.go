@@ -184,6 +184,42 @@ func TestEveryDecisionIsInItsList(t *testing.T) {
 	}
 }
 
+func TestTheTestsOfTheSecurityChecklistExist(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(readPage(t, path), -1) {
+			known[m[1]] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
+	rows := 0
+	for line := range strings.Lines(readPage(t, "docs/security.md")) {
+		tests := named.FindAllStringSubmatch(line, -1)
+		if isRow := strings.HasPrefix(line, "| ") && !strings.HasSuffix(line, "shown by |\n"); isRow {
+			rows++
+			if len(tests) == 0 {
+				t.Errorf("docs/security.md names no test for %s", line)
+			}
+		}
+		for _, m := range tests {
+			if !known[m[1]] {
+				t.Errorf("docs/security.md names %s, which is nowhere", m[1])
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("docs/security.md has %d rows: the test reads it wrongly", rows)
+	}
+}
+
 // keys are the keys that a file can set in value, with the value that each has when the file says nothing: those of a
 // section are path.key, those of a list's elements path[].key, those of a map's entries path.<name>.key.
 func keys(path string, value reflect.Value) map[string]reflect.Value {

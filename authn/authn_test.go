@@ -221,6 +221,31 @@ func TestAClockThatIsSetBackBringsNobodyBack(t *testing.T) {
 	f.wantVerdict(t, "banned, set back, restarted", bob, ErrTokenRevoked)
 }
 
+func TestATokenOfTheFutureIsRefusedBeyondTheLeeway(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	f.clock.move(-f.cfg.Leeway)
+	f.wantVerdict(t, "a clock that went back by the leeway", token, nil)
+	f.clock.move(-time.Second)
+	f.wantVerdict(t, "a second more", token, ErrTokenInvalid)
+	f.clock.move(-24 * time.Hour)
+	f.wantVerdict(t, "a day more", token, ErrTokenInvalid)
+	f.clock.move(24*time.Hour + time.Second)
+	f.wantVerdict(t, "the clock set right", token, nil)
+}
+
+func TestALeewayIsAMinuteAtMost(t *testing.T) {
+	t.Parallel()
+	for leeway, good := range map[time.Duration]bool{-1: false, 0: true, time.Minute: true, time.Minute + 1: false, time.Hour: false} {
+		cfg := DefaultConfig()
+		cfg.Keys, cfg.Leeway = []KeyConfig{{ID: "main", Secret: "tSUWyo4uVvTDcKJDhQ1mZkPq3b7xE9rA"}}, leeway
+		if faults := cfg.Validate(); (len(faults) == 0) != good {
+			t.Errorf("a leeway of %v: got %v, want none: %t", leeway, faults, good)
+		}
+	}
+}
+
 func TestLogoutAllEndsEverySession(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -46,8 +46,8 @@ func TestARequestInFlightIsFinishedWhenTheGatewayIsToldToStop(t *testing.T) {
 		return resp.StatusCode == http.StatusServiceUnavailable
 	})
 	close(finish)
-	if a := <-got; a.status != http.StatusOK || a.body != "finished" {
-		t.Errorf("the request in flight got %d %q, want 200 finished", a.status, a.body)
+	if a := <-got; a.status != http.StatusOK || a.body != "finished" || !a.closes {
+		t.Errorf("the request in flight got %d %q, close: %t, want 200 finished and close", a.status, a.body, a.closes)
 	}
 	if code := <-stopped; code != 0 {
 		t.Errorf("exit code %d:\n%s", code, w.output)

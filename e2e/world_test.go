@@ -162,6 +162,7 @@ func (p *process) stop(t *testing.T) int {
 type answer struct {
 	status int
 	header http.Header
+	closes bool // the gateway ends the connection
 	body   string
 	json   map[string]any
 }
@@ -202,7 +203,7 @@ func (w *world) try(method, path, token, body string, headers ...string) (answer
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	got := answer{status: resp.StatusCode, header: resp.Header, body: string(text)}
+	got := answer{status: resp.StatusCode, header: resp.Header, closes: resp.Close, body: string(text)}
 	_ = json.Unmarshal(text, &got.json) // a body that is no JSON leaves it nil
 	for _, secret := range []string{appSecret, jwtSecret, adminToken, "session_key\""} {
 		if strings.Contains(got.body, secret) {

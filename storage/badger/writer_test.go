@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -158,5 +159,14 @@ func TestAFailedCommitEndsWriting(t *testing.T) {
 		if _, err := s.Login(t.Context(), loginAs("oDEF", "s2")); !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("login: got %v, want %v", err, storage.ErrUnavailable)
 		}
+	}
+}
+
+// TestEveryCommitIsSynced stands for the loss of power, which no test can bring about: what is synced before it is
+// acknowledged survives it.
+func TestEveryCommitIsSynced(t *testing.T) {
+	t.Parallel()
+	if !badgerOptions(t.TempDir(), false, slog.New(slog.DiscardHandler)).SyncWrites {
+		t.Error("commits are acknowledged before they are on the disk")
 	}
 }
