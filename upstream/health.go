@@ -89,7 +89,7 @@ func (c *checker) note(e *endpoint, ill error) {
 // check asks once, on a connection of its own: an endpoint that takes no new ones is not well. The error says how it is ill.
 func (e *endpoint) check(ctx context.Context, cfg Health) error {
 	deadline := time.Now().Add(cfg.Timeout)
-	c, err := e.pool.dialer.dial(cfg.Timeout, deadline)
+	c, err := e.pool.dial(cfg.Timeout, deadline)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ type target struct {
 }
 
 // newTarget begins to look the name up; an address needs no looking up.
-func (u *Upstream) newTarget(o origin, cfg Config) *target {
+func (u *Upstream) newTarget(o origin, cfg Config, sec *security) *target {
 	t := &target{
 		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.address), slow: u.fleet.Load() != nil,
 		first: make(chan struct{}), again: make(chan struct{}, 1),
@@ -46,7 +46,7 @@ func (u *Upstream) newTarget(o origin, cfg Config) *target {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
 	if _, err := netip.ParseAddr(o.host); err == nil {
-		t.endpoints = []*endpoint{t.newEndpoint(o.address, cfg)}
+		t.endpoints = []*endpoint{t.newEndpoint(o.address, cfg, sec)}
 		close(t.first)
 		return t
 	}
@@ -139,10 +139,10 @@ func (t *target) close() {
 }
 
 // newEndpoint makes the endpoint of one address.
-func (t *target) newEndpoint(address string, cfg Config) *endpoint {
+func (t *target) newEndpoint(address string, cfg Config, sec *security) *endpoint {
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
-		pool: newPool(dialer{to: t.origin, address: address}, cfg),
+		pool: newPool(t.origin, address, cfg, sec),
 	}
 	if t.slow {
 		e.since = t.up.deps.now()
