@@ -102,7 +102,9 @@ func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	}
 	req.Header.Set(fiber.HeaderXForwardedFor, chain)
 	req.Header.Set(fiber.HeaderXForwardedProto, proto)
-	req.Header.Set(fiber.HeaderXForwardedHost, host)
+	if host != "" {
+		req.Header.Set(fiber.HeaderXForwardedHost, host)
+	}
 }
 
 // scheme is how the request came to us. Fiber's own Protocol believes the X-Forwarded-Proto of anybody.

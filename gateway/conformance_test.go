@@ -136,6 +136,10 @@ func conformanceCases() []conformanceCase {
 		lineCase("an unknown method", "RFC 9110 §9.1", "BREW ROOT/x HTTP/1.1", 400),
 		lineCase("a method in small letters", "RFC 9110 §9.1", "get ROOT/x HTTP/1.1", 400),
 
+		good("a list in two lines", "RFC 9110 §5.3", "If-None-Match: \"a\"", "If-None-Match: \"b\"", "Accept-Encoding: a", "Accept-Encoding: b"),
+		without("a Connection of 100 names", "RFC 9110 §7.6.1", "Connection: x-hop"+strings.Repeat(",a", 99), "X-Hop: 1"),
+		without("other names of the override", "decision 0013", "X-HTTP-Method: DELETE", "X-Method-Override: DELETE", "X_HTTP_Method_Override: DELETE"),
+
 		bad("two Hosts", "§3.2", "Host: h"),
 		bad("a folded line", "§5.2", "X-A: b\r\n c"),
 		bad("a space before the colon", "§5.1", "X-A : b"),

@@ -52,7 +52,9 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	out.DisableSpecialHeader() // what we add is sent as it is: fasthttp would parse cookies and keep one Content-Type
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
-	out.SetBytesV(fiber.HeaderHost, in.Host())
+	if host := in.Host(); len(host) > 0 { // HTTP/1.0 may have none; the service's own is set then
+		out.SetBytesV(fiber.HeaderHost, host)
+	}
 	ex.copyEndToEnd(in, out)
 	ex.route.changes.set(out)
 	ex.rules.setForwarded(c, req)
@@ -126,7 +128,7 @@ func setByUs(name []byte) bool {
 		return folded(name, "forwarded")
 	case 'x':
 		return foldedPrefix(name, "x-forwarded") || foldedPrefix(name, "x-original-") || folded(name, "x-real-ip") ||
-			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || folded(name, "x-http-method-override")
+			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || foldedPrefix(name, "x-http-method") || folded(name, "x-method-override")
 	case 'v':
 		return folded(name, "via")
 	}

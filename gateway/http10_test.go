@@ -79,3 +79,21 @@ func TestAnOldClientThatLeavesFreesTheService(t *testing.T) {
 	_ = l.Conn.(*net.TCPConn).Close()
 	<-ended
 }
+
+// TestAnOldClientWithoutAHostAsksTheServicesOwn is about HTTP/1.0, where Host may be missing (RFC 9112 §3.2): an empty one
+// makes nginx answer 400.
+func TestAnOldClientWithoutAHostAsksTheServicesOwn(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	if resp, body := e.send(t, "GET /public/x HTTP/1.0\r\n\r\n"); resp.StatusCode != 200 {
+		t.Fatalf("got %d %s, want 200", resp.StatusCode, body)
+	}
+	req := service.Requests()[0]
+	if got, want := req.Values("Host"), strings.TrimPrefix(service.URL, "http://"); len(got) != 1 || got[0] != want {
+		t.Errorf("Host is %q, want %q alone", got, want)
+	}
+	if got := req.Values("X-Forwarded-Host"); len(got) > 0 {
+		t.Errorf("X-Forwarded-Host is %q, want none: nobody named a host", got)
+	}
+}

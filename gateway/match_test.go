@@ -106,3 +106,29 @@ func BenchmarkMatch(b *testing.B) {
 		})
 	}
 }
+
+// TestLettersOfEveryScriptAreMatchedWithoutCase is about paths that are not ASCII: beside a capital one it lost its route.
+func TestLettersOfEveryScriptAreMatchedWithoutCase(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ pattern, target string }{
+		{"/api/Ärzte/**", "/api/%C3%84rzte/x"},
+		{"/api/Ärzte/**", "/Api/%C3%84rzte/x"},
+		{"/api/Ärzte/**", "/api/%C3%A4rzte/x"},
+		{"/api/ärzte/**", "/API/%C3%84RZTE/x"},
+		{"/API/ÄRZTE", "/api/%c3%a4rzte"},
+		{"/菜谱/Ω", "/%E8%8F%9C%E8%B0%B1/%CF%89"},
+		{"/kitchen", "/%E2%84%AAitchen"},
+		{"/secret", "/%C5%BFecret"},
+		{"/secret", "/%C5%BFECRET"},
+	} {
+		var m matcher[string]
+		m.add(mustPattern(t, c.pattern), anyMethod, "found")
+		target, ok := parseTarget([]byte(c.target), nil)
+		if !ok {
+			t.Fatalf("%s is refused", c.target)
+		}
+		if found, _ := m.find("GET", target.folded); found == "" {
+			t.Errorf("%s is not found by %s", c.target, c.pattern)
+		}
+	}
+}

@@ -36,6 +36,7 @@ func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
 		authenticate,       // required unless the route says otherwise
 		once(g.limitUser),  // who it is is known only now
+		g.checkFields,      // what a service could read otherwise than we have; behind authentication, whose 401 says more
 		serve,
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -32,10 +33,18 @@ func parseTarget(raw, decoded []byte) (target, bool) {
 	return target{raw: raw, path: path, folded: lowerCase(path)}, true
 }
 
-// lowerCase folds ASCII letters: routes are matched without regard to case, as Express does by default, so that no
-// spelling of a protected path reaches the service by a route that is open.
+// lowerCase folds letters: routes are matched without regard to case, as Express does by default, so that no spelling of
+// a protected path reaches the service by a route that is open. Beyond ASCII, letters are one when either case is: ſ is
+// s, and the Kelvin sign k, as they are for those who compare by Unicode.
 func lowerCase(path []byte) []byte {
-	if bytes.ContainsAny(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+	capitals := false
+	for _, b := range path {
+		if b >= utf8.RuneSelf {
+			return bytes.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, path)
+		}
+		capitals = capitals || b >= 'A' && b <= 'Z'
+	}
+	if capitals {
 		return bytes.ToLower(path)
 	}
 	return path

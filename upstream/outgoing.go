@@ -60,7 +60,7 @@ func (o *outgoing) again(req *fasthttp.Request, host string) {
 	}
 	o.host = host
 	body := append([]byte(nil), o.begin[o.head:]...)
-	req.Header.SetHost(host)
+	req.Header.Set(fasthttp.HeaderHost, host)
 	o.appendHead(req, host)
 	o.begin = append(o.begin, body...)
 }
@@ -77,7 +77,7 @@ func (o *outgoing) appendHead(req *fasthttp.Request, host string) {
 	h.SetNoDefaultContentType(true)
 	h.SetProtocol("HTTP/1.1")
 	if len(h.Host()) == 0 {
-		h.SetHost(host)
+		h.Set(fasthttp.HeaderHost, host) // SetHost would not count in a header without special fields
 	}
 	h.Del(fasthttp.HeaderContentLength)
 	h.Del(fasthttp.HeaderTransferEncoding)
