@@ -11,7 +11,9 @@ import (
 
 func TestAnOpenBreakerSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
-	service := upstreamtest.Fixed(t, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string {
+		return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+	})
 	e := newEdgeOf(t, service.URL, nil, nil, func(cfg *upstreamConfig) { cfg.Breaker.Open = time.Hour })
 	request := "GET /public/x HTTP/1.1\r\nHost: g\r\n\r\n"
 	for range 20 {
