@@ -187,6 +187,22 @@ test('the phone number is bound by the code of the button', withPhone('judy', as
   await phone.tap('绑定手机号');
   await phone.sees(/\d{3}\*{4}\d{4}/);
   await phone.picture('profile-phone');
+  const shown = await phone.top.getByText(/\d{3}\*{4}\d{4}/).textContent();
+  await phone.page.getByLabel('返回').tap();
+  await phone.tap('我的');
+  await phone.sees(shown);
+  await phone.sees('更换');
+  await phone.boot();
+  await phone.tap('我的');
+  await phone.sees(shown);
+  const stored = await phone.page.evaluate(() => window.localStorage.getItem('wx-storage'));
+  assert.doesNotMatch(stored, /[:"]1\d{10}"/, 'the whole number stays with the gateway');
+  await phone.tap('退出登录');
+  await phone.sees('登录后可以给菜谱点赞');
+  phone.owner.person = 'ken';
+  await phone.logIn();
+  await phone.tap('我的');
+  await phone.sees('绑定手机号');
 }));
 
 test('sealed data are opened by the gateway, which alone has the session_key', withPhone('lena', async (phone) => {
