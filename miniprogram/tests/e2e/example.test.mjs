@@ -260,6 +260,34 @@ test('the privacy agreement comes first, and refusing it only stops what needs i
   await phone.isAt('pages/index/index');
 }, { privacy: true }));
 
+test('consent on the login page asks for the privacy agreement, without which the nickname is a plain text field', withPhone('nina', async (phone) => {
+  const needed = () => phone.page.evaluate(() => phone.privacy.needed);
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await phone.consent();
+  await phone.sees('隐私保护提示');
+  await phone.top.getByRole('button', { name: '拒绝' }).tap();
+  assert.equal(await needed(), true);
+  await phone.consent();
+  await phone.consent();
+  await phone.top.getByRole('button', { name: '同意', exact: true }).tap();
+  assert.equal(await needed(), false);
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/index/index');
+}, { privacy: true }));
+
+test('the privacy popup answers everybody who waits, also when its page is left', withPhone('olga', async (phone) => {
+  const answers = () => phone.page.evaluate(() => Promise.race(
+    [Promise.all(window.waiting), new Promise((resolve) => { setTimeout(resolve, 2000, 'they wait still'); })]));
+  const ask = () => phone.page.evaluate(() => { window.waiting = [1, 2].map(() => phone.privacy.agreed('button.chooseAvatar')); });
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await ask();
+  await phone.top.getByRole('button', { name: '拒绝' }).tap();
+  assert.deepEqual(await answers(), [false, false]);
+  await ask();
+  await phone.page.getByLabel('返回').tap();
+  assert.deepEqual(await answers(), [false, false]);
+}, { privacy: true }));
+
 test('a poster is drawn and offered', withPhone('leo', async (phone) => {
   await phone.tap('红烧肉');
   await phone.tap('分享海报');
