@@ -288,6 +288,13 @@ test('the privacy popup answers everybody who waits, also when its page is left'
   assert.deepEqual(await answers(), [false, false]);
 }, { privacy: true }));
 
+test('the id of a link is an id and nothing else', withPhone('paul', async (phone) => {
+  await phone.logIn();
+  await phone.page.evaluate(() => phone.pages.push('/pages/recipe/recipe?id=..%2F..%2Fv1%2Fuser%2Fprofile'));
+  await phone.top.locator('.error').waitFor();
+  assert.ok(!phone.requests.includes('GET /api/v1/user/profile'), `${phone.requests}`);
+}));
+
 test('a poster is drawn and offered', withPhone('leo', async (phone) => {
   await phone.tap('红烧肉');
   await phone.tap('分享海报');
@@ -316,6 +323,27 @@ test('dark mode and large text keep everything readable', withPhone('mia', async
     assert.deepEqual(await overflows(phone), [], name);
   }
 }, { dark: true }));
+
+test('whoever comes back from a recipe finds the list as long as they left it', withPhone('rita', async (phone) => {
+  const author = await world.login('rita');
+  for (let i = 1; i <= 24; i++) await world.call('POST', '/api/v1/recipes', author, { title: `面 ${i}`, minutes: 5, ingredients: ['面'], steps: ['煮'] });
+  const length = (n) => phone.page.waitForFunction((wanted) => phone.pages.current.data.recipes.length === wanted && !phone.pages.current.data.loading, n);
+  await phone.page.evaluate(() => phone.pages.pullDown());
+  await length(20);
+  await phone.sees('面 5');
+  await phone.top.getByText('面 5', { exact: true }).scrollIntoViewIfNeeded();
+  await phone.page.evaluate(() => phone.pages.current.onReachBottom());
+  await length(30);
+  await phone.tap('红烧肉');
+  await phone.sees('分享海报');
+  const before = phone.requests.length;
+  await phone.page.getByLabel('返回').tap();
+  await phone.isAt('pages/index/index');
+  await length(30);
+  assert.deepEqual(phone.requests.slice(before), ['GET /api/v1/recipes'], 'it was cut to one page, and loaded anew from there');
+  await phone.page.evaluate(() => phone.pages.pullDown());
+  await length(20);
+}));
 
 /** Texts whose contrast with what is behind them is below what WCAG asks (AA). */
 function contrasts(phone) {
