@@ -128,3 +128,21 @@ func TestNobodyIsToldToGoOnUnasked(t *testing.T) {
 		}
 	}
 }
+
+// TestChallengesNameAnErrorOnlyForATokenThatCame follows RFC 6750 §3.
+func TestChallengesNameAnErrorOnlyForATokenThatCame(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	token := e.token(t, "alice")
+	forged := token[:len(token)-8] + "AAAAAAAA"
+	for sent, want := range map[string]string{
+		"":      `Bearer realm="wxgate"`,
+		"a.b.c": `Bearer realm="wxgate", error="invalid_request"`,
+		forged:  `Bearer realm="wxgate", error="invalid_token"`,
+	} {
+		resp, body := e.send(t, head("GET /private/x", sent))
+		if got := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != 401 || got != want {
+			t.Errorf("%q: %d %q, want %q; %s", sent, resp.StatusCode, got, want, body)
+		}
+	}
+}
