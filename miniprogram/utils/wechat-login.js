@@ -185,7 +185,7 @@ async function usableToken() {
   const token = getLocalToken();
   const life = wx.getStorageSync(LIFE);
   const late = life && Date.now() > life.expiresAt - (life.expiresAt - life.issuedAt) / 10;
-  if (late && token && token !== refused) await refreshToken().catch(() => {});
+  if (late && token) await refreshToken().catch(() => {});
   return getLocalToken() || token;
 }
 

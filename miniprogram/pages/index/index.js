@@ -77,5 +77,5 @@ Page({
 
 /** @param {{title: string}} recipe */
 function withInitial(recipe) {
-  return Object.assign({ initial: recipe.title.slice(0, 1) }, recipe);
+  return Object.assign({ initial: Array.from(recipe.title)[0] }, recipe);
 }

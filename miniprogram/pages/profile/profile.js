@@ -63,8 +63,10 @@ Page({
   async save(changes) {
     this.setData({ busy: true, error: '' });
     try {
-      const { data } = await request({ url: PROFILE, method: 'PUT', data: await changes() });
-      this.setData({ user: data.data });
+      const wanted = await changes();
+      const saved = (await request({ url: PROFILE, method: 'PUT', data: wanted })).data.data;
+      // The other fields stay as they are: something may be typed there that is not saved yet.
+      for (const field of Object.keys(wanted)) this.setData({ [`user.${field}`]: saved[field] });
       wx.showToast({ title: '已保存' });
     } catch (error) {
       this.fail(error);

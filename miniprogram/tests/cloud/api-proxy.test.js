@@ -173,6 +173,23 @@ test('a function that was not told where the gateway is does not start', () => {
   assert.throws(() => readSettings({}), /WXGATE_URL is not set/);
 });
 
+test('nor one whose settings would not mean what they say', () => {
+  const gateway = { WXGATE_URL: 'https://gw.example' };
+  for (const [wrong, name] of /** @type {[object, string][]} */ ([
+    [{ WXGATE_URL: 'https://gw.example/base' }, 'WXGATE_URL'], [{ WXGATE_URL: 'gw.example' }, 'WXGATE_URL'], [{ WXGATE_URL: 'gw.example:8080' }, 'WXGATE_URL'],
+    [{ WXGATE_TIMEOUT_MS: '2.5s' }, 'WXGATE_TIMEOUT_MS'], [{ WXGATE_TIMEOUT_MS: '0' }, 'WXGATE_TIMEOUT_MS'], [{ WXGATE_LARGEST: '1MB' }, 'WXGATE_LARGEST'],
+    [{ WXGATE_PREFIX: 'api/' }, 'WXGATE_PREFIX'],
+  ])) assert.throws(() => readSettings(Object.assign({}, gateway, wrong)), new RegExp(name), JSON.stringify(wrong));
+  assert.equal(readSettings({ WXGATE_URL: 'https://gw.example/' }).upstream.origin, 'https://gw.example');
+});
+
+test('an event of any kind gets an answer', async () => {
+  for (const event of [null, 7, 'x', [], { path: {} }, { path: '/api/x', headers: null, query: null }, { path: '/api/x', headers: { a: null } }]) {
+    const answer = await proxy(event);
+    assert.ok([200, 400].includes(answer.statusCode), `${JSON.stringify(event)}: ${answer.statusCode}`);
+  }
+});
+
 test('without a secret, or without a caller, nothing is signed', async () => {
   await made({}, () => ({ OPENID: 'o_1' }))({ path: '/api/x' });
   await made({ secret: 's' })({ path: '/api/x' });

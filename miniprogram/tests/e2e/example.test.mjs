@@ -169,6 +169,17 @@ test('the profile is edited and the list follows', withPhone('heidi', async (pho
   await phone.sees('大厨海蒂');
 }));
 
+test('a new avatar leaves alone what was typed and not saved', withPhone('sam', async (phone) => {
+  await phone.logIn({ nickName: '山姆' });
+  await phone.tap('我的');
+  await phone.top.getByPlaceholder('介绍一下自己').fill('还没写完');
+  await world.call('PUT', '/api/v1/user/profile', await phone.storage('access_token'), { bio: '另一台手机写的' });
+  await phone.top.getByRole('button', { name: '更换头像' }).tap();
+  await phone.toast('已保存');
+  await phone.top.locator('image').waitFor();
+  assert.equal(await phone.top.getByPlaceholder('介绍一下自己').inputValue(), '还没写完');
+}));
+
 test('devices are listed and one is ended', withPhone('ivan', async (phone) => {
   await phone.logIn();
   const other = await world.login('ivan');

@@ -150,6 +150,10 @@ test('who never logged in, or logged out, is not logged in behind their back', a
   await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401, reason: 'token_missing' });
   assert.equal((await client.request({ url: '/api/v1/public' })).statusCode, 200);
   assert.equal(gateway.count(LOGIN), 0);
+  await client.wechatLogin();
+  await client.logout();
+  await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401, reason: 'token_missing' });
+  assert.deepEqual([gateway.count(LOGIN), gateway.count('/api/v1/x')], [1, 2]);
 });
 
 test('the token is refreshed in the last tenth of its life and not before', async (t) => {
@@ -275,6 +279,31 @@ test('a profile that arrives after logout() is not kept', async () => {
   assert.equal(phone.storage.size, 0);
 });
 
+test('a profile of before logout() does not become that of who logged in since', async () => {
+  const { gateway, client } = await loggedIn();
+  const slow = held();
+  gateway.before = (call) => (call.path === '/api/v1/user/profile' ? slow.promise : undefined);
+  const late = client.request({ url: '/api/v1/user/profile' });
+  await settled();
+  await client.logout();
+  await client.wechatLogin();
+  slow.release(success({ id: 99 }));
+  await late;
+  assert.equal((client.getLocalUserInfo() || { id: 0 }).id, 1);
+});
+
+test('a logout while the avatar is uploaded ends the login too', async () => {
+  const { gateway, client } = startApp();
+  const slow = held();
+  gateway.before = (call) => (call.file ? slow.promise : undefined);
+  const login = client.wechatLogin({ avatarUrl: 'http://tmp/a.png' });
+  await settled();
+  await client.logout();
+  slow.release();
+  await assert.rejects(login, { reason: 'logged_out' });
+  assert.equal(client.getLocalToken(), '');
+});
+
 test('logout() tells the gateway first, then clears', async () => {
   const { gateway, phone, client } = await loggedIn();
   let stored = '';
@@ -303,7 +332,7 @@ test('while logout() waits for its answer, nobody is logged in again behind thei
   await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401 });
   slow.release(success({}));
   await leaving;
-  assert.deepEqual([phone.storage.size, gateway.count(REFRESH), gateway.count(LOGIN)], [0, 0, 1]);
+  assert.deepEqual([phone.storage.size, gateway.count(REFRESH), gateway.count(LOGIN), gateway.count('/api/v1/x')], [0, 0, 1, 2]);
 });
 
 test('who logs in again while logout() waits stays logged in', async () => {
