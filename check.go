@@ -1,16 +1,38 @@
 package main
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"wxgate/authn"
+)
 
 type checkCommand struct{}
 
-// Run reads the configuration as serve would and says whether it holds; it opens neither store nor socket.
+// Run reads the configuration and the files that it names as serve would and says whether they hold; it opens neither
+// store nor socket.
 func (checkCommand) Run(w *world) error {
 	cfg, err := loadConfig(w.config, w.env)
 	if err != nil {
 		return err
 	}
+	if err := checkFiles(cfg); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(w.stdout, "%s is valid: %d routes, %d upstreams, listening on %s\n",
 		w.config, len(cfg.Routes), len(cfg.Upstreams), cfg.Server.Listen)
 	return err
+}
+
+// checkFiles reads the files of keys and certificates.
+func checkFiles(cfg Config) error {
+	faults := []error{authn.CheckKeys(cfg.Authn)}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
+		if err := cfg.Upstreams[name].TLS.CheckFiles(); err != nil {
+			faults = append(faults, fmt.Errorf("upstreams.%s.tls.%w", name, err))
+		}
+	}
+	return errors.Join(faults...)
 }

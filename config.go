@@ -58,6 +58,20 @@ func (c Config) gateway() gateway.Config {
 	}
 }
 
+// files are those that sections name and that are read again with each configuration, in an order that stays.
+func (c Config) files() []string {
+	var files []string
+	for _, key := range c.Authn.Keys {
+		if key.File != "" {
+			files = append(files, key.File)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
+		files = append(files, c.Upstreams[name].TLS.Files()...)
+	}
+	return files
+}
+
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects.
 func (c *Config) fromEnvironment(env strictyaml.LookupEnv) {
 	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {

@@ -389,7 +389,7 @@ func wholeRegistry(t *testing.T) *prometheus.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	services, err := openUpstreams(cfg.Upstreams, reg)
+	services, err := openUpstreams(cfg.Upstreams, reg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

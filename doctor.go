@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,8 +65,8 @@ func (d doctorCommand) examine(ctx context.Context, cfg Config) []finding {
 		findings = append(findings, secretFinding(ctx, app))
 	}
 	findings = append(findings, clockFinding(ctx, cfg.WeChat.BaseURL))
-	for name, u := range cfg.Upstreams {
-		findings = append(findings, upstreamFinding(ctx, name, u))
+	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
+		findings = append(findings, upstreamFinding(ctx, name, cfg.Upstreams[name]))
 	}
 	if d.Domain != "" {
 		findings = append(findings, tlsFinding(ctx, d.Domain))
@@ -149,24 +151,21 @@ func clockFinding(ctx context.Context, baseURL string) finding {
 	return f
 }
 
-// upstreamFinding connects to the target.
+// upstreamFinding connects to every target, over TLS where it is https://.
 func upstreamFinding(ctx context.Context, name string, cfg upstream.Config) finding {
-	f := finding{about: "upstream " + name, advice: cfg.Targets[0].URL + " takes connections"}
-	u, err := url.Parse(cfg.Targets[0].URL)
-	if err == nil {
-		port := u.Port()
-		if port == "" {
-			port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	var urls, ill []string
+	for _, t := range cfg.Targets {
+		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+		if err := upstream.Reach(limited, cfg, t); err != nil {
+			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
 		}
-		var conn net.Conn
-		if conn, err = (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port)); err == nil {
-			err = conn.Close()
-		}
+		cancel()
+		urls = append(urls, t.URL)
 	}
-	if err != nil {
-		f.ill, f.advice = err, "start the service, or mend upstreams."+name
+	if len(ill) > 0 {
+		return finding{"upstream " + name, errors.New(strings.Join(ill, "; ")), "start the service, or mend upstreams." + name}
 	}
-	return f
+	return finding{"upstream " + name, nil, "connections are taken by " + strings.Join(urls, ", ")}
 }
 
 // tlsFinding looks at the public domain as a phone does: TLS 1.2 or later, the whole chain, the right name, not about to

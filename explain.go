@@ -7,9 +7,11 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"wxgate/gateway"
+	"wxgate/upstream"
 )
 
 type explainCommand struct {
@@ -27,7 +29,10 @@ type explainCommand struct {
 // explained is what the gateway would do with the request and its token.
 type explained struct {
 	gateway.Explanation
-	Token *verdict `json:"token,omitempty"` // nil: none was given
+	Token   *verdict `json:"token,omitempty"`   // nil: none was given
+	Targets []string `json:"targets,omitempty"` // of the upstream, where it goes to one
+
+	asked string // the method in question
 }
 
 // Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
@@ -37,13 +42,14 @@ func (c explainCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	got, err := gateway.Explain(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), gateway.Question{
-		Method: c.Method, Target: c.Path, Host: c.Host, Headers: c.Header, BodyLength: c.BodyLength, Client: c.From,
-	})
+	got, err := gateway.Explain(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), c.question())
 	if err != nil {
 		return err
 	}
-	e := explained{Explanation: got}
+	e := explained{Explanation: got, asked: c.Method}
+	if got.Route != nil && got.Target != "" {
+		e.Targets = targetsOf(cfg.Upstreams[got.Route.To])
+	}
 	if c.Token != "" {
 		v := verifyToken(c.Token, w)
 		e.Token = &v
@@ -64,6 +70,11 @@ func (e explained) write(table io.Writer) {
 		}
 		row(table, "refused", fmt.Sprintf("%d %s: %s", e.Refusal.Status, e.Refusal.Reason, cmp.Or(e.Refusal.Detail, e.Refusal.Message)))
 	}
+	if e.Refusal != nil {
+		for _, r := range e.Refusal.Near {
+			row(table, "but there is", methodsOf(r)+" "+r.Host+r.Path)
+		}
+	}
 	if e.Client != "" {
 		row(table, "client", e.Client)
 	}
@@ -76,9 +87,12 @@ func (e explained) write(table io.Writer) {
 	row(table, "rate limit", cmp.Or(r.RateLimit, "none"))
 	row(table, "body", "at most "+r.BodyLimit+", longer is 413")
 	row(table, "timeout", r.Timeout)
-	row(table, "to", r.To)
+	row(table, "to", strings.TrimSpace(r.To+" "+strings.Join(e.Targets, ", ")))
 	if e.Target == "" {
 		return
+	}
+	if e.Method != e.asked {
+		row(table, "method", e.Method)
 	}
 	row(table, "target", e.Target)
 	for _, part := range []struct {
@@ -89,6 +103,42 @@ func (e explained) write(table io.Writer) {
 			row(table, part.name, line)
 		}
 	}
+}
+
+// targetsOf are the targets of an upstream, each as one text.
+func targetsOf(cfg upstream.Config) []string {
+	var all []string
+	for _, t := range cfg.Targets {
+		text := t.URL
+		if t.Weight != 1 {
+			text += fmt.Sprintf(" (weight %d)", t.Weight)
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// question is the request in question. A single Content-Length among the headers is the length of a body, which is sent.
+func (c explainCommand) question() gateway.Question {
+	q := gateway.Question{Method: c.Method, Target: c.Path, Host: c.Host, Headers: c.Header, BodyLength: c.BodyLength, Client: c.From}
+	var others []string
+	lengths := 0
+	for _, line := range c.Header {
+		name, value, _ := strings.Cut(line, ":")
+		length, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		if err == nil && strings.EqualFold(name, "Content-Length") && length >= 0 {
+			lengths++
+			q.BodyLength = length
+			continue
+		}
+		others = append(others, line)
+	}
+	if lengths == 1 {
+		q.Headers = others
+	} else {
+		q.BodyLength = c.BodyLength
+	}
+	return q
 }
 
 // tokenLine is what the route wants, and what the given token is worth.

@@ -88,11 +88,7 @@ func (r *reloader) look() {
 // by exchanging a link.
 func (r *reloader) content() (sum [sha256.Size]byte) {
 	all := sha256.New()
-	files := []string{r.file}
-	for _, key := range r.running.Authn.Keys {
-		files = append(files, key.File)
-	}
-	for _, file := range files {
+	for _, file := range append([]string{r.file}, r.running.files()...) {
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			_, _ = fmt.Fprint(all, err) // a hash takes all

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"time"
@@ -17,12 +18,14 @@ type upstreams struct {
 	all     map[string]*upstream.Upstream
 	cfgs    map[string]upstream.Config
 	metrics *upstream.Metrics
+	log     *slog.Logger
+	changes []*upstream.Change               // of those that were taken over
 	begun   []*upstream.Upstream             // those that were not taken over from the configuration before
 	retired map[*upstream.Upstream]time.Time // those of configurations before, which a slow request may still turn to
 }
 
-func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer) (*upstreams, error) {
-	none := &upstreams{metrics: upstream.NewMetrics(reg)}
+func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, log *slog.Logger) (*upstreams, error) {
+	none := &upstreams{metrics: upstream.NewMetrics(reg), log: log}
 	u, err := none.next(cfgs)
 	if err != nil {
 		return nil, err
@@ -34,21 +37,41 @@ func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer) (
 // next are the upstreams of another configuration, which must be valid. One that is known already is the same, and takes
 // its section over when it becomes the next.
 func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
-	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), cfgs: maps.Clone(cfgs), metrics: u.metrics}
+	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), cfgs: maps.Clone(cfgs), metrics: u.metrics, log: u.log}
 	for name, cfg := range cfgs {
+		var err error
 		if same, known := u.all[name]; known {
-			n.all[name] = same
-			continue
+			err = n.take(same, u.cfgs[name], cfg)
+		} else {
+			err = n.begin(name, cfg)
 		}
-		opened, err := upstream.New(name, cfg, u.metrics)
 		if err != nil {
 			n.drop()
-			return nil, fmt.Errorf("opening upstream %s: %w", name, err)
+			return nil, err
 		}
-		n.all[name] = opened
-		n.begun = append(n.begun, opened)
 	}
 	return n, nil
+}
+
+// take takes an upstream over, and prepares its change when its section, or what its files hold, may be another.
+func (u *upstreams) take(same *upstream.Upstream, before, cfg upstream.Config) error {
+	u.all[same.Name()] = same
+	if reflect.DeepEqual(before, cfg) && len(cfg.TLS.Files()) == 0 {
+		return nil
+	}
+	change, err := same.Prepare(cfg)
+	u.changes = append(u.changes, change)
+	return err
+}
+
+func (u *upstreams) begin(name string, cfg upstream.Config) error {
+	opened, err := upstream.New(name, cfg, u.metrics, u.log)
+	if err != nil {
+		return fmt.Errorf("opening upstream %s: %w", name, err)
+	}
+	u.all[name] = opened
+	u.begun = append(u.begun, opened)
+	return nil
 }
 
 // drop closes what next has opened and nobody will use.
@@ -77,10 +100,8 @@ func (u *upstreams) become(next *upstreams) error {
 		}
 	}
 	var errs []error
-	for name, cfg := range next.cfgs {
-		if same := u.all[name]; same != nil && !reflect.DeepEqual(u.cfgs[name], cfg) {
-			errs = append(errs, same.Reconfigure(cfg))
-		}
+	for _, change := range next.changes {
+		errs = append(errs, change.Apply())
 	}
 	u.all, u.cfgs = next.all, next.cfgs
 	return errors.Join(errs...)

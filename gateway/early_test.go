@@ -57,7 +57,7 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 			start := time.Now()
 			l.say(t, head(c.line, c.token, framing)) // and not one byte of the body
 			l.refusedWith(t, what, c.want)
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 4*time.Second { // a body is waited for longer
 				t.Errorf("%s: answered after %v", what, took)
 			}
 		}
@@ -125,6 +125,24 @@ func TestNobodyIsToldToGoOnUnasked(t *testing.T) {
 			if resp, body := l.answer(t); resp.StatusCode != 200 || !strings.Contains(body, `"body":"hello"`) {
 				t.Fatalf("HTTP/%s: got %d %s, want 200 alone", version, resp.StatusCode, body)
 			}
+		}
+	}
+}
+
+// TestChallengesNameAnErrorOnlyForATokenThatCame follows RFC 6750 §3.
+func TestChallengesNameAnErrorOnlyForATokenThatCame(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	token := e.token(t, "alice")
+	forged := token[:len(token)-8] + "AAAAAAAA"
+	for sent, want := range map[string]string{
+		"":      `Bearer realm="wxgate"`,
+		"a.b.c": `Bearer realm="wxgate", error="invalid_request"`,
+		forged:  `Bearer realm="wxgate", error="invalid_token"`,
+	} {
+		resp, body := e.send(t, head("GET /private/x", sent))
+		if got := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != 401 || got != want {
+			t.Errorf("%q: %d %q, want %q; %s", sent, resp.StatusCode, got, want, body)
 		}
 	}
 }

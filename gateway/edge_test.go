@@ -71,7 +71,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	target := upstream.DefaultConfig()
 	target.Targets = []upstream.Target{{URL: serviceURL}}
 	treat(&target)
-	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()))
+	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()), nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

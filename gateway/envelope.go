@@ -72,7 +72,7 @@ func failureAnswer(f failure, message, detail, requestID string, now time.Time) 
 		a.set(fiber.HeaderRetryAfter, strconv.Itoa(f.retryAfter))
 	}
 	if f.status == http.StatusUnauthorized {
-		a.set(fiber.HeaderWWWAuthenticate, `Bearer realm="wxgate", error="`+bearerError(f.reason)+`"`)
+		a.set(fiber.HeaderWWWAuthenticate, challenge(f.reason))
 	}
 	a.set(headerRequestID, requestID)
 	return a
@@ -114,12 +114,15 @@ func answerFailure(c *fiber.Ctx, f failure, message, requestID string, now time.
 	failureAnswer(f, message, "", requestID, now).writePublic(c)
 }
 
-// bearerError is the error code of RFC 6750 §3.1 for a reason of ours.
-func bearerError(reason string) string {
-	if reason == "token_missing" || reason == "token_malformed" {
-		return "invalid_request"
+// challenge is what RFC 6750 §3 has for a reason of ours: an error only for who sent a token.
+func challenge(reason string) string {
+	switch reason {
+	case "token_missing":
+		return `Bearer realm="wxgate"`
+	case "token_malformed":
+		return `Bearer realm="wxgate", error="invalid_request"`
 	}
-	return "invalid_token"
+	return `Bearer realm="wxgate", error="invalid_token"`
 }
 
 // writeJSON answers with v, without the envelope.

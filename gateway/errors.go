@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -78,7 +78,7 @@ func failures() []failure {
 		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
 		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
 		{upstream.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
-		{upstream.ErrBreakerOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 5},
+		{upstream.ErrBreakerOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 1},
 		{upstream.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
 		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // no 401: logging in again does not help
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
@@ -111,9 +111,8 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 		g.metrics.connections.refused(fault)
 		f.status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
-	var limited *limitedError
-	if errors.As(err, &limited) {
-		f.retryAfter = int(max(1, wholeSeconds(limited.after)))
+	if after, known := retryAfter(err); known {
+		f.retryAfter = int(max(1, wholeSeconds(after)))
 	}
 	ex := exchangeOf(c)
 	ex.reason, ex.ending = f.reason, nil
@@ -126,6 +125,19 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
 	}
 	answerFailure(c, f, messageOf(f, err), ex.id, g.deps.Now())
+}
+
+// retryAfter is when it is worth to try again, for errors that know it better than their row.
+func retryAfter(err error) (after time.Duration, known bool) {
+	var limited *limitedError
+	if errors.As(err, &limited) {
+		return limited.after, true
+	}
+	var open *upstream.OpenError
+	if errors.As(err, &open) {
+		return open.After, true
+	}
+	return 0, false
 }
 
 // messageOf is the row's message; a failed login also carries WeChat's errcode, because teams search for the number.
@@ -153,7 +165,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 		detail = slog.String("detail", string(fault.Reason))
 	}
 	if f.status == fiber.StatusMethodNotAllowed {
-		c.Set(fiber.HeaderAllow, strings.Join(forwardable(), ", "))
+		c.Set(fiber.HeaderAllow, allowed())
 	}
 	id := newRequestID()
 	g.metrics.refusedEarly(f)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -45,6 +46,7 @@ type Explanation struct {
 	Identity []string   `json:"identity,omitempty"` // of these, those that tell who a token speaks for
 	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
 	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: it goes through
+	Method   string     `json:"method,omitempty"`   // as it is sent to the upstream
 }
 
 // Refusal is why a request does not go through.
@@ -54,6 +56,8 @@ type Refusal struct {
 	Reason  string `json:"reason"`          // of the error table
 	Message string `json:"message"`
 	Detail  string `json:"detail,omitempty"` // what the log would say
+	// Near are, of a no_route, the routes that take this path with another method or for another host.
+	Near []RouteInfo `json:"near,omitempty"`
 }
 
 // Explain walks a request through the gateway that cfg describes, on a connection in memory: the strict reader, the chain
@@ -76,6 +80,9 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 	}
 	if e.Route == nil {
 		e.refuse(status, body, said.Bytes())
+	}
+	if e.Refusal != nil && e.Refusal.Reason == g.failureOf(errNoRoute).reason {
+		e.Refusal.Near = g.rules.Load().near(q.Target)
 	}
 	return e, nil
 }
@@ -110,6 +117,29 @@ func unopened(names []string) map[string]*upstream.Upstream {
 	return upstreams
 }
 
+// near are the routes that take the path of a target with some method, for some host.
+func (r *rules) near(target string) []RouteInfo {
+	t, ok := parseTarget([]byte(target), nil)
+	if !ok {
+		return nil
+	}
+	var all []RouteInfo
+	seen := map[*route]bool{}
+	look := func(m *matcher[*route]) {
+		for _, method := range forwardable() {
+			if to, found := m.find(method, t.folded); found && !seen[to] {
+				seen[to] = true
+				all = append(all, to.info(r))
+			}
+		}
+	}
+	look(&r.routes.any)
+	for _, host := range slices.Sorted(maps.Keys(r.routes.hosts)) {
+		look(r.routes.hosts[host])
+	}
+	return all
+}
+
 // begin stands where tokens are verified.
 func (*Explanation) begin(c *fiber.Ctx) error {
 	if ex := exchangeOf(c); ex.route.auth == AuthPrefetch {
@@ -130,7 +160,7 @@ func (e *Explanation) end(g *Gateway, c *fiber.Ctx) error {
 	if err := g.buildRequest(c, ex, &req); err != nil {
 		return err
 	}
-	e.Target = string(req.Header.RequestURI())
+	e.Target, e.Method = string(req.Header.RequestURI()), c.Method()
 	e.compare(&c.Request().Header, &req.Header)
 	if ex.route.auth != AuthNone {
 		e.Identity = ex.rules.identityFields()

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"strconv"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -81,6 +83,9 @@ func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 		}
 		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
 			continue
+		}
+		if hops, counted := forwardsLeft(in, name, value); counted {
+			value = strconv.AppendUint(nil, hops-1, 10)
 		}
 		if isCookie(name) {
 			value, cookies = cookies, nil

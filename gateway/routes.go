@@ -194,6 +194,9 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 
 // matchRoute reads the target once and picks the route.
 func (g *Gateway) matchRoute(c *fiber.Ctx) error {
+	if asksUs(&c.Request().Header) {
+		return answerOptions(c)
+	}
 	ex := exchangeOf(c)
 	t, ok := parseTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
 	if !ok {

@@ -25,7 +25,7 @@ func parseDocument(text string) (ast.Node, *misread) {
 	if fault := notUTF8(text); fault != nil {
 		return nil, fault
 	}
-	tokens := lexer.Tokenize(text)
+	tokens := joinPlain(lexer.Tokenize(text))
 	if tk := tooDeep(tokens); tk != nil {
 		return nil, &misread{tokenPosition(tk), "nested too deep"}
 	}

@@ -15,7 +15,7 @@ func candidatesOf(weights ...int) []candidate {
 	for i, w := range weights {
 		address := fmt.Sprintf("10.0.0.%d:3000", i+1)
 		p := new(pool)
-		p.configure(DefaultConfig())
+		p.configure(DefaultConfig(), new(security))
 		e := &endpoint{address: address, seed: seedOf(address), pool: p}
 		all = append(all, candidate{endpoint: e, weight: float64(w)})
 	}

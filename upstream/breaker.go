@@ -20,6 +20,12 @@ type breaker struct {
 	well   int       // those that came back well
 }
 
+// turn is a change of a breaker between open and closed, and why; the zero turn is none.
+type turn struct {
+	open bool
+	why  string
+}
+
 // configure sets new limits; the state stays.
 func (b *breaker) configure(cfg Breaker) {
 	b.mu.Lock()
@@ -38,46 +44,49 @@ func (b *breaker) enter(now time.Time) (probe bool, err error) {
 	case !b.open:
 		return false, nil
 	case now.Before(b.until):
-		return false, fmt.Errorf("%w: for another %v", ErrBreakerOpen, b.until.Sub(now))
+		return false, &OpenError{After: b.until.Sub(now)}
 	case b.probes+b.well >= breakerProbes:
-		return false, fmt.Errorf("%w: it is being tried", ErrBreakerOpen)
+		return false, &OpenError{}
 	}
 	b.probes++
 	return true, nil
 }
 
-// leave takes down how a request ended that enter let through.
-func (b *breaker) leave(probe bool, v verdict, now time.Time) {
+// leave takes down how a request ended that enter let through, and says when the breaker has turned by it.
+func (b *breaker) leave(probe bool, v verdict, now time.Time) turn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open {
-		b.probed(probe, v, now)
-		return
+		return b.probed(probe, v, now)
 	}
 	switch v {
 	case good:
 		b.recent.add(now, 1, 0)
 	case bad:
 		b.recent.add(now, 1, 1)
-		b.judge(now)
+		return b.judge(now)
 	}
+	return turn{}
 }
 
-func (b *breaker) judge(now time.Time) {
+func (b *breaker) judge(now time.Time) turn {
 	all, failed := b.recent.sums(now)
-	if all >= b.cfg.MinRequests && float64(failed) >= float64(b.cfg.Failures)*float64(all) {
-		b.trip(now)
+	if all < b.cfg.MinRequests || float64(failed) < float64(b.cfg.Failures)*float64(all) {
+		return turn{}
 	}
+	b.trip(now)
+	return turn{open: true, why: fmt.Sprintf("%d of %d requests failed within %v", failed, all, b.cfg.Window)}
 }
 
 func (b *breaker) trip(now time.Time) {
 	b.open, b.until, b.probes, b.well = true, now.Add(b.cfg.Open), 0, 0
 }
 
-// probed judges a probe. What was under way when the breaker opened says nothing new.
-func (b *breaker) probed(probe bool, v verdict, now time.Time) {
+// probed judges a probe. What was under way when the breaker opened says nothing new. One that fails is no turn: the
+// breaker has been open all the time.
+func (b *breaker) probed(probe bool, v verdict, now time.Time) turn {
 	if !probe || b.probes == 0 {
-		return
+		return turn{}
 	}
 	b.probes--
 	switch v {
@@ -87,8 +96,10 @@ func (b *breaker) probed(probe bool, v verdict, now time.Time) {
 		if b.well++; b.well == breakerProbes {
 			b.open = false
 			b.recent = window{length: b.cfg.Window}
+			return turn{why: fmt.Sprintf("%d requests went well", breakerProbes)}
 		}
 	}
+	return turn{}
 }
 
 func (b *breaker) isOpen() bool {

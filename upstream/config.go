@@ -20,6 +20,7 @@ type Config struct {
 	Queue     Queue         `yaml:"queue"`      // how many requests it gets at a time, and how many wait
 	Timeouts  Timeouts      `yaml:"timeouts"`   // how long the service may take
 	Keepalive Keepalive     `yaml:"keepalive"`  // the connections to it
+	TLS       TLS           `yaml:"tls"`        // how its https:// targets are spoken to
 }
 
 // The policies of Config.Balance.

@@ -32,9 +32,12 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 	const place = "upstreams.recipes.targets[0]: "
 	for url, want := range map[string]string{
 		"ftp://x":             `"ftp://x" is not an http:// or https:// URL`,
-		"127.0.0.1:3000":      `"127.0.0.1:3000" is not a URL`,
-		"recipes":             `"recipes" is not an http:// or https:// URL`,
-		"":                    `"" is not an http:// or https:// URL`,
+		"127.0.0.1:3000":      `"127.0.0.1:3000" has no scheme: write http://127.0.0.1:3000`,
+		"localhost:3000":      `"localhost:3000" has no scheme: write http://localhost:3000`,
+		"[::1]:3000":          `"[::1]:3000" has no scheme: write http://[::1]:3000`,
+		"u:secret@x:80":       "a user or password in the URL is not supported",
+		"recipes":             `"recipes" has no scheme: write http://recipes`,
+		"":                    `needs a URL`,
 		"http://":             `"http://" has no host`,
 		"http://:80":          `"http://:80" has no host`,
 		"http://x/api":        `"http://x/api" has a path: a route's strip_prefix and rewrite change paths`,
@@ -54,7 +57,7 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 		if got := fmt.Sprint(cfg.Validate("upstreams.recipes")); got != "["+place+want+"]" {
 			t.Errorf("%q: faults are\n%s, want\n[%s]", url, got, place+want)
 		}
-		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry())); err == nil {
+		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil); err == nil {
 			t.Errorf("%q: New took it", url)
 		}
 	}
@@ -111,7 +114,7 @@ func TestEveryExchangeIsMeasuredUnderItsUpstream(t *testing.T) {
 	for name, url := range map[string]string{"good": upstreamtest.Echo(t).URL, "down": upstreamtest.Refused(t)} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))
-		u, err := upstream.New(name, cfg, m)
+		u, err := upstream.New(name, cfg, m, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"time"
 )
@@ -21,6 +22,7 @@ type conn struct {
 	permit  chan struct{} // of the upstream, likewise; nil: there is no such bound
 	br      *bufio.Reader
 	alive   liveness
+	as      *tls.Config   // what its pool secured it with; nil: it is plain
 	secure  bool          // TLS: a write that timed out cannot be continued
 	used    bool          // it has carried an exchange before
 	retired time.Time     // when it became idle

@@ -121,6 +121,7 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	now, cfg := u.deps.now(), &t.fleet.cfg
 	took := now.Sub(began)
 	v := t.fate.target()
+	back := false
 	e.mu.Lock()
 	if t.probe {
 		t.probe, e.out.probing = false, false
@@ -135,7 +136,7 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 			e.silence.usual += (took - e.silence.usual) / 16
 		}
 		if took <= cfg.Retries.TryTimeout { // a slower one is no failure, and no proof of health
-			e.succeeded(began, now, took)
+			back = e.succeeded(began, now, took)
 		}
 	case v == bad && !began.Before(e.out.at):
 		e.latency.fail(now, took)
@@ -147,7 +148,10 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 		e.target.lookAgain()
 	}
 	if failing && len(t.fleet.endpoints) > 1 {
-		u.eject(e, now)
+		u.eject(e, t.outcome(), now)
+	}
+	if back {
+		u.journal.readmitted(e)
 	}
 }
 
@@ -159,14 +163,15 @@ func (e *endpoint) answered(v verdict) {
 	}
 }
 
-// succeeded ends failures and, when the try began after it, an ejection.
-func (e *endpoint) succeeded(began, now time.Time, took time.Duration) {
+// succeeded ends failures and, when the try began after it, an ejection; back says that there was one.
+func (e *endpoint) succeeded(began, now time.Time, took time.Duration) (back bool) {
 	if began.Before(e.out.at) {
-		return
+		return false
 	}
 	e.failures, e.lastGood = 0, now
-	if e.out.is {
+	if back = e.out.is; back {
 		e.out.is, e.out.ended, e.since = false, now, now
 		e.latency = latency{value: took.Seconds(), at: now} // its failures are over
 	}
+	return back
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // The ways in which an exchange fails. A caller tells them apart with errors.Is; the texts around them are for logs,
@@ -31,6 +32,21 @@ var (
 	// saw the request break off. Test for the reader's error first.
 	ErrRequestBody = errors.New("request body")
 )
+
+// OpenError is an ErrBreakerOpen that knows when it is worth to ask again.
+type OpenError struct {
+	After time.Duration // until the breaker lets requests through; 0: some are on their way that may close it
+}
+
+func (e *OpenError) Error() string {
+	if e.After == 0 {
+		return ErrBreakerOpen.Error() + ": it is being tried"
+	}
+	return fmt.Sprintf("%v: for another %v", ErrBreakerOpen, e.After)
+}
+
+// Unwrap makes it an ErrBreakerOpen.
+func (*OpenError) Unwrap() error { return ErrBreakerOpen }
 
 // broken says what a failed read or write on a connection means. An end of the connection never passes for io.EOF,
 // which is how a body says that it is whole.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 type World struct {
 	Now    func() time.Time
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	Log    *slog.Logger
 }
 
 // NewIn is New in another world. Names are looked up whenever the last look-up is a millisecond old.
@@ -21,5 +23,5 @@ func NewIn(w World, name string, cfg Config, m *Metrics) (*Upstream, error) {
 	if w.Lookup != nil {
 		d.lookup, d.resolve, d.pause = w.Lookup, time.Millisecond, 0
 	}
-	return open(name, cfg, m, d)
+	return open(name, cfg, m, d, w.Log)
 }

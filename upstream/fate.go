@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/valyala/fasthttp"
 )
@@ -70,6 +71,14 @@ func answered(status int) fate {
 		return fateDown
 	}
 	return fate2xx + fate(status/100-2) //nolint:gosec // the head was read: 200 to 599
+}
+
+// outcome is how the last try ended, for a log: its status, or else its fate.
+func (t *trip) outcome() string {
+	if t.fate == fateError || t.fate == fateDown {
+		return strconv.Itoa(t.resp.StatusCode())
+	}
+	return t.fate.result()
 }
 
 // verdict is what a fate says of who brought it about.

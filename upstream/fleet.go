@@ -12,50 +12,91 @@ import (
 // fleet is who serves and how, at one moment. It is never changed, only replaced.
 type fleet struct {
 	cfg       Config
+	security  *security
 	endpoints []*endpoint
 	weights   []float64 // of endpoints
 }
 
+// Change is a configuration that an Upstream can take over.
+type Change struct {
+	up       *Upstream
+	cfg      Config
+	security *security
+}
+
+// Prepare reads all that cfg needs, and changes nothing. A configuration that Validate refuses, or whose files cannot be
+// used, is an error.
+func (u *Upstream) Prepare(cfg Config) (*Change, error) {
+	if err := errors.Join(cfg.Validate("upstreams." + u.name)...); err != nil {
+		return nil, err
+	}
+	sec, err := cfg.TLS.load()
+	if err != nil {
+		return nil, fmt.Errorf("upstreams.%s.tls.%w", u.name, err)
+	}
+	return &Change{u, cfg.withDefaults(), sec}, nil
+}
+
 // Reconfigure makes u what New would make it with cfg, while requests go on: targets that stay keep their connections,
 // their health and their latency, and the breaker its state. Requests at targets that go are finished. New targets
-// begin slowly. A configuration that Validate refuses changes nothing.
+// begin slowly. A configuration that Prepare refuses changes nothing.
 func (u *Upstream) Reconfigure(cfg Config) error {
-	if err := errors.Join(cfg.Validate("upstreams." + u.name)...); err != nil {
+	c, err := u.Prepare(cfg)
+	if err != nil {
 		return err
 	}
-	removed, checks, err := u.adopt(cfg.withDefaults())
+	return c.Apply()
+}
+
+// Apply is Reconfigure with what Prepare has read; only a closed Upstream refuses it.
+func (c *Change) Apply() error {
+	u := c.up
+	removed, checks, err := u.adopt(c)
 	if err != nil {
 		return err
 	}
 	checks.close()
 	for _, t := range removed {
 		t.close()
-		u.shared.forgetTarget(u.name, t.origin.address)
+		u.forgetTarget(t)
 	}
 	return nil
 }
 
-// adopt takes cfg over and returns what is to be closed.
-func (u *Upstream) adopt(cfg Config) (removed []*target, checks *checker, err error) {
+// forgetTarget removes the series of a target that is gone, unless another one has them now: http and https of one port.
+func (u *Upstream) forgetTarget(gone *target) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !slices.ContainsFunc(u.targets, func(t *target) bool { return t.origin.address == gone.origin.address }) {
+		u.shared.forgetTarget(u.name, gone.origin.address)
+	}
+}
+
+// adopt takes a change over and returns what is to be closed.
+func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
 		return nil, nil, fmt.Errorf("%w: closed", ErrUnavailable)
 	}
-	u.targets, removed = u.nextTargets(cfg)
+	cfg, sec := c.cfg, c.security
+	if before := u.fleet.Load(); before != nil && before.security.sum == sec.sum {
+		sec = before.security
+	}
+	u.targets, removed = u.nextTargets(cfg, sec)
 	u.breaker.configure(cfg.Breaker)
 	u.budget.configure(cfg.Retries.Budget)
 	u.queue.configure(cfg.Queue)
-	u.publish(cfg)
+	u.publish(cfg, sec)
 	for _, e := range u.fleet.Load().endpoints {
-		e.pool.configure(cfg)
+		e.pool.configure(cfg, sec)
 	}
 	checks, u.checks = u.checks, u.newChecker(cfg.Health)
 	return removed, checks, nil
 }
 
 // nextTargets keeps the targets that cfg names too, makes those that are new and gives those that go.
-func (u *Upstream) nextTargets(cfg Config) (next, removed []*target) {
+func (u *Upstream) nextTargets(cfg Config, sec *security) (next, removed []*target) {
 	old := make(map[origin]*target, len(u.targets))
 	for _, t := range u.targets {
 		old[t.origin] = t
@@ -64,7 +105,7 @@ func (u *Upstream) nextTargets(cfg Config) (next, removed []*target) {
 		o, _ := parseTarget(c.URL) // Validate has read it before
 		t := old[o]
 		if t == nil {
-			t = u.newTarget(o, cfg)
+			t = u.newTarget(o, cfg, sec)
 		}
 		delete(old, o)
 		t.weight = c.Weight
@@ -74,8 +115,8 @@ func (u *Upstream) nextTargets(cfg Config) (next, removed []*target) {
 }
 
 // publish makes a fleet of what there is. The caller holds mu.
-func (u *Upstream) publish(cfg Config) {
-	f := &fleet{cfg: cfg}
+func (u *Upstream) publish(cfg Config, sec *security) {
+	f := &fleet{cfg: cfg, security: sec}
 	for _, t := range u.targets {
 		for _, e := range t.endpoints {
 			f.endpoints = append(f.endpoints, e)
@@ -85,14 +126,21 @@ func (u *Upstream) publish(cfg Config) {
 	u.fleet.Store(f)
 }
 
-// settle gives a target the addresses that its name has now.
+// settle gives a target the addresses that its name has now, in order.
 func (u *Upstream) settle(t *target, addresses []string) {
+	if u.settled(t, addresses) {
+		u.journal.moved(t, addresses)
+	}
+}
+
+// settled says whether there is something new in the addresses.
+func (u *Upstream) settled(t *target, addresses []string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if t.gone || u.closed {
-		return
+	if t.gone || u.closed || slices.EqualFunc(t.endpoints, addresses, func(e *endpoint, a string) bool { return e.address == a }) {
+		return false
 	}
-	cfg := u.fleet.Load().cfg
+	cfg, sec := u.fleet.Load().cfg, u.fleet.Load().security
 	old := make(map[string]*endpoint, len(t.endpoints))
 	for _, e := range t.endpoints {
 		old[e.address] = e
@@ -101,16 +149,24 @@ func (u *Upstream) settle(t *target, addresses []string) {
 	for _, a := range addresses {
 		e := old[a]
 		if e == nil {
-			e = t.newEndpoint(a, cfg)
+			e = t.newEndpoint(a, cfg, sec)
 		}
 		delete(old, a)
 		t.endpoints = append(t.endpoints, e)
 	}
 	t.slow = true
-	u.publish(cfg)
+	u.publish(cfg, sec)
 	for _, e := range old {
 		e.pool.close()
 	}
+	return true
+}
+
+// known is how many addresses a target has.
+func (u *Upstream) known(t *target) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(t.endpoints)
 }
 
 // first is the endpoint for the first try. While names are being looked up for the first time, it waits for them.

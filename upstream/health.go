@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -28,9 +29,9 @@ type checker struct {
 func (u *Upstream) newChecker(cfg Health) *checker {
 	if cfg.Path == "" {
 		for _, e := range u.fleet.Load().endpoints {
-			e.mu.Lock()
-			e.checked = checked{}
-			e.mu.Unlock()
+			if e.forgetChecks() {
+				u.journal.healthy(e, "it is not asked any more")
+			}
 		}
 		return nil
 	}
@@ -38,6 +39,15 @@ func (u *Upstream) newChecker(cfg Health) *checker {
 	c := &checker{up: u, cfg: cfg, cancel: cancel}
 	c.running.Go(func() { c.run(ctx) })
 	return c
+}
+
+// forgetChecks forgets what checks have found; out says that they had taken the endpoint out.
+func (e *endpoint) forgetChecks() (out bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out = e.checked.unhealthy
+	e.checked = checked{}
+	return out
 }
 
 func (c *checker) close() {
@@ -52,9 +62,8 @@ func (c *checker) run(ctx context.Context) {
 		var round sync.WaitGroup
 		for _, e := range c.up.fleet.Load().endpoints {
 			round.Go(func() {
-				well := e.check(ctx, c.cfg)
-				if ctx.Err() == nil {
-					e.noteCheck(well, c.cfg, c.up.deps.now())
+				if ill := e.check(ctx, c.cfg); ctx.Err() == nil {
+					c.note(e, ill)
 				}
 			})
 		}
@@ -65,43 +74,65 @@ func (c *checker) run(ctx context.Context) {
 	}
 }
 
-// check asks once, on a connection of its own: an endpoint that takes no new ones is not well.
-func (e *endpoint) check(ctx context.Context, cfg Health) bool {
+// note takes down what a check of e has found: nil is well.
+func (c *checker) note(e *endpoint, ill error) {
+	failed, turned := e.noteCheck(ill == nil, c.cfg, c.up.deps.now())
+	switch {
+	case !turned:
+	case ill != nil:
+		c.up.journal.unhealthy(e, failed, ill)
+	default:
+		c.up.journal.healthy(e, fmt.Sprintf("%d health checks went well", c.cfg.HealthyAfter))
+	}
+}
+
+// check asks once, on a connection of its own: an endpoint that takes no new ones is not well. The error says how it is ill.
+func (e *endpoint) check(ctx context.Context, cfg Health) error {
 	deadline := time.Now().Add(cfg.Timeout)
-	c, err := e.pool.dialer.dial(cfg.Timeout, deadline)
+	c, err := e.pool.dial(cfg.Timeout, deadline)
 	if err != nil {
-		return false
+		return err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if c.SetDeadline(deadline) != nil {
-		return false
+	if err := c.SetDeadline(deadline); err != nil {
+		return err
 	}
 	_, err = io.WriteString(c, "GET "+cfg.Path+" HTTP/1.1\r\nHost: "+e.target.origin.name+
 		"\r\nUser-Agent: wxgate-health\r\nAccept: */*\r\nConnection: close\r\n\r\n")
 	for err == nil {
 		var h head
 		if h, err = readHead(c, new(fasthttp.Response)); err == nil && !h.interim() {
-			return h.status < fasthttp.StatusBadRequest
+			return wellAnswered(h.status)
 		}
 	}
-	return false
+	return err
 }
 
-// noteCheck takes down what a check has found. Who becomes healthy again starts slowly.
-func (e *endpoint) noteCheck(well bool, cfg Health, now time.Time) {
+func wellAnswered(status int) error {
+	if status >= fasthttp.StatusBadRequest {
+		return fmt.Errorf("it answers %d", status)
+	}
+	return nil
+}
+
+// noteCheck takes down what a check has found, and says whether that has taken the endpoint out or brought it back. Who
+// becomes healthy again starts slowly.
+func (e *endpoint) noteCheck(well bool, cfg Health, now time.Time) (failed int, turned bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	found := &e.checked
 	if !well {
 		found.well = 0
 		found.failed++
-		found.unhealthy = found.unhealthy || found.failed >= cfg.UnhealthyAfter
-		return
+		turned = !found.unhealthy && found.failed >= cfg.UnhealthyAfter
+		found.unhealthy = found.unhealthy || turned
+		return found.failed, turned
 	}
 	found.failed = 0
 	found.well++
 	if found.unhealthy && found.well >= cfg.HealthyAfter {
-		found.unhealthy, e.failures, e.since = false, 0, now
+		found.unhealthy, e.failures, e.since, turned = false, 0, now, true
 	}
+	return 0, turned
 }

@@ -35,7 +35,7 @@ func newUpstream(t testing.TB, url string, change ...func(*upstream.Config)) *up
 	for _, c := range change {
 		c(&cfg)
 	}
-	u, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()))
+	u, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil)
 	if err != nil {
 		t.Fatalf("New(%q): %v", url, err)
 	}

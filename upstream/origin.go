@@ -22,11 +22,15 @@ type origin struct {
 func parseTarget(raw string) (origin, error) {
 	u, err := url.Parse(raw)
 	switch {
+	case raw == "":
+		return origin{}, errors.New("needs a URL")
+	case isAuthority(raw):
+		return origin{}, fmt.Errorf("%q has no scheme: write http://%s", raw, raw)
 	case err != nil && strings.Contains(raw, "@"):
 		return origin{}, errors.New("a URL with a user or password that cannot be read")
 	case err != nil:
 		return origin{}, fmt.Errorf("%q is not a URL", raw)
-	case u.User != nil:
+	case u.User != nil, u.Host == "" && strings.Contains(raw, "@"):
 		return origin{}, errors.New("a user or password in the URL is not supported")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return origin{}, fmt.Errorf("%q is not an http:// or https:// URL", raw)
@@ -38,6 +42,15 @@ func parseTarget(raw string) (origin, error) {
 		return origin{}, fmt.Errorf("%q has a query or a fragment", raw)
 	}
 	return newOrigin(raw, u)
+}
+
+// isAuthority says whether raw is a URL as it would be behind http://, a host with or without a port.
+func isAuthority(raw string) bool {
+	if strings.ContainsAny(raw, "/@?#") {
+		return false
+	}
+	u, err := url.Parse("http://" + raw)
+	return err == nil && u.Hostname() != ""
 }
 
 func newOrigin(raw string, u *url.URL) (origin, error) {

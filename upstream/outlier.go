@@ -1,6 +1,9 @@
 package upstream
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // maxEjections is how many times outlier.eject an ejection takes at most.
 const maxEjections = 30
@@ -15,21 +18,31 @@ type ejection struct {
 	probing bool      // a request is under way that tries it again
 }
 
-// eject puts an endpoint aside, unless it would be the last one that is well.
-func (u *Upstream) eject(e *endpoint, now time.Time) {
+// eject puts an endpoint aside, unless it would be the last one that is well. last is what became of its last try.
+func (u *Upstream) eject(e *endpoint, last string, now time.Time) {
+	failures, out := u.ejected(e, now)
+	if out == 0 {
+		return
+	}
+	e.target.metrics.ejections.Inc()
+	u.journal.ejected(e, fmt.Sprintf("%d failures in a row, the last: %s", failures, last), out)
+}
+
+// ejected says after how many failures e is out now, and for how long: 0 when it is not, or was before.
+func (u *Upstream) ejected(e *endpoint, now time.Time) (failures int, out time.Duration) {
 	u.ejecting.Lock()
 	defer u.ejecting.Unlock()
 	f := u.fleet.Load()
 	if !f.othersWell(e, now) {
-		return
+		return 0, 0
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.out.is && now.Before(e.out.until) {
-		return
+		return 0, 0
 	}
 	e.out.begin(now, f.cfg.Outlier.Eject)
-	e.target.metrics.ejections.Inc()
+	return e.failures, e.out.until.Sub(now)
 }
 
 // begin ejects for longer each time, unless the endpoint has done well since for as long as it was out.

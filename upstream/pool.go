@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"crypto/tls"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,6 +11,7 @@ import (
 // pool keeps the connections to one address. A slot is the right to use a connection; a connection is made only by a
 // holder of a slot that finds none idle, so there are never more connections than slots.
 type pool struct {
+	origin origin
 	dialer dialer
 	limits atomic.Pointer[limits]
 	stop   chan struct{}
@@ -25,25 +28,61 @@ type limits struct {
 	connect   time.Duration
 	slots     chan struct{} // as many as are in use
 	sends     chan struct{} // as many of them as are being sent a long body: see takeSend
+	security  *security
+	as        *tls.Config // nil: connections are plain
 }
 
-func newPool(d dialer, cfg Config) *pool {
-	p := &pool{dialer: d, stop: make(chan struct{})}
-	p.configure(cfg)
+func newPool(o origin, address string, cfg Config, sec *security) *pool {
+	p := &pool{origin: o, dialer: dialer{address}, stop: make(chan struct{})}
+	p.configure(cfg, sec)
 	p.reaper.Go(p.reap)
 	return p
 }
 
-// configure sets new limits. With another max_conns, connections in use are not counted against the new number.
-func (p *pool) configure(cfg Config) {
-	next := &limits{keepalive: cfg.Keepalive, connect: cfg.Timeouts.Connect}
-	if old := p.limits.Load(); old != nil && old.keepalive.MaxConns == cfg.Keepalive.MaxConns {
+// configure sets new limits. With another max_conns, connections in use are not counted against the new number. With
+// another security no connection that was made with the one before serves a further exchange.
+func (p *pool) configure(cfg Config, sec *security) {
+	next := &limits{keepalive: cfg.Keepalive, connect: cfg.Timeouts.Connect, security: sec}
+	old := p.limits.Load()
+	secured := old != nil && old.security == sec
+	if secured {
+		next.as = old.as
+	} else {
+		next.as = sec.of(p.origin)
+	}
+	if old != nil && old.keepalive.MaxConns == cfg.Keepalive.MaxConns {
 		next.slots, next.sends = old.slots, old.sends
 	} else {
 		next.slots = make(chan struct{}, cfg.Keepalive.MaxConns)
 		next.sends = make(chan struct{}, max(1, cfg.Keepalive.MaxConns*3/4))
 	}
 	p.limits.Store(next)
+	if !secured {
+		closeAll(p.popUnlike(next.as))
+	}
+}
+
+// popUnlike takes out the idle connections that were secured in another way.
+func (p *pool) popUnlike(as *tls.Config) (unlike []*conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spare = slices.DeleteFunc(p.spare, func(c *conn) bool {
+		if c.as != as {
+			unlike = append(unlike, c)
+		}
+		return c.as != as
+	})
+	return unlike
+}
+
+// dial makes a connection that belongs to nobody yet.
+func (p *pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
+	as := p.limits.Load().as
+	c, err := p.dialer.dial(as, timeout, deadline)
+	if err == nil {
+		c.as = as
+	}
+	return c, err
 }
 
 // busy says how many connections are in use.
@@ -69,7 +108,7 @@ func (p *pool) acquire(q *queue, deadline time.Time) (*conn, error) {
 	c := p.takeSpare()
 	if c == nil {
 		var err error
-		if c, err = p.dialer.dial(l.connect, deadline); err != nil {
+		if c, err = p.dial(l.connect, deadline); err != nil {
 			giveBack(l.slots, permit)
 			return nil, err
 		}
@@ -129,7 +168,7 @@ func (p *pool) release(c *conn) {
 	c.used, c.retired = true, time.Now()
 	c.unstoppable()
 	p.mu.Lock()
-	closed := p.closed
+	closed := p.closed || c.as != p.limits.Load().as
 	if !closed {
 		p.spare = append(p.spare, c)
 	}

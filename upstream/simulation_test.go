@@ -55,7 +55,7 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 	s := &simulation{now: time.Unix(1e9, 0), random: rand.New(rand.NewPCG(1, 2))}
 	d := realDeps()
 	d.now = func() time.Time { return s.now }
-	up, err := open("simulated", cfg, NewMetrics(prometheus.NewRegistry()), d)
+	up, err := open("simulated", cfg, NewMetrics(prometheus.NewRegistry()), d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

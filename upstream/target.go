@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -29,6 +30,7 @@ type target struct {
 	slow      bool        // likewise: further endpoints start slowly
 	gone      bool        // likewise: it has been closed
 
+	lost      bool          // the last look-up failed; only follow knows it
 	first     chan struct{} // closed when the name was looked up once, well or not
 	again     chan struct{} // asks for a look-up
 	cancel    context.CancelFunc
@@ -36,7 +38,7 @@ type target struct {
 }
 
 // newTarget begins to look the name up; an address needs no looking up.
-func (u *Upstream) newTarget(o origin, cfg Config) *target {
+func (u *Upstream) newTarget(o origin, cfg Config, sec *security) *target {
 	t := &target{
 		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.address), slow: u.fleet.Load() != nil,
 		first: make(chan struct{}), again: make(chan struct{}, 1),
@@ -44,7 +46,7 @@ func (u *Upstream) newTarget(o origin, cfg Config) *target {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
 	if _, err := netip.ParseAddr(o.host); err == nil {
-		t.endpoints = []*endpoint{t.newEndpoint(o.address, cfg)}
+		t.endpoints = []*endpoint{t.newEndpoint(o.address, cfg, sec)}
 		close(t.first)
 		return t
 	}
@@ -81,8 +83,10 @@ func (t *target) resolve(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 		return
-	case err != nil || len(found) == 0:
-		t.metrics.dnsFailures.Inc()
+	case err == nil && len(found) == 0:
+		err = errNoAddress
+	}
+	if t.noteLookup(err); err != nil {
 		return
 	}
 	addresses := make([]string, 0, len(found))
@@ -92,6 +96,25 @@ func (t *target) resolve(ctx context.Context) {
 	slices.Sort(addresses)
 	addresses = slices.Compact(addresses)
 	t.up.settle(t, addresses[:min(len(addresses), maxAddresses)])
+}
+
+// errNoAddress is a name that exists, without an address.
+var errNoAddress = errors.New("the name has no address")
+
+// noteLookup takes down how a look-up went.
+func (t *target) noteLookup(err error) {
+	if err != nil {
+		t.metrics.dnsFailures.Inc()
+	}
+	switch lost := err != nil; {
+	case lost == t.lost:
+		return
+	case lost:
+		t.up.journal.nameLost(t, err, t.up.known(t))
+	default:
+		t.up.journal.nameFound(t)
+	}
+	t.lost = !t.lost
 }
 
 // lookAgain asks for a look-up soon: a connection to one of the addresses failed.
@@ -116,10 +139,10 @@ func (t *target) close() {
 }
 
 // newEndpoint makes the endpoint of one address.
-func (t *target) newEndpoint(address string, cfg Config) *endpoint {
+func (t *target) newEndpoint(address string, cfg Config, sec *security) *endpoint {
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
-		pool: newPool(dialer{to: t.origin, address: address}, cfg),
+		pool: newPool(t.origin, address, cfg, sec),
 	}
 	if t.slow {
 		e.since = t.up.deps.now()

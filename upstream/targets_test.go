@@ -23,6 +23,7 @@ type rig struct {
 	cfg      upstream.Config
 	reg      *prometheus.Registry
 	services []*upstreamtest.Switchable
+	log      lines
 
 	mu  sync.Mutex
 	now time.Time
@@ -41,7 +42,7 @@ func newRig(t *testing.T, n int, change ...func(*upstream.Config)) *rig {
 	for _, c := range change {
 		c(&r.cfg)
 	}
-	u, err := upstream.NewIn(upstream.World{Now: r.clock}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
+	u, err := upstream.NewIn(upstream.World{Now: r.clock, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,6 +405,14 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
 	if !errors.Is(err, upstream.ErrBreakerOpen) {
 		t.Fatalf("error is %v, want ErrBreakerOpen", err)
+	}
+	var until *upstream.OpenError
+	if r.move(1500 * time.Millisecond); errors.As(err, &until) {
+		r.want("at first", until.After, 5*time.Second)
+	}
+	_, err = r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	if errors.As(err, &until) {
+		r.want("after 1.5 s", until.After, 3500*time.Millisecond)
 	}
 	r.want("requests that arrived", len(r.services[0].Requests()), seen)
 	r.want("the gauge", r.metric("breaker_open"), 1)

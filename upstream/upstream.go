@@ -11,6 +11,7 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -26,6 +27,7 @@ type Upstream struct {
 	deps    deps
 	shared  *Metrics
 	metrics upstreamMetrics
+	journal journal
 	fleet   atomic.Pointer[fleet] // who serves, and how
 	turns   turns
 	queue   queue
@@ -60,13 +62,16 @@ func realDeps() deps {
 }
 
 // New makes the upstream called name. It waits for nothing: names are looked up, and targets asked for their health, in
-// the background. Close ends it.
-func New(name string, cfg Config, m *Metrics) (*Upstream, error) {
-	return open(name, cfg, m, realDeps())
+// the background. What becomes of its targets and its breaker is told to log. Close ends it.
+func New(name string, cfg Config, m *Metrics, log *slog.Logger) (*Upstream, error) {
+	return open(name, cfg, m, realDeps(), log)
 }
 
-func open(name string, cfg Config, m *Metrics, d deps) (*Upstream, error) {
-	u := &Upstream{name: name, deps: d, shared: m, metrics: m.of(name), trips: sync.Pool{New: func() any { return new(trip) }}}
+func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstream, error) {
+	u := &Upstream{
+		name: name, deps: d, shared: m, metrics: m.of(name), journal: newJournal(log, name),
+		trips: sync.Pool{New: func() any { return new(trip) }},
+	}
 	u.queue.metrics = &u.metrics
 	if err := u.Reconfigure(cfg); err != nil {
 		return nil, err
@@ -149,7 +154,7 @@ func (u *Upstream) run(t *trip) (Exchange, error) {
 	probe, err := u.breaker.enter(u.deps.now())
 	if err == nil {
 		err = u.tries(t)
-		u.breaker.leave(probe, t.fate.service(), u.deps.now())
+		u.journal.turned(u.breaker.leave(probe, t.fate.service(), u.deps.now()))
 	}
 	if err != nil {
 		err = u.failed(t, err)

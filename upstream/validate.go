@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 )
@@ -28,8 +29,25 @@ func (c Config) Validate(path string) []error {
 			faults = append(faults, fmt.Errorf("%s.%s: is not between 0 and 1, or 0%% and 100%%", path, share.key))
 		}
 	}
-	return append(faults, c.negatives(path)...)
+	return slices.Concat(faults, c.validateTLS(path+".tls"), c.negatives(path))
 }
+
+func (c Config) validateTLS(path string) []error {
+	var faults []error
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		faults = append(faults, fmt.Errorf("%s: cert and key belong together", path))
+	}
+	if name := c.TLS.ServerName; strings.ContainsFunc(name, notInName) && net.ParseIP(name) == nil {
+		faults = append(faults, fmt.Errorf("%s.server_name: %q is not a name such as recipes.example.com", path, name))
+	}
+	secured := func(t Target) bool { return strings.HasPrefix(strings.ToLower(t.URL), "https:") }
+	if c.TLS != (TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
+		faults = append(faults, fmt.Errorf("%s: no target is https://, so it would secure nothing", path))
+	}
+	return faults
+}
+
+func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/:@[]*?#", r) }
 
 func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
 

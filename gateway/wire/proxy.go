@@ -64,6 +64,7 @@ func (p *proxied) look() error {
 	length, client, good := proxyHeader(p.rest)
 	switch {
 	case !good:
+		p.passed, p.rest = true, nil // Close reads away what follows, else it would reset our answer
 		return refuse(ReasonProxy)
 	case length > 0:
 		p.passed, p.rest = true, p.rest[length:]

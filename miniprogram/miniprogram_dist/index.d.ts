@@ -1,4 +1,4 @@
-// From utils/, by scripts/build.mjs
+// Built from utils/
 declare const _exports: {
   GatewayError: {
     new (code: number, reason: string, message: string, requestId?: string): {

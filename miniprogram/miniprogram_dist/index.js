@@ -1,4 +1,4 @@
-// From utils/, by scripts/build.mjs
+// Built from utils/
 const { GatewayError, answerOf, call, refusal, send } = require('./transport');
 const TOKEN = 'access_token';
 const USER = 'user_info';
@@ -8,6 +8,7 @@ let options = { baseUrl: '', functionName: 'api-proxy', uploadPath: '/api/v1/upl
 let era = 0;
 let lastCode = '';
 let refused = '';
+let leaving = '';
 let flights = {};
 function configure(changes) {
   options = Object.assign({}, options, changes);
@@ -49,8 +50,8 @@ function pathOf(url) {
   return path;
 }
 const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
-async function post(path, token, data) {
-  const out = { method: 'POST', path, header: bearer(token), data: data || {}, timeout: options.timeout };
+async function post(path, token, data = {}) {
+  const out = { method: 'POST', path, header: bearer(token), data, timeout: options.timeout };
   const answer = await send(out, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;
@@ -61,42 +62,38 @@ async function newCode() {
   lastCode = code;
   return code;
 }
-function loginFields({ nickName, avatarUrl }) {
-  return { nickName: nickName || undefined, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
-}
 const isTemporary = (avatar) => !/^https:\/\//.test(avatar || '');
-async function login(profile) {
+async function login({ nickName, avatarUrl }) {
   const began = era;
-  const fields = loginFields(profile);
+  const fields = { nickName, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
   const path = `/api/v1/auth/${options.cloudLogin ? 'cloud-login' : 'wx-login'}`;
   const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: await newCode() }, fields));
   sameEra(began);
   keep(grant, grant.user);
-  return { access_token: grant.access_token, user: grant.user };
+  return grant;
 }
 async function wechatLogin(profile = {}) {
-  const joined = Boolean(flights.login);
+  const joined = flights.login;
   const granted = await shared('login', () => login(profile));
   const began = era;
   try {
     const changes = await changesOf(profile, joined);
     if (Object.keys(changes).length) await request({ url: PROFILE, method: 'PUT', data: changes });
-  }
-  catch (error) {
+  } catch (error) {
     sameEra(began);
     return Object.assign({ avatarError: (error) }, current(granted));
   }
   return current(granted);
 }
 const current = (granted) => ({ access_token: getLocalToken(), user: getLocalUserInfo() || granted.user });
-async function changesOf(profile, joined) {
-  const changes = joined && profile.nickName ? { nickname: profile.nickName } : {};
-  if (profile.avatarUrl && isTemporary(profile.avatarUrl)) {
-    const answer = await upload({ url: options.uploadPath, filePath: profile.avatarUrl });
-    changes.avatar = answer.data.data.url;
-  }
-  else if (joined && profile.avatarUrl)
-    changes.avatar = profile.avatarUrl;
+async function changesOf({ nickName, avatarUrl }, joined) {
+  const changes = joined && nickName ? { nickname: nickName } : {};
+  if (avatarUrl && isTemporary(avatarUrl)) {
+    const answer = await upload({ url: options.uploadPath, filePath: avatarUrl });
+    const { url } = Object(Object(answer.data).data);
+    if (!url) throw refusal(answer);
+    changes.avatar = url;
+  } else if (joined && avatarUrl) changes.avatar = avatarUrl;
   return changes;
 }
 function refreshToken() {
@@ -107,9 +104,11 @@ function refreshToken() {
     try {
       const grant = await post('/api/v1/auth/refresh', token);
       if (began === era && getLocalToken() === token) keep(grant);
-    }
-    catch (error) {
-      if (isCode(error, 401)) refused = token;
+    } catch (error) {
+      if (isCode(error, 401)) {
+        refused = token;
+        if (error.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(token);
+      }
       throw error;
     }
     return getLocalToken();
@@ -118,18 +117,18 @@ function refreshToken() {
 const isCode = (error, code) => error instanceof GatewayError && error.code === code;
 async function usableToken() {
   if (!getLocalToken() && flights.login) await flights.login.catch(() => { });
+  const token = getLocalToken();
   const life = wx.getStorageSync(LIFE);
   const late = life && Date.now() > life.expiresAt - (life.expiresAt - life.issuedAt) / 10;
-  if (late && getLocalToken() && getLocalToken() !== refused) await refreshToken().catch(() => { });
-  return getLocalToken();
+  if (late && token) await refreshToken().catch(() => { });
+  return getLocalToken() || token;
 }
 async function renew(failed) {
-  if (getLocalToken() !== failed) return getLocalToken();
+  if (getLocalToken() !== failed || failed === leaving) return getLocalToken();
   if (failed !== refused) {
     const error = await refreshToken().then(() => null, (e) => e);
     if (!error || getLocalToken() !== failed) return getLocalToken();
     if (!isCode(error, 401)) throw error;
-    if (error.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(failed);
   }
   if (getLocalToken() === failed) await shared('login', () => login({})).catch((e) => hopeless(e, failed));
   return getLocalToken();
@@ -154,23 +153,24 @@ function withQuery(path, data) {
   return query ? path + (path.includes('?') ? '&' : '?') + query : path;
 }
 async function request(wanted) {
-  const { header, data, timeout } = wanted;
+  const { header, data, timeout = options.timeout } = wanted;
   const method = (wanted.method || 'GET').toUpperCase();
   const inQuery = method === 'GET' && data && typeof data === 'object';
-  const path = inQuery ? withQuery(pathOf(wanted.url), data) : pathOf(wanted.url);
+  const at = pathOf(wanted.url);
+  const path = inQuery ? withQuery(at, data) : at;
   const began = era;
   const answer = await withToken((token) => send({
-    method, path, data: inQuery ? undefined : data, timeout: timeout || options.timeout,
+    method, path, data: inQuery ? undefined : data, timeout,
     header: Object.assign({}, header, bearer(token)),
   }, options));
-  if (path === PROFILE && began === era && getLocalToken()) wx.setStorageSync(USER, answer.data.data);
+  const user = path === PROFILE && Object(answer.data).data;
+  if (user && began === era && getLocalToken()) wx.setStorageSync(USER, user);
   return answer;
 }
 function parsed(text) {
   try {
     return JSON.parse(text);
-  }
-  catch (_) {
+  } catch (_) {
     return text;
   }
 }
@@ -195,12 +195,12 @@ async function bindPhone(detail) {
   return answer.data.data;
 }
 async function decrypt(source) {
-  await call(wx.checkSession, {}).catch(() => wechatLogin());
+  const stale = await call(wx.checkSession, {}).then(() => '', getLocalToken);
+  if (stale) await wechatLogin();
   try {
     return await opened(source);
-  }
-  catch (error) {
-    if (!isCode(error, 409) || typeof source !== 'function') throw error;
+  } catch (error) {
+    if (!isCode(error, 409) || typeof source !== 'function' || !getLocalToken()) throw error;
     await wechatLogin();
     return opened(source);
   }
@@ -218,6 +218,7 @@ async function logout(which = {}) {
   const token = getLocalToken();
   era += 1;
   flights = {};
+  leaving = refused = token;
   const path = `/api/v1/auth/logout${which.all ? '?all=true' : ''}`;
   const told = !token || await post(path, token).then(() => true, () => false);
   forget(token);

@@ -1,4 +1,4 @@
-// From utils/, by scripts/build.mjs
+// Built from utils/
 /**
  * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy. Whatever the
  * way, an answer is {statusCode, header, data} with lower-case header names, and a failure is a GatewayError.
@@ -63,6 +63,7 @@ export type Failure = Error & {
   code: number;
   reason: string;
   requestId: string;
+  errMsg?: string;
 };
 /** @typedef {{statusCode: number, header: Record<string, string>, data: any, tempFilePath?: string}} Answer */
 /** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number}} Outgoing */
@@ -78,7 +79,10 @@ export type Failure = Error & {
  * @property {string} [uploadPath] where wechatLogin sends an avatar
  * @property {number} [timeout] milliseconds
  */
-/** @typedef {Error & {code: number, reason: string, requestId: string}} Failure what a GatewayError is */
+/**
+ * What a GatewayError is; errMsg is what WeChat said of a call that got no answer.
+ * @typedef {Error & {code: number, reason: string, requestId: string, errMsg?: string}} Failure
+ */
 /** What went wrong. code is the HTTP status, 0 when there was no answer; decide by reason. */
 declare class GatewayError extends Error {
   code: number;

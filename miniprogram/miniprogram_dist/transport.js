@@ -1,4 +1,4 @@
-// From utils/, by scripts/build.mjs
+// Built from utils/
 class GatewayError extends Error {
   constructor(code, reason, message, requestId) {
     super(message);
@@ -9,9 +9,9 @@ class GatewayError extends Error {
   }
 }
 function networkError(failure) {
-  const timeout = /time ?out/i.test(failure.errMsg || '');
-  const message = timeout ? '网络超时，请稍后再试' : '网络不可用，请检查网络后再试';
-  return new GatewayError(0, timeout ? 'timeout' : 'network', message);
+  const { errMsg = '' } = failure;
+  const [reason, message] = /time ?out/i.test(errMsg) ? ['timeout', '网络超时，请稍后再试'] : ['network', '网络不可用，请检查网络后再试'];
+  return Object.assign(new GatewayError(0, reason, message), { errMsg });
 }
 function refusal(answer) {
   const body = Object(answer.data);
@@ -20,8 +20,7 @@ function refusal(answer) {
 }
 function lowerCase(header) {
   const lower = {};
-  for (const [name, value] of Object.entries(header || {}))
-    lower[name.toLowerCase()] = String(value);
+  for (const [name, value] of Object.entries(header || {})) lower[name.toLowerCase()] = String(value);
   return lower;
 }
 function call(api, options) {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { compile, packaged } from './compile.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
-const NOTICE = '// From utils/, by scripts/build.mjs\n';
+const NOTICE = '// Built from utils/\n';
 
 /** The client without its comments, and its types, which explain it. @returns {Map<string, string>} file name → text */
 export function library() {
@@ -31,7 +31,8 @@ const published = (name) => name.replace('wechat-login', 'index');
 const ourLayout = (text) => text
   .replace(/^ +/gm, (indent) => indent.slice(indent.length / 2))
   .replace(/^"use strict";\n/, '')
-  .replace(/^( *if \(.*\))\n +(\S.*;)$/gm, '$1 $2');
+  .replace(/\}\n *(catch|else)/g, '} $1')
+  .replace(/^( *(?:if|for|\} else if) \(.*\))\n +(\S.*;)$/gm, '$1 $2');
 
 const require = createRequire(import.meta.url);
 const source = (name) => fs.readFileSync(path.join(root, 'demo/src', name), 'utf8');

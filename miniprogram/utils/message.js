@@ -1,6 +1,8 @@
-/** What to show to the user. @param {unknown} error @returns {string} */
+const { GatewayError } = require('./wechat-login');
+
+/** What to show to the user; faults of our own code are in English and say nothing to them. @param {unknown} error @returns {string} */
 function messageOf(error) {
-  return (error instanceof Error && error.message) || '出错了，请稍后再试';
+  return (error instanceof GatewayError && error.message) || '出错了，请稍后再试';
 }
 
 /** @param {unknown} error */

@@ -18,7 +18,10 @@
  * @property {number} [timeout] milliseconds
  */
 
-/** @typedef {Error & {code: number, reason: string, requestId: string}} Failure what a GatewayError is */
+/**
+ * What a GatewayError is; errMsg is what WeChat said of a call that got no answer.
+ * @typedef {Error & {code: number, reason: string, requestId: string, errMsg?: string}} Failure
+ */
 
 /** What went wrong. code is the HTTP status, 0 when there was no answer; decide by reason. */
 class GatewayError extends Error {
@@ -34,9 +37,9 @@ class GatewayError extends Error {
 
 /** @param {{errMsg?: string}} failure of a wx call that never got an answer */
 function networkError(failure) {
-  const timeout = /time ?out/i.test(failure.errMsg || '');
-  const message = timeout ? '网络超时，请稍后再试' : '网络不可用，请检查网络后再试';
-  return new GatewayError(0, timeout ? 'timeout' : 'network', message);
+  const { errMsg = '' } = failure;
+  const [reason, message] = /time ?out/i.test(errMsg) ? ['timeout', '网络超时，请稍后再试'] : ['network', '网络不可用，请检查网络后再试'];
+  return Object.assign(new GatewayError(0, reason, message), { errMsg });
 }
 
 /** @param {Answer} answer with a status of 400 or more */

@@ -24,6 +24,7 @@ let options = { baseUrl: '', functionName: 'api-proxy', uploadPath: '/api/v1/upl
 let era = 0; // grows with each logout: what began in an earlier era changes nothing
 let lastCode = '';
 let refused = ''; // the token that the gateway would not refresh
+let leaving = ''; // the token that logout() is giving back
 /** @type {Record<string, Promise<any> | undefined>} */
 let flights = {};
 
@@ -88,8 +89,8 @@ function pathOf(url) {
 const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
 
 /** @param {string} path @param {string} token @param {object} [data] @returns {Promise<any>} data of the answer */
-async function post(path, token, data) {
-  const out = { method: 'POST', path, header: bearer(token), data: data || {}, timeout: options.timeout };
+async function post(path, token, data = {}) {
+  const out = { method: 'POST', path, header: bearer(token), data, timeout: options.timeout };
   const answer = await send(out, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;
@@ -103,23 +104,18 @@ async function newCode() {
   return code;
 }
 
-/** @param {Profile} profile */
-function loginFields({ nickName, avatarUrl }) {
-  return { nickName: nickName || undefined, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
-}
-
 /** @param {string} [avatar] @returns {boolean} whether it is a file of this phone, or nothing */
 const isTemporary = (avatar) => !/^https:\/\//.test(avatar || '');
 
 /** @param {Profile} profile @returns {Promise<Login>} */
-async function login(profile) {
+async function login({ nickName, avatarUrl }) {
   const began = era;
-  const fields = loginFields(profile);
+  const fields = { nickName, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
   const path = `/api/v1/auth/${options.cloudLogin ? 'cloud-login' : 'wx-login'}`;
   const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: await newCode() }, fields));
   sameEra(began);
   keep(grant, grant.user);
-  return { access_token: grant.access_token, user: grant.user };
+  return grant;
 }
 
 /**
@@ -128,7 +124,7 @@ async function login(profile) {
  * @param {Profile} [profile] @returns {Promise<Login>}
  */
 async function wechatLogin(profile = {}) {
-  const joined = Boolean(flights.login);
+  const joined = flights.login;
   const granted = await shared('login', () => login(profile));
   const began = era;
   try {
@@ -144,14 +140,16 @@ async function wechatLogin(profile = {}) {
 /** @param {Login} granted @returns {Login} with what was saved since */
 const current = (granted) => ({ access_token: getLocalToken(), user: getLocalUserInfo() || granted.user });
 
-/** What the login itself did not carry. @param {Profile} profile @param {boolean} joined another caller's login */
-async function changesOf(profile, joined) {
+/** What the login itself did not carry. @param {Profile} profile @param {unknown} joined another caller's login, if any */
+async function changesOf({ nickName, avatarUrl }, joined) {
   /** @type {{nickname?: string, avatar?: string}} */
-  const changes = joined && profile.nickName ? { nickname: profile.nickName } : {};
-  if (profile.avatarUrl && isTemporary(profile.avatarUrl)) {
-    const answer = await upload({ url: options.uploadPath, filePath: profile.avatarUrl });
-    changes.avatar = answer.data.data.url;
-  } else if (joined && profile.avatarUrl) changes.avatar = profile.avatarUrl;
+  const changes = joined && nickName ? { nickname: nickName } : {};
+  if (avatarUrl && isTemporary(avatarUrl)) {
+    const answer = await upload({ url: options.uploadPath, filePath: avatarUrl });
+    const { url } = Object(Object(answer.data).data);
+    if (!url) throw refusal(answer);
+    changes.avatar = url;
+  } else if (joined && avatarUrl) changes.avatar = avatarUrl;
   return changes;
 }
 
@@ -165,7 +163,10 @@ function refreshToken() {
       const grant = await post('/api/v1/auth/refresh', token);
       if (began === era && getLocalToken() === token) keep(grant);
     } catch (error) {
-      if (isCode(error, 401)) refused = token;
+      if (isCode(error, 401)) {
+        refused = token;
+        if (error.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(token);
+      }
       throw error;
     }
     return getLocalToken();
@@ -175,23 +176,26 @@ function refreshToken() {
 /** @param {unknown} error @param {number} code @returns {error is Failure} */
 const isCode = (error, code) => error instanceof GatewayError && error.code === code;
 
-/** The token to send: refreshed in the last tenth of its life, and after it. The gateway's 401 has the last word. */
+/**
+ * The token to send: refreshed in the last tenth of its life, and after it. The gateway's 401 has the last word, so a
+ * request that began with a token is never sent without one, as if by a guest.
+ */
 async function usableToken() {
   if (!getLocalToken() && flights.login) await flights.login.catch(() => {});
+  const token = getLocalToken();
   const life = wx.getStorageSync(LIFE);
   const late = life && Date.now() > life.expiresAt - (life.expiresAt - life.issuedAt) / 10;
-  if (late && getLocalToken() && getLocalToken() !== refused) await refreshToken().catch(() => {});
-  return getLocalToken();
+  if (late && token) await refreshToken().catch(() => {});
+  return getLocalToken() || token;
 }
 
 /** After a 401: one refresh, else one silent login. @param {string} failed @returns {Promise<string>} '' to give up */
 async function renew(failed) {
-  if (getLocalToken() !== failed) return getLocalToken(); // somebody was faster, or logged out
+  if (getLocalToken() !== failed || failed === leaving) return getLocalToken(); // somebody was faster, or logs out
   if (failed !== refused) {
     const error = await refreshToken().then(() => null, (e) => e);
     if (!error || getLocalToken() !== failed) return getLocalToken();
     if (!isCode(error, 401)) throw error;
-    if (error.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(failed);
   }
   if (getLocalToken() === failed) await shared('login', () => login({})).catch((e) => hopeless(e, failed));
   return getLocalToken();
@@ -227,16 +231,18 @@ function withQuery(path, data) {
  * @param {Request} wanted url is a path such as /api/v1/recipes @returns {Promise<Answer>}
  */
 async function request(wanted) {
-  const { header, data, timeout } = wanted;
+  const { header, data, timeout = options.timeout } = wanted;
   const method = (wanted.method || 'GET').toUpperCase();
   const inQuery = method === 'GET' && data && typeof data === 'object';
-  const path = inQuery ? withQuery(pathOf(wanted.url), data) : pathOf(wanted.url);
+  const at = pathOf(wanted.url);
+  const path = inQuery ? withQuery(at, data) : at;
   const began = era;
   const answer = await withToken((token) => send({
-    method, path, data: inQuery ? undefined : data, timeout: timeout || options.timeout,
+    method, path, data: inQuery ? undefined : data, timeout,
     header: Object.assign({}, header, bearer(token)),
   }, options));
-  if (path === PROFILE && began === era && getLocalToken()) wx.setStorageSync(USER, answer.data.data);
+  const user = path === PROFILE && Object(answer.data).data;
+  if (user && began === era && getLocalToken()) wx.setStorageSync(USER, user);
   return answer;
 }
 
@@ -285,11 +291,12 @@ async function bindPhone(detail) {
  * is known to be good, and a second time when the gateway's was stale @returns {Promise<any>}
  */
 async function decrypt(source) {
-  await call(wx.checkSession, {}).catch(() => wechatLogin());
+  const stale = await call(wx.checkSession, {}).then(() => '', getLocalToken); // a guest is not logged in for this
+  if (stale) await wechatLogin();
   try {
     return await opened(source);
   } catch (error) {
-    if (!isCode(error, 409) || typeof source !== 'function') throw error;
+    if (!isCode(error, 409) || typeof source !== 'function' || !getLocalToken()) throw error;
     await wechatLogin();
     return opened(source);
   }
@@ -313,6 +320,7 @@ async function logout(which = {}) {
   const token = getLocalToken();
   era += 1;
   flights = {};
+  leaving = refused = token;
   const path = `/api/v1/auth/logout${which.all ? '?all=true' : ''}`;
   const told = !token || await post(path, token).then(() => true, () => false);
   forget(token);

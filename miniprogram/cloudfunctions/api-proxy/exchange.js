@@ -34,9 +34,15 @@ function exchange(connections, call, settings) {
     const { url, method, headers, body } = call;
     const request = connections.library.request(url, { method, headers, agent: connections.agent() });
     const timer = setTimeout(() => request.destroy(new Refusal(504, 'upstream_timeout', '服务响应超时')), settings.timeout);
+    let reached = false; // from then on the gateway may have acted on the request
+    request.on('socket', (socket) => {
+      const ready = url.protocol === 'https:' ? 'secureConnect' : 'connect';
+      if (socket.connecting) socket.once(ready, () => { reached = true; });
+      else reached = true;
+    });
     const fail = (/** @type {Error} */ error) => {
       clearTimeout(timer);
-      reject(error instanceof Refusal ? error : new Refusal(502, 'upstream_connect', '服务暂时无法连接'));
+      reject(error instanceof Refusal ? error : brokenOff(reached));
     };
     request.on('error', fail);
     request.on('response', (response) => {
@@ -50,6 +56,11 @@ function exchange(connections, call, settings) {
     });
     request.end(body);
   });
+}
+
+/** @param {boolean} reached whether the gateway can have seen the request; who is told that it has not sends it again */
+function brokenOff(reached) {
+  return reached ? new Refusal(502, 'upstream_reset', '服务连接中断') : new Refusal(502, 'upstream_connect', '服务暂时无法连接');
 }
 
 /** @param {import('http').IncomingMessage} response @param {number} largest @returns {Promise<Buffer>} */

@@ -12,9 +12,9 @@ const BACK = ['content-type', 'etag', 'last-modified', 'location', 'retry-after'
  */
 function createProxy(settings, caller) {
   const connections = createConnections(settings.upstream);
-  return async function proxy(event = {}) {
+  return async function proxy(event) {
     try {
-      const { response, body } = await exchange(connections, callOf(event, settings, caller), settings);
+      const { response, body } = await exchange(connections, callOf(Object(event), settings, caller), settings);
       return answerOf(response, body);
     } catch (error) {
       return refusalOf(error);

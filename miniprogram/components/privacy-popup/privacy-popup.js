@@ -9,6 +9,10 @@ Component({
     attached() {
       this.register();
     },
+    /** WeChat holds back what asked until it is answered, also when the user leaves the page instead. */
+    detached() {
+      this.decide({ event: 'disagree' });
+    },
   },
   pageLifetimes: {
     show() {
@@ -20,7 +24,11 @@ Component({
     register() {
       if (!wx.onNeedPrivacyAuthorization) return; // before 2.32.3 WeChat shows a popup of its own
       wx.onNeedPrivacyAuthorization((/** @type {any} */ resolve) => {
-        this.answer = resolve;
+        const { answer } = this;
+        this.answer = (/** @type {object} */ decision) => { // two may wait: each has a resolve of its own
+          answer(decision);
+          resolve(decision);
+        };
         this.setData({ open: true });
       });
     },
@@ -28,14 +36,20 @@ Component({
     /** @type {(decision: object) => void} */
     answer() {},
 
-    onAgree() {
+    /** @param {object} decision */
+    decide(decision) {
+      const { answer } = this;
+      this.answer = () => {};
       this.setData({ open: false });
-      this.answer({ event: 'agree', buttonId: 'privacy-agree' });
+      answer(decision);
+    },
+
+    onAgree() {
+      this.decide({ event: 'agree', buttonId: 'privacy-agree' });
     },
 
     onRefuse() {
-      this.setData({ open: false });
-      this.answer({ event: 'disagree' });
+      this.decide({ event: 'disagree' });
     },
 
     onRead() {

@@ -96,6 +96,9 @@
     showModal: api('showModal', modal),
     openPrivacyContract: api('openPrivacyContract', () => toast({ title: '这里会打开隐私保护指引' })),
     onNeedPrivacyAuthorization(callback) { listener = callback; },
+    requirePrivacyAuthorize: api('requirePrivacyAuthorize', async () => {
+      if (!(await phone.privacy.agreed('requirePrivacyAuthorize'))) throw new Error('privacy permission is not authorized');
+    }),
 
     canIUse: (name) => name === 'cropImage',
     cropImage: api('cropImage', async ({ src }) => ({ tempFilePath: phone.files.add(await square(src)) })),

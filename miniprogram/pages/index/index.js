@@ -14,33 +14,36 @@ Page({
     error: '',
   },
 
+  /** Whoever comes back from a recipe finds as many as they left. */
   onShow() {
-    return this.reload();
+    const pages = Math.ceil(this.data.recipes.length / LIMIT) || 1;
+    return this.reload(pages * LIMIT);
   },
 
   async onPullDownRefresh() {
-    await this.reload();
+    await this.reload(LIMIT);
     wx.stopPullDownRefresh();
   },
 
   async onReachBottom() {
-    if (!this.data.complete && !this.data.loading) await this.load(this.data.recipes.length / LIMIT + 1);
+    if (!this.data.complete && !this.data.loading) await this.load(Math.ceil(this.data.recipes.length / LIMIT) + 1, LIMIT);
   },
 
   onAgain() {
-    return this.reload();
+    return this.reload(LIMIT);
   },
 
-  async reload() {
+  /** @param {number} limit */
+  async reload(limit) {
     this.setData({ user: getLocalUserInfo() });
-    await this.load(1);
+    await this.load(1, limit);
   },
 
-  /** @param {number} page */
-  async load(page) {
+  /** @param {number} page @param {number} limit */
+  async load(page, limit) {
     this.setData({ loading: true, error: '' });
     try {
-      const { items, total } = await this.fetchPage(page);
+      const { items, total } = await this.fetchPage(page, limit);
       const recipes = (page === 1 ? [] : this.data.recipes).concat(items.map(withInitial));
       this.setData({ recipes, complete: recipes.length >= total });
     } catch (error) {
@@ -49,9 +52,9 @@ Page({
     this.setData({ loading: false, user: getLocalUserInfo() });
   },
 
-  /** The list is for everybody: whose login has ended sees it as a guest. @param {number} page @returns {Promise<any>} */
-  async fetchPage(page) {
-    const list = { url: '/api/v1/recipes', data: { page, limit: LIMIT } };
+  /** The list is for everybody: whose login has ended sees it as a guest. @param {number} page @param {number} limit @returns {Promise<any>} */
+  async fetchPage(page, limit) {
+    const list = { url: '/api/v1/recipes', data: { page, limit } };
     try {
       return (await request(list)).data.data;
     } catch (error) {
@@ -74,5 +77,5 @@ Page({
 
 /** @param {{title: string}} recipe */
 function withInitial(recipe) {
-  return Object.assign({ initial: recipe.title.slice(0, 1) }, recipe);
+  return Object.assign({ initial: Array.from(recipe.title)[0] }, recipe);
 }

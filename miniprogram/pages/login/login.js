@@ -26,6 +26,8 @@ Page({
 
   onAgree() {
     this.setData({ agreed: !this.data.agreed, error: '' });
+    // The nickname field is an ordinary one until then, and cannot ask by itself.
+    if (this.data.agreed && wx.requirePrivacyAuthorize) wx.requirePrivacyAuthorize({ fail() {} });
   },
 
   onReadContract() {
@@ -44,7 +46,7 @@ Page({
     this.setData({ busy: true, error: '', nickName: (e.detail.value.nickName || '').trim() });
     try {
       const { avatarError } = await wechatLogin({ nickName: this.data.nickName, avatarUrl: this.data.avatarUrl });
-      if (avatarError) wx.showToast({ title: `头像没有保存：${avatarError.message}`, icon: 'none' });
+      if (avatarError) wx.showToast({ title: `头像没有保存：${messageOf(avatarError)}`, icon: 'none' });
       this.leave();
     } catch (error) {
       this.setData({ error: messageOf(error) });

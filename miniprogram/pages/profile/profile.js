@@ -4,6 +4,7 @@ const { confirmed, messageOf, showError } = require('../../utils/message');
 
 const PROFILE = '/api/v1/user/profile';
 const SESSIONS = '/api/v1/auth/sessions';
+const PHONE = 'bound_phone'; // {user, shown}: the gateway tells the number once, and this phone keeps only what it shows
 
 Page({
   data: {
@@ -18,12 +19,18 @@ Page({
 
   async onLoad() {
     try {
-      this.setData({ user: (await request({ url: PROFILE })).data.data });
+      this.show((await request({ url: PROFILE })).data.data);
       await this.loadDevices();
     } catch (error) {
-      this.setData({ user: getLocalUserInfo() });
+      this.show(getLocalUserInfo());
       this.fail(error);
     }
+  },
+
+  /** @param {import('../../utils/wechat-login').User | null} user */
+  show(user) {
+    const phone = wx.getStorageSync(PHONE);
+    this.setData({ user, phone: user && phone.user === user.id ? phone.shown : '' });
   },
 
   async loadDevices() {
@@ -56,8 +63,10 @@ Page({
   async save(changes) {
     this.setData({ busy: true, error: '' });
     try {
-      const { data } = await request({ url: PROFILE, method: 'PUT', data: await changes() });
-      this.setData({ user: data.data });
+      const wanted = await changes();
+      const saved = (await request({ url: PROFILE, method: 'PUT', data: wanted })).data.data;
+      // The other fields stay as they are: something may be typed there that is not saved yet.
+      for (const field of Object.keys(wanted)) this.setData({ [`user.${field}`]: saved[field] });
       wx.showToast({ title: '已保存' });
     } catch (error) {
       this.fail(error);
@@ -69,7 +78,9 @@ Page({
   async onPhone(e) {
     try {
       const { purePhoneNumber } = await bindPhone(e.detail);
-      this.setData({ phone: purePhoneNumber.replace(/^(\d{3})\d{4}/, '$1****') });
+      const shown = purePhoneNumber.replace(/^(\d{3})\d{4}/, '$1****');
+      wx.setStorageSync(PHONE, { user: this.data.user.id, shown });
+      this.setData({ phone: shown });
     } catch (error) {
       showError(error);
     }
@@ -97,6 +108,7 @@ Page({
   /** @param {boolean} all */
   async leave(all) {
     const told = await logout({ all });
+    wx.removeStorageSync(PHONE);
     if (!told) wx.showToast({ title: '已在本机退出，网关未确认', icon: 'none' });
     wx.reLaunch({ url: '/pages/index/index' });
   },

@@ -14,7 +14,7 @@ Page({
 
   /** @param {{id?: string}} query */
   onLoad(query) {
-    this.id = query.id || '';
+    this.id = encodeURIComponent(query.id || ''); // a link is anybody's: it names a recipe and no other path
     return this.load();
   },
 

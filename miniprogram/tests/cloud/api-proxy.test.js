@@ -113,12 +113,30 @@ test('bytes come back as base64, text as text', async () => {
 });
 
 test('an answer that is slow, stalls, breaks off or is too large is an answer of ours', async () => {
-  const reasons = { slow: [504, 'upstream_timeout'], stall: [504, 'upstream_timeout'], reset: [502, 'upstream_connect'], large: [502, 'upstream_invalid'] };
+  const reasons = { slow: [504, 'upstream_timeout'], stall: [504, 'upstream_timeout'], reset: [502, 'upstream_reset'], large: [502, 'upstream_invalid'] };
   for (const [path, want] of Object.entries(reasons)) {
     const { statusCode, data } = await proxy({ path: `/api/${path}` });
     assert.deepEqual([statusCode, data.code, data.reason], [want[0], want[0], want[1]], path);
   }
   assert.equal(seen.length, 4, 'nothing is sent twice');
+});
+
+test('only a gateway that was not reached is upstream_connect: whoever reads that may send again', async () => {
+  const nobody = http.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => { nobody.once('listening', () => resolve(undefined)); });
+  const { port } = /** @type {import('node:net').AddressInfo} */ (nobody.address());
+  await new Promise((resolve) => { nobody.close(resolve); });
+  const call = { method: 'POST', path: '/api/x', data: {} };
+  assert.equal((await made({ upstream: new URL(`http://127.0.0.1:${port}`) })(call)).data.reason, 'upstream_connect');
+  assert.equal((await made({ upstream: new URL('http://nowhere.invalid'), timeout: 3000 })(call)).data.reason, 'upstream_connect');
+  await proxy({ path: '/api/x' }); // so that a connection is kept
+  assert.equal((await proxy(Object.assign({}, call, { path: '/api/reset' }))).data.reason, 'upstream_reset');
+});
+
+test('a TLS that fails is a gateway that was not reached', async () => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (upstream.address());
+  const tls = made({ upstream: new URL(`https://127.0.0.1:${port}`) });
+  assert.equal((await tls({ method: 'POST', path: '/api/x', data: {} })).data.reason, 'upstream_connect');
 });
 
 test('its timeout is below the function\'s own 3 seconds', () => {
@@ -153,6 +171,23 @@ test('with a secret the caller is signed, with all that the signature covers', a
 
 test('a function that was not told where the gateway is does not start', () => {
   assert.throws(() => readSettings({}), /WXGATE_URL is not set/);
+});
+
+test('nor one whose settings would not mean what they say', () => {
+  const gateway = { WXGATE_URL: 'https://gw.example' };
+  for (const [wrong, name] of /** @type {[object, string][]} */ ([
+    [{ WXGATE_URL: 'https://gw.example/base' }, 'WXGATE_URL'], [{ WXGATE_URL: 'gw.example' }, 'WXGATE_URL'], [{ WXGATE_URL: 'gw.example:8080' }, 'WXGATE_URL'],
+    [{ WXGATE_TIMEOUT_MS: '2.5s' }, 'WXGATE_TIMEOUT_MS'], [{ WXGATE_TIMEOUT_MS: '0' }, 'WXGATE_TIMEOUT_MS'], [{ WXGATE_LARGEST: '1MB' }, 'WXGATE_LARGEST'],
+    [{ WXGATE_PREFIX: 'api/' }, 'WXGATE_PREFIX'],
+  ])) assert.throws(() => readSettings(Object.assign({}, gateway, wrong)), new RegExp(name), JSON.stringify(wrong));
+  assert.equal(readSettings({ WXGATE_URL: 'https://gw.example/' }).upstream.origin, 'https://gw.example');
+});
+
+test('an event of any kind gets an answer', async () => {
+  for (const event of [null, 7, 'x', [], { path: {} }, { path: '/api/x', headers: null, query: null }, { path: '/api/x', headers: { a: null } }]) {
+    const answer = await proxy(event);
+    assert.ok([200, 400].includes(answer.statusCode), `${JSON.stringify(event)}: ${answer.statusCode}`);
+  }
 });
 
 test('without a secret, or without a caller, nothing is signed', async () => {

@@ -169,6 +169,17 @@ test('the profile is edited and the list follows', withPhone('heidi', async (pho
   await phone.sees('大厨海蒂');
 }));
 
+test('a new avatar leaves alone what was typed and not saved', withPhone('sam', async (phone) => {
+  await phone.logIn({ nickName: '山姆' });
+  await phone.tap('我的');
+  await phone.top.getByPlaceholder('介绍一下自己').fill('还没写完');
+  await world.call('PUT', '/api/v1/user/profile', await phone.storage('access_token'), { bio: '另一台手机写的' });
+  await phone.top.getByRole('button', { name: '更换头像' }).tap();
+  await phone.toast('已保存');
+  await phone.top.locator('image').waitFor();
+  assert.equal(await phone.top.getByPlaceholder('介绍一下自己').inputValue(), '还没写完');
+}));
+
 test('devices are listed and one is ended', withPhone('ivan', async (phone) => {
   await phone.logIn();
   const other = await world.login('ivan');
@@ -187,6 +198,22 @@ test('the phone number is bound by the code of the button', withPhone('judy', as
   await phone.tap('绑定手机号');
   await phone.sees(/\d{3}\*{4}\d{4}/);
   await phone.picture('profile-phone');
+  const shown = await phone.top.getByText(/\d{3}\*{4}\d{4}/).textContent();
+  await phone.page.getByLabel('返回').tap();
+  await phone.tap('我的');
+  await phone.sees(shown);
+  await phone.sees('更换');
+  await phone.boot();
+  await phone.tap('我的');
+  await phone.sees(shown);
+  const stored = await phone.page.evaluate(() => window.localStorage.getItem('wx-storage'));
+  assert.doesNotMatch(stored, /[:"]1\d{10}"/, 'the whole number stays with the gateway');
+  await phone.tap('退出登录');
+  await phone.sees('登录后可以给菜谱点赞');
+  phone.owner.person = 'ken';
+  await phone.logIn();
+  await phone.tap('我的');
+  await phone.sees('绑定手机号');
 }));
 
 test('sealed data are opened by the gateway, which alone has the session_key', withPhone('lena', async (phone) => {
@@ -244,6 +271,41 @@ test('the privacy agreement comes first, and refusing it only stops what needs i
   await phone.isAt('pages/index/index');
 }, { privacy: true }));
 
+test('consent on the login page asks for the privacy agreement, without which the nickname is a plain text field', withPhone('nina', async (phone) => {
+  const needed = () => phone.page.evaluate(() => phone.privacy.needed);
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await phone.consent();
+  await phone.sees('隐私保护提示');
+  await phone.top.getByRole('button', { name: '拒绝' }).tap();
+  assert.equal(await needed(), true);
+  await phone.consent();
+  await phone.consent();
+  await phone.top.getByRole('button', { name: '同意', exact: true }).tap();
+  assert.equal(await needed(), false);
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/index/index');
+}, { privacy: true }));
+
+test('the privacy popup answers everybody who waits, also when its page is left', withPhone('olga', async (phone) => {
+  const answers = () => phone.page.evaluate(() => Promise.race(
+    [Promise.all(window.waiting), new Promise((resolve) => { setTimeout(resolve, 2000, 'they wait still'); })]));
+  const ask = () => phone.page.evaluate(() => { window.waiting = [1, 2].map(() => phone.privacy.agreed('button.chooseAvatar')); });
+  await phone.top.getByRole('button', { name: '登录' }).tap();
+  await ask();
+  await phone.top.getByRole('button', { name: '拒绝' }).tap();
+  assert.deepEqual(await answers(), [false, false]);
+  await ask();
+  await phone.page.getByLabel('返回').tap();
+  assert.deepEqual(await answers(), [false, false]);
+}, { privacy: true }));
+
+test('the id of a link is an id and nothing else', withPhone('paul', async (phone) => {
+  await phone.logIn();
+  await phone.page.evaluate(() => phone.pages.push('/pages/recipe/recipe?id=..%2F..%2Fv1%2Fuser%2Fprofile'));
+  await phone.top.locator('.error').waitFor();
+  assert.ok(!phone.requests.includes('GET /api/v1/user/profile'), `${phone.requests}`);
+}));
+
 test('a poster is drawn and offered', withPhone('leo', async (phone) => {
   await phone.tap('红烧肉');
   await phone.tap('分享海报');
@@ -272,6 +334,27 @@ test('dark mode and large text keep everything readable', withPhone('mia', async
     assert.deepEqual(await overflows(phone), [], name);
   }
 }, { dark: true }));
+
+test('whoever comes back from a recipe finds the list as long as they left it', withPhone('rita', async (phone) => {
+  const author = await world.login('rita');
+  for (let i = 1; i <= 24; i++) await world.call('POST', '/api/v1/recipes', author, { title: `面 ${i}`, minutes: 5, ingredients: ['面'], steps: ['煮'] });
+  const length = (n) => phone.page.waitForFunction((wanted) => phone.pages.current.data.recipes.length === wanted && !phone.pages.current.data.loading, n);
+  await phone.page.evaluate(() => phone.pages.pullDown());
+  await length(20);
+  await phone.sees('面 5');
+  await phone.top.getByText('面 5', { exact: true }).scrollIntoViewIfNeeded();
+  await phone.page.evaluate(() => phone.pages.current.onReachBottom());
+  await length(30);
+  await phone.tap('红烧肉');
+  await phone.sees('分享海报');
+  const before = phone.requests.length;
+  await phone.page.getByLabel('返回').tap();
+  await phone.isAt('pages/index/index');
+  await length(30);
+  assert.deepEqual(phone.requests.slice(before), ['GET /api/v1/recipes'], 'it was cut to one page, and loaded anew from there');
+  await phone.page.evaluate(() => phone.pages.pullDown());
+  await length(20);
+}));
 
 /** Texts whose contrast with what is behind them is below what WCAG asks (AA). */
 function contrasts(phone) {

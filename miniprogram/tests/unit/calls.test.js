@@ -92,6 +92,16 @@ test('when only the avatar fails, the login stands', async () => {
   assert.equal(client.getLocalToken(), 'token-1');
 });
 
+test('an upload whose answer names no address is told, and saves nothing', async () => {
+  for (const data of [{ url: 'https://cdn.example/a.png' }, { code: 200, data: {} }, '<html>']) {
+    const { gateway, client } = startApp();
+    gateway.before = (call) => (call.file ? { statusCode: 200, data } : undefined);
+    const login = await client.wechatLogin({ avatarUrl: 'http://tmp/a.png' });
+    assert.deepEqual([login.avatarError && login.avatarError.name, login.avatarError && login.avatarError.reason], ['GatewayError', 'http']);
+    assert.equal(gateway.count(PROFILE), 0);
+  }
+});
+
 test('an https avatar of an old base library goes with the login', async () => {
   const { gateway, client } = startApp();
   await client.wechatLogin({ nickName: '小厨', avatarUrl: 'https://thirdwx.qlogo.cn/a' });
@@ -125,6 +135,24 @@ test('user_info follows the profile', async () => {
   await client.wechatLogin();
   await client.request({ url: PROFILE, method: 'PUT', data: { nickname: '大厨' } });
   assert.equal((client.getLocalUserInfo() || { nickname: '' }).nickname, '大厨');
+});
+
+test('an answer that is no profile does not replace user_info', async () => {
+  const { gateway, client } = startApp();
+  await client.wechatLogin({ nickName: '小厨' });
+  for (const data of ['<html>', {}, null]) {
+    gateway.before = () => ({ statusCode: 200, data });
+    await client.request({ url: PROFILE }).catch(() => {});
+    assert.equal((client.getLocalUserInfo() || { nickname: '' }).nickname, '小厨');
+  }
+});
+
+test('what WeChat said of a call that failed can be read', async () => {
+  for (const [name, api] of Object.entries(ways)) {
+    const { phone, client } = startApp(way(name));
+    phone.online = false;
+    await assert.rejects(client.request({ url: '/api/v1/public' }), { reason: 'network', errMsg: `${api}:fail net::ERR_INTERNET_DISCONNECTED` });
+  }
 });
 
 test('the phone is bound by the code of the button, without wx.login', async () => {
@@ -171,6 +199,21 @@ test('a stale session_key at the gateway is renewed once, when the data can be f
   assert.deepEqual([fetched, gateway.count(LOGIN)], [2, 2]);
   await assert.rejects(client.decrypt({ encryptedData: 'e', iv: 'i' }), { code: 409 });
   assert.equal(gateway.count(LOGIN), 2);
+});
+
+test('decrypting logs in nobody who is not logged in', async () => {
+  const { gateway, phone, client } = startApp();
+  phone.sessionFresh = false;
+  await assert.rejects(client.decrypt({ encryptedData: 'e', iv: 'i' }), { code: 401, reason: 'token_missing' });
+  await client.wechatLogin();
+  phone.sessionFresh = true;
+  gateway.before = async (call) => {
+    if (call.path !== '/api/v1/auth/decrypt') return undefined;
+    await client.logout();
+    return refusal(409, 'session_key_stale');
+  };
+  await assert.rejects(client.decrypt(async () => ({ encryptedData: 'e', iv: 'i' })), { code: 409 });
+  assert.deepEqual([client.getLocalToken(), gateway.count(LOGIN)], ['', 1]);
 });
 
 test('the names that pages call are there', () => {

@@ -43,7 +43,11 @@ for (const guide of [CHINESE, ENGLISH]) {
 
   test(`${guide}: every reason that a client can meet is explained`, () => {
     const elsewhere = /^admin_|^conflict$|^client_gone$|^draining$/; // the admin listener's, nobody's, and one that is only reserved
-    for (const [, reason] of read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)) {
+    const ofGateway = [...read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)];
+    const ofClient = (read('utils/wechat-login.js') + read('utils/transport.js')).split('\n')
+      .filter((line) => /GatewayError\(|reason/.test(line)).flatMap((line) => [...line.matchAll(/'([a-z_]+)'/g)]);
+    assert.ok(ofClient.length >= 8, `only ${ofClient}`);
+    for (const [, reason] of ofGateway.concat(ofClient)) {
       assert.ok(elsewhere.test(reason) || read(guide).includes(`\n| \`${reason}\` |`), `${reason} is not in the table of ${guide}`);
     }
   });

@@ -150,6 +150,10 @@ test('who never logged in, or logged out, is not logged in behind their back', a
   await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401, reason: 'token_missing' });
   assert.equal((await client.request({ url: '/api/v1/public' })).statusCode, 200);
   assert.equal(gateway.count(LOGIN), 0);
+  await client.wechatLogin();
+  await client.logout();
+  await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401, reason: 'token_missing' });
+  assert.deepEqual([gateway.count(LOGIN), gateway.count('/api/v1/x')], [1, 2]);
 });
 
 test('the token is refreshed in the last tenth of its life and not before', async (t) => {
@@ -242,6 +246,19 @@ test('unless-revoked: a session that was ended elsewhere stays ended', async () 
   assert.deepEqual([client.getLocalToken(), gateway.count(LOGIN)], ['', 1]);
 });
 
+test('unless-revoked: a session that was ended elsewhere stays ended when the token is also late or expired', async (t) => {
+  for (const age of [950, 1100]) {
+    const { gateway, client } = await loggedIn({ silentLogin: 'unless-revoked' });
+    const late = Date.now() + LIFETIME * age;
+    const clock = t.mock.method(Date, 'now', () => late);
+    gateway.before = (call) => (call.path === REFRESH ? refusal(401, 'token_revoked') : undefined);
+    gateway.live.clear();
+    await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401, reason: 'token_expired' });
+    assert.deepEqual([client.getLocalToken(), gateway.count(LOGIN)], ['', 1], `at the age of ${age} s`);
+    clock.mock.restore();
+  }
+});
+
 test('otherwise it comes back by a silent login', async () => {
   const { gateway, client } = await loggedIn();
   gateway.live.clear();
@@ -262,6 +279,31 @@ test('a profile that arrives after logout() is not kept', async () => {
   assert.equal(phone.storage.size, 0);
 });
 
+test('a profile of before logout() does not become that of who logged in since', async () => {
+  const { gateway, client } = await loggedIn();
+  const slow = held();
+  gateway.before = (call) => (call.path === '/api/v1/user/profile' ? slow.promise : undefined);
+  const late = client.request({ url: '/api/v1/user/profile' });
+  await settled();
+  await client.logout();
+  await client.wechatLogin();
+  slow.release(success({ id: 99 }));
+  await late;
+  assert.equal((client.getLocalUserInfo() || { id: 0 }).id, 1);
+});
+
+test('a logout while the avatar is uploaded ends the login too', async () => {
+  const { gateway, client } = startApp();
+  const slow = held();
+  gateway.before = (call) => (call.file ? slow.promise : undefined);
+  const login = client.wechatLogin({ avatarUrl: 'http://tmp/a.png' });
+  await settled();
+  await client.logout();
+  slow.release();
+  await assert.rejects(login, { reason: 'logged_out' });
+  assert.equal(client.getLocalToken(), '');
+});
+
 test('logout() tells the gateway first, then clears', async () => {
   const { gateway, phone, client } = await loggedIn();
   let stored = '';
@@ -277,6 +319,31 @@ test('logout() without a network clears all the same and says that the gateway d
   phone.online = false;
   assert.equal(await client.logout(), false);
   assert.equal(client.getLocalToken(), '');
+});
+
+test('while logout() waits for its answer, nobody is logged in again behind their back', async (t) => {
+  const { gateway, phone, client } = await loggedIn();
+  const slow = held();
+  gateway.before = (call) => { if (call.path === LOGOUT) { gateway.live.clear(); return slow.promise; } };
+  const leaving = client.logout();
+  await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401 });
+  const late = Date.now() + LIFETIME * 950;
+  t.mock.method(Date, 'now', () => late);
+  await assert.rejects(client.request({ url: '/api/v1/x' }), { code: 401 });
+  slow.release(success({}));
+  await leaving;
+  assert.deepEqual([phone.storage.size, gateway.count(REFRESH), gateway.count(LOGIN), gateway.count('/api/v1/x')], [0, 0, 1, 2]);
+});
+
+test('who logs in again while logout() waits stays logged in', async () => {
+  const { gateway, client } = await loggedIn();
+  const slow = held();
+  gateway.before = (call) => (call.path === LOGOUT ? slow.promise : undefined);
+  const leaving = client.logout();
+  await client.wechatLogin();
+  slow.release(success({}));
+  await leaving;
+  assert.equal(client.getLocalToken(), 'token-2');
 });
 
 test('logout({all: true}) ends every session', async () => {

@@ -1,0 +1,44 @@
+package gateway
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// asksUs says whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
+// OPTIONS that may be forwarded no further (§7.6.2).
+func asksUs(header *fasthttp.RequestHeader) bool {
+	if string(header.Method()) != fiber.MethodOptions {
+		return false
+	}
+	if string(header.RequestURI()) == "*" {
+		return true
+	}
+	for name, value := range fieldLines(header) {
+		if hops, counted := forwardsLeft(header, name, value); counted && hops == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// answerOptions tells what the gateway understands.
+func answerOptions(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderAllow, allowed())
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+func allowed() string { return strings.Join(forwardable(), ", ") }
+
+// forwardsLeft is how often a request may still be forwarded, when the field says so. Only OPTIONS and TRACE count (RFC
+// 9110 §7.6.2), and a TRACE comes no further.
+func forwardsLeft(header *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
+	if !folded(name, "max-forwards") || string(header.Method()) != fiber.MethodOptions {
+		return 0, false
+	}
+	hops, err := strconv.ParseUint(string(value), 10, 32)
+	return hops, err == nil
+}

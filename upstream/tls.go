@@ -1,0 +1,124 @@
+package upstream
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// sessionsKept is how many TLS sessions are kept for each address, to be resumed by its next connections.
+const sessionsKept = 4
+
+// TLS is how https:// targets are spoken to. There is no way to leave a certificate unverified. The files are read again
+// with each configuration; what they held before is not used for a new request.
+type TLS struct {
+	CA         string `yaml:"ca"`          // file with the certificates (PEM) that may vouch for the service; those of the system
+	Cert       string `yaml:"cert"`        // file with our own certificate and its chain (PEM), for services that ask for one
+	Key        string `yaml:"key"`         // file with the key of cert (PEM)
+	ServerName string `yaml:"server_name"` // the name that the service's certificate must have; the target's host
+}
+
+// Files are those that the section names.
+func (c TLS) Files() []string {
+	var files []string
+	for _, f := range []string{c.CA, c.Cert, c.Key} {
+		if f != "" {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// security is what the section and its files come to.
+type security struct {
+	sum    [sha256.Size]byte // of the section and of what its files hold
+	config *tls.Config
+}
+
+// load reads the files.
+func (c TLS) load() (*security, error) {
+	ca, caErr := readFile("ca", c.CA)
+	cert, certErr := readFile("cert", c.Cert)
+	key, keyErr := readFile("key", c.Key)
+	if err := errors.Join(caErr, certErr, keyErr); err != nil {
+		return nil, err
+	}
+	config := &tls.Config{ServerName: c.ServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(ca) {
+			return nil, fmt.Errorf("ca: %s holds no certificate in PEM", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %s and %s: %w", c.Cert, c.Key, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return &security{sumOf([]byte(c.ServerName), ca, cert, key), config}, nil
+}
+
+// CheckFiles reads the files as New does.
+func (c TLS) CheckFiles() error {
+	_, err := c.load()
+	return err
+}
+
+// Reach connects to one of the targets of cfg as a request would, and says what is in the way.
+func Reach(ctx context.Context, cfg Config, t Target) error {
+	to, err := parseTarget(t.URL)
+	if err != nil {
+		return err
+	}
+	sec, err := cfg.TLS.load()
+	if err != nil {
+		return fmt.Errorf("tls.%w", err)
+	}
+	c, err := dialer{to.address}.connect(ctx, sec.of(to))
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+func readFile(name, file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
+}
+
+func sumOf(parts ...[]byte) (sum [sha256.Size]byte) {
+	all := sha256.New()
+	for _, part := range parts {
+		_ = binary.Write(all, binary.BigEndian, int64(len(part))) // a hash takes all
+		_, _ = all.Write(part)
+	}
+	all.Sum(sum[:0])
+	return sum
+}
+
+// of is the TLS of one address of an origin, nil when that is plain. Sessions are resumed at the address that began them
+// alone: another one may not know them, or may not be trusted with them.
+func (s *security) of(o origin) *tls.Config {
+	if !o.tls {
+		return nil
+	}
+	own := s.config.Clone()
+	own.ClientSessionCache = tls.NewLRUClientSessionCache(sessionsKept)
+	if own.ServerName == "" {
+		own.ServerName = o.host
+	}
+	return own
+}
