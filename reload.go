@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"reflect"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,19 +35,20 @@ type reloader struct {
 	service *service
 	load    func() (Config, error)
 	file    string
+	hangups <-chan os.Signal // SIGHUP
 	running Config
 	tried   [sha256.Size]byte // the content that was taken over, or refused
 	seen    [sha256.Size]byte // the content at the last look
 	well    prometheus.Gauge
 }
 
-func newReloader(s *service, file string, cfg Config, load func() (Config, error)) *reloader {
+func newReloader(s *service, file string, cfg Config, hangups <-chan os.Signal, load func() (Config, error)) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
 	s.metrics.MustRegister(well)
 	well.Set(1)
-	r := &reloader{service: s, load: load, file: file, running: cfg, well: well}
+	r := &reloader{service: s, load: load, file: file, hangups: hangups, running: cfg, well: well}
 	r.tried = r.content()
 	r.seen = r.tried
 	return r
@@ -57,16 +56,13 @@ func newReloader(s *service, file string, cfg Config, load func() (Config, error
 
 // follow reloads until ctx ends.
 func (r *reloader) follow(ctx context.Context) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangups:
+		case <-r.hangups:
 			r.tried = r.content()
 			r.try()
 		case <-ticker.C:
