@@ -87,7 +87,7 @@ func listedAddresses(header *fasthttp.RequestHeader, name string) string {
 // setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
 func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	peer := peerOf(c)
-	chain, proto, host := peer.String(), c.Protocol(), string(c.Request().Header.Host())
+	chain, proto, host := peer.String(), schemeOf(c), string(c.Request().Header.Host())
 	if r.trusts(peer) {
 		if before := listedAddresses(&c.Request().Header, fiber.HeaderXForwardedFor); before != "" {
 			chain = before + ", " + chain
@@ -103,6 +103,14 @@ func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	req.Header.Set(fiber.HeaderXForwardedFor, chain)
 	req.Header.Set(fiber.HeaderXForwardedProto, proto)
 	req.Header.Set(fiber.HeaderXForwardedHost, host)
+}
+
+// schemeOf is what the client speaks. Fiber's c.Protocol would believe X-Forwarded-Proto and its like of anybody.
+func schemeOf(c *fiber.Ctx) string {
+	if c.Context().IsTLS() {
+		return "https"
+	}
+	return "http"
 }
 
 func orElse(s, otherwise string) string {

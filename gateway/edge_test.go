@@ -399,6 +399,24 @@ func TestTheTokenStopsHereWhenTold(t *testing.T) {
 	}
 }
 
+// TestAClientCannotSayThatItCameOverHTTPS sends what frameworks take for the scheme or the client's address; services make
+// cookies, redirects and limits of it.
+func TestAClientCannotSayThatItCameOverHTTPS(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	for i, line := range []string{
+		"X-Forwarded-Proto: spoof", "X-Forwarded-Protocol: spoof", "X-Forwarded-Ssl: on", "X-Url-Scheme: spoof", "Front-End-Https: spoof",
+		"X_Forwarded_Proto: spoof", "X-Forwarded-Scheme: spoof", "True-Client-IP: spoof", "Client-IP: spoof", "X-Client-IP: spoof", "X-Cluster-Client-IP: spoof",
+	} {
+		e.send(t, head("GET /public/x", "", line))
+		req := service.Requests()[i]
+		if got := req.Values("X-Forwarded-Proto"); len(got) != 1 || got[0] != "http" || strings.Contains(req.Head(), "spoof") {
+			t.Errorf("%s: the service received\n%s", line, req.Head())
+		}
+	}
+}
+
 func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)

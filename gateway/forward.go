@@ -109,16 +109,21 @@ func hopByHop(name []byte) bool {
 	return false
 }
 
-// setByUs says whether a header is one that buildRequest sets, or one that a service could take for it.
+// setByUs says whether a header is one that buildRequest sets, or one that a service could take for it or for the same word.
 func setByUs(name []byte) bool {
 	switch foldByte(name[0]) {
 	case 'h':
 		return folded(name, "host")
 	case 'f':
-		return folded(name, "forwarded")
+		return folded(name, "forwarded") || folded(name, "front-end-https")
+	case 'c':
+		return folded(name, "client-ip")
+	case 't':
+		return folded(name, "true-client-ip")
 	case 'x':
 		return foldedPrefix(name, "x-forwarded") || foldedPrefix(name, "x-original-") || folded(name, "x-real-ip") ||
-			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || folded(name, "x-http-method-override")
+			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || folded(name, "x-http-method-override") ||
+			folded(name, "x-client-ip") || folded(name, "x-cluster-client-ip") || folded(name, "x-url-scheme")
 	case 'v':
 		return folded(name, "via")
 	}
