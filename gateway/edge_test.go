@@ -69,7 +69,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	}
 	weChat, store, client, auth := newTestAuthn(tb)
 	target := upstream.DefaultConfig()
-	target.Targets = []upstream.Target{{URL: serviceURL}}
+	target.Targets = []upstream.Target{{URL: serviceURL, Weight: 1}}
 	treat(&target)
 	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()), nil)
 	if err != nil {
@@ -421,8 +421,7 @@ func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		prefix := netPrefix(t, "127.0.0.0/8")
-		cfg.Server.TrustedProxies = append(cfg.Server.TrustedProxies, prefix)
+		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
 	})
 	e.send(t, head("GET /public/x", "", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https", "X-Request-Id: abc123"))
 	req := service.Requests()[0]
