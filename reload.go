@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ type reloader struct {
 	file    string
 	hangups <-chan os.Signal // SIGHUP
 	running Config
+	files   []string          // that the configuration names which was read last, be it refused
 	tried   [sha256.Size]byte // the content that was taken over, or refused
 	seen    [sha256.Size]byte // the content at the last look
 	well    prometheus.Gauge
@@ -48,7 +50,7 @@ func newReloader(s *service, file string, cfg Config, hangups <-chan os.Signal, 
 	})
 	s.metrics.MustRegister(well)
 	well.Set(1)
-	r := &reloader{service: s, load: load, file: file, hangups: hangups, running: cfg, well: well}
+	r := &reloader{service: s, load: load, file: file, hangups: hangups, running: cfg, files: cfg.files(), well: well}
 	r.tried = r.content()
 	r.seen = r.tried
 	return r
@@ -84,7 +86,7 @@ func (r *reloader) look() {
 // by exchanging a link.
 func (r *reloader) content() (sum [sha256.Size]byte) {
 	all := sha256.New()
-	for _, file := range append([]string{r.file}, r.running.files()...) {
+	for _, file := range append([]string{r.file}, r.files...) {
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			_, _ = fmt.Fprint(all, err) // a hash takes all
@@ -106,7 +108,7 @@ func (r *reloader) try() {
 
 // reload reads the configuration again. A fault in it changes nothing.
 func (r *reloader) reload() error {
-	cfg, err := r.load()
+	cfg, err := r.read()
 	if err != nil {
 		return err
 	}
@@ -120,6 +122,18 @@ func (r *reloader) reload() error {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}
 	return nil
+}
+
+// read reads the configuration. When it names other files than the one before, these are looked at from now on, so that
+// one which is not there yet is noticed when it comes.
+func (r *reloader) read() (Config, error) {
+	cfg, err := r.load()
+	if err == nil && !slices.Equal(cfg.files(), r.files) {
+		r.files = cfg.files()
+		r.tried = r.content()
+		cfg, err = r.load() // what content has seen, or newer
+	}
+	return cfg, err
 }
 
 // keepOthers gives every key of next that is not among reloaded its running value, and names those that differed.
