@@ -30,30 +30,68 @@ func reloaded() []string {
 // while it is being written.
 const lookEvery = time.Second
 
+// source is gateway.yaml with the files that it names, read and looked at again and again.
+type source struct {
+	load  func() (Config, error)
+	file  string
+	files []string          // that the configuration names which was read last, be it refused
+	tried [sha256.Size]byte // the content before that was read
+	seen  [sha256.Size]byte // the content at the last look
+}
+
+// read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
+// files than the one before, these are looked at from now on, so that one which is not there yet is noticed when it comes.
+func (s *source) read() (Config, error) {
+	s.tried = s.content()
+	cfg, err := s.load()
+	if err == nil && !slices.Equal(cfg.files(), s.files) {
+		s.files = cfg.files()
+		s.tried = s.content()
+		cfg, err = s.load() // what content has seen, or newer
+	}
+	return cfg, err
+}
+
+// changed says whether the content is another one than was read, and came to rest.
+func (s *source) changed() bool {
+	before := s.seen
+	s.seen = s.content()
+	return s.seen == before && s.seen != s.tried
+}
+
+// content identifies what gateway.yaml and the files hold. Names are followed anew each time: a ConfigMap is changed by
+// exchanging a link.
+func (s *source) content() (sum [sha256.Size]byte) {
+	all := sha256.New()
+	for _, file := range append([]string{s.file}, s.files...) {
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_, _ = fmt.Fprint(all, err) // a hash takes all
+		}
+		_, _ = fmt.Fprintf(all, "%d\n%s", len(text), text)
+	}
+	all.Sum(sum[:0])
+	return sum
+}
+
 // reloader takes over a changed gateway.yaml while requests are served: at SIGHUP, and when the content of the file, or of
 // one that it names, has changed.
 type reloader struct {
 	service *service
-	load    func() (Config, error)
-	file    string
+	source  *source
 	hangups <-chan os.Signal // SIGHUP
 	running Config
-	files   []string          // that the configuration names which was read last, be it refused
-	tried   [sha256.Size]byte // the content that was taken over, or refused
-	seen    [sha256.Size]byte // the content at the last look
 	well    prometheus.Gauge
 }
 
-func newReloader(s *service, file string, cfg Config, hangups <-chan os.Signal, load func() (Config, error)) *reloader {
+// newReloader is for a service that runs with what was read from the source.
+func newReloader(s *service, from *source, cfg Config, hangups <-chan os.Signal) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
 	s.metrics.MustRegister(well)
 	well.Set(1)
-	r := &reloader{service: s, load: load, file: file, hangups: hangups, running: cfg, files: cfg.files(), well: well}
-	r.tried = r.content()
-	r.seen = r.tried
-	return r
+	return &reloader{service: s, source: from, hangups: hangups, running: cfg, well: well}
 }
 
 // follow reloads until ctx ends.
@@ -65,36 +103,13 @@ func (r *reloader) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.hangups:
-			r.tried = r.content()
 			r.try()
 		case <-ticker.C:
-			r.look()
+			if r.source.changed() {
+				r.try()
+			}
 		}
 	}
-}
-
-// look reloads once when the content has changed and came to rest.
-func (r *reloader) look() {
-	before := r.seen
-	if r.seen = r.content(); r.seen == before && r.seen != r.tried {
-		r.tried = r.seen
-		r.try()
-	}
-}
-
-// content identifies what gateway.yaml and the key files hold. Names are followed anew each time: a ConfigMap is changed
-// by exchanging a link.
-func (r *reloader) content() (sum [sha256.Size]byte) {
-	all := sha256.New()
-	for _, file := range append([]string{r.file}, r.files...) {
-		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			_, _ = fmt.Fprint(all, err) // a hash takes all
-		}
-		_, _ = fmt.Fprintf(all, "%d\n%s", len(text), text)
-	}
-	all.Sum(sum[:0])
-	return sum
 }
 
 func (r *reloader) try() {
@@ -108,7 +123,7 @@ func (r *reloader) try() {
 
 // reload reads the configuration again. A fault in it changes nothing.
 func (r *reloader) reload() error {
-	cfg, err := r.read()
+	cfg, err := r.source.read()
 	if err != nil {
 		return err
 	}
@@ -122,18 +137,6 @@ func (r *reloader) reload() error {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}
 	return nil
-}
-
-// read reads the configuration. When it names other files than the one before, these are looked at from now on, so that
-// one which is not there yet is noticed when it comes.
-func (r *reloader) read() (Config, error) {
-	cfg, err := r.load()
-	if err == nil && !slices.Equal(cfg.files(), r.files) {
-		r.files = cfg.files()
-		r.tried = r.content()
-		cfg, err = r.load() // what content has seen, or newer
-	}
-	return cfg, err
 }
 
 // keepOthers gives every key of next that is not among reloaded its running value, and names those that differed.

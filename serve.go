@@ -27,13 +27,14 @@ type serveCommand struct{}
 
 // Run serves until the process is told to stop.
 func (serveCommand) Run(ctx context.Context, w *world) error {
-	cfg, err := loadConfig(w.config, w.env)
+	hangups := make(chan os.Signal, 1) // heard from the beginning to the end: unheard, one would end us
+	signal.Notify(hangups, syscall.SIGHUP)
+	from := &source{file: w.config, load: func() (Config, error) { return loadConfig(w.config, w.env) }}
+	cfg, err := from.read()
 	if err != nil {
 		return err
 	}
 	log := newLogs(cfg.Log, w.stderr)
-	hangups := make(chan os.Signal, 1) // heard from the beginning to the end: unheard, one would end us
-	signal.Notify(hangups, syscall.SIGHUP)
 	warnCloudRun(cfg, w.env, log.Logger)
 	restarts, err := newRestarter(ctx)
 	if err != nil {
@@ -47,7 +48,7 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	reloads := newReloader(svc, w.config, cfg, hangups, func() (Config, error) { return loadConfig(w.config, w.env) })
+	reloads := newReloader(svc, from, cfg, hangups)
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	following.Go(func() { reloads.follow(ctx) })
