@@ -87,7 +87,7 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
 	cfg.Authn.Keys = []authn.KeyConfig{{ID: "demo", Secret: authn.Secret(rand.Text() + rand.Text())}}
 	cfg.Storage.Badger.Dir = filepath.Join(dir, "data")
 	recipesService := upstream.DefaultConfig()
-	recipesService.Targets = []upstream.Target{{URL: recipesURL}}
+	recipesService.Targets = []upstream.Target{{URL: recipesURL, Weight: 1}}
 	cfg.Upstreams = map[string]upstream.Config{"recipes": recipesService}
 	cfg.Routes = []gateway.RouteConfig{
 		{Path: "/api/v1/recipes", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthOptional}, // guests may browse

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"reflect"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,64 +30,40 @@ func reloaded() []string {
 // while it is being written.
 const lookEvery = time.Second
 
-// reloader takes over a changed gateway.yaml while requests are served: at SIGHUP, and when the content of the file, or of
-// one that it names, has changed.
-type reloader struct {
-	service *service
-	load    func() (Config, error)
-	file    string
-	running Config
-	tried   [sha256.Size]byte // the content that was taken over, or refused
-	seen    [sha256.Size]byte // the content at the last look
-	well    prometheus.Gauge
+// source is gateway.yaml with the files that it names, read and looked at again and again.
+type source struct {
+	load  func() (Config, error)
+	file  string
+	files []string          // that the configuration names which was read last, be it refused
+	tried [sha256.Size]byte // the content before that was read
+	seen  [sha256.Size]byte // the content at the last look
 }
 
-func newReloader(s *service, file string, cfg Config, load func() (Config, error)) *reloader {
-	well := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
-	})
-	s.metrics.MustRegister(well)
-	well.Set(1)
-	r := &reloader{service: s, load: load, file: file, running: cfg, well: well}
-	r.tried = r.content()
-	r.seen = r.tried
-	return r
-}
-
-// follow reloads until ctx ends.
-func (r *reloader) follow(ctx context.Context) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangups:
-			r.tried = r.content()
-			r.try()
-		case <-ticker.C:
-			r.look()
-		}
+// read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
+// files than the one before, these are looked at from now on, so that one which is not there yet is noticed when it comes.
+func (s *source) read() (Config, error) {
+	s.tried = s.content()
+	cfg, err := s.load()
+	if err == nil && !slices.Equal(cfg.files(), s.files) {
+		s.files = cfg.files()
+		s.tried = s.content()
+		cfg, err = s.load() // what content has seen, or newer
 	}
+	return cfg, err
 }
 
-// look reloads once when the content has changed and came to rest.
-func (r *reloader) look() {
-	before := r.seen
-	if r.seen = r.content(); r.seen == before && r.seen != r.tried {
-		r.tried = r.seen
-		r.try()
-	}
+// changed says whether the content is another one than was read, and came to rest.
+func (s *source) changed() bool {
+	before := s.seen
+	s.seen = s.content()
+	return s.seen == before && s.seen != s.tried
 }
 
-// content identifies what gateway.yaml and the key files hold. Names are followed anew each time: a ConfigMap is changed
-// by exchanging a link.
-func (r *reloader) content() (sum [sha256.Size]byte) {
+// content identifies what gateway.yaml and the files hold. Names are followed anew each time: a ConfigMap is changed by
+// exchanging a link.
+func (s *source) content() (sum [sha256.Size]byte) {
 	all := sha256.New()
-	for _, file := range append([]string{r.file}, r.running.files()...) {
+	for _, file := range append([]string{s.file}, s.files...) {
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			_, _ = fmt.Fprint(all, err) // a hash takes all
@@ -97,6 +72,44 @@ func (r *reloader) content() (sum [sha256.Size]byte) {
 	}
 	all.Sum(sum[:0])
 	return sum
+}
+
+// reloader takes over a changed gateway.yaml while requests are served: at SIGHUP, and when the content of the file, or of
+// one that it names, has changed.
+type reloader struct {
+	service *service
+	source  *source
+	hangups <-chan os.Signal // SIGHUP
+	running Config
+	well    prometheus.Gauge
+}
+
+// newReloader is for a service that runs with what was read from the source.
+func newReloader(s *service, from *source, cfg Config, hangups <-chan os.Signal) *reloader {
+	well := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
+	})
+	s.metrics.MustRegister(well)
+	well.Set(1)
+	return &reloader{service: s, source: from, hangups: hangups, running: cfg, well: well}
+}
+
+// follow reloads until ctx ends.
+func (r *reloader) follow(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.hangups:
+			r.try()
+		case <-ticker.C:
+			if r.source.changed() {
+				r.try()
+			}
+		}
+	}
 }
 
 func (r *reloader) try() {
@@ -110,7 +123,7 @@ func (r *reloader) try() {
 
 // reload reads the configuration again. A fault in it changes nothing.
 func (r *reloader) reload() error {
-	cfg, err := r.load()
+	cfg, err := r.source.read()
 	if err != nil {
 		return err
 	}

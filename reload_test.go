@@ -67,7 +67,7 @@ func TestContentFollowsLinks(t *testing.T) {
 	if err := os.Symlink("one", link); err != nil {
 		t.Fatal(err)
 	}
-	r := &reloader{file: filepath.Join(link, "gateway.yaml")}
+	r := &source{file: filepath.Join(link, "gateway.yaml")}
 	one := r.content()
 	if one != r.content() {
 		t.Error("the same content is another one")
@@ -80,5 +80,32 @@ func TestContentFollowsLinks(t *testing.T) {
 	}
 	if one == r.content() {
 		t.Error("the link was exchanged, and the content is the same")
+	}
+}
+
+// TestAChangeBetweenReadingAndServingIsNoticed has a file that changes while a process starts: a successor reads it and
+// then waits for the store.
+func TestAChangeBetweenReadingAndServingIsNoticed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	s := &source{file: file, load: func() (Config, error) {
+		write("two") // behind the back of whoever has read one
+		return Config{}, nil
+	}}
+	if _, err := s.read(); err != nil {
+		t.Fatal(err)
+	}
+	if s.changed() || !s.changed() {
+		t.Error("the change is not noticed at the second look")
+	}
+	s.load = func() (Config, error) { return Config{}, nil }
+	if _, err := s.read(); err != nil || s.changed() {
+		t.Errorf("it was read again, %v, and has changed once more", err)
 	}
 }

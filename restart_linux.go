@@ -33,7 +33,8 @@ type restarter struct {
 	predecessor *handover.Channel // nil: this process is nobody's successor
 	listens     listens
 	told        context.Context // ends when this process is told to stop
-	asked       chan os.Signal  // SIGUSR2; one that comes before this process serves waits until it does
+	asked       chan os.Signal  // SIGUSR2; one that comes before this process serves waits until it does. Heard to the end: unheard, it would end us
+	ended       chan struct{}   // closed when no signal is to be passed on any more
 }
 
 // listens is what the listening sockets are for, as the configuration says it.
@@ -51,7 +52,7 @@ func newRestarter(told context.Context) (*restarter, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &restarter{herd: herd, predecessor: predecessor, told: told, asked: make(chan os.Signal, 1)}
+	r := &restarter{herd: herd, predecessor: predecessor, told: told, asked: make(chan os.Signal, 1), ended: make(chan struct{})}
 	signal.Notify(r.asked, syscall.SIGUSR2)
 	return r, nil
 }
@@ -123,7 +124,6 @@ func (r *restarter) adopt() {
 
 // follow hands over at SIGUSR2, until that has happened or ctx ends.
 func (r *restarter) follow(ctx context.Context) {
-	defer signal.Stop(r.asked)
 	for {
 		select {
 		case <-ctx.Done():
@@ -137,7 +137,11 @@ func (r *restarter) follow(ctx context.Context) {
 			continue
 		}
 		r.service.log.Info("the successor serves, handing the clients over")
-		r.service.replaced <- func(ctx context.Context) error { return r.handOver(ctx, successor) }
+		select {
+		case r.service.replaced <- func(ctx context.Context) error { return r.handOver(ctx, successor) }:
+		case <-ctx.Done(): // nobody hands over any more
+			successor.Stop(r.grace())
+		}
 		return
 	}
 }
@@ -152,10 +156,25 @@ func (r *restarter) start(ctx context.Context) (*handover.Process, error) {
 		return nil, err
 	}
 	if err := r.persuade(ctx, p); err != nil {
-		p.Kill()
+		r.end(ctx, p)
 		return nil, err
 	}
 	return p, nil
+}
+
+// end ends a successor that cannot have the clients. When that is because all are told to stop, it may just have come to
+// serve some.
+func (r *restarter) end(ctx context.Context, p *handover.Process) {
+	if ctx.Err() != nil {
+		p.Stop(r.grace())
+		return
+	}
+	p.Kill()
+}
+
+// grace is how long a successor may take to stop: as long as a drain, and a little more.
+func (r *restarter) grace() time.Duration {
+	return time.Duration(r.service.drain.Load()) + 5*time.Second
 }
 
 func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
@@ -166,7 +185,7 @@ func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
 	if err := p.Send(handover.Listeners, payload, r.service.sockets()...); err != nil {
 		return err
 	}
-	if err := expect(p, handover.Prepared, prepareWait); err != nil {
+	if err := expect(ctx, p, handover.Prepared, prepareWait); err != nil {
 		return err
 	}
 	quiet, cancel := context.WithTimeout(ctx, quietWait)
@@ -188,18 +207,22 @@ func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
 		err = p.Send(handover.Free, nil)
 	}
 	if err == nil {
-		err = expect(p, handover.Serving, takeWait)
+		err = expect(ctx, p, handover.Serving, takeWait)
 	}
 	if err != nil {
-		p.Kill() // before its folder is taken
+		r.end(ctx, p) // before its folder is taken
 		err = errors.Join(err, r.service.store.Return(context.WithoutCancel(ctx)))
 	}
 	return err
 }
 
-// expect waits for one message of a kind.
-func expect(p *handover.Process, kind handover.Kind, wait time.Duration) error {
+// expect waits for one message of a kind. When ctx ends, so does the conversation.
+func expect(ctx context.Context, p *handover.Process, kind handover.Kind, wait time.Duration) error {
+	defer context.AfterFunc(ctx, func() { _ = p.Close() })()
 	m, err := p.Receive(time.Now().Add(wait))
+	if ctx.Err() != nil {
+		return errors.Join(errors.New("told to stop meanwhile"), m.Close())
+	}
 	if errors.Is(err, handover.ErrEnded) {
 		return errors.New("the successor ended before it served; its log says why")
 	}
@@ -216,7 +239,7 @@ func expect(p *handover.Process, kind handover.Kind, wait time.Duration) error {
 func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	err := r.herd.Follow(p)
 	if r.herd.Shepherd() {
-		context.AfterFunc(r.told, func() { _ = r.herd.Signal(syscall.SIGTERM) }) // it has ended: Wait says so
+		r.passSignals()
 	}
 	ln, ok := r.service.public.(*wire.Listener)
 	if !ok {
@@ -232,27 +255,36 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	return errors.Join(err, r.service.gateway.HandOver(ctx, ln, give), p.Close())
 }
 
+// passSignals passes signals on to the one who serves, from now until shepherd returns: also while this process drains.
+func (r *restarter) passSignals() {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
+	if r.told.Err() != nil { // before it was passed on
+		signals <- syscall.SIGTERM
+	}
+	go func() {
+		defer signal.Stop(signals)
+		for stopping := false; ; {
+			select {
+			case <-r.ended:
+				return
+			case sig := <-signals:
+				number, _ := sig.(syscall.Signal)
+				if number == syscall.SIGINT && !stopping {
+					number = syscall.SIGTERM // the second Ctrl-C is one
+				}
+				stopping = stopping || number == syscall.SIGTERM
+				_ = r.herd.Signal(number) // it has ended: Wait says so
+			}
+		}
+	}()
+}
+
 // shepherd stays in front of the successors, when this is the process that a supervisor knows. It returns their exit code.
 func (r *restarter) shepherd() (int, error) {
 	if !r.herd.Shepherd() {
 		return 0, nil
 	}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
-	defer signal.Stop(signals)
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		for {
-			select {
-			case <-ended:
-				return
-			case sig := <-signals:
-				if number, ok := sig.(syscall.Signal); ok {
-					_ = r.herd.Signal(number) // it has ended: Wait says so
-				}
-			}
-		}
-	}()
+	defer close(r.ended)
 	return r.herd.Wait()
 }

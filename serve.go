@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,7 +27,10 @@ type serveCommand struct{}
 
 // Run serves until the process is told to stop.
 func (serveCommand) Run(ctx context.Context, w *world) error {
-	cfg, err := loadConfig(w.config, w.env)
+	hangups := make(chan os.Signal, 1) // heard from the beginning to the end: unheard, one would end us
+	signal.Notify(hangups, syscall.SIGHUP)
+	from := &source{file: w.config, load: func() (Config, error) { return loadConfig(w.config, w.env) }}
+	cfg, err := from.read()
 	if err != nil {
 		return err
 	}
@@ -43,7 +48,7 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	reloads := newReloader(svc, w.config, cfg, func() (Config, error) { return loadConfig(w.config, w.env) })
+	reloads := newReloader(svc, from, cfg, hangups)
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	following.Go(func() { reloads.follow(ctx) })
@@ -54,8 +59,11 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	})
 	cancel()
 	following.Wait()
-	if err != nil || !svc.handed {
+	if !svc.handed {
 		return err
+	}
+	if err != nil { // who was told to end with the one who serves does so
+		log.Error("after the hand-over", "error", err)
 	}
 	code, err := restarts.shepherd()
 	if err == nil && code != 0 {

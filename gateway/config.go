@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -25,13 +24,13 @@ type Config struct {
 
 // ServerConfig is the section server.
 type ServerConfig struct {
-	Listen         string         `yaml:"listen"`          // host:port of the public listener
-	Admin          string         `yaml:"admin"`           // host:port of the operator's listener
-	AdminToken     authn.Secret   `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
-	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
-	ProxyProtocol  bool           `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
-	BodyLimit      Size           `yaml:"body_limit"`      // the largest request body; routes may set their own
-	Timeouts       Timeouts       `yaml:"timeouts"`
+	Listen         string       `yaml:"listen"`          // host:port of the public listener
+	Admin          string       `yaml:"admin"`           // host:port of the operator's listener
+	AdminToken     authn.Secret `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
+	TrustedProxies []Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
+	ProxyProtocol  bool         `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
+	BodyLimit      Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
+	Timeouts       Timeouts     `yaml:"timeouts"`
 }
 
 // MinAdminTokenBytes is the shortest server.admin_token that is accepted.

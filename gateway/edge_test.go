@@ -69,7 +69,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	}
 	weChat, store, client, auth := newTestAuthn(tb)
 	target := upstream.DefaultConfig()
-	target.Targets = []upstream.Target{{URL: serviceURL}}
+	target.Targets = []upstream.Target{{URL: serviceURL, Weight: 1}}
 	treat(&target)
 	to, err := upstream.New("service", target, upstream.NewMetrics(prometheus.NewRegistry()), nil)
 	if err != nil {
@@ -399,12 +399,29 @@ func TestTheTokenStopsHereWhenTold(t *testing.T) {
 	}
 }
 
+// TestAClientCannotSayThatItCameOverHTTPS sends what frameworks take for the scheme or the client's address; services make
+// cookies, redirects and limits of it.
+func TestAClientCannotSayThatItCameOverHTTPS(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, nil)
+	for i, line := range []string{
+		"X-Forwarded-Proto: spoof", "X-Forwarded-Protocol: spoof", "X-Forwarded-Ssl: on", "X-Url-Scheme: spoof", "Front-End-Https: spoof",
+		"X_Forwarded_Proto: spoof", "X-Forwarded-Scheme: spoof", "True-Client-IP: spoof", "Client-IP: spoof", "X-Client-IP: spoof", "X-Cluster-Client-IP: spoof",
+	} {
+		e.send(t, head("GET /public/x", "", line))
+		req := service.Requests()[i]
+		if got := req.Values("X-Forwarded-Proto"); len(got) != 1 || got[0] != "http" || strings.Contains(req.Head(), "spoof") {
+			t.Errorf("%s: the service received\n%s", line, req.Head())
+		}
+	}
+}
+
 func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		prefix := netPrefix(t, "127.0.0.0/8")
-		cfg.Server.TrustedProxies = append(cfg.Server.TrustedProxies, prefix)
+		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
 	})
 	e.send(t, head("GET /public/x", "", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https", "X-Request-Id: abc123", "CF-Connecting-IP: 203.0.113.7"))
 	req := service.Requests()[0]

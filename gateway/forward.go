@@ -119,7 +119,7 @@ func hopByHop(name []byte) bool {
 	return false
 }
 
-// setByUs says whether a header is one that buildRequest sets, or one that a service could take for it.
+// setByUs says whether a header is one that buildRequest sets, or one that a service could take for it or for the same word.
 func setByUs(name []byte) bool {
 	switch foldByte(name[0]) {
 	case 'h':

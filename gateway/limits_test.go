@@ -3,7 +3,6 @@ package gateway
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ func limited(t *testing.T, change func(*Config)) (*edge, *upstreamtest.Service) 
 	t.Helper()
 	service := upstreamtest.Echo(t)
 	return newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []netip.Prefix{netPrefix(t, "127.0.0.0/8")}
+		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
 		route := func(path string, auth AuthMode, limit LimitConfig) {
 			cfg.Routes = append(cfg.Routes, RouteConfig{Path: path, Upstream: "service", Auth: auth, RateLimit: limit})
 		}

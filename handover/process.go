@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,6 +51,14 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // it may have ended by itself
 	_ = p.cmd.Wait()
 	_ = p.Close()
+}
+
+// Stop tells a successor to stop, and waits for it; after so long it is killed.
+func (p *Process) Stop(after time.Duration) {
+	_ = p.Close() // one that still waits for us need not
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	defer time.AfterFunc(after, func() { _ = p.cmd.Process.Kill() }).Stop()
+	_ = p.cmd.Wait()
 }
 
 // Predecessor is the conversation with the process whose successor this one was started to be, nil when it was not.

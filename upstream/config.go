@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,12 +173,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Breaker.Failures, def.Breaker.Failures)
 	orDefault(&c.Breaker.MinRequests, def.Breaker.MinRequests)
 	orDefault(&c.Keepalive.MaxConns, def.Keepalive.MaxConns)
-	targets := make([]Target, len(c.Targets))
-	for i, t := range c.Targets {
-		orDefault(&t.Weight, 1)
-		targets[i] = t
-	}
-	c.Targets = targets
+	c.Targets = slices.Clone(c.Targets) // the caller may change his
 	return c
 }
 

@@ -66,7 +66,7 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 func TestEveryFaultIsReported(t *testing.T) {
 	t.Parallel()
 	cfg := upstream.Config{
-		Targets:   []upstream.Target{{URL: "http://a", Weight: 1001}, {URL: "ftp://b"}, {URL: "http://a:80"}},
+		Targets:   []upstream.Target{{URL: "http://a", Weight: 1001}, {URL: "ftp://b"}, {URL: "http://A:80"}},
 		Balance:   "p2",
 		Health:    upstream.Health{Path: "healthz", Interval: -1},
 		Retries:   upstream.Retries{Attempts: -1, Budget: 1.5},
@@ -81,6 +81,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 	want := `u.x.targets[0].weight: 1001 is not between 1 and 1000|` +
 		`u.x.targets[1]: "ftp://b" is not an http:// or https:// URL|` +
 		`u.x.targets[2]: is the same as u.x.targets[0]: raise its weight instead|` +
+		`u.x.targets[2].weight: 0 is not between 1 and 1000: leave a target out that should get nothing|` +
 		`u.x.balance: "p2" is not one of round_robin, p2c, hash(user)|` +
 		`u.x.health.path: "healthz" is not a path such as /healthz|` +
 		"u.x.retries.budget: is not between 0 and 1, or 0% and 100%|u.x.breaker.failures: is not between 0 and 1, or 0% and 100%|" +

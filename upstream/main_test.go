@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 func newUpstream(t testing.TB, url string, change ...func(*upstream.Config)) *upstream.Upstream {
 	t.Helper()
 	cfg := upstream.DefaultConfig()
-	cfg.Targets = []upstream.Target{{URL: url}}
+	cfg.Targets = []upstream.Target{{URL: url, Weight: 1}}
 	for _, c := range change {
 		c(&cfg)
 	}

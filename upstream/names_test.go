@@ -49,7 +49,7 @@ func named(t *testing.T, n *names) *rig {
 	b := upstreamtest.NewSwitchableAt(t, "b", net.JoinHostPort("127.0.0.2", port))
 	r := &rig{t: t, cfg: upstream.DefaultConfig(), reg: prometheus.NewRegistry(), now: time.Unix(1e9, 0), services: []*upstreamtest.Switchable{a, b}}
 	r.cfg.Balance = upstream.RoundRobin
-	r.cfg.Targets = []upstream.Target{{URL: "http://recipes.example:" + port}}
+	r.cfg.Targets = []upstream.Target{{URL: "http://recipes.example:" + port, Weight: 1}}
 	u, err := upstream.NewIn(upstream.World{Now: r.clock, Lookup: n.lookup, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
 	if err != nil {
 		t.Fatal(err)

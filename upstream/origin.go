@@ -54,7 +54,7 @@ func isAuthority(raw string) bool {
 }
 
 func newOrigin(raw string, u *url.URL) (origin, error) {
-	o := origin{host: u.Hostname(), name: u.Host, tls: u.Scheme == "https"}
+	o := origin{host: strings.ToLower(u.Hostname()), name: u.Host, tls: u.Scheme == "https"}
 	port, own := u.Port(), map[bool]string{false: "80", true: "443"}[o.tls]
 	if port == "" {
 		port, o.name = own, strings.TrimSuffix(u.Host, ":")

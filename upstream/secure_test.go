@@ -224,7 +224,7 @@ func TestEveryAddressOfANameMustHaveItsCertificate(t *testing.T) {
 	n.set(nil, "127.0.0.1", "127.0.0.2")
 	var said lines
 	cfg := upstream.DefaultConfig()
-	cfg.Targets = []upstream.Target{{URL: "https://recipes.example:" + port}}
+	cfg.Targets = []upstream.Target{{URL: "https://recipes.example:" + port, Weight: 1}}
 	cfg.TLS.CA, cfg.Balance, cfg.Outlier.ConsecutiveFailures = ours.file, upstream.RoundRobin, 1<<20
 	cfg.Health = upstream.Health{Path: "/healthz", Interval: time.Millisecond}
 	u, err := upstream.NewIn(upstream.World{Lookup: n.lookup, Log: said.logger()}, "recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()))
@@ -251,7 +251,7 @@ func TestAChangedAuthorityCountsFromTheNextRequest(t *testing.T) {
 	ours, others := newAuthority(t), newAuthority(t)
 	service := ours.secure("127.0.0.1:0", plainly, "127.0.0.1")
 	cfg := upstream.DefaultConfig()
-	cfg.Targets, cfg.TLS.CA = []upstream.Target{{URL: service.URL}}, filepath.Join(t.TempDir(), "ca.pem")
+	cfg.Targets, cfg.TLS.CA = []upstream.Target{{URL: service.URL, Weight: 1}}, filepath.Join(t.TempDir(), "ca.pem")
 	put := func(from string) {
 		text, err := os.ReadFile(from)
 		if err == nil {
@@ -322,11 +322,11 @@ func TestFaultsOfTLSAreNamedWithTheirPlace(t *testing.T) {
 		"upstreams.recipes.tls.cert: " + cert + " and " + key + ": tls: private key does not match": {Cert: cert, Key: key},
 	} {
 		cfg := upstream.DefaultConfig()
-		cfg.Targets, cfg.TLS = []upstream.Target{{URL: "https://x"}}, c
+		cfg.Targets, cfg.TLS = []upstream.Target{{URL: "https://x", Weight: 1}}, c
 		_, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil)
 		wantWords(t, want, fmt.Sprint(err), want)
 	}
 	cfg := upstream.DefaultConfig()
-	cfg.Targets, cfg.TLS.ServerName = []upstream.Target{{URL: "http://x"}}, "::1"
+	cfg.Targets, cfg.TLS.ServerName = []upstream.Target{{URL: "http://x", Weight: 1}}, "::1"
 	wantWords(t, "without https", fmt.Sprint(cfg.Validate("u")), "[u.tls: no target is https://, so it would secure nothing]")
 }

@@ -50,7 +50,7 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 	cfg := DefaultConfig()
 	cfg.Balance = balance
 	for i := range takes {
-		cfg.Targets = append(cfg.Targets, Target{URL: "http://10.0.0." + string(rune('1'+i)) + ":3000"})
+		cfg.Targets = append(cfg.Targets, Target{URL: "http://10.0.0." + string(rune('1'+i)) + ":3000", Weight: 1})
 	}
 	s := &simulation{now: time.Unix(1e9, 0), random: rand.New(rand.NewPCG(1, 2))}
 	d := realDeps()

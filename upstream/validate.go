@@ -87,6 +87,17 @@ func (c Config) negatives(path string) []error {
 	return faults
 }
 
+// validateWeight refuses 0: elsewhere it means a target without requests, and here it could pass for the default.
+func validateWeight(weight int) error {
+	switch {
+	case weight == 0:
+		return fmt.Errorf("0 is not between 1 and %d: leave a target out that should get nothing", maxWeight)
+	case weight < 0 || weight > maxWeight:
+		return fmt.Errorf("%d is not between 1 and %d", weight, maxWeight)
+	}
+	return nil
+}
+
 func (c Config) validateTargets(path string) []error {
 	if len(c.Targets) == 0 {
 		return []error{fmt.Errorf("%s: needs a URL", path)}
@@ -103,8 +114,8 @@ func (c Config) validateTargets(path string) []error {
 			faults = append(faults, fmt.Errorf("%s[%d]: is the same as %s[%d]: raise its weight instead", path, i, path, first))
 		}
 		seen[to.address] = i
-		if t.Weight < 0 || t.Weight > maxWeight {
-			faults = append(faults, fmt.Errorf("%s[%d].weight: %d is not between 1 and %d", path, i, t.Weight, maxWeight))
+		if fault := validateWeight(t.Weight); fault != nil {
+			faults = append(faults, fmt.Errorf("%s[%d].weight: %w", path, i, fault))
 		}
 	}
 	return faults
