@@ -232,8 +232,12 @@ func TestSocketsOfSystemdAreUsed(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, w.output)
 	}
 	waited := make(chan answer, 1)
+	before := *w // begin gives w another process, which says its address later
 	go func() {
-		got, _ := w.try("GET", "/api/v1/recipes", token, "")
+		got, err := before.try("GET", "/api/v1/recipes", token, "")
+		if err != nil {
+			t.Error(err)
+		}
 		waited <- got
 	}()
 	begin()
