@@ -48,8 +48,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() {
-		stop()                         // a second Ctrl-C ends a drain that takes too long
-		signal.Ignore(syscall.SIGTERM) // but supervisors send this one to every process of a group, and so do ours
+		signal.Ignore(syscall.SIGTERM) // supervisors send it to every process of a group, and so do ours
+		stop()                         // but a second Ctrl-C ends a drain that takes too long
 	})
 	w := &world{env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(run(ctx, os.Args[1:], w)) //nolint:gocritic // the deferred stop only unregisters signals, and the process ends here

@@ -256,24 +256,23 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 }
 
 // passSignals passes signals on to the one who serves, from now until shepherd returns: also while this process drains.
+// The first one to stop, which may have come before, is SIGTERM whatever it was; a SIGINT after it is the second Ctrl-C.
 func (r *restarter) passSignals() {
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
-	if r.told.Err() != nil { // before it was passed on
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)
+	forget := context.AfterFunc(r.told, func() {
+		signal.Notify(signals, syscall.SIGINT)
 		signals <- syscall.SIGTERM
-	}
+	})
 	go func() {
 		defer signal.Stop(signals)
-		for stopping := false; ; {
+		defer forget()
+		for {
 			select {
 			case <-r.ended:
 				return
 			case sig := <-signals:
 				number, _ := sig.(syscall.Signal)
-				if number == syscall.SIGINT && !stopping {
-					number = syscall.SIGTERM // the second Ctrl-C is one
-				}
-				stopping = stopping || number == syscall.SIGTERM
 				_ = r.herd.Signal(number) // it has ended: Wait says so
 			}
 		}

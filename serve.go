@@ -51,14 +51,17 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	reloads := newReloader(svc, from, cfg, hangups)
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
+	svc.onClose(func() error { // neither a reload nor a restart meets what is closed
+		cancel()
+		following.Wait()
+		return nil
+	})
 	following.Go(func() { reloads.follow(ctx) })
 	err = svc.serve(ctx, func() error {
 		err := restarts.serving(svc)
 		following.Go(func() { restarts.follow(ctx) })
 		return err
 	})
-	cancel()
-	following.Wait()
 	if !svc.handed {
 		return err
 	}
