@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -11,8 +12,8 @@ import (
 
 type checkCommand struct{}
 
-// Run reads the configuration and the files that it names as serve would and says whether they hold; it opens neither
-// store nor socket.
+// Run reads the configuration and the files that it names as serve would and says whether they hold, and which
+// open routes hold protected ones; it opens neither store nor socket.
 func (checkCommand) Run(w *world) error {
 	cfg, err := loadConfig(w.config, w.env)
 	if err != nil {
@@ -21,8 +22,12 @@ func (checkCommand) Run(w *world) error {
 	if err := checkFiles(cfg); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w.stdout, "%s is valid: %d routes, %d upstreams, listening on %s\n",
+	text := fmt.Sprintf("%s is valid: %d routes, %d upstreams, listening on %s\n",
 		w.config, len(cfg.Routes), len(cfg.Upstreams), cfg.Server.Listen)
+	for _, o := range openings(cfg) {
+		text += "warning: " + o.String() + "\n"
+	}
+	_, err = io.WriteString(w.stdout, text)
 	return err
 }
 

@@ -133,6 +133,7 @@ func (r *reloader) reload() error {
 	}
 	r.running = cfg
 	r.service.log.Info("reloaded", "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
+	warnOpenings(cfg, r.service.log)
 	if len(kept) > 0 {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}

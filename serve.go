@@ -36,6 +36,7 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	}
 	log := newLogs(cfg.Log, w.stderr)
 	warnCloudRun(cfg, w.env, log.Logger)
+	warnOpenings(cfg, log.Logger)
 	restarts, err := newRestarter(ctx)
 	if err != nil {
 		return err

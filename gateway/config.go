@@ -86,6 +86,19 @@ const (
 	AuthPrefetch AuthMode = "prefetch" // WeChat's pre-fetch: ?code or ?token says who it is for
 )
 
+// strictness orders the modes by what they ask of who calls.
+func (m AuthMode) strictness() int {
+	switch m {
+	case AuthNone:
+		return 0
+	case AuthOptional:
+		return 1
+	case AuthPrefetch:
+		return 2
+	}
+	return 3
+}
+
 // IdentityConfig is the section identity.
 type IdentityConfig struct {
 	Headers              map[string]IdentityField `yaml:"headers"`               // header name -> what it carries

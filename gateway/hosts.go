@@ -14,6 +14,8 @@ import (
 type table[T any] struct {
 	any   matcher[T]
 	hosts map[string]*matcher[T] // "api.example.com", and ".example.com" for *.example.com
+
+	stricter func(a, b T) bool // whether a asks for more than b; nil: nothing does
 }
 
 var errHost = errors.New("is not a host such as api.example.com or *.example.com")
@@ -61,8 +63,18 @@ func (t *table[T]) of(host string) *matcher[T] {
 }
 
 // find returns what the most specific host and pattern lead to. host is as the request says it, path is decoded and in
-// lower case.
-func (t *table[T]) find(host []byte, method string, path []byte) (found T, ok bool) {
+// lower case. What takes the path with its other ending gives way to a stricter one that takes it as it is written.
+func (t *table[T]) find(host []byte, method string, path []byte) (T, bool) {
+	found := t.lookup(host, method, path, eitherEnding)
+	if found.slashed && t.stricter != nil {
+		if other := t.lookup(host, method, path, asWritten); other.ok && t.stricter(other.to, found.to) {
+			found = other
+		}
+	}
+	return found.to, found.ok
+}
+
+func (t *table[T]) lookup(host []byte, method string, path []byte, e endings) match[T] {
 	if len(t.hosts) > 0 {
 		var room [256]byte
 		name := hostName(room[:0], host)
@@ -71,13 +83,13 @@ func (t *table[T]) find(host []byte, method string, path []byte) (found T, ok bo
 				continue
 			}
 			if m := t.hosts[string(name[i:])]; m != nil {
-				if found, ok = m.find(method, path); ok {
-					return found, true
+				if found := m.lookup(method, path, e); found.ok {
+					return found
 				}
 			}
 		}
 	}
-	return t.any.find(method, path)
+	return t.any.lookup(method, path, e)
 }
 
 // hostName appends the name of a Host in lower case, without its port and the dots behind a full name: one is right, and

@@ -22,6 +22,13 @@ type node[T any] struct {
 	rest    map[string]T // the same for a path that goes on in any way (**)
 }
 
+// match is what a path leads to.
+type match[T any] struct {
+	to      T
+	ok      bool
+	slashed bool // the pattern has a last slash and the path has none, or the other way round
+}
+
 // pattern is a path pattern, parsed: its segments and whether ** follows them.
 type pattern struct {
 	segments []segment
@@ -115,29 +122,75 @@ func (n *node[T]) child(s segment) *node[T] {
 // find returns what the most specific pattern for method and path leads to. path begins with /, is decoded and in lower
 // case.
 func (m *matcher[T]) find(method string, path []byte) (T, bool) {
-	return m.root.find(method, path[1:], false)
+	found := m.lookup(method, path, eitherEnding)
+	return found.to, found.ok
 }
 
-// find walks down with what is left of the path; done says that its last segment is behind us.
-func (n *node[T]) find(method string, path []byte, done bool) (found T, ok bool) {
-	if done {
-		if found, ok = byMethod(n.here, method); ok {
-			return found, true
-		}
-		return byMethod(n.rest, method)
+// lookup is find, and tells whether the pattern took the path with its other ending.
+func (m *matcher[T]) lookup(method string, path []byte, e endings) match[T] {
+	return m.root.lookup(method, path[1:], e)
+}
+
+// endings says which paths a pattern takes: Express, NestJS and Spring answer /admin/ like /admin, so beside an open /** a
+// protected /admin would be reached with a slash behind it.
+type endings int
+
+const (
+	eitherEnding endings = iota // the path of the pattern with and without a last slash, unless both are spelled out
+	asWritten                   // the path of the pattern alone
+)
+
+// lookup walks down with what is left of the path.
+func (n *node[T]) lookup(method string, path []byte, e endings) match[T] {
+	if len(path) == 0 {
+		return n.end(method, true, e)
 	}
 	segment, rest, more := cutSlash(path)
-	if next := n.literal[string(segment)]; next != nil {
-		if found, ok = next.find(method, rest, !more); ok {
-			return found, true
+	for _, next := range []*node[T]{n.literal[string(segment)], n.param} {
+		if next == nil {
+			continue
+		}
+		if found := next.follow(method, rest, more, e); found.ok {
+			return found
 		}
 	}
-	if n.param != nil && len(segment) > 0 {
-		if found, ok = n.param.find(method, rest, !more); ok {
-			return found, true
-		}
+	return n.takeRest(method)
+}
+
+// follow goes on behind a segment: more reports that a slash follows it.
+func (n *node[T]) follow(method string, path []byte, more bool, e endings) match[T] {
+	if !more {
+		return n.end(method, false, e)
 	}
-	return byMethod(n.rest, method)
+	return n.lookup(method, path, e)
+}
+
+// end is what a path that ends here leads to, with a last slash or without.
+func (n *node[T]) end(method string, slash bool, e endings) match[T] {
+	written, other := n, n.literal[""]
+	if slash {
+		written, other = other, written
+	}
+	if found := written.takeHere(method); found.ok {
+		return found
+	}
+	if found := other.takeHere(method); found.ok && e == eitherEnding {
+		found.slashed = true
+		return found
+	}
+	return n.takeRest(method)
+}
+
+func (n *node[T]) takeHere(method string) (found match[T]) {
+	if n != nil {
+		found.to, found.ok = byMethod(n.here, method)
+	}
+	return found
+}
+
+func (n *node[T]) takeRest(method string) (found match[T]) {
+	found.to, found.ok = byMethod(n.rest, method)
+	return found
 }
 
 // each calls f for what every method of every pattern leads to.

@@ -31,7 +31,7 @@ func TestTheMostSpecificPatternWinsWhateverTheOrder(t *testing.T) {
 			"/api":                     "/api/**",
 			"/api/":                    "/api/**",
 			"/api/v1/recipes":          "/api/v1/recipes",
-			"/api/v1/recipes/":         "/api/**",
+			"/api/v1/recipes/":         "/api/v1/recipes",
 			"/api/v1/recipes/7":        "/api/v1/recipes/:id",
 			"/api/v1/recipes/top":      "/api/v1/recipes/top",
 			"/api/v1/recipes/7/likes":  "/api/v1/recipes/:id/likes",

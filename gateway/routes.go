@@ -109,7 +109,7 @@ type route struct {
 
 // newTable enters the configured routes first: an endpoint of the same path and method then stays out.
 func (g *Gateway) newTable(r *rules) (*table[*route], error) {
-	t := new(table[*route])
+	t := &table[*route]{stricter: (*route).stricter}
 	for i, cfg := range r.cfg.Routes {
 		if err := g.addRoute(t, r, cfg); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
@@ -142,6 +142,9 @@ func (g *Gateway) addRoute(t *table[*route], r *rules, cfg RouteConfig) error {
 	}
 	return nil
 }
+
+// stricter reports whether a route asks more of who calls than another one does.
+func (r *route) stricter(than *route) bool { return r.auth.strictness() > than.auth.strictness() }
 
 // addEndpoint enters an endpoint for every host that has routes, so that none of these takes its place by its host alone.
 func addEndpoint(t *table[*route], hosts []string, e endpoint) error {

@@ -14,8 +14,8 @@ type target struct {
 }
 
 // parseTarget reads an origin-form target; decoded is a buffer it may use. Whatever two readers could
-// take for two paths is refused: dot segments, empty segments, backslashes, control bytes, and all of them encoded once
-// or twice, with or without a ;parameter.
+// take for two paths is refused: dot segments, empty segments, backslashes, control characters, and all of them encoded
+// once or twice, with or without a ;parameter; and an encoded ? or #, where a service that decodes first ends the path.
 func parseTarget(raw, decoded []byte) (target, bool) {
 	if len(raw) == 0 || raw[0] != '/' {
 		return target{}, false
@@ -92,13 +92,14 @@ func unhex(b byte) int {
 	return -1
 }
 
-// cleanPath says whether a path has nothing that some reader would resolve, drop or split: backslashes, control bytes,
-// ;parameters (Tomcat drops them), empty segments, and segments of dots or with blanks at an end.
+// cleanPath reports whether a decoded path has nothing that some reader would resolve, drop or split: \, ;parameters
+// (Tomcat drops them), ? and # (encoded, or they would not be there), control characters, empty segments, and segments
+// of dots or with white space at an end.
 func cleanPath(path []byte) bool {
 	start := 1
 	for i := 1; i <= len(path); i++ {
 		if i < len(path) && path[i] != '/' {
-			if b := path[i]; b == '\\' || b == ';' || b < 0x20 || b == 0x7f {
+			if splits(path[i:]) {
 				return false
 			}
 			continue
@@ -111,12 +112,28 @@ func cleanPath(path []byte) bool {
 	return true
 }
 
+// splits reports whether the character that b begins with could end a path, or is a control character (C0, DEL or C1).
+func splits(b []byte) bool {
+	switch ch := b[0]; {
+	case ch == '\\' || ch == ';' || ch == '?' || ch == '#' || ch < 0x20 || ch == 0x7f:
+		return true
+	case ch == 0xc2 && len(b) > 1:
+		return b[1] < 0xa0
+	}
+	return false
+}
+
 func cleanSegment(segment []byte, last bool) bool {
 	if len(segment) == 0 {
 		return last
 	}
-	if segment[0] == ' ' || segment[len(segment)-1] == ' ' {
-		return false
-	}
-	return len(bytes.Trim(segment, ".")) > 0
+	first, _ := utf8.DecodeRune(segment)
+	end, _ := utf8.DecodeLastRune(segment)
+	return !trimmed(first) && !trimmed(end) && len(bytes.Trim(segment, ".")) > 0
+}
+
+// trimmed reports whether a language's trim takes the character off a text's ends: Unicode's white space, and what is or
+// was blank to JavaScript (U+FEFF), .NET (U+200B) and Java (U+180E).
+func trimmed(r rune) bool {
+	return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' || r == '\u180e'
 }

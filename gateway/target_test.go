@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"testing"
+	"unicode"
 )
 
 func TestATargetWithTwoReadingsIsRefused(t *testing.T) {
@@ -14,6 +15,8 @@ func TestATargetWithTwoReadingsIsRefused(t *testing.T) {
 		"/a/%252e%252e/b", "/a%252fb", "/a%255cb", "/a%25252fb", "/x/%25%32%65%25%32%65/a", "/x%25%32%66a", "/a%2541",
 		"/a/%c0%ae%c0%ae/b", "/a%c0%afb", "/a%c1%9cb", "/x/%e0%80%ae%e0%80%ae/a", "/x/%f0%80%80%ae/a", "/a%ff", "/a%e8%8f",
 		"/a\x01b", "/a\x7fb", "http://host/a", "/.%20/a", "/a%20/b", "/%20a", "/...", "/a/....", "/. ./a%20",
+		"/a%3fx", "/a%3F", "/a%23", "/a%23x/b",
+		"/a%c2%a0", "/a%C2%85", "/a/%e3%80%80", "/a%e2%80%a8/b", "/a%ef%bb%bf", "/a%e2%80%8b", "/a%e1%a0%8e", "/a%c2%9fb",
 	} {
 		if got, ok := parseTarget([]byte(raw), nil); ok {
 			t.Errorf("%q was taken as %q", raw, got.path)
@@ -43,7 +46,7 @@ func TestATargetIsMatchedDecodedAndSentAsItCame(t *testing.T) {
 }
 
 func FuzzTarget(f *testing.F) {
-	for _, seed := range []string{"/", "/a/%2e%2e/b", "/a;b/..;/", "/%e8%8f%9c", "/%25%32%65"} {
+	for _, seed := range []string{"/", "/a/%2e%2e/b", "/a;b/..;/", "/%e8%8f%9c", "/%25%32%65", "/a%3fx", "/a%23", "/a%c2%a0", "/a%e3%80%80/b", "/菜谱 /"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -56,6 +59,14 @@ func FuzzTarget(f *testing.F) {
 		}
 		if bytes.Count(got.folded, []byte{'/'}) != bytes.Count(got.path, []byte{'/'}) {
 			t.Errorf("%q: matched as %q, which has other segments than %q", raw, got.folded, got.path)
+		}
+		if bytes.ContainsAny(got.path, `?#;\`) || bytes.ContainsFunc(got.path, unicode.IsControl) {
+			t.Errorf("%q: matched as %q, which some reader ends or splits", raw, got.path)
+		}
+		for segment := range bytes.SplitSeq(got.path, []byte{'/'}) {
+			if len(bytes.TrimFunc(segment, unicode.IsSpace)) != len(segment) {
+				t.Errorf("%q: the segment %q has a blank at an end", raw, segment)
+			}
 		}
 		if again, ok := percentDecode(got.path, nil); !ok || string(again) != string(got.path) {
 			if ok {

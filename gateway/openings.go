@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Opening is a route that is open and holds protected ones of the same service: what the service takes for one of these,
+// but no route does, arrives there without a token. Rails and Spring answer /admin.json like /admin.
+type Opening struct {
+	Route int      // its index in routes
+	Path  string   // its host and path
+	Auth  AuthMode // none or optional
+	Holds []string // host and path of the protected routes
+}
+
+// openingsNamed is how many protected routes String names.
+const openingsNamed = 3
+
+func (o Opening) String() string {
+	named, more := o.Holds, ""
+	if len(named) > openingsNamed {
+		named, more = named[:openingsNamed], fmt.Sprintf(" and %d more", len(named)-openingsNamed)
+	}
+	return fmt.Sprintf("routes[%d] (%s, auth: %s) is open and holds protected routes of the same service: %s%s; what the service takes for "+
+		"one of them but is written otherwise, such as %s.json in Rails and Spring, arrives there without a token",
+		o.Route, o.Path, o.Auth, strings.Join(named, ", "), more, strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"))
+}
+
+// Openings finds the open routes that hold protected ones, by the paths that the service gets. sameService reports
+// whether two upstreams are one service; c must be valid.
+func (c Config) Openings(sameService func(a, b string) bool) []Opening {
+	open := c.openRoutes()
+	held := map[int][]string{}
+	for i, r := range c.Routes {
+		if r.Auth.strictness() < AuthPrefetch.strictness() || r.Upstream == "" {
+			continue
+		}
+		sent := r.sentPattern()
+		open.root.holders(sent.segments, func(candidates *[]int) {
+			for _, o := range *candidates {
+				if other := c.Routes[o]; sameService(r.Upstream, other.Upstream) && overlap(r, other) && !c.alias(o, i) {
+					held[o] = append(held[o], r.label())
+				}
+			}
+		})
+	}
+	var all []Opening
+	for i, r := range c.Routes {
+		if len(held[i]) > 0 {
+			all = append(all, Opening{Route: i, Path: r.label(), Auth: r.Auth, Holds: held[i]})
+		}
+	}
+	return all
+}
+
+// openRoutes finds the indexes of open routes by the paths that their services get.
+func (c Config) openRoutes() *matcher[*[]int] {
+	open := new(matcher[*[]int])
+	for i, r := range c.Routes {
+		if r.Auth.strictness() >= AuthPrefetch.strictness() || r.Upstream == "" {
+			continue
+		}
+		same := new([]int)
+		if other, taken := open.add(r.sentPattern(), anyMethod, same); taken {
+			same = other
+		}
+		*same = append(*same, i)
+	}
+	return open
+}
+
+// holders calls f for what every pattern leads to that takes all paths of these segments.
+func (n *node[T]) holders(segments []segment, f func(T)) {
+	if to, ok := n.rest[anyMethod]; ok {
+		f(to)
+	}
+	if len(segments) == 0 {
+		if to, ok := n.here[anyMethod]; ok {
+			f(to)
+		}
+		return
+	}
+	if n.param != nil {
+		n.param.holders(segments[1:], f)
+	}
+	if next := n.literal[segments[0].literal]; next != nil && !segments[0].param {
+		next.holders(segments[1:], f)
+	}
+}
+
+// alias reports whether an open route is another way to a protected one and was meant to be: both take one path, or lead
+// to one.
+func (c Config) alias(open, protected int) bool {
+	o, p := c.Routes[open], c.Routes[protected]
+	same := slices.Equal(shapeOf(o.sentPattern()), shapeOf(p.sentPattern()))
+	return same && (!o.sentPattern().rest || o.Rewrite == p.Rewrite && o.StripPrefix == p.StripPrefix)
+}
+
+// shapeOf is a pattern without the names of its segments.
+func shapeOf(p pattern) []string {
+	var shape []string
+	for _, s := range p.segments {
+		shape = append(shape, s.literal)
+	}
+	if p.rest {
+		shape = append(shape, "**")
+	}
+	return shape
+}
+
+// sentPattern is the pattern of the paths that the service gets, without a last slash.
+func (r RouteConfig) sentPattern() pattern {
+	p, _ := parsePattern(r.Path) // valid
+	switch {
+	case r.Rewrite != "":
+		p, _ = parsePattern(r.Rewrite)
+	case r.StripPrefix != "":
+		depth := strings.Count(strings.TrimSuffix(r.StripPrefix, "/"), "/")
+		p.segments = p.segments[min(depth, len(p.segments)):]
+	}
+	if last := len(p.segments) - 1; last >= 0 && p.segments[last].written == "" {
+		p.segments = p.segments[:last]
+	}
+	return p
+}
+
+// overlap reports whether two routes can take requests of one host and method.
+func overlap(a, b RouteConfig) bool {
+	hosts := a.Host == "" || b.Host == "" || strings.EqualFold(a.Host, b.Host) || underHost(a.Host, b.Host) || underHost(b.Host, a.Host)
+	methods := len(a.Methods) == 0 || len(b.Methods) == 0
+	return hosts && (methods || slices.ContainsFunc(a.Methods, func(m string) bool { return slices.Contains(b.Methods, m) }))
+}
+
+// underHost reports whether *.suffix takes the host.
+func underHost(host, wildcard string) bool {
+	return strings.HasPrefix(wildcard, "*.") && strings.HasSuffix(strings.ToLower(host), strings.ToLower(wildcard[1:]))
+}

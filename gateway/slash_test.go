@@ -1,0 +1,170 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"wxgate/upstream/upstreamtest"
+)
+
+// TestAProtectedPathIsNotReachedWithASlashBehindIt is about an open /** beside protected paths: Express, NestJS and Spring
+// answered /admin/ and /private%3fx as if they were /admin and /private.
+func TestAProtectedPathIsNotReachedWithASlashBehindIt(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = []RouteConfig{
+			{Path: "/**", Upstream: "service", Auth: AuthNone},
+			{Path: "/admin", Upstream: "service", Auth: AuthRequired},
+			{Path: "/users/:id", Upstream: "service", Auth: AuthRequired},
+			{Path: "/private/**", Upstream: "service", Auth: AuthRequired},
+			{Path: "/closed/", Upstream: "service", Auth: AuthRequired},
+			{Path: "/page", Upstream: "service", Auth: AuthNone},
+			{Path: "/page/**", Upstream: "service", Auth: AuthRequired},
+			{Path: "/v1/admin", Upstream: "service", Auth: AuthRequired, StripPrefix: "/v1"},
+			{Path: "/v2/:id", Upstream: "service", Auth: AuthRequired, Rewrite: "/users/:id"},
+		}
+	})
+	for target, want := range map[string]int{
+		"/admin": 401, "/admin/": 401, "/Admin/": 401, "/%61dmin/?x": 401, "/users/7/": 401, "/closed": 401, "/closed/": 401,
+		"/private": 401, "/private/": 401, "/v1/admin/": 401, "/v2/7/": 401, "/page/": 401,
+		"/private%3fx": 400, "/admin%3Fx": 400, "/admin%23": 400, "/admin%23x/": 400, "/admin%c2%a0": 400, "/admin%E3%80%80/": 400,
+		"/admin%c2%85": 400, "/admin%ef%bb%bf": 400,
+		"/page": 200, "/open/": 200, "/admins": 200, "/users/7/photos": 200,
+	} {
+		before := len(service.Requests())
+		resp, body := e.send(t, head("GET "+target, ""))
+		if resp.StatusCode != want {
+			t.Errorf("%s without a token: got %d %s, want %d", target, resp.StatusCode, body, want)
+		}
+		if arrived := len(service.Requests()) > before; arrived != (want == http.StatusOK) {
+			t.Errorf("%s: arrived at the service: %v", target, arrived)
+		}
+	}
+}
+
+func TestAPathWithTheOtherEndingIsRewrittenAsItCame(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = []RouteConfig{
+			{Path: "/v1/admin", Upstream: "service", Auth: AuthNone, StripPrefix: "/v1/admin"},
+			{Path: "/v1/users/:id", Upstream: "service", Auth: AuthNone, StripPrefix: "/v1"},
+			{Path: "/v2/:id/", Upstream: "service", Auth: AuthNone, Rewrite: "/users/:id/"},
+			{Path: "/v3/", Upstream: "service", Auth: AuthNone, StripPrefix: "/v3/"},
+		}
+	})
+	for target, want := range map[string]string{
+		"/v1/admin": "/", "/v1/admin/": "/", "/v1/users/7/?x": "/users/7/?x", "/v2/7": "/users/7/", "/v2/7/": "/users/7/", "/v3": "/", "/v3?q": "/?q",
+	} {
+		if resp, body := e.send(t, head("GET "+target, "")); resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d %s", target, resp.StatusCode, body)
+		}
+		if got := service.Requests()[len(service.Requests())-1].Target; got != want {
+			t.Errorf("%s arrived as %s, want %s", target, got, want)
+		}
+	}
+}
+
+func TestBothEndingsSpelledOutAreTwoPaths(t *testing.T) {
+	t.Parallel()
+	var m matcher[string]
+	for _, p := range []struct{ path, method string }{{"/a", anyMethod}, {"/a/", "GET"}, {"/b", "GET"}, {"/b/", anyMethod}, {"/:x/", anyMethod}} {
+		m.add(mustPattern(t, p.path), p.method, strings.TrimSpace(p.method+" "+p.path))
+	}
+	for request, want := range map[string]string{
+		"GET /a": "/a", "GET /a/": "GET /a/", "POST /a/": "/a", "GET /b": "GET /b", "GET /b/": "/b/", "POST /b": "/b/", "GET /c": "/:x/",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if got, _ := m.find(method, []byte(path)); got != want {
+			t.Errorf("%s: got %q, want %q", request, got, want)
+		}
+	}
+}
+
+// TestNoEndingOpensAProtectedPath draws tables of routes and holds them to the rule: unless both endings are spelled out,
+// the ending that is not asks for no less than the one that is.
+func TestNoEndingOpensAProtectedPath(t *testing.T) {
+	t.Parallel()
+	segment := rapid.SampledFrom([]string{"a", "b", ":x"})
+	ending := rapid.SampledFrom([]string{"", "/", "/**"})
+	rapid.Check(t, func(t *rapid.T) {
+		table := &table[AuthMode]{stricter: func(a, b AuthMode) bool { return a.strictness() > b.strictness() }}
+		for range rapid.IntRange(1, 6).Draw(t, "routes") {
+			path := "/" + strings.Join(rapid.SliceOfN(segment, 1, 3).Draw(t, "segments"), "/") + ending.Draw(t, "ending")
+			p, err := parsePattern(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			host := rapid.SampledFrom([]string{"", "h"}).Draw(t, "host")
+			table.of(host).add(p, anyMethod, rapid.SampledFrom([]AuthMode{AuthNone, AuthOptional, AuthRequired}).Draw(t, "auth"))
+		}
+		path := "/" + strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3).Draw(t, "path"), "/")
+		plain, slash := table.lookup([]byte("h"), "GET", []byte(path), asWritten), table.lookup([]byte("h"), "GET", []byte(path+"/"), asWritten)
+		one, _ := table.find([]byte("h"), "GET", []byte(path))
+		other, _ := table.find([]byte("h"), "GET", []byte(path+"/"))
+		for _, row := range []struct {
+			written, got AuthMode
+			ok           bool
+		}{{plain.to, one, plain.ok}, {slash.to, other, slash.ok}} {
+			if row.ok && row.got.strictness() < row.written.strictness() {
+				t.Fatalf("%s: as written %s, taken as %s", path, row.written, row.got)
+			}
+		}
+	})
+}
+
+func TestAnOpenRouteThatHoldsAProtectedOneIsNamed(t *testing.T) {
+	t.Parallel()
+	route := func(path string, auth AuthMode, more ...func(*RouteConfig)) RouteConfig {
+		r := RouteConfig{Path: path, Upstream: "service", Auth: auth}
+		for _, m := range more {
+			m(&r)
+		}
+		return r
+	}
+	for name, row := range map[string]struct {
+		routes []RouteConfig
+		want   string // open > protected, ...
+	}{
+		"beside /**":             {[]RouteConfig{route("/**", AuthNone), route("/admin", AuthRequired), route("/b/:id/", AuthPrefetch)}, "/** > /admin /b/:id/"},
+		"optional is open":       {[]RouteConfig{route("/**", AuthOptional), route("/admin/**", AuthRequired)}, "/** > /admin/**"},
+		"a name holds a text":    {[]RouteConfig{route("/:page", AuthNone), route("/admin", AuthRequired)}, "/:page > /admin"},
+		"a text holds no name":   {[]RouteConfig{route("/users/me", AuthNone), route("/users/:id", AuthRequired)}, ""},
+		"open within protected":  {[]RouteConfig{route("/api/public/**", AuthNone), route("/api/**", AuthRequired)}, ""},
+		"another service":        {[]RouteConfig{route("/**", AuthNone, func(r *RouteConfig) { r.Upstream = "other" }), route("/admin", AuthRequired)}, ""},
+		"the same, other name":   {[]RouteConfig{route("/**", AuthNone, func(r *RouteConfig) { r.Upstream = "service2" }), route("/admin", AuthRequired)}, "/** > /admin"},
+		"other methods":          {[]RouteConfig{route("/**", AuthNone, func(r *RouteConfig) { r.Methods = []string{"GET"} }), route("/x", AuthRequired, func(r *RouteConfig) { r.Methods = []string{"PUT"} })}, ""},
+		"other hosts":            {[]RouteConfig{route("/**", AuthNone, func(r *RouteConfig) { r.Host = "a.example" }), route("/x", AuthRequired, func(r *RouteConfig) { r.Host = "b.example" })}, ""},
+		"a host beside any":      {[]RouteConfig{route("/**", AuthNone, func(r *RouteConfig) { r.Host = "*.a.example" }), route("/x", AuthRequired, func(r *RouteConfig) { r.Host = "x.a.example" })}, "*.a.example/** > x.a.example/x"},
+		"behind strip_prefix":    {[]RouteConfig{route("/public/**", AuthNone, func(r *RouteConfig) { r.StripPrefix = "/public" }), route("/admin", AuthRequired)}, "/public/** > /admin"},
+		"stripped to everything": {[]RouteConfig{route("/public/**", AuthNone, func(r *RouteConfig) { r.StripPrefix = "/public" }), route("/**", AuthRequired)}, "/public/** > /**"},
+		"behind rewrite":         {[]RouteConfig{route("/p/:x/**", AuthNone, func(r *RouteConfig) { r.Rewrite = "/:x/**" }), route("/a/b", AuthRequired)}, "/p/:x/** > /a/b"},
+		"another way to one":     {[]RouteConfig{route("/share/:x", AuthNone, func(r *RouteConfig) { r.Rewrite = "/recipes/:x" }), route("/recipes/:id", AuthRequired)}, ""},
+	} {
+		var got []string
+		for _, o := range (Config{Routes: row.routes}).Openings(func(a, b string) bool { return strings.TrimSuffix(a, "2") == strings.TrimSuffix(b, "2") }) {
+			got = append(got, o.Path+" > "+strings.Join(o.Holds, " "))
+		}
+		if strings.Join(got, ", ") != row.want {
+			t.Errorf("%s: got %q, want %q", name, got, row.want)
+		}
+	}
+}
+
+func TestOpeningsOfManyRoutesAreFoundQuickly(t *testing.T) {
+	t.Parallel()
+	cfg := bigConfig(10_000)
+	cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/**", Upstream: "service", Auth: AuthNone})
+	found := cfg.Openings(func(a, b string) bool { return a == b })
+	if len(found) != 1 || len(found[0].Holds) != 10_000 || !slices.Contains(found[0].Holds, "/api/v1/service0/:id") {
+		t.Errorf("got %d openings", len(found))
+	}
+	if text := found[0].String(); !strings.Contains(text, " and 9997 more;") || !strings.Contains(text, "routes[10000] (/**, auth: none)") {
+		t.Errorf("it says %q", text)
+	}
+}

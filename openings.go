@@ -1,0 +1,26 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+
+	"wxgate/gateway"
+	"wxgate/upstream"
+)
+
+// openings finds the open routes of a configuration that hold protected ones. Upstreams that share a target are one
+// service.
+func openings(cfg Config) []gateway.Opening {
+	return cfg.gateway().Openings(func(a, b string) bool {
+		return a == b || slices.ContainsFunc(cfg.Upstreams[a].Targets, func(t upstream.Target) bool {
+			return slices.ContainsFunc(cfg.Upstreams[b].Targets, func(other upstream.Target) bool { return t.URL == other.URL })
+		})
+	})
+}
+
+// warnOpenings logs what check says of open routes.
+func warnOpenings(cfg Config, log *slog.Logger) {
+	for _, o := range openings(cfg) {
+		log.Warn("an open route holds protected ones of the same service", "open", o.Path, "auth", string(o.Auth), "protected", o.Holds[0], "count", len(o.Holds))
+	}
+}
