@@ -29,6 +29,7 @@ type demoCommand struct {
 // Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
 // mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste.
 func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
+	w.queued(&w.stdout)
 	dir, err := os.MkdirTemp("", "wxgate-demo-")
 	if err != nil {
 		return fmt.Errorf("making a folder for the demo: %w", err)
@@ -50,7 +51,7 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.stderr), inherited{})
+	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.queued(&w.stderr)), inherited{})
 	if err != nil {
 		return err
 	}

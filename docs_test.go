@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -10,15 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/authn"
-	"wxgate/authn/wechat"
 	"wxgate/gateway"
-	"wxgate/storage/badger"
 	"wxgate/strictyaml"
 	"wxgate/upstream"
 )
@@ -353,9 +350,10 @@ func TestTheManualHasEveryMetric(t *testing.T) {
 func declaredMetrics(t *testing.T) map[string]string {
 	t.Helper()
 	descriptions := make(chan *prometheus.Desc)
+	reg := wholeRegistry(t)
 	go func() {
 		defer close(descriptions)
-		wholeRegistry(t).Describe(descriptions)
+		reg.Describe(descriptions)
 	}()
 	shape := regexp.MustCompile(`fqName: "(wxgate_[^"]*)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
 	declared := map[string]string{}
@@ -368,35 +366,15 @@ func declaredMetrics(t *testing.T) map[string]string {
 	return declared
 }
 
-// wholeRegistry is the registry of a gateway that is put together as serve does it, without its listeners.
+// wholeRegistry is the registry of a gateway that is put together as serve does it.
 func wholeRegistry(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
-	reg, log := newMetrics(), newLogs(cfg.Log, t.Output()).Logger
-	store, err := badger.Open(cfg.Storage, reg, log, time.Now)
+	svc, err := openService(t.Context(), cfg, newLogs(cfg.Log, newLogQueue(io.Discard)), inherited{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
-	weChat, err := wechat.New(cfg.WeChat, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(weChat.Close)
-	auth, err := authn.New(t.Context(), cfg.Authn, authn.Deps{
-		Store: store, Apps: map[string]authn.WeChat{}, Metrics: reg, Log: log, Now: time.Now,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	services, err := openUpstreams(cfg.Upstreams, reg, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = services.close() })
-	deps := gateway.Deps{Authn: auth, Upstreams: services.all, Metrics: reg, Log: log, Access: log, Now: time.Now}
-	if _, err := gateway.New(cfg.gateway(), deps); err != nil {
-		t.Fatal(err)
-	}
-	return reg
+	t.Cleanup(func() { _, _, _ = svc.public.Close(), svc.admin.Close(), svc.close() })
+	newReloader(svc, new(source), cfg, nil)
+	return svc.metrics
 }

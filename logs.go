@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync/atomic"
 
@@ -14,14 +13,16 @@ type logs struct {
 	*slog.Logger
 	level slog.LevelVar
 	text  atomic.Bool
+	queue *logQueue
 }
 
-// newLogs writes to w as the section log says.
-func newLogs(cfg gateway.LogConfig, w io.Writer) *logs {
-	l := new(logs)
+// newLogs writes to queue as the section log says.
+func newLogs(cfg gateway.LogConfig, queue *logQueue) *logs {
+	l := &logs{queue: queue}
 	l.set(cfg)
 	options := &slog.HandlerOptions{Level: &l.level}
-	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(w, options), slog.NewJSONHandler(w, options)})
+	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(queue, options)})
+	queue.after = func(dropped uint64) { l.Warn("lines of the log were dropped", "lines", dropped) }
 	return l
 }
 

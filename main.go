@@ -42,6 +42,23 @@ type world struct {
 	stdout io.Writer
 	stderr io.Writer
 	config string // path of gateway.yaml
+	queues []*logQueue
+}
+
+// queued makes an output of this process one that a server can write to whatever becomes of its reader: see logQueue.
+func (w *world) queued(out *io.Writer) *logQueue {
+	signal.Ignore(syscall.SIGPIPE) // a reader that left would end us
+	queue := newLogQueue(*out)
+	*out = queue
+	w.queues = append(w.queues, queue)
+	return queue
+}
+
+// flush writes what was said last.
+func (w *world) flush() {
+	for _, queue := range w.queues {
+		queue.Close(logFlush)
+	}
 }
 
 func main() {
@@ -79,6 +96,7 @@ func run(ctx context.Context, args []string, w *world) int {
 		return report(w, err, 2)
 	}
 	w.config = cli.Config
+	defer w.flush()
 	err = parsed.Run()
 	var code exitCode
 	switch {

@@ -27,6 +27,7 @@ type serveCommand struct{}
 
 // Run serves until the process is told to stop.
 func (serveCommand) Run(ctx context.Context, w *world) error {
+	queue := w.queued(&w.stderr)
 	hangups := make(chan os.Signal, 1) // heard from the beginning to the end: unheard, one would end us
 	signal.Notify(hangups, syscall.SIGHUP)
 	from := &source{file: w.config, load: func() (Config, error) { return loadConfig(w.config, w.env) }}
@@ -34,7 +35,7 @@ func (serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	log := newLogs(cfg.Log, w.stderr)
+	log := newLogs(cfg.Log, queue)
 	warnCloudRun(cfg, w.env, log.Logger)
 	warnOpenings(cfg, log.Logger)
 	restarts, err := newRestarter(ctx)
@@ -111,6 +112,7 @@ func openService(ctx context.Context, cfg Config, log *logs, sockets inherited) 
 
 func (s *service) open(ctx context.Context, cfg Config) error {
 	metrics := newMetrics()
+	s.logs.queue.count(metrics)
 	store, err := badger.Open(cfg.Storage, metrics, s.log.With("component", "storage"), time.Now)
 	if err != nil {
 		return fmt.Errorf("opening storage: %w", err)
@@ -140,7 +142,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	s.metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
 		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
-		Log: s.log.With("component", "gateway"), Access: s.log, Now: time.Now,
+		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.Fault, Now: time.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)

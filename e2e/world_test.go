@@ -104,7 +104,9 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, output: new(lockedBuffer), exited: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), cmd.Env...), "WX_APPID="+appID, "WX_SECRET="+appSecret, "JWT_SECRET="+jwtSecret)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	if p.cmd.Stderr == nil {
+		p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -66,12 +67,26 @@ func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
 		probe(w, http.StatusServiceUnavailable, "draining")
 		return
 	}
-	// A store that cannot write refuses logins; tokens are served all the same, so traffic should go on coming.
-	if err := a.gateway.deps.Storage.Ready(r.Context()); err != nil {
-		probe(w, http.StatusOK, "ok, but logins are refused: the storage does not take writes")
-		return
+	text := "ok"
+	if but := a.shortcomings(r.Context()); len(but) > 0 {
+		text += ", but " + strings.Join(but, "; ")
 	}
-	probe(w, http.StatusOK, "ok")
+	probe(w, http.StatusOK, text)
+}
+
+// shortcomings are the faults with which traffic should go on coming: taking every instance out would make an outage of
+// each.
+func (a *admin) shortcomings(ctx context.Context) (words []string) {
+	if err := a.gateway.deps.Storage.Ready(ctx); err != nil { // tokens are served all the same
+		words = append(words, "logins are refused: the storage does not take writes")
+	}
+	if a.gateway.deps.LogFault == nil {
+		return words
+	}
+	if err := a.gateway.deps.LogFault(); err != nil {
+		words = append(words, err.Error())
+	}
+	return words
 }
 
 func probe(w http.ResponseWriter, status int, text string) {

@@ -23,7 +23,7 @@ import (
 	"wxgate/upstream"
 )
 
-// Deps are what a Gateway works with; none may be nil.
+// Deps are what a Gateway works with; those that may be nil say so.
 type Deps struct {
 	Authn     *authn.Authn
 	Storage   Storage
@@ -33,6 +33,7 @@ type Deps struct {
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
+	LogFault  func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
 	Now       func() time.Time
 }
 

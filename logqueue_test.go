@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"wxgate/gateway"
+)
+
+// logReader is the end of a log as a test wants it.
+type logReader struct {
+	mu   sync.Mutex
+	free chan struct{} // nil: it is read; else a write waits until it is closed
+	fail error
+	half bool // a write fails in its middle
+	said bytes.Buffer
+}
+
+func (o *logReader) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	free := o.free
+	o.mu.Unlock()
+	if free != nil {
+		<-free
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil && o.half {
+		n, _ := o.said.Write(p[:len(p)/2])
+		return n, o.fail
+	}
+	if o.fail != nil {
+		return 0, o.fail
+	}
+	return o.said.Write(p)
+}
+
+func (o *logReader) set(change func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	change()
+}
+
+func (o *logReader) lines() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Split(strings.TrimSuffix(o.said.String(), "\n"), "\n")
+}
+
+// until polls until the condition holds.
+func until(t *testing.T, holds func() bool) {
+	t.Helper()
+	tick, deadline := time.NewTicker(time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it did not happen within 30 s")
+		}
+	}
+}
+
+// TestALogThatNobodyReadsDropsLinesAndSaysSo fills the queue while a write stands still, and then reads.
+func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
+	t.Parallel()
+	out := &logReader{free: make(chan struct{})}
+	queue := newLogQueue(out)
+	log := newLogs(gateway.LogConfig{Level: "info", Format: "json"}, queue)
+	line := strings.Repeat("x", 1<<10)
+	for range logQueueLimit>>10 + 100 {
+		log.Info(line)
+	}
+	dropped := queue.Dropped()
+	if dropped == 0 {
+		t.Errorf("got no line dropped after %d bytes, want a bound", logQueueLimit)
+	}
+	until(t, func() bool { return queue.Fault() != nil })
+	if got, want := queue.Fault().Error(), fmt.Sprintf("nobody reads the log, %d lines were dropped", dropped); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	close(out.free)
+	out.set(func() { out.free = nil })
+	until(t, func() bool { return strings.Contains(strings.Join(out.lines(), "\n"), "were dropped") })
+	queue.Close(time.Minute)
+	lines := out.lines()
+	if want := fmt.Sprintf(`"msg":"lines of the log were dropped","lines":%d}`, dropped); !strings.HasSuffix(lines[len(lines)-1], want) {
+		t.Errorf("the last line is %q, want …%s", lines[len(lines)-1], want)
+	}
+	if got, want := uint64(len(lines)), logQueueLimit>>10+100-dropped+1; got != want {
+		t.Errorf("got %d lines, want %d", got, want)
+	}
+	if queue.Fault() != nil || queue.Dropped() != dropped {
+		t.Errorf("got %v and %d lines dropped after all was read", queue.Fault(), queue.Dropped())
+	}
+}
+
+// TestALogOnAFullDiskGoesOnWithWholeLines is a disk that takes half of a line, then nothing, then everything again.
+func TestALogOnAFullDiskGoesOnWithWholeLines(t *testing.T) {
+	t.Parallel()
+	out := new(logReader)
+	queue := newLogQueue(out)
+	_, _ = io.WriteString(queue, "one\n")
+	until(t, func() bool { return out.lines()[0] == "one" })
+	out.set(func() { out.fail, out.half = syscall.ENOSPC, true })
+	_, _ = io.WriteString(queue, "abcdef\n")
+	until(t, func() bool { return queue.Dropped() == 1 })
+	out.set(func() { out.half = false })
+	_, _ = io.WriteString(queue, "lost\n")
+	until(t, func() bool { return queue.Dropped() == 2 })
+	if err := queue.Fault(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v, want the reason", err)
+	}
+	out.set(func() { out.fail = nil })
+	_, _ = io.WriteString(queue, "two\n")
+	queue.Close(time.Minute)
+	if got, want := strings.Join(out.lines(), "|"), "one|abc|two"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := queue.Fault(); err != nil {
+		t.Errorf("got %v on a disk with room", err)
+	}
+}
+
+// TestTheEndOfALogIsWaitedForAWhileOnly has a reader that never comes back.
+func TestTheEndOfALogIsWaitedForAWhileOnly(t *testing.T) {
+	t.Parallel()
+	out := &logReader{free: make(chan struct{})}
+	defer close(out.free)
+	queue := newLogQueue(out)
+	_, _ = io.WriteString(queue, "stopped\n")
+	closed := make(chan struct{})
+	go func() { queue.Close(time.Millisecond); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the end waits for a reader")
+	}
+}
+
+// TestLinesReachAPipeInPiecesThatAreWhole is what keeps the lines of two processes apart that write to one pipe.
+func TestLinesReachAPipeInPiecesThatAreWhole(t *testing.T) {
+	t.Parallel()
+	reader, writer := io.Pipe()
+	queue := newLogQueue(writer)
+	long := strings.Repeat("y", 3*logPiece) + "\n"
+	want := long
+	_, _ = io.WriteString(queue, long)
+	for i := range 1000 {
+		line := fmt.Sprintf("%d %s\n", i, strings.Repeat("z", i))
+		want += line
+		_, _ = io.WriteString(queue, line)
+	}
+	go func() { queue.Close(time.Minute); _ = writer.Close() }()
+	var got strings.Builder
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := reader.Read(buf)
+		if err != nil {
+			break
+		}
+		piece := string(buf[:n])
+		if !strings.HasSuffix(piece, "\n") || len(piece) > logPiece && strings.Count(piece, "\n") > 1 {
+			t.Fatalf("got a piece of %d bytes that ends with %q", n, piece[len(piece)-1:])
+		}
+		got.WriteString(piece)
+	}
+	if got.String() != want {
+		t.Errorf("got %d bytes, want the %d that were written", got.Len(), len(want))
+	}
+}
