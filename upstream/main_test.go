@@ -32,6 +32,7 @@ func newUpstream(t testing.TB, url string, change ...func(*upstream.Config)) *up
 	t.Helper()
 	cfg := upstream.DefaultConfig()
 	cfg.Targets = []upstream.Target{{URL: url, Weight: 1}}
+	cfg.Timeouts.Connect = 30 * time.Second // a busy machine takes its time; the tests of time-outs set their own
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -53,7 +54,7 @@ func newRequest(method, target string) *fasthttp.Request {
 }
 
 // soon is a deadline that no good exchange comes near.
-func soon() time.Time { return time.Now().Add(5 * time.Second) }
+func soon() time.Time { return time.Now().Add(30 * time.Second) }
 
 // get sends a GET and fails the test unless it is answered.
 func get(t *testing.T, u *upstream.Upstream, target string) *fasthttp.Response {
