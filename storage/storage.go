@@ -20,6 +20,8 @@ var (
 	ErrUnavailable = errors.New("storage unavailable")
 	// ErrDamaged is a record or a folder whose checksum, seal or completeness does not hold. It is never served.
 	ErrDamaged = errors.New("storage damaged")
+	// ErrWrongKey is an encryption key that is lost, unreadable or not the one of the data; the data themselves are well.
+	ErrWrongKey = errors.New("wrong encryption key")
 	// ErrLocked is a store that another process has open.
 	ErrLocked = errors.New("storage is in use by another process")
 	// ErrNewerSchema is a store written by a newer wxgate.

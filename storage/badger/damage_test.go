@@ -3,6 +3,7 @@ package badger
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,13 +59,17 @@ func childOpensDamaged() {
 	s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
 	if err != nil {
 		kind := "refused"
-		if !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewerSchema) || len(err.Error()) > 1000 {
+		if !isRefusal(err) || len(err.Error()) > 1000 {
 			kind = "wrong"
 		}
 		fmt.Println(kind, err)
 		return
 	}
 	fmt.Println(judge(s, dir+".expected"))
+}
+
+func isRefusal(err error) bool {
+	return errors.Is(err, storage.ErrDamaged) || errors.Is(err, storage.ErrNewerSchema) || errors.Is(err, storage.ErrWrongKey)
 }
 
 // judge compares what s serves with the expected, and logs a known and a new user in.
@@ -243,6 +248,7 @@ func (d damage) outcome(t *testing.T, whole string, expected []byte) string {
 	dir := filepath.Join(t.TempDir(), "d")
 	copyFolder(t, whole, dir)
 	d.strike(t, filepath.Join(dir, d.file))
+	before := snapshot(t, dir)
 	if err := os.WriteFile(dir+".expected", expected, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -256,8 +262,39 @@ func (d damage) outcome(t *testing.T, whole string, expected []byte) string {
 	}
 	if outcome == "refused" {
 		t.Log(strings.ReplaceAll(detail, dir, "data"))
+		wantUnchanged(t, d.file+" "+d.name, snapshot(t, dir), before)
 	}
 	return outcome
+}
+
+// snapshot is what lies in dir: the size of each file, and a hash of it without the zeros at its end.
+func snapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, path := range filesBelow(t, dir) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _ := filepath.Rel(dir, path)
+		files[name] = fmt.Sprintf("%d bytes, %x", len(content), sha256.Sum256(bytes.TrimRight(content, "\x00")))
+	}
+	return files
+}
+
+// wantUnchanged checks that a refusal left every file as it was, and made none.
+func wantUnchanged(t *testing.T, what string, after, before map[string]string) {
+	t.Helper()
+	for name := range before {
+		if after[name] != before[name] {
+			t.Errorf("%s: a refusal changed %s: got %q, want %q", what, name, after[name], before[name])
+		}
+	}
+	for name := range after {
+		if _, known := before[name]; !known {
+			t.Errorf("%s: a refusal made %s, want no new file", what, name)
+		}
+	}
 }
 
 func (d damage) strike(t *testing.T, path string) {

@@ -1,8 +1,10 @@
 package badger
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,6 +28,9 @@ type inspection struct {
 func inspect(dir string) (inspection, error) {
 	named, err := readManifest(dir)
 	if err != nil {
+		return inspection{}, err
+	}
+	if err := errors.Join(checkKeyRegistry(dir), checkValueLogs(dir)); err != nil {
 		return inspection{}, err
 	}
 	tables, orphans, err := openTables(dir, named)
@@ -59,6 +64,43 @@ func readManifest(dir string) (map[uint64]badger.TableManifest, error) {
 		return nil, fmt.Errorf("%s: %w: %w", f.Name(), err, storage.ErrDamaged)
 	}
 	return manifest.Tables, nil
+}
+
+// checkKeyRegistry reads the file of Badger's own keys, of which we use none, as Badger will; it may be missing.
+func checkKeyRegistry(dir string) error {
+	_, err := badger.OpenKeyRegistry(badger.KeyRegistryOptions{Dir: dir, ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", filepath.Join(dir, badger.KeyRegistryFileName), err, storage.ErrDamaged)
+	}
+	return nil
+}
+
+// checkValueLogs looks at the heads of the value logs, which hold nothing else of ours: they begin as a log does.
+func checkValueLogs(dir string) error {
+	paths, err := filesIn(dir, ".vlog")
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		head, err := readHead(path)
+		if err != nil {
+			return err
+		}
+		if len(head) > 0 && len(head) < walHeaderSize || len(head) == walHeaderSize && binary.BigEndian.Uint64(head) != 0 {
+			return fmt.Errorf("the head of %s is damaged: %w", path, storage.ErrDamaged)
+		}
+	}
+	return nil
+}
+
+// readHead returns as many bytes as the head of a log has, or those that there are.
+func readHead(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	head, err := io.ReadAll(io.LimitReader(f, walHeaderSize))
+	return head, errors.Join(err, f.Close())
 }
 
 // newestCounters is the newest of the counters in tables and logs. The logs must go on where the tables end, commit by

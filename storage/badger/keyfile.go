@@ -21,7 +21,7 @@ func encryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([
 	if errors.Is(err, fs.ErrNotExist) {
 		if !isNew {
 			return nil, fmt.Errorf("%s is lost and storage.encryption_key is empty: %w",
-				path, storage.ErrDamaged)
+				path, storage.ErrWrongKey)
 		}
 		return makeKeyFile(path)
 	}
@@ -32,9 +32,18 @@ func encryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([
 	_ = k.UnmarshalText(text) // takes any text
 	key, err := k.Bytes()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, err, storage.ErrDamaged)
+		return nil, fmt.Errorf("%s: %w: %w", path, err, storage.ErrWrongKey)
 	}
 	return key, nil
+}
+
+// warnReadable says when others than its owner may read the key file.
+func (s *Store) warnReadable(path string) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		s.log.Warn("others may read the encryption key; chmod 600 it", "file", path,
+			"mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+	}
 }
 
 func makeKeyFile(path string) ([]byte, error) {

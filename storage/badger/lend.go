@@ -65,7 +65,7 @@ func (s *Store) giveUp() error {
 	if err := s.closeEngine(); err != nil {
 		s.log.Warn("closing the database to lend it", "error", err)
 	}
-	err := errors.Join(s.highWater.close(), s.lock.Close())
+	err := errors.Join(s.highWater.close(), s.lock.release())
 	s.highWater, s.lock = nil, nil
 	return err
 }
@@ -75,9 +75,10 @@ func (s *Store) takeUp() (err error) {
 		return err
 	}
 	if err := s.openVerified(); err != nil {
-		err = errors.Join(fmt.Errorf("opening %s again: %w", s.dir, err), s.lock.Close())
+		err = errors.Join(fmt.Errorf("opening %s again: %w", s.dir, err), s.lock.release())
 		s.lock = nil
 		return err
 	}
+	s.lock.sign()
 	return nil
 }

@@ -10,21 +10,43 @@ import (
 	"wxgate/storage"
 )
 
-// lock takes the folder for this process. Badger has a lock of its own, which it gives up while the database is reopened;
-// this one is held from before the first look at the files to Close.
-func lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600)
+// folderLock is the folder taken for this process. Badger has a lock of its own, which it gives up while the database is
+// reopened; this one is held from before the first look at the files to Close.
+type folderLock struct {
+	file  *os.File
+	isNew bool // the file was not there before
+	owned bool // the file names this process
+}
+
+// lock takes the folder. The file names its owner only once the folder is open (sign): a refusal changes nothing.
+func lock(dir string) (*folderLock, error) {
+	path := filepath.Join(dir, "LOCK")
+	isNew := !exists(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if err := lockFile(f); err != nil {
 		return nil, errors.Join(lockedBy(f), f.Close())
 	}
-	// The pid is advice for a person; on a full disk it is missing.
-	if err := f.Truncate(0); err == nil {
-		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
+	return &folderLock{file: f, isNew: isNew}, nil
+}
+
+// sign writes the pid: advice for a person; on a full disk it is missing.
+func (l *folderLock) sign() {
+	l.owned = true
+	if err := l.file.Truncate(0); err == nil {
+		_, _ = l.file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
-	return f, nil
+}
+
+// release gives the folder back. A file that this process made and never signed is taken away again.
+func (l *folderLock) release() error {
+	var err error
+	if l.isNew && !l.owned {
+		err = os.Remove(l.file.Name())
+	}
+	return errors.Join(err, l.file.Close())
 }
 
 // lockedBy names the owner as far as it is known.

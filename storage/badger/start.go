@@ -39,7 +39,11 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 		return err
 	}
 	s.id = known.ID
-	return s.openVerified()
+	if err := s.openVerified(); err != nil {
+		return err
+	}
+	s.lock.sign()
+	return nil
 }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
@@ -53,6 +57,11 @@ func (s *Store) identify(configured storage.EncryptionKey) (sentinel, error) {
 		return sentinel{}, fmt.Errorf("%s is there but %s is lost: %w",
 			s.path(dirBadger), s.path(fileSentinel), storage.ErrDamaged)
 	}
+	if isNew {
+		if err := s.wantRoom(); err != nil {
+			return sentinel{}, err
+		}
+	}
 	if err := s.unlockSeal(configured, isNew); err != nil {
 		return sentinel{}, err
 	}
@@ -65,11 +74,23 @@ func (s *Store) identify(configured storage.EncryptionKey) (sentinel, error) {
 	return known, err
 }
 
+// wantRoom refuses to make a store on a disk that is full.
+func (s *Store) wantRoom() error {
+	if now, err := s.statfs(s.dir); err == nil && now.free < now.watermark() {
+		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w",
+			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+	}
+	return nil
+}
+
 // unlockSeal readies the sealer with the configured key or that of the key file.
 func (s *Store) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
 	key, err := encryptionKey(configured, s.path(fileKey), isNew)
 	if err != nil {
 		return err
+	}
+	if configured.IsZero() {
+		s.warnReadable(s.path(fileKey))
 	}
 	s.sealer, err = newSealer(key)
 	return err
@@ -78,10 +99,6 @@ func (s *Store) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
 // create makes the database aside, then the sentinel, then gives the database its name. Before the sentinel is there
 // nothing was promised, and after it finishCreation goes on.
 func (s *Store) create(known sentinel) error {
-	if now, err := s.statfs(s.dir); err == nil && now.free < now.watermark() {
-		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w",
-			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
-	}
 	draft := s.path(dirDraft)
 	if err := os.RemoveAll(draft); err != nil {
 		return err
@@ -116,10 +133,13 @@ func (s *Store) draft(dir, id string) error {
 func (s *Store) finishCreation(known sentinel) error {
 	if known.KeyCheck != s.sealer.check {
 		return fmt.Errorf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with: %w",
-			s.path(fileKey), storage.ErrDamaged)
+			s.path(fileKey), storage.ErrWrongKey)
 	}
 	if exists(s.path(dirBadger)) || !exists(s.path(dirDraft)) {
 		return nil
+	}
+	if _, err := inspect(s.path(dirDraft)); err != nil {
+		return err
 	}
 	if err := os.Rename(s.path(dirDraft), s.path(dirBadger)); err != nil {
 		return err

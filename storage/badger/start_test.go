@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +63,6 @@ func TestLostFilesAreRefused(t *testing.T) {
 		"badger":          "MANIFEST is lost",
 		"badger/MANIFEST": "MANIFEST is lost",
 		"STORE":           "STORE is lost",
-		"storage.key":     "storage.key is lost",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +98,61 @@ func TestAnotherEncryptionKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := configIn(usedStore(t))
 	must(t, cfg.EncryptionKey.UnmarshalText([]byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")))
-	wantOpenError(t, cfg, storage.ErrDamaged, "is not the one the data were sealed with")
+	wantOpenError(t, cfg, storage.ErrWrongKey, "is not the one the data were sealed with")
+}
+
+func TestAKeyThatIsNotTheStoresIsNotBlamedOnTheData(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, path string)
+		text  string
+	}{
+		"exchanged": {func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, []byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"), 0o600))
+		}, "storage.key) is not the one the data were sealed with"},
+		"lost":   {func(t *testing.T, path string) { must(t, os.Remove(path)) }, "storage.key is lost and storage.encryption_key is empty"},
+		"edited": {func(t *testing.T, path string) { must(t, os.Truncate(path, 20)) }, "storage.key: want 32 bytes in base64"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := usedStore(t)
+			path := filepath.Join(dir, fileKey)
+			old, err := os.ReadFile(path)
+			must(t, err)
+			c.spoil(t, path)
+			for range 2 { // a refusal makes no new key
+				wantOpenError(t, configIn(dir), storage.ErrWrongKey, c.text)
+				_, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
+				if text := fmt.Sprint(err); strings.Contains(text, "backup") || !strings.HasSuffix(text, "put the old key back") {
+					t.Errorf("got %q, want the advice to put the old key back, and no word of a backup", text)
+				}
+			}
+			must(t, os.WriteFile(path, old, 0o600))
+			if u := login(t, openIn(t, dir), "oABC", "s2"); u.ID != 1 {
+				t.Errorf("the old key put back: got user %d, want 1", u.ID)
+			}
+		})
+	}
+}
+
+func TestAKeyFileThatOthersMayReadIsWarnedAbout(t *testing.T) {
+	t.Parallel()
+	dir := usedStore(t)
+	open := func() string {
+		var lines bytes.Buffer
+		s, err := Open(configIn(dir), prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&lines, nil)), time.Now)
+		must(t, err)
+		must(t, s.Close())
+		return lines.String()
+	}
+	const warning = "others may read the encryption key"
+	if got := open(); strings.Contains(got, warning) {
+		t.Errorf("mode 0600: got %s, want no warning", got)
+	}
+	must(t, os.Chmod(filepath.Join(dir, fileKey), 0o644)) //nolint:gosec // that is the mistake
+	if got := open(); !strings.Contains(got, warning) || !strings.Contains(got, "mode=0644") {
+		t.Errorf("mode 0644: got %s, want a warning with the mode", got)
+	}
 }
 
 func TestConfiguredEncryptionKeyMakesNoKeyFile(t *testing.T) {
@@ -127,11 +182,15 @@ func TestFilesAreForUsAlone(t *testing.T) {
 	}
 }
 
-func TestUnwritableFolderSaysWhy(t *testing.T) {
+func TestWhatIsNoFolderIsSaidWithWhatToDo(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
-	wantOpenError(t, configIn(file), syscall.ENOTDIR, file)
+	wantOpenError(t, configIn(file), syscall.ENOTDIR, file+" is a file; move it away, or name another folder")
+	wantOpenError(t, configIn(filepath.Join(file, "data")), syscall.ENOTDIR, file+" is a file; move it away")
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(filepath.Join(t.TempDir(), "nowhere"), link))
+	wantOpenError(t, configIn(link), fs.ErrExist, link+" is a link to nothing; make the folder that it points to")
 }
 
 func TestKillDuringCreationLeavesAFolderThatOpens(t *testing.T) {

@@ -9,11 +9,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -43,7 +46,7 @@ type Store struct {
 	ending  sync.Once
 	ended   error
 
-	lock      *os.File
+	lock      *folderLock
 	highWater *highWater
 
 	refusing atomic.Bool // what Ready tells
@@ -80,11 +83,37 @@ func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 
 // openError says what a person reads who starts the gateway: one line, and what to do.
 func openError(dir string, err error) error {
-	advice := ""
-	if errors.Is(err, storage.ErrDamaged) {
-		advice = "; restore the folder from a backup"
+	return oneLine{fmt.Errorf("opening %s: %w%s", dir, err, advice(dir, err))}
+}
+
+// advice says what to do about an error of start.
+func advice(dir string, err error) string {
+	switch {
+	case errors.Is(err, storage.ErrDamaged):
+		return "; restore the folder from a backup"
+	case errors.Is(err, storage.ErrWrongKey):
+		return "; the data are well, do not restore them: put the old key back"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		return "; storage.badger.dir wants a folder: " + obstacle(dir)
 	}
-	return oneLine{fmt.Errorf("opening %s: %w%s", dir, err, advice)}
+	return ""
+}
+
+// obstacle names what stands where the data folder should be.
+func obstacle(dir string) string {
+	at := filepath.Clean(dir)
+	for {
+		info, err := os.Lstat(at)
+		switch {
+		case err == nil && info.Mode()&fs.ModeSymlink != 0:
+			return at + " is a link to nothing; make the folder that it points to, or remove the link"
+		case err == nil:
+			return at + " is a file; move it away, or name another folder"
+		case filepath.Dir(at) == at:
+			return dir + " cannot be made"
+		}
+		at = filepath.Dir(at)
+	}
 }
 
 // oneLine is an error whose text has no line breaks, which those of Badger have.
@@ -156,7 +185,7 @@ func (s *Store) release() error {
 		s.metrics.unregister(s.registerer)
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, s.lock.release())
 	}
 	return errors.Join(errs...)
 }
