@@ -15,11 +15,8 @@ type checkCommand struct{}
 // Run reads the configuration and the files that it names as serve would and says whether they hold, and which
 // open routes hold protected ones; it opens neither store nor socket.
 func (checkCommand) Run(w *world) error {
-	cfg, err := loadConfig(w.config, w.env)
+	cfg, err := loadOpened(w.config, w.env)
 	if err != nil {
-		return err
-	}
-	if err := checkFiles(cfg); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("%s is valid: %d routes, %d upstreams, listening on %s\n",

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
@@ -72,39 +73,92 @@ func (c Config) files() []string {
 	return files
 }
 
-// fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects.
-func (c *Config) fromEnvironment(env strictyaml.LookupEnv) {
+// fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
+// returns which variable filled which key.
+func (c *Config) fromEnvironment(env strictyaml.LookupEnv) map[string]string {
+	filled := map[string]string{}
 	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.AppID = id
+		c.WeChat.AppID, filled["wechat.appid"] = id, "WX_APPID"
 	}
 	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.Secret = wechat.Secret(secret)
+		c.WeChat.Secret, filled["wechat.secret"] = wechat.Secret(secret), "WX_SECRET"
 	}
 	if secret, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
-		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}
+		c.Authn.Keys, filled["authn.keys[0].secret"] = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}, "JWT_SECRET"
 	}
-	if port, ok := env("PORT"); ok && port != "" {
-		host, _, err := net.SplitHostPort(c.Server.Listen)
-		if err != nil {
-			host = ""
+	if c.portFromEnvironment(env) {
+		filled["server.listen"] = "PORT"
+	}
+	return filled
+}
+
+// portFromEnvironment reports whether PORT is the port of server.listen.
+func (c *Config) portFromEnvironment(env strictyaml.LookupEnv) bool {
+	port, ok := env("PORT")
+	if !ok || port == "" {
+		return false
+	}
+	host, _, err := net.SplitHostPort(c.Server.Listen)
+	if err != nil {
+		host = ""
+	}
+	c.Server.Listen = net.JoinHostPort(host, port)
+	return true
+}
+
+// nameVariables makes faults of keys that the environment filled faults of the variable: the file has no such key.
+func nameVariables(faults []error, filled map[string]string) error {
+	for i, fault := range faults {
+		path, message, _ := strings.Cut(fault.Error(), ": ")
+		if variable, ok := filled[path]; ok {
+			faults[i] = fmt.Errorf("%s in the environment: %s", variable, message)
 		}
-		c.Server.Listen = net.JoinHostPort(host, port)
 	}
+	return errors.Join(faults...)
 }
 
 // loadConfig reads a configuration file. The error holds every fault, one a line, with its place in the file.
 func loadConfig(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg := DefaultConfig()
-	err := strictyaml.Read(file, env, &cfg, func() error {
-		cfg.fromEnvironment(env)
-		return errors.Join(cfg.Validate()...)
-	})
-	var faults strictyaml.Faults
-	if errors.As(err, &faults) {
-		return Config{}, fmt.Errorf("the configuration does not hold:\n%w", faults)
-	}
+	cfg, _, err := placeConfig(file, env)
+	return cfg, err
+}
+
+// loadOpened reads a configuration and the files of keys and certificates that it names.
+func loadOpened(file string, env strictyaml.LookupEnv) (Config, error) {
+	cfg, places, err := placeConfig(file, env)
 	if err != nil {
 		return Config{}, err
 	}
-	return cfg, nil
+	return cfg, doesNotHold(places.Faults(checkFiles(cfg)))
+}
+
+// placeConfig is loadConfig with the places of the keys.
+func placeConfig(file string, env strictyaml.LookupEnv) (Config, strictyaml.Places, error) {
+	return readConfig(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
+		filled := cfg.fromEnvironment(env)
+		return nameVariables(cfg.Validate(), filled)
+	})
+}
+
+// readConfig reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
+// wrong.
+func readConfig(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
+	cfg := DefaultConfig()
+	places, err := reader.Read(file, &cfg, func() error { return complete(&cfg) })
+	var faults strictyaml.Faults
+	if errors.As(err, &faults) {
+		return Config{}, places, doesNotHold(faults)
+	}
+	if err != nil {
+		return Config{}, places, err
+	}
+	return cfg, places, nil
+}
+
+// doesNotHold is nil without faults.
+func doesNotHold(faults strictyaml.Faults) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the configuration does not hold:\n%w", faults)
 }

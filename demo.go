@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,13 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
-	"wxgate/authn/wechat/sandbox"
 	recipes "wxgate/examples/recipes"
 	"wxgate/gateway"
 	"wxgate/miniprogram/demo"
@@ -22,32 +21,48 @@ import (
 )
 
 type demoCommand struct {
-	Listen string `default:"127.0.0.1:8080" help:"Loopback address of the demo; a port that is taken gives way to a free one."`
-	Page   string `default:"127.0.0.1:8081" help:"Loopback address of the page with the example mini-program; as above."`
+	Listen string `placeholder:"HOST:PORT" help:"Loopback address of the gateway (127.0.0.1:8080; with -c what the file says); a port that is taken gives way to a free one."`
+	Page   string `placeholder:"HOST:PORT" help:"Loopback address of the page with the example mini-program (127.0.0.1:8081); as above."`
+}
+
+// Validate keeps the demo on this machine: its WeChat logs everybody in as anybody.
+func (d demoCommand) Validate() error {
+	for _, flag := range []struct{ name, address string }{{"--listen", d.Listen}, {"--page", d.Page}} {
+		if host, _, err := net.SplitHostPort(flag.address); flag.address != "" && (err != nil || !isLoopback(host)) {
+			return fmt.Errorf("%s: %q is not a loopback address such as 127.0.0.1:8080, and in the demo everybody can be anybody", flag.name, flag.address)
+		}
+	}
+	return nil
 }
 
 // Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
-// mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste.
+// mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste. With -c it is the
+// gateway of that file that is started, in front of the services that it names.
 func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	w.queued(&w.stdout)
-	dir, err := os.MkdirTemp("", "wxgate-demo-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the demo: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-
-	weChat, err := startSandbox()
+	stand, err := newStandIn(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, weChat.Close()) }()
+	defer func() { err = errors.Join(err, stand.close()) }()
+	stand.givesWay, stand.listen = true, d.Listen
+	if !w.named {
+		return d.runRecipes(ctx, w, stand)
+	}
+	if d.Page != "" {
+		return errors.New("--page is for the example mini-program, which is not there with -c")
+	}
+	return stand.serve(ctx, w)
+}
+
+// runRecipes runs the demo with the recipe service.
+func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (err error) {
 	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.New())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
-
-	cfg := demoConfig(dir, freeOr(d.Listen), weChat.URL(), service.URL())
+	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), service.URL())
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
@@ -55,28 +70,15 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	page, err := startPage(freeOr(d.Page), svc.public.Addr().String(), weChat.URL())
+	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.public.Addr().String(), stand.weChat.URL())
 	if err != nil {
 		return errors.Join(err, svc.close())
 	}
 	defer func() { err = errors.Join(err, page.Close()) }()
-	if err := printDemo(w, svc.public.Addr().String(), weChat.URL(), page.URL(), dir); err != nil {
+	if err := printDemo(w, svc.public.Addr().String(), stand, page.URL()); err != nil {
 		return errors.Join(err, svc.close())
 	}
 	return svc.serve(ctx, func() error { return nil })
-}
-
-const demoAppID = "wx0000000000demo00"
-
-// demoSecret is the secret of a mini-program that exists in the sandbox only.
-const demoSecret = "sandbox-secret-of-the-demo" //nolint:gosec // see above
-
-func startSandbox() (*sandbox.Sandbox, error) {
-	s, err := sandbox.New(sandbox.Config{AppID: demoAppID, Secret: demoSecret})
-	if err != nil {
-		return nil, err
-	}
-	return s, s.Start("127.0.0.1:0")
 }
 
 // demoConfig is the whole configuration of the demo: nothing is read from a file or the environment.
@@ -84,7 +86,7 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
 	cfg := DefaultConfig()
 	cfg.Server.Listen, cfg.Server.Admin = listen, "127.0.0.1:0"
 	cfg.Server.Timeouts.Drain = 2 * time.Second
-	cfg.WeChat = wechat.Config{AppID: demoAppID, Secret: demoSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout}
+	cfg.WeChat = wechat.Config{AppID: sandboxAppID, Secret: sandboxSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout}
 	cfg.Authn.Keys = []authn.KeyConfig{{ID: "demo", Secret: authn.Secret(rand.Text() + rand.Text())}}
 	cfg.Storage.Badger.Dir = filepath.Join(dir, "data")
 	recipesService := upstream.DefaultConfig()
@@ -156,28 +158,17 @@ func freeOr(listen string) string {
 	return net.JoinHostPort(host, "0")
 }
 
-// printDemo prints what to open in a browser, and three lines to paste into another terminal. The answer to the login is
-// kept in a file, so that the second line finds the token in whatever terminal it is pasted into.
-func printDemo(w *world, address, weChat, page, dir string) error {
-	login := filepath.Join(dir, "login.json")
+// printDemo prints what to open in a browser, and lines to paste into another terminal.
+func printDemo(w *world, address string, stand *standIn, page string) error {
 	_, err := fmt.Fprintf(w.stdout, `
 wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
 
-Open %[4]s in a browser: the example mini-program. Or paste these into another terminal:
+Open %s in a browser: the example mini-program. Or paste these into another terminal:
 
-# 1. log in, as a mini-program does with the code of wx.login
-curl -sS http://%[1]s/api/v1/auth/wx-login -H 'Content-Type: application/json' -d '{"code":"demo-alice","nickName":"小爱"}' | tee %[2]s
-
-# 2. call the recipe service through the gateway: it learns who is calling
-curl -sS http://%[1]s/whoami -H "Authorization: Bearer $(sed 's/.*"access_token":"\([^"]*\)".*/\1/' %[2]s)"
-
-# 3. the same with a forged identity and no token: refused
-curl -sS -i http://%[1]s/whoami -H 'X-User-Id: 1'
-
-Recipes: /api/v1/recipes. Other people: demo-bob, demo-carol. Failures: err-40029, err-45011, slow-2s-dave.
-The sandbox WeChat can be told to fail, to rehearse bad days: POST %[3]s/sandbox/fail {"api":"jscode2session","rate":0.5,"kinds":["timeout","45011"]}.
+%s%s
+Recipes: /api/v1/recipes. Failures: err-40029, err-45011, slow-2s-dave.
 Stop with Ctrl-C.
 
-`, address, login, weChat, page)
+`, page, curlLines(address, stand.dir, call{path: "/whoami"}), rehearsalLines(stand.weChat.URL()))
 	return err
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 // commands is the command line; `wxgate` alone serves.
 type commands struct {
-	Config string `short:"c" default:"gateway.yaml" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
+	Config string `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
 
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
 	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
@@ -42,6 +43,7 @@ type world struct {
 	stdout io.Writer
 	stderr io.Writer
 	config string // path of gateway.yaml
+	named  bool   // -c named it
 	queues []*logQueue
 }
 
@@ -95,8 +97,8 @@ func run(ctx context.Context, args []string, w *world) int {
 	if err != nil {
 		return report(w, err, 2)
 	}
-	w.config = cli.Config
 	defer w.flush()
+	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""
 	err = parsed.Run()
 	var code exitCode
 	switch {

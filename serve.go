@@ -23,14 +23,19 @@ import (
 	"wxgate/storage/badger"
 )
 
-type serveCommand struct{}
+type serveCommand struct {
+	Sandbox bool `help:"Try the file without a mini-program: a sandbox plays WeChat, key and store are thrown away, and nobody but this machine is served."`
+}
 
 // Run serves until the process is told to stop.
-func (serveCommand) Run(ctx context.Context, w *world) error {
+func (c serveCommand) Run(ctx context.Context, w *world) error {
+	if c.Sandbox {
+		return serveSandbox(ctx, w)
+	}
 	queue := w.queued(&w.stderr)
 	hangups := make(chan os.Signal, 1) // heard from the beginning to the end: unheard, one would end us
 	signal.Notify(hangups, syscall.SIGHUP)
-	from := &source{file: w.config, load: func() (Config, error) { return loadConfig(w.config, w.env) }}
+	from := &source{file: w.config, load: func() (Config, error) { return loadOpened(w.config, w.env) }}
 	cfg, err := from.read()
 	if err != nil {
 		return err

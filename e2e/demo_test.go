@@ -19,15 +19,15 @@ func TestTheLinesThatTheDemoPrintsWorkWhenPasted(t *testing.T) {
 	var lines []string
 	eventually(t, 30*time.Second, func() bool {
 		lines = curlLines(p.output.String())
-		return len(lines) == 3 && strings.Contains(p.output.String(), "msg=serving") || p.gone()
+		return len(lines) == 5 && strings.Contains(p.output.String(), "msg=serving") || p.gone()
 	})
-	for i, want := range []string{`"access_token":"`, `"X-User-Id":["1"]`, "401 Unauthorized"} {
+	for i, want := range []string{`"access_token":"`, `"X-User-Id":["1"]`, "401 Unauthorized", `{"ok":true}`, `{"ok":true}`} {
 		if i >= len(lines) {
-			t.Fatalf("the demo printed %d curl lines, want 3:\n%s", len(lines), p.output)
+			t.Fatalf("the demo printed %d curl lines, want 5:\n%s", len(lines), p.output)
 		}
 		out, err := exec.Command("sh", "-c", lines[i]).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), want) {
-			t.Errorf("%s\nanswers %v\n%s\nwant %s", lines[i], err, out, want)
+		if err != nil || !strings.Contains(string(out), want) || !strings.HasSuffix(string(out), "\n") {
+			t.Errorf("%s\nanswers %v\n%s\nwant %s and a line of its own for the prompt", lines[i], err, out, want)
 		}
 	}
 	if code := p.stop(t); code != 0 {

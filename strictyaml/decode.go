@@ -20,7 +20,7 @@ const mostValues = 200_000
 // with UnmarshalText reads a scalar itself; a struct that has it takes the scalar as its short form and a section too.
 func decode(file string, data []byte, expand expander, into any) (positions, Faults) {
 	text := plainText(data)
-	d := &decoder{expand: expand, lines: strings.Split(text, "\n"), written: positions{file: file, at: map[string]position{}}}
+	d := &decoder{expand: expand, lines: strings.Split(text, "\n"), written: newPositions(file)}
 	root, misread := parseDocument(text)
 	if misread != nil {
 		d.faultAt(misread.position, "", misread.message)
@@ -125,7 +125,10 @@ func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value
 
 func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
 	written := scalarText(node)
-	value, err := d.expand.expand(written)
+	value, err := d.expand.at(at.path, takesText(into.Type())).expand(written)
+	if value != written {
+		d.written.references[at.path] = written
+	}
 	if err == nil {
 		err = setScalar(into, value, written)
 	}

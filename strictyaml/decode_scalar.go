@@ -81,6 +81,11 @@ func setFloat(into reflect.Value, value string) bool {
 	return err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
 }
 
+// takesText says whether any text is a value of the type.
+func takesText(t reflect.Type) bool {
+	return t.Kind() == reflect.String || t.Kind() == reflect.Struct && len(fieldsOf(t)) == 0
+}
+
 // wanted names what a Go type takes, as in "wants a number, not …".
 func wanted(t reflect.Type) string {
 	section := t.Kind() == reflect.Map || t.Kind() == reflect.Struct && len(fieldsOf(t)) > 0

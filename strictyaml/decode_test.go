@@ -18,11 +18,17 @@ func testEnv(name string) (string, bool) {
 
 func testExpander() expander { return expander{env: testEnv, readFile: os.ReadFile} }
 
+// faultsIn is the error of reading data.
+func faultsIn(file string, data []byte, expand expander, into any, complete func() error) error {
+	_, err := parseFile(file, data, expand, into, complete)
+	return err
+}
+
 // parse reads text over the example's defaults.
 func parse(t *testing.T, text string) *exampleConfig {
 	t.Helper()
 	config := exampleDefaults()
-	if err := parseFile("gateway.yaml", []byte(text), testExpander(), config, config.validate); err != nil {
+	if err := faultsIn("gateway.yaml", []byte(text), testExpander(), config, config.validate); err != nil {
 		t.Fatalf("got fault\n%v\nwant none, for\n%s", err, text)
 	}
 	return config
@@ -56,7 +62,7 @@ func checkMistake(t *testing.T, fixture string) {
 		}
 	}
 	config := exampleDefaults()
-	got := parseFile("gateway.yaml", data, testExpander(), config, config.validate)
+	got := faultsIn("gateway.yaml", data, testExpander(), config, config.validate)
 	if fmt.Sprint(got) != strings.Join(want, "\n") {
 		t.Errorf("got\n%v\nwant\n%s\nfor\n%s", got, strings.Join(want, "\n"), data)
 	}
@@ -185,7 +191,7 @@ func TestAliasesCannotUnfoldWithoutEnd(t *testing.T) {
 		"a: " + strings.Repeat("{a: ", 10_000): "nested too deep",
 	} {
 		config := exampleDefaults()
-		err := parseFile("gateway.yaml", []byte(text), testExpander(), config, config.validate)
+		err := faultsIn("gateway.yaml", []byte(text), testExpander(), config, config.validate)
 		if !strings.Contains(fmt.Sprint(err), want) { // unbounded, 10^8 values would never end
 			t.Errorf("got %.200v, want %q, for\n%.200s", err, want, text)
 		}

@@ -15,6 +15,27 @@ type LookupEnv func(name string) (value string, found bool)
 type expander struct {
 	env      LookupEnv
 	readFile func(path string) ([]byte, error)
+	unset    func(path, reference string) (string, bool) // Reader.Unset; nil: no reference may lead nowhere
+}
+
+// at is the expander for the key at path, which takes a text or not.
+func (e expander) at(path string, text bool) expander {
+	unset := e.unset
+	e.unset = nil
+	if text && unset != nil {
+		e.unset = func(_, reference string) (string, bool) { return unset(path, reference) }
+	}
+	return e
+}
+
+// nowhere is the value of a reference that leads nowhere, or else the fault that this is.
+func (e expander) nowhere(reference string, fault error) (string, error) {
+	if e.unset != nil {
+		if value, ok := e.unset("", reference); ok {
+			return value, nil
+		}
+	}
+	return "", fault
 }
 
 // expand gives the value of a written scalar. Its errors name references, never what they stand for.
@@ -73,7 +94,7 @@ func (e expander) variable(name, otherwise string, hasDefault bool) (string, err
 	case hasDefault && value == "":
 		return otherwise, nil
 	case !found:
-		return "", fmt.Errorf("the environment variable %s is not set; ${%s:-default} would allow that", name, name)
+		return e.nowhere(name, fmt.Errorf("the environment variable %s is not set; ${%s:-default} would allow that", name, name))
 	}
 	return value, nil
 }
@@ -82,7 +103,7 @@ func (e expander) variable(name, otherwise string, hasDefault bool) (string, err
 func (e expander) file(path string) (string, error) {
 	content, err := e.readFile(path)
 	if err != nil {
-		return "", fmt.Errorf("${file:%s}: %w", path, err)
+		return e.nowhere("file:"+path, fmt.Errorf("${file:%s}: %w", path, err))
 	}
 	line := strings.TrimSuffix(string(content), "\n")
 	return strings.TrimSuffix(line, "\r"), nil

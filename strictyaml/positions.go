@@ -15,9 +15,15 @@ func (at position) inside(lines []string) position {
 }
 
 // positions remembers where each YAML path of a file is written: a key at its name, a list element at its first character.
+// Of a value that a reference stands for it remembers what is written, such as ${JWT_SECRET}.
 type positions struct {
-	file string
-	at   map[string]position
+	file       string
+	at         map[string]position
+	references map[string]string
+}
+
+func newPositions(file string) positions {
+	return positions{file, map[string]position{}, map[string]string{}}
 }
 
 // find gives the position of path or, when the file does not hold it, that of the nearest section around it that the
@@ -58,6 +64,9 @@ func (p positions) placeOne(text string) Fault {
 		return Fault{File: p.file, Message: text}
 	}
 	at := p.find(path)
+	if reference, ok := p.references[path]; ok && !strings.Contains(message, reference) {
+		message += " (this is what " + quoted(reference) + " stands for)"
+	}
 	return Fault{File: p.file, Line: at.line, Col: at.col, Path: path, Message: message}
 }
 

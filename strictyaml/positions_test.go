@@ -48,7 +48,7 @@ func TestAMisreadKeyExplainsTheMissingOneAndNothingElse(t *testing.T) {
 	t.Parallel()
 	text := "upstreams:\n  a: { balance: p2 }\nroutes:\n  - upstraem: a\n  - path: /b\n"
 	config := exampleDefaults()
-	got := fmt.Sprint(parseFile("f", []byte(text), testExpander(), config, config.validate))
+	got := fmt.Sprint(faultsIn("f", []byte(text), testExpander(), config, config.validate))
 	want := []string{
 		`f:2:8: upstreams.a.balance: "p2" is not one of round_robin, p2c, hash(user)`,
 		`f:4:5: routes[0].upstraem: unknown key; did you mean "upstream"?`,

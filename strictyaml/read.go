@@ -13,18 +13,40 @@ import (
 // error instead of a full memory.
 const largestFile = 8 << 20
 
-// Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the
-// result: it fills what the file left out and returns what is wrong, each text beginning with a YAML path and several
-// joined by errors.Join. The error is a Faults with all of both, unless the file could not be read at all.
-func Read(file string, env LookupEnv, into any, complete func() error) error {
-	data, err := readSmallFile(file)
-	if err != nil {
-		return fmt.Errorf("reading the configuration: %w", err)
-	}
-	return parseFile(file, data, expander{env: env, readFile: readSmallFile}, into, complete)
+// Reader reads configuration files.
+type Reader struct {
+	Env LookupEnv
+	// Unset, if it is not nil, says what a reference that leads nowhere stands for in the text of the key at path: VAR of
+	// ${VAR} when that variable is not set, or file:/path of ${file:/path} when that file cannot be read. Where it returns
+	// false, and for keys that are no texts, such a reference is a fault.
+	Unset func(path, reference string) (value string, ok bool)
 }
 
-func parseFile(file string, data []byte, expand expander, into any, complete func() error) error {
+// Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the
+// result: it fills what the file left out and returns what is wrong, each text beginning with a YAML path and several
+// joined by errors.Join. The error is a Faults with all of both, unless the file could not be read at all. Places find
+// what is noticed later, whatever the error.
+func (r Reader) Read(file string, into any, complete func() error) (Places, error) {
+	data, err := readSmallFile(file)
+	if err != nil {
+		return Places{newPositions(file)}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return parseFile(file, data, expander{env: r.Env, readFile: readSmallFile, unset: r.Unset}, into, complete)
+}
+
+// Read is Reader.Read where every reference must lead somewhere.
+func Read(file string, env LookupEnv, into any, complete func() error) error {
+	_, err := Reader{Env: env}.Read(file, into, complete)
+	return err
+}
+
+// Places knows where each key of a file is written.
+type Places struct{ written positions }
+
+// Faults turns what was found after reading into faults with their places, as Read does with what complete returns.
+func (p Places) Faults(err error) Faults { return p.written.place(err).sorted() }
+
+func parseFile(file string, data []byte, expand expander, into any, complete func() error) (Places, error) {
 	written, faults := decode(file, data, expand, into)
 	misread := faults
 	for _, fault := range written.place(complete()) {
@@ -32,7 +54,7 @@ func parseFile(file string, data []byte, expand expander, into any, complete fun
 			faults = append(faults, fault)
 		}
 	}
-	return faults.asError()
+	return Places{written}, faults.asError()
 }
 
 func readSmallFile(path string) ([]byte, error) {
