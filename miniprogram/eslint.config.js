@@ -30,7 +30,7 @@ module.exports = [
   },
   {
     files: ['scripts/**/*.mjs', 'tests/**/*.mjs'],
-    languageOptions: { sourceType: 'module', globals: known('process Buffer setTimeout URL fetch phone document window getComputedStyle innerWidth') },
+    languageOptions: { sourceType: 'module', globals: known('process Buffer setTimeout URL fetch phone document window getComputedStyle innerWidth requestAnimationFrame') },
     rules: careful,
   },
 ];

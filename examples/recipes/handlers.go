@@ -34,7 +34,7 @@ func (s *service) list(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	limit = min(limit, largestPage)
-	found := s.shelf.find(r.URL.Query().Get("q"))
+	found := s.shelf.find(r.URL.Query().Get("q"), viewer(r))
 	first := min(len(found), (min(number, mostRecipes)-1)*limit)
 	last := min(len(found), first+limit)
 	return page{Items: found[first:last], Total: len(found), Page: number, Limit: limit}, nil
@@ -45,7 +45,7 @@ func (s *service) show(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.shelf.get(id)
+	return s.shelf.get(id, viewer(r))
 }
 
 func (s *service) create(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -74,6 +74,14 @@ func (s *service) remove(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (s *service) like(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return changeLike(r, s.shelf.like)
+}
+
+func (s *service) unlike(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return changeLike(r, s.shelf.unlike)
+}
+
+func changeLike(r *http.Request, change func(id int, userID string) (recipe, error)) (any, error) {
 	fan, err := caller(r)
 	if err != nil {
 		return nil, err
@@ -82,7 +90,7 @@ func (s *service) like(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.shelf.like(id, fan.id)
+	return change(id, fan.id)
 }
 
 // readRecipe takes only what an author may choose: an author_id in the body changes nothing.

@@ -21,6 +21,15 @@ func caller(r *http.Request) (user, error) {
 	return user{id: ids[0], nickname: decoded(r.Header.Get("X-User-Nickname"))}, nil
 }
 
+// viewer is the id of who is looking, "" for a guest.
+func viewer(r *http.Request) string {
+	user, err := caller(r)
+	if err != nil {
+		return ""
+	}
+	return user.id
+}
+
 // decoded undoes the percent-encoding in which a header carries Chinese.
 func decoded(value string) string {
 	if plain, err := url.PathUnescape(value); err == nil {

@@ -36,6 +36,7 @@ func (s *service) routes() http.Handler {
 	mux.HandleFunc("POST /api/v1/recipes", s.answer(s.create))
 	mux.HandleFunc("DELETE /api/v1/recipes/{id}", s.answer(s.remove))
 	mux.HandleFunc("POST /api/v1/recipes/{id}/like", s.answer(s.like))
+	mux.HandleFunc("DELETE /api/v1/recipes/{id}/like", s.answer(s.unlike))
 	mux.HandleFunc("POST /api/v1/uploads", s.answer(s.upload))
 	mux.HandleFunc("GET /uploads/{name}", s.picture)
 	return mux

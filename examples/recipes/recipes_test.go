@@ -148,6 +148,36 @@ func TestAUserLikesARecipeOnce(t *testing.T) {
 	}
 }
 
+// TestAHeartIsRedForWhoLikesTheRecipeAlone: it was red for everybody once somebody liked it.
+func TestAHeartIsRedForWhoLikesTheRecipeAlone(t *testing.T) {
+	t.Parallel()
+	k := newKitchen(t)
+	k.call("POST", "/api/v1/recipes/1/like", "", "X-User-Id: 7")
+	for header, want := range map[string]bool{"X-User-Id: 7": true, "X-User-Id: 8": false, "X-User-Id: ": false, "Accept: */*": false} {
+		shown := data[recipe](t, k.call("GET", "/api/v1/recipes/1", "", header))
+		listed := data[page](t, k.call("GET", "/api/v1/recipes?q=%E7%BA%A2%E7%83%A7", "", header)).Items[0]
+		if shown.Liked != want || listed.Liked != want || shown.Likes != 1 {
+			t.Errorf("got liked %t, in the list %t, %d likes, want %t twice and 1, with %q", shown.Liked, listed.Liked, shown.Likes, want, header)
+		}
+	}
+}
+
+func TestALikeIsTakenBackByWhoGaveIt(t *testing.T) {
+	t.Parallel()
+	k := newKitchen(t)
+	k.call("POST", "/api/v1/recipes/1/like", "", "X-User-Id: 7")
+	for _, c := range []struct {
+		method, user string
+		likes        int
+		liked        bool
+	}{{"DELETE", "8", 1, false}, {"DELETE", "7", 0, false}, {"DELETE", "7", 0, false}, {"POST", "7", 1, true}} {
+		got := data[recipe](t, k.call(c.method, "/api/v1/recipes/1/like", "", "X-User-Id: "+c.user))
+		if got.Likes != c.likes || got.Liked != c.liked {
+			t.Errorf("got %d likes, liked %t, want %d, %t, after %s by %s", got.Likes, got.Liked, c.likes, c.liked, c.method, c.user)
+		}
+	}
+}
+
 func TestARefusalSaysWhy(t *testing.T) {
 	t.Parallel()
 	k := newKitchen(t)
@@ -157,6 +187,8 @@ func TestARefusalSaysWhy(t *testing.T) {
 	}{
 		{"POST", "/api/v1/recipes", noodles, "", "identity_missing", 401},
 		{"POST", "/api/v1/recipes/1/like", "", "", "identity_missing", 401},
+		{"DELETE", "/api/v1/recipes/1/like", "", "", "identity_missing", 401},
+		{"DELETE", "/api/v1/recipes/99/like", "", "7", "recipe_not_found", 404},
 		{"DELETE", "/api/v1/recipes/1", "", "", "identity_missing", 401},
 		{"DELETE", "/api/v1/recipes/1", "", "7", "not_yours", 403},
 		{"DELETE", "/api/v1/recipes/99", "", "7", "recipe_not_found", 404},

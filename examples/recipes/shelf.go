@@ -23,6 +23,7 @@ type recipe struct {
 	AuthorID    string   `json:"author_id"`
 	Author      string   `json:"author"`
 	Likes       int      `json:"likes"`
+	Liked       bool     `json:"liked"` // by the caller
 	CreatedAt   string   `json:"created_at"`
 }
 
@@ -43,27 +44,27 @@ func newShelf(now time.Time) *shelf {
 	return s
 }
 
-// find gives the recipes whose title or ingredients contain query, newest first.
-func (s *shelf) find(query string) []recipe {
+// find gives the recipes whose title or ingredients contain query, newest first, as userID sees them.
+func (s *shelf) find(query, userID string) []recipe {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := []recipe{}
 	for _, r := range slices.Backward(s.recipes) {
 		if strings.Contains(r.Title, query) || strings.Contains(strings.Join(r.Ingredients, "\n"), query) {
-			found = append(found, r)
+			found = append(found, s.seenBy(r, userID))
 		}
 	}
 	return found
 }
 
-func (s *shelf) get(id int) (recipe, error) {
+func (s *shelf) get(id int, userID string) (recipe, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, err := s.locate(id)
 	if err != nil {
 		return recipe{}, err
 	}
-	return s.recipes[i], nil
+	return s.seenBy(s.recipes[i], userID), nil
 }
 
 func (s *shelf) add(r recipe) (recipe, error) {
@@ -96,6 +97,19 @@ func (s *shelf) remove(id int, author string) error {
 
 // like counts each user once.
 func (s *shelf) like(id int, userID string) (recipe, error) {
+	return s.changeLikes(id, userID, func(likers map[string]bool) {
+		if len(likers) < mostLikes {
+			likers[userID] = true
+		}
+	})
+}
+
+// unlike takes back a like; without one it changes nothing.
+func (s *shelf) unlike(id int, userID string) (recipe, error) {
+	return s.changeLikes(id, userID, func(likers map[string]bool) { delete(likers, userID) })
+}
+
+func (s *shelf) changeLikes(id int, userID string, change func(likers map[string]bool)) (recipe, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, err := s.locate(id)
@@ -105,11 +119,15 @@ func (s *shelf) like(id int, userID string) (recipe, error) {
 	if s.likers[id] == nil {
 		s.likers[id] = map[string]bool{}
 	}
-	if len(s.likers[id]) < mostLikes {
-		s.likers[id][userID] = true
-	}
+	change(s.likers[id])
 	s.recipes[i].Likes = len(s.likers[id])
-	return s.recipes[i], nil
+	return s.seenBy(s.recipes[i], userID), nil
+}
+
+// seenBy returns r with what depends on who looks at it; a guest has no id.
+func (s *shelf) seenBy(r recipe, userID string) recipe {
+	r.Liked = s.likers[r.ID][userID]
+	return r
 }
 
 func (s *shelf) locate(id int) (int, error) {

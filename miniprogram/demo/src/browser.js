@@ -38,6 +38,8 @@
     }
   };
 
+  offline.addEventListener('change', () => phone.network(!offline.checked));
+
   const hosts = {
     async login() {
       if (person.value.startsWith('err-')) return person.value;

@@ -8,14 +8,28 @@
   const kebab = (name) => name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 
   function setAttribute(element, name, value) {
-    const absent = value === undefined || value === null || value === '' || (value === false && name !== 'ariaChecked');
+    const aria = name.startsWith('aria'); // true and false are words there, and elsewhere they are presence and absence
+    const absent = value === undefined || value === null || value === '' || (value === false && !aria);
     if (absent) element.removeAttribute(kebab(name));
-    else element.setAttribute(kebab(name), value === true ? '' : String(value));
+    else element.setAttribute(kebab(name), value === true && !aria ? '' : String(value));
+  }
+
+  /** A <view> with the role of a control is one for the keyboard too: Tab reaches it, Enter and Space press it. */
+  function setRole(element, role) {
+    setAttribute(element, 'role', role);
+    if (!['button', 'checkbox', 'link'].includes(role) || element.localName === 'button') return;
+    element.tabIndex = 0;
+    element.onkeydown = (event) => {
+      if (event.target !== element || (event.key !== 'Enter' && event.key !== ' ')) return;
+      event.preventDefault();
+      element.click();
+    };
   }
 
   /** What an element does with a property that is not simply an attribute of the same name. */
   const SPECIAL = {
-    ariaRole: (element, value) => setAttribute(element, 'role', value),
+    ariaRole: setRole,
+    role: setRole,
     mode: (element, value) => { element.style.backgroundSize = value === 'aspectFill' ? 'cover' : '100% 100%'; },
     src: (element, value) => {
       setAttribute(element, 'src', value);
@@ -95,7 +109,10 @@
       if (!element.empty) space.addCompiledTemplate(path, { groupList: templates, content: templates['wx/slot'] });
       space.componentEnv(path, ({ Component }) => Component({
         properties: Object.fromEntries(names.map((name) => [name, { type: null, value: undefined }])),
-        observers: Object.fromEntries(names.map((name) => [name, function changed(value) { handlerOf(tag, name)(domOf(this), value); }])),
+        observers: Object.fromEntries(names.map((name) => [name, function changed(value) {
+          const element = domOf(this);
+          if (element) handlerOf(tag, name)(element, value); // a page that was left may still call setData
+        }])),
         lifetimes: { attached() { if (element.attached) element.attached(this); } },
       }));
       using[tag] = `/${path}`;

@@ -64,6 +64,15 @@
     return backend;
   }
 
+  /** A click without a pointer is one of the keyboard; the mini-program makes its taps of what a pointer does. */
+  function tapByKeyboard(event) {
+    if (event.detail !== 0) return;
+    const box = event.target.getBoundingClientRect();
+    const at = { bubbles: true, button: 0, clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
+    for (const type of ['mousedown', 'mouseup']) event.target.dispatchEvent(new MouseEvent(type, at));
+  }
+  document.getElementById('pages').addEventListener('click', tapByKeyboard);
+
   define();
   const backend = createBackend();
   const stack = [];
@@ -84,6 +93,7 @@
     document.getElementById('pages').append(frame);
     const root = backend.createRoot('wx-root', space, path);
     root.attach(view, place);
+    if (stack.length) call(top(), 'onHide');
     const page = { path, frame, root, instance: withQueries(root.get()) };
     view.addEventListener('scroll', () => { if (view.scrollTop + view.clientHeight > view.scrollHeight - 50) call(page, 'onReachBottom'); });
     stack.push(page);

@@ -46,6 +46,10 @@
     },
   };
 
+  /** Who wants to know that the phone went offline or online. */
+  const networkListeners = new Set();
+  phone.network = (isConnected) => networkListeners.forEach((listener) => listener({ isConnected, networkType: isConnected ? 'wifi' : 'none' }));
+
   const toast = ({ title }) => {
     const element = document.getElementById('toast');
     element.textContent = title;
@@ -59,6 +63,7 @@
     dialog.querySelector('h2').textContent = title;
     dialog.querySelector('p').textContent = content;
     dialog.hidden = false;
+    dialog.querySelector('button').focus();
     dialog.querySelectorAll('button').forEach((button) => {
       button.onclick = () => {
         dialog.hidden = true;
@@ -92,6 +97,9 @@
     navigateBack: api('navigateBack', () => phone.pages.pop()),
     stopPullDownRefresh: api('stopPullDownRefresh', () => {}),
 
+    onNetworkStatusChange: (listener) => networkListeners.add(listener),
+    offNetworkStatusChange: (listener) => networkListeners.delete(listener),
+
     showToast: api('showToast', toast),
     showModal: api('showModal', modal),
     openPrivacyContract: api('openPrivacyContract', () => toast({ title: '这里会打开隐私保护指引' })),
@@ -108,7 +116,10 @@
       const sheet = document.getElementById('share');
       sheet.querySelector('img').src = phone.files.show(path);
       sheet.hidden = false;
-      setTimeout(() => { sheet.onclick = () => { sheet.hidden = true; }; }, 400); // after the click of this very tap
+      sheet.focus();
+      const close = () => { sheet.hidden = true; };
+      sheet.onkeydown = ({ key }) => { if (['Escape', 'Enter', ' '].includes(key)) close(); };
+      setTimeout(() => { sheet.onclick = close; }, 400); // after the click of this very tap
     }),
 
     getAccountInfoSync: () => ({ miniProgram: { appId: 'wx0000000000demo00', envVersion: 'develop', version: '' } }),

@@ -1,5 +1,6 @@
 const { getLocalUserInfo, request } = require('../../utils/wechat-login');
 const { messageOf } = require('../../utils/message');
+const { unwatchNetwork, watchNetwork } = require('../../utils/network');
 
 const LIMIT = 20;
 
@@ -13,9 +14,20 @@ Page({
     loading: false,
     error: '',
   },
+  sequence: 0, // of the newest load; what an older one brings later is dropped
+
+  onHide() {
+    unwatchNetwork(this);
+  },
+
+  onUnload() {
+    unwatchNetwork(this);
+    this.sequence += 1;
+  },
 
   /** Whoever comes back from a recipe finds as many as they left. */
   onShow() {
+    watchNetwork(this);
     const pages = Math.ceil(this.data.recipes.length / LIMIT) || 1;
     return this.reload(pages * LIMIT);
   },
@@ -41,15 +53,17 @@ Page({
 
   /** @param {number} page @param {number} limit */
   async load(page, limit) {
+    const sequence = ++this.sequence;
     this.setData({ loading: true, error: '' });
-    try {
-      const { items, total } = await this.fetchPage(page, limit);
-      const recipes = (page === 1 ? [] : this.data.recipes).concat(items.map(withInitial));
-      this.setData({ recipes, complete: recipes.length >= total });
-    } catch (error) {
-      this.setData({ error: messageOf(error) });
-    }
-    this.setData({ loading: false, user: getLocalUserInfo() });
+    const changes = await this.changesOf(page, limit).catch((/** @type {unknown} */ e) => ({ error: messageOf(e) }));
+    if (sequence === this.sequence) this.setData(Object.assign(changes, { loading: false, user: getLocalUserInfo() }));
+  },
+
+  /** @param {number} page @param {number} limit @returns {Promise<object>} */
+  async changesOf(page, limit) {
+    const { items, total } = await this.fetchPage(page, limit);
+    const recipes = (page === 1 ? [] : this.data.recipes).concat(items.map(withInitial));
+    return { recipes, complete: recipes.length >= total };
   },
 
   /** The list is for everybody: whose login has ended sees it as a guest. @param {number} page @param {number} limit @returns {Promise<any>} */

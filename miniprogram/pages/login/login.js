@@ -5,6 +5,7 @@ const { messageOf } = require('../../utils/message');
 
 Page({
   data: { avatarUrl: '', nickName: '', agreed: false, busy: false, error: '', oldProfile: false },
+  gone: false, // the user went back while the login was under way
 
   onLoad() {
     // Below 2.27.1 (PC, Mac) getUserProfile still gives the real name and avatar; elsewhere it gives 微信用户 and grey.
@@ -59,8 +60,13 @@ Page({
     this.leave();
   },
 
+  onUnload() {
+    this.gone = true;
+  },
+
   /** Back to where the user came from. */
   leave() {
+    if (this.gone) return;
     if (getCurrentPages().length > 1) wx.navigateBack();
     else wx.reLaunch({ url: '/pages/index/index' });
   },

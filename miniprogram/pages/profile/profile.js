@@ -1,6 +1,7 @@
 const { square } = require('../../utils/avatar');
 const { bindPhone, getLocalUserInfo, logout, request, upload } = require('../../utils/wechat-login');
 const { confirmed, messageOf, showError } = require('../../utils/message');
+const { unwatchNetwork, watchNetwork } = require('../../utils/network');
 
 const PROFILE = '/api/v1/user/profile';
 const SESSIONS = '/api/v1/auth/sessions';
@@ -16,6 +17,8 @@ Page({
     busy: false,
     error: '',
   },
+  sequence: 0, // of the newest list of devices; an older one that comes later is dropped
+  gone: false,
 
   async onLoad() {
     try {
@@ -27,6 +30,25 @@ Page({
     }
   },
 
+  onShow() {
+    watchNetwork(this);
+  },
+
+  onHide() {
+    unwatchNetwork(this);
+  },
+
+  onUnload() {
+    unwatchNetwork(this);
+    this.gone = true;
+  },
+
+  /** What is missing of the page; the fields stay as they are, something may be typed there. */
+  async onAgain() {
+    this.setData({ error: '' });
+    await this.loadDevices().catch((error) => this.fail(error));
+  },
+
   /** @param {import('../../utils/wechat-login').User | null} user */
   show(user) {
     const phone = wx.getStorageSync(PHONE);
@@ -34,12 +56,14 @@ Page({
   },
 
   async loadDevices() {
+    const sequence = ++this.sequence;
     const { data } = await request({ url: SESSIONS });
-    this.setData({ devices: data.data.map(withSince) });
+    if (sequence === this.sequence) this.setData({ devices: data.data.map(withSince) });
   },
 
   /** Whose login has ended goes to the login page; other faults are told here. @param {unknown} error */
   fail(error) {
+    if (this.gone) return;
     if (getLocalUserInfo()) this.setData({ error: messageOf(error) });
     else wx.redirectTo({ url: '/pages/login/login' });
   },
@@ -117,5 +141,6 @@ Page({
 /** @param {{created_at: string}} session */
 function withSince(session) {
   const date = new Date(session.created_at);
-  return Object.assign({ since: `${date.getMonth() + 1} 月 ${date.getDate()} 日` }, session);
+  const time = [date.getHours(), date.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+  return Object.assign({ since: `${date.getMonth() + 1} 月 ${date.getDate()} 日 ${time}` }, session);
 }

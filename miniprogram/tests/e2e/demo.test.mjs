@@ -1,6 +1,7 @@
 // What `wxgate demo` shows, in a desktop browser with a mouse: the committed build, behind the Go handler.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { contrasts } from './looks.mjs';
 import { startChromium } from './phone.mjs';
 import { startWorld } from './world.mjs';
 
@@ -30,7 +31,7 @@ test('a newcomer without DevTools clicks through login, list and profile', async
   await top.locator('.box').click();
   await page.locator('#person').selectOption('err-40029');
   await top.getByText('微信一键登录').click();
-  await top.getByText('错误码: 40029').waitFor();
+  await top.getByText('错误码 40029').waitFor();
   await page.locator('#person').selectOption('alice');
   await top.getByText('微信一键登录').click();
   await top.getByText('新来的').waitFor();
@@ -52,4 +53,80 @@ test('a newcomer without DevTools clicks through login, list and profile', async
   await page.getByLabel('返回').click();
   await top.getByText('网络不可用').waitFor();
   assert.deepEqual(faults, []);
+});
+
+const widths = { phone: { width: 375, height: 812 }, desktop: { width: 1280, height: 860 } };
+const picture = (page, name) => page.screenshot({ fullPage: true, path: new URL(`../output/${name}.png`, import.meta.url).pathname });
+
+for (const [name, viewport] of Object.entries(widths)) {
+  for (const colorScheme of ['light', 'dark']) {
+    test(`${name}, ${colorScheme}: nothing scrolls sideways, no band is left empty, and every text can be read`, async () => {
+      const page = await browser.newPage({ viewport, colorScheme });
+      page.setDefaultTimeout(8000);
+      await page.goto(world.demo);
+      const top = page.locator('.wx-frame:not([hidden])');
+      await top.getByText('红烧肉').waitFor();
+      const { scrolls, gap, beyond } = await page.evaluate(() => {
+        const edge = (selector, side) => document.querySelector(selector).getBoundingClientRect()[side];
+        const sides = [...document.querySelectorAll('#phone, aside, aside *')].filter((element) => element.getBoundingClientRect().right > innerWidth);
+        return {
+          scrolls: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          gap: innerWidth < 800 ? edge('aside h1', 'top') - edge('#phone', 'bottom') : 0,
+          beyond: sides.map((element) => `${element.localName}#${element.id}`),
+        };
+      });
+      assert.deepEqual({ scrolls, beyond }, { scrolls: 0, beyond: [] });
+      assert.ok(gap >= 0 && gap <= 48, `${gap} px between the phone and what is said of it`);
+      assert.deepEqual(await contrasts(page.locator('body')), []);
+      await picture(page, `demo-${name}-${colorScheme}`);
+      await top.getByText('红烧肉').click();
+      await top.getByText('分享海报').click();
+      await page.getByAltText('海报').waitFor();
+      assert.deepEqual(await contrasts(page.locator('#share')), [], 'the caption of the poster');
+      await picture(page, `demo-${name}-${colorScheme}-poster`);
+      await page.keyboard.press('Escape');
+      await page.locator('#share').waitFor({ state: 'hidden' });
+      await page.context().close();
+    });
+  }
+}
+
+test('the demo is logged into, and a recipe liked, by the keyboard alone', async () => {
+  const page = await browser.newPage({ viewport: widths.desktop });
+  page.setDefaultTimeout(8000);
+  await page.goto(world.demo);
+  const top = page.locator('.wx-frame:not([hidden])');
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent.trim());
+  const tabTo = async (wanted) => {
+    const passed = [];
+    for (let i = 0; i < 30; i++) {
+      await page.keyboard.press('Tab');
+      passed.push(await focused());
+      if (wanted.test(passed[i])) return;
+    }
+    throw new Error(`Tab does not reach ${wanted}: ${passed.join(' | ')}`);
+  };
+  await top.getByText('红烧肉').waitFor();
+  await tabTo(/^登录$/);
+  await page.keyboard.press('Enter');
+  const consent = top.getByRole('checkbox', { name: '我已阅读并同意' });
+  await consent.waitFor();
+  assert.equal(await consent.getAttribute('aria-checked'), 'false');
+  await tabTo(/^我已阅读并同意/);
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => document.querySelector('[role=checkbox]').getAttribute('aria-checked') === 'true');
+  await picture(page, 'demo-keyboard-consent');
+  await tabTo(/隐私保护指引》$/);
+  await tabTo(/^微信一键登录$/);
+  await page.keyboard.press('Enter');
+  await top.getByText('今天想吃点什么').waitFor();
+  await tabTo(/^红烧肉$/);
+  await picture(page, 'demo-keyboard-list');
+  await page.keyboard.press('Enter');
+  await top.getByText('做法').waitFor();
+  await tabTo(/喜欢/);
+  const before = await focused();
+  await page.keyboard.press('Enter');
+  await page.waitForFunction((text) => document.querySelector('.wx-frame:not([hidden]) .like').getAttribute('aria-label') !== text, before);
+  await page.context().close();
 });

@@ -37,7 +37,7 @@ export async function startPhone(browser, owner) {
 
 class Phone {
   constructor(page, owner) {
-    Object.assign(this, { page, owner, world: owner.world, online: true, requests: [], faults: [] });
+    Object.assign(this, { page, owner, world: owner.world, online: true, requests: [], faults: [], held: [] });
     this.nextCode = '';
     page.on('pageerror', (error) => this.faults.push(error.message));
     page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) this.faults.push(message.text()); });
@@ -93,7 +93,11 @@ class Phone {
 
   async host_request({ url, method, header, data }) {
     const body = method === 'GET' || data === undefined ? '' : JSON.stringify(data);
+    const hold = this.held.find(({ taken, target }) => !taken && target === `${method} ${new URL(url).pathname}`);
+    if (hold) hold.taken = true;
     const answer = await this.send(url, method, Object.assign(body ? { 'content-type': 'application/json' } : {}, header), body);
+    const failure = hold && await hold.until(answer);
+    if (failure) throw failure;
     return { statusCode: answer.statusCode, header: answer.header, data: parsed(answer.text) };
   }
 
@@ -131,6 +135,27 @@ class Phone {
     });
   }
 
+  /**
+   * The next answer to `METHOD /path` is kept back: `arrived` tells that the gateway gave it, `release` lets it through, or an
+   * error instead.
+   */
+  hold(target) {
+    const hold = { target, taken: false };
+    hold.arrived = new Promise((arrived) => {
+      hold.until = (answer) => new Promise((release) => {
+        hold.release = release;
+        arrived(answer);
+      });
+    });
+    this.held.push(hold);
+    return hold;
+  }
+
+  /** What has arrived has been taken in: two turns through the phone and back. */
+  async settled() {
+    for (let i = 0; i < 2; i++) await this.page.evaluate(() => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); }));
+  }
+
   /** The element of the page on top. */
   get top() {
     return this.page.locator('.wx-frame:not([hidden])');
@@ -150,6 +175,12 @@ class Phone {
 
   async isAt(path) {
     await this.page.waitForFunction((wanted) => phone.pages.path === wanted, path);
+  }
+
+  /** Airplane mode, as WeChat tells the pages about it. */
+  async setOnline(online) {
+    this.online = online;
+    await this.page.evaluate((connected) => phone.network(connected), online);
   }
 
   storage(key) {
