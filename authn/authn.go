@@ -83,6 +83,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	a.keys.Store(keys)
 	a.jwt = a.newJWT()
 	a.metrics.countRevocations(deps.Metrics, a.revoked.count)
+	a.metrics.measureCache(deps.Metrics, func() int { return a.keys.Load().cache.size() })
 	remembered, err := deps.Store.Revocations(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)

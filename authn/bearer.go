@@ -28,9 +28,9 @@ func SubjectOf(c *fiber.Ctx) (Subject, bool) {
 // Bearer is the middleware that takes a request on only with a valid bearer token (RFC 6750 §2.1); SubjectOf then says
 // whose. It returns ErrTokenMissing, ErrTokenMalformed, ErrTokenInvalid, ErrTokenExpired or ErrTokenRevoked.
 func (a *Authn) Bearer(c *fiber.Ctx) error {
-	token := bearer(c)
-	if token == "" {
-		return a.refused(missingOrMalformed(c))
+	token, err := credentials(c)
+	if err != nil {
+		return a.refused(err)
 	}
 	if v := a.keys.Load().cache.get(token); v != nil {
 		a.metrics.cacheHits.Inc()
@@ -64,18 +64,12 @@ func pass(c *fiber.Ctx, subject Subject) error {
 	return c.Next()
 }
 
-// HasCredentials says whether a request tries to say who it is from: an Authorization line that is not empty, or more
-// than one line.
-func HasCredentials(c *fiber.Ctx) bool {
-	return len(c.Request().Header.Peek(fiber.HeaderAuthorization)) > 0 || twice(c, fiber.HeaderAuthorization)
-}
-
 // newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so the form of the
 // token is checked before it, the algorithm in the key function and the claims after it.
 func (a *Authn) newJWT() fiber.Handler {
 	return jwtware.New(jwtware.Config{
 		ContextKey: jwtKey,
-		Claims:     &Claims{},
+		Claims:     &payload{},
 		KeyFunc:    func(token *jwt.Token) (any, error) { return a.keys.Load().find(token) },
 		TokenProcessorFunc: func(token string) (string, error) {
 			return token, a.keys.Load().checkForm(token, a.cfg.AcceptForeign)
@@ -88,9 +82,13 @@ func (a *Authn) newJWT() fiber.Handler {
 // acceptNew is reached with a token whose signature holds and that was not seen before.
 func (a *Authn) acceptNew(c *fiber.Ctx) error {
 	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
-	claims, _ := parsed.Claims.(*Claims)
-	token := strings.Clone(bearer(c)) // the library's strings alias the request's buffer
-	v, err := a.admit(c.Context(), token, claims)
+	said, _ := parsed.Claims.(*payload)
+	token, err := credentials(c)
+	if err != nil {
+		return a.refused(err)
+	}
+	token = strings.Clone(token) // it aliases the request's buffer
+	v, err := a.admit(c.Context(), token, said)
 	if err != nil {
 		return a.refused(err)
 	}
@@ -116,41 +114,9 @@ func (a *Authn) refused(err error) error {
 func ofMiddleware(err error) error {
 	switch {
 	case errors.Is(err, jwtware.ErrJWTMissingOrMalformed):
-		return ErrTokenMissing
+		return ErrTokenMalformed // there is a token: see credentials
 	case errors.Is(err, ErrTokenMalformed), errors.Is(err, ErrTokenInvalid):
 		return err
 	}
 	return ofLibrary(err)
-}
-
-// BearerToken returns a copy of the bearer token of a request, "" when there is none or more than one.
-func BearerToken(c *fiber.Ctx) string { return strings.Clone(bearer(c)) }
-
-// bearer is the request's token, in the request's own memory. The scheme's case does not matter (RFC 9110 §11.1); a
-// second Authorization line could be read differently by the service, so there may be none.
-func bearer(c *fiber.Ctx) string {
-	const scheme = "Bearer "
-	header := c.Get(fiber.HeaderAuthorization)
-	if len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) || twice(c, fiber.HeaderAuthorization) {
-		return ""
-	}
-	return strings.Trim(header[len(scheme):], " ")
-}
-
-func twice(c *fiber.Ctx, name string) bool {
-	seen := 0
-	for key := range c.Request().Header.All() {
-		if string(key) == name {
-			seen++
-		}
-	}
-	return seen > 1
-}
-
-// missingOrMalformed says why a request has no token that could be looked at.
-func missingOrMalformed(c *fiber.Ctx) error {
-	if !HasCredentials(c) {
-		return ErrTokenMissing
-	}
-	return ErrTokenMalformed
 }

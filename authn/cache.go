@@ -3,6 +3,7 @@ package authn
 import (
 	"hash/maphash"
 	"sync"
+	"unsafe"
 )
 
 // verified is a token whose signature holds. It never changes, and shares no memory with a request.
@@ -25,6 +26,7 @@ type tokenCache struct {
 type cacheShard struct {
 	mu      sync.RWMutex
 	entries map[uint64]cached
+	bytes   int // of all entries: see cached.size
 }
 
 // cached holds the whole token: equal hashes are not enough to be somebody.
@@ -33,8 +35,18 @@ type cached struct {
 	verified *verified
 }
 
-// maxCachedTokens bounds the cache: at about 1 KiB a token it stays below 32 MiB.
-const maxCachedTokens = 32 << 10
+// size is about what an entry takes, in bytes.
+func (e cached) size() int {
+	c := &e.verified.claims
+	return cachedOverhead + len(e.token) +
+		len(c.Issuer) + len(c.Store) + len(c.AppID) + len(c.OpenID) + len(c.Nickname) + len(c.SessionID) + len(c.TokenID)
+}
+
+// cachedOverhead is the part of an entry that does not depend on its texts, the place in the map included.
+const cachedOverhead = int(unsafe.Sizeof(verified{}) + unsafe.Sizeof(cached{}) + 64)
+
+// maxCachedBytes bounds the cache of one keyring: room for about 25,000 tokens of ours.
+const maxCachedBytes = 32 << 20
 
 func newTokenCache() *tokenCache {
 	c := &tokenCache{seed: maphash.MakeSeed()}
@@ -57,17 +69,39 @@ func (c *tokenCache) get(token string) *verified {
 	return hit.verified
 }
 
-// put remembers a token; when there is no room, any other one makes it.
+// put remembers a token; when there is no room, any others make it.
 func (c *tokenCache) put(token string, v *verified) {
 	hash := maphash.String(c.seed, token)
 	s := &c.shards[hash%uint64(len(c.shards))]
+	entry := cached{token, v}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.entries) >= maxCachedTokens/len(c.shards) {
-		for other := range s.entries {
-			delete(s.entries, other)
+	s.remove(hash)
+	for other := range s.entries {
+		if s.bytes+entry.size() <= maxCachedBytes/len(c.shards) {
 			break
 		}
+		s.remove(other)
 	}
-	s.entries[hash] = cached{token, v}
+	s.entries[hash] = entry
+	s.bytes += entry.size()
+}
+
+func (s *cacheShard) remove(hash uint64) {
+	if entry, there := s.entries[hash]; there {
+		delete(s.entries, hash)
+		s.bytes -= entry.size()
+	}
+}
+
+// size is about what the cache takes, in bytes.
+func (c *tokenCache) size() int {
+	total := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		total += s.bytes
+		s.mu.RUnlock()
+	}
+	return total
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -32,6 +33,22 @@ type Claims struct {
 
 	audience bool // there is an aud: the token is meant for somebody else
 	adopted  bool // the token is a foreign one: its session begins when it is refreshed
+}
+
+// payload is what a token says, unread: who wrote it, and so how it is read, is decided once its signature holds.
+type payload struct {
+	jwt.RegisteredClaims // empty: the library has nothing to check
+
+	json []byte // well-formed, and UTF-8
+}
+
+// UnmarshalJSON keeps the payload. It must be UTF-8 (RFC 7519 §7.2); encoding/json alone would replace what is not.
+func (p *payload) UnmarshalJSON(data []byte) error {
+	if !utf8.Valid(data) {
+		return fmt.Errorf("%w: the payload is not UTF-8", ErrTokenMalformed)
+	}
+	p.json = bytes.Clone(data)
+	return nil
 }
 
 // UnmarshalJSON reads the payload strictly. encoding/json alone would take the last of two equal claims, match names

@@ -29,14 +29,15 @@ func foreignHeader(segment string) bool {
 	return false
 }
 
-// foreign says whether the claims cannot be of a token of ours: those have both.
-func (c *Claims) foreign() bool { return c.SessionID == "" && c.Issuer == "" }
-
 // adopt finds the user that a foreign token speaks for and gives the claims what ours have. The user must be there
 // already, under the id that the existing backend knows (`wxgate users import`): services go by that id, and an id that
 // two people share would be worse than a login.
-func (a *Authn) adopt(ctx context.Context, token string, c *Claims) (*Claims, error) {
-	if c.UserID < 1 || c.ExpiresAt < 1 {
+func (a *Authn) adopt(ctx context.Context, token string, c foreignClaims) (*Claims, error) {
+	if c.UserID < 1 || c.ExpiresAt < 1 || c.ExpiresAt > a.now().Add(foreignLife).Unix() {
+		return nil, ErrTokenInvalid
+	}
+	if c.purpose != "" {
+		a.log.WarnContext(ctx, "foreign token for another purpose", "user", c.UserID, "claim", c.purpose)
 		return nil, ErrTokenInvalid
 	}
 	user, err := a.store.User(ctx, c.UserID)
@@ -56,16 +57,17 @@ func (a *Authn) adopt(ctx context.Context, token string, c *Claims) (*Claims, er
 
 // adopted is the claims as a login with us would have made them. The session and the token get ids that follow from the
 // token, so that logout, refresh and reuse of one token mean the same session wherever and whenever they happen.
-func (a *Authn) adopted(token string, c *Claims, user storage.User) *Claims {
+func (a *Authn) adopted(token string, c foreignClaims, user storage.User) *Claims {
 	return &Claims{
 		Issuer: a.cfg.Issuer, Store: a.store.ID(), UserID: user.ID, AppID: user.AppID, OpenID: user.OpenID, Nickname: user.Nickname,
 		SessionID: idFrom("session", token), TokenID: idFrom("token", token),
 		IssuedAt: max(1, min(c.IssuedAt, c.ExpiresAt-1)), ExpiresAt: c.ExpiresAt, NotBefore: c.NotBefore,
-		audience: c.audience, adopted: true,
+		adopted: true,
 	}
 }
 
-// foreignLife is how long the tokens of an existing backend are taken to live at most.
+// foreignLife is how long the tokens of an existing backend may still live; longer ones are refused, because "log out
+// everywhere" is remembered no longer.
 const foreignLife = 366 * 24 * time.Hour
 
 // endForeign refuses the foreign tokens of a user that were issued until now.

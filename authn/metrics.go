@@ -46,6 +46,13 @@ func (m *metrics) countRevocations(reg prometheus.Registerer, count func() int) 
 	}, func() float64 { return float64(count()) }))
 }
 
+// measureCache publishes how much the cache of verified tokens takes.
+func (m *metrics) measureCache(reg prometheus.Registerer, size func() int) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "wxgate_authn_token_cache_bytes", Help: "Memory that the cache of verified tokens takes, about.",
+	}, func() float64 { return float64(size()) }))
+}
+
 func (m *metrics) refused(err error) {
 	m.verifications.WithLabelValues(resultOf(err, ofTokens())).Inc()
 }

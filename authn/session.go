@@ -14,8 +14,13 @@ import (
 // lost answers do no harm; presented later, it ends the session: ErrTokenReused.
 func (a *Authn) Refresh(ctx context.Context, token string) (Grant, error) {
 	grant, err := a.refresh(ctx, token)
+	return grant, a.refreshed(err)
+}
+
+// refreshed counts the outcome of a refresh.
+func (a *Authn) refreshed(err error) error {
 	a.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{ErrTokenReused, "token_reused"}))).Inc()
-	return grant, err
+	return err
 }
 
 func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {

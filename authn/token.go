@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -82,19 +83,20 @@ func (a *Authn) verify(ctx context.Context, token string) (*verified, error) {
 	if err := keys.checkForm(token, a.cfg.AcceptForeign); err != nil {
 		return nil, err
 	}
-	var claims Claims
-	if err := keys.parse(token, &claims); err != nil {
+	said, err := keys.parse(token)
+	if err != nil {
 		return nil, err
 	}
-	return a.admit(ctx, token, &claims)
+	return a.admit(ctx, token, said)
 }
 
-// parse checks the signature and reads the claims of a token whose form holds.
-func (r *keyring) parse(token string, claims *Claims) error {
-	if _, err := jwt.ParseWithClaims(token, claims, r.find); err != nil {
-		return ofLibrary(err)
+// parse checks the signature of a token whose form holds, and returns what it says.
+func (r *keyring) parse(token string) (*payload, error) {
+	said := new(payload)
+	if _, err := jwt.ParseWithClaims(token, said, r.find); err != nil {
+		return nil, ofLibrary(err)
 	}
-	return nil
+	return said, nil
 }
 
 // ofLibrary turns an error of the JWT library into one of ours.
@@ -105,21 +107,48 @@ func ofLibrary(err error) error {
 	return ErrTokenInvalid
 }
 
-// admit turns claims whose signature holds into a verified token: of a login with us, or of an existing backend where
-// that is allowed.
-func (a *Authn) admit(ctx context.Context, token string, c *Claims) (*verified, error) {
-	if a.cfg.AcceptForeign && c.foreign() {
-		adopted, err := a.adopt(ctx, token, c)
-		if err != nil {
-			return nil, err
-		}
-		c = adopted
+// admit turns what a token says, whose signature holds, into a verified token: of a login with us, or of an existing
+// backend where that is allowed.
+func (a *Authn) admit(ctx context.Context, token string, said *payload) (*verified, error) {
+	c, err := a.claimsOf(ctx, token, said)
+	if err != nil {
+		return nil, err
 	}
 	if c.Issuer != a.cfg.Issuer || c.Store != a.store.ID() || c.UserID < 1 || c.OpenID == "" || c.audience ||
 		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
 		return nil, ErrTokenInvalid
 	}
 	return newVerified(c)
+}
+
+// claimsOf reads a payload by who wrote it, which the header tells: ours strictly, one of an existing backend as RFC 7519
+// says.
+func (a *Authn) claimsOf(ctx context.Context, token string, said *payload) (*Claims, error) {
+	header, _, _ := strings.Cut(token, ".")
+	if _, ours := a.keys.Load().byHeader[header]; ours {
+		return a.readOurs(said.json)
+	}
+	if !a.cfg.AcceptForeign || !foreignHeader(header) {
+		return nil, ErrTokenInvalid // its key has just gone
+	}
+	c, err := readForeign(said.json)
+	if err != nil {
+		return nil, err
+	}
+	return a.adopt(ctx, token, c)
+}
+
+// readOurs reads what we wrote. No token of ours lives longer than authn.token_ttl, and none is of use for longer than
+// the refresh window after that: one whose exp was meant in milliseconds, or for ever, is not taken, whoever signed it.
+func (a *Authn) readOurs(payload []byte) (*Claims, error) {
+	c := new(Claims)
+	if err := c.UnmarshalJSON(payload); err != nil {
+		return nil, err
+	}
+	if c.ExpiresAt-c.IssuedAt > int64((a.cfg.TokenTTL+a.cfg.Refresh.Window)/time.Second) {
+		return nil, fmt.Errorf("%w: it lives longer than ours do", ErrTokenInvalid)
+	}
+	return c, nil
 }
 
 func newVerified(c *Claims) (*verified, error) {
