@@ -57,6 +57,17 @@ func newRestarter(told context.Context) (*restarter, error) {
 	return r, nil
 }
 
+// untilOrphaned is ctx, which ends with errOrphaned when this process is a successor and the one in front of it is gone.
+func (r *restarter) untilOrphaned(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		if r.herd.AwaitOrphaned() {
+			cancel(errOrphaned)
+		}
+	}()
+	return ctx
+}
+
 // inherit waits, as a successor, until the store is free, and returns the predecessor's listeners, by what they listen
 // for; nil when it has another address.
 func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
@@ -245,6 +256,12 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	if !ok {
 		return errors.Join(err, p.Close())
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // it says nothing more: this is its end, or ours
+		_, _ = p.Receive(time.Time{})
+		cancel(errSuccessorEnded)
+	}()
 	give := func(client net.Conn, begun []byte) error {
 		socket, ok := client.(syscall.Conn)
 		if !ok {
@@ -252,7 +269,11 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 		}
 		return p.Send(handover.Connection, begun, socket)
 	}
-	return errors.Join(err, r.service.gateway.HandOver(ctx, ln, give), p.Close())
+	handed := r.service.gateway.HandOver(ctx, ln, give)
+	if handed != nil && context.Cause(ctx) == errSuccessorEnded { //nolint:errorlint // the cause itself is meant
+		handed = errSuccessorEnded
+	}
+	return errors.Join(err, handed, p.Close())
 }
 
 // passSignals passes signals on to the one who serves, from now until shepherd returns: also while this process drains.

@@ -13,6 +13,8 @@ type restarter struct{}
 
 func newRestarter(context.Context) (*restarter, error) { return new(restarter), nil }
 
+func (*restarter) untilOrphaned(ctx context.Context) context.Context { return ctx }
+
 func (*restarter) inherit(gateway.ServerConfig) (inherited, error) { return activated() }
 
 func (*restarter) serving(*service) error { return nil }

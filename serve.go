@@ -47,6 +47,7 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
+	ctx = restarts.untilOrphaned(ctx)
 	sockets, err := restarts.inherit(cfg.Server)
 	if err != nil {
 		return err
@@ -118,7 +119,11 @@ func openService(ctx context.Context, cfg Config, log *logs, sockets inherited) 
 func (s *service) open(ctx context.Context, cfg Config) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
-	store, err := badger.Open(cfg.Storage, metrics, s.log.With("component", "storage"), time.Now)
+	var store *badger.Store
+	err := s.onceFree(ctx, func() (err error) {
+		store, err = badger.Open(cfg.Storage, metrics, s.log.With("component", "storage"), time.Now)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("opening storage: %w", err)
 	}
@@ -152,26 +157,38 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)
 	}
-	return s.listen(cfg.Server)
+	return s.listen(ctx, cfg.Server)
 }
 
-func (s *service) listen(cfg gateway.ServerConfig) error {
-	var err error
-	if s.public == nil {
-		s.public, err = wire.Listen("tcp", cfg.Listen, s.gateway.WireConfig())
-	} else {
-		s.public = wire.NewListener(s.public, s.gateway.WireConfig())
-	}
-	if err != nil {
+func (s *service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
+	if err := s.listenPublic(ctx, cfg.Listen); err != nil {
 		return fmt.Errorf("listening for the public: %w", err)
 	}
 	if s.admin != nil {
 		return nil
 	}
-	if s.admin, err = net.Listen("tcp", cfg.Admin); err != nil {
+	err := s.onceFree(ctx, func() (err error) {
+		s.admin, err = net.Listen("tcp", cfg.Admin)
+		return err
+	})
+	if err != nil {
 		return errors.Join(fmt.Errorf("listening for the operator: %w", err), s.public.Close())
 	}
 	return nil
+}
+
+func (s *service) listenPublic(ctx context.Context, address string) error {
+	if s.public != nil {
+		s.public = wire.NewListener(s.public, s.gateway.WireConfig())
+		return nil
+	}
+	return s.onceFree(ctx, func() error {
+		ln, err := wire.Listen("tcp", address, s.gateway.WireConfig())
+		if err == nil {
+			s.public = ln
+		}
+		return err
+	})
 }
 
 // sockets are the listening ones, public and admin.
@@ -212,6 +229,7 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 	if err == nil {
 		select {
 		case <-ctx.Done():
+			s.hurry(context.Cause(ctx))
 			err = notify(daemon.SdNotifyStopping)
 		case handOver := <-s.replaced:
 			s.handed = true
@@ -231,7 +249,19 @@ func (s *service) give(handOver func(context.Context) error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
+	s.hurry(err)
 	return err
+}
+
+// hurry shortens the drain of a process whose place another one is about to take: the supervisor starts one as soon as the
+// process in front, or this one, has ended.
+func (s *service) hurry(cause error) {
+	if !errors.Is(cause, errOrphaned) && !errors.Is(cause, errSuccessorEnded) {
+		return
+	}
+	drain := min(time.Duration(s.drain.Load()), hurriedDrain)
+	s.drain.Store(int64(drain))
+	s.log.Warn("ending, so that another can be started", "error", cause)
 }
 
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.

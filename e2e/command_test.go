@@ -77,7 +77,9 @@ func TestASecondProcessOnTheFolderIsRefusedInOneLine(t *testing.T) {
 	w := newWorld(t)
 	w.serve()
 	got, code := w.command("serve", "-c", w.config)
-	if code != 1 || !strings.Contains(got, "in use by another process") || strings.Count(strings.TrimSpace(got), "\n") > 0 {
+	waiting, refusal, _ := strings.Cut(strings.TrimSpace(got), "\n")
+	if code != 1 || !strings.Contains(waiting, `"msg":"waiting for another process to end"`) ||
+		!strings.Contains(refusal, "in use by another process") || strings.Contains(refusal, "\n") {
 		t.Errorf("exit %d:\n%s", code, got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"sync"
@@ -18,7 +19,7 @@ import (
 // Herd is the line of successors below the process that a supervisor, a container or a shell has started, the shepherd.
 // That one stays, passes signals on to whoever serves, and ends when that one does.
 type Herd struct {
-	report *os.File // to write the pid of the one who serves from now on
+	report *os.File // to write the pid of the one who serves from now on; it ends when the shepherd does
 
 	mu      sync.Mutex
 	reports *os.File // to read them; nil in a successor
@@ -30,17 +31,35 @@ type Herd struct {
 func NewHerd() (*Herd, error) {
 	if os.Getenv(environment) != "" {
 		unix.CloseOnExec(herdFD)
+		if err := unix.SetNonblock(herdFD, true); err != nil {
+			return nil, fmt.Errorf("the way to the process in front: %w", err)
+		}
 		return &Herd{report: os.NewFile(herdFD, "herd")}, nil
 	}
 	// The successor of a successor is an orphan when that one has ended, and then falls to us.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("becoming the parent of orphans: %w", err)
 	}
-	reports, report, err := os.Pipe()
+	// Not a pipe: whoever can write into one is not told of its reader's end while nothing is written.
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("making a pipe: %w", err)
+		return nil, fmt.Errorf("making a pair of sockets: %w", err)
 	}
-	return &Herd{report: report, reports: reports}, nil
+	return &Herd{
+		reports: os.NewFile(uintptr(fds[0]), "herd"), //nolint:gosec // descriptors are not negative
+		report:  os.NewFile(uintptr(fds[1]), "herd"), //nolint:gosec // the same
+	}, nil
+}
+
+// AwaitOrphaned returns when the shepherd has ended, however that came: true. The kernel closes the other end of the socket
+// pair; a signal at the parent's death (PR_SET_PDEATHSIG) would come when a thread of it ends, and it is not always our
+// parent. False says that nobody can know: this process is the shepherd, or a shepherd of an older wxgate made a pipe.
+func (h *Herd) AwaitOrphaned() bool {
+	if h.Shepherd() {
+		return false
+	}
+	_, err := h.report.Read(make([]byte, 1))
+	return errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET)
 }
 
 // Follow says that p serves from now on.
