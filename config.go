@@ -59,6 +59,15 @@ func (c Config) gateway() gateway.Config {
 	}
 }
 
+// services are the upstreams, with what limits says of them.
+func (c Config) services() map[string]upstream.Config {
+	all := make(map[string]upstream.Config, len(c.Upstreams))
+	for name, cfg := range c.Upstreams {
+		all[name] = cfg.WithDials(c.Limits.Dials)
+	}
+	return all
+}
+
 // files are those that sections name and that are read again with each configuration, in an order that stays.
 func (c Config) files() []string {
 	var files []string

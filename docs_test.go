@@ -225,6 +225,9 @@ func keys(path string, value reflect.Value) map[string]reflect.Value {
 	case isSection(value.Type()):
 		delete(all, path)
 		for i := range value.NumField() {
+			if !value.Type().Field(i).IsExported() { // no file can set it
+				continue
+			}
 			name := value.Type().Field(i).Tag.Get("yaml")
 			maps.Copy(all, keys(strings.TrimPrefix(path+"."+name, "."), value.Field(i)))
 		}

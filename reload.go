@@ -186,7 +186,7 @@ func (s *service) apply(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	next, err := s.upstreams.next(cfg.Upstreams)
+	next, err := s.upstreams.next(cfg.services())
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("opening authn: %w", err)
 	}
-	services, err := openUpstreams(cfg.Upstreams, metrics, s.log.With("component", "upstream"))
+	services, err := openUpstreams(cfg.services(), metrics, s.log.With("component", "upstream"))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/upstream"
 )
 
 // Config is what gateway.yaml says about the edge: the sections server, routes, identity, limits and log.
@@ -145,7 +146,7 @@ func DefaultConfig() Config {
 			ForwardAuthorization: true,
 			Signed:               SignedConfig{TTL: time.Minute},
 		},
-		Limits: LimitsConfig{Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000},
+		Limits: LimitsConfig{Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000, Dials: upstream.DefaultDials},
 		Log:    LogConfig{Level: "info", Format: "json", Access: true},
 	}
 }

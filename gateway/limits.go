@@ -10,6 +10,7 @@ type LimitsConfig struct {
 	Login    LimitConfig   `yaml:"login"`     // of one address and of one openid
 	IP       AddressConfig `yaml:"ip"`        // who may ask at all
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
+	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
 }
 
 // AddressConfig is limits.ip. What is denied stays so; when allow has entries, nobody else is let in.
@@ -62,11 +63,15 @@ func (l LimitsConfig) validate(f *faults, path string) {
 	if l.InFlight < 0 || l.InFlight > maxInFlight {
 		f.add(path+".in_flight", "%d is not between 0 and %d", l.InFlight, maxInFlight)
 	}
+	if l.Dials < 1 || l.Dials > maxDials {
+		f.add(path+".dials", "%d is not between 1 and %d", l.Dials, maxDials)
+	}
 }
 
 const (
 	maxBurst    = 1_000_000 // keeps burst times the interval of the slowest rate far below what a duration can hold
 	maxInFlight = 1_000_000
+	maxDials    = 10_000
 )
 
 func (l LimitConfig) validate(f *faults, path string, per ...string) {

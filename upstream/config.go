@@ -22,6 +22,8 @@ type Config struct {
 	Timeouts  Timeouts      `yaml:"timeouts"`   // how long the service may take
 	Keepalive Keepalive     `yaml:"keepalive"`  // the connections to it
 	TLS       TLS           `yaml:"tls"`        // how its https:// targets are spoken to
+
+	dials int // limits.dials, see WithDials; 0: DefaultDials
 }
 
 // The policies of Config.Balance.
@@ -173,6 +175,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Breaker.Failures, def.Breaker.Failures)
 	orDefault(&c.Breaker.MinRequests, def.Breaker.MinRequests)
 	orDefault(&c.Keepalive.MaxConns, def.Keepalive.MaxConns)
+	orDefault(&c.dials, DefaultDials)
 	c.Targets = slices.Clone(c.Targets) // the caller may change his
 	return c
 }

@@ -13,20 +13,24 @@ type dialer struct {
 	address string // ip:port
 }
 
-// dial secures the connection unless as is nil. It returns ErrTimeout when the request's deadline ended the attempt, and
-// ErrConnect for every other failure.
+// dial secures the connection unless as is nil. It returns ErrTimeout when the request's deadline ended the attempt,
+// ErrUnavailable when it failed for our own lack, and ErrConnect for every other failure.
 func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) (*conn, error) {
-	limit := time.Now().Add(timeout)
-	if deadline.Before(limit) {
-		limit = deadline
+	began := time.Now()
+	limit := earlier(deadline, began.Add(timeout))
+	if !began.Before(limit) {
+		return nil, fmt.Errorf("%w: %w: the deadline came before the dial", ErrTimeout, errLack)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), limit)
 	defer cancel()
 	c, err := d.connect(ctx, as)
+	late := !time.Now().Before(limit) // the timer of ctx may be behind that of the socket
 	switch {
 	case err == nil:
 		return c, nil
-	case limit.Equal(deadline) && ctx.Err() != nil:
+	case late && starved(limit.Sub(began), limit):
+		return nil, fmt.Errorf("%w: %w: connecting: %w", ErrUnavailable, errLack, err)
+	case late && limit.Equal(deadline):
 		return nil, fmt.Errorf("%w: connecting: %w", ErrTimeout, err)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrConnect, err)

@@ -43,7 +43,7 @@ func (u *Upstream) exchange(t *trip, e *endpoint) error {
 	}
 	defer sent()
 	for {
-		c, err := e.pool.acquire(&u.queue, t.deadline)
+		c, err := e.pool.acquire(&u.queue, t.deadline, t.stop)
 		if err != nil {
 			return err
 		}

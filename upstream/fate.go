@@ -47,6 +47,8 @@ func fateOf(t *trip, err error) fate {
 		return fateStopped
 	case errors.Is(err, ErrRequestBody):
 		return fateBody
+	case errors.Is(err, errLack):
+		return fateUnavailable
 	case errors.Is(err, ErrConnect):
 		return fateConnect
 	case errors.Is(err, ErrReset):

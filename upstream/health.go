@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -62,7 +63,7 @@ func (c *checker) run(ctx context.Context) {
 		var round sync.WaitGroup
 		for _, e := range c.up.fleet.Load().endpoints {
 			round.Go(func() {
-				if ill := e.check(ctx, c.cfg); ctx.Err() == nil {
+				if ill := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(ill, errLack) {
 					c.note(e, ill)
 				}
 			})

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ type Metrics struct {
 	exhausted *prometheus.CounterVec
 	ejections *prometheus.CounterVec
 	queued    *prometheus.CounterVec
+	dials     *prometheus.CounterVec
 	dns       *prometheus.CounterVec
 	gauges    *gauges
 }
@@ -42,10 +44,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		exhausted: counter("retry_budget_exhausted_total", "Retries that the budget did not grant."),
 		ejections: counter("ejections_total", "Addresses put aside because their requests failed.", labelTarget),
 		queued:    counter("queued_total", "Requests that found all connections busy, by what became of them.", "result"),
+		dials:     counter("dials_total", "Connections that were dialled, by what became of them.", "result"),
 		dns:       counter("dns_failures_total", "Look-ups of a target's name that failed; the addresses before stay.", labelTarget),
 		gauges:    newGauges(),
 	}
-	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dns, m.gauges)
+	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.gauges)
 	return m
 }
 
@@ -55,6 +58,20 @@ type upstreamMetrics struct {
 	exhausted                prometheus.Counter
 	served, expired, refused prometheus.Counter // of queued
 	retries                  map[string]prometheus.Counter
+
+	dialConnected, dialFailed, dialLacking, dialExpired prometheus.Counter // of dials
+}
+
+// dialed counts a dial by its error.
+func (m *upstreamMetrics) dialed(err error) {
+	switch {
+	case err == nil:
+		m.dialConnected.Inc()
+	case errors.Is(err, errLack):
+		m.dialLacking.Inc()
+	default:
+		m.dialFailed.Inc()
+	}
 }
 
 func (m *Metrics) of(upstream string) upstreamMetrics {
@@ -65,6 +82,11 @@ func (m *Metrics) of(upstream string) upstreamMetrics {
 		expired:   m.queued.WithLabelValues(upstream, "expired"),
 		refused:   m.queued.WithLabelValues(upstream, "refused"),
 		retries:   make(map[string]prometheus.Counter),
+
+		dialConnected: m.dials.WithLabelValues(upstream, "connected"),
+		dialFailed:    m.dials.WithLabelValues(upstream, "failed"),
+		dialLacking:   m.dials.WithLabelValues(upstream, "lacking"),
+		dialExpired:   m.dials.WithLabelValues(upstream, "expired"),
 	}
 	for _, reason := range retryReasons() {
 		own.retries[reason] = m.retries.WithLabelValues(upstream, reason)
@@ -109,7 +131,7 @@ func (m *Metrics) forget(u *Upstream) {
 
 // gauges reads the state of all upstreams when it is asked for, so that requests need not keep it up to date.
 type gauges struct {
-	up, inFlight, latency, breaker, queue *prometheus.Desc
+	up, inFlight, latency, breaker, queue, dialLine *prometheus.Desc
 
 	mu sync.Mutex
 	of map[string]*Upstream
@@ -125,13 +147,14 @@ func newGauges() *gauges {
 		latency:  desc("latency_seconds", "What p2c takes for the target's latency: a peak-sensitive moving average.", labelTarget),
 		breaker:  desc("breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
 		queue:    desc("queue_length", "Requests waiting for a connection."),
+		dialLine: desc("dials_waiting", "Requests waiting for their turn to dial."),
 		of:       make(map[string]*Upstream),
 	}
 }
 
 // Describe is for Prometheus.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.up, g.inFlight, g.latency, g.breaker, g.queue} {
+	for _, d := range []*prometheus.Desc{g.up, g.inFlight, g.latency, g.breaker, g.queue, g.dialLine} {
 		to <- d
 	}
 }
@@ -147,11 +170,14 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(g.breaker, number(u.breaker.isOpen()))
 		gauge(g.queue, float64(u.queue.waiting.Load()))
+		waiting := int64(0)
 		for _, t := range u.states() {
+			waiting += t.waiting
 			gauge(g.up, number(t.up), t.name)
 			gauge(g.inFlight, float64(t.inFlight), t.name)
 			gauge(g.latency, t.latency, t.name)
 		}
+		gauge(g.dialLine, float64(waiting))
 	}
 }
 
@@ -168,6 +194,7 @@ type state struct {
 	up       bool
 	inFlight int
 	latency  float64 // of its fastest address that is up, in seconds
+	waiting  int64   // for a dial
 }
 
 func (u *Upstream) states() []state {
@@ -180,6 +207,7 @@ func (u *Upstream) states() []state {
 		for _, e := range t.endpoints {
 			is := e.standing(now, cfg)
 			s.inFlight += e.pool.busy()
+			s.waiting += e.pool.line.waiting.Load()
 			if is.rank != rankBad && (!s.up || is.latency < s.latency) {
 				s.up, s.latency = true, is.latency
 			}

@@ -17,6 +17,9 @@ type pool struct {
 	stop   chan struct{}
 	reaper sync.WaitGroup
 
+	line    dialLine
+	metrics *upstreamMetrics
+
 	mu     sync.Mutex
 	spare  []*conn // idle ones, the latest used last
 	closed bool
@@ -28,12 +31,13 @@ type limits struct {
 	connect   time.Duration
 	slots     chan struct{} // as many as are in use
 	sends     chan struct{} // as many of them as are being sent a long body: see takeSend
+	dials     chan struct{} // a place for each connection that is being made
 	security  *security
 	as        *tls.Config // nil: connections are plain
 }
 
-func newPool(o origin, address string, cfg Config, sec *security) *pool {
-	p := &pool{origin: o, dialer: dialer{address}, stop: make(chan struct{})}
+func newPool(o origin, address string, cfg Config, sec *security, m *upstreamMetrics) *pool {
+	p := &pool{origin: o, dialer: dialer{address}, stop: make(chan struct{}), line: newDialLine(), metrics: m}
 	p.configure(cfg, sec)
 	p.reaper.Go(p.reap)
 	return p
@@ -56,6 +60,11 @@ func (p *pool) configure(cfg Config, sec *security) {
 		next.slots = make(chan struct{}, cfg.Keepalive.MaxConns)
 		next.sends = make(chan struct{}, max(1, cfg.Keepalive.MaxConns*3/4))
 	}
+	if old != nil && cap(old.dials) == cfg.dials {
+		next.dials = old.dials
+	} else {
+		next.dials = make(chan struct{}, cfg.dials)
+	}
 	p.limits.Store(next)
 	if !secured {
 		closeAll(p.popUnlike(next.as))
@@ -75,16 +84,6 @@ func (p *pool) popUnlike(as *tls.Config) (unlike []*conn) {
 	return unlike
 }
 
-// dial makes a connection that belongs to nobody yet.
-func (p *pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
-	as := p.limits.Load().as
-	c, err := p.dialer.dial(as, timeout, deadline)
-	if err == nil {
-		c.as = as
-	}
-	return c, err
-}
-
 // busy says how many connections are in use.
 func (p *pool) busy() int { return len(p.limits.Load().slots) }
 
@@ -95,7 +94,7 @@ func (p *pool) full() bool {
 }
 
 // acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard.
-func (p *pool) acquire(q *queue, deadline time.Time) (*conn, error) {
+func (p *pool) acquire(q *queue, deadline time.Time, stop *Stop) (*conn, error) {
 	l := p.limits.Load()
 	if err := q.take(l.slots, p.stop, deadline); err != nil {
 		return nil, err
@@ -105,16 +104,12 @@ func (p *pool) acquire(q *queue, deadline time.Time) (*conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	c := p.takeSpare()
-	if c == nil {
-		var err error
-		if c, err = p.dial(l.connect, deadline); err != nil {
-			giveBack(l.slots, permit)
-			return nil, err
-		}
-		c.pool = p
+	c, err := p.connection(l, deadline, stop)
+	if err != nil {
+		giveBack(l.slots, permit)
+		return nil, err
 	}
-	c.slot, c.permit = l.slots, permit
+	c.pool, c.slot, c.permit = p, l.slots, permit
 	return c, nil
 }
 
@@ -176,6 +171,7 @@ func (p *pool) release(c *conn) {
 	if closed {
 		_ = c.Close()
 	}
+	p.line.wake()
 	giveBack(slot, permit)
 }
 

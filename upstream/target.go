@@ -142,7 +142,7 @@ func (t *target) close() {
 func (t *target) newEndpoint(address string, cfg Config, sec *security) *endpoint {
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
-		pool: newPool(t.origin, address, cfg, sec),
+		pool: newPool(t.origin, address, cfg, sec, &t.up.metrics),
 	}
 	if t.slow {
 		e.since = t.up.deps.now()

@@ -1,0 +1,133 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// DefaultDials is limits.dials while gateway.yaml says nothing.
+const DefaultDials = 64
+
+// WithDials is c with at most n connections being made at a time to each address of a target: limits.dials.
+func (c Config) WithDials(n int) Config {
+	c.dials = n
+	return c
+}
+
+// errLack is a dial that failed for want of something of our own: a turn, CPU time, descriptors, ports, memory. It says
+// nothing of the target.
+var errLack = errors.New("our own lack")
+
+// recheckStop is how often a request that waits for its dial looks whether its client has left.
+const recheckStop = 100 * time.Millisecond
+
+// dialLine is where requests wait that have found neither an idle connection nor a free dial. Thousands that dial at once
+// time out on our own CPU, so they take turns; whichever comes first, a turn or a connection that is given back, serves.
+type dialLine struct {
+	waiting atomic.Int64
+	freed   chan struct{} // wakes one that waits: a connection was given back
+	reached atomic.Bool   // a connection was made
+}
+
+func newDialLine() dialLine { return dialLine{freed: make(chan struct{}, DefaultDials)} }
+
+// wake tells one that waits that there is an idle connection.
+func (d *dialLine) wake() {
+	if d.waiting.Load() == 0 {
+		return
+	}
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+}
+
+// connection gives an idle connection, or a new one when there is none.
+func (p *pool) connection(l *limits, deadline time.Time, stop *Stop) (*conn, error) {
+	if c := p.takeSpare(); c != nil {
+		return c, nil
+	}
+	waited := false
+	select {
+	case l.dials <- struct{}{}:
+	default:
+		waited = true
+		if c, err := p.awaitDial(l, deadline, stop); c != nil || err != nil {
+			return c, err
+		}
+	}
+	defer func() { <-l.dials }()
+	c, err := p.dial(l.connect, deadline)
+	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
+		err = fmt.Errorf("%w: %w: a dial after a wait: %w", ErrUnavailable, errLack, err)
+	}
+	p.metrics.dialed(err)
+	return c, err
+}
+
+// awaitDial waits for the turn to dial or, if that comes first, for a connection that is given back.
+func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop) (*conn, error) {
+	p.line.waiting.Add(1)
+	defer p.line.waiting.Add(-1)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if c := p.takeSpare(); c != nil { // again, after counting as one that waits: or its wake-up could be missed
+			return c, nil
+		}
+		timer.Reset(min(recheckStop, time.Until(deadline)))
+		select {
+		case l.dials <- struct{}{}:
+			return nil, nil
+		case <-p.line.freed:
+		case <-p.stop:
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
+		case <-timer.C:
+			switch {
+			case stop.wasStopped():
+				return nil, ErrStopped
+			case !time.Now().Before(deadline):
+				p.metrics.dialExpired.Inc()
+				return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, errLack, cap(l.dials))
+			}
+		}
+	}
+}
+
+// dial makes a connection that belongs to nobody yet.
+func (p *pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
+	as := p.limits.Load().as
+	c, err := p.dialer.dial(as, timeout, deadline)
+	switch {
+	case err == nil:
+		c.as = as
+		p.line.reached.Store(true)
+	case p.line.lacking(err):
+		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, errLack, errors.Unwrap(err))
+	}
+	return c, err
+}
+
+// lacking reports whether a dial failed because we have no more descriptors, memory or ports. What says that there is no
+// port left also says that there is no way to an address: then none was ever made to it.
+func (d *dialLine) lacking(err error) bool {
+	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return d.reached.Load() && errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+// starved reports whether a dial that had until limit timed out because we did not get to it: this goroutine came back
+// late, or whoever lines up for a CPU now waits so long that the few turns which a dial needs take all of its time.
+func starved(timeout time.Duration, limit time.Time) bool {
+	late := time.Since(limit)
+	asked := time.Now()
+	runtime.Gosched() // to the end of the line of everything that could run
+	return max(late, time.Since(asked)) > timeout/8
+}

@@ -1,0 +1,229 @@
+package upstream_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+// newDialling is an upstream that makes few connections at a time, with its registry.
+func newDialling(t *testing.T, url string, dials int, change ...func(*upstream.Config)) (*upstream.Upstream, *prometheus.Registry) {
+	t.Helper()
+	cfg := upstream.DefaultConfig()
+	cfg.Targets = []upstream.Target{{URL: url, Weight: 1}}
+	cfg.Timeouts.Connect = 5 * time.Second
+	for _, c := range change {
+		c(&cfg)
+	}
+	reg := prometheus.NewRegistry()
+	u, err := upstream.New("recipes", cfg.WithDials(dials), upstream.NewMetrics(reg), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	return u, reg
+}
+
+func TestManyThatDialAtOnceTakeTurnsAndNeverOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	stuck := upstreamtest.Raw(t, func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) }) // never shakes hands
+	u, reg := newDialling(t, strings.Replace(stuck.URL, "http:", "https:", 1), 3)
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Now().Add(300*time.Millisecond))
+			if !errors.Is(err, upstream.ErrUnavailable) && !errors.Is(err, upstream.ErrTimeout) {
+				t.Errorf("a request is %v, want unavailable, or a timeout of the three that dialled", err)
+			}
+		})
+	}
+	eventually(t, "37 requests wait", func() bool { return waitingDials(t, reg) == 37 })
+	if got := stuck.Conns(); got > 3 {
+		t.Errorf("%d connections were being made at a time, want 3", got)
+	}
+	all.Wait()
+	ours := seriesOf(t, reg, "wxgate_upstream_dials_total", "expired") + seriesOf(t, reg, "wxgate_upstream_dials_total", "lacking")
+	if ours < 37 {
+		t.Errorf("%v requests came too late by our own line, want 37", ours)
+	}
+	if got := seriesOf(t, reg, "wxgate_upstream_breaker_open", ""); got != 0 {
+		t.Error("the breaker is open because of our own line")
+	}
+}
+
+// waitingDials is how many requests wait for their turn to dial.
+func waitingDials(t *testing.T, reg *prometheus.Registry) float64 {
+	t.Helper()
+	return seriesOf(t, reg, "wxgate_upstream_dials_waiting", "")
+}
+
+// seriesOf is the sum of a metric's series that have that label value, of all with "".
+func seriesOf(t *testing.T, reg *prometheus.Registry, name, label string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			matches := label == ""
+			for _, pair := range m.GetLabel() {
+				matches = matches || pair.GetValue() == label
+			}
+			if matches {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// A request in the line takes the connection that another one gives back, though the dial before it never ends.
+func TestWhoWaitsForADialTakesAConnectionThatBecomesFree(t *testing.T) {
+	t.Parallel()
+	certified := newTLSService(t).TLS
+	answer := make(chan struct{})
+	release := sync.OnceFunc(func() { close(answer) })
+	service := upstreamtest.Raw(t, func(conn net.Conn, n int) {
+		if n > 1 {
+			_, _ = io.Copy(io.Discard, conn) // never shakes hands
+			return
+		}
+		secured := tls.Server(conn, certified)
+		br := bufio.NewReader(secured)
+		for {
+			if _, err := upstreamtest.ReadRequest(br); err != nil {
+				return
+			}
+			<-answer
+			_, _ = io.WriteString(secured, upstreamtest.OK("text/plain", "hi"))
+		}
+	})
+	u, reg := newDialling(t, strings.Replace(service.URL, "http:", "https:", 1), 1)
+	t.Cleanup(release)
+	var all sync.WaitGroup
+	well := make(chan error, 3)
+	ask := func(deadline time.Duration) {
+		all.Go(func() {
+			_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Now().Add(deadline))
+			well <- err
+		})
+	}
+	ask(5 * time.Second)
+	eventually(t, "the first request is there", func() bool { return seriesOf(t, reg, "wxgate_upstream_dials_total", "connected") == 1 })
+	ask(4 * time.Second)
+	eventually(t, "a dial is stuck", func() bool { return service.Conns() == 2 })
+	ask(3 * time.Second)
+	eventually(t, "one waits", func() bool { return waitingDials(t, reg) == 1 })
+	release()
+	for range 2 {
+		if err := <-well; err != nil {
+			t.Errorf("a request is %v, want both served by the one connection", err)
+		}
+	}
+	service.CloseConns()
+	all.Wait()
+}
+
+// alone runs the test in a process of its own, whose limits and load are nobody else's, and reports whether this is it.
+func alone(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("WXGATE_ALONE") != "" {
+		return true
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1") //nolint:gosec // this very test
+	cmd.Env = append(os.Environ(), "WXGATE_ALONE=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+func TestADialWithoutDescriptorsIsNoFaultOfTheTarget(t *testing.T) {
+	t.Parallel()
+	if !alone(t) {
+		return
+	}
+	service := upstreamtest.Echo(t)
+	u, reg := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Breaker.MinRequests = 5 })
+	get(t, u, "/")
+	service.CloseConns()
+	var all syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &all); err != nil {
+		t.Fatal(err)
+	}
+	few := all
+	few.Cur = 3 // fewer than are open
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+		wantError(t, err, upstream.ErrUnavailable)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &all); err != nil {
+		t.Fatal(err)
+	}
+	get(t, u, "/") // at once: no breaker has opened, and the target is in
+	if got := seriesOf(t, reg, "wxgate_upstream_dials_total", "lacking"); got != 30 {
+		t.Errorf("%v dials were lacking, want 30", got)
+	}
+}
+
+func TestADialThatTimesOutOnOurOwnCPUIsNoFaultOfTheTarget(t *testing.T) {
+	t.Parallel()
+	if !alone(t) {
+		return
+	}
+	stuck := upstreamtest.Raw(t, func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) })
+	u, _ := newDialling(t, strings.Replace(stuck.URL, "http:", "https:", 1), 8, func(c *upstream.Config) {
+		c.Timeouts.Connect = 40 * time.Millisecond
+	})
+	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	if !errors.Is(err, upstream.ErrConnect) && !errors.Is(err, upstream.ErrUnavailable) { // the machine itself may be starved
+		t.Errorf("without load a dial that is not answered is %v, want a failed connection", err)
+	}
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	for range 200 * runtime.GOMAXPROCS(0) {
+		busy.Go(func() { spin(stop) })
+	}
+	_, err = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	close(stop)
+	busy.Wait()
+	wantError(t, err, upstream.ErrUnavailable)
+}
+
+// spin keeps a CPU busy for a millisecond each time that it gets one.
+func spin(stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		for until := time.Now().Add(time.Millisecond); time.Now().Before(until); {
+		}
+		runtime.Gosched()
+	}
+}
