@@ -19,7 +19,8 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"..."},
-		"gateway":                   {"gateway/wire", "authn", "authn/wechat", "storage", "upstream"},
+		"gateway":                   {"gateway/limit", "gateway/wire", "authn", "authn/wechat", "storage", "upstream"},
+		"gateway/limit":             {},
 		"gateway/wire":              {},
 		"gateway/wire/wiretest":     {"gateway/wire"},
 		"authn":                     {"authn/wechat", "storage"},

@@ -68,6 +68,7 @@ func (d doctorCommand) examine(ctx context.Context, cfg Config) []finding {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
 		findings = append(findings, upstreamFinding(ctx, name, cfg.Upstreams[name]))
 	}
+	findings = append(findings, clientsFinding(cfg))
 	if d.Domain != "" {
 		findings = append(findings, tlsFinding(ctx, d.Domain))
 	}

@@ -13,6 +13,13 @@ func TestTheDoctorSaysWhatIsIll(t *testing.T) {
 	if code != 0 || strings.Contains(got, "FAIL") || !strings.Contains(got, "ok    WeChat "+appID) {
 		t.Errorf("a healthy world: exit %d\n%s", code, got)
 	}
+	if !strings.Contains(got, "ok    clients") || !strings.Contains(got, "are one that holds a quarter of the whole") {
+		t.Errorf("want a line on how clients are told apart:\n%s", got)
+	}
+	w.rewrite("server: {", `server: { trusted_proxies: ["10.0.0.1"], `)
+	if got, _ = w.command("doctor", "-c", w.config); !strings.Contains(got, "server.trusted_proxies say which") {
+		t.Errorf("behind a trusted proxy:\n%s", got)
+	}
 	w.service.Close()
 	w.writeConfig("") // the port is taken by nobody now
 	w.rewrite("wechat: {", `wechat: { secret: "wrong-secret", `)

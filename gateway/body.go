@@ -67,6 +67,36 @@ func (b *limitedBody) drain(client net.Conn) bool {
 	return err == nil && b.ended
 }
 
+// maxReceived is the size in bytes up to which a body for a service is read before the request takes a place. It is as much
+// as goes out in one write with the head.
+const maxReceived = 16 << 10
+
+// receiveBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
+// whoever dawdles over it keeps nobody out. A longer one is passed on as it comes.
+func (g *Gateway) receiveBody(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	client, strict := c.Context().Conn().(*wire.Conn)
+	if b := &ex.body; b.stream == nil || !strict || !client.BodyRemaining() || !ex.route.ours && (b.size < 0 || b.size > maxReceived) {
+		return c.Next()
+	}
+	if askedBefore(c) != asking {
+		if err := ex.body.receive(); err != nil {
+			return err
+		}
+	}
+	return c.Next()
+}
+
+// receive reads the whole body, which is then there to be read again.
+func (b *limitedBody) receive() error {
+	whole, err := io.ReadAll(b)
+	if err != nil {
+		return err
+	}
+	b.stream, b.read, b.ended = bytes.NewReader(whole), 0, false
+	return nil
+}
+
 // errBodyBroken is a body that the client did not finish or framed wrongly.
 var errBodyBroken = fmt.Errorf("%w: the body broke off", errInvalidRequest)
 

@@ -146,8 +146,11 @@ func DefaultConfig() Config {
 			ForwardAuthorization: true,
 			Signed:               SignedConfig{TTL: time.Minute},
 		},
-		Limits: LimitsConfig{Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000, Dials: upstream.DefaultDials},
-		Log:    LogConfig{Level: "info", Format: "json", Access: true},
+		Limits: LimitsConfig{
+			Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000, Dials: upstream.DefaultDials,
+			PerClient: PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
+		},
+		Log: LogConfig{Level: "info", Format: "json", Access: true},
 	}
 }
 

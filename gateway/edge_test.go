@@ -109,6 +109,9 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 			defer g.watch.mu.Unlock()
 			return len(g.watch.waits) == 0
 		})
+		eventually(tb, "nothing is held any more", func() bool {
+			return g.ledger.Clients() == 0 && g.load.inFlight.Load() == 0 && g.load.uploads.Load() == 0
+		})
 	})
 	return &edge{g, ln.Addr().String(), weChat}
 }

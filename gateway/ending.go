@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream"
 )
 
@@ -16,6 +17,7 @@ type ending struct {
 	bytes int64
 	err   error  // how it broke off
 	then  func() // nil: the handler is not through
+	held  limit.Hold
 }
 
 // flows makes the exchange wait for the end of the body, if that is a stream, which stop can end.
@@ -23,9 +25,10 @@ func (ex *exchange) flows(c *fiber.Ctx, stop *upstream.Stop) {
 	if !c.Response().IsBodyStream() {
 		return
 	}
-	e := new(ending)
+	e := &ending{held: ex.hold.Move(limit.Connections)}
 	ex.ending = e
 	stop.Flowed = func(bytes int64, err error) {
+		e.held.Close()
 		e.over, e.bytes, e.err = true, bytes, err
 		if e.then != nil {
 			e.then()

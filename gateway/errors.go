@@ -24,6 +24,7 @@ var (
 	errRateLimited    = errors.New("rate limited")
 	errIPDenied       = errors.New("address denied")
 	errOverloaded     = errors.New("overloaded")
+	errTooManyHeld    = errors.New("too many held")
 	errDraining       = errors.New("draining")
 	errInternal       = errors.New("internal")
 
@@ -69,6 +70,7 @@ func failures() []failure {
 		{errNoRoute, 404, "no_route", "接口不存在", 0},
 		{errBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
 		{errRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
+		{errTooManyHeld, 429, "too_many_held", "同时进行的请求过多，请稍后再试", 1},
 		{errIPDenied, 403, "ip_denied", "当前网络不允许访问", 0},
 		{errOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},

@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 )
 
@@ -35,6 +36,8 @@ type exchange struct {
 	verdicts []verdict            // of the limits that counted it
 	asked    bool                 // it has walked the chain before: see expect
 	inStore  bool                 // it went through the door
+	hold     limit.Hold           // of what its client may hold
+	place    place                // of limits.in_flight
 
 	upstreamTime time.Duration
 	attempts     int

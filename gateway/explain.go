@@ -22,6 +22,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn/wechat"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -93,10 +94,11 @@ func newUnopened(cfg Config, upstreams []string, log *slog.Logger) (*Gateway, er
 		deps:      Deps{Log: log, Access: log, Now: time.Now},
 		buckets:   newBuckets(time.Now),
 		failures:  failures(),
-		metrics:   newMetrics(prometheus.NewRegistry()),
+		ledger:    limit.NewLedger(),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 	}
+	g.metrics = newMetrics(prometheus.NewRegistry(), g.ledger)
 	var push *wechat.Push
 	if cfg.PushUpstream != "" {
 		push = new(wechat.Push)

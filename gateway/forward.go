@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/upstream"
 )
 
@@ -16,6 +17,9 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 	g.leaveStore(ex)
 	if asksForWebSocket(&c.Request().Header) {
 		return g.openWebSocket(c, ex)
+	}
+	if err := g.hold(ex, limit.Connections); err != nil {
+		return err
 	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)

@@ -19,6 +19,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -50,6 +51,7 @@ type Gateway struct {
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
 	load      load
+	ledger    *limit.Ledger
 	buckets   *buckets // of every limit
 	phones    *limiter // by user: WeChat takes money for a number
 	failures  []failure
@@ -69,12 +71,13 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
 		deps:      deps,
 		buckets:   newBuckets(deps.Now),
+		ledger:    limit.NewLedger(),
 		failures:  failures(),
-		metrics:   newMetrics(deps.Metrics),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 		door:      newDoor(),
 	}
+	g.metrics = newMetrics(deps.Metrics, g.ledger)
 	g.phones = g.buckets.newLimiter("phone", phoneLimit())
 	g.metrics.countBuckets(deps.Metrics, g.buckets.held)
 	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)

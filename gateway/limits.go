@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
+
+	"wxgate/gateway/limit"
 )
 
 // LimitsConfig is the section limits.
@@ -11,6 +13,26 @@ type LimitsConfig struct {
 	IP       AddressConfig `yaml:"ip"`        // who may ask at all
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
 	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
+
+	PerClient PerClientConfig `yaml:"per_client"`
+}
+
+// PerClientConfig is limits.per_client: what one user may hold at a time, or one address without a verified token. 0 is
+// no bound.
+type PerClientConfig struct {
+	InFlight            int `yaml:"in_flight"`            // requests worked on
+	UpstreamConnections int `yaml:"upstream_connections"` // connections to services, those of answers that flow among them
+	WebSockets          int `yaml:"websockets"`           // open ones
+}
+
+func (p PerClientConfig) of(kind limit.Kind) int {
+	switch kind {
+	case limit.Requests:
+		return p.InFlight
+	case limit.Connections:
+		return p.UpstreamConnections
+	}
+	return p.WebSockets
 }
 
 // AddressConfig is limits.ip. What is denied stays so; when allow has entries, nobody else is let in.
@@ -60,8 +82,14 @@ const perOpenID = "openid"
 
 func (l LimitsConfig) validate(f *faults, path string) {
 	l.Login.validate(f, path+".login", PerIP)
-	if l.InFlight < 0 || l.InFlight > maxInFlight {
-		f.add(path+".in_flight", "%d is not between 0 and %d", l.InFlight, maxInFlight)
+	count := func(key string, n int) {
+		if n < 0 || n > maxInFlight {
+			f.add(path+key, "%d is not between 0 and %d", n, maxInFlight)
+		}
+	}
+	count(".in_flight", l.InFlight)
+	for _, kind := range limit.Kinds() {
+		count(".per_client."+kind.String(), l.PerClient.of(kind))
 	}
 	if l.Dials < 1 || l.Dials > maxDials {
 		f.add(path+".dials", "%d is not between 1 and %d", l.Dials, maxDials)

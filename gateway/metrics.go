@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/gateway/limit"
 )
 
 // unmatched is the route label of requests that no route takes.
@@ -24,6 +26,7 @@ type metrics struct {
 	rateLimited *prometheus.CounterVec
 	webSockets  *prometheus.GaugeVec
 	connections *connections
+	held        heldMetrics
 
 	mu       sync.Mutex
 	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
@@ -41,7 +44,7 @@ type series struct {
 	duration prometheus.Observer
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wxgate_requests_total", Help: "Requests answered, by who answered (source) and why one was refused (reason).",
@@ -68,6 +71,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Name: "wxgate_websockets", Help: "WebSockets that are open.",
 	}, []string{"route"})
 	m.connections = newConnections(reg)
+	m.held = newHeldMetrics(reg, ledger)
 	m.resolved.Store(&map[seriesKey]series{})
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited, m.webSockets)
 	return m

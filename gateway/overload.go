@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/wire"
 )
 
 // class is the place of a request when there is too much to do.
@@ -20,11 +21,26 @@ const (
 
 // load is what is being worked on: in all, and for each service.
 type load struct {
-	inFlight atomic.Int64
+	inFlight part
+	uploads  part // of these
 
 	mu       sync.Mutex
 	services map[string]*pressure
 }
+
+// part counts those that may fill a part of the places.
+type part struct{ atomic.Int64 }
+
+// enter takes one of the places, unless share percent of most are taken.
+func (p *part) enter(most, share int64) bool {
+	if p.Add(1)*100 <= most*share {
+		return true
+	}
+	p.leave()
+	return false
+}
+
+func (p *part) leave() { p.Add(-1) }
 
 // of is the pressure on a service. It outlives a reload.
 func (l *load) of(upstream string) *pressure {
@@ -39,42 +55,99 @@ func (l *load) of(upstream string) *pressure {
 	return l.services[upstream]
 }
 
-// tokenlessShare is the part of all places that requests without a token may fill, in percent.
-const tokenlessShare = 75
+// The parts of all places that some requests may fill, in percent.
+const (
+	tokenlessShare = 75 // those of nobody who has proved who it is
+	uploadShare    = 50 // those whose body is still to come: their pace is the client's
+)
 
-// shareOf is the part of all places that a request may fill. A token is not verified yet; a false one gives its place
-// back within microseconds.
+// place is what a request has taken of limits.in_flight and of what its service bears. The zero place is none.
+type place struct {
+	load    *load     // nil: none is taken
+	service *pressure // nil: an endpoint
+	upload  bool
+}
+
+// leave gives the place back, if there is one.
+func (p *place) leave() {
+	if p.load == nil {
+		return
+	}
+	p.load.inFlight.leave()
+	if p.upload {
+		p.load.uploads.leave()
+	}
+	if p.service != nil {
+		p.service.leave()
+		if p.upload {
+			p.service.uploads.leave()
+		}
+	}
+	*p = place{}
+}
+
+// enter takes a place, in all and at the service, or neither. most is limits.in_flight.
+func (l *load) enter(service *pressure, upload bool, most, share int64) (place, bool) {
+	p := place{load: l, upload: upload}
+	switch {
+	case !l.inFlight.enter(most, share):
+		return place{}, false
+	case upload && !l.uploads.enter(most, uploadShare):
+		l.inFlight.leave()
+		return place{}, false
+	case service == nil:
+		return p, true
+	case !service.enter(most, share):
+		p.leave()
+		return place{}, false
+	}
+	if p.service = service; upload && !service.uploads.enter(service.places.Load(), uploadShare) {
+		service.leave()
+		p.service = nil
+		p.leave()
+		return place{}, false
+	}
+	return p, true
+}
+
+// shareOf is the part of all places that a request may fill. A token counts only once it was verified.
 func shareOf(c *fiber.Ctx, ex *exchange) int64 {
-	if ex.route.class == classLogin || ex.cloud == nil && !authn.HasCredentials(c) {
+	if _, known := authn.SubjectOf(c); !known || ex.route.class == classLogin {
 		return tokenlessShare
 	}
 	return 100
+}
+
+// takePlace takes the place of a request in limits.in_flight and at its service, once.
+func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
+	most := int64(ex.rules.cfg.Limits.InFlight)
+	if ex.route.class == classHealth || most == 0 || ex.place.load != nil {
+		return nil
+	}
+	var within bool
+	if ex.place, within = g.load.enter(ex.route.pressure, uploads(c, ex), most, shareOf(c, ex)); !within {
+		return errOverloaded
+	}
+	return nil
+}
+
+// uploads reports whether a part of the request's body is still to come.
+func uploads(c *fiber.Ctx, ex *exchange) bool {
+	client, strict := c.Context().Conn().(*wire.Conn)
+	return strict && ex.body.stream != nil && client.BodyRemaining()
 }
 
 // shed refuses at once what is too much, so that those who were let in keep their pace: over limits.in_flight in all,
 // and over what the service bears. A wave of logins must not stop those who have logged in.
 func (g *Gateway) shed(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	most := int64(ex.rules.cfg.Limits.InFlight)
-	if ex.route.class == classHealth || most == 0 {
-		return c.Next()
+	if err := g.takePlace(c, ex); err != nil {
+		return err
 	}
-	share := shareOf(c, ex)
-	defer g.load.inFlight.Add(-1)
-	if n := g.load.inFlight.Add(1); n*100 > most*share {
-		return errOverloaded
-	}
-	service := ex.route.pressure
-	if service == nil {
-		return c.Next()
-	}
-	if !service.enter(most, share) {
-		return errOverloaded
-	}
-	defer service.leave()
 	err := c.Next()
-	if err == nil && ex.upstreamTime > 0 && c.Response().StatusCode() < fiber.StatusInternalServerError {
-		service.answered(&ex.route.usual, ex.upstreamTime, g.deps.Now(), most)
+	service := ex.place.service
+	if service != nil && err == nil && ex.upstreamTime > 0 && c.Response().StatusCode() < fiber.StatusInternalServerError {
+		service.answered(&ex.route.usual, ex.upstreamTime, g.deps.Now(), int64(ex.rules.cfg.Limits.InFlight))
 	}
 	return err
 }

@@ -26,6 +26,9 @@ func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 		c.Request().Header.Set(fiber.HeaderAuthorization, "Bearer "+token)
 		return g.deps.Authn.Bearer(c)
 	}
+	if err := g.takePlace(c, ex); err != nil { // WeChat is about to be asked
+		return err
+	}
 	if err := g.enterStore(c, ex); err != nil {
 		return err
 	}

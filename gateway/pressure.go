@@ -11,6 +11,7 @@ import (
 // let in. That is CoDel's idea (RFC 8289 §3): a standing queue, not a short one, is what harms.
 type pressure struct {
 	inFlight atomic.Int64
+	uploads  part         // of these, whose body is still to come
 	places   atomic.Int64 // how many are let in; it moves between fewestPlaces and limits.in_flight
 	strained atomic.Bool  // somebody was refused, or all were late, since the last judgement: no time to learn from
 	epoch    atomic.Int64 // counts how often what was usual became void

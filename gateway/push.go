@@ -55,6 +55,7 @@ func (g *Gateway) takePush(c *fiber.Ctx) error {
 	if err != nil {
 		return errPushForged
 	}
+	exchangeOf(c).hold.Close() // WeChat speaks for everybody, from a few addresses
 	plain, err := plainJSON(message)
 	if err != nil {
 		return err

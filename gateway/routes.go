@@ -31,12 +31,15 @@ func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 		g.overrideMethod,   // before routing and authentication: they decide on the method that the service gets
 		g.matchRoute,       // on the bytes that are forwarded; a path with two readings is 400
 		g.screen,           // addresses that may not ask; health is left out, so it needs the route
-		g.shed,             // beyond what we can bear, 503 at once: logins first, health never
 		once(g.limitRoute), // before signatures are checked and WeChat is asked
 		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
+		g.giveBack,         // whatever becomes of the request: what it holds is given back
 		authenticate,       // required unless the route says otherwise
 		once(g.limitUser),  // who it is is known only now
 		g.checkFields,      // what a service could read otherwise than we have; behind authentication, whose 401 says more
+		g.holdRequest,      // what one client may hold at a time; a false token is nobody's
+		g.receiveBody,      // before a place is taken: whoever dawdles over a short body takes none
+		g.shed,             // beyond what we can bear, 503 at once: logins first, health never
 		serve,
 	}
 }

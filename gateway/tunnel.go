@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -24,6 +25,7 @@ type tunnel struct {
 	service *upstream.Tunnel
 	subject *authn.Subject // nil: nobody in particular
 	leave   func()         // tells webSockets
+	held    limit.Hold     // of its client's
 	down    side           // to the client
 	up      side           // to the service
 	last    atomic.Int64   // when something came, in Unix nanoseconds
@@ -110,6 +112,7 @@ func (t *tunnel) abort() {
 		_ = t.service.Close()
 		t.begin.Do(func() { close(t.begun) })
 		t.leave()
+		t.held.Close()
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -92,6 +93,9 @@ func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := g.hold(ex, limit.WebSockets); err != nil {
+		return err
+	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	if err := g.buildRequest(c, ex, req); err != nil {
@@ -143,6 +147,7 @@ func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tu
 	client.Passthrough()
 	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
 	t := newTunnel(client, service)
+	t.held = ex.hold.Move(limit.WebSockets)
 	if subject, known := authn.SubjectOf(c); known {
 		t.subject = &subject
 	}

@@ -314,14 +314,14 @@ func TestASilentWebSocketEnds(t *testing.T) {
 	}
 }
 
-func TestAWebSocketOccupiesAConnectionOfItsService(t *testing.T) {
+func TestAWebSocketOccupiesAPlaceAmongThoseOfItsService(t *testing.T) {
 	t.Parallel()
 	service := socketService(t, "", echo)
-	e := newEdgeOf(t, service.URL, nil, nil, func(target *upstreamConfig) { target.Keepalive.MaxConns = 1 })
+	e := newEdgeOf(t, service.URL, nil, nil, func(target *upstreamConfig) { target.Keepalive.MaxWebSockets = 1 })
 	l := e.dial(t)
 	l.open(t, webSocket("GET /public/x", ""))
 	if resp, body := e.send(t, webSocket("GET /public/x", "")); resp.StatusCode != 503 {
-		t.Errorf("beyond max_conns: %d %s, want 503", resp.StatusCode, body)
+		t.Errorf("beyond max_websockets: %d %s, want 503", resp.StatusCode, body)
 	}
 	_ = l.Close()
 	eventually(t, "its place is free", func() bool { return e.count(t, "wxgate_websockets") == 0 })

@@ -121,6 +121,9 @@ func single(c *fiber.Ctx, name string) string {
 
 // asCloud lets a request without a token pass as the user that WeChat Cloud Run names.
 func (g *Gateway) asCloud(c *fiber.Ctx, ex *exchange) error {
+	if err := g.takePlace(c, ex); err != nil { // the store is about to be asked
+		return err
+	}
 	if err := g.enterStore(c, ex); err != nil {
 		return err
 	}

@@ -87,8 +87,9 @@ type Timeouts struct {
 
 // Keepalive is what is kept of connections between requests.
 type Keepalive struct {
-	MaxConns int           `yaml:"max_conns"` // connections at a time to each address of a target, busy and idle; 512
-	Idle     time.Duration `yaml:"idle"`      // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
+	MaxConns      int           `yaml:"max_conns"`      // connections at a time to each address of a target, busy and idle; 512
+	MaxWebSockets int           `yaml:"max_websockets"` // beside them, those that have become WebSockets; 1024
+	Idle          time.Duration `yaml:"idle"`           // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
 }
 
 // DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
@@ -102,7 +103,7 @@ func DefaultConfig() Config {
 		Breaker:   Breaker{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
 		Queue:     Queue{Length: 128, Wait: 20 * time.Millisecond},
 		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
-		Keepalive: Keepalive{MaxConns: 512, Idle: 3 * time.Second},
+		Keepalive: Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second},
 	}
 }
 
@@ -176,6 +177,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Breaker.MinRequests, def.Breaker.MinRequests)
 	orDefault(&c.Keepalive.MaxConns, def.Keepalive.MaxConns)
 	orDefault(&c.dials, DefaultDials)
+	orDefault(&c.Keepalive.MaxWebSockets, def.Keepalive.MaxWebSockets)
 	c.Targets = slices.Clone(c.Targets) // the caller may change his
 	return c
 }

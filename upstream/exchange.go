@@ -43,7 +43,7 @@ func (u *Upstream) exchange(t *trip, e *endpoint) error {
 	}
 	defer sent()
 	for {
-		c, err := e.pool.acquire(&u.queue, t.deadline, t.stop)
+		c, err := e.pool.acquire(&u.queue, t)
 		if err != nil {
 			return err
 		}

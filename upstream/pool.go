@@ -30,6 +30,7 @@ type limits struct {
 	keepalive Keepalive
 	connect   time.Duration
 	slots     chan struct{} // as many as are in use
+	sockets   chan struct{} // the slots of those that are, or may become, WebSockets
 	sends     chan struct{} // as many of them as are being sent a long body: see takeSend
 	dials     chan struct{} // a place for each connection that is being made
 	security  *security
@@ -65,6 +66,11 @@ func (p *pool) configure(cfg Config, sec *security) {
 	} else {
 		next.dials = make(chan struct{}, cfg.dials)
 	}
+	if old != nil && old.keepalive.MaxWebSockets == cfg.Keepalive.MaxWebSockets {
+		next.sockets = old.sockets
+	} else {
+		next.sockets = make(chan struct{}, cfg.Keepalive.MaxWebSockets)
+	}
 	p.limits.Store(next)
 	if !secured {
 		closeAll(p.popUnlike(next.as))
@@ -85,7 +91,10 @@ func (p *pool) popUnlike(as *tls.Config) (unlike []*conn) {
 }
 
 // busy says how many connections are in use.
-func (p *pool) busy() int { return len(p.limits.Load().slots) }
+func (p *pool) busy() int {
+	l := p.limits.Load()
+	return len(l.slots) + len(l.sockets)
+}
 
 // full says whether a request would have to wait for a connection.
 func (p *pool) full() bool {
@@ -93,23 +102,28 @@ func (p *pool) full() bool {
 	return len(slots) == cap(slots)
 }
 
-// acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard.
-func (p *pool) acquire(q *queue, deadline time.Time, stop *Stop) (*conn, error) {
+// acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
+// may become a WebSocket takes none of the slots of requests.
+func (p *pool) acquire(q *queue, t *trip) (*conn, error) {
 	l := p.limits.Load()
-	if err := q.take(l.slots, p.stop, deadline); err != nil {
+	slots := l.slots
+	if t.upgrade {
+		slots = l.sockets
+	}
+	if err := q.take(slots, p.stop, t.deadline); err != nil {
 		return nil, err
 	}
 	permit := q.permits()
-	if err := q.take(permit, p.stop, deadline); err != nil {
-		<-l.slots
+	if err := q.take(permit, p.stop, t.deadline); err != nil {
+		<-slots
 		return nil, err
 	}
-	c, err := p.connection(l, deadline, stop)
+	c, err := p.connection(l, t.deadline, t.stop)
 	if err != nil {
-		giveBack(l.slots, permit)
+		giveBack(slots, permit)
 		return nil, err
 	}
-	c.pool, c.slot, c.permit = p, l.slots, permit
+	c.pool, c.slot, c.permit = p, slots, permit
 	return c, nil
 }
 

@@ -18,8 +18,8 @@ func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Opt
 	return t.tunnel, ex, err
 }
 
-// Tunnel is a connection to a service that has left HTTP. It occupies one of keepalive.max_conns, and is never used
-// for another exchange. One goroutine may read while another one writes; Close may be called at any time.
+// Tunnel is a connection to a service that has left HTTP. It occupies one of keepalive.max_websockets, and is never
+// used for another exchange. One goroutine may read while another one writes; Close may be called at any time.
 type Tunnel struct {
 	*conn
 	Idle time.Duration // timeouts.websocket
@@ -32,6 +32,10 @@ func (k *call) newTunnel() (*Tunnel, error) {
 		return nil, broken("switching protocols", err)
 	}
 	k.unstoppable()
+	if k.permit != nil { // it is no request any more
+		<-k.permit
+		k.permit = nil
+	}
 	return &Tunnel{conn: k.conn, Idle: k.timeouts.WebSocket}, nil
 }
 

@@ -83,6 +83,17 @@ func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstr
 // Name is the name of the upstream in gateway.yaml.
 func (u *Upstream) Name() string { return u.name }
 
+// Capacity returns how many requests, and beside them how many WebSockets, its targets take at a time.
+func (u *Upstream) Capacity() (requests, webSockets int) {
+	f := u.fleet.Load()
+	targets := max(1, len(f.endpoints))
+	requests = f.cfg.Keepalive.MaxConns * targets
+	if n := f.cfg.Queue.InFlight; n > 0 {
+		requests = min(requests, n)
+	}
+	return requests, f.cfg.Keepalive.MaxWebSockets * targets
+}
+
 // Close closes the idle connections and lets the exchanges in flight, and the bodies still being streamed, end. It
 // waits for the goroutines of name look-ups and health checks.
 func (u *Upstream) Close() {

@@ -78,6 +78,7 @@ func (c Config) negatives(path string) []error {
 		{"timeouts.stream", int64(c.Timeouts.Stream)},
 		{"timeouts.websocket", int64(c.Timeouts.WebSocket)},
 		{"keepalive.max_conns", int64(c.Keepalive.MaxConns)},
+		{"keepalive.max_websockets", int64(c.Keepalive.MaxWebSockets)},
 		{"keepalive.idle", int64(c.Keepalive.Idle)},
 	} {
 		if limit.value < 0 {

@@ -1,0 +1,48 @@
+package limit
+
+// Hold is what one request has taken of its client's share, at most one of each Kind. One goroutine at a time uses it;
+// whoever takes must give back with Release or Close, or Move it to somebody who does. The zero Hold takes nothing: it
+// is nobody's.
+type Hold struct {
+	ledger *Ledger
+	hash   uint64
+	client Client
+	held   uint8 // a bit for each Kind
+}
+
+// Client returns whose Hold it is.
+func (h *Hold) Client() Client { return h.client }
+
+// Take takes one of a Kind, and reports whether the client had fewer than most of them; 0 is no bound. To take what is
+// held already changes nothing.
+func (h *Hold) Take(k Kind, most int) bool {
+	if h.ledger == nil || h.held&(1<<k) != 0 {
+		return true
+	}
+	if !h.ledger.take(h.client, h.hash, k, most) {
+		return false
+	}
+	h.held |= 1 << k
+	return true
+}
+
+// Release gives one of a Kind back, if it is held.
+func (h *Hold) Release(k Kind) { h.release(h.held & (1 << k)) }
+
+// Close gives everything back.
+func (h *Hold) Close() { h.release(h.held) }
+
+// Move takes one of a Kind out of h, and makes it the whole of another Hold.
+func (h *Hold) Move(k Kind) Hold {
+	moved := *h
+	moved.held &= 1 << k
+	h.held &^= moved.held
+	return moved
+}
+
+func (h *Hold) release(held uint8) {
+	if held != 0 {
+		h.held &^= held
+		h.ledger.give(h.client, h.hash, held)
+	}
+}

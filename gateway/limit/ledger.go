@@ -1,0 +1,141 @@
+package limit
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+)
+
+// Ledger is the account. NewLedger makes one.
+type Ledger struct {
+	seed   [2]uint64 // secret, so that nobody can choose clients that collide
+	shards [64]shard
+}
+
+// shard is a hash table with linear probing: an empty slot ends a search, so a removal closes its gap.
+type shard struct {
+	mu    sync.Mutex
+	slots []slot // as many as a power of two, half of them free
+	used  int
+	_     [24]byte // keeps the locks of neighbours apart
+}
+
+// slot is what one client holds; it is free when that is nothing.
+type slot struct {
+	client Client
+	held   [kinds]int32
+}
+
+// fewestSlots is the size of a shard's table that is not worth halving.
+const fewestSlots = 16
+
+// NewLedger returns an empty Ledger.
+func NewLedger() *Ledger {
+	l := &Ledger{seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
+	for i := range l.shards {
+		l.shards[i].slots = make([]slot, fewestSlots)
+	}
+	return l
+}
+
+// Clients returns how many clients hold something.
+func (l *Ledger) Clients() int {
+	n := 0
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += s.used
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Of begins the account of one request of a client, which holds nothing yet.
+func (l *Ledger) Of(c Client) Hold {
+	return Hold{ledger: l, client: c, hash: l.hash(c)}
+}
+
+// hash multiplies the halves of an id and folds the product.
+func (l *Ledger) hash(c Client) uint64 {
+	a, b := binary.NativeEndian.Uint64(c.id[:8]), binary.NativeEndian.Uint64(c.id[8:])
+	high, low := bits.Mul64(a^l.seed[0], b^l.seed[1]^uint64(c.who)<<32)
+	return high ^ low
+}
+
+func (l *Ledger) shardOf(hash uint64) *shard { return &l.shards[hash%uint64(len(l.shards))] }
+
+// home is where the search for a hash begins.
+func (s *shard) home(hash uint64) int { return int(hash>>6) & (len(s.slots) - 1) } //nolint:gosec // masked
+
+// find returns the slot of a client, or the free one where it belongs.
+func (s *shard) find(c Client, hash uint64) int {
+	i := s.home(hash)
+	for s.slots[i].held != [kinds]int32{} && s.slots[i].client != c {
+		i = (i + 1) & (len(s.slots) - 1)
+	}
+	return i
+}
+
+// take adds one of a kind, unless the client has most of them.
+func (l *Ledger) take(c Client, hash uint64, k Kind, most int) bool {
+	s := l.shardOf(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(c, hash)
+	at := &s.slots[i]
+	if most > 0 && int(at.held[k]) >= most {
+		return false
+	}
+	if at.held == [kinds]int32{} {
+		if 2*(s.used+1) > len(s.slots) {
+			l.resize(s, 2*len(s.slots))
+			at = &s.slots[s.find(c, hash)]
+		}
+		at.client = c
+		s.used++
+	}
+	at.held[k]++
+	return true
+}
+
+// give takes one of each kind away of which held has the bit.
+func (l *Ledger) give(c Client, hash uint64, held uint8) {
+	s := l.shardOf(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(c, hash)
+	at := &s.slots[i]
+	for k := range kinds {
+		at.held[k] -= int32(held >> k & 1)
+	}
+	if at.held != [kinds]int32{} {
+		return
+	}
+	s.used--
+	l.closeGap(s, i)
+	if len(s.slots) > fewestSlots && 8*s.used < len(s.slots) {
+		l.resize(s, len(s.slots)/2)
+	}
+}
+
+// closeGap moves those back whose search would end at the free slot.
+func (l *Ledger) closeGap(s *shard, gap int) {
+	mask := len(s.slots) - 1
+	for i := (gap + 1) & mask; s.slots[i].held != [kinds]int32{}; i = (i + 1) & mask {
+		if way := (i - s.home(l.hash(s.slots[i].client))) & mask; way >= (i-gap)&mask {
+			s.slots[gap], s.slots[i] = s.slots[i], slot{}
+			gap = i
+		}
+	}
+}
+
+func (l *Ledger) resize(s *shard, size int) {
+	old := s.slots
+	s.slots = make([]slot, size)
+	for i := range old {
+		if old[i].held != [kinds]int32{} {
+			s.slots[s.find(old[i].client, l.hash(old[i].client))] = old[i]
+		}
+	}
+}

@@ -1,0 +1,81 @@
+// Package limit keeps account of what each client holds at a time, so that one cannot hold what is meant for all. A
+// Ledger has an entry for every client that holds something and none for any other, so its size is bounded by what is
+// held. Every method is safe for concurrent use, takes constant time, and allocates nothing while the number of clients stays as it is.
+package limit
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Kind is what can be held.
+type Kind uint8
+
+// The kinds that a Ledger counts.
+const (
+	Requests    Kind = iota // requests that are being worked on
+	Connections             // connections to services, those of answers that still flow among them
+	WebSockets              // open WebSockets
+
+	kinds
+)
+
+// String is the kind as the last part of its key in limits.per_client.
+func (k Kind) String() string {
+	return [kinds]string{"in_flight", "upstream_connections", "websockets"}[k]
+}
+
+// Kinds returns all kinds.
+func Kinds() []Kind { return []Kind{Requests, Connections, WebSockets} }
+
+// Client is who holds something.
+type Client struct {
+	who who
+	id  [16]byte
+}
+
+type who uint8
+
+const (
+	crowd who = iota
+	user
+	address
+)
+
+// User is the client of all devices of one user.
+func User(id int64) Client {
+	c := Client{who: user}
+	binary.BigEndian.PutUint64(c.id[:], uint64(id)) //nolint:gosec // any bits will do
+	return c
+}
+
+// Crowd is the one client of all who cannot be told apart.
+func Crowd() Client { return Client{} }
+
+// Address is the client at an address, of IPv6 at the /64 that a subscriber is given. Addresses that many clients share,
+// or that say nothing, are the Crowd: those of this machine, of private networks (RFC 1918, RFC 4193, RFC 6598) and of
+// links, and the zero Addr.
+func Address(addr netip.Addr) Client {
+	addr = addr.Unmap()
+	if !addr.IsValid() || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() ||
+		carriers().Contains(addr) {
+		return Crowd()
+	}
+	c := Client{who: address, id: addr.As16()}
+	if addr.Is6() {
+		clear(c.id[8:])
+	}
+	return c
+}
+
+// carriers is where carriers and balancers hide many clients (RFC 6598).
+func carriers() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) }
+
+// IsCrowd reports whether the client is the Crowd.
+func (c Client) IsCrowd() bool { return c.who == crowd }
+
+// Label is the client's kind as a label of metrics: user, address or crowd.
+func (c Client) Label() string { return [...]string{"crowd", "user", "address"}[c.who] }
+
+// Labels returns every value of Label.
+func Labels() []string { return []string{"crowd", "user", "address"} }
