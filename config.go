@@ -55,7 +55,7 @@ func (c Config) Validate() []error {
 func (c Config) gateway() gateway.Config {
 	return gateway.Config{
 		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
-		CloudRun: c.WeChat.CloudRun, FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
+		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption, FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 	}
 }
 

@@ -21,7 +21,7 @@ func reloaded() []string {
 	return []string{
 		"server.admin_token", "server.trusted_proxies", "server.proxy_protocol", "server.body_limit",
 		"server.timeouts.request", "server.timeouts.drain",
-		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
+		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.phone_by_decryption", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
 		"routes", "limits", "log",
 	}
 }

@@ -12,8 +12,9 @@ import (
 type WeChat interface {
 	// Code2Session exchanges a code of wx.login for an openid and a session_key; the code is sent once.
 	Code2Session(ctx context.Context, code string) (wechat.Session, error)
-	// PhoneNumber exchanges the code of a getPhoneNumber button for a phone number; the call costs money.
-	PhoneNumber(ctx context.Context, code string) (wechat.Phone, error)
+	// PhoneNumber exchanges the code of a getPhoneNumber button that this openid pressed for a phone number; the call costs
+	// money.
+	PhoneNumber(ctx context.Context, code, openID string) (wechat.Phone, error)
 	// CheckSession says whether WeChat still holds a user's session_key.
 	CheckSession(ctx context.Context, openID, sessionKey string) (bool, error)
 	// ResetSessionKey has WeChat replace a session_key.

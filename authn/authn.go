@@ -56,7 +56,8 @@ type Authn struct {
 	keys    atomic.Pointer[keyring]
 	store   Store
 	apps    map[string]*app
-	codes   *codes
+	codes   *codes[Grant]
+	fetched *codes[Subject] // the codes of pre-fetches
 	revoked *revocations
 	metrics *metrics
 	log     *slog.Logger
@@ -74,7 +75,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		cfg:     cfg,
 		store:   deps.Store,
 		apps:    newApps(deps.Apps, deps.Budget, deps.Now),
-		codes:   newCodes(deps.Now),
+		codes:   newCodes[Grant](deps.Now),
+		fetched: newSpentCodes[Subject](deps.Now),
 		revoked: newRevocations(),
 		metrics: newMetrics(deps.Metrics),
 		log:     deps.Log,

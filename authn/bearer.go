@@ -51,8 +51,8 @@ func (a *Authn) AsCloud(ctx context.Context, c *fiber.Ctx, id CloudIdentity) err
 }
 
 // AsPrefetched lets a pre-fetch of WeChat's pass as the user of its code.
-func (a *Authn) AsPrefetched(ctx context.Context, c *fiber.Ctx, appID, code string) error {
-	subject, err := a.prefetched(ctx, appID, code)
+func (a *Authn) AsPrefetched(ctx context.Context, c *fiber.Ctx, p Prefetch) error {
+	subject, err := a.prefetched(ctx, p)
 	if err != nil {
 		return err
 	}

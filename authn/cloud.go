@@ -50,7 +50,7 @@ func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (Subject, er
 	if _, banned := a.Banned(user.ID); banned {
 		return Subject{}, ErrTokenRevoked
 	}
-	return Subject{UserID: user.ID, AppID: user.AppID, OpenID: user.OpenID, Nickname: user.Nickname}, nil
+	return a.withoutSession(user), nil
 }
 
 // checkCloud refuses an identity of a mini-program that is not ours: resource sharing lets others call.

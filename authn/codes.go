@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,12 +19,14 @@ const (
 	maxRemember  = 100_000          // codes that are remembered; beyond it a login is refused as busy
 )
 
-// codes remembers what became of the codes seen lately, so that each is sent once. It is safe for concurrent use.
-type codes struct {
-	now func() time.Time
+// codes remembers what became of the codes seen lately, so that each is sent once; T is what comes of a good one. It is
+// safe for concurrent use.
+type codes[T any] struct {
+	now   func() time.Time
+	spent bool // a code whose outcome is clear is remembered for as long as it lives, and refused: see newSpentCodes
 
 	mu    sync.Mutex
-	known map[codeKey]*outcome
+	known map[codeKey]*outcome[T]
 	swept time.Time
 }
 
@@ -32,41 +35,64 @@ type codeKey [sha256.Size]byte
 
 func newCodeKey(appID, code string) codeKey { return sha256.Sum256([]byte(appID + "\x00" + code)) }
 
-// outcome is what a login with one code came to, or will.
-type outcome struct {
-	done   chan struct{} // closed when grant and err are final
-	grant  Grant
+// outcome is what one code came to, or will.
+type outcome[T any] struct {
+	done   chan struct{} // closed when value and err are final
+	value  T
 	err    error
-	forget time.Time // zero while the login is under way
+	replay time.Time // until when a good outcome is given again
+	forget time.Time // zero while the code is under way
 }
 
-func newCodes(now func() time.Time) *codes {
-	return &codes{now: now, known: make(map[codeKey]*outcome)}
+// newCodes leaves it to WeChat to refuse a code that was spent: who sends it again is told WeChat's own word.
+func newCodes[T any](now func() time.Time) *codes[T] {
+	return &codes[T]{now: now, known: make(map[codeKey]*outcome[T])}
 }
 
-// once runs login for a code, unless the code is under way or was seen lately: then it waits for that outcome and
+// newSpentCodes never asks WeChat twice about a code: once it is clear what became of one, that is the answer for as long
+// as codes live.
+func newSpentCodes[T any](now func() time.Time) *codes[T] {
+	c := newCodes[T](now)
+	c.spent = true
+	return c
+}
+
+// once runs exchange for a code, unless the code is under way or was seen lately: then it waits for that outcome and
 // returns it.
-func (c *codes) once(ctx context.Context, key codeKey, login func() (Grant, error)) (Grant, error) {
+func (c *codes[T]) once(ctx context.Context, key codeKey, exchange func() (T, error)) (T, error) {
 	o, first, err := c.claim(key)
 	if err != nil {
-		return Grant{}, err
+		return *new(T), err
 	}
 	if first {
 		defer close(o.done)
-		o.grant, o.err = login()
+		o.value, o.err = exchange()
 		c.settle(key, o)
-		return o.grant, o.err
+		return o.value, o.err
 	}
 	select {
 	case <-o.done:
-		return o.grant, o.err
+		return c.again(o)
 	case <-ctx.Done():
-		return Grant{}, &WeChatError{Kind: ErrTimeout, Err: ctx.Err()}
+		return *new(T), &WeChatError{Kind: ErrTimeout, Err: ctx.Err()}
 	}
 }
 
+// again is a finished outcome for who sends the code once more.
+func (c *codes[T]) again(o *outcome[T]) (T, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case o.err != nil && ambiguous(o.err):
+		return *new(T), fmt.Errorf("%w: %w", ErrSentBefore, o.err)
+	case o.err == nil && c.spent && !c.now().Before(o.replay):
+		return *new(T), ErrCodeUsed
+	}
+	return o.value, o.err
+}
+
 // claim returns the outcome of a code; first says that the caller has to bring it about.
-func (c *codes) claim(key codeKey) (o *outcome, first bool, err error) {
+func (c *codes[T]) claim(key codeKey) (o *outcome[T], first bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sweep()
@@ -76,23 +102,32 @@ func (c *codes) claim(key codeKey) (o *outcome, first bool, err error) {
 	if len(c.known) >= maxRemember {
 		return nil, false, &WeChatError{Kind: ErrBusy, Err: errors.New("too many logins at once")}
 	}
-	o = &outcome{done: make(chan struct{})}
+	o = &outcome[T]{done: make(chan struct{})}
 	c.known[key] = o
 	return o, true, nil
 }
 
 // settle decides how long an outcome is given again.
-func (c *codes) settle(key codeKey, o *outcome) {
+func (c *codes[T]) settle(key codeKey, o *outcome[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.now()
+	o.replay, o.forget = now.Add(replayFor), now.Add(ambiguousFor)
 	switch {
+	case o.err != nil && ambiguous(o.err), c.spent && conclusive(o.err):
 	case o.err == nil:
-		o.forget = c.now().Add(replayFor)
-	case ambiguous(o.err):
-		o.forget = c.now().Add(ambiguousFor)
+		o.forget = o.replay
 	default:
 		delete(c.known, key) // WeChat's word on the code is clear, and asking again changes nothing
 	}
+}
+
+// errSpent is what went wrong after WeChat had taken the code.
+var errSpent = errors.New("the code is spent")
+
+// conclusive reports whether the code itself is spent, or was never good.
+func conclusive(err error) bool {
+	return err == nil || errors.Is(err, errSpent) || errors.Is(err, ErrCodeInvalid) || errors.Is(err, ErrCodeUsed) || errors.Is(err, ErrUserBlocked)
 }
 
 // ambiguous says whether the code may have been spent although no login came of it.
@@ -103,7 +138,7 @@ func ambiguous(err error) bool {
 	return errors.Is(err, ErrTimeout) || errors.Is(err, ErrBadResponse)
 }
 
-func (c *codes) sweep() {
+func (c *codes[T]) sweep() {
 	now := c.now()
 	if now.Sub(c.swept) < time.Second {
 		return

@@ -30,7 +30,7 @@ func (s *scriptedWeChat) Code2Session(_ context.Context, code string) (wechat.Se
 	return s.answer(code, n)
 }
 
-func (s *scriptedWeChat) PhoneNumber(context.Context, string) (wechat.Phone, error) {
+func (s *scriptedWeChat) PhoneNumber(context.Context, string, string) (wechat.Phone, error) {
 	return wechat.Phone{}, wechat.ErrTimeout
 }
 
@@ -119,9 +119,13 @@ func TestACodeIsNeverSentTwiceAfterAnAnswerThatNeverCame(t *testing.T) {
 		f := newFixture(t)
 		client := &scriptedWeChat{answer: func(string, int) (wechat.Session, error) { return wechat.Session{}, ambiguous }}
 		f.with(client)
-		for range 3 {
-			if _, err := f.Login(t.Context(), Login{Code: "lost"}); err == nil {
+		for i := range 3 {
+			_, err := f.Login(t.Context(), Login{Code: "lost"})
+			if err == nil {
 				t.Error("a login without an answer worked")
+			}
+			if sentBefore := i > 0; errors.Is(err, ErrSentBefore) != sentBefore {
+				t.Errorf("time %d: %v; that the code was sent before is what to say from the second time on", i+1, err)
 			}
 			f.clock.move(time.Minute)
 		}
@@ -141,7 +145,7 @@ func TestAClearRefusalIsNotRemembered(t *testing.T) {
 		return someSession("", 0)
 	}}
 	f.with(client)
-	if _, err := f.Login(t.Context(), Login{Code: "again"}); !errors.Is(err, ErrBadResponse) {
+	if _, err := f.Login(t.Context(), Login{Code: "again"}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("unreachable: %v", err)
 	}
 	if _, err := f.Login(t.Context(), Login{Code: "again"}); err != nil {

@@ -43,45 +43,35 @@ var (
 	ErrCodeUsed      = errors.New("the code was used before")
 	ErrUserBlocked   = errors.New("WeChat blocks this user")
 	ErrRateLimited   = errors.New("WeChat's quota for this minute is spent")
-	ErrMisconfigured = errors.New("WeChat refuses our appid or secret")
+	ErrMisconfigured = errors.New("WeChat refuses what only the operator can put right")
 	ErrBusy          = errors.New("WeChat is busy")
 	ErrTimeout       = errors.New("WeChat did not answer in time")
+	ErrUnreachable   = errors.New("WeChat cannot be reached")
 	ErrBadResponse   = errors.New("WeChat's answer makes no sense")
+	// ErrPhoneCodeInvalid is a code of a getPhoneNumber button that was spent, is too old or is none. Only the button
+	// gives another one: logging in again does not help.
+	ErrPhoneCodeInvalid = errors.New("WeChat does not know the phone code")
 )
+
+// ErrPhoneCodeForeign is the code of a button that somebody else pressed.
+var ErrPhoneCodeForeign error = &FieldError{"code", "属于另一位用户"}
+
+// ErrSentBefore is a code that was sent to WeChat before and never answered: whether it was spent nobody knows, so it is
+// not sent again.
+var ErrSentBefore = errors.New("this code was sent to WeChat before and never answered")
 
 // WeChatError is an exchange with WeChat that failed.
 type WeChatError struct {
-	Code int   // WeChat's errcode, 0 when there was no answer
-	Kind error // one of the errors above
-	Err  error // what the client of WeChat said; for logs
+	API  string // the last segment of the path: jscode2session; "" when there was no answer
+	Code int    // WeChat's errcode, 0 when there was no answer
+	Kind error  // one of the errors above
+	Err  error  // what the client of WeChat said; for logs
 }
 
 func (e *WeChatError) Error() string { return fmt.Sprintf("%v: %v", e.Kind, e.Err) }
 
 // Unwrap makes errors.Is find the kind and the cause.
 func (e *WeChatError) Unwrap() []error { return []error{e.Kind, e.Err} }
-
-// kindOfErrcode says what an errcode of code2Session means for the caller; codes that are not here are ErrBadResponse.
-// The source is WeChat's page api_code2session and, for 40163, what it really answers.
-func kindOfErrcode(code int) error {
-	switch code {
-	case wechat.ErrCodeInvalidCode:
-		return ErrCodeInvalid
-	case wechat.ErrCodeCodeUsed:
-		return ErrCodeUsed
-	case wechat.ErrCodeCodeBlocked, wechat.ErrCodeUserLimited:
-		return ErrUserBlocked
-	case wechat.ErrCodeMinuteQuota:
-		return ErrRateLimited
-	case wechat.ErrCodeBusy, wechat.ErrCodeDailyQuota:
-		return ErrBusy
-	case wechat.ErrCodeInvalidAppID, wechat.ErrCodeInvalidSecret, wechat.ErrCodeFrozenSecret,
-		wechat.ErrCodeMissingAppID, wechat.ErrCodeMissingSecret, wechat.ErrCodeMissingCode,
-		wechat.ErrCodeInvalidGrantType:
-		return ErrMisconfigured
-	}
-	return ErrBadResponse
-}
 
 // WeChatFailure is an error of a client of WeChat as the *WeChatError that the error table knows.
 func WeChatFailure(err error) error { return weChatError(err) }
@@ -90,14 +80,14 @@ func WeChatFailure(err error) error { return weChatError(err) }
 func weChatError(err error) error {
 	var answer *wechat.Error
 	switch {
-	case errors.As(err, &answer) && answer.API == "stable_token":
-		return &WeChatError{Kind: ErrMisconfigured, Err: err} // the appid, the secret or the IP list of mp.weixin.qq.com
 	case errors.As(err, &answer):
-		return &WeChatError{Code: answer.Code, Kind: kindOfErrcode(answer.Code), Err: err}
+		return &WeChatError{API: answer.API, Code: answer.Code, Kind: kindOf(answer.API, answer.Code), Err: err}
 	case errors.Is(err, wechat.ErrTokenRefused), errors.Is(err, wechat.ErrNoToken):
 		return &WeChatError{Kind: ErrMisconfigured, Err: err}
 	case errors.Is(err, wechat.ErrTimeout):
 		return &WeChatError{Kind: ErrTimeout, Err: err}
+	case errors.Is(err, wechat.ErrUnreachable):
+		return &WeChatError{Kind: ErrUnreachable, Err: err}
 	}
 	return &WeChatError{Kind: ErrBadResponse, Err: err}
 }

@@ -14,6 +14,7 @@ type metrics struct {
 	verifications *prometheus.CounterVec
 	logins        *prometheus.CounterVec
 	refreshes     *prometheus.CounterVec
+	decryptions   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -28,6 +29,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		verifications: counter("wxgate_authn_verifications_total", "Bearer tokens judged, by result.", ofTokens()),
 		logins:        counter("wxgate_authn_logins_total", "Logins with WeChat, by result.", ofLogins()),
+		decryptions:   counter("wxgate_authn_decryptions_total", "Encrypted data of phones opened, by result.", ofDecryptions()),
 		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result.", append(ofTokens(), result{ErrTokenReused, "token_reused"})),
 	}
 	m.verified = m.verifications.WithLabelValues("ok")
@@ -90,7 +92,19 @@ func ofLogins() []result {
 		{ErrMisconfigured, "wx_misconfigured"},
 		{ErrBusy, "wx_busy"},
 		{ErrTimeout, "wx_timeout"},
+		{ErrUnreachable, "wx_unreachable"},
 		{ErrBadResponse, "wx_bad_response"},
+		{errOther, "error"},
+	}
+}
+
+// ofDecryptions are the outcomes of opening encrypted data.
+func ofDecryptions() []result {
+	return []result{
+		{nil, "ok"},
+		{ErrInvalidRequest, "invalid_request"},
+		{ErrNotOpened, "not_opened"},
+		{ErrSessionKeyStale, "no_session_key"},
 		{errOther, "error"},
 	}
 }

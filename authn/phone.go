@@ -2,77 +2,84 @@ package authn
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"strings"
 
 	"wxgate/authn/wechat"
 	"wxgate/storage"
 )
 
-// PhoneRequest is what a mini-program sends after a getPhoneNumber button: the code of a new base library, or the
-// encrypted data of an old one.
+// ErrPhoneCodeRequired is encrypted data where a phone number is taken from the code of the button alone.
+var ErrPhoneCodeRequired = errors.New("a phone number is taken from the code of the button")
+
+// PhoneRequest is what a mini-program sends after a getPhoneNumber button: the code of a base library from 2.21.2 on, or
+// the encrypted data of an older one.
 type PhoneRequest struct {
 	Code string `json:"code"`
 	Encrypted
+
+	ByDecryption bool `json:"-"` // encrypted data are taken too: wechat.phone_by_decryption
 }
 
-// Phone finds out the user's phone number, remembers it sealed and returns it to the user alone.
+// Validate refuses what nobody has to be asked about: a *FieldError, or ErrPhoneCodeRequired.
+func (r PhoneRequest) Validate() error {
+	switch {
+	case r.Code != "" && !wechat.ValidCode(r.Code):
+		return &FieldError{"code", "不是 getPhoneNumber 返回的 code"}
+	case r.Code != "":
+		return nil
+	case r.Data == "":
+		return &FieldError{"code", "不能为空"}
+	case !r.ByDecryption:
+		return ErrPhoneCodeRequired
+	}
+	return r.validate()
+}
+
+// Phone finds out the user's phone number, remembers it sealed and returns it to the user alone. Errors are those of
+// Validate, a *WeChatError, ErrNotOpened or one of storage.
 func (a *Authn) Phone(ctx context.Context, s Subject, r PhoneRequest) (storage.Phone, error) {
+	if err := r.Validate(); err != nil {
+		return storage.Phone{}, err
+	}
 	phone, err := a.phone(ctx, s, r)
 	if err != nil {
 		return storage.Phone{}, err
 	}
-	if err := a.store.SetPhone(ctx, s.UserID, phone); err != nil {
+	kept := storage.Phone{Number: phone.Number, PureNumber: phone.PureNumber, CountryCode: phone.CountryCode}
+	if err := a.store.SetPhone(ctx, s.UserID, kept); err != nil {
 		return storage.Phone{}, fmt.Errorf("remembering a phone number: %w", err)
+	}
+	return kept, nil
+}
+
+func (a *Authn) phone(ctx context.Context, s Subject, r PhoneRequest) (wechat.Phone, error) {
+	if r.Code == "" {
+		return a.decryptPhone(ctx, s, r.Encrypted)
+	}
+	found, err := a.appOf(s.AppID)
+	if err != nil {
+		return wechat.Phone{}, err
+	}
+	phone, err := found.client.PhoneNumber(ctx, r.Code, s.OpenID)
+	if err != nil {
+		return wechat.Phone{}, weChatError(err)
 	}
 	return phone, nil
 }
 
-func (a *Authn) phone(ctx context.Context, s Subject, r PhoneRequest) (storage.Phone, error) {
-	if r.Code == "" {
-		return a.decryptPhone(ctx, s, r.Encrypted)
-	}
-	if !wechat.ValidCode(r.Code) {
-		return storage.Phone{}, &FieldError{"code", "不是 getPhoneNumber 返回的 code"}
-	}
-	found, err := a.appOf(s.AppID)
+// decryptPhone reads the number of an old base library. What opens but is no number of just now is as good as unopened,
+// and answered like it.
+func (a *Authn) decryptPhone(ctx context.Context, s Subject, e Encrypted) (phone wechat.Phone, err error) {
+	defer func() { a.observeDecryption(ctx, s, err) }()
+	opened, err := a.decrypt(ctx, s, e)
 	if err != nil {
-		return storage.Phone{}, err
+		return wechat.Phone{}, err
 	}
-	answer, err := found.client.PhoneNumber(ctx, r.Code)
-	if err != nil {
-		return storage.Phone{}, weChatError(err)
+	if phone, err = wechat.SealedPhone(opened, a.now()); err != nil {
+		return wechat.Phone{}, ErrNotOpened
 	}
-	return storage.Phone{Number: answer.Number, PureNumber: answer.PureNumber, CountryCode: answer.CountryCode}, nil
-}
-
-// decryptPhone reads the number of an old base library. countryCode is documented as a string and given as a number.
-func (a *Authn) decryptPhone(ctx context.Context, s Subject, e Encrypted) (storage.Phone, error) {
-	opened, err := a.Decrypt(ctx, s, e)
-	if err != nil {
-		return storage.Phone{}, err
-	}
-	var phone struct {
-		Number      string          `json:"phoneNumber"`
-		PureNumber  string          `json:"purePhoneNumber"`
-		CountryCode json.RawMessage `json:"countryCode"`
-	}
-	if err := json.Unmarshal(opened, &phone); err != nil || !validPhone(phone.Number) || !validPhone(phone.PureNumber) {
-		return storage.Phone{}, &FieldError{"encryptedData", "里没有手机号"}
-	}
-	return storage.Phone{Number: phone.Number, PureNumber: phone.PureNumber, CountryCode: string(unquoted(phone.CountryCode))}, nil
-}
-
-// validPhone says whether a number is digits, perhaps behind a plus (E.164: at most 15).
-func validPhone(number string) bool {
-	digits := strings.TrimPrefix(number, "+")
-	for i := range len(digits) {
-		if digits[i] < '0' || digits[i] > '9' {
-			return false
-		}
-	}
-	return digits != "" && len(digits) <= 15
+	return phone, nil
 }
 
 // PhoneOf returns the phone number that a user gave, or storage.ErrNotFound.

@@ -2,40 +2,75 @@ package authn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"wxgate/authn/wechat"
 	"wxgate/storage"
 )
 
-// prefetched is the user of a pre-fetch (数据预拉取): WeChat's server calls with a code of its own at a cold start. The
-// code may have given the phone a new session_key, so that is remembered; a session does not begin, for no phone would
-// ever hold its token.
-func (a *Authn) prefetched(ctx context.Context, appID, code string) (Subject, error) {
-	if !wechat.ValidCode(code) {
+// Prefetch is a pre-fetch of WeChat's (数据预拉取): its server calls with a code of its own at a cold start.
+type Prefetch struct {
+	AppID string // the mini-program; empty: the only one there is
+	Code  string
+
+	Ask   func() error                     // asked before WeChat is; nil: always
+	Admit func(appID, openID string) error // asked as soon as WeChat has said who it is for; nil: always
+}
+
+// prefetched is the user of a pre-fetch. The code may have given the phone a new session_key, so that is remembered; a
+// session does not begin, for no phone would ever hold its token. A code is sent once, however often it comes.
+func (a *Authn) prefetched(ctx context.Context, p Prefetch) (Subject, error) {
+	if !wechat.ValidCode(p.Code) {
 		return Subject{}, ErrTokenMissing
 	}
-	of, err := a.appOf(appID)
+	of, err := a.appOf(p.AppID)
 	if err != nil {
+		return Subject{}, err
+	}
+	return a.fetched.once(ctx, newCodeKey(of.id, p.Code), func() (Subject, error) { return a.prefetch(ctx, of, p) })
+}
+
+func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (Subject, error) {
+	if err := p.ask(); err != nil {
 		return Subject{}, err
 	}
 	begun := a.now()
-	exchanged, err := of.exchange(ctx, code)
+	exchanged, err := of.exchange(ctx, p.Code)
 	if err != nil {
 		return Subject{}, err
+	}
+	if err := p.admit(of.id, exchanged.OpenID); err != nil {
+		return Subject{}, fmt.Errorf("%w: %w", errSpent, err)
 	}
 	in, err := a.store.Login(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun}, Change: a.refuseBanned,
 	})
-	if errors.Is(err, ErrUserBanned) {
-		return Subject{}, ErrUserBanned
-	}
 	if err != nil {
-		return Subject{}, fmt.Errorf("remembering a pre-fetch: %w", err)
+		return Subject{}, fmt.Errorf("%w: remembering a pre-fetch: %w", errSpent, err)
 	}
-	return Subject{UserID: in.User.ID, AppID: of.id, OpenID: in.User.OpenID, Nickname: in.User.Nickname}, nil
+	return a.withoutSession(in.User), nil
+}
+
+// withoutSession is a user of whom there is no token. What such a request begins, a WebSocket, ends when a token would.
+func (a *Authn) withoutSession(u storage.User) Subject {
+	return Subject{
+		UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname, ExpiresAt: a.now().Add(a.cfg.TokenTTL),
+	}
+}
+
+func (p Prefetch) ask() error {
+	if p.Ask == nil {
+		return nil
+	}
+	return p.Ask()
+}
+
+func (p Prefetch) admit(appID, openID string) error {
+	if p.Admit == nil {
+		return nil
+	}
+	return p.Admit(appID, openID)
 }
 
 func (a *Authn) refuseBanned(u *storage.User) error {

@@ -15,6 +15,10 @@ import (
 // is never a 401.
 var ErrSessionKeyStale = errors.New("no session_key of the user opens the data")
 
+// ErrNotOpened is the ErrSessionKeyStale of data that keys were tried on. Why they did not open is not told: CBC is not
+// authenticated, and each difference in an answer lets a client put together data of its own.
+var ErrNotOpened = fmt.Errorf("%w: they were tried", ErrSessionKeyStale)
+
 // Encrypted is what wx.getPhoneNumber, wx.getWeRunData, wx.getShareInfo and wx.getUserInfo give a mini-program.
 type Encrypted struct {
 	Data      string  `json:"encryptedData"`
@@ -23,18 +27,36 @@ type Encrypted struct {
 	Signature *string `json:"signature"`
 }
 
-// Decrypt opens data with the user's session_keys, the newest first. It is taken for opened when padding, JSON and the
-// watermark's appid hold; an openId in it must be the user's own, for the ciphertext's first block can be forged.
-func (a *Authn) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
+func (e Encrypted) validate() error {
 	if e.Data == "" || e.IV == "" {
-		return nil, &FieldError{"encryptedData", "与 iv 都不能为空"}
+		return &FieldError{"encryptedData", "与 iv 都不能为空"}
 	}
 	if (e.RawData == nil) != (e.Signature == nil) {
-		return nil, &FieldError{"rawData", "与 signature 必须同时提供"}
+		return &FieldError{"rawData", "与 signature 必须同时提供"}
+	}
+	return nil
+}
+
+// Decrypt opens data with the user's session_keys, the newest first. It is taken for opened when padding, JSON, the
+// watermark's appid and, where they are given, rawData's signature hold, and an openId in it is the user's own. What came
+// out proves nothing to anybody: a client that tries often enough can have any data opened. The error is a *FieldError,
+// ErrNotOpened, ErrSessionKeyStale for a user without a key, or one of storage; who lets clients ask counts ErrNotOpened.
+func (a *Authn) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
+	opened, err := a.decrypt(ctx, s, e)
+	a.observeDecryption(ctx, s, err)
+	return opened, err
+}
+
+func (a *Authn) decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
+	if err := e.validate(); err != nil {
+		return nil, err
 	}
 	keys, err := a.store.SessionKeys(ctx, s.UserID)
 	if err != nil {
 		return nil, fmt.Errorf("reading session_keys: %w", err)
+	}
+	if len(keys) == 0 {
+		return nil, ErrSessionKeyStale
 	}
 	for _, key := range keys {
 		opened, err := e.open(key, s)
@@ -42,7 +64,7 @@ func (a *Authn) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMe
 			return opened, err
 		}
 	}
-	return nil, ErrSessionKeyStale
+	return nil, ErrNotOpened
 }
 
 func (e Encrypted) open(key storage.SessionKey, s Subject) (json.RawMessage, error) {
@@ -53,14 +75,18 @@ func (e Encrypted) open(key storage.SessionKey, s Subject) (json.RawMessage, err
 	if err != nil {
 		return nil, err
 	}
-	if e.Signature != nil && !wechat.ValidSignature(*e.RawData, key.Key, *e.Signature) {
-		return nil, &FieldError{"signature", "与 rawData 不符"}
-	}
-	var who struct {
-		OpenID *string `json:"openId"`
-	}
-	if err := json.Unmarshal(opened, &who); err != nil || who.OpenID != nil && *who.OpenID != s.OpenID {
-		return nil, &FieldError{"encryptedData", "属于另一位用户"}
+	signed := e.Signature == nil || wechat.ValidSignature(*e.RawData, key.Key, *e.Signature)
+	if !signed || !wechat.OwnedBy(opened, s.OpenID) {
+		return nil, ErrNotOpened
 	}
 	return opened, nil
+}
+
+// observeDecryption counts an attempt, and warns of data that did not open: in numbers they are somebody who tries out
+// ciphertexts of his own.
+func (a *Authn) observeDecryption(ctx context.Context, s Subject, err error) {
+	a.metrics.decryptions.WithLabelValues(resultOf(err, ofDecryptions())).Inc()
+	if errors.Is(err, ErrNotOpened) {
+		a.log.WarnContext(ctx, "encrypted data that do not open", "user", s.UserID)
+	}
 }

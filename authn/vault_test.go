@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"wxgate/authn/wechat"
 	"wxgate/storage"
@@ -92,15 +94,17 @@ func TestDataThatIsNotOfThisUserIsRefused(t *testing.T) {
 		data Encrypted
 		want error
 	}{
-		"somebody else's openId":    {sealFor(t, key, watermarked(`"openId":"oOther",`)), ErrInvalidRequest},
-		"another appid":             {sealFor(t, key, `{"watermark":{"timestamp":1,"appid":"wx9"}}`), ErrSessionKeyStale},
-		"no watermark":              {sealFor(t, key, `{"a":1}`), ErrSessionKeyStale},
-		"no JSON":                   {sealFor(t, key, `hello`), ErrSessionKeyStale},
-		"an iv of 3 bytes":          {Encrypted{Data: good.Data, IV: "AAAA"}, ErrInvalidRequest},
-		"17 bytes of ciphertext":    {Encrypted{Data: base64.StdEncoding.EncodeToString(make([]byte, 17)), IV: good.IV}, ErrInvalidRequest},
-		"a signature that is wrong": {forged, ErrInvalidRequest},
-		"a signature without data":  {Encrypted{Data: good.Data, IV: good.IV, Signature: &signature}, ErrInvalidRequest},
-		"nothing":                   {Encrypted{}, ErrInvalidRequest},
+		"somebody else's openId":     {sealFor(t, key, watermarked(`"openId":"oOther",`)), ErrNotOpened},
+		"another openId in capitals": {sealFor(t, key, watermarked(fmt.Sprintf(`"OPENID":"oOther","openId":%q,`, subject.OpenID))), ErrNotOpened},
+		"an openId that is no text":  {sealFor(t, key, watermarked(`"openId":7,`)), ErrNotOpened},
+		"another appid":              {sealFor(t, key, `{"watermark":{"timestamp":1,"appid":"wx9"}}`), ErrNotOpened},
+		"no watermark":               {sealFor(t, key, `{"a":1}`), ErrNotOpened},
+		"no JSON":                    {sealFor(t, key, `hello`), ErrNotOpened},
+		"an iv of 3 bytes":           {Encrypted{Data: good.Data, IV: "AAAA"}, ErrInvalidRequest},
+		"17 bytes of ciphertext":     {Encrypted{Data: base64.StdEncoding.EncodeToString(make([]byte, 17)), IV: good.IV}, ErrInvalidRequest},
+		"a signature that is wrong":  {forged, ErrNotOpened},
+		"a signature without data":   {Encrypted{Data: good.Data, IV: good.IV, Signature: &signature}, ErrInvalidRequest},
+		"nothing":                    {Encrypted{}, ErrInvalidRequest},
 	} {
 		if opened, err := f.Decrypt(t.Context(), subject, c.data); !errors.Is(err, c.want) {
 			t.Errorf("%s: %s, %v; want %v", name, opened, err, c.want)
@@ -108,12 +112,19 @@ func TestDataThatIsNotOfThisUserIsRefused(t *testing.T) {
 	}
 }
 
+// sealedPhone is the phone data of a getPhoneNumber button pressed at a time.
+func (f *fixture) sealedPhone(t *testing.T, at time.Time, members string) PhoneRequest {
+	t.Helper()
+	mark := fmt.Sprintf(`{%s,"watermark":{"timestamp":%d,"appid":%q}}`, members, at.Unix(), testAppID)
+	return PhoneRequest{Encrypted: sealFor(t, f.keyOf(t, 1), mark), ByDecryption: true}
+}
+
 func TestAPhoneNumberIsSealedAndReturnedToItsOwner(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	subject := f.subjectOf(t, f.loginAs(t, "alice").Token)
-	old := sealFor(t, f.keyOf(t, 1), watermarked(`"phoneNumber":"13580006666","purePhoneNumber":"13580006666","countryCode":86,`))
-	phone, err := f.Phone(t.Context(), subject, PhoneRequest{Encrypted: old})
+	old := f.sealedPhone(t, f.clock.Now(), `"phoneNumber":"13580006666","purePhoneNumber":"13580006666","countryCode":86`)
+	phone, err := f.Phone(t.Context(), subject, old)
 	want := storage.Phone{Number: "13580006666", PureNumber: "13580006666", CountryCode: "86"}
 	if err != nil || phone != want {
 		t.Errorf("got %+v, %v; want %+v", phone, err, want)
@@ -121,12 +132,42 @@ func TestAPhoneNumberIsSealedAndReturnedToItsOwner(t *testing.T) {
 	if stored, err := f.store.Phone(t.Context(), 1); err != nil || stored != want {
 		t.Errorf("stored is %+v, %v", stored, err)
 	}
-	none := sealFor(t, f.keyOf(t, 1), watermarked(`"stepInfoList":[],`))
-	if _, err := f.Phone(t.Context(), subject, PhoneRequest{Encrypted: none}); !errors.Is(err, ErrInvalidRequest) {
-		t.Errorf("steps as a phone number: %v", err)
-	}
 	if _, err := f.Phone(t.Context(), subject, PhoneRequest{Code: "x&y"}); !errors.Is(err, ErrInvalidRequest) {
 		t.Errorf("a code that is none: %v", err)
+	}
+}
+
+func TestADecryptedPhoneNumberIsReadStrictly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	subject := f.subjectOf(t, f.loginAs(t, "alice").Token)
+	now := f.clock.Now()
+	number := func(full, pure, code string) string {
+		return fmt.Sprintf(`"phoneNumber":%q,"purePhoneNumber":%q,"countryCode":%q`, full, pure, code)
+	}
+	home := number("13580006666", "13580006666", "86")
+	for name, c := range map[string]struct {
+		members string
+		at      time.Time
+		want    error
+	}{
+		"as WeChat seals it":          {home, now, nil},
+		"with the country code":       {number("+8613580006666", "13580006666", "86"), now, nil},
+		"of Hong Kong":                {number("+852-61234567", "61234567", "852"), now, nil},
+		"with a member besides":       {home + `,"extra":{"a":[1]}`, now, nil},
+		"nine minutes old":            {home, now.Add(-9 * time.Minute), nil},
+		"eleven minutes old":          {home, now.Add(-11 * time.Minute), ErrNotOpened},
+		"eleven minutes from now":     {home, now.Add(11 * time.Minute), ErrNotOpened},
+		"of two numbers":              {number("13580006666", "13911112222", "86"), now, ErrNotOpened},
+		"of another country":          {number("61234567", "61234567", "852"), now, ErrNotOpened},
+		"with a member twice":         {`"phoneNumber":"13911112222",` + home, now, ErrNotOpened},
+		"with a member in capitals":   {strings.Replace(home, "phoneNumber", "PHONENUMBER", 1), now, ErrNotOpened},
+		"the forged one of the probe": {`"phoneNumber":"13911112222"`, now, ErrNotOpened},
+		"steps":                       {`"stepInfoList":[]`, now, ErrNotOpened},
+	} {
+		if _, err := f.Phone(t.Context(), subject, f.sealedPhone(t, c.at, c.members)); !errors.Is(err, c.want) {
+			t.Errorf("a number %s: %v, want %v", name, err, c.want)
+		}
 	}
 }
 

@@ -60,6 +60,16 @@ func (b *buckets) take(key uint64, interval, burst time.Duration) (ahead time.Du
 	return ahead + interval, true
 }
 
+// giveBack returns a token that take took.
+func (b *buckets) giveBack(key uint64, interval time.Duration) {
+	shard := &b.shards[key%uint64(len(b.shards))]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if arrival, known := shard.arrival[key]; known {
+		shard.arrival[key] = arrival - int64(interval)
+	}
+}
+
 // makeRoom lets one more bucket in. When there are too many, the one that is next to full among a few is forgotten: its
 // client gains least by that, and one that keeps asking is never it for long.
 func (b *buckets) makeRoom(shard *bucketShard, now int64) {

@@ -18,9 +18,10 @@ type Config struct {
 	Limits   LimitsConfig
 	Log      LogConfig
 
-	CloudRun     bool         // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
-	FunctionKey  authn.Secret // wechat.cloud_function_secret; empty: no signed openid is believed
-	PushUpstream string       // wechat.push.upstream; empty: message push is off
+	CloudRun          bool         // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
+	FunctionKey       authn.Secret // wechat.cloud_function_secret; empty: no signed openid is believed
+	PhoneByDecryption bool         // wechat.phone_by_decryption: encrypted data are taken for a phone number
+	PushUpstream      string       // wechat.push.upstream; empty: message push is off
 }
 
 // ServerConfig is the section server.
@@ -148,7 +149,9 @@ func DefaultConfig() Config {
 		},
 		Limits: LimitsConfig{
 			Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000, Dials: upstream.DefaultDials,
-			PerClient: PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
+			PerClient:       PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
+			Prefetch:        Rate{Count: 600, Per: time.Minute},
+			DecryptFailures: LimitConfig{Per: PerUser, Rate: Rate{Count: 6, Per: time.Hour}, Burst: 10},
 		},
 		Log: LogConfig{Level: "info", Format: "json", Access: true},
 	}

@@ -3,10 +3,12 @@ package gateway
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"wxgate/authn"
 	"wxgate/gateway/wire"
 )
 
@@ -49,6 +51,27 @@ func TestTheManualHasTheErrorTable(t *testing.T) {
 		if !inCode[reason] && len(cells) == 5 {
 			t.Errorf("docs/api.md explains %s, which no answer of ours has", reason)
 		}
+	}
+}
+
+func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, inCode []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (-?\\d+) \\| (?:(\\w+) )?\\| `(\\w+)` \\|$").FindAllStringSubmatch(string(text), -1) {
+		documented = append(documented, strings.Join(row[1:], " "))
+	}
+	g := &Gateway{failures: failures()}
+	for _, row := range authn.Errcodes() {
+		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, g.failureOf(row.Kind).reason}, " "))
+	}
+	slices.Sort(documented)
+	slices.Sort(inCode)
+	if !slices.Equal(documented, inCode) {
+		t.Errorf("docs/api.md has the errcodes\n%s\nwant\n%s", strings.Join(documented, "\n"), strings.Join(inCode, "\n"))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/authn/wechat"
 	"wxgate/gateway/wire"
 	"wxgate/storage"
 	"wxgate/upstream"
@@ -58,13 +59,16 @@ func failures() []failure {
 		{authn.ErrTokenReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
+		{authn.ErrPhoneCodeInvalid, 409, "phone_code_invalid", "请重新点击按钮获取手机号", 0},
+		{authn.ErrPhoneCodeRequired, 409, "phone_code_required", "当前微信版本过低，请升级微信后重新获取手机号", 0},
 		{authn.ErrSessionKeyStale, 409, "session_key_stale", "数据无法解密，请重新获取", 0},
-		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户登录", 0},
-		{authn.ErrRateLimited, 429, "wx_rate_limited", "登录过于频繁，请稍后再试", 60},
-		{authn.ErrMisconfigured, 500, "wx_misconfigured", "小程序登录配置有误", 0},
+		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户", 0},
+		{authn.ErrRateLimited, 429, "wx_rate_limited", "操作过于频繁，请稍后再试", 60},
+		{authn.ErrMisconfigured, 500, "wx_misconfigured", "小程序配置有误", 0},
 		{authn.ErrBusy, 503, "wx_busy", "微信服务繁忙，请稍后再试", 1},
-		{authn.ErrTimeout, 504, "wx_timeout", "微信服务响应超时，请重新登录", 0},
-		{authn.ErrBadResponse, 502, "wx_bad_response", "微信服务响应异常，请重新登录", 0},
+		{authn.ErrTimeout, 504, "wx_timeout", "微信服务响应超时，请重试", 0},
+		{authn.ErrUnreachable, 502, "wx_unreachable", "暂时无法连接微信服务，请稍后再试", 0},
+		{authn.ErrBadResponse, 502, "wx_bad_response", "微信服务响应异常，请重试", 0},
 		{authn.ErrInvalidRequest, 400, "invalid_request", "请求参数错误", 0},
 		{errInvalidRequest, 400, "invalid_request", "请求格式错误", 0},
 		{errNoRoute, 404, "no_route", "接口不存在", 0},
@@ -142,17 +146,25 @@ func retryAfter(err error) (after time.Duration, known bool) {
 	return 0, false
 }
 
-// messageOf is the row's message; a failed login also carries WeChat's errcode, because teams search for the number.
+// messageOf is the row's message. A failed login also carries WeChat's errcode, because teams search for the number; for
+// another API only where the user can do nothing about it.
 func messageOf(f failure, err error) string {
 	var field *authn.FieldError
 	if errors.As(err, &field) {
 		return f.message + ": " + field.Error()
 	}
-	var wechat *authn.WeChatError
-	if !errors.As(err, &wechat) || wechat.Code == 0 {
+	var answer *authn.WeChatError
+	switch {
+	case errors.Is(err, authn.ErrSentBefore):
+		return "该 code 已发送给微信但未得到答复，请重新调用 wx.login"
+	case !errors.As(err, &answer) || answer.Code == 0:
 		return f.message
+	case answer.API == wechat.APICode2Session:
+		return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.message, answer.Code)
+	case f.status >= 500:
+		return fmt.Sprintf("%s (错误码: %d)", f.message, answer.Code)
 	}
-	return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.message, wechat.Code)
+	return f.message
 }
 
 // refuseUnread answers what the strict reader or fasthttp refused before our chain saw it, and ends the connection.

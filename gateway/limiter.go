@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"net/netip"
@@ -41,6 +42,14 @@ func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limiter)
 	return byAddress, g.buckets.newLimiter("login", cfg)
 }
 
+// newPrefetchLimits are limits.prefetch, for all together: WeChat calls from a few addresses for everybody. It takes a
+// minute's worth at once. An openid may be asked for as often as it may log in.
+func (g *Gateway) newPrefetchLimits(cfg LimitsConfig) (all, byOpenID *limiter) {
+	all = g.buckets.newLimiter("prefetch", LimitConfig{Per: PerRoute, Rate: cfg.Prefetch, Burst: min(cfg.Prefetch.Count, maxBurst)})
+	cfg.Login.Per = perOpenID
+	return all, g.buckets.newLimiter("prefetch", cfg.Login)
+}
+
 // verdict is what a limit says of one request.
 type verdict struct {
 	limit  *limiter
@@ -50,8 +59,15 @@ type verdict struct {
 
 // take takes a token from the bucket of a client, a number that tells it apart.
 func (l *limiter) take(client uint64) verdict {
-	ahead, passed := l.buckets.take(maphash.Comparable(l.buckets.seed, [2]uint64{l.id, client}), l.interval, l.burst)
+	ahead, passed := l.buckets.take(l.key(client), l.interval, l.burst)
 	return verdict{l, passed, ahead}
+}
+
+// giveBack returns a token that was taken for something that does not count after all.
+func (l *limiter) giveBack(client uint64) { l.buckets.giveBack(l.key(client), l.interval) }
+
+func (l *limiter) key(client uint64) uint64 {
+	return maphash.Comparable(l.buckets.seed, [2]uint64{l.id, client})
 }
 
 // ofAddress, ofOpenID: the numbers of clients. A user's is the user id.
@@ -80,8 +96,28 @@ func (g *Gateway) spend(ex *exchange, l *limiter, client uint64) error {
 	if v.passed {
 		return nil
 	}
-	g.metrics.rateLimited.WithLabelValues(ex.route.pattern, l.per).Inc()
-	return &limitedError{v.ahead - l.burst + l.interval}
+	return g.limited(ex, v)
+}
+
+// limited counts a refusal by a limit.
+func (g *Gateway) limited(ex *exchange, v verdict) error {
+	g.metrics.rateLimited.WithLabelValues(ex.route.pattern, v.limit.per).Inc()
+	return &limitedError{v.ahead - v.limit.burst + v.limit.interval}
+}
+
+// spendOnFailure does what the limit allows to fail only so often: a token is taken first, so that attempts at the same
+// time cannot be more than there are tokens, and comes back unless counts says that the error is one to be counted.
+func (g *Gateway) spendOnFailure(ex *exchange, l *limiter, client uint64, counts error, do func() error) error {
+	v := l.take(client)
+	if !v.passed {
+		ex.verdicts = append(ex.verdicts, v)
+		return g.limited(ex, v)
+	}
+	err := do()
+	if !errors.Is(err, counts) {
+		l.giveBack(client)
+	}
+	return err
 }
 
 // limitRoute refuses a client that asks too often, or a route that is asked too often.

@@ -14,6 +14,9 @@ type LimitsConfig struct {
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
 	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
 
+	Prefetch        Rate        `yaml:"prefetch"`         // pre-fetches by code, of all mini-programs and users
+	DecryptFailures LimitConfig `yaml:"decrypt_failures"` // encrypted data of one user that do not open
+
 	PerClient PerClientConfig `yaml:"per_client"`
 }
 
@@ -82,6 +85,10 @@ const perOpenID = "openid"
 
 func (l LimitsConfig) validate(f *faults, path string) {
 	l.Login.validate(f, path+".login", PerIP)
+	if l.Prefetch.Count < 1 {
+		f.add(path+".prefetch", "is not a positive rate such as 600/m")
+	}
+	l.DecryptFailures.validate(f, path+".decrypt_failures", PerUser)
 	count := func(key string, n int) {
 		if n < 0 || n > maxInFlight {
 			f.add(path+key, "%d is not between 0 and %d", n, maxInFlight)

@@ -34,7 +34,13 @@ func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 	}
 	ctx, cancel := ex.context()
 	defer cancel()
-	return g.deps.Authn.AsPrefetched(ctx, c, values.Get("appid"), values.Get("code"))
+	return g.deps.Authn.AsPrefetched(ctx, c, authn.Prefetch{
+		AppID: values.Get("appid"), Code: values.Get("code"),
+		Ask: func() error { return g.spend(ex, ex.rules.prefetches, 0) },
+		Admit: func(appID, openID string) error {
+			return g.spend(ex, ex.rules.prefetched, g.buckets.ofOpenID(appID, openID))
+		},
+	})
 }
 
 // withoutCredentials is a target without the parameters code and token; the others stay byte for byte.

@@ -18,6 +18,11 @@ type rules struct {
 	signer    *authn.Signer // nil: identities are not signed
 	logins    *limiter      // by address
 	openIDs   *limiter      // the same limit, by openid
+
+	decryptFailures *limiter // by user
+	prefetches      *limiter // of all pre-fetches by code together
+	prefetched      *limiter // the same by openid, as often as a login
+
 	addresses addressLists
 	guard     adminGuard
 }
@@ -32,6 +37,8 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 		addresses: newAddressLists(cfg.Limits.IP),
 		guard:     newAdminGuard(cfg.Server.AdminToken),
 	}
+	r.decryptFailures = g.buckets.newLimiter("decrypt_failures", cfg.Limits.DecryptFailures)
+	r.prefetches, r.prefetched = g.newPrefetchLimits(cfg.Limits)
 	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
 		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/storage"
 )
 
 // headerAppID names the mini-program of a login where several are configured.
@@ -20,28 +22,53 @@ func (g *Gateway) decrypt(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	opened, err := g.deps.Authn.Decrypt(c.UserContext(), subject, body)
+	var opened json.RawMessage
+	err := g.opening(exchangeOf(c), subject, func() (err error) {
+		opened, err = g.deps.Authn.Decrypt(c.UserContext(), subject, body)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	return g.succeed(c, opened)
 }
 
+// opening tries to open encrypted data, which may fail as often as limits.decrypt_failures says for a user, on all
+// endpoints together: whether ciphertexts of one's own making open, asked often enough, forges any plaintext.
+func (g *Gateway) opening(ex *exchange, s authn.Subject, open func() error) error {
+	return g.spendOnFailure(ex, ex.rules.decryptFailures, uint64(s.UserID), authn.ErrNotOpened, open)
+}
+
 // phone answers POST /api/v1/auth/phone. WeChat takes money for each number, so a user may not ask often.
 func (g *Gateway) phone(c *fiber.Ctx) error {
 	subject, _ := authn.SubjectOf(c)
-	var body authn.PhoneRequest
+	ex := exchangeOf(c)
+	body := authn.PhoneRequest{ByDecryption: ex.rules.cfg.PhoneByDecryption}
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	if err := g.spend(exchangeOf(c), g.phones, uint64(subject.UserID)); err != nil {
+	if err := body.Validate(); err != nil {
 		return err
 	}
-	phone, err := g.deps.Authn.Phone(c.UserContext(), subject, body)
-	if err != nil {
+	if err := g.spend(ex, g.phones, uint64(subject.UserID)); err != nil {
+		return err
+	}
+	var phone storage.Phone
+	find := func() (err error) {
+		phone, err = g.deps.Authn.Phone(c.UserContext(), subject, body)
+		return err
+	}
+	if err := g.findPhone(ex, subject, body, find); err != nil {
 		return err
 	}
 	return g.succeed(c, phone)
+}
+
+func (g *Gateway) findPhone(ex *exchange, s authn.Subject, r authn.PhoneRequest, find func() error) error {
+	if r.Code == "" {
+		return g.opening(ex, s, find)
+	}
+	return find()
 }
 
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.

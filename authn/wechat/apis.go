@@ -1,5 +1,14 @@
 package wechat
 
+// The APIs that are called here, as Error.API and the metrics name them: the last segment of the path.
+const (
+	APICode2Session    = "jscode2session"
+	APIStableToken     = "stable_token"
+	APIPhoneNumber     = "getuserphonenumber"
+	APICheckSession    = "checksession"
+	APIResetSessionKey = "resetusersessionkey"
+)
+
 // labelOther is the api label of every path that is not in apiLabels.
 const labelOther = "other"
 
@@ -15,11 +24,11 @@ func apiLabel(path string) string {
 // alone says nothing. Any other path works as well and is counted as other.
 func apiLabels() map[string]string {
 	return map[string]string{
-		"/sns/jscode2session":                 apiCode2Session,
-		"/cgi-bin/stable_token":               apiStableToken,
-		pathPhoneNumber:                       "getuserphonenumber",
-		pathCheckSession:                      "checksession",
-		pathResetSessionKey:                   "resetusersessionkey",
+		"/sns/jscode2session":                 APICode2Session,
+		"/cgi-bin/stable_token":               APIStableToken,
+		pathPhoneNumber:                       APIPhoneNumber,
+		pathCheckSession:                      APICheckSession,
+		pathResetSessionKey:                   APIResetSessionKey,
 		"/wxa/business/checkencryptedmsg":     "checkencryptedmsg",
 		"/wxa/business/getuserencryptkey":     "getuserencryptkey",
 		"/wxa/msg_sec_check":                  "msg_sec_check",

@@ -63,7 +63,7 @@ func (c *Client) withToken(ctx context.Context, r call) (Answer, error) {
 func (c *Client) tokenCall(ctx context.Context, r call) (Answer, Secret, error) {
 	token, err := c.tokens.token(ctx)
 	if err != nil {
-		return Answer{}, "", named(apiStableToken, err)
+		return Answer{}, "", named(APIStableToken, err)
 	}
 	r.query = withoutToken(r.query)
 	r.query.Set("access_token", token.Value.Reveal())

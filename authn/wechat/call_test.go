@@ -269,7 +269,7 @@ func TestCallsAreCountedByAPIAndErrcode(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, _ = client.PhoneNumber(t.Context(), "err-45011")
+	_, _ = client.PhoneNumber(t.Context(), "err-45011", "oAny")
 	got := counted(t, registry)
 	for label, want := range map[string]float64{"msg_sec_check 87014": 1, "other 0": 2, "getuserphonenumber 45011": 1, "stable_token 0": 1, "jscode2session 0": 0} {
 		if value, ok := got[label]; !ok || value != want {

@@ -22,6 +22,7 @@ type Config struct {
 	CloudRun bool  `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
 
 	CloudFunctionSecret Secret     `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then believed
+	PhoneByDecryption   bool       `yaml:"phone_by_decryption"`   // take a phone number from encrypted data, too; they are weaker than a code
 	Push                PushConfig `yaml:"push"`                  // message push; off while empty
 }
 

@@ -48,14 +48,16 @@ func open(key, vector, data []byte, appID string) ([]byte, error) {
 		return nil, ErrDecrypt
 	}
 	cipher.NewCBCDecrypter(block, vector).CryptBlocks(data, data)
-	plain, ok := unpad(data)
-	if !ok || !watermarked(plain, appID) {
+	plain, padded := unpad(data)
+	marked := watermarked(plain, appID) // whether or not the padding holds, so that time does not tell which of the two failed
+	if !padded || !marked {
 		return nil, ErrDecrypt
 	}
 	return plain, nil
 }
 
-// unpad removes PKCS#7 (RFC 5652 §6.3) and looks at all of the last block, whatever it finds.
+// unpad removes PKCS#7 (RFC 5652 §6.3) and looks at all of the last block, whatever it finds. Data without a padding come
+// back whole.
 func unpad(data []byte) ([]byte, bool) {
 	n := int(data[len(data)-1])
 	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, blockSize)
@@ -65,7 +67,7 @@ func unpad(data []byte) ([]byte, bool) {
 		good &= equal | (1 - inPadding)
 	}
 	if good != 1 {
-		return nil, false
+		return data, false
 	}
 	return data[:len(data)-n], true
 }

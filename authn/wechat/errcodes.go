@@ -16,6 +16,7 @@ const (
 	ErrCodeInvalidCode      = 40029 // the code is unknown, older than 5 minutes, of another mini-program, or a phone code that was spent
 	ErrCodeInvalidParameter = 40097 // an argument is wrong
 	ErrCodeInvalidSecret    = 40125 // the secret is not the one of this appid
+	ErrCodeInvalidScene     = 40129 // the scene is wrong, or the openid is of another mini-program
 	ErrCodeCodeUsed         = 40163 // the js_code was spent before
 	ErrCodeAddressNotListed = 40164 // our address is not on the mini-program's IP whitelist
 	ErrCodeCodeBlocked      = 40226 // 高风险等级用户: WeChat refuses this person; logging in again does not help
@@ -26,12 +27,19 @@ const (
 	ErrCodeMissingCode      = 41008 // js_code is missing
 	ErrCodeExpiredToken     = 42001 // the access_token is too old
 	ErrCodeUnsubscribed     = 43101 // 用户拒绝接受消息: the person did not ask for this message
+	ErrCodeForeignOpenID    = 43104 // the openid is of another mini-program
 	ErrCodeEmptyBody        = 44002 // the body is empty
+	ErrCodeSecondQuota      = 44990 // too many calls within a second
+	ErrCodeShortQuota       = 44991 // too many calls within a minute
 	ErrCodeDailyQuota       = 45009 // the day's quota is used up
 	ErrCodeMinuteQuota      = 45011 // the minute's quota is used up; try again after 60 s
 	ErrCodeMalformedBody    = 47001 // the body is not the JSON that the API wants
 	ErrCodeUnauthorized     = 48001 // the mini-program has no right to this API
+	ErrCodeForbiddenAPI     = 48004 // this API is closed to the mini-program as a punishment
 	ErrCodeUserLimited      = 50002 // the account or the mini-program is limited
+	ErrCodeInactiveUser     = 61010 // the user has not used the mini-program within the last two hours
+	ErrCodeMissingSession   = 87007 // there is no session_key for the user, or it has expired
+	ErrCodeInvalidSigMethod = 87008 // sig_method is not hmac_sha256
 	ErrCodeInvalidSignature = 87009 // the signature does not fit: most often a session_key that a later login replaced
 	ErrCodeRiskyContent     = 87014 // the checked content is risky
 )
@@ -40,10 +48,12 @@ const (
 func KnownCodes() []int {
 	return []int{
 		ErrCodeBusy, ErrCodeInvalidToken, ErrCodeInvalidGrantType, ErrCodeInvalidOpenID, ErrCodeInvalidAppID,
-		ErrCodeMalformedToken, ErrCodeInvalidCode, ErrCodeInvalidParameter, ErrCodeInvalidSecret, ErrCodeCodeUsed,
-		ErrCodeAddressNotListed, ErrCodeCodeBlocked, ErrCodeFrozenSecret, ErrCodeMissingToken, ErrCodeMissingAppID,
-		ErrCodeMissingSecret, ErrCodeMissingCode, ErrCodeExpiredToken, ErrCodeUnsubscribed, ErrCodeEmptyBody,
-		ErrCodeDailyQuota, ErrCodeMinuteQuota, ErrCodeMalformedBody, ErrCodeUnauthorized, ErrCodeUserLimited,
+		ErrCodeMalformedToken, ErrCodeInvalidCode, ErrCodeInvalidParameter, ErrCodeInvalidSecret, ErrCodeInvalidScene,
+		ErrCodeCodeUsed, ErrCodeAddressNotListed, ErrCodeCodeBlocked, ErrCodeFrozenSecret, ErrCodeMissingToken,
+		ErrCodeMissingAppID, ErrCodeMissingSecret, ErrCodeMissingCode, ErrCodeExpiredToken, ErrCodeUnsubscribed,
+		ErrCodeForeignOpenID, ErrCodeEmptyBody, ErrCodeSecondQuota, ErrCodeShortQuota, ErrCodeDailyQuota,
+		ErrCodeMinuteQuota, ErrCodeMalformedBody, ErrCodeUnauthorized, ErrCodeForbiddenAPI,
+		ErrCodeUserLimited, ErrCodeInactiveUser, ErrCodeMissingSession, ErrCodeInvalidSigMethod,
 		ErrCodeInvalidSignature, ErrCodeRiskyContent,
 	}
 }

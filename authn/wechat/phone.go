@@ -30,18 +30,19 @@ func (Phone) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 func (Phone) LogValue() slog.Value { return slog.StringValue(masked) }
 
 // PhoneNumber exchanges the code of a getPhoneNumber button (not that of wx.login; valid 5 minutes, once) for the number
-// (page "getPhoneNumber"). Each success costs the operator money. The error is an *Error, with ErrCodeInvalidCode,
+// (page "getPhoneNumber"). openID is of the user who sent it: WeChat refuses the code of another user's button with
+// ErrCodeInvalidOpenID. Each success costs the operator money. The error is an *Error, with ErrCodeInvalidCode,
 // ErrCodeMinuteQuota and ErrCodeBusy among its codes, or wraps ErrInvalidCode or what Call's error wraps.
-func (c *Client) PhoneNumber(ctx context.Context, code string) (Phone, error) {
-	api := apiLabel(pathPhoneNumber)
+func (c *Client) PhoneNumber(ctx context.Context, code, openID string) (Phone, error) {
+	const api = APIPhoneNumber
 	if !ValidCode(code) {
 		return Phone{}, named(api, ErrInvalidCode)
 	}
-	body, err := json.Marshal(map[string]string{"code": code})
+	body, err := json.Marshal(map[string]string{"code": code, "openid": openID})
 	if err != nil {
 		return Phone{}, named(api, err)
 	}
-	members, err := c.answerOf(ctx, call{method: http.MethodPost, path: pathPhoneNumber, body: body, contentType: jsonType}, code)
+	members, err := c.answerOf(ctx, call{method: http.MethodPost, path: pathPhoneNumber, body: body, contentType: jsonType}, code, openID)
 	if err != nil {
 		return Phone{}, named(api, err)
 	}
@@ -59,16 +60,21 @@ func parsePhone(members object, appID string) (Phone, error) {
 	if err != nil {
 		return Phone{}, badResponse(err)
 	}
-	var p Phone
-	err = errors.Join(
-		inner.digits("phoneNumber", &p.Number),
-		inner.digits("purePhoneNumber", &p.PureNumber),
-		inner.digits("countryCode", &p.CountryCode),
-	)
+	p, err := inner.phone()
 	if err != nil {
 		return Phone{}, badResponse(oneLine(err))
 	}
 	return p, nil
+}
+
+// phone reads the three members that make a number.
+func (o object) phone() (p Phone, err error) {
+	err = errors.Join(
+		o.digits("phoneNumber", &p.Number),
+		o.digits("purePhoneNumber", &p.PureNumber),
+		o.digits("countryCode", &p.CountryCode),
+	)
+	return p, err
 }
 
 // digits reads a number or a part of one into to. The page says that countryCode is a string and shows the number 86.

@@ -39,7 +39,7 @@ func notCodeRune(r rune) bool {
 // parseSession reads the answer of code2Session. A 200 without a usable openid and session_key is ErrBadResponse: nobody
 // becomes a user with an empty openid.
 func parseSession(body []byte, secrets ...string) (Session, error) {
-	members, err := parseAnswer(apiCode2Session, body, secrets)
+	members, err := parseAnswer(APICode2Session, body, secrets)
 	if err != nil {
 		return Session{}, err
 	}

@@ -12,12 +12,12 @@ const (
 	pathResetSessionKey = "/wxa/resetusersessionkey"
 )
 
-// CheckSession reports whether sessionKey is still the one that WeChat holds for openID: false is errcode 87009 (page
+// CheckSession reports whether sessionKey is still the one that WeChat holds for openID: false is errcode 87009 or 87007 (page
 // "checkSessionKey"). The error is an *Error, or wraps what Call's error wraps.
 func (c *Client) CheckSession(ctx context.Context, openID, sessionKey string) (valid bool, err error) {
 	_, err = c.answerOf(ctx, signedCall(pathCheckSession, openID, sessionKey), openID, sessionKey)
 	var answer *Error
-	if errors.As(err, &answer) && answer.Code == ErrCodeInvalidSignature {
+	if errors.As(err, &answer) && (answer.Code == ErrCodeInvalidSignature || answer.Code == ErrCodeMissingSession) {
 		return false, nil
 	}
 	return err == nil, named(apiLabel(pathCheckSession), err)

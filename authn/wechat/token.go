@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// apiStableToken is the name of the call in errors and metrics, and the end of its path.
-const apiStableToken = "stable_token"
-
 const (
 	// maxToken is the longest access_token taken, in bytes. The page "getStableAccessToken" asks for room for 512.
 	maxToken = 2048
@@ -45,10 +42,10 @@ type TokenStore interface {
 // context.Canceled. Call and the methods beside it ask for themselves; this is for whoever builds his own request.
 func (c *Client) ServerToken(ctx context.Context) (ServerToken, error) {
 	if c.tokens == nil {
-		return ServerToken{}, named(apiStableToken, ErrNoToken)
+		return ServerToken{}, named(APIStableToken, ErrNoToken)
 	}
 	token, err := c.tokens.token(ctx)
-	return token, named(apiStableToken, err)
+	return token, named(APIStableToken, err)
 }
 
 // InvalidateToken says that WeChat refused old with errcode 40001, 40014 or 42001. The next ServerToken fetches another
@@ -63,7 +60,7 @@ func (c *Client) InvalidateToken(old Secret) {
 func (c *Client) stableToken(ctx context.Context, force bool) (ServerToken, error) {
 	start := time.Now()
 	token, err := c.exchangeToken(ctx, force)
-	c.metrics.observe(apiStableToken, time.Since(start), err)
+	c.metrics.observe(APIStableToken, time.Since(start), err)
 	return token, err
 }
 
@@ -90,7 +87,7 @@ func (c *Client) exchangeToken(ctx context.Context, force bool) (ServerToken, er
 
 // parseToken reads the answer of stable_token.
 func parseToken(body []byte, secrets ...string) (Secret, time.Duration, error) {
-	members, err := parseAnswer(apiStableToken, body, secrets)
+	members, err := parseAnswer(APIStableToken, body, secrets)
 	if err != nil {
 		return "", 0, err
 	}

@@ -19,9 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// apiCode2Session is the name of the call in errors and metrics, and the end of its path.
-const apiCode2Session = "jscode2session"
-
 // Client calls WeChat for one mini-program.
 type Client struct {
 	cfg       *Config // behind a pointer, so that a struct printed with a Client in it shows an address and not the secret
@@ -37,7 +34,7 @@ func New(cfg Config, reg prometheus.Registerer, opts ...Option) (*Client, error)
 	if err := errors.Join(append(cfg.Validate(), o.fault(cfg.BaseURL))...); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(reg, apiCode2Session)
+	m, err := newMetrics(reg, APICode2Session)
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +51,12 @@ func New(cfg Config, reg prometheus.Registerer, opts ...Option) (*Client, error)
 // ErrInvalidCode or the caller's context.Canceled. It never tries twice; who retries after ErrCodeBusy decides so.
 func (c *Client) Code2Session(ctx context.Context, code string) (Session, error) {
 	if !ValidCode(code) {
-		return Session{}, fmt.Errorf("wechat %s: %w", apiCode2Session, ErrInvalidCode)
+		return Session{}, fmt.Errorf("wechat %s: %w", APICode2Session, ErrInvalidCode)
 	}
 	start := time.Now()
 	session, err := c.code2Session(ctx, code)
-	c.metrics.observe(apiCode2Session, time.Since(start), err)
-	return session, named(apiCode2Session, err)
+	c.metrics.observe(APICode2Session, time.Since(start), err)
+	return session, named(APICode2Session, err)
 }
 
 func (c *Client) code2Session(ctx context.Context, code string) (Session, error) {

@@ -20,17 +20,22 @@ func phoneInfo(person string) map[string]any {
 	return map[string]any{"phoneNumber": number, "purePhoneNumber": number, "countryCode": "86"}
 }
 
-// phoneNumber is the page "getPhoneNumber". A code that was spent is invalid there, not used.
+// phoneNumber is the page "getPhoneNumber". A code that was spent is invalid there, not used, and one of another openid is
+// an invalid openid and stays good.
 func (s *Sandbox) phoneNumber(w http.ResponseWriter, r *http.Request) {
 	var body struct {
-		Code string `json:"code"`
+		Code   string `json:"code"`
+		OpenID string `json:"openid"`
 	}
 	if json.NewDecoder(r.Body).Decode(&body) != nil {
 		writeError(w, wechat.ErrCodeMalformedBody, false)
 		return
 	}
 	state, script := s.state.Load(), parseScript(body.Code)
-	person, errcode := spendPhone(state.phones, body.Code, script)
+	person, errcode := "", wechat.ErrCodeInvalidOpenID
+	if s.mayUse(state.phones, body.Code, script, body.OpenID) {
+		person, errcode = spendPhone(state.phones, body.Code, script)
+	}
 	if !s.wait(r, script.delay) {
 		state.phones.lose(body.Code)
 		return
@@ -42,6 +47,12 @@ func (s *Sandbox) phoneNumber(w http.ResponseWriter, r *http.Request) {
 	info := phoneInfo(person)
 	info["watermark"] = s.watermark()
 	writeOK(w, map[string]any{"phone_info": info})
+}
+
+// mayUse reports whether the code is of this openid's button. Whoever sends no openid may use every code.
+func (s *Sandbox) mayUse(l *ledger, code string, script script, openid string) bool {
+	person := or(script.person, l.owner(code))
+	return openid == "" || person == "" || openid == s.OpenID(person)
 }
 
 func spendPhone(l *ledger, code string, script script) (person string, errcode int) {

@@ -19,7 +19,7 @@ const anyAPI = "*"
 type Failure struct {
 	API   string   `json:"api"`   // the last segment of the path; * or empty is every API that has no Failure of its own
 	Rate  float64  `json:"rate"`  // how many of the calls fail, above 0 to 1; 0 is 1: all
-	Kinds []string `json:"kinds"` // one is drawn for each failure; none ends the failures of API
+	Kinds []string `json:"kinds"` // one is drawn for each failure; none ends the failures of API, and without an API all of them
 	Count int      `json:"count"` // after this many calls it is over; 0 is never
 	Seed  int64    `json:"seed"`  // with the same seed the same calls fail in the same way
 }
@@ -71,6 +71,10 @@ type fate struct {
 func (r *rules) fail(f Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if f.API == "" && len(f.Kinds) == 0 { // {} ends all that was scripted
+		clear(r.failures)
+		return
+	}
 	f.API = or(f.API, anyAPI)
 	if len(f.Kinds) == 0 {
 		delete(r.failures, f.API)

@@ -29,7 +29,7 @@
 //	                                                                         the next two logins are answered errcode -1
 //	curl $S/sandbox/fail       -d '{"api":"*","rate":0.2,"kinds":["timeout","reset","45011","html","half","502"],"seed":7}'
 //	                                                                         a fifth of all calls fails, in the same order
-//	                                                                         every time; no kinds end it
+//	                                                                         every time; no kinds end it, {} ends all
 //	curl $S/sandbox/latency    -d '{"api":"jscode2session","ms":1500}'       every login takes 1.5 s more; 0 ends it
 //	curl $S/sandbox/clock      -d '{"advance":"2h"}'                         codes and tokens age by two hours
 //	curl $S/sandbox/push       -d '{"url":"http://127.0.0.1:8080/wechat/push","message":{"MsgType":"event"}}'
@@ -119,6 +119,9 @@ func (s *Sandbox) IssueCode(person string) string { return s.state.Load().codes.
 
 // IssuePhoneCode returns a fresh code for person, as a getPhoneNumber button would on that person's phone.
 func (s *Sandbox) IssuePhoneCode(person string) string { return s.state.Load().phones.issue(person) }
+
+// OpenID returns the openid of person, the same every time.
+func (s *Sandbox) OpenID(person string) string { return openID(s.cfg.AppID, person) }
 
 // Seen returns how often code arrived, as a js_code or as a phone code, so that a test can prove that it was sent once.
 func (s *Sandbox) Seen(code string) int {

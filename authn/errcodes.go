@@ -1,0 +1,67 @@
+package authn
+
+import "wxgate/authn/wechat"
+
+// Errcode is one row of the table of WeChat's errcodes: what one means depends on the API that answered it. 40029 of
+// jscode2session asks for another wx.login, 40029 of getuserphonenumber for another press of the button.
+type Errcode struct {
+	API  string // the last segment of its path; "": every API without a row of its own for the code
+	Code int
+	Kind error // what a *WeChatError of it wraps
+}
+
+// Errcodes is the whole table, which docs/api.md shows. Its sources are WeChat's pages of the single APIs and
+// "全局返回码", and for 40163, 40125 and 40243 what WeChat really answers.
+func Errcodes() []Errcode {
+	return []Errcode{
+		{wechat.APICode2Session, wechat.ErrCodeInvalidCode, ErrCodeInvalid},
+		{wechat.APICode2Session, wechat.ErrCodeCodeUsed, ErrCodeUsed},
+		{wechat.APICode2Session, wechat.ErrCodeMissingCode, ErrMisconfigured},
+		{wechat.APIPhoneNumber, wechat.ErrCodeInvalidCode, ErrPhoneCodeInvalid},
+		{wechat.APIPhoneNumber, wechat.ErrCodeCodeUsed, ErrPhoneCodeInvalid},
+		{wechat.APIPhoneNumber, wechat.ErrCodeInvalidOpenID, ErrPhoneCodeForeign},
+		{wechat.APICheckSession, wechat.ErrCodeInvalidOpenID, ErrMisconfigured}, // the user is of another mini-program
+		{wechat.APIResetSessionKey, wechat.ErrCodeInvalidOpenID, ErrMisconfigured},
+		{wechat.APIResetSessionKey, wechat.ErrCodeMissingSession, ErrSessionKeyStale},
+		{wechat.APIResetSessionKey, wechat.ErrCodeInvalidSignature, ErrSessionKeyStale},
+		{wechat.APIStableToken, wechat.ErrCodeUserLimited, ErrMisconfigured}, // the mini-program is frozen, not a user
+		{"", wechat.ErrCodeBusy, ErrBusy},
+		{"", wechat.ErrCodeDailyQuota, ErrBusy},
+		{"", wechat.ErrCodeSecondQuota, ErrRateLimited},
+		{"", wechat.ErrCodeShortQuota, ErrRateLimited},
+		{"", wechat.ErrCodeMinuteQuota, ErrRateLimited},
+		{"", wechat.ErrCodeCodeBlocked, ErrUserBlocked},
+		{"", wechat.ErrCodeUserLimited, ErrUserBlocked},
+		{"", wechat.ErrCodeInvalidToken, ErrMisconfigured},
+		{"", wechat.ErrCodeInvalidGrantType, ErrMisconfigured},
+		{"", wechat.ErrCodeInvalidAppID, ErrMisconfigured},
+		{"", wechat.ErrCodeMalformedToken, ErrMisconfigured},
+		{"", wechat.ErrCodeInvalidSecret, ErrMisconfigured},
+		{"", wechat.ErrCodeAddressNotListed, ErrMisconfigured},
+		{"", wechat.ErrCodeFrozenSecret, ErrMisconfigured},
+		{"", wechat.ErrCodeMissingToken, ErrMisconfigured},
+		{"", wechat.ErrCodeMissingAppID, ErrMisconfigured},
+		{"", wechat.ErrCodeMissingSecret, ErrMisconfigured},
+		{"", wechat.ErrCodeExpiredToken, ErrMisconfigured},
+		{"", wechat.ErrCodeUnauthorized, ErrMisconfigured},
+		{"", wechat.ErrCodeForbiddenAPI, ErrMisconfigured},
+	}
+}
+
+// kindOf looks the errcode of an API up. What has no row is ErrBadResponse, but for stable_token: all that it refuses is
+// the appid, the secret or our address.
+func kindOf(api string, code int) error {
+	kind := ErrBadResponse
+	if api == wechat.APIStableToken {
+		kind = ErrMisconfigured
+	}
+	for _, row := range Errcodes() {
+		if row.Code == code && row.API == api {
+			return row.Kind
+		}
+		if row.Code == code && row.API == "" {
+			kind = row.Kind
+		}
+	}
+	return kind
+}
