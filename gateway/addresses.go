@@ -14,8 +14,12 @@ func newAddressLists(cfg AddressConfig) addressLists {
 	return addressLists{newNetworks(cfg.Allow), newNetworks(cfg.Deny)}
 }
 
-// admit says whether a client may ask: deny is asked first, and an empty allow means everybody.
+// admit reports whether a client may ask: deny is asked first, and an empty allow means everybody. Where there is a list,
+// an unknown client may not: it could be one of those that the list is about.
 func (l *addressLists) admit(client netip.Addr) bool {
+	if !client.IsValid() {
+		return len(l.deny.has) == 0 && len(l.allow.has) == 0
+	}
 	return !l.deny.hold(client) && (len(l.allow.has) == 0 || l.allow.hold(client))
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -12,9 +13,23 @@ import (
 // peerOf is the address at the other end of the connection.
 func peerOf(c *fiber.Ctx) netip.Addr {
 	if tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
+		return plainAddress(tcp.AddrPort().Addr())
 	}
 	return netip.Addr{}
+}
+
+// plainAddress is an address as lists and limits know it: an IPv4 address in IPv6 clothes is that IPv4 address, and the
+// zone is ours, not the client's.
+func plainAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// unknownClient is how an address that nobody told us is written, as Squid and RFC 7239 §6.2 do.
+const unknownClient = "unknown"
+
+func clientText(client netip.Addr) string {
+	if !client.IsValid() {
+		return unknownClient
+	}
+	return client.String()
 }
 
 // trusts says whether a peer's X-Forwarded-* are believed.
@@ -32,37 +47,75 @@ func (r *rules) trusts(peer netip.Addr) bool {
 const headerCloudForwardedFor = "X-Original-Forwarded-For"
 
 // clientOf is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
-// X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last that the platform's gateway saw.
+// X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last that the platform's gateway saw. An invalid
+// address stands for an unknown client: it passes no list of addresses, and shares the buckets of all unknown ones.
 func (g *Gateway) clientOf(c *fiber.Ctx, r *rules, peer netip.Addr, trusted bool) netip.Addr {
 	header := &c.Request().Header
 	if r.cfg.CloudRun {
 		if seen := listedAddresses(header, headerCloudForwardedFor); seen != "" {
-			return r.lastForeign(seen, peer)
+			return g.lastForeign(r, headerCloudForwardedFor, seen, peer)
 		}
 	}
 	if !trusted {
 		g.warnHidden(c, peer)
 		return peer
 	}
-	return r.lastForeign(listedAddresses(header, fiber.HeaderXForwardedFor), peer)
+	return g.lastForeign(r, fiber.HeaderXForwardedFor, listedAddresses(header, fiber.HeaderXForwardedFor), peer)
 }
 
-// lastForeign is the last address of a list that is not a trusted proxy. What stands left of it a client may have
-// invented.
-func (r *rules) lastForeign(list string, peer netip.Addr) netip.Addr {
+// lastForeign is the last address of a list that is not a trusted proxy, the peer when the list is empty. What stands left
+// of it a client may have invented; what cannot be read is no proxy of ours, so the client is unknown.
+func (g *Gateway) lastForeign(r *rules, header, list string, peer netip.Addr) netip.Addr {
 	client := peer
-	hops := strings.Split(list, ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			return client
+	for left := true; left; {
+		var hop string
+		list, hop, left = cutLast(list, ",")
+		if hop = strings.Trim(hop, " \t"); hop == "" {
+			continue // RFC 9110 §5.6.1
 		}
-		client = hop.Unmap()
+		var readable bool
+		if client, readable = parseHop(hop); !readable {
+			g.warnUnreadable(header, hop, peer)
+			return netip.Addr{}
+		}
 		if !r.trusts(client) {
 			return client
 		}
 	}
 	return client
+}
+
+// cutLast splits s at its last sep; without one, all of s is behind it.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return "", s, false
+}
+
+// parseHop reads an element of X-Forwarded-For: an address, with a port as Azure and some balancers write it, an IPv6
+// address in brackets or without.
+func parseHop(hop string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(hop); err == nil {
+		return plainAddress(addr), true
+	}
+	if both, err := netip.ParseAddrPort(hop); err == nil {
+		return plainAddress(both.Addr()), true
+	}
+	inner, bracketed := strings.CutPrefix(hop, "[")
+	addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+	if err != nil || !bracketed || !strings.HasSuffix(inner, "]") || !addr.Is6() {
+		return netip.Addr{}, false
+	}
+	return plainAddress(addr), true
+}
+
+// warnUnreadable says once that a proxy of ours names its client in a way that we cannot read.
+func (g *Gateway) warnUnreadable(header, hop string, peer netip.Addr) {
+	g.unreadable.Do(func() {
+		g.deps.Log.Warn("a proxy names no address of its client: such clients are unknown, pass no limits.ip and share one login limit",
+			"header", header, "value", fmt.Sprintf("%.64s", hop), "peer", clientText(peer))
+	})
 }
 
 // warnHidden says once that clients seem to hide behind a proxy that is not in server.trusted_proxies: all of them then
@@ -87,7 +140,7 @@ func listedAddresses(header *fasthttp.RequestHeader, name string) string {
 // setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
 func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
 	peer := peerOf(c)
-	chain, proto, host := peer.String(), scheme(c), string(c.Request().Header.Host())
+	chain, proto, host := clientText(peer), scheme(c), string(c.Request().Header.Host())
 	if r.trusts(peer) {
 		if before := listedAddresses(&c.Request().Header, fiber.HeaderXForwardedFor); before != "" {
 			chain = before + ", " + chain

@@ -183,7 +183,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	}
 	id := newRequestID()
 	g.metrics.refusedEarly(f)
-	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail, "client_ip", peerOf(c).String())
+	g.deps.Log.Info("refused request", "request_id", id, "status", f.status, detail, "client_ip", clientText(peerOf(c)))
 	answerFailure(c, f, f.message, id, g.deps.Now())
 	c.Response().SetConnectionClose()
 }

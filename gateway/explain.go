@@ -154,7 +154,7 @@ func (*Explanation) begin(c *fiber.Ctx) error {
 func (e *Explanation) end(g *Gateway, c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	info := ex.route.info(ex.rules)
-	e.Client, e.Route = ex.client.String(), &info
+	e.Client, e.Route = clientText(ex.client), &info
 	if ex.route.endpoint != nil {
 		return nil
 	}

@@ -82,7 +82,7 @@ func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) || ex.route.changes.hold(name) {
 			continue
 		}
-		if !ex.trusted && tellsOfTheWay(name) {
+		if claim := r.reserved.claims.of(name); claim == claimUser || claim == claimWay && !ex.trusted {
 			continue
 		}
 		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
@@ -135,23 +135,6 @@ func setByUs(name []byte) bool {
 			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || foldedPrefix(name, "x-http-method") || folded(name, "x-method-override")
 	case 'v':
 		return folded(name, "via")
-	}
-	return false
-}
-
-// tellsOfTheWay says whether a header is one from which services or their libraries take the client's address or scheme
-// beside those that we set: npm's request-ip looks at X-Client-IP first, Rails at Client-IP. A proxy in front of us may
-// send them, a client may not.
-func tellsOfTheWay(name []byte) bool {
-	switch foldByte(name[0]) {
-	case 'c':
-		return folded(name, "client-ip") || folded(name, "cf-connecting-ip")
-	case 'f':
-		return folded(name, "forwarded-for") || folded(name, "fastly-client-ip") || folded(name, "front-end-https")
-	case 't':
-		return folded(name, "true-client-ip")
-	case 'x':
-		return folded(name, "x-client-ip") || folded(name, "x-cluster-client-ip") || folded(name, "x-scheme") || folded(name, "x-url-scheme")
 	}
 	return false
 }

@@ -64,6 +64,8 @@ type Gateway struct {
 	door      *door
 	taken     sync.WaitGroup // connections that were taken from fasthttp
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
+
+	unreadable sync.Once // the warning about a proxy that names no address
 }
 
 // New returns a gateway that is ready to Serve. The configuration must be valid.

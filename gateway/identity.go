@@ -32,11 +32,12 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 
 // reserved knows the header names that only we may set.
 type reserved struct {
-	names []string // folded
+	names  []string // folded
+	claims *claims
 }
 
 func newReserved(cfg IdentityConfig) *reserved {
-	r := new(reserved)
+	r := &reserved{claims: newClaims()}
 	for name := range cfg.Headers {
 		r.names = append(r.names, fold(name))
 	}
@@ -83,7 +84,7 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	header := &c.Request().Header
 	forged := 0
 	for name := range fieldLines(header) {
-		if ex.rules.reserved.holds(name) {
+		if ex.rules.reserved.holds(name) || ex.rules.reserved.claims.of(name) == claimUser {
 			forged++
 			header.DelBytes(name)
 		}

@@ -54,7 +54,7 @@ func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
 		slog.String("route", ex.pattern()),
 		slog.String("path", string(ex.target.path)),
 		slog.Int64("bytes_in", ex.body.read),
-		slog.String("client_ip", ex.client.String()),
+		slog.String("client_ip", clientText(ex.client)),
 	)
 	if ex.route != nil && ex.route.upstream != nil {
 		attrs = append(attrs, slog.String("upstream", ex.route.upstreamID),

@@ -190,6 +190,13 @@ func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 	address := func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString(ctx.RemoteAddr().String()) }
 	h := newHeirs(t, cfg, address)
 	const header = "PROXY TCP4 203.0.113.7 192.0.2.1 4000 80\r\n"
+	nobody, fromNobody := h.dial(t)
+	say(t, nobody, "PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	itself, fromItself := h.dial(t)
+	say(t, itself, "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if before := hear(t, fromNobody) + " " + hear(t, fromItself); before != ":0 "+itself.LocalAddr().String() {
+		t.Fatalf("nobody and the proxy itself are %q", before)
+	}
 	used, fromUsed := h.dial(t)
 	say(t, used, header+"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	if got := hear(t, fromUsed); got != "203.0.113.7:4000" {
@@ -198,7 +205,7 @@ func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 	silent, fromSilent := h.dial(t)
 	begun, fromBegun := h.dial(t)
 	say(t, begun, header[:20])
-	eventually(t, func() bool { return h.first.Stats().Open == 3 })
+	eventually(t, func() bool { return h.first.Stats().Open == 5 })
 	ended := make(chan error, 1)
 	go func() {
 		err := h.first.HandOver(h.give(t, address))
@@ -214,5 +221,10 @@ func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 		if got := hear(t, br); got != "203.0.113.7:4000" {
 			t.Errorf("elsewhere the client is %q", got)
 		}
+	}
+	say(t, nobody, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	say(t, itself, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if after := hear(t, fromNobody) + " " + hear(t, fromItself); after != ":0 "+itself.LocalAddr().String() {
+		t.Errorf("elsewhere nobody and the proxy itself are %q", after)
 	}
 }

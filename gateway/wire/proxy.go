@@ -19,7 +19,7 @@ type proxied struct {
 	net.Conn
 	passed bool // the header is behind us
 	rest   []byte
-	client atomic.Pointer[net.TCPAddr] // nil: not known yet, or the header names nobody
+	client atomic.Pointer[net.TCPAddr] // nil: not known yet, or the proxy itself; without an IP: the header names nobody
 }
 
 // maxProxyHeader is the longest header that is taken, in bytes: the addresses have 216 at most, TLVs with a certificate's
@@ -67,10 +67,13 @@ func (p *proxied) look() error {
 		p.passed, p.rest = true, nil // Close reads away what follows, else it would reset our answer
 		return refuse(ReasonProxy)
 	case length > 0:
-		p.passed, p.rest = true, p.rest[length:]
-		if client.IsValid() {
+		switch {
+		case client.IsValid():
 			p.client.Store(net.TCPAddrFromAddrPort(client))
+		case !ofProxyItself(p.rest):
+			p.client.Store(new(net.TCPAddr))
 		}
+		p.passed, p.rest = true, p.rest[length:]
 	}
 	return nil
 }
@@ -82,6 +85,8 @@ func (p *proxied) begun() []byte {
 	case !p.passed:
 		return p.rest
 	case client == nil:
+		return append([]byte(proxySignature2+"\x20\x00\x00\x00"), p.rest...)
+	case client.IP == nil:
 		return append([]byte("PROXY UNKNOWN\r\n"), p.rest...)
 	}
 	family, addr := "TCP4", client.AddrPort().Addr().Unmap()
@@ -92,7 +97,8 @@ func (p *proxied) begun() []byte {
 	return append([]byte(header), p.rest...)
 }
 
-// RemoteAddr is the client when the header names one, else the proxy.
+// RemoteAddr is the client that the header names, without an IP when it names nobody; the proxy when the connection is
+// its own.
 func (p *proxied) RemoteAddr() net.Addr {
 	if client := p.client.Load(); client != nil {
 		return client
@@ -138,6 +144,13 @@ func proxyHeader(b []byte) (length int, client netip.AddrPort, good bool) {
 		return 0, netip.AddrPort{}, false
 	}
 	return length, client, true
+}
+
+// ofProxyItself reports whether a header, which is whole and good, says that the connection is the proxy's own: LOCAL of
+// version 2. UNKNOWN of version 1 and an address that is not of the Internet are those of somebody else, and what comes
+// from there is no proxy's word.
+func ofProxyItself(b []byte) bool {
+	return strings.HasPrefix(string(b[:min(len(b), len(proxySignature2)+1)]), proxySignature2+"\x20")
 }
 
 // begins says whether b begins with the text, as far as b goes.

@@ -43,16 +43,16 @@ func TestAProxyNamesItsClient(t *testing.T) {
 	for name, row := range map[string]struct{ header, from string }{
 		"v1 over IPv4":            {"PROXY TCP4 192.0.2.7 10.0.0.1 8000 80\r\n", "192.0.2.7:8000"},
 		"v1 over IPv6":            {"PROXY TCP6 2001:db8::7 2001:db8::1 8000 80\r\n", "[2001:db8::7]:8000"},
-		"v1 of the proxy itself":  {"PROXY UNKNOWN\r\n", "127.0.0.1:"},
-		"v1 unknown with more":    {"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n", "127.0.0.1:"},
+		"v1 of nobody":            {"PROXY UNKNOWN\r\n", ":0"},
+		"v1 unknown with more":    {"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n", ":0"},
 		"v2 over IPv4":            {binaryHeader(0x21, 0x11, tcp4), "192.0.2.7:8000"},
 		"v2 over IPv6":            {binaryHeader(0x21, 0x21, tcp6), "[2001:db8::7]:8000"},
 		"v2 with TLVs":            {binaryHeader(0x21, 0x11, tcp4+"\x01\x00\x02h2"+"\x05\x00\x00"), "192.0.2.7:8000"},
 		"v2 with many TLVs":       {binaryHeader(0x21, 0x11, tcp4+"\xea\x0b\xb8"+strings.Repeat("x", 3000)), "192.0.2.7:8000"},
 		"v2 of the proxy itself":  {binaryHeader(0x20, 0x00, ""), "127.0.0.1:"},
 		"v2 local with anything":  {binaryHeader(0x20, 0x12, "anything"), "127.0.0.1:"},
-		"v2 unspecified":          {binaryHeader(0x21, 0x00, "anything"), "127.0.0.1:"},
-		"v2 from a Unix socket":   {binaryHeader(0x21, 0x31, strings.Repeat("\x00", 216)), "127.0.0.1:"},
+		"v2 unspecified":          {binaryHeader(0x21, 0x00, "anything"), ":0"},
+		"v2 from a Unix socket":   {binaryHeader(0x21, 0x31, strings.Repeat("\x00", 216)), ":0"},
 		"v2 with a mapped client": {binaryHeader(0x21, 0x21, strings.Repeat("\x00", 10)+"\xff\xff\xc0\x00\x02\x07"+tcp6[16:]), "192.0.2.7:8000"},
 	} {
 		t.Run(name, func(t *testing.T) {
