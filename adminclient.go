@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ type adminClient struct {
 	address string
 	token   authn.Secret
 	client  *http.Client
+	stderr  io.Writer
 }
 
 // newAdminClient finds the listener through gateway.yaml.
@@ -33,7 +35,7 @@ func newAdminClient(w *world) (*adminClient, error) {
 	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: the token is for this machine
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	}, w.stderr}, nil
 }
 
 // loadServer reads the section server for a command that only asks: an operator's shell need not have the secrets that
@@ -47,11 +49,14 @@ func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 	if err := strictyaml.Read(file, lenient, &cfg, func() error { return nil }); err != nil {
 		return gateway.ServerConfig{}, fmt.Errorf("the configuration does not hold:\n%w", err)
 	}
+	cfg.portFromEnvironment(env)
 	return cfg.Server, nil
 }
 
-// askTimeout bounds a question, imports and exports apart.
-const askTimeout = 30 * time.Second
+const (
+	askTimeout  = 30 * time.Second // for a question, imports and exports apart
+	silenceTold = 2 * time.Second  // before somebody who waits is told what for
+)
 
 // ask sends a request with a JSON body, or none when body is nil, and decodes the data of the answer into data.
 func (c *adminClient) ask(ctx context.Context, method, path string, body, data any) error {
@@ -85,7 +90,11 @@ func (c *adminClient) send(ctx context.Context, method, path, contentType string
 	if c.token.Reveal() != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
+	told := time.AfterFunc(silenceTold, func() {
+		_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has the request and does not answer yet; waiting\n", c.address)
+	})
 	resp, err := c.client.Do(req)
+	told.Stop()
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
@@ -100,6 +109,9 @@ func (c *adminClient) unreachable(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("asking %s: connection refused; is the gateway running?", c.address)
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("asking %s: no answer within %v; is it the admin listener of a wxgate, and well?", c.address, askTimeout)
+	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // it repeats the URL
 	}
@@ -112,11 +124,7 @@ func refused(resp *http.Response) error {
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal); err != nil || refusal.Reason == "" {
 		return fmt.Errorf("the answer is %s and not of a wxgate", resp.Status)
 	}
-	text := fmt.Sprintf("%d %s: %s", resp.StatusCode, refusal.Reason, refusal.Message)
-	if refusal.Detail != "" {
-		text += " (" + refusal.Detail + ")"
-	}
-	return errors.New(text)
+	return fmt.Errorf("%d %s: %s", resp.StatusCode, refusal.Reason, cmp.Or(refusal.Detail, refusal.Message))
 }
 
 // decode reads the data of an envelope.

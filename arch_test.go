@@ -19,7 +19,7 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"..."},
-		"gateway":                   {"gateway/limit", "gateway/wire", "authn", "authn/wechat", "storage", "upstream"},
+		"gateway":                   {"gateway/limit", "gateway/wire", "input", "authn", "authn/wechat", "storage", "upstream"},
 		"gateway/limit":             {},
 		"gateway/wire":              {},
 		"gateway/wire/wiretest":     {"gateway/wire"},
@@ -33,7 +33,8 @@ func importTree() map[string][]string {
 		"storage/mysql":             {"storage"},
 		"storage/storagetest":       {"storage"},
 		"handover":                  {},
-		"strictyaml":                {},
+		"strictyaml":                {"input"},
+		"input":                     {},
 		"examples/recipes":          {},
 		"examples/recipes/serve":    {"examples/recipes"},
 		"miniprogram/demo":          {},

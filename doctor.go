@@ -54,7 +54,7 @@ func (d doctorCommand) Run(ctx context.Context, w *world) error {
 		}
 	}
 	if ill > 0 {
-		return fmt.Errorf("%d of the above need attention", ill)
+		return fmt.Errorf("%s attention", counted(ill, "of the above needs", "of the above need"))
 	}
 	return nil
 }

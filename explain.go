@@ -3,13 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"wxgate/authn"
 	"wxgate/gateway"
 	"wxgate/upstream"
 )
@@ -23,7 +24,7 @@ type explainCommand struct {
 	Header     []string   `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Another header; may be given several times."`
 	BodyLength int64      `placeholder:"BYTES" help:"The length of the body."`
 	From       netip.Addr `default:"192.0.2.1" placeholder:"ADDRESS" help:"The address that the connection comes from (192.0.2.1, a stranger)."`
-	Token      string     `help:"A token, to see whether its signature holds."`
+	Token      string     `help:"A token, to see whether it would be taken; whether its session has ended, the gateway alone knows."`
 }
 
 // explained is what the gateway would do with the request and its token.
@@ -35,24 +36,38 @@ type explained struct {
 	asked string // the method in question
 }
 
+// Validate says how a request is written, where it is clear what was meant.
+func (c *explainCommand) Validate() error {
+	if upper := strings.ToUpper(c.Method); upper != c.Method && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, upper) {
+		return fmt.Errorf("%s: methods are written in capitals: %s", c.Method, upper)
+	}
+	if !strings.HasPrefix(c.Path, "/") && !strings.Contains(c.Path, "://") && c.Method != "CONNECT" && c.Path != "*" {
+		return fmt.Errorf("%s: a path begins with /: /%s", c.Path, c.Path)
+	}
+	return nil
+}
+
 // Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
 // nothing is sent.
 func (c explainCommand) Run(w *world) error {
-	cfg, err := loadConfig(w.config, w.env)
+	cfg, err := loadRouting(w.config, w.env)
 	if err != nil {
 		return err
 	}
-	got, err := gateway.Explain(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), c.question())
+	question, verdict, err := c.question(), (*verdict)(nil), error(nil)
+	if c.Token != "" {
+		verdict, question.TokenFault, err = c.judge(w)
+	}
 	if err != nil {
 		return err
 	}
-	e := explained{Explanation: got, asked: c.Method}
+	got, err := gateway.Explain(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), question)
+	if err != nil {
+		return err
+	}
+	e := explained{Explanation: got, asked: c.Method, Token: verdict}
 	if got.Route != nil && got.Target != "" {
 		e.Targets = targetsOf(cfg.Upstreams[got.Route.To])
-	}
-	if c.Token != "" {
-		v := verifyToken(c.Token, w)
-		e.Token = &v
 	}
 	if err := c.print(w.stdout, e, e.write); err != nil {
 		return err
@@ -63,44 +78,59 @@ func (c explainCommand) Run(w *world) error {
 	return nil
 }
 
-func (e explained) write(table io.Writer) {
+// judge looks at the token with the keys of the configuration, which it must know for that.
+func (c explainCommand) judge(w *world) (*verdict, error, error) {
+	cfg, err := loadConfig(w.config, w.env)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the token needs the keys: %w", err)
+	}
+	token := bareToken(c.Token)
+	v := signatureOf(token, cfg.Authn.Keys, w.config)
+	fault := authn.CheckToken(cfg.Authn, token, time.Now())
+	if fault != nil && v.Valid {
+		v = verdict{Key: v.Key, Detail: fmt.Sprintf("holds with key %q, but: %v", v.Key, fault)}
+	}
+	return &v, fault, nil
+}
+
+func (e explained) write(t *table) {
 	if e.Refusal != nil {
 		if e.Refusal.Route != "" {
-			row(table, "route", e.Refusal.Route)
+			t.row("route", e.Refusal.Route)
 		}
-		row(table, "refused", fmt.Sprintf("%d %s: %s", e.Refusal.Status, e.Refusal.Reason, cmp.Or(e.Refusal.Detail, e.Refusal.Message)))
+		t.row("refused", fmt.Sprintf("%d %s: %s", e.Refusal.Status, e.Refusal.Reason, cmp.Or(e.Refusal.Detail, e.Refusal.Message)))
 	}
 	if e.Refusal != nil {
 		for _, r := range e.Refusal.Near {
-			row(table, "but there is", methodsOf(r)+" "+r.Host+r.Path)
+			t.row("but there is", methodsOf(r)+" "+r.Host+r.Path)
 		}
 	}
 	if e.Client != "" {
-		row(table, "client", e.Client)
+		t.row("client", e.Client)
 	}
 	if e.Route == nil {
 		return
 	}
 	r := e.Route
-	row(table, "route", strings.TrimSpace(methodsOf(*r)+" "+r.Host+r.Path))
-	row(table, "token", e.tokenLine())
-	row(table, "rate limit", cmp.Or(r.RateLimit, "none"))
-	row(table, "body", "at most "+r.BodyLimit+", longer is 413")
-	row(table, "timeout", r.Timeout)
-	row(table, "to", strings.TrimSpace(r.To+" "+strings.Join(e.Targets, ", ")))
+	t.row("route", strings.TrimSpace(methodsOf(*r)+" "+r.Host+r.Path))
+	t.row("token", e.tokenLine())
+	t.row("rate limit", cmp.Or(r.RateLimit, "none"))
+	t.row("body", "at most "+r.BodyLimit+", longer is 413")
+	t.row("timeout", r.Timeout)
+	t.row("to", strings.TrimSpace(r.To+" "+strings.Join(e.Targets, ", ")))
 	if e.Target == "" {
 		return
 	}
 	if e.Method != e.asked {
-		row(table, "method", e.Method)
+		t.row("method", e.Method)
 	}
-	row(table, "target", e.Target)
+	t.row("target", e.Target)
 	for _, part := range []struct {
 		name  string
 		lines []string
 	}{{"passes", e.Sent}, {"removes", e.Removed}, {"sets", e.Set}, {"sets for users", e.Identity}} {
 		for _, line := range part.lines {
-			row(table, part.name, line)
+			t.row(part.name, line)
 		}
 	}
 }
@@ -120,7 +150,12 @@ func targetsOf(cfg upstream.Config) []string {
 
 // question is the request in question. A single Content-Length among the headers is the length of a body, which is sent.
 func (c explainCommand) question() gateway.Question {
-	q := gateway.Question{Method: c.Method, Target: c.Path, Host: c.Host, Headers: c.Header, BodyLength: c.BodyLength, Client: c.From}
+	host, path := c.Host, c.Path
+	if _, rest, absolute := strings.Cut(path, "://"); absolute { // a URL as it is copied from somewhere
+		host, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	q := gateway.Question{Method: c.Method, Target: path, Host: host, Headers: c.Header, BodyLength: c.BodyLength, Client: c.From}
 	var others []string
 	lengths := 0
 	for _, line := range c.Header {

@@ -12,14 +12,13 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"wxgate/strictyaml"
 )
 
 // commands is the command line; `wxgate` alone serves.
 type commands struct {
-	Config string `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
+	Config      string      `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
+	ShowVersion versionFlag `name:"version" short:"v" help:"Print the version."`
 
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
 	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
@@ -79,23 +78,16 @@ func main() {
 func run(ctx context.Context, args []string, w *world) int {
 	var cli commands
 	exited := -1
-	parser, err := kong.New(&cli,
-		kong.Name("wxgate"),
-		kong.Description("The front door of a WeChat mini-program."),
-		kong.Writers(w.stdout, w.stderr),
-		kong.Exit(func(code int) { exited = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(w),
-	)
+	parser, err := newParser(ctx, &cli, w, func(code int) { exited = code })
 	if err != nil {
 		return report(w, err, 2)
 	}
-	parsed, err := parser.Parse(args)
-	if exited >= 0 { // --help was answered
+	parsed, err := parser.Parse(asked(args))
+	if exited >= 0 { // --help was answered, or --version
 		return exited
 	}
 	if err != nil {
-		return report(w, err, 2)
+		return report(w, notUnderstood(err), 2)
 	}
 	defer w.flush()
 	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""

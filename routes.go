@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ type routesCommand struct {
 
 // Run lists every route and endpoint that the configuration makes; nothing needs to run.
 func (c routesCommand) Run(w *world) error {
-	cfg, err := loadConfig(w.config, w.env)
+	cfg, err := loadRouting(w.config, w.env)
 	if err != nil {
 		return err
 	}
@@ -24,10 +23,10 @@ func (c routesCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	return c.print(w.stdout, all, func(table io.Writer) {
-		row(table, "HOST", "METHOD", "PATH", "AUTH", "TO", "RATE LIMIT", "BODY", "TIMEOUT")
+	return c.print(w.stdout, all, func(t *table) {
+		t.row("HOST", "METHOD", "PATH", "AUTH", "TO", "RATE LIMIT", "BODY", "TIMEOUT")
 		for _, r := range all {
-			row(table, cmp.Or(r.Host, "*"), methodsOf(r), r.Path, r.Auth, r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout)
+			t.row(cmp.Or(r.Host, "*"), methodsOf(r), r.Path, r.Auth, r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -28,7 +27,7 @@ type session struct {
 type sessionsListCommand struct {
 	output
 
-	User int64 `arg:"" help:"The user's id."`
+	User userID `arg:"" help:"The user's id."`
 }
 
 // Run lists the sessions of a user.
@@ -43,17 +42,17 @@ func (c sessionsListCommand) Run(ctx context.Context, w *world) error {
 	if err := admin.ask(ctx, http.MethodGet, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &list); err != nil {
 		return err
 	}
-	return c.print(w.stdout, list, func(table io.Writer) {
-		row(table, "SESSION", "DEVICE", "CREATED", "REFRESHED", "EXPIRES")
+	return c.print(w.stdout, list, func(t *table) {
+		t.row("SESSION", "DEVICE", "CREATED", "REFRESHED", "EXPIRES")
 		for _, s := range list.Sessions {
-			row(table, s.ID, s.Device, readableTime(s.CreatedAt), readableTime(s.RefreshedAt), readableTime(s.ExpiresAt))
+			t.row(s.ID, s.Device, readableTime(s.CreatedAt), readableTime(s.RefreshedAt), readableTime(s.ExpiresAt))
 		}
 	})
 }
 
 type sessionsRevokeCommand struct {
 	Session string `arg:"" optional:"" help:"The session's id; write -- before one that begins with -."`
-	User    int64  `help:"End every session of this user."`
+	User    userID `placeholder:"ID" help:"End every session of this user."`
 }
 
 // Run ends one session, or all of a user.
@@ -71,7 +70,7 @@ func (c sessionsRevokeCommand) Run(ctx context.Context, w *world) error {
 	}
 	var ended struct{ Ended int }
 	err = admin.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
-	return tell(w, err, "%d sessions of user %d have ended", ended.Ended, c.User)
+	return tell(w, err, "%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User)
 }
 
 // tell prints a line, unless there is an error.

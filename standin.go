@@ -81,10 +81,14 @@ func (s *standIn) load(file string, env strictyaml.LookupEnv) (Config, error) {
 
 // unsetInSandbox lets variables and files be absent that the sandbox has no use for.
 func unsetInSandbox(path, reference string) (string, bool) {
-	replaced := slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
+	return "", replacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
+}
+
+// replacedInSandbox says whether a key is one of those that are real: accounts, keys and the store.
+func replacedInSandbox(path string) bool {
+	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
 		return strings.HasPrefix(path, section)
 	})
-	return "", replaced || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
 }
 
 // replace takes everything out of a configuration that is real.

@@ -57,7 +57,7 @@ func (c tokenInspectCommand) Run(w *world) error {
 	}
 	claims, _ := parsed.Claims.(jwt.MapClaims)
 	seen := inspection{parsed.Header, claims, verifyToken(token, w)}
-	return c.print(w.stdout, seen, func(table io.Writer) { seen.write(table, time.Now()) })
+	return c.print(w.stdout, seen, func(t *table) { seen.write(t, time.Now()) })
 }
 
 // longestToken bounds what is read, in bytes; the gateway takes 4096.
@@ -73,23 +73,28 @@ func (c tokenInspectCommand) read(stdin io.Reader) (string, error) {
 		}
 		text = string(data)
 	}
+	return bareToken(text), nil
+}
+
+// bareToken is a token without what people copy with it.
+func bareToken(text string) string {
 	text = strings.Trim(strings.TrimSpace(text), `"'`)
 	if scheme, token, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
 		text = token
 	}
-	return strings.TrimSpace(text), nil
+	return strings.TrimSpace(text)
 }
 
-func (i inspection) write(table io.Writer, now time.Time) {
+func (i inspection) write(t *table, now time.Time) {
 	for _, part := range []struct {
 		name   string
 		values map[string]any
 	}{{"header", i.Header}, {"claim", i.Claims}} {
 		for _, name := range slices.Sorted(maps.Keys(part.values)) {
-			row(table, part.name, name, readableClaim(name, part.values[name], now))
+			t.row(part.name, name, readableClaim(name, part.values[name], now))
 		}
 	}
-	row(table, "signature", "", i.Signature)
+	t.row("signature", "", i.Signature)
 }
 
 // readableClaim writes times as times (RFC 7519 §4.1) and everything else as JSON has it.

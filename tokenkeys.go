@@ -18,12 +18,17 @@ func verifyToken(token string, w *world) verdict {
 	if err != nil {
 		return verdict{Detail: fmt.Sprintf("not checked: %s could not be read (see `wxgate check`)", w.config)}
 	}
-	for _, key := range cfg.Authn.Keys {
+	return signatureOf(token, cfg.Authn.Keys, w.config)
+}
+
+// signatureOf says with which of the keys of a file a token's signature holds.
+func signatureOf(token string, keys []authn.KeyConfig, file string) verdict {
+	for _, key := range keys {
 		if holds(token, key) {
 			return verdict{Valid: true, Key: key.ID}
 		}
 	}
-	return verdict{Detail: fmt.Sprintf("holds with none of the %d keys of %s", len(cfg.Authn.Keys), w.config)}
+	return verdict{Detail: "holds with none of the " + counted(len(keys), "key", "keys") + " of " + file}
 }
 
 // holds says whether a token's signature is of that key. The algorithm is the key's, never the token's.

@@ -52,14 +52,14 @@ func (c usersImportCommand) Run(ctx context.Context, w *world) error {
 }
 
 func (c usersImportCommand) tell(w io.Writer, report importReport) error {
-	err := c.print(w, report, func(table io.Writer) {
-		row(table, fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
+	err := c.print(w, report, func(t *table) {
+		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
 		for _, e := range report.Errors {
-			row(table, fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
+			t.row(fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
 		}
 	})
 	if err == nil && report.Failed > 0 {
-		err = fmt.Errorf("%d lines were not taken", report.Failed)
+		err = fmt.Errorf("%s not taken", counted(report.Failed, "line was", "lines were"))
 	}
 	return err
 }

@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -53,8 +54,33 @@ func (a account) banned() string {
 type usersListCommand struct {
 	output
 
-	After int64 `help:"List from the id after this one on."`
-	Limit int   `default:"100" help:"How many; 1000 at most."`
+	After  int64  `placeholder:"ID" help:"List from the id after this one on."`
+	Limit  int    `default:"100" placeholder:"N" help:"How many (100); 1000 at most."`
+	OpenID string `name:"openid" placeholder:"OPENID" help:"The user of this openid alone."`
+	AppID  string `name:"appid" placeholder:"APPID" help:"Which mini-program's, with --openid; needed when there are several."`
+}
+
+// query is what the admin API is asked for.
+func (c usersListCommand) query() string {
+	if c.OpenID == "" {
+		return fmt.Sprintf("after=%d&limit=%d", c.After, c.Limit)
+	}
+	query := url.Values{"openid": {c.OpenID}}
+	if c.AppID != "" {
+		query.Set("appid", c.AppID)
+	}
+	return query.Encode()
+}
+
+// Validate refuses what would be passed over.
+func (c usersListCommand) Validate() error {
+	switch {
+	case c.AppID != "" && c.OpenID == "":
+		return errors.New("--appid goes with --openid")
+	case c.OpenID != "" && c.After != 0:
+		return errors.New("--openid is one user; --after is for all of them")
+	}
+	return nil
 }
 
 // Run lists users.
@@ -67,16 +93,16 @@ func (c usersListCommand) Run(ctx context.Context, w *world) error {
 		Users []account `json:"users"`
 		Next  *int64    `json:"next"`
 	}
-	if err := admin.ask(ctx, http.MethodGet, fmt.Sprintf("/api/users?after=%d&limit=%d", c.After, c.Limit), nil, &page); err != nil {
+	if err := admin.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
 		return err
 	}
-	return c.print(w.stdout, page, func(table io.Writer) {
-		row(table, "ID", "APPID", "OPENID", "NICKNAME", "BANNED UNTIL", "CREATED")
+	return c.print(w.stdout, page, func(t *table) {
+		t.row("ID", "APPID", "OPENID", "NICKNAME", "BANNED UNTIL", "CREATED")
 		for _, u := range page.Users {
-			row(table, u.ID, u.AppID, u.OpenID, u.Nickname, u.banned(), readableTime(u.CreatedAt))
+			t.row(u.ID, u.AppID, u.OpenID, u.Nickname, u.banned(), readableTime(u.CreatedAt))
 		}
 		if page.Next != nil {
-			row(table, fmt.Sprintf("(more: wxgate users list --after %d)", *page.Next))
+			t.row(fmt.Sprintf("(more: wxgate users list --after %d)", *page.Next))
 		}
 	})
 }
@@ -84,7 +110,7 @@ func (c usersListCommand) Run(ctx context.Context, w *world) error {
 type usersShowCommand struct {
 	output
 
-	ID int64 `arg:"" help:"The user's id."`
+	ID userID `arg:"" help:"The user's id."`
 }
 
 // Run shows one user.
@@ -95,14 +121,22 @@ func (c usersShowCommand) Run(ctx context.Context, w *world) error {
 type usersBanCommand struct {
 	output
 
-	ID  int64         `arg:"" help:"The user's id."`
-	For time.Duration `help:"How long, such as 72h; without it for ever."`
+	ID  userID         `arg:"" help:"The user's id."`
+	For *time.Duration `placeholder:"DURATION" help:"How long, such as 72h or 7d; without it for ever."`
+}
+
+// Validate refuses a ban that ends before it begins: 0s is no other word for ever.
+func (c usersBanCommand) Validate() error {
+	if c.For != nil && *c.For <= 0 {
+		return fmt.Errorf("--for: %v is no time; leave --for out to ban for ever", *c.For)
+	}
+	return nil
 }
 
 // Run bans a user.
 func (c usersBanCommand) Run(ctx context.Context, w *world) error {
 	ban := map[string]string{}
-	if c.For != 0 {
+	if c.For != nil {
 		ban["for"] = c.For.String()
 	}
 	return askAccount(ctx, w, c.output, http.MethodPost, fmt.Sprintf("/api/users/%d/ban", c.ID), ban)
@@ -111,7 +145,7 @@ func (c usersBanCommand) Run(ctx context.Context, w *world) error {
 type usersUnbanCommand struct {
 	output
 
-	ID int64 `arg:"" help:"The user's id."`
+	ID userID `arg:"" help:"The user's id."`
 }
 
 // Run lifts a ban.
@@ -129,29 +163,29 @@ func askAccount(ctx context.Context, w *world, out output, method, path string, 
 	if err := admin.ask(ctx, method, path, body, &u); err != nil {
 		return err
 	}
-	return out.print(w.stdout, u, func(table io.Writer) { printAccount(table, u) })
+	return out.print(w.stdout, u, func(t *table) { printAccount(t, u) })
 }
 
-func printAccount(table io.Writer, u account) {
-	row(table, "id", u.ID)
-	row(table, "appid", u.AppID)
-	row(table, "openid", u.OpenID)
-	row(table, "unionid", u.UnionID)
-	row(table, "nickname", u.Nickname)
-	row(table, "avatar", u.Avatar)
-	row(table, "bio", strings.ReplaceAll(u.Bio, "\n", " "))
-	row(table, "recipes", u.RecipeCount)
-	row(table, "followers", u.FollowerCount)
-	row(table, "following", u.FollowingCount)
-	row(table, "favorites", u.FavoriteCount)
-	row(table, "created", readableTime(u.CreatedAt))
-	row(table, "updated", readableTime(u.UpdatedAt))
-	row(table, "banned until", u.banned())
+func printAccount(t *table, u account) {
+	t.row("id", u.ID)
+	t.row("appid", u.AppID)
+	t.row("openid", u.OpenID)
+	t.row("unionid", u.UnionID)
+	t.row("nickname", u.Nickname)
+	t.row("avatar", u.Avatar)
+	t.row("bio", strings.ReplaceAll(u.Bio, "\n", " "))
+	t.row("recipes", u.RecipeCount)
+	t.row("followers", u.FollowerCount)
+	t.row("following", u.FollowingCount)
+	t.row("favorites", u.FavoriteCount)
+	t.row("created", readableTime(u.CreatedAt))
+	t.row("updated", readableTime(u.UpdatedAt))
+	t.row("banned until", u.banned())
 }
 
 type usersEraseCommand struct {
-	ID  int64 `arg:"" help:"The user's id."`
-	Yes bool  `help:"Do not ask."`
+	ID  userID `arg:"" help:"The user's id."`
+	Yes bool   `help:"Do not ask."`
 }
 
 // Run erases a user, after the operator has typed the id a second time.
@@ -176,7 +210,7 @@ func (c usersEraseCommand) confirm(w *world) error {
 	}
 	_, _ = fmt.Fprintf(w.stderr, "Erasing user %d cannot be undone. Type the id to go on: ", c.ID)
 	var typed string
-	if _, err := fmt.Fscanln(w.stdin, &typed); err != nil || typed != strconv.FormatInt(c.ID, 10) {
+	if _, err := fmt.Fscanln(w.stdin, &typed); err != nil || typed != strconv.FormatInt(int64(c.ID), 10) {
 		_, _ = fmt.Fprintln(w.stderr)
 		return fmt.Errorf("user %d is not erased; type the id, or add --yes", c.ID)
 	}

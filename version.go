@@ -13,8 +13,12 @@ type versionCommand struct{}
 
 // Run prints the version and what it was built with.
 func (versionCommand) Run(w *world) error {
-	_, err := fmt.Fprintf(w.stdout, "wxgate %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(w.stdout, versionLine())
 	return err
+}
+
+func versionLine() string {
+	return fmt.Sprintf("wxgate %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is what the linker was told, else what `go install module@version` recorded, else "dev".

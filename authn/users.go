@@ -15,6 +15,18 @@ func (a *Authn) Users(ctx context.Context, after int64, limit int) ([]storage.Us
 	return a.store.Users(ctx, after, limit)
 }
 
+// UserByOpenID returns the user of a mini-program, of the only one where appID is empty, or storage.ErrNotFound.
+func (a *Authn) UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
+	of, err := a.appOf(appID)
+	if err != nil {
+		return storage.User{}, err
+	}
+	if !validOpenID(openID) {
+		return storage.User{}, fmt.Errorf("%w: %q is not an openid", ErrInvalidRequest, openID)
+	}
+	return a.store.UserByOpenID(ctx, of.id, openID)
+}
+
 // Counters are increments to what a user's profile counts; negative ones decrease.
 type Counters struct {
 	Recipes   int64 `json:"recipe_count"`

@@ -128,7 +128,6 @@ func TestAnOperatorSeesAndBansUsers(t *testing.T) {
 	w.serve()
 	w.want("a lifted ban stays lifted", login("alice"), http.StatusOK, "")
 	w.fails(words("users show 99"), "404 not_found")
-	w.fails(words("users ban 1 --for=-1h"), "400 invalid_request")
 }
 
 func TestAnErasedUserIsGoneAndMayComeBackAsSomebodyNew(t *testing.T) {
@@ -182,7 +181,7 @@ func TestAnOperatorRevokesSessions(t *testing.T) {
 	w.stop(t)
 	w.serve()
 	w.want("the revoked session after a restart", w.call("GET", "/api/v1/recipes", phone, ""), http.StatusUnauthorized, "token_revoked")
-	w.does(words("sessions revoke --user 1"), "1 sessions of user 1 have ended")
+	w.does(words("sessions revoke --user 1"), "1 session of user 1 ended")
 	w.want("all revoked", w.call("GET", "/api/v1/recipes", tablet, ""), http.StatusUnauthorized, "token_revoked")
 	if ids := sessions(); len(ids) != 0 {
 		t.Errorf("left are %v", ids)
@@ -213,7 +212,7 @@ func TestImportedUsersKeepTheirIDs(t *testing.T) {
 		t.Errorf("the next new user is %d, want 42", id)
 	}
 	stdout, stderr, code := w.wxgate(`{"id":41,"openid":"other"}`, "users", "import", "-")
-	if code != 1 || !strings.Contains(stdout, "line 1  conflict") || !strings.Contains(stderr, "1 lines were not taken") {
+	if code != 1 || !strings.Contains(stdout, "line 1  conflict") || !strings.Contains(stderr, "1 line was not taken") {
 		t.Errorf("a conflict: exit %d\n%s%s", code, stdout, stderr)
 	}
 	exported := w.does(words("users export"), `"id":41`, openID, `"id":42`)

@@ -55,7 +55,7 @@ func (a *admin) newGuardedMux() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.gateway.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	for _, e := range a.endpoints() {
-		mux.HandleFunc(e.pattern, e.serve)
+		mux.HandleFunc(e.pattern, a.knowing(e.query, e.serve))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.fail(w, errNoRoute) })
 	return mux

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,7 +38,13 @@ type adminAnswer struct {
 // newOperator runs a gateway with its admin listener; an empty token demands none.
 func newOperator(t *testing.T, token string) *operator {
 	t.Helper()
-	e := newEdge(t, "http://127.0.0.1:1", func(cfg *Config) { cfg.Server.AdminToken = authn.Secret(token) })
+	return newOperatorWith(t, token, nil)
+}
+
+// newOperatorWith is newOperator with other things to work with.
+func newOperatorWith(t *testing.T, token string, with func(*Deps)) *operator {
+	t.Helper()
+	e := newEdgeWith(t, "http://127.0.0.1:1", func(cfg *Config) { cfg.Server.AdminToken = authn.Secret(token) }, with)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +144,24 @@ func TestTheAdminListenerRefusesWhatIsWrong(t *testing.T) {
 		{"GET /api/users?limit=1001", "", 400, "invalid_request"},
 		{"GET /api/users?after=-1", "", 400, "invalid_request"},
 		{"GET /api/users?after=x", "", 400, "invalid_request"},
+		{"GET /api/users?after=01", "", 400, "invalid_request"},
+		{"GET /api/users/010", "", 400, "invalid_request"},
+		{"GET /api/users?foo=1", "", 400, "invalid_request"},
+		{"GET /api/users?Openid=o1", "", 400, "invalid_request"},
+		{"GET /api/users?nickname=alice", "", 400, "invalid_request"},
+		{"GET /api/users?limit=1&limit=2", "", 400, "invalid_request"},
+		{"GET /api/users?ids=1&limit=2", "", 400, "invalid_request"},
+		{"GET /api/users?openid=o1&after=0", "", 400, "invalid_request"},
+		{"GET /api/users?openid=", "", 400, "invalid_request"},
+		{"GET /api/users?openid=o%201", "", 400, "invalid_request"},
+		{"GET /api/users?appid=wx1", "", 400, "invalid_request"},
+		{"GET /api/users?openid=o1&appid=wx1", "", 400, "invalid_request"},
+		{"GET /api/users?limit=%zz", "", 400, "invalid_request"},
+		{"GET /api/users/1?x=1", "", 400, "invalid_request"},
+		{"GET /api/users/export?after=1", "", 400, "invalid_request"},
+		{"DELETE /api/users/1?dry_run=true", "", 400, "invalid_request"},
+		{"POST /api/users/1/ban?for=7d", `{}`, 400, "invalid_request"},
+		{"DELETE /api/users/1/sessions?except=x", "", 400, "invalid_request"},
 		{"DELETE /api/users/2", "", 404, "not_found"},
 		{"DELETE /api/users/x", "", 400, "invalid_request"},
 		{"POST /api/users/2/counters", `{"recipe_count":1}`, 404, "not_found"},
@@ -165,6 +191,10 @@ func TestTheAdminListenerRefusesWhatIsWrong(t *testing.T) {
 		{"POST /api/users/1/ban", `{"for":null}`, 400, "invalid_request"},
 		{"POST /api/users/1/ban", `{"for":"-1h"}`, 400, "invalid_request"},
 		{"POST /api/users/1/ban", `{"for":"0s"}`, 400, "invalid_request"},
+		{"POST /api/users/1/ban", `{"for":"0d"}`, 400, "invalid_request"},
+		{"POST /api/users/1/ban", `{"for":"7w"}`, 400, "invalid_request"},
+		{"POST /api/users/1/ban", `{"until":"2999-01-01 00:00:00"}`, 400, "invalid_request"},
+		{"POST /api/users/1/ban", `{"until":32472144000}`, 400, "invalid_request"},
 		{"POST /api/users/1/ban", `{"for":"1h","until":null}`, 400, "invalid_request"},
 		{"DELETE /api/users/2/ban", "", 404, "not_found"},
 		{"GET /api/users/2/sessions", "", 404, "not_found"},
@@ -182,6 +212,9 @@ func TestTheAdminListenerRefusesWhatIsWrong(t *testing.T) {
 	}
 	if _, banned := o.deps.Authn.Banned(1); banned {
 		t.Error("a refused ban bans")
+	}
+	if _, err := o.deps.Authn.Profile(t.Context(), 1); err != nil {
+		t.Errorf("a refused erasure erases: %v", err)
 	}
 }
 
@@ -295,6 +328,59 @@ func TestTheOperatorPagesThroughAllAccounts(t *testing.T) {
 	}
 }
 
+func TestSupportFindsAUserByOpenID(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	o.login(t, "alice")
+	bob := o.login(t, "bob")
+	for _, query := range []string{"openid=" + bob.User.OpenID, "openid=" + bob.User.OpenID + "&appid=" + testAppID} {
+		got := o.want(t, "GET /api/users?"+query, "", 200, "")
+		var page userPage
+		if err := json.Unmarshal(got.json.Data, &page); err != nil || len(page.Users) != 1 || page.Users[0].ID != bob.User.ID || page.Next != nil {
+			t.Errorf("%s: %s, want bob alone", query, got.body)
+		}
+	}
+	if got := o.want(t, "GET /api/users?openid=oNobody", "", 200, ""); string(got.json.Data) != `{"users":[],"next":null}` {
+		t.Errorf("of nobody: %s", got.body)
+	}
+}
+
+// lockedLog is a log that is read while it is written.
+type lockedLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestOnlyWhatChangesSomethingIsLoggedAsAChange(t *testing.T) {
+	t.Parallel()
+	var log lockedLog
+	o := newOperatorWith(t, "", func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	o.login(t, "alice")
+	for _, read := range []string{"GET /api/users", "GET /api/users/1", "GET /api/users/1/sessions", "POST /api/users/1/session-key/check", "GET /api/users/2"} {
+		o.ask(t, read, "")
+	}
+	if got := log.String(); strings.Contains(got, "admin change") {
+		t.Errorf("reading is logged as a change:\n%s", got)
+	}
+	o.want(t, "POST /api/users/1/ban", "{}", 200, "")
+	o.want(t, "POST /api/users/2/ban", "{}", 404, "not_found")
+	if got := log.String(); strings.Count(got, "admin change") != 1 {
+		t.Errorf("one ban is logged as\n%s", got)
+	}
+}
+
 func TestCountersAddUpAndStopAtZero(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "")
@@ -324,7 +410,7 @@ func TestABanHoldsAtOnceAndUntilItsEnd(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "")
 	for body, want := range map[string]time.Duration{
-		`{}`: forEver, `{"for":"72h"}`: 72 * time.Hour, `{"for":"9999999999h"}`: -1, `{"for":"2000000h"}`: forEver,
+		`{}`: forEver, `{"for":"72h"}`: 72 * time.Hour, `{"for":"7d"}`: 168 * time.Hour, `{"for":"9999999999h"}`: -1, `{"for":"2000000h"}`: forEver,
 		fmt.Sprintf(`{"until":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339Nano)): time.Hour,
 		`{"until":"9999-12-31T23:59:59+08:00"}`:                                         forEver,
 	} {

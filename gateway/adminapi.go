@@ -9,40 +9,53 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"wxgate/input"
 )
 
 // adminEndpoint is a path of the operator's API.
 type adminEndpoint struct {
-	pattern string // of http.ServeMux
+	pattern string   // of http.ServeMux
+	query   []string // the parameters that it knows
 	serve   http.HandlerFunc
 }
 
 // endpoints is the API for operators and for services of the team: users, their counters, bans and sessions.
 func (a *admin) endpoints() []adminEndpoint {
 	return []adminEndpoint{
-		{"GET /api/users", a.answering(a.listUsers)},
-		{"POST /api/users", a.importUsers},
-		{"GET /api/users/export", a.exportUsers},
-		{"GET /api/users/{id}", a.answering(ofUser(a.showUser))},
-		{"DELETE /api/users/{id}", a.answering(ofUser(a.eraseUser))},
-		{"POST /api/users/{id}/counters", a.answering(ofUser(a.addCounters))},
-		{"POST /api/users/{id}/ban", a.answering(ofUser(a.ban))},
-		{"DELETE /api/users/{id}/ban", a.answering(ofUser(a.liftBan))},
-		{"GET /api/users/{id}/sessions", a.answering(ofUser(a.listSessions))},
-		{"DELETE /api/users/{id}/sessions", a.answering(ofUser(a.endSessions))},
-		{"DELETE /api/sessions/{id}", a.answering(a.endSession)},
-		{"POST /api/users/{id}/session-key/check", a.answering(ofUser(a.checkSessionKey))},
-		{"POST /api/users/{id}/session-key/reset", a.answering(ofUser(a.resetSessionKey))},
-		{"GET /api/users/{id}/phone", a.answering(ofUser(a.phone))},
-		{"POST /api/wechat/{path...}", a.callWeChat},
+		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, a.answering(a.listUsers)},
+		{"POST /api/users", nil, a.importUsers},
+		{"GET /api/users/export", nil, a.exportUsers},
+		{"GET /api/users/{id}", nil, a.answering(ofUser(a.showUser))},
+		{"DELETE /api/users/{id}", nil, a.changing(ofUser(a.eraseUser))},
+		{"POST /api/users/{id}/counters", nil, a.changing(ofUser(a.addCounters))},
+		{"POST /api/users/{id}/ban", nil, a.changing(ofUser(a.ban))},
+		{"DELETE /api/users/{id}/ban", nil, a.changing(ofUser(a.liftBan))},
+		{"GET /api/users/{id}/sessions", nil, a.answering(ofUser(a.listSessions))},
+		{"DELETE /api/users/{id}/sessions", nil, a.changing(ofUser(a.endSessions))},
+		{"DELETE /api/sessions/{id}", nil, a.changing(a.endSession)},
+		{"POST /api/users/{id}/session-key/check", nil, a.answering(ofUser(a.checkSessionKey))},
+		{"POST /api/users/{id}/session-key/reset", nil, a.changing(ofUser(a.resetSessionKey))},
+		{"GET /api/users/{id}/phone", nil, a.answering(ofUser(a.phone))},
+		{"POST /api/wechat/{path...}", []string{anyParameter}, a.callWeChat},
 	}
 }
 
 // adminTimeout bounds one request of the API, imports and exports apart.
 const adminTimeout = 20 * time.Second
+
+// changing is answering for what changes something, which is logged.
+func (a *admin) changing(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+	return a.answering(func(r *http.Request) (any, error) {
+		data, err := do(r)
+		if err == nil {
+			a.log.Info("admin change", "request", r.Pattern, "id", r.PathValue("id"))
+		}
+		return data, err
+	})
+}
 
 // answering makes a handler of a function that returns the data of the envelope.
 func (a *admin) answering(do func(*http.Request) (data any, err error)) http.HandlerFunc {
@@ -54,9 +67,6 @@ func (a *admin) answering(do func(*http.Request) (data any, err error)) http.Han
 		if err != nil {
 			a.fail(w, err)
 			return
-		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			a.log.Info("admin change", "request", r.Pattern, "id", r.PathValue("id"))
 		}
 		a.succeed(w, data)
 	}
@@ -94,11 +104,11 @@ func ofUser(do func(r *http.Request, id int64) (any, error)) func(*http.Request)
 
 // parseUserID takes 1 to 2^53-1, which a JavaScript number can hold.
 func parseUserID(text string) (int64, error) {
-	id, err := strconv.ParseUint(text, 10, 53)
-	if err != nil || id == 0 {
-		return 0, fmt.Errorf("%w: %q is not a user id", errInvalidRequest, text)
+	id, err := input.UserID(text)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errInvalidRequest, err)
 	}
-	return int64(id), nil //nolint:gosec // it has 53 bits
+	return id, err
 }
 
 // readObject reads a body that says it is JSON, which a form of a web page of others cannot say, and is an object with

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"wxgate/input"
 )
 
 // forEver is how long a ban without an end lasts. It stays below what authn can lift again.
@@ -48,9 +50,11 @@ func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error)
 	case len(body) == 2:
 		return until, fmt.Errorf("%w: until and for are two ends; one is enough", errInvalidRequest)
 	case body["until"] != nil:
-		err = json.Unmarshal(body["until"], &until)
+		until, err = parseText(body["until"], input.Time)
 	case body["for"] != nil:
-		until, err = after(now, body["for"])
+		var d time.Duration
+		d, err = parseText(body["for"], input.Duration)
+		until = now.Add(min(d, forEver))
 	}
 	if err != nil {
 		return until, fmt.Errorf("%w: %w", errInvalidRequest, err)
@@ -64,12 +68,11 @@ func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error)
 	return until, nil
 }
 
-// after is now and a duration, written as in JSON.
-func after(now time.Time, duration json.RawMessage) (time.Time, error) {
-	var text string
-	if err := json.Unmarshal(duration, &text); err != nil {
-		return time.Time{}, err
+// parseText reads the text that a JSON value is.
+func parseText[T any](value json.RawMessage, parse func(string) (T, error)) (parsed T, err error) {
+	var text *string
+	if err := json.Unmarshal(value, &text); err != nil || text == nil {
+		return parsed, fmt.Errorf("%s is no text between quotes", input.Quote(string(value)))
 	}
-	d, err := time.ParseDuration(text)
-	return now.Add(min(d, forEver)), err
+	return parse(*text)
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
+	"wxgate/input"
 	"wxgate/storage"
 )
 
@@ -68,16 +68,36 @@ func (a *admin) account(ctx context.Context, id int64) (any, error) {
 // showUser answers GET /api/users/{id}.
 func (a *admin) showUser(r *http.Request, id int64) (any, error) { return a.account(r.Context(), id) }
 
-// listUsers answers GET /api/users: with ids the authors of something, else a page of accounts.
+// listUsers answers GET /api/users: with ids the authors of something, with an openid its account, else a page of
+// accounts.
 func (a *admin) listUsers(r *http.Request) (any, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errInvalidRequest, err)
-	}
-	if query.Has("ids") {
+	query := r.URL.Query()
+	switch {
+	case query.Has("ids"):
+		if err := aloneIn(query, "ids"); err != nil {
+			return nil, err
+		}
 		return a.authors(r.Context(), query.Get("ids"))
+	case query.Has("openid"), query.Has("appid"):
+		if err := aloneIn(query, "openid", "appid"); err != nil {
+			return nil, err
+		}
+		return a.byOpenID(r.Context(), query.Get("appid"), query.Get("openid"))
 	}
 	return a.accounts(r.Context(), query)
+}
+
+// byOpenID is a page with the user of an openid, or with nobody.
+func (a *admin) byOpenID(ctx context.Context, appID, openID string) (any, error) {
+	page := userPage{Users: []account{}}
+	user, err := a.authn.UserByOpenID(ctx, appID, openID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return page, nil
+	}
+	if err == nil {
+		page.Users = append(page.Users, a.accountOf(user))
+	}
+	return page, err
 }
 
 // authors are the users with those ids, in that order; an unknown one is left out.
@@ -154,7 +174,7 @@ func parseCount(query url.Values, name string, unset, least, most int64) (int64,
 	if !query.Has(name) {
 		return unset, nil
 	}
-	n, err := strconv.ParseInt(query.Get(name), 10, 64)
+	n, err := input.Count(query.Get(name))
 	if err != nil || n < least || n > most {
 		return 0, fmt.Errorf("%w: %s is not a number from %d to %d", errInvalidRequest, name, least, most)
 	}

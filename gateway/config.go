@@ -22,6 +22,7 @@ type Config struct {
 	FunctionKey       authn.Secret // wechat.cloud_function_secret; empty: no signed openid is believed
 	PhoneByDecryption bool         // wechat.phone_by_decryption: encrypted data are taken for a phone number
 	PushUpstream      string       // wechat.push.upstream; empty: message push is off
+	PublicKeys        bool         // authn.keys has some that anybody may verify with
 }
 
 // ServerConfig is the section server.

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
@@ -35,6 +36,7 @@ type Question struct {
 	Headers    []string   // more lines: "Name: value"
 	BodyLength int64      // in bytes; 0: no body
 	Client     netip.Addr // the peer of the connection
+	TokenFault error      // why its token is refused; nil: it is good, or there is none
 }
 
 // Explanation is what the gateway would do with a request, its token apart.
@@ -48,6 +50,8 @@ type Explanation struct {
 	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
 	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: it goes through
 	Method   string     `json:"method,omitempty"`   // as it is sent to the upstream
+
+	tokenFault error
 }
 
 // Refusal is why a request does not go through.
@@ -71,7 +75,7 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, err
 	}
-	var e Explanation
+	e := Explanation{tokenFault: q.TokenFault}
 	g.app = g.newApp(g.chain(e.begin, func(c *fiber.Ctx) error { return e.end(g, c) }))
 	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(e.begin, g.admit)).Handler())
 	g.app.Handler() // prepares it
@@ -129,7 +133,7 @@ func (r *rules) near(target string) []RouteInfo {
 	seen := map[*route]bool{}
 	look := func(m *matcher[*route]) {
 		for _, method := range forwardable() {
-			if to, found := m.find(method, t.folded); found && !seen[to] {
+			if to, found := m.find(method, t.folded); found && !seen[to] && !to.off {
 				seen[to] = true
 				all = append(all, to.info(r))
 			}
@@ -143,11 +147,29 @@ func (r *rules) near(target string) []RouteInfo {
 }
 
 // begin stands where tokens are verified.
-func (*Explanation) begin(c *fiber.Ctx) error {
-	if ex := exchangeOf(c); ex.route.auth == AuthPrefetch {
+func (e *Explanation) begin(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	if ex.route.off {
+		return errNoRoute
+	}
+	if ex.route.auth == AuthPrefetch {
 		ex.target.raw = withoutCredentials(ex.target.raw)
 	}
+	if err := e.tokenFault; err != nil && ex.route.refuses(err) {
+		return err
+	}
 	return c.Next()
+}
+
+// refuses says whether a route looks at the token, and does not take one with that fault.
+func (r *route) refuses(tokenFault error) bool {
+	switch {
+	case r.ours && r.pattern == refreshPath:
+		return !errors.Is(tokenFault, authn.ErrTokenExpired)
+	case r.auth == AuthRequired, r.auth == AuthOptional:
+		return true
+	}
+	return false
 }
 
 // end stands where the request would be served.
@@ -164,6 +186,7 @@ func (e *Explanation) end(g *Gateway, c *fiber.Ctx) error {
 	}
 	e.Target, e.Method = string(req.Header.RequestURI()), c.Method()
 	e.compare(&c.Request().Header, &req.Header)
+	e.mask(ex.route.changes)
 	if ex.route.auth != AuthNone {
 		e.Identity = ex.rules.identityFields()
 	}
@@ -191,6 +214,16 @@ func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
 	for _, line := range came {
 		if !slices.Contains(goes, line) {
 			e.Removed = append(e.Removed, line)
+		}
+	}
+}
+
+// mask hides the values of headers.set: the configuration has secrets there, and an explanation is shown around.
+func (e *Explanation) mask(changes headerChanges) {
+	for i, line := range e.Set {
+		name, _, _ := strings.Cut(line, ": ")
+		if slices.ContainsFunc(changes.fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) }) {
+			e.Set[i] = name + ": ***"
 		}
 	}
 }

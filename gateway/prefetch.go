@@ -45,7 +45,10 @@ func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 
 // withoutCredentials is a target without the parameters code and token; the others stay byte for byte.
 func withoutCredentials(raw []byte) []byte {
-	path, query, _ := bytes.Cut(raw, []byte{'?'})
+	path, query, found := bytes.Cut(raw, []byte{'?'})
+	if !found {
+		return raw
+	}
 	kept := append(bytes.Clone(path), '?')
 	for part := range bytes.SplitSeq(query, []byte{'&'}) {
 		name, _, _ := bytes.Cut(part, []byte{'='})

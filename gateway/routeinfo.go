@@ -32,7 +32,7 @@ func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
 	list := func(host string, m *matcher[*route]) {
 		seen := map[*route]bool{}
 		m.each(func(to *route) {
-			if !seen[to] && (host == "" || !to.ours) { // endpoints are entered for every host
+			if !seen[to] && !to.off && (host == "" || !to.ours) { // endpoints are entered for every host
 				all = append(all, to.info(r))
 			}
 			seen[to] = true
@@ -56,6 +56,9 @@ func (r *route) info(of *rules) RouteInfo {
 	}
 	if r.ours {
 		info.To = "wxgate"
+	}
+	if r.ours && r.pattern == refreshPath {
+		info.Auth = AuthRequired
 	}
 	if r.limit != nil {
 		info.RateLimit = fmt.Sprintf("%v burst %d per %s", r.limit.cfg.Rate, r.limit.cfg.Burst, r.limit.per)

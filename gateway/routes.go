@@ -54,6 +54,20 @@ type endpoint struct {
 	serve  fiber.Handler
 }
 
+// refreshPath is where a token is refreshed. The endpoint reads the token itself: it takes an expired one too.
+const refreshPath = "/api/v1/auth/refresh"
+
+// off says whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
+func (e endpoint) off(cfg Config) bool {
+	switch e.path {
+	case "/api/v1/auth/cloud-login":
+		return !cfg.CloudRun && cfg.FunctionKey == ""
+	case "/.well-known/jwks.json":
+		return !cfg.PublicKeys && cfg.Identity.Signed.Header == ""
+	}
+	return false
+}
+
 // stored says whether the endpoint needs the store; the others only tell what they know.
 func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fiber.MethodPost }
 
@@ -65,7 +79,7 @@ func (g *Gateway) endpoints(r *rules) []endpoint {
 		{post, "/api/v1/auth/wx-login", classLogin, AuthNone, r.logins, g.login},
 		{post, "/api/v1/auth/wechat-login", classLogin, AuthNone, r.logins, g.login},
 		{post, "/api/v1/user/login", classLogin, AuthNone, r.logins, g.loginSecondDialect},
-		{post, "/api/v1/auth/refresh", classOther, AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
+		{post, refreshPath, classOther, AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
 		{post, "/api/v1/auth/logout", classOther, AuthRequired, nil, g.logout},
 		{post, "/api/v1/auth/cloud-login", classLogin, AuthNone, r.logins, g.cloudLogin},
 		{post, "/api/v1/auth/decrypt", classOther, AuthRequired, nil, g.decrypt},
@@ -95,6 +109,7 @@ type route struct {
 	methods    []string // empty: all
 	host       string   // empty: any
 	ours       bool     // an endpoint of the gateway's own API
+	off        bool     // and this configuration leaves it nothing to do
 	class      class    // its place when there is too much to do
 	auth       AuthMode
 	bodyLimit  int64
@@ -120,7 +135,7 @@ func (g *Gateway) newTable(r *rules) (*table[*route], error) {
 	}
 	hosts := append(slices.Collect(maps.Keys(t.hosts)), "")
 	for _, e := range g.endpoints(r) {
-		if err := addEndpoint(t, hosts, e); err != nil {
+		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
 			return nil, err
 		}
 	}
@@ -150,13 +165,13 @@ func (g *Gateway) addRoute(t *table[*route], r *rules, cfg RouteConfig) error {
 func (r *route) stricter(than *route) bool { return r.auth.strictness() > than.auth.strictness() }
 
 // addEndpoint enters an endpoint for every host that has routes, so that none of these takes its place by its host alone.
-func addEndpoint(t *table[*route], hosts []string, e endpoint) error {
+func addEndpoint(t *table[*route], hosts []string, e endpoint, cfg Config) error {
 	p, err := parsePattern(e.path)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
 	made := &route{
-		pattern: e.path, methods: []string{e.method}, ours: true, class: e.class, auth: e.auth,
+		pattern: e.path, methods: []string{e.method}, ours: true, off: e.off(cfg), class: e.class, auth: e.auth,
 		bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve, stored: e.stored(),
 	}
 	var free []string // looked up before the first is entered: a host also finds what is there for any

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"wxgate/input"
 )
 
 // setScalar gives into the meaning of value. A value that is not what is written came from the environment or a file
@@ -23,22 +25,16 @@ func setScalar(into reflect.Value, value, written string) error {
 		err = setKind(into, value)
 	}
 	if err != nil && value != written {
-		return fmt.Errorf("wants %s, which what %s stands for is not", wanted(into.Type()), quoted(written))
+		return fmt.Errorf("wants %s, which what %s stands for is not", wanted(into.Type()), input.Quote(written))
 	}
 	return err
 }
 
 // setDuration wants a unit: in one program 30 means seconds and in the next milliseconds. Only 0 needs none.
 func setDuration(into reflect.Value, value string) error {
-	d, err := time.ParseDuration(value)
-	if err == nil {
-		into.SetInt(int64(d))
-		return nil
-	}
-	if _, err := strconv.ParseFloat(value, 64); err == nil {
-		return fmt.Errorf("%s has no unit: write %ss for seconds", value, value)
-	}
-	return fmt.Errorf("wants %s, not %s", wanted(into.Type()), quoted(value))
+	d, err := input.Duration(value)
+	into.SetInt(int64(d))
+	return err
 }
 
 func setKind(into reflect.Value, value string) error {
@@ -58,7 +54,7 @@ func setKind(into reflect.Value, value string) error {
 		ok = setFloat(into, value)
 	}
 	if !ok {
-		return fmt.Errorf("wants %s, not %s", wanted(into.Type()), quoted(value))
+		return fmt.Errorf("wants %s, not %s", wanted(into.Type()), input.Quote(value))
 	}
 	return nil
 }
@@ -98,7 +94,7 @@ func wanted(t reflect.Type) string {
 	case section:
 		return "keys and values below it"
 	case t == reflect.TypeFor[time.Duration]():
-		return "a duration such as 30s or 168h"
+		return "a duration such as 30s, 72h or 7d"
 	}
 	return wantedKind(t)
 }
@@ -119,13 +115,4 @@ func wantedKind(t reflect.Type) string {
 		return "a number"
 	}
 	return "something that a file can hold"
-}
-
-// quoted is what somebody wrote, short enough for a line.
-func quoted(text string) string {
-	const longest = 60
-	if runes := []rune(text); len(runes) > longest {
-		text = string(runes[:longest]) + "…"
-	}
-	return strconv.Quote(text)
 }

@@ -3,6 +3,8 @@ package strictyaml
 import (
 	"strings"
 	"unicode/utf8"
+
+	"wxgate/input"
 )
 
 // position is a place in the file, both numbers from 1, the column in characters.
@@ -65,7 +67,7 @@ func (p positions) placeOne(text string) Fault {
 	}
 	at := p.find(path)
 	if reference, ok := p.references[path]; ok && !strings.Contains(message, reference) {
-		message += " (this is what " + quoted(reference) + " stands for)"
+		message += " (this is what " + input.Quote(reference) + " stands for)"
 	}
 	return Fault{File: p.file, Line: at.line, Col: at.col, Path: path, Message: message}
 }

@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// anyParameter stands for all: they are somebody else's.
+const anyParameter = "*"
+
+// knowing serves only requests whose query has none but the known parameters, each once: one that is passed over could
+// have been the point, and GET /api/users?openid=… would be everybody.
+func (a *admin) knowing(known []string, serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := checkQuery(r.URL.RawQuery, known); err != nil {
+			a.fail(w, err)
+			return
+		}
+		serve(w, r)
+	}
+}
+
+func checkQuery(raw string, known []string) error {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	for name, values := range query {
+		switch {
+		case slices.Contains(known, anyParameter):
+		case len(known) == 0:
+			return fmt.Errorf("%w: there is no parameter %q, nor any other", errInvalidRequest, name)
+		case !slices.Contains(known, name):
+			return fmt.Errorf("%w: there is no parameter %q, only %s", errInvalidRequest, name, strings.Join(known, ", "))
+		case len(values) > 1:
+			return fmt.Errorf("%w: %s is there twice", errInvalidRequest, name)
+		}
+	}
+	return nil
+}
+
+// aloneIn wants a parameter that decides everything to stand alone, or with the others that belong to it.
+func aloneIn(query url.Values, name string, others ...string) error {
+	for other := range query {
+		if other != name && !slices.Contains(others, other) {
+			return fmt.Errorf("%w: %s and %s do not go together", errInvalidRequest, name, other)
+		}
+	}
+	return nil
+}
