@@ -43,3 +43,33 @@ func TestAShortageOfDescriptorsIsSurvived(t *testing.T) {
 	t.Logf("it served again after %v", time.Since(start))
 	w.login("bob")
 }
+
+// TestIdleAdminConnectionsLeaveThePublicListenerAlone gives the gateway 256 descriptors and 1,100 idle connections to its
+// admin listener: they took all of them.
+func TestIdleAdminConnectionsLeaveThePublicListenerAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	limited := exec.Command("sh", "-c", `ulimit -n 256 && exec "$0" serve -c "$1"`, binary, w.config)
+	w.process = startCommand(t, limited)
+	w.process.waitServing(t)
+	token := w.login("alice")
+	for i := range 1100 {
+		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(w.admin, "http://"), 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if i%100 == 0 {
+			w.want("beside idle admin connections", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
+		}
+	}
+	w.login("bob")
+	resp, err := w.client.Get(w.admin + "/readyz")
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("readyz: %v %v, want 200", resp, err)
+	}
+	_ = resp.Body.Close()
+	if strings.Contains(w.output.String(), "too many open files") {
+		t.Errorf("descriptors ran out:\n%s", w.output)
+	}
+}

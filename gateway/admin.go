@@ -23,14 +23,17 @@ type admin struct {
 	log     *slog.Logger
 	now     func() time.Time
 	server  *http.Server
+	conns   *adminConns
 }
 
 func (g *Gateway) newAdmin() *admin {
 	a := &admin{
 		gateway: g, authn: g.deps.Authn, log: g.deps.Log, now: g.deps.Now,
+		conns: newAdminConns(g.rules.Load().cfg.Server.Connections.Admin, g.deps.Metrics),
 	}
 	a.server = &http.Server{
-		Handler:           a.newMux(),
+		Handler:           keepWhileAnswering(a.newMux()),
+		ConnContext:       withAdminConn,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -96,7 +99,7 @@ func probe(w http.ResponseWriter, status int, text string) {
 }
 
 func (a *admin) serve(ln net.Listener) error {
-	if err := a.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := a.server.Serve(adminListener{ln, a.conns}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the admin listener: %w", err)
 	}
 	return nil

@@ -34,6 +34,14 @@ type ServerConfig struct {
 	ProxyProtocol  bool         `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts     `yaml:"timeouts"`
+	Connections    Connections  `yaml:"connections"`
+}
+
+// Connections is server.connections: how many clients may be connected.
+type Connections struct {
+	Max        int `yaml:"max"`         // to the public listener; 0: as many as the descriptors of the process bear, which always bounds them
+	PerAddress int `yaml:"per_address"` // of these, from one public address (IPv6: /64), half of them at most; 0: no such bound
+	Admin      int `yaml:"admin"`       // to the admin listener
 }
 
 // MinAdminTokenBytes is the shortest server.admin_token that is accepted.
@@ -140,6 +148,8 @@ func DefaultConfig() Config {
 		Server: ServerConfig{
 			Listen: ":8080", Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
 			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
+			// A phone opens ten, so 4096 bear a carrier's NAT with hundreds of users at a time.
+			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
 		},
 		Identity: IdentityConfig{
 			Headers: map[string]IdentityField{
@@ -171,6 +181,12 @@ func (f *faults) add(path, format string, args ...any) {
 func (f *faults) oneOf(path, got string, allowed ...string) {
 	if !slices.Contains(allowed, got) {
 		f.add(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
+	}
+}
+
+func (f *faults) count(path string, got, least, most int) {
+	if got < least || got > most {
+		f.add(path, "%d is not between %d and %d", got, least, most)
 	}
 }
 

@@ -122,20 +122,17 @@ func (g *Gateway) newApp(chain []fiber.Handler) *fiber.App {
 
 // WireConfig is how the public listener, one of wire.Listen, must be set up for this gateway.
 func (g *Gateway) WireConfig() wire.Config {
-	cfg, timeouts := wire.DefaultConfig(), g.rules.Load().cfg.Server.Timeouts
+	cfg, server := wire.DefaultConfig(), g.rules.Load().cfg.Server
+	timeouts, connections := server.Timeouts, server.Connections
 	cfg.MaxHeadBytes = headBuffer
 	cfg.ReadHeader = timeouts.ReadHeader
 	cfg.Idle = timeouts.Idle
-	cfg.MaxConnsPerAddr = maxConnsPerAddr
+	cfg.MaxConns, cfg.MaxConnsPerAddr = connections.Max, connections.PerAddress
 	cfg.Exempt = g.sharedAddress
 	cfg.Proxied = g.proxied
 	cfg.Crowded = g.crowded
 	return cfg
 }
-
-// maxConnsPerAddr is how many connections one public address may hold. A phone opens ten at most, so it bears a
-// carrier's NAT with hundreds of users of one mini-program at a time.
-const maxConnsPerAddr = 4096
 
 // sharedAddress says whether connections from there are those of many clients, or of our own machines: from a trusted
 // proxy, or from no public address.

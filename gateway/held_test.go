@@ -174,7 +174,7 @@ func TestOneUserHoldsAShareOfTheConnectionsToAService(t *testing.T) {
 			return switching(r)
 		}
 		if strings.HasPrefix(r.Target, "/private/large") {
-			return "HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n" + strings.Repeat("x", 4_000_000)
+			return "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + strings.Repeat("x", 100_000)
 		}
 		return upstreamtest.OK("text/plain", "hi")
 	})

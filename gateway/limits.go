@@ -89,14 +89,9 @@ func (l LimitsConfig) validate(f *faults, path string) {
 		f.add(path+".prefetch", "is not a positive rate such as 600/m")
 	}
 	l.DecryptFailures.validate(f, path+".decrypt_failures", PerUser)
-	count := func(key string, n int) {
-		if n < 0 || n > maxInFlight {
-			f.add(path+key, "%d is not between 0 and %d", n, maxInFlight)
-		}
-	}
-	count(".in_flight", l.InFlight)
+	f.count(path+".in_flight", l.InFlight, 0, maxInFlight)
 	for _, kind := range limit.Kinds() {
-		count(".per_client."+kind.String(), l.PerClient.of(kind))
+		f.count(path+".per_client."+kind.String(), l.PerClient.of(kind), 0, maxInFlight)
 	}
 	if l.Dials < 1 || l.Dials > maxDials {
 		f.add(path+".dials", "%d is not between 1 and %d", l.Dials, maxDials)

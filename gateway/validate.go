@@ -40,7 +40,20 @@ func (s ServerConfig) validate(f *faults) {
 	f.within("server.timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
 	f.within("server.timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
 	f.within("server.timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
+	s.Connections.validate(f, "server.connections")
 }
+
+// leastAdminConnections are enough for a probe, Prometheus and the operator.
+const leastAdminConnections = 4
+
+func (c Connections) validate(f *faults, path string) {
+	f.count(path+".max", c.Max, 0, maxConnections)
+	f.count(path+".per_address", c.PerAddress, 0, maxConnections)
+	f.count(path+".admin", c.Admin, leastAdminConnections, maxConnections)
+}
+
+// maxConnections is more than any process has descriptors.
+const maxConnections = 1 << 24
 
 // validateAdmin lets the admin listener out of loopback only behind a token.
 func (s ServerConfig) validateAdmin(f *faults) {

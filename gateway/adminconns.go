@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// adminConns bounds the connections of the admin listener, so that they cannot take the descriptors of the public one.
+// At the bound the connection that has waited longest for a request gives way to a new one: idle and half-sent requests
+// keep out neither the operator nor a probe.
+type adminConns struct {
+	most           int
+	closed, refuse prometheus.Counter
+
+	mu   sync.Mutex
+	open map[*adminConn]struct{}
+}
+
+// newAdminConns declares its series on reg.
+func newAdminConns(most int, reg prometheus.Registerer) *adminConns {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_admin_connections_refused_total", Help: "Admin connections closed at the bound: idle ones that gave way, and new ones.",
+	}, []string{"which"})
+	a := &adminConns{
+		most: most, closed: refused.WithLabelValues("idle"), refuse: refused.WithLabelValues("new"), open: make(map[*adminConn]struct{}),
+	}
+	reg.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "wxgate_admin_connections", Help: "Connections to the admin listener that are open.",
+	}, func() float64 { return float64(a.count()) }))
+	return a
+}
+
+func (a *adminConns) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.open)
+}
+
+// adminListener is the admin listener with its bound.
+type adminListener struct {
+	net.Listener
+	conns *adminConns
+}
+
+// Accept returns the next connection that has a place, made free if need be.
+func (l adminListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.conns.add(conn); c != nil {
+			return c, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+// add makes room for a connection; nil when all others are being answered.
+func (a *adminConns) add(conn net.Conn) *adminConn {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.open) >= a.most {
+		longest := a.longestWaiting()
+		if longest == nil {
+			a.refuse.Inc()
+			return nil
+		}
+		a.closed.Inc()
+		delete(a.open, longest)
+		_ = longest.Conn.Close()
+	}
+	c := &adminConn{Conn: conn, conns: a, since: time.Now()}
+	a.open[c] = struct{}{}
+	return c
+}
+
+func (a *adminConns) longestWaiting() (longest *adminConn) {
+	for c := range a.open {
+		if !c.answering && (longest == nil || c.since.Before(longest.since)) {
+			longest = c
+		}
+	}
+	return longest
+}
+
+// adminConn is a connection to the admin listener. The lock of conns guards it.
+type adminConn struct {
+	net.Conn
+	conns     *adminConns
+	since     time.Time // when it was accepted, or answered last
+	answering bool
+}
+
+// Close also gives the place back.
+func (c *adminConn) Close() error {
+	c.conns.mu.Lock()
+	delete(c.conns.open, c)
+	c.conns.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (c *adminConn) answer(now bool) {
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	c.answering, c.since = now, time.Now()
+}
+
+// adminConnKey is the key of the connection in a request's context.
+type adminConnKey struct{}
+
+func withAdminConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, adminConnKey{}, conn)
+}
+
+// keepWhileAnswering keeps the connections of requests that are being answered.
+func keepWhileAnswering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(adminConnKey{}).(*adminConn); ok {
+			c.answer(true)
+			defer c.answer(false)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
