@@ -182,6 +182,9 @@ func beginsReloaded(section string) bool {
 // apply makes cfg the configuration of the requests to come, apart from what only a restart can change. An error leaves
 // everything as it was.
 func (s *service) apply(cfg Config) error {
+	if err := checkAdminSocket(s.admin, cfg.Server.AdminToken); err != nil {
+		return err
+	}
 	push, err := newPush(cfg.WeChat)
 	if err != nil {
 		return err

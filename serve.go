@@ -164,15 +164,24 @@ func (s *service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
 	if err := s.listenPublic(ctx, cfg.Listen); err != nil {
 		return fmt.Errorf("listening for the public: %w", err)
 	}
-	if s.admin != nil {
-		return nil
-	}
-	err := s.onceFree(ctx, func() (err error) {
-		s.admin, err = net.Listen("tcp", cfg.Admin)
-		return err
-	})
-	if err != nil {
+	if err := s.listenAdmin(ctx, cfg); err != nil {
 		return errors.Join(fmt.Errorf("listening for the operator: %w", err), s.public.Close())
+	}
+	return nil
+}
+
+func (s *service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) error {
+	if s.admin == nil {
+		err := s.onceFree(ctx, func() (err error) {
+			s.admin, err = net.Listen("tcp", cfg.Admin)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := checkAdminSocket(s.admin, cfg.AdminToken); err != nil {
+		return errors.Join(err, s.admin.Close())
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -239,6 +240,27 @@ func TestWithoutATokenOnlyThisMachineIsAnswered(t *testing.T) {
 		o.want(t, "GET /api/users", "", 403, "admin_origin_denied", "Host", host)
 		o.want(t, "GET /metrics", "", 403, "admin_origin_denied", "Host", host)
 		o.want(t, "GET /livez", "", 200, "", "Host", host) // a probe
+	}
+}
+
+// TestTheAddressAtTheOtherEndCountsNotTheHost: a socket of systemd on 0.0.0.0 answered whoever said Host: localhost.
+func TestTheAddressAtTheOtherEndCountsNotTheHost(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	for peer, want := range map[string]int{
+		"127.0.0.1:4000": 200, "127.9.9.9:1": 200, "[::1]:4000": 200, "[::ffff:127.0.0.1]:4000": 200, "@": 200, "": 200,
+		"203.0.113.7:4000": 403, "10.0.0.5:1": 403, "[fe80::1%eth0]:1": 403, "[::ffff:10.0.0.5]:1": 403, "0.0.0.0:1": 403, "localhost:1": 403, "127.0.0.1": 403,
+	} {
+		for _, path := range []string{"/api/users", "/metrics"} {
+			req := httptest.NewRequest(http.MethodGet, path, nil)
+			req.RemoteAddr, req.Host = peer, "localhost:9090"
+			req.Header.Set("X-Forwarded-For", "127.0.0.1")
+			w := httptest.NewRecorder()
+			o.admin.server.Handler.ServeHTTP(w, req)
+			if w.Code != want {
+				t.Errorf("%s from %q: %d, want %d", path, peer, w.Code, want)
+			}
+		}
 	}
 }
 

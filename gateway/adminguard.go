@@ -30,13 +30,15 @@ func newAdminGuard(token authn.Secret) adminGuard {
 	return adminGuard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
 }
 
-// admit refuses whoever has not the token. Without one, being on this machine is the permission; a browser is there too,
-// so what a web page of others could send is refused: by its Origin, and by a name that such a page has pointed at
-// 127.0.0.1 (DNS rebinding), which its Host still shows.
+// admit refuses whoever has not the token. Without one, being on this machine is the permission, which the address at the
+// other end shows and no header can; a browser is there too, so what a web page of others could send is refused: by its
+// Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which its Host still shows.
 func (g adminGuard) admit(r *http.Request) error {
 	switch {
 	case !sameOrigin(r):
 		return fmt.Errorf("%w: the Origin is not this listener", errAdminOrigin)
+	case !g.demanded && !onThisMachine(r.RemoteAddr):
+		return fmt.Errorf("%w: without server.admin_token it answers this machine alone", errAdminOrigin)
 	case !g.demanded && !loopbackHost(hostOf(r.Host)):
 		return fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", errAdminOrigin)
 	case g.demanded && !g.matches(bearerOf(r)):
@@ -70,6 +72,12 @@ func sameOrigin(r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// onThisMachine reports whether a peer is on loopback, or at the other end of a Unix socket, which has no address.
+func onThisMachine(peer string) bool {
+	addr, err := netip.ParseAddrPort(peer)
+	return err == nil && addr.Addr().Unmap().IsLoopback() || peer == "" || peer == "@"
 }
 
 // hostOf is a Host header without its port and brackets.
