@@ -9,7 +9,7 @@ SOAK             ?= 10m
 OVERLOAD         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-large test-restart test-kills plot lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-large test-restart test-kills test-stops plot lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-restart: ## a minute of load with a reload each second and five restarts
 
 test-kills: ## 200 times kill -9 of one of the processes at a random moment of a hand-over, and a start
 	WXGATE_KILLS=200 go test -count=1 -v -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e
+
+test-stops: ## 100 stops under the load of 40 clients, counting connections that are reset
+	WXGATE_STOPS=100 go test -count=1 -v -timeout 30m -run '^TestAStopUnderLoadResetsNoConnection$$' ./e2e
 
 test-large: ## 2 GiB up and down, with the memory of the gateway; how long events take
 	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory|TestEventsArriveAsTheyAreSaid' ./e2e

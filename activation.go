@@ -12,7 +12,10 @@ import (
 )
 
 // inherited are listening sockets that were open before this process; it opens itself what is nil.
-type inherited struct{ public, admin net.Listener }
+type inherited struct {
+	public, admin net.Listener
+	shared        bool // systemd has them too
+}
 
 // activated are the sockets that systemd opened (sd_listen_fds): the one named admin is for the operator, or else the
 // second, and the other one for the public.
@@ -22,6 +25,7 @@ func activated() (l inherited, err error) {
 		if err != nil {
 			return l, fmt.Errorf("socket %s of systemd: %w", file.Name(), err)
 		}
+		l.shared = true
 		switch {
 		case l.admin == nil && (file.Name() == "admin" || l.public != nil):
 			l.admin = ln

@@ -20,7 +20,7 @@ import (
 func reloaded() []string {
 	return []string{
 		"server.admin_token", "server.trusted_proxies", "server.proxy_protocol", "server.body_limit",
-		"server.timeouts.request", "server.timeouts.drain",
+		"server.timeouts.request", "server.timeouts.pre_drain", "server.timeouts.drain",
 		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.phone_by_decryption", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
 		"routes", "limits", "log",
 	}
@@ -202,6 +202,6 @@ func (s *service) apply(cfg Config) error {
 		return fmt.Errorf("taking over the gateway's sections: %w", err)
 	}
 	s.logs.set(cfg.Log)
-	s.drain.Store(int64(cfg.Server.Timeouts.Drain))
+	s.setTimeouts(cfg.Server.Timeouts)
 	return s.upstreams.become(next)
 }

@@ -41,6 +41,7 @@ type restarter struct {
 type listens struct {
 	Public string `json:"public"`
 	Admin  string `json:"admin"`
+	Own    bool   `json:"own"` // no systemd has the sockets too; an older wxgate does not say
 }
 
 func newRestarter(told context.Context) (*restarter, error) {
@@ -71,7 +72,8 @@ func (r *restarter) untilOrphaned(ctx context.Context) context.Context {
 // inherit waits, as a successor, until the store is free, and returns the predecessor's listeners, by what they listen
 // for; nil when it has another address.
 func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
-	r.listens = listens{cfg.Listen, cfg.Admin}
+	r.listens = listens{Public: cfg.Listen, Admin: cfg.Admin}
+	defer func() { r.listens.Own = !l.shared }()
 	if r.predecessor == nil {
 		return activated()
 	}
@@ -84,6 +86,7 @@ func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
 	if err := json.Unmarshal(m.Payload, &theirs); err != nil {
 		return l, fmt.Errorf("what the sockets listen for: %w", err)
 	}
+	l.shared = !theirs.Own
 	if theirs.Public == cfg.Listen {
 		if l.public, err = m.Listener(0); err != nil {
 			return l, err

@@ -41,6 +41,9 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	log := newLogs(cfg.Log, queue)
+	if err := checkDescriptors(descriptorLimit(), log.Logger); err != nil {
+		return err
+	}
 	warnCloudRun(cfg, w.env, log.Logger)
 	warnOpenings(cfg, log.Logger)
 	restarts, err := newRestarter(ctx)
@@ -92,13 +95,15 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 type service struct {
 	log       *slog.Logger
 	logs      *logs
-	drain     atomic.Int64 // a time.Duration
+	preDrain  atomic.Int64 // a time.Duration
+	drain     atomic.Int64 // the same
 	metrics   *prometheus.Registry
 	store     *badger.Store
 	authn     *authn.Authn
 	upstreams *upstreams
 	gateway   *gateway.Gateway
 	public    net.Listener
+	shared    bool // public is systemd's too
 	admin     net.Listener
 	replaced  chan func(context.Context) error // gives the clients to a successor that serves
 	handed    bool                             // a successor has them
@@ -108,12 +113,17 @@ type service struct {
 // openService opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error
 // what was opened is closed again.
 func openService(ctx context.Context, cfg Config, log *logs, sockets inherited) (*service, error) {
-	s := &service{log: log.Logger, logs: log, public: sockets.public, admin: sockets.admin, replaced: make(chan func(context.Context) error)}
-	s.drain.Store(int64(cfg.Server.Timeouts.Drain))
+	s := &service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error)}
+	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+func (s *service) setTimeouts(cfg gateway.Timeouts) {
+	s.preDrain.Store(int64(cfg.PreDrain))
+	s.drain.Store(int64(cfg.Drain))
 }
 
 func (s *service) open(ctx context.Context, cfg Config) error {
@@ -187,12 +197,14 @@ func (s *service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) err
 }
 
 func (s *service) listenPublic(ctx context.Context, address string) error {
+	cfg := s.gateway.WireConfig()
 	if s.public != nil {
-		s.public = wire.NewListener(s.public, s.gateway.WireConfig())
+		cfg.SharedSocket = s.shared
+		s.public = wire.NewListener(s.public, cfg)
 		return nil
 	}
 	return s.onceFree(ctx, func() error {
-		ln, err := wire.Listen("tcp", address, s.gateway.WireConfig())
+		ln, err := wire.Listen("tcp", address, cfg)
 		if err == nil {
 			s.public = ln
 		}
@@ -240,6 +252,7 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 		case <-ctx.Done():
 			s.hurry(context.Cause(ctx))
 			err = notify(daemon.SdNotifyStopping)
+			s.announceStop()
 		case handOver := <-s.replaced:
 			s.handed = true
 			err = s.give(handOver)
@@ -270,7 +283,19 @@ func (s *service) hurry(cause error) {
 	}
 	drain := min(time.Duration(s.drain.Load()), hurriedDrain)
 	s.drain.Store(int64(drain))
+	s.preDrain.Store(0)
 	s.log.Warn("ending, so that another can be started", "error", cause)
+}
+
+// announceStop tells balancers that nothing should come here any more, and serves on until they have noticed.
+func (s *service) announceStop() {
+	wait := time.Duration(s.preDrain.Load())
+	if wait == 0 {
+		return
+	}
+	s.log.Info("not ready any more, serving on", "for", wait.String())
+	s.gateway.Drain()
+	<-time.After(wait)
 }
 
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.

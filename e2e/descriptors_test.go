@@ -73,3 +73,27 @@ func TestIdleAdminConnectionsLeaveThePublicListenerAlone(t *testing.T) {
 		t.Errorf("descriptors ran out:\n%s", w.output)
 	}
 }
+
+// TestTooFewDescriptorsAreNamedAtTheStart starts with limits under which every connection used to be refused, and none, and
+// with one that is low.
+func TestTooFewDescriptorsAreNamedAtTheStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	start := func(limit string) *process {
+		return startCommand(t, exec.Command("sh", "-c", `ulimit -n "$2" && exec "$0" serve -c "$1"`, binary, w.config, limit))
+	}
+	for _, limit := range []string{"20", "30", "127"} {
+		p := start(limit)
+		<-p.exited
+		want := "wxgate: the limit of open files is " + limit + ", and wxgate needs 128 or more: raise it with LimitNOFILE="
+		if got := p.output.String(); p.cmd.ProcessState.ExitCode() != 1 || !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("ulimit -n %s: exit %d, %s; want 1 and %s…", limit, p.cmd.ProcessState.ExitCode(), got, want)
+		}
+	}
+	w.process = start("128")
+	w.waitServing(t)
+	w.want("with as few as may be", w.call("GET", "/api/v1/recipes", w.login("alice"), ""), http.StatusOK, "")
+	if w.stop(t); !strings.Contains(w.output.String(), `"msg":"the limit of open files is low","limit":128`) {
+		t.Errorf("no warning of a low limit:\n%s", w.output)
+	}
+}

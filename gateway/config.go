@@ -52,6 +52,7 @@ type Timeouts struct {
 	ReadHeader time.Duration `yaml:"read_header"` // from a request's first byte to the end of its head
 	Idle       time.Duration `yaml:"idle"`        // a keep-alive connection without a request
 	Request    time.Duration `yaml:"request"`     // a request with all its waiting; routes may set their own
+	PreDrain   time.Duration `yaml:"pre_drain"`   // how long before a stop /readyz says so, while everything is served
 	Drain      time.Duration `yaml:"drain"`       // how long a stop waits for requests in flight
 }
 

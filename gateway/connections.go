@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -43,6 +44,14 @@ func (c *connections) watch(ln net.Listener) {
 	if strict, ok := ln.(*wire.Listener); ok {
 		c.of.Store(strict)
 	}
+}
+
+// drain ends the listener and its connections, if there is one that knows how.
+func (c *connections) drain(ctx context.Context) error {
+	if ln := c.of.Load(); ln != nil {
+		return ln.Drain(ctx)
+	}
+	return nil
 }
 
 func (c *connections) stats() wire.Stats {

@@ -158,12 +158,15 @@ func (g *Gateway) Serve(ln net.Listener) error {
 // ServeAdmin answers the operator on ln until Shutdown.
 func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.serve(ln) }
 
-// Shutdown makes readiness false, stops accepting, ends WebSockets with 1001, and waits for requests in flight
-// until ctx ends.
+// Drain makes readiness false, and every answer from now on the last one of its connection. Requests are served all the same.
+func (g *Gateway) Drain() { g.draining.Store(true) }
+
+// Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
-	g.draining.Store(true)
+	g.Drain()
 	g.sockets.drain()
-	err := g.app.ShutdownWithContext(ctx)
+	drained := g.metrics.connections.drain(ctx) // before the server, which resets what comes in its last moments
+	err := errors.Join(drained, g.app.ShutdownWithContext(ctx))
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
 	}

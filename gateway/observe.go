@@ -28,6 +28,9 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	}
 	nameAnswer(c.Response(), ex.id)
 	announce(c.Response(), ex.verdicts)
+	if g.draining.Load() {
+		c.Response().SetConnectionClose()
+	}
 	key := ex.series(c.Method(), c.Response().StatusCode())
 	g.metrics.observe(key, g.deps.Now().Sub(ex.start), ex.upstreamTime)
 	g.report(c, ex, key)

@@ -39,6 +39,7 @@ func (s ServerConfig) validate(f *faults) {
 	f.within("server.timeouts.read_header", s.Timeouts.ReadHeader, 100*time.Millisecond, time.Minute)
 	f.within("server.timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
 	f.within("server.timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
+	f.within("server.timeouts.pre_drain", s.Timeouts.PreDrain, 0, 10*time.Minute)
 	f.within("server.timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
 	s.Connections.validate(f, "server.connections")
 }

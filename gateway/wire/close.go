@@ -14,8 +14,11 @@ func (c *Conn) Close() error {
 		return net.ErrClosed
 	}
 	defer c.gone()
-	if c.owesAnswer() {
-		c.linger()
+	switch {
+	case c.owesAnswer():
+		c.linger(c.cfg.Linger)
+	case c.drain.lingers.Load() && !c.left && !c.passthrough.Load(): // a request may be on its way
+		c.linger(leaveLinger)
 	}
 	return c.Conn.Close()
 }
@@ -32,12 +35,12 @@ func (c *Conn) owesAnswer() bool {
 	return c.inMessage.Load()
 }
 
-func (c *Conn) linger() {
+func (c *Conn) linger(wait time.Duration) {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if c.Conn.SetReadDeadline(time.Now().Add(c.cfg.Linger)) != nil {
+	if c.Conn.SetReadDeadline(time.Now().Add(wait)) != nil {
 		return
 	}
 	buf := c.buffers.Get().(*[]byte)

@@ -16,7 +16,7 @@ type shared struct {
 	cfg     Config
 	buffers sync.Pool            // of *[]byte, each bufferBytes long
 	give    atomic.Pointer[Give] // nil: connections stay
-	closing atomic.Bool          // the listener is closed: nobody waits for a next request
+	drain   draining
 	conns   conns
 }
 
@@ -24,6 +24,7 @@ const bufferBytes = 4 << 10
 
 func newShared(cfg Config) *shared {
 	s := &shared{cfg: cfg.withDefaults()}
+	s.drain.ended = make(chan struct{})
 	s.buffers.New = func() any { b := make([]byte, bufferBytes); return &b }
 	return s
 }

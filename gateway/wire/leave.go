@@ -121,11 +121,16 @@ func (c *Conn) leaves() bool {
 	switch {
 	case c.message.phase != inHead:
 		return false
-	case c.shared.give.Load() != nil && c.Give(nil) == nil, c.closing.Load() && c.reads.head.IsZero() && !c.message.started(c.rest):
+	case c.shared.give.Load() != nil && c.Give(nil) == nil, c.drain.leaves.Load() && c.idle():
 		c.err = errLeft
 		return true
 	}
 	return false
+}
+
+// idle reports whether the client has sent nothing of a request yet, as far as we have read.
+func (c *Conn) idle() bool {
+	return (c.reads.head.IsZero() || c.received.Load() == 0) && !c.message.started(c.rest)
 }
 
 // woken says whether a wait ended before its time, and makes ready for the next one.

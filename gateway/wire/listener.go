@@ -17,6 +17,7 @@ type Listener struct {
 	shared *shared
 	done   chan struct{} // closed by Close
 	once   sync.Once
+	over   sync.Once // of the accept loop
 
 	clients  *addresses
 	open     atomic.Int64
@@ -62,15 +63,12 @@ func (l *Listener) Stats() Stats {
 	return Stats{l.open.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
 }
 
-// Close ends Accept and the connections between two requests, and waits for refusals under way (a second or two). The
-// other connections stay open: they are the server's.
+// Close ends Accept, and waits for refusals under way (a second or two). The connections stay open: they are the server's.
 func (l *Listener) Close() error {
 	err := l.Listener.Close()
-	if l.shared.give.Load() != nil && errors.Is(err, net.ErrClosed) {
-		err = nil // HandOver has closed it
+	if errors.Is(err, net.ErrClosed) && (l.shared.give.Load() != nil || l.shared.drain.lingers.Load()) {
+		err = nil // HandOver or Drain has closed it
 	}
-	l.shared.closing.Store(true)
-	l.shared.conns.wake()
 	l.once.Do(func() {
 		close(l.done)
 		for range maxRefusing {
@@ -82,9 +80,11 @@ func (l *Listener) Close() error {
 
 // Accept returns the next connection as a *Conn. It fails only when the listener was closed or is broken.
 func (l *Listener) Accept() (net.Conn, error) {
+	l.shared.drain.accepts.Store(true)
 	for {
 		client, err := l.acceptAgain()
 		if err != nil {
+			l.over.Do(func() { close(l.shared.drain.ended) })
 			if l.shared.give.Load() != nil {
 				<-l.done // the server must not take a hand-over for a broken listener
 			}

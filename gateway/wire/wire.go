@@ -26,6 +26,8 @@ type Config struct {
 	MaxFields    int // field lines in a head or a trailer section
 	MaxConns     int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
 
+	SharedSocket bool // the listening socket is another process's too (systemd's): its end here resets nobody
+
 	MaxConnsPerAddr int                   // of these, from one IPv4 address or IPv6 /64, half of them at most; zero is no such limit
 	Exempt          func(netip.Addr) bool // whose connections are not limited so; nil: nobody's
 
@@ -40,6 +42,11 @@ type Config struct {
 	WriteRate  int64         // bytes a second that a client must take
 
 	Crowded func() []byte // the answer to a connection over a cap, with Connection: close; nil: a bare 503
+
+	// NextRequest is how long Drain waits on connections between two requests: who sends one after the other sends the next
+	// within it, and its answer says that the connection ends. One that is closed instead may cross with a request, which is
+	// then lost (RFC 9112 §9.6).
+	NextRequest time.Duration
 
 	Linger      time.Duration // how long Close waits for a client that is still sending, so that it reads our answer
 	LingerBytes int64         // how much of what that client sends is read and dropped
@@ -57,6 +64,7 @@ func DefaultConfig() Config {
 		BodyRate:     1 << 10,
 		WriteStall:   30 * time.Second,
 		WriteRate:    1 << 10,
+		NextRequest:  500 * time.Millisecond,
 		Linger:       2 * time.Second,
 		LingerBytes:  16 << 20,
 	}
@@ -74,6 +82,7 @@ func (cfg Config) withDefaults() Config {
 	or(&cfg.BodyRate, def.BodyRate)
 	or(&cfg.WriteStall, def.WriteStall)
 	or(&cfg.WriteRate, def.WriteRate)
+	or(&cfg.NextRequest, def.NextRequest)
 	or(&cfg.Linger, def.Linger)
 	or(&cfg.LingerBytes, def.LingerBytes)
 	return cfg

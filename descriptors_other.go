@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "math"
+
+// descriptorLimit is no limit: this system has none to ask for.
+func descriptorLimit() uint64 { return math.MaxUint64 }

@@ -1,0 +1,46 @@
+package wire
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// acceptQueue is what the kernel holds for a listening socket: who has connected and was not accepted.
+type acceptQueue struct{ raw syscall.RawConn }
+
+func acceptQueueOf(ln net.Listener) (acceptQueue, bool) {
+	socket, ok := ln.(syscall.Conn)
+	if !ok {
+		return acceptQueue{}, false
+	}
+	raw, err := socket.SyscallConn()
+	return acceptQueue{raw}, err == nil
+}
+
+// shut drops, for good, the first packet of whoever begins to connect. The kernel of the client sends it again a second
+// later, to whoever listens then.
+func (q acceptQueue) shut() {
+	const flags, syn, ack = 13, 0x02, 0x10 // of a TCP header, where the filter begins to look
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: syn | ack},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
+	}
+	_ = q.raw.Control(func(fd uintptr) { // without it a client that connects in the last moment is reset, as before
+		_ = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+	})
+}
+
+// empty reports whether nobody waits to be accepted.
+func (q acceptQueue) empty() bool {
+	n := 0
+	err := q.raw.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // descriptors are small
+	})
+	return err != nil || n == 0
+}

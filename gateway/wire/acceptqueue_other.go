@@ -1,0 +1,14 @@
+//go:build !linux
+
+package wire
+
+import "net"
+
+// acceptQueue cannot be looked at on this system: who has connected and was not accepted is reset at the end.
+type acceptQueue struct{}
+
+func acceptQueueOf(net.Listener) (acceptQueue, bool) { return acceptQueue{}, false }
+
+func (acceptQueue) shut() {}
+
+func (acceptQueue) empty() bool { return true }

@@ -1,0 +1,178 @@
+//go:build linux
+
+package wire_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/wire"
+)
+
+// pausedListener accepts nothing until resume is closed.
+type pausedListener struct {
+	*net.TCPListener
+	waits  chan struct{} // told of the first call
+	resume chan struct{}
+}
+
+func (l *pausedListener) Accept() (net.Conn, error) {
+	select {
+	case l.waits <- struct{}{}:
+	default:
+	}
+	<-l.resume
+	return l.TCPListener.Accept()
+}
+
+// TestWhoHasConnectedIsServedBeforeTheListenerEnds has clients in the kernel's queue when the stop begins.
+func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paused := &pausedListener{tcp.(*net.TCPListener), make(chan struct{}, 1), make(chan struct{})}
+	ln := wire.NewListener(paused, wire.Config{})
+	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetConnectionClose() }}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	<-paused.waits
+	var clients []net.Conn
+	for range 50 {
+		conn, err := net.Dial("tcp", tcp.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, conn)
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- ln.Drain(context.Background()) }()
+	close(paused.resume)
+	for i, conn := range clients {
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+		_ = resp.Body.Close()
+		_ = conn.Close()
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// drainingServer serves until drain is called, whose answers from then on are the last ones.
+func drainingServer(t *testing.T, cfg wire.Config) (address string, drain func() <-chan error) {
+	t.Helper()
+	ln, err := wire.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draining := make(chan struct{})
+	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+		select {
+		case <-draining:
+			ctx.SetConnectionClose()
+		default:
+		}
+	}}
+	go func() { _ = server.Serve(ln) }()
+	return ln.Addr().String(), func() <-chan error {
+		close(draining)
+		drained := make(chan error, 1)
+		go func() { drained <- ln.Drain(context.Background()) }()
+		return drained
+	}
+}
+
+// usedConnection is a connection between two requests.
+func usedConnection(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	ask(t, conn)
+	return conn
+}
+
+// wantEnd checks that the connection ends in order.
+func wantEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("the connection ended with %d bytes, %v; want an orderly end", n, err)
+	}
+	_ = conn.Close()
+}
+
+// TestARequestThatComesAfterTheListenerEndedIsAnswered sends the next request of a connection when nobody listens any more.
+func TestARequestThatComesAfterTheListenerEndedIsAnswered(t *testing.T) {
+	t.Parallel()
+	address, drain := drainingServer(t, wire.Config{NextRequest: time.Hour})
+	conn := usedConnection(t, address)
+	drained := drain()
+	for {
+		probe, err := net.DialTimeout("tcp", address, 50*time.Millisecond)
+		if err != nil {
+			break
+		}
+		_ = probe.Close()
+	}
+	ask(t, conn)
+	wantEnd(t, conn)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnIdleConnectionEndsInOrderWithItsListener(t *testing.T) {
+	t.Parallel()
+	address, drain := drainingServer(t, wire.Config{NextRequest: time.Millisecond})
+	conn := usedConnection(t, address)
+	silent, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drained := drain()
+	wantEnd(t, conn)
+	wantEnd(t, silent)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// ask sends a request and reads its answer.
+func ask(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+}
