@@ -103,41 +103,70 @@ func (r *reloader) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.hangups:
-			r.try()
+			r.try("SIGHUP")
 		case <-ticker.C:
 			if r.source.changed() {
-				r.try()
+				r.try("the content of a file changed")
 			}
 		}
 	}
 }
 
-func (r *reloader) try() {
-	if err := r.reload(); err != nil {
+func (r *reloader) try(why string) {
+	if err := r.reload(why); err != nil {
 		r.well.Set(0)
-		r.service.log.Error("reload refused, the running configuration stays", "error", err)
+		r.service.log.Error("reload refused, the running configuration stays", "because", why, "error", err)
 		return
 	}
 	r.well.Set(1)
 }
 
 // reload reads the configuration again. A fault in it changes nothing.
-func (r *reloader) reload() error {
+func (r *reloader) reload(why string) error {
 	cfg, err := r.source.read()
 	if err != nil {
 		return err
 	}
+	changed := changedKeys(cfg, r.running)
 	kept := keepOthers(reflect.ValueOf(&cfg).Elem(), reflect.ValueOf(r.running), "")
 	if err := r.service.apply(cfg); err != nil {
 		return err
 	}
 	r.running = cfg
-	r.service.log.Info("reloaded", "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
+	r.service.log.Info("reloaded", "because", why, "changed", changed, "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
 	warnOpenings(cfg, r.service.log)
 	if len(kept) > 0 {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}
 	return nil
+}
+
+// changedKeys names the reloaded keys that differ, or says that none does: a file that one names may have changed.
+func changedKeys(next, running Config) string {
+	var changed []string
+	for _, path := range reloaded() {
+		if !reflect.DeepEqual(valueAt(next, path), valueAt(running, path)) {
+			changed = append(changed, path)
+		}
+	}
+	if len(changed) == 0 {
+		return "no key"
+	}
+	return strings.Join(changed, " ")
+}
+
+// valueAt is what a configuration has at a path of keys.
+func valueAt(cfg Config, path string) any {
+	section := reflect.ValueOf(cfg)
+	for key := range strings.SplitSeq(path, ".") {
+		for i := range section.NumField() {
+			if section.Type().Field(i).Tag.Get("yaml") == key {
+				section = section.Field(i)
+				break
+			}
+		}
+	}
+	return section.Interface()
 }
 
 // keepOthers gives every key of next that is not among reloaded its running value, and names those that differed.

@@ -19,6 +19,12 @@ func TestOnlyTheReloadedKeysChange(t *testing.T) {
 	next.Authn.Issuer, next.Authn.Keys = "other", []authn.KeyConfig{{ID: "k"}}
 	next.Storage.Badger.Dir, next.Log.Level, next.Identity.ForwardAuthorization = "elsewhere", "debug", false
 	want := next
+	if got, keys := changedKeys(next, running), "server.admin_token server.timeouts.drain wechat.cloud_run authn.keys identity log"; got != keys {
+		t.Errorf("changedKeys says %q, want %q", got, keys)
+	}
+	if got := changedKeys(running, running); got != "no key" {
+		t.Errorf("changedKeys of nothing says %q", got)
+	}
 	kept := keepOthers(reflect.ValueOf(&next).Elem(), reflect.ValueOf(running), "")
 	if names := []string{"server.listen", "server.timeouts.idle", "wechat.appid", "authn.issuer", "storage"}; !slices.Equal(kept, names) {
 		t.Errorf("kept %q, want %q", kept, names)

@@ -21,7 +21,11 @@ const (
 	prepareWait = 30 * time.Second // for a successor to start and read its configuration
 	quietWait   = 10 * time.Second // for the logins under way
 	takeWait    = 60 * time.Second // for a successor to open the store and serve
+	endWait     = 5 * time.Second  // for a successor that has nothing more to say to end
 )
+
+// errEndedEarly is a successor that is none: it could not serve, or is another program.
+var errEndedEarly = errors.New("the successor ended before it served; its log says why, or it is no wxgate")
 
 // executable is the path of this program as it was started: the file behind it may be a newer one by now.
 var executable, errExecutable = os.Executable() //nolint:gochecknoglobals // later the name may be gone
@@ -144,13 +148,13 @@ func (r *restarter) follow(ctx context.Context) {
 			return
 		case <-r.asked:
 		}
-		r.service.log.Info("starting a successor")
+		r.service.log.Info("starting a successor", pid())
 		successor, err := r.start(ctx)
 		if err != nil {
 			r.service.log.Error("no hand-over, this process goes on", "error", err)
 			continue
 		}
-		r.service.log.Info("the successor serves, handing the clients over")
+		r.service.log.Info("the successor serves, handing the clients over", "successor", successor.PID(), pid())
 		select {
 		case r.service.replaced <- func(ctx context.Context) error { return r.handOver(ctx, successor) }:
 		case <-ctx.Done(): // nobody hands over any more
@@ -170,20 +174,23 @@ func (r *restarter) start(ctx context.Context) (*handover.Process, error) {
 		return nil, err
 	}
 	if err := r.persuade(ctx, p); err != nil {
-		r.end(ctx, p)
-		return nil, err
+		r.end(ctx, p, err)
+		return nil, fmt.Errorf("%w; %s: %s", err, executable, p.Exit())
 	}
 	return p, nil
 }
 
 // end ends a successor that cannot have the clients. When that is because all are told to stop, it may just have come to
 // serve some.
-func (r *restarter) end(ctx context.Context, p *handover.Process) {
-	if ctx.Err() != nil {
+func (r *restarter) end(ctx context.Context, p *handover.Process, cause error) {
+	switch {
+	case ctx.Err() != nil:
 		p.Stop(r.grace())
-		return
+	case errors.Is(cause, errEndedEarly):
+		p.Await(endWait)
+	default:
+		p.Kill()
 	}
-	p.Kill()
 }
 
 // grace is how long a successor may take to stop: as long as a drain, and a little more.
@@ -224,7 +231,7 @@ func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
 		err = expect(ctx, p, handover.Serving, takeWait)
 	}
 	if err != nil {
-		r.end(ctx, p) // before its folder is taken
+		r.end(ctx, p, err) // before its folder is taken
 		err = errors.Join(err, r.service.store.Return(context.WithoutCancel(ctx)))
 	}
 	return err
@@ -238,7 +245,7 @@ func expect(ctx context.Context, p *handover.Process, kind handover.Kind, wait t
 		return errors.Join(errors.New("told to stop meanwhile"), m.Close())
 	}
 	if errors.Is(err, handover.ErrEnded) {
-		return errors.New("the successor ended before it served; its log says why")
+		return errEndedEarly
 	}
 	if err = errors.Join(err, m.Close()); err != nil {
 		return fmt.Errorf("waiting for the successor: %w", err)

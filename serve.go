@@ -244,7 +244,7 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
-	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version())
+	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version(), pid())
 	err := errors.Join(begun(), notify(daemon.SdNotifyReady))
 	running := 2
 	if err == nil {
@@ -301,7 +301,7 @@ func (s *service) announceStop() {
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.
 func (s *service) stop(broken <-chan error, running int) error {
 	drain := time.Duration(s.drain.Load())
-	s.log.Info("draining", "for", drain.String())
+	s.log.Info("draining", "for", drain.String(), pid())
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	errs := []error{s.gateway.Shutdown(ctx)}
@@ -309,9 +309,16 @@ func (s *service) stop(broken <-chan error, running int) error {
 		errs = append(errs, <-broken)
 	}
 	errs = append(errs, s.close())
-	s.log.Info("stopped")
+	if s.handed {
+		s.log.Info("stopped", "because", "a successor serves", pid())
+	} else {
+		s.log.Info("stopped", pid())
+	}
 	return errors.Join(errs...)
 }
+
+// pid tells the lines of a process from those of its successor.
+func pid() slog.Attr { return slog.Int("pid", os.Getpid()) }
 
 // newMetrics is a registry of our own with what every Go process tells.
 func newMetrics() *prometheus.Registry {

@@ -53,6 +53,19 @@ func (p *Process) Kill() {
 	_ = p.Close()
 }
 
+// Await waits for the end of a successor that has ended the conversation. It is killed when that takes too long.
+func (p *Process) Await(wait time.Duration) {
+	defer time.AfterFunc(wait, func() { _ = p.cmd.Process.Kill() }).Stop()
+	_ = p.cmd.Wait()
+	_ = p.Close()
+}
+
+// PID is that of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Exit says how a successor ended that was waited for: "exit status 1", "signal: killed".
+func (p *Process) Exit() string { return p.cmd.ProcessState.String() }
+
 // Stop tells a successor to stop, and waits for it; after so long it is killed.
 func (p *Process) Stop(after time.Duration) {
 	_ = p.Close() // one that still waits for us need not

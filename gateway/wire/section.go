@@ -13,6 +13,9 @@ type section struct {
 	head      head
 }
 
+// tlsHandshake is the first byte of whoever speaks TLS to us.
+const tlsHandshake = 0x16
+
 // judge looks at b, all bytes of the section so far. end is the length of the section once it is complete and 0 while
 // more is needed. The verdict depends on the bytes alone, not on how they were split.
 func (s *section) judge(b []byte, cfg *Config) (end int, reason Reason) {
@@ -32,6 +35,8 @@ func (s *section) judge(b []byte, cfg *Config) (end int, reason Reason) {
 			if done, reason := s.endLine(b, cfg); done || reason != "" {
 				return s.looked, reason
 			}
+		case rest[0] == tlsHandshake && s.looked == 0 && !s.trailers:
+			return 0, ReasonTLS
 		default:
 			return 0, strayControl(rest[0])
 		}

@@ -56,7 +56,7 @@ var requestLineCases = []Case{
 	{Name: "another protocol", Rule: "§2.3", Held: "GET / RTSP/1.0" + hosted, Want: wire.ReasonVersion},
 	{Name: "http and a space", Rule: "§2.3", Held: "GET / HTTP /1.1" + hosted, Want: wire.ReasonVersion},
 	{Name: "h2 preface", Rule: "RFC 9113 §3.4", Held: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Want: wire.ReasonOtherVersion},
-	{Name: "tls client hello", Rule: "§3", Held: "\x16\x03\x01\x02\x00\x01\x00", Want: wire.ReasonControl},
+	{Name: "tls client hello", Rule: "§3", Held: "\x16\x03\x01\x02\x00\x01\x00", Want: wire.ReasonTLS},
 	{Name: "connect", Rule: "RFC 9110 §9.3.6", Held: "CONNECT h:443 HTTP/1.1" + hosted, Want: wire.ReasonConnect},
 	{Name: "connect with a path", Rule: "RFC 9110 §9.3.6", Held: "CONNECT /a HTTP/1.1" + hosted, Want: wire.ReasonConnect},
 	{Name: "trace", Rule: "RFC 9110 §9.3.8", Held: "TRACE / HTTP/1.1" + hosted, Want: wire.ReasonTrace},
