@@ -174,6 +174,9 @@ func (r *restarter) start(ctx context.Context) (*handover.Process, error) {
 		return nil, err
 	}
 	if err := r.persuade(ctx, p); err != nil {
+		if errors.Is(err, handover.ErrEnded) {
+			err = errEndedEarly
+		}
 		r.end(ctx, p, err)
 		return nil, fmt.Errorf("%w; %s: %s", err, executable, p.Exit())
 	}

@@ -90,6 +90,9 @@ func (c *Channel) Send(kind Kind, payload []byte, sockets ...syscall.Conn) error
 			rights = unix.UnixRights(fds...)
 		}
 		_, _, err := c.conn.WriteMsgUnix(append([]byte{byte(kind)}, payload...), rights, nil)
+		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+			return ErrEnded
+		}
 		return err
 	})
 }
