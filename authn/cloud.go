@@ -28,8 +28,8 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 	if err := profile.validate(); err != nil {
 		return Grant{}, err
 	}
-	if err := a.checkCloud(id); err != nil {
-		return Grant{}, err
+	if !a.ourCloud(id) {
+		return Grant{}, ErrCloudIdentity
 	}
 	return a.begin(ctx, l, profile, storage.Login{AppID: id.AppID, OpenID: id.OpenID, UnionID: id.UnionID})
 }
@@ -37,8 +37,8 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 // CloudSubject is who a request without a token speaks for, by the platform's word. Somebody who has never logged in is
 // ErrTokenMissing.
 func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (Subject, error) {
-	if err := a.checkCloud(id); err != nil {
-		return Subject{}, err
+	if !a.ourCloud(id) {
+		return Subject{}, ErrTokenMissing
 	}
 	user, err := a.store.UserByOpenID(ctx, id.AppID, id.OpenID)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -53,10 +53,8 @@ func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (Subject, er
 	return a.withoutSession(user), nil
 }
 
-// checkCloud refuses an identity of a mini-program that is not ours: resource sharing lets others call.
-func (a *Authn) checkCloud(id CloudIdentity) error {
-	if _, ours := a.apps[id.AppID]; !ours || !validOpenID(id.OpenID) {
-		return ErrTokenMissing
-	}
-	return nil
+// ourCloud reports whether an identity is of a mini-program of ours: with resource sharing others call, too.
+func (a *Authn) ourCloud(id CloudIdentity) bool {
+	_, ours := a.apps[id.AppID]
+	return ours && validOpenID(id.OpenID)
 }

@@ -21,8 +21,13 @@ type SignedCall struct {
 	Timestamp string // Unix seconds
 	Method    string // as it was sent, before X-HTTP-Method-Override
 	Target    string // path and query, as they were sent
-	Signature string // HMAC-SHA256 over the others, in hex
+	Content   string // SHA-256 of the body, in hex; who reads the body compares it
+	Signature string // HMAC-SHA256 over the version and the others, in hex
 }
+
+// signedCallVersion is the first line of what is signed. Version 1 had no such line and left the content out, so that one
+// signature carried any body for a minute; it is not believed any more.
+const signedCallVersion = "v2"
 
 // Identity is who is calling, and whether to believe it: the call was signed with the secret, and just now.
 func (s SignedCall) Identity(secret Secret, now time.Time) (CloudIdentity, bool) {
@@ -37,7 +42,7 @@ func (s SignedCall) Identity(secret Secret, now time.Time) (CloudIdentity, bool)
 // sum is over a line each; none of them can hold a line break, which no part of a request's head can.
 func (s SignedCall) sum(secret Secret) []byte {
 	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
-	mac.Write([]byte(strings.Join([]string{s.Timestamp, s.AppID, s.OpenID, s.Method, s.Target}, "\n")))
+	mac.Write([]byte(strings.Join([]string{signedCallVersion, s.Timestamp, s.AppID, s.OpenID, s.Method, s.Target, s.Content}, "\n")))
 	return mac.Sum(nil)
 }
 

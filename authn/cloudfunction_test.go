@@ -26,7 +26,7 @@ func signedByTheFunction(t *testing.T) (call SignedCall, secret Secret, now time
 	}
 	return SignedCall{
 		AppID: v.Headers["x-wxgate-appid"], OpenID: v.Headers["x-wxgate-openid"], Timestamp: v.Headers["x-wxgate-timestamp"],
-		Method: v.Method, Target: v.Target, Signature: v.Headers["x-wxgate-signature"],
+		Method: v.Method, Target: v.Target, Content: v.Headers["x-wxgate-content-sha256"], Signature: v.Headers["x-wxgate-signature-v2"],
 	}, Secret(v.Secret), time.UnixMilli(v.Now)
 }
 
@@ -49,6 +49,8 @@ func TestACallWithAnythingElseIsNotBelieved(t *testing.T) {
 		"another method":              func(c *SignedCall) { c.Method = "DELETE" },
 		"another path":                func(c *SignedCall) { c.Target = "/api/v1/auth/logout" },
 		"another query":               func(c *SignedCall) { c.Target += "1" },
+		"another body":                func(c *SignedCall) { c.Content = strings.Repeat("0", 64) },
+		"no word on the body":         func(c *SignedCall) { c.Content = "" },
 		"a later time":                func(c *SignedCall) { c.Timestamp = "1795219201" },
 		"the same time, written anew": func(c *SignedCall) { c.Timestamp = "0" + c.Timestamp },
 		"a wrong signature":           func(c *SignedCall) { c.Signature = strings.Repeat("0", 64) },

@@ -17,6 +17,10 @@ var (
 	ErrTokenReused    = errors.New("a replaced token was presented for refresh")
 )
 
+// ErrCloudIdentity is a cloud login of which neither WeChat Cloud Run nor the cloud function says, in a way that is
+// believed, who it is for.
+var ErrCloudIdentity = errors.New("nobody vouches for the caller of a cloud login")
+
 // ErrUserBanned refuses the login of a user whom the operator has banned; logging in again does not help.
 var ErrUserBanned = errors.New("the user is banned")
 

@@ -83,6 +83,7 @@ func ofLogins() []result {
 	return []result{
 		{nil, "ok"},
 		{ErrInvalidRequest, "invalid_request"},
+		{ErrCloudIdentity, "cloud_identity_missing"},
 		{ErrCodeInvalid, "wx_code_invalid"},
 		{ErrCodeUsed, "wx_code_used"},
 		{ErrUserBlocked, "wx_user_blocked"},

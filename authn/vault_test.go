@@ -191,8 +191,8 @@ func TestACloudIdentityIsBelievedForOurMiniProgramOnly(t *testing.T) {
 		"no openid":            {AppID: testAppID},
 		"a broken openid":      {AppID: testAppID, OpenID: "o\r\nX: 1"},
 	} {
-		if _, err := f.CloudLogin(t.Context(), other, Login{}); !errors.Is(err, ErrTokenMissing) {
-			t.Errorf("%s: %v, want %v", name, err, ErrTokenMissing)
+		if _, err := f.CloudLogin(t.Context(), other, Login{}); !errors.Is(err, ErrCloudIdentity) {
+			t.Errorf("%s: %v, want %v", name, err, ErrCloudIdentity)
 		}
 	}
 	if err := f.Ban(t.Context(), grant.User.ID, f.clock.Now().Add(1e12)); err != nil {

@@ -117,7 +117,7 @@ func answerFailure(c *fiber.Ctx, f failure, message, requestID string, now time.
 // challenge is what RFC 6750 §3 has for a reason of ours: an error only for who sent a token.
 func challenge(reason string) string {
 	switch reason {
-	case "token_missing":
+	case "token_missing", "cloud_identity_missing":
 		return `Bearer realm="wxgate"`
 	case "token_malformed":
 		return `Bearer realm="wxgate", error="invalid_request"`

@@ -57,6 +57,7 @@ func failures() []failure {
 		{authn.ErrTokenExpired, 401, "token_expired", "登录已过期，请重新登录", 0},
 		{authn.ErrTokenRevoked, 401, "token_revoked", "登录已失效，请重新登录", 0},
 		{authn.ErrTokenReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
+		{authn.ErrCloudIdentity, 401, "cloud_identity_missing", "无法确认微信身份，请检查云函数或云托管的配置", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
 		{authn.ErrPhoneCodeInvalid, 409, "phone_code_invalid", "请重新点击按钮获取手机号", 0},

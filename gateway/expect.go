@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -24,6 +25,17 @@ const (
 	asking                   // it walks the chain for the answer to its expectation
 	admitted                 // it was told to go on, and comes with its body
 )
+
+// arrivalKey is the key of the time at which the head of such a request came, in its user values.
+type arrivalKey struct{}
+
+// arrivedAt is when the head of the request came: what was signed then holds, however long the body takes.
+func (ex *exchange) arrivedAt(c *fiber.Ctx) time.Time {
+	if head, known := c.Locals(arrivalKey{}).(time.Time); known {
+		return head
+	}
+	return ex.start
+}
 
 func askedBefore(c *fiber.Ctx) progress {
 	p, _ := c.Locals(expectKey{}).(progress)
@@ -81,8 +93,11 @@ func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
 			return fasthttp.StatusContinue
 		}
 	}
+	method := string(ctx.Method())
 	ctx.SetUserValue(expectKey{}, asking)
+	ctx.SetUserValue(arrivalKey{}, g.deps.Now())
 	g.asking(ctx)
+	ctx.Request.Header.SetMethod(method) // the second walk begins with the request as it came, before any override
 	if status := ctx.Response.StatusCode(); status != fasthttp.StatusContinue {
 		return status
 	}

@@ -66,6 +66,7 @@ type Gateway struct {
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
 
 	unreadable sync.Once // the warning about a proxy that names no address
+	unsigned   sync.Once // the warning about a cloud function that does not sign content
 }
 
 // New returns a gateway that is ready to Serve. The configuration must be valid.

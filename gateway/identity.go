@@ -77,7 +77,9 @@ func (r *reserved) holds(name []byte) bool {
 // here.
 func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	ex.cloud = ex.rules.cloudIdentity(c)
+	if ex.cloud = ex.rules.cloudIdentity(c); ex.cloud == nil {
+		g.warnOldFunction(c)
+	}
 	if askedBefore(c) == asking { // nothing is served or forwarded, and the second walk has to find the platform's headers
 		return c.Next()
 	}

@@ -26,6 +26,9 @@ func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 		c.Request().Header.Set(fiber.HeaderAuthorization, "Bearer "+token)
 		return g.deps.Authn.Bearer(c)
 	}
+	if _, known := authn.SubjectOf(c); known && ex.asked { // the first walk has spent the code
+		return c.Next()
+	}
 	if err := g.takePlace(c, ex); err != nil { // WeChat is about to be asked
 		return err
 	}

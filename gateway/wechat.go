@@ -82,7 +82,7 @@ func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 		return errNoRoute
 	}
 	if ex.cloud == nil {
-		return authn.ErrTokenMissing
+		return authn.ErrCloudIdentity
 	}
 	var body loginRequest
 	if ex.body.stream != nil {
@@ -105,16 +105,33 @@ func (r *rules) cloudIdentity(c *fiber.Ctx) *authn.CloudIdentity {
 	return r.cloudRunIdentity(c)
 }
 
-// headerFunctionSignature is on calls that the cloud function api-proxy signed.
-const headerFunctionSignature = "X-Wxgate-Signature"
+// headerFunctionSignature is on calls that the cloud function api-proxy signed. One that was deployed before content was
+// signed sends X-Wxgate-Signature alone, which is not believed.
+const (
+	headerFunctionSignature = "X-Wxgate-Signature-V2"
+	headerFunctionContent   = "X-Wxgate-Content-Sha256"
+)
 
-// functionIdentity is the identity that the cloud function signed.
+// warnOldFunction says once that a cloud function signs as the one before this release did.
+func (g *Gateway) warnOldFunction(c *fiber.Ctx) {
+	if exchangeOf(c).rules.cfg.FunctionKey != "" && c.Get("X-Wxgate-Signature") != "" && c.Get(headerFunctionSignature) == "" {
+		g.unsigned.Do(func() {
+			g.deps.Log.Warn("a call of the cloud function is not believed: it does not sign the body; deploy the api-proxy of this release")
+		})
+	}
+}
+
+// functionIdentity is the identity that the cloud function signed. The content was signed with it: a body that turns out to
+// be another one never ends.
 func (r *rules) functionIdentity(c *fiber.Ctx) *authn.CloudIdentity {
+	ex := exchangeOf(c)
+	content := single(c, headerFunctionContent)
 	id, believed := authn.SignedCall{
 		AppID: single(c, "X-Wxgate-Appid"), OpenID: single(c, "X-Wxgate-Openid"), Timestamp: single(c, "X-Wxgate-Timestamp"),
-		Method: c.Method(), Target: string(c.Request().Header.RequestURI()), Signature: single(c, headerFunctionSignature),
-	}.Identity(r.cfg.FunctionKey, exchangeOf(c).start)
-	if !believed {
+		Method: c.Method(), Target: string(c.Request().Header.RequestURI()), Content: content,
+		Signature: single(c, headerFunctionSignature),
+	}.Identity(r.cfg.FunctionKey, ex.arrivedAt(c))
+	if !believed || !ex.body.expectContent(content) {
 		return nil
 	}
 	return &id

@@ -115,7 +115,21 @@ func TestTheHeadersOfCloudRunAreBelievedOnlyWhenTold(t *testing.T) {
 const testFunctionKey = "a-function-key-of-these-tests-0123456789"
 
 // signedCall is what the cloud function api-proxy adds to a request that it makes for openid at the time at.
-func signedCall(openid, request string, at time.Time) []string {
+func signedCall(openid, request, body string, at time.Time) []string {
+	method, target, _ := strings.Cut(request, " ")
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	sum := sha256.Sum256([]byte(body))
+	content := hex.EncodeToString(sum[:])
+	mac := hmac.New(sha256.New, []byte(testFunctionKey))
+	mac.Write([]byte(strings.Join([]string{"v2", timestamp, testAppID, openid, method, target, content}, "\n")))
+	return []string{
+		"X-Wxgate-Openid: " + openid, "X-Wxgate-Appid: " + testAppID, "X-Wxgate-Timestamp: " + timestamp,
+		"X-Wxgate-Content-Sha256: " + content, "X-Wxgate-Signature-V2: " + hex.EncodeToString(mac.Sum(nil)),
+	}
+}
+
+// signedBefore is what the function added before it signed the content.
+func signedBefore(openid, request string, at time.Time) []string {
 	method, target, _ := strings.Cut(request, " ")
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(testFunctionKey))
@@ -134,24 +148,27 @@ func TestTheCloudFunctionIsBelievedWhatItSigned(t *testing.T) {
 	off := newEdge(t, service.URL, nil)
 	rotated := newEdge(t, service.URL, func(cfg *Config) { cfg.FunctionKey = testFunctionKey + "x" })
 	now := time.Now()
-	good := signedCall("oFunction1", login, now)
+	good := signedCall("oFunction1", login, `{"openid":"oFunction1"}`, now)
 	cloudRun := []string{"X-WX-SOURCE: wx_client", "X-WX-OPENID: oFunction1", "X-WX-APPID: " + testAppID}
 	for name, c := range map[string]struct {
 		headers []string
 		status  int
 	}{
 		"signed":                    {good, 200},
-		"a wrong signature":         {append([]string{"X-Wxgate-Signature: " + strings.Repeat("0", 64)}, good[:3]...), 401},
-		"replayed after the window": {signedCall("oFunction1", login, now.Add(-2*time.Minute)), 401},
-		"signed for another path":   {signedCall("oFunction1", "POST /api/v1/auth/wx-login", now), 401},
+		"a wrong signature":         {append([]string{"X-Wxgate-Signature-V2: " + strings.Repeat("0", 64)}, good[:4]...), 401},
+		"replayed after the window": {signedCall("oFunction1", login, `{"openid":"oFunction1"}`, now.Add(-2*time.Minute)), 401},
+		"signed for another path":   {signedCall("oFunction1", "POST /api/v1/auth/wx-login", `{"openid":"oFunction1"}`, now), 401},
 		"another openid":            {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good[1:]...), 401},
 		"a second openid":           {append([]string{"X-Wxgate-Openid: oSomebodyElse"}, good...), 401},
 		"a second openid behind it": {append(slices.Clone(good), "X-Wxgate-Openid: oSomebodyElse"), 401},
-		"no signature":              {good[:3], 401},
+		"no signature":              {good[:4], 401},
+		"the signature of before":   {signedBefore("oFunction1", login, now), 401},
+		"signed with another body":  {signedCall("oFunction1", login, "{}", now), 401},
 		"the headers of Cloud Run":  {cloudRun, 401},
 		"nothing":                   {nil, 401},
 	} {
-		if status, answer := on.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{"openid": "oFunction1"}, c.headers...); status != c.status {
+		if status, answer := on.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{"openid": "oFunction1"}, c.headers...); status != c.status ||
+			status == 401 && answer["reason"] != "cloud_identity_missing" {
 			t.Errorf("%s: %d %v, want %d", name, status, answer, c.status)
 		}
 	}
@@ -161,7 +178,7 @@ func TestTheCloudFunctionIsBelievedWhatItSigned(t *testing.T) {
 	if status, _ := off.post(t, strings.TrimPrefix(login, "POST "), "", map[string]any{}, good...); status != http.StatusNotFound {
 		t.Errorf("without a secret: %d, want 404", status)
 	}
-	call := signedCall("oFunction1", page, now)
+	call := signedCall("oFunction1", page, "", now)
 	resp, body := on.send(t, head(page, "", call...))
 	if req := service.Requests(); resp.StatusCode != http.StatusOK || req[len(req)-1].Field("X-User-Id") != "1" || strings.Contains(req[len(req)-1].Head(), "Wxgate") {
 		t.Errorf("a request without a token: %d %s", resp.StatusCode, body)
@@ -177,9 +194,9 @@ func TestAnExpectationDoesNotCostTheIdentityOfTheCloud(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) { cfg.FunctionKey = testFunctionKey })
 	now := time.Now()
-	e.post(t, "/api/v1/auth/cloud-login", "", map[string]any{}, signedCall("oFunction1", "POST /api/v1/auth/cloud-login", now)...)
+	e.post(t, "/api/v1/auth/cloud-login", "", map[string]any{}, signedCall("oFunction1", "POST /api/v1/auth/cloud-login", "{}", now)...)
 	client := e.dial(t)
-	client.say(t, head(request, "", append(signedCall("oFunction1", request, now), "Expect: 100-continue", "Content-Length: 2")...)+"ab")
+	client.say(t, head(request, "", append(signedCall("oFunction1", request, "ab", now), "Expect: 100-continue", "Content-Length: 2")...)+"ab")
 	for _, status := range []int{http.StatusContinue, http.StatusOK} {
 		if resp, body := client.answer(t); resp.StatusCode != status {
 			t.Errorf("got %d %s, want %d", resp.StatusCode, body, status)

@@ -29,7 +29,7 @@ function callOf(event, settings, caller) {
   const body = method === 'GET' ? Buffer.alloc(0) : bodyOf(event);
   const { OPENID: openid, APPID: appid = '' } = caller();
   const signed = settings.secret && openid
-    ? sign({ secret: settings.secret, appid, openid, now: Date.now(), method, target: url.pathname + url.search })
+    ? sign({ secret: settings.secret, appid, openid, now: Date.now(), method, target: url.pathname + url.search, body })
     : {};
   /** @type {Record<string, string | number>} */
   const length = body.length || method !== 'GET' ? { 'content-length': body.length } : {};

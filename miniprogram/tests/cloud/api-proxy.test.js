@@ -163,8 +163,10 @@ test('with a secret the caller is signed, with all that the signature covers', a
   const signing = made({ secret: 's3cret' }, () => ({ OPENID: 'o_1', APPID: 'wx1' }));
   await signing({ method: 'POST', path: '/api/v1/auth/cloud-login?x=1', headers: { 'x-wxgate-openid': 'evil' }, data: { nickName: '小厨' } });
   const [{ headers }] = seen;
-  const text = [headers['x-wxgate-timestamp'], 'wx1', 'o_1', 'POST', '/api/v1/auth/cloud-login?x=1'].join('\n');
-  assert.equal(headers['x-wxgate-signature'], crypto.createHmac('sha256', 's3cret').update(text).digest('hex'));
+  const content = crypto.createHash('sha256').update('{"nickName":"小厨"}').digest('hex');
+  const text = ['v2', headers['x-wxgate-timestamp'], 'wx1', 'o_1', 'POST', '/api/v1/auth/cloud-login?x=1', content].join('\n');
+  assert.equal(headers['x-wxgate-signature-v2'], crypto.createHmac('sha256', 's3cret').update(text).digest('hex'));
+  assert.equal(headers['x-wxgate-content-sha256'], content);
   assert.deepEqual([headers['x-wxgate-openid'], headers['x-wxgate-appid']], ['o_1', 'wx1']);
   assert.ok(Math.abs(Date.now() / 1000 - headers['x-wxgate-timestamp']) < 5);
 });
