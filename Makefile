@@ -14,7 +14,9 @@ OVERLOAD         ?= 30s
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: test-go test-miniprogram ## every test
+test: ## every test: both halves, whatever becomes of the first
+	@failed=; for half in test-go test-miniprogram; do $(MAKE) --no-print-directory $$half || failed="$$failed $$half"; done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
 test-go: ## vet, and run every Go test with the race detector
 	go vet ./...

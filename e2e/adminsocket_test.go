@@ -92,7 +92,7 @@ func TestATokenCannotBeTakenFromASocketForEverybody(t *testing.T) {
 		says   string
 	}{{syscall.SIGHUP, "reload refused"}, {syscall.SIGUSR2, "no hand-over"}} {
 		w.signal(s.signal)
-		eventually(t, 30*time.Second, func() bool { return strings.Contains(w.output.String(), s.says) })
+		eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), s.says) })
 		if code := status(t, http.DefaultTransport, url, ""); code != http.StatusUnauthorized {
 			t.Errorf("after %v without the token: %d", s.signal, code)
 		}
@@ -108,7 +108,7 @@ func TestAUnixSocketOfSystemdIsOfThisMachine(t *testing.T) {
 	w := newWorld(t)
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	w.onSockets(t, listen(t, "unix", path))
-	eventually(t, 30*time.Second, func() bool { return strings.Contains(w.output.String(), `"serving"`) || w.gone() })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), `"serving"`) || w.gone() })
 	unix := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}

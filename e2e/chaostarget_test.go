@@ -83,7 +83,7 @@ func (c *chaosTarget) start(t *testing.T) {
 		t.Error(err)
 		return
 	}
-	eventually(t, 20*time.Second, func() bool { return c.become("well") == nil })
+	eventually(t, 60*time.Second, func() bool { return c.become("well") == nil })
 }
 
 // become changes how the target answers.
@@ -135,5 +135,5 @@ func (c *chaosTarget) recover(t *testing.T, fault string) {
 	case "frozen":
 		c.signal(t, syscall.SIGCONT)
 	}
-	eventually(t, 20*time.Second, func() bool { return c.become("well") == nil })
+	eventually(t, 60*time.Second, func() bool { return c.become("well") == nil })
 }

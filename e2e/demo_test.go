@@ -17,7 +17,7 @@ func TestTheLinesThatTheDemoPrintsWorkWhenPasted(t *testing.T) {
 	}
 	p := start(t, []string{"demo", "--listen", "127.0.0.1:0"})
 	var lines []string
-	eventually(t, 30*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		lines = curlLines(p.output.String())
 		return len(lines) == 5 && strings.Contains(p.output.String(), "msg=serving") || p.gone()
 	})

@@ -36,7 +36,7 @@ func TestAShortageOfDescriptorsIsSurvived(t *testing.T) {
 		_ = conn.Close()
 	}
 	start := time.Now()
-	eventually(t, 5*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		got, err := w.try("GET", "/api/v1/recipes", token, "")
 		return err == nil && got.status == http.StatusOK
 	})

@@ -36,8 +36,8 @@ func TestARequestInFlightIsFinishedWhenTheGatewayIsToldToStop(t *testing.T) {
 	<-arrived
 	stopped := make(chan int, 1)
 	go func() { stopped <- w.stop(t) }()
-	eventually(t, 10*time.Second, func() bool { return strings.Contains(w.output.String(), "draining") })
-	eventually(t, 10*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "draining") })
+	eventually(t, 60*time.Second, func() bool {
 		resp, err := w.client.Get(w.admin + "/readyz")
 		if err != nil {
 			return false

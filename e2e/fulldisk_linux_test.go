@@ -36,7 +36,7 @@ func TestAFullDiskEndsLoginsAlone(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		got, err := w.try("POST", "/api/v1/auth/wx-login", "", fmt.Sprintf(`{"code":%q}`, w.weChat.IssueCode("bob")))
 		return err == nil && got.status == http.StatusOK
 	})
@@ -79,7 +79,7 @@ func fillUp(t *testing.T, path string) {
 // loginsUntilRefused logs people in until the store notices the disk; each login is whole or refused.
 func (w *world) loginsUntilRefused() {
 	w.t.Helper()
-	eventually(w.t, 20*time.Second, func() bool {
+	eventually(w.t, 60*time.Second, func() bool {
 		got := w.call("POST", "/api/v1/auth/wx-login", "", fmt.Sprintf(`{"code":%q}`, w.weChat.IssueCode("carol")))
 		if got.status == http.StatusOK {
 			return false

@@ -83,7 +83,7 @@ func TestASuccessorEndsWithTheProcessInFrontOfIt(t *testing.T) {
 	w.startAgain()
 	w.want("after the kill", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 	w.login("bob")
-	eventually(t, 30*time.Second, func() bool { return slices.Equal(w.pids(), []int{w.cmd.Process.Pid}) })
+	eventually(t, 60*time.Second, func() bool { return slices.Equal(w.pids(), []int{w.cmd.Process.Pid}) })
 }
 
 // TestASuccessorThatIsKilledWhileItTakesClientsOverEndsAll has a request under way in the process that was started, so that
@@ -150,11 +150,11 @@ func TestWhateverIsKilledWhenAStartWorks(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d starts", rounds, starts)
-	eventually(t, 30*time.Second, func() bool { return w.gone() || len(w.pids()) <= 2 })
+	eventually(t, 60*time.Second, func() bool { return w.gone() || len(w.pids()) <= 2 })
 	if !w.gone() {
 		w.stop(t)
 	}
-	eventually(t, 30*time.Second, func() bool { return len(w.pids()) == 0 })
+	eventually(t, 60*time.Second, func() bool { return len(w.pids()) == 0 })
 }
 
 // answersLogins reports whether somebody has the store.

@@ -68,7 +68,7 @@ func (w *world) waitReadyz(says string) {
 			w.t.Logf("/readyz says %q, want …%s…", last, says)
 		}
 	}()
-	eventually(w.t, 30*time.Second, func() bool {
+	eventually(w.t, 60*time.Second, func() bool {
 		var status int
 		if status, last = w.readyz(); status != http.StatusOK {
 			w.t.Fatalf("/readyz is %d: %s", status, last)
@@ -131,7 +131,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 		said, _ := io.ReadAll(log)
 		read <- string(said)
 	}()
-	eventually(t, 30*time.Second, func() bool { _, text := w.readyz(); return text == "ok" })
+	eventually(t, 60*time.Second, func() bool { _, text := w.readyz(); return text == "ok" })
 	w.signal(syscall.SIGTERM)
 	code := w.ended()
 	said := <-read
@@ -180,7 +180,7 @@ func TestALogOnAFullDiskStopsNothing(t *testing.T) {
 		}
 		return string(text)
 	}
-	eventually(t, 30*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		found := serving.FindStringSubmatch(said())
 		if found != nil {
 			w.url, w.admin = "http://"+found[1], "http://"+found[2]
@@ -189,7 +189,7 @@ func TestALogOnAFullDiskStopsNothing(t *testing.T) {
 	})
 	ballast := filepath.Join(disk, "ballast")
 	fillUp(t, ballast)
-	eventually(t, 30*time.Second, func() bool { // the file's last page has some room
+	eventually(t, 60*time.Second, func() bool { // the file's last page has some room
 		w.want("with a full disk", w.call("GET", "/healthz", "", ""), http.StatusOK, "")
 		_, text := w.readyz()
 		return strings.Contains(text, "the log cannot be written (no space left on device)")
@@ -198,7 +198,7 @@ func TestALogOnAFullDiskStopsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.call("GET", "/after/the/flood", "", "")
-	eventually(t, 30*time.Second, func() bool { return strings.Contains(said(), `"msg":"lines of the log were dropped"`) })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(said(), `"msg":"lines of the log were dropped"`) })
 	for line := range strings.Lines(said()) {
 		if strings.Contains(line, "/after/the/flood") && !strings.HasPrefix(line, "{") {
 			t.Errorf("the first line after the full disk is %q", line)

@@ -52,7 +52,7 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 		w.put(broken.text)
 		w.signal(syscall.SIGHUP)
 		refused := ""
-		eventually(t, 20*time.Second, func() bool {
+		eventually(t, 60*time.Second, func() bool {
 			_, refused, _ = strings.Cut(w.output.String()[said:], "reload refused")
 			return strings.Contains(refused, "\n")
 		})
@@ -66,7 +66,7 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 	}
 	w.put(string(text) + "# whole again\n")
 	w.signal(syscall.SIGHUP)
-	eventually(t, 20*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
+	eventually(t, 60*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
 	w.want("in the end", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 }
 
@@ -144,8 +144,8 @@ func TestTheLinkOfAConfigMapIsFollowed(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(mount, "..1")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() bool { return w.call("GET", "/new/x", "", "").body == "two" })
+	eventually(t, 60*time.Second, func() bool { return w.call("GET", "/new/x", "", "").body == "two" })
 	publish("..3", "broken")
-	eventually(t, 20*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "0" })
+	eventually(t, 60*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "0" })
 	w.want("after a broken one", w.call("GET", "/new/x", "", ""), http.StatusOK, "")
 }

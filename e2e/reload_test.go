@@ -35,7 +35,7 @@ func (w *world) reload(more, said string) {
 	if err := w.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		w.t.Fatal(err)
 	}
-	eventually(w.t, 10*time.Second, func() bool { return strings.Contains(w.output.String(), said) })
+	eventually(w.t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), said) })
 }
 
 // TestAChangedFileIsTakenOver changes routes, upstreams and the log while a client sends requests one after the other:
@@ -64,19 +64,19 @@ func TestAChangedFileIsTakenOver(t *testing.T) {
 	}()
 	w.want("before", w.call("GET", "/other/x", token, ""), http.StatusNotFound, "no_route")
 	w.exchangeConfig("  - { path: /other/**, upstream: recipes, strip_prefix: /other }\nlog: { level: warn, format: text }\n")
-	eventually(t, 10*time.Second, func() bool { return w.call("GET", "/other/api/v1/recipes", token, "").status == http.StatusOK })
+	eventually(t, 60*time.Second, func() bool { return w.call("GET", "/other/api/v1/recipes", token, "").status == http.StatusOK })
 	logged := len(w.output.String())
 	w.want("with access lines below the level", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 	w.exchangeConfig("  - { path: /other/**, upstream: recipes, auth: sometimes }\n")
-	eventually(t, 10*time.Second, func() bool { return strings.Contains(w.output.String()[logged:], "reload refused") })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String()[logged:], "reload refused") })
 	said := w.output.String()[logged:]
 	if strings.Contains(said, "msg=request") || !strings.Contains(said, "gateway.yaml:") || !strings.Contains(said, "routes[2].auth") {
 		t.Errorf("after a level of warn and a faulty file the log says\n%s", said)
 	}
 	w.want("the routes before the fault", w.call("GET", "/other/api/v1/recipes", token, ""), http.StatusOK, "")
 	w.exchangeConfig("identity: { headers: { X-User-Number: id } }\nauthn: { issuer: other }\n")
-	eventually(t, 10*time.Second, func() bool { return strings.Contains(w.call("GET", "/whoami", token, "").body, "X-User-Number") })
-	eventually(t, 10*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.call("GET", "/whoami", token, "").body, "X-User-Number") })
+	eventually(t, 60*time.Second, func() bool {
 		said := w.output.String()
 		return strings.Contains(said, "need a restart") && strings.Contains(said, "authn.issuer")
 	})

@@ -100,7 +100,7 @@ func TestARestartLosesNothing(t *testing.T) {
 	for range 3 {
 		sent := tr.sent.Load()
 		w.restart()
-		eventually(t, 20*time.Second, func() bool { return tr.sent.Load() > sent+50 })
+		eventually(t, 60*time.Second, func() bool { return tr.sent.Load() > sent+50 })
 	}
 	t.Logf("%d requests, %d of them logins", tr.end(), tr.logins.Load())
 	w.want("a token from before", w.call("GET", "/api/v1/recipes", before, ""), http.StatusOK, "")
@@ -132,7 +132,7 @@ func TestASuccessorThatCannotServeChangesNothing(t *testing.T) {
 		}
 		eventually(t, 60*time.Second, func() bool { return strings.Count(w.output.String(), "no hand-over") > refused })
 		sent := tr.logins.Load()
-		eventually(t, 20*time.Second, func() bool { return tr.logins.Load() > sent+10 })
+		eventually(t, 60*time.Second, func() bool { return tr.logins.Load() > sent+10 })
 	}
 	tr.end()
 	w.login("bob")

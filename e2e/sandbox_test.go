@@ -38,7 +38,7 @@ func tryOut(t *testing.T, dir string, args ...string) (*process, []string) {
 	t.Helper()
 	p := startBare(t, dir, args)
 	var lines []string
-	eventually(t, 30*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		lines = curlLines(p.output.String())
 		return len(lines) == 5 && strings.Contains(p.output.String(), "serving") || p.gone()
 	})
@@ -150,7 +150,7 @@ func TestTheSandboxTakesOverAChangedFile(t *testing.T) {
 	p.waitServing(t)
 	paste(t, lines[0])
 	writeFile(t, filepath.Join(dir, "my.yaml"), strings.Replace(yaml, "/api/**", "/shop/**", 1))
-	eventually(t, 20*time.Second, func() bool { return strings.Contains(p.output.String(), `"reloaded"`) })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(p.output.String(), `"reloaded"`) })
 	if got := paste(t, strings.Replace(lines[1], "/api/", "/shop/", 1)); !strings.Contains(got, `user ["1"]`) {
 		t.Errorf("after the reload: %s", got)
 	}
@@ -191,7 +191,7 @@ func TestASecondCtrlCLeavesNoFolderOfTheDemo(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
 	p := startBare(t, tmp, []string{"demo", "--listen", "127.0.0.1:0"}, "TMPDIR="+tmp)
-	eventually(t, 30*time.Second, func() bool { return strings.Contains(p.output.String(), "msg=serving") || p.gone() })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(p.output.String(), "msg=serving") || p.gone() })
 	if made, _ := filepath.Glob(filepath.Join(tmp, "wxgate-demo-*")); len(made) != 1 {
 		t.Fatalf("the demo made %v:\n%s", made, p.output)
 	}
@@ -202,14 +202,14 @@ func TestASecondCtrlCLeavesNoFolderOfTheDemo(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = login.Wait() })
 	stats := strings.Replace(curlLines(p.output.String())[4], "reset -X POST", "stats", 1)
-	eventually(t, 20*time.Second, func() bool { return strings.Contains(paste(t, stats), "slow-30s-alice") })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(paste(t, stats), "slow-30s-alice") })
 	interrupt := func() {
 		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 	}
 	interrupt()
-	eventually(t, 20*time.Second, func() bool { return strings.Contains(p.output.String(), "msg=draining") || p.gone() })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(p.output.String(), "msg=draining") || p.gone() })
 	interrupt()
 	<-p.exited
 	if left, _ := filepath.Glob(filepath.Join(tmp, "wxgate-demo-*")); len(left) > 0 {

@@ -62,7 +62,7 @@ func (w *world) ended() int {
 	case <-time.After(60 * time.Second):
 		w.t.Fatalf("it has not ended; left are %v:\n%s", w.pids(), w.output)
 	}
-	eventually(w.t, 10*time.Second, func() bool { return len(w.pids()) == 0 })
+	eventually(w.t, 60*time.Second, func() bool { return len(w.pids()) == 0 })
 	return w.cmd.ProcessState.ExitCode()
 }
 
@@ -134,7 +134,7 @@ func TestSignalsReachTheSuccessorWhileItsPredecessorDrains(t *testing.T) {
 	w.waitSays("handing the clients over", 1)
 	w.writeConfig("  - { path: /new, auth: none, respond: { status: 200, body: new } }\n")
 	w.signal(syscall.SIGHUP)
-	eventually(t, 20*time.Second, func() bool { return w.call("GET", "/new", "", "").body == "new" })
+	eventually(t, 60*time.Second, func() bool { return w.call("GET", "/new", "", "").body == "new" })
 	w.signal(syscall.SIGUSR2)
 	w.waitSays(`"msg":"serving"`, 3)
 	w.waitSays(`"msg":"stopped"`, 1)
@@ -159,7 +159,7 @@ func TestAStormOfReloads(t *testing.T) {
 		w.exchangeConfig(fmt.Sprintf("  - { path: /v%d, auth: none, respond: { status: 200, body: \"%d\" } }\n", i, i))
 		w.signal(syscall.SIGHUP)
 	}
-	eventually(t, 20*time.Second, func() bool { return w.call("GET", "/v99", "", "").body == "99" })
+	eventually(t, 60*time.Second, func() bool { return w.call("GET", "/v99", "", "").body == "99" })
 	w.want("the routes before", w.call("GET", "/v98", "", ""), http.StatusNotFound, "no_route")
 	t.Logf("%d requests, %d reloads", tr.end(), w.says(`"msg":"reloaded"`))
 }
@@ -175,10 +175,10 @@ func TestAStormOfRestarts(t *testing.T) {
 		w.signal(syscall.SIGUSR2)
 		w.signal(syscall.SIGHUP)
 		sent := tr.sent.Load()
-		eventually(t, 20*time.Second, func() bool { return w.gone() || tr.sent.Load() > sent+10 })
+		eventually(t, 60*time.Second, func() bool { return w.gone() || tr.sent.Load() > sent+10 })
 	}
 	w.waitSays(`"msg":"stopped"`, 1)
-	eventually(t, 20*time.Second, func() bool { return w.call("GET", "/v19", "", "").body == "19" })
+	eventually(t, 60*time.Second, func() bool { return w.call("GET", "/v19", "", "").body == "19" })
 	eventually(t, 60*time.Second, func() bool { // nobody drains any more, and nobody starts
 		return w.says(`"msg":"serving"`) == w.says(`"msg":"stopped"`)+1 &&
 			w.says("starting a successor") == w.says("handing the clients over")+w.says("no hand-over")

@@ -66,7 +66,7 @@ func TestSoak(t *testing.T) {
 	<-timer.C
 	before := s.gauges()
 	samples := s.run(t, length)
-	eventually(t, 30*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		now := s.gauges()
 		return now["go_goroutines"] <= before["go_goroutines"]+5 && now["process_open_fds"] <= before["process_open_fds"]+5
 	})

@@ -118,7 +118,7 @@ func TestAStopUnderLoadResetsNoConnection(t *testing.T) {
 	for stop := range stops {
 		w.serve()
 		l := w.load(40)
-		eventually(t, 30*time.Second, func() bool { return l.answered.Load() > 200 })
+		eventually(t, 60*time.Second, func() bool { return l.answered.Load() > 200 })
 		w.signal(syscall.SIGTERM)
 		l.idleEnds()
 		if code := w.stop(t); code != 0 {
@@ -146,7 +146,7 @@ func TestReadinessTurnsBeforeTheListenerCloses(t *testing.T) {
 	w.serve()
 	token := w.login("alice")
 	w.signal(syscall.SIGTERM)
-	eventually(t, 20*time.Second, func() bool { status, _ := w.readyz(); return status == http.StatusServiceUnavailable })
+	eventually(t, 60*time.Second, func() bool { status, _ := w.readyz(); return status == http.StatusServiceUnavailable })
 	fresh := *w.client
 	fresh.Transport = &http.Transport{DisableKeepAlives: true}
 	w.client = &fresh

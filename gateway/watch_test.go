@@ -11,14 +11,14 @@ import (
 	"wxgate/upstream/upstreamtest"
 )
 
-// eventually polls until ok or five seconds have passed, and says how long it took.
+// eventually polls until ok or half a minute has passed, and says how long it took.
 func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
-		if time.Since(start) > 5*time.Second {
+		if time.Since(start) > 30*time.Second {
 			t.Fatalf("never happened: %s", what)
 		}
 		<-tick.C
@@ -73,8 +73,8 @@ func TestAClientThatLeavesEndsTheWorkOfTheService(t *testing.T) {
 				leave(l.Conn)
 				select {
 				case <-ended:
-				case <-time.After(2 * time.Second):
-					t.Fatal("the service still works after 2 s")
+				case <-time.After(30 * time.Second):
+					t.Fatal("the service still works after 30 s")
 				}
 				t.Logf("ended after %v", time.Since(left))
 				eventually(t, "nobody is watched any more", func() bool {

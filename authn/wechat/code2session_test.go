@@ -145,8 +145,8 @@ func TestASlowWeChatIsATimeoutWithinTheBudget(t *testing.T) {
 	if !errors.Is(err, wechat.ErrTimeout) {
 		t.Errorf("Code2Session(%s): got %v, want ErrTimeout", code, err)
 	}
-	if took < budget || took > budget+3*time.Second {
-		t.Errorf("Code2Session(%s): took %s, want about %s", code, took, budget)
+	if took < budget || took > 25*time.Second {
+		t.Errorf("Code2Session(%s): took %s, want %s or a little more, not the 30 s of the answer", code, took, budget)
 	}
 	if got := s.Seen(code); got != 1 {
 		t.Errorf("requests with %s: got %d, want 1", code, got)

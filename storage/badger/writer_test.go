@@ -31,7 +31,7 @@ func heldWriter(t *testing.T, s *Store) (release func()) {
 // queued waits until n operations wait for the writer.
 func queued(t *testing.T, s *Store, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); len(s.queue) < n; {
+	for deadline := time.Now().Add(30 * time.Second); len(s.queue) < n; {
 		if time.Now().After(deadline) {
 			t.Fatalf("queued operations: got %d, want %d", len(s.queue), n)
 		}
