@@ -19,12 +19,12 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"..."},
-		"gateway":                   {"gateway/limit", "gateway/wire", "input", "authn", "authn/wechat", "storage", "upstream"},
+		"gateway":                   {"gateway/limit", "gateway/wire", "input", "secret", "authn", "authn/wechat", "storage", "upstream"},
 		"gateway/limit":             {},
 		"gateway/wire":              {},
 		"gateway/wire/wiretest":     {"gateway/wire"},
-		"authn":                     {"authn/wechat", "storage"},
-		"authn/wechat":              {},
+		"authn":                     {"authn/wechat", "secret", "storage"},
+		"authn/wechat":              {"secret"},
 		"authn/wechat/sandbox":      {"authn/wechat"},
 		"upstream":                  {},
 		"upstream/upstreamtest":     {"upstream"},
@@ -35,6 +35,7 @@ func importTree() map[string][]string {
 		"handover":                  {},
 		"strictyaml":                {"input"},
 		"input":                     {},
+		"secret":                    {},
 		"examples/recipes":          {},
 		"examples/recipes/serve":    {"examples/recipes"},
 		"miniprogram/demo":          {},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,15 +11,18 @@ import (
 
 type checkCommand struct{}
 
-// Run reads the configuration and the files that it names as serve would and says whether they hold, and which
-// open routes hold protected ones; it opens neither store nor socket.
+// Run reads the configuration and the files that it names as serve would and says whether they hold, and what may not
+// be meant: it opens neither store nor socket.
 func (checkCommand) Run(w *world) error {
-	cfg, err := loadOpened(w.config, w.env)
+	cfg, warnings, err := openConfig(w.config, w.env)
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%s is valid: %d routes, %d upstreams, listening on %s\n",
-		w.config, len(cfg.Routes), len(cfg.Upstreams), cfg.Server.Listen)
+	text := fmt.Sprintf("%s is valid: %s, %s, listening on %s\n", w.config,
+		counted(len(cfg.Routes), "route", "routes"), counted(len(cfg.Upstreams), "upstream", "upstreams"), cfg.Server.Listen)
+	for _, warning := range warnings {
+		text += "warning: " + warning.Error() + "\n"
+	}
 	for _, o := range openings(cfg) {
 		text += "warning: " + o.String() + "\n"
 	}
@@ -29,12 +31,23 @@ func (checkCommand) Run(w *world) error {
 }
 
 // checkFiles reads the files of keys and certificates.
-func checkFiles(cfg Config) error {
-	faults := []error{authn.CheckKeys(cfg.Authn)}
+func checkFiles(cfg Config) []error {
+	faults := parts(authn.CheckKeys(cfg.Authn))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
-		if err := cfg.Upstreams[name].TLS.CheckFiles(); err != nil {
-			faults = append(faults, fmt.Errorf("upstreams.%s.tls.%w", name, err))
+		for _, fault := range parts(cfg.Upstreams[name].TLS.CheckFiles()) {
+			faults = append(faults, fmt.Errorf("upstreams.%s.tls.%w", name, fault))
 		}
 	}
-	return errors.Join(faults...)
+	return faults
+}
+
+// parts are the errors that were joined.
+func parts(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // one around the list would be another error
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }

@@ -50,10 +50,28 @@ func (c Config) validateRouting() []error {
 	for _, name := range names {
 		faults = append(faults, c.Upstreams[name].Validate("upstreams."+name)...)
 	}
+	if len(names) == 0 && (c.WeChat.Push.Upstream != "" || slices.ContainsFunc(c.Routes, func(r gateway.RouteConfig) bool { return r.Upstream != "" })) {
+		faults = append(faults, errors.New("upstreams: there is none, so routes lead nowhere; write below it NAME: http://127.0.0.1:3000"))
+	}
 	if len(c.Routes) == 0 {
 		faults = append(faults, errors.New("routes: there is none, so nothing would be forwarded"))
 	}
 	return faults
+}
+
+// warnings are about what holds and may not be meant; each text begins with the key's path.
+func (c Config) warnings() []error {
+	found := c.gateway().Overrides()
+	for i, each := range c.WeChat.Each() {
+		path := "wechat.appid"
+		if len(c.WeChat.Apps) > 0 {
+			path = fmt.Sprintf("wechat.apps[%d].appid", i)
+		}
+		if !wechat.LooksLikeAppID(each.AppID) {
+			found = append(found, fmt.Errorf("%s: %q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", path, each.AppID))
+		}
+	}
+	return found
 }
 
 // gateway is what the package gateway works by.
@@ -90,44 +108,48 @@ func (c Config) files() []string {
 }
 
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
-// returns which variable filled which key.
-func (c *Config) fromEnvironment(env strictyaml.LookupEnv) map[string]string {
-	filled := map[string]string{}
+// returns which keys it filled.
+func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
+	filled := filled{}
 	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.AppID, filled["wechat.appid"] = id, "WX_APPID"
+		c.WeChat.AppID, filled["wechat.appid"] = id, "WX_APPID in the environment"
 	}
 	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.Secret, filled["wechat.secret"] = wechat.Secret(secret), "WX_SECRET"
+		c.WeChat.Secret, filled["wechat.secret"] = wechat.Secret(secret), "WX_SECRET in the environment"
 	}
 	if secret, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
-		c.Authn.Keys, filled["authn.keys[0].secret"] = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}, "JWT_SECRET"
+		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}
+		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
 	}
-	if c.portFromEnvironment(env) {
-		filled["server.listen"] = "PORT"
+	if port, ok := c.portFromEnvironment(env); ok {
+		filled["server.listen"] = fmt.Sprintf("PORT=%s in the environment", port)
 	}
 	return filled
 }
 
-// portFromEnvironment reports whether PORT is the port of server.listen.
-func (c *Config) portFromEnvironment(env strictyaml.LookupEnv) bool {
-	port, ok := env("PORT")
+// portFromEnvironment makes PORT, where it is set, the port of server.listen.
+func (c *Config) portFromEnvironment(env strictyaml.LookupEnv) (port string, ok bool) {
+	port, ok = env("PORT")
 	if !ok || port == "" {
-		return false
+		return "", false
 	}
 	host, _, err := net.SplitHostPort(c.Server.Listen)
 	if err != nil {
 		host = ""
 	}
 	c.Server.Listen = net.JoinHostPort(host, port)
-	return true
+	return port, true
 }
 
-// nameVariables makes faults of keys that the environment filled faults of the variable: the file has no such key.
-func nameVariables(faults []error, filled map[string]string) error {
+// filled are the keys that the environment filled, with the words for where their values come from.
+type filled map[string]string
+
+// name makes faults of such keys faults of the variable: the file has no such key.
+func (f filled) name(faults []error) error {
 	for i, fault := range faults {
 		path, message, _ := strings.Cut(fault.Error(), ": ")
-		if variable, ok := filled[path]; ok {
-			faults[i] = fmt.Errorf("%s in the environment: %s", variable, message)
+		if from, ok := f[path]; ok {
+			faults[i] = fmt.Errorf("%s: %s", from, message)
 		}
 	}
 	return errors.Join(faults...)
@@ -141,11 +163,17 @@ func loadConfig(file string, env strictyaml.LookupEnv) (Config, error) {
 
 // loadOpened reads a configuration and the files of keys and certificates that it names.
 func loadOpened(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, places, err := placeConfig(file, env)
+	cfg, _, err := openConfig(file, env)
+	return cfg, err
+}
+
+// openConfig is loadOpened with the warnings on what holds and may not be meant, with their places.
+func openConfig(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
+	cfg, find, err := placeConfig(file, env)
 	if err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
-	return cfg, doesNotHold(places.Faults(checkFiles(cfg)))
+	return cfg, find(cfg.warnings()), doesNotHold(find(checkFiles(cfg)))
 }
 
 // loadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
@@ -164,12 +192,15 @@ func unsetSecret(path, reference string) (string, bool) {
 	return "not-set-here-" + strings.Repeat("x", 32) + reference, secret
 }
 
-// placeConfig is loadConfig with the places of the keys.
-func placeConfig(file string, env strictyaml.LookupEnv) (Config, strictyaml.Places, error) {
-	return readConfig(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
-		filled := cfg.fromEnvironment(env)
-		return nameVariables(cfg.Validate(), filled)
+// placeConfig is loadConfig with what finds the places of further faults.
+func placeConfig(file string, env strictyaml.LookupEnv) (Config, func([]error) strictyaml.Faults, error) {
+	var filled filled
+	cfg, places, err := readConfig(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
+		filled = cfg.fromEnvironment(env)
+		return filled.name(cfg.Validate())
 	})
+	find := func(faults []error) strictyaml.Faults { return places.Faults(filled.name(faults)) }
+	return cfg, find, err
 }
 
 // readConfig reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is

@@ -46,6 +46,9 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	}
 	warnCloudRun(cfg, w.env, log.Logger)
 	warnOpenings(cfg, log.Logger)
+	for _, warning := range cfg.warnings() {
+		log.Warn("the configuration holds, but may not be meant so", "warning", warning.Error())
+	}
 	restarts, err := newRestarter(ctx)
 	if err != nil {
 		return err

@@ -76,7 +76,7 @@ func (s *standIn) load(file string, env strictyaml.LookupEnv) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return cfg, doesNotHold(places.Faults(checkFiles(cfg)))
+	return cfg, doesNotHold(places.Faults(errors.Join(checkFiles(cfg)...)))
 }
 
 // unsetInSandbox lets variables and files be absent that the sandbox has no use for.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/secret"
 )
 
 // MinSecretBytes is the shortest HS256 secret that is accepted: RFC 7518 §3.2 asks for at least the size of the hash.
@@ -102,6 +103,9 @@ func (c Config) validateKeys() []error {
 		}
 		seen[k.ID] = true
 		faults = append(faults, k.validateMaterial(path)...)
+		if mistake := secret.Mistake(k.Secret.Reveal()); mistake != "" && i == 0 {
+			faults = append(faults, fmt.Errorf("%s.secret: %s", path, mistake))
+		}
 	}
 	return faults
 }
@@ -114,7 +118,7 @@ func (k KeyConfig) validateMaterial(path string) []error {
 	case k.File != "":
 		return nil
 	case len(secret) < MinSecretBytes:
-		return []error{fmt.Errorf("%s.secret: has %d bytes; HS256 needs %d or more", path, len(secret), MinSecretBytes)}
+		return []error{fmt.Errorf("%s.secret: has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", path, len(secret), MinSecretBytes)}
 	case wellKnown(secret):
 		return []error{fmt.Errorf("%s.secret: is a pattern or an example that anybody can guess; make one with `wxgate keys new`", path)}
 	}

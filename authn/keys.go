@@ -39,6 +39,9 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 	var faults []error
 	for i, cfg := range configured {
 		k, err := openKey(cfg)
+		if err == nil && i == 0 {
+			err = k.checkSigner(algorithm)
+		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("authn.keys[%d]: %w", i, err))
 			continue
@@ -50,13 +53,18 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 		return nil, errors.Join(faults...)
 	}
 	ring.signer = ring.list[0]
-	if ring.signer.signing == nil {
-		return nil, errors.New("authn.keys[0]: holds a public key; the first key signs, so it must be a private one")
-	}
-	if got := ring.signer.method.Alg(); got != algorithm {
-		return nil, fmt.Errorf("authn.keys[0]: is a key for %s, but authn.algorithm is %s", got, algorithm)
-	}
 	return ring, nil
+}
+
+// checkSigner says why a key cannot be the one that signs.
+func (k key) checkSigner(algorithm string) error {
+	if k.signing == nil {
+		return errors.New("holds a public key; the first key signs, so it must be a private one")
+	}
+	if got := k.method.Alg(); got != algorithm {
+		return fmt.Errorf("is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", got, algorithm)
+	}
+	return nil
 }
 
 // CheckKeys says why the keys of a configuration cannot be used; it opens their files.

@@ -180,7 +180,9 @@ func (f *faults) add(path, format string, args ...any) {
 }
 
 func (f *faults) oneOf(path, got string, allowed ...string) {
-	if !slices.Contains(allowed, got) {
+	switch {
+	case len(allowed) == 0: // the fault is that there is none, and has a line of its own
+	case !slices.Contains(allowed, got):
 		f.add(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
 	}
 }

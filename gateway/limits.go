@@ -62,7 +62,9 @@ func (n *Network) UnmarshalText(text []byte) error {
 	if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
 		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
 	}
-	n.Prefix = prefix.Masked()
+	if n.Prefix = prefix.Masked(); n.Prefix != prefix {
+		return fmt.Errorf("%q is an address within a range: write %v for the range, or %v for the address alone", text, n.Prefix, prefix.Addr())
+	}
 	return nil
 }
 

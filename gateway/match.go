@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // anyMethod stands for every method in a matcher.
@@ -48,6 +49,9 @@ var errPattern = errors.New("is not a path pattern such as /api/:name/**")
 func parsePattern(path string) (pattern, error) {
 	if !strings.HasPrefix(path, "/") {
 		return pattern{}, fmt.Errorf("%q %w: it must begin with /", path, errPattern)
+	}
+	if strings.ContainsFunc(path, unicode.IsControl) {
+		return pattern{}, fmt.Errorf("%q %w: it has a control character, which no request has", path, errPattern)
 	}
 	var p pattern
 	parts := strings.Split(path[1:], "/")

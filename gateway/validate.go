@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"wxgate/input"
+	"wxgate/secret"
 )
 
 // Validate reports every fault of the sections of this package; upstreams are the names that routes may use.
@@ -62,6 +65,8 @@ func (s ServerConfig) validateAdmin(f *faults) {
 	switch token := s.AdminToken.Reveal(); {
 	case token == "" && valid && !loopback(s.Admin):
 		f.add("server.admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
+	case secret.Mistake(token) != "":
+		f.add("server.admin_token", "%s", secret.Mistake(token))
 	case token != "" && len(token) < MinAdminTokenBytes:
 		f.add("server.admin_token", "has %d bytes; %d are the least", len(token), MinAdminTokenBytes)
 	case !visible(token):
@@ -75,7 +80,11 @@ func visible(s string) bool {
 
 func validateAddress(f *faults, path, address string) bool {
 	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
-		f.add(path, "%q is not host:port", address)
+		advice := ""
+		if _, err := input.Count(address); err == nil {
+			advice = fmt.Sprintf("; write %q", ":"+address)
+		}
+		f.add(path, "%q is not host:port%s", address, advice)
 		return false
 	}
 	return true

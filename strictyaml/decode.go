@@ -3,7 +3,10 @@ package strictyaml
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -27,6 +30,7 @@ func decode(file string, data []byte, expand expander, into any) (positions, Fau
 		return d.written, d.faults
 	}
 	d.aliases = resolveAliases(root)
+	d.top = fieldsOf(reflect.TypeOf(into).Elem()).names()
 	d.value(cursor{node: root}, reflect.ValueOf(into).Elem())
 	return d.written, d.faults
 }
@@ -37,7 +41,8 @@ type decoder struct {
 	aliases map[*ast.AliasNode]ast.Node
 	written positions
 	faults  Faults
-	values  int // how many were decoded, those of aliases once per use
+	top     []string // the keys of the first column
+	values  int      // how many were decoded, those of aliases once per use
 }
 
 // cursor is a node of the file and the path that leads to it.
@@ -48,8 +53,8 @@ type cursor struct {
 }
 
 func (at cursor) key(name string, node ast.Node) cursor {
-	if name == "" {
-		name = `""`
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		name = strconv.Quote(name)
 	}
 	return cursor{node, strings.TrimPrefix(at.path+"."+name, "."), at.depth + 1}
 }
@@ -79,6 +84,8 @@ func (d *decoder) mapping(at cursor, node ast.MapNode, into reflect.Value) {
 		d.structure(at, node, into)
 	case into.Kind() == reflect.Map:
 		d.entries(at, node, into)
+	case into.Kind() == reflect.Slice:
+		d.fault(at, `wants a list, not keys and values; each entry of a list begins with "- "`)
 	default:
 		d.fault(at, fmt.Sprintf("wants %s, not keys and values", wanted(into.Type())))
 	}
@@ -93,6 +100,9 @@ func (d *decoder) structure(at cursor, node ast.MapNode, into reflect.Value) {
 			d.value(next, into.Field(index))
 		} else {
 			d.fault(next, unknownKey(p.name, fields.names()))
+			if advice, _ := strange(p.name); advice != "" { // whatever it was to be part of is not where it seems
+				d.faults[len(d.faults)-1].elsewhere = everywhere
+			}
 		}
 	}
 }
@@ -125,6 +135,10 @@ func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value
 
 func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
 	written := scalarText(node)
+	if isLoneVariable(written) {
+		d.fault(at, "a variable stands between braces: ${NAME}; for a text that begins with $ write $$")
+		return
+	}
 	value, err := d.expand.at(at.path, takesText(into.Type())).expand(written)
 	if value != written {
 		d.written.references[at.path] = written
@@ -132,17 +146,27 @@ func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
 	if err == nil {
 		err = setScalar(into, value, written)
 	}
-	if err != nil {
+	if err != nil && into.Kind() != reflect.String {
+		d.fault(at, withAdvice(err.Error(), written))
+	} else if err != nil {
 		d.fault(at, err.Error())
 	}
 }
 
 func (d *decoder) fault(at cursor, message string) {
+	name := at.path[strings.LastIndexByte(at.path, '.')+1:]
+	misplaced := name != at.path && slices.Contains(d.top, name)
+	if misplaced {
+		message += fmt.Sprintf("; %s is a section of its own and begins in the first column", name)
+	}
 	place := d.written.find(at.path)
 	if place == (position{}) { // the root is written nowhere
 		place = nodePosition(at.node)
 	}
 	d.faultAt(place, at.path, message)
+	if misplaced {
+		d.faults[len(d.faults)-1].elsewhere = name
+	}
 }
 
 func (d *decoder) faultAt(at position, path, message string) {

@@ -86,7 +86,10 @@ func takesText(t reflect.Type) bool {
 func wanted(t reflect.Type) string {
 	section := t.Kind() == reflect.Map || t.Kind() == reflect.Struct && len(fieldsOf(t)) > 0
 	readsItself := reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	says, known := reflect.Zero(reflect.PointerTo(t)).Interface().(interface{ Wanted() string })
 	switch {
+	case known:
+		return says.Wanted()
 	case readsItself && section:
 		return "one valid value, or keys and values below it"
 	case readsItself:

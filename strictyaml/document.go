@@ -25,6 +25,9 @@ func parseDocument(text string) (ast.Node, *misread) {
 	if fault := notUTF8(text); fault != nil {
 		return nil, fault
 	}
+	if fault := control(text); fault != nil {
+		return nil, fault
+	}
 	tokens := joinPlain(lexer.Tokenize(text))
 	if tk := tooDeep(tokens); tk != nil {
 		return nil, &misread{tokenPosition(tk), "nested too deep"}
@@ -50,9 +53,7 @@ func notUTF8(text string) *misread {
 	}
 	good := strings.ToValidUTF8(text, "\xff") // the first bad byte stays where it was
 	good = good[:strings.IndexByte(good, 0xff)]
-	lastLine := good[strings.LastIndexByte(good, '\n')+1:]
-	at := position{line: 1 + strings.Count(good, "\n"), col: 1 + utf8.RuneCountInString(lastLine)}
-	return &misread{at, "not UTF-8 text; save the file with the encoding UTF-8 (not GBK or UTF-16)"}
+	return &misread{placeOf(good), "not UTF-8 text; save the file with the encoding UTF-8 (not GBK or UTF-16)"}
 }
 
 // tooDeep finds where one line opens too many sections. Sections that are deep through indentation need so many spaces
@@ -85,11 +86,32 @@ func syntaxFault(err error, text string) *misread {
 		return &misread{position{1, 1}, "not YAML"}
 	}
 	at := tokenPosition(syntax.GetToken())
+	lines := strings.Split(text, "\n")
+	if advice := strangeAround(lines, at); advice != nil {
+		return advice
+	}
+	if layout := misplaced(lines, at); layout != nil {
+		return layout
+	}
 	message := "not YAML: " + syntax.GetMessage()
-	if lines := strings.Split(text, "\n"); at.line <= len(lines) && strings.Contains(lines[at.line-1], "${") {
+	if at.line <= len(lines) && strings.Contains(lines[at.line-1], "${") {
 		message += `; between [ ] or { } a reference needs quotes: "${VAR}"`
 	}
 	return &misread{at, message}
+}
+
+// strangeAround looks for a strange character on the line of a syntax fault, and on the one before and behind it.
+func strangeAround(lines []string, at position) *misread {
+	for _, number := range []int{at.line, at.line - 1, at.line + 1} {
+		if number < 1 || number > len(lines) {
+			continue
+		}
+		code, _, _ := strings.Cut(lines[number-1], " #")
+		if advice, col := strange(code); advice != "" {
+			return &misread{position{number, col + 1}, advice}
+		}
+	}
+	return nil
 }
 
 func rootMapping(file *ast.File) (ast.Node, *misread) {

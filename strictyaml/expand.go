@@ -112,3 +112,9 @@ func (e expander) file(path string) (string, error) {
 func variableName(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name)
 }
+
+// isLoneVariable says whether a text is $NAME and nothing else: what a shell would replace, and we do not.
+func isLoneVariable(written string) bool {
+	name, found := strings.CutPrefix(written, "$")
+	return found && variableName(name)
+}

@@ -14,7 +14,12 @@ type Fault struct {
 	Col     int    // from 1, in characters
 	Path    string // a YAML path such as upstreams.recipes.balance; empty when the file as a whole is at fault
 	Message string
+
+	elsewhere string // a section that is written after all, in a wrong place, or everywhere
 }
+
+// everywhere stands for all sections.
+const everywhere = "*"
 
 // Error is one line: file:line:col: path: message, without the parts that are not known.
 func (f Fault) Error() string {
@@ -61,6 +66,9 @@ func (fs Faults) asError() error {
 func (fs Faults) explain(path string, written positions) bool {
 	_, present := written.at[path]
 	return slices.ContainsFunc(fs, func(f Fault) bool {
+		if f.elsewhere == everywhere || f.elsewhere != "" && within(path, f.elsewhere) {
+			return true
+		}
 		section := parentPath(f.Path)
 		return within(path, f.Path) || path == section || !present && within(path, section)
 	})

@@ -9,6 +9,9 @@ const knownKeysListed = 12 // more than that is a page, not a hint
 
 // unknownKey says that name is not among the known keys, and which one was probably meant.
 func unknownKey(name string, known []string) string {
+	if advice, _ := strange(name); advice != "" {
+		return "unknown key; " + advice
+	}
 	if meant, ok := closest(name, known); ok {
 		return fmt.Sprintf("unknown key; did you mean %q?", meant)
 	}

@@ -113,6 +113,16 @@ func (c *Config) SetDefaults() { *c = DefaultConfig() }
 // SetDefaults makes t what its entry in gateway.yaml is while it says nothing.
 func (t *Target) SetDefaults() { *t = Target{Weight: 1} }
 
+// Wanted is what an entry of upstreams may be.
+func (*Config) Wanted() string {
+	return "a URL such as http://127.0.0.1:3000, or keys and values below it"
+}
+
+// Wanted is what an entry of targets may be.
+func (*Target) Wanted() string {
+	return "a URL such as http://127.0.0.1:3000, or url and weight below it"
+}
+
 // UnmarshalText reads the short form of an upstream: the URL of its only target. Validate judges the URL.
 func (c *Config) UnmarshalText(text []byte) error {
 	c.Targets = []Target{{URL: string(text), Weight: 1}}
@@ -141,6 +151,9 @@ func (s *Share) UnmarshalText(text []byte) error {
 	*s = Share(f)
 	return nil
 }
+
+// String writes a Share in percent.
+func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'f', -1, 64) + "%" }
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {

@@ -84,7 +84,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 		`u.x.targets[2].weight: 0 is not between 1 and 1000: leave a target out that should get nothing|` +
 		`u.x.balance: "p2" is not one of round_robin, p2c, hash(user)|` +
 		`u.x.health.path: "healthz" is not a path such as /healthz|` +
-		"u.x.retries.budget: is not between 0 and 1, or 0% and 100%|u.x.breaker.failures: is not between 0 and 1, or 0% and 100%|" +
+		"u.x.retries.budget: 150% is not between 0% and 100%, or 0 and 1|u.x.breaker.failures: -10% is not between 0% and 100%, or 0 and 1|" +
 		"u.x.health.interval: is negative|u.x.retries.attempts: is negative|u.x.timeouts.connect: is negative|" +
 		"u.x.timeouts.response: is negative|u.x.timeouts.stream: is negative|" +
 		"u.x.keepalive.max_conns: is negative|u.x.keepalive.idle: is negative"

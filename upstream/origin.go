@@ -28,6 +28,8 @@ func parseTarget(raw string) (origin, error) {
 		return origin{}, fmt.Errorf("%q has no scheme: write http://%s", raw, raw)
 	case err != nil && strings.Contains(raw, "@"):
 		return origin{}, errors.New("a URL with a user or password that cannot be read")
+	case strings.Count(raw, ":") > 2 && !strings.Contains(raw, "["):
+		return origin{}, fmt.Errorf("%q: an IPv6 address stands between brackets, as in http://[::1]:3000", raw)
 	case err != nil:
 		return origin{}, fmt.Errorf("%q is not a URL", raw)
 	case u.User != nil, u.Host == "" && strings.Contains(raw, "@"):

@@ -26,7 +26,7 @@ func (c Config) Validate(path string) []error {
 		value Share
 	}{{"retries.budget", c.Retries.Budget}, {"breaker.failures", c.Breaker.Failures}} {
 		if !(share.value >= 0 && share.value <= 1) { // NaN is neither
-			faults = append(faults, fmt.Errorf("%s.%s: is not between 0 and 1, or 0%% and 100%%", path, share.key))
+			faults = append(faults, fmt.Errorf("%s.%s: %v is not between 0%% and 100%%, or 0 and 1", path, share.key, share.value))
 		}
 	}
 	return slices.Concat(faults, c.validateTLS(path+".tls"), c.negatives(path))

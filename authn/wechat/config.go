@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"wxgate/secret"
 )
 
 // maxTimeout is callContainer's own limit: a mini-program on Cloud Run has given up by then (page "wx.cloud.callContainer").
@@ -94,6 +96,9 @@ func (c Config) pushFaults() []error {
 		if value == "" {
 			faults = append(faults, fmt.Errorf("wechat.push.%s: is empty, but the rest of wechat.push is not", path))
 		}
+		if mistake := secret.Mistake(value); mistake != "" {
+			faults = append(faults, fmt.Errorf("wechat.push.%s: %s", path, mistake))
+		}
 	}
 	if len(c.Apps) > 0 {
 		faults = append(faults, errors.New("wechat.push: works with one mini-program; wechat.apps names several"))
@@ -106,10 +111,19 @@ func wordFault(path, value, env string) error {
 	if value == "" {
 		return fmt.Errorf("%s: is empty; set it here or in %s", path, env)
 	}
+	if mistake := secret.Mistake(value); mistake != "" {
+		return fmt.Errorf("%s: %s", path, mistake)
+	}
 	if !visibleASCII(value) {
 		return fmt.Errorf("%s: has a space, a line break or a character outside ASCII; copy it again from mp.weixin.qq.com", path)
 	}
 	return nil
+}
+
+// LooksLikeAppID reports whether an appid has the form of those that mp.weixin.qq.com gives: wx and 16 hexadecimal digits.
+func LooksLikeAppID(appID string) bool {
+	rest, found := strings.CutPrefix(appID, "wx")
+	return found && len(rest) == 16 && strings.Trim(rest, "0123456789abcdef") == ""
 }
 
 // baseURLFault never quotes the value: a URL may carry a password.
@@ -145,8 +159,11 @@ func present(faults []error) []error {
 // minFunctionSecretBytes is what HMAC-SHA256 asks for: a key as long as the hash (RFC 2104 §3).
 const minFunctionSecretBytes = 32
 
-func functionFault(secret Secret) error {
-	if n := len(secret); n > 0 && n < minFunctionSecretBytes {
+func functionFault(key Secret) error {
+	if mistake := secret.Mistake(key.Reveal()); mistake != "" {
+		return fmt.Errorf("wechat.cloud_function_secret: %s", mistake)
+	}
+	if n := len(key); n > 0 && n < minFunctionSecretBytes {
 		return fmt.Errorf("wechat.cloud_function_secret: has %d bytes; %d or more are needed", n, minFunctionSecretBytes)
 	}
 	return nil

@@ -31,7 +31,7 @@ func TestValidateReportsEachFaultUnderItsPath(t *testing.T) {
 		{func(c *wechat.Config) { c.BaseURL = "https://relay.example/wechat/" }, ""},
 		{func(c *wechat.Config) { c.AppID = "wx 1" }, "wechat.appid: has a space"},
 		{func(c *wechat.Config) { c.Secret = "密钥" }, "wechat.secret: has a space"},
-		{func(c *wechat.Config) { c.Secret = plain + "\n" }, "wechat.secret: has a space"},
+		{func(c *wechat.Config) { c.Secret = plain + "\n" }, "wechat.secret: ends with a line break"},
 		{func(c *wechat.Config) { c.BaseURL = "" }, "wechat.base_url: is not"},
 		{func(c *wechat.Config) { c.BaseURL = "api.weixin.qq.com" }, "wechat.base_url: is not"},
 		{func(c *wechat.Config) { c.BaseURL = "ftp://api.weixin.qq.com" }, "wechat.base_url: is not"},
