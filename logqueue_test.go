@@ -16,16 +16,18 @@ import (
 
 // logReader is the end of a log as a test wants it.
 type logReader struct {
-	mu   sync.Mutex
-	free chan struct{} // nil: it is read; else a write waits until it is closed
-	fail error
-	half bool // a write fails in its middle
-	said bytes.Buffer
+	mu      sync.Mutex
+	free    chan struct{} // nil: it is read; else a write waits until it is closed
+	waiting bool          // a write does
+	fail    error
+	half    bool // a write fails in its middle
+	said    bytes.Buffer
 }
 
 func (o *logReader) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	free := o.free
+	o.waiting = free != nil
 	o.mu.Unlock()
 	if free != nil {
 		<-free
@@ -46,6 +48,13 @@ func (o *logReader) set(change func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	change()
+}
+
+// standsStill reports whether a write waits.
+func (o *logReader) standsStill() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waiting
 }
 
 func (o *logReader) lines() []string {
@@ -75,6 +84,8 @@ func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
 	queue := newLogQueue(out)
 	log := newLogs(gateway.LogConfig{Level: "info", Format: "json"}, queue)
 	line := strings.Repeat("x", 1<<10)
+	log.Info(line)
+	until(t, out.standsStill) // from here on, nothing leaves the queue
 	for range logQueueLimit>>10 + 100 {
 		log.Info(line)
 	}
@@ -94,7 +105,7 @@ func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
 	if want := fmt.Sprintf(`"msg":"lines of the log were dropped","lines":%d}`, dropped); !strings.HasSuffix(lines[len(lines)-1], want) {
 		t.Errorf("the last line is %q, want …%s", lines[len(lines)-1], want)
 	}
-	if got, want := uint64(len(lines)), logQueueLimit>>10+100-dropped+1; got != want {
+	if got, want := uint64(len(lines)), 1+logQueueLimit>>10+100-dropped+1; got != want {
 		t.Errorf("got %d lines, want %d", got, want)
 	}
 	if queue.Fault() != nil || queue.Dropped() != dropped {
