@@ -32,6 +32,7 @@ type commands struct {
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
 	Keys     keysCommand     `cmd:"" help:"Make keys that sign tokens."`
 	Token    tokenCommand    `cmd:"" help:"Look into a token."`
+	Restore  restoreCommand  `cmd:"" help:"Make a data folder that was put back from a backup safe to serve."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

@@ -27,7 +27,9 @@ type session struct {
 type sessionsListCommand struct {
 	output
 
-	User userID `arg:"" help:"The user's id."`
+	User  userID `arg:"" help:"The user's id."`
+	After string `help:"List on from a page before; its last line says from where."`
+	Limit int    `default:"50" help:"How many; 100 at most."`
 }
 
 // Run lists the sessions of a user.
@@ -38,14 +40,22 @@ func (c sessionsListCommand) Run(ctx context.Context, w *world) error {
 	}
 	var list struct {
 		Sessions []session `json:"sessions"`
+		Next     *string   `json:"next"`
 	}
-	if err := admin.ask(ctx, http.MethodGet, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &list); err != nil {
+	path := fmt.Sprintf("/api/users/%d/sessions?limit=%d", c.User, c.Limit)
+	if c.After != "" {
+		path += "&after=" + url.QueryEscape(c.After)
+	}
+	if err := admin.ask(ctx, http.MethodGet, path, nil, &list); err != nil {
 		return err
 	}
 	return c.print(w.stdout, list, func(t *table) {
 		t.row("SESSION", "DEVICE", "CREATED", "REFRESHED", "EXPIRES")
 		for _, s := range list.Sessions {
 			t.row(s.ID, s.Device, readableTime(s.CreatedAt), readableTime(s.RefreshedAt), readableTime(s.ExpiresAt))
+		}
+		if list.Next != nil {
+			t.row(fmt.Sprintf("(more: wxgate sessions list %d --after %s)", c.User, *list.Next))
 		}
 	})
 }

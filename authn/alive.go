@@ -11,7 +11,7 @@ func (a *Authn) Alive(s Subject) error {
 	case !now.Before(s.ExpiresAt.Add(a.cfg.Leeway)):
 		return ErrTokenExpired
 	case ok && a.revoked.covers(session, now), a.revoked.covers(userKey(storage.ScopeUser, s.UserID), now),
-		s.adoptedAt != 0 && a.revoked.endedForeign(s.UserID, s.adoptedAt, now):
+		s.adoptedAt != 0 && a.revoked.endedForeign(s.UserID, s.adoptedAt):
 		return ErrTokenRevoked
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,13 +21,16 @@ import (
 // Store is what authn needs of storage; the contract of each method is in the package storage.
 type Store interface {
 	ID() string
+	Epoch() string
+	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
+	Past() time.Time
 	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
 	User(ctx context.Context, id int64) (storage.User, error)
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
 	Session(ctx context.Context, id string) (storage.Session, error)
 	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
 	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
-	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
+	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
 	Phone(ctx context.Context, userID int64) (storage.Phone, error)
@@ -59,6 +63,7 @@ type Authn struct {
 	codes   *codes[Grant]
 	fetched *codes[Subject] // the codes of pre-fetches
 	revoked *revocations
+	lost    sync.Once // the line about tokens of a state that is gone
 	metrics *metrics
 	log     *slog.Logger
 	now     func() time.Time
@@ -77,7 +82,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		apps:    newApps(deps.Apps, deps.Budget, deps.Now),
 		codes:   newCodes[Grant](deps.Now),
 		fetched: newSpentCodes[Subject](deps.Now),
-		revoked: newRevocations(),
+		revoked: newRevocations(deps.Store.Past),
 		metrics: newMetrics(deps.Metrics),
 		log:     deps.Log,
 		now:     deps.Now,
@@ -90,7 +95,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
-	a.revoked.add(a.now(), remembered...)
+	a.revoked.add(remembered...)
 	return a, nil
 }
 

@@ -69,10 +69,10 @@ func BenchmarkVerify(b *testing.B) {
 func BenchmarkRevoked(b *testing.B) {
 	for _, live := range []int{0, 1_000_000} {
 		b.Run(fmt.Sprintf("live=%d", live), func(b *testing.B) {
-			r := newRevocations()
+			r := newRevocations(func() time.Time { return time.Time{} })
 			now := time.Now()
 			for range live {
-				r.add(now, storage.Revocation{Scope: storage.ScopeSession, ID: newID(), From: now, Until: now.Add(time.Hour)})
+				r.add(storage.Revocation{Scope: storage.ScopeSession, ID: newID(), From: now, Until: now.Add(time.Hour)})
 			}
 			v, err := newVerified(&Claims{UserID: 7, SessionID: newID(), TokenID: newID()})
 			if err != nil {

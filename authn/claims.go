@@ -20,7 +20,7 @@ const maxClaims = 32
 // Claims is the payload of our tokens (RFC 7519 §4). Times are whole seconds of the Unix epoch.
 type Claims struct {
 	Issuer    string `json:"iss"`
-	Store     string `json:"store"` // id of the store, so that a wiped disk never turns an old token into somebody else
+	Store     string `json:"store"` // id of the store and of its epoch, so that a wiped or restored disk never turns a token into somebody else
 	UserID    int64  `json:"sub"`
 	AppID     string `json:"appid"`
 	OpenID    string `json:"openid"`

@@ -37,7 +37,7 @@ type KeyConfig struct {
 
 // SessionsConfig is authn.sessions.
 type SessionsConfig struct {
-	MaxPerUser int `yaml:"max_per_user"` // the oldest ends when one too many begins; 0: no limit, 1: one device
+	MaxPerUser int `yaml:"max_per_user"` // the oldest ends when one too many begins; 50; 0: no limit, 1: one device
 }
 
 // RefreshConfig is authn.refresh.
@@ -54,6 +54,7 @@ func DefaultConfig() Config {
 		TokenTTL:  7 * 24 * time.Hour,
 		Leeway:    5 * time.Second,
 		Refresh:   RefreshConfig{Window: 7 * 24 * time.Hour, Grace: time.Minute},
+		Sessions:  SessionsConfig{MaxPerUser: 50},
 	}
 }
 

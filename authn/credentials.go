@@ -53,13 +53,15 @@ func HasCredentials(c *fiber.Ctx) bool {
 	return !errors.Is(err, ErrTokenMissing)
 }
 
-// RefreshBearer is Refresh with the bearer token of a request.
-func (a *Authn) RefreshBearer(c *fiber.Ctx) (Grant, error) {
+// RefreshBearer is Refresh with the bearer token of a request. admit is asked, with the user's id, before the store is; a
+// token that is answered with itself does not need it.
+func (a *Authn) RefreshBearer(c *fiber.Ctx, admit func(userID int64) error) (Grant, error) {
 	token, err := credentials(c)
 	if err != nil {
 		return Grant{}, a.refreshed(err)
 	}
-	return a.Refresh(c.UserContext(), strings.Clone(token))
+	grant, err := a.refresh(c.UserContext(), strings.Clone(token), admit)
+	return grant, a.refreshed(err)
 }
 
 func twice(c *fiber.Ctx, name string) bool {

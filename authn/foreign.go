@@ -59,7 +59,7 @@ func (a *Authn) adopt(ctx context.Context, token string, c foreignClaims) (*Clai
 // token, so that logout, refresh and reuse of one token mean the same session wherever and whenever they happen.
 func (a *Authn) adopted(token string, c foreignClaims, user storage.User) *Claims {
 	return &Claims{
-		Issuer: a.cfg.Issuer, Store: a.store.ID(), UserID: user.ID, AppID: user.AppID, OpenID: user.OpenID, Nickname: user.Nickname,
+		Issuer: a.cfg.Issuer, Store: a.state(), UserID: user.ID, AppID: user.AppID, OpenID: user.OpenID, Nickname: user.Nickname,
 		SessionID: idFrom("session", token), TokenID: idFrom("token", token),
 		IssuedAt: max(1, min(c.IssuedAt, c.ExpiresAt-1)), ExpiresAt: c.ExpiresAt, NotBefore: c.NotBefore,
 		adopted: true,
@@ -75,7 +75,7 @@ func (a *Authn) endForeign(ctx context.Context, userID int64, now time.Time) err
 	ended, err := a.store.Revoke(ctx, storage.Revocation{
 		Scope: storage.ScopeForeign, ID: strconv.FormatInt(userID, 10), From: now, Until: now.Add(foreignLife),
 	})
-	a.revoked.add(now, ended...)
+	a.revoked.add(ended...)
 	return err
 }
 

@@ -166,7 +166,7 @@ func (f *forge) hostileTokens(t *testing.T) map[string]string {
 		"nickname cut UTF-8":    f.withClaims(t, `"iss":"wxgate"`, `"nickname":"`+"\xe8\x8f"+`","iss":"wxgate"`),
 		"a surrogate in UTF-8":  f.withClaims(t, `"iss":"wxgate"`, `"nickname":"`+"\xed\xa0\x80"+`","iss":"wxgate"`),
 		"other name no UTF-8":   f.withClaims(t, `"iss":"wxgate"`, `"x`+"\xff"+`":1,"iss":"wxgate"`),
-		"store of another":      f.withClaims(t, f.store.ID(), "other"),
+		"store of another":      f.withClaims(t, `"store":"`+f.state()+`"`, `"store":""`),
 		"openid empty":          f.signed(f.header(), segment(`{"iss":"wxgate","sub":1,"exp":9999999999,"iat":1}`)),
 		"sid of another form":   f.withClaims(t, `"sid":"`, `"sid":"x`),
 		"jti missing":           f.withClaims(t, `"jti":`, `"other":`),

@@ -82,7 +82,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	if err != nil {
 		return Grant{}, fmt.Errorf("remembering a login: %w", err)
 	}
-	a.revoked.add(a.now(), in.Ended...)
+	a.revoked.add(in.Ended...)
 	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)
 	return a.grant(in.User, in.Session, in.Created)
 }
@@ -100,7 +100,7 @@ func (a *Authn) newSession(device string) storage.Session {
 func (a *Authn) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
 	expires := s.RefreshedAt.Add(a.cfg.TokenTTL)
 	token, err := a.keys.Load().sign(&Claims{
-		Issuer: a.cfg.Issuer, Store: a.store.ID(), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
+		Issuer: a.cfg.Issuer, Store: a.state(), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
 		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
 	})
 	if err != nil {

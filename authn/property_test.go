@@ -13,7 +13,8 @@ import (
 // modelToken is what the simple model knows of a token that was handed out.
 type modelToken struct {
 	person  string
-	session int       // index into model.ended
+	session int // index into model.ended
+	issued  time.Time
 	dies    time.Time // its exp and leeway
 	goes    time.Time // the end of its grace; zero: it is current
 }
@@ -66,7 +67,7 @@ func TestVerdictsAgreeWithASimpleModel(t *testing.T) {
 					people[person] = grant.User.ID
 					tokens = append(tokens, grant.Token)
 					m.ended = append(m.ended, false)
-					m.tokens = append(m.tokens, modelToken{person, len(m.ended) - 1, now.Add(f.cfg.TokenTTL + f.cfg.Leeway), time.Time{}})
+					m.tokens = append(m.tokens, modelToken{person, len(m.ended) - 1, now, now.Add(f.cfg.TokenTTL + f.cfg.Leeway), time.Time{}})
 				}
 			case "refresh":
 				i := pick()
@@ -122,10 +123,14 @@ func (m *model) refresh(r *rapid.T, f *fixture, i int, tokens *[]string) {
 		m.ended[tok.session] = true
 	case err != nil:
 		r.Fatalf("refresh: %v", err)
+	case now.Sub(tok.issued) < time.Minute:
+		if grant.Token != (*tokens)[i] {
+			r.Fatal("a refresh of a token younger than a minute gave another token")
+		}
 	case tok.goes.IsZero():
 		m.tokens[i].goes = now.Add(f.cfg.Refresh.Grace)
 		*tokens = append(*tokens, grant.Token)
-		m.tokens = append(m.tokens, modelToken{tok.person, tok.session, now.Add(f.cfg.TokenTTL + f.cfg.Leeway), time.Time{}})
+		m.tokens = append(m.tokens, modelToken{tok.person, tok.session, now, now.Add(f.cfg.TokenTTL + f.cfg.Leeway), time.Time{}})
 	default:
 		if current := (*tokens)[m.current(tok.session)]; grant.Token != current {
 			r.Fatal("a refresh within the grace gave a token that is not the current one")

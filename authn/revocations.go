@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wxgate/storage"
@@ -13,33 +14,32 @@ import (
 // revocations is the set of what is refused, in memory in front of the store: a request asks it without a look at the
 // disk. It is safe for concurrent use.
 type revocations struct {
+	past   func() time.Time // what ended before it is forgotten
+	turn   atomic.Uint32    // whose turn it is to be swept
 	shards [64]revocationShard
 }
+
+// next is the number of the shard that is swept next.
+func (r *revocations) next() int { return int(r.turn.Add(1)) % len(r.shards) }
 
 // revocationShard is a part of the set with a lock of its own, so that throwing out what has ended never holds up more
 // than one request in 64, and that one not for long.
 type revocationShard struct {
 	mu      sync.RWMutex
-	entries map[revocationKey]span
+	entries map[revocationKey]refusal
 	swept   int64
 }
 
 // revocationKey is a scope and 16 bytes: the decoded sid or jti, or the user id.
 type revocationKey [17]byte
 
-// span is the time in which a revocation refuses, in Unix milliseconds: from is the first, until the one after the last.
-type span struct {
-	from, until int64
-	seq         uint64
-}
-
-// sweepEvery is how often, in milliseconds, a shard throws out what has ended.
+// sweepEvery is by how much, in milliseconds, the past must have grown before a shard throws out what is in it.
 const sweepEvery = int64(time.Minute / time.Millisecond)
 
-func newRevocations() *revocations {
-	r := new(revocations)
+func newRevocations(past func() time.Time) *revocations {
+	r := &revocations{past: past}
 	for i := range r.shards {
-		r.shards[i].entries = make(map[revocationKey]span)
+		r.shards[i].entries = make(map[revocationKey]refusal)
 	}
 	return r
 }
@@ -70,60 +70,47 @@ func (r *revocations) shard(key revocationKey) *revocationShard {
 	return &r.shards[int(key[1]^key[8])%len(r.shards)]
 }
 
-// add remembers revocations. Of two for one user the later counts, which is how a ban is lifted; of two for one session
-// or token the one that begins earlier and the one that ends later do.
-func (r *revocations) add(now time.Time, added ...storage.Revocation) {
+// add remembers revocations.
+func (r *revocations) add(added ...storage.Revocation) {
 	for _, v := range added {
 		key, ok := newRevocationKey(v.Scope, v.ID)
 		if !ok {
 			continue // no token can carry such an id
 		}
-		r.shard(key).add(now.UnixMilli(), key, spanOf(v))
+		r.shard(key).add(key, newRefusal(v))
+	}
+	if len(added) > 0 {
+		r.shards[r.next()].sweep(r.past().UnixMilli())
 	}
 }
 
-// spanOf is when a revocation refuses. An ended session and a banned user are refused from the beginning of time on: a
-// clock that is set back must not bring them back. Only a replaced token has a future before its end, its grace.
-func spanOf(v storage.Revocation) span {
-	s := span{v.From.UnixMilli(), v.Until.UnixMilli(), v.Seq}
-	if v.Scope == storage.ScopeSession || v.Scope == storage.ScopeUser && s.from < s.until {
-		s.from = 0
-	}
-	return s
-}
-
-func (s *revocationShard) add(now int64, key revocationKey, v span) {
+func (s *revocationShard) add(key revocationKey, v refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, known := s.entries[key]
-	switch {
-	case known && latestCounts(key) && old.seq > v.seq:
-		v = old
-	case known && !latestCounts(key):
-		v = span{min(v.from, old.from), max(v.until, old.until), max(v.seq, old.seq)}
+	if old, known := s.entries[key]; known {
+		v = old.join(v)
 	}
 	s.entries[key] = v
-	s.sweep(now)
 }
 
-func latestCounts(key revocationKey) bool {
-	return key[0] == storage.ScopeUser[0] || key[0] == storage.ScopeForeign[0]
-}
-
-func (s *revocationShard) sweep(now int64) {
-	if now-s.swept < sweepEvery {
+// sweep throws out what is over beyond doubt. The clock is not asked: one that is ahead would bring back whoever was
+// logged out.
+func (s *revocationShard) sweep(past int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if past-s.swept < sweepEvery {
 		return
 	}
-	s.swept = now
+	s.swept = past
 	for key, v := range s.entries {
-		if v.until <= now {
+		if v.until < past {
 			delete(s.entries, key)
 		}
 	}
 }
 
 // find returns what is held for a key.
-func (r *revocations) find(key revocationKey) (span, bool) {
+func (r *revocations) find(key revocationKey) (refusal, bool) {
 	s := r.shard(key)
 	s.mu.RLock()
 	v, known := s.entries[key]
@@ -131,33 +118,41 @@ func (r *revocations) find(key revocationKey) (span, bool) {
 	return v, known
 }
 
-// covers says whether the key is revoked now.
+// covers says whether the key is revoked now, for every token.
 func (r *revocations) covers(key revocationKey, now time.Time) bool {
 	v, known := r.find(key)
-	return known && v.covers(now)
-}
-
-func (v span) covers(now time.Time) bool {
-	ms := now.UnixMilli()
-	return v.from <= ms && ms < v.until
+	return known && v.covers(now.UnixMilli())
 }
 
 // refuses says whether the token, its session or its user is revoked now.
 func (r *revocations) refuses(v *verified, now time.Time) bool {
-	return r.covers(v.token, now) || r.ended(v, now)
+	return r.covers(v.token, now) || r.replaced(v, now) || r.ended(v, now)
+}
+
+// replaced says whether the token is one that a refresh of its session has replaced, after its grace.
+func (r *revocations) replaced(v *verified, now time.Time) bool {
+	of, known := r.find(v.session)
+	return known && of.replaced(v.claims.IssuedAt, now.UnixMilli())
 }
 
 // ended says whether the token's session or user is revoked now, whatever the token itself is.
 func (r *revocations) ended(v *verified, now time.Time) bool {
 	return r.covers(v.session, now) || r.covers(v.user, now) ||
-		v.claims.adopted && r.endedForeign(v.claims.UserID, v.claims.IssuedAt, now)
+		v.claims.adopted && r.endedForeign(v.claims.UserID, v.claims.IssuedAt)
 }
 
-// endedForeign says whether a foreign token was issued, in Unix seconds, before its user ended all sessions.
-func (r *revocations) endedForeign(user, issued int64, now time.Time) bool {
-	end, known := r.find(userKey(storage.ScopeForeign, user))
-	return known && issued*1000 <= end.from && now.UnixMilli() < end.until
+// endedForeign says whether a foreign token was issued, in Unix seconds, before its user, or everybody, was logged out.
+func (r *revocations) endedForeign(user, issued int64) bool {
+	for _, id := range []int64{user, everybody} {
+		if end, known := r.find(userKey(storage.ScopeForeign, id)); known && issued*1000 <= end.from {
+			return true
+		}
+	}
+	return false
 }
+
+// everybody is the id of nobody: in the scope foreign it names all users.
+const everybody = 0
 
 // count is how many revocations are held.
 func (r *revocations) count() (n int) {

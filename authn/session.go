@@ -10,10 +10,12 @@ import (
 )
 
 // Refresh replaces a token that is valid, or expired for less than authn.refresh.window, by a new one of the same
-// session. Within authn.refresh.grace the replaced token gets the same answer again, so that parallel refreshes and
-// lost answers do no harm; presented later, it ends the session: ErrTokenReused.
+// session. A token that is younger than a minute is answered with itself, so that a session has no two tokens of one
+// second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token gets the same
+// answer again, so that parallel refreshes and lost answers do no harm; presented later, it ends the session:
+// ErrTokenReused.
 func (a *Authn) Refresh(ctx context.Context, token string) (Grant, error) {
-	grant, err := a.refresh(ctx, token)
+	grant, err := a.refresh(ctx, token, func(int64) error { return nil })
 	return grant, a.refreshed(err)
 }
 
@@ -23,12 +25,19 @@ func (a *Authn) refreshed(err error) error {
 	return err
 }
 
-func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {
+// refresh asks admit, with the user's id, before it asks the store for anything.
+func (a *Authn) refresh(ctx context.Context, token string, admit func(userID int64) error) (Grant, error) {
 	v, err := a.verify(ctx, token)
 	if err != nil {
 		return Grant{}, err
 	}
 	if err := a.judge(v, max(a.cfg.Refresh.Window, 1)); err != nil {
+		return Grant{}, err
+	}
+	if a.isYoung(v) {
+		return Grant{Token: token, ExpiresIn: v.claims.expiry().Sub(a.now()).Round(time.Second)}, nil
+	}
+	if err := admit(v.claims.UserID); err != nil {
 		return Grant{}, err
 	}
 	if v.claims.adopted {
@@ -50,6 +59,16 @@ func (a *Authn) refresh(ctx context.Context, token string) (Grant, error) {
 	return a.grant(user, session, false)
 }
 
+// refreshEvery is the age from which on a token is replaced.
+const refreshEvery = time.Minute
+
+// isYoung reports whether the token is one of ours that is too young to be replaced, and good.
+func (a *Authn) isYoung(v *verified) bool {
+	now := a.now()
+	issued := time.Unix(v.claims.IssuedAt, 0)
+	return !v.claims.adopted && now.Sub(issued) < min(refreshEvery, a.cfg.TokenTTL/2) && !a.revoked.refuses(v, now)
+}
+
 // beginAdopted gives a foreign token the session that it never had; when it is there already, it stays as it is.
 func (a *Authn) beginAdopted(ctx context.Context, v *verified) error {
 	session := a.newSession("")
@@ -59,12 +78,36 @@ func (a *Authn) beginAdopted(ctx context.Context, v *verified) error {
 	if err != nil {
 		return fmt.Errorf("beginning a session for a foreign token: %w", err)
 	}
-	a.revoked.add(a.now(), begun.Ended...)
+	a.revoked.add(begun.Ended...)
 	return nil
 }
 
-// rotate gives the session a new jti, or the one it has when its last was replaced a moment ago.
+// rotate gives the session a new jti, or the one it has when its last was replaced a moment ago. Only the first of these
+// is written.
 func (a *Authn) rotate(ctx context.Context, v *verified) (storage.Session, error) {
+	session, err := a.store.Session(ctx, v.claims.SessionID)
+	if err == nil && !a.replacedJustNow(session, v, a.now()) {
+		session, err = a.replace(ctx, v)
+	}
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return storage.Session{}, ErrTokenRevoked
+	case errors.Is(err, ErrTokenReused):
+		return storage.Session{}, a.endReused(ctx, v)
+	case err != nil:
+		return storage.Session{}, fmt.Errorf("refreshing a session: %w", err)
+	}
+	return session, nil
+}
+
+// replacedJustNow reports whether the token is the one that the current one replaced, within its grace.
+func (a *Authn) replacedJustNow(s storage.Session, v *verified, now time.Time) bool {
+	return s.UserID == v.claims.UserID && v.claims.TokenID == s.PreviousTokenID &&
+		now.Before(s.RefreshedAt.Add(a.cfg.Refresh.Grace))
+}
+
+// replace gives the session a new jti if the token is its current one.
+func (a *Authn) replace(ctx context.Context, v *verified) (storage.Session, error) {
 	var replaced []storage.Revocation
 	session, err := a.store.UpdateSession(ctx, v.claims.SessionID, func(s *storage.Session) ([]storage.Revocation, error) {
 		now := a.now()
@@ -74,24 +117,19 @@ func (a *Authn) rotate(ctx context.Context, v *verified) (storage.Session, error
 		case v.claims.TokenID == s.TokenID:
 			replaced = a.replaceToken(s, v, now)
 			return replaced, nil
-		case v.claims.TokenID == s.PreviousTokenID && now.Before(s.RefreshedAt.Add(a.cfg.Refresh.Grace)):
+		case a.replacedJustNow(*s, v, now):
 			return nil, nil
 		}
 		return nil, ErrTokenReused
 	})
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return storage.Session{}, ErrTokenRevoked
-	case errors.Is(err, ErrTokenReused):
-		return storage.Session{}, a.endReused(ctx, v)
-	case err != nil:
-		return storage.Session{}, fmt.Errorf("refreshing a session: %w", err)
+	if err == nil {
+		a.revoked.add(replaced...)
 	}
-	a.revoked.add(a.now(), replaced...)
-	return session, nil
+	return session, err
 }
 
-// replaceToken makes a new current token; the old one is refused from the end of its grace on.
+// replaceToken makes a new current token; the old one is refused from the end of its grace on, and those before it at
+// once: the revocation takes the place of that of the refresh before.
 func (a *Authn) replaceToken(s *storage.Session, old *verified, now time.Time) []storage.Revocation {
 	s.PreviousTokenID, s.TokenID = s.TokenID, newID()
 	s.RefreshedAt = now.UTC().Truncate(time.Millisecond)
@@ -101,7 +139,13 @@ func (a *Authn) replaceToken(s *storage.Session, old *verified, now time.Time) [
 	if !from.Before(until) {
 		return nil // it expires before its grace ends
 	}
-	return []storage.Revocation{{Scope: storage.ScopeToken, ID: s.PreviousTokenID, From: from, Until: until}}
+	if old.claims.adopted { // its iat is another backend's, and may be this very second
+		return []storage.Revocation{{Scope: storage.ScopeToken, ID: s.PreviousTokenID, From: from, Until: until}}
+	}
+	return []storage.Revocation{{
+		Scope: storage.ScopeSession, ID: s.ID, From: from, Until: until,
+		Before: s.RefreshedAt.Truncate(time.Second), Spare: time.Unix(old.claims.IssuedAt, 0).UTC(),
+	}}
 }
 
 // endReused ends a session whose replaced token came back after its grace: one of its two holders is not the user.
@@ -128,7 +172,7 @@ func (a *Authn) endSession(ctx context.Context, id string, expires time.Time) er
 	if err != nil {
 		return fmt.Errorf("ending a session: %w", err)
 	}
-	a.revoked.add(a.now(), revocation)
+	a.revoked.add(revocation)
 	return nil
 }
 
@@ -155,7 +199,7 @@ func (a *Authn) LogoutAll(ctx context.Context, s Subject) error {
 func (a *Authn) EndSessions(ctx context.Context, userID int64) (int, error) {
 	ctx, now := context.WithoutCancel(ctx), a.now()
 	ended, err := a.store.EndSessions(ctx, userID, now, now.Add(a.sessionLife()))
-	a.revoked.add(now, ended...) // also those that ended before an error
+	a.revoked.add(ended...) // also those that ended before an error
 	if err == nil && a.cfg.AcceptForeign {
 		err = a.endForeign(ctx, userID, now)
 	}
@@ -165,9 +209,10 @@ func (a *Authn) EndSessions(ctx context.Context, userID int64) (int, error) {
 	return len(ended), nil
 }
 
-// Sessions lists the sessions of a user, the oldest first.
-func (a *Authn) Sessions(ctx context.Context, userID int64) ([]storage.Session, error) {
-	return a.store.Sessions(ctx, userID)
+// Sessions lists the sessions of a user behind after, the oldest first, at most limit of them.
+func (a *Authn) Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int,
+) ([]storage.Session, error) {
+	return a.store.Sessions(ctx, userID, after, limit)
 }
 
 // EndSessionOf ends one session of a user; storage.ErrNotFound when the user has no such session.

@@ -114,9 +114,12 @@ func (a *Authn) admit(ctx context.Context, token string, said *payload) (*verifi
 	if err != nil {
 		return nil, err
 	}
-	if c.Issuer != a.cfg.Issuer || c.Store != a.store.ID() || c.UserID < 1 || c.OpenID == "" || c.audience ||
+	if c.Issuer != a.cfg.Issuer || c.Store == "" || c.UserID < 1 || c.OpenID == "" || c.audience ||
 		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
 		return nil, ErrTokenInvalid
+	}
+	if err := a.wantOurState(ctx, c); err != nil {
+		return nil, err
 	}
 	return newVerified(c)
 }

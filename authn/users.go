@@ -70,14 +70,14 @@ func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
 	if err != nil {
 		return fmt.Errorf("banning a user: %w", err)
 	}
-	a.revoked.add(now, revoked...)
+	a.revoked.add(revoked...)
 	return nil
 }
 
 // Banned says whether the user is banned now, and until when.
 func (a *Authn) Banned(userID int64) (until time.Time, banned bool) {
 	ban, known := a.revoked.find(userKey(storage.ScopeUser, userID))
-	if !known || !ban.covers(a.now()) {
+	if !known || !ban.covers(a.now().UnixMilli()) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(ban.until).UTC(), true
@@ -98,7 +98,7 @@ func (a *Authn) Erase(ctx context.Context, userID int64) error {
 		life = max(life, foreignLife) // a backend's token may sit in the cache for as long as it lives
 	}
 	ended, err := a.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(life))
-	a.revoked.add(now, ended...) // also those that ended before an error
+	a.revoked.add(ended...) // also those that ended before an error
 	if err != nil {
 		return fmt.Errorf("erasing a user: %w", err)
 	}

@@ -213,3 +213,23 @@ func TestARefreshStormLosesNoSession(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDefaultBoundOfSessionsEndsTheOldest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var tokens []string
+	for range DefaultConfig().Sessions.MaxPerUser + 2 {
+		tokens = append(tokens, f.loginAs(t, "alice").Token)
+		f.clock.move(time.Second)
+	}
+	for i, token := range tokens {
+		want := ErrTokenRevoked
+		if i >= 2 {
+			want = nil
+		}
+		f.wantVerdict(t, fmt.Sprint("session ", i, " of 52"), token, want)
+	}
+	if living, err := f.Sessions(t.Context(), 1, storage.SessionCursor{}, 1000); len(living) != 50 || err != nil {
+		t.Errorf("%d sessions are left, %v; want 50", len(living), err)
+	}
+}

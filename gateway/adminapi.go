@@ -33,7 +33,7 @@ func (a *admin) endpoints() []adminEndpoint {
 		{"POST /api/users/{id}/counters", nil, a.changing(ofUser(a.addCounters))},
 		{"POST /api/users/{id}/ban", nil, a.changing(ofUser(a.ban))},
 		{"DELETE /api/users/{id}/ban", nil, a.changing(ofUser(a.liftBan))},
-		{"GET /api/users/{id}/sessions", nil, a.answering(ofUser(a.listSessions))},
+		{"GET /api/users/{id}/sessions", []string{"after", "limit"}, a.answering(ofUser(a.listSessions))},
 		{"DELETE /api/users/{id}/sessions", nil, a.changing(ofUser(a.endSessions))},
 		{"DELETE /api/sessions/{id}", nil, a.changing(a.endSession)},
 		{"POST /api/users/{id}/session-key/check", nil, a.answering(ofUser(a.checkSessionKey))},

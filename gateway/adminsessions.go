@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 
 	"wxgate/storage"
 )
@@ -22,17 +24,33 @@ func deviceSessionOf(s storage.Session) deviceSession {
 	}
 }
 
-// listSessions answers GET /api/users/{id}/sessions, the oldest first.
+// sessionList is a page of a user's sessions.
+type sessionList struct {
+	Sessions []deviceSession `json:"sessions"`
+	Next     *string         `json:"next"` // what after must be for the next page; null: this is the last
+}
+
+// listSessions answers GET /api/users/{id}/sessions with a page of them, the oldest first.
 func (a *admin) listSessions(r *http.Request, id int64) (any, error) {
-	living, err := a.sessionsOf(r, id)
+	if _, err := a.authn.Profile(r.Context(), id); err != nil {
+		return nil, err
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	page, err := pageOfSessions(r.Context(), a.authn, id, query)
 	if err != nil {
 		return nil, err
 	}
-	sessions := make([]deviceSession, 0, len(living))
-	for _, s := range living {
-		sessions = append(sessions, deviceSessionOf(s))
+	list := sessionList{Sessions: make([]deviceSession, 0, len(page.sessions))}
+	for _, s := range page.sessions {
+		list.Sessions = append(list.Sessions, deviceSessionOf(s))
 	}
-	return map[string]any{"sessions": sessions}, nil
+	if page.next != "" {
+		list.Next = &page.next
+	}
+	return list, nil
 }
 
 // endSessions answers DELETE /api/users/{id}/sessions.
@@ -48,12 +66,4 @@ func (a *admin) endSessions(r *http.Request, id int64) (any, error) {
 func (a *admin) endSession(r *http.Request) (any, error) {
 	id := r.PathValue("id")
 	return map[string]string{"id": id}, a.authn.EndSession(r.Context(), id)
-}
-
-// sessionsOf are the sessions of a user who exists.
-func (a *admin) sessionsOf(r *http.Request, id int64) ([]storage.Session, error) {
-	if _, err := a.authn.Profile(r.Context(), id); err != nil {
-		return nil, err
-	}
-	return a.authn.Sessions(r.Context(), id)
 }

@@ -25,6 +25,7 @@ func crowded(t *testing.T, service string, change func(*Config)) *edge {
 	}
 	return newEdgeWith(t, service, func(cfg *Config) {
 		cfg.PushUpstream = "service"
+		cfg.Limits.Writes = LimitConfig{PerUser, Rate{1_000_000, time.Second}, 1_000_000} // what is held is the subject
 		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
 		if change != nil {
 			change(cfg)

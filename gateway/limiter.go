@@ -161,6 +161,11 @@ func (g *Gateway) admitOpenID(ex *exchange) func(appID, openID string) error {
 	}
 }
 
+// admitWrite is asked by a refresh as soon as the token has said whose it is, and before anything is written.
+func (g *Gateway) admitWrite(ex *exchange) func(userID int64) error {
+	return func(userID int64) error { return g.spend(ex, ex.rules.writes, uint64(userID)) }
+}
+
 // subscriber is what one client can be told apart by: an IPv4 address, or the /64 that an IPv6 subscriber is given.
 func subscriber(client netip.Addr) netip.Addr {
 	if !client.Is6() {

@@ -10,6 +10,7 @@ import (
 // LimitsConfig is the section limits.
 type LimitsConfig struct {
 	Login    LimitConfig   `yaml:"login"`     // of one address and of one openid
+	Writes   LimitConfig   `yaml:"writes"`    // of one user: our endpoints that write to the store, all together
 	IP       AddressConfig `yaml:"ip"`        // who may ask at all
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
 	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
@@ -87,6 +88,7 @@ const perOpenID = "openid"
 
 func (l LimitsConfig) validate(f *faults, path string) {
 	l.Login.validate(f, path+".login", PerIP)
+	l.Writes.validate(f, path+".writes", PerUser)
 	if l.Prefetch.Count < 1 {
 		f.add(path+".prefetch", "is not a positive rate such as 600/m")
 	}

@@ -95,7 +95,7 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 
 // refresh answers POST /api/v1/auth/refresh.
 func (g *Gateway) refresh(c *fiber.Ctx) error {
-	grant, err := g.deps.Authn.RefreshBearer(c)
+	grant, err := g.deps.Authn.RefreshBearer(c, g.admitWrite(exchangeOf(c)))
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type rules struct {
 	decryptFailures *limiter // by user
 	prefetches      *limiter // of all pre-fetches by code together
 	prefetched      *limiter // the same by openid, as often as a login
+	writes          *limiter // by user, of every endpoint of ours that writes
 
 	addresses addressLists
 	guard     adminGuard
@@ -40,6 +41,7 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 	r.decryptFailures = g.buckets.newLimiter("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = g.newPrefetchLimits(cfg.Limits)
 	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
+	r.writes = g.buckets.newLimiter("writes", cfg.Limits.Writes)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
 		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
 		if err != nil {

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -19,18 +21,26 @@ type ownSession struct {
 	ExpiresAt   string `json:"expires_at"`
 }
 
-// sessions answers GET /api/v1/auth/sessions.
+// sessions answers GET /api/v1/auth/sessions, a page of them: a Link to the next one (RFC 8288) is there when there is one.
 func (g *Gateway) sessions(c *fiber.Ctx) error {
 	subject, _ := authn.SubjectOf(c)
-	sessions, err := g.deps.Authn.Sessions(c.UserContext(), subject.UserID)
+	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+	}
+	page, err := pageOfSessions(c.UserContext(), g.deps.Authn, subject.UserID, query)
 	if err != nil {
 		return err
 	}
-	own := make([]ownSession, 0, len(sessions))
-	for _, s := range sessions {
+	own := make([]ownSession, 0, len(page.sessions))
+	for _, s := range page.sessions {
 		own = append(own, ownSessionOf(s, subject.SessionID))
 	}
-	return g.succeed(c, own)
+	if err := g.succeed(c, own); err != nil || page.next == "" {
+		return err
+	}
+	c.Set(fiber.HeaderLink, fmt.Sprintf(`<%s?limit=%d&after=%s>; rel="next"`, c.Path(), page.limit, page.next))
+	return nil
 }
 
 func ownSessionOf(s storage.Session, current string) ownSession {

@@ -83,17 +83,33 @@ const (
 	ScopeToken   Scope = "token"   // a jti
 	ScopeSession Scope = "session" // a sid
 	ScopeUser    Scope = "user"    // a user id in decimal
-	ScopeForeign Scope = "foreign" // a user id in decimal: tokens of an existing backend that were issued before From
+	ScopeForeign Scope = "foreign" // a user id in decimal, 0 for every user: tokens of an existing backend issued before From
 )
 
-// Revocation refuses a token, a session or a user from From until Until; after Until it leaves the store by itself.
+// Revocation refuses a token, a session or a user from From until Until. It leaves the store by itself when it is over by
+// the store's Horizon.
 type Revocation struct {
 	Seq   uint64    `json:"seq"` // order of commit, filled in by the driver; a reader follows from the last it saw
 	Scope Scope     `json:"scope"`
 	ID    string    `json:"id"`
 	From  time.Time `json:"from"`
 	Until time.Time `json:"until"`
+	// Before, unless zero, leaves the session be and refuses those of its tokens that were issued before it: a refresh
+	// replaced them. Those that were issued at Spare or later are refused from From on, older ones at once. A session has
+	// one such revocation, the newest.
+	Before time.Time `json:"before,omitzero"`
+	Spare  time.Time `json:"spare,omitzero"`
 }
+
+// SessionCursor is a place in the list of a user's sessions, which is ordered by CreatedAt and ID; the zero value is the
+// place before the first.
+type SessionCursor struct {
+	CreatedAt time.Time // in whole milliseconds
+	ID        string
+}
+
+// Cursor is the place of the session in the list of its user's.
+func (s Session) Cursor() SessionCursor { return SessionCursor{CreatedAt: s.CreatedAt, ID: s.ID} }
 
 // Login is what one successful exchange with WeChat brings to the store, written in one atomic step.
 type Login struct {

@@ -39,7 +39,7 @@ func readAll(ctx context.Context, s *Store, n int) (text []byte, err error) {
 		var sessions []storage.Session
 		u, errs[0] = s.User(ctx, id)
 		keys, errs[1] = s.SessionKeys(ctx, id)
-		sessions, errs[2] = s.Sessions(ctx, id)
+		sessions, errs[2] = s.Sessions(ctx, id, storage.SessionCursor{}, 1<<20)
 		all.Users, all.Keys, all.Sessions = append(all.Users, u), append(all.Keys, keys), append(all.Sessions, sessions)
 		err = errors.Join(errs[:]...)
 	}

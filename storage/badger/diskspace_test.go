@@ -18,9 +18,15 @@ func (d *disk) statfs(string) (space, error) {
 	return space{free: d.freeMB.Load() << 20, total: 10 << 30}, nil
 }
 
+func (d *disk) tuning() tuning {
+	t := defaultTuning()
+	t.statfs = d.statfs
+	return t
+}
+
 func (d *disk) open(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, d.statfs)
+	s, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, d.tuning())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +135,7 @@ func treeOf(t *testing.T, dir string) (bytes int64) {
 func TestNewStoreOnAFullDiskSaysSo(t *testing.T) {
 	t.Parallel()
 	d, dir := &disk{}, t.TempDir()
-	_, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, d.statfs)
+	_, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, d.tuning())
 	if !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("opening: got %v, want %v", err, storage.ErrUnavailable)
 	}

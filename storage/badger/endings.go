@@ -9,8 +9,8 @@ import (
 	"wxgate/storage"
 )
 
-// endsPerCommit is how many sessions of one user end in one transaction; Badger bounds the size of one.
-const endsPerCommit = 1000
+// endsPerCommit is how many sessions of one user end in one transaction, some milliseconds of the only writer.
+const endsPerCommit = 256
 
 // EndSession ends the session and records the revocation of its tokens from from until until, in one transaction. One
 // that is gone already is revoked all the same: its tokens may live longer than its record.
@@ -26,50 +26,44 @@ func (s *Store) EndSession(ctx context.Context, id string, from, until time.Time
 	return ended, nil
 }
 
-// EndSessions is EndSession for every session of the user. More than a thousand of them end in several transactions,
-// oldest first, so that after an error what ended has ended, and is returned; doing it again ends the rest.
+// EndSessions is EndSession for every session of the user. More than endsPerCommit of them end in several transactions, so
+// that others write in between; after an error what ended has ended, and is returned; doing it again ends the rest.
 func (s *Store) EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error) {
 	var all []storage.Revocation
-	for {
-		ended, err := s.endSome(ctx, userID, from, until)
+	for more := true; more; {
+		var ended []storage.Revocation
+		err := s.write(ctx, opEndSessions, func(v *view) (err error) {
+			ended, more, err = endSome(v, userID, from, until)
+			return err
+		})
 		if err != nil {
 			return all, fmt.Errorf("ending the sessions of user %d: %w", userID, err)
 		}
 		all = append(all, ended...)
-		if len(ended) < endsPerCommit {
-			return all, nil
-		}
 	}
+	return all, nil
 }
 
-// endSome is endOldest in a transaction of its own.
-func (s *Store) endSome(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error) {
-	var ended []storage.Revocation
-	err := s.write(ctx, opEndSessions, func(v *view) (err error) {
-		ended, err = endOldest(v, userID, from, until)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return ended, nil
-}
-
-// endOldest ends the oldest endsPerCommit sessions of the user.
-func endOldest(v *view, userID int64, from, until time.Time) ([]storage.Revocation, error) {
-	living, err := sessionsOf(v, userID)
-	if err != nil {
-		return nil, err
-	}
-	var ended []storage.Revocation
-	for _, session := range living[:min(len(living), endsPerCommit)] {
-		one, err := endSession(v, session.ID, from, until)
+// endSome ends endsPerCommit sessions of the user, in any order, and reports whether there may be more. What it reads is
+// bounded by what it ends.
+func endSome(v *view, userID int64, from, until time.Time) (ended []storage.Revocation, more bool, err error) {
+	keys := v.firstKeys(devicePrefix(userID), "", endsPerCommit)
+	for _, key := range keys {
+		d, err := readDevice(v, userID, key)
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if !d.lives(v.now) {
+			v.delete(key) // its record stays until it is forgotten
+			continue
+		}
+		one, err := endSession(v, d.id, from, until)
+		if err != nil {
+			return nil, false, err
 		}
 		ended = append(ended, one)
 	}
-	return ended, nil
+	return ended, len(keys) == endsPerCommit, nil
 }
 
 // endSession leaves a marker that stays as long as the record would have, and the revocation does: until then the id
@@ -81,6 +75,7 @@ func endSession(v *view, id string, from, until time.Time) (storage.Revocation, 
 	}
 	if err == nil {
 		v.delete(deviceKey(known.UserID, id))
+		known.forgetRotation(v)
 	}
 	kept := known.ExpiresAt
 	if until.After(kept) {

@@ -30,14 +30,14 @@ func (s *Store) EraseUser(ctx context.Context, id int64, from, until time.Time) 
 	return all, nil
 }
 
-// eraseSome ends the oldest endsPerCommit sessions of the user and, if these were all, erases the user.
+// eraseSome ends endsPerCommit sessions of the user and, if these were all, erases the user.
 func eraseSome(v *view, id int64, from, until time.Time) (ended []storage.Revocation, erased bool, err error) {
 	u, err := user(v, id)
 	if err != nil {
 		return nil, false, err
 	}
-	ended, err = endOldest(v, id, from, until)
-	if err != nil || len(ended) == endsPerCommit {
+	ended, more, err := endSome(v, id, from, until)
+	if err != nil || more {
 		return ended, false, err
 	}
 	revoked, err := revoke(v, []storage.Revocation{
@@ -56,7 +56,7 @@ func eraseRecords(v *view, u storage.User) error {
 		v.delete(unionKey(u.UnionID, u.ID))
 	}
 	for _, sealed := range []byte{prefixRing, prefixPhone} {
-		if err := v.put(numbered(sealed, uint64(u.ID)), nil, 0); err != nil {
+		if err := v.put(numbered(sealed, uint64(u.ID)), nil); err != nil {
 			return err
 		}
 	}

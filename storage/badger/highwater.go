@@ -15,8 +15,6 @@ type highWater struct {
 	file *os.File
 }
 
-const highWaterSize = countersSize + crc32.Size // bytes
-
 func openHighWater(path string) (*highWater, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -31,14 +29,16 @@ func readHighWater(path string) (counters, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return counters{}, err
 	}
-	if len(content) != highWaterSize || binary.BigEndian.Uint32(content[countersSize:]) != checksum(content) {
+	size := len(content) - crc32.Size
+	if size != countersSize && size != countersSize1 ||
+		binary.BigEndian.Uint32(content[size:]) != checksum(content[:size]) {
 		return counters{}, nil
 	}
-	return decodeCounters(content[:countersSize])
+	return decodeCounters(content[:size])
 }
 
 func checksum(content []byte) uint32 {
-	return crc32.Checksum(content[:countersSize], crc32.MakeTable(crc32.Castagnoli))
+	return crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli))
 }
 
 // raise notes what was reached. It overwrites bytes that are on the disk already, so a full one does not matter, and an

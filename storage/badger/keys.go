@@ -17,6 +17,7 @@ const (
 	prefixRevoked = 'r' // r<seq>                   a revocation
 	prefixPhone   = 'p' // p<id>                    the sealed phone number of the user
 	prefixUnion   = 'n' // n<len><unionid><id>      the users of one person, an index without content
+	prefixEpoch   = 'e' // e<number>                an epoch of tokens
 	prefixServer  = 't' // t<appid>                 the sealed access_token of a mini-program
 )
 

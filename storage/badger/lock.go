@@ -46,7 +46,7 @@ func (l *folderLock) release() error {
 	if l.isNew && !l.owned {
 		err = os.Remove(l.file.Name())
 	}
-	return errors.Join(err, l.file.Close())
+	return errors.Join(err, unlockFile(l.file), l.file.Close()) // a process that is being forked holds the file for a moment
 }
 
 // lockedBy names the owner as far as it is known.

@@ -34,6 +34,8 @@ const (
 	opUsersByUnionID
 	opSaveServerToken
 	opServerToken
+	opIssued
+	opForget
 	opCount
 )
 
@@ -42,7 +44,7 @@ func opNames() [opCount]string {
 		"login", "user", "update_user", "session_keys", "session", "sessions", "update_session",
 		"end_session", "end_sessions", "revoke", "revocations",
 		"users", "import_user", "erase_user", "begin_session",
-		"set_phone", "phone", "user_by_openid", "users_by_unionid", "save_server_token", "server_token",
+		"set_phone", "phone", "user_by_openid", "users_by_unionid", "save_server_token", "server_token", "issued", "forget",
 	}
 }
 

@@ -63,7 +63,7 @@ func addUser(v *view, u storage.User) (storage.User, error) {
 	}
 	u.CreatedAt, u.UpdatedAt = stamp(u.CreatedAt), stamp(v.now)
 	id := uint64(u.ID)
-	if err := v.put(openIDKey(u.AppID, u.OpenID), binary.BigEndian.AppendUint64(nil, id), 0); err != nil {
+	if err := v.put(openIDKey(u.AppID, u.OpenID), binary.BigEndian.AppendUint64(nil, id)); err != nil {
 		return storage.User{}, err
 	}
 	if _, err := v.count(func(c *counters) { c.Users = max(c.Users, id) }); err != nil {

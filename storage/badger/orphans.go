@@ -21,7 +21,7 @@ func findLost(orphans, tables []tableFile, logs []walFile) error {
 		it := orphan.NewIterator(0)
 		for it.Rewind(); it.Valid(); it.Next() {
 			key, version := y.ParseKey(it.Key()), y.ParseTs(it.Key())
-			if isGone(key, it.Value()) || isIndex(key) || isKnown(key, version, tables, logs) {
+			if isGone(key, it.Value()) || isDeletable(key) || isKnown(key, version, tables, logs) {
 				continue
 			}
 			_ = it.Close()
@@ -33,17 +33,22 @@ func findLost(orphans, tables []tableFile, logs []walFile) error {
 	return nil
 }
 
-// isGone reports whether compaction was free to drop the entry. The keep time of a record is never shortened, so an entry
-// that has not expired has no newer version that has; the clock is Badger's.
+// isGone reports whether compaction was free to drop the entry: a deletion, and what schema 1 wrote with a TTL, once that
+// is over by Badger's clock.
 func isGone(key []byte, value y.ValueStruct) bool {
 	expired := value.ExpiresAt != 0 && value.ExpiresAt <= uint64(time.Now().Unix())
 	return expired || value.Meta&bitDelete != 0 || bytes.HasPrefix(key, []byte("!badger!"))
 }
 
-// isIndex reports whether the key is an entry of an index. It can be deleted, and compaction drops the deletion together
-// with what it deleted. It was committed together with its user or session, and looking for those finds the loss.
-func isIndex(key []byte) bool {
-	return key[0] == prefixOpenID || key[0] == prefixDevice || key[0] == prefixUnion
+// isDeletable reports whether the key can be deleted, an entry of an index or a record that is forgotten, so that
+// compaction drops the deletion together with what it deleted. It was committed together with the counters, and mostly
+// with its user, and looking for those finds a loss.
+func isDeletable(key []byte) bool {
+	switch key[0] {
+	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch:
+		return true
+	}
+	return false
 }
 
 // isKnown reports whether a table or a log holds the key at that version or a newer one.

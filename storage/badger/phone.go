@@ -19,7 +19,7 @@ func (s *Store) SetPhone(ctx context.Context, userID int64, phone storage.Phone)
 			return err
 		}
 		key := numbered(prefixPhone, uint64(userID))
-		return v.put(key, s.sealer.seal(key, plain), 0)
+		return v.put(key, s.sealer.seal(key, plain))
 	})
 	if err != nil {
 		return fmt.Errorf("remembering the phone number of user %d: %w", userID, err)

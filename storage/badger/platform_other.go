@@ -13,5 +13,8 @@ func diskSpace(string) (space, error) { return space{free: math.MaxInt64, total:
 // lockFile leaves the lock to Badger, which has its own in the folder.
 func lockFile(*os.File) error { return nil }
 
+// unlockFile does nothing, as lockFile.
+func unlockFile(*os.File) error { return nil }
+
 // allocated is the length of the file in bytes.
 func allocated(info os.FileInfo) int64 { return info.Size() }

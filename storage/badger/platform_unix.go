@@ -22,6 +22,9 @@ func diskSpace(dir string) (space, error) {
 // lockFile takes the file for this process until it is closed; the kernel closes it for one that is killed.
 func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
+// unlockFile gives the file back.
+func unlockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
 // allocated is what a file takes on the disk, in bytes; Badger's logs are sparse.
 func allocated(info os.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

@@ -20,8 +20,9 @@ func (s *Store) Revoke(ctx context.Context, revoked ...storage.Revocation) ([]st
 	return numbered, nil
 }
 
-// Revocations returns those with a Seq above after whose Until has not passed, in the order of their commit. A number is
-// taken and committed by one goroutine, so a reader that goes on from the last Seq it saw misses none.
+// Revocations returns those with a Seq above after that are not forgotten yet, in the order of their commit, whatever the
+// clock says of their Until. A number is taken and committed by one goroutine, so a reader that goes on from the last Seq
+// it saw misses none.
 func (s *Store) Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error) {
 	var found []storage.Revocation
 	err := s.read(ctx, opRevocations, func(v *view) (err error) {
@@ -45,9 +46,7 @@ func revocationsAfter(v *view, after uint64) ([]storage.Revocation, error) {
 		if err := v.getJSON(key, &r); err != nil {
 			return nil, err
 		}
-		if r.Until.After(v.now) {
-			found = append(found, r)
-		}
+		found = append(found, r)
 	}
 	return found, nil
 }
@@ -61,7 +60,7 @@ func revoke(v *view, revoked []storage.Revocation) ([]storage.Revocation, error)
 			return nil, err
 		}
 		r.Seq = counted.Revocations
-		if err := v.putJSON(numbered(prefixRevoked, r.Seq), r, keepFor(v.now, r.Until)); err != nil {
+		if err := v.putJSON(numbered(prefixRevoked, r.Seq), r); err != nil {
 			return nil, err
 		}
 		recorded = append(recorded, r)

@@ -63,7 +63,7 @@ func (s *Store) remember(v *view, userID int64, k storage.SessionKey) error {
 		return err
 	}
 	key := numbered(prefixRing, uint64(userID))
-	return v.put(key, s.sealer.seal(key, plain), 0)
+	return v.put(key, s.sealer.seal(key, plain))
 }
 
 // joined is ring with k in its place by At, cut to the newest. WeChat gives one session_key to several logins; it then

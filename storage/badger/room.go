@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"wxgate/storage"
 )
@@ -60,15 +61,15 @@ func makeRoom(v *view, begun storage.Session, most int) ([]storage.Revocation, e
 	if most <= 0 {
 		return nil, nil
 	}
-	living, err := sessionsOf(v, begun.UserID)
+	living, err := oldestDevices(v, begun.UserID, behind(storage.SessionCursor{}), most+1+endsPerCommit)
 	if err != nil {
 		return nil, err
 	}
-	others := slices.DeleteFunc(living, func(s storage.Session) bool { return s.ID == begun.ID })
+	others := slices.DeleteFunc(living, func(d device) bool { return d.id == begun.ID })
 	tooMany := min(max(0, len(others)+1-most), endsPerCommit)
 	var ended []storage.Revocation
 	for _, old := range others[:tooMany] {
-		one, err := endSession(v, old.ID, stamp(v.now), old.ExpiresAt)
+		one, err := endSession(v, old.id, stamp(v.now), time.UnixMilli(old.expires).UTC())
 		if err != nil {
 			return nil, err
 		}

@@ -14,8 +14,9 @@ import (
 	"wxgate/storage"
 )
 
-// schema is the version of everything in the folder.
-const schema = 1
+// schema is the version of everything in the folder. 2: nothing has a TTL of Badger's, the index of sessions has their
+// times, tokens have epochs, and the counters the time.
+const schema = 2
 
 // sentinel is the file STORE beside Badger's folder. Badger opens a folder that lost its MANIFEST as an empty database;
 // the sentinel says that there was one.
@@ -24,7 +25,10 @@ type sentinel struct {
 	Schema   int       `json:"schema"`
 	Created  time.Time `json:"created"`
 	KeyCheck string    `json:"key_check"` // tells a wrong encryption key
-	Checksum uint32    `json:"checksum"`  // of the other fields
+	// Migrating is the schema that the records may still have: a migration to Schema is under way.
+	Migrating int    `json:"migrating,omitempty"`
+	NextID    string `json:"next_id,omitempty"` // a restore that will give the data set this id is under way
+	Checksum  uint32 `json:"checksum"`          // of the other fields
 }
 
 func newSentinel(keyCheck string, now time.Time) sentinel {
@@ -51,8 +55,15 @@ func readSentinel(path string) (sentinel, error) {
 		return sentinel{}, fmt.Errorf("%s has schema %d and this wxgate knows up to %d, use a newer one: %w",
 			path, s.Schema, schema, storage.ErrNewerSchema)
 	}
+	if s.NextID != "" {
+		return s, fmt.Errorf("%s: a restore was cut off, run `wxgate restore %s` again: %w",
+			path, filepath.Dir(path), errHalfRestored)
+	}
 	return s, nil
 }
+
+// errHalfRestored is a folder whose restore has to be done again.
+var errHalfRestored = errors.New("half restored")
 
 // write makes the file whole or not at all.
 func (s sentinel) write(path string) error {

@@ -24,7 +24,7 @@ func (s *Store) SaveServerToken(ctx context.Context, appID, token string, expire
 			return err
 		}
 		key := serverTokenKey(appID)
-		return v.put(key, s.sealer.seal(key, plain), keepFor(v.now, expires))
+		return v.put(key, s.sealer.seal(key, plain))
 	})
 	if err != nil {
 		return fmt.Errorf("remembering a server token: %w", err)

@@ -1,12 +1,8 @@
 package badger
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"wxgate/storage"
 )
@@ -15,7 +11,8 @@ import (
 // that compaction forgets (Badger before 4.9.4 did) would bring the session back, a marker cannot.
 type sessionRecord struct {
 	storage.Session
-	Ended bool `json:"ended,omitempty"`
+	Ended    bool   `json:"ended,omitempty"`
+	Rotation uint64 `json:"rotation,omitempty"` // Seq of the revocation of its replaced tokens
 }
 
 // Session returns the session, or ErrNotFound when it never was, ended or expired.
@@ -31,11 +28,13 @@ func (s *Store) Session(ctx context.Context, id string) (storage.Session, error)
 	return found, nil
 }
 
-// Sessions returns the sessions of the user that have neither ended nor expired, oldest first.
-func (s *Store) Sessions(ctx context.Context, userID int64) ([]storage.Session, error) {
+// Sessions returns the sessions of the user that have neither ended nor expired, oldest first: those behind after, at most
+// limit of them.
+func (s *Store) Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int,
+) ([]storage.Session, error) {
 	var found []storage.Session
 	err := s.read(ctx, opSessions, func(v *view) (err error) {
-		found, err = sessionsOf(v, userID)
+		found, err = sessionsOf(v, userID, after, limit)
 		return err
 	})
 	if err != nil {
@@ -63,56 +62,65 @@ func (s *Store) UpdateSession(ctx context.Context, id string,
 func updateSession(v *view, id string,
 	change func(*storage.Session) ([]storage.Revocation, error),
 ) (storage.Session, error) {
-	old, err := session(v, id)
+	record, err := livingRecord(v, id)
 	if err != nil {
 		return storage.Session{}, err
 	}
-	changed := old
+	old := record.Session
 	var revoked []storage.Revocation
 	err = guarded(func() error {
-		revoked, err = change(&changed)
+		revoked, err = change(&record.Session)
 		return err
 	})
 	if err != nil {
 		return storage.Session{}, err
 	}
-	changed.ID, changed.UserID = old.ID, old.UserID
-	if _, err := revoke(v, revoked); err != nil {
+	record.ID, record.UserID = old.ID, old.UserID
+	if err := record.revoke(v, revoked); err != nil {
 		return storage.Session{}, err
 	}
-	return changed, putSession(v, sessionRecord{Session: changed})
+	return record.Session, putSession(v, record)
 }
 
-// sessionsOf lists the living sessions of the user, oldest first.
-func sessionsOf(v *view, userID int64) ([]storage.Session, error) {
-	var living []storage.Session
-	prefix := devicePrefix(userID)
-	for _, key := range v.keys(prefix, "") {
-		found, err := session(v, key[len(prefix):])
-		if errors.Is(err, storage.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		living = append(living, found)
+// revoke records the revocations that a change of the session brought. That of its replaced tokens takes the place of the
+// one before.
+func (r *sessionRecord) revoke(v *view, revoked []storage.Revocation) error {
+	recorded, err := revoke(v, revoked)
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(living, func(a, b storage.Session) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return living, nil
+	for _, one := range recorded {
+		if one.Scope == storage.ScopeSession && one.ID == r.ID && !one.Before.IsZero() {
+			r.forgetRotation(v)
+			r.Rotation = one.Seq
+		}
+	}
+	return nil
+}
+
+// forgetRotation deletes the revocation of the replaced tokens, because a newer or the end of the session says more.
+func (r *sessionRecord) forgetRotation(v *view) {
+	if r.Rotation != 0 {
+		v.delete(numbered(prefixRevoked, r.Rotation))
+		r.Rotation = 0
+	}
 }
 
 // session reads a session that lives.
 func session(v *view, id string) (storage.Session, error) {
+	record, err := livingRecord(v, id)
+	return record.Session, err
+}
+
+func livingRecord(v *view, id string) (sessionRecord, error) {
 	record, err := sessionRecordOf(v, id)
 	if err == nil && (record.Ended || !record.ExpiresAt.After(v.now)) {
 		err = storage.ErrNotFound
 	}
 	if err != nil {
-		return storage.Session{}, err
+		return sessionRecord{}, err
 	}
-	return record.Session, nil
+	return record, nil
 }
 
 func sessionRecordOf(v *view, id string) (record sessionRecord, err error) {
@@ -120,25 +128,15 @@ func sessionRecordOf(v *view, id string) (record sessionRecord, err error) {
 	return record, err
 }
 
-// putSession records the session, and its place among those of its user, until it expires.
+// putSession records the session, and its place among those of its user. One that lives may have a token, so the epoch
+// that issues it is on the disk with it.
 func putSession(v *view, record sessionRecord) error {
-	ttl := keepFor(v.now, record.ExpiresAt)
-	if err := v.putJSON(sessionKey(record.ID), record, ttl); err != nil {
+	if err := v.putJSON(sessionKey(record.ID), record); err != nil || record.Ended {
 		return err
 	}
-	if record.Ended {
-		return nil
+	v.issued = max(v.issued, record.RefreshedAt.UnixMilli()) // its iat, should the clock have been set back since
+	if err := v.noteEpoch(record.ExpiresAt); err != nil {
+		return err
 	}
-	return v.put(deviceKey(record.UserID, record.ID), nil, ttl)
-}
-
-// ttlMargin is how much longer than asked Badger keeps a record that expires. Badger counts by the clock of the machine
-// and we by ours; a clock that jumps by a day must not lose a session, and reads look at the true time anyway.
-const ttlMargin = 25 * time.Hour
-
-// keepAtMost is a bound that a time.Duration with ttlMargin still holds.
-const keepAtMost = 250 * 365 * 24 * time.Hour
-
-func keepFor(now, until time.Time) time.Duration {
-	return min(max(0, until.Sub(now)), keepAtMost) + ttlMargin
+	return putDevice(v, record.Session)
 }

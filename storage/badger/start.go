@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -39,11 +40,40 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 		return err
 	}
 	s.id = known.ID
+	if err := s.wantRoomToMigrate(known); err != nil {
+		return err
+	}
 	if err := s.openVerified(); err != nil {
 		return err
 	}
 	s.lock.sign()
-	return nil
+	if err := s.migrate(known); err != nil {
+		return err
+	}
+	return s.takeStock()
+}
+
+// takeStock reads what the newest commit says of time and epochs.
+func (s *Store) takeStock() error {
+	return s.engine.transaction(false, func(txn *badger.Txn) error {
+		v := s.readView(txn)
+		reached, err := v.counters()
+		if err != nil {
+			return err
+		}
+		s.beginForgetting(reached)
+		s.warnCopied(time.UnixMilli(reached.Latest))
+		return s.learnEpochs(v)
+	})
+}
+
+// learnEpochs reads which epochs tokens may be of.
+func (s *Store) learnEpochs(v *view) error {
+	known, err := epochsOf(v)
+	if err == nil {
+		s.epochs.Store(&known)
+	}
+	return err
 }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
@@ -120,7 +150,7 @@ func (s *Store) draft(dir, id string) error {
 	}
 	err := e.transaction(true, func(txn *badger.Txn) error {
 		v := s.writeView(txn)
-		if err := v.attempt(func(v *view) error { return v.put(keyStoreID, []byte(id), 0) }); err != nil {
+		if err := v.attempt(func(v *view) error { return v.put(keyStoreID, []byte(id)) }); err != nil {
 			return err
 		}
 		_, err := v.flush()
@@ -191,9 +221,11 @@ func (s *Store) openEngine(found inspection) error {
 	})
 }
 
+func (s *Store) isMine(id string) bool { return id == s.id || s.nextID != "" && id == s.nextID }
+
 func (s *Store) recognise(v *view, found inspection) error {
 	id, err := v.get(keyStoreID)
-	if errors.Is(err, storage.ErrNotFound) || err == nil && string(id) != s.id {
+	if errors.Is(err, storage.ErrNotFound) || err == nil && !s.isMine(string(id)) {
 		return fmt.Errorf("%s does not belong to %s: %w", s.path(dirBadger), s.path(fileSentinel), storage.ErrDamaged)
 	}
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,7 +90,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	must(t, err)
 	known.Schema = schema + 1
 	must(t, known.write(path))
-	wantOpenError(t, configIn(dir), storage.ErrNewerSchema, "has schema 2 and this wxgate knows up to 1")
+	wantOpenError(t, configIn(dir), storage.ErrNewerSchema, "has schema 3 and this wxgate knows up to 2")
 }
 
 func TestAnotherEncryptionKeyIsRefused(t *testing.T) {
@@ -140,7 +139,7 @@ func TestAKeyFileThatOthersMayReadIsWarnedAbout(t *testing.T) {
 	dir := usedStore(t)
 	open := func() string {
 		var lines bytes.Buffer
-		s, err := Open(configIn(dir), prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&lines, nil)), time.Now)
+		s, err := Open(configIn(dir), prometheus.NewRegistry(), textLog(&lines), time.Now)
 		must(t, err)
 		must(t, s.Close())
 		return lines.String()

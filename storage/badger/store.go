@@ -28,10 +28,13 @@ import (
 // Store is an open folder. Close it.
 type Store struct {
 	id     string
+	nextID string // of a restore that was cut off: the database may have it already
+	epoch  string // of this opening
+	epochs atomic.Pointer[map[string]time.Time]
 	dir    string
 	log    *slog.Logger
 	now    func() time.Time
-	statfs statfs
+	tuning
 	sealer *sealer
 	engine *engine
 
@@ -43,6 +46,7 @@ type Store struct {
 	lent    sync.RWMutex  // held while the folder is; reads wait for it
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed by the writer when it is gone
+	forgot  chan struct{} // closed by the forgetter when it is gone
 	ending  sync.Once
 	ended   error
 
@@ -53,6 +57,9 @@ type Store struct {
 	low      bool        // the disk is below its watermark; only the writer looks
 	failed   error       // a commit failed; only the writer looks
 
+	forgetting forgetful
+	past       atomic.Int64 // what Past says, in Unix milliseconds
+
 	freeBefore uint64 // what the disk had a second ago, in bytes; only the writer looks
 }
 
@@ -61,24 +68,43 @@ type Store struct {
 //
 // Errors wrap storage.ErrLocked, ErrDamaged, ErrNewerSchema, or ErrUnavailable when a new store finds a full disk.
 func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Store, error) {
-	return open(cfg, reg, log, now, diskSpace)
+	return open(cfg, reg, log, now, defaultTuning())
 }
 
-func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time,
-	disk statfs,
-) (*Store, error) {
-	s := &Store{
-		dir: cfg.Badger.Dir, log: log, now: now, statfs: disk, registerer: reg,
-		queue:   make(chan *operation, queueLength),
-		turns:   make(chan turn),
-		closing: make(chan struct{}),
-		stopped: make(chan struct{}),
+// tuning is what the machine decides and a test may decide instead.
+type tuning struct {
+	statfs       statfs
+	ran          func() time.Duration // a monotonic clock
+	migrateBatch int                  // records of a transaction
+	migrated     func()               // called after each of them
+}
+
+func defaultTuning() tuning {
+	began := time.Now()
+	return tuning{
+		statfs: diskSpace, ran: func() time.Duration { return time.Since(began) }, migrateBatch: migrateBatch, migrated: func() {},
 	}
+}
+
+func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) (*Store, error) {
+	s := newStore(cfg.Badger.Dir, reg, log, now, t)
 	if err := s.start(cfg.EncryptionKey); err != nil {
 		return nil, errors.Join(openError(s.dir, err), s.release())
 	}
 	go s.writer()
+	go s.forgetter()
 	return s, nil
+}
+
+func newStore(dir string, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) *Store {
+	return &Store{
+		dir: dir, epoch: newEpochID(), log: log, now: now, tuning: t, registerer: reg,
+		queue:   make(chan *operation, queueLength),
+		turns:   make(chan turn),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+		forgot:  make(chan struct{}),
+	}
 }
 
 // openError says what a person reads who starts the gateway: one line, and what to do.
@@ -140,11 +166,16 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // readView is what a read sees, writeView what a batch of writes does.
-func (s *Store) readView(txn *badger.Txn) *view { return &view{log: s.log, txn: txn, now: s.now()} }
+func (s *Store) readView(txn *badger.Txn) *view {
+	return &view{log: s.log, txn: txn, now: s.now(), epoch: s.epoch}
+}
 
 func (s *Store) writeView(txn *badger.Txn) *view {
 	v := s.readView(txn)
 	v.batch = map[string]pending{}
+	if v.horizon = s.forgetting.horizon; v.horizon.At.IsZero() { // a store that is being made or migrated
+		v.horizon.At = v.now
+	}
 	return v
 }
 
@@ -167,6 +198,7 @@ func (s *Store) Close() error {
 	s.ending.Do(func() {
 		close(s.closing)
 		<-s.stopped
+		<-s.forgot
 		s.ended = s.release()
 	})
 	return s.ended

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"os"
 	"testing"
@@ -32,7 +33,9 @@ func TestConformance(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storagetest.Bench {
 		clock, cfg := storagetest.NewClock(), configIn(t.TempDir())
 		return storagetest.Bench{Clock: clock, Open: func() (storagetest.Store, error) {
-			return Open(cfg, prometheus.NewRegistry(), quiet(), clock.Now)
+			tuned := defaultTuning()
+			tuned.ran = clock.Ran
+			return open(cfg, prometheus.NewRegistry(), quiet(), clock.Now, tuned)
 		}}
 	})
 }
@@ -45,6 +48,8 @@ func configIn(dir string) storage.Config {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func textLog(lines io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(lines, nil)) }
 
 // openIn opens the store in dir and closes it with the test.
 func openIn(t testing.TB, dir string) *Store {

@@ -62,5 +62,5 @@ func putUnionID(v *view, old, changed storage.User) error {
 	if changed.UnionID == "" {
 		return nil
 	}
-	return v.put(unionKey(changed.UnionID, changed.ID), nil, 0)
+	return v.put(unionKey(changed.UnionID, changed.ID), nil)
 }

@@ -69,7 +69,7 @@ func userRecordOf(v *view, id int64) (record userRecord, err error) {
 }
 
 func putUserRecord(v *view, record userRecord) error {
-	return v.putJSON(numbered(prefixUser, uint64(record.ID)), record, 0)
+	return v.putJSON(numbered(prefixUser, uint64(record.ID)), record)
 }
 
 // putUser records what old became, unless it is the same.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,19 +20,21 @@ import (
 // view is what one operation sees: the database as of now and, for a write, what the operations before it in the same
 // batch and it itself have put. A put lives in memory until the batch is committed.
 type view struct {
-	log   *slog.Logger
-	txn   *badger.Txn
-	now   time.Time
-	batch map[string]pending // of the operations before this one
-	op    map[string]pending // of this one
-	size  int                // bytes put into batch
+	log     *slog.Logger
+	txn     *badger.Txn
+	now     time.Time
+	epoch   string             // of this process
+	horizon storage.Horizon    // what a commit notes
+	issued  int64              // the newest time of a token, in Unix milliseconds
+	batch   map[string]pending // of the operations before this one
+	op      map[string]pending // of this one
+	size    int                // bytes put into batch
 }
 
 // pending is a record that waits for its commit.
 type pending struct {
 	payload []byte
-	gone    bool          // the entry is deleted
-	ttl     time.Duration // how long the record is kept; 0 is for ever
+	gone    bool // the entry is deleted
 }
 
 // attempt runs one operation; what it put joins the batch unless it returns an error or panics, then it left no trace.
@@ -77,19 +80,20 @@ func (v *view) pending(key string) (p pending, ok bool) {
 	return p, ok
 }
 
-// delete removes an entry of an index: an openid or a device. Records are never deleted, they expire or become markers,
-// because a table that a kill left behind may hold what was deleted without the deletion; see orphans.go.
+// delete removes an entry of an index, or a record that is over or superseded: a table that a kill left behind may hold
+// what was deleted without the deletion, and what comes back so must do no harm. See orphans.go. An ended session or an
+// erased user becomes a marker instead.
 func (v *view) delete(key string) { v.op[key] = pending{gone: true} }
 
-// put records payload under key for ttl, or for ever when ttl is 0.
-func (v *view) put(key string, payload []byte, ttl time.Duration) error {
+// put records payload under key. Nothing has a TTL of Badger's: its clock is the wall's.
+func (v *view) put(key string, payload []byte) error {
 	if len(key) > maxKeySize {
 		return fmt.Errorf("a key of %d bytes, at most %d are kept", len(key), maxKeySize)
 	}
 	if len(payload) > maxPayloadSize {
 		return fmt.Errorf("a record of %d bytes, at most %d are kept", len(payload), maxPayloadSize)
 	}
-	v.op[key] = pending{payload: payload, ttl: ttl}
+	v.op[key] = pending{payload: payload}
 	return nil
 }
 
@@ -106,31 +110,45 @@ func (v *view) getJSON(key string, into any) error {
 }
 
 // putJSON is put of the JSON of value.
-func (v *view) putJSON(key string, value any, ttl time.Duration) error {
+func (v *view) putJSON(key string, value any) error {
 	payload, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	return v.put(key, payload, ttl)
+	return v.put(key, payload)
 }
 
 // keys lists the keys that begin with prefix, in order, from the key from on.
-func (v *view) keys(prefix, from string) []string {
-	found := map[string]bool{} // false: deleted since
-	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
-	defer it.Close()
-	for it.Seek([]byte(max(prefix, from))); it.Valid(); it.Next() {
-		found[string(it.Item().Key())] = true
-	}
+func (v *view) keys(prefix, from string) []string { return v.firstKeys(prefix, from, math.MaxInt) }
+
+// firstKeys is the first of keys, at most so many.
+func (v *view) firstKeys(prefix, from string, most int) []string {
+	from = max(prefix, from)
+	changed := map[string]bool{} // false: deleted since
 	for _, changes := range []map[string]pending{v.batch, v.op} {
 		for key, p := range changes {
 			if strings.HasPrefix(key, prefix) && key >= from {
-				found[key] = !p.gone
+				changed[key] = !p.gone
 			}
 		}
 	}
+	found := map[string]bool{}
+	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+	defer it.Close()
+	for it.Seek([]byte(from)); it.Valid() && len(found) < most; it.Next() {
+		if key := string(it.Item().Key()); !isFalse(changed, key) {
+			found[key] = true
+		}
+	}
+	maps.Copy(found, changed)
 	maps.DeleteFunc(found, func(_ string, there bool) bool { return !there })
-	return slices.Sorted(maps.Keys(found))
+	keys := slices.Sorted(maps.Keys(found))
+	return keys[:min(most, len(keys))]
+}
+
+func isFalse(m map[string]bool, key string) bool {
+	value, known := m[key]
+	return known && !value
 }
 
 // numbers walks over the committed keys prefix<number> from from on, without reading what does not get asked for.

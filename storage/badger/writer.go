@@ -150,7 +150,7 @@ func (v *view) flush() (reached counters, err error) {
 		return counters{}, nil
 	}
 	err = v.attempt(func(v *view) error {
-		reached, err = v.count(func(c *counters) { c.Commits++ })
+		reached, err = v.count(func(c *counters) { c.stamp(max(v.now.UnixMilli(), v.issued), v.horizon) })
 		return err
 	})
 	if err != nil {
@@ -163,11 +163,7 @@ func (v *view) flush() (reached counters, err error) {
 			}
 			continue
 		}
-		entry := badger.NewEntry([]byte(key), wrap(key, p.payload))
-		if p.ttl > 0 {
-			entry = entry.WithTTL(p.ttl)
-		}
-		if err := v.txn.SetEntry(entry); err != nil {
+		if err := v.txn.Set([]byte(key), wrap(key, p.payload)); err != nil {
 			return counters{}, err
 		}
 	}

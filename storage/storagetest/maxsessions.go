@@ -59,7 +59,7 @@ func noLimit(t *testing.T, f *fixture) {
 	for i := range 20 {
 		wantList(t, "ended", f.loginMax(numberedID("s", i), 0), nil)
 	}
-	living, err := f.Sessions(f.ctx, 1)
+	living, err := f.sessions(1)
 	f.must(err)
 	want(t, "sessions", len(living), 20)
 }
@@ -125,7 +125,7 @@ func someOfMany(t *testing.T, f *fixture, most int) {
 		endedBy <- in.Ended
 		return err
 	})
-	living, err := f.Sessions(f.ctx, 1)
+	living, err := f.sessions(1)
 	f.must(err)
 	want(t, "living sessions", len(living), most)
 	var all []string

@@ -12,6 +12,9 @@ func sessions() map[string]func(*testing.T, *fixture) {
 	return map[string]func(*testing.T, *fixture){
 		"a session comes back as it began":                      sessionRoundTrip,
 		"sessions are listed oldest first, of one user":         sessionsInOrder,
+		"a long list comes in pages":                            sessionsInPages,
+		"a session has one revocation of its replaced tokens":   rotationsInOne,
+		"an ended session has no other revocation":              rotationEnds,
 		"a session is gone when it expires":                     sessionExpires,
 		"a session that is extended lives longer":               sessionExtended,
 		"a session and its revocations change together":         updateSessionRevokes,
@@ -41,7 +44,7 @@ func sessionRoundTrip(t *testing.T, f *fixture) {
 // wantSessions checks the sessions of the user.
 func (f *fixture) wantSessions(userID int64, want ...string) {
 	f.t.Helper()
-	living, err := f.Sessions(f.ctx, userID)
+	living, err := f.sessions(userID)
 	f.must(err)
 	var got []string
 	for _, s := range living {
@@ -59,6 +62,75 @@ func sessionsInOrder(_ *testing.T, f *fixture) {
 	f.wantSessions(1, "z", "a", "m")
 	f.wantSessions(2, "other")
 	f.wantSessions(3)
+}
+
+func sessionsInPages(t *testing.T, f *fixture) {
+	var all, got []string
+	for i := range 25 {
+		if i%3 == 0 { // some began in the same moment
+			f.bench.Clock.Advance(time.Second)
+		}
+		all = append(all, numberedID("s", i))
+		f.login(f.as("oABC", all[i]))
+	}
+	var after storage.SessionCursor
+	for range 6 {
+		page, err := f.Sessions(f.ctx, 1, after, 6)
+		f.must(err)
+		for _, s := range page {
+			got, after = append(got, s.ID), s.Cursor()
+		}
+	}
+	wantList(t, "all pages", got, all)
+	_, err := f.EndSession(f.ctx, all[5], f.now(), f.now().Add(time.Hour))
+	f.must(err)
+	fifth := f.as("", all[5]).Session
+	fifth.CreatedAt = f.now().Add(-7 * time.Second)
+	page, err := f.Sessions(f.ctx, 1, fifth.Cursor(), 3) // the place stays when the session is gone
+	f.must(err)
+	want(t, "the page behind a session that is gone", page[0].ID, all[6])
+}
+
+// rotateAt replaces the token of the session as a refresh does.
+func (f *fixture) rotateAt(id string, from time.Time) {
+	f.t.Helper()
+	_, err := f.UpdateSession(f.ctx, id, func(s *storage.Session) ([]storage.Revocation, error) {
+		replaced := f.revocation(storage.ScopeSession, id)
+		replaced.Before, replaced.Spare, replaced.From = f.now(), s.RefreshedAt, from
+		s.RefreshedAt = f.now()
+		return []storage.Revocation{replaced}, nil
+	})
+	f.must(err)
+}
+
+func rotationsInOne(t *testing.T, f *fixture) {
+	f.login(f.as("oABC", "s1"))
+	f.login(f.as("oABC", "s2"))
+	for range 50 {
+		f.bench.Clock.Advance(time.Second)
+		f.rotateAt("s1", f.now())
+		f.rotateAt("s2", f.now())
+	}
+	for range 2 {
+		found, err := f.Revocations(f.ctx, 0)
+		f.must(err)
+		want(t, "revocations", len(found), 2)
+		want(t, "the newest of s1", found[0].Seq, uint64(99))
+		want(t, "before", found[0].Before, f.now())
+		f.reopen()
+	}
+}
+
+func rotationEnds(t *testing.T, f *fixture) {
+	f.login(f.as("oABC", "s1"))
+	f.bench.Clock.Advance(time.Second)
+	f.rotateAt("s1", f.now())
+	_, err := f.EndSession(f.ctx, "s1", f.now(), f.now().Add(time.Hour))
+	f.must(err)
+	found, err := f.Revocations(f.ctx, 0)
+	f.must(err)
+	want(t, "revocations", len(found), 1)
+	want(t, "before", found[0].Before.IsZero(), true)
 }
 
 func sessionExpires(_ *testing.T, f *fixture) {

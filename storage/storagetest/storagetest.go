@@ -16,6 +16,10 @@ import (
 // Store is what a driver offers.
 type Store interface {
 	ID() string
+	Epoch() string
+	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
+	Forget(ctx context.Context) error
+	Past() time.Time
 	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
 	User(ctx context.Context, id int64) (storage.User, error)
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
@@ -24,7 +28,7 @@ type Store interface {
 	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	Session(ctx context.Context, id string) (storage.Session, error)
-	Sessions(ctx context.Context, userID int64) ([]storage.Session, error)
+	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
 	UpdateSession(ctx context.Context, id string,
 		change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
 	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
@@ -44,7 +48,7 @@ type Store interface {
 
 // Bench is one place for data, empty at first, and its clock. A driver's test makes one for each sub-test.
 type Bench struct {
-	Clock *Clock                // the driver reads the time from Clock.Now
+	Clock *Clock                // the driver reads the time from Clock.Now, and what has passed from Clock.Ran
 	Open  func() (Store, error) // opens the place; again after the store was closed
 }
 
@@ -52,6 +56,7 @@ type Bench struct {
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
+	ran time.Duration
 }
 
 // NewClock starts at the real time, in whole milliseconds.
@@ -64,8 +69,22 @@ func (c *Clock) Now() time.Time {
 	return c.now
 }
 
-// Advance moves the clock.
+// Ran is how much time has passed, whatever the clock was set to.
+func (c *Clock) Ran() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ran
+}
+
+// Advance lets time pass.
 func (c *Clock) Advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.ran = c.now.Add(by), c.ran+by
+}
+
+// Set sets the clock, forward or back: no time passes.
+func (c *Clock) Set(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(by)
@@ -75,6 +94,7 @@ func (c *Clock) Advance(by time.Duration) {
 func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 	suites := []map[string]func(*testing.T, *fixture){
 		users(), directory(), erasing(), sessionKeys(), sessions(), begunSessions(), maxSessions(), revocations(), lifetimes(), people(),
+		clocks(), epochs(),
 	}
 	for _, suite := range suites {
 		for name, test := range suite {
@@ -113,6 +133,20 @@ func (f *fixture) reopen() {
 	f.t.Helper()
 	f.must(f.Close())
 	f.open()
+}
+
+// sessions reads all sessions of the user.
+func (f *fixture) sessions(userID int64) ([]storage.Session, error) {
+	return f.Sessions(f.ctx, userID, storage.SessionCursor{}, 1<<20)
+}
+
+// pass lets time pass as a running process sees it, and the store forget.
+func (f *fixture) pass(d time.Duration) {
+	f.t.Helper()
+	for ; d > 0; d -= time.Hour {
+		f.bench.Clock.Advance(min(d, time.Hour))
+		f.must(f.Forget(f.ctx))
+	}
 }
 
 func (f *fixture) now() time.Time { return f.bench.Clock.Now() }

@@ -74,7 +74,7 @@ func firstLoginsAtOnce(t *testing.T, f *fixture) {
 	})
 	want(t, "users created", created, 1)
 	want(t, "ids given", fmt.Sprint(ids), "map[1:true]")
-	living, err := f.Sessions(f.ctx, 1)
+	living, err := f.sessions(1)
 	f.must(err)
 	want(t, "sessions", len(living), 64)
 }
@@ -147,7 +147,7 @@ func loginWithoutSession(t *testing.T, f *fixture) {
 	l.Session = storage.Session{}
 	in := f.login(l)
 	want(t, "user", in.User.ID, int64(1))
-	sessions, err := f.Sessions(f.ctx, 1)
+	sessions, err := f.sessions(1)
 	f.must(err)
 	want(t, "sessions", len(sessions), 0)
 }

@@ -1,0 +1,69 @@
+package authn
+
+import "wxgate/storage"
+
+// refusal is what a revocation refuses, as a pure rule. Times are Unix milliseconds but for those of tokens, which are
+// their iat: whole seconds.
+type refusal struct {
+	scope       byte
+	from, until int64
+	seq         uint64
+	before      int64 // tokens issued earlier are replaced; 0: the refusal is of every token
+	spare       int64 // of those, the ones issued from here on live until from
+}
+
+func newRefusal(v storage.Revocation) refusal {
+	r := refusal{scope: v.Scope[0], from: v.From.UnixMilli(), until: v.Until.UnixMilli(), seq: v.Seq}
+	if !v.Before.IsZero() {
+		r.before = v.Before.Unix()
+	}
+	if !v.Spare.IsZero() {
+		r.spare = v.Spare.Unix()
+	}
+	return r
+}
+
+// covers reports whether every token is refused now.
+//
+// An ended session is over for ever and a ban begins with the beginning of time: a clock that is set back must not bring
+// anybody back, and neither must one that is ahead, so only a ban has an end. A replaced token of another backend has a
+// grace before its end; a ban without length is one that was lifted.
+func (r refusal) covers(now int64) bool {
+	switch {
+	case r.before != 0:
+		return false
+	case r.scope == storage.ScopeSession[0]:
+		return true
+	case r.scope == storage.ScopeUser[0]:
+		return r.from < r.until && now < r.until
+	}
+	return r.from <= now
+}
+
+// replaced reports whether a token with that iat was replaced by a refresh of its session and is refused now: the last
+// that was replaced after its grace, those before it at once.
+func (r refusal) replaced(issued, now int64) bool {
+	return issued < r.before && (issued < r.spare || r.from <= now)
+}
+
+// join is what two refusals of one key come to. Of two for one user the later counts, which is how a ban is lifted. The
+// end of a session counts more than its replaced tokens, of which the later says more. Otherwise the one that begins
+// earlier and the one that ends later do.
+func (r refusal) join(other refusal) refusal {
+	older, newer := r, other
+	if older.seq > newer.seq {
+		older, newer = newer, older
+	}
+	if r.scope == storage.ScopeUser[0] || r.scope == storage.ScopeForeign[0] {
+		return newer
+	}
+	joined := newer
+	joined.until = max(r.until, other.until)
+	switch {
+	case r.before == 0 && other.before == 0:
+		joined.from = min(r.from, other.from)
+	case older.before == 0:
+		joined.before, joined.spare, joined.from = 0, 0, older.from
+	}
+	return joined
+}

@@ -1,0 +1,28 @@
+package authn
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// state is the claim store of the tokens that are issued now: the id of the store and, behind a dot, that of its epoch.
+// Tokens from before there were epochs have the id alone.
+func (a *Authn) state() string { return a.store.ID() + "." + a.store.Epoch() }
+
+// wantOurState returns ErrTokenRevoked for a token that was issued by a state of the store that is gone: of a folder that
+// was wiped, restored, or put back as it was before. The ids in it may be those of other people now.
+func (a *Authn) wantOurState(ctx context.Context, c *Claims) error {
+	id, epoch, _ := strings.Cut(c.Store, ".")
+	if id == a.store.ID() {
+		issued, err := a.store.Issued(ctx, epoch, time.Unix(c.IssuedAt, 0))
+		if err != nil || issued {
+			return err
+		}
+	}
+	a.lost.Do(func() {
+		a.log.WarnContext(ctx, "A TOKEN OF A LOST STATE OF THE STORE WAS REFUSED, and so are all others of it. "+
+			"If the data folder was put back from a backup, see `wxgate restore`")
+	})
+	return ErrTokenRevoked
+}

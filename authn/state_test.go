@@ -1,0 +1,199 @@
+package authn
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// backUp copies the data folder of a store that is closed meanwhile.
+func (f *fixture) backUp(t *testing.T) (dir string) {
+	t.Helper()
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "copy"), os.DirFS(f.dir)); err != nil {
+		t.Fatal(err)
+	}
+	f.open(t)
+	return filepath.Join(dir, "copy")
+}
+
+// putBack starts with a copy of the folder instead of the folder.
+func (f *fixture) putBack(t *testing.T, copied string) {
+	t.Helper()
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.dir = copied
+	f.open(t)
+}
+
+func TestATokenOfWhoCameAfterTheBackupSpeaksForNobodyElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.loginAs(t, "alice").Token
+	copied := f.backUp(t)
+	bob := f.loginAs(t, "bob") // in the very second of the backup
+	if bob.User.ID != 2 {
+		t.Fatalf("bob is user %d, want 2", bob.User.ID)
+	}
+	f.putBack(t, copied)
+	f.wantVerdict(t, "alice, who was there", alice, nil)
+	f.wantVerdict(t, "bob, who came later", bob.Token, ErrTokenRevoked)
+	carol := f.loginAs(t, "carol")
+	if carol.User.ID != 2 {
+		t.Fatalf("carol is user %d, want 2: the id is given again", carol.User.ID)
+	}
+	f.restart()
+	f.wantVerdict(t, "bob, after another start", bob.Token, ErrTokenRevoked)
+	if _, err := f.Refresh(t.Context(), bob.Token); !errors.Is(err, ErrTokenRevoked) {
+		t.Errorf("a refresh of bob's token: %v, want %v", err, ErrTokenRevoked)
+	}
+	f.wantVerdict(t, "carol", carol.Token, nil)
+	f.wantVerdict(t, "alice, after another start", alice, nil)
+}
+
+func TestARefreshAfterTheBackupIsOfTheLostStateToo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.loginAs(t, "alice").Token
+	copied := f.backUp(t)
+	f.clock.move(time.Hour)
+	renewed := f.mustRefresh(t, alice)
+	f.putBack(t, copied)
+	f.wantVerdict(t, "the token of after the backup", renewed, ErrTokenRevoked)
+	f.wantVerdict(t, "the token of the backup", alice, nil)
+}
+
+func TestAnOrdinaryRestartRevokesNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var tokens []string
+	for i := range 12 {
+		tokens = append(tokens, f.loginAs(t, "alice").Token) // again and again in the second of a start
+		switch i % 4 {
+		case 1:
+			f.clock.move(-time.Minute) // the clock is set back between two logins
+			f.clock.move(time.Minute)
+		case 2:
+			f.clock.move(time.Hour)
+		}
+		f.restart()
+		for i, token := range tokens {
+			f.wantVerdict(t, "token "+string(rune('a'+i)), token, nil)
+		}
+	}
+}
+
+func TestAClockThatWasSetBackAtAStartRevokesNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock.move(time.Hour)
+	f.loginAs(t, "alice")
+	f.restart()
+	f.clock.move(-time.Hour)
+	token := f.loginAs(t, "bob").Token
+	f.restart()
+	f.wantVerdict(t, "a token of the hour that came twice", token, nil)
+	f.clock.move(time.Hour)
+	f.restart()
+	f.wantVerdict(t, "the same an hour later", token, nil)
+}
+
+func TestATokenWithoutAnEpochIsRefusedWhereNoneWasIssued(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	v, err := f.verify(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := v.claims
+	old.Store, _, _ = strings.Cut(old.Store, ".")
+	signed, err := f.keys.Load().sign(&old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "a token without an epoch, in a store that never issued one", signed, ErrTokenRevoked)
+}
+
+func TestABanAndALogoutHoldThoughAStartSawTheClockAhead(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]time.Duration{
+		"an hour": time.Hour, "4 days": 4 * 24 * time.Hour, "8 days": 8 * 24 * time.Hour, "15 days": 15 * 24 * time.Hour,
+		"to 2038": 12 * 365 * 24 * time.Hour, "to 2040": 14 * 365 * 24 * time.Hour,
+	} {
+		for _, way := range []string{"while running", "across a start", "across two starts"} {
+			f := newFixture(t)
+			left, banned := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
+			if err := errors.Join(f.Logout(t.Context(), f.subjectOf(t, left)), f.Ban(t.Context(), 2, f.clock.Now().Add(72*time.Hour))); err != nil {
+				t.Fatal(err)
+			}
+			f.clock.move(ahead)
+			if way != "while running" {
+				f.restart()
+			}
+			for range 100 { // each end sweeps a part of what is in memory
+				if err := f.Logout(t.Context(), Subject{SessionID: newID()}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.clock.move(-ahead)
+			if way == "across two starts" {
+				f.restart()
+			}
+			f.wantVerdict(t, "logged out, "+name+" ahead "+way, left, ErrTokenRevoked)
+			f.wantVerdict(t, "banned, "+name+" ahead "+way, banned, ErrTokenRevoked)
+		}
+	}
+}
+
+func TestATokenYoungerThanAMinuteIsAnsweredWithItself(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	f.clock.move(time.Minute - time.Second)
+	grant, err := f.Refresh(t.Context(), token)
+	if err != nil || grant.Token != token || grant.ExpiresIn != f.cfg.TokenTTL-59*time.Second {
+		t.Errorf("after 59 s: got another token: %t, for %v, %v; want the same, for what is left", grant.Token != token, grant.ExpiresIn, err)
+	}
+	f.clock.move(time.Second)
+	if f.mustRefresh(t, token) == token {
+		t.Error("after a minute: got the same token, want another")
+	}
+}
+
+func TestAUserWhoRefreshesAllTheTimeIsRememberedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.loginAs(t, "alice").Token
+	var old []string
+	for range 200 {
+		f.clock.move(20 * time.Second)
+		if renewed := f.mustRefresh(t, token); renewed != token {
+			old, token = append(old, token), renewed
+		}
+	}
+	for range 2 {
+		if got := f.revoked.count(); got != 1 {
+			t.Errorf("%d revocations are in memory after %d refreshes, want 1", got, len(old))
+		}
+		if kept, err := f.store.Revocations(t.Context(), 0); len(kept) != 1 || err != nil {
+			t.Errorf("%d revocations are on disk, %v; want 1", len(kept), err)
+		}
+		f.wantVerdict(t, "the current token", token, nil)
+		for _, replaced := range old[:len(old)-1] {
+			f.wantVerdict(t, "a replaced token", replaced, ErrTokenRevoked)
+		}
+		f.restart()
+	}
+	if _, err := f.Refresh(t.Context(), old[3]); !errors.Is(err, ErrTokenReused) {
+		t.Errorf("an old token comes back: %v, want %v", err, ErrTokenReused)
+	}
+	f.wantVerdict(t, "the session then", token, ErrTokenRevoked)
+}

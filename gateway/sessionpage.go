@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/storage"
+)
+
+// The bounds of one answer with sessions. authn.sessions.max_per_user is 50 by default, so there is one page.
+const (
+	mostSessionsListed  = 100
+	sessionsListedUnset = 50
+)
+
+// sessionPage is a part of the list of a user's sessions.
+type sessionPage struct {
+	sessions []storage.Session
+	limit    int
+	next     string // what after must be for the next page; empty: this is the last
+}
+
+// pageOfSessions reads the page that a query asks for: limit sessions behind after, the oldest first.
+func pageOfSessions(ctx context.Context, a *authn.Authn, userID int64, query url.Values) (sessionPage, error) {
+	limit, err := parseCount(query, "limit", sessionsListedUnset, 1, mostSessionsListed)
+	if err != nil {
+		return sessionPage{}, err
+	}
+	after, err := parseSessionCursor(query.Get("after"))
+	if err != nil {
+		return sessionPage{}, err
+	}
+	page := sessionPage{limit: int(limit)}
+	page.sessions, err = a.Sessions(ctx, userID, after, page.limit+1)
+	if len(page.sessions) > page.limit {
+		page.sessions = page.sessions[:page.limit]
+		page.next = sessionCursorText(page.sessions[page.limit-1].Cursor())
+	}
+	return page, err
+}
+
+// sessionCursorText is a place in the list as a client gives it back.
+func sessionCursorText(at storage.SessionCursor) string {
+	return strconv.FormatInt(at.CreatedAt.UnixMilli(), 10) + "." + at.ID
+}
+
+func parseSessionCursor(text string) (storage.SessionCursor, error) {
+	if text == "" {
+		return storage.SessionCursor{}, nil
+	}
+	created, id, found := strings.Cut(text, ".")
+	ms, err := strconv.ParseInt(created, 10, 53)
+	if err != nil || !found || id == "" || len(id) > 64 {
+		return storage.SessionCursor{}, fmt.Errorf("%w: after is not the place behind a page of sessions", errInvalidRequest)
+	}
+	return storage.SessionCursor{CreatedAt: time.UnixMilli(ms), ID: id}, nil
+}

@@ -1,0 +1,114 @@
+package badger
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"wxgate/storage"
+)
+
+// An epoch is the time from one opening of the folder to the next. Its random id goes into every token that is issued in
+// it, and is on the disk before the first of them is. So a folder that was put back does not know the epochs that began
+// after it was copied, and of the one that it was copied in it knows how far that had come: tokens of a state that is lost
+// are told from those of this one without asking a clock.
+type epochRecord struct {
+	ID      string    `json:"id"`               // "" for what schema 1 issued
+	Until   time.Time `json:"until,omitzero"`   // the last moment that it can have issued a token in; zero: the newest
+	Expires time.Time `json:"expires,omitzero"` // when the last of its sessions is over, or later
+}
+
+// epochLease is how far ahead Expires is noted, so that it is not written with each session.
+const epochLease = 24 * time.Hour
+
+// newEpochID has 65 random bits.
+func newEpochID() string { return rand.Text()[:13] }
+
+// Epoch is the id that tokens issued now carry.
+func (s *Store) Epoch() string { return s.epoch }
+
+// Issued reports whether this state of the store issued tokens in that epoch at that time, which is cut to a whole second.
+// It asks memory, and the disk only for an epoch that is not known.
+func (s *Store) Issued(ctx context.Context, epoch string, at time.Time) (bool, error) {
+	if epoch == s.epoch {
+		return true, nil
+	}
+	if until, known := (*s.epochs.Load())[epoch]; known {
+		return issuedBy(until, at), nil
+	}
+	var until time.Time
+	err := s.read(ctx, opIssued, func(v *view) error {
+		known, err := epochsOf(v)
+		until = known[epoch]
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("looking for the epoch of a token: %w", err)
+	}
+	return issuedBy(until, at), nil
+}
+
+// issuedBy reports whether a token with that iat can be of an epoch that ended then.
+func issuedBy(until, at time.Time) bool { return at.Unix() <= until.Unix() && !until.IsZero() }
+
+// epochsOf reads the epochs and when each ended; the newest by what the counters say.
+func epochsOf(v *view) (map[string]time.Time, error) {
+	reached, err := v.counters()
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]time.Time{}
+	for number := range v.numbers(prefixEpoch, 0) {
+		e, err := epochOf(v, number)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if e.Until.IsZero() {
+			e.Until = time.UnixMilli(reached.Latest)
+		}
+		known[e.ID] = e.Until
+	}
+	return known, nil
+}
+
+func epochOf(v *view, number uint64) (e epochRecord, err error) {
+	err = v.getJSON(numbered(prefixEpoch, number), &e)
+	return e, err
+}
+
+// noteEpoch makes sure that the epoch of this process is on the disk with the session of a token that it issues.
+func (v *view) noteEpoch(expires time.Time) error {
+	reached, err := v.counters()
+	if err != nil {
+		return err
+	}
+	newest, err := epochOf(v, reached.Epochs)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if newest.ID == v.epoch && !expires.After(newest.Expires) {
+		return nil
+	}
+	if newest.ID != v.epoch {
+		if reached, err = v.beginEpoch(reached, newest); err != nil {
+			return err
+		}
+	}
+	return v.putJSON(numbered(prefixEpoch, reached.Epochs), epochRecord{ID: v.epoch, Expires: expires.Add(epochLease)})
+}
+
+// beginEpoch ends the newest epoch, if there is one, and counts another.
+func (v *view) beginEpoch(reached counters, newest epochRecord) (counters, error) {
+	if !newest.Expires.IsZero() && newest.Until.IsZero() {
+		newest.Until = time.UnixMilli(reached.Latest)
+		if err := v.putJSON(numbered(prefixEpoch, reached.Epochs), newest); err != nil {
+			return counters{}, err
+		}
+	}
+	return v.count(func(c *counters) { c.Epochs, c.Latest = c.Epochs+1, 0 })
+}

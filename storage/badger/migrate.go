@@ -1,0 +1,172 @@
+package badger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"wxgate/storage"
+)
+
+// migrateBatch is how many records a transaction of a migration rewrites.
+const migrateBatch = 1000
+
+// isOld reports whether records may have the form of an older schema.
+func (s sentinel) isOld() bool { return s.Schema < schema || s.Migrating != 0 }
+
+// wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
+func (s *Store) wantRoomToMigrate(known sentinel) error {
+	if now, err := s.statfs(s.dir); known.isOld() && err == nil && now.free < now.watermark() {
+		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d needed: %w",
+			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+	}
+	return nil
+}
+
+// migrate brings the records of schema 1 into their form of schema 2. The sentinel says so before the first of them is
+// touched, so that no older wxgate reads a mixture, and each step can be done again: a kill at any moment leaves a folder
+// that goes on migrating at its next start.
+func (s *Store) migrate(known sentinel) error {
+	if !known.isOld() {
+		return nil
+	}
+	s.log.Warn("migrating the store; a wxgate from before cannot open it any more", "from", 1, "to", schema)
+	known.Schema, known.Migrating = schema, 1
+	if err := known.write(s.path(fileSentinel)); err != nil {
+		return err
+	}
+	if err := s.migrateRecords(); err != nil {
+		return fmt.Errorf("migrating: %w", err)
+	}
+	known.Migrating = 0
+	return known.write(s.path(fileSentinel))
+}
+
+// migrateRecords rewrites what schema 2 has otherwise: sessions first, because the index is made of them.
+func (s *Store) migrateRecords() error {
+	legacy := epochRecord{}
+	each := map[byte]func(*view, string, []byte) error{
+		prefixSession: func(v *view, key string, payload []byte) error { return legacy.migrateSession(v, key, payload) },
+		prefixRevoked: func(v *view, key string, payload []byte) error { return v.put(key, payload) },
+		prefixServer:  func(v *view, key string, payload []byte) error { return v.put(key, payload) },
+		prefixDevice:  migrateDevice,
+	}
+	for _, prefix := range []byte{prefixSession, prefixRevoked, prefixServer, prefixDevice} {
+		for next := string(prefix); next != ""; {
+			var err error
+			if next, err = s.migrateSome(prefix, next, each[prefix]); err != nil {
+				return err
+			}
+			s.tuning.migrated()
+		}
+	}
+	return s.update(func(v *view) error {
+		if legacy.Expires.IsZero() {
+			return nil // no session, so no token
+		}
+		return v.putJSON(numbered(prefixEpoch, 0), legacy)
+	})
+}
+
+// update runs one write before there is a writer.
+func (s *Store) update(run func(*view) error) error {
+	return s.engine.transaction(true, func(txn *badger.Txn) error {
+		v := s.writeView(txn)
+		if err := v.attempt(run); err != nil {
+			return err
+		}
+		_, err := v.flush()
+		return err
+	})
+}
+
+// migrateSome rewrites the records from the key from on, and returns the key to go on from, "" when there is none.
+func (s *Store) migrateSome(prefix byte, from string, each func(*view, string, []byte) error) (next string, err error) {
+	err = s.update(func(v *view) error {
+		next = ""
+		for key, payload := range v.allVersions(prefix, from, &err) {
+			if len(v.op) >= s.tuning.migrateBatch {
+				next = key
+				break
+			}
+			if err := each(v, key, payload); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	return next, err
+}
+
+// allVersions walks over the newest version of each record, also of one that is over by the clock of Badger.
+func (v *view) allVersions(prefix byte, from string, failed *error) func(yield func(string, []byte) bool) {
+	return func(yield func(string, []byte) bool) {
+		it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefix}, AllVersions: true})
+		defer it.Close()
+		last := ""
+		for it.Seek([]byte(from)); it.Valid(); it.Next() {
+			item := it.Item()
+			key := string(item.Key())
+			if key == last || item.IsDeletedOrExpired() && item.ExpiresAt() == 0 {
+				last = key
+				continue
+			}
+			last = key
+			payload, err := payloadOf(key, item)
+			if err != nil {
+				*failed = err
+				return
+			}
+			if !yield(key, payload) {
+				return
+			}
+		}
+	}
+}
+
+func payloadOf(key string, item *badger.Item) ([]byte, error) {
+	record, err := item.ValueCopy(nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading: %w: %w", storage.ErrDamaged, err)
+	}
+	return unwrap(key, record)
+}
+
+// migrateSession keeps the session as it is and notes how far tokens without an epoch had come: their iat is when their
+// session was refreshed last.
+func (e *epochRecord) migrateSession(v *view, key string, payload []byte) error {
+	var record sessionRecord
+	if err := json.Unmarshal(payload, &record); err != nil {
+		return fmt.Errorf("a record %q: %w: %w", key[:1], storage.ErrDamaged, err)
+	}
+	if !record.Ended {
+		e.Until, e.Expires = later(e.Until, record.RefreshedAt), later(e.Expires, record.ExpiresAt)
+	}
+	return v.put(key, payload)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// migrateDevice gives an entry of the index its times, or deletes it with a session that is not there.
+func migrateDevice(v *view, key string, payload []byte) error {
+	if len(payload) == deviceSize {
+		return nil
+	}
+	record, err := sessionRecordOf(v, key[len(devicePrefix(0)):])
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if err != nil || record.Ended {
+		v.delete(key)
+		return nil
+	}
+	return v.put(key, deviceOf(record.Session).encode())
+}
