@@ -25,7 +25,7 @@ module.exports = [
   },
   {
     files: ['cloudfunctions/**/*.js', 'tests/**/*.js'],
-    languageOptions: { sourceType: 'commonjs', globals: known('process Buffer setTimeout clearTimeout URL structuredClone wx __dirname') },
+    languageOptions: { sourceType: 'commonjs', globals: known('process Buffer setTimeout clearTimeout URL URLSearchParams structuredClone wx __dirname') },
     rules: careful,
   },
   {

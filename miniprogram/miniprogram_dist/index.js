@@ -1,5 +1,5 @@
 // Built from utils/
-const { GatewayError, answerOf, call, refusal, send } = require('./transport');
+const { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without } = require('./transport');
 const TOKEN = 'access_token';
 const USER = 'user_info';
 const LIFE = 'access_token_life';
@@ -10,36 +10,51 @@ let lastCode = '';
 let refused = '';
 let leaving = '';
 let flights = {};
+const unsaved = {};
 function configure(changes) {
   options = Object.assign({}, options, changes);
+  options.baseUrl = withoutSlash(options.baseUrl || '');
+}
+const withoutSlash = (address) => address.replace(/\/+$/, '');
+function read(key) {
+  return key in unsaved ? unsaved[key] : wx.getStorageSync(key);
+}
+function write(key, value) {
+  unsaved[key] = value;
+  try {
+    if (value === '') wx.removeStorageSync(key);
+    else
+      wx.setStorageSync(key, value);
+    delete unsaved[key];
+  } catch (_) { }
 }
 function issuer() {
   return options.baseUrl || `${options.env}/${options.service || options.functionName}`;
 }
 function getLocalToken() {
-  const life = wx.getStorageSync(LIFE);
-  return life && life.from !== issuer() ? '' : wx.getStorageSync(TOKEN) || '';
+  const life = read(LIFE);
+  return life && withoutSlash(life.from) !== issuer() ? '' : read(TOKEN) || '';
 }
 function getLocalUserInfo() {
-  return (getLocalToken() && wx.getStorageSync(USER)) || null;
+  return (getLocalToken() && read(USER)) || null;
 }
 function keep(grant, user) {
   const issuedAt = Date.now();
-  wx.setStorageSync(LIFE, { from: issuer(), issuedAt, expiresAt: issuedAt + grant.expires_in * 1000 });
-  wx.setStorageSync(TOKEN, grant.access_token);
-  if (user) wx.setStorageSync(USER, user);
+  write(TOKEN, '');
+  write(LIFE, { from: issuer(), issuedAt, expiresAt: issuedAt + grant.expires_in * 1000 });
+  write(TOKEN, grant.access_token);
+  if (user) write(USER, user);
 }
 function forget(token) {
-  if (getLocalToken() === token) [TOKEN, USER, LIFE].forEach((key) => wx.removeStorageSync(key));
+  if (getLocalToken() === token) [TOKEN, USER, LIFE].forEach((key) => write(key, ''));
 }
 function shared(name, start) {
   const began = flights;
   const land = () => { delete began[name]; };
-  if (!began[name]) {
-    began[name] = start();
-    began[name].then(land, land);
-  }
-  return (began[name]);
+  const running = began[name] || start();
+  if (!began[name]) running.then(land, land);
+  began[name] = running;
+  return running;
 }
 function sameEra(began) {
   if (began !== era) throw new GatewayError(0, 'logged_out', '已退出登录');
@@ -49,9 +64,13 @@ function pathOf(url) {
   if (!/^\/(?![/\\])/.test(path)) throw new GatewayError(0, 'config', `不是网关的地址: ${url}`);
   return path;
 }
-const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
+function addressOf(url) {
+  if (!options.baseUrl) throw new GatewayError(0, 'config', '没有配置 baseUrl');
+  return options.baseUrl + pathOf(url);
+}
+const bearer = (token) => ({ Authorization: token ? `Bearer ${token}` : undefined });
 async function post(path, token, data = {}) {
-  const out = { method: 'POST', path, header: bearer(token), data, timeout: options.timeout };
+  const out = { method: 'POST', path, header: headerOf({}, bearer(token)), data, timeout: options.timeout };
   const answer = await send(out, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;
@@ -118,7 +137,7 @@ const isCode = (error, code) => error instanceof GatewayError && error.code === 
 async function usableToken() {
   if (!getLocalToken() && flights.login) await flights.login.catch(() => { });
   const token = getLocalToken();
-  const life = wx.getStorageSync(LIFE);
+  const life = read(LIFE);
   const late = life && Date.now() > life.expiresAt - (life.expiresAt - life.issuedAt) / 10;
   if (late && token) await refreshToken().catch(() => { });
   return getLocalToken() || token;
@@ -147,45 +166,60 @@ async function withToken(sendOnce) {
   if (answer.statusCode >= 400) throw refusal(answer);
   return answer;
 }
+const inText = (value) => encodeURIComponent(Object.prototype.toString.call(value) === '[object Object]' ? JSON.stringify(value) : value);
 function withQuery(path, data) {
   const query = Object.keys(data).filter((key) => data[key] !== undefined)
-    .map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(data[key])}`).join('&');
+    .map((key) => `${encodeURIComponent(key)}=${inText(data[key])}`).join('&');
   return query ? path + (path.includes('?') ? '&' : '?') + query : path;
 }
-async function request(wanted) {
-  const { header, data, timeout = options.timeout } = wanted;
+function announced(outcome, { success, fail, complete }) {
+  const tell = (value, listener) => {
+    if (listener) listener(value);
+    if (complete) complete(value);
+  };
+  if (success || fail || complete) outcome.then((answer) => tell(answer, success), (error) => tell(error, fail));
+  return outcome;
+}
+const LISTENERS = ['success', 'fail', 'complete', 'onTask'];
+function request(wanted) {
+  return announced(requested(wanted), wanted);
+}
+async function requested(wanted) {
+  const { data, header, onTask } = wanted;
   const method = (wanted.method || 'GET').toUpperCase();
-  const inQuery = method === 'GET' && data && typeof data === 'object';
+  const inQuery = method === 'GET' && data && typeof data === 'object' && !isBytes(data);
   const at = pathOf(wanted.url);
   const path = inQuery ? withQuery(at, data) : at;
   const began = era;
-  const answer = await withToken((token) => send({
-    method, path, data: inQuery ? undefined : data, timeout,
-    header: Object.assign({}, header, bearer(token)),
-  }, options));
+  const own = { method, path, data: inQuery ? undefined : data, timeout: wanted.timeout || options.timeout };
+  const out = Object.assign(without(wanted, LISTENERS.concat('url')), own);
+  const answer = await withToken((token) => send(Object.assign({}, out, { header: headerOf(header, bearer(token)) }), options, onTask));
   const user = path === PROFILE && Object(answer.data).data;
-  if (user && began === era && getLocalToken()) wx.setStorageSync(USER, user);
+  if (user && began === era && getLocalToken()) write(USER, user);
   return answer;
 }
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch (_) {
-    return text;
-  }
-}
 function transfer(api, file) {
-  return withToken(async (token) => {
-    const at = { url: options.baseUrl + pathOf(file.url), header: bearer(token) };
-    const result = await call(api, Object.assign({ timeout: 60000 }, file, at));
-    return Object.assign(answerOf(result), { data: parsed(result.data), tempFilePath: result.tempFilePath });
+  const sent = withToken(async (token) => {
+    const at = { url: addressOf(file.url), header: headerOf(file.header, bearer(token)) };
+    const result = await call(api, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
+    return Object.assign(answerOf(result), { data: parsed(result.statusCode >= 400 && result.tempFilePath ? textIn(result.tempFilePath) : result.data) });
   });
+  return announced(sent, file);
+}
+function textIn(path) {
+  try {
+    const files = wx.getFileSystemManager();
+    const { size } = (files.statSync(path));
+    return size > LARGEST_REFUSAL ? undefined : String(files.readFileSync(path, 'utf8'));
+  } catch (_) {
+    return undefined;
+  }
 }
 const upload = (file) => transfer(wx.uploadFile, Object.assign({ name: 'file' }, file));
 const download = (file) => transfer(wx.downloadFile, file);
 async function connectSocket(socket) {
-  const url = (options.baseUrl || '').replace(/^http/, 'ws') + pathOf(socket.url);
-  const header = bearer(await usableToken());
+  const url = addressOf(socket.url).replace(/^http/, 'ws');
+  const header = headerOf(socket.header, bearer(await usableToken()));
   return wx.connectSocket(Object.assign({}, socket, { url, header }));
 }
 async function bindPhone(detail) {

@@ -1,23 +1,15 @@
 // Built from utils/
-/**
- * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy. Whatever the
- * way, an answer is {statusCode, header, data} with lower-case header names, and a failure is a GatewayError.
- */
-declare const _exports: {
-  GatewayError: typeof GatewayError;
-  answerOf: typeof answerOf;
-  call: typeof call;
-  refusal: typeof refusal;
-  send: typeof send;
-};
-export = _exports;
-export type Answer = {
+export type Failure = InstanceType<typeof GatewayError>;
+export type Answer<T = any> = {
   statusCode: number;
   header: Record<string, string>;
-  data: any;
+  data: T;
   tempFilePath?: string;
+  filePath?: string;
+  cookies?: string[];
 };
 export type Outgoing = {
+  [option: string]: any;
   method: string;
   path: string;
   header: Record<string, string>;
@@ -26,50 +18,52 @@ export type Outgoing = {
 };
 export type Options = {
   /**
-   * https://… of the gateway, without a / at its end
+   * https://… of the gateway
    */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /**
    * the way of request(); files and sockets need baseUrl
    */
-  transport?: 'request' | 'container' | 'function';
+  transport?: "function" | "request" | "container" | undefined;
   /**
    * the cloud environment, for container and function
    */
-  env?: string;
+  env?: string | undefined;
   /**
    * the Cloud Run service, for container
    */
-  service?: string;
-  functionName?: string;
+  service?: string | undefined;
+  functionName?: string | undefined;
   /**
    * log in by the openid that the cloud vouches for, without wx.login
    */
-  cloudLogin?: boolean;
+  cloudLogin?: boolean | undefined;
   /**
    * whether a session that was ended elsewhere comes back by itself
    */
-  silentLogin?: 'always' | 'unless-revoked';
+  silentLogin?: "always" | "unless-revoked" | undefined;
   /**
    * where wechatLogin sends an avatar
    */
-  uploadPath?: string;
+  uploadPath?: string | undefined;
   /**
    * milliseconds
    */
-  timeout?: number;
+  timeout?: number | undefined;
 };
-export type Failure = Error & {
-  code: number;
-  reason: string;
-  requestId: string;
-  errMsg?: string;
-};
-/** @typedef {{statusCode: number, header: Record<string, string>, data: any, tempFilePath?: string}} Answer */
-/** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number}} Outgoing */
+/**
+ * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy. Whatever the
+ * way, an answer is {statusCode, header, data} with lower-case header names, beside what else WeChat tells of it, and a
+ * failure is a GatewayError. What the caller gives and this library does not own goes through as it is, bytes included.
+ */
+/**
+ * @template [T=any]
+ * @typedef {{statusCode: number, header: Record<string, string>, data: T, tempFilePath?: string, filePath?: string, cookies?: string[]}} Answer
+ */
+/** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number, [option: string]: any}} Outgoing */
 /**
  * @typedef {object} Options
- * @property {string} [baseUrl] https://… of the gateway, without a / at its end
+ * @property {string} [baseUrl] https://… of the gateway
  * @property {'request' | 'container' | 'function'} [transport] the way of request(); files and sockets need baseUrl
  * @property {string} [env] the cloud environment, for container and function
  * @property {string} [service] the Cloud Run service, for container
@@ -79,27 +73,54 @@ export type Failure = Error & {
  * @property {string} [uploadPath] where wechatLogin sends an avatar
  * @property {number} [timeout] milliseconds
  */
-/**
- * What a GatewayError is; errMsg is what WeChat said of a call that got no answer.
- * @typedef {Error & {code: number, reason: string, requestId: string, errMsg?: string}} Failure
- */
 /** What went wrong. code is the HTTP status, 0 when there was no answer; decide by reason. */
-declare class GatewayError extends Error {
+export class GatewayError extends Error {
+  /** @param {number} code @param {string} reason @param {string} message @param {string} [requestId] */
+  constructor(code: number, reason: string, message: string, requestId?: string | undefined);
   code: number;
+  status: number;
   reason: string;
   requestId: string;
-  /** @param {number} code @param {string} reason @param {string} message @param {string} [requestId] */
-  constructor(code: number, reason: string, message: string, requestId?: string);
+  /** @type {any} what the service answered, parsed if it is JSON: a form finds its field errors here */
+  body: any;
+  /** @type {Record<string, string>} of that answer, names in lower case */
+  header: Record<string, string>;
+  /** @type {string | undefined} what WeChat said of a call that got no answer, and its number */
+  errMsg: string | undefined;
+  /** @type {number | undefined} */
+  errno: number | undefined;
 }
-/** @param {Answer} answer with a status of 400 or more */
-declare function refusal(answer: Answer): GatewayError;
+export const LARGEST_REFUSAL: 65536;
+/** @param {any} result @returns {Answer} */
+export function answerOf(result: any): Answer;
 /**
  * @param {(options: any) => any} api a wx function that takes success and fail
  * @param {object} options
+ * @param {(task: any) => void} [onTask] is given what can be aborted and listened to
  * @returns {Promise<any>}
  */
-declare function call(api: (options: any) => any, options: object): Promise<any>;
-/** @param {any} result @returns {Answer} */
-declare function answerOf(result: any): Answer;
-/** Sends once and never again. @param {Outgoing} out @param {Options} options @returns {Promise<Answer>} */
-declare function send(out: Outgoing, options: Options): Promise<Answer>;
+export function call(api: (options: any) => any, options: object, onTask?: ((task: any) => void) | undefined): Promise<any>;
+/**
+ * A header with fields of ours, which are alone however the caller writes their names.
+ * @param {Record<string, any> | undefined} given @param {Record<string, any>} own those that are undefined are sent by nobody
+ */
+export function headerOf(given: Record<string, any> | undefined, own: Record<string, any>): any;
+/** @param {any} data @returns {data is ArrayBuffer} */
+export function isBytes(data: any): data is ArrayBuffer;
+/**
+ * JSON, if that is what it is, also as text or as bytes.
+ * @param {any} data @returns {any}
+ */
+export function parsed(data: any): any;
+/** @param {Answer} answer with a status of 400 or more */
+export function refusal(answer: Answer): GatewayError & {
+  body: any;
+  header: Record<string, string>;
+};
+/**
+ * Sends once and never again.
+ * @param {Outgoing} out @param {Options} options @param {(task: any) => void} [onTask] @returns {Promise<Answer>}
+ */
+export function send(out: Outgoing, options: Options, onTask?: ((task: any) => void) | undefined): Promise<Answer>;
+/** @param {object} from @param {string[]} names @returns {any} a copy without these */
+export function without(from: object, names: string[]): any;

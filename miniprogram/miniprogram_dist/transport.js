@@ -4,56 +4,92 @@ class GatewayError extends Error {
     super(message);
     this.name = 'GatewayError';
     this.code = code;
+    this.status = code;
     this.reason = reason;
     this.requestId = requestId || '';
+    this.body = undefined;
+    this.header = {};
+    this.errMsg = undefined;
+    this.errno = undefined;
   }
 }
+const LARGEST_REFUSAL = 65536;
+const TIMED_OUT = /time[ds]?[ _-]?out|timer expired|超时|超時|逾時|-1001\b|code:? ?-(7|118|504003)\b|\b102002\b/i;
 function networkError(failure) {
-  const { errMsg = '' } = failure;
-  const [reason, message] = /time ?out/i.test(errMsg) ? ['timeout', '网络超时，请稍后再试'] : ['network', '网络不可用，请检查网络后再试'];
-  return Object.assign(new GatewayError(0, reason, message), { errMsg });
+  const { errno, errCode = 0 } = failure;
+  const errMsg = failure.errMsg || failure.message || '';
+  let error = new GatewayError(0, 'network', '网络不可用，请检查网络后再试');
+  if (errno === 5 || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
+  if (/:fail abort/.test(errMsg)) error = new GatewayError(0, 'aborted', '请求已取消');
+  return Object.assign(error, { errMsg, errno });
 }
 function refusal(answer) {
-  const body = Object(answer.data);
-  const requestId = body.request_id || answer.header['x-request-id'];
-  return new GatewayError(answer.statusCode, body.reason || 'http', body.message || '服务异常，请稍后再试', requestId);
+  const body = parsed(answer.data);
+  const { reason, message, request_id: id } = Object(body);
+  const text = Array.isArray(message) ? message.join('；') : message;
+  const words = isText(text) ? text : '服务异常，请稍后再试';
+  const error = new GatewayError(answer.statusCode, isText(reason) ? reason : 'http', words, id || answer.header['x-request-id']);
+  return Object.assign(error, { body, header: answer.header });
+}
+const isText = (value) => typeof value === 'string' && value !== '';
+const isBytes = (data) => Object.prototype.toString.call(data) === '[object ArrayBuffer]';
+function parsed(data) {
+  try {
+    const text = isBytes(data) && data.byteLength <= LARGEST_REFUSAL ? textOf(data) : data;
+    return typeof text === 'string' ? JSON.parse(text) : text;
+  } catch (_) {
+    return data;
+  }
+}
+function textOf(bytes) {
+  return decodeURIComponent(Array.from(new Uint8Array(bytes), (byte) => `%${(byte + 256).toString(16).slice(1)}`).join(''));
+}
+function without(from, names) {
+  const copy = Object.assign({}, from);
+  for (const name of names) delete copy[name];
+  return copy;
+}
+function headerOf(given, own) {
+  const owned = Object.keys(own).map((name) => name.toLowerCase());
+  const theirs = without(given || {}, Object.keys(given || {}).filter((name) => owned.includes(name.toLowerCase())));
+  return Object.assign(theirs, without(own, Object.keys(own).filter((name) => own[name] === undefined)));
 }
 function lowerCase(header) {
   const lower = {};
   for (const [name, value] of Object.entries(header || {})) lower[name.toLowerCase()] = String(value);
   return lower;
 }
-function call(api, options) {
+function call(api, options, onTask) {
   return new Promise((resolve, reject) => {
-    api(Object.assign({}, options, { success: resolve, fail: (e) => reject(networkError(e)) }));
+    const task = api(Object.assign({}, options, { success: resolve, fail: (e) => reject(networkError(Object(e))) }));
+    if (onTask) onTask(task);
   });
 }
 function answerOf(result) {
-  return { statusCode: result.statusCode, header: lowerCase(result.header || result.headers), data: result.data };
+  return Object.assign(without(result, ['headers', 'errMsg']), { header: lowerCase(result.header || result.headers) });
 }
-const ways = {
-  request: (out, options) => call(wx.request, {
-    url: options.baseUrl + out.path, method: out.method, header: out.header, data: out.data, timeout: out.timeout,
-  }),
-  container: (out, options) => call((o) => wx.cloud.callContainer(o), {
-    config: { env: options.env }, path: out.path, method: out.method, data: out.data, timeout: out.timeout,
-    header: Object.assign({ 'X-WX-SERVICE': options.service }, out.header),
-  }),
+const transports = {
+  request: (out, options, onTask) => call(wx.request, Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
+  container: (out, options) => call((o) => wx.cloud.callContainer(o), Object.assign({}, out, {
+    config: { env: options.env }, header: headerOf(out.header, { 'X-WX-SERVICE': options.service }),
+  })),
   function: async (out, options) => {
-    const data = { method: out.method, path: out.path, headers: out.header, data: out.data };
     const config = { env: options.env };
-    return (await call((o) => wx.cloud.callFunction(o), { name: options.functionName, config, data })).result;
+    const { result } = await call((o) => wx.cloud.callFunction(o), { name: options.functionName, config, data: eventOf(out) });
+    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: wx.base64ToArrayBuffer(result.data) }) : result;
   },
 };
+function eventOf({ method, path, header: headers, data, dataType, responseType }) {
+  const event = { method, path, headers, dataType, responseType };
+  return Object.assign(event, isBytes(data) ? { body: wx.arrayBufferToBase64(data), isBase64Encoded: true } : { data });
+}
 function withoutPatch(out) {
   if (out.method !== 'PATCH') return out;
-  return Object.assign({}, out, {
-    method: 'POST', header: Object.assign({}, out.header, { 'X-HTTP-Method-Override': 'PATCH' }),
-  });
+  return Object.assign({}, out, { method: 'POST', header: headerOf(out.header, { 'X-HTTP-Method-Override': 'PATCH' }) });
 }
-async function send(out, options) {
-  const result = await ways[options.transport || 'request'](withoutPatch(out), options);
+async function send(out, options, onTask) {
+  const result = await transports[options.transport || 'request'](withoutPatch(out), options, onTask);
   if (!result || !result.statusCode) throw new GatewayError(0, 'network', '云函数没有返回结果');
   return answerOf(result);
 }
-module.exports = { GatewayError, answerOf, call, refusal, send };
+module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without };

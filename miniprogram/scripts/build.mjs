@@ -12,18 +12,33 @@ import { compile, packaged } from './compile.mjs';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const NOTICE = '// Built from utils/\n';
 
-/** The client without its comments, and its types, which explain it. @returns {Map<string, string>} file name → text */
+/**
+ * The client without its comments, and its types, which explain it. TypeScript 5.0 writes them: what it writes, every
+ * later one reads.
+ * @returns {Map<string, string>} file name → text
+ */
 export function library() {
   const out = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-library-'));
   try {
     for (const what of [['--removeComments'], ['--declaration', '--emitDeclarationOnly']]) {
-      execFileSync(path.join(root, 'node_modules/.bin/tsc'), ['-p', 'scripts/library.json', '--outDir', out, ...what], { cwd: root, stdio: 'inherit' });
+      execFileSync(process.execPath, [tsc('typescript-5.0'), '-p', 'scripts/library.json', '--outDir', out, ...what], { cwd: root, stdio: 'inherit' });
     }
     const names = ['wechat-login.js', 'wechat-login.d.ts', 'transport.js', 'transport.d.ts'];
-    return new Map(names.map((name) => [published(name), NOTICE + ourLayout(fs.readFileSync(path.join(out, name), 'utf8'))]));
+    const built = new Map(names.map((name) => [published(name), NOTICE + ourLayout(fs.readFileSync(path.join(out, name), 'utf8'))]));
+    return built.set('index.d.ts', forEveryImport(built.get('index.d.ts')));
   } finally {
     fs.rmSync(out, { recursive: true });
   }
+}
+
+/** @param {string} version one of the compilers in package.json @returns {string} its script */
+export const tsc = (version) => path.join(root, 'node_modules', version, 'bin/tsc');
+
+/** `import x = require`, `import { x }` and, with esModuleInterop, `import x`: a namespace that is the module takes all. */
+function forEveryImport(types) {
+  const members = types.slice(NOTICE.length).replace(/^(import|export) \{ GatewayError \}.*\n/gm, '').replace(/^(?=.)/gm, '  ');
+  const start = "import transport = require('./transport');\ndeclare namespace client {\n  export import GatewayError = transport.GatewayError;\n";
+  return `${NOTICE}${start}${members}}\nexport = client;\n`;
 }
 
 const published = (name) => name.replace('wechat-login', 'index');

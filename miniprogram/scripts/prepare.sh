@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests of the mini-program need, or says in one line what is missing and fails.
+# Installs what the tests of the mini-program need, or says in one line what is missing and fails. A browser is installed
+# only for root on Debian and Ubuntu, and only when there is none; CHROMIUM names one that is somewhere else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,14 +16,18 @@ debian() {
 			return
 		fi
 	fi
-	missing "$1" "apt-get install $1"
+	missing "$1" "install it (Debian: apt-get install $1)"
 }
 
 command -v node >/dev/null || missing "Node.js 20" "https://nodejs.org"
 node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || missing "Node.js 20" "this is $(node --version)"
 command -v npm >/dev/null || missing npm "it comes with Node.js"
-[ -x "${CHROMIUM:-/usr/bin/chromium}" ] || debian chromium
-ls /usr/share/fonts/opentype/noto/NotoSansCJK* >/dev/null 2>&1 || debian fonts-noto-cjk
+if ! node scripts/chromium.mjs >/dev/null; then
+	[ -z "${CHROMIUM:-}" ] || missing CHROMIUM "there is no program at $CHROMIUM"
+	debian chromium
+fi
+chinese() { fc-list :lang=zh 2>/dev/null | grep -q . || ls /usr/share/fonts/opentype/noto/NotoSansCJK* >/dev/null 2>&1; }
+[ "$(uname)" = Darwin ] || chinese || debian fonts-noto-cjk
 
 # npm ci again only when the lock changed: it takes its time.
 if ! cmp -s package-lock.json node_modules/.installed; then

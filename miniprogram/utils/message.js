@@ -3,7 +3,10 @@ const { GatewayError } = require('./wechat-login');
 /** A failed login carries WeChat's own words, which are English; developers search for the number. */
 const ENGLISH = /^微信登录失败: [\x20-\x7e]+ \(错误码: (-?\d+)\)$/;
 
-/** What to show to the user; faults of our own code are in English and say nothing to them. @param {unknown} error @returns {string} */
+/**
+ * What to show to the user; faults of our own code are in English and say nothing to them.
+ * @param {unknown} error @returns {string}
+ */
 function messageOf(error) {
   const message = error instanceof GatewayError ? error.message : '';
   return message.replace(ENGLISH, '微信登录失败，请再试一次（错误码 $1）') || '出错了，请稍后再试';
@@ -14,7 +17,10 @@ function showError(error) {
   wx.showToast({ title: messageOf(error), icon: 'none' });
 }
 
-/** Asks before something that cannot be undone. @param {string} content @returns {Promise<boolean>} */
+/**
+ * Asks before something that cannot be undone.
+ * @param {string} content @returns {Promise<boolean>}
+ */
 async function confirmed(content) {
   const { confirm } = await wx.showModal({ title: '请确认', content });
   return confirm;

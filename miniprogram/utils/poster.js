@@ -6,7 +6,10 @@ const HEIGHT = 800;
 const LEFT = 48;
 const LEADING = 1.5; // of a line, in heights of its letters
 
-/** Draws a recipe on <canvas type="2d">. @param {any} canvas its node @param {Recipe} recipe */
+/**
+ * Draws a recipe on <canvas type="2d">.
+ * @param {any} canvas its node @param {Recipe} recipe
+ */
 function draw(canvas, recipe) {
   const ratio = (wx.getWindowInfo || wx.getSystemInfoSync)().pixelRatio;
   canvas.width = WIDTH * ratio;
@@ -31,7 +34,10 @@ function drawHeader(pen, { title, minutes, author }) {
   return noteStyle.y + 48;
 }
 
-/** As many as there is room for. @param {any} pen @param {string[]} steps @param {number} y of the first line */
+/**
+ * As many as there is room for.
+ * @param {any} pen @param {string[]} steps @param {number} y of the first line
+ */
 function drawSteps(pen, steps, y) {
   const size = 26;
   for (const step of steps) {

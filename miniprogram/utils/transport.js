@@ -1,13 +1,17 @@
 /**
  * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy. Whatever the
- * way, an answer is {statusCode, header, data} with lower-case header names, and a failure is a GatewayError.
+ * way, an answer is {statusCode, header, data} with lower-case header names, beside what else WeChat tells of it, and a
+ * failure is a GatewayError. What the caller gives and this library does not own goes through as it is, bytes included.
  */
 
-/** @typedef {{statusCode: number, header: Record<string, string>, data: any, tempFilePath?: string}} Answer */
-/** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number}} Outgoing */
+/**
+ * @template [T=any]
+ * @typedef {{statusCode: number, header: Record<string, string>, data: T, tempFilePath?: string, filePath?: string, cookies?: string[]}} Answer
+ */
+/** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number, [option: string]: any}} Outgoing */
 /**
  * @typedef {object} Options
- * @property {string} [baseUrl] https://… of the gateway, without a / at its end
+ * @property {string} [baseUrl] https://… of the gateway
  * @property {'request' | 'container' | 'function'} [transport] the way of request(); files and sockets need baseUrl
  * @property {string} [env] the cloud environment, for container and function
  * @property {string} [service] the Cloud Run service, for container
@@ -18,11 +22,6 @@
  * @property {number} [timeout] milliseconds
  */
 
-/**
- * What a GatewayError is; errMsg is what WeChat said of a call that got no answer.
- * @typedef {Error & {code: number, reason: string, requestId: string, errMsg?: string}} Failure
- */
-
 /** What went wrong. code is the HTTP status, 0 when there was no answer; decide by reason. */
 class GatewayError extends Error {
   /** @param {number} code @param {string} reason @param {string} message @param {string} [requestId] */
@@ -30,23 +29,87 @@ class GatewayError extends Error {
     super(message);
     this.name = 'GatewayError';
     this.code = code;
+    this.status = code;
     this.reason = reason;
     this.requestId = requestId || '';
+    /** @type {any} what the service answered, parsed if it is JSON: a form finds its field errors here */
+    this.body = undefined;
+    /** @type {Record<string, string>} of that answer, names in lower case */
+    this.header = {};
+    /** @type {string | undefined} what WeChat said of a call that got no answer, and its number */
+    this.errMsg = undefined;
+    /** @type {number | undefined} */
+    this.errno = undefined;
   }
 }
 
-/** @param {{errMsg?: string}} failure of a wx call that never got an answer */
+const LARGEST_REFUSAL = 65536; // bytes that are read of one
+
+/** Android's words (cronet), iOS' in the phone's language, and the numbers of callContainer and callFunction. */
+const TIMED_OUT = /time[ds]?[ _-]?out|timer expired|超时|超時|逾時|-1001\b|code:? ?-(7|118|504003)\b|\b102002\b/i;
+
+/** @typedef {InstanceType<typeof GatewayError>} Failure */
+
+/** @param {{errMsg?: string, errno?: number, errCode?: number, message?: string}} failure of a wx call that never got an answer */
 function networkError(failure) {
-  const { errMsg = '' } = failure;
-  const [reason, message] = /time ?out/i.test(errMsg) ? ['timeout', '网络超时，请稍后再试'] : ['network', '网络不可用，请检查网络后再试'];
-  return Object.assign(new GatewayError(0, reason, message), { errMsg });
+  const { errno, errCode = 0 } = failure;
+  const errMsg = failure.errMsg || failure.message || '';
+  let error = new GatewayError(0, 'network', '网络不可用，请检查网络后再试');
+  if (errno === 5 || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
+  if (/:fail abort/.test(errMsg)) error = new GatewayError(0, 'aborted', '请求已取消');
+  return Object.assign(error, { errMsg, errno });
 }
 
 /** @param {Answer} answer with a status of 400 or more */
 function refusal(answer) {
-  const body = Object(answer.data);
-  const requestId = body.request_id || answer.header['x-request-id'];
-  return new GatewayError(answer.statusCode, body.reason || 'http', body.message || '服务异常，请稍后再试', requestId);
+  const body = parsed(answer.data);
+  const { reason, message, request_id: id } = Object(body);
+  const text = Array.isArray(message) ? message.join('；') : message; // a list is what NestJS says of a form
+  const words = isText(text) ? text : '服务异常，请稍后再试';
+  const error = new GatewayError(answer.statusCode, isText(reason) ? reason : 'http', words, id || answer.header['x-request-id']);
+  return Object.assign(error, { body, header: answer.header });
+}
+
+/** @param {any} value @returns {value is string} */
+const isText = (value) => typeof value === 'string' && value !== '';
+
+/** @param {any} data @returns {data is ArrayBuffer} */
+const isBytes = (data) => Object.prototype.toString.call(data) === '[object ArrayBuffer]';
+
+/**
+ * JSON, if that is what it is, also as text or as bytes.
+ * @param {any} data @returns {any}
+ */
+function parsed(data) {
+  try {
+    const text = isBytes(data) && data.byteLength <= LARGEST_REFUSAL ? textOf(data) : data;
+    return typeof text === 'string' ? JSON.parse(text) : text;
+  } catch (_) {
+    return data;
+  }
+}
+
+/** @param {ArrayBuffer} bytes in UTF-8; a phone has no TextDecoder */
+function textOf(bytes) {
+  return decodeURIComponent(Array.from(new Uint8Array(bytes), (byte) => `%${(byte + 256).toString(16).slice(1)}`).join(''));
+}
+
+/** @param {object} from @param {string[]} names @returns {any} a copy without these */
+function without(from, names) {
+  /** @type {Record<string, any>} */
+  const copy = Object.assign({}, from);
+  for (const name of names) delete copy[name];
+  return copy;
+}
+
+/**
+ * A header with fields of ours, which are alone however the caller writes their names.
+ * @param {Record<string, any> | undefined} given @param {Record<string, any>} own those that are undefined are sent by nobody
+ */
+function headerOf(given, own) {
+  const owned = Object.keys(own).map((name) => name.toLowerCase());
+  const theirs = without(given || {}, Object.keys(given || {}).filter((name) => owned.includes(name.toLowerCase())));
+  return Object.assign(theirs, without(own, Object.keys(own).filter((name) => own[name] === undefined)));
 }
 
 /** @param {Record<string, any>} [header] */
@@ -60,48 +123,60 @@ function lowerCase(header) {
 /**
  * @param {(options: any) => any} api a wx function that takes success and fail
  * @param {object} options
+ * @param {(task: any) => void} [onTask] is given what can be aborted and listened to
  * @returns {Promise<any>}
  */
-function call(api, options) {
+function call(api, options, onTask) {
   return new Promise((resolve, reject) => {
-    api(Object.assign({}, options, { success: resolve, fail: (/** @type {any} */ e) => reject(networkError(e)) }));
+    const task = api(Object.assign({}, options, { success: resolve, fail: (/** @type {any} */ e) => reject(networkError(Object(e))) }));
+    if (onTask) onTask(task);
   });
 }
 
 /** @param {any} result @returns {Answer} */
 function answerOf(result) {
-  return { statusCode: result.statusCode, header: lowerCase(result.header || result.headers), data: result.data };
+  return Object.assign(without(result, ['headers', 'errMsg']), { header: lowerCase(result.header || result.headers) });
 }
 
-/** @type {Record<string, (out: Outgoing, options: Options) => Promise<any>>} */
-const ways = {
-  request: (out, options) => call(wx.request, {
-    url: options.baseUrl + out.path, method: out.method, header: out.header, data: out.data, timeout: out.timeout,
-  }),
-  container: (out, options) => call((o) => wx.cloud.callContainer(o), {
-    config: { env: options.env }, path: out.path, method: out.method, data: out.data, timeout: out.timeout,
-    header: Object.assign({ 'X-WX-SERVICE': options.service }, out.header),
-  }),
+/** @type {Record<string, (out: Outgoing, options: Options, onTask?: (task: any) => void) => Promise<any>>} */
+const transports = {
+  request: (out, options, onTask) => call(wx.request, Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
+  container: (out, options) => call((o) => wx.cloud.callContainer(o), Object.assign({}, out, {
+    config: { env: options.env }, header: headerOf(out.header, { 'X-WX-SERVICE': options.service }),
+  })),
   function: async (out, options) => {
-    const data = { method: out.method, path: out.path, headers: out.header, data: out.data };
     const config = { env: options.env };
-    return (await call((o) => wx.cloud.callFunction(o), { name: options.functionName, config, data })).result;
+    const { result } = await call((o) => wx.cloud.callFunction(o), { name: options.functionName, config, data: eventOf(out) });
+    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: wx.base64ToArrayBuffer(result.data) }) : result;
   },
 };
 
-/** wx.request has no PATCH, so it travels as a POST that says so. @param {Outgoing} out @returns {Outgoing} */
-function withoutPatch(out) {
-  if (out.method !== 'PATCH') return out;
-  return Object.assign({}, out, {
-    method: 'POST', header: Object.assign({}, out.header, { 'X-HTTP-Method-Override': 'PATCH' }),
-  });
+/**
+ * What the cloud function is called with: an event is JSON, so bytes travel as base64.
+ * @param {Outgoing} out
+ */
+function eventOf({ method, path, header: headers, data, dataType, responseType }) {
+  const event = { method, path, headers, dataType, responseType };
+  return Object.assign(event, isBytes(data) ? { body: wx.arrayBufferToBase64(data), isBase64Encoded: true } : { data });
 }
 
-/** Sends once and never again. @param {Outgoing} out @param {Options} options @returns {Promise<Answer>} */
-async function send(out, options) {
-  const result = await ways[options.transport || 'request'](withoutPatch(out), options);
+/**
+ * wx.request has no PATCH, so it travels as a POST that says so.
+ * @param {Outgoing} out @returns {Outgoing}
+ */
+function withoutPatch(out) {
+  if (out.method !== 'PATCH') return out;
+  return Object.assign({}, out, { method: 'POST', header: headerOf(out.header, { 'X-HTTP-Method-Override': 'PATCH' }) });
+}
+
+/**
+ * Sends once and never again.
+ * @param {Outgoing} out @param {Options} options @param {(task: any) => void} [onTask] @returns {Promise<Answer>}
+ */
+async function send(out, options, onTask) {
+  const result = await transports[options.transport || 'request'](withoutPatch(out), options, onTask);
   if (!result || !result.statusCode) throw new GatewayError(0, 'network', '云函数没有返回结果');
   return answerOf(result);
 }
 
-module.exports = { GatewayError, answerOf, call, refusal, send };
+module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without };

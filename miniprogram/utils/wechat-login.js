@@ -2,16 +2,29 @@
  * The client of wxgate: log in with WeChat, keep the token, call the services behind the gateway.
  * Pages call these functions and never handle a token themselves. Only this file and transport.js are needed.
  */
-const { GatewayError, answerOf, call, refusal, send } = require('./transport');
+const { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without } = require('./transport');
 
-/** @typedef {import('./transport').Answer} Answer */
+/**
+ * @template [T=any]
+ * @typedef {import('./transport').Answer<T>} Answer
+ */
 /** @typedef {import('./transport').Failure} Failure */
 /** @typedef {import('./transport').Options} Options */
 /** @typedef {{id: number, openid: string, nickname: string, avatar: string, [field: string]: any}} User */
 /** @typedef {{nickName?: string, avatarUrl?: string}} Profile avatarUrl may be the temporary file of chooseAvatar */
 /** @typedef {{code?: string, encryptedData?: string, iv?: string, rawData?: string, signature?: string}} Sealed */
-/** @typedef {{url: string, method?: string, data?: any, header?: Record<string, string>, timeout?: number}} Request */
-/** @typedef {{url: string, filePath: string, name?: string, formData?: object, timeout?: number}} Upload */
+/** @typedef {'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS'} Method */
+/**
+ * @template Task
+ * @typedef {{success?: (answer: Answer) => void, fail?: (error: Failure) => void, complete?: (outcome: any) => void, onTask?: (task: Task) => void}} Listeners
+ */
+/** @typedef {'url' | 'method' | 'name' | 'data' | 'header' | 'success' | 'fail' | 'complete'} Ours what these options are is said here, not in the typings of WeChat */
+/** @typedef {{url: string, header?: Record<string, string>}} Target url is a path such as /api/v1/recipes */
+/** @typedef {Omit<WechatMiniprogram.RequestOption, Ours> & Target & Listeners<WechatMiniprogram.RequestTask> & {method?: Method | Lowercase<Method>, data?: any}} Request */
+/** @typedef {Omit<WechatMiniprogram.UploadFileOption, Ours> & Target & Listeners<WechatMiniprogram.UploadTask> & {name?: string}} Upload */
+/** @typedef {Omit<WechatMiniprogram.DownloadFileOption, Ours> & Target & Listeners<WechatMiniprogram.DownloadTask>} Download */
+/** @typedef {Omit<WechatMiniprogram.ConnectSocketOption, 'url' | 'header'> & Target} Socket */
+/** @typedef {{phoneNumber: string, purePhoneNumber: string, countryCode: string, [field: string]: any}} Phone */
 /** @typedef {{access_token: string, user: User, avatarError?: Failure}} Login */
 
 const TOKEN = 'access_token'; // the text, as pages have always read it
@@ -27,10 +40,34 @@ let refused = ''; // the token that the gateway would not refresh
 let leaving = ''; // the token that logout() is giving back
 /** @type {Record<string, Promise<any> | undefined>} */
 let flights = {};
+/** @type {Record<string, any>} */
+const unsaved = {}; // what the phone's storage did not take: it is full, say. It lives until the mini-program ends
 
-/** Call it once, in app.js. @param {Options} changes */
+/**
+ * Call it once, in app.js.
+ * @param {Options} changes
+ */
 function configure(changes) {
   options = Object.assign({}, options, changes);
+  options.baseUrl = withoutSlash(options.baseUrl || '');
+}
+
+/** @param {string} address */
+const withoutSlash = (address) => address.replace(/\/+$/, '');
+
+/** @param {string} key @returns {any} */
+function read(key) {
+  return key in unsaved ? unsaved[key] : wx.getStorageSync(key);
+}
+
+/** @param {string} key @param {any} value '' removes it */
+function write(key, value) {
+  unsaved[key] = value;
+  try {
+    if (value === '') wx.removeStorageSync(key);
+    else wx.setStorageSync(key, value);
+    delete unsaved[key];
+  } catch (_) { /* a login that stands is worth more than its copy */ }
 }
 
 /** Where tokens come from; one gateway never sees the tokens of another. */
@@ -40,37 +77,40 @@ function issuer() {
 
 /** @returns {string} '' when logged out */
 function getLocalToken() {
-  const life = wx.getStorageSync(LIFE);
-  return life && life.from !== issuer() ? '' : wx.getStorageSync(TOKEN) || '';
+  const life = read(LIFE);
+  return life && withoutSlash(life.from) !== issuer() ? '' : read(TOKEN) || '';
 }
 
 /** @returns {User | null} */
 function getLocalUserInfo() {
-  return (getLocalToken() && wx.getStorageSync(USER)) || null;
+  return (getLocalToken() && read(USER)) || null;
 }
 
-/** @param {{access_token: string, expires_in: number}} grant @param {User} [user] */
+/**
+ * An older token never stands beside the life of this one.
+ * @param {{access_token: string, expires_in: number}} grant @param {User} [user]
+ */
 function keep(grant, user) {
   const issuedAt = Date.now();
-  wx.setStorageSync(LIFE, { from: issuer(), issuedAt, expiresAt: issuedAt + grant.expires_in * 1000 });
-  wx.setStorageSync(TOKEN, grant.access_token);
-  if (user) wx.setStorageSync(USER, user);
+  write(TOKEN, '');
+  write(LIFE, { from: issuer(), issuedAt, expiresAt: issuedAt + grant.expires_in * 1000 });
+  write(TOKEN, grant.access_token);
+  if (user) write(USER, user);
 }
 
 /** @param {string} token nothing happens when another one is stored by now */
 function forget(token) {
-  if (getLocalToken() === token) [TOKEN, USER, LIFE].forEach((key) => wx.removeStorageSync(key));
+  if (getLocalToken() === token) [TOKEN, USER, LIFE].forEach((key) => write(key, ''));
 }
 
 /** @template T @param {string} name @param {() => Promise<T>} start @returns {Promise<T>} the one that is under way, or a new one */
 function shared(name, start) {
   const began = flights;
   const land = () => { delete began[name]; };
-  if (!began[name]) {
-    began[name] = start();
-    began[name].then(land, land);
-  }
-  return /** @type {Promise<T>} */ (began[name]);
+  const running = began[name] || start();
+  if (!began[name]) running.then(land, land);
+  began[name] = running;
+  return running;
 }
 
 /** @param {number} began throws when there was a logout since */
@@ -85,12 +125,21 @@ function pathOf(url) {
   return path;
 }
 
-/** @param {string} token @returns {Record<string, string>} */
-const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
+/** @param {string} url @returns {string} for what does not go by the cloud: files and sockets */
+function addressOf(url) {
+  if (!options.baseUrl) throw new GatewayError(0, 'config', '没有配置 baseUrl');
+  return options.baseUrl + pathOf(url);
+}
+
+/**
+ * Nobody else's Authorization is sent, also for a guest.
+ * @param {string} token
+ */
+const bearer = (token) => ({ Authorization: token ? `Bearer ${token}` : undefined });
 
 /** @param {string} path @param {string} token @param {object} [data] @returns {Promise<any>} data of the answer */
 async function post(path, token, data = {}) {
-  const out = { method: 'POST', path, header: bearer(token), data, timeout: options.timeout };
+  const out = { method: 'POST', path, header: headerOf({}, bearer(token)), data, timeout: options.timeout };
   const answer = await send(out, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;
@@ -140,7 +189,10 @@ async function wechatLogin(profile = {}) {
 /** @param {Login} granted @returns {Login} with what was saved since */
 const current = (granted) => ({ access_token: getLocalToken(), user: getLocalUserInfo() || granted.user });
 
-/** What the login itself did not carry. @param {Profile} profile @param {unknown} joined another caller's login, if any */
+/**
+ * What the login itself did not carry.
+ * @param {Profile} profile @param {unknown} joined another caller's login, if any
+ */
 async function changesOf({ nickName, avatarUrl }, joined) {
   /** @type {{nickname?: string, avatar?: string}} */
   const changes = joined && nickName ? { nickname: nickName } : {};
@@ -153,7 +205,10 @@ async function changesOf({ nickName, avatarUrl }, joined) {
   return changes;
 }
 
-/** Changes the token for a new one of the same session. @returns {Promise<string>} */
+/**
+ * Changes the token for a new one of the same session.
+ * @returns {Promise<string>}
+ */
 function refreshToken() {
   return shared('refresh', async () => {
     const token = getLocalToken();
@@ -183,13 +238,16 @@ const isCode = (error, code) => error instanceof GatewayError && error.code === 
 async function usableToken() {
   if (!getLocalToken() && flights.login) await flights.login.catch(() => {});
   const token = getLocalToken();
-  const life = wx.getStorageSync(LIFE);
+  const life = read(LIFE);
   const late = life && Date.now() > life.expiresAt - (life.expiresAt - life.issuedAt) / 10;
   if (late && token) await refreshToken().catch(() => {});
   return getLocalToken() || token;
 }
 
-/** After a 401: one refresh, else one silent login. @param {string} failed @returns {Promise<string>} '' to give up */
+/**
+ * After a 401: one refresh, else one silent login.
+ * @param {string} failed @returns {Promise<string>} '' to give up
+ */
 async function renew(failed) {
   if (getLocalToken() !== failed || failed === leaving) return getLocalToken(); // somebody was faster, or logs out
   if (failed !== refused) {
@@ -201,13 +259,19 @@ async function renew(failed) {
   return getLocalToken();
 }
 
-/** A silent login that WeChat or the gateway refused ends the session; anything else may pass. @param {Failure} e @param {string} token */
+/**
+ * A silent login that WeChat or the gateway refused ends the session; anything else may pass.
+ * @param {Failure} e @param {string} token
+ */
 function hopeless(e, token) {
   if (e.code >= 400 && e.code < 500 && e.code !== 429) forget(token);
   throw e;
 }
 
-/** The one door: every call goes through it. @param {(token: string) => Promise<Answer>} sendOnce */
+/**
+ * The one door: every call goes through it.
+ * @param {(token: string) => Promise<Answer>} sendOnce
+ */
 async function withToken(sendOnce) {
   const token = await usableToken();
   let answer = await sendOnce(token);
@@ -219,65 +283,105 @@ async function withToken(sendOnce) {
   return answer;
 }
 
+/** @param {any} value @returns {string} */
+const inText = (value) => encodeURIComponent(Object.prototype.toString.call(value) === '[object Object]' ? JSON.stringify(value) : value);
+
 /** @param {string} path @param {any} data @returns {string} */
 function withQuery(path, data) {
   const query = Object.keys(data).filter((key) => data[key] !== undefined)
-    .map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(data[key])}`).join('&');
+    .map((key) => `${encodeURIComponent(key)}=${inText(data[key])}`).join('&');
   return query ? path + (path.includes('?') ? '&' : '?') + query : path;
 }
 
 /**
- * Calls the gateway, with the token if there is one. A status of 400 or more, and no answer, reject with GatewayError.
- * @param {Request} wanted url is a path such as /api/v1/recipes @returns {Promise<Answer>}
+ * Tells the callbacks of who writes as for wx.request, once, when all is over. The promise says the same.
+ * @template T @param {Promise<T>} outcome @param {Listeners<any>} listeners @returns {Promise<T>}
  */
-async function request(wanted) {
-  const { header, data, timeout = options.timeout } = wanted;
+function announced(outcome, { success, fail, complete }) {
+  /** @param {any} value @param {any} [listener] */
+  const tell = (value, listener) => {
+    if (listener) listener(value);
+    if (complete) complete(value);
+  };
+  if (success || fail || complete) outcome.then((answer) => tell(answer, success), (error) => tell(error, fail));
+  return outcome;
+}
+
+const LISTENERS = ['success', 'fail', 'complete', 'onTask'];
+
+/**
+ * Calls the gateway, with the token if there is one. A status of 400 or more, and no answer, reject with GatewayError.
+ * What is given beside goes to wx.request, callContainer or the cloud function; onTask is given each task of wx.request.
+ * @template [T=any]
+ * @param {Request} wanted url is a path such as /api/v1/recipes @returns {Promise<Answer<T>>}
+ */
+function request(wanted) {
+  return announced(requested(wanted), wanted);
+}
+
+/** @param {Request} wanted @returns {Promise<Answer>} */
+async function requested(wanted) {
+  const { data, header, onTask } = wanted;
   const method = (wanted.method || 'GET').toUpperCase();
-  const inQuery = method === 'GET' && data && typeof data === 'object';
+  const inQuery = method === 'GET' && data && typeof data === 'object' && !isBytes(data);
   const at = pathOf(wanted.url);
   const path = inQuery ? withQuery(at, data) : at;
   const began = era;
-  const answer = await withToken((token) => send({
-    method, path, data: inQuery ? undefined : data, timeout,
-    header: Object.assign({}, header, bearer(token)),
-  }, options));
+  const own = { method, path, data: inQuery ? undefined : data, timeout: wanted.timeout || options.timeout };
+  const out = Object.assign(without(wanted, LISTENERS.concat('url')), own);
+  const answer = await withToken((token) => send(Object.assign({}, out, { header: headerOf(header, bearer(token)) }), options, onTask));
   const user = path === PROFILE && Object(answer.data).data;
-  if (user && began === era && getLocalToken()) wx.setStorageSync(USER, user);
+  if (user && began === era && getLocalToken()) write(USER, user);
   return answer;
 }
 
-/** @param {string} text @returns {any} */
-function parsed(text) {
+/** @param {(options: any) => any} api @param {Upload | Download} file @returns {Promise<Answer>} */
+function transfer(api, file) {
+  const sent = withToken(async (token) => {
+    const at = { url: addressOf(file.url), header: headerOf(file.header, bearer(token)) };
+    const result = await call(api, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
+    return Object.assign(answerOf(result), { data: parsed(result.statusCode >= 400 && result.tempFilePath ? textIn(result.tempFilePath) : result.data) });
+  });
+  return announced(sent, file);
+}
+
+/** @param {string} path of a refusal, which wx.downloadFile puts into a file @returns {string | undefined} */
+function textIn(path) {
   try {
-    return JSON.parse(text);
+    const files = wx.getFileSystemManager();
+    const { size } = /** @type {WechatMiniprogram.Stats} */ (files.statSync(path));
+    return size > LARGEST_REFUSAL ? undefined : String(files.readFileSync(path, 'utf8'));
   } catch (_) {
-    return text;
+    return undefined;
   }
 }
 
-/** @param {(options: any) => any} api @param {{url: string}} file @returns {Promise<Answer>} */
-function transfer(api, file) {
-  return withToken(async (token) => {
-    const at = { url: options.baseUrl + pathOf(file.url), header: bearer(token) };
-    const result = await call(api, Object.assign({ timeout: 60000 }, file, at));
-    return Object.assign(answerOf(result), { data: parsed(result.data), tempFilePath: result.tempFilePath });
-  });
-}
-
-/** Sends a file. @param {Upload} file @returns {Promise<Answer>} */
+/**
+ * Sends a file.
+ * @template [T=any] @param {Upload} file @returns {Promise<Answer<T>>}
+ */
 const upload = (file) => transfer(wx.uploadFile, Object.assign({ name: 'file' }, file));
 
-/** Fetches a file; tempFilePath is where it is. @param {{url: string, timeout?: number}} file @returns {Promise<Answer>} */
+/**
+ * Fetches a file; tempFilePath is where it is.
+ * @param {Download} file @returns {Promise<Answer>}
+ */
 const download = (file) => transfer(wx.downloadFile, file);
 
-/** @param {{url: string, protocols?: string[]}} socket @returns {Promise<WechatMiniprogram.SocketTask>} */
+/**
+ * A promise, because the token may have to be renewed first.
+ * @param {Socket} socket @returns {Promise<WechatMiniprogram.SocketTask>}
+ */
 async function connectSocket(socket) {
-  const url = (options.baseUrl || '').replace(/^http/, 'ws') + pathOf(socket.url);
-  const header = bearer(await usableToken());
+  const url = addressOf(socket.url).replace(/^http/, 'ws');
+  const header = headerOf(socket.header, bearer(await usableToken()));
   return wx.connectSocket(Object.assign({}, socket, { url, header }));
 }
 
-/** Binds the phone of <button open-type="getPhoneNumber">. @param {Sealed} detail e.detail of its event */
+/**
+ * Binds the phone of <button open-type="getPhoneNumber">.
+ * @param {Sealed} detail e.detail of its event @returns {Promise<Phone>}
+ */
 async function bindPhone(detail) {
   const { code, encryptedData, iv } = detail;
   if (!code && !encryptedData) throw new GatewayError(0, 'cancelled', '未授权手机号');
@@ -309,13 +413,19 @@ async function opened(source) {
   return (await request({ url: '/api/v1/auth/decrypt', method: 'POST', data })).data.data;
 }
 
-/** Asks the gateway; without a network the stored token counts. @returns {Promise<boolean>} */
+/**
+ * Asks the gateway; without a network the stored token counts.
+ * @returns {Promise<boolean>}
+ */
 async function checkLoginStatus() {
   if (getLocalToken()) await request({ url: PROFILE }).catch(() => {}); // request() forgets what is over
   return Boolean(getLocalToken());
 }
 
-/** Ends the session at the gateway, then here. @param {{all?: boolean}} [which] @returns {Promise<boolean>} whether the gateway knows */
+/**
+ * Ends the session at the gateway, then here.
+ * @param {{all?: boolean}} [which] @returns {Promise<boolean>} whether the gateway knows
+ */
 async function logout(which = {}) {
   const token = getLocalToken();
   era += 1;

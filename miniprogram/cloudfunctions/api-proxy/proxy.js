@@ -1,8 +1,6 @@
 const { createConnections, exchange } = require('./exchange');
-const { Refusal, bodyOf, headersOf, methodOf, urlOf } = require('./request');
+const { HOP, Refusal, bodyOf, headersOf, methodOf, urlOf } = require('./request');
 const { sign } = require('./signature');
-
-const BACK = ['content-type', 'etag', 'last-modified', 'location', 'retry-after', 'x-request-id'];
 
 /**
  * @param {ReturnType<typeof import('./settings').readSettings>} settings
@@ -15,7 +13,7 @@ function createProxy(settings, caller) {
   return async function proxy(event) {
     try {
       const { response, body } = await exchange(connections, callOf(Object(event), settings, caller), settings);
-      return answerOf(response, body);
+      return answerOf(response, body, Object(event));
     } catch (error) {
       return refusalOf(error);
     }
@@ -26,25 +24,32 @@ function createProxy(settings, caller) {
 function callOf(event, settings, caller) {
   const method = methodOf(event);
   const url = urlOf(event, settings);
-  const body = method === 'GET' ? Buffer.alloc(0) : bodyOf(event);
+  const headers = headersOf(event);
+  const body = method === 'GET' || method === 'HEAD' ? Buffer.alloc(0) : bodyOf(event, headers['content-type']);
   const { OPENID: openid, APPID: appid = '' } = caller();
   const signed = settings.secret && openid
     ? sign({ secret: settings.secret, appid, openid, now: Date.now(), method, target: url.pathname + url.search, body })
     : {};
   /** @type {Record<string, string | number>} */
-  const length = body.length || method !== 'GET' ? { 'content-length': body.length } : {};
+  const length = body.length || (method !== 'GET' && method !== 'HEAD') ? { 'content-length': body.length } : {};
   const type = body.length ? { 'content-type': 'application/json' } : {};
-  return { method, url, body, headers: Object.assign({}, type, headersOf(event), length, signed) };
+  return { method, url, body, headers: Object.assign({}, type, headers, length, signed) };
 }
 
-/** @param {import('http').IncomingMessage} response @param {Buffer} body */
-function answerOf(response, body) {
-  const headers = Object.fromEntries(BACK.filter((name) => response.headers[name]).map((name) => [name, response.headers[name]]));
+/**
+ * An answer as wx.request gives it: bytes when they were asked for, else JSON when the text is JSON. Bytes that are no
+ * text are bytes whatever was asked for; an event is JSON, so they travel as base64.
+ * @param {import('http').IncomingMessage} response @param {Buffer} body
+ * @param {{responseType?: string, dataType?: string}} wanted
+ */
+function answerOf(response, body, { responseType, dataType = 'json' }) {
   const statusCode = response.statusCode || 502;
-  const type = response.headers['content-type'] || '';
-  if (/[/+]json\b/.test(type)) return { statusCode, headers, data: fromJSON(body.toString()) };
-  if (/^text\/|^$/.test(type)) return { statusCode, headers, data: body.toString() };
-  return { statusCode, headers, data: body.toString('base64'), isBase64Encoded: true };
+  const passing = Object.entries(response.headers).filter(([name]) => !HOP.includes(name));
+  const headers = Object.fromEntries(passing.map(([name, value]) => [name, String(value)]));
+  const text = body.toString();
+  const isText = Buffer.from(text).equals(body);
+  if (responseType === 'arraybuffer' || !isText) return { statusCode, headers, data: body.toString('base64'), isBase64Encoded: true };
+  return { statusCode, headers, data: dataType === 'json' ? fromJSON(text) : text };
 }
 
 /** @param {string} text */

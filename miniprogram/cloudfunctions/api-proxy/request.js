@@ -1,10 +1,19 @@
-/** What of a call may reach the gateway. Everything else is refused or dropped. */
+/** What of a call reaches the gateway: all that a mini-program may say itself, and nothing that others say for it. */
 
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
-const HEADERS = [
-  'accept', 'accept-language', 'authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match',
-  'x-app-id', 'x-http-method-override', 'x-request-id',
+const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** Of one connection (RFC 9110 §7.6.1), never of the next. */
+const HOP = [
+  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
 ];
+/** Written by this function alone; nothing here unpacks what Accept-Encoding would bring. */
+const OWN = ['accept-encoding', 'content-length', 'expect', 'host', 'via'];
+/** Who is calling and from where: the gateway says so to services, and proxies say so to the gateway. */
+const IDENTITY = new RegExp(`^(${[
+  'x-user-.*', 'x-wx-.*', 'x-wxgate-.*', 'x-forwarded.*', 'forwarded', 'x-original-.*', 'x-originating-.*', 'x-remote-.*', 'remote-.*', 'x-envoy-.*',
+  'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-proxyuser-ip', 'true-client-ip', 'cf-connecting-ip.*', 'fastly-client-ip',
+].join('|')})$`);
+const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/; // RFC 9110 §5.6.2
 
 /** The answer to a call that is not carried out. */
 class Refusal extends Error {
@@ -48,13 +57,16 @@ function parsed(path, upstream) {
   }
 }
 
+/** @param {string} name in lower case @returns {boolean} whether a caller may send it */
+const mayPass = (name) => NAME.test(name) && !HOP.includes(name) && !OWN.includes(name) && !IDENTITY.test(name);
+
 /** @param {any} event @returns {Record<string, string>} the headers that may pass, in lower case */
 function headersOf(event) {
   /** @type {Record<string, string>} */
   const headers = {};
   for (const [name, value] of Object.entries(event.headers || event.header || {})) {
     const key = name.toLowerCase();
-    if (!HEADERS.includes(key)) continue;
+    if (!mayPass(key)) continue;
     if (/[^\t\x20-\x7e]/.test(String(value))) throw invalid(`请求头 ${key} 含有不允许的字符`);
     headers[key] = String(value);
   }
@@ -63,12 +75,13 @@ function headersOf(event) {
   return headers;
 }
 
-/** @param {any} event @returns {Buffer} */
-function bodyOf(event) {
+/** Bytes as they are, and objects as wx.request sends them. @param {any} event @param {string} [type] its Content-Type @returns {Buffer} */
+function bodyOf(event, type = '') {
   const body = event.body === undefined ? event.data : event.body;
   if (body === undefined || body === null) return Buffer.alloc(0);
   if (event.isBase64Encoded) return Buffer.from(String(body), 'base64');
+  if (typeof body === 'object' && /^application\/x-www-form-urlencoded\b/i.test(type)) return Buffer.from(new URLSearchParams(body).toString());
   return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
-module.exports = { Refusal, bodyOf, headersOf, methodOf, urlOf };
+module.exports = { HOP, Refusal, bodyOf, headersOf, methodOf, urlOf };

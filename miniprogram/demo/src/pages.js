@@ -142,7 +142,11 @@
     },
     get path() { return top().path; },
     get current() { return top().instance; },
-    pullDown: () => call(top(), 'onPullDownRefresh'),
+    /** Only a page that stands at its top can be pulled down. */
+    pullDown() {
+      top().frame.firstChild.scrollTop = 0;
+      return call(top(), 'onPullDownRefresh');
+    },
   };
 
   phone.load = load; // for tests: the modules as the pages have them

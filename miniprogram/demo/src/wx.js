@@ -85,6 +85,9 @@
       keep();
     },
 
+    arrayBufferToBase64: (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))),
+    base64ToArrayBuffer: (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer,
+
     login: api('login', async () => ({ code: await phone.host('login') })),
     checkSession: api('checkSession', () => {}),
     request: api('request', (o) => phone.host('request', pick(o, ['url', 'method', 'header', 'data', 'timeout']))),

@@ -66,7 +66,10 @@ Page({
     return { recipes, complete: recipes.length >= total };
   },
 
-  /** The list is for everybody: whose login has ended sees it as a guest. @param {number} page @param {number} limit @returns {Promise<any>} */
+  /**
+   * The list is for everybody: whose login has ended sees it as a guest.
+   * @param {number} page @param {number} limit @returns {Promise<any>}
+   */
   async fetchPage(page, limit) {
     const list = { url: '/api/v1/recipes', data: { page, limit } };
     try {

@@ -61,7 +61,10 @@ Page({
     if (sequence === this.sequence) this.setData({ devices: data.data.map(withSince) });
   },
 
-  /** Whose login has ended goes to the login page; other faults are told here. @param {unknown} error */
+  /**
+   * Whose login has ended goes to the login page; other faults are told here.
+   * @param {unknown} error
+   */
   fail(error) {
     if (this.gone) return;
     if (getLocalUserInfo()) this.setData({ error: messageOf(error) });

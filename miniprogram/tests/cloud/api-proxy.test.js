@@ -7,19 +7,21 @@ const { createProxy } = require('../../cloudfunctions/api-proxy/proxy');
 const { sign } = require('../../cloudfunctions/api-proxy/signature');
 const { readSettings } = require('../../cloudfunctions/api-proxy/settings');
 
-/** @type {{method: string, url: string, headers: any, body: string}[]} */
+/** @type {{method: string, url: string, headers: any, body: string, bytes: Buffer}[]} */
 const seen = [];
 const sockets = new Set();
 const upstream = http.createServer(async (request, response) => {
   sockets.add(request.socket);
-  let body = '';
-  for await (const part of request) body += part;
-  seen.push({ method: request.method || '', url: request.url || '', headers: request.headers, body });
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  const bytes = Buffer.concat(parts);
+  seen.push({ method: request.method || '', url: request.url || '', headers: request.headers, body: bytes.toString(), bytes });
   const path = (request.url || '').split('?')[0];
   if (path === '/api/slow') return;
   if (path === '/api/stall') return void response.writeHead(200, { 'content-type': 'text/plain' }).write('half');
   if (path === '/api/reset') return void request.socket.destroy();
   if (path === '/api/large') return void response.end(Buffer.alloc(5000));
+  if (path === '/api/echo') return void response.writeHead(200, { 'content-type': 'application/octet-stream', 'x-service': 'mine', connection: 'close', 'set-cookie': ['a=1', 'b=2'] }).end(bytes);
   if (path === '/api/picture') return void response.writeHead(200, { 'content-type': 'image/png' }).end(Buffer.from([137, 0, 255]));
   if (path === '/api/text') return void response.writeHead(200, { 'content-type': 'text/plain' }).end('你好');
   const status = Number(path.split('/').pop()) || 200;
@@ -49,10 +51,39 @@ test('carries method, path, query, body and allowed headers, and brings back {st
   const answer = await proxy({
     method: 'post', path: '/api/v1/recipes?a=1', query: { q: '豆 腐' }, headers: { Authorization: 'Bearer t', 'X-Request-Id': 'mine' }, data: { title: '面' },
   });
-  assert.deepEqual(answer, { statusCode: 200, headers: { 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'r1' }, data: { code: 200 } });
+  assert.deepEqual([answer.statusCode, answer.data, Object.keys(answer).length], [200, { code: 200 }, 3]);
+  assert.deepEqual([answer.headers['content-type'], answer.headers['x-request-id'], answer.headers['set-cookie']], ['application/json; charset=utf-8', 'r1', 'a=1']);
   const [call] = seen;
   assert.deepEqual([call.method, call.url, call.body], ['POST', '/api/v1/recipes?a=1&q=%E8%B1%86+%E8%85%90', '{"title":"面"}']);
   assert.deepEqual([call.headers.authorization, call.headers['content-type'], call.headers['x-request-id']], ['Bearer t', 'application/json', 'mine']);
+});
+
+test('a picture goes to the service and comes back byte for byte', async () => {
+  const picture = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+  const event = { method: 'POST', path: '/api/echo', headers: { 'Content-Type': 'image/png' }, body: picture.toString('base64'), isBase64Encoded: true };
+  const answer = await proxy(event);
+  assert.deepEqual(seen[0].bytes, picture);
+  assert.deepEqual([answer.data, answer.isBase64Encoded], [picture.toString('base64'), true]);
+});
+
+test('text that was asked for as bytes comes as bytes, JSON that was asked for as text as text', async () => {
+  const echo = { method: 'POST', path: '/api/echo', data: { title: '面' } };
+  const { data, isBase64Encoded } = await proxy({ ...echo, responseType: 'arraybuffer' });
+  assert.deepEqual([Buffer.from(data, 'base64').toString(), isBase64Encoded], ['{"title":"面"}', true]);
+  assert.equal((await proxy({ ...echo, dataType: 'text' })).data, '{"title":"面"}');
+  assert.deepEqual((await proxy(echo)).data, { title: '面' });
+});
+
+test('an object is a form when the caller says that it is one', async () => {
+  await proxy({ method: 'POST', path: '/api/x', headers: { 'content-type': 'application/x-www-form-urlencoded' }, data: { title: '豆 腐', n: 1 } });
+  assert.equal(seen[0].body, 'title=%E8%B1%86+%E8%85%90&n=1');
+});
+
+test('headers that a service knows pass both ways, whoever invented them, and those of a connection do not', async () => {
+  const theirs = { 'X-Client-Version': '1.2.3', 'X-Tenant': 't1', Cookie: 'a=1', 'Idempotency-Key': 'k', Range: 'bytes=0-9', 'x-app-id': 'wx1' };
+  const answer = await proxy({ method: 'POST', path: '/api/echo', headers: theirs });
+  for (const [name, value] of Object.entries(theirs)) assert.equal(seen[0].headers[name.toLowerCase()], value, name);
+  assert.deepEqual([answer.headers['x-service'], answer.headers['set-cookie'], answer.headers.connection], ['mine', 'a=1,b=2', undefined]);
 });
 
 test('body and data are the same thing', async () => {
@@ -62,7 +93,9 @@ test('body and data are the same thing', async () => {
 });
 
 test('headers of identity, of proxies and of the connection stay behind', async () => {
-  const forged = ['X-User-Id', 'x-user-openid', 'X-WX-OPENID', 'x-wx-source', 'X-Wxgate-Openid', 'x-wxgate-signature', 'X-Forwarded-For', 'Host', 'Cookie', 'Connection', 'Transfer-Encoding'];
+  const forged = ['X-User-Id', 'x-user-openid', 'X-WX-OPENID', 'x-wx-source', 'X-Wxgate-Openid', 'x-wxgate-signature', 'X-Forwarded-For', 'Forwarded', 'X-Real-IP', 'X-Client-IP',
+    'True-Client-IP', 'CF-Connecting-IP', 'X-Originating-Ip', 'X-Remote-Addr', 'Remote-User', 'X-Envoy-External-Address', 'X-Original-URL', 'Host', 'Connection',
+    'Proxy-Authorization', 'Transfer-Encoding', 'Accept-Encoding', 'Expect', 'Content-Length', 'TE', 'Upgrade'];
   await proxy({ path: '/api/x', headers: Object.fromEntries(forged.map((name) => [name, 'evil'])) });
   assert.ok(!JSON.stringify(seen[0].headers).includes('evil'));
 });
@@ -90,7 +123,12 @@ test('no relay: nothing in an event names another upstream', async () => {
   assert.match(seen[0].headers.host, /^127\.0\.0\.1:/);
 });
 
-for (const method of ['CONNECT', 'TRACE', 'OPTIONS', 'get x', 'HEAD']) {
+test('HEAD and OPTIONS are methods like others', async () => {
+  for (const method of ['HEAD', 'options']) assert.equal((await proxy({ method, path: '/api/x' })).statusCode, 200);
+  assert.deepEqual(seen.map((call) => [call.method, call.body]), [['HEAD', ''], ['OPTIONS', '']]);
+});
+
+for (const method of ['CONNECT', 'TRACE', 'get x', 'FOO']) {
   test(`the method ${method} is refused`, async () => {
     assert.equal((await proxy({ method, path: '/api/x' })).statusCode, 400);
     assert.equal(seen.length, 0);
@@ -108,7 +146,8 @@ test('a header with a line break is refused', async () => {
 });
 
 test('bytes come back as base64, text as text', async () => {
-  assert.deepEqual(await proxy({ path: '/api/picture' }), { statusCode: 200, headers: { 'content-type': 'image/png' }, data: 'iQD/', isBase64Encoded: true });
+  const { statusCode, data, isBase64Encoded } = await proxy({ path: '/api/picture' });
+  assert.deepEqual([statusCode, data, isBase64Encoded], [200, 'iQD/', true]);
   assert.equal((await proxy({ path: '/api/text' })).data, '你好');
 });
 

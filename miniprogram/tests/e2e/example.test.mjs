@@ -406,6 +406,27 @@ test('the cloud function logs its caller in by an openid that it signs, and by n
   assert.equal((await forger(login)).statusCode, 401);
 });
 
+test('a picture goes through cloud function, gateway and service byte for byte, both ways', withPhone('dora', async (phone) => {
+  await phone.logIn();
+  const proxy = createProxy(readSettings({ WXGATE_URL: world.base, WXGATE_PREFIX: '/', WXGATE_TIMEOUT_MS: '30000' }), () => ({}));
+  phone.host_callFunction = (event) => proxy(event);
+  const { sent, received, type, refused } = await phone.page.evaluate(async () => {
+    phone.wx.cloud = { callFunction: ({ data, success, fail }) => phone.host('callFunction', data).then((result) => success({ result }), fail) };
+    const client = phone.load('utils/wechat-login');
+    client.configure({ transport: 'function', env: 'prod-1' });
+    const bytes = (text) => [...text].map((character) => character.charCodeAt(0));
+    const picture = bytes('\x89PNG\r\n\x1a\n').concat(Array.from({ length: 256 }, (_, i) => i));
+    const head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n';
+    const body = Uint8Array.from(bytes(head).concat(picture, bytes('\r\n--b--\r\n'))).buffer;
+    const header = { 'Content-Type': 'multipart/form-data; boundary=b' };
+    const { data } = await client.request({ url: '/api/v1/uploads', method: 'POST', header, data: body });
+    const answer = await client.request({ url: data.data.url.replace(/^https?:\/\/[^/]+/, ''), responseType: 'arraybuffer' });
+    const refusal = await client.request({ url: '/api/v1/recipes/999', responseType: 'arraybuffer' }).catch((error) => error);
+    return { sent: picture, received: [...new Uint8Array(answer.data)], type: answer.header['content-type'], refused: refusal.reason };
+  });
+  assert.deepEqual([received, type, refused], [sent, 'image/png', 'recipe_not_found']);
+}));
+
 test('the privacy agreement comes first, and refusing it only stops what needs it', withPhone('kate', async (phone) => {
   await phone.top.getByRole('button', { name: '登录' }).tap();
   await phone.top.getByRole('button', { name: '选择头像' }).tap();

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { firstMessage } from './live.mjs';
 import { script, styles } from '../../scripts/build.mjs';
+import { findChromium } from '../../scripts/chromium.mjs';
 
-const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
+const CHROMIUM = findChromium();
 const OUTPUT = fileURLToPath(new URL('../output/', import.meta.url));
 const html = fs.readFileSync(new URL('../../demo/src/phone.html', import.meta.url), 'utf8');
 const AVATAR = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><rect width="300" height="200" fill="#e0a33b"/><circle cx="150" cy="100" r="70" fill="#fff3d6"/><circle cx="125" cy="85" r="9"/><circle cx="175" cy="85" r="9"/><path d="M120 120q30 30 60 0" stroke="#000" stroke-width="8" fill="none"/></svg>');
@@ -16,7 +17,7 @@ const AVATAR = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://ww
 let bundled;
 
 export async function startChromium() {
-  if (!fs.existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is missing: apt-get install chromium fonts-noto-cjk`);
+  if (!CHROMIUM) throw new Error('there is no Chromium: scripts/prepare.sh installs one, CHROMIUM names one');
   fs.mkdirSync(OUTPUT, { recursive: true });
   bundled ||= script();
   return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-features=LocalNetworkAccessChecks'] });

@@ -1,5 +1,9 @@
 // A TypeScript project that installed the published client: what it may write, and what the compiler must refuse.
-import client = require('../../miniprogram_dist/index');
+import client = require('wxgate-miniprogram');
+import { GatewayError, request } from 'wxgate-miniprogram';
+import type { Answer, Failure } from 'wxgate-miniprogram';
+
+interface Recipe { id: number; title: string }
 
 async function page() {
   client.configure({ baseUrl: 'https://gw.example', silentLogin: 'unless-revoked' });
@@ -9,11 +13,44 @@ async function page() {
   const status: number = answer.statusCode;
   const told: boolean = await client.logout({ all: true });
   await client.decrypt(() => wx.getWeRunData());
+  const { purePhoneNumber } = await client.bindPhone({ code: 'p' });
+  texts.push(purePhoneNumber);
   // @ts-expect-error there is no such way
   client.configure({ transport: 'pigeon' });
   // @ts-expect-error a request needs a url
   await client.request({});
+  // @ts-expect-error there is no such method
+  await client.request({ url: '/api/v1/recipes', method: 'FOO' });
   return [texts, status, told];
 }
 
-export = page;
+async function typed(): Promise<Recipe> {
+  const answer: Answer<{ data: Recipe }> = await request<{ data: Recipe }>({ url: '/api/v1/recipes/1', method: 'get' });
+  // @ts-expect-error a recipe has no such field
+  answer.data.data.colour;
+  return answer.data.data;
+}
+
+/** Options of wx.request, its task, and callbacks that know what they get. */
+function options() {
+  void request({
+    url: '/api/v1/file', method: 'PATCH', responseType: 'arraybuffer', enableChunked: true, enableHttp2: true, timeout: 5,
+    onTask: (task) => task.onChunkReceived(({ data }) => data.byteLength),
+    success: ({ header, statusCode }) => [header.etag.length, statusCode.toFixed()],
+    fail: (error) => error.reason.length + (error.errMsg || '').length,
+  });
+  void client.upload<{ data: { url: string } }>({ url: '/api/v1/uploads', filePath: 'wxfile://a', header: { a: 'b' }, onTask: (task) => task.onProgressUpdate(({ progress }) => progress) });
+  void client.download({ url: '/api/v1/file', filePath: 'wxfile://b', onTask: (task) => task.abort() });
+  void client.connectSocket({ url: '/live', protocols: ['v1'] }).then((socket) => socket.close({}));
+}
+
+/** What a form shows beside its fields. */
+function fieldErrors(error: unknown): Record<string, string> {
+  if (!(error instanceof GatewayError)) throw error;
+  const failure: Failure = error;
+  const numbers: number[] = [failure.status, failure.code, failure.errno || 0];
+  const texts: string[] = [failure.reason, failure.requestId, failure.message, failure.errMsg || '', failure.header['retry-after'] || ''];
+  return numbers.length && texts.length ? failure.body.errors : {};
+}
+
+export { fieldErrors, options, page, typed };

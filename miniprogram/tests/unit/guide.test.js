@@ -14,7 +14,10 @@ const read = (name) => fs.readFileSync(path.join(root, name), 'utf8');
 /** @param {string} text without indentation, and without lines that only hold space */
 const flat = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean).join('\n');
 
-/** Every fenced block, and the file that the line above it names. @param {string} guide */
+/**
+ * Every fenced block, and the file that the line above it names.
+ * @param {string} guide
+ */
 function blocks(guide) {
   return [...read(guide).matchAll(/(?:<!-- from (\S+) -->\n)?^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, file, language, code]) => ({ file, language, code }));
 }
@@ -99,4 +102,25 @@ test('the guide\'s treatment of errors opens the login page after 401 and tells 
   phone.online = false;
   await guide.publish((/** @type {string} */ message) => shown.push(message));
   assert.deepEqual([opened, shown], [['/pages/login/login'], ['网络不可用，请检查网络后再试']]);
+});
+
+test('the guide\'s form shows what the service said of its fields, and its stream can be stopped', async () => {
+  const { guide, gateway, phone, client } = snippets();
+  await guide.wechatLogin();
+  gateway.before = (call) => (call.path === '/api/v1/recipes' ? { statusCode: 422, data: { errors: { title: '太短' } } } : undefined);
+  /** @type {any} */
+  let shown = {};
+  await guide.save({ title: '面' }, (/** @type {any} */ errors) => { shown = errors; });
+  assert.deepEqual(shown, { title: '太短' });
+  phone.online = false;
+  await assert.rejects(guide.save({}, () => {}), { reason: 'network' });
+  phone.online = true;
+  /** @type {string[]} */
+  const heard = [];
+  gateway.before = (call) => (call.path === '/api/v1/chat' ? new Promise(() => {}) : undefined);
+  phone.taskOf = (/** @type {any} */ task) => Object.assign(task, { onChunkReceived: () => heard.push('listens'), abort: () => heard.push('aborted') });
+  const stop = guide.stream(() => {});
+  await new Promise((resolve) => { setTimeout(resolve, 5); });
+  stop();
+  assert.deepEqual([heard, client.getLocalToken()], [['listens', 'aborted'], 'token-1']);
 });

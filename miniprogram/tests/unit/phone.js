@@ -76,6 +76,38 @@ function held() {
   return { promise, release };
 }
 
+/** What needs no network. @param {Map<string, string>} files */
+const local = (files) => ({
+  getFileSystemManager: () => ({
+    statSync: (/** @type {string} */ path) => ({ size: (files.get(path) || '').length }),
+    readFileSync: (/** @type {string} */ path) => files.get(path),
+  }),
+  arrayBufferToBase64: (/** @type {ArrayBuffer} */ bytes) => Buffer.from(bytes).toString('base64'),
+  base64ToArrayBuffer: (/** @type {string} */ text) => new Uint8Array(Buffer.from(text, 'base64')).buffer,
+});
+
+/** @param {{storage: Map<string, any>, storageIsFull: boolean}} phone */
+const storageOf = (phone) => ({
+  /** @param {string} key */
+  getStorageSync: (key) => (phone.storage.has(key) ? structuredClone(phone.storage.get(key)) : ''),
+  /** @param {string} key @param {any} value */
+  setStorageSync: (key, value) => {
+    if (phone.storageIsFull) throw new Error('setStorageSync:fail exceed storage max size 10Mb');
+    phone.storage.set(key, structuredClone(value));
+  },
+  /** @param {string} key */
+  removeStorageSync: (key) => { phone.storage.delete(key); },
+});
+
+/** The end of a wx call, which comes once. @param {any} options @returns {(how: 'success' | 'fail', what: any) => void} */
+function onceOver(options) {
+  let over = false;
+  return (how, what) => {
+    if (!over && options[how]) options[how](what);
+    over = true;
+  };
+}
+
 /** @param {Gateway} gateway @param {string} base */
 function createWx(gateway, base) {
   const storage = new Map();
@@ -84,6 +116,14 @@ function createWx(gateway, base) {
     storage,
     /** @type {string[]} */
     calls: [],
+    /** @type {any[]} what each of these calls was given */
+    given: [],
+    /** @type {any} what every call fails with, if anything */
+    failure: null,
+    storageIsFull: false,
+    taskOf: (/** @type {any} */ task) => task,
+    /** @type {Map<string, string>} */
+    files: new Map(),
     code: () => `code-${++codes}`,
     online: true,
     sessionFresh: true,
@@ -91,15 +131,18 @@ function createWx(gateway, base) {
   /** @param {string} name @param {any} options @param {() => any} work */
   const run = (name, options, work) => {
     phone.calls.push(name);
-    Promise.resolve().then(work).then(
-      (result) => options.success && options.success(Object.assign({ errMsg: `${name}:ok` }, result)),
-      (error) => options.fail && options.fail({ errMsg: `${name}:fail ${error.message}` }),
+    phone.given.push(options);
+    const end = onceOver(options);
+    Promise.resolve().then(() => { if (phone.failure) throw phone.failure; }).then(work).then(
+      (result) => end('success', Object.assign({ errMsg: `${name}:ok` }, result)),
+      (error) => end('fail', error.errMsg ? error : { errMsg: `${name}:fail ${error.message}` }),
     );
+    return phone.taskOf({ abort: () => end('fail', { errMsg: `${name}:fail abort` }) });
   };
   /** @param {Call} call */
   const reach = (call) => {
     if (!phone.online) throw new Error('net::ERR_INTERNET_DISCONNECTED');
-    return gateway.answer(call.data ? Object.assign({}, call, { data: JSON.parse(JSON.stringify(call.data)) }) : call);
+    return gateway.answer(call.data && !(call.data instanceof ArrayBuffer) ? Object.assign({}, call, { data: JSON.parse(JSON.stringify(call.data)) }) : call);
   };
   /** @param {string} url */
   const pathIn = (url) => {
@@ -107,12 +150,7 @@ function createWx(gateway, base) {
     return url.slice(base.length);
   };
   const wx = {
-    /** @param {string} key */
-    getStorageSync: (key) => (storage.has(key) ? structuredClone(storage.get(key)) : ''),
-    /** @param {string} key @param {any} value */
-    setStorageSync: (key, value) => { storage.set(key, structuredClone(value)); },
-    /** @param {string} key */
-    removeStorageSync: (key) => { storage.delete(key); },
+    ...storageOf(phone),
     /** @param {any} o */
     login: (o) => run('login', o, () => ({ code: phone.code() })),
     /** @param {any} o */
@@ -127,17 +165,20 @@ function createWx(gateway, base) {
     /** @param {any} o */
     downloadFile: (o) => run('downloadFile', o, async () => {
       const reply = await reach({ method: 'GET', path: pathIn(o.url), header: o.header });
-      return { statusCode: reply.statusCode, tempFilePath: 'wxfile://tmp_1' };
+      phone.files.set('wxfile://tmp_1', JSON.stringify(reply.data));
+      return { statusCode: reply.statusCode, header: reply.header, tempFilePath: 'wxfile://tmp_1' };
     }),
     /** @param {any} o */
     connectSocket: (o) => ({ opened: o }),
+    ...local(phone.files),
     cloud: {
       /** @param {any} o */
       callContainer: (o) => run('callContainer', o, () => reach({ method: o.method, path: o.path, header: o.header, data: o.data })),
       /** @param {any} o */
       callFunction: (o) => run('callFunction', o, async () => {
-        const reply = await reach({ method: o.data.method, path: o.data.path, header: o.data.headers, data: o.data.data });
-        return { result: { statusCode: reply.statusCode, headers: reply.header, data: reply.data } };
+        const event = JSON.parse(JSON.stringify(o.data)); // an event is JSON
+        const reply = await reach({ method: event.method, path: event.path, header: event.headers, data: event.data });
+        return { result: Object.assign({}, reply, { header: undefined, headers: reply.header }) };
       }),
     },
   };

@@ -2,7 +2,10 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { sharePoster } = require('../../utils/poster');
 
-/** What is written on the poster: each line with its place. Every character is as wide as it is high. @param {object} recipe */
+/**
+ * What is written on the poster: each line with its place. Every character is as wide as it is high.
+ * @param {object} recipe
+ */
 async function written(recipe) {
   /** @type {{text: string, top: number, bottom: number, right: number}[]} */
   const lines = [];

@@ -33,11 +33,37 @@ async function rename(title) {
 async function publish(show) {
   try {
     await request({ url: '/api/v1/recipes', method: 'POST', data: { title: '阳春面' } });
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     // { code: 401, reason: 'token_missing', message: '请先登录', requestId: '7C4mNR3H8XtkFvEc' }
     if (error.code === 401) wx.navigateTo({ url: '/pages/login/login' });
     else show(error.message);
   }
+}
+
+/** @param {object} recipe @param {(errors: Record<string, string>) => void} showBesideFields */
+async function save(recipe, showBesideFields) {
+  try {
+    await request({ url: '/api/v1/recipes', method: 'POST', data: recipe });
+  } catch (/** @type {any} */ error) {
+    // error.body: { errors: { title: '太短' } }
+    if (error.status !== 422) throw error;
+    showBesideFields(error.body.errors);
+  }
+}
+
+/** @param {(bytes: ArrayBuffer) => void} show @returns {() => void} */
+function stream(show) {
+  /** @type {WechatMiniprogram.RequestTask | undefined} */
+  let running;
+  request({
+    url: '/api/v1/chat',
+    enableChunked: true,
+    onTask(task) {
+      running = task;
+      task.onChunkReceived(({ data }) => show(data));
+    },
+  }).catch(() => {});
+  return () => running && running.abort();
 }
 
 /** @param {string} filePath */
@@ -51,4 +77,4 @@ async function steps() {
   return run.stepInfoList;
 }
 
-module.exports = { bindPhone, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, sendPicture, steps, wechatLogin };
+module.exports = { bindPhone, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, save, sendPicture, steps, stream, wechatLogin };
