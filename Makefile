@@ -9,7 +9,7 @@ SOAK             ?= 10m
 OVERLOAD         ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-large test-restart test-kills test-stops plot lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-large test-restart test-kills test-stops test-proxies plot lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test-kills: ## 200 times kill -9 of one of the processes at a random moment of a
 
 test-stops: ## 100 stops under the load of 40 clients, counting connections that are reset
 	WXGATE_STOPS=100 go test -count=1 -v -timeout 30m -run '^TestAStopUnderLoadResetsNoConnection$$' ./e2e
+
+test-proxies: ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs
+	WXGATE_PROXIES=1 go test -count=1 -v -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e
 
 test-large: ## 2 GiB up and down, with the memory of the gateway; how long events take
 	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory|TestEventsArriveAsTheyAreSaid' ./e2e
