@@ -26,6 +26,11 @@ type importReport struct {
 		Reason string `json:"reason"`
 		Detail string `json:"detail"`
 	} `json:"errors"`
+	Warned   int `json:"warned"`
+	Warnings []struct {
+		Line   int    `json:"line"`
+		Detail string `json:"detail"`
+	} `json:"warnings"`
 }
 
 // Run imports users; it is an error when a line was not taken.
@@ -56,6 +61,9 @@ func (c usersImportCommand) tell(w io.Writer, report importReport) error {
 		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
 		for _, e := range report.Errors {
 			t.row(fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
+		}
+		for _, e := range report.Warnings {
+			t.row(fmt.Sprintf("line %d", e.Line), "warning", e.Detail)
 		}
 	})
 	if err == nil && report.Failed > 0 {

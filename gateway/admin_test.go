@@ -568,8 +568,8 @@ func TestAnImportReportsEveryLineThatItCannotTake(t *testing.T) {
 		`{"id":9,"openid":"o 9"}`,                      // 8
 		`{"id":9,"openid":"o9","nickName":"x"}`,        // 9: Go takes it for nickname
 		`{"id":10,"openid":"o10","name":"x"}`,          // 10: no such key
-		`{"id":10,"openid":"o10","recipe_count":-1}`,   // 11
-		`{"id":10,"openid":"o10","created_at":"2020"}`, // 12
+		`{"id":"10","openid":"o10"}`,                   // 11: a text
+		`{"id":10,"openid":10}`,                        // 12: a number
 		`{"id":10,"openid":"o10"} {}`,                  // 13
 		"{\"id\":10,\"openid\":\"o10\",\"nickname\":\"\xc4\xe3\"}", // 14: GBK
 		`nonsense`,                         // 15
@@ -597,6 +597,47 @@ func TestAnImportReportsEveryLineThatItCannotTake(t *testing.T) {
 	}
 	if id := o.login(t, "somebody new").User.ID; id != 12 {
 		t.Errorf("the next new user is %d, want 12", id)
+	}
+}
+
+func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	lines := []struct{ rest, without string }{
+		{`"avatar":"/uploads/a.png"`, "avatar"}, {`"avatar":"wxfile://tmp_1.png"`, "avatar"}, {`"avatar":"http:/x"`, "avatar"},
+		{`"avatar":"http://tmp/a.png"`, "avatar"}, {`"nickname":"` + strings.Repeat("长", 65) + `"`, "nickname"}, {`"nickname":"a\nb"`, "nickname"},
+		{`"bio":"` + strings.Repeat("x", 501) + `"`, "bio"}, {`"recipe_count":-1`, "recipe_count"}, {`"follower_count":9007199254740992`, "follower_count"},
+		{`"created_at":"2024-10-16 12:00:00"`, "created_at"}, {`"created_at":"0000-00-00 00:00:00"`, "created_at"}, {`"created_at":1700000000`, "created_at"},
+	}
+	var text strings.Builder
+	for i, line := range lines {
+		fmt.Fprintf(&text, `{"id":%d,"openid":"o%d",%s}`+"\n", i+1, i+1, line.rest)
+	}
+	report := o.importing(t, text.String()+`{"id":99,"openid":"o99","created_at":null,"avatar":"https://cdn.example/a.png"}`)
+	if report.Imported != len(lines)+1 || report.Failed != 0 || report.Warned != len(lines) || len(report.Warnings) != len(lines) {
+		t.Fatalf("got %+v, want all taken and %d warnings", report, len(lines))
+	}
+	for i, line := range lines {
+		if w := report.Warnings[i]; w.Line != i+1 || !strings.HasPrefix(w.Detail, "taken without "+line.without+": ") {
+			t.Errorf("%s: the warning is %+v, want one on %s", line.rest, w, line.without)
+		}
+		got := o.want(t, fmt.Sprintf("GET /api/users/%d", i+1), "", 200, "")
+		for _, bad := range []string{"uploads", "wxfile", "http:/", "长", ":-1", "2024-10-16"} {
+			if strings.Contains(got.body, bad) {
+				t.Errorf("%s: stored is %s", line.rest, got.body)
+			}
+		}
+	}
+}
+
+func TestAByteOrderMarkLosesNoUser(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	if report := o.importing(t, "\ufeff"+`{"id":7,"openid":"o7"}`+"\r\n"+`{"id":8,"openid":"o8"}`); report.Imported != 2 || report.Failed != 0 {
+		t.Errorf("got %+v, want both users", report)
+	}
+	if report := o.importing(t, `{"id":9,"openid":"o9"}`+"\n\ufeff"+`{"id":10,"openid":"o10"}`); report.Imported != 1 || report.Failed != 1 {
+		t.Errorf("a mark in the midst: got %+v, want it refused", report)
 	}
 }
 

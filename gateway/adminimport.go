@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"wxgate/authn"
+	"wxgate/input"
 	"wxgate/storage"
 )
 
@@ -34,12 +37,14 @@ type importReport struct {
 	Imported int           `json:"imported"` // users who are here now, those who were here before too
 	Failed   int           `json:"failed"`
 	Errors   []importError `json:"errors"` // the first ones
+	Warned   int           `json:"warned"` // users who were taken without something
+	Warnings []importError `json:"warnings"`
 }
 
-// importError is a line that was not taken.
+// importError is a line that was not taken, or not whole.
 type importError struct {
 	Line   int    `json:"line"`
-	Reason string `json:"reason"` // of the error table
+	Reason string `json:"reason,omitempty"` // of the error table
 	Detail string `json:"detail"`
 }
 
@@ -51,7 +56,7 @@ func (a *admin) importUsers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{admin: a, ctx: r.Context(), control: http.NewResponseController(w), report: importReport{Errors: []importError{}}}
+	i := &importer{admin: a, ctx: r.Context(), control: http.NewResponseController(w), report: importReport{Errors: []importError{}, Warnings: []importError{}}}
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
@@ -73,8 +78,9 @@ type importer struct {
 }
 
 type importLine struct {
-	number int
-	user   storage.User
+	number  int
+	user    storage.User
+	dropped []string // what the user is taken without
 }
 
 func (i *importer) run(r *http.Request) error {
@@ -83,10 +89,14 @@ func (i *importer) run(r *http.Request) error {
 	number := 0
 	for lines.Scan() {
 		number++
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+		line := lines.Bytes()
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // the byte order mark that Windows writes
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if err := i.add(number, lines.Bytes()); err != nil {
+		if err := i.add(number, line); err != nil {
 			return err
 		}
 	}
@@ -101,7 +111,7 @@ func (i *importer) run(r *http.Request) error {
 
 // add puts a line into the batch. Two lines that claim the same id or openid never share one: the first must win.
 func (i *importer) add(number int, line []byte) error {
-	user, err := parseImport(line)
+	user, dropped, err := parseImport(line)
 	if err != nil {
 		i.refuse(number, err)
 		return nil
@@ -116,29 +126,52 @@ func (i *importer) add(number int, line []byte) error {
 		i.taken = make(map[any]bool, 2*importBatch)
 	}
 	i.taken[user.ID], i.taken[openid] = true, true
-	i.batch = append(i.batch, importLine{number, user})
+	i.batch = append(i.batch, importLine{number, user, dropped})
 	return nil
 }
 
-// parseImport reads one line. Unknown keys are refused: a nickName that is passed over is a nickname that is lost.
-func parseImport(line []byte) (u storage.User, err error) {
+// importBody is a line as it is read. Times are read apart: one that is written otherwise is not worth a user.
+type importBody struct {
+	storage.User
+
+	CreatedAt json.RawMessage `json:"created_at"`
+	UpdatedAt json.RawMessage `json:"updated_at"` // becomes the time of the import
+}
+
+// parseImport reads one line, and says what it is taken without. Unknown keys are refused: a nickName that is passed over
+// is a nickname that is lost.
+func parseImport(line []byte) (u storage.User, dropped []string, err error) {
 	if !utf8.Valid(line) {
-		return u, fmt.Errorf("%w: the line is not UTF-8", errInvalidRequest)
+		return u, nil, fmt.Errorf("%w: the line is not UTF-8", errInvalidRequest)
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&u); err != nil {
-		return u, fmt.Errorf("%w: %w", errInvalidRequest, err)
+	var body importBody
+	if err := dec.Decode(&body); err != nil {
+		return u, nil, fmt.Errorf("%w: %w", errInvalidRequest, ofImport(err))
 	}
 	if dec.More() {
-		return u, fmt.Errorf("%w: there is more than one JSON value in the line", errInvalidRequest)
+		return u, nil, fmt.Errorf("%w: there is more than one JSON value in the line", errInvalidRequest)
 	}
-	for _, counter := range []int64{u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount} {
-		if counter < 0 || counter >= 1<<53 {
-			return u, fmt.Errorf("%w: a counter is not between 0 and 2^53-1", errInvalidRequest)
+	u, dropped = authn.Presentable(body.User)
+	if len(body.CreatedAt) > 0 && string(body.CreatedAt) != "null" {
+		if u.CreatedAt, err = parseText(body.CreatedAt, input.Time); err != nil {
+			dropped = append(dropped, "created_at: "+err.Error())
 		}
 	}
-	return u, nil
+	return u, dropped, nil
+}
+
+// ofImport says in the words of JSON what Go's decoder says of its own types.
+func ofImport(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		wanted := "a whole number"
+		if wrong.Type.Kind() == reflect.String {
+			wanted = "a text"
+		}
+		return fmt.Errorf("%s is a %s and must be %s", wrong.Field, wrong.Value, wanted)
+	}
+	return err
 }
 
 // flush writes the batch. An error that is not about one line ends the import.
@@ -154,7 +187,7 @@ func (i *importer) flush() error {
 	}
 	writing.Wait()
 	for n, err := range results {
-		if err := i.count(i.batch[n].number, err); err != nil {
+		if err := i.count(i.batch[n], err); err != nil {
 			return err
 		}
 	}
@@ -163,14 +196,15 @@ func (i *importer) flush() error {
 	return nil
 }
 
-func (i *importer) count(number int, err error) error {
+func (i *importer) count(line importLine, err error) error {
 	switch {
 	case err == nil:
 		i.report.Imported++
+		i.warn(line)
 	case errors.Is(err, authn.ErrInvalidRequest), errors.Is(err, storage.ErrConflict):
-		i.refuse(number, err)
+		i.refuse(line.number, err)
 	default:
-		return fmt.Errorf("line %d: %w", number, err)
+		return fmt.Errorf("line %d: %w", line.number, err)
 	}
 	return nil
 }
@@ -179,5 +213,15 @@ func (i *importer) refuse(number int, err error) {
 	i.report.Failed++
 	if len(i.report.Errors) < importErrorsTold {
 		i.report.Errors = append(i.report.Errors, importError{number, i.admin.gateway.failureOf(err).reason, err.Error()})
+	}
+}
+
+func (i *importer) warn(line importLine) {
+	if len(line.dropped) == 0 {
+		return
+	}
+	i.report.Warned++
+	if len(i.report.Warnings) < importErrorsTold {
+		i.report.Warnings = append(i.report.Warnings, importError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
 	}
 }
