@@ -86,7 +86,7 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
 	cfg := DefaultConfig()
 	cfg.Server.Listen, cfg.Server.Admin = listen, "127.0.0.1:0"
 	cfg.Server.Timeouts.Drain = 2 * time.Second
-	cfg.WeChat = wechat.Config{AppID: sandboxAppID, Secret: sandboxSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout}
+	cfg.WeChat = wechat.Config{AppID: sandboxAppID, Secret: sandboxSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency}
 	cfg.Authn.Keys = []authn.KeyConfig{{ID: "demo", Secret: authn.Secret(rand.Text() + rand.Text())}}
 	cfg.Storage.Badger.Dir = filepath.Join(dir, "data")
 	recipesService := upstream.DefaultConfig()

@@ -151,7 +151,8 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 		return err
 	}
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout,
+		Store: store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
+		Tourist: touristOf(cfg.WeChat),
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
 	if err != nil {

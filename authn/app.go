@@ -25,21 +25,24 @@ type WeChat interface {
 type app struct {
 	id      string
 	client  WeChat
-	slots   chan struct{}
+	slots   *slots
 	breaker breaker
 	budget  time.Duration
 }
 
 const (
-	busyRetries  = 2                      // how often -1 (WeChat is busy, the code is not spent) is tried again
-	busyPause    = 150 * time.Millisecond // before the first of them; twice as long before the second
-	maxExchanges = 64                     // exchanges with WeChat at a time, per mini-program
+	busyRetries = 2                      // how often -1 (WeChat is busy, the code is not spent) is tried again
+	busyPause   = 150 * time.Millisecond // before the first of them; twice as long before the second
 )
 
-func newApps(clients map[string]WeChat, budget time.Duration, now func() time.Time) map[string]*app {
-	apps := make(map[string]*app, len(clients))
-	for id, client := range clients {
-		apps[id] = &app{id: id, client: client, slots: make(chan struct{}, maxExchanges), breaker: breaker{now: now}, budget: budget}
+// newApps gives each mini-program as many slots as deps.Concurrency says.
+func newApps(deps Deps, m *metrics) map[string]*app {
+	apps := make(map[string]*app, len(deps.Apps))
+	for id, client := range deps.Apps {
+		apps[id] = &app{
+			id: id, client: client, breaker: breaker{now: deps.Now}, budget: deps.Budget,
+			slots: newSlots(deps.Concurrency, deps.Budget/2, m),
+		}
 	}
 	return apps
 }
@@ -66,22 +69,42 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has not answered lately")}
 	}
 	session, err := p.within(ctx, code)
-	p.breaker.done(errors.Is(err, wechat.ErrTimeout) || errors.Is(err, wechat.ErrBadResponse) || errors.Is(err, wechat.ErrUnreachable))
+	p.breaker.done(unwell(err))
 	if err != nil {
 		return wechat.Session{}, weChatError(err)
 	}
 	return session, nil
 }
 
-// within waits for one of the slots, so that a slow WeChat holds up a bounded number of logins.
-func (p *app) within(ctx context.Context, code string) (wechat.Session, error) {
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-		return p.patient(ctx, code)
-	case <-ctx.Done():
-		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("too many logins wait for WeChat")}
+// unwell reports whether WeChat failed, rather than refused: it did not answer, or was busy each time it was asked.
+func unwell(err error) bool {
+	var answer *wechat.Error
+	if errors.As(err, &answer) {
+		return answer.Code == wechat.ErrCodeBusy
 	}
+	return errors.Is(err, wechat.ErrTimeout) || errors.Is(err, wechat.ErrBadResponse) || errors.Is(err, wechat.ErrUnreachable)
+}
+
+// within takes one of the slots, so that a slow WeChat holds up a bounded number of logins.
+func (p *app) within(ctx context.Context, code string) (wechat.Session, error) {
+	if err := p.slots.acquire(ctx); err != nil {
+		return wechat.Session{}, err
+	}
+	defer p.slots.release()
+	return p.patient(ctx, code)
+}
+
+// phone trades the code of a button for a number. The code is sent once.
+func (p *app) phone(ctx context.Context, code, openID string) (wechat.Phone, error) {
+	if err := p.slots.acquire(ctx); err != nil {
+		return wechat.Phone{}, err
+	}
+	defer p.slots.release()
+	phone, err := p.client.PhoneNumber(ctx, code, openID)
+	if err != nil {
+		return wechat.Phone{}, weChatError(err)
+	}
+	return phone, nil
 }
 
 // patient tries again when WeChat says that it is busy; nothing else is ever tried again.

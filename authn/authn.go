@@ -46,12 +46,14 @@ type Store interface {
 
 // Deps are what Authn works with; none may be nil.
 type Deps struct {
-	Store   Store
-	Apps    map[string]WeChat // the mini-programs, by appid
-	Budget  time.Duration     // for one login's exchange with WeChat, with its retries
-	Metrics prometheus.Registerer
-	Log     *slog.Logger
-	Now     func() time.Time
+	Store       Store
+	Apps        map[string]WeChat // the mini-programs, by appid
+	Budget      time.Duration     // for one login's exchange with WeChat, with its retries
+	Concurrency int               // exchanges with WeChat at a time, per mini-program; 0: no bound
+	Tourist     string            // what a code of touristappid stands for, before a hyphen and something random; "": it is refused
+	Metrics     prometheus.Registerer
+	Log         *slog.Logger
+	Now         func() time.Time
 }
 
 // Authn decides who is calling. It is safe for concurrent use.
@@ -60,6 +62,7 @@ type Authn struct {
 	keys    atomic.Pointer[keyring]
 	store   Store
 	apps    map[string]*app
+	tourist string // see Deps
 	codes   *codes[Grant]
 	fetched *codes[Subject] // the codes of pre-fetches
 	revoked *revocations
@@ -79,7 +82,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	a := &Authn{
 		cfg:     cfg,
 		store:   deps.Store,
-		apps:    newApps(deps.Apps, deps.Budget, deps.Now),
+		tourist: deps.Tourist,
 		codes:   newCodes[Grant](deps.Now),
 		fetched: newSpentCodes[Subject](deps.Now),
 		revoked: newRevocations(deps.Store.Past),
@@ -87,6 +90,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		log:     deps.Log,
 		now:     deps.Now,
 	}
+	a.apps = newApps(deps, a.metrics)
 	a.keys.Store(keys)
 	a.jwt = a.newJWT()
 	a.metrics.countRevocations(deps.Metrics, a.revoked.count)

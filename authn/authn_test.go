@@ -362,21 +362,33 @@ func TestEveryAnswerOfWeChatHasItsMeaning(t *testing.T) {
 func TestALoginThatMakesNoSenseNeverReachesWeChat(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	long, control := strings.Repeat("名", MaxNickname+1), "a\x00b"
-	script := "javascript:alert(1)"
 	for name, l := range map[string]Login{
-		"no code":                {},
-		"a code of 10 KB":        {Code: strings.Repeat("a", 10<<10)},
-		"a code with a query":    {Code: "x&appid=other"},
-		"a nickname too long":    {Code: f.weChat.IssueCode("eve"), Nickname: &long},
-		"a nickname with a NUL":  {Code: f.weChat.IssueCode("eve"), Nickname: &control},
-		"an avatar with scripts": {Code: f.weChat.IssueCode("eve"), Avatar: &script},
+		"no code":             {},
+		"a code of 10 KB":     {Code: strings.Repeat("a", 10<<10)},
+		"a code with a query": {Code: "x&appid=other"},
 	} {
 		if _, err := f.Login(t.Context(), l); !errors.Is(err, ErrInvalidRequest) {
 			t.Errorf("%s: %v, want %v", name, err, ErrInvalidRequest)
 		}
 		if n := f.weChat.Seen(l.Code); n != 0 {
 			t.Errorf("%s: WeChat saw the code %d times, want 0", name, n)
+		}
+	}
+}
+
+func TestAProfileThatDoesNotHoldIsLeftOutOfALogin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	long, control, script := strings.Repeat("名", MaxNickname+1), "a\x00b", "javascript:alert(1)"
+	for name, l := range map[string]Login{
+		"a nickname too long":    {Nickname: &long},
+		"a nickname with a NUL":  {Nickname: &control},
+		"an avatar with scripts": {Avatar: &script},
+	} {
+		l.Code = f.weChat.IssueCode("eve")
+		grant, err := f.Login(t.Context(), l)
+		if err != nil || grant.User.Nickname != "" || grant.User.Avatar != "" {
+			t.Errorf("%s: %v, %+v; want a login without it", name, err, grant.User)
 		}
 	}
 }

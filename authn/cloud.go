@@ -24,10 +24,7 @@ func (a *Authn) CloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 }
 
 func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Grant, error) {
-	profile := Profile{Nickname: l.Nickname, Avatar: l.Avatar}
-	if err := profile.validate(); err != nil {
-		return Grant{}, err
-	}
+	profile := Profile{Nickname: l.Nickname, Avatar: l.Avatar}.usable()
 	if !a.ourCloud(id) {
 		return Grant{}, ErrCloudIdentity
 	}

@@ -50,7 +50,7 @@ func (s *scriptedWeChat) count(code string) int {
 
 // with replaces the client of WeChat of a fixture.
 func (f *fixture) with(client WeChat) {
-	f.apps = newApps(map[string]WeChat{testAppID: client}, 3*time.Second, f.clock.Now)
+	f.apps = newApps(Deps{Apps: map[string]WeChat{testAppID: client}, Budget: 3 * time.Second, Now: f.clock.Now}, f.metrics)
 }
 
 func someSession(string, int) (wechat.Session, error) {

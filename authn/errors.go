@@ -82,8 +82,13 @@ func WeChatFailure(err error) error { return weChatError(err) }
 
 // weChatError turns what the client of WeChat returned into a *WeChatError.
 func weChatError(err error) error {
-	var answer *wechat.Error
+	var (
+		answer *wechat.Error
+		ours   *WeChatError
+	)
 	switch {
+	case errors.As(err, &ours):
+		return ours // nothing was sent
 	case errors.As(err, &answer):
 		return &WeChatError{API: answer.API, Code: answer.Code, Kind: kindOf(answer.API, answer.Code), Err: err}
 	case errors.Is(err, wechat.ErrTokenRefused), errors.Is(err, wechat.ErrNoToken):

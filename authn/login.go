@@ -14,8 +14,8 @@ import (
 type Login struct {
 	AppID    string // the mini-program; empty: the only one there is
 	Code     string
-	Nickname *string // optional, and often a placeholder
-	Avatar   *string // optional, and often a path on the phone
+	Nickname *string // optional, and often a placeholder; one that does not hold is left out
+	Avatar   *string // optional, and often a path on the phone; likewise
 	Device   string  // what the session list shows: the User-Agent's family
 
 	Admit func(appID, openID string) error // asked before the session begins, with who it is for; nil: always
@@ -39,20 +39,18 @@ func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
 }
 
 func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
-	profile := Profile{Nickname: l.Nickname, Avatar: l.Avatar}
-	if !wechat.ValidCode(l.Code) {
-		return Grant{}, &FieldError{"code", "不是 wx.login 返回的 code"}
-	}
-	if err := profile.validate(); err != nil {
+	profile := Profile{Nickname: l.Nickname, Avatar: l.Avatar}.usable()
+	code, err := a.codeOf(l)
+	if err != nil {
 		return Grant{}, err
 	}
 	of, err := a.appOf(l.AppID)
 	if err != nil {
 		return Grant{}, err
 	}
-	return a.codes.once(ctx, newCodeKey(of.id, l.Code), func() (Grant, error) {
+	return a.codes.once(ctx, newCodeKey(of.id, code), func() (Grant, error) {
 		begun := a.now()
-		exchanged, err := of.exchange(ctx, l.Code)
+		exchanged, err := of.exchange(ctx, code)
 		if err != nil {
 			return Grant{}, err
 		}
@@ -61,6 +59,19 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 			SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
 		})
 	})
+}
+
+// codeOf is the code to exchange. A tourist's is the same each time, so it stands for a fresh one.
+func (a *Authn) codeOf(l Login) (string, error) {
+	switch {
+	case l.Code == wechat.TouristCode && a.tourist != "":
+		return a.tourist + "-" + newID(), nil
+	case l.Code == wechat.TouristCode:
+		return "", &FieldError{"code", "是 touristappid（游客模式）的模拟值；请在 project.config.json 中填写小程序的 appid"}
+	case !wechat.ValidCode(l.Code):
+		return "", &FieldError{"code", "不是 wx.login 返回的 code"}
+	}
+	return l.Code, nil
 }
 
 // begin finds or creates the user of a login and begins a session; who it is has been found out.

@@ -15,6 +15,8 @@ type metrics struct {
 	logins        *prometheus.CounterVec
 	refreshes     *prometheus.CounterVec
 	decryptions   *prometheus.CounterVec
+	waiting       prometheus.Gauge
+	waited        prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,6 +34,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		decryptions:   counter("wxgate_authn_decryptions_total", "Encrypted data of phones opened, by result.", ofDecryptions()),
 		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result.", append(ofTokens(), result{ErrTokenReused, "token_reused"})),
 	}
+	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wxgate_wechat_waiting", Help: "Exchanges that wait until fewer than wechat.concurrency are under way.",
+	})
+	m.waited = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "wxgate_wechat_wait_seconds", Help: "How long exchanges with WeChat waited for their turn.",
+		Buckets: []float64{.001, .01, .05, .1, .25, .5, 1, 2, 5},
+	})
+	reg.MustRegister(m.waiting, m.waited)
 	m.verified = m.verifications.WithLabelValues("ok")
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_authn_token_cache_total", Help: "Look-ups in the cache of verified tokens, by result.",

@@ -61,11 +61,7 @@ func (a *Authn) phone(ctx context.Context, s Subject, r PhoneRequest) (wechat.Ph
 	if err != nil {
 		return wechat.Phone{}, err
 	}
-	phone, err := found.client.PhoneNumber(ctx, r.Code, s.OpenID)
-	if err != nil {
-		return wechat.Phone{}, weChatError(err)
-	}
-	return phone, nil
+	return found.phone(ctx, r.Code, s.OpenID)
 }
 
 // decryptPhone reads the number of an old base library. What opens but is no number of just now is as good as unopened,

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
@@ -62,7 +63,7 @@ func clearWhereEmpty(field, wanted *string) {
 // apply sets nickname and avatar where the profile has a real one: a login must never clobber what a user chose with
 // WeChat's placeholder, an empty string or a path that exists on one phone only.
 func (p Profile) apply(u *storage.User) {
-	if p.Nickname != nil && *p.Nickname != "" && *p.Nickname != anonymousNickname {
+	if p.Nickname != nil && strings.TrimSpace(*p.Nickname) != "" && *p.Nickname != anonymousNickname {
 		u.Nickname = *p.Nickname
 	}
 	if p.Avatar != nil && *p.Avatar != "" && !temporary(*p.Avatar) {
@@ -70,9 +71,36 @@ func (p Profile) apply(u *storage.User) {
 	}
 }
 
+// usable is the profile without what does not hold. It comes beside a code, and a code works once: a login is never
+// refused for a picture.
+func (p Profile) usable() Profile {
+	if (Profile{Nickname: p.Nickname}).validate() != nil || p.Nickname != nil && strings.ContainsRune(*p.Nickname, utf8.RuneError) {
+		p.Nickname = nil
+	}
+	if (Profile{Avatar: p.Avatar}).validate() != nil {
+		p.Avatar = nil
+	}
+	return p
+}
+
+// temporary reports whether an avatar is WeChat's grey one or a file of one phone, as real phones (wxfile://,
+// http://tmp/, http://usr/, http://store/) and DevTools (http://127.0.0.1:54321/__tmp__/) write its path.
 func temporary(avatar string) bool {
-	return strings.HasPrefix(avatar, "wxfile://") || strings.HasPrefix(avatar, "http://tmp/") ||
-		strings.HasPrefix(avatar, "https://tmp/") || strings.Contains(avatar, anonymousAvatar)
+	if strings.HasPrefix(avatar, "wxfile://") || strings.Contains(avatar, anonymousAvatar) {
+		return true
+	}
+	u, err := url.Parse(avatar)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	single := host != "" && host != "localhost" && !strings.ContainsAny(host, ".:")
+	return single || loopback(host) && strings.HasPrefix(u.Path, "/__")
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (p Profile) validate() error {

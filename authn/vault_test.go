@@ -209,7 +209,7 @@ func TestTwoMiniProgramsHaveTheirOwnUsers(t *testing.T) {
 	same := func(string, int) (wechat.Session, error) {
 		return wechat.Session{OpenID: "oSame", SessionKey: "tiihtNczf5v6AKRyjwEUhQ=="}, nil
 	}
-	f.apps = newApps(map[string]WeChat{"wx1": &scriptedWeChat{answer: same}, "wx2": &scriptedWeChat{answer: same}}, 3e9, f.clock.Now)
+	f.apps = newApps(Deps{Apps: map[string]WeChat{"wx1": &scriptedWeChat{answer: same}, "wx2": &scriptedWeChat{answer: same}}, Budget: 3e9, Now: f.clock.Now}, f.metrics)
 	one, err := f.Login(t.Context(), Login{AppID: "wx1", Code: "a"})
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,4 +46,28 @@ func curlLines(output string) []string {
 		}
 	}
 	return lines
+}
+
+// TestTheDemoTakesTheCodeOfTouristappid logs in as DevTools does with the project as it is shipped.
+func TestTheDemoTakesTheCodeOfTouristappid(t *testing.T) {
+	t.Parallel()
+	p := start(t, []string{"demo", "--listen", "127.0.0.1:0"})
+	login := regexp.MustCompile(`http://127\.0\.0\.1:\d+/api/v1/auth/wx-login`)
+	eventually(t, 30*time.Second, func() bool {
+		return strings.Contains(p.output.String(), "msg=serving") && login.MatchString(p.output.String()) || p.gone()
+	})
+	for range 2 {
+		resp, err := http.Post(login.FindString(p.output.String()), "application/json", strings.NewReader(`{"code":"the code is a mock one"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"user":{"id":1,`) {
+			t.Errorf("a tourist: %d %s, want a login of user 1", resp.StatusCode, body)
+		}
+	}
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, p.output)
+	}
 }

@@ -122,21 +122,26 @@ func (g *Gateway) limitBody(c *fiber.Ctx) error {
 
 // readJSON decodes a request's JSON body into v. Unknown fields are passed over: clients of all ages send them.
 func readJSON(c *fiber.Ctx, v any) error {
-	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
-		mediaType, _, err := mime.ParseMediaType(contentType)
-		if err != nil || mediaType != "application/json" {
-			return fmt.Errorf("%w: the content type is not application/json", errInvalidRequest)
-		}
-	}
-	ex := exchangeOf(c)
-	if ex.body.stream == nil {
-		return fmt.Errorf("%w: there is no body", errInvalidRequest)
-	}
-	body, err := io.ReadAll(&ex.body)
+	body, err := readBody(c)
 	if err != nil {
 		return err
 	}
 	return decodeJSON(body, v)
+}
+
+// readBody reads the whole of a body that says it is JSON.
+func readBody(c *fiber.Ctx) ([]byte, error) {
+	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
+		mediaType, _, err := mime.ParseMediaType(contentType)
+		if err != nil || mediaType != "application/json" {
+			return nil, fmt.Errorf("%w: the content type is not application/json", errInvalidRequest)
+		}
+	}
+	ex := exchangeOf(c)
+	if ex.body.stream == nil {
+		return nil, fmt.Errorf("%w: there is no body", errInvalidRequest)
+	}
+	return io.ReadAll(&ex.body)
 }
 
 func decodeJSON(body []byte, v any) error {

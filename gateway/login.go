@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"encoding/json"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -12,11 +14,35 @@ import (
 // loginRequest is the body of wx-login. Both spellings of the profile are in use: those of wx.getUserProfile and plain
 // ones.
 type loginRequest struct {
-	Code      string  `json:"code"`
-	CamelName *string `json:"nickName"`
-	Nickname  *string `json:"nickname"`
-	AvatarURL *string `json:"avatarUrl"`
-	Avatar    *string `json:"avatar"`
+	Code      string `json:"code"`
+	CamelName aside  `json:"nickName"`
+	Nickname  aside  `json:"nickname"`
+	AvatarURL aside  `json:"avatarUrl"`
+	Avatar    aside  `json:"avatar"`
+}
+
+// aside is a text that comes beside a code. What is no text is none, and no reason to refuse the code.
+type aside string
+
+// UnmarshalJSON never fails.
+func (a *aside) UnmarshalJSON(text []byte) error {
+	var s string
+	if json.Unmarshal(text, &s) == nil {
+		*a = aside(s)
+	}
+	return nil
+}
+
+// either is the first of two that says something; nil: none does.
+func either(a, b aside) *string {
+	s := string(a)
+	if s == "" {
+		s = string(b)
+	}
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // loginOf is the request as authn takes it; its strings are copies.
@@ -53,10 +79,19 @@ type loginUser struct {
 	CreatedAt string `json:"created_at"`
 }
 
+// readLogin reads the body of a login. A character that was cut in two, in a nickname, is no reason to refuse the code.
+func readLogin(c *fiber.Ctx, r *loginRequest) error {
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	return decodeJSON(bytes.ToValidUTF8(body, []byte("\uFFFD")), r)
+}
+
 // login answers POST /api/v1/auth/wx-login.
 func (g *Gateway) login(c *fiber.Ctx) error {
 	var body loginRequest
-	if err := readJSON(c, &body); err != nil {
+	if err := readLogin(c, &body); err != nil {
 		return err
 	}
 	grant, err := g.deps.Authn.Login(c.UserContext(), g.loginOf(c, body))
@@ -124,11 +159,4 @@ func answerOf(grant authn.Grant) tokenAnswer {
 
 func loginUserOf(u storage.User) loginUser {
 	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, timestamp(u.CreatedAt)}
-}
-
-func either(a, b *string) *string {
-	if a != nil {
-		return a
-	}
-	return b
 }

@@ -86,7 +86,7 @@ func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 	}
 	var body loginRequest
 	if ex.body.stream != nil {
-		if err := readJSON(c, &body); err != nil {
+		if err := readLogin(c, &body); err != nil {
 			return err
 		}
 	}

@@ -28,8 +28,24 @@ func (e *edge) post(tb testing.TB, path, token string, body any, more ...string)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return e.postText(tb, path, token, string(text), more...)
+}
+
+// postRaw sends a body as it is, from nobody.
+func (e *edge) postRaw(tb testing.TB, path, text string) (int, map[string]any) {
+	tb.Helper()
+	return e.postText(tb, path, "", text)
+}
+
+// put is a request that replaces something with JSON.
+func put(path, token, body string) string {
+	return head("PUT "+path, token, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body))) + body
+}
+
+func (e *edge) postText(tb testing.TB, path, token, text string, more ...string) (int, map[string]any) {
+	tb.Helper()
 	lines := append([]string{"Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(text))}, more...)
-	resp, answer := e.send(tb, head("POST "+path, token, lines...)+string(text))
+	resp, answer := e.send(tb, head("POST "+path, token, lines...)+text)
 	var decoded map[string]any
 	_ = json.Unmarshal([]byte(answer), &decoded)
 	return resp.StatusCode, decoded

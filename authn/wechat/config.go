@@ -20,6 +20,8 @@ type Config struct {
 	BaseURL string        `yaml:"base_url"` // https://api.weixin.qq.com; http:// only inside Cloud Run or for the sandbox
 	Timeout time.Duration `yaml:"timeout"`  // for one whole call: name, dial, TLS, answer and body; 3s
 
+	Concurrency int `yaml:"concurrency"` // exchanges at a time, per mini-program; more wait for up to half of Timeout; 0: no bound
+
 	Apps     []App `yaml:"apps"`      // several mini-programs; then AppID and Secret stay empty
 	CloudRun bool  `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
 
@@ -56,12 +58,12 @@ func (c Config) Each() []Config {
 
 // DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are the operator's to fill in.
 func DefaultConfig() Config {
-	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second}
+	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64}
 }
 
 // Validate reports every fault at once, each beginning with its path in gateway.yaml, and touches neither disk nor network.
 func (c Config) Validate() []error {
-	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout), functionFault(c.CloudFunctionSecret))
+	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout), concurrencyFault(c.Concurrency), functionFault(c.CloudFunctionSecret))
 	return present(append(faults, c.pushFaults()...))
 }
 
@@ -141,6 +143,16 @@ func baseURLFault(value string) error {
 func timeoutFault(d time.Duration) error {
 	if d <= 0 || d > maxTimeout {
 		return fmt.Errorf("wechat.timeout: %s is not above 0s and at most %s", d, maxTimeout)
+	}
+	return nil
+}
+
+// maxConcurrency is far beyond what a process has descriptors for.
+const maxConcurrency = 10_000
+
+func concurrencyFault(n int) error {
+	if n < 0 || n > maxConcurrency {
+		return fmt.Errorf("wechat.concurrency: %d is not between 0 and %d", n, maxConcurrency)
 	}
 	return nil
 }

@@ -27,6 +27,10 @@ func (Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 // LogValue returns ***, whatever the slog handler.
 func (Session) LogValue() slog.Value { return slog.StringValue(masked) }
 
+// TouristCode is what wx.login gives in DevTools for touristappid (游客模式): the same words each time, and WeChat knows
+// nothing of them.
+const TouristCode = "the code is a mock one"
+
 // ValidCode reports whether code can be a js_code of wx.login: 1 to 128 of the characters 0-9, A-Z, a-z, _ and -.
 func ValidCode(code string) bool {
 	return code != "" && len(code) <= maxCode && strings.IndexFunc(code, notCodeRune) < 0

@@ -1,0 +1,60 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// slots are the exchanges with WeChat at a time of one mini-program. Who finds none free waits, but never so long that too
+// little time is left for the exchange itself.
+type slots struct {
+	taken    chan struct{} // nil: no bound
+	patience time.Duration
+	waiting  prometheus.Gauge
+	waited   prometheus.Observer
+}
+
+func newSlots(count int, patience time.Duration, m *metrics) *slots {
+	if count == 0 {
+		return &slots{waiting: m.waiting, waited: m.waited}
+	}
+	return &slots{taken: make(chan struct{}, count), patience: patience, waiting: m.waiting, waited: m.waited}
+}
+
+// acquire takes a slot; release must follow. The error is ErrBusy: nothing was sent.
+func (s *slots) acquire(ctx context.Context) error {
+	if s.taken == nil {
+		return nil
+	}
+	select {
+	case s.taken <- struct{}{}:
+		s.waited.Observe(0)
+		return nil
+	default:
+	}
+	return s.wait(ctx)
+}
+
+func (s *slots) wait(ctx context.Context) error {
+	s.waiting.Inc()
+	defer s.waiting.Dec()
+	begun := time.Now()
+	defer func() { s.waited.Observe(time.Since(begun).Seconds()) }()
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	select {
+	case s.taken <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &WeChatError{Kind: ErrBusy, Err: errors.New("too many exchanges wait for WeChat: see wechat.concurrency")}
+	}
+}
+
+func (s *slots) release() {
+	if s.taken != nil {
+		<-s.taken
+	}
+}
