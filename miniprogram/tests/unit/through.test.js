@@ -1,5 +1,6 @@
 // What the library does not own goes through it, on every way; what it owns, nobody else decides.
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const { test } = require('node:test');
 const { without } = require('../../utils/transport');
 const { held, refusal, startApp } = require('./phone');
@@ -113,7 +114,8 @@ test('an ArrayBuffer is sent as it is by wx.request and callContainer', async ()
     const { gateway, client } = startApp(way(name));
     const data = new Uint8Array([0, 255, 137]).buffer;
     await client.request({ url: '/api/v1/public', method: 'POST', data });
-    assert.equal(gateway.calls[0].data, data, name);
+    await client.request({ url: '/api/v1/public', data });
+    assert.deepEqual([gateway.calls[0].data === data, gateway.calls[1].data === data, gateway.calls[1].path], [true, true, '/api/v1/public'], name);
   }
 });
 
@@ -208,6 +210,13 @@ test('whoever gives callbacks and drops the promise leaves no unhandled rejectio
   assert.deepEqual(unhandled, []);
 });
 
+test('whoever gives none and drops the promise is told of the failure by the runtime', () => {
+  const story = "const { phone, client } = require('./phone').startApp(); phone.online = false; client.request({ url: '/api/v1/public' });";
+  const { status, stderr } = spawnSync(process.execPath, ['-e', story], { cwd: __dirname, encoding: 'utf8' });
+  assert.equal(status, 1);
+  assert.match(stderr, /GatewayError/);
+});
+
 test('a request, an upload and a download can be aborted, which is no fault of the network and is not sent again', async () => {
   for (const name of ['request', 'upload', 'download']) {
     const { gateway, client } = startApp();
@@ -284,6 +293,15 @@ test('a login is not lost to a storage that is full: it lasts until the mini-pro
   phone.storageIsFull = false;
   await client.wechatLogin();
   assert.deepEqual([phone.storage.get('access_token'), client.getLocalToken()], ['token-3', 'token-3']);
+});
+
+test('what an older page writes into the storage counts, and what it removes is gone', async () => {
+  const { client, wx } = startApp();
+  await client.wechatLogin();
+  wx.setStorageSync('access_token', 'older');
+  assert.equal(client.getLocalToken(), 'older');
+  wx.removeStorageSync('access_token');
+  assert.equal(client.getLocalToken(), '');
 });
 
 test('a storage that is full half-way leaves no older token beside the name of another gateway', async () => {
