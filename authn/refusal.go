@@ -1,27 +1,35 @@
 package authn
 
-import "wxgate/storage"
+import (
+	"math"
+	"time"
+
+	"wxgate/storage"
+)
 
 // refusal is what a revocation refuses, as a pure rule. Times are Unix milliseconds but for those of tokens, which are
 // their iat: whole seconds.
 type refusal struct {
-	scope       byte
 	from, until int64
 	seq         uint64
-	before      int64 // tokens issued earlier are replaced; 0: the refusal is of every token
-	spare       int64 // of those, the ones issued from here on live until from
+	before      uint32 // tokens issued earlier are replaced; 0: the refusal is of every token
+	spare       uint32 // of those, the ones issued from here on live until from
+	scope       byte
 }
 
 func newRefusal(v storage.Revocation) refusal {
 	r := refusal{scope: v.Scope[0], from: v.From.UnixMilli(), until: v.Until.UnixMilli(), seq: v.Seq}
 	if !v.Before.IsZero() {
-		r.before = v.Before.Unix()
+		r.before = seconds(v.Before)
 	}
 	if !v.Spare.IsZero() {
-		r.spare = v.Spare.Unix()
+		r.spare = seconds(v.Spare)
 	}
 	return r
 }
+
+// seconds is a time in few bytes, until 2106: there is one for every session that was refreshed.
+func seconds(t time.Time) uint32 { return uint32(max(0, min(t.Unix(), math.MaxUint32))) }
 
 // covers reports whether every token is refused now.
 //
@@ -43,7 +51,7 @@ func (r refusal) covers(now int64) bool {
 // replaced reports whether a token with that iat was replaced by a refresh of its session and is refused now: the last
 // that was replaced after its grace, those before it at once.
 func (r refusal) replaced(issued, now int64) bool {
-	return issued < r.before && (issued < r.spare || r.from <= now)
+	return issued < int64(r.before) && (issued < int64(r.spare) || r.from <= now)
 }
 
 // join is what two refusals of one key come to. Of two for one user the later counts, which is how a ban is lifted. The

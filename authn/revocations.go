@@ -124,21 +124,22 @@ func (r *revocations) covers(key revocationKey, now time.Time) bool {
 	return known && v.covers(now.UnixMilli())
 }
 
-// refuses says whether the token, its session or its user is revoked now.
+// refuses says whether the token, its session or its user is revoked now. A token that a refresh has replaced is one,
+// after its grace.
 func (r *revocations) refuses(v *verified, now time.Time) bool {
-	return r.covers(v.token, now) || r.replaced(v, now) || r.ended(v, now)
-}
-
-// replaced says whether the token is one that a refresh of its session has replaced, after its grace.
-func (r *revocations) replaced(v *verified, now time.Time) bool {
-	of, known := r.find(v.session)
-	return known && of.replaced(v.claims.IssuedAt, now.UnixMilli())
+	ms := now.UnixMilli()
+	session, known := r.find(v.session)
+	return known && (session.covers(ms) || session.replaced(v.claims.IssuedAt, ms)) || r.covers(v.token, now) || r.gone(v, now)
 }
 
 // ended says whether the token's session or user is revoked now, whatever the token itself is.
 func (r *revocations) ended(v *verified, now time.Time) bool {
-	return r.covers(v.session, now) || r.covers(v.user, now) ||
-		v.claims.adopted && r.endedForeign(v.claims.UserID, v.claims.IssuedAt)
+	return r.covers(v.session, now) || r.gone(v, now)
+}
+
+// gone says whether the token's user is revoked now.
+func (r *revocations) gone(v *verified, now time.Time) bool {
+	return r.covers(v.user, now) || v.claims.adopted && r.endedForeign(v.claims.UserID, v.claims.IssuedAt)
 }
 
 // endedForeign says whether a foreign token was issued, in Unix seconds, before its user, or everybody, was logged out.

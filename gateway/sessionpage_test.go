@@ -1,8 +1,12 @@
 package gateway
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -85,5 +89,36 @@ func TestAUsersWritesShareABucket(t *testing.T) {
 	}
 	if err := e.admitWrite(&exchange{rules: e.rules.Load(), route: &route{pattern: "/api/v1/auth/refresh"}})(1); e.failureOf(err).reason != "rate_limited" {
 		t.Errorf("a refresh of alice's that writes: %v, want rate_limited", err)
+	}
+}
+
+func TestAUserWhoRefreshesAllTheTimeChangesNothing(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	token := e.token(t, "alice")
+	conn, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for i := range 500 {
+		if _, err := io.WriteString(conn, head("POST /api/v1/auth/refresh", token, "Content-Length: 0")); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			Data struct {
+				Token string `json:"access_token"`
+			}
+		}
+		err = json.NewDecoder(resp.Body).Decode(&answer)
+		_, _ = io.Copy(io.Discard, resp.Body)
+		if err != nil || resp.StatusCode != 200 || answer.Data.Token != token {
+			t.Fatalf("refresh %d: got %d and another token: %t, %v; want 200 with the same", i, resp.StatusCode, answer.Data.Token != token, err)
+		}
 	}
 }

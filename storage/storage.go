@@ -121,7 +121,7 @@ type Login struct {
 	Change  func(*User) error
 	Session Session // the session that begins; its UserID is filled in; without an ID none begins
 	// MaxSessions, unless 0, lets the user's oldest sessions end until so many are left, the new one included; of more
-	// than a thousand too many, a thousand with each login.
+	// than a few hundred too many, as many with each login.
 	MaxSessions int
 }
 

@@ -131,10 +131,10 @@ func TestACallerWhoseContextEndsDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestThousandsOfSessionsEnd(t *testing.T) {
+func TestThousandsOfSessionsEndAndOthersWriteInBetween(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, t.TempDir())
-	const sessions = 2*endsPerCommit + 7
+	const sessions = 8 * endsPerCommit
 	var group sync.WaitGroup
 	for caller := range 64 {
 		group.Go(func() {
@@ -144,9 +144,36 @@ func TestThousandsOfSessionsEnd(t *testing.T) {
 		})
 	}
 	group.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	began, others := make(chan struct{}), make(chan []uint64)
+	go func() { others <- writeUntil(ctx, s, began) }()
+	<-began
 	ended, err := s.EndSessions(t.Context(), 1, time.Now(), time.Now().Add(time.Hour))
-	if err != nil || len(ended) != sessions || ended[sessions-1].Seq != sessions {
-		t.Errorf("ending %d sessions: got %d, %v", sessions, len(ended), err)
+	cancel()
+	if err != nil || len(ended) != sessions {
+		t.Fatalf("ending %d sessions: got %d, %v", sessions, len(ended), err)
+	}
+	between := 0
+	for _, seq := range <-others {
+		if seq > ended[0].Seq && seq < ended[sessions-1].Seq {
+			between++
+		}
+	}
+	if between == 0 {
+		t.Error("nobody else wrote while the sessions ended, want them to take turns")
+	}
+}
+
+// writeUntil writes until ctx ends and returns the Seq of each; began is closed after the first.
+func writeUntil(ctx context.Context, s *Store, began chan struct{}) (seqs []uint64) {
+	for {
+		recorded, err := s.Revoke(context.WithoutCancel(ctx), storage.Revocation{Scope: storage.ScopeToken, ID: "t"})
+		if err != nil || ctx.Err() != nil {
+			return seqs
+		}
+		if seqs = append(seqs, recorded[0].Seq); len(seqs) == 1 {
+			close(began)
+		}
 	}
 }
 
