@@ -7,9 +7,10 @@ LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
 SOAK             ?= 10m
 OVERLOAD         ?= 30s
+HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-chaos test-soak test-large test-restart test-kills test-stops test-proxies plot lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-hostile test-chaos test-soak test-large test-restart test-kills test-stops test-proxies plot lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that c
 
 test-overload: ## twice the load that a service can take, for OVERLOAD (30s), and the table of docs/limits.md
 	OVERLOAD=$(OVERLOAD) go test -count=1 -v -timeout 15m -run '^TestOverload$$' ./e2e
+
+test-hostile: ## one attacker of each kind for HOSTILE (1m) beside 200 honest users, and the table of docs/security.md
+	HOSTILE=$(HOSTILE) go test -count=1 -v -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e
 
 test-chaos: ## 500 requests/s for a minute at targets that are killed, frozen, slowed and failing; p2c against round_robin
 	WXGATE_CHAOS=1 go test -count=1 -v -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e

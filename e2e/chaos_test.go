@@ -92,6 +92,7 @@ func (w *world) writeTargets(balance string, targets []string) {
 	}
 	upstream := fmt.Sprintf("upstreams:\n  chaos: { targets: [%s], balance: %s }\n", strings.Join(targets, ", "), balance)
 	text = []byte(strings.Replace(string(text), "upstreams:\n", upstream, 1))
+	text = []byte(strings.Replace(string(text), "limits: {", "limits: { per_client: { in_flight: 0, upstream_connections: 0 },", 1)) // one client is all the load
 	if err := os.WriteFile(w.config, text, 0o600); err != nil {
 		w.t.Fatal(err)
 	}

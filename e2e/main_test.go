@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if address := os.Getenv(chaosTargetEnv); address != "" {
 		os.Exit(serveChaosTarget(address, os.Getenv(chaosTargetEnv+"_LOG")))
 	}
+	if os.Getenv(oddServicesEnv) != "" {
+		os.Exit(serveOddServices())
+	}
 	os.Exit(buildAndRun(m))
 }
 

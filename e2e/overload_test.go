@@ -17,7 +17,7 @@ import (
 // overload is a gateway before a service that can do so much and no more.
 type overload struct {
 	*world
-	token  string
+	tokens []string // of 50 users: what one of them may hold is bounded
 	client *http.Client
 }
 
@@ -81,7 +81,9 @@ func newOverload(t *testing.T, workers int, work time.Duration) *overload {
 	t.Cleanup(o.service.Close)
 	o.writeConfig("log: { access: false }\n")
 	o.serve()
-	o.token = o.login("alice")
+	for i := range 50 {
+		o.tokens = append(o.tokens, o.login(fmt.Sprint("person", i)))
+	}
 	o.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		MaxIdleConnsPerHost: 10_000, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 	}}
@@ -127,7 +129,7 @@ func (p *phase) once(o *overload, n int) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if kind == "served" {
-		req.Header.Set("Authorization", "Bearer "+o.token)
+		req.Header.Set("Authorization", "Bearer "+o.tokens[n%len(o.tokens)])
 	}
 	began := time.Now()
 	resp, err := o.client.Do(req)

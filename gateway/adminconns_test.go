@@ -34,6 +34,11 @@ func adminSocket(t *testing.T, change func(*Config)) (e *edge, admin string) {
 	return e, ln.Addr().String()
 }
 
+// probing is a client that comes anew with each request.
+func probing() *http.Client {
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
 // TestIdleAdminConnectionsKeepNobodyOut: 1,100 of them took every descriptor.
 func TestIdleAdminConnectionsKeepNobodyOut(t *testing.T) {
 	t.Parallel()
@@ -53,7 +58,7 @@ func TestIdleAdminConnectionsKeepNobodyOut(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
-		resp, err := http.Get("http://" + admin + path)
+		resp, err := probing().Get("http://" + admin + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +116,7 @@ func TestARequestThatIsBeingAnsweredKeepsItsAdminConnection(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	resp, err := http.Get("http://" + admin + "/livez")
+	resp, err := probing().Get("http://" + admin + "/livez")
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("after them: %v %v", resp, err)
 	}

@@ -24,6 +24,7 @@ type limitedBody struct {
 	limit  int64     // bytes that are let through
 	read   int64     // bytes that were
 	ended  bool      // the whole body was read
+	whole  func()    // is called once it has; nil: nobody wants to know
 }
 
 // Read returns errBodyTooLarge as soon as the body turns out longer than its limit.
@@ -31,6 +32,10 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
 	b.ended = errors.Is(err, io.EOF) || b.read == b.size
+	if b.ended && b.whole != nil {
+		b.whole()
+		b.whole = nil
+	}
 	switch {
 	case b.read > b.limit:
 		return 0, errBodyTooLarge

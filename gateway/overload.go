@@ -50,7 +50,7 @@ func (l *load) of(upstream string) *pressure {
 		l.services = make(map[string]*pressure)
 	}
 	if l.services[upstream] == nil {
-		l.services[upstream] = new(pressure)
+		l.services[upstream] = &pressure{ours: new(lag).ours}
 	}
 	return l.services[upstream]
 }
@@ -64,8 +64,9 @@ const (
 // place is what a request has taken of limits.in_flight and of what its service bears. The zero place is none.
 type place struct {
 	load    *load     // nil: none is taken
-	service *pressure // nil: an endpoint
-	upload  bool
+	service *pressure // nil: an endpoint, or its body is still to come
+	light   bool
+	coming  *pressure // the service of a body that is still to come; nil: there is none
 }
 
 // leave gives the place back, if there is one.
@@ -74,41 +75,53 @@ func (p *place) leave() {
 		return
 	}
 	p.load.inFlight.leave()
-	if p.upload {
+	if p.coming != nil {
 		p.load.uploads.leave()
 	}
 	if p.service != nil {
-		p.service.leave()
-		if p.upload {
-			p.service.uploads.leave()
-		}
+		p.service.leave(p.light)
 	}
 	*p = place{}
 }
 
+// bodyCame makes a request one that its service works on: until now its pace was the client's.
+func (p *place) bodyCame() {
+	if p.coming == nil {
+		return
+	}
+	p.load.uploads.leave()
+	p.service, p.coming = p.coming, nil
+	p.service.join(p.light)
+}
+
 // enter takes a place, in all and at the service, or neither. most is limits.in_flight.
-func (l *load) enter(service *pressure, upload bool, most, share int64) (place, bool) {
-	p := place{load: l, upload: upload}
+func (l *load) enter(service *pressure, as standing, most int64) (place, bool) {
+	p := place{load: l, light: as.light}
 	switch {
-	case !l.inFlight.enter(most, share):
-		return place{}, false
-	case upload && !l.uploads.enter(most, uploadShare):
-		l.inFlight.leave()
+	case !l.inFlight.enter(most, as.share):
 		return place{}, false
 	case service == nil:
 		return p, true
-	case !service.enter(most, share):
-		p.leave()
-		return place{}, false
+	case as.upload && l.uploads.enter(most, uploadShare):
+		p.coming = service
+		return p, true
+	case !as.upload && service.enter(most, as.share, as.light):
+		p.service = service
+		return p, true
 	}
-	if p.service = service; upload && !service.uploads.enter(service.places.Load(), uploadShare) {
-		service.leave()
-		p.service = nil
-		p.leave()
-		return place{}, false
-	}
-	return p, true
+	l.inFlight.leave()
+	return place{}, false
 }
+
+// standing is what decides on a request when there is too much to do.
+type standing struct {
+	share  int64 // of the places that it may fill, in percent
+	light  bool  // its client has few others
+	upload bool  // a part of its body is still to come
+}
+
+// lightRequests is how many requests a client has at a time that opens a page; with more, it is the first to be refused.
+const lightRequests = 8
 
 // shareOf is the part of all places that a request may fill. A token counts only once it was verified.
 func shareOf(c *fiber.Ctx, ex *exchange) int64 {
@@ -124,9 +137,13 @@ func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
 	if ex.route.class == classHealth || most == 0 || ex.place.load != nil {
 		return nil
 	}
+	as := standing{share: shareOf(c, ex), light: ex.hold.Requests() <= lightRequests, upload: uploads(c, ex)}
 	var within bool
-	if ex.place, within = g.load.enter(ex.route.pressure, uploads(c, ex), most, shareOf(c, ex)); !within {
+	if ex.place, within = g.load.enter(ex.route.pressure, as, most); !within {
 		return errOverloaded
+	}
+	if as.upload {
+		ex.body.whole = ex.place.bodyCame
 	}
 	return nil
 }

@@ -11,16 +11,17 @@ import (
 // let in. That is CoDel's idea (RFC 8289 §3): a standing queue, not a short one, is what harms.
 type pressure struct {
 	inFlight atomic.Int64
-	uploads  part         // of these, whose body is still to come
+	light    atomic.Int64 // of these, of clients that have few: the others do not count against them
 	places   atomic.Int64 // how many are let in; it moves between fewestPlaces and limits.in_flight
 	strained atomic.Bool  // somebody was refused, or all were late, since the last judgement: no time to learn from
 	epoch    atomic.Int64 // counts how often what was usual became void
 
 	mu      sync.Mutex
 	judged  time.Time
-	answers int64         // since then
-	least   time.Duration // the least lateness of them
-	fewest  time.Time     // since when fewestPlaces do not help; zero: they are not in force
+	answers int64                // since then
+	least   time.Duration        // the least lateness of them
+	ours    func() time.Duration // what this process itself is late by, since the last judgement
+	fewest  time.Time            // since when fewestPlaces do not help; zero: they are not in force
 }
 
 const (
@@ -32,20 +33,35 @@ const (
 )
 
 // enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
-// the places that this request may fill.
-func (p *pressure) enter(most, share int64) bool {
+// the places that this request may fill. Of a client that has few others, light, only its like count: one that has many is
+// refused before them.
+func (p *pressure) enter(most, share int64, light bool) bool {
 	if places := p.places.Load(); places == 0 || places > most {
 		p.places.CompareAndSwap(places, most)
 	}
-	if n := p.inFlight.Add(1); n*100 > p.places.Load()*share {
-		p.inFlight.Add(-1)
+	if n := p.join(light); n*100 > p.places.Load()*share {
+		p.leave(light)
 		p.strained.Store(true)
 		return false
 	}
 	return true
 }
 
-func (p *pressure) leave() { p.inFlight.Add(-1) }
+// join takes a place whatever there is, and returns how many are taken of those that count.
+func (p *pressure) join(light bool) int64 {
+	n := p.inFlight.Add(1)
+	if light {
+		return p.light.Add(1)
+	}
+	return n
+}
+
+func (p *pressure) leave(light bool) {
+	p.inFlight.Add(-1)
+	if light {
+		p.light.Add(-1)
+	}
+}
 
 // answered takes an answer into account that came in good order.
 func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most int64) {
@@ -67,7 +83,7 @@ func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most i
 
 // judge moves the number of places: down by a fifth of those in use while all answers are late, else up by an eighth.
 func (p *pressure) judge(now time.Time, most int64) {
-	places, late := p.places.Load(), p.least > 0
+	places, late := p.places.Load(), p.least > p.ours()
 	p.strained.Store(late)
 	switch {
 	case !late:

@@ -20,7 +20,7 @@ type busy struct {
 type arrival struct{ came, answered time.Time }
 
 func newBusy(workers int) *busy {
-	return &busy{now: time.Unix(1_000_000, 0), workers: make([]time.Time, workers), places: 1000}
+	return &busy{pressure: pressure{ours: func() time.Duration { return 0 }}, now: time.Unix(1_000_000, 0), workers: make([]time.Time, workers), places: 1000}
 }
 
 // run sends requests at a rate for a while and returns how long those took that were let in, and how many were refused.
@@ -29,7 +29,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 		for len(l.under) > 0 && !l.under[0].answered.After(l.now) {
 			took = append(took, l.answer())
 		}
-		if !l.enter(l.places, 100) {
+		if !l.enter(l.places, 100, true) {
 			refused++
 			continue
 		}
@@ -53,7 +53,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 func (l *busy) answer() time.Duration {
 	a := l.under[0]
 	l.under = l.under[1:]
-	l.leave()
+	l.leave(true)
 	l.answered(&l.usual, a.answered.Sub(a.came), a.answered, l.places)
 	return a.answered.Sub(a.came)
 }
@@ -63,6 +63,32 @@ func constant(d time.Duration) func() time.Duration { return func() time.Duratio
 func percentile(all []time.Duration, percent int) time.Duration {
 	all = slices.Sorted(slices.Values(all))
 	return all[min(len(all)-1, len(all)*percent/100)]
+}
+
+// TestAClientWithManyRequestsIsRefusedBeforeOthers: a flood of one fills its places, not those of the others.
+func TestAClientWithManyRequestsIsRefusedBeforeOthers(t *testing.T) {
+	t.Parallel()
+	var p pressure
+	for p.enter(100, 100, false) { // one client takes what there is
+	}
+	p.places.Store(50) // and makes its service late
+	for i := range 50 {
+		if !p.enter(100, 100, true) {
+			t.Fatalf("of 50 others with few requests, number %d is refused", i+1)
+		}
+	}
+	if p.enter(100, 100, true) || p.enter(100, 100, false) {
+		t.Error("more than the service bears are let in")
+	}
+	for range 50 {
+		p.leave(true)
+	}
+	for range 100 {
+		p.leave(false)
+	}
+	if p.inFlight.Load() != 0 || p.light.Load() != 0 {
+		t.Errorf("%d places are held by nobody, %d of light requests", p.inFlight.Load(), p.light.Load())
+	}
 }
 
 // TestTwiceTheLoadIsShed is the figure of docs/limits.md for services of many sizes: the admitted stay under a second, the
@@ -142,19 +168,19 @@ func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 	t.Parallel()
 	var p pressure
 	for i := range 75 {
-		if !p.enter(100, tokenlessShare) {
+		if !p.enter(100, tokenlessShare, true) {
 			t.Fatalf("the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, tokenlessShare) {
+	if p.enter(100, tokenlessShare, true) {
 		t.Error("without a token one more is let in")
 	}
 	for i := range 25 {
-		if !p.enter(100, 100) {
+		if !p.enter(100, 100, true) {
 			t.Fatalf("with a token, the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, 100) || p.inFlight.Load() != 100 {
+	if p.enter(100, 100, true) || p.inFlight.Load() != 100 {
 		t.Errorf("got %d places taken, want 100", p.inFlight.Load())
 	}
 }

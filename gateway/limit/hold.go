@@ -8,6 +8,7 @@ type Hold struct {
 	hash   uint64
 	client Client
 	held   uint8 // a bit for each Kind
+	nth    int32 // of its client's requests
 }
 
 // Client returns whose Hold it is.
@@ -19,12 +20,18 @@ func (h *Hold) Take(k Kind, most int) bool {
 	if h.ledger == nil || h.held&(1<<k) != 0 {
 		return true
 	}
-	if !h.ledger.take(h.client, h.hash, k, most) {
+	n, within := h.ledger.take(h.client, h.hash, k, most)
+	if !within {
 		return false
 	}
-	h.held |= 1 << k
+	if h.held |= 1 << k; k == Requests {
+		h.nth = n
+	}
 	return true
 }
+
+// Requests returns how many requests the client had when this one was taken, itself included; 0 when it was not.
+func (h *Hold) Requests() int { return int(h.nth) }
 
 // Release gives one of a Kind back, if it is held.
 func (h *Hold) Release(k Kind) { h.release(h.held & (1 << k)) }

@@ -77,15 +77,15 @@ func (s *shard) find(c Client, hash uint64) int {
 	return i
 }
 
-// take adds one of a kind, unless the client has most of them.
-func (l *Ledger) take(c Client, hash uint64, k Kind, most int) bool {
+// take adds one of a kind, unless the client has most of them, and returns how many it has.
+func (l *Ledger) take(c Client, hash uint64, k Kind, most int) (n int32, within bool) {
 	s := l.shardOf(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.find(c, hash)
 	at := &s.slots[i]
 	if most > 0 && int(at.held[k]) >= most {
-		return false
+		return at.held[k], false
 	}
 	if at.held == [kinds]int32{} {
 		if 2*(s.used+1) > len(s.slots) {
@@ -96,7 +96,7 @@ func (l *Ledger) take(c Client, hash uint64, k Kind, most int) bool {
 		s.used++
 	}
 	at.held[k]++
-	return true
+	return at.held[k], true
 }
 
 // give takes one of each kind away of which held has the bit.
