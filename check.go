@@ -43,7 +43,7 @@ func checkFiles(cfg Config) []error {
 
 // parts are the errors that were joined.
 func parts(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // one around the list would be another error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

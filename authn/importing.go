@@ -29,8 +29,10 @@ func Presentable(u storage.User) (clean storage.User, dropped []string) {
 		name  string
 		value *int64
 	}{
-		{"recipe_count", &u.RecipeCount}, {"follower_count", &u.FollowerCount},
-		{"following_count", &u.FollowingCount}, {"favorite_count", &u.FavoriteCount},
+		{"recipe_count", &u.RecipeCount},
+		{"follower_count", &u.FollowerCount},
+		{"following_count", &u.FollowingCount},
+		{"favorite_count", &u.FavoriteCount},
 	} {
 		if *counter.value < 0 || *counter.value > maxCounter {
 			dropped, *counter.value = append(dropped, counter.name+": not between 0 and 2^53-1"), 0

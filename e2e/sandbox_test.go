@@ -173,8 +173,13 @@ func TestTheDemoIsRefusedWhereOthersCouldReachIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, args := range [][]string{
-		{"demo", "--listen", "0.0.0.0:0"}, {"demo", "--listen", ":0"}, {"demo", "--listen", "[::]:0"}, {"demo", "--listen", "192.0.2.1:0"},
-		{"demo", "--page", "0.0.0.0:0"}, {"demo", "--page", "example.com:80"}, {"demo", "--listen", "8080"},
+		{"demo", "--listen", "0.0.0.0:0"},
+		{"demo", "--listen", ":0"},
+		{"demo", "--listen", "[::]:0"},
+		{"demo", "--listen", "192.0.2.1:0"},
+		{"demo", "--page", "0.0.0.0:0"},
+		{"demo", "--page", "example.com:80"},
+		{"demo", "--listen", "8080"},
 		{"demo", "-c", w.config, "--listen", "0.0.0.0:0"},
 	} {
 		got, code := w.command(args...)

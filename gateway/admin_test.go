@@ -560,17 +560,17 @@ func TestAnImportReportsEveryLineThatItCannotTake(t *testing.T) {
 	report := o.importing(t, strings.Join([]string{
 		`{"id":7,"openid":"o7","nickname":"小七","bio":"a\nb","recipe_count":3,"created_at":"2020-02-03T04:05:06Z"}`,
 		``,
-		`{"id":7,"openid":"o7"}`,                       // again: as it was
-		`{"id":7,"openid":"other"}`,                    // 4: the id is taken
-		`{"id":8,"openid":"o7"}`,                       // 5: the openid is taken
-		`{"id":0,"openid":"o0"}`,                       // 6
-		`{"id":9}`,                                     // 7
-		`{"id":9,"openid":"o 9"}`,                      // 8
-		`{"id":9,"openid":"o9","nickName":"x"}`,        // 9: Go takes it for nickname
-		`{"id":10,"openid":"o10","name":"x"}`,          // 10: no such key
-		`{"id":"10","openid":"o10"}`,                   // 11: a text
-		`{"id":10,"openid":10}`,                        // 12: a number
-		`{"id":10,"openid":"o10"} {}`,                  // 13
+		`{"id":7,"openid":"o7"}`,                // again: as it was
+		`{"id":7,"openid":"other"}`,             // 4: the id is taken
+		`{"id":8,"openid":"o7"}`,                // 5: the openid is taken
+		`{"id":0,"openid":"o0"}`,                // 6
+		`{"id":9}`,                              // 7
+		`{"id":9,"openid":"o 9"}`,               // 8
+		`{"id":9,"openid":"o9","nickName":"x"}`, // 9: Go takes it for nickname
+		`{"id":10,"openid":"o10","name":"x"}`,   // 10: no such key
+		`{"id":"10","openid":"o10"}`,            // 11: a text
+		`{"id":10,"openid":10}`,                 // 12: a number
+		`{"id":10,"openid":"o10"} {}`,           // 13
 		"{\"id\":10,\"openid\":\"o10\",\"nickname\":\"\xc4\xe3\"}", // 14: GBK
 		`nonsense`,                         // 15
 		"{\"id\":11,\"openid\":\"o11\"}\r", // as Windows ends lines
@@ -604,10 +604,18 @@ func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "")
 	lines := []struct{ rest, without string }{
-		{`"avatar":"/uploads/a.png"`, "avatar"}, {`"avatar":"wxfile://tmp_1.png"`, "avatar"}, {`"avatar":"http:/x"`, "avatar"},
-		{`"avatar":"http://tmp/a.png"`, "avatar"}, {`"nickname":"` + strings.Repeat("长", 65) + `"`, "nickname"}, {`"nickname":"a\nb"`, "nickname"},
-		{`"bio":"` + strings.Repeat("x", 501) + `"`, "bio"}, {`"recipe_count":-1`, "recipe_count"}, {`"follower_count":9007199254740992`, "follower_count"},
-		{`"created_at":"2024-10-16 12:00:00"`, "created_at"}, {`"created_at":"0000-00-00 00:00:00"`, "created_at"}, {`"created_at":1700000000`, "created_at"},
+		{`"avatar":"/uploads/a.png"`, "avatar"},
+		{`"avatar":"wxfile://tmp_1.png"`, "avatar"},
+		{`"avatar":"http:/x"`, "avatar"},
+		{`"avatar":"http://tmp/a.png"`, "avatar"},
+		{`"nickname":"` + strings.Repeat("长", 65) + `"`, "nickname"},
+		{`"nickname":"a\nb"`, "nickname"},
+		{`"bio":"` + strings.Repeat("x", 501) + `"`, "bio"},
+		{`"recipe_count":-1`, "recipe_count"},
+		{`"follower_count":9007199254740992`, "follower_count"},
+		{`"created_at":"2024-10-16 12:00:00"`, "created_at"},
+		{`"created_at":"0000-00-00 00:00:00"`, "created_at"},
+		{`"created_at":1700000000`, "created_at"},
 	}
 	var text strings.Builder
 	for i, line := range lines {
