@@ -21,7 +21,7 @@ func newLogs(cfg gateway.LogConfig, queue *logQueue) *logs {
 	l := &logs{queue: queue}
 	l.set(cfg)
 	options := &slog.HandlerOptions{Level: &l.level}
-	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(queue, options)})
+	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(escapedJSON{queue}, options)})
 	queue.after = func(dropped uint64) { l.Warn("lines of the log were dropped", "lines", dropped) }
 	return l
 }

@@ -19,7 +19,7 @@ type output struct {
 // print writes data as JSON, or as the rows of a table.
 func (o output) print(w io.Writer, data any, rows func(*table)) error {
 	if o.JSON {
-		enc := json.NewEncoder(w)
+		enc := json.NewEncoder(escapedJSON{w})
 		enc.SetEscapeHTML(false)
 		return enc.Encode(data)
 	}

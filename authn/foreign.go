@@ -37,7 +37,7 @@ func (a *Authn) adopt(ctx context.Context, token string, c foreignClaims) (*Clai
 		return nil, ErrTokenInvalid
 	}
 	if c.purpose != "" {
-		a.log.WarnContext(ctx, "foreign token for another purpose", "user", c.UserID, "claim", c.purpose)
+		a.log.WarnContext(ctx, "foreign token for another purpose", "user", c.UserID, "claim", fmt.Sprintf("%.64s", c.purpose))
 		return nil, ErrTokenInvalid
 	}
 	user, err := a.store.User(ctx, c.UserID)

@@ -51,7 +51,7 @@ func (a *admin) changing(do func(*http.Request) (data any, err error)) http.Hand
 	return a.answering(func(r *http.Request) (any, error) {
 		data, err := do(r)
 		if err == nil {
-			a.log.Info("admin change", "request", r.Pattern, "id", r.PathValue("id"))
+			a.log.Info("admin change", "request", r.Pattern, "id", loggedText([]byte(r.PathValue("id"))))
 		}
 		return data, err
 	})
