@@ -134,7 +134,7 @@ func TestTheManualListsTheEndpoints(t *testing.T) {
 // wantEndpoints wants a table row for each endpoint, HEAD apart, and no row for another one.
 func wantEndpoints(t *testing.T, page string, inCode map[string]bool) {
 	t.Helper()
-	documented := rowsOf(t, page, regexp.MustCompile("`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`]*)`"))
+	documented := rowsOf(t, page, regexp.MustCompile("`((?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /[^`]*)`"))
 	for e := range inCode {
 		if _, found := documented[e]; !found && !strings.HasPrefix(e, "HEAD ") {
 			t.Errorf("%s has no row for %s", page, e)

@@ -566,3 +566,21 @@ func BenchmarkProxiedRequest(b *testing.B) {
 		_, _ = io.Copy(io.Discard, resp.Body)
 	}
 }
+
+// TestTheChecksOfHAProxyAreAnswered: option httpchk sends OPTIONS / in HTTP/1.0, and had 404 or 401.
+func TestTheChecksOfHAProxyAreAnswered(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/**", Upstream: "service", Auth: AuthRequired})
+		cfg.Limits.IP.Deny = []Network{{netPrefix(t, "127.0.0.0/8")}}
+	})
+	for _, check := range []string{"OPTIONS / HTTP/1.0\r\n\r\n", "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n"} {
+		if resp, body := e.send(t, check); resp.StatusCode != http.StatusNoContent || resp.Header.Get("Allow") == "" {
+			t.Errorf("%q: %d %s, want 204", check, resp.StatusCode, body)
+		}
+	}
+	if n := len(service.Requests()); n > 0 {
+		t.Errorf("%d checks reached the service", n)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -132,6 +133,15 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
 	}
 	answerFailure(c, f, messageOf(f, err), ex.id, g.deps.Now())
+	if errors.Is(err, upstream.ErrStopped) {
+		g.endWithoutAnswer(c)
+	}
+}
+
+// endWithoutAnswer closes a connection whose client has left: what log and metric say of it is no status of HTTP.
+func (g *Gateway) endWithoutAnswer(c *fiber.Ctx) {
+	c.Context().HijackSetNoResponse(true)
+	g.takeOver(c, func(net.Conn) {}, func() {})
 }
 
 // retryAfter is when it is worth to try again, for errors that know it better than their row.

@@ -93,6 +93,7 @@ func (g *Gateway) endpoints(r *rules) []endpoint {
 		{fiber.MethodHead, "/healthz", classHealth, AuthNone, nil, g.healthz},
 		{get, "/", classHealth, AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
 		{fiber.MethodHead, "/", classHealth, AuthNone, nil, g.healthz},
+		{fiber.MethodOptions, "/", classHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
 	}
 	if r.push == nil {
 		return all

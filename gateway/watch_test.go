@@ -101,6 +101,26 @@ func TestAClientThatLeftIsCountedAsGone(t *testing.T) {
 	})
 }
 
+// TestAHalfClosedClientIsNotAnsweredWithAStatusThatHTTPHasNot: it received "HTTP/1.1 499 Unknown Status Code".
+func TestAHalfClosedClientIsNotAnsweredWithAStatusThatHTTPHasNot(t *testing.T) {
+	t.Parallel()
+	for _, request := range []string{head("GET /public/x", ""), head("POST /public/x", "", "Content-Length: 2") + "{}", "GET /public/x HTTP/1.0\r\n\r\n"} {
+		service, ended := mute(t, "")
+		e := newEdge(t, service.URL, nil)
+		l := e.dial(t)
+		l.say(t, request)
+		eventually(t, "the request arrives", func() bool { return service.OpenConns() == 1 })
+		_ = l.Conn.(*net.TCPConn).CloseWrite()
+		<-ended
+		if heard, err := io.ReadAll(l); len(heard) > 0 || err != nil {
+			t.Errorf("%.20q: heard %q, %v; want the end of the connection", request, heard, err)
+		}
+		if got := e.count(t, "wxgate_requests_total", `code="499"`, `reason="client_gone"`); got != 1 {
+			t.Errorf("%.20q: counted %v times", request, got)
+		}
+	}
+}
+
 func TestAClientThatOnlyEndsItsSendingGetsAPromptAnswer(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Echo(t).URL, nil)

@@ -18,6 +18,8 @@ const (
 	ReasonEmptyLines   Reason = "empty lines"             // §2.2: more than one empty line before the request line
 	ReasonRequestLine  Reason = "bad request line"        // §3: not method SP target SP version
 	ReasonMethod       Reason = "bad method"              // §3.1: not a token
+	ReasonMethodSize   Reason = "method too long"         // §3: longer than any that there is
+	ReasonTargetSize   Reason = "target too long"         // §3: no head has room for it
 	ReasonConnect      Reason = "connect"                 // RFC 9110 §9.3.6: this is not a tunnel
 	ReasonTrace        Reason = "trace"                   // RFC 9110 §9.3.8: it would echo credentials
 	ReasonVersion      Reason = "bad http version"        // §2.3: not HTTP/1.0 or HTTP/1.1
@@ -61,7 +63,7 @@ type MalformedError struct {
 // Error returns the reason; no byte of the request is in it.
 func (e *MalformedError) Error() string { return "refused request: " + string(e.Reason) }
 
-// Status is the status code to answer with: 400, or 405, 408, 431, 503 or 505 where HTTP has a word for it. RFC 9112 §6.1
+// Status is the status code to answer with: 400, or 405, 408, 414, 431, 501, 503 or 505 where HTTP has a word for it. RFC 9112 §6.1
 // suggests 501 for an unknown transfer coding; that is 400 here, like all other framing that could be read in two ways.
 func (e *MalformedError) Status() int {
 	switch e.Reason {
@@ -69,8 +71,12 @@ func (e *MalformedError) Status() int {
 		return 405
 	case ReasonSlowHead, ReasonSlowBody:
 		return 408
+	case ReasonTargetSize:
+		return 414
 	case ReasonHeadSize, ReasonFieldCount:
 		return 431
+	case ReasonMethodSize:
+		return 501
 	case ReasonTooMany:
 		return 503
 	case ReasonOtherVersion:

@@ -6,8 +6,11 @@ import "bytes"
 // Exactly one space stands between the parts: servers that are lenient here disagree about where the target ends.
 func (h *head) requestLine(line []byte, from int) Reason {
 	sp := tokenBytes.span(line)
-	if sp == 0 || sp < len(line) && line[sp] != ' ' {
+	switch {
+	case sp == 0 || sp < len(line) && line[sp] != ' ':
 		return ReasonMethod
+	case sp > maxMethodBytes:
+		return ReasonMethodSize
 	}
 	last := bytes.LastIndexByte(line, ' ')
 	if last <= sp+1 {
@@ -26,20 +29,34 @@ func (h *head) requestLine(line []byte, from int) Reason {
 	return h.target(method, target, from+sp+1)
 }
 
-// setVersion takes HTTP/1.1 and HTTP/1.0, spelled so: the name is case-sensitive (RFC 9112 §2.3). A later minor
-// version could be served as 1.1 (RFC 9110 §2.5), but nobody sends one in good faith.
+// maxMethodBytes is longer than every method that is registered (RFC 9112 §3); UPDATEREDIRECTREF has 17.
+const maxMethodBytes = 32
+
+// tooLong says which part of a request line that has no end is too long (RFC 9112 §3).
+func tooLong(line []byte) Reason {
+	switch sp := tokenBytes.span(line); {
+	case sp == 0 || sp < len(line) && line[sp] != ' ':
+		return ReasonMethod
+	case sp > maxMethodBytes:
+		return ReasonMethodSize
+	}
+	return ReasonTargetSize
+}
+
+// setVersion takes HTTP/1.1 and HTTP/1.0, spelled so: the name is case-sensitive (RFC 9112 §2.3). A later minor version is
+// served as the highest that we know (RFC 9110 §2.5), and is made that in place, so that nobody behind us has to know.
 func (h *head) setVersion(v []byte) Reason {
-	switch string(v) {
-	case "HTTP/1.1":
-		return ""
-	case "HTTP/1.0":
-		h.old = true
-		return ""
-	}
-	if len(v) == 8 && string(v[:5]) == "HTTP/" && digitBytes[v[5]] && v[5] != '1' && v[6] == '.' && digitBytes[v[7]] {
+	switch {
+	case len(v) != len("HTTP/1.1") || string(v[:5]) != "HTTP/" || !digitBytes[v[5]] || v[6] != '.' || !digitBytes[v[7]]:
+		return ReasonVersion
+	case v[5] != '1':
 		return ReasonOtherVersion
+	case v[7] == '0':
+		h.old = true
+	default:
+		v[7] = '1'
 	}
-	return ReasonVersion
+	return ""
 }
 
 // refusedMethod names the methods that no gateway of ours may see. All other tokens are the gateway's to judge.

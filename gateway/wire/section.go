@@ -26,7 +26,7 @@ func (s *section) judge(b []byte, cfg *Config) (end int, reason Reason) {
 		switch {
 		case len(rest) == 0 || len(rest) == 1 && rest[0] == '\r':
 			if len(b) == cfg.MaxHeadBytes {
-				return 0, ReasonHeadSize
+				return 0, s.tooLarge(b[s.line:])
 			}
 			return 0, ""
 		case rest[0] == '\t': // white space in a value; names and targets refuse it themselves
@@ -41,6 +41,14 @@ func (s *section) judge(b []byte, cfg *Config) (end int, reason Reason) {
 			return 0, strayControl(rest[0])
 		}
 	}
+}
+
+// tooLarge says what of a section is too large, whose last line has not ended.
+func (s *section) tooLarge(line []byte) Reason {
+	if s.inFields || s.trailers {
+		return ReasonHeadSize
+	}
+	return tooLong(line)
 }
 
 // endLine judges the line that ends at s.looked and moves on to the next one. done means that it was the last.

@@ -41,8 +41,8 @@ var requestLineCases = []Case{
 	{Name: "cr inside the line", Rule: "§2.2", Held: "GET /\r HTTP/1.1" + hosted, Want: wire.ReasonBareCR},
 	{Name: "cr cr lf ends the line", Rule: "§2.2", Held: "GET / HTTP/1.1\r\r\nHost: h\r\n\r\n", Want: wire.ReasonBareCR},
 
-	{Name: "http/1.2", Rule: "§2.3", Held: "GET / HTTP/1.2" + hosted, Want: wire.ReasonVersion},
-	{Name: "http/1.9", Rule: "§2.3", Held: "GET / HTTP/1.9" + hosted, Want: wire.ReasonVersion},
+	{Name: "http/1.2", Rule: "RFC 9110 §2.5", Pass: "GET / HTTP/1.1" + hosted, Says: "GET / HTTP/1.2" + hosted},
+	{Name: "http/1.9", Rule: "RFC 9110 §2.5", Pass: "GET / HTTP/1.1" + hosted, Says: "GET / HTTP/1.9" + hosted},
 	{Name: "http/2.0", Rule: "RFC 9110 §15.6.6", Held: "GET / HTTP/2.0" + hosted, Want: wire.ReasonOtherVersion},
 	{Name: "http/0.9", Rule: "RFC 9110 §15.6.6", Held: "GET / HTTP/0.9" + hosted, Want: wire.ReasonOtherVersion},
 	{Name: "http/2", Rule: "§2.3", Held: "GET / HTTP/2" + hosted, Want: wire.ReasonVersion},

@@ -10,17 +10,24 @@ import (
 )
 
 // Case is what a client sends and what becomes of it. The client sends Pass+Held; the server reads Pass. With a Want, the
-// request is refused for that reason; without, Held is only what the server did not get because it ended.
+// request is refused for that reason; without, Held is only what the server did not get because it ended. Says is what the
+// client sends where the reader changes it.
 type Case struct {
 	Name string
 	Rule string // where it is written; RFC 9112 unless it names another
 	Pass string
 	Held string
 	Want wire.Reason
+	Says string
 }
 
 // In is what the client sends.
-func (c Case) In() string { return c.Pass + c.Held }
+func (c Case) In() string {
+	if c.Says != "" {
+		return c.Says
+	}
+	return c.Pass + c.Held
+}
 
 const (
 	get  = "GET /a HTTP/1.1\r\nHost: h\r\n"
@@ -54,7 +61,13 @@ func sizeCases() []Case {
 		{Name: "head of exactly the limit", Rule: "§3", Pass: filled(limit)},
 		{Name: "head one byte over the limit", Rule: "RFC 6585 §5", Held: filled(limit + 1), Want: wire.ReasonHeadSize},
 		{Name: "head far over the limit", Rule: "RFC 6585 §5", Held: filled(2 * limit), Want: wire.ReasonHeadSize},
-		{Name: "target over the limit", Rule: "§3", Held: "GET /" + strings.Repeat("a", limit), Want: wire.ReasonHeadSize},
+		{Name: "target over the limit", Rule: "§3", Held: "GET /" + strings.Repeat("a", limit), Want: wire.ReasonTargetSize},
+		{Name: "target far over the limit", Rule: "§3", Held: "GET /" + strings.Repeat("a", 2*limit) + " HTTP/1.1" + hosted, Want: wire.ReasonTargetSize},
+		{Name: "fields behind a long target", Rule: "RFC 6585 §5", Held: "GET /" + strings.Repeat("a", limit/2) + " HTTP/1.1\r\nA: " + strings.Repeat("a", limit), Want: wire.ReasonHeadSize},
+		{Name: "method over the limit", Rule: "§3", Held: strings.Repeat("A", limit) + " / HTTP/1.1" + hosted, Want: wire.ReasonMethodSize},
+		{Name: "method longer than any", Rule: "§3", Held: strings.Repeat("A", 33) + " / HTTP/1.1" + hosted, Want: wire.ReasonMethodSize},
+		{Name: "method longer than any, alone", Rule: "§3", Held: strings.Repeat("A", 33) + "\r\n\r\n", Want: wire.ReasonMethodSize},
+		{Name: "no method over the limit", Rule: "§3.1", Held: strings.Repeat("/", limit), Want: wire.ReasonMethod},
 		{Name: "name over the limit", Rule: "§5", Held: get + strings.Repeat("a", limit), Want: wire.ReasonHeadSize},
 		{Name: "as many fields as the limit", Rule: "RFC 6585 §5", Pass: get + strings.Repeat("A: b\r\n", 99) + end},
 		{Name: "one field too many", Rule: "RFC 6585 §5", Held: get + strings.Repeat("A: b\r\n", 100) + end, Want: wire.ReasonFieldCount},
