@@ -10,7 +10,7 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-hostile test-chaos test-soak test-large test-restart test-kills test-stops test-proxies plot lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-hostile test-chaos test-soak test-large test-restart test-kills test-stops test-proxies test-capacity plot lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ test-stops: ## 100 stops under the load of 40 clients, counting connections that
 
 test-proxies: ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs
 	WXGATE_PROXIES=1 go test -count=1 -v -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e
+
+test-capacity: ## the figures of docs/performance.md: per core, connection, user
+	WXGATE_CAPACITY=1 go test -count=1 -v -timeout 30m -run '^TestCapacity$$' ./e2e
 
 test-large: ## 2 GiB up and down, with the memory of the gateway; how long events take
 	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory|TestEventsArriveAsTheyAreSaid' ./e2e
