@@ -160,7 +160,7 @@ func DefaultConfig() Config {
 			Signed:               SignedConfig{TTL: time.Minute},
 		},
 		Limits: LimitsConfig{
-			Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 1000, Dials: upstream.DefaultDials,
+			Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 10000, Dials: upstream.DefaultDials,
 			PerClient:       PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
 			Prefetch:        Rate{Count: 600, Per: time.Minute},
 			DecryptFailures: LimitConfig{Per: PerUser, Rate: Rate{Count: 6, Per: time.Hour}, Burst: 10},
