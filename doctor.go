@@ -66,7 +66,7 @@ func (d doctorCommand) examine(ctx context.Context, cfg Config) []finding {
 	}
 	findings = append(findings, clockFinding(ctx, cfg.WeChat.BaseURL))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
-		findings = append(findings, upstreamFinding(ctx, name, cfg.Upstreams[name]))
+		findings = append(findings, upstreamFinding(ctx, name, cfg.Upstreams[name]), contentFinding(ctx, name, cfg.Upstreams[name]))
 	}
 	findings = append(findings, clientsFinding(cfg))
 	if d.Domain != "" {

@@ -3,6 +3,8 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	"wxgate/upstream/upstreamtest"
 )
 
 // TestTheDoctorSaysWhatIsIll lets the doctor look at a healthy world and at one with a wrong secret and no service.
@@ -20,6 +22,15 @@ func TestTheDoctorSaysWhatIsIll(t *testing.T) {
 	if got, _ = w.command("doctor", "-c", w.config); !strings.Contains(got, "server.trusted_proxies say which") {
 		t.Errorf("behind a trusted proxy:\n%s", got)
 	}
+	undraining := upstreamtest.NewUndraining(t)
+	w.rewrite(w.service.URL, undraining.URL)
+	got, code = w.command("doctor", "-c", w.config)
+	for _, line := range []string{"FAIL  content recipes", "set upstreams.recipes.keepalive.reuse_after_body: false"} {
+		if code != 1 || !strings.Contains(got, line) {
+			t.Errorf("a service that does not read content: exit %d, want a line with %q:\n%s", code, line, got)
+		}
+	}
+	w.rewrite(undraining.URL, w.service.URL)
 	w.service.Close()
 	w.writeConfig("") // the port is taken by nobody now
 	w.rewrite("wechat: {", `wechat: { secret: "wrong-secret", `)

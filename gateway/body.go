@@ -9,12 +9,14 @@ import (
 	"mime"
 	"net"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/wire"
+	"wxgate/upstream"
 )
 
 // limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
@@ -25,6 +27,8 @@ type limitedBody struct {
 	read   int64     // bytes that were
 	ended  bool      // the whole body was read
 	whole  func()    // is called once it has; nil: nobody wants to know
+
+	waited time.Duration // for a body that was received before the request took its place
 }
 
 // Read returns errBodyTooLarge as soon as the body turns out longer than its limit.
@@ -89,12 +93,17 @@ func (g *Gateway) receiveBody(c *fiber.Ctx) error {
 			return err
 		}
 	}
+	if most := ex.route.timeout; most > 0 && ex.body.waited > most {
+		return upstream.ErrSlowBody
+	}
 	return c.Next()
 }
 
 // receive reads the whole body, which is then there to be read again.
 func (b *limitedBody) receive() error {
+	began := time.Now()
 	whole, err := io.ReadAll(b)
+	b.waited = time.Since(began)
 	if err != nil {
 		return err
 	}
@@ -113,6 +122,25 @@ func bodyOf(c *fiber.Ctx) limitedBody {
 		return limitedBody{size: max(0, size)} // a size without a stream waits for 100-continue
 	}
 	return limitedBody{stream: stream, size: size, limit: drainMost}
+}
+
+// errContentOnGet is content where a service expects none. One that does not read it takes it for the next request on the
+// connection.
+var errContentOnGet = fmt.Errorf("%w: content with GET or HEAD, which the route does not allow (get_body)", errInvalidRequest)
+
+// hasContent reports whether a body follows the head: a length of 0 is none, chunks are one whatever they hold.
+func hasContent(h *fasthttp.RequestHeader) bool {
+	length := h.ContentLength()
+	return length > 0 || length == -1
+}
+
+// refuseContent refuses content of a GET or HEAD for a service, unless the route allows it.
+func (g *Gateway) refuseContent(c *fiber.Ctx) error {
+	route, h := exchangeOf(c).route, &c.Request().Header
+	if route.endpoint == nil && !route.getBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
+		return errContentOnGet
+	}
+	return c.Next()
 }
 
 // limitBody sets how much of the body may be read, and refuses one that says it is longer.

@@ -66,6 +66,7 @@ type RouteConfig struct {
 	StripPrefix string        `yaml:"strip_prefix"` // removed from the path before it is forwarded
 	Rewrite     string        `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
 	BodyLimit   Size          `yaml:"body_limit"`   // 0: server.body_limit
+	GetBody     string        `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow
 	Timeout     time.Duration `yaml:"timeout"`      // 0: server.timeouts.request
 	RateLimit   LimitConfig   `yaml:"rate_limit"`   // the zero value: none
 	Headers     RouteHeaders  `yaml:"headers"`
@@ -85,7 +86,13 @@ type FixedAnswer struct {
 }
 
 // SetDefaults is the route as it is when its entry says nothing.
-func (r *RouteConfig) SetDefaults() { r.Auth = AuthRequired }
+func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, Refuse }
+
+// What a route does with something that is well formed, but that a service may misread.
+const (
+	Refuse = "refuse"
+	Allow  = "allow"
+)
 
 // AuthMode says who may use a route.
 type AuthMode string

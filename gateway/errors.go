@@ -96,6 +96,7 @@ func failures() []failure {
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
 		{errPushRefused, 502, "upstream_invalid", "服务响应异常", 0},
+		{upstream.ErrSlowBody, 408, "body_timeout", "请求内容发送过慢，请重试", 0},
 		{upstream.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
 		{errInternal, 500, "internal", "服务内部错误", 0},
 	}

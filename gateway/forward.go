@@ -29,7 +29,7 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 	waiting := g.watch.begin(c)
 	defer g.watch.end(waiting, ex)
 	exchanged, err := ex.route.upstream.DoWith(req, c.Response(), g.options(c, ex, waiting))
-	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
+	ex.exchanged(exchanged)
 	if err != nil {
 		return err
 	}
@@ -40,11 +40,17 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 
 // options is what the upstream is told of a request.
 func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Options {
-	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout), Stop: &waiting.stop}
+	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout + ex.body.waited), Stop: &waiting.stop}
 	if subject, known := authn.SubjectOf(c); known {
 		o.Affinity = uint64(subject.UserID) //nolint:gosec // ids are positive, and any bits will do
 	}
 	return o
+}
+
+// exchanged takes down how long the service had, and how long its client.
+func (ex *exchange) exchanged(with upstream.Exchange) {
+	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
+	ex.body.waited += with.Waited
 }
 
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the

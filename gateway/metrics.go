@@ -92,11 +92,11 @@ func (ex *exchange) series(method string, status int) seriesKey {
 	}
 }
 
-// observe measures the time to the head of an answer.
-func (m *metrics) observe(key seriesKey, took, upstreamTime time.Duration) {
+// observe measures the time to the head of an answer. others is what of it the service and the sender of the body took.
+func (m *metrics) observe(key seriesKey, took, others time.Duration) {
 	m.resolve(key).duration.Observe(took.Seconds())
 	if key.upstream {
-		m.overhead.Observe((took - upstreamTime).Seconds())
+		m.overhead.Observe((took - others).Seconds())
 	}
 }
 

@@ -33,7 +33,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 		c.Response().SetConnectionClose()
 	}
 	key := ex.series(c.Method(), c.Response().StatusCode())
-	g.metrics.observe(key, g.deps.Now().Sub(ex.start), ex.upstreamTime)
+	g.metrics.observe(key, g.deps.Now().Sub(ex.start), ex.upstreamTime+ex.body.waited)
 	g.report(c, ex, key)
 	return nil
 }

@@ -95,7 +95,7 @@ func TestOnePersonsPrefetchesAreLimitedByOpenID(t *testing.T) {
 
 func TestAPrefetchThatExpects100SpendsItsCodeOnce(t *testing.T) {
 	t.Parallel()
-	e, service := prefetching(t, nil)
+	e, service := prefetching(t, allowsGetBodies)
 	code := e.weChat.IssueCode("alice")
 	l := e.dial(t)
 	l.say(t, head("GET /prefetch?appid="+testAppID+"&code="+code, "", "Expect: 100-continue", "Content-Length: 2"))

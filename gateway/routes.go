@@ -32,6 +32,7 @@ func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 		g.matchRoute,       // on the bytes that are forwarded; a path with two readings is 400
 		g.screen,           // addresses that may not ask; health is left out, so it needs the route
 		once(g.limitRoute), // before signatures are checked and WeChat is asked
+		g.refuseContent,    // content of a GET, which a service may take for another request
 		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
 		g.giveBack,         // whatever becomes of the request: what it holds is given back
 		authenticate,       // required unless the route says otherwise
@@ -114,6 +115,7 @@ type route struct {
 	class      class    // its place when there is too much to do
 	auth       AuthMode
 	bodyLimit  int64
+	getBody    bool // GET and HEAD may have content
 	timeout    time.Duration
 	rewriting  *rewriting // nil: the target is sent as it came
 	changes    headerChanges
@@ -190,7 +192,7 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint, cfg Config) error
 func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 	made := &route{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
-		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), timeout: cfg.Timeout,
+		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
 		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}

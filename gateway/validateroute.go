@@ -21,6 +21,9 @@ func (r RouteConfig) validate(f *faults, path string, upstreams []string, ours *
 	if r.BodyLimit < 0 {
 		f.add(path+".body_limit", "%v is negative", r.BodyLimit)
 	}
+	if r.GetBody != "" {
+		f.oneOf(path+".get_body", r.GetBody, Refuse, Allow)
+	}
 	f.within(path+".timeout", r.Timeout, 0, time.Hour)
 	r.Headers.validate(f, path+".headers", ours)
 	r.validateRateLimit(f, path+".rate_limit")

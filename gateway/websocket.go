@@ -106,7 +106,7 @@ func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
 	waiting := g.watch.begin(c)
 	defer g.watch.end(waiting, ex)
 	service, exchanged, err := ex.route.upstream.Upgrade(req, c.Response(), g.options(c, ex, waiting))
-	ex.upstreamTime, ex.attempts = exchanged.Duration, exchanged.Attempts
+	ex.exchanged(exchanged)
 	switch {
 	case err != nil:
 		return err

@@ -9,7 +9,8 @@ import (
 )
 
 // Config is one entry of upstreams in gateway.yaml. Its short form is the URL of its only target. A zero means the
-// default of DefaultConfig, but in retries and queue, where it means none unless the whole section is zero.
+// default of DefaultConfig, but in retries, queue and keepalive, where it means none unless the whole section is zero;
+// max_conns, max_websockets and idle are never none.
 type Config struct {
 	Targets   []Target      `yaml:"targets"`    // where the service runs
 	Balance   string        `yaml:"balance"`    // round_robin, p2c or hash(user); p2c
@@ -21,6 +22,7 @@ type Config struct {
 	Queue     Queue         `yaml:"queue"`      // how many requests it gets at a time, and how many wait
 	Timeouts  Timeouts      `yaml:"timeouts"`   // how long the service may take
 	Keepalive Keepalive     `yaml:"keepalive"`  // the connections to it
+	Host      string        `yaml:"host"`       // the Host it gets: client, target or a name; empty: target of https://, else client
 	TLS       TLS           `yaml:"tls"`        // how its https:// targets are spoken to
 
 	dials int // limits.dials, see WithDials; 0: DefaultDials
@@ -31,6 +33,12 @@ const (
 	RoundRobin = "round_robin" // in turn, by weight
 	P2C        = "p2c"         // the less busy and faster one of two that are drawn by weight
 	HashUser   = "hash(user)"  // each user at one target; p2c for requests of nobody
+)
+
+// Whose name a service gets as Host: Config.Host, unless it is a name itself.
+const (
+	HostClient = "client" // what the client asked for
+	HostTarget = "target" // the target's, as its URL has it
 )
 
 // Target is one place where a service runs. Its short form is its URL. Every address of a name is used.
@@ -87,9 +95,11 @@ type Timeouts struct {
 
 // Keepalive is what is kept of connections between requests.
 type Keepalive struct {
-	MaxConns      int           `yaml:"max_conns"`      // connections at a time to each address of a target, busy and idle; 512
-	MaxWebSockets int           `yaml:"max_websockets"` // beside them, those that have become WebSockets; 1024
-	Idle          time.Duration `yaml:"idle"`           // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
+	MaxConns       int           `yaml:"max_conns"`        // connections at a time to each address of a target, busy and idle; 512
+	MaxWebSockets  int           `yaml:"max_websockets"`   // beside them, those that have become WebSockets; 1024
+	MaxRequests    int           `yaml:"max_requests"`     // requests that one carries; 0: no bound
+	Idle           time.Duration `yaml:"idle"`             // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
+	ReuseAfterBody bool          `yaml:"reuse_after_body"` // false: a request with content is its connection's last; true
 }
 
 // DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
@@ -103,7 +113,7 @@ func DefaultConfig() Config {
 		Breaker:   Breaker{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
 		Queue:     Queue{Length: 10000, Wait: time.Second},
 		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
-		Keepalive: Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second},
+		Keepalive: Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second, ReuseAfterBody: true},
 	}
 }
 
@@ -166,6 +176,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Queue == (Queue{}) {
 		c.Queue = def.Queue
+	}
+	if c.Keepalive == (Keepalive{}) {
+		c.Keepalive = def.Keepalive
 	}
 	for _, d := range []struct{ value, def *time.Duration }{
 		{&c.SlowStart, &def.SlowStart},

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// readBufferSize bounds a line of a head and what is read at once, in bytes.
+// readBufferSize bounds what is read at once, and a line of chunk framing, in bytes.
 const readBufferSize = 16 << 10
 
 // tick is how coarse deadlines are: setting one costs as much as a system call, so those within a tick of each other
@@ -25,6 +25,11 @@ type conn struct {
 	as      *tls.Config   // what its pool secured it with; nil: it is plain
 	secure  bool          // TLS: a write that timed out cannot be continued
 	used    bool          // it has carried an exchange before
+	served  int           // exchanges that it has carried
+	content bool          // the last request that it carried had content
+	carried bool          // one of them had
+	user    uint64        // whose that was
+	watched time.Time     // when it came back from it
 	retired time.Time     // when it became idle
 	epoch   time.Time     // what armed counts from
 	armed   time.Duration // the deadline that is set, -1: none or another

@@ -101,6 +101,8 @@ func TestBytesThatComeWhileIdleAreNotAnAnswer(t *testing.T) {
 	}
 }
 
+// A kept connection that dies under a request was perhaps being closed before it came: a request that nobody notices twice
+// goes once more, on a new connection. One on a new connection does not, and no other method ever does.
 func TestARequestIsSentOnceWhateverItsMethodAndFate(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "POST", "PATCH", "QUERY"} {
@@ -130,8 +132,12 @@ func TestARequestIsSentOnceWhateverItsMethodAndFate(t *testing.T) {
 					wantError(t, err, upstream.ErrReset)
 					get(t, u, "/warm")
 				}
-				if got := arrived.Load(); got != 3 {
-					t.Errorf("3 requests arrived %d times", got)
+				want := int64(3)
+				if method != "POST" && method != "PATCH" && method != "QUERY" {
+					want += 2 // those on a kept connection
+				}
+				if got := arrived.Load(); got != want {
+					t.Errorf("3 requests arrived %d times, want %d", got, want)
 				}
 			})
 		}

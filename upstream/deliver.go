@@ -21,7 +21,7 @@ const blink = 2 * time.Millisecond
 // deliver puts the body of the answer into resp and gives the connection back, or leaves it to the body stream.
 func (k *call) deliver() error {
 	h := &k.answer
-	keep := h.persistent() && !k.early
+	keep := h.persistent() && !k.early && !k.last
 	switch {
 	case k.bodiless():
 		k.announce()

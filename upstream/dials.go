@@ -47,16 +47,22 @@ func (d *dialLine) wake() {
 }
 
 // connection gives an idle connection, or a new one when there is none.
-func (p *pool) connection(l *limits, deadline time.Time, stop *Stop) (*conn, error) {
-	if c := p.takeSpare(); c != nil {
+func (p *pool) connection(l *limits, t *trip) (*conn, error) {
+	if c := p.takeSpare(t.affinity); c != nil {
 		return c, nil
 	}
+	p.makeRoom(l.slots)
+	return p.newConnection(l, t.deadline, t.stop, func() *conn { return p.takeSpare(t.affinity) })
+}
+
+// newConnection dials, in turn. An idle connection that instead gives meanwhile is as good.
+func (p *pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
 	waited := false
 	select {
 	case l.dials <- struct{}{}:
 	default:
 		waited = true
-		if c, err := p.awaitDial(l, deadline, stop); c != nil || err != nil {
+		if c, err := p.awaitDial(l, deadline, stop, instead); c != nil || err != nil {
 			return c, err
 		}
 	}
@@ -69,14 +75,27 @@ func (p *pool) connection(l *limits, deadline time.Time, stop *Stop) (*conn, err
 	return c, err
 }
 
+// renew gives a new connection in place of one that is dead, with its right to be used.
+func (p *pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) {
+	slot, permit := dead.slot, dead.permit
+	_ = dead.Close()
+	c, err := p.newConnection(p.limits.Load(), deadline, stop, func() *conn { return nil })
+	if err != nil {
+		giveBack(slot, permit)
+		return nil, err
+	}
+	c.pool, c.slot, c.permit = p, slot, permit
+	return c, nil
+}
+
 // awaitDial waits for the turn to dial or, if that comes first, for a connection that is given back.
-func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop) (*conn, error) {
+func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
 	p.line.waiting.Add(1)
 	defer p.line.waiting.Add(-1)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if c := p.takeSpare(); c != nil { // again, after counting as one that waits: or its wake-up could be missed
+		if c := instead(); c != nil { // again, after counting as one that waits: or its wake-up could be missed
 			return c, nil
 		}
 		timer.Reset(min(recheckStop, time.Until(deadline)))
@@ -123,11 +142,14 @@ func (d *dialLine) lacking(err error) bool {
 	return d.reached.Load() && errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
+// starvedLeast is a wait for a CPU that is nothing unusual on a busy machine.
+const starvedLeast = 25 * time.Millisecond
+
 // starved reports whether a dial that had until limit timed out because we did not get to it: this goroutine came back
 // late, or whoever lines up for a CPU now waits so long that the few turns which a dial needs take all of its time.
 func starved(timeout time.Duration, limit time.Time) bool {
 	late := time.Since(limit)
 	asked := time.Now()
 	runtime.Gosched() // to the end of the line of everything that could run
-	return max(late, time.Since(asked)) > timeout/8
+	return max(late, time.Since(asked)) > max(starvedLeast, timeout/8)
 }

@@ -31,6 +31,9 @@ var (
 	// ErrRequestBody is a request whose own body failed: its reader's error is wrapped beside this one, and the service
 	// saw the request break off. Test for the reader's error first.
 	ErrRequestBody = errors.New("request body")
+	// ErrSlowBody is an ErrRequestBody whose body was not there when the request's deadline came: nobody's fault but the
+	// sender's.
+	ErrSlowBody = fmt.Errorf("%w: it took longer than the request may", ErrRequestBody)
 )
 
 // OpenError is an ErrBreakerOpen that knows when it is worth to ask again.
@@ -47,6 +50,16 @@ func (e *OpenError) Error() string {
 
 // Unwrap makes it an ErrBreakerOpen.
 func (*OpenError) Unwrap() error { return ErrBreakerOpen }
+
+// unanswered is a connection that was lost, or a time that was over, before the first byte of an answer.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error { return u.error }
+
+func isUnanswered(err error) bool {
+	var u unanswered
+	return errors.As(err, &u)
+}
 
 // broken says what a failed read or write on a connection means. An end of the connection never passes for io.EOF,
 // which is how a body says that it is whole.

@@ -27,55 +27,93 @@ type call struct {
 	answer   head // status 0: not read yet
 	early    bool // the answer came before the whole request was sent
 	deaf     bool // the service takes no more of the request
+	last     bool // the connection carries no further request
 	upgrade  bool // a 101 is welcome
 }
 
 // exchange sends the request to e on a connection that takes it and reads the answer.
 func (u *Upstream) exchange(t *trip, e *endpoint) error {
-	out := &t.out
-	sent := func() {}
-	if out.body != nil {
-		done, err := e.pool.takeSend(&u.queue, t.deadline)
-		if err != nil {
-			return err
-		}
-		sent = sync.OnceFunc(done)
+	sent, err := u.maySend(t, e)
+	if err != nil {
+		return err
 	}
 	defer sent()
-	for {
-		c, err := e.pool.acquire(&u.queue, t)
-		if err != nil {
-			return err
-		}
-		if !t.stop.holds(c) {
-			e.pool.discard(c)
-			return ErrStopped
-		}
+	c, err := e.pool.acquire(&u.queue, t)
+	for err == nil {
 		k := call{
 			conn: c, timeouts: t.fleet.cfg.Timeouts, resp: t.resp, headOnly: t.req.Header.IsHead(), deadline: t.deadline, upgrade: t.upgrade,
 		}
-		err = k.send(out)
-		if errors.Is(err, errUnsent) {
-			t.stop.leave(false)
-			c.stop = nil
-			e.pool.discard(c)
-			continue
+		if err = u.ask(&k, t, sent); err == nil {
+			return u.take(&k, t)
 		}
-		sent()
-		t.sent++
-		if err == nil {
-			err = u.receive(&k, t)
-		}
-		if err != nil {
-			e.pool.discard(c)
-			return err
-		}
-		if k.answer.status == fasthttp.StatusSwitchingProtocols {
-			t.tunnel, err = k.newTunnel()
-			return err
-		}
-		return k.deliver()
+		c, err = u.instead(t, e, &k, err)
 	}
+	return err
+}
+
+// maySend waits until a body that was not read yet may be sent. done is called once it was.
+func (u *Upstream) maySend(t *trip, e *endpoint) (done func(), err error) {
+	if t.out.body == nil {
+		return func() {}, nil
+	}
+	done, err = e.pool.takeSend(&u.queue, t.deadline)
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(done), nil
+}
+
+// ask sends the request and reads the head of the answer.
+func (u *Upstream) ask(k *call, t *trip, sent func()) error {
+	if !t.stop.holds(k.conn) {
+		return ErrStopped
+	}
+	k.last = u.lastOn(k.conn, t)
+	if err := k.send(&t.out); errors.Is(err, errUnsent) {
+		return err
+	} else if sent(); err != nil {
+		t.sent++
+		return err
+	}
+	t.sent++
+	return u.receive(k, t)
+}
+
+// take hands the answer on.
+func (*Upstream) take(k *call, t *trip) (err error) {
+	if k.answer.status == fasthttp.StatusSwitchingProtocols {
+		t.tunnel, err = k.newTunnel()
+		return err
+	}
+	return k.deliver()
+}
+
+// instead gives another connection for a request that failed on c, if it may be sent on one, or else its error. A request
+// of which nothing has left may; so may one that met a connection which the service was closing, once.
+func (u *Upstream) instead(t *trip, e *endpoint, k *call, failed error) (*conn, error) {
+	c := k.conn
+	switch {
+	case errors.Is(failed, errUnsent):
+		t.stop.leave(false)
+		c.stop = nil
+		e.pool.discard(c)
+		return e.pool.acquire(&u.queue, t)
+	case t.metDead(k, failed):
+		t.renewed = true
+		u.metrics.retries[reasonDead].Inc()
+		t.stop.leave(false)
+		c.stop = nil
+		return e.pool.renew(c, t.deadline, t.stop)
+	}
+	e.pool.discard(c)
+	return nil, failed
+}
+
+// metDead reports whether a request may have met a connection that the service was about to close: a kept one that died
+// before the first byte of an answer. It goes once more if nobody notices a repetition of it.
+func (t *trip) metDead(k *call, failed error) bool {
+	return isUnanswered(failed) && errors.Is(failed, ErrReset) && k.interims == 0 && k.used && !t.renewed &&
+		!t.out.content && idempotent(&t.req.Header) && !t.stop.wasStopped()
 }
 
 // receive reads the head of the answer, unless an early one is there already.
@@ -127,9 +165,15 @@ func (k *call) listen(failed error) error {
 		return fmt.Errorf("%w: sending: %w", ErrReset, failed)
 	}
 	for k.answer.status == 0 {
-		if err := k.readHead(); err != nil {
-			return fmt.Errorf("%w: sending: %w, then %v", ErrReset, failed, err) //nolint:errorlint // the first counts
+		err := k.readHead()
+		if err == nil {
+			continue
 		}
+		lost := fmt.Errorf("%w: sending: %w, then %v", ErrReset, failed, err) //nolint:errorlint // the first counts
+		if isUnanswered(err) {
+			return unanswered{lost}
+		}
+		return lost
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The most that a head may hold. A line may be as long as readBufferSize.
+// The most that a head may hold.
 const (
 	maxHeadBytes = 64 << 10
 	maxFields    = 200
@@ -58,18 +58,37 @@ func readHead(c *conn, resp *fasthttp.Response) (head, error) {
 // firstLine refuses what does not begin like HTTP as soon as it is there, not when a line end or a timeout comes.
 func firstLine(c *conn) ([]byte, error) {
 	if _, err := c.br.Peek(1); err != nil {
-		return nil, broken("waiting for the answer", err)
+		return nil, unanswered{broken("waiting for the answer", err)}
 	}
 	begun, _ := c.br.Peek(min(c.br.Buffered(), len("HTTP/1.")))
 	if !bytes.HasPrefix([]byte("HTTP/1."), begun) {
 		return nil, invalid("no HTTP/1 status line")
 	}
-	return readLine(c.br, "reading the status line")
+	return readHeadLine(c.br, "reading the status line")
+}
+
+// readHeadLine is readLine for lines that may be as long as a whole head: what the buffer of the connection does not hold is
+// put together in one of its own.
+func readHeadLine(br *bufio.Reader, doing string) ([]byte, error) {
+	line, err := br.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return endOfLine(line, err, doing)
+	}
+	var whole []byte
+	for errors.Is(err, bufio.ErrBufferFull) && len(whole) <= maxHeadBytes {
+		whole = append(whole, line...)
+		line, err = br.ReadSlice('\n')
+	}
+	return endOfLine(append(whole, line...), err, doing)
 }
 
 // readLine reads a line that ends with CRLF and returns it without.
 func readLine(br *bufio.Reader, doing string) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
+	return endOfLine(line, err, doing)
+}
+
+func endOfLine(line []byte, err error, doing string) ([]byte, error) {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, invalid("a line is too long")
@@ -109,7 +128,7 @@ func (h *head) statusLine(line []byte, resp *fasthttp.Response) error {
 // fields reads field lines up to the empty one.
 func (h *head) fields(c *conn, size int, resp *fasthttp.Response) error {
 	for n := 0; ; n++ {
-		line, err := readLine(c.br, "reading the head")
+		line, err := readHeadLine(c.br, "reading the head")
 		if err != nil || len(line) == 0 {
 			return err
 		}
@@ -135,14 +154,25 @@ func (h *head) field(line []byte, resp *fasthttp.Response) error {
 	return addField(resp, name, value)
 }
 
-// splitField takes a field line apart (RFC 9112 §5): a token, a colon with no space before it, a value without control
-// bytes. Since a token has no space, a folded line is refused too.
+// splitField takes a field line apart (RFC 9112 §5): a token, a colon, a value without control bytes. White space between
+// the two is removed, as §5.1 has it of a proxy, except of the fields that say where the answer ends: whoever skips such a
+// line, and whoever reads it, would see two answers. A line that begins with white space may belong to the one before.
 func splitField(line []byte) (name, value []byte, err error) {
 	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || !token(line[:colon]) {
+	if colon <= 0 {
 		return nil, nil, invalid("malformed field name")
 	}
-	name, value = line[:colon], bytes.Trim(line[colon+1:], " \t")
+	name = line[:colon]
+	if last := name[colon-1]; last == ' ' || last == '\t' {
+		name = bytes.TrimRight(name, " \t")
+		if is(name, "content-length") || is(name, "transfer-encoding") {
+			return nil, nil, invalid("white space behind the name of a framing field")
+		}
+	}
+	if !token(name) {
+		return nil, nil, invalid("malformed field name")
+	}
+	value = bytes.Trim(line[colon+1:], " \t")
 	if !clean(value) {
 		return nil, nil, invalid("a control byte in a field value")
 	}

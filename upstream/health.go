@@ -99,7 +99,7 @@ func (e *endpoint) check(ctx context.Context, cfg Health) error {
 	if err := c.SetDeadline(deadline); err != nil {
 		return err
 	}
-	_, err = io.WriteString(c, "GET "+cfg.Path+" HTTP/1.1\r\nHost: "+e.target.origin.name+
+	_, err = io.WriteString(c, "GET "+cfg.Path+" HTTP/1.1\r\nHost: "+e.checkedHost()+
 		"\r\nUser-Agent: wxgate-health\r\nAccept: */*\r\nConnection: close\r\n\r\n")
 	for err == nil {
 		var h head
@@ -108,6 +108,14 @@ func (e *endpoint) check(ctx context.Context, cfg Health) error {
 		}
 	}
 	return err
+}
+
+// checkedHost is the Host of a health check: there is no client whose it could be.
+func (e *endpoint) checkedHost() string {
+	if host := e.target.up.fleet.Load().cfg.Host; host != "" && host != HostClient && host != HostTarget {
+		return host
+	}
+	return e.target.origin.name
 }
 
 func wellAnswered(status int) error {

@@ -45,6 +45,14 @@ func (j journal) turned(t turn) {
 	}
 }
 
+// undrained tells that clients can put requests into the content of theirs.
+func (j journal) undrained(t *target) {
+	j.log.Error("the service does not read the content of requests", "target", t.origin.address,
+		"why", "bytes that nobody asked for came behind a request with content",
+		"then", "content goes out with Connection: close",
+		"do", "set keepalive.reuse_after_body: false, and let the service read or refuse all content")
+}
+
 func (j journal) nameLost(t *target, err error, kept int) {
 	j.log.Warn("look-up failed", "target", t.origin.address, "error", err, "addresses_kept", kept)
 }

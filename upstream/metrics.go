@@ -20,6 +20,7 @@ type Metrics struct {
 	queued    *prometheus.CounterVec
 	dials     *prometheus.CounterVec
 	dns       *prometheus.CounterVec
+	unasked   *prometheus.CounterVec
 	gauges    *gauges
 }
 
@@ -46,9 +47,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		queued:    counter("queued_total", "Requests that found all connections busy, by what became of them.", "result"),
 		dials:     counter("dials_total", "Connections that were dialled, by what became of them.", "result"),
 		dns:       counter("dns_failures_total", "Look-ups of a target's name that failed; the addresses before stay.", labelTarget),
+		unasked:   counter("unasked_bytes_total", "Connections that carried content and then bytes that nobody had asked for.", labelTarget),
 		gauges:    newGauges(),
 	}
-	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.gauges)
+	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.unasked, m.gauges)
 	return m
 }
 
@@ -98,6 +100,7 @@ func (m *Metrics) ofTarget(upstream, target string) targetMetrics {
 	own := targetMetrics{
 		ejections:   m.ejections.WithLabelValues(upstream, target),
 		dnsFailures: m.dns.WithLabelValues(upstream, target),
+		unasked:     m.unasked.WithLabelValues(upstream, target),
 	}
 	for f := range fates {
 		if f != fateNone {
@@ -113,6 +116,7 @@ func (m *Metrics) forgetTarget(upstream, target string) {
 	m.requests.DeletePartialMatch(labels)
 	m.ejections.DeletePartialMatch(labels)
 	m.dns.DeletePartialMatch(labels)
+	m.unasked.DeletePartialMatch(labels)
 }
 
 func (m *Metrics) watch(u *Upstream) {
@@ -131,7 +135,7 @@ func (m *Metrics) forget(u *Upstream) {
 
 // gauges reads the state of all upstreams when it is asked for, so that requests need not keep it up to date.
 type gauges struct {
-	up, inFlight, latency, breaker, queue, dialLine *prometheus.Desc
+	up, inFlight, latency, breaker, queue, dialLine, undrained *prometheus.Desc
 
 	mu sync.Mutex
 	of map[string]*Upstream
@@ -142,19 +146,20 @@ func newGauges() *gauges {
 		return prometheus.NewDesc("wxgate_upstream_"+name, help, append([]string{labelUpstream}, labels...), nil)
 	}
 	return &gauges{
-		up:       desc("up", "1 while at least one address of the target takes part; 0 when all are ejected, unhealthy or unknown.", labelTarget),
-		inFlight: desc("in_flight", "Connections to the target that are in use.", labelTarget),
-		latency:  desc("latency_seconds", "What p2c takes for the target's latency: a peak-sensitive moving average.", labelTarget),
-		breaker:  desc("breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
-		queue:    desc("queue_length", "Requests waiting for a connection."),
-		dialLine: desc("dials_waiting", "Requests waiting for their turn to dial."),
-		of:       make(map[string]*Upstream),
+		up:        desc("up", "1 while at least one address of the target takes part; 0 when all are ejected, unhealthy or unknown.", labelTarget),
+		inFlight:  desc("in_flight", "Connections to the target that are in use.", labelTarget),
+		latency:   desc("latency_seconds", "What p2c takes for the target's latency: a peak-sensitive moving average.", labelTarget),
+		breaker:   desc("breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
+		queue:     desc("queue_length", "Requests waiting for a connection."),
+		undrained: desc("undrained", "1 once content that the service did not read was taken for a request."),
+		dialLine:  desc("dials_waiting", "Requests waiting for their turn to dial."),
+		of:        make(map[string]*Upstream),
 	}
 }
 
 // Describe is for Prometheus.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.up, g.inFlight, g.latency, g.breaker, g.queue, g.dialLine} {
+	for _, d := range []*prometheus.Desc{g.up, g.inFlight, g.latency, g.breaker, g.queue, g.dialLine, g.undrained} {
 		to <- d
 	}
 }
@@ -168,6 +173,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{u.name}, labels...)...)
 		}
+		gauge(g.undrained, number(u.undrained.Load()))
 		gauge(g.breaker, number(u.breaker.isOpen()))
 		gauge(g.queue, float64(u.queue.waiting.Load()))
 		waiting := int64(0)

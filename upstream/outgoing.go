@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -17,23 +18,33 @@ const smallBody = 16 << 10
 type outgoing struct {
 	begin []byte    // the head, and a small body
 	head  int       // bytes of begin that are the head
-	host  string    // the Host that is ours, "" when the request has its own
+	host  string    // the Host that is ours, "" for the one that was asked for
+	asked []byte    // that one
 	body  io.Reader // nil: begin is all
 	left  int64     // bytes of body, -1: unknown, so chunked
 	block []byte    // room for a part of the body
 	owned bytes.Reader
 	whole bool // the body is all in memory, so the request can be sent again
+
+	content bool // there is a body, of whatever length
+	share   bool // other requests may follow content on its connection
+	last    bool // none may follow: it says Connection: close
+
+	until  time.Time     // when the body must be there; zero: no bound
+	waited time.Duration // for the sender of the body
 }
 
-// load takes req. An error is ErrRequestBody: a small body could not be read, and nothing has been sent.
+// load takes req for a target that gets host as Host, or what the request has when that is empty. An error is
+// ErrRequestBody: a small body could not be read, and nothing has been sent.
 func (o *outgoing) load(req *fasthttp.Request, host string) error {
-	o.host = ""
-	if len(req.Header.Host()) == 0 {
-		o.host = host
-	}
+	o.host, o.waited = host, 0
 	o.body, o.left = o.bodyOf(req)
+	o.content = o.left != 0
+	if !req.IsBodyStream() { // it is there
+		o.until = time.Time{}
+	}
 	o.whole = o.left >= 0 && o.left <= smallBody || !req.IsBodyStream()
-	o.appendHead(req, host)
+	o.appendHead(req)
 	if o.left < 0 || o.left > smallBody {
 		return nil
 	}
@@ -55,13 +66,19 @@ func (o *outgoing) again(req *fasthttp.Request, host string) {
 	if !req.IsBodyStream() && int64(len(req.Body())) > smallBody {
 		o.body, o.left = o.bodyOf(req)
 	}
-	if o.host == "" || o.host == host {
-		return
+	if o.host != host {
+		o.host = host
+		if host == "" {
+			req.Header.SetBytesV(fasthttp.HeaderHost, o.asked)
+		}
+		o.rewrite(req)
 	}
-	o.host = host
+}
+
+// rewrite makes the head anew, in front of the same body.
+func (o *outgoing) rewrite(req *fasthttp.Request) {
 	body := append([]byte(nil), o.begin[o.head:]...)
-	req.Header.Set(fasthttp.HeaderHost, host)
-	o.appendHead(req, host)
+	o.appendHead(req)
 	o.begin = append(o.begin, body...)
 }
 
@@ -72,17 +89,20 @@ func (o *outgoing) unload() {
 }
 
 // appendHead writes the head as req has it, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
-func (o *outgoing) appendHead(req *fasthttp.Request, host string) {
+func (o *outgoing) appendHead(req *fasthttp.Request) {
 	h := &req.Header
 	h.SetNoDefaultContentType(true)
 	h.SetProtocol("HTTP/1.1")
-	if len(h.Host()) == 0 {
-		h.Set(fasthttp.HeaderHost, host) // SetHost would not count in a header without special fields
+	if o.host != "" {
+		h.Set(fasthttp.HeaderHost, o.host) // SetHost would not count in a header without special fields
 	}
 	h.Del(fasthttp.HeaderContentLength)
 	h.Del(fasthttp.HeaderTransferEncoding)
 	o.begin = append(o.begin[:0], h.Header()...)
 	o.begin = o.begin[:len(o.begin)-len("\r\n")]
+	if o.last = o.content && (!o.share || !expectsBody(h)); o.last {
+		o.begin = append(o.begin, "Connection: close\r\n"...)
+	}
 	switch {
 	case o.left < 0:
 		o.begin = append(o.begin, "Transfer-Encoding: chunked\r\n"...)
@@ -100,12 +120,35 @@ func expectsBody(h *fasthttp.RequestHeader) bool { return h.IsPost() || h.IsPut(
 func (o *outgoing) inline() error {
 	n := len(o.begin)
 	o.begin = append(o.begin, make([]byte, o.left)...)
-	_, err := io.ReadFull(o.body, o.begin[n:])
-	o.body = nil
-	if err != nil {
-		return bodyError(err)
+	defer func() { o.body = nil }()
+	for read := o.begin[n:]; len(read) > 0; {
+		m, err := o.read(read)
+		if read = read[m:]; err != nil && len(read) > 0 {
+			return bodyError(unexpected(err))
+		}
 	}
 	return nil
+}
+
+// read reads from the body. What it waits for is the sender's time: the error is ErrSlowBody when a part came after the
+// body must be there.
+func (o *outgoing) read(p []byte) (int, error) {
+	asked := time.Now()
+	n, err := o.body.Read(p)
+	now := time.Now()
+	o.waited += now.Sub(asked)
+	if (err == nil || errors.Is(err, io.EOF)) && n > 0 && !o.until.IsZero() && now.After(o.until) {
+		return 0, ErrSlowBody
+	}
+	return n, err
+}
+
+// unexpected is what the end of a body is when there should be more.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // next reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is the
@@ -117,15 +160,15 @@ func (o *outgoing) next() ([]byte, error) {
 	if o.left < 0 {
 		return o.nextChunk()
 	}
-	n, err := o.body.Read(o.block[:min(int64(len(o.block)), o.left)])
+	n, err := o.read(o.block[:min(int64(len(o.block)), o.left)])
 	o.left -= int64(n)
 	switch {
+	case errors.Is(err, ErrSlowBody):
+		return nil, err
 	case o.left == 0:
 		return o.block[:n], io.EOF
-	case errors.Is(err, io.EOF):
-		return nil, bodyError(io.ErrUnexpectedEOF)
 	case err != nil:
-		return nil, bodyError(err)
+		return nil, bodyError(unexpected(err))
 	}
 	return o.block[:n], nil
 }
@@ -134,7 +177,7 @@ func (o *outgoing) next() ([]byte, error) {
 // the last chunk (RFC 9112 §7.1).
 func (o *outgoing) nextChunk() ([]byte, error) {
 	const before, after = len("7fff\r\n"), len("\r\n" + lastChunk)
-	n, err := o.body.Read(o.block[before : len(o.block)-after])
+	n, err := o.read(o.block[before : len(o.block)-after])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, bodyError(err)
 	}

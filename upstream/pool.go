@@ -20,9 +20,13 @@ type pool struct {
 	line    dialLine
 	metrics *upstreamMetrics
 
-	mu     sync.Mutex
-	spare  []*conn // idle ones, the latest used last
-	closed bool
+	now       func() time.Time
+	undrained func() // is called when the service said something behind content
+
+	mu      sync.Mutex
+	spare   []*conn // idle ones, the latest used last
+	watched []*conn // those back from a request with content, the latest last: see watchFor
+	closed  bool
 }
 
 // limits are what may be changed of a pool in use. Slots are given back where they were taken.
@@ -37,8 +41,11 @@ type limits struct {
 	as        *tls.Config // nil: connections are plain
 }
 
-func newPool(o origin, address string, cfg Config, sec *security, m *upstreamMetrics) *pool {
-	p := &pool{origin: o, dialer: dialer{address}, stop: make(chan struct{}), line: newDialLine(), metrics: m}
+func newPool(t *target, address string, cfg Config, sec *security) *pool {
+	p := &pool{
+		origin: t.origin, dialer: dialer{address}, stop: make(chan struct{}), line: newDialLine(), metrics: &t.up.metrics,
+		now: t.up.deps.now, undrained: func() { t.up.markUndrained(t) },
+	}
 	p.configure(cfg, sec)
 	p.reaper.Go(p.reap)
 	return p
@@ -73,21 +80,25 @@ func (p *pool) configure(cfg Config, sec *security) {
 	}
 	p.limits.Store(next)
 	if !secured {
-		closeAll(p.popUnlike(next.as))
+		p.mu.Lock()
+		unlike := p.popIdle(func(c *conn) bool { return c.as != next.as })
+		p.mu.Unlock()
+		closeAll(unlike)
 	}
 }
 
-// popUnlike takes out the idle connections that were secured in another way.
-func (p *pool) popUnlike(as *tls.Config) (unlike []*conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.spare = slices.DeleteFunc(p.spare, func(c *conn) bool {
-		if c.as != as {
-			unlike = append(unlike, c)
+// popIdle takes out the idle connections that out chooses, watched ones too. The caller holds mu.
+func (p *pool) popIdle(out func(*conn) bool) (chosen []*conn) {
+	choose := func(c *conn) bool {
+		if !out(c) {
+			return false
 		}
-		return c.as != as
-	})
-	return unlike
+		chosen = append(chosen, c)
+		return true
+	}
+	p.spare = slices.DeleteFunc(p.spare, choose)
+	p.watched = slices.DeleteFunc(p.watched, choose)
+	return chosen
 }
 
 // busy says how many connections are in use.
@@ -118,7 +129,7 @@ func (p *pool) acquire(q *queue, t *trip) (*conn, error) {
 		<-slots
 		return nil, err
 	}
-	c, err := p.connection(l, t.deadline, t.stop)
+	c, err := p.connection(l, t)
 	if err != nil {
 		giveBack(slots, permit)
 		return nil, err
@@ -145,23 +156,27 @@ func (p *pool) takeSend(q *queue, deadline time.Time) (done func(), err error) {
 }
 
 // takeSpare gives the connection that was used last, whose turn to be closed by the service is furthest away.
-func (p *pool) takeSpare() *conn {
+func (p *pool) takeSpare(user uint64) *conn {
 	idle := p.limits.Load().keepalive.Idle
 	for {
-		c := p.popSpare()
+		c := p.popSpare(user)
 		if c == nil {
 			return nil
 		}
 		if time.Since(c.retired) < idle && c.silent() {
 			return c
 		}
-		_ = c.Close()
+		p.drop(c)
 	}
 }
 
-func (p *pool) popSpare() *conn {
+func (p *pool) popSpare(user uint64) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.promote()
+	if c := p.popOwn(user); c != nil {
+		return c
+	}
 	last := len(p.spare) - 1
 	if last < 0 {
 		return nil
@@ -178,7 +193,12 @@ func (p *pool) release(c *conn) {
 	c.unstoppable()
 	p.mu.Lock()
 	closed := p.closed || c.as != p.limits.Load().as
-	if !closed {
+	switch {
+	case closed:
+	case c.content:
+		c.watched = p.now()
+		p.watched = append(p.watched, c)
+	default:
 		p.spare = append(p.spare, c)
 	}
 	p.mu.Unlock()
@@ -198,11 +218,15 @@ func (p *pool) discard(c *conn) {
 
 // settle releases a connection that may be used again, if nothing came after the answer, and discards every other.
 func (p *pool) settle(c *conn, keep bool) {
-	if keep && c.br.Buffered() == 0 {
+	switch {
+	case keep && c.carried && (c.br.Buffered() > 0 || c.content && c.unasked()):
+		p.undrained()
+		p.discard(c)
+	case keep && c.br.Buffered() == 0:
 		p.release(c)
-		return
+	default:
+		p.discard(c)
 	}
-	p.discard(c)
 }
 
 // reap closes connections that were idle for too long, until the pool is closed.
@@ -214,7 +238,7 @@ func (p *pool) reap() {
 		case <-p.stop:
 			return
 		case now := <-ticker.C:
-			closeAll(p.expired(now, p.limits.Load().keepalive.Idle))
+			p.dropAll(p.expired(now, p.limits.Load().keepalive.Idle))
 			ticker.Reset(p.reapEvery())
 		}
 	}
@@ -224,19 +248,11 @@ func (p *pool) reapEvery() time.Duration {
 	return max(p.limits.Load().keepalive.Idle/2, time.Millisecond)
 }
 
-// expired takes out the connections that have been idle for too long: the first ones of spare.
+// expired takes out the connections that have been idle for too long.
 func (p *pool) expired(now time.Time, idle time.Duration) []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := 0
-	for n < len(p.spare) && now.Sub(p.spare[n].retired) >= idle {
-		n++
-	}
-	old := append([]*conn(nil), p.spare[:n]...)
-	kept := copy(p.spare, p.spare[n:])
-	clear(p.spare[kept:])
-	p.spare = p.spare[:kept]
-	return old
+	return p.popIdle(func(c *conn) bool { return now.Sub(c.retired) >= idle })
 }
 
 // close closes the idle connections at once and each busy one when it is given back.
@@ -247,8 +263,8 @@ func (p *pool) close() {
 		return
 	}
 	p.closed = true
-	spare := p.spare
-	p.spare = nil
+	spare := append(p.spare, p.watched...)
+	p.spare, p.watched = nil, nil
 	p.mu.Unlock()
 	close(p.stop)
 	p.reaper.Wait()

@@ -100,6 +100,9 @@ func retryReason(f fate) string {
 	return "removed"
 }
 
+// reasonDead is a request that met a connection which the service was closing; it goes to the same target again.
+const reasonDead = "dead_connection"
+
 func retryReasons() []string {
-	return []string{"connect", "reset", "invalid", "timeout", "status", "removed"}
+	return []string{reasonDead, "connect", "reset", "invalid", "timeout", "status", "removed"}
 }

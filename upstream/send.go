@@ -28,6 +28,8 @@ func (k *call) send(out *outgoing) error {
 		return nil
 	case err == nil:
 		return k.sendBody(out)
+	case timedOut(err) && n == 0:
+		return fmt.Errorf("%w: %w: the deadline came before the request was sent", ErrTimeout, errLack)
 	case timedOut(err):
 		return broken("sending", err)
 	case n == 0 && k.used && !k.secure: // with TLS, 0 says nothing of what has left
@@ -46,7 +48,9 @@ func (k *call) unsent(err error) error {
 // sendBody passes the body on as it comes. It stops as soon as the service has refused it.
 func (k *call) sendBody(out *outgoing) error {
 	for last := false; !last; {
+		before := out.waited
 		part, err := out.next()
+		k.deadline = k.deadline.Add(out.waited - before)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}

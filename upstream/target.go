@@ -142,7 +142,7 @@ func (t *target) close() {
 func (t *target) newEndpoint(address string, cfg Config, sec *security) *endpoint {
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
-		pool: newPool(t.origin, address, cfg, sec, &t.up.metrics),
+		pool: newPool(t, address, cfg, sec),
 	}
 	if t.slow {
 		e.since = t.up.deps.now()
@@ -158,4 +158,5 @@ type targetMetrics struct {
 	results     [fates]prometheus.Counter // fateNone: nil
 	ejections   prometheus.Counter
 	dnsFailures prometheus.Counter
+	unasked     prometheus.Counter
 }

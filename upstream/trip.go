@@ -26,6 +26,7 @@ type trip struct {
 	retries int           // those that count in retries.attempts
 	granted bool          // the budget has already paid for the next one
 	patient time.Duration // how long the present try waits before another target is asked; 0: to the end
+	renewed bool          // it met a dead connection before, and got a new one
 	probe   bool          // the present try shows whether an ejected endpoint is well again
 	sent    int
 	target  string // of the present try
@@ -38,6 +39,7 @@ type trip struct {
 func (u *Upstream) begin(req *fasthttp.Request, resp *fasthttp.Response, o Options) *trip {
 	t, _ := u.trips.Get().(*trip)
 	t.req, t.resp, t.deadline, t.stop, t.affinity = req, resp, o.Deadline, o.Stop, o.Affinity
+	t.out.until, t.out.asked = o.Deadline, append(t.out.asked[:0], req.Header.Host()...)
 	t.fleet = u.fleet.Load()
 	return t
 }
@@ -61,10 +63,12 @@ func (u *Upstream) tries(t *trip) error {
 	if err != nil {
 		return err
 	}
-	if err := t.out.load(t.req, e.target.origin.name); err != nil {
+	t.out.share = u.shares(t)
+	if err := t.out.load(t.req, t.hostFor(e)); err != nil {
 		t.fate = fateBody
 		return err
 	}
+	t.deadline = t.deadline.Add(t.out.waited) // the service's time begins when the body is there
 	for {
 		err := u.try(t, e)
 		next := u.next(t, err)
@@ -73,7 +77,7 @@ func (u *Upstream) tries(t *trip) error {
 		}
 		e = next
 		t.resp.Reset()
-		t.out.again(t.req, e.target.origin.name)
+		t.out.again(t.req, t.hostFor(e))
 	}
 }
 
@@ -93,6 +97,19 @@ func (u *Upstream) try(t *trip, e *endpoint) error {
 	}
 	u.learn(t, e, began)
 	return err
+}
+
+// hostFor is the Host that e gets, "" for what the client asked for.
+func (t *trip) hostFor(e *endpoint) string {
+	switch host := t.fleet.cfg.Host; {
+	case host == HostTarget, host == "" && e.target.origin.tls:
+		return e.target.origin.name
+	case host != "" && host != HostClient:
+		return host
+	case len(t.out.asked) == 0: // HTTP/1.0 may have none
+		return e.target.origin.name
+	}
+	return ""
 }
 
 func (t *trip) hasTried(e *endpoint) bool { return slices.Contains(t.tried, e) }

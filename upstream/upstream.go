@@ -23,17 +23,18 @@ import (
 
 // Upstream is a configured service.
 type Upstream struct {
-	name    string
-	deps    deps
-	shared  *Metrics
-	metrics upstreamMetrics
-	journal journal
-	fleet   atomic.Pointer[fleet] // who serves, and how
-	turns   turns
-	queue   queue
-	budget  budget
-	breaker breaker
-	trips   sync.Pool // of *trip
+	name      string
+	deps      deps
+	shared    *Metrics
+	metrics   upstreamMetrics
+	journal   journal
+	fleet     atomic.Pointer[fleet] // who serves, and how
+	turns     turns
+	queue     queue
+	budget    budget
+	breaker   breaker
+	undrained atomic.Bool // content that the service did not read was taken for a request
+	trips     sync.Pool   // of *trip
 
 	ejecting sync.Mutex // one ejection at a time, so that the last endpoint stays
 	mu       sync.Mutex // guards what follows, and storing fleet
@@ -117,12 +118,14 @@ type Exchange struct {
 	Target   string        // host[:port] that the request was last for
 	Attempts int           // how often it was sent: 0 when it never left, more than 1 with retries
 	Duration time.Duration // until the head of the answer was there (with a small body: until that was), or the failure
+	Waited   time.Duration // for the sender of the request's body, beside Duration
 }
 
 // Options is what an upstream may be told of a request. The zero value says nothing.
 type Options struct {
-	// Deadline bounds everything until the head of the answer is there, retries included. Zero leaves the upstream's
-	// own timeouts.
+	// Deadline bounds everything until the head of the answer is there, retries included, and the coming of the body.
+	// The service does not pay for the latter: what the sender of the body lets us wait is added to its time. Zero leaves
+	// the upstream's own timeouts.
 	Deadline time.Time
 	// Stop lets the caller end the exchange early, body included; the error is then ErrStopped. It may be nil.
 	Stop *Stop
@@ -170,7 +173,8 @@ func (u *Upstream) run(t *trip) (Exchange, error) {
 	if err != nil {
 		err = u.failed(t, err)
 	}
-	ex := Exchange{Target: t.target, Attempts: t.sent, Duration: time.Since(start)}
+	ex := Exchange{Target: t.target, Attempts: t.sent, Duration: time.Since(start) - t.out.waited}
+	ex.Waited = t.out.waited
 	u.metrics.duration.Observe(ex.Duration.Seconds())
 	return ex, err
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,9 @@ func (c Config) Validate(path string) []error {
 	policies := []string{RoundRobin, P2C, HashUser}
 	if c.Balance != "" && !slices.Contains(policies, c.Balance) {
 		faults = append(faults, fmt.Errorf("%s.balance: %q is not one of %s", path, c.Balance, strings.Join(policies, ", ")))
+	}
+	if !validHost(c.Host) {
+		faults = append(faults, fmt.Errorf("%s.host: %q is not %s, %s or a name such as recipes.example.com", path, c.Host, HostClient, HostTarget))
 	}
 	if p := c.Health.Path; p != "" && (p[0] != '/' || strings.ContainsFunc(p, notInPath)) {
 		faults = append(faults, fmt.Errorf("%s.health.path: %q is not a path such as /healthz", path, p))
@@ -46,6 +50,17 @@ func (c Config) validateTLS(path string) []error {
 	}
 	return faults
 }
+
+// validHost takes what may stand in a Host field: a name or an address, with or without a port.
+func validHost(host string) bool {
+	if host == "" {
+		return true
+	}
+	u, err := url.Parse("http://" + host)
+	return err == nil && u.Host == host && u.Hostname() != "" && !strings.ContainsFunc(u.Hostname(), notInHost)
+}
+
+func notInHost(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/@[]*?#%,", r) }
 
 func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/:@[]*?#", r) }
 
@@ -80,6 +95,7 @@ func (c Config) negatives(path string) []error {
 		{"keepalive.max_conns", int64(c.Keepalive.MaxConns)},
 		{"keepalive.max_websockets", int64(c.Keepalive.MaxWebSockets)},
 		{"keepalive.idle", int64(c.Keepalive.Idle)},
+		{"keepalive.max_requests", int64(c.Keepalive.MaxRequests)},
 	} {
 		if limit.value < 0 {
 			faults = append(faults, fmt.Errorf("%s.%s: is negative", path, limit.key))

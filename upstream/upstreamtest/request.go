@@ -76,6 +76,15 @@ func (r recorder) line() (string, error) {
 }
 
 func (r recorder) request() (Request, error) {
+	req, err := r.head()
+	if err != nil {
+		return req, err
+	}
+	req.Body, err = r.body(req)
+	return req, err
+}
+
+func (r recorder) head() (Request, error) {
 	var req Request
 	first, err := r.line()
 	if err != nil {
@@ -90,13 +99,11 @@ func (r recorder) request() (Request, error) {
 			return req, err
 		}
 		if line == "" {
-			break
+			return req, nil
 		}
 		name, value, _ := strings.Cut(line, ":")
 		req.Fields = append(req.Fields, Field{name, strings.TrimSpace(value)})
 	}
-	req.Body, err = r.body(req)
-	return req, err
 }
 
 func requestLine(line string) (method, target string, err error) {

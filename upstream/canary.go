@@ -1,0 +1,86 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// ErrUndrained is a service that takes the content of a request for the next request.
+var ErrUndrained = errors.New("it does not read the content of a request, and takes it for the next one")
+
+// canaryWait is how long a service may take to answer what it should not have taken for a request.
+const canaryWait = 500 * time.Millisecond
+
+// Drains sends a target of cfg a POST whose content looks like a request, as cfg would let it go out, and returns
+// ErrUndrained when both are answered. A target that cannot be asked is another error.
+func Drains(ctx context.Context, cfg Config, t Target) error {
+	to, err := parseTarget(t.URL)
+	if err != nil {
+		return err
+	}
+	sec, err := cfg.TLS.load()
+	if err != nil {
+		return fmt.Errorf("tls.%w", err)
+	}
+	c, err := dialer{to.address}.connect(ctx, sec.of(to))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	if _, err := io.WriteString(c, canary(to.name, cfg.Keepalive.ReuseAfterBody)); err != nil {
+		return err
+	}
+	return c.answersOnce()
+}
+
+// canary is a POST with a GET for its content. share leaves its connection to a further request.
+func canary(host string, share bool) string {
+	content := "GET /wxgate-doctor-canary HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n"
+	last := "Connection: close\r\n"
+	if share {
+		last = ""
+	}
+	return fmt.Sprintf("POST /wxgate-doctor HTTP/1.1\r\nHost: %s\r\nUser-Agent: wxgate-doctor\r\nContent-Type: text/plain\r\n%sContent-Length: %d\r\n\r\n%s",
+		host, last, len(content), content)
+}
+
+// answersOnce reads one answer, and waits whether there is another one.
+func (c *conn) answersOnce() error {
+	k := call{conn: c, resp: new(fasthttp.Response)}
+	for k.answer.status == 0 {
+		if err := k.readHead(); err != nil {
+			return err
+		}
+	}
+	if !k.bodiless() {
+		if err := discardBody(c, k.framing()); err != nil {
+			return err
+		}
+	}
+	if err := c.readUntil(time.Now().Add(canaryWait)); err != nil {
+		return err
+	}
+	if _, err := c.br.Peek(1); err == nil {
+		return ErrUndrained
+	}
+	return nil // silence, or its end
+}
+
+func discardBody(c *conn, body framing) error {
+	for {
+		part, err := body.peek(c.br)
+		if err == io.EOF { //nolint:errorlint // a wrapped one is no end
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		body.skip(c.br, len(part))
+	}
+}

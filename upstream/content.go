@@ -1,0 +1,119 @@
+package upstream
+
+import (
+	"slices"
+	"time"
+)
+
+// A service that does not read the content of a request takes it for the next request on that connection: what stands
+// there was written by a client, with any X-User-Id it likes, and whoever uses the connection next gets its answer. So
+// content of methods that have none by their meaning goes out with Connection: close (RFC 9112 §9.6 ends reading there),
+// and connections that carried any other content are watched. Bytes that nobody asked for mark the service: from then on
+// all of its content goes out so.
+
+// watchFor is how long a connection is watched after a request with content before it serves anybody else: a service that
+// takes the content for a request answers it right behind the first answer.
+const watchFor = 50 * time.Millisecond
+
+// watchedLook is how many of the connections that are watched are looked through for one of the same user's.
+const watchedLook = 16
+
+// shares reports whether other requests may follow content on a connection.
+func (u *Upstream) shares(t *trip) bool {
+	return t.fleet.cfg.Keepalive.ReuseAfterBody && !u.undrained.Load()
+}
+
+// lastOn takes down that c carries a request, and reports whether that is its last one.
+func (u *Upstream) lastOn(c *conn, t *trip) bool {
+	out := &t.out
+	c.served++
+	if c.content = out.content; c.content {
+		c.carried, c.user = true, t.affinity
+		if out.share && !u.shares(t) { // the service was marked since the head was written
+			out.share = false
+			out.rewrite(t.req)
+		}
+	}
+	most := t.fleet.cfg.Keepalive.MaxRequests
+	return out.last || most > 0 && c.served >= most
+}
+
+// markUndrained is called when t said something that nobody had asked for on a connection that had carried content.
+func (u *Upstream) markUndrained(t *target) {
+	t.metrics.unasked.Inc()
+	if u.undrained.Swap(true) {
+		return
+	}
+	u.journal.undrained(t)
+	for _, e := range u.fleet.Load().endpoints {
+		closeAll(e.pool.popCarried())
+	}
+}
+
+// unasked reports whether the service has said something that belongs to no request. That it has closed is no such word.
+func (c *conn) unasked() bool {
+	if c.br.Buffered() == 0 && !c.alive.silent() {
+		_ = c.readUntil(time.Now().Add(time.Millisecond)) // what lies there may be a session ticket of TLS
+		_, _ = c.br.Peek(1)
+	}
+	return c.br.Buffered() > 0
+}
+
+// drop closes an idle connection, and looks first whether the service has said something on it.
+func (p *pool) drop(c *conn) {
+	if c.carried && c.unasked() {
+		p.undrained()
+	}
+	_ = c.Close()
+}
+
+func (p *pool) dropAll(conns []*conn) {
+	for _, c := range conns {
+		p.drop(c)
+	}
+}
+
+// promote makes the connections idle that were watched for long enough. The caller holds mu.
+func (p *pool) promote() {
+	if len(p.watched) == 0 {
+		return
+	}
+	n, now := 0, p.now()
+	for n < len(p.watched) && now.Sub(p.watched[n].watched) >= watchFor {
+		n++
+	}
+	p.spare = append(p.spare, p.watched[:n]...)
+	p.watched = slices.Delete(p.watched, 0, n)
+}
+
+// popOwn gives the connection that carried content of the same user's last, nil when it is not there. The caller holds mu.
+func (p *pool) popOwn(user uint64) *conn {
+	for i := len(p.watched) - 1; i >= max(0, len(p.watched)-watchedLook); i-- {
+		if c := p.watched[i]; c.user == user {
+			p.watched = slices.Delete(p.watched, i, i+1)
+			return c
+		}
+	}
+	return nil
+}
+
+// makeRoom drops the connection that is watched longest when one more would be more than may be.
+func (p *pool) makeRoom(slots chan struct{}) {
+	p.mu.Lock()
+	var oldest *conn
+	if len(p.watched) > 0 && len(p.watched)+len(p.spare)+len(slots) > cap(slots) {
+		oldest = p.watched[0]
+		p.watched = slices.Delete(p.watched, 0, 1)
+	}
+	p.mu.Unlock()
+	if oldest != nil {
+		p.drop(oldest)
+	}
+}
+
+// popCarried takes out the connections that have carried content and are not in use.
+func (p *pool) popCarried() []*conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.popIdle(func(c *conn) bool { return c.carried })
+}

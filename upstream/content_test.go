@@ -1,0 +1,225 @@
+package upstream_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+// forged is a request that a client puts into the content of its own.
+const forged = "GET /forged HTTP/1.1\r\nHost: h\r\nX-User-Id: 1\r\n\r\n"
+
+// carrying makes a request of a user with content; chunked leaves its length open.
+func carrying(method string, user uint64, content string, chunked bool) (*fasthttp.Request, upstream.Options) {
+	req := newRequest(method, "/mine")
+	req.Header.Set("X-User-Id", fmt.Sprint(user))
+	if chunked {
+		req.SetBodyStream(strings.NewReader(content), -1)
+	} else {
+		req.SetBodyRaw([]byte(content))
+	}
+	return req, upstream.Options{Deadline: soon(), Affinity: user}
+}
+
+// asks sends a GET of a user and fails the test unless the answer is the user's.
+func asks(t *testing.T, u *upstream.Upstream, user uint64) {
+	t.Helper()
+	req := newRequest("GET", "/own")
+	req.Header.Set("X-User-Id", fmt.Sprint(user))
+	var resp fasthttp.Response
+	_, err := u.DoWith(req, &resp, upstream.Options{Deadline: soon(), Affinity: user})
+	if want := fmt.Sprintf(`/own for "%d"`, user); err != nil || string(resp.Body()) != want {
+		t.Errorf("user %d got %q, %v, want %q", user, resp.Body(), err, want)
+	}
+}
+
+// What the methods have no content for is their connection's last word, so it is never read as a request.
+func TestContentOfADeleteIsNeverExecutedAsARequest(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"DELETE", "OPTIONS", "GET", "HEAD", "QUERY"} {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprint(method, chunked), func(t *testing.T) {
+				t.Parallel()
+				service := upstreamtest.NewUndraining(t)
+				u := newUpstream(t, service.URL)
+				for user := uint64(2); user < 12; user++ {
+					req, o := carrying(method, user, forged, chunked)
+					if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+						t.Fatal(err)
+					}
+					asks(t, u, user+100)
+				}
+				for _, req := range service.Executed() {
+					if req.Target == "/forged" || req.Field("X-User-Id") == "1" {
+						t.Errorf("%s %s was executed for user %q", req.Method, req.Target, req.Field("X-User-Id"))
+					}
+				}
+			})
+		}
+	}
+}
+
+// A service that says keep-alive all the same does not make such a connection one for others.
+func TestAConnectionThatWasSaidToCloseIsNotPooledWhateverTheServiceSays(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string {
+		return "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=60\r\nContent-Length: 2\r\n\r\nhi"
+	})
+	u := newUpstream(t, service.URL)
+	for range 5 {
+		req, o := carrying("DELETE", 2, "{}", false)
+		if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := service.Conns(); got != 5 {
+		t.Errorf("5 DELETEs with content took %d connections, want 5", got)
+	}
+	for _, req := range service.Requests() {
+		if got := req.Values("Connection"); len(got) != 1 || got[0] != "close" {
+			t.Errorf("the service was told Connection: %q, want close", got)
+		}
+	}
+}
+
+func TestWhatConnectionsCarryIsBoundedAsToldTo(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		method string
+		with   func(*upstream.Keepalive)
+		conns  int // that nine requests with content take
+	}{
+		"POSTs share a connection":               {"POST", func(*upstream.Keepalive) {}, 1},
+		"PUTs share a connection":                {"PUT", func(*upstream.Keepalive) {}, 1},
+		"none shares with reuse_after_body: off": {"POST", func(k *upstream.Keepalive) { k.ReuseAfterBody = false }, 9},
+		"three share with max_requests: 3":       {"PATCH", func(k *upstream.Keepalive) { k.MaxRequests = 3 }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service := upstreamtest.Echo(t)
+			u := newUpstream(t, service.URL, func(c *upstream.Config) { tc.with(&c.Keepalive) })
+			for range 9 {
+				req, o := carrying(tc.method, 2, "{}", false)
+				if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := service.Conns(); got != tc.conns {
+				t.Errorf("9 requests took %d connections, want %d", got, tc.conns)
+			}
+		})
+	}
+}
+
+// A GET without content shares its connection whatever reuse_after_body says, and a length of 0 is no content.
+func TestNoContentSharesAConnection(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.ReuseAfterBody = false })
+	for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
+		req := newRequest(method, "/")
+		req.Header.Set("Content-Length", "0")
+		if _, err := u.Do(req, new(fasthttp.Response), soon()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := service.Conns(); got != 1 {
+		t.Errorf("4 requests without content took %d connections, want 1", got)
+	}
+}
+
+// undrained is an upstream of one service in a world whose clock stands still, with its log and its registry.
+func undrained(t *testing.T, url string, now func() time.Time) (*upstream.Upstream, *prometheus.Registry, *lines) {
+	t.Helper()
+	cfg := upstream.DefaultConfig()
+	cfg.Targets = []upstream.Target{{URL: url, Weight: 1}}
+	reg, log := prometheus.NewRegistry(), new(lines)
+	u, err := upstream.NewIn(upstream.World{Now: now, Log: log.logger()}, "recipes", cfg, upstream.NewMetrics(reg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	return u, reg, log
+}
+
+// The answer to the forged request is there before anybody else could meet it, or comes while the connection is watched.
+func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.NewUndraining(t)
+	victim := make(chan struct{})
+	var once sync.Once
+	service.Between = func() { <-victim } // answers the forged request when the victim was served
+	t.Cleanup(func() { once.Do(func() { close(victim) }) })
+	var clock atomic.Int64
+	u, reg, log := undrained(t, service.URL, func() time.Time { return time.Unix(clock.Load(), 0) })
+	req, o := carrying("POST", 2, forged, false)
+	if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+		t.Fatal(err)
+	}
+	asks(t, u, 3) // at once: on another connection
+	once.Do(func() { close(victim) })
+	eventually(t, "the forged request is executed: a service must read what it is sent", func() bool { return service.ExecutedTarget("/forged") == 1 })
+	clock.Add(1) // the connection was watched for long enough
+	eventually(t, "the service is marked", func() bool { asks(t, u, 4); return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
+	if got := seriesOf(t, reg, "wxgate_upstream_unasked_bytes_total", ""); got != 1 {
+		t.Errorf("%v connections had bytes that nobody asked for, want 1", got)
+	}
+	if got := log.with("the service does not read the content of requests", "ERROR", "reuse_after_body: false"); len(got) != 1 {
+		t.Errorf("the log says it in %q, want one error line", got)
+	}
+	for user := uint64(5); user < 10; user++ {
+		req, o := carrying("POST", user, forged, user%2 == 0)
+		if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+			t.Fatal(err)
+		}
+		asks(t, u, user+100)
+	}
+	if got := service.ExecutedTarget("/forged"); got != 1 {
+		t.Errorf("forged requests were executed %d times, want none after the first", got)
+	}
+}
+
+// Others ask all the time while one user sends forged requests: everybody gets the own answer.
+func TestNobodyGetsTheAnswerToAnothersContent(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.NewUndraining(t)
+	u, reg, _ := undrained(t, service.URL, nil)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for user := uint64(10); user < 16; user++ {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					asks(t, u, user)
+				}
+			}
+		})
+	}
+	for range 200 {
+		req, o := carrying("POST", 2, forged, false)
+		_, _ = u.DoWith(req, new(fasthttp.Response), o)
+	}
+	eventually(t, "the service is marked", func() bool { return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
+	close(stop)
+	all.Wait()
+	before := service.ExecutedTarget("/forged")
+	for range 20 {
+		req, o := carrying("POST", 2, forged, false)
+		_, _ = u.DoWith(req, new(fasthttp.Response), o)
+	}
+	if got := service.ExecutedTarget("/forged"); got != before {
+		t.Errorf("%d forged requests were executed after the mark, want none", got-before)
+	}
+}

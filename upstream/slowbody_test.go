@@ -1,0 +1,95 @@
+package upstream_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+// slowReader is a body whose second half comes after a while.
+type slowReader struct {
+	halves [2][]byte
+	after  time.Duration
+	read   int
+}
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	if r.read == 2 {
+		return 0, io.EOF
+	}
+	if r.read == 1 && r.after > 0 {
+		upstreamtest.Dawdle(r.after)
+		r.after = 0
+	}
+	n := copy(p, r.halves[r.read])
+	if r.halves[r.read] = r.halves[r.read][n:]; len(r.halves[r.read]) == 0 {
+		r.read++
+	}
+	return n, nil
+}
+
+// slowly makes a POST whose body has that size and takes that time.
+func slowly(size int, after time.Duration) *fasthttp.Request {
+	req := newRequest("POST", "/")
+	half := bytes.Repeat([]byte("b"), size/2)
+	req.SetBodyStream(&slowReader{halves: [2][]byte{half, bytes.Clone(half)}, after: after}, size)
+	return req
+}
+
+func TestBodiesThatComeLateAreNoFailuresOfTheService(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{100, 40_000} {
+		r := newRig(t, 1)
+		for range 25 { // the breaker would open at 20
+			_, err := r.DoWith(slowly(size, 30*time.Millisecond), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(10 * time.Millisecond)})
+			wantError(t, err, upstream.ErrSlowBody)
+		}
+		if got := arrived(r.services[0], "POST"); size == 100 && got != 0 {
+			t.Errorf("%d late bodies of %d bytes arrived, want none", got, size)
+		}
+		if who, _ := r.send("GET"); who != "a" {
+			t.Errorf("after 25 late bodies of %d bytes a GET got %q, want a's answer", size, who)
+		}
+		r.want("failures of the target", r.metric("requests_total", "timeout", r.services[0].Addr), 0)
+	}
+}
+
+// The sender took most of the time, and the service needs most of it too: it has all of its own.
+func TestTheTimeOfTheServiceBeginsWhenTheBodyIsThere(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{100, 40_000} {
+		r := newRig(t, 1)
+		r.services[0].Delay = 700 * time.Millisecond
+		r.services[0].Become(t, upstreamtest.Slow)
+		ex, err := r.DoWith(slowly(size, 700*time.Millisecond), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(1200 * time.Millisecond)})
+		if err != nil {
+			t.Fatalf("a body of %d bytes: %v, want the answer", size, err)
+		}
+		if ex.Waited < 700*time.Millisecond || ex.Duration < 700*time.Millisecond || ex.Duration > 1300*time.Millisecond {
+			t.Errorf("the sender had %v and the service %v, want 0.7 s each", ex.Waited, ex.Duration)
+		}
+	}
+}
+
+// A deadline that was over before anything was sent says nothing of a target.
+func TestADeadlineThatIsOverBeforeTheRequestLeftIsNobodysFailure(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1)
+	for range 25 {
+		_, err := r.DoWith(newRequest("GET", "/"), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(-time.Second)})
+		if !errors.Is(err, upstream.ErrTimeout) {
+			t.Fatalf("got %v, want a timeout", err)
+		}
+	}
+	r.want("failures of the target", r.metric("requests_total", "timeout", r.services[0].Addr), 0)
+	if who, _ := r.send("GET"); who != "a" {
+		t.Errorf("then a GET got %q, want a's answer", who)
+	}
+}

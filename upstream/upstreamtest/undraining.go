@@ -1,0 +1,83 @@
+package upstreamtest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Undraining is a service that never reads the content of a request, as Python's http.server with a handler that does not
+// ask for it: what follows a head is the next request. It ends a connection when a request says so, and answers with the
+// target and the first X-User-Id.
+type Undraining struct {
+	*Service
+
+	// Between is called between two answers on a connection, unless it is nil.
+	Between func()
+
+	mu       sync.Mutex
+	executed []Request
+}
+
+// NewUndraining runs one.
+func NewUndraining(t testing.TB) *Undraining {
+	t.Helper()
+	s := &Undraining{Service: listen(t)}
+	s.start(s.serve)
+	return s
+}
+
+// Executed are the requests that it has taken content for, or that were really sent, in their order.
+func (s *Undraining) Executed() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.executed...)
+}
+
+// ExecutedTarget is how often a request for that target was executed.
+func (s *Undraining) ExecutedTarget(target string) (n int) {
+	for _, req := range s.Executed() {
+		if req.Target == target {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Undraining) serve(conn net.Conn, n int) {
+	br := bufio.NewReader(conn)
+	for answers := 0; ; answers++ {
+		req, err := recorder{br: br, raw: new(bytes.Buffer)}.head()
+		if err != nil {
+			return
+		}
+		if answers > 0 && s.Between != nil {
+			s.Between()
+		}
+		req.Conn = n
+		s.mu.Lock()
+		s.executed = append(s.executed, req)
+		s.mu.Unlock()
+		if !s.answer(conn, req) {
+			return
+		}
+	}
+}
+
+// answer reports whether the connection stays.
+func (s *Undraining) answer(conn net.Conn, req Request) bool {
+	body := fmt.Sprintf("%s for %q", req.Target, req.Field("X-User-Id"))
+	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
+	if req.Method == "HEAD" {
+		body = ""
+	}
+	if _, err := io.WriteString(conn, head+body); err != nil {
+		return false
+	}
+	return !strings.EqualFold(req.Field("Connection"), "close")
+}
