@@ -197,3 +197,22 @@ func TestAUserWhoRefreshesAllTheTimeIsRememberedOnce(t *testing.T) {
 	}
 	f.wantVerdict(t, "the session then", token, ErrTokenRevoked)
 }
+
+func TestASnapshotOfARunningStoreTakesNoTokenFromAfterIt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.loginAs(t, "alice").Token
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	if err := os.CopyFS(snapshot, os.DirFS(f.dir)); err != nil { // the store is open
+		t.Fatal(err)
+	}
+	f.clock.move(time.Second)
+	bob := f.loginAs(t, "bob").Token
+	f.putBack(t, snapshot)
+	f.wantVerdict(t, "alice, from before the snapshot", alice, nil)
+	f.wantVerdict(t, "bob, of the same epoch, from after it", bob, ErrTokenRevoked)
+	if id := f.loginAs(t, "carol").User.ID; id != 2 {
+		t.Errorf("carol is user %d, want 2: the id is given again", id)
+	}
+	f.wantVerdict(t, "bob, when carol has his id", bob, ErrTokenRevoked)
+}
