@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
@@ -23,13 +25,35 @@ const brokerBodyLimit = 2 << 20
 // callWeChat answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
 // path with the access_token added, and WeChat's answer comes back as it is.
 func (a *admin) callWeChat(w http.ResponseWriter, r *http.Request) {
+	begun := a.now()
 	broker, err := a.brokerOf(r.Header.Get(headerAppID))
+	errcode := 0
 	if err == nil {
-		err = relayCall(w, r, broker)
+		errcode, err = relayCall(w, r, broker)
 	}
+	a.logCall(r, errcode, err, a.now().Sub(begun))
 	if err != nil {
 		a.fail(w, err)
 	}
+}
+
+// logCall says who called which API of WeChat and what came of it, and nothing of what was said.
+func (a *admin) logCall(r *http.Request, errcode int, err error, took time.Duration) {
+	outcome := "errcode " + strconv.Itoa(errcode)
+	if err != nil {
+		outcome = a.gateway.failureOf(err).reason
+	}
+	a.log.Info("wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", knownApp(a, r), "from", r.RemoteAddr,
+		"outcome", outcome, "duration_ms", took.Milliseconds())
+}
+
+// knownApp is the mini-program that a call names, "" unless it is one of ours: the log holds no text of strangers.
+func knownApp(a *admin, r *http.Request) string {
+	named := r.Header.Get(headerAppID)
+	if _, known := a.gateway.deps.WeChat[named]; !known {
+		return ""
+	}
+	return named
 }
 
 // brokerOf is the client of the mini-program that a call names, or of the only one there is.
@@ -46,27 +70,27 @@ func (a *admin) brokerOf(appID string) (Broker, error) {
 	return nil, &authn.FieldError{Field: headerAppID, Problem: "不是已配置的小程序"}
 }
 
-func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) error {
+func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode int, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, brokerBodyLimit))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errBodyTooLarge
+		return 0, errBodyTooLarge
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errBodyBroken, err)
+		return 0, fmt.Errorf("%w: %w", errBodyBroken, err)
 	}
 	answer, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
 	if errors.Is(err, wechat.ErrInvalidCall) {
-		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return 0, fmt.Errorf("%w: %w", errInvalidRequest, err)
 	}
 	if err != nil {
-		return authn.WeChatFailure(err)
+		return 0, authn.WeChatFailure(err)
 	}
 	w.Header().Set("Content-Type", answer.ContentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(answer.Body) // the service has left: nobody to tell
-	return nil
+	return answer.Errcode, nil
 }
 
 // checkSessionKey answers POST /api/users/{id}/session-key/check: whether WeChat still holds the user's newest session_key.

@@ -54,6 +54,7 @@ type Gateway struct {
 	ledger    *limit.Ledger
 	buckets   *buckets // of every limit
 	phones    *limiter // by user: WeChat takes money for a number
+	pushes    *pushLog
 	failures  []failure
 	metrics   *metrics
 	admin     *admin
@@ -81,6 +82,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		door:      newDoor(),
 	}
 	g.metrics = newMetrics(deps.Metrics, g.ledger)
+	g.pushes = newPushLog(deps.Metrics, deps.Now)
 	g.phones = g.buckets.newLimiter("phone", phoneLimit())
 	g.metrics.countBuckets(deps.Metrics, g.buckets.held)
 	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)

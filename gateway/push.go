@@ -47,11 +47,15 @@ func (g *Gateway) takePush(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	push := exchangeOf(c).rules.push
+	if push.Check(query) != nil {
+		return errPushForged
+	}
 	body, err := io.ReadAll(&exchangeOf(c).body)
 	if err != nil {
 		return err
 	}
-	message, err := exchangeOf(c).rules.push.Open(query, body)
+	message, err := push.Open(query, body)
 	if err != nil {
 		return errPushForged
 	}
@@ -60,7 +64,7 @@ func (g *Gateway) takePush(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := g.deliverPush(c, plain); err != nil {
+	if err := g.pushes.once(push.ID(query), func() error { return g.deliverPush(c, plain) }); err != nil {
 		return err
 	}
 	c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")

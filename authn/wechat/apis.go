@@ -12,6 +12,14 @@ const (
 // labelOther is the api label of every path that is not in apiLabels.
 const labelOther = "other"
 
+// APIOf names the API behind a path, for a log: its path when it is one that Call takes, else "other".
+func APIOf(path string) string {
+	if !pathShape.MatchString(path) {
+		return labelOther
+	}
+	return path
+}
+
 // apiLabel names the API behind path in metrics and errors, out of a closed set.
 func apiLabel(path string) string {
 	if label, ok := apiLabels()[path]; ok {

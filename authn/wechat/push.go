@@ -81,7 +81,7 @@ func decodeAESKey(text string) ([]byte, error) {
 // Echo answers the GET with which WeChat tries a new URL: the body to send back is echostr, as text/plain, and nothing
 // else. The error is ErrSignature, or ErrPush when echostr is missing or odd.
 func (p *Push) Echo(query url.Values) (string, error) {
-	if err := p.signed(query, "signature"); err != nil {
+	if err := p.signed(query, plainSignature); err != nil {
 		return "", err
 	}
 	echo, ok := single(query, "echostr")
@@ -104,7 +104,7 @@ func (p *Push) Open(query url.Values, body []byte) (Message, error) {
 
 // openPlain refuses what WeChat says is sealed.
 func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
-	if err := p.signed(query, "signature"); err != nil {
+	if err := p.signed(query, plainSignature); err != nil {
 		return Message{}, err
 	}
 	kind := query.Get("encrypt_type")
@@ -116,18 +116,49 @@ func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
 
 // openSealed never falls back to plain: encrypt_type is signed by nobody.
 func (p *Push) openSealed(query url.Values, body []byte) (Message, error) {
-	sealed, err := envelope(body)
-	if err != nil {
+	sealed, found := sealedIn(body)
+	if !found {
 		return Message{}, ErrPush
 	}
-	if err := p.signed(query, "msg_signature", sealed); err != nil {
+	if err := p.signed(query, msgSignature, sealed); err != nil {
 		return Message{}, err
+	}
+	if strict, err := envelope(body); err != nil || strict != sealed { // only what WeChat signed is parsed
+		return Message{}, ErrPush
 	}
 	plain, err := unseal(*p.key, sealed, p.appID)
 	if err != nil {
 		return Message{}, ErrPush
 	}
 	return messageOf(plain)
+}
+
+// The parameters that carry a signature: of timestamp and nonce, and in safe mode of the sealed message with them.
+const (
+	plainSignature = "signature"
+	msgSignature   = "msg_signature"
+)
+
+// Check refuses a POST with this query before its body is looked at, as far as that can be told: in plain mode the
+// signature must fit, in safe mode its parts must be there. The error is ErrSignature.
+func (p *Push) Check(query url.Values) error {
+	if p.key == nil {
+		return p.signed(query, plainSignature)
+	}
+	for _, name := range []string{"timestamp", "nonce", msgSignature} {
+		if _, there := single(query, name); !there {
+			return ErrSignature
+		}
+	}
+	return nil
+}
+
+// ID is the same for a message that was captured and is sent again: its signature. It is of a query that Open has taken.
+func (p *Push) ID(query url.Values) string {
+	if p.key == nil {
+		return query.Get(plainSignature)
+	}
+	return query.Get(msgSignature)
 }
 
 // signed compares the signature of that name with the one of Token, timestamp, nonce and more.

@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn/wechat"
+	"wxgate/upstream/upstreamtest"
+)
+
+// pushing is a gateway with message push, sealed or plain, in front of a service.
+func pushing(t *testing.T, service *upstreamtest.Service, key wechat.Secret) (*edge, *wechat.Push) {
+	t.Helper()
+	push, err := wechat.NewPush(testAppID, pushToken, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstream = "service" }, func(d *Deps) { d.Push = push }), push
+}
+
+func pushRequest(query, body string) string {
+	return head("POST /wechat/push?"+query, "", "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body))) + body
+}
+
+func TestACapturedPushIsNotDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]wechat.Secret{"sealed": pushKey, "plain": ""} {
+		service := upstreamtest.Echo(t)
+		e, push := pushing(t, service, key)
+		query, body, err := push.Request([]byte(`{"MsgType":"event","Event":"pay"}`), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if resp, answer := e.send(t, pushRequest(query.Encode(), string(body))); resp.StatusCode != http.StatusOK || answer != "success" {
+				t.Errorf("%s, time %d: %d %s, want success", name, i+1, resp.StatusCode, answer)
+			}
+		}
+		if key == "" { // in plain mode nothing signs the body
+			e.send(t, pushRequest(query.Encode(), `{"MsgType":"event","Event":"forged"}`))
+		}
+		if n := len(service.Requests()); n != 1 {
+			t.Errorf("%s: the service got the message %d times, want once", name, n)
+		}
+		if n := e.count(t, "wxgate_push_repeated_total"); n < 2 {
+			t.Errorf("%s: %v repeats are counted, want 2 or more", name, n)
+		}
+	}
+}
+
+func TestAPushThatTheServiceDidNotTakeMayComeAgain(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string {
+		if asked.Add(1) == 1 {
+			return "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"
+		}
+		return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	})
+	e, push := pushing(t, service, pushKey)
+	query, body, err := push.Request([]byte(`{"MsgType":"event"}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{http.StatusBadGateway, http.StatusOK} {
+		if resp, answer := e.send(t, pushRequest(query.Encode(), string(body))); resp.StatusCode != want {
+			t.Errorf("time %d: %d %s, want %d", i+1, resp.StatusCode, answer, want)
+		}
+	}
+}
+
+func TestTheMemoryOfPushesIsBounded(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	l := newPushLog(prometheus.NewRegistry(), now.read)
+	for i := range maxPushes + 1000 {
+		if err := l.once(fmt.Sprint(i), func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(l.known) != maxPushes || len(l.order) != maxPushes {
+		t.Errorf("%d and %d are remembered, want %d", len(l.known), len(l.order), maxPushes)
+	}
+	now.now = now.now.Add(2 * pushFreshness)
+	_ = l.once("later", func() error { return nil })
+	if len(l.known) != 1 {
+		t.Errorf("%d are remembered when their time is over, want 1", len(l.known))
+	}
+}
+
+func TestACallOfTheBrokerLeavesALineWithoutItsContent(t *testing.T) {
+	t.Parallel()
+	var log lockedLog
+	e := newEdgeWith(t, upstreamtest.Refused(t), nil, func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	server := httptest.NewServer(e.admin.server.Handler)
+	defer server.Close()
+	for _, path := range []string{"/wxa/msg_sec_check?q=secret-query", "/cgi-bin/token", "/wxa/msg%0Asec"} {
+		resp, err := server.Client().Post(server.URL+"/api/wechat"+path, "application/json", strings.NewReader(`{"content":"secret-content"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	for _, want := range []string{`api=/wxa/msg_sec_check`, `outcome="errcode 0"`, `api=/cgi-bin/token`, `outcome=invalid_request`, "api=other", "from=127.0.0.1:"} {
+		if got := log.String(); !strings.Contains(got, want) {
+			t.Errorf("the log lacks %s:\n%s", want, got)
+		}
+	}
+	if got := log.String(); strings.Contains(got, "secret-") || strings.Count(got, "wechat call") != 3 {
+		t.Errorf("the log has\n%s\nwant three lines without what was said", got)
+	}
+}

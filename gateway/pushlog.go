@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxPushes is how many delivered messages are remembered. Beyond it the oldest is forgotten, and could be delivered again
+// while its timestamp is fresh: ten minutes of 100 messages a second are remembered.
+const maxPushes = 60_000
+
+// pushLog remembers the messages of WeChat that a service has taken, so that a captured one is not delivered again. It
+// lasts as long as the process; an older message is refused by its timestamp.
+type pushLog struct {
+	now      func() time.Time
+	repeated prometheus.Counter
+
+	mu    sync.Mutex
+	known map[string]*pushed
+	order []*pushed // as they came
+}
+
+// pushed is a message that was delivered, or is being delivered.
+type pushed struct {
+	id        string
+	until     time.Time // no timestamp is fresh so long after
+	delivered bool
+}
+
+func newPushLog(reg prometheus.Registerer, now func() time.Time) *pushLog {
+	repeated := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "wxgate_push_repeated_total", Help: "Pushed messages that came a second time with one signature and were not delivered again.",
+	})
+	reg.MustRegister(repeated)
+	return &pushLog{now: now, repeated: repeated, known: make(map[string]*pushed)}
+}
+
+// once delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
+// that is being delivered at the moment is errPushForged, for WeChat repeats itself after 5 s at the earliest.
+func (l *pushLog) once(id string, deliver func() error) error {
+	p, first := l.claim(id)
+	if !first {
+		l.repeated.Inc()
+		if p.delivered {
+			return nil
+		}
+		return errPushForged
+	}
+	err := deliver()
+	l.settle(p, err == nil)
+	return err
+}
+
+// claim returns a copy of what is known of a message, or notes that it is being delivered.
+func (l *pushLog) claim(id string) (p pushed, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known := l.known[id]; known != nil {
+		return *known, false
+	}
+	l.forget()
+	claimed := &pushed{id: id, until: l.now().Add(2 * pushFreshness)}
+	l.known[id] = claimed
+	l.order = append(l.order, claimed)
+	return *claimed, true
+}
+
+// settle keeps a message that was delivered, and lets one that was not come again.
+func (l *pushLog) settle(p pushed, delivered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.known[p.id]
+	switch {
+	case known == nil:
+	case delivered:
+		known.delivered = true
+	default:
+		delete(l.known, p.id)
+	}
+}
+
+// forget drops the oldest messages: those whose time is over, and one when there are too many.
+func (l *pushLog) forget() {
+	now := l.now()
+	for len(l.order) > 0 && (!now.Before(l.order[0].until) || len(l.order) >= maxPushes) {
+		if oldest := l.order[0]; l.known[oldest.id] == oldest {
+			delete(l.known, oldest.id)
+		}
+		l.order = l.order[1:]
+	}
+}
