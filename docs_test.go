@@ -274,6 +274,44 @@ func TestTheManualHasEveryKeyAndItsDefault(t *testing.T) {
 	}
 }
 
+// TestTheManualBoundsWhatOneClientCanHold holds the table of docs/security.md to the defaults, the error table and the metrics.
+func TestTheManualBoundsWhatOneClientCanHold(t *testing.T) {
+	t.Parallel()
+	_, section, _ := strings.Cut(readPage(t, "docs/security.md"), "## What one client can hold\n")
+	known, reasons, series := keys("", reflect.ValueOf(DefaultConfig())), tableRows(t, "docs/api.md"), tableRows(t, "docs/metrics.md")
+	code := regexp.MustCompile("`([^`]+)`")
+	judged := 0
+	for _, row := range strings.Split(section, "\n| ")[1:] {
+		cells := strings.Split(row, " | ")
+		if len(cells) < 6 || cells[0] == "bound" {
+			continue
+		}
+		if key := strings.Trim(cells[1], "` "); known[key].IsValid() && known[key].Kind() != reflect.Struct {
+			said, _, _ := strings.Cut(cells[2], ",")
+			if judged++; !isDefault(t, strings.Trim(said, "` "), known[key]) {
+				t.Errorf("docs/security.md says %s for %s, which is %v", cells[2], key, known[key])
+			}
+		}
+		if refused := regexp.MustCompile("^[45][0-9][0-9] `([a-z_]+)`").FindStringSubmatch(cells[3]); refused != nil && reasons[refused[1]] == nil {
+			t.Errorf("docs/security.md names the reason %s, which docs/api.md does not have", refused[1])
+		}
+		for _, metric := range code.FindAllStringSubmatch(cells[4], -1) {
+			if series[metric[1]] == nil {
+				t.Errorf("docs/security.md names the metric %s, which docs/metrics.md does not have", metric[1])
+			}
+		}
+	}
+	for key := range known {
+		bound := strings.HasPrefix(key, "limits.per_client.") || strings.HasPrefix(key, "server.connections.") || key == "limits.in_flight" || key == "limits.dials"
+		if bound && !strings.Contains(section, "`"+key+"`") {
+			t.Errorf("docs/security.md has no row for %s", key)
+		}
+	}
+	if judged < 12 {
+		t.Errorf("only %d defaults were compared", judged)
+	}
+}
+
 // isDefault says whether the text of a default means the value. A list or a map is compared with gateway.yaml instead.
 func isDefault(t *testing.T, said string, value reflect.Value) bool {
 	if value.Kind() == reflect.Map || value.Kind() == reflect.Slice {
