@@ -27,7 +27,7 @@ func ownService(t *testing.T) string {
 // startBare starts wxgate in a shell that has none of its variables; more are NAME=value.
 func startBare(t *testing.T, dir string, args []string, more ...string) *process {
 	t.Helper()
-	unset := []string{"-u", "WX_APPID", "-u", "WX_SECRET", "-u", "JWT_SECRET"}
+	unset := []string{"-u", "WX_APPID", "-u", "WX_SECRET", "-u", "JWT_SECRET", "TMPDIR=" + t.TempDir()} // a killed sandbox leaves its folder
 	cmd := exec.Command("env", append(append(append(unset, more...), binary), args...)...)
 	cmd.Dir = dir
 	return startCommand(t, cmd)
