@@ -64,12 +64,19 @@ func Fixed(t testing.TB, answer string) *Service {
 
 func listen(t testing.TB) *Service {
 	t.Helper()
-	return listenAt(t, "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return serviceOn(t, ln, err)
 }
 
-func listenAt(t testing.TB, address string) *Service {
+// listenAtHeld listens at an address that stays the service's until the test ends, also while it does not listen.
+func listenAtHeld(t testing.TB, address string) *Service {
 	t.Helper()
-	ln, err := net.Listen("tcp", address)
+	ln, err := listenHeld(holdPort(t, address))
+	return serviceOn(t, ln, err)
+}
+
+func serviceOn(t testing.TB, ln net.Listener, err error) *Service {
+	t.Helper()
 	if err != nil {
 		t.Fatalf("listening on loopback: %v", err)
 	}
@@ -208,15 +215,10 @@ func Reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// Refused is the URL of a port on loopback at which nothing listens.
+// Refused is the URL of a port on loopback at which nothing listens, and which nobody else is given during the test.
 func Refused(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listening on loopback: %v", err)
-	}
-	_ = ln.Close()
-	return "http://" + ln.Addr().String()
+	return "http://" + holdPort(t, "127.0.0.1:0")
 }
 
 // Dawdle is a service that is slow: it returns after d.

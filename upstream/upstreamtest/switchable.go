@@ -20,7 +20,7 @@ const (
 	Frozen   Mood = "frozen"   // reads requests and says nothing until the mood changes, then answers
 	Slow     Mood = "slow"     // answers 200 after its Delay
 	Hangup   Mood = "hangup"   // resets the connection once the request was read
-	Refusing Mood = "refusing" // does not listen
+	Refusing Mood = "refusing" // does not listen, and keeps its port
 )
 
 // Switchable is a service whose behaviour a test changes while it runs. It answers with its Name.
@@ -43,7 +43,7 @@ func NewSwitchable(t testing.TB, name string) *Switchable {
 // NewSwitchableAt is NewSwitchable at an address.
 func NewSwitchableAt(t testing.TB, name, address string) *Switchable {
 	t.Helper()
-	s := &Switchable{Service: listenAt(t, address), Name: name, mood: Well, changed: make(chan struct{})}
+	s := &Switchable{Service: listenAtHeld(t, address), Name: name, mood: Well, changed: make(chan struct{})}
 	t.Cleanup(func() { s.Become(t, Failing) }) // before the service is closed: lets go of the frozen
 	s.start(s.serve)
 	return s
@@ -69,7 +69,7 @@ func (s *Switchable) Become(t testing.TB, m Mood) {
 // reopen listens again at the address of before.
 func (s *Switchable) reopen(t testing.TB) {
 	t.Helper()
-	ln, err := net.Listen("tcp", s.Addr)
+	ln, err := listenHeld(s.Addr)
 	if err != nil {
 		t.Errorf("listening again: %v", err)
 		return
