@@ -122,9 +122,12 @@ func TestNoAnswerTellsWhyDataDidNotOpen(t *testing.T) {
 		path string
 		body map[string]any
 	}{
-		{pathDecrypt, padding}, {pathDecrypt, withBlocks(t, e.sealed(t, "alice", "werun"))},
-		{pathDecrypt, seal(map[string]any{"openId": "oOther"})}, {pathDecrypt, signed},
-		{pathPhone, seal(phone)}, {pathPhone, seal(map[string]any{"a": 1})},
+		{pathDecrypt, padding},
+		{pathDecrypt, withBlocks(t, e.sealed(t, "alice", "werun"))},
+		{pathDecrypt, seal(map[string]any{"openId": "oOther"})},
+		{pathDecrypt, signed},
+		{pathPhone, seal(phone)},
+		{pathPhone, seal(map[string]any{"a": 1})},
 	} {
 		status, answer := e.post(t, c.path, alice, c.body)
 		answers[fmt.Sprint(status, answer["reason"], answer["message"])] = true
