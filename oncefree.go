@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	hurriedDrain = 2 * time.Second // of a process whose place another one is about to take
-	freeWait     = 5 * time.Second // for that process to end
+	hurriedDrain = 2 * time.Second  // of a process whose place another one is about to take
+	freeWait     = 10 * time.Second // for that process to end
 	freeEvery    = 50 * time.Millisecond
 )
 

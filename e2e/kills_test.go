@@ -132,8 +132,9 @@ func TestWhateverIsKilledWhenAStartWorks(t *testing.T) {
 		after := time.NewTimer(time.Duration(rand.IntN(300)) * time.Millisecond)
 		<-after.C
 		pids := w.pids()
-		if len(pids) == 0 {
-			t.Fatalf("round %d: everybody has ended:\n%s", round, w.output)
+		if len(pids) == 0 { // the kill before was seen late: all that is left is to start again
+			eventually(t, 60*time.Second, w.gone)
+			continue
 		}
 		victim := pids[rand.IntN(len(pids))]
 		_ = syscall.Kill(victim, syscall.SIGKILL) // it may have ended by itself
