@@ -167,6 +167,25 @@ func TestLinksOfTheManualLeadSomewhere(t *testing.T) {
 	}
 }
 
+// TestNoPageSaysARowTwiceOrHoldsWhatAMergeLeft: docs/upgrading.md had both, after two branches had met in it.
+func TestNoPageSaysARowTwiceOrHoldsWhatAMergeLeft(t *testing.T) {
+	t.Parallel()
+	left := regexp.MustCompile(`(?m)^(<{7}|>{7}|={7}$).*`)
+	for _, page := range append(manual(t), "CHANGELOG.md") {
+		text := readPage(t, page)
+		if found := left.FindString(text); found != "" {
+			t.Errorf("%s has a line that a merge left: %q", page, found)
+		}
+		seen := map[string]bool{}
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "| ") && len(line) > 100 && seen[line] {
+				t.Errorf("%s has a row twice: %s", page, line)
+			}
+			seen[line] = true
+		}
+	}
+}
+
 func TestEveryDecisionIsInItsList(t *testing.T) {
 	t.Parallel()
 	list := readPage(t, "docs/decisions/README.md")
