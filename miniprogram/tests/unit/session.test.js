@@ -186,6 +186,15 @@ test('a code is never sent twice', async () => {
   assert.equal(gateway.count(LOGIN), 1);
 });
 
+test('who opens the project with touristappid logs in again, though the code is always the same', async () => {
+  const { gateway, phone, client } = startApp();
+  phone.code = () => 'the code is a mock one';
+  await client.wechatLogin();
+  await client.logout();
+  await client.wechatLogin();
+  assert.equal(gateway.count(LOGIN), 2);
+});
+
 test('request:fail is not 401: nothing is refreshed, replayed or forgotten', async () => {
   const { gateway, phone, client } = await loggedIn();
   phone.online = false;
