@@ -25,12 +25,13 @@ func claimRows() []struct {
 		// certificates of clients, by nginx, Apache, HAProxy, IIS and RFC 9440
 		{claimUser, []string{"SSL-Client-*", "X-SSL-Client-*", "X-TLS-Client-*", "X-Client-Cert*", "X-Client-Dn", "X-Client-S-Dn", "X-Client-Cn", "X-Client-Verif*", "Client-Cert*", "X-Arr-Clientcert"}},
 		// addresses: of CDNs, balancers and libraries
-		{claimWay, []string{"*Client-IP", "*ClientIP", "*Real-IP", "*Remote-IP", "*Remote-Addr", "*Remote-Host", "*Connecting-IP", "*Source-IP", "*Src-IP", "*Originating-IP", "*-User-IP", "*-ProxyUser-IP", "*-Trusted-IP"}},
+		{claimWay, []string{"*Client-IP", "*ClientIP", "*Real-IP", "*Remote-IP", "*Remote-Addr", "*Remote-Host", "*Connecting-IP", "*Source-IP", "*Src-IP", "*Originating-IP", "*-User-IP", "*-ProxyUser-IP", "*-Trusted-IP", "*Peer-IP", "X-IP-Addr*", "*Client-Addr", "*Client-Address"}},
 		{claimWay, []string{"*Forwarded-For", "*Forward-For", "*Forwarder-For", "Forwarded-*", "X-Originating-*", "X-IP", "X-Natapp-IP", "X-Coming-From", "X-Custom-IP-Authorization", "HTTP-X-*", "HTTP-Forwarded*"}},
 		// users: of authenticating proxies
 		{claimUser, []string{"Remote-*", "X-Remote-*", "X-Auth-Request-*", "X-Authenticated-*", "X-Auth-User*", "X-Auth-Email", "X-Auth-Name", "X-Auth-Group*", "X-Auth-Role*", "X-Auth-Subject", "X-Auth-Uid"}},
 		{claimUser, []string{"X-Webauth-*", "X-Authentik-*", "X-Pomerium-*", "X-Vouch-*", "X-SSO-*", "X-Proxy-User*", "X-Impersonate-*", "Impersonate-*", "Shib-*", "OIDC-*", "Mellon-*", "Tailscale-*", "Cf-Access-*"}},
 		{claimUser, []string{"X-Consumer-*", "X-Credential-*", "X-Anonymous-Consumer", "X-Userinfo", "X-Username", "X-Userid", "X-Endpoint-API-Userinfo", "X-Apigateway-*", "X-JWT-Assertion", "X-JWT-Payload", "X-JWT-Claim*"}},
+		{claimUser, []string{"SM-*", "SMUSER", "IV-*", "OAM-*", "Auth-User", "Auth-Type", "Auth-Password", "Logon-User", "X-SSL-User*", "X-Cas-User", "Cas-User"}},
 		{claimUser, []string{"X-Goog-Authenticated-*", "X-Goog-IAP-*", "X-Amzn-Oidc-*", "X-Amzn-Mtls-*", "X-MS-Client-Principal*", "X-MS-Token-*"}},
 		// what platforms say of the way
 		{claimWay, []string{"X-Envoy-*", "X-Azure-*", "X-Appengine-*", "X-Vercel-*", "X-NF-*", "X-Sucuri-*", "X-Akamai-*", "Akamai-*", "X-Arr-*", "Ali-*", "CF-*", "Cloudfront-*", "Fastly-*", "Fly-*", "Incap-*", "WL-Proxy-*"}},

@@ -18,6 +18,7 @@ func TestAStrangersWordAboutAddressUserAndSchemeNeverPasses(t *testing.T) {
 		"X-Azure-ClientIP", "X-Azure-SocketIP", "X-Appengine-User-IP", "X-ProxyUser-Ip", "X-Source-IP", "Forwarded-For", "Forwarded-For-Ip", "X-My-Forwarded-For",
 		"X-Vercel-Forwarded-For", "Forwarded-Host", "X-Scheme", "X-Url-Scheme", "Front-End-Https", "HTTPS", "X-Arr-Ssl", "Cloudfront-Forwarded-Proto",
 		"X-Host", "X-HTTP-Host-Override", "X-Accel-Mapping", "X-Sendfile-Type", "X_Remote_Addr", "X.Client.IP", "X-SSL", "SSL-Protocol",
+		"X-Peer-IP", "X-IP-Address", "X-Client-Addr", "X-Client-Address", "Client-Address",
 	}
 	user := []string{
 		"Remote-User", "REMOTE_USER", "Remote.Groups", "Remote-Email", "X-Remote-User", "X_Remote_User", "X-Remote-Extra-Scopes", "X-Auth-Request-User",
@@ -25,6 +26,7 @@ func TestAStrangersWordAboutAddressUserAndSchemeNeverPasses(t *testing.T) {
 		"X-Goog-Iap-Jwt-Assertion", "X-Amzn-Oidc-Identity", "X-MS-Client-Principal-Name", "Cf-Access-Authenticated-User-Email", "Tailscale-User-Login",
 		"X-Consumer-Username", "X-Credential-Identifier", "X-Userinfo", "X-JWT-Assertion", "SSL_CLIENT_S_DN", "SSL-Client-Cert", "X-SSL-Client-Verify",
 		"X-Client-Cert", "Client-Cert", "X-Client-Verify", "X-Arr-ClientCert", "Impersonate-User", "OIDC_CLAIM_sub", "Shib-Session-ID", "X-Pomerium-Jwt-Assertion",
+		"SM_USER", "SM-UserDN", "SMUSER", "iv-user", "iv_groups", "OAM_REMOTE_USER", "Auth-User", "AUTH_TYPE", "LOGON_USER", "Cas-User",
 	}
 	theirs := []string{
 		"X-Auth-Token", "X-Access-Token", "X-Client-Version", "X-Client-Id", "X-Requested-With", "X-Request-Source", "X-Device-Id", "X-Token", "Authorization-Info",

@@ -86,8 +86,12 @@ func (p *pool) promote() {
 	p.watched = slices.Delete(p.watched, 0, n)
 }
 
-// popOwn gives the connection that carried content of the same user's last, nil when it is not there. The caller holds mu.
+// popOwn gives the connection that carried content of the same user's last, nil when it is not there. Requests of nobody
+// may be anybody's, so none of them shares with another. The caller holds mu.
 func (p *pool) popOwn(user uint64) *conn {
+	if user == 0 {
+		return nil
+	}
 	for i := len(p.watched) - 1; i >= max(0, len(p.watched)-watchedLook); i-- {
 		if c := p.watched[i]; c.user == user {
 			p.watched = slices.Delete(p.watched, i, i+1)

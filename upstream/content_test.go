@@ -188,6 +188,27 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 	}
 }
 
+// Of requests without a token nobody knows whose they are, so whoever asks next may be somebody else.
+func TestWhoHasNoTokenGetsNoAnswerToAnothersContent(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.NewUndraining(t)
+	victim := make(chan struct{})
+	service.Between = func() { <-victim } // answers the forged request when the victim was served
+	u, _, _ := undrained(t, service.URL, func() time.Time { return time.Unix(0, 0) })
+	req, o := carrying("POST", 0, forged, false)
+	if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() { defer close(served); asks(t, u, 0) }()
+	select {
+	case <-served:
+	case <-time.After(time.Second): // it waits behind the forged request
+	}
+	close(victim)
+	<-served
+}
+
 // Others ask all the time while one user sends forged requests: everybody gets the own answer.
 func TestNobodyGetsTheAnswerToAnothersContent(t *testing.T) {
 	t.Parallel()
