@@ -67,7 +67,9 @@ func (c explainCommand) Run(w *world) error {
 	}
 	e := explained{Explanation: got, asked: c.Method, Token: verdict}
 	if got.Route != nil && got.Target != "" {
-		e.Targets = targetsOf(cfg.Upstreams[got.Route.To])
+		service := cfg.Upstreams[got.Route.To]
+		e.Targets = targetsOf(service)
+		e.replaceHost(service)
 	}
 	if err := c.print(w.stdout, e, e.write); err != nil {
 		return err
@@ -132,6 +134,22 @@ func (e explained) write(t *table) {
 		for _, line := range part.lines {
 			t.row(part.name, line)
 		}
+	}
+}
+
+// replaceHost tells of the Host that the service gets instead of the client's, as the target decides it.
+func (e *explained) replaceHost(service upstream.Config) {
+	isHost := func(line string) bool { return strings.HasPrefix(line, "Host: ") }
+	var own []string
+	for _, t := range service.Targets {
+		if host := service.HostOf(t); host != "" && !slices.Contains(own, "Host: "+host) {
+			own = append(own, "Host: "+host)
+		}
+	}
+	if i := slices.IndexFunc(e.Sent, isHost); i >= 0 && len(own) > 0 {
+		e.Removed = append(e.Removed, e.Sent[i])
+		e.Sent = slices.Delete(e.Sent, i, i+1)
+		e.Set = append(own, e.Set...)
 	}
 }
 

@@ -141,6 +141,9 @@ func answerCases() []answerCase {
 		refuses("a NUL in a value (RFC 9110 §5.5)", answerOK+"X-A: b\x00c\r\n"+hi),
 		refuses("a bare CR in a value (§2.2)", answerOK+"X-A: b\rSet-Cookie: c\r\n"+hi),
 		refuses("a line ended by LF (§2.2)", answerOK+"X-A: b\nSet-Cookie: c=1\r\n"+hi),
+		passes("a line of 16,384 bytes", "X-A: "+strings.Repeat("b", 16_379)+"\r\n", "X-A: "+strings.Repeat("b", 16_379)),
+		passes("a line of 60,000 bytes", "X-A: "+strings.Repeat("b", 59_995)+"\r\n", "X-A: "+strings.Repeat("b", 59_995)),
+		refuses("a line of 66,000 bytes", answerOK+"X-A: "+strings.Repeat("b", 66_000)+"\r\n"+hi),
 		refuses("a head of a megabyte", answerOK+strings.Repeat("X-A: "+strings.Repeat("b", 1000)+"\r\n", 1000)+"\r\n"),
 		refuses("20,000 fields", answerOK+strings.Repeat("X-A: b\r\n", 20_000)+"\r\n"),
 

@@ -41,6 +41,26 @@ const (
 	HostTarget = "target" // the target's, as its URL has it
 )
 
+// HostOf returns the Host that the service gets at a target, "" for what the client asked for. The configuration must be
+// valid.
+func (c Config) HostOf(t Target) string {
+	o, err := parseTarget(t.URL)
+	if err != nil {
+		return ""
+	}
+	return c.ownHost(o)
+}
+
+func (c Config) ownHost(o origin) string {
+	switch {
+	case c.Host == HostTarget, c.Host == "" && o.tls:
+		return o.name
+	case c.Host == HostClient:
+		return ""
+	}
+	return c.Host
+}
+
 // Target is one place where a service runs. Its short form is its URL. Every address of a name is used.
 type Target struct {
 	URL    string `yaml:"url"`    // http://host[:port] or https://host[:port], nothing after it

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,10 +113,7 @@ func (e *endpoint) check(ctx context.Context, cfg Health) error {
 
 // checkedHost is the Host of a health check: there is no client whose it could be.
 func (e *endpoint) checkedHost() string {
-	if host := e.target.up.fleet.Load().cfg.Host; host != "" && host != HostClient && host != HostTarget {
-		return host
-	}
-	return e.target.origin.name
+	return cmp.Or(e.target.up.fleet.Load().cfg.ownHost(e.target.origin), e.target.origin.name)
 }
 
 func wellAnswered(status int) error {

@@ -101,15 +101,11 @@ func (u *Upstream) try(t *trip, e *endpoint) error {
 
 // hostFor is the Host that e gets, "" for what the client asked for.
 func (t *trip) hostFor(e *endpoint) string {
-	switch host := t.fleet.cfg.Host; {
-	case host == HostTarget, host == "" && e.target.origin.tls:
-		return e.target.origin.name
-	case host != "" && host != HostClient:
-		return host
-	case len(t.out.asked) == 0: // HTTP/1.0 may have none
+	host := t.fleet.cfg.ownHost(e.target.origin)
+	if host == "" && len(t.out.asked) == 0 { // HTTP/1.0 may have none
 		return e.target.origin.name
 	}
-	return ""
+	return host
 }
 
 func (t *trip) hasTried(e *endpoint) bool { return slices.Contains(t.tried, e) }
