@@ -19,15 +19,7 @@ const canaryWait = 500 * time.Millisecond
 // Drains sends a target of cfg a POST whose content looks like a request, as cfg would let it go out, and returns
 // ErrUndrained when both are answered. A target that cannot be asked is another error.
 func Drains(ctx context.Context, cfg Config, t Target) error {
-	to, err := parseTarget(t.URL)
-	if err != nil {
-		return err
-	}
-	sec, err := cfg.TLS.load()
-	if err != nil {
-		return fmt.Errorf("tls.%w", err)
-	}
-	c, err := dialer{to.address}.connect(ctx, sec.of(to))
+	c, to, err := cfg.connect(ctx, t)
 	if err != nil {
 		return err
 	}

@@ -73,19 +73,25 @@ func (c TLS) CheckFiles() error {
 
 // Reach connects to one of the targets of cfg as a request would, and says what is in the way.
 func Reach(ctx context.Context, cfg Config, t Target) error {
-	to, err := parseTarget(t.URL)
-	if err != nil {
-		return err
-	}
-	sec, err := cfg.TLS.load()
-	if err != nil {
-		return fmt.Errorf("tls.%w", err)
-	}
-	c, err := dialer{to.address}.connect(ctx, sec.of(to))
+	c, _, err := cfg.connect(ctx, t)
 	if err != nil {
 		return err
 	}
 	return c.Close()
+}
+
+// connect connects to one of the targets as a request would.
+func (c Config) connect(ctx context.Context, t Target) (*conn, origin, error) {
+	to, err := parseTarget(t.URL)
+	if err != nil {
+		return nil, to, err
+	}
+	sec, err := c.TLS.load()
+	if err != nil {
+		return nil, to, fmt.Errorf("tls.%w", err)
+	}
+	made, err := dialer{to.address}.connect(ctx, sec.of(to))
+	return made, to, err
 }
 
 func readFile(name, file string) ([]byte, error) {
