@@ -293,14 +293,16 @@ func TestTheManualHasEveryKeyAndItsDefault(t *testing.T) {
 	}
 }
 
-// TestTheManualBoundsWhatOneClientCanHold holds the table of docs/security.md to the defaults, the error table and the metrics.
+// TestTheManualBoundsWhatOneClientCanHold holds the table of docs/security.md to the defaults, the error table, the
+// metrics and the tests.
 func TestTheManualBoundsWhatOneClientCanHold(t *testing.T) {
 	t.Parallel()
 	_, section, _ := strings.Cut(readPage(t, "docs/security.md"), "## What one client can hold\n")
 	known, reasons, series := keys("", reflect.ValueOf(DefaultConfig())), tableRows(t, "docs/api.md"), tableRows(t, "docs/metrics.md")
 	code := regexp.MustCompile("`([^`]+)`")
-	judged := 0
+	tests, judged := testNames(t), 0
 	for _, row := range strings.Split(section, "\n| ")[1:] {
+		row, _, _ = strings.Cut(row, "\n")
 		cells := strings.Split(row, " | ")
 		if len(cells) < 6 || cells[0] == "bound" {
 			continue
@@ -319,6 +321,11 @@ func TestTheManualBoundsWhatOneClientCanHold(t *testing.T) {
 				t.Errorf("docs/security.md names the metric %s, which docs/metrics.md does not have", metric[1])
 			}
 		}
+		for _, test := range code.FindAllStringSubmatch(cells[5], -1) {
+			if !tests[test[1]] {
+				t.Errorf("docs/security.md names the test %s, which nobody has written", test[1])
+			}
+		}
 	}
 	for key := range known {
 		bound := strings.HasPrefix(key, "limits.per_client.") || strings.HasPrefix(key, "server.connections.") || key == "limits.in_flight" || key == "limits.dials"
@@ -329,6 +336,26 @@ func TestTheManualBoundsWhatOneClientCanHold(t *testing.T) {
 	if judged < 12 {
 		t.Errorf("only %d defaults were compared", judged)
 	}
+}
+
+// testNames are the names of all tests in Go.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names, declared := map[string]bool{}, regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path) //nolint:gosec // of this repository
+		for _, test := range declared.FindAllSubmatch(source, -1) {
+			names[string(test[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // isDefault says whether the text of a default means the value. A list or a map is compared with gateway.yaml instead.
