@@ -56,8 +56,9 @@ func TestTheDemoTakesTheCodeOfTouristappid(t *testing.T) {
 	eventually(t, 30*time.Second, func() bool {
 		return strings.Contains(p.output.String(), "msg=serving") && login.MatchString(p.output.String()) || p.gone()
 	})
+	client := &http.Client{Timeout: 20 * time.Second}
 	for range 2 {
-		resp, err := http.Post(login.FindString(p.output.String()), "application/json", strings.NewReader(`{"code":"the code is a mock one"}`))
+		resp, err := client.Post(login.FindString(p.output.String()), "application/json", strings.NewReader(`{"code":"the code is a mock one"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
