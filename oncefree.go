@@ -44,7 +44,7 @@ func (s *service) onceFree(ctx context.Context, open func() error) error {
 	return err
 }
 
-// taken says whether something could not be opened because another process has it.
+// taken reports whether something could not be opened because another process has it.
 func taken(err error) bool {
 	return errors.Is(err, storage.ErrLocked) || errors.Is(err, syscall.EADDRINUSE)
 }

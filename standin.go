@@ -84,7 +84,7 @@ func unsetInSandbox(path, reference string) (string, bool) {
 	return "", replacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
 }
 
-// replacedInSandbox says whether a key is one of those that are real: accounts, keys and the store.
+// replacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.
 func replacedInSandbox(path string) bool {
 	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
 		return strings.HasPrefix(path, section)

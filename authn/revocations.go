@@ -118,13 +118,13 @@ func (r *revocations) find(key revocationKey) (refusal, bool) {
 	return v, known
 }
 
-// covers says whether the key is revoked now, for every token.
+// covers reports whether the key is revoked now, for every token.
 func (r *revocations) covers(key revocationKey, now time.Time) bool {
 	v, known := r.find(key)
 	return known && v.covers(now.UnixMilli())
 }
 
-// refuses says whether the token, its session or its user is revoked now. A token that a refresh has replaced is one,
+// refuses reports whether the token, its session or its user is revoked now. A token that a refresh has replaced is one,
 // after its grace.
 func (r *revocations) refuses(v *verified, now time.Time) bool {
 	ms := now.UnixMilli()
@@ -137,12 +137,12 @@ func (r *revocations) ended(v *verified, now time.Time) bool {
 	return r.covers(v.session, now) || r.gone(v, now)
 }
 
-// gone says whether the token's user is revoked now.
+// gone reports whether the token's user is revoked now.
 func (r *revocations) gone(v *verified, now time.Time) bool {
 	return r.covers(v.user, now) || v.claims.adopted && r.endedForeign(v.claims.UserID, v.claims.IssuedAt)
 }
 
-// endedForeign says whether a foreign token was issued, in Unix seconds, before its user, or everybody, was logged out.
+// endedForeign reports whether a foreign token was issued, in Unix seconds, before its user, or everybody, was logged out.
 func (r *revocations) endedForeign(user, issued int64) bool {
 	for _, id := range []int64{user, everybody} {
 		if end, known := r.find(userKey(storage.ScopeForeign, id)); known && issued*1000 <= end.from {

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// slots are the exchanges with WeChat at a time of one mini-program. Who finds none free waits, but never so long that too
-// little time is left for the exchange itself.
+// slots are the exchanges with WeChat at a time of one mini-program. An exchange that finds none free waits, but never so
+// long that too little time is left for the exchange itself.
 type slots struct {
 	taken    chan struct{} // nil: no bound
 	patience time.Duration

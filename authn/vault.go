@@ -40,7 +40,8 @@ func (e Encrypted) validate() error {
 // Decrypt opens data with the user's session_keys, the newest first. It is taken for opened when padding, JSON, the
 // watermark's appid and, where they are given, rawData's signature hold, and an openId in it is the user's own. What came
 // out proves nothing to anybody: a client that tries often enough can have any data opened. The error is a *FieldError,
-// ErrNotOpened, ErrSessionKeyStale for a user without a key, or one of storage; who lets clients ask counts ErrNotOpened.
+// ErrNotOpened, ErrSessionKeyStale for a user without a key, or one of storage. Callers
+// that expose it to clients must count ErrNotOpened.
 func (a *Authn) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
 	opened, err := a.decrypt(ctx, s, e)
 	a.observeDecryption(ctx, s, err)

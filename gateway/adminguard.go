@@ -30,7 +30,7 @@ func newAdminGuard(token authn.Secret) adminGuard {
 	return adminGuard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
 }
 
-// admit refuses whoever has not the token. Without one, being on this machine is the permission, which the address at the
+// admit refuses callers without the token. Without one, being on this machine is the permission, which the address at the
 // other end shows and no header can; a browser is there too, so what a web page of others could send is refused: by its
 // Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which its Host still shows.
 func (g adminGuard) admit(r *http.Request) error {

@@ -81,7 +81,7 @@ func (b *limitedBody) drain(client net.Conn) bool {
 const maxReceived = 16 << 10
 
 // receiveBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
-// whoever dawdles over it keeps nobody out. A longer one is passed on as it comes.
+// a slow sender keeps nobody out. A longer one is passed on as it comes.
 func (g *Gateway) receiveBody(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	client, strict := c.Context().Conn().(*wire.Conn)

@@ -161,7 +161,7 @@ func (e *Explanation) begin(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// refuses says whether a route looks at the token, and does not take one with that fault.
+// refuses reports whether a route looks at the token and refuses one with that fault.
 func (r *route) refuses(tokenFault error) bool {
 	switch {
 	case r.ours && r.pattern == refreshPath:

@@ -47,7 +47,7 @@ func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Opti
 	return o
 }
 
-// exchanged takes down how long the service had, and how long its client.
+// exchanged records how long the service took, and how long its client.
 func (ex *exchange) exchanged(with upstream.Exchange) {
 	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
 	ex.body.waited += with.Waited

@@ -39,7 +39,7 @@ func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 		once(g.limitUser),  // who it is is known only now
 		g.checkFields,      // what a service could read otherwise than we have; behind authentication, whose 401 says more
 		g.holdRequest,      // what one client may hold at a time; a false token is nobody's
-		g.receiveBody,      // before a place is taken: whoever dawdles over a short body takes none
+		g.receiveBody,      // before a place is taken: a slow sender of a short body holds none
 		g.shed,             // beyond what we can bear, 503 at once: logins first, health never
 		serve,
 	}
@@ -58,7 +58,7 @@ type endpoint struct {
 // refreshPath is where a token is refreshed. The endpoint reads the token itself: it takes an expired one too.
 const refreshPath = "/api/v1/auth/refresh"
 
-// off says whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
+// off reports whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
 func (e endpoint) off(cfg Config) bool {
 	switch e.path {
 	case "/api/v1/auth/cloud-login":

@@ -77,7 +77,7 @@ func setFloat(into reflect.Value, value string) bool {
 	return err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
 }
 
-// takesText says whether any text is a value of the type.
+// takesText reports whether any text is a value of the type.
 func takesText(t reflect.Type) bool {
 	return t.Kind() == reflect.String || t.Kind() == reflect.Struct && len(fieldsOf(t)) == 0
 }

@@ -113,7 +113,7 @@ func variableName(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name)
 }
 
-// isLoneVariable says whether a text is $NAME and nothing else: what a shell would replace, and we do not.
+// isLoneVariable reports whether a text is $NAME and nothing else: what a shell would replace, and we do not.
 func isLoneVariable(written string) bool {
 	name, found := strings.CutPrefix(written, "$")
 	return found && variableName(name)

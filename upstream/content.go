@@ -23,7 +23,7 @@ func (u *Upstream) shares(t *trip) bool {
 	return t.fleet.cfg.Keepalive.ReuseAfterBody && !u.undrained.Load()
 }
 
-// lastOn takes down that c carries a request, and reports whether that is its last one.
+// lastOn records that c carries a request, and reports whether it is the last that c carries.
 func (u *Upstream) lastOn(c *conn, t *trip) bool {
 	out := &t.out
 	c.served++
