@@ -20,6 +20,7 @@ func (g *Gateway) overrideMethod(c *fiber.Ctx) error {
 	if len(wanted) > 1 || !slices.Contains([]string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete}, method) {
 		return errInvalidRequest
 	}
+	exchangeOf(c).method = fiber.MethodPost // what it was is written over
 	c.Request().Header.SetMethod(method)
 	c.Method(method)
 	return c.Next()

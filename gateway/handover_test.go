@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"wxgate/gateway/wire"
+	"wxgate/upstream/upstreamtest"
+)
+
+// TestARequestWithAnotherMethodIsHandedOverAsItCame sends what waits for the store while another process takes it over.
+func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
+	t.Parallel()
+	for override, path := range map[string]string{"PUT": "/api/v1/user/profile", "DELETE": "/api/v1/auth/sessions/x"} {
+		e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+		ln, err := wire.Listen("tcp", "127.0.0.1:0", e.WireConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ln.Close() })
+		go func() { _ = e.Serve(ln) }()
+		given := make(chan string, 1)
+		if err := e.Hold(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, head("POST "+path, e.token(t, "alice"), "X-HTTP-Method-Override: "+override,
+			"Content-Type: application/json", "Content-Length: 2")+"{}")
+		eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_ = e.HandOver(ctx, ln, func(client net.Conn, begun []byte) error {
+			given <- string(begun)
+			return client.Close()
+		})
+		cancel()
+		_, _ = http.ReadResponse(bufio.NewReader(conn), nil)
+		if got := <-given; !strings.HasPrefix(got, "POST "+path+" HTTP/1.1\r\n") {
+			t.Errorf("a POST that stands for %s was handed over as %q", override, got)
+		}
+	}
+}
