@@ -38,6 +38,9 @@ type explained struct {
 
 // Validate says how a request is written, where it is clear what was meant.
 func (c *explainCommand) Validate() error {
+	if c.Method == "" || c.Path == "" {
+		return nil // that is said in the words for every command
+	}
 	if upper := strings.ToUpper(c.Method); upper != c.Method && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, upper) {
 		return fmt.Errorf("%s: methods are written in capitals: %s", c.Method, upper)
 	}

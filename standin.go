@@ -108,6 +108,9 @@ func (s *standIn) replace(cfg *Config) error {
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would hold at the real gateway too
 	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []authn.KeyConfig{key}, false
+	if s.givesWay { // the demo is for a terminal
+		cfg.Log.Format = "text"
+	}
 	cfg.Storage = storage.DefaultConfig()
 	cfg.Storage.Badger.Dir = filepath.Join(s.dir, "data")
 	return nil

@@ -34,9 +34,6 @@ func (s *standIn) serve(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if s.givesWay { // the demo is for a terminal
-		cfg.Log.Format = "text"
-	}
 	log := newLogs(cfg.Log, w.queued(&w.stderr))
 	log.Warn("sandbox: everybody can log in as anybody; this is no gateway for real users", "appid", sandboxAppID, "data", s.dir)
 	svc, err := openService(ctx, cfg, log, inherited{})

@@ -104,6 +104,14 @@ routes:
 	}
 }
 
+func TestAQuestionWithoutItsPathIsToldWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	w := operator(t)
+	w.misused(words("explain"), `expected "<method> <path>"`)
+	w.misused(words("explain GET"), `expected "<path>"`)
+	w.misused(words("explain GET api"), "a path begins with /: /api")
+}
+
 func TestAForgedTokenIs401ToExplainToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

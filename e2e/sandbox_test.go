@@ -159,6 +159,19 @@ func TestTheSandboxTakesOverAChangedFile(t *testing.T) {
 	}
 }
 
+func TestTheLogOfTheDemoStaysReadableAfterAReload(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	yaml := readmeYAML(t, ownService(t)) + "server: { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }\n"
+	writeFile(t, filepath.Join(dir, "my.yaml"), yaml)
+	p, _ := tryOut(t, dir, "demo", "-c", "my.yaml")
+	writeFile(t, filepath.Join(dir, "my.yaml"), strings.Replace(yaml, "/api/**", "/shop/**", 1))
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(p.output.String(), "reloaded") })
+	if log := p.output.String(); !strings.Contains(log, `msg=reloaded because="the content of a file changed" changed=routes `) {
+		t.Errorf("the log after a reload:\n%s", log)
+	}
+}
+
 func TestTheSandboxSaysWhichServicesAreOfOtherMachines(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

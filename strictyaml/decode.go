@@ -135,6 +135,10 @@ func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value
 
 func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
 	written := scalarText(node)
+	if holdsKeys(into.Type()) && !strings.Contains(written, "${") {
+		d.fault(at, withBlank(withAdvice("wants "+wanted(into.Type())+", not a text", written), written))
+		return
+	}
 	if isLoneVariable(written) {
 		d.fault(at, "a variable stands between braces: ${NAME}; for a text that begins with $ write $$")
 		return

@@ -14,10 +14,10 @@ import (
 // setScalar gives into the meaning of value. A value that is not what is written came from the environment or a file
 // and may be a secret: then no error shows it, nor the text of an error that a type made of it.
 func setScalar(into reflect.Value, value, written string) error {
-	reader, readsItself := into.Addr().Interface().(encoding.TextUnmarshaler)
+	reader, unmarshals := into.Addr().Interface().(encoding.TextUnmarshaler)
 	var err error
 	switch {
-	case readsItself:
+	case unmarshals:
 		err = reader.UnmarshalText([]byte(value))
 	case into.Type() == reflect.TypeFor[time.Duration]():
 		err = setDuration(into, value)
@@ -82,19 +82,35 @@ func takesText(t reflect.Type) bool {
 	return t.Kind() == reflect.String || t.Kind() == reflect.Struct && len(fieldsOf(t)) == 0
 }
 
+// holdsKeys reports whether a type is one of sections alone. A text in its place may be a key with its value, run together,
+// and that may be a secret.
+func holdsKeys(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map:
+		return isSection(t.Elem()) || t.Kind() == reflect.Map
+	}
+	return isSection(t) && !readsItself(t)
+}
+
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Map || t.Kind() == reflect.Struct && len(fieldsOf(t)) > 0
+}
+
+func readsItself(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
 // wanted names what a Go type takes, as in "wants a number, not …".
 func wanted(t reflect.Type) string {
-	section := t.Kind() == reflect.Map || t.Kind() == reflect.Struct && len(fieldsOf(t)) > 0
-	readsItself := reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 	says, known := reflect.Zero(reflect.PointerTo(t)).Interface().(interface{ Wanted() string })
 	switch {
 	case known:
 		return says.Wanted()
-	case readsItself && section:
+	case readsItself(t) && isSection(t):
 		return "one valid value, or keys and values below it"
-	case readsItself:
+	case readsItself(t):
 		return "one valid value"
-	case section:
+	case isSection(t):
 		return "keys and values below it"
 	case t == reflect.TypeFor[time.Duration]():
 		return "a duration such as 30s, 72h or 7d"

@@ -39,6 +39,9 @@ func keyAbove(lines []string, number int) (keyLine, bool) {
 // misplaced says what is wrong with how the lines around a syntax fault are laid out, in the words of who wrote them, and
 // where. It never shows a value: that may be a secret.
 func misplaced(lines []string, at position) *misread {
+	if fault := withoutBlank(lines, at); fault != nil {
+		return fault
+	}
 	if key, found := findKey(lines, at.line); found && regexp.MustCompile(`^[^"'{\[].*:\s`).MatchString(key.value) {
 		return &misread{position{key.number, key.column}, fmt.Sprintf("the value of %q has a colon with a blank behind it, so it needs quotes", key.key)}
 	}
@@ -56,3 +59,40 @@ func misplaced(lines []string, at position) *misread {
 	}
 	return nil
 }
+
+// withoutBlank finds a key whose colon, or a dash, has no blank behind it, on the line of a syntax fault or the one before:
+// YAML takes it for a text.
+func withoutBlank(lines []string, at position) *misread {
+	for _, number := range []int{at.line, at.line - 1} {
+		if number < 1 || number > len(lines) {
+			continue
+		}
+		if m := regexp.MustCompile(`^( *)-(\w+):`).FindStringSubmatch(lines[number-1]); m != nil {
+			return &misread{position{number, 1 + len(m[1])}, fmt.Sprintf(`the dash needs a blank behind it: "- %s"`, m[2])}
+		}
+		if before, key := keyWithoutBlank(lines[number-1]); key != "" {
+			return &misread{position{number, 1 + len(before)}, blankAfter(key)}
+		}
+	}
+	return nil
+}
+
+// keyWithoutBlank is the key that a line begins with, and what stands before it, when no blank is behind its colon. A
+// URL and an address begin with no key.
+func keyWithoutBlank(line string) (before, key string) {
+	m := regexp.MustCompile(`^( *(?:- +)*)([a-z][a-z_]*):[^\s/]|^( *(?:- +)*)(path|prefix|file|ca):/`).FindStringSubmatch(line)
+	if m == nil || m[2] == "localhost" {
+		return "", ""
+	}
+	return m[1] + m[3], m[2] + m[4]
+}
+
+// withBlank adds that where what somebody wrote in the place of a section begins with such a key.
+func withBlank(message, written string) string {
+	if _, key := keyWithoutBlank(written); key != "" {
+		return message + "; " + blankAfter(key)
+	}
+	return message
+}
+
+func blankAfter(key string) string { return fmt.Sprintf("%q needs a blank behind its colon", key+":") }
