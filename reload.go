@@ -44,8 +44,9 @@ type source struct {
 func (s *source) read() (Config, error) {
 	s.tried = s.content()
 	cfg, err := s.load()
-	if err == nil && !slices.Equal(cfg.files(), s.files) {
-		s.files = cfg.files()
+	named := cfg.files() // also when the fault is that one of them cannot be read; none when the file itself does not hold
+	if (err == nil || len(named) > 0) && !slices.Equal(named, s.files) {
+		s.files = named
 		s.tried = s.content()
 		cfg, err = s.load() // what content has seen, or newer
 	}
