@@ -102,7 +102,7 @@ func (a *Authn) newSession(device string) storage.Session {
 	now := a.now().UTC().Truncate(time.Millisecond)
 	return storage.Session{
 		ID: newID(), TokenID: newID(), Device: device,
-		CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(a.sessionLife()),
+		CreatedAt: now, RefreshedAt: now, Epoch: a.store.Epoch(), ExpiresAt: now.Add(a.sessionLife()),
 	}
 }
 
@@ -111,7 +111,7 @@ func (a *Authn) newSession(device string) storage.Session {
 func (a *Authn) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
 	expires := s.RefreshedAt.Add(a.cfg.TokenTTL)
 	token, err := a.keys.Load().sign(&Claims{
-		Issuer: a.cfg.Issuer, Store: a.state(), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
+		Issuer: a.cfg.Issuer, Store: a.stateOf(s), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
 		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
 	})
 	if err != nil {

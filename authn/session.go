@@ -132,7 +132,7 @@ func (a *Authn) replace(ctx context.Context, v *verified) (storage.Session, erro
 // once: the revocation takes the place of that of the refresh before.
 func (a *Authn) replaceToken(s *storage.Session, old *verified, now time.Time) []storage.Revocation {
 	s.PreviousTokenID, s.TokenID = s.TokenID, newID()
-	s.RefreshedAt = now.UTC().Truncate(time.Millisecond)
+	s.RefreshedAt, s.Epoch = now.UTC().Truncate(time.Millisecond), a.store.Epoch()
 	s.ExpiresAt = s.RefreshedAt.Add(a.sessionLife())
 	until := old.claims.expiry().Add(a.cfg.Leeway)
 	from := s.RefreshedAt.Add(a.cfg.Refresh.Grace)

@@ -4,11 +4,22 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"wxgate/storage"
 )
 
-// state is the claim store of the tokens that are issued now: the id of the store and, behind a dot, that of its epoch.
-// Tokens from before there were epochs have the id alone.
+// state is the claim store of what is issued now: see stateOf.
 func (a *Authn) state() string { return a.store.ID() + "." + a.store.Epoch() }
+
+// stateOf is the claim store of a session's current token: the id of the store and, behind a dot, that of the epoch in
+// which the token was issued. The same token is given again after a restart, whose own epoch may not be on the disk yet.
+// Tokens from before there were epochs have the id alone.
+func (a *Authn) stateOf(s storage.Session) string {
+	if s.Epoch == "" {
+		return a.store.ID()
+	}
+	return a.store.ID() + "." + s.Epoch
+}
 
 // wantOurState returns ErrTokenRevoked for a token that was issued by a state of the store that is gone: of a folder that
 // was wiped, restored, or put back as it was before. The ids in it may be those of other people now.

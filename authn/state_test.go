@@ -216,3 +216,23 @@ func TestASnapshotOfARunningStoreTakesNoTokenFromAfterIt(t *testing.T) {
 	}
 	f.wantVerdict(t, "bob, when carol has his id", bob, ErrTokenRevoked)
 }
+
+// TestARefreshThatIsRepeatedAfterARestartGivesTheSameToken has the answer of a refresh lost in a restart. The token that the
+// repetition gives must hold after another restart too, though nothing was written in between.
+func TestARefreshThatIsRepeatedAfterARestartGivesTheSameToken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.loginAs(t, "alice").Token
+	f.clock.move(2 * time.Minute)
+	first, err := f.Refresh(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.restart()
+	again, err := f.Refresh(t.Context(), old)
+	if err != nil || again.Token != first.Token {
+		t.Errorf("the repetition gave %s, %v; want %s", again.Token, err, first.Token)
+	}
+	f.restart()
+	f.wantVerdict(t, "the token of the repetition, after another restart", again.Token, nil)
+}

@@ -58,8 +58,9 @@ type Session struct {
 	PreviousTokenID string    `json:"previous_token_id,omitempty"` // jti that the last refresh replaced
 	Device          string    `json:"device,omitempty"`            // User-Agent family
 	CreatedAt       time.Time `json:"created_at"`
-	RefreshedAt     time.Time `json:"refreshed_at"` // when TokenID was issued
-	ExpiresAt       time.Time `json:"expires_at"`   // when the record may be forgotten
+	RefreshedAt     time.Time `json:"refreshed_at"`    // when TokenID was issued
+	Epoch           string    `json:"epoch,omitempty"` // in which it was; "" before there were any
+	ExpiresAt       time.Time `json:"expires_at"`      // when the record may be forgotten
 }
 
 // SessionKey is a session_key of WeChat: the base64 text of 16 bytes. At rest it is sealed; it never leaves the gateway.
