@@ -92,8 +92,8 @@ func TestAWeChatThatIsBusyEachTimeIsLeftAloneForAWhile(t *testing.T) {
 			t.Fatalf("login %d: %v, want %v", i+1, err, ErrBusy)
 		}
 	}
-	if n := len(calls); n != breakerLeast {
-		t.Errorf("60 logins asked a busy WeChat %d times within the budget of one call each, want %d: then its breaker is open", n, breakerLeast)
+	if n := len(calls); n < breakerLeast || n > 3*breakerLeast { // a login asks up to three times, as its budget allows
+		t.Errorf("60 logins asked a busy WeChat %d times, want %d logins at most: then its breaker is open", n, breakerLeast)
 	}
 }
 

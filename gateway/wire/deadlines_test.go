@@ -179,8 +179,8 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 	}
 }
 
-// download reads an answer of many megabytes, piece bytes every 10 ms, for as long as it comes or until a second has
-// passed. It returns how Write ended, or nil while it still writes.
+// download reads an answer of many megabytes, piece bytes every 10 ms, for as long as it comes or until three of
+// cfg.WriteStall and a second have passed. It returns how Write ended, or nil while it still writes.
 func download(t *testing.T, cfg wire.Config, piece int64) error {
 	t.Helper()
 	ended := make(chan error, 1)
@@ -196,7 +196,7 @@ func download(t *testing.T, cfg wire.Config, piece int64) error {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	enough := time.NewTimer(time.Second)
+	enough := time.NewTimer(3*cfg.WriteStall + time.Second)
 	for {
 		select {
 		case err := <-ended:
@@ -222,8 +222,8 @@ func TestAClientThatReadsTooSlowlyIsCut(t *testing.T) {
 
 func TestAClientThatReadsFastEnoughLivesHoweverLongItTakes(t *testing.T) {
 	t.Parallel()
-	// It takes 800 KB a second, less in 3*short than the kernel's buffers hold.
-	if err := download(t, wire.Config{WriteStall: 3 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
+	// It takes 800 KB a second, less in 10*short than the kernel's buffers hold.
+	if err := download(t, wire.Config{WriteStall: 10 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
 		t.Errorf("Write returned %v, want no end while it is read", err)
 	}
 }
