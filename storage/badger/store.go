@@ -118,7 +118,7 @@ func advice(dir string, err error) string {
 	case errors.Is(err, storage.ErrDamaged):
 		return "; restore the folder from a backup"
 	case errors.Is(err, storage.ErrWrongKey):
-		return "; the data are well, do not restore them: put the old key back"
+		return "; the data are intact, do not restore them: put the old key back"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
 		return "; storage.badger.dir wants a folder: " + obstacle(dir)
 	}
