@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,10 +48,14 @@ func TestBodiesThatComeLateAreNoFailuresOfTheService(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{100, 40_000} {
 		r := newRig(t, 1)
+		var late sync.WaitGroup
 		for range 25 { // the breaker would open at 20
-			_, err := r.DoWith(slowly(size, 30*time.Millisecond), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(10 * time.Millisecond)})
-			wantError(t, err, upstream.ErrSlowBody)
+			late.Go(func() {
+				_, err := r.DoWith(slowly(size, 2*time.Second), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(time.Second)})
+				wantError(t, err, upstream.ErrSlowBody)
+			})
 		}
+		late.Wait()
 		if got := arrived(r.services[0], "POST"); size == 100 && got != 0 {
 			t.Errorf("%d late bodies of %d bytes arrived, want none", got, size)
 		}
@@ -72,8 +77,8 @@ func TestTheTimeOfTheServiceBeginsWhenTheBodyIsThere(t *testing.T) {
 		if err != nil {
 			t.Fatalf("a body of %d bytes: %v, want the answer", size, err)
 		}
-		if ex.Waited < 700*time.Millisecond || ex.Duration < 700*time.Millisecond || ex.Duration > 1300*time.Millisecond {
-			t.Errorf("the sender had %v and the service %v, want 0.7 s each", ex.Waited, ex.Duration)
+		if ex.Waited < 700*time.Millisecond || ex.Duration < 700*time.Millisecond {
+			t.Errorf("the sender had %v and the service %v, want 0.7 s for each", ex.Waited, ex.Duration)
 		}
 	}
 }
