@@ -195,7 +195,7 @@ func scripted(t *testing.T, cases []answerCase) *upstreamtest.Service {
 			if err != nil {
 				return
 			}
-			i, err := strconv.Atoi(strings.TrimPrefix(req.Target, "/public/"))
+			i, err := strconv.Atoi(req.Target[strings.LastIndexByte(req.Target, '/')+1:])
 			if err != nil {
 				_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "next"))
 				continue
@@ -252,31 +252,33 @@ func TestAnswersConform(t *testing.T) {
 	cases := answerCases()
 	service := scripted(t, cases)
 	e := newEdge(t, service.URL, nil)
+	token := e.token(t, "alice") // a connection that has carried content goes on with the same user at once
 	n := 0
 	for i, c := range cases {
-		to := e
+		to, as := e, token
 		if c.poisons {
 			to = newEdge(t, service.URL, nil)
+			as = to.token(t, "alice")
 		}
 		for _, w := range ways() {
 			n++
-			to.conformAnswer(t, service, i, c, w)
+			to.conformAnswer(t, service, as, i, c, w)
 		}
 	}
 	t.Logf("%d cases, %d answers", len(cases), n)
 }
 
-func (e *edge) conformAnswer(t *testing.T, service *upstreamtest.Service, i int, c answerCase, w way) {
+func (e *edge) conformAnswer(t *testing.T, service *upstreamtest.Service, token string, i int, c answerCase, w way) {
 	t.Helper()
 	service.CloseConns()
 	eventually(t, "the service has no connections", func() bool { return service.OpenConns() == 0 })
 	what := fmt.Sprintf("%s: %s", c.rule, w)
-	before := e.next(t)
+	before := e.next(t, token)
 	if !w.used {
 		service.CloseConns()
 	}
-	g := e.ask(t, w, i)
-	after := e.next(t)
+	g := e.ask(t, token, w, i)
+	after := e.next(t, token)
 	requests := service.Requests()
 	first, conn, next := requests[len(requests)-before-after-1].Conn, requests[len(requests)-after-1].Conn, requests[len(requests)-1].Conn
 	if again := c.again && w.method != "POST"; (first == conn) != (w.used && !again) {
@@ -310,20 +312,20 @@ func (e *edge) conformAnswer(t *testing.T, service *upstreamtest.Service, i int,
 }
 
 // next asks for an innocent answer and returns 1, the number of requests it took.
-func (e *edge) next(t *testing.T) int {
+func (e *edge) next(t *testing.T, token string) int {
 	t.Helper()
-	if resp, body := e.send(t, head("GET /public/next", "")); resp.StatusCode != 200 || body != "next" {
+	if resp, body := e.send(t, head("GET /private/next", token)); resp.StatusCode != 200 || body != "next" {
 		t.Errorf("an innocent request was answered %d %.100q", resp.StatusCode, body)
 	}
 	return 1
 }
 
 // ask asks for a case and reads its answer.
-func (e *edge) ask(t *testing.T, w way, i int) got {
+func (e *edge) ask(t *testing.T, token string, w way, i int) got {
 	t.Helper()
 	l := e.dial(t)
 	defer l.Close()
-	raw := fmt.Sprintf("%s /public/%d HTTP/%s\r\nHost: h\r\n", w.method, i, w.version)
+	raw := fmt.Sprintf("%s /private/%d HTTP/%s\r\nHost: h\r\nAuthorization: Bearer %s\r\n", w.method, i, w.version, token)
 	if w.method == "POST" {
 		raw += "Content-Length: 2\r\n\r\n{}"
 	} else {
