@@ -136,6 +136,7 @@ func (g *Gateway) newTable(r *rules) (*table[*route], error) {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
+	guardHead(t, r.cfg)
 	hosts := append(slices.Collect(maps.Keys(t.hosts)), "")
 	for _, e := range g.endpoints(r) {
 		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
@@ -162,6 +163,20 @@ func (g *Gateway) addRoute(t *table[*route], r *rules, cfg RouteConfig) error {
 		t.of(host).add(p, method, made)
 	}
 	return nil
+}
+
+// guardHead lets a protected route for GET take HEAD as well, unless a route of the same path does: services answer HEAD
+// by what they have for GET (RFC 9110 §9.3.2), and beside an open /** that would be reached without a token.
+func guardHead(t *table[*route], cfg Config) {
+	for _, r := range cfg.Routes {
+		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fiber.MethodGet) {
+			continue
+		}
+		p, _ := parsePattern(r.Path) // both were read before
+		host, _ := parseHost(r.Host)
+		protected, _ := t.of(host).add(p, fiber.MethodGet, nil) // it is there
+		t.of(host).add(p, fiber.MethodHead, protected)
+	}
 }
 
 // stricter reports whether a route asks more of who calls than another one does.
