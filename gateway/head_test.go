@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"wxgate/upstream/upstreamtest"
 )
@@ -20,12 +21,13 @@ func TestAProtectedGetIsNotReachedByHead(t *testing.T) {
 			{Path: "/**", Upstream: "service", Auth: AuthNone},
 		}
 	})
+	client := &http.Client{Timeout: 20 * time.Second}
 	for target, want := range map[string]int{"/admin": 401, "/admin/": 401, "/users/7": 401, "/file": 200, "/open": 200} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+e.addr+target, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
