@@ -89,7 +89,6 @@ routes:
 	for i := range h.tokens {
 		h.tokens[i] = h.loginFrom(fmt.Sprint("honest", i), honestAddress(i))
 	}
-	h.user = h.loginFrom("mallory", attackerAddress)
 	return h
 }
 
@@ -192,6 +191,7 @@ func (h *hostile) run(kind string, attack func(*attacker), length time.Duration)
 	defer cancel()
 	var all sync.WaitGroup
 	if attack != nil {
+		h.user = h.loginFrom("mallory", attackerAddress) // the one before may have ended the session: a user has fifty
 		all.Go(func() { attack(&attacker{hostile: h, ctx: ctx, sent: &s.attackers}) })
 	}
 	for i := range h.tokens {
@@ -253,6 +253,8 @@ func (h *hostile) honestRequest(s *scene, i, n int) string {
 		return err.Error()
 	case got.status > 299 || !strings.Contains(got.body, want):
 		return fmt.Sprintf("%s %s: %d %.200s", method, path, got.status, got.body)
+	case want == "access_token":
+		h.tokens[i], _ = got.data()["access_token"].(string) // a phone goes on with the token of its last login
 	}
 	return ""
 }
