@@ -115,7 +115,7 @@ func (r *restarter) serving(s *service) error {
 		return nil
 	}
 	if err := r.predecessor.Send(handover.Serving, nil); err != nil {
-		return fmt.Errorf("telling the predecessor: %w", err)
+		return fmt.Errorf("telling the predecessor: %w", errors.Join(errOrphaned, err)) // it has ended, or has taken its place back
 	}
 	go r.adopt()
 	return nil

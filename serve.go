@@ -251,7 +251,9 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version(), pid())
 	err := errors.Join(begun(), notify(daemon.SdNotifyReady))
 	running := 2
-	if err == nil {
+	if err != nil {
+		s.hurry(err)
+	} else {
 		select {
 		case <-ctx.Done():
 			s.hurry(context.Cause(ctx))
