@@ -191,7 +191,7 @@ func (h *hostile) run(kind string, attack func(*attacker), length time.Duration)
 	defer cancel()
 	var all sync.WaitGroup
 	if attack != nil {
-		h.user = h.loginFrom("mallory, "+kind, attackerAddress) // another one for each kind: limits and sessions are a user's
+		h.user = h.loginFrom("mallory, "+kind, "203.0.113.1") // limits are a user's or an address's: those of the kind before are spent
 		all.Go(func() { attack(&attacker{hostile: h, ctx: ctx, sent: &s.attackers}) })
 	}
 	for i := range h.tokens {
