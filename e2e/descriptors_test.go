@@ -9,13 +9,19 @@ import (
 	"time"
 )
 
+// serveWithFewDescriptors serves with 256 descriptors.
+func (w *world) serveWithFewDescriptors() {
+	w.t.Helper()
+	limited := exec.Command("sh", "-c", `ulimit -n 256 && exec "$0" serve -c "$1"`, binary, w.config)
+	w.process = startCommand(w.t, limited)
+	w.process.waitServing(w.t)
+}
+
 // TestAShortageOfDescriptorsIsSurvived gives the gateway 256 descriptors and 1,000 connections.
 func TestAShortageOfDescriptorsIsSurvived(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	limited := exec.Command("sh", "-c", `ulimit -n 256 && exec "$0" serve -c "$1"`, binary, w.config)
-	w.process = startCommand(t, limited)
-	w.process.waitServing(t)
+	w.serveWithFewDescriptors()
 	token := w.login("alice")
 	var conns []net.Conn
 	for range 1000 {
@@ -49,9 +55,7 @@ func TestAShortageOfDescriptorsIsSurvived(t *testing.T) {
 func TestIdleAdminConnectionsLeaveThePublicListenerAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	limited := exec.Command("sh", "-c", `ulimit -n 256 && exec "$0" serve -c "$1"`, binary, w.config)
-	w.process = startCommand(t, limited)
-	w.process.waitServing(t)
+	w.serveWithFewDescriptors()
 	token := w.login("alice")
 	for i := range 1100 {
 		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(w.admin, "http://"), 5*time.Second)
