@@ -10,6 +10,14 @@ import (
 // refused for an avatar would come back as somebody new.
 func Presentable(u storage.User) (clean storage.User, dropped []string) {
 	for _, field := range []struct {
+		name string
+		text *string
+	}{{"nickname", &u.Nickname}, {"bio", &u.Bio}} {
+		if visible := stripInvisible(*field.text); visible != *field.text {
+			dropped, *field.text = append(dropped, field.name+": its invisible characters"), visible
+		}
+	}
+	for _, field := range []struct {
 		text    *string
 		profile Profile
 		why     string

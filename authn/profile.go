@@ -38,8 +38,9 @@ func (a *Authn) Profile(ctx context.Context, userID int64) (storage.User, error)
 }
 
 // UpdateProfile changes nickname, avatar and bio of a user; an empty one is taken back. Placeholders of WeChat and
-// temporary paths change nothing.
+// temporary paths change nothing, and invisible characters are left out.
 func (a *Authn) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
+	p = p.visible()
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
@@ -60,6 +61,21 @@ func clearWhereEmpty(field, wanted *string) {
 	}
 }
 
+// visible is the profile without invisible characters. A text of nothing else is not the empty one, which takes a field
+// back, and changes nothing.
+func (p Profile) visible() Profile {
+	for _, field := range []**string{&p.Nickname, &p.Bio} {
+		if *field == nil || **field == "" {
+			continue
+		}
+		text := stripInvisible(**field)
+		if *field = &text; text == "" {
+			*field = nil
+		}
+	}
+	return p
+}
+
 // apply sets nickname and avatar where the profile has a real one: a login must never clobber what a user chose with
 // WeChat's placeholder, an empty string or a path that exists on one phone only.
 func (p Profile) apply(u *storage.User) {
@@ -74,6 +90,7 @@ func (p Profile) apply(u *storage.User) {
 // usable is the profile without what does not hold. It comes beside a code, and a code works once: a login is never
 // refused for a picture.
 func (p Profile) usable() Profile {
+	p = p.visible()
 	if (Profile{Nickname: p.Nickname}).validate() != nil || p.Nickname != nil && strings.ContainsRune(*p.Nickname, utf8.RuneError) {
 		p.Nickname = nil
 	}

@@ -114,6 +114,7 @@ func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error
 	if u.ID < 1 || u.ID > maxImportedID || !validOpenID(u.OpenID) {
 		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
 	}
+	u.Nickname, u.Bio = stripInvisible(u.Nickname), stripInvisible(u.Bio)
 	profile := Profile{Nickname: &u.Nickname, Avatar: &u.Avatar, Bio: &u.Bio}
 	if err := profile.validate(); err != nil {
 		return storage.User{}, err

@@ -610,7 +610,9 @@ func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 		{`"avatar":"http://tmp/a.png"`, "avatar"},
 		{`"nickname":"` + strings.Repeat("长", 65) + `"`, "nickname"},
 		{`"nickname":"a\nb"`, "nickname"},
+		{`"nickname":"\u202egpj.exe\u2069"`, "nickname"},
 		{`"bio":"` + strings.Repeat("x", 501) + `"`, "bio"},
+		{`"bio":"a\u2066b"`, "bio"},
 		{`"recipe_count":-1`, "recipe_count"},
 		{`"follower_count":9007199254740992`, "follower_count"},
 		{`"created_at":"2024-10-16 12:00:00"`, "created_at"},
@@ -630,7 +632,7 @@ func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 			t.Errorf("%s: the warning is %+v, want one on %s", line.rest, w, line.without)
 		}
 		got := o.want(t, fmt.Sprintf("GET /api/users/%d", i+1), "", 200, "")
-		for _, bad := range []string{"uploads", "wxfile", "http:/", "长", ":-1", "2024-10-16"} {
+		for _, bad := range []string{"uploads", "wxfile", "http:/", "长", ":-1", "2024-10-16", "\u202e", "\u2069", "\u2066"} {
 			if strings.Contains(got.body, bad) {
 				t.Errorf("%s: stored is %s", line.rest, got.body)
 			}

@@ -60,3 +60,30 @@ func TestAPictureOfOnePhoneNeverReplacesAStoredAvatar(t *testing.T) {
 		}
 	}
 }
+
+func TestANicknameThatTurnsTheLineAroundIsKeptWithoutWhatTurnsIt(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), nil)
+	if status, user := e.loggedIn(t, `,"nickName":"\u202e爱小\u2069\u200f👩‍🍳"`); status != http.StatusOK || user["nickname"] != "爱小👩‍🍳" {
+		t.Fatalf("a login: %d %+q, want 200 and 爱小👩‍🍳", status, user["nickname"])
+	}
+	for _, beside := range []string{`,"nickName":"\u200b\u2060"`, `,"nickName":"微信\u200b用户"`, `,"nickName":"\u3164"`} {
+		if status, user := e.loggedIn(t, beside); status != http.StatusOK || user["nickname"] != "爱小👩‍🍳" {
+			t.Errorf("a login with %s: %d %+q, want the nickname as it was", beside, status, user["nickname"])
+		}
+	}
+	token := e.token(t, "alice")
+	for body, want := range map[string]string{
+		`{"nickname":"\u2066小爱\u2069"}`:                        `"nickname":"小爱"`,
+		`{"nickname":"\ufeff` + strings.Repeat("名", 64) + `"}`: `"nickname":"` + strings.Repeat("名", 64) + `"`,
+		`{"bio":"会\u202e做\n菜"}`:                                `"bio":"会做\n菜"`,
+	} {
+		if resp, got := e.send(t, put("/api/v1/user/profile", token, body)); resp.StatusCode != http.StatusOK || !strings.Contains(got, want) {
+			t.Errorf("PUT of %s: %d %+q, want %s", body, resp.StatusCode, got, want)
+		}
+	}
+	if resp, got := e.send(t, put("/api/v1/user/profile", token, `{"nickname":"\u200b","bio":"\u200b"}`)); resp.StatusCode != http.StatusOK ||
+		strings.Contains(got, `"nickname":""`) || strings.Contains(got, `"bio":""`) {
+		t.Errorf("PUT of a nickname that nobody sees: %d %s, want the one before", resp.StatusCode, got)
+	}
+}
