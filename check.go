@@ -30,9 +30,9 @@ func (checkCommand) Run(w *world) error {
 	return err
 }
 
-// checkFiles reads the files of keys and certificates.
+// checkFiles reads the files of keys and certificates, each by itself: the configuration need not be valid.
 func checkFiles(cfg Config) []error {
-	faults := parts(authn.CheckKeys(cfg.Authn))
+	faults := authn.CheckKeyFiles(cfg.Authn)
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
 		for _, fault := range parts(cfg.Upstreams[name].TLS.CheckFiles()) {
 			faults = append(faults, fmt.Errorf("upstreams.%s.tls.%w", name, fault))

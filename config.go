@@ -157,11 +157,12 @@ func (f filled) name(faults []error) error {
 
 // loadConfig reads a configuration file. The error holds every fault, one a line, with its place in the file.
 func loadConfig(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := placeConfig(file, env)
+	cfg, _, err := placeConfig(file, env, Config.Validate)
 	return cfg, err
 }
 
-// loadOpened reads a configuration and the files of keys and certificates that it names.
+// loadOpened reads a configuration and the files of keys and certificates that it names. With an error, the configuration
+// is what could be read of it.
 func loadOpened(file string, env strictyaml.LookupEnv) (Config, error) {
 	cfg, _, err := openConfig(file, env)
 	return cfg, err
@@ -169,12 +170,15 @@ func loadOpened(file string, env strictyaml.LookupEnv) (Config, error) {
 
 // openConfig is loadOpened with the warnings on what holds and may not be meant, with their places.
 func openConfig(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
-	cfg, find, err := placeConfig(file, env)
+	cfg, find, err := placeConfig(file, env, Config.validateOpened)
 	if err != nil {
-		return Config{}, nil, err
+		return cfg, nil, err
 	}
-	return cfg, find(cfg.warnings()), doesNotHold(find(checkFiles(cfg)))
+	return cfg, find(cfg.warnings()), doesNotHold(find(parts(authn.CheckKeys(cfg.Authn))))
 }
+
+// validateOpened reports the faults of the configuration, and beside them those of the files of keys and certificates.
+func (c Config) validateOpened() []error { return append(c.Validate(), checkFiles(c)...) }
 
 // loadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
 // secrets that the gateway was started with.
@@ -192,30 +196,27 @@ func unsetSecret(path, reference string) (string, bool) {
 	return "not-set-here-" + strings.Repeat("x", 32) + reference, secret
 }
 
-// placeConfig is loadConfig with what finds the places of further faults.
-func placeConfig(file string, env strictyaml.LookupEnv) (Config, func([]error) strictyaml.Faults, error) {
+// placeConfig reads a configuration whose faults validate reports; find finds the places of further ones.
+func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) []error) (Config, func([]error) strictyaml.Faults, error) {
 	var filled filled
 	cfg, places, err := readConfig(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
 		filled = cfg.fromEnvironment(env)
-		return filled.name(cfg.Validate())
+		return filled.name(validate(*cfg))
 	})
 	find := func(faults []error) strictyaml.Faults { return places.Faults(filled.name(faults)) }
 	return cfg, find, err
 }
 
 // readConfig reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
-// wrong.
+// wrong. With an error, the configuration is what could be read of it.
 func readConfig(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
 	cfg := DefaultConfig()
 	places, err := reader.Read(file, &cfg, func() error { return complete(&cfg) })
 	var faults strictyaml.Faults
 	if errors.As(err, &faults) {
-		return Config{}, places, doesNotHold(faults)
+		err = doesNotHold(faults)
 	}
-	if err != nil {
-		return Config{}, places, err
-	}
-	return cfg, places, nil
+	return cfg, places, err
 }
 
 // doesNotHold is nil without faults.

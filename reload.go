@@ -44,7 +44,7 @@ type source struct {
 func (s *source) read() (Config, error) {
 	s.tried = s.content()
 	cfg, err := s.load()
-	named := cfg.files() // also when the fault is that one of them cannot be read; none when the file itself does not hold
+	named := cfg.files() // also those of a configuration that is refused, as far as it could be read
 	if (err == nil || len(named) > 0) && !slices.Equal(named, s.files) {
 		s.files = named
 		s.tried = s.content()

@@ -66,17 +66,14 @@ func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove(
 // load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, and
 // nothing that a token or a user could outlive the sandbox by.
 func (s *standIn) load(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, places, err := readConfig(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *Config) error {
+	cfg, _, err := readConfig(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *Config) error {
 		cfg.portFromEnvironment(env)
 		if err := s.replace(cfg); err != nil {
 			return err
 		}
-		return errors.Join(cfg.Validate()...)
+		return errors.Join(cfg.validateOpened()...)
 	})
-	if err != nil {
-		return Config{}, err
-	}
-	return cfg, doesNotHold(places.Faults(errors.Join(checkFiles(cfg)...)))
+	return cfg, err
 }
 
 // unsetInSandbox lets variables and files be absent that the sandbox has no use for.

@@ -38,12 +38,12 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 	}
 	var faults []error
 	for i, cfg := range configured {
-		k, err := openKey(cfg)
+		k, err := openKeyAt(i, cfg)
 		if err == nil && i == 0 {
-			err = k.checkSigner(algorithm)
+			err = k.checkAlgorithm(algorithm)
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("authn.keys[%d]: %w", i, err))
+			faults = append(faults, err)
 			continue
 		}
 		ring.byID[k.id], ring.byHeader[k.header()] = k, k
@@ -56,21 +56,45 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 	return ring, nil
 }
 
-// checkSigner says why a key cannot be the one that signs.
-func (k key) checkSigner(algorithm string) error {
-	if k.signing == nil {
-		return errors.New("holds a public key; the first key signs, so it must be a private one")
+// openKeyAt opens the key with index i of authn.keys, where the first is the one that signs.
+func openKeyAt(i int, cfg KeyConfig) (key, error) {
+	k, err := openKey(cfg)
+	if err == nil && i == 0 && k.signing == nil {
+		err = errors.New("holds a public key; the first key signs, so it must be a private one")
 	}
+	if err != nil {
+		err = fmt.Errorf("authn.keys[%d].file: %w", i, err)
+	}
+	return k, err
+}
+
+// checkAlgorithm says why a key cannot sign with an algorithm.
+func (k key) checkAlgorithm(algorithm string) error {
 	if got := k.method.Alg(); got != algorithm {
-		return fmt.Errorf("is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", got, algorithm)
+		return fmt.Errorf("authn.keys[0]: is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", got, algorithm)
 	}
 	return nil
 }
 
-// CheckKeys says why the keys of a configuration cannot be used; it opens their files.
+// CheckKeys says why the keys of a configuration that is valid otherwise cannot be used; it opens their files.
 func CheckKeys(cfg Config) error {
 	_, err := newKeyring(cfg.Algorithm, cfg.Keys)
 	return err
+}
+
+// CheckKeyFiles says what is wrong with the key files of a configuration, whatever else is wrong with it. Each text begins
+// with the path of the key that names the file.
+func CheckKeyFiles(cfg Config) []error {
+	var faults []error
+	for i, k := range cfg.Keys {
+		if k.File == "" {
+			continue
+		}
+		if _, err := openKeyAt(i, k); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
 }
 
 // header is the first segment of every token that the key signs: one spelling, so that an unexpected member (jku, jwk,

@@ -45,27 +45,28 @@ func (c TLS) load() (*security, error) {
 	ca, caErr := readFile("ca", c.CA)
 	cert, certErr := readFile("cert", c.Cert)
 	key, keyErr := readFile("key", c.Key)
-	if err := errors.Join(caErr, certErr, keyErr); err != nil {
-		return nil, err
-	}
 	config := &tls.Config{ServerName: c.ServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
+	if c.CA != "" && caErr == nil {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, fmt.Errorf("ca: %s holds no certificate in PEM", c.CA)
+			caErr = fmt.Errorf("ca: %s holds no certificate in PEM", c.CA)
 		}
 	}
-	if c.Cert != "" {
+	if c.Cert != "" && c.Key != "" && certErr == nil && keyErr == nil {
 		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
-			return nil, fmt.Errorf("cert: %s and %s: %w", c.Cert, c.Key, err)
+			certErr = fmt.Errorf("cert: %s and %s: %w", c.Cert, c.Key, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
+	}
+	if err := errors.Join(caErr, certErr, keyErr); err != nil {
+		return nil, err
 	}
 	return &security{sumOf([]byte(c.ServerName), ca, cert, key), config}, nil
 }
 
-// CheckFiles reads the files as New does.
+// CheckFiles reads the files as New does, whatever else is wrong with the section. The error joins what is wrong; each text
+// begins with the key that names the file.
 func (c TLS) CheckFiles() error {
 	_, err := c.load()
 	return err
