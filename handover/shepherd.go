@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,21 +109,43 @@ func (h *Herd) first() (pid int, err error) {
 	return h.line[0], nil
 }
 
-// read takes the reports that are there.
+// read takes the reports that are there, and waits for none.
 func (h *Herd) read() error {
-	if err := h.reports.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+	socket, err := h.reports.SyscallConn()
+	if err != nil {
 		return err
 	}
+	var failed error
+	err = socket.Read(func(fd uintptr) bool {
+		failed = h.receive(int(fd)) //nolint:gosec // descriptors are small
+		return true
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return err
+	}
+	return h.parse()
+}
+
+// receive takes the bytes that have come.
+func (h *Herd) receive(fd int) error {
 	for buf := make([]byte, 64); ; {
-		n, err := h.reports.Read(buf)
-		h.begun = append(h.begun, buf[:n]...)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		if err != nil {
-			return err
+		n, err := unix.Read(fd, buf)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading who serves: %w", err)
+		case n == 0: // nobody can write any more
+			return fmt.Errorf("reading who serves: %w", io.EOF)
+		default:
+			h.begun = append(h.begun, buf[:n]...)
 		}
 	}
+}
+
+// parse takes the whole lines of what has come.
+func (h *Herd) parse() error {
 	for {
 		report, rest, whole := bytes.Cut(h.begun, []byte{'\n'})
 		if !whole {
