@@ -36,6 +36,7 @@ type restarter struct {
 	herd        *handover.Herd
 	predecessor *handover.Channel // nil: this process is nobody's successor
 	listens     listens
+	orphaned    context.Context // ends when this is a successor and the process that was started first is gone
 	told        context.Context // ends when this process is told to stop
 	asked       chan os.Signal  // SIGUSR2; one that comes before this process serves waits until it does. Heard to the end: unheard, it would end us
 	ended       chan struct{}   // closed when no signal is to be passed on any more
@@ -57,21 +58,19 @@ func newRestarter(told context.Context) (*restarter, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &restarter{herd: herd, predecessor: predecessor, told: told, asked: make(chan os.Signal, 1), ended: make(chan struct{})}
+	orphaned, orphan := context.WithCancel(context.Background())
+	r := &restarter{herd: herd, predecessor: predecessor, orphaned: orphaned, told: told, asked: make(chan os.Signal, 1), ended: make(chan struct{})}
 	signal.Notify(r.asked, syscall.SIGUSR2)
+	go func() {
+		if herd.AwaitOrphaned() {
+			orphan()
+		}
+	}()
 	return r, nil
 }
 
-// untilOrphaned is ctx, which ends with errOrphaned when this process is a successor and the one in front of it is gone.
-func (r *restarter) untilOrphaned(ctx context.Context) context.Context {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		if r.herd.AwaitOrphaned() {
-			cancel(errOrphaned)
-		}
-	}()
-	return ctx
-}
+// onOrphaned runs f when this process is a successor and the one that was started first is gone.
+func (r *restarter) onOrphaned(f func()) { context.AfterFunc(r.orphaned, f) }
 
 // inherit waits, as a successor, until the store is free, and returns the predecessor's listeners, by what they listen
 // for; nil when it has another address.

@@ -13,7 +13,7 @@ type restarter struct{}
 
 func newRestarter(context.Context) (*restarter, error) { return new(restarter), nil }
 
-func (*restarter) untilOrphaned(ctx context.Context) context.Context { return ctx }
+func (*restarter) onOrphaned(func()) {}
 
 func (*restarter) inherit(gateway.ServerConfig) (inherited, error) { return activated() }
 

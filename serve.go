@@ -53,7 +53,8 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	ctx = restarts.untilOrphaned(ctx)
+	ctx, orphan := context.WithCancelCause(ctx)
+	restarts.onOrphaned(func() { orphan(errOrphaned) })
 	sockets, err := restarts.inherit(cfg.Server)
 	if err != nil {
 		return err
@@ -62,6 +63,7 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
+	restarts.onOrphaned(func() { svc.hurry(errOrphaned) }) // also while it drains for another reason
 	reloads := newReloader(svc, from, cfg, hangups)
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
@@ -110,13 +112,15 @@ type service struct {
 	admin     net.Listener
 	replaced  chan func(context.Context) error // gives the clients to a successor that serves
 	handed    bool                             // a successor has them
-	closers   []func() error                   // in the order of opening
+	haste     chan struct{}                    // closed when another process is about to take the place of this one
+	hurried   sync.Once
+	closers   []func() error // in the order of opening
 }
 
 // openService opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error
 // what was opened is closed again.
 func openService(ctx context.Context, cfg Config, log *logs, sockets inherited) (*service, error) {
-	s := &service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error)}
+	s := &service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -256,7 +260,6 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 	} else {
 		select {
 		case <-ctx.Done():
-			s.hurry(context.Cause(ctx))
 			err = notify(daemon.SdNotifyStopping)
 			s.announceStop()
 		case handOver := <-s.replaced:
@@ -271,26 +274,39 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 
 // give hands the clients to a successor. Those that are not answered in the time of a drain are cut off by stop.
 func (s *service) give(handOver func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.drain.Load()))
+	ctx, cancel := s.drainTime()
 	defer cancel()
 	err := handOver(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if ctx.Err() != nil {
 		return nil
 	}
 	s.hurry(err)
 	return err
 }
 
-// hurry shortens the drain of a process whose place another one is about to take: the supervisor starts one as soon as the
-// process in front, or this one, has ended.
+// hurry shortens the drain of a process whose place another one is about to take, whatever it drains for: the supervisor
+// starts one as soon as the process in front, or this one, has ended.
 func (s *service) hurry(cause error) {
 	if !errors.Is(cause, errOrphaned) && !errors.Is(cause, errSuccessorEnded) {
 		return
 	}
-	drain := min(time.Duration(s.drain.Load()), hurriedDrain)
-	s.drain.Store(int64(drain))
-	s.preDrain.Store(0)
-	s.log.Warn("ending, so that another can be started", "error", cause)
+	s.hurried.Do(func() {
+		s.log.Warn("ending, so that another can be started", "error", cause, pid())
+		close(s.haste)
+	})
+}
+
+// drainTime is a context that ends when a drain may take no longer.
+func (s *service) drainTime() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.drain.Load()))
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-s.haste:
+			time.AfterFunc(hurriedDrain, cancel)
+		}
+	}()
+	return ctx, cancel
 }
 
 // announceStop tells balancers that nothing should come here any more, and serves on until they have noticed.
@@ -301,14 +317,16 @@ func (s *service) announceStop() {
 	}
 	s.log.Info("not ready any more, serving on", "for", wait.String())
 	s.gateway.Drain()
-	<-time.After(wait)
+	select {
+	case <-time.After(wait):
+	case <-s.haste:
+	}
 }
 
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.
 func (s *service) stop(broken <-chan error, running int) error {
-	drain := time.Duration(s.drain.Load())
-	s.log.Info("draining", "for", drain.String(), pid())
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
+	ctx, cancel := s.drainTime()
 	defer cancel()
 	errs := []error{s.gateway.Shutdown(ctx)}
 	for range running {

@@ -112,6 +112,24 @@ func TestASuccessorThatIsKilledWhileItTakesClientsOverEndsAll(t *testing.T) {
 	w.login("alice")
 }
 
+// TestASuccessorThatDrainsWhenTheProcessInFrontIsKilledEndsSoon has a request under way in a successor that was told to
+// stop, so that it would drain for half a minute.
+func TestASuccessorThatDrainsWhenTheProcessInFrontIsKilledEndsSoon(t *testing.T) {
+	t.Parallel()
+	w := newSupervised(t)
+	w.restart()
+	arrived, release := w.holdWhoami()
+	t.Cleanup(func() { close(release) })
+	w.begin("/whoami")
+	<-arrived
+	draining := w.says(`"msg":"draining"`)
+	w.signal(syscall.SIGTERM)
+	w.waitSays(`"msg":"draining"`, draining+1)
+	w.kill()
+	w.startAgain()
+	w.login("alice")
+}
+
 // TestWhateverIsKilledWhenAStartWorks hands over, and kills one of the processes at a random moment of it: 200 times with
 // WXGATE_KILLS=200. Then somebody serves, or the process in front has ended and another start serves. No acknowledged user
 // is lost, and nobody is left.
@@ -119,19 +137,24 @@ func TestWhateverIsKilledWhenAStartWorks(t *testing.T) {
 	t.Parallel()
 	rounds, err := strconv.Atoi(os.Getenv("WXGATE_KILLS"))
 	if err != nil {
-		rounds = 2 // the search is make test-kills; see docs/reload.md for what it has found
+		rounds = 10 // the search is make test-kills; see docs/reload.md for what it has found
 	}
 	w := newSupervised(t)
+	outputs := []fmt.Stringer{w.output} // a successor writes to that of the process before
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%v are left:\n%s", w.pids(), w.output)
+			t.Logf("%v are left; the logs of the last starts:\n%v", w.pids(), outputs[max(0, len(outputs)-3):])
 		}
 	})
 	token, starts := w.login("alice"), 0
+	startAgain := func() {
+		starts++
+		defer func() { outputs = append(outputs, w.output) }()
+		w.startAgain()
+	}
 	for round := range rounds {
 		if w.gone() { // the one before was answered by a successor that was about to end
-			starts++
-			w.startAgain()
+			startAgain()
 		}
 		_ = w.cmd.Process.Signal(syscall.SIGUSR2)
 		after := time.NewTimer(time.Duration(rand.IntN(300)) * time.Millisecond)
@@ -145,14 +168,13 @@ func TestWhateverIsKilledWhenAStartWorks(t *testing.T) {
 		_ = syscall.Kill(victim, syscall.SIGKILL) // it may have ended by itself
 		eventually(t, 60*time.Second, func() bool {
 			if w.gone() {
-				starts++
-				w.startAgain()
+				startAgain()
 			}
 			got, err := w.try("GET", "/api/v1/recipes", token, "")
 			return err == nil && got.status == http.StatusOK && w.answersLogins(round)
 		})
 		if t.Failed() {
-			t.Fatalf("round %d, %d of %v killed:\n%s", round, victim, pids, w.output)
+			t.Fatalf("round %d, %d of %v killed", round, victim, pids)
 		}
 	}
 	t.Logf("%d kills, %d starts", rounds, starts)

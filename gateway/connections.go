@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 // connections are the series of the public listener and of what its strict reader refuses.
 type connections struct {
 	of        atomic.Pointer[wire.Listener] // nil: not listening yet
+	closed    atomic.Bool
 	malformed *prometheus.CounterVec
 }
 
@@ -39,11 +41,28 @@ func newConnections(reg prometheus.Registerer) *connections {
 	return c
 }
 
-// watch takes the counts from ln on.
-func (c *connections) watch(ln net.Listener) {
+// watch takes the counts from ln on. It reports false, and closes ln, when close came first.
+func (c *connections) watch(ln net.Listener) bool {
 	if strict, ok := ln.(*wire.Listener); ok {
 		c.of.Store(strict)
 	}
+	if c.closed.Load() {
+		_ = ln.Close()
+		return false
+	}
+	return true
+}
+
+// close ends a server that was about to accept when it was shut down: fasthttp knows none before that, and it would serve
+// for good.
+func (c *connections) close() error {
+	c.closed.Store(true)
+	if ln := c.of.Load(); ln != nil {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+	}
+	return nil
 }
 
 // drain ends the listener and its connections, if there is one that knows how.

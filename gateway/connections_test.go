@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/gateway/wire"
 	"wxgate/upstream/upstreamtest"
@@ -56,6 +60,48 @@ func TestRefusalsAreCountedByTheirRule(t *testing.T) {
 		e.send(t, raw)
 		if got := e.count(t, "wxgate_malformed_requests_total", `rule="`+rule+`"`); got != 1 {
 			t.Errorf("%s is counted %v times, want once", rule, got)
+		}
+	}
+}
+
+// TestAGatewayThatIsShutDownBeforeItServesDoesNotServe stops a gateway before, and while, its server begins: one whose
+// predecessor was killed does so. It used to serve for good, and to keep the store from the next start.
+func TestAGatewayThatIsShutDownBeforeItServesDoesNotServe(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, "http://127.0.0.1:1", nil)
+	for i := range 50 {
+		deps := e.deps
+		deps.Metrics = prometheus.NewRegistry()
+		g, err := New(e.rules.Load().cfg, deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln, err := wire.Listen("tcp", "127.0.0.1:0", g.WireConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		begin := func() { served <- g.Serve(ln) }
+		if i > 0 { // at the same time
+			go begin()
+		}
+		if err := g.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			go begin()
+		}
+		select {
+		case err := <-served:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(60 * time.Second):
+			t.Fatal("it serves after its end")
+		}
+		if conn, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+			_ = conn.Close()
+			t.Fatal("somebody listens")
 		}
 	}
 }

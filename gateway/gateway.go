@@ -149,9 +149,11 @@ func (g *Gateway) proxied(peer netip.Addr) bool {
 	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
-// Serve answers requests on ln until Shutdown; the listener is one of wire.Listen.
+// Serve answers requests on ln until Shutdown, which may have come before; the listener is one of wire.Listen.
 func (g *Gateway) Serve(ln net.Listener) error {
-	g.metrics.connections.watch(ln)
+	if !g.metrics.connections.watch(ln) {
+		return nil
+	}
 	if err := g.app.Listener(ln); err != nil {
 		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
 	}
@@ -169,7 +171,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
 	g.sockets.drain()
 	drained := g.metrics.connections.drain(ctx) // before the server, which resets what comes in its last moments
-	err := errors.Join(drained, g.app.ShutdownWithContext(ctx))
+	err := errors.Join(drained, g.app.ShutdownWithContext(ctx), g.metrics.connections.close())
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
 	}
