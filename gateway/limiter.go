@@ -45,9 +45,8 @@ func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limiter)
 // newPrefetchLimits are limits.prefetch, for all together: WeChat calls from a few addresses for everybody. It takes a
 // minute's worth at once. An openid may be asked for as often as it may log in.
 func (g *Gateway) newPrefetchLimits(cfg LimitsConfig) (all, byOpenID *limiter) {
-	all = g.buckets.newLimiter("prefetch", LimitConfig{Per: PerRoute, Rate: cfg.Prefetch, Burst: min(cfg.Prefetch.Count, maxBurst)})
-	cfg.Login.Per = perOpenID
-	return all, g.buckets.newLimiter("prefetch", cfg.Login)
+	together, each := cfg.prefetches()
+	return g.buckets.newLimiter("prefetch", together), g.buckets.newLimiter("prefetch", each)
 }
 
 // verdict is what a limit says of one request.

@@ -108,6 +108,17 @@ const (
 	maxDials    = 10_000
 )
 
+// prefetches are the limits of pre-fetches by code: of all together, and of each openid.
+func (l LimitsConfig) prefetches() (together, each LimitConfig) {
+	together = LimitConfig{Per: PerRoute, Rate: l.Prefetch, Burst: min(l.Prefetch.Count, maxBurst)}
+	each = l.Login
+	each.Per = perOpenID
+	return together, each
+}
+
+// text is the limit as an operator reads it.
+func (l LimitConfig) text() string { return fmt.Sprintf("%v burst %d per %s", l.Rate, l.Burst, l.Per) }
+
 func (l LimitConfig) validate(f *faults, path string, per ...string) {
 	f.oneOf(path+".per", l.Per, per...)
 	if l.Rate.Count < 1 || l.Rate.Per <= 0 {

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ type RouteInfo struct {
 	Path      string   `json:"path"`              // the pattern
 	Auth      AuthMode `json:"auth"`
 	To        string   `json:"to"`                   // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
-	RateLimit string   `json:"rate_limit,omitempty"` // such as "600/m burst 60 per user"
+	RateLimit string   `json:"rate_limit,omitempty"` // all that hold, such as "600/m burst 60 per user"
 	BodyLimit string   `json:"body_limit"`
 	Timeout   string   `json:"timeout"`
 }
@@ -60,11 +59,10 @@ func (r *route) info(of *rules) RouteInfo {
 	if r.ours && r.pattern == refreshPath {
 		info.Auth = AuthRequired
 	}
+	limits := r.limits
 	if r.limit != nil {
-		info.RateLimit = fmt.Sprintf("%v burst %d per %s", r.limit.cfg.Rate, r.limit.cfg.Burst, r.limit.per)
+		limits = append([]string{r.limit.cfg.text()}, limits...)
 	}
-	if r.class == classLogin {
-		info.RateLimit += ", and per " + perOpenID
-	}
+	info.RateLimit = strings.Join(limits, ", ")
 	return info
 }

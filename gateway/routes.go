@@ -58,6 +58,11 @@ type endpoint struct {
 // refreshPath is where a token is refreshed. The endpoint reads the token itself: it takes an expired one too.
 const refreshPath = "/api/v1/auth/refresh"
 
+const (
+	decryptPath = "/api/v1/auth/decrypt"
+	phonePath   = "/api/v1/auth/phone"
+)
+
 // off reports whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
 func (e endpoint) off(cfg Config) bool {
 	switch e.path {
@@ -67,6 +72,27 @@ func (e endpoint) off(cfg Config) bool {
 		return !cfg.PublicKeys && cfg.Identity.Signed.Header == ""
 	}
 	return false
+}
+
+// limits are what an operator reads of the limits that the endpoint counts itself, beside the one of its route: it knows
+// only then who asks, or whether to count.
+func (e endpoint) limits(cfg Config) []string {
+	unopened := cfg.Limits.DecryptFailures.text() + " where data do not open"
+	switch e.path {
+	case refreshPath:
+		return []string{cfg.Limits.Writes.text()}
+	case decryptPath:
+		return []string{unopened}
+	case phonePath:
+		if cfg.PhoneByDecryption {
+			return []string{phoneLimit().text(), unopened}
+		}
+		return []string{phoneLimit().text()}
+	}
+	if e.class == classLogin {
+		return []string{"and per " + perOpenID}
+	}
+	return nil
 }
 
 // stored says whether the endpoint needs the store; the others only tell what they know.
@@ -83,8 +109,8 @@ func (g *Gateway) endpoints(r *rules) []endpoint {
 		{post, refreshPath, classOther, AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
 		{post, "/api/v1/auth/logout", classOther, AuthRequired, r.writes, g.logout},
 		{post, "/api/v1/auth/cloud-login", classLogin, AuthNone, r.logins, g.cloudLogin},
-		{post, "/api/v1/auth/decrypt", classOther, AuthRequired, nil, g.decrypt},
-		{post, "/api/v1/auth/phone", classOther, AuthRequired, r.writes, g.phone},
+		{post, decryptPath, classOther, AuthRequired, nil, g.decrypt},
+		{post, phonePath, classOther, AuthRequired, r.writes, g.phone},
 		{get, "/api/v1/auth/sessions", classOther, AuthRequired, nil, g.sessions},
 		{fiber.MethodDelete, "/api/v1/auth/sessions/:id", classOther, AuthRequired, r.writes, g.endSession},
 		{get, "/.well-known/jwks.json", classOther, AuthNone, nil, g.jwks},
@@ -120,6 +146,7 @@ type route struct {
 	rewriting  *rewriting // nil: the target is sent as it came
 	changes    headerChanges
 	limit      *limiter           // nil: none
+	limits     []string           // the further ones that are counted once more is known
 	endpoint   fiber.Handler      // nil: forwarded
 	stored     bool               // the endpoint needs the store
 	upstream   *upstream.Upstream // nil: an endpoint
@@ -190,7 +217,7 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint, cfg Config) error
 	}
 	made := &route{
 		pattern: e.path, methods: []string{e.method}, ours: true, off: e.off(cfg), class: e.class, auth: e.auth,
-		bodyLimit: endpointBodyLimit, limit: e.limit, endpoint: e.serve, stored: e.stored(),
+		bodyLimit: endpointBodyLimit, limit: e.limit, limits: e.limits(cfg), endpoint: e.serve, stored: e.stored(),
 	}
 	var free []string // looked up before the first is entered: a host also finds what is there for any
 	for _, host := range hosts {
@@ -210,6 +237,10 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
 		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+	}
+	if cfg.Auth == AuthPrefetch {
+		together, each := r.cfg.Limits.prefetches()
+		made.limits = []string{fmt.Sprintf("%v burst %d for all pre-fetches by code", together.Rate, together.Burst), each.text()}
 	}
 	if made.bodyLimit == 0 {
 		made.bodyLimit = int64(r.cfg.Server.BodyLimit)
