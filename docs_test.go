@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,10 +105,22 @@ func TestTheReadmeOpensWithTheTwoCommands(t *testing.T) {
 	}
 }
 
-func TestBothReadmesHaveTheSameCode(t *testing.T) {
+// comments finds what is said beside the code of a block.
+func comments() *regexp.Regexp { return regexp.MustCompile("(?m) +# (.*)$") }
+
+// commandsOf are blocks of code without what their comments say.
+func commandsOf(blocks []string) []string {
+	var all []string
+	for _, block := range blocks {
+		all = append(all, comments().ReplaceAllString(block, " #"))
+	}
+	return all
+}
+
+func TestBothReadmesHaveTheSameCommands(t *testing.T) {
 	t.Parallel()
 	for _, language := range []string{"sh", "yaml", "json", "text"} {
-		english, chinese := blocks(t, "README.md", language), blocks(t, "README.zh.md", language)
+		english, chinese := commandsOf(blocks(t, "README.md", language)), commandsOf(blocks(t, "README.zh.md", language))
 		if !slices.Equal(english, chinese) {
 			t.Errorf("README.md has the %s blocks\n%q\nand README.zh.md\n%q", language, english, chinese)
 		}
@@ -116,6 +129,19 @@ func TestBothReadmesHaveTheSameCode(t *testing.T) {
 	english, chinese := heading.FindAllString(readPage(t, "README.md"), -1), heading.FindAllString(readPage(t, "README.zh.md"), -1)
 	if !slices.Equal(english, chinese) {
 		t.Errorf("README.md has %d headings and README.zh.md %d, or of other levels", len(english), len(chinese))
+	}
+}
+
+func TestTheChineseReadmeExplainsItsCommandsInChinese(t *testing.T) {
+	t.Parallel()
+	found := comments().FindAllStringSubmatch(strings.Join(blocks(t, "README.zh.md", "sh"), "\n"), -1)
+	if len(found) < 6 {
+		t.Fatalf("README.zh.md has the comments %q, want 6 or more", found)
+	}
+	for _, comment := range found {
+		if !strings.ContainsFunc(comment[1], func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+			t.Errorf("README.zh.md has the comment %q, want it in Chinese", comment[1])
+		}
 	}
 }
 
