@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,8 +23,8 @@ import (
 type adminClient struct {
 	address string
 	token   authn.Secret
-	client  *http.Client
 	stderr  io.Writer
+	timeout time.Duration // for an answer, or the beginning of one that is streamed; 0: it comes when it comes
 }
 
 // newAdminClient finds the listener through gateway.yaml.
@@ -32,10 +33,15 @@ func newAdminClient(w *world) (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: the token is for this machine
+	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, w.stderr, answerTimeout}, nil
+}
+
+// client is without a proxy: the token is for this machine.
+func (c *adminClient) client() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: c.timeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, w.stderr}, nil
+	}
 }
 
 // loadServer reads the section server for a command that only asks: an operator's shell need not have the secrets that
@@ -54,13 +60,13 @@ func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 }
 
 const (
-	askTimeout  = 30 * time.Second // for a question, imports and exports apart
-	silenceTold = 2 * time.Second  // before somebody who waits is told what for
+	answerTimeout = 10 * time.Second // a gateway that works answers in a fraction of it
+	silenceTold   = 2 * time.Second  // before somebody who waits is told what for
 )
 
 // ask sends a request with a JSON body, or none when body is nil, and decodes the data of the answer into data.
 func (c *adminClient) ask(ctx context.Context, method, path string, body, data any) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var sent io.Reader
 	if body != nil {
@@ -78,7 +84,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body, data a
 	return c.decode(answer, data)
 }
 
-// send returns the body of an answer that is 200; the caller closes it.
+// send returns the body of an answer that is 200, as it comes; the caller closes it.
 func (c *adminClient) send(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
 	if err != nil {
@@ -93,10 +99,10 @@ func (c *adminClient) send(ctx context.Context, method, path, contentType string
 	told := time.AfterFunc(silenceTold, func() {
 		_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has the request and does not answer yet; waiting\n", c.address)
 	})
-	resp, err := c.client.Do(req)
+	resp, err := c.client().Do(req)
 	told.Stop()
 	if err != nil {
-		return nil, c.unreachable(err)
+		return nil, c.unreachable(method, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
@@ -105,12 +111,16 @@ func (c *adminClient) send(ctx context.Context, method, path, contentType string
 	return resp.Body, nil
 }
 
-func (c *adminClient) unreachable(err error) error {
+func (c *adminClient) unreachable(method string, err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("asking %s: connection refused; is the gateway running?", c.address)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("asking %s: no answer within %v; is it the admin listener of a wxgate, and well?", c.address, askTimeout)
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		advice := "the gateway is stopped or stuck, or server.admin is the address of another program; look at its log, and restart it if it stays silent"
+		if method != http.MethodGet {
+			advice += ". The change may have been made all the same: look before you ask for it again"
+		}
+		return fmt.Errorf("asking %s: no answer within %v: %s", c.address, c.timeout, advice)
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // it repeats the URL

@@ -44,6 +44,7 @@ func (c usersImportCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	defer lines.Close()
+	admin.timeout = 0 // the answer comes when the last line is in the store
 	answer, err := admin.send(ctx, http.MethodPost, "/api/users", ndjson, lines)
 	if err != nil {
 		return err
