@@ -31,7 +31,8 @@ func foreignHeader(segment string) bool {
 
 // adopt finds the user that a foreign token speaks for and gives the claims what ours have. The user must be there
 // already, under the id that the existing backend knows (`wxgate users import`): services go by that id, and an id that
-// two people share would be worse than a login.
+// two people share would be worse than a login. An id that we gave ourselves may be one that was given to somebody else,
+// by the backend or by a state of the store that is lost, so there the openid has to say who it is.
 func (a *Authn) adopt(ctx context.Context, token string, c foreignClaims) (*Claims, error) {
 	if c.UserID < 1 || c.ExpiresAt < 1 || c.ExpiresAt > a.now().Add(foreignLife).Unix() {
 		return nil, ErrTokenInvalid
@@ -47,6 +48,10 @@ func (a *Authn) adopt(ctx context.Context, token string, c foreignClaims) (*Clai
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the user of a foreign token: %w", err)
+	}
+	if c.OpenID == "" && user.Native {
+		a.log.WarnContext(ctx, "foreign token without an openid, of a user who was not imported", "user", c.UserID)
+		return nil, ErrTokenInvalid
 	}
 	if c.OpenID != "" && c.OpenID != user.OpenID {
 		a.log.WarnContext(ctx, "foreign token whose openid is not that of its user", "user", c.UserID)

@@ -175,3 +175,66 @@ func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
 		}
 	}
 }
+
+// TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater is the folder that was put back without `wxgate restore`: bob, whom the
+// backend knows as user 2, came over after the backup, and carol got his id.
+func TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater(t *testing.T) {
+	t.Parallel()
+	f := newFixtureWith(t, func(cfg *Config) { cfg.AcceptForeign = true })
+	if _, err := f.Import(t.Context(), storage.User{ID: 1, OpenID: "oAlice"}); err != nil {
+		t.Fatal(err)
+	}
+	mint := func(sub int) string {
+		now := f.clock.Now()
+		return f.foreignToken(fmt.Sprintf(`{"sub":%d,"iat":%d,"exp":%d}`, sub, now.Unix(), now.Add(time.Hour).Unix()))
+	}
+	copied := f.backUp(t)
+	if _, err := f.Import(t.Context(), storage.User{ID: 2, OpenID: "oBob"}); err != nil {
+		t.Fatal(err)
+	}
+	alice, bob := mint(1), mint(2)
+	f.wantVerdict(t, "bob, before", bob, nil)
+	f.clock.move(time.Minute)
+	f.putBack(t, copied)
+	carol := f.loginAs(t, "carol").User
+	if carol.ID != 2 {
+		t.Fatalf("carol is user %d, want 2: the id is given again", carol.ID)
+	}
+	f.clock.move(time.Second)
+	for _, when := range []string{"at the first start", "at the second"} {
+		if err := f.verdict(bob); !isRefusal(err) {
+			t.Errorf("%s, bob's token: %v, want a refusal: it speaks for carol", when, err)
+		}
+		if err := f.verdict(mint(2)); !errors.Is(err, ErrTokenInvalid) {
+			t.Errorf("%s, bob's next token of the backend: %v, want %v", when, err, ErrTokenInvalid)
+		}
+		f.wantVerdict(t, when+", alice's token from before", alice, ErrTokenRevoked)
+		f.wantVerdict(t, when+", alice's next token of the backend", mint(1), nil)
+		f.restart()
+	}
+	named := f.foreignToken(fmt.Sprintf(`{"sub":2,"openid":%q,"iat":%d,"exp":%d}`, carol.OpenID,
+		f.clock.Now().Unix(), f.clock.Now().Add(time.Hour).Unix()))
+	f.wantVerdict(t, "a token that names carol", named, nil)
+}
+
+// TestLoggingOutEverywhereTwiceWithTheClockSetBackBringsNoForeignTokenBack ends foreign tokens twice, the second time by a clock
+// that is an hour behind.
+func TestLoggingOutEverywhereTwiceWithTheClockSetBackBringsNoForeignTokenBack(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	now := f.clock.Now()
+	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, now.Unix()-60, now.Add(time.Hour).Unix()))
+	for _, step := range []time.Duration{0, -time.Hour, time.Hour} {
+		f.clock.move(step)
+		if _, err := f.EndSessions(t.Context(), 42); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.verdict(token); !isRefusal(err) {
+			t.Errorf("the clock set by %v: %v, want a refusal", step, err)
+		}
+		f.clock.move(-step)
+		f.wantVerdict(t, fmt.Sprintf("after the clock was set by %v", step), token, ErrTokenRevoked)
+		f.restart()
+		f.wantVerdict(t, "and after a restart", token, ErrTokenRevoked)
+	}
+}

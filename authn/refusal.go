@@ -54,7 +54,8 @@ func (r refusal) replaced(issued, now int64) bool {
 	return issued < int64(r.before) && (issued < int64(r.spare) || r.from <= now)
 }
 
-// join is what two refusals of one key come to. Of two for one user the later counts, which is how a ban is lifted. The
+// join is what two refusals of one key come to. Of two for one user the later counts, which is how a ban is lifted. Of two
+// for foreign tokens the one that reaches further does, and a clock that was set back between them brings none back. The
 // end of a session counts more than its replaced tokens, of which the later says more. Otherwise the one that begins
 // earlier and the one that ends later do.
 func (r refusal) join(other refusal) refusal {
@@ -62,12 +63,14 @@ func (r refusal) join(other refusal) refusal {
 	if older.seq > newer.seq {
 		older, newer = newer, older
 	}
-	if r.scope == storage.ScopeUser[0] || r.scope == storage.ScopeForeign[0] {
+	if r.scope == storage.ScopeUser[0] {
 		return newer
 	}
 	joined := newer
 	joined.until = max(r.until, other.until)
 	switch {
+	case r.scope == storage.ScopeForeign[0]: // of what was issued until from
+		joined.from = max(r.from, other.from)
 	case r.before == 0 && other.before == 0:
 		joined.from = min(r.from, other.from)
 	case older.before == 0:

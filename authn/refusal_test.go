@@ -70,6 +70,7 @@ func TestTwoRefusalsOfOneKeyAreJoinedWhateverTheirOrder(t *testing.T) {
 		"a rotation after the end":    {end, newer, refusal{scope: 's', from: 5, until: 60, seq: 3}},
 		"a ban and its lifting":       {ban, lift, lift},
 		"the end, and the end again":  {end, refusal{scope: 's', from: 8, until: 80, seq: 4}, refusal{scope: 's', from: 5, until: 80, seq: 4}},
+		"two of foreign tokens":       {refusal{scope: 'f', from: 9, until: 90, seq: 1}, refusal{scope: 'f', from: 3, until: 30, seq: 2}, refusal{scope: 'f', from: 9, until: 90, seq: 2}},
 		"one refusal with itself":     {newer, newer, newer},
 		"a token that ends two times": {refusal{scope: 't', from: 3, until: 9, seq: 1}, refusal{scope: 't', from: 4, until: 8, seq: 2}, refusal{scope: 't', from: 3, until: 9, seq: 2}},
 	} {

@@ -37,6 +37,8 @@ func TestATokenOfWhoCameAfterTheBackupSpeaksForNobodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	alice := f.loginAs(t, "alice").Token
+	f.clock.move(time.Second)
+	last := f.loginAs(t, "alice").Token
 	copied := f.backUp(t)
 	bob := f.loginAs(t, "bob") // in the very second of the backup
 	if bob.User.ID != 2 {
@@ -44,6 +46,7 @@ func TestATokenOfWhoCameAfterTheBackupSpeaksForNobodyElse(t *testing.T) {
 	}
 	f.putBack(t, copied)
 	f.wantVerdict(t, "alice, who was there", alice, nil)
+	f.wantVerdict(t, "alice in the last second, which nobody can tell from bob's", last, ErrTokenRevoked)
 	f.wantVerdict(t, "bob, who came later", bob.Token, ErrTokenRevoked)
 	carol := f.loginAs(t, "carol")
 	if carol.User.ID != 2 {
@@ -62,6 +65,8 @@ func TestARefreshAfterTheBackupIsOfTheLostStateToo(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	alice := f.loginAs(t, "alice").Token
+	f.clock.move(time.Second)
+	f.loginAs(t, "dave")
 	copied := f.backUp(t)
 	f.clock.move(time.Hour)
 	renewed := f.mustRefresh(t, alice)
@@ -202,19 +207,25 @@ func TestASnapshotOfARunningStoreTakesNoTokenFromAfterIt(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	alice := f.loginAs(t, "alice").Token
+	f.clock.move(time.Second)
+	f.loginAs(t, "alice")
 	snapshot := filepath.Join(t.TempDir(), "snapshot")
 	if err := os.CopyFS(snapshot, os.DirFS(f.dir)); err != nil { // the store is open
 		t.Fatal(err)
 	}
+	at := f.loginAs(t, "bob").Token // in the second of the snapshot
 	f.clock.move(time.Second)
 	bob := f.loginAs(t, "bob").Token
 	f.putBack(t, snapshot)
-	f.wantVerdict(t, "alice, from before the snapshot", alice, nil)
-	f.wantVerdict(t, "bob, of the same epoch, from after it", bob, ErrTokenRevoked)
 	if id := f.loginAs(t, "carol").User.ID; id != 2 {
 		t.Errorf("carol is user %d, want 2: the id is given again", id)
 	}
-	f.wantVerdict(t, "bob, when carol has his id", bob, ErrTokenRevoked)
+	for _, when := range []string{"at the first start", "at the second"} {
+		f.wantVerdict(t, when+", alice, from before the snapshot", alice, nil)
+		f.wantVerdict(t, when+", bob, of the same epoch, from after it", bob, ErrTokenRevoked)
+		f.wantVerdict(t, when+", bob, of its very second", at, ErrTokenRevoked)
+		f.restart()
+	}
 }
 
 // TestARefreshThatIsRepeatedAfterARestartGivesTheSameToken has the answer of a refresh lost in a restart. The token that the
@@ -235,4 +246,33 @@ func TestARefreshThatIsRepeatedAfterARestartGivesTheSameToken(t *testing.T) {
 	}
 	f.restart()
 	f.wantVerdict(t, "the token of the repetition, after another restart", again.Token, nil)
+}
+
+// TestASnapshotStaysClosedWhateverIsWrittenBeforeTheFirstLogin writes to the folder that was put back before anybody logs in: what
+// the lost state issued after the snapshot must not become part of it.
+func TestASnapshotStaysClosedWhateverIsWrittenBeforeTheFirstLogin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	alice := f.loginAs(t, "alice")
+	f.clock.move(time.Second)
+	f.loginAs(t, "alice")
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	if err := os.CopyFS(snapshot, os.DirFS(f.dir)); err != nil { // the store is open
+		t.Fatal(err)
+	}
+	f.clock.move(2 * time.Second)
+	bob := f.loginAs(t, "bob").Token
+	f.clock.move(2 * time.Second)
+	f.putBack(t, snapshot)
+	if _, err := f.AddCounters(t.Context(), alice.User.ID, Counters{Recipes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	f.restart()
+	f.wantVerdict(t, "bob, after a write and a restart", bob, ErrTokenRevoked)
+	if id := f.loginAs(t, "carol").User.ID; id != 2 {
+		t.Fatalf("carol is user %d, want 2: the id is given again", id)
+	}
+	f.restart()
+	f.wantVerdict(t, "bob, when carol has his id", bob, ErrTokenRevoked)
+	f.wantVerdict(t, "alice, from before the snapshot", alice.Token, nil)
 }

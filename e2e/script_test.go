@@ -123,10 +123,15 @@ func logoutCmd(ts *testscript.TestScript, _ bool, args []string) {
 func mintCmd(ts *testscript.TestScript, _ bool, args []string) {
 	s := scriptedOf(ts)
 	now := time.Now()
-	payload := fmt.Sprintf(`{"sub":%s,"openid":%q,"iat":%d,"exp":%d}`, args[1], args[2], now.Unix(), now.Add(time.Hour).Unix())
+	s.tokens[args[0]] = signedByBackend(fmt.Sprintf(`{"sub":%s,"openid":%q,"iat":%d,"exp":%d}`,
+		args[1], args[2], now.Unix(), now.Add(time.Hour).Unix()))
+}
+
+// signedByBackend is a token of the existing backend.
+func signedByBackend(payload string) string {
 	segment := base64.RawURLEncoding.EncodeToString
 	signed := segment([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + segment([]byte(payload))
 	mac := hmac.New(sha256.New, []byte(jwtSecret))
 	mac.Write([]byte(signed))
-	s.tokens[args[0]] = signed + "." + segment(mac.Sum(nil))
+	return signed + "." + segment(mac.Sum(nil))
 }

@@ -48,6 +48,9 @@ type User struct {
 	FavoriteCount  int64     `json:"favorite_count,omitempty"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
+	// Native is a user who began with a login here and was never imported, so that no existing backend knows the id as
+	// theirs. Users from before this was noted are not.
+	Native bool `json:"native,omitempty"`
 }
 
 // Session is one login on one device.

@@ -40,7 +40,8 @@ func usersAfter(v *view, after uint64, limit int) ([]storage.User, error) {
 }
 
 // ImportUser records a user of an existing backend under the id it has there; ids of new users go on above the highest.
-// One that is here already stays as it is. ErrConflict is an id or an openid that is somebody else's, or an erased id.
+// One that is here already stays as it is, but for Native. ErrConflict is an id or an openid that is somebody else's, or an
+// erased id.
 func (s *Store) ImportUser(ctx context.Context, u storage.User) (storage.User, error) {
 	var imported storage.User
 	err := s.write(ctx, opImportUser, func(v *view) (err error) {
@@ -59,7 +60,7 @@ func importUser(v *view, u storage.User) (storage.User, error) {
 		if known.Erased || known.AppID != u.AppID || known.OpenID != u.OpenID {
 			return storage.User{}, storage.ErrConflict
 		}
-		return known.User, nil
+		return adoptUser(v, known)
 	}
 	if !errors.Is(err, storage.ErrNotFound) {
 		return storage.User{}, err
@@ -71,5 +72,15 @@ func importUser(v *view, u storage.User) (storage.User, error) {
 	if !errors.Is(err, storage.ErrNotFound) {
 		return storage.User{}, err
 	}
+	u.Native = false
 	return addUser(v, u)
+}
+
+// adoptUser notes that a user who is here already is the one that an existing backend knows by that id.
+func adoptUser(v *view, known userRecord) (storage.User, error) {
+	if !known.Native {
+		return known.User, nil
+	}
+	known.Native = false
+	return known.User, putUserRecord(v, known)
 }

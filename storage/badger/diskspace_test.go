@@ -2,6 +2,7 @@ package badger
 
 import (
 	"errors"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,8 +114,7 @@ func TestStoreOpensOnAFullDisk(t *testing.T) {
 	d.freeMB.Store(1000)
 	s := d.open(t, dir)
 	wantAccepted(t, s, "oABC", 1)
-	copied := t.TempDir() // as a kill would leave it, with a log
-	copyFolder(t, dir, copied)
+	copied := leftBehind(t, dir) // with a log
 	d.freeMB.Store(0)
 	before := treeOf(t, copied)
 	s = d.open(t, copied)
@@ -124,6 +124,15 @@ func TestStoreOpensOnAFullDisk(t *testing.T) {
 	}
 	d.freeMB.Store(1000)
 	wantAccepted(t, s, "oDEF", 2)
+}
+
+// leftBehind is what a kill would leave of the folder now, in a place of its own.
+func leftBehind(t *testing.T, dir string) string {
+	t.Helper()
+	left := t.TempDir()
+	copyFolder(t, dir, left)
+	notePlace(filepath.Join(left, filePlace))
+	return left
 }
 
 // treeOf adds up the lengths of Badger's files in dir.
@@ -155,8 +164,7 @@ func TestCloseOnAFullDiskLeavesEverythingForTheNextStart(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	copied := t.TempDir()
-	copyFolder(t, dir, copied)
+	copied := leftBehind(t, dir)
 	if err := db.Close(); err != nil { // what only the end of the process does otherwise
 		t.Fatal(err)
 	}

@@ -83,32 +83,40 @@ func epochOf(v *view, number uint64) (e epochRecord, err error) {
 
 // noteEpoch makes sure that the epoch of this process is on the disk with the session of a token that it issues.
 func (v *view) noteEpoch(expires time.Time) error {
-	reached, err := v.counters()
-	if err != nil {
+	reached, newest, err := v.newestEpoch()
+	if err != nil || newest.ID == v.epoch && !expires.After(newest.Expires) {
 		return err
-	}
-	newest, err := epochOf(v, reached.Epochs)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return err
-	}
-	if newest.ID == v.epoch && !expires.After(newest.Expires) {
-		return nil
 	}
 	if newest.ID != v.epoch {
-		if reached, err = v.beginEpoch(reached, newest); err != nil {
+		if err := v.endEpoch(time.UnixMilli(reached.Latest)); err != nil {
+			return err
+		}
+		if reached, err = v.count(func(c *counters) { c.Epochs, c.Latest = c.Epochs+1, 0 }); err != nil {
 			return err
 		}
 	}
 	return v.putJSON(numbered(prefixEpoch, reached.Epochs), epochRecord{ID: v.epoch, Expires: expires.Add(epochLease)})
 }
 
-// beginEpoch ends the newest epoch, if there is one, and counts another.
-func (v *view) beginEpoch(reached counters, newest epochRecord) (counters, error) {
-	if !newest.Expires.IsZero() && newest.Until.IsZero() {
-		newest.Until = time.UnixMilli(reached.Latest)
-		if err := v.putJSON(numbered(prefixEpoch, reached.Epochs), newest); err != nil {
-			return counters{}, err
-		}
+// newestEpoch returns the counters and the newest epoch, a zero one when there is none.
+func (v *view) newestEpoch() (reached counters, newest epochRecord, err error) {
+	if reached, err = v.counters(); err != nil {
+		return reached, newest, err
 	}
-	return v.count(func(c *counters) { c.Epochs, c.Latest = c.Epochs+1, 0 })
+	newest, err = epochOf(v, reached.Epochs)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = nil
+	}
+	return reached, newest, err
+}
+
+// endEpoch ends the newest epoch at until if it is that of an earlier process. Every commit does, whatever it is of: it moves
+// Latest, and what a lost state of that epoch issued until now would count as issued by this one.
+func (v *view) endEpoch(until time.Time) error {
+	reached, newest, err := v.newestEpoch()
+	if err != nil || newest.ID == v.epoch || newest.Expires.IsZero() || !newest.Until.IsZero() {
+		return err
+	}
+	newest.Until = until
+	return v.putJSON(numbered(prefixEpoch, reached.Epochs), newest)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/dgraph-io/badger/v4"
 )
 
 // turn asks the writer to lend the folder out, or to take it back.
@@ -82,5 +80,5 @@ func (s *Store) takeUp() (err error) {
 		return err
 	}
 	s.lock.sign()
-	return s.engine.transaction(false, func(txn *badger.Txn) error { return s.learnEpochs(s.readView(txn)) })
+	return s.learnEpochs()
 }

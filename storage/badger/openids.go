@@ -47,7 +47,9 @@ func newUser(v *view, l storage.Login) (storage.User, error) {
 	if err != nil {
 		return storage.User{}, err
 	}
-	return addUser(v, storage.User{ID: int64(given.Users + 1), AppID: l.AppID, OpenID: l.OpenID})
+	return addUser(v, storage.User{
+		ID: int64(given.Users + 1), AppID: l.AppID, OpenID: l.OpenID, Native: true,
+	})
 }
 
 // addUser records a user under its id and its openid, which are free, and keeps the ids of new users above it.

@@ -48,7 +48,7 @@ func (s *Store) restore(nextUserID uint64) (done Restored, err error) {
 	if err != nil && !errors.Is(err, errHalfRestored) {
 		return done, err
 	}
-	if err := s.openRestored(known); err != nil {
+	if done.Latest, err = s.openRestored(known); err != nil {
 		return done, err
 	}
 	known.Schema, known.Migrating = schema, 0
@@ -68,17 +68,25 @@ func (s *Store) restore(nextUserID uint64) (done Restored, err error) {
 	return done, known.write(s.path(fileSentinel))
 }
 
-// openRestored verifies and opens the folder, which may have either id.
-func (s *Store) openRestored(known sentinel) error {
+// openRestored verifies and opens the folder, which may have either id, and says when it was written last.
+func (s *Store) openRestored(known sentinel) (latest time.Time, err error) {
 	s.id, s.nextID = known.ID, known.NextID
 	if err := s.wantRoom(); err != nil {
-		return err
+		return latest, err
 	}
 	if err := s.openVerified(); err != nil {
-		return err
+		return latest, err
 	}
 	s.lock.sign()
-	return s.migrate(known)
+	if err := s.migrate(known); err != nil {
+		return latest, err
+	}
+	reached, err := s.reached()
+	if err != nil {
+		return latest, err
+	}
+	s.forgetting.horizon = reached.horizon(s.now()) // a wrong clock is not believed here either
+	return time.UnixMilli(reached.Latest).UTC(), nil
 }
 
 // restoreRecords ends the sessions, and then gives the data set its new id.
@@ -95,13 +103,11 @@ func (s *Store) restoreRecords(done *Restored, nextUserID uint64) error {
 		if err != nil {
 			return err
 		}
-		done.Latest, done.Users = time.UnixMilli(reached.Latest).UTC(), reached.Users
+		done.Users = reached.Users
 		if done.Banned, err = bannedUsers(v); err != nil {
 			return err
 		}
-		// Tokens of another backend have no session to end, and do not name the data set.
-		all := storage.Revocation{Scope: storage.ScopeForeign, ID: "0", From: stamp(v.now), Until: stamp(v.now.Add(foreignLife))}
-		if _, err := revoke(v, []storage.Revocation{all}); err != nil {
+		if err := endForeign(v, done.Latest); err != nil {
 			return err
 		}
 		return v.put(keyStoreID, []byte(done.ID))
@@ -109,9 +115,6 @@ func (s *Store) restoreRecords(done *Restored, nextUserID uint64) error {
 	s.tuning.migrated()
 	return err
 }
-
-// foreignLife is how long tokens of another backend live at most.
-const foreignLife = 366 * 24 * time.Hour
 
 // endSession makes a marker of a session that lives.
 func (done *Restored) endSession(v *view, key string, _ []byte) error {

@@ -81,3 +81,19 @@ func TestARestoreOfWhatIsNoDataFolderTouchesNothing(t *testing.T) {
 		t.Errorf("a folder that is in use: got %v, want %v", err, storage.ErrLocked)
 	}
 }
+
+// TestARestoreByAClockThatIsAheadSaysAndBelievesWhatTheBackupDoes restores with a clock that is eight days ahead.
+func TestARestoreByAClockThatIsAheadSaysAndBelievesWhatTheBackupDoes(t *testing.T) {
+	t.Parallel()
+	dir := usedStore(t)
+	written := time.Now()
+	wrong := written.Add(8 * 24 * time.Hour)
+	done, err := Restore(dir, 0, quiet(), func() time.Time { return wrong })
+	must(t, err)
+	if done.Latest.After(written) || written.Sub(done.Latest) > time.Minute {
+		t.Errorf("the backup is said to be of %v, want just before %v", done.Latest, written)
+	}
+	if s := openAt(t, dir, wrong, defaultTuning()); s.Past().After(written) {
+		t.Errorf("what ended before %v is forgotten, and the backup is of %v", s.Past(), written)
+	}
+}

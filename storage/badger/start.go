@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -43,6 +42,10 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 	if err := s.wantRoomToMigrate(known); err != nil {
 		return err
 	}
+	copied := s.isCopied()
+	if err := s.wantRoomForCopy(copied); err != nil {
+		return err
+	}
 	if err := s.openVerified(); err != nil {
 		return err
 	}
@@ -50,30 +53,43 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 	if err := s.migrate(known); err != nil {
 		return err
 	}
-	return s.takeStock()
+	return s.takeStock(copied)
 }
 
-// takeStock reads what the newest commit says of time and epochs.
-func (s *Store) takeStock() error {
-	return s.engine.transaction(false, func(txn *badger.Txn) error {
-		v := s.readView(txn)
-		reached, err := v.counters()
-		if err != nil {
+// takeStock reads what the newest commit says of time and epochs, and gives the folder its place.
+func (s *Store) takeStock(copied bool) error {
+	reached, err := s.reached()
+	if err != nil {
+		return err
+	}
+	s.beginForgetting(reached)
+	if copied {
+		if err := s.endCopied(reached); err != nil {
 			return err
 		}
-		s.beginForgetting(reached)
-		s.warnCopied(time.UnixMilli(reached.Latest))
-		return s.learnEpochs(v)
+	}
+	notePlace(s.path(filePlace))
+	return s.learnEpochs()
+}
+
+// reached is what the newest commit noted.
+func (s *Store) reached() (reached counters, err error) {
+	err = s.engine.transaction(false, func(txn *badger.Txn) error {
+		reached, err = s.readView(txn).counters()
+		return err
 	})
+	return reached, err
 }
 
 // learnEpochs reads which epochs tokens may be of.
-func (s *Store) learnEpochs(v *view) error {
-	known, err := epochsOf(v)
-	if err == nil {
-		s.epochs.Store(&known)
-	}
-	return err
+func (s *Store) learnEpochs() error {
+	return s.engine.transaction(false, func(txn *badger.Txn) error {
+		known, err := epochsOf(s.readView(txn))
+		if err == nil {
+			s.epochs.Store(&known)
+		}
+		return err
+	})
 }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.

@@ -28,7 +28,7 @@ func (s *Store) User(ctx context.Context, id int64) (storage.User, error) {
 }
 
 // UpdateUser lets change work on the user and returns what it became; an error of change leaves the user as it was. ID,
-// AppID, OpenID and CreatedAt stay whatever change does to them, and UpdatedAt is set here.
+// AppID, OpenID, CreatedAt and Native stay whatever change does to them, and UpdatedAt is set here.
 func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error) {
 	var changed storage.User
 	err := s.write(ctx, opUpdateUser, func(v *view) error {
@@ -75,7 +75,7 @@ func putUserRecord(v *view, record userRecord) error {
 // putUser records what old became, unless it is the same.
 func putUser(v *view, old storage.User, changed *storage.User) error {
 	changed.ID, changed.AppID, changed.OpenID = old.ID, old.AppID, old.OpenID
-	changed.CreatedAt, changed.UpdatedAt = old.CreatedAt, old.UpdatedAt
+	changed.CreatedAt, changed.UpdatedAt, changed.Native = old.CreatedAt, old.UpdatedAt, old.Native
 	if *changed == old {
 		return nil
 	}

@@ -150,6 +150,12 @@ func (v *view) flush() (reached counters, err error) {
 		return counters{}, nil
 	}
 	err = v.attempt(func(v *view) error {
+		if reached, err = v.counters(); err != nil {
+			return err
+		}
+		if err := v.endEpoch(time.UnixMilli(reached.Latest)); err != nil {
+			return err
+		}
 		reached, err = v.count(func(c *counters) { c.stamp(max(v.now.UnixMilli(), v.issued), v.horizon) })
 		return err
 	})

@@ -18,6 +18,7 @@ func directory() map[string]func(*testing.T, *fixture) {
 		"imports come in any order, and new users get ids above them": importInAnyOrder,
 		"an imported user logs in as itself":                          importedLogsIn,
 		"importing the same user again leaves it as it is":            importTwice,
+		"a user who logged in before the import is imported by it":    importOfNative,
 		"an import of an id or openid of another conflicts":           importConflicts,
 		"an import of an erased id conflicts":                         importErased,
 		"an import needs an id below 2^53, an appid and an openid":    importIncomplete,
@@ -128,6 +129,18 @@ func importTwice(t *testing.T, f *fixture) {
 	read, err := f.User(f.ctx, 42)
 	f.must(err)
 	want(t, "user", read, first)
+}
+
+func importOfNative(t *testing.T, f *fixture) {
+	native := f.login(f.as("oABC", "s1")).User
+	want(t, "native", native.Native, true)
+	native.Native = false
+	want(t, "imported", f.importUser(known(1, "oABC")), native)
+	f.reopen()
+	want(t, "user of the next login", f.login(f.as("oABC", "s2")).User, native)
+	said := known(7, "oDEF")
+	said.Native = true
+	want(t, "native, as an import says", f.importUser(said).Native, false)
 }
 
 func importConflicts(t *testing.T, f *fixture) {

@@ -86,7 +86,7 @@ func eraseAndComeBack(t *testing.T, f *fixture) {
 		in := f.login(f.as("oABC", numberedID("s", i)))
 		want(t, "created", in.Created, true)
 		want(t, "user", in.User, storage.User{
-			ID: int64(i + 2), AppID: "wx1", OpenID: "oABC", CreatedAt: f.now(), UpdatedAt: f.now(),
+			ID: int64(i + 2), AppID: "wx1", OpenID: "oABC", CreatedAt: f.now(), UpdatedAt: f.now(), Native: true,
 		})
 		f.wantErased(int64(i + 1))
 		f.wantKeys(in.User.ID, "key of "+in.Session.ID)

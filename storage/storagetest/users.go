@@ -43,7 +43,7 @@ func firstLogin(t *testing.T, f *fixture) {
 	l := f.as("oABC", "s1")
 	in := f.login(l)
 	want(t, "created", in.Created, true)
-	want(t, "user", in.User, storage.User{ID: 1, AppID: "wx1", OpenID: "oABC", CreatedAt: f.now(), UpdatedAt: f.now()})
+	want(t, "user", in.User, storage.User{ID: 1, AppID: "wx1", OpenID: "oABC", CreatedAt: f.now(), UpdatedAt: f.now(), Native: true})
 	l.Session.UserID = 1
 	want(t, "session", in.Session, l.Session)
 	read, err := f.User(f.ctx, 1)
@@ -168,7 +168,7 @@ func changeAtLoginIsLimited(t *testing.T, f *fixture) {
 	in := f.login(l)
 	want(t, "user", in.User, storage.User{
 		ID: 1, AppID: "wx1", OpenID: "oABC", Nickname: "小明", Avatar: "a", Bio: "b",
-		CreatedAt: f.now(), UpdatedAt: f.now(),
+		CreatedAt: f.now(), UpdatedAt: f.now(), Native: true,
 	})
 	read, err := f.User(f.ctx, 1)
 	f.must(err)
@@ -236,7 +236,7 @@ func updatePanic(t *testing.T, f *fixture) {
 func updateKeepsIdentity(t *testing.T, f *fixture) {
 	before := f.login(f.as("oABC", "s1")).User
 	changed, err := f.UpdateUser(f.ctx, 1, func(u *storage.User) error {
-		u.ID, u.AppID, u.OpenID, u.CreatedAt, u.Nickname = 2, "wx2", "oX", time.Time{}, "n"
+		u.ID, u.AppID, u.OpenID, u.CreatedAt, u.Native, u.Nickname = 2, "wx2", "oX", time.Time{}, false, "n"
 		return nil
 	})
 	f.must(err)
