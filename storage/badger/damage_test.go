@@ -3,10 +3,10 @@ package badger
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -107,20 +107,14 @@ func judge(s *Store, expectedFile string) string {
 type damage struct {
 	name string
 	file string
-	do   func(content []byte) []byte // nil deletes the file
+	do   func(content []byte) []byte // content without the zeros at its end; nil deletes the file
 }
 
 // damages makes the cases for each file that holds something, always the same ones.
-func damages(t *testing.T, dir string) (all []damage) {
-	t.Helper()
+func damages(whole folder) (all []damage) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, path := range filesBelow(t, dir) {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file, _ := filepath.Rel(dir, path)
-		used := len(bytes.TrimRight(content, "\x00"))
+	for _, file := range slices.Sorted(maps.Keys(whole)) {
+		used := len(whole[file].content)
 		if used == 0 || strings.HasSuffix(file, "LOCK") {
 			continue
 		}
@@ -157,9 +151,9 @@ func damagesOf(file string, used int, random *rand.Rand) []damage {
 	return all
 }
 
-// crashedStore makes a store with tables in several levels and with logs that were not flushed, and copies its files as a
-// kill would leave them. It returns what the store served.
-func crashedStore(t *testing.T, dir string) (expected []byte) {
+// crashedStore makes a store with tables in several levels and with logs that were not flushed, and reads its files as a
+// kill would leave them. It returns what the store served, too.
+func crashedStore(t *testing.T) (whole folder, expected []byte) {
 	t.Helper()
 	live := filepath.Join(t.TempDir(), "live")
 	for round := range 4 {
@@ -175,10 +169,9 @@ func crashedStore(t *testing.T, dir string) (expected []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		copyFolder(t, live, dir)
-		return expected
+		return readFolder(t, live), expected
 	}
-	return nil
+	return nil, nil
 }
 
 // fill logs 300 users in, of whom each round finds two thirds new to it, and changes, ends and revokes a little.
@@ -201,34 +194,10 @@ func fill(t *testing.T, s *Store, round int) {
 	}
 }
 
-// copyFolder copies files; sparse ones stay sparse.
-func copyFolder(t *testing.T, from, to string) {
-	t.Helper()
-	for _, path := range filesBelow(t, from) {
-		name, _ := filepath.Rel(from, path)
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		spread(t, filepath.Join(to, name), content)
-	}
-}
-
-// spread writes content without the zeros at its end, which it leaves as a hole.
-func spread(t *testing.T, path string, content []byte) {
-	t.Helper()
-	err := os.MkdirAll(filepath.Dir(path), 0o700)
-	err = errors.Join(err, os.WriteFile(path, bytes.TrimRight(content, "\x00"), 0o600))
-	if err = errors.Join(err, os.Truncate(path, int64(len(content)))); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestDamageIsRefusedOrHarmless(t *testing.T) {
 	t.Parallel()
-	whole := filepath.Join(t.TempDir(), "whole")
-	expected := crashedStore(t, whole)
-	cases := append(damages(t, whole), damage{"untouched", fileSentinel, func(c []byte) []byte { return c }})
+	whole, expected := crashedStore(t)
+	cases := append(damages(whole), damage{"untouched", fileSentinel, func(c []byte) []byte { return c }})
 	if len(cases) < 70 {
 		t.Fatalf("got %d kinds of damage, want at least 70", len(cases))
 	}
@@ -248,11 +217,10 @@ func TestDamageIsRefusedOrHarmless(t *testing.T) {
 }
 
 // outcome damages a copy of whole and lets a child open it.
-func (d damage) outcome(t *testing.T, whole string, expected []byte) string {
+func (d damage) outcome(t *testing.T, whole folder, expected []byte) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "d")
-	copyFolder(t, whole, dir)
-	d.strike(t, filepath.Join(dir, d.file))
+	d.strike(whole).write(t, dir)
 	before := snapshot(t, dir)
 	if err := os.WriteFile(dir+".expected", expected, 0o600); err != nil {
 		t.Fatal(err)
@@ -272,21 +240,6 @@ func (d damage) outcome(t *testing.T, whole string, expected []byte) string {
 	return outcome
 }
 
-// snapshot is what lies in dir: the size of each file, and a hash of it without the zeros at its end.
-func snapshot(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	for _, path := range filesBelow(t, dir) {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name, _ := filepath.Rel(dir, path)
-		files[name] = fmt.Sprintf("%d bytes, %x", len(content), sha256.Sum256(bytes.TrimRight(content, "\x00")))
-	}
-	return files
-}
-
 // wantUnchanged checks that a refusal left every file as it was, and made none.
 func wantUnchanged(t *testing.T, what string, after, before map[string]string) {
 	t.Helper()
@@ -302,18 +255,17 @@ func wantUnchanged(t *testing.T, what string, after, before map[string]string) {
 	}
 }
 
-func (d damage) strike(t *testing.T, path string) {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+// strike is whole with one file spoilt. A file that got shorter was cut.
+func (d damage) strike(whole folder) folder {
+	spoilt, f := maps.Clone(whole), whole[d.file]
+	content := d.do(slices.Clone(f.content))
+	if content == nil {
+		delete(spoilt, d.file)
+		return spoilt
 	}
-	if content = d.do(content); content == nil {
-		err = os.Remove(path)
-	} else {
-		spread(t, path, content)
+	if len(content) < len(f.content) {
+		f.size = int64(len(content))
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	spoilt[d.file] = sparse{content, f.size}
+	return spoilt
 }

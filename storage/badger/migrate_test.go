@@ -55,10 +55,10 @@ func unpack(t *testing.T, archive string) (dir string) {
 		if header.Typeflag == tar.TypeDir {
 			continue
 		}
-		content, err := io.ReadAll(files)
+		content, err := sparseOf(files)
 		must(t, err)
 		_, name, _ := strings.Cut(header.Name, "/")
-		spread(t, filepath.Join(dir, name), content)
+		content.write(t, filepath.Join(dir, name))
 	}
 }
 
@@ -215,9 +215,9 @@ func imageOf(t *testing.T, dir string) (image string) {
 		gone := false
 		for _, path := range filesBelow(t, dir) {
 			name, _ := filepath.Rel(dir, path)
-			content, err := os.ReadFile(path)
+			content, err := readSparse(path)
 			if gone = gone || err != nil; err == nil {
-				spread(t, filepath.Join(image, name), content)
+				content.write(t, filepath.Join(image, name))
 			}
 		}
 		if !gone && slices.Equal(before, files()) {
