@@ -114,6 +114,9 @@ func (e explained) write(t *table) {
 		t.row("client", e.Client)
 	}
 	if e.Route == nil {
+		if e.Token != nil {
+			t.row("token", "its signature "+e.Token.String())
+		}
 		return
 	}
 	r := e.Route

@@ -28,7 +28,7 @@ func signatureOf(token string, keys []authn.KeyConfig, file string) verdict {
 			return verdict{Valid: true, Key: key.ID}
 		}
 	}
-	return verdict{Detail: "holds with none of the " + counted(len(keys), "key", "keys") + " of " + file}
+	return verdict{Detail: "holds with no key of " + file}
 }
 
 // holds says whether a token's signature is of that key. The algorithm is the key's, never the token's.

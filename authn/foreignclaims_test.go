@@ -1,7 +1,10 @@
 package authn
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,6 +40,37 @@ func TestATokenOfABackendForAnotherPurposeIsRefused(t *testing.T) {
 		`"TYPE":"refresh"`, `"use":["access"]`, `"action":"unsubscribe"`, `"isRefreshToken":true`, `"refresh":1`, `"is_reset":"yes"`, `"type":""`, `"kind":2`,
 	} {
 		f.wantVerdict(t, more, f.foreignToken(fmt.Sprintf(`{"sub":42,"exp":%d,%s}`, exp, more)), ErrTokenInvalid)
+	}
+}
+
+func TestWhoTriesATokenOfABackendIsToldWhichClaimSaysAnotherPurpose(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	exp := f.clock.Now().Add(time.Hour).Unix()
+	err := CheckToken(f.cfg, f.foreignToken(fmt.Sprintf(`{"sub":42,"exp":%d,"tokenType":"shopper"}`, exp)), f.clock.Now())
+	if !errors.Is(err, ErrTokenInvalid) || !strings.Contains(err.Error(), `its claim "tokenType" says that it is for another purpose`) {
+		t.Errorf("got %v, want %v and the claim", err, ErrTokenInvalid)
+	}
+	if err := CheckToken(f.cfg, f.foreignToken(fmt.Sprintf(`{"sub":42,"exp":%d,"tokenType":"access"}`, exp)), f.clock.Now()); err != nil {
+		t.Errorf("a token for access: %v, want none", err)
+	}
+}
+
+func TestTheManualNamesEveryWordOfATokensPurpose(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/migration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "### The purpose of a token")
+	for begin, words := range map[string][]string{
+		"| says what it is for |": purposeClaims(), "| and means access with |": accessPurposes(), "| is for something else": purposeFlags(),
+	} {
+		_, row, _ := strings.Cut(section, begin)
+		row, _, _ = strings.Cut(row, "\n")
+		if want := "`" + strings.Join(words, "`, `") + "`"; !strings.Contains(row, want) {
+			t.Errorf("docs/migration.md has the row\n%s%s\nwant %s", begin, row, want)
+		}
 	}
 }
 

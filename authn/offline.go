@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -40,7 +41,7 @@ func (r *keyring) read(cfg Config, token string, said *payload) (*Claims, error)
 	if _, ours := r.byHeader[header]; !ours {
 		c, err := readForeign(said.json)
 		if err == nil && c.purpose != "" {
-			err = ErrTokenInvalid
+			err = fmt.Errorf("%w: its claim %.64q says that it is for another purpose than access", ErrTokenInvalid, c.purpose)
 		}
 		return &Claims{IssuedAt: c.IssuedAt, NotBefore: c.NotBefore, ExpiresAt: c.ExpiresAt}, err
 	}

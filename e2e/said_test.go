@@ -135,6 +135,9 @@ func TestAForgedTokenIs401ToExplainToo(t *testing.T) {
 			t.Errorf("where no token is looked at: exit %d\n%s", code, got)
 		}
 	}
+	if got, _ := explain(forged, "GET", "/api/x"); !strings.Contains(got, "its signature holds with no key of") {
+		t.Errorf("a forged token is not told by its signature\n%s", got)
+	}
 	if got, code := explain("Bearer "+good, "GET", "/api/x"); code != 0 || !strings.Contains(got, `holds with key "main"`) {
 		t.Errorf("a good token: exit %d\n%s", code, got)
 	}
