@@ -52,11 +52,12 @@ func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 		value, _ := env(name)
 		return value, true
 	}
-	if err := strictyaml.Read(file, lenient, &cfg, func() error { return nil }); err != nil {
-		return gateway.ServerConfig{}, fmt.Errorf("the configuration does not hold:\n%w", err)
+	err := strictyaml.Read(file, lenient, &cfg, func() error { return nil })
+	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
+		err = doesNotHold(faults)
 	}
 	cfg.portFromEnvironment(env)
-	return cfg.Server, nil
+	return cfg.Server, err
 }
 
 const (

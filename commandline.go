@@ -85,6 +85,7 @@ func asked(args []string) []string {
 func notUnderstood(err error) error {
 	text, command := err.Error(), "wxgate"
 	text = regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)$`).ReplaceAllString(text, "needs a value behind it")
+	text = regexp.MustCompile(`^unexpected argument (\S+\.ya?ml)$`).ReplaceAllString(text, "unexpected argument $1; a configuration is named by -c $1")
 	parse, ok := errors.AsType[*kong.ParseError](err)
 	if !ok || parse.Context == nil {
 		return fmt.Errorf("%s; `%s --help` helps", text, command)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string, w *world) int {
 	}
 	defer w.flush()
 	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""
-	err = parsed.Run()
+	err = withoutFile(w, parsed.Run())
 	var code exitCode
 	switch {
 	case errors.As(err, &code):
@@ -101,6 +102,14 @@ func run(ctx context.Context, args []string, w *world) int {
 		return report(w, err, 1)
 	}
 	return 0
+}
+
+// withoutFile adds to the error of a command that found no gateway.yaml, which nobody named, what helps.
+func withoutFile(w *world, err error) error {
+	if missing, ok := errors.AsType[*fs.PathError](err); ok && !w.named && missing.Path == w.config && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; -c FILE names another one, and `wxgate demo` needs none", err)
+	}
+	return err
 }
 
 func report(w *world, err error, code int) int {

@@ -123,3 +123,14 @@ routes: [ { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" 
 		t.Errorf("a variable of one's own that is not set: got %v", err)
 	}
 }
+
+func TestADemoWhosePortIsTakenSaysWhichOneItHas(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.Server.Listen, cfg.Server.Admin = "127.0.0.1:0", "127.0.0.1:9090"
+	s := &standIn{addresses: map[string]string{":8080": "127.0.0.1:0", "127.0.0.1:9090": "127.0.0.1:9090"}}
+	const want = "It listens on 127.0.0.1:46147 instead of :8080.\n"
+	if got := s.remarks(cfg, "127.0.0.1:46147"); got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}

@@ -62,17 +62,26 @@ Paste these into another terminal:
 %s%s
 Change %[1]s, and it is taken over. Stop with Ctrl-C.
 
-`, w.config, s.remarks(cfg), curlLines(address, s.dir, callOf(cfg.Routes)), rehearsalLines(s.weChat.URL()))
+`, w.config, s.remarks(cfg, address), curlLines(address, s.dir, callOf(cfg.Routes)), rehearsalLines(s.weChat.URL()))
 	return err
 }
 
-// remarks are lines on what is otherwise than the file says, and on what the sandbox can touch.
-func (s *standIn) remarks(cfg Config) string {
+// remarks are lines on what is otherwise than the file says, and on what the sandbox can touch. public is where the gateway
+// listens.
+func (s *standIn) remarks(cfg Config, public string) string {
 	var lines strings.Builder
 	for _, written := range slices.Sorted(maps.Keys(s.addresses)) {
-		if instead := s.addresses[written]; instead != written {
-			fmt.Fprintf(&lines, "It listens on %s instead of %s.\n", instead, written)
+		actual := s.addresses[written]
+		if actual == written {
+			continue
 		}
+		if actual == cfg.Server.Listen && actual != cfg.Server.Admin {
+			actual = public // its port may be a free one
+		}
+		if host, free := strings.CutSuffix(actual, ":0"); free {
+			actual = "a free port of " + host
+		}
+		fmt.Fprintf(&lines, "It listens on %s instead of %s.\n", actual, written)
 	}
 	for _, other := range strangers(cfg) {
 		fmt.Fprintf(&lines, "CAUTION: %s is another machine: it takes the users 1, 2, … of the sandbox for real ones.\n", other)

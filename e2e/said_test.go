@@ -112,6 +112,20 @@ func TestAQuestionWithoutItsPathIsToldWhatIsMissing(t *testing.T) {
 	w.misused(words("explain GET api"), "a path begins with /: /api")
 }
 
+func TestACommandWithoutGatewayYAMLSaysWhatHelps(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{}, {"check"}, {"routes"}, {"users", "list"}, {"health"}, {"doctor"}} {
+		cmd := exec.CommandContext(t.Context(), binary, args...)
+		cmd.Dir = t.TempDir()
+		const want = "wxgate: reading the configuration: open gateway.yaml: no such file or directory; -c FILE names another one, and `wxgate demo` needs none\n"
+		if said, err := cmd.CombinedOutput(); err == nil || string(said) != want {
+			t.Errorf("wxgate %v: %v, %q, want %q", args, err, said, want)
+		}
+	}
+	w := operator(t)
+	w.misused(words("check my.yaml"), "unexpected argument my.yaml; a configuration is named by -c my.yaml")
+}
+
 func TestAForgedTokenIs401ToExplainToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

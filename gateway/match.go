@@ -64,6 +64,8 @@ func parsePattern(path string) (pattern, error) {
 			p.segments = append(p.segments, segment{param: true, written: part})
 		case strings.ContainsAny(part, "*:;%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
 			return pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
+		case bracketed(part) != "":
+			return pattern{}, fmt.Errorf("%q %w: segment %d is %q; write :%s", path, errPattern, i+1, part, bracketed(part))
 		default:
 			p.segments = append(p.segments, segment{literal: string(lowerCase([]byte(part))), written: part})
 		}
@@ -236,4 +238,14 @@ func orAny(methods []string) []string {
 		return []string{anyMethod}
 	}
 	return methods
+}
+
+// bracketed is the name of a parameter as OpenAPI, Flask and Next.js write one: {id}, <id>, [id]. "": none.
+func bracketed(segment string) string {
+	for _, brackets := range []string{"{}", "<>", "[]"} {
+		if len(segment) > 2 && segment[0] == brackets[0] && segment[len(segment)-1] == brackets[1] {
+			return segment[1 : len(segment)-1]
+		}
+	}
+	return ""
 }

@@ -53,10 +53,13 @@ func setKind(into reflect.Value, value string) error {
 	case into.CanFloat():
 		ok = setFloat(into, value)
 	}
-	if !ok {
-		return fmt.Errorf("wants %s, not %s", wanted(into.Type()), input.Quote(value))
+	switch {
+	case ok:
+		return nil
+	case into.Kind() == reflect.Slice:
+		return fmt.Errorf("wants a list, not %s; a list of one is written [ … ]", input.Quote(value))
 	}
-	return nil
+	return fmt.Errorf("wants %s, not %s", wanted(into.Type()), input.Quote(value))
 }
 
 func setInt(into reflect.Value, value string) bool {
