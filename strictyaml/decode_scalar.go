@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"wxgate/input"
@@ -114,11 +115,20 @@ func wanted(t reflect.Type) string {
 	case readsItself(t):
 		return "one valid value"
 	case isSection(t):
-		return "keys and values below it"
+		return "keys and values below it" + fewKeys(t)
 	case t == reflect.TypeFor[time.Duration]():
 		return "a duration such as 30s, 72h or 7d"
 	}
 	return wantedKind(t)
+}
+
+// fewKeys are the keys of a small section, as somebody who wrote one value in its place needs them.
+func fewKeys(t reflect.Type) string {
+	const few = 6
+	if t.Kind() != reflect.Struct || len(fieldsOf(t)) > few {
+		return ""
+	}
+	return " (" + strings.Join(fieldsOf(t).names(), ", ") + ")"
 }
 
 func wantedKind(t reflect.Type) string {
