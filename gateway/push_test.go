@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -73,6 +74,34 @@ func TestAPushThatTheServiceDidNotTakeMayComeAgain(t *testing.T) {
 	for i, want := range []int{http.StatusBadGateway, http.StatusOK} {
 		if resp, answer := e.send(t, pushRequest(query.Encode(), string(body))); resp.StatusCode != want {
 			t.Errorf("time %d: %d %s, want %d", i+1, resp.StatusCode, answer, want)
+		}
+	}
+}
+
+// TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes floods the memory of messages with those that a service does not
+// take: one captured message again and again, or as many as there are places.
+func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
+	t.Parallel()
+	refuse := func() error { return errPushRefused }
+	for name, id := range map[string]func(i int) string{
+		"one message": func(int) string { return "refused" }, "many messages": func(i int) string { return fmt.Sprint("refused ", i) },
+	} {
+		l := newPushLog(prometheus.NewRegistry(), time.Now)
+		delivered := 0
+		deliver := func() error { delivered++; return nil }
+		for i := range maxPushes + 1 {
+			if i == 0 {
+				_ = l.once("captured", deliver)
+			}
+			if err := l.once(id(i), refuse); !errors.Is(err, errPushRefused) {
+				t.Fatalf("%s, number %d: %v, want %v", name, i, err, errPushRefused)
+			}
+		}
+		if err := l.once("captured", deliver); err != nil || delivered != 1 {
+			t.Errorf("%s: the captured message again: %v, delivered %d times; want once", name, err, delivered)
+		}
+		if len(l.known) != 1 || len(l.order) != 1 {
+			t.Errorf("%s: %d and %d are remembered, want the captured one alone", name, len(l.known), len(l.order))
 		}
 	}
 }

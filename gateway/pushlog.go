@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -77,7 +78,18 @@ func (l *pushLog) settle(p pushed, delivered bool) {
 	case delivered:
 		known.delivered = true
 	default:
-		delete(l.known, p.id)
+		l.drop(known)
+	}
+}
+
+// drop forgets a message that was not delivered: it must not take the place of one that was. It is among the newest.
+func (l *pushLog) drop(p *pushed) {
+	delete(l.known, p.id)
+	for i := len(l.order) - 1; i >= 0; i-- {
+		if l.order[i] == p {
+			l.order = slices.Delete(l.order, i, i+1)
+			return
+		}
 	}
 }
 
