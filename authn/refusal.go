@@ -40,13 +40,16 @@ func (r refusal) covers(now int64) bool {
 	switch {
 	case r.before != 0:
 		return false
-	case r.scope == storage.ScopeSession[0]:
+	case r.endsSession():
 		return true
 	case r.scope == storage.ScopeUser[0]:
 		return r.from < r.until && now < r.until
 	}
 	return r.from <= now
 }
+
+// endsSession reports whether the refusal is the end of a session, of which nothing but its until matters.
+func (r refusal) endsSession() bool { return r.scope == storage.ScopeSession[0] && r.before == 0 }
 
 // replaced reports whether a token with that iat was replaced by a refresh of its session and is refused now: the last
 // that was replaced after its grace, those before it at once.

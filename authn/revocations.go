@@ -26,7 +26,8 @@ func (r *revocations) next() int { return int(r.turn.Add(1)) % len(r.shards) }
 // than one request in 64, and that one not for long.
 type revocationShard struct {
 	mu      sync.RWMutex
-	entries map[revocationKey]refusal
+	entries map[revocationKey]refusal // but those of ended
+	ended   endedSessions
 	swept   int64
 }
 
@@ -40,6 +41,7 @@ func newRevocations(past func() time.Time) *revocations {
 	r := &revocations{past: past}
 	for i := range r.shards {
 		r.shards[i].entries = make(map[revocationKey]refusal)
+		r.shards[i].ended = make(endedSessions)
 	}
 	return r
 }
@@ -87,10 +89,23 @@ func (r *revocations) add(added ...storage.Revocation) {
 func (s *revocationShard) add(key revocationKey, v refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, known := s.entries[key]; known {
+	if old, known := s.find(key); known {
 		v = old.join(v)
 	}
+	if v.endsSession() {
+		delete(s.entries, key)
+		s.ended.add(key, v)
+		return
+	}
 	s.entries[key] = v
+}
+
+// find returns what the shard, which is locked, holds for a key.
+func (s *revocationShard) find(key revocationKey) (v refusal, known bool) {
+	if v, known = s.ended.find(key); !known {
+		v, known = s.entries[key]
+	}
+	return v, known
 }
 
 // sweep throws out what is over beyond doubt. The clock is not asked: one that is ahead would bring back whoever was
@@ -107,13 +122,14 @@ func (s *revocationShard) sweep(past int64) {
 			delete(s.entries, key)
 		}
 	}
+	s.ended.forget(past)
 }
 
 // find returns what is held for a key.
 func (r *revocations) find(key revocationKey) (refusal, bool) {
 	s := r.shard(key)
 	s.mu.RLock()
-	v, known := s.entries[key]
+	v, known := s.find(key)
 	s.mu.RUnlock()
 	return v, known
 }
@@ -159,7 +175,7 @@ const everybody = 0
 func (r *revocations) count() (n int) {
 	for i := range r.shards {
 		r.shards[i].mu.RLock()
-		n += len(r.shards[i].entries)
+		n += len(r.shards[i].entries) + len(r.shards[i].ended)
 		r.shards[i].mu.RUnlock()
 	}
 	return n

@@ -75,7 +75,7 @@ wechat: { base_url: %q }
 storage: { badger: { dir: %q } }
 upstreams:
   recipes: %s
-limits: { login: { rate: 1000000/s, burst: 1000000 } }
+limits: { login: { rate: 1000000/s, burst: 1000000 }, sessions: { rate: 1000000/s, burst: 1000000 } }
 routes:
   - { path: /api/**, upstream: recipes }
   - { path: /whoami, upstream: recipes, auth: optional }

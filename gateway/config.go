@@ -171,6 +171,7 @@ func DefaultConfig() Config {
 			PerClient:       PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
 			Prefetch:        Rate{Count: 600, Per: time.Minute},
 			DecryptFailures: LimitConfig{Per: PerUser, Rate: Rate{Count: 6, Per: time.Hour}, Burst: 10},
+			Sessions:        LimitConfig{Per: PerUser, Rate: Rate{Count: 60, Per: time.Hour}, Burst: 120},
 			Writes:          LimitConfig{Per: PerUser, Rate: Rate{Count: 120, Per: time.Minute}, Burst: 60},
 		},
 		Log: LogConfig{Level: "info", Format: "json", Access: true},

@@ -53,6 +53,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	cfg := DefaultConfig()
 	cfg.Log.Access = false
 	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1_000_000, time.Second}, Burst: 1_000_000}
+	cfg.Limits.Sessions = LimitConfig{Per: PerUser, Rate: cfg.Limits.Login.Rate, Burst: cfg.Limits.Login.Burst}
 	cfg.Routes = []RouteConfig{
 		{Path: "/private/**", Upstream: "service", Auth: AuthRequired},
 		{Path: "/public/**", Upstream: "service", Auth: AuthNone},

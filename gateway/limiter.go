@@ -42,6 +42,12 @@ func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limiter)
 	return byAddress, g.buckets.newLimiter("login", cfg)
 }
 
+// newSessionLimit is limits.sessions. It counts openids, for a user's first login names no user yet.
+func (g *Gateway) newSessionLimit(cfg LimitConfig) *limiter {
+	cfg.Per = perSession
+	return g.buckets.newLimiter("sessions", cfg)
+}
+
 // newPrefetchLimits are limits.prefetch, for all together: WeChat calls from a few addresses for everybody. It takes a
 // minute's worth at once. An openid may be asked for as often as it may log in.
 func (g *Gateway) newPrefetchLimits(cfg LimitsConfig) (all, byOpenID *limiter) {
@@ -156,7 +162,11 @@ func (g *Gateway) limitUser(c *fiber.Ctx) error {
 // admitOpenID is asked by a login as soon as WeChat has said who it is.
 func (g *Gateway) admitOpenID(ex *exchange) func(appID, openID string) error {
 	return func(appID, openID string) error {
-		return g.spend(ex, ex.rules.openIDs, g.buckets.ofOpenID(appID, openID))
+		client := g.buckets.ofOpenID(appID, openID)
+		if err := g.spend(ex, ex.rules.openIDs, client); err != nil {
+			return err
+		}
+		return g.spend(ex, ex.rules.sessions, client)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // LimitsConfig is the section limits.
 type LimitsConfig struct {
 	Login    LimitConfig   `yaml:"login"`     // of one address and of one openid
+	Sessions LimitConfig   `yaml:"sessions"`  // that one openid begins: each is remembered when it has ended
 	Writes   LimitConfig   `yaml:"writes"`    // of one user: our endpoints that write to the store, all together
 	IP       AddressConfig `yaml:"ip"`        // who may ask at all
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
@@ -86,8 +87,12 @@ const (
 // perOpenID is the label of the login limit where it counts openids.
 const perOpenID = "openid"
 
+// perSession is the label of the limit of the sessions that one openid begins.
+const perSession = "session"
+
 func (l LimitsConfig) validate(f *faults, path string) {
 	l.Login.validate(f, path+".login", PerIP)
+	l.Sessions.validate(f, path+".sessions", PerUser)
 	l.Writes.validate(f, path+".writes", PerUser)
 	if l.Prefetch.Count < 1 {
 		f.add(path+".prefetch", "is not a positive rate such as 600/m")

@@ -145,6 +145,28 @@ func TestLoginsAreLimitedByAddressAndByOpenID(t *testing.T) {
 	}
 }
 
+// TestAnOpenIDThatLogsInAllTheTimeLeavesFewSessionsToRemember logs in from ever new addresses.
+func TestAnOpenIDThatLogsInAllTheTimeLeavesFewSessionsToRemember(t *testing.T) {
+	t.Parallel()
+	want := LimitConfig{PerUser, Rate{1, time.Hour}, 40}
+	e, _ := limited(t, func(cfg *Config) { cfg.Limits.Sessions = want })
+	begun, last := 0, ""
+	for i := range want.Burst + 5 {
+		body := fmt.Sprintf(`{"code":%q}`, e.weChat.IssueCode("mallory"))
+		resp, answer := e.send(t, head("POST /api/v1/auth/wx-login", "", fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i),
+			"Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)))+body)
+		if last = answer; resp.StatusCode == http.StatusOK {
+			begun++
+		}
+	}
+	if begun != want.Burst || !strings.Contains(last, "rate_limited") {
+		t.Errorf("%d sessions began, the last answer is %s; want %d and rate_limited", begun, last, want.Burst)
+	}
+	if got := e.count(t, "wxgate_rate_limited_total", `per="session"`); got != 5 {
+		t.Errorf("%v refusals are counted, want 5", got)
+	}
+}
+
 func TestAReloadKeepsTheLimitsThatItDidNotChange(t *testing.T) {
 	t.Parallel()
 	e, _ := limited(t, nil)

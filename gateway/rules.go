@@ -18,6 +18,7 @@ type rules struct {
 	signer    *authn.Signer // nil: identities are not signed
 	logins    *limiter      // by address
 	openIDs   *limiter      // the same limit, by openid
+	sessions  *limiter      // by openid, of the sessions that begin
 
 	decryptFailures *limiter // by user
 	prefetches      *limiter // of all pre-fetches by code together
@@ -41,6 +42,7 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 	r.decryptFailures = g.buckets.newLimiter("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = g.newPrefetchLimits(cfg.Limits)
 	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
+	r.sessions = g.newSessionLimit(cfg.Limits.Sessions)
 	r.writes = g.buckets.newLimiter("writes", cfg.Limits.Writes)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
 		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
