@@ -19,11 +19,11 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"..."},
-		"gateway":                   {"gateway/limit", "gateway/wire", "input", "secret", "authn", "authn/wechat", "storage", "upstream"},
+		"gateway":                   {"gateway/limit", "gateway/wire", "input", "lograte", "secret", "authn", "authn/wechat", "storage", "upstream"},
 		"gateway/limit":             {},
 		"gateway/wire":              {},
 		"gateway/wire/wiretest":     {"gateway/wire"},
-		"authn":                     {"authn/wechat", "secret", "storage"},
+		"authn":                     {"authn/wechat", "lograte", "secret", "storage"},
 		"authn/wechat":              {"secret"},
 		"authn/wechat/sandbox":      {"authn/wechat"},
 		"upstream":                  {},
@@ -33,6 +33,7 @@ func importTree() map[string][]string {
 		"storage/mysql":             {"storage"},
 		"storage/storagetest":       {"storage"},
 		"handover":                  {},
+		"lograte":                   {},
 		"strictyaml":                {"input"},
 		"input":                     {},
 		"secret":                    {},

@@ -15,6 +15,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/lograte"
 	"wxgate/storage"
 )
 
@@ -69,6 +70,7 @@ type Authn struct {
 	lost    sync.Once // the line about tokens of a state that is gone
 	metrics *metrics
 	log     *slog.Logger
+	often   *lograte.Log // the lines that clients provoke
 	now     func() time.Time
 	jwt     fiber.Handler
 }
@@ -88,6 +90,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		revoked: newRevocations(deps.Store.Past),
 		metrics: newMetrics(deps.Metrics),
 		log:     deps.Log,
+		often:   lograte.New(deps.Log, deps.Now),
 		now:     deps.Now,
 	}
 	a.apps = newApps(deps, a.metrics)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"wxgate/lograte"
 	"wxgate/storage"
 )
 
@@ -38,23 +39,23 @@ func (a *Authn) adopt(ctx context.Context, token string, c foreignClaims) (*Clai
 		return nil, ErrTokenInvalid
 	}
 	if c.purpose != "" {
-		a.log.WarnContext(ctx, "foreign token for another purpose", "user", c.UserID, "claim", fmt.Sprintf("%.64s", c.purpose))
+		a.often.Warn(lograte.Kind{Message: "foreign token for another purpose"}, "user", c.UserID, "claim", fmt.Sprintf("%.64s", c.purpose))
 		return nil, ErrTokenInvalid
 	}
 	user, err := a.store.User(ctx, c.UserID)
 	if errors.Is(err, storage.ErrNotFound) {
-		a.log.WarnContext(ctx, "foreign token of an unknown user", "user", c.UserID)
+		a.often.Warn(lograte.Kind{Message: "foreign token of an unknown user"}, "user", c.UserID)
 		return nil, ErrTokenInvalid
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the user of a foreign token: %w", err)
 	}
 	if c.OpenID == "" && user.Native {
-		a.log.WarnContext(ctx, "foreign token without an openid, of a user who was not imported", "user", c.UserID)
+		a.often.Warn(lograte.Kind{Message: "foreign token without an openid, of a user who was not imported"}, "user", c.UserID)
 		return nil, ErrTokenInvalid
 	}
 	if c.OpenID != "" && c.OpenID != user.OpenID {
-		a.log.WarnContext(ctx, "foreign token whose openid is not that of its user", "user", c.UserID)
+		a.often.Warn(lograte.Kind{Message: "foreign token whose openid is not that of its user"}, "user", c.UserID)
 		return nil, ErrTokenInvalid
 	}
 	return a.adopted(token, c, user), nil

@@ -1,12 +1,16 @@
 package authn
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"wxgate/lograte"
 	"wxgate/storage"
 )
 
@@ -236,5 +240,23 @@ func TestLoggingOutEverywhereTwiceWithTheClockSetBackBringsNoForeignTokenBack(t 
 		f.wantVerdict(t, fmt.Sprintf("after the clock was set by %v", step), token, ErrTokenRevoked)
 		f.restart()
 		f.wantVerdict(t, "and after a restart", token, ErrTokenRevoked)
+	}
+}
+
+// TestAFloodOfForeignTokensIsALineASecond: an app that still has the token of a user whom nobody imported sends it with
+// every request.
+func TestAFloodOfForeignTokensIsALineASecond(t *testing.T) {
+	t.Parallel()
+	f := newMigration(t, true)
+	var log bytes.Buffer
+	f.often = lograte.New(slog.New(slog.NewTextHandler(&log, nil)), f.clock.Now)
+	for _, claims := range []string{`{"sub":43,"iat":1,"exp":%d}`, `{"sub":42,"openid":"oOther","iat":1,"exp":%d}`, `{"sub":42,"type":"refresh","iat":1,"exp":%d}`} {
+		token := f.foreignToken(fmt.Sprintf(claims, f.clock.Now().Add(time.Hour).Unix()))
+		for range 50 {
+			f.wantVerdict(t, claims, token, ErrTokenInvalid)
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 3 {
+		t.Errorf("got %d lines of 50 tokens of 3 kinds, want 3:\n%s", n, log.String())
 	}
 }

@@ -403,6 +403,21 @@ func TestOnlyWhatChangesSomethingIsLoggedAsAChange(t *testing.T) {
 	}
 }
 
+// TestAFloodOfRefusedAdminRequestsIsALineASecond: whoever reaches the listener wrote as much into the log as it liked.
+func TestAFloodOfRefusedAdminRequestsIsALineASecond(t *testing.T) {
+	t.Parallel()
+	var log lockedLog
+	o := newOperatorWith(t, "an-admin-token-of-some-length-0123456789", func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	began := time.Now()
+	for range 200 {
+		o.want(t, "GET /api/users", "", 401, "admin_token_invalid", "Authorization", "Bearer wrong")
+	}
+	most := 2 + int(time.Since(began).Seconds())
+	if n := strings.Count(log.String(), "admin request refused"); n == 0 || n > most {
+		t.Errorf("got %d lines of 200 refusals, want %d at most and one at least:\n%s", n, most, log.String())
+	}
+}
+
 func TestCountersAddUpAndStopAtZero(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "")

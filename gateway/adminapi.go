@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wxgate/input"
+	"wxgate/lograte"
 )
 
 // adminEndpoint is a path of the operator's API.
@@ -85,7 +86,7 @@ func (a *admin) succeed(w http.ResponseWriter, data any) {
 func (a *admin) fail(w http.ResponseWriter, err error) {
 	f, id, detail := a.gateway.failureOf(err), newRequestID(), err.Error()
 	if f.status >= http.StatusInternalServerError {
-		a.log.Error("admin request failed", "request_id", id, "reason", f.reason, "error", err)
+		a.gateway.often.Error(lograte.Kind{Message: "admin request failed", Reason: f.reason}, "request_id", id, "error", err)
 		detail = ""
 	}
 	failureAnswer(f, f.message, detail, id, a.now()).writeAdmin(w)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"wxgate/authn"
+	"wxgate/lograte"
 )
 
 // Why the admin listener does not talk to somebody.
@@ -56,7 +57,7 @@ func (g adminGuard) matches(token string) bool {
 func (a *admin) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.gateway.rules.Load().guard.admit(r); err != nil {
-			a.log.Warn("admin request refused", "from", r.RemoteAddr, "error", err)
+			a.gateway.often.Warn(lograte.Kind{Message: "admin request refused"}, "from", r.RemoteAddr, "error", err)
 			a.fail(w, err)
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/wire"
+	"wxgate/lograte"
 	"wxgate/storage"
 	"wxgate/upstream"
 )
@@ -81,7 +82,8 @@ func failures() []failure {
 		{errOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{errDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
 		{errTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
-		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0}, // in the log and the metric alone: nobody is there to read it
+		{upstream.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before its other kinds: a bound of ours is no fault of the service
+		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric alone: nobody is there to read it
 		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
 		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
 		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
@@ -131,7 +133,7 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	}
 	f = asOddStatus(c, f, err)
 	if f.status >= 500 {
-		g.deps.Log.Error("request failed", "request_id", ex.id, "reason", f.reason, "error", err)
+		g.often.Error(lograte.Kind{Message: "request failed", Reason: f.reason, Upstream: ex.upstreamName()}, "request_id", ex.id, "error", err)
 	}
 	answerFailure(c, f, messageOf(f, err), ex.id, g.deps.Now())
 	if errors.Is(err, upstream.ErrStopped) {
@@ -150,6 +152,10 @@ func retryAfter(err error) (after time.Duration, known bool) {
 	var limited *limitedError
 	if errors.As(err, &limited) {
 		return limited.after, true
+	}
+	var tooMuch *overloadError
+	if errors.As(err, &tooMuch) {
+		return tooMuch.after, true
 	}
 	var open *upstream.OpenError
 	if errors.As(err, &open) {
@@ -211,7 +217,7 @@ func (g *Gateway) answerError(c *fiber.Ctx, err error) error {
 	}
 	f, id := g.failureOf(err), newRequestID()
 	if f.status >= 500 {
-		g.deps.Log.Error("request failed before it began", "request_id", id, "reason", f.reason, "error", err)
+		g.often.Error(lograte.Kind{Message: "request failed before it began", Reason: f.reason}, "request_id", id, "error", err)
 	}
 	g.metrics.refusedEarly(f)
 	answerFailure(c, f, f.message, id, g.deps.Now())

@@ -21,6 +21,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
+	"wxgate/lograte"
 	"wxgate/upstream"
 )
 
@@ -47,6 +48,7 @@ type Storage interface {
 // Gateway is the public edge. It is safe for concurrent use.
 type Gateway struct {
 	deps      Deps
+	often     *lograte.Log // the lines that clients provoke
 	rules     atomic.Pointer[rules]
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
@@ -74,6 +76,7 @@ type Gateway struct {
 func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
 		deps:      deps,
+		often:     lograte.New(deps.Log, deps.Now),
 		buckets:   newBuckets(deps.Now),
 		ledger:    limit.NewLedger(),
 		failures:  failures(),

@@ -215,6 +215,48 @@ func TestOneUserHoldsAShareOfTheConnectionsToAService(t *testing.T) {
 	}
 }
 
+// TestSlowReadersOfManyClientsHoldTheConnectionsOfOneServiceAlone: eight clients may hold them all, each its share. What
+// needs no connection is served, the others are told at once, and it ends with them.
+func TestSlowReadersOfManyClientsHoldTheConnectionsOfOneServiceAlone(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(r upstreamtest.Request) string {
+		if strings.HasPrefix(r.Target, "/private/large") {
+			return "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + strings.Repeat("x", 100_000)
+		}
+		return upstreamtest.OK("text/plain", "hi")
+	})
+	const clients, each = 4, 2
+	e := newEdgeOf(t, service.URL, func(cfg *Config) { cfg.Limits.PerClient.UpstreamConnections = each }, nil, func(target *upstreamConfig) {
+		target.Keepalive.MaxConns, target.Queue.Wait = clients*each, 50*time.Millisecond
+	})
+	alice := e.token(t, "alice")
+	var readers []line
+	for i := range clients {
+		token := e.token(t, fmt.Sprint("reader", i))
+		for range each {
+			conn := e.dial(t)
+			conn.say(t, head("GET /private/large", token))
+			if resp, err := http.ReadResponse(conn.Reader, nil); err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatalf("a slow reader gets %v, %v", resp, err)
+			}
+			readers = append(readers, conn)
+		}
+	}
+	if resp, body := e.send(t, head("GET /private/x", alice)); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"overloaded"`) {
+		t.Errorf("without a connection left: %d %s, want 503 overloaded", resp.StatusCode, body)
+	}
+	if resp, body := e.send(t, head("GET /api/v1/user/profile", alice)); resp.StatusCode != http.StatusOK {
+		t.Errorf("what needs no service: %d %s, want 200", resp.StatusCode, body)
+	}
+	for _, conn := range readers {
+		_ = conn.Close()
+	}
+	eventually(t, "alice is served again", func() bool {
+		resp, _ := e.send(t, head("GET /private/x", alice))
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
 // TestThoseWhoCannotBeToldApartShareAQuarter: everybody behind a proxy of this machine that is not trusted.
 func TestThoseWhoCannotBeToldApartShareAQuarter(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,7 @@ type metrics struct {
 	webSockets  *prometheus.GaugeVec
 	connections *connections
 	held        heldMetrics
+	heldBack    prometheus.Counter
 
 	mu       sync.Mutex
 	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
@@ -63,6 +64,9 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 		stripped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "wxgate_identity_headers_stripped_total", Help: "Inbound headers removed because a service could read them as identity.",
 		}),
+		heldBack: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wxgate_early_retries_total", Help: "Requests that came before the Retry-After of an overloaded answer was over, and waited.",
+		}),
 		rateLimited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wxgate_rate_limited_total", Help: "Requests refused by a rate limit.",
 		}, []string{"route", "per"}),
@@ -73,7 +77,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	m.connections = newConnections(reg)
 	m.held = newHeldMetrics(reg, ledger)
 	m.resolved.Store(&map[seriesKey]series{})
-	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.rateLimited, m.webSockets)
+	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.heldBack, m.rateLimited, m.webSockets)
 	return m
 }
 

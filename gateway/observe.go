@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/lograte"
 	"wxgate/upstream"
 )
 
@@ -42,7 +43,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 func (g *Gateway) recoverPanic(c *fiber.Ctx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			g.deps.Log.Error("panic", "request_id", exchangeOf(c).id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
+			g.often.Error(lograte.Kind{Message: "panic"}, "request_id", exchangeOf(c).id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = errInternal
 		}
 	}()
@@ -117,4 +118,12 @@ func (ex *exchange) pattern() string {
 		return unmatched
 	}
 	return ex.route.pattern
+}
+
+// upstreamName is the name of the route's upstream, "" for an endpoint of ours.
+func (ex *exchange) upstreamName() string {
+	if ex.route == nil {
+		return ""
+	}
+	return ex.route.upstreamID
 }

@@ -20,6 +20,7 @@ type pressure struct {
 	judged  time.Time
 	answers int64                // since then
 	least   time.Duration        // the least lateness of them
+	allowed time.Duration        // how long that one might have taken and not be late
 	ours    func() time.Duration // what this process itself is late by, since the last judgement
 	fewest  time.Time            // since when fewestPlaces do not help; zero: they are not in force
 }
@@ -72,7 +73,7 @@ func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most i
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.answers++; p.answers == 1 || late < p.least {
-		p.least = late
+		p.least, p.allowed = late, took-late
 	}
 	enough := min(judgeAnswers, p.places.Load()/4)
 	if p.answers >= enough && now.Sub(p.judged) >= judgeEvery {
@@ -81,15 +82,20 @@ func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most i
 	}
 }
 
-// judge moves the number of places: down by a fifth of those in use while all answers are late, else up by an eighth.
+// judge moves the number of places: down by a fifth of those in use while all answers are late, else up by an eighth. They
+// never fall below what is answered in the time that an answer may take: more would be answered in time, and those that
+// came in before stay late whatever is done now.
 func (p *pressure) judge(now time.Time, most int64) {
-	places, late := p.places.Load(), p.least > p.ours()
+	places, ours := p.places.Load(), p.ours()
+	late := p.least > ours
 	p.strained.Store(late)
 	switch {
 	case !late:
 		p.places.Store(min(most, places+places/8+1))
+	case p.drains(places):
+		return
 	case places > fewestPlaces:
-		p.places.Store(max(fewestPlaces, min(places, p.inFlight.Load()+1)*4/5))
+		p.places.Store(min(places, max(fewestPlaces, p.inTime(now, ours), min(places, p.inFlight.Load()+1)*4/5)))
 	case p.fewest.IsZero():
 		p.fewest = now
 		return
@@ -99,6 +105,18 @@ func (p *pressure) judge(now time.Time, most int64) {
 		p.epoch.Add(1)
 	}
 	p.fewest = time.Time{}
+}
+
+// drains reports whether there are still more than places, of those that came in before these became fewer.
+func (p *pressure) drains(places int64) bool {
+	all, light := p.inFlight.Load(), p.light.Load()
+	return max(light, all-light) > places
+}
+
+// inTime is how many requests are answered, at the pace since the last judgement, while one of them may take: Little's law.
+func (p *pressure) inTime(now time.Time, ours time.Duration) int64 {
+	pace := float64(p.answers) / now.Sub(p.judged).Seconds()
+	return int64(pace * (p.allowed + ours).Seconds() / 2)
 }
 
 // usual is how long a route takes when nothing waits: an average over time that falls faster than it rises.

@@ -127,6 +127,48 @@ func TestTwiceTheLoadIsShed(t *testing.T) {
 	}
 }
 
+// TestABurstDoesNotStarveThoseWhoComeAfterIt: while a long line was worked off every answer was late, and each of them took
+// places away, until nearly everybody was refused by a service that had little to do.
+func TestABurstDoesNotStarveThoseWhoComeAfterIt(t *testing.T) {
+	t.Parallel()
+	l := newBusy(50) // 5,000 a second
+	l.places = 10_000
+	l.run(1000, 5*time.Second, constant(10*time.Millisecond))
+	l.run(20_000, time.Second, constant(10*time.Millisecond))
+	const fair = 5000 / 10 // what is answered in half of 200 ms
+	for range 300 {
+		l.run(2000, 10*time.Millisecond, constant(10*time.Millisecond))
+		if got := l.pressure.places.Load(); got < fair {
+			t.Fatalf("while the line goes down there are %d places, want %d at least", got, fair)
+		}
+	}
+	if _, refused := l.run(2000, 5*time.Second, constant(10*time.Millisecond)); refused > 0 {
+		t.Errorf("3 s later %d are refused, want none", refused)
+	}
+}
+
+// TestPlacesAreNotTakenTwiceForOneLine: those that came in before they were taken stay late whatever is done.
+func TestPlacesAreNotTakenTwiceForOneLine(t *testing.T) {
+	t.Parallel()
+	for what, light := range map[string]bool{"of clients with few requests": true, "of clients with many": false} {
+		l := newBusy(1)
+		for range 500 {
+			l.join(light)
+		}
+		l.pressure.places.Store(100)
+		l.judged, l.least, l.answers = l.now, time.Second, 20
+		if l.judge(l.now.Add(judgeEvery), 1000); l.pressure.places.Load() != 100 {
+			t.Errorf("with 500 %s in line for 100 places: got %d places, want 100", what, l.pressure.places.Load())
+		}
+		for range 400 {
+			l.leave(light)
+		}
+		if l.judge(l.now.Add(judgeEvery), 1000); l.pressure.places.Load() >= 100 {
+			t.Errorf("with 100 %s that are late: got %d places, want fewer", what, l.pressure.places.Load())
+		}
+	}
+}
+
 func TestAServiceThatIsUnevenIsNotTakenForAFullOne(t *testing.T) {
 	t.Parallel()
 	for name, work := range map[string]func() time.Duration{

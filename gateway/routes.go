@@ -38,6 +38,7 @@ func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
 		authenticate,       // required unless the route says otherwise
 		once(g.limitUser),  // who it is is known only now
 		g.checkFields,      // what a service could read otherwise than we have; behind authentication, whose 401 says more
+		g.holdBack,         // who was just refused, and did not wait: before it costs anything more
 		g.holdRequest,      // what one client may hold at a time; a false token is nobody's
 		g.receiveBody,      // before a place is taken: a slow sender of a short body holds none
 		g.shed,             // beyond what we can bear, 503 at once: logins first, health never

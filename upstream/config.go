@@ -102,7 +102,7 @@ type Breaker struct {
 type Queue struct {
 	InFlight int           `yaml:"in_flight"` // requests at a time at all targets; 0: as many as max_conns let through
 	Length   int           `yaml:"length"`    // requests that wait for their turn; more are refused at once; 10000, 0: none
-	Wait     time.Duration `yaml:"wait"`      // how long one waits before it is refused; 1s
+	Wait     time.Duration `yaml:"wait"`      // how long one waits before it is refused; 2s
 }
 
 // Timeouts are what a service may take, apart from the deadline of the single request.
@@ -131,7 +131,7 @@ func DefaultConfig() Config {
 		Outlier:   Outlier{ConsecutiveFailures: 5, Eject: 10 * time.Second},
 		Retries:   Retries{Attempts: 2, Budget: 0.2, TryTimeout: time.Second},
 		Breaker:   Breaker{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
-		Queue:     Queue{Length: 10000, Wait: time.Second},
+		Queue:     Queue{Length: 10000, Wait: 2 * time.Second},
 		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
 		Keepalive: Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second, ReuseAfterBody: true},
 	}

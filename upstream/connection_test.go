@@ -182,14 +182,14 @@ func TestAFullPoolIsUnavailable(t *testing.T) {
 		<-release
 		return upstreamtest.OK("text/plain", "hi")
 	})
-	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.MaxConns = 2 })
+	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Wait = 2, 50*time.Millisecond })
 	var busy sync.WaitGroup
 	for range 2 {
 		busy.Go(func() { _, _ = u.Do(newRequest("GET", "/busy"), new(fasthttp.Response), soon()) })
 	}
 	eventually(t, "two requests are being served", func() bool { return len(service.Requests()) == 2 })
 	ex, err := u.Do(newRequest("GET", "/more"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrUnavailable)
+	wantOverloaded(t, err)
 	if ex.Attempts != 0 {
 		t.Errorf("%d attempts, want 0", ex.Attempts)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -16,7 +17,7 @@ import (
 func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
-	u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.Keepalive.MaxConns = 4 })
+	u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.Keepalive.MaxConns, cfg.Queue.Wait = 4, 50*time.Millisecond })
 	var uploads sync.WaitGroup
 	var writers []io.Closer
 	for range 3 {
@@ -36,7 +37,7 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 	defer w.Close()
 	fourth.SetBodyStream(r, -1)
 	_, err := u.Do(fourth, new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrUnavailable)
+	wantOverloaded(t, err)
 	get(t, u, "/")
 	small := newRequest("POST", "/")
 	small.SetBodyString("a body that is there")

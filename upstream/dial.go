@@ -19,7 +19,7 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	began := time.Now()
 	limit := earlier(deadline, began.Add(timeout))
 	if !began.Before(limit) {
-		return nil, fmt.Errorf("%w: %w: the deadline came before the dial", ErrTimeout, errLack)
+		return nil, fmt.Errorf("%w: %w: the deadline came before the dial", ErrTimeout, ErrOverloaded)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), limit)
 	defer cancel()
@@ -29,7 +29,7 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	case err == nil:
 		return c, nil
 	case late && starved(limit.Sub(began), limit):
-		return nil, fmt.Errorf("%w: %w: connecting: %w", ErrUnavailable, errLack, err)
+		return nil, fmt.Errorf("%w: %w: connecting: %w", ErrUnavailable, ErrOverloaded, err)
 	case late && limit.Equal(deadline):
 		return nil, fmt.Errorf("%w: connecting: %w", ErrTimeout, err)
 	}

@@ -18,10 +18,6 @@ func (c Config) WithDials(n int) Config {
 	return c
 }
 
-// errLack is a dial that failed for want of something of our own: a turn, CPU time, descriptors, ports, memory. It says
-// nothing of the target.
-var errLack = errors.New("our own lack")
-
 // recheckStop is how often a request that waits for its dial looks whether its client has left.
 const recheckStop = 100 * time.Millisecond
 
@@ -69,7 +65,7 @@ func (p *pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead 
 	defer func() { <-l.dials }()
 	c, err := p.dial(l.connect, deadline)
 	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
-		err = fmt.Errorf("%w: %w: a dial after a wait: %w", ErrUnavailable, errLack, err)
+		err = fmt.Errorf("%w: %w: a dial after a wait: %w", ErrUnavailable, ErrOverloaded, err)
 	}
 	p.metrics.dialed(err)
 	return c, err
@@ -111,7 +107,7 @@ func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func
 				return nil, ErrStopped
 			case !time.Now().Before(deadline):
 				p.metrics.dialExpired.Inc()
-				return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, errLack, cap(l.dials))
+				return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, ErrOverloaded, cap(l.dials))
 			}
 		}
 	}
@@ -126,7 +122,7 @@ func (p *pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
 		c.as = as
 		p.line.reached.Store(true)
 	case p.line.lacking(err):
-		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, errLack, errors.Unwrap(err))
+		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrOverloaded, errors.Unwrap(err))
 	}
 	return c, err
 }

@@ -179,7 +179,7 @@ func TestADialWithoutDescriptorsIsNoFaultOfTheTarget(t *testing.T) {
 	}
 	for range 30 {
 		_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-		wantError(t, err, upstream.ErrUnavailable)
+		wantOverloaded(t, err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &all); err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestADialThatTimesOutOnOurOwnCPUIsNoFaultOfTheTarget(t *testing.T) {
 	_, err = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
 	close(stop)
 	busy.Wait()
-	wantError(t, err, upstream.ErrUnavailable)
+	wantOverloaded(t, err)
 }
 
 // spin keeps a CPU busy for a millisecond each time that it gets one.

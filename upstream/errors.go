@@ -21,9 +21,12 @@ var (
 	// ErrTimeout is a deadline or timeouts.response that passed before the head of the answer was there, or
 	// timeouts.stream that passed within its body.
 	ErrTimeout = errors.New("upstream timeout")
-	// ErrUnavailable is a service that has as many requests as it may get while the queue is full or did not move in
-	// time, or an Upstream that is closed. Nothing was sent.
+	// ErrUnavailable is an Upstream that is closed, or ErrOverloaded. Nothing was sent.
 	ErrUnavailable = errors.New("upstream unavailable")
+	// ErrOverloaded is a bound of ours that the request met: the queue is full or did not move in time, or there was no
+	// turn to dial, no CPU time, descriptor, port or memory. It comes with ErrUnavailable or, when the deadline passed
+	// meanwhile, ErrTimeout. It says nothing of the service. Nothing was sent.
+	ErrOverloaded = errors.New("upstream overloaded")
 	// ErrBreakerOpen is a service that is left alone because most of its requests failed. Nothing was sent.
 	ErrBreakerOpen = errors.New("upstream breaker open")
 	// ErrStopped is an exchange that the caller's Stop ended. The service may have acted on the request.

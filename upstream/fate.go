@@ -47,7 +47,7 @@ func fateOf(t *trip, err error) fate {
 		return fateStopped
 	case errors.Is(err, ErrRequestBody):
 		return fateBody
-	case errors.Is(err, errLack):
+	case errors.Is(err, ErrOverloaded):
 		return fateUnavailable
 	case errors.Is(err, ErrConnect):
 		return fateConnect

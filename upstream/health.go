@@ -64,7 +64,7 @@ func (c *checker) run(ctx context.Context) {
 		var round sync.WaitGroup
 		for _, e := range c.up.fleet.Load().endpoints {
 			round.Go(func() {
-				if ill := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(ill, errLack) {
+				if ill := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(ill, ErrOverloaded) {
 					c.note(e, ill)
 				}
 			})

@@ -82,6 +82,15 @@ func wantError(t *testing.T, err, want error) {
 	}
 }
 
+// wantOverloaded fails the test unless err is a bound of ours, which says nothing of the service.
+func wantOverloaded(t *testing.T, err error) {
+	t.Helper()
+	wantError(t, err, upstream.ErrUnavailable)
+	if !errors.Is(err, upstream.ErrOverloaded) {
+		t.Errorf("error is %v, want %v", err, upstream.ErrOverloaded)
+	}
+}
+
 // eventually polls until ok or five seconds have passed.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

@@ -69,7 +69,7 @@ func (m *upstreamMetrics) dialed(err error) {
 	switch {
 	case err == nil:
 		m.dialConnected.Inc()
-	case errors.Is(err, errLack):
+	case errors.Is(err, ErrOverloaded):
 		m.dialLacking.Inc()
 	default:
 		m.dialFailed.Inc()

@@ -63,7 +63,7 @@ func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Ti
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > int64(l.Length) {
 		q.metrics.refused.Inc()
-		return fmt.Errorf("%w: %d are in flight and %d wait", ErrUnavailable, cap(slots), l.Length)
+		return fmt.Errorf("%w: %w: %d are in flight and %d wait", ErrUnavailable, ErrOverloaded, cap(slots), l.Length)
 	}
 	timer := time.NewTimer(min(l.Wait, time.Until(deadline)))
 	defer timer.Stop()
@@ -75,6 +75,6 @@ func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Ti
 		return fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
 	case <-timer.C:
 		q.metrics.expired.Inc()
-		return fmt.Errorf("%w: all of %d are busy", ErrUnavailable, cap(slots))
+		return fmt.Errorf("%w: %w: all of %d are busy", ErrUnavailable, ErrOverloaded, cap(slots))
 	}
 }

@@ -29,7 +29,7 @@ func (k *call) send(out *outgoing) error {
 	case err == nil:
 		return k.sendBody(out)
 	case timedOut(err) && n == 0:
-		return fmt.Errorf("%w: %w: the deadline came before the request was sent", ErrTimeout, errLack)
+		return fmt.Errorf("%w: %w: the deadline came before the request was sent", ErrTimeout, ErrOverloaded)
 	case timedOut(err):
 		return broken("sending", err)
 	case n == 0 && k.used && !k.secure: // with TLS, 0 says nothing of what has left

@@ -444,7 +444,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	}
 	eventually(t, "one waits", func() bool { return r.metric("queue_length") == 1 && r.metric("in_flight") >= 2 })
 	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrUnavailable)
+	wantOverloaded(t, err)
 	r.want("refused", r.metric("queued_total", "refused"), 1)
 	for _, s := range r.services {
 		s.Become(t, upstreamtest.Well)

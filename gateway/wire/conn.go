@@ -47,6 +47,8 @@ type Conn struct {
 	left    bool    // it goes on in another process
 	reads   readClock
 
+	note any // belongs to the handlers, which come one after the other
+
 	writes writeClock // belongs to Write
 	probe  peerProbe
 
@@ -100,6 +102,12 @@ func (c *Conn) BytesReceived() int64 { return c.received.Load() }
 
 // BytesSent returns how many bytes the client's side took.
 func (c *Conn) BytesSent() int64 { return c.sent.Load() }
+
+// Note returns what a handler left with SetNote, nil for nothing.
+func (c *Conn) Note() any { return c.note }
+
+// SetNote leaves something for the handlers of the connection's later requests.
+func (c *Conn) SetNote(note any) { c.note = note }
 
 // OnClose makes Close call f, once, in place of what it was to call before. A connection that is closed already calls
 // nothing.

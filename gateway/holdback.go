@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/limit"
+	"wxgate/gateway/wire"
+	"wxgate/upstream"
+)
+
+const (
+	retryFirst = time.Second     // Retry-After of a request that is more than we or a service bear; twice that for the next one
+	retryMost  = 4 * time.Second // however often it was refused
+)
+
+// overloadError is a request that was more than we or a service bear, and when to come back with it.
+type overloadError struct {
+	error
+	after time.Duration
+}
+
+func (e *overloadError) Unwrap() error { return e.error }
+
+// refused is the last request of a connection, when that was one too many.
+type refused struct {
+	client  limit.Client
+	service *pressure // nil: an endpoint
+	after   time.Duration
+	until   time.Time // when it was to come back
+}
+
+// sameAs reports whether a request is the refused one, or its like, once more.
+func (r refused) sameAs(other refused) bool {
+	return r.client == other.client && r.service == other.service
+}
+
+// holdBack makes who was refused for overload, and asks again on the same connection before Retry-After is over, wait for
+// the rest of it: a refusal costs nearly as much as an answer, and thousands that ask again at once would leave no
+// processor for those who were let in. Others behind the same proxy, and requests for another service, do not wait. Who
+// waits holds nothing but its connection.
+func (g *Gateway) holdBack(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	conn, strict := c.Context().Conn().(*wire.Conn)
+	if !strict || ex.route.class == classHealth {
+		return c.Next()
+	}
+	as := refused{client: holderOf(c, ex), service: ex.route.pressure, after: retryFirst}
+	if before, again := conn.Note().(refused); again && before.sameAs(as) {
+		as.after = min(2*before.after, retryMost)
+		g.awaitTurn(ex, before.until)
+	}
+	conn.SetNote(nil)
+	err := c.Next()
+	if !overloaded(err) {
+		return err
+	}
+	as.until = g.deps.Now().Add(as.after)
+	conn.SetNote(as)
+	return &overloadError{err, as.after}
+}
+
+// overloaded reports whether a request was more than we or a service bear.
+func overloaded(err error) bool {
+	return errors.Is(err, errOverloaded) || errors.Is(err, upstream.ErrOverloaded)
+}
+
+// awaitTurn waits until a request was to come, and begins its time then. While we stop, nobody waits.
+func (g *Gateway) awaitTurn(ex *exchange, until time.Time) {
+	left := min(until.Sub(g.deps.Now()), retryMost)
+	if left <= 0 || g.draining.Load() {
+		return
+	}
+	g.metrics.heldBack.Inc()
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	<-timer.C
+	ex.start = g.deps.Now()
+}

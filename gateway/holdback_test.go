@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"wxgate/upstream/upstreamtest"
+)
+
+// retryAfter sends a request that is refused for overload and returns when to come back.
+func (l line) retryAfter(t *testing.T, request string) string {
+	t.Helper()
+	l.say(t, request)
+	resp, body := l.answer(t)
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"overloaded"`) {
+		t.Errorf("got %d %s, want 503 overloaded", resp.StatusCode, body)
+	}
+	return resp.Header.Get("Retry-After")
+}
+
+// TestWhoAsksAgainAtOnceAfterA503WaitsForItsTurn: thousands that did not wait left no processor for those who were let in.
+func TestWhoAsksAgainAtOnceAfterA503WaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
+	alice, bob := head("GET /private/x", e.token(t, "alice")), head("GET /private/x", e.token(t, "bob"))
+	holding := e.hold(t, 1, func(int) string { return alice })
+	eventually(t, "the only place is taken", func() bool { return e.load.inFlight.Load() == 1 })
+	shared := e.dial(t) // as a proxy's connection is
+	for _, request := range []string{alice, bob, alice, head("GET /healthz", ""), bob} {
+		if request == head("GET /healthz", "") {
+			shared.say(t, request)
+			if resp, _ := shared.answer(t); resp.StatusCode != http.StatusOK {
+				t.Errorf("health is %d", resp.StatusCode)
+			}
+		} else if after := shared.retryAfter(t, request); after != "1" {
+			t.Errorf("%s\ngot Retry-After %s, want 1", request, after)
+		}
+	}
+	if n := e.count(t, "wxgate_early_retries_total"); n != 0 {
+		t.Errorf("%v of other users' requests are held back, want none", n)
+	}
+	began := time.Now()
+	if after := shared.retryAfter(t, bob); after != "2" {
+		t.Errorf("the second time Retry-After is %s, want 2", after)
+	}
+	if took := time.Since(began); took < 900*time.Millisecond {
+		t.Errorf("bob, who asks again at once, is answered after %v, want his second", took)
+	}
+	if n := e.count(t, "wxgate_early_retries_total"); n != 1 {
+		t.Errorf("%v requests are held back, want 1", n)
+	}
+	_ = holding[0].Close()
+}
+
+// TestWhoWaitsForItsTurnHoldsNothing of its client's share meanwhile.
+func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
+	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
+	bob := head("GET /private/x", e.token(t, "bob"))
+	e.load.inFlight.enter(1, 100) // somebody
+	conn := e.dial(t)
+	conn.retryAfter(t, bob)
+	conn.say(t, bob)
+	eventually(t, "the second request waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
+	if n := e.ledger.Clients(); n != 0 {
+		t.Errorf("%d clients hold something, want none", n)
+	}
+	e.load.inFlight.leave()
+	if resp, body := conn.answer(t); resp.StatusCode != http.StatusOK {
+		t.Errorf("when there is a place it is %d %s, want 200", resp.StatusCode, body)
+	}
+}
+
+// TestUploadsBeyondTheSendingPlacesAreOverloadedAndALineASecond: 6,000 addresses filled the 384 sending places of a service,
+// and the others were told of an unavailable service, with an ERROR line each.
+func TestUploadsBeyondTheSendingPlacesAreOverloadedAndALineASecond(t *testing.T) {
+	t.Parallel()
+	var log lockedLog
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
+	e := newEdgeOf(t, service.URL, func(cfg *Config) {
+		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
+	}, func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(cfg *upstreamConfig) {
+		cfg.Keepalive.MaxConns, cfg.Queue.Wait = 8, 100*time.Millisecond
+	})
+	began := time.Now()
+	const uploads, sending = 200, 6 // three quarters of the connections
+	upload := func(i int) string {
+		return head("POST /public/x", "", from(fmt.Sprintf("203.0.%d.7", i)), "Content-Length: 1000000") + strings.Repeat("x", 20_000)
+	}
+	e.hold(t, sending, upload)
+	eventually(t, "the sending places are taken", func() bool { return service.OpenConns() == sending })
+	var refused []line
+	for i := range uploads {
+		conn := e.dial(t)
+		conn.say(t, upload(sending+i))
+		refused = append(refused, conn)
+	}
+	for _, conn := range refused {
+		if resp, body := conn.answer(t); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"overloaded"`) || resp.Header.Get("Retry-After") != "1" {
+			t.Fatalf("one more upload: %d %v %s, want 503 overloaded, Retry-After: 1", resp.StatusCode, resp.Header, body)
+		}
+	}
+	most := 2 + int(time.Since(began).Seconds())
+	if n := strings.Count(log.String(), "request failed"); n == 0 || n > most || !strings.Contains(log.String(), "reason=overloaded upstream=service") {
+		t.Errorf("%d lines of %d refusals, want one a second, %d at most:\n%.2000s", n, uploads, most, log.String())
+	}
+	if resp, body := e.send(t, head("GET /public/x", "", from("198.51.100.1"))); resp.StatusCode != http.StatusOK {
+		t.Errorf("a request beside them: %d %s, want 200: our own bound opened the breaker?", resp.StatusCode, body)
+	}
+}
