@@ -61,7 +61,8 @@ type Gateway struct {
 	metrics   *metrics
 	admin     *admin
 	draining  atomic.Bool
-	exchanges *sync.Pool // of *exchange
+	ending    chan struct{} // closed when draining begins
+	exchanges *sync.Pool    // of *exchange
 	watch     *watcher
 	sockets   *webSockets
 	door      *door
@@ -83,6 +84,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 		door:      newDoor(),
+		ending:    make(chan struct{}),
 	}
 	g.metrics = newMetrics(deps.Metrics, g.ledger)
 	g.pushes = newPushLog(deps.Metrics, deps.Now)
@@ -167,7 +169,11 @@ func (g *Gateway) Serve(ln net.Listener) error {
 func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.serve(ln) }
 
 // Drain makes readiness false, and every answer from now on the last one of its connection. Requests are served all the same.
-func (g *Gateway) Drain() { g.draining.Store(true) }
+func (g *Gateway) Drain() {
+	if !g.draining.Swap(true) {
+		close(g.ending)
+	}
+}
 
 // Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {

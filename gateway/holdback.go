@@ -67,15 +67,18 @@ func overloaded(err error) bool {
 	return errors.Is(err, errOverloaded) || errors.Is(err, upstream.ErrOverloaded)
 }
 
-// awaitTurn waits until a request was to come, and begins its time then. While we stop, nobody waits.
+// awaitTurn waits until a request was to come, and begins its time then. When we stop, nobody waits any more.
 func (g *Gateway) awaitTurn(ex *exchange, until time.Time) {
 	left := min(until.Sub(g.deps.Now()), retryMost)
-	if left <= 0 || g.draining.Load() {
+	if left <= 0 {
 		return
 	}
 	g.metrics.heldBack.Inc()
 	timer := time.NewTimer(left)
 	defer timer.Stop()
-	<-timer.C
+	select {
+	case <-timer.C:
+	case <-g.ending:
+	}
 	ex.start = g.deps.Now()
 }

@@ -76,6 +76,24 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	}
 }
 
+// TestAStopDoesNotWaitForWhoWasHeldBack: a process that ends in a hurry has two seconds, and answers whom it can.
+func TestAStopDoesNotWaitForWhoWasHeldBack(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, silent(t).URL, nil)
+	began := time.Now()
+	waited := make(chan time.Duration, 1)
+	go func() {
+		e.awaitTurn(new(exchange), began.Add(time.Hour))
+		waited <- time.Since(began)
+	}()
+	eventually(t, "it waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
+	e.Drain()
+	e.Drain() // Shutdown does it again
+	if took := <-waited; took >= retryMost {
+		t.Errorf("it waited %v, want no longer than until the stop", took)
+	}
+}
+
 // TestUploadsBeyondTheSendingPlacesAreOverloadedAndALineASecond: 6,000 addresses filled the 384 sending places of a service,
 // and the others were told of an unavailable service, with an ERROR line each.
 func TestUploadsBeyondTheSendingPlacesAreOverloadedAndALineASecond(t *testing.T) {
