@@ -61,7 +61,11 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 	}
 	t.Cleanup(up.Close)
 	s.up = up
-	for range 20000 {
+	requests := 5000
+	if os.Getenv("WXGATE_PLOT") != "" { // `make plot`
+		requests = 20_000
+	}
+	for range requests {
 		s.wait(time.Duration(s.random.ExpFloat64() / rate * float64(time.Second)))
 		s.send(takes)
 	}
