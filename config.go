@@ -4,15 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
-	"strings"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway"
 	"wxgate/storage"
-	"wxgate/strictyaml"
 	"wxgate/upstream"
 )
 
@@ -105,124 +102,4 @@ func (c Config) files() []string {
 		files = append(files, c.Upstreams[name].TLS.Files()...)
 	}
 	return files
-}
-
-// fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
-// returns which keys it filled.
-func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
-	filled := filled{}
-	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.AppID, filled["wechat.appid"] = id, "WX_APPID in the environment"
-	}
-	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.Secret, filled["wechat.secret"] = wechat.Secret(secret), "WX_SECRET in the environment"
-	}
-	if secret, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
-		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}
-		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
-	}
-	if port, ok := c.portFromEnvironment(env); ok {
-		filled["server.listen"] = fmt.Sprintf("PORT=%s in the environment", port)
-	}
-	return filled
-}
-
-// portFromEnvironment makes PORT, where it is set, the port of server.listen.
-func (c *Config) portFromEnvironment(env strictyaml.LookupEnv) (port string, ok bool) {
-	port, ok = env("PORT")
-	if !ok || port == "" {
-		return "", false
-	}
-	host, _, err := net.SplitHostPort(c.Server.Listen)
-	if err != nil {
-		host = ""
-	}
-	c.Server.Listen = net.JoinHostPort(host, port)
-	return port, true
-}
-
-// filled are the keys that the environment filled, with the words for where their values come from.
-type filled map[string]string
-
-// name makes faults of such keys faults of the variable: the file has no such key.
-func (f filled) name(faults []error) error {
-	for i, fault := range faults {
-		path, message, _ := strings.Cut(fault.Error(), ": ")
-		if from, ok := f[path]; ok {
-			faults[i] = fmt.Errorf("%s: %s", from, message)
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// loadConfig reads a configuration file. The error holds every fault, one a line, with its place in the file.
-func loadConfig(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := placeConfig(file, env, Config.Validate)
-	return cfg, err
-}
-
-// loadOpened reads a configuration and the files of keys and certificates that it names. With an error, the configuration
-// is what could be read of it.
-func loadOpened(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := openConfig(file, env)
-	return cfg, err
-}
-
-// openConfig is loadOpened with the warnings on what holds and may not be meant, with their places.
-func openConfig(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
-	cfg, find, err := placeConfig(file, env, Config.validateOpened)
-	if err != nil {
-		return cfg, nil, err
-	}
-	return cfg, find(cfg.warnings()), doesNotHold(find(parts(authn.CheckKeys(cfg.Authn))))
-}
-
-// validateOpened reports the faults of the configuration, and beside them those of the files of keys and certificates.
-func (c Config) validateOpened() []error { return append(c.Validate(), checkFiles(c)...) }
-
-// loadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
-// secrets that the gateway was started with.
-func loadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := readConfig(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) error {
-		cfg.portFromEnvironment(env)
-		return errors.Join(cfg.validateRouting()...)
-	})
-	return cfg, err
-}
-
-// unsetSecret lets secrets be unset. What stands in their place is long enough for every one of them.
-func unsetSecret(path, reference string) (string, bool) {
-	secret := replacedInSandbox(path) || strings.Contains(path, ".headers.set.")
-	return "not-set-here-" + strings.Repeat("x", 32) + reference, secret
-}
-
-// placeConfig reads a configuration whose faults validate reports; find finds the places of further ones.
-func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) []error) (Config, func([]error) strictyaml.Faults, error) {
-	var filled filled
-	cfg, places, err := readConfig(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
-		filled = cfg.fromEnvironment(env)
-		return filled.name(validate(*cfg))
-	})
-	find := func(faults []error) strictyaml.Faults { return places.Faults(filled.name(faults)) }
-	return cfg, find, err
-}
-
-// readConfig reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
-// wrong. With an error, the configuration is what could be read of it.
-func readConfig(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
-	cfg := DefaultConfig()
-	places, err := reader.Read(file, &cfg, func() error { return complete(&cfg) })
-	var faults strictyaml.Faults
-	if errors.As(err, &faults) {
-		err = doesNotHold(faults)
-	}
-	return cfg, places, err
-}
-
-// doesNotHold is nil without faults.
-func doesNotHold(faults strictyaml.Faults) error {
-	if len(faults) == 0 {
-		return nil
-	}
-	return fmt.Errorf("the configuration does not hold:\n%w", faults)
 }

@@ -66,19 +66,19 @@ func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.queued(&w.stderr)), inherited{})
+	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.queued(&w.stderr)), tourist)
 	if err != nil {
 		return err
 	}
-	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.public.Addr().String(), stand.weChat.URL())
+	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.address(), stand.weChat.URL())
 	if err != nil {
 		return errors.Join(err, svc.close())
 	}
 	defer func() { err = errors.Join(err, page.Close()) }()
-	if err := printDemo(w, svc.public.Addr().String(), stand, page.URL()); err != nil {
+	if err := printDemo(w, svc.address(), stand, page.URL()); err != nil {
 		return errors.Join(err, svc.close())
 	}
-	return svc.serve(ctx, func() error { return nil })
+	return svc.serve(ctx, nil)
 }
 
 // demoConfig is the whole configuration of the demo: nothing is read from a file or the environment.

@@ -483,11 +483,11 @@ func declaredMetrics(t *testing.T) map[string]string {
 func wholeRegistry(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
-	svc, err := openService(t.Context(), cfg, newLogs(cfg.Log, newLogQueue(io.Discard)), inherited{})
+	svc, err := openService(t.Context(), cfg, newLogs(cfg.Log, newLogQueue(io.Discard)), tourist)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _, _ = svc.public.Close(), svc.admin.Close(), svc.close() })
-	newReloader(svc, new(source), cfg, nil)
+	t.Cleanup(func() { _ = svc.close() })
+	svc.followReloads(t.Context(), newSource("gateway.yaml", nil), cfg)
 	return svc.metrics
 }

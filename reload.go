@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,13 +32,21 @@ func reloaded() []string {
 // while it is being written.
 const lookEvery = time.Second
 
-// source is gateway.yaml with the files that it names, read and looked at again and again.
+// source is gateway.yaml with the files that it names, read again at SIGHUP and when their content changes.
 type source struct {
-	load  func() (Config, error)
-	file  string
-	files []string          // that the configuration names which was read last, be it refused
-	tried [sha256.Size]byte // the content before that was read
-	seen  [sha256.Size]byte // the content at the last look
+	load    func() (Config, error)
+	file    string
+	hangups chan os.Signal
+	files   []string          // that the configuration names which was read last, be it refused
+	tried   [sha256.Size]byte // the content before that was read
+	seen    [sha256.Size]byte // the content at the last look
+}
+
+// newSource is the source of a file that load reads. It hears SIGHUP from now to the end: unheard, one would end us.
+func newSource(file string, load func() (Config, error)) *source {
+	s := &source{file: file, load: load, hangups: make(chan os.Signal, 1)}
+	signal.Notify(s.hangups, syscall.SIGHUP)
+	return s
 }
 
 // read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
@@ -80,19 +90,33 @@ func (s *source) content() (sum [sha256.Size]byte) {
 type reloader struct {
 	service *service
 	source  *source
-	hangups <-chan os.Signal // SIGHUP
 	running Config
 	well    prometheus.Gauge
 }
 
 // newReloader is for a service that runs with what was read from the source.
-func newReloader(s *service, from *source, cfg Config, hangups <-chan os.Signal) *reloader {
+func newReloader(s *service, from *source, cfg Config) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
 	s.metrics.MustRegister(well)
 	well.Set(1)
-	return &reloader{service: s, source: from, hangups: hangups, running: cfg, well: well}
+	return &reloader{service: s, source: from, running: cfg, well: well}
+}
+
+// followReloads takes over what is read from a source, until ctx ends or the service closes. The service runs with cfg,
+// which was read from there.
+func (s *service) followReloads(ctx context.Context, from *source, cfg Config) {
+	s.follow(ctx, newReloader(s, from, cfg).follow)
+}
+
+// follow runs what changes the service while it serves, until ctx ends or the service closes: nothing of it meets what is
+// closed.
+func (s *service) follow(ctx context.Context, change func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	s.onClose(func() error { cancel(); <-done; return nil })
+	go func() { defer close(done); change(ctx) }()
 }
 
 // follow reloads until ctx ends.
@@ -103,7 +127,7 @@ func (r *reloader) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.hangups:
+		case <-r.source.hangups:
 			r.try("SIGHUP")
 		case <-ticker.C:
 			if r.source.changed() {

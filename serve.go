@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,21 +20,12 @@ import (
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
 	"wxgate/storage/badger"
+	"wxgate/strictyaml"
 )
 
-type serveCommand struct {
-	Sandbox bool `help:"Try the file without a mini-program: a sandbox plays WeChat, key and store are thrown away, and nobody but this machine is served."`
-}
-
-// Run serves until the process is told to stop.
-func (c serveCommand) Run(ctx context.Context, w *world) error {
-	if c.Sandbox {
-		return serveSandbox(ctx, w)
-	}
-	queue := w.queued(&w.stderr)
-	hangups := make(chan os.Signal, 1) // heard from the beginning to the end: unheard, one would end us
-	signal.Notify(hangups, syscall.SIGHUP)
-	from := &source{file: w.config, load: func() (Config, error) { return loadOpened(w.config, w.env) }}
+// runService serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
+func runService(ctx context.Context, file string, env strictyaml.LookupEnv, queue *logQueue) error {
+	from := newSource(file, func() (Config, error) { return loadOpened(file, env) })
 	cfg, err := from.read()
 	if err != nil {
 		return err
@@ -44,11 +34,7 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if err := checkDescriptors(descriptorLimit(), log.Logger); err != nil {
 		return err
 	}
-	warnCloudRun(cfg, w.env, log.Logger)
-	warnOpenings(cfg, log.Logger)
-	for _, warning := range cfg.warnings() {
-		log.Warn("the configuration holds, but may not be meant so", "warning", warning.Error())
-	}
+	warn(cfg, env, log.Logger)
 	restarts, err := newRestarter(ctx)
 	if err != nil {
 		return err
@@ -59,23 +45,15 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	svc, err := openService(ctx, cfg, log, sockets)
+	svc, err := open(ctx, cfg, log, sockets, "")
 	if err != nil {
 		return err
 	}
 	restarts.onOrphaned(func() { svc.hurry(errOrphaned) }) // also while it drains for another reason
-	reloads := newReloader(svc, from, cfg, hangups)
-	ctx, cancel := context.WithCancel(ctx)
-	var following sync.WaitGroup
-	svc.onClose(func() error { // neither a reload nor a restart meets what is closed
-		cancel()
-		following.Wait()
-		return nil
-	})
-	following.Go(func() { reloads.follow(ctx) })
+	svc.followReloads(ctx, from, cfg)
 	err = svc.serve(ctx, func() error {
 		err := restarts.serving(svc)
-		following.Go(func() { restarts.follow(ctx) })
+		svc.follow(ctx, restarts.follow)
 		return err
 	})
 	if !svc.handed {
@@ -89,6 +67,15 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 		err = exitCode(code)
 	}
 	return err
+}
+
+// warn logs what holds of a configuration, and may not be meant.
+func warn(cfg Config, env strictyaml.LookupEnv, log *slog.Logger) {
+	warnCloudRun(cfg, env, log)
+	warnOpenings(cfg, log)
+	for _, warning := range cfg.warnings() {
+		log.Warn("the configuration holds, but may not be meant so", "warning", warning.Error())
+	}
 }
 
 // exitCode ends the process with a code of its own, and says nothing: whoever had it said why.
@@ -117,12 +104,18 @@ type service struct {
 	closers   []func() error // in the order of opening
 }
 
-// openService opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error
-// what was opened is closed again.
-func openService(ctx context.Context, cfg Config, log *logs, sockets inherited) (*service, error) {
+// openService opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
+// of touristappid logs in; empty: nobody.
+func openService(ctx context.Context, cfg Config, log *logs, tourist string) (*service, error) {
+	return open(ctx, cfg, log, inherited{}, tourist)
+}
+
+// open opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error what was
+// opened is closed again.
+func open(ctx context.Context, cfg Config, log *logs, sockets inherited, tourist string) (*service, error) {
 	s := &service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
-	if err := s.open(ctx, cfg); err != nil {
+	if err := s.open(ctx, cfg, tourist); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -133,7 +126,7 @@ func (s *service) setTimeouts(cfg gateway.Timeouts) {
 	s.drain.Store(int64(cfg.Drain))
 }
 
-func (s *service) open(ctx context.Context, cfg Config) error {
+func (s *service) open(ctx context.Context, cfg Config, tourist string) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
 	var store *badger.Store
@@ -156,7 +149,7 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	}
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
 		Store: store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
-		Tourist: touristOf(cfg.WeChat),
+		Tourist: tourist,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
 	if err != nil {
@@ -175,7 +168,18 @@ func (s *service) open(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)
 	}
-	return s.listen(ctx, cfg.Server)
+	if err := s.listen(ctx, cfg.Server); err != nil {
+		return err
+	}
+	s.onClose(func() error { // of a service that has not served
+		for _, ln := range []net.Listener{s.public, s.admin} {
+			if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+		}
+		return nil
+	})
+	return nil
 }
 
 func (s *service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
@@ -246,14 +250,18 @@ func (s *service) close() error {
 	return errors.Join(errs...)
 }
 
-// serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun is called
-// once it answers.
+// serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun, which may
+// be nil, is called once it answers.
 func (s *service) serve(ctx context.Context, begun func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
 	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version(), pid())
-	err := errors.Join(begun(), notify(daemon.SdNotifyReady))
+	var err error
+	if begun != nil {
+		err = begun()
+	}
+	err = errors.Join(err, notify(daemon.SdNotifyReady))
 	running := 2
 	if err != nil {
 		s.hurry(err)
@@ -340,6 +348,9 @@ func (s *service) stop(broken <-chan error, running int) error {
 	}
 	return errors.Join(errs...)
 }
+
+// address is where the public is answered.
+func (s *service) address() string { return s.public.Addr().String() }
 
 // pid tells the lines of a process from those of its successor.
 func pid() slog.Attr { return slog.Int("pid", os.Getpid()) }

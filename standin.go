@@ -24,6 +24,7 @@ const (
 	sandboxAppID  = "wx0000000000demo00"
 	sandboxSecret = "sandbox-secret-of-the-demo" //nolint:gosec // of a mini-program that exists in the sandbox only
 	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that hold nowhere else
+	tourist       = "demo-tourist"               // whom a code of touristappid logs in as
 )
 
 // standIn is what takes the place of WeChat, of the keys and of the store while a gateway is tried. All of it is thrown
@@ -79,13 +80,6 @@ func (s *standIn) load(file string, env strictyaml.LookupEnv) (Config, error) {
 // unsetInSandbox lets variables and files be absent that the sandbox has no use for.
 func unsetInSandbox(path, reference string) (string, bool) {
 	return "", replacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
-}
-
-// replacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.
-func replacedInSandbox(path string) bool {
-	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
-		return strings.HasPrefix(path, section)
-	})
 }
 
 // replace takes everything out of a configuration that is real.

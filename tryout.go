@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 )
 
 // serveSandbox serves a team's own gateway.yaml on loopback, with a sandbox in the place of WeChat.
@@ -27,28 +23,22 @@ func serveSandbox(ctx context.Context, w *world) (err error) {
 
 // serve serves the file in the sandbox, reloads it when it changes, and prints what to paste.
 func (s *standIn) serve(ctx context.Context, w *world) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	from := &source{file: w.config, load: func() (Config, error) { return s.load(w.config, w.env) }}
+	from := newSource(w.config, func() (Config, error) { return s.load(w.config, w.env) })
 	cfg, err := from.read()
 	if err != nil {
 		return err
 	}
 	log := newLogs(cfg.Log, w.queued(&w.stderr))
 	log.Warn("sandbox: everybody can log in as anybody; this is no gateway for real users", "appid", sandboxAppID, "data", s.dir)
-	svc, err := openService(ctx, cfg, log, inherited{})
+	svc, err := openService(ctx, cfg, log, tourist)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var following sync.WaitGroup
-	svc.onClose(func() error { cancel(); following.Wait(); return nil })
-	reloads := newReloader(svc, from, cfg, hangups)
-	following.Go(func() { reloads.follow(ctx) })
-	if err := s.print(w, svc.public.Addr().String(), cfg); err != nil {
+	svc.followReloads(ctx, from, cfg)
+	if err := s.print(w, svc.address(), cfg); err != nil {
 		return errors.Join(err, svc.close())
 	}
-	return svc.serve(ctx, func() error { return nil })
+	return svc.serve(ctx, nil)
 }
 
 // print says loudly what this gateway is, and which lines to paste.

@@ -9,14 +9,7 @@ import (
 // builtVersion is set by the linker: -X main.builtVersion=v1.2.3.
 var builtVersion string //nolint:gochecknoglobals // the linker can set nothing else
 
-type versionCommand struct{}
-
-// Run prints the version and what it was built with.
-func (versionCommand) Run(w *world) error {
-	_, err := fmt.Fprintln(w.stdout, versionLine())
-	return err
-}
-
+// versionLine is the version and what it was built with.
 func versionLine() string {
 	return fmt.Sprintf("wxgate %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

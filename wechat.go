@@ -87,11 +87,3 @@ func warnCloudRun(cfg Config, env strictyaml.LookupEnv, log *slog.Logger) {
 		log.Warn("wechat.cloud_run: the X-WX-* headers are believed; switch off public access, or anyone can be anyone")
 	}
 }
-
-// touristOf is the person of the sandbox for whom a code of touristappid logs in; nobody where WeChat is no sandbox.
-func touristOf(cfg wechat.Config) string {
-	if cfg.AppID != sandboxAppID {
-		return ""
-	}
-	return "demo-tourist"
-}

@@ -137,7 +137,7 @@ func TestSlowBodiesAreTheirSendersFaultAndOpenNoBreaker(t *testing.T) {
 			}
 			_ = l.Close()
 		}
-		if resp, _ := e.send(t, head("GET /public/a", "")); resp.StatusCode != 200 {
+		if resp, _ := e.send(t, head("GET /quick/a", "")); resp.StatusCode != 200 {
 			t.Errorf("after %d slow bodies of %d bytes an innocent request is %d, want 200", slow, size, resp.StatusCode)
 		}
 	}

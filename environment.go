@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/strictyaml"
+)
+
+// fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
+// returns which keys it filled.
+func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
+	filled := filled{}
+	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {
+		c.WeChat.AppID, filled["wechat.appid"] = id, "WX_APPID in the environment"
+	}
+	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
+		c.WeChat.Secret, filled["wechat.secret"] = wechat.Secret(secret), "WX_SECRET in the environment"
+	}
+	if secret, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
+		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}
+		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
+	}
+	if port, ok := c.portFromEnvironment(env); ok {
+		filled["server.listen"] = fmt.Sprintf("PORT=%s in the environment", port)
+	}
+	return filled
+}
+
+// portFromEnvironment makes PORT, where it is set, the port of server.listen.
+func (c *Config) portFromEnvironment(env strictyaml.LookupEnv) (port string, ok bool) {
+	port, ok = env("PORT")
+	if !ok || port == "" {
+		return "", false
+	}
+	host, _, err := net.SplitHostPort(c.Server.Listen)
+	if err != nil {
+		host = ""
+	}
+	c.Server.Listen = net.JoinHostPort(host, port)
+	return port, true
+}
+
+// filled are the keys that the environment filled, with the words for where their values come from.
+type filled map[string]string
+
+// name makes faults of such keys faults of the variable: the file has no such key.
+func (f filled) name(faults []error) error {
+	for i, fault := range faults {
+		path, message, _ := strings.Cut(fault.Error(), ": ")
+		if from, ok := f[path]; ok {
+			faults[i] = fmt.Errorf("%s: %s", from, message)
+		}
+	}
+	return errors.Join(faults...)
+}
