@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/config/strictyaml"
 	"wxgate/gateway"
-	"wxgate/strictyaml"
 )
 
 // adminClient asks the admin listener of the running gateway.

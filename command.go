@@ -11,7 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"wxgate/strictyaml"
+	"wxgate/config/strictyaml"
 )
 
 // commands is the command line; `wxgate` alone serves.

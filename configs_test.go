@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"wxgate/strictyaml"
+	"wxgate/config/strictyaml"
 )
 
 // fixtureEnv is the environment of a fixture: that of the manual, with its lines `#env NAME=value` over it, in which \n

@@ -16,8 +16,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/config/strictyaml"
 	"wxgate/gateway"
-	"wxgate/strictyaml"
 	"wxgate/upstream"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
-	"wxgate/strictyaml"
+	"wxgate/config/strictyaml"
 )
 
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"wxgate/authn"
-	"wxgate/strictyaml"
+	"wxgate/config/strictyaml"
 )
 
 // loadConfig reads a configuration file. The error holds every fault, one a line, with its place in the file.

@@ -14,7 +14,7 @@ import (
 
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
-	"wxgate/handover"
+	"wxgate/process/handover"
 )
 
 const (

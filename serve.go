@@ -17,10 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"wxgate/authn"
+	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
 	"wxgate/storage/badger"
-	"wxgate/strictyaml"
 )
 
 // runService serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.

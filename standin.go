@@ -16,8 +16,8 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/config/strictyaml"
 	"wxgate/storage"
-	"wxgate/strictyaml"
 )
 
 const (

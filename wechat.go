@@ -10,9 +10,9 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/storage/badger"
-	"wxgate/strictyaml"
 )
 
 // openWeChat makes the client of each mini-program. They share WeChat's access_tokens with a restarted process through
