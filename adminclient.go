@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 )
@@ -47,16 +48,16 @@ func (c *adminClient) client() *http.Client {
 // loadServer reads the section server for a command that only asks: an operator's shell need not have the secrets that
 // the gateway was started with, so an unset variable is an empty one.
 func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, error) {
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	lenient := func(name string) (string, bool) {
 		value, _ := env(name)
 		return value, true
 	}
 	err := strictyaml.Read(file, lenient, &cfg, func() error { return nil })
 	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
-		err = doesNotHold(faults)
+		err = config.DoesNotHold(faults)
 	}
-	cfg.portFromEnvironment(env)
+	cfg.PortFromEnvironment(env)
 	return cfg.Server, err
 }
 

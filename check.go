@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+
+	"wxgate/config"
 )
 
 type checkCommand struct{}
@@ -10,7 +12,7 @@ type checkCommand struct{}
 // Run reads the configuration and the files that it names as serve would and says whether they hold, and what may not
 // be meant: it opens neither store nor socket.
 func (checkCommand) Run(w *world) error {
-	cfg, warnings, err := openConfig(w.config, w.env)
+	cfg, warnings, err := config.LoadWithWarnings(w.config, w.env)
 	if err != nil {
 		return err
 	}
@@ -19,7 +21,7 @@ func (checkCommand) Run(w *world) error {
 	for _, warning := range warnings {
 		text += "warning: " + warning.Error() + "\n"
 	}
-	for _, o := range openings(cfg) {
+	for _, o := range config.Openings(cfg) {
 		text += "warning: " + o.String() + "\n"
 	}
 	_, err = io.WriteString(w.stdout, text)

@@ -14,6 +14,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/config"
 	recipes "wxgate/examples/recipes"
 	"wxgate/gateway"
 	"wxgate/miniprogram/demo"
@@ -82,8 +83,8 @@ func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (
 }
 
 // demoConfig is the whole configuration of the demo: nothing is read from a file or the environment.
-func demoConfig(dir, listen, weChatURL, recipesURL string) Config {
-	cfg := DefaultConfig()
+func demoConfig(dir, listen, weChatURL, recipesURL string) config.Config {
+	cfg := config.DefaultConfig()
 	cfg.Server.Listen, cfg.Server.Admin = listen, "127.0.0.1:0"
 	cfg.Server.Timeouts.Drain = 2 * time.Second
 	cfg.WeChat = wechat.Config{AppID: sandboxAppID, Secret: sandboxSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency}

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/upstream"
@@ -89,7 +90,7 @@ func TestTheMinimumOfTheReadmeIsAWholeConfiguration(t *testing.T) {
 		if err := os.WriteFile(file, []byte(examples[0]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if cfg, err := loadConfig(file, manualEnv); err != nil || len(cfg.Routes) != 1 || len(cfg.Authn.Keys) != 1 {
+		if cfg, err := config.Load(file, manualEnv); err != nil || len(cfg.Routes) != 1 || len(cfg.Authn.Keys) != 1 {
 			t.Errorf("%s: got %d routes, %d keys and %v", page, len(cfg.Routes), len(cfg.Authn.Keys), err)
 		}
 	}
@@ -301,7 +302,7 @@ func entryOf(t reflect.Type) reflect.Value {
 func TestTheManualHasEveryKeyAndItsDefault(t *testing.T) {
 	t.Parallel()
 	documented := tableRows(t, "docs/configuration.md")
-	known := keys("", reflect.ValueOf(DefaultConfig()))
+	known := keys("", reflect.ValueOf(config.DefaultConfig()))
 	for path, value := range known {
 		cells := documented[path]
 		if len(cells) != 3 {
@@ -324,7 +325,7 @@ func TestTheManualHasEveryKeyAndItsDefault(t *testing.T) {
 func TestTheManualBoundsWhatOneClientCanHold(t *testing.T) {
 	t.Parallel()
 	_, section, _ := strings.Cut(readPage(t, "docs/security.md"), "## What one client can hold\n")
-	known, reasons, series := keys("", reflect.ValueOf(DefaultConfig())), tableRows(t, "docs/api.md"), tableRows(t, "docs/metrics.md")
+	known, reasons, series := keys("", reflect.ValueOf(config.DefaultConfig())), tableRows(t, "docs/api.md"), tableRows(t, "docs/metrics.md")
 	code := regexp.MustCompile("`([^`]+)`")
 	tests, judged := testNames(t), 0
 	for _, row := range strings.Split(section, "\n| ")[1:] {
@@ -403,7 +404,7 @@ func isDefault(t *testing.T, said string, value reflect.Value) bool {
 
 func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	t.Parallel()
-	got, err := loadConfig("gateway.yaml", manualEnv)
+	got, err := config.Load("gateway.yaml", manualEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +419,7 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.Limits.IP.Allow)+len(got.Limits.IP.Deny) == 0 {
 		got.Limits.IP = gateway.AddressConfig{}
 	}
-	if want := DefaultConfig(); !reflect.DeepEqual(got, want) {
+	if want := config.DefaultConfig(); !reflect.DeepEqual(got, want) {
 		t.Errorf("gateway.yaml says\n%+v\nwant the defaults\n%+v", got, want)
 	}
 	recipes.Targets = nil

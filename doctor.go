@@ -18,6 +18,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/config"
 	"wxgate/upstream"
 )
 
@@ -35,7 +36,7 @@ type finding struct {
 // Run looks at everything that a login and a request depend on and prints a line on each. The error says how many are
 // not well.
 func (d doctorCommand) Run(ctx context.Context, w *world) error {
-	cfg, err := loadConfig(w.config, w.env)
+	cfg, err := config.Load(w.config, w.env)
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (d doctorCommand) Run(ctx context.Context, w *world) error {
 	return nil
 }
 
-func (d doctorCommand) examine(ctx context.Context, cfg Config) []finding {
+func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding {
 	findings := []finding{keysFinding(cfg.Authn), storageFinding(cfg.Storage.Badger.Dir)}
 	for _, app := range cfg.WeChat.Each() {
 		findings = append(findings, secretFinding(ctx, app))

@@ -1,9 +1,13 @@
 package main
 
-import "strings"
+import (
+	"strings"
+
+	"wxgate/config"
+)
 
 // clientsFinding says how clients are told apart, because those who are not share a quarter of everything.
-func clientsFinding(cfg Config) finding {
+func clientsFinding(cfg config.Config) finding {
 	says := []string{"told apart by user, and without a token by address"}
 	switch {
 	case cfg.WeChat.CloudRun:

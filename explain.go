@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/config"
 	"wxgate/gateway"
 	"wxgate/upstream"
 )
@@ -53,7 +54,7 @@ func (c *explainCommand) Validate() error {
 // Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
 // nothing is sent.
 func (c explainCommand) Run(w *world) error {
-	cfg, err := loadRouting(w.config, w.env)
+	cfg, err := config.LoadRouting(w.config, w.env)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (c explainCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	got, err := gateway.Explain(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), question)
+	got, err := gateway.Explain(cfg.Gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), question)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (c explainCommand) Run(w *world) error {
 
 // judge looks at the token with the keys of the configuration, which it must know for that.
 func (c explainCommand) judge(w *world) (*verdict, error, error) {
-	cfg, err := loadConfig(w.config, w.env)
+	cfg, err := config.Load(w.config, w.env)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the token needs the keys: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"wxgate/config"
 )
 
 // TestTheManualHasEveryValueOfAKeyThatHasFew asks Validate which values a key may have.
@@ -45,7 +47,7 @@ func TestTheGatewaysOfTheTLSPageAreValid(t *testing.T) {
 		if err := os.WriteFile(file, []byte(minimum+example), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if cfg, err := loadConfig(file, manualEnv); err != nil || len(cfg.Server.TrustedProxies) != 1 {
+		if cfg, err := config.Load(file, manualEnv); err != nil || len(cfg.Server.TrustedProxies) != 1 {
 			t.Errorf("%v, %d trusted proxies, in\n%s", err, len(cfg.Server.TrustedProxies), example)
 		}
 	}

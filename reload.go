@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"wxgate/config"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -34,7 +36,7 @@ const lookEvery = time.Second
 
 // source is gateway.yaml with the files that it names, read again at SIGHUP and when their content changes.
 type source struct {
-	load    func() (Config, error)
+	load    func() (config.Config, error)
 	file    string
 	hangups chan os.Signal
 	files   []string          // that the configuration names which was read last, be it refused
@@ -43,7 +45,7 @@ type source struct {
 }
 
 // newSource is the source of a file that load reads. It hears SIGHUP from now to the end: unheard, one would end us.
-func newSource(file string, load func() (Config, error)) *source {
+func newSource(file string, load func() (config.Config, error)) *source {
 	s := &source{file: file, load: load, hangups: make(chan os.Signal, 1)}
 	signal.Notify(s.hangups, syscall.SIGHUP)
 	return s
@@ -51,10 +53,10 @@ func newSource(file string, load func() (Config, error)) *source {
 
 // read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
 // files than the one before, these are looked at from now on, so that one which is not there yet is noticed when it comes.
-func (s *source) read() (Config, error) {
+func (s *source) read() (config.Config, error) {
 	s.tried = s.content()
 	cfg, err := s.load()
-	named := cfg.files() // also those of a configuration that is refused, as far as it could be read
+	named := cfg.Files() // also those of a configuration that is refused, as far as it could be read
 	if (err == nil || len(named) > 0) && !slices.Equal(named, s.files) {
 		s.files = named
 		s.tried = s.content()
@@ -90,12 +92,12 @@ func (s *source) content() (sum [sha256.Size]byte) {
 type reloader struct {
 	service *service
 	source  *source
-	running Config
+	running config.Config
 	well    prometheus.Gauge
 }
 
 // newReloader is for a service that runs with what was read from the source.
-func newReloader(s *service, from *source, cfg Config) *reloader {
+func newReloader(s *service, from *source, cfg config.Config) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
@@ -106,7 +108,7 @@ func newReloader(s *service, from *source, cfg Config) *reloader {
 
 // followReloads takes over what is read from a source, until ctx ends or the service closes. The service runs with cfg,
 // which was read from there.
-func (s *service) followReloads(ctx context.Context, from *source, cfg Config) {
+func (s *service) followReloads(ctx context.Context, from *source, cfg config.Config) {
 	s.follow(ctx, newReloader(s, from, cfg).follow)
 }
 
@@ -159,7 +161,7 @@ func (r *reloader) reload(why string) error {
 	}
 	r.running = cfg
 	r.service.log.Info("reloaded", "because", why, "changed", changed, "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
-	warnOpenings(cfg, r.service.log)
+	config.WarnOpenings(cfg, r.service.log)
 	if len(kept) > 0 {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}
@@ -167,7 +169,7 @@ func (r *reloader) reload(why string) error {
 }
 
 // changedKeys names the reloaded keys that differ, or says that none does: a file that one names may have changed.
-func changedKeys(next, running Config) string {
+func changedKeys(next, running config.Config) string {
 	var changed []string
 	for _, path := range reloaded() {
 		if !reflect.DeepEqual(valueAt(next, path), valueAt(running, path)) {
@@ -181,7 +183,7 @@ func changedKeys(next, running Config) string {
 }
 
 // valueAt is what a configuration has at a path of keys.
-func valueAt(cfg Config, path string) any {
+func valueAt(cfg config.Config, path string) any {
 	section := reflect.ValueOf(cfg)
 	for key := range strings.SplitSeq(path, ".") {
 		for i := range section.NumField() {
@@ -235,7 +237,7 @@ func beginsReloaded(section string) bool {
 
 // apply makes cfg the configuration of the requests to come, apart from what only a restart can change. An error leaves
 // everything as it was.
-func (s *service) apply(cfg Config) error {
+func (s *service) apply(cfg config.Config) error {
 	if err := checkAdminSocket(s.admin, cfg.Server.AdminToken); err != nil {
 		return err
 	}
@@ -243,7 +245,7 @@ func (s *service) apply(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	next, err := s.upstreams.next(cfg.services())
+	next, err := s.upstreams.next(cfg.Services())
 	if err != nil {
 		return err
 	}
@@ -251,7 +253,7 @@ func (s *service) apply(cfg Config) error {
 		next.drop()
 		return fmt.Errorf("taking over the keys: %w", err)
 	}
-	if err := s.gateway.Reload(cfg.gateway(), next.all, push); err != nil {
+	if err := s.gateway.Reload(cfg.Gateway(), next.all, push); err != nil {
 		next.drop()
 		return fmt.Errorf("taking over the gateway's sections: %w", err)
 	}

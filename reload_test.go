@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/config"
 )
 
 func TestOnlyTheReloadedKeysChange(t *testing.T) {
 	t.Parallel()
-	running, next := DefaultConfig(), DefaultConfig()
+	running, next := config.DefaultConfig(), config.DefaultConfig()
 	next.Server.Listen, next.Server.AdminToken, next.Server.Timeouts.Idle = ":1", "x", time.Hour
 	next.Server.Timeouts.Drain, next.WeChat.AppID, next.WeChat.CloudRun = time.Hour, "wx", true
 	next.Authn.Issuer, next.Authn.Keys = "other", []authn.KeyConfig{{ID: "k"}}
@@ -50,7 +51,7 @@ func TestTheReloadedKeysExist(t *testing.T) {
 			}
 		}
 	}
-	walk(reflect.TypeFor[Config](), "")
+	walk(reflect.TypeFor[config.Config](), "")
 	for _, key := range reloaded() {
 		if !found[key] {
 			t.Errorf("no file can set %s", key)
@@ -100,9 +101,9 @@ func TestAChangeBetweenReadingAndServingIsNoticed(t *testing.T) {
 		}
 	}
 	write("one")
-	s := &source{file: file, load: func() (Config, error) {
+	s := &source{file: file, load: func() (config.Config, error) {
 		write("two") // behind the back of whoever has read one
-		return Config{}, nil
+		return config.Config{}, nil
 	}}
 	if _, err := s.read(); err != nil {
 		t.Fatal(err)
@@ -110,7 +111,7 @@ func TestAChangeBetweenReadingAndServingIsNoticed(t *testing.T) {
 	if s.changed() || !s.changed() {
 		t.Error("the change is not noticed at the second look")
 	}
-	s.load = func() (Config, error) { return Config{}, nil }
+	s.load = func() (config.Config, error) { return config.Config{}, nil }
 	if _, err := s.read(); err != nil || s.changed() {
 		t.Errorf("it was read again, %v, and has changed once more", err)
 	}

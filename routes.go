@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"wxgate/config"
 	"wxgate/gateway"
 )
 
@@ -15,11 +16,11 @@ type routesCommand struct {
 
 // Run lists every route and endpoint that the configuration makes; nothing needs to run.
 func (c routesCommand) Run(w *world) error {
-	cfg, err := loadRouting(w.config, w.env)
+	cfg, err := config.LoadRouting(w.config, w.env)
 	if err != nil {
 		return err
 	}
-	all, err := gateway.Routes(cfg.gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)))
+	all, err := gateway.Routes(cfg.Gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)))
 	if err != nil {
 		return err
 	}

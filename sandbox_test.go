@@ -10,6 +10,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/config"
 	"wxgate/storage"
 )
 
@@ -68,7 +69,7 @@ func secretsLeft(v reflect.Value, path string) (left []string) {
 func TestASandboxKeepsNoSecretOfTheFile(t *testing.T) {
 	t.Parallel()
 	stand := newTestStandIn(t)
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	if filled := fillSecrets(t, reflect.ValueOf(&cfg).Elem(), ""); filled < 7 {
 		t.Fatalf("found %d secrets in the configuration, want at least 7", filled)
 	}
@@ -126,7 +127,7 @@ routes: [ { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" 
 
 func TestADemoWhosePortIsTakenSaysWhichOneItHas(t *testing.T) {
 	t.Parallel()
-	cfg := DefaultConfig()
+	cfg := config.DefaultConfig()
 	cfg.Server.Listen, cfg.Server.Admin = "127.0.0.1:0", "127.0.0.1:9090"
 	s := &standIn{addresses: map[string]string{":8080": "127.0.0.1:0", "127.0.0.1:9090": "127.0.0.1:9090"}}
 	const want = "It listens on 127.0.0.1:46147 instead of :8080.\n"

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"wxgate/authn"
+	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
@@ -25,7 +26,7 @@ import (
 
 // runService serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
 func runService(ctx context.Context, file string, env strictyaml.LookupEnv, queue *logQueue) error {
-	from := newSource(file, func() (Config, error) { return loadOpened(file, env) })
+	from := newSource(file, func() (config.Config, error) { return config.LoadWithFiles(file, env) })
 	cfg, err := from.read()
 	if err != nil {
 		return err
@@ -70,10 +71,10 @@ func runService(ctx context.Context, file string, env strictyaml.LookupEnv, queu
 }
 
 // warn logs what holds of a configuration, and may not be meant.
-func warn(cfg Config, env strictyaml.LookupEnv, log *slog.Logger) {
+func warn(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 	warnCloudRun(cfg, env, log)
-	warnOpenings(cfg, log)
-	for _, warning := range cfg.warnings() {
+	config.WarnOpenings(cfg, log)
+	for _, warning := range cfg.Warnings() {
 		log.Warn("the configuration holds, but may not be meant so", "warning", warning.Error())
 	}
 }
@@ -106,13 +107,13 @@ type service struct {
 
 // openService opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
 // of touristappid logs in; empty: nobody.
-func openService(ctx context.Context, cfg Config, log *logs, tourist string) (*service, error) {
+func openService(ctx context.Context, cfg config.Config, log *logs, tourist string) (*service, error) {
 	return open(ctx, cfg, log, inherited{}, tourist)
 }
 
 // open opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error what was
 // opened is closed again.
-func open(ctx context.Context, cfg Config, log *logs, sockets inherited, tourist string) (*service, error) {
+func open(ctx context.Context, cfg config.Config, log *logs, sockets inherited, tourist string) (*service, error) {
 	s := &service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg, tourist); err != nil {
@@ -126,7 +127,7 @@ func (s *service) setTimeouts(cfg gateway.Timeouts) {
 	s.drain.Store(int64(cfg.Drain))
 }
 
-func (s *service) open(ctx context.Context, cfg Config, tourist string) error {
+func (s *service) open(ctx context.Context, cfg config.Config, tourist string) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
 	var store *badger.Store
@@ -155,13 +156,13 @@ func (s *service) open(ctx context.Context, cfg Config, tourist string) error {
 	if err != nil {
 		return fmt.Errorf("opening authn: %w", err)
 	}
-	services, err := openUpstreams(cfg.services(), metrics, s.log.With("component", "upstream"))
+	services, err := openUpstreams(cfg.Services(), metrics, s.log.With("component", "upstream"))
 	if err != nil {
 		return err
 	}
 	s.onClose(services.close)
 	s.metrics, s.authn, s.upstreams = metrics, auth, services
-	s.gateway, err = gateway.New(cfg.gateway(), gateway.Deps{
+	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.Fault, Now: time.Now,
 	})

@@ -16,6 +16,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/storage"
 )
@@ -66,24 +67,24 @@ func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove(
 
 // load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, and
 // nothing that a token or a user could outlive the sandbox by.
-func (s *standIn) load(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := readConfig(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *Config) error {
-		cfg.portFromEnvironment(env)
+func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
+	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) error {
+		cfg.PortFromEnvironment(env)
 		if err := s.replace(cfg); err != nil {
 			return err
 		}
-		return errors.Join(cfg.validateOpened()...)
+		return errors.Join(cfg.ValidateOpened()...)
 	})
 	return cfg, err
 }
 
 // unsetInSandbox lets variables and files be absent that the sandbox has no use for.
 func unsetInSandbox(path, reference string) (string, bool) {
-	return "", replacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
+	return "", config.ReplacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
 }
 
 // replace takes everything out of a configuration that is real.
-func (s *standIn) replace(cfg *Config) error {
+func (s *standIn) replace(cfg *config.Config) error {
 	key, err := s.key(cfg.Authn.Algorithm)
 	if err != nil {
 		return err

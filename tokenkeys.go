@@ -9,12 +9,13 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"wxgate/authn"
+	"wxgate/config"
 )
 
 // verifyToken tries the keys of the configuration on a token's signature alone. It decides nothing about a request: the
 // gateway is much stricter.
 func verifyToken(token string, w *world) verdict {
-	cfg, err := loadConfig(w.config, w.env)
+	cfg, err := config.Load(w.config, w.env)
 	if err != nil {
 		return verdict{Detail: fmt.Sprintf("not checked: %s could not be read (see `wxgate check`)", w.config)}
 	}

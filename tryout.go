@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wxgate/config"
 )
 
 // serveSandbox serves a team's own gateway.yaml on loopback, with a sandbox in the place of WeChat.
@@ -23,7 +25,7 @@ func serveSandbox(ctx context.Context, w *world) (err error) {
 
 // serve serves the file in the sandbox, reloads it when it changes, and prints what to paste.
 func (s *standIn) serve(ctx context.Context, w *world) error {
-	from := newSource(w.config, func() (Config, error) { return s.load(w.config, w.env) })
+	from := newSource(w.config, func() (config.Config, error) { return s.load(w.config, w.env) })
 	cfg, err := from.read()
 	if err != nil {
 		return err
@@ -42,7 +44,7 @@ func (s *standIn) serve(ctx context.Context, w *world) error {
 }
 
 // print says loudly what this gateway is, and which lines to paste.
-func (s *standIn) print(w *world, address string, cfg Config) error {
+func (s *standIn) print(w *world, address string, cfg config.Config) error {
 	_, err := fmt.Fprintf(w.stdout, `
 SANDBOX: %s with a stand-in for WeChat. Everybody can log in as anybody here, so only this machine is served.
 Its appid, key and store are thrown away when it stops; the file's own, and its secrets of WeChat, are not used.
@@ -58,7 +60,7 @@ Change %[1]s, and it is taken over. Stop with Ctrl-C.
 
 // remarks are lines on what is otherwise than the file says, and on what the sandbox can touch. public is where the gateway
 // listens.
-func (s *standIn) remarks(cfg Config, public string) string {
+func (s *standIn) remarks(cfg config.Config, public string) string {
 	var lines strings.Builder
 	for _, written := range slices.Sorted(maps.Keys(s.addresses)) {
 		actual := s.addresses[written]
@@ -80,7 +82,7 @@ func (s *standIn) remarks(cfg Config, public string) string {
 }
 
 // strangers are the upstreams' targets on other machines.
-func strangers(cfg Config) []string {
+func strangers(cfg config.Config) []string {
 	var others []string
 	for name, up := range cfg.Upstreams {
 		for _, t := range up.Targets {

@@ -10,6 +10,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/storage/badger"
@@ -78,7 +79,7 @@ func (s tokenStore) Save(ctx context.Context, appID string, token wechat.ServerT
 }
 
 // warnCloudRun says what WeChat Cloud Run does to an embedded store, and what believing its headers asks for.
-func warnCloudRun(cfg Config, env strictyaml.LookupEnv, log *slog.Logger) {
+func warnCloudRun(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 	if id, cloud := env("CBR_ENV_ID"); cloud && id != "" {
 		log.Warn("this is WeChat Cloud Run, whose disk is gone when an instance ends: users keep no ids and everybody logs in again; " +
 			"keep one instance, minimum and maximum, and treat the store as a cache")

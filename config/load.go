@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -11,35 +11,35 @@ import (
 )
 
 // loadConfig reads a configuration file. The error holds every fault, one a line, with its place in the file.
-func loadConfig(file string, env strictyaml.LookupEnv) (Config, error) {
+func Load(file string, env strictyaml.LookupEnv) (Config, error) {
 	cfg, _, err := placeConfig(file, env, Config.Validate)
 	return cfg, err
 }
 
 // loadOpened reads a configuration and the files of keys and certificates that it names. With an error, the configuration
 // is what could be read of it.
-func loadOpened(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := openConfig(file, env)
+func LoadWithFiles(file string, env strictyaml.LookupEnv) (Config, error) {
+	cfg, _, err := LoadWithWarnings(file, env)
 	return cfg, err
 }
 
 // openConfig is loadOpened with the warnings on what holds and may not be meant, with their places.
-func openConfig(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
-	cfg, find, err := placeConfig(file, env, Config.validateOpened)
+func LoadWithWarnings(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
+	cfg, find, err := placeConfig(file, env, Config.ValidateOpened)
 	if err != nil {
 		return cfg, nil, err
 	}
-	return cfg, find(cfg.warnings()), doesNotHold(find(parts(authn.CheckKeys(cfg.Authn))))
+	return cfg, find(cfg.Warnings()), DoesNotHold(find(parts(authn.CheckKeys(cfg.Authn))))
 }
 
 // validateOpened reports the faults of the configuration, and beside them those of the files of keys and certificates.
-func (c Config) validateOpened() []error { return append(c.Validate(), checkFiles(c)...) }
+func (c Config) ValidateOpened() []error { return append(c.Validate(), checkFiles(c)...) }
 
 // loadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
 // secrets that the gateway was started with.
-func loadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := readConfig(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) error {
-		cfg.portFromEnvironment(env)
+func LoadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
+	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) error {
+		cfg.PortFromEnvironment(env)
 		return errors.Join(cfg.validateRouting()...)
 	})
 	return cfg, err
@@ -47,14 +47,14 @@ func loadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
 
 // unsetSecret lets secrets be unset. What stands in their place is long enough for every one of them.
 func unsetSecret(path, reference string) (string, bool) {
-	secret := replacedInSandbox(path) || strings.Contains(path, ".headers.set.")
+	secret := ReplacedInSandbox(path) || strings.Contains(path, ".headers.set.")
 	return "not-set-here-" + strings.Repeat("x", 32) + reference, secret
 }
 
 // placeConfig reads a configuration whose faults validate reports; find finds the places of further ones.
 func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) []error) (Config, func([]error) strictyaml.Faults, error) {
 	var filled filled
-	cfg, places, err := readConfig(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
+	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
 		filled = cfg.fromEnvironment(env)
 		return filled.name(validate(*cfg))
 	})
@@ -64,18 +64,18 @@ func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) []
 
 // readConfig reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
 // wrong. With an error, the configuration is what could be read of it.
-func readConfig(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
+func Read(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
 	cfg := DefaultConfig()
 	places, err := reader.Read(file, &cfg, func() error { return complete(&cfg) })
 	var faults strictyaml.Faults
 	if errors.As(err, &faults) {
-		err = doesNotHold(faults)
+		err = DoesNotHold(faults)
 	}
 	return cfg, places, err
 }
 
 // doesNotHold is nil without faults.
-func doesNotHold(faults strictyaml.Faults) error {
+func DoesNotHold(faults strictyaml.Faults) error {
 	if len(faults) == 0 {
 		return nil
 	}
@@ -83,7 +83,7 @@ func doesNotHold(faults strictyaml.Faults) error {
 }
 
 // replacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.
-func replacedInSandbox(path string) bool {
+func ReplacedInSandbox(path string) bool {
 	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
 		return strings.HasPrefix(path, section)
 	})

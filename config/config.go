@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -43,7 +43,7 @@ func (c Config) Validate() []error {
 // validateRouting reports the faults of what decides on requests.
 func (c Config) validateRouting() []error {
 	names := slices.Sorted(maps.Keys(c.Upstreams))
-	faults := c.gateway().Validate(names)
+	faults := c.Gateway().Validate(names)
 	for _, name := range names {
 		faults = append(faults, c.Upstreams[name].Validate("upstreams."+name)...)
 	}
@@ -57,8 +57,8 @@ func (c Config) validateRouting() []error {
 }
 
 // warnings are about what holds and may not be meant; each text begins with the key's path.
-func (c Config) warnings() []error {
-	found := c.gateway().Overrides()
+func (c Config) Warnings() []error {
+	found := c.Gateway().Overrides()
 	for i, each := range c.WeChat.Each() {
 		path := "wechat.appid"
 		if len(c.WeChat.Apps) > 0 {
@@ -72,7 +72,7 @@ func (c Config) warnings() []error {
 }
 
 // gateway is what the package gateway works by.
-func (c Config) gateway() gateway.Config {
+func (c Config) Gateway() gateway.Config {
 	return gateway.Config{
 		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
@@ -82,7 +82,7 @@ func (c Config) gateway() gateway.Config {
 }
 
 // services are the upstreams, with what limits says of them.
-func (c Config) services() map[string]upstream.Config {
+func (c Config) Services() map[string]upstream.Config {
 	all := make(map[string]upstream.Config, len(c.Upstreams))
 	for name, cfg := range c.Upstreams {
 		all[name] = cfg.WithDials(c.Limits.Dials)
@@ -91,7 +91,7 @@ func (c Config) services() map[string]upstream.Config {
 }
 
 // files are those that sections name and that are read again with each configuration, in an order that stays.
-func (c Config) files() []string {
+func (c Config) Files() []string {
 	var files []string
 	for _, key := range c.Authn.Keys {
 		if key.File != "" {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -25,14 +25,14 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}
 		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
 	}
-	if port, ok := c.portFromEnvironment(env); ok {
+	if port, ok := c.PortFromEnvironment(env); ok {
 		filled["server.listen"] = fmt.Sprintf("PORT=%s in the environment", port)
 	}
 	return filled
 }
 
 // portFromEnvironment makes PORT, where it is set, the port of server.listen.
-func (c *Config) portFromEnvironment(env strictyaml.LookupEnv) (port string, ok bool) {
+func (c *Config) PortFromEnvironment(env strictyaml.LookupEnv) (port string, ok bool) {
 	port, ok = env("PORT")
 	if !ok || port == "" {
 		return "", false
