@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"wxgate/config/strictyaml"
+	"wxgate/process"
 )
 
 // commands is the command line; `wxgate` alone serves.
@@ -43,13 +44,13 @@ type world struct {
 	stderr io.Writer
 	config string // path of gateway.yaml
 	named  bool   // -c named it
-	queues []*logQueue
+	queues []*process.LogQueue
 }
 
 // queued makes an output of this process one that a server can write to whatever becomes of its reader: see logQueue.
-func (w *world) queued(out *io.Writer) *logQueue {
+func (w *world) queued(out *io.Writer) *process.LogQueue {
 	signal.Ignore(syscall.SIGPIPE) // a reader that left would end us
-	queue := newLogQueue(*out)
+	queue := process.NewLogQueue(*out)
 	*out = queue
 	w.queues = append(w.queues, queue)
 	return queue
@@ -58,7 +59,7 @@ func (w *world) queued(out *io.Writer) *logQueue {
 // flush writes what was said last.
 func (w *world) flush() {
 	for _, queue := range w.queues {
-		queue.Close(logFlush)
+		queue.Close(process.LogFlush)
 	}
 }
 
@@ -93,7 +94,7 @@ func run(ctx context.Context, args []string, w *world) int {
 	defer w.flush()
 	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""
 	err = withoutFile(w, parsed.Run())
-	var code exitCode
+	var code process.ExitCode
 	switch {
 	case errors.As(err, &code):
 		return int(code)

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"wxgate/input"
+	"wxgate/process"
 )
 
 // userID is a user's id on the command line.
@@ -30,7 +31,7 @@ type versionFlag bool
 
 // BeforeReset prints the version and ends the command line, whatever else it says.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
-	_, err := fmt.Fprintln(app.Stdout, versionLine())
+	_, err := fmt.Fprintln(app.Stdout, process.VersionLine())
 	app.Exit(0)
 	return err
 }

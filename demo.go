@@ -18,6 +18,7 @@ import (
 	recipes "wxgate/examples/recipes"
 	"wxgate/gateway"
 	"wxgate/miniprogram/demo"
+	"wxgate/process"
 	"wxgate/upstream"
 )
 
@@ -67,19 +68,19 @@ func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (
 	if faults := cfg.Validate(); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	svc, err := openService(ctx, cfg, newLogs(cfg.Log, w.queued(&w.stderr)), tourist)
+	svc, err := process.Open(ctx, cfg, process.NewLogs(cfg.Log, w.queued(&w.stderr)), tourist)
 	if err != nil {
 		return err
 	}
-	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.address(), stand.weChat.URL())
+	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.Address(), stand.weChat.URL())
 	if err != nil {
-		return errors.Join(err, svc.close())
+		return errors.Join(err, svc.Close())
 	}
 	defer func() { err = errors.Join(err, page.Close()) }()
-	if err := printDemo(w, svc.address(), stand, page.URL()); err != nil {
-		return errors.Join(err, svc.close())
+	if err := printDemo(w, svc.Address(), stand, page.URL()); err != nil {
+		return errors.Join(err, svc.Close())
 	}
-	return svc.serve(ctx, nil)
+	return svc.Serve(ctx, nil)
 }
 
 // demoConfig is the whole configuration of the demo: nothing is read from a file or the environment.

@@ -19,6 +19,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/process"
 	"wxgate/upstream"
 )
 
@@ -484,11 +485,11 @@ func declaredMetrics(t *testing.T) map[string]string {
 func wholeRegistry(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
-	svc, err := openService(t.Context(), cfg, newLogs(cfg.Log, newLogQueue(io.Discard)), tourist)
+	svc, err := process.Open(t.Context(), cfg, process.NewLogs(cfg.Log, process.NewLogQueue(io.Discard)), tourist)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = svc.close() })
-	svc.followReloads(t.Context(), newSource("gateway.yaml", nil), cfg)
-	return svc.metrics
+	t.Cleanup(func() { _ = svc.Close() })
+	svc.FollowReloads(t.Context(), process.NewSource("gateway.yaml", nil), cfg)
+	return svc.Metrics
 }

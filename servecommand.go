@@ -1,6 +1,10 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"wxgate/process"
+)
 
 type serveCommand struct {
 	Sandbox bool `help:"Try the file without a mini-program: a sandbox plays WeChat, key and store are thrown away, and nobody but this machine is served."`
@@ -11,5 +15,5 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if c.Sandbox {
 		return serveSandbox(ctx, w)
 	}
-	return runService(ctx, w.config, w.env, w.queued(&w.stderr))
+	return process.Run(ctx, w.config, w.env, w.queued(&w.stderr))
 }

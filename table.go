@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 
+	"wxgate/process"
+
 	"github.com/mattn/go-runewidth"
 )
 
@@ -19,7 +21,7 @@ type output struct {
 // print writes data as JSON, or as the rows of a table.
 func (o output) print(w io.Writer, data any, rows func(*table)) error {
 	if o.JSON {
-		enc := json.NewEncoder(escapedJSON{w})
+		enc := json.NewEncoder(process.EscapeJSON(w))
 		enc.SetEscapeHTML(false)
 		return enc.Encode(data)
 	}

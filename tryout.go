@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wxgate/config"
+	"wxgate/process"
 )
 
 // serveSandbox serves a team's own gateway.yaml on loopback, with a sandbox in the place of WeChat.
@@ -25,22 +26,22 @@ func serveSandbox(ctx context.Context, w *world) (err error) {
 
 // serve serves the file in the sandbox, reloads it when it changes, and prints what to paste.
 func (s *standIn) serve(ctx context.Context, w *world) error {
-	from := newSource(w.config, func() (config.Config, error) { return s.load(w.config, w.env) })
-	cfg, err := from.read()
+	from := process.NewSource(w.config, func() (config.Config, error) { return s.load(w.config, w.env) })
+	cfg, err := from.Read()
 	if err != nil {
 		return err
 	}
-	log := newLogs(cfg.Log, w.queued(&w.stderr))
+	log := process.NewLogs(cfg.Log, w.queued(&w.stderr))
 	log.Warn("sandbox: everybody can log in as anybody; this is no gateway for real users", "appid", sandboxAppID, "data", s.dir)
-	svc, err := openService(ctx, cfg, log, tourist)
+	svc, err := process.Open(ctx, cfg, log, tourist)
 	if err != nil {
 		return err
 	}
-	svc.followReloads(ctx, from, cfg)
-	if err := s.print(w, svc.address(), cfg); err != nil {
-		return errors.Join(err, svc.close())
+	svc.FollowReloads(ctx, from, cfg)
+	if err := s.print(w, svc.Address(), cfg); err != nil {
+		return errors.Join(err, svc.Close())
 	}
-	return svc.serve(ctx, nil)
+	return svc.Serve(ctx, nil)
 }
 
 // print says loudly what this gateway is, and which lines to paste.

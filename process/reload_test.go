@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"os"
@@ -74,7 +74,7 @@ func TestContentFollowsLinks(t *testing.T) {
 	if err := os.Symlink("one", link); err != nil {
 		t.Fatal(err)
 	}
-	r := &source{file: filepath.Join(link, "gateway.yaml")}
+	r := &Source{file: filepath.Join(link, "gateway.yaml")}
 	one := r.content()
 	if one != r.content() {
 		t.Error("the same content is another one")
@@ -101,18 +101,18 @@ func TestAChangeBetweenReadingAndServingIsNoticed(t *testing.T) {
 		}
 	}
 	write("one")
-	s := &source{file: file, load: func() (config.Config, error) {
+	s := &Source{file: file, load: func() (config.Config, error) {
 		write("two") // behind the back of whoever has read one
 		return config.Config{}, nil
 	}}
-	if _, err := s.read(); err != nil {
+	if _, err := s.Read(); err != nil {
 		t.Fatal(err)
 	}
 	if s.changed() || !s.changed() {
 		t.Error("the change is not noticed at the second look")
 	}
 	s.load = func() (config.Config, error) { return config.Config{}, nil }
-	if _, err := s.read(); err != nil || s.changed() {
+	if _, err := s.Read(); err != nil || s.changed() {
 		t.Errorf("it was read again, %v, and has changed once more", err)
 	}
 }

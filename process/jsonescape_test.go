@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ func TestNoLineOfTheLogChangesATerminal(t *testing.T) {
 	const hostile = "菜\u009b31m\u0085\u007f\u202e\u2066\u200b\ufeff\u061c\u2028\U000e0041\x1b[2J\r\nforged=\"1\"谱👩\u200d🍳"
 	for _, format := range []string{"json", "text"} {
 		var said bytes.Buffer
-		queue := newLogQueue(&said)
-		log := newLogs(gateway.LogConfig{Level: "info", Format: format}, queue)
+		queue := NewLogQueue(&said)
+		log := NewLogs(gateway.LogConfig{Level: "info", Format: format}, queue)
 		log.With("nickname", hostile).WithGroup(hostile).Info(hostile, "path", hostile, hostile, 1, slog.Group(hostile, "x", hostile))
 		queue.Close(time.Minute)
 		line := strings.TrimSuffix(said.String(), "\n")

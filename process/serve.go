@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -25,13 +25,13 @@ import (
 )
 
 // runService serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
-func runService(ctx context.Context, file string, env strictyaml.LookupEnv, queue *logQueue) error {
-	from := newSource(file, func() (config.Config, error) { return config.LoadWithFiles(file, env) })
-	cfg, err := from.read()
+func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQueue) error {
+	from := NewSource(file, func() (config.Config, error) { return config.LoadWithFiles(file, env) })
+	cfg, err := from.Read()
 	if err != nil {
 		return err
 	}
-	log := newLogs(cfg.Log, queue)
+	log := NewLogs(cfg.Log, queue)
 	if err := checkDescriptors(descriptorLimit(), log.Logger); err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func runService(ctx context.Context, file string, env strictyaml.LookupEnv, queu
 		return err
 	}
 	restarts.onOrphaned(func() { svc.hurry(errOrphaned) }) // also while it drains for another reason
-	svc.followReloads(ctx, from, cfg)
-	err = svc.serve(ctx, func() error {
+	svc.FollowReloads(ctx, from, cfg)
+	err = svc.Serve(ctx, func() error {
 		err := restarts.serving(svc)
 		svc.follow(ctx, restarts.follow)
 		return err
@@ -65,7 +65,7 @@ func runService(ctx context.Context, file string, env strictyaml.LookupEnv, queu
 	}
 	code, err := restarts.shepherd()
 	if err == nil && code != 0 {
-		err = exitCode(code)
+		err = ExitCode(code)
 	}
 	return err
 }
@@ -80,17 +80,17 @@ func warn(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 }
 
 // exitCode ends the process with a code of its own, and says nothing: whoever had it said why.
-type exitCode int
+type ExitCode int
 
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+func (c ExitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // service is a gateway with all that it stands on, open and listening.
-type service struct {
+type Service struct {
 	log       *slog.Logger
-	logs      *logs
+	logs      *Logs
 	preDrain  atomic.Int64 // a time.Duration
 	drain     atomic.Int64 // the same
-	metrics   *prometheus.Registry
+	Metrics   *prometheus.Registry
 	store     *badger.Store
 	authn     *authn.Authn
 	upstreams *upstreams
@@ -107,27 +107,27 @@ type service struct {
 
 // openService opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
 // of touristappid logs in; empty: nobody.
-func openService(ctx context.Context, cfg config.Config, log *logs, tourist string) (*service, error) {
+func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*Service, error) {
 	return open(ctx, cfg, log, inherited{}, tourist)
 }
 
 // open opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error what was
 // opened is closed again.
-func open(ctx context.Context, cfg config.Config, log *logs, sockets inherited, tourist string) (*service, error) {
-	s := &service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error), haste: make(chan struct{})}
+func open(ctx context.Context, cfg config.Config, log *Logs, sockets inherited, tourist string) (*Service, error) {
+	s := &Service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg, tourist); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *service) setTimeouts(cfg gateway.Timeouts) {
+func (s *Service) setTimeouts(cfg gateway.Timeouts) {
 	s.preDrain.Store(int64(cfg.PreDrain))
 	s.drain.Store(int64(cfg.Drain))
 }
 
-func (s *service) open(ctx context.Context, cfg config.Config, tourist string) error {
+func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
 	var store *badger.Store
@@ -161,7 +161,7 @@ func (s *service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(services.close)
-	s.metrics, s.authn, s.upstreams = metrics, auth, services
+	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.Fault, Now: time.Now,
@@ -183,7 +183,7 @@ func (s *service) open(ctx context.Context, cfg config.Config, tourist string) e
 	return nil
 }
 
-func (s *service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
+func (s *Service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
 	if err := s.listenPublic(ctx, cfg.Listen); err != nil {
 		return fmt.Errorf("listening for the public: %w", err)
 	}
@@ -193,7 +193,7 @@ func (s *service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
 	return nil
 }
 
-func (s *service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) error {
+func (s *Service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) error {
 	if s.admin == nil {
 		err := s.onceFree(ctx, func() (err error) {
 			s.admin, err = net.Listen("tcp", cfg.Admin)
@@ -209,7 +209,7 @@ func (s *service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) err
 	return nil
 }
 
-func (s *service) listenPublic(ctx context.Context, address string) error {
+func (s *Service) listenPublic(ctx context.Context, address string) error {
 	cfg := s.gateway.WireConfig()
 	if s.public != nil {
 		cfg.SharedSocket = s.shared
@@ -226,7 +226,7 @@ func (s *service) listenPublic(ctx context.Context, address string) error {
 }
 
 // sockets are the listening ones, public and admin.
-func (s *service) sockets() []syscall.Conn {
+func (s *Service) sockets() []syscall.Conn {
 	var sockets []syscall.Conn
 	public, admin := s.public, s.admin
 	if strict, ok := public.(*wire.Listener); ok {
@@ -240,10 +240,10 @@ func (s *service) sockets() []syscall.Conn {
 	return sockets
 }
 
-func (s *service) onClose(f func() error) { s.closers = append(s.closers, f) }
+func (s *Service) onClose(f func() error) { s.closers = append(s.closers, f) }
 
 // close closes in the reverse order of opening.
-func (s *service) close() error {
+func (s *Service) Close() error {
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		errs = append(errs, s.closers[i]())
@@ -253,7 +253,7 @@ func (s *service) close() error {
 
 // serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun, which may
 // be nil, is called once it answers.
-func (s *service) serve(ctx context.Context, begun func() error) error {
+func (s *Service) Serve(ctx context.Context, begun func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
@@ -282,7 +282,7 @@ func (s *service) serve(ctx context.Context, begun func() error) error {
 }
 
 // give hands the clients to a successor. Those that are not answered in the time of a drain are cut off by stop.
-func (s *service) give(handOver func(context.Context) error) error {
+func (s *Service) give(handOver func(context.Context) error) error {
 	ctx, cancel := s.drainTime()
 	defer cancel()
 	err := handOver(ctx)
@@ -295,7 +295,7 @@ func (s *service) give(handOver func(context.Context) error) error {
 
 // hurry shortens the drain of a process whose place another one is about to take, whatever it drains for: the supervisor
 // starts one as soon as the process in front, or this one, has ended.
-func (s *service) hurry(cause error) {
+func (s *Service) hurry(cause error) {
 	if !errors.Is(cause, errOrphaned) && !errors.Is(cause, errSuccessorEnded) {
 		return
 	}
@@ -306,7 +306,7 @@ func (s *service) hurry(cause error) {
 }
 
 // drainTime is a context that ends when a drain may take no longer.
-func (s *service) drainTime() (context.Context, context.CancelFunc) {
+func (s *Service) drainTime() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.drain.Load()))
 	go func() {
 		select {
@@ -319,7 +319,7 @@ func (s *service) drainTime() (context.Context, context.CancelFunc) {
 }
 
 // announceStop tells balancers that nothing should come here any more, and serves on until they have noticed.
-func (s *service) announceStop() {
+func (s *Service) announceStop() {
 	wait := time.Duration(s.preDrain.Load())
 	if wait == 0 {
 		return
@@ -333,7 +333,7 @@ func (s *service) announceStop() {
 }
 
 // stop drains what is in flight, waits for the listeners' goroutines and closes the rest.
-func (s *service) stop(broken <-chan error, running int) error {
+func (s *Service) stop(broken <-chan error, running int) error {
 	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
 	ctx, cancel := s.drainTime()
 	defer cancel()
@@ -341,7 +341,7 @@ func (s *service) stop(broken <-chan error, running int) error {
 	for range running {
 		errs = append(errs, <-broken)
 	}
-	errs = append(errs, s.close())
+	errs = append(errs, s.Close())
 	if s.handed {
 		s.log.Info("stopped", "because", "a successor serves", pid())
 	} else {
@@ -351,7 +351,7 @@ func (s *service) stop(broken <-chan error, running int) error {
 }
 
 // address is where the public is answered.
-func (s *service) address() string { return s.public.Addr().String() }
+func (s *Service) Address() string { return s.public.Addr().String() }
 
 // pid tells the lines of a process from those of its successor.
 func pid() slog.Attr { return slog.Int("pid", os.Getpid()) }

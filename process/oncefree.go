@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -23,7 +23,7 @@ var (
 
 // onceFree opens what another process may have, and be about to give up: the folder of the store, an address. The one
 // before us may have lost the process in front of it to a kill, and be ending.
-func (s *service) onceFree(ctx context.Context, open func() error) error {
+func (s *Service) onceFree(ctx context.Context, open func() error) error {
 	err := open()
 	if !taken(err) {
 		return err

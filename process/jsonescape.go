@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -12,6 +12,9 @@ import (
 // or a viewer obeys instead of showing them: DEL, the C1 controls, and what is invisible or changes the direction of
 // writing. Each Write has whole characters. A reader of JSON gets the same texts.
 type escapedJSON struct{ to io.Writer }
+
+// EscapeJSON returns a writer of JSON that a terminal shows as it is.
+func EscapeJSON(to io.Writer) io.Writer { return escapedJSON{to} }
 
 // Write implements io.Writer.
 func (e escapedJSON) Write(text []byte) (int, error) {

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -9,16 +9,16 @@ import (
 )
 
 // logs is the log of a process, whose level and format a reload can change.
-type logs struct {
+type Logs struct {
 	*slog.Logger
 	level slog.LevelVar
 	text  atomic.Bool
-	queue *logQueue
+	queue *LogQueue
 }
 
 // newLogs writes to queue as the section log says.
-func newLogs(cfg gateway.LogConfig, queue *logQueue) *logs {
-	l := &logs{queue: queue}
+func NewLogs(cfg gateway.LogConfig, queue *LogQueue) *Logs {
+	l := &Logs{queue: queue}
 	l.set(cfg)
 	options := &slog.HandlerOptions{Level: &l.level}
 	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(escapedJSON{queue}, options)})
@@ -27,7 +27,7 @@ func newLogs(cfg gateway.LogConfig, queue *logQueue) *logs {
 }
 
 // set changes level and format from the next line on.
-func (l *logs) set(cfg gateway.LogConfig) {
+func (l *Logs) set(cfg gateway.LogConfig) {
 	if l.level.UnmarshalText([]byte(cfg.Level)) != nil {
 		l.level.Set(slog.LevelInfo) // Validate has refused any other text
 	}

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -16,12 +16,12 @@ const (
 	logQueueLimit = 4 << 20 // bytes of lines that wait to be written: a second of access log at 12,000 requests a second
 	logPiece      = 4 << 10 // PIPE_BUF: a pipe takes so much as one piece, whoever else writes to it
 	logStall      = time.Second
-	logFlush      = time.Second // how long the end of the process waits for the last lines
+	LogFlush      = time.Second // how long the end of the process waits for the last lines
 )
 
 // logQueue is the end of a log that nobody waits for: one goroutine writes the lines, and those that find the queue full or
 // cannot be written are dropped and counted. So neither a reader that stands still nor one that left holds up a request.
-type logQueue struct {
+type LogQueue struct {
 	out   io.Writer
 	more  chan struct{}        // there are lines, or no more will come
 	done  chan struct{}        // closed when the last line was written
@@ -38,14 +38,14 @@ type logQueue struct {
 }
 
 // newLogQueue writes to out until Close.
-func newLogQueue(out io.Writer) *logQueue {
-	q := &logQueue{out: out, more: make(chan struct{}, 1), done: make(chan struct{})}
+func NewLogQueue(out io.Writer) *LogQueue {
+	q := &LogQueue{out: out, more: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.run()
 	return q
 }
 
 // Write takes one line, or drops it. It never fails and never waits.
-func (q *logQueue) Write(line []byte) (int, error) {
+func (q *LogQueue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || len(q.lines)+len(line) > logQueueLimit {
@@ -57,7 +57,7 @@ func (q *logQueue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (q *logQueue) wake() {
+func (q *LogQueue) wake() {
 	select {
 	case q.more <- struct{}{}:
 	default: // it is awake
@@ -65,7 +65,7 @@ func (q *logQueue) wake() {
 }
 
 // Close writes what is left, for as long as wait at most. Lines that come later are dropped.
-func (q *logQueue) Close(wait time.Duration) {
+func (q *LogQueue) Close(wait time.Duration) {
 	q.mu.Lock()
 	q.closed = true
 	q.wake()
@@ -77,14 +77,14 @@ func (q *logQueue) Close(wait time.Duration) {
 }
 
 // Dropped returns how many lines were dropped since the start.
-func (q *logQueue) Dropped() uint64 {
+func (q *LogQueue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
 // Fault says why lines are being lost, or soon will be; nil while they are written.
-func (q *logQueue) Fault() error {
+func (q *LogQueue) Fault() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -96,7 +96,7 @@ func (q *logQueue) Fault() error {
 	return nil
 }
 
-func (q *logQueue) run() {
+func (q *LogQueue) run() {
 	defer close(q.done)
 	var batch []byte
 	for closed := false; !closed; {
@@ -110,7 +110,7 @@ func (q *logQueue) run() {
 }
 
 // writeAll writes lines in pieces that reach a pipe whole: the process before or after this one may write to it too.
-func (q *logQueue) writeAll(lines []byte) {
+func (q *LogQueue) writeAll(lines []byte) {
 	for len(lines) > 0 {
 		piece := lines[:min(logPiece, len(lines))]
 		if end := bytes.LastIndexByte(piece, '\n'); end >= 0 {
@@ -123,7 +123,7 @@ func (q *logQueue) writeAll(lines []byte) {
 	}
 }
 
-func (q *logQueue) write(piece []byte) {
+func (q *LogQueue) write(piece []byte) {
 	q.mu.Lock()
 	q.began = time.Now()
 	q.mu.Unlock()
@@ -155,7 +155,7 @@ func causeOf(err error) error {
 }
 
 // tell says, in the log, that the log has a gap.
-func (q *logQueue) tell() {
+func (q *LogQueue) tell() {
 	q.mu.Lock()
 	dropped, failed := q.dropped, q.failed
 	q.mu.Unlock()
@@ -167,7 +167,7 @@ func (q *logQueue) tell() {
 }
 
 // count registers the metric of dropped lines.
-func (q *logQueue) count(reg prometheus.Registerer) {
+func (q *LogQueue) count(reg prometheus.Registerer) {
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "wxgate_log_lines_dropped_total", Help: "Lines of the log that were dropped because nobody read them or they could not be written.",
 	}, func() float64 { return float64(q.Dropped()) }))

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -81,8 +81,8 @@ func until(t *testing.T, holds func() bool) {
 func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
 	t.Parallel()
 	out := &logReader{free: make(chan struct{})}
-	queue := newLogQueue(out)
-	log := newLogs(gateway.LogConfig{Level: "info", Format: "json"}, queue)
+	queue := NewLogQueue(out)
+	log := NewLogs(gateway.LogConfig{Level: "info", Format: "json"}, queue)
 	line := strings.Repeat("x", 1<<10)
 	log.Info(line)
 	until(t, out.standsStill) // from here on, nothing leaves the queue
@@ -117,7 +117,7 @@ func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
 func TestALogOnAFullDiskGoesOnWithWholeLines(t *testing.T) {
 	t.Parallel()
 	out := new(logReader)
-	queue := newLogQueue(out)
+	queue := NewLogQueue(out)
 	_, _ = io.WriteString(queue, "one\n")
 	until(t, func() bool { return out.lines()[0] == "one" })
 	out.set(func() { out.fail, out.half = syscall.ENOSPC, true })
@@ -145,7 +145,7 @@ func TestTheEndOfALogIsWaitedForAWhileOnly(t *testing.T) {
 	t.Parallel()
 	out := &logReader{free: make(chan struct{})}
 	defer close(out.free)
-	queue := newLogQueue(out)
+	queue := NewLogQueue(out)
 	_, _ = io.WriteString(queue, "stopped\n")
 	closed := make(chan struct{})
 	go func() { queue.Close(time.Millisecond); close(closed) }()
@@ -160,7 +160,7 @@ func TestTheEndOfALogIsWaitedForAWhileOnly(t *testing.T) {
 func TestLinesReachAPipeInPiecesThatAreWhole(t *testing.T) {
 	t.Parallel()
 	reader, writer := io.Pipe()
-	queue := newLogQueue(writer)
+	queue := NewLogQueue(writer)
 	long := strings.Repeat("y", 3*logPiece) + "\n"
 	want := long
 	_, _ = io.WriteString(queue, long)

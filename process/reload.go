@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func reloaded() []string {
 const lookEvery = time.Second
 
 // source is gateway.yaml with the files that it names, read again at SIGHUP and when their content changes.
-type source struct {
+type Source struct {
 	load    func() (config.Config, error)
 	file    string
 	hangups chan os.Signal
@@ -45,15 +45,15 @@ type source struct {
 }
 
 // newSource is the source of a file that load reads. It hears SIGHUP from now to the end: unheard, one would end us.
-func newSource(file string, load func() (config.Config, error)) *source {
-	s := &source{file: file, load: load, hangups: make(chan os.Signal, 1)}
+func NewSource(file string, load func() (config.Config, error)) *Source {
+	s := &Source{file: file, load: load, hangups: make(chan os.Signal, 1)}
 	signal.Notify(s.hangups, syscall.SIGHUP)
 	return s
 }
 
 // read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
 // files than the one before, these are looked at from now on, so that one which is not there yet is noticed when it comes.
-func (s *source) read() (config.Config, error) {
+func (s *Source) Read() (config.Config, error) {
 	s.tried = s.content()
 	cfg, err := s.load()
 	named := cfg.Files() // also those of a configuration that is refused, as far as it could be read
@@ -66,7 +66,7 @@ func (s *source) read() (config.Config, error) {
 }
 
 // changed says whether the content is another one than was read, and came to rest.
-func (s *source) changed() bool {
+func (s *Source) changed() bool {
 	before := s.seen
 	s.seen = s.content()
 	return s.seen == before && s.seen != s.tried
@@ -74,7 +74,7 @@ func (s *source) changed() bool {
 
 // content identifies what gateway.yaml and the files hold. Names are followed anew each time: a ConfigMap is changed by
 // exchanging a link.
-func (s *source) content() (sum [sha256.Size]byte) {
+func (s *Source) content() (sum [sha256.Size]byte) {
 	all := sha256.New()
 	for _, file := range append([]string{s.file}, s.files...) {
 		text, err := os.ReadFile(file)
@@ -90,31 +90,31 @@ func (s *source) content() (sum [sha256.Size]byte) {
 // reloader takes over a changed gateway.yaml while requests are served: at SIGHUP, and when the content of the file, or of
 // one that it names, has changed.
 type reloader struct {
-	service *service
-	source  *source
+	service *Service
+	source  *Source
 	running config.Config
 	well    prometheus.Gauge
 }
 
 // newReloader is for a service that runs with what was read from the source.
-func newReloader(s *service, from *source, cfg config.Config) *reloader {
+func newReloader(s *Service, from *Source, cfg config.Config) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
-	s.metrics.MustRegister(well)
+	s.Metrics.MustRegister(well)
 	well.Set(1)
 	return &reloader{service: s, source: from, running: cfg, well: well}
 }
 
 // followReloads takes over what is read from a source, until ctx ends or the service closes. The service runs with cfg,
 // which was read from there.
-func (s *service) followReloads(ctx context.Context, from *source, cfg config.Config) {
+func (s *Service) FollowReloads(ctx context.Context, from *Source, cfg config.Config) {
 	s.follow(ctx, newReloader(s, from, cfg).follow)
 }
 
 // follow runs what changes the service while it serves, until ctx ends or the service closes: nothing of it meets what is
 // closed.
-func (s *service) follow(ctx context.Context, change func(context.Context)) {
+func (s *Service) follow(ctx context.Context, change func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	s.onClose(func() error { cancel(); <-done; return nil })
@@ -150,7 +150,7 @@ func (r *reloader) try(why string) {
 
 // reload reads the configuration again. A fault in it changes nothing.
 func (r *reloader) reload(why string) error {
-	cfg, err := r.source.read()
+	cfg, err := r.source.Read()
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func beginsReloaded(section string) bool {
 
 // apply makes cfg the configuration of the requests to come, apart from what only a restart can change. An error leaves
 // everything as it was.
-func (s *service) apply(cfg config.Config) error {
+func (s *Service) apply(cfg config.Config) error {
 	if err := checkAdminSocket(s.admin, cfg.Server.AdminToken); err != nil {
 		return err
 	}

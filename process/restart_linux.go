@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ var executable, errExecutable = os.Executable() //nolint:gochecknoglobals // lat
 
 // restarter hands everything over to a new process at SIGUSR2: the listening sockets, the store, the clients.
 type restarter struct {
-	service     *service
+	service     *Service
 	herd        *handover.Herd
 	predecessor *handover.Channel // nil: this process is nobody's successor
 	listens     listens
@@ -108,7 +108,7 @@ func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
 }
 
 // serving tells a predecessor that this process serves, and takes its clients over until it has no more.
-func (r *restarter) serving(s *service) error {
+func (r *restarter) serving(s *Service) error {
 	r.service = s
 	if r.predecessor == nil {
 		return nil

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 // openWeChat makes the client of each mini-program. They share WeChat's access_tokens with a restarted process through
 // the store.
-func (s *service) openWeChat(cfg wechat.Config, store *badger.Store, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
+func (s *Service) openWeChat(cfg wechat.Config, store *badger.Store, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
 	clients := map[string]*wechat.Client{}
 	for _, each := range cfg.Each() {
 		options := []wechat.Option{wechat.WithTokenStore(tokenStore{store})}

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 var builtVersion string //nolint:gochecknoglobals // the linker can set nothing else
 
 // versionLine is the version and what it was built with.
-func versionLine() string {
+func VersionLine() string {
 	return fmt.Sprintf("wxgate %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
