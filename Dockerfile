@@ -7,7 +7,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.builtVersion=${VERSION}" -o /out/wxgate .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X wxgate/process.builtVersion=${VERSION}" -o /out/wxgate .
 RUN mkdir -p /out/data /out/tmp
 
 FROM scratch

@@ -3,7 +3,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 VERSION          := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS          := -s -w -X main.builtVersion=$(VERSION)
+LDFLAGS          := -s -w -X wxgate/process.builtVersion=$(VERSION)
 FUZZTIME         ?= 30s
 SOAK             ?= 10m
 OVERLOAD         ?= 30s

@@ -2,6 +2,10 @@
 // every other request, and forwards it to the team's own services with identity headers that no client can forge.
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(runProcess()) }
+	"wxgate/command"
+)
+
+func main() { os.Exit(command.Run()) }

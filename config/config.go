@@ -1,3 +1,5 @@
+// Package config is gateway.yaml: its sections with their defaults, what the environment fills in, and every fault with its
+// place in the file.
 package config
 
 import (
@@ -56,7 +58,7 @@ func (c Config) validateRouting() []error {
 	return faults
 }
 
-// warnings are about what holds and may not be meant; each text begins with the key's path.
+// Warnings are about what holds and may not be meant; each text begins with the key's path.
 func (c Config) Warnings() []error {
 	found := c.Gateway().Overrides()
 	for i, each := range c.WeChat.Each() {
@@ -71,7 +73,7 @@ func (c Config) Warnings() []error {
 	return found
 }
 
-// gateway is what the package gateway works by.
+// Gateway is what the package gateway works by.
 func (c Config) Gateway() gateway.Config {
 	return gateway.Config{
 		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
@@ -81,7 +83,7 @@ func (c Config) Gateway() gateway.Config {
 	}
 }
 
-// services are the upstreams, with what limits says of them.
+// Services are the upstreams, with what limits says of them.
 func (c Config) Services() map[string]upstream.Config {
 	all := make(map[string]upstream.Config, len(c.Upstreams))
 	for name, cfg := range c.Upstreams {
@@ -90,7 +92,7 @@ func (c Config) Services() map[string]upstream.Config {
 	return all
 }
 
-// files are those that sections name and that are read again with each configuration, in an order that stays.
+// Files are those that sections name and that are read again with each configuration, in an order that stays.
 func (c Config) Files() []string {
 	var files []string
 	for _, key := range c.Authn.Keys {

@@ -31,7 +31,7 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 	return filled
 }
 
-// portFromEnvironment makes PORT, where it is set, the port of server.listen.
+// PortFromEnvironment makes PORT, where it is set, the port of server.listen.
 func (c *Config) PortFromEnvironment(env strictyaml.LookupEnv) (port string, ok bool) {
 	port, ok = env("PORT")
 	if !ok || port == "" {

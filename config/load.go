@@ -10,20 +10,20 @@ import (
 	"wxgate/config/strictyaml"
 )
 
-// loadConfig reads a configuration file. The error holds every fault, one a line, with its place in the file.
+// Load reads a configuration file. The error holds every fault, one a line, with its place in the file.
 func Load(file string, env strictyaml.LookupEnv) (Config, error) {
 	cfg, _, err := placeConfig(file, env, Config.Validate)
 	return cfg, err
 }
 
-// loadOpened reads a configuration and the files of keys and certificates that it names. With an error, the configuration
+// LoadWithFiles reads a configuration and the files of keys and certificates that it names. With an error, the configuration
 // is what could be read of it.
 func LoadWithFiles(file string, env strictyaml.LookupEnv) (Config, error) {
 	cfg, _, err := LoadWithWarnings(file, env)
 	return cfg, err
 }
 
-// openConfig is loadOpened with the warnings on what holds and may not be meant, with their places.
+// LoadWithWarnings is LoadWithFiles with the warnings on what holds and may not be meant, with their places.
 func LoadWithWarnings(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
 	cfg, find, err := placeConfig(file, env, Config.ValidateOpened)
 	if err != nil {
@@ -32,10 +32,10 @@ func LoadWithWarnings(file string, env strictyaml.LookupEnv) (Config, strictyaml
 	return cfg, find(cfg.Warnings()), DoesNotHold(find(parts(authn.CheckKeys(cfg.Authn))))
 }
 
-// validateOpened reports the faults of the configuration, and beside them those of the files of keys and certificates.
+// ValidateOpened reports the faults of the configuration, and beside them those of the files of keys and certificates.
 func (c Config) ValidateOpened() []error { return append(c.Validate(), checkFiles(c)...) }
 
-// loadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
+// LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
 // secrets that the gateway was started with.
 func LoadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
 	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) error {
@@ -62,7 +62,7 @@ func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) []
 	return cfg, find, err
 }
 
-// readConfig reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
+// Read reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
 // wrong. With an error, the configuration is what could be read of it.
 func Read(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
 	cfg := DefaultConfig()
@@ -74,7 +74,7 @@ func Read(file string, reader strictyaml.Reader, complete func(*Config) error) (
 	return cfg, places, err
 }
 
-// doesNotHold is nil without faults.
+// DoesNotHold is nil without faults.
 func DoesNotHold(faults strictyaml.Faults) error {
 	if len(faults) == 0 {
 		return nil
@@ -82,7 +82,7 @@ func DoesNotHold(faults strictyaml.Faults) error {
 	return fmt.Errorf("the configuration does not hold:\n%w", faults)
 }
 
-// replacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.
+// ReplacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.
 func ReplacedInSandbox(path string) bool {
 	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
 		return strings.HasPrefix(path, section)

@@ -8,7 +8,7 @@ import (
 	"wxgate/upstream"
 )
 
-// openings finds the open routes of a configuration that hold protected ones. Upstreams that share a target are one
+// Openings finds the open routes of a configuration that hold protected ones. Upstreams that share a target are one
 // service.
 func Openings(cfg Config) []gateway.Opening {
 	return cfg.Gateway().Openings(func(a, b string) bool {
@@ -18,7 +18,7 @@ func Openings(cfg Config) []gateway.Opening {
 	})
 }
 
-// warnOpenings logs what check says of open routes.
+// WarnOpenings logs what check says of open routes.
 func WarnOpenings(cfg Config, log *slog.Logger) {
 	for _, o := range Openings(cfg) {
 		log.Warn("an open route holds protected ones of the same service", "open", o.Path, "auth", string(o.Auth), "protected", o.Holds[0], "count", len(o.Holds))

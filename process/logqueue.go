@@ -12,14 +12,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// LogFlush is how long the end of the process waits for the last lines.
+const LogFlush = time.Second
+
 const (
 	logQueueLimit = 4 << 20 // bytes of lines that wait to be written: a second of access log at 12,000 requests a second
 	logPiece      = 4 << 10 // PIPE_BUF: a pipe takes so much as one piece, whoever else writes to it
 	logStall      = time.Second
-	LogFlush      = time.Second // how long the end of the process waits for the last lines
 )
 
-// logQueue is the end of a log that nobody waits for: one goroutine writes the lines, and those that find the queue full or
+// LogQueue is the end of a log that nobody waits for: one goroutine writes the lines, and those that find the queue full or
 // cannot be written are dropped and counted. So neither a reader that stands still nor one that left holds up a request.
 type LogQueue struct {
 	out   io.Writer
@@ -37,7 +39,7 @@ type LogQueue struct {
 	closed  bool
 }
 
-// newLogQueue writes to out until Close.
+// NewLogQueue writes to out until Close.
 func NewLogQueue(out io.Writer) *LogQueue {
 	q := &LogQueue{out: out, more: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.run()

@@ -8,7 +8,7 @@ import (
 	"wxgate/gateway"
 )
 
-// logs is the log of a process, whose level and format a reload can change.
+// Logs is the log of a process, whose level and format a reload can change.
 type Logs struct {
 	*slog.Logger
 	level slog.LevelVar
@@ -16,7 +16,7 @@ type Logs struct {
 	queue *LogQueue
 }
 
-// newLogs writes to queue as the section log says.
+// NewLogs writes to queue as the section log says.
 func NewLogs(cfg gateway.LogConfig, queue *LogQueue) *Logs {
 	l := &Logs{queue: queue}
 	l.set(cfg)

@@ -34,7 +34,7 @@ func reloaded() []string {
 // while it is being written.
 const lookEvery = time.Second
 
-// source is gateway.yaml with the files that it names, read again at SIGHUP and when their content changes.
+// Source is gateway.yaml with the files that it names, read again at SIGHUP and when their content changes.
 type Source struct {
 	load    func() (config.Config, error)
 	file    string
@@ -44,14 +44,14 @@ type Source struct {
 	seen    [sha256.Size]byte // the content at the last look
 }
 
-// newSource is the source of a file that load reads. It hears SIGHUP from now to the end: unheard, one would end us.
+// NewSource is the source of a file that load reads. It hears SIGHUP from now to the end: unheard, one would end us.
 func NewSource(file string, load func() (config.Config, error)) *Source {
 	s := &Source{file: file, load: load, hangups: make(chan os.Signal, 1)}
 	signal.Notify(s.hangups, syscall.SIGHUP)
 	return s
 }
 
-// read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
+// Read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
 // files than the one before, these are looked at from now on, so that one which is not there yet is noticed when it comes.
 func (s *Source) Read() (config.Config, error) {
 	s.tried = s.content()
@@ -106,7 +106,7 @@ func newReloader(s *Service, from *Source, cfg config.Config) *reloader {
 	return &reloader{service: s, source: from, running: cfg, well: well}
 }
 
-// followReloads takes over what is read from a source, until ctx ends or the service closes. The service runs with cfg,
+// FollowReloads takes over what is read from a source, until ctx ends or the service closes. The service runs with cfg,
 // which was read from there.
 func (s *Service) FollowReloads(ctx context.Context, from *Source, cfg config.Config) {
 	s.follow(ctx, newReloader(s, from, cfg).follow)

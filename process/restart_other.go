@@ -17,7 +17,7 @@ func (*restarter) onOrphaned(func()) {}
 
 func (*restarter) inherit(gateway.ServerConfig) (inherited, error) { return activated() }
 
-func (*restarter) serving(*service) error { return nil }
+func (*restarter) serving(*Service) error { return nil }
 
 func (*restarter) follow(context.Context) {}
 

@@ -1,3 +1,5 @@
+// Package process is one running wxgate: it opens everything in order, serves, reloads, hands over to a successor, and
+// closes everything again.
 package process
 
 import (
@@ -24,7 +26,7 @@ import (
 	"wxgate/storage/badger"
 )
 
-// runService serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
+// Run serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
 func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQueue) error {
 	from := NewSource(file, func() (config.Config, error) { return config.LoadWithFiles(file, env) })
 	cfg, err := from.Read()
@@ -79,12 +81,12 @@ func warn(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 	}
 }
 
-// exitCode ends the process with a code of its own, and says nothing: whoever had it said why.
+// ExitCode ends the process with a code of its own, and says nothing: whoever had it said why.
 type ExitCode int
 
 func (c ExitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// service is a gateway with all that it stands on, open and listening.
+// Service is a gateway with all that it stands on, open and listening.
 type Service struct {
 	log       *slog.Logger
 	logs      *Logs
@@ -105,7 +107,7 @@ type Service struct {
 	closers   []func() error // in the order of opening
 }
 
-// openService opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
+// Open opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
 // of touristappid logs in; empty: nobody.
 func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*Service, error) {
 	return open(ctx, cfg, log, inherited{}, tourist)
@@ -242,7 +244,7 @@ func (s *Service) sockets() []syscall.Conn {
 
 func (s *Service) onClose(f func() error) { s.closers = append(s.closers, f) }
 
-// close closes in the reverse order of opening.
+// Close closes in the reverse order of opening.
 func (s *Service) Close() error {
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {
@@ -251,7 +253,7 @@ func (s *Service) Close() error {
 	return errors.Join(errs...)
 }
 
-// serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun, which may
+// Serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun, which may
 // be nil, is called once it answers.
 func (s *Service) Serve(ctx context.Context, begun func() error) error {
 	broken := make(chan error, 2)
@@ -350,7 +352,7 @@ func (s *Service) stop(broken <-chan error, running int) error {
 	return errors.Join(errs...)
 }
 
-// address is where the public is answered.
+// Address is where the public is answered.
 func (s *Service) Address() string { return s.public.Addr().String() }
 
 // pid tells the lines of a process from those of its successor.

@@ -6,10 +6,10 @@ import (
 	"runtime/debug"
 )
 
-// builtVersion is set by the linker: -X main.builtVersion=v1.2.3.
+// builtVersion is set by the linker: -X wxgate/process.builtVersion=v1.2.3.
 var builtVersion string //nolint:gochecknoglobals // the linker can set nothing else
 
-// versionLine is the version and what it was built with.
+// VersionLine is the version and what it was built with.
 func VersionLine() string {
 	return fmt.Sprintf("wxgate %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -1,0 +1,151 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/config"
+	"wxgate/config/strictyaml"
+	"wxgate/gateway"
+)
+
+// adminClient asks the admin listener of the running gateway.
+type adminClient struct {
+	address string
+	token   authn.Secret
+	stderr  io.Writer
+	timeout time.Duration // for an answer, or the beginning of one that is streamed; 0: it comes when it comes
+}
+
+// newAdminClient finds the listener through gateway.yaml.
+func newAdminClient(w *world) (*adminClient, error) {
+	cfg, err := loadServer(w.config, w.env)
+	if err != nil {
+		return nil, err
+	}
+	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, w.stderr, answerTimeout}, nil
+}
+
+// client is without a proxy: the token is for this machine.
+func (c *adminClient) client() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: c.timeout},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// loadServer reads the section server for a command that only asks: an operator's shell need not have the secrets that
+// the gateway was started with, so an unset variable is an empty one.
+func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, error) {
+	cfg := config.DefaultConfig()
+	lenient := func(name string) (string, bool) {
+		value, _ := env(name)
+		return value, true
+	}
+	err := strictyaml.Read(file, lenient, &cfg, func() error { return nil })
+	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
+		err = config.DoesNotHold(faults)
+	}
+	cfg.PortFromEnvironment(env)
+	return cfg.Server, err
+}
+
+const (
+	answerTimeout = 10 * time.Second // a gateway that works answers in a fraction of it
+	silenceTold   = 2 * time.Second  // before somebody who waits is told what for
+)
+
+// ask sends a request with a JSON body, or none when body is nil, and decodes the data of the answer into data.
+func (c *adminClient) ask(ctx context.Context, method, path string, body, data any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var sent io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("asking %s: %w", c.address, err)
+		}
+		sent = strings.NewReader(string(text))
+	}
+	answer, err := c.send(ctx, method, path, "application/json", sent)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	return c.decode(answer, data)
+}
+
+// send returns the body of an answer that is 200, as it comes; the caller closes it.
+func (c *adminClient) send(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.address, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.token.Reveal() != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	told := time.AfterFunc(silenceTold, func() {
+		_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has the request and does not answer yet; waiting\n", c.address)
+	})
+	resp, err := c.client().Do(req)
+	told.Stop()
+	if err != nil {
+		return nil, c.unreachable(method, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		return nil, refused(resp)
+	}
+	return resp.Body, nil
+}
+
+func (c *adminClient) unreachable(method string, err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("asking %s: connection refused; is the gateway running?", c.address)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		advice := "the gateway is stopped or stuck, or server.admin is the address of another program; look at its log, and restart it if it stays silent"
+		if method != http.MethodGet {
+			advice += ". The change may have been made all the same: look before you ask for it again"
+		}
+		return fmt.Errorf("asking %s: no answer within %v: %s", c.address, c.timeout, advice)
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // it repeats the URL
+	}
+	return fmt.Errorf("asking %s: %w", c.address, err)
+}
+
+// refused is the envelope of a refusal as an error of one line.
+func refused(resp *http.Response) error {
+	var refusal struct{ Message, Reason, Detail string }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal); err != nil || refusal.Reason == "" {
+		return fmt.Errorf("the answer is %s and not of a wxgate", resp.Status)
+	}
+	return fmt.Errorf("%d %s: %s", resp.StatusCode, refusal.Reason, cmp.Or(refusal.Detail, refusal.Message))
+}
+
+// decode reads the data of an envelope.
+func (c *adminClient) decode(answer io.Reader, data any) error {
+	envelope := struct {
+		Data any `json:"data"`
+	}{data}
+	if err := json.NewDecoder(answer).Decode(&envelope); err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.address, err)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package command
+
+import (
+	"fmt"
+	"io"
+
+	"wxgate/config"
+)
+
+type checkCommand struct{}
+
+// Run reads the configuration and the files that it names as serve would and says whether they hold, and what may not
+// be meant: it opens neither store nor socket.
+func (checkCommand) Run(w *world) error {
+	cfg, warnings, err := config.LoadWithWarnings(w.config, w.env)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s is valid: %s, %s, listening on %s\n", w.config,
+		counted(len(cfg.Routes), "route", "routes"), counted(len(cfg.Upstreams), "upstream", "upstreams"), cfg.Server.Listen)
+	for _, warning := range warnings {
+		text += "warning: " + warning.Error() + "\n"
+	}
+	for _, o := range config.Openings(cfg) {
+		text += "warning: " + o.String() + "\n"
+	}
+	_, err = io.WriteString(w.stdout, text)
+	return err
+}

@@ -1,0 +1,119 @@
+// Package command is the command line: what a person types, and what is printed for it.
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"wxgate/config/strictyaml"
+	"wxgate/process"
+)
+
+// commands is the command line; `wxgate` alone serves.
+type commands struct {
+	Config      string      `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
+	ShowVersion versionFlag `name:"version" short:"v" help:"Print the version."`
+
+	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
+	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
+	Check   checkCommand   `cmd:"" help:"Read the configuration, report every fault, start nothing."`
+	Routes  routesCommand  `cmd:"" help:"List every route and endpoint, the gateway's own too, as the configuration makes them."`
+	Explain explainCommand `cmd:"" help:"Say what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
+	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
+
+	Users    usersCommand    `cmd:"" help:"List, show, import, export, ban and erase users of the running gateway."`
+	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
+	Keys     keysCommand     `cmd:"" help:"Make keys that sign tokens."`
+	Token    tokenCommand    `cmd:"" help:"Look into a token."`
+	Restore  restoreCommand  `cmd:"" help:"Make a data folder that was put back from a backup safe to serve."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// world is what a command may touch of the process; tests give it another one.
+type world struct {
+	env    strictyaml.LookupEnv
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	config string // path of gateway.yaml
+	named  bool   // -c named it
+	queues []*process.LogQueue
+}
+
+// queued makes an output of this process one that a server can write to whatever becomes of its reader: see process.LogQueue.
+func (w *world) queued(out *io.Writer) *process.LogQueue {
+	signal.Ignore(syscall.SIGPIPE) // a reader that left would end us
+	queue := process.NewLogQueue(*out)
+	*out = queue
+	w.queues = append(w.queues, queue)
+	return queue
+}
+
+// flush writes what was said last.
+func (w *world) flush() {
+	for _, queue := range w.queues {
+		queue.Close(process.LogFlush)
+	}
+}
+
+// Run runs the command line of this process, and returns its exit code.
+func Run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGTERM) // supervisors send it to every process of a group, and so do ours
+		stop()                         // but a second Ctrl-C ends a drain that takes too long
+	})
+	w := &world{env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	return runCommand(ctx, os.Args[1:], w)
+}
+
+// runCommand is Run without the process: it returns the exit code, 0 for success, 1 for a command that went wrong, 2 for a
+// command line that makes no sense.
+func runCommand(ctx context.Context, args []string, w *world) int {
+	var cli commands
+	exited := -1
+	parser, err := newParser(ctx, &cli, w, func(code int) { exited = code })
+	if err != nil {
+		return report(w, err, 2)
+	}
+	parsed, err := parser.Parse(asked(args))
+	if exited >= 0 { // --help was answered, or --version
+		return exited
+	}
+	if err != nil {
+		return report(w, notUnderstood(err), 2)
+	}
+	defer w.flush()
+	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""
+	err = withoutFile(w, parsed.Run())
+	var code process.ExitCode
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case err != nil:
+		return report(w, err, 1)
+	}
+	return 0
+}
+
+// withoutFile adds to the error of a command that found no gateway.yaml, which nobody named, what helps.
+func withoutFile(w *world, err error) error {
+	if missing, ok := errors.AsType[*fs.PathError](err); ok && !w.named && missing.Path == w.config && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; -c FILE names another one, and `wxgate demo` needs none", err)
+	}
+	return err
+}
+
+func report(w *world, err error, code int) int {
+	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // a closed stderr leaves nobody to tell
+	return code
+}

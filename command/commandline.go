@@ -1,0 +1,112 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"wxgate/input"
+	"wxgate/process"
+)
+
+// userID is a user's id on the command line.
+type userID int64
+
+// UnmarshalText reads a userID; 010 and 0x10 are none, whatever other programs take them for.
+func (id *userID) UnmarshalText(text []byte) error {
+	n, err := input.UserID(string(text))
+	*id = userID(n)
+	return err
+}
+
+// versionFlag is --version.
+type versionFlag bool
+
+// BeforeReset prints the version and ends the command line, whatever else it says.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	_, err := fmt.Fprintln(app.Stdout, process.VersionLine())
+	app.Exit(0)
+	return err
+}
+
+// newParser reads durations and numbers as the admin API and gateway.yaml do.
+func newParser(ctx context.Context, cli *commands, w *world, exit func(code int)) (*kong.Kong, error) {
+	count := mapper(func(text string) (reflect.Value, error) {
+		n, err := input.Count(text)
+		return reflect.ValueOf(n), err
+	})
+	duration := mapper(func(text string) (reflect.Value, error) {
+		d, err := input.Duration(text)
+		return reflect.ValueOf(d), err
+	})
+	return kong.New(cli,
+		kong.Name("wxgate"),
+		kong.Description("The front door of a WeChat mini-program."),
+		kong.Writers(w.stdout, w.stderr),
+		kong.Exit(exit),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(w),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), duration),
+		kong.KindMapper(reflect.Int, count),
+		kong.KindMapper(reflect.Int64, count),
+	)
+}
+
+// mapper reads the value of a flag or argument.
+func mapper(read func(text string) (reflect.Value, error)) kong.Mapper {
+	return kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("text", &text); err != nil {
+			return err
+		}
+		value, err := read(text)
+		if err == nil {
+			target.Set(value.Convert(target.Type()))
+		}
+		return err
+	})
+}
+
+// asked are the arguments with `help users ban` written as `users ban --help`.
+func asked(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(append([]string{}, args[1:]...), "--help")
+	}
+	return args
+}
+
+// notUnderstood says what is wrong with a command line in the words of who typed it, and where help is.
+func notUnderstood(err error) error {
+	text, command := err.Error(), "wxgate"
+	text = regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)$`).ReplaceAllString(text, "needs a value behind it")
+	text = regexp.MustCompile(`^unexpected argument (\S+\.ya?ml)$`).ReplaceAllString(text, "unexpected argument $1; a configuration is named by -c $1")
+	parse, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || parse.Context == nil {
+		return fmt.Errorf("%s; `%s --help` helps", text, command)
+	}
+	node := parse.Context.Model.Node
+	for _, step := range parse.Context.Path {
+		if step.Command != nil && slices.Contains(parse.Context.Args, step.Command.Name) { // serve is there without being typed, too
+			node = step.Command
+		}
+	}
+	if strings.HasPrefix(text, "expected one of ") {
+		text = "say which one: " + strings.Join(namesOf(node.Children), ", ")
+	}
+	return fmt.Errorf("%s; `%s --help` helps", text, strings.TrimSpace(command+" "+strings.TrimPrefix(node.Path(), "wxgate ")))
+}
+
+func namesOf(nodes []*kong.Node) []string {
+	var names []string
+	for _, n := range nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}

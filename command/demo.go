@@ -1,0 +1,176 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/config"
+	recipes "wxgate/examples/recipes"
+	"wxgate/gateway"
+	"wxgate/miniprogram/demo"
+	"wxgate/process"
+	"wxgate/upstream"
+)
+
+type demoCommand struct {
+	Listen string `placeholder:"HOST:PORT" help:"Loopback address of the gateway (127.0.0.1:8080; with -c what the file says); a port that is taken gives way to a free one."`
+	Page   string `placeholder:"HOST:PORT" help:"Loopback address of the page with the example mini-program (127.0.0.1:8081); as above."`
+}
+
+// Validate keeps the demo on this machine: its WeChat logs everybody in as anybody.
+func (d demoCommand) Validate() error {
+	for _, flag := range []struct{ name, address string }{{"--listen", d.Listen}, {"--page", d.Page}} {
+		if host, _, err := net.SplitHostPort(flag.address); flag.address != "" && (err != nil || !isLoopback(host)) {
+			return fmt.Errorf("%s: %q is not a loopback address such as 127.0.0.1:8080, and in the demo everybody can be anybody", flag.name, flag.address)
+		}
+	}
+	return nil
+}
+
+// Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
+// mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste. With -c it is the
+// gateway of that file that is started, in front of the services that it names.
+func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
+	w.queued(&w.stdout)
+	stand, err := newStandIn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stand.close()) }()
+	stand.givesWay, stand.listen = true, d.Listen
+	if !w.named {
+		return d.runRecipes(ctx, w, stand)
+	}
+	if d.Page != "" {
+		return errors.New("--page is for the example mini-program, which is not there with -c")
+	}
+	return stand.serve(ctx, w)
+}
+
+// runRecipes runs the demo with the recipe service.
+func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (err error) {
+	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.New())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, service.Close()) }()
+	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), service.URL())
+	if faults := cfg.Validate(); len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	svc, err := process.Open(ctx, cfg, process.NewLogs(cfg.Log, w.queued(&w.stderr)), tourist)
+	if err != nil {
+		return err
+	}
+	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.Address(), stand.weChat.URL())
+	if err != nil {
+		return errors.Join(err, svc.Close())
+	}
+	defer func() { err = errors.Join(err, page.Close()) }()
+	if err := printDemo(w, svc.Address(), stand, page.URL()); err != nil {
+		return errors.Join(err, svc.Close())
+	}
+	return svc.Serve(ctx, nil)
+}
+
+// demoConfig is the whole configuration of the demo: nothing is read from a file or the environment.
+func demoConfig(dir, listen, weChatURL, recipesURL string) config.Config {
+	cfg := config.DefaultConfig()
+	cfg.Server.Listen, cfg.Server.Admin = listen, "127.0.0.1:0"
+	cfg.Server.Timeouts.Drain = 2 * time.Second
+	cfg.WeChat = wechat.Config{AppID: sandboxAppID, Secret: sandboxSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency}
+	cfg.Authn.Keys = []authn.KeyConfig{{ID: "demo", Secret: authn.Secret(rand.Text() + rand.Text())}}
+	cfg.Storage.Badger.Dir = filepath.Join(dir, "data")
+	recipesService := upstream.DefaultConfig()
+	recipesService.Targets = []upstream.Target{{URL: recipesURL, Weight: 1}}
+	cfg.Upstreams = map[string]upstream.Config{"recipes": recipesService}
+	cfg.Routes = []gateway.RouteConfig{
+		{Path: "/api/v1/recipes", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthOptional}, // guests may browse
+		{Path: "/api/v1/recipes/:id", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthOptional},
+		{Path: "/uploads/:name", Methods: []string{"GET"}, Upstream: "recipes", Auth: gateway.AuthNone}, // an <image> sends no token
+		{Path: "/api/**", Upstream: "recipes", Auth: gateway.AuthRequired},
+		{Path: "/whoami", Upstream: "recipes", Auth: gateway.AuthRequired},
+	}
+	cfg.Log.Format, cfg.Log.Level = "text", "info"
+	return cfg
+}
+
+// localServer is one of the demo's own servers, running.
+type localServer struct {
+	server   *http.Server
+	listener net.Listener
+	served   chan error
+}
+
+func startServer(what, listen string, handler http.Handler) (*localServer, error) {
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", what, err)
+	}
+	s := &localServer{
+		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second},
+		listener: ln, served: make(chan error, 1),
+	}
+	go func() { s.served <- s.server.Serve(ln) }()
+	return s, nil
+}
+
+// startPage serves the example mini-program in a phone frame.
+func startPage(listen, gatewayAddress, weChatURL string) (*localServer, error) {
+	weChat, err := url.Parse(weChatURL)
+	if err != nil {
+		return nil, fmt.Errorf("starting the page: %w", err)
+	}
+	return startServer("the page", listen, demo.New(&url.URL{Scheme: "http", Host: gatewayAddress}, weChat))
+}
+
+// URL is where the server listens.
+func (s *localServer) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Close stops the server and waits for it.
+func (s *localServer) Close() error {
+	err := s.server.Close()
+	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// freeOr is listen, or a free port of its host when the port is taken.
+func freeOr(listen string) string {
+	ln, err := net.Listen("tcp", listen)
+	if err == nil {
+		_ = ln.Close() // it was opened to see that it can be
+		return listen
+	}
+	host, _, splitErr := net.SplitHostPort(listen)
+	if splitErr != nil {
+		return listen
+	}
+	return net.JoinHostPort(host, "0")
+}
+
+// printDemo prints what to open in a browser, and lines to paste into another terminal.
+func printDemo(w *world, address string, stand *standIn, page string) error {
+	_, err := fmt.Fprintf(w.stdout, `
+wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
+
+Open %s in a browser: the example mini-program. Or paste these into another terminal:
+
+%s%s
+Recipes: /api/v1/recipes. Failures: err-40029, err-45011, slow-2s-dave.
+Stop with Ctrl-C.
+
+`, page, curlLines(address, stand.dir, call{path: "/whoami"}), rehearsalLines(stand.weChat.URL()))
+	return err
+}

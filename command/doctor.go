@@ -1,0 +1,195 @@
+package command
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/config"
+	"wxgate/upstream"
+)
+
+type doctorCommand struct {
+	Domain string `placeholder:"DOMAIN" help:"The public domain of the mini-program's requests, to look at its TLS (api.example.com)."`
+}
+
+// finding is one line of the doctor: what was looked at, whether it is well, and what to do.
+type finding struct {
+	about  string
+	ill    error  // nil: well
+	advice string // what it says when well, what to do when not
+}
+
+// Run looks at everything that a login and a request depend on and prints a line on each. The error says how many are
+// not well.
+func (d doctorCommand) Run(ctx context.Context, w *world) error {
+	cfg, err := config.Load(w.config, w.env)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ill := 0
+	for _, f := range d.examine(ctx, cfg) {
+		verdict := "ok  "
+		if f.ill != nil {
+			verdict = "FAIL"
+			ill++
+			f.advice = f.ill.Error() + "; " + f.advice
+		}
+		if _, err := fmt.Fprintf(w.stdout, "%s  %-22s %s\n", verdict, f.about, f.advice); err != nil {
+			return err
+		}
+	}
+	if ill > 0 {
+		return fmt.Errorf("%s attention", counted(ill, "of the above needs", "of the above need"))
+	}
+	return nil
+}
+
+func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding {
+	findings := []finding{keysFinding(cfg.Authn), storageFinding(cfg.Storage.Badger.Dir)}
+	for _, app := range cfg.WeChat.Each() {
+		findings = append(findings, secretFinding(ctx, app))
+	}
+	findings = append(findings, clockFinding(ctx, cfg.WeChat.BaseURL))
+	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
+		findings = append(findings, upstreamFinding(ctx, name, cfg.Upstreams[name]), contentFinding(ctx, name, cfg.Upstreams[name]))
+	}
+	findings = append(findings, clientsFinding(cfg))
+	if d.Domain != "" {
+		findings = append(findings, tlsFinding(ctx, d.Domain))
+	}
+	return findings
+}
+
+// keysFinding opens the keys as serve would.
+func keysFinding(cfg authn.Config) finding {
+	return finding{"keys", authn.CheckKeys(cfg), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
+}
+
+// storageFinding writes a file where the data are.
+func storageFinding(dir string) finding {
+	f := finding{about: "storage " + dir, advice: "the folder can be written"}
+	for parent := dir; ; parent = filepath.Dir(parent) {
+		info, err := os.Stat(parent)
+		if errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent) {
+			continue // serve makes what is missing
+		}
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is no folder", parent)
+		}
+		if err == nil {
+			err = tryWriting(parent)
+		}
+		if f.ill = err; err != nil {
+			f.advice = "give the user of wxgate a folder it may write in storage.badger.dir"
+		}
+		return f
+	}
+}
+
+func tryWriting(dir string) error {
+	probe, err := os.CreateTemp(dir, ".wxgate-doctor-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// secretFinding sends a code that cannot be: WeChat must answer 40029 (it knows us), not 40013 or 40125 (it does not).
+func secretFinding(ctx context.Context, cfg wechat.Config) finding {
+	f := finding{about: "WeChat " + cfg.AppID, advice: "appid and secret are known to WeChat"}
+	client, err := wechat.New(cfg, prometheus.NewRegistry())
+	if err != nil {
+		f.ill, f.advice = err, "mend wechat in the configuration"
+		return f
+	}
+	defer client.Close()
+	_, err = client.Code2Session(ctx, "wxgate-doctor")
+	var answer *wechat.Error
+	switch {
+	case errors.As(err, &answer) && answer.Code == wechat.ErrCodeInvalidCode:
+		return f
+	case errors.As(err, &answer):
+		f.ill, f.advice = answer, "copy appid and secret again from mp.weixin.qq.com (开发管理 → 开发设置)"
+	default:
+		f.ill, f.advice = err, "let this machine reach "+cfg.BaseURL+", with CA certificates and DNS"
+	}
+	return f
+}
+
+// clockFinding compares our clock with the Date of WeChat.
+func clockFinding(ctx context.Context, baseURL string) finding {
+	f := finding{about: "clock", advice: "within 5 s of WeChat's"}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, baseURL, nil)
+	if err != nil {
+		f.ill, f.advice = errors.New("no request could be made"), "mend wechat.base_url"
+		return f
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		f.ill, f.advice = errors.New("WeChat was not reached"), "see the line on WeChat"
+		return f
+	}
+	defer resp.Body.Close()
+	theirs, err := http.ParseTime(resp.Header.Get("Date"))
+	if skew := time.Since(theirs).Round(time.Second); err == nil && (skew > 5*time.Second || skew < -5*time.Second) {
+		f.ill, f.advice = fmt.Errorf("our clock is off by %v", skew), "run NTP (chrony, systemd-timesyncd): tokens live by the clock"
+	}
+	return f
+}
+
+// upstreamFinding connects to every target, over TLS where it is https://.
+func upstreamFinding(ctx context.Context, name string, cfg upstream.Config) finding {
+	var urls, ill []string
+	for _, t := range cfg.Targets {
+		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+		if err := upstream.Reach(limited, cfg, t); err != nil {
+			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
+		}
+		cancel()
+		urls = append(urls, t.URL)
+	}
+	if len(ill) > 0 {
+		return finding{"upstream " + name, errors.New(strings.Join(ill, "; ")), "start the service, or mend upstreams." + name}
+	}
+	return finding{"upstream " + name, nil, "connections are taken by " + strings.Join(urls, ", ")}
+}
+
+// tlsFinding looks at the public domain as a phone does: TLS 1.2 or later, the whole chain, the right name, not about to
+// expire (page framework/ability/network).
+func tlsFinding(ctx context.Context, domain string) finding {
+	f := finding{about: "TLS of " + domain}
+	address := domain
+	if _, _, err := net.SplitHostPort(domain); err != nil {
+		address = net.JoinHostPort(domain, "443")
+	}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{MinVersion: tls.VersionTLS12}}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		f.ill, f.advice = err, "serve TLS 1.2 or later with the full chain of a public certificate authority"
+		return f
+	}
+	defer conn.Close()
+	state := conn.(*tls.Conn).ConnectionState() //nolint:forcetypeassert // a tls.Dialer makes nothing else
+	left := time.Until(state.PeerCertificates[0].NotAfter)
+	f.advice = fmt.Sprintf("%s, the certificate is good for %d days", tls.VersionName(state.Version), int(left.Hours()/24))
+	if left < 14*24*time.Hour {
+		f.ill, f.advice = fmt.Errorf("the certificate ends in %d days", int(left.Hours()/24)), "renew it"
+	}
+	return f
+}

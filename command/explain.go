@@ -1,0 +1,216 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/config"
+	"wxgate/gateway"
+	"wxgate/upstream"
+)
+
+type explainCommand struct {
+	output
+
+	Method     string     `arg:"" help:"GET, POST and so on."`
+	Path       string     `arg:"" help:"Path and query, as a client sends them."`
+	Host       string     `default:"localhost" placeholder:"HOST" help:"The Host of the request (localhost)."`
+	Header     []string   `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Another header; may be given several times."`
+	BodyLength int64      `placeholder:"BYTES" help:"The length of the body."`
+	From       netip.Addr `default:"192.0.2.1" placeholder:"ADDRESS" help:"The address that the connection comes from (192.0.2.1, a stranger)."`
+	Token      string     `help:"A token, to see whether it would be taken; whether its session has ended, the gateway alone knows."`
+}
+
+// explained is what the gateway would do with the request and its token.
+type explained struct {
+	gateway.Explanation
+	Token   *verdict `json:"token,omitempty"`   // nil: none was given
+	Targets []string `json:"targets,omitempty"` // of the upstream, where it goes to one
+
+	asked string // the method in question
+}
+
+// Validate says how a request is written, where it is clear what was meant.
+func (c *explainCommand) Validate() error {
+	if c.Method == "" || c.Path == "" {
+		return nil // that is said in the words for every command
+	}
+	if upper := strings.ToUpper(c.Method); upper != c.Method && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, upper) {
+		return fmt.Errorf("%s: methods are written in capitals: %s", c.Method, upper)
+	}
+	if !strings.HasPrefix(c.Path, "/") && !strings.Contains(c.Path, "://") && c.Method != "CONNECT" && c.Path != "*" {
+		return fmt.Errorf("%s: a path begins with /: /%s", c.Path, c.Path)
+	}
+	return nil
+}
+
+// Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
+// nothing is sent.
+func (c explainCommand) Run(w *world) error {
+	cfg, err := config.LoadRouting(w.config, w.env)
+	if err != nil {
+		return err
+	}
+	question, verdict, err := c.question(), (*verdict)(nil), error(nil)
+	if c.Token != "" {
+		verdict, question.TokenFault, err = c.judge(w)
+	}
+	if err != nil {
+		return err
+	}
+	got, err := gateway.Explain(cfg.Gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), question)
+	if err != nil {
+		return err
+	}
+	e := explained{Explanation: got, asked: c.Method, Token: verdict}
+	if got.Route != nil && got.Target != "" {
+		service := cfg.Upstreams[got.Route.To]
+		e.Targets = targetsOf(service)
+		e.replaceHost(service)
+	}
+	if err := c.print(w.stdout, e, e.write); err != nil {
+		return err
+	}
+	if e.Refusal != nil {
+		return fmt.Errorf("it would be refused: %d %s", e.Refusal.Status, e.Refusal.Reason)
+	}
+	return nil
+}
+
+// judge looks at the token with the keys of the configuration, which it must know for that.
+func (c explainCommand) judge(w *world) (*verdict, error, error) {
+	cfg, err := config.Load(w.config, w.env)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the token needs the keys: %w", err)
+	}
+	token := bareToken(c.Token)
+	v := signatureOf(token, cfg.Authn.Keys, w.config)
+	fault := authn.CheckToken(cfg.Authn, token, time.Now())
+	if fault != nil && v.Valid {
+		v = verdict{Key: v.Key, Detail: fmt.Sprintf("holds with key %q, but: %v", v.Key, fault)}
+	}
+	return &v, fault, nil
+}
+
+func (e explained) write(t *table) {
+	if e.Refusal != nil {
+		if e.Refusal.Route != "" {
+			t.row("route", e.Refusal.Route)
+		}
+		t.row("refused", fmt.Sprintf("%d %s: %s", e.Refusal.Status, e.Refusal.Reason, cmp.Or(e.Refusal.Detail, e.Refusal.Message)))
+	}
+	if e.Refusal != nil {
+		for _, r := range e.Refusal.Near {
+			t.row("but there is", methodsOf(r)+" "+r.Host+r.Path)
+		}
+	}
+	if e.Client != "" {
+		t.row("client", e.Client)
+	}
+	if e.Route == nil {
+		if e.Token != nil {
+			t.row("token", "its signature "+e.Token.String())
+		}
+		return
+	}
+	r := e.Route
+	t.row("route", strings.TrimSpace(methodsOf(*r)+" "+r.Host+r.Path))
+	t.row("token", e.tokenLine())
+	t.row("rate limit", cmp.Or(r.RateLimit, "none"))
+	t.row("body", "at most "+r.BodyLimit+", longer is 413")
+	t.row("timeout", r.Timeout)
+	t.row("to", strings.TrimSpace(r.To+" "+strings.Join(e.Targets, ", ")))
+	if e.Target == "" {
+		return
+	}
+	if e.Method != e.asked {
+		t.row("method", e.Method)
+	}
+	t.row("target", e.Target)
+	for _, part := range []struct {
+		name  string
+		lines []string
+	}{{"passes", e.Sent}, {"removes", e.Removed}, {"sets", e.Set}, {"sets for users", e.Identity}} {
+		for _, line := range part.lines {
+			t.row(part.name, line)
+		}
+	}
+}
+
+// replaceHost tells of the Host that the service gets instead of the client's, as the target decides it.
+func (e *explained) replaceHost(service upstream.Config) {
+	isHost := func(line string) bool { return strings.HasPrefix(line, "Host: ") }
+	var own []string
+	for _, t := range service.Targets {
+		if host := service.HostOf(t); host != "" && !slices.Contains(own, "Host: "+host) {
+			own = append(own, "Host: "+host)
+		}
+	}
+	if i := slices.IndexFunc(e.Sent, isHost); i >= 0 && len(own) > 0 {
+		e.Removed = append(e.Removed, e.Sent[i])
+		e.Sent = slices.Delete(e.Sent, i, i+1)
+		e.Set = append(own, e.Set...)
+	}
+}
+
+// targetsOf are the targets of an upstream, each as one text.
+func targetsOf(cfg upstream.Config) []string {
+	var all []string
+	for _, t := range cfg.Targets {
+		text := t.URL
+		if t.Weight != 1 {
+			text += fmt.Sprintf(" (weight %d)", t.Weight)
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// question is the request in question. A single Content-Length among the headers is the length of a body, which is sent.
+func (c explainCommand) question() gateway.Question {
+	host, path := c.Host, c.Path
+	if _, rest, absolute := strings.Cut(path, "://"); absolute { // a URL as it is copied from somewhere
+		host, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	q := gateway.Question{Method: c.Method, Target: path, Host: host, Headers: c.Header, BodyLength: c.BodyLength, Client: c.From}
+	var others []string
+	lengths := 0
+	for _, line := range c.Header {
+		name, value, _ := strings.Cut(line, ":")
+		length, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		if err == nil && strings.EqualFold(name, "Content-Length") && length >= 0 {
+			lengths++
+			q.BodyLength = length
+			continue
+		}
+		others = append(others, line)
+	}
+	if lengths == 1 {
+		q.Headers = others
+	} else {
+		q.BodyLength = c.BodyLength
+	}
+	return q
+}
+
+// tokenLine is what the route wants, and what the given token is worth.
+func (e explained) tokenLine() string {
+	wants := map[gateway.AuthMode]string{
+		gateway.AuthRequired: "required: without one 401 token_missing",
+		gateway.AuthOptional: "optional: a bad one is 401",
+		gateway.AuthNone:     "not looked at",
+		gateway.AuthPrefetch: "?code or ?token in the query, else 401 token_missing",
+	}[e.Route.Auth]
+	if e.Token != nil {
+		wants += "; the given one's signature " + e.Token.String()
+	}
+	return wants
+}

@@ -1,0 +1,77 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"wxgate/gateway"
+)
+
+type healthCommand struct {
+	Timeout time.Duration `default:"3s" help:"How long to wait for the answer."`
+}
+
+// Run asks the running gateway's public listener for /healthz; an error means unhealthy.
+func (h healthCommand) Run(ctx context.Context, w *world) error {
+	server, err := loadServer(w.config, w.env)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
+	defer cancel()
+	url := "http://" + dialable(server.Listen) + "/healthz"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", url, err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: proxyDialer{server}.dial}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return fmt.Errorf("asking for health: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	_, err = fmt.Fprintln(w.stdout, "ok")
+	return err
+}
+
+// proxyDialer connects to the public listener as whoever stands in front of it must.
+type proxyDialer struct{ server gateway.ServerConfig }
+
+// dial begins with a PROXY protocol header where one is wanted: it says that the connection is the proxy's own.
+func (d proxyDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil || !d.server.ProxyProtocol || !d.trusts(conn.LocalAddr()) {
+		return conn, err
+	}
+	if _, err := io.WriteString(conn, "PROXY UNKNOWN\r\n"); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (d proxyDialer) trusts(from net.Addr) bool {
+	address, err := netip.ParseAddrPort(from.String())
+	return err == nil && slices.ContainsFunc(d.server.TrustedProxies, func(n gateway.Network) bool { return n.Contains(address.Addr().Unmap()) })
+}
+
+// dialable is an address to reach a listener of this machine at: ":8080" listens everywhere and is reached on loopback.
+func dialable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,147 @@
+package command
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"wxgate/authn"
+)
+
+type keysCommand struct {
+	New keysNewCommand `cmd:"" help:"Make a key that signs tokens, and print what to write into gateway.yaml."`
+}
+
+type keysNewCommand struct {
+	Algorithm string `default:"HS256" enum:"HS256,RS256,ES256,EdDSA" help:"HS256 (a shared secret), RS256, ES256 or EdDSA."`
+	ID        string `help:"The key's id, kid in its tokens (default: key- and the date)."`
+	Out       string `placeholder:"FILE" help:"Where the key goes (default: printed for HS256, else ID.pem)."`
+}
+
+// secretBytes is the size of a new HS256 secret: more than the 32 bytes that RFC 7518 asks for.
+const secretBytes = 48
+
+// rsaBits is the size of a new RSA key.
+const rsaBits = 3072
+
+// Run makes a key. A file that is there already is never overwritten.
+func (c keysNewCommand) Run(w *world) error {
+	if c.ID == "" {
+		c.ID = "key-" + time.Now().Format(time.DateOnly)
+	}
+	if c.Out == "" && c.Algorithm != "HS256" {
+		c.Out = c.ID + ".pem"
+	}
+	if err := c.validate(); err != nil {
+		return err
+	}
+	if c.Algorithm == "HS256" {
+		return c.newSecret(w)
+	}
+	return c.newKeyPair(w)
+}
+
+// validate asks authn whether a key of that id and kind would be taken.
+func (c keysNewCommand) validate() error {
+	cfg := authn.DefaultConfig()
+	cfg.Algorithm = c.Algorithm
+	cfg.Keys = []authn.KeyConfig{{ID: c.ID, File: "key.pem"}}
+	return errors.Join(cfg.Validate()...)
+}
+
+// newSecret prints a shared secret, or writes it into a file.
+func (c keysNewCommand) newSecret(w *world) error {
+	var random [secretBytes]byte
+	_, _ = rand.Read(random[:]) // never fails since Go 1.24
+	secret := base64.StdEncoding.EncodeToString(random[:])
+	if c.Out == "" {
+		return c.snippet(w, "secret", secret)
+	}
+	if err := writeNew(c.Out, []byte(secret), 0o600); err != nil {
+		return err
+	}
+	return c.snippet(w, "secret", "${file:"+c.Out+"}")
+}
+
+// newKeyPair writes a private key, and beside it the public one for services that verify tokens themselves.
+func (c keysNewCommand) newKeyPair(w *world) error {
+	private, err := newPrivateKey(c.Algorithm)
+	if err != nil {
+		return fmt.Errorf("making a key: %w", err)
+	}
+	public := strings.TrimSuffix(c.Out, ".pem") + ".pub.pem"
+	if err := writeKeyPair(private, c.Out, public); err != nil {
+		return err
+	}
+	if err := c.snippet(w, "file", c.Out); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w.stdout, "# the public key is in %s; the gateway also serves it at /.well-known/jwks.json\n", public)
+	return err
+}
+
+// snippet prints the lines of gateway.yaml for the key.
+func (c keysNewCommand) snippet(w *world, kind, value string) error {
+	_, err := fmt.Fprintf(w.stdout, "authn:\n  algorithm: %s\n  keys:            # the first signs, all verify: leave the older ones below it until their tokens have expired\n    - id: %s\n      %s: %q\n",
+		c.Algorithm, c.ID, kind, value)
+	return err
+}
+
+func newPrivateKey(algorithm string) (crypto.Signer, error) {
+	switch algorithm {
+	case "RS256":
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	case "ES256":
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return private, err
+}
+
+// writeKeyPair writes both files, or none.
+func writeKeyPair(private crypto.Signer, privateFile, publicFile string) error {
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	if err := writeNew(privateFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600); err != nil {
+		return err
+	}
+	err = writeNew(publicFile, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644)
+	if err != nil {
+		return errors.Join(err, os.Remove(privateFile))
+	}
+	return nil
+}
+
+// writeNew writes a file that is not there yet.
+func writeNew(name string, data []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already; keys are never overwritten", name)
+	}
+	if err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"wxgate/storage/badger"
+)
+
+type restoreCommand struct {
+	Dir        string `arg:"" help:"The data folder, as it was put back; wxgate must not be running on it."`
+	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"New users get ids from this one on: above every id that your services have seen."`
+}
+
+// maxNextUserID leaves as many ids to new users as there are below it.
+const maxNextUserID = 1 << 52
+
+// Run makes a data folder that was put back from a backup safe to serve.
+func (c restoreCommand) Run(w *world) error {
+	if c.NextUserID > maxNextUserID {
+		return fmt.Errorf("--next-user-id %d is above 2^52", c.NextUserID)
+	}
+	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	done, err := badger.Restore(c.Dir, c.NextUserID, log, time.Now)
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", c.Dir, err)
+	}
+	c.report(w.stdout, done)
+	return nil
+}
+
+// report says what has become of the folder, and what a backup cannot bring back.
+func (c restoreCommand) report(out io.Writer, done badger.Restored) {
+	latest := readableTime(done.Latest)
+	bans := "nobody is banned"
+	if len(done.Banned) > 0 {
+		bans = "banned are the users " + strings.Join(done.Banned, ", ")
+	}
+	lines := []string{
+		fmt.Sprintf("%s is as it was at %s, and safe to serve:", c.Dir, latest),
+		fmt.Sprintf("- %d sessions have ended; the data set has the new id %s, so every token from before is token_revoked", done.Ended, done.ID),
+		fmt.Sprintf("- new users get ids above %d", done.Users),
+		fmt.Sprintf("- bans are those of the backup: %s", bans),
+		fmt.Sprintf("What happened after %s is lost. Repeat its bans and erasures.", latest),
+	}
+	if c.NextUserID == 0 {
+		lines = append(lines, fmt.Sprintf("Ids above %d that were given since will be given to other people. If your services keep data "+
+			"under them, run this again with --next-user-id, above the highest id that they know.", done.Users))
+	}
+	_, _ = fmt.Fprintln(out, strings.Join(lines, "\n"))
+}

@@ -1,0 +1,35 @@
+package command
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"wxgate/config"
+	"wxgate/gateway"
+)
+
+type routesCommand struct {
+	output
+}
+
+// Run lists every route and endpoint that the configuration makes; nothing needs to run.
+func (c routesCommand) Run(w *world) error {
+	cfg, err := config.LoadRouting(w.config, w.env)
+	if err != nil {
+		return err
+	}
+	all, err := gateway.Routes(cfg.Gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)))
+	if err != nil {
+		return err
+	}
+	return c.print(w.stdout, all, func(t *table) {
+		t.row("HOST", "METHOD", "PATH", "AUTH", "TO", "RATE LIMIT", "BODY", "TIMEOUT")
+		for _, r := range all {
+			t.row(cmp.Or(r.Host, "*"), methodsOf(r), r.Path, r.Auth, r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout)
+		}
+	})
+}
+
+func methodsOf(r gateway.RouteInfo) string { return cmp.Or(strings.Join(r.Methods, ","), "*") }

@@ -1,0 +1,137 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/config"
+	"wxgate/storage"
+)
+
+// fillSecrets gives every secret of a value a text that can be found again.
+func fillSecrets(t *testing.T, v reflect.Value, path string) (filled int) {
+	t.Helper()
+	switch {
+	case v.Type() == reflect.TypeFor[wechat.Secret]():
+		v.SetString("real-secret-of-" + path + "-0123456789abcdef")
+		return 1
+	case v.Type() == reflect.TypeFor[storage.EncryptionKey]():
+		key, _ := v.Addr().Interface().(*storage.EncryptionKey)
+		if err := key.UnmarshalText([]byte("cmVhbC1zZWNyZXQtb2Ytc3RvcmFnZS0wMTIzNDU2Nzg=")); err != nil {
+			t.Fatal(err)
+		}
+		return 1
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				filled += fillSecrets(t, v.Field(i), path+"."+v.Type().Field(i).Name)
+			}
+		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		filled += fillSecrets(t, v.Index(0), path)
+	}
+	return filled
+}
+
+// secretsLeft are the paths of secrets that hold a text of fillSecrets.
+func secretsLeft(v reflect.Value, path string) (left []string) {
+	switch {
+	case v.Type() == reflect.TypeFor[wechat.Secret]():
+		if strings.HasPrefix(v.String(), "real-secret") {
+			left = append(left, path)
+		}
+	case v.Type() == reflect.TypeFor[storage.EncryptionKey]():
+		if key, ok := v.Interface().(storage.EncryptionKey); ok && !key.IsZero() {
+			left = append(left, path)
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				left = append(left, secretsLeft(v.Field(i), path+"."+v.Type().Field(i).Name)...)
+			}
+		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			left = append(left, secretsLeft(v.Index(i), fmt.Sprintf("%s[%d]", path, i))...)
+		}
+	}
+	return left
+}
+
+// TestASandboxKeepsNoSecretOfTheFile meets every secret that a section has, those of keys to come too.
+func TestASandboxKeepsNoSecretOfTheFile(t *testing.T) {
+	t.Parallel()
+	stand := newTestStandIn(t)
+	cfg := config.DefaultConfig()
+	if filled := fillSecrets(t, reflect.ValueOf(&cfg).Elem(), ""); filled < 7 {
+		t.Fatalf("found %d secrets in the configuration, want at least 7", filled)
+	}
+	cfg.Authn.Keys[0] = authn.KeyConfig{ID: "real", File: "real-key.pem"}
+	cfg.WeChat.CloudRun, cfg.Authn.AcceptForeign, cfg.Storage.Badger.Dir = true, true, "/var/lib/wxgate"
+	if err := stand.replace(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	if left := secretsLeft(reflect.ValueOf(cfg), ""); len(left) > 0 {
+		t.Errorf("the sandbox works with the file's %v", left)
+	}
+	if cfg.WeChat.CloudRun || cfg.Authn.AcceptForeign || cfg.Authn.Issuer != sandboxIssuer || len(cfg.Authn.Keys) != 1 || cfg.Authn.Keys[0].File != "" ||
+		!strings.HasPrefix(cfg.Storage.Badger.Dir, stand.dir) || cfg.WeChat.BaseURL != stand.weChat.URL() {
+		t.Errorf("the sandbox works with\n%+v\n%+v\n%+v", cfg.WeChat, cfg.Authn, cfg.Storage)
+	}
+}
+
+func newTestStandIn(t *testing.T) *standIn {
+	t.Helper()
+	stand, err := newStandIn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stand.close() })
+	return stand
+}
+
+func TestASandboxNeedsNoneOfTheSecretsThatTheFileNames(t *testing.T) {
+	t.Parallel()
+	stand := newTestStandIn(t)
+	file := filepath.Join(t.TempDir(), "my.yaml")
+	text := `
+server: { admin: "0.0.0.0:0", admin_token: "${ADMIN_TOKEN}" }
+wechat: { appid: "${WX_APPID}", secret: "${file:/run/secrets/wechat}", cloud_function_secret: "${CLOUD_SECRET}" }
+authn: { keys: [ { id: main, secret: "${JWT_SECRET}" }, { id: old, secret: "${OLD_SECRET}" } ] }
+storage: { encryption_key: "${STORAGE_KEY}" }
+upstreams: { recipes: http://127.0.0.1:3000 }
+routes: [ { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" } } } ]
+`
+	write := func(key string) {
+		if err := os.WriteFile(file, fmt.Appendf(nil, text, key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := func(string) (string, bool) { return "", false }
+	write("${WX_API_KEY}")
+	if cfg, err := stand.load(file, none); err != nil || len(cfg.Routes) != 1 || cfg.Server.Admin != "127.0.0.1:0" {
+		t.Errorf("got %v and admin %s", err, cfg.Server.Admin)
+	}
+	write("${SHOP_KEY}")
+	if _, err := stand.load(file, none); err == nil || !strings.Contains(err.Error(), "SHOP_KEY is not set") {
+		t.Errorf("a variable of one's own that is not set: got %v", err)
+	}
+}
+
+func TestADemoWhosePortIsTakenSaysWhichOneItHas(t *testing.T) {
+	t.Parallel()
+	cfg := config.DefaultConfig()
+	cfg.Server.Listen, cfg.Server.Admin = "127.0.0.1:0", "127.0.0.1:9090"
+	s := &standIn{addresses: map[string]string{":8080": "127.0.0.1:0", "127.0.0.1:9090": "127.0.0.1:9090"}}
+	const want = "It listens on 127.0.0.1:46147 instead of :8080.\n"
+	if got := s.remarks(cfg, "127.0.0.1:46147"); got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,19 @@
+package command
+
+import (
+	"context"
+
+	"wxgate/process"
+)
+
+type serveCommand struct {
+	Sandbox bool `help:"Try the file without a mini-program: a sandbox plays WeChat, key and store are thrown away, and nobody but this machine is served."`
+}
+
+// Run serves until the process is told to stop.
+func (c serveCommand) Run(ctx context.Context, w *world) error {
+	if c.Sandbox {
+		return serveSandbox(ctx, w)
+	}
+	return process.Run(ctx, w.config, w.env, w.queued(&w.stderr))
+}

@@ -1,0 +1,151 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/authn/wechat/sandbox"
+	"wxgate/config"
+	"wxgate/config/strictyaml"
+	"wxgate/storage"
+)
+
+const (
+	sandboxAppID  = "wx0000000000demo00"
+	sandboxSecret = "sandbox-secret-of-the-demo" //nolint:gosec // of a mini-program that exists in the sandbox only
+	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that hold nowhere else
+	tourist       = "demo-tourist"               // whom a code of touristappid logs in as
+)
+
+// standIn is what takes the place of WeChat, of the keys and of the store while a gateway is tried. All of it is thrown
+// away.
+type standIn struct {
+	dir       string
+	remove    func() error
+	weChat    *sandbox.Sandbox
+	push      wechat.PushConfig
+	keys      map[string]authn.KeyConfig // by algorithm
+	addresses map[string]string          // what is listened on instead of an address of the file
+	givesWay  bool                       // a port that is taken gives way to a free one
+	listen    string                     // instead of server.listen; empty: what the file says
+}
+
+func newStandIn(ctx context.Context) (*standIn, error) {
+	dir, remove, err := throwawayDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &standIn{
+		dir: dir, remove: remove, keys: map[string]authn.KeyConfig{}, addresses: map[string]string{},
+		push: wechat.PushConfig{Token: wechat.Secret(rand.Text()), AESKey: wechat.Secret((rand.Text() + rand.Text())[:43])},
+	}
+	s.weChat, err = sandbox.New(sandbox.Config{
+		AppID: sandboxAppID, Secret: sandboxSecret, PushToken: s.push.Token, PushAESKey: s.push.AESKey,
+	})
+	if err == nil {
+		err = s.weChat.Start("127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, errors.Join(err, remove())
+	}
+	return s, nil
+}
+
+// close ends the sandbox and removes the folder.
+func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove()) }
+
+// load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, and
+// nothing that a token or a user could outlive the sandbox by.
+func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
+	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) error {
+		cfg.PortFromEnvironment(env)
+		if err := s.replace(cfg); err != nil {
+			return err
+		}
+		return errors.Join(cfg.ValidateOpened()...)
+	})
+	return cfg, err
+}
+
+// unsetInSandbox lets variables and files be absent that the sandbox has no use for.
+func unsetInSandbox(path, reference string) (string, bool) {
+	return "", config.ReplacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
+}
+
+// replace takes everything out of a configuration that is real.
+func (s *standIn) replace(cfg *config.Config) error {
+	key, err := s.key(cfg.Authn.Algorithm)
+	if err != nil {
+		return err
+	}
+	push := wechat.PushConfig{}
+	if cfg.WeChat.Push.Upstream != "" {
+		push = s.push
+		push.Upstream = cfg.WeChat.Push.Upstream
+	}
+	cfg.Server.Listen, cfg.Server.Admin = s.local(cmp.Or(s.listen, cfg.Server.Listen)), s.local(cfg.Server.Admin)
+	cfg.Server.AdminToken, cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = "", false, 2*time.Second
+	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
+	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
+	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would hold at the real gateway too
+	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []authn.KeyConfig{key}, false
+	if s.givesWay { // the demo is for a terminal
+		cfg.Log.Format = "text"
+	}
+	cfg.Storage = storage.DefaultConfig()
+	cfg.Storage.Badger.Dir = filepath.Join(s.dir, "data")
+	return nil
+}
+
+// key is a new key for an algorithm, the same at every reload.
+func (s *standIn) key(algorithm string) (authn.KeyConfig, error) {
+	if key, made := s.keys[algorithm]; made {
+		return key, nil
+	}
+	key := authn.KeyConfig{ID: "sandbox", Secret: authn.Secret(rand.Text() + rand.Text())}
+	if slices.Contains([]string{"RS256", "ES256", "EdDSA"}, algorithm) { // Validate refuses any other
+		private, err := newPrivateKey(algorithm)
+		if err != nil {
+			return key, fmt.Errorf("making a key for the sandbox: %w", err)
+		}
+		key = authn.KeyConfig{ID: "sandbox", File: filepath.Join(s.dir, algorithm+".pem")}
+		if err := writeKeyPair(private, key.File, key.File+".pub"); err != nil {
+			return key, err
+		}
+	}
+	s.keys[algorithm] = key
+	return key, nil
+}
+
+// local is the loopback address in place of an address of the file, the same at every reload.
+func (s *standIn) local(address string) string {
+	if instead, known := s.addresses[address]; known {
+		return instead
+	}
+	instead := address
+	if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is no address
+		instead = net.JoinHostPort("127.0.0.1", port)
+	}
+	if s.givesWay {
+		instead = freeOr(instead)
+	}
+	s.addresses[address] = instead
+	return instead
+}
+
+// isLoopback reports whether nobody but this machine can reach a host.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}

@@ -1,0 +1,95 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"wxgate/process"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// output is the flag of every command that answers with a table.
+type output struct {
+	JSON bool `name:"json" help:"Print JSON for a program instead of a table."`
+}
+
+// print writes data as JSON, or as the rows of a table.
+func (o output) print(w io.Writer, data any, rows func(*table)) error {
+	if o.JSON {
+		enc := json.NewEncoder(process.EscapeJSON(w))
+		enc.SetEscapeHTML(false)
+		return enc.Encode(data)
+	}
+	var t table
+	rows(&t)
+	return t.write(w)
+}
+
+// table is rows of cells.
+type table [][]string
+
+// row adds a line; a terminal must not obey what users wrote.
+func (t *table) row(cells ...any) {
+	var texts []string
+	for _, cell := range cells {
+		texts = append(texts, printable(fmt.Sprint(cell)))
+	}
+	*t = append(*t, texts)
+}
+
+// gap is between two columns, in cells of a terminal.
+const gap = 2
+
+// write writes the columns, each as wide as its widest cell on a terminal, where a Chinese character takes two places. The
+// last cell of a row widens none.
+func (t table) write(w io.Writer) error {
+	terminal := runewidth.Condition{} // whatever the locale says of ambiguous characters
+	var widths []int
+	for _, cells := range t {
+		for i, cell := range cells[:max(0, len(cells)-1)] {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], terminal.StringWidth(cell)+gap)
+		}
+	}
+	var text strings.Builder
+	for _, cells := range t {
+		for i, cell := range cells {
+			text.WriteString(cell)
+			if i < len(cells)-1 {
+				text.WriteString(strings.Repeat(" ", widths[i]-terminal.StringWidth(cell)))
+			}
+		}
+		text.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// counted is a number with the word for what it counts.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// printable replaces what a terminal would not show as a character. The joiner of emoji stays.
+func printable(s string) string {
+	const joiner = '\u200d'
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == joiner {
+			return r
+		}
+		return '\ufffd'
+	}, s)
+}
+
+// readableTime is a time as an operator reads it: in the zone of this machine.
+func readableTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }

@@ -1,0 +1,130 @@
+package command
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+type tokenCommand struct {
+	Inspect tokenInspectCommand `cmd:"" help:"Show what a token says, trusting none of it, and whether its signature holds."`
+}
+
+type tokenInspectCommand struct {
+	output
+
+	Token string `arg:"" default:"-" help:"The token; - reads standard input, which keeps it out of the shell's history."`
+}
+
+// inspection is what a token says. Its signature is left out: without it the text is no credential.
+type inspection struct {
+	Header    map[string]any `json:"header"`
+	Claims    map[string]any `json:"claims"`
+	Signature verdict        `json:"signature"`
+}
+
+// verdict says whether a signature holds.
+type verdict struct {
+	Valid  bool   `json:"valid"`
+	Key    string `json:"key,omitempty"`    // id of the key that it holds with
+	Detail string `json:"detail,omitempty"` // why it does not, or why nobody knows
+}
+
+func (v verdict) String() string {
+	if v.Valid {
+		return fmt.Sprintf("holds with key %q; whether the session has ended, the gateway alone knows", v.Key)
+	}
+	return v.Detail
+}
+
+// Run shows a token. It verifies the signature when the configuration can be read.
+func (c tokenInspectCommand) Run(w *world) error {
+	token, err := c.read(w.stdin)
+	if err != nil {
+		return err
+	}
+	parsed, _, err := jwt.NewParser(jwt.WithJSONNumber()).ParseUnverified(token, jwt.MapClaims{})
+	if err != nil {
+		return errors.New("this is no JWT: three base64url parts with dots between them, the first two of them JSON")
+	}
+	claims, _ := parsed.Claims.(jwt.MapClaims)
+	seen := inspection{parsed.Header, claims, verifyToken(token, w)}
+	return c.print(w.stdout, seen, func(t *table) { seen.write(t, time.Now()) })
+}
+
+// longestToken bounds what is read, in bytes; the gateway takes 4096.
+const longestToken = 1 << 20
+
+// read takes the token as people have it at hand: with Bearer before it, quotes around it, a newline after it.
+func (c tokenInspectCommand) read(stdin io.Reader) (string, error) {
+	text := c.Token
+	if text == "-" {
+		data, err := io.ReadAll(io.LimitReader(stdin, longestToken))
+		if err != nil {
+			return "", fmt.Errorf("reading the token: %w", err)
+		}
+		text = string(data)
+	}
+	return bareToken(text), nil
+}
+
+// bareToken is a token without what people copy with it.
+func bareToken(text string) string {
+	text = strings.Trim(strings.TrimSpace(text), `"'`)
+	if scheme, token, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
+		text = token
+	}
+	return strings.TrimSpace(text)
+}
+
+func (i inspection) write(t *table, now time.Time) {
+	for _, part := range []struct {
+		name   string
+		values map[string]any
+	}{{"header", i.Header}, {"claim", i.Claims}} {
+		for _, name := range slices.Sorted(maps.Keys(part.values)) {
+			t.row(part.name, name, readableClaim(name, part.values[name], now))
+		}
+	}
+	t.row("signature", "", i.Signature)
+}
+
+// readableClaim writes times as times (RFC 7519 §4.1) and everything else as JSON has it.
+func readableClaim(name string, value any, now time.Time) string {
+	number, isNumber := value.(json.Number)
+	seconds, err := number.Int64()
+	if isNumber && err == nil && slices.Contains([]string{"exp", "iat", "nbf"}, name) {
+		at := time.Unix(seconds, 0)
+		return fmt.Sprintf("%s (%s)", readableTime(at), fromNow(at.Sub(now)))
+	}
+	if text, ok := value.(string); ok {
+		return text
+	}
+	text, err := json.Marshal(value)
+	return cmp.Or(string(text), fmt.Sprint(err))
+}
+
+func fromNow(d time.Duration) string {
+	const day = 24 * time.Hour
+	far, text := d.Abs(), ""
+	switch {
+	case far < time.Second:
+		return "now"
+	case far < 2*day:
+		text = far.Round(time.Second).String()
+	default:
+		text = fmt.Sprintf("%d days", far.Round(day)/day)
+	}
+	if d < 0 {
+		return text + " ago"
+	}
+	return "in " + text
+}

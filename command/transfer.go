@@ -1,0 +1,105 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+)
+
+// ndjson is what users come and go as: one JSON value a line.
+const ndjson = "application/x-ndjson"
+
+type usersImportCommand struct {
+	output
+
+	File string `arg:"" help:"One user a line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
+}
+
+// importReport is what became of the lines of an import.
+type importReport struct {
+	Imported int `json:"imported"`
+	Failed   int `json:"failed"`
+	Errors   []struct {
+		Line   int    `json:"line"`
+		Reason string `json:"reason"`
+		Detail string `json:"detail"`
+	} `json:"errors"`
+	Warned   int `json:"warned"`
+	Warnings []struct {
+		Line   int    `json:"line"`
+		Detail string `json:"detail"`
+	} `json:"warnings"`
+}
+
+// Run imports users; it is an error when a line was not taken.
+func (c usersImportCommand) Run(ctx context.Context, w *world) error {
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	lines, err := openInput(c.File, w.stdin)
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	admin.timeout = 0 // the answer comes when the last line is in the store
+	answer, err := admin.send(ctx, http.MethodPost, "/api/users", ndjson, lines)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	var report importReport
+	if err := admin.decode(answer, &report); err != nil {
+		return err
+	}
+	return c.tell(w.stdout, report)
+}
+
+func (c usersImportCommand) tell(w io.Writer, report importReport) error {
+	err := c.print(w, report, func(t *table) {
+		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
+		for _, e := range report.Errors {
+			t.row(fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
+		}
+		for _, e := range report.Warnings {
+			t.row(fmt.Sprintf("line %d", e.Line), "warning", e.Detail)
+		}
+	})
+	if err == nil && report.Failed > 0 {
+		err = fmt.Errorf("%s not taken", counted(report.Failed, "line was", "lines were"))
+	}
+	return err
+}
+
+// openInput opens a file, or standard input for -.
+func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading users: %w", err)
+	}
+	return f, nil
+}
+
+type usersExportCommand struct{}
+
+// Run prints every user as one line of JSON.
+func (usersExportCommand) Run(ctx context.Context, w *world) error {
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	answer, err := admin.send(ctx, http.MethodGet, "/api/users/export", "", nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	if _, err := io.Copy(w.stdout, answer); err != nil {
+		return fmt.Errorf("the export is not complete: %w", err)
+	}
+	return nil
+}

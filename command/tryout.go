@@ -1,0 +1,97 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"wxgate/config"
+	"wxgate/process"
+)
+
+// serveSandbox serves a team's own gateway.yaml on loopback, with a sandbox in the place of WeChat.
+func serveSandbox(ctx context.Context, w *world) (err error) {
+	w.queued(&w.stdout)
+	stand, err := newStandIn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stand.close()) }()
+	return stand.serve(ctx, w)
+}
+
+// serve serves the file in the sandbox, reloads it when it changes, and prints what to paste.
+func (s *standIn) serve(ctx context.Context, w *world) error {
+	from := process.NewSource(w.config, func() (config.Config, error) { return s.load(w.config, w.env) })
+	cfg, err := from.Read()
+	if err != nil {
+		return err
+	}
+	log := process.NewLogs(cfg.Log, w.queued(&w.stderr))
+	log.Warn("sandbox: everybody can log in as anybody; this is no gateway for real users", "appid", sandboxAppID, "data", s.dir)
+	svc, err := process.Open(ctx, cfg, log, tourist)
+	if err != nil {
+		return err
+	}
+	svc.FollowReloads(ctx, from, cfg)
+	if err := s.print(w, svc.Address(), cfg); err != nil {
+		return errors.Join(err, svc.Close())
+	}
+	return svc.Serve(ctx, nil)
+}
+
+// print says loudly what this gateway is, and which lines to paste.
+func (s *standIn) print(w *world, address string, cfg config.Config) error {
+	_, err := fmt.Fprintf(w.stdout, `
+SANDBOX: %s with a stand-in for WeChat. Everybody can log in as anybody here, so only this machine is served.
+Its appid, key and store are thrown away when it stops; the file's own, and its secrets of WeChat, are not used.
+%s
+Paste these into another terminal:
+
+%s%s
+Change %[1]s, and it is taken over. Stop with Ctrl-C.
+
+`, w.config, s.remarks(cfg, address), curlLines(address, s.dir, callOf(cfg.Routes)), rehearsalLines(s.weChat.URL()))
+	return err
+}
+
+// remarks are lines on what is otherwise than the file says, and on what the sandbox can touch. public is where the gateway
+// listens.
+func (s *standIn) remarks(cfg config.Config, public string) string {
+	var lines strings.Builder
+	for _, written := range slices.Sorted(maps.Keys(s.addresses)) {
+		actual := s.addresses[written]
+		if actual == written {
+			continue
+		}
+		if actual == cfg.Server.Listen && actual != cfg.Server.Admin {
+			actual = public // its port may be a free one
+		}
+		if host, free := strings.CutSuffix(actual, ":0"); free {
+			actual = "a free port of " + host
+		}
+		fmt.Fprintf(&lines, "It listens on %s instead of %s.\n", actual, written)
+	}
+	for _, other := range strangers(cfg) {
+		fmt.Fprintf(&lines, "CAUTION: %s is another machine: it takes the users 1, 2, … of the sandbox for real ones.\n", other)
+	}
+	return lines.String()
+}
+
+// strangers are the upstreams' targets on other machines.
+func strangers(cfg config.Config) []string {
+	var others []string
+	for name, up := range cfg.Upstreams {
+		for _, t := range up.Targets {
+			if u, err := url.Parse(t.URL); err == nil && !isLoopback(u.Hostname()) {
+				others = append(others, fmt.Sprintf("upstreams.%s (%s)", name, t.URL))
+			}
+		}
+	}
+	slices.Sort(others)
+	return others
+}

@@ -1,0 +1,218 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type usersCommand struct {
+	List   usersListCommand   `cmd:"" help:"List users by id."`
+	Show   usersShowCommand   `cmd:"" help:"Show one user."`
+	Import usersImportCommand `cmd:"" help:"Take over users of an existing backend, one JSON object a line."`
+	Export usersExportCommand `cmd:"" help:"Print every user as one JSON object a line: personal data."`
+	Ban    usersBanCommand    `cmd:"" help:"Refuse a user's tokens and logins."`
+	Unban  usersUnbanCommand  `cmd:"" help:"Lift a ban."`
+	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user, for good."`
+}
+
+// account is a user as the admin API tells operators.
+type account struct {
+	ID             int64      `json:"id"`
+	AppID          string     `json:"appid"`
+	OpenID         string     `json:"openid"`
+	UnionID        string     `json:"unionid"`
+	Nickname       string     `json:"nickname"`
+	Avatar         string     `json:"avatar"`
+	Bio            string     `json:"bio"`
+	RecipeCount    int64      `json:"recipe_count"`
+	FollowerCount  int64      `json:"follower_count"`
+	FollowingCount int64      `json:"following_count"`
+	FavoriteCount  int64      `json:"favorite_count"`
+	CreatedAt      time.Time  `json:"created_at"`
+	UpdatedAt      time.Time  `json:"updated_at"`
+	BannedUntil    *time.Time `json:"banned_until"`
+}
+
+// banned says until when the user is banned, in a word.
+func (a account) banned() string {
+	const anAge = 50 * 365 * 24 * time.Hour
+	switch {
+	case a.BannedUntil == nil:
+		return "-"
+	case time.Until(*a.BannedUntil) > anAge:
+		return "for ever"
+	}
+	return readableTime(*a.BannedUntil)
+}
+
+type usersListCommand struct {
+	output
+
+	After  int64  `placeholder:"ID" help:"List from the id after this one on."`
+	Limit  int    `default:"100" placeholder:"N" help:"How many (100); 1000 at most."`
+	OpenID string `name:"openid" placeholder:"OPENID" help:"The user of this openid alone."`
+	AppID  string `name:"appid" placeholder:"APPID" help:"Which mini-program's, with --openid; needed when there are several."`
+}
+
+// query is what the admin API is asked for.
+func (c usersListCommand) query() string {
+	if c.OpenID == "" {
+		return fmt.Sprintf("after=%d&limit=%d", c.After, c.Limit)
+	}
+	query := url.Values{"openid": {c.OpenID}}
+	if c.AppID != "" {
+		query.Set("appid", c.AppID)
+	}
+	return query.Encode()
+}
+
+// Validate refuses what would be passed over.
+func (c usersListCommand) Validate() error {
+	switch {
+	case c.AppID != "" && c.OpenID == "":
+		return errors.New("--appid goes with --openid")
+	case c.OpenID != "" && c.After != 0:
+		return errors.New("--openid is one user; --after is for all of them")
+	}
+	return nil
+}
+
+// Run lists users.
+func (c usersListCommand) Run(ctx context.Context, w *world) error {
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	var page struct {
+		Users []account `json:"users"`
+		Next  *int64    `json:"next"`
+	}
+	if err := admin.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
+		return err
+	}
+	return c.print(w.stdout, page, func(t *table) {
+		t.row("ID", "APPID", "OPENID", "NICKNAME", "BANNED UNTIL", "CREATED")
+		for _, u := range page.Users {
+			t.row(u.ID, u.AppID, u.OpenID, u.Nickname, u.banned(), readableTime(u.CreatedAt))
+		}
+		if page.Next != nil {
+			t.row(fmt.Sprintf("(more: wxgate users list --after %d)", *page.Next))
+		}
+	})
+}
+
+type usersShowCommand struct {
+	output
+
+	ID userID `arg:"" help:"The user's id."`
+}
+
+// Run shows one user.
+func (c usersShowCommand) Run(ctx context.Context, w *world) error {
+	return askAccount(ctx, w, c.output, http.MethodGet, fmt.Sprintf("/api/users/%d", c.ID), nil)
+}
+
+type usersBanCommand struct {
+	output
+
+	ID  userID         `arg:"" help:"The user's id."`
+	For *time.Duration `placeholder:"DURATION" help:"How long, such as 72h or 7d; without it for ever."`
+}
+
+// Validate refuses a ban that ends before it begins: 0s is no other word for ever.
+func (c usersBanCommand) Validate() error {
+	if c.For != nil && *c.For <= 0 {
+		return fmt.Errorf("--for: %v is no time; leave --for out to ban for ever", *c.For)
+	}
+	return nil
+}
+
+// Run bans a user.
+func (c usersBanCommand) Run(ctx context.Context, w *world) error {
+	ban := map[string]string{}
+	if c.For != nil {
+		ban["for"] = c.For.String()
+	}
+	return askAccount(ctx, w, c.output, http.MethodPost, fmt.Sprintf("/api/users/%d/ban", c.ID), ban)
+}
+
+type usersUnbanCommand struct {
+	output
+
+	ID userID `arg:"" help:"The user's id."`
+}
+
+// Run lifts a ban.
+func (c usersUnbanCommand) Run(ctx context.Context, w *world) error {
+	return askAccount(ctx, w, c.output, http.MethodDelete, fmt.Sprintf("/api/users/%d/ban", c.ID), nil)
+}
+
+// askAccount prints the account that a request is answered with.
+func askAccount(ctx context.Context, w *world, out output, method, path string, body any) error {
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	var u account
+	if err := admin.ask(ctx, method, path, body, &u); err != nil {
+		return err
+	}
+	return out.print(w.stdout, u, func(t *table) { printAccount(t, u) })
+}
+
+func printAccount(t *table, u account) {
+	t.row("id", u.ID)
+	t.row("appid", u.AppID)
+	t.row("openid", u.OpenID)
+	t.row("unionid", u.UnionID)
+	t.row("nickname", u.Nickname)
+	t.row("avatar", u.Avatar)
+	t.row("bio", strings.ReplaceAll(u.Bio, "\n", " "))
+	t.row("recipes", u.RecipeCount)
+	t.row("followers", u.FollowerCount)
+	t.row("following", u.FollowingCount)
+	t.row("favorites", u.FavoriteCount)
+	t.row("created", readableTime(u.CreatedAt))
+	t.row("updated", readableTime(u.UpdatedAt))
+	t.row("banned until", u.banned())
+}
+
+type usersEraseCommand struct {
+	ID  userID `arg:"" help:"The user's id."`
+	Yes bool   `help:"Do not ask."`
+}
+
+// Run erases a user, after the operator has typed the id a second time.
+func (c usersEraseCommand) Run(ctx context.Context, w *world) error {
+	admin, err := newAdminClient(w)
+	if err != nil {
+		return err
+	}
+	if err := c.confirm(w); err != nil {
+		return err
+	}
+	if err := admin.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d", c.ID), nil, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w.stdout, "user %d is erased\n", c.ID)
+	return err
+}
+
+func (c usersEraseCommand) confirm(w *world) error {
+	if c.Yes {
+		return nil
+	}
+	_, _ = fmt.Fprintf(w.stderr, "Erasing user %d cannot be undone. Type the id to go on: ", c.ID)
+	var typed string
+	if _, err := fmt.Fscanln(w.stdin, &typed); err != nil || typed != strconv.FormatInt(int64(c.ID), 10) {
+		_, _ = fmt.Fprintln(w.stderr)
+		return fmt.Errorf("user %d is not erased; type the id, or add --yes", c.ID)
+	}
+	return nil
+}
