@@ -10,7 +10,7 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-hostile test-chaos test-soak test-large test-restart test-kills test-stops test-proxies test-capacity plot lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-hostile test-chaos test-soak test-large test-restart test-kills test-stops test-proxies test-capacity plot house lint format build run demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,7 +72,10 @@ test-capacity: ## the figures of docs/performance.md: per core, connection, user
 test-large: ## 2 GiB up and down, with the memory of the gateway; how long events take
 	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory|TestEventsArriveAsTheyAreSaid' ./e2e
 
-lint: $(GOLANGCI) ## check style and formatting
+house: ## measure the packages, and fail where one is no room to live in any more
+	go run ./scripts/house
+
+lint: house $(GOLANGCI) ## check style, formatting and structure
 	$(GOLANGCI) run ./...
 
 format: $(GOLANGCI) ## rewrite the sources as gofumpt wants them

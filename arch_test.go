@@ -40,6 +40,7 @@ func importTree() map[string][]string {
 		"config/strictyaml":         {"input"},
 		"input":                     {},
 		"secret":                    {},
+		"scripts/house":             {},
 		"examples/recipes":          {},
 		"examples/recipes/serve":    {"examples/recipes"},
 		"miniprogram/demo":          {},
