@@ -535,7 +535,11 @@ func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
-	e.rules.Load().routes.any.add(mustPattern(t, "/panic"), anyMethod, &route{pattern: "/panic", auth: AuthNone})
+	path, err := parsePattern("/panic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.rules.Load().routes.of("").add(path, anyMethod, &routeEntry{pattern: "/panic", auth: AuthNone})
 	if resp, body := e.send(t, head("GET /panic", "")); resp.StatusCode != 500 || strings.Contains(body, "nil pointer") {
 		t.Errorf("got %d %s, want a bare 500", resp.StatusCode, body)
 	}

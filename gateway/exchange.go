@@ -26,8 +26,8 @@ type exchange struct {
 	client   netip.Addr
 	trusted  bool // the peer is in server.trusted_proxies
 	target   target
-	decoded  [512]byte // room for the decoded path
-	route    *route    // nil until matched
+	decoded  [512]byte   // room for the decoded path
+	route    *routeEntry // nil until matched
 	body     limitedBody
 	cloud    *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
 	detail   string               // what was wrong with a request that was 400; for the log

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -130,8 +129,8 @@ func (r *rules) near(target string) []RouteInfo {
 		return nil
 	}
 	var all []RouteInfo
-	seen := map[*route]bool{}
-	look := func(m *matcher[*route]) {
+	seen := map[*routeEntry]bool{}
+	look := func(m *matcher[*routeEntry]) {
 		for _, method := range forwardable() {
 			if to, found := m.find(method, t.folded); found && !seen[to] && !to.off {
 				seen[to] = true
@@ -139,9 +138,8 @@ func (r *rules) near(target string) []RouteInfo {
 			}
 		}
 	}
-	look(&r.routes.any)
-	for _, host := range slices.Sorted(maps.Keys(r.routes.hosts)) {
-		look(r.routes.hosts[host])
+	for _, host := range r.routes.names() {
+		look(r.routes.of(host))
 	}
 	return all
 }
@@ -162,7 +160,7 @@ func (e *Explanation) begin(c *fiber.Ctx) error {
 }
 
 // refuses reports whether a route looks at the token and refuses one with that fault.
-func (r *route) refuses(tokenFault error) bool {
+func (r *routeEntry) refuses(tokenFault error) bool {
 	switch {
 	case r.ours && r.pattern == refreshPath:
 		return !errors.Is(tokenFault, authn.ErrTokenExpired)

@@ -144,3 +144,11 @@ func setByUs(name []byte) bool {
 	}
 	return false
 }
+
+// upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
+func (ex *exchange) upstreamTarget() []byte {
+	if ex.route.rewriting == nil {
+		return ex.target.raw
+	}
+	return ex.route.rewriting.apply(ex.target.raw)
+}

@@ -48,7 +48,7 @@ func FuzzForward(f *testing.F) {
 		}
 		out.DisableNormalizing()
 		out.DisableSpecialHeader()
-		ex := &exchange{rules: rules, route: new(route)}
+		ex := &exchange{rules: rules, route: new(routeEntry)}
 		ex.copyEndToEnd(&in, &out)
 		out.Set("X-User-Id", "1")
 		came := linesOf(&in)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +48,14 @@ func parseHost(host string) (key string, err error) {
 
 func validLabel(label string) bool {
 	return label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// newTable is an empty table; stricter reports whether a asks for more than b.
+func newTable[T any](stricter func(a, b T) bool) *table[T] { return &table[T]{stricter: stricter} }
+
+// names are the keys of the hosts that have a matcher, in order: first "", for any.
+func (t *table[T]) names() []string {
+	return append([]string{""}, slices.Sorted(maps.Keys(t.hosts))...)
 }
 
 // of is the matcher of one host, made when it is not there yet.

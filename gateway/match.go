@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -71,6 +72,26 @@ func parsePattern(path string) (pattern, error) {
 		}
 	}
 	return p, nil
+}
+
+// takesRest reports whether ** ends the pattern.
+func (p pattern) takesRest() bool { return p.rest }
+
+// sameShape reports whether two patterns differ in the names of their segments at most.
+func (p pattern) sameShape(other pattern) bool {
+	return p.rest == other.rest && slices.EqualFunc(p.segments, other.segments, func(a, b segment) bool { return a.literal == b.literal && a.param == b.param })
+}
+
+// below is the pattern without its first segments.
+func (p pattern) below(segments int) pattern {
+	return pattern{p.segments[min(segments, len(p.segments)):], p.rest}
+}
+
+func (p pattern) withoutLastSlash() pattern {
+	if last := len(p.segments) - 1; last >= 0 && p.segments[last].written == "" {
+		p.segments = p.segments[:last]
+	}
+	return p
 }
 
 // add enters a pattern. When it is there already for this method, it stays and what it leads to is returned.
@@ -197,6 +218,27 @@ func (n *node[T]) takeHere(method string) (found match[T]) {
 func (n *node[T]) takeRest(method string) (found match[T]) {
 	found.to, found.ok = byMethod(n.rest, method)
 	return found
+}
+
+// holders calls f for what every pattern for any method leads to that takes all paths of p without its **.
+func (m *matcher[T]) holders(p pattern, f func(T)) { m.root.holders(p.segments, f) }
+
+func (n *node[T]) holders(segments []segment, f func(T)) {
+	if to, ok := n.rest[anyMethod]; ok {
+		f(to)
+	}
+	if len(segments) == 0 {
+		if to, ok := n.here[anyMethod]; ok {
+			f(to)
+		}
+		return
+	}
+	if n.param != nil {
+		n.param.holders(segments[1:], f)
+	}
+	if next := n.literal[segments[0].literal]; next != nil && !segments[0].param {
+		next.holders(segments[1:], f)
+	}
 }
 
 // each calls f for what every method of every pattern leads to.

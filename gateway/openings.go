@@ -38,7 +38,7 @@ func (c Config) Openings(sameService func(a, b string) bool) []Opening {
 			continue
 		}
 		sent := r.sentPattern()
-		open.root.holders(sent.segments, func(candidates *[]int) {
+		open.holders(sent, func(candidates *[]int) {
 			for _, o := range *candidates {
 				if other := c.Routes[o]; sameService(r.Upstream, other.Upstream) && overlap(r, other) && !c.alias(o, i) {
 					held[o] = append(held[o], r.label())
@@ -71,43 +71,12 @@ func (c Config) openRoutes() *matcher[*[]int] {
 	return open
 }
 
-// holders calls f for what every pattern leads to that takes all paths of these segments.
-func (n *node[T]) holders(segments []segment, f func(T)) {
-	if to, ok := n.rest[anyMethod]; ok {
-		f(to)
-	}
-	if len(segments) == 0 {
-		if to, ok := n.here[anyMethod]; ok {
-			f(to)
-		}
-		return
-	}
-	if n.param != nil {
-		n.param.holders(segments[1:], f)
-	}
-	if next := n.literal[segments[0].literal]; next != nil && !segments[0].param {
-		next.holders(segments[1:], f)
-	}
-}
-
 // alias reports whether an open route is another way to a protected one and was meant to be: both take one path, or lead
 // to one.
 func (c Config) alias(open, protected int) bool {
 	o, p := c.Routes[open], c.Routes[protected]
-	same := slices.Equal(shapeOf(o.sentPattern()), shapeOf(p.sentPattern()))
-	return same && (!o.sentPattern().rest || o.Rewrite == p.Rewrite && o.StripPrefix == p.StripPrefix)
-}
-
-// shapeOf is a pattern without the names of its segments.
-func shapeOf(p pattern) []string {
-	var shape []string
-	for _, s := range p.segments {
-		shape = append(shape, s.literal)
-	}
-	if p.rest {
-		shape = append(shape, "**")
-	}
-	return shape
+	same := o.sentPattern().sameShape(p.sentPattern())
+	return same && (!o.sentPattern().takesRest() || o.Rewrite == p.Rewrite && o.StripPrefix == p.StripPrefix)
 }
 
 // sentPattern is the pattern of the paths that the service gets, without a last slash.
@@ -118,12 +87,9 @@ func (r RouteConfig) sentPattern() pattern {
 		p, _ = parsePattern(r.Rewrite)
 	case r.StripPrefix != "":
 		depth := strings.Count(strings.TrimSuffix(r.StripPrefix, "/"), "/")
-		p.segments = p.segments[min(depth, len(p.segments)):]
+		p = p.below(depth)
 	}
-	if last := len(p.segments) - 1; last >= 0 && p.segments[last].written == "" {
-		p.segments = p.segments[:last]
-	}
-	return p
+	return p.withoutLastSlash()
 }
 
 // overlap reports whether two routes can take requests of one host and method.

@@ -20,17 +20,6 @@ type rewrittenPart struct {
 	after   int // counted from 1: what follows that many segments, less one
 }
 
-// rewritingOf is what a route does to the path; nil: nothing.
-func rewritingOf(cfg RouteConfig) (*rewriting, error) {
-	switch {
-	case cfg.Rewrite != "":
-		return newRewriting(cfg.Path, cfg.Rewrite)
-	case cfg.StripPrefix != "":
-		return newStripping(cfg.StripPrefix), nil
-	}
-	return nil, nil //nolint:nilnil // none is what saying nothing means
-}
-
 // newStripping cuts a literal beginning off.
 func newStripping(prefix string) *rewriting {
 	depth := strings.Count(strings.TrimSuffix(prefix, "/"), "/")
@@ -141,12 +130,4 @@ func slashOf(path []byte, nth int) int {
 		}
 	}
 	return len(path)
-}
-
-// upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
-func (ex *exchange) upstreamTarget() []byte {
-	if ex.route.rewriting == nil {
-		return ex.target.raw
-	}
-	return ex.route.rewriting.apply(ex.target.raw)
 }

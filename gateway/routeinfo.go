@@ -28,18 +28,17 @@ func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
 	}
 	r := g.rules.Load()
 	var all []RouteInfo
-	list := func(host string, m *matcher[*route]) {
-		seen := map[*route]bool{}
-		m.each(func(to *route) {
+	list := func(host string, m *matcher[*routeEntry]) {
+		seen := map[*routeEntry]bool{}
+		m.each(func(to *routeEntry) {
 			if !seen[to] && !to.off && (host == "" || !to.ours) { // endpoints are entered for every host
 				all = append(all, to.info(r))
 			}
 			seen[to] = true
 		})
 	}
-	list("", &r.routes.any)
-	for host, m := range r.routes.hosts {
-		list(host, m)
+	for _, host := range r.routes.names() {
+		list(host, r.routes.of(host))
 	}
 	slices.SortFunc(all, func(a, b RouteInfo) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), slices.Compare(a.Methods, b.Methods))
@@ -48,7 +47,7 @@ func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
 }
 
 // info is the route as an operator looks at it.
-func (r *route) info(of *rules) RouteInfo {
+func (r *routeEntry) info(of *rules) RouteInfo {
 	info := RouteInfo{
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),

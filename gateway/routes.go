@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -133,7 +132,7 @@ func (g *Gateway) endpoints(r *rules) []endpoint {
 const endpointBodyLimit = 64 << 10
 
 // route is what a matched request is treated by: a configured route or an endpoint.
-type route struct {
+type routeEntry struct {
 	pattern    string   // the label of metrics and logs: host and path
 	methods    []string // empty: all
 	host       string   // empty: any
@@ -156,16 +155,16 @@ type route struct {
 	usual      usual              // time of an answer
 }
 
-// newTable enters the configured routes first: an endpoint of the same path and method then stays out.
-func (g *Gateway) newTable(r *rules) (*table[*route], error) {
-	t := &table[*route]{stricter: (*route).stricter}
+// newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
+func (g *Gateway) newRoutes(r *rules) (*table[*routeEntry], error) {
+	t := newTable((*routeEntry).stricter)
 	for i, cfg := range r.cfg.Routes {
 		if err := g.addRoute(t, r, cfg); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
 	guardHead(t, r.cfg)
-	hosts := append(slices.Collect(maps.Keys(t.hosts)), "")
+	hosts := t.names()
 	for _, e := range g.endpoints(r) {
 		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
 			return nil, err
@@ -174,7 +173,7 @@ func (g *Gateway) newTable(r *rules) (*table[*route], error) {
 	return t, nil
 }
 
-func (g *Gateway) addRoute(t *table[*route], r *rules, cfg RouteConfig) error {
+func (g *Gateway) addRoute(t *table[*routeEntry], r *rules, cfg RouteConfig) error {
 	p, err := parsePattern(cfg.Path)
 	if err != nil {
 		return fmt.Errorf("path: %w", err)
@@ -195,7 +194,7 @@ func (g *Gateway) addRoute(t *table[*route], r *rules, cfg RouteConfig) error {
 
 // guardHead lets a protected route for GET take HEAD as well, unless a route of the same path does: services answer HEAD
 // by what they have for GET (RFC 9110 §9.3.2), and beside an open /** that would be reached without a token.
-func guardHead(t *table[*route], cfg Config) {
+func guardHead(t *table[*routeEntry], cfg Config) {
 	for _, r := range cfg.Routes {
 		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fiber.MethodGet) {
 			continue
@@ -208,15 +207,17 @@ func guardHead(t *table[*route], cfg Config) {
 }
 
 // stricter reports whether a route asks more of who calls than another one does.
-func (r *route) stricter(than *route) bool { return r.auth.strictness() > than.auth.strictness() }
+func (r *routeEntry) stricter(than *routeEntry) bool {
+	return r.auth.strictness() > than.auth.strictness()
+}
 
 // addEndpoint enters an endpoint for every host that has routes, so that none of these takes its place by its host alone.
-func addEndpoint(t *table[*route], hosts []string, e endpoint, cfg Config) error {
+func addEndpoint(t *table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
 	p, err := parsePattern(e.path)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
-	made := &route{
+	made := &routeEntry{
 		pattern: e.path, methods: []string{e.method}, ours: true, off: e.off(cfg), class: e.class, auth: e.auth,
 		bodyLimit: endpointBodyLimit, limit: e.limit, limits: e.limits(cfg), endpoint: e.serve, stored: e.stored(),
 	}
@@ -232,8 +233,8 @@ func addEndpoint(t *table[*route], hosts []string, e endpoint, cfg Config) error
 	return nil
 }
 
-func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*route, error) {
-	made := &route{
+func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
+	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
@@ -330,4 +331,15 @@ func (g *Gateway) serve(c *fiber.Ctx) error {
 // not.
 func (ex *exchange) context() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), ex.rules.cfg.Server.Timeouts.Request)
+}
+
+// rewritingOf is what a route does to the path; nil: nothing.
+func rewritingOf(cfg RouteConfig) (*rewriting, error) {
+	switch {
+	case cfg.Rewrite != "":
+		return newRewriting(cfg.Path, cfg.Rewrite)
+	case cfg.StripPrefix != "":
+		return newStripping(cfg.StripPrefix), nil
+	}
+	return nil, nil //nolint:nilnil // none is what saying nothing means
 }

@@ -12,7 +12,7 @@ type rules struct {
 	cfg       Config
 	upstreams map[string]*upstream.Upstream
 	push      *wechat.Push // nil: message push is off
-	routes    *table[*route]
+	routes    *table[*routeEntry]
 	reserved  *reserved
 	identity  []identityHeader
 	signer    *authn.Signer // nil: identities are not signed
@@ -52,7 +52,7 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 		r.signer = signer
 	}
 	var err error
-	r.routes, err = g.newTable(r)
+	r.routes, err = g.newRoutes(r)
 	return r, err
 }
 

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -68,54 +66,6 @@ func TestAPathWithTheOtherEndingIsRewrittenAsItCame(t *testing.T) {
 			t.Errorf("%s arrived as %s, want %s", target, got, want)
 		}
 	}
-}
-
-func TestBothEndingsSpelledOutAreTwoPaths(t *testing.T) {
-	t.Parallel()
-	var m matcher[string]
-	for _, p := range []struct{ path, method string }{{"/a", anyMethod}, {"/a/", "GET"}, {"/b", "GET"}, {"/b/", anyMethod}, {"/:x/", anyMethod}} {
-		m.add(mustPattern(t, p.path), p.method, strings.TrimSpace(p.method+" "+p.path))
-	}
-	for request, want := range map[string]string{
-		"GET /a": "/a", "GET /a/": "GET /a/", "POST /a/": "/a", "GET /b": "GET /b", "GET /b/": "/b/", "POST /b": "/b/", "GET /c": "/:x/",
-	} {
-		method, path, _ := strings.Cut(request, " ")
-		if got, _ := m.find(method, []byte(path)); got != want {
-			t.Errorf("%s: got %q, want %q", request, got, want)
-		}
-	}
-}
-
-// TestNoEndingOpensAProtectedPath draws tables of routes and holds them to the rule: unless both endings are spelled out,
-// the ending that is not asks for no less than the one that is.
-func TestNoEndingOpensAProtectedPath(t *testing.T) {
-	t.Parallel()
-	segment := rapid.SampledFrom([]string{"a", "b", ":x"})
-	ending := rapid.SampledFrom([]string{"", "/", "/**"})
-	rapid.Check(t, func(t *rapid.T) {
-		table := &table[AuthMode]{stricter: func(a, b AuthMode) bool { return a.strictness() > b.strictness() }}
-		for range rapid.IntRange(1, 6).Draw(t, "routes") {
-			path := "/" + strings.Join(rapid.SliceOfN(segment, 1, 3).Draw(t, "segments"), "/") + ending.Draw(t, "ending")
-			p, err := parsePattern(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			host := rapid.SampledFrom([]string{"", "h"}).Draw(t, "host")
-			table.of(host).add(p, anyMethod, rapid.SampledFrom([]AuthMode{AuthNone, AuthOptional, AuthRequired}).Draw(t, "auth"))
-		}
-		path := "/" + strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3).Draw(t, "path"), "/")
-		plain, slash := table.lookup([]byte("h"), "GET", []byte(path), asWritten), table.lookup([]byte("h"), "GET", []byte(path+"/"), asWritten)
-		one, _ := table.find([]byte("h"), "GET", []byte(path))
-		other, _ := table.find([]byte("h"), "GET", []byte(path+"/"))
-		for _, row := range []struct {
-			written, got AuthMode
-			ok           bool
-		}{{plain.to, one, plain.ok}, {slash.to, other, slash.ok}} {
-			if row.ok && row.got.strictness() < row.written.strictness() {
-				t.Fatalf("%s: as written %s, taken as %s", path, row.written, row.got)
-			}
-		}
-	})
 }
 
 func TestAnOpenRouteThatHoldsAProtectedOneIsNamed(t *testing.T) {
