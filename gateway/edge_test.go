@@ -17,6 +17,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/storage"
 	"wxgate/storage/badger"
@@ -535,11 +536,11 @@ func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
-	path, err := parsePattern("/panic")
+	path, err := route.ParsePattern("/panic")
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.rules.Load().routes.of("").add(path, anyMethod, &routeEntry{pattern: "/panic", auth: AuthNone})
+	e.rules.Load().routes.Of("").Add(path, route.AnyMethod, &routeEntry{pattern: "/panic", auth: AuthNone})
 	if resp, body := e.send(t, head("GET /panic", "")); resp.StatusCode != 500 || strings.Contains(body, "nil pointer") {
 		t.Errorf("got %d %s, want a bare 500", resp.StatusCode, body)
 	}

@@ -36,7 +36,7 @@ var (
 
 // What else is an invalid request.
 var (
-	errAmbiguousPath = fmt.Errorf("%w: the path could be read in two ways", errInvalidRequest) // see parseTarget
+	errAmbiguousPath = fmt.Errorf("%w: the path could be read in two ways", errInvalidRequest) // see route.ParseRequestTarget
 	errUnknownMethod = fmt.Errorf("%w: the method is not one that is forwarded", errInvalidRequest)
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 )
 
@@ -25,7 +26,7 @@ type exchange struct {
 	start    time.Time
 	client   netip.Addr
 	trusted  bool // the peer is in server.trusted_proxies
-	target   target
+	target   route.RequestTarget
 	decoded  [512]byte   // room for the decoded path
 	route    *routeEntry // nil until matched
 	body     limitedBody

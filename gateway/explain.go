@@ -23,6 +23,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -124,22 +125,22 @@ func unopened(names []string) map[string]*upstream.Upstream {
 
 // near are the routes that take the path of a target with some method, for some host.
 func (r *rules) near(target string) []RouteInfo {
-	t, ok := parseTarget([]byte(target), nil)
+	t, ok := route.ParseRequestTarget([]byte(target), nil)
 	if !ok {
 		return nil
 	}
 	var all []RouteInfo
 	seen := map[*routeEntry]bool{}
-	look := func(m *matcher[*routeEntry]) {
+	look := func(m *route.Matcher[*routeEntry]) {
 		for _, method := range forwardable() {
-			if to, found := m.find(method, t.folded); found && !seen[to] && !to.off {
+			if to, found := m.Find(method, t.Folded); found && !seen[to] && !to.off {
 				seen[to] = true
 				all = append(all, to.info(r))
 			}
 		}
 	}
-	for _, host := range r.routes.names() {
-		look(r.routes.of(host))
+	for _, host := range r.routes.Names() {
+		look(r.routes.Of(host))
 	}
 	return all
 }
@@ -151,7 +152,7 @@ func (e *Explanation) begin(c *fiber.Ctx) error {
 		return errNoRoute
 	}
 	if ex.route.auth == AuthPrefetch {
-		ex.target.raw = withoutCredentials(ex.target.raw)
+		ex.target.Raw = withoutCredentials(ex.target.Raw)
 	}
 	if err := e.tokenFault; err != nil && ex.route.refuses(err) {
 		return err

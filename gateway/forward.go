@@ -148,7 +148,7 @@ func setByUs(name []byte) bool {
 // upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
 func (ex *exchange) upstreamTarget() []byte {
 	if ex.route.rewriting == nil {
-		return ex.target.raw
+		return ex.target.Raw
 	}
-	return ex.route.rewriting.apply(ex.target.raw)
+	return ex.route.rewriting.Apply(ex.target.Raw)
 }

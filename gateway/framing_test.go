@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/gateway/wire/wiretest"
 	"wxgate/upstream/upstreamtest"
@@ -55,7 +56,7 @@ func policy(req upstreamtest.Request) int {
 	if req.Target == "*" {
 		return http.StatusNoContent
 	}
-	if _, clear := parseTarget([]byte(req.Target), nil); !clear || !slices.Contains(forwardable(), req.Method) || req.Field("Upgrade") == "websocket" {
+	if _, clear := route.ParseRequestTarget([]byte(req.Target), nil); !clear || !slices.Contains(forwardable(), req.Method) || req.Field("Upgrade") == "websocket" {
 		return http.StatusBadRequest
 	}
 	return 0

@@ -57,7 +57,7 @@ func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
 		slog.String("request_id", ex.id),
 		slog.String("method", strings.Clone(c.Method())),
 		slog.String("route", ex.pattern()),
-		slog.String("path", loggedText(ex.target.path)),
+		slog.String("path", loggedText(ex.target.Path)),
 		slog.Int64("bytes_in", ex.body.read),
 		slog.String("client_ip", clientText(ex.client)),
 	)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"wxgate/gateway/route"
 )
 
 // Opening is a route that is open and holds protected ones of the same service: what the service takes for one of these,
@@ -38,7 +40,7 @@ func (c Config) Openings(sameService func(a, b string) bool) []Opening {
 			continue
 		}
 		sent := r.sentPattern()
-		open.holders(sent, func(candidates *[]int) {
+		open.Holders(sent, func(candidates *[]int) {
 			for _, o := range *candidates {
 				if other := c.Routes[o]; sameService(r.Upstream, other.Upstream) && overlap(r, other) && !c.alias(o, i) {
 					held[o] = append(held[o], r.label())
@@ -56,14 +58,14 @@ func (c Config) Openings(sameService func(a, b string) bool) []Opening {
 }
 
 // openRoutes finds the indexes of open routes by the paths that their services get.
-func (c Config) openRoutes() *matcher[*[]int] {
-	open := new(matcher[*[]int])
+func (c Config) openRoutes() *route.Matcher[*[]int] {
+	open := new(route.Matcher[*[]int])
 	for i, r := range c.Routes {
 		if r.Auth.strictness() >= AuthPrefetch.strictness() || r.Upstream == "" {
 			continue
 		}
 		same := new([]int)
-		if other, taken := open.add(r.sentPattern(), anyMethod, same); taken {
+		if other, taken := open.Add(r.sentPattern(), route.AnyMethod, same); taken {
 			same = other
 		}
 		*same = append(*same, i)
@@ -75,21 +77,21 @@ func (c Config) openRoutes() *matcher[*[]int] {
 // to one.
 func (c Config) alias(open, protected int) bool {
 	o, p := c.Routes[open], c.Routes[protected]
-	same := o.sentPattern().sameShape(p.sentPattern())
-	return same && (!o.sentPattern().takesRest() || o.Rewrite == p.Rewrite && o.StripPrefix == p.StripPrefix)
+	same := o.sentPattern().SameShape(p.sentPattern())
+	return same && (!o.sentPattern().TakesRest() || o.Rewrite == p.Rewrite && o.StripPrefix == p.StripPrefix)
 }
 
 // sentPattern is the pattern of the paths that the service gets, without a last slash.
-func (r RouteConfig) sentPattern() pattern {
-	p, _ := parsePattern(r.Path) // valid
+func (r RouteConfig) sentPattern() route.Pattern {
+	p, _ := route.ParsePattern(r.Path) // valid
 	switch {
 	case r.Rewrite != "":
-		p, _ = parsePattern(r.Rewrite)
+		p, _ = route.ParsePattern(r.Rewrite)
 	case r.StripPrefix != "":
 		depth := strings.Count(strings.TrimSuffix(r.StripPrefix, "/"), "/")
-		p = p.below(depth)
+		p = p.Below(depth)
 	}
-	return p.withoutLastSlash()
+	return p.WithoutLastSlash()
 }
 
 // overlap reports whether two routes can take requests of one host and method.

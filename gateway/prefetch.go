@@ -16,12 +16,12 @@ func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 	if c.Method() != fiber.MethodGet {
 		return errNoRoute
 	}
-	_, query, _ := bytes.Cut(ex.target.raw, []byte{'?'})
+	_, query, _ := bytes.Cut(ex.target.Raw, []byte{'?'})
 	values, err := url.ParseQuery(string(query))
 	if err != nil || len(values["code"])+len(values["token"]) != 1 {
 		return authn.ErrTokenMissing
 	}
-	ex.target.raw = withoutCredentials(ex.target.raw)
+	ex.target.Raw = withoutCredentials(ex.target.Raw)
 	if token := values.Get("token"); token != "" {
 		c.Request().Header.Set(fiber.HeaderAuthorization, "Bearer "+token)
 		return g.deps.Authn.Bearer(c)

@@ -73,7 +73,7 @@ func (g *Gateway) takePush(c *fiber.Ctx) error {
 
 // pushQuery reads the signed query and refuses one of another time: the signature alone holds for ever.
 func (g *Gateway) pushQuery(c *fiber.Ctx) (url.Values, error) {
-	_, query, _ := strings.Cut(string(exchangeOf(c).target.raw), "?")
+	_, query, _ := strings.Cut(string(exchangeOf(c).target.Raw), "?")
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return nil, errPushForged

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+
+	"wxgate/gateway/route"
 )
 
 // RouteInfo is a route or an endpoint as an operator looks at it.
@@ -28,17 +30,17 @@ func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
 	}
 	r := g.rules.Load()
 	var all []RouteInfo
-	list := func(host string, m *matcher[*routeEntry]) {
+	list := func(host string, m *route.Matcher[*routeEntry]) {
 		seen := map[*routeEntry]bool{}
-		m.each(func(to *routeEntry) {
+		m.Each(func(to *routeEntry) {
 			if !seen[to] && !to.off && (host == "" || !to.ours) { // endpoints are entered for every host
 				all = append(all, to.info(r))
 			}
 			seen[to] = true
 		})
 	}
-	for _, host := range r.routes.names() {
-		list(host, r.routes.of(host))
+	for _, host := range r.routes.Names() {
+		list(host, r.routes.Of(host))
 	}
 	slices.SortFunc(all, func(a, b RouteInfo) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), slices.Compare(a.Methods, b.Methods))

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/storage"
 	"wxgate/upstream"
@@ -143,7 +144,7 @@ type routeEntry struct {
 	bodyLimit  int64
 	getBody    bool // GET and HEAD may have content
 	timeout    time.Duration
-	rewriting  *rewriting // nil: the target is sent as it came
+	rewriting  *route.Rewriting // nil: the target is sent as it came
 	changes    headerChanges
 	limit      *limiter           // nil: none
 	limits     []string           // the further ones that are counted once more is known
@@ -156,15 +157,15 @@ type routeEntry struct {
 }
 
 // newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
-func (g *Gateway) newRoutes(r *rules) (*table[*routeEntry], error) {
-	t := newTable((*routeEntry).stricter)
+func (g *Gateway) newRoutes(r *rules) (*route.Table[*routeEntry], error) {
+	t := route.NewTable((*routeEntry).stricter)
 	for i, cfg := range r.cfg.Routes {
 		if err := g.addRoute(t, r, cfg); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
 	guardHead(t, r.cfg)
-	hosts := t.names()
+	hosts := t.Names()
 	for _, e := range g.endpoints(r) {
 		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
 			return nil, err
@@ -173,12 +174,12 @@ func (g *Gateway) newRoutes(r *rules) (*table[*routeEntry], error) {
 	return t, nil
 }
 
-func (g *Gateway) addRoute(t *table[*routeEntry], r *rules, cfg RouteConfig) error {
-	p, err := parsePattern(cfg.Path)
+func (g *Gateway) addRoute(t *route.Table[*routeEntry], r *rules, cfg RouteConfig) error {
+	p, err := route.ParsePattern(cfg.Path)
 	if err != nil {
 		return fmt.Errorf("path: %w", err)
 	}
-	host, err := parseHost(cfg.Host)
+	host, err := route.ParseHost(cfg.Host)
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
@@ -186,23 +187,23 @@ func (g *Gateway) addRoute(t *table[*routeEntry], r *rules, cfg RouteConfig) err
 	if err != nil {
 		return err
 	}
-	for _, method := range orAny(cfg.Methods) {
-		t.of(host).add(p, method, made)
+	for _, method := range route.MethodsOrAny(cfg.Methods) {
+		t.Of(host).Add(p, method, made)
 	}
 	return nil
 }
 
 // guardHead lets a protected route for GET take HEAD as well, unless a route of the same path does: services answer HEAD
 // by what they have for GET (RFC 9110 §9.3.2), and beside an open /** that would be reached without a token.
-func guardHead(t *table[*routeEntry], cfg Config) {
+func guardHead(t *route.Table[*routeEntry], cfg Config) {
 	for _, r := range cfg.Routes {
 		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fiber.MethodGet) {
 			continue
 		}
-		p, _ := parsePattern(r.Path) // both were read before
-		host, _ := parseHost(r.Host)
-		protected, _ := t.of(host).add(p, fiber.MethodGet, nil) // it is there
-		t.of(host).add(p, fiber.MethodHead, protected)
+		p, _ := route.ParsePattern(r.Path) // both were read before
+		host, _ := route.ParseHost(r.Host)
+		protected, _ := t.Of(host).Add(p, fiber.MethodGet, nil) // it is there
+		t.Of(host).Add(p, fiber.MethodHead, protected)
 	}
 }
 
@@ -212,8 +213,8 @@ func (r *routeEntry) stricter(than *routeEntry) bool {
 }
 
 // addEndpoint enters an endpoint for every host that has routes, so that none of these takes its place by its host alone.
-func addEndpoint(t *table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
-	p, err := parsePattern(e.path)
+func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
+	p, err := route.ParsePattern(e.path)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
@@ -223,12 +224,12 @@ func addEndpoint(t *table[*routeEntry], hosts []string, e endpoint, cfg Config) 
 	}
 	var free []string // looked up before the first is entered: a host also finds what is there for any
 	for _, host := range hosts {
-		if !t.spelledOut(host, p, e.method) {
+		if !t.SpelledOut(host, p, e.method) {
 			free = append(free, host)
 		}
 	}
 	for _, host := range free {
-		t.of(host).add(p, e.method, made)
+		t.Of(host).Add(p, e.method, made)
 	}
 	return nil
 }
@@ -270,7 +271,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 		return answerOptions(c)
 	}
 	ex := exchangeOf(c)
-	t, ok := parseTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
+	t, ok := route.ParseRequestTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
 	if !ok {
 		return errAmbiguousPath
 	}
@@ -278,7 +279,7 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 		return errUnknownMethod
 	}
 	ex.target = t
-	found, ok := ex.rules.routes.find(c.Request().Header.Host(), c.Method(), t.folded)
+	found, ok := ex.rules.routes.Find(c.Request().Header.Host(), c.Method(), t.Folded)
 	if !ok {
 		return errNoRoute
 	}
@@ -334,12 +335,12 @@ func (ex *exchange) context() (context.Context, context.CancelFunc) {
 }
 
 // rewritingOf is what a route does to the path; nil: nothing.
-func rewritingOf(cfg RouteConfig) (*rewriting, error) {
+func rewritingOf(cfg RouteConfig) (*route.Rewriting, error) {
 	switch {
 	case cfg.Rewrite != "":
-		return newRewriting(cfg.Path, cfg.Rewrite)
+		return route.NewRewriting(cfg.Path, cfg.Rewrite)
 	case cfg.StripPrefix != "":
-		return newStripping(cfg.StripPrefix), nil
+		return route.NewStripping(cfg.StripPrefix), nil
 	}
 	return nil, nil //nolint:nilnil // none is what saying nothing means
 }

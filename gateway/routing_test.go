@@ -237,7 +237,7 @@ func BenchmarkMatchWithHosts(b *testing.B) {
 			t := g.rules.Load().routes
 			b.ReportAllocs()
 			for b.Loop() {
-				if r, ok := t.find(host, "GET", path); !ok || r.pattern != "h5.example.com/api/v1/service5/:id" {
+				if r, ok := t.Find(host, "GET", path); !ok || r.pattern != "h5.example.com/api/v1/service5/:id" {
 					b.Fatal(r, ok)
 				}
 			}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/route"
 	"wxgate/upstream"
 )
 
@@ -12,7 +13,7 @@ type rules struct {
 	cfg       Config
 	upstreams map[string]*upstream.Upstream
 	push      *wechat.Push // nil: message push is off
-	routes    *table[*routeEntry]
+	routes    *route.Table[*routeEntry]
 	reserved  *reserved
 	identity  []identityHeader
 	signer    *authn.Signer // nil: identities are not signed

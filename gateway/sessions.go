@@ -52,7 +52,7 @@ func ownSessionOf(s storage.Session, current string) ownSession {
 // endSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot see whether others exist.
 func (g *Gateway) endSession(c *fiber.Ctx) error {
 	subject, _ := authn.SubjectOf(c)
-	path := strings.TrimSuffix(string(exchangeOf(c).target.path), "/")
+	path := strings.TrimSuffix(string(exchangeOf(c).target.Path), "/")
 	if err := g.deps.Authn.EndSessionOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
 		return err
 	}

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"wxgate/gateway/route"
 )
 
 func (r RouteConfig) validate(f *faults, path string, upstreams []string, ours *reserved) {
-	if _, err := parsePattern(r.Path); err != nil {
+	if _, err := route.ParsePattern(r.Path); err != nil {
 		f.add(path+".path", "%v", err)
 	}
 	for i, m := range r.Methods {
 		f.oneOf(fmt.Sprintf("%s.methods[%d]", path, i), m, forwardable()...)
 	}
-	if _, err := parseHost(r.Host); err != nil {
+	if _, err := route.ParseHost(r.Host); err != nil {
 		f.add(path+".host", "%v", err)
 	}
 	r.validateDestination(f, path, upstreams)
@@ -47,7 +49,7 @@ func (r RouteConfig) validateDestination(f *faults, path string, upstreams []str
 	if r.Rewrite == "" {
 		return
 	}
-	if _, err := newRewriting(r.Path, r.Rewrite); err != nil {
+	if _, err := route.NewRewriting(r.Path, r.Rewrite); err != nil {
 		f.add(path+".rewrite", "%v", err)
 	}
 	if r.StripPrefix != "" {
@@ -67,15 +69,15 @@ func (r RouteConfig) validateRateLimit(f *faults, path string) {
 
 // validateTable reports routes that claim the same requests.
 func (c Config) validateTable(f *faults) {
-	var claimed table[int]
+	var claimed route.Table[int]
 	for i, r := range c.Routes {
-		pattern, err := parsePattern(r.Path)
-		host, ill := parseHost(r.Host)
+		pattern, err := route.ParsePattern(r.Path)
+		host, ill := route.ParseHost(r.Host)
 		if err != nil || ill != nil {
 			continue
 		}
-		for _, method := range orAny(r.Methods) {
-			if other, taken := claimed.of(host).add(pattern, method, i); taken {
+		for _, method := range route.MethodsOrAny(r.Methods) {
+			if other, taken := claimed.Of(host).Add(pattern, method, i); taken {
 				f.add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] (%s) says too; which one is meant?",
 					methodName(method), r.label(), other, c.Routes[other].label())
 			}
@@ -87,7 +89,7 @@ func (c Config) validateTable(f *faults) {
 func (r RouteConfig) label() string { return strings.ToLower(r.Host) + r.Path }
 
 func methodName(method string) string {
-	if method == anyMethod {
+	if method == route.AnyMethod {
 		return "every method of"
 	}
 	return method

@@ -1,4 +1,4 @@
-package gateway
+package route
 
 import (
 	"bytes"
@@ -6,31 +6,31 @@ import (
 	"unicode/utf8"
 )
 
-// target is a request target taken apart (RFC 9112 §3.2): what is sent on is made of the very bytes that were judged.
-type target struct {
-	raw    []byte // path and query as the client sent them
-	path   []byte // the path with percent-encodings decoded
-	folded []byte // path in lower case: what routes are matched on
+// RequestTarget is a request target taken apart (RFC 9112 §3.2): what is sent on is made of the very bytes that were judged.
+type RequestTarget struct {
+	Raw    []byte // path and query as the client sent them
+	Path   []byte // the path with percent-encodings decoded
+	Folded []byte // path in lower case: what routes are matched on
 }
 
-// parseTarget reads an origin-form target; decoded is a buffer it may use. Whatever two readers could
+// ParseRequestTarget reads an origin-form target; decoded is a buffer it may use. Whatever two readers could
 // take for two paths is refused: dot segments, empty segments, backslashes, control characters, and all of them encoded
 // once or twice, with or without a ;parameter; and an encoded ? or #, where a service that decodes first ends the path.
-func parseTarget(raw, decoded []byte) (target, bool) {
+func ParseRequestTarget(raw, decoded []byte) (RequestTarget, bool) {
 	if len(raw) == 0 || raw[0] != '/' {
-		return target{}, false
+		return RequestTarget{}, false
 	}
 	path, _, _ := bytes.Cut(raw, []byte{'?'})
 	if bytes.IndexByte(path, '%') >= 0 {
 		var ok bool
 		if path, ok = percentDecode(path, decoded); !ok {
-			return target{}, false
+			return RequestTarget{}, false
 		}
 	}
 	if !cleanPath(path) {
-		return target{}, false
+		return RequestTarget{}, false
 	}
-	return target{raw: raw, path: path, folded: lowerCase(path)}, true
+	return RequestTarget{Raw: raw, Path: path, Folded: lowerCase(path)}, true
 }
 
 // lowerCase folds letters: routes are matched without regard to case, as Express does by default, so that no spelling of

@@ -1,4 +1,4 @@
-package gateway
+package route
 
 import (
 	"strings"
@@ -23,11 +23,11 @@ func TestARewriteIsMadeOfTheVeryBytes(t *testing.T) {
 		{"/a", "/菜谱/\"x", "/a", "/%E8%8F%9C%E8%B0%B1/%22x"},
 		{"/a/:x", "/b/:x", "/a/~!$&'()*+,=:@%7E", "/b/~!$&'()*+,=:@%7E"},
 	} {
-		w, err := newRewriting(row[0], row[1])
+		w, err := NewRewriting(row[0], row[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(w.apply([]byte(row[2]))); got != row[3] {
+		if got := string(w.Apply([]byte(row[2]))); got != row[3] {
 			t.Errorf("%s -> %s: %s became %s, want %s", row[0], row[1], row[2], got, row[3])
 		}
 	}
@@ -47,7 +47,7 @@ func TestRewritesThatMakeNoSenseAreRefused(t *testing.T) {
 		{"/a/:id", ""},
 		{"/a", "/b/:"},
 	} {
-		if _, err := newRewriting(row[0], row[1]); err == nil {
+		if _, err := NewRewriting(row[0], row[1]); err == nil {
 			t.Errorf("%s -> %s: want an error", row[0], row[1])
 		}
 	}
@@ -56,17 +56,17 @@ func TestRewritesThatMakeNoSenseAreRefused(t *testing.T) {
 // TestARewrittenTargetIsAsCleanAsItsSource rewrites any target that the gateway lets in.
 func TestARewrittenTargetIsAsCleanAsItsSource(t *testing.T) {
 	t.Parallel()
-	all, err := newRewriting("/a/:x/**", "/b/:x/MARK/**")
+	all, err := NewRewriting("/a/:x/**", "/b/:x/MARK/**")
 	if err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		raw := []byte("/a/" + rapid.StringMatching(`([a-z0-9~!:@.%/?=]|%[0-9a-fA-F]{2}){0,20}`).Draw(t, "rest"))
-		if target, ok := parseTarget(raw, nil); !ok || len(target.path) == len("/a/") {
+		if target, ok := ParseRequestTarget(raw, nil); !ok || len(target.Path) == len("/a/") {
 			return
 		}
-		out := all.apply(raw)
-		if _, ok := parseTarget(out, nil); !ok {
+		out := all.Apply(raw)
+		if _, ok := ParseRequestTarget(out, nil); !ok {
 			t.Fatalf("%s became %s, which is refused", raw, out)
 		}
 		if strings.TrimPrefix(string(raw), "/a") != strings.Replace(strings.TrimPrefix(string(out), "/b"), "/MARK", "", 1) {

@@ -1,4 +1,4 @@
-package gateway
+package route
 
 import (
 	"math/rand/v2"
@@ -7,15 +7,15 @@ import (
 )
 
 // hostTable leads each host and path to "host path", entered in any order.
-func hostTable(tb testing.TB, entries ...[2]string) *table[string] {
+func hostTable(tb testing.TB, entries ...[2]string) *Table[string] {
 	tb.Helper()
-	t := new(table[string])
+	t := new(Table[string])
 	for _, i := range rand.Perm(len(entries)) {
-		host, err := parseHost(entries[i][0])
+		host, err := ParseHost(entries[i][0])
 		if err != nil {
 			tb.Fatal(err)
 		}
-		t.of(host).add(mustPattern(tb, entries[i][1]), anyMethod, strings.Join(entries[i][:], " "))
+		t.Of(host).Add(mustPattern(tb, entries[i][1]), AnyMethod, strings.Join(entries[i][:], " "))
 	}
 	return t
 }
@@ -53,7 +53,7 @@ func TestTheMostSpecificHostWinsWhateverTheOrder(t *testing.T) {
 			{"api.example.com", "/wild/x", "*.example.com /wild/**"},       // a host without the path gives way
 			{"api.example.com", "/other", " /**"},
 		} {
-			if got, ok := table.find([]byte(row[0]), "GET", []byte(row[1])); !ok || got != row[2] {
+			if got, ok := table.Find([]byte(row[0]), "GET", []byte(row[1])); !ok || got != row[2] {
 				t.Errorf("%s %s: got %q, %v; want %q", row[0], row[1], got, ok, row[2])
 			}
 		}
@@ -66,7 +66,7 @@ func TestHostsThatMakeNoSenseAreRefused(t *testing.T) {
 		"*", "*.", ".", ".example.com", "*example.com", "a.*.com", "**.example.com", "example.com:80", "http://a", "a/b", "a..b",
 		"食谱.example", "a b", "[::1", "::1", "[x]", "example.com.",
 	} {
-		if key, err := parseHost(host); err == nil {
+		if key, err := ParseHost(host); err == nil {
 			t.Errorf("%q: got %q, want an error", host, key)
 		}
 	}

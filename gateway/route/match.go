@@ -1,4 +1,6 @@
-package gateway
+// Package route finds what a request leads to: patterns of paths, hosts, the two readings of a request target, and rewriting.
+// It knows bytes alone: neither configuration nor requests.
+package route
 
 import (
 	"errors"
@@ -8,12 +10,12 @@ import (
 	"unicode"
 )
 
-// anyMethod stands for every method in a matcher.
-const anyMethod = ""
+// AnyMethod stands for every method in a matcher.
+const AnyMethod = ""
 
-// matcher finds the most specific pattern for a path: segment by segment a literal beats :name, and :name beats **.
+// Matcher finds the most specific pattern for a path: segment by segment a literal beats :name, and :name beats **.
 // It is a tree of segments, so that the number of patterns does not matter. It never changes once it is in use.
-type matcher[T any] struct {
+type Matcher[T any] struct {
 	root node[T]
 }
 
@@ -31,8 +33,8 @@ type match[T any] struct {
 	slashed bool // the pattern has a last slash and the path has none, or the other way round
 }
 
-// pattern is a path pattern, parsed: its segments and whether ** follows them.
-type pattern struct {
+// Pattern is a path pattern, parsed: its segments and whether ** follows them.
+type Pattern struct {
 	segments []segment
 	rest     bool
 }
@@ -45,16 +47,16 @@ type segment struct {
 
 var errPattern = errors.New("is not a path pattern such as /api/:name/**")
 
-// parsePattern reads "/a/:name/**": literals, :name for exactly one segment that is not empty, ** at the end for zero
+// ParsePattern reads "/a/:name/**": literals, :name for exactly one segment that is not empty, ** at the end for zero
 // or more.
-func parsePattern(path string) (pattern, error) {
+func ParsePattern(path string) (Pattern, error) {
 	if !strings.HasPrefix(path, "/") {
-		return pattern{}, fmt.Errorf("%q %w: it must begin with /", path, errPattern)
+		return Pattern{}, fmt.Errorf("%q %w: it must begin with /", path, errPattern)
 	}
 	if strings.ContainsFunc(path, unicode.IsControl) {
-		return pattern{}, fmt.Errorf("%q %w: it has a control character, which no request has", path, errPattern)
+		return Pattern{}, fmt.Errorf("%q %w: it has a control character, which no request has", path, errPattern)
 	}
-	var p pattern
+	var p Pattern
 	parts := strings.Split(path[1:], "/")
 	for i, part := range parts {
 		switch {
@@ -64,9 +66,9 @@ func parsePattern(path string) (pattern, error) {
 		case strings.HasPrefix(part, ":") && len(part) > 1:
 			p.segments = append(p.segments, segment{param: true, written: part})
 		case strings.ContainsAny(part, "*:;%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
-			return pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
+			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
 		case bracketed(part) != "":
-			return pattern{}, fmt.Errorf("%q %w: segment %d is %q; write :%s", path, errPattern, i+1, part, bracketed(part))
+			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q; write :%s", path, errPattern, i+1, part, bracketed(part))
 		default:
 			p.segments = append(p.segments, segment{literal: string(lowerCase([]byte(part))), written: part})
 		}
@@ -74,28 +76,29 @@ func parsePattern(path string) (pattern, error) {
 	return p, nil
 }
 
-// takesRest reports whether ** ends the pattern.
-func (p pattern) takesRest() bool { return p.rest }
+// TakesRest reports whether ** ends the pattern.
+func (p Pattern) TakesRest() bool { return p.rest }
 
-// sameShape reports whether two patterns differ in the names of their segments at most.
-func (p pattern) sameShape(other pattern) bool {
+// SameShape reports whether two patterns differ in the names of their segments at most.
+func (p Pattern) SameShape(other Pattern) bool {
 	return p.rest == other.rest && slices.EqualFunc(p.segments, other.segments, func(a, b segment) bool { return a.literal == b.literal && a.param == b.param })
 }
 
-// below is the pattern without its first segments.
-func (p pattern) below(segments int) pattern {
-	return pattern{p.segments[min(segments, len(p.segments)):], p.rest}
+// Below is the pattern without its first segments.
+func (p Pattern) Below(segments int) Pattern {
+	return Pattern{p.segments[min(segments, len(p.segments)):], p.rest}
 }
 
-func (p pattern) withoutLastSlash() pattern {
+// WithoutLastSlash is the pattern of the same path without a slash behind it.
+func (p Pattern) WithoutLastSlash() Pattern {
 	if last := len(p.segments) - 1; last >= 0 && p.segments[last].written == "" {
 		p.segments = p.segments[:last]
 	}
 	return p
 }
 
-// add enters a pattern. When it is there already for this method, it stays and what it leads to is returned.
-func (m *matcher[T]) add(p pattern, method string, value T) (other T, taken bool) {
+// Add enters a pattern. When it is there already for this method, it stays and what it leads to is returned.
+func (m *Matcher[T]) Add(p Pattern, method string, value T) (other T, taken bool) {
 	n := &m.root
 	for _, s := range p.segments {
 		n = n.child(s)
@@ -114,7 +117,7 @@ func (m *matcher[T]) add(p pattern, method string, value T) (other T, taken bool
 }
 
 // spelledOut says whether exactly this pattern is there for the method, or for all methods.
-func (m *matcher[T]) spelledOut(p pattern, method string) bool {
+func (m *Matcher[T]) spelledOut(p Pattern, method string) bool {
 	n := &m.root
 	for _, s := range p.segments {
 		if s.param {
@@ -146,15 +149,15 @@ func (n *node[T]) child(s segment) *node[T] {
 	return n.literal[s.literal]
 }
 
-// find returns what the most specific pattern for method and path leads to. path begins with /, is decoded and in lower
+// Find returns what the most specific pattern for method and path leads to. path begins with /, is decoded and in lower
 // case.
-func (m *matcher[T]) find(method string, path []byte) (T, bool) {
+func (m *Matcher[T]) Find(method string, path []byte) (T, bool) {
 	found := m.lookup(method, path, eitherEnding)
 	return found.to, found.ok
 }
 
-// lookup is find, and tells whether the pattern took the path with its other ending.
-func (m *matcher[T]) lookup(method string, path []byte, e endings) match[T] {
+// lookup is Find, and tells whether the pattern took the path with its other ending.
+func (m *Matcher[T]) lookup(method string, path []byte, e endings) match[T] {
 	return m.root.lookup(method, path[1:], e)
 }
 
@@ -220,15 +223,15 @@ func (n *node[T]) takeRest(method string) (found match[T]) {
 	return found
 }
 
-// holders calls f for what every pattern for any method leads to that takes all paths of p without its **.
-func (m *matcher[T]) holders(p pattern, f func(T)) { m.root.holders(p.segments, f) }
+// Holders calls f for what every pattern for any method leads to that takes all paths of p without its **.
+func (m *Matcher[T]) Holders(p Pattern, f func(T)) { m.root.holders(p.segments, f) }
 
 func (n *node[T]) holders(segments []segment, f func(T)) {
-	if to, ok := n.rest[anyMethod]; ok {
+	if to, ok := n.rest[AnyMethod]; ok {
 		f(to)
 	}
 	if len(segments) == 0 {
-		if to, ok := n.here[anyMethod]; ok {
+		if to, ok := n.here[AnyMethod]; ok {
 			f(to)
 		}
 		return
@@ -241,8 +244,8 @@ func (n *node[T]) holders(segments []segment, f func(T)) {
 	}
 }
 
-// each calls f for what every method of every pattern leads to.
-func (m *matcher[T]) each(f func(T)) { m.root.each(f) }
+// Each calls f for what every method of every pattern leads to.
+func (m *Matcher[T]) Each(f func(T)) { m.root.each(f) }
 
 func (n *node[T]) each(f func(T)) {
 	for _, of := range []map[string]T{n.here, n.rest} {
@@ -271,13 +274,14 @@ func byMethod[T any](m map[string]T, method string) (found T, ok bool) {
 	if found, ok = m[method]; ok {
 		return found, true
 	}
-	found, ok = m[anyMethod]
+	found, ok = m[AnyMethod]
 	return found, ok
 }
 
-func orAny(methods []string) []string {
+// MethodsOrAny is methods, and AnyMethod alone when there are none.
+func MethodsOrAny(methods []string) []string {
 	if len(methods) == 0 {
-		return []string{anyMethod}
+		return []string{AnyMethod}
 	}
 	return methods
 }

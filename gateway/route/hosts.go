@@ -1,4 +1,4 @@
-package gateway
+package route
 
 import (
 	"bytes"
@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// table finds what a request leads to: by its host first, then by its path and method. An exact host beats *.suffix, the
+// Table finds what a request leads to: by its host first, then by its path and method. An exact host beats *.suffix, the
 // longer suffix beats the shorter one, and both beat a pattern for any host. Where a host has nothing for the path and
 // method, the next less specific one is asked. It never changes once it is in use.
-type table[T any] struct {
-	any   matcher[T]
-	hosts map[string]*matcher[T] // "api.example.com", and ".example.com" for *.example.com
+type Table[T any] struct {
+	any   Matcher[T]
+	hosts map[string]*Matcher[T] // "api.example.com", and ".example.com" for *.example.com
 
 	stricter func(a, b T) bool // whether a asks for more than b; nil: nothing does
 }
 
 var errHost = errors.New("is not a host such as api.example.com or *.example.com")
 
-// parseHost reads the host of a route: "" for any, a name or an address, or *.suffix for all names that end so. The
-// result is the key of table.hosts.
-func parseHost(host string) (key string, err error) {
+// ParseHost reads the host of a route: "" for any, a name or an address, or *.suffix for all names that end so. The
+// result is the key of a table's hosts, for Of.
+func ParseHost(host string) (key string, err error) {
 	key = strings.ToLower(host)
 	if address, found := strings.CutPrefix(key, "["); found {
 		parsed, err := netip.ParseAddr(strings.TrimSuffix(address, "]"))
@@ -50,31 +50,31 @@ func validLabel(label string) bool {
 	return label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
-// newTable is an empty table; stricter reports whether a asks for more than b.
-func newTable[T any](stricter func(a, b T) bool) *table[T] { return &table[T]{stricter: stricter} }
+// NewTable is an empty table; stricter reports whether a asks for more than b.
+func NewTable[T any](stricter func(a, b T) bool) *Table[T] { return &Table[T]{stricter: stricter} }
 
-// names are the keys of the hosts that have a matcher, in order: first "", for any.
-func (t *table[T]) names() []string {
+// Names are the keys of the hosts that have a matcher, in order: first "", for any.
+func (t *Table[T]) Names() []string {
 	return append([]string{""}, slices.Sorted(maps.Keys(t.hosts))...)
 }
 
-// of is the matcher of one host, made when it is not there yet.
-func (t *table[T]) of(host string) *matcher[T] {
+// Of is the matcher of one host, made when it is not there yet.
+func (t *Table[T]) Of(host string) *Matcher[T] {
 	if host == "" {
 		return &t.any
 	}
 	if t.hosts == nil {
-		t.hosts = make(map[string]*matcher[T])
+		t.hosts = make(map[string]*Matcher[T])
 	}
 	if t.hosts[host] == nil {
-		t.hosts[host] = new(matcher[T])
+		t.hosts[host] = new(Matcher[T])
 	}
 	return t.hosts[host]
 }
 
-// find returns what the most specific host and pattern lead to. host is as the request says it, path is decoded and in
+// Find returns what the most specific host and pattern lead to. host is as the request says it, path is decoded and in
 // lower case. What takes the path with its other ending gives way to a stricter one that takes it as it is written.
-func (t *table[T]) find(host []byte, method string, path []byte) (T, bool) {
+func (t *Table[T]) Find(host []byte, method string, path []byte) (T, bool) {
 	found := t.lookup(host, method, path, eitherEnding)
 	if found.slashed && t.stricter != nil {
 		if other := t.lookup(host, method, path, asWritten); other.ok && t.stricter(other.to, found.to) {
@@ -84,7 +84,7 @@ func (t *table[T]) find(host []byte, method string, path []byte) (T, bool) {
 	return found.to, found.ok
 }
 
-func (t *table[T]) lookup(host []byte, method string, path []byte, e endings) match[T] {
+func (t *Table[T]) lookup(host []byte, method string, path []byte, e endings) match[T] {
 	if len(t.hosts) > 0 {
 		var room [256]byte
 		name := hostName(room[:0], host)
@@ -123,9 +123,9 @@ func hostName(into, host []byte) []byte {
 	return into
 }
 
-// spelledOut says whether a pattern of exactly these segments is there for the method, or for all methods, wherever a
+// SpelledOut says whether a pattern of exactly these segments is there for the method, or for all methods, wherever a
 // request for host is looked for.
-func (t *table[T]) spelledOut(host string, p pattern, method string) bool {
+func (t *Table[T]) SpelledOut(host string, p Pattern, method string) bool {
 	for i := range host {
 		if i == 0 || host[i] == '.' {
 			if m := t.hosts[host[i:]]; m != nil && m.spelledOut(p, method) {

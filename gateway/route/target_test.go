@@ -1,4 +1,4 @@
-package gateway
+package route
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ func TestATargetWithTwoReadingsIsRefused(t *testing.T) {
 		"/a%3fx", "/a%3F", "/a%23", "/a%23x/b",
 		"/a%c2%a0", "/a%C2%85", "/a/%e3%80%80", "/a%e2%80%a8/b", "/a%ef%bb%bf", "/a%e2%80%8b", "/a%e1%a0%8e", "/a%c2%9fb",
 	} {
-		if got, ok := parseTarget([]byte(raw), nil); ok {
-			t.Errorf("%q was taken as %q", raw, got.path)
+		if got, ok := ParseRequestTarget([]byte(raw), nil); ok {
+			t.Errorf("%q was taken as %q", raw, got.Path)
 		}
 	}
 }
@@ -38,9 +38,9 @@ func TestATargetIsMatchedDecodedAndSentAsItCame(t *testing.T) {
 		"/100%25":                     {"/100%", "/100%"},
 		"/redirect?to=http://x/../..": {"/redirect", "/redirect"},
 	} {
-		got, ok := parseTarget([]byte(raw), nil)
-		if !ok || string(got.raw) != raw || string(got.path) != want.path || string(got.folded) != want.folded {
-			t.Errorf("%q: got %q, %q, %q, %v; want %q", raw, got.raw, got.path, got.folded, ok, want)
+		got, ok := ParseRequestTarget([]byte(raw), nil)
+		if !ok || string(got.Raw) != raw || string(got.Path) != want.path || string(got.Folded) != want.folded {
+			t.Errorf("%q: got %q, %q, %q, %v; want %q", raw, got.Raw, got.Path, got.Folded, ok, want)
 		}
 	}
 }
@@ -50,27 +50,27 @@ func FuzzTarget(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, ok := parseTarget(raw, nil)
+		got, ok := ParseRequestTarget(raw, nil)
 		if !ok {
 			return
 		}
-		if got.raw[0] != '/' || got.path[0] != '/' || !cleanPath(got.path) {
-			t.Errorf("%q: taken as %q, path %q", raw, got.raw, got.path)
+		if got.Raw[0] != '/' || got.Path[0] != '/' || !cleanPath(got.Path) {
+			t.Errorf("%q: taken as %q, path %q", raw, got.Raw, got.Path)
 		}
-		if bytes.Count(got.folded, []byte{'/'}) != bytes.Count(got.path, []byte{'/'}) {
-			t.Errorf("%q: matched as %q, which has other segments than %q", raw, got.folded, got.path)
+		if bytes.Count(got.Folded, []byte{'/'}) != bytes.Count(got.Path, []byte{'/'}) {
+			t.Errorf("%q: matched as %q, which has other segments than %q", raw, got.Folded, got.Path)
 		}
-		if bytes.ContainsAny(got.path, `?#;\`) || bytes.ContainsFunc(got.path, unicode.IsControl) {
-			t.Errorf("%q: matched as %q, which some reader ends or splits", raw, got.path)
+		if bytes.ContainsAny(got.Path, `?#;\`) || bytes.ContainsFunc(got.Path, unicode.IsControl) {
+			t.Errorf("%q: matched as %q, which some reader ends or splits", raw, got.Path)
 		}
-		for segment := range bytes.SplitSeq(got.path, []byte{'/'}) {
+		for segment := range bytes.SplitSeq(got.Path, []byte{'/'}) {
 			if len(bytes.TrimFunc(segment, unicode.IsSpace)) != len(segment) {
 				t.Errorf("%q: the segment %q has a blank at an end", raw, segment)
 			}
 		}
-		if again, ok := percentDecode(got.path, nil); !ok || string(again) != string(got.path) {
+		if again, ok := percentDecode(got.Path, nil); !ok || string(again) != string(got.Path) {
 			if ok {
-				t.Errorf("%q: decoding %q again gives %q", raw, got.path, again)
+				t.Errorf("%q: decoding %q again gives %q", raw, got.Path, again)
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package gateway
+package route
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// rewriting makes the path that is sent of the path that came: text, segments of the request and the rest of it, in a
+// Rewriting makes the path that is sent of the path that came: text, segments of the request and the rest of it, in a
 // row. What it takes of a request are its very bytes, never decoded and encoded again.
-type rewriting struct {
+type Rewriting struct {
 	parts []rewrittenPart
 	room  int // bytes of all texts
 }
@@ -20,24 +20,24 @@ type rewrittenPart struct {
 	after   int // counted from 1: what follows that many segments, less one
 }
 
-// newStripping cuts a literal beginning off.
-func newStripping(prefix string) *rewriting {
+// NewStripping cuts a literal beginning off.
+func NewStripping(prefix string) *Rewriting {
 	depth := strings.Count(strings.TrimSuffix(prefix, "/"), "/")
-	return &rewriting{parts: []rewrittenPart{{after: depth + 1}}}
+	return &Rewriting{parts: []rewrittenPart{{after: depth + 1}}}
 }
 
-// newRewriting reads a rewrite for a path pattern: a path whose :name stands for that segment of the pattern and whose
+// NewRewriting reads a rewrite for a path pattern: a path whose :name stands for that segment of the pattern and whose
 // ** at the end for what the pattern's ** took.
-func newRewriting(path, rewrite string) (*rewriting, error) {
-	from, err := parsePattern(path)
+func NewRewriting(path, rewrite string) (*Rewriting, error) {
+	from, err := ParsePattern(path)
 	if err != nil {
 		return nil, err
 	}
-	to, err := parsePattern(rewrite)
+	to, err := ParsePattern(rewrite)
 	if err != nil {
 		return nil, err
 	}
-	w := new(rewriting)
+	w := new(Rewriting)
 	for _, s := range to.segments {
 		if !s.param {
 			w.addText("/" + pathText(s.written))
@@ -58,13 +58,13 @@ func newRewriting(path, rewrite string) (*rewriting, error) {
 	return w, nil
 }
 
-func (w *rewriting) addText(text string) {
+func (w *Rewriting) addText(text string) {
 	w.parts = append(w.parts, rewrittenPart{text: text})
 	w.room += len(text)
 }
 
 // position is the index of the only segment that has the name.
-func (p pattern) position(name string) (int, error) {
+func (p Pattern) position(name string) (int, error) {
 	at := -1
 	for i, s := range p.segments {
 		switch {
@@ -96,8 +96,8 @@ func pathText(text string) string {
 	return b.String()
 }
 
-// apply rewrites a target that the pattern has matched. The query stays as it is.
-func (w *rewriting) apply(target []byte) []byte {
+// Apply rewrites a target that the pattern has matched. The query stays as it is.
+func (w *Rewriting) Apply(target []byte) []byte {
 	path, query := target, []byte(nil)
 	if i := bytes.IndexByte(target, '?'); i >= 0 {
 		path, query = target[:i], target[i:]

@@ -1,13 +1,13 @@
-package gateway
+package route
 
 import (
 	"fmt"
 	"testing"
 )
 
-func mustPattern(tb testing.TB, path string) pattern {
+func mustPattern(tb testing.TB, path string) Pattern {
 	tb.Helper()
-	p, err := parsePattern(path)
+	p, err := ParsePattern(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -21,9 +21,9 @@ func TestTheMostSpecificPatternWinsWhateverTheOrder(t *testing.T) {
 		"/api/v1/recipes/top", "/api/:version/users/:id", "/api/v1/:kind/:id/**", "/", "/菜谱/:id",
 	}
 	for range 2 {
-		var m matcher[string]
+		var m Matcher[string]
 		for _, p := range patterns {
-			m.add(mustPattern(t, p), anyMethod, p)
+			m.Add(mustPattern(t, p), AnyMethod, p)
 		}
 		for path, want := range map[string]string{
 			"/":                        "/",
@@ -43,7 +43,7 @@ func TestTheMostSpecificPatternWinsWhateverTheOrder(t *testing.T) {
 			"/apis":                    "/**",
 			"/api/v1/recipes/top/more": "/api/v1/:kind/:id/**",
 		} {
-			if got, ok := m.find("GET", []byte(path)); !ok || got != want {
+			if got, ok := m.Find("GET", []byte(path)); !ok || got != want {
 				t.Errorf("%s: got %q, %v; want %q", path, got, ok, want)
 			}
 		}
@@ -55,27 +55,27 @@ func TestTheMostSpecificPatternWinsWhateverTheOrder(t *testing.T) {
 
 func TestAPatternForOtherMethodsGivesWayToALessSpecificOne(t *testing.T) {
 	t.Parallel()
-	var m matcher[string]
-	m.add(mustPattern(t, "/a/:id"), "GET", "get")
-	m.add(mustPattern(t, "/a/**"), anyMethod, "any")
+	var m Matcher[string]
+	m.Add(mustPattern(t, "/a/:id"), "GET", "get")
+	m.Add(mustPattern(t, "/a/**"), AnyMethod, "any")
 	for method, want := range map[string]string{"GET": "get", "POST": "any"} {
-		if got, _ := m.find(method, []byte("/a/7")); got != want {
+		if got, _ := m.Find(method, []byte("/a/7")); got != want {
 			t.Errorf("%s /a/7: got %q, want %q", method, got, want)
 		}
 	}
-	if got, ok := m.find("GET", []byte("/b")); ok {
+	if got, ok := m.Find("GET", []byte("/b")); ok {
 		t.Errorf("GET /b: got %q, want no route", got)
 	}
 }
 
 func TestTwoEqualPatternsAreNoticed(t *testing.T) {
 	t.Parallel()
-	var m matcher[int]
-	m.add(mustPattern(t, "/a/:id"), "GET", 1)
-	if other, taken := m.add(mustPattern(t, "/a/:name"), "GET", 2); !taken || other != 1 {
+	var m Matcher[int]
+	m.Add(mustPattern(t, "/a/:id"), "GET", 1)
+	if other, taken := m.Add(mustPattern(t, "/a/:name"), "GET", 2); !taken || other != 1 {
 		t.Errorf("got %d, %v; want 1, taken", other, taken)
 	}
-	if _, taken := m.add(mustPattern(t, "/a/:name"), "POST", 3); taken {
+	if _, taken := m.Add(mustPattern(t, "/a/:name"), "POST", 3); taken {
 		t.Error("another method counts as equal")
 	}
 }
@@ -83,7 +83,7 @@ func TestTwoEqualPatternsAreNoticed(t *testing.T) {
 func TestPatternsThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "api", "/a/**/b", "/a*", "/a/:", "/a//b", "/a/../b", "/./a", "/a?b", "/a%20b", "/a b", "/x:y"} {
-		if p, err := parsePattern(path); err == nil {
+		if p, err := ParsePattern(path); err == nil {
 			t.Errorf("%q: got %+v, want an error", path, p)
 		}
 	}
@@ -92,14 +92,14 @@ func TestPatternsThatMakeNoSenseAreRefused(t *testing.T) {
 func BenchmarkMatch(b *testing.B) {
 	for _, routes := range []int{10, 1_000, 10_000} {
 		b.Run(fmt.Sprintf("routes=%d", routes), func(b *testing.B) {
-			var m matcher[int]
+			var m Matcher[int]
 			for i := range routes {
-				m.add(mustPattern(b, fmt.Sprintf("/api/v1/service%d/:id", i)), "GET", i)
+				m.Add(mustPattern(b, fmt.Sprintf("/api/v1/service%d/:id", i)), "GET", i)
 			}
 			path := []byte(fmt.Sprintf("/api/v1/service%d/42", routes/2))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := m.find("GET", path); !ok {
+				if _, ok := m.Find("GET", path); !ok {
 					b.Fatal("no route")
 				}
 			}
@@ -110,7 +110,7 @@ func BenchmarkMatch(b *testing.B) {
 // TestLettersOfEveryScriptAreMatchedWithoutCase is about paths that are not ASCII: beside a capital one it lost its route.
 func TestLettersOfEveryScriptAreMatchedWithoutCase(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ pattern, target string }{
+	for _, c := range []struct{ pattern, RequestTarget string }{
 		{"/api/Ärzte/**", "/api/%C3%84rzte/x"},
 		{"/api/Ärzte/**", "/Api/%C3%84rzte/x"},
 		{"/api/Ärzte/**", "/api/%C3%A4rzte/x"},
@@ -121,14 +121,14 @@ func TestLettersOfEveryScriptAreMatchedWithoutCase(t *testing.T) {
 		{"/secret", "/%C5%BFecret"},
 		{"/secret", "/%C5%BFECRET"},
 	} {
-		var m matcher[string]
-		m.add(mustPattern(t, c.pattern), anyMethod, "found")
-		target, ok := parseTarget([]byte(c.target), nil)
+		var m Matcher[string]
+		m.Add(mustPattern(t, c.pattern), AnyMethod, "found")
+		target, ok := ParseRequestTarget([]byte(c.RequestTarget), nil)
 		if !ok {
-			t.Fatalf("%s is refused", c.target)
+			t.Fatalf("%s is refused", c.RequestTarget)
 		}
-		if found, _ := m.find("GET", target.folded); found == "" {
-			t.Errorf("%s is not found by %s", c.target, c.pattern)
+		if found, _ := m.Find("GET", target.Folded); found == "" {
+			t.Errorf("%s is not found by %s", c.RequestTarget, c.pattern)
 		}
 	}
 }
