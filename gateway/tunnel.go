@@ -35,8 +35,9 @@ type tunnel struct {
 	aborted sync.Once
 }
 
-func newTunnel(client *wire.Conn, service *upstream.Tunnel) *tunnel {
-	t := &tunnel{client: client, service: service, leave: func() {}, begun: make(chan struct{})}
+// newTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
+func newTunnel(client *wire.Conn, service *upstream.Tunnel, subject *authn.Subject, held limit.Hold) *tunnel {
+	t := &tunnel{client: client, service: service, subject: subject, held: held, leave: func() {}, begun: make(chan struct{})}
 	t.down = side{to: client, end: func() error { return closeWrite(client.NetConn()) }}
 	t.up = side{to: service, end: service.CloseWrite, masked: true}
 	t.last.Store(time.Now().UnixNano())

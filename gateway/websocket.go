@@ -146,11 +146,11 @@ func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tu
 	resp.Set(fiber.HeaderUpgrade, webSocketProtocol)
 	client.Passthrough()
 	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
-	t := newTunnel(client, service)
-	t.held = ex.hold.Move(limit.WebSockets)
+	var user *authn.Subject
 	if subject, known := authn.SubjectOf(c); known {
-		t.subject = &subject
+		user = &subject
 	}
+	t := newTunnel(client, service, user, ex.hold.Move(limit.WebSockets))
 	g.sockets.add(ex.route.pattern, t)
 	g.takeOver(c, t.run, t.abort)
 }
