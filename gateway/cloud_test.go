@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/websocket"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -105,7 +106,7 @@ func TestAWebSocketWithACloudIdentityStaysOpenUntilItsUserIsBanned(t *testing.T)
 	l := e.dial(t)
 	l.open(t, webSocket("GET /private/chat", "", signedCall("oFunction1", "GET /private/chat", "", time.Now())...))
 	const hello = "\x81\x85\x00\x00\x00\x00hello"
-	looked := time.NewTimer(3 * socketsEvery)
+	looked := time.NewTimer(3 * websocket.RecheckEvery)
 	defer looked.Stop()
 	for open := true; open; {
 		l.say(t, hello)
@@ -113,7 +114,7 @@ func TestAWebSocketWithACloudIdentityStaysOpenUntilItsUserIsBanned(t *testing.T)
 		select {
 		case <-looked.C:
 			open = false
-		case <-time.After(socketsEvery / 8):
+		case <-time.After(websocket.RecheckEvery / 8):
 		}
 	}
 	if err := e.deps.Authn.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil {

@@ -20,6 +20,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/websocket"
 	"wxgate/gateway/wire"
 	"wxgate/lograte"
 	"wxgate/upstream"
@@ -64,7 +65,7 @@ type Gateway struct {
 	ending    chan struct{} // closed when draining begins
 	exchanges *sync.Pool    // of *exchange
 	watch     *watcher
-	sockets   *webSockets
+	sockets   *websocket.Tunnels
 	door      *door
 	taken     sync.WaitGroup // connections that were taken from fasthttp
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
@@ -95,7 +96,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.rules.Store(r)
-	g.sockets = newWebSockets(g.deps.Authn, g.metrics.webSockets)
+	g.sockets = websocket.NewTunnels(g.deps.Authn, g.metrics.webSockets)
 	g.app = g.newApp(g.chain(g.authenticate, g.serve))
 	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(g.authenticate, g.admit)).Handler())
 	g.admin = g.newAdmin()
@@ -178,7 +179,7 @@ func (g *Gateway) Drain() {
 // Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
-	g.sockets.drain()
+	g.sockets.Drain()
 	drained := g.metrics.connections.drain(ctx) // before the server, which resets what comes in its last moments
 	err := errors.Join(drained, g.app.ShutdownWithContext(ctx), g.metrics.connections.close())
 	if err != nil {

@@ -115,7 +115,7 @@ func (g *Gateway) Resume() { g.door.set(doorOpen) }
 func (g *Gateway) HandOver(ctx context.Context, ln *wire.Listener, give wire.Give) error {
 	closed := ln.HandOver(give)
 	g.door.set(doorMoved)
-	g.sockets.drain()
+	g.sockets.Drain()
 	return errors.Join(closed, g.admin.shutdown(ctx), ln.WaitLeft(ctx))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/websocket"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -150,7 +151,7 @@ func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tu
 	if subject, known := authn.SubjectOf(c); known {
 		user = &subject
 	}
-	t := newTunnel(client, service, user, ex.hold.Move(limit.WebSockets))
-	g.sockets.add(ex.route.pattern, t)
-	g.takeOver(c, t.run, t.abort)
+	t := websocket.NewTunnel(client, service, user, ex.hold.Move(limit.WebSockets))
+	g.sockets.Add(ex.route.pattern, t)
+	g.takeOver(c, t.Run, t.Abort)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/gateway/websocket"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -237,13 +238,13 @@ func TestAWebSocketEndsWithItsSession(t *testing.T) {
 		t.Fatalf("logout: %d %s", resp.StatusCode, body)
 	}
 	loggedOut := time.Now()
-	alice.expect(t, string(closeFrame(closePolicy, false)))
+	alice.expect(t, string(websocket.CloseFrame(websocket.ClosePolicy, false)))
 	t.Logf("the WebSocket outlived its session by %v", time.Since(loggedOut))
 	alice.say(t, "\x88\x82\x00\x00\x00\x00\x03\xf0") // the client's Close
 	if rest, err := io.ReadAll(alice); err != nil || len(rest) > 0 {
 		t.Errorf("after the Close came %q and %v", rest, err)
 	}
-	if got, want := <-all, string(closeFrame(closePolicy, true)); got != want {
+	if got, want := <-all, string(websocket.CloseFrame(websocket.ClosePolicy, true)); got != want {
 		t.Errorf("the service received %q, want the Close %q", got, want)
 	}
 	eventually(t, "the two of others are left", func() bool { return e.count(t, "wxgate_websockets") == 2 })
@@ -265,13 +266,13 @@ func TestAWebSocketIsToldOfTheEndOfTheGateway(t *testing.T) {
 	}
 	t.Logf("shut down in %v", time.Since(start))
 	for name, l := range map[string]line{"whole": whole, "half": half} {
-		l.expect(t, string(closeFrame(closeGoingAway, false)))
+		l.expect(t, string(websocket.CloseFrame(websocket.CloseGoingAway, false)))
 		if rest, _ := io.ReadAll(l); len(rest) > 0 {
 			t.Errorf("%s: after the Close came %q", name, rest)
 		}
 	}
 	got := []string{<-all, <-all}
-	want := string(closeFrame(closeGoingAway, true))
+	want := string(websocket.CloseFrame(websocket.CloseGoingAway, true))
 	if got[0] != want && got[1] != want {
 		t.Errorf("the service received %q, want one Close %q", got, want)
 	}
@@ -293,7 +294,7 @@ func TestASilentWebSocketEnds(t *testing.T) {
 	go func() {
 		got := make([]byte, 4)
 		_, err := io.ReadFull(silent, got)
-		if err == nil && string(got) != string(closeFrame(closeGoingAway, false)) {
+		if err == nil && string(got) != string(websocket.CloseFrame(websocket.CloseGoingAway, false)) {
 			err = fmt.Errorf("got %q, want a Close", got)
 		}
 		ended <- err

@@ -1,4 +1,6 @@
-package gateway
+// Package websocket relays WebSockets (RFC 6455) once the handshake is over: tunnels that end with their session, with the
+// gateway, or when both ends are silent, each with a Close frame where one may stand.
+package websocket
 
 import "encoding/binary"
 
@@ -65,12 +67,12 @@ func (f *frames) begin() {
 
 // The codes of Close frames that we send (RFC 6455 §7.4.1).
 const (
-	closeGoingAway = 1001 // the gateway stops, or both sides were silent for too long
-	closePolicy    = 1008 // the session has ended
+	CloseGoingAway = 1001 // the gateway stops, or both sides were silent for too long
+	ClosePolicy    = 1008 // the session has ended
 )
 
-// closeFrame is a Close frame. A client's frames are masked (§5.3); the mask hides nothing here, so it is zero.
-func closeFrame(code uint16, masked bool) []byte {
+// CloseFrame is a Close frame. A client's frames are masked (§5.3); the mask hides nothing here, so it is zero.
+func CloseFrame(code uint16, masked bool) []byte {
 	frame := []byte{0x80 | opcodeClose, 2}
 	if masked {
 		frame = append(frame, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-package gateway
+package websocket
 
 import (
 	"encoding/binary"
@@ -11,7 +11,7 @@ func TestACloseFrameIsWhatTheRFCSays(t *testing.T) {
 		false: "\x88\x02\x03\xf0", // RFC 6455 §5.5.1: FIN, opcode 8, two bytes, 1008
 		true:  "\x88\x82\x00\x00\x00\x00\x03\xf0",
 	} {
-		if got := string(closeFrame(closePolicy, masked)); got != want {
+		if got := string(CloseFrame(ClosePolicy, masked)); got != want {
 			t.Errorf("masked %v: got %q, want %q", masked, got, want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestFramesAreFollowedHoweverTheyAreCut(t *testing.T) {
 		if !f.between() || f.closed {
 			t.Errorf("pieces of %d: at the end between is %v and closed %v", piece, f.between(), f.closed)
 		}
-		f.pass(closeFrame(closePolicy, piece%2 == 0))
+		f.pass(CloseFrame(ClosePolicy, piece%2 == 0))
 		if !f.between() || !f.closed {
 			t.Errorf("pieces of %d: after a Close between is %v and closed %v", piece, f.between(), f.closed)
 		}

@@ -1,4 +1,4 @@
-package gateway
+package websocket
 
 import (
 	"errors"
@@ -19,12 +19,12 @@ const (
 	goodbyeRead  = time.Second            // for the Close frame that answers it
 )
 
-// tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
-type tunnel struct {
+// Tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
+type Tunnel struct {
 	client  *wire.Conn
 	service *upstream.Tunnel
 	subject *authn.Subject // nil: nobody in particular
-	leave   func()         // tells webSockets
+	leave   func()         // tells Tunnels
 	held    limit.Hold     // of its client's
 	down    side           // to the client
 	up      side           // to the service
@@ -35,9 +35,9 @@ type tunnel struct {
 	aborted sync.Once
 }
 
-// newTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
-func newTunnel(client *wire.Conn, service *upstream.Tunnel, subject *authn.Subject, held limit.Hold) *tunnel {
-	t := &tunnel{client: client, service: service, subject: subject, held: held, leave: func() {}, begun: make(chan struct{})}
+// NewTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
+func NewTunnel(client *wire.Conn, service *upstream.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
+	t := &Tunnel{client: client, service: service, subject: subject, held: held, leave: func() {}, begun: make(chan struct{})}
 	t.down = side{to: client, end: func() error { return closeWrite(client.NetConn()) }}
 	t.up = side{to: service, end: service.CloseWrite, masked: true}
 	t.last.Store(time.Now().UnixNano())
@@ -51,9 +51,9 @@ func closeWrite(conn net.Conn) error {
 	return nil
 }
 
-// run relays until both directions have ended. from is the client with what fasthttp had read ahead.
-func (t *tunnel) run(from net.Conn) {
-	defer t.abort()
+// Run relays until both directions have ended. from is the client with what fasthttp had read ahead.
+func (t *Tunnel) Run(from net.Conn) {
+	defer t.Abort()
 	_ = t.client.SetWriteDeadline(time.Time{})
 	t.begin.Do(func() { close(t.begun) })
 	var both sync.WaitGroup
@@ -64,7 +64,7 @@ func (t *tunnel) run(from net.Conn) {
 
 // relay copies one direction. Its orderly end is passed on, and the other direction may go on (half-close); an error
 // ends both.
-func (t *tunnel) relay(to *side, from io.Reader) {
+func (t *Tunnel) relay(to *side, from io.Reader) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
@@ -81,7 +81,7 @@ func (t *tunnel) relay(to *side, from io.Reader) {
 			err = to.finish()
 		}
 		if err != nil {
-			t.abort()
+			t.Abort()
 		}
 		return
 	}
@@ -89,7 +89,7 @@ func (t *tunnel) relay(to *side, from io.Reader) {
 
 // end says goodbye to both ends: each gets a Close frame with the code, unless it is in the middle of another frame, and
 // a moment to answer. Then the connections are closed.
-func (t *tunnel) end(code uint16) {
+func (t *Tunnel) end(code uint16) {
 	if t.ending.Swap(true) {
 		return
 	}
@@ -106,8 +106,8 @@ func (t *tunnel) end(code uint16) {
 	t.up.goodbye(code)
 }
 
-// abort closes both connections at once.
-func (t *tunnel) abort() {
+// Abort closes both connections at once.
+func (t *Tunnel) Abort() {
 	t.aborted.Do(func() {
 		_ = t.client.Close()
 		_ = t.service.Close()
@@ -118,7 +118,7 @@ func (t *tunnel) abort() {
 }
 
 // silentFor says how long nothing has come from either end.
-func (t *tunnel) silentFor(now time.Time) time.Duration { return now.Sub(time.Unix(0, t.last.Load())) }
+func (t *Tunnel) silentFor(now time.Time) time.Duration { return now.Sub(time.Unix(0, t.last.Load())) }
 
 // side is one direction of a tunnel.
 type side struct {
@@ -156,7 +156,7 @@ func (s *side) goodbye(code uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.frames.between() && !s.frames.closed {
-		_, _ = s.to.Write(closeFrame(code, s.masked)) // who does not take it is closed all the same
+		_, _ = s.to.Write(CloseFrame(code, s.masked)) // who does not take it is closed all the same
 	}
 	s.over = true
 }

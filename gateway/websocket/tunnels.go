@@ -1,4 +1,4 @@
-package gateway
+package websocket
 
 import (
 	"sync"
@@ -9,26 +9,27 @@ import (
 	"wxgate/authn"
 )
 
-// socketsEvery is how often the open WebSockets are looked at: one whose session ended is closed within two of these.
-const socketsEvery = 400 * time.Millisecond
+// RecheckEvery is how often the open WebSockets are looked at: one whose session ended is closed within two of these.
+const RecheckEvery = 400 * time.Millisecond
 
-// webSockets are the tunnels that are open. One goroutine looks whether each may go on; it runs while there are any.
-type webSockets struct {
+// Tunnels are the tunnels that are open. One goroutine looks whether each may go on; it runs while there are any.
+type Tunnels struct {
 	auth  *authn.Authn
 	gauge *prometheus.GaugeVec
 
 	mu       sync.Mutex
-	open     map[*tunnel]struct{}
+	open     map[*Tunnel]struct{}
 	running  bool
 	draining bool
 }
 
-func newWebSockets(auth *authn.Authn, gauge *prometheus.GaugeVec) *webSockets {
-	return &webSockets{auth: auth, gauge: gauge, open: make(map[*tunnel]struct{})}
+// NewTunnels has none yet. gauge counts the open ones by route.
+func NewTunnels(auth *authn.Authn, gauge *prometheus.GaugeVec) *Tunnels {
+	return &Tunnels{auth: auth, gauge: gauge, open: make(map[*Tunnel]struct{})}
 }
 
-// add takes in a tunnel that is about to run. While the gateway drains, it ends as it begins.
-func (w *webSockets) add(route string, t *tunnel) {
+// Add takes in a tunnel that is about to run. While the gateway drains, it ends as it begins.
+func (w *Tunnels) Add(route string, t *Tunnel) {
 	count := w.gauge.WithLabelValues(route)
 	count.Inc()
 	t.leave = func() { count.Dec(); w.remove(t) }
@@ -36,7 +37,7 @@ func (w *webSockets) add(route string, t *tunnel) {
 	defer w.mu.Unlock()
 	w.open[t] = struct{}{}
 	if w.draining {
-		go t.end(closeGoingAway)
+		go t.end(CloseGoingAway)
 	}
 	if !w.running {
 		w.running = true
@@ -44,25 +45,25 @@ func (w *webSockets) add(route string, t *tunnel) {
 	}
 }
 
-func (w *webSockets) remove(t *tunnel) {
+func (w *Tunnels) remove(t *Tunnel) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.open, t)
 }
 
-// drain ends all, those that are still to come too.
-func (w *webSockets) drain() {
+// Drain ends all, those that are still to come too.
+func (w *Tunnels) Drain() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.draining = true
 	for t := range w.open {
-		go t.end(closeGoingAway)
+		go t.end(CloseGoingAway)
 	}
 }
 
 // look ends the tunnels whose time has come, until there are none.
-func (w *webSockets) look() {
-	ticker := time.NewTicker(socketsEvery)
+func (w *Tunnels) look() {
+	ticker := time.NewTicker(RecheckEvery)
 	defer ticker.Stop()
 	for now := range ticker.C {
 		all := w.all()
@@ -78,11 +79,11 @@ func (w *webSockets) look() {
 }
 
 // all are the tunnels that are open. When there are none, the next one must start look anew.
-func (w *webSockets) all() []*tunnel {
+func (w *Tunnels) all() []*Tunnel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running = len(w.open) > 0
-	all := make([]*tunnel, 0, len(w.open))
+	all := make([]*Tunnel, 0, len(w.open))
 	for t := range w.open {
 		all = append(all, t)
 	}
@@ -90,14 +91,14 @@ func (w *webSockets) all() []*tunnel {
 }
 
 // verdict is the code to end a tunnel with, 0 to let it be.
-func (w *webSockets) verdict(t *tunnel, now time.Time) uint16 {
+func (w *Tunnels) verdict(t *Tunnel, now time.Time) uint16 {
 	switch {
 	case t.ending.Load():
 		return 0
 	case t.subject != nil && w.auth.Alive(*t.subject) != nil:
-		return closePolicy
+		return ClosePolicy
 	case t.silentFor(now) > t.service.Idle:
-		return closeGoingAway
+		return CloseGoingAway
 	}
 	return 0
 }
