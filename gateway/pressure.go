@@ -37,15 +37,20 @@ const (
 // the places that this request may fill. Of a client that has few others, light, only its like count: one that has many is
 // refused before them.
 func (p *pressure) enter(most, share int64, light bool) bool {
-	if places := p.places.Load(); places == 0 || places > most {
-		p.places.CompareAndSwap(places, most)
-	}
+	p.init(most)
 	if n := p.join(light); n*100 > p.places.Load()*share {
 		p.leave(light)
 		p.strained.Store(true)
 		return false
 	}
 	return true
+}
+
+// init begins with most places, and never has more.
+func (p *pressure) init(most int64) {
+	if places := p.places.Load(); places == 0 || places > most {
+		p.places.CompareAndSwap(places, most)
+	}
 }
 
 // join takes a place whatever there is, and returns how many are taken of those that count.
@@ -69,6 +74,7 @@ func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most i
 	if took > onPurpose {
 		return
 	}
+	p.init(most) // an upload does not enter
 	late := of.lateness(took, now, p.epoch.Load(), !p.strained.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -226,3 +226,18 @@ func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 		t.Errorf("got %d places taken, want 100", p.inFlight.Load())
 	}
 }
+
+// TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt answers a request that took no place while its body was to come.
+// One place was left then, and who had no token was refused until others had made more.
+func TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt(t *testing.T) {
+	t.Parallel()
+	l := newBusy(1)
+	l.join(true)
+	l.leave(true)
+	l.answered(&l.usual, time.Millisecond, l.now, l.places)
+	for n := range l.places * tokenlessShare / 100 {
+		if !l.enter(l.places, tokenlessShare, true) {
+			t.Fatalf("%d places are taken of %d, and there is no more", n, l.places)
+		}
+	}
+}
