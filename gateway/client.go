@@ -18,10 +18,6 @@ func peerOf(c *fiber.Ctx) netip.Addr {
 	return netip.Addr{}
 }
 
-// plainAddress is an address as lists and limits know it: an IPv4 address in IPv6 clothes is that IPv4 address, and the
-// zone is ours, not the client's.
-func plainAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
-
 // unknownClient is how an address that nobody told us is written, as Squid and RFC 7239 §6.2 do.
 const unknownClient = "unknown"
 
@@ -65,7 +61,7 @@ func (g *Gateway) clientOf(c *fiber.Ctx, r *rules, peer netip.Addr, trusted bool
 
 // lastForeign is the last address of a list that is not a trusted proxy, the peer when the list is empty. What stands left
 // of it a client may have invented; what cannot be read is no proxy of ours, so the client is unknown.
-func (g *Gateway) lastForeign(r *rules, header, list string, peer netip.Addr) netip.Addr {
+func (g *Gateway) lastForeign(r *rules, field, list string, peer netip.Addr) netip.Addr {
 	client := peer
 	for left := true; left; {
 		var hop string
@@ -75,7 +71,7 @@ func (g *Gateway) lastForeign(r *rules, header, list string, peer netip.Addr) ne
 		}
 		var readable bool
 		if client, readable = parseHop(hop); !readable {
-			g.warnUnreadable(header, hop, peer)
+			g.warnUnreadable(field, hop, peer)
 			return netip.Addr{}
 		}
 		if !r.trusts(client) {
@@ -85,36 +81,11 @@ func (g *Gateway) lastForeign(r *rules, header, list string, peer netip.Addr) ne
 	return client
 }
 
-// cutLast splits s at its last sep; without one, all of s is behind it.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return "", s, false
-}
-
-// parseHop reads an element of X-Forwarded-For: an address, with a port as Azure and some balancers write it, an IPv6
-// address in brackets or without.
-func parseHop(hop string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(hop); err == nil {
-		return plainAddress(addr), true
-	}
-	if both, err := netip.ParseAddrPort(hop); err == nil {
-		return plainAddress(both.Addr()), true
-	}
-	inner, bracketed := strings.CutPrefix(hop, "[")
-	addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
-	if err != nil || !bracketed || !strings.HasSuffix(inner, "]") || !addr.Is6() {
-		return netip.Addr{}, false
-	}
-	return plainAddress(addr), true
-}
-
 // warnUnreadable says once that a proxy of ours names its client in a way that we cannot read.
-func (g *Gateway) warnUnreadable(header, hop string, peer netip.Addr) {
+func (g *Gateway) warnUnreadable(field, hop string, peer netip.Addr) {
 	g.unreadable.Do(func() {
 		g.deps.Log.Warn("a proxy names no address of its client: such clients are unknown, pass no limits.ip and share one login limit",
-			"header", header, "value", fmt.Sprintf("%.64s", hop), "peer", clientText(peer))
+			"header", field, "value", fmt.Sprintf("%.64s", hop), "peer", clientText(peer))
 	})
 }
 

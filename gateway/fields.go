@@ -41,6 +41,16 @@ func foldedPrefix(name []byte, lower string) bool {
 	return true
 }
 
+// fold writes a header name in the form that folded compares with.
+func fold(name string) string {
+	lower := []byte(name)
+	for i, b := range lower {
+		lower[i] = foldByte(b)
+	}
+	return string(lower)
+}
+
+// foldByte is a byte of a name in folded form.
 func foldByte(b byte) byte {
 	switch {
 	case b >= 'a' && b <= 'z' || b >= '0' && b <= '9':
@@ -67,6 +77,7 @@ func connectionOptions(header *fasthttp.RequestHeader) headerNames {
 	return names
 }
 
+// hold reports whether one of them is name, in any case.
 func (n headerNames) hold(name []byte) bool {
 	for _, listed := range n {
 		if bytes.EqualFold(listed, name) {
@@ -74,4 +85,62 @@ func (n headerNames) hold(name []byte) bool {
 		}
 	}
 	return false
+}
+
+// singleField is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
+func singleField(name []byte) int {
+	switch foldByte(name[0]) {
+	case 'a':
+		return bitOf(name, "authorization", 0)
+	case 'c':
+		return bitOf(name, "content-type", 1) | bitOf(name, "content-range", 2)
+	case 'i':
+		return bitOf(name, "if-range", 3) | bitOf(name, "if-modified-since", 4) | bitOf(name, "if-unmodified-since", 5)
+	case 'm':
+		return bitOf(name, "max-forwards", 6)
+	case 'o':
+		return bitOf(name, "origin", 7)
+	case 'r':
+		return bitOf(name, "range", 8) | bitOf(name, "referer", 9)
+	}
+	return 0
+}
+
+func bitOf(name []byte, lower string, bit int) int {
+	if folded(name, lower) {
+		return 1 << bit
+	}
+	return 0
+}
+
+// isCookie reports whether a field is Cookie.
+func isCookie(name []byte) bool { return bytes.EqualFold(name, []byte("Cookie")) }
+
+// joinedCookies are the cookies as the client wrote them, nil when there are none. Several lines become one, as HTTP/2
+// has it (RFC 9113 §8.2.3).
+func joinedCookies(in *fasthttp.RequestHeader) (cookies []byte) {
+	for name, value := range fieldLines(in) {
+		switch {
+		case !isCookie(name):
+		case cookies == nil:
+			cookies = append([]byte{}, value...)
+		default:
+			cookies = append(append(cookies, "; "...), value...)
+		}
+	}
+	return cookies
+}
+
+// setVia adds us to the gateways that the request has passed, as a gateway must (RFC 9110 §7.6.3): one line, in order,
+// with the version that the client spoke and no more of us than the name.
+func setVia(in, out *fasthttp.RequestHeader) {
+	via := bytes.Join(in.PeekAll("Via"), []byte(", "))
+	if len(via) > 0 {
+		via = append(via, ", "...)
+	}
+	version := "1.1"
+	if !in.IsHTTP11() {
+		version = "1.0"
+	}
+	out.SetBytesV("Via", append(via, version+" wxgate"...))
 }

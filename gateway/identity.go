@@ -47,15 +47,6 @@ func newReserved(cfg IdentityConfig) *reserved {
 	return r
 }
 
-// fold writes a header name in the form that folded compares with.
-func fold(name string) string {
-	lower := []byte(name)
-	for i, b := range lower {
-		lower[i] = foldByte(b)
-	}
-	return string(lower)
-}
-
 // holds says whether a service could read the header as one of ours. All of these begin with x in some spelling.
 func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
@@ -83,12 +74,12 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	if askedBefore(c) == asking { // nothing is served or forwarded, and the second walk has to find the platform's headers
 		return c.Next()
 	}
-	header := &c.Request().Header
+	h := &c.Request().Header
 	forged := 0
-	for name := range fieldLines(header) {
+	for name := range fieldLines(h) {
 		if ex.rules.reserved.holds(name) || ex.rules.reserved.claims.of(name) == claimUser {
 			forged++
-			header.DelBytes(name)
+			h.DelBytes(name)
 		}
 	}
 	if forged > 0 {

@@ -10,15 +10,15 @@ import (
 
 // asksUs says whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
 // OPTIONS that may be forwarded no further (§7.6.2).
-func asksUs(header *fasthttp.RequestHeader) bool {
-	if string(header.Method()) != fiber.MethodOptions {
+func asksUs(h *fasthttp.RequestHeader) bool {
+	if string(h.Method()) != fiber.MethodOptions {
 		return false
 	}
-	if string(header.RequestURI()) == "*" {
+	if string(h.RequestURI()) == "*" {
 		return true
 	}
-	for name, value := range fieldLines(header) {
-		if hops, counted := forwardsLeft(header, name, value); counted && hops == 0 {
+	for name, value := range fieldLines(h) {
+		if hops, counted := forwardsLeft(h, name, value); counted && hops == 0 {
 			return true
 		}
 	}
@@ -35,8 +35,8 @@ func allowed() string { return strings.Join(forwardable(), ", ") }
 
 // forwardsLeft is how often a request may still be forwarded, when the field says so. Only OPTIONS and TRACE count (RFC
 // 9110 §7.6.2), and a TRACE comes no further.
-func forwardsLeft(header *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
-	if !folded(name, "max-forwards") || string(header.Method()) != fiber.MethodOptions {
+func forwardsLeft(h *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
+	if !folded(name, "max-forwards") || string(h.Method()) != fiber.MethodOptions {
 		return 0, false
 	}
 	hops, err := strconv.ParseUint(string(value), 10, 32)

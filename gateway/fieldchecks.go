@@ -29,29 +29,3 @@ func (*Gateway) checkFields(c *fiber.Ctx) error {
 	}
 	return c.Next()
 }
-
-// singleField is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
-func singleField(name []byte) int {
-	switch foldByte(name[0]) {
-	case 'a':
-		return bitOf(name, "authorization", 0)
-	case 'c':
-		return bitOf(name, "content-type", 1) | bitOf(name, "content-range", 2)
-	case 'i':
-		return bitOf(name, "if-range", 3) | bitOf(name, "if-modified-since", 4) | bitOf(name, "if-unmodified-since", 5)
-	case 'm':
-		return bitOf(name, "max-forwards", 6)
-	case 'o':
-		return bitOf(name, "origin", 7)
-	case 'r':
-		return bitOf(name, "range", 8) | bitOf(name, "referer", 9)
-	}
-	return 0
-}
-
-func bitOf(name []byte, lower string, bit int) int {
-	if folded(name, lower) {
-		return 1 << bit
-	}
-	return 0
-}
