@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"wxgate/gateway/header"
+
 	"github.com/valyala/fasthttp"
 )
 
@@ -19,10 +21,10 @@ func newHeaderChanges(cfg RouteHeaders) headerChanges {
 	var h headerChanges
 	for _, name := range slices.Sorted(maps.Keys(cfg.Set)) {
 		h.fields = append(h.fields, [2]string{name, cfg.Set[name]})
-		h.dropped = append(h.dropped, fold(name))
+		h.dropped = append(h.dropped, header.Fold(name))
 	}
 	for _, name := range cfg.Remove {
-		h.dropped = append(h.dropped, fold(name))
+		h.dropped = append(h.dropped, header.Fold(name))
 	}
 	return h
 }
@@ -30,7 +32,7 @@ func newHeaderChanges(cfg RouteHeaders) headerChanges {
 // hold says whether a header of the client is replaced or removed, in any spelling that a service could take for it.
 func (h *headerChanges) hold(name []byte) bool {
 	for _, dropped := range h.dropped {
-		if folded(name, dropped) {
+		if header.Folded(name, dropped) {
 			return true
 		}
 	}
@@ -54,12 +56,12 @@ func (h RouteHeaders) validate(f *faults, path string, ours *reserved) {
 			f.add(path, "%q is not a header name", name)
 		case ours.holds([]byte(name)):
 			f.add(path, "%s says who is calling; only the gateway sets it", name)
-		case hopByHop([]byte(name)) || setByUs([]byte(name)) || strings.HasPrefix(fold(name), "sec-websocket-"):
+		case hopByHop([]byte(name)) || setByUs([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
 			f.add(path, "%s is set by the gateway itself", name)
-		case spelled[fold(name)] != "":
-			f.add(path, "a service could take it for %s, which stands here too", spelled[fold(name)])
+		case spelled[header.Fold(name)] != "":
+			f.add(path, "a service could take it for %s, which stands here too", spelled[header.Fold(name)])
 		}
-		spelled[fold(name)] = name
+		spelled[header.Fold(name)] = name
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Set)) {
 		check(path+".set."+name, name)

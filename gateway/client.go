@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"wxgate/gateway/header"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
@@ -13,7 +15,7 @@ import (
 // peerOf is the address at the other end of the connection.
 func peerOf(c *fiber.Ctx) netip.Addr {
 	if tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
-		return plainAddress(tcp.AddrPort().Addr())
+		return header.PlainAddress(tcp.AddrPort().Addr())
 	}
 	return netip.Addr{}
 }
@@ -65,12 +67,12 @@ func (g *Gateway) lastForeign(r *rules, field, list string, peer netip.Addr) net
 	client := peer
 	for left := true; left; {
 		var hop string
-		list, hop, left = cutLast(list, ",")
+		list, hop, left = header.CutLast(list, ",")
 		if hop = strings.Trim(hop, " \t"); hop == "" {
 			continue // RFC 9110 §5.6.1
 		}
 		var readable bool
-		if client, readable = parseHop(hop); !readable {
+		if client, readable = header.ParseHop(hop); !readable {
 			g.warnUnreadable(field, hop, peer)
 			return netip.Addr{}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
@@ -69,7 +70,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	ex.id = g.requestID(c, ex.trusted)
 	c.Locals(exchangeKey{}, ex)
 	err := c.Next()
-	if !ex.body.drain(c.Context().Conn()) || connectionOptions(&c.Request().Header).hold([]byte("close")) {
+	if !ex.body.drain(c.Context().Conn()) || header.ConnectionOptions(&c.Request().Header).Contain([]byte("close")) {
 		c.Response().SetConnectionClose()
 	}
 	g.leaveStore(ex)

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/header"
 	"wxgate/gateway/wire"
 )
 
@@ -65,7 +66,7 @@ func waitsForContinue(h *fasthttp.RequestHeader) bool {
 	if !h.IsHTTP11() {
 		return false
 	}
-	for name, value := range fieldLines(h) {
+	for name, value := range header.Lines(h) {
 		if bytes.EqualFold(name, []byte(fiber.HeaderExpect)) && bytes.EqualFold(value, []byte(continueExpected)) {
 			return true
 		}

@@ -22,6 +22,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
@@ -195,7 +196,7 @@ func (e *Explanation) end(g *Gateway, c *fiber.Ctx) error {
 // compare tells the lines that pass from those that are added and removed.
 func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
 	var came, goes []string
-	for name, value := range fieldLines(in) {
+	for name, value := range header.Lines(in) {
 		came = append(came, fmt.Sprintf("%s: %s", name, value))
 	}
 	for name, value := range out.All() {

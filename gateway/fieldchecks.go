@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 
+	"wxgate/gateway/header"
+
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -14,13 +16,13 @@ const maxConnectionOptions = 100
 // another the last, and a third joins them. Host and framing are the strict reader's.
 func (*Gateway) checkFields(c *fiber.Ctx) error {
 	seen, options := 0, 0
-	for name, value := range fieldLines(&c.Request().Header) {
-		field := singleField(name)
+	for name, value := range header.Lines(&c.Request().Header) {
+		field := header.SingleBit(name)
 		if seen&field != 0 {
 			return fmt.Errorf("%w: %.32q stands there twice", errInvalidRequest, name)
 		}
 		seen |= field
-		if folded(name, "connection") {
+		if header.Folded(name, "connection") {
 			options += 1 + bytes.Count(value, []byte{','})
 		}
 	}

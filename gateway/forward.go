@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/upstream"
 )
@@ -68,7 +69,7 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	ex.copyEndToEnd(in, out)
 	ex.route.changes.set(out)
 	ex.rules.setForwarded(c, req)
-	setVia(in, out)
+	header.SetVia(in, out)
 	out.Set(headerRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
 		if err := ex.injectIdentity(req, subject); err != nil {
@@ -83,21 +84,21 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 // 9110 §7.6.1), not those that Connection names, none that a service could take for one that we set, and none that the
 // route sets or removes.
 func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	r, named, cookies := ex.rules, connectionOptions(in), joinedCookies(in)
-	for name, value := range fieldLines(in) {
-		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.hold(name) || ex.route.changes.hold(name) {
+	r, named, cookies := ex.rules, header.ConnectionOptions(in), header.JoinedCookies(in)
+	for name, value := range header.Lines(in) {
+		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.Contain(name) || ex.route.changes.hold(name) {
 			continue
 		}
-		if claim := r.reserved.claims.of(name); claim == claimUser || claim == claimWay && !ex.trusted {
+		if claim := r.reserved.claims.Of(name); claim == header.IdentityClaim || claim == header.ForwardingClaim && !ex.trusted {
 			continue
 		}
-		if !r.cfg.Identity.ForwardAuthorization && folded(name, "authorization") {
+		if !r.cfg.Identity.ForwardAuthorization && header.Folded(name, "authorization") {
 			continue
 		}
 		if hops, counted := forwardsLeft(in, name, value); counted {
 			value = strconv.AppendUint(nil, hops-1, 10)
 		}
-		if isCookie(name) {
+		if header.IsCookie(name) {
 			value, cookies = cookies, nil
 			if value == nil {
 				continue
@@ -110,37 +111,37 @@ func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 // hopByHop says whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
 // set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
 func hopByHop(name []byte) bool {
-	switch foldByte(name[0]) {
+	switch header.FoldByte(name[0]) {
 	case 'c':
-		return folded(name, "connection") || folded(name, "content-length")
+		return header.Folded(name, "connection") || header.Folded(name, "content-length")
 	case 'e':
-		return folded(name, "expect")
+		return header.Folded(name, "expect")
 	case 'h':
-		return folded(name, "http2-settings")
+		return header.Folded(name, "http2-settings")
 	case 'k':
-		return folded(name, "keep-alive")
+		return header.Folded(name, "keep-alive")
 	case 'p':
-		return folded(name, "proxy") || foldedPrefix(name, "proxy-")
+		return header.Folded(name, "proxy") || header.FoldedPrefix(name, "proxy-")
 	case 't':
-		return folded(name, "te") || folded(name, "trailer") || folded(name, "transfer-encoding")
+		return header.Folded(name, "te") || header.Folded(name, "trailer") || header.Folded(name, "transfer-encoding")
 	case 'u':
-		return folded(name, "upgrade")
+		return header.Folded(name, "upgrade")
 	}
 	return false
 }
 
 // setByUs says whether a header is one that buildRequest sets, or one that a service could take for it or for the same word.
 func setByUs(name []byte) bool {
-	switch foldByte(name[0]) {
+	switch header.FoldByte(name[0]) {
 	case 'h':
-		return folded(name, "host")
+		return header.Folded(name, "host")
 	case 'f':
-		return folded(name, "forwarded")
+		return header.Folded(name, "forwarded")
 	case 'x':
-		return foldedPrefix(name, "x-forwarded") || foldedPrefix(name, "x-original-") || folded(name, "x-real-ip") ||
-			folded(name, "x-request-id") || folded(name, "x-rewrite-url") || foldedPrefix(name, "x-http-method") || folded(name, "x-method-override")
+		return header.FoldedPrefix(name, "x-forwarded") || header.FoldedPrefix(name, "x-original-") || header.Folded(name, "x-real-ip") ||
+			header.Folded(name, "x-request-id") || header.Folded(name, "x-rewrite-url") || header.FoldedPrefix(name, "x-http-method") || header.Folded(name, "x-method-override")
 	case 'v':
-		return folded(name, "via")
+		return header.Folded(name, "via")
 	}
 	return false
 }

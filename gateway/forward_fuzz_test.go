@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/header"
 	"wxgate/gateway/wire"
 )
 
@@ -57,7 +58,7 @@ func FuzzForward(f *testing.F) {
 			key := []byte(name)
 			switch {
 			case line == "X-User-Id: 1", strings.EqualFold(name, "cookie"):
-			case hopByHop(key), setByUs(key), rules.reserved.claims.of(key) != claimNone, rules.reserved.holds(key), connectionOptions(&in).hold(key):
+			case hopByHop(key), setByUs(key), rules.reserved.claims.Of(key) != header.NoClaim, rules.reserved.holds(key), header.ConnectionOptions(&in).Contain(key):
 				t.Errorf("%q goes to the service", line)
 			case !slices.Contains(came, line):
 				t.Errorf("%q goes to the service, and the client said %q", line, came)
@@ -72,7 +73,7 @@ func FuzzForward(f *testing.F) {
 // linesOf are the field lines of a head as they are, or will be, on the wire.
 func linesOf(h *fasthttp.RequestHeader) (lines []string) {
 	if raw := h.RawHeaders(); len(raw) > 0 {
-		for name, value := range fieldLines(h) {
+		for name, value := range header.Lines(h) {
 			lines = append(lines, string(name)+": "+string(value))
 		}
 		return lines

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/header"
 	"wxgate/gateway/wire"
 	"wxgate/storage"
 )
@@ -165,8 +166,8 @@ func (ex *exchange) original(h *fasthttp.RequestHeader) ([]byte, error) {
 	text := append([]byte(ex.method), ' ')
 	text = append(append(text, h.RequestURI()...), ' ')
 	text = append(append(text, h.Protocol()...), "\r\n"...)
-	for name, value := range fieldLines(h) {
-		if !folded(name, "expect") {
+	for name, value := range header.Lines(h) {
+		if !header.Folded(name, "expect") {
 			text = append(append(append(append(text, name...), ": "...), value...), "\r\n"...)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/header"
 )
 
 // maxIdentityValue bounds an identity header's value, in bytes; a nickname of 64 characters has at most 768.
@@ -33,16 +34,16 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 // reserved knows the header names that only we may set.
 type reserved struct {
 	names  []string // folded
-	claims *claims
+	claims *header.Claims
 }
 
 func newReserved(cfg IdentityConfig) *reserved {
-	r := &reserved{claims: newClaims()}
+	r := &reserved{claims: header.NewClaims()}
 	for name := range cfg.Headers {
-		r.names = append(r.names, fold(name))
+		r.names = append(r.names, header.Fold(name))
 	}
 	if cfg.Signed.Header != "" {
-		r.names = append(r.names, fold(cfg.Signed.Header))
+		r.names = append(r.names, header.Fold(cfg.Signed.Header))
 	}
 	return r
 }
@@ -52,11 +53,11 @@ func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
 	}
-	if foldedPrefix(name, "x-user-") || foldedPrefix(name, "x-wx-") || foldedPrefix(name, "x-wxgate-") || folded(name, "x-user") {
+	if header.FoldedPrefix(name, "x-user-") || header.FoldedPrefix(name, "x-wx-") || header.FoldedPrefix(name, "x-wxgate-") || header.Folded(name, "x-user") {
 		return true
 	}
 	for _, ours := range r.names {
-		if folded(name, ours) {
+		if header.Folded(name, ours) {
 			return true
 		}
 	}
@@ -76,8 +77,8 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	}
 	h := &c.Request().Header
 	forged := 0
-	for name := range fieldLines(h) {
-		if ex.rules.reserved.holds(name) || ex.rules.reserved.claims.of(name) == claimUser {
+	for name := range header.Lines(h) {
+		if ex.rules.reserved.holds(name) || ex.rules.reserved.claims.Of(name) == header.IdentityClaim {
 			forged++
 			h.DelBytes(name)
 		}

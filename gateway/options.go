@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"wxgate/gateway/header"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
@@ -17,7 +19,7 @@ func asksUs(h *fasthttp.RequestHeader) bool {
 	if string(h.RequestURI()) == "*" {
 		return true
 	}
-	for name, value := range fieldLines(h) {
+	for name, value := range header.Lines(h) {
 		if hops, counted := forwardsLeft(h, name, value); counted && hops == 0 {
 			return true
 		}
@@ -36,7 +38,7 @@ func allowed() string { return strings.Join(forwardable(), ", ") }
 // forwardsLeft is how often a request may still be forwarded, when the field says so. Only OPTIONS and TRACE count (RFC
 // 9110 §7.6.2), and a TRACE comes no further.
 func forwardsLeft(h *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
-	if !folded(name, "max-forwards") || string(h.Method()) != fiber.MethodOptions {
+	if !header.Folded(name, "max-forwards") || string(h.Method()) != fiber.MethodOptions {
 		return 0, false
 	}
 	hops, err := strconv.ParseUint(string(value), 10, 32)

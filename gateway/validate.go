@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/header"
 	"wxgate/input"
 	"wxgate/secret"
 )
@@ -100,10 +101,10 @@ func (c IdentityConfig) validate(f *faults) {
 	spelled := map[string]string{}
 	for name, field := range c.Headers {
 		path := "identity.headers." + name
-		if other, twice := spelled[fold(name)]; twice {
+		if other, twice := spelled[header.Fold(name)]; twice {
 			f.add(path, "a service could take it for %s", other)
 		}
-		spelled[fold(name)] = name
+		spelled[header.Fold(name)] = name
 		validateHeader(f, path, name)
 		f.oneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
 	}
@@ -112,7 +113,7 @@ func (c IdentityConfig) validate(f *faults) {
 	}
 	validateHeader(f, "identity.signed.header", c.Signed.Header)
 	for name := range c.Headers {
-		if fold(name) == fold(c.Signed.Header) {
+		if header.Fold(name) == header.Fold(c.Signed.Header) {
 			f.add("identity.signed.header", "%q is one of identity.headers too", c.Signed.Header)
 		}
 	}
@@ -121,7 +122,7 @@ func (c IdentityConfig) validate(f *faults) {
 
 func validateHeader(f *faults, path, name string) {
 	switch {
-	case !strings.HasPrefix(fold(name), "x-") || !validToken(name):
+	case !strings.HasPrefix(header.Fold(name), "x-") || !validToken(name):
 		f.add(path, "%q is not a header name that begins with X-", name)
 	case setByUs([]byte(name)):
 		f.add(path, "%q is a header that says something else to services", name)

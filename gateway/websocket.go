@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
 	"wxgate/gateway/wire"
@@ -61,7 +62,7 @@ func checkHandshake(c *fiber.Ctx, body *limitedBody) (key string, err error) {
 		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", errInvalidRequest)
 	case !listed(h, fiber.HeaderConnection, upgradeToken):
 		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", errInvalidRequest)
-	case connectionOptions(h).hold([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
+	case header.ConnectionOptions(h).Contain([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
 		return "", fmt.Errorf("%w: Upgrade beside Connection: close", errInvalidRequest)
 	case !validKey(key):
 		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", errInvalidRequest)

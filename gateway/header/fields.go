@@ -1,4 +1,6 @@
-package gateway
+// Package header knows request fields: their lines as they came, the spellings that services take for one name, what names
+// claim about address, scheme and user, Cookie, Via, and the elements of X-Forwarded-For.
+package header
 
 import (
 	"bytes"
@@ -7,10 +9,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fieldLines walks over the field lines of a request as they came: fasthttp's own list reorders them, keeps one of two
+// Lines walks over the field lines of a request as they came: fasthttp's own list reorders them, keeps one of two
 // Content-Types, shows only "close" of a Connection that has it, and rewrites cookies. The strict reader has judged the
 // lines, so taking them apart is simple.
-func fieldLines(header *fasthttp.RequestHeader) iter.Seq2[[]byte, []byte] {
+func Lines(header *fasthttp.RequestHeader) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for line := range bytes.SplitSeq(header.RawHeaders(), []byte("\r\n")) {
 			name, value, found := bytes.Cut(line, []byte{':'})
@@ -21,37 +23,37 @@ func fieldLines(header *fasthttp.RequestHeader) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// folded compares a header name as a lenient reader could understand it with a lower-case one: CGI, WSGI and PHP take _
+// Folded compares a header name as a lenient reader could understand it with a lower-case one: CGI, WSGI and PHP take _
 // for -, some take a dot (oauth2-proxy CVE-2025-64484, Caddy GHSA-f59h-q822-g45g), and lighttpd makes HTTP_X_USER_ID of
 // X!User!Id: every byte of a token that is no letter or digit becomes _ there.
-func folded(name []byte, lower string) bool {
-	return len(name) == len(lower) && foldedPrefix(name, lower)
+func Folded(name []byte, lower string) bool {
+	return len(name) == len(lower) && FoldedPrefix(name, lower)
 }
 
-// foldedPrefix is folded for names that begin with a lower-case text.
-func foldedPrefix(name []byte, lower string) bool {
+// FoldedPrefix is folded for names that begin with a lower-case text.
+func FoldedPrefix(name []byte, lower string) bool {
 	if len(name) < len(lower) {
 		return false
 	}
 	for i := range len(lower) {
-		if foldByte(name[i]) != lower[i] {
+		if FoldByte(name[i]) != lower[i] {
 			return false
 		}
 	}
 	return true
 }
 
-// fold writes a header name in the form that folded compares with.
-func fold(name string) string {
+// Fold writes a header name in the form that folded compares with.
+func Fold(name string) string {
 	lower := []byte(name)
 	for i, b := range lower {
-		lower[i] = foldByte(b)
+		lower[i] = FoldByte(b)
 	}
 	return string(lower)
 }
 
-// foldByte is a byte of a name in folded form.
-func foldByte(b byte) byte {
+// FoldByte is a byte of a name in folded form.
+func FoldByte(b byte) byte {
 	switch {
 	case b >= 'a' && b <= 'z' || b >= '0' && b <= '9':
 		return b
@@ -61,14 +63,14 @@ func foldByte(b byte) byte {
 	return '-'
 }
 
-// headerNames are names that Connection lists.
-type headerNames [][]byte
+// Names are names that Connection lists.
+type Names [][]byte
 
-// connectionOptions are what the Connection lines of a request list (RFC 9110 §7.6.1).
-func connectionOptions(header *fasthttp.RequestHeader) headerNames {
-	var names headerNames
-	for name, value := range fieldLines(header) {
-		if folded(name, "connection") {
+// ConnectionOptions are what the Connection lines of a request list (RFC 9110 §7.6.1).
+func ConnectionOptions(header *fasthttp.RequestHeader) Names {
+	var names Names
+	for name, value := range Lines(header) {
+		if Folded(name, "connection") {
 			for option := range bytes.SplitSeq(value, []byte{','}) {
 				names = append(names, bytes.TrimSpace(option))
 			}
@@ -77,8 +79,8 @@ func connectionOptions(header *fasthttp.RequestHeader) headerNames {
 	return names
 }
 
-// hold reports whether one of them is name, in any case.
-func (n headerNames) hold(name []byte) bool {
+// Contain reports whether one of them is name, in any case.
+func (n Names) Contain(name []byte) bool {
 	for _, listed := range n {
 		if bytes.EqualFold(listed, name) {
 			return true
@@ -87,9 +89,9 @@ func (n headerNames) hold(name []byte) bool {
 	return false
 }
 
-// singleField is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
-func singleField(name []byte) int {
-	switch foldByte(name[0]) {
+// SingleBit is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
+func SingleBit(name []byte) int {
+	switch FoldByte(name[0]) {
 	case 'a':
 		return bitOf(name, "authorization", 0)
 	case 'c':
@@ -107,21 +109,21 @@ func singleField(name []byte) int {
 }
 
 func bitOf(name []byte, lower string, bit int) int {
-	if folded(name, lower) {
+	if Folded(name, lower) {
 		return 1 << bit
 	}
 	return 0
 }
 
-// isCookie reports whether a field is Cookie.
-func isCookie(name []byte) bool { return bytes.EqualFold(name, []byte("Cookie")) }
+// IsCookie reports whether a field is Cookie.
+func IsCookie(name []byte) bool { return bytes.EqualFold(name, []byte("Cookie")) }
 
-// joinedCookies are the cookies as the client wrote them, nil when there are none. Several lines become one, as HTTP/2
+// JoinedCookies are the cookies as the client wrote them, nil when there are none. Several lines become one, as HTTP/2
 // has it (RFC 9113 §8.2.3).
-func joinedCookies(in *fasthttp.RequestHeader) (cookies []byte) {
-	for name, value := range fieldLines(in) {
+func JoinedCookies(in *fasthttp.RequestHeader) (cookies []byte) {
+	for name, value := range Lines(in) {
 		switch {
-		case !isCookie(name):
+		case !IsCookie(name):
 		case cookies == nil:
 			cookies = append([]byte{}, value...)
 		default:
@@ -131,9 +133,9 @@ func joinedCookies(in *fasthttp.RequestHeader) (cookies []byte) {
 	return cookies
 }
 
-// setVia adds us to the gateways that the request has passed, as a gateway must (RFC 9110 §7.6.3): one line, in order,
+// SetVia adds us to the gateways that the request has passed, as a gateway must (RFC 9110 §7.6.3): one line, in order,
 // with the version that the client spoke and no more of us than the name.
-func setVia(in, out *fasthttp.RequestHeader) {
+func SetVia(in, out *fasthttp.RequestHeader) {
 	via := bytes.Join(in.PeekAll("Via"), []byte(", "))
 	if len(via) > 0 {
 		via = append(via, ", "...)

@@ -1,4 +1,4 @@
-package gateway
+package header
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func TestTheManualListsEveryClaim(t *testing.T) {
 				}
 			}
 			user := strings.HasSuffix(line, "| nobody |")
-			if line == "" || user != (row.claim == claimUser) {
+			if line == "" || user != (row.claim == IdentityClaim) {
 				t.Errorf("docs/proxy.md does not list `%s`, or not with whose word it is: %q", name, line)
 			}
 		}
@@ -30,12 +30,12 @@ func TestTheManualListsEveryClaim(t *testing.T) {
 }
 
 func BenchmarkClaims(b *testing.B) {
-	c := newClaims()
+	c := NewClaims()
 	names := [][]byte{[]byte("User-Agent"), []byte("Accept"), []byte("Accept-Encoding"), []byte("X-App-Id"), []byte("X-Device-Id"), []byte("Content-Type"), []byte("Referer")}
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, name := range names {
-			if c.of(name) != claimNone {
+			if c.Of(name) != NoClaim {
 				b.Fatal(string(name))
 			}
 		}

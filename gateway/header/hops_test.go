@@ -1,4 +1,4 @@
-package gateway
+package header
 
 import (
 	"net/netip"
@@ -14,7 +14,7 @@ func TestAnElementOfXForwardedForIsReadWithPortAndBrackets(t *testing.T) {
 		"": "", "unknown": "", "_hidden": "", "localhost": "", "203.0.113.7:": "", "203.0.113.7:x": "", "203.0.113.7:65536": "", "[203.0.113.7]": "",
 		"[203.0.113.7]:80": "", "[2001:db8::1": "", "2001:db8::1]": "", "203.0.113.256": "", "010.0.0.1": "", "203.0.113.7 8": "", "for=203.0.113.7": "",
 	} {
-		got, ok := parseHop(hop)
+		got, ok := ParseHop(hop)
 		if ok != (want != "") || ok && got != netip.MustParseAddr(want) {
 			t.Errorf("%q: got %v, %v; want %q", hop, got, ok, want)
 		}
