@@ -342,8 +342,8 @@ func TestNothingIsHeldAfterAStorm(t *testing.T) {
 	eventually(t, "nothing is held", func() bool {
 		return e.ledger.Clients() == 0 && e.load.inFlight.Load() == 0 && e.load.uploads.Load() == 0
 	})
-	if n := e.load.of("service"); n.inFlight.Load() != 0 || n.light.Load() != 0 {
-		t.Errorf("%d places of the service are held", n.inFlight.Load())
+	if all, light := e.load.of("service").taken(); all != 0 || light != 0 {
+		t.Errorf("%d places of the service are held", all)
 	}
 }
 

@@ -50,7 +50,7 @@ func (l *load) of(upstream string) *pressure {
 		l.services = make(map[string]*pressure)
 	}
 	if l.services[upstream] == nil {
-		l.services[upstream] = &pressure{ours: new(lag).ours}
+		l.services[upstream] = newPressure()
 	}
 	return l.services[upstream]
 }

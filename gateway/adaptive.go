@@ -33,6 +33,9 @@ const (
 	onPurpose    = 5 * time.Second // answers that take longer tell nothing: a long poll waits for its event
 )
 
+// newPressure is that on a service which nothing is known of.
+func newPressure() *pressure { return &pressure{ours: new(lag).ours} }
+
 // enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
 // the places that this request may fill. Of a client that has few others, light, only its like count: one that has many is
 // refused before them.
@@ -62,6 +65,10 @@ func (p *pressure) join(light bool) int64 {
 	return n
 }
 
+// taken is how many places are taken, and how many of these by clients that have few.
+func (p *pressure) taken() (all, light int64) { return p.inFlight.Load(), p.light.Load() }
+
+// leave gives a place back.
 func (p *pressure) leave(light bool) {
 	p.inFlight.Add(-1)
 	if light {
@@ -115,7 +122,7 @@ func (p *pressure) judge(now time.Time, most int64) {
 
 // drains reports whether there are still more than places, of those that came in before these became fewer.
 func (p *pressure) drains(places int64) bool {
-	all, light := p.inFlight.Load(), p.light.Load()
+	all, light := p.taken()
 	return max(light, all-light) > places
 }
 

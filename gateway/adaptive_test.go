@@ -208,13 +208,14 @@ func TestAServiceThatBecameSlowerByItselfIsLetGoOn(t *testing.T) {
 
 func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 	t.Parallel()
+	const share = 75
 	var p pressure
-	for i := range 75 {
-		if !p.enter(100, tokenlessShare, true) {
+	for i := range share {
+		if !p.enter(100, share, true) {
 			t.Fatalf("the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, tokenlessShare, true) {
+	if p.enter(100, share, true) {
 		t.Error("without a token one more is let in")
 	}
 	for i := range 25 {
@@ -231,12 +232,13 @@ func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 // One place was left then, and who had no token was refused until others had made more.
 func TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt(t *testing.T) {
 	t.Parallel()
+	const share = 75
 	l := newBusy(1)
 	l.join(true)
 	l.leave(true)
 	l.answered(&l.usual, time.Millisecond, l.now, l.places)
-	for n := range l.places * tokenlessShare / 100 {
-		if !l.enter(l.places, tokenlessShare, true) {
+	for n := range l.places * share / 100 {
+		if !l.enter(l.places, share, true) {
 			t.Fatalf("%d places are taken of %d, and there is no more", n, l.places)
 		}
 	}
