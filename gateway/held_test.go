@@ -342,7 +342,7 @@ func TestNothingIsHeldAfterAStorm(t *testing.T) {
 	eventually(t, "nothing is held", func() bool {
 		return e.ledger.Clients() == 0 && e.load.inFlight.Load() == 0 && e.load.uploads.Load() == 0
 	})
-	if all, light := e.load.of("service").taken(); all != 0 || light != 0 {
+	if all, light := e.load.of("service").Taken(); all != 0 || light != 0 {
 		t.Errorf("%d places of the service are held", all)
 	}
 }

@@ -27,7 +27,7 @@ func (e *overloadError) Unwrap() error { return e.error }
 // refused is the last request of a connection, when that was one too many.
 type refused struct {
 	client  limit.Client
-	service *pressure // nil: an endpoint
+	service *limit.Adaptive // nil: an endpoint
 	after   time.Duration
 	until   time.Time // when it was to come back
 }
@@ -47,7 +47,7 @@ func (g *Gateway) holdBack(c *fiber.Ctx) error {
 	if !strict || ex.route.class == classHealth {
 		return c.Next()
 	}
-	as := refused{client: holderOf(c, ex), service: ex.route.pressure, after: retryFirst}
+	as := refused{client: holderOf(c, ex), service: ex.route.adaptive, after: retryFirst}
 	if before, again := conn.Note().(refused); again && before.sameAs(as) {
 		as.after = min(2*before.after, retryMost)
 		g.awaitTurn(ex, before.until)

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 )
 
@@ -25,7 +26,7 @@ type load struct {
 	uploads  part // of these
 
 	mu       sync.Mutex
-	services map[string]*pressure
+	services map[string]*limit.Adaptive
 }
 
 // part counts those that may fill a part of the places.
@@ -42,15 +43,15 @@ func (p *part) enter(most, share int64) bool {
 
 func (p *part) leave() { p.Add(-1) }
 
-// of is the pressure on a service. It outlives a reload.
-func (l *load) of(upstream string) *pressure {
+// of is the adaptive limit of a service. It outlives a reload.
+func (l *load) of(upstream string) *limit.Adaptive {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.services == nil {
-		l.services = make(map[string]*pressure)
+		l.services = make(map[string]*limit.Adaptive)
 	}
 	if l.services[upstream] == nil {
-		l.services[upstream] = newPressure()
+		l.services[upstream] = limit.NewAdaptive()
 	}
 	return l.services[upstream]
 }
@@ -63,10 +64,10 @@ const (
 
 // place is what a request has taken of limits.in_flight and of what its service bears. The zero place is none.
 type place struct {
-	load    *load     // nil: none is taken
-	service *pressure // nil: an endpoint, or its body is still to come
+	load    *load           // nil: none is taken
+	service *limit.Adaptive // nil: an endpoint, or its body is still to come
 	light   bool
-	coming  *pressure // the service of a body that is still to come; nil: there is none
+	coming  *limit.Adaptive // the service of a body that is still to come; nil: there is none
 }
 
 // leave gives the place back, if there is one.
@@ -79,7 +80,7 @@ func (p *place) leave() {
 		p.load.uploads.leave()
 	}
 	if p.service != nil {
-		p.service.leave(p.light)
+		p.service.Leave(p.light)
 	}
 	*p = place{}
 }
@@ -91,11 +92,11 @@ func (p *place) bodyCame() {
 	}
 	p.load.uploads.leave()
 	p.service, p.coming = p.coming, nil
-	p.service.join(p.light)
+	p.service.Join(p.light)
 }
 
 // enter takes a place, in all and at the service, or neither. most is limits.in_flight.
-func (l *load) enter(service *pressure, as standing, most int64) (place, bool) {
+func (l *load) enter(service *limit.Adaptive, as standing, most int64) (place, bool) {
 	p := place{load: l, light: as.light}
 	switch {
 	case !l.inFlight.enter(most, as.share):
@@ -105,7 +106,7 @@ func (l *load) enter(service *pressure, as standing, most int64) (place, bool) {
 	case as.upload && l.uploads.enter(most, uploadShare):
 		p.coming = service
 		return p, true
-	case !as.upload && service.enter(most, as.share, as.light):
+	case !as.upload && service.Enter(most, as.share, as.light):
 		p.service = service
 		return p, true
 	}
@@ -139,7 +140,7 @@ func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
 	}
 	as := standing{share: shareOf(c, ex), light: ex.hold.Requests() <= lightRequests, upload: uploads(c, ex)}
 	var within bool
-	if ex.place, within = g.load.enter(ex.route.pressure, as, most); !within {
+	if ex.place, within = g.load.enter(ex.route.adaptive, as, most); !within {
 		return errOverloaded
 	}
 	if as.upload {
@@ -164,7 +165,7 @@ func (g *Gateway) shed(c *fiber.Ctx) error {
 	err := c.Next()
 	service := ex.place.service
 	if service != nil && err == nil && ex.upstreamTime > 0 && c.Response().StatusCode() < fiber.StatusInternalServerError {
-		service.answered(&ex.route.usual, ex.upstreamTime, g.deps.Now(), int64(ex.rules.cfg.Limits.InFlight))
+		service.Answered(&ex.route.baseline, ex.upstreamTime, g.deps.Now(), int64(ex.rules.cfg.Limits.InFlight))
 	}
 	return err
 }

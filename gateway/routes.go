@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/storage"
@@ -152,8 +153,8 @@ type routeEntry struct {
 	stored     bool               // the endpoint needs the store
 	upstream   *upstream.Upstream // nil: an endpoint
 	upstreamID string             // the upstream's name
-	pressure   *pressure          // on the upstream; nil: an endpoint
-	usual      usual              // time of an answer
+	adaptive   *limit.Adaptive    // on the upstream; nil: an endpoint
+	baseline   limit.Baseline     // time of an answer
 }
 
 // newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
@@ -259,7 +260,7 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 	if made.upstream, known = r.upstreams[cfg.Upstream]; !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
-	made.pressure = g.load.of(cfg.Upstream)
+	made.adaptive = g.load.of(cfg.Upstream)
 	var err error
 	made.rewriting, err = rewritingOf(cfg)
 	return made, err

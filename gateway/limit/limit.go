@@ -1,6 +1,7 @@
-// Package limit keeps account of what each client holds at a time, so that one cannot hold what is meant for all. A
-// Ledger has an entry for every client that holds something and none for any other, so its size is bounded by what is
-// held. Every method is safe for concurrent use, takes constant time, and allocates nothing while the number of clients stays as it is.
+// Package limit keeps account of what each client holds at a time, so that one cannot hold what is meant for all (Ledger), and
+// finds out how many requests a service bears at a time (Adaptive). A Ledger has an entry for every client that holds something
+// and none for any other, so its size is bounded by what is held. Every method is safe for concurrent use, takes constant time,
+// and allocates nothing while the number of clients stays as it is.
 package limit
 
 import (

@@ -1,4 +1,4 @@
-package gateway
+package limit
 
 import (
 	"math/rand/v2"
@@ -9,8 +9,8 @@ import (
 
 // busy is a service of so many workers with a line before it, in a time of its own.
 type busy struct {
-	pressure
-	usual   usual
+	Adaptive
+	base    Baseline
 	now     time.Time
 	workers []time.Time // when each is free again
 	under   []arrival   // by the time of their answers
@@ -20,7 +20,7 @@ type busy struct {
 type arrival struct{ came, answered time.Time }
 
 func newBusy(workers int) *busy {
-	return &busy{pressure: pressure{ours: func() time.Duration { return 0 }}, now: time.Unix(1_000_000, 0), workers: make([]time.Time, workers), places: 1000}
+	return &busy{Adaptive: Adaptive{ours: func() time.Duration { return 0 }}, now: time.Unix(1_000_000, 0), workers: make([]time.Time, workers), places: 1000}
 }
 
 // run sends requests at a rate for a while and returns how long those took that were let in, and how many were refused.
@@ -29,7 +29,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 		for len(l.under) > 0 && !l.under[0].answered.After(l.now) {
 			took = append(took, l.answer())
 		}
-		if !l.enter(l.places, 100, true) {
+		if !l.Enter(l.places, 100, true) {
 			refused++
 			continue
 		}
@@ -53,8 +53,8 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 func (l *busy) answer() time.Duration {
 	a := l.under[0]
 	l.under = l.under[1:]
-	l.leave(true)
-	l.answered(&l.usual, a.answered.Sub(a.came), a.answered, l.places)
+	l.Leave(true)
+	l.Answered(&l.base, a.answered.Sub(a.came), a.answered, l.places)
 	return a.answered.Sub(a.came)
 }
 
@@ -68,23 +68,23 @@ func percentile(all []time.Duration, percent int) time.Duration {
 // TestAClientWithManyRequestsIsRefusedBeforeOthers: a flood of one fills its places, not those of the others.
 func TestAClientWithManyRequestsIsRefusedBeforeOthers(t *testing.T) {
 	t.Parallel()
-	var p pressure
-	for p.enter(100, 100, false) { // one client takes what there is
+	var p Adaptive
+	for p.Enter(100, 100, false) { // one client takes what there is
 	}
 	p.places.Store(50) // and makes its service late
 	for i := range 50 {
-		if !p.enter(100, 100, true) {
+		if !p.Enter(100, 100, true) {
 			t.Fatalf("of 50 others with few requests, number %d is refused", i+1)
 		}
 	}
-	if p.enter(100, 100, true) || p.enter(100, 100, false) {
+	if p.Enter(100, 100, true) || p.Enter(100, 100, false) {
 		t.Error("more than the service bears are let in")
 	}
 	for range 50 {
-		p.leave(true)
+		p.Leave(true)
 	}
 	for range 100 {
-		p.leave(false)
+		p.Leave(false)
 	}
 	if p.inFlight.Load() != 0 || p.light.Load() != 0 {
 		t.Errorf("%d places are held by nobody, %d of light requests", p.inFlight.Load(), p.light.Load())
@@ -138,7 +138,7 @@ func TestABurstDoesNotStarveThoseWhoComeAfterIt(t *testing.T) {
 	const fair = 5000 / 10 // what is answered in half of 200 ms
 	for range 300 {
 		l.run(2000, 10*time.Millisecond, constant(10*time.Millisecond))
-		if got := l.pressure.places.Load(); got < fair {
+		if got := l.Adaptive.places.Load(); got < fair {
 			t.Fatalf("while the line goes down there are %d places, want %d at least", got, fair)
 		}
 	}
@@ -153,18 +153,18 @@ func TestPlacesAreNotTakenTwiceForOneLine(t *testing.T) {
 	for what, light := range map[string]bool{"of clients with few requests": true, "of clients with many": false} {
 		l := newBusy(1)
 		for range 500 {
-			l.join(light)
+			l.Join(light)
 		}
-		l.pressure.places.Store(100)
+		l.Adaptive.places.Store(100)
 		l.judged, l.least, l.answers = l.now, time.Second, 20
-		if l.judge(l.now.Add(judgeEvery), 1000); l.pressure.places.Load() != 100 {
-			t.Errorf("with 500 %s in line for 100 places: got %d places, want 100", what, l.pressure.places.Load())
+		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.places.Load() != 100 {
+			t.Errorf("with 500 %s in line for 100 places: got %d places, want 100", what, l.Adaptive.places.Load())
 		}
 		for range 400 {
-			l.leave(light)
+			l.Leave(light)
 		}
-		if l.judge(l.now.Add(judgeEvery), 1000); l.pressure.places.Load() >= 100 {
-			t.Errorf("with 100 %s that are late: got %d places, want fewer", what, l.pressure.places.Load())
+		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.places.Load() >= 100 {
+			t.Errorf("with 100 %s that are late: got %d places, want fewer", what, l.Adaptive.places.Load())
 		}
 	}
 }
@@ -209,21 +209,21 @@ func TestAServiceThatBecameSlowerByItselfIsLetGoOn(t *testing.T) {
 func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 	t.Parallel()
 	const share = 75
-	var p pressure
+	var p Adaptive
 	for i := range share {
-		if !p.enter(100, share, true) {
+		if !p.Enter(100, share, true) {
 			t.Fatalf("the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, share, true) {
+	if p.Enter(100, share, true) {
 		t.Error("without a token one more is let in")
 	}
 	for i := range 25 {
-		if !p.enter(100, 100, true) {
+		if !p.Enter(100, 100, true) {
 			t.Fatalf("with a token, the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, 100, true) || p.inFlight.Load() != 100 {
+	if p.Enter(100, 100, true) || p.inFlight.Load() != 100 {
 		t.Errorf("got %d places taken, want 100", p.inFlight.Load())
 	}
 }
@@ -234,11 +234,11 @@ func TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt(t *testing.T) {
 	t.Parallel()
 	const share = 75
 	l := newBusy(1)
-	l.join(true)
-	l.leave(true)
-	l.answered(&l.usual, time.Millisecond, l.now, l.places)
+	l.Join(true)
+	l.Leave(true)
+	l.Answered(&l.base, time.Millisecond, l.now, l.places)
 	for n := range l.places * share / 100 {
-		if !l.enter(l.places, share, true) {
+		if !l.Enter(l.places, share, true) {
 			t.Fatalf("%d places are taken of %d, and there is no more", n, l.places)
 		}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package limit
 
 import (
 	"sync"
@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// pressure finds out how many requests a service bears at a time. A service that gets more than it can do answers
+// Adaptive finds out how many requests a service bears at a time. A service that gets more than it can do answers
 // everything late, so its least late answers tell: while even these are late, requests stand in line there, and fewer are
 // let in. That is CoDel's idea (RFC 8289 §3): a standing queue, not a short one, is what harms.
-type pressure struct {
+type Adaptive struct {
 	inFlight atomic.Int64
 	light    atomic.Int64 // of these, of clients that have few: the others do not count against them
 	places   atomic.Int64 // how many are let in; it moves between fewestPlaces and limits.in_flight
 	strained atomic.Bool  // somebody was refused, or all were late, since the last judgement: no time to learn from
-	epoch    atomic.Int64 // counts how often what was usual became void
+	epoch    atomic.Int64 // counts how often the baselines became void
 
 	mu      sync.Mutex
 	judged  time.Time
@@ -29,20 +29,20 @@ const (
 	judgeEvery   = 100 * time.Millisecond
 	judgeAnswers = 20 // at least: among so many answers of a healthy service not all are late
 	fewestPlaces = 16
-	fewestFor    = 3 * time.Second // then the service has become slower by itself: what was usual is void
+	fewestFor    = 3 * time.Second // then the service has become slower by itself: the baselines are void
 	onPurpose    = 5 * time.Second // answers that take longer tell nothing: a long poll waits for its event
 )
 
-// newPressure is that on a service which nothing is known of.
-func newPressure() *pressure { return &pressure{ours: new(lag).ours} }
+// NewAdaptive is that on a service which nothing is known of.
+func NewAdaptive() *Adaptive { return &Adaptive{ours: new(lag).ours} }
 
-// enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
+// Enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
 // the places that this request may fill. Of a client that has few others, light, only its like count: one that has many is
 // refused before them.
-func (p *pressure) enter(most, share int64, light bool) bool {
+func (p *Adaptive) Enter(most, share int64, light bool) bool {
 	p.init(most)
-	if n := p.join(light); n*100 > p.places.Load()*share {
-		p.leave(light)
+	if n := p.Join(light); n*100 > p.places.Load()*share {
+		p.Leave(light)
 		p.strained.Store(true)
 		return false
 	}
@@ -50,14 +50,14 @@ func (p *pressure) enter(most, share int64, light bool) bool {
 }
 
 // init begins with most places, and never has more.
-func (p *pressure) init(most int64) {
+func (p *Adaptive) init(most int64) {
 	if places := p.places.Load(); places == 0 || places > most {
 		p.places.CompareAndSwap(places, most)
 	}
 }
 
-// join takes a place whatever there is, and returns how many are taken of those that count.
-func (p *pressure) join(light bool) int64 {
+// Join takes a place whatever there is, and returns how many are taken of those that count.
+func (p *Adaptive) Join(light bool) int64 {
 	n := p.inFlight.Add(1)
 	if light {
 		return p.light.Add(1)
@@ -65,19 +65,19 @@ func (p *pressure) join(light bool) int64 {
 	return n
 }
 
-// taken is how many places are taken, and how many of these by clients that have few.
-func (p *pressure) taken() (all, light int64) { return p.inFlight.Load(), p.light.Load() }
+// Taken is how many places are taken, and how many of these by clients that have few.
+func (p *Adaptive) Taken() (all, light int64) { return p.inFlight.Load(), p.light.Load() }
 
-// leave gives a place back.
-func (p *pressure) leave(light bool) {
+// Leave gives a place back.
+func (p *Adaptive) Leave(light bool) {
 	p.inFlight.Add(-1)
 	if light {
 		p.light.Add(-1)
 	}
 }
 
-// answered takes an answer into account that came in good order.
-func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most int64) {
+// Answered takes an answer into account that came in good order.
+func (p *Adaptive) Answered(of *Baseline, took time.Duration, now time.Time, most int64) {
 	if took > onPurpose {
 		return
 	}
@@ -98,7 +98,7 @@ func (p *pressure) answered(of *usual, took time.Duration, now time.Time, most i
 // judge moves the number of places: down by a fifth of those in use while all answers are late, else up by an eighth. They
 // never fall below what is answered in the time that an answer may take: more would be answered in time, and those that
 // came in before stay late whatever is done now.
-func (p *pressure) judge(now time.Time, most int64) {
+func (p *Adaptive) judge(now time.Time, most int64) {
 	places, ours := p.places.Load(), p.ours()
 	late := p.least > ours
 	p.strained.Store(late)
@@ -121,35 +121,35 @@ func (p *pressure) judge(now time.Time, most int64) {
 }
 
 // drains reports whether there are still more than places, of those that came in before these became fewer.
-func (p *pressure) drains(places int64) bool {
-	all, light := p.taken()
+func (p *Adaptive) drains(places int64) bool {
+	all, light := p.Taken()
 	return max(light, all-light) > places
 }
 
 // inTime is how many requests are answered, at the pace since the last judgement, while one of them may take: Little's law.
-func (p *pressure) inTime(now time.Time, ours time.Duration) int64 {
+func (p *Adaptive) inTime(now time.Time, ours time.Duration) int64 {
 	pace := float64(p.answers) / now.Sub(p.judged).Seconds()
 	return int64(pace * (p.allowed + ours).Seconds() / 2)
 }
 
-// usual is how long a route takes when nothing waits: an average over time that falls faster than it rises.
-type usual struct {
+// Baseline is how long a route takes when nothing waits: an average over time that falls faster than it rises.
+type Baseline struct {
 	mu    sync.Mutex
 	took  time.Duration
 	since time.Time // when the first answer came; zero: there was none
 	at    time.Time // when the last one came
-	epoch int64     // of the pressure that it was learnt under
+	epoch int64     // of the limit that it was learnt under
 }
 
 const (
-	usualFalls = 5 * time.Second
-	usualRises = time.Minute
-	lateBy     = 200 * time.Millisecond // beyond the usual time; or as much again, if that is more
-	learnFor   = 2 * time.Second        // while a route is new, lateBy is a second more: its first answers may be odd ones
+	baselineFalls = 5 * time.Second
+	baselineRises = time.Minute
+	lateBy        = 200 * time.Millisecond // beyond the usual time; or as much again, if that is more
+	learnFor      = 2 * time.Second        // while a route is new, lateBy is a second more: its first answers may be odd ones
 )
 
 // lateness is by how much an answer is too late: not above 0 for one that is not. It learns from the answer when told.
-func (u *usual) lateness(took time.Duration, now time.Time, epoch int64, learn bool) time.Duration {
+func (u *Baseline) lateness(took time.Duration, now time.Time, epoch int64, learn bool) time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.since.IsZero() || u.epoch != epoch {
@@ -160,9 +160,9 @@ func (u *usual) lateness(took time.Duration, now time.Time, epoch int64, learn b
 		late -= time.Second
 	}
 	if learn {
-		over := usualRises
+		over := baselineRises
 		if took < u.took {
-			over = usualFalls
+			over = baselineFalls
 		}
 		over = min(over, now.Sub(u.since)+time.Second) // at first every answer counts
 		part := min(1, now.Sub(u.at).Seconds()/over.Seconds())
