@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +110,39 @@ func TestFoldersAreNamedAfterThings(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEveryExceptionNamesALinterThatRuns is about //nolint: one for a linter that is not enabled excuses nothing, and stays for ever.
+func TestEveryExceptionNamesALinterThatRuns(t *testing.T) {
+	t.Parallel()
+	config, err := os.ReadFile(".golangci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, found := regexp.MustCompile(`//nolint:([a-z,]+)`), 0
+	err = filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && file != "." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.IsDir() || filepath.Ext(file) != ".go":
+			return nil
+		}
+		text, err := os.ReadFile(file)
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			for linter := range strings.SplitSeq(string(m[1]), ",") {
+				found++
+				if !regexp.MustCompile(`(?m)^    - ` + linter + `\b`).Match(config) {
+					t.Errorf("%s excuses itself to %s, which does not run", file, linter)
+				}
+			}
+		}
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d exceptions, %v", found, err)
 	}
 }
 

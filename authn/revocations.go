@@ -63,7 +63,7 @@ func newRevocationKey(scope storage.Scope, id string) (key revocationKey, ok boo
 
 func userKey(scope storage.Scope, id int64) (key revocationKey) {
 	key[0] = scope[0]
-	binary.BigEndian.PutUint64(key[1:], uint64(id)) //nolint:gosec // ids are positive
+	binary.BigEndian.PutUint64(key[1:], uint64(id)) // ids are positive
 	return key
 }
 

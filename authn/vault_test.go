@@ -3,7 +3,7 @@ package authn
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/sha1" //nolint:gosec // the signature of WeChat is SHA-1
+	"crypto/sha1" // the signature of WeChat is SHA-1
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -82,7 +82,7 @@ func TestDataThatIsNotOfThisUserIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw := `{"nickName":"小爱"}`
-	sum := sha1.Sum([]byte(raw + key)) //nolint:gosec // see above
+	sum := sha1.Sum([]byte(raw + key))
 	signature, wrong := hex.EncodeToString(sum[:]), hex.EncodeToString(make([]byte, 20))
 	signed, forged := good, good
 	signed.RawData, signed.Signature = &raw, &signature

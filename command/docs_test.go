@@ -374,7 +374,7 @@ func testNames(t *testing.T) map[string]bool {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		source, err := os.ReadFile(path) //nolint:gosec // of this repository
+		source, err := os.ReadFile(path)
 		for _, test := range declared.FindAllSubmatch(source, -1) {
 			names[string(test[1])] = true
 		}

@@ -185,7 +185,7 @@ func tlsFinding(ctx context.Context, domain string) finding {
 		return f
 	}
 	defer conn.Close()
-	state := conn.(*tls.Conn).ConnectionState() //nolint:forcetypeassert // a tls.Dialer makes nothing else
+	state := conn.(*tls.Conn).ConnectionState() // a tls.Dialer makes nothing else
 	left := time.Until(state.PeerCertificates[0].NotAfter)
 	f.advice = fmt.Sprintf("%s, the certificate is good for %d days", tls.VersionName(state.Version), int(left.Hours()/24))
 	if left < 14*24*time.Hour {

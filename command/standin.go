@@ -23,7 +23,7 @@ import (
 
 const (
 	sandboxAppID  = "wx0000000000demo00"
-	sandboxSecret = "sandbox-secret-of-the-demo" //nolint:gosec // of a mini-program that exists in the sandbox only
+	sandboxSecret = "sandbox-secret-of-the-demo" // of a mini-program that exists in the sandbox only
 	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that hold nowhere else
 	tourist       = "demo-tourist"               // whom a code of touristappid logs in as
 )

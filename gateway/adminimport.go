@@ -70,7 +70,7 @@ func (a *admin) importUsers(w http.ResponseWriter, r *http.Request) {
 // importer takes users over in batches.
 type importer struct {
 	admin   *admin
-	ctx     context.Context //nolint:containedctx // it lives for one request
+	ctx     context.Context // it lives for one request
 	control *http.ResponseController
 	batch   []importLine
 	taken   map[any]bool // ids and openids of the batch

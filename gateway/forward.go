@@ -43,7 +43,7 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Options {
 	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout + ex.body.waited), Stop: &waiting.stop}
 	if subject, known := authn.SubjectOf(c); known {
-		o.Affinity = uint64(subject.UserID) //nolint:gosec // ids are positive, and any bits will do
+		o.Affinity = uint64(subject.UserID) // ids are positive, and any bits will do
 	}
 	return o
 }

@@ -343,5 +343,5 @@ func rewritingOf(cfg RouteConfig) (*route.Rewriting, error) {
 	case cfg.StripPrefix != "":
 		return route.NewStripping(cfg.StripPrefix), nil
 	}
-	return nil, nil //nolint:nilnil // none is what saying nothing means
+	return nil, nil // none is what saying nothing means
 }

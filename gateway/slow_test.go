@@ -41,7 +41,7 @@ func (k slowKind) lastOf(addr string) (time.Duration, error) {
 			return time.Since(start), nil
 		}
 		if _, err := io.WriteString(conn, k.drip); err != nil {
-			return time.Since(start), nil //nolint:nilerr // cut is what we wait for
+			return time.Since(start), nil // cut is what we wait for
 		}
 	}
 	return time.Since(start), fmt.Errorf("%s: still open after %v", k.name, time.Since(start))

@@ -55,7 +55,7 @@ func forGateway(clients map[string]*wechat.Client) map[string]gateway.Broker {
 // newPush opens pushed messages; nil while wechat.push is empty.
 func newPush(cfg wechat.Config) (*wechat.Push, error) {
 	if cfg.Push.Upstream == "" {
-		return nil, nil //nolint:nilnil // none is what an empty section means
+		return nil, nil // none is what an empty section means
 	}
 	push, err := wechat.NewPush(cfg.AppID, cfg.Push.Token, cfg.Push.AESKey)
 	if err != nil {

@@ -72,7 +72,7 @@ func answered(status int) fate {
 	case fasthttp.StatusBadGateway, fasthttp.StatusServiceUnavailable, fasthttp.StatusGatewayTimeout:
 		return fateDown
 	}
-	return fate2xx + fate(status/100-2) //nolint:gosec // the head was read: 200 to 599
+	return fate2xx + fate(status/100-2) // the head was read: 200 to 599
 }
 
 // outcome is how the last try ended, for a log: its status, or else its fate.

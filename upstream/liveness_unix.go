@@ -33,7 +33,7 @@ func (l *liveness) watch(c net.Conn) {
 }
 
 func (l *liveness) poll(fd uintptr) {
-	l.fds[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} //nolint:gosec // a descriptor fits
+	l.fds[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} // a descriptor fits
 	n, err := unix.Poll(l.fds[:], 0)
 	for errors.Is(err, unix.EINTR) { // the scheduler's signals interrupt even a poll that does not wait
 		n, err = unix.Poll(l.fds[:], 0)

@@ -129,7 +129,7 @@ func (a *authority) secure(address string, change func(*tls.Config), names ...st
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}, ClientCAs: x509.NewCertPool()} //nolint:gosec // a test
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}, ClientCAs: x509.NewCertPool()}
 	s.TLS.ClientCAs.AddCert(a.cert)
 	change(s.TLS)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)

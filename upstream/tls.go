@@ -99,7 +99,7 @@ func readFile(name, file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	data, err := os.ReadFile(file) // the operator names it
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

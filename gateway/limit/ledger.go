@@ -66,7 +66,7 @@ func (l *Ledger) hash(c Client) uint64 {
 func (l *Ledger) shardOf(hash uint64) *shard { return &l.shards[hash%uint64(len(l.shards))] }
 
 // home is where the search for a hash begins.
-func (s *shard) home(hash uint64) int { return int(hash>>6) & (len(s.slots) - 1) } //nolint:gosec // masked
+func (s *shard) home(hash uint64) int { return int(hash>>6) & (len(s.slots) - 1) } // masked
 
 // find returns the slot of a client, or the free one where it belongs.
 func (s *shard) find(c Client, hash uint64) int {

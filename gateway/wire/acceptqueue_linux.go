@@ -40,7 +40,7 @@ func (q acceptQueue) shut() {
 func (q acceptQueue) empty() bool {
 	n := 0
 	err := q.raw.Control(func(fd uintptr) {
-		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // descriptors are small
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) // descriptors are small
 	})
 	return err != nil || n == 0
 }

@@ -53,7 +53,7 @@ func newPair() (*Channel, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a pair of sockets: %w", err)
 	}
-	other := os.NewFile(uintptr(fds[1]), "handover") //nolint:gosec // descriptors are not negative
+	other := os.NewFile(uintptr(fds[1]), "handover") // descriptors are not negative
 	own, err := open(os.NewFile(uintptr(fds[0]), "handover"))
 	if err != nil {
 		return nil, nil, errors.Join(err, other.Close())
@@ -108,7 +108,7 @@ func withDescriptors(sockets []syscall.Conn, fds []int, fn func(fds []int) error
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		failed = withDescriptors(sockets[1:], append(fds, int(fd)), fn) //nolint:gosec // descriptors are small
+		failed = withDescriptors(sockets[1:], append(fds, int(fd)), fn) // descriptors are small
 	})
 	return errors.Join(err, failed)
 }
@@ -144,7 +144,7 @@ func filesOf(rights []byte) (files []*os.File, err error) {
 			return files, err
 		}
 		for _, fd := range fds {
-			files = append(files, os.NewFile(uintptr(fd), "socket")) //nolint:gosec // descriptors are not negative
+			files = append(files, os.NewFile(uintptr(fd), "socket")) // descriptors are not negative
 		}
 	}
 	return files, nil

@@ -29,7 +29,7 @@ func (h *Herd) Start(path string, args []string) (*Process, error) {
 		return nil, err
 	}
 	defer other.Close()
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own path, and it outlives us
+	cmd := exec.Command(path, args...) //nolint:noctx // our own path, and it outlives us
 	cmd.Env = append(os.Environ(), environment+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{other, h.report}
@@ -77,7 +77,7 @@ func (p *Process) Stop(after time.Duration) {
 // Predecessor is the conversation with the process whose successor this one was started to be, nil when it was not.
 func Predecessor() (*Channel, error) {
 	if os.Getenv(environment) == "" {
-		return nil, nil //nolint:nilnil // most processes have none
+		return nil, nil // most processes have none
 	}
 	unix.CloseOnExec(channelFD)
 	return open(os.NewFile(channelFD, "handover"))

@@ -45,8 +45,8 @@ func NewHerd() (*Herd, error) {
 		return nil, fmt.Errorf("making a pair of sockets: %w", err)
 	}
 	return &Herd{
-		reports: os.NewFile(uintptr(fds[0]), "herd"), //nolint:gosec // descriptors are not negative
-		report:  os.NewFile(uintptr(fds[1]), "herd"), //nolint:gosec // the same
+		reports: os.NewFile(uintptr(fds[0]), "herd"), // descriptors are not negative
+		report:  os.NewFile(uintptr(fds[1]), "herd"),
 	}, nil
 }
 
@@ -117,7 +117,7 @@ func (h *Herd) read() error {
 	}
 	var failed error
 	err = socket.Read(func(fd uintptr) bool {
-		failed = h.receive(int(fd)) //nolint:gosec // descriptors are small
+		failed = h.receive(int(fd)) // descriptors are small
 		return true
 	})
 	if err = errors.Join(err, failed); err != nil {

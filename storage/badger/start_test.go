@@ -148,7 +148,7 @@ func TestAKeyFileThatOthersMayReadIsWarnedAbout(t *testing.T) {
 	if got := open(); strings.Contains(got, warning) {
 		t.Errorf("mode 0600: got %s, want no warning", got)
 	}
-	must(t, os.Chmod(filepath.Join(dir, fileKey), 0o644)) //nolint:gosec // that is the mistake
+	must(t, os.Chmod(filepath.Join(dir, fileKey), 0o644)) // that is the mistake
 	if got := open(); !strings.Contains(got, warning) || !strings.Contains(got, "mode=0644") {
 		t.Errorf("mode 0644: got %s, want a warning with the mode", got)
 	}

@@ -35,7 +35,7 @@ func holdPort(t testing.TB, address string) string {
 		t.Fatal(os.NewSyscallError("getsockname", err))
 	}
 	at, _ := bound.(*unix.SockaddrInet4)
-	return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port)).String() //nolint:gosec // a port fits
+	return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port)).String() // a port fits
 }
 
 // share lets one socket listen at an address that another one holds.
@@ -46,7 +46,7 @@ func share(fd int) error {
 // listenHeld listens at an address that holdPort has bound.
 func listenHeld(address string) (net.Listener, error) {
 	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		if failed := c.Control(func(fd uintptr) { err = share(int(fd)) }); failed != nil { //nolint:gosec // a descriptor fits
+		if failed := c.Control(func(fd uintptr) { err = share(int(fd)) }); failed != nil { // a descriptor fits
 			return failed
 		}
 		return err
