@@ -146,6 +146,20 @@ func TestEveryExceptionNamesALinterThatRuns(t *testing.T) {
 	}
 }
 
+func TestEveryDependencyHasItsReason(t *testing.T) {
+	t.Parallel()
+	reasons, err := os.ReadFile("docs/decisions/0001-dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := goList(t, "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all")
+	for module := range strings.FieldsSeq(modules) {
+		if !strings.Contains(string(reasons), module) {
+			t.Errorf("docs/decisions/0001-dependencies.md does not say why %s is here", module)
+		}
+	}
+}
+
 func TestDependenciesAreNotBelowTheirFloor(t *testing.T) {
 	t.Parallel()
 	for module, floor := range map[string]string{

@@ -13,7 +13,6 @@ import (
 
 	"wxgate/gateway/header"
 	"wxgate/gateway/wire"
-	"wxgate/storage"
 )
 
 // errMoved ends a request here that another process answers: its connection went there, and what it has sent.
@@ -146,7 +145,7 @@ func (g *Gateway) leaveStore(ex *exchange) {
 func (g *Gateway) move(c *fiber.Ctx, ex *exchange) error {
 	client, strict := c.Context().Conn().(*wire.Conn)
 	if !strict || askedBefore(c) == asking {
-		return storage.ErrUnavailable
+		return errDraining
 	}
 	begun, err := ex.original(&c.Request().Header)
 	if err != nil {
@@ -179,7 +178,7 @@ func (ex *exchange) original(h *fasthttp.RequestHeader) ([]byte, error) {
 	body, err := io.ReadAll(&ex.body)
 	switch {
 	case errors.Is(err, errBodyTooLarge) && ex.route.bodyLimit > endpointBodyLimit:
-		return nil, storage.ErrUnavailable
+		return nil, errDraining
 	case err != nil:
 		return nil, err
 	case ex.body.size >= 0:

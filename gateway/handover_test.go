@@ -2,13 +2,17 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/wire"
 	"wxgate/upstream/upstreamtest"
@@ -47,5 +51,20 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 		if got := <-given; !strings.HasPrefix(got, "POST "+path+" HTTP/1.1\r\n") {
 			t.Errorf("a POST that stands for %s was handed over as %q", override, got)
 		}
+	}
+}
+
+// TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain has a body that is more than a process keeps for another.
+func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T) {
+	t.Parallel()
+	large := exchange{method: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
+	large.body = limitedBody{stream: bytes.NewReader(make([]byte, endpointBodyLimit+1)), size: endpointBodyLimit + 1, limit: 1 << 20}
+	var h fasthttp.RequestHeader
+	if _, err := large.original(&h); !errors.Is(err, errDraining) {
+		t.Errorf("got %v, want errDraining", err)
+	}
+	e := newEdge(t, "http://127.0.0.1:1", nil)
+	if f := e.failureOf(errDraining); f.status != http.StatusServiceUnavailable || f.reason != "draining" || f.retryAfter != 1 {
+		t.Errorf("got %+v, want 503 draining and Retry-After: 1", f)
 	}
 }
