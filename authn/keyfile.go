@@ -11,7 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"wxgate/input"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -57,7 +58,7 @@ func openKey(cfg KeyConfig) (key, error) {
 // readKeyFile reads one key in PEM: PKCS #8, PKCS #1 or SEC 1 for a private key, PKIX for a public one. Errors name the
 // file and never quote it.
 func readKeyFile(path string) (private crypto.Signer, public crypto.PublicKey, err error) {
-	data, err := os.ReadFile(path)
+	data, err := input.File(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the key: %w", err)
 	}

@@ -4,12 +4,12 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"wxgate/authn"
 	"wxgate/config"
+	"wxgate/input"
 )
 
 // verifyToken tries the keys of the configuration on a token's signature alone. It decides nothing about a request: the
@@ -48,7 +48,7 @@ func verifyingKey(cfg authn.KeyConfig) (algorithm string, key any, err error) {
 	if cfg.File == "" {
 		return "HS256", []byte(cfg.Secret.Reveal()), nil
 	}
-	data, err := os.ReadFile(cfg.File)
+	data, err := input.File(cfg.File)
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the key: %w", err)
 	}

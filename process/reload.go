@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wxgate/config"
+	"wxgate/input"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -77,7 +78,7 @@ func (s *Source) changed() bool {
 func (s *Source) content() (sum [sha256.Size]byte) {
 	all := sha256.New()
 	for _, file := range append([]string{s.file}, s.files...) {
-		text, err := os.ReadFile(file)
+		text, err := input.File(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			_, _ = fmt.Fprint(all, err) // a hash takes all
 		}

@@ -8,7 +8,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
+
+	"wxgate/input"
 )
 
 // sessionsKept is how many TLS sessions are kept for each address, to be resumed by its next connections.
@@ -99,7 +100,7 @@ func readFile(name, file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(file) // the operator names it
+	data, err := input.File(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -5,13 +5,9 @@ package strictyaml
 
 import (
 	"fmt"
-	"io"
-	"os"
-)
 
-// largestFile bounds gateway.yaml and every file that it refers to, so that a wrong path (a disk image, /dev/zero) is an
-// error instead of a full memory.
-const largestFile = 8 << 20
+	"wxgate/input"
+)
 
 // Reader reads configuration files.
 type Reader struct {
@@ -27,11 +23,11 @@ type Reader struct {
 // joined by errors.Join. The error is a Faults with all of both, unless the file could not be read at all. Places find
 // what is noticed later, whatever the error.
 func (r Reader) Read(file string, into any, complete func() error) (Places, error) {
-	data, err := readSmallFile(file)
+	data, err := input.File(file)
 	if err != nil {
 		return Places{newPositions(file)}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return parseFile(file, data, expander{env: r.Env, readFile: readSmallFile, unset: r.Unset}, into, complete)
+	return parseFile(file, data, expander{env: r.Env, readFile: input.File, unset: r.Unset}, into, complete)
 }
 
 // Read is Reader.Read where every reference must lead somewhere.
@@ -55,17 +51,4 @@ func parseFile(file string, data []byte, expand expander, into any, complete fun
 		}
 	}
 	return Places{written}, faults.asError()
-}
-
-func readSmallFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
-	if err == nil && len(data) > largestFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, largestFile)
-	}
-	return data, err
 }

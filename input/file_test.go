@@ -1,0 +1,27 @@
+package input_test
+
+import (
+	"strings"
+	"testing"
+
+	"wxgate/authn"
+	"wxgate/input"
+	"wxgate/upstream"
+)
+
+// TestAFileWithoutAnEndIsTooLarge names /dev/zero wherever an operator names a file: it took all memory.
+func TestAFileWithoutAnEndIsTooLarge(t *testing.T) {
+	t.Parallel()
+	const zero = "/dev/zero"
+	_, err := input.File(zero)
+	faults := []error{err, upstream.TLS{CA: zero}.CheckFiles()}
+	faults = append(faults, authn.CheckKeyFiles(authn.Config{Keys: []authn.KeyConfig{{ID: "main", File: zero}}})...)
+	for i, fault := range faults {
+		if fault == nil || !strings.Contains(fault.Error(), "/dev/zero is larger than") {
+			t.Errorf("%d: got %v, want that /dev/zero is too large", i, fault)
+		}
+	}
+	if len(faults) != 3 {
+		t.Errorf("got %v, want three faults", faults)
+	}
+}
