@@ -15,7 +15,7 @@ type WeChat interface {
 	// PhoneNumber exchanges the code of a getPhoneNumber button that this openid pressed for a phone number; the call costs
 	// money.
 	PhoneNumber(ctx context.Context, code, openID string) (wechat.Phone, error)
-	// CheckSession says whether WeChat still holds a user's session_key.
+	// CheckSession reports whether WeChat still holds a user's session_key.
 	CheckSession(ctx context.Context, openID, sessionKey string) (bool, error)
 	// ResetSessionKey has WeChat replace a session_key.
 	ResetSessionKey(ctx context.Context, openID, sessionKey string) (wechat.Session, error)

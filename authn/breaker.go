@@ -25,7 +25,7 @@ const (
 	breakerOpen   = 5 * time.Second
 )
 
-// allow says whether an exchange may begin; whoever gets true must call done.
+// allow reports whether an exchange may begin; whoever gets true must call done.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

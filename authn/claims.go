@@ -75,7 +75,7 @@ func (c *Claims) UnmarshalJSON(data []byte) error {
 	}
 }
 
-// contains says whether a name is among the seen ones, in any case.
+// contains reports whether a name is among the seen ones, in any case.
 func contains(seen [][]byte, name []byte) bool {
 	for _, s := range seen {
 		if bytes.EqualFold(s, name) {

@@ -130,7 +130,7 @@ func conclusive(err error) bool {
 	return err == nil || errors.Is(err, errSpent) || errors.Is(err, ErrCodeInvalid) || errors.Is(err, ErrCodeUsed) || errors.Is(err, ErrUserBlocked)
 }
 
-// ambiguous says whether the code may have been spent although no login came of it.
+// ambiguous reports whether the code may have been spent although no login came of it.
 func ambiguous(err error) bool {
 	if errors.Is(err, wechat.ErrUnreachable) {
 		return false // nothing was sent

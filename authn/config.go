@@ -126,7 +126,7 @@ func (k KeyConfig) validateMaterial(path string) []error {
 	return nil
 }
 
-// wellKnown says whether a secret is made of so few characters, or of such words, that it was never random.
+// wellKnown reports whether a secret is made of so few characters, or of such words, that it was never random.
 func wellKnown(secret string) bool {
 	different := map[rune]bool{}
 	for _, r := range secret {

@@ -16,7 +16,7 @@ import (
 // A foreign token is one that an existing backend signed with our HS256 key: it names a user by sub and perhaps openid,
 // and has no session. authn.accept_foreign takes it while a team moves its users over; a refresh turns it into ours.
 
-// foreignHeader says whether a first segment is that of a plain HS256 token: alg and typ, no kid and nothing else that
+// foreignHeader reports whether a first segment is that of a plain HS256 token: alg and typ, no kid and nothing else that
 // could choose a key.
 func foreignHeader(segment string) bool {
 	data, err := base64.RawURLEncoding.DecodeString(segment)

@@ -274,7 +274,7 @@ func TestAHostileTokenNeverPasses(t *testing.T) {
 	f.wantVerdict(t, "the good token afterwards", f.good, nil)
 }
 
-// isRefusal says whether an error is one of the 401s.
+// isRefusal reports whether an error is one of the 401s.
 func isRefusal(err error) bool {
 	for _, refusal := range []error{ErrTokenMissing, ErrTokenMalformed, ErrTokenInvalid, ErrTokenExpired, ErrTokenRevoked} {
 		if errors.Is(err, refusal) {

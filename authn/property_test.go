@@ -138,7 +138,7 @@ func (m *model) refresh(r *rapid.T, f *fixture, i int, tokens *[]string) {
 	}
 }
 
-// previous says whether token i is the one that the current token of its session replaced.
+// previous reports whether token i is the one that the current token of its session replaced.
 func (m *model) previous(i int) bool {
 	for j := m.current(m.tokens[i].session) - 1; j >= 0; j-- {
 		if m.tokens[j].session == m.tokens[i].session {

@@ -148,7 +148,7 @@ func (r *revocations) refuses(v *verified, now time.Time) bool {
 	return known && (session.covers(ms) || session.replaced(v.claims.IssuedAt, ms)) || r.covers(v.token, now) || r.gone(v, now)
 }
 
-// ended says whether the token's session or user is revoked now, whatever the token itself is.
+// ended reports whether the token's session or user is revoked now, whatever the token itself is.
 func (r *revocations) ended(v *verified, now time.Time) bool {
 	return r.covers(v.session, now) || r.gone(v, now)
 }

@@ -7,7 +7,7 @@ import (
 	"wxgate/storage"
 )
 
-// CheckSessionKey says whether WeChat still holds the user's newest session_key (page checkSessionKey). It is for
+// CheckSessionKey reports whether WeChat still holds the user's newest session_key (page checkSessionKey). It is for
 // operators: logins and decryption do without it.
 func (a *Authn) CheckSessionKey(ctx context.Context, userID int64) (bool, error) {
 	of, user, key, err := a.newestKey(ctx, userID)

@@ -33,7 +33,7 @@ func (r *keyring) checkForm(token string, foreign bool) error {
 	return nil
 }
 
-// canonicalBase64 says whether s is base64url as an encoder writes it: unused bits of the last character are zero.
+// canonicalBase64 reports whether s is base64url as an encoder writes it: unused bits of the last character are zero.
 func canonicalBase64(s string) bool {
 	if s == "" || len(s)%4 == 1 {
 		return false

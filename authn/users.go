@@ -74,7 +74,7 @@ func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
 	return nil
 }
 
-// Banned says whether the user is banned now, and until when.
+// Banned reports whether the user is banned now, and until when.
 func (a *Authn) Banned(userID int64) (until time.Time, banned bool) {
 	ban, known := a.revoked.find(userKey(storage.ScopeUser, userID))
 	if !known || !ban.covers(a.now().UnixMilli()) {
@@ -131,7 +131,7 @@ func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error
 	return imported, err
 }
 
-// validOpenID says whether an openid is one that WeChat could have given: visible ASCII, at most 64 bytes.
+// validOpenID reports whether an openid is one that WeChat could have given: visible ASCII, at most 64 bytes.
 func validOpenID(openid string) bool {
 	for i := range len(openid) {
 		if openid[i] <= 0x20 || openid[i] >= 0x7f {

@@ -31,7 +31,7 @@ type inspection struct {
 	Signature verdict        `json:"signature"`
 }
 
-// verdict says whether a signature holds.
+// verdict reports whether a signature holds.
 type verdict struct {
 	Valid  bool   `json:"valid"`
 	Key    string `json:"key,omitempty"`    // id of the key that it holds with

@@ -32,7 +32,7 @@ func signatureOf(token string, keys []authn.KeyConfig, file string) verdict {
 	return verdict{Detail: "holds with no key of " + file}
 }
 
-// holds says whether a token's signature is of that key. The algorithm is the key's, never the token's.
+// holds reports whether a token's signature is of that key. The algorithm is the key's, never the token's.
 func holds(token string, cfg authn.KeyConfig) bool {
 	algorithm, key, err := verifyingKey(cfg)
 	if err != nil {

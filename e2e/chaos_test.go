@@ -191,7 +191,7 @@ func (c *chaos) named(faults map[*chaosTarget]string) string {
 	return strings.Join(all, ", ")
 }
 
-// settled says whether a request began when who is bad was ejected already.
+// settled reports whether a request began when who is bad was ejected already.
 func (c *chaos) settled(s chaosSample) bool {
 	for _, at := range c.faults {
 		if since := s.began.Sub(at); since >= 0 && since < chaosEjection {

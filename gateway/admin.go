@@ -64,7 +64,7 @@ func (a *admin) newGuardedMux() http.Handler {
 	return mux
 }
 
-// readyz says whether new requests should come here.
+// readyz reports whether new requests should come here.
 func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
 	if a.gateway.draining.Load() {
 		probe(w, http.StatusServiceUnavailable, "draining")

@@ -65,7 +65,7 @@ func (a *admin) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// sameOrigin says whether a request is no browser's, or that of a page that this listener served.
+// sameOrigin reports whether a request is no browser's, or that of a page that this listener served.
 func sameOrigin(r *http.Request) bool {
 	for _, origin := range r.Header["Origin"] {
 		if u, err := url.Parse(origin); err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {

@@ -63,7 +63,7 @@ func (b *limitedBody) attach(req *fasthttp.Request) {
 // drainMost is how much of an unread body is read away to keep a connection, in bytes.
 const drainMost = 64 << 10
 
-// drain reads away what is left of a body that has come whole. It says whether the connection can be used again: what is
+// drain reads away what is left of a body that has come whole. It reports whether the connection can be used again: what is
 // left of a body must never be taken for the next request, and an answer never waits for one.
 func (b *limitedBody) drain(client net.Conn) bool {
 	if b.stream == nil || b.ended {

@@ -29,7 +29,7 @@ func newHeaderChanges(cfg RouteHeaders) headerChanges {
 	return h
 }
 
-// hold says whether a header of the client is replaced or removed, in any spelling that a service could take for it.
+// hold reports whether a header of the client is replaced or removed, in any spelling that a service could take for it.
 func (h *headerChanges) hold(name []byte) bool {
 	for _, dropped := range h.dropped {
 		if header.Folded(name, dropped) {
@@ -74,5 +74,5 @@ func (h RouteHeaders) validate(f *faults, path string, ours *reserved) {
 	}
 }
 
-// notInField says whether a header value must not hold the character (RFC 9110 §5.5, without obs-text).
+// notInField reports whether a header value must not hold the character (RFC 9110 §5.5, without obs-text).
 func notInField(r rune) bool { return r < 0x20 && r != '\t' || r >= 0x7f }

@@ -30,7 +30,7 @@ func clientText(client netip.Addr) string {
 	return client.String()
 }
 
-// trusts says whether a peer's X-Forwarded-* are believed.
+// trusts reports whether a peer's X-Forwarded-* are believed.
 func (r *rules) trusts(peer netip.Addr) bool {
 	for _, p := range r.cfg.Server.TrustedProxies {
 		if p.Contains(peer) {

@@ -79,7 +79,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 	return err
 }
 
-// strayed says whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
+// strayed reports whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
 // connections; if it ever does, this is the line that a smuggled request does not pass.
 func strayed(c *fiber.Ctx) bool {
 	conn, strict := c.Context().Conn().(*wire.Conn)

@@ -61,7 +61,7 @@ func readExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return fasthttp.RequestConfig{}
 }
 
-// waitsForContinue says whether the client waits for 100 before it sends the body, which none of HTTP/1.0 may.
+// waitsForContinue reports whether the client waits for 100 before it sends the body, which none of HTTP/1.0 may.
 func waitsForContinue(h *fasthttp.RequestHeader) bool {
 	if !h.IsHTTP11() {
 		return false

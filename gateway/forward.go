@@ -108,7 +108,7 @@ func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	}
 }
 
-// hopByHop says whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
+// hopByHop reports whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
 // set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
 func hopByHop(name []byte) bool {
 	switch header.FoldByte(name[0]) {
@@ -130,7 +130,7 @@ func hopByHop(name []byte) bool {
 	return false
 }
 
-// setByUs says whether a header is one that buildRequest sets, or one that a service could take for it or for the same word.
+// setByUs reports whether a header is one that buildRequest sets, or one that a service could take for it or for the same word.
 func setByUs(name []byte) bool {
 	switch header.FoldByte(name[0]) {
 	case 'h':

@@ -109,7 +109,7 @@ func (e *edge) judgedAndForwarded(t *testing.T, service *upstreamtest.Service, c
 	}
 }
 
-// looksWhole says whether a service could take what it received for a request.
+// looksWhole reports whether a service could take what it received for a request.
 func looksWhole(raw []byte) bool {
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 	if err != nil {

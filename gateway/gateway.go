@@ -143,13 +143,13 @@ func (g *Gateway) WireConfig() wire.Config {
 	return cfg
 }
 
-// sharedAddress says whether connections from there are those of many clients, or of our own machines: from a trusted
+// sharedAddress reports whether connections from there are those of many clients, or of our own machines: from a trusted
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
 	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
 }
 
-// proxied says whether connections from there begin with a PROXY protocol header.
+// proxied reports whether connections from there begin with a PROXY protocol header.
 func (g *Gateway) proxied(peer netip.Addr) bool {
 	r := g.rules.Load()
 	return r.cfg.Server.ProxyProtocol && r.trusts(peer)

@@ -52,7 +52,7 @@ func (d *door) enter() bool {
 	return d.state == doorOpen
 }
 
-// moved says whether the store is elsewhere.
+// moved reports whether the store is elsewhere.
 func (d *door) moved() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

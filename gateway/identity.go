@@ -48,7 +48,7 @@ func newReserved(cfg IdentityConfig) *reserved {
 	return r
 }
 
-// holds says whether a service could read the header as one of ours. All of these begin with x in some spelling.
+// holds reports whether a service could read the header as one of ours. All of these begin with x in some spelling.
 func (r *reserved) holds(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false

@@ -10,7 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// asksUs says whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
+// asksUs reports whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
 // OPTIONS that may be forwarded no further (§7.6.2).
 func asksUs(h *fasthttp.RequestHeader) bool {
 	if string(h.Method()) != fiber.MethodOptions {

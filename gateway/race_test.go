@@ -2,5 +2,5 @@
 
 package gateway
 
-// raceDetector says whether times mean little.
+// raceDetector reports whether times mean little.
 const raceDetector = true

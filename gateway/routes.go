@@ -97,7 +97,7 @@ func (e endpoint) limits(cfg Config) []string {
 	return nil
 }
 
-// stored says whether the endpoint needs the store; the others only tell what they know.
+// stored reports whether the endpoint needs the store; the others only tell what they know.
 func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fiber.MethodPost }
 
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled

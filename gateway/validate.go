@@ -129,7 +129,7 @@ func validateHeader(f *faults, path, name string) {
 	}
 }
 
-// validToken says whether a header name is one (RFC 9110 §5.6.2).
+// validToken reports whether a header name is one (RFC 9110 §5.6.2).
 func validToken(name string) bool {
 	for i := range len(name) {
 		b := name[i]

@@ -35,13 +35,13 @@ const (
 // switchingWrite is how long a client may take for the 101.
 const switchingWrite = 30 * time.Second
 
-// asksForWebSocket says whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
+// asksForWebSocket reports whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
 // HTTP/1.0 (RFC 9110 §7.8).
 func asksForWebSocket(h *fasthttp.RequestHeader) bool {
 	return h.IsHTTP11() && listed(h, fiber.HeaderUpgrade, webSocketProtocol)
 }
 
-// listed says whether a list of tokens holds one, in any case.
+// listed reports whether a list of tokens holds one, in any case.
 func listed(h *fasthttp.RequestHeader, name, token string) bool {
 	for _, value := range h.PeekAll(name) {
 		for item := range bytes.SplitSeq(value, []byte{','}) {
@@ -123,7 +123,7 @@ func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
 	return nil
 }
 
-// accepts says whether the service has read the handshake (RFC 6455 §4.2.2): its 101 alone could be an accident.
+// accepts reports whether the service has read the handshake (RFC 6455 §4.2.2): its 101 alone could be an accident.
 func accepts(resp *fasthttp.Response, key string) bool {
 	sum := sha1.Sum([]byte(key + webSocketGUID))
 	var accept []byte

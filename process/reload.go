@@ -66,7 +66,7 @@ func (s *Source) Read() (config.Config, error) {
 	return cfg, err
 }
 
-// changed says whether the content is another one than was read, and came to rest.
+// changed reports whether the content is another one than was read, and came to rest.
 func (s *Source) changed() bool {
 	before := s.seen
 	s.seen = s.content()
@@ -226,7 +226,7 @@ func isReloaded(path string) bool {
 	return false
 }
 
-// beginsReloaded says whether a section has keys that are reloaded beside others.
+// beginsReloaded reports whether a section has keys that are reloaded beside others.
 func beginsReloaded(section string) bool {
 	for _, key := range reloaded() {
 		if strings.HasPrefix(key, section+".") {

@@ -11,7 +11,7 @@ import (
 )
 
 // transportError names what net/http reports. The text of err itself is dropped: it may quote an address, a proxy's
-// password or bytes of the far end. connected says whether there was a connection, so that something may have been sent.
+// password or bytes of the far end. connected reports whether there was a connection, so that something may have been sent.
 func transportError(ctx context.Context, err error, connected bool) error {
 	var network net.Error
 	switch {

@@ -37,13 +37,13 @@ func joinPlain(tokens token.Tokens) token.Tokens {
 
 func isColon(tk *token.Token) bool { return tk.Type == token.MappingValueType }
 
-// isPlain says whether tk is a scalar without quotes, on one line.
+// isPlain reports whether tk is a scalar without quotes, on one line.
 func isPlain(tk *token.Token) bool {
 	return tk.CharacterType == token.CharacterTypeMiscellaneous && tk.Indicator == token.NotIndicator &&
 		!strings.Contains(strings.TrimSpace(tk.Origin), "\n")
 }
 
-// touch says whether b follows a without a blank.
+// touch reports whether b follows a without a blank.
 func touch(a, b *token.Token) bool {
 	return a.Position.Line == b.Position.Line && a.Position.Column+utf8.RuneCountInString(a.Value) == b.Position.Column
 }

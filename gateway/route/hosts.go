@@ -123,7 +123,7 @@ func hostName(into, host []byte) []byte {
 	return into
 }
 
-// SpelledOut says whether a pattern of exactly these segments is there for the method, or for all methods, wherever a
+// SpelledOut reports whether a pattern of exactly these segments is there for the method, or for all methods, wherever a
 // request for host is looked for.
 func (t *Table[T]) SpelledOut(host string, p Pattern, method string) bool {
 	for i := range host {

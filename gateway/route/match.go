@@ -116,7 +116,7 @@ func (m *Matcher[T]) Add(p Pattern, method string, value T) (other T, taken bool
 	return other, taken
 }
 
-// spelledOut says whether exactly this pattern is there for the method, or for all methods.
+// spelledOut reports whether exactly this pattern is there for the method, or for all methods.
 func (m *Matcher[T]) spelledOut(p Pattern, method string) bool {
 	n := &m.root
 	for _, s := range p.segments {

@@ -76,7 +76,7 @@ func percentDecode(path, into []byte) ([]byte, bool) {
 	return into, utf8.Valid(into)
 }
 
-// encoded says whether b begins with a percent-encoding (RFC 3986 §2.1).
+// encoded reports whether b begins with a percent-encoding (RFC 3986 §2.1).
 func encoded(b []byte) bool { return len(b) > 2 && unhex(b[1]) >= 0 && unhex(b[2]) >= 0 }
 
 // unhex is the value of a hexadecimal digit, -1 of anything else.

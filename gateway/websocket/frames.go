@@ -15,7 +15,7 @@ type frames struct {
 
 const opcodeClose = 0x8
 
-// between says whether the next byte begins a frame.
+// between reports whether the next byte begins a frame.
 func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
 
 // pass takes the next bytes.

@@ -19,7 +19,7 @@ func newAddresses(cfg Config) *addresses {
 	return &addresses{most: cfg.MaxConnsPerAddr, exempt: cfg.Exempt, open: make(map[netip.Addr]int)}
 }
 
-// enter takes a place for a connection; within says whether the client was entitled to it. leave gives the place back,
+// enter takes a place for a connection; within reports whether the client was entitled to it. leave gives the place back,
 // and is to be called in either case.
 func (a *addresses) enter(peer net.Addr) (leave func(), within bool) {
 	client, known := subscriber(peer)

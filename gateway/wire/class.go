@@ -81,7 +81,7 @@ func trimSpace(b []byte) []byte {
 	return b
 }
 
-// is says whether b is the lower-case word, in any case.
+// is reports whether b is the lower-case word, in any case.
 func is(b []byte, word string) bool {
 	if len(b) != len(word) {
 		return false
@@ -94,7 +94,7 @@ func is(b []byte, word string) bool {
 	return true
 }
 
-// sameFold says whether a and b differ at most in the case of ASCII letters.
+// sameFold reports whether a and b differ at most in the case of ASCII letters.
 func sameFold(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false

@@ -23,7 +23,7 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// owesAnswer says whether the client may be sending what nobody will read. One that was too slow is not waited for.
+// owesAnswer reports whether the client may be sending what nobody will read. One that was too slow is not waited for.
 func (c *Conn) owesAnswer() bool {
 	fault := c.fault.Load()
 	switch {

@@ -84,14 +84,14 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 // that the server took bytes of an unread body for a request, which must be refused.
 func (c *Conn) Requests() uint64 { return c.requests.Load() }
 
-// HasBody says whether the current request is framed with a body of one byte or more, or chunked.
+// HasBody reports whether the current request is framed with a body of one byte or more, or chunked.
 func (c *Conn) HasBody() bool { return c.hasBody.Load() }
 
-// BodyRemaining says whether a part of the current request was not handed to the server yet. When it is false the rest
+// BodyRemaining reports whether a part of the current request was not handed to the server yet. When it is false the rest
 // may still lie in the server's buffer: a streamed body is consumed once its reader has returned io.EOF.
 func (c *Conn) BodyRemaining() bool { return c.inMessage.Load() }
 
-// AwaitsBody says whether nothing of the current request's body has come yet. It is false for a body in chunks.
+// AwaitsBody reports whether nothing of the current request's body has come yet. It is false for a body in chunks.
 func (c *Conn) AwaitsBody() bool { return c.awaitsBody.Load() }
 
 // SkipContinue swallows the interim answer 100 that the server is about to write: the client did not ask for one.

@@ -100,7 +100,7 @@ func Fault(conn net.Conn, err error) *MalformedError {
 	return nil
 }
 
-// slow says whether the client was too slow rather than wrong.
+// slow reports whether the client was too slow rather than wrong.
 func (e *MalformedError) slow() bool { return e.Reason == ReasonSlowHead || e.Reason == ReasonSlowBody }
 
 func refuse(r Reason) *MalformedError { return &MalformedError{Reason: r} }

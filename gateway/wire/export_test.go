@@ -1,6 +1,6 @@
 package wire
 
-// Asked says whether the placeholder was read.
+// Asked reports whether the placeholder was read.
 func (c *Conn) Asked() bool { return c.asked }
 
 // Bearable is the cap that a Listener makes of Config.MaxConns.

@@ -133,7 +133,7 @@ func (c *Conn) idle() bool {
 	return (c.reads.head.IsZero() || c.received.Load() == 0) && !c.message.started(c.rest)
 }
 
-// woken says whether a wait ended before its time, and makes ready for the next one.
+// woken reports whether a wait ended before its time, and makes ready for the next one.
 func (c *Conn) woken(now time.Time) bool {
 	if !errors.Is(c.err, os.ErrDeadlineExceeded) || !now.Before(c.reads.deadline) {
 		return false

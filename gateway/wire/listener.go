@@ -109,7 +109,7 @@ func (l *Listener) behindProxy(client net.Conn) net.Conn {
 	return client
 }
 
-// enter counts a connection until release is called; within says whether both caps bear it.
+// enter counts a connection until release is called; within reports whether both caps bear it.
 func (l *Listener) enter(client net.Conn) (release func(), within bool) {
 	leave, within := l.clients.enter(client.RemoteAddr())
 	within = l.open.Add(1) <= int64(l.shared.cfg.MaxConns) && within
@@ -132,7 +132,7 @@ func (l *Listener) acceptAgain() (net.Conn, error) {
 	}
 }
 
-// passing says whether accept(2) failed for a reason that goes away: no descriptors or memory, or a client that left.
+// passing reports whether accept(2) failed for a reason that goes away: no descriptors or memory, or a client that left.
 func passing(err error) bool {
 	for _, e := range [...]error{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,

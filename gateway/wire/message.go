@@ -73,12 +73,12 @@ func (m *message) endSection() {
 	m.phase, m.left, m.chunked = inBody, m.head().length, chunked{}
 }
 
-// awaitsBody says whether the head of a request has come and nothing of its body, which has a length.
+// awaitsBody reports whether the head of a request has come and nothing of its body, which has a length.
 func (m *message) awaitsBody() bool {
 	return m.phase == inBody && !m.head().chunked && m.left == m.head().length
 }
 
 func (m *message) head() *head { return &m.section.head }
 
-// started says whether the client has begun the request of which b is all that came so far.
+// started reports whether the client has begun the request of which b is all that came so far.
 func (m *message) started(b []byte) bool { return m.phase != inHead || m.section.started(b) }

@@ -18,7 +18,7 @@ type peerProbe struct {
 	held int64
 }
 
-// PeerGone says whether the client has closed or reset its side, without waiting and even when unread bytes precede the
+// PeerGone reports whether the client has closed or reset its side, without waiting and even when unread bytes precede the
 // close. A client that only half-closed looks the same. It costs one poll(2).
 func (c *Conn) PeerGone() bool {
 	p := &c.probe

@@ -4,7 +4,7 @@ package wire
 
 type peerProbe struct{}
 
-// PeerGone says whether the connection was closed here; the client's side cannot be asked on this system.
+// PeerGone reports whether the connection was closed here; the client's side cannot be asked on this system.
 func (c *Conn) PeerGone() bool { return c.closed.Load() }
 
 // unacknowledged is 0: the kernel cannot be asked on this system.

@@ -153,7 +153,7 @@ func ofProxyItself(b []byte) bool {
 	return strings.HasPrefix(string(b[:min(len(b), len(proxySignature2)+1)]), proxySignature2+"\x20")
 }
 
-// begins says whether b begins with the text, as far as b goes.
+// begins reports whether b begins with the text, as far as b goes.
 func begins(b []byte, text string) bool {
 	n := min(len(b), len(text))
 	return string(b[:n]) == text[:n]
@@ -227,7 +227,7 @@ func proxyBinary(b []byte) (length int, client netip.AddrPort, good bool) {
 	return length, client, family == proxyUnspecified || wholeTLVs(body[addresses:])
 }
 
-// wholeTLVs says whether b is a row of type, length, value. What they say is not needed here.
+// wholeTLVs reports whether b is a row of type, length, value. What they say is not needed here.
 func wholeTLVs(b []byte) bool {
 	for len(b) > 0 {
 		if len(b) < 3 {

@@ -88,7 +88,7 @@ func (s *section) field(line []byte, from int, cfg *Config) Reason {
 	return s.head.field(line, colon, from)
 }
 
-// started says whether b, the section so far, holds more than the empty line that precedes a request line: until then
+// started reports whether b, the section so far, holds more than the empty line that precedes a request line: until then
 // the connection is idle.
 func (s *section) started(b []byte) bool {
 	for _, ch := range b[:min(len(b), 3)] {

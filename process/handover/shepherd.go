@@ -67,7 +67,7 @@ func (h *Herd) Follow(p *Process) error {
 	return err
 }
 
-// Shepherd says whether this process is the one to stay.
+// Shepherd reports whether this process is the one to stay.
 func (h *Herd) Shepherd() bool { return h.reports != nil }
 
 // Signal passes a signal on to whoever serves.
