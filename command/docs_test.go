@@ -26,7 +26,7 @@ import (
 // manual are the pages that people read.
 func manual(t *testing.T) []string {
 	t.Helper()
-	pages := []string{"README.md", "README.zh.md", "CHANGELOG.md"}
+	pages := []string{"README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md"}
 	err := filepath.WalkDir("docs", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".md" {
 			pages = append(pages, path)
