@@ -69,6 +69,31 @@ func (c *counters) stamp(now int64, h storage.Horizon) {
 	c.Believed, c.Lead, c.Doubt = h.At.UnixMilli(), h.Lead.Milliseconds(), h.Doubt.Milliseconds()
 }
 
+// ourRecords is what an inspection of Badger's files has to know.
+func ourRecords() records {
+	return records{
+		Counters:  keyCounters,
+		Commits:   func(record []byte) (uint64, error) { c, err := countersOf(record); return c.Commits, err },
+		Deletable: isDeletable,
+	}
+}
+
+// countersOf takes the counters out of their record.
+func countersOf(record []byte) (counters, error) {
+	payload, err := unwrap(keyCounters, record)
+	if err != nil {
+		return counters{}, err
+	}
+	return decodeCounters(payload)
+}
+
+// raise notes in the mark that the counters were reached.
+func (c counters) raise(mark *highWater) {
+	if c.Commits > 0 {
+		mark.raise(c.encode())
+	}
+}
+
 // counters reads the counters; a store without any is new.
 func (v *view) counters() (counters, error) {
 	payload, err := v.get(keyCounters)

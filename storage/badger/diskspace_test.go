@@ -12,20 +12,20 @@ import (
 	"wxgate/storage"
 )
 
-// disk is a file system whose free space the test sets, in MB of a total of 10 GB.
-type disk struct{ freeMB atomic.Uint64 }
+// fakeDisk is a file system whose free space the test sets, in MB of a total of 10 GB.
+type fakeDisk struct{ freeMB atomic.Uint64 }
 
-func (d *disk) statfs(string) (space, error) {
+func (d *fakeDisk) statfs(string) (space, error) {
 	return space{free: d.freeMB.Load() << 20, total: 10 << 30}, nil
 }
 
-func (d *disk) tuning() tuning {
+func (d *fakeDisk) tuning() tuning {
 	t := defaultTuning()
 	t.statfs = d.statfs
 	return t
 }
 
-func (d *disk) open(t *testing.T, dir string) *Store {
+func (d *fakeDisk) open(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, d.tuning())
 	if err != nil {
@@ -71,7 +71,7 @@ func TestFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
 	for name, freeMB := range map[string]uint64{"low": 255, "nothing": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &disk{}
+			d := &fakeDisk{}
 			d.freeMB.Store(1000)
 			s := d.open(t, t.TempDir())
 			wantAccepted(t, s, "oABC", 1)
@@ -85,7 +85,7 @@ func TestFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
 
 func TestLowDiskMakesTheDatabaseReadOnlyBeforeItIsFull(t *testing.T) {
 	t.Parallel()
-	d := &disk{}
+	d := &fakeDisk{}
 	d.freeMB.Store(1000)
 	s := d.open(t, t.TempDir())
 	wantAccepted(t, s, "oABC", 1)
@@ -110,7 +110,7 @@ func TestLowDiskMakesTheDatabaseReadOnlyBeforeItIsFull(t *testing.T) {
 
 func TestStoreOpensOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	d, dir := &disk{}, t.TempDir()
+	d, dir := &fakeDisk{}, t.TempDir()
 	d.freeMB.Store(1000)
 	s := d.open(t, dir)
 	wantAccepted(t, s, "oABC", 1)
@@ -143,7 +143,7 @@ func treeOf(t *testing.T, dir string) (bytes int64) {
 
 func TestNewStoreOnAFullDiskSaysSo(t *testing.T) {
 	t.Parallel()
-	d, dir := &disk{}, t.TempDir()
+	d, dir := &fakeDisk{}, t.TempDir()
 	_, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, d.tuning())
 	if !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("opening: got %v, want %v", err, storage.ErrUnavailable)
@@ -154,7 +154,7 @@ func TestNewStoreOnAFullDiskSaysSo(t *testing.T) {
 
 func TestCloseOnAFullDiskLeavesEverythingForTheNextStart(t *testing.T) {
 	t.Parallel()
-	d, dir := &disk{}, t.TempDir()
+	d, dir := &fakeDisk{}, t.TempDir()
 	d.freeMB.Store(1000)
 	s := d.open(t, dir)
 	wantAccepted(t, s, "oABC", 1)
@@ -170,15 +170,4 @@ func TestCloseOnAFullDiskLeavesEverythingForTheNextStart(t *testing.T) {
 	}
 	s = d.open(t, copied)
 	wantRefused(t, s)
-}
-
-func TestWatermarkFitsTheDisk(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ totalMB, want uint64 }{
-		{20, 10}, {64, 32}, {96, 48}, {200, 48}, {1000, 100}, {10_000, 256}, {1_000_000, 256},
-	} {
-		if got := (space{total: c.totalMB << 20}).watermark() >> 20; got != c.want {
-			t.Errorf("watermark of a disk of %d MB: got %d MB, want %d", c.totalMB, got, c.want)
-		}
-	}
 }

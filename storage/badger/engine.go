@@ -13,10 +13,6 @@ import (
 	"wxgate/storage"
 )
 
-// memTableSize is how many bytes Badger collects in memory and its log before it writes a table. 8 MB keeps memory, the
-// replay after a crash and the room that a flush needs on the disk small.
-const memTableSize = 8 << 20
-
 // engine is the Badger database, which can change between writable and read-only under its readers: on a full disk a
 // writable Badger kills the process (it writes through mmap, and that is a SIGBUS), a read-only one writes nothing.
 type engine struct {
@@ -27,7 +23,11 @@ type engine struct {
 	db       *badger.DB // nil while it could not be opened again, and after close
 	readOnly bool
 
-	nextLog string // reserved for Badger's next log; see reserve.go
+	logs *logReserve
+}
+
+func newEngine(dir string, log *slog.Logger) *engine {
+	return &engine{dir: dir, log: log, logs: newLogReserve(dir)}
 }
 
 // open opens the database; it is not open.
@@ -79,7 +79,7 @@ func (e *engine) closeLocked() (err error) {
 	defer recoverDamage(e.log, &err)
 	db := e.db
 	e.db = nil
-	e.release()
+	e.logs.release()
 	return db.Close()
 }
 

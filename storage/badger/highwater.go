@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // highWater is the file that says how far commits had come. A log of Badger that is damaged in the middle opens without
@@ -23,32 +24,27 @@ func openHighWater(path string) (*highWater, error) {
 	return &highWater{file: f}, nil
 }
 
-// readHighWater returns what the file says. A file that is missing or does not hold its checksum says nothing.
-func readHighWater(path string) (counters, error) {
+// readHighWater returns what was raised last. A file that is missing or does not hold its checksum says nothing.
+func readHighWater(path string) (reached []byte, err error) {
 	content, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return counters{}, err
+		return nil, err
 	}
 	size := len(content) - crc32.Size
-	if size != countersSize && size != countersSize1 ||
-		binary.BigEndian.Uint32(content[size:]) != checksum(content[:size]) {
-		return counters{}, nil
+	if size < 0 || binary.BigEndian.Uint32(content[size:]) != checksum(content[:size]) {
+		return nil, nil
 	}
-	return decodeCounters(content[:size])
+	return content[:size], nil
 }
 
 func checksum(content []byte) uint32 {
 	return crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli))
 }
 
-// raise notes what was reached. It overwrites bytes that are on the disk already, so a full one does not matter, and an
-// error would only leave the mark low.
-func (h *highWater) raise(reached counters) {
-	if reached.Commits == 0 {
-		return
-	}
-	content := reached.encode()
-	content = binary.BigEndian.AppendUint32(content, checksum(content))
+// raise notes what was reached, always in as many bytes. It overwrites bytes that are on the disk already, so a full one
+// does not matter, and an error would only leave the mark low.
+func (h *highWater) raise(reached []byte) {
+	content := binary.BigEndian.AppendUint32(slices.Clip(reached), checksum(reached))
 	_, _ = h.file.WriteAt(content, 0)
 }
 

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,18 +15,36 @@ import (
 	"wxgate/storage"
 )
 
+// records is what an inspection has to be told of the records.
+type records struct {
+	Counters  string                              // the key of the record that every commit rewrites
+	Commits   func(record []byte) (uint64, error) // the number of the commit that wrote it, from 1
+	Deletable func(key []byte) bool               // whether a record of that key may be gone
+}
+
+// commit is a commit that is whole.
+type commit struct {
+	Number   uint64 // from 1; 0 is none
+	Counters []byte // the record as it lies on the disk
+}
+
+func (r records) commit(counters []byte) (commit, error) {
+	number, err := r.Commits(counters)
+	return commit{Number: number, Counters: bytes.Clone(counters)}, err // a log is not kept for one record of it
+}
+
 // inspection is what a look at the files of Badger, before Badger itself touches them, found. Badger opens without a word
 // when its log is damaged in the middle, when a table is not in the MANIFEST and when the index of a table does not hold,
 // and then deletes or shortens what it did not understand; it ends the process when a table is cut. So the files are
 // verified first, and a refused folder is as it was.
 type inspection struct {
 	dir     string
-	reached counters // of the newest commit that is whole
+	reached commit // the newest
 	logs    []walFile
 }
 
 // inspect verifies the tables and logs in dir. Its error says what is damaged.
-func inspect(dir string) (inspection, error) {
+func inspect(dir string, known records) (inspection, error) {
 	named, err := readManifest(dir)
 	if err != nil {
 		return inspection{}, err
@@ -38,15 +57,15 @@ func inspect(dir string) (inspection, error) {
 	if err != nil {
 		return inspection{}, err
 	}
-	logs, err := readLogs(dir)
+	logs, err := readLogs(dir, known)
 	if err != nil {
 		return inspection{}, err
 	}
-	reached, err := newestCounters(tables, logs)
+	reached, err := newestCommit(tables, logs, known)
 	if err != nil {
 		return inspection{}, err
 	}
-	return inspection{dir: dir, reached: reached, logs: logs}, findLost(orphans, tables, logs)
+	return inspection{dir: dir, reached: reached, logs: logs}, findLost(orphans, tables, logs, known)
 }
 
 // readManifest returns the tables that the MANIFEST names.
@@ -103,32 +122,32 @@ func readHead(path string) ([]byte, error) {
 	return head, errors.Join(err, f.Close())
 }
 
-// newestCounters is the newest of the counters in tables and logs. The logs must go on where the tables end, commit by
-// commit: the memory tables are flushed in order, and a log is deleted only after its table is in the MANIFEST.
-func newestCounters(tables []tableFile, logs []walFile) (counters, error) {
-	var newest counters
+// newestCommit is the newest in tables and logs. The logs must go on where the tables end, commit by commit: the memory
+// tables are flushed in order, and a log is deleted only after its table is in the MANIFEST.
+func newestCommit(tables []tableFile, logs []walFile, known records) (commit, error) {
+	var newest commit
 	for _, t := range tables {
-		found, err := t.counters()
+		found, err := t.commit(known)
 		if err != nil {
-			return counters{}, err
+			return commit{}, err
 		}
-		if found.Commits > newest.Commits {
+		if found.Number > newest.Number {
 			newest = found
 		}
 	}
 	for _, l := range logs {
 		for _, next := range l.commits {
-			if next.Commits > newest.Commits+1 {
-				return counters{}, fmt.Errorf("the commits between %d and %d are lost: %w",
-					newest.Commits, next.Commits, storage.ErrDamaged)
+			if next.Number > newest.Number+1 {
+				return commit{}, fmt.Errorf("the commits between %d and %d are lost: %w",
+					newest.Number, next.Number, storage.ErrDamaged)
 			}
-			if next.Commits > newest.Commits {
+			if next.Number > newest.Number {
 				newest = next
 			}
 		}
 	}
-	if newest.Commits == 0 {
-		return counters{}, fmt.Errorf("every commit is lost: %w", storage.ErrDamaged)
+	if newest.Number == 0 {
+		return commit{}, fmt.Errorf("every commit is lost: %w", storage.ErrDamaged)
 	}
 	return newest, nil
 }

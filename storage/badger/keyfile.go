@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"wxgate/storage"
@@ -38,10 +39,10 @@ func encryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([
 }
 
 // warnReadable says when others than its owner may read the key file.
-func (s *Store) warnReadable(path string) {
+func warnReadable(log *slog.Logger, path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		s.log.Warn("others may read the encryption key; chmod 600 it", "file", path,
+		log.Warn("others may read the encryption key; chmod 600 it", "file", path,
 			"mode", fmt.Sprintf("%04o", info.Mode().Perm()))
 	}
 }

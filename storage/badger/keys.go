@@ -21,6 +21,17 @@ const (
 	prefixServer  = 't' // t<appid>                 the sealed access_token of a mini-program
 )
 
+// isDeletable reports whether the key can be deleted, an entry of an index or a record that is forgotten, so that
+// compaction drops the deletion together with what it deleted. It was committed together with the counters, and mostly
+// with its user, and looking for those finds a loss.
+func isDeletable(key []byte) bool {
+	switch key[0] {
+	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch:
+		return true
+	}
+	return false
+}
+
 // numbered is the key prefix<number>.
 func numbered(prefix byte, number uint64) string {
 	return string(binary.BigEndian.AppendUint64([]byte{prefix}, number))

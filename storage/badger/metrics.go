@@ -1,8 +1,6 @@
 package badger
 
 import (
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -90,18 +88,4 @@ func (m *metrics) unregister(reg prometheus.Registerer) {
 
 func (m *metrics) observe(op opName, since time.Time) {
 	m.durations[op].Observe(time.Since(since).Seconds())
-}
-
-// sizeOf adds up what the files in dir take; files come and go meanwhile.
-func sizeOf(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return nil
-		}
-		if info, err := entry.Info(); err == nil {
-			bytes += allocated(info)
-		}
-		return nil
-	})
-	return bytes
 }

@@ -14,9 +14,6 @@ import (
 // migrateBatch is how many records a transaction of a migration rewrites.
 const migrateBatch = 1000
 
-// isOld reports whether records may have the form of an older schema.
-func (s sentinel) isOld() bool { return s.Schema < schema || s.Migrating != 0 }
-
 // wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
 func (s *Store) wantRoomToMigrate(known sentinel) error {
 	if now, err := s.statfs(s.dir); known.isOld() && err == nil && now.free < now.watermark() {

@@ -16,12 +16,12 @@ import (
 const bitDelete = 1 // of the meta byte of an entry
 
 // findLost returns ErrDamaged if a record lies in orphans alone.
-func findLost(orphans, tables []tableFile, logs []walFile) error {
+func findLost(orphans, tables []tableFile, logs []walFile, known records) error {
 	for _, orphan := range orphans {
 		it := orphan.NewIterator(0)
 		for it.Rewind(); it.Valid(); it.Next() {
 			key, version := y.ParseKey(it.Key()), y.ParseTs(it.Key())
-			if isGone(key, it.Value()) || isDeletable(key) || isKnown(key, version, tables, logs) {
+			if isGone(key, it.Value()) || known.Deletable(key) || isKnown(key, version, tables, logs) {
 				continue
 			}
 			_ = it.Close()
@@ -38,17 +38,6 @@ func findLost(orphans, tables []tableFile, logs []walFile) error {
 func isGone(key []byte, value y.ValueStruct) bool {
 	expired := value.ExpiresAt != 0 && value.ExpiresAt <= uint64(time.Now().Unix())
 	return expired || value.Meta&bitDelete != 0 || bytes.HasPrefix(key, []byte("!badger!"))
-}
-
-// isDeletable reports whether the key can be deleted, an entry of an index or a record that is forgotten, so that
-// compaction drops the deletion together with what it deleted. It was committed together with the counters, and mostly
-// with its user, and looking for those finds a loss.
-func isDeletable(key []byte) bool {
-	switch key[0] {
-	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch:
-		return true
-	}
-	return false
 }
 
 // isKnown reports whether a table or a log holds the key at that version or a newer one.

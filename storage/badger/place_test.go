@@ -86,7 +86,7 @@ func TestACopyOnAFullDiskIsRefusedAndLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	copied := copyOf(t, usedStore(t))
 	before := snapshot(t, copied)
-	d := &disk{}
+	d := &fakeDisk{}
 	_, err := open(configIn(copied), prometheus.NewRegistry(), quiet(), time.Now, d.tuning())
 	if text := fmt.Sprint(err); !errors.Is(err, storage.ErrUnavailable) || !strings.Contains(text, "the folder is a copy and the disk has no room") {
 		t.Errorf("opening: got %s, want %v and why", text, storage.ErrUnavailable)

@@ -11,17 +11,29 @@ import (
 	"wxgate/storage"
 )
 
-// Badger writes its log through a mapping of a sparse file. When the disk fills up between our look at it and that write,
-// the kernel kills the process, and a disk can fill up by a gigabyte a second. So the log, and the next one in advance,
-// get their blocks before anything is written to them.
-const logReserve = memTableSize + memTableSize/4 // bytes: a log is left when it is full, by at most one transaction
+// memTableSize is how many bytes Badger collects in memory and its log before it writes a table. 8 MB keeps memory, the
+// replay after a crash and the room that a flush needs on the disk small.
+const memTableSize = 8 << 20
+
+// logSize is the most that a log takes, in bytes: it is left when it is full, by at most one transaction.
+const logSize = memTableSize + memTableSize/4
+
+// logReserve keeps blocks for what Badger logs. Badger writes its log through a mapping of a sparse file. When the disk
+// fills up between our look at it and that write, the kernel kills the process, and a disk can fill up by a gigabyte a
+// second. So the log, and the next one in advance, get their blocks before anything is written to them.
+type logReserve struct {
+	dir  string
+	next string // the log that was made in advance
+}
+
+func newLogReserve(dir string) *logReserve { return &logReserve{dir: dir} }
 
 // reserve makes sure that the log that the next transaction goes to has its blocks. Only the writer calls it.
-func (e *engine) reserve() error {
-	if info, err := os.Stat(e.nextLog); err == nil && info.Size() == 0 {
+func (r *logReserve) reserve() error {
+	if info, err := os.Stat(r.next); err == nil && info.Size() == 0 {
 		return nil // not begun yet
 	}
-	logs, err := filesIn(e.dir, ".mem")
+	logs, err := filesIn(r.dir, ".mem")
 	if err != nil || len(logs) == 0 {
 		return fmt.Errorf("looking for the log: %w: %w", storage.ErrUnavailable, err)
 	}
@@ -36,7 +48,7 @@ func (e *engine) reserve() error {
 	if err := allocate(next, os.O_RDWR|os.O_CREATE); err != nil {
 		return fmt.Errorf("reserving %s: %w: %w", next, storage.ErrUnavailable, errors.Join(err, os.Remove(next)))
 	}
-	e.nextLog = next
+	r.next = next
 	return nil
 }
 
@@ -53,13 +65,13 @@ func allocate(path string, flags int) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(preallocate(f, logReserve), f.Close())
+	return errors.Join(preallocate(f, logSize), f.Close())
 }
 
 // release takes the reserved log away; a read-only Badger does not open an empty one.
-func (e *engine) release() {
-	if info, err := os.Stat(e.nextLog); err == nil && info.Size() == 0 {
-		_ = os.Remove(e.nextLog)
+func (r *logReserve) release() {
+	if info, err := os.Stat(r.next); err == nil && info.Size() == 0 {
+		_ = os.Remove(r.next)
 	}
-	e.nextLog = ""
+	r.next = ""
 }

@@ -52,7 +52,7 @@ func (s *Store) restore(nextUserID uint64) (done Restored, err error) {
 		return done, err
 	}
 	known.Schema, known.Migrating = schema, 0
-	done.ID = newSentinel("", s.now()).ID
+	done.ID = newSentinel("", stamp(s.now())).ID
 	if known.NextID != "" {
 		done.ID = known.NextID
 	}

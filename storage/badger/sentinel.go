@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,9 +30,12 @@ type sentinel struct {
 	Checksum  uint32 `json:"checksum"`          // of the other fields
 }
 
-func newSentinel(keyCheck string, now time.Time) sentinel {
-	return sentinel{ID: rand.Text(), Schema: schema, Created: stamp(now), KeyCheck: keyCheck}
+func newSentinel(keyCheck string, created time.Time) sentinel {
+	return sentinel{ID: rand.Text(), Schema: schema, Created: created, KeyCheck: keyCheck}
 }
+
+// isOld reports whether records may have the form of an older schema.
+func (s sentinel) isOld() bool { return s.Schema < schema || s.Migrating != 0 }
 
 func (s sentinel) checksum() uint32 {
 	s.Checksum = 0
@@ -73,36 +75,4 @@ func (s sentinel) write(path string) error {
 		return err
 	}
 	return writeFile(path, append(text, '\n'))
-}
-
-// writeFile writes a small file that is there completely, on the disk and readable by us alone, or not at all.
-func writeFile(path string, content []byte) error {
-	draft := path + ".new"
-	f, err := os.OpenFile(draft, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(draft, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir puts the names in dir on the disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// exists reports whether something is at path; what cannot be told counts as there.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }

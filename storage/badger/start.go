@@ -17,6 +17,7 @@ const (
 	fileSentinel  = "STORE"
 	fileKey       = "storage.key"
 	fileHighWater = "high-water"
+	filePlace     = "place"
 	dirBadger     = "badger"
 	dirDraft      = "badger.new" // the database of a store that is being made
 )
@@ -112,7 +113,7 @@ func (s *Store) identify(configured storage.EncryptionKey) (sentinel, error) {
 		return sentinel{}, err
 	}
 	if isNew {
-		known = newSentinel(s.sealer.check, s.now())
+		known = newSentinel(s.sealer.check, stamp(s.now()))
 		err = s.create(known)
 	} else {
 		err = s.finishCreation(known)
@@ -136,7 +137,7 @@ func (s *Store) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
 		return err
 	}
 	if configured.IsZero() {
-		s.warnReadable(s.path(fileKey))
+		warnReadable(s.log, s.path(fileKey))
 	}
 	s.sealer, err = newSealer(key)
 	return err
@@ -160,7 +161,7 @@ func (s *Store) create(known sentinel) error {
 
 // draft makes a database that knows its id.
 func (s *Store) draft(dir, id string) error {
-	e := &engine{dir: dir, log: s.log}
+	e := newEngine(dir, s.log)
 	if err := e.open(false); err != nil {
 		return err
 	}
@@ -184,7 +185,7 @@ func (s *Store) finishCreation(known sentinel) error {
 	if exists(s.path(dirBadger)) || !exists(s.path(dirDraft)) {
 		return nil
 	}
-	if _, err := inspect(s.path(dirDraft)); err != nil {
+	if _, err := inspect(s.path(dirDraft), ourRecords()); err != nil {
 		return err
 	}
 	if err := os.Rename(s.path(dirDraft), s.path(dirBadger)); err != nil {
@@ -195,17 +196,18 @@ func (s *Store) finishCreation(known sentinel) error {
 
 // openVerified verifies the files and opens them, read-only when the disk is full.
 func (s *Store) openVerified() error {
-	mark, err := readHighWater(s.path(fileHighWater))
+	noted, err := readHighWater(s.path(fileHighWater))
 	if err != nil {
 		return err
 	}
-	found, err := inspect(s.path(dirBadger))
+	mark, _ := decodeCounters(noted) // what is not of ours says nothing
+	found, err := inspect(s.path(dirBadger), ourRecords())
 	if err != nil {
 		return err
 	}
-	if found.reached.Commits < mark.Commits {
+	if found.reached.Number < mark.Commits {
 		return fmt.Errorf("the last %d of %d commits are lost: %w",
-			mark.Commits-found.reached.Commits, mark.Commits, storage.ErrDamaged)
+			mark.Commits-found.reached.Number, mark.Commits, storage.ErrDamaged)
 	}
 	if err := s.openEngine(found); err != nil {
 		return err
@@ -213,8 +215,9 @@ func (s *Store) openVerified() error {
 	if s.highWater, err = openHighWater(s.path(fileHighWater)); err != nil {
 		return err
 	}
-	s.highWater.raise(found.reached)
-	return nil
+	reached, err := countersOf(found.reached.Counters)
+	reached.raise(s.highWater)
+	return err
 }
 
 // openEngine opens the database and looks whether Badger found what inspect had found.
@@ -226,7 +229,7 @@ func (s *Store) openEngine(found inspection) error {
 	if err := found.tidy(); err != nil {
 		return err
 	}
-	s.engine = &engine{dir: s.path(dirBadger), log: s.log}
+	s.engine = newEngine(s.path(dirBadger), s.log)
 	s.low = now.free < now.watermark()
 	if err := s.engine.open(s.low); err != nil {
 		return err
@@ -248,9 +251,12 @@ func (s *Store) recognise(v *view, found inspection) error {
 		return err
 	}
 	opened, err := v.counters()
-	if err == nil && opened != found.reached {
-		err = fmt.Errorf("the database opened at commit %d of %d: %w", opened.Commits, found.reached.Commits,
-			storage.ErrDamaged)
+	if err != nil {
+		return err
+	}
+	reached, err := countersOf(found.reached.Counters)
+	if err == nil && opened != reached {
+		err = fmt.Errorf("the database opened at commit %d of %d: %w", opened.Commits, reached.Commits, storage.ErrDamaged)
 	}
 	return err
 }

@@ -117,26 +117,11 @@ func (t tableFile) newest(key []byte) (version uint64, record []byte) {
 	return y.ParseTs(it.Key()), it.ValueCopy().Value
 }
 
-// counters returns the counters in the table, zero for none.
-func (t tableFile) counters() (counters, error) {
-	version, record := t.newest([]byte(keyCounters))
+// commit returns the newest commit that the table knows, zero for none.
+func (t tableFile) commit(known records) (commit, error) {
+	version, record := t.newest([]byte(known.Counters))
 	if version == 0 {
-		return counters{}, nil
+		return commit{}, nil
 	}
-	payload, err := unwrap(keyCounters, record)
-	if err != nil {
-		return counters{}, err
-	}
-	return decodeCounters(payload)
-}
-
-// filesIn lists the files in dir with that extension by name, which is by age.
-func filesIn(dir, extension string) (paths []string, err error) {
-	entries, err := os.ReadDir(dir)
-	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) == extension {
-			paths = append(paths, filepath.Join(dir, entry.Name()))
-		}
-	}
-	return paths, err
+	return known.commit(record)
 }

@@ -22,7 +22,7 @@ type walFile struct {
 	path    string
 	size    int64             // bytes of the file
 	end     int64             // where the last whole transaction ends
-	commits []counters        // of each transaction, in order
+	commits []commit          // of each transaction, in order
 	newest  map[string]uint64 // the newest version of each key
 }
 
@@ -43,14 +43,14 @@ type walEntry struct {
 }
 
 // readLogs reads the logs in dir, oldest first.
-func readLogs(dir string) ([]walFile, error) {
+func readLogs(dir string, known records) ([]walFile, error) {
 	paths, err := filesIn(dir, ".mem")
 	if err != nil {
 		return nil, err
 	}
 	var logs []walFile
 	for _, path := range paths {
-		l, err := readLog(path)
+		l, err := readLog(path, known)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +59,7 @@ func readLogs(dir string) ([]walFile, error) {
 	return logs, nil
 }
 
-func readLog(path string) (walFile, error) {
+func readLog(path string, known records) (walFile, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return walFile{}, err
@@ -72,11 +72,11 @@ func readLog(path string) (walFile, error) {
 		return walFile{}, fmt.Errorf("the head of %s is damaged: %w", path,
 			storage.ErrDamaged)
 	}
-	return l, l.scan(data)
+	return l, l.scan(data, known)
 }
 
 // scan follows the transactions until one is not whole, exactly as Badger does.
-func (l *walFile) scan(data []byte) error {
+func (l *walFile) scan(data []byte, known records) error {
 	var open []walEntry
 	for at := int64(walHeaderSize); ; {
 		e, ok := decodeEntry(data[at:])
@@ -88,7 +88,7 @@ func (l *walFile) scan(data []byte) error {
 		case e.meta&walBitTxn != 0 && (len(open) == 0 || open[0].version == e.version):
 			open = append(open, e)
 		case e.meta&walBitFinTxn != 0 && len(open) > 0 && e.ends(open[0].version):
-			if err := l.take(open); err != nil {
+			if err := l.take(open, known); err != nil {
 				return err
 			}
 			l.end, open = at, nil
@@ -105,17 +105,13 @@ func (e walEntry) ends(version uint64) bool {
 }
 
 // take notes the entries of a whole transaction.
-func (l *walFile) take(entries []walEntry) error {
+func (l *walFile) take(entries []walEntry, known records) error {
 	for _, e := range entries {
 		l.newest[string(e.key)] = e.version
-		if string(e.key) != keyCounters {
+		if string(e.key) != known.Counters {
 			continue
 		}
-		payload, err := unwrap(keyCounters, e.value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", l.path, err)
-		}
-		c, err := decodeCounters(payload)
+		c, err := known.commit(e.value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.path, err)
 		}

@@ -140,7 +140,7 @@ func (s *Store) commitSome(ops []*operation) (ran int, err error) {
 	if err != nil {
 		return ran, s.fail(err)
 	}
-	s.highWater.raise(reached)
+	reached.raise(s.highWater)
 	return ran, nil
 }
 

@@ -1,0 +1,57 @@
+package badger
+
+import (
+	"fmt"
+	"time"
+
+	"wxgate/storage"
+)
+
+// isCopied reports whether the folder is a copy, which a backup that was put back is too. What cannot be told is none.
+func (s *Store) isCopied() bool {
+	said, here := places(s.path(filePlace))
+	return said != "" && here != "" && said != here
+}
+
+// wantRoomForCopy refuses, before anything is touched, a copy on a disk that is full: see endCopied.
+func (s *Store) wantRoomForCopy(copied bool) error {
+	if now, err := s.statfs(s.dir); copied && err == nil && now.free < now.watermark() {
+		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d needed: %w",
+			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+	}
+	return nil
+}
+
+// endCopied ends what a copy cannot tell from what the original issued since: tokens of its last second, for times in tokens
+// have whole seconds, and those of an existing backend, which name no epoch. It is on the disk before the copy has a place of
+// its own, so a kill repeats it.
+func (s *Store) endCopied(reached counters) error {
+	latest := time.UnixMilli(reached.Latest)
+	err := s.update(func(v *view) error {
+		if err := v.endEpoch(latest.Truncate(time.Second).Add(-time.Millisecond)); err != nil {
+			return err
+		}
+		return endForeign(v, latest)
+	})
+	if err != nil {
+		return fmt.Errorf("noting that the folder is a copy: %w", err)
+	}
+	s.log.Warn("THE DATA FOLDER IS A COPY: tokens that the original has issued since are refused, and so are those of its last "+
+		"second and those of an existing backend from before this start. If it is a backup that was put back, stop and run "+
+		"`wxgate restore`: it does not know the logouts, bans and erasures since",
+		"dir", s.dir, "last_write", stamp(latest))
+	return nil
+}
+
+// endForeign refuses the tokens of an existing backend, which have no session to end, that were issued until now, or until
+// the last write if the clock is behind it.
+func endForeign(v *view, latest time.Time) error {
+	from := stamp(later(v.now, latest))
+	_, err := revoke(v, []storage.Revocation{
+		{Scope: storage.ScopeForeign, ID: "0", From: from, Until: from.Add(foreignLife)},
+	})
+	return err
+}
+
+// foreignLife is how long tokens of another backend live at most.
+const foreignLife = 366 * 24 * time.Hour
