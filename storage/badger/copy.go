@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // isCopied reports whether the folder is a copy, which a backup that was put back is too. What cannot be told is none.
 func (s *Store) isCopied() bool {
-	said, here := places(s.path(filePlace))
+	said, here := disk.ReadPlace(s.path(filePlace))
 	return said != "" && here != "" && said != here
 }
 
 // wantRoomForCopy refuses, before anything is touched, a copy on a disk that is full: see endCopied.
 func (s *Store) wantRoomForCopy(copied bool) error {
-	if now, err := s.statfs(s.dir); copied && err == nil && now.free < now.watermark() {
+	if now, err := s.statfs(s.dir); copied && err == nil && now.Free < now.Watermark() {
 		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d needed: %w",
-			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+			now.Free>>20, now.Watermark()>>20, storage.ErrUnavailable)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // counters is the one record that every commit rewrites. A number is taken inside the transaction that uses it, so it is
@@ -70,8 +71,8 @@ func (c *counters) stamp(now int64, h storage.Horizon) {
 }
 
 // ourRecords is what an inspection of Badger's files has to know.
-func ourRecords() records {
-	return records{
+func ourRecords() disk.Records {
+	return disk.Records{
 		Counters:  keyCounters,
 		Commits:   func(record []byte) (uint64, error) { c, err := countersOf(record); return c.Commits, err },
 		Deletable: isDeletable,
@@ -88,9 +89,9 @@ func countersOf(record []byte) (counters, error) {
 }
 
 // raise notes in the mark that the counters were reached.
-func (c counters) raise(mark *highWater) {
+func (c counters) raise(mark *disk.HighWater) {
 	if c.Commits > 0 {
-		mark.raise(c.encode())
+		mark.Raise(c.encode())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 const diskCheckEvery = time.Second
@@ -16,12 +17,12 @@ func (s *Store) look() {
 		s.log.Warn("looking at the disk", "error", err)
 		return
 	}
-	s.low = now.free < now.watermark()
+	s.low = now.Free < now.Watermark()
 	isOpen, readOnly := s.engine.state()
 	switch {
 	case !isOpen: // reopening had failed
 		s.change(s.low || s.failed != nil, now)
-	case readOnly && s.failed == nil && now.free >= now.resume():
+	case readOnly && s.failed == nil && now.Free >= now.Resume():
 		s.change(false, now)
 	default:
 		s.show(readOnly)
@@ -34,21 +35,21 @@ func (s *Store) look() {
 func (s *Store) rest() {
 	now, err := s.statfs(s.dir)
 	before := s.freeBefore
-	s.freeBefore = now.free
+	s.freeBefore = now.Free
 	isOpen, readOnly := s.engine.state()
-	if err == nil && isOpen && !readOnly && now.free < now.watermark() && now.free >= flushNeeds && now.free >= before {
+	if err == nil && isOpen && !readOnly && now.Free < now.Watermark() && now.Free >= disk.FlushNeeds && now.Free >= before {
 		s.change(true, now)
 	}
 }
 
 // change reopens the database.
-func (s *Store) change(readOnly bool, now space) {
+func (s *Store) change(readOnly bool, now disk.Space) {
 	if err := s.engine.reopen(readOnly); err != nil {
 		s.log.Error("reopening the store", "error", err)
 		s.show(true)
 		return
 	}
-	s.log.Warn("the store changed", "writable", !readOnly, "free_bytes", now.free, "needed_bytes", now.watermark())
+	s.log.Warn("the store changed", "writable", !readOnly, "free_bytes", now.Free, "needed_bytes", now.Watermark())
 	s.show(readOnly)
 }
 
@@ -70,5 +71,5 @@ func (s *Store) writable() error {
 	if isOpen, readOnly := s.engine.state(); s.low || readOnly || !isOpen {
 		return fmt.Errorf("the disk of %s is full: %w", s.dir, storage.ErrUnavailable)
 	}
-	return s.engine.logs.reserve()
+	return s.engine.logs.Reserve()
 }

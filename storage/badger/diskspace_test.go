@@ -10,13 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // fakeDisk is a file system whose free space the test sets, in MB of a total of 10 GB.
 type fakeDisk struct{ freeMB atomic.Uint64 }
 
-func (d *fakeDisk) statfs(string) (space, error) {
-	return space{free: d.freeMB.Load() << 20, total: 10 << 30}, nil
+func (d *fakeDisk) statfs(string) (disk.Space, error) {
+	return disk.Space{Free: d.freeMB.Load() << 20, Total: 10 << 30}, nil
 }
 
 func (d *fakeDisk) tuning() tuning {
@@ -131,14 +132,14 @@ func leftBehind(t *testing.T, dir string) string {
 	t.Helper()
 	left := t.TempDir()
 	copyFolder(t, dir, left)
-	notePlace(filepath.Join(left, filePlace))
+	disk.NotePlace(filepath.Join(left, filePlace))
 	return left
 }
 
 // treeOf adds up the lengths of Badger's files in dir.
 func treeOf(t *testing.T, dir string) (bytes int64) {
 	t.Helper()
-	return sizeOf(dir + "/" + dirBadger)
+	return disk.SizeOf(dir + "/" + dirBadger)
 }
 
 func TestNewStoreOnAFullDiskSaysSo(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // engine is the Badger database, which can change between writable and read-only under its readers: on a full disk a
@@ -23,11 +24,11 @@ type engine struct {
 	db       *badger.DB // nil while it could not be opened again, and after close
 	readOnly bool
 
-	logs *logReserve
+	logs *disk.LogReserve
 }
 
 func newEngine(dir string, log *slog.Logger) *engine {
-	return &engine{dir: dir, log: log, logs: newLogReserve(dir)}
+	return &engine{dir: dir, log: log, logs: disk.NewLogReserve(dir)}
 }
 
 // open opens the database; it is not open.
@@ -79,7 +80,7 @@ func (e *engine) closeLocked() (err error) {
 	defer recoverDamage(e.log, &err)
 	db := e.db
 	e.db = nil
-	e.logs.release()
+	e.logs.Release()
 	return db.Close()
 }
 
@@ -116,7 +117,7 @@ func badgerOptions(dir string, readOnly bool, log *slog.Logger) badger.Options {
 		WithReadOnly(readOnly).
 		WithSyncWrites(true).       // an acknowledged login survives power loss; the writer shares one sync among many
 		WithDetectConflicts(false). // there is one writer
-		WithMemTableSize(memTableSize).
+		WithMemTableSize(disk.MemTableSize).
 		WithNumMemtables(3).
 		WithNumCompactors(2).
 		WithValueLogFileSize(16 << 20). // unused, every value lies in the tables, but mapped

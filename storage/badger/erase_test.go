@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 func erase(t *testing.T, s *Store, id int64) []storage.Revocation {
@@ -269,7 +270,7 @@ func TestTablesThatCompactionLeftAreNoLoss(t *testing.T) {
 		t.Fatal("compaction kept the openid of an erased user: the test shows nothing")
 	}
 	for path, content := range left {
-		if exists(path) {
+		if disk.Exists(path) {
 			t.Fatalf("compaction kept %s: the test shows nothing", path)
 		}
 		must(t, os.WriteFile(path, content, 0o600))

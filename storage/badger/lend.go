@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"wxgate/storage/badger/disk"
 )
 
 // turn asks the writer to lend the folder out, or to take it back.
@@ -65,20 +67,20 @@ func (s *Store) giveUp() error {
 	if err := s.closeEngine(); err != nil {
 		s.log.Warn("closing the database to lend it", "error", err)
 	}
-	err := errors.Join(s.highWater.close(), s.lock.release())
+	err := errors.Join(s.highWater.Close(), s.lock.Release())
 	s.highWater, s.lock = nil, nil
 	return err
 }
 
 func (s *Store) takeUp() (err error) {
-	if s.lock, err = lock(s.dir); err != nil {
+	if s.lock, err = disk.Acquire(s.dir); err != nil {
 		return err
 	}
 	if err := s.openVerified(); err != nil {
-		err = errors.Join(fmt.Errorf("opening %s again: %w", s.dir, err), s.lock.release())
+		err = errors.Join(fmt.Errorf("opening %s again: %w", s.dir, err), s.lock.Release())
 		s.lock = nil
 		return err
 	}
-	s.lock.sign()
+	s.lock.Sign()
 	return s.learnEpochs()
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/storage/badger/disk"
 )
 
 // opName is the label operation of a metric, one per method.
@@ -69,7 +71,7 @@ func newMetrics(reg prometheus.Registerer, dir string) (*metrics, error) {
 	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_storage_bytes",
 		Help: "What the store takes on the disk.",
-	}, func() float64 { return float64(sizeOf(dir)) })
+	}, func() float64 { return float64(disk.SizeOf(dir)) })
 	m.all = []prometheus.Collector{durations, m.writable, size}
 	for _, c := range m.all {
 		if err := reg.Register(c); err != nil {

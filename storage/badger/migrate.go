@@ -9,16 +9,17 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // migrateBatch is how many records a transaction of a migration rewrites.
 const migrateBatch = 1000
 
 // wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
-func (s *Store) wantRoomToMigrate(known sentinel) error {
-	if now, err := s.statfs(s.dir); known.isOld() && err == nil && now.free < now.watermark() {
+func (s *Store) wantRoomToMigrate(known disk.Sentinel) error {
+	if now, err := s.statfs(s.dir); known.IsOld() && err == nil && now.Free < now.Watermark() {
 		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d needed: %w",
-			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+			now.Free>>20, now.Watermark()>>20, storage.ErrUnavailable)
 	}
 	return nil
 }
@@ -26,20 +27,20 @@ func (s *Store) wantRoomToMigrate(known sentinel) error {
 // migrate brings the records of schema 1 into their form of schema 2. The sentinel says so before the first of them is
 // touched, so that no older wxgate reads a mixture, and each step can be done again: a kill at any moment leaves a folder
 // that goes on migrating at its next start.
-func (s *Store) migrate(known sentinel) error {
-	if !known.isOld() {
+func (s *Store) migrate(known disk.Sentinel) error {
+	if !known.IsOld() {
 		return nil
 	}
-	s.log.Warn("migrating the store; a wxgate from before cannot open it any more", "from", 1, "to", schema)
-	known.Schema, known.Migrating = schema, 1
-	if err := known.write(s.path(fileSentinel)); err != nil {
+	s.log.Warn("migrating the store; a wxgate from before cannot open it any more", "from", 1, "to", disk.Schema)
+	known.Schema, known.Migrating = disk.Schema, 1
+	if err := known.Write(s.path(fileSentinel)); err != nil {
 		return err
 	}
 	if err := s.migrateRecords(); err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
 	known.Migrating = 0
-	return known.write(s.path(fileSentinel))
+	return known.Write(s.path(fileSentinel))
 }
 
 // migrateRecords rewrites what schema 2 has otherwise: sessions first, because the index is made of them.

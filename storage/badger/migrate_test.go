@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // The archives in testdata were written by the commit 45676ef, the last of schema 1: one was closed, one killed. Eight
@@ -73,7 +74,7 @@ func TestDataOfSchema1AreAllThereAfterTheUpgrade(t *testing.T) {
 				wantSchema1(t, s, end)
 				must(t, s.Close())
 			}
-			known, err := readSentinel(filepath.Join(dir, fileSentinel))
+			known, err := disk.ReadSentinel(filepath.Join(dir, fileSentinel))
 			must(t, err)
 			if known.Schema != 2 || known.Migrating != 0 {
 				t.Errorf("STORE says schema %d, migrating %d; want 2, migrated", known.Schema, known.Migrating)
@@ -187,7 +188,7 @@ func TestAMigrationThatIsKilledGoesOnAtTheNextStart(t *testing.T) {
 		t.Fatalf("got %d steps of the migration, want at least 6", len(images))
 	}
 	for i, image := range images {
-		known, err := readSentinel(filepath.Join(image, fileSentinel))
+		known, err := disk.ReadSentinel(filepath.Join(image, fileSentinel))
 		if err != nil || known.Schema != 2 || known.Migrating != 1 {
 			t.Errorf("step %d: STORE says schema %d, migrating %d, %v; want 2, from 1", i, known.Schema, known.Migrating, err)
 		}
@@ -231,7 +232,7 @@ func TestAMigrationIsLoudAndNeedsRoom(t *testing.T) {
 	dir := unpack(t, "closed")
 	before := snapshot(t, dir)
 	full := defaultTuning()
-	full.statfs = func(string) (space, error) { return space{free: 1 << 20, total: 1 << 30}, nil }
+	full.statfs = func(string) (disk.Space, error) { return disk.Space{Free: 1 << 20, Total: 1 << 30}, nil }
 	_, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, full)
 	if !errors.Is(err, storage.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "no room to migrate") {
 		t.Errorf("on a full disk: got %v, want a line that says so", err)

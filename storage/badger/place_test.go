@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // copyOf is a copy of the folder as cp makes it.
@@ -112,7 +113,7 @@ func TestAPlaceThatWasNeverWrittenIsNoCopy(t *testing.T) {
 		}
 		must(t, s.Close())
 	}
-	if said, here := places(filepath.Join(dir, filePlace)); said != here || said == "" {
+	if said, here := disk.ReadPlace(filepath.Join(dir, filePlace)); said != here || said == "" {
 		t.Errorf("the file says %q, want its place, %q", said, here)
 	}
 }

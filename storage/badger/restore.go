@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // Restored is what a restore found and did.
@@ -35,41 +36,41 @@ func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Ti
 }
 
 func (s *Store) restore(nextUserID uint64) (done Restored, err error) {
-	if !exists(s.path(fileSentinel)) {
+	if !disk.Exists(s.path(fileSentinel)) {
 		return done, fmt.Errorf("%s is not there: this is no data folder", s.path(fileSentinel))
 	}
-	if s.lock, err = lock(s.dir); err != nil {
+	if s.lock, err = disk.Acquire(s.dir); err != nil {
 		return done, err
 	}
 	if s.metrics, err = newMetrics(s.registerer, s.dir); err != nil {
 		return done, err
 	}
-	known, err := readSentinel(s.path(fileSentinel))
-	if err != nil && !errors.Is(err, errHalfRestored) {
+	known, err := disk.ReadSentinel(s.path(fileSentinel))
+	if err != nil && !errors.Is(err, disk.ErrHalfRestored) {
 		return done, err
 	}
 	if done.Latest, err = s.openRestored(known); err != nil {
 		return done, err
 	}
-	known.Schema, known.Migrating = schema, 0
-	done.ID = newSentinel("", stamp(s.now())).ID
+	known.Schema, known.Migrating = disk.Schema, 0
+	done.ID = disk.NewSentinel("", stamp(s.now())).ID
 	if known.NextID != "" {
 		done.ID = known.NextID
 	}
 	known.NextID = done.ID // from here on the folder is refused until all of this is done
-	if err := known.write(s.path(fileSentinel)); err != nil {
+	if err := known.Write(s.path(fileSentinel)); err != nil {
 		return done, err
 	}
 	if err := s.restoreRecords(&done, nextUserID); err != nil {
 		return done, err
 	}
 	known.ID, known.NextID = done.ID, ""
-	notePlace(s.path(filePlace))
-	return done, known.write(s.path(fileSentinel))
+	disk.NotePlace(s.path(filePlace))
+	return done, known.Write(s.path(fileSentinel))
 }
 
 // openRestored verifies and opens the folder, which may have either id, and says when it was written last.
-func (s *Store) openRestored(known sentinel) (latest time.Time, err error) {
+func (s *Store) openRestored(known disk.Sentinel) (latest time.Time, err error) {
 	s.id, s.nextID = known.ID, known.NextID
 	if err := s.wantRoom(); err != nil {
 		return latest, err
@@ -77,7 +78,7 @@ func (s *Store) openRestored(known sentinel) (latest time.Time, err error) {
 	if err := s.openVerified(); err != nil {
 		return latest, err
 	}
-	s.lock.sign()
+	s.lock.Sign()
 	if err := s.migrate(known); err != nil {
 		return latest, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // The files of a store.
@@ -29,7 +30,7 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	if s.lock, err = lock(s.dir); err != nil {
+	if s.lock, err = disk.Acquire(s.dir); err != nil {
 		return err
 	}
 	if s.metrics, err = newMetrics(s.registerer, s.dir); err != nil {
@@ -50,7 +51,7 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 	if err := s.openVerified(); err != nil {
 		return err
 	}
-	s.lock.sign()
+	s.lock.Sign()
 	if err := s.migrate(known); err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (s *Store) takeStock(copied bool) error {
 			return err
 		}
 	}
-	notePlace(s.path(filePlace))
+	disk.NotePlace(s.path(filePlace))
 	return s.learnEpochs()
 }
 
@@ -94,26 +95,26 @@ func (s *Store) learnEpochs() error {
 }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
-func (s *Store) identify(configured storage.EncryptionKey) (sentinel, error) {
-	known, err := readSentinel(s.path(fileSentinel))
+func (s *Store) identify(configured storage.EncryptionKey) (disk.Sentinel, error) {
+	known, err := disk.ReadSentinel(s.path(fileSentinel))
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !isNew {
-		return sentinel{}, err
+		return disk.Sentinel{}, err
 	}
-	if isNew && exists(s.path(dirBadger)) {
-		return sentinel{}, fmt.Errorf("%s is there but %s is lost: %w",
+	if isNew && disk.Exists(s.path(dirBadger)) {
+		return disk.Sentinel{}, fmt.Errorf("%s is there but %s is lost: %w",
 			s.path(dirBadger), s.path(fileSentinel), storage.ErrDamaged)
 	}
 	if isNew {
 		if err := s.wantRoom(); err != nil {
-			return sentinel{}, err
+			return disk.Sentinel{}, err
 		}
 	}
 	if err := s.unlockSeal(configured, isNew); err != nil {
-		return sentinel{}, err
+		return disk.Sentinel{}, err
 	}
 	if isNew {
-		known = newSentinel(s.sealer.check, stamp(s.now()))
+		known = disk.NewSentinel(s.sealer.check, stamp(s.now()))
 		err = s.create(known)
 	} else {
 		err = s.finishCreation(known)
@@ -123,21 +124,21 @@ func (s *Store) identify(configured storage.EncryptionKey) (sentinel, error) {
 
 // wantRoom refuses to make a store on a disk that is full.
 func (s *Store) wantRoom() error {
-	if now, err := s.statfs(s.dir); err == nil && now.free < now.watermark() {
+	if now, err := s.statfs(s.dir); err == nil && now.Free < now.Watermark() {
 		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w",
-			now.free>>20, now.watermark()>>20, storage.ErrUnavailable)
+			now.Free>>20, now.Watermark()>>20, storage.ErrUnavailable)
 	}
 	return nil
 }
 
 // unlockSeal readies the sealer with the configured key or that of the key file.
 func (s *Store) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
-	key, err := encryptionKey(configured, s.path(fileKey), isNew)
+	key, err := disk.EncryptionKey(configured, s.path(fileKey), isNew)
 	if err != nil {
 		return err
 	}
 	if configured.IsZero() {
-		warnReadable(s.log, s.path(fileKey))
+		disk.WarnReadable(s.log, s.path(fileKey))
 	}
 	s.sealer, err = newSealer(key)
 	return err
@@ -145,7 +146,7 @@ func (s *Store) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
 
 // create makes the database aside, then the sentinel, then gives the database its name. Before the sentinel is there
 // nothing was promised, and after it finishCreation goes on.
-func (s *Store) create(known sentinel) error {
+func (s *Store) create(known disk.Sentinel) error {
 	draft := s.path(dirDraft)
 	if err := os.RemoveAll(draft); err != nil {
 		return err
@@ -153,7 +154,7 @@ func (s *Store) create(known sentinel) error {
 	if err := s.draft(draft, known.ID); err != nil {
 		return err
 	}
-	if err := known.write(s.path(fileSentinel)); err != nil {
+	if err := known.Write(s.path(fileSentinel)); err != nil {
 		return err
 	}
 	return s.finishCreation(known)
@@ -177,60 +178,60 @@ func (s *Store) draft(dir, id string) error {
 }
 
 // finishCreation gives the database of a store that was just made its name, and checks that the key is the store's.
-func (s *Store) finishCreation(known sentinel) error {
+func (s *Store) finishCreation(known disk.Sentinel) error {
 	if known.KeyCheck != s.sealer.check {
 		return fmt.Errorf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with: %w",
 			s.path(fileKey), storage.ErrWrongKey)
 	}
-	if exists(s.path(dirBadger)) || !exists(s.path(dirDraft)) {
+	if disk.Exists(s.path(dirBadger)) || !disk.Exists(s.path(dirDraft)) {
 		return nil
 	}
-	if _, err := inspect(s.path(dirDraft), ourRecords()); err != nil {
+	if _, err := disk.Inspect(s.path(dirDraft), ourRecords()); err != nil {
 		return err
 	}
 	if err := os.Rename(s.path(dirDraft), s.path(dirBadger)); err != nil {
 		return err
 	}
-	return syncDir(s.dir)
+	return disk.SyncDir(s.dir)
 }
 
 // openVerified verifies the files and opens them, read-only when the disk is full.
 func (s *Store) openVerified() error {
-	noted, err := readHighWater(s.path(fileHighWater))
+	noted, err := disk.ReadHighWater(s.path(fileHighWater))
 	if err != nil {
 		return err
 	}
 	mark, _ := decodeCounters(noted) // what is not of ours says nothing
-	found, err := inspect(s.path(dirBadger), ourRecords())
+	found, err := disk.Inspect(s.path(dirBadger), ourRecords())
 	if err != nil {
 		return err
 	}
-	if found.reached.Number < mark.Commits {
+	if found.Reached.Number < mark.Commits {
 		return fmt.Errorf("the last %d of %d commits are lost: %w",
-			mark.Commits-found.reached.Number, mark.Commits, storage.ErrDamaged)
+			mark.Commits-found.Reached.Number, mark.Commits, storage.ErrDamaged)
 	}
 	if err := s.openEngine(found); err != nil {
 		return err
 	}
-	if s.highWater, err = openHighWater(s.path(fileHighWater)); err != nil {
+	if s.highWater, err = disk.OpenHighWater(s.path(fileHighWater)); err != nil {
 		return err
 	}
-	reached, err := countersOf(found.reached.Counters)
+	reached, err := countersOf(found.Reached.Counters)
 	reached.raise(s.highWater)
 	return err
 }
 
 // openEngine opens the database and looks whether Badger found what inspect had found.
-func (s *Store) openEngine(found inspection) error {
+func (s *Store) openEngine(found disk.Inspection) error {
 	now, err := s.statfs(s.dir)
 	if err != nil {
 		return err
 	}
-	if err := found.tidy(); err != nil {
+	if err := found.Tidy(); err != nil {
 		return err
 	}
 	s.engine = newEngine(s.path(dirBadger), s.log)
-	s.low = now.free < now.watermark()
+	s.low = now.Free < now.Watermark()
 	if err := s.engine.open(s.low); err != nil {
 		return err
 	}
@@ -242,7 +243,7 @@ func (s *Store) openEngine(found inspection) error {
 
 func (s *Store) isMine(id string) bool { return id == s.id || s.nextID != "" && id == s.nextID }
 
-func (s *Store) recognise(v *view, found inspection) error {
+func (s *Store) recognise(v *view, found disk.Inspection) error {
 	id, err := v.get(keyStoreID)
 	if errors.Is(err, storage.ErrNotFound) || err == nil && !s.isMine(string(id)) {
 		return fmt.Errorf("%s does not belong to %s: %w", s.path(dirBadger), s.path(fileSentinel), storage.ErrDamaged)
@@ -254,7 +255,7 @@ func (s *Store) recognise(v *view, found inspection) error {
 	if err != nil {
 		return err
 	}
-	reached, err := countersOf(found.reached.Counters)
+	reached, err := countersOf(found.Reached.Counters)
 	if err == nil && opened != reached {
 		err = fmt.Errorf("the database opened at commit %d of %d: %w", opened.Commits, reached.Commits, storage.ErrDamaged)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // usedStore makes a store with one user and closes it.
@@ -86,10 +87,10 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := usedStore(t)
 	path := filepath.Join(dir, fileSentinel)
-	known, err := readSentinel(path)
+	known, err := disk.ReadSentinel(path)
 	must(t, err)
-	known.Schema = schema + 1
-	must(t, known.write(path))
+	known.Schema = disk.Schema + 1
+	must(t, known.Write(path))
 	wantOpenError(t, configIn(dir), storage.ErrNewerSchema, "has schema 3 and this wxgate knows up to 2")
 }
 
@@ -164,7 +165,7 @@ func TestConfiguredEncryptionKeyMakesNoKeyFile(t *testing.T) {
 		login(t, s, "oABC", "s"+time.Now().String())
 		must(t, s.Close())
 	}
-	if exists(filepath.Join(cfg.Badger.Dir, fileKey)) {
+	if disk.Exists(filepath.Join(cfg.Badger.Dir, fileKey)) {
 		t.Error("got a key file beside the data, want none")
 	}
 }

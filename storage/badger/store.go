@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // Store is an open folder. Close it.
@@ -50,8 +51,8 @@ type Store struct {
 	ending  sync.Once
 	ended   error
 
-	lock      *folderLock
-	highWater *highWater
+	lock      *disk.Lock
+	highWater *disk.HighWater
 
 	refusing atomic.Bool // what Ready tells
 	low      bool        // the disk is below its watermark; only the writer looks
@@ -73,7 +74,7 @@ func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 
 // tuning is what the machine decides and a test may decide instead.
 type tuning struct {
-	statfs       statfs
+	statfs       disk.StatFS
 	ran          func() time.Duration // a monotonic clock
 	migrateBatch int                  // records of a transaction
 	migrated     func()               // called after each of them
@@ -82,7 +83,7 @@ type tuning struct {
 func defaultTuning() tuning {
 	began := time.Now()
 	return tuning{
-		statfs: diskSpace, ran: func() time.Duration { return time.Since(began) }, migrateBatch: migrateBatch, migrated: func() {},
+		statfs: disk.SpaceOf, ran: func() time.Duration { return time.Since(began) }, migrateBatch: migrateBatch, migrated: func() {},
 	}
 }
 
@@ -211,13 +212,13 @@ func (s *Store) release() error {
 		errs = append(errs, s.closeEngine())
 	}
 	if s.highWater != nil {
-		errs = append(errs, s.highWater.close())
+		errs = append(errs, s.highWater.Close())
 	}
 	if s.metrics != nil {
 		s.metrics.unregister(s.registerer)
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.release())
+		errs = append(errs, s.lock.Release())
 	}
 	return errors.Join(errs...)
 }
@@ -227,7 +228,7 @@ func (s *Store) release() error {
 func (s *Store) closeEngine() error {
 	isOpen, readOnly := s.engine.state()
 	now, err := s.statfs(s.dir)
-	if isOpen && !readOnly && err == nil && now.free < flushNeeds {
+	if isOpen && !readOnly && err == nil && now.Free < disk.FlushNeeds {
 		s.log.Warn("the disk is full, leaving the store as it is; the next start replays its log")
 		s.engine.abandon()
 		return nil

@@ -81,7 +81,7 @@ func (v *view) pending(key string) (p pending, ok bool) {
 }
 
 // delete removes an entry of an index, or a record that is over or superseded: a table that a kill left behind may hold
-// what was deleted without the deletion, and what comes back so must do no harm. See orphans.go. An ended session or an
+// what was deleted without the deletion, and what comes back so must do no harm. See disk/orphans.go. An ended session or an
 // erased user becomes a marker instead.
 func (v *view) delete(key string) { v.op[key] = pending{gone: true} }
 

@@ -16,7 +16,7 @@ import (
 // into one transaction, which gives 50,000 logins a second, and, being alone, never meets a conflict.
 const (
 	opsPerCommit   = 64
-	bytesPerCommit = 512 << 10        // a transaction of Badger is bounded by 15 % of memTableSize
+	bytesPerCommit = 512 << 10        // a transaction of Badger is bounded by 15 % of disk.MemTableSize
 	queueLength    = 4 * opsPerCommit // callers beyond it wait outside
 )
 

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package badger
+package disk
 
 // placeOf does not know: a copy of the folder is not told from the folder.
 func placeOf(string) (place string, known bool) { return "", false }

@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"os"
@@ -8,16 +8,16 @@ import (
 
 // A place is what the file system calls a file, and is written into it: a copy of the folder cannot have the same.
 
-// places returns what the file says of its place, and its place; "" is not known.
-func places(path string) (said, here string) {
+// ReadPlace returns what the file says of its place, and its place; "" is not known.
+func ReadPlace(path string) (said, here string) {
 	text, _ := os.ReadFile(path)
 	here, _ = placeOf(path)
 	return strings.TrimSpace(string(text)), here
 }
 
-// notePlace makes a file that names itself, whole or not at all. Without it a copy is not told, so errors do not matter.
-func notePlace(path string) {
-	if said, here := places(path); said == here && here != "" {
+// NotePlace makes a file that names itself, whole or not at all. Without it a copy is not told, so errors do not matter.
+func NotePlace(path string) {
+	if said, here := ReadPlace(path); said == here && here != "" {
 		return
 	}
 	draft := path + ".new"
@@ -29,5 +29,5 @@ func notePlace(path string) {
 		_ = os.Remove(draft)
 		return
 	}
-	_ = syncDir(filepath.Dir(path))
+	_ = SyncDir(filepath.Dir(path))
 }

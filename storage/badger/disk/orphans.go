@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 const bitDelete = 1 // of the meta byte of an entry
 
 // findLost returns ErrDamaged if a record lies in orphans alone.
-func findLost(orphans, tables []tableFile, logs []walFile, known records) error {
+func findLost(orphans, tables []tableFile, logs []walFile, known Records) error {
 	for _, orphan := range orphans {
 		it := orphan.NewIterator(0)
 		for it.Rewind(); it.Valid(); it.Next() {

@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"encoding/binary"
@@ -22,7 +22,7 @@ type walFile struct {
 	path    string
 	size    int64             // bytes of the file
 	end     int64             // where the last whole transaction ends
-	commits []commit          // of each transaction, in order
+	commits []Commit          // of each transaction, in order
 	newest  map[string]uint64 // the newest version of each key
 }
 
@@ -43,7 +43,7 @@ type walEntry struct {
 }
 
 // readLogs reads the logs in dir, oldest first.
-func readLogs(dir string, known records) ([]walFile, error) {
+func readLogs(dir string, known Records) ([]walFile, error) {
 	paths, err := filesIn(dir, ".mem")
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func readLogs(dir string, known records) ([]walFile, error) {
 	return logs, nil
 }
 
-func readLog(path string, known records) (walFile, error) {
+func readLog(path string, known Records) (walFile, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return walFile{}, err
@@ -76,7 +76,7 @@ func readLog(path string, known records) (walFile, error) {
 }
 
 // scan follows the transactions until one is not whole, exactly as Badger does.
-func (l *walFile) scan(data []byte, known records) error {
+func (l *walFile) scan(data []byte, known Records) error {
 	var open []walEntry
 	for at := int64(walHeaderSize); ; {
 		e, ok := decodeEntry(data[at:])
@@ -105,7 +105,7 @@ func (e walEntry) ends(version uint64) bool {
 }
 
 // take notes the entries of a whole transaction.
-func (l *walFile) take(entries []walEntry, known records) error {
+func (l *walFile) take(entries []walEntry, known Records) error {
 	for _, e := range entries {
 		l.newest[string(e.key)] = e.version
 		if string(e.key) != known.Counters {

@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"errors"
@@ -11,25 +11,26 @@ import (
 	"wxgate/storage"
 )
 
-// memTableSize is how many bytes Badger collects in memory and its log before it writes a table. 8 MB keeps memory, the
+// MemTableSize is how many bytes Badger collects in memory and its log before it writes a table. 8 MB keeps memory, the
 // replay after a crash and the room that a flush needs on the disk small.
-const memTableSize = 8 << 20
+const MemTableSize = 8 << 20
 
 // logSize is the most that a log takes, in bytes: it is left when it is full, by at most one transaction.
-const logSize = memTableSize + memTableSize/4
+const logSize = MemTableSize + MemTableSize/4
 
-// logReserve keeps blocks for what Badger logs. Badger writes its log through a mapping of a sparse file. When the disk
+// LogReserve keeps blocks for what Badger logs. Badger writes its log through a mapping of a sparse file. When the disk
 // fills up between our look at it and that write, the kernel kills the process, and a disk can fill up by a gigabyte a
 // second. So the log, and the next one in advance, get their blocks before anything is written to them.
-type logReserve struct {
+type LogReserve struct {
 	dir  string
 	next string // the log that was made in advance
 }
 
-func newLogReserve(dir string) *logReserve { return &logReserve{dir: dir} }
+// NewLogReserve is the reserve for the Badger in dir, with nothing reserved yet.
+func NewLogReserve(dir string) *LogReserve { return &LogReserve{dir: dir} }
 
-// reserve makes sure that the log that the next transaction goes to has its blocks. Only the writer calls it.
-func (r *logReserve) reserve() error {
+// Reserve makes sure that the log that the next transaction goes to has its blocks. Only the writer calls it.
+func (r *LogReserve) Reserve() error {
 	if info, err := os.Stat(r.next); err == nil && info.Size() == 0 {
 		return nil // not begun yet
 	}
@@ -68,8 +69,8 @@ func allocate(path string, flags int) error {
 	return errors.Join(preallocate(f, logSize), f.Close())
 }
 
-// release takes the reserved log away; a read-only Badger does not open an empty one.
-func (r *logReserve) release() {
+// Release takes the reserved log away; a read-only Badger does not open an empty one.
+func (r *LogReserve) Release() {
 	if info, err := os.Stat(r.next); err == nil && info.Size() == 0 {
 		_ = os.Remove(r.next)
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package badger
+package disk
 
 import (
 	"os"
@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskSpace asks the file system of dir.
-func diskSpace(dir string) (space, error) {
+// SpaceOf asks the file system of dir.
+func SpaceOf(dir string) (Space, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return space{}, err
+		return Space{}, err
 	}
 	block := uint64(st.Bsize)
-	return space{free: uint64(st.Bavail) * block, total: uint64(st.Blocks) * block}, nil
+	return Space{Free: uint64(st.Bavail) * block, Total: uint64(st.Blocks) * block}, nil
 }
 
 // lockFile takes the file for this process until it is closed; the kernel closes it for one that is killed.

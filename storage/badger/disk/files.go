@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"errors"
@@ -21,11 +21,11 @@ func writeFile(path string, content []byte) error {
 	if err := os.Rename(draft, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-// syncDir puts the names in dir on the disk.
-func syncDir(dir string) error {
+// SyncDir puts the names in dir on the disk.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -33,8 +33,8 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// exists reports whether something is at path; what cannot be told counts as there.
-func exists(path string) bool {
+// Exists reports whether something is at path; what cannot be told counts as there.
+func Exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
@@ -50,8 +50,8 @@ func filesIn(dir, extension string) (paths []string, err error) {
 	return paths, err
 }
 
-// sizeOf adds up what the files in dir take; files come and go meanwhile.
-func sizeOf(dir string) (bytes int64) {
+// SizeOf adds up what the files in dir take; files come and go meanwhile.
+func SizeOf(dir string) (bytes int64) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return nil

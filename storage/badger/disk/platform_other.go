@@ -1,14 +1,14 @@
 //go:build !unix
 
-package badger
+package disk
 
 import (
 	"math"
 	"os"
 )
 
-// diskSpace does not know, so that the disk never counts as full: the guard against a full disk is for Unix.
-func diskSpace(string) (space, error) { return space{free: math.MaxInt64, total: math.MaxInt64}, nil }
+// SpaceOf does not know, so that the disk never counts as full: the guard against a full disk is for Unix.
+func SpaceOf(string) (Space, error) { return Space{Free: math.MaxInt64, Total: math.MaxInt64}, nil }
 
 // lockFile leaves the lock to Badger, which has its own in the folder.
 func lockFile(*os.File) error { return nil }

@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"crypto/rand"
@@ -12,9 +12,9 @@ import (
 	"wxgate/storage"
 )
 
-// encryptionKey is the configured key or the one in the key file. A key file is made, for us alone to read, only while
+// EncryptionKey is the configured key or the one in the key file. A key file is made, for us alone to read, only while
 // there is no store yet: a new one beside old data could not open it.
-func encryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([]byte, error) {
+func EncryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([]byte, error) {
 	if !configured.IsZero() {
 		return configured.Bytes()
 	}
@@ -38,8 +38,8 @@ func encryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([
 	return key, nil
 }
 
-// warnReadable says when others than its owner may read the key file.
-func warnReadable(log *slog.Logger, path string) {
+// WarnReadable warns when others than its owner may read the key file.
+func WarnReadable(log *slog.Logger, path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
 		log.Warn("others may read the encryption key; chmod 600 it", "file", path,

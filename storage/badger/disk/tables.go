@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"bytes"
@@ -118,10 +118,10 @@ func (t tableFile) newest(key []byte) (version uint64, record []byte) {
 }
 
 // commit returns the newest commit that the table knows, zero for none.
-func (t tableFile) commit(known records) (commit, error) {
+func (t tableFile) commit(known Records) (Commit, error) {
 	version, record := t.newest([]byte(known.Counters))
 	if version == 0 {
-		return commit{}, nil
+		return Commit{}, nil
 	}
 	return known.commit(record)
 }

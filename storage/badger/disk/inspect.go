@@ -1,4 +1,9 @@
-package badger
+// Package disk looks after a data folder and the files of Badger in it, and knows nothing of what the records mean.
+//
+// It takes the folder for one process, verifies every file before Badger itself touches any, refuses damage with
+// storage.ErrDamaged and leaves what it refused as it was, and tells and reserves the room that Badger needs: Badger writes
+// through mappings, and on a full disk the kernel would kill the process.
+package disk
 
 import (
 	"bytes"
@@ -15,57 +20,57 @@ import (
 	"wxgate/storage"
 )
 
-// records is what an inspection has to be told of the records.
-type records struct {
+// Records is what an inspection has to be told of the records.
+type Records struct {
 	Counters  string                              // the key of the record that every commit rewrites
 	Commits   func(record []byte) (uint64, error) // the number of the commit that wrote it, from 1
 	Deletable func(key []byte) bool               // whether a record of that key may be gone
 }
 
-// commit is a commit that is whole.
-type commit struct {
+// Commit is a commit that is whole.
+type Commit struct {
 	Number   uint64 // from 1; 0 is none
 	Counters []byte // the record as it lies on the disk
 }
 
-func (r records) commit(counters []byte) (commit, error) {
+func (r Records) commit(counters []byte) (Commit, error) {
 	number, err := r.Commits(counters)
-	return commit{Number: number, Counters: bytes.Clone(counters)}, err // a log is not kept for one record of it
+	return Commit{Number: number, Counters: bytes.Clone(counters)}, err // a log is not kept for one record of it
 }
 
-// inspection is what a look at the files of Badger, before Badger itself touches them, found. Badger opens without a word
+// Inspection is what a look at the files of Badger, before Badger itself touches them, found. Badger opens without a word
 // when its log is damaged in the middle, when a table is not in the MANIFEST and when the index of a table does not hold,
 // and then deletes or shortens what it did not understand; it ends the process when a table is cut. So the files are
 // verified first, and a refused folder is as it was.
-type inspection struct {
+type Inspection struct {
+	Reached Commit // the newest
 	dir     string
-	reached commit // the newest
 	logs    []walFile
 }
 
-// inspect verifies the tables and logs in dir. Its error says what is damaged.
-func inspect(dir string, known records) (inspection, error) {
+// Inspect verifies the tables and logs in dir. Its error says what is damaged.
+func Inspect(dir string, known Records) (Inspection, error) {
 	named, err := readManifest(dir)
 	if err != nil {
-		return inspection{}, err
+		return Inspection{}, err
 	}
 	if err := errors.Join(checkKeyRegistry(dir), checkValueLogs(dir)); err != nil {
-		return inspection{}, err
+		return Inspection{}, err
 	}
 	tables, orphans, err := openTables(dir, named)
 	defer closeTables(tables, orphans)
 	if err != nil {
-		return inspection{}, err
+		return Inspection{}, err
 	}
 	logs, err := readLogs(dir, known)
 	if err != nil {
-		return inspection{}, err
+		return Inspection{}, err
 	}
 	reached, err := newestCommit(tables, logs, known)
 	if err != nil {
-		return inspection{}, err
+		return Inspection{}, err
 	}
-	return inspection{dir: dir, reached: reached, logs: logs}, findLost(orphans, tables, logs, known)
+	return Inspection{dir: dir, Reached: reached, logs: logs}, findLost(orphans, tables, logs, known)
 }
 
 // readManifest returns the tables that the MANIFEST names.
@@ -124,12 +129,12 @@ func readHead(path string) ([]byte, error) {
 
 // newestCommit is the newest in tables and logs. The logs must go on where the tables end, commit by commit: the memory
 // tables are flushed in order, and a log is deleted only after its table is in the MANIFEST.
-func newestCommit(tables []tableFile, logs []walFile, known records) (commit, error) {
-	var newest commit
+func newestCommit(tables []tableFile, logs []walFile, known Records) (Commit, error) {
+	var newest Commit
 	for _, t := range tables {
 		found, err := t.commit(known)
 		if err != nil {
-			return commit{}, err
+			return Commit{}, err
 		}
 		if found.Number > newest.Number {
 			newest = found
@@ -138,7 +143,7 @@ func newestCommit(tables []tableFile, logs []walFile, known records) (commit, er
 	for _, l := range logs {
 		for _, next := range l.commits {
 			if next.Number > newest.Number+1 {
-				return commit{}, fmt.Errorf("the commits between %d and %d are lost: %w",
+				return Commit{}, fmt.Errorf("the commits between %d and %d are lost: %w",
 					newest.Number, next.Number, storage.ErrDamaged)
 			}
 			if next.Number > newest.Number {
@@ -147,14 +152,14 @@ func newestCommit(tables []tableFile, logs []walFile, known records) (commit, er
 		}
 	}
 	if newest.Number == 0 {
-		return commit{}, fmt.Errorf("every commit is lost: %w", storage.ErrDamaged)
+		return Commit{}, fmt.Errorf("every commit is lost: %w", storage.ErrDamaged)
 	}
 	return newest, nil
 }
 
-// tidy removes what a kill left and Badger stumbles over: a log or value log that was just created, and the end of a log
+// Tidy removes what a kill left and Badger stumbles over: a log or value log that was just created, and the end of a log
 // after its last whole commit, which a read-only Badger refuses to open. Neither holds anything acknowledged.
-func (i inspection) tidy() error {
+func (i Inspection) Tidy() error {
 	vlogs, err := filesIn(i.dir, ".vlog")
 	errs := []error{err}
 	for _, path := range vlogs {

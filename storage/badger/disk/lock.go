@@ -1,4 +1,4 @@
-package badger
+package disk
 
 import (
 	"errors"
@@ -10,18 +10,18 @@ import (
 	"wxgate/storage"
 )
 
-// folderLock is the folder taken for this process. Badger has a lock of its own, which it gives up while the database is
+// Lock is the folder taken for this process. Badger has a lock of its own, which it gives up while the database is
 // reopened; this one is held from before the first look at the files to Close.
-type folderLock struct {
+type Lock struct {
 	file  *os.File
 	isNew bool // the file was not there before
 	owned bool // the file names this process
 }
 
-// lock takes the folder. The file names its owner only once the folder is open (sign): a refusal changes nothing.
-func lock(dir string) (*folderLock, error) {
+// Acquire takes the folder. The file names its owner only once the folder is open (Sign): a refusal changes nothing.
+func Acquire(dir string) (*Lock, error) {
 	path := filepath.Join(dir, "LOCK")
-	isNew := !exists(path)
+	isNew := !Exists(path)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -29,19 +29,19 @@ func lock(dir string) (*folderLock, error) {
 	if err := lockFile(f); err != nil {
 		return nil, errors.Join(lockedBy(f), f.Close())
 	}
-	return &folderLock{file: f, isNew: isNew}, nil
+	return &Lock{file: f, isNew: isNew}, nil
 }
 
-// sign writes the pid: advice for a person; on a full disk it is missing.
-func (l *folderLock) sign() {
+// Sign writes the pid: advice for a person; on a full disk it is missing.
+func (l *Lock) Sign() {
 	l.owned = true
 	if err := l.file.Truncate(0); err == nil {
 		_, _ = l.file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 }
 
-// release gives the folder back. A file that this process made and never signed is taken away again.
-func (l *folderLock) release() error {
+// Release gives the folder back. A file that this process made and never signed is taken away again.
+func (l *Lock) Release() error {
 	var err error
 	if l.isNew && !l.owned {
 		err = os.Remove(l.file.Name())

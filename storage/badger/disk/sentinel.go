@@ -1,0 +1,79 @@
+package disk
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"time"
+
+	"wxgate/storage"
+)
+
+// Schema is the version of everything in the folder. 2: nothing has a TTL of Badger's, the index of sessions has their
+// times, tokens have epochs, and the counters the time.
+const Schema = 2
+
+// Sentinel is the file STORE beside Badger's folder. Badger opens a folder that lost its MANIFEST as an empty database;
+// the sentinel says that there was one.
+type Sentinel struct {
+	ID       string    `json:"id"` // of the data set, random
+	Schema   int       `json:"schema"`
+	Created  time.Time `json:"created"`
+	KeyCheck string    `json:"key_check"` // tells a wrong encryption key
+	// Migrating is the schema that the records may still have: a migration to Schema is under way.
+	Migrating int    `json:"migrating,omitempty"`
+	NextID    string `json:"next_id,omitempty"` // a restore that will give the data set this id is under way
+	Checksum  uint32 `json:"checksum"`          // of the other fields
+}
+
+// NewSentinel is that of a new data set: it has an id of its own and the newest schema.
+func NewSentinel(keyCheck string, created time.Time) Sentinel {
+	return Sentinel{ID: rand.Text(), Schema: Schema, Created: created, KeyCheck: keyCheck}
+}
+
+// IsOld reports whether records may have the form of an older schema.
+func (s Sentinel) IsOld() bool { return s.Schema < Schema || s.Migrating != 0 }
+
+func (s Sentinel) checksum() uint32 {
+	s.Checksum = 0
+	text, _ := json.Marshal(s) // no field can fail
+	return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli))
+}
+
+// ReadSentinel returns the sentinel of the folder; fs.ErrNotExist says that there is none.
+func ReadSentinel(path string) (Sentinel, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Sentinel{}, err
+	}
+	var s Sentinel
+	if err := json.Unmarshal(text, &s); err != nil || s.Checksum != s.checksum() {
+		return Sentinel{}, fmt.Errorf("%s is damaged: %w", path, storage.ErrDamaged)
+	}
+	if s.Schema > Schema {
+		return Sentinel{}, fmt.Errorf("%s has schema %d and this wxgate knows up to %d, use a newer one: %w",
+			path, s.Schema, Schema, storage.ErrNewerSchema)
+	}
+	if s.NextID != "" {
+		return s, fmt.Errorf("%s: a restore was cut off, run `wxgate restore %s` again: %w",
+			path, filepath.Dir(path), ErrHalfRestored)
+	}
+	return s, nil
+}
+
+// ErrHalfRestored is a folder whose restore has to be done again.
+var ErrHalfRestored = errors.New("half restored")
+
+// Write makes the file whole or not at all.
+func (s Sentinel) Write(path string) error {
+	s.Checksum = s.checksum()
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(text, '\n'))
+}
