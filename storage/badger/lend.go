@@ -64,7 +64,7 @@ func (s *Store) lend(asked turn) bool {
 
 // giveUp closes the files. Whatever Badger says of it, all that was acknowledged is on the disk.
 func (s *Store) giveUp() error {
-	if err := s.closeEngine(); err != nil {
+	if err := s.guard.close(); err != nil {
 		s.log.Warn("closing the database to lend it", "error", err)
 	}
 	err := errors.Join(s.highWater.Close(), s.lock.Release())

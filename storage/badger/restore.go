@@ -42,7 +42,7 @@ func (s *Store) restore(nextUserID uint64) (done Restored, err error) {
 	if s.lock, err = disk.Acquire(s.dir); err != nil {
 		return done, err
 	}
-	if s.metrics, err = newMetrics(s.registerer, s.dir); err != nil {
+	if err := s.watch(); err != nil {
 		return done, err
 	}
 	known, err := disk.ReadSentinel(s.path(fileSentinel))

@@ -33,7 +33,7 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 	if s.lock, err = disk.Acquire(s.dir); err != nil {
 		return err
 	}
-	if s.metrics, err = newMetrics(s.registerer, s.dir); err != nil {
+	if err := s.watch(); err != nil {
 		return err
 	}
 	known, err := s.identify(configured)
@@ -56,6 +56,15 @@ func (s *Store) start(configured storage.EncryptionKey) (err error) {
 		return err
 	}
 	return s.takeStock(copied)
+}
+
+// watch registers the metrics, and makes what guards the disk.
+func (s *Store) watch() (err error) {
+	if s.metrics, err = newMetrics(s.registerer, s.dir); err != nil {
+		return err
+	}
+	s.guard = &guard{dir: s.dir, statfs: s.statfs, log: s.log, gauge: s.metrics.writable}
+	return nil
 }
 
 // takeStock reads what the newest commit says of time and epochs, and gives the folder its place.
@@ -231,11 +240,9 @@ func (s *Store) openEngine(found disk.Inspection) error {
 		return err
 	}
 	s.engine = newEngine(s.path(dirBadger), s.log)
-	s.low = now.Free < now.Watermark()
-	if err := s.engine.open(s.low); err != nil {
+	if err := s.guard.open(s.engine, now); err != nil {
 		return err
 	}
-	s.show(s.low)
 	return s.engine.transaction(false, func(txn *badger.Txn) error {
 		return s.recognise(s.readView(txn), found)
 	})

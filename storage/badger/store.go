@@ -38,6 +38,7 @@ type Store struct {
 	tuning
 	sealer *sealer
 	engine *engine
+	guard  *guard
 
 	registerer prometheus.Registerer
 	metrics    *metrics
@@ -54,14 +55,8 @@ type Store struct {
 	lock      *disk.Lock
 	highWater *disk.HighWater
 
-	refusing atomic.Bool // what Ready tells
-	low      bool        // the disk is below its watermark; only the writer looks
-	failed   error       // a commit failed; only the writer looks
-
 	forgetting forgetful
 	past       atomic.Int64 // what Past says, in Unix milliseconds
-
-	freeBefore uint64 // what the disk had a second ago, in bytes; only the writer looks
 }
 
 // Open opens the folder cfg.Badger.Dir, or makes it. The files are verified first, and nothing is changed when they are
@@ -160,7 +155,7 @@ func (s *Store) Ready(ctx context.Context) error {
 		return errClosed
 	default:
 	}
-	if s.refusing.Load() {
+	if s.guard.refusing.Load() {
 		return fmt.Errorf("%s takes no writes: %w", s.dir, storage.ErrUnavailable)
 	}
 	return ctx.Err()
@@ -209,7 +204,7 @@ func (s *Store) Close() error {
 func (s *Store) release() error {
 	var errs []error
 	if s.engine != nil {
-		errs = append(errs, s.closeEngine())
+		errs = append(errs, s.guard.close())
 	}
 	if s.highWater != nil {
 		errs = append(errs, s.highWater.Close())
@@ -221,17 +216,4 @@ func (s *Store) release() error {
 		errs = append(errs, s.lock.Release())
 	}
 	return errors.Join(errs...)
-}
-
-// closeEngine closes the database, unless it is writable and the disk has no room for what it would write: then it is
-// left as a crash would leave it, which loses nothing.
-func (s *Store) closeEngine() error {
-	isOpen, readOnly := s.engine.state()
-	now, err := s.statfs(s.dir)
-	if isOpen && !readOnly && err == nil && now.Free < disk.FlushNeeds {
-		s.log.Warn("the disk is full, leaving the store as it is; the next start replays its log")
-		s.engine.abandon()
-		return nil
-	}
-	return s.engine.close()
 }

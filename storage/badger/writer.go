@@ -73,8 +73,8 @@ func (s *Store) writer() {
 		case <-s.closing:
 			return
 		case <-ticker.C:
-			s.look()
-			s.rest()
+			s.guard.look()
+			s.guard.rest()
 		case op := <-s.queue:
 			s.commit(s.gather(op))
 		case t := <-s.turns:
@@ -103,7 +103,7 @@ func (s *Store) gather(first *operation) []*operation {
 func (s *Store) commit(ops []*operation) {
 	for len(ops) > 0 {
 		ran := 0
-		err := s.writable()
+		err := s.guard.writable()
 		if err == nil {
 			ran, err = s.commitSome(ops)
 		}
@@ -180,7 +180,7 @@ func (v *view) flush() (reached counters, err error) {
 // wrongly succeed (what PostgreSQL learned as fsyncgate). A transaction too big was never begun.
 func (s *Store) fail(err error) error {
 	if !errors.Is(err, badger.ErrTxnTooBig) && !errors.Is(err, storage.ErrUnavailable) {
-		s.failed = err
+		s.guard.failed = err
 		s.log.Error("writing failed, the store is read-only until a restart", "error", err)
 	}
 	return fmt.Errorf("committing: %w: %w", storage.ErrUnavailable, err)
