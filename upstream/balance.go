@@ -47,8 +47,8 @@ func (u *Upstream) pick(t *trip, from []candidate) candidate {
 		return mostPromising(from)
 	case t.fleet.cfg.Balance == RoundRobin:
 		return from[u.turns.next(from)]
-	case t.fleet.cfg.Balance == HashUser && t.affinity != 0:
-		return from[rendezvous(from, t.affinity)]
+	case t.fleet.cfg.Balance == HashUser && t.user != 0:
+		return from[rendezvous(from, t.user)]
 	}
 	return from[twoChoices(from)]
 }
@@ -125,7 +125,7 @@ func twoChoices(from []candidate) int {
 // the other, which does them no slower.
 func (c candidate) cost() float64 {
 	seconds := max(c.is.latency, 1e-6)
-	return seconds * seconds * (1 + float64(c.pool.busy())/c.weight)
+	return seconds * seconds * (1 + float64(c.load.Busy())/c.weight)
 }
 
 // draw gives one of from at random, by weight, but not the one at except.

@@ -9,14 +9,19 @@ import (
 	"pgregory.net/rapid"
 )
 
+// carried counts what an endpoint without a socket carries.
+type carried struct{ n int }
+
+func (c *carried) Busy() int { return c.n }
+
+func (c *carried) Full() bool { return c.n >= DefaultConfig().Keepalive.MaxConns }
+
 // candidatesOf are well endpoints with these weights.
 func candidatesOf(weights ...int) []candidate {
 	all := make([]candidate, 0, len(weights))
 	for i, w := range weights {
 		address := fmt.Sprintf("10.0.0.%d:3000", i+1)
-		p := new(pool)
-		p.configure(DefaultConfig(), new(security))
-		e := &endpoint{address: address, seed: seedOf(address), pool: p}
+		e := &endpoint{address: address, seed: seedOf(address), load: new(carried)}
 		all = append(all, candidate{endpoint: e, weight: float64(w)})
 	}
 	return all
@@ -108,9 +113,7 @@ func TestOfTwoChoicesTheClearlyBetterIsTaken(t *testing.T) {
 			t.Parallel()
 			all := candidatesOf(1, c.weight)
 			all[0].is.latency, all[1].is.latency = 0.01, 0.01*c.slow
-			for range c.busy {
-				all[1].pool.limits.Load().slots <- struct{}{}
-			}
+			all[1].load = &carried{c.busy}
 			n := 0
 			for range 10000 {
 				n += twoChoices(all)

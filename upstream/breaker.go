@@ -1,10 +1,29 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
+
+// ErrBreakerOpen is a service that is left alone because most of its requests failed. Nothing was sent.
+var ErrBreakerOpen = errors.New("upstream breaker open")
+
+// OpenError is an ErrBreakerOpen that knows when it is worth to ask again.
+type OpenError struct {
+	After time.Duration // until the breaker lets requests through; 0: some are on their way that may close it
+}
+
+func (e *OpenError) Error() string {
+	if e.After == 0 {
+		return ErrBreakerOpen.Error() + ": it is being tried"
+	}
+	return fmt.Sprintf("%v: for another %v", ErrBreakerOpen, e.After)
+}
+
+// Unwrap makes it an ErrBreakerOpen.
+func (*OpenError) Unwrap() error { return ErrBreakerOpen }
 
 // breakerProbes is how many requests a half-open breaker lets through at a time, and how many of them must do well.
 const breakerProbes = 3

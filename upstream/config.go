@@ -105,23 +105,6 @@ type Queue struct {
 	Wait     time.Duration `yaml:"wait"`      // how long one waits before it is refused; 2s
 }
 
-// Timeouts are what a service may take, apart from the deadline of the single request.
-type Timeouts struct {
-	Connect   time.Duration `yaml:"connect"`   // for a connection: TCP and TLS; 1s
-	Response  time.Duration `yaml:"response"`  // from the request sent to the head of the answer; 30s
-	Stream    time.Duration `yaml:"stream"`    // longest silence within a body; a heartbeat of SSE must come sooner; 60s
-	WebSocket time.Duration `yaml:"websocket"` // longest silence of both sides of a WebSocket; 10m
-}
-
-// Keepalive is what is kept of connections between requests.
-type Keepalive struct {
-	MaxConns       int           `yaml:"max_conns"`        // connections at a time to each address of a target, busy and idle; 512
-	MaxWebSockets  int           `yaml:"max_websockets"`   // beside them, those that have become WebSockets; 1024
-	MaxRequests    int           `yaml:"max_requests"`     // requests that one carries; 0: no bound
-	Idle           time.Duration `yaml:"idle"`             // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
-	ReuseAfterBody bool          `yaml:"reuse_after_body"` // false: a request with content is its connection's last; true
-}
-
 // DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
 func DefaultConfig() Config {
 	return Config{
@@ -184,6 +167,20 @@ func (s *Share) UnmarshalText(text []byte) error {
 
 // String writes a Share in percent.
 func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'f', -1, 64) + "%" }
+
+// DefaultDials is limits.dials while gateway.yaml says nothing.
+const DefaultDials = 64
+
+// WithDials is c with at most n connections being made at a time to each address of a target: limits.dials.
+func (c Config) WithDials(n int) Config {
+	c.dials = n
+	return c
+}
+
+// connections is what c says of the connections to one address.
+func (c Config) connections(sec *security) poolConfig {
+	return poolConfig{Timeouts: c.Timeouts, Keepalive: c.Keepalive, Dials: c.dials, Security: sec}
+}
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {

@@ -18,36 +18,18 @@ const watchFor = 50 * time.Millisecond
 // watchedLook is how many of the connections that are watched are looked through for one of the same user's.
 const watchedLook = 16
 
-// shares reports whether other requests may follow content on a connection.
-func (u *Upstream) shares(t *trip) bool {
-	return t.fleet.cfg.Keepalive.ReuseAfterBody && !u.undrained.Load()
-}
-
-// lastOn records that c carries a request, and reports whether it is the last that c carries.
-func (u *Upstream) lastOn(c *conn, t *trip) bool {
-	out := &t.out
+// carry takes down that c carries r, and reports whether it is the last that c carries. share is whether other requests
+// may follow content on a connection; most is how many requests one carries, 0 for any number.
+func (c *conn) carry(r *request, share bool, most int) (last bool) {
 	c.served++
-	if c.content = out.content; c.content {
-		c.carried, c.user = true, t.affinity
-		if out.share && !u.shares(t) { // the service was marked since the head was written
-			out.share = false
-			out.rewrite(t.req)
+	if c.content = r.content; c.content {
+		c.carried, c.user = true, r.user
+		if r.share && !share { // the service was marked since the head was written
+			r.share = false
+			r.rewrite()
 		}
 	}
-	most := t.fleet.cfg.Keepalive.MaxRequests
-	return out.last || most > 0 && c.served >= most
-}
-
-// markUndrained is called when t said something that nobody had asked for on a connection that had carried content.
-func (u *Upstream) markUndrained(t *target) {
-	t.metrics.unasked.Inc()
-	if u.undrained.Swap(true) {
-		return
-	}
-	u.journal.undrained(t)
-	for _, e := range u.fleet.Load().endpoints {
-		closeAll(e.pool.popCarried())
-	}
+	return r.last || most > 0 && c.served >= most
 }
 
 // unasked reports whether the service has said something that belongs to no request. That it has closed is no such word.
@@ -62,7 +44,7 @@ func (c *conn) unasked() bool {
 // drop closes an idle connection, and looks first whether the service has said something on it.
 func (p *pool) drop(c *conn) {
 	if c.carried && c.unasked() {
-		p.undrained()
+		p.owner.Undrained()
 	}
 	_ = c.Close()
 }
@@ -78,7 +60,7 @@ func (p *pool) promote() {
 	if len(p.watched) == 0 {
 		return
 	}
-	n, now := 0, p.now()
+	n, now := 0, p.owner.Now()
 	for n < len(p.watched) && now.Sub(p.watched[n].watched) >= watchFor {
 		n++
 	}
@@ -115,9 +97,10 @@ func (p *pool) makeRoom(slots chan struct{}) {
 	}
 }
 
-// popCarried takes out the connections that have carried content and are not in use.
-func (p *pool) popCarried() []*conn {
+// closeCarried closes the connections that have carried content and are not in use.
+func (p *pool) closeCarried() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.popIdle(func(c *conn) bool { return c.carried })
+	carried := p.popIdle(func(c *conn) bool { return c.carried })
+	p.mu.Unlock()
+	closeAll(carried)
 }

@@ -7,19 +7,15 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
-
-// DefaultDials is limits.dials while gateway.yaml says nothing.
-const DefaultDials = 64
-
-// WithDials is c with at most n connections being made at a time to each address of a target: limits.dials.
-func (c Config) WithDials(n int) Config {
-	c.dials = n
-	return c
-}
 
 // recheckStop is how often a request that waits for its dial looks whether its client has left.
 const recheckStop = 100 * time.Millisecond
+
+// wakeUps is how many of those that wait are woken at a time at most.
+const wakeUps = 64
 
 // dialLine is where requests wait that have found neither an idle connection nor a free dial. Thousands that dial at once
 // time out on our own CPU, so they take turns; whichever comes first, a turn or a connection that is given back, serves.
@@ -29,7 +25,7 @@ type dialLine struct {
 	reached atomic.Bool   // a connection was made
 }
 
-func newDialLine() dialLine { return dialLine{freed: make(chan struct{}, DefaultDials)} }
+func newDialLine() dialLine { return dialLine{freed: make(chan struct{}, wakeUps)} }
 
 // wake tells one that waits that there is an idle connection.
 func (d *dialLine) wake() {
@@ -43,12 +39,12 @@ func (d *dialLine) wake() {
 }
 
 // connection gives an idle connection, or a new one when there is none.
-func (p *pool) connection(l *limits, t *trip) (*conn, error) {
-	if c := p.takeSpare(t.affinity); c != nil {
+func (p *pool) connection(l *limits, r *request) (*conn, error) {
+	if c := p.takeSpare(r.user); c != nil {
 		return c, nil
 	}
 	p.makeRoom(l.slots)
-	return p.newConnection(l, t.deadline, t.stop, func() *conn { return p.takeSpare(t.affinity) })
+	return p.newConnection(l, r.deadline, r.stop, func() *conn { return p.takeSpare(r.user) })
 }
 
 // newConnection dials, in turn. An idle connection that instead gives meanwhile is as good.
@@ -63,12 +59,31 @@ func (p *pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead 
 		}
 	}
 	defer func() { <-l.dials }()
-	c, err := p.dial(l.connect, deadline)
+	c, err := p.dial(l.Timeouts.Connect, deadline)
 	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
 		err = fmt.Errorf("%w: %w: a dial after a wait: %w", ErrUnavailable, ErrOverloaded, err)
 	}
-	p.metrics.dialed(err)
+	p.owner.Dials.dialed(err)
 	return c, err
+}
+
+// dialCounts counts dials by what became of them.
+type dialCounts struct {
+	Connected, Failed prometheus.Counter
+	Lacking           prometheus.Counter // for a lack of ours
+	Expired           prometheus.Counter // the turn to dial did not come in time
+}
+
+// dialed counts a dial by its error.
+func (m *dialCounts) dialed(err error) {
+	switch {
+	case err == nil:
+		m.Connected.Inc()
+	case errors.Is(err, ErrOverloaded):
+		m.Lacking.Inc()
+	default:
+		m.Failed.Inc()
+	}
 }
 
 // renew gives a new connection in place of one that is dead, with its right to be used.
@@ -106,7 +121,7 @@ func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func
 			case stop.wasStopped():
 				return nil, ErrStopped
 			case !time.Now().Before(deadline):
-				p.metrics.dialExpired.Inc()
+				p.owner.Dials.Expired.Inc()
 				return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, ErrOverloaded, cap(l.dials))
 			}
 		}

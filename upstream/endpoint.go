@@ -11,7 +11,8 @@ type endpoint struct {
 	address string // ip:port
 	seed    uint64 // for rendezvous
 	pool    *pool
-	turn    float64 // guarded by turns.mu
+	load    occupancy // of pool
+	turn    float64   // guarded by turns.mu
 
 	mu       sync.Mutex
 	latency  latency
@@ -21,6 +22,12 @@ type endpoint struct {
 	out      ejection
 	checked  checked
 	silence  silence
+}
+
+// occupancy is how much of what an endpoint can carry is in use.
+type occupancy interface {
+	Busy() int  // connections
+	Full() bool // a request would have to wait for one
 }
 
 // silence is how long an endpoint has said nothing to the requests that it has.
@@ -73,7 +80,7 @@ type standing struct {
 }
 
 func (e *endpoint) standing(now time.Time, cfg *Config) standing {
-	full := e.pool.full()
+	full := e.load.Full()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := standing{share: e.share(now, cfg.SlowStart), latency: e.latency.now(now), failures: e.failures, lastGood: e.lastGood}
@@ -126,12 +133,12 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	if t.probe {
 		t.probe, e.out.probing = false, false
 	}
-	if t.out.whole {
+	if t.whole {
 		e.answered(v)
 	}
 	switch {
 	case v == good:
-		if t.out.whole {
+		if t.whole {
 			e.latency.observe(now, took)
 			e.silence.usual += (took - e.silence.usual) / 16
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 )
 
 // The ways in which an exchange fails. A caller tells them apart with errors.Is; the texts around them are for logs,
@@ -21,14 +20,14 @@ var (
 	// ErrTimeout is a deadline or timeouts.response that passed before the head of the answer was there, or
 	// timeouts.stream that passed within its body.
 	ErrTimeout = errors.New("upstream timeout")
-	// ErrUnavailable is an Upstream that is closed, or ErrOverloaded. Nothing was sent.
+	// ErrUnavailable is a service that is not used any more, or ErrOverloaded. Nothing was sent.
 	ErrUnavailable = errors.New("upstream unavailable")
 	// ErrOverloaded is a bound of ours that the request met: the queue is full or did not move in time, or there was no
 	// turn to dial, no CPU time, descriptor, port or memory. It comes with ErrUnavailable or, when the deadline passed
 	// meanwhile, ErrTimeout. It says nothing of the service. Nothing was sent.
 	ErrOverloaded = errors.New("upstream overloaded")
-	// ErrBreakerOpen is a service that is left alone because most of its requests failed. Nothing was sent.
-	ErrBreakerOpen = errors.New("upstream breaker open")
+	// errRemoved is a pool that was closed between being chosen and being used: it comes with ErrUnavailable. Nothing was sent.
+	errRemoved = errors.New("removed")
 	// ErrStopped is an exchange that the caller's Stop ended. The service may have acted on the request.
 	ErrStopped = errors.New("stopped")
 	// ErrRequestBody is a request whose own body failed: its reader's error is wrapped beside this one, and the service
@@ -38,21 +37,6 @@ var (
 	// sender's.
 	ErrSlowBody = fmt.Errorf("%w: it took longer than the request may", ErrRequestBody)
 )
-
-// OpenError is an ErrBreakerOpen that knows when it is worth to ask again.
-type OpenError struct {
-	After time.Duration // until the breaker lets requests through; 0: some are on their way that may close it
-}
-
-func (e *OpenError) Error() string {
-	if e.After == 0 {
-		return ErrBreakerOpen.Error() + ": it is being tried"
-	}
-	return fmt.Sprintf("%v: for another %v", ErrBreakerOpen, e.After)
-}
-
-// Unwrap makes it an ErrBreakerOpen.
-func (*OpenError) Unwrap() error { return ErrBreakerOpen }
 
 // unanswered is a connection that was lost, or a time that was over, before the first byte of an answer.
 type unanswered struct{ error }

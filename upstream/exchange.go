@@ -19,6 +19,8 @@ const lastWords = time.Second
 // call is one exchange on one connection.
 type call struct {
 	*conn
+	request  *request
+	by       policy
 	timeouts Timeouts
 	resp     *fasthttp.Response
 	headOnly bool // the request is a HEAD
@@ -31,98 +33,112 @@ type call struct {
 	upgrade  bool // a 101 is welcome
 }
 
-// exchange sends the request to e on a connection that takes it and reads the answer.
-func (u *Upstream) exchange(t *trip, e *endpoint) error {
-	sent, err := u.maySend(t, e)
+// policy is asked while an exchange is under way.
+type policy interface {
+	// Shares reports whether other requests may follow content on its connection.
+	Shares() bool
+	// GivesUp reports whether an exchange without an answer is to end, for the request will be sent elsewhere.
+	GivesUp() bool
+	// Renews is told that a request met a connection which the service was closing, and is sent on another one.
+	Renews()
+}
+
+// exchange sends r on a connection that takes it and reads the answer into its response.
+func (p *pool) exchange(r *request, by policy) error {
+	sent, err := p.maySend(r)
 	if err != nil {
 		return err
 	}
 	defer sent()
-	c, err := e.pool.acquire(&u.queue, t)
+	c, err := p.acquire(r)
 	for err == nil {
+		l := p.limits.Load()
 		k := call{
-			conn: c, timeouts: t.fleet.cfg.Timeouts, resp: t.resp, headOnly: t.req.Header.IsHead(), deadline: t.deadline, upgrade: t.upgrade,
+			conn: c, request: r, by: by, timeouts: l.Timeouts, resp: r.resp, headOnly: r.req.Header.IsHead(), deadline: r.deadline,
+			upgrade: r.upgrade,
 		}
-		if err = u.ask(&k, t, sent); err == nil {
-			return u.take(&k, t)
+		if err = k.ask(l.Keepalive.MaxRequests, sent); err == nil {
+			return k.take()
 		}
-		c, err = u.instead(t, e, &k, err)
+		c, err = p.instead(&k, err)
 	}
 	return err
 }
 
 // maySend waits until a body that was not read yet may be sent. done is called once it was.
-func (u *Upstream) maySend(t *trip, e *endpoint) (done func(), err error) {
-	if t.out.body == nil {
+func (p *pool) maySend(r *request) (done func(), err error) {
+	if r.body == nil {
 		return func() {}, nil
 	}
-	done, err = e.pool.takeSend(&u.queue, t.deadline)
+	done, err = p.takeSend(r.deadline)
 	if err != nil {
 		return nil, err
 	}
 	return sync.OnceFunc(done), nil
 }
 
-// ask sends the request and reads the head of the answer.
-func (u *Upstream) ask(k *call, t *trip, sent func()) error {
-	if !t.stop.holds(k.conn) {
+// ask sends the request and reads the head of the answer. The connection carries most requests, 0 for any number.
+func (k *call) ask(most int, sent func()) error {
+	r := k.request
+	if !r.stop.holds(k.conn) {
 		return ErrStopped
 	}
-	k.last = u.lastOn(k.conn, t)
-	if err := k.send(&t.out); errors.Is(err, errUnsent) {
+	k.last = k.carry(r, k.by.Shares(), most)
+	if err := k.send(r); errors.Is(err, errUnsent) {
 		return err
 	} else if sent(); err != nil {
-		t.sent++
+		r.sent++
 		return err
 	}
-	t.sent++
-	return u.receive(k, t)
+	r.sent++
+	return k.receive()
 }
 
 // take hands the answer on.
-func (*Upstream) take(k *call, t *trip) (err error) {
+func (k *call) take() (err error) {
 	if k.answer.status == fasthttp.StatusSwitchingProtocols {
-		t.tunnel, err = k.newTunnel()
+		k.request.tunnel, err = k.newTunnel()
 		return err
 	}
 	return k.deliver()
 }
 
-// instead gives another connection for a request that failed on c, if it may be sent on one, or else its error. A request
-// of which nothing has left may; so may one that met a connection which the service was closing, once.
-func (u *Upstream) instead(t *trip, e *endpoint, k *call, failed error) (*conn, error) {
-	c := k.conn
+// instead gives another connection for a request that failed on that of k, if it may be sent on one, or else its error. A
+// request of which nothing has left may; so may one that met a connection which the service was closing, once.
+func (p *pool) instead(k *call, failed error) (*conn, error) {
+	c, r := k.conn, k.request
 	switch {
 	case errors.Is(failed, errUnsent):
-		t.stop.leave(false)
+		r.stop.leave(false)
 		c.stop = nil
-		e.pool.discard(c)
-		return e.pool.acquire(&u.queue, t)
-	case t.metDead(k, failed):
-		t.renewed = true
-		u.metrics.retries[reasonDead].Inc()
-		t.stop.leave(false)
+		p.discard(c)
+		return p.acquire(r)
+	case k.metDead(failed):
+		r.renewed = true
+		k.by.Renews()
+		r.stop.leave(false)
 		c.stop = nil
-		return e.pool.renew(c, t.deadline, t.stop)
+		return p.renew(c, r.deadline, r.stop)
 	}
-	e.pool.discard(c)
+	p.discard(c)
 	return nil, failed
 }
 
 // metDead reports whether a request may have met a connection that the service was about to close: a kept one that died
 // before the first byte of an answer. It goes once more if nobody notices a repetition of it.
-func (t *trip) metDead(k *call, failed error) bool {
-	return isUnanswered(failed) && errors.Is(failed, ErrReset) && k.interims == 0 && k.used && !t.renewed &&
-		!t.out.content && idempotent(&t.req.Header) && !t.stop.wasStopped()
+func (k *call) metDead(failed error) bool {
+	r := k.request
+	return isUnanswered(failed) && errors.Is(failed, ErrReset) && k.interims == 0 && k.used && !r.renewed &&
+		!r.content && r.idempotent() && !r.stop.wasStopped()
 }
 
 // receive reads the head of the answer, unless an early one is there already.
-func (u *Upstream) receive(k *call, t *trip) error {
+func (k *call) receive() error {
 	if k.answer.status != 0 {
 		return nil
 	}
 	limit := earlier(k.deadline, time.Now().Add(k.timeouts.Response))
-	if err := u.await(k, t, limit); err != nil {
+	if err := k.await(limit); err != nil {
 		return err
 	}
 	if err := k.until(limit); err != nil {
@@ -131,6 +147,27 @@ func (u *Upstream) receive(k *call, t *trip) error {
 	for k.answer.status == 0 {
 		if err := k.readHead(); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// await waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
+// that is granted; without a budget it goes on waiting, so impatience alone never fails a request.
+func (k *call) await(limit time.Time) error {
+	for k.request.patience > 0 {
+		pause := time.Now().Add(k.request.patience)
+		if !pause.Before(limit) {
+			return nil
+		}
+		if err := k.until(pause); err != nil {
+			return broken("waiting for the answer", err)
+		}
+		if _, err := k.br.Peek(1); err == nil || !timedOut(err) {
+			return nil // the reader of the head meets the same
+		}
+		if k.by.GivesUp() {
+			return fmt.Errorf("%w: no answer within retries.try_timeout", ErrTimeout)
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ func fateOf(t *trip, err error) fate {
 		return fateInvalid
 	case errors.Is(err, ErrUnavailable):
 		return fateUnavailable
-	case t.out.whole:
+	case t.whole:
 		return fateTimeout
 	}
 	return fateBody

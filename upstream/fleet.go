@@ -80,7 +80,7 @@ func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err err
 		return nil, nil, fmt.Errorf("%w: closed", ErrUnavailable)
 	}
 	cfg, sec := c.cfg, c.security
-	if before := u.fleet.Load(); before != nil && before.security.sum == sec.sum {
+	if before := u.fleet.Load(); before != nil && before.security.same(sec) {
 		sec = before.security
 	}
 	u.targets, removed = u.nextTargets(cfg, sec)
@@ -89,7 +89,7 @@ func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err err
 	u.queue.configure(cfg.Queue)
 	u.publish(cfg, sec)
 	for _, e := range u.fleet.Load().endpoints {
-		e.pool.configure(cfg, sec)
+		e.pool.configure(cfg.connections(sec))
 	}
 	checks, u.checks = u.checks, u.newChecker(cfg.Health)
 	return removed, checks, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -90,25 +89,11 @@ func (c *checker) note(e *endpoint, ill error) {
 
 // check asks once, on a connection of its own: an endpoint that takes no new ones is not well. The error says how it is ill.
 func (e *endpoint) check(ctx context.Context, cfg Health) error {
-	deadline := time.Now().Add(cfg.Timeout)
-	c, err := e.pool.dial(cfg.Timeout, deadline)
+	status, err := e.pool.check(ctx, e.checkedHost(), cfg.Path, cfg.Timeout)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if err := c.SetDeadline(deadline); err != nil {
-		return err
-	}
-	_, err = io.WriteString(c, "GET "+cfg.Path+" HTTP/1.1\r\nHost: "+e.checkedHost()+
-		"\r\nUser-Agent: wxgate-health\r\nAccept: */*\r\nConnection: close\r\n\r\n")
-	for err == nil {
-		var h head
-		if h, err = readHead(c, new(fasthttp.Response)); err == nil && !h.interim() {
-			return wellAnswered(h.status)
-		}
-	}
-	return err
+	return wellAnswered(status)
 }
 
 // checkedHost is the Host of a health check: there is no client whose it could be.

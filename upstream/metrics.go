@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -60,20 +59,7 @@ type upstreamMetrics struct {
 	exhausted                prometheus.Counter
 	served, expired, refused prometheus.Counter // of queued
 	retries                  map[string]prometheus.Counter
-
-	dialConnected, dialFailed, dialLacking, dialExpired prometheus.Counter // of dials
-}
-
-// dialed counts a dial by its error.
-func (m *upstreamMetrics) dialed(err error) {
-	switch {
-	case err == nil:
-		m.dialConnected.Inc()
-	case errors.Is(err, ErrOverloaded):
-		m.dialLacking.Inc()
-	default:
-		m.dialFailed.Inc()
-	}
+	dials                    dialCounts
 }
 
 func (m *Metrics) of(upstream string) upstreamMetrics {
@@ -85,10 +71,12 @@ func (m *Metrics) of(upstream string) upstreamMetrics {
 		refused:   m.queued.WithLabelValues(upstream, "refused"),
 		retries:   make(map[string]prometheus.Counter),
 
-		dialConnected: m.dials.WithLabelValues(upstream, "connected"),
-		dialFailed:    m.dials.WithLabelValues(upstream, "failed"),
-		dialLacking:   m.dials.WithLabelValues(upstream, "lacking"),
-		dialExpired:   m.dials.WithLabelValues(upstream, "expired"),
+		dials: dialCounts{
+			Connected: m.dials.WithLabelValues(upstream, "connected"),
+			Failed:    m.dials.WithLabelValues(upstream, "failed"),
+			Lacking:   m.dials.WithLabelValues(upstream, "lacking"),
+			Expired:   m.dials.WithLabelValues(upstream, "expired"),
+		},
 	}
 	for _, reason := range retryReasons() {
 		own.retries[reason] = m.retries.WithLabelValues(upstream, reason)
@@ -212,8 +200,8 @@ func (u *Upstream) states() []state {
 		s := state{name: t.origin.address}
 		for _, e := range t.endpoints {
 			is := e.standing(now, cfg)
-			s.inFlight += e.pool.busy()
-			s.waiting += e.pool.line.waiting.Load()
+			s.inFlight += e.load.Busy()
+			s.waiting += e.pool.dialsWaiting()
 			if is.rank != rankBad && (!s.up || is.latency < s.latency) {
 				s.up, s.latency = true, is.latency
 			}

@@ -13,15 +13,11 @@ import (
 type pool struct {
 	origin origin
 	dialer dialer
+	owner  poolOwner
 	limits atomic.Pointer[limits]
 	stop   chan struct{}
 	reaper sync.WaitGroup
-
-	line    dialLine
-	metrics *upstreamMetrics
-
-	now       func() time.Time
-	undrained func() // is called when the service said something behind content
+	line   dialLine
 
 	mu      sync.Mutex
 	spare   []*conn // idle ones, the latest used last
@@ -29,51 +25,64 @@ type pool struct {
 	closed  bool
 }
 
-// limits are what may be changed of a pool in use. Slots are given back where they were taken.
-type limits struct {
-	keepalive Keepalive
-	connect   time.Duration
-	slots     chan struct{} // as many as are in use
-	sockets   chan struct{} // the slots of those that are, or may become, WebSockets
-	sends     chan struct{} // as many of them as are being sent a long body: see takeSend
-	dials     chan struct{} // a place for each connection that is being made
-	security  *security
-	as        *tls.Config // nil: connections are plain
+// poolOwner is what a pool has of the upstream that it belongs to.
+type poolOwner struct {
+	Queue     turnTaker
+	Dials     *dialCounts
+	Now       func() time.Time // for what is watched; deadlines of connections are real
+	Undrained func()           // is called when the service said something behind content
 }
 
-func newPool(t *target, address string, cfg Config, sec *security) *pool {
-	p := &pool{
-		origin: t.origin, dialer: dialer{address}, stop: make(chan struct{}), line: newDialLine(), metrics: &t.up.metrics,
-		now: t.up.deps.now, undrained: func() { t.up.markUndrained(t) },
-	}
-	p.configure(cfg, sec)
+// turnTaker is where requests wait for a connection that they may use.
+type turnTaker interface {
+	// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with errRemoved when
+	// stop is closed.
+	Take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error
+	// Permits has a place for each request that may be in flight, nil when they are not bounded.
+	Permits() chan struct{}
+}
+
+// limits are what may be changed of a pool in use. Slots are given back where they were taken.
+type limits struct {
+	poolConfig
+	slots   chan struct{} // as many as are in use
+	sockets chan struct{} // the slots of those that are, or may become, WebSockets
+	sends   chan struct{} // as many of them as are being sent a long body: see takeSend
+	dials   chan struct{} // a place for each connection that is being made
+	as      *tls.Config   // nil: connections are plain
+}
+
+// newPool makes the pool of one address of o.
+func newPool(o origin, address string, cfg poolConfig, owner poolOwner) *pool {
+	p := &pool{origin: o, dialer: dialer{address}, owner: owner, stop: make(chan struct{}), line: newDialLine()}
+	p.configure(cfg)
 	p.reaper.Go(p.reap)
 	return p
 }
 
 // configure sets new limits. With another max_conns, connections in use are not counted against the new number. With
 // another security no connection that was made with the one before serves a further exchange.
-func (p *pool) configure(cfg Config, sec *security) {
-	next := &limits{keepalive: cfg.Keepalive, connect: cfg.Timeouts.Connect, security: sec}
+func (p *pool) configure(cfg poolConfig) {
+	next := &limits{poolConfig: cfg}
 	old := p.limits.Load()
-	secured := old != nil && old.security == sec
+	secured := old != nil && old.Security == cfg.Security
 	if secured {
 		next.as = old.as
 	} else {
-		next.as = sec.of(p.origin)
+		next.as = cfg.Security.of(p.origin)
 	}
-	if old != nil && old.keepalive.MaxConns == cfg.Keepalive.MaxConns {
+	if old != nil && old.Keepalive.MaxConns == cfg.Keepalive.MaxConns {
 		next.slots, next.sends = old.slots, old.sends
 	} else {
 		next.slots = make(chan struct{}, cfg.Keepalive.MaxConns)
 		next.sends = make(chan struct{}, max(1, cfg.Keepalive.MaxConns*3/4))
 	}
-	if old != nil && cap(old.dials) == cfg.dials {
+	if old != nil && cap(old.dials) == cfg.Dials {
 		next.dials = old.dials
 	} else {
-		next.dials = make(chan struct{}, cfg.dials)
+		next.dials = make(chan struct{}, cfg.Dials)
 	}
-	if old != nil && old.keepalive.MaxWebSockets == cfg.Keepalive.MaxWebSockets {
+	if old != nil && old.Keepalive.MaxWebSockets == cfg.Keepalive.MaxWebSockets {
 		next.sockets = old.sockets
 	} else {
 		next.sockets = make(chan struct{}, cfg.Keepalive.MaxWebSockets)
@@ -101,35 +110,38 @@ func (p *pool) popIdle(out func(*conn) bool) (chosen []*conn) {
 	return chosen
 }
 
-// busy says how many connections are in use.
-func (p *pool) busy() int {
+// Busy says how many connections are in use.
+func (p *pool) Busy() int {
 	l := p.limits.Load()
 	return len(l.slots) + len(l.sockets)
 }
 
-// full says whether a request would have to wait for a connection.
-func (p *pool) full() bool {
+// dialsWaiting is how many requests wait for their turn to dial.
+func (p *pool) dialsWaiting() int64 { return p.line.waiting.Load() }
+
+// Full says whether a request would have to wait for a connection.
+func (p *pool) Full() bool {
 	slots := p.limits.Load().slots
 	return len(slots) == cap(slots)
 }
 
 // acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
 // may become a WebSocket takes none of the slots of requests.
-func (p *pool) acquire(q *queue, t *trip) (*conn, error) {
-	l := p.limits.Load()
+func (p *pool) acquire(r *request) (*conn, error) {
+	l, q := p.limits.Load(), p.owner.Queue
 	slots := l.slots
-	if t.upgrade {
+	if r.upgrade {
 		slots = l.sockets
 	}
-	if err := q.take(slots, p.stop, t.deadline); err != nil {
+	if err := q.Take(slots, p.stop, r.deadline); err != nil {
 		return nil, err
 	}
-	permit := q.permits()
-	if err := q.take(permit, p.stop, t.deadline); err != nil {
+	permit := q.Permits()
+	if err := q.Take(permit, p.stop, r.deadline); err != nil {
 		<-slots
 		return nil, err
 	}
-	c, err := p.connection(l, t)
+	c, err := p.connection(l, r)
 	if err != nil {
 		giveBack(slots, permit)
 		return nil, err
@@ -147,9 +159,9 @@ func giveBack(slot, permit chan struct{}) {
 
 // takeSend is the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
 // bodies may hold: their pace is the clients', and those that dawdle over uploads must not stop everyone.
-func (p *pool) takeSend(q *queue, deadline time.Time) (done func(), err error) {
+func (p *pool) takeSend(deadline time.Time) (done func(), err error) {
 	sends := p.limits.Load().sends
-	if err := q.take(sends, p.stop, deadline); err != nil {
+	if err := p.owner.Queue.Take(sends, p.stop, deadline); err != nil {
 		return nil, err
 	}
 	return func() { <-sends }, nil
@@ -157,7 +169,7 @@ func (p *pool) takeSend(q *queue, deadline time.Time) (done func(), err error) {
 
 // takeSpare gives the connection that was used last, whose turn to be closed by the service is furthest away.
 func (p *pool) takeSpare(user uint64) *conn {
-	idle := p.limits.Load().keepalive.Idle
+	idle := p.limits.Load().Keepalive.Idle
 	for {
 		c := p.popSpare(user)
 		if c == nil {
@@ -196,7 +208,7 @@ func (p *pool) release(c *conn) {
 	switch {
 	case closed:
 	case c.content:
-		c.watched = p.now()
+		c.watched = p.owner.Now()
 		p.watched = append(p.watched, c)
 	default:
 		p.spare = append(p.spare, c)
@@ -220,7 +232,7 @@ func (p *pool) discard(c *conn) {
 func (p *pool) settle(c *conn, keep bool) {
 	switch {
 	case keep && c.carried && (c.br.Buffered() > 0 || c.content && c.unasked()):
-		p.undrained()
+		p.owner.Undrained()
 		p.discard(c)
 	case keep && c.br.Buffered() == 0:
 		p.release(c)
@@ -238,14 +250,14 @@ func (p *pool) reap() {
 		case <-p.stop:
 			return
 		case now := <-ticker.C:
-			p.dropAll(p.expired(now, p.limits.Load().keepalive.Idle))
+			p.dropAll(p.expired(now, p.limits.Load().Keepalive.Idle))
 			ticker.Reset(p.reapEvery())
 		}
 	}
 }
 
 func (p *pool) reapEvery() time.Duration {
-	return max(p.limits.Load().keepalive.Idle/2, time.Millisecond)
+	return max(p.limits.Load().Keepalive.Idle/2, time.Millisecond)
 }
 
 // expired takes out the connections that have been idle for too long.

@@ -1,14 +1,10 @@
 package upstream
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 )
-
-// errRemoved is an endpoint that was removed between being chosen and being used. Nothing was sent.
-var errRemoved = errors.New("removed")
 
 // queue is where requests wait for a connection that they may use. It is bounded in length and in time, so that what
 // is too much is refused at once and what is let in keeps its pace.
@@ -36,12 +32,12 @@ func (q *queue) configure(cfg Queue) {
 	q.limits.Store(next)
 }
 
-// permits has a place for each request that may be in flight, nil when they are not bounded.
-func (q *queue) permits() chan struct{} { return q.limits.Load().inFlight }
+// Permits has a place for each request that may be in flight, nil when they are not bounded.
+func (q *queue) Permits() chan struct{} { return q.limits.Load().inFlight }
 
-// take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with errRemoved when
+// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with errRemoved when
 // stop is closed.
-func (q *queue) take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+func (q *queue) Take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
 	select {
 	case <-stop:
 		return fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)

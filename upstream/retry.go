@@ -2,10 +2,7 @@ package upstream
 
 import (
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // next is the endpoint at which the request is tried again, nil when what has come of it is final.
@@ -37,11 +34,7 @@ func (u *Upstream) retry(t *trip, reason string) *endpoint {
 // repeatable says whether the request may be sent again although it was sent: nobody notices a repetition of it (RFC
 // 9110 §9.2.2), we still have all of it, and its attempts are not used up.
 func (u *Upstream) repeatable(t *trip) bool {
-	return t.out.whole && t.retries < t.fleet.cfg.Retries.Attempts && idempotent(&t.req.Header)
-}
-
-func idempotent(h *fasthttp.RequestHeader) bool {
-	return h.IsGet() || h.IsHead() || h.IsPut() || h.IsDelete() || h.IsOptions() || h.IsTrace()
+	return t.whole && t.retries < t.fleet.cfg.Retries.Attempts && t.idempotent()
 }
 
 // grant asks the budget for one more try, if there is an endpoint for it.
@@ -65,28 +58,6 @@ func (u *Upstream) patience(t *trip) time.Duration {
 		return 0
 	}
 	return t.fleet.cfg.Retries.TryTimeout
-}
-
-// await waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
-// that is granted; without a budget it goes on waiting, so impatience alone never fails a request.
-func (u *Upstream) await(k *call, t *trip, limit time.Time) error {
-	for t.patient > 0 {
-		pause := time.Now().Add(t.patient)
-		if !pause.Before(limit) {
-			return nil
-		}
-		if err := k.until(pause); err != nil {
-			return broken("waiting for the answer", err)
-		}
-		if _, err := k.br.Peek(1); err == nil || !timedOut(err) {
-			return nil // the reader of the head meets the same
-		}
-		if u.grant(t) {
-			t.granted = true
-			return fmt.Errorf("%w: no answer within retries.try_timeout", ErrTimeout)
-		}
-	}
-	return nil
 }
 
 // retryReason is a fate as the label of a retry.

@@ -18,16 +18,16 @@ var errUnsent = errors.New("nothing was sent")
 
 // send writes the request. It returns nil when an answer can be read: the request is sent, or the service answered
 // early.
-func (k *call) send(out *outgoing) error {
+func (k *call) send(r *request) error {
 	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Response))); err != nil {
 		return k.unsent(err)
 	}
-	n, err := k.Write(out.begin)
+	n, err := k.Write(r.begin)
 	switch {
-	case err == nil && out.body == nil:
+	case err == nil && r.body == nil:
 		return nil
 	case err == nil:
-		return k.sendBody(out)
+		return k.sendBody(r)
 	case timedOut(err) && n == 0:
 		return fmt.Errorf("%w: %w: the deadline came before the request was sent", ErrTimeout, ErrOverloaded)
 	case timedOut(err):
@@ -46,11 +46,11 @@ func (k *call) unsent(err error) error {
 }
 
 // sendBody passes the body on as it comes. It stops as soon as the service has refused it.
-func (k *call) sendBody(out *outgoing) error {
+func (k *call) sendBody(r *request) error {
 	for last := false; !last; {
-		before := out.waited
-		part, err := out.next()
-		k.deadline = k.deadline.Add(out.waited - before)
+		before := r.waited
+		part, err := r.next()
+		k.deadline = k.deadline.Add(r.waited - before)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}

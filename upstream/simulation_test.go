@@ -31,6 +31,8 @@ type flight struct {
 	ends  time.Time
 }
 
+func (f flight) load() *carried { c, _ := f.to.load.(*carried); return c }
+
 type ends []flight
 
 func (e ends) Len() int           { return len(e) }
@@ -60,6 +62,9 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 		t.Fatal(err)
 	}
 	t.Cleanup(up.Close)
+	for _, e := range up.fleet.Load().endpoints {
+		e.load = new(carried)
+	}
 	s.up = up
 	requests := 5000
 	if os.Getenv("WXGATE_PLOT") != "" { // `make plot`
@@ -79,7 +84,7 @@ func (s *simulation) wait(d time.Duration) {
 	for len(s.ends) > 0 && s.ends[0].ends.Before(until) {
 		f, _ := heap.Pop(&s.ends).(flight)
 		s.now = f.ends
-		<-f.to.pool.limits.Load().slots
+		f.load().n--
 		f.trip.fate = fate2xx
 		s.up.learn(f.trip, f.to, f.began)
 		s.took = append(s.took, f.ends.Sub(f.began))
@@ -90,10 +95,10 @@ func (s *simulation) wait(d time.Duration) {
 
 func (s *simulation) send(takes []time.Duration) {
 	f := flight{trip: s.up.begin(new(fasthttp.Request), new(fasthttp.Response), Options{}), began: s.now}
-	f.trip.out.whole = true
+	f.trip.whole = true
 	f.to = s.up.choose(f.trip)
 	f.to.begin(s.now)
-	f.to.pool.limits.Load().slots <- struct{}{}
+	f.load().n++
 	usual := takes[slices.Index(f.trip.fleet.endpoints, f.to)]
 	f.ends = s.now.Add(time.Duration((0.8 + 0.4*s.random.Float64()) * float64(usual)))
 	heap.Push(&s.ends, f)

@@ -50,6 +50,9 @@ func (s *Stop) holds(c *conn) bool {
 	return true
 }
 
+// end is for an exchange that ends before it has an answer. A nil Stop is ended by nobody.
+func (s *Stop) end() { s.leave(true) }
+
 // leave lets go of the connection, before it can serve another exchange.
 func (s *Stop) leave(ended bool) {
 	if s == nil {

@@ -142,8 +142,11 @@ func (t *target) close() {
 func (t *target) newEndpoint(address string, cfg Config, sec *security) *endpoint {
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
-		pool: newPool(t, address, cfg, sec),
+		pool: newPool(t.origin, address, cfg.connections(sec), poolOwner{
+			Queue: &t.up.queue, Dials: &t.up.metrics.dials, Now: t.up.deps.now, Undrained: func() { t.up.markUndrained(t) },
+		}),
 	}
+	e.load = e.pool
 	if t.slow {
 		e.since = t.up.deps.now()
 	}

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -73,29 +72,6 @@ func (c TLS) CheckFiles() error {
 	return err
 }
 
-// Reach connects to one of the targets of cfg as a request would, and says what is in the way.
-func Reach(ctx context.Context, cfg Config, t Target) error {
-	c, _, err := cfg.connect(ctx, t)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
-
-// connect connects to one of the targets as a request would.
-func (c Config) connect(ctx context.Context, t Target) (*conn, origin, error) {
-	to, err := parseTarget(t.URL)
-	if err != nil {
-		return nil, to, err
-	}
-	sec, err := c.TLS.load()
-	if err != nil {
-		return nil, to, fmt.Errorf("tls.%w", err)
-	}
-	made, err := dialer{to.address}.connect(ctx, sec.of(to))
-	return made, to, err
-}
-
 func readFile(name, file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
@@ -116,6 +92,9 @@ func sumOf(parts ...[]byte) (sum [sha256.Size]byte) {
 	all.Sum(sum[:0])
 	return sum
 }
+
+// same reports whether other says the same, its files included.
+func (s *security) same(other *security) bool { return s.sum == other.sum }
 
 // of is the TLS of one address of an origin, nil when that is plain. Sessions are resumed at the address that began them
 // alone: another one may not know them, or may not be trusted with them.

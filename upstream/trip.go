@@ -3,7 +3,6 @@ package upstream
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -13,40 +12,30 @@ const maxTries = 8
 
 // trip is one request on its way. It is pooled for its buffers.
 type trip struct {
-	req      *fasthttp.Request
-	resp     *fasthttp.Response
-	deadline time.Time
-	stop     *Stop  // nil: nobody can
-	affinity uint64 // 0: nobody's
-	upgrade  bool   // the request asks for another protocol
-	tunnel   *Tunnel
+	request
+	up *Upstream
 
 	fleet   *fleet // as of the present try
 	tried   []*endpoint
-	retries int           // those that count in retries.attempts
-	granted bool          // the budget has already paid for the next one
-	patient time.Duration // how long the present try waits before another target is asked; 0: to the end
-	renewed bool          // it met a dead connection before, and got a new one
-	probe   bool          // the present try shows whether an ejected endpoint is well again
-	sent    int
+	retries int    // those that count in retries.attempts
+	granted bool   // the budget has already paid for the next one
+	probe   bool   // the present try shows whether an ejected endpoint is well again
 	target  string // of the present try
 	fate    fate   // of the last try
 
-	out        outgoing
 	candidates []candidate
 }
 
 func (u *Upstream) begin(req *fasthttp.Request, resp *fasthttp.Response, o Options) *trip {
 	t, _ := u.trips.Get().(*trip)
-	t.req, t.resp, t.deadline, t.stop, t.affinity = req, resp, o.Deadline, o.Stop, o.Affinity
-	t.out.until, t.out.asked = o.Deadline, append(t.out.asked[:0], req.Header.Host()...)
-	t.fleet = u.fleet.Load()
+	t.begins(req, resp, o.Deadline, o.Stop, o.Affinity)
+	t.up, t.fleet = u, u.fleet.Load()
 	return t
 }
 
 func (u *Upstream) end(t *trip) {
-	t.out.unload()
-	*t = trip{out: t.out, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
+	t.ends()
+	*t = trip{request: t.request, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
 	u.trips.Put(t)
 }
 
@@ -63,12 +52,11 @@ func (u *Upstream) tries(t *trip) error {
 	if err != nil {
 		return err
 	}
-	t.out.share = u.shares(t)
-	if err := t.out.load(t.req, t.hostFor(e)); err != nil {
+	if err := t.load(t.hostFor(e), t.Shares()); err != nil {
 		t.fate = fateBody
 		return err
 	}
-	t.deadline = t.deadline.Add(t.out.waited) // the service's time begins when the body is there
+	t.deadline = t.deadline.Add(t.waited) // the service's time begins when the body is there
 	for {
 		err := u.try(t, e)
 		next := u.next(t, err)
@@ -77,19 +65,19 @@ func (u *Upstream) tries(t *trip) error {
 		}
 		e = next
 		t.resp.Reset()
-		t.out.again(t.req, t.hostFor(e))
+		t.again(t.hostFor(e))
 	}
 }
 
 // try sends the request to e once and learns from what comes of it.
 func (u *Upstream) try(t *trip, e *endpoint) error {
 	t.target, t.tried = e.target.origin.name, append(t.tried, e)
-	t.patient = u.patience(t)
+	t.request.patience = u.patience(t)
 	began := u.deps.now()
-	if t.out.whole { // the pace of a long body is its sender's
+	if t.whole { // the pace of a long body is its sender's
 		e.begin(began)
 	}
-	err := u.exchange(t, e)
+	err := e.pool.exchange(&t.request, t)
 	t.fate = fateOf(t, err)
 	e.target.count(t.fate)
 	if errors.Is(err, errRemoved) {
@@ -102,10 +90,19 @@ func (u *Upstream) try(t *trip, e *endpoint) error {
 // hostFor is the Host that e gets, "" for what the client asked for.
 func (t *trip) hostFor(e *endpoint) string {
 	host := t.fleet.cfg.ownHost(e.target.origin)
-	if host == "" && len(t.out.asked) == 0 { // HTTP/1.0 may have none
+	if host == "" && t.hostless() { // HTTP/1.0 may have none
 		return e.target.origin.name
 	}
 	return host
 }
 
 func (t *trip) hasTried(e *endpoint) bool { return slices.Contains(t.tried, e) }
+
+// GivesUp ends a try that got no answer within retries.try_timeout, when another one is granted.
+func (t *trip) GivesUp() bool {
+	t.granted = t.up.grant(t)
+	return t.granted
+}
+
+// Renews counts a request that met a dead connection.
+func (t *trip) Renews() { t.up.metrics.retries[reasonDead].Inc() }

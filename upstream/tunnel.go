@@ -3,20 +3,7 @@ package upstream
 import (
 	"sync"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
-
-// Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
-// the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
-// whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
-func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
-	t := u.begin(req, resp, o)
-	defer u.end(t)
-	t.upgrade = true
-	ex, err := u.run(t)
-	return t.tunnel, ex, err
-}
 
 // Tunnel is a connection to a service that has left HTTP. It occupies one of keepalive.max_websockets, and is never
 // used for another exchange. One goroutine may read while another one writes; Close may be called at any time.

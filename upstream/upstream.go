@@ -160,6 +160,17 @@ func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Opti
 	return u.run(t)
 }
 
+// Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
+// the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
+// whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
+func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
+	t := u.begin(req, resp, o)
+	defer u.end(t)
+	t.upgrade = true
+	ex, err := u.run(t)
+	return t.tunnel, ex, err
+}
+
 func (u *Upstream) run(t *trip) (Exchange, error) {
 	start := time.Now()
 	if timeouts := t.fleet.cfg.Timeouts; t.deadline.IsZero() {
@@ -173,8 +184,8 @@ func (u *Upstream) run(t *trip) (Exchange, error) {
 	if err != nil {
 		err = u.failed(t, err)
 	}
-	ex := Exchange{Target: t.target, Attempts: t.sent, Duration: time.Since(start) - t.out.waited}
-	ex.Waited = t.out.waited
+	ex := Exchange{Target: t.target, Attempts: t.sent, Duration: time.Since(start) - t.waited}
+	ex.Waited = t.waited
 	u.metrics.duration.Observe(ex.Duration.Seconds())
 	return ex, err
 }
@@ -183,7 +194,7 @@ func (u *Upstream) run(t *trip) (Exchange, error) {
 func (u *Upstream) failed(t *trip, err error) error {
 	t.resp.Reset()
 	t.resp.Header.SetNoDefaultContentType(true)
-	t.stop.leave(true)
+	t.stop.end()
 	if t.stop.wasStopped() {
 		return fmt.Errorf("%s: %w", u.name, ErrStopped)
 	}

@@ -1,0 +1,240 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// smallBody is the size in bytes up to which a body of known length goes out in one write with its head.
+const smallBody = 16 << 10
+
+// request is a request on its way: what is wanted of it, how it went, and how it is written: begin, then what is left of
+// the body. It is pooled for its buffers.
+type request struct {
+	req      *fasthttp.Request
+	resp     *fasthttp.Response
+	deadline time.Time
+	stop     *Stop  // nil: nobody can
+	user     uint64 // whose it is; 0: nobody's
+	upgrade  bool   // it asks for another protocol
+
+	patience time.Duration // how long an exchange waits before its policy is asked whether to end; 0: to the end
+	sent     int           // how often it was
+	renewed  bool          // it met a dead connection before, and got a new one
+	tunnel   *Tunnel       // when the service switched to another protocol
+
+	begin []byte    // the head, and a small body
+	head  int       // bytes of begin that are the head
+	host  string    // the Host that is ours, "" for the one that was asked for
+	asked []byte    // that one
+	body  io.Reader // nil: begin is all
+	left  int64     // bytes of body, -1: unknown, so chunked
+	block []byte    // room for a part of the body
+	owned bytes.Reader
+	whole bool // the body is all in memory, so the request can be sent again
+
+	content bool // there is a body, of whatever length
+	share   bool // other requests may follow content on its connection
+	last    bool // none may follow: it says Connection: close
+
+	until  time.Time     // when the body must be there; zero: no bound
+	waited time.Duration // for the sender of the body
+}
+
+// begins makes r a request that is answered into resp.
+func (r *request) begins(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop, user uint64) {
+	r.req, r.resp, r.deadline, r.stop, r.user = req, resp, deadline, stop, user
+	r.until, r.asked = deadline, append(r.asked[:0], req.Header.Host()...)
+}
+
+// ends lets go of everything but the buffers.
+func (r *request) ends() { *r = request{begin: r.begin[:0], asked: r.asked[:0], block: r.block} }
+
+// load reads what is to be sent to a target that gets host as Host, or what the request has when that is empty. share
+// leaves its connection to other requests. An error is ErrRequestBody: a small body could not be read, and nothing has
+// been sent.
+func (r *request) load(host string, share bool) error {
+	r.host, r.share, r.waited = host, share, 0
+	r.body, r.left = r.bodyOf()
+	r.content = r.left != 0
+	if !r.req.IsBodyStream() { // it is there
+		r.until = time.Time{}
+	}
+	r.whole = r.left >= 0 && r.left <= smallBody || !r.req.IsBodyStream()
+	r.appendHead()
+	if r.left < 0 || r.left > smallBody {
+		return nil
+	}
+	return r.inline()
+}
+
+// hostless reports whether it came without a Host.
+func (r *request) hostless() bool { return len(r.asked) == 0 }
+
+// idempotent reports whether nobody notices a repetition (RFC 9110 §9.2.2).
+func (r *request) idempotent() bool {
+	h := &r.req.Header
+	return h.IsGet() || h.IsHead() || h.IsPut() || h.IsDelete() || h.IsOptions() || h.IsTrace()
+}
+
+// bodyOf gives the body as a stream and its size.
+func (r *request) bodyOf() (io.Reader, int64) {
+	if r.req.IsBodyStream() {
+		return r.req.BodyStream(), max(-1, int64(r.req.Header.ContentLength()))
+	}
+	body := r.req.Body()
+	r.owned.Reset(body)
+	return &r.owned, int64(len(body))
+}
+
+// again makes r as it was when it was loaded, for a target called host. The body must be whole, or untouched.
+func (r *request) again(host string) {
+	if !r.req.IsBodyStream() && int64(len(r.req.Body())) > smallBody {
+		r.body, r.left = r.bodyOf()
+	}
+	if r.host != host {
+		r.host = host
+		if host == "" {
+			r.req.Header.SetBytesV(fasthttp.HeaderHost, r.asked)
+		}
+		r.rewrite()
+	}
+}
+
+// rewrite makes the head anew, in front of the same body.
+func (r *request) rewrite() {
+	body := append([]byte(nil), r.begin[r.head:]...)
+	r.appendHead()
+	r.begin = append(r.begin, body...)
+}
+
+// appendHead writes the head as r.req has it, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
+func (r *request) appendHead() {
+	h := &r.req.Header
+	h.SetNoDefaultContentType(true)
+	h.SetProtocol("HTTP/1.1")
+	if r.host != "" {
+		h.Set(fasthttp.HeaderHost, r.host) // SetHost would not count in a header without special fields
+	}
+	h.Del(fasthttp.HeaderContentLength)
+	h.Del(fasthttp.HeaderTransferEncoding)
+	r.begin = append(r.begin[:0], h.Header()...)
+	r.begin = r.begin[:len(r.begin)-len("\r\n")]
+	if r.last = r.content && (!r.share || !expectsBody(h)); r.last {
+		r.begin = append(r.begin, "Connection: close\r\n"...)
+	}
+	switch {
+	case r.left < 0:
+		r.begin = append(r.begin, "Transfer-Encoding: chunked\r\n"...)
+	case r.left > 0 || expectsBody(h):
+		r.begin = appendLength(r.begin, r.left)
+	}
+	r.begin = append(r.begin, "\r\n"...)
+	r.head = len(r.begin)
+}
+
+// expectsBody says whether a request without a body has to say so (RFC 9110 §8.6).
+func expectsBody(h *fasthttp.RequestHeader) bool { return h.IsPost() || h.IsPut() || h.IsPatch() }
+
+// inline moves a small body behind the head.
+func (r *request) inline() error {
+	n := len(r.begin)
+	r.begin = append(r.begin, make([]byte, r.left)...)
+	defer func() { r.body = nil }()
+	for read := r.begin[n:]; len(read) > 0; {
+		m, err := r.read(read)
+		if read = read[m:]; err != nil && len(read) > 0 {
+			return bodyError(unexpected(err))
+		}
+	}
+	return nil
+}
+
+// read reads from the body. What it waits for is the sender's time: the error is ErrSlowBody when a part came after the
+// body must be there.
+func (r *request) read(p []byte) (int, error) {
+	asked := time.Now()
+	n, err := r.body.Read(p)
+	now := time.Now()
+	r.waited += now.Sub(asked)
+	if (err == nil || errors.Is(err, io.EOF)) && n > 0 && !r.until.IsZero() && now.After(r.until) {
+		return 0, ErrSlowBody
+	}
+	return n, err
+}
+
+// unexpected is what the end of a body is when there should be more.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// next reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is the
+// last.
+func (r *request) next() ([]byte, error) {
+	if r.block == nil {
+		r.block = make([]byte, 32<<10)
+	}
+	if r.left < 0 {
+		return r.nextChunk()
+	}
+	n, err := r.read(r.block[:min(int64(len(r.block)), r.left)])
+	r.left -= int64(n)
+	switch {
+	case errors.Is(err, ErrSlowBody):
+		return nil, err
+	case r.left == 0:
+		return r.block[:n], io.EOF
+	case err != nil:
+		return nil, bodyError(unexpected(err))
+	}
+	return r.block[:n], nil
+}
+
+// nextChunk leaves room before the data for the size of the chunk, in four digits, and after it for the line ends and
+// the last chunk (RFC 9112 §7.1).
+func (r *request) nextChunk() ([]byte, error) {
+	const before, after = len("7fff\r\n"), len("\r\n" + lastChunk)
+	n, err := r.read(r.block[before : len(r.block)-after])
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, bodyError(err)
+	}
+	chunk := r.block[:0]
+	if n > 0 {
+		putSize(r.block, n)
+		chunk = append(r.block[:before+n], "\r\n"...)
+	}
+	if err != nil {
+		return append(chunk, lastChunk...), io.EOF
+	}
+	return chunk, nil
+}
+
+// lastChunk ends a chunked body that has no trailers.
+const lastChunk = "0\r\n\r\n"
+
+// putSize writes the size of a chunk, below 1<<16, and its line end to the first six bytes of b.
+func putSize(b []byte, n int) {
+	const digits = "0123456789abcdef"
+	for i := range 4 {
+		b[i] = digits[n>>(12-4*i)&15]
+	}
+	copy(b[4:], "\r\n")
+}
+
+// bodyError is the failure of the request's own body.
+func bodyError(err error) error { return fmt.Errorf("%w: %w", ErrRequestBody, err) }
+
+// appendLength appends a Content-Length line.
+func appendLength(dst []byte, n int64) []byte {
+	dst = append(dst, "Content-Length: "...)
+	return append(strconv.AppendInt(dst, n, 10), "\r\n"...)
+}
