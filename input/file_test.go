@@ -6,7 +6,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/input"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // TestAFileWithoutAnEndIsTooLarge names /dev/zero wherever an operator names a file: it took all memory.
@@ -14,7 +14,7 @@ func TestAFileWithoutAnEndIsTooLarge(t *testing.T) {
 	t.Parallel()
 	const zero = "/dev/zero"
 	_, err := input.File(zero)
-	faults := []error{err, upstream.TLS{CA: zero}.CheckFiles()}
+	faults := []error{err, http1.TLS{CA: zero}.CheckFiles()}
 	faults = append(faults, authn.CheckKeyFiles(authn.Config{Keys: []authn.KeyConfig{{ID: "main", File: zero}}})...)
 	for i, fault := range faults {
 		if fault == nil || !strings.Contains(fault.Error(), "/dev/zero is larger than") {

@@ -47,8 +47,8 @@ func (u *Upstream) pick(t *trip, from []candidate) candidate {
 		return mostPromising(from)
 	case t.fleet.cfg.Balance == RoundRobin:
 		return from[u.turns.next(from)]
-	case t.fleet.cfg.Balance == HashUser && t.user != 0:
-		return from[rendezvous(from, t.user)]
+	case t.fleet.cfg.Balance == HashUser && t.User != 0:
+		return from[rendezvous(from, t.User)]
 	}
 	return from[twoChoices(from)]
 }

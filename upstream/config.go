@@ -6,24 +6,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wxgate/upstream/http1"
 )
 
 // Config is one entry of upstreams in gateway.yaml. Its short form is the URL of its only target. A zero means the
 // default of DefaultConfig, but in retries, queue and keepalive, where it means none unless the whole section is zero;
 // max_conns, max_websockets and idle are never none.
 type Config struct {
-	Targets   []Target      `yaml:"targets"`    // where the service runs
-	Balance   string        `yaml:"balance"`    // round_robin, p2c or hash(user); p2c
-	SlowStart time.Duration `yaml:"slow_start"` // how long a target that comes back takes to get its full share; 10s
-	Health    Health        `yaml:"health"`     // asking the targets how they are
-	Outlier   Outlier       `yaml:"outlier"`    // learning it from their answers
-	Retries   Retries       `yaml:"retries"`    // trying a request on another target
-	Breaker   Breaker       `yaml:"breaker"`    // sparing a service that fails altogether
-	Queue     Queue         `yaml:"queue"`      // how many requests it gets at a time, and how many wait
-	Timeouts  Timeouts      `yaml:"timeouts"`   // how long the service may take
-	Keepalive Keepalive     `yaml:"keepalive"`  // the connections to it
-	Host      string        `yaml:"host"`       // the Host it gets: client, target or a name; empty: target of https://, else client
-	TLS       TLS           `yaml:"tls"`        // how its https:// targets are spoken to
+	Targets   []Target        `yaml:"targets"`    // where the service runs
+	Balance   string          `yaml:"balance"`    // round_robin, p2c or hash(user); p2c
+	SlowStart time.Duration   `yaml:"slow_start"` // how long a target that comes back takes to get its full share; 10s
+	Health    Health          `yaml:"health"`     // asking the targets how they are
+	Outlier   Outlier         `yaml:"outlier"`    // learning it from their answers
+	Retries   Retries         `yaml:"retries"`    // trying a request on another target
+	Breaker   Breaker         `yaml:"breaker"`    // sparing a service that fails altogether
+	Queue     Queue           `yaml:"queue"`      // how many requests it gets at a time, and how many wait
+	Timeouts  http1.Timeouts  `yaml:"timeouts"`   // how long the service may take
+	Keepalive http1.Keepalive `yaml:"keepalive"`  // the connections to it
+	Host      string          `yaml:"host"`       // the Host it gets: client, target or a name; empty: target of https://, else client
+	TLS       http1.TLS       `yaml:"tls"`        // how its https:// targets are spoken to
 
 	dials int // limits.dials, see WithDials; 0: DefaultDials
 }
@@ -44,17 +46,17 @@ const (
 // HostOf returns the Host that the service gets at a target, "" for what the client asked for. The configuration must be
 // valid.
 func (c Config) HostOf(t Target) string {
-	o, err := parseTarget(t.URL)
+	o, err := http1.ParseOrigin(t.URL)
 	if err != nil {
 		return ""
 	}
 	return c.ownHost(o)
 }
 
-func (c Config) ownHost(o origin) string {
+func (c Config) ownHost(o http1.Origin) string {
 	switch {
-	case c.Host == HostTarget, c.Host == "" && o.tls:
-		return o.name
+	case c.Host == HostTarget, c.Host == "" && o.TLS:
+		return o.Name
 	case c.Host == HostClient:
 		return ""
 	}
@@ -115,8 +117,8 @@ func DefaultConfig() Config {
 		Retries:   Retries{Attempts: 2, Budget: 0.2, TryTimeout: time.Second},
 		Breaker:   Breaker{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
 		Queue:     Queue{Length: 10000, Wait: 2 * time.Second},
-		Timeouts:  Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
-		Keepalive: Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second, ReuseAfterBody: true},
+		Timeouts:  http1.Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
+		Keepalive: http1.Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second, ReuseAfterBody: true},
 	}
 }
 
@@ -178,8 +180,8 @@ func (c Config) WithDials(n int) Config {
 }
 
 // connections is what c says of the connections to one address.
-func (c Config) connections(sec *security) poolConfig {
-	return poolConfig{Timeouts: c.Timeouts, Keepalive: c.Keepalive, Dials: c.dials, Security: sec}
+func (c Config) connections(sec *http1.Security) http1.Config {
+	return http1.Config{Timeouts: c.Timeouts, Keepalive: c.Keepalive, Dials: c.dials, Security: sec}
 }
 
 // withDefaults fills in what is zero.
@@ -194,7 +196,7 @@ func (c Config) withDefaults() Config {
 	if c.Queue == (Queue{}) {
 		c.Queue = def.Queue
 	}
-	if c.Keepalive == (Keepalive{}) {
+	if c.Keepalive == (http1.Keepalive{}) {
 		c.Keepalive = def.Keepalive
 	}
 	for _, d := range []struct{ value, def *time.Duration }{

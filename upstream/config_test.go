@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -71,8 +72,8 @@ func TestEveryFaultIsReported(t *testing.T) {
 		Health:    upstream.Health{Path: "healthz", Interval: -1},
 		Retries:   upstream.Retries{Attempts: -1, Budget: 1.5},
 		Breaker:   upstream.Breaker{Failures: -0.1},
-		Timeouts:  upstream.Timeouts{Connect: -1, Response: -1, Stream: -1},
-		Keepalive: upstream.Keepalive{MaxConns: -1, Idle: -1},
+		Timeouts:  http1.Timeouts{Connect: -1, Response: -1, Stream: -1},
+		Keepalive: http1.Keepalive{MaxConns: -1, Idle: -1},
 	}
 	var got []string
 	for _, fault := range cfg.Validate("u.x") {

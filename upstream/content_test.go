@@ -12,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -95,13 +96,13 @@ func TestWhatConnectionsCarryIsBoundedAsToldTo(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		method string
-		with   func(*upstream.Keepalive)
+		with   func(*http1.Keepalive)
 		conns  int // that nine requests with content take
 	}{
-		"POSTs share a connection":               {"POST", func(*upstream.Keepalive) {}, 1},
-		"PUTs share a connection":                {"PUT", func(*upstream.Keepalive) {}, 1},
-		"none shares with reuse_after_body: off": {"POST", func(k *upstream.Keepalive) { k.ReuseAfterBody = false }, 9},
-		"three share with max_requests: 3":       {"PATCH", func(k *upstream.Keepalive) { k.MaxRequests = 3 }, 3},
+		"POSTs share a connection":               {"POST", func(*http1.Keepalive) {}, 1},
+		"PUTs share a connection":                {"PUT", func(*http1.Keepalive) {}, 1},
+		"none shares with reuse_after_body: off": {"POST", func(k *http1.Keepalive) { k.ReuseAfterBody = false }, 9},
+		"three share with max_requests: 3":       {"PATCH", func(k *http1.Keepalive) { k.MaxRequests = 3 }, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

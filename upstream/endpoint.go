@@ -3,6 +3,8 @@ package upstream
 import (
 	"sync"
 	"time"
+
+	"wxgate/upstream/http1"
 )
 
 // endpoint is one address of a target: its connections, and what we think of it.
@@ -10,7 +12,7 @@ type endpoint struct {
 	target  *target
 	address string // ip:port
 	seed    uint64 // for rendezvous
-	pool    *pool
+	pool    *http1.Pool
 	load    occupancy // of pool
 	turn    float64   // guarded by turns.mu
 
@@ -133,12 +135,12 @@ func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
 	if t.probe {
 		t.probe, e.out.probing = false, false
 	}
-	if t.whole {
+	if t.Whole {
 		e.answered(v)
 	}
 	switch {
 	case v == good:
-		if t.whole {
+		if t.Whole {
 			e.latency.observe(now, took)
 			e.silence.usual += (took - e.silence.usual) / 16
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 
+	"wxgate/upstream/http1"
+
 	"github.com/valyala/fasthttp"
 )
 
@@ -40,24 +42,24 @@ func (f fate) result() string {
 // fateOf judges a try.
 func fateOf(t *trip, err error) fate {
 	if err == nil {
-		return answered(t.resp.StatusCode())
+		return answered(t.Resp.StatusCode())
 	}
 	switch {
-	case t.stop.wasStopped() || errors.Is(err, ErrStopped):
+	case t.Stop.Stopped() || errors.Is(err, http1.ErrStopped):
 		return fateStopped
-	case errors.Is(err, ErrRequestBody):
+	case errors.Is(err, http1.ErrRequestBody):
 		return fateBody
-	case errors.Is(err, ErrOverloaded):
+	case errors.Is(err, http1.ErrOverloaded):
 		return fateUnavailable
-	case errors.Is(err, ErrConnect):
+	case errors.Is(err, http1.ErrConnect):
 		return fateConnect
-	case errors.Is(err, ErrReset):
+	case errors.Is(err, http1.ErrReset):
 		return fateReset
-	case errors.Is(err, ErrInvalid):
+	case errors.Is(err, http1.ErrInvalid):
 		return fateInvalid
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, http1.ErrUnavailable):
 		return fateUnavailable
-	case t.whole:
+	case t.Whole:
 		return fateTimeout
 	}
 	return fateBody
@@ -78,7 +80,7 @@ func answered(status int) fate {
 // outcome is how the last try ended, for a log: its status, or else its fate.
 func (t *trip) outcome() string {
 	if t.fate == fateError || t.fate == fateDown {
-		return strconv.Itoa(t.resp.StatusCode())
+		return strconv.Itoa(t.Resp.StatusCode())
 	}
 	return t.fate.result()
 }

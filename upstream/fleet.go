@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"wxgate/upstream/http1"
 )
 
 // fleet is who serves and how, at one moment. It is never changed, only replaced.
 type fleet struct {
 	cfg       Config
-	security  *security
+	security  *http1.Security
 	endpoints []*endpoint
 	weights   []float64 // of endpoints
 }
@@ -21,7 +23,7 @@ type fleet struct {
 type Change struct {
 	up       *Upstream
 	cfg      Config
-	security *security
+	security *http1.Security
 }
 
 // Prepare reads all that cfg needs, and changes nothing. A configuration that Validate refuses, or whose files cannot be
@@ -30,7 +32,7 @@ func (u *Upstream) Prepare(cfg Config) (*Change, error) {
 	if err := errors.Join(cfg.Validate("upstreams." + u.name)...); err != nil {
 		return nil, err
 	}
-	sec, err := cfg.TLS.load()
+	sec, err := cfg.TLS.Load()
 	if err != nil {
 		return nil, fmt.Errorf("upstreams.%s.tls.%w", u.name, err)
 	}
@@ -67,8 +69,8 @@ func (c *Change) Apply() error {
 func (u *Upstream) forgetTarget(gone *target) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !slices.ContainsFunc(u.targets, func(t *target) bool { return t.origin.address == gone.origin.address }) {
-		u.shared.forgetTarget(u.name, gone.origin.address)
+	if !slices.ContainsFunc(u.targets, func(t *target) bool { return t.origin.Address == gone.origin.Address }) {
+		u.shared.forgetTarget(u.name, gone.origin.Address)
 	}
 }
 
@@ -77,10 +79,10 @@ func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err err
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
-		return nil, nil, fmt.Errorf("%w: closed", ErrUnavailable)
+		return nil, nil, fmt.Errorf("%w: closed", http1.ErrUnavailable)
 	}
 	cfg, sec := c.cfg, c.security
-	if before := u.fleet.Load(); before != nil && before.security.same(sec) {
+	if before := u.fleet.Load(); before != nil && before.security.Same(sec) {
 		sec = before.security
 	}
 	u.targets, removed = u.nextTargets(cfg, sec)
@@ -89,20 +91,20 @@ func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err err
 	u.queue.configure(cfg.Queue)
 	u.publish(cfg, sec)
 	for _, e := range u.fleet.Load().endpoints {
-		e.pool.configure(cfg.connections(sec))
+		e.pool.Configure(cfg.connections(sec))
 	}
 	checks, u.checks = u.checks, u.newChecker(cfg.Health)
 	return removed, checks, nil
 }
 
 // nextTargets keeps the targets that cfg names too, makes those that are new and gives those that go.
-func (u *Upstream) nextTargets(cfg Config, sec *security) (next, removed []*target) {
-	old := make(map[origin]*target, len(u.targets))
+func (u *Upstream) nextTargets(cfg Config, sec *http1.Security) (next, removed []*target) {
+	old := make(map[http1.Origin]*target, len(u.targets))
 	for _, t := range u.targets {
 		old[t.origin] = t
 	}
 	for _, c := range cfg.Targets {
-		o, _ := parseTarget(c.URL) // Validate has read it before
+		o, _ := http1.ParseOrigin(c.URL) // Validate has read it before
 		t := old[o]
 		if t == nil {
 			t = u.newTarget(o, cfg, sec)
@@ -115,7 +117,7 @@ func (u *Upstream) nextTargets(cfg Config, sec *security) (next, removed []*targ
 }
 
 // publish makes a fleet of what there is. The caller holds mu.
-func (u *Upstream) publish(cfg Config, sec *security) {
+func (u *Upstream) publish(cfg Config, sec *http1.Security) {
 	f := &fleet{cfg: cfg, security: sec}
 	for _, t := range u.targets {
 		for _, e := range t.endpoints {
@@ -157,7 +159,7 @@ func (u *Upstream) settled(t *target, addresses []string) bool {
 	t.slow = true
 	u.publish(cfg, sec)
 	for _, e := range old {
-		e.pool.close()
+		e.pool.Close()
 	}
 	return true
 }
@@ -174,7 +176,7 @@ func (u *Upstream) first(t *trip) (*endpoint, error) {
 	if e := u.choose(t); e != nil {
 		return e, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), min(t.fleet.cfg.Timeouts.Connect, time.Until(t.deadline)))
+	ctx, cancel := context.WithTimeout(context.Background(), min(t.fleet.cfg.Timeouts.Connect, time.Until(t.Deadline)))
 	defer cancel()
 	u.mu.Lock()
 	targets := u.targets
@@ -190,5 +192,5 @@ func (u *Upstream) first(t *trip) (*endpoint, error) {
 		to.lookAgain()
 	}
 	t.fate = fateConnect
-	return nil, fmt.Errorf("%w: no address is known", ErrConnect)
+	return nil, fmt.Errorf("%w: no address is known", http1.ErrConnect)
 }

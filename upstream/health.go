@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"wxgate/upstream/http1"
+
 	"github.com/valyala/fasthttp"
 )
 
@@ -63,7 +65,7 @@ func (c *checker) run(ctx context.Context) {
 		var round sync.WaitGroup
 		for _, e := range c.up.fleet.Load().endpoints {
 			round.Go(func() {
-				if ill := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(ill, ErrOverloaded) {
+				if ill := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(ill, http1.ErrOverloaded) {
 					c.note(e, ill)
 				}
 			})
@@ -89,7 +91,7 @@ func (c *checker) note(e *endpoint, ill error) {
 
 // check asks once, on a connection of its own: an endpoint that takes no new ones is not well. The error says how it is ill.
 func (e *endpoint) check(ctx context.Context, cfg Health) error {
-	status, err := e.pool.check(ctx, e.checkedHost(), cfg.Path, cfg.Timeout)
+	status, err := e.pool.Check(ctx, e.checkedHost(), cfg.Path, cfg.Timeout)
 	if err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func (e *endpoint) check(ctx context.Context, cfg Health) error {
 
 // checkedHost is the Host of a health check: there is no client whose it could be.
 func (e *endpoint) checkedHost() string {
-	return cmp.Or(e.target.up.fleet.Load().cfg.ownHost(e.target.origin), e.target.origin.name)
+	return cmp.Or(e.target.up.fleet.Load().cfg.ownHost(e.target.origin), e.target.origin.Name)
 }
 
 func wellAnswered(status int) error {

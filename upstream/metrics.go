@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"wxgate/upstream/http1"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -59,7 +61,7 @@ type upstreamMetrics struct {
 	exhausted                prometheus.Counter
 	served, expired, refused prometheus.Counter // of queued
 	retries                  map[string]prometheus.Counter
-	dials                    dialCounts
+	dials                    http1.DialCounts
 }
 
 func (m *Metrics) of(upstream string) upstreamMetrics {
@@ -71,7 +73,7 @@ func (m *Metrics) of(upstream string) upstreamMetrics {
 		refused:   m.queued.WithLabelValues(upstream, "refused"),
 		retries:   make(map[string]prometheus.Counter),
 
-		dials: dialCounts{
+		dials: http1.DialCounts{
 			Connected: m.dials.WithLabelValues(upstream, "connected"),
 			Failed:    m.dials.WithLabelValues(upstream, "failed"),
 			Lacking:   m.dials.WithLabelValues(upstream, "lacking"),
@@ -197,11 +199,11 @@ func (u *Upstream) states() []state {
 	cfg, now := &u.fleet.Load().cfg, u.deps.now()
 	all := make([]state, 0, len(u.targets))
 	for _, t := range u.targets {
-		s := state{name: t.origin.address}
+		s := state{name: t.origin.Address}
 		for _, e := range t.endpoints {
 			is := e.standing(now, cfg)
 			s.inFlight += e.load.Busy()
-			s.waiting += e.pool.dialsWaiting()
+			s.waiting += e.pool.DialsWaiting()
 			if is.rank != rankBad && (!s.up || is.latency < s.latency) {
 				s.up, s.latency = true, is.latency
 			}

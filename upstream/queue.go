@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"wxgate/upstream/http1"
 )
 
 // queue is where requests wait for a connection that they may use. It is bounded in length and in time, so that what
@@ -35,12 +37,12 @@ func (q *queue) configure(cfg Queue) {
 // Permits has a place for each request that may be in flight, nil when they are not bounded.
 func (q *queue) Permits() chan struct{} { return q.limits.Load().inFlight }
 
-// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with errRemoved when
+// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
 // stop is closed.
 func (q *queue) Take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
 	select {
 	case <-stop:
-		return fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
+		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	default:
 	}
 	if slots == nil {
@@ -59,7 +61,7 @@ func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Ti
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > int64(l.Length) {
 		q.metrics.refused.Inc()
-		return fmt.Errorf("%w: %w: %d are in flight and %d wait", ErrUnavailable, ErrOverloaded, cap(slots), l.Length)
+		return fmt.Errorf("%w: %w: %d are in flight and %d wait", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots), l.Length)
 	}
 	timer := time.NewTimer(min(l.Wait, time.Until(deadline)))
 	defer timer.Stop()
@@ -68,9 +70,9 @@ func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Ti
 		q.metrics.served.Inc()
 		return nil
 	case <-stop:
-		return fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
+		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	case <-timer.C:
 		q.metrics.expired.Inc()
-		return fmt.Errorf("%w: %w: all of %d are busy", ErrUnavailable, ErrOverloaded, cap(slots))
+		return fmt.Errorf("%w: %w: all of %d are busy", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots))
 	}
 }

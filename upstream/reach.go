@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"fmt"
+
+	"wxgate/upstream/http1"
 )
 
 // Reach connects to one of the targets of cfg as a request would, and says what is in the way.
@@ -11,7 +13,7 @@ func Reach(ctx context.Context, cfg Config, t Target) error {
 	if err != nil {
 		return err
 	}
-	return reach(ctx, to, sec)
+	return http1.Reach(ctx, to, sec)
 }
 
 // Drains sends a target of cfg a POST whose content looks like a request, as cfg would let it go out, and returns
@@ -21,16 +23,16 @@ func Drains(ctx context.Context, cfg Config, t Target) error {
 	if err != nil {
 		return err
 	}
-	return drains(ctx, to, sec, cfg.Keepalive.ReuseAfterBody)
+	return http1.Drains(ctx, to, sec, cfg.Keepalive.ReuseAfterBody)
 }
 
 // placeOf is what it takes to connect to one of the targets.
-func (c Config) placeOf(t Target) (origin, *security, error) {
-	to, err := parseTarget(t.URL)
+func (c Config) placeOf(t Target) (http1.Origin, *http1.Security, error) {
+	to, err := http1.ParseOrigin(t.URL)
 	if err != nil {
 		return to, nil, err
 	}
-	sec, err := c.TLS.load()
+	sec, err := c.TLS.Load()
 	if err != nil {
 		return to, nil, fmt.Errorf("tls.%w", err)
 	}

@@ -3,14 +3,16 @@ package upstream
 import (
 	"errors"
 	"time"
+
+	"wxgate/upstream/http1"
 )
 
 // next is the endpoint at which the request is tried again, nil when what has come of it is final.
 func (u *Upstream) next(t *trip, err error) *endpoint {
 	reason := retryReason(t.fate)
-	unsent := t.fate == fateConnect || errors.Is(err, errRemoved)
+	unsent := t.fate == fateConnect || errors.Is(err, http1.ErrRemoved)
 	switch {
-	case err == nil && t.fate.target() != bad, len(t.tried) >= maxTries, t.stop.wasStopped(), !time.Now().Before(t.deadline):
+	case err == nil && t.fate.target() != bad, len(t.tried) >= maxTries, t.Stop.Stopped(), !time.Now().Before(t.Deadline):
 		return nil
 	case unsent:
 		return u.retry(t, reason)
@@ -34,7 +36,7 @@ func (u *Upstream) retry(t *trip, reason string) *endpoint {
 // repeatable says whether the request may be sent again although it was sent: nobody notices a repetition of it (RFC
 // 9110 §9.2.2), we still have all of it, and its attempts are not used up.
 func (u *Upstream) repeatable(t *trip) bool {
-	return t.whole && t.retries < t.fleet.cfg.Retries.Attempts && t.idempotent()
+	return t.Whole && t.retries < t.fleet.cfg.Retries.Attempts && t.Idempotent()
 }
 
 // grant asks the budget for one more try, if there is an endpoint for it.

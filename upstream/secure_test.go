@@ -27,6 +27,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // authority is a CA of a test.
@@ -169,14 +170,14 @@ func TestACertificateIsVerifiedByTheConfiguredAuthority(t *testing.T) {
 	service := ours.secure("127.0.0.1:0", plainly, "127.0.0.1", "recipes.example")
 	for _, c := range []struct {
 		what string
-		tls  upstream.TLS
+		tls  http1.TLS
 		want []string
 	}{
-		{"our authority", upstream.TLS{CA: ours.file}, []string{`"" http/1.1 false nobody`}},
-		{"a name that the certificate has", upstream.TLS{CA: ours.file, ServerName: "recipes.example"}, []string{`"recipes.example" http/1.1`}},
-		{"a name that it has not", upstream.TLS{CA: ours.file, ServerName: "other.example"}, []string{"upstream connect", "x509", "other.example"}},
-		{"another authority", upstream.TLS{CA: others.file}, []string{"upstream connect", "x509"}},
-		{"those of the system", upstream.TLS{}, []string{"upstream connect", "x509"}},
+		{"our authority", http1.TLS{CA: ours.file}, []string{`"" http/1.1 false nobody`}},
+		{"a name that the certificate has", http1.TLS{CA: ours.file, ServerName: "recipes.example"}, []string{`"recipes.example" http/1.1`}},
+		{"a name that it has not", http1.TLS{CA: ours.file, ServerName: "other.example"}, []string{"upstream connect", "x509", "other.example"}},
+		{"another authority", http1.TLS{CA: others.file}, []string{"upstream connect", "x509"}},
+		{"those of the system", http1.TLS{}, []string{"upstream connect", "x509"}},
 	} {
 		u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.TLS = c.tls })
 		wantWords(t, c.what, ask(u, "/"), c.want...)
@@ -196,9 +197,9 @@ func TestAServiceMayAskForOurCertificate(t *testing.T) {
 	ours := newAuthority(t)
 	service := ours.secure("127.0.0.1:0", func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert }, "127.0.0.1")
 	cert, key := ours.issue("wxgate")
-	u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.TLS = upstream.TLS{CA: ours.file, Cert: cert, Key: key} })
+	u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.TLS = http1.TLS{CA: ours.file, Cert: cert, Key: key} })
 	wantWords(t, "with a certificate", ask(u, "/"), "wxgate")
-	u = newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.TLS = upstream.TLS{CA: ours.file} })
+	u = newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.TLS = http1.TLS{CA: ours.file} })
 	wantWords(t, "without one", ask(u, "/"), "tls: certificate required")
 }
 
@@ -314,7 +315,7 @@ func TestFaultsOfTLSAreNamedWithTheirPlace(t *testing.T) {
 	if err := os.WriteFile(rubbish, []byte("-----BEGIN SECRET-----"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for want, c := range map[string]upstream.TLS{
+	for want, c := range map[string]http1.TLS{
 		"upstreams.recipes.tls: cert and key belong together":                                       {Cert: cert},
 		`upstreams.recipes.tls.server_name: "a:443" is not a name such as recipes.example.com`:      {ServerName: "a:443"},
 		"upstreams.recipes.tls.ca: open /nowhere/ca.pem: no such file or directory":                 {CA: "/nowhere/ca.pem"},

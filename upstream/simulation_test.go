@@ -95,7 +95,7 @@ func (s *simulation) wait(d time.Duration) {
 
 func (s *simulation) send(takes []time.Duration) {
 	f := flight{trip: s.up.begin(new(fasthttp.Request), new(fasthttp.Response), Options{}), began: s.now}
-	f.trip.whole = true
+	f.trip.Whole = true
 	f.to = s.up.choose(f.trip)
 	f.to.begin(s.now)
 	f.load().n++

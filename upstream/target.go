@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"wxgate/upstream/http1"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -22,7 +24,7 @@ const (
 // target is one entry of targets. It keeps its endpoints while the configuration changes around it.
 type target struct {
 	up      *Upstream
-	origin  origin
+	origin  http1.Origin
 	weight  int
 	metrics targetMetrics
 
@@ -38,15 +40,15 @@ type target struct {
 }
 
 // newTarget begins to look the name up; an address needs no looking up.
-func (u *Upstream) newTarget(o origin, cfg Config, sec *security) *target {
+func (u *Upstream) newTarget(o http1.Origin, cfg Config, sec *http1.Security) *target {
 	t := &target{
-		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.address), slow: u.fleet.Load() != nil,
+		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.Address), slow: u.fleet.Load() != nil,
 		first: make(chan struct{}), again: make(chan struct{}, 1),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
-	if _, err := netip.ParseAddr(o.host); err == nil {
-		t.endpoints = []*endpoint{t.newEndpoint(o.address, cfg, sec)}
+	if _, err := netip.ParseAddr(o.Host); err == nil {
+		t.endpoints = []*endpoint{t.newEndpoint(o.Address, cfg, sec)}
 		close(t.first)
 		return t
 	}
@@ -79,7 +81,7 @@ func wait(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 func (t *target) resolve(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, resolveLimit)
 	defer cancel()
-	found, err := t.up.deps.lookup(limited, t.origin.host)
+	found, err := t.up.deps.lookup(limited, t.origin.Host)
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -91,7 +93,7 @@ func (t *target) resolve(ctx context.Context) {
 	}
 	addresses := make([]string, 0, len(found))
 	for _, ip := range found {
-		addresses = append(addresses, net.JoinHostPort(ip.Unmap().String(), t.origin.port))
+		addresses = append(addresses, net.JoinHostPort(ip.Unmap().String(), t.origin.Port))
 	}
 	slices.Sort(addresses)
 	addresses = slices.Compact(addresses)
@@ -134,15 +136,15 @@ func (t *target) close() {
 	t.endpoints = nil
 	t.up.mu.Unlock()
 	for _, e := range endpoints {
-		e.pool.close()
+		e.pool.Close()
 	}
 }
 
 // newEndpoint makes the endpoint of one address.
-func (t *target) newEndpoint(address string, cfg Config, sec *security) *endpoint {
+func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *endpoint {
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
-		pool: newPool(t.origin, address, cfg.connections(sec), poolOwner{
+		pool: http1.NewPool(t.origin, address, cfg.connections(sec), http1.Owner{
 			Queue: &t.up.queue, Dials: &t.up.metrics.dials, Now: t.up.deps.now, Undrained: func() { t.up.markUndrained(t) },
 		}),
 	}

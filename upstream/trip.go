@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"wxgate/upstream/http1"
+
 	"github.com/valyala/fasthttp"
 )
 
@@ -12,7 +14,7 @@ const maxTries = 8
 
 // trip is one request on its way. It is pooled for its buffers.
 type trip struct {
-	request
+	http1.Request
 	up *Upstream
 
 	fleet   *fleet // as of the present try
@@ -28,14 +30,14 @@ type trip struct {
 
 func (u *Upstream) begin(req *fasthttp.Request, resp *fasthttp.Response, o Options) *trip {
 	t, _ := u.trips.Get().(*trip)
-	t.begins(req, resp, o.Deadline, o.Stop, o.Affinity)
+	t.Begin(req, resp, o.Deadline, o.Stop, o.Affinity)
 	t.up, t.fleet = u, u.fleet.Load()
 	return t
 }
 
 func (u *Upstream) end(t *trip) {
-	t.ends()
-	*t = trip{request: t.request, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
+	t.End()
+	*t = trip{Request: t.Request, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
 	u.trips.Put(t)
 }
 
@@ -52,11 +54,11 @@ func (u *Upstream) tries(t *trip) error {
 	if err != nil {
 		return err
 	}
-	if err := t.load(t.hostFor(e), t.Shares()); err != nil {
+	if err := t.Load(t.hostFor(e), t.Shares()); err != nil {
 		t.fate = fateBody
 		return err
 	}
-	t.deadline = t.deadline.Add(t.waited) // the service's time begins when the body is there
+	t.Deadline = t.Deadline.Add(t.Waited) // the service's time begins when the body is there
 	for {
 		err := u.try(t, e)
 		next := u.next(t, err)
@@ -64,23 +66,23 @@ func (u *Upstream) tries(t *trip) error {
 			return err
 		}
 		e = next
-		t.resp.Reset()
-		t.again(t.hostFor(e))
+		t.Resp.Reset()
+		t.Again(t.hostFor(e))
 	}
 }
 
 // try sends the request to e once and learns from what comes of it.
 func (u *Upstream) try(t *trip, e *endpoint) error {
-	t.target, t.tried = e.target.origin.name, append(t.tried, e)
-	t.request.patience = u.patience(t)
+	t.target, t.tried = e.target.origin.Name, append(t.tried, e)
+	t.Request.Patience = u.patience(t)
 	began := u.deps.now()
-	if t.whole { // the pace of a long body is its sender's
+	if t.Whole { // the pace of a long body is its sender's
 		e.begin(began)
 	}
-	err := e.pool.exchange(&t.request, t)
+	err := e.pool.Exchange(&t.Request, t)
 	t.fate = fateOf(t, err)
 	e.target.count(t.fate)
-	if errors.Is(err, errRemoved) {
+	if errors.Is(err, http1.ErrRemoved) {
 		t.fate = fateNone
 	}
 	u.learn(t, e, began)
@@ -90,8 +92,8 @@ func (u *Upstream) try(t *trip, e *endpoint) error {
 // hostFor is the Host that e gets, "" for what the client asked for.
 func (t *trip) hostFor(e *endpoint) string {
 	host := t.fleet.cfg.ownHost(e.target.origin)
-	if host == "" && t.hostless() { // HTTP/1.0 may have none
-		return e.target.origin.name
+	if host == "" && t.Hostless() { // HTTP/1.0 may have none
+		return e.target.origin.Name
 	}
 	return host
 }

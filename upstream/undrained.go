@@ -13,6 +13,6 @@ func (u *Upstream) markUndrained(t *target) {
 	}
 	u.journal.undrained(t)
 	for _, e := range u.fleet.Load().endpoints {
-		e.pool.closeCarried()
+		e.pool.CloseCarried()
 	}
 }

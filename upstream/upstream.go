@@ -6,6 +6,8 @@
 // never executed twice. An answer is either whole, or a stream that breaks off visibly, or an error: what the service
 // cut short or garbled never looks complete. A connection goes back to the pool only after an answer that was read to
 // its end and when nothing followed it. Every method is safe for concurrent use.
+//
+// Where a request goes, and how often, is decided here; package http1 below does the exchange.
 package upstream
 
 import (
@@ -17,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"wxgate/upstream/http1"
 
 	"github.com/valyala/fasthttp"
 )
@@ -166,15 +170,15 @@ func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Opti
 func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
 	t := u.begin(req, resp, o)
 	defer u.end(t)
-	t.upgrade = true
+	t.Upgrade = true
 	ex, err := u.run(t)
-	return t.tunnel, ex, err
+	return t.Tunnel, ex, err
 }
 
 func (u *Upstream) run(t *trip) (Exchange, error) {
 	start := time.Now()
-	if timeouts := t.fleet.cfg.Timeouts; t.deadline.IsZero() {
-		t.deadline = start.Add(timeouts.Connect + timeouts.Response + t.fleet.cfg.Queue.Wait)
+	if timeouts := t.fleet.cfg.Timeouts; t.Deadline.IsZero() {
+		t.Deadline = start.Add(timeouts.Connect + timeouts.Response + t.fleet.cfg.Queue.Wait)
 	}
 	probe, err := u.breaker.enter(u.deps.now())
 	if err == nil {
@@ -184,19 +188,19 @@ func (u *Upstream) run(t *trip) (Exchange, error) {
 	if err != nil {
 		err = u.failed(t, err)
 	}
-	ex := Exchange{Target: t.target, Attempts: t.sent, Duration: time.Since(start) - t.waited}
-	ex.Waited = t.waited
+	ex := Exchange{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited}
+	ex.Waited = t.Waited
 	u.metrics.duration.Observe(ex.Duration.Seconds())
 	return ex, err
 }
 
 // failed leaves nothing of an answer behind.
 func (u *Upstream) failed(t *trip, err error) error {
-	t.resp.Reset()
-	t.resp.Header.SetNoDefaultContentType(true)
-	t.stop.end()
-	if t.stop.wasStopped() {
-		return fmt.Errorf("%s: %w", u.name, ErrStopped)
+	t.Resp.Reset()
+	t.Resp.Header.SetNoDefaultContentType(true)
+	t.Stop.End()
+	if t.Stop.Stopped() {
+		return fmt.Errorf("%s: %w", u.name, http1.ErrStopped)
 	}
 	return fmt.Errorf("%s: %w", u.name, err)
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wxgate/upstream/http1"
 )
 
 // maxWeight is the largest weight of a target.
@@ -45,7 +47,7 @@ func (c Config) validateTLS(path string) []error {
 		faults = append(faults, fmt.Errorf("%s.server_name: %q is not a name such as recipes.example.com", path, name))
 	}
 	secured := func(t Target) bool { return strings.HasPrefix(strings.ToLower(t.URL), "https:") }
-	if c.TLS != (TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
+	if c.TLS != (http1.TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
 		faults = append(faults, fmt.Errorf("%s: no target is https://, so it would secure nothing", path))
 	}
 	return faults
@@ -122,15 +124,15 @@ func (c Config) validateTargets(path string) []error {
 	var faults []error
 	seen := make(map[string]int, len(c.Targets))
 	for i, t := range c.Targets {
-		to, err := parseTarget(t.URL)
+		to, err := http1.ParseOrigin(t.URL)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s[%d]: %w", path, i, err))
 			continue
 		}
-		if first, twice := seen[to.address]; twice {
+		if first, twice := seen[to.Address]; twice {
 			faults = append(faults, fmt.Errorf("%s[%d]: is the same as %s[%d]: raise its weight instead", path, i, path, first))
 		}
-		seen[to.address] = i
+		seen[to.Address] = i
 		if fault := validateWeight(t.Weight); fault != nil {
 			faults = append(faults, fmt.Errorf("%s[%d].weight: %w", path, i, fault))
 		}

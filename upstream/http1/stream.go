@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // failed or is closed. Its end is io.EOF only if the body was whole; everything else makes fasthttp close the client's
 // connection with the body visibly unfinished.
 type stream struct {
-	pool *pool
+	pool *Pool
 	conn *conn // nil: given back
 	idle time.Duration
 	keep bool   // the connection may be used again

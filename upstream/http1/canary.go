@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"context"
@@ -16,25 +16,25 @@ var ErrUndrained = errors.New("it does not read the content of a request, and ta
 // canaryWait is how long a service may take to answer what it should not have taken for a request.
 const canaryWait = 500 * time.Millisecond
 
-// reach connects to o as a request would, and returns what is in the way.
-func reach(ctx context.Context, o origin, sec *security) error {
-	c, err := dialer{o.address}.connect(ctx, sec.of(o))
+// Reach connects to o as a request would, and returns what is in the way.
+func Reach(ctx context.Context, o Origin, sec *Security) error {
+	c, err := dialer{o.Address}.connect(ctx, sec.of(o))
 	if err != nil {
 		return err
 	}
 	return c.Close()
 }
 
-// drains sends o a POST whose content looks like a request and returns ErrUndrained when both are answered. share leaves
+// Drains sends o a POST whose content looks like a request and returns ErrUndrained when both are answered. share leaves
 // the connection to a further request. An origin that cannot be asked is another error.
-func drains(ctx context.Context, o origin, sec *security, share bool) error {
-	c, err := dialer{o.address}.connect(ctx, sec.of(o))
+func Drains(ctx context.Context, o Origin, sec *Security, share bool) error {
+	c, err := dialer{o.Address}.connect(ctx, sec.of(o))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if _, err := io.WriteString(c, canary(o.name, share)); err != nil {
+	if _, err := io.WriteString(c, canary(o.Name, share)); err != nil {
 		return err
 	}
 	return c.answersOnce()

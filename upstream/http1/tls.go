@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"crypto/sha256"
@@ -34,14 +34,14 @@ func (c TLS) Files() []string {
 	return files
 }
 
-// security is what the section and its files come to.
-type security struct {
+// Security is what the section and its files come to.
+type Security struct {
 	sum    [sha256.Size]byte // of the section and of what its files hold
 	config *tls.Config
 }
 
-// load reads the files.
-func (c TLS) load() (*security, error) {
+// Load reads the files.
+func (c TLS) Load() (*Security, error) {
 	ca, caErr := readFile("ca", c.CA)
 	cert, certErr := readFile("cert", c.Cert)
 	key, keyErr := readFile("key", c.Key)
@@ -62,13 +62,13 @@ func (c TLS) load() (*security, error) {
 	if err := errors.Join(caErr, certErr, keyErr); err != nil {
 		return nil, err
 	}
-	return &security{sumOf([]byte(c.ServerName), ca, cert, key), config}, nil
+	return &Security{sumOf([]byte(c.ServerName), ca, cert, key), config}, nil
 }
 
 // CheckFiles reads the files as New does, whatever else is wrong with the section. The error joins what is wrong; each text
 // begins with the key that names the file.
 func (c TLS) CheckFiles() error {
-	_, err := c.load()
+	_, err := c.Load()
 	return err
 }
 
@@ -93,19 +93,19 @@ func sumOf(parts ...[]byte) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// same reports whether other says the same, its files included.
-func (s *security) same(other *security) bool { return s.sum == other.sum }
+// Same reports whether other says the same, its files included.
+func (s *Security) Same(other *Security) bool { return s.sum == other.sum }
 
 // of is the TLS of one address of an origin, nil when that is plain. Sessions are resumed at the address that began them
 // alone: another one may not know them, or may not be trusted with them.
-func (s *security) of(o origin) *tls.Config {
-	if !o.tls {
+func (s *Security) of(o Origin) *tls.Config {
+	if !o.TLS {
 		return nil
 	}
 	own := s.config.Clone()
 	own.ClientSessionCache = tls.NewLRUClientSessionCache(sessionsKept)
 	if own.ServerName == "" {
-		own.ServerName = o.host
+		own.ServerName = o.Host
 	}
 	return own
 }

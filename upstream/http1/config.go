@@ -1,13 +1,13 @@
-package upstream
+package http1
 
 import "time"
 
-// poolConfig is what a pool is told of the connections to its address.
-type poolConfig struct {
+// Config is what a pool is told of the connections to its address.
+type Config struct {
 	Timeouts  Timeouts
 	Keepalive Keepalive
 	Dials     int // at a time
-	Security  *security
+	Security  *Security
 }
 
 // Timeouts are what a service may take, apart from the deadline of the single request.

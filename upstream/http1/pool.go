@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"crypto/tls"
@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// pool keeps the connections to one address. A slot is the right to use a connection; a connection is made only by a
+// Pool keeps the connections to one address. A slot is the right to use a connection; a connection is made only by a
 // holder of a slot that finds none idle, so there are never more connections than slots.
-type pool struct {
-	origin origin
+type Pool struct {
+	origin Origin
 	dialer dialer
-	owner  poolOwner
+	owner  Owner
 	limits atomic.Pointer[limits]
 	stop   chan struct{}
 	reaper sync.WaitGroup
@@ -25,17 +25,17 @@ type pool struct {
 	closed  bool
 }
 
-// poolOwner is what a pool has of the upstream that it belongs to.
-type poolOwner struct {
-	Queue     turnTaker
-	Dials     *dialCounts
+// Owner is what a pool has of the upstream that it belongs to.
+type Owner struct {
+	Queue     Queue
+	Dials     *DialCounts
 	Now       func() time.Time // for what is watched; deadlines of connections are real
 	Undrained func()           // is called when the service said something behind content
 }
 
-// turnTaker is where requests wait for a connection that they may use.
-type turnTaker interface {
-	// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with errRemoved when
+// Queue is where requests wait for a connection that they may use.
+type Queue interface {
+	// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
 	// stop is closed.
 	Take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error
 	// Permits has a place for each request that may be in flight, nil when they are not bounded.
@@ -44,7 +44,7 @@ type turnTaker interface {
 
 // limits are what may be changed of a pool in use. Slots are given back where they were taken.
 type limits struct {
-	poolConfig
+	Config
 	slots   chan struct{} // as many as are in use
 	sockets chan struct{} // the slots of those that are, or may become, WebSockets
 	sends   chan struct{} // as many of them as are being sent a long body: see takeSend
@@ -52,18 +52,18 @@ type limits struct {
 	as      *tls.Config   // nil: connections are plain
 }
 
-// newPool makes the pool of one address of o.
-func newPool(o origin, address string, cfg poolConfig, owner poolOwner) *pool {
-	p := &pool{origin: o, dialer: dialer{address}, owner: owner, stop: make(chan struct{}), line: newDialLine()}
-	p.configure(cfg)
+// NewPool makes the pool of one address of o.
+func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
+	p := &Pool{origin: o, dialer: dialer{address}, owner: owner, stop: make(chan struct{}), line: newDialLine()}
+	p.Configure(cfg)
 	p.reaper.Go(p.reap)
 	return p
 }
 
-// configure sets new limits. With another max_conns, connections in use are not counted against the new number. With
+// Configure sets new limits. With another max_conns, connections in use are not counted against the new number. With
 // another security no connection that was made with the one before serves a further exchange.
-func (p *pool) configure(cfg poolConfig) {
-	next := &limits{poolConfig: cfg}
+func (p *Pool) Configure(cfg Config) {
+	next := &limits{Config: cfg}
 	old := p.limits.Load()
 	secured := old != nil && old.Security == cfg.Security
 	if secured {
@@ -97,7 +97,7 @@ func (p *pool) configure(cfg poolConfig) {
 }
 
 // popIdle takes out the idle connections that out chooses, watched ones too. The caller holds mu.
-func (p *pool) popIdle(out func(*conn) bool) (chosen []*conn) {
+func (p *Pool) popIdle(out func(*conn) bool) (chosen []*conn) {
 	choose := func(c *conn) bool {
 		if !out(c) {
 			return false
@@ -111,33 +111,33 @@ func (p *pool) popIdle(out func(*conn) bool) (chosen []*conn) {
 }
 
 // Busy says how many connections are in use.
-func (p *pool) Busy() int {
+func (p *Pool) Busy() int {
 	l := p.limits.Load()
 	return len(l.slots) + len(l.sockets)
 }
 
-// dialsWaiting is how many requests wait for their turn to dial.
-func (p *pool) dialsWaiting() int64 { return p.line.waiting.Load() }
+// DialsWaiting is how many requests wait for their turn to dial.
+func (p *Pool) DialsWaiting() int64 { return p.line.waiting.Load() }
 
 // Full says whether a request would have to wait for a connection.
-func (p *pool) Full() bool {
+func (p *Pool) Full() bool {
 	slots := p.limits.Load().slots
 	return len(slots) == cap(slots)
 }
 
 // acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
 // may become a WebSocket takes none of the slots of requests.
-func (p *pool) acquire(r *request) (*conn, error) {
+func (p *Pool) acquire(r *Request) (*conn, error) {
 	l, q := p.limits.Load(), p.owner.Queue
 	slots := l.slots
-	if r.upgrade {
+	if r.Upgrade {
 		slots = l.sockets
 	}
-	if err := q.Take(slots, p.stop, r.deadline); err != nil {
+	if err := q.Take(slots, p.stop, r.Deadline); err != nil {
 		return nil, err
 	}
 	permit := q.Permits()
-	if err := q.Take(permit, p.stop, r.deadline); err != nil {
+	if err := q.Take(permit, p.stop, r.Deadline); err != nil {
 		<-slots
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func giveBack(slot, permit chan struct{}) {
 
 // takeSend is the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
 // bodies may hold: their pace is the clients', and those that dawdle over uploads must not stop everyone.
-func (p *pool) takeSend(deadline time.Time) (done func(), err error) {
+func (p *Pool) takeSend(deadline time.Time) (done func(), err error) {
 	sends := p.limits.Load().sends
 	if err := p.owner.Queue.Take(sends, p.stop, deadline); err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (p *pool) takeSend(deadline time.Time) (done func(), err error) {
 }
 
 // takeSpare gives the connection that was used last, whose turn to be closed by the service is furthest away.
-func (p *pool) takeSpare(user uint64) *conn {
+func (p *Pool) takeSpare(user uint64) *conn {
 	idle := p.limits.Load().Keepalive.Idle
 	for {
 		c := p.popSpare(user)
@@ -182,7 +182,7 @@ func (p *pool) takeSpare(user uint64) *conn {
 	}
 }
 
-func (p *pool) popSpare(user uint64) *conn {
+func (p *Pool) popSpare(user uint64) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.promote()
@@ -199,7 +199,7 @@ func (p *pool) popSpare(user uint64) *conn {
 }
 
 // release gives back a connection whose last answer was read to its end and that nothing else has come on.
-func (p *pool) release(c *conn) {
+func (p *Pool) release(c *conn) {
 	slot, permit := c.slot, c.permit // the next exchange sets its own
 	c.used, c.retired = true, time.Now()
 	c.unstoppable()
@@ -222,14 +222,14 @@ func (p *pool) release(c *conn) {
 }
 
 // discard closes a connection that must not be used again.
-func (p *pool) discard(c *conn) {
+func (p *Pool) discard(c *conn) {
 	c.unstoppable()
 	_ = c.Close()
 	giveBack(c.slot, c.permit)
 }
 
 // settle releases a connection that may be used again, if nothing came after the answer, and discards every other.
-func (p *pool) settle(c *conn, keep bool) {
+func (p *Pool) settle(c *conn, keep bool) {
 	switch {
 	case keep && c.carried && (c.br.Buffered() > 0 || c.content && c.unasked()):
 		p.owner.Undrained()
@@ -242,7 +242,7 @@ func (p *pool) settle(c *conn, keep bool) {
 }
 
 // reap closes connections that were idle for too long, until the pool is closed.
-func (p *pool) reap() {
+func (p *Pool) reap() {
 	ticker := time.NewTicker(p.reapEvery())
 	defer ticker.Stop()
 	for {
@@ -256,19 +256,19 @@ func (p *pool) reap() {
 	}
 }
 
-func (p *pool) reapEvery() time.Duration {
+func (p *Pool) reapEvery() time.Duration {
 	return max(p.limits.Load().Keepalive.Idle/2, time.Millisecond)
 }
 
 // expired takes out the connections that have been idle for too long.
-func (p *pool) expired(now time.Time, idle time.Duration) []*conn {
+func (p *Pool) expired(now time.Time, idle time.Duration) []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.popIdle(func(c *conn) bool { return now.Sub(c.retired) >= idle })
 }
 
-// close closes the idle connections at once and each busy one when it is given back.
-func (p *pool) close() {
+// Close closes the idle connections at once and each busy one when it is given back.
+func (p *Pool) Close() {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()

@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// check asks for path with GET, on a connection of its own, and returns the status of the answer. All of it takes no
+// Check asks for path with GET, on a connection of its own, and returns the status of the answer. All of it takes no
 // longer than timeout.
-func (p *pool) check(ctx context.Context, host, path string, timeout time.Duration) (status int, err error) {
+func (p *Pool) Check(ctx context.Context, host, path string, timeout time.Duration) (status int, err error) {
 	deadline := time.Now().Add(timeout)
 	c, err := p.dial(timeout, deadline)
 	if err != nil {

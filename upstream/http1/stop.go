@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"io"
@@ -50,8 +50,8 @@ func (s *Stop) holds(c *conn) bool {
 	return true
 }
 
-// end is for an exchange that ends before it has an answer. A nil Stop is ended by nobody.
-func (s *Stop) end() { s.leave(true) }
+// End is for an exchange that ends before it has an answer. A nil Stop is ended by nobody.
+func (s *Stop) End() { s.leave(true) }
 
 // leave lets go of the connection, before it can serve another exchange.
 func (s *Stop) leave(ended bool) {
@@ -69,14 +69,15 @@ func (s *Stop) flowed(bytes int64, err error) {
 	case s == nil || s.Flowed == nil:
 	case err == io.EOF: //nolint:errorlint // a wrapped one is no end
 		s.Flowed(bytes, nil)
-	case s.wasStopped():
+	case s.Stopped():
 		s.Flowed(bytes, ErrStopped)
 	default:
 		s.Flowed(bytes, err)
 	}
 }
 
-func (s *Stop) wasStopped() bool {
+// Stopped reports whether Now was called. Nobody has called it on a nil Stop.
+func (s *Stop) Stopped() bool {
 	if s == nil {
 		return false
 	}

@@ -1,4 +1,14 @@
-package upstream
+// Package http1 is the client of a service: one exchange after another on the connections to one address, in HTTP/1.1 as
+// RFC 9112 has it.
+//
+// A Pool keeps the connections. Its Exchange sends a Request and reads the answer, which is either whole, or a stream that
+// breaks off visibly, or an error: what the service cut short or garbled never looks complete. A connection goes back to
+// the pool only after an answer that was read to its end and when nothing followed it. A request is sent a second time
+// only if not one byte of it has left, or if a kept connection died under it and nobody notices a repetition.
+//
+// Nothing here chooses where a request goes or whether it may: a Queue grants turns, and a Policy is asked while the
+// exchange is under way. A Pool may be used from everywhere at once.
+package http1
 
 import (
 	"errors"
@@ -19,8 +29,8 @@ const lastWords = time.Second
 // call is one exchange on one connection.
 type call struct {
 	*conn
-	request  *request
-	by       policy
+	request  *Request
+	by       Policy
 	timeouts Timeouts
 	resp     *fasthttp.Response
 	headOnly bool // the request is a HEAD
@@ -33,8 +43,8 @@ type call struct {
 	upgrade  bool // a 101 is welcome
 }
 
-// policy is asked while an exchange is under way.
-type policy interface {
+// Policy is asked while an exchange is under way.
+type Policy interface {
 	// Shares reports whether other requests may follow content on its connection.
 	Shares() bool
 	// GivesUp reports whether an exchange without an answer is to end, for the request will be sent elsewhere.
@@ -43,8 +53,8 @@ type policy interface {
 	Renews()
 }
 
-// exchange sends r on a connection that takes it and reads the answer into its response.
-func (p *pool) exchange(r *request, by policy) error {
+// Exchange sends r on a connection that takes it and reads the answer into its response.
+func (p *Pool) Exchange(r *Request, by Policy) error {
 	sent, err := p.maySend(r)
 	if err != nil {
 		return err
@@ -54,8 +64,8 @@ func (p *pool) exchange(r *request, by policy) error {
 	for err == nil {
 		l := p.limits.Load()
 		k := call{
-			conn: c, request: r, by: by, timeouts: l.Timeouts, resp: r.resp, headOnly: r.req.Header.IsHead(), deadline: r.deadline,
-			upgrade: r.upgrade,
+			conn: c, request: r, by: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Header.IsHead(), deadline: r.Deadline,
+			upgrade: r.Upgrade,
 		}
 		if err = k.ask(l.Keepalive.MaxRequests, sent); err == nil {
 			return k.take()
@@ -66,11 +76,11 @@ func (p *pool) exchange(r *request, by policy) error {
 }
 
 // maySend waits until a body that was not read yet may be sent. done is called once it was.
-func (p *pool) maySend(r *request) (done func(), err error) {
+func (p *Pool) maySend(r *Request) (done func(), err error) {
 	if r.body == nil {
 		return func() {}, nil
 	}
-	done, err = p.takeSend(r.deadline)
+	done, err = p.takeSend(r.Deadline)
 	if err != nil {
 		return nil, err
 	}
@@ -80,24 +90,24 @@ func (p *pool) maySend(r *request) (done func(), err error) {
 // ask sends the request and reads the head of the answer. The connection carries most requests, 0 for any number.
 func (k *call) ask(most int, sent func()) error {
 	r := k.request
-	if !r.stop.holds(k.conn) {
+	if !r.Stop.holds(k.conn) {
 		return ErrStopped
 	}
 	k.last = k.carry(r, k.by.Shares(), most)
 	if err := k.send(r); errors.Is(err, errUnsent) {
 		return err
 	} else if sent(); err != nil {
-		r.sent++
+		r.Sent++
 		return err
 	}
-	r.sent++
+	r.Sent++
 	return k.receive()
 }
 
 // take hands the answer on.
 func (k *call) take() (err error) {
 	if k.answer.status == fasthttp.StatusSwitchingProtocols {
-		k.request.tunnel, err = k.newTunnel()
+		k.request.Tunnel, err = k.newTunnel()
 		return err
 	}
 	return k.deliver()
@@ -105,20 +115,20 @@ func (k *call) take() (err error) {
 
 // instead gives another connection for a request that failed on that of k, if it may be sent on one, or else its error. A
 // request of which nothing has left may; so may one that met a connection which the service was closing, once.
-func (p *pool) instead(k *call, failed error) (*conn, error) {
+func (p *Pool) instead(k *call, failed error) (*conn, error) {
 	c, r := k.conn, k.request
 	switch {
 	case errors.Is(failed, errUnsent):
-		r.stop.leave(false)
+		r.Stop.leave(false)
 		c.stop = nil
 		p.discard(c)
 		return p.acquire(r)
 	case k.metDead(failed):
 		r.renewed = true
 		k.by.Renews()
-		r.stop.leave(false)
+		r.Stop.leave(false)
 		c.stop = nil
-		return p.renew(c, r.deadline, r.stop)
+		return p.renew(c, r.Deadline, r.Stop)
 	}
 	p.discard(c)
 	return nil, failed
@@ -129,7 +139,7 @@ func (p *pool) instead(k *call, failed error) (*conn, error) {
 func (k *call) metDead(failed error) bool {
 	r := k.request
 	return isUnanswered(failed) && errors.Is(failed, ErrReset) && k.interims == 0 && k.used && !r.renewed &&
-		!r.content && r.idempotent() && !r.stop.wasStopped()
+		!r.content && r.Idempotent() && !r.Stop.Stopped()
 }
 
 // receive reads the head of the answer, unless an early one is there already.
@@ -155,8 +165,8 @@ func (k *call) receive() error {
 // await waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
 // that is granted; without a budget it goes on waiting, so impatience alone never fails a request.
 func (k *call) await(limit time.Time) error {
-	for k.request.patience > 0 {
-		pause := time.Now().Add(k.request.patience)
+	for k.request.Patience > 0 {
+		pause := time.Now().Add(k.request.Patience)
 		if !pause.Before(limit) {
 			return nil
 		}

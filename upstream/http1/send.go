@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ var errUnsent = errors.New("nothing was sent")
 
 // send writes the request. It returns nil when an answer can be read: the request is sent, or the service answered
 // early.
-func (k *call) send(r *request) error {
+func (k *call) send(r *Request) error {
 	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Response))); err != nil {
 		return k.unsent(err)
 	}
@@ -46,11 +46,11 @@ func (k *call) unsent(err error) error {
 }
 
 // sendBody passes the body on as it comes. It stops as soon as the service has refused it.
-func (k *call) sendBody(r *request) error {
+func (k *call) sendBody(r *Request) error {
 	for last := false; !last; {
-		before := r.waited
+		before := r.Waited
 		part, err := r.next()
-		k.deadline = k.deadline.Add(r.waited - before)
+		k.deadline = k.deadline.Add(r.Waited - before)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}

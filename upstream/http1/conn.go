@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ const tick = 20 * time.Millisecond
 // conn is a connection to a target. One exchange at a time uses it.
 type conn struct {
 	net.Conn
-	pool    *pool         // where it is given back
+	pool    *Pool         // where it is given back
 	slot    chan struct{} // of the pool: occupied while an exchange uses it
 	permit  chan struct{} // of the upstream, likewise; nil: there is no such bound
 	br      *bufio.Reader

@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"errors"
@@ -39,16 +39,16 @@ func (d *dialLine) wake() {
 }
 
 // connection gives an idle connection, or a new one when there is none.
-func (p *pool) connection(l *limits, r *request) (*conn, error) {
-	if c := p.takeSpare(r.user); c != nil {
+func (p *Pool) connection(l *limits, r *Request) (*conn, error) {
+	if c := p.takeSpare(r.User); c != nil {
 		return c, nil
 	}
 	p.makeRoom(l.slots)
-	return p.newConnection(l, r.deadline, r.stop, func() *conn { return p.takeSpare(r.user) })
+	return p.newConnection(l, r.Deadline, r.Stop, func() *conn { return p.takeSpare(r.User) })
 }
 
 // newConnection dials, in turn. An idle connection that instead gives meanwhile is as good.
-func (p *pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
+func (p *Pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
 	waited := false
 	select {
 	case l.dials <- struct{}{}:
@@ -67,15 +67,15 @@ func (p *pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead 
 	return c, err
 }
 
-// dialCounts counts dials by what became of them.
-type dialCounts struct {
+// DialCounts counts dials by what became of them.
+type DialCounts struct {
 	Connected, Failed prometheus.Counter
 	Lacking           prometheus.Counter // for a lack of ours
 	Expired           prometheus.Counter // the turn to dial did not come in time
 }
 
 // dialed counts a dial by its error.
-func (m *dialCounts) dialed(err error) {
+func (m *DialCounts) dialed(err error) {
 	switch {
 	case err == nil:
 		m.Connected.Inc()
@@ -87,7 +87,7 @@ func (m *dialCounts) dialed(err error) {
 }
 
 // renew gives a new connection in place of one that is dead, with its right to be used.
-func (p *pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) {
+func (p *Pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) {
 	slot, permit := dead.slot, dead.permit
 	_ = dead.Close()
 	c, err := p.newConnection(p.limits.Load(), deadline, stop, func() *conn { return nil })
@@ -100,7 +100,7 @@ func (p *pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) 
 }
 
 // awaitDial waits for the turn to dial or, if that comes first, for a connection that is given back.
-func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
+func (p *Pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
 	p.line.waiting.Add(1)
 	defer p.line.waiting.Add(-1)
 	timer := time.NewTimer(0)
@@ -115,10 +115,10 @@ func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func
 			return nil, nil
 		case <-p.line.freed:
 		case <-p.stop:
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, errRemoved)
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ErrRemoved)
 		case <-timer.C:
 			switch {
-			case stop.wasStopped():
+			case stop.Stopped():
 				return nil, ErrStopped
 			case !time.Now().Before(deadline):
 				p.owner.Dials.Expired.Inc()
@@ -129,7 +129,7 @@ func (p *pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func
 }
 
 // dial makes a connection that belongs to nobody yet.
-func (p *pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
+func (p *Pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
 	as := p.limits.Load().as
 	c, err := p.dialer.dial(as, timeout, deadline)
 	switch {

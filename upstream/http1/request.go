@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"bytes"
@@ -14,20 +14,20 @@ import (
 // smallBody is the size in bytes up to which a body of known length goes out in one write with its head.
 const smallBody = 16 << 10
 
-// request is a request on its way: what is wanted of it, how it went, and how it is written: begin, then what is left of
-// the body. It is pooled for its buffers.
-type request struct {
+// Request is a request on its way: what is wanted of it, how it went, and how it is written: begin, then what is left of
+// the body. It may be used again, for its buffers, between End and Begin.
+type Request struct {
 	req      *fasthttp.Request
-	resp     *fasthttp.Response
-	deadline time.Time
-	stop     *Stop  // nil: nobody can
-	user     uint64 // whose it is; 0: nobody's
-	upgrade  bool   // it asks for another protocol
+	Resp     *fasthttp.Response
+	Deadline time.Time
+	Stop     *Stop  // nil: nobody can
+	User     uint64 // whose it is; 0: nobody's
+	Upgrade  bool   // it asks for another protocol
 
-	patience time.Duration // how long an exchange waits before its policy is asked whether to end; 0: to the end
-	sent     int           // how often it was
+	Patience time.Duration // how long an exchange waits before its policy is asked whether to end; 0: to the end
+	Sent     int           // how often
 	renewed  bool          // it met a dead connection before, and got a new one
-	tunnel   *Tunnel       // when the service switched to another protocol
+	Tunnel   *Tunnel       // when the service switched to another protocol
 
 	begin []byte    // the head, and a small body
 	head  int       // bytes of begin that are the head
@@ -37,36 +37,36 @@ type request struct {
 	left  int64     // bytes of body, -1: unknown, so chunked
 	block []byte    // room for a part of the body
 	owned bytes.Reader
-	whole bool // the body is all in memory, so the request can be sent again
+	Whole bool // the body is all in memory, so the request can be sent again
 
 	content bool // there is a body, of whatever length
 	share   bool // other requests may follow content on its connection
 	last    bool // none may follow: it says Connection: close
 
 	until  time.Time     // when the body must be there; zero: no bound
-	waited time.Duration // for the sender of the body
+	Waited time.Duration // for the sender of the body
 }
 
-// begins makes r a request that is answered into resp.
-func (r *request) begins(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop, user uint64) {
-	r.req, r.resp, r.deadline, r.stop, r.user = req, resp, deadline, stop, user
+// Begin makes r a request that is answered into resp. The body must be there at the deadline, unless that is zero.
+func (r *Request) Begin(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop, user uint64) {
+	r.req, r.Resp, r.Deadline, r.Stop, r.User = req, resp, deadline, stop, user
 	r.until, r.asked = deadline, append(r.asked[:0], req.Header.Host()...)
 }
 
-// ends lets go of everything but the buffers.
-func (r *request) ends() { *r = request{begin: r.begin[:0], asked: r.asked[:0], block: r.block} }
+// End lets go of everything but the buffers.
+func (r *Request) End() { *r = Request{begin: r.begin[:0], asked: r.asked[:0], block: r.block} }
 
-// load reads what is to be sent to a target that gets host as Host, or what the request has when that is empty. share
+// Load reads what is to be sent to a target that gets host as Host, or what the request has when that is empty. share
 // leaves its connection to other requests. An error is ErrRequestBody: a small body could not be read, and nothing has
 // been sent.
-func (r *request) load(host string, share bool) error {
-	r.host, r.share, r.waited = host, share, 0
+func (r *Request) Load(host string, share bool) error {
+	r.host, r.share, r.Waited = host, share, 0
 	r.body, r.left = r.bodyOf()
 	r.content = r.left != 0
 	if !r.req.IsBodyStream() { // it is there
 		r.until = time.Time{}
 	}
-	r.whole = r.left >= 0 && r.left <= smallBody || !r.req.IsBodyStream()
+	r.Whole = r.left >= 0 && r.left <= smallBody || !r.req.IsBodyStream()
 	r.appendHead()
 	if r.left < 0 || r.left > smallBody {
 		return nil
@@ -74,17 +74,17 @@ func (r *request) load(host string, share bool) error {
 	return r.inline()
 }
 
-// hostless reports whether it came without a Host.
-func (r *request) hostless() bool { return len(r.asked) == 0 }
+// Hostless reports whether it came without a Host.
+func (r *Request) Hostless() bool { return len(r.asked) == 0 }
 
-// idempotent reports whether nobody notices a repetition (RFC 9110 §9.2.2).
-func (r *request) idempotent() bool {
+// Idempotent reports whether nobody notices a repetition (RFC 9110 §9.2.2).
+func (r *Request) Idempotent() bool {
 	h := &r.req.Header
 	return h.IsGet() || h.IsHead() || h.IsPut() || h.IsDelete() || h.IsOptions() || h.IsTrace()
 }
 
 // bodyOf gives the body as a stream and its size.
-func (r *request) bodyOf() (io.Reader, int64) {
+func (r *Request) bodyOf() (io.Reader, int64) {
 	if r.req.IsBodyStream() {
 		return r.req.BodyStream(), max(-1, int64(r.req.Header.ContentLength()))
 	}
@@ -93,8 +93,8 @@ func (r *request) bodyOf() (io.Reader, int64) {
 	return &r.owned, int64(len(body))
 }
 
-// again makes r as it was when it was loaded, for a target called host. The body must be whole, or untouched.
-func (r *request) again(host string) {
+// Again makes r as it was when it was loaded, for a target called host. The body must be whole, or untouched.
+func (r *Request) Again(host string) {
 	if !r.req.IsBodyStream() && int64(len(r.req.Body())) > smallBody {
 		r.body, r.left = r.bodyOf()
 	}
@@ -108,14 +108,14 @@ func (r *request) again(host string) {
 }
 
 // rewrite makes the head anew, in front of the same body.
-func (r *request) rewrite() {
+func (r *Request) rewrite() {
 	body := append([]byte(nil), r.begin[r.head:]...)
 	r.appendHead()
 	r.begin = append(r.begin, body...)
 }
 
 // appendHead writes the head as r.req has it, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
-func (r *request) appendHead() {
+func (r *Request) appendHead() {
 	h := &r.req.Header
 	h.SetNoDefaultContentType(true)
 	h.SetProtocol("HTTP/1.1")
@@ -143,7 +143,7 @@ func (r *request) appendHead() {
 func expectsBody(h *fasthttp.RequestHeader) bool { return h.IsPost() || h.IsPut() || h.IsPatch() }
 
 // inline moves a small body behind the head.
-func (r *request) inline() error {
+func (r *Request) inline() error {
 	n := len(r.begin)
 	r.begin = append(r.begin, make([]byte, r.left)...)
 	defer func() { r.body = nil }()
@@ -158,11 +158,11 @@ func (r *request) inline() error {
 
 // read reads from the body. What it waits for is the sender's time: the error is ErrSlowBody when a part came after the
 // body must be there.
-func (r *request) read(p []byte) (int, error) {
+func (r *Request) read(p []byte) (int, error) {
 	asked := time.Now()
 	n, err := r.body.Read(p)
 	now := time.Now()
-	r.waited += now.Sub(asked)
+	r.Waited += now.Sub(asked)
 	if (err == nil || errors.Is(err, io.EOF)) && n > 0 && !r.until.IsZero() && now.After(r.until) {
 		return 0, ErrSlowBody
 	}
@@ -179,7 +179,7 @@ func unexpected(err error) error {
 
 // next reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is the
 // last.
-func (r *request) next() ([]byte, error) {
+func (r *Request) next() ([]byte, error) {
 	if r.block == nil {
 		r.block = make([]byte, 32<<10)
 	}
@@ -201,7 +201,7 @@ func (r *request) next() ([]byte, error) {
 
 // nextChunk leaves room before the data for the size of the chunk, in four digits, and after it for the line ends and
 // the last chunk (RFC 9112 §7.1).
-func (r *request) nextChunk() ([]byte, error) {
+func (r *Request) nextChunk() ([]byte, error) {
 	const before, after = len("7fff\r\n"), len("\r\n" + lastChunk)
 	n, err := r.read(r.block[before : len(r.block)-after])
 	if err != nil && !errors.Is(err, io.EOF) {

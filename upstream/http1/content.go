@@ -1,4 +1,4 @@
-package upstream
+package http1
 
 import (
 	"slices"
@@ -20,10 +20,10 @@ const watchedLook = 16
 
 // carry takes down that c carries r, and reports whether it is the last that c carries. share is whether other requests
 // may follow content on a connection; most is how many requests one carries, 0 for any number.
-func (c *conn) carry(r *request, share bool, most int) (last bool) {
+func (c *conn) carry(r *Request, share bool, most int) (last bool) {
 	c.served++
 	if c.content = r.content; c.content {
-		c.carried, c.user = true, r.user
+		c.carried, c.user = true, r.User
 		if r.share && !share { // the service was marked since the head was written
 			r.share = false
 			r.rewrite()
@@ -42,21 +42,21 @@ func (c *conn) unasked() bool {
 }
 
 // drop closes an idle connection, and looks first whether the service has said something on it.
-func (p *pool) drop(c *conn) {
+func (p *Pool) drop(c *conn) {
 	if c.carried && c.unasked() {
 		p.owner.Undrained()
 	}
 	_ = c.Close()
 }
 
-func (p *pool) dropAll(conns []*conn) {
+func (p *Pool) dropAll(conns []*conn) {
 	for _, c := range conns {
 		p.drop(c)
 	}
 }
 
 // promote makes the connections idle that were watched for long enough. The caller holds mu.
-func (p *pool) promote() {
+func (p *Pool) promote() {
 	if len(p.watched) == 0 {
 		return
 	}
@@ -70,7 +70,7 @@ func (p *pool) promote() {
 
 // popOwn gives the connection that carried content of the same user's last, nil when it is not there. Requests of nobody
 // may be anybody's, so none of them shares with another. The caller holds mu.
-func (p *pool) popOwn(user uint64) *conn {
+func (p *Pool) popOwn(user uint64) *conn {
 	if user == 0 {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (p *pool) popOwn(user uint64) *conn {
 }
 
 // makeRoom drops the connection that is watched longest when one more would be more than may be.
-func (p *pool) makeRoom(slots chan struct{}) {
+func (p *Pool) makeRoom(slots chan struct{}) {
 	p.mu.Lock()
 	var oldest *conn
 	if len(p.watched) > 0 && len(p.watched)+len(p.spare)+len(slots) > cap(slots) {
@@ -97,8 +97,8 @@ func (p *pool) makeRoom(slots chan struct{}) {
 	}
 }
 
-// closeCarried closes the connections that have carried content and are not in use.
-func (p *pool) closeCarried() {
+// CloseCarried closes the connections that have carried content and are not in use.
+func (p *Pool) CloseCarried() {
 	p.mu.Lock()
 	carried := p.popIdle(func(c *conn) bool { return c.carried })
 	p.mu.Unlock()

@@ -1,0 +1,69 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Origin is a target as its URL names it.
+type Origin struct {
+	Host    string // a name or an address, without brackets
+	Port    string
+	Address string // host:port
+	Name    string // as in the Host header: the port only when it is not the scheme's own
+	TLS     bool
+}
+
+// ParseOrigin takes a target's URL apart. A password in it is never repeated in the error.
+func ParseOrigin(raw string) (Origin, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return Origin{}, errors.New("needs a URL")
+	case isAuthority(raw):
+		return Origin{}, fmt.Errorf("%q has no scheme: write http://%s", raw, raw)
+	case err != nil && strings.Contains(raw, "@"):
+		return Origin{}, errors.New("a URL with a user or password that cannot be read")
+	case strings.Count(raw, ":") > 2 && !strings.Contains(raw, "["):
+		return Origin{}, fmt.Errorf("%q: an IPv6 address stands between brackets, as in http://[::1]:3000", raw)
+	case err != nil:
+		return Origin{}, fmt.Errorf("%q is not a URL", raw)
+	case u.User != nil, u.Host == "" && strings.Contains(raw, "@"):
+		return Origin{}, errors.New("a user or password in the URL is not supported")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return Origin{}, fmt.Errorf("%q is not an http:// or https:// URL", raw)
+	case u.Hostname() == "":
+		return Origin{}, fmt.Errorf("%q has no host", raw)
+	case u.Path != "" && u.Path != "/":
+		return Origin{}, fmt.Errorf("%q has a path: a route's strip_prefix and rewrite change paths", raw)
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
+		return Origin{}, fmt.Errorf("%q has a query or a fragment", raw)
+	}
+	return newOrigin(raw, u)
+}
+
+// isAuthority says whether raw is a URL as it would be behind http://, a host with or without a port.
+func isAuthority(raw string) bool {
+	if strings.ContainsAny(raw, "/@?#") {
+		return false
+	}
+	u, err := url.Parse("http://" + raw)
+	return err == nil && u.Hostname() != ""
+}
+
+func newOrigin(raw string, u *url.URL) (Origin, error) {
+	o := Origin{Host: strings.ToLower(u.Hostname()), Name: u.Host, TLS: u.Scheme == "https"}
+	port, own := u.Port(), map[bool]string{false: "80", true: "443"}[o.TLS]
+	if port == "" {
+		port, o.Name = own, strings.TrimSuffix(u.Host, ":")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return Origin{}, fmt.Errorf("%q has a port that is not one of 1 to 65535", raw)
+	}
+	o.Port, o.Address = port, net.JoinHostPort(o.Host, port)
+	return o, nil
+}
