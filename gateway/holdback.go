@@ -28,14 +28,13 @@ func (e *overloadError) Unwrap() error { return e.error }
 type refused struct {
 	client  limit.Client
 	service *limit.Adaptive // nil: an endpoint
+	every   bool            // requests for several services were refused in turn: those for any wait
 	after   time.Duration
 	until   time.Time // when it was to come back
 }
 
-// sameAs reports whether a request is the refused one, or its like, once more.
-func (r refused) sameAs(other refused) bool {
-	return r.client == other.client && r.service == other.service
-}
+// covers reports whether a request of the same client is the refused one, or its like, once more.
+func (r refused) covers(other refused) bool { return r.every || r.service == other.service }
 
 // holdBack makes who was refused for overload, and asks again on the same connection before Retry-After is over, wait for
 // the rest of it: a refusal costs nearly as much as an answer, and thousands that ask again at once would leave no
@@ -43,19 +42,24 @@ func (r refused) sameAs(other refused) bool {
 // waits holds nothing but its connection.
 func (g *Gateway) holdBack(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
+	g.leaveStore(ex) // who the platform named is known by now; an endpoint comes back to the store
+	ex.place.leave()
 	conn, strict := c.Context().Conn().(*wire.Conn)
 	if !strict || ex.route.class == classHealth {
 		return c.Next()
 	}
 	as := refused{client: holderOf(c, ex), service: ex.route.adaptive, after: retryFirst}
-	if before, again := conn.Note().(refused); again && before.sameAs(as) {
-		as.after = min(2*before.after, retryMost)
+	before, again := conn.Note().(refused)
+	if again = again && before.client == as.client; again && before.covers(as) {
 		g.awaitTurn(ex, before.until)
+		conn.SetNote(nil)
 	}
-	conn.SetNote(nil)
 	err := c.Next()
 	if !overloaded(err) {
 		return err
+	}
+	if again {
+		as.every, as.after = !before.covers(as) || before.every, min(2*before.after, retryMost)
 	}
 	as.until = g.deps.Now().Add(as.after)
 	conn.SetNote(as)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/wire"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -130,4 +132,68 @@ func TestUploadsBeyondTheSendingPlacesAreOverloadedAndALineASecond(t *testing.T)
 	if resp, body := e.send(t, head("GET /public/x", "", from("198.51.100.1"))); resp.StatusCode != http.StatusOK {
 		t.Errorf("a request beside them: %d %s, want 200: our own bound opened the breaker?", resp.StatusCode, body)
 	}
+}
+
+// TestWhoAsksForSomethingElseBetweenIsHeldBackAllTheSame alternates between a service and an endpoint, both refused: neither
+// was ever the one that was refused last.
+func TestWhoAsksForSomethingElseBetweenIsHeldBackAllTheSame(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight, cfg.PublicKeys = 2, true })
+	alice, bob := head("GET /private/x", e.token(t, "alice")), head("GET /private/x", e.token(t, "bob"))
+	e.hold(t, 2, func(int) string { return alice })
+	eventually(t, "both places are taken", func() bool { return e.load.inFlight.Load() == 2 })
+	conn := e.dial(t)
+	other := head("GET /api/v1/user/profile", e.token(t, "bob"))
+	for i, request := range []string{bob, other, bob} {
+		if after, want := conn.retryAfter(t, request), []string{"1", "2", "4"}[i]; after != want {
+			t.Errorf("Retry-After: %s, want %s", after, want)
+		}
+	}
+	if n := e.count(t, "wxgate_early_retries_total"); n != 1 {
+		t.Errorf("%v waited, want the last one", n)
+	}
+}
+
+// cloudUser is a user whom WeChat Cloud Run names, and who has logged in.
+func cloudUser(t *testing.T, e *edge) (fields []string) {
+	t.Helper()
+	fields = []string{"X-WX-SOURCE: wx_client", "X-WX-OPENID: oCloudRun1", "X-WX-APPID: " + testAppID}
+	if status, body := e.post(t, "/api/v1/auth/cloud-login", "", map[string]any{}, fields...); status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	return fields
+}
+
+// TestACloudUserWhoIsHeldBackHoldsNothing is TestWhoWaitsForItsTurnHoldsNothing for one whom the platform names: the store was
+// asked for it.
+func TestACloudUserWhoIsHeldBackHoldsNothing(t *testing.T) {
+	t.Parallel()
+	e := newEdgeOf(t, silent(t).URL, func(cfg *Config) { cfg.CloudRun = true }, nil, func(cfg *upstreamConfig) {
+		cfg.Keepalive.MaxConns, cfg.Queue.Wait = 1, 50*time.Millisecond
+	})
+	bob, alice := head("GET /private/x", "", cloudUser(t, e)...), head("GET /private/x", e.token(t, "alice"))
+	e.hold(t, 1, func(int) string { return alice })
+	eventually(t, "the connection is taken", func() bool { return e.load.inFlight.Load() == 1 })
+	conn := e.dial(t)
+	conn.retryAfter(t, bob)
+	conn.say(t, bob)
+	eventually(t, "it is held back", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
+	if n := e.load.inFlight.Load(); n != 1 {
+		t.Errorf("%d places are taken, want alice's alone", n)
+	}
+}
+
+// TestASlowBodyOfACloudUserDoesNotStopAHandOver sends one byte of a body whose sender the store was asked for.
+func TestASlowBodyOfACloudUserDoesNotStopAHandOver(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.CloudRun = true })
+	conn := e.dial(t)
+	conn.say(t, head("POST /private/x", "", append(cloudUser(t, e), "Content-Length: 100")...)+"x")
+	eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), wire.DefaultConfig().BodyGrace/2)
+	defer cancel()
+	if err := e.Hold(ctx); err != nil {
+		t.Errorf("the hand-over waits for the body: %v", err)
+	}
+	e.Resume()
 }

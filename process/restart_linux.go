@@ -270,8 +270,11 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	r.service.onClose(p.Close)
 	go func() { // it says nothing more: this is its end, or ours
-		_, _ = p.Receive(time.Time{})
+		if _, err := p.Receive(time.Time{}); errors.Is(err, handover.ErrEnded) {
+			r.service.hurry(errSuccessorEnded) // also when it comes while the last answers are drained
+		}
 		cancel(errSuccessorEnded)
 	}()
 	give := func(client net.Conn, begun []byte) error {
@@ -285,7 +288,7 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	if handed != nil && context.Cause(ctx) == errSuccessorEnded { //nolint:errorlint // the cause itself is meant
 		handed = errSuccessorEnded
 	}
-	return errors.Join(err, handed, p.Close())
+	return errors.Join(err, handed)
 }
 
 // passSignals passes signals on to the one who serves, from now until shepherd returns: also while this process drains.

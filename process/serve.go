@@ -275,18 +275,21 @@ func (s *Service) Serve(ctx context.Context, begun func() error) error {
 			s.announceStop()
 		case handOver := <-s.replaced:
 			s.handed = true
-			err = s.give(handOver)
+			drain, cancel := s.drainTime()
+			defer cancel()
+			err = s.give(drain, handOver)
+			return errors.Join(err, s.stop(drain, broken, running))
 		case err = <-broken:
 			running--
 		}
 	}
-	return errors.Join(err, s.stop(broken, running))
+	drain, cancel := s.drainTime()
+	defer cancel()
+	return errors.Join(err, s.stop(drain, broken, running))
 }
 
 // give hands the clients to a successor. Those that are not answered in the time of a drain are cut off by stop.
-func (s *Service) give(handOver func(context.Context) error) error {
-	ctx, cancel := s.drainTime()
-	defer cancel()
+func (s *Service) give(ctx context.Context, handOver func(context.Context) error) error {
 	err := handOver(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -334,11 +337,9 @@ func (s *Service) announceStop() {
 	}
 }
 
-// stop drains what is in flight, waits for the listeners' goroutines and closes the rest.
-func (s *Service) stop(broken <-chan error, running int) error {
+// stop drains what is in flight until ctx ends, waits for the listeners' goroutines and closes the rest.
+func (s *Service) stop(ctx context.Context, broken <-chan error, running int) error {
 	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
-	ctx, cancel := s.drainTime()
-	defer cancel()
 	errs := []error{s.gateway.Shutdown(ctx)}
 	for range running {
 		errs = append(errs, <-broken)

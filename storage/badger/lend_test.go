@@ -87,3 +87,34 @@ func TestClosingALentStoreEndsWhatWaits(t *testing.T) {
 		t.Errorf("lending a closed store: %v", err)
 	}
 }
+
+// TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody lends the store to a process that changes a profile and ends. The
+// lender's epoch was over then, and the next start refused every token that it issued after that.
+func TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), time.Now()
+	open := func() *Store {
+		s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), func() time.Time { return at })
+		must(t, err)
+		return s
+	}
+	s := open()
+	alice, err := s.Login(t.Context(), loginAs("o0", "session0session0sess0"))
+	must(t, err)
+	must(t, s.Lend(t.Context()))
+	successor := open()
+	_, err = successor.UpdateUser(t.Context(), alice.User.ID, func(u *storage.User) error { u.Nickname = "n"; return nil })
+	must(t, err)
+	must(t, successor.Close())
+	must(t, s.Return(t.Context()))
+	at = at.Add(time.Minute)
+	epoch := s.Epoch()
+	_, err = s.Login(t.Context(), loginAs("o1", "session1session1sess1"))
+	must(t, err)
+	must(t, s.Close())
+	again := open()
+	defer again.Close()
+	if known, err := again.Issued(t.Context(), epoch, at); err != nil || !known {
+		t.Errorf("a token that was issued after the hand-over had failed: known %v, %v", known, err)
+	}
+}
