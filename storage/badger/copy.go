@@ -16,9 +16,9 @@ func (s *Store) isCopied() bool {
 
 // wantRoomForCopy refuses, before anything is touched, a copy on a disk that is full: see endCopied.
 func (s *Store) wantRoomForCopy(copied bool) error {
-	if now, err := s.statfs(s.dir); copied && err == nil && now.Free < now.Watermark() {
+	if free, needed, full := s.full(); copied && full {
 		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d needed: %w",
-			now.Free>>20, now.Watermark()>>20, storage.ErrUnavailable)
+			free, needed, storage.ErrUnavailable)
 	}
 	return nil
 }

@@ -17,9 +17,9 @@ const migrateBatch = 1000
 
 // wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
 func (s *Store) wantRoomToMigrate(known disk.Sentinel) error {
-	if now, err := s.statfs(s.dir); known.IsOld() && err == nil && now.Free < now.Watermark() {
+	if free, needed, full := s.full(); known.IsOld() && full {
 		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d needed: %w",
-			now.Free>>20, now.Watermark()>>20, storage.ErrUnavailable)
+			free, needed, storage.ErrUnavailable)
 	}
 	return nil
 }

@@ -133,11 +133,16 @@ func (s *Store) identify(configured storage.EncryptionKey) (disk.Sentinel, error
 
 // wantRoom refuses to make a store on a disk that is full.
 func (s *Store) wantRoom() error {
-	if now, err := s.statfs(s.dir); err == nil && now.Free < now.Watermark() {
-		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w",
-			now.Free>>20, now.Watermark()>>20, storage.ErrUnavailable)
+	if free, needed, full := s.full(); full {
+		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w", free, needed, storage.ErrUnavailable)
 	}
 	return nil
+}
+
+// full reports whether the disk has less free than writing needs, both in MB.
+func (s *Store) full() (free, needed uint64, full bool) {
+	now, err := s.statfs(s.dir)
+	return now.Free >> 20, now.Watermark() >> 20, err == nil && now.Free < now.Watermark()
 }
 
 // unlockSeal readies the sealer with the configured key or that of the key file.
