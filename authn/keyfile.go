@@ -12,9 +12,9 @@ import (
 	"fmt"
 	"io"
 
-	"wxgate/input"
-
 	"github.com/golang-jwt/jwt/v5"
+
+	"wxgate/input"
 )
 
 // minRSABits is the shortest RSA key that RFC 7518 §3.3 allows.

@@ -8,9 +8,9 @@ import (
 	"time"
 	"unicode"
 
-	"wxgate/process"
-
 	"github.com/mattn/go-runewidth"
+
+	"wxgate/process"
 )
 
 // output is the flag of every command that answers with a table.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"wxgate/gateway/header"
-
 	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/header"
 )
 
 // headerChanges are what a route sets and removes of the headers that the service gets.

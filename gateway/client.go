@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"strings"
 
-	"wxgate/gateway/header"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/header"
 )
 
 // peerOf is the address at the other end of the connection.

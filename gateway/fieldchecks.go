@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"fmt"
 
-	"wxgate/gateway/header"
-
 	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/header"
 )
 
 // maxConnectionOptions is how many names Connection may list: each is compared with each field.

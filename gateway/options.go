@@ -4,10 +4,10 @@ import (
 	"strconv"
 	"strings"
 
-	"wxgate/gateway/header"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"wxgate/gateway/header"
 )
 
 // asksUs reports whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an

@@ -14,10 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"wxgate/config"
 	"wxgate/input"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // reloaded are the keys of gateway.yaml, each with all below it, that a running gateway takes over. Whatever else has

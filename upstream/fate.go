@@ -4,9 +4,9 @@ import (
 	"errors"
 	"strconv"
 
-	"wxgate/upstream/http1"
-
 	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/http1"
 )
 
 // fate is how one try of a request ended; it is a label of metrics and what health, retries and breaker judge by.

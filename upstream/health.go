@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"wxgate/upstream/http1"
-
 	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/http1"
 )
 
 // checked is what active checks have found.

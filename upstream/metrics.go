@@ -5,9 +5,9 @@ import (
 	"slices"
 	"sync"
 
-	"wxgate/upstream/http1"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/upstream/http1"
 )
 
 // Metrics are the metrics that all upstreams share. Its labels are the names of upstreams and the host:port of targets

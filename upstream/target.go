@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"wxgate/upstream/http1"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/upstream/http1"
 )
 
 const (

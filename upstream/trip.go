@@ -4,9 +4,9 @@ import (
 	"errors"
 	"slices"
 
-	"wxgate/upstream/http1"
-
 	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/http1"
 )
 
 // maxTries is at how many endpoints one request is tried at most.

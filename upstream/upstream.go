@@ -20,9 +20,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"wxgate/upstream/http1"
-
 	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/http1"
 )
 
 // Upstream is a configured service.
