@@ -16,6 +16,7 @@ func TestInvisibleCharactersAreStripped(t *testing.T) {
 		"a\ufdd0b\uffff": "ab", "a\u2028b\u2029c": "a b c", "": "", "小爱": "小爱", "a b": "a b",
 		"张\u200d三": "张三", "张\u200c三": "张三", "\u200d小爱": "小爱", "👩\u200d": "👩", "👩\u200d 三": "👩 三", "👩\u200d\u202e🍳": "👩🍳",
 		"a+\ufe0f": "a+", "张\ufe0f": "张", "a\U000E0100": "a", "🏴\U000E0067\U000E0062": "🏴", "e\u0301\u200dx": "e\u0301x",
+		"👩\u200d三": "👩三", "👩\u200dx": "👩x", "小\u2800爱\u2800": "小 爱 ", "a\u180bb": "ab", "小\u180e爱": "小爱", "র\u200dস": "রস",
 		"a\xffb\u202e": "a\xffb\u202e", // no UTF-8: refused as that
 	} {
 		if got := stripInvisible(from); got != want {
@@ -29,7 +30,7 @@ func TestEmojiAndScriptsKeepWhatJoinsThem(t *testing.T) {
 	for _, text := range []string{
 		"👩‍🍳", "👨‍👩‍👧‍👦", "👩🏽‍🚀", "🏳️‍🌈", "🏴‍☠️", "❤️‍🔥", "👁️‍🗨️", "🏃🏿‍♀️‍➡️", "🙂‍↔️", "1️⃣", "#️⃣", "‼️", "☎︎", "©️", "👍🏿",
 		"🏴\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F赢", "🏴\U000E0067\U000E0062\U000E0077\U000E006C\U000E0073\U000E007F",
-		"🇨🇳", "می\u200cخواهم", "क्\u200dष", "ශ්\u200dරී", "葛\U000E0100城", "\u0601٢", "小爱🐟", "\ue415",
+		"🇨🇳", "ᠠ\u180bᠨ\u180eᠠ", "র\u200d্য", "ರ\u200d್ಕ", "می\u200cخواهم", "क्\u200dष", "ශ්\u200dරී", "葛\U000E0100城", "\u0601٢", "小爱🐟", "\ue415",
 	} {
 		if got := stripInvisible(text); got != text {
 			t.Errorf("%s %+q became %+q", text, text, got)

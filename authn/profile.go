@@ -61,7 +61,7 @@ func clearWhereEmpty(field, wanted *string) {
 	}
 }
 
-// visible is the profile without invisible characters. A text of nothing else is not the empty one, which takes a field
+// visible is the profile without invisible characters. A text of nothing else, or of blanks, is not the empty one, which takes a field
 // back, and changes nothing.
 func (p Profile) visible() Profile {
 	for _, field := range []**string{&p.Nickname, &p.Bio} {
@@ -69,7 +69,7 @@ func (p Profile) visible() Profile {
 			continue
 		}
 		text := stripInvisible(**field)
-		if *field = &text; text == "" {
+		if *field = &text; strings.TrimSpace(text) == "" {
 			*field = nil
 		}
 	}
