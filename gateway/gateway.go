@@ -179,6 +179,7 @@ func (g *Gateway) Drain() {
 // Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
+	g.door.end()
 	g.sockets.Drain()
 	drained := g.metrics.connections.drain(ctx) // before the server, which resets what comes in its last moments
 	err := errors.Join(drained, g.app.ShutdownWithContext(ctx), g.metrics.connections.close())

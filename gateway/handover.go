@@ -32,12 +32,13 @@ const (
 	doorOpen  doorState = iota
 	doorShut            // who comes waits
 	doorMoved           // the store is elsewhere, for good
+	doorEnded           // we stopped while it was shut, and nobody is known to serve
 )
 
 func newDoor() *door { return &door{change: make(chan struct{})} }
 
-// enter waits while the door is shut. It is false when the request has to be answered elsewhere.
-func (d *door) enter() bool {
+// enter waits while the door is shut, and returns how it was then: unless it was open, the store must not be asked here.
+func (d *door) enter() doorState {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for d.state == doorShut {
@@ -49,7 +50,17 @@ func (d *door) enter() bool {
 	if d.state == doorOpen {
 		d.inside++
 	}
-	return d.state == doorOpen
+	return d.state
+}
+
+// end lets those go that wait, when nobody will open the door any more.
+func (d *door) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state == doorShut {
+		d.state = doorEnded
+		d.changed()
+	}
 }
 
 // moved reports whether the store is elsewhere.
@@ -127,11 +138,14 @@ func (g *Gateway) Adopt(ln *wire.Listener, client net.Conn, begun []byte) {
 
 // enterStore is to be called before the store is asked for a request, once at most. errMoved is then the request's end.
 func (g *Gateway) enterStore(c *fiber.Ctx, ex *exchange) error {
-	if !g.door.enter() {
+	switch g.door.enter() {
+	case doorOpen:
+		ex.inStore = true
+		return nil
+	case doorMoved:
 		return g.move(c, ex)
 	}
-	ex.inStore = true
-	return nil
+	return errDraining
 }
 
 func (g *Gateway) leaveStore(ex *exchange) {

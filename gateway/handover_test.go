@@ -54,6 +54,28 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 	}
 }
 
+// TestAStopDuringAHandOverAnswersWhoWaitsForTheStore: a listener broke while a successor started, and whoever wanted to log
+// in waited until the end of the drain, for nothing.
+func TestAStopDuringAHandOverAnswersWhoWaitsForTheStore(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	token := e.token(t, "alice")
+	if err := e.Hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn := e.dial(t)
+	conn.say(t, head("GET /api/v1/user/profile", token))
+	eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- e.Shutdown(t.Context()) }()
+	if resp, body := conn.answer(t); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"draining"`) {
+		t.Errorf("got %d %s, want 503 draining", resp.StatusCode, body)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain has a body that is more than a process keeps for another.
 func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T) {
 	t.Parallel()

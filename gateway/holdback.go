@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"wxgate/authn"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
@@ -53,6 +54,11 @@ func (g *Gateway) holdBack(c *fiber.Ctx) error {
 	if again = again && before.client == as.client; again && before.covers(as) {
 		g.awaitTurn(ex, before.until)
 		conn.SetNote(nil)
+		if subject, known := authn.SubjectOf(c); known {
+			if err := g.deps.Authn.Alive(subject); err != nil { // who was banned meanwhile
+				return err
+			}
+		}
 	}
 	err := c.Next()
 	if !overloaded(err) {

@@ -78,6 +78,25 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	}
 }
 
+// TestABanDuringTheWaitForATurnCounts, as one between two requests does.
+func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
+	bob := e.token(t, "bob")
+	e.load.inFlight.enter(1, 100) // somebody
+	conn := e.dial(t)
+	conn.retryAfter(t, head("GET /private/x", bob))
+	conn.say(t, head("GET /private/x", bob))
+	eventually(t, "the second request waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
+	if err := e.deps.Authn.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil { // bob, the first one
+		t.Fatal(err)
+	}
+	e.load.inFlight.leave()
+	if resp, body := conn.answer(t); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(body, `"token_revoked"`) {
+		t.Errorf("got %d %s, want 401 token_revoked", resp.StatusCode, body)
+	}
+}
+
 // TestAStopDoesNotWaitForWhoWasHeldBack: a process that ends in a hurry has two seconds, and answers whom it can.
 func TestAStopDoesNotWaitForWhoWasHeldBack(t *testing.T) {
 	t.Parallel()

@@ -41,10 +41,10 @@ func newPushLog(reg prometheus.Registerer, now func() time.Time) *pushLog {
 // once delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
 // that is being delivered at the moment is errPushForged, for WeChat repeats itself after 5 s at the earliest.
 func (l *pushLog) once(id string, deliver func() error) error {
-	p, first := l.claim(id)
+	p, delivered, first := l.claim(id)
 	if !first {
 		l.repeated.Inc()
-		if p.delivered {
+		if delivered {
 			return nil
 		}
 		return errPushForged
@@ -54,31 +54,30 @@ func (l *pushLog) once(id string, deliver func() error) error {
 	return err
 }
 
-// claim returns a copy of what is known of a message, or notes that it is being delivered.
-func (l *pushLog) claim(id string) (p pushed, first bool) {
+// claim returns what is known of a message, or notes that it is being delivered.
+func (l *pushLog) claim(id string) (p *pushed, delivered, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.known[id]; known != nil {
-		return *known, false
+		return known, known.delivered, false
 	}
 	l.forget()
 	claimed := &pushed{id: id, until: l.now().Add(2 * pushFreshness)}
 	l.known[id] = claimed
 	l.order = append(l.order, claimed)
-	return *claimed, true
+	return claimed, false, true
 }
 
 // settle keeps a message that was delivered, and lets one that was not come again.
-func (l *pushLog) settle(p pushed, delivered bool) {
+func (l *pushLog) settle(p *pushed, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known := l.known[p.id]
 	switch {
-	case known == nil:
+	case l.known[p.id] != p: // forgotten meanwhile, or forgotten and claimed once more
 	case delivered:
-		known.delivered = true
+		p.delivered = true
 	default:
-		l.drop(known)
+		l.drop(p)
 	}
 }
 
