@@ -61,8 +61,8 @@ func clearWhereEmpty(field, wanted *string) {
 	}
 }
 
-// visible is the profile without invisible characters. A text of nothing else, or of blanks, is not the empty one, which takes a field
-// back, and changes nothing.
+// visible is the profile without invisible characters. A text of nothing else, or of blanks, is not the empty one, which
+// takes a field back, and changes nothing.
 func (p Profile) visible() Profile {
 	for _, field := range []**string{&p.Nickname, &p.Bio} {
 		if *field == nil || **field == "" {
