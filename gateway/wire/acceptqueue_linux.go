@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
@@ -20,8 +21,8 @@ func acceptQueueOf(ln net.Listener) (acceptQueue, bool) {
 }
 
 // shut drops, for good, the first packet of whoever begins to connect. The kernel of the client sends it again a second
-// later, to whoever listens then.
-func (q acceptQueue) shut() {
+// later, to whoever listens then. An MPTCP socket takes no filter: EOPNOTSUPP.
+func (q acceptQueue) shut() error {
 	const flags, syn, ack = 13, 0x02, 0x10 // of a TCP header, where the filter begins to look
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
@@ -30,10 +31,12 @@ func (q acceptQueue) shut() {
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18},
 	}
-	_ = q.raw.Control(func(fd uintptr) { // without it a client that connects in the last moment is reset, as before
-		_ = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+	var refused error
+	err := q.raw.Control(func(fd uintptr) {
+		refused = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 	})
+	return errors.Join(err, refused)
 }
 
 // empty reports whether nobody waits to be accepted.

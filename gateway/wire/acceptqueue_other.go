@@ -9,6 +9,6 @@ type acceptQueue struct{}
 
 func acceptQueueOf(net.Listener) (acceptQueue, bool) { return acceptQueue{}, false }
 
-func (acceptQueue) shut() {}
+func (acceptQueue) shut() error { return nil }
 
 func (acceptQueue) empty() bool { return true }

@@ -61,7 +61,7 @@ func (l *Listener) acceptRest(ctx context.Context) {
 	if !ok {
 		return
 	}
-	q.shut()
+	_ = q.shut() // without it a client that connects in the last moment is reset
 	wait := time.NewTimer(handshakeWait)
 	defer wait.Stop()
 	select {

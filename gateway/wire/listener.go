@@ -38,7 +38,7 @@ type Stats struct {
 // Listen listens on a TCP address, with keep-alive probes; TCP_NODELAY is on, as in all Go connections.
 func Listen(network, addr string, cfg Config) (*Listener, error) {
 	lc := net.ListenConfig{KeepAlive: 30 * time.Second}
-	lc.SetMultipathTCP(false) // Go's default, on which the filter of acceptQueue.shut has no effect
+	lc.SetMultipathTCP(false) // the default of Go, and of no use to acceptQueue.shut
 	ln, err := lc.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, err

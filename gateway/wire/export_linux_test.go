@@ -1,0 +1,12 @@
+package wire
+
+import "errors"
+
+// ShutQueue keeps newcomers out, as Drain does at its begin.
+func (l *Listener) ShutQueue() error {
+	q, ok := acceptQueueOf(l.Listener)
+	if !ok {
+		return errors.New("a listener without a socket")
+	}
+	return q.shut()
+}
