@@ -12,7 +12,7 @@ const (
 	asText    = '\ufe0e' // how the character before it is shown
 	asPicture = '\ufe0f'
 
-	blankBraille = "\u2800"
+	blankBraille = '\u2800'
 )
 
 // stripInvisible removes what shows nothing or reorders what stands around it: with such characters two names look alike,
@@ -21,12 +21,12 @@ const (
 // or letter of several characters they stay. The separators U+2028 and U+2029 become spaces, as does the Braille pattern
 // without dots.
 func stripInvisible(text string) string {
-	if !utf8.ValidString(text) || strings.IndexFunc(text, invisible) < 0 && !strings.Contains(text, blankBraille) {
+	if !utf8.ValidString(text) || strings.IndexFunc(text, invisible) < 0 {
 		return text
 	}
 	var kept strings.Builder
 	var last rune
-	for rest := strings.NewReplacer("\u2028", " ", "\u2029", " ", blankBraille, " ").Replace(text); rest != ""; {
+	for rest := strings.NewReplacer("\u2028", " ", "\u2029", " ", string(blankBraille), " ").Replace(text); rest != ""; {
 		if flag := leadingFlag(rest); flag != "" {
 			kept.WriteString(flag)
 			rest = rest[len(flag):]
@@ -44,7 +44,7 @@ func stripInvisible(text string) string {
 
 // invisible reports whether a character has no shape of its own. Arabic number signs are format characters with one.
 func invisible(r rune) bool {
-	return unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
+	return r == blankBraille || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point) &&
 		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 }

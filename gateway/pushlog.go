@@ -41,8 +41,8 @@ func newPushLog(reg prometheus.Registerer, now func() time.Time) *pushLog {
 // once delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
 // that is being delivered at the moment is errPushForged, for WeChat repeats itself after 5 s at the earliest.
 func (l *pushLog) once(id string, deliver func() error) error {
-	p, delivered, first := l.claim(id)
-	if !first {
+	p, delivered := l.claim(id)
+	if p == nil {
 		l.repeated.Inc()
 		if delivered {
 			return nil
@@ -54,18 +54,18 @@ func (l *pushLog) once(id string, deliver func() error) error {
 	return err
 }
 
-// claim returns what is known of a message, or notes that it is being delivered.
-func (l *pushLog) claim(id string) (p *pushed, delivered, first bool) {
+// claim notes that a message is being delivered. Of one that came before it returns nil, and whether it was delivered.
+func (l *pushLog) claim(id string) (p *pushed, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.known[id]; known != nil {
-		return known, known.delivered, false
+		return nil, known.delivered
 	}
 	l.forget()
-	claimed := &pushed{id: id, until: l.now().Add(2 * pushFreshness)}
-	l.known[id] = claimed
-	l.order = append(l.order, claimed)
-	return claimed, false, true
+	p = &pushed{id: id, until: l.now().Add(2 * pushFreshness)}
+	l.known[id] = p
+	l.order = append(l.order, p)
+	return p, false
 }
 
 // settle keeps a message that was delivered, and lets one that was not come again.
@@ -96,9 +96,7 @@ func (l *pushLog) drop(p *pushed) {
 func (l *pushLog) forget() {
 	now := l.now()
 	for len(l.order) > 0 && (!now.Before(l.order[0].until) || len(l.order) >= maxPushes) {
-		if oldest := l.order[0]; l.known[oldest.id] == oldest {
-			delete(l.known, oldest.id)
-		}
+		delete(l.known, l.order[0].id)
 		l.order = l.order[1:]
 	}
 }
