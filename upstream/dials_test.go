@@ -203,15 +203,38 @@ func TestADialThatTimesOutOnOurOwnCPUIsNoFaultOfTheTarget(t *testing.T) {
 	if !errors.Is(err, upstream.ErrConnect) && !errors.Is(err, upstream.ErrUnavailable) { // the machine itself may be starved
 		t.Errorf("without load a dial that is not answered is %v, want a failed connection", err)
 	}
+	end := keepBusy()
+	_, err = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	end()
+	wantOverloaded(t, err)
+}
+
+func TestATargetThatWasConnectedInTimeServesHoweverLateWeSeeIt(t *testing.T) {
+	t.Parallel()
+	if !alone(t) {
+		return
+	}
+	service := upstreamtest.Echo(t)
+	u, _ := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Timeouts.Connect = 40 * time.Millisecond })
+	end := keepBusy()
+	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	end()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// keepBusy makes everything wait for a CPU, some 200 ms each time, until end is called.
+func keepBusy() (end func()) {
 	stop := make(chan struct{})
 	var busy sync.WaitGroup
 	for range 200 * runtime.GOMAXPROCS(0) {
 		busy.Go(func() { spin(stop) })
 	}
-	_, err = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	close(stop)
-	busy.Wait()
-	wantOverloaded(t, err)
+	return func() {
+		close(stop)
+		busy.Wait()
+	}
 }
 
 // spin keeps a CPU busy for a millisecond each time that it gets one.

@@ -5,6 +5,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -21,9 +24,16 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	if !began.Before(limit) {
 		return nil, fmt.Errorf("%w: %w: the deadline came before the dial", ErrTimeout, ErrOverloaded)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), limit)
-	defer cancel()
-	c, err := d.connect(ctx, as)
+	socket, err := d.reach(timeout, deadline)
+	var c *conn
+	if err == nil {
+		if reached := time.Now(); !reached.Before(limit) { // the target was in time, we were not
+			began, limit = reached, earlier(deadline, reached.Add(timeout))
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), limit)
+		c, err = secure(ctx, socket, as)
+		cancel()
+	}
 	late := !time.Now().Before(limit) // the timer of ctx may be behind that of the socket
 	switch {
 	case err == nil:
@@ -36,12 +46,43 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 }
 
+// reach makes a TCP connection. Its timeout counts from the moment that the target is asked. One that stands by then has
+// only not been seen by us, who are waiting for a CPU: it is waited for until deadline.
+func (d dialer) reach(timeout time.Duration, deadline time.Time) (net.Conn, error) {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	var ended atomic.Bool
+	stop := func() bool { return true }
+	dial := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		stop() // that of a socket which had connected to itself
+		stop = time.AfterFunc(timeout, func() {
+			if !connected(raw) {
+				ended.Store(true)
+				cancel()
+			}
+		}).Stop
+		return nil
+	}}
+	c, err := dial.DialContext(ctx, "tcp", d.address)
+	stop()
+	if err != nil && ended.Load() {
+		err = fmt.Errorf("dial tcp %s: %w", d.address, os.ErrDeadlineExceeded)
+	}
+	return c, err
+}
+
+// connect makes a connection, and secures it unless as is nil.
 func (d dialer) connect(ctx context.Context, as *tls.Config) (*conn, error) {
 	var dial net.Dialer
 	socket, err := dial.DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
+	return secure(ctx, socket, as)
+}
+
+// secure makes a connection of socket, with TLS unless as is nil. It closes the socket when that fails.
+func secure(ctx context.Context, socket net.Conn, as *tls.Config) (*conn, error) {
 	plain := socket
 	if as != nil {
 		secured := tls.Client(plain, as)

@@ -2,7 +2,10 @@
 
 package http1
 
-import "net"
+import (
+	"net"
+	"syscall"
+)
 
 // liveness cannot ask the kernel here: keepalive.idle alone keeps dead connections away.
 type liveness struct{}
@@ -10,3 +13,6 @@ type liveness struct{}
 func (*liveness) watch(net.Conn) {}
 
 func (*liveness) silent() bool { return true }
+
+// connected cannot ask either: what is not seen in time is late.
+func connected(syscall.RawConn) bool { return false }

@@ -52,3 +52,10 @@ func (l *liveness) silent() bool {
 	}
 	return l.quiet
 }
+
+// connected is true when raw is connected with its peer.
+func connected(raw syscall.RawConn) bool {
+	var unconnected error
+	err := raw.Control(func(fd uintptr) { _, unconnected = unix.Getpeername(int(fd)) })
+	return err == nil && unconnected == nil
+}
