@@ -10,12 +10,12 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram test-crash test-storm test-slow test-node test-overload test-hostile test-chaos test-soak test-large test-restart test-kills test-stops test-proxies test-capacity plot house lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: ## every test: both halves, whatever becomes of the first
+test: ## every test: both halves, whether or not the first passes
 	@failed=; for half in test-go test-miniprogram; do $(MAKE) --no-print-directory $$half || failed="$$failed $$half"; done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
@@ -27,52 +27,37 @@ test-miniprogram: ## types, units, and the pages in Chromium against the real ga
 	miniprogram/scripts/prepare.sh
 	cd miniprogram && npm test --silent
 
-test-crash: ## kill -9 under login load, 50 rounds
-	WXGATE_CRASH_ROUNDS=50 go test -count=1 -v -timeout 15m -run 'TestNoAcknowledgedLoginIsLostByKill9' ./e2e
+# Each long_NAME is what `make long WHAT=NAME` runs: tests that take minutes, and whose figures the manual gives.
+LONG          := go test -count=1 -v
+long_capacity := WXGATE_CAPACITY=1 $(LONG) -timeout 30m -run '^TestCapacity$$' ./e2e ## the figures of docs/performance.md: per core, connection and user
+long_chaos    := WXGATE_CHAOS=1 $(LONG) -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e ## 500 requests/s at targets that are killed, frozen, slowed and failing; p2c against round_robin
+long_crash    := WXGATE_CRASH_ROUNDS=50 $(LONG) -timeout 15m -run '^TestNoAcknowledgedLoginIsLostByKill9$$' ./e2e ## kill -9 under login load, 50 rounds
+long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e ## one attacker of each kind for HOSTILE (1m) beside 200 honest users: the table of docs/security.md
+long_kills    := WXGATE_KILLS=200 $(LONG) -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e ## 200 times kill -9 of a process at a random moment of a hand-over, then a start
+long_large    := WXGATE_LARGE=1 $(LONG) -timeout 30m -run '^TestLargeBodiesTakeNoMemory$$|^TestEventsArriveAsTheyAreSaid$$' ./e2e ## 2 GiB up and down, with the memory of the gateway; how long events take
+long_node     := WXGATE_NODE=1 $(LONG) -timeout 30m -run '^TestNoPostIsExecutedTwice|^TestPostsToANodeService' ./gateway ./e2e ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
+long_overload := OVERLOAD=$(OVERLOAD) $(LONG) -timeout 15m -run '^TestOverload$$' ./e2e ## twice the load that a service can take for OVERLOAD (30s): the table of docs/limits.md
+long_proxies  := WXGATE_PROXIES=1 $(LONG) -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs
+long_restart  := WXGATE_RESTART=60s $(LONG) -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e ## a minute of load with a reload each second and five restarts
+long_slow     := WXGATE_SLOW=1 $(LONG) -timeout 10m -run '^TestSlowClientsAreCutAndOthersDoNotNotice$$' ./gateway ## 300 slow clients of each kind for a minute, beside honest ones
+long_soak     := SOAK=$(SOAK) $(LONG) -race -timeout 3h -run '^TestSoak$$' ./e2e ## mixed traffic of 500 users with the race detector, for SOAK (10m)
+long_stops    := WXGATE_STOPS=100 $(LONG) -timeout 30m -run '^TestAStopUnderLoadResetsNoConnection$$' ./e2e ## 100 stops under the load of 40 clients, counting connections that are reset
+long_storm    := WXGATE_STORM_LOGINS=10000 $(LONG) -timeout 15m -run '^TestEveryLoginGetsARightAnswer' ./e2e ## 10,000 logins while WeChat fails a fifth of the time
 
-test-storm: ## 10,000 logins while WeChat fails a fifth of the time
-	WXGATE_STORM_LOGINS=10000 go test -count=1 -v -timeout 15m -run 'TestEveryLoginGetsARightAnswer' ./e2e
+long: ## a test that takes minutes: make long WHAT=soak; without WHAT it lists them
+ifeq ($(long_$(WHAT)),)
+	@awk -F ' *:= *| *## *' '/^long_/ { sub("long_", ""); printf "  make long WHAT=%-10s %s\n", $$1, $$3 }' $(MAKEFILE_LIST); test -z "$(WHAT)"
+else
+	$(long_$(WHAT))
+endif
 
-test-slow: ## 300 slow clients of each kind for a minute, beside honest ones
-	WXGATE_SLOW=1 go test -count=1 -v -timeout 10m -run 'TestSlowClientsAreCutAndOthersDoNotNotice' ./gateway
+test-hostile: # the name under which others know it
+	@$(MAKE) --no-print-directory long WHAT=hostile
 
-test-node: ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
-	WXGATE_NODE=1 go test -count=1 -v -timeout 30m -run 'TestNoPostIsExecutedTwice|TestPostsToANodeService' ./gateway ./e2e
-
-test-overload: ## twice the load that a service can take, for OVERLOAD (30s), and the table of docs/limits.md
-	OVERLOAD=$(OVERLOAD) go test -count=1 -v -timeout 15m -run '^TestOverload$$' ./e2e
-
-test-hostile: ## one attacker of each kind for HOSTILE (1m) beside 200 honest users, and the table of docs/security.md
-	HOSTILE=$(HOSTILE) go test -count=1 -v -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e
-
-test-chaos: ## 500 requests/s for a minute at targets that are killed, frozen, slowed and failing; p2c against round_robin
-	WXGATE_CHAOS=1 go test -count=1 -v -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e
-
-plot: ## draw docs/p2c.svg anew: latencies under p2c and round_robin with one slow target, simulated
+plot: ## draw docs/p2c.svg again: latencies under p2c and round_robin with one slow target, simulated
 	WXGATE_PLOT=$(CURDIR)/docs/p2c.svg go test -count=1 -v -run '^TestASlowTargetDoesNotShowInTheTailOfP2C$$' ./upstream
 
-test-soak: ## mixed traffic of 500 users with the race detector, for SOAK (10m)
-	SOAK=$(SOAK) go test -race -count=1 -v -timeout 3h -run '^TestSoak$$' ./e2e
-
-test-restart: ## a minute of load with a reload each second and five restarts
-	WXGATE_RESTART=60s go test -count=1 -v -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e
-
-test-kills: ## 200 times kill -9 of one of the processes at a random moment of a hand-over, and a start
-	WXGATE_KILLS=200 go test -count=1 -v -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e
-
-test-stops: ## 100 stops under the load of 40 clients, counting connections that are reset
-	WXGATE_STOPS=100 go test -count=1 -v -timeout 30m -run '^TestAStopUnderLoadResetsNoConnection$$' ./e2e
-
-test-proxies: ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs
-	WXGATE_PROXIES=1 go test -count=1 -v -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e
-
-test-capacity: ## the figures of docs/performance.md: per core, connection, user
-	WXGATE_CAPACITY=1 go test -count=1 -v -timeout 30m -run '^TestCapacity$$' ./e2e
-
-test-large: ## 2 GiB up and down, with the memory of the gateway; how long events take
-	WXGATE_LARGE=1 go test -count=1 -v -timeout 30m -run 'TestLargeBodiesTakeNoMemory|TestEventsArriveAsTheyAreSaid' ./e2e
-
-house: ## measure the packages, and fail where one is no room to live in any more
+house: ## measure the packages, and fail where one has outgrown its room
 	go run ./scripts/house
 
 lint: house $(GOLANGCI) ## check style, formatting and structure
@@ -87,7 +72,7 @@ build: ## a static binary in bin/
 run: ## serve gateway.yaml
 	go run . serve
 
-demo: ## a whole gateway that needs nothing: sandbox WeChat, recipe service, throwaway key
+demo: ## a whole gateway that needs no setup: sandbox WeChat, recipe service, throwaway key
 	go run . demo
 
 bench: ## Go benchmarks, with allocations

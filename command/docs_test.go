@@ -171,9 +171,12 @@ func TestMakeTargetsOfTheManualExist(t *testing.T) {
 	t.Parallel()
 	makefile := readPage(t, "Makefile")
 	for _, page := range manual(t) {
-		for _, m := range regexp.MustCompile("(?m)(?:`|^)make ([a-z][a-z-]*)").FindAllStringSubmatch(inCode(readPage(t, page)), -1) {
+		for _, m := range regexp.MustCompile("(?m)(?:`|^)make ([a-z][a-z-]*)(?: WHAT=([a-z]+))?").FindAllStringSubmatch(inCode(readPage(t, page)), -1) {
 			if !regexp.MustCompile(`(?m)^` + m[1] + `:`).MatchString(makefile) {
 				t.Errorf("%s names `make %s`, which the Makefile does not have", page, m[1])
+			}
+			if m[2] != "" && !regexp.MustCompile(`(?m)^long_`+m[2]+` *:=`).MatchString(makefile) {
+				t.Errorf("%s names `make long WHAT=%s`, which the Makefile does not have", page, m[2])
 			}
 		}
 	}

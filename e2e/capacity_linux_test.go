@@ -19,11 +19,11 @@ import (
 	"wxgate/upstream/upstreamtest"
 )
 
-// TestCapacity measures what docs/performance.md says of a machine: `make test-capacity`. Time of the processor and memory are
+// TestCapacity measures what docs/performance.md says of a machine: `make long WHAT=capacity`. Time of the processor and memory are
 // those of the process alone, so other work on the machine changes them little.
 func TestCapacity(t *testing.T) {
 	if os.Getenv("WXGATE_CAPACITY") == "" {
-		t.Skip("it takes minutes: see make test-capacity")
+		t.Skip("it takes minutes: see make long WHAT=capacity")
 	}
 	t.Run("requests", measureRequests)
 	t.Run("connections", measureConnections)

@@ -48,7 +48,7 @@ type chaosSample struct {
 func wantsChaos(t *testing.T) {
 	t.Helper()
 	if os.Getenv("WXGATE_CHAOS") == "" {
-		t.Skip("it takes minutes: see make test-chaos")
+		t.Skip("it takes minutes: see make long WHAT=chaos")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// crashRounds is how often the gateway is killed; `make test-crash` asks for 50.
+// crashRounds is how often the gateway is killed; `make long WHAT=crash` asks for 50.
 func crashRounds(t *testing.T) int {
 	t.Helper()
 	rounds, err := strconv.Atoi(os.Getenv("WXGATE_CRASH_ROUNDS"))

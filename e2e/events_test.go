@@ -11,7 +11,7 @@ import (
 )
 
 // TestEventsArriveAsTheyAreSaid opens event streams through the gateway. The service says nothing until the client has the
-// head, and no event until the client has the one before. How long the gateway takes is logged: `make test-large` opens
+// head, and no event until the client has the one before. How long the gateway takes is logged: `make long WHAT=large` opens
 // more of them.
 func TestEventsArriveAsTheyAreSaid(t *testing.T) {
 	t.Parallel()

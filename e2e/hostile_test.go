@@ -38,7 +38,7 @@ type hostile struct {
 }
 
 // TestHonestUsersDoNotNoticeAHostileOne runs one attacker of each kind beside honest users: they are served as if it was
-// not there. HOSTILE says for how long each, as in HOSTILE=1m: `make test-hostile`. Without it a few kinds get a moment.
+// not there. HOSTILE says for how long each, as in HOSTILE=1m: `make long WHAT=hostile`. Without it a few kinds get a moment.
 func TestHonestUsersDoNotNoticeAHostileOne(t *testing.T) {
 	t.Parallel()
 	length, err := time.ParseDuration(os.Getenv("HOSTILE"))

@@ -137,7 +137,7 @@ func TestWhateverIsKilledWhenAStartWorks(t *testing.T) {
 	t.Parallel()
 	rounds, err := strconv.Atoi(os.Getenv("WXGATE_KILLS"))
 	if err != nil {
-		rounds = 10 // the search is make test-kills; see docs/reload.md for what it has found
+		rounds = 10 // the search is make long WHAT=kills; see docs/reload.md for what it has found
 	}
 	w := newSupervised(t)
 	outputs := []fmt.Stringer{w.output} // a successor writes to that of the process before

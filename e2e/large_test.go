@@ -13,7 +13,7 @@ import (
 
 const mostMore = 64 << 20 // bytes of memory that a large body may take
 
-// TestLargeBodiesTakeNoMemory moves 64 MiB up and down; `make test-large` moves 2 GiB each way, with a length and in chunks.
+// TestLargeBodiesTakeNoMemory moves 64 MiB up and down; `make long WHAT=large` moves 2 GiB each way, with a length and in chunks.
 func TestLargeBodiesTakeNoMemory(t *testing.T) {
 	size := int64(64 << 20)
 	if os.Getenv("WXGATE_LARGE") != "" {

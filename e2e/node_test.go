@@ -10,7 +10,7 @@ import (
 )
 
 // TestPostsToANodeServiceNeverMeetAClosedConnection posts before and after the service has closed the idle connection.
-// With `make test-node` it is Node's own 5 s and a POST every 7 s, a hundred times; else 50 ms.
+// With `make long WHAT=node` it is Node's own 5 s and a POST every 7 s, a hundred times; else 50 ms.
 func TestPostsToANodeServiceNeverMeetAClosedConnection(t *testing.T) {
 	t.Parallel()
 	posts, keepAlive, pauses := 200, "50", []time.Duration{10 * time.Millisecond, 75 * time.Millisecond}

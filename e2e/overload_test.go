@@ -33,11 +33,11 @@ type phase struct {
 }
 
 // TestOverload shows what docs/limits.md says: twice the load that the service can take for OVERLOAD (30s), between calm
-// times. `make test-overload` runs it.
+// times. `make long WHAT=overload` runs it.
 func TestOverload(t *testing.T) {
 	length, err := time.ParseDuration(os.Getenv("OVERLOAD"))
 	if err != nil {
-		t.Skip("OVERLOAD says for how long, as in OVERLOAD=30s: see make test-overload")
+		t.Skip("OVERLOAD says for how long, as in OVERLOAD=30s: see make long WHAT=overload")
 	}
 	for _, scene := range []struct {
 		name    string

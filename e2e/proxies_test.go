@@ -27,10 +27,10 @@ import (
 )
 
 // TestTheProxiesOfTheManual runs the configurations of docs/tls.md for nginx and Caddy in front of a gateway, with a
-// certificate of its own: who the client is, events, uploads, WebSockets. `make test-proxies` wants both programs.
+// certificate of its own: who the client is, events, uploads, WebSockets. `make long WHAT=proxies` wants both programs.
 func TestTheProxiesOfTheManual(t *testing.T) {
 	if os.Getenv("WXGATE_PROXIES") == "" {
-		t.Skip("NOT TESTED, the proxies of the manual: make test-proxies needs nginx and caddy")
+		t.Skip("NOT TESTED, the proxies of the manual: make long WHAT=proxies needs nginx and caddy")
 	}
 	for name, start := range map[string]func(*proxied, string) *exec.Cmd{"nginx": (*proxied).nginx, "caddyfile": (*proxied).caddy} {
 		t.Run(name, func(t *testing.T) {

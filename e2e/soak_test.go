@@ -39,12 +39,12 @@ type soakKind struct {
 	wrong   atomic.Int64
 }
 
-// TestSoak runs for the time in SOAK: `make test-soak`. Users must never see each other's answers, and nothing may be
+// TestSoak runs for the time in SOAK: `make long WHAT=soak`. Users must never see each other's answers, and nothing may be
 // left over at the end.
 func TestSoak(t *testing.T) {
 	length, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil {
-		t.Skip("SOAK says for how long, as in SOAK=10m: see make test-soak")
+		t.Skip("SOAK says for how long, as in SOAK=10m: see make long WHAT=soak")
 	}
 	s := &soak{world: newWorld(t), kinds: []*soakKind{
 		{name: "requests", workers: 12, pause: time.Millisecond, once: soakRequest},

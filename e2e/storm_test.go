@@ -12,7 +12,7 @@ import (
 	"wxgate/authn/wechat/sandbox"
 )
 
-// stormLogins is how many logins meet a failing WeChat; `make test-storm` asks for 10,000.
+// stormLogins is how many logins meet a failing WeChat; `make long WHAT=storm` asks for 10,000.
 func stormLogins() int {
 	if n, err := strconv.Atoi(os.Getenv("WXGATE_STORM_LOGINS")); err == nil {
 		return n

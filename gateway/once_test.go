@@ -58,7 +58,7 @@ func fickle(t *testing.T) *upstreamtest.Service {
 	return s
 }
 
-// TestNoPostIsExecutedTwiceWhateverTheServiceDoes sends 1,000 POSTs; `make test-node` sends 10,000.
+// TestNoPostIsExecutedTwiceWhateverTheServiceDoes sends 1,000 POSTs; `make long WHAT=node` sends 10,000.
 func TestNoPostIsExecutedTwiceWhateverTheServiceDoes(t *testing.T) {
 	t.Parallel()
 	posts := 1000

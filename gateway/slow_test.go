@@ -75,7 +75,7 @@ func honest(e *edge, token string, stop <-chan struct{}) (took []time.Duration, 
 
 // besiege holds count connections of each kind at once, again and again for the given time, while four honest clients
 // go on. It fails the test unless all are cut in their time, and logs a table. How long honest requests take says as much of
-// the machine, so only `make test-slow` judges it.
+// the machine, so only `make long WHAT=slow` judges it.
 func besiege(t *testing.T, e *edge, token string, count int, least time.Duration, kinds []slowKind) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -148,7 +148,7 @@ func siege(headLimit, bodyLimit, every time.Duration) []slowKind {
 
 func TestSlowClientsAreCutAndOthersDoNotNotice(t *testing.T) {
 	service := upstreamtest.Echo(t)
-	if os.Getenv("WXGATE_SLOW") != "" { // make test-slow: the defaults, 300 of each, a minute
+	if os.Getenv("WXGATE_SLOW") != "" { // make long WHAT=slow: the defaults, 300 of each, a minute
 		e := newEdge(t, service.URL, nil)
 		besiege(t, e, e.token(t, "alice"), 300, time.Minute, siege(8*time.Second, 14*time.Second, 500*time.Millisecond))
 		return

@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +36,34 @@ func TestOnlyTheReloadedKeysChange(t *testing.T) {
 	want.WeChat.AppID, want.Authn.Issuer, want.Storage = running.WeChat.AppID, running.Authn.Issuer, running.Storage
 	if !reflect.DeepEqual(next, want) {
 		t.Errorf("the configuration to apply is\n%+v, want\n%+v", next, want)
+	}
+}
+
+// TestTheManualListsWhatAReloadTakesOver compares the table of docs/reload.md with reloaded.
+func TestTheManualListsWhatAReloadTakesOver(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/reload.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	key := regexp.MustCompile("`([a-z_.]+)`")
+	var takenOver []string
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, "|")
+		for _, m := range key.FindAllStringSubmatch(cells[1], -1) {
+			takenOver = append(takenOver, m[1])
+		}
+		for _, m := range key.FindAllStringSubmatch(strings.ReplaceAll(cells[2], "rest of `", "rest of "), -1) {
+			if isReloaded(m[1]) {
+				t.Errorf("docs/reload.md says that %s needs a restart, and a reload takes it over", m[1])
+			}
+		}
+	}
+	want := slices.Sorted(slices.Values(reloaded()))
+	if slices.Sort(takenOver); !slices.Equal(takenOver, want) {
+		t.Errorf("docs/reload.md says that a reload takes over\n%q, want\n%q", takenOver, want)
 	}
 }
 
