@@ -64,7 +64,7 @@ func TestTheManualNamesEveryWordOfATokensPurpose(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(text), "### The purpose of a token")
 	for begin, words := range map[string][]string{
-		"| says what it is for |": purposeClaims(), "| and means access with |": accessPurposes(), "| is for something else": purposeFlags(),
+		"| claims that state the purpose |": purposeClaims(), "| values that mean access |": accessPurposes(), "| claims that mean another purpose": purposeFlags(),
 	} {
 		_, row, _ := strings.Cut(section, begin)
 		row, _, _ = strings.Cut(row, "\n")
