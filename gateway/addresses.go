@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/answer"
 )
 
 // addressLists are limits.ip made ready.
@@ -56,7 +58,7 @@ func (n *networks) hold(client netip.Addr) bool {
 func (g *Gateway) screen(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	if ex.route.class != classHealth && !ex.rules.addresses.admit(ex.client) {
-		return errIPDenied
+		return answer.ErrIPDenied
 	}
 	return c.Next()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 )
 
 // admin is the operator's listener: probes, metrics and the API of adminapi.go. It runs on net/http, apart from the
@@ -60,7 +61,7 @@ func (a *admin) newGuardedMux() http.Handler {
 	for _, e := range a.endpoints() {
 		mux.HandleFunc(e.pattern, a.knowing(e.query, e.serve))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.fail(w, errNoRoute) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.fail(w, answer.ErrNoRoute) })
 	return mux
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -515,13 +516,13 @@ func TestErasingEndsEverythingOfAUser(t *testing.T) {
 
 func TestAUserWhoIsGoneIsNotFoundForTheOperatorAndLoggedOutForThemself(t *testing.T) {
 	t.Parallel()
-	g := &Gateway{failures: failures()}
+	g := &Gateway{failures: answer.NewTable()}
 	gone := fmt.Errorf("reading user 7: %w", storage.ErrNotFound)
-	if f := g.failureOf(gone); f.status != http.StatusNotFound || f.reason != "not_found" {
-		t.Errorf("the operator gets %d %s, want 404 not_found", f.status, f.reason)
+	if f := g.failures.Of(gone); f.Status != http.StatusNotFound || f.Reason != "not_found" {
+		t.Errorf("the operator gets %d %s, want 404 not_found", f.Status, f.Reason)
 	}
-	if f := g.failureOf(ofSubject(gone)); f.status != http.StatusUnauthorized || f.reason != "token_revoked" {
-		t.Errorf("their own token gets %d %s, want 401 token_revoked", f.status, f.reason)
+	if f := g.failures.Of(ofSubject(gone)); f.Status != http.StatusUnauthorized || f.Reason != "token_revoked" {
+		t.Errorf("their own token gets %d %s, want 401 token_revoked", f.Status, f.Reason)
 	}
 }
 

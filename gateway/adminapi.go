@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/answer"
 	"wxgate/input"
 	"wxgate/lograte"
 )
@@ -74,22 +75,22 @@ func (a *admin) answering(do func(*http.Request) (data any, err error)) http.Han
 }
 
 func (a *admin) succeed(w http.ResponseWriter, data any) {
-	answer, err := successAnswer("success", data, a.now())
+	said, err := answer.Success("success", data, a.now())
 	if err != nil {
 		a.fail(w, err)
 		return
 	}
-	answer.writeAdmin(w)
+	said.Write(w)
 }
 
 // fail answers with the error's row. The reader runs this gateway, so what is wrong with a request is said in detail.
 func (a *admin) fail(w http.ResponseWriter, err error) {
-	f, id, detail := a.gateway.failureOf(err), newRequestID(), err.Error()
-	if f.status >= http.StatusInternalServerError {
-		a.gateway.often.Error(lograte.Kind{Message: "admin request failed", Reason: f.reason}, "request_id", id, "error", err)
+	f, id, detail := a.gateway.failures.Of(err), answer.NewRequestID(), err.Error()
+	if f.Status >= http.StatusInternalServerError {
+		a.gateway.often.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
 		detail = ""
 	}
-	failureAnswer(f, f.message, detail, id, a.now()).writeAdmin(w)
+	f.Refusal(f.Message, detail, id, a.now()).Write(w)
 }
 
 // ofUser reads the id in the path.
@@ -107,7 +108,7 @@ func ofUser(do func(r *http.Request, id int64) (any, error)) func(*http.Request)
 func parseUserID(text string) (int64, error) {
 	id, err := input.UserID(text)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errInvalidRequest, err)
+		err = fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	return id, err
 }
@@ -127,11 +128,11 @@ func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, e
 		return nil, err
 	}
 	if object == nil {
-		return nil, fmt.Errorf("%w: the body is not an object", errInvalidRequest)
+		return nil, fmt.Errorf("%w: the body is not an object", answer.ErrInvalidRequest)
 	}
 	for key := range object {
 		if !slices.Contains(known, key) {
-			return nil, fmt.Errorf("%w: there is no key %q, only %s", errInvalidRequest, key, strings.Join(known, ", "))
+			return nil, fmt.Errorf("%w: there is no key %q, only %s", answer.ErrInvalidRequest, key, strings.Join(known, ", "))
 		}
 	}
 	return object, nil
@@ -139,7 +140,7 @@ func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, e
 
 func wantContentType(r *http.Request, want string) error {
 	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
-		return fmt.Errorf("%w: the Content-Type must be %s", errInvalidRequest, want)
+		return fmt.Errorf("%w: the Content-Type must be %s", answer.ErrInvalidRequest, want)
 	}
 	return nil
 }
@@ -147,7 +148,7 @@ func wantContentType(r *http.Request, want string) error {
 // ofBody is an error of reading a body.
 func ofBody(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return errBodyTooLarge
+		return answer.ErrBodyTooLarge
 	}
-	return fmt.Errorf("%w: %w", errInvalidRequest, err)
+	return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 }

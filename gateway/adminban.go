@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"wxgate/gateway/answer"
 	"wxgate/input"
 )
 
@@ -48,7 +49,7 @@ func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error)
 	until, err := last, error(nil)
 	switch {
 	case len(body) == 2:
-		return until, fmt.Errorf("%w: until and for are two ends; one is enough", errInvalidRequest)
+		return until, fmt.Errorf("%w: until and for are two ends; one is enough", answer.ErrInvalidRequest)
 	case body["until"] != nil:
 		until, err = parseText(body["until"], input.Time)
 	case body["for"] != nil:
@@ -57,10 +58,10 @@ func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error)
 		until = now.Add(min(d, forEver))
 	}
 	if err != nil {
-		return until, fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return until, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	if !until.After(now) {
-		return until, fmt.Errorf("%w: the ban would end before it begins", errInvalidRequest)
+		return until, fmt.Errorf("%w: the ban would end before it begins", answer.ErrInvalidRequest)
 	}
 	if until.After(last) {
 		return last, nil

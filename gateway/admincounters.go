@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 )
 
 // addCounters answers POST /api/users/{id}/counters: a service reports what a user did, and the profile shows it.
@@ -28,7 +29,7 @@ func (a *admin) addCounters(r *http.Request, id int64) (any, error) {
 // parseCounters is strict: an increment that is passed over or rounded would never be missed by anybody.
 func parseCounters(body map[string]json.RawMessage) (add authn.Counters, err error) {
 	if len(body) == 0 {
-		return add, fmt.Errorf("%w: there is no counter to change", errInvalidRequest)
+		return add, fmt.Errorf("%w: there is no counter to change", answer.ErrInvalidRequest)
 	}
 	fields := map[string]*int64{
 		"recipe_count": &add.Recipes, "follower_count": &add.Followers,
@@ -36,7 +37,7 @@ func parseCounters(body map[string]json.RawMessage) (add authn.Counters, err err
 	}
 	for name, value := range body {
 		if err := json.Unmarshal(value, fields[name]); err != nil || string(value) == "null" {
-			return add, fmt.Errorf("%w: %s is not an integer", errInvalidRequest, name)
+			return add, fmt.Errorf("%w: %s is not an integer", answer.ErrInvalidRequest, name)
 		}
 	}
 	return add, nil

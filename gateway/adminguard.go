@@ -3,7 +3,6 @@ package gateway
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,13 +11,8 @@ import (
 	"strings"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/lograte"
-)
-
-// Why the admin listener does not talk to somebody.
-var (
-	errAdminToken  = errors.New("the bearer token is not server.admin_token")
-	errAdminOrigin = errors.New("the admin listener is not for web pages of others")
 )
 
 // adminGuard decides who may use the admin listener.
@@ -37,13 +31,13 @@ func newAdminGuard(token authn.Secret) adminGuard {
 func (g adminGuard) admit(r *http.Request) error {
 	switch {
 	case !sameOrigin(r):
-		return fmt.Errorf("%w: the Origin is not this listener", errAdminOrigin)
+		return fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
 	case !g.demanded && !onThisMachine(r.RemoteAddr):
-		return fmt.Errorf("%w: without server.admin_token it answers this machine alone", errAdminOrigin)
+		return fmt.Errorf("%w: without server.admin_token it answers this machine alone", answer.ErrAdminOrigin)
 	case !g.demanded && !loopbackHost(hostOf(r.Host)):
-		return fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", errAdminOrigin)
+		return fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", answer.ErrAdminOrigin)
 	case g.demanded && !g.matches(bearerOf(r)):
-		return errAdminToken
+		return answer.ErrAdminToken
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/input"
 	"wxgate/storage"
 )
@@ -101,7 +102,7 @@ func (i *importer) run(r *http.Request) error {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("%w: line %d is longer than %d bytes", errBodyTooLarge, number+1, importLineLimit)
+		return fmt.Errorf("%w: line %d is longer than %d bytes", answer.ErrBodyTooLarge, number+1, importLineLimit)
 	}
 	if lines.Err() != nil {
 		return ofBody(lines.Err())
@@ -142,16 +143,16 @@ type importBody struct {
 // is a nickname that is lost.
 func parseImport(line []byte) (u storage.User, dropped []string, err error) {
 	if !utf8.Valid(line) {
-		return u, nil, fmt.Errorf("%w: the line is not UTF-8", errInvalidRequest)
+		return u, nil, fmt.Errorf("%w: the line is not UTF-8", answer.ErrInvalidRequest)
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	var body importBody
 	if err := dec.Decode(&body); err != nil {
-		return u, nil, fmt.Errorf("%w: %w", errInvalidRequest, ofImport(err))
+		return u, nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, ofImport(err))
 	}
 	if dec.More() {
-		return u, nil, fmt.Errorf("%w: there is more than one JSON value in the line", errInvalidRequest)
+		return u, nil, fmt.Errorf("%w: there is more than one JSON value in the line", answer.ErrInvalidRequest)
 	}
 	u, dropped = authn.Presentable(body.User)
 	if len(body.CreatedAt) > 0 && string(body.CreatedAt) != "null" {
@@ -212,7 +213,7 @@ func (i *importer) count(line importLine, err error) error {
 func (i *importer) refuse(number int, err error) {
 	i.report.Failed++
 	if len(i.report.Errors) < importErrorsTold {
-		i.report.Errors = append(i.report.Errors, importError{number, i.admin.gateway.failureOf(err).reason, err.Error()})
+		i.report.Errors = append(i.report.Errors, importError{number, i.admin.gateway.failures.Of(err).Reason, err.Error()})
 	}
 }
 

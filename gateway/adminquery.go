@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wxgate/gateway/answer"
 )
 
 // anyParameter stands for all: they are somebody else's.
@@ -26,17 +28,17 @@ func (a *admin) knowing(known []string, serve http.HandlerFunc) http.HandlerFunc
 func checkQuery(raw string, known []string) error {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	for name, values := range query {
 		switch {
 		case slices.Contains(known, anyParameter):
 		case len(known) == 0:
-			return fmt.Errorf("%w: there is no parameter %q, nor any other", errInvalidRequest, name)
+			return fmt.Errorf("%w: there is no parameter %q, nor any other", answer.ErrInvalidRequest, name)
 		case !slices.Contains(known, name):
-			return fmt.Errorf("%w: there is no parameter %q, only %s", errInvalidRequest, name, strings.Join(known, ", "))
+			return fmt.Errorf("%w: there is no parameter %q, only %s", answer.ErrInvalidRequest, name, strings.Join(known, ", "))
 		case len(values) > 1:
-			return fmt.Errorf("%w: %s is there twice", errInvalidRequest, name)
+			return fmt.Errorf("%w: %s is there twice", answer.ErrInvalidRequest, name)
 		}
 	}
 	return nil
@@ -46,7 +48,7 @@ func checkQuery(raw string, known []string) error {
 func aloneIn(query url.Values, name string, others ...string) error {
 	for other := range query {
 		if other != name && !slices.Contains(others, other) {
-			return fmt.Errorf("%w: %s and %s do not go together", errInvalidRequest, name, other)
+			return fmt.Errorf("%w: %s and %s do not go together", answer.ErrInvalidRequest, name, other)
 		}
 	}
 	return nil

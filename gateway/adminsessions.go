@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -20,7 +21,7 @@ type deviceSession struct {
 
 func deviceSessionOf(s storage.Session) deviceSession {
 	return deviceSession{
-		s.ID, s.UserID, s.Device, timestamp(s.CreatedAt), timestamp(s.RefreshedAt), timestamp(s.ExpiresAt),
+		s.ID, s.UserID, s.Device, answer.Timestamp(s.CreatedAt), answer.Timestamp(s.RefreshedAt), answer.Timestamp(s.ExpiresAt),
 	}
 }
 
@@ -37,7 +38,7 @@ func (a *admin) listSessions(r *http.Request, id int64) (any, error) {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	page, err := pageOfSessions(r.Context(), a.authn, id, query)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"wxgate/gateway/answer"
 	"wxgate/input"
 	"wxgate/storage"
 )
@@ -35,7 +36,7 @@ type author struct {
 func authorOf(u storage.User) author {
 	return author{
 		u.ID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
-		timestamp(u.CreatedAt),
+		answer.Timestamp(u.CreatedAt),
 	}
 }
 
@@ -50,7 +51,7 @@ type account struct {
 func (a *admin) accountOf(u storage.User) account {
 	seen := account{profile: profileOf(u), AppID: u.AppID, UnionID: u.UnionID}
 	if until, banned := a.authn.Banned(u.ID); banned {
-		text := timestamp(until)
+		text := answer.Timestamp(until)
 		seen.BannedUntil = &text
 	}
 	return seen
@@ -134,7 +135,7 @@ func parseUserIDs(text string) ([]int64, error) {
 			ids = append(ids, id)
 		}
 		if len(ids) > mostAuthors {
-			return nil, fmt.Errorf("%w: there are more than %d ids", errInvalidRequest, mostAuthors)
+			return nil, fmt.Errorf("%w: there are more than %d ids", answer.ErrInvalidRequest, mostAuthors)
 		}
 	}
 	return ids, nil
@@ -176,7 +177,7 @@ func parseCount(query url.Values, name string, unset, least, most int64) (int64,
 	}
 	n, err := input.Count(query.Get(name))
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%w: %s is not a number from %d to %d", errInvalidRequest, name, least, most)
+		return 0, fmt.Errorf("%w: %s is not a number from %d to %d", answer.ErrInvalidRequest, name, least, most)
 	}
 	return n, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
@@ -31,7 +32,7 @@ type limitedBody struct {
 	waited time.Duration // for a body that was received before the request took its place
 }
 
-// Read returns errBodyTooLarge as soon as the body turns out longer than its limit.
+// Read returns answer.ErrBodyTooLarge as soon as the body turns out longer than its limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
@@ -42,7 +43,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case b.read > b.limit:
-		return 0, errBodyTooLarge
+		return 0, answer.ErrBodyTooLarge
 	case err != nil && !b.ended:
 		return n, fmt.Errorf("%w: %w", errBodyBroken, err)
 	}
@@ -112,7 +113,7 @@ func (b *limitedBody) receive() error {
 }
 
 // errBodyBroken is a body that the client did not finish or framed wrongly.
-var errBodyBroken = fmt.Errorf("%w: the body broke off", errInvalidRequest)
+var errBodyBroken = fmt.Errorf("%w: the body broke off", answer.ErrInvalidRequest)
 
 // bodyOf is the request's body; until its route is known it may only be drained.
 func bodyOf(c *fiber.Ctx) limitedBody {
@@ -126,7 +127,7 @@ func bodyOf(c *fiber.Ctx) limitedBody {
 
 // errContentOnGet is content where a service expects none. One that does not read it takes it for the next request on the
 // connection.
-var errContentOnGet = fmt.Errorf("%w: content with GET or HEAD, which the route does not allow (get_body)", errInvalidRequest)
+var errContentOnGet = fmt.Errorf("%w: content with GET or HEAD, which the route does not allow (get_body)", answer.ErrInvalidRequest)
 
 // hasContent reports whether a body follows the head: a length of 0 is none, chunks are one whatever they hold.
 func hasContent(h *fasthttp.RequestHeader) bool {
@@ -148,7 +149,7 @@ func (g *Gateway) limitBody(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	ex.body.limit = ex.route.bodyLimit
 	if ex.body.size > ex.body.limit {
-		return errBodyTooLarge
+		return answer.ErrBodyTooLarge
 	}
 	return c.Next()
 }
@@ -167,26 +168,26 @@ func readBody(c *fiber.Ctx) ([]byte, error) {
 	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
 		mediaType, _, err := mime.ParseMediaType(contentType)
 		if err != nil || mediaType != "application/json" {
-			return nil, fmt.Errorf("%w: the content type is not application/json", errInvalidRequest)
+			return nil, fmt.Errorf("%w: the content type is not application/json", answer.ErrInvalidRequest)
 		}
 	}
 	ex := exchangeOf(c)
 	if ex.body.stream == nil {
-		return nil, fmt.Errorf("%w: there is no body", errInvalidRequest)
+		return nil, fmt.Errorf("%w: there is no body", answer.ErrInvalidRequest)
 	}
 	return io.ReadAll(&ex.body)
 }
 
 func decodeJSON(body []byte, v any) error {
 	if !utf8.Valid(body) {
-		return fmt.Errorf("%w: the body is not UTF-8", errInvalidRequest)
+		return fmt.Errorf("%w: the body is not UTF-8", answer.ErrInvalidRequest)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if err := dec.Decode(v); err != nil {
-		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: there is more than one JSON value", errInvalidRequest)
+		return fmt.Errorf("%w: there is more than one JSON value", answer.ErrInvalidRequest)
 	}
 	return nil
 }

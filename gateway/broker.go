@@ -12,6 +12,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
 )
 
 // Broker calls WeChat with a mini-program's access_token, which services never see.
@@ -41,7 +42,7 @@ func (a *admin) callWeChat(w http.ResponseWriter, r *http.Request) {
 func (a *admin) logCall(r *http.Request, errcode int, err error, took time.Duration) {
 	outcome := "errcode " + strconv.Itoa(errcode)
 	if err != nil {
-		outcome = a.gateway.failureOf(err).reason
+		outcome = a.gateway.failures.Of(err).Reason
 	}
 	a.log.Info("wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", knownApp(a, r), "from", r.RemoteAddr,
 		"outcome", outcome, "duration_ms", took.Milliseconds())
@@ -74,23 +75,23 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode i
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, brokerBodyLimit))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return 0, errBodyTooLarge
+		return 0, answer.ErrBodyTooLarge
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errBodyBroken, err)
 	}
-	answer, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
+	said, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
 	if errors.Is(err, wechat.ErrInvalidCall) {
-		return 0, fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return 0, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	if err != nil {
 		return 0, authn.WeChatFailure(err)
 	}
-	w.Header().Set("Content-Type", answer.ContentType)
+	w.Header().Set("Content-Type", said.ContentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(answer.Body) // the service has left: nobody to tell
-	return answer.Errcode, nil
+	_, _ = w.Write(said.Body) // the service has left: nobody to tell
+	return said.Errcode, nil
 }
 
 // checkSessionKey answers POST /api/users/{id}/session-key/check: whether WeChat still holds the user's newest session_key.

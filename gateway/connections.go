@@ -1,18 +1,14 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/http"
-	"strconv"
 	"sync/atomic"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/wire"
 )
 
@@ -87,17 +83,6 @@ func (c *connections) refused(fault *wire.MalformedError) {
 
 // crowded is the whole answer to a connection beyond a cap, which no server gets to see.
 func (g *Gateway) crowded() []byte {
-	f, now := g.failureOf(errTooManyConnections), g.deps.Now()
-	a := failureAnswer(f, f.message, "", newRequestID(), now)
-	a.set(fiber.HeaderDate, now.UTC().Format(http.TimeFormat))
-	a.set(fiber.HeaderContentLength, strconv.Itoa(len(a.body)))
-	a.set(fiber.HeaderConnection, "close")
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
-	for _, h := range a.header {
-		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
-	}
-	b.WriteString("\r\n")
-	b.Write(a.body)
-	return b.Bytes()
+	f, now := g.failures.Of(answer.ErrTooManyConnections), g.deps.Now()
+	return f.Refusal(f.Message, "", answer.NewRequestID(), now).Bytes(now)
 }

@@ -25,7 +25,10 @@ func TestAConnectionBeyondTheCapIsTold(t *testing.T) {
 	}
 	second := e.dial(t) // says nothing
 	resp, body := second.answer(t)
-	var refused refusal
+	var refused struct {
+		Reason    string
+		RequestID string `json:"request_id"`
+	}
 	if err := json.Unmarshal([]byte(body), &refused); err != nil {
 		t.Fatalf("%q: %v", body, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/wire"
 )
 
@@ -33,18 +34,18 @@ func TestTheManualHasTheErrorTable(t *testing.T) {
 	t.Parallel()
 	documented := rowsOf(t, "../docs/api.md", regexp.MustCompile("^ `([a-z][a-z_]+)` $"))
 	inCode := map[string]bool{}
-	for _, f := range failures() {
-		inCode[f.reason] = true
-		cells := documented[f.reason]
+	for _, f := range answer.NewTable() {
+		inCode[f.Reason] = true
+		cells := documented[f.Reason]
 		if len(cells) != 5 {
-			t.Errorf("docs/api.md has %d cells for %s, want reason, status, message, when, client", len(cells), f.reason)
+			t.Errorf("docs/api.md has %d cells for %s, want reason, status, message, when, client", len(cells), f.Reason)
 			continue
 		}
-		if got := strings.TrimSpace(cells[1]); got != strconv.Itoa(f.status) {
-			t.Errorf("docs/api.md says %s for %s, want %d", got, f.reason, f.status)
+		if got := strings.TrimSpace(cells[1]); got != strconv.Itoa(f.Status) {
+			t.Errorf("docs/api.md says %s for %s, want %d", got, f.Reason, f.Status)
 		}
-		if !strings.Contains(cells[2], f.message) {
-			t.Errorf("docs/api.md says %s for %s, want also %s", cells[2], f.reason, f.message)
+		if !strings.Contains(cells[2], f.Message) {
+			t.Errorf("docs/api.md says %s for %s, want also %s", cells[2], f.Reason, f.Message)
 		}
 	}
 	for reason, cells := range documented {
@@ -64,9 +65,9 @@ func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| (-?\\d+) \\| (?:(\\w+) )?\\| `(\\w+)` \\|$").FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, strings.Join(row[1:], " "))
 	}
-	g := &Gateway{failures: failures()}
+	g := &Gateway{failures: answer.NewTable()}
 	for _, row := range authn.Errcodes() {
-		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, g.failureOf(row.Kind).reason}, " "))
+		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, g.failures.Of(row.Kind).Reason}, " "))
 	}
 	slices.Sort(documented)
 	slices.Sort(inCode)
@@ -78,14 +79,14 @@ func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
 func TestTheManualSaysWhenToTryAgain(t *testing.T) {
 	t.Parallel()
 	documented := rowsOf(t, "../docs/api.md", regexp.MustCompile("^ `([a-z][a-z_]+)` $"))
-	for _, f := range failures() {
-		cells := documented[f.reason]
-		if f.retryAfter == 0 || len(cells) != 5 {
+	for _, f := range answer.NewTable() {
+		cells := documented[f.Reason]
+		if f.RetryAfter == 0 || len(cells) != 5 {
 			continue
 		}
-		number := regexp.MustCompile(`\b` + strconv.Itoa(f.retryAfter) + `\b`)
+		number := regexp.MustCompile(`\b` + strconv.Itoa(f.RetryAfter) + `\b`)
 		if !strings.Contains(cells[3], "Retry-After") || !number.MatchString(cells[3]) {
-			t.Errorf("docs/api.md says %q of %s, want Retry-After %d", cells[3], f.reason, f.retryAfter)
+			t.Errorf("docs/api.md says %q of %s, want Retry-After %d", cells[3], f.Reason, f.RetryAfter)
 		}
 	}
 }

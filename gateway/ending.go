@@ -62,8 +62,8 @@ func (g *Gateway) report(c *fiber.Ctx, ex *exchange, key seriesKey) {
 		g.metrics.inFlight.Dec()
 		if e.err != nil {
 			line = append(line, slog.Int("began", key.status)) // what the client has seen
-			f := g.failureOf(e.err)
-			key.status, key.reason, key.upstream = f.status, f.reason, false
+			f := g.failures.Of(e.err)
+			key.status, key.reason, key.upstream = f.Status, f.Reason, false
 		}
 		g.metrics.count(key)
 		g.logAccess(line, key, e.bytes, g.deps.Now().Sub(start))

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"net/netip"
 	"sync"
 	"time"
@@ -10,14 +8,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 )
-
-// headerRequestID carries the id by which logs, answers and services name one request.
-const headerRequestID = "X-Request-Id"
 
 // exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
 type exchange struct {
@@ -60,7 +56,7 @@ func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(
 func (g *Gateway) begin(c *fiber.Ctx) error {
 	asked := askedBefore(c)
 	if asked != asking && strayed(c) {
-		return errInvalidRequest
+		return answer.ErrInvalidRequest
 	}
 	ex, _ := g.exchanges.Get().(*exchange)
 	*ex = exchange{rules: g.rules.Load(), method: c.Method(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
@@ -89,17 +85,11 @@ func strayed(c *fiber.Ctx) bool {
 // requestID is the client's X-Request-Id when a trusted proxy sent it, else a new one.
 func (g *Gateway) requestID(c *fiber.Ctx, trusted bool) string {
 	if trusted {
-		if id := lastLine(c, headerRequestID); validRequestID(id) {
+		if id := lastLine(c, answer.HeaderRequestID); validRequestID(id) {
 			return id
 		}
 	}
-	return newRequestID()
-}
-
-func newRequestID() string {
-	var b [12]byte
-	_, _ = rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return answer.NewRequestID()
 }
 
 func validRequestID(id string) bool {

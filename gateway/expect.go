@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/wire"
 )
@@ -114,7 +115,7 @@ func (*Gateway) admit(*fiber.Ctx) error { return errContinue }
 // expectation refuses what cannot be expected of us (RFC 9110 §10.1.1).
 func (*Gateway) expectation(c *fiber.Ctx) error {
 	if expectsOther(&c.Request().Header) {
-		return &oddStatus{status: fiber.StatusExpectationFailed, detail: "an expectation other than 100-continue"}
+		return &answer.StatusError{Status: fiber.StatusExpectationFailed, Detail: "an expectation other than 100-continue"}
 	}
 	return c.Next()
 }

@@ -22,6 +22,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
@@ -87,7 +88,7 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 	if e.Route == nil {
 		e.refuse(status, body, said.Bytes())
 	}
-	if e.Refusal != nil && e.Refusal.Reason == g.failureOf(errNoRoute).reason {
+	if e.Refusal != nil && e.Refusal.Reason == g.failures.Of(answer.ErrNoRoute).Reason {
 		e.Refusal.Near = g.rules.Load().near(q.Target)
 	}
 	return e, nil
@@ -98,7 +99,7 @@ func newUnopened(cfg Config, upstreams []string, log *slog.Logger) (*Gateway, er
 	g := &Gateway{
 		deps:      Deps{Log: log, Access: log, Now: time.Now},
 		buckets:   newBuckets(time.Now),
-		failures:  failures(),
+		failures:  answer.NewTable(),
 		ledger:    limit.NewLedger(),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
@@ -150,7 +151,7 @@ func (r *rules) near(target string) []RouteInfo {
 func (e *Explanation) begin(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	if ex.route.off {
-		return errNoRoute
+		return answer.ErrNoRoute
 	}
 	if ex.route.auth == AuthPrefetch {
 		ex.target.Raw = withoutCredentials(ex.target.Raw)
@@ -243,7 +244,7 @@ func (r *rules) identityFields() []string {
 
 // refuse takes the refusal out of the answer, and what the log says of it.
 func (e *Explanation) refuse(status int, body, log []byte) {
-	var said refusal
+	var said struct{ Reason, Message string }
 	_ = json.Unmarshal(body, &said) // a fault of ours would leave it empty
 	e.Refusal = &Refusal{Status: status, Reason: said.Reason, Message: said.Message}
 	for line := range bytes.Lines(log) {

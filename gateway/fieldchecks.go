@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 )
 
@@ -19,7 +20,7 @@ func (*Gateway) checkFields(c *fiber.Ctx) error {
 	for name, value := range header.Lines(&c.Request().Header) {
 		field := header.SingleBit(name)
 		if seen&field != 0 {
-			return fmt.Errorf("%w: %.32q stands there twice", errInvalidRequest, name)
+			return fmt.Errorf("%w: %.32q stands there twice", answer.ErrInvalidRequest, name)
 		}
 		seen |= field
 		if header.Folded(name, "connection") {
@@ -27,7 +28,7 @@ func (*Gateway) checkFields(c *fiber.Ctx) error {
 		}
 	}
 	if options > maxConnectionOptions {
-		return fmt.Errorf("%w: Connection lists %d names", errInvalidRequest, options)
+		return fmt.Errorf("%w: Connection lists %d names", answer.ErrInvalidRequest, options)
 	}
 	return c.Next()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/upstream"
@@ -70,7 +71,7 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	ex.route.changes.set(out)
 	ex.rules.setForwarded(c, req)
 	header.SetVia(in, out)
-	out.Set(headerRequestID, ex.id)
+	out.Set(answer.HeaderRequestID, ex.id)
 	if subject, known := authn.SubjectOf(c); known {
 		if err := ex.injectIdentity(req, subject); err != nil {
 			return err

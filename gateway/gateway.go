@@ -19,6 +19,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
 	"wxgate/gateway/wire"
@@ -58,7 +59,7 @@ type Gateway struct {
 	buckets   *buckets // of every limit
 	phones    *limiter // by user: WeChat takes money for a number
 	pushes    *pushLog
-	failures  []failure
+	failures  answer.Table
 	metrics   *metrics
 	admin     *admin
 	draining  atomic.Bool
@@ -81,7 +82,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		often:     lograte.New(deps.Log, deps.Now),
 		buckets:   newBuckets(deps.Now),
 		ledger:    limit.NewLedger(),
-		failures:  failures(),
+		failures:  answer.NewTable(),
 		exchanges: newExchanges(),
 		watch:     newWatcher(),
 		door:      newDoor(),

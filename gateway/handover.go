@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/wire"
 )
@@ -145,7 +146,7 @@ func (g *Gateway) enterStore(c *fiber.Ctx, ex *exchange) error {
 	case doorMoved:
 		return g.move(c, ex)
 	}
-	return errDraining
+	return answer.ErrDraining
 }
 
 func (g *Gateway) leaveStore(ex *exchange) {
@@ -159,7 +160,7 @@ func (g *Gateway) leaveStore(ex *exchange) {
 func (g *Gateway) move(c *fiber.Ctx, ex *exchange) error {
 	client, strict := c.Context().Conn().(*wire.Conn)
 	if !strict || askedBefore(c) == asking {
-		return errDraining
+		return answer.ErrDraining
 	}
 	begun, err := ex.original(&c.Request().Header)
 	if err != nil {
@@ -191,8 +192,8 @@ func (ex *exchange) original(h *fasthttp.RequestHeader) ([]byte, error) {
 	ex.body.limit = min(ex.body.limit, endpointBodyLimit)
 	body, err := io.ReadAll(&ex.body)
 	switch {
-	case errors.Is(err, errBodyTooLarge) && ex.route.bodyLimit > endpointBodyLimit:
-		return nil, errDraining
+	case errors.Is(err, answer.ErrBodyTooLarge) && ex.route.bodyLimit > endpointBodyLimit:
+		return nil, answer.ErrDraining
 	case err != nil:
 		return nil, err
 	case ex.body.size >= 0:

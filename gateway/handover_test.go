@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/wire"
 	"wxgate/upstream/upstreamtest"
 )
@@ -82,11 +83,11 @@ func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T)
 	large := exchange{method: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
 	large.body = limitedBody{stream: bytes.NewReader(make([]byte, endpointBodyLimit+1)), size: endpointBodyLimit + 1, limit: 1 << 20}
 	var h fasthttp.RequestHeader
-	if _, err := large.original(&h); !errors.Is(err, errDraining) {
-		t.Errorf("got %v, want errDraining", err)
+	if _, err := large.original(&h); !errors.Is(err, answer.ErrDraining) {
+		t.Errorf("got %v, want answer.ErrDraining", err)
 	}
 	e := newEdge(t, "http://127.0.0.1:1", nil)
-	if f := e.failureOf(errDraining); f.status != http.StatusServiceUnavailable || f.reason != "draining" || f.retryAfter != 1 {
+	if f := e.failures.Of(answer.ErrDraining); f.Status != http.StatusServiceUnavailable || f.Reason != "draining" || f.RetryAfter != 1 {
 		t.Errorf("got %+v, want 503 draining and Retry-After: 1", f)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 )
 
@@ -13,11 +14,11 @@ import (
 type heldError struct{ kind limit.Kind }
 
 func (e *heldError) Error() string {
-	return fmt.Sprintf("%v: limits.per_client.%v", errTooManyHeld, e.kind)
+	return fmt.Sprintf("%v: limits.per_client.%v", answer.ErrTooManyHeld, e.kind)
 }
 
 // Is makes it the error of its row.
-func (*heldError) Is(target error) bool { return target == errTooManyHeld }
+func (*heldError) Is(target error) bool { return target == answer.ErrTooManyHeld }
 
 // crowdShare is the part of the whole that all those may hold together who cannot be told apart.
 const crowdShare = 4

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
@@ -74,7 +75,7 @@ func (g *Gateway) holdBack(c *fiber.Ctx) error {
 
 // overloaded reports whether a request was more than we or a service bear.
 func overloaded(err error) bool {
-	return errors.Is(err, errOverloaded) || errors.Is(err, upstream.ErrOverloaded)
+	return errors.Is(err, answer.ErrOverloaded) || errors.Is(err, upstream.ErrOverloaded)
 }
 
 // awaitTurn waits until a request was to come, and begins its time then. When we stop, nobody waits any more.

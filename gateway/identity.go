@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 )
 
@@ -112,7 +113,7 @@ func (ex *exchange) injectIdentity(req *fasthttp.Request, subject authn.Subject)
 func (g *Gateway) jwks(c *fiber.Ctx) error {
 	set := g.deps.Authn.JWKS(exchangeOf(c).rules.signer != nil)
 	if len(set.Keys) == 0 {
-		return errNoRoute
+		return answer.ErrNoRoute
 	}
 	if err := writeJSON(c, fiber.StatusOK, set); err != nil {
 		return err

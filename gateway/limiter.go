@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 )
 
 // limiter is one limit: a token bucket for each of those whom it tells apart.
@@ -91,7 +92,7 @@ func (e *limitedError) Error() string { return fmt.Sprintf("rate limited for %v"
 
 // Is makes it the error of its row, and for authn the one that it counts.
 func (*limitedError) Is(target error) bool {
-	return target == errRateLimited || target == authn.ErrLimited
+	return target == answer.ErrRateLimited || target == authn.ErrLimited
 }
 
 // spend takes a token for the request and remembers the verdict for its answer.

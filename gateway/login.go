@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -123,9 +124,9 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	answer := secondDialect{StatusCode: fiber.StatusOK, Message: "success"}
-	answer.Data.Skey, answer.Data.UserID = grant.Token, grant.User.ID
-	return writeJSON(c, fiber.StatusOK, answer)
+	dialect := secondDialect{StatusCode: fiber.StatusOK, Message: "success"}
+	dialect.Data.Skey, dialect.Data.UserID = grant.Token, grant.User.ID
+	return writeJSON(c, fiber.StatusOK, dialect)
 }
 
 // refresh answers POST /api/v1/auth/refresh.
@@ -158,5 +159,5 @@ func answerOf(grant authn.Grant) tokenAnswer {
 }
 
 func loginUserOf(u storage.User) loginUser {
-	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, timestamp(u.CreatedAt)}
+	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, answer.Timestamp(u.CreatedAt)}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 )
 
@@ -108,8 +109,8 @@ func (m *metrics) observe(key seriesKey, took, others time.Duration) {
 func (m *metrics) count(key seriesKey) { m.resolve(key).requests.Inc() }
 
 // refusedEarly counts a request that was refused before our chain saw it.
-func (m *metrics) refusedEarly(f failure) {
-	m.resolve(seriesKey{route: unmatched, method: methodOther, reason: f.reason, status: f.status}).requests.Inc()
+func (m *metrics) refusedEarly(f answer.Failure) {
+	m.resolve(seriesKey{route: unmatched, method: methodOther, reason: f.Reason, status: f.Status}).requests.Inc()
 }
 
 // resolve returns the handles of a combination. Combinations are few and soon all known, so they are kept in a map that

@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/lograte"
 	"wxgate/upstream"
 )
@@ -44,7 +45,7 @@ func (g *Gateway) recoverPanic(c *fiber.Ctx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.often.Error(lograte.Kind{Message: "panic"}, "request_id", exchangeOf(c).id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
-			err = errInternal
+			err = answer.ErrInternal
 		}
 	}()
 	return c.Next()
@@ -105,9 +106,9 @@ func (g *Gateway) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, too
 // whatever spelling, is looked for before ours is set.
 func nameAnswer(resp *fasthttp.Response, id string) {
 	upstream.DropFields(&resp.Header, func(name []byte) bool {
-		return len(name) == len(headerRequestID) && strings.EqualFold(string(name), headerRequestID)
+		return len(name) == len(answer.HeaderRequestID) && strings.EqualFold(string(name), answer.HeaderRequestID)
 	})
-	resp.Header.Set(headerRequestID, id)
+	resp.Header.Set(answer.HeaderRequestID, id)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

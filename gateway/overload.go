@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 )
@@ -141,7 +142,7 @@ func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
 	as := standing{share: shareOf(c, ex), light: ex.hold.Requests() <= lightRequests, upload: uploads(c, ex)}
 	var within bool
 	if ex.place, within = g.load.enter(ex.route.adaptive, as, most); !within {
-		return errOverloaded
+		return answer.ErrOverloaded
 	}
 	if as.upload {
 		ex.body.whole = ex.place.bodyCame

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
+
+	"wxgate/gateway/answer"
 )
 
 // headerMethodOverride carries the method that wx.request cannot send.
@@ -18,7 +20,7 @@ func (g *Gateway) overrideMethod(c *fiber.Ctx) error {
 	}
 	method := string(wanted[0])
 	if len(wanted) > 1 || !slices.Contains([]string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete}, method) {
-		return errInvalidRequest
+		return answer.ErrInvalidRequest
 	}
 	exchangeOf(c).method = fiber.MethodPost // what it was is written over
 	c.Request().Header.SetMethod(method)

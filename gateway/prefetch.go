@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 )
 
 // prefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): its server GETs the
@@ -14,7 +15,7 @@ import (
 // wx.setBackgroundFetchToken: an access token of ours. Neither goes on to the service.
 func (g *Gateway) prefetch(c *fiber.Ctx, ex *exchange) error {
 	if c.Method() != fiber.MethodGet {
-		return errNoRoute
+		return answer.ErrNoRoute
 	}
 	_, query, _ := bytes.Cut(ex.target.Raw, []byte{'?'})
 	values, err := url.ParseQuery(string(query))

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -60,7 +61,7 @@ func ofSubject(err error) error {
 func profileOf(u storage.User) profile {
 	return profile{
 		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
-		timestamp(u.CreatedAt), timestamp(u.UpdatedAt),
+		answer.Timestamp(u.CreatedAt), answer.Timestamp(u.UpdatedAt),
 	}
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
 )
 
 // pushPath is where WeChat sends messages (消息推送), and where the service gets them.
@@ -24,7 +24,7 @@ const pushPath = "/wechat/push"
 const pushFreshness = 5 * time.Minute
 
 // errPushForged is a message that WeChat has not sent, or not now.
-var errPushForged = fmt.Errorf("%w: the message is not WeChat's", errInvalidRequest)
+var errPushForged = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
 
 // answerPushTest answers GET /wechat/push, with which WeChat tries the address.
 func (g *Gateway) answerPushTest(c *fiber.Ctx) error {
@@ -94,7 +94,7 @@ func (g *Gateway) deliverPush(c *fiber.Ctx, message []byte) error {
 	req.Header.SetMethod(fiber.MethodPost)
 	req.Header.SetRequestURI(pushPath)
 	req.Header.SetContentType("application/json")
-	req.Header.Set(headerRequestID, exchangeOf(c).id)
+	req.Header.Set(answer.HeaderRequestID, exchangeOf(c).id)
 	req.SetBody(message)
 	r := exchangeOf(c).rules
 	to := r.upstreams[r.cfg.PushUpstream]
@@ -102,16 +102,13 @@ func (g *Gateway) deliverPush(c *fiber.Ctx, message []byte) error {
 		return err
 	}
 	if status := resp.StatusCode(); status < 200 || status > 299 {
-		return fmt.Errorf("%w: the service answered %d to a pushed message", errPushRefused, status)
+		return fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
 	}
 	return nil
 }
 
 // pushAnswer is how long WeChat waits for the answer to a message: 5 s, less the way.
 const pushAnswer = 4500 * time.Millisecond
-
-// errPushRefused is a service that did not take a message.
-var errPushRefused = errors.New("pushed message refused")
 
 // plainJSON is a message as JSON, also when mp.weixin.qq.com is set to XML: one flat element with named fields.
 func plainJSON(m wechat.Message) ([]byte, error) {

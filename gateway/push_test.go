@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -82,7 +83,7 @@ func TestAPushThatTheServiceDidNotTakeMayComeAgain(t *testing.T) {
 // take: one captured message again and again, or as many as there are places.
 func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
 	t.Parallel()
-	refuse := func() error { return errPushRefused }
+	refuse := func() error { return answer.ErrPushRefused }
 	for name, id := range map[string]func(i int) string{
 		"one message": func(int) string { return "refused" }, "many messages": func(i int) string { return fmt.Sprint("refused ", i) },
 	} {
@@ -93,8 +94,8 @@ func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
 			if i == 0 {
 				_ = l.once("captured", deliver)
 			}
-			if err := l.once(id(i), refuse); !errors.Is(err, errPushRefused) {
-				t.Fatalf("%s, number %d: %v, want %v", name, i, err, errPushRefused)
+			if err := l.once(id(i), refuse); !errors.Is(err, answer.ErrPushRefused) {
+				t.Fatalf("%s, number %d: %v, want %v", name, i, err, answer.ErrPushRefused)
 			}
 		}
 		if err := l.once("captured", deliver); err != nil || delivered != 1 {

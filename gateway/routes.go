@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
@@ -253,7 +254,11 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 		made.timeout = r.cfg.Server.Timeouts.Request
 	}
 	if cfg.Respond.Status != 0 {
-		made.endpoint = newFixedAnswer(cfg.Respond)
+		fixed := answer.Fixed(cfg.Respond.Status, cfg.Respond.Body)
+		made.endpoint = func(c *fiber.Ctx) error {
+			fixed.Fill(c.Response())
+			return nil
+		}
 		return made, nil
 	}
 	var known bool
@@ -274,15 +279,15 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	t, ok := route.ParseRequestTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
 	if !ok {
-		return errAmbiguousPath
+		return fmt.Errorf("%w: the path could be read in two ways", answer.ErrInvalidRequest) // see route.ParseRequestTarget
 	}
 	if c.Method() == methodOther {
-		return errUnknownMethod
+		return fmt.Errorf("%w: the method is not one that is forwarded", answer.ErrInvalidRequest)
 	}
 	ex.target = t
 	found, ok := ex.rules.routes.Find(c.Request().Header.Host(), c.Method(), t.Folded)
 	if !ok {
-		return errNoRoute
+		return answer.ErrNoRoute
 	}
 	ex.route = found
 	return c.Next()

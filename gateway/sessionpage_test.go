@@ -87,7 +87,7 @@ func TestAUsersWritesShareABucket(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", row.what, got, row.want)
 		}
 	}
-	if err := e.admitWrite(&exchange{rules: e.rules.Load(), route: &routeEntry{pattern: "/api/v1/auth/refresh"}})(1); e.failureOf(err).reason != "rate_limited" {
+	if err := e.admitWrite(&exchange{rules: e.rules.Load(), route: &routeEntry{pattern: "/api/v1/auth/refresh"}})(1); e.failures.Of(err).Reason != "rate_limited" {
 		t.Errorf("a refresh of alice's that writes: %v, want rate_limited", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -26,7 +27,7 @@ func (g *Gateway) sessions(c *fiber.Ctx) error {
 	subject, _ := authn.SubjectOf(c)
 	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInvalidRequest, err)
+		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	page, err := pageOfSessions(c.UserContext(), g.deps.Authn, subject.UserID, query)
 	if err != nil {
@@ -45,7 +46,7 @@ func (g *Gateway) sessions(c *fiber.Ctx) error {
 
 func ownSessionOf(s storage.Session, current string) ownSession {
 	return ownSession{
-		s.ID, s.Device, s.ID == current, timestamp(s.CreatedAt), timestamp(s.RefreshedAt), timestamp(s.ExpiresAt),
+		s.ID, s.Device, s.ID == current, answer.Timestamp(s.CreatedAt), answer.Timestamp(s.RefreshedAt), answer.Timestamp(s.ExpiresAt),
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -64,6 +65,17 @@ func (r RouteConfig) validateRateLimit(f *faults, path string) {
 	r.RateLimit.validate(f, path, PerUser, PerIP, PerRoute)
 	if r.RateLimit.Per == PerUser && r.Auth == AuthNone {
 		f.add(path+".per", "user needs users, and with auth: none nobody is known")
+	}
+}
+
+func (a FixedAnswer) validate(f *faults, path string) {
+	switch {
+	case a.Status == 0:
+		f.add(path+".body", "is there without a status")
+	case a.Status < http.StatusOK || a.Status > 599:
+		f.add(path+".status", "%d is not between 200 and 599", a.Status)
+	case a.Body != "" && (a.Status == http.StatusNoContent || a.Status == http.StatusNotModified):
+		f.add(path+".body", "an answer with status %d has none", a.Status)
 	}
 }
 

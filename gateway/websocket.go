@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
@@ -59,15 +60,15 @@ func checkHandshake(c *fiber.Ctx, body *limitedBody) (key string, err error) {
 	key = only(h, headerWebSocketKey)
 	switch {
 	case c.Method() != fiber.MethodGet || body.stream != nil:
-		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", errInvalidRequest)
+		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", answer.ErrInvalidRequest)
 	case !listed(h, fiber.HeaderConnection, upgradeToken):
-		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", errInvalidRequest)
+		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", answer.ErrInvalidRequest)
 	case header.ConnectionOptions(h).Contain([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
-		return "", fmt.Errorf("%w: Upgrade beside Connection: close", errInvalidRequest)
+		return "", fmt.Errorf("%w: Upgrade beside Connection: close", answer.ErrInvalidRequest)
 	case !validKey(key):
-		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", errInvalidRequest)
+		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", answer.ErrInvalidRequest)
 	case only(h, headerWebSocketVersion) != webSocketVersion:
-		return "", &oddStatus{fiber.StatusUpgradeRequired, "a WebSocket version other than 13", map[string]string{
+		return "", &answer.StatusError{Status: fiber.StatusUpgradeRequired, Detail: "a WebSocket version other than 13", Fields: map[string]string{
 			headerWebSocketVersion: webSocketVersion, fiber.HeaderUpgrade: webSocketProtocol, fiber.HeaderConnection: upgradeToken,
 		}}
 	}

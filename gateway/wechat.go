@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -79,7 +80,7 @@ func phoneLimit() LimitConfig { return LimitConfig{Per: PerUser, Rate: Rate{6, t
 func (g *Gateway) cloudLogin(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	if !ex.rules.cfg.CloudRun && ex.rules.cfg.FunctionKey == "" {
-		return errNoRoute
+		return answer.ErrNoRoute
 	}
 	if ex.cloud == nil {
 		return authn.ErrCloudIdentity

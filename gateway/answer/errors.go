@@ -1,0 +1,128 @@
+package answer
+
+import (
+	"errors"
+	"fmt"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat"
+	"wxgate/storage"
+	"wxgate/upstream"
+)
+
+// What the gateway itself refuses, each with its row in the error table.
+var (
+	ErrInvalidRequest = errors.New("invalid request")
+	ErrNoRoute        = errors.New("no route")
+	ErrBodyTooLarge   = errors.New("body too large")
+	ErrRateLimited    = errors.New("rate limited")
+	ErrIPDenied       = errors.New("address denied")
+	ErrOverloaded     = errors.New("overloaded")
+	ErrTooManyHeld    = errors.New("too many held")
+	ErrDraining       = errors.New("draining")
+	ErrInternal       = errors.New("internal")
+
+	ErrTooManyConnections = errors.New("too many connections")
+
+	ErrPushRefused = errors.New("pushed message refused") // by the service
+	ErrAdminToken  = errors.New("the bearer token is not server.admin_token")
+	ErrAdminOrigin = errors.New("the admin listener is not for web pages of others")
+)
+
+// Failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
+// body, the label of the metric and the line in docs/api.md.
+type Failure struct {
+	err        error
+	Status     int
+	Reason     string
+	Message    string // to the user of the mini-program
+	RetryAfter int    // seconds; 0: no Retry-After
+}
+
+// Table is the error table.
+type Table []Failure
+
+// NewTable returns the error table. 401 always means that logging in again helps. An error without a row is a 500.
+func NewTable() Table {
+	return Table{
+		{authn.ErrTokenMissing, 401, "token_missing", "请先登录", 0},
+		{authn.ErrTokenMalformed, 401, "token_malformed", "登录凭证格式错误，请重新登录", 0},
+		{authn.ErrTokenInvalid, 401, "token_invalid", "登录凭证无效，请重新登录", 0},
+		{authn.ErrTokenExpired, 401, "token_expired", "登录已过期，请重新登录", 0},
+		{authn.ErrTokenRevoked, 401, "token_revoked", "登录已失效，请重新登录", 0},
+		{authn.ErrTokenReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
+		{authn.ErrCloudIdentity, 401, "cloud_identity_missing", "无法确认微信身份，请检查云函数或云托管的配置", 0},
+		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
+		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
+		{authn.ErrPhoneCodeInvalid, 409, "phone_code_invalid", "请重新点击按钮获取手机号", 0},
+		{authn.ErrPhoneCodeRequired, 409, "phone_code_required", "当前微信版本过低，请升级微信后重新获取手机号", 0},
+		{authn.ErrSessionKeyStale, 409, "session_key_stale", "数据无法解密，请重新获取", 0},
+		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户", 0},
+		{authn.ErrRateLimited, 429, "wx_rate_limited", "操作过于频繁，请稍后再试", 60},
+		{authn.ErrMisconfigured, 500, "wx_misconfigured", "小程序配置有误", 0},
+		{authn.ErrBusy, 503, "wx_busy", "微信服务繁忙，请稍后再试", 1},
+		{authn.ErrTimeout, 504, "wx_timeout", "微信服务响应超时，请重试", 0},
+		{authn.ErrUnreachable, 502, "wx_unreachable", "暂时无法连接微信服务，请稍后再试", 0},
+		{authn.ErrBadResponse, 502, "wx_bad_response", "微信服务响应异常，请重试", 0},
+		{authn.ErrInvalidRequest, 400, "invalid_request", "请求参数错误", 0},
+		{ErrInvalidRequest, 400, "invalid_request", "请求格式错误", 0},
+		{ErrNoRoute, 404, "no_route", "接口不存在", 0},
+		{ErrBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
+		{ErrRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
+		{ErrTooManyHeld, 429, "too_many_held", "同时进行的请求过多，请稍后再试", 1},
+		{ErrIPDenied, 403, "ip_denied", "当前网络不允许访问", 0},
+		{ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
+		{ErrDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
+		{ErrTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
+		{upstream.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before its other kinds: a bound of ours is no fault of the service
+		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric alone: nobody is there to read it
+		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
+		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
+		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
+		{upstream.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
+		{upstream.ErrBreakerOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 1},
+		{upstream.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
+		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // no 401: logging in again does not help
+		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
+		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
+		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
+		{ErrAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},
+		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
+		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
+		{ErrPushRefused, 502, "upstream_invalid", "服务响应异常", 0},
+		{upstream.ErrSlowBody, 408, "body_timeout", "请求内容发送过慢，请重试", 0},
+		{upstream.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
+		{ErrInternal, 500, "internal", "服务内部错误", 0},
+	}
+}
+
+// Of finds the row of an error; the last row serves all that have none.
+func (t Table) Of(err error) Failure {
+	for _, f := range t {
+		if errors.Is(err, f.err) {
+			return f
+		}
+	}
+	return t[len(t)-1]
+}
+
+// MessageOf is the row's message. A failed login also carries WeChat's errcode, because teams search for the number; for
+// another API only where the user can do nothing about it.
+func (f Failure) MessageOf(err error) string {
+	var field *authn.FieldError
+	if errors.As(err, &field) {
+		return f.Message + ": " + field.Error()
+	}
+	var weChat *authn.WeChatError
+	switch {
+	case errors.Is(err, authn.ErrSentBefore):
+		return "该 code 已发送给微信但未得到答复，请重新调用 wx.login"
+	case !errors.As(err, &weChat) || weChat.Code == 0:
+		return f.Message
+	case weChat.API == wechat.APICode2Session:
+		return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.Message, weChat.Code)
+	case f.Status >= 500:
+		return fmt.Sprintf("%s (错误码: %d)", f.Message, weChat.Code)
+	}
+	return f.Message
+}

@@ -1,0 +1,12 @@
+package answer
+
+// StatusError is an invalid request for which HTTP has a status of its own. Its reason stays invalid_request.
+type StatusError struct {
+	Status int
+	Detail string            // for logs
+	Fields map[string]string // of the answer
+}
+
+func (e *StatusError) Error() string { return e.Detail }
+
+func (e *StatusError) Unwrap() error { return ErrInvalidRequest }
