@@ -215,7 +215,7 @@ func TestATargetThatWasConnectedInTimeServesHoweverLateWeSeeIt(t *testing.T) {
 		return
 	}
 	service := upstreamtest.Echo(t)
-	u, _ := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Timeouts.Connect = 40 * time.Millisecond })
+	u, _ := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Timeouts.Connect = 100 * time.Millisecond })
 	end := keepBusy()
 	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
 	end()
