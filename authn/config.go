@@ -58,6 +58,12 @@ func DefaultConfig() Config {
 	}
 }
 
+// Reload is c with what a running process takes over from next: the keys.
+func (c Config) Reload(next Config) Config {
+	c.Algorithm, c.Keys = next.Algorithm, next.Keys
+	return c
+}
+
 // Validate reports every fault of the section; each text begins with the key's path.
 func (c Config) Validate() []error {
 	faults := c.validateKeys()

@@ -73,6 +73,13 @@ func (c Config) Warnings() []error {
 	return found
 }
 
+// Reload is c with what a running gateway takes over from next; the rest of next needs a restart.
+func (c Config) Reload(next Config) Config {
+	next.Server, next.WeChat, next.Authn = c.Server.Reload(next.Server), c.WeChat.Reload(next.WeChat), c.Authn.Reload(next.Authn)
+	next.Storage = c.Storage
+	return next
+}
+
 // Gateway is what the package gateway works by.
 func (c Config) Gateway() gateway.Config {
 	return gateway.Config{

@@ -37,6 +37,13 @@ type ServerConfig struct {
 	Connections    Connections  `yaml:"connections"`
 }
 
+// Reload is c with what a running gateway takes over from next: all but what belongs to the listeners.
+func (c ServerConfig) Reload(next ServerConfig) ServerConfig {
+	c.AdminToken, c.TrustedProxies, c.ProxyProtocol, c.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
+	c.Timeouts.Request, c.Timeouts.PreDrain, c.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
+	return c
+}
+
 // Connections is server.connections: how many clients may be connected.
 type Connections struct {
 	Max        int `yaml:"max"`         // to the public listener; 0: as many as the descriptors of the process bear, which always bounds them

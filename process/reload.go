@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,19 +16,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/config"
+	"wxgate/config/strictyaml"
 	"wxgate/input"
 )
-
-// reloaded are the keys of gateway.yaml, each with all below it, that a running gateway takes over. Whatever else has
-// changed needs a restart, and the log says so.
-func reloaded() []string {
-	return []string{
-		"server.admin_token", "server.trusted_proxies", "server.proxy_protocol", "server.body_limit",
-		"server.timeouts.request", "server.timeouts.pre_drain", "server.timeouts.drain",
-		"wechat.cloud_run", "wechat.cloud_function_secret", "wechat.phone_by_decryption", "wechat.push", "authn.algorithm", "authn.keys", "identity", "upstreams",
-		"routes", "limits", "log",
-	}
-}
 
 // lookEvery is how often the files of the configuration are read. Two looks must agree, so that a file is not taken over
 // while it is being written.
@@ -155,85 +144,21 @@ func (r *reloader) reload(why string) error {
 	if err != nil {
 		return err
 	}
-	changed := changedKeys(cfg, r.running)
-	kept := keepOthers(reflect.ValueOf(&cfg).Elem(), reflect.ValueOf(r.running), "")
-	if err := r.service.apply(cfg); err != nil {
+	next := r.running.Reload(cfg)
+	if err := r.service.apply(next); err != nil {
 		return err
 	}
-	r.running = cfg
-	r.service.log.Info("reloaded", "because", why, "changed", changed, "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
+	changed, kept := strictyaml.Differ(r.running, next), strictyaml.Differ(next, cfg)
+	if len(changed) == 0 {
+		changed = []string{"no key"} // a file that one names may have changed
+	}
+	r.running = next
+	r.service.log.Info("reloaded", "because", why, "changed", strings.Join(changed, " "), "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
 	config.WarnOpenings(cfg, r.service.log)
 	if len(kept) > 0 {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}
 	return nil
-}
-
-// changedKeys names the reloaded keys that differ, or says that none does: a file that one names may have changed.
-func changedKeys(next, running config.Config) string {
-	var changed []string
-	for _, path := range reloaded() {
-		if !reflect.DeepEqual(valueAt(next, path), valueAt(running, path)) {
-			changed = append(changed, path)
-		}
-	}
-	if len(changed) == 0 {
-		return "no key"
-	}
-	return strings.Join(changed, " ")
-}
-
-// valueAt is what a configuration has at a path of keys.
-func valueAt(cfg config.Config, path string) any {
-	section := reflect.ValueOf(cfg)
-	for key := range strings.SplitSeq(path, ".") {
-		for i := range section.NumField() {
-			if section.Type().Field(i).Tag.Get("yaml") == key {
-				section = section.Field(i)
-				break
-			}
-		}
-	}
-	return section.Interface()
-}
-
-// keepOthers gives every key of next that is not among reloaded its running value, and names those that differed.
-func keepOthers(next, running reflect.Value, path string) (kept []string) {
-	for i := range next.NumField() {
-		name := next.Type().Field(i).Tag.Get("yaml")
-		if path != "" {
-			name = path + "." + name
-		}
-		field, before := next.Field(i), running.Field(i)
-		switch {
-		case isReloaded(name):
-		case field.Kind() == reflect.Struct && beginsReloaded(name):
-			kept = append(kept, keepOthers(field, before, name)...)
-		case !reflect.DeepEqual(field.Interface(), before.Interface()):
-			kept = append(kept, name)
-			field.Set(before)
-		}
-	}
-	return kept
-}
-
-func isReloaded(path string) bool {
-	for _, key := range reloaded() {
-		if path == key {
-			return true
-		}
-	}
-	return false
-}
-
-// beginsReloaded reports whether a section has keys that are reloaded beside others.
-func beginsReloaded(section string) bool {
-	for _, key := range reloaded() {
-		if strings.HasPrefix(key, section+".") {
-			return true
-		}
-	}
-	return false
 }
 
 // apply makes cfg the configuration of the requests to come, apart from what only a restart can change. An error leaves

@@ -61,6 +61,12 @@ func DefaultConfig() Config {
 	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64}
 }
 
+// Reload is c with what a running process takes over from next: all but the accounts and how WeChat is asked.
+func (c Config) Reload(next Config) Config {
+	c.CloudRun, c.CloudFunctionSecret, c.PhoneByDecryption, c.Push = next.CloudRun, next.CloudFunctionSecret, next.PhoneByDecryption, next.Push
+	return c
+}
+
 // Validate reports every fault at once, each beginning with its path in gateway.yaml, and touches neither disk nor network.
 func (c Config) Validate() []error {
 	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout), concurrencyFault(c.Concurrency), functionFault(c.CloudFunctionSecret))
