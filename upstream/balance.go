@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// candidate is an endpoint that a request may go to, as it stands now.
+// candidate is an endpoint that a request may go to, with its present score.
 type candidate struct {
 	*endpoint
-	is     standing
+	score  score
 	weight float64 // its target's, less while it starts slowly
 }
 
-// choose gives the endpoint for the next try, nil when all were tried. The first try goes where the policy says, the
+// choose returns the endpoint for the next attempt, nil when all were tried. The first attempt goes where the policy says, the
 // others where success is most likely.
-func (u *Upstream) choose(t *trip) *endpoint {
-	t.fleet = u.fleet.Load()
-	if only := t.fleet.endpoints; len(only) == 1 {
+func (u *Upstream) choose(t *roundTrip) *endpoint {
+	t.cluster = u.cluster.Load()
+	if only := t.cluster.endpoints; len(only) == 1 {
 		if t.hasTried(only[0]) {
 			return nil
 		}
@@ -27,46 +27,46 @@ func (u *Upstream) choose(t *trip) *endpoint {
 	}
 	for {
 		now := u.deps.now()
-		best := t.fleet.candidates(t, now)
+		best := t.cluster.candidates(t, now)
 		if len(best) == 0 {
 			return nil
 		}
 		c := u.pick(t, best)
-		if !c.is.probation || c.beginProbe() {
-			t.probe = c.is.probation
+		if !c.score.probation || c.beginProbe() {
+			t.probe = c.score.probation
 			return c.endpoint
 		}
 	}
 }
 
-func (u *Upstream) pick(t *trip, from []candidate) candidate {
+func (u *Upstream) pick(t *roundTrip, from []candidate) candidate {
 	switch {
 	case len(from) == 1:
 		return from[0]
 	case len(t.tried) > 0:
 		return mostPromising(from)
-	case t.fleet.cfg.Balance == RoundRobin:
-		return from[u.turns.next(from)]
-	case t.fleet.cfg.Balance == HashUser && t.User != 0:
+	case t.cluster.cfg.Balance == RoundRobin:
+		return from[u.roundRobin.pick(from)]
+	case t.cluster.cfg.Balance == HashUser && t.User != 0:
 		return from[rendezvous(from, t.User)]
 	}
 	return from[twoChoices(from)]
 }
 
 // candidates are the endpoints that were not tried, of the best rank that there is: if all are bad, all are used.
-func (f *fleet) candidates(t *trip, now time.Time) []candidate {
+func (f *cluster) candidates(t *roundTrip, now time.Time) []candidate {
 	best := rank(math.MaxUint8)
 	t.candidates = t.candidates[:0]
 	for i, e := range f.endpoints {
 		if t.hasTried(e) {
 			continue
 		}
-		s := e.standing(now, &f.cfg)
+		s := e.scoreAt(now, &f.cfg)
 		if s.rank < best {
 			best, t.candidates = s.rank, t.candidates[:0]
 		}
 		if s.rank == best {
-			t.candidates = append(t.candidates, candidate{endpoint: e, is: s, weight: f.weights[i] * s.share})
+			t.candidates = append(t.candidates, candidate{endpoint: e, score: s, weight: f.weights[i] * s.weightFactor})
 		}
 	}
 	return t.candidates
@@ -77,44 +77,44 @@ func (f *fleet) candidates(t *trip, now time.Time) []candidate {
 func mostPromising(from []candidate) candidate {
 	return slices.MinFunc(from, func(a, b candidate) int {
 		switch {
-		case a.is.stalled != b.is.stalled:
-			return int(number(a.is.stalled)) - int(number(b.is.stalled))
-		case a.is.failures != b.is.failures:
-			return a.is.failures - b.is.failures
+		case a.score.stalled != b.score.stalled:
+			return int(number(a.score.stalled)) - int(number(b.score.stalled))
+		case a.score.failures != b.score.failures:
+			return a.score.failures - b.score.failures
 		}
-		return b.is.lastGood.Compare(a.is.lastGood)
+		return b.score.lastSuccess.Compare(a.score.lastSuccess)
 	})
 }
 
-// turns is the state of smooth weighted round robin, as nginx has it: it never sends a run of requests to one endpoint.
-type turns struct {
-	mu sync.Mutex // guards endpoint.turn
+// roundRobin is the state of smooth weighted round robin, as nginx has it: it never sends a run of requests to one endpoint.
+type roundRobin struct {
+	mu sync.Mutex // guards endpoint.currentWeight
 }
 
-func (r *turns) next(from []candidate) int {
+func (r *roundRobin) pick(from []candidate) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	best, total := 0, 0.0
 	for i, c := range from {
-		c.turn += c.weight
+		c.currentWeight += c.weight
 		total += c.weight
-		if c.turn > from[best].turn {
+		if c.currentWeight > from[best].currentWeight {
 			best = i
 		}
 	}
-	from[best].turn -= total
+	from[best].currentWeight -= total
 	return best
 }
 
-// clearly is by how much the second of two choices must be better to be taken: small differences of latency are noise,
+// p2cMargin is by how much the second of two choices must be better to be taken: small differences of latency are noise,
 // and must not undo the weights.
-const clearly = 0.75
+const p2cMargin = 0.75
 
 // twoChoices draws two different endpoints by weight and takes the one with less work ahead of it.
 func twoChoices(from []candidate) int {
 	a := draw(from, -1)
 	b := draw(from, a)
-	if from[b].cost() < clearly*from[a].cost() {
+	if from[b].cost() < p2cMargin*from[a].cost() {
 		return b
 	}
 	return a
@@ -124,8 +124,8 @@ func twoChoices(from []candidate) int {
 // requests at a time: with latency × requests, one that is five times slower is taken as soon as six are in flight at
 // the other, which does them no slower.
 func (c candidate) cost() float64 {
-	seconds := max(c.is.latency, 1e-6)
-	return seconds * seconds * (1 + float64(c.load.Busy())/c.weight)
+	seconds := max(c.score.latency, 1e-6)
+	return seconds * seconds * (1 + float64(c.occupancy.Busy())/c.weight)
 }
 
 // draw gives one of from at random, by weight, but not the one at except.

@@ -21,7 +21,7 @@ func candidatesOf(weights ...int) []candidate {
 	all := make([]candidate, 0, len(weights))
 	for i, w := range weights {
 		address := fmt.Sprintf("10.0.0.%d:3000", i+1)
-		e := &endpoint{address: address, seed: seedOf(address), load: new(carried)}
+		e := &endpoint{address: address, seed: seedOf(address), occupancy: new(carried)}
 		all = append(all, candidate{endpoint: e, weight: float64(w)})
 	}
 	return all
@@ -35,14 +35,14 @@ func TestTurnsAreSharedExactlyByWeight(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		weights := drawWeights(t)
-		all, total, turns := candidatesOf(weights...), 0, turns{}
+		all, total, turns := candidatesOf(weights...), 0, roundRobin{}
 		for _, w := range weights {
 			total += w
 		}
 		for range 3 {
 			got := make([]int, len(weights))
 			for range total {
-				got[turns.next(all)]++
+				got[turns.pick(all)]++
 			}
 			for i, w := range weights {
 				if got[i] != w {
@@ -55,9 +55,9 @@ func TestTurnsAreSharedExactlyByWeight(t *testing.T) {
 
 func TestTurnsNeverComeInRuns(t *testing.T) {
 	t.Parallel()
-	all, turns, got := candidatesOf(5, 1, 1), turns{}, ""
+	all, turns, got := candidatesOf(5, 1, 1), roundRobin{}, ""
 	for range 7 {
-		got += string("abc"[turns.next(all)])
+		got += string("abc"[turns.pick(all)])
 	}
 	if got != "aabacaa" {
 		t.Errorf("the turns of weights 5, 1, 1 are %s, want aabacaa as nginx has it", got)
@@ -112,8 +112,8 @@ func TestOfTwoChoicesTheClearlyBetterIsTaken(t *testing.T) {
 		t.Run(c.says, func(t *testing.T) {
 			t.Parallel()
 			all := candidatesOf(1, c.weight)
-			all[0].is.latency, all[1].is.latency = 0.01, 0.01*c.slow
-			all[1].load = &carried{c.busy}
+			all[0].score.latency, all[1].score.latency = 0.01, 0.01*c.slow
+			all[1].occupancy = &carried{c.busy}
 			n := 0
 			for range 10000 {
 				n += twoChoices(all)

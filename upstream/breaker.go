@@ -25,22 +25,22 @@ func (e *OpenError) Error() string {
 // Unwrap makes it an ErrBreakerOpen.
 func (*OpenError) Unwrap() error { return ErrBreakerOpen }
 
-// breakerProbes is how many requests a half-open breaker lets through at a time, and how many of them must do well.
+// breakerProbes is how many requests a half-open breaker lets through at a time, and how many of them must succeed.
 const breakerProbes = 3
 
-// breaker refuses requests at once while most of them fail anyway. It closes again when a few have done well.
+// breaker refuses requests at once while most of them fail anyway. It closes again when a few have succeeded.
 type breaker struct {
-	mu     sync.Mutex
-	cfg    Breaker
-	recent window // of requests, and of failed ones
-	open   bool
-	until  time.Time // when an open one becomes half-open
-	probes int       // requests let through since then and not back
-	well   int       // those that came back well
+	mu        sync.Mutex
+	cfg       Breaker
+	recent    window // of requests, and of failed ones
+	open      bool
+	until     time.Time // when an open one becomes half-open
+	probes    int       // requests let through since then and not back
+	succeeded int       // those that succeeded
 }
 
-// turn is a change of a breaker between open and closed, and why; the zero turn is none.
-type turn struct {
+// transition is a change of a breaker between open and closed, and why; the zero transition is none.
+type transition struct {
 	open bool
 	why  string
 }
@@ -55,8 +55,8 @@ func (b *breaker) configure(cfg Breaker) {
 	b.cfg = cfg
 }
 
-// enter lets a request through or returns ErrBreakerOpen. leave must follow the former.
-func (b *breaker) enter(now time.Time) (probe bool, err error) {
+// allow lets a request through or returns ErrBreakerOpen. record must follow the former.
+func (b *breaker) allow(now time.Time) (probe bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -64,61 +64,61 @@ func (b *breaker) enter(now time.Time) (probe bool, err error) {
 		return false, nil
 	case now.Before(b.until):
 		return false, &OpenError{After: b.until.Sub(now)}
-	case b.probes+b.well >= breakerProbes:
+	case b.probes+b.succeeded >= breakerProbes:
 		return false, &OpenError{}
 	}
 	b.probes++
 	return true, nil
 }
 
-// leave takes down how a request ended that enter let through, and says when the breaker has turned by it.
-func (b *breaker) leave(probe bool, v verdict, now time.Time) turn {
+// record records how a request ended that allow let through, and returns the transition that this caused.
+func (b *breaker) record(probe bool, v result, now time.Time) transition {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open {
-		return b.probed(probe, v, now)
+		return b.recordProbe(probe, v, now)
 	}
 	switch v {
-	case good:
+	case success:
 		b.recent.add(now, 1, 0)
-	case bad:
+	case failure:
 		b.recent.add(now, 1, 1)
-		return b.judge(now)
+		return b.evaluate(now)
 	}
-	return turn{}
+	return transition{}
 }
 
-func (b *breaker) judge(now time.Time) turn {
+func (b *breaker) evaluate(now time.Time) transition {
 	all, failed := b.recent.sums(now)
 	if all < b.cfg.MinRequests || float64(failed) < float64(b.cfg.Failures)*float64(all) {
-		return turn{}
+		return transition{}
 	}
 	b.trip(now)
-	return turn{open: true, why: fmt.Sprintf("%d of %d requests failed within %v", failed, all, b.cfg.Window)}
+	return transition{open: true, why: fmt.Sprintf("%d of %d requests failed within %v", failed, all, b.cfg.Window)}
 }
 
 func (b *breaker) trip(now time.Time) {
-	b.open, b.until, b.probes, b.well = true, now.Add(b.cfg.Open), 0, 0
+	b.open, b.until, b.probes, b.succeeded = true, now.Add(b.cfg.Open), 0, 0
 }
 
-// probed judges a probe. What was under way when the breaker opened says nothing new. One that fails is no turn: the
+// recordProbe judges a probe. What was under way when the breaker opened says nothing new. One that fails is no transition: the
 // breaker has been open all the time.
-func (b *breaker) probed(probe bool, v verdict, now time.Time) turn {
+func (b *breaker) recordProbe(probe bool, v result, now time.Time) transition {
 	if !probe || b.probes == 0 {
-		return turn{}
+		return transition{}
 	}
 	b.probes--
 	switch v {
-	case bad:
+	case failure:
 		b.trip(now)
-	case good:
-		if b.well++; b.well == breakerProbes {
+	case success:
+		if b.succeeded++; b.succeeded == breakerProbes {
 			b.open = false
 			b.recent = window{length: b.cfg.Window}
-			return turn{why: fmt.Sprintf("%d requests went well", breakerProbes)}
+			return transition{why: fmt.Sprintf("%d requests went well", breakerProbes)}
 		}
 	}
-	return turn{}
+	return transition{}
 }
 
 func (b *breaker) isOpen() bool {

@@ -15,11 +15,11 @@ func breakerOf() *breaker {
 	return b
 }
 
-// outcome passes one request through b.
-func outcome(b *breaker, v verdict, now time.Time) error {
-	probe, err := b.enter(now)
+// pass sends one request through b.
+func pass(b *breaker, v result, now time.Time) error {
+	probe, err := b.allow(now)
 	if err == nil {
-		b.leave(probe, v, now)
+		b.record(probe, v, now)
 	}
 	return err
 }
@@ -28,9 +28,9 @@ func TestTheBreakerOpensAtItsShareOfEnoughRequests(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	for _, c := range []struct {
-		says      string
-		good, bad int
-		open      bool
+		says             string
+		success, failure int
+		open             bool
 	}{
 		{"nineteen failures are too few", 0, 19, false},
 		{"twenty are enough", 0, 20, true},
@@ -38,12 +38,12 @@ func TestTheBreakerOpensAtItsShareOfEnoughRequests(t *testing.T) {
 		{"less than half is not", 11, 10, false},
 	} {
 		b := breakerOf()
-		for range c.good {
-			_ = outcome(b, good, now)
+		for range c.success {
+			_ = pass(b, success, now)
 		}
-		for range c.bad {
-			_ = outcome(b, bad, now)
-			_ = outcome(b, neutral, now)
+		for range c.failure {
+			_ = pass(b, failure, now)
+			_ = pass(b, neutral, now)
 		}
 		if b.isOpen() != c.open {
 			t.Errorf("%s: open is %v", c.says, b.isOpen())
@@ -55,7 +55,7 @@ func TestOldFailuresDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	b, now := breakerOf(), time.Unix(1e9, 0)
 	for i := range 100 {
-		_ = outcome(b, bad, now.Add(time.Duration(i)*time.Second))
+		_ = pass(b, failure, now.Add(time.Duration(i)*time.Second))
 	}
 	if b.isOpen() {
 		t.Error("one failure a second, ten in the window, has opened it")
@@ -66,27 +66,27 @@ func TestAnOpenBreakerIsClosedByThreeGoodRequests(t *testing.T) {
 	t.Parallel()
 	b, now := breakerOf(), time.Unix(1e9, 0)
 	for range 20 {
-		_ = outcome(b, bad, now)
+		_ = pass(b, failure, now)
 	}
-	if err := outcome(b, good, now.Add(4*time.Second)); !errors.Is(err, ErrBreakerOpen) {
+	if err := pass(b, success, now.Add(4*time.Second)); !errors.Is(err, ErrBreakerOpen) {
 		t.Fatalf("after 4 s: %v, want ErrBreakerOpen", err)
 	}
 	now = now.Add(5 * time.Second)
 	for range 3 {
-		if probe, err := b.enter(now); err != nil || !probe {
+		if probe, err := b.allow(now); err != nil || !probe {
 			t.Fatalf("after 5 s: %v, %v, want a probe", probe, err)
 		}
 	}
-	if _, err := b.enter(now); !errors.Is(err, ErrBreakerOpen) {
+	if _, err := b.allow(now); !errors.Is(err, ErrBreakerOpen) {
 		t.Fatalf("a fourth probe: %v, want ErrBreakerOpen", err)
 	}
-	b.leave(true, good, now)
-	b.leave(true, neutral, now) // its client left: another one may try
-	b.leave(true, good, now)
+	b.record(true, success, now)
+	b.record(true, neutral, now) // its client left: another one may try
+	b.record(true, success, now)
 	if !b.isOpen() {
 		t.Fatal("two good ones have closed it")
 	}
-	if err := outcome(b, good, now); err != nil || b.isOpen() {
+	if err := pass(b, success, now); err != nil || b.isOpen() {
 		t.Errorf("after the third: %v, open %v", err, b.isOpen())
 	}
 }
@@ -95,13 +95,13 @@ func TestAFailedProbeOpensTheBreakerAgain(t *testing.T) {
 	t.Parallel()
 	b, now := breakerOf(), time.Unix(1e9, 0)
 	for range 20 {
-		_ = outcome(b, bad, now)
+		_ = pass(b, failure, now)
 	}
 	now = now.Add(6 * time.Second)
-	if err := outcome(b, bad, now); err != nil {
+	if err := pass(b, failure, now); err != nil {
 		t.Fatal(err)
 	}
-	if err := outcome(b, good, now.Add(4*time.Second)); !errors.Is(err, ErrBreakerOpen) {
+	if err := pass(b, success, now.Add(4*time.Second)); !errors.Is(err, ErrBreakerOpen) {
 		t.Errorf("4 s after the failed probe: %v, want ErrBreakerOpen", err)
 	}
 }

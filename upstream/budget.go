@@ -24,7 +24,7 @@ func (b *budget) configure(share Share) {
 	b.recent.length = budgetWindow
 }
 
-func (b *budget) request(now time.Time) {
+func (b *budget) deposit(now time.Time) {
 	b.mu.Lock()
 	b.recent.add(now, 1, 0)
 	b.mu.Unlock()

@@ -89,7 +89,7 @@ type Outlier struct {
 type Retries struct {
 	Attempts   int           `yaml:"attempts"`    // how often an idempotent request is tried again; 2, 0: never
 	Budget     Share         `yaml:"budget"`      // at most so many retries per request, over 10 s, and 10 of them always; 20%
-	TryTimeout time.Duration `yaml:"try_timeout"` // how long a try waits for the answer while there is another target; 1s
+	TryTimeout time.Duration `yaml:"try_timeout"` // how long an attempt waits for the answer while there is another target; 1s
 }
 
 // Breaker is when requests are refused at once because most of them fail.

@@ -144,7 +144,7 @@ func undrained(t *testing.T, url string, now func() time.Time) (*upstream.Upstre
 	cfg := upstream.DefaultConfig()
 	cfg.Targets = []upstream.Target{{URL: url, Weight: 1}}
 	reg, log := prometheus.NewRegistry(), new(lines)
-	u, err := upstream.NewIn(upstream.World{Now: now, Log: log.logger()}, "recipes", cfg, upstream.NewMetrics(reg))
+	u, err := upstream.NewWithEnv(upstream.Env{Now: now, Log: log.logger()}, "recipes", cfg, upstream.NewMetrics(reg))
 	if err != nil {
 		t.Fatal(err)
 	}

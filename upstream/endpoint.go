@@ -7,23 +7,23 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// endpoint is one address of a target: its connections, and what we think of it.
+// endpoint is one address of a target: its connections, and its score.
 type endpoint struct {
-	target  *target
-	address string // ip:port
-	seed    uint64 // for rendezvous
-	pool    *http1.Pool
-	load    occupancy // of pool
-	turn    float64   // guarded by turns.mu
+	target        *target
+	address       string // ip:port
+	seed          uint64 // for rendezvous
+	pool          *http1.Pool
+	occupancy     occupancy // of pool
+	currentWeight float64   // guarded by roundRobin.mu
 
-	mu       sync.Mutex
-	latency  latency
-	failures int       // in a row
-	lastGood time.Time // zero: never
-	since    time.Time // when its slow start began; zero: it has its full share
-	out      ejection
-	checked  checked
-	silence  silence
+	mu          sync.Mutex
+	latency     latency
+	failures    int       // in a row
+	lastSuccess time.Time // zero: never
+	slowStart   time.Time // when its slow start began; zero: it has its full weight
+	ejection    ejection
+	checks      checkState
+	stall       stall
 }
 
 // occupancy is how much of what an endpoint can carry is in use.
@@ -32,11 +32,11 @@ type occupancy interface {
 	Full() bool // a request would have to wait for one
 }
 
-// silence is how long an endpoint has said nothing to the requests that it has.
-type silence struct {
-	unanswered int           // tries since its last answer that are still under way
+// stall is how long an endpoint has answered none of the requests that it has.
+type stall struct {
+	unanswered int           // attempts since its last answer that are still under way
 	since      time.Time     // when the first of them began
-	usual      time.Duration // what an answer takes on average, without regard to peaks
+	baseline   time.Duration // what an answer takes on average, without regard to peaks
 }
 
 // An endpoint is stalled when it has had so many requests for so long, and for so many times as long as usual, and has not
@@ -47,139 +47,142 @@ const (
 	stalledTimes    = 4
 )
 
-// begin takes down that a try begins.
-func (e *endpoint) begin(now time.Time) {
+// startAttempt records the start of an attempt.
+func (e *endpoint) startAttempt(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.silence.unanswered++; e.silence.unanswered == 1 {
-		e.silence.since = now
+	if e.stall.unanswered++; e.stall.unanswered == 1 {
+		e.stall.since = now
 	}
 }
 
 func (e *endpoint) stalled(now time.Time) bool {
-	return e.silence.unanswered >= stalledRequests &&
-		now.Sub(e.silence.since) > max(stalledTime, stalledTimes*e.silence.usual)
+	return e.stall.unanswered >= stalledRequests &&
+		now.Sub(e.stall.since) > max(stalledTime, stalledTimes*e.stall.baseline)
 }
 
 // rank is how much an endpoint recommends itself; less is better.
 type rank uint8
 
 const (
-	rankGood rank = iota
-	rankFull      // well, but all its connections are busy
-	rankBad       // ejected, unhealthy, stalled, or failing as the last one: used when all others are no better
+	rankHealthy   rank = iota
+	rankFull           // healthy, but all its connections are busy
+	rankUnhealthy      // ejected, unhealthy, stalled, or failing as the last one: used when all others are no better
 )
 
-// standing is an endpoint at one moment.
-type standing struct {
-	rank      rank
-	share     float64 // of its weight, less than 1 while it starts slowly
-	latency   float64 // seconds
-	failures  int
-	lastGood  time.Time
-	probation bool // its next request shows whether it is well again
-	stalled   bool
+// score is an endpoint at one moment.
+type score struct {
+	rank         rank
+	weightFactor float64 // of its weight, less than 1 while it starts slowly
+	latency      float64 // seconds
+	failures     int
+	lastSuccess  time.Time
+	probation    bool // its next request shows whether it is healthy again
+	stalled      bool
 }
 
-func (e *endpoint) standing(now time.Time, cfg *Config) standing {
-	full := e.load.Full()
+func (e *endpoint) scoreAt(now time.Time, cfg *Config) score {
+	full := e.occupancy.Full()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := standing{share: e.share(now, cfg.SlowStart), latency: e.latency.now(now), failures: e.failures, lastGood: e.lastGood}
-	if e.silence.unanswered > 0 { // it is at least as slow as that; the only thing known of one that never answered
-		s.latency = max(s.latency, now.Sub(e.silence.since).Seconds())
+	s := score{
+		weightFactor: e.weightFactor(now, cfg.SlowStart), latency: e.latency.now(now),
+		failures: e.failures, lastSuccess: e.lastSuccess,
+	}
+	if e.stall.unanswered > 0 { // it is at least as slow as that; the only thing known of one that never answered
+		s.latency = max(s.latency, now.Sub(e.stall.since).Seconds())
 	}
 	s.stalled = e.stalled(now)
 	switch {
-	case s.stalled || !e.isWell(now, cfg.Outlier.ConsecutiveFailures):
-		s.rank = rankBad
+	case s.stalled || !e.isHealthy(now, cfg.Outlier.ConsecutiveFailures):
+		s.rank = rankUnhealthy
 	case full:
 		s.rank = rankFull
 	}
-	s.probation = s.rank == rankGood && e.out.is
+	s.probation = s.rank == rankHealthy && e.ejection.active
 	return s
 }
 
-// isWell says whether the endpoint takes part. One that comes back from ejection does so with one request at a time, and
-// only while its last health check, if there are any, went well.
-func (e *endpoint) isWell(now time.Time, failures int) bool {
+// isHealthy reports whether the endpoint takes part. One that comes back from ejection does so with one request at a time, and
+// only while its last health check, if there are any, succeeded.
+func (e *endpoint) isHealthy(now time.Time, failures int) bool {
 	switch {
-	case e.checked.unhealthy:
+	case e.checks.unhealthy:
 		return false
-	case e.out.is:
-		return !now.Before(e.out.until) && !e.out.probing && e.checked.failed == 0
+	case e.ejection.active:
+		return !now.Before(e.ejection.until) && !e.ejection.probing && e.checks.failed == 0
 	}
 	return e.failures < failures
 }
 
-// leastShare is what a slow start begins with.
-const leastShare = 0.1
+// minWeightFactor is what a slow start begins with.
+const minWeightFactor = 0.1
 
-func (e *endpoint) share(now time.Time, slow time.Duration) float64 {
-	if e.out.is {
-		return leastShare
+func (e *endpoint) weightFactor(now time.Time, slow time.Duration) float64 {
+	if e.ejection.active {
+		return minWeightFactor
 	}
-	if e.since.IsZero() {
+	if e.slowStart.IsZero() {
 		return 1
 	}
-	return min(max(float64(now.Sub(e.since))/float64(slow), leastShare), 1)
+	return min(max(float64(now.Sub(e.slowStart))/float64(slow), minWeightFactor), 1)
 }
 
-// learn takes down what a try at e says of it.
-func (u *Upstream) learn(t *trip, e *endpoint, began time.Time) {
-	now, cfg := u.deps.now(), &t.fleet.cfg
+// record records what the last attempt says of e.
+func (u *Upstream) record(t *roundTrip, e *endpoint, began time.Time) {
+	now, cfg := u.deps.now(), &t.cluster.cfg
 	took := now.Sub(began)
-	v := t.fate.target()
+	v := t.outcome.forTarget()
 	back := false
 	e.mu.Lock()
 	if t.probe {
-		t.probe, e.out.probing = false, false
+		t.probe, e.ejection.probing = false, false
 	}
-	if t.Whole {
-		e.answered(v)
+	if t.Replayable {
+		e.recordAnswer(v)
 	}
 	switch {
-	case v == good:
-		if t.Whole {
+	case v == success:
+		if t.Replayable {
 			e.latency.observe(now, took)
-			e.silence.usual += (took - e.silence.usual) / 16
+			e.stall.baseline += (took - e.stall.baseline) / 16
 		}
 		if took <= cfg.Retries.TryTimeout { // a slower one is no failure, and no proof of health
-			back = e.succeeded(began, now, took)
+			back = e.recordSuccess(began, now, took)
 		}
-	case v == bad && !began.Before(e.out.at):
+	case v == failure && !began.Before(e.ejection.at):
 		e.latency.fail(now, took)
 		e.failures++
 	}
-	failing := v == bad && e.failures >= cfg.Outlier.ConsecutiveFailures
+	failing := v == failure && e.failures >= cfg.Outlier.ConsecutiveFailures
 	e.mu.Unlock()
-	if v == bad && t.fate == fateConnect {
-		e.target.lookAgain()
+	if v == failure && t.outcome == outcomeConnect {
+		e.target.reresolve()
 	}
-	if failing && len(t.fleet.endpoints) > 1 {
-		u.eject(e, t.outcome(), now)
+	if failing && len(t.cluster.endpoints) > 1 {
+		u.eject(e, t.outcomeText(), now)
 	}
 	if back {
-		u.journal.readmitted(e)
+		u.events.readmitted(e)
 	}
 }
 
-// answered ends the silence, or one part of it when nobody knows whether an answer would have come.
-func (e *endpoint) answered(v verdict) {
-	e.silence.unanswered = max(0, e.silence.unanswered-1)
+// recordAnswer ends the stall, or one part of it when nobody knows whether an answer would have come.
+func (e *endpoint) recordAnswer(v result) {
+	e.stall.unanswered = max(0, e.stall.unanswered-1)
 	if v != neutral {
-		e.silence.unanswered = 0
+		e.stall.unanswered = 0
 	}
 }
 
-// succeeded ends failures and, when the try began after it, an ejection; back says that there was one.
-func (e *endpoint) succeeded(began, now time.Time, took time.Duration) (back bool) {
-	if began.Before(e.out.at) {
+// recordSuccess ends failures and, when the attempt began after it, an ejection; back reports whether there was one.
+func (e *endpoint) recordSuccess(began, now time.Time, took time.Duration) (back bool) {
+	if began.Before(e.ejection.at) {
 		return false
 	}
-	e.failures, e.lastGood = 0, now
-	if back = e.out.is; back {
-		e.out.is, e.out.ended, e.since = false, now, now
+	e.failures, e.lastSuccess = 0, now
+	if back = e.ejection.active; back {
+		e.ejection.active, e.ejection.ended, e.slowStart = false, now, now
 		e.latency = latency{value: took.Seconds(), at: now} // its failures are over
 	}
 	return back

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// World is what a test replaces of the world; a zero leaves the real thing.
-type World struct {
+// Env is what a test replaces of the environment; a zero leaves the real thing.
+type Env struct {
 	Now    func() time.Time
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	Log    *slog.Logger
 }
 
-// NewIn is New in another world. Names are looked up whenever the last look-up is a millisecond old.
-func NewIn(w World, name string, cfg Config, m *Metrics) (*Upstream, error) {
+// NewWithEnv is New in another environment. Names are looked up whenever the last look-up is a millisecond old.
+func NewWithEnv(env Env, name string, cfg Config, m *Metrics) (*Upstream, error) {
 	d := realDeps()
-	if w.Now != nil {
-		d.now = w.Now
+	if env.Now != nil {
+		d.now = env.Now
 	}
-	if w.Lookup != nil {
-		d.lookup, d.resolve, d.pause = w.Lookup, time.Millisecond, 0
+	if env.Lookup != nil {
+		d.lookup, d.resolve, d.pause = env.Lookup, time.Millisecond, 0
 	}
-	return open(name, cfg, m, d, w.Log)
+	return open(name, cfg, m, d, env.Log)
 }

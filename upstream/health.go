@@ -13,11 +13,11 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// checked is what active checks have found.
-type checked struct {
+// checkState is what active checks have found.
+type checkState struct {
 	unhealthy bool
 	failed    int // in a row
-	well      int // in a row
+	passed    int // in a row
 }
 
 // checker asks all endpoints for their health, round after round.
@@ -28,12 +28,12 @@ type checker struct {
 	running sync.WaitGroup
 }
 
-// newChecker begins to ask; without a path to ask for it only forgets what was found before.
+// newChecker starts the checks; without a path to ask for it only discards earlier results.
 func (u *Upstream) newChecker(cfg Health) *checker {
 	if cfg.Path == "" {
-		for _, e := range u.fleet.Load().endpoints {
-			if e.forgetChecks() {
-				u.journal.healthy(e, "it is not asked any more")
+		for _, e := range u.cluster.Load().endpoints {
+			if e.resetChecks() {
+				u.events.healthy(e, "it is not asked any more")
 			}
 		}
 		return nil
@@ -44,12 +44,12 @@ func (u *Upstream) newChecker(cfg Health) *checker {
 	return c
 }
 
-// forgetChecks forgets what checks have found; out says that they had taken the endpoint out.
-func (e *endpoint) forgetChecks() (out bool) {
+// resetChecks discards the results of checks; out reports whether they had taken the endpoint out.
+func (e *endpoint) resetChecks() (out bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out = e.checked.unhealthy
-	e.checked = checked{}
+	out = e.checks.unhealthy
+	e.checks = checkState{}
 	return out
 }
 
@@ -63,10 +63,10 @@ func (c *checker) close() {
 func (c *checker) run(ctx context.Context) {
 	for {
 		var round sync.WaitGroup
-		for _, e := range c.up.fleet.Load().endpoints {
+		for _, e := range c.up.cluster.Load().endpoints {
 			round.Go(func() {
-				if ill := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(ill, http1.ErrOverloaded) {
-					c.note(e, ill)
+				if unhealthy := e.check(ctx, c.cfg); ctx.Err() == nil && !errors.Is(unhealthy, http1.ErrOverloaded) {
+					c.record(e, unhealthy)
 				}
 			})
 		}
@@ -77,56 +77,57 @@ func (c *checker) run(ctx context.Context) {
 	}
 }
 
-// note takes down what a check of e has found: nil is well.
-func (c *checker) note(e *endpoint, ill error) {
-	failed, turned := e.noteCheck(ill == nil, c.cfg, c.up.deps.now())
+// record records the result of a check of e: nil is healthy.
+func (c *checker) record(e *endpoint, unhealthy error) {
+	failed, changed := e.recordCheck(unhealthy == nil, c.cfg, c.up.deps.now())
 	switch {
-	case !turned:
-	case ill != nil:
-		c.up.journal.unhealthy(e, failed, ill)
+	case !changed:
+	case unhealthy != nil:
+		c.up.events.unhealthy(e, failed, unhealthy)
 	default:
-		c.up.journal.healthy(e, fmt.Sprintf("%d health checks went well", c.cfg.HealthyAfter))
+		c.up.events.healthy(e, fmt.Sprintf("%d health checks went well", c.cfg.HealthyAfter))
 	}
 }
 
-// check asks once, on a connection of its own: an endpoint that takes no new ones is not well. The error says how it is ill.
+// check asks once, on a connection of its own: an endpoint that accepts no new ones is not healthy. The error says
+// what is wrong.
 func (e *endpoint) check(ctx context.Context, cfg Health) error {
-	status, err := e.pool.Check(ctx, e.checkedHost(), cfg.Path, cfg.Timeout)
+	status, err := e.pool.Check(ctx, e.checkHost(), cfg.Path, cfg.Timeout)
 	if err != nil {
 		return err
 	}
-	return wellAnswered(status)
+	return judgeStatus(status)
 }
 
-// checkedHost is the Host of a health check: there is no client whose it could be.
-func (e *endpoint) checkedHost() string {
-	return cmp.Or(e.target.up.fleet.Load().cfg.ownHost(e.target.origin), e.target.origin.Name)
+// checkHost is the Host of a health check: there is no client whose it could be.
+func (e *endpoint) checkHost() string {
+	return cmp.Or(e.target.up.cluster.Load().cfg.ownHost(e.target.origin), e.target.origin.Name)
 }
 
-func wellAnswered(status int) error {
+func judgeStatus(status int) error {
 	if status >= fasthttp.StatusBadRequest {
 		return fmt.Errorf("it answers %d", status)
 	}
 	return nil
 }
 
-// noteCheck takes down what a check has found, and says whether that has taken the endpoint out or brought it back. Who
+// recordCheck records the result of a check, and reports whether that took the endpoint out or brought it back. One that
 // becomes healthy again starts slowly.
-func (e *endpoint) noteCheck(well bool, cfg Health, now time.Time) (failed int, turned bool) {
+func (e *endpoint) recordCheck(healthy bool, cfg Health, now time.Time) (failed int, changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	found := &e.checked
-	if !well {
-		found.well = 0
+	found := &e.checks
+	if !healthy {
+		found.passed = 0
 		found.failed++
-		turned = !found.unhealthy && found.failed >= cfg.UnhealthyAfter
-		found.unhealthy = found.unhealthy || turned
-		return found.failed, turned
+		changed = !found.unhealthy && found.failed >= cfg.UnhealthyAfter
+		found.unhealthy = found.unhealthy || changed
+		return found.failed, changed
 	}
 	found.failed = 0
-	found.well++
-	if found.unhealthy && found.well >= cfg.HealthyAfter {
-		found.unhealthy, e.failures, e.since, turned = false, 0, now, true
+	found.passed++
+	if found.unhealthy && found.passed >= cfg.HealthyAfter {
+		found.unhealthy, e.failures, e.slowStart, changed = false, 0, now, true
 	}
-	return 0, turned
+	return 0, changed
 }

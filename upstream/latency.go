@@ -28,19 +28,19 @@ func (l *latency) observe(now time.Time, took time.Duration) {
 	case seconds >= l.value:
 		l.value += latencyRise * (seconds - l.value)
 	default:
-		l.value = seconds + (l.value-seconds)*fade(now.Sub(l.at), latencyFall)
+		l.value = seconds + (l.value-seconds)*decay(now.Sub(l.at), latencyFall)
 	}
 	l.at = now
 }
 
-// fail takes a failure down: it counts in full.
+// fail records a failure: it counts in full.
 func (l *latency) fail(now time.Time, took time.Duration) {
 	l.value, l.at = max(l.value, took.Seconds(), failureLatency.Seconds()), now
 }
 
 // now is the average as it has faded since the last observation.
-func (l *latency) now(now time.Time) float64 { return l.value * fade(now.Sub(l.at), latencyForget) }
+func (l *latency) now(now time.Time) float64 { return l.value * decay(now.Sub(l.at), latencyForget) }
 
-func fade(since, scale time.Duration) float64 {
+func decay(since, scale time.Duration) float64 {
 	return math.Exp(-float64(max(since, 0)) / float64(scale))
 }

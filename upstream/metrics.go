@@ -13,16 +13,16 @@ import (
 // Metrics are the metrics that all upstreams share. Its labels are the names of upstreams and the host:port of targets
 // as gateway.yaml has them, never an address that a name was found to have.
 type Metrics struct {
-	duration  *prometheus.HistogramVec
-	requests  *prometheus.CounterVec
-	retries   *prometheus.CounterVec
-	exhausted *prometheus.CounterVec
-	ejections *prometheus.CounterVec
-	queued    *prometheus.CounterVec
-	dials     *prometheus.CounterVec
-	dns       *prometheus.CounterVec
-	unasked   *prometheus.CounterVec
-	gauges    *gauges
+	duration    *prometheus.HistogramVec
+	requests    *prometheus.CounterVec
+	retries     *prometheus.CounterVec
+	exhausted   *prometheus.CounterVec
+	ejections   *prometheus.CounterVec
+	queued      *prometheus.CounterVec
+	dials       *prometheus.CounterVec
+	dns         *prometheus.CounterVec
+	unsolicited *prometheus.CounterVec
+	gauges      *gauges
 }
 
 const (
@@ -41,17 +41,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from sending a request to the head of the upstream's answer, or to the failure.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{labelUpstream}),
-		requests:  counter("requests_total", "Tries of requests, by how they ended.", labelTarget, "result"),
-		retries:   counter("retries_total", "Requests tried again at another address, by what the try before came to.", "reason"),
-		exhausted: counter("retry_budget_exhausted_total", "Retries that the budget did not grant."),
-		ejections: counter("ejections_total", "Addresses put aside because their requests failed.", labelTarget),
-		queued:    counter("queued_total", "Requests that found all connections busy, by what became of them.", "result"),
-		dials:     counter("dials_total", "Connections that were dialled, by what became of them.", "result"),
-		dns:       counter("dns_failures_total", "Look-ups of a target's name that failed; the addresses before stay.", labelTarget),
-		unasked:   counter("unasked_bytes_total", "Connections that carried content and then bytes that nobody had asked for.", labelTarget),
-		gauges:    newGauges(),
+		requests:    counter("requests_total", "Tries of requests, by how they ended.", labelTarget, "result"),
+		retries:     counter("retries_total", "Requests tried again at another address, by what the try before came to.", "reason"),
+		exhausted:   counter("retry_budget_exhausted_total", "Retries that the budget did not grant."),
+		ejections:   counter("ejections_total", "Addresses put aside because their requests failed.", labelTarget),
+		queued:      counter("queued_total", "Requests that found all connections busy, by what became of them.", "result"),
+		dials:       counter("dials_total", "Connections that were dialled, by what became of them.", "result"),
+		dns:         counter("dns_failures_total", "Look-ups of a target's name that failed; the addresses before stay.", labelTarget),
+		unsolicited: counter("unasked_bytes_total", "Connections that carried content and then bytes that nobody had asked for.", labelTarget),
+		gauges:      newGauges(),
 	}
-	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.unasked, m.gauges)
+	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.unsolicited, m.gauges)
 	return m
 }
 
@@ -90,11 +90,11 @@ func (m *Metrics) ofTarget(upstream, target string) targetMetrics {
 	own := targetMetrics{
 		ejections:   m.ejections.WithLabelValues(upstream, target),
 		dnsFailures: m.dns.WithLabelValues(upstream, target),
-		unasked:     m.unasked.WithLabelValues(upstream, target),
+		unsolicited: m.unsolicited.WithLabelValues(upstream, target),
 	}
-	for f := range fates {
-		if f != fateNone {
-			own.results[f] = m.requests.WithLabelValues(upstream, target, f.result())
+	for f := range outcomeCount {
+		if f != outcomeNone {
+			own.results[f] = m.requests.WithLabelValues(upstream, target, f.label())
 		}
 	}
 	return own
@@ -106,16 +106,16 @@ func (m *Metrics) forgetTarget(upstream, target string) {
 	m.requests.DeletePartialMatch(labels)
 	m.ejections.DeletePartialMatch(labels)
 	m.dns.DeletePartialMatch(labels)
-	m.unasked.DeletePartialMatch(labels)
+	m.unsolicited.DeletePartialMatch(labels)
 }
 
-func (m *Metrics) watch(u *Upstream) {
+func (m *Metrics) register(u *Upstream) {
 	m.gauges.mu.Lock()
 	defer m.gauges.mu.Unlock()
 	m.gauges.of[u.name] = u
 }
 
-func (m *Metrics) forget(u *Upstream) {
+func (m *Metrics) unregister(u *Upstream) {
 	m.gauges.mu.Lock()
 	defer m.gauges.mu.Unlock()
 	if m.gauges.of[u.name] == u { // a reload may have opened another one of that name
@@ -196,15 +196,15 @@ type state struct {
 func (u *Upstream) states() []state {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	cfg, now := &u.fleet.Load().cfg, u.deps.now()
+	cfg, now := &u.cluster.Load().cfg, u.deps.now()
 	all := make([]state, 0, len(u.targets))
 	for _, t := range u.targets {
 		s := state{name: t.origin.Address}
 		for _, e := range t.endpoints {
-			is := e.standing(now, cfg)
-			s.inFlight += e.load.Busy()
+			is := e.scoreAt(now, cfg)
+			s.inFlight += e.occupancy.Busy()
 			s.waiting += e.pool.DialsWaiting()
-			if is.rank != rankBad && (!s.up || is.latency < s.latency) {
+			if is.rank != rankUnhealthy && (!s.up || is.latency < s.latency) {
 				s.up, s.latency = true, is.latency
 			}
 		}

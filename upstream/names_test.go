@@ -50,7 +50,7 @@ func named(t *testing.T, n *names) *rig {
 	r := &rig{t: t, cfg: upstream.DefaultConfig(), reg: prometheus.NewRegistry(), now: time.Unix(1e9, 0), services: []*upstreamtest.Switchable{a, b}}
 	r.cfg.Balance = upstream.RoundRobin
 	r.cfg.Targets = []upstream.Target{{URL: "http://recipes.example:" + port, Weight: 1}}
-	u, err := upstream.NewIn(upstream.World{Now: r.clock, Lookup: n.lookup, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
+	u, err := upstream.NewWithEnv(upstream.Env{Now: r.clock, Lookup: n.lookup, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
 	if err != nil {
 		t.Fatal(err)
 	}

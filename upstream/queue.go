@@ -37,9 +37,9 @@ func (q *queue) configure(cfg Queue) {
 // Permits has a place for each request that may be in flight, nil when they are not bounded.
 func (q *queue) Permits() chan struct{} { return q.limits.Load().inFlight }
 
-// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
+// Acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
 // stop is closed.
-func (q *queue) Take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+func (q *queue) Acquire(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
 	select {
 	case <-stop:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)

@@ -7,16 +7,17 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// next is the endpoint at which the request is tried again, nil when what has come of it is final.
-func (u *Upstream) next(t *trip, err error) *endpoint {
-	reason := retryReason(t.fate)
-	unsent := t.fate == fateConnect || errors.Is(err, http1.ErrRemoved)
+// nextEndpoint returns the endpoint for the next attempt, nil when the last outcome is final.
+func (u *Upstream) nextEndpoint(t *roundTrip, err error) *endpoint {
+	reason := retryReason(t.outcome)
+	unsent := t.outcome == outcomeConnect || errors.Is(err, http1.ErrRemoved)
 	switch {
-	case err == nil && t.fate.target() != bad, len(t.tried) >= maxTries, t.Stop.Stopped(), !time.Now().Before(t.Deadline):
+	case err == nil && t.outcome.forTarget() != failure, len(t.tried) >= maxAttempts,
+		t.Stop.Stopped(), !time.Now().Before(t.Deadline):
 		return nil
 	case unsent:
 		return u.retry(t, reason)
-	case t.fate.target() != bad, !u.repeatable(t), !t.granted && !u.grant(t):
+	case t.outcome.forTarget() != failure, !u.repeatable(t), !t.granted && !u.grant(t):
 		return nil
 	}
 	t.retries++
@@ -25,7 +26,7 @@ func (u *Upstream) next(t *trip, err error) *endpoint {
 }
 
 // retry chooses an endpoint that was not tried.
-func (u *Upstream) retry(t *trip, reason string) *endpoint {
+func (u *Upstream) retry(t *roundTrip, reason string) *endpoint {
 	e := u.choose(t)
 	if e != nil {
 		u.metrics.retries[reason].Inc()
@@ -33,20 +34,20 @@ func (u *Upstream) retry(t *trip, reason string) *endpoint {
 	return e
 }
 
-// repeatable says whether the request may be sent again although it was sent: nobody notices a repetition of it (RFC
+// repeatable reports whether the request may be sent again although it was sent: nobody notices a repetition of it (RFC
 // 9110 §9.2.2), we still have all of it, and its attempts are not used up.
-func (u *Upstream) repeatable(t *trip) bool {
-	return t.Whole && t.retries < t.fleet.cfg.Retries.Attempts && t.Idempotent()
+func (u *Upstream) repeatable(t *roundTrip) bool {
+	return t.Replayable && t.retries < t.cluster.cfg.Retries.Attempts && t.Idempotent()
 }
 
-// grant asks the budget for one more try, if there is an endpoint for it.
-func (u *Upstream) grant(t *trip) bool {
-	return u.another(t) && u.budget.withdraw(u.deps.now(), &u.metrics)
+// grant asks the budget for one more attempt, if there is an endpoint for it.
+func (u *Upstream) grant(t *roundTrip) bool {
+	return u.hasUntried(t) && u.budget.withdraw(u.deps.now(), &u.metrics)
 }
 
-// another says whether there is an endpoint that was not tried.
-func (u *Upstream) another(t *trip) bool {
-	for _, e := range u.fleet.Load().endpoints {
+// hasUntried reports whether there is an endpoint that was not tried.
+func (u *Upstream) hasUntried(t *roundTrip) bool {
+	for _, e := range u.cluster.Load().endpoints {
 		if !t.hasTried(e) {
 			return true
 		}
@@ -54,20 +55,20 @@ func (u *Upstream) another(t *trip) bool {
 	return false
 }
 
-// patience is how long a try waits for its answer before another endpoint is asked, 0 when there is none to ask.
-func (u *Upstream) patience(t *trip) time.Duration {
-	if len(t.fleet.endpoints) < 2 || !u.repeatable(t) || !u.another(t) {
+// tryTimeout is how long an attempt waits for its answer before another endpoint is asked, 0 when there is none to ask.
+func (u *Upstream) tryTimeout(t *roundTrip) time.Duration {
+	if len(t.cluster.endpoints) < 2 || !u.repeatable(t) || !u.hasUntried(t) {
 		return 0
 	}
-	return t.fleet.cfg.Retries.TryTimeout
+	return t.cluster.cfg.Retries.TryTimeout
 }
 
-// retryReason is a fate as the label of a retry.
-func retryReason(f fate) string {
+// retryReason is an outcome as the label of a retry.
+func retryReason(f outcome) string {
 	switch f {
-	case fateConnect, fateReset, fateInvalid, fateTimeout:
-		return f.result()
-	case fateError, fateDown:
+	case outcomeConnect, outcomeReset, outcomeInvalid, outcomeTimeout:
+		return f.label()
+	case outcomeError, outcomeDown:
 		return "status"
 	}
 	return "removed"

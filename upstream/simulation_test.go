@@ -25,13 +25,13 @@ type simulation struct {
 
 // flight is a request under way.
 type flight struct {
-	trip  *trip
+	trip  *roundTrip
 	to    *endpoint
 	began time.Time
 	ends  time.Time
 }
 
-func (f flight) load() *carried { c, _ := f.to.load.(*carried); return c }
+func (f flight) load() *carried { c, _ := f.to.occupancy.(*carried); return c }
 
 type ends []flight
 
@@ -62,8 +62,8 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 		t.Fatal(err)
 	}
 	t.Cleanup(up.Close)
-	for _, e := range up.fleet.Load().endpoints {
-		e.load = new(carried)
+	for _, e := range up.cluster.Load().endpoints {
+		e.occupancy = new(carried)
 	}
 	s.up = up
 	requests := 5000
@@ -85,21 +85,21 @@ func (s *simulation) wait(d time.Duration) {
 		f, _ := heap.Pop(&s.ends).(flight)
 		s.now = f.ends
 		f.load().n--
-		f.trip.fate = fate2xx
-		s.up.learn(f.trip, f.to, f.began)
+		f.trip.outcome = outcome2xx
+		s.up.record(f.trip, f.to, f.began)
 		s.took = append(s.took, f.ends.Sub(f.began))
-		s.up.end(f.trip)
+		s.up.recycle(f.trip)
 	}
 	s.now = until
 }
 
 func (s *simulation) send(takes []time.Duration) {
-	f := flight{trip: s.up.begin(new(fasthttp.Request), new(fasthttp.Response), Options{}), began: s.now}
-	f.trip.Whole = true
+	f := flight{trip: s.up.newRoundTrip(new(fasthttp.Request), new(fasthttp.Response), Options{}), began: s.now}
+	f.trip.Replayable = true
 	f.to = s.up.choose(f.trip)
-	f.to.begin(s.now)
+	f.to.startAttempt(s.now)
 	f.load().n++
-	usual := takes[slices.Index(f.trip.fleet.endpoints, f.to)]
+	usual := takes[slices.Index(f.trip.cluster.endpoints, f.to)]
 	f.ends = s.now.Add(time.Duration((0.8 + 0.4*s.random.Float64()) * float64(usual)))
 	heap.Push(&s.ends, f)
 }

@@ -21,9 +21,9 @@ func TestAnEndpointIsStalledWhenItOwesFiveAnswersForLongerThanUsual(t *testing.T
 		{"a slow service takes its time", 5, 300 * time.Millisecond, time.Second, false},
 		{"but not for ever", 5, 300 * time.Millisecond, 1201 * time.Millisecond, true},
 	} {
-		e := &endpoint{silence: silence{usual: c.usual}}
+		e := &endpoint{stall: stall{baseline: c.usual}}
 		for range c.tries {
-			e.begin(start)
+			e.startAttempt(start)
 		}
 		if got := e.stalled(start.Add(c.after)); got != c.stalled {
 			t.Errorf("%s: stalled is %v", c.says, got)
@@ -35,9 +35,9 @@ func TestAnEndpointThatHasNotAnsweredYetIsAsSlowAsItsSilence(t *testing.T) {
 	t.Parallel()
 	start, cfg := time.Unix(1e9, 0), DefaultConfig()
 	e := candidatesOf(1)[0].endpoint
-	e.begin(start)
-	e.begin(start.Add(40 * time.Millisecond))
-	if got := e.standing(start.Add(50*time.Millisecond), &cfg).latency; got < 0.049 || got > 0.051 {
+	e.startAttempt(start)
+	e.startAttempt(start.Add(40 * time.Millisecond))
+	if got := e.scoreAt(start.Add(50*time.Millisecond), &cfg).latency; got < 0.049 || got > 0.051 {
 		t.Errorf("50 ms after its first request it is %.3f s", got)
 	}
 }

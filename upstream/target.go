@@ -30,26 +30,26 @@ type target struct {
 
 	endpoints []*endpoint // guarded by up.mu
 	slow      bool        // likewise: further endpoints start slowly
-	gone      bool        // likewise: it has been closed
+	closed    bool        // likewise: it has been closed
 
-	lost      bool          // the last look-up failed; only follow knows it
-	first     chan struct{} // closed when the name was looked up once, well or not
-	again     chan struct{} // asks for a look-up
-	cancel    context.CancelFunc
-	following sync.WaitGroup
+	lookupFailed bool          // the last look-up failed; only follow knows it
+	lookedUp     chan struct{} // closed when the name was looked up once, whatever the result
+	lookupWanted chan struct{} // asks for a look-up
+	cancel       context.CancelFunc
+	following    sync.WaitGroup
 }
 
 // newTarget begins to look the name up; an address needs no looking up.
 func (u *Upstream) newTarget(o http1.Origin, cfg Config, sec *http1.Security) *target {
 	t := &target{
-		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.Address), slow: u.fleet.Load() != nil,
-		first: make(chan struct{}), again: make(chan struct{}, 1),
+		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.Address), slow: u.cluster.Load() != nil,
+		lookedUp: make(chan struct{}), lookupWanted: make(chan struct{}, 1),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
 	if _, err := netip.ParseAddr(o.Host); err == nil {
 		t.endpoints = []*endpoint{t.newEndpoint(o.Address, cfg, sec)}
-		close(t.first)
+		close(t.lookedUp)
 		return t
 	}
 	t.following.Go(func() { t.follow(ctx) })
@@ -59,8 +59,8 @@ func (u *Upstream) newTarget(o http1.Origin, cfg Config, sec *http1.Security) *t
 // follow looks the name up again and again. Whatever fails, the addresses that were found before stay.
 func (t *target) follow(ctx context.Context) {
 	t.resolve(ctx)
-	close(t.first)
-	for wait(ctx, t.up.deps.pause, nil) && wait(ctx, t.up.deps.resolve, t.again) {
+	close(t.lookedUp)
+	for wait(ctx, t.up.deps.pause, nil) && wait(ctx, t.up.deps.resolve, t.lookupWanted) {
 		t.resolve(ctx)
 	}
 }
@@ -88,7 +88,7 @@ func (t *target) resolve(ctx context.Context) {
 	case err == nil && len(found) == 0:
 		err = errNoAddress
 	}
-	if t.noteLookup(err); err != nil {
+	if t.recordLookup(err); err != nil {
 		return
 	}
 	addresses := make([]string, 0, len(found))
@@ -97,32 +97,32 @@ func (t *target) resolve(ctx context.Context) {
 	}
 	slices.Sort(addresses)
 	addresses = slices.Compact(addresses)
-	t.up.settle(t, addresses[:min(len(addresses), maxAddresses)])
+	t.up.setAddresses(t, addresses[:min(len(addresses), maxAddresses)])
 }
 
 // errNoAddress is a name that exists, without an address.
 var errNoAddress = errors.New("the name has no address")
 
-// noteLookup takes down how a look-up went.
-func (t *target) noteLookup(err error) {
+// recordLookup records the result of a look-up.
+func (t *target) recordLookup(err error) {
 	if err != nil {
 		t.metrics.dnsFailures.Inc()
 	}
 	switch lost := err != nil; {
-	case lost == t.lost:
+	case lost == t.lookupFailed:
 		return
 	case lost:
-		t.up.journal.nameLost(t, err, t.up.known(t))
+		t.up.events.lookupFailed(t, err, t.up.addressCount(t))
 	default:
-		t.up.journal.nameFound(t)
+		t.up.events.lookupRecovered(t)
 	}
-	t.lost = !t.lost
+	t.lookupFailed = !t.lookupFailed
 }
 
-// lookAgain asks for a look-up soon: a connection to one of the addresses failed.
-func (t *target) lookAgain() {
+// reresolve asks for a look-up soon: a connection to one of the addresses failed.
+func (t *target) reresolve() {
 	select {
-	case t.again <- struct{}{}:
+	case t.lookupWanted <- struct{}{}:
 	default:
 	}
 }
@@ -131,7 +131,7 @@ func (t *target) close() {
 	t.cancel()
 	t.following.Wait()
 	t.up.mu.Lock()
-	t.gone = true
+	t.closed = true
 	endpoints := t.endpoints
 	t.endpoints = nil
 	t.up.mu.Unlock()
@@ -148,20 +148,20 @@ func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *e
 			Queue: &t.up.queue, Dials: &t.up.metrics.dials, Now: t.up.deps.now, Undrained: func() { t.up.markUndrained(t) },
 		}),
 	}
-	e.load = e.pool
+	e.occupancy = e.pool
 	if t.slow {
-		e.since = t.up.deps.now()
+		e.slowStart = t.up.deps.now()
 	}
 	return e
 }
 
-// count takes down how a try ended.
-func (t *target) count(f fate) { t.metrics.results[f].Inc() }
+// countOutcome counts how an attempt ended.
+func (t *target) countOutcome(f outcome) { t.metrics.results[f].Inc() }
 
 // targetMetrics are the metrics of one target.
 type targetMetrics struct {
-	results     [fates]prometheus.Counter // fateNone: nil
+	results     [outcomeCount]prometheus.Counter // outcomeNone: nil
 	ejections   prometheus.Counter
 	dnsFailures prometheus.Counter
-	unasked     prometheus.Counter
+	unsolicited prometheus.Counter
 }

@@ -42,7 +42,7 @@ func newRig(t *testing.T, n int, change ...func(*upstream.Config)) *rig {
 	for _, c := range change {
 		c(&r.cfg)
 	}
-	u, err := upstream.NewIn(upstream.World{Now: r.clock, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
+	u, err := upstream.NewWithEnv(upstream.Env{Now: r.clock, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
 	if err != nil {
 		t.Fatal(err)
 	}

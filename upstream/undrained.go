@@ -1,18 +1,18 @@
 package upstream
 
-// Shares reports whether other requests may follow content on a connection.
-func (t *trip) Shares() bool {
-	return t.fleet.cfg.Keepalive.ReuseAfterBody && !t.up.undrained.Load()
+// ReuseAfterBody reports whether other requests may follow content on a connection.
+func (t *roundTrip) ReuseAfterBody() bool {
+	return t.cluster.cfg.Keepalive.ReuseAfterBody && !t.up.undrained.Load()
 }
 
 // markUndrained is called when t said something that nobody had asked for on a connection that had carried content.
 func (u *Upstream) markUndrained(t *target) {
-	t.metrics.unasked.Inc()
+	t.metrics.unsolicited.Inc()
 	if u.undrained.Swap(true) {
 		return
 	}
-	u.journal.undrained(t)
-	for _, e := range u.fleet.Load().endpoints {
+	u.events.undrained(t)
+	for _, e := range u.cluster.Load().endpoints {
 		e.pool.CloseCarried()
 	}
 }

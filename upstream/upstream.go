@@ -1,7 +1,7 @@
 // Package upstream sends one request to a configured service and brings back its answer.
 //
 // The service runs at one or several targets; each address of a target is an endpoint with its own connections and its
-// own standing. A request goes to the endpoint that the balance policy chooses. It is sent to another one when it has
+// own score. A request goes to the endpoint that the balance policy chooses. It is sent to another one when it has
 // provably not left, or when its method is idempotent and nothing of an answer was passed on: what is not idempotent is
 // never executed twice. An answer is either whole, or a stream that breaks off visibly, or an error: what the service
 // cut short or garbled never looks complete. A connection goes back to the pool only after an answer that was read to
@@ -27,27 +27,27 @@ import (
 
 // Upstream is a configured service.
 type Upstream struct {
-	name      string
-	deps      deps
-	shared    *Metrics
-	metrics   upstreamMetrics
-	journal   journal
-	fleet     atomic.Pointer[fleet] // who serves, and how
-	turns     turns
-	queue     queue
-	budget    budget
-	breaker   breaker
-	undrained atomic.Bool // content that the service did not read was taken for a request
-	trips     sync.Pool   // of *trip
+	name       string
+	deps       deps
+	shared     *Metrics
+	metrics    upstreamMetrics
+	events     eventLog
+	cluster    atomic.Pointer[cluster] // who serves, and how
+	roundRobin roundRobin
+	queue      queue
+	budget     budget
+	breaker    breaker
+	undrained  atomic.Bool // content that the service did not read was taken for a request
+	roundTrips sync.Pool   // of *roundTrip
 
 	ejecting sync.Mutex // one ejection at a time, so that the last endpoint stays
-	mu       sync.Mutex // guards what follows, and storing fleet
+	mu       sync.Mutex // guards what follows, and storing cluster
 	targets  []*target
 	checks   *checker
 	closed   bool
 }
 
-// deps is what an Upstream has of the world; tests have others.
+// deps is the environment of an Upstream; tests replace it.
 type deps struct {
 	now     func() time.Time // for health, breaker and budget; deadlines of connections are real
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -67,21 +67,21 @@ func realDeps() deps {
 }
 
 // New makes the upstream called name. It waits for nothing: names are looked up, and targets asked for their health, in
-// the background. What becomes of its targets and its breaker is told to log. Close ends it.
+// the background. State changes of its targets and its breaker are logged to log. Close ends it.
 func New(name string, cfg Config, m *Metrics, log *slog.Logger) (*Upstream, error) {
 	return open(name, cfg, m, realDeps(), log)
 }
 
 func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstream, error) {
 	u := &Upstream{
-		name: name, deps: d, shared: m, metrics: m.of(name), journal: newJournal(log, name),
-		trips: sync.Pool{New: func() any { return new(trip) }},
+		name: name, deps: d, shared: m, metrics: m.of(name), events: newEventLog(log, name),
+		roundTrips: sync.Pool{New: func() any { return new(roundTrip) }},
 	}
 	u.queue.metrics = &u.metrics
 	if err := u.Reconfigure(cfg); err != nil {
 		return nil, err
 	}
-	m.watch(u)
+	m.register(u)
 	return u, nil
 }
 
@@ -90,7 +90,7 @@ func (u *Upstream) Name() string { return u.name }
 
 // Capacity returns how many requests, and beside them how many WebSockets, its targets take at a time.
 func (u *Upstream) Capacity() (requests, webSockets int) {
-	f := u.fleet.Load()
+	f := u.cluster.Load()
 	targets := max(1, len(f.endpoints))
 	requests = f.cfg.Keepalive.MaxConns * targets
 	if n := f.cfg.Queue.InFlight; n > 0 {
@@ -110,7 +110,7 @@ func (u *Upstream) Close() {
 	if closed {
 		return
 	}
-	u.shared.forget(u)
+	u.shared.unregister(u)
 	checks.close()
 	for _, t := range targets {
 		t.close()
@@ -125,7 +125,7 @@ type Exchange struct {
 	Waited   time.Duration // for the sender of the request's body, beside Duration
 }
 
-// Options is what an upstream may be told of a request. The zero value says nothing.
+// Options are optional facts about a request.
 type Options struct {
 	// Deadline bounds everything until the head of the answer is there, retries included, and the coming of the body.
 	// The service does not pay for the latter: what the sender of the body lets us wait is added to its time. Zero leaves
@@ -159,8 +159,8 @@ func (u *Upstream) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline t
 
 // DoWith is Do for a caller with more to say of the request.
 func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Options) (Exchange, error) {
-	t := u.begin(req, resp, o)
-	defer u.end(t)
+	t := u.newRoundTrip(req, resp, o)
+	defer u.recycle(t)
 	return u.run(t)
 }
 
@@ -168,25 +168,25 @@ func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Opti
 // the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
 // whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
 func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
-	t := u.begin(req, resp, o)
-	defer u.end(t)
+	t := u.newRoundTrip(req, resp, o)
+	defer u.recycle(t)
 	t.Upgrade = true
 	ex, err := u.run(t)
 	return t.Tunnel, ex, err
 }
 
-func (u *Upstream) run(t *trip) (Exchange, error) {
+func (u *Upstream) run(t *roundTrip) (Exchange, error) {
 	start := time.Now()
-	if timeouts := t.fleet.cfg.Timeouts; t.Deadline.IsZero() {
-		t.Deadline = start.Add(timeouts.Connect + timeouts.Response + t.fleet.cfg.Queue.Wait)
+	if timeouts := t.cluster.cfg.Timeouts; t.Deadline.IsZero() {
+		t.Deadline = start.Add(timeouts.Connect + timeouts.Response + t.cluster.cfg.Queue.Wait)
 	}
-	probe, err := u.breaker.enter(u.deps.now())
+	probe, err := u.breaker.allow(u.deps.now())
 	if err == nil {
-		err = u.tries(t)
-		u.journal.turned(u.breaker.leave(probe, t.fate.service(), u.deps.now()))
+		err = u.attempts(t)
+		u.events.breakerChanged(u.breaker.record(probe, t.outcome.forService(), u.deps.now()))
 	}
 	if err != nil {
-		err = u.failed(t, err)
+		err = u.fail(t, err)
 	}
 	ex := Exchange{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited}
 	ex.Waited = t.Waited
@@ -195,7 +195,7 @@ func (u *Upstream) run(t *trip) (Exchange, error) {
 }
 
 // failed leaves nothing of an answer behind.
-func (u *Upstream) failed(t *trip, err error) error {
+func (u *Upstream) fail(t *roundTrip, err error) error {
 	t.Resp.Reset()
 	t.Resp.Header.SetNoDefaultContentType(true)
 	t.Stop.End()

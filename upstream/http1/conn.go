@@ -17,23 +17,23 @@ const tick = 20 * time.Millisecond
 // conn is a connection to a target. One exchange at a time uses it.
 type conn struct {
 	net.Conn
-	pool    *Pool         // where it is given back
-	slot    chan struct{} // of the pool: occupied while an exchange uses it
-	permit  chan struct{} // of the upstream, likewise; nil: there is no such bound
-	br      *bufio.Reader
-	alive   liveness
-	as      *tls.Config   // what its pool secured it with; nil: it is plain
-	secure  bool          // TLS: a write that timed out cannot be continued
-	used    bool          // it has carried an exchange before
-	served  int           // exchanges that it has carried
-	content bool          // the last request that it carried had content
-	carried bool          // one of them had
-	user    uint64        // whose that was
-	watched time.Time     // when it came back from it
-	retired time.Time     // when it became idle
-	epoch   time.Time     // what armed counts from
-	armed   time.Duration // the deadline that is set, -1: none or another
-	stop    *Stop         // may close it during the present exchange
+	pool           *Pool         // where it is given back
+	slot           chan struct{} // of the pool: occupied while an exchange uses it
+	permit         chan struct{} // of the upstream, likewise; nil: there is no such bound
+	br             *bufio.Reader
+	alive          liveness
+	tlsConfig      *tls.Config   // what its pool secured it with; nil: it is plain
+	secure         bool          // TLS: a write that timed out cannot be continued
+	used           bool          // it has carried an exchange before
+	served         int           // exchanges that it has carried
+	content        bool          // the last request that it carried had content
+	carriedContent bool          // one of them had
+	user           uint64        // whose that was
+	watched        time.Time     // when it came back from it
+	retired        time.Time     // when it became idle
+	epoch          time.Time     // what armed counts from
+	armed          time.Duration // the deadline that is set, -1: none or another
+	stop           *Stop         // may close it during the present exchange
 }
 
 func newConn(c net.Conn, secure bool) *conn {

@@ -18,12 +18,12 @@ const watchFor = 50 * time.Millisecond
 // watchedLook is how many of the connections that are watched are looked through for one of the same user's.
 const watchedLook = 16
 
-// carry takes down that c carries r, and reports whether it is the last that c carries. share is whether other requests
+// recordRequest records that c carries r, and reports whether it is the last that c carries. share is whether other requests
 // may follow content on a connection; most is how many requests one carries, 0 for any number.
-func (c *conn) carry(r *Request, share bool, most int) (last bool) {
+func (c *conn) recordRequest(r *Request, share bool, most int) (last bool) {
 	c.served++
 	if c.content = r.content; c.content {
-		c.carried, c.user = true, r.User
+		c.carriedContent, c.user = true, r.User
 		if r.share && !share { // the service was marked since the head was written
 			r.share = false
 			r.rewrite()
@@ -32,8 +32,8 @@ func (c *conn) carry(r *Request, share bool, most int) (last bool) {
 	return r.last || most > 0 && c.served >= most
 }
 
-// unasked reports whether the service has said something that belongs to no request. That it has closed is no such word.
-func (c *conn) unasked() bool {
+// spokeUnasked reports whether the service has said something that belongs to no request. Closing the connection is not that.
+func (c *conn) spokeUnasked() bool {
 	if c.br.Buffered() == 0 && !c.alive.silent() {
 		_ = c.readUntil(time.Now().Add(time.Millisecond)) // what lies there may be a session ticket of TLS
 		_, _ = c.br.Peek(1)
@@ -43,7 +43,7 @@ func (c *conn) unasked() bool {
 
 // drop closes an idle connection, and looks first whether the service has said something on it.
 func (p *Pool) drop(c *conn) {
-	if c.carried && c.unasked() {
+	if c.carriedContent && c.spokeUnasked() {
 		p.owner.Undrained()
 	}
 	_ = c.Close()
@@ -64,7 +64,7 @@ func (p *Pool) promote() {
 	for n < len(p.watched) && now.Sub(p.watched[n].watched) >= watchFor {
 		n++
 	}
-	p.spare = append(p.spare, p.watched[:n]...)
+	p.idle = append(p.idle, p.watched[:n]...)
 	p.watched = slices.Delete(p.watched, 0, n)
 }
 
@@ -87,7 +87,7 @@ func (p *Pool) popOwn(user uint64) *conn {
 func (p *Pool) makeRoom(slots chan struct{}) {
 	p.mu.Lock()
 	var oldest *conn
-	if len(p.watched) > 0 && len(p.watched)+len(p.spare)+len(slots) > cap(slots) {
+	if len(p.watched) > 0 && len(p.watched)+len(p.idle)+len(slots) > cap(slots) {
 		oldest = p.watched[0]
 		p.watched = slices.Delete(p.watched, 0, 1)
 	}
@@ -100,7 +100,7 @@ func (p *Pool) makeRoom(slots chan struct{}) {
 // CloseCarried closes the connections that have carried content and are not in use.
 func (p *Pool) CloseCarried() {
 	p.mu.Lock()
-	carried := p.popIdle(func(c *conn) bool { return c.carried })
+	carried := p.removeIdle(func(c *conn) bool { return c.carriedContent })
 	p.mu.Unlock()
 	closeAll(carried)
 }

@@ -11,12 +11,12 @@ import (
 // smallAnswer is the length in bytes up to which an answer is read whole before any of it is passed on.
 const smallAnswer = 64 << 10
 
-// patience is how long the rest of a small answer may take before it is passed on as it drips.
-const patience = 100 * time.Millisecond
+// smallAnswerWait is how long the rest of a small answer may take before it is passed on as it comes.
+const smallAnswerWait = 100 * time.Millisecond
 
-// blink is how long an answer waits for the first byte of a long body, so that a service which dies behind its head is
+// firstByteWait is how long an answer waits for the first byte of a long body, so that a service which dies behind its head is
 // a 502. It must not be felt: events of SSE may come minutes after the head.
-const blink = 2 * time.Millisecond
+const firstByteWait = 2 * time.Millisecond
 
 // deliver puts the body of the answer into resp and gives the connection back, or leaves it to the body stream.
 func (k *call) deliver() error {
@@ -26,13 +26,13 @@ func (k *call) deliver() error {
 	case k.bodiless():
 		k.announce()
 		// Who announces a body where none may be might send it all the same.
-		k.pool.settle(k.conn, keep && h.length <= 0 && !h.chunked)
+		k.pool.put(k.conn, keep && h.length <= 0 && !h.chunked)
 		return nil
 	case !h.chunked && h.length >= 0 && h.length <= smallAnswer:
 		return k.deliverWhole(keep)
 	}
 	s := &stream{pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, body: k.framing()}
-	if err := k.glimpse(s.body); err != nil {
+	if err := k.awaitFirstByte(s.body); err != nil {
 		k.pool.discard(k.conn)
 		return err
 	}
@@ -41,19 +41,19 @@ func (k *call) deliver() error {
 	return nil
 }
 
-// glimpse looks at the beginning of a body that comes with its head or right behind it: one that is broken there is an
+// awaitFirstByte looks at the beginning of a body that comes with its head or right behind it: one that is broken there is an
 // error before the client has seen anything. A body that takes longer is passed on as it comes.
-func (k *call) glimpse(body framing) error {
+func (k *call) awaitFirstByte(body framing) error {
 	if k.br.Buffered() == 0 {
-		if err := k.readUntil(time.Now().Add(blink)); err != nil {
-			return broken("reading the body", err)
+		if err := k.readUntil(time.Now().Add(firstByteWait)); err != nil {
+			return ioError("reading the body", err)
 		}
 		if _, err := k.br.Peek(1); timedOut(err) {
 			return nil
 		}
 	}
 	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Stream))); err != nil {
-		return broken("reading the body", err)
+		return ioError("reading the body", err)
 	}
 	if _, err := body.peek(k.br); err != io.EOF { //nolint:errorlint // a wrapped one is no end
 		return err
@@ -61,7 +61,7 @@ func (k *call) glimpse(body framing) error {
 	return nil
 }
 
-// bodiless says whether the answer ends with its head, whatever its fields say (RFC 9112 §6.3).
+// bodiless reports whether the answer ends with its head, whatever its fields say (RFC 9112 §6.3).
 func (k *call) bodiless() bool {
 	return k.headOnly || k.answer.status == fasthttp.StatusNoContent || k.answer.status == fasthttp.StatusNotModified
 }
@@ -79,23 +79,25 @@ func (k *call) deliverWhole(keep bool) error {
 	err := k.readBody(k.answer.length)
 	switch {
 	case err == nil:
-		k.pool.settle(k.conn, keep)
+		k.pool.put(k.conn, keep)
 		return nil
 	case !timedOut(err):
 		k.pool.discard(k.conn)
-		return broken("reading the body", err)
+		return ioError("reading the body", err)
 	}
-	come := append([]byte(nil), k.resp.Body()...)
-	left := k.answer.length - int64(len(come))
-	s := &stream{pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, come: come, body: &sized{left: left}}
+	buffered := append([]byte(nil), k.resp.Body()...)
+	left := k.answer.length - int64(len(buffered))
+	s := &stream{
+		pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, buffered: buffered, body: &sized{remaining: left},
+	}
 	k.resp.SetBodyStream(s, int(k.answer.length))
 	return nil
 }
 
-// readBody appends n bytes to the body of resp. It waits no longer than patience.
+// readBody appends n bytes to the body of resp. It waits no longer than smallAnswerWait.
 func (k *call) readBody(n int64) error {
 	if n > int64(k.br.Buffered()) {
-		if err := k.readUntil(time.Now().Add(patience)); err != nil {
+		if err := k.readUntil(time.Now().Add(smallAnswerWait)); err != nil {
 			return err
 		}
 	}
@@ -117,7 +119,7 @@ func (k *call) framing() framing {
 	case k.answer.chunked:
 		return &chunked{}
 	case k.answer.length >= 0:
-		return &sized{left: k.answer.length}
+		return &sized{remaining: k.answer.length}
 	}
 	return untilClose{}
 }

@@ -48,9 +48,9 @@ func isUnanswered(err error) bool {
 	return errors.As(err, &u)
 }
 
-// broken says what a failed read or write on a connection means. An end of the connection never passes for io.EOF,
+// ioError says what a failed read or write on a connection means. An end of the connection never passes for io.EOF,
 // which is how a body says that it is whole.
-func broken(doing string, err error) error {
+func ioError(doing string, err error) error {
 	kind := ErrReset
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

@@ -6,7 +6,7 @@
 // the pool only after an answer that was read to its end and when nothing followed it. A request is sent a second time
 // only if not one byte of it has left, or if a kept connection died under it and nobody notices a repetition.
 //
-// Nothing here chooses where a request goes or whether it may: a Queue grants turns, and a Policy is asked while the
+// Nothing here chooses where a request goes or whether it may: a Queue grants slots, and a Policy is asked while the
 // exchange is under way. A Pool may be used from everywhere at once.
 package http1
 
@@ -22,40 +22,40 @@ import (
 // maxInterim is how many interim answers (1xx) a service may send before the final one.
 const maxInterim = 8
 
-// lastWords is how long we listen on a connection that could not be written to any more: a service that refuses an
+// earlyResponseWait is how long we listen on a connection that could not be written to any more: a service that refuses an
 // upload answers first and then closes.
-const lastWords = time.Second
+const earlyResponseWait = time.Second
 
 // call is one exchange on one connection.
 type call struct {
 	*conn
-	request  *Request
-	by       Policy
-	timeouts Timeouts
-	resp     *fasthttp.Response
-	headOnly bool // the request is a HEAD
-	deadline time.Time
-	interims int
-	answer   head // status 0: not read yet
-	early    bool // the answer came before the whole request was sent
-	deaf     bool // the service takes no more of the request
-	last     bool // the connection carries no further request
-	upgrade  bool // a 101 is welcome
+	request    *Request
+	policy     Policy
+	timeouts   Timeouts
+	resp       *fasthttp.Response
+	headOnly   bool // the request is a HEAD
+	deadline   time.Time
+	interims   int
+	answer     head // status 0: not read yet
+	early      bool // the answer came before the whole request was sent
+	sendFailed bool // the service takes no more of the request
+	last       bool // the connection carries no further request
+	upgrade    bool // a 101 is welcome
 }
 
 // Policy is asked while an exchange is under way.
 type Policy interface {
-	// Shares reports whether other requests may follow content on its connection.
-	Shares() bool
-	// GivesUp reports whether an exchange without an answer is to end, for the request will be sent elsewhere.
-	GivesUp() bool
-	// Renews is told that a request met a connection which the service was closing, and is sent on another one.
-	Renews()
+	// ReuseAfterBody reports whether other requests may follow content on its connection.
+	ReuseAfterBody() bool
+	// RetryElsewhere reports whether an exchange without an answer is to end, for the request will be sent elsewhere.
+	RetryElsewhere() bool
+	// Renewed is told that a request met a connection which the service was closing, and is sent on another one.
+	Renewed()
 }
 
 // Exchange sends r on a connection that takes it and reads the answer into its response.
 func (p *Pool) Exchange(r *Request, by Policy) error {
-	sent, err := p.maySend(r)
+	sent, err := p.awaitSend(r)
 	if err != nil {
 		return err
 	}
@@ -64,36 +64,36 @@ func (p *Pool) Exchange(r *Request, by Policy) error {
 	for err == nil {
 		l := p.limits.Load()
 		k := call{
-			conn: c, request: r, by: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Header.IsHead(), deadline: r.Deadline,
+			conn: c, request: r, policy: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Header.IsHead(), deadline: r.Deadline,
 			upgrade: r.Upgrade,
 		}
-		if err = k.ask(l.Keepalive.MaxRequests, sent); err == nil {
-			return k.take()
+		if err = k.sendAndReadHead(l.Keepalive.MaxRequests, sent); err == nil {
+			return k.complete()
 		}
-		c, err = p.instead(&k, err)
+		c, err = p.reconnect(&k, err)
 	}
 	return err
 }
 
-// maySend waits until a body that was not read yet may be sent. done is called once it was.
-func (p *Pool) maySend(r *Request) (done func(), err error) {
+// awaitSend waits until a body that was not read yet may be sent. done is called once it was.
+func (p *Pool) awaitSend(r *Request) (done func(), err error) {
 	if r.body == nil {
 		return func() {}, nil
 	}
-	done, err = p.takeSend(r.Deadline)
+	done, err = p.acquireSend(r.Deadline)
 	if err != nil {
 		return nil, err
 	}
 	return sync.OnceFunc(done), nil
 }
 
-// ask sends the request and reads the head of the answer. The connection carries most requests, 0 for any number.
-func (k *call) ask(most int, sent func()) error {
+// sendAndReadHead sends the request and reads the head of the answer. The connection carries most requests, 0 for any number.
+func (k *call) sendAndReadHead(most int, sent func()) error {
 	r := k.request
 	if !r.Stop.holds(k.conn) {
 		return ErrStopped
 	}
-	k.last = k.carry(r, k.by.Shares(), most)
+	k.last = k.recordRequest(r, k.policy.ReuseAfterBody(), most)
 	if err := k.send(r); errors.Is(err, errUnsent) {
 		return err
 	} else if sent(); err != nil {
@@ -104,8 +104,8 @@ func (k *call) ask(most int, sent func()) error {
 	return k.receive()
 }
 
-// take hands the answer on.
-func (k *call) take() (err error) {
+// complete hands the answer on.
+func (k *call) complete() (err error) {
 	if k.answer.status == fasthttp.StatusSwitchingProtocols {
 		k.request.Tunnel, err = k.newTunnel()
 		return err
@@ -113,9 +113,9 @@ func (k *call) take() (err error) {
 	return k.deliver()
 }
 
-// instead gives another connection for a request that failed on that of k, if it may be sent on one, or else its error. A
+// reconnect returns another connection for a request that failed on that of k, if it may be sent on one, or else its error. A
 // request of which nothing has left may; so may one that met a connection which the service was closing, once.
-func (p *Pool) instead(k *call, failed error) (*conn, error) {
+func (p *Pool) reconnect(k *call, failed error) (*conn, error) {
 	c, r := k.conn, k.request
 	switch {
 	case errors.Is(failed, errUnsent):
@@ -125,7 +125,7 @@ func (p *Pool) instead(k *call, failed error) (*conn, error) {
 		return p.acquire(r)
 	case k.metDead(failed):
 		r.renewed = true
-		k.by.Renews()
+		k.policy.Renewed()
 		r.Stop.leave(false)
 		c.stop = nil
 		return p.renew(c, r.Deadline, r.Stop)
@@ -148,11 +148,11 @@ func (k *call) receive() error {
 		return nil
 	}
 	limit := earlier(k.deadline, time.Now().Add(k.timeouts.Response))
-	if err := k.await(limit); err != nil {
+	if err := k.awaitResponse(limit); err != nil {
 		return err
 	}
 	if err := k.until(limit); err != nil {
-		return broken("waiting for the answer", err)
+		return ioError("waiting for the answer", err)
 	}
 	for k.answer.status == 0 {
 		if err := k.readHead(); err != nil {
@@ -162,21 +162,21 @@ func (k *call) receive() error {
 	return nil
 }
 
-// await waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
-// that is granted; without a budget it goes on waiting, so impatience alone never fails a request.
-func (k *call) await(limit time.Time) error {
-	for k.request.Patience > 0 {
-		pause := time.Now().Add(k.request.Patience)
+// awaitResponse waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
+// that is granted; without a budget it goes on waiting, so this wait alone never fails a request.
+func (k *call) awaitResponse(limit time.Time) error {
+	for k.request.TryTimeout > 0 {
+		pause := time.Now().Add(k.request.TryTimeout)
 		if !pause.Before(limit) {
 			return nil
 		}
 		if err := k.until(pause); err != nil {
-			return broken("waiting for the answer", err)
+			return ioError("waiting for the answer", err)
 		}
 		if _, err := k.br.Peek(1); err == nil || !timedOut(err) {
 			return nil // the reader of the head meets the same
 		}
-		if k.by.GivesUp() {
+		if k.policy.RetryElsewhere() {
 			return fmt.Errorf("%w: no answer within retries.try_timeout", ErrTimeout)
 		}
 	}
@@ -204,11 +204,11 @@ func (k *call) readHead() error {
 	return nil
 }
 
-// listen reads the answer of a service that stopped taking the request. If there is none, the exchange failed as the
+// readEarlyResponse reads the answer of a service that stopped taking the request. If there is none, the exchange failed as the
 // write did.
-func (k *call) listen(failed error) error {
-	k.early, k.deaf = true, true
-	if err := k.readUntil(earlier(k.deadline, time.Now().Add(lastWords))); err != nil {
+func (k *call) readEarlyResponse(failed error) error {
+	k.early, k.sendFailed = true, true
+	if err := k.readUntil(earlier(k.deadline, time.Now().Add(earlyResponseWait))); err != nil {
 		return fmt.Errorf("%w: sending: %w", ErrReset, failed)
 	}
 	for k.answer.status == 0 {

@@ -8,12 +8,12 @@ import (
 
 // framing finds the bytes of a body in what comes on a connection.
 type framing interface {
-	// peek gives the next bytes of the body, at least one; io.EOF means that the body was whole.
+	// peek returns the next bytes of the body, at least one; io.EOF means that the body was whole.
 	peek(br *bufio.Reader) ([]byte, error)
 	// skip takes n of the bytes that peek gave.
 	skip(br *bufio.Reader, n int)
-	// over says whether the end is already known: peek would give io.EOF without waiting.
-	over() bool
+	// done reports whether the end is already known: peek would give io.EOF without waiting.
+	done() bool
 }
 
 // peekSome gives up to n of the bytes that have come, waiting for the first. n is at least 1.
@@ -27,25 +27,25 @@ func peekSome(br *bufio.Reader, n int64) ([]byte, error) {
 }
 
 // sized is a body with a Content-Length.
-type sized struct{ left int64 }
+type sized struct{ remaining int64 }
 
 func (s *sized) peek(br *bufio.Reader) ([]byte, error) {
-	if s.left == 0 {
+	if s.remaining == 0 {
 		return nil, io.EOF
 	}
-	part, err := peekSome(br, s.left)
+	part, err := peekSome(br, s.remaining)
 	if err != nil {
-		return nil, broken("reading the body", err)
+		return nil, ioError("reading the body", err)
 	}
 	return part, nil
 }
 
 func (s *sized) skip(br *bufio.Reader, n int) {
-	s.left -= int64(n)
+	s.remaining -= int64(n)
 	_, _ = br.Discard(n)
 }
 
-func (s *sized) over() bool { return s.left == 0 }
+func (s *sized) done() bool { return s.remaining == 0 }
 
 // untilClose is a body that ends with its connection. A lost connection is not its end.
 type untilClose struct{}
@@ -56,25 +56,25 @@ func (untilClose) peek(br *bufio.Reader) ([]byte, error) {
 		return nil, io.EOF
 	}
 	if err != nil {
-		return nil, broken("reading the body", err)
+		return nil, ioError("reading the body", err)
 	}
 	return part, nil
 }
 
 func (untilClose) skip(br *bufio.Reader, n int) { _, _ = br.Discard(n) }
 
-func (untilClose) over() bool { return false }
+func (untilClose) done() bool { return false }
 
 // chunked is a body in chunks (RFC 9112 §7.1). fasthttp's own reader takes a connection that ends between two chunks
 // for the end of the body; this one does not.
 type chunked struct {
-	left    int64 // of the present chunk
-	started bool  // a chunk came before: its line end is still to be read
-	ended   bool  // the last chunk and the trailer section were read
+	remaining int64 // of the present chunk
+	started   bool  // a chunk came before: its line end is still to be read
+	ended     bool  // the last chunk and the trailer section were read
 }
 
 func (c *chunked) peek(br *bufio.Reader) ([]byte, error) {
-	if c.left == 0 && !c.ended {
+	if c.remaining == 0 && !c.ended {
 		if err := c.nextChunk(br); err != nil {
 			return nil, err
 		}
@@ -82,19 +82,19 @@ func (c *chunked) peek(br *bufio.Reader) ([]byte, error) {
 	if c.ended {
 		return nil, io.EOF
 	}
-	part, err := peekSome(br, c.left)
+	part, err := peekSome(br, c.remaining)
 	if err != nil {
-		return nil, broken("reading a chunk", err)
+		return nil, ioError("reading a chunk", err)
 	}
 	return part, nil
 }
 
 func (c *chunked) skip(br *bufio.Reader, n int) {
-	c.left -= int64(n)
+	c.remaining -= int64(n)
 	_, _ = br.Discard(n)
 }
 
-func (c *chunked) over() bool { return c.ended }
+func (c *chunked) done() bool { return c.ended }
 
 // nextChunk reads up to the data of the next chunk, or up to the end of the trailer section.
 func (c *chunked) nextChunk(br *bufio.Reader) error {
@@ -107,11 +107,11 @@ func (c *chunked) nextChunk(br *bufio.Reader) error {
 	if err != nil {
 		return err
 	}
-	if c.left, err = chunkSize(line); err != nil {
+	if c.remaining, err = chunkSize(line); err != nil {
 		return err
 	}
 	c.started = true
-	if c.left == 0 {
+	if c.remaining == 0 {
 		c.ended = true
 		return skipTrailers(br)
 	}

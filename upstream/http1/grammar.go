@@ -17,8 +17,8 @@ func digits(b []byte) (int64, bool) {
 	return n, true
 }
 
-// token says whether b is a token of RFC 9110 §5.6.2.
-func token(b []byte) bool {
+// isToken reports whether b is a token of RFC 9110 §5.6.2.
+func isToken(b []byte) bool {
 	for _, c := range b {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
@@ -30,7 +30,7 @@ func token(b []byte) bool {
 	return len(b) > 0
 }
 
-// clean says whether b holds no control byte but the tab.
+// clean reports whether b holds no control byte but the tab.
 func clean(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c != '\t' || c == 0x7f {

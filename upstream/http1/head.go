@@ -16,21 +16,21 @@ const (
 
 // head is what the head of an answer says of its framing.
 type head struct {
-	status   int
-	http10   bool
-	length   int64 // Content-Length, -1: none
-	chunked  bool
-	close    bool     // Connection: close
-	keep     bool     // Connection: keep-alive
-	upgrades bool     // Connection: upgrade
-	named    []string // further names in Connection, which are hop-by-hop
-	coded    bool     // there was a Transfer-Encoding
-	lengths  int      // how many Content-Length there were
+	status          int
+	http10          bool
+	length          int64 // Content-Length, -1: none
+	chunked         bool
+	close           bool     // Connection: close
+	keep            bool     // Connection: keep-alive
+	upgrades        bool     // Connection: upgrade
+	named           []string // further names in Connection, which are hop-by-hop
+	transferEncoded bool     // there was a Transfer-Encoding
+	lengths         int      // how many Content-Length there were
 }
 
 func (h *head) interim() bool { return h.status < 200 }
 
-// persistent says whether the service keeps the connection open after this answer (RFC 9112 §9.3).
+// persistent reports whether the service keeps the connection open after this answer (RFC 9112 §9.3).
 func (h *head) persistent() bool { return !h.close && (!h.http10 || h.keep) }
 
 // readHead reads one head, strictly as RFC 9112 §2-6 writes it, and puts status and end-to-end fields into resp, names
@@ -58,7 +58,7 @@ func readHead(c *conn, resp *fasthttp.Response) (head, error) {
 // firstLine refuses what does not begin like HTTP as soon as it is there, not when a line end or a timeout comes.
 func firstLine(c *conn) ([]byte, error) {
 	if _, err := c.br.Peek(1); err != nil {
-		return nil, unanswered{broken("waiting for the answer", err)}
+		return nil, unanswered{ioError("waiting for the answer", err)}
 	}
 	begun, _ := c.br.Peek(min(c.br.Buffered(), len("HTTP/1.")))
 	if !bytes.HasPrefix([]byte("HTTP/1."), begun) {
@@ -93,7 +93,7 @@ func endOfLine(line []byte, err error, doing string) ([]byte, error) {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, invalid("a line is too long")
 	case err != nil:
-		return nil, broken(doing, err)
+		return nil, ioError(doing, err)
 	case len(line) < 2 || line[len(line)-2] != '\r':
 		return nil, invalid("a line ends without CR")
 	}
@@ -147,7 +147,7 @@ func (h *head) field(line []byte, resp *fasthttp.Response) error {
 	if err != nil {
 		return err
 	}
-	own, err := h.ofConnection(name, value)
+	own, err := h.hopByHop(name, value)
 	if err != nil || own || h.interim() && h.status != fasthttp.StatusSwitchingProtocols {
 		return err
 	}
@@ -165,11 +165,11 @@ func splitField(line []byte) (name, value []byte, err error) {
 	name = line[:colon]
 	if last := name[colon-1]; last == ' ' || last == '\t' {
 		name = bytes.TrimRight(name, " \t")
-		if is(name, "content-length") || is(name, "transfer-encoding") {
+		if equalFold(name, "content-length") || equalFold(name, "transfer-encoding") {
 			return nil, nil, invalid("white space behind the name of a framing field")
 		}
 	}
-	if !token(name) {
+	if !isToken(name) {
 		return nil, nil, invalid("malformed field name")
 	}
 	value = bytes.Trim(line[colon+1:], " \t")
@@ -184,9 +184,9 @@ func (h *head) framing() error {
 	switch {
 	case h.lengths > 1:
 		return invalid("several Content-Length")
-	case h.coded && h.lengths > 0:
+	case h.transferEncoded && h.lengths > 0:
 		return invalid("Content-Length beside Transfer-Encoding")
-	case h.coded && h.http10:
+	case h.transferEncoded && h.http10:
 		return invalid("Transfer-Encoding in HTTP/1.0")
 	}
 	return nil

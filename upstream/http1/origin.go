@@ -46,7 +46,7 @@ func ParseOrigin(raw string) (Origin, error) {
 	return newOrigin(raw, u)
 }
 
-// isAuthority says whether raw is a URL as it would be behind http://, a host with or without a port.
+// isAuthority reports whether raw is a URL as it would be behind http://, a host with or without a port.
 func isAuthority(raw string) bool {
 	if strings.ContainsAny(raw, "/@?#") {
 		return false

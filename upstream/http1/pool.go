@@ -11,16 +11,16 @@ import (
 // Pool keeps the connections to one address. A slot is the right to use a connection; a connection is made only by a
 // holder of a slot that finds none idle, so there are never more connections than slots.
 type Pool struct {
-	origin Origin
-	dialer dialer
-	owner  Owner
-	limits atomic.Pointer[limits]
-	stop   chan struct{}
-	reaper sync.WaitGroup
-	line   dialLine
+	origin    Origin
+	dialer    dialer
+	owner     Owner
+	limits    atomic.Pointer[limits]
+	stop      chan struct{}
+	reaper    sync.WaitGroup
+	dialQueue dialQueue
 
 	mu      sync.Mutex
-	spare   []*conn // idle ones, the latest used last
+	idle    []*conn // idle ones, the latest used last
 	watched []*conn // those back from a request with content, the latest last: see watchFor
 	closed  bool
 }
@@ -35,9 +35,9 @@ type Owner struct {
 
 // Queue is where requests wait for a connection that they may use.
 type Queue interface {
-	// Take takes one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
+	// Acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
 	// stop is closed.
-	Take(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error
+	Acquire(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error
 	// Permits has a place for each request that may be in flight, nil when they are not bounded.
 	Permits() chan struct{}
 }
@@ -45,16 +45,16 @@ type Queue interface {
 // limits are what may be changed of a pool in use. Slots are given back where they were taken.
 type limits struct {
 	Config
-	slots   chan struct{} // as many as are in use
-	sockets chan struct{} // the slots of those that are, or may become, WebSockets
-	sends   chan struct{} // as many of them as are being sent a long body: see takeSend
-	dials   chan struct{} // a place for each connection that is being made
-	as      *tls.Config   // nil: connections are plain
+	slots     chan struct{} // as many as are in use
+	sockets   chan struct{} // the slots of those that are, or may become, WebSockets
+	sends     chan struct{} // as many of them as are being sent a long body: see acquireSend
+	dials     chan struct{} // a place for each connection that is being made
+	tlsConfig *tls.Config   // nil: connections are plain
 }
 
 // NewPool makes the pool of one address of o.
 func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
-	p := &Pool{origin: o, dialer: dialer{address}, owner: owner, stop: make(chan struct{}), line: newDialLine()}
+	p := &Pool{origin: o, dialer: dialer{address}, owner: owner, stop: make(chan struct{}), dialQueue: newDialQueue()}
 	p.Configure(cfg)
 	p.reaper.Go(p.reap)
 	return p
@@ -67,9 +67,9 @@ func (p *Pool) Configure(cfg Config) {
 	old := p.limits.Load()
 	secured := old != nil && old.Security == cfg.Security
 	if secured {
-		next.as = old.as
+		next.tlsConfig = old.tlsConfig
 	} else {
-		next.as = cfg.Security.of(p.origin)
+		next.tlsConfig = cfg.Security.of(p.origin)
 	}
 	if old != nil && old.Keepalive.MaxConns == cfg.Keepalive.MaxConns {
 		next.slots, next.sends = old.slots, old.sends
@@ -90,14 +90,14 @@ func (p *Pool) Configure(cfg Config) {
 	p.limits.Store(next)
 	if !secured {
 		p.mu.Lock()
-		unlike := p.popIdle(func(c *conn) bool { return c.as != next.as })
+		unlike := p.removeIdle(func(c *conn) bool { return c.tlsConfig != next.tlsConfig })
 		p.mu.Unlock()
 		closeAll(unlike)
 	}
 }
 
-// popIdle takes out the idle connections that out chooses, watched ones too. The caller holds mu.
-func (p *Pool) popIdle(out func(*conn) bool) (chosen []*conn) {
+// removeIdle removes the idle connections that out chooses, watched ones too. The caller holds mu.
+func (p *Pool) removeIdle(out func(*conn) bool) (chosen []*conn) {
 	choose := func(c *conn) bool {
 		if !out(c) {
 			return false
@@ -105,27 +105,27 @@ func (p *Pool) popIdle(out func(*conn) bool) (chosen []*conn) {
 		chosen = append(chosen, c)
 		return true
 	}
-	p.spare = slices.DeleteFunc(p.spare, choose)
+	p.idle = slices.DeleteFunc(p.idle, choose)
 	p.watched = slices.DeleteFunc(p.watched, choose)
 	return chosen
 }
 
-// Busy says how many connections are in use.
+// Busy returns the number of connections in use.
 func (p *Pool) Busy() int {
 	l := p.limits.Load()
 	return len(l.slots) + len(l.sockets)
 }
 
-// DialsWaiting is how many requests wait for their turn to dial.
-func (p *Pool) DialsWaiting() int64 { return p.line.waiting.Load() }
+// DialsWaiting returns how many requests wait for their turn to dial.
+func (p *Pool) DialsWaiting() int64 { return p.dialQueue.waiting.Load() }
 
-// Full says whether a request would have to wait for a connection.
+// Full reports whether a request would have to wait for a connection.
 func (p *Pool) Full() bool {
 	slots := p.limits.Load().slots
 	return len(slots) == cap(slots)
 }
 
-// acquire gives an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
+// acquire returns an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
 // may become a WebSocket takes none of the slots of requests.
 func (p *Pool) acquire(r *Request) (*conn, error) {
 	l, q := p.limits.Load(), p.owner.Queue
@@ -133,11 +133,11 @@ func (p *Pool) acquire(r *Request) (*conn, error) {
 	if r.Upgrade {
 		slots = l.sockets
 	}
-	if err := q.Take(slots, p.stop, r.Deadline); err != nil {
+	if err := q.Acquire(slots, p.stop, r.Deadline); err != nil {
 		return nil, err
 	}
 	permit := q.Permits()
-	if err := q.Take(permit, p.stop, r.Deadline); err != nil {
+	if err := q.Acquire(permit, p.stop, r.Deadline); err != nil {
 		<-slots
 		return nil, err
 	}
@@ -157,21 +157,21 @@ func giveBack(slot, permit chan struct{}) {
 	}
 }
 
-// takeSend is the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
-// bodies may hold: their pace is the clients', and those that dawdle over uploads must not stop everyone.
-func (p *Pool) takeSend(deadline time.Time) (done func(), err error) {
+// acquireSend acquires the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
+// bodies may hold: their pace is the clients', and those that stall uploads must not stop everyone.
+func (p *Pool) acquireSend(deadline time.Time) (done func(), err error) {
 	sends := p.limits.Load().sends
-	if err := p.owner.Queue.Take(sends, p.stop, deadline); err != nil {
+	if err := p.owner.Queue.Acquire(sends, p.stop, deadline); err != nil {
 		return nil, err
 	}
 	return func() { <-sends }, nil
 }
 
-// takeSpare gives the connection that was used last, whose turn to be closed by the service is furthest away.
-func (p *Pool) takeSpare(user uint64) *conn {
+// takeIdle returns the connection that was used last, which the service will close latest.
+func (p *Pool) takeIdle(user uint64) *conn {
 	idle := p.limits.Load().Keepalive.Idle
 	for {
-		c := p.popSpare(user)
+		c := p.popIdle(user)
 		if c == nil {
 			return nil
 		}
@@ -182,19 +182,19 @@ func (p *Pool) takeSpare(user uint64) *conn {
 	}
 }
 
-func (p *Pool) popSpare(user uint64) *conn {
+func (p *Pool) popIdle(user uint64) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.promote()
 	if c := p.popOwn(user); c != nil {
 		return c
 	}
-	last := len(p.spare) - 1
+	last := len(p.idle) - 1
 	if last < 0 {
 		return nil
 	}
-	c := p.spare[last]
-	p.spare[last], p.spare = nil, p.spare[:last]
+	c := p.idle[last]
+	p.idle[last], p.idle = nil, p.idle[:last]
 	return c
 }
 
@@ -204,20 +204,20 @@ func (p *Pool) release(c *conn) {
 	c.used, c.retired = true, time.Now()
 	c.unstoppable()
 	p.mu.Lock()
-	closed := p.closed || c.as != p.limits.Load().as
+	closed := p.closed || c.tlsConfig != p.limits.Load().tlsConfig
 	switch {
 	case closed:
 	case c.content:
 		c.watched = p.owner.Now()
 		p.watched = append(p.watched, c)
 	default:
-		p.spare = append(p.spare, c)
+		p.idle = append(p.idle, c)
 	}
 	p.mu.Unlock()
 	if closed {
 		_ = c.Close()
 	}
-	p.line.wake()
+	p.dialQueue.wake()
 	giveBack(slot, permit)
 }
 
@@ -228,10 +228,10 @@ func (p *Pool) discard(c *conn) {
 	giveBack(c.slot, c.permit)
 }
 
-// settle releases a connection that may be used again, if nothing came after the answer, and discards every other.
-func (p *Pool) settle(c *conn, keep bool) {
+// put releases a connection that may be used again, if nothing came after the answer, and discards every other.
+func (p *Pool) put(c *conn, keep bool) {
 	switch {
-	case keep && c.carried && (c.br.Buffered() > 0 || c.content && c.unasked()):
+	case keep && c.carriedContent && (c.br.Buffered() > 0 || c.content && c.spokeUnasked()):
 		p.owner.Undrained()
 		p.discard(c)
 	case keep && c.br.Buffered() == 0:
@@ -264,7 +264,7 @@ func (p *Pool) reapEvery() time.Duration {
 func (p *Pool) expired(now time.Time, idle time.Duration) []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.popIdle(func(c *conn) bool { return now.Sub(c.retired) >= idle })
+	return p.removeIdle(func(c *conn) bool { return now.Sub(c.retired) >= idle })
 }
 
 // Close closes the idle connections at once and each busy one when it is given back.
@@ -275,8 +275,8 @@ func (p *Pool) Close() {
 		return
 	}
 	p.closed = true
-	spare := append(p.spare, p.watched...)
-	p.spare, p.watched = nil, nil
+	spare := append(p.idle, p.watched...)
+	p.idle, p.watched = nil, nil
 	p.mu.Unlock()
 	close(p.stop)
 	p.reaper.Wait()

@@ -12,20 +12,20 @@ import (
 func addField(resp *fasthttp.Response, name, value []byte) error {
 	h := &resp.Header
 	switch {
-	case is(name, "content-type"):
+	case equalFold(name, "content-type"):
 		if held := h.ContentType(); len(held) > 0 && !bytes.Equal(held, value) {
 			return invalid("several Content-Type")
 		}
-	case is(name, "content-encoding"):
-		value = joined(h.ContentEncoding(), ", ", value)
-	case is(name, "server"):
-		value = joined(h.Server(), " ", value) // products are separated by white space (§10.2.4)
+	case equalFold(name, "content-encoding"):
+		value = join(h.ContentEncoding(), ", ", value)
+	case equalFold(name, "server"):
+		value = join(h.Server(), " ", value) // products are separated by white space (§10.2.4)
 	}
 	h.AddBytesKV(name, value)
 	return nil
 }
 
-func joined(held []byte, separator string, value []byte) []byte {
+func join(held []byte, separator string, value []byte) []byte {
 	if len(held) == 0 {
 		return value
 	}

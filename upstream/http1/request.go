@@ -14,8 +14,8 @@ import (
 // smallBody is the size in bytes up to which a body of known length goes out in one write with its head.
 const smallBody = 16 << 10
 
-// Request is a request on its way: what is wanted of it, how it went, and how it is written: begin, then what is left of
-// the body. It may be used again, for its buffers, between End and Begin.
+// Request is a request on its way: what is wanted of it, how it went, and how it is written: prefix, then what is left of
+// the body. It may be used again, for its buffers, between Release and Reset.
 type Request struct {
 	req      *fasthttp.Request
 	Resp     *fasthttp.Response
@@ -24,58 +24,60 @@ type Request struct {
 	User     uint64 // whose it is; 0: nobody's
 	Upgrade  bool   // it asks for another protocol
 
-	Patience time.Duration // how long an exchange waits before its policy is asked whether to end; 0: to the end
-	Sent     int           // how often
-	renewed  bool          // it met a dead connection before, and got a new one
-	Tunnel   *Tunnel       // when the service switched to another protocol
+	TryTimeout time.Duration // how long an exchange waits before its policy is asked whether to end; 0: to the end
+	Sent       int           // how often
+	renewed    bool          // it met a dead connection before, and got a new one
+	Tunnel     *Tunnel       // when the service switched to another protocol
 
-	begin []byte    // the head, and a small body
-	head  int       // bytes of begin that are the head
-	host  string    // the Host that is ours, "" for the one that was asked for
-	asked []byte    // that one
-	body  io.Reader // nil: begin is all
-	left  int64     // bytes of body, -1: unknown, so chunked
-	block []byte    // room for a part of the body
-	owned bytes.Reader
-	Whole bool // the body is all in memory, so the request can be sent again
+	prefix     []byte    // the head, and a small body
+	headLength int       // bytes of prefix that are the head
+	host       string    // the Host that is ours, "" for the one that was asked for
+	clientHost []byte    // that one
+	body       io.Reader // nil: prefix is all
+	remaining  int64     // bytes of body, -1: unknown, so chunked
+	block      []byte    // room for a part of the body
+	owned      bytes.Reader
+	Replayable bool // the body is all in memory, so the request can be sent again
 
 	content bool // there is a body, of whatever length
 	share   bool // other requests may follow content on its connection
 	last    bool // none may follow: it says Connection: close
 
-	until  time.Time     // when the body must be there; zero: no bound
-	Waited time.Duration // for the sender of the body
+	bodyDeadline time.Time     // when the body must be there; zero: no bound
+	Waited       time.Duration // for the sender of the body
 }
 
-// Begin makes r a request that is answered into resp. The body must be there at the deadline, unless that is zero.
-func (r *Request) Begin(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop, user uint64) {
+// Reset makes r a request that is answered into resp. The body must be there at the deadline, unless that is zero.
+func (r *Request) Reset(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop, user uint64) {
 	r.req, r.Resp, r.Deadline, r.Stop, r.User = req, resp, deadline, stop, user
-	r.until, r.asked = deadline, append(r.asked[:0], req.Header.Host()...)
+	r.bodyDeadline, r.clientHost = deadline, append(r.clientHost[:0], req.Header.Host()...)
 }
 
-// End lets go of everything but the buffers.
-func (r *Request) End() { *r = Request{begin: r.begin[:0], asked: r.asked[:0], block: r.block} }
+// Release lets go of everything but the buffers.
+func (r *Request) Release() {
+	*r = Request{prefix: r.prefix[:0], clientHost: r.clientHost[:0], block: r.block}
+}
 
-// Load reads what is to be sent to a target that gets host as Host, or what the request has when that is empty. share
+// Prepare reads what is to be sent to a target that gets host as Host, or what the request has when that is empty. share
 // leaves its connection to other requests. An error is ErrRequestBody: a small body could not be read, and nothing has
 // been sent.
-func (r *Request) Load(host string, share bool) error {
+func (r *Request) Prepare(host string, share bool) error {
 	r.host, r.share, r.Waited = host, share, 0
-	r.body, r.left = r.bodyOf()
-	r.content = r.left != 0
+	r.body, r.remaining = r.bodyOf()
+	r.content = r.remaining != 0
 	if !r.req.IsBodyStream() { // it is there
-		r.until = time.Time{}
+		r.bodyDeadline = time.Time{}
 	}
-	r.Whole = r.left >= 0 && r.left <= smallBody || !r.req.IsBodyStream()
+	r.Replayable = r.remaining >= 0 && r.remaining <= smallBody || !r.req.IsBodyStream()
 	r.appendHead()
-	if r.left < 0 || r.left > smallBody {
+	if r.remaining < 0 || r.remaining > smallBody {
 		return nil
 	}
 	return r.inline()
 }
 
 // Hostless reports whether it came without a Host.
-func (r *Request) Hostless() bool { return len(r.asked) == 0 }
+func (r *Request) Hostless() bool { return len(r.clientHost) == 0 }
 
 // Idempotent reports whether nobody notices a repetition (RFC 9110 §9.2.2).
 func (r *Request) Idempotent() bool {
@@ -93,15 +95,15 @@ func (r *Request) bodyOf() (io.Reader, int64) {
 	return &r.owned, int64(len(body))
 }
 
-// Again makes r as it was when it was loaded, for a target called host. The body must be whole, or untouched.
-func (r *Request) Again(host string) {
+// Rewind makes r as it was when it was loaded, for a target called host. The body must be whole, or untouched.
+func (r *Request) Rewind(host string) {
 	if !r.req.IsBodyStream() && int64(len(r.req.Body())) > smallBody {
-		r.body, r.left = r.bodyOf()
+		r.body, r.remaining = r.bodyOf()
 	}
 	if r.host != host {
 		r.host = host
 		if host == "" {
-			r.req.Header.SetBytesV(fasthttp.HeaderHost, r.asked)
+			r.req.Header.SetBytesV(fasthttp.HeaderHost, r.clientHost)
 		}
 		r.rewrite()
 	}
@@ -109,9 +111,9 @@ func (r *Request) Again(host string) {
 
 // rewrite makes the head anew, in front of the same body.
 func (r *Request) rewrite() {
-	body := append([]byte(nil), r.begin[r.head:]...)
+	body := append([]byte(nil), r.prefix[r.headLength:]...)
 	r.appendHead()
-	r.begin = append(r.begin, body...)
+	r.prefix = append(r.prefix, body...)
 }
 
 // appendHead writes the head as r.req has it, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
@@ -124,30 +126,30 @@ func (r *Request) appendHead() {
 	}
 	h.Del(fasthttp.HeaderContentLength)
 	h.Del(fasthttp.HeaderTransferEncoding)
-	r.begin = append(r.begin[:0], h.Header()...)
-	r.begin = r.begin[:len(r.begin)-len("\r\n")]
+	r.prefix = append(r.prefix[:0], h.Header()...)
+	r.prefix = r.prefix[:len(r.prefix)-len("\r\n")]
 	if r.last = r.content && (!r.share || !expectsBody(h)); r.last {
-		r.begin = append(r.begin, "Connection: close\r\n"...)
+		r.prefix = append(r.prefix, "Connection: close\r\n"...)
 	}
 	switch {
-	case r.left < 0:
-		r.begin = append(r.begin, "Transfer-Encoding: chunked\r\n"...)
-	case r.left > 0 || expectsBody(h):
-		r.begin = appendLength(r.begin, r.left)
+	case r.remaining < 0:
+		r.prefix = append(r.prefix, "Transfer-Encoding: chunked\r\n"...)
+	case r.remaining > 0 || expectsBody(h):
+		r.prefix = appendLength(r.prefix, r.remaining)
 	}
-	r.begin = append(r.begin, "\r\n"...)
-	r.head = len(r.begin)
+	r.prefix = append(r.prefix, "\r\n"...)
+	r.headLength = len(r.prefix)
 }
 
-// expectsBody says whether a request without a body has to say so (RFC 9110 §8.6).
+// expectsBody reports whether a request without a body has to say so (RFC 9110 §8.6).
 func expectsBody(h *fasthttp.RequestHeader) bool { return h.IsPost() || h.IsPut() || h.IsPatch() }
 
 // inline moves a small body behind the head.
 func (r *Request) inline() error {
-	n := len(r.begin)
-	r.begin = append(r.begin, make([]byte, r.left)...)
+	n := len(r.prefix)
+	r.prefix = append(r.prefix, make([]byte, r.remaining)...)
 	defer func() { r.body = nil }()
-	for read := r.begin[n:]; len(read) > 0; {
+	for read := r.prefix[n:]; len(read) > 0; {
 		m, err := r.read(read)
 		if read = read[m:]; err != nil && len(read) > 0 {
 			return bodyError(unexpected(err))
@@ -163,7 +165,7 @@ func (r *Request) read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	now := time.Now()
 	r.Waited += now.Sub(asked)
-	if (err == nil || errors.Is(err, io.EOF)) && n > 0 && !r.until.IsZero() && now.After(r.until) {
+	if (err == nil || errors.Is(err, io.EOF)) && n > 0 && !r.bodyDeadline.IsZero() && now.After(r.bodyDeadline) {
 		return 0, ErrSlowBody
 	}
 	return n, err
@@ -177,21 +179,21 @@ func unexpected(err error) error {
 	return err
 }
 
-// next reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is the
+// nextPart reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is the
 // last.
-func (r *Request) next() ([]byte, error) {
+func (r *Request) nextPart() ([]byte, error) {
 	if r.block == nil {
 		r.block = make([]byte, 32<<10)
 	}
-	if r.left < 0 {
+	if r.remaining < 0 {
 		return r.nextChunk()
 	}
-	n, err := r.read(r.block[:min(int64(len(r.block)), r.left)])
-	r.left -= int64(n)
+	n, err := r.read(r.block[:min(int64(len(r.block)), r.remaining)])
+	r.remaining -= int64(n)
 	switch {
 	case errors.Is(err, ErrSlowBody):
 		return nil, err
-	case r.left == 0:
+	case r.remaining == 0:
 		return r.block[:n], io.EOF
 	case err != nil:
 		return nil, bodyError(unexpected(err))

@@ -29,7 +29,7 @@ func (s *Stop) Now() {
 	}
 }
 
-// Ended says whether the exchange is over, its body included.
+// Ended reports whether the exchange is over, its body included.
 func (s *Stop) Ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +46,7 @@ func (s *Stop) holds(c *conn) bool {
 	if s.stopped {
 		return false
 	}
-	s.conn, c.stop, s.ended = c, s, false // a try before this one may have ended
+	s.conn, c.stop, s.ended = c, s, false // an attempt before this one may have ended
 	return true
 }
 

@@ -10,14 +10,14 @@ import (
 // failed or is closed. Its end is io.EOF only if the body was whole; everything else makes fasthttp close the client's
 // connection with the body visibly unfinished.
 type stream struct {
-	pool *Pool
-	conn *conn // nil: given back
-	idle time.Duration
-	keep bool   // the connection may be used again
-	come []byte // what was read before the stream was made
-	body framing
-	gone int64 // bytes that were taken
-	end  error // what the stream ended with
+	pool     *Pool
+	conn     *conn // nil: given back
+	idle     time.Duration
+	keep     bool   // the connection may be used again
+	buffered []byte // what was read before the stream was made
+	body     framing
+	read     int64 // bytes that were taken
+	err      error // what the stream ended with
 }
 
 // Read reads from the body. Its errors are io.EOF, ErrReset, ErrTimeout and ErrInvalid.
@@ -62,7 +62,7 @@ func (s *stream) SupportsBodyWriteTo() bool { return true }
 
 // Close gives up the rest of the body, and with it the connection.
 func (s *stream) Close() error {
-	if s.end == nil {
+	if s.err == nil {
 		_ = s.finish(errClosed) // what Read would have said; nobody reads any more
 	}
 	return nil
@@ -70,19 +70,19 @@ func (s *stream) Close() error {
 
 var errClosed = fmt.Errorf("%w: the body was given up", ErrStopped)
 
-// ready says whether there is something to look at without waiting. The end of a body is: the connection is given back
+// ready reports whether there is something to look at without waiting. The end of a body is: the connection is given back
 // before the client has the last byte, and can serve its next request.
 func (s *stream) ready() bool {
-	return s.end != nil || len(s.come) > 0 || s.conn.br.Buffered() > 0 || s.body.over()
+	return s.err != nil || len(s.buffered) > 0 || s.conn.br.Buffered() > 0 || s.body.done()
 }
 
-// peek gives the next bytes of the body, at least one.
+// peek returns the next bytes of the body, at least one.
 func (s *stream) peek() ([]byte, error) {
-	if len(s.come) > 0 || s.end != nil {
-		return s.come, s.endUnless(len(s.come) > 0)
+	if len(s.buffered) > 0 || s.err != nil {
+		return s.buffered, s.errUnless(len(s.buffered) > 0)
 	}
 	if err := s.conn.until(time.Now().Add(s.idle)); err != nil {
-		return nil, s.finish(broken("reading the body", err))
+		return nil, s.finish(ioError("reading the body", err))
 	}
 	part, err := s.body.peek(s.conn.br)
 	if err != nil {
@@ -91,18 +91,18 @@ func (s *stream) peek() ([]byte, error) {
 	return part, nil
 }
 
-func (s *stream) endUnless(more bool) error {
+func (s *stream) errUnless(more bool) error {
 	if more {
 		return nil
 	}
-	return s.end
+	return s.err
 }
 
 // skip takes n bytes that peek gave.
 func (s *stream) skip(n int) {
-	s.gone += int64(n)
-	if len(s.come) > 0 {
-		s.come = s.come[n:]
+	s.read += int64(n)
+	if len(s.buffered) > 0 {
+		s.buffered = s.buffered[n:]
 		return
 	}
 	s.body.skip(s.conn.br, n)
@@ -110,11 +110,11 @@ func (s *stream) skip(n int) {
 
 // finish ends the stream and gives the connection back, for use after a whole body and to be closed after any other.
 func (s *stream) finish(err error) error {
-	s.end = err
-	s.come = nil
+	s.err = err
+	s.buffered = nil
 	stop := s.conn.stop
-	s.pool.settle(s.conn, s.keep && err == io.EOF) //nolint:errorlint // a wrapped one is no end
+	s.pool.put(s.conn, s.keep && err == io.EOF) //nolint:errorlint // a wrapped one is no end
 	s.conn = nil
-	stop.flowed(s.gone, err)
+	stop.flowed(s.read, err)
 	return err
 }

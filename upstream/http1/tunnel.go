@@ -16,7 +16,7 @@ type Tunnel struct {
 
 func (k *call) newTunnel() (*Tunnel, error) {
 	if err := k.SetDeadline(time.Time{}); err != nil {
-		return nil, broken("switching protocols", err)
+		return nil, ioError("switching protocols", err)
 	}
 	k.unstoppable()
 	if k.permit != nil { // it is no request any more
@@ -48,7 +48,7 @@ func (h *head) switched() error {
 	switch {
 	case h.http10 || !h.upgrades:
 		return invalid("a 101 without Connection: upgrade")
-	case h.coded || h.length > 0:
+	case h.transferEncoded || h.length > 0:
 		return invalid("a 101 with a body")
 	}
 	return nil

@@ -11,8 +11,8 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// fleet is who serves and how, at one moment. It is never changed, only replaced.
-type fleet struct {
+// cluster is who serves and how, at one moment. It is never changed, only replaced.
+type cluster struct {
 	cfg       Config
 	security  *http1.Security
 	endpoints []*endpoint
@@ -53,7 +53,7 @@ func (u *Upstream) Reconfigure(cfg Config) error {
 // Apply is Reconfigure with what Prepare has read; only a closed Upstream refuses it.
 func (c *Change) Apply() error {
 	u := c.up
-	removed, checks, err := u.adopt(c)
+	removed, checks, err := u.applyChange(c)
 	if err != nil {
 		return err
 	}
@@ -74,15 +74,15 @@ func (u *Upstream) forgetTarget(gone *target) {
 	}
 }
 
-// adopt takes a change over and returns what is to be closed.
-func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err error) {
+// applyChange applies a change and returns what is to be closed.
+func (u *Upstream) applyChange(c *Change) (removed []*target, checks *checker, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
 		return nil, nil, fmt.Errorf("%w: closed", http1.ErrUnavailable)
 	}
 	cfg, sec := c.cfg, c.security
-	if before := u.fleet.Load(); before != nil && before.security.Same(sec) {
+	if before := u.cluster.Load(); before != nil && before.security.Same(sec) {
 		sec = before.security
 	}
 	u.targets, removed = u.nextTargets(cfg, sec)
@@ -90,7 +90,7 @@ func (u *Upstream) adopt(c *Change) (removed []*target, checks *checker, err err
 	u.budget.configure(cfg.Retries.Budget)
 	u.queue.configure(cfg.Queue)
 	u.publish(cfg, sec)
-	for _, e := range u.fleet.Load().endpoints {
+	for _, e := range u.cluster.Load().endpoints {
 		e.pool.Configure(cfg.connections(sec))
 	}
 	checks, u.checks = u.checks, u.newChecker(cfg.Health)
@@ -116,33 +116,33 @@ func (u *Upstream) nextTargets(cfg Config, sec *http1.Security) (next, removed [
 	return next, slices.Collect(maps.Values(old))
 }
 
-// publish makes a fleet of what there is. The caller holds mu.
+// publish makes a cluster of what there is. The caller holds mu.
 func (u *Upstream) publish(cfg Config, sec *http1.Security) {
-	f := &fleet{cfg: cfg, security: sec}
+	f := &cluster{cfg: cfg, security: sec}
 	for _, t := range u.targets {
 		for _, e := range t.endpoints {
 			f.endpoints = append(f.endpoints, e)
 			f.weights = append(f.weights, float64(t.weight))
 		}
 	}
-	u.fleet.Store(f)
+	u.cluster.Store(f)
 }
 
-// settle gives a target the addresses that its name has now, in order.
-func (u *Upstream) settle(t *target, addresses []string) {
-	if u.settled(t, addresses) {
-		u.journal.moved(t, addresses)
+// setAddresses gives a target the addresses that its name has now, in order.
+func (u *Upstream) setAddresses(t *target, addresses []string) {
+	if u.replaceEndpoints(t, addresses) {
+		u.events.addressesChanged(t, addresses)
 	}
 }
 
-// settled says whether there is something new in the addresses.
-func (u *Upstream) settled(t *target, addresses []string) bool {
+// replaceEndpoints reports whether the addresses are not those that the target had.
+func (u *Upstream) replaceEndpoints(t *target, addresses []string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if t.gone || u.closed || slices.EqualFunc(t.endpoints, addresses, func(e *endpoint, a string) bool { return e.address == a }) {
+	if t.closed || u.closed || slices.EqualFunc(t.endpoints, addresses, func(e *endpoint, a string) bool { return e.address == a }) {
 		return false
 	}
-	cfg, sec := u.fleet.Load().cfg, u.fleet.Load().security
+	cfg, sec := u.cluster.Load().cfg, u.cluster.Load().security
 	old := make(map[string]*endpoint, len(t.endpoints))
 	for _, e := range t.endpoints {
 		old[e.address] = e
@@ -164,33 +164,33 @@ func (u *Upstream) settled(t *target, addresses []string) bool {
 	return true
 }
 
-// known is how many addresses a target has.
-func (u *Upstream) known(t *target) int {
+// addressCount returns how many addresses a target has.
+func (u *Upstream) addressCount(t *target) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return len(t.endpoints)
 }
 
-// first is the endpoint for the first try. While names are being looked up for the first time, it waits for them.
-func (u *Upstream) first(t *trip) (*endpoint, error) {
+// firstEndpoint returns the endpoint for the first attempt. While names are being looked up for the first time, it waits for them.
+func (u *Upstream) firstEndpoint(t *roundTrip) (*endpoint, error) {
 	if e := u.choose(t); e != nil {
 		return e, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), min(t.fleet.cfg.Timeouts.Connect, time.Until(t.Deadline)))
+	ctx, cancel := context.WithTimeout(context.Background(), min(t.cluster.cfg.Timeouts.Connect, time.Until(t.Deadline)))
 	defer cancel()
 	u.mu.Lock()
 	targets := u.targets
 	u.mu.Unlock()
 	for _, to := range targets {
 		select {
-		case <-to.first:
+		case <-to.lookedUp:
 		case <-ctx.Done():
 		}
 		if e := u.choose(t); e != nil {
 			return e, nil
 		}
-		to.lookAgain()
+		to.reresolve()
 	}
-	t.fate = fateConnect
+	t.outcome = outcomeConnect
 	return nil, fmt.Errorf("%w: no address is known", http1.ErrConnect)
 }

@@ -17,18 +17,18 @@ const recheckStop = 100 * time.Millisecond
 // wakeUps is how many of those that wait are woken at a time at most.
 const wakeUps = 64
 
-// dialLine is where requests wait that have found neither an idle connection nor a free dial. Thousands that dial at once
+// dialQueue is where requests wait that have found neither an idle connection nor a free dial. Thousands that dial at once
 // time out on our own CPU, so they take turns; whichever comes first, a turn or a connection that is given back, serves.
-type dialLine struct {
+type dialQueue struct {
 	waiting atomic.Int64
 	freed   chan struct{} // wakes one that waits: a connection was given back
 	reached atomic.Bool   // a connection was made
 }
 
-func newDialLine() dialLine { return dialLine{freed: make(chan struct{}, wakeUps)} }
+func newDialQueue() dialQueue { return dialQueue{freed: make(chan struct{}, wakeUps)} }
 
 // wake tells one that waits that there is an idle connection.
-func (d *dialLine) wake() {
+func (d *dialQueue) wake() {
 	if d.waiting.Load() == 0 {
 		return
 	}
@@ -40,11 +40,11 @@ func (d *dialLine) wake() {
 
 // connection gives an idle connection, or a new one when there is none.
 func (p *Pool) connection(l *limits, r *Request) (*conn, error) {
-	if c := p.takeSpare(r.User); c != nil {
+	if c := p.takeIdle(r.User); c != nil {
 		return c, nil
 	}
 	p.makeRoom(l.slots)
-	return p.newConnection(l, r.Deadline, r.Stop, func() *conn { return p.takeSpare(r.User) })
+	return p.newConnection(l, r.Deadline, r.Stop, func() *conn { return p.takeIdle(r.User) })
 }
 
 // newConnection dials, in turn. An idle connection that instead gives meanwhile is as good.
@@ -101,8 +101,8 @@ func (p *Pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) 
 
 // awaitDial waits for the turn to dial or, if that comes first, for a connection that is given back.
 func (p *Pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
-	p.line.waiting.Add(1)
-	defer p.line.waiting.Add(-1)
+	p.dialQueue.waiting.Add(1)
+	defer p.dialQueue.waiting.Add(-1)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -113,7 +113,7 @@ func (p *Pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func
 		select {
 		case l.dials <- struct{}{}:
 			return nil, nil
-		case <-p.line.freed:
+		case <-p.dialQueue.freed:
 		case <-p.stop:
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ErrRemoved)
 		case <-timer.C:
@@ -130,21 +130,21 @@ func (p *Pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func
 
 // dial makes a connection that belongs to nobody yet.
 func (p *Pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
-	as := p.limits.Load().as
+	as := p.limits.Load().tlsConfig
 	c, err := p.dialer.dial(as, timeout, deadline)
 	switch {
 	case err == nil:
-		c.as = as
-		p.line.reached.Store(true)
-	case p.line.lacking(err):
+		c.tlsConfig = as
+		p.dialQueue.reached.Store(true)
+	case p.dialQueue.outOfResources(err):
 		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrOverloaded, errors.Unwrap(err))
 	}
 	return c, err
 }
 
-// lacking reports whether a dial failed because we have no more descriptors, memory or ports. What says that there is no
+// outOfResources reports whether a dial failed because we have no more descriptors, memory or ports. What says that there is no
 // port left also says that there is no way to an address: then none was ever made to it.
-func (d *dialLine) lacking(err error) bool {
+func (d *dialQueue) outOfResources(err error) bool {
 	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, lack) {
 			return true

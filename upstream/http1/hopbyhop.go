@@ -8,36 +8,36 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// ofConnection takes the fields that speak of the connection or of framing, and says whether this was one: those are
+// hopByHop reads the fields of the connection and of framing, and reports whether this was one: those are
 // hop-by-hop and end here (RFC 9110 §7.6.1). Proxy-Authenticate is one too: it asks the gateway, not the client.
-func (h *head) ofConnection(name, value []byte) (bool, error) {
+func (h *head) hopByHop(name, value []byte) (bool, error) {
 	switch len(name) {
 	case len("TE"):
-		return is(name, "te"), nil
+		return equalFold(name, "te"), nil
 	case len("Trailer"): // and Upgrade
-		return is(name, "trailer") || is(name, "upgrade"), nil
+		return equalFold(name, "trailer") || equalFold(name, "upgrade"), nil
 	case len("Connection"): // and Keep-Alive
-		if is(name, "connection") {
+		if equalFold(name, "connection") {
 			h.connection(value)
 			return true, nil
 		}
-		return is(name, "keep-alive"), nil
+		return equalFold(name, "keep-alive"), nil
 	case len("Content-Length"):
-		return is(name, "content-length"), h.contentLength(name, value)
+		return equalFold(name, "content-length"), h.contentLength(name, value)
 	case len("Proxy-Connection"):
-		return is(name, "proxy-connection"), nil
+		return equalFold(name, "proxy-connection"), nil
 	case len("Transfer-Encoding"):
-		return is(name, "transfer-encoding"), h.transferEncoding(name, value)
+		return equalFold(name, "transfer-encoding"), h.transferEncoding(name, value)
 	case len("Proxy-Authenticate"):
-		return is(name, "proxy-authenticate"), nil
+		return equalFold(name, "proxy-authenticate"), nil
 	}
 	return false, nil
 }
 
-func is(name []byte, lower string) bool { return strings.EqualFold(string(name), lower) }
+func equalFold(name []byte, lower string) bool { return strings.EqualFold(string(name), lower) }
 
 func (h *head) contentLength(name, value []byte) error {
-	if !is(name, "content-length") {
+	if !equalFold(name, "content-length") {
 		return nil
 	}
 	n, ok := digits(value)
@@ -51,13 +51,13 @@ func (h *head) contentLength(name, value []byte) error {
 
 // transferEncoding knows chunked alone: whoever sends another coding was not asked for it (RFC 9112 §7).
 func (h *head) transferEncoding(name, value []byte) error {
-	if !is(name, "transfer-encoding") {
+	if !equalFold(name, "transfer-encoding") {
 		return nil
 	}
-	if h.coded || !is(value, "chunked") {
+	if h.transferEncoded || !equalFold(value, "chunked") {
 		return invalid("a Transfer-Encoding other than chunked")
 	}
-	h.coded, h.chunked = true, true
+	h.transferEncoded, h.chunked = true, true
 	return nil
 }
 
@@ -68,11 +68,11 @@ func (h *head) connection(value []byte) {
 		option, value = bytes.TrimSpace(option), rest
 		switch {
 		case len(option) == 0:
-		case is(option, "close"):
+		case equalFold(option, "close"):
 			h.close = true
-		case is(option, "keep-alive"):
+		case equalFold(option, "keep-alive"):
 			h.keep = true
-		case is(option, "upgrade"):
+		case equalFold(option, "upgrade"):
 			h.upgrades = true
 		default:
 			h.named = append(h.named, string(option))
@@ -86,6 +86,6 @@ func (h *head) dropNamed(resp *fasthttp.Response) {
 		return
 	}
 	DropFields(&resp.Header, func(name []byte) bool {
-		return slices.ContainsFunc(h.named, func(named string) bool { return is(name, named) })
+		return slices.ContainsFunc(h.named, func(named string) bool { return equalFold(name, named) })
 	})
 }

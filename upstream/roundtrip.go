@@ -1,0 +1,110 @@
+package upstream
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/valyala/fasthttp"
+
+	"wxgate/upstream/http1"
+)
+
+// maxTries is at how many endpoints one request is tried at most.
+const maxAttempts = 8
+
+// roundTrip is one request on its way, in one or several attempts. It is pooled for its buffers.
+type roundTrip struct {
+	http1.Request
+	up *Upstream
+
+	cluster *cluster // as of the present attempt
+	tried   []*endpoint
+	retries int     // those that count in retries.attempts
+	granted bool    // the budget has already paid for the next one
+	probe   bool    // the present attempt shows whether an ejected endpoint is well again
+	target  string  // of the present attempt
+	outcome outcome // of the last attempt
+
+	candidates []candidate
+}
+
+func (u *Upstream) newRoundTrip(req *fasthttp.Request, resp *fasthttp.Response, o Options) *roundTrip {
+	t, _ := u.roundTrips.Get().(*roundTrip)
+	t.Reset(req, resp, o.Deadline, o.Stop, o.Affinity)
+	t.up, t.cluster = u, u.cluster.Load()
+	return t
+}
+
+func (u *Upstream) recycle(t *roundTrip) {
+	t.Release()
+	*t = roundTrip{Request: t.Request, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
+	u.roundTrips.Put(t)
+}
+
+// clearAll empties a slice and lets go of what it pointed to.
+func clearAll[T any](s []T) []T {
+	clear(s)
+	return s[:0]
+}
+
+// attempts sends the request until an outcome is final.
+func (u *Upstream) attempts(t *roundTrip) error {
+	u.budget.deposit(u.deps.now())
+	e, err := u.firstEndpoint(t)
+	if err != nil {
+		return err
+	}
+	if err := t.Prepare(t.hostFor(e), t.ReuseAfterBody()); err != nil {
+		t.outcome = outcomeBody
+		return err
+	}
+	t.Deadline = t.Deadline.Add(t.Waited) // the service's time begins when the body is there
+	for {
+		err := u.attempt(t, e)
+		next := u.nextEndpoint(t, err)
+		if next == nil {
+			return err
+		}
+		e = next
+		t.Resp.Reset()
+		t.Rewind(t.hostFor(e))
+	}
+}
+
+// attempt sends the request to e once and records the outcome.
+func (u *Upstream) attempt(t *roundTrip, e *endpoint) error {
+	t.target, t.tried = e.target.origin.Name, append(t.tried, e)
+	t.Request.TryTimeout = u.tryTimeout(t)
+	began := u.deps.now()
+	if t.Replayable { // the pace of a long body is its sender's
+		e.startAttempt(began)
+	}
+	err := e.pool.Exchange(&t.Request, t)
+	t.outcome = outcomeOf(t, err)
+	e.target.countOutcome(t.outcome)
+	if errors.Is(err, http1.ErrRemoved) {
+		t.outcome = outcomeNone
+	}
+	u.record(t, e, began)
+	return err
+}
+
+// hostFor is the Host that e gets, "" for what the client asked for.
+func (t *roundTrip) hostFor(e *endpoint) string {
+	host := t.cluster.cfg.ownHost(e.target.origin)
+	if host == "" && t.Hostless() { // HTTP/1.0 may have none
+		return e.target.origin.Name
+	}
+	return host
+}
+
+func (t *roundTrip) hasTried(e *endpoint) bool { return slices.Contains(t.tried, e) }
+
+// RetryElsewhere ends an attempt that got no answer within retries.try_timeout, when another one is granted.
+func (t *roundTrip) RetryElsewhere() bool {
+	t.granted = t.up.grant(t)
+	return t.granted
+}
+
+// Renewed counts a request that met a dead connection.
+func (t *roundTrip) Renewed() { t.up.metrics.retries[reasonDead].Inc() }
