@@ -225,7 +225,7 @@ func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
 
 // lend gives the store to a successor, and takes it back unless that one comes to serve.
 func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
-	err := r.service.store.Lend(ctx)
+	err := r.service.lender.Lend(ctx)
 	if err == nil {
 		err = p.Send(handover.Free, nil)
 	}
@@ -234,7 +234,7 @@ func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
 	}
 	if err != nil {
 		r.end(ctx, p, err) // before its folder is taken
-		err = errors.Join(err, r.service.store.Return(context.WithoutCancel(ctx)))
+		err = errors.Join(err, r.service.lender.Return(context.WithoutCancel(ctx)))
 	}
 	return err
 }

@@ -23,6 +23,7 @@ import (
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/wire"
+	"wxgate/storage"
 	"wxgate/storage/badger"
 )
 
@@ -93,7 +94,8 @@ type Service struct {
 	preDrain  atomic.Int64 // a time.Duration
 	drain     atomic.Int64 // the same
 	Metrics   *prometheus.Registry
-	store     *badger.Store
+	store     *storage.Store
+	lender    lender
 	authn     *authn.Authn
 	upstreams *upstreams
 	gateway   *gateway.Gateway
@@ -105,6 +107,12 @@ type Service struct {
 	haste     chan struct{}                    // closed when another process is about to take the place of this one
 	hurried   sync.Once
 	closers   []func() error // in the order of opening
+}
+
+// lender is a store that can be given to another process for a while; one that others share needs none.
+type lender interface {
+	Lend(ctx context.Context) error   // reads and writes wait
+	Return(ctx context.Context) error // they go on
 }
 
 // Open opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
@@ -132,17 +140,10 @@ func (s *Service) setTimeouts(cfg gateway.Timeouts) {
 func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
-	var store *badger.Store
-	err := s.onceFree(ctx, func() (err error) {
-		store, err = badger.Open(cfg.Storage, metrics, s.log.With("component", "storage"), time.Now)
-		return err
-	})
-	if err != nil {
+	if err := s.openStore(ctx, cfg.Storage, metrics); err != nil {
 		return fmt.Errorf("opening storage: %w", err)
 	}
-	s.store = store
-	s.onClose(store.Close)
-	clients, err := s.openWeChat(cfg.WeChat, store, metrics)
+	clients, err := s.openWeChat(cfg.WeChat, metrics)
 	if err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
+		Store: s.store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
 		Tourist: tourist,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
@@ -165,7 +166,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.onClose(services.close)
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Storage: store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
+		Authn: auth, Storage: s.store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.Fault, Now: time.Now,
 	})
 	if err != nil {
@@ -183,6 +184,19 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return nil
 	})
 	return nil
+}
+
+// openStore opens the store once no other process has it.
+func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics prometheus.Registerer) error {
+	return s.onceFree(ctx, func() error {
+		opened, err := badger.Open(cfg, metrics, s.log.With("component", "storage"), time.Now)
+		if err != nil {
+			return err
+		}
+		s.store, s.lender = opened.Store, opened
+		s.onClose(opened.Close)
+		return nil
+	})
 }
 
 func (s *Service) listen(ctx context.Context, cfg gateway.ServerConfig) error {

@@ -13,15 +13,15 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
-	"wxgate/storage/badger"
+	"wxgate/storage"
 )
 
 // openWeChat makes the client of each mini-program. They share WeChat's access_tokens with a restarted process through
 // the store.
-func (s *Service) openWeChat(cfg wechat.Config, store *badger.Store, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
+func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
 	clients := map[string]*wechat.Client{}
 	for _, each := range cfg.Each() {
-		options := []wechat.Option{wechat.WithTokenStore(tokenStore{store})}
+		options := []wechat.Option{wechat.WithTokenStore(tokenStore{s.store})}
 		if each.CloudRun && strings.HasPrefix(each.BaseURL, "http://") {
 			options = append(options, wechat.WithOpenInterface()) // 开放接口服务: the sidecar adds the token itself
 		}
@@ -65,7 +65,7 @@ func newPush(cfg wechat.Config) (*wechat.Push, error) {
 }
 
 // tokenStore keeps access_tokens of WeChat in our store.
-type tokenStore struct{ *badger.Store }
+type tokenStore struct{ *storage.Store }
 
 // Load returns the token last saved, or the zero token.
 func (s tokenStore) Load(ctx context.Context, appID string) (wechat.ServerToken, error) {

@@ -1,7 +1,7 @@
 // Package storage says what wxgate remembers: users, their session_keys, sessions and revocations.
 //
-// It holds the nouns, the errors and the rules of the contract; the drivers (storage/badger) hold the code. Every
-// method of a driver is atomic and safe for concurrent use, and a nil error from a write means that it survives the
+// It holds the nouns, the errors and the rules of a login; a driver (storage/badger) holds records and atomicity. Every
+// method of a Store is atomic and safe for concurrent use, and a nil error from a write means that it survives the
 // loss of the process. storagetest is the conformance suite that every driver passes unchanged.
 package storage
 

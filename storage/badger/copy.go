@@ -9,14 +9,14 @@ import (
 )
 
 // isCopied reports whether the folder is a copy, which a backup that was put back is too. What cannot be told is none.
-func (s *Store) isCopied() bool {
-	said, here := disk.ReadPlace(s.path(filePlace))
+func (d *database) isCopied() bool {
+	said, here := disk.ReadPlace(d.path(filePlace))
 	return said != "" && here != "" && said != here
 }
 
 // wantRoomForCopy refuses, before anything is touched, a copy on a disk that is full: see endCopied.
-func (s *Store) wantRoomForCopy(copied bool) error {
-	if free, needed, full := s.full(); copied && full {
+func (d *database) wantRoomForCopy(copied bool) error {
+	if free, needed, full := d.full(); copied && full {
 		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d needed: %w",
 			free, needed, storage.ErrUnavailable)
 	}
@@ -26,9 +26,9 @@ func (s *Store) wantRoomForCopy(copied bool) error {
 // endCopied ends what a copy cannot tell from what the original issued since: tokens of its last second, for times in tokens
 // have whole seconds, and those of an existing backend, which name no epoch. It is on the disk before the copy has a place of
 // its own, so a kill repeats it.
-func (s *Store) endCopied(reached counters) error {
+func (d *database) endCopied(reached counters) error {
 	latest := time.UnixMilli(reached.Latest)
-	err := s.update(func(v *view) error {
+	err := d.update(func(v *view) error {
 		if err := v.endEpoch(latest.Truncate(time.Second).Add(-time.Millisecond)); err != nil {
 			return err
 		}
@@ -37,20 +37,18 @@ func (s *Store) endCopied(reached counters) error {
 	if err != nil {
 		return fmt.Errorf("noting that the folder is a copy: %w", err)
 	}
-	s.log.Warn("THE DATA FOLDER IS A COPY: tokens that the original has issued since are refused, and so are those of its last "+
+	d.log.Warn("THE DATA FOLDER IS A COPY: tokens that the original has issued since are refused, and so are those of its last "+
 		"second and those of an existing backend from before this start. If it is a backup that was put back, stop and run "+
 		"`wxgate restore`: it does not know the logouts, bans and erasures since",
-		"dir", s.dir, "last_write", stamp(latest))
+		"dir", d.dir, "last_write", storage.Stamp(latest))
 	return nil
 }
 
 // endForeign refuses the tokens of an existing backend, which have no session to end, that were issued until now, or until
 // the last write if the clock is behind it.
 func endForeign(v *view, latest time.Time) error {
-	from := stamp(later(v.now, latest))
-	_, err := revoke(v, []storage.Revocation{
-		{Scope: storage.ScopeForeign, ID: "0", From: from, Until: from.Add(foreignLife)},
-	})
+	from := storage.Stamp(later(v.now, latest))
+	_, err := v.Revoke(storage.Revocation{Scope: storage.ScopeForeign, ID: "0", From: from, Until: from.Add(foreignLife)})
 	return err
 }
 

@@ -148,13 +148,3 @@ func recoverDamage(log *slog.Logger, err *error) {
 		log.Error("recovered", "error", *err, "stack", string(debug.Stack()))
 	}
 }
-
-// guarded runs code of the caller; its panic is an error and not damage, and the other operations of the batch go on.
-func guarded(fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic in a change: %v", r)
-		}
-	}()
-	return fn()
-}

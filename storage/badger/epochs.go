@@ -1,10 +1,8 @@
 package badger
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"time"
 
 	"wxgate/storage"
@@ -26,32 +24,11 @@ const epochLease = 24 * time.Hour
 // newEpochID has 65 random bits.
 func newEpochID() string { return rand.Text()[:13] }
 
-// Epoch is the id that tokens issued now carry.
-func (s *Store) Epoch() string { return s.epoch }
-
-// Issued reports whether this state of the store issued tokens in that epoch at that time, which is cut to a whole second.
-// It asks memory, and the disk only for an epoch that is not known.
-func (s *Store) Issued(ctx context.Context, epoch string, at time.Time) (bool, error) {
-	if epoch == s.epoch {
-		return true, nil
-	}
-	if until, known := (*s.epochs.Load())[epoch]; known {
-		return issuedBy(until, at), nil
-	}
-	var until time.Time
-	err := s.read(ctx, opIssued, func(v *view) error {
-		known, err := epochsOf(v)
-		until = known[epoch]
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("looking for the epoch of a token: %w", err)
-	}
-	return issuedBy(until, at), nil
+// EpochEnd is when the epoch ended, zero for one that is not of this store.
+func (v *view) EpochEnd(epoch string) (time.Time, error) {
+	known, err := epochsOf(v)
+	return known[epoch], err
 }
-
-// issuedBy reports whether a token with that iat can be of an epoch that ended then.
-func issuedBy(until, at time.Time) bool { return at.Unix() <= until.Unix() && !until.IsZero() }
 
 // epochsOf reads the epochs and when each ended; the newest by what the counters say.
 func epochsOf(v *view) (map[string]time.Time, error) {

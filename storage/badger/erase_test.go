@@ -32,7 +32,7 @@ func erase(t *testing.T, s *Store, id int64) []storage.Revocation {
 // forget brings back an openid that was deleted, as a deletion that compaction forgets would.
 func forget(t *testing.T, s *Store, openID string, id uint64) {
 	t.Helper()
-	must(t, s.write(t.Context(), opRevoke, func(v *view) error {
+	must(t, s.driver.write(t.Context(), func(v *view) error {
 		return v.put(openIDKey("wx1", openID), []byte{0, 0, 0, 0, 0, 0, 0, byte(id)})
 	}))
 }
@@ -167,7 +167,8 @@ func TestNothingButMarkersIsLeftOfAnErasedUser(t *testing.T) {
 	s := openIn(t, t.TempDir())
 	login(t, s, "oABC", "s1")
 	erase(t, s, 1)
-	must(t, s.read(t.Context(), opUser, func(v *view) error {
+	must(t, s.driver.Read(t.Context(), func(r storage.Reader) error {
+		v := r.(*view)
 		if ring, err := v.get(numbered(prefixRing, 1)); err != nil || len(ring) > 0 {
 			t.Errorf("ring: got %d bytes, %v, want none", len(ring), err)
 		}
@@ -200,8 +201,9 @@ func TestAMarkerStaysAsLongAsItsRevocation(t *testing.T) {
 	} {
 		_, err := s.EndSession(t.Context(), c.sid, now, now.Add(c.until))
 		must(t, err)
-		must(t, s.read(t.Context(), opSession, func(v *view) error {
-			marker, err := sessionRecordOf(v, c.sid)
+		must(t, s.driver.Read(t.Context(), func(r storage.Reader) error {
+			v := r.(*view)
+			marker, err := v.Session(c.sid)
 			if got := marker.ExpiresAt.Sub(now).Round(time.Minute); got != c.kept {
 				t.Errorf("%s revoked for %s: its marker is kept for %s, want %s", c.sid, c.until, got, c.kept)
 			}
@@ -217,8 +219,8 @@ func TestDeletedKeysAreNotListed(t *testing.T) {
 		login(t, s, "oABC", sid)
 	}
 	release := func(v *view, sid string) { v.delete(deviceKey(1, sid)) }
-	must(t, s.write(t.Context(), opRevoke, func(v *view) error { release(v, "a"); return nil }))
-	must(t, s.write(t.Context(), opRevoke, func(v *view) error {
+	must(t, s.driver.write(t.Context(), func(v *view) error { release(v, "a"); return nil }))
+	must(t, s.driver.write(t.Context(), func(v *view) error {
 		v.batch = map[string]pending{deviceKey(1, "b"): {gone: true}, deviceKey(1, "d"): {}, deviceKey(1, "e"): {}}
 		release(v, "e")
 		got := v.keys(devicePrefix(1), "")

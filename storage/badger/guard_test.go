@@ -95,7 +95,7 @@ func TestLowDiskMakesTheDatabaseReadOnlyBeforeItIsFull(t *testing.T) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
-		if _, readOnly := s.engine.state(); readOnly {
+		if _, readOnly := s.driver.engine.state(); readOnly {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -161,7 +161,7 @@ func TestCloseOnAFullDiskLeavesEverythingForTheNextStart(t *testing.T) {
 	wantAccepted(t, s, "oABC", 1)
 	d.freeMB.Store(0)
 	wantRefused(t, s)
-	db := s.engine.db
+	db := s.driver.engine.db
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ const (
 	keyStoreID    = "d" // the id of the store, equal to the one in the sentinel
 	prefixUser    = 'u' // u<id>                    a user
 	prefixOpenID  = 'o' // o<len><appid><openid>    the id of that user
-	prefixRing    = 'k' // k<id>                    the sealed session_keys of the user
+	prefixRing    = 'k' // k<id>                    the sealed session_keys of the user; storage names the secrets
 	prefixSession = 's' // s<sid>                   a session
 	prefixDevice  = 'v' // v<id><sid>               the living sessions of a user, an index without content
 	prefixRevoked = 'r' // r<seq>                   a revocation
@@ -49,8 +49,6 @@ func unionPrefix(unionID string) string {
 func unionKey(unionID string, id int64) string {
 	return string(binary.BigEndian.AppendUint64([]byte(unionPrefix(unionID)), uint64(id)))
 }
-
-func serverTokenKey(appID string) string { return string(prefixServer) + appID }
 
 func sessionKey(sid string) string { return string(prefixSession) + sid }
 

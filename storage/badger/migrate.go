@@ -16,8 +16,8 @@ import (
 const migrateBatch = 1000
 
 // wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
-func (s *Store) wantRoomToMigrate(known disk.Sentinel) error {
-	if free, needed, full := s.full(); known.IsOld() && full {
+func (d *database) wantRoomToMigrate(known disk.Sentinel) error {
+	if free, needed, full := d.full(); known.IsOld() && full {
 		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d needed: %w",
 			free, needed, storage.ErrUnavailable)
 	}
@@ -27,24 +27,24 @@ func (s *Store) wantRoomToMigrate(known disk.Sentinel) error {
 // migrate brings the records of schema 1 into their form of schema 2. The sentinel says so before the first of them is
 // touched, so that no older wxgate reads a mixture, and each step can be done again: a kill at any moment leaves a folder
 // that goes on migrating at its next start.
-func (s *Store) migrate(known disk.Sentinel) error {
+func (d *database) migrate(known disk.Sentinel) error {
 	if !known.IsOld() {
 		return nil
 	}
-	s.log.Warn("migrating the store; a wxgate from before cannot open it any more", "from", 1, "to", disk.Schema)
+	d.log.Warn("migrating the store; a wxgate from before cannot open it any more", "from", 1, "to", disk.Schema)
 	known.Schema, known.Migrating = disk.Schema, 1
-	if err := known.Write(s.path(fileSentinel)); err != nil {
+	if err := known.Write(d.path(fileSentinel)); err != nil {
 		return err
 	}
-	if err := s.migrateRecords(); err != nil {
+	if err := d.migrateRecords(); err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
 	known.Migrating = 0
-	return known.Write(s.path(fileSentinel))
+	return known.Write(d.path(fileSentinel))
 }
 
 // migrateRecords rewrites what schema 2 has otherwise: sessions first, because the index is made of them.
-func (s *Store) migrateRecords() error {
+func (d *database) migrateRecords() error {
 	legacy := epochRecord{}
 	each := map[byte]func(*view, string, []byte) error{
 		prefixSession: func(v *view, key string, payload []byte) error { return legacy.migrateSession(v, key, payload) },
@@ -55,13 +55,13 @@ func (s *Store) migrateRecords() error {
 	for _, prefix := range []byte{prefixSession, prefixRevoked, prefixServer, prefixDevice} {
 		for next := string(prefix); next != ""; {
 			var err error
-			if next, err = s.migrateSome(prefix, next, each[prefix]); err != nil {
+			if next, err = d.migrateSome(prefix, next, each[prefix]); err != nil {
 				return err
 			}
-			s.tuning.migrated()
+			d.tuning.migrated()
 		}
 	}
-	return s.update(func(v *view) error {
+	return d.update(func(v *view) error {
 		if legacy.Expires.IsZero() {
 			return nil // no session, so no token
 		}
@@ -69,24 +69,12 @@ func (s *Store) migrateRecords() error {
 	})
 }
 
-// update runs one write before there is a writer.
-func (s *Store) update(run func(*view) error) error {
-	return s.engine.transaction(true, func(txn *badger.Txn) error {
-		v := s.writeView(txn)
-		if err := v.attempt(run); err != nil {
-			return err
-		}
-		_, err := v.flush()
-		return err
-	})
-}
-
 // migrateSome rewrites the records from the key from on, and returns the key to go on from, "" when there is none.
-func (s *Store) migrateSome(prefix byte, from string, each func(*view, string, []byte) error) (next string, err error) {
-	err = s.update(func(v *view) error {
+func (d *database) migrateSome(prefix byte, from string, each func(*view, string, []byte) error) (next string, err error) {
+	err = d.update(func(v *view) error {
 		next = ""
-		for key, payload := range v.allVersions(prefix, from, &err) {
-			if len(v.op) >= s.tuning.migrateBatch {
+		for key, payload := range allVersions(v, prefix, from, &err) {
+			if len(v.op) >= d.tuning.migrateBatch {
 				next = key
 				break
 			}
@@ -100,7 +88,7 @@ func (s *Store) migrateSome(prefix byte, from string, each func(*view, string, [
 }
 
 // allVersions walks over the newest version of each record, also of one that is over by the clock of Badger.
-func (v *view) allVersions(prefix byte, from string, failed *error) func(yield func(string, []byte) bool) {
+func allVersions(v *view, prefix byte, from string, failed *error) func(yield func(string, []byte) bool) {
 	return func(yield func(string, []byte) bool) {
 		it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefix}, AllVersions: true})
 		defer it.Close()
@@ -136,7 +124,7 @@ func payloadOf(key string, item *badger.Item) ([]byte, error) {
 // migrateSession keeps the session as it is and notes how far tokens without an epoch had come: their iat is when their
 // session was refreshed last.
 func (e *epochRecord) migrateSession(v *view, key string, payload []byte) error {
-	var record sessionRecord
+	var record storage.SessionRecord
 	if err := json.Unmarshal(payload, &record); err != nil {
 		return fmt.Errorf("a record %q: %w: %w", key[:1], storage.ErrDamaged, err)
 	}
@@ -158,7 +146,7 @@ func migrateDevice(v *view, key string, payload []byte) error {
 	if len(payload) == deviceSize {
 		return nil
 	}
-	record, err := sessionRecordOf(v, key[len(devicePrefix(0)):])
+	record, err := v.Session(key[len(devicePrefix(0)):])
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}

@@ -163,7 +163,7 @@ func wantSchema1Bans(t *testing.T, s *Store, end time.Time) {
 // wantNoTTL checks that nothing vanishes on the word of Badger's clock any more.
 func wantNoTTL(t *testing.T, s *Store) {
 	t.Helper()
-	err := s.engine.transaction(false, func(txn *badger.Txn) error {
+	err := s.driver.engine.transaction(false, func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {

@@ -27,79 +27,79 @@ type Restored struct {
 // Bans stay those of the backup. The folder must not be in use. A restore that was cut off leaves a folder that is refused
 // until it is done again.
 func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Time) (Restored, error) {
-	s := newStore(dir, prometheus.NewRegistry(), log, now, defaultTuning())
-	done, err := s.restore(nextUserID)
-	if err = errors.Join(err, s.release()); err != nil {
+	d := newDatabase(dir, prometheus.NewRegistry(), log, now, defaultTuning())
+	done, err := d.restore(nextUserID)
+	if err = errors.Join(err, d.release()); err != nil {
 		return Restored{}, openError(dir, err)
 	}
 	return done, nil
 }
 
-func (s *Store) restore(nextUserID uint64) (done Restored, err error) {
-	if !disk.Exists(s.path(fileSentinel)) {
-		return done, fmt.Errorf("%s is not there: this is no data folder", s.path(fileSentinel))
+func (d *database) restore(nextUserID uint64) (done Restored, err error) {
+	if !disk.Exists(d.path(fileSentinel)) {
+		return done, fmt.Errorf("%s is not there: this is no data folder", d.path(fileSentinel))
 	}
-	if s.lock, err = disk.Acquire(s.dir); err != nil {
+	if d.lock, err = disk.Acquire(d.dir); err != nil {
 		return done, err
 	}
-	if err := s.watch(); err != nil {
+	if err := d.watch(); err != nil {
 		return done, err
 	}
-	known, err := disk.ReadSentinel(s.path(fileSentinel))
+	known, err := disk.ReadSentinel(d.path(fileSentinel))
 	if err != nil && !errors.Is(err, disk.ErrHalfRestored) {
 		return done, err
 	}
-	if done.Latest, err = s.openRestored(known); err != nil {
+	if done.Latest, err = d.openRestored(known); err != nil {
 		return done, err
 	}
 	known.Schema, known.Migrating = disk.Schema, 0
-	done.ID = disk.NewSentinel("", stamp(s.now())).ID
+	done.ID = disk.NewSentinel("", storage.Stamp(d.now())).ID
 	if known.NextID != "" {
 		done.ID = known.NextID
 	}
 	known.NextID = done.ID // from here on the folder is refused until all of this is done
-	if err := known.Write(s.path(fileSentinel)); err != nil {
+	if err := known.Write(d.path(fileSentinel)); err != nil {
 		return done, err
 	}
-	if err := s.restoreRecords(&done, nextUserID); err != nil {
+	if err := d.restoreRecords(&done, nextUserID); err != nil {
 		return done, err
 	}
 	known.ID, known.NextID = done.ID, ""
-	disk.NotePlace(s.path(filePlace))
-	return done, known.Write(s.path(fileSentinel))
+	disk.NotePlace(d.path(filePlace))
+	return done, known.Write(d.path(fileSentinel))
 }
 
 // openRestored verifies and opens the folder, which may have either id, and says when it was written last.
-func (s *Store) openRestored(known disk.Sentinel) (latest time.Time, err error) {
-	s.id, s.nextID = known.ID, known.NextID
-	if err := s.wantRoom(); err != nil {
+func (d *database) openRestored(known disk.Sentinel) (latest time.Time, err error) {
+	d.id, d.nextID = known.ID, known.NextID
+	if err := d.wantRoom(); err != nil {
 		return latest, err
 	}
-	if err := s.openVerified(); err != nil {
+	if err := d.openVerified(); err != nil {
 		return latest, err
 	}
-	s.lock.Sign()
-	if err := s.migrate(known); err != nil {
+	d.lock.Sign()
+	if err := d.migrate(known); err != nil {
 		return latest, err
 	}
-	reached, err := s.reached()
+	reached, err := d.reached()
 	if err != nil {
 		return latest, err
 	}
-	s.forgetting.horizon = reached.horizon(s.now()) // a wrong clock is not believed here either
+	d.forgetting.horizon = reached.horizon(d.now()) // a wrong clock is not believed here either
 	return time.UnixMilli(reached.Latest).UTC(), nil
 }
 
 // restoreRecords ends the sessions, and then gives the data set its new id.
-func (s *Store) restoreRecords(done *Restored, nextUserID uint64) error {
+func (d *database) restoreRecords(done *Restored, nextUserID uint64) error {
 	for next := string(prefixSession); next != ""; {
 		var err error
-		if next, err = s.migrateSome(prefixSession, next, done.endSession); err != nil {
+		if next, err = d.migrateSome(prefixSession, next, done.endSession); err != nil {
 			return err
 		}
-		s.tuning.migrated()
+		d.tuning.migrated()
 	}
-	err := s.update(func(v *view) error {
+	err := d.update(func(v *view) error {
 		reached, err := v.count(func(c *counters) { c.Users = max(c.Users, nextUserID-min(nextUserID, 1)) })
 		if err != nil {
 			return err
@@ -113,26 +113,27 @@ func (s *Store) restoreRecords(done *Restored, nextUserID uint64) error {
 		}
 		return v.put(keyStoreID, []byte(done.ID))
 	})
-	s.tuning.migrated()
+	d.tuning.migrated()
 	return err
 }
 
 // endSession makes a marker of a session that lives.
 func (done *Restored) endSession(v *view, key string, _ []byte) error {
-	record, err := sessionRecordOf(v, key[1:])
+	record, err := v.Session(key[1:])
 	if err != nil || record.Ended {
 		return err
 	}
 	done.Ended++
-	v.delete(deviceKey(record.UserID, record.ID))
-	record.forgetRotation(v)
+	if record.Rotation != 0 {
+		v.DropRevocation(record.Rotation)
+	}
 	marker := storage.Session{ID: record.ID, UserID: record.UserID, ExpiresAt: record.ExpiresAt}
-	return v.putJSON(key, sessionRecord{Session: marker, Ended: true})
+	return v.PutSession(storage.SessionRecord{Session: marker, Ended: true})
 }
 
 // bannedUsers returns the ids of the users whose last word is a ban that lasts.
 func bannedUsers(v *view) ([]string, error) {
-	all, err := revocationsAfter(v, 0)
+	all, err := v.Revocations(0)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func bannedUsers(v *view) ([]string, error) {
 		if err != nil {
 			continue
 		}
-		_, err = user(v, number) // an erased one is revoked as well
+		_, err = v.User(number) // an erased one is revoked as well
 		if r := last[id]; err == nil && r.From.Before(r.Until) && r.Until.After(v.now) {
 			banned = append(banned, id)
 		}

@@ -48,9 +48,9 @@ func TestARestoreThatIsKilledIsRefusedUntilItIsDoneAgain(t *testing.T) {
 	tuned := defaultTuning()
 	tuned.migrateBatch = 10
 	tuned.migrated = func() { images = append(images, imageOf(t, dir)) }
-	s = newStore(dir, prometheus.NewRegistry(), quiet(), time.Now, tuned)
-	_, err := s.restore(0)
-	must(t, errors.Join(err, s.release()))
+	d := newDatabase(dir, prometheus.NewRegistry(), quiet(), time.Now, tuned)
+	_, err := d.restore(0)
+	must(t, errors.Join(err, d.release()))
 	if len(images) < 4 {
 		t.Fatalf("got %d steps, want at least 4", len(images))
 	}

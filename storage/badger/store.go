@@ -14,12 +14,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
@@ -28,35 +25,8 @@ import (
 
 // Store is an open folder. Close it.
 type Store struct {
-	id     string
-	nextID string // of a restore that was cut off: the database may have it already
-	epoch  string // of this opening
-	epochs atomic.Pointer[map[string]time.Time]
-	dir    string
-	log    *slog.Logger
-	now    func() time.Time
-	tuning
-	sealer *sealer
-	engine *engine
-	guard  *guard
-
-	registerer prometheus.Registerer
-	metrics    *metrics
-
-	queue   chan *operation
-	turns   chan turn
-	lent    sync.RWMutex  // held while the folder is; reads wait for it
-	closing chan struct{} // closed by Close
-	stopped chan struct{} // closed by the writer when it is gone
-	forgot  chan struct{} // closed by the forgetter when it is gone
-	ending  sync.Once
-	ended   error
-
-	lock      *disk.Lock
-	highWater *disk.HighWater
-
-	forgetting forgetful
-	past       atomic.Int64 // what Past says, in Unix milliseconds
+	*storage.Store
+	driver *driver
 }
 
 // Open opens the folder cfg.Badger.Dir, or makes it. The files are verified first, and nothing is changed when they are
@@ -83,24 +53,27 @@ func defaultTuning() tuning {
 }
 
 func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) (*Store, error) {
-	s := newStore(cfg.Badger.Dir, reg, log, now, t)
-	if err := s.start(cfg.EncryptionKey); err != nil {
-		return nil, errors.Join(openError(s.dir, err), s.release())
+	d := newDatabase(cfg.Badger.Dir, reg, log, now, t)
+	if err := d.start(cfg.EncryptionKey); err != nil {
+		return nil, errors.Join(openError(d.dir, err), d.release())
 	}
-	go s.writer()
-	go s.forgetter()
-	return s, nil
+	driver := newDriver(d)
+	store, err := storage.New(driver, reg, log)
+	if err != nil {
+		return nil, errors.Join(openError(d.dir, err), driver.Close())
+	}
+	return &Store{store, driver}, nil
 }
 
-func newStore(dir string, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) *Store {
-	return &Store{
-		dir: dir, epoch: newEpochID(), log: log, now: now, tuning: t, registerer: reg,
-		queue:   make(chan *operation, queueLength),
-		turns:   make(chan turn),
-		closing: make(chan struct{}),
-		stopped: make(chan struct{}),
-		forgot:  make(chan struct{}),
-	}
+// Lend gives the folder back for another process while the store stays open: reads and writes wait, with the patience of
+// their contexts, until Return or Close. Close then gives up nothing more, and everything that waits is ErrUnavailable.
+func (s *Store) Lend(ctx context.Context) error {
+	return s.driver.take(ctx, turn{false, make(chan error, 1)})
+}
+
+// Return takes the folder, which nobody else has any more, again. On an error the store stays lent.
+func (s *Store) Return(ctx context.Context) error {
+	return s.driver.take(ctx, turn{true, make(chan error, 1)})
 }
 
 // openError says what a person reads who starts the gateway: one line, and what to do.
@@ -143,77 +116,3 @@ type oneLine struct{ error }
 
 func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", ": ") }
 func (e oneLine) Unwrap() error { return e.error }
-
-// ID is the random id of the data set, made with it. A wiped folder gets another one, and tokens that name the old one
-// cannot mean somebody else.
-func (s *Store) ID() string { return s.id }
-
-// Ready says nil while the store reads and writes, or ErrUnavailable.
-func (s *Store) Ready(ctx context.Context) error {
-	select {
-	case <-s.closing:
-		return errClosed
-	default:
-	}
-	if s.guard.refusing.Load() {
-		return fmt.Errorf("%s takes no writes: %w", s.dir, storage.ErrUnavailable)
-	}
-	return ctx.Err()
-}
-
-// readView is what a read sees, writeView what a batch of writes does.
-func (s *Store) readView(txn *badger.Txn) *view {
-	return &view{log: s.log, txn: txn, now: s.now(), epoch: s.epoch}
-}
-
-func (s *Store) writeView(txn *badger.Txn) *view {
-	v := s.readView(txn)
-	v.batch = map[string]pending{}
-	if v.horizon = s.forgetting.horizon; v.horizon.At.IsZero() { // a store that is being made or migrated
-		v.horizon.At = v.now
-	}
-	return v
-}
-
-// read runs fn on the newest state.
-func (s *Store) read(ctx context.Context, o opName, fn func(*view) error) error {
-	defer s.metrics.observe(o, time.Now())
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.lent.RLock()
-	defer s.lent.RUnlock()
-	return s.engine.transaction(false, func(txn *badger.Txn) error {
-		return fn(s.readView(txn))
-	})
-}
-
-// Close waits for the commit that is under way, refuses what comes after with ErrUnavailable, and gives the folder back.
-// Closing again does nothing and returns the same.
-func (s *Store) Close() error {
-	s.ending.Do(func() {
-		close(s.closing)
-		<-s.stopped
-		<-s.forgot
-		s.ended = s.release()
-	})
-	return s.ended
-}
-
-// release gives back whatever start had taken.
-func (s *Store) release() error {
-	var errs []error
-	if s.engine != nil {
-		errs = append(errs, s.guard.close())
-	}
-	if s.highWater != nil {
-		errs = append(errs, s.highWater.Close())
-	}
-	if s.metrics != nil {
-		s.metrics.unregister(s.registerer)
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Release())
-	}
-	return errors.Join(errs...)
-}

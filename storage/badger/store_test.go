@@ -32,10 +32,14 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storagetest.Bench {
 		clock, cfg := storagetest.NewClock(), configIn(t.TempDir())
-		return storagetest.Bench{Clock: clock, Open: func() (storagetest.Store, error) {
+		return storagetest.Bench{Clock: clock, Open: func() (*storage.Store, error) {
 			tuned := defaultTuning()
 			tuned.ran = clock.Ran
-			return open(cfg, prometheus.NewRegistry(), quiet(), clock.Now, tuned)
+			s, err := open(cfg, prometheus.NewRegistry(), quiet(), clock.Now, tuned)
+			if err != nil {
+				return nil, err
+			}
+			return s.Store, nil
 		}}
 	})
 }

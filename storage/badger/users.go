@@ -1,9 +1,9 @@
 package badger
 
 import (
-	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
-	"time"
 
 	"wxgate/storage"
 )
@@ -14,42 +14,8 @@ type userRecord struct {
 	Erased bool `json:"erased,omitempty"`
 }
 
-// User returns the user, or ErrNotFound.
-func (s *Store) User(ctx context.Context, id int64) (storage.User, error) {
-	var found storage.User
-	err := s.read(ctx, opUser, func(v *view) (err error) {
-		found, err = user(v, id)
-		return err
-	})
-	if err != nil {
-		return storage.User{}, fmt.Errorf("reading user %d: %w", id, err)
-	}
-	return found, nil
-}
-
-// UpdateUser lets change work on the user and returns what it became; an error of change leaves the user as it was. ID,
-// AppID, OpenID, CreatedAt and Native stay whatever change does to them, and UpdatedAt is set here.
-func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error) {
-	var changed storage.User
-	err := s.write(ctx, opUpdateUser, func(v *view) error {
-		old, err := user(v, id)
-		if err != nil {
-			return err
-		}
-		changed = old
-		if err := guarded(func() error { return change(&changed) }); err != nil {
-			return err
-		}
-		return putUser(v, old, &changed)
-	})
-	if err != nil {
-		return storage.User{}, fmt.Errorf("changing user %d: %w", id, err)
-	}
-	return changed, nil
-}
-
-// user reads the user with that id, who is not erased.
-func user(v *view, id int64) (storage.User, error) {
+// User returns the user with that id, who is not erased.
+func (v *view) User(id int64) (storage.User, error) {
 	record, err := userRecordOf(v, id)
 	if err == nil && record.Erased {
 		err = storage.ErrNotFound
@@ -72,19 +38,109 @@ func putUserRecord(v *view, record userRecord) error {
 	return v.putJSON(numbered(prefixUser, uint64(record.ID)), record)
 }
 
-// putUser records what old became, unless it is the same.
-func putUser(v *view, old storage.User, changed *storage.User) error {
-	changed.ID, changed.AppID, changed.OpenID = old.ID, old.AppID, old.OpenID
-	changed.CreatedAt, changed.UpdatedAt, changed.Native = old.CreatedAt, old.UpdatedAt, old.Native
-	if *changed == old {
-		return nil
+// UserByOpenID follows the index. Where it leads to an erased user, a deletion was forgotten, and that is nobody.
+func (v *view) UserByOpenID(appID, openID string) (storage.User, error) {
+	payload, err := v.get(openIDKey(appID, openID))
+	if err != nil {
+		return storage.User{}, err
 	}
-	changed.UpdatedAt = stamp(v.now)
-	if err := putUnionID(v, old, *changed); err != nil {
-		return err
+	id, err := numberOf(payload)
+	if err != nil {
+		return storage.User{}, err
 	}
-	return putUserRecord(v, userRecord{User: *changed})
+	found, err := userRecordOf(v, int64(id))
+	switch {
+	case err == nil && found.Erased:
+		return storage.User{}, storage.ErrNotFound
+	case errors.Is(err, storage.ErrNotFound), err == nil && (found.AppID != appID || found.OpenID != openID):
+		return storage.User{}, fmt.Errorf("the openid leads to user %d, whose record is lost: %w", id, storage.ErrDamaged)
+	}
+	return found.User, err
 }
 
-// stamp is t as every driver can keep it: UTC, in whole milliseconds.
-func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+// UsersByUnionID returns the users of one person, by id.
+func (v *view) UsersByUnionID(unionID string) ([]storage.User, error) {
+	var found []storage.User
+	prefix := unionPrefix(unionID)
+	for _, key := range v.keys(prefix, "") {
+		u, err := v.User(int64(binary.BigEndian.Uint64([]byte(key[len(prefix):]))))
+		switch {
+		case errors.Is(err, storage.ErrNotFound), err == nil && u.UnionID != unionID:
+			continue // erased, or of another unionid since
+		case err != nil:
+			return nil, err
+		}
+		found = append(found, u)
+	}
+	return found, nil
+}
+
+// Users returns at most limit users with ids above after, by id.
+func (v *view) Users(after int64, limit int) ([]storage.User, error) {
+	var found []storage.User
+	for id := range v.numbers(prefixUser, uint64(after)+1) {
+		if len(found) >= limit {
+			break
+		}
+		u, err := v.User(int64(id))
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // erased
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, u)
+	}
+	return found, nil
+}
+
+// NextUserID is above every id that was given or imported.
+func (v *view) NextUserID() (int64, error) {
+	given, err := v.counters()
+	return int64(given.Users + 1), err
+}
+
+// AddUser records a user under its id and its openid, and keeps the ids of new users above it.
+func (v *view) AddUser(u storage.User) error {
+	id := uint64(u.ID)
+	given, err := v.counters()
+	if err != nil {
+		return err
+	}
+	if id <= given.Users { // an imported one
+		if _, err := userRecordOf(v, u.ID); err == nil {
+			return storage.ErrConflict
+		} else if !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+	}
+	if err := v.put(openIDKey(u.AppID, u.OpenID), binary.BigEndian.AppendUint64(nil, id)); err != nil {
+		return err
+	}
+	if _, err := v.count(func(c *counters) { c.Users = max(c.Users, id) }); err != nil {
+		return err
+	}
+	return v.PutUser(storage.User{ID: u.ID}, u)
+}
+
+// PutUser records what old became, and keeps the index of unionids true.
+func (v *view) PutUser(old, changed storage.User) error {
+	if old.UnionID != changed.UnionID && old.UnionID != "" {
+		v.delete(unionKey(old.UnionID, old.ID))
+	}
+	if old.UnionID != changed.UnionID && changed.UnionID != "" {
+		if err := v.put(unionKey(changed.UnionID, changed.ID), nil); err != nil {
+			return err
+		}
+	}
+	return putUserRecord(v, userRecord{User: changed})
+}
+
+// EraseUser leaves the id. The openid is part of its key, so that one is deleted.
+func (v *view) EraseUser(u storage.User) error {
+	v.delete(openIDKey(u.AppID, u.OpenID))
+	if u.UnionID != "" {
+		v.delete(unionKey(u.UnionID, u.ID))
+	}
+	return putUserRecord(v, userRecord{User: storage.User{ID: u.ID}, Erased: true})
+}

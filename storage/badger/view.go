@@ -51,6 +51,15 @@ func (v *view) attempt(run func(*view) error) (err error) {
 	return nil
 }
 
+// Now is when the operation began.
+func (v *view) Now() time.Time { return v.now }
+
+// Secret returns a sealed record; its name is its key.
+func (v *view) Secret(name string) ([]byte, error) { return v.get(name) }
+
+// PutSecret records a sealed record.
+func (v *view) PutSecret(name string, sealed []byte) error { return v.put(name, sealed) }
+
 // get returns the payload of the record, ErrNotFound or ErrDamaged.
 func (v *view) get(key string) ([]byte, error) {
 	if p, ok := v.pending(key); ok {
@@ -162,4 +171,36 @@ func (v *view) numbers(prefix byte, from uint64) iter.Seq[uint64] {
 			}
 		}
 	}
+}
+
+// flush commits what the operations put, together with the counters.
+func (v *view) flush() (reached counters, err error) {
+	if len(v.batch) == 0 {
+		return counters{}, nil
+	}
+	err = v.attempt(func(v *view) error {
+		if reached, err = v.counters(); err != nil {
+			return err
+		}
+		if err := v.endEpoch(time.UnixMilli(reached.Latest)); err != nil {
+			return err
+		}
+		reached, err = v.count(func(c *counters) { c.stamp(max(v.now.UnixMilli(), v.issued), v.horizon) })
+		return err
+	})
+	if err != nil {
+		return counters{}, err
+	}
+	for key, p := range v.batch {
+		if p.gone {
+			if err := v.txn.Delete([]byte(key)); err != nil {
+				return counters{}, err
+			}
+			continue
+		}
+		if err := v.txn.Set([]byte(key), wrap(key, p.payload)); err != nil {
+			return counters{}, err
+		}
+	}
+	return reached, v.txn.Commit()
 }

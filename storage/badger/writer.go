@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -28,16 +29,59 @@ type operation struct {
 	done chan struct{} // closed when err is final
 }
 
-// write hands run to the writer and waits until what it put is on the disk. A caller whose context ends does not wait,
+// driver is a database that is read by many and written by one goroutine.
+type driver struct {
+	*database
+	queue   chan *operation
+	turns   chan turn
+	lent    sync.RWMutex  // held while the folder is; reads wait for it
+	closing chan struct{} // closed by Close
+	stopped chan struct{} // closed by the writer when it is gone
+	close   func() error
+}
+
+func newDriver(db *database) *driver {
+	d := &driver{
+		database: db,
+		queue:    make(chan *operation, queueLength),
+		turns:    make(chan turn),
+		closing:  make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	d.close = sync.OnceValue(func() error {
+		close(d.closing)
+		<-d.stopped
+		return db.release()
+	})
+	go d.writer()
+	return d
+}
+
+// Read runs find on the newest state.
+func (d *driver) Read(ctx context.Context, find func(storage.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d.lent.RLock()
+	defer d.lent.RUnlock()
+	return d.engine.transaction(false, func(txn *badger.Txn) error {
+		return find(d.readView(txn))
+	})
+}
+
+// Write hands change to the writer and waits until what it put is on the disk. A caller whose context ends does not wait,
 // and its write may land or not.
-func (s *Store) write(ctx context.Context, o opName, run func(*view) error) error {
-	defer s.metrics.observe(o, time.Now())
+func (d *driver) Write(ctx context.Context, change func(storage.Writer) error) error {
+	return d.write(ctx, func(v *view) error { return change(v) })
+}
+
+func (d *driver) write(ctx context.Context, run func(*view) error) error {
 	op := &operation{ctx: ctx, run: run, done: make(chan struct{})}
 	select {
-	case s.queue <- op:
+	case d.queue <- op:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.stopped:
+	case <-d.stopped:
 		return errClosed
 	}
 	select {
@@ -45,10 +89,29 @@ func (s *Store) write(ctx context.Context, o opName, run func(*view) error) erro
 		return op.err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.stopped:
+	case <-d.stopped:
 		return op.outcome()
 	}
 }
+
+// Forget deletes some of what is over by the horizon.
+func (d *driver) Forget(ctx context.Context) error { return d.write(ctx, d.forgetSome) }
+
+// Ready says nil while there are reads and writes, or ErrUnavailable.
+func (d *driver) Ready(ctx context.Context) error {
+	select {
+	case <-d.closing:
+		return errClosed
+	default:
+	}
+	if d.guard.refusing.Load() {
+		return fmt.Errorf("%s takes no writes: %w", d.dir, storage.ErrUnavailable)
+	}
+	return ctx.Err()
+}
+
+// Close waits for the commit that is under way, refuses what comes after with ErrUnavailable, and gives the folder back.
+func (d *driver) Close() error { return d.close() }
 
 // errClosed is what every operation on a closed store gets.
 var errClosed = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
@@ -64,21 +127,21 @@ func (op *operation) outcome() error {
 }
 
 // writer is the goroutine that alone writes, and that watches the disk.
-func (s *Store) writer() {
-	defer close(s.stopped)
+func (d *driver) writer() {
+	defer close(d.stopped)
 	ticker := time.NewTicker(diskCheckEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.closing:
+		case <-d.closing:
 			return
 		case <-ticker.C:
-			s.guard.look()
-			s.guard.rest()
-		case op := <-s.queue:
-			s.commit(s.gather(op))
-		case t := <-s.turns:
-			if !s.lend(t) {
+			d.guard.look()
+			d.guard.rest()
+		case op := <-d.queue:
+			d.commit(d.gather(op))
+		case t := <-d.turns:
+			if !d.lend(t) {
 				return
 			}
 		}
@@ -86,11 +149,11 @@ func (s *Store) writer() {
 }
 
 // gather takes what waits behind first, without waiting for more.
-func (s *Store) gather(first *operation) []*operation {
+func (d *driver) gather(first *operation) []*operation {
 	ops := []*operation{first}
 	for len(ops) < opsPerCommit {
 		select {
-		case op := <-s.queue:
+		case op := <-d.queue:
 			ops = append(ops, op)
 		default:
 			return ops
@@ -100,12 +163,12 @@ func (s *Store) gather(first *operation) []*operation {
 }
 
 // commit runs the operations and answers each, in as few transactions as their size allows.
-func (s *Store) commit(ops []*operation) {
+func (d *driver) commit(ops []*operation) {
 	for len(ops) > 0 {
 		ran := 0
-		err := s.guard.writable()
+		err := d.guard.writable()
 		if err == nil {
-			ran, err = s.commitSome(ops)
+			ran, err = d.commitSome(ops)
 		}
 		if err != nil && ran == 0 {
 			ran = len(ops)
@@ -123,10 +186,10 @@ func (s *Store) commit(ops []*operation) {
 
 // commitSome runs operations from the front until the transaction is large enough and commits it. An error is that of
 // the transaction; those of operations are in them.
-func (s *Store) commitSome(ops []*operation) (ran int, err error) {
+func (d *driver) commitSome(ops []*operation) (ran int, err error) {
 	var reached counters
-	err = s.engine.transaction(true, func(txn *badger.Txn) error {
-		v := s.writeView(txn)
+	err = d.engine.transaction(true, func(txn *badger.Txn) error {
+		v := d.writeView(txn)
 		for ran < len(ops) && v.size < bytesPerCommit {
 			op := ops[ran]
 			if op.err = op.ctx.Err(); op.err == nil {
@@ -138,50 +201,18 @@ func (s *Store) commitSome(ops []*operation) (ran int, err error) {
 		return err
 	})
 	if err != nil {
-		return ran, s.fail(err)
+		return ran, d.fail(err)
 	}
-	reached.raise(s.highWater)
+	reached.raise(d.highWater)
 	return ran, nil
-}
-
-// flush commits what the operations put, together with the counters.
-func (v *view) flush() (reached counters, err error) {
-	if len(v.batch) == 0 {
-		return counters{}, nil
-	}
-	err = v.attempt(func(v *view) error {
-		if reached, err = v.counters(); err != nil {
-			return err
-		}
-		if err := v.endEpoch(time.UnixMilli(reached.Latest)); err != nil {
-			return err
-		}
-		reached, err = v.count(func(c *counters) { c.stamp(max(v.now.UnixMilli(), v.issued), v.horizon) })
-		return err
-	})
-	if err != nil {
-		return counters{}, err
-	}
-	for key, p := range v.batch {
-		if p.gone {
-			if err := v.txn.Delete([]byte(key)); err != nil {
-				return counters{}, err
-			}
-			continue
-		}
-		if err := v.txn.Set([]byte(key), wrap(key, p.payload)); err != nil {
-			return counters{}, err
-		}
-	}
-	return reached, v.txn.Commit()
 }
 
 // fail ends writing until a restart: after a failed sync nobody knows which pages reached the disk, and a later sync may
 // wrongly succeed (what PostgreSQL learned as fsyncgate). A transaction too big was never begun.
-func (s *Store) fail(err error) error {
+func (d *driver) fail(err error) error {
 	if !errors.Is(err, badger.ErrTxnTooBig) && !errors.Is(err, storage.ErrUnavailable) {
-		s.guard.failed = err
-		s.log.Error("writing failed, the store is read-only until a restart", "error", err)
+		d.guard.failed = err
+		d.log.Error("writing failed, the store is read-only until a restart", "error", err)
 	}
 	return fmt.Errorf("committing: %w: %w", storage.ErrUnavailable, err)
 }

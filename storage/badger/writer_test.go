@@ -13,12 +13,15 @@ import (
 	"wxgate/storage"
 )
 
+// endsPerCommit is how many sessions of one user end in one transaction.
+const endsPerCommit = 256
+
 // heldWriter keeps the writer of s busy until release is called, so that what comes meanwhile shares one commit.
 func heldWriter(t *testing.T, s *Store) (release func()) {
 	t.Helper()
 	began, held := make(chan struct{}), make(chan struct{})
 	go func() {
-		_ = s.write(t.Context(), opRevoke, func(*view) error {
+		_ = s.driver.write(t.Context(), func(*view) error {
 			close(began)
 			<-held
 			return nil
@@ -31,9 +34,9 @@ func heldWriter(t *testing.T, s *Store) (release func()) {
 // queued waits until n operations wait for the writer.
 func queued(t *testing.T, s *Store, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); len(s.queue) < n; {
+	for deadline := time.Now().Add(30 * time.Second); len(s.driver.queue) < n; {
 		if time.Now().After(deadline) {
-			t.Fatalf("queued operations: got %d, want %d", len(s.queue), n)
+			t.Fatalf("queued operations: got %d, want %d", len(s.driver.queue), n)
 		}
 	}
 }
@@ -77,7 +80,8 @@ func TestAFailureDoesNotSpoilItsNeighboursInTheBatch(t *testing.T) {
 
 func commits(t *testing.T, s *Store) (n uint64) {
 	t.Helper()
-	must(t, s.read(t.Context(), opUser, func(v *view) error {
+	must(t, s.driver.Read(t.Context(), func(r storage.Reader) error {
+		v := r.(*view)
 		c, err := v.counters()
 		n = c.Commits
 		return err
@@ -181,7 +185,7 @@ func TestAFailedCommitEndsWriting(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, t.TempDir())
 	login(t, s, "oABC", "s1")
-	must(t, s.engine.db.Close()) // pulled away: the next commit fails
+	must(t, s.driver.engine.db.Close()) // pulled away: the next commit fails
 	for range 2 {
 		if _, err := s.Login(t.Context(), loginAs("oDEF", "s2")); !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("login: got %v, want %v", err, storage.ErrUnavailable)

@@ -13,43 +13,10 @@ import (
 	"wxgate/storage"
 )
 
-// Store is what a driver offers.
-type Store interface {
-	ID() string
-	Epoch() string
-	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
-	Forget(ctx context.Context) error
-	Past() time.Time
-	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
-	User(ctx context.Context, id int64) (storage.User, error)
-	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
-	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
-	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
-	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
-	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
-	Session(ctx context.Context, id string) (storage.Session, error)
-	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
-	UpdateSession(ctx context.Context, id string,
-		change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
-	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
-	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
-	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
-	Revoke(ctx context.Context, revoked ...storage.Revocation) ([]storage.Revocation, error)
-	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
-	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
-	Phone(ctx context.Context, userID int64) (storage.Phone, error)
-	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
-	UsersByUnionID(ctx context.Context, unionID string) ([]storage.User, error)
-	SaveServerToken(ctx context.Context, appID, token string, expires time.Time) error
-	ServerToken(ctx context.Context, appID string) (token string, expires time.Time, err error)
-	Ready(ctx context.Context) error
-	Close() error
-}
-
 // Bench is one place for data, empty at first, and its clock. A driver's test makes one for each sub-test.
 type Bench struct {
-	Clock *Clock                // the driver reads the time from Clock.Now, and what has passed from Clock.Ran
-	Open  func() (Store, error) // opens the place; again after the store was closed
+	Clock *Clock                         // the driver reads the time from Clock.Now, and what has passed from Clock.Ran
+	Open  func() (*storage.Store, error) // opens the place; again after the store was closed
 }
 
 // Clock is a time that stands still until it is moved.
@@ -108,7 +75,7 @@ func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 
 // fixture is an open store and the few things that every test does with it.
 type fixture struct {
-	Store
+	*storage.Store
 	bench Bench
 	t     *testing.T
 	ctx   context.Context

@@ -1,0 +1,106 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// Driver keeps the records of one data set and makes changes to them atomic. It knows no rule of a login: those are
+// Store's. storagetest holds a driver to what is said here.
+type Driver interface {
+	DataSet
+	Retention
+	// Read runs find on the newest state.
+	Read(ctx context.Context, find func(Reader) error) error
+	// Write runs change in one transaction. After nil all that it wrote survives the loss of the process; after an error
+	// of change nothing is left of it. A caller whose context ends does not wait, and its change may land or not.
+	Write(ctx context.Context, change func(Writer) error) error
+	Ready(ctx context.Context) error // nil while there are reads and writes, or ErrUnavailable
+	Close() error                    // waits for what is being written; what comes later is ErrUnavailable
+}
+
+// DataSet identifies the data and the process that has them open.
+type DataSet interface {
+	ID() string                                          // random, made with the data
+	Epoch() string                                       // what tokens issued now carry
+	EpochEnd(epoch string) (until time.Time, known bool) // of an earlier epoch, if memory has it; see Reader
+	Sealer() *Sealer                                     // with the key of the data
+}
+
+// Retention deletes what is over by a Horizon: ended and expired sessions, revocations, epochs.
+type Retention interface {
+	Forget(ctx context.Context) error // deletes some of it; Store calls it every minute
+	Past() time.Time                  // whatever ended before it is forgotten
+}
+
+// Reader is what one operation sees of the records. It is not for concurrent use.
+type Reader interface {
+	UserReader
+	SessionReader
+	// Revocations returns those with a Seq above after, in the order of their commit, and misses none.
+	Revocations(after uint64) ([]Revocation, error)
+	// Secret returns a sealed record, or ErrNotFound. Its name is some bytes, not only text.
+	Secret(name string) ([]byte, error)
+	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.
+	EpochEnd(epoch string) (time.Time, error)
+	Now() time.Time
+}
+
+// UserReader finds users. Erased ones are not found.
+type UserReader interface {
+	User(id int64) (User, error)                     // or ErrNotFound
+	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
+	UsersByUnionID(unionID string) ([]User, error)   // by id
+	Users(after int64, limit int) ([]User, error)    // with ids above after, by id
+}
+
+// SessionReader finds sessions.
+type SessionReader interface {
+	Session(id string) (SessionRecord, error) // ended or expired too; or ErrNotFound
+	// SessionRefs returns the living sessions of the user behind after, at most limit of them, in the order of the list.
+	SessionRefs(userID int64, after SessionCursor, limit int) ([]SessionRef, error)
+}
+
+// Writer is a Reader that sees what it has written.
+type Writer interface {
+	Reader
+	UserWriter
+	SessionWriter
+	Revoke(r Revocation) (Revocation, error) // records it under the next Seq
+	DropRevocation(seq uint64)
+	PutSecret(name string, sealed []byte) error // nil leaves nothing of the content
+}
+
+// UserWriter changes users.
+type UserWriter interface {
+	NextUserID() (int64, error) // above every id that was given or imported
+	// AddUser records a user whose openid is free under its ID. ErrConflict is an id that was given before.
+	AddUser(u User) error
+	PutUser(old, changed User) error // of the same ID, AppID and OpenID
+	EraseUser(u User) error          // leaves nothing but the id, which is never given again
+}
+
+// SessionWriter changes sessions.
+type SessionWriter interface {
+	PutSession(r SessionRecord) error
+	// SomeSessions returns living sessions of the user, in any order, and reports whether there may be more. It looks at
+	// limit sessions at most, and so may return fewer.
+	SomeSessions(userID int64, limit int) (ids []string, more bool, err error)
+}
+
+// SessionRecord is a session as it is kept. One that ended stays as a marker with ID, UserID and ExpiresAt, until then: a
+// deletion that is lost (Badger before 4.9.4 did that) would bring the session back, a marker cannot.
+type SessionRecord struct {
+	Session
+	Ended    bool   `json:"ended,omitempty"`
+	Rotation uint64 `json:"rotation,omitempty"` // Seq of the revocation of its replaced tokens
+}
+
+// Lives reports whether the session has neither ended nor expired.
+func (r SessionRecord) Lives(now time.Time) bool { return !r.Ended && r.ExpiresAt.After(now) }
+
+// SessionRef is a living session as the list of its user knows it.
+type SessionRef struct {
+	SessionCursor
+	ExpiresAt time.Time // in whole milliseconds
+}

@@ -1,0 +1,66 @@
+package storage
+
+import (
+	"context"
+	"errors"
+)
+
+// Login finds or creates the user, lets l.Change work on it, remembers the session_key and begins the session: all of it
+// or, with an error, nothing. Doing the same Login again is harmless: it is the same user and the same session.
+func (s *Store) Login(ctx context.Context, l Login) (LoggedIn, error) {
+	return write(ctx, s, opLogin, func(w Writer) (LoggedIn, error) { return login(w, s.driver.Sealer(), l) })
+}
+
+func login(w Writer, sealer *Sealer, l Login) (LoggedIn, error) {
+	old, created, err := userOf(w, l)
+	if err != nil {
+		return LoggedIn{}, err
+	}
+	u := old
+	if err := changeAtLogin(&u, l); err != nil {
+		return LoggedIn{}, err
+	}
+	if err := putUser(w, old, &u); err != nil {
+		return LoggedIn{}, err
+	}
+	if err := rememberKey(w, sealer, u.ID, l.SessionKey); err != nil {
+		return LoggedIn{}, err
+	}
+	session := l.Session
+	session.UserID = u.ID
+	if session.ID == "" {
+		return LoggedIn{User: u, Created: created}, nil
+	}
+	begun, err := beginSession(w, session, l.MaxSessions)
+	return LoggedIn{User: u, Session: session, Created: created, Ended: begun.Ended}, err
+}
+
+// userOf finds the user by openid, or creates it under the next id.
+func userOf(w Writer, l Login) (found User, created bool, err error) {
+	found, err = w.UserByOpenID(l.AppID, l.OpenID)
+	if !errors.Is(err, ErrNotFound) {
+		return found, false, err
+	}
+	id, err := w.NextUserID()
+	if err != nil {
+		return User{}, false, err
+	}
+	found, err = addUser(w, User{ID: id, AppID: l.AppID, OpenID: l.OpenID, Native: true})
+	return found, true, err
+}
+
+// changeAtLogin applies what the login says about the user: its unionid, and nickname, avatar and bio by Change.
+func changeAtLogin(u *User, l Login) error {
+	if l.UnionID != "" {
+		u.UnionID = l.UnionID
+	}
+	if l.Change == nil {
+		return nil
+	}
+	wanted := *u
+	if err := guarded(func() error { return l.Change(&wanted) }); err != nil {
+		return err
+	}
+	u.Nickname, u.Avatar, u.Bio = wanted.Nickname, wanted.Avatar, wanted.Bio
+	return nil
+}

@@ -1,0 +1,98 @@
+package storage
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// operation is one of Store's methods, as its metric and its errors name it.
+type operation int
+
+const (
+	opLogin operation = iota
+	opUser
+	opUpdateUser
+	opSessionKeys
+	opSession
+	opSessions
+	opUpdateSession
+	opEndSession
+	opEndSessions
+	opRevoke
+	opRevocations
+	opUsers
+	opImportUser
+	opEraseUser
+	opBeginSession
+	opSetPhone
+	opPhone
+	opUserByOpenID
+	opUsersByUnionID
+	opSaveServerToken
+	opServerToken
+	opIssued
+	opForget
+	opCount
+)
+
+// operations are the labels of the operations, and what an error of each was in the middle of.
+func operations() [opCount]struct{ label, doing string } {
+	return [opCount]struct{ label, doing string }{
+		opLogin:           {"login", "logging in"},
+		opUser:            {"user", "reading user"},
+		opUpdateUser:      {"update_user", "changing user"},
+		opSessionKeys:     {"session_keys", "reading the session_keys of user"},
+		opSession:         {"session", "reading a session"},
+		opSessions:        {"sessions", "reading the sessions of user"},
+		opUpdateSession:   {"update_session", "changing a session"},
+		opEndSession:      {"end_session", "ending a session"},
+		opEndSessions:     {"end_sessions", "ending the sessions of user"},
+		opRevoke:          {"revoke", "revoking"},
+		opRevocations:     {"revocations", "reading revocations"},
+		opUsers:           {"users", "listing users"},
+		opImportUser:      {"import_user", "importing user"},
+		opEraseUser:       {"erase_user", "erasing user"},
+		opBeginSession:    {"begin_session", "beginning a session"},
+		opSetPhone:        {"set_phone", "remembering the phone number of user"},
+		opPhone:           {"phone", "reading the phone number of user"},
+		opUserByOpenID:    {"user_by_openid", "finding a user by openid"},
+		opUsersByUnionID:  {"users_by_unionid", "finding users by unionid"},
+		opSaveServerToken: {"save_server_token", "remembering a server token"},
+		opServerToken:     {"server_token", "reading a server token"},
+		opIssued:          {"issued", "looking for the epoch of a token"},
+		opForget:          {"forget", "forgetting what is over"},
+	}
+}
+
+// wrap says what err was in the middle of, and with which user.
+func (op operation) wrap(err error, user []int64) error {
+	doing := operations()[op].doing
+	for _, id := range user {
+		doing = fmt.Sprint(doing, " ", id)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// metrics are how long operations take.
+type metrics struct {
+	vector    *prometheus.HistogramVec
+	durations [opCount]prometheus.Observer
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{vector: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "wxgate_storage_operation_duration_seconds",
+		Help:    "How long an operation of the store took, waiting included.",
+		Buckets: []float64{.00001, .00005, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
+	}, []string{"operation"})}
+	for op, texts := range operations() {
+		m.durations[op] = m.vector.WithLabelValues(texts.label)
+	}
+	return m, reg.Register(m.vector)
+}
+
+func (m *metrics) observe(op operation, since time.Time) {
+	m.durations[op].Observe(time.Since(since).Seconds())
+}

@@ -1,0 +1,143 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The names of secrets, which seals are bound to.
+func sessionKeysOf(userID int64) string { return secretOf('k', userID) }
+
+func phoneOf(userID int64) string { return secretOf('p', userID) }
+
+func serverTokenOf(appID string) string { return "t" + appID }
+
+func secretOf(kind byte, userID int64) string {
+	return string(binary.BigEndian.AppendUint64([]byte{kind}, uint64(userID)))
+}
+
+// putSecret seals the JSON of value.
+func putSecret(w Writer, sealer *Sealer, name string, value any) error {
+	plain, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return w.PutSecret(name, sealer.seal(name, plain))
+}
+
+// getSecret reads a secret, or says ErrNotFound.
+func getSecret[T any](r Reader, sealer *Sealer, name string) (value T, err error) {
+	sealed, err := r.Secret(name)
+	if err != nil {
+		return value, err
+	}
+	plain, err := sealer.open(name, sealed)
+	if err != nil {
+		return value, err
+	}
+	if err := json.Unmarshal(plain, &value); err != nil {
+		return value, fmt.Errorf("reading a sealed record: %w", ErrDamaged)
+	}
+	return value, nil
+}
+
+// SessionKeys returns the last SessionKeysKept session_keys of the user, newest first; none is ErrNotFound only if the user
+// does not exist.
+func (s *Store) SessionKeys(ctx context.Context, userID int64) ([]SessionKey, error) {
+	return read(ctx, s, opSessionKeys, func(r Reader) ([]SessionKey, error) {
+		if _, err := r.User(userID); err != nil {
+			return nil, err
+		}
+		return sessionKeys(r, s.driver.Sealer(), userID)
+	}, userID)
+}
+
+// sessionKeys reads the session_keys of a user; none yet is no error.
+func sessionKeys(r Reader, sealer *Sealer, userID int64) ([]SessionKey, error) {
+	kept, err := getSecret[[]SessionKey](r, sealer, sessionKeysOf(userID))
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return kept, err
+}
+
+// rememberKey lets k join the session_keys of the user. An empty one brings none: a cloud login has no session_key, and the
+// ones that are known stay useful.
+func rememberKey(w Writer, sealer *Sealer, userID int64, k SessionKey) error {
+	if k.Key == "" {
+		return nil
+	}
+	kept, err := sessionKeys(w, sealer, userID)
+	if err != nil {
+		return err
+	}
+	return putSecret(w, sealer, sessionKeysOf(userID), joined(kept, k))
+}
+
+// joined is kept with k in its place by At, cut to the newest. WeChat gives one session_key to several logins; it then
+// takes one place, that of the newest of them.
+func joined(kept []SessionKey, k SessionKey) []SessionKey {
+	k.At = k.At.UTC()
+	for _, known := range kept {
+		if known.Key == k.Key && known.At.After(k.At) {
+			k.At = known.At
+		}
+	}
+	kept = slices.DeleteFunc(slices.Clone(kept), func(known SessionKey) bool { return known.Key == k.Key })
+	kept = slices.Insert(kept, 0, k)
+	slices.SortStableFunc(kept, func(a, b SessionKey) int { return b.At.Compare(a.At) })
+	return kept[:min(len(kept), SessionKeysKept)]
+}
+
+// SetPhone remembers the user's phone number, sealed; ErrNotFound when there is no such user.
+func (s *Store) SetPhone(ctx context.Context, userID int64, phone Phone) error {
+	_, err := write(ctx, s, opSetPhone, func(w Writer) (User, error) {
+		u, err := w.User(userID)
+		if err != nil {
+			return u, err
+		}
+		return u, putSecret(w, s.driver.Sealer(), phoneOf(userID), phone)
+	}, userID)
+	return err
+}
+
+// Phone returns the user's phone number, or ErrNotFound when there is none.
+func (s *Store) Phone(ctx context.Context, userID int64) (Phone, error) {
+	return read(ctx, s, opPhone, func(r Reader) (Phone, error) {
+		if _, err := r.User(userID); err != nil {
+			return Phone{}, err
+		}
+		return getSecret[Phone](r, s.driver.Sealer(), phoneOf(userID))
+	}, userID)
+}
+
+// serverToken is WeChat's access_token of one mini-program, as it is sealed.
+type serverToken struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+// SaveServerToken remembers WeChat's access_token of a mini-program, sealed, until it expires.
+func (s *Store) SaveServerToken(ctx context.Context, appID, token string, expires time.Time) error {
+	_, err := write(ctx, s, opSaveServerToken, func(w Writer) (struct{}, error) {
+		return struct{}{}, putSecret(w, s.driver.Sealer(), serverTokenOf(appID), serverToken{token, expires})
+	})
+	return err
+}
+
+// ServerToken returns WeChat's access_token of a mini-program; an empty one is none.
+func (s *Store) ServerToken(ctx context.Context, appID string) (token string, expires time.Time, err error) {
+	found, err := read(ctx, s, opServerToken, func(r Reader) (serverToken, error) {
+		found, err := getSecret[serverToken](r, s.driver.Sealer(), serverTokenOf(appID))
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return found, err
+	})
+	return found.Token, found.Expires, err
+}

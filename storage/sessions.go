@@ -1,0 +1,260 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// endsPerCommit is how many sessions of one user end in one transaction, some milliseconds of the only writer.
+const endsPerCommit = 256
+
+// Session returns the session, or ErrNotFound when it never was, ended or expired.
+func (s *Store) Session(ctx context.Context, id string) (Session, error) {
+	return read(ctx, s, opSession, func(r Reader) (Session, error) {
+		record, err := livingSession(r, id)
+		return record.Session, err
+	})
+}
+
+// Sessions returns the sessions of the user that have neither ended nor expired, oldest first: those behind after, at most
+// limit of them.
+func (s *Store) Sessions(ctx context.Context, userID int64, after SessionCursor, limit int) ([]Session, error) {
+	return read(ctx, s, opSessions, func(r Reader) ([]Session, error) { return sessionsOf(r, userID, after, limit) }, userID)
+}
+
+func sessionsOf(r Reader, userID int64, after SessionCursor, limit int) ([]Session, error) {
+	page, err := r.SessionRefs(userID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	var living []Session
+	for _, ref := range page {
+		found, err := livingSession(r, ref.ID)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		living = append(living, found.Session)
+	}
+	return living, nil
+}
+
+func livingSession(r Reader, id string) (SessionRecord, error) {
+	record, err := r.Session(id)
+	if err == nil && !record.Lives(r.Now()) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return SessionRecord{}, err
+	}
+	return record, nil
+}
+
+// UpdateSession lets change work on the session and records what it became together with the revocations that change
+// returns, in one transaction; an error of change leaves both undone. ID and UserID stay whatever change does to them.
+func (s *Store) UpdateSession(ctx context.Context, id string, change func(*Session) ([]Revocation, error)) (Session, error) {
+	return write(ctx, s, opUpdateSession, func(w Writer) (Session, error) { return updateSession(w, id, change) })
+}
+
+func updateSession(w Writer, id string, change func(*Session) ([]Revocation, error)) (Session, error) {
+	record, err := livingSession(w, id)
+	if err != nil {
+		return Session{}, err
+	}
+	old := record.Session
+	var revoked []Revocation
+	err = guarded(func() error {
+		revoked, err = change(&record.Session)
+		return err
+	})
+	if err != nil {
+		return Session{}, err
+	}
+	record.ID, record.UserID = old.ID, old.UserID
+	if err := record.revoke(w, revoked); err != nil {
+		return Session{}, err
+	}
+	return record.Session, w.PutSession(record)
+}
+
+// revoke records the revocations that a change of the session brought. That of its replaced tokens takes the place of the
+// one before.
+func (r *SessionRecord) revoke(w Writer, revoked []Revocation) error {
+	for _, one := range revoked {
+		recorded, err := w.Revoke(one)
+		if err != nil {
+			return err
+		}
+		if one.Scope == ScopeSession && one.ID == r.ID && !one.Before.IsZero() {
+			r.dropRotation(w)
+			r.Rotation = recorded.Seq
+		}
+	}
+	return nil
+}
+
+// dropRotation deletes the revocation of the replaced tokens, because a newer or the end of the session says more.
+func (r *SessionRecord) dropRotation(w Writer) {
+	if r.Rotation != 0 {
+		w.DropRevocation(r.Rotation)
+		r.Rotation = 0
+	}
+}
+
+// BeginSession begins a session of a user who is known already, or returns the one of that id that has begun before. The
+// user's oldest sessions end until maxSessions are left; 0 is no limit. ErrNotFound is an unknown or erased user, or a
+// session that has ended or expired.
+func (s *Store) BeginSession(ctx context.Context, session Session, maxSessions int) (Begun, error) {
+	return write(ctx, s, opBeginSession, func(w Writer) (Begun, error) { return beginOrFind(w, session, maxSessions) })
+}
+
+func beginOrFind(w Writer, wanted Session, maxSessions int) (Begun, error) {
+	if _, err := w.User(wanted.UserID); err != nil {
+		return Begun{}, err
+	}
+	known, err := w.Session(wanted.ID)
+	if errors.Is(err, ErrNotFound) {
+		return beginSession(w, wanted, maxSessions)
+	}
+	if err == nil && (known.UserID != wanted.UserID || !known.Lives(w.Now())) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Begun{}, err
+	}
+	return Begun{Session: known.Session}, nil
+}
+
+// beginSession records a session and ends those that are too many. An id that is taken by another user, or that has ended,
+// begins nothing.
+func beginSession(w Writer, begun Session, maxSessions int) (Begun, error) {
+	if begun.ID == "" {
+		return Begun{}, errors.New("a session needs an id")
+	}
+	known, err := w.Session(begun.ID)
+	if err == nil && (known.Ended || known.UserID != begun.UserID) {
+		return Begun{}, errors.New("the session id was used before")
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Begun{}, err
+	}
+	if err := w.PutSession(SessionRecord{Session: begun}); err != nil {
+		return Begun{}, err
+	}
+	ended, err := limitSessions(w, begun, maxSessions)
+	return Begun{Session: begun, Ended: ended}, err
+}
+
+// limitSessions ends the oldest sessions of the user that just began one, until most are left. Of a crowd that is older than
+// the limit, endsPerCommit end with each login.
+func limitSessions(w Writer, begun Session, most int) ([]Revocation, error) {
+	if most <= 0 {
+		return nil, nil
+	}
+	living, err := w.SessionRefs(begun.UserID, SessionCursor{}, most+1+endsPerCommit)
+	if err != nil {
+		return nil, err
+	}
+	others := slices.DeleteFunc(living, func(ref SessionRef) bool { return ref.ID == begun.ID })
+	tooMany := min(max(0, len(others)+1-most), endsPerCommit)
+	var ended []Revocation
+	for _, old := range others[:tooMany] {
+		one, err := endSession(w, old.ID, Stamp(w.Now()), old.ExpiresAt)
+		if err != nil {
+			return nil, err
+		}
+		ended = append(ended, one)
+	}
+	return ended, nil
+}
+
+// EndSession ends the session and records the revocation of its tokens from from until until, in one transaction. One
+// that is gone already is revoked all the same: its tokens may live longer than its record.
+func (s *Store) EndSession(ctx context.Context, id string, from, until time.Time) (Revocation, error) {
+	return write(ctx, s, opEndSession, func(w Writer) (Revocation, error) { return endSession(w, id, from, until) })
+}
+
+// endSession leaves a marker that stays as long as the record would have, and the revocation does: until then the id
+// begins no session, even if it never had one.
+func endSession(w Writer, id string, from, until time.Time) (Revocation, error) {
+	known, err := w.Session(id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Revocation{}, err
+	}
+	known.dropRotation(w)
+	kept := known.ExpiresAt
+	if until.After(kept) {
+		kept = until
+	}
+	marker := Session{ID: id, UserID: known.UserID, ExpiresAt: kept}
+	if err := w.PutSession(SessionRecord{Session: marker, Ended: true}); err != nil {
+		return Revocation{}, err
+	}
+	return w.Revoke(Revocation{Scope: ScopeSession, ID: id, From: from, Until: until})
+}
+
+// EndSessions is EndSession for every session of the user. More than a few hundred of them end in several transactions, so
+// that others write in between; after an error what ended has ended, and is returned; doing it again ends the rest.
+func (s *Store) EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]Revocation, error) {
+	return s.endAll(ctx, opEndSessions, userID, func(w Writer) ([]Revocation, bool, error) {
+		return endSome(w, userID, from, until)
+	})
+}
+
+// endAll runs end in one transaction after the other while there is more to end.
+func (s *Store) endAll(ctx context.Context, op operation, userID int64, end func(Writer) (ended []Revocation, more bool, err error),
+) (all []Revocation, err error) {
+	type result struct {
+		ended []Revocation
+		more  bool
+	}
+	for last := (result{more: true}); last.more; all = append(all, last.ended...) {
+		last, err = write(ctx, s, op, func(w Writer) (r result, err error) {
+			r.ended, r.more, err = end(w)
+			return r, err
+		}, userID)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// endSome ends endsPerCommit sessions of the user, in any order, and reports whether there may be more.
+func endSome(w Writer, userID int64, from, until time.Time) (ended []Revocation, more bool, err error) {
+	ids, more, err := w.SomeSessions(userID, endsPerCommit)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, id := range ids {
+		one, err := endSession(w, id, from, until)
+		if err != nil {
+			return nil, false, err
+		}
+		ended = append(ended, one)
+	}
+	return ended, more, nil
+}
+
+// Revoke records the revocations in one transaction and returns them with their Seq.
+func (s *Store) Revoke(ctx context.Context, revoked ...Revocation) ([]Revocation, error) {
+	return write(ctx, s, opRevoke, func(w Writer) (recorded []Revocation, err error) {
+		for _, one := range revoked {
+			if one, err = w.Revoke(one); err != nil {
+				return nil, err
+			}
+			recorded = append(recorded, one)
+		}
+		return recorded, nil
+	})
+}
+
+// Revocations returns those with a Seq above after that are not forgotten yet, in the order of their commit, whatever the
+// clock says of their Until. A reader that goes on from the last Seq it saw misses none.
+func (s *Store) Revocations(ctx context.Context, after uint64) ([]Revocation, error) {
+	return read(ctx, s, opRevocations, func(r Reader) ([]Revocation, error) { return r.Revocations(after) })
+}

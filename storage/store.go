@@ -1,0 +1,149 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Store remembers users, session_keys, sessions and revocations, wherever its driver keeps them. Close it.
+type Store struct {
+	driver     Driver
+	log        *slog.Logger
+	registerer prometheus.Registerer
+	metrics    *metrics
+
+	stop   context.CancelFunc // ends the forgetting
+	forgot chan struct{}      // closed when it has ended
+	close  func() error
+}
+
+// forgetEvery is how often a store forgets.
+const forgetEvery = time.Minute
+
+// New returns a Store over an open driver, which Close closes. Metrics are registered with reg, and unregistered by Close.
+func New(driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
+	m, err := newMetrics(reg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Store{driver: driver, log: log, registerer: reg, metrics: m, stop: stop, forgot: make(chan struct{})}
+	s.close = sync.OnceValue(s.shut)
+	go s.forgetter(ctx)
+	return s, nil
+}
+
+// read returns what find finds in the newest state. An error names the operation and the user.
+func read[T any](ctx context.Context, s *Store, op operation, find func(Reader) (T, error), user ...int64) (T, error) {
+	defer s.metrics.observe(op, time.Now())
+	var found T
+	err := s.driver.Read(ctx, func(r Reader) (err error) {
+		found, err = find(r)
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, op.wrap(err, user)
+	}
+	return found, nil
+}
+
+// write returns what change returns once what it wrote is kept for good. An error names the operation and the user.
+func write[T any](ctx context.Context, s *Store, op operation, change func(Writer) (T, error), user ...int64) (T, error) {
+	defer s.metrics.observe(op, time.Now())
+	var changed T
+	err := s.driver.Write(ctx, func(w Writer) (err error) {
+		changed, err = change(w)
+		return err
+	})
+	if err != nil {
+		var none T // changed may still be written to
+		return none, op.wrap(err, user)
+	}
+	return changed, nil
+}
+
+// guarded runs code of the caller; its panic is an error of this operation alone.
+func guarded(change func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a change: %v", r)
+		}
+	}()
+	return change()
+}
+
+// ID is the random id of the data set, made with it. A wiped one gets another, and tokens that name the old one cannot mean
+// somebody else.
+func (s *Store) ID() string { return s.driver.ID() }
+
+// Epoch is the id that tokens issued now carry.
+func (s *Store) Epoch() string { return s.driver.Epoch() }
+
+// Issued reports whether this state of the store issued tokens in that epoch at that time, which is cut to a whole second.
+// It asks memory, and the driver's records only for an epoch that is not known.
+func (s *Store) Issued(ctx context.Context, epoch string, at time.Time) (bool, error) {
+	if epoch == s.Epoch() {
+		return true, nil
+	}
+	until, known := s.driver.EpochEnd(epoch)
+	if !known {
+		var err error
+		until, err = read(ctx, s, opIssued, func(r Reader) (time.Time, error) { return r.EpochEnd(epoch) })
+		if err != nil {
+			return false, err
+		}
+	}
+	return at.Unix() <= until.Unix() && !until.IsZero(), nil
+}
+
+// Past is the time before which whatever ended is forgotten.
+func (s *Store) Past() time.Time { return s.driver.Past() }
+
+// Forget deletes some of what is over by the horizon: ended and expired sessions, revocations, epochs. The store calls it
+// every minute.
+func (s *Store) Forget(ctx context.Context) error {
+	defer s.metrics.observe(opForget, time.Now())
+	if err := s.driver.Forget(ctx); err != nil {
+		return opForget.wrap(err, nil)
+	}
+	return nil
+}
+
+// forgetter calls Forget until ctx ends.
+func (s *Store) forgetter(ctx context.Context) {
+	defer close(s.forgot)
+	ticker := time.NewTicker(forgetEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := s.Forget(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) {
+			s.log.Error("forgetting", "error", err)
+		}
+	}
+}
+
+// Ready says nil while the store reads and writes, or ErrUnavailable.
+func (s *Store) Ready(ctx context.Context) error { return s.driver.Ready(ctx) }
+
+// Close waits for the commit that is under way, refuses what comes after with ErrUnavailable, and closes the driver. Closing
+// again does nothing and returns the same.
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) shut() error {
+	s.stop()
+	<-s.forgot
+	err := s.driver.Close()
+	s.registerer.Unregister(s.metrics.vector)
+	return err
+}

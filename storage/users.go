@@ -1,0 +1,149 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// maxUserID keeps ids exact in a JavaScript number.
+const maxUserID = 1<<53 - 1
+
+// Stamp is t as every driver can keep it: UTC, in whole milliseconds.
+func Stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// User returns the user, or ErrNotFound.
+func (s *Store) User(ctx context.Context, id int64) (User, error) {
+	return read(ctx, s, opUser, func(r Reader) (User, error) { return r.User(id) }, id)
+}
+
+// UserByOpenID returns the user of a mini-program, or ErrNotFound.
+func (s *Store) UserByOpenID(ctx context.Context, appID, openID string) (User, error) {
+	return read(ctx, s, opUserByOpenID, func(r Reader) (User, error) { return r.UserByOpenID(appID, openID) })
+}
+
+// UsersByUnionID returns the users of one person in all mini-programs, by id; none is no error.
+func (s *Store) UsersByUnionID(ctx context.Context, unionID string) ([]User, error) {
+	return read(ctx, s, opUsersByUnionID, func(r Reader) ([]User, error) { return r.UsersByUnionID(unionID) })
+}
+
+// Users returns at most limit users, by id, from the one after after on.
+func (s *Store) Users(ctx context.Context, after int64, limit int) ([]User, error) {
+	return read(ctx, s, opUsers, func(r Reader) ([]User, error) { return r.Users(max(0, after), limit) })
+}
+
+// UpdateUser lets change work on the user and returns what it became; an error of change leaves the user as it was. ID,
+// AppID, OpenID, CreatedAt and Native stay whatever change does to them, and UpdatedAt is set here.
+func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*User) error) (User, error) {
+	return write(ctx, s, opUpdateUser, func(w Writer) (User, error) {
+		old, err := w.User(id)
+		if err != nil {
+			return User{}, err
+		}
+		changed := old
+		if err := guarded(func() error { return change(&changed) }); err != nil {
+			return User{}, err
+		}
+		return changed, putUser(w, old, &changed)
+	}, id)
+}
+
+// putUser records what old became, unless it is the same.
+func putUser(w Writer, old User, changed *User) error {
+	changed.ID, changed.AppID, changed.OpenID = old.ID, old.AppID, old.OpenID
+	changed.CreatedAt, changed.UpdatedAt, changed.Native = old.CreatedAt, old.UpdatedAt, old.Native
+	if *changed == old {
+		return nil
+	}
+	changed.UpdatedAt = Stamp(w.Now())
+	return w.PutUser(old, *changed)
+}
+
+// addUser records a user whose openid is free.
+func addUser(w Writer, u User) (User, error) {
+	if u.ID < 1 || u.ID > maxUserID {
+		return User{}, fmt.Errorf("a user needs an id from 1 to %d, not %d", maxUserID, u.ID)
+	}
+	if u.AppID == "" || u.OpenID == "" || !utf8.ValidString(u.AppID+u.OpenID) {
+		return User{}, errors.New("a user needs an appid and an openid in UTF-8")
+	}
+	if u.CreatedAt.IsZero() {
+		u.CreatedAt = w.Now()
+	}
+	u.CreatedAt, u.UpdatedAt = Stamp(u.CreatedAt), Stamp(w.Now())
+	return u, w.AddUser(u)
+}
+
+// ImportUser records a user of an existing backend under the id it has there; ids of new users go on above the highest.
+// One that is here already stays as it is, but for Native. ErrConflict is an id or an openid that is somebody else's, or an
+// erased id.
+func (s *Store) ImportUser(ctx context.Context, u User) (User, error) {
+	return write(ctx, s, opImportUser, func(w Writer) (User, error) { return importUser(w, u) }, u.ID)
+}
+
+func importUser(w Writer, u User) (User, error) {
+	known, err := w.User(u.ID)
+	if err == nil && (known.AppID != u.AppID || known.OpenID != u.OpenID) {
+		return User{}, ErrConflict
+	}
+	if err == nil {
+		return adoptUser(w, known)
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return User{}, err
+	}
+	_, err = w.UserByOpenID(u.AppID, u.OpenID)
+	if err == nil {
+		return User{}, ErrConflict
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return User{}, err
+	}
+	u.Native = false
+	return addUser(w, u)
+}
+
+// adoptUser notes that a user who is here already is the one that an existing backend knows by that id.
+func adoptUser(w Writer, known User) (User, error) {
+	if !known.Native {
+		return known, nil
+	}
+	adopted := known
+	adopted.Native = false
+	return adopted, w.PutUser(known, adopted)
+}
+
+// EraseUser removes all that is known of a user but the id, which is never given again, ends the sessions as EndSessions
+// does, and revokes the user, for tokens whose session is not known here. The same person may come back, as a new user.
+//
+// The user is erased together with the last of the sessions: after an error what ended has ended and doing it again ends
+// the rest; after ErrNotFound there is nothing left to end.
+func (s *Store) EraseUser(ctx context.Context, id int64, from, until time.Time) ([]Revocation, error) {
+	return s.endAll(ctx, opEraseUser, id, func(w Writer) (ended []Revocation, more bool, err error) {
+		u, err := w.User(id)
+		if err != nil {
+			return nil, false, err
+		}
+		if ended, more, err = endSome(w, id, from, until); err != nil || more {
+			return ended, more, err
+		}
+		revoked, err := w.Revoke(Revocation{Scope: ScopeUser, ID: strconv.FormatInt(id, 10), From: from, Until: until})
+		if err != nil {
+			return nil, false, err
+		}
+		return append(ended, revoked), false, eraseRecords(w, u)
+	})
+}
+
+// eraseRecords leaves secrets without content, which nobody reads again: what a driver deletes may come back.
+func eraseRecords(w Writer, u User) error {
+	for _, name := range []string{sessionKeysOf(u.ID), phoneOf(u.ID)} {
+		if err := w.PutSecret(name, nil); err != nil {
+			return err
+		}
+	}
+	return w.EraseUser(u)
+}
