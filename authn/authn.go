@@ -16,33 +16,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/lograte"
-	"wxgate/storage"
 )
 
 // Store is what authn needs of storage; the contract of each method is in the package storage.
 type Store interface {
-	ID() string
-	Epoch() string
-	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
-	Past() time.Time
-	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
-	User(ctx context.Context, id int64) (storage.User, error)
-	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
-	Session(ctx context.Context, id string) (storage.Session, error)
-	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
-	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
-	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
-	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
-	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
-	Phone(ctx context.Context, userID int64) (storage.Phone, error)
-	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
-	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
-	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
-	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
-	Revoke(ctx context.Context, r ...storage.Revocation) ([]storage.Revocation, error)
-	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
-	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
-	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
+	stateStore
+	loginStore
+	sessionStore
+	userStore
+	revocationStore
 }
 
 // Deps are what Authn works with; none may be nil.

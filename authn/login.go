@@ -10,6 +10,14 @@ import (
 	"wxgate/storage"
 )
 
+// loginStore keeps what a login brings, and what WeChat tells about its user.
+type loginStore interface {
+	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
+	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
+	Phone(ctx context.Context, userID int64) (storage.Phone, error)
+	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
+}
+
 // Login is what a mini-program sends after wx.login.
 type Login struct {
 	AppID    string // the mini-program; empty: the only one there is

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"strconv"
@@ -10,6 +11,13 @@ import (
 
 	"wxgate/storage"
 )
+
+// revocationStore keeps what is refused.
+type revocationStore interface {
+	Past() time.Time
+	Revoke(ctx context.Context, r ...storage.Revocation) ([]storage.Revocation, error)
+	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
+}
 
 // revocations is the set of what is refused, in memory in front of the store: a request asks it without a look at the
 // disk. It is safe for concurrent use.

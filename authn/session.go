@@ -9,6 +9,16 @@ import (
 	"wxgate/storage"
 )
 
+// sessionStore keeps sessions.
+type sessionStore interface {
+	Session(ctx context.Context, id string) (storage.Session, error)
+	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
+	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
+	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
+	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
+	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
+}
+
 // Refresh replaces a token that is valid, or expired for less than authn.refresh.window, by a new one of the same
 // session. A token that is younger than a minute is answered with itself, so that a session has no two tokens of one
 // second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token gets the same

@@ -8,6 +8,13 @@ import (
 	"wxgate/storage"
 )
 
+// stateStore tells what this state of the store issued from what a lost one did.
+type stateStore interface {
+	ID() string
+	Epoch() string
+	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
+}
+
 // state is the claim store of what is issued now: see stateOf.
 func (a *Authn) state() string { return a.store.ID() + "." + a.store.Epoch() }
 

@@ -10,6 +10,16 @@ import (
 	"wxgate/storage"
 )
 
+// userStore keeps users.
+type userStore interface {
+	User(ctx context.Context, id int64) (storage.User, error)
+	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
+	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
+	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
+	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
+	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
+}
+
 // Users lists users by id, from the one after after on, at most limit.
 func (a *Authn) Users(ctx context.Context, after int64, limit int) ([]storage.User, error) {
 	return a.store.Users(ctx, after, limit)
