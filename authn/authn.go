@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/lograte"
@@ -47,14 +46,13 @@ type Authn struct {
 	apps    map[string]*app
 	tourist string // see Deps
 	codes   *codes[Grant]
-	fetched *codes[Subject] // the codes of pre-fetches
+	fetched *codes[*Subject] // the codes of pre-fetches
 	revoked *revocations
 	lost    sync.Once // the line about tokens of a state that is gone
 	metrics *metrics
 	log     *slog.Logger
 	often   *lograte.Log // the lines that clients provoke
 	now     func() time.Time
-	jwt     fiber.Handler
 }
 
 // New returns an Authn that knows every revocation the store remembers.
@@ -68,7 +66,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		store:   deps.Store,
 		tourist: deps.Tourist,
 		codes:   newCodes[Grant](deps.Now),
-		fetched: newSpentCodes[Subject](deps.Now),
+		fetched: newSpentCodes[*Subject](deps.Now),
 		revoked: newRevocations(deps.Store.Past),
 		metrics: newMetrics(deps.Metrics),
 		log:     deps.Log,
@@ -77,7 +75,6 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	}
 	a.apps = newApps(deps, a.metrics)
 	a.keys.Store(keys)
-	a.jwt = a.newJWT()
 	a.metrics.countRevocations(deps.Metrics, a.revoked.count)
 	a.metrics.measureCache(deps.Metrics, func() int { return a.keys.Load().cache.size() })
 	remembered, err := deps.Store.Revocations(ctx, 0)

@@ -137,6 +137,19 @@ func (f *fixture) loginAs(t testing.TB, person string) Grant {
 	return grant
 }
 
+// Refresh refreshes a token as a request would.
+func (f *fixture) Refresh(ctx context.Context, token string) (Grant, error) {
+	return f.Authn.Refresh(ctx, "Bearer "+token, func(int64) error { return nil })
+}
+
+// parse is what the gateway does with a token that was not seen before.
+func (f *fixture) parse(token string) (*Payload, error) {
+	if err := f.CheckForm(token); err != nil {
+		return nil, err
+	}
+	return f.keys.Load().parse(token)
+}
+
 // verdict judges a token as a request would.
 func (f *fixture) verdict(token string) error {
 	v, err := f.verify(context.Background(), token)

@@ -3,120 +3,103 @@ package authn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
-	jwtware "github.com/gofiber/contrib/jwt"
-	"github.com/gofiber/fiber/v2"
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// subjectKey is the key of the Subject in a request's locals.
-type subjectKey struct{}
-
-// jwtKey is where contrib/jwt leaves the parsed token.
-const jwtKey = "wxgate.jwt"
-
-// SubjectOf returns who the request's token speaks for, and whether it had one.
-func SubjectOf(c *fiber.Ctx) (Subject, bool) {
-	s, ok := c.Locals(subjectKey{}).(*Subject)
-	if !ok {
-		return Subject{}, false
+// Verify returns who an Authorization header (RFC 6750 §2.1) speaks for: "Bearer", blanks and a token. parse is called for
+// a token that was not seen before; it checks form and signature, with CheckForm and Key, and returns the payload. The
+// Subject never changes and shares no memory with the header. Errors are ErrTokenMissing, ErrTokenMalformed,
+// ErrTokenInvalid, ErrTokenExpired, ErrTokenRevoked or one of storage.
+func (a *Authn) Verify(ctx context.Context, authorization string, parse func() (*Payload, error)) (*Subject, error) {
+	v, err := a.verifyHeader(ctx, authorization, parse)
+	if err == nil {
+		err = a.judge(v, 0) // what changes from request to request: time and revocation
 	}
-	return *s, true
-}
-
-// Bearer is the middleware that takes a request on only with a valid bearer token (RFC 6750 §2.1); SubjectOf then says
-// whose. It returns ErrTokenMissing, ErrTokenMalformed, ErrTokenInvalid, ErrTokenExpired or ErrTokenRevoked.
-func (a *Authn) Bearer(c *fiber.Ctx) error {
-	token, err := credentials(c)
 	if err != nil {
-		return a.refused(err)
-	}
-	if v := a.keys.Load().cache.get(token); v != nil {
-		a.metrics.cacheHits.Inc()
-		return a.accept(c, v)
-	}
-	a.metrics.cacheMisses.Inc()
-	return a.jwt(c)
-}
-
-// AsCloud lets a request without a token pass as the user that WeChat Cloud Run names; the caller vouches for the
-// platform's word.
-func (a *Authn) AsCloud(ctx context.Context, c *fiber.Ctx, id CloudIdentity) error {
-	subject, err := a.CloudSubject(ctx, id)
-	if err != nil {
-		return a.refused(err)
-	}
-	return pass(c, subject)
-}
-
-// AsPrefetched lets a pre-fetch of WeChat's pass as the user of its code.
-func (a *Authn) AsPrefetched(ctx context.Context, c *fiber.Ctx, p Prefetch) error {
-	subject, err := a.prefetched(ctx, p)
-	if err != nil {
-		return err
-	}
-	return pass(c, subject)
-}
-
-func pass(c *fiber.Ctx, subject Subject) error {
-	c.Locals(subjectKey{}, &subject)
-	return c.Next()
-}
-
-// newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so the form of the
-// token is checked before it, the algorithm in the key function and the claims after it.
-func (a *Authn) newJWT() fiber.Handler {
-	return jwtware.New(jwtware.Config{
-		ContextKey: jwtKey,
-		Claims:     &payload{},
-		KeyFunc:    func(token *jwt.Token) (any, error) { return a.keys.Load().find(token) },
-		TokenProcessorFunc: func(token string) (string, error) {
-			return token, a.keys.Load().checkForm(token, a.cfg.AcceptForeign)
-		},
-		SuccessHandler: a.acceptNew,
-		ErrorHandler:   func(_ *fiber.Ctx, err error) error { return a.refused(ofMiddleware(err)) },
-	})
-}
-
-// acceptNew is reached with a token whose signature holds and that was not seen before.
-func (a *Authn) acceptNew(c *fiber.Ctx) error {
-	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
-	said, _ := parsed.Claims.(*payload)
-	token, err := credentials(c)
-	if err != nil {
-		return a.refused(err)
-	}
-	token = strings.Clone(token) // it aliases the request's buffer
-	v, err := a.admit(c.Context(), token, said)
-	if err != nil {
-		return a.refused(err)
-	}
-	a.keys.Load().cache.put(token, v)
-	return a.accept(c, v)
-}
-
-// accept decides on what changes from request to request: time and revocation.
-func (a *Authn) accept(c *fiber.Ctx, v *verified) error {
-	if err := a.judge(v, 0); err != nil {
-		return a.refused(err)
+		return nil, a.refused(err)
 	}
 	a.metrics.verified.Inc()
-	c.Locals(subjectKey{}, &v.subject)
-	return c.Next()
+	return &v.subject, nil
 }
+
+func (a *Authn) verifyHeader(ctx context.Context, authorization string, parse func() (*Payload, error)) (*verified, error) {
+	token, err := credentials(authorization)
+	if err != nil {
+		return nil, err
+	}
+	cache := a.keys.Load().cache
+	if v := cache.get(token); v != nil {
+		a.metrics.cacheHits.Inc()
+		return v, nil
+	}
+	a.metrics.cacheMisses.Inc()
+	said, err := parse()
+	if err != nil {
+		return nil, ofLibrary(err)
+	}
+	token = strings.Clone(token) // it aliases the request's buffer
+	v, err := a.admit(ctx, token, said)
+	if err != nil {
+		return nil, err
+	}
+	cache.put(token, v)
+	return v, nil
+}
+
+// CheckForm refuses a token that is not spelled as we, or an existing backend, would have written it: ErrTokenMalformed or
+// ErrTokenInvalid. It comes before the signature is checked: the JWT library is lenient.
+func (a *Authn) CheckForm(token string) error {
+	return a.keys.Load().checkForm(token, a.cfg.AcceptForeign)
+}
+
+// Key is the jwt.Keyfunc of our tokens.
+func (a *Authn) Key(token *jwt.Token) (any, error) { return a.keys.Load().find(token) }
 
 func (a *Authn) refused(err error) error {
 	a.metrics.refused(err)
 	return err
 }
 
-func ofMiddleware(err error) error {
+// credentials takes the token out of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC
+// 6750 §2.1), in at most maxTokenBytes. Everything that looks at a token asks here, so that one token has one spelling:
+// what is looser would be another key of the token cache for the same token. The scheme's case does not matter (RFC 9110
+// §11.1).
+//
+// The error is ErrTokenMissing when the request does not try to say who it is from, ErrTokenMalformed when it fails to.
+func credentials(authorization string) (string, error) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	token = strings.Trim(token, " ")
 	switch {
-	case errors.Is(err, jwtware.ErrJWTMissingOrMalformed):
-		return ErrTokenMalformed // there is a token: see credentials
-	case errors.Is(err, ErrTokenMalformed), errors.Is(err, ErrTokenInvalid):
-		return err
+	case guest(authorization) || strings.EqualFold(scheme, "Bearer") && guest(token):
+		return "", ErrTokenMissing
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", fmt.Errorf("%w: Authorization is not Bearer and a token", ErrTokenMalformed)
+	case len(token) > maxTokenBytes || !b64token(token):
+		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrTokenMalformed, maxTokenBytes)
 	}
-	return ofLibrary(err)
+	return token, nil
+}
+
+// HasCredentials reports whether a request with that Authorization header tries to say who it is from.
+func HasCredentials(authorization string) bool {
+	_, err := credentials(authorization)
+	return !errors.Is(err, ErrTokenMissing)
+}
+
+// guest reports whether a text is what request wrappers send for people who have not logged in: they write "Bearer "
+// before whatever their storage holds.
+func guest(s string) bool { return s == "" || s == "null" || s == "undefined" }
+
+// b64token reports whether s is one or more of the characters of RFC 6750 §2.1, with = at its end alone.
+func b64token(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		if base64urlValue(s[i]) == invalidBase64 && strings.IndexByte(".~+/", s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
 }

@@ -35,15 +35,15 @@ type Claims struct {
 	adopted  bool // the token is a foreign one: its session begins when it is refreshed
 }
 
-// payload is what a token says, unread: who wrote it, and so how it is read, is decided once its signature holds.
-type payload struct {
+// Payload is what a token says, unread: who wrote it, and so how it is read, is decided once its signature holds.
+type Payload struct {
 	jwt.RegisteredClaims // empty: the library has nothing to check
 
 	json []byte // well-formed, and UTF-8
 }
 
 // UnmarshalJSON keeps the payload. It must be UTF-8 (RFC 7519 §7.2); encoding/json alone would replace what is not.
-func (p *payload) UnmarshalJSON(data []byte) error {
+func (p *Payload) UnmarshalJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return fmt.Errorf("%w: the payload is not UTF-8", ErrTokenMalformed)
 	}

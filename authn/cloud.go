@@ -31,21 +31,29 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 	return a.begin(ctx, l, profile, storage.Login{AppID: id.AppID, OpenID: id.OpenID, UnionID: id.UnionID})
 }
 
-// CloudSubject is who a request without a token speaks for, by the platform's word. Somebody who has never logged in is
-// ErrTokenMissing.
-func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (Subject, error) {
+// CloudSubject returns who a request without a token speaks for, by the platform's word, for which the caller vouches.
+// Somebody who has never logged in is ErrTokenMissing.
+func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (*Subject, error) {
+	subject, err := a.cloudSubject(ctx, id)
+	if err != nil {
+		return nil, a.refused(err)
+	}
+	return subject, nil
+}
+
+func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, error) {
 	if !a.ourCloud(id) {
-		return Subject{}, ErrTokenMissing
+		return nil, ErrTokenMissing
 	}
 	user, err := a.store.UserByOpenID(ctx, id.AppID, id.OpenID)
 	if errors.Is(err, storage.ErrNotFound) {
-		return Subject{}, ErrTokenMissing
+		return nil, ErrTokenMissing
 	}
 	if err != nil {
-		return Subject{}, fmt.Errorf("finding the user of a cloud identity: %w", err)
+		return nil, fmt.Errorf("finding the user of a cloud identity: %w", err)
 	}
 	if _, banned := a.Banned(user.ID); banned {
-		return Subject{}, ErrTokenRevoked
+		return nil, ErrTokenRevoked
 	}
 	return a.withoutSession(user), nil
 }

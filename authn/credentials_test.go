@@ -5,27 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 )
-
-// withAuthorization is a request with these Authorization lines.
-func withAuthorization(t *testing.T, lines ...string) *fiber.Ctx {
-	t.Helper()
-	app, ctx := fiber.New(fiber.Config{DisableStartupMessage: true}), new(fasthttp.RequestCtx)
-	for _, line := range lines {
-		ctx.Request.Header.Add(fiber.HeaderAuthorization, line)
-	}
-	c := app.AcquireCtx(ctx)
-	t.Cleanup(func() { app.ReleaseCtx(c) })
-	return c
-}
 
 func TestATokenHasOneSpelling(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		lines string // joined by |
+		line  string
 		token string
 		err   error
 	}{
@@ -59,16 +44,15 @@ func TestATokenHasOneSpelling(t *testing.T) {
 		{"Basic x", "", ErrTokenMalformed},
 		{"Bearerabc", "", ErrTokenMalformed},
 		{"eyJh.eyJz.c2ln", "", ErrTokenMalformed},
-		{"Bearer abc|Bearer abc", "", ErrTokenMalformed},
-		{"Bearer |Bearer ", "", ErrTokenMalformed},
+		{"Bearer abc, Bearer abc", "", ErrTokenMalformed},
+		{"Bearer , Bearer ", "", ErrTokenMalformed},
 	} {
-		c := withAuthorization(t, strings.Split(row.lines, "|")...)
-		token, err := credentials(c)
+		token, err := credentials(row.line)
 		if token != row.token || !errors.Is(err, row.err) {
-			t.Errorf("%.60q: got %.60q, %v; want %.60q, %v", row.lines, token, err, row.token, row.err)
+			t.Errorf("%.60q: got %.60q, %v; want %.60q, %v", row.line, token, err, row.token, row.err)
 		}
-		if has := HasCredentials(c); has != (row.err != ErrTokenMissing) { //nolint:errorlint // the sentinel itself
-			t.Errorf("%.60q: has credentials: %v", row.lines, has)
+		if has := HasCredentials(row.line); has != (row.err != ErrTokenMissing) { //nolint:errorlint // the sentinel itself
+			t.Errorf("%.60q: has credentials: %v", row.line, has)
 		}
 	}
 }
@@ -79,15 +63,11 @@ func TestBlanksAroundATokenMakeNoNewKeys(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	token := f.loginAs(t, "alice").Token
-	app := fiber.New(fiber.Config{DisableStartupMessage: true})
-	app.Use(f.Bearer, func(c *fiber.Ctx) error { return c.SendStatus(fiber.StatusNoContent) })
-	handler := app.Handler()
 	before := 0
 	for i := range 2000 {
-		ctx := new(fasthttp.RequestCtx)
 		for _, blank := range []string{" ", "\t", "\u0085", "\u00a0"} {
-			ctx.Request.Header.Set(fiber.HeaderAuthorization, "Bearer "+strings.Repeat(blank, i)+token+strings.Repeat(blank, i%7))
-			handler(ctx)
+			header := "Bearer " + strings.Repeat(blank, i) + token + strings.Repeat(blank, i%7)
+			_, _ = f.Verify(t.Context(), header, func() (*Payload, error) { return f.parse(token) })
 		}
 		if size := f.keys.Load().cache.size(); i == 0 {
 			before = size

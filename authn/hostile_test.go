@@ -248,7 +248,7 @@ func (f *forge) signedIdentity(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := signer.Sign(Subject{UserID: 1, OpenID: "o1"}, "recipes", "r1")
+	token, err := signer.Sign(&Subject{UserID: 1, OpenID: "o1"}, "recipes", "r1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ type identityClaims struct {
 }
 
 // Sign returns the signed identity of a subject for one request to one service.
-func (s *Signer) Sign(subject Subject, audience, requestID string) (string, error) {
+func (s *Signer) Sign(subject *Subject, audience, requestID string) (string, error) {
 	now := s.now()
 	payload, err := json.Marshal(identityClaims{
 		Issuer: s.issuer, Audience: audience, Subject: fmt.Sprint(subject.UserID), OpenID: subject.OpenID,

@@ -162,7 +162,7 @@ func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := signer.Sign(Subject{UserID: 7, OpenID: "o7"}, "recipes", "request-1")
+	token, err := signer.Sign(&Subject{UserID: 7, OpenID: "o7"}, "recipes", "request-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func CheckToken(cfg Config, token string, now time.Time) error {
 }
 
 // read reads a payload by who wrote it, without asking for its user.
-func (r *keyring) read(cfg Config, token string, said *payload) (*Claims, error) {
+func (r *keyring) read(cfg Config, token string, said *Payload) (*Claims, error) {
 	header, _, _ := strings.Cut(token, ".")
 	if _, ours := r.byHeader[header]; !ours {
 		c, err := readForeign(said.json)

@@ -17,44 +17,44 @@ type Prefetch struct {
 	Admit func(appID, openID string) error // asked as soon as WeChat has said who it is for; nil: always
 }
 
-// prefetched is the user of a pre-fetch. The code may have given the phone a new session_key, so that is remembered; a
+// Prefetched returns the user of a pre-fetch. The code may have given the phone a new session_key, so that is remembered; a
 // session does not begin, for no phone would ever hold its token. A code is sent once, however often it comes.
-func (a *Authn) prefetched(ctx context.Context, p Prefetch) (Subject, error) {
+func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 	if !wechat.ValidCode(p.Code) {
-		return Subject{}, ErrTokenMissing
+		return nil, ErrTokenMissing
 	}
 	of, err := a.appOf(p.AppID)
 	if err != nil {
-		return Subject{}, err
+		return nil, err
 	}
-	return a.fetched.once(ctx, newCodeKey(of.id, p.Code), func() (Subject, error) { return a.prefetch(ctx, of, p) })
+	return a.fetched.once(ctx, newCodeKey(of.id, p.Code), func() (*Subject, error) { return a.prefetch(ctx, of, p) })
 }
 
-func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (Subject, error) {
+func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, error) {
 	if err := p.ask(); err != nil {
-		return Subject{}, err
+		return nil, err
 	}
 	begun := a.now()
 	exchanged, err := of.exchange(ctx, p.Code)
 	if err != nil {
-		return Subject{}, err
+		return nil, err
 	}
 	if err := p.admit(of.id, exchanged.OpenID); err != nil {
-		return Subject{}, fmt.Errorf("%w: %w", errSpent, err)
+		return nil, fmt.Errorf("%w: %w", errSpent, err)
 	}
 	in, err := a.store.Login(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun}, Change: a.refuseBanned,
 	})
 	if err != nil {
-		return Subject{}, fmt.Errorf("%w: remembering a pre-fetch: %w", errSpent, err)
+		return nil, fmt.Errorf("%w: remembering a pre-fetch: %w", errSpent, err)
 	}
 	return a.withoutSession(in.User), nil
 }
 
 // withoutSession is a user of whom there is no token. What such a request begins, a WebSocket, ends when a token would.
-func (a *Authn) withoutSession(u storage.User) Subject {
-	return Subject{
+func (a *Authn) withoutSession(u storage.User) *Subject {
+	return &Subject{
 		UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname, ExpiresAt: a.now().Add(a.cfg.TokenTTL),
 	}
 }

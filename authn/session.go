@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"wxgate/storage"
@@ -19,24 +20,24 @@ type sessionStore interface {
 	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
 }
 
-// Refresh replaces a token that is valid, or expired for less than authn.refresh.window, by a new one of the same
-// session. A token that is younger than a minute is answered with itself, so that a session has no two tokens of one
-// second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token gets the same
-// answer again, so that parallel refreshes and lost answers do no harm; presented later, it ends the session:
-// ErrTokenReused.
-func (a *Authn) Refresh(ctx context.Context, token string) (Grant, error) {
-	grant, err := a.refresh(ctx, token, func(int64) error { return nil })
-	return grant, a.refreshed(err)
-}
-
-// refreshed counts the outcome of a refresh.
-func (a *Authn) refreshed(err error) error {
+// Refresh replaces the token of an Authorization header that is valid, or expired for less than authn.refresh.window, by a
+// new one of the same session. A token that is younger than a minute is answered with itself, so that a session has no two
+// tokens of one second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token
+// gets the same answer again, so that parallel refreshes and lost answers do no harm; presented later, it ends the
+// session: ErrTokenReused. admit is asked, with the user's id, before the store is; a token that is answered with itself
+// does not need it.
+func (a *Authn) Refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
+	grant, err := a.refresh(ctx, authorization, admit)
 	a.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{ErrTokenReused, "token_reused"}))).Inc()
-	return err
+	return grant, err
 }
 
-// refresh asks admit, with the user's id, before it asks the store for anything.
-func (a *Authn) refresh(ctx context.Context, token string, admit func(userID int64) error) (Grant, error) {
+func (a *Authn) refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
+	token, err := credentials(authorization)
+	if err != nil {
+		return Grant{}, err
+	}
+	token = strings.Clone(token) // it aliases the request's buffer
 	v, err := a.verify(ctx, token)
 	if err != nil {
 		return Grant{}, err

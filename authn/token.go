@@ -91,8 +91,8 @@ func (a *Authn) verify(ctx context.Context, token string) (*verified, error) {
 }
 
 // parse checks the signature of a token whose form holds, and returns what it says.
-func (r *keyring) parse(token string) (*payload, error) {
-	said := new(payload)
+func (r *keyring) parse(token string) (*Payload, error) {
+	said := new(Payload)
 	if _, err := jwt.ParseWithClaims(token, said, r.find); err != nil {
 		return nil, ofLibrary(err)
 	}
@@ -109,7 +109,7 @@ func ofLibrary(err error) error {
 
 // admit turns what a token says, whose signature holds, into a verified token: of a login with us, or of an existing
 // backend where that is allowed.
-func (a *Authn) admit(ctx context.Context, token string, said *payload) (*verified, error) {
+func (a *Authn) admit(ctx context.Context, token string, said *Payload) (*verified, error) {
 	c, err := a.claimsOf(ctx, token, said)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (a *Authn) admit(ctx context.Context, token string, said *payload) (*verifi
 
 // claimsOf reads a payload by who wrote it, which the header tells: ours strictly, one of an existing backend as RFC 7519
 // says.
-func (a *Authn) claimsOf(ctx context.Context, token string, said *payload) (*Claims, error) {
+func (a *Authn) claimsOf(ctx context.Context, token string, said *Payload) (*Claims, error) {
 	header, _, _ := strings.Cut(token, ".")
 	if _, ours := a.keys.Load().byHeader[header]; ours {
 		return a.readOurs(said.json)

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/authn"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -73,5 +77,25 @@ func TestBlanksOfEveryKindAroundATokenAreOneToken(t *testing.T) {
 		if resp.StatusCode != want || want == http.StatusUnauthorized && !strings.Contains(body, "token_malformed") {
 			t.Errorf("%q: %d %s, want %d", value, resp.StatusCode, body, want)
 		}
+	}
+}
+
+// TestASecondAuthorizationLineIsNobodysToken: the service could read the other one.
+func TestASecondAuthorizationLineIsNobodysToken(t *testing.T) {
+	t.Parallel()
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	for _, row := range []struct{ first, second, want string }{
+		{"Bearer abc", "Bearer abc", "Bearer abc, Bearer abc"},
+		{"Bearer ", "Bearer ", "Bearer , Bearer "},
+		{"", "", ", "},
+	} {
+		ctx := new(fasthttp.RequestCtx)
+		ctx.Request.Header.Add(fiber.HeaderAuthorization, row.first)
+		ctx.Request.Header.Add(fiber.HeaderAuthorization, row.second)
+		c := app.AcquireCtx(ctx)
+		if got := authorizationOf(c); got != row.want || !authn.HasCredentials(got) {
+			t.Errorf("%q and %q: got %q, want %q, which is an attempt to say who it is from", row.first, row.second, got, row.want)
+		}
+		app.ReleaseCtx(c)
 	}
 }

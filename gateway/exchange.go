@@ -27,6 +27,7 @@ type exchange struct {
 	decoded  [512]byte   // room for the decoded path
 	route    *routeEntry // nil until matched
 	body     limitedBody
+	subject  *authn.Subject       // who it is from; nil: nobody in particular, or not yet known
 	cloud    *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
 	detail   string               // what was wrong with a request that was 400; for the log
 	reason   string               // of the error table, "" when it went well

@@ -6,7 +6,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
@@ -43,7 +42,7 @@ func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
 // options is what the upstream is told of a request.
 func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Options {
 	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout + ex.body.waited), Stop: &waiting.stop}
-	if subject, known := authn.SubjectOf(c); known {
+	if subject := ex.subject; subject != nil {
 		o.Affinity = uint64(subject.UserID) // ids are positive, and any bits will do
 	}
 	return o
@@ -72,7 +71,7 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 	ex.rules.setForwarded(c, req)
 	header.SetVia(in, out)
 	out.Set(answer.HeaderRequestID, ex.id)
-	if subject, known := authn.SubjectOf(c); known {
+	if subject := ex.subject; subject != nil {
 		if err := ex.injectIdentity(req, subject); err != nil {
 			return err
 		}

@@ -71,6 +71,8 @@ type Gateway struct {
 	taken     sync.WaitGroup // connections that were taken from fasthttp
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
 
+	jwt fiber.Handler // verifies tokens that authn has not seen before
+
 	unreadable sync.Once // the warning about a proxy that names no address
 	unsigned   sync.Once // the warning about a cloud function that does not sign content
 }
@@ -98,6 +100,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	g.rules.Store(r)
 	g.sockets = websocket.NewTunnels(g.deps.Authn, g.metrics.webSockets)
+	g.jwt = newJWT(deps.Authn)
 	g.app = g.newApp(g.chain(g.authenticate, g.serve))
 	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(g.authenticate, g.admit)).Handler())
 	g.admin = g.newAdmin()

@@ -5,7 +5,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 )
@@ -51,7 +50,7 @@ func (g *Gateway) holdRequest(c *fiber.Ctx) error {
 // holderOf is whose share a request counts against: a user's, else an address's. A request of the cloud function that
 // says nothing of a user comes from where everybody's do.
 func holderOf(c *fiber.Ctx, ex *exchange) limit.Client {
-	if subject, known := authn.SubjectOf(c); known {
+	if subject := ex.subject; subject != nil {
 		return limit.User(subject.UserID)
 	}
 	if ex.cloud != nil {

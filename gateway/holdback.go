@@ -6,7 +6,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
@@ -55,8 +54,8 @@ func (g *Gateway) holdBack(c *fiber.Ctx) error {
 	if again = again && before.client == as.client; again && before.covers(as) {
 		g.awaitTurn(ex, before.until)
 		conn.SetNote(nil)
-		if subject, known := authn.SubjectOf(c); known {
-			if err := g.deps.Authn.Alive(subject); err != nil { // who was banned meanwhile
+		if subject := ex.subject; subject != nil {
+			if err := g.deps.Authn.Alive(*subject); err != nil { // who was banned meanwhile
 				return err
 			}
 		}

@@ -92,7 +92,7 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 
 // injectIdentity sets the identity headers of a request that is about to be forwarded. req is built by us and holds
 // none of them yet; a request of nobody gets none.
-func (ex *exchange) injectIdentity(req *fasthttp.Request, subject authn.Subject) error {
+func (ex *exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject) error {
 	for _, h := range ex.rules.identity {
 		if value := h.field.of(subject); value != "" {
 			req.Header.Set(h.name, value)
@@ -123,7 +123,7 @@ func (g *Gateway) jwks(c *fiber.Ctx) error {
 }
 
 // of is the field's value in visible ASCII.
-func (f IdentityField) of(s authn.Subject) string {
+func (f IdentityField) of(s *authn.Subject) string {
 	switch f {
 	case FieldID:
 		return strconv.FormatInt(s.UserID, 10)

@@ -151,7 +151,7 @@ func (g *Gateway) limitUser(c *fiber.Ctx) error {
 		return c.Next()
 	}
 	client := g.buckets.ofAddress(ex.client)
-	if subject, known := authn.SubjectOf(c); known {
+	if subject := ex.subject; subject != nil {
 		client = uint64(subject.UserID)
 	}
 	if err := g.spend(ex, l, client); err != nil {

@@ -131,7 +131,7 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 
 // refresh answers POST /api/v1/auth/refresh.
 func (g *Gateway) refresh(c *fiber.Ctx) error {
-	grant, err := g.deps.Authn.RefreshBearer(c, g.admitWrite(exchangeOf(c)))
+	grant, err := g.deps.Authn.Refresh(c.UserContext(), authorizationOf(c), g.admitWrite(exchangeOf(c)))
 	if err != nil {
 		return err
 	}
@@ -143,12 +143,12 @@ const loggedOut = "退出成功"
 
 // logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.
 func (g *Gateway) logout(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	end := g.deps.Authn.Logout
 	if c.QueryBool("all") {
 		end = g.deps.Authn.LogoutAll
 	}
-	if err := end(c.UserContext(), subject); err != nil {
+	if err := end(c.UserContext(), *subject); err != nil {
 		return err
 	}
 	return g.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})

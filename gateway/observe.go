@@ -13,7 +13,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
 	"wxgate/upstream"
@@ -66,7 +65,7 @@ func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
 		attrs = append(attrs, slog.String("upstream", ex.route.upstreamID),
 			slog.Float64("upstream_ms", milliseconds(ex.upstreamTime)), slog.Int("attempts", ex.attempts))
 	}
-	if subject, known := authn.SubjectOf(c); known {
+	if subject := ex.subject; subject != nil {
 		attrs = append(attrs, slog.Int64("user_id", subject.UserID))
 	}
 	if ex.detail != "" {

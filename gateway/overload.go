@@ -6,7 +6,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
@@ -127,7 +126,7 @@ const lightRequests = 8
 
 // shareOf is the part of all places that a request may fill. A token counts only once it was verified.
 func shareOf(c *fiber.Ctx, ex *exchange) int64 {
-	if _, known := authn.SubjectOf(c); !known || ex.route.class == classLogin {
+	if ex.subject == nil || ex.route.class == classLogin {
 		return tokenlessShare
 	}
 	return 100

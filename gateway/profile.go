@@ -28,7 +28,7 @@ type profile struct {
 
 // profile answers GET /api/v1/user/profile.
 func (g *Gateway) profile(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	user, err := g.deps.Authn.Profile(c.UserContext(), subject.UserID)
 	if err != nil {
 		return ofSubject(err)
@@ -38,7 +38,7 @@ func (g *Gateway) profile(c *fiber.Ctx) error {
 
 // updateProfile answers PUT /api/v1/user/profile.
 func (g *Gateway) updateProfile(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	var change authn.Profile
 	if err := readJSON(c, &change); err != nil {
 		return err

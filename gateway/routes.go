@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,12 +9,10 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
-	"wxgate/storage"
 	"wxgate/upstream"
 )
 
@@ -291,30 +288,6 @@ func (g *Gateway) matchRoute(c *fiber.Ctx) error {
 	}
 	ex.route = found
 	return c.Next()
-}
-
-// authenticate demands a token as the route says.
-func (g *Gateway) authenticate(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	switch ex.route.auth {
-	case AuthNone:
-		return c.Next()
-	case AuthPrefetch:
-		return g.prefetch(c, ex)
-	case AuthOptional:
-		if !authn.HasCredentials(c) {
-			return g.cloudOrNobody(c, ex)
-		}
-	case AuthRequired:
-		if ex.cloud != nil && !authn.HasCredentials(c) {
-			return g.asCloud(c, ex)
-		}
-	}
-	err := g.deps.Authn.Bearer(c)
-	if errors.Is(err, storage.ErrUnavailable) && g.door.moved() { // a token of another backend asks for its user
-		return g.move(c, ex)
-	}
-	return err
 }
 
 // serve does what the request came for.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
@@ -24,7 +23,7 @@ type ownSession struct {
 
 // sessions answers GET /api/v1/auth/sessions, a page of them: a Link to the next one (RFC 8288) is there when there is one.
 func (g *Gateway) sessions(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
 	if err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
@@ -52,7 +51,7 @@ func ownSessionOf(s storage.Session, current string) ownSession {
 
 // endSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot see whether others exist.
 func (g *Gateway) endSession(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	path := strings.TrimSuffix(string(exchangeOf(c).target.Path), "/")
 	if err := g.deps.Authn.EndSessionOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
 		return err

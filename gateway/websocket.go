@@ -10,7 +10,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
@@ -149,11 +148,7 @@ func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tu
 	resp.Set(fiber.HeaderUpgrade, webSocketProtocol)
 	client.Passthrough()
 	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
-	var user *authn.Subject
-	if subject, known := authn.SubjectOf(c); known {
-		user = &subject
-	}
-	t := websocket.NewTunnel(client, service, user, ex.hold.Move(limit.WebSockets))
+	t := websocket.NewTunnel(client, service, ex.subject, ex.hold.Move(limit.WebSockets))
 	g.sockets.Add(ex.route.pattern, t)
 	g.takeOver(c, t.Run, t.Abort)
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
@@ -18,14 +17,14 @@ const headerAppID = "X-App-Id"
 
 // decrypt answers POST /api/v1/auth/decrypt: data that wx.getWeRunData, wx.getShareInfo or wx.getUserInfo gave.
 func (g *Gateway) decrypt(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	var body authn.Encrypted
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
 	var opened json.RawMessage
-	err := g.opening(exchangeOf(c), subject, func() (err error) {
-		opened, err = g.deps.Authn.Decrypt(c.UserContext(), subject, body)
+	err := g.opening(exchangeOf(c), func() (err error) {
+		opened, err = g.deps.Authn.Decrypt(c.UserContext(), *subject, body)
 		return err
 	})
 	if err != nil {
@@ -36,13 +35,13 @@ func (g *Gateway) decrypt(c *fiber.Ctx) error {
 
 // opening tries to open encrypted data, which may fail as often as limits.decrypt_failures says for a user, on all
 // endpoints together: whether ciphertexts of one's own making open, asked often enough, forges any plaintext.
-func (g *Gateway) opening(ex *exchange, s authn.Subject, open func() error) error {
-	return g.spendOnFailure(ex, ex.rules.decryptFailures, uint64(s.UserID), authn.ErrNotOpened, open)
+func (g *Gateway) opening(ex *exchange, open func() error) error {
+	return g.spendOnFailure(ex, ex.rules.decryptFailures, uint64(ex.subject.UserID), authn.ErrNotOpened, open)
 }
 
 // phone answers POST /api/v1/auth/phone. WeChat takes money for each number, so a user may not ask often.
 func (g *Gateway) phone(c *fiber.Ctx) error {
-	subject, _ := authn.SubjectOf(c)
+	subject := exchangeOf(c).subject
 	ex := exchangeOf(c)
 	body := authn.PhoneRequest{ByDecryption: ex.rules.cfg.PhoneByDecryption}
 	if err := readJSON(c, &body); err != nil {
@@ -56,18 +55,18 @@ func (g *Gateway) phone(c *fiber.Ctx) error {
 	}
 	var phone storage.Phone
 	find := func() (err error) {
-		phone, err = g.deps.Authn.Phone(c.UserContext(), subject, body)
+		phone, err = g.deps.Authn.Phone(c.UserContext(), *subject, body)
 		return err
 	}
-	if err := g.findPhone(ex, subject, body, find); err != nil {
+	if err := g.findPhone(ex, body, find); err != nil {
 		return err
 	}
 	return g.succeed(c, phone)
 }
 
-func (g *Gateway) findPhone(ex *exchange, s authn.Subject, r authn.PhoneRequest, find func() error) error {
+func (g *Gateway) findPhone(ex *exchange, r authn.PhoneRequest, find func() error) error {
 	if r.Code == "" {
-		return g.opening(ex, s, find)
+		return g.opening(ex, find)
 	}
 	return find()
 }
@@ -162,29 +161,4 @@ func single(c *fiber.Ctx, name string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(values[0]))
-}
-
-// asCloud lets a request without a token pass as the user that WeChat Cloud Run names.
-func (g *Gateway) asCloud(c *fiber.Ctx, ex *exchange) error {
-	if err := g.takePlace(c, ex); err != nil { // the store is about to be asked
-		return err
-	}
-	if err := g.enterStore(c, ex); err != nil {
-		return err
-	}
-	ctx, cancel := ex.context()
-	defer cancel()
-	return g.deps.Authn.AsCloud(ctx, c, *ex.cloud)
-}
-
-// cloudOrNobody lets a request without a token pass, as the user that the platform names, or as nobody.
-func (g *Gateway) cloudOrNobody(c *fiber.Ctx, ex *exchange) error {
-	if ex.cloud == nil {
-		return c.Next()
-	}
-	err := g.asCloud(c, ex)
-	if errors.Is(err, authn.ErrTokenMissing) { // never logged in
-		return c.Next()
-	}
-	return err
 }
