@@ -16,7 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream"
 )
 
@@ -70,7 +70,7 @@ func (b *limitedBody) drain(client net.Conn) bool {
 	if b.stream == nil || b.ended {
 		return true
 	}
-	if strict, ok := client.(*wire.Conn); !ok || strict.BodyRemaining() {
+	if strict, ok := client.(*listen.Conn); !ok || strict.BodyRemaining() {
 		return false
 	}
 	_, err := io.Copy(io.Discard, b)
@@ -85,7 +85,7 @@ const maxReceived = 16 << 10
 // a slow sender keeps nobody out. A longer one is passed on as it comes.
 func (g *Gateway) receiveBody(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
-	client, strict := c.Context().Conn().(*wire.Conn)
+	client, strict := c.Context().Conn().(*listen.Conn)
 	if b := &ex.body; b.stream == nil || !strict || !client.BodyRemaining() || !ex.route.ours && (b.size < 0 || b.size > maxReceived) {
 		return c.Next()
 	}

@@ -11,13 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
 
 func TestAConnectionBeyondTheCapIsTold(t *testing.T) {
 	t.Parallel()
-	e := newEdgeOf(t, upstreamtest.Echo(t).URL, nil, nil, func(*upstreamConfig) {}, func(cfg *wire.Config) { cfg.MaxConns = 1 })
+	e := newEdgeOf(t, upstreamtest.Echo(t).URL, nil, nil, func(*upstreamConfig) {}, func(cfg *listen.Config) { cfg.MaxConns = 1 })
 	first := e.dial(t)
 	first.say(t, head("GET /public/x", ""))
 	if resp, _ := first.answer(t); resp.StatusCode != http.StatusOK {
@@ -79,7 +79,7 @@ func TestAGatewayThatIsShutDownBeforeItServesDoesNotServe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ln, err := wire.Listen("tcp", "127.0.0.1:0", g.WireConfig())
+		ln, err := listen.Listen("tcp", "127.0.0.1:0", g.ListenConfig())
 		if err != nil {
 			t.Fatal(err)
 		}

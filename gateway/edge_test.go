@@ -17,8 +17,8 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
-	"wxgate/gateway/wire"
 	"wxgate/storage"
 	"wxgate/storage/badger"
 	"wxgate/upstream"
@@ -49,7 +49,7 @@ func newEdgeWith(tb testing.TB, serviceURL string, change func(*Config), with fu
 type upstreamConfig = upstream.Config
 
 // newEdgeOf is newEdge with a say in how the service is treated, and in the bounds of its connections.
-func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func(*Deps), treat func(*upstreamConfig), bounds ...func(*wire.Config)) *edge {
+func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func(*Deps), treat func(*upstreamConfig), bounds ...func(*listen.Config)) *edge {
 	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.Log.Access = false
@@ -90,11 +90,11 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	if err != nil {
 		tb.Fatal(err)
 	}
-	wireCfg := g.WireConfig()
+	wireCfg := g.ListenConfig()
 	for _, bound := range bounds {
 		bound(&wireCfg)
 	}
-	ln, err := wire.Listen("tcp", "127.0.0.1:0", wireCfg)
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", wireCfg)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -44,7 +44,7 @@ func (j *journal) lines(t *testing.T) (lines []map[string]any) {
 }
 
 // newLoggedEdge is newEdge with its access log.
-func newLoggedEdge(t *testing.T, serviceURL string, treat func(*upstreamConfig), bounds ...func(*wire.Config)) (*edge, *journal) {
+func newLoggedEdge(t *testing.T, serviceURL string, treat func(*upstreamConfig), bounds ...func(*listen.Config)) (*edge, *journal) {
 	t.Helper()
 	j := new(journal)
 	e := newEdgeOf(t, serviceURL, func(cfg *Config) { cfg.Log.Access = true }, func(d *Deps) { d.Access = slog.New(slog.NewJSONHandler(j, nil)) }, treat, bounds...)

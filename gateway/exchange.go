@@ -11,8 +11,8 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
-	"wxgate/gateway/wire"
 )
 
 // exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
@@ -79,7 +79,7 @@ func (g *Gateway) begin(c *fiber.Ctx) error {
 // strayed reports whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
 // connections; if it ever does, this is the line that a smuggled request does not pass.
 func strayed(c *fiber.Ctx) bool {
-	conn, strict := c.Context().Conn().(*wire.Conn)
+	conn, strict := c.Context().Conn().(*listen.Conn)
 	return strict && conn.Requests() != c.Context().ConnRequestNum()
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // errContinue ends the first walk of a request that may send its body.
@@ -89,7 +89,7 @@ func expectsOther(h *fasthttp.RequestHeader) bool {
 // fasthttp sends the 100 at once when this returns StatusContinue; the request then walks the chain again. A body that
 // has begun to come is neither told to nor in need of a walk of its own.
 func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
-	if client, strict := ctx.Conn().(*wire.Conn); strict && !waitsForContinue(&ctx.Request.Header) {
+	if client, strict := ctx.Conn().(*listen.Conn); strict && !waitsForContinue(&ctx.Request.Header) {
 		client.SkipContinue()
 		if !client.AwaitsBody() {
 			return fasthttp.StatusContinue

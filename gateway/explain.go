@@ -25,8 +25,8 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
-	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
 
@@ -81,7 +81,7 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 	g.app = g.newApp(g.chain(e.begin, func(c *fiber.Ctx) error { return e.end(g, c) }))
 	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(e.begin, g.admit)).Handler())
 	g.app.Handler() // prepares it
-	status, body, err := converse(g.app.Server(), g.WireConfig(), q)
+	status, body, err := converse(g.app.Server(), g.ListenConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
@@ -268,10 +268,10 @@ func (e *Explanation) refuse(status int, body, log []byte) {
 const answerWithin = 10 * time.Second
 
 // converse sends the question over a connection in memory and returns the answer.
-func converse(server *fasthttp.Server, cfg wire.Config, q Question) (status int, body []byte, err error) {
+func converse(server *fasthttp.Server, cfg listen.Config, q Question) (status int, body []byte, err error) {
 	client, end := net.Pipe()
 	_ = client.SetDeadline(time.Now().Add(answerWithin))
-	conn := wire.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
+	conn := listen.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
 	served := make(chan error, 1)
 	go func() { served <- server.ServeConn(conn) }()
 	go func() { _ = q.write(client) }() // ends when the connection does; what is refused is not read to its end

@@ -13,7 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/header"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // spoken is a client that said one thing.
@@ -42,9 +42,9 @@ func FuzzForward(f *testing.F) {
 	cfg.Identity.Signed.Header = "X-Identity"
 	rules := &rules{cfg: cfg, reserved: newReserved(cfg.Identity)}
 	f.Fuzz(func(t *testing.T, text string) {
-		conn := wire.NewConn(&spoken{text: strings.NewReader(text)}, wire.DefaultConfig())
+		conn := listen.NewConn(&spoken{text: strings.NewReader(text)}, listen.DefaultConfig())
 		var in, out fasthttp.RequestHeader
-		if in.Read(bufio.NewReaderSize(conn, headBuffer)) != nil || wire.Fault(conn, nil) != nil {
+		if in.Read(bufio.NewReaderSize(conn, headBuffer)) != nil || listen.Fault(conn, nil) != nil {
 			return
 		}
 		out.DisableNormalizing()

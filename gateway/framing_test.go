@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/gateway/wire/wiretest"
@@ -67,7 +68,7 @@ func policy(req upstreamtest.Request) int {
 func TestWhatTheReaderJudgesIsWhatArrives(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
-	e := newEdgeOf(t, service.URL, func(cfg *Config) { everywhere(cfg); allowsGetBodies(cfg) }, nil, func(*upstreamConfig) {}, func(cfg *wire.Config) { cfg.Linger = 100 * time.Millisecond })
+	e := newEdgeOf(t, service.URL, func(cfg *Config) { everywhere(cfg); allowsGetBodies(cfg) }, nil, func(*upstreamConfig) {}, func(cfg *listen.Config) { cfg.Linger = 100 * time.Millisecond })
 	cases := wiretest.All()
 	for _, c := range cases {
 		e.judgedAndForwarded(t, service, c)

@@ -21,8 +21,8 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
-	"wxgate/gateway/wire"
 	"wxgate/lograte"
 	"wxgate/upstream"
 )
@@ -133,9 +133,9 @@ func (g *Gateway) newApp(chain []fiber.Handler) *fiber.App {
 	return app
 }
 
-// WireConfig is how the public listener, one of wire.Listen, must be set up for this gateway.
-func (g *Gateway) WireConfig() wire.Config {
-	cfg, server := wire.DefaultConfig(), g.rules.Load().cfg.Server
+// ListenConfig is how the public listener, one of listen.Listen, must be set up for this gateway.
+func (g *Gateway) ListenConfig() listen.Config {
+	cfg, server := listen.DefaultConfig(), g.rules.Load().cfg.Server
 	timeouts, connections := server.Timeouts, server.Connections
 	cfg.MaxHeadBytes = headBuffer
 	cfg.ReadHeader = timeouts.ReadHeader
@@ -159,7 +159,7 @@ func (g *Gateway) proxied(peer netip.Addr) bool {
 	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
-// Serve answers requests on ln until Shutdown, which may have come before; the listener is one of wire.Listen.
+// Serve answers requests on ln until Shutdown, which may have come before; the listener is one of listen.Listen.
 func (g *Gateway) Serve(ln net.Listener) error {
 	if !g.metrics.connections.watch(ln) {
 		return nil

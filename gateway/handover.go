@@ -13,7 +13,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // errMoved ends a request here that another process answers: its connection went there, and what it has sent.
@@ -124,7 +124,7 @@ func (g *Gateway) Resume() { g.door.set(doorOpen) }
 
 // HandOver gives every client to another process that serves already: those that wait at once, the others as soon as
 // they are answered. WebSockets are ended with 1001. It returns when none is left or ctx ends; Shutdown must follow.
-func (g *Gateway) HandOver(ctx context.Context, ln *wire.Listener, give wire.Give) error {
+func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen.Give) error {
 	closed := ln.HandOver(give)
 	g.door.set(doorMoved)
 	g.sockets.Drain()
@@ -132,7 +132,7 @@ func (g *Gateway) HandOver(ctx context.Context, ln *wire.Listener, give wire.Giv
 }
 
 // Adopt serves a connection that another process gave away, with what it had read of a request.
-func (g *Gateway) Adopt(ln *wire.Listener, client net.Conn, begun []byte) {
+func (g *Gateway) Adopt(ln *listen.Listener, client net.Conn, begun []byte) {
 	conn := ln.Adopt(client, begun)
 	go func() { _ = g.app.Server().ServeConn(conn) }() // how a client leaves is its own affair
 }
@@ -158,7 +158,7 @@ func (g *Gateway) leaveStore(ex *exchange) {
 
 // move gives the connection of a request away, with the request.
 func (g *Gateway) move(c *fiber.Ctx, ex *exchange) error {
-	client, strict := c.Context().Conn().(*wire.Conn)
+	client, strict := c.Context().Conn().(*listen.Conn)
 	if !strict || askedBefore(c) == asking {
 		return answer.ErrDraining
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -24,7 +24,7 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 	t.Parallel()
 	for override, path := range map[string]string{"PUT": "/api/v1/user/profile", "DELETE": "/api/v1/auth/sessions/x"} {
 		e := newEdge(t, upstreamtest.Echo(t).URL, nil)
-		ln, err := wire.Listen("tcp", "127.0.0.1:0", e.WireConfig())
+		ln, err := listen.Listen("tcp", "127.0.0.1:0", e.ListenConfig())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream"
 )
 
@@ -45,7 +45,7 @@ func (g *Gateway) holdBack(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	g.leaveStore(ex) // who the platform named is known by now; an endpoint comes back to the store
 	ex.place.leave()
-	conn, strict := c.Context().Conn().(*wire.Conn)
+	conn, strict := c.Context().Conn().(*listen.Conn)
 	if !strict || ex.route.class == classHealth {
 		return c.Next()
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -209,7 +209,7 @@ func TestASlowBodyOfACloudUserDoesNotStopAHandOver(t *testing.T) {
 	conn := e.dial(t)
 	conn.say(t, head("POST /private/x", "", append(cloudUser(t, e), "Content-Length: 100")...)+"x")
 	eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
-	ctx, cancel := context.WithTimeout(t.Context(), wire.DefaultConfig().BodyGrace/2)
+	ctx, cancel := context.WithTimeout(t.Context(), listen.DefaultConfig().BodyGrace/2)
 	defer cancel()
 	if err := e.Hold(ctx); err != nil {
 		t.Errorf("the hand-over waits for the body: %v", err)

@@ -7,7 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // endWithConnection delivers an answer of unknown length to an HTTP/1.0 client, who knows no chunks (RFC 9112 §6.1): the
@@ -42,7 +42,7 @@ func reset(conn net.Conn) {
 	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
 		conn = hijacked.UnsafeConn()
 	}
-	if client, ok := conn.(*wire.Conn); ok {
+	if client, ok := conn.(*listen.Conn); ok {
 		client.Reset()
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // class is the place of a request when there is too much to do.
@@ -151,7 +151,7 @@ func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
 
 // uploads reports whether a part of the request's body is still to come.
 func uploads(c *fiber.Ctx, ex *exchange) bool {
-	client, strict := c.Context().Conn().(*wire.Conn)
+	client, strict := c.Context().Conn().(*listen.Conn)
 	return strict && ex.body.stream != nil && client.BodyRemaining()
 }
 

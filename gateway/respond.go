@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/lograte"
 	"wxgate/upstream"
 )
@@ -42,7 +42,7 @@ func writeJSON(c *fiber.Ctx, status int, v any) error {
 // text goes to the log.
 func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	f := g.failures.Of(err)
-	if fault := wire.Fault(c.Context().Conn(), err); fault != nil {
+	if fault := listen.Fault(c.Context().Conn(), err); fault != nil {
 		g.metrics.connections.refused(fault)
 		f.Status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
@@ -100,7 +100,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	defer g.app.ReleaseCtx(c)
 	f := g.failures.Of(answer.ErrInvalidRequest)
 	detail := slog.String("detail", "unreadable")
-	if fault := wire.Fault(ctx.Conn(), err); fault != nil {
+	if fault := listen.Fault(ctx.Conn(), err); fault != nil {
 		g.metrics.connections.refused(fault)
 		f.Status = fault.Status()
 		detail = slog.String("detail", string(fault.Reason))

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -153,7 +153,7 @@ func TestSlowClientsAreCutAndOthersDoNotNotice(t *testing.T) {
 		besiege(t, e, e.token(t, "alice"), 300, time.Minute, siege(8*time.Second, 14*time.Second, 500*time.Millisecond))
 		return
 	}
-	e := newEdgeOf(t, service.URL, nil, nil, func(*upstreamConfig) {}, func(cfg *wire.Config) {
+	e := newEdgeOf(t, service.URL, nil, nil, func(*upstreamConfig) {}, func(cfg *listen.Config) {
 		cfg.ReadHeader, cfg.BodyGrace, cfg.BodyStall, cfg.Linger = 300*time.Millisecond, 400*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond
 	})
 	besiege(t, e, e.token(t, "alice"), 30, 0, siege(30*time.Second, 30*time.Second, 50*time.Millisecond))

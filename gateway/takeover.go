@@ -7,14 +7,14 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // takeOver makes run the owner of the client's connection once the answer is written; the connection is closed when run
 // returns. lost is called instead when fasthttp closes the connection before that, which it does without a word: the
 // client was gone, or the server is stopping.
 func (g *Gateway) takeOver(c *fiber.Ctx, run func(net.Conn), lost func()) {
-	client, strict := c.Context().Conn().(*wire.Conn)
+	client, strict := c.Context().Conn().(*listen.Conn)
 	begun := new(atomic.Bool)
 	g.taken.Add(1)
 	if strict {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream"
 )
 
@@ -24,7 +24,7 @@ type watcher struct {
 
 // wait is a client that waits for a service.
 type wait struct {
-	client *wire.Conn
+	client *listen.Conn
 	since  time.Time
 	stop   upstream.Stop
 }
@@ -33,7 +33,7 @@ func newWatcher() *watcher { return &watcher{waits: make(map[*wait]struct{})} }
 
 // begin watches the client of a request. end must follow.
 func (w *watcher) begin(c *fiber.Ctx) *wait {
-	client, _ := c.Context().Conn().(*wire.Conn)
+	client, _ := c.Context().Conn().(*listen.Conn)
 	x := &wait{client: client, since: time.Now()}
 	if client == nil {
 		return x

@@ -13,8 +13,8 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
-	"wxgate/gateway/wire"
 	"wxgate/upstream"
 )
 
@@ -138,7 +138,7 @@ func accepts(resp *fasthttp.Response, key string) bool {
 // joinWebSocket answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
 // limits of bodies nor timeouts of requests count.
 func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tunnel) {
-	client, strict := c.Context().Conn().(*wire.Conn)
+	client, strict := c.Context().Conn().(*listen.Conn)
 	if !strict {
 		_ = service.Close()
 		return

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"wxgate/gateway"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/process/handover"
 )
 
@@ -121,7 +121,7 @@ func (r *restarter) serving(s *Service) error {
 }
 
 func (r *restarter) adopt() {
-	ln, ok := r.service.public.(*wire.Listener)
+	ln, ok := r.service.public.(*listen.Listener)
 	for ok {
 		m, err := r.predecessor.Receive(time.Time{})
 		if err != nil {
@@ -264,7 +264,7 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	if r.herd.Shepherd() {
 		r.passSignals()
 	}
-	ln, ok := r.service.public.(*wire.Listener)
+	ln, ok := r.service.public.(*listen.Listener)
 	if !ok {
 		return errors.Join(err, p.Close())
 	}

@@ -22,7 +22,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/storage"
 	"wxgate/storage/badger"
 )
@@ -226,14 +226,14 @@ func (s *Service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) err
 }
 
 func (s *Service) listenPublic(ctx context.Context, address string) error {
-	cfg := s.gateway.WireConfig()
+	cfg := s.gateway.ListenConfig()
 	if s.public != nil {
 		cfg.SharedSocket = s.shared
-		s.public = wire.NewListener(s.public, cfg)
+		s.public = listen.NewListener(s.public, cfg)
 		return nil
 	}
 	return s.onceFree(ctx, func() error {
-		ln, err := wire.Listen("tcp", address, cfg)
+		ln, err := listen.Listen("tcp", address, cfg)
 		if err == nil {
 			s.public = ln
 		}
@@ -245,7 +245,7 @@ func (s *Service) listenPublic(ctx context.Context, address string) error {
 func (s *Service) sockets() []syscall.Conn {
 	var sockets []syscall.Conn
 	public, admin := s.public, s.admin
-	if strict, ok := public.(*wire.Listener); ok {
+	if strict, ok := public.(*listen.Listener); ok {
 		public = strict.Listener
 	}
 	for _, ln := range []net.Listener{public, admin} {

@@ -10,7 +10,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 	"wxgate/upstream"
 )
 
@@ -21,7 +21,7 @@ const (
 
 // Tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
 type Tunnel struct {
-	client  *wire.Conn
+	client  *listen.Conn
 	service *upstream.Tunnel
 	subject *authn.Subject // nil: nobody in particular
 	leave   func()         // tells Tunnels
@@ -36,7 +36,7 @@ type Tunnel struct {
 }
 
 // NewTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
-func NewTunnel(client *wire.Conn, service *upstream.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
+func NewTunnel(client *listen.Conn, service *upstream.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
 	t := &Tunnel{client: client, service: service, subject: subject, held: held, leave: func() {}, begun: make(chan struct{})}
 	t.down = side{to: client, end: func() error { return closeWrite(client.NetConn()) }}
 	t.up = side{to: service, end: service.CloseWrite, masked: true}

@@ -1,11 +1,5 @@
 package wire
 
-import (
-	"errors"
-	"net"
-	"strings"
-)
-
 // Reason says why a request was refused. The set is closed: it serves as a metric label, in logs and in tests.
 type Reason string
 
@@ -84,23 +78,3 @@ func (e *MalformedError) Status() int {
 	}
 	return 400
 }
-
-// Fault returns the MalformedError that caused err, which the server got from reading conn; nil when it was another
-// cause. fasthttp wraps some errors in a type that errors.As cannot see through (ErrBrokenChunk); their text still tells.
-func Fault(conn net.Conn, err error) *MalformedError {
-	var m *MalformedError
-	if err == nil || errors.As(err, &m) {
-		return m
-	}
-	if c, ok := conn.(*Conn); ok {
-		if m = c.fault.Load(); m != nil && strings.Contains(err.Error(), m.Error()) {
-			return m
-		}
-	}
-	return nil
-}
-
-// slow reports whether the client was too slow rather than wrong.
-func (e *MalformedError) slow() bool { return e.Reason == ReasonSlowHead || e.Reason == ReasonSlowBody }
-
-func refuse(r Reason) *MalformedError { return &MalformedError{Reason: r} }

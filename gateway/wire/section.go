@@ -18,21 +18,21 @@ const tlsHandshake = 0x16
 
 // judge looks at b, all bytes of the section so far. end is the length of the section once it is complete and 0 while
 // more is needed. The verdict depends on the bytes alone, not on how they were split.
-func (s *section) judge(b []byte, cfg *Config) (end int, reason Reason) {
-	b = b[:min(len(b), cfg.MaxHeadBytes)]
+func (s *section) judge(b []byte, limits *Limits) (end int, reason Reason) {
+	b = b[:min(len(b), limits.MaxHeadBytes)]
 	for {
 		s.looked = controlAt(b, s.looked)
 		rest := b[s.looked:]
 		switch {
 		case len(rest) == 0 || len(rest) == 1 && rest[0] == '\r':
-			if len(b) == cfg.MaxHeadBytes {
+			if len(b) == limits.MaxHeadBytes {
 				return 0, s.tooLarge(b[s.line:])
 			}
 			return 0, ""
 		case rest[0] == '\t': // white space in a value; names and targets refuse it themselves
 			s.looked++
 		case rest[0] == '\r' && rest[1] == '\n':
-			if done, reason := s.endLine(b, cfg); done || reason != "" {
+			if done, reason := s.endLine(b, limits); done || reason != "" {
 				return s.looked, reason
 			}
 		case rest[0] == tlsHandshake && s.looked == 0 && !s.trailers:
@@ -52,13 +52,13 @@ func (s *section) tooLarge(line []byte) Reason {
 }
 
 // endLine judges the line that ends at s.looked and moves on to the next one. done means that it was the last.
-func (s *section) endLine(b []byte, cfg *Config) (done bool, reason Reason) {
+func (s *section) endLine(b []byte, limits *Limits) (done bool, reason Reason) {
 	from, line := s.line, b[s.line:s.looked]
 	s.looked += len("\r\n")
 	s.line = s.looked
 	switch {
 	case len(line) > 0 && (s.inFields || s.trailers):
-		return false, s.field(line, from, cfg)
+		return false, s.field(line, from, limits)
 	case len(line) > 0:
 		s.inFields = true
 		return false, s.head.requestLine(line, from)
@@ -74,8 +74,8 @@ func (s *section) endLine(b []byte, cfg *Config) (done bool, reason Reason) {
 }
 
 // field judges one field line that begins at byte from of the section.
-func (s *section) field(line []byte, from int, cfg *Config) Reason {
-	if s.fields++; s.fields > cfg.MaxFields {
+func (s *section) field(line []byte, from int, limits *Limits) Reason {
+	if s.fields++; s.fields > limits.MaxFields {
 		return ReasonFieldCount
 	}
 	colon, reason := fieldName(line)

@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // typical is what wx.request sends: twelve fields, a token of 500 bytes.
@@ -39,7 +39,7 @@ func (e *endless) SetReadDeadline(time.Time) error { return nil }
 
 func benchmarkRead(b *testing.B, in string, reads int) {
 	b.Helper()
-	conn := wire.NewConn(&endless{in: in}, wire.Config{})
+	conn := listen.NewConn(&endless{in: in}, listen.Config{})
 	buf := make([]byte, 16<<10)
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
@@ -76,15 +76,15 @@ func BenchmarkUnjudged(b *testing.B) {
 
 // BenchmarkFasthttp asks a server again and again over loopback, with this package below it and without.
 func BenchmarkFasthttp(b *testing.B) {
-	for _, below := range []string{"tcp", "wire"} {
+	for _, below := range []string{"tcp", "listen"} {
 		b.Run(below, func(b *testing.B) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				b.Fatal(err)
 			}
 			addr := ln.Addr().String()
-			if below == "wire" {
-				ln = wire.NewListener(ln, wire.Config{})
+			if below == "listen" {
+				ln = listen.NewListener(ln, listen.Config{})
 			}
 			fast := &fasthttp.Server{Handler: ok, ReadBufferSize: 16 << 10}
 			go func() { _ = fast.Serve(ln) }()
@@ -140,7 +140,7 @@ func BenchmarkPeerGone(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	conn := wire.NewConn(client, wire.Config{})
+	conn := listen.NewConn(client, listen.Config{})
 	defer conn.Close()
 	b.ReportAllocs()
 	for b.Loop() {

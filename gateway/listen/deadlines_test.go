@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/listen"
 	"wxgate/gateway/wire"
 )
 
@@ -20,7 +21,7 @@ const (
 )
 
 // answerTo sends in, keeps its side open and silent, and returns what came until the server closed, with the time taken.
-func answerTo(t *testing.T, cfg wire.Config, in string) (answer string, took time.Duration) {
+func answerTo(t *testing.T, cfg listen.Config, in string) (answer string, took time.Duration) {
 	t.Helper()
 	conn := dial(t, serve(t, cfg, ok))
 	start := time.Now()
@@ -29,7 +30,7 @@ func answerTo(t *testing.T, cfg wire.Config, in string) (answer string, took tim
 
 func TestASilentConnectionIsClosedSilently(t *testing.T) {
 	t.Parallel()
-	if got, took := answerTo(t, wire.Config{ReadHeader: short, Idle: long}, ""); got != "" || took > long {
+	if got, took := answerTo(t, listen.Config{ReadHeader: short, Idle: long}, ""); got != "" || took > long {
 		t.Errorf("got %q after %v, want nothing after %v", got, took, short)
 	}
 }
@@ -37,7 +38,7 @@ func TestASilentConnectionIsClosedSilently(t *testing.T) {
 func TestAnIdleConnectionIsClosedSilently(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{get + end, get + end + "\r\n"} {
-		got, took := answerTo(t, wire.Config{ReadHeader: long, Idle: short}, in)
+		got, took := answerTo(t, listen.Config{ReadHeader: long, Idle: short}, in)
 		if strings.Count(got, "HTTP/1.1 ") != 1 || took > long {
 			t.Errorf("got %q after %v, want one answer; input %q", got, took, in)
 		}
@@ -47,7 +48,7 @@ func TestAnIdleConnectionIsClosedSilently(t *testing.T) {
 func TestASlowHeadIsAnswered408(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{"G", get, get + end + "G", get + end + get} {
-		got, took := answerTo(t, wire.Config{ReadHeader: short, Idle: long}, in)
+		got, took := answerTo(t, listen.Config{ReadHeader: short, Idle: long}, in)
 		if !strings.HasSuffix(got, string(wire.ReasonSlowHead)) || !strings.Contains(got, "HTTP/1.1 408 ") || took > long {
 			t.Errorf("got %q after %v, want 408 slow head; input %q", got, took, in)
 		}
@@ -57,7 +58,7 @@ func TestASlowHeadIsAnswered408(t *testing.T) {
 func TestAStalledBodyIsAnswered408(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{post + "Content-Length: 5\r\n\r\nh", chunkedHead + "5\r\nh", chunkedHead + "0\r\nA: b"} {
-		got, took := answerTo(t, wire.Config{ReadHeader: long, Idle: long, BodyStall: short}, in)
+		got, took := answerTo(t, listen.Config{ReadHeader: long, Idle: long, BodyStall: short}, in)
 		if !strings.HasSuffix(got, string(wire.ReasonSlowBody)) || !strings.Contains(got, "HTTP/1.1 408 ") || took > long {
 			t.Errorf("got %q after %v, want 408 slow body; input %q", got, took, in)
 		}
@@ -81,7 +82,7 @@ func trickle(t *testing.T, conn net.Conn, in string, pause time.Duration) (sent 
 
 func TestSlowlorisIsCut(t *testing.T) {
 	t.Parallel()
-	cfg := wire.Config{ReadHeader: short, Linger: time.Millisecond}
+	cfg := listen.Config{ReadHeader: short, Linger: time.Millisecond}
 	const endless = 1000
 	if sent := trickle(t, dial(t, serve(t, cfg, ok)), get+"A: "+strings.Repeat("a", endless), short/8); sent > endless {
 		t.Errorf("got %d bytes of a head through, want the end after %v", sent, short)
@@ -90,7 +91,7 @@ func TestSlowlorisIsCut(t *testing.T) {
 
 func TestASlowBodyIsCutByItsRate(t *testing.T) {
 	t.Parallel()
-	cfg := wire.Config{BodyStall: long, BodyGrace: short, BodyRate: 1 << 20, Linger: time.Millisecond}
+	cfg := listen.Config{BodyStall: long, BodyGrace: short, BodyRate: 1 << 20, Linger: time.Millisecond}
 	conn := dial(t, serve(t, cfg, ok))
 	if _, err := io.WriteString(conn, post+"Content-Length: 1000\r\n\r\n"); err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ func TestASlowBodyIsCutByItsRate(t *testing.T) {
 
 func TestAnHonestSlowBodyLives(t *testing.T) {
 	t.Parallel()
-	cfg := wire.Config{ReadHeader: 5 * short, BodyStall: long, BodyGrace: long}
+	cfg := listen.Config{ReadHeader: 5 * short, BodyStall: long, BodyGrace: long}
 	conn := dial(t, serve(t, cfg, ok))
 	if _, err := io.WriteString(conn, post+"Content-Length: 20\r\n\r\n"); err != nil {
 		t.Fatal(err)
@@ -117,7 +118,7 @@ func TestPassthroughLiftsTheDeadlines(t *testing.T) {
 	t.Parallel()
 	client, inner := net.Pipe()
 	defer client.Close()
-	conn := wire.NewConn(inner, wire.Config{ReadHeader: 2 * short})
+	conn := listen.NewConn(inner, listen.Config{ReadHeader: 2 * short})
 	defer conn.Close()
 	go trickle(t, client, get+end, time.Microsecond)
 	buf := make([]byte, 1024)
@@ -135,7 +136,7 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	body := bytes.Repeat([]byte("x"), 32<<20)
-	s := serve(t, wire.Config{WriteStall: short}, func(ctx *fasthttp.RequestCtx) {
+	s := serve(t, listen.Config{WriteStall: short}, func(ctx *fasthttp.RequestCtx) {
 		_, err := ctx.Conn().Write(body)
 		ended <- err
 		ctx.SetConnectionClose()
@@ -158,7 +159,7 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 	t.Parallel()
 	client, inner := net.Pipe()
 	defer client.Close()
-	conn := wire.NewConn(inner, wire.Config{WriteStall: 4 * short, WriteRate: 1})
+	conn := listen.NewConn(inner, listen.Config{WriteStall: 4 * short, WriteRate: 1})
 	defer conn.Close()
 	body := bytes.Repeat([]byte("x"), 128)
 	ended := make(chan error, 1)
@@ -181,7 +182,7 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 
 // download reads an answer of many megabytes, piece bytes every 10 ms, for as long as it comes or until three of
 // cfg.WriteStall and a second have passed. It returns how Write ended, or nil while it still writes.
-func download(t *testing.T, cfg wire.Config, piece int64) error {
+func download(t *testing.T, cfg listen.Config, piece int64) error {
 	t.Helper()
 	ended := make(chan error, 1)
 	body := bytes.Repeat([]byte("x"), 64<<20)
@@ -214,7 +215,7 @@ func download(t *testing.T, cfg wire.Config, piece int64) error {
 func TestAClientThatReadsTooSlowlyIsCut(t *testing.T) {
 	t.Parallel()
 	// It takes something all the time, 400 KB a second of the 4 MB that it should.
-	err := download(t, wire.Config{WriteStall: 3 * short, WriteRate: 4 << 20}, 4<<10)
+	err := download(t, listen.Config{WriteStall: 3 * short, WriteRate: 4 << 20}, 4<<10)
 	if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() {
 		t.Errorf("Write returned %v, want a timeout", err)
 	}
@@ -223,7 +224,7 @@ func TestAClientThatReadsTooSlowlyIsCut(t *testing.T) {
 func TestAClientThatReadsFastEnoughLivesHoweverLongItTakes(t *testing.T) {
 	t.Parallel()
 	// It takes 800 KB a second, less in 10*short than the kernel's buffers hold.
-	if err := download(t, wire.Config{WriteStall: 10 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
+	if err := download(t, listen.Config{WriteStall: 10 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
 		t.Errorf("Write returned %v, want no end while it is read", err)
 	}
 }

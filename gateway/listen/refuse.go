@@ -1,8 +1,12 @@
-package wire
+package listen
 
 import (
+	"errors"
 	"net"
+	"strings"
 	"time"
+
+	"wxgate/gateway/wire"
 )
 
 const (
@@ -39,8 +43,26 @@ func (l *Listener) tell(client net.Conn, release func()) {
 		answer = cfg.Crowded()
 	}
 	c := newConn(client, s, release)
-	c.fault.Store(refuse(ReasonTooMany))
+	c.fault.Store(refuse(wire.ReasonTooMany))
 	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // TLS shakes hands first
 	_, _ = client.Write(answer)
 	_ = c.Close()
 }
+
+// Fault returns the MalformedError that caused err, which the server got from reading conn; nil when it was another
+// cause. fasthttp wraps some errors in a type that errors.As cannot see through (ErrBrokenChunk); their text still tells.
+func Fault(conn net.Conn, err error) *wire.MalformedError {
+	var m *wire.MalformedError
+	if err == nil || errors.As(err, &m) {
+		return m
+	}
+	if c, ok := conn.(*Conn); ok {
+		if m = c.fault.Load(); m != nil && strings.Contains(err.Error(), m.Error()) {
+			return m
+		}
+	}
+	return nil
+}
+
+// refuse is the verdict on what broke a rule.
+func refuse(r wire.Reason) *wire.MalformedError { return &wire.MalformedError{Reason: r} }

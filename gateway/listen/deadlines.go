@@ -1,4 +1,4 @@
-package wire
+package listen
 
 import (
 	"errors"
@@ -49,7 +49,7 @@ func (c *Conn) fillOnce(p []byte) int {
 	var n int
 	n, c.err = c.Conn.Read(p)
 	c.received.Add(int64(n))
-	if c.message.phase != inHead {
+	if !c.judge.InHead() {
 		c.reads.waited += time.Since(now)
 		c.reads.body += int64(n)
 	}
@@ -60,10 +60,10 @@ func (c *Conn) fillOnce(p []byte) int {
 // for the client: a slow upstream is not its fault.
 func (c *Conn) patience(now time.Time) time.Duration {
 	switch {
-	case c.message.phase != inHead:
+	case !c.judge.InHead():
 		earned := time.Duration(c.reads.body) * time.Second / time.Duration(c.cfg.BodyRate)
 		return min(c.cfg.BodyStall, c.cfg.BodyGrace+earned-c.reads.waited)
-	case c.reads.head.IsZero() && !c.message.started(c.rest):
+	case c.reads.head.IsZero() && !c.judge.Started(c.rest):
 		return c.cfg.Idle
 	case c.reads.head.IsZero():
 		c.reads.head = now

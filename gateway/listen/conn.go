@@ -1,10 +1,12 @@
-package wire
+package listen
 
 import (
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"wxgate/gateway/wire"
 )
 
 // placeholder is what the server reads in place of a refused head or trailer section. It completes no line, so the server
@@ -37,22 +39,22 @@ type Conn struct {
 	release func() // tells the listener
 
 	// The following belong to Read.
-	message message
-	buf     *[]byte // the memory of rest, from buffers
-	rest    []byte  // what the client sent and the server has not read
-	ok      int     // how many of rest may pass
-	unseen  bool    // rest has bytes that were not judged
-	asked   bool    // the placeholder was given
-	err     error   // how the client's side ended
-	left    bool    // it goes on in another process
-	reads   readClock
+	judge  wire.Judge
+	buf    *[]byte // the memory of rest, from buffers
+	rest   []byte  // what the client sent and the server has not read
+	ok     int     // how many of rest may pass
+	unseen bool    // rest has bytes that were not judged
+	asked  bool    // the placeholder was given
+	err    error   // how the client's side ended
+	left   bool    // it goes on in another process
+	reads  readClock
 
 	note any // belongs to the handlers, which come one after the other
 
 	writes writeClock // belongs to Write
 	probe  peerProbe
 
-	fault       atomic.Pointer[MalformedError]
+	fault       atomic.Pointer[wire.MalformedError]
 	passthrough atomic.Bool
 	inMessage   atomic.Bool
 	hasBody     atomic.Bool
@@ -71,8 +73,7 @@ func NewConn(client net.Conn, cfg Config) *Conn {
 }
 
 func newConn(client net.Conn, s *shared, release func()) *Conn {
-	c := &Conn{Conn: client, shared: s, release: release}
-	c.message.cfg = &s.cfg
+	c := &Conn{Conn: client, shared: s, release: release, judge: wire.NewJudge(&s.cfg.Limits)}
 	c.reads.head = time.Now()
 	return c
 }

@@ -1,9 +1,11 @@
-package wire
+package listen
 
 import (
 	"io"
 	"net"
 	"time"
+
+	"wxgate/gateway/wire"
 )
 
 // Close closes the connection once. When the client may still be sending (its request was refused, or its body not
@@ -30,7 +32,7 @@ func (c *Conn) owesAnswer() bool {
 	case c.passthrough.Load():
 		return false
 	case fault != nil:
-		return !fault.slow()
+		return fault.Reason != wire.ReasonSlowHead && fault.Reason != wire.ReasonSlowBody
 	}
 	return c.inMessage.Load()
 }

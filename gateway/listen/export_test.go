@@ -1,4 +1,4 @@
-package wire
+package listen
 
 // Asked reports whether the placeholder was read.
 func (c *Conn) Asked() bool { return c.asked }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package wire
+package listen
 
 // bearable returns want, or a million: there is no limit of descriptors to ask for.
 func bearable(want int) int { return orMost(want, 1<<20) }

@@ -1,4 +1,4 @@
-package wire
+package listen
 
 import (
 	"context"
@@ -119,7 +119,7 @@ func (c *Conn) Give(begun []byte) error {
 // head: somebody takes it, or, without a next request, nobody waits for one.
 func (c *Conn) leaves() bool {
 	switch {
-	case c.message.phase != inHead:
+	case !c.judge.InHead():
 		return false
 	case c.shared.give.Load() != nil && c.Give(nil) == nil, c.drain.leaves.Load() && c.idle():
 		c.err = errLeft
@@ -130,7 +130,7 @@ func (c *Conn) leaves() bool {
 
 // idle reports whether the client has sent nothing of a request yet, as far as we have read.
 func (c *Conn) idle() bool {
-	return (c.reads.head.IsZero() || c.received.Load() == 0) && !c.message.started(c.rest)
+	return (c.reads.head.IsZero() || c.received.Load() == 0) && !c.judge.Started(c.rest)
 }
 
 // woken reports whether a wait ended before its time, and makes ready for the next one.

@@ -1,4 +1,4 @@
-package wire
+package listen
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+
+	"wxgate/gateway/wire"
 )
 
 // Read passes judged bytes to the server, never beyond the end of the current message. After a refused request it
@@ -21,7 +23,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		case c.fault.Load() != nil:
 			return c.last(p, c.fault.Load())
 		case c.unseen:
-			c.ok, c.unseen = c.judge(c.rest), false
+			c.ok, c.unseen = c.look(c.rest), false
 		case c.err != nil:
 			if err := c.ended(); err != nil {
 				return c.last(p, err)
@@ -40,7 +42,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // receive reads from the client into p. What may pass stays there and is the result; the rest is kept.
 func (c *Conn) receive(p []byte) (pass int) {
 	n := c.fill(p)
-	pass = c.judge(p[:n])
+	pass = c.look(p[:n])
 	c.keep(p[pass:n])
 	c.unseen = c.nextBegins(pass)
 	return pass
@@ -68,22 +70,22 @@ func (c *Conn) deal(p []byte) int {
 
 // nextBegins says, after pass bytes were passed, whether the rest begins a message that was not looked at.
 func (c *Conn) nextBegins(pass int) bool {
-	return pass > 0 && len(c.rest) > 0 && c.message.phase == inHead && c.fault.Load() == nil
+	return pass > 0 && len(c.rest) > 0 && c.judge.InHead() && c.fault.Load() == nil
 }
 
-// judge asks the message about b, and publishes what others may ask.
-func (c *Conn) judge(b []byte) (pass int) {
-	pass, reason := c.message.judge(b)
+// look asks the judge about b, and publishes what others may ask.
+func (c *Conn) look(b []byte) (pass int) {
+	pass, reason := c.judge.Pass(b)
 	if reason != "" {
 		c.fault.Store(refuse(reason))
 	}
-	if heads := c.message.heads; heads != c.requests.Load() {
+	if heads := c.judge.Heads(); heads != c.requests.Load() {
 		c.requests.Store(heads)
-		c.hasBody.Store(c.message.hasBody)
+		c.hasBody.Store(c.judge.HasBody())
 		c.reads.nextBody()
 	}
-	publish(&c.inMessage, c.message.phase != inHead)
-	publish(&c.awaitsBody, c.message.awaitsBody())
+	publish(&c.inMessage, !c.judge.InHead())
+	publish(&c.awaitsBody, c.judge.AwaitsBody())
 	return pass
 }
 
@@ -96,8 +98,8 @@ func publish(flag *atomic.Bool, now bool) {
 
 // last gives err, and before it the placeholder, where the server expects a section and not its silent absence.
 func (c *Conn) last(p []byte, err error) (int, error) {
-	silent := c.message.phase == inHead && c.fault.Load() == nil
-	if c.message.phase == inBody || silent || c.asked {
+	silent := c.judge.InHead() && c.fault.Load() == nil
+	if c.judge.InBody() || silent || c.asked {
 		return 0, err
 	}
 	c.asked = true
@@ -108,8 +110,8 @@ func (c *Conn) last(p []byte, err error) (int, error) {
 // ended says what the end of the client's side means: a silent connection just ends, half a request that came too
 // slowly is refused (then the error is nil and the fault is set), and half a body is never an end.
 func (c *Conn) ended() error {
-	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.message.phase == inHead
-	var malformed *MalformedError
+	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.judge.InHead()
+	var malformed *wire.MalformedError
 	switch {
 	case c.left:
 		return errLeft
@@ -117,10 +119,10 @@ func (c *Conn) ended() error {
 		c.fault.Store(malformed)
 		return nil
 	case timeout && !inHead:
-		c.fault.Store(refuse(ReasonSlowBody))
+		c.fault.Store(refuse(wire.ReasonSlowBody))
 		return nil
-	case timeout && c.message.started(c.rest):
-		c.fault.Store(refuse(ReasonSlowHead))
+	case timeout && c.judge.Started(c.rest):
+		c.fault.Store(refuse(wire.ReasonSlowHead))
 		return nil
 	case timeout:
 		return io.EOF

@@ -1,11 +1,13 @@
-// Package wire is the strict reader of HTTP/1.1 requests that sits below fasthttp.
+// Package listen holds the connections of clients: it accepts them within its caps, times them by what they wait for, passes
+// what the judge of package wire lets pass to fasthttp above it, and ends, drains and hands them over without resetting a
+// client.
 //
-// A Listener accepts connections and wraps each one in a Conn. Conn.Read judges the bytes (RFC 9112) before the server
+// A Listener accepts connections and wraps each one in a Conn. Conn.Read has the bytes judged (RFC 9112) before the server
 // parses them, and promises four things:
 //
 //   - A head reaches the server whole, and only after every byte of it was judged good. Of a refused head the server
-//     sees no byte: Read gives it one placeholder, so that it asks for more and receives the MalformedError, in its turn
-//     among pipelined requests.
+//     sees no byte: Read gives it one placeholder, so that it asks for more and receives the wire.MalformedError, in its
+//     turn among pipelined requests.
 //   - A body reaches the server byte for byte, up to the first byte that breaks its framing. A connection that ends in
 //     the middle of a body is io.ErrUnexpectedEOF, never a clean end.
 //   - Bytes after the end of a message stay here until the server asks for the next one. While a handler runs, what
@@ -13,18 +15,19 @@
 //   - What passes is passed unchanged: apart from the placeholder, the server reads a prefix of what the client sent.
 //
 // Time is bounded by what the connection waits for (see Config), so the server's own timeouts stay zero.
-package wire
+package listen
 
 import (
 	"net/netip"
 	"time"
+
+	"wxgate/gateway/wire"
 )
 
 // Config holds the limits of a Listener and its connections. A zero field takes its value from DefaultConfig.
 type Config struct {
-	MaxHeadBytes int // of a request line with its fields, and of a trailer section; the server's ReadBufferSize must not be less
-	MaxFields    int // field lines in a head or a trailer section
-	MaxConns     int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
+	wire.Limits     // the server's ReadBufferSize must not be less than MaxHeadBytes
+	MaxConns    int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
 
 	SharedSocket bool // the listening socket is another process's too (systemd's): its end here resets nobody
 
@@ -55,18 +58,17 @@ type Config struct {
 // DefaultConfig returns the limits that gateway.yaml documents.
 func DefaultConfig() Config {
 	return Config{
-		MaxHeadBytes: 16 << 10,
-		MaxFields:    100,
-		ReadHeader:   5 * time.Second,
-		Idle:         75 * time.Second,
-		BodyStall:    10 * time.Second,
-		BodyGrace:    10 * time.Second,
-		BodyRate:     1 << 10,
-		WriteStall:   30 * time.Second,
-		WriteRate:    1 << 10,
-		NextRequest:  500 * time.Millisecond,
-		Linger:       2 * time.Second,
-		LingerBytes:  16 << 20,
+		Limits:      wire.Limits{MaxHeadBytes: 16 << 10, MaxFields: 100},
+		ReadHeader:  5 * time.Second,
+		Idle:        75 * time.Second,
+		BodyStall:   10 * time.Second,
+		BodyGrace:   10 * time.Second,
+		BodyRate:    1 << 10,
+		WriteStall:  30 * time.Second,
+		WriteRate:   1 << 10,
+		NextRequest: 500 * time.Millisecond,
+		Linger:      2 * time.Second,
+		LingerBytes: 16 << 20,
 	}
 }
 

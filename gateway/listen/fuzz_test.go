@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"bufio"

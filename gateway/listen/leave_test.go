@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"bufio"
@@ -16,20 +16,20 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // heirs are two servers, of which the first gives its connections to the second.
 type heirs struct {
-	first, second *wire.Listener
+	first, second *listen.Listener
 	servers       sync.WaitGroup
 }
 
-func newHeirs(t *testing.T, cfg wire.Config, handle fasthttp.RequestHandler) *heirs {
+func newHeirs(t *testing.T, cfg listen.Config, handle fasthttp.RequestHandler) *heirs {
 	t.Helper()
 	h := new(heirs)
-	for _, ln := range []**wire.Listener{&h.first, &h.second} {
-		made, err := wire.Listen("tcp", "127.0.0.1:0", cfg)
+	for _, ln := range []**listen.Listener{&h.first, &h.second} {
+		made, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func newHeirs(t *testing.T, cfg wire.Config, handle fasthttp.RequestHandler) *he
 }
 
 // give passes a socket within the process as another process would get it: by a descriptor of its own.
-func (h *heirs) give(t *testing.T, handle fasthttp.RequestHandler) wire.Give {
+func (h *heirs) give(t *testing.T, handle fasthttp.RequestHandler) listen.Give {
 	server := &fasthttp.Server{Handler: handle, StreamRequestBody: true}
 	return func(client net.Conn, begun []byte) error {
 		tcp, ok := client.(*net.TCPConn)
@@ -113,7 +113,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 			ctx.SetBodyString("old " + string(text))
 		}
 	}
-	h := newHeirs(t, wire.DefaultConfig(), old)
+	h := newHeirs(t, listen.DefaultConfig(), old)
 	idle, fromIdle := h.dial(t)
 	say(t, idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	hear(t, fromIdle)
@@ -158,7 +158,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 
 func TestAConnectionThatNobodyTakesStays(t *testing.T) {
 	t.Parallel()
-	h := newHeirs(t, wire.DefaultConfig(), func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("old") })
+	h := newHeirs(t, listen.DefaultConfig(), func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("old") })
 	conn, br := h.dial(t)
 	say(t, conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	hear(t, br)
@@ -185,7 +185,7 @@ func TestAConnectionThatNobodyTakesStays(t *testing.T) {
 // one that stopped within the header.
 func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 	t.Parallel()
-	cfg := wire.DefaultConfig()
+	cfg := listen.DefaultConfig()
 	cfg.Proxied = func(netip.Addr) bool { return true }
 	address := func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString(ctx.RemoteAddr().String()) }
 	h := newHeirs(t, cfg, address)

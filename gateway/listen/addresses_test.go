@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"net"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // dialFrom dials from another address of the loopback network.
@@ -25,7 +25,7 @@ func dialFrom(t *testing.T, s *server, local string) *net.TCPConn {
 
 func TestOneAddressCannotTakeThePlacesOfAll(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{MaxConns: 100, MaxConnsPerAddr: 2}, ok)
+	s := serve(t, listen.Config{MaxConns: 100, MaxConnsPerAddr: 2}, ok)
 	first := dialFrom(t, s, "127.0.0.2")
 	held := []net.Conn{first, dialFrom(t, s, "127.0.0.2"), dialFrom(t, s, "127.0.0.3")}
 	for _, conn := range held {
@@ -48,7 +48,7 @@ func TestOneAddressCannotTakeThePlacesOfAll(t *testing.T) {
 
 func TestOneAddressGetsHalfOfThePlacesAtMost(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{MaxConns: 2, MaxConnsPerAddr: 2}, ok)
+	s := serve(t, listen.Config{MaxConns: 2, MaxConnsPerAddr: 2}, ok)
 	oneAnswer(t, dialFrom(t, s, "127.0.0.2"))
 	if got := exchange(t, dialFrom(t, s, "127.0.0.2"), get+end, false); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
 		t.Errorf("got %q for the second of two places, want 503", got)
@@ -58,7 +58,7 @@ func TestOneAddressGetsHalfOfThePlacesAtMost(t *testing.T) {
 func TestAnExemptAddressIsNotLimited(t *testing.T) {
 	t.Parallel()
 	proxy := netip.MustParseAddr("127.0.0.9")
-	s := serve(t, wire.Config{MaxConnsPerAddr: 1, Exempt: func(a netip.Addr) bool { return a == proxy }}, ok)
+	s := serve(t, listen.Config{MaxConnsPerAddr: 1, Exempt: func(a netip.Addr) bool { return a == proxy }}, ok)
 	for range 5 {
 		if got := oneAnswer(t, dialFrom(t, s, proxy.String())); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Fatalf("got %q, want 200", got)
@@ -71,7 +71,7 @@ func TestClientsAreToldApartByWhatTheyAreGiven(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "fe80::1%eth0": "fe80::",
 	} {
-		got, known := wire.Subscriber(net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(in), 1)))
+		got, known := listen.Subscriber(net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(in), 1)))
 		if !known || got.String() != want {
 			t.Errorf("%s: got %v, want %s", in, got, want)
 		}

@@ -1,4 +1,4 @@
-package wire
+package listen
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"wxgate/gateway/wire"
 )
 
 // proxied is a connection that begins with a PROXY protocol header (haproxy.org/download/3.2/doc/proxy-protocol.txt,
@@ -65,7 +67,7 @@ func (p *proxied) look() error {
 	switch {
 	case !good:
 		p.passed, p.rest = true, nil // Close reads away what follows, else it would reset our answer
-		return refuse(ReasonProxy)
+		return refuse(wire.ReasonProxy)
 	case length > 0:
 		switch {
 		case client.IsValid():

@@ -1,6 +1,6 @@
 //go:build linux
 
-package wire_test
+package listen_test
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 // pausedListener accepts nothing until resume is closed.
@@ -38,7 +38,7 @@ func (l *pausedListener) Accept() (net.Conn, error) {
 // clients came for as long as the stop waited, and the end of the listener reset them.
 func TestAStopCanKeepNewcomersOut(t *testing.T) {
 	t.Parallel()
-	ln, err := wire.Listen("tcp", "127.0.0.1:0", wire.DefaultConfig())
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", listen.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	paused := &pausedListener{tcp.(*net.TCPListener), make(chan struct{}, 1), make(chan struct{})}
-	ln := wire.NewListener(paused, wire.Config{})
+	ln := listen.NewListener(paused, listen.Config{})
 	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetConnectionClose() }}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
@@ -94,9 +94,9 @@ func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
 }
 
 // drainingServer serves until drain is called, whose answers from then on are the last ones.
-func drainingServer(t *testing.T, cfg wire.Config) (address string, drain func() <-chan error) {
+func drainingServer(t *testing.T, cfg listen.Config) (address string, drain func() <-chan error) {
 	t.Helper()
-	ln, err := wire.Listen("tcp", "127.0.0.1:0", cfg)
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func wantEnd(t *testing.T, conn net.Conn) {
 // TestARequestThatComesAfterTheListenerEndedIsAnswered sends the next request of a connection when nobody listens any more.
 func TestARequestThatComesAfterTheListenerEndedIsAnswered(t *testing.T) {
 	t.Parallel()
-	address, drain := drainingServer(t, wire.Config{NextRequest: time.Hour})
+	address, drain := drainingServer(t, listen.Config{NextRequest: time.Hour})
 	conn := usedConnection(t, address)
 	drained := drain()
 	for {
@@ -161,7 +161,7 @@ func TestARequestThatComesAfterTheListenerEndedIsAnswered(t *testing.T) {
 
 func TestAnIdleConnectionEndsInOrderWithItsListener(t *testing.T) {
 	t.Parallel()
-	address, drain := drainingServer(t, wire.Config{NextRequest: time.Millisecond})
+	address, drain := drainingServer(t, listen.Config{NextRequest: time.Millisecond})
 	conn := usedConnection(t, address)
 	silent, err := net.Dial("tcp", address)
 	if err != nil {

@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"crypto/ecdsa"
@@ -20,6 +20,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
 
+	"wxgate/gateway/listen"
 	"wxgate/gateway/wire"
 )
 
@@ -59,7 +60,7 @@ func TestAcceptSurvivesAShortageOfDescriptors(t *testing.T) {
 	t.Parallel()
 	errs := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 	tcp := loopback(t)
-	ln := wire.NewListener(&failing{tcp, errs}, wire.Config{})
+	ln := listen.NewListener(&failing{tcp, errs}, listen.Config{})
 	client, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func TestAcceptSurvivesAShortageOfDescriptors(t *testing.T) {
 		t.Fatalf("Accept: %v, want a connection after %v", err, errs)
 	}
 	conn.Close()
-	if got := ln.Stats(); got != (wire.Stats{Accepted: 1, Retries: int64(len(errs))}) {
+	if got := ln.Stats(); got != (listen.Stats{Accepted: 1, Retries: int64(len(errs))}) {
 		t.Errorf("got %+v, want one accepted after %d retries", got, len(errs))
 	}
 }
@@ -81,7 +82,7 @@ func TestCloseEndsAnAcceptThatRetries(t *testing.T) {
 	for i := range errs {
 		errs[i] = syscall.EMFILE
 	}
-	ln := wire.NewListener(&failing{loopback(t), errs}, wire.Config{})
+	ln := listen.NewListener(&failing{loopback(t), errs}, listen.Config{})
 	ended := make(chan error, 1)
 	go func() {
 		_, err := ln.Accept()
@@ -101,7 +102,7 @@ func TestCloseEndsAnAcceptThatRetries(t *testing.T) {
 
 func TestABrokenListenerEndsAccept(t *testing.T) {
 	t.Parallel()
-	ln := wire.NewListener(&failing{loopback(t), []error{syscall.EBADF}}, wire.Config{})
+	ln := listen.NewListener(&failing{loopback(t), []error{syscall.EBADF}}, listen.Config{})
 	if _, err := ln.Accept(); !errors.Is(err, syscall.EBADF) {
 		t.Errorf("Accept: %v, want %v", err, syscall.EBADF)
 	}
@@ -109,7 +110,7 @@ func TestABrokenListenerEndsAccept(t *testing.T) {
 
 func TestConnectionsOverTheCapAreTold(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{MaxConns: 2}, ok)
+	s := serve(t, listen.Config{MaxConns: 2}, ok)
 	first, second := dial(t, s), dial(t, s)
 	for _, conn := range []net.Conn{first, second} {
 		if got := oneAnswer(t, conn); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
@@ -158,8 +159,8 @@ func TestPeerGoneSeesAClientThatLeft(t *testing.T) {
 	t.Parallel()
 	gone := make(chan bool, 2)
 	proceed := make(chan struct{})
-	s := serve(t, wire.Config{}, func(ctx *fasthttp.RequestCtx) {
-		conn := ctx.Conn().(*wire.Conn)
+	s := serve(t, listen.Config{}, func(ctx *fasthttp.RequestCtx) {
+		conn := ctx.Conn().(*listen.Conn)
 		gone <- conn.PeerGone()
 		<-proceed
 		eventually(t, conn.PeerGone)
@@ -180,8 +181,8 @@ func TestPeerGoneSeesAClientThatLeft(t *testing.T) {
 func TestAConnectionSpeaksOfTheCurrentRequest(t *testing.T) {
 	t.Parallel()
 	facts := make(chan string, 3)
-	s := serve(t, wire.Config{}, func(ctx *fasthttp.RequestCtx) {
-		c := ctx.Conn().(*wire.Conn)
+	s := serve(t, listen.Config{}, func(ctx *fasthttp.RequestCtx) {
+		c := ctx.Conn().(*listen.Conn)
 		facts <- fmt.Sprint(c.Requests(), c.HasBody(), c.BodyRemaining())
 	})
 	exchange(t, dial(t, s), get+end+post+"Content-Length: 5\r\n\r\nhello"+get+end, true)
@@ -195,7 +196,7 @@ func TestAConnectionSpeaksOfTheCurrentRequest(t *testing.T) {
 func TestTLSIsJudgedAfterDecryption(t *testing.T) {
 	t.Parallel()
 	tcp := loopback(t)
-	ln := wire.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), wire.Config{})
+	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), listen.Config{})
 	fast := &fasthttp.Server{Handler: ok, ErrorHandler: answerFault, Logger: quiet{}}
 	served := make(chan struct{})
 	go func() { _ = fast.Serve(ln); close(served) }()

@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"encoding/binary"
@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"pgregory.net/rapid"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 const signature2 = "\r\n\r\n\x00\r\nQUIT\n"
@@ -29,7 +29,7 @@ const (
 )
 
 // serveProxied answers each request with the address that its connection has.
-func serveProxied(t *testing.T, cfg wire.Config) *server {
+func serveProxied(t *testing.T, cfg listen.Config) *server {
 	t.Helper()
 	cfg.Proxied = func(peer netip.Addr) bool { return peer.IsLoopback() }
 	return serve(t, cfg, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("from " + ctx.RemoteAddr().String()) })
@@ -39,7 +39,7 @@ const proxiedRequest = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 func TestAProxyNamesItsClient(t *testing.T) {
 	t.Parallel()
-	s := serveProxied(t, wire.Config{})
+	s := serveProxied(t, listen.Config{})
 	for name, row := range map[string]struct{ header, from string }{
 		"v1 over IPv4":            {"PROXY TCP4 192.0.2.7 10.0.0.1 8000 80\r\n", "192.0.2.7:8000"},
 		"v1 over IPv6":            {"PROXY TCP6 2001:db8::7 2001:db8::1 8000 80\r\n", "[2001:db8::7]:8000"},
@@ -65,7 +65,7 @@ func TestAProxyNamesItsClient(t *testing.T) {
 
 func TestAHeaderMayComeInAnyPieces(t *testing.T) {
 	t.Parallel()
-	s := serveProxied(t, wire.Config{})
+	s := serveProxied(t, listen.Config{})
 	for _, header := range []string{"PROXY TCP4 192.0.2.7 10.0.0.1 8000 80\r\n", binaryHeader(0x21, 0x11, tcp4+"\x01\x00\x02h2")} {
 		conn := dial(t, s)
 		for i := range len(header) {
@@ -81,7 +81,7 @@ func TestAHeaderMayComeInAnyPieces(t *testing.T) {
 
 func TestAHeaderThatDoesNotHoldIsRefused(t *testing.T) {
 	t.Parallel()
-	s := serveProxied(t, wire.Config{})
+	s := serveProxied(t, listen.Config{})
 	for name, header := range map[string]string{
 		"missing":                      "",
 		"in lower case":                "proxy TCP4 192.0.2.7 10.0.0.1 8000 80\r\n",
@@ -120,7 +120,7 @@ func TestAHeaderThatDoesNotHoldIsRefused(t *testing.T) {
 
 func TestAHeaderFromElsewhereIsNoHeader(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{Proxied: func(netip.Addr) bool { return false }}, ok)
+	s := serve(t, listen.Config{Proxied: func(netip.Addr) bool { return false }}, ok)
 	if got := exchange(t, dial(t, s), "PROXY TCP4 192.0.2.7 10.0.0.1 8000 80\r\n"+proxiedRequest, true); !strings.HasPrefix(got, "HTTP/1.1 400") {
 		t.Errorf("got %q, want 400", got)
 	}
@@ -128,7 +128,7 @@ func TestAHeaderFromElsewhereIsNoHeader(t *testing.T) {
 
 func TestAProxyThatStaysSilentIsCut(t *testing.T) {
 	t.Parallel()
-	s := serveProxied(t, wire.Config{ReadHeader: 50 * time.Millisecond})
+	s := serveProxied(t, listen.Config{ReadHeader: 50 * time.Millisecond})
 	for _, begun := range []string{"", "PROXY TCP4 192.0", signature2[:5], binaryHeader(0x21, 0x11, tcp4)[:20]} {
 		conn := dial(t, s)
 		if _, err := conn.Write([]byte(begun)); err != nil {
@@ -149,7 +149,7 @@ func isTimeout(err error) bool {
 // TestAnyAddressComesThrough writes headers of both versions for any address and reads them back.
 func TestAnyAddressComesThrough(t *testing.T) {
 	t.Parallel()
-	s := serveProxied(t, wire.Config{})
+	s := serveProxied(t, listen.Config{})
 	rapid.Check(t, func(rt *rapid.T) {
 		addr := netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(rt, "v4")))
 		family, command := "TCP4", byte(0x11)
@@ -177,12 +177,12 @@ func FuzzProxyHeader(f *testing.F) {
 	f.Add([]byte(binaryHeader(0x21, 0x11, tcp4+"\x01\x00\x02h2")))
 	f.Add([]byte(binaryHeader(0x20, 0x00, "")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		length, client, good := wire.ProxyHeader(b)
+		length, client, good := listen.ProxyHeader(b)
 		if length < 0 || length > len(b) || length > 0 && !good || length == 0 && client.IsValid() {
 			t.Fatalf("%q: got %d, %v, %v", b, length, client, good)
 		}
 		for i := range b {
-			early, first, fine := wire.ProxyHeader(b[:i])
+			early, first, fine := listen.ProxyHeader(b[:i])
 			switch {
 			case !fine && good, early > 0 && early != length, early > 0 && first != client:
 				t.Fatalf("%q: got %d, %v, %v of the first %d bytes and %d, %v, %v of all", b, early, first, fine, i, length, client, good)

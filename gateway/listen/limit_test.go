@@ -1,12 +1,12 @@
 //go:build unix
 
-package wire_test
+package listen_test
 
 import (
 	"syscall"
 	"testing"
 
-	"wxgate/gateway/wire"
+	"wxgate/gateway/listen"
 )
 
 func TestTheCapStaysBelowTheDescriptors(t *testing.T) {
@@ -16,11 +16,11 @@ func TestTheCapStaysBelowTheDescriptors(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, want := range []int{0, 1 << 30} {
-		if got := wire.Bearable(want); got >= int(min(limit.Cur, 1<<30)) || got < 1 {
+		if got := listen.Bearable(want); got >= int(min(limit.Cur, 1<<30)) || got < 1 {
 			t.Errorf("cap for MaxConns %d is %d, want it below %d", want, got, limit.Cur)
 		}
 	}
-	if got := wire.Bearable(3); got != 3 {
+	if got := listen.Bearable(3); got != 3 {
 		t.Errorf("cap for MaxConns 3 is %d", got)
 	}
 }

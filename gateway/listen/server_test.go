@@ -1,4 +1,4 @@
-package wire_test
+package listen_test
 
 import (
 	"fmt"
@@ -13,26 +13,27 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/listen"
 	"wxgate/gateway/wire"
 	"wxgate/gateway/wire/wiretest"
 )
 
 // server is a real fasthttp server behind a Listener.
 type server struct {
-	*wire.Listener
+	*listen.Listener
 	handled  atomic.Int64 // requests that the handler saw
 	desynced atomic.Int64 // of them, those that the connection did not pass
 }
 
-func serve(t *testing.T, cfg wire.Config, handler fasthttp.RequestHandler) *server {
+func serve(t *testing.T, cfg listen.Config, handler fasthttp.RequestHandler) *server {
 	t.Helper()
 	return serveWith(t, cfg, &fasthttp.Server{Handler: handler})
 }
 
 // serveWith runs a server that is set up in part; it counts what its Handler sees.
-func serveWith(t *testing.T, cfg wire.Config, fast *fasthttp.Server) *server {
+func serveWith(t *testing.T, cfg listen.Config, fast *fasthttp.Server) *server {
 	t.Helper()
-	ln, err := wire.Listen("tcp", "127.0.0.1:0", cfg)
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func serveWith(t *testing.T, cfg wire.Config, fast *fasthttp.Server) *server {
 	fast.ReadBufferSize, fast.ErrorHandler, fast.Logger = 16<<10, answerFault, quiet{}
 	fast.Handler = func(ctx *fasthttp.RequestCtx) {
 		s.handled.Add(1)
-		if ctx.Conn().(*wire.Conn).Requests() != ctx.ConnRequestNum() {
+		if ctx.Conn().(*listen.Conn).Requests() != ctx.ConnRequestNum() {
 			s.desynced.Add(1)
 		}
 		handler(ctx)
@@ -61,7 +62,7 @@ func (quiet) Printf(string, ...any) {}
 
 // answerFault is what a gateway's ErrorHandler does with a verdict.
 func answerFault(ctx *fasthttp.RequestCtx, err error) {
-	if fault := wire.Fault(ctx.Conn(), err); fault != nil {
+	if fault := listen.Fault(ctx.Conn(), err); fault != nil {
 		ctx.Error(string(fault.Reason), fault.Status())
 		return
 	}
@@ -105,7 +106,7 @@ func exchange(t *testing.T, conn *net.TCPConn, in string, half bool) string {
 func TestFasthttpAnswersARefusedRequestInTurnAndCloses(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", get + end} {
-		s, frugal := serve(t, wire.Config{}, ok), serveWith(t, wire.Config{}, &fasthttp.Server{Handler: ok, ReduceMemoryUsage: true})
+		s, frugal := serve(t, listen.Config{}, ok), serveWith(t, listen.Config{}, &fasthttp.Server{Handler: ok, ReduceMemoryUsage: true})
 		for i, c := range wiretest.All() {
 			if c.Want == "" {
 				continue
@@ -139,7 +140,7 @@ func TestFasthttpAnswersARefusedRequestInTurnAndCloses(t *testing.T) {
 func TestFasthttpServesAGoodRequest(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", get + end} {
-		s := serve(t, wire.Config{}, ok)
+		s := serve(t, listen.Config{}, ok)
 		for _, c := range wiretest.All() {
 			if c.Want != "" {
 				continue
@@ -164,7 +165,7 @@ func TestFasthttpServesAGoodRequest(t *testing.T) {
 func TestAStreamedBodyNeverEndsWellWhenItsFramingIsBroken(t *testing.T) {
 	t.Parallel()
 	ends := make(chan error, 1)
-	s := serveWith(t, wire.Config{}, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
+	s := serveWith(t, listen.Config{}, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
 		var err error
 		if body := ctx.RequestBodyStream(); body != nil {
 			_, err = io.Copy(io.Discard, body)
@@ -193,7 +194,7 @@ func TestAStreamedBodyNeverEndsWellWhenItsFramingIsBroken(t *testing.T) {
 // TestAClientThatStillSendsReadsTheAnswer is what lingering is for: closing at once would reset the connection.
 func TestAClientThatStillSendsReadsTheAnswer(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{}, ok)
+	s := serve(t, listen.Config{}, ok)
 	const more = 1 << 20
 	in := "GET  / HTTP/1.1\r\n\r\n" + strings.Repeat("x", more)
 	answer := exchange(t, dial(t, s), in, true)
@@ -204,7 +205,7 @@ func TestAClientThatStillSendsReadsTheAnswer(t *testing.T) {
 
 func TestABodyThatIsTooLargeIsAnswered(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{}, ok)
+	s := serve(t, listen.Config{}, ok)
 	const length = 8 << 20 // over fasthttp's 4 MiB
 	in := post + fmt.Sprintf("Content-Length: %d\r\n\r\n", length) + strings.Repeat("x", length)
 	answer := exchange(t, dial(t, s), in, true)
@@ -215,8 +216,8 @@ func TestABodyThatIsTooLargeIsAnswered(t *testing.T) {
 
 func TestAnUpgradeLosesNoByte(t *testing.T) {
 	t.Parallel()
-	s := serve(t, wire.Config{}, func(ctx *fasthttp.RequestCtx) {
-		conn := ctx.Conn().(*wire.Conn)
+	s := serve(t, listen.Config{}, func(ctx *fasthttp.RequestCtx) {
+		conn := ctx.Conn().(*listen.Conn)
 		ctx.SetStatusCode(fasthttp.StatusSwitchingProtocols)
 		conn.Passthrough()
 		ctx.Hijack(func(c net.Conn) { _, _ = io.Copy(c, c) })
@@ -237,7 +238,7 @@ func TestAnUpgradeLosesNoByte(t *testing.T) {
 // its handler left, and takes the rest of it for the next request.
 func TestARequestForgedFromAnUnreadBodyIsNoticed(t *testing.T) {
 	t.Parallel()
-	s := serveWith(t, wire.Config{}, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
+	s := serveWith(t, listen.Config{}, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
 		if body := ctx.RequestBodyStream(); body != nil {
 			_, _ = io.ReadFull(body, make([]byte, 1))
 		}
