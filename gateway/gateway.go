@@ -68,7 +68,7 @@ type Gateway struct {
 	watch     *watcher
 	sockets   *websocket.Tunnels
 	door      *door
-	taken     sync.WaitGroup // connections that were taken from fasthttp
+	hijacks   listen.Hijacks
 	hidden    sync.Once      // the warning about clients hidden behind a proxy
 
 	jwt fiber.Handler // verifies tokens that authn has not seen before
@@ -147,6 +147,12 @@ func (g *Gateway) ListenConfig() listen.Config {
 	return cfg
 }
 
+// crowded is the whole answer to a connection beyond a cap, which no server gets to see.
+func (g *Gateway) crowded() []byte {
+	f, now := g.failures.Of(answer.ErrTooManyConnections), g.deps.Now()
+	return f.Refusal(f.Message, "", answer.NewRequestID(), now).Bytes(now)
+}
+
 // sharedAddress reports whether connections from there are those of many clients, or of our own machines: from a trusted
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
@@ -161,7 +167,7 @@ func (g *Gateway) proxied(peer netip.Addr) bool {
 
 // Serve answers requests on ln until Shutdown, which may have come before; the listener is one of listen.Listen.
 func (g *Gateway) Serve(ln net.Listener) error {
-	if !g.metrics.connections.watch(ln) {
+	if !g.metrics.connections.Watch(ln) {
 		return nil
 	}
 	if err := g.app.Listener(ln); err != nil {
@@ -185,12 +191,12 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
 	g.door.end()
 	g.sockets.Drain()
-	drained := g.metrics.connections.drain(ctx) // before the server, which resets what comes in its last moments
-	err := errors.Join(drained, g.app.ShutdownWithContext(ctx), g.metrics.connections.close())
+	drained := g.metrics.connections.Drain(ctx) // before the server, which resets what comes in its last moments
+	err := errors.Join(drained, g.app.ShutdownWithContext(ctx), g.metrics.connections.Close())
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
 	}
-	if !g.waitTaken(ctx) {
+	if !g.hijacks.Wait(ctx) {
 		err = errors.Join(err, errors.New("draining: streams to HTTP/1.0 clients or WebSockets were cut off"))
 	}
 	return errors.Join(err, g.admin.shutdown(ctx))

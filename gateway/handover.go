@@ -167,7 +167,7 @@ func (g *Gateway) move(c *fiber.Ctx, ex *exchange) error {
 		return err
 	}
 	c.Context().HijackSetNoResponse(true)
-	g.takeOver(c, func(net.Conn) {
+	g.hijacks.Begin(c.Context(), func(net.Conn) {
 		if err := client.Give(begun); err != nil {
 			g.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
 		}

@@ -19,7 +19,7 @@ func (g *Gateway) endWithConnection(c *fiber.Ctx) {
 	}
 	resp.SetConnectionClose()
 	c.Context().HijackSetNoResponse(true)
-	g.takeOver(c, func(conn net.Conn) {
+	g.hijacks.Begin(c.Context(), func(conn net.Conn) {
 		if err := writeUntilClose(conn, resp); err != nil {
 			reset(conn)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 )
 
 // unmatched is the route label of requests that no route takes.
@@ -26,7 +27,7 @@ type metrics struct {
 	stripped    prometheus.Counter
 	rateLimited *prometheus.CounterVec
 	webSockets  *prometheus.GaugeVec
-	connections *connections
+	connections *listen.Public
 	held        heldMetrics
 	heldBack    prometheus.Counter
 
@@ -75,7 +76,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	m.webSockets = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "wxgate_websockets", Help: "WebSockets that are open.",
 	}, []string{"route"})
-	m.connections = newConnections(reg)
+	m.connections = listen.NewPublic(reg)
 	m.held = newHeldMetrics(reg, ledger)
 	m.resolved.Store(&map[seriesKey]series{})
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.heldBack, m.rateLimited, m.webSockets)

@@ -43,7 +43,7 @@ func writeJSON(c *fiber.Ctx, status int, v any) error {
 func (g *Gateway) fail(c *fiber.Ctx, err error) {
 	f := g.failures.Of(err)
 	if fault := listen.Fault(c.Context().Conn(), err); fault != nil {
-		g.metrics.connections.refused(fault)
+		g.metrics.connections.CountMalformed(fault)
 		f.Status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
 	if after, known := retryAfter(err); known {
@@ -74,7 +74,7 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 // endWithoutAnswer closes a connection whose client has left: what log and metric say of it is no status of HTTP.
 func (g *Gateway) endWithoutAnswer(c *fiber.Ctx) {
 	c.Context().HijackSetNoResponse(true)
-	g.takeOver(c, func(net.Conn) {}, func() {})
+	g.hijacks.Begin(c.Context(), func(net.Conn) {}, func() {})
 }
 
 // retryAfter is when it is worth to try again, for errors that know it better than their row.
@@ -101,7 +101,7 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	f := g.failures.Of(answer.ErrInvalidRequest)
 	detail := slog.String("detail", "unreadable")
 	if fault := listen.Fault(ctx.Conn(), err); fault != nil {
-		g.metrics.connections.refused(fault)
+		g.metrics.connections.CountMalformed(fault)
 		f.Status = fault.Status()
 		detail = slog.String("detail", string(fault.Reason))
 	}

@@ -150,5 +150,5 @@ func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tu
 	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
 	t := websocket.NewTunnel(client, service, ex.subject, ex.hold.Move(limit.WebSockets))
 	g.sockets.Add(ex.route.pattern, t)
-	g.takeOver(c, t.Run, t.Abort)
+	g.hijacks.Begin(c.Context(), t.Run, t.Abort)
 }

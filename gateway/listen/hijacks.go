@@ -1,0 +1,49 @@
+package listen
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Hijacks are the connections that were taken from fasthttp and have not ended.
+type Hijacks struct{ open sync.WaitGroup }
+
+// Begin makes run the owner of the client's connection once the answer is written; the connection is closed when run
+// returns. lost is called instead when fasthttp closes the connection before that, which it does without a word: the
+// client was gone, or the server is stopping.
+func (h *Hijacks) Begin(ctx *fasthttp.RequestCtx, run func(net.Conn), lost func()) {
+	client, strict := ctx.Conn().(*Conn)
+	begun := new(atomic.Bool)
+	h.open.Add(1)
+	if strict {
+		client.OnClose(func() {
+			if !begun.Swap(true) {
+				defer h.open.Done()
+				lost()
+			}
+		})
+	}
+	ctx.Hijack(func(conn net.Conn) {
+		if begun.Swap(true) {
+			return
+		}
+		defer h.open.Done()
+		run(conn)
+	})
+}
+
+// Wait waits until all have ended, and reports whether they did before ctx.
+func (h *Hijacks) Wait(ctx context.Context) bool {
+	ended := make(chan struct{})
+	go func() { defer close(ended); h.open.Wait() }()
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,83 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/gateway/wire"
+)
+
+// Public is the public listener of a gateway, which may come after the end of that, with the series of its connections and
+// of what the judge refuses.
+type Public struct {
+	of        atomic.Pointer[Listener] // nil: not listening yet
+	closed    atomic.Bool
+	malformed *prometheus.CounterVec
+}
+
+// NewPublic declares the series on reg.
+func NewPublic(reg prometheus.Registerer) *Public {
+	p := &Public{malformed: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_malformed_requests_total", Help: "Requests that the strict reader refused, by the rule that they broke.",
+	}, []string{"rule"})}
+	counter := func(name, help string, of func(Stats) int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of(p.stats())) })
+	}
+	reg.MustRegister(p.malformed,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "wxgate_connections", Help: "Client connections that are open.",
+		}, func() float64 { return float64(p.stats().Open) }),
+		counter("wxgate_connections_accepted_total", "Client connections that were served.", func(s Stats) int64 { return s.Accepted }),
+		counter("wxgate_connections_refused_total", "Client connections beyond a cap.", func(s Stats) int64 { return s.Refused }),
+		counter("wxgate_accept_retries_total", "Times that no connection could be accepted for want of descriptors or memory.",
+			func(s Stats) int64 { return s.Retries }))
+	return p
+}
+
+// Watch takes the counts from ln on. It reports false, and closes ln, when Close came first.
+func (p *Public) Watch(ln net.Listener) bool {
+	if strict, ok := ln.(*Listener); ok {
+		p.of.Store(strict)
+	}
+	if p.closed.Load() {
+		_ = ln.Close()
+		return false
+	}
+	return true
+}
+
+// Close ends a server that was about to accept when it was shut down: fasthttp knows none before that, and it would serve
+// for good.
+func (p *Public) Close() error {
+	p.closed.Store(true)
+	if ln := p.of.Load(); ln != nil {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Drain ends the listener and its connections, if there is one that knows how.
+func (p *Public) Drain(ctx context.Context) error {
+	if ln := p.of.Load(); ln != nil {
+		return ln.Drain(ctx)
+	}
+	return nil
+}
+
+func (p *Public) stats() Stats {
+	if ln := p.of.Load(); ln != nil {
+		return ln.Stats()
+	}
+	return Stats{}
+}
+
+// CountMalformed counts a verdict of the judge.
+func (p *Public) CountMalformed(fault *wire.MalformedError) {
+	p.malformed.WithLabelValues(string(fault.Reason)).Inc()
+}
