@@ -154,7 +154,7 @@ func (g *Gateway) identifyPrefetch(c *fiber.Ctx, ex *exchange) error {
 		AppID: values.Get("appid"), Code: values.Get("code"),
 		Ask: func() error { return g.spend(ex, ex.rules.prefetches, 0) },
 		Admit: func(appID, openID string) error {
-			return g.spend(ex, ex.rules.prefetched, g.buckets.ofOpenID(appID, openID))
+			return g.spend(ex, ex.rules.prefetched, g.buckets.OfOpenID(appID, openID))
 		},
 	})
 	c.Locals(prefetchedKey{}, ex.subject)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -56,7 +57,7 @@ func TestUnknownClientsShareOneLimit(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
 		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
-		cfg.Routes = []RouteConfig{{Path: "/**", Upstream: "service", Auth: AuthNone, RateLimit: LimitConfig{PerIP, Rate{1, time.Hour}, 3}}}
+		cfg.Routes = []RouteConfig{{Path: "/**", Upstream: "service", Auth: AuthNone, RateLimit: LimitConfig{PerIP, limit.Rate{Count: 1, Per: time.Hour}, 3}}}
 	})
 	for i, row := range []struct {
 		from string

@@ -3,10 +3,12 @@ package gateway
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"wxgate/authn"
+	"wxgate/gateway/limit"
 	"wxgate/upstream"
 )
 
@@ -174,12 +176,12 @@ func DefaultConfig() Config {
 			Signed:               SignedConfig{TTL: time.Minute},
 		},
 		Limits: LimitsConfig{
-			Login: LimitConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 10000, Dials: upstream.DefaultDials,
+			Login: LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 10000, Dials: upstream.DefaultDials,
 			PerClient:       PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
-			Prefetch:        Rate{Count: 600, Per: time.Minute},
-			DecryptFailures: LimitConfig{Per: PerUser, Rate: Rate{Count: 6, Per: time.Hour}, Burst: 10},
-			Sessions:        LimitConfig{Per: PerUser, Rate: Rate{Count: 60, Per: time.Hour}, Burst: 120},
-			Writes:          LimitConfig{Per: PerUser, Rate: Rate{Count: 120, Per: time.Minute}, Burst: 60},
+			Prefetch:        limit.Rate{Count: 600, Per: time.Minute},
+			DecryptFailures: LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 10},
+			Sessions:        LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 60, Per: time.Hour}, Burst: 120},
+			Writes:          LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 120, Per: time.Minute}, Burst: 60},
 		},
 		Log: LogConfig{Level: "info", Format: "json", Access: true},
 	}
@@ -213,4 +215,34 @@ func (f *faults) within(path string, got, least, most time.Duration) {
 	if got < least || got > most {
 		f.add(path, "%v is not between %v and %v", got, least, most)
 	}
+}
+
+// Size is a number of bytes, written as 512, 64KiB, 4MiB or 2GiB.
+type Size int64
+
+// UnmarshalText reads a Size.
+func (s *Size) UnmarshalText(text []byte) error {
+	digits, shift := string(text), 0
+	for unit, bits := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+		if cut, found := strings.CutSuffix(digits, unit); found {
+			digits, shift = strings.TrimSpace(cut), bits
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > 1<<40>>shift {
+		return fmt.Errorf("%q is not a size such as 64KiB or 4MiB", text)
+	}
+	*s = Size(n << shift)
+	return nil
+}
+
+// String writes a Size as UnmarshalText reads it.
+func (s Size) String() string {
+	for shift, unit := range []string{30: "GiB", 20: "MiB", 10: "KiB"} {
+		if unit != "" && s >= 1<<shift && s%(1<<shift) == 0 && s>>shift < 1024 {
+			return strconv.FormatInt(int64(s>>shift), 10) + unit
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
 }

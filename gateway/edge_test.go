@@ -17,6 +17,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
 	"wxgate/storage"
@@ -53,7 +54,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.Log.Access = false
-	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1_000_000, time.Second}, Burst: 1_000_000}
+	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1_000_000, Per: time.Second}, Burst: 1_000_000}
 	cfg.Limits.Sessions = LimitConfig{Per: PerUser, Rate: cfg.Limits.Login.Rate, Burst: cfg.Limits.Login.Burst}
 	cfg.Routes = []RouteConfig{
 		{Path: "/private/**", Upstream: "service", Auth: AuthRequired},
@@ -112,10 +113,17 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 			return len(g.watch.waits) == 0
 		})
 		eventually(tb, "nothing is held any more", func() bool {
-			return g.ledger.Clients() == 0 && g.load.inFlight.Load() == 0 && g.load.uploads.Load() == 0
+			places, uploads := g.load.Taken()
+			return g.ledger.Clients() == 0 && places == 0 && uploads == 0
 		})
 	})
 	return &edge{g, ln.Addr().String(), weChat}
+}
+
+// inFlight is how many places are taken.
+func (e *edge) inFlight() int64 {
+	places, _ := e.load.Taken()
+	return places
 }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

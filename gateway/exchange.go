@@ -32,11 +32,11 @@ type exchange struct {
 	detail   string               // what was wrong with a request that was 400; for the log
 	reason   string               // of the error table, "" when it went well
 	ending   *ending              // of a body that flows on; nil: there is none
-	verdicts []verdict            // of the limits that counted it
+	verdicts []limit.Verdict      // of the limits that counted it
 	asked    bool                 // it has walked the chain before: see expect
 	inStore  bool                 // it went through the door
 	hold     limit.Hold           // of what its client may hold
-	place    place                // of limits.in_flight
+	place    limit.Place          // of limits.in_flight
 
 	upstreamTime time.Duration
 	attempts     int

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -57,7 +58,9 @@ func (l line) Read(p []byte) (int, error) { return l.Reader.Read(p) }
 func TestAnUploadThatWouldBeRefusedIsRefusedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
-	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1, time.Hour}, Burst: 1} })
+	e := newEdge(t, service.URL, func(cfg *Config) {
+		cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}
+	})
 	const expect = "Expect: 100-continue"
 	e.send(t, head("POST /api/v1/auth/wx-login", "", "Content-Length: 2")+"{}")
 	for _, c := range []struct {
@@ -148,7 +151,9 @@ func TestNobodyIsToldToGoOnWhoDoesNotWait(t *testing.T) {
 
 func TestALoginThatExpects100IsCountedOnce(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) { cfg.Limits.Login = LimitConfig{Per: "ip", Rate: Rate{1, time.Hour}, Burst: 2} })
+	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
+		cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 2}
+	})
 	for range 2 {
 		body := `{"code":"` + e.weChat.IssueCode("alice") + `"}`
 		l := e.dial(t)

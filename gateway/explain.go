@@ -98,7 +98,7 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 func newUnopened(cfg Config, upstreams []string, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{
 		deps:      Deps{Log: log, Access: log, Now: time.Now},
-		buckets:   newBuckets(time.Now),
+		buckets:   limit.NewBuckets(time.Now),
 		failures:  answer.NewTable(),
 		ledger:    limit.NewLedger(),
 		exchanges: newExchanges(),

@@ -54,10 +54,10 @@ type Gateway struct {
 	rules     atomic.Pointer[rules]
 	app       *fiber.App
 	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
-	load      load
+	load      limit.Load
 	ledger    *limit.Ledger
-	buckets   *buckets // of every limit
-	phones    *limiter // by user: WeChat takes money for a number
+	buckets   *limit.Buckets // of every limit
+	phones    *limit.Bucket  // by user: WeChat takes money for a number
 	pushes    *pushLog
 	failures  answer.Table
 	metrics   *metrics
@@ -69,7 +69,7 @@ type Gateway struct {
 	sockets   *websocket.Tunnels
 	door      *door
 	hijacks   listen.Hijacks
-	hidden    sync.Once      // the warning about clients hidden behind a proxy
+	hidden    sync.Once // the warning about clients hidden behind a proxy
 
 	jwt fiber.Handler // verifies tokens that authn has not seen before
 
@@ -82,7 +82,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
 		deps:      deps,
 		often:     lograte.New(deps.Log, deps.Now),
-		buckets:   newBuckets(deps.Now),
+		buckets:   limit.NewBuckets(deps.Now),
 		ledger:    limit.NewLedger(),
 		failures:  answer.NewTable(),
 		exchanges: newExchanges(),
@@ -92,8 +92,8 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	g.metrics = newMetrics(deps.Metrics, g.ledger)
 	g.pushes = newPushLog(deps.Metrics, deps.Now)
-	g.phones = g.buckets.newLimiter("phone", phoneLimit())
-	g.metrics.countBuckets(deps.Metrics, g.buckets.held)
+	g.phones = g.newLimit("phone", phoneLimit())
+	g.metrics.countBuckets(deps.Metrics, g.buckets.Held)
 	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)
 	if err != nil {
 		return nil, err

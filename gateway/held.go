@@ -27,7 +27,7 @@ const crowdShare = 4
 func (*Gateway) giveBack(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	defer func() {
-		ex.place.leave()
+		ex.place.Leave()
 		ex.hold.Close()
 	}()
 	return c.Next()
@@ -65,7 +65,7 @@ func (g *Gateway) hold(ex *exchange, kind limit.Kind) error {
 	if ex.hold.Take(kind, ex.mostHeld(client, kind)) {
 		return nil
 	}
-	g.metrics.held.refused(kind, client)
+	g.metrics.held.CountRefusal(kind, client)
 	return &heldError{kind}
 }
 

@@ -25,7 +25,7 @@ func crowded(t *testing.T, service string, change func(*Config)) *edge {
 	}
 	return newEdgeWith(t, service, func(cfg *Config) {
 		cfg.PushUpstream = "service"
-		cfg.Limits.Writes = LimitConfig{PerUser, Rate{1_000_000, time.Second}, 1_000_000} // what is held is the subject
+		cfg.Limits.Writes = LimitConfig{PerUser, limit.Rate{Count: 1_000_000, Per: time.Second}, 1_000_000} // what is held is the subject
 		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
 		if change != nil {
 			change(cfg)
@@ -107,7 +107,7 @@ func TestAThousandHalfSentBodiesOfOneClientHoldNothingOfOthers(t *testing.T) {
 		})
 		want := len(conns) - most
 		eventually(t, what+" is refused beyond the bound", func() bool { return e.refusedHeld(t, limit.Requests) == before+want })
-		if places := e.load.inFlight.Load(); places != 0 && !strings.Contains(what, "upload") && !strings.Contains(what, "chunks") {
+		if places := e.inFlight(); places != 0 && !strings.Contains(what, "upload") && !strings.Contains(what, "chunks") {
 			t.Errorf("%s: %d places are taken by bodies that are not there yet, want none", what, places)
 		}
 		e.honestlyServed(t, alice)
@@ -159,12 +159,12 @@ func TestAFalseTokenDoesNotCountAsAToken(t *testing.T) {
 	e.hold(t, 6, func(i int) string {
 		return head("GET /public/x", "false", from(fmt.Sprintf("203.0.113.%d", i+1)))
 	})
-	eventually(t, "six are in flight", func() bool { return e.load.inFlight.Load() == 6 })
+	eventually(t, "six are in flight", func() bool { return e.inFlight() == 6 })
 	if resp, body := e.send(t, head("GET /public/x", "false", from("203.0.113.9"))); resp.StatusCode != 503 {
 		t.Errorf("a seventh with a false token: got %d %s, want 503", resp.StatusCode, body)
 	}
 	e.hold(t, 2, func(int) string { return head("GET /private/x", alice) })
-	eventually(t, "those with a token are let in", func() bool { return e.load.inFlight.Load() == 8 })
+	eventually(t, "those with a token are let in", func() bool { return e.inFlight() == 8 })
 }
 
 // TestOneUserHoldsAShareOfTheConnectionsToAService: with slow readers, whose answers flow on, and with idle WebSockets.
@@ -264,12 +264,12 @@ func TestThoseWhoCannotBeToldApartShareAQuarter(t *testing.T) {
 	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.InFlight = 400 })
 	alice := e.token(t, "alice")
 	e.hold(t, 100, func(i int) string { return head("GET /public/x", "", from(fmt.Sprintf("203.0.113.%d", i))) })
-	eventually(t, "a quarter is in flight", func() bool { return e.load.inFlight.Load() == 100 })
+	eventually(t, "a quarter is in flight", func() bool { return e.inFlight() == 100 })
 	if resp, body := e.send(t, head("GET /public/x", "")); resp.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("one more: got %d %s, want 429", resp.StatusCode, body)
 	}
 	e.hold(t, 1, func(int) string { return head("GET /private/x", alice) })
-	eventually(t, "a user is let in", func() bool { return e.load.inFlight.Load() == 101 })
+	eventually(t, "a user is let in", func() bool { return e.inFlight() == 101 })
 	if n := e.count(t, "wxgate_too_many_held_total", `held="in_flight"`, `client="crowd"`); n != 1 {
 		t.Errorf("%v refusals of the crowd are counted, want 1", n)
 	}
@@ -340,9 +340,10 @@ func TestNothingIsHeldAfterAStorm(t *testing.T) {
 	}
 	storm.Wait()
 	eventually(t, "nothing is held", func() bool {
-		return e.ledger.Clients() == 0 && e.load.inFlight.Load() == 0 && e.load.uploads.Load() == 0
+		places, uploads := e.load.Taken()
+		return e.ledger.Clients() == 0 && places == 0 && uploads == 0
 	})
-	if all, light := e.load.of("service").Taken(); all != 0 || light != 0 {
+	if all, light := e.load.Service("service").Taken(); all != 0 || light != 0 {
 		t.Errorf("%d places of the service are held", all)
 	}
 }
@@ -368,7 +369,7 @@ func TestAPushIsNotCountedForWeChatsAddress(t *testing.T) {
 		length := fmt.Sprintf("Content-Length: %d", len(sealed.JSON()))
 		return head("POST /wechat/push?"+query.Encode(), "", from("203.0.113.7"), "Content-Type: application/json", length) + string(sealed.JSON())
 	})
-	eventually(t, "all five are at the service", func() bool { return e.load.inFlight.Load() == 5 })
+	eventually(t, "all five are at the service", func() bool { return e.inFlight() == 5 })
 	if n := e.refusedHeld(t, limit.Requests); n != 0 {
 		t.Errorf("%d messages are refused, want none", n)
 	}

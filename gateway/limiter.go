@@ -3,86 +3,48 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"net/netip"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/limit"
 )
 
-// limiter is one limit: a token bucket for each of those whom it tells apart.
-type limiter struct {
-	buckets  *buckets
-	cfg      LimitConfig
-	id       uint64 // of what is limited and how: the same after a reload that changed neither
-	per      string // the label of metrics
-	name     string // in the RateLimit fields
-	interval time.Duration
-	burst    time.Duration // what a full bucket holds, as time
-}
+// The fields that tell a client how much of a limit is left.
+const (
+	headerRateLimit       = "RateLimit"
+	headerRateLimitPolicy = "RateLimit-Policy"
+)
 
-// newLimiter limits what; a limit without a rate is nil, and lets everything pass.
-func (b *buckets) newLimiter(what string, cfg LimitConfig) *limiter {
+// newLimit limits what; a limit without a rate is nil, and lets everything pass.
+func (g *Gateway) newLimit(what string, cfg LimitConfig) *limit.Bucket {
 	if cfg == (LimitConfig{}) {
 		return nil
 	}
-	interval := cfg.Rate.Per / time.Duration(cfg.Rate.Count)
-	return &limiter{
-		buckets: b, cfg: cfg, id: maphash.String(b.seed, fmt.Sprint(what, cfg)), per: cfg.Per, name: cfg.Per,
-		interval: interval, burst: interval * time.Duration(cfg.Burst),
-	}
+	return g.buckets.New(what, cfg.Per, cfg.Rate, cfg.Burst)
 }
 
 // newLoginLimits are limits.login as it counts addresses, before WeChat is asked, and openids, after.
-func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limiter) {
-	byAddress = g.buckets.newLimiter("login", cfg)
+func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limit.Bucket) {
+	byAddress = g.newLimit("login", cfg)
 	cfg.Per = perOpenID
-	return byAddress, g.buckets.newLimiter("login", cfg)
+	return byAddress, g.newLimit("login", cfg)
 }
 
 // newSessionLimit is limits.sessions. It counts openids, for a user's first login names no user yet.
-func (g *Gateway) newSessionLimit(cfg LimitConfig) *limiter {
+func (g *Gateway) newSessionLimit(cfg LimitConfig) *limit.Bucket {
 	cfg.Per = perSession
-	return g.buckets.newLimiter("sessions", cfg)
+	return g.newLimit("sessions", cfg)
 }
 
 // newPrefetchLimits are limits.prefetch, for all together: WeChat calls from a few addresses for everybody. It takes a
 // minute's worth at once. An openid may be asked for as often as it may log in.
-func (g *Gateway) newPrefetchLimits(cfg LimitsConfig) (all, byOpenID *limiter) {
+func (g *Gateway) newPrefetchLimits(cfg LimitsConfig) (all, byOpenID *limit.Bucket) {
 	together, each := cfg.prefetches()
-	return g.buckets.newLimiter("prefetch", together), g.buckets.newLimiter("prefetch", each)
-}
-
-// verdict is what a limit says of one request.
-type verdict struct {
-	limit  *limiter
-	passed bool
-	ahead  time.Duration // until the bucket is full again
-}
-
-// take takes a token from the bucket of a client, a number that tells it apart.
-func (l *limiter) take(client uint64) verdict {
-	ahead, passed := l.buckets.take(l.key(client), l.interval, l.burst)
-	return verdict{l, passed, ahead}
-}
-
-// giveBack returns a token that was taken for something that does not count after all.
-func (l *limiter) giveBack(client uint64) { l.buckets.giveBack(l.key(client), l.interval) }
-
-func (l *limiter) key(client uint64) uint64 {
-	return maphash.Comparable(l.buckets.seed, [2]uint64{l.id, client})
-}
-
-// ofAddress, ofOpenID: the numbers of clients. A user's is the user id.
-func (b *buckets) ofAddress(client netip.Addr) uint64 {
-	return maphash.Comparable(b.seed, subscriber(client))
-}
-
-func (b *buckets) ofOpenID(appID, openID string) uint64 {
-	return maphash.Comparable(b.seed, [2]string{appID, openID})
+	return g.newLimit("prefetch", together), g.newLimit("prefetch", each)
 }
 
 // limitedError is a refusal by a limit.
@@ -96,32 +58,32 @@ func (*limitedError) Is(target error) bool {
 }
 
 // spend takes a token for the request and remembers the verdict for its answer.
-func (g *Gateway) spend(ex *exchange, l *limiter, client uint64) error {
-	v := l.take(client)
+func (g *Gateway) spend(ex *exchange, l *limit.Bucket, client uint64) error {
+	v := l.Take(client)
 	ex.verdicts = append(ex.verdicts, v)
-	if v.passed {
+	if v.Passed() {
 		return nil
 	}
 	return g.limited(ex, v)
 }
 
 // limited counts a refusal by a limit.
-func (g *Gateway) limited(ex *exchange, v verdict) error {
-	g.metrics.rateLimited.WithLabelValues(ex.route.pattern, v.limit.per).Inc()
-	return &limitedError{v.ahead - v.limit.burst + v.limit.interval}
+func (g *Gateway) limited(ex *exchange, v limit.Verdict) error {
+	g.metrics.rateLimited.WithLabelValues(ex.route.pattern, v.Per()).Inc()
+	return &limitedError{v.After()}
 }
 
 // spendOnFailure does what the limit allows to fail only so often: a token is taken first, so that attempts at the same
 // time cannot be more than there are tokens, and comes back unless counts says that the error is one to be counted.
-func (g *Gateway) spendOnFailure(ex *exchange, l *limiter, client uint64, counts error, do func() error) error {
-	v := l.take(client)
-	if !v.passed {
+func (g *Gateway) spendOnFailure(ex *exchange, l *limit.Bucket, client uint64, counts error, do func() error) error {
+	v := l.Take(client)
+	if !v.Passed() {
 		ex.verdicts = append(ex.verdicts, v)
 		return g.limited(ex, v)
 	}
 	err := do()
 	if !errors.Is(err, counts) {
-		l.giveBack(client)
+		l.GiveBack(client)
 	}
 	return err
 }
@@ -130,12 +92,12 @@ func (g *Gateway) spendOnFailure(ex *exchange, l *limiter, client uint64, counts
 func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	l := ex.route.limit
-	if l == nil || l.per == PerUser {
+	if l == nil || l.Per() == PerUser {
 		return c.Next()
 	}
 	client := uint64(0)
-	if l.per == PerIP {
-		client = g.buckets.ofAddress(ex.client)
+	if l.Per() == PerIP {
+		client = g.buckets.OfAddress(ex.client)
 	}
 	if err := g.spend(ex, l, client); err != nil {
 		return err
@@ -147,10 +109,10 @@ func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 func (g *Gateway) limitUser(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	l := ex.route.limit
-	if l == nil || l.per != PerUser {
+	if l == nil || l.Per() != PerUser {
 		return c.Next()
 	}
-	client := g.buckets.ofAddress(ex.client)
+	client := g.buckets.OfAddress(ex.client)
 	if subject := ex.subject; subject != nil {
 		client = uint64(subject.UserID)
 	}
@@ -163,7 +125,7 @@ func (g *Gateway) limitUser(c *fiber.Ctx) error {
 // admitOpenID is asked by a login as soon as WeChat has said who it is.
 func (g *Gateway) admitOpenID(ex *exchange) func(appID, openID string) error {
 	return func(appID, openID string) error {
-		client := g.buckets.ofOpenID(appID, openID)
+		client := g.buckets.OfOpenID(appID, openID)
 		if err := g.spend(ex, ex.rules.openIDs, client); err != nil {
 			return err
 		}
@@ -176,14 +138,21 @@ func (g *Gateway) admitWrite(ex *exchange) func(userID int64) error {
 	return func(userID int64) error { return g.spend(ex, ex.rules.writes, uint64(userID)) }
 }
 
-// subscriber is what one client can be told apart by: an IPv4 address, or the /64 that an IPv6 subscriber is given.
-func subscriber(client netip.Addr) netip.Addr {
-	if !client.Is6() {
-		return client
+// announce adds a line for each limit that counted the request. Both fields are lists, so those of a service stay
+// beside them.
+func announce(resp *fasthttp.Response, verdicts []limit.Verdict) {
+	for _, v := range verdicts {
+		resp.Header.Add(headerRateLimitPolicy, v.Policy())
+		resp.Header.Add(headerRateLimit, v.State())
 	}
-	prefix, err := client.WithZone("").Prefix(64)
-	if err != nil {
-		return client
+}
+
+// screen refuses addresses that limits.ip does not let in. Health tells nothing, and whoever asks for it, a balancer or
+// wxgate health, is seldom thought of in such lists.
+func (g *Gateway) screen(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	if ex.route.class != classHealth && !ex.rules.addresses.Admit(ex.client) {
+		return answer.ErrIPDenied
 	}
-	return prefix.Addr()
+	return c.Next()
 }

@@ -16,7 +16,7 @@ type LimitsConfig struct {
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
 	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
 
-	Prefetch        Rate        `yaml:"prefetch"`         // pre-fetches by code, of all mini-programs and users
+	Prefetch        limit.Rate  `yaml:"prefetch"`         // pre-fetches by code, of all mini-programs and users
 	DecryptFailures LimitConfig `yaml:"decrypt_failures"` // encrypted data of one user that do not open
 
 	PerClient PerClientConfig `yaml:"per_client"`
@@ -49,6 +49,13 @@ type AddressConfig struct {
 // Network is a range of addresses, written as a CIDR or as one address.
 type Network struct{ netip.Prefix }
 
+func prefixes(networks []Network) (all []netip.Prefix) {
+	for _, n := range networks {
+		all = append(all, n.Prefix)
+	}
+	return all
+}
+
 // UnmarshalText reads a Network.
 func (n *Network) UnmarshalText(text []byte) error {
 	prefix, err := netip.ParsePrefix(string(text))
@@ -72,9 +79,9 @@ func (n *Network) UnmarshalText(text []byte) error {
 
 // LimitConfig is a token bucket per client.
 type LimitConfig struct {
-	Per   string `yaml:"per"` // one of PerUser, PerIP, PerRoute
-	Rate  Rate   `yaml:"rate"`
-	Burst int    `yaml:"burst"`
+	Per   string     `yaml:"per"` // one of PerUser, PerIP, PerRoute
+	Rate  limit.Rate `yaml:"rate"`
+	Burst int        `yaml:"burst"`
 }
 
 // Who shares one bucket of a limit: LimitConfig.Per.

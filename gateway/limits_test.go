@@ -3,11 +3,13 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -20,10 +22,10 @@ func limited(t *testing.T, change func(*Config)) (*edge, *upstreamtest.Service) 
 		route := func(path string, auth AuthMode, limit LimitConfig) {
 			cfg.Routes = append(cfg.Routes, RouteConfig{Path: path, Upstream: "service", Auth: auth, RateLimit: limit})
 		}
-		route("/by-user/**", AuthRequired, LimitConfig{PerUser, Rate{6, time.Hour}, 2})
-		route("/by-anybody/**", AuthOptional, LimitConfig{PerUser, Rate{6, time.Hour}, 2})
-		route("/by-ip/**", AuthNone, LimitConfig{PerIP, Rate{6, time.Hour}, 2})
-		route("/by-route/**", AuthNone, LimitConfig{PerRoute, Rate{6, time.Hour}, 2})
+		route("/by-user/**", AuthRequired, LimitConfig{PerUser, limit.Rate{Count: 6, Per: time.Hour}, 2})
+		route("/by-anybody/**", AuthOptional, LimitConfig{PerUser, limit.Rate{Count: 6, Per: time.Hour}, 2})
+		route("/by-ip/**", AuthNone, LimitConfig{PerIP, limit.Rate{Count: 6, Per: time.Hour}, 2})
+		route("/by-route/**", AuthNone, LimitConfig{PerRoute, limit.Rate{Count: 6, Per: time.Hour}, 2})
 		if change != nil {
 			change(cfg)
 		}
@@ -100,7 +102,7 @@ func TestTheFieldsOfAServiceStayBesideOurs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nRateLimit: \"own\";r=5\r\nContent-Length: 0\r\n\r\n")
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Routes[1].RateLimit = LimitConfig{PerRoute, Rate{60, time.Minute}, 10}
+		cfg.Routes[1].RateLimit = LimitConfig{PerRoute, limit.Rate{Count: 60, Per: time.Minute}, 10}
 	})
 	resp, _ := e.send(t, head("GET /public/x", ""))
 	if got := strings.Join(resp.Header.Values("RateLimit"), ", "); got != `"own";r=5, "route";r=9;t=1` {
@@ -111,7 +113,7 @@ func TestTheFieldsOfAServiceStayBesideOurs(t *testing.T) {
 func TestLoginsAreLimitedByAddressAndByOpenID(t *testing.T) {
 	t.Parallel()
 	e, _ := limited(t, func(cfg *Config) {
-		cfg.Limits.Login = LimitConfig{PerIP, Rate{6, time.Hour}, 2}
+		cfg.Limits.Login = LimitConfig{PerIP, limit.Rate{Count: 6, Per: time.Hour}, 2}
 	})
 	login := func(person, address string) string {
 		body := fmt.Sprintf(`{"code":%q}`, e.weChat.IssueCode(person))
@@ -148,7 +150,7 @@ func TestLoginsAreLimitedByAddressAndByOpenID(t *testing.T) {
 // TestAnOpenIDThatLogsInAllTheTimeLeavesFewSessionsToRemember logs in from ever new addresses.
 func TestAnOpenIDThatLogsInAllTheTimeLeavesFewSessionsToRemember(t *testing.T) {
 	t.Parallel()
-	want := LimitConfig{PerUser, Rate{1, time.Hour}, 40}
+	want := LimitConfig{PerUser, limit.Rate{Count: 1, Per: time.Hour}, 40}
 	e, _ := limited(t, func(cfg *Config) { cfg.Limits.Sessions = want })
 	begun, last := 0, ""
 	for i := range want.Burst + 5 {
@@ -274,4 +276,13 @@ func TestCloudRunSaysWhoTheClientIs(t *testing.T) {
 			t.Errorf("cloud_run %v: the service is told %q and %q", on, req.Field("X-Forwarded-For"), req.Field("X-Original-Forwarded-For"))
 		}
 	}
+}
+
+func netPrefix(t *testing.T, cidr string) netip.Prefix {
+	t.Helper()
+	p, err := netip.ParsePrefix(cidr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

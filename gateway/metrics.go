@@ -28,7 +28,7 @@ type metrics struct {
 	rateLimited *prometheus.CounterVec
 	webSockets  *prometheus.GaugeVec
 	connections *listen.Public
-	held        heldMetrics
+	held        limit.Metrics
 	heldBack    prometheus.Counter
 
 	mu       sync.Mutex
@@ -77,7 +77,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 		Name: "wxgate_websockets", Help: "WebSockets that are open.",
 	}, []string{"route"})
 	m.connections = listen.NewPublic(reg)
-	m.held = newHeldMetrics(reg, ledger)
+	m.held = limit.NewMetrics(reg, ledger)
 	m.resolved.Store(&map[seriesKey]series{})
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.heldBack, m.rateLimited, m.webSockets)
 	return m

@@ -1,14 +1,15 @@
 package gateway
 
 import (
-	"sync"
-	"sync/atomic"
+	"errors"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
+	"wxgate/upstream"
 )
 
 // class is the place of a request when there is too much to do.
@@ -20,106 +21,8 @@ const (
 	classHealth              // always answered, or a balancer would take away what still works
 )
 
-// load is what is being worked on: in all, and for each service.
-type load struct {
-	inFlight part
-	uploads  part // of these
-
-	mu       sync.Mutex
-	services map[string]*limit.Adaptive
-}
-
-// part counts those that may fill a part of the places.
-type part struct{ atomic.Int64 }
-
-// enter takes one of the places, unless share percent of most are taken.
-func (p *part) enter(most, share int64) bool {
-	if p.Add(1)*100 <= most*share {
-		return true
-	}
-	p.leave()
-	return false
-}
-
-func (p *part) leave() { p.Add(-1) }
-
-// of is the adaptive limit of a service. It outlives a reload.
-func (l *load) of(upstream string) *limit.Adaptive {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.services == nil {
-		l.services = make(map[string]*limit.Adaptive)
-	}
-	if l.services[upstream] == nil {
-		l.services[upstream] = limit.NewAdaptive()
-	}
-	return l.services[upstream]
-}
-
-// The parts of all places that some requests may fill, in percent.
-const (
-	tokenlessShare = 75 // those of nobody who has proved who it is
-	uploadShare    = 50 // those whose body is still to come: their pace is the client's
-)
-
-// place is what a request has taken of limits.in_flight and of what its service bears. The zero place is none.
-type place struct {
-	load    *load           // nil: none is taken
-	service *limit.Adaptive // nil: an endpoint, or its body is still to come
-	light   bool
-	coming  *limit.Adaptive // the service of a body that is still to come; nil: there is none
-}
-
-// leave gives the place back, if there is one.
-func (p *place) leave() {
-	if p.load == nil {
-		return
-	}
-	p.load.inFlight.leave()
-	if p.coming != nil {
-		p.load.uploads.leave()
-	}
-	if p.service != nil {
-		p.service.Leave(p.light)
-	}
-	*p = place{}
-}
-
-// bodyCame makes a request one that its service works on: until now its pace was the client's.
-func (p *place) bodyCame() {
-	if p.coming == nil {
-		return
-	}
-	p.load.uploads.leave()
-	p.service, p.coming = p.coming, nil
-	p.service.Join(p.light)
-}
-
-// enter takes a place, in all and at the service, or neither. most is limits.in_flight.
-func (l *load) enter(service *limit.Adaptive, as standing, most int64) (place, bool) {
-	p := place{load: l, light: as.light}
-	switch {
-	case !l.inFlight.enter(most, as.share):
-		return place{}, false
-	case service == nil:
-		return p, true
-	case as.upload && l.uploads.enter(most, uploadShare):
-		p.coming = service
-		return p, true
-	case !as.upload && service.Enter(most, as.share, as.light):
-		p.service = service
-		return p, true
-	}
-	l.inFlight.leave()
-	return place{}, false
-}
-
-// standing is what decides on a request when there is too much to do.
-type standing struct {
-	share  int64 // of the places that it may fill, in percent
-	light  bool  // its client has few others
-	upload bool  // a part of its body is still to come
-}
+// tokenlessShare is the part of all places that those may fill who have not proved who they are, in percent.
+const tokenlessShare = 75
 
 // lightRequests is how many requests a client has at a time that opens a page; with more, it is the first to be refused.
 const lightRequests = 8
@@ -135,16 +38,16 @@ func shareOf(c *fiber.Ctx, ex *exchange) int64 {
 // takePlace takes the place of a request in limits.in_flight and at its service, once.
 func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
 	most := int64(ex.rules.cfg.Limits.InFlight)
-	if ex.route.class == classHealth || most == 0 || ex.place.load != nil {
+	if ex.route.class == classHealth || most == 0 || ex.place.IsTaken() {
 		return nil
 	}
-	as := standing{share: shareOf(c, ex), light: ex.hold.Requests() <= lightRequests, upload: uploads(c, ex)}
+	as := limit.Rank{Share: shareOf(c, ex), Light: ex.hold.Requests() <= lightRequests, Upload: uploads(c, ex)}
 	var within bool
-	if ex.place, within = g.load.enter(ex.route.adaptive, as, most); !within {
+	if ex.place, within = g.load.Enter(ex.route.adaptive, as, most); !within {
 		return answer.ErrOverloaded
 	}
-	if as.upload {
-		ex.body.whole = ex.place.bodyCame
+	if as.Upload {
+		ex.body.whole = ex.place.BodyCame
 	}
 	return nil
 }
@@ -163,9 +66,90 @@ func (g *Gateway) shed(c *fiber.Ctx) error {
 		return err
 	}
 	err := c.Next()
-	service := ex.place.service
+	service := ex.place.Service()
 	if service != nil && err == nil && ex.upstreamTime > 0 && c.Response().StatusCode() < fiber.StatusInternalServerError {
 		service.Answered(&ex.route.baseline, ex.upstreamTime, g.deps.Now(), int64(ex.rules.cfg.Limits.InFlight))
 	}
 	return err
+}
+
+const (
+	retryFirst = time.Second     // Retry-After of a request that is more than we or a service bear; twice that for the next one
+	retryMost  = 4 * time.Second // however often it was refused
+)
+
+// overloadError is a request that was more than we or a service bear, and when to come back with it.
+type overloadError struct {
+	error
+	after time.Duration
+}
+
+func (e *overloadError) Unwrap() error { return e.error }
+
+// refused is the last request of a connection, when that was one too many.
+type refused struct {
+	client  limit.Client
+	service *limit.Adaptive // nil: an endpoint
+	every   bool            // requests for several services were refused in turn: those for any wait
+	after   time.Duration
+	until   time.Time // when it was to come back
+}
+
+// covers reports whether a request of the same client is the refused one, or its like, once more.
+func (r refused) covers(other refused) bool { return r.every || r.service == other.service }
+
+// holdBack makes who was refused for overload, and asks again on the same connection before Retry-After is over, wait for
+// the rest of it: a refusal costs nearly as much as an answer, and thousands that ask again at once would leave no
+// processor for those who were let in. Others behind the same proxy, and requests for another service, do not wait. Who
+// waits holds nothing but its connection.
+func (g *Gateway) holdBack(c *fiber.Ctx) error {
+	ex := exchangeOf(c)
+	g.leaveStore(ex) // who the platform named is known by now; an endpoint comes back to the store
+	ex.place.Leave()
+	conn, strict := c.Context().Conn().(*listen.Conn)
+	if !strict || ex.route.class == classHealth {
+		return c.Next()
+	}
+	as := refused{client: holderOf(c, ex), service: ex.route.adaptive, after: retryFirst}
+	before, again := conn.Note().(refused)
+	if again = again && before.client == as.client; again && before.covers(as) {
+		g.awaitTurn(ex, before.until)
+		conn.SetNote(nil)
+		if subject := ex.subject; subject != nil {
+			if err := g.deps.Authn.Alive(*subject); err != nil { // who was banned meanwhile
+				return err
+			}
+		}
+	}
+	err := c.Next()
+	if !overloaded(err) {
+		return err
+	}
+	if again {
+		as.every, as.after = !before.covers(as) || before.every, min(2*before.after, retryMost)
+	}
+	as.until = g.deps.Now().Add(as.after)
+	conn.SetNote(as)
+	return &overloadError{err, as.after}
+}
+
+// overloaded reports whether a request was more than we or a service bear.
+func overloaded(err error) bool {
+	return errors.Is(err, answer.ErrOverloaded) || errors.Is(err, upstream.ErrOverloaded)
+}
+
+// awaitTurn waits until a request was to come, and begins its time then. When we stop, nobody waits any more.
+func (g *Gateway) awaitTurn(ex *exchange, until time.Time) {
+	left := min(until.Sub(g.deps.Now()), retryMost)
+	if left <= 0 {
+		return
+	}
+	g.metrics.heldBack.Inc()
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.ending:
+	}
+	ex.start = g.deps.Now()
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -57,8 +58,8 @@ func TestAPrefetchCodeSentFiveTimesIsSpentOnce(t *testing.T) {
 func TestAFloodOfPrefetchesAsksWeChatNoMoreThanItsLimit(t *testing.T) {
 	t.Parallel()
 	e, _ := prefetching(t, func(cfg *Config) {
-		cfg.Limits.Prefetch = Rate{20, time.Hour}
-		cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: Rate{1, time.Hour}, Burst: 5} // of the address: not asked for a pre-fetch
+		cfg.Limits.Prefetch = limit.Rate{Count: 20, Per: time.Hour}
+		cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 5} // of the address: not asked for a pre-fetch
 	})
 	statuses := map[int]int{}
 	for i := range 60 {
@@ -80,7 +81,9 @@ func TestAFloodOfPrefetchesAsksWeChatNoMoreThanItsLimit(t *testing.T) {
 
 func TestOnePersonsPrefetchesAreLimitedByOpenID(t *testing.T) {
 	t.Parallel()
-	e, _ := prefetching(t, func(cfg *Config) { cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: Rate{1, time.Hour}, Burst: 3} })
+	e, _ := prefetching(t, func(cfg *Config) {
+		cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 3}
+	})
 	last := 0
 	for range 4 {
 		last = e.prefetches(t, e.weChat.IssueCode("alice"))

@@ -109,8 +109,8 @@ func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
 
 func TestTheMemoryOfPushesIsBounded(t *testing.T) {
 	t.Parallel()
-	now := newClock()
-	l := newPushLog(prometheus.NewRegistry(), now.read)
+	now := time.Unix(1_000_000, 0)
+	l := newPushLog(prometheus.NewRegistry(), func() time.Time { return now })
 	for i := range maxPushes + 1000 {
 		if err := l.once(fmt.Sprint(i), func() error { return nil }); err != nil {
 			t.Fatal(err)
@@ -119,7 +119,7 @@ func TestTheMemoryOfPushesIsBounded(t *testing.T) {
 	if len(l.known) != maxPushes || len(l.order) != maxPushes {
 		t.Errorf("%d and %d are remembered, want %d", len(l.known), len(l.order), maxPushes)
 	}
-	now.now = now.now.Add(2 * pushFreshness)
+	now = now.Add(2 * pushFreshness)
 	_ = l.once("later", func() error { return nil })
 	if len(l.known) != 1 {
 		t.Errorf("%d are remembered when their time is over, want 1", len(l.known))

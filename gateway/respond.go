@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/lograte"
 	"wxgate/upstream"
@@ -47,7 +48,7 @@ func (g *Gateway) fail(c *fiber.Ctx, err error) {
 		f.Status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
 	if after, known := retryAfter(err); known {
-		f.RetryAfter = int(max(1, wholeSeconds(after)))
+		f.RetryAfter = int(max(1, limit.WholeSeconds(after)))
 	}
 	ex := exchangeOf(c)
 	ex.reason, ex.ending = f.Reason, nil

@@ -62,7 +62,7 @@ func (r *routeEntry) info(of *rules) RouteInfo {
 	}
 	limits := r.limits
 	if r.limit != nil {
-		limits = append([]string{r.limit.cfg.text()}, limits...)
+		limits = append([]string{r.limit.String()}, limits...)
 	}
 	info.RateLimit = strings.Join(limits, ", ")
 	return info

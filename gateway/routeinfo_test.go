@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/gateway/limit"
 )
 
 // rateLimits are the rate limits that Routes lists, by method and path.
@@ -24,12 +26,12 @@ func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.CloudRun, cfg.PhoneByDecryption, cfg.PublicKeys, cfg.PushUpstream = true, true, true, "service"
-	cfg.Limits.Login = LimitConfig{PerIP, Rate{50, time.Minute}, 31}
-	cfg.Limits.Writes = LimitConfig{PerUser, Rate{70, time.Minute}, 32}
-	cfg.Limits.DecryptFailures = LimitConfig{PerUser, Rate{4, time.Hour}, 11}
-	cfg.Limits.Prefetch = Rate{500, time.Minute}
+	cfg.Limits.Login = LimitConfig{PerIP, limit.Rate{Count: 50, Per: time.Minute}, 31}
+	cfg.Limits.Writes = LimitConfig{PerUser, limit.Rate{Count: 70, Per: time.Minute}, 32}
+	cfg.Limits.DecryptFailures = LimitConfig{PerUser, limit.Rate{Count: 4, Per: time.Hour}, 11}
+	cfg.Limits.Prefetch = limit.Rate{Count: 500, Per: time.Minute}
 	cfg.Routes = []RouteConfig{
-		{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch, RateLimit: LimitConfig{PerIP, Rate{9, time.Second}, 8}},
+		{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch, RateLimit: LimitConfig{PerIP, limit.Rate{Count: 9, Per: time.Second}, 8}},
 		{Path: "/prefetch/plain", Upstream: "service", Auth: AuthPrefetch},
 		{Path: "/**", Upstream: "service", Auth: AuthRequired},
 	}

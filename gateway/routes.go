@@ -51,7 +51,7 @@ type endpoint struct {
 	path   string
 	class  class
 	auth   AuthMode
-	limit  *limiter
+	limit  *limit.Bucket
 	serve  fiber.Handler
 }
 
@@ -145,7 +145,7 @@ type routeEntry struct {
 	timeout    time.Duration
 	rewriting  *route.Rewriting // nil: the target is sent as it came
 	changes    headerChanges
-	limit      *limiter           // nil: none
+	limit      *limit.Bucket      // nil: none
 	limits     []string           // the further ones that are counted once more is known
 	endpoint   fiber.Handler      // nil: forwarded
 	stored     bool               // the endpoint needs the store
@@ -238,7 +238,7 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
-		limit: g.buckets.newLimiter(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+		limit: g.newLimit(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
 	if cfg.Auth == AuthPrefetch {
 		together, each := r.cfg.Limits.prefetches()
@@ -262,7 +262,7 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 	if made.upstream, known = r.upstreams[cfg.Upstream]; !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
-	made.adaptive = g.load.of(cfg.Upstream)
+	made.adaptive = g.load.Service(cfg.Upstream)
 	var err error
 	made.rewriting, err = rewritingOf(cfg)
 	return made, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -160,7 +161,9 @@ func (e *edge) sendNoBody(t *testing.T, line string) (*http.Response, string) {
 
 func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 	t.Parallel()
-	limit := func(per string) LimitConfig { return LimitConfig{Per: per, Rate: Rate{60, time.Minute}, Burst: 1} }
+	per := func(whom string) LimitConfig {
+		return LimitConfig{Per: whom, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 1}
+	}
 	for want, change := range map[string]func(*Config){
 		`routes[0].host: "a:80" is not a host`:                              func(c *Config) { c.Routes[0].Host = "a:80" },
 		`routes[0].rewrite: "/b/:x": :x is no segment of the path`:          func(c *Config) { c.Routes[0].Rewrite = "/b/:x" },
@@ -169,10 +172,10 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		`routes[0].respond.status: 199 is not between 200 and 599`:          func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Status = "", 199 },
 		`routes[0].respond.body: is there without a status`:                 func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Body = "", "x" },
 		`routes[0].respond.body: an answer with status 204 has none`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", FixedAnswer{204, "x"} },
-		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:    func(c *Config) { c.Routes[0].RateLimit = limit("team") },
-		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = limit(PerUser), AuthNone },
-		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`:        func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, Rate{1, time.Second}, 0} },
-		`routes[0].rate_limit.rate: is not a positive rate`:                 func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, Rate{}, 1} },
+		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:    func(c *Config) { c.Routes[0].RateLimit = per("team") },
+		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(PerUser), AuthNone },
+		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`:        func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, limit.Rate{Count: 1, Per: time.Second}, 0} },
+		`routes[0].rate_limit.rate: is not a positive rate`:                 func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, limit.Rate{}, 1} },
 		`routes[0].headers.set.Host: Host is set by the gateway itself`:     func(c *Config) { c.Routes[0].Headers.Set = map[string]string{"Host": "x"} },
 		`routes[0].headers.remove[0]: X-User-Id says who is calling`:        func(c *Config) { c.Routes[0].Headers.Remove = []string{"X-User-Id"} },
 		`limits.in_flight: -1 is not between 0 and 1000000`:                 func(c *Config) { c.Limits.InFlight = -1 },

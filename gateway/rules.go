@@ -3,6 +3,7 @@ package gateway
 import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/upstream"
 )
@@ -17,16 +18,16 @@ type rules struct {
 	reserved  *reserved
 	identity  []identityHeader
 	signer    *authn.Signer // nil: identities are not signed
-	logins    *limiter      // by address
-	openIDs   *limiter      // the same limit, by openid
-	sessions  *limiter      // by openid, of the sessions that begin
+	logins    *limit.Bucket // by address
+	openIDs   *limit.Bucket // the same limit, by openid
+	sessions  *limit.Bucket // by openid, of the sessions that begin
 
-	decryptFailures *limiter // by user
-	prefetches      *limiter // of all pre-fetches by code together
-	prefetched      *limiter // the same by openid, as often as a login
-	writes          *limiter // by user, of every endpoint of ours that writes
+	decryptFailures *limit.Bucket // by user
+	prefetches      *limit.Bucket // of all pre-fetches by code together
+	prefetched      *limit.Bucket // the same by openid, as often as a login
+	writes          *limit.Bucket // by user, of every endpoint of ours that writes
 
-	addresses addressLists
+	addresses limit.Addresses
 	guard     adminGuard
 }
 
@@ -37,14 +38,14 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 		cfg: cfg, upstreams: upstreams, push: push,
 		reserved:  newReserved(cfg.Identity),
 		identity:  newIdentityHeaders(cfg.Identity),
-		addresses: newAddressLists(cfg.Limits.IP),
+		addresses: limit.NewAddresses(prefixes(cfg.Limits.IP.Allow), prefixes(cfg.Limits.IP.Deny)),
 		guard:     newAdminGuard(cfg.Server.AdminToken),
 	}
-	r.decryptFailures = g.buckets.newLimiter("decrypt_failures", cfg.Limits.DecryptFailures)
+	r.decryptFailures = g.newLimit("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = g.newPrefetchLimits(cfg.Limits)
 	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
 	r.sessions = g.newSessionLimit(cfg.Limits.Sessions)
-	r.writes = g.buckets.newLimiter("writes", cfg.Limits.Writes)
+	r.writes = g.newLimit("writes", cfg.Limits.Writes)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
 		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/limit"
 	"wxgate/storage"
 )
 
@@ -72,7 +73,9 @@ func (g *Gateway) findPhone(ex *exchange, r authn.PhoneRequest, find func() erro
 }
 
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
-func phoneLimit() LimitConfig { return LimitConfig{Per: PerUser, Rate: Rate{6, time.Hour}, Burst: 3} }
+func phoneLimit() LimitConfig {
+	return LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
+}
 
 // cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud
 // function signs, never by a body.

@@ -1,7 +1,9 @@
-// Package limit keeps account of what each client holds at a time, so that one cannot hold what is meant for all (Ledger), and
-// finds out how many requests a service bears at a time (Adaptive). A Ledger has an entry for every client that holds something
-// and none for any other, so its size is bounded by what is held. Every method is safe for concurrent use, takes constant time,
-// and allocates nothing while the number of clients stays as it is.
+// Package limit decides who may ask, how often, and how much at a time: lists of addresses (Addresses), token buckets
+// (Buckets), what each client holds, so that one cannot hold what is meant for all (Ledger), the places of all requests
+// (Load), and how many of them a service bears (Adaptive). It knows nothing of a request but what it is told. Every
+// method is safe for concurrent use and takes constant time. A Ledger has an entry for every client that holds
+// something and none for any other, so its size is bounded by what is held, and it allocates nothing while the number
+// of clients stays as it is.
 package limit
 
 import (

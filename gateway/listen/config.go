@@ -1,9 +1,9 @@
-// Package listen holds the connections of clients: it accepts them within its caps, times them by what they wait for, passes
-// what the judge of package wire lets pass to fasthttp above it, and ends, drains and hands them over without resetting a
-// client.
+// Package listen holds the connections of clients: it accepts them within its caps, times them by what they wait for,
+// passes what the judge of package wire lets pass to fasthttp above it, and ends, drains and hands them over without
+// resetting a client.
 //
-// A Listener accepts connections and wraps each one in a Conn. Conn.Read has the bytes judged (RFC 9112) before the server
-// parses them, and promises four things:
+// A Listener accepts connections and wraps each one in a Conn. Conn.Read has the bytes judged (RFC 9112) before the
+// server parses them, and promises four things:
 //
 //   - A head reaches the server whole, and only after every byte of it was judged good. Of a refused head the server
 //     sees no byte: Read gives it one placeholder, so that it asks for more and receives the wire.MalformedError, in its

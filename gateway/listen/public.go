@@ -11,8 +11,8 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Public is the public listener of a gateway, which may come after the end of that, with the series of its connections and
-// of what the judge refuses.
+// Public is the public listener of a gateway, which may come after the end of that, with the series of its connections
+// and of what the judge refuses.
 type Public struct {
 	of        atomic.Pointer[Listener] // nil: not listening yet
 	closed    atomic.Bool
@@ -50,8 +50,8 @@ func (p *Public) Watch(ln net.Listener) bool {
 	return true
 }
 
-// Close ends a server that was about to accept when it was shut down: fasthttp knows none before that, and it would serve
-// for good.
+// Close ends a server that was about to accept when it was shut down: fasthttp knows none before that, and it would
+// serve for good.
 func (p *Public) Close() error {
 	p.closed.Store(true)
 	if ln := p.of.Load(); ln != nil {

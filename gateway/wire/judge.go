@@ -1,5 +1,5 @@
-// Package wire is the strict reader of HTTP/1.1 requests (RFC 9112): bytes in, verdict out. It does no I/O and keeps nothing of
-// what it reads; the same bytes get the same verdict in whatever pieces they come.
+// Package wire is the strict reader of HTTP/1.1 requests (RFC 9112): bytes in, verdict out. It does no I/O and keeps
+// nothing of what it reads; the same bytes get the same verdict in whatever pieces they come.
 package wire
 
 // phase is the part of a message that the next byte belongs to.
@@ -94,7 +94,8 @@ func (j *Judge) InHead() bool { return j.phase == inHead }
 // InBody reports whether the next byte belongs to a body; its trailer section is none of it.
 func (j *Judge) InBody() bool { return j.phase == inBody }
 
-// HasBody reports whether the current request, which may have ended, is framed with a body of one byte or more, or chunked.
+// HasBody reports whether the current request, which may have ended, is framed with a body of one byte or more, or
+// chunked.
 func (j *Judge) HasBody() bool { return j.hasBody }
 
 // AwaitsBody reports whether the head of a request has come and nothing of its body, which has a length.

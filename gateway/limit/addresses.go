@@ -1,24 +1,21 @@
-package gateway
+package limit
 
 import (
 	"net/netip"
 	"slices"
-
-	"github.com/gofiber/fiber/v2"
-
-	"wxgate/gateway/answer"
 )
 
-// addressLists are limits.ip made ready.
-type addressLists struct{ allow, deny networks }
+// Addresses are the lists of who may ask.
+type Addresses struct{ allow, deny networks }
 
-func newAddressLists(cfg AddressConfig) addressLists {
-	return addressLists{newNetworks(cfg.Allow), newNetworks(cfg.Deny)}
+// NewAddresses makes lists of ranges, which may overlap.
+func NewAddresses(allow, deny []netip.Prefix) Addresses {
+	return Addresses{newNetworks(allow), newNetworks(deny)}
 }
 
-// admit reports whether a client may ask: deny is asked first, and an empty allow means everybody. Where there is a list,
+// Admit reports whether a client may ask: deny is asked first, and an empty allow means everybody. Where there is a list,
 // an unknown client may not: it could be one of those that the list is about.
-func (l *addressLists) admit(client netip.Addr) bool {
+func (l *Addresses) Admit(client netip.Addr) bool {
 	if !client.IsValid() {
 		return len(l.deny.has) == 0 && len(l.allow.has) == 0
 	}
@@ -31,7 +28,7 @@ type networks struct {
 	has  map[netip.Prefix]struct{}
 }
 
-func newNetworks(ranges []Network) networks {
+func newNetworks(ranges []netip.Prefix) networks {
 	n := networks{has: make(map[netip.Prefix]struct{}, len(ranges))}
 	for _, r := range ranges {
 		n.has[r.Masked()] = struct{}{}
@@ -53,12 +50,14 @@ func (n *networks) hold(client netip.Addr) bool {
 	return false
 }
 
-// screen refuses addresses that limits.ip does not let in. Health tells nothing, and whoever asks for it, a balancer or
-// wxgate health, is seldom thought of in such lists.
-func (g *Gateway) screen(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	if ex.route.class != classHealth && !ex.rules.addresses.admit(ex.client) {
-		return answer.ErrIPDenied
+// Subscriber is what one client can be told apart by: an IPv4 address, or the /64 that an IPv6 subscriber is given.
+func Subscriber(client netip.Addr) netip.Addr {
+	if !client.Is6() {
+		return client
 	}
-	return c.Next()
+	prefix, err := client.WithZone("").Prefix(64)
+	if err != nil {
+		return client
+	}
+	return prefix.Addr()
 }

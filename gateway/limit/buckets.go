@@ -1,20 +1,21 @@
-package gateway
+package limit
 
 import (
 	"hash/maphash"
 	"math"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// buckets are the token buckets of all limits, each kept as one time (GCRA, the generic cell rate algorithm): when the
+// Buckets are the token buckets of all limits, each kept as one time (GCRA, the generic cell rate algorithm): when the
 // next request that is still on schedule would arrive. A bucket that is full again says nothing, so it is forgotten; a
 // limit that a reload has not changed finds its buckets where they were.
 //
 // A bucket's key is a hash of 64 bits with a secret seed: among a million clients two share one with a chance of
 // 1 in 30 million.
-type buckets struct {
+type Buckets struct {
 	now      func() time.Time
 	began    time.Time // times are counted from here, on the monotonic clock
 	seed     maphash.Seed
@@ -35,15 +36,16 @@ const (
 	evictAmong  = 8 // buckets that are looked at for the one to forget, when there are too many
 )
 
-func newBuckets(now func() time.Time) *buckets {
-	b := &buckets{now: now, began: now(), seed: maphash.MakeSeed()}
+// NewBuckets returns none yet; now is the time of their owner.
+func NewBuckets(now func() time.Time) *Buckets {
+	b := &Buckets{now: now, began: now(), seed: maphash.MakeSeed()}
 	b.most = mostBuckets / len(b.shards)
 	return b
 }
 
 // take takes a token from a bucket that gains one in interval and holds as many as fit into burst. ahead is how long
 // the bucket then needs to be full again; when it has no token, it is left as it is.
-func (b *buckets) take(key uint64, interval, burst time.Duration) (ahead time.Duration, ok bool) {
+func (b *Buckets) take(key uint64, interval, burst time.Duration) (ahead time.Duration, ok bool) {
 	shard := &b.shards[key%uint64(len(b.shards))]
 	now := int64(b.now().Sub(b.began))
 	shard.mu.Lock()
@@ -61,7 +63,7 @@ func (b *buckets) take(key uint64, interval, burst time.Duration) (ahead time.Du
 }
 
 // giveBack returns a token that take took.
-func (b *buckets) giveBack(key uint64, interval time.Duration) {
+func (b *Buckets) giveBack(key uint64, interval time.Duration) {
 	shard := &b.shards[key%uint64(len(b.shards))]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -72,7 +74,7 @@ func (b *buckets) giveBack(key uint64, interval time.Duration) {
 
 // makeRoom lets one more bucket in. When there are too many, the one that is next to full among a few is forgotten: its
 // client gains least by that, and one that keeps asking is never it for long.
-func (b *buckets) makeRoom(shard *bucketShard, now int64) {
+func (b *Buckets) makeRoom(shard *bucketShard, now int64) {
 	if shard.arrival == nil {
 		shard.arrival = make(map[uint64]int64)
 	}
@@ -95,7 +97,7 @@ func (b *buckets) makeRoom(shard *bucketShard, now int64) {
 }
 
 // sweep forgets the full buckets, and comes again while there are others.
-func (b *buckets) sweep() {
+func (b *Buckets) sweep() {
 	held := 0
 	for i := range b.shards {
 		held += b.shards[i].sweep(int64(b.now().Sub(b.began)))
@@ -127,8 +129,8 @@ func (s *bucketShard) sweep(now int64) int {
 	return len(s.arrival)
 }
 
-// held is how many buckets there are.
-func (b *buckets) held() int {
+// Held returns how many buckets there are.
+func (b *Buckets) Held() int {
 	held := 0
 	for i := range b.shards {
 		shard := &b.shards[i]
@@ -137,4 +139,14 @@ func (b *buckets) held() int {
 		shard.mu.Unlock()
 	}
 	return held
+}
+
+// OfAddress is the number of a client that is told apart by its Subscriber, for Bucket.Take.
+func (b *Buckets) OfAddress(client netip.Addr) uint64 {
+	return maphash.Comparable(b.seed, Subscriber(client))
+}
+
+// OfOpenID is the number of an openid of a mini-program, for Bucket.Take.
+func (b *Buckets) OfOpenID(appID, openID string) uint64 {
+	return maphash.Comparable(b.seed, [2]string{appID, openID})
 }

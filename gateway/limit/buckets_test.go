@@ -1,4 +1,4 @@
-package gateway
+package limit
 
 import (
 	"net/netip"
@@ -19,18 +19,18 @@ func (c *clock) read() time.Time { return c.now }
 func TestABucketGivesItsBurstThenItsRate(t *testing.T) {
 	t.Parallel()
 	at := newClock()
-	l := newBuckets(at.read).newLimiter("test", LimitConfig{Rate: Rate{60, time.Minute}, Burst: 3})
+	l := NewBuckets(at.read).New("test", "user", Rate{60, time.Minute}, 3)
 	const alice, bob = 1, 2
 	for i, want := range []bool{true, true, true, false} {
-		if got := l.take(alice).passed; got != want {
+		if got := l.Take(alice).passed; got != want {
 			t.Errorf("request %d: got %v, want %v", i+1, got, want)
 		}
 	}
-	if !l.take(bob).passed {
+	if !l.Take(bob).passed {
 		t.Error("another client is refused")
 	}
 	at.now = at.now.Add(time.Second)
-	if !l.take(alice).passed || l.take(alice).passed {
+	if !l.Take(alice).passed || l.Take(alice).passed {
 		t.Error("a second later one more request should pass, and only one")
 	}
 }
@@ -40,11 +40,12 @@ func TestABucketIsWhatItsPlainModelIs(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		at := newClock()
-		cfg := LimitConfig{Rate: Rate{rapid.IntRange(1, 50).Draw(t, "count"), time.Minute}, Burst: rapid.IntRange(1, 20).Draw(t, "burst")}
-		interval := cfg.Rate.Per / time.Duration(cfg.Rate.Count)
-		b := newBuckets(at.read)
-		l := b.newLimiter("test", cfg)
-		tokens, most := time.Duration(cfg.Burst)*interval, time.Duration(cfg.Burst)*interval
+		rate := Rate{rapid.IntRange(1, 50).Draw(t, "count"), time.Minute}
+		interval := rate.Per / time.Duration(rate.Count)
+		burst := rapid.IntRange(1, 20).Draw(t, "burst")
+		b := NewBuckets(at.read)
+		l := b.New("test", "user", rate, burst)
+		tokens, most := time.Duration(burst)*interval, time.Duration(burst)*interval
 		for range rapid.IntRange(1, 60).Draw(t, "requests") {
 			pause := time.Duration(rapid.Int64Range(0, int64(3*interval)).Draw(t, "pause"))
 			at.now = at.now.Add(pause)
@@ -52,7 +53,7 @@ func TestABucketIsWhatItsPlainModelIs(t *testing.T) {
 			if rapid.Bool().Draw(t, "sweep") {
 				b.sweep()
 			}
-			v := l.take(7)
+			v := l.Take(7)
 			want := tokens >= interval
 			if want {
 				tokens -= interval
@@ -66,23 +67,24 @@ func TestABucketIsWhatItsPlainModelIs(t *testing.T) {
 
 func TestALimitThatAReloadDidNotChangeGoesOn(t *testing.T) {
 	t.Parallel()
-	b := newBuckets(newClock().read)
-	cfg := LimitConfig{Per: PerIP, Rate: Rate{1, time.Hour}, Burst: 1}
-	if !b.newLimiter("a", cfg).take(1).passed || b.newLimiter("a", cfg).take(1).passed {
+	b := NewBuckets(newClock().read)
+	one := func(what string, burst int) bool {
+		return b.New(what, "ip", Rate{1, time.Hour}, burst).Take(1).Passed()
+	}
+	if !one("a", 1) || one("a", 1) {
 		t.Error("the same limit made again gives another token")
 	}
-	if !b.newLimiter("b", cfg).take(1).passed {
+	if !one("b", 1) {
 		t.Error("two limits share a bucket")
 	}
-	cfg.Burst = 2
-	if !b.newLimiter("a", cfg).take(1).passed {
+	if !one("a", 2) {
 		t.Error("a limit that was changed should begin anew")
 	}
 }
 
 func TestOneSubscriberIsOneBucket(t *testing.T) {
 	t.Parallel()
-	b := newBuckets(newClock().read)
+	b := NewBuckets(newClock().read)
 	for _, row := range []struct {
 		a, b string
 		same bool
@@ -92,7 +94,7 @@ func TestOneSubscriberIsOneBucket(t *testing.T) {
 		{"10.0.0.1", "10.0.0.2", false},
 		{"fe80::1%eth0", "fe80::2%eth1", true},
 	} {
-		same := b.ofAddress(netip.MustParseAddr(row.a)) == b.ofAddress(netip.MustParseAddr(row.b))
+		same := b.OfAddress(netip.MustParseAddr(row.a)) == b.OfAddress(netip.MustParseAddr(row.b))
 		if same != row.same {
 			t.Errorf("%s and %s: got %v, want %v", row.a, row.b, same, row.same)
 		}
@@ -103,20 +105,20 @@ func TestOneSubscriberIsOneBucket(t *testing.T) {
 func TestAMillionClientsFitAndAreForgotten(t *testing.T) {
 	before := heap()
 	at := newClock()
-	b := newBuckets(at.read)
-	l := b.newLimiter("test", LimitConfig{Rate: Rate{60, time.Minute}, Burst: 30})
+	b := NewBuckets(at.read)
+	l := b.New("test", "user", Rate{60, time.Minute}, 30)
 	for client := range uint64(1_000_000) {
-		l.take(client)
+		l.Take(client)
 	}
 	full := heap() - before
-	if b.held() != 1_000_000 || full > 100<<20 {
-		t.Errorf("%d clients take %d MB, want 1,000,000 under 100", b.held(), full>>20)
+	if b.Held() != 1_000_000 || full > 100<<20 {
+		t.Errorf("%d clients take %d MB, want 1,000,000 under 100", b.Held(), full>>20)
 	}
 	at.now = at.now.Add(time.Second)
 	b.sweep()
 	empty := heap() - before
-	if b.held() != 0 || empty > 1<<20 {
-		t.Errorf("when their buckets are full, %d clients take %d KB, want none", b.held(), empty>>10)
+	if b.Held() != 0 || empty > 1<<20 {
+		t.Errorf("when their buckets are full, %d clients take %d KB, want none", b.Held(), empty>>10)
 	}
 	t.Logf("1,000,000 clients: %.1f MB; forgotten: %d KB", float64(full)/(1<<20), empty>>10)
 }
@@ -131,42 +133,33 @@ func heap() int64 {
 func TestTooManyClientsForgetTheQuietOnesFirst(t *testing.T) {
 	t.Parallel()
 	at := newClock()
-	b := newBuckets(at.read)
+	b := NewBuckets(at.read)
 	b.most = 64
-	l := b.newLimiter("test", LimitConfig{Rate: Rate{1, time.Minute}, Burst: 100})
+	l := b.New("test", "user", Rate{1, time.Minute}, 100)
 	const flooder = 1_000_000_000
 	for range 101 {
-		l.take(flooder)
+		l.Take(flooder)
 	}
 	for client := range uint64(100_000) {
-		l.take(client)
+		l.Take(client)
 		if client%1000 == 0 {
-			l.take(flooder)
+			l.Take(flooder)
 		}
 	}
-	if most := 64 * len(b.shards); b.held() > most {
-		t.Errorf("%d buckets are held, want %d at most", b.held(), most)
+	if most := 64 * len(b.shards); b.Held() > most {
+		t.Errorf("%d buckets are held, want %d at most", b.Held(), most)
 	}
-	if l.take(flooder).passed {
+	if l.Take(flooder).passed {
 		t.Error("the one who floods was forgotten")
 	}
 }
 
 func BenchmarkLimit(b *testing.B) {
-	l := newBuckets(time.Now).newLimiter("test", LimitConfig{Rate: Rate{1000, time.Second}, Burst: 1000})
+	l := NewBuckets(time.Now).New("test", "user", Rate{1000, time.Second}, 1000)
 	b.ReportAllocs()
 	client := uint64(0)
 	for b.Loop() {
 		client++
-		l.take(client % 100_000)
+		l.Take(client % 100_000)
 	}
-}
-
-func netPrefix(t *testing.T, cidr string) netip.Prefix {
-	t.Helper()
-	p, err := netip.ParsePrefix(cidr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

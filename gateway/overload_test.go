@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
@@ -30,7 +31,7 @@ func TestWhoAsksAgainAtOnceAfterA503WaitsForItsTurn(t *testing.T) {
 	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	alice, bob := head("GET /private/x", e.token(t, "alice")), head("GET /private/x", e.token(t, "bob"))
 	holding := e.hold(t, 1, func(int) string { return alice })
-	eventually(t, "the only place is taken", func() bool { return e.load.inFlight.Load() == 1 })
+	eventually(t, "the only place is taken", func() bool { return e.inFlight() == 1 })
 	shared := e.dial(t) // as a proxy's connection is
 	for _, request := range []string{alice, bob, alice, head("GET /healthz", ""), bob} {
 		if request == head("GET /healthz", "") {
@@ -64,7 +65,7 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
 	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := head("GET /private/x", e.token(t, "bob"))
-	e.load.inFlight.enter(1, 100) // somebody
+	somebody, _ := e.load.Enter(nil, limit.Rank{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, bob)
 	conn.say(t, bob)
@@ -72,7 +73,7 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	if n := e.ledger.Clients(); n != 0 {
 		t.Errorf("%d clients hold something, want none", n)
 	}
-	e.load.inFlight.leave()
+	somebody.Leave()
 	if resp, body := conn.answer(t); resp.StatusCode != http.StatusOK {
 		t.Errorf("when there is a place it is %d %s, want 200", resp.StatusCode, body)
 	}
@@ -83,7 +84,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := e.token(t, "bob")
-	e.load.inFlight.enter(1, 100) // somebody
+	somebody, _ := e.load.Enter(nil, limit.Rank{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, head("GET /private/x", bob))
 	conn.say(t, head("GET /private/x", bob))
@@ -91,7 +92,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	if err := e.deps.Authn.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil { // bob, the first one
 		t.Fatal(err)
 	}
-	e.load.inFlight.leave()
+	somebody.Leave()
 	if resp, body := conn.answer(t); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(body, `"token_revoked"`) {
 		t.Errorf("got %d %s, want 401 token_revoked", resp.StatusCode, body)
 	}
@@ -160,7 +161,7 @@ func TestWhoAsksForSomethingElseBetweenIsHeldBackAllTheSame(t *testing.T) {
 	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight, cfg.PublicKeys = 2, true })
 	alice, bob := head("GET /private/x", e.token(t, "alice")), head("GET /private/x", e.token(t, "bob"))
 	e.hold(t, 2, func(int) string { return alice })
-	eventually(t, "both places are taken", func() bool { return e.load.inFlight.Load() == 2 })
+	eventually(t, "both places are taken", func() bool { return e.inFlight() == 2 })
 	conn := e.dial(t)
 	other := head("GET /api/v1/user/profile", e.token(t, "bob"))
 	for i, request := range []string{bob, other, bob} {
@@ -192,12 +193,12 @@ func TestACloudUserWhoIsHeldBackHoldsNothing(t *testing.T) {
 	})
 	bob, alice := head("GET /private/x", "", cloudUser(t, e)...), head("GET /private/x", e.token(t, "alice"))
 	e.hold(t, 1, func(int) string { return alice })
-	eventually(t, "the connection is taken", func() bool { return e.load.inFlight.Load() == 1 })
+	eventually(t, "the connection is taken", func() bool { return e.inFlight() == 1 })
 	conn := e.dial(t)
 	conn.retryAfter(t, bob)
 	conn.say(t, bob)
 	eventually(t, "it is held back", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
-	if n := e.load.inFlight.Load(); n != 1 {
+	if n := e.inFlight(); n != 1 {
 		t.Errorf("%d places are taken, want alice's alone", n)
 	}
 }

@@ -1,0 +1,90 @@
+package limit
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"time"
+)
+
+// Bucket is one limit: a token bucket for each of those whom it tells apart. Buckets.New makes one; nil is no limit.
+type Bucket struct {
+	buckets  *Buckets
+	id       uint64 // of what is limited and how: the same after a reload that changed neither
+	per      string
+	text     string
+	interval time.Duration
+	burst    time.Duration // what a full bucket holds, as time
+}
+
+// New limits what: burst at once, and then a rate. per says who shares a bucket, as a label.
+func (b *Buckets) New(what, per string, rate Rate, burst int) *Bucket {
+	l := &Bucket{buckets: b, per: per, text: fmt.Sprintf("%v burst %d per %s", rate, burst, per)}
+	l.id = maphash.String(b.seed, what+" "+l.text)
+	l.interval = rate.Per / time.Duration(rate.Count)
+	l.burst = l.interval * time.Duration(burst)
+	return l
+}
+
+// String is the limit as an operator reads it.
+func (l *Bucket) String() string { return l.text }
+
+// Per returns who shares one of its buckets.
+func (l *Bucket) Per() string { return l.per }
+
+// Take takes a token from the bucket of a client, a number that tells it apart.
+func (l *Bucket) Take(client uint64) Verdict {
+	ahead, passed := l.buckets.take(l.key(client), l.interval, l.burst)
+	return Verdict{l, passed, ahead}
+}
+
+// GiveBack returns a token that was taken for something that does not count after all.
+func (l *Bucket) GiveBack(client uint64) { l.buckets.giveBack(l.key(client), l.interval) }
+
+func (l *Bucket) key(client uint64) uint64 {
+	return maphash.Comparable(l.buckets.seed, [2]uint64{l.id, client})
+}
+
+// Verdict is what a limit says of one request.
+type Verdict struct {
+	limit  *Bucket
+	passed bool
+	ahead  time.Duration // until the bucket is full again
+}
+
+// Passed reports whether there was a token.
+func (v Verdict) Passed() bool { return v.passed }
+
+// Per is that of the limit.
+func (v Verdict) Per() string { return v.limit.per }
+
+// After returns how long it takes until there is a token for a request that found none.
+func (v Verdict) After() time.Duration { return v.ahead - v.limit.burst + v.limit.interval }
+
+// Policy is an item of RateLimit-Policy; like State it tells a client how much of the limit is left
+// (draft-ietf-httpapi-ratelimit-headers-10, §2 and §3). A token bucket is said as what it is: q requests when full, w
+// seconds from empty to full, r requests now, t seconds until full.
+func (v Verdict) Policy() string {
+	l := v.limit
+	return rateLimitItem(l.per, 'q', int64(l.burst/l.interval), 'w', max(1, WholeSeconds(l.burst)))
+}
+
+// State is an item of RateLimit.
+func (v Verdict) State() string {
+	left := int64(0)
+	if v.passed {
+		left = int64((v.limit.burst - v.ahead) / v.limit.interval)
+	}
+	return rateLimitItem(v.limit.per, 'r', left, 't', WholeSeconds(v.ahead))
+}
+
+// rateLimitItem is an item of a list (RFC 9651 §3.1): a string with two parameters.
+func rateLimitItem(name string, first byte, a int64, second byte, b int64) string {
+	out := append(make([]byte, 0, 48), '"')
+	out = append(append(out, name...), '"', ';', first, '=')
+	out = append(strconv.AppendInt(out, a, 10), ';', second, '=')
+	return string(strconv.AppendInt(out, b, 10))
+}
+
+// WholeSeconds rounds up: who comes back after so long is not too early.
+func WholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
