@@ -17,8 +17,8 @@ type candidate struct {
 
 // choose returns the endpoint for the next attempt, nil when all were tried. The first attempt goes where the policy says, the
 // others where success is most likely.
-func (u *Upstream) choose(t *roundTrip) *endpoint {
-	t.cluster = u.cluster.Load()
+func (t *roundTrip) choose() *endpoint {
+	t.cluster = t.up.cluster.Load()
 	if only := t.cluster.endpoints; len(only) == 1 {
 		if t.hasTried(only[0]) {
 			return nil
@@ -26,12 +26,12 @@ func (u *Upstream) choose(t *roundTrip) *endpoint {
 		return only[0]
 	}
 	for {
-		now := u.deps.now()
+		now := t.up.deps.now()
 		best := t.cluster.candidates(t, now)
 		if len(best) == 0 {
 			return nil
 		}
-		c := u.pick(t, best)
+		c := t.pick(best)
 		if !c.score.probation || c.beginProbe() {
 			t.probe = c.score.probation
 			return c.endpoint
@@ -39,14 +39,14 @@ func (u *Upstream) choose(t *roundTrip) *endpoint {
 	}
 }
 
-func (u *Upstream) pick(t *roundTrip, from []candidate) candidate {
+func (t *roundTrip) pick(from []candidate) candidate {
 	switch {
 	case len(from) == 1:
 		return from[0]
 	case len(t.tried) > 0:
 		return mostPromising(from)
 	case t.cluster.cfg.Balance == RoundRobin:
-		return from[u.roundRobin.pick(from)]
+		return from[t.up.roundRobin.pick(from)]
 	case t.cluster.cfg.Balance == HashUser && t.User != 0:
 		return from[rendezvous(from, t.User)]
 	}

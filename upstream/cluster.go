@@ -1,12 +1,10 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"wxgate/upstream/http1"
 )
@@ -93,7 +91,7 @@ func (u *Upstream) applyChange(c *Change) (removed []*target, checks *checker, e
 	for _, e := range u.cluster.Load().endpoints {
 		e.pool.Configure(cfg.connections(sec))
 	}
-	checks, u.checks = u.checks, u.newChecker(cfg.Health)
+	checks, u.checks = u.checks, newChecker(u, cfg.Health)
 	return removed, checks, nil
 }
 
@@ -107,7 +105,7 @@ func (u *Upstream) nextTargets(cfg Config, sec *http1.Security) (next, removed [
 		o, _ := http1.ParseOrigin(c.URL) // Validate has read it before
 		t := old[o]
 		if t == nil {
-			t = u.newTarget(o, cfg, sec)
+			t = newTarget(u, o, cfg, sec)
 		}
 		delete(old, o)
 		t.weight = c.Weight
@@ -169,28 +167,4 @@ func (u *Upstream) addressCount(t *target) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return len(t.endpoints)
-}
-
-// firstEndpoint returns the endpoint for the first attempt. While names are being looked up for the first time, it waits for them.
-func (u *Upstream) firstEndpoint(t *roundTrip) (*endpoint, error) {
-	if e := u.choose(t); e != nil {
-		return e, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), min(t.cluster.cfg.Timeouts.Connect, time.Until(t.Deadline)))
-	defer cancel()
-	u.mu.Lock()
-	targets := u.targets
-	u.mu.Unlock()
-	for _, to := range targets {
-		select {
-		case <-to.lookedUp:
-		case <-ctx.Done():
-		}
-		if e := u.choose(t); e != nil {
-			return e, nil
-		}
-		to.reresolve()
-	}
-	t.outcome = outcomeConnect
-	return nil, fmt.Errorf("%w: no address is known", http1.ErrConnect)
 }

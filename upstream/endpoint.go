@@ -129,8 +129,8 @@ func (e *endpoint) weightFactor(now time.Time, slow time.Duration) float64 {
 }
 
 // record records what the last attempt says of e.
-func (u *Upstream) record(t *roundTrip, e *endpoint, began time.Time) {
-	now, cfg := u.deps.now(), &t.cluster.cfg
+func (e *endpoint) record(t *roundTrip, began time.Time) {
+	now, cfg := t.up.deps.now(), &t.cluster.cfg
 	took := now.Sub(began)
 	v := t.outcome.forTarget()
 	back := false
@@ -160,10 +160,10 @@ func (u *Upstream) record(t *roundTrip, e *endpoint, began time.Time) {
 		e.target.reresolve()
 	}
 	if failing && len(t.cluster.endpoints) > 1 {
-		u.eject(e, t.outcomeText(), now)
+		e.eject(t.outcomeText(), now)
 	}
 	if back {
-		u.events.readmitted(e)
+		t.up.events.readmitted(e)
 	}
 }
 

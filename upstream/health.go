@@ -29,7 +29,7 @@ type checker struct {
 }
 
 // newChecker starts the checks; without a path to ask for it only discards earlier results.
-func (u *Upstream) newChecker(cfg Health) *checker {
+func newChecker(u *Upstream, cfg Health) *checker {
 	if cfg.Path == "" {
 		for _, e := range u.cluster.Load().endpoints {
 			if e.resetChecks() {

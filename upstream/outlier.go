@@ -19,17 +19,18 @@ type ejection struct {
 }
 
 // eject puts an endpoint aside, unless it would be the last healthy one. last is the outcome of its last attempt.
-func (u *Upstream) eject(e *endpoint, last string, now time.Time) {
-	failures, out := u.startEjection(e, now)
+func (e *endpoint) eject(last string, now time.Time) {
+	failures, out := e.startEjection(now)
 	if out == 0 {
 		return
 	}
 	e.target.metrics.ejections.Inc()
-	u.events.ejected(e, fmt.Sprintf("%d failures in a row, the last: %s", failures, last), out)
+	e.target.up.events.ejected(e, fmt.Sprintf("%d failures in a row, the last: %s", failures, last), out)
 }
 
 // startEjection returns after how many failures e is out now, and for how long: 0 when it is not, or was before.
-func (u *Upstream) startEjection(e *endpoint, now time.Time) (failures int, out time.Duration) {
+func (e *endpoint) startEjection(now time.Time) (failures int, out time.Duration) {
+	u := e.target.up
 	u.ejecting.Lock()
 	defer u.ejecting.Unlock()
 	f := u.cluster.Load()

@@ -8,7 +8,7 @@ import (
 )
 
 // nextEndpoint returns the endpoint for the next attempt, nil when the last outcome is final.
-func (u *Upstream) nextEndpoint(t *roundTrip, err error) *endpoint {
+func (t *roundTrip) nextEndpoint(err error) *endpoint {
 	reason := retryReason(t.outcome)
 	unsent := t.outcome == outcomeConnect || errors.Is(err, http1.ErrRemoved)
 	switch {
@@ -16,38 +16,38 @@ func (u *Upstream) nextEndpoint(t *roundTrip, err error) *endpoint {
 		t.Stop.Stopped(), !time.Now().Before(t.Deadline):
 		return nil
 	case unsent:
-		return u.retry(t, reason)
-	case t.outcome.forTarget() != failure, !u.repeatable(t), !t.granted && !u.grant(t):
+		return t.retry(reason)
+	case t.outcome.forTarget() != failure, !t.repeatable(), !t.granted && !t.grant():
 		return nil
 	}
 	t.retries++
 	t.granted = false
-	return u.retry(t, reason)
+	return t.retry(reason)
 }
 
 // retry chooses an endpoint that was not tried.
-func (u *Upstream) retry(t *roundTrip, reason string) *endpoint {
-	e := u.choose(t)
+func (t *roundTrip) retry(reason string) *endpoint {
+	e := t.choose()
 	if e != nil {
-		u.metrics.retries[reason].Inc()
+		t.up.metrics.retries[reason].Inc()
 	}
 	return e
 }
 
 // repeatable reports whether the request may be sent again although it was sent: nobody notices a repetition of it (RFC
 // 9110 §9.2.2), we still have all of it, and its attempts are not used up.
-func (u *Upstream) repeatable(t *roundTrip) bool {
+func (t *roundTrip) repeatable() bool {
 	return t.Replayable && t.retries < t.cluster.cfg.Retries.Attempts && t.Idempotent()
 }
 
 // grant asks the budget for one more attempt, if there is an endpoint for it.
-func (u *Upstream) grant(t *roundTrip) bool {
-	return u.hasUntried(t) && u.budget.withdraw(u.deps.now(), &u.metrics)
+func (t *roundTrip) grant() bool {
+	return t.hasUntried() && t.up.budget.withdraw(t.up.deps.now(), &t.up.metrics)
 }
 
 // hasUntried reports whether there is an endpoint that was not tried.
-func (u *Upstream) hasUntried(t *roundTrip) bool {
-	for _, e := range u.cluster.Load().endpoints {
+func (t *roundTrip) hasUntried() bool {
+	for _, e := range t.up.cluster.Load().endpoints {
 		if !t.hasTried(e) {
 			return true
 		}
@@ -56,8 +56,8 @@ func (u *Upstream) hasUntried(t *roundTrip) bool {
 }
 
 // tryTimeout is how long an attempt waits for its answer before another endpoint is asked, 0 when there is none to ask.
-func (u *Upstream) tryTimeout(t *roundTrip) time.Duration {
-	if len(t.cluster.endpoints) < 2 || !u.repeatable(t) || !u.hasUntried(t) {
+func (t *roundTrip) tryTimeout() time.Duration {
+	if len(t.cluster.endpoints) < 2 || !t.repeatable() || !t.hasUntried() {
 		return 0
 	}
 	return t.cluster.cfg.Retries.TryTimeout

@@ -1,8 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -35,7 +38,9 @@ func (u *Upstream) newRoundTrip(req *fasthttp.Request, resp *fasthttp.Response, 
 	return t
 }
 
-func (u *Upstream) recycle(t *roundTrip) {
+// recycle lets go of everything but the buffers.
+func (t *roundTrip) recycle() {
+	u := t.up
 	t.Release()
 	*t = roundTrip{Request: t.Request, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
 	u.roundTrips.Put(t)
@@ -48,9 +53,9 @@ func clearAll[T any](s []T) []T {
 }
 
 // attempts sends the request until an outcome is final.
-func (u *Upstream) attempts(t *roundTrip) error {
-	u.budget.deposit(u.deps.now())
-	e, err := u.firstEndpoint(t)
+func (t *roundTrip) attempts() error {
+	t.up.budget.deposit(t.up.deps.now())
+	e, err := t.firstEndpoint()
 	if err != nil {
 		return err
 	}
@@ -60,8 +65,8 @@ func (u *Upstream) attempts(t *roundTrip) error {
 	}
 	t.Deadline = t.Deadline.Add(t.Waited) // the service's time begins when the body is there
 	for {
-		err := u.attempt(t, e)
-		next := u.nextEndpoint(t, err)
+		err := t.attempt(e)
+		next := t.nextEndpoint(err)
 		if next == nil {
 			return err
 		}
@@ -71,11 +76,36 @@ func (u *Upstream) attempts(t *roundTrip) error {
 	}
 }
 
+// firstEndpoint returns the endpoint for the first attempt. While names are being looked up for the first time, it waits
+// for them.
+func (t *roundTrip) firstEndpoint() (*endpoint, error) {
+	if e := t.choose(); e != nil {
+		return e, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), min(t.cluster.cfg.Timeouts.Connect, time.Until(t.Deadline)))
+	defer cancel()
+	t.up.mu.Lock()
+	targets := t.up.targets
+	t.up.mu.Unlock()
+	for _, to := range targets {
+		select {
+		case <-to.lookedUp:
+		case <-ctx.Done():
+		}
+		if e := t.choose(); e != nil {
+			return e, nil
+		}
+		to.reresolve()
+	}
+	t.outcome = outcomeConnect
+	return nil, fmt.Errorf("%w: no address is known", http1.ErrConnect)
+}
+
 // attempt sends the request to e once and records the outcome.
-func (u *Upstream) attempt(t *roundTrip, e *endpoint) error {
+func (t *roundTrip) attempt(e *endpoint) error {
 	t.target, t.tried = e.target.origin.Name, append(t.tried, e)
-	t.Request.TryTimeout = u.tryTimeout(t)
-	began := u.deps.now()
+	t.Request.TryTimeout = t.tryTimeout()
+	began := t.up.deps.now()
 	if t.Replayable { // the pace of a long body is its sender's
 		e.startAttempt(began)
 	}
@@ -85,7 +115,7 @@ func (u *Upstream) attempt(t *roundTrip, e *endpoint) error {
 	if errors.Is(err, http1.ErrRemoved) {
 		t.outcome = outcomeNone
 	}
-	u.record(t, e, began)
+	e.record(t, began)
 	return err
 }
 
@@ -102,9 +132,14 @@ func (t *roundTrip) hasTried(e *endpoint) bool { return slices.Contains(t.tried,
 
 // RetryElsewhere ends an attempt that got no answer within retries.try_timeout, when another one is granted.
 func (t *roundTrip) RetryElsewhere() bool {
-	t.granted = t.up.grant(t)
+	t.granted = t.grant()
 	return t.granted
 }
 
 // Renewed counts a request that met a dead connection.
 func (t *roundTrip) Renewed() { t.up.metrics.retries[reasonDead].Inc() }
+
+// ReuseAfterBody reports whether other requests may follow content on a connection.
+func (t *roundTrip) ReuseAfterBody() bool {
+	return t.cluster.cfg.Keepalive.ReuseAfterBody && !t.up.undrained.Load()
+}

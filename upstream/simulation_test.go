@@ -86,9 +86,9 @@ func (s *simulation) wait(d time.Duration) {
 		s.now = f.ends
 		f.load().n--
 		f.trip.outcome = outcome2xx
-		s.up.record(f.trip, f.to, f.began)
+		f.to.record(f.trip, f.began)
 		s.took = append(s.took, f.ends.Sub(f.began))
-		s.up.recycle(f.trip)
+		f.trip.recycle()
 	}
 	s.now = until
 }
@@ -96,7 +96,7 @@ func (s *simulation) wait(d time.Duration) {
 func (s *simulation) send(takes []time.Duration) {
 	f := flight{trip: s.up.newRoundTrip(new(fasthttp.Request), new(fasthttp.Response), Options{}), began: s.now}
 	f.trip.Replayable = true
-	f.to = s.up.choose(f.trip)
+	f.to = f.trip.choose()
 	f.to.startAttempt(s.now)
 	f.load().n++
 	usual := takes[slices.Index(f.trip.cluster.endpoints, f.to)]

@@ -40,7 +40,7 @@ type target struct {
 }
 
 // newTarget begins to look the name up; an address needs no looking up.
-func (u *Upstream) newTarget(o http1.Origin, cfg Config, sec *http1.Security) *target {
+func newTarget(u *Upstream, o http1.Origin, cfg Config, sec *http1.Security) *target {
 	t := &target{
 		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.Address), slow: u.cluster.Load() != nil,
 		lookedUp: make(chan struct{}), lookupWanted: make(chan struct{}, 1),
@@ -145,7 +145,7 @@ func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *e
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
 		pool: http1.NewPool(t.origin, address, cfg.connections(sec), http1.Owner{
-			Queue: &t.up.queue, Dials: &t.up.metrics.dials, Now: t.up.deps.now, Undrained: func() { t.up.markUndrained(t) },
+			Queue: &t.up.queue, Dials: &t.up.metrics.dials, Now: t.up.deps.now, Undrained: t.markUndrained,
 		}),
 	}
 	e.occupancy = e.pool
@@ -157,6 +157,19 @@ func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *e
 
 // countOutcome counts how an attempt ended.
 func (t *target) countOutcome(f outcome) { t.metrics.results[f].Inc() }
+
+// markUndrained is called when the target said something that nobody had asked for on a connection that had carried
+// content.
+func (t *target) markUndrained() {
+	t.metrics.unsolicited.Inc()
+	if t.up.undrained.Swap(true) {
+		return
+	}
+	t.up.events.undrained(t)
+	for _, e := range t.up.cluster.Load().endpoints {
+		e.pool.CloseCarried()
+	}
+}
 
 // targetMetrics are the metrics of one target.
 type targetMetrics struct {

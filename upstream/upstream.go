@@ -160,7 +160,7 @@ func (u *Upstream) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline t
 // DoWith is Do for a caller with more to say of the request.
 func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Options) (Exchange, error) {
 	t := u.newRoundTrip(req, resp, o)
-	defer u.recycle(t)
+	defer t.recycle()
 	return u.run(t)
 }
 
@@ -169,7 +169,7 @@ func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Opti
 // whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
 func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
 	t := u.newRoundTrip(req, resp, o)
-	defer u.recycle(t)
+	defer t.recycle()
 	t.Upgrade = true
 	ex, err := u.run(t)
 	return t.Tunnel, ex, err
@@ -182,7 +182,7 @@ func (u *Upstream) run(t *roundTrip) (Exchange, error) {
 	}
 	probe, err := u.breaker.allow(u.deps.now())
 	if err == nil {
-		err = u.attempts(t)
+		err = t.attempts()
 		u.events.breakerChanged(u.breaker.record(probe, t.outcome.forService(), u.deps.now()))
 	}
 	if err != nil {
