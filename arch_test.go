@@ -150,6 +150,24 @@ func TestEveryExceptionNamesALinterThatRuns(t *testing.T) {
 	}
 }
 
+// TestTheFilesOfTheArchitectureExist holds what docs/architecture.md names: a file or folder that has moved is named there anew.
+func TestTheFilesOfTheArchitectureExist(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([\\w./-]+(?:/|\\.(?:go|md|yaml)))`").FindAllSubmatch(page, -1)
+	if len(named) < 40 {
+		t.Errorf("docs/architecture.md names %d files and folders, want 40 or more", len(named))
+	}
+	for _, m := range named {
+		if _, err := os.Stat(string(m[1])); err != nil {
+			t.Errorf("docs/architecture.md: %v", err)
+		}
+	}
+}
+
 func TestEveryDependencyHasItsReason(t *testing.T) {
 	t.Parallel()
 	reasons, err := os.ReadFile("docs/decisions/0001-dependencies.md")

@@ -88,10 +88,33 @@ func TestWhatIsOwedMayOnlyShrink(t *testing.T) {
 	}
 }
 
+func TestThePictureHasTheArrowsThatNoOtherImplies(t *testing.T) {
+	t.Parallel()
+	root := build(t, map[string]string{
+		"main.go": "package main\n\nimport _ \"wxgate/a\"\nimport _ \"wxgate/a/b\"\n", "a/a.go": "package a\n\nimport _ \"wxgate/a/b\"\nimport _ \"wxgate/leaf\"\n",
+		"a/b/b.go": "package b\n", "leaf/leaf.go": "package leaf\n", "kittest/kit.go": "package kittest\n\nimport _ \"wxgate/a\"\n",
+		picture: "# Page\n\n" + begins + "old\n" + ends + "rest\n",
+	})
+	rooms, err := measure(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		if changed, err := redraw(root, rooms, true); err != nil || changed != want {
+			t.Errorf("got %t, %v, want %t", changed, err, want)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(root, picture))
+	want := "# Page\n\n" + begins + "flowchart TD\n  main[\"main.go\"] --> a[\"a\"]\n  a[\"a\"] --> a_b[\"a/b\"]\n" + ends + "rest\n"
+	if err != nil || string(page) != want {
+		t.Errorf("got %v and\n%s\nwant\n%s", err, page, want)
+	}
+}
+
 func TestThisHouseIsInOrder(t *testing.T) {
 	t.Parallel()
 	var out, faults bytes.Buffer
-	if code := run(&out, &faults, filepath.Join("..", "..")); code != 0 || !strings.Contains(out.String(), "gateway") {
+	if code := run(&out, &faults, filepath.Join("..", ".."), false); code != 0 || !strings.Contains(out.String(), "gateway") {
 		t.Errorf("exit code %d:\n%s", code, faults.String())
 	}
 }
