@@ -22,18 +22,18 @@ type commands struct {
 	ShowVersion versionFlag `name:"version" short:"v" help:"Print the version."`
 
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
-	Demo    demoCommand    `cmd:"" help:"Run everything on this machine with nothing set up: a stand-in for WeChat, a recipe service, the gateway."`
-	Doctor  doctorCommand  `cmd:"" help:"Look at everything that a login and a request depend on, a line each, with what to do."`
-	Check   checkCommand   `cmd:"" help:"Read the configuration, report every fault, start nothing."`
-	Routes  routesCommand  `cmd:"" help:"List every route and endpoint, the gateway's own too, as the configuration makes them."`
-	Explain explainCommand `cmd:"" help:"Say what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
+	Demo    demoCommand    `cmd:"" help:"Run everything on this machine without any setup: a stand-in for WeChat, a recipe service, the gateway."`
+	Doctor  doctorCommand  `cmd:"" help:"Check everything that a login and a request depend on, one line each, with what to do."`
+	Check   checkCommand   `cmd:"" help:"Read the configuration, report every error, start nothing."`
+	Routes  routesCommand  `cmd:"" help:"List every route and endpoint that the configuration results in, including the gateway's own."`
+	Explain explainCommand `cmd:"" help:"Show what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
 	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
 
 	Users    usersCommand    `cmd:"" help:"List, show, import, export, ban and erase users of the running gateway."`
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
-	Keys     keysCommand     `cmd:"" help:"Make keys that sign tokens."`
-	Token    tokenCommand    `cmd:"" help:"Look into a token."`
-	Restore  restoreCommand  `cmd:"" help:"Make a data folder that was put back from a backup safe to serve."`
+	Keys     keysCommand     `cmd:"" help:"Create keys that sign tokens."`
+	Token    tokenCommand    `cmd:"" help:"Inspect a token."`
+	Restore  restoreCommand  `cmd:"" help:"Make a data folder restored from a backup safe to serve."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

@@ -23,8 +23,8 @@ import (
 )
 
 type demoCommand struct {
-	Listen string `placeholder:"HOST:PORT" help:"Loopback address of the gateway (127.0.0.1:8080; with -c what the file says); a port that is taken gives way to a free one."`
-	Page   string `placeholder:"HOST:PORT" help:"Loopback address of the page with the example mini-program (127.0.0.1:8081); as above."`
+	Listen string `placeholder:"HOST:PORT" help:"Loopback address of the gateway (127.0.0.1:8080; with -c, that of the file); if the port is taken, a free one is used."`
+	Page   string `placeholder:"HOST:PORT" help:"Loopback address of the page with the example mini-program (127.0.0.1:8081); likewise."`
 }
 
 // Validate keeps the demo on this machine: its WeChat logs everybody in as anybody.

@@ -23,7 +23,7 @@ import (
 )
 
 type doctorCommand struct {
-	Domain string `placeholder:"DOMAIN" help:"The public domain of the mini-program's requests, to look at its TLS (api.example.com)."`
+	Domain string `placeholder:"DOMAIN" help:"The public domain that the mini-program calls, to check its TLS (api.example.com)."`
 }
 
 // finding is one line of the doctor: what was looked at, whether it is well, and what to do.

@@ -22,10 +22,10 @@ type explainCommand struct {
 	Method     string     `arg:"" help:"GET, POST and so on."`
 	Path       string     `arg:"" help:"Path and query, as a client sends them."`
 	Host       string     `default:"localhost" placeholder:"HOST" help:"The Host of the request (localhost)."`
-	Header     []string   `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Another header; may be given several times."`
+	Header     []string   `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Another header; may be repeated."`
 	BodyLength int64      `placeholder:"BYTES" help:"The length of the body."`
 	From       netip.Addr `default:"192.0.2.1" placeholder:"ADDRESS" help:"The address that the connection comes from (192.0.2.1, a stranger)."`
-	Token      string     `help:"A token, to see whether it would be taken; whether its session has ended, the gateway alone knows."`
+	Token      string     `help:"A token, to see whether it would be accepted; only the running gateway knows whether its session has ended."`
 }
 
 // explained is what the gateway would do with the request and its token.

@@ -21,13 +21,13 @@ import (
 )
 
 type keysCommand struct {
-	New keysNewCommand `cmd:"" help:"Make a key that signs tokens, and print what to write into gateway.yaml."`
+	New keysNewCommand `cmd:"" help:"Create a key that signs tokens, and print what to write into gateway.yaml."`
 }
 
 type keysNewCommand struct {
 	Algorithm string `default:"HS256" enum:"HS256,RS256,ES256,EdDSA" help:"HS256 (a shared secret), RS256, ES256 or EdDSA."`
 	ID        string `help:"The key's id, kid in its tokens (default: key- and the date)."`
-	Out       string `placeholder:"FILE" help:"Where the key goes (default: printed for HS256, else ID.pem)."`
+	Out       string `placeholder:"FILE" help:"Where to write the key (default: printed for HS256, otherwise ID.pem)."`
 }
 
 // secretBytes is the size of a new HS256 secret: more than the 32 bytes that RFC 7518 asks for.

@@ -11,8 +11,8 @@ import (
 )
 
 type restoreCommand struct {
-	Dir        string `arg:"" help:"The data folder, as it was put back; wxgate must not be running on it."`
-	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"New users get ids from this one on: above every id that your services have seen."`
+	Dir        string `arg:"" help:"The restored data folder; wxgate must not be running on it."`
+	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"The first id for new users: one above every id that your services have seen."`
 }
 
 // maxNextUserID leaves as many ids to new users as there are below it.

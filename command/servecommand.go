@@ -7,7 +7,7 @@ import (
 )
 
 type serveCommand struct {
-	Sandbox bool `help:"Try the file without a mini-program: a sandbox plays WeChat, key and store are thrown away, and nobody but this machine is served."`
+	Sandbox bool `help:"Try out the file without a mini-program: a sandbox plays WeChat, key and store are discarded, and only this machine is served."`
 }
 
 // Run serves until the process is told to stop.

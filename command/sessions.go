@@ -10,8 +10,8 @@ import (
 )
 
 type sessionsCommand struct {
-	List   sessionsListCommand   `cmd:"" help:"List the sessions of a user: one login on one device each."`
-	Revoke sessionsRevokeCommand `cmd:"" help:"End a session, or all of a user; their tokens are refused at once."`
+	List   sessionsListCommand   `cmd:"" help:"List the sessions of a user; each is one login on one device."`
+	Revoke sessionsRevokeCommand `cmd:"" help:"End a session, or all sessions of a user; their tokens are refused at once."`
 }
 
 // session is a session as the admin API tells operators.
@@ -28,8 +28,8 @@ type sessionsListCommand struct {
 	output
 
 	User  userID `arg:"" help:"The user's id."`
-	After string `help:"List on from a page before; its last line says from where."`
-	Limit int    `default:"50" help:"How many; 100 at most."`
+	After string `help:"Continue after an earlier page; its last line has the value."`
+	Limit int    `default:"50" help:"How many; at most 100."`
 }
 
 // Run lists the sessions of a user.

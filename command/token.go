@@ -15,7 +15,7 @@ import (
 )
 
 type tokenCommand struct {
-	Inspect tokenInspectCommand `cmd:"" help:"Show what a token says, trusting none of it, and whether its signature holds."`
+	Inspect tokenInspectCommand `cmd:"" help:"Show what a token contains, trusting none of it, and whether its signature is valid."`
 }
 
 type tokenInspectCommand struct {

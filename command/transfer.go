@@ -14,7 +14,7 @@ const ndjson = "application/x-ndjson"
 type usersImportCommand struct {
 	output
 
-	File string `arg:"" help:"One user a line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
+	File string `arg:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
 }
 
 // importReport is what became of the lines of an import.

@@ -14,11 +14,11 @@ import (
 type usersCommand struct {
 	List   usersListCommand   `cmd:"" help:"List users by id."`
 	Show   usersShowCommand   `cmd:"" help:"Show one user."`
-	Import usersImportCommand `cmd:"" help:"Take over users of an existing backend, one JSON object a line."`
-	Export usersExportCommand `cmd:"" help:"Print every user as one JSON object a line: personal data."`
+	Import usersImportCommand `cmd:"" help:"Import users of an existing backend, one JSON object per line."`
+	Export usersExportCommand `cmd:"" help:"Print every user, one JSON object per line: this is personal data."`
 	Ban    usersBanCommand    `cmd:"" help:"Refuse a user's tokens and logins."`
 	Unban  usersUnbanCommand  `cmd:"" help:"Lift a ban."`
-	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user, for good."`
+	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user permanently."`
 }
 
 // account is a user as the admin API tells operators.
@@ -54,10 +54,10 @@ func (a account) banned() string {
 type usersListCommand struct {
 	output
 
-	After  int64  `placeholder:"ID" help:"List from the id after this one on."`
-	Limit  int    `default:"100" placeholder:"N" help:"How many (100); 1000 at most."`
-	OpenID string `name:"openid" placeholder:"OPENID" help:"The user of this openid alone."`
-	AppID  string `name:"appid" placeholder:"APPID" help:"Which mini-program's, with --openid; needed when there are several."`
+	After  int64  `placeholder:"ID" help:"Start after this id."`
+	Limit  int    `default:"100" placeholder:"N" help:"How many (100); at most 1000."`
+	OpenID string `name:"openid" placeholder:"OPENID" help:"Only the user with this openid."`
+	AppID  string `name:"appid" placeholder:"APPID" help:"The mini-program, with --openid; required if there are several."`
 }
 
 // query is what the admin API is asked for.
@@ -122,7 +122,7 @@ type usersBanCommand struct {
 	output
 
 	ID  userID         `arg:"" help:"The user's id."`
-	For *time.Duration `placeholder:"DURATION" help:"How long, such as 72h or 7d; without it for ever."`
+	For *time.Duration `placeholder:"DURATION" help:"How long, such as 72h or 7d; permanent if omitted."`
 }
 
 // Validate refuses a ban that ends before it begins: 0s is no other word for ever.
@@ -185,7 +185,7 @@ func printAccount(t *table, u account) {
 
 type usersEraseCommand struct {
 	ID  userID `arg:"" help:"The user's id."`
-	Yes bool   `help:"Do not ask."`
+	Yes bool   `help:"Do not ask for confirmation."`
 }
 
 // Run erases a user, after the operator has typed the id a second time.
