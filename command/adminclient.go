@@ -99,7 +99,7 @@ func (c *adminClient) send(ctx context.Context, method, path, contentType string
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
 	told := time.AfterFunc(silenceTold, func() {
-		_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has the request and does not answer yet; waiting\n", c.address)
+		_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has received the request and has not answered yet; waiting\n", c.address)
 	})
 	resp, err := c.client().Do(req)
 	told.Stop()
@@ -120,7 +120,7 @@ func (c *adminClient) unreachable(method string, err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		advice := "the gateway is stopped or stuck, or server.admin is the address of another program; look at its log, and restart it if it stays silent"
 		if method != http.MethodGet {
-			advice += ". The change may have been made all the same: look before you ask for it again"
+			advice += ". The change may have been made all the same: check before you repeat it"
 		}
 		return fmt.Errorf("asking %s: no answer within %v: %s", c.address, c.timeout, advice)
 	}
@@ -134,7 +134,7 @@ func (c *adminClient) unreachable(method string, err error) error {
 func refused(resp *http.Response) error {
 	var refusal struct{ Message, Reason, Detail string }
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal); err != nil || refusal.Reason == "" {
-		return fmt.Errorf("the answer is %s and not of a wxgate", resp.Status)
+		return fmt.Errorf("the answer is %s and does not come from wxgate", resp.Status)
 	}
 	return fmt.Errorf("%d %s: %s", resp.StatusCode, refusal.Reason, cmp.Or(refusal.Detail, refusal.Message))
 }

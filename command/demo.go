@@ -31,7 +31,7 @@ type demoCommand struct {
 func (d demoCommand) Validate() error {
 	for _, flag := range []struct{ name, address string }{{"--listen", d.Listen}, {"--page", d.Page}} {
 		if host, _, err := net.SplitHostPort(flag.address); flag.address != "" && (err != nil || !isLoopback(host)) {
-			return fmt.Errorf("%s: %q is not a loopback address such as 127.0.0.1:8080, and in the demo everybody can be anybody", flag.name, flag.address)
+			return fmt.Errorf("%s: %q is not a loopback address such as 127.0.0.1:8080, and in the demo anyone can be anyone", flag.name, flag.address)
 		}
 	}
 	return nil
@@ -52,7 +52,7 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 		return d.runRecipes(ctx, w, stand)
 	}
 	if d.Page != "" {
-		return errors.New("--page is for the example mini-program, which is not there with -c")
+		return errors.New("--page is for the example mini-program, which does not run with -c")
 	}
 	return stand.serve(ctx, w)
 }

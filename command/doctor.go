@@ -83,20 +83,20 @@ func keysFinding(cfg authn.Config) finding {
 
 // storageFinding writes a file where the data are.
 func storageFinding(dir string) finding {
-	f := finding{about: "storage " + dir, advice: "the folder can be written"}
+	f := finding{about: "storage " + dir, advice: "the folder is writable"}
 	for parent := dir; ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
 		if errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent) {
 			continue // serve makes what is missing
 		}
 		if err == nil && !info.IsDir() {
-			err = fmt.Errorf("%s is no folder", parent)
+			err = fmt.Errorf("%s is not a folder", parent)
 		}
 		if err == nil {
 			err = tryWriting(parent)
 		}
 		if f.ill = err; err != nil {
-			f.advice = "give the user of wxgate a folder it may write in storage.badger.dir"
+			f.advice = "set storage.badger.dir to a folder that the user of wxgate may write to"
 		}
 		return f
 	}
@@ -115,7 +115,7 @@ func secretFinding(ctx context.Context, cfg wechat.Config) finding {
 	f := finding{about: "WeChat " + cfg.AppID, advice: "appid and secret are known to WeChat"}
 	client, err := wechat.New(cfg, prometheus.NewRegistry())
 	if err != nil {
-		f.ill, f.advice = err, "mend wechat in the configuration"
+		f.ill, f.advice = err, "fix the wechat section of the configuration"
 		return f
 	}
 	defer client.Close()
@@ -137,7 +137,7 @@ func clockFinding(ctx context.Context, baseURL string) finding {
 	f := finding{about: "clock", advice: "within 5 s of WeChat's"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, baseURL, nil)
 	if err != nil {
-		f.ill, f.advice = errors.New("no request could be made"), "mend wechat.base_url"
+		f.ill, f.advice = errors.New("no request could be made"), "fix wechat.base_url"
 		return f
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
@@ -148,7 +148,7 @@ func clockFinding(ctx context.Context, baseURL string) finding {
 	defer resp.Body.Close()
 	theirs, err := http.ParseTime(resp.Header.Get("Date"))
 	if skew := time.Since(theirs).Round(time.Second); err == nil && (skew > 5*time.Second || skew < -5*time.Second) {
-		f.ill, f.advice = fmt.Errorf("our clock is off by %v", skew), "run NTP (chrony, systemd-timesyncd): tokens live by the clock"
+		f.ill, f.advice = fmt.Errorf("our clock is off by %v", skew), "run NTP (chrony, systemd-timesyncd): the lifetime of tokens depends on the clock"
 	}
 	return f
 }
@@ -165,9 +165,9 @@ func upstreamFinding(ctx context.Context, name string, cfg upstream.Config) find
 		urls = append(urls, t.URL)
 	}
 	if len(ill) > 0 {
-		return finding{"upstream " + name, errors.New(strings.Join(ill, "; ")), "start the service, or mend upstreams." + name}
+		return finding{"upstream " + name, errors.New(strings.Join(ill, "; ")), "start the service, or fix upstreams." + name}
 	}
-	return finding{"upstream " + name, nil, "connections are taken by " + strings.Join(urls, ", ")}
+	return finding{"upstream " + name, nil, "connections are accepted by " + strings.Join(urls, ", ")}
 }
 
 // tlsFinding looks at the public domain as a phone does: TLS 1.2 or later, the whole chain, the right name, not about to

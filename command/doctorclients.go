@@ -15,11 +15,11 @@ func clientsFinding(cfg config.Config) finding {
 	case len(cfg.Server.TrustedProxies) > 0:
 		says = append(says, "server.trusted_proxies say which")
 	default:
-		says = append(says, "all who come through a proxy on this machine or in a private network are one that holds a quarter of the whole: "+
+		says = append(says, "all clients behind a proxy on this machine or in a private network count as one, which may hold a quarter of the whole: "+
 			"set server.trusted_proxies if there is one")
 	}
 	if cfg.WeChat.CloudFunctionSecret.Reveal() != "" {
-		says = append(says, "calls of the cloud function are one until their user is known")
+		says = append(says, "calls of the cloud function count as one client until their user is known")
 	}
 	return finding{about: "clients", advice: strings.Join(says, "; ")}
 }

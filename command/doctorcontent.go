@@ -21,7 +21,7 @@ func contentFinding(ctx context.Context, name string, cfg upstream.Config) findi
 		if errors.Is(err, upstream.ErrUndrained) {
 			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
 		} else if err != nil {
-			f.advice = fmt.Sprintf("%s could not be asked: see the line on upstream %s", t.URL, name)
+			f.advice = fmt.Sprintf("%s could not be reached: see the line on upstream %s", t.URL, name)
 		}
 	}
 	if len(ill) == 0 {

@@ -94,7 +94,7 @@ func (c explainCommand) judge(w *world) (*verdict, error, error) {
 	v := signatureOf(token, cfg.Authn.Keys, w.config)
 	fault := authn.CheckToken(cfg.Authn, token, time.Now())
 	if fault != nil && v.Valid {
-		v = verdict{Key: v.Key, Detail: fmt.Sprintf("holds with key %q, but: %v", v.Key, fault)}
+		v = verdict{Key: v.Key, Detail: fmt.Sprintf("matches key %q, but: %v", v.Key, fault)}
 	}
 	return &v, fault, nil
 }
@@ -205,9 +205,9 @@ func (c explainCommand) question() gateway.Question {
 func (e explained) tokenLine() string {
 	wants := map[gateway.AuthMode]string{
 		gateway.AuthRequired: "required: without one 401 token_missing",
-		gateway.AuthOptional: "optional: a bad one is 401",
+		gateway.AuthOptional: "optional: an invalid one is 401",
 		gateway.AuthNone:     "not looked at",
-		gateway.AuthPrefetch: "?code or ?token in the query, else 401 token_missing",
+		gateway.AuthPrefetch: "?code or ?token in the query, otherwise 401 token_missing",
 	}[e.Route.Auth]
 	if e.Token != nil {
 		wants += "; the given one's signature " + e.Token.String()

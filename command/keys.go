@@ -134,7 +134,7 @@ func writeKeyPair(private crypto.Signer, privateFile, publicFile string) error {
 func writeNew(name string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already; keys are never overwritten", name)
+		return fmt.Errorf("%s already exists; keys are never overwritten", name)
 	}
 	if err != nil {
 		return fmt.Errorf("writing a key: %w", err)

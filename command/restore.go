@@ -37,7 +37,7 @@ func (c restoreCommand) report(out io.Writer, done badger.Restored) {
 	latest := readableTime(done.Latest)
 	bans := "nobody is banned"
 	if len(done.Banned) > 0 {
-		bans = "banned are the users " + strings.Join(done.Banned, ", ")
+		bans = "these users are banned: " + strings.Join(done.Banned, ", ")
 	}
 	lines := []string{
 		fmt.Sprintf("%s is as it was at %s, and safe to serve:", c.Dir, latest),

@@ -40,7 +40,7 @@ type verdict struct {
 
 func (v verdict) String() string {
 	if v.Valid {
-		return fmt.Sprintf("holds with key %q; whether the session has ended, the gateway alone knows", v.Key)
+		return fmt.Sprintf("matches key %q; only the gateway knows whether the session has ended", v.Key)
 	}
 	return v.Detail
 }
@@ -53,7 +53,7 @@ func (c tokenInspectCommand) Run(w *world) error {
 	}
 	parsed, _, err := jwt.NewParser(jwt.WithJSONNumber()).ParseUnverified(token, jwt.MapClaims{})
 	if err != nil {
-		return errors.New("this is no JWT: three base64url parts with dots between them, the first two of them JSON")
+		return errors.New("this is not a JWT: three base64url parts with dots between them, the first two of them JSON")
 	}
 	claims, _ := parsed.Claims.(jwt.MapClaims)
 	seen := inspection{parsed.Header, claims, verifyToken(token, w)}

@@ -29,7 +29,7 @@ func signatureOf(token string, keys []authn.KeyConfig, file string) verdict {
 			return verdict{Valid: true, Key: key.ID}
 		}
 	}
-	return verdict{Detail: "holds with no key of " + file}
+	return verdict{Detail: "matches no key in " + file}
 }
 
 // holds reports whether a token's signature is of that key. The algorithm is the key's, never the token's.

@@ -33,7 +33,7 @@ type importReport struct {
 	} `json:"warnings"`
 }
 
-// Run imports users; it is an error when a line was not taken.
+// Run imports users; it is an error when a line was not imported.
 func (c usersImportCommand) Run(ctx context.Context, w *world) error {
 	admin, err := newAdminClient(w)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c usersImportCommand) tell(w io.Writer, report importReport) error {
 		}
 	})
 	if err == nil && report.Failed > 0 {
-		err = fmt.Errorf("%s not taken", counted(report.Failed, "line was", "lines were"))
+		err = fmt.Errorf("%s not imported", counted(report.Failed, "line was", "lines were"))
 	}
 	return err
 }

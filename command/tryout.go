@@ -32,7 +32,7 @@ func (s *standIn) serve(ctx context.Context, w *world) error {
 		return err
 	}
 	log := process.NewLogs(cfg.Log, w.queued(&w.stderr))
-	log.Warn("sandbox: everybody can log in as anybody; this is no gateway for real users", "appid", sandboxAppID, "data", s.dir)
+	log.Warn("sandbox: anyone can log in as anyone; this is not a gateway for real users", "appid", sandboxAppID, "data", s.dir)
 	svc, err := process.Open(ctx, cfg, log, tourist)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (s *standIn) remarks(cfg config.Config, public string) string {
 		fmt.Fprintf(&lines, "It listens on %s instead of %s.\n", actual, written)
 	}
 	for _, other := range strangers(cfg) {
-		fmt.Fprintf(&lines, "CAUTION: %s is another machine: it takes the users 1, 2, … of the sandbox for real ones.\n", other)
+		fmt.Fprintf(&lines, "CAUTION: %s is another machine: it takes the sandbox users 1, 2, … for real ones.\n", other)
 	}
 	return lines.String()
 }

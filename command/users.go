@@ -128,7 +128,7 @@ type usersBanCommand struct {
 // Validate refuses a ban that ends before it begins: 0s is no other word for ever.
 func (c usersBanCommand) Validate() error {
 	if c.For != nil && *c.For <= 0 {
-		return fmt.Errorf("--for: %v is no time; leave --for out to ban for ever", *c.For)
+		return fmt.Errorf("--for: %v is not a time span; leave --for out for a permanent ban", *c.For)
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (c usersEraseCommand) confirm(w *world) error {
 	if c.Yes {
 		return nil
 	}
-	_, _ = fmt.Fprintf(w.stderr, "Erasing user %d cannot be undone. Type the id to go on: ", c.ID)
+	_, _ = fmt.Fprintf(w.stderr, "Erasing user %d cannot be undone. Type the id to continue: ", c.ID)
 	var typed string
 	if _, err := fmt.Fscanln(w.stdin, &typed); err != nil || typed != strconv.FormatInt(int64(c.ID), 10) {
 		_, _ = fmt.Fprintln(w.stderr)

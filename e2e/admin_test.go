@@ -212,7 +212,7 @@ func TestImportedUsersKeepTheirIDs(t *testing.T) {
 		t.Errorf("the next new user is %d, want 42", id)
 	}
 	stdout, stderr, code := w.wxgate(`{"id":41,"openid":"other"}`, "users", "import", "-")
-	if code != 1 || !strings.Contains(stdout, "line 1  conflict") || !strings.Contains(stderr, "1 line was not taken") {
+	if code != 1 || !strings.Contains(stdout, "line 1  conflict") || !strings.Contains(stderr, "1 line was not imported") {
 		t.Errorf("a conflict: exit %d\n%s%s", code, stdout, stderr)
 	}
 	exported := w.does(words("users export"), `"id":41`, openID, `"id":42`)
@@ -303,7 +303,7 @@ func (w *world) inspects(algorithm, token string) {
 	cmd.Env = append(os.Environ(), "WX_APPID="+appID, "WX_SECRET="+appSecret, "JWT_SECRET="+jwtSecret)
 	cmd.Stdin = strings.NewReader("Bearer " + token + "\n")
 	text, err := cmd.CombinedOutput()
-	for _, want := range []string{"alg", algorithm, "(in 7 days)", "holds with key \"key-"} {
+	for _, want := range []string{"alg", algorithm, "(in 7 days)", "matches key \"key-"} {
 		if err != nil || !strings.Contains(string(text), want) {
 			w.t.Errorf("token inspect: %v, want %q in\n%s", err, want, text)
 		}
@@ -327,8 +327,8 @@ func TestATokenIsLookedIntoWithoutTrust(t *testing.T) {
 	}{
 		{"", []string{"-c", w.config, "token", "inspect", token}, 0, "not checked: "}, // the secrets are not in this environment
 		{forged, []string{"-c", "none.yaml", "token", "inspect", "-"}, 0, "not checked: none.yaml"},
-		{"nonsense", []string{"token", "inspect"}, 1, "this is no JWT"},
-		{"", []string{"token", "inspect"}, 1, "this is no JWT"},
+		{"nonsense", []string{"token", "inspect"}, 1, "this is not a JWT"},
+		{"", []string{"token", "inspect"}, 1, "this is not a JWT"},
 	} {
 		stdout, stderr, code := run(t, c.stdin, c.args...)
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
@@ -336,7 +336,7 @@ func TestATokenIsLookedIntoWithoutTrust(t *testing.T) {
 		}
 	}
 	text, code := w.command("-c", w.config, "token", "inspect", "--json", forged)
-	if code != 0 || !strings.Contains(text, `"valid":false`) || !strings.Contains(text, "holds with no key of ") || strings.Contains(text, "AAAA") {
+	if code != 0 || !strings.Contains(text, `"valid":false`) || !strings.Contains(text, "matches no key in ") || strings.Contains(text, "AAAA") {
 		t.Errorf("a forged token: exit %d, %s", code, text)
 	}
 }

@@ -25,7 +25,7 @@ func TestABanOfNoTimeIsNoBanForEver(t *testing.T) {
 	t.Parallel()
 	w := operator(t)
 	alice := w.login("alice")
-	w.misused(words("users ban 1 --for 0s"), "leave --for out to ban for ever")
+	w.misused(words("users ban 1 --for 0s"), "leave --for out for a permanent ban")
 	w.misused(words("users ban 1 --for=-1h"), "leave --for out")
 	w.misused(words("users ban 1 --for 7"), "7 has no unit: write 7s")
 	w.misused(words("users ban 1 --for soon"), "is not a duration such as 30s, 72h or 7d")
@@ -149,10 +149,10 @@ func TestAForgedTokenIs401ToExplainToo(t *testing.T) {
 			t.Errorf("where no token is looked at: exit %d\n%s", code, got)
 		}
 	}
-	if got, _ := explain(forged, "GET", "/api/x"); !strings.Contains(got, "its signature holds with no key of") {
+	if got, _ := explain(forged, "GET", "/api/x"); !strings.Contains(got, "its signature matches no key in") {
 		t.Errorf("a forged token is not told by its signature\n%s", got)
 	}
-	if got, code := explain("Bearer "+good, "GET", "/api/x"); code != 0 || !strings.Contains(got, `holds with key "main"`) {
+	if got, code := explain("Bearer "+good, "GET", "/api/x"); code != 0 || !strings.Contains(got, `matches key "main"`) {
 		t.Errorf("a good token: exit %d\n%s", code, got)
 	}
 }

@@ -56,7 +56,7 @@ func TestTheAuthorityOfAServiceIsExchangedWhileRequestsGoOn(t *testing.T) {
 	}
 	eventually(t, 60*time.Second, func() bool { return w.gauge("wxgate_config_last_reload_successful") == "1" })
 	w.want("with the other file", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
-	if said, code := w.command("doctor", "-c", w.config); !strings.Contains(said, "connections are taken by "+service.URL) {
+	if said, code := w.command("doctor", "-c", w.config); !strings.Contains(said, "connections are accepted by "+service.URL) {
 		t.Errorf("doctor: %d %s", code, said)
 	}
 }
