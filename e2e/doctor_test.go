@@ -15,7 +15,7 @@ func TestTheDoctorSaysWhatIsIll(t *testing.T) {
 	if code != 0 || strings.Contains(got, "FAIL") || !strings.Contains(got, "ok    WeChat "+appID) {
 		t.Errorf("a healthy world: exit %d\n%s", code, got)
 	}
-	if !strings.Contains(got, "ok    clients") || !strings.Contains(got, "are one that holds a quarter of the whole") {
+	if !strings.Contains(got, "ok    clients") || !strings.Contains(got, "count as one, which may hold a quarter of the whole") {
 		t.Errorf("want a line on how clients are told apart:\n%s", got)
 	}
 	w.rewrite("server: {", `server: { trusted_proxies: ["10.0.0.1"], `)
