@@ -90,7 +90,7 @@ func (b *breaker) record(probe bool, v result, now time.Time) transition {
 
 func (b *breaker) evaluate(now time.Time) transition {
 	all, failed := b.recent.sums(now)
-	if all < b.cfg.MinRequests || float64(failed) < float64(b.cfg.Failures)*float64(all) {
+	if b.cfg.Failures == 0 || all < b.cfg.MinRequests || float64(failed) < float64(b.cfg.Failures)*float64(all) {
 		return transition{}
 	}
 	b.trip(now)

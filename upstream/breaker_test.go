@@ -132,3 +132,11 @@ func TestAWindowCountsWhatIsWithinIt(t *testing.T) {
 		}
 	})
 }
+
+func TestASlowStartOfZeroBeginsWithTheFullShare(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	if got := (&endpoint{slowStart: now}).weightFactor(now, 0); got != 1 {
+		t.Errorf("it begins with %v of its share, want all", got)
+	}
+}

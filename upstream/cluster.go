@@ -34,7 +34,8 @@ func (u *Upstream) Prepare(cfg Config) (*Change, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstreams.%s.tls.%w", u.name, err)
 	}
-	return &Change{u, cfg.withDefaults(), sec}, nil
+	cfg.Targets = slices.Clone(cfg.Targets) // the caller may change his
+	return &Change{u, cfg, sec}, nil
 }
 
 // Reconfigure makes u what New would make it with cfg, while requests go on: targets that stay keep their connections,

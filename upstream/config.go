@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,13 +9,12 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// Config is one entry of upstreams in gateway.yaml. Its short form is the URL of its only target. A zero means the
-// default of DefaultConfig, but in retries, queue and keepalive, where it means none unless the whole section is zero;
-// max_conns, max_websockets and idle are never none.
+// Config is one entry of upstreams in gateway.yaml. Its short form is the URL of its only target. It begins as
+// DefaultConfig: a zero means what the field says, and where it says nothing Validate refuses it.
 type Config struct {
 	Targets   []Target        `yaml:"targets"`    // where the service runs
 	Balance   string          `yaml:"balance"`    // round_robin, p2c or hash(user); p2c
-	SlowStart time.Duration   `yaml:"slow_start"` // how long a target that comes back takes to get its full share; 10s
+	SlowStart time.Duration   `yaml:"slow_start"` // how long a target that comes back takes to get its full share; 10s, 0: none
 	Health    Health          `yaml:"health"`     // asking the targets how they are
 	Outlier   Outlier         `yaml:"outlier"`    // learning it from their answers
 	Retries   Retries         `yaml:"retries"`    // trying a request on another target
@@ -27,7 +25,7 @@ type Config struct {
 	Host      string          `yaml:"host"`       // the Host it gets: client, target or a name; empty: target of https://, else client
 	TLS       http1.TLS       `yaml:"tls"`        // how its https:// targets are spoken to
 
-	dials int // limits.dials, see WithDials; 0: DefaultDials
+	dials int // limits.dials, see WithDials
 }
 
 // The policies of Config.Balance.
@@ -80,7 +78,7 @@ type Health struct {
 
 // Outlier is when the failures of a target's requests put it aside.
 type Outlier struct {
-	ConsecutiveFailures int           `yaml:"consecutive_failures"` // failures in a row; 5
+	ConsecutiveFailures int           `yaml:"consecutive_failures"` // failures in a row; 5, 0: never
 	Eject               time.Duration `yaml:"eject"`                // for how long; twice, thrice … as long when it fails again soon; 10s
 }
 
@@ -89,12 +87,12 @@ type Outlier struct {
 type Retries struct {
 	Attempts   int           `yaml:"attempts"`    // how often an idempotent request is tried again; 2, 0: never
 	Budget     Share         `yaml:"budget"`      // at most so many retries per request, over 10 s, and 10 of them always; 20%
-	TryTimeout time.Duration `yaml:"try_timeout"` // how long an attempt waits for the answer while there is another target; 1s
+	TryTimeout time.Duration `yaml:"try_timeout"` // how long an attempt waits for the answer while there is another target; 1s, 0: to the end
 }
 
 // Breaker is when requests are refused at once because most of them fail.
 type Breaker struct {
-	Failures    Share         `yaml:"failures"`     // the share of failed requests; 0.5
+	Failures    Share         `yaml:"failures"`     // the share of failed requests; 0.5, 0: never
 	MinRequests int           `yaml:"min_requests"` // fewer requests within the window say nothing; 20
 	Window      time.Duration `yaml:"window"`       // how far back they count; 10s
 	Open        time.Duration `yaml:"open"`         // how long requests are refused before a few are let through; 5s
@@ -119,6 +117,7 @@ func DefaultConfig() Config {
 		Queue:     Queue{Length: 10000, Wait: 2 * time.Second},
 		Timeouts:  http1.Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
 		Keepalive: http1.Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second, ReuseAfterBody: true},
+		dials:     DefaultDials,
 	}
 }
 
@@ -182,53 +181,4 @@ func (c Config) WithDials(n int) Config {
 // connections is what c says of the connections to one address.
 func (c Config) connections(sec *http1.Security) http1.Config {
 	return http1.Config{Timeouts: c.Timeouts, Keepalive: c.Keepalive, Dials: c.dials, Security: sec}
-}
-
-// withDefaults fills in what is zero.
-func (c Config) withDefaults() Config {
-	def := DefaultConfig()
-	if c.Balance == "" {
-		c.Balance = def.Balance
-	}
-	if c.Retries == (Retries{}) {
-		c.Retries = def.Retries
-	}
-	if c.Queue == (Queue{}) {
-		c.Queue = def.Queue
-	}
-	if c.Keepalive == (http1.Keepalive{}) {
-		c.Keepalive = def.Keepalive
-	}
-	for _, d := range []struct{ value, def *time.Duration }{
-		{&c.SlowStart, &def.SlowStart},
-		{&c.Health.Interval, &def.Health.Interval},
-		{&c.Health.Timeout, &def.Health.Timeout},
-		{&c.Outlier.Eject, &def.Outlier.Eject},
-		{&c.Retries.TryTimeout, &def.Retries.TryTimeout},
-		{&c.Breaker.Window, &def.Breaker.Window},
-		{&c.Breaker.Open, &def.Breaker.Open},
-		{&c.Timeouts.Connect, &def.Timeouts.Connect},
-		{&c.Timeouts.Response, &def.Timeouts.Response},
-		{&c.Timeouts.Stream, &def.Timeouts.Stream},
-		{&c.Timeouts.WebSocket, &def.Timeouts.WebSocket},
-		{&c.Keepalive.Idle, &def.Keepalive.Idle},
-	} {
-		orDefault(d.value, *d.def)
-	}
-	orDefault(&c.Health.UnhealthyAfter, def.Health.UnhealthyAfter)
-	orDefault(&c.Health.HealthyAfter, def.Health.HealthyAfter)
-	orDefault(&c.Outlier.ConsecutiveFailures, def.Outlier.ConsecutiveFailures)
-	orDefault(&c.Breaker.Failures, def.Breaker.Failures)
-	orDefault(&c.Breaker.MinRequests, def.Breaker.MinRequests)
-	orDefault(&c.Keepalive.MaxConns, def.Keepalive.MaxConns)
-	orDefault(&c.dials, DefaultDials)
-	orDefault(&c.Keepalive.MaxWebSockets, def.Keepalive.MaxWebSockets)
-	c.Targets = slices.Clone(c.Targets) // the caller may change his
-	return c
-}
-
-func orDefault[T ~int | ~int64 | ~float64](value *T, def T) {
-	if *value == 0 {
-		*value = def
-	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
-	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -66,15 +65,12 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 
 func TestEveryFaultIsReported(t *testing.T) {
 	t.Parallel()
-	cfg := upstream.Config{
-		Targets:   []upstream.Target{{URL: "http://a", Weight: 1001}, {URL: "ftp://b"}, {URL: "http://A:80"}},
-		Balance:   "p2",
-		Health:    upstream.Health{Path: "healthz", Interval: -1},
-		Retries:   upstream.Retries{Attempts: -1, Budget: 1.5},
-		Breaker:   upstream.Breaker{Failures: -0.1},
-		Timeouts:  http1.Timeouts{Connect: -1, Response: -1, Stream: -1},
-		Keepalive: http1.Keepalive{MaxConns: -1, Idle: -1},
-	}
+	cfg := upstream.DefaultConfig()
+	cfg.Targets = []upstream.Target{{URL: "http://a", Weight: 1001}, {URL: "ftp://b"}, {URL: "http://A:80"}}
+	cfg.Balance, cfg.Health.Path, cfg.Health.Interval = "p2", "healthz", -1
+	cfg.Retries.Attempts, cfg.Retries.Budget, cfg.Breaker.Failures = -1, 1.5, -0.1
+	cfg.Timeouts.Connect, cfg.Timeouts.Response, cfg.Timeouts.Stream = -1, -1, -1
+	cfg.Keepalive.MaxConns, cfg.Keepalive.Idle = -1, -1
 	var got []string
 	for _, fault := range cfg.Validate("u.x") {
 		got = append(got, fault.Error())

@@ -94,7 +94,7 @@ func (e *endpoint) scoreAt(now time.Time, cfg *Config) score {
 	}
 	s.stalled = e.stalled(now)
 	switch {
-	case s.stalled || !e.isHealthy(now, cfg.Outlier.ConsecutiveFailures):
+	case s.stalled || !e.isHealthy(now, cfg.Outlier):
 		s.rank = rankUnhealthy
 	case full:
 		s.rank = rankFull
@@ -105,14 +105,19 @@ func (e *endpoint) scoreAt(now time.Time, cfg *Config) score {
 
 // isHealthy reports whether the endpoint takes part. One that comes back from ejection does so with one request at a time, and
 // only while its last health check, if there are any, succeeded.
-func (e *endpoint) isHealthy(now time.Time, failures int) bool {
+func (e *endpoint) isHealthy(now time.Time, cfg Outlier) bool {
 	switch {
 	case e.checks.unhealthy:
 		return false
 	case e.ejection.active:
 		return !now.Before(e.ejection.until) && !e.ejection.probing && e.checks.failed == 0
 	}
-	return e.failures < failures
+	return !cfg.ejects(e.failures)
+}
+
+// ejects reports whether so many failures in a row put a target aside.
+func (o Outlier) ejects(failures int) bool {
+	return o.ConsecutiveFailures > 0 && failures >= o.ConsecutiveFailures
 }
 
 // minWeightFactor is what a slow start begins with.
@@ -122,7 +127,7 @@ func (e *endpoint) weightFactor(now time.Time, slow time.Duration) float64 {
 	if e.ejection.active {
 		return minWeightFactor
 	}
-	if e.slowStart.IsZero() {
+	if e.slowStart.IsZero() || slow == 0 {
 		return 1
 	}
 	return min(max(float64(now.Sub(e.slowStart))/float64(slow), minWeightFactor), 1)
@@ -147,14 +152,14 @@ func (e *endpoint) record(t *roundTrip, began time.Time) {
 			e.latency.observe(now, took)
 			e.stall.baseline += (took - e.stall.baseline) / 16
 		}
-		if took <= cfg.Retries.TryTimeout { // a slower one is no failure, and no proof of health
+		if wait := cfg.Retries.TryTimeout; wait == 0 || took <= wait { // a slower one is no failure, and no proof of health
 			back = e.recordSuccess(began, now, took)
 		}
 	case v == failure && !began.Before(e.ejection.at):
 		e.latency.fail(now, took)
 		e.failures++
 	}
-	failing := v == failure && e.failures >= cfg.Outlier.ConsecutiveFailures
+	failing := v == failure && cfg.Outlier.ejects(e.failures)
 	e.mu.Unlock()
 	if v == failure && t.outcome == outcomeConnect {
 		e.target.reresolve()

@@ -227,7 +227,7 @@ func TestEveryAddressOfANameMustHaveItsCertificate(t *testing.T) {
 	cfg := upstream.DefaultConfig()
 	cfg.Targets = []upstream.Target{{URL: "https://recipes.example:" + port, Weight: 1}}
 	cfg.TLS.CA, cfg.Balance, cfg.Outlier.ConsecutiveFailures = ours.file, upstream.RoundRobin, 1<<20
-	cfg.Health = upstream.Health{Path: "/healthz", Interval: time.Millisecond}
+	cfg.Health.Path, cfg.Health.Interval = "/healthz", time.Millisecond
 	u, err := upstream.NewWithEnv(upstream.Env{Lookup: n.lookup, Log: said.logger()}, "recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()))
 	if err != nil {
 		t.Fatal(err)

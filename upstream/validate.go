@@ -35,7 +35,7 @@ func (c Config) Validate(path string) []error {
 			faults = append(faults, fmt.Errorf("%s.%s: %v is not between 0%% and 100%%, or 0 and 1", path, share.key, share.value))
 		}
 	}
-	return slices.Concat(faults, c.validateTLS(path+".tls"), c.negatives(path))
+	return slices.Concat(faults, c.validateTLS(path+".tls"), c.validateLimits(path))
 }
 
 func (c Config) validateTLS(path string) []error {
@@ -68,39 +68,44 @@ func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRu
 
 func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
 
-// negatives are the faults of durations and numbers that are below zero.
-func (c Config) negatives(path string) []error {
+// validateLimits reports the durations and numbers that are too small. A zero is one of those whose meaning the field does not
+// give: it could pass for the default.
+func (c Config) validateLimits(path string) []error {
 	var faults []error
 	for _, limit := range []struct {
 		key   string
 		value int64
+		least int64
 	}{
-		{"slow_start", int64(c.SlowStart)},
-		{"health.interval", int64(c.Health.Interval)},
-		{"health.timeout", int64(c.Health.Timeout)},
-		{"health.unhealthy_after", int64(c.Health.UnhealthyAfter)},
-		{"health.healthy_after", int64(c.Health.HealthyAfter)},
-		{"outlier.consecutive_failures", int64(c.Outlier.ConsecutiveFailures)},
-		{"outlier.eject", int64(c.Outlier.Eject)},
-		{"retries.attempts", int64(c.Retries.Attempts)},
-		{"retries.try_timeout", int64(c.Retries.TryTimeout)},
-		{"breaker.min_requests", int64(c.Breaker.MinRequests)},
-		{"breaker.window", int64(c.Breaker.Window)},
-		{"breaker.open", int64(c.Breaker.Open)},
-		{"queue.in_flight", int64(c.Queue.InFlight)},
-		{"queue.length", int64(c.Queue.Length)},
-		{"queue.wait", int64(c.Queue.Wait)},
-		{"timeouts.connect", int64(c.Timeouts.Connect)},
-		{"timeouts.response", int64(c.Timeouts.Response)},
-		{"timeouts.stream", int64(c.Timeouts.Stream)},
-		{"timeouts.websocket", int64(c.Timeouts.WebSocket)},
-		{"keepalive.max_conns", int64(c.Keepalive.MaxConns)},
-		{"keepalive.max_websockets", int64(c.Keepalive.MaxWebSockets)},
-		{"keepalive.idle", int64(c.Keepalive.Idle)},
-		{"keepalive.max_requests", int64(c.Keepalive.MaxRequests)},
+		{"slow_start", int64(c.SlowStart), 0},
+		{"health.interval", int64(c.Health.Interval), 1},
+		{"health.timeout", int64(c.Health.Timeout), 1},
+		{"health.unhealthy_after", int64(c.Health.UnhealthyAfter), 1},
+		{"health.healthy_after", int64(c.Health.HealthyAfter), 1},
+		{"outlier.consecutive_failures", int64(c.Outlier.ConsecutiveFailures), 0},
+		{"outlier.eject", int64(c.Outlier.Eject), 1},
+		{"retries.attempts", int64(c.Retries.Attempts), 0},
+		{"retries.try_timeout", int64(c.Retries.TryTimeout), 0},
+		{"breaker.min_requests", int64(c.Breaker.MinRequests), 1},
+		{"breaker.window", int64(c.Breaker.Window), 1},
+		{"breaker.open", int64(c.Breaker.Open), 1},
+		{"queue.in_flight", int64(c.Queue.InFlight), 0},
+		{"queue.length", int64(c.Queue.Length), 0},
+		{"queue.wait", int64(c.Queue.Wait), 0},
+		{"timeouts.connect", int64(c.Timeouts.Connect), 1},
+		{"timeouts.response", int64(c.Timeouts.Response), 1},
+		{"timeouts.stream", int64(c.Timeouts.Stream), 1},
+		{"timeouts.websocket", int64(c.Timeouts.WebSocket), 1},
+		{"keepalive.max_conns", int64(c.Keepalive.MaxConns), 1},
+		{"keepalive.max_websockets", int64(c.Keepalive.MaxWebSockets), 0},
+		{"keepalive.idle", int64(c.Keepalive.Idle), 0},
+		{"keepalive.max_requests", int64(c.Keepalive.MaxRequests), 0},
 	} {
-		if limit.value < 0 {
+		switch {
+		case limit.value < 0:
 			faults = append(faults, fmt.Errorf("%s.%s: is negative", path, limit.key))
+		case limit.value < limit.least:
+			faults = append(faults, fmt.Errorf("%s.%s: 0 is not positive; leave the key out for its default", path, limit.key))
 		}
 	}
 	return faults

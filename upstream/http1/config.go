@@ -21,8 +21,8 @@ type Timeouts struct {
 // Keepalive is what is kept of connections between requests.
 type Keepalive struct {
 	MaxConns       int           `yaml:"max_conns"`        // connections at a time to each address of a target, busy and idle; 512
-	MaxWebSockets  int           `yaml:"max_websockets"`   // beside them, those that have become WebSockets; 1024
+	MaxWebSockets  int           `yaml:"max_websockets"`   // beside them, those that have become WebSockets; 1024, 0: none
 	MaxRequests    int           `yaml:"max_requests"`     // requests that one carries; 0: no bound
-	Idle           time.Duration `yaml:"idle"`             // how long an unused one is kept; below the service's own limit (Node: 5s); 3s
+	Idle           time.Duration `yaml:"idle"`             // how long an unused one is kept; below the service's own limit (Node: 5s); 3s, 0: none is kept
 	ReuseAfterBody bool          `yaml:"reuse_after_body"` // false: a request with content is its connection's last; true
 }
