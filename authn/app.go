@@ -30,31 +30,34 @@ type app struct {
 	budget  time.Duration
 }
 
+// apps are the mini-programs by appid.
+type apps map[string]*app
+
 const (
 	busyRetries = 2                      // how often -1 (WeChat is busy, the code is not spent) is tried again
 	busyPause   = 150 * time.Millisecond // before the first of them; twice as long before the second
 )
 
 // newApps gives each mini-program as many slots as deps.Concurrency says.
-func newApps(deps Deps, m *metrics) map[string]*app {
-	apps := make(map[string]*app, len(deps.Apps))
+func newApps(deps Deps, m *metrics) apps {
+	made := make(apps, len(deps.Apps))
 	for id, client := range deps.Apps {
-		apps[id] = &app{
+		made[id] = &app{
 			id: id, client: client, breaker: breaker{now: deps.Now}, budget: deps.Budget,
 			slots: newSlots(deps.Concurrency, deps.Budget/2, m),
 		}
 	}
-	return apps
+	return made
 }
 
-// appOf is the mini-program that a request names, or the only one there is.
-func (a *Authn) appOf(id string) (*app, error) {
-	if id == "" && len(a.apps) == 1 {
-		for _, only := range a.apps {
+// find returns the mini-program that a request names, or the only one there is.
+func (a apps) find(id string) (*app, error) {
+	if id == "" && len(a) == 1 {
+		for _, only := range a {
 			return only, nil
 		}
 	}
-	found, known := a.apps[id]
+	found, known := a[id]
 	if !known {
 		return nil, &FieldError{"X-App-Id", "不是已配置的小程序"}
 	}

@@ -6,6 +6,8 @@ package authn
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -43,7 +45,7 @@ type Authn struct {
 	cfg     Config
 	keys    atomic.Pointer[keyring]
 	store   Store
-	apps    map[string]*app
+	apps    apps
 	tourist string // see Deps
 	codes   *codes[Grant]
 	fetched *codes[*Subject] // the codes of pre-fetches
@@ -119,4 +121,37 @@ func (c *Claims) subject() Subject {
 		s.adoptedAt = c.IssuedAt
 	}
 	return s
+}
+
+// NewSigner returns a Signer whose tokens live for ttl.
+func (a *Authn) NewSigner(ttl time.Duration) (*Signer, error) {
+	private, id, err := identityKey(a.keys.Load().signer)
+	if err != nil {
+		return nil, err
+	}
+	header, err := json.Marshal(map[string]string{"alg": "EdDSA", "kid": id, "typ": "JWT"})
+	if err != nil {
+		return nil, err
+	}
+	segment := base64.RawURLEncoding.EncodeToString(header) + "."
+	return &Signer{issuer: a.cfg.Issuer, ttl: ttl, private: private, header: segment, now: a.now}, nil
+}
+
+// JWKS returns the public keys that our tokens and, when identities are signed, those can be verified with. It is empty
+// when there is only a shared secret.
+func (a *Authn) JWKS(signedIdentity bool) JWKS {
+	set := JWKS{Keys: []JWK{}}
+	for _, k := range a.keys.Load().list {
+		if jwk, public := newJWK(k.id, k.method.Alg(), k.public); public {
+			set.Keys = append(set.Keys, jwk)
+		}
+		if !signedIdentity || k.seed == nil {
+			continue
+		}
+		if private, id, err := identityKey(k); err == nil {
+			jwk, _ := newJWK(id, "EdDSA", private.Public())
+			set.Keys = append(set.Keys, jwk)
+		}
+	}
+	return set
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"wxgate/storage"
 )
 
 // Verify returns who an Authorization header (RFC 6750 §2.1) speaks for: "Bearer", blanks and a token. parse is called for
@@ -102,4 +104,19 @@ func b64token(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// Alive says why the subject's session may not go on, nil when it may: its token has expired (ErrTokenExpired), or the
+// session or the user was ended (ErrTokenRevoked). A token that a refresh replaced ends nothing. It asks memory alone.
+func (a *Authn) Alive(s Subject) error {
+	now := a.now()
+	session, ok := newRevocationKey(storage.ScopeSession, s.SessionID)
+	switch {
+	case !now.Before(s.ExpiresAt.Add(a.cfg.Leeway)):
+		return ErrTokenExpired
+	case ok && a.revoked.covers(session, now), a.revoked.covers(userKey(storage.ScopeUser, s.UserID), now),
+		s.adoptedAt != 0 && a.revoked.endedForeign(s.UserID, s.adoptedAt):
+		return ErrTokenRevoked
+	}
+	return nil
 }

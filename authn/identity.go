@@ -1,12 +1,16 @@
 package authn
 
 import (
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hkdf"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"strings"
 	"time"
 )
@@ -21,20 +25,6 @@ type Signer struct {
 	private ed25519.PrivateKey
 	header  string // the first segment, and the dot
 	now     func() time.Time
-}
-
-// NewSigner returns a Signer whose tokens live for ttl.
-func (a *Authn) NewSigner(ttl time.Duration) (*Signer, error) {
-	private, id, err := identityKey(a.keys.Load().signer)
-	if err != nil {
-		return nil, err
-	}
-	header, err := json.Marshal(map[string]string{"alg": "EdDSA", "kid": id, "typ": "JWT"})
-	if err != nil {
-		return nil, err
-	}
-	segment := base64.RawURLEncoding.EncodeToString(header) + "."
-	return &Signer{issuer: a.cfg.Issuer, ttl: ttl, private: private, header: segment, now: a.now}, nil
 }
 
 // identityKey derives the identity key of a key of ours with HKDF (RFC 5869).
@@ -76,21 +66,42 @@ func (s *Signer) Sign(subject *Subject, audience, requestID string) (string, err
 	return token.String(), nil
 }
 
-// JWKS returns the public keys that our tokens and, when identities are signed, those can be verified with. It is empty
-// when there is only a shared secret.
-func (a *Authn) JWKS(signedIdentity bool) JWKS {
-	set := JWKS{Keys: []JWK{}}
-	for _, k := range a.keys.Load().list {
-		if jwk, public := newJWK(k.id, k.method.Alg(), k.public); public {
-			set.Keys = append(set.Keys, jwk)
+// JWK is a public key as RFC 7517 writes it.
+type JWK struct {
+	KeyType   string `json:"kty"`
+	KeyID     string `json:"kid"`
+	Use       string `json:"use"` // always sig
+	Algorithm string `json:"alg"`
+	Curve     string `json:"crv,omitempty"`
+	X         string `json:"x,omitempty"`
+	Y         string `json:"y,omitempty"`
+	N         string `json:"n,omitempty"`
+	E         string `json:"e,omitempty"`
+}
+
+// JWKS is a set of public keys.
+type JWKS struct {
+	Keys []JWK `json:"keys"`
+}
+
+// newJWK writes a public key; false when the key is a secret one.
+func newJWK(id, algorithm string, public crypto.PublicKey) (JWK, bool) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	jwk := JWK{KeyID: id, Use: "sig", Algorithm: algorithm}
+	switch k := public.(type) {
+	case ed25519.PublicKey:
+		jwk.KeyType, jwk.Curve, jwk.X = "OKP", "Ed25519", b64(k)
+	case *ecdsa.PublicKey:
+		point, err := k.Bytes() // 0x04, X, Y
+		if err != nil {
+			return JWK{}, false
 		}
-		if !signedIdentity || k.seed == nil {
-			continue
-		}
-		if private, id, err := identityKey(k); err == nil {
-			jwk, _ := newJWK(id, "EdDSA", private.Public())
-			set.Keys = append(set.Keys, jwk)
-		}
+		half := (len(point) - 1) / 2
+		jwk.KeyType, jwk.Curve, jwk.X, jwk.Y = "EC", "P-256", b64(point[1:1+half]), b64(point[1+half:])
+	case *rsa.PublicKey:
+		jwk.KeyType, jwk.N, jwk.E = "RSA", b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes())
+	default:
+		return JWK{}, false
 	}
-	return set
+	return jwk, true
 }

@@ -7,10 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -107,4 +109,16 @@ func (m deterministicES256) Sign(signingString string, k any) ([]byte, error) {
 		return nil, fmt.Errorf("signing with ES256: %w", err)
 	}
 	return joinSignature(der)
+}
+
+// joinSignature turns an ECDSA signature in ASN.1 into r and s, 32 bytes each.
+func joinSignature(der []byte) ([]byte, error) {
+	var rs struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &rs); err != nil {
+		return nil, fmt.Errorf("reading an ECDSA signature: %w", err)
+	}
+	out := make([]byte, 64)
+	rs.R.FillBytes(out[:32])
+	rs.S.FillBytes(out[32:])
+	return out, nil
 }

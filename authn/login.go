@@ -2,6 +2,8 @@ package authn
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -52,7 +54,7 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	of, err := a.appOf(l.AppID)
+	of, err := a.apps.find(l.AppID)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -127,4 +129,19 @@ func (a *Authn) grant(u storage.User, s storage.Session, created bool) (Grant, e
 	}
 	left := expires.Sub(a.now()).Round(time.Second)
 	return Grant{Token: token, ExpiresIn: left, User: u, Created: created}, nil
+}
+
+// idLength is the length of a sid or jti in characters.
+const idLength = 22
+
+// newID returns 128 random bits in base64url: the form of every sid and jti. None begins with a dash, which a command
+// line would take for a flag.
+func newID() string {
+	for {
+		var b [16]byte
+		_, _ = rand.Read(b[:]) // never fails since Go 1.24: crypto/rand ends the process rather than return weak bytes
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return id
+		}
+	}
 }

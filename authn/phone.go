@@ -57,7 +57,7 @@ func (a *Authn) phone(ctx context.Context, s Subject, r PhoneRequest) (wechat.Ph
 	if r.Code == "" {
 		return a.decryptPhone(ctx, s, r.Encrypted)
 	}
-	found, err := a.appOf(s.AppID)
+	found, err := a.apps.find(s.AppID)
 	if err != nil {
 		return wechat.Phone{}, err
 	}

@@ -23,7 +23,7 @@ func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 	if !wechat.ValidCode(p.Code) {
 		return nil, ErrTokenMissing
 	}
-	of, err := a.appOf(p.AppID)
+	of, err := a.apps.find(p.AppID)
 	if err != nil {
 		return nil, err
 	}

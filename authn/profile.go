@@ -1,7 +1,6 @@
 package authn
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -30,35 +29,6 @@ type Profile struct {
 	Nickname *string `json:"nickname"`
 	Avatar   *string `json:"avatar"`
 	Bio      *string `json:"bio"`
-}
-
-// Profile returns the user as the store has it.
-func (a *Authn) Profile(ctx context.Context, userID int64) (storage.User, error) {
-	return a.store.User(ctx, userID)
-}
-
-// UpdateProfile changes nickname, avatar and bio of a user; an empty one is taken back. Placeholders of WeChat and
-// temporary paths change nothing, and invisible characters are left out.
-func (a *Authn) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
-	p = p.visible()
-	if err := p.validate(); err != nil {
-		return storage.User{}, err
-	}
-	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
-		p.apply(u)
-		clearWhereEmpty(&u.Nickname, p.Nickname)
-		clearWhereEmpty(&u.Avatar, p.Avatar)
-		if p.Bio != nil {
-			u.Bio = *p.Bio
-		}
-		return nil
-	})
-}
-
-func clearWhereEmpty(field, wanted *string) {
-	if wanted != nil && *wanted == "" {
-		*field = ""
-	}
 }
 
 // visible is the profile without invisible characters. A text of nothing else, or of blanks, is not the empty one, which
@@ -157,4 +127,47 @@ func validateText(name string, value *string, most int, lines bool) error {
 		}
 	}
 	return nil
+}
+
+// Presentable takes out of a user who is to be imported what no profile may have, and says what and why: somebody who was
+// refused for an avatar would come back as somebody new.
+func Presentable(u storage.User) (clean storage.User, dropped []string) {
+	for _, field := range []struct {
+		name string
+		text *string
+	}{{"nickname", &u.Nickname}, {"bio", &u.Bio}} {
+		if visible := stripInvisible(*field.text); visible != *field.text {
+			dropped, *field.text = append(dropped, field.name+": its invisible characters"), visible
+		}
+	}
+	for _, field := range []struct {
+		text    *string
+		profile Profile
+		why     string
+	}{
+		{&u.Nickname, Profile{Nickname: &u.Nickname}, fmt.Sprintf("nickname: longer than %d characters, or with control characters", MaxNickname)},
+		{&u.Avatar, Profile{Avatar: &u.Avatar}, fmt.Sprintf("avatar: no http(s) URL of at most %d characters", MaxAvatar)},
+		{&u.Bio, Profile{Bio: &u.Bio}, fmt.Sprintf("bio: longer than %d characters, or with control characters", MaxBio)},
+	} {
+		if field.profile.validate() != nil {
+			dropped, *field.text = append(dropped, field.why), ""
+		}
+	}
+	if temporary(u.Avatar) {
+		dropped, u.Avatar = append(dropped, "avatar: a temporary path of one phone, or WeChat's placeholder"), ""
+	}
+	for _, counter := range []struct {
+		name  string
+		value *int64
+	}{
+		{"recipe_count", &u.RecipeCount},
+		{"follower_count", &u.FollowerCount},
+		{"following_count", &u.FollowingCount},
+		{"favorite_count", &u.FavoriteCount},
+	} {
+		if *counter.value < 0 || *counter.value > maxCounter {
+			dropped, *counter.value = append(dropped, counter.name+": not between 0 and 2^53-1"), 0
+		}
+	}
+	return u, dropped
 }

@@ -27,7 +27,7 @@ func (a *Authn) Users(ctx context.Context, after int64, limit int) ([]storage.Us
 
 // UserByOpenID returns the user of a mini-program, of the only one where appID is empty, or storage.ErrNotFound.
 func (a *Authn) UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
-	of, err := a.appOf(appID)
+	of, err := a.apps.find(appID)
 	if err != nil {
 		return storage.User{}, err
 	}
@@ -129,7 +129,7 @@ func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error
 	if err := profile.validate(); err != nil {
 		return storage.User{}, err
 	}
-	of, err := a.appOf(u.AppID)
+	of, err := a.apps.find(u.AppID)
 	if err != nil {
 		return storage.User{}, err
 	}
@@ -149,4 +149,33 @@ func validOpenID(openid string) bool {
 		}
 	}
 	return openid != "" && len(openid) <= 64
+}
+
+// Profile returns the user as the store has it.
+func (a *Authn) Profile(ctx context.Context, userID int64) (storage.User, error) {
+	return a.store.User(ctx, userID)
+}
+
+// UpdateProfile changes nickname, avatar and bio of a user; an empty one is taken back. Placeholders of WeChat and
+// temporary paths change nothing, and invisible characters are left out.
+func (a *Authn) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
+	p = p.visible()
+	if err := p.validate(); err != nil {
+		return storage.User{}, err
+	}
+	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
+		p.apply(u)
+		clearWhereEmpty(&u.Nickname, p.Nickname)
+		clearWhereEmpty(&u.Avatar, p.Avatar)
+		if p.Bio != nil {
+			u.Bio = *p.Bio
+		}
+		return nil
+	})
+}
+
+func clearWhereEmpty(field, wanted *string) {
+	if wanted != nil && *wanted == "" {
+		*field = ""
+	}
 }
