@@ -277,7 +277,7 @@ func TestNewKeysSignAndOldOnesAreKept(t *testing.T) {
 			t.Fatalf("%s: exit %d, %v\n%s%s", algorithm, code, err, snippet, stderr)
 		}
 		before, _ := os.ReadFile(file)
-		if _, stderr, code = run(t, "", "keys", "new", "--algorithm", algorithm, "--out", file); code != 1 || !strings.Contains(stderr, "there already") {
+		if _, stderr, code = run(t, "", "keys", "new", "--algorithm", algorithm, "--out", file); code != 1 || !strings.Contains(stderr, "already exists") {
 			t.Errorf("%s over a file: exit %d, %s", algorithm, code, stderr)
 		}
 		if after, _ := os.ReadFile(file); string(after) != string(before) {

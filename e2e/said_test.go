@@ -211,7 +211,7 @@ func TestWhoWaitsForAHungGatewayIsToldSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, _ := bufio.NewReader(said).ReadString('\n')
-	if !strings.Contains(line, ln.Addr().String()+" has the request and does not answer yet") {
+	if !strings.Contains(line, ln.Addr().String()+" has received the request and has not answered yet") {
 		t.Errorf("it says %q", line)
 	}
 	cancel()

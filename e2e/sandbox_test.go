@@ -91,7 +91,7 @@ func TestATeamTriesItsOwnServiceWithoutAnAppid(t *testing.T) {
 					t.Errorf("%s\nanswers\n%s\nwant %s", lines[i], got, want)
 				}
 			}
-			if !strings.Contains(p.output.String(), "SANDBOX") || !strings.Contains(p.output.String(), "everybody can log in as anybody") {
+			if !strings.Contains(p.output.String(), "SANDBOX") || !strings.Contains(p.output.String(), "anyone can log in as anyone") {
 				t.Errorf("a sandbox that is not loud:\n%s", p.output)
 			}
 			if code := p.stop(t); code != 0 {
