@@ -30,7 +30,7 @@ func importTree() map[string][]string {
 		"gateway/header":            {},
 		"gateway/route":             {},
 		"gateway/websocket":         {"authn", "gateway/limit", "gateway/listen", "upstream"},
-		"gateway/listen":            {"gateway/wire"},
+		"gateway/listen":            {"gateway/limit", "gateway/wire"},
 		"gateway/wire":              {},
 		"gateway/wire/wiretest":     {"gateway/wire"},
 		"authn":                     {"authn/wechat", "input", "lograte", "secret", "storage"},

@@ -55,20 +55,15 @@ func User(id int64) Client {
 // Crowd is the one client of all who cannot be told apart.
 func Crowd() Client { return Client{} }
 
-// Address is the client at an address, of IPv6 at the /64 that a subscriber is given. Addresses that many clients share,
-// or that say nothing, are the Crowd: those of this machine, of private networks (RFC 1918, RFC 4193, RFC 6598) and of
-// links, and the zero Addr.
+// Address is the client at an address: its Subscriber. Addresses that many clients share, or that say nothing, are the
+// Crowd: those of this machine, of private networks (RFC 1918, RFC 4193, RFC 6598) and of links, and the zero Addr.
 func Address(addr netip.Addr) Client {
 	addr = addr.Unmap()
 	if !addr.IsValid() || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() ||
 		carriers().Contains(addr) {
 		return Crowd()
 	}
-	c := Client{who: address, id: addr.As16()}
-	if addr.Is6() {
-		clear(c.id[8:])
-	}
-	return c
+	return Client{who: address, id: Subscriber(addr).As16()}
 }
 
 // carriers is where carriers and balancers hide many clients (RFC 6598).

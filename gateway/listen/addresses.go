@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"wxgate/gateway/limit"
 )
 
 // addresses counts the open connections of each client, so that one cannot take the places of all.
@@ -22,7 +24,7 @@ func newAddresses(cfg Config) *addresses {
 // enter takes a place for a connection; within reports whether the client was entitled to it. leave gives the place back,
 // and is to be called in either case.
 func (a *addresses) enter(peer net.Addr) (leave func(), within bool) {
-	client, known := subscriber(peer)
+	client, known := subscriberOf(peer)
 	if a.most <= 0 || !known || a.exempt != nil && a.exempt(client) {
 		return func() {}, true
 	}
@@ -40,16 +42,12 @@ func (a *addresses) leave(client netip.Addr) {
 	}
 }
 
-// subscriber is what clients are told apart by: an IPv4 address, or the /64 that an IPv6 subscriber is given.
-func subscriber(peer net.Addr) (netip.Addr, bool) {
+// subscriberOf is the limit.Subscriber at the other end of a TCP connection.
+func subscriberOf(peer net.Addr) (netip.Addr, bool) {
 	tcp, ok := peer.(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}, false
 	}
-	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if addr.Is6() {
-		prefix, _ := addr.Prefix(64) // 64 is within the 128 bits
-		addr = prefix.Addr()
-	}
-	return addr, addr.IsValid()
+	client := limit.Subscriber(tcp.AddrPort().Addr().Unmap())
+	return client, client.IsValid()
 }

@@ -7,7 +7,7 @@ func (c *Conn) Asked() bool { return c.asked }
 func Bearable(want int) int { return bearable(want) }
 
 // Subscriber is what the cap per client counts by.
-var Subscriber = subscriber
+var Subscriber = subscriberOf
 
 // ProxyHeader reads a PROXY protocol header.
 var ProxyHeader = proxyHeader

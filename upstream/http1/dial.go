@@ -24,7 +24,7 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	if !began.Before(limit) {
 		return nil, fmt.Errorf("%w: %w: the deadline came before the dial", ErrTimeout, ErrOverloaded)
 	}
-	socket, err := d.reach(timeout, deadline)
+	socket, err := d.dialTCP(timeout, deadline)
 	var c *conn
 	if err == nil {
 		if reached := time.Now(); !reached.Before(limit) { // the target was in time, we were not
@@ -46,9 +46,9 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 }
 
-// reach makes a TCP connection. Its timeout counts from the moment that the target is asked. One that stands by then has
+// dialTCP makes a TCP connection. Its timeout counts from the moment that the target is asked. One that stands by then has
 // only not been seen by us, who are waiting for a CPU: it is waited for until deadline.
-func (d dialer) reach(timeout time.Duration, deadline time.Time) (net.Conn, error) {
+func (d dialer) dialTCP(timeout time.Duration, deadline time.Time) (net.Conn, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	var ended atomic.Bool
