@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/breaker"
 )
 
 // WeChat is what a mini-program's client of api.weixin.qq.com does for authn.
@@ -26,8 +27,15 @@ type app struct {
 	id      string
 	client  WeChat
 	slots   *slots
-	breaker breaker
+	breaker breaker.Breaker // of logins
 	budget  time.Duration
+	now     func() time.Time
+}
+
+// weChatBreaker is when logins stop waiting for a WeChat that does not answer: half of the exchanges of 10 s failed. From
+// then on one goes through every 5 s, and the first that succeeds ends it.
+func weChatBreaker() breaker.Config {
+	return breaker.Config{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second, Probes: 1}
 }
 
 // apps are the mini-programs by appid.
@@ -42,10 +50,12 @@ const (
 func newApps(deps Deps, m *metrics) apps {
 	made := make(apps, len(deps.Apps))
 	for id, client := range deps.Apps {
-		made[id] = &app{
-			id: id, client: client, breaker: breaker{now: deps.Now}, budget: deps.Budget,
+		p := &app{
+			id: id, client: client, budget: deps.Budget, now: deps.Now,
 			slots: newSlots(deps.Concurrency, deps.Budget/2, m),
 		}
+		p.breaker.Configure(weChatBreaker())
+		made[id] = p
 	}
 	return made
 }
@@ -68,24 +78,30 @@ func (a apps) find(id string) (*app, error) {
 func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.budget)
 	defer cancel()
-	if !p.breaker.allow() {
+	pass, err := p.breaker.Allow(p.now())
+	if err != nil {
 		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has not answered lately")}
 	}
 	session, err := p.within(ctx, code)
-	p.breaker.done(unwell(err))
+	p.breaker.Record(pass, weChatResult(err), p.now())
 	if err != nil {
 		return wechat.Session{}, weChatError(err)
 	}
 	return session, nil
 }
 
-// unwell reports whether WeChat failed, rather than refused: it did not answer, or was busy each time it was asked.
-func unwell(err error) bool {
+// weChatResult is a failure when WeChat did not answer, or was busy each time it was asked; a refusal is an answer. An exchange
+// that found no slot says nothing of WeChat.
+func weChatResult(err error) breaker.Result {
 	var answer *wechat.Error
-	if errors.As(err, &answer) {
-		return answer.Code == wechat.ErrCodeBusy
+	switch {
+	case errors.Is(err, ErrBusy):
+		return breaker.Neutral
+	case errors.As(err, &answer) && answer.Code == wechat.ErrCodeBusy,
+		errors.Is(err, wechat.ErrTimeout), errors.Is(err, wechat.ErrBadResponse), errors.Is(err, wechat.ErrUnreachable):
+		return breaker.Failure
 	}
-	return errors.Is(err, wechat.ErrTimeout) || errors.Is(err, wechat.ErrBadResponse) || errors.Is(err, wechat.ErrUnreachable)
+	return breaker.Success
 }
 
 // within takes one of the slots, so that a slow WeChat holds up a bounded number of logins.

@@ -212,7 +212,7 @@ func TestAWeChatThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 		token = grant.Token
 		return err
 	}
-	for range breakerLeast {
+	for range weChatBreaker().MinRequests {
 		if err := login(); !errors.Is(err, ErrTimeout) {
 			t.Fatalf("while WeChat is down: %v, want %v", err, ErrTimeout)
 		}
@@ -220,7 +220,7 @@ func TestAWeChatThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 	if err := login(); !errors.Is(err, ErrBusy) || client.count(fmt.Sprint("code", next)) != 0 {
 		t.Errorf("with the breaker open: %v, sent %d times; want %v at once", err, client.count(fmt.Sprint("code", next)), ErrBusy)
 	}
-	f.clock.move(breakerOpen)
+	f.clock.move(weChatBreaker().Open)
 	if err := login(); !errors.Is(err, ErrTimeout) {
 		t.Errorf("the probe: %v, want %v", err, ErrTimeout)
 	}
@@ -228,7 +228,7 @@ func TestAWeChatThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 		t.Errorf("after a probe that failed: %v, want %v", err, ErrBusy)
 	}
 	down.Store(false)
-	f.clock.move(breakerOpen)
+	f.clock.move(weChatBreaker().Open)
 	if err := login(); err != nil {
 		t.Fatalf("the probe when WeChat is back: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/wechat"
+	"wxgate/breaker"
 )
 
 // waitingIn is how many exchanges wait for their turn, as the metric says.
@@ -92,8 +93,26 @@ func TestAWeChatThatIsBusyEachTimeIsLeftAloneForAWhile(t *testing.T) {
 			t.Fatalf("login %d: %v, want %v", i+1, err, ErrBusy)
 		}
 	}
-	if n := len(calls); n < breakerLeast || n > 3*breakerLeast { // a login asks up to three times, as its budget allows
-		t.Errorf("60 logins asked a busy WeChat %d times, want %d logins at most: then its breaker is open", n, breakerLeast)
+	if n := len(calls); n < weChatBreaker().MinRequests || n > 3*weChatBreaker().MinRequests { // a login asks up to three times, as its budget allows
+		t.Errorf("60 logins asked a busy WeChat %d times, want %d logins at most: then its breaker is open", n, weChatBreaker().MinRequests)
+	}
+}
+
+func TestALoginWithoutASlotSaysNothingOfWeChat(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want breaker.Result
+	}{
+		{nil, breaker.Success},
+		{&wechat.Error{API: wechat.APICode2Session, Code: wechat.ErrCodeInvalidCode}, breaker.Success},
+		{&wechat.Error{API: wechat.APICode2Session, Code: wechat.ErrCodeBusy}, breaker.Failure},
+		{wechat.ErrTimeout, breaker.Failure},
+		{&WeChatError{Kind: ErrBusy, Err: errors.New("no slot")}, breaker.Neutral},
+	} {
+		if got := weChatResult(c.err); got != c.want {
+			t.Errorf("%v is %d for the breaker, want %d", c.err, got, c.want)
+		}
 	}
 }
 

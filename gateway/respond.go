@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/breaker"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
@@ -88,7 +89,7 @@ func retryAfter(err error) (after time.Duration, known bool) {
 	if errors.As(err, &tooMuch) {
 		return tooMuch.after, true
 	}
-	var open *upstream.OpenError
+	var open *breaker.OpenError
 	if errors.As(err, &open) {
 		return open.After, true
 	}

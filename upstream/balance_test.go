@@ -167,3 +167,11 @@ func TestOneHiccupDoesNotLookLikeASlowTarget(t *testing.T) {
 		t.Errorf("after a fast failure it is %.3f s, want a second", got)
 	}
 }
+
+func TestASlowStartOfZeroBeginsWithTheFullShare(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	if got := (&endpoint{slowStart: now}).weightFactor(now, 0); got != 1 {
+		t.Errorf("it begins with %v of its share, want all", got)
+	}
+}

@@ -3,6 +3,8 @@ package upstream
 import (
 	"sync"
 	"time"
+
+	"wxgate/breaker"
 )
 
 const (
@@ -14,19 +16,20 @@ const (
 type budget struct {
 	mu     sync.Mutex
 	share  Share
-	recent window // of requests, and of retries
+	recent breaker.Window // of requests, and of retries
 }
+
+func newBudget() budget { return budget{recent: breaker.NewWindow(budgetWindow)} }
 
 func (b *budget) configure(share Share) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.share = share
-	b.recent.length = budgetWindow
 }
 
 func (b *budget) deposit(now time.Time) {
 	b.mu.Lock()
-	b.recent.add(now, 1, 0)
+	b.recent.Add(now, 1, 0)
 	b.mu.Unlock()
 }
 
@@ -34,11 +37,11 @@ func (b *budget) deposit(now time.Time) {
 func (b *budget) withdraw(now time.Time, m *upstreamMetrics) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	requests, retries := b.recent.sums(now)
+	requests, retries := b.recent.Sums(now)
 	if float64(retries+1) > max(budgetLeast, float64(b.share)*float64(requests)) {
 		m.exhausted.Inc()
 		return false
 	}
-	b.recent.add(now, 0, 1)
+	b.recent.Add(now, 0, 1)
 	return true
 }

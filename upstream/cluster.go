@@ -85,7 +85,7 @@ func (u *Upstream) applyChange(c *Change) (removed []*target, checks *checker, e
 		sec = before.security
 	}
 	u.targets, removed = u.nextTargets(cfg, sec)
-	u.breaker.configure(cfg.Breaker)
+	u.breaker.Configure(cfg.Breaker.limits())
 	u.budget.configure(cfg.Retries.Budget)
 	u.queue.configure(cfg.Queue)
 	u.publish(cfg, sec)

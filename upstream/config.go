@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/breaker"
 	"wxgate/upstream/http1"
 )
 
@@ -96,6 +97,13 @@ type Breaker struct {
 	MinRequests int           `yaml:"min_requests"` // fewer requests within the window say nothing; 20
 	Window      time.Duration `yaml:"window"`       // how far back they count; 10s
 	Open        time.Duration `yaml:"open"`         // how long requests are refused before a few are let through; 5s
+}
+
+// breakerProbes is how many requests a half-open breaker lets through at a time, and how many of them must succeed.
+const breakerProbes = 3
+
+func (b Breaker) limits() breaker.Config {
+	return breaker.Config{Failures: float64(b.Failures), MinRequests: b.MinRequests, Window: b.Window, Open: b.Open, Probes: breakerProbes}
 }
 
 // Queue bounds what a service has to do at a time, beside keepalive.max_conns of each target.

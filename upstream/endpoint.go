@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"wxgate/breaker"
 	"wxgate/upstream/http1"
 )
 
@@ -147,7 +148,7 @@ func (e *endpoint) record(t *roundTrip, began time.Time) {
 		e.recordAnswer(v)
 	}
 	switch {
-	case v == success:
+	case v == breaker.Success:
 		if t.Replayable {
 			e.latency.observe(now, took)
 			e.stall.baseline += (took - e.stall.baseline) / 16
@@ -155,13 +156,13 @@ func (e *endpoint) record(t *roundTrip, began time.Time) {
 		if wait := cfg.Retries.TryTimeout; wait == 0 || took <= wait { // a slower one is no failure, and no proof of health
 			back = e.recordSuccess(began, now, took)
 		}
-	case v == failure && !began.Before(e.ejection.at):
+	case v == breaker.Failure && !began.Before(e.ejection.at):
 		e.latency.fail(now, took)
 		e.failures++
 	}
-	failing := v == failure && cfg.Outlier.ejects(e.failures)
+	failing := v == breaker.Failure && cfg.Outlier.ejects(e.failures)
 	e.mu.Unlock()
-	if v == failure && t.outcome == outcomeConnect {
+	if v == breaker.Failure && t.outcome == outcomeConnect {
 		e.target.reresolve()
 	}
 	if failing && len(t.cluster.endpoints) > 1 {
@@ -173,9 +174,9 @@ func (e *endpoint) record(t *roundTrip, began time.Time) {
 }
 
 // recordAnswer ends the stall, or one part of it when nobody knows whether an answer would have come.
-func (e *endpoint) recordAnswer(v result) {
+func (e *endpoint) recordAnswer(v breaker.Result) {
 	e.stall.unanswered = max(0, e.stall.unanswered-1)
-	if v != neutral {
+	if v != breaker.Neutral {
 		e.stall.unanswered = 0
 	}
 }

@@ -2,7 +2,7 @@ package upstream
 
 import "wxgate/upstream/http1"
 
-// The ways in which an exchange fails, beside ErrBreakerOpen. A caller tells them apart with errors.Is; the texts around
+// The ways in which an exchange fails, beside breaker.ErrOpen. A caller tells them apart with errors.Is; the texts around
 // them are for logs, never for a client: they may hold addresses. Package http1 says more of each.
 var (
 	ErrConnect     = http1.ErrConnect     // no connection could be made; nothing was sent

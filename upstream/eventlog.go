@@ -3,6 +3,8 @@ package upstream
 import (
 	"log/slog"
 	"time"
+
+	"wxgate/breaker"
 )
 
 // eventLog logs the state changes of an upstream: one line for each change, never one for each request. No line is
@@ -35,13 +37,13 @@ func (l eventLog) healthy(e *endpoint, why string) {
 }
 
 // breakerChanged logs that the breaker has opened or closed; the zero transition is none.
-func (l eventLog) breakerChanged(t transition) {
+func (l eventLog) breakerChanged(t breaker.Transition) {
 	switch {
-	case t.why == "":
-	case t.open:
-		l.log.Warn("breaker open", "why", t.why)
+	case t.Why == "":
+	case t.Open:
+		l.log.Warn("breaker open", "why", t.Why)
 	default:
-		l.log.Info("breaker closed", "why", t.why)
+		l.log.Info("breaker closed", "why", t.Why)
 	}
 }
 

@@ -164,7 +164,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{u.name}, labels...)...)
 		}
 		gauge(g.undrained, number(u.undrained.Load()))
-		gauge(g.breaker, number(u.breaker.isOpen()))
+		gauge(g.breaker, number(u.breaker.IsOpen()))
 		gauge(g.queue, float64(u.queue.waiting.Load()))
 		waiting := int64(0)
 		for _, t := range u.states() {

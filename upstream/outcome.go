@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/breaker"
 	"wxgate/upstream/http1"
 )
 
@@ -85,30 +86,21 @@ func (t *roundTrip) outcomeText() string {
 	return t.outcome.label()
 }
 
-// result is what an outcome says of who brought it about.
-type result int8
-
-const (
-	neutral result = iota
-	success
-	failure
-)
-
 // forTarget is what the outcome says of the target: with 500 another one may do better.
-func (o outcome) forTarget() result {
+func (o outcome) forTarget() breaker.Result {
 	switch {
 	case o == outcomeNone || o >= outcomeUnavailable:
-		return neutral
+		return breaker.Neutral
 	case o >= outcomeError:
-		return failure
+		return breaker.Failure
 	}
-	return success
+	return breaker.Success
 }
 
 // forService is what the outcome of the last attempt says of the service as a whole: one that answers 500, or nonsense, is there.
-func (o outcome) forService() result {
+func (o outcome) forService() breaker.Result {
 	if o == outcomeError || o == outcomeInvalid {
-		return success
+		return breaker.Success
 	}
 	return o.forTarget()
 }

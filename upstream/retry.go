@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"wxgate/breaker"
 	"wxgate/upstream/http1"
 )
 
@@ -12,12 +13,12 @@ func (t *roundTrip) nextEndpoint(err error) *endpoint {
 	reason := retryReason(t.outcome)
 	unsent := t.outcome == outcomeConnect || errors.Is(err, http1.ErrRemoved)
 	switch {
-	case err == nil && t.outcome.forTarget() != failure, len(t.tried) >= maxAttempts,
+	case err == nil && t.outcome.forTarget() != breaker.Failure, len(t.tried) >= maxAttempts,
 		t.Stop.Stopped(), !time.Now().Before(t.Deadline):
 		return nil
 	case unsent:
 		return t.retry(reason)
-	case t.outcome.forTarget() != failure, !t.repeatable(), !t.granted && !t.grant():
+	case t.outcome.forTarget() != breaker.Failure, !t.repeatable(), !t.granted && !t.grant():
 		return nil
 	}
 	t.retries++

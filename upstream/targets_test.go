@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/breaker"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -403,10 +404,10 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	r.want("while it opens", r.answers("GET", 20), "map[503:20]")
 	seen := len(r.services[0].Requests())
 	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	if !errors.Is(err, upstream.ErrBreakerOpen) {
-		t.Fatalf("error is %v, want ErrBreakerOpen", err)
+	if !errors.Is(err, breaker.ErrOpen) {
+		t.Fatalf("error is %v, want breaker.ErrOpen", err)
 	}
-	var until *upstream.OpenError
+	var until *breaker.OpenError
 	if r.move(1500 * time.Millisecond); errors.As(err, &until) {
 		r.want("at first", until.After, 5*time.Second)
 	}

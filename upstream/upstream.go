@@ -22,6 +22,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/breaker"
 	"wxgate/upstream/http1"
 )
 
@@ -36,7 +37,7 @@ type Upstream struct {
 	roundRobin roundRobin
 	queue      queue
 	budget     budget
-	breaker    breaker
+	breaker    breaker.Breaker
 	undrained  atomic.Bool // content that the service did not read was taken for a request
 	roundTrips sync.Pool   // of *roundTrip
 
@@ -75,7 +76,7 @@ func New(name string, cfg Config, m *Metrics, log *slog.Logger) (*Upstream, erro
 func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstream, error) {
 	u := &Upstream{
 		name: name, deps: d, shared: m, metrics: m.of(name), events: newEventLog(log, name),
-		roundTrips: sync.Pool{New: func() any { return new(roundTrip) }},
+		budget: newBudget(), roundTrips: sync.Pool{New: func() any { return new(roundTrip) }},
 	}
 	u.queue.metrics = &u.metrics
 	if err := u.Reconfigure(cfg); err != nil {
@@ -151,8 +152,8 @@ type Options struct {
 // a body stream that writes each part on as it comes; it must be read or closed (resp.Reset closes it). Fields of the
 // connection are removed, interim answers skipped, and Date is the gateway's own: fasthttp admits no other.
 //
-// The error is one of ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrBreakerOpen, ErrStopped and
-// ErrRequestBody; resp is then empty.
+// The error is one of ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody and
+// breaker.ErrOpen; resp is then empty.
 func (u *Upstream) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (Exchange, error) {
 	return u.DoWith(req, resp, Options{Deadline: deadline})
 }
@@ -180,10 +181,10 @@ func (u *Upstream) run(t *roundTrip) (Exchange, error) {
 	if timeouts := t.cluster.cfg.Timeouts; t.Deadline.IsZero() {
 		t.Deadline = start.Add(timeouts.Connect + timeouts.Response + t.cluster.cfg.Queue.Wait)
 	}
-	probe, err := u.breaker.allow(u.deps.now())
+	pass, err := u.breaker.Allow(u.deps.now())
 	if err == nil {
 		err = t.attempts()
-		u.events.breakerChanged(u.breaker.record(probe, t.outcome.forService(), u.deps.now()))
+		u.events.breakerChanged(u.breaker.Record(pass, t.outcome.forService(), u.deps.now()))
 	}
 	if err != nil {
 		err = u.fail(t, err)

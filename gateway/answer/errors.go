@@ -6,6 +6,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/breaker"
 	"wxgate/storage"
 	"wxgate/upstream"
 )
@@ -80,7 +81,7 @@ func NewTable() Table {
 		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
 		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
 		{upstream.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
-		{upstream.ErrBreakerOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 1},
+		{breaker.ErrOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 1},
 		{upstream.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
 		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // no 401: logging in again does not help
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},

@@ -1,12 +1,12 @@
-package upstream
+package breaker
 
 import "time"
 
 // windowParts is in how many steps a window moves on.
 const windowParts = 10
 
-// window counts two things over the last length of time, to a tenth of it.
-type window struct {
+// Window counts two things over the last length of time, to a tenth of it. It is not safe for concurrent use.
+type Window struct {
 	length time.Duration
 	epoch  time.Time // when it was first used: times since then ignore changes of the clock
 	parts  [windowParts]windowPart
@@ -17,7 +17,11 @@ type windowPart struct {
 	all, odd int
 }
 
-func (w *window) add(now time.Time, all, odd int) {
+// NewWindow makes a window that has counted nothing.
+func NewWindow(length time.Duration) Window { return Window{length: length} }
+
+// Add adds to both counts.
+func (w *Window) Add(now time.Time, all, odd int) {
 	at := w.at(now)
 	p := &w.parts[at%windowParts]
 	if p.at != at {
@@ -27,7 +31,8 @@ func (w *window) add(now time.Time, all, odd int) {
 	p.odd += odd
 }
 
-func (w *window) sums(now time.Time) (all, odd int) {
+// Sums returns both counts.
+func (w *Window) Sums(now time.Time) (all, odd int) {
 	at := w.at(now)
 	for i := range w.parts {
 		if p := &w.parts[i]; p.at > at-windowParts && p.at <= at {
@@ -38,7 +43,7 @@ func (w *window) sums(now time.Time) (all, odd int) {
 	return all, odd
 }
 
-func (w *window) at(now time.Time) int64 {
+func (w *Window) at(now time.Time) int64 {
 	if w.epoch.IsZero() {
 		w.epoch = now
 	}
