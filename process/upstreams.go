@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"reflect"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +14,6 @@ import (
 // upstreams are the services of one configuration, by name.
 type upstreams struct {
 	all     map[string]*upstream.Upstream
-	cfgs    map[string]upstream.Config
 	metrics *upstream.Metrics
 	log     *slog.Logger
 	changes []*upstream.Change               // of those that were taken over
@@ -37,11 +34,11 @@ func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, l
 // next are the upstreams of another configuration, which must be valid. One that is known already is the same, and takes
 // its section over when it becomes the next.
 func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
-	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), cfgs: maps.Clone(cfgs), metrics: u.metrics, log: u.log}
+	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), metrics: u.metrics, log: u.log}
 	for name, cfg := range cfgs {
 		var err error
 		if same, known := u.all[name]; known {
-			err = n.take(same, u.cfgs[name], cfg)
+			err = n.take(same, cfg)
 		} else {
 			err = n.begin(name, cfg)
 		}
@@ -53,12 +50,9 @@ func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
 	return n, nil
 }
 
-// take takes an upstream over, and prepares its change when its section, or what its files hold, may be another.
-func (u *upstreams) take(same *upstream.Upstream, before, cfg upstream.Config) error {
+// take takes an upstream over and prepares its change. One whose section and files are as before stays as it is.
+func (u *upstreams) take(same *upstream.Upstream, cfg upstream.Config) error {
 	u.all[same.Name()] = same
-	if reflect.DeepEqual(before, cfg) && len(cfg.TLS.Files()) == 0 {
-		return nil
-	}
 	change, err := same.Prepare(cfg)
 	u.changes = append(u.changes, change)
 	return err
@@ -103,7 +97,7 @@ func (u *upstreams) become(next *upstreams) error {
 	for _, change := range next.changes {
 		errs = append(errs, change.Apply())
 	}
-	u.all, u.cfgs = next.all, next.cfgs
+	u.all = next.all
 	return errors.Join(errs...)
 }
 

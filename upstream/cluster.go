@@ -24,8 +24,8 @@ type Change struct {
 	security *http1.Security
 }
 
-// Prepare reads all that cfg needs, and changes nothing. A configuration that Validate refuses, or whose files cannot be
-// used, is an error.
+// Prepare reads everything that cfg needs and changes nothing. A configuration that Validate refuses, or whose files cannot
+// be used, is an error.
 func (u *Upstream) Prepare(cfg Config) (*Change, error) {
 	if err := errors.Join(cfg.Validate("upstreams." + u.name)...); err != nil {
 		return nil, err
@@ -38,18 +38,10 @@ func (u *Upstream) Prepare(cfg Config) (*Change, error) {
 	return &Change{u, cfg, sec}, nil
 }
 
-// Reconfigure makes u what New would make it with cfg, while requests go on: targets that stay keep their connections,
-// their health and their latency, and the breaker its state. Requests at targets that go are finished. New targets
-// begin slowly. A configuration that Prepare refuses changes nothing.
-func (u *Upstream) Reconfigure(cfg Config) error {
-	c, err := u.Prepare(cfg)
-	if err != nil {
-		return err
-	}
-	return c.Apply()
-}
-
-// Apply is Reconfigure with what Prepare has read; only a closed Upstream refuses it.
+// Apply makes the Upstream what New would make it with the configuration, while requests go on: targets that stay keep
+// their connections, their health and their latency, and the breaker its state. Requests at targets that go are finished.
+// New targets begin slowly. Without a difference in the configuration or in its files nothing happens. Only a closed
+// Upstream is an error.
 func (c *Change) Apply() error {
 	u := c.up
 	removed, checks, err := u.applyChange(c)
@@ -82,6 +74,9 @@ func (u *Upstream) applyChange(c *Change) (removed []*target, checks *checker, e
 	}
 	cfg, sec := c.cfg, c.security
 	if before := u.cluster.Load(); before != nil && before.security.Same(sec) {
+		if before.cfg.equal(cfg) {
+			return nil, nil, nil
+		}
 		sec = before.security
 	}
 	u.targets, removed = u.nextTargets(cfg, sec)

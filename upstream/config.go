@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -189,4 +190,11 @@ func (c Config) WithDials(n int) Config {
 // connections is what c says of the connections to one address.
 func (c Config) connections(sec *http1.Security) http1.Config {
 	return http1.Config{Timeouts: c.Timeouts, Keepalive: c.Keepalive, Dials: c.dials, Security: sec}
+}
+
+// equal reports whether o is the same configuration.
+func (c Config) equal(o Config) bool {
+	return slices.Equal(c.Targets, o.Targets) && c.Balance == o.Balance && c.SlowStart == o.SlowStart && c.Health == o.Health &&
+		c.Outlier == o.Outlier && c.Retries == o.Retries && c.Breaker == o.Breaker && c.Queue == o.Queue &&
+		c.Timeouts == o.Timeouts && c.Keepalive == o.Keepalive && c.Host == o.Host && c.TLS == o.TLS && c.dials == o.dials
 }

@@ -14,6 +14,15 @@ type Env struct {
 	Log    *slog.Logger
 }
 
+// Reconfigure prepares cfg and applies it.
+func (u *Upstream) Reconfigure(cfg Config) error {
+	c, err := u.Prepare(cfg)
+	if err != nil {
+		return err
+	}
+	return c.Apply()
+}
+
 // NewWithEnv is New in another environment. Names are looked up whenever the last look-up is a millisecond old.
 func NewWithEnv(env Env, name string, cfg Config, m *Metrics) (*Upstream, error) {
 	d := realDeps()

@@ -79,7 +79,11 @@ func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstr
 		budget: newBudget(), roundTrips: sync.Pool{New: func() any { return new(roundTrip) }},
 	}
 	u.queue.metrics = &u.metrics
-	if err := u.Reconfigure(cfg); err != nil {
+	first, err := u.Prepare(cfg)
+	if err == nil {
+		err = first.Apply()
+	}
+	if err != nil {
 		return nil, err
 	}
 	m.register(u)
