@@ -38,7 +38,7 @@ func importTree() map[string][]string {
 		"authn/wechat/sandbox":      {"authn/wechat"},
 		"upstream":                  {"breaker", "upstream/http1"},
 		"upstream/http1":            {"input"},
-		"upstream/upstreamtest":     {"upstream"},
+		"upstream/upstreamtest":     {},
 		"storage":                   {},
 		"storage/badger":            {"storage", "storage/badger/disk"},
 		"storage/badger/disk":       {"storage"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
@@ -101,7 +102,8 @@ func seriesOf(t *testing.T, reg *prometheus.Registry, name, label string) float6
 // A request in the line takes the connection that another one gives back, though the dial before it never ends.
 func TestWhoWaitsForADialTakesAConnectionThatBecomesFree(t *testing.T) {
 	t.Parallel()
-	certified := newTLSService(t).TLS
+	certified := httptest.NewTLSServer(nil)
+	t.Cleanup(certified.Close)
 	answer := make(chan struct{})
 	release := sync.OnceFunc(func() { close(answer) })
 	service := upstreamtest.Raw(t, func(conn net.Conn, n int) {
@@ -109,7 +111,7 @@ func TestWhoWaitsForADialTakesAConnectionThatBecomesFree(t *testing.T) {
 			_, _ = io.Copy(io.Discard, conn) // never shakes hands
 			return
 		}
-		secured := tls.Server(conn, certified)
+		secured := tls.Server(conn, certified.TLS)
 		br := bufio.NewReader(secured)
 		for {
 			if _, err := upstreamtest.ReadRequest(br); err != nil {

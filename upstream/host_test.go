@@ -119,3 +119,38 @@ func TestAHostThatIsNoneIsAFault(t *testing.T) {
 		}
 	}
 }
+
+func TestHostIsTheTargetsWhenTheRequestHasNone(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	u := newUpstream(t, service.URL)
+	get(t, u, "/")
+	plain := newRequest("GET", "/")
+	plain.Header.DisableSpecialHeader() // as the gateway's
+	if _, err := u.Do(plain, new(fasthttp.Response), soon()); err != nil {
+		t.Fatal(err)
+	}
+	for i, req := range service.Requests() {
+		if got := req.Values("Host"); len(got) != 1 || got[0] != service.Addr {
+			t.Errorf("request %d: Host is %q, want %q alone", i, got, service.Addr)
+		}
+	}
+}
+
+func TestHostFollowsTheRequestToAnotherTarget(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 2)
+	r.services[0].Become(t, upstreamtest.Refusing)
+	for range 4 {
+		plain := newRequest("POST", "/")
+		plain.Header.DisableSpecialHeader()
+		if _, err := r.Do(plain, new(fasthttp.Response), soon()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, req := range r.services[1].Requests() {
+		if got := req.Values("Host"); len(got) != 1 || got[0] != r.services[1].Addr {
+			t.Errorf("Host is %q, want %q alone", got, r.services[1].Addr)
+		}
+	}
+}

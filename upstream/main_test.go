@@ -2,30 +2,17 @@ package upstream_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
-	"go.uber.org/goleak"
 
 	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
 )
 
-// TestMain trusts the test certificate for all and fails when anything of an Upstream outlives its Close. The ignored goroutines are fasthttp's server's own.
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "upstream")
-	if err == nil {
-		err = trustTestCertificate(dir)
-	}
-	if err != nil {
-		panic(err)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { _ = os.RemoveAll(dir); os.Exit(code) }),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
-}
+func TestMain(m *testing.M) { upstreamtest.Main(m) }
 
 // newUpstream makes an upstream for one URL; change may alter its configuration.
 func newUpstream(t testing.TB, url string, change ...func(*upstream.Config)) *upstream.Upstream {

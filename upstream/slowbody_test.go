@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -97,4 +98,12 @@ func TestADeadlineThatIsOverBeforeTheRequestLeftIsNobodysFailure(t *testing.T) {
 	if who, _ := r.send("GET"); who != "a" {
 		t.Errorf("then a GET got %q, want a's answer", who)
 	}
+}
+
+func TestWithoutADeadlineTheUpstreamsOwnTimeoutsHold(t *testing.T) {
+	t.Parallel()
+	silent := upstreamtest.Raw(t, func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) })
+	u := newUpstream(t, silent.URL, func(c *upstream.Config) { c.Timeouts.Response = 50 * time.Millisecond })
+	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Time{})
+	wantError(t, err, upstream.ErrTimeout)
 }

@@ -53,8 +53,17 @@ type Policy interface {
 	Renewed()
 }
 
-// Exchange sends r on a connection that takes it and reads the answer into its response.
+// Exchange sends r on a connection that takes it and reads the answer into its response, which an error leaves empty.
 func (p *Pool) Exchange(r *Request, by Policy) error {
+	err := p.exchange(r, by)
+	if err != nil {
+		r.Resp.Reset()
+		r.Resp.Header.SetNoDefaultContentType(true)
+	}
+	return err
+}
+
+func (p *Pool) exchange(r *Request, by Policy) error {
 	sent, err := p.awaitSend(r)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -49,7 +49,7 @@ func closing(t *testing.T) *upstreamtest.Service {
 func TestAGetNeverMeetsAConnectionThatTheServiceHasJustClosed(t *testing.T) {
 	t.Parallel()
 	service := closing(t)
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	var all sync.WaitGroup
 	for sender := range 4 {
 		all.Go(func() {
@@ -58,7 +58,7 @@ func TestAGetNeverMeetsAConnectionThatTheServiceHasJustClosed(t *testing.T) {
 				req := newRequest(method, "/")
 				req.Header.Set(upstreamtest.IDField, fmt.Sprint(sender, "-", i))
 				_, err := u.Do(req, new(fasthttp.Response), soon())
-				if err != nil && (method != "POST" || !errors.Is(err, upstream.ErrReset)) {
+				if err != nil && (method != "POST" || !errors.Is(err, http1.ErrReset)) {
 					t.Errorf("%s: %v, want an answer", method, err)
 				}
 			}
@@ -95,10 +95,10 @@ func TestAConnectionThatDiesWithinAnAnswerIsNotRenewed(t *testing.T) {
 				_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "hi"))
 			}
 		})
-		u := newUpstream(t, service.URL)
+		u := newClient(t, service.URL)
 		get(t, u, "/")
 		ex, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-		if !errors.Is(err, upstream.ErrReset) || ex.Attempts != 1 {
+		if !errors.Is(err, http1.ErrReset) || ex.Attempts != 1 {
 			t.Errorf("behind %q: %v after %d attempts, want a reset after 1", begun, err, ex.Attempts)
 		}
 	}

@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -38,11 +38,11 @@ func TestTheDeadlineEndsTheWaitForTheHead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			u := newUpstream(t, mute(t, says).URL)
+			u := newClient(t, mute(t, says).URL)
 			start := time.Now()
 			var resp fasthttp.Response
 			ex, err := u.Do(newRequest("POST", "/"), &resp, start.Add(150*time.Millisecond))
-			wantError(t, err, upstream.ErrTimeout)
+			wantError(t, err, http1.ErrTimeout)
 			wantEmpty(t, &resp)
 			wantOnTime(t, time.Since(start), 150*time.Millisecond)
 			if ex.Attempts != 1 || ex.Duration < 150*time.Millisecond {
@@ -72,27 +72,27 @@ func TestTheDeadlineEndsAHeadThatDrips(t *testing.T) {
 		}
 	})
 	start := time.Now()
-	_, err := newUpstream(t, service.URL).Do(newRequest("GET", "/"), new(fasthttp.Response), start.Add(150*time.Millisecond))
-	wantError(t, err, upstream.ErrTimeout)
+	_, err := newClient(t, service.URL).Do(newRequest("GET", "/"), new(fasthttp.Response), start.Add(150*time.Millisecond))
+	wantError(t, err, http1.ErrTimeout)
 	wantOnTime(t, time.Since(start), 150*time.Millisecond)
 }
 
 func TestTheResponseTimeoutEndsTheWaitBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
-	u := newUpstream(t, mute(t, "").URL, func(c *upstream.Config) { c.Timeouts.Response = 100 * time.Millisecond })
+	u := newClient(t, mute(t, "").URL, func(c *http1.Config) { c.Timeouts.Response = 100 * time.Millisecond })
 	start := time.Now()
 	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrTimeout)
+	wantError(t, err, http1.ErrTimeout)
 	wantOnTime(t, time.Since(start), 100*time.Millisecond)
 }
 
 func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	for _, kept := range []bool{false, true} {
 		_, err := u.Do(newRequest("GET", "/late"), new(fasthttp.Response), time.Now().Add(-time.Second))
-		wantError(t, err, upstream.ErrTimeout)
+		wantError(t, err, http1.ErrTimeout)
 		if kept {
 			break
 		}
@@ -104,13 +104,6 @@ func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutADeadlineTheUpstreamsOwnTimeoutsHold(t *testing.T) {
-	t.Parallel()
-	u := newUpstream(t, mute(t, "").URL, func(c *upstream.Config) { c.Timeouts.Response = 50 * time.Millisecond })
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Time{})
-	wantError(t, err, upstream.ErrTimeout)
-}
-
 func TestTheDeadlineEndsAnUploadThatTheServiceDoesNotRead(t *testing.T) {
 	t.Parallel()
 	block := make(chan struct{})
@@ -120,8 +113,8 @@ func TestTheDeadlineEndsAnUploadThatTheServiceDoesNotRead(t *testing.T) {
 		req := newRequest("POST", "/")
 		req.SetBodyStream(io.LimitReader(zeros{}, 64<<20), size)
 		start := time.Now()
-		_, err := newUpstream(t, service.URL).Do(req, new(fasthttp.Response), start.Add(300*time.Millisecond))
-		wantError(t, err, upstream.ErrTimeout)
+		_, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), start.Add(300*time.Millisecond))
+		wantError(t, err, http1.ErrTimeout)
 		wantOnTime(t, time.Since(start), 300*time.Millisecond)
 	}
 }
@@ -150,13 +143,13 @@ func TestABodyMayTakeLongerThanTheDeadlineButNotPause(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, conn)
 	})
-	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Timeouts.Stream = time.Second })
+	u := newClient(t, service.URL, func(c *http1.Config) { c.Timeouts.Stream = time.Second })
 	var resp fasthttp.Response
 	if _, err := u.Do(newRequest("GET", "/"), &resp, deadline); err != nil {
 		t.Fatal(err)
 	}
 	body, err := readBody(&resp)
-	wantError(t, err, upstream.ErrTimeout)
+	wantError(t, err, http1.ErrTimeout)
 	if !time.Now().After(deadline) || string(body) != strings.Repeat("x", int(sent.Load())) {
 		t.Errorf("body is %q, want all %d parts that came, the last one after the deadline", body, sent.Load())
 	}

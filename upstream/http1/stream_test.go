@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"bufio"
@@ -15,12 +15,11 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
 
 // relay runs a fasthttp server that passes every request to u, as the gateway does, and returns its URL.
-func relay(t *testing.T, u *upstream.Upstream) string {
+func relay(t *testing.T, u *client) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,7 +80,7 @@ func TestEachPartOfABodyReachesTheClientAtOnce(t *testing.T) {
 			next := make(chan struct{})
 			service := stepwise(t, next, c.head+c.first, c.second)
 			t.Cleanup(func() { close(next) })
-			resp, err := fetch(t, relay(t, newUpstream(t, service.URL)))
+			resp, err := fetch(t, relay(t, newClient(t, service.URL)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +102,7 @@ func TestTheHeadOfAnEventStreamDoesNotWaitForTheFirstEvent(t *testing.T) {
 	t.Parallel()
 	next := make(chan struct{})
 	service := stepwise(t, next, ok+"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\n\r\n")
-	url := relay(t, newUpstream(t, service.URL))
+	url := relay(t, newClient(t, service.URL))
 	t.Cleanup(func() { close(next) }) // before the relay waits for its connections
 	resp, err := fetch(t, url)
 	if err != nil || resp.Header.Get("Content-Type") != "text/event-stream" {
@@ -136,7 +135,7 @@ func TestACutBodyNeverLooksWholeToTheClient(t *testing.T) {
 					_, _ = io.WriteString(conn, answer)
 					end(conn)
 				})
-				resp, err := fetch(t, relay(t, newUpstream(t, service.URL)))
+				resp, err := fetch(t, relay(t, newClient(t, service.URL)))
 				if err != nil || resp.StatusCode == 502 {
 					return
 				}
@@ -160,7 +159,7 @@ func TestALargeAnswerTakesLittleMemory(t *testing.T) {
 				_, _ = io.WriteString(conn, head)
 				_, _ = io.CopyN(conn, zeros{}, size)
 			})
-			resp, err := fetch(t, relay(t, newUpstream(t, service.URL)))
+			resp, err := fetch(t, relay(t, newClient(t, service.URL)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,7 +182,7 @@ func TestALargeUploadTakesLittleMemory(t *testing.T) {
 		_, _ = io.CopyN(io.Discard, readHead(conn), 64<<20)
 		_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "done"))
 	})
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	req := newRequest("POST", "/")
 	req.SetBodyStream(onlyReader{io.LimitReader(zeros{}, 64<<20)}, 64<<20)
 	var before, after runtime.MemStats
@@ -200,7 +199,7 @@ func TestAClosedStreamClosesItsConnection(t *testing.T) {
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string {
 		return ok + "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)
 	})
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	resp := get(t, u, "/")
 	stream := resp.BodyStream()
 	resp.Reset()
@@ -219,7 +218,7 @@ func TestAStreamThatWasReadGivesItsConnectionBack(t *testing.T) {
 		}
 		return ok + "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)
 	})
-	url := relay(t, newUpstream(t, service.URL))
+	url := relay(t, newClient(t, service.URL))
 	for i, want := range []int{100000, 5, 100000, 5} {
 		resp, err := fetch(t, url+[]string{"/", "/chunks"}[i%2])
 		if err != nil {

@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"reflect"
@@ -14,7 +14,7 @@ import (
 func passed(t *testing.T, head string) []string {
 	t.Helper()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\n" + head + "Content-Length: 0\r\n\r\n" })
-	resp := get(t, newUpstream(t, service.URL), "/")
+	resp := get(t, newClient(t, service.URL), "/")
 	var fields []string
 	for _, line := range strings.Split(strings.TrimSpace(resp.Header.String()), "\r\n")[1:] {
 		if !strings.HasPrefix(line, "Date:") {
@@ -67,7 +67,7 @@ func TestRepeatedFieldsKeepTheirOrderBesideNamedOnes(t *testing.T) {
 func TestNoContentTypeIsInvented(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" })
-	resp := get(t, newUpstream(t, service.URL), "/")
+	resp := get(t, newClient(t, service.URL), "/")
 	if head := resp.Header.String(); strings.Contains(head, "Content-Type") {
 		t.Errorf("head is %q, want no Content-Type", head)
 	}
@@ -84,7 +84,7 @@ func TestALengthWithoutABodyPasses(t *testing.T) {
 	} {
 		service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return c.answer })
 		var resp fasthttp.Response
-		if _, err := newUpstream(t, service.URL).Do(newRequest(c.method, "/"), &resp, soon()); err != nil {
+		if _, err := newClient(t, service.URL).Do(newRequest(c.method, "/"), &resp, soon()); err != nil {
 			t.Fatalf("%s: %v", c.method, err)
 		}
 		var got string
@@ -102,7 +102,7 @@ func TestALengthWithoutABodyPasses(t *testing.T) {
 func TestWhatRespHeldBeforeIsLost(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	resp := new(fasthttp.Response)
 	resp.Header.Set("X-Old", "1")
 	resp.SetBodyString("old")

@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"bufio"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -53,7 +53,7 @@ func TestAnEarlyAnswerIsDelivered(t *testing.T) {
 					_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "hi"))
 				})
 				t.Cleanup(func() { close(stop) })
-				u := newUpstream(t, service.URL)
+				u := newClient(t, service.URL)
 				req := newRequest("POST", "/")
 				req.SetBodyStream(io.LimitReader(zeros{}, 32<<20), size)
 				var resp fasthttp.Response
@@ -78,8 +78,8 @@ func TestAServiceThatDropsAnUploadIsAReset(t *testing.T) {
 	})
 	req := newRequest("POST", "/")
 	req.SetBodyStream(io.LimitReader(zeros{}, 32<<20), 32<<20)
-	_, err := newUpstream(t, service.URL).Do(req, new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrReset)
+	_, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), soon())
+	wantError(t, err, http1.ErrReset)
 }
 
 func TestAServiceThatAnswersNonsenseToAnUploadIsInvalid(t *testing.T) {
@@ -91,8 +91,8 @@ func TestAServiceThatAnswersNonsenseToAnUploadIsInvalid(t *testing.T) {
 	})
 	req := newRequest("POST", "/")
 	req.SetBodyStream(zeros{}, -1)
-	_, err := newUpstream(t, service.URL).Do(req, new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrInvalid)
+	_, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), soon())
+	wantError(t, err, http1.ErrInvalid)
 }
 
 func TestInterimAnswersDoNotStopAnUpload(t *testing.T) {
@@ -107,7 +107,7 @@ func TestInterimAnswersDoNotStopAnUpload(t *testing.T) {
 	req := newRequest("PUT", "/")
 	req.SetBodyStream(content(4<<20), 4<<20)
 	var resp fasthttp.Response
-	if _, err := newUpstream(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body()) != "done" {
+	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body()) != "done" {
 		t.Fatalf("answer is %q, %v, want %q", resp.Body(), err, "done")
 	}
 	if !bytes.Equal(arrived, contentBytes(4<<20)) {
@@ -130,7 +130,7 @@ func TestAGoodEarlyAnswerDoesNotStopAnUpload(t *testing.T) {
 	req := newRequest("PUT", "/")
 	req.SetBodyStream(content(4<<20), 4<<20)
 	var resp fasthttp.Response
-	if _, err := newUpstream(t, service.URL).Do(req, &resp, soon()); err != nil {
+	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil {
 		t.Fatal(err)
 	}
 	if body, err := readBody(&resp); string(body) != "done" || err != nil {
@@ -159,7 +159,7 @@ func TestABodyIsPassedOnAsItComes(t *testing.T) {
 	req := newRequest("POST", "/")
 	req.SetBodyStream(body, -1)
 	done := make(chan error)
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	go func() {
 		_, err := u.Do(req, new(fasthttp.Response), soon())
 		done <- err
@@ -188,7 +188,7 @@ func TestAGoodEarlyAnswerAndAClosedConnectionEndAnUpload(t *testing.T) {
 	req := newRequest("POST", "/")
 	req.SetBodyStream(zeros{}, -1)
 	var resp fasthttp.Response
-	if _, err := newUpstream(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body()) != "enough" {
+	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body()) != "enough" {
 		t.Errorf("the answer is %q, %v, want %q", resp.Body(), err, "enough")
 	}
 }

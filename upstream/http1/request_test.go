@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -18,7 +18,7 @@ import (
 func sent(t *testing.T, req *fasthttp.Request) upstreamtest.Request {
 	t.Helper()
 	service := upstreamtest.Echo(t)
-	if _, err := newUpstream(t, service.URL).Do(req, new(fasthttp.Response), soon()); err != nil {
+	if _, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), soon()); err != nil {
 		t.Fatalf("%s: %v", req.Header.RequestURI(), err)
 	}
 	return service.Requests()[0]
@@ -47,41 +47,6 @@ func TestAHeadArrivesAsItWasMade(t *testing.T) {
 		"X-User-Id: 42\r\nX-Utf8: \xe5\xbc\xa0\r\n\r\n"
 	if got := string(sent(t, req).Raw); got != want {
 		t.Errorf("arrived:\n%q\nwant:\n%q", got, want)
-	}
-}
-
-func TestHostIsTheTargetsWhenTheRequestHasNone(t *testing.T) {
-	t.Parallel()
-	service := upstreamtest.Echo(t)
-	u := newUpstream(t, service.URL)
-	get(t, u, "/")
-	plain := newRequest("GET", "/")
-	plain.Header.DisableSpecialHeader() // as the gateway's
-	if _, err := u.Do(plain, new(fasthttp.Response), soon()); err != nil {
-		t.Fatal(err)
-	}
-	for i, req := range service.Requests() {
-		if got := req.Values("Host"); len(got) != 1 || got[0] != service.Addr {
-			t.Errorf("request %d: Host is %q, want %q alone", i, got, service.Addr)
-		}
-	}
-}
-
-func TestHostFollowsTheRequestToAnotherTarget(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, 2)
-	r.services[0].Become(t, upstreamtest.Refusing)
-	for range 4 {
-		plain := newRequest("POST", "/")
-		plain.Header.DisableSpecialHeader()
-		if _, err := r.Do(plain, new(fasthttp.Response), soon()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, req := range r.services[1].Requests() {
-		if got := req.Values("Host"); len(got) != 1 || got[0] != r.services[1].Addr {
-			t.Errorf("Host is %q, want %q alone", got, r.services[1].Addr)
-		}
 	}
 }
 
@@ -169,11 +134,11 @@ func TestAFailedRequestBodyIsItsOwnError(t *testing.T) {
 		t.Run(c.says, func(t *testing.T) {
 			t.Parallel()
 			service := upstreamtest.Echo(t)
-			u := newUpstream(t, service.URL)
+			u := newClient(t, service.URL)
 			req := newRequest("POST", "/")
 			req.SetBodyStream(c.body, c.size)
 			_, err := u.Do(req, new(fasthttp.Response), soon())
-			wantError(t, err, upstream.ErrRequestBody)
+			wantError(t, err, http1.ErrRequestBody)
 			if !errors.Is(err, c.want) {
 				t.Errorf("error is %v, want it to wrap %v", err, c.want)
 			}

@@ -1,4 +1,4 @@
-package upstream_test
+package http1_test
 
 import (
 	"bufio"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -43,7 +43,7 @@ const (
 )
 
 func answerCases() []answerCase {
-	bad, lost := upstream.ErrInvalid, upstream.ErrReset
+	bad, lost := http1.ErrInvalid, http1.ErrReset
 	return []answerCase{
 		// Good ones.
 		{says: "a length delimits the body (9112 §6.2)", answer: ok + "Content-Length: 5\r\n\r\nhello", status: 200, body: "hello"},
@@ -187,13 +187,13 @@ func TestAnswers(t *testing.T) {
 func TestABodyThatDoesNotBegin(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{inChunks, ok + "Content-Length: 70000\r\n\r\n"} {
-		u := newUpstream(t, serveOnce(t, head, closes).URL)
+		u := newClient(t, serveOnce(t, head, closes).URL)
 		var resp fasthttp.Response
 		_, err := u.Do(newRequest("GET", "/"), &resp, soon())
 		if err == nil {
 			_, err = readBody(&resp)
 		}
-		if !errors.Is(err, upstream.ErrReset) {
+		if !errors.Is(err, http1.ErrReset) {
 			t.Errorf("%q: got %v, want a lost connection", head, err)
 		}
 	}
@@ -201,7 +201,7 @@ func TestABodyThatDoesNotBegin(t *testing.T) {
 
 func (c answerCase) run(t *testing.T) {
 	service := serveOnce(t, c.answer, c.end)
-	u := newUpstream(t, service.URL)
+	u := newClient(t, service.URL)
 	if c.method == "" {
 		c.method = "GET"
 	}
