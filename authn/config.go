@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/input"
 	"wxgate/secret"
 )
 
@@ -64,72 +65,64 @@ func (c Config) Reload(next Config) Config {
 	return c
 }
 
-// Validate reports every fault of the section; each text begins with the key's path.
-func (c Config) Validate() []error {
-	faults := c.validateKeys()
-	fault := func(path, format string, args ...any) {
-		faults = append(faults, fmt.Errorf("authn."+path+": "+format, args...))
-	}
+// Validate reports every fault of the section.
+func (c Config) Validate() input.Faults {
+	f := c.validateKeys()
 	if c.Issuer == "" {
-		fault("issuer", "is empty")
+		f.Add("issuer", "is empty")
 	}
-	if !slices.Contains([]string{"HS256", "RS256", "ES256", "EdDSA"}, c.Algorithm) {
-		fault("algorithm", "%q is not one of HS256, RS256, ES256, EdDSA", c.Algorithm)
-	}
+	f.OneOf("algorithm", c.Algorithm, "HS256", "RS256", "ES256", "EdDSA")
 	if c.Sessions.MaxPerUser < 0 {
-		fault("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
+		f.Add("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
 	}
 	if c.TokenTTL < time.Minute {
-		fault("token_ttl", "%v is shorter than 1m", c.TokenTTL)
+		f.Add("token_ttl", "%v is shorter than 1m", c.TokenTTL)
 	}
 	if c.Leeway < 0 || c.Leeway > time.Minute {
-		fault("leeway", "%v is not between 0s and 1m", c.Leeway)
+		f.Add("leeway", "%v is not between 0s and 1m", c.Leeway)
 	}
 	if c.Refresh.Window < 0 {
-		fault("refresh.window", "%v is negative", c.Refresh.Window)
+		f.Add("refresh.window", "%v is negative", c.Refresh.Window)
 	}
 	if c.Refresh.Grace < 0 || c.Refresh.Grace > time.Hour {
-		fault("refresh.grace", "%v is not between 0s and 1h", c.Refresh.Grace)
+		f.Add("refresh.grace", "%v is not between 0s and 1h", c.Refresh.Grace)
 	}
-	return faults
+	return f
 }
 
-func (c Config) validateKeys() []error {
+func (c Config) validateKeys() (f input.Faults) {
 	if len(c.Keys) == 0 {
-		return []error{fmt.Errorf("authn.keys: there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", MinSecretBytes)}
+		f.Add("keys", "there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", MinSecretBytes)
 	}
-	var faults []error
 	seen := map[string]bool{}
 	for i, k := range c.Keys {
-		path := fmt.Sprintf("authn.keys[%d]", i)
+		path := fmt.Sprintf("keys[%d]", i)
 		if !validKeyID(k.ID) {
-			faults = append(faults, fmt.Errorf("%s.id: %q is not 1 to 64 letters, digits, '-', '_' or '.'", path, k.ID))
+			f.Add(path+".id", "%q is not 1 to 64 letters, digits, '-', '_' or '.'", k.ID)
 		}
 		if seen[k.ID] {
-			faults = append(faults, fmt.Errorf("%s.id: %q is there twice", path, k.ID))
+			f.Add(path+".id", "%q is there twice", k.ID)
 		}
 		seen[k.ID] = true
-		faults = append(faults, k.validateMaterial(path)...)
+		k.validateMaterial(&f, path)
 		if mistake := secret.Mistake(k.Secret.Reveal()); mistake != "" && i == 0 {
-			faults = append(faults, fmt.Errorf("%s.secret: %s", path, mistake))
+			f.Add(path+".secret", "%s", mistake)
 		}
 	}
-	return faults
+	return f
 }
 
-func (k KeyConfig) validateMaterial(path string) []error {
+func (k KeyConfig) validateMaterial(f *input.Faults, path string) {
 	secret := k.Secret.Reveal()
 	switch {
 	case k.File != "" && secret != "":
-		return []error{fmt.Errorf("%s: has a secret and a file; a key is one of them", path)}
+		f.Add(path, "has a secret and a file; a key is one of them")
 	case k.File != "":
-		return nil
 	case len(secret) < MinSecretBytes:
-		return []error{fmt.Errorf("%s.secret: has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", path, len(secret), MinSecretBytes)}
+		f.Add(path+".secret", "has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", len(secret), MinSecretBytes)
 	case wellKnown(secret):
-		return []error{fmt.Errorf("%s.secret: is a pattern or an example that anybody can guess; make one with `wxgate keys new`", path)}
+		f.Add(path+".secret", "is a pattern or an example that anybody can guess; make one with `wxgate keys new`")
 	}
-	return nil
 }
 
 // wellKnown reports whether a secret is made of so few characters, or of such words, that it was never random.

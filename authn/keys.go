@@ -4,10 +4,11 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"wxgate/input"
 )
 
 // keyring holds the keys of authn.keys: the first signs, all verify. It never changes after New.
@@ -36,65 +37,39 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 		byHeader: make(map[string]key, len(configured)),
 		cache:    newTokenCache(),
 	}
-	var faults []error
-	for i, cfg := range configured {
-		k, err := openKeyAt(i, cfg)
-		if err == nil && i == 0 {
-			err = k.checkAlgorithm(algorithm)
-		}
-		if err != nil {
-			faults = append(faults, err)
-			continue
-		}
+	keys, faults := openKeys(algorithm, configured)
+	if err := faults.At("authn").Err(); err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
 		ring.byID[k.id], ring.byHeader[k.header()] = k, k
-		ring.list = append(ring.list, k)
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	ring.signer = ring.list[0]
+	ring.list, ring.signer = keys, keys[0]
 	return ring, nil
 }
 
-// openKeyAt opens the key with index i of authn.keys, where the first is the one that signs.
-func openKeyAt(i int, cfg KeyConfig) (key, error) {
-	k, err := openKey(cfg)
-	if err == nil && i == 0 && k.signing == nil {
-		err = errors.New("holds a public key; the first key signs, so it must be a private one")
-	}
-	if err != nil {
-		err = fmt.Errorf("authn.keys[%d].file: %w", i, err)
-	}
-	return k, err
-}
-
-// checkAlgorithm says why a key cannot sign with an algorithm.
-func (k key) checkAlgorithm(algorithm string) error {
-	if got := k.method.Alg(); got != algorithm {
-		return fmt.Errorf("authn.keys[0]: is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", got, algorithm)
-	}
-	return nil
-}
-
-// CheckKeys says why the keys of a configuration that is valid otherwise cannot be used; it opens their files.
-func CheckKeys(cfg Config) error {
-	_, err := newKeyring(cfg.Algorithm, cfg.Keys)
-	return err
-}
-
-// CheckKeyFiles says what is wrong with the key files of a configuration, whatever else is wrong with it. Each text begins
-// with the path of the key that names the file.
-func CheckKeyFiles(cfg Config) []error {
-	var faults []error
-	for i, k := range cfg.Keys {
-		if k.File == "" {
-			continue
+// openKeys opens the keys of authn.keys, the first of which signs with an algorithm.
+func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Faults) {
+	for i, cfg := range configured {
+		path := fmt.Sprintf("keys[%d]", i)
+		k, err := openKey(cfg)
+		switch {
+		case err != nil:
+			f.Add(path+".file", "%v", err)
+		case i == 0 && k.signing == nil:
+			f.Add(path+".file", "holds a public key; the first key signs, so it must be a private one")
+		case i == 0 && k.method.Alg() != algorithm:
+			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), algorithm)
 		}
-		if _, err := openKeyAt(i, k); err != nil {
-			faults = append(faults, err)
-		}
+		keys = append(keys, k)
 	}
-	return faults
+	return keys, f
+}
+
+// CheckKeys opens the keys of a section, and reports why they cannot be used.
+func CheckKeys(cfg Config) input.Faults {
+	_, f := openKeys(cfg.Algorithm, cfg.Keys)
+	return f
 }
 
 // header is the first segment of every token that the key signs: one spelling, so that an unexpected member (jku, jwk,

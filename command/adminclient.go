@@ -18,6 +18,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/input"
 )
 
 // adminClient asks the admin listener of the running gateway.
@@ -53,7 +54,7 @@ func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 		value, _ := env(name)
 		return value, true
 	}
-	err := strictyaml.Read(file, lenient, &cfg, func() error { return nil })
+	err := strictyaml.Read(file, lenient, &cfg, func() input.Faults { return nil })
 	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
 		err = config.DoesNotHold(faults)
 	}

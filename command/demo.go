@@ -65,8 +65,8 @@ func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
 	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), service.URL())
-	if faults := cfg.Validate(); len(faults) > 0 {
-		return errors.Join(faults...)
+	if err := cfg.Validate().Err(); err != nil {
+		return err
 	}
 	svc, err := process.Open(ctx, cfg, process.NewLogs(cfg.Log, w.queued(&w.stderr)), tourist)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/input"
 	"wxgate/process"
 	"wxgate/upstream"
 )
@@ -402,7 +403,7 @@ func isDefault(t *testing.T, said string, value reflect.Value) bool {
 		t.Fatal(err)
 	}
 	section := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "Value", Type: value.Type(), Tag: `yaml:"value"`}}))
-	err := strictyaml.Read(file, manualEnv, section.Interface(), func() error { return nil })
+	err := strictyaml.Read(file, manualEnv, section.Interface(), func() input.Faults { return nil })
 	return err == nil && reflect.DeepEqual(section.Elem().Field(0).Interface(), value.Interface())
 }
 

@@ -78,7 +78,7 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 
 // keysFinding opens the keys as serve would.
 func keysFinding(cfg authn.Config) finding {
-	return finding{"keys", authn.CheckKeys(cfg), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
+	return finding{"keys", authn.CheckKeys(cfg).At("authn").Err(), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
 }
 
 // storageFinding writes a file where the data are.

@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -65,7 +64,7 @@ func (c explainCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	got, err := gateway.Explain(cfg.Gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)), question)
+	got, err := gateway.Explain(cfg.Gateway(), question)
 	if err != nil {
 		return err
 	}

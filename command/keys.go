@@ -58,7 +58,7 @@ func (c keysNewCommand) validate() error {
 	cfg := authn.DefaultConfig()
 	cfg.Algorithm = c.Algorithm
 	cfg.Keys = []authn.KeyConfig{{ID: c.ID, File: "key.pem"}}
-	return errors.Join(cfg.Validate()...)
+	return cfg.Validate().At("authn").Err()
 }
 
 // newSecret prints a shared secret, or writes it into a file.

@@ -2,8 +2,6 @@ package command
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 
 	"wxgate/config"
@@ -20,7 +18,7 @@ func (c routesCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	all, err := gateway.Routes(cfg.Gateway(), slices.Sorted(maps.Keys(cfg.Upstreams)))
+	all, err := gateway.Routes(cfg.Gateway())
 	if err != nil {
 		return err
 	}

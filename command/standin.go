@@ -18,6 +18,7 @@ import (
 	"wxgate/authn/wechat/sandbox"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
+	"wxgate/input"
 	"wxgate/storage"
 )
 
@@ -68,12 +69,12 @@ func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove(
 // load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, and
 // nothing that a token or a user could outlive the sandbox by.
 func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
-	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) error {
+	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) input.Faults {
 		cfg.PortFromEnvironment(env)
 		if err := s.replace(cfg); err != nil {
-			return err
+			return input.Faults{{Message: err.Error()}}
 		}
-		return errors.Join(cfg.ValidateOpened()...)
+		return cfg.ValidateOpened()
 	})
 	return cfg, err
 }

@@ -3,14 +3,13 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway"
+	"wxgate/input"
 	"wxgate/storage"
 	"wxgate/upstream"
 )
@@ -37,40 +36,33 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate reports every fault; each text begins with the key's path. It opens nothing.
-func (c Config) Validate() []error {
-	return slices.Concat(c.validateRouting(), c.WeChat.Validate(), c.Authn.Validate(), c.Storage.Validate())
+// Validate reports every fault. It opens nothing.
+func (c Config) Validate() input.Faults {
+	return slices.Concat(c.validateRouting(), c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.Storage.Validate().At("storage"))
 }
 
 // validateRouting reports the faults of what decides on requests.
-func (c Config) validateRouting() []error {
-	names := slices.Sorted(maps.Keys(c.Upstreams))
-	faults := c.Gateway().Validate(names)
-	for _, name := range names {
-		faults = append(faults, c.Upstreams[name].Validate("upstreams."+name)...)
+func (c Config) validateRouting() input.Faults {
+	f := c.Gateway().Validate()
+	for name, section := range c.Upstreams {
+		f = append(f, section.Validate().At("upstreams."+name)...)
 	}
-	if len(names) == 0 && (c.WeChat.Push.Upstream != "" || slices.ContainsFunc(c.Routes, func(r gateway.RouteConfig) bool { return r.Upstream != "" })) {
-		faults = append(faults, errors.New("upstreams: there is none, so routes lead nowhere; write below it NAME: http://127.0.0.1:3000"))
-	}
-	if len(c.Routes) == 0 {
-		faults = append(faults, errors.New("routes: there is none, so nothing would be forwarded"))
-	}
-	return faults
+	return f
 }
 
-// Warnings are about what holds and may not be meant; each text begins with the key's path.
-func (c Config) Warnings() []error {
-	found := c.Gateway().Overrides()
-	for i, each := range c.WeChat.Each() {
-		path := "wechat.appid"
-		if len(c.WeChat.Apps) > 0 {
-			path = fmt.Sprintf("wechat.apps[%d].appid", i)
-		}
-		if !wechat.LooksLikeAppID(each.AppID) {
-			found = append(found, fmt.Errorf("%s: %q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", path, each.AppID))
-		}
+// ValidateOpened is Validate, with the faults of the files of keys and certificates.
+func (c Config) ValidateOpened() input.Faults {
+	f := slices.Concat(c.Validate(), authn.CheckKeys(c.Authn).At("authn"))
+	for name, section := range c.Upstreams {
+		_, unread := section.TLS.Load()
+		f = append(f, unread.At("upstreams."+name+".tls")...)
 	}
-	return found
+	return f
+}
+
+// Warnings are about what holds and may not be meant.
+func (c Config) Warnings() input.Faults {
+	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"))
 }
 
 // Reload is c with what a running gateway takes over from next; the rest of next needs a restart.
@@ -87,6 +79,7 @@ func (c Config) Gateway() gateway.Config {
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k authn.KeyConfig) bool { return k.File != "" }),
+		Upstreams:  slices.Sorted(maps.Keys(c.Upstreams)),
 	}
 }
 

@@ -1,14 +1,13 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"strings"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/config/strictyaml"
+	"wxgate/input"
 )
 
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
@@ -49,12 +48,11 @@ func (c *Config) PortFromEnvironment(env strictyaml.LookupEnv) (port string, ok 
 type filled map[string]string
 
 // name makes faults of such keys faults of the variable: the file has no such key.
-func (f filled) name(faults []error) error {
+func (f filled) name(faults input.Faults) input.Faults {
 	for i, fault := range faults {
-		path, message, _ := strings.Cut(fault.Error(), ": ")
-		if from, ok := f[path]; ok {
-			faults[i] = fmt.Errorf("%s: %s", from, message)
+		if from, ok := f[fault.Path]; ok {
+			faults[i] = input.Fault{Message: from + ": " + fault.Message}
 		}
 	}
-	return errors.Join(faults...)
+	return faults
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"wxgate/authn"
 	"wxgate/config/strictyaml"
+	"wxgate/input"
 )
 
 // Load reads a configuration file. The error holds every fault, one a line, with its place in the file.
@@ -29,18 +29,15 @@ func LoadWithWarnings(file string, env strictyaml.LookupEnv) (Config, strictyaml
 	if err != nil {
 		return cfg, nil, err
 	}
-	return cfg, find(cfg.Warnings()), DoesNotHold(find(parts(authn.CheckKeys(cfg.Authn))))
+	return cfg, find(cfg.Warnings()), nil
 }
-
-// ValidateOpened reports the faults of the configuration, and beside them those of the files of keys and certificates.
-func (c Config) ValidateOpened() []error { return append(c.Validate(), checkFiles(c)...) }
 
 // LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
 // secrets that the gateway was started with.
 func LoadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) error {
+	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) input.Faults {
 		cfg.PortFromEnvironment(env)
-		return errors.Join(cfg.validateRouting()...)
+		return cfg.validateRouting()
 	})
 	return cfg, err
 }
@@ -52,21 +49,21 @@ func unsetSecret(path, reference string) (string, bool) {
 }
 
 // placeConfig reads a configuration whose faults validate reports; find finds the places of further ones.
-func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) []error) (Config, func([]error) strictyaml.Faults, error) {
+func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) input.Faults) (Config, func(input.Faults) strictyaml.Faults, error) {
 	var filled filled
-	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) error {
+	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) input.Faults {
 		filled = cfg.fromEnvironment(env)
 		return filled.name(validate(*cfg))
 	})
-	find := func(faults []error) strictyaml.Faults { return places.Faults(filled.name(faults)) }
+	find := func(faults input.Faults) strictyaml.Faults { return places.Faults(filled.name(faults)) }
 	return cfg, find, err
 }
 
 // Read reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
 // wrong. With an error, the configuration is what could be read of it.
-func Read(file string, reader strictyaml.Reader, complete func(*Config) error) (Config, strictyaml.Places, error) {
+func Read(file string, reader strictyaml.Reader, complete func(*Config) input.Faults) (Config, strictyaml.Places, error) {
 	cfg := DefaultConfig()
-	places, err := reader.Read(file, &cfg, func() error { return complete(&cfg) })
+	places, err := reader.Read(file, &cfg, func() input.Faults { return complete(&cfg) })
 	var faults strictyaml.Faults
 	if errors.As(err, &faults) {
 		err = DoesNotHold(faults)

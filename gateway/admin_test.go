@@ -757,8 +757,9 @@ func TestAnAdminListenerOffLoopbackNeedsAToken(t *testing.T) {
 		{"127.0.0.1:9090", "0123456789abcdef令", "server.admin_token: "},
 	} {
 		cfg := DefaultConfig()
+		cfg.Routes = []RouteConfig{{Path: "/", Auth: AuthNone, Respond: FixedAnswer{Status: 200}}}
 		cfg.Server.Admin, cfg.Server.AdminToken = c.admin, authn.Secret(c.token)
-		faults := cfg.Validate(nil)
+		faults := cfg.Validate()
 		got := fmt.Sprint(faults)
 		if (len(faults) > 0) != (c.want != "") || !strings.Contains(got, c.want) || (c.token != "" && strings.Contains(got, c.token)) {
 			t.Errorf("admin %s, token of %d bytes: got %s, want %q", c.admin, len(c.token), got, c.want)

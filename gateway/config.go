@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ type Config struct {
 	PhoneByDecryption bool         // wechat.phone_by_decryption: encrypted data are taken for a phone number
 	PushUpstream      string       // wechat.push.upstream; empty: message push is off
 	PublicKeys        bool         // authn.keys has some that anybody may verify with
+	Upstreams         []string     // the names that routes and wechat.push may use
 }
 
 // ServerConfig is the section server.
@@ -189,33 +189,6 @@ func DefaultConfig() Config {
 
 // headBuffer is the size of the buffer that one request head must fit into, in bytes: a token, cookies and room.
 const headBuffer = 16 << 10
-
-// faults collects what is wrong with a configuration; each text begins with the key's path.
-type faults []error
-
-func (f *faults) add(path, format string, args ...any) {
-	*f = append(*f, fmt.Errorf(path+": "+format, args...))
-}
-
-func (f *faults) oneOf(path, got string, allowed ...string) {
-	switch {
-	case len(allowed) == 0: // the fault is that there is none, and has a line of its own
-	case !slices.Contains(allowed, got):
-		f.add(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
-	}
-}
-
-func (f *faults) count(path string, got, least, most int) {
-	if got < least || got > most {
-		f.add(path, "%d is not between %d and %d", got, least, most)
-	}
-}
-
-func (f *faults) within(path string, got, least, most time.Duration) {
-	if got < least || got > most {
-		f.add(path, "%v is not between %v and %v", got, least, most)
-	}
-}
 
 // Size is a number of bytes, written as 512, 64KiB, 4MiB or 2GiB.
 type Size int64

@@ -53,7 +53,7 @@ type upstreamConfig = upstream.Config
 func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func(*Deps), treat func(*upstreamConfig), bounds ...func(*listen.Config)) *edge {
 	tb.Helper()
 	cfg := DefaultConfig()
-	cfg.Log.Access = false
+	cfg.Log.Access, cfg.Upstreams = false, []string{"service"}
 	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1_000_000, Per: time.Second}, Burst: 1_000_000}
 	cfg.Limits.Sessions = LimitConfig{Per: PerUser, Rate: cfg.Limits.Login.Rate, Burst: cfg.Limits.Login.Burst}
 	cfg.Routes = []RouteConfig{
@@ -67,7 +67,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	if change != nil {
 		change(&cfg)
 	}
-	if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
+	if faults := cfg.Validate(); len(faults) > 0 {
 		tb.Fatal(faults)
 	}
 	weChat, store, client, auth := newTestAuthn(tb)

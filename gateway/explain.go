@@ -68,12 +68,11 @@ type Refusal struct {
 }
 
 // Explain walks a request through the gateway that cfg describes, on a connection in memory: the strict reader, the chain
-// and what would be sent are the gateway's own, only the token is not looked at and nothing is sent. upstreams are the
-// names that cfg may use; cfg must be valid.
-func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
+// and what would be sent are the gateway's own, only the token is not looked at and nothing is sent. cfg must be valid.
+func Explain(cfg Config, q Question) (Explanation, error) {
 	var said bytes.Buffer
 	cfg.Log.Access = true
-	g, err := newUnopened(cfg, upstreams, slog.New(slog.NewJSONHandler(&said, nil)))
+	g, err := newUnopened(cfg, slog.New(slog.NewJSONHandler(&said, nil)))
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -95,7 +94,7 @@ func Explain(cfg Config, upstreams []string, q Question) (Explanation, error) {
 }
 
 // newUnopened is a gateway that decides as another one does but can neither verify nor forward.
-func newUnopened(cfg Config, upstreams []string, log *slog.Logger) (*Gateway, error) {
+func newUnopened(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{
 		deps:      Deps{Log: log, Access: log, Now: time.Now},
 		buckets:   limit.NewBuckets(time.Now),
@@ -109,7 +108,7 @@ func newUnopened(cfg Config, upstreams []string, log *slog.Logger) (*Gateway, er
 	if cfg.PushUpstream != "" {
 		push = new(wechat.Push)
 	}
-	r, err := g.newRules(cfg, unopened(upstreams), push)
+	r, err := g.newRules(cfg, unopened(cfg.Upstreams), push)
 	if err != nil {
 		return nil, err
 	}

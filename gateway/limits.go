@@ -3,8 +3,10 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"wxgate/gateway/limit"
+	"wxgate/input"
 )
 
 // LimitsConfig is the section limits.
@@ -97,21 +99,18 @@ const perOpenID = "openid"
 // perSession is the label of the limit of the sessions that one openid begins.
 const perSession = "session"
 
-func (l LimitsConfig) validate(f *faults, path string) {
-	l.Login.validate(f, path+".login", PerIP)
-	l.Sessions.validate(f, path+".sessions", PerUser)
-	l.Writes.validate(f, path+".writes", PerUser)
+func (l LimitsConfig) validate() input.Faults {
+	f := slices.Concat(l.Login.validate(PerIP).At("login"), l.Sessions.validate(PerUser).At("sessions"), l.Writes.validate(PerUser).At("writes"),
+		l.DecryptFailures.validate(PerUser).At("decrypt_failures"))
 	if l.Prefetch.Count < 1 {
-		f.add(path+".prefetch", "is not a positive rate such as 600/m")
+		f.Add("prefetch", "is not a positive rate such as 600/m")
 	}
-	l.DecryptFailures.validate(f, path+".decrypt_failures", PerUser)
-	f.count(path+".in_flight", l.InFlight, 0, maxInFlight)
+	input.Between(&f, "in_flight", l.InFlight, 0, maxInFlight)
 	for _, kind := range limit.Kinds() {
-		f.count(path+".per_client."+kind.String(), l.PerClient.of(kind), 0, maxInFlight)
+		input.Between(&f, "per_client."+kind.String(), l.PerClient.of(kind), 0, maxInFlight)
 	}
-	if l.Dials < 1 || l.Dials > maxDials {
-		f.add(path+".dials", "%d is not between 1 and %d", l.Dials, maxDials)
-	}
+	input.Between(&f, "dials", l.Dials, 1, maxDials)
+	return f
 }
 
 const (
@@ -131,12 +130,12 @@ func (l LimitsConfig) prefetches() (together, each LimitConfig) {
 // text is the limit as an operator reads it.
 func (l LimitConfig) text() string { return fmt.Sprintf("%v burst %d per %s", l.Rate, l.Burst, l.Per) }
 
-func (l LimitConfig) validate(f *faults, path string, per ...string) {
-	f.oneOf(path+".per", l.Per, per...)
+// validate reports every fault of a limit; per are the values of its key per.
+func (l LimitConfig) validate(per ...string) (f input.Faults) {
+	f.OneOf("per", l.Per, per...)
 	if l.Rate.Count < 1 || l.Rate.Per <= 0 {
-		f.add(path+".rate", "is not a positive rate such as 60/m")
+		f.Add("rate", "is not a positive rate such as 60/m")
 	}
-	if l.Burst < 1 || l.Burst > maxBurst {
-		f.add(path+".burst", "%d is not between 1 and %d", l.Burst, maxBurst)
-	}
+	input.Between(&f, "burst", l.Burst, 1, maxBurst)
+	return f
 }

@@ -21,10 +21,9 @@ type RouteInfo struct {
 	Timeout   string   `json:"timeout"`
 }
 
-// Routes lists all routes and endpoints of a configuration, as the gateway enters them into its table. upstreams are the
-// names that cfg may use; cfg must be valid.
-func Routes(cfg Config, upstreams []string) ([]RouteInfo, error) {
-	g, err := newUnopened(cfg, upstreams, slog.New(slog.DiscardHandler))
+// Routes lists all routes and endpoints of a configuration, which must be valid, as the gateway enters them into its table.
+func Routes(cfg Config) ([]RouteInfo, error) {
+	g, err := newUnopened(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // rateLimits are the rate limits that Routes lists, by method and path.
 func rateLimits(t *testing.T, cfg Config) map[string]string {
 	t.Helper()
-	all, err := Routes(cfg, []string{"service"})
+	all, err := Routes(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,6 +25,7 @@ func rateLimits(t *testing.T, cfg Config) map[string]string {
 func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
+	cfg.Upstreams = []string{"service"}
 	cfg.CloudRun, cfg.PhoneByDecryption, cfg.PublicKeys, cfg.PushUpstream = true, true, true, "service"
 	cfg.Limits.Login = LimitConfig{PerIP, limit.Rate{Count: 50, Per: time.Minute}, 31}
 	cfg.Limits.Writes = LimitConfig{PerUser, limit.Rate{Count: 70, Per: time.Minute}, 32}

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"wxgate/gateway/limit"
+	"wxgate/input"
 	"wxgate/upstream/upstreamtest"
 )
 
 func TestEqualRoutesAreNamedBoth(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
+	cfg.Upstreams = []string{"service"}
 	route := func(host, path string, methods ...string) RouteConfig {
 		return RouteConfig{Host: host, Path: path, Methods: methods, Upstream: "service", Auth: AuthNone}
 	}
@@ -23,7 +25,7 @@ func TestEqualRoutesAreNamedBoth(t *testing.T) {
 		route("", "/a/:id", "GET"), route("", "/A/:other"), route("Api.example.com", "/a/:x"),
 	}
 	var got []string
-	for _, fault := range cfg.Validate([]string{"service"}) {
+	for _, fault := range cfg.Validate() {
 		got = append(got, fault.Error())
 	}
 	want := []string{
@@ -89,24 +91,22 @@ func TestARouteCannotChangeWhatIsOurs(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.Identity.Signed.Header = "X-Identity"
-	var ours faults
 	for _, name := range []string{
 		"X-User-Id", "x_user_openid", "X-Identity", "X-WX-OPENID", "Host", "Content-Length", "Transfer-Encoding", "Connection",
 		"Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Via", "X-Request-Id",
 		"Sec-WebSocket-Key", "X-Real-Ip", "Expect", "a b", "",
 	} {
-		before := len(ours)
-		RouteHeaders{Remove: []string{name}}.validate(&ours, "routes[0].headers", newReserved(cfg.Identity))
-		RouteHeaders{Set: map[string]string{name: "x"}}.validate(&ours, "routes[0].headers", newReserved(cfg.Identity))
-		if len(ours) != before+2 {
-			t.Errorf("%q: got %v, want two faults", name, ours[before:])
+		removed := RouteHeaders{Remove: []string{name}}.validate(newReserved(cfg.Identity))
+		set := RouteHeaders{Set: map[string]string{name: "x"}}.validate(newReserved(cfg.Identity))
+		if len(removed) != 1 || len(set) != 1 {
+			t.Errorf("%q: got %v and %v, want one fault each", name, removed, set)
 		}
 	}
-	var values faults
+	var values input.Faults
 	for _, value := range []string{" x", "x ", "a\r\nb", "a\x00b", "菜谱"} {
-		RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(&values, "routes[0].headers", newReserved(cfg.Identity))
+		values = append(values, RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(newReserved(cfg.Identity))...)
 	}
-	RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(&values, "routes[0].headers", newReserved(cfg.Identity))
+	values = append(values, RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(newReserved(cfg.Identity))...)
 	if len(values) != 6 {
 		t.Errorf("got %v, want six faults", values)
 	}
@@ -183,9 +183,10 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		`server.proxy_protocol: needs server.trusted_proxies`:               func(c *Config) { c.Server.ProxyProtocol = true },
 	} {
 		cfg := DefaultConfig()
+		cfg.Upstreams = []string{"service"}
 		cfg.Routes = []RouteConfig{{Path: "/a", Upstream: "service", Auth: AuthRequired}}
 		change(&cfg)
-		faults := cfg.Validate([]string{"service"})
+		faults := cfg.Validate()
 		if len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), want) {
 			t.Errorf("got %v, want only %q", faults, want)
 		}
@@ -195,6 +196,7 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 // bigConfig has so many routes, half of them for hosts.
 func bigConfig(routes int) Config {
 	cfg := DefaultConfig()
+	cfg.Upstreams = []string{"service"}
 	for i := range routes {
 		r := RouteConfig{Path: fmt.Sprintf("/api/v1/service%d/:id", i), Upstream: "service", Auth: AuthRequired}
 		if i%2 == 1 {
@@ -212,7 +214,7 @@ func BenchmarkLoad(b *testing.B) {
 			g := newUnopenedFor(b, bigConfig(0))
 			cfg := bigConfig(routes)
 			for b.Loop() {
-				if faults := cfg.Validate([]string{"service"}); len(faults) > 0 {
+				if faults := cfg.Validate(); len(faults) > 0 {
 					b.Fatal(faults)
 				}
 				if _, err := g.newRules(cfg, unopened([]string{"service"}), nil); err != nil {
@@ -225,7 +227,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func newUnopenedFor(tb testing.TB, cfg Config) *Gateway {
 	tb.Helper()
-	g, err := newUnopened(cfg, []string{"service"}, discard())
+	g, err := newUnopened(cfg, discard())
 	if err != nil {
 		tb.Fatal(err)
 	}

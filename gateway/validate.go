@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,66 +13,71 @@ import (
 	"wxgate/secret"
 )
 
-// Validate reports every fault of the sections of this package; upstreams are the names that routes may use.
-func (c Config) Validate(upstreams []string) []error {
-	var f faults
-	c.Server.validate(&f)
-	c.Identity.validate(&f)
-	c.Limits.validate(&f, "limits")
-	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	f.oneOf("log.format", c.Log.Format, "json", "text")
+// Validate reports every fault of the sections of this package, and of how they go together.
+func (c Config) Validate() input.Faults {
+	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReserved(c.Identity)
 	for i, r := range c.Routes {
-		r.validate(&f, fmt.Sprintf("routes[%d]", i), upstreams, ours)
-	}
-	if c.PushUpstream != "" {
-		f.oneOf("wechat.push.upstream", c.PushUpstream, upstreams...)
+		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 	}
 	c.validateTable(&f)
+	if c.PushUpstream != "" {
+		f.OneOf("wechat.push.upstream", c.PushUpstream, c.Upstreams...)
+	}
+	if len(c.Routes) == 0 {
+		f.Add("routes", "there is none, so nothing would be forwarded")
+	}
+	forwards := func(r RouteConfig) bool { return r.Upstream != "" }
+	if len(c.Upstreams) == 0 && (c.PushUpstream != "" || slices.ContainsFunc(c.Routes, forwards)) {
+		f.Add("upstreams", "there is none, so routes lead nowhere; write below it NAME: http://127.0.0.1:3000")
+	}
 	return f
 }
 
-func (s ServerConfig) validate(f *faults) {
-	validateAddress(f, "server.listen", s.Listen)
-	s.validateAdmin(f)
+func (l LogConfig) validate() (f input.Faults) {
+	f.OneOf("level", l.Level, "debug", "info", "warn", "error")
+	f.OneOf("format", l.Format, "json", "text")
+	return f
+}
+
+func (s ServerConfig) validate() (f input.Faults) {
+	validateAddress(&f, "listen", s.Listen)
+	s.validateAdmin(&f)
 	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
-		f.add("server.proxy_protocol", "needs server.trusted_proxies: only their word is believed")
+		f.Add("proxy_protocol", "needs server.trusted_proxies: only their word is believed")
 	}
 	if s.BodyLimit < 1 {
-		f.add("server.body_limit", "%v is not positive", s.BodyLimit)
+		f.Add("body_limit", "%v is not positive", s.BodyLimit)
 	}
-	f.within("server.timeouts.read_header", s.Timeouts.ReadHeader, 100*time.Millisecond, time.Minute)
-	f.within("server.timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
-	f.within("server.timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
-	f.within("server.timeouts.pre_drain", s.Timeouts.PreDrain, 0, 10*time.Minute)
-	f.within("server.timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
-	s.Connections.validate(f, "server.connections")
+	input.Between(&f, "timeouts.read_header", s.Timeouts.ReadHeader, 100*time.Millisecond, time.Minute)
+	input.Between(&f, "timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
+	input.Between(&f, "timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
+	input.Between(&f, "timeouts.pre_drain", s.Timeouts.PreDrain, 0, 10*time.Minute)
+	input.Between(&f, "timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
+	input.Between(&f, "connections.max", s.Connections.Max, 0, maxConnections)
+	input.Between(&f, "connections.per_address", s.Connections.PerAddress, 0, maxConnections)
+	input.Between(&f, "connections.admin", s.Connections.Admin, leastAdminConnections, maxConnections)
+	return f
 }
 
 // leastAdminConnections are enough for a probe, Prometheus and the operator.
 const leastAdminConnections = 4
 
-func (c Connections) validate(f *faults, path string) {
-	f.count(path+".max", c.Max, 0, maxConnections)
-	f.count(path+".per_address", c.PerAddress, 0, maxConnections)
-	f.count(path+".admin", c.Admin, leastAdminConnections, maxConnections)
-}
-
 // maxConnections is more than any process has descriptors.
 const maxConnections = 1 << 24
 
 // validateAdmin lets the admin listener out of loopback only behind a token.
-func (s ServerConfig) validateAdmin(f *faults) {
-	valid := validateAddress(f, "server.admin", s.Admin)
+func (s ServerConfig) validateAdmin(f *input.Faults) {
+	valid := validateAddress(f, "admin", s.Admin)
 	switch token := s.AdminToken.Reveal(); {
 	case token == "" && valid && !loopback(s.Admin):
-		f.add("server.admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
+		f.Add("admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
 	case secret.Mistake(token) != "":
-		f.add("server.admin_token", "%s", secret.Mistake(token))
+		f.Add("admin_token", "%s", secret.Mistake(token))
 	case token != "" && len(token) < MinAdminTokenBytes:
-		f.add("server.admin_token", "has %d bytes; %d are the least", len(token), MinAdminTokenBytes)
+		f.Add("admin_token", "has %d bytes; %d are the least", len(token), MinAdminTokenBytes)
 	case !visible(token):
-		f.add("server.admin_token", "has characters that a header cannot carry; use letters and digits")
+		f.Add("admin_token", "has characters that a header cannot carry; use letters and digits")
 	}
 }
 
@@ -79,13 +85,13 @@ func visible(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f })
 }
 
-func validateAddress(f *faults, path, address string) bool {
+func validateAddress(f *input.Faults, path, address string) bool {
 	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
 		advice := ""
 		if _, err := input.Count(address); err == nil {
 			advice = fmt.Sprintf("; write %q", ":"+address)
 		}
-		f.add(path, "%q is not host:port%s", address, advice)
+		f.Add(path, "%q is not host:port%s", address, advice)
 		return false
 	}
 	return true
@@ -97,35 +103,34 @@ func loopback(address string) bool {
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
-func (c IdentityConfig) validate(f *faults) {
+func (c IdentityConfig) validate() (f input.Faults) {
 	spelled := map[string]string{}
 	for name, field := range c.Headers {
-		path := "identity.headers." + name
+		path := "headers." + name
 		if other, twice := spelled[header.Fold(name)]; twice {
-			f.add(path, "a service could take it for %s", other)
+			f.Add(path, "a service could take it for %s", other)
 		}
 		spelled[header.Fold(name)] = name
-		validateHeader(f, path, name)
-		f.oneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
+		validateHeader(&f, path, name)
+		f.OneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
 	}
 	if c.Signed.Header == "" {
-		return
+		return f
 	}
-	validateHeader(f, "identity.signed.header", c.Signed.Header)
-	for name := range c.Headers {
-		if header.Fold(name) == header.Fold(c.Signed.Header) {
-			f.add("identity.signed.header", "%q is one of identity.headers too", c.Signed.Header)
-		}
+	validateHeader(&f, "signed.header", c.Signed.Header)
+	if spelled[header.Fold(c.Signed.Header)] != "" {
+		f.Add("signed.header", "%q is one of identity.headers too", c.Signed.Header)
 	}
-	f.within("identity.signed.ttl", c.Signed.TTL, time.Second, 10*time.Minute)
+	input.Between(&f, "signed.ttl", c.Signed.TTL, time.Second, 10*time.Minute)
+	return f
 }
 
-func validateHeader(f *faults, path, name string) {
+func validateHeader(f *input.Faults, path, name string) {
 	switch {
 	case !strings.HasPrefix(header.Fold(name), "x-") || !validToken(name):
-		f.add(path, "%q is not a header name that begins with X-", name)
+		f.Add(path, "%q is not a header name that begins with X-", name)
 	case setByUs([]byte(name)):
-		f.add(path, "%q is a header that says something else to services", name)
+		f.Add(path, "%q is a header that says something else to services", name)
 	}
 }
 

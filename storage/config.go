@@ -1,9 +1,6 @@
 package storage
 
-import (
-	"errors"
-	"fmt"
-)
+import "wxgate/input"
 
 // DriverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
 const DriverBadger = "badger" // one process, a folder on a disk that persists
@@ -25,17 +22,16 @@ func DefaultConfig() Config {
 	return Config{Driver: DriverBadger, Badger: Badger{Dir: "./data"}}
 }
 
-// Validate returns every fault of c, each beginning with the YAML path of the key. It only looks: nothing is opened.
-func (c Config) Validate() []error {
-	var faults []error
+// Validate reports every fault of the section. It only looks: nothing is opened.
+func (c Config) Validate() (f input.Faults) {
 	if c.Driver != DriverBadger {
-		faults = append(faults, fmt.Errorf("storage.driver: %q is not %s", c.Driver, DriverBadger))
+		f.Add("driver", "%q is not %s", c.Driver, DriverBadger)
 	}
 	if _, err := c.EncryptionKey.Bytes(); err != nil && !c.EncryptionKey.IsZero() {
-		faults = append(faults, fmt.Errorf("storage.encryption_key: %w", err))
+		f.Add("encryption_key", "%v", err)
 	}
 	if c.Driver == DriverBadger && c.Badger.Dir == "" {
-		faults = append(faults, errors.New("storage.badger.dir: want a folder, got none"))
+		f.Add("badger.dir", "want a folder, got none")
 	}
-	return faults
+	return f
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,12 +26,13 @@ type Change struct {
 // Prepare reads everything that cfg needs and changes nothing. A configuration that Validate refuses, or whose files cannot
 // be used, is an error.
 func (u *Upstream) Prepare(cfg Config) (*Change, error) {
-	if err := errors.Join(cfg.Validate("upstreams." + u.name)...); err != nil {
+	section := "upstreams." + u.name
+	if err := cfg.Validate().At(section).Err(); err != nil {
 		return nil, err
 	}
-	sec, err := cfg.TLS.Load()
-	if err != nil {
-		return nil, fmt.Errorf("upstreams.%s.tls.%w", u.name, err)
+	sec, faults := cfg.TLS.Load()
+	if err := faults.At(section + ".tls").Err(); err != nil {
+		return nil, err
 	}
 	cfg.Targets = slices.Clone(cfg.Targets) // the caller may change his
 	return &Change{u, cfg, sec}, nil

@@ -21,7 +21,7 @@ func TestGoodTargets(t *testing.T) {
 	} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))
-		if faults := cfg.Validate("upstreams.recipes"); len(faults) > 0 {
+		if faults := cfg.Validate(); len(faults) > 0 {
 			t.Errorf("%s: %v, want no fault", url, faults)
 		}
 	}
@@ -54,8 +54,8 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 	} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))
-		if got := fmt.Sprint(cfg.Validate("upstreams.recipes")); got != "["+place+want+"]" {
-			t.Errorf("%q: faults are\n%s, want\n[%s]", url, got, place+want)
+		if got := fmt.Sprint(cfg.Validate().At("upstreams.recipes")); got != place+want {
+			t.Errorf("%q: faults are\n%s, want\n%s", url, got, place+want)
 		}
 		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil); err == nil {
 			t.Errorf("%q: New took it", url)
@@ -72,12 +72,12 @@ func TestEveryFaultIsReported(t *testing.T) {
 	cfg.Timeouts.Connect, cfg.Timeouts.Response, cfg.Timeouts.Stream = -1, -1, -1
 	cfg.Keepalive.MaxConns, cfg.Keepalive.Idle = -1, -1
 	var got []string
-	for _, fault := range cfg.Validate("u.x") {
+	for _, fault := range cfg.Validate().At("u.x") {
 		got = append(got, fault.Error())
 	}
 	want := `u.x.targets[0].weight: 1001 is not between 1 and 1000|` +
 		`u.x.targets[1]: "ftp://b" is not an http:// or https:// URL|` +
-		`u.x.targets[2]: is the same as u.x.targets[0]: raise its weight instead|` +
+		`u.x.targets[2]: is the same as targets[0]: raise its weight instead|` +
 		`u.x.targets[2].weight: 0 is not between 1 and 1000: leave a target out that should get nothing|` +
 		`u.x.balance: "p2" is not one of round_robin, p2c, hash(user)|` +
 		`u.x.health.path: "healthz" is not a path such as /healthz|` +
@@ -92,7 +92,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 
 func TestAnUpstreamNeedsATarget(t *testing.T) {
 	t.Parallel()
-	if got := fmt.Sprint(upstream.DefaultConfig().Validate("u.x")); got != "[u.x.targets: needs a URL]" {
+	if got := fmt.Sprint(upstream.DefaultConfig().Validate()); got != "targets: needs a URL" {
 		t.Errorf("faults are %s, want that targets is missing", got)
 	}
 }

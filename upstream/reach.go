@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 
 	"wxgate/upstream/http1"
 )
@@ -32,9 +31,6 @@ func (c Config) placeOf(t Target) (http1.Origin, *http1.Security, error) {
 	if err != nil {
 		return to, nil, err
 	}
-	sec, err := c.TLS.Load()
-	if err != nil {
-		return to, nil, fmt.Errorf("tls.%w", err)
-	}
-	return to, sec, nil
+	sec, faults := c.TLS.Load()
+	return to, sec, faults.At("tls").Err()
 }

@@ -7,50 +7,47 @@ import (
 	"slices"
 	"strings"
 
+	"wxgate/input"
 	"wxgate/upstream/http1"
 )
 
 // maxWeight is the largest weight of a target.
 const maxWeight = 1000
 
-// Validate reports every fault of the configuration, each text beginning with its place below path, as in
-// `upstreams.recipes.targets[0]: "ftp://x" is not an http:// or https:// URL`. It opens nothing.
-func (c Config) Validate(path string) []error {
-	faults := c.validateTargets(path + ".targets")
-	policies := []string{RoundRobin, P2C, HashUser}
-	if c.Balance != "" && !slices.Contains(policies, c.Balance) {
-		faults = append(faults, fmt.Errorf("%s.balance: %q is not one of %s", path, c.Balance, strings.Join(policies, ", ")))
-	}
+// Validate reports every fault of the configuration. It opens nothing.
+func (c Config) Validate() input.Faults {
+	f := c.validateTargets()
+	f.OneOf("balance", c.Balance, RoundRobin, P2C, HashUser)
 	if !validHost(c.Host) {
-		faults = append(faults, fmt.Errorf("%s.host: %q is not %s, %s or a name such as recipes.example.com", path, c.Host, HostClient, HostTarget))
+		f.Add("host", "%q is not %s, %s or a name such as recipes.example.com", c.Host, HostClient, HostTarget)
 	}
 	if p := c.Health.Path; p != "" && (p[0] != '/' || strings.ContainsFunc(p, notInPath)) {
-		faults = append(faults, fmt.Errorf("%s.health.path: %q is not a path such as /healthz", path, p))
+		f.Add("health.path", "%q is not a path such as /healthz", p)
 	}
-	for _, share := range []struct {
-		key   string
-		value Share
-	}{{"retries.budget", c.Retries.Budget}, {"breaker.failures", c.Breaker.Failures}} {
-		if !(share.value >= 0 && share.value <= 1) { // NaN is neither
-			faults = append(faults, fmt.Errorf("%s.%s: %v is not between 0%% and 100%%, or 0 and 1", path, share.key, share.value))
-		}
-	}
-	return slices.Concat(faults, c.validateTLS(path+".tls"), c.validateLimits(path))
+	c.Retries.Budget.validate(&f, "retries.budget")
+	c.Breaker.Failures.validate(&f, "breaker.failures")
+	c.validateTLS(&f)
+	c.validateLimits(&f)
+	return f
 }
 
-func (c Config) validateTLS(path string) []error {
-	var faults []error
+func (s Share) validate(f *input.Faults, path string) {
+	if !(s >= 0 && s <= 1) { // NaN is neither
+		f.Add(path, "%v is not between 0%% and 100%%, or 0 and 1", s)
+	}
+}
+
+func (c Config) validateTLS(f *input.Faults) {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		faults = append(faults, fmt.Errorf("%s: cert and key belong together", path))
+		f.Add("tls", "cert and key belong together")
 	}
 	if name := c.TLS.ServerName; strings.ContainsFunc(name, notInName) && net.ParseIP(name) == nil {
-		faults = append(faults, fmt.Errorf("%s.server_name: %q is not a name such as recipes.example.com", path, name))
+		f.Add("tls.server_name", "%q is not a name such as recipes.example.com", name)
 	}
 	secured := func(t Target) bool { return strings.HasPrefix(strings.ToLower(t.URL), "https:") }
 	if c.TLS != (http1.TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
-		faults = append(faults, fmt.Errorf("%s: no target is https://, so it would secure nothing", path))
+		f.Add("tls", "no target is https://, so it would secure nothing")
 	}
-	return faults
 }
 
 // validHost takes what may stand in a Host field: a name or an address, with or without a port.
@@ -70,8 +67,7 @@ func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
 
 // validateLimits reports the durations and numbers that are too small. A zero is one of those whose meaning the field does not
 // give: it could pass for the default.
-func (c Config) validateLimits(path string) []error {
-	var faults []error
+func (c Config) validateLimits(f *input.Faults) {
 	for _, limit := range []struct {
 		key   string
 		value int64
@@ -103,44 +99,35 @@ func (c Config) validateLimits(path string) []error {
 	} {
 		switch {
 		case limit.value < 0:
-			faults = append(faults, fmt.Errorf("%s.%s: is negative", path, limit.key))
+			f.Add(limit.key, "is negative")
 		case limit.value < limit.least:
-			faults = append(faults, fmt.Errorf("%s.%s: 0 is not positive; leave the key out for its default", path, limit.key))
+			f.Add(limit.key, "0 is not positive; leave the key out for its default")
 		}
 	}
-	return faults
 }
 
-// validateWeight refuses 0: elsewhere it means a target without requests, and here it could pass for the default.
-func validateWeight(weight int) error {
-	switch {
-	case weight == 0:
-		return fmt.Errorf("0 is not between 1 and %d: leave a target out that should get nothing", maxWeight)
-	case weight < 0 || weight > maxWeight:
-		return fmt.Errorf("%d is not between 1 and %d", weight, maxWeight)
-	}
-	return nil
-}
-
-func (c Config) validateTargets(path string) []error {
+func (c Config) validateTargets() (f input.Faults) {
 	if len(c.Targets) == 0 {
-		return []error{fmt.Errorf("%s: needs a URL", path)}
+		f.Add("targets", "needs a URL")
 	}
-	var faults []error
 	seen := make(map[string]int, len(c.Targets))
 	for i, t := range c.Targets {
+		path := fmt.Sprintf("targets[%d]", i)
 		to, err := http1.ParseOrigin(t.URL)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s[%d]: %w", path, i, err))
+			f.Add(path, "%v", err)
 			continue
 		}
 		if first, twice := seen[to.Address]; twice {
-			faults = append(faults, fmt.Errorf("%s[%d]: is the same as %s[%d]: raise its weight instead", path, i, path, first))
+			f.Add(path, "is the same as targets[%d]: raise its weight instead", first)
 		}
 		seen[to.Address] = i
-		if fault := validateWeight(t.Weight); fault != nil {
-			faults = append(faults, fmt.Errorf("%s[%d].weight: %w", path, i, fault))
+		switch {
+		case t.Weight == 0: // elsewhere it means a target without requests, and here it could pass for the default
+			f.Add(path+".weight", "0 is not between 1 and %d: leave a target out that should get nothing", maxWeight)
+		case t.Weight < 0 || t.Weight > maxWeight:
+			f.Add(path+".weight", "%d is not between 1 and %d", t.Weight, maxWeight)
 		}
 	}
-	return faults
+	return f
 }

@@ -28,8 +28,8 @@ func TestAWrittenZeroIsNeverTheDefault(t *testing.T) {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte("http://127.0.0.1:1"))
 		zero(&cfg)
-		faults := cfg.Validate("u.x")
-		if len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), "u.x."+key+": 0 is not positive") {
+		faults := cfg.Validate()
+		if len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), key+": 0 is not positive") {
 			t.Errorf("%s: 0: faults are %v", key, faults)
 		}
 	}

@@ -1,12 +1,12 @@
 package wechat
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"wxgate/input"
 	"wxgate/secret"
 )
 
@@ -67,125 +67,107 @@ func (c Config) Reload(next Config) Config {
 	return c
 }
 
-// Validate reports every fault at once, each beginning with its path in gateway.yaml, and touches neither disk nor network.
-func (c Config) Validate() []error {
-	faults := append(c.appFaults(), baseURLFault(c.BaseURL), timeoutFault(c.Timeout), concurrencyFault(c.Concurrency), functionFault(c.CloudFunctionSecret))
-	return present(append(faults, c.pushFaults()...))
+// Validate reports every fault of the section, and touches neither disk nor network.
+func (c Config) Validate() input.Faults {
+	f := c.validateApps()
+	c.validateBaseURL(&f)
+	if c.Timeout <= 0 || c.Timeout > maxTimeout {
+		f.Add("timeout", "%s is not above 0s and at most %s", c.Timeout, maxTimeout)
+	}
+	input.Between(&f, "concurrency", c.Concurrency, 0, maxConcurrency)
+	if mistake, n := secret.Mistake(c.CloudFunctionSecret.Reveal()), len(c.CloudFunctionSecret); mistake != "" {
+		f.Add("cloud_function_secret", "%s", mistake)
+	} else if n > 0 && n < minFunctionSecretBytes {
+		f.Add("cloud_function_secret", "has %d bytes; %d or more are needed", n, minFunctionSecretBytes)
+	}
+	c.validatePush(&f)
+	return f
 }
 
-func (c Config) appFaults() []error {
-	if len(c.Apps) == 0 {
-		return []error{wordFault("wechat.appid", c.AppID, "WX_APPID"), wordFault("wechat.secret", c.Secret.Reveal(), "WX_SECRET")}
+// Warnings are about what holds and may not be meant.
+func (c Config) Warnings() (f input.Faults) {
+	for i, each := range c.Each() {
+		path := "appid"
+		if len(c.Apps) > 0 {
+			path = fmt.Sprintf("apps[%d].appid", i)
+		}
+		if rest, found := strings.CutPrefix(each.AppID, "wx"); !found || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
+			f.Add(path, "%q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", each.AppID)
+		}
 	}
-	var faults []error
+	return f
+}
+
+func (c Config) validateApps() (f input.Faults) {
+	if len(c.Apps) == 0 {
+		validateWord(&f, "appid", c.AppID, "WX_APPID")
+		validateWord(&f, "secret", c.Secret.Reveal(), "WX_SECRET")
+		return f
+	}
 	if c.AppID != "" || c.Secret.Reveal() != "" {
-		faults = append(faults, errors.New("wechat.apps: names the mini-programs, so wechat.appid and wechat.secret must stay empty"))
+		f.Add("apps", "names the mini-programs, so wechat.appid and wechat.secret must stay empty")
 	}
 	seen := map[string]bool{}
 	for i, app := range c.Apps {
-		path := fmt.Sprintf("wechat.apps[%d]", i)
-		faults = append(faults, wordFault(path+".appid", app.AppID, "no variable"), wordFault(path+".secret", app.Secret.Reveal(), "no variable"))
+		path := fmt.Sprintf("apps[%d]", i)
+		validateWord(&f, path+".appid", app.AppID, "no variable")
+		validateWord(&f, path+".secret", app.Secret.Reveal(), "no variable")
 		if seen[app.AppID] {
-			faults = append(faults, fmt.Errorf("%s.appid: %q is there twice", path, app.AppID))
+			f.Add(path+".appid", "%q is there twice", app.AppID)
 		}
 		seen[app.AppID] = true
 	}
-	return faults
+	return f
 }
 
-// pushFaults wants all of wechat.push or nothing: a message that nobody verifies or receives is lost without a sound.
-func (c Config) pushFaults() []error {
+// validatePush wants all of wechat.push or nothing: a message that nobody verifies or receives is lost without a sound.
+func (c Config) validatePush(f *input.Faults) {
 	p := c.Push
 	if p == (PushConfig{}) {
-		return nil
+		return
 	}
-	var faults []error
-	for path, value := range map[string]string{"token": p.Token.Reveal(), "aes_key": p.AESKey.Reveal(), "upstream": p.Upstream} {
+	for path, value := range map[string]string{"push.token": p.Token.Reveal(), "push.aes_key": p.AESKey.Reveal(), "push.upstream": p.Upstream} {
 		if value == "" {
-			faults = append(faults, fmt.Errorf("wechat.push.%s: is empty, but the rest of wechat.push is not", path))
+			f.Add(path, "is empty, but the rest of wechat.push is not")
 		}
 		if mistake := secret.Mistake(value); mistake != "" {
-			faults = append(faults, fmt.Errorf("wechat.push.%s: %s", path, mistake))
+			f.Add(path, "%s", mistake)
 		}
 	}
 	if len(c.Apps) > 0 {
-		faults = append(faults, errors.New("wechat.push: works with one mini-program; wechat.apps names several"))
+		f.Add("push", "works with one mini-program; wechat.apps names several")
 	}
-	return faults
 }
 
-// wordFault wants one word of visible ASCII: a pasted space or newline is the usual reason for errcode 40013 and 40125.
-func wordFault(path, value, env string) error {
-	if value == "" {
-		return fmt.Errorf("%s: is empty; set it here or in %s", path, env)
+// validateWord wants one word of visible ASCII: a pasted space or newline is the usual reason for errcode 40013 and 40125.
+func validateWord(f *input.Faults, path, value, env string) {
+	mistake := secret.Mistake(value)
+	switch {
+	case value == "":
+		f.Add(path, "is empty; set it here or in %s", env)
+	case mistake != "":
+		f.Add(path, "%s", mistake)
+	case !visibleASCII(value):
+		f.Add(path, "has a space, a line break or a character outside ASCII; copy it again from mp.weixin.qq.com")
 	}
-	if mistake := secret.Mistake(value); mistake != "" {
-		return fmt.Errorf("%s: %s", path, mistake)
-	}
-	if !visibleASCII(value) {
-		return fmt.Errorf("%s: has a space, a line break or a character outside ASCII; copy it again from mp.weixin.qq.com", path)
-	}
-	return nil
 }
 
-// LooksLikeAppID reports whether an appid has the form of those that mp.weixin.qq.com gives: wx and 16 hexadecimal digits.
-func LooksLikeAppID(appID string) bool {
-	rest, found := strings.CutPrefix(appID, "wx")
-	return found && len(rest) == 16 && strings.Trim(rest, "0123456789abcdef") == ""
-}
-
-// baseURLFault never quotes the value: a URL may carry a password.
-func baseURLFault(value string) error {
-	u, err := url.Parse(value)
+// validateBaseURL never quotes the value: a URL may carry a password.
+func (c Config) validateBaseURL(f *input.Faults) {
+	u, err := url.Parse(c.BaseURL)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return errors.New("wechat.base_url: is not an http:// or https:// URL with a host")
+		f.Add("base_url", "is not an http:// or https:// URL with a host")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("wechat.base_url: must have no user, query or fragment")
+		f.Add("base_url", "must have no user, query or fragment")
 	}
-	return nil
-}
-
-func timeoutFault(d time.Duration) error {
-	if d <= 0 || d > maxTimeout {
-		return fmt.Errorf("wechat.timeout: %s is not above 0s and at most %s", d, maxTimeout)
-	}
-	return nil
 }
 
 // maxConcurrency is far beyond what a process has descriptors for.
 const maxConcurrency = 10_000
 
-func concurrencyFault(n int) error {
-	if n < 0 || n > maxConcurrency {
-		return fmt.Errorf("wechat.concurrency: %d is not between 0 and %d", n, maxConcurrency)
-	}
-	return nil
-}
-
-// present keeps the faults that are there.
-func present(faults []error) []error {
-	var found []error
-	for _, fault := range faults {
-		if fault != nil {
-			found = append(found, fault)
-		}
-	}
-	return found
-}
-
 // minFunctionSecretBytes is what HMAC-SHA256 asks for: a key as long as the hash (RFC 2104 §3).
 const minFunctionSecretBytes = 32
-
-func functionFault(key Secret) error {
-	if mistake := secret.Mistake(key.Reveal()); mistake != "" {
-		return fmt.Errorf("wechat.cloud_function_secret: %s", mistake)
-	}
-	if n := len(key); n > 0 && n < minFunctionSecretBytes {
-		return fmt.Errorf("wechat.cloud_function_secret: has %d bytes; %d or more are needed", n, minFunctionSecretBytes)
-	}
-	return nil
-}
 
 // visibleASCII reports whether s has only the characters ! to ~, so that it is safe in a header, a log and a column.
 func visibleASCII(s string) bool {

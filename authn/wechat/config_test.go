@@ -1,7 +1,6 @@
 package wechat_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 func TestDefaultConfigLacksOnlyAppIDAndSecret(t *testing.T) {
 	t.Parallel()
-	got := errors.Join(wechat.DefaultConfig().Validate()...).Error()
+	got := wechat.DefaultConfig().Validate().At("wechat").Error()
 	want := "wechat.appid: is empty; set it here or in WX_APPID\nwechat.secret: is empty; set it here or in WX_SECRET"
 	if got != want {
 		t.Errorf("Validate of the defaults: got\n%s\nwant\n%s", got, want)
@@ -48,7 +47,7 @@ func TestValidateReportsEachFaultUnderItsPath(t *testing.T) {
 		config := wechat.DefaultConfig()
 		config.AppID, config.Secret = appID, plain
 		row.change(&config)
-		faults := config.Validate()
+		faults := config.Validate().At("wechat")
 		if row.want == "" && len(faults) == 0 {
 			continue
 		}

@@ -1,10 +1,6 @@
 package wechat
 
-import (
-	"errors"
-	"strings"
-	"time"
-)
+import "time"
 
 // Option changes what New makes.
 type Option func(*options)
@@ -33,12 +29,4 @@ func optionsOf(opts []Option) options {
 		change(&o)
 	}
 	return o
-}
-
-// fault keeps an appid's calls without a token off the real address, where each would be answered 41001.
-func (o options) fault(baseURL string) error {
-	if o.openInterface && !strings.HasPrefix(baseURL, "http://") {
-		return errors.New("wechat.base_url: the open-interface service of Cloud Run is plain http://")
-	}
-	return nil
 }

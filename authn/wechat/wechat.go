@@ -31,7 +31,11 @@ type Client struct {
 // Clients may share one.
 func New(cfg Config, reg prometheus.Registerer, opts ...Option) (*Client, error) {
 	o := optionsOf(opts)
-	if err := errors.Join(append(cfg.Validate(), o.fault(cfg.BaseURL))...); err != nil {
+	faults := cfg.Validate()
+	if o.openInterface && !strings.HasPrefix(cfg.BaseURL, "http://") { // where each call would be answered 41001
+		faults.Add("base_url", "the open-interface service of Cloud Run is plain http://")
+	}
+	if err := faults.At("wechat").Err(); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(reg, APICode2Session)

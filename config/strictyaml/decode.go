@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"wxgate/input"
 )
 
 // mostValues bounds what a file may unfold to: ten lines of aliases can stand for a billion values.
@@ -175,7 +177,7 @@ func (d *decoder) fault(at cursor, message string) {
 
 func (d *decoder) faultAt(at position, path, message string) {
 	at = at.inside(d.lines)
-	d.faults = append(d.faults, Fault{File: d.written.file, Line: at.line, Col: at.col, Path: path, Message: message})
+	d.faults = append(d.faults, Fault{Fault: input.Fault{Path: path, Message: message}, File: d.written.file, Line: at.line, Col: at.col})
 }
 
 // newValue is a settable T at its defaults.

@@ -1,12 +1,13 @@
 package strictyaml
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"wxgate/input"
 )
 
 // exampleConfig has the shapes of gateway.yaml: sections, lists, maps of sections, short forms, types of their own.
@@ -126,22 +127,21 @@ func exampleDefaults() *exampleConfig {
 	}
 }
 
-func (c *exampleConfig) validate() error {
-	var errs []error
+func (c *exampleConfig) validate() (f input.Faults) {
 	for name, u := range c.Upstreams {
-		errs = append(errs, u.validate(name))
+		f = append(f, u.validate().At("upstreams."+name)...)
 	}
 	for i, r := range c.Routes {
 		if r.Upstream == "" && r.Respond.Status == 0 {
-			errs = append(errs, fmt.Errorf("routes[%d]: names no upstream", i))
+			f.Add(fmt.Sprintf("routes[%d]", i), "names no upstream")
 		}
 	}
-	return errors.Join(errs...)
+	return f
 }
 
-func (u exampleUpstream) validate(name string) error {
+func (u exampleUpstream) validate() (f input.Faults) {
 	if u.Balance == "p2" {
-		return fmt.Errorf("upstreams.%s.balance: %q is not one of round_robin, p2c, hash(user)", name, u.Balance)
+		f.Add("balance", "%q is not one of round_robin, p2c, hash(user)", u.Balance)
 	}
-	return nil
+	return f
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/input"
 )
 
 // testEnv is the environment that the fixtures see.
@@ -19,7 +21,7 @@ func testEnv(name string) (string, bool) {
 func testExpander() expander { return expander{env: testEnv, readFile: os.ReadFile} }
 
 // faultsIn is the error of reading data.
-func faultsIn(file string, data []byte, expand expander, into any, complete func() error) error {
+func faultsIn(file string, data []byte, expand expander, into any, complete func() input.Faults) error {
 	_, err := parseFile(file, data, expand, into, complete)
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"wxgate/input"
 )
 
 func TestReferencesStandForTheirValues(t *testing.T) {
@@ -59,7 +61,7 @@ func TestNoFaultShowsWhatAReferenceStandsFor(t *testing.T) {
 		"upstreams: { a: %s }", "tracing: { sample: %s }", "upstreams: { a: { retries: { attempts: %s } } }",
 	} {
 		text := fmt.Sprintf(key, `"x${WX_SECRET}"`)
-		err := faultsIn("gateway.yaml", []byte(text), testExpander(), exampleDefaults(), func() error { return nil })
+		err := faultsIn("gateway.yaml", []byte(text), testExpander(), exampleDefaults(), func() input.Faults { return nil })
 		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "${WX_SECRET}") {
 			t.Errorf("got %v, want a fault that says ${WX_SECRET} and not its value, for %s", err, text)
 		}

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"wxgate/input"
 )
 
-// Fault is one thing that is wrong with the configuration, and where it is written.
+// Fault is one thing that is wrong with the configuration, and where it is written. Without a path, the file as a whole is at
+// fault.
 type Fault struct {
-	File    string
-	Line    int    // from 1; 0 when the value came from a default or the environment, so that no line holds it
-	Col     int    // from 1, in characters
-	Path    string // a YAML path such as upstreams.recipes.balance; empty when the file as a whole is at fault
-	Message string
+	input.Fault
+	File string
+	Line int // from 1; 0 when the value came from a default or the environment, so that no line holds it
+	Col  int // from 1, in characters
 
 	elsewhere string // a section that is written after all, in a wrong place, or everywhere
 }
@@ -27,10 +29,7 @@ func (f Fault) Error() string {
 	if f.Line > 0 {
 		where = fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Col)
 	}
-	if f.Path != "" {
-		where += ": " + f.Path
-	}
-	return where + ": " + f.Message
+	return where + ": " + f.Fault.Error()
 }
 
 // Faults are all faults of one configuration; as an error they print one per line, in the order of the file.

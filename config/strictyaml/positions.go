@@ -39,37 +39,16 @@ func (p positions) find(path string) position {
 	return position{}
 }
 
-// place turns what a validator found into faults with a position. A validator's text begins with the YAML path that it
-// is about, as in `upstreams.recipes.balance: "p2" is not one of …`; errors joined with errors.Join are taken apart.
-func (p positions) place(err error) Faults {
-	if err == nil {
-		return nil
-	}
-	// Only the outermost error may be the list: a text around it would be lost.
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return p.placeAll(joined.Unwrap())
-	}
-	return Faults{p.placeOne(err.Error())}
-}
-
-func (p positions) placeAll(errs []error) Faults {
-	var faults Faults
-	for _, err := range errs {
-		faults = append(faults, p.place(err)...)
+// place finds the places of what a validator found.
+func (p positions) place(found input.Faults) (faults Faults) {
+	for _, f := range found {
+		at := p.find(f.Path)
+		if reference, ok := p.references[f.Path]; ok && !strings.Contains(f.Message, reference) {
+			f.Message += " (this is what " + input.Quote(reference) + " stands for)"
+		}
+		faults = append(faults, Fault{Fault: f, File: p.file, Line: at.line, Col: at.col})
 	}
 	return faults
-}
-
-func (p positions) placeOne(text string) Fault {
-	path, message, found := strings.Cut(text, ": ")
-	if !found || strings.ContainsAny(path, " \"") {
-		return Fault{File: p.file, Message: text}
-	}
-	at := p.find(path)
-	if reference, ok := p.references[path]; ok && !strings.Contains(message, reference) {
-		message += " (this is what " + input.Quote(reference) + " stands for)"
-	}
-	return Fault{File: p.file, Line: at.line, Col: at.col, Path: path, Message: message}
 }
 
 // parentPath is the section that holds path: routes[0] for routes[0].path, routes for routes[0], nothing for routes.

@@ -1,45 +1,39 @@
 package strictyaml
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"wxgate/input"
 )
 
 func TestAValidatorsFaultGetsThePlaceOfItsPath(t *testing.T) {
 	t.Parallel()
 	file := "server:\n  listen: x\nupstreams:\n  a.b: http://x\nroutes:\n  - path: /a\n  - path: /b\n"
 	written, _ := decode("gateway.yaml", []byte(file), testExpander(), exampleDefaults())
-	for text, want := range map[string]string{
-		"server.listen: taken":            "gateway.yaml:2:3: server.listen: taken",
-		"routes[1].path: bad: worse":      "gateway.yaml:7:5: routes[1].path: bad: worse",
-		"routes[1]: no upstream":          "gateway.yaml:7:5: routes[1]: no upstream",
-		"routes[1].headers.set: no":       "gateway.yaml:7:5: routes[1].headers.set: no",
-		"upstreams.a.b.balance: no":       "gateway.yaml:4:3: upstreams.a.b.balance: no",
-		"wechat.secret: missing":          "gateway.yaml: wechat.secret: missing",
-		"something went wrong":            "gateway.yaml: something went wrong",
-		`key "server.listen: x" was lost`: `gateway.yaml: key "server.listen: x" was lost`,
+	for fault, want := range map[input.Fault]string{
+		{Path: "server.listen", Message: "taken"}:       "gateway.yaml:2:3: server.listen: taken",
+		{Path: "routes[1].path", Message: "bad: worse"}: "gateway.yaml:7:5: routes[1].path: bad: worse",
+		{Path: "routes[1]", Message: "no upstream"}:     "gateway.yaml:7:5: routes[1]: no upstream",
+		{Path: "routes[1].headers.set", Message: "no"}:  "gateway.yaml:7:5: routes[1].headers.set: no",
+		{Path: "upstreams.a.b.balance", Message: "no"}:  "gateway.yaml:4:3: upstreams.a.b.balance: no",
+		{Path: "wechat.secret", Message: "missing"}:     "gateway.yaml: wechat.secret: missing",
+		{Message: "something went wrong"}:               "gateway.yaml: something went wrong",
+		{Message: `key "server.listen: x" was lost`}:    `gateway.yaml: key "server.listen: x" was lost`,
+		{Message: "opening the store: busy"}:            "gateway.yaml: opening the store: busy",
 	} {
-		if got := written.place(errors.New(text)).Error(); got != want {
-			t.Errorf("got %s, want %s, for %q", got, want, text)
+		if got := written.place(input.Faults{fault}).Error(); got != want {
+			t.Errorf("got %s, want %s, for %q", got, want, fault)
 		}
 	}
 }
 
-func TestAColonInASentenceMakesNoPath(t *testing.T) {
-	t.Parallel()
-	text := "opening the store: busy"
-	if got := (positions{file: "f"}).place(errors.New(text)); got[0].Path != "" || got[0].Message != text {
-		t.Errorf("got %+v, want no path, for %q", got, text)
-	}
-}
-
-func TestJoinedErrorsAreTakenApartAndSorted(t *testing.T) {
+func TestFaultsAreSortedByTheirPlaces(t *testing.T) {
 	t.Parallel()
 	written, _ := decode("f", []byte("server:\n  listen: x\nauthn: {}\n"), testExpander(), exampleDefaults())
-	err := errors.Join(errors.New("authn: b"), errors.Join(nil, errors.New("server: a")), fmt.Errorf("wechat: %w", errors.New("c")))
-	if got, want := written.place(err).Error(), "f: wechat: c\nf:1:1: server: a\nf:3:1: authn: b"; got != want {
+	faults := input.Faults{{Path: "authn", Message: "b"}, {Path: "server", Message: "a"}, {Path: "wechat", Message: "c"}}
+	if got, want := written.place(faults).Error(), "f: wechat: c\nf:1:1: server: a\nf:3:1: authn: b"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -76,7 +70,7 @@ func TestOneFaultExplainsAnotherWithinItsSection(t *testing.T) {
 		{"rout", "routes[0]", false},
 		{"wechta", "wechat.appid", true},
 	} {
-		if got := (Faults{{Path: c.misread}}).explain(c.path, written); got != c.want {
+		if got := (Faults{{Fault: input.Fault{Path: c.misread}}}).explain(c.path, written); got != c.want {
 			t.Errorf("got %t, want %t, for a fault at %s and another at %s", got, c.want, c.misread, c.path)
 		}
 	}

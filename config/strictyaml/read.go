@@ -19,10 +19,9 @@ type Reader struct {
 }
 
 // Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the
-// result: it fills what the file left out and returns what is wrong, each text beginning with a YAML path and several
-// joined by errors.Join. The error is a Faults with all of both, unless the file could not be read at all. Places find
-// what is noticed later, whatever the error.
-func (r Reader) Read(file string, into any, complete func() error) (Places, error) {
+// result: it fills what the file left out and returns what is wrong. The error is a Faults with all of both, unless the file
+// could not be read at all. Places find what is noticed later, whatever the error.
+func (r Reader) Read(file string, into any, complete func() input.Faults) (Places, error) {
 	data, err := input.File(file)
 	if err != nil {
 		return Places{newPositions(file)}, fmt.Errorf("reading the configuration: %w", err)
@@ -31,7 +30,7 @@ func (r Reader) Read(file string, into any, complete func() error) (Places, erro
 }
 
 // Read is Reader.Read where every reference must lead somewhere.
-func Read(file string, env LookupEnv, into any, complete func() error) error {
+func Read(file string, env LookupEnv, into any, complete func() input.Faults) error {
 	_, err := Reader{Env: env}.Read(file, into, complete)
 	return err
 }
@@ -40,9 +39,9 @@ func Read(file string, env LookupEnv, into any, complete func() error) error {
 type Places struct{ written positions }
 
 // Faults turns what was found after reading into faults with their places, as Read does with what complete returns.
-func (p Places) Faults(err error) Faults { return p.written.place(err).sorted() }
+func (p Places) Faults(found input.Faults) Faults { return p.written.place(found).sorted() }
 
-func parseFile(file string, data []byte, expand expander, into any, complete func() error) (Places, error) {
+func parseFile(file string, data []byte, expand expander, into any, complete func() input.Faults) (Places, error) {
 	written, faults := decode(file, data, expand, into)
 	misread := faults
 	for _, fault := range written.place(complete()) {

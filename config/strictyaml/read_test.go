@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"wxgate/input"
 )
 
 func TestAConfigurationIsReadFromItsFile(t *testing.T) {
@@ -22,7 +24,7 @@ func TestAConfigurationIsReadFromItsFile(t *testing.T) {
 
 func TestAMissingConfigurationIsNotAFaultOfIt(t *testing.T) {
 	t.Parallel()
-	err := Read(filepath.Join(t.TempDir(), "gone.yaml"), testEnv, exampleDefaults(), func() error { return nil })
+	err := Read(filepath.Join(t.TempDir(), "gone.yaml"), testEnv, exampleDefaults(), func() input.Faults { return nil })
 	var faults Faults
 	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &faults) {
 		t.Errorf("got %v, want an error that is fs.ErrNotExist and no Faults", err)
@@ -35,7 +37,7 @@ func TestFaultsAreAnErrorOnlyWhenThereAreSome(t *testing.T) {
 		t.Errorf("got %v, want no error without faults", err)
 	}
 	var faults Faults
-	if err := (Faults{{File: "f", Message: "m"}}).asError(); !errors.As(err, &faults) || len(faults) != 1 {
+	if err := (Faults{{File: "f"}}).asError(); !errors.As(err, &faults) || len(faults) != 1 {
 		t.Errorf("got %v, want a Faults of one", err)
 	}
 }

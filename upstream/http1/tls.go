@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"wxgate/input"
 )
@@ -40,47 +38,38 @@ type Security struct {
 	config *tls.Config
 }
 
-// Load reads the files.
-func (c TLS) Load() (*Security, error) {
-	ca, caErr := readFile("ca", c.CA)
-	cert, certErr := readFile("cert", c.Cert)
-	key, keyErr := readFile("key", c.Key)
+// Load reads the files, whatever else is wrong with the section. With a fault there is nothing to use.
+func (c TLS) Load() (*Security, input.Faults) {
+	var f input.Faults
+	ca, cert, key := readFile(&f, "ca", c.CA), readFile(&f, "cert", c.Cert), readFile(&f, "key", c.Key)
 	config := &tls.Config{ServerName: c.ServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
-	if c.CA != "" && caErr == nil {
+	if ca != nil {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(ca) {
-			caErr = fmt.Errorf("ca: %s holds no certificate in PEM", c.CA)
+			f.Add("ca", "%s holds no certificate in PEM", c.CA)
 		}
 	}
-	if c.Cert != "" && c.Key != "" && certErr == nil && keyErr == nil {
+	if cert != nil && key != nil {
 		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
-			certErr = fmt.Errorf("cert: %s and %s: %w", c.Cert, c.Key, err)
+			f.Add("cert", "%s and %s: %v", c.Cert, c.Key, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	if err := errors.Join(caErr, certErr, keyErr); err != nil {
-		return nil, err
-	}
-	return &Security{sumOf([]byte(c.ServerName), ca, cert, key), config}, nil
+	return &Security{sumOf([]byte(c.ServerName), ca, cert, key), config}, f
 }
 
-// CheckFiles reads the files as New does, whatever else is wrong with the section. The error joins what is wrong; each text
-// begins with the key that names the file.
-func (c TLS) CheckFiles() error {
-	_, err := c.Load()
-	return err
-}
-
-func readFile(name, file string) ([]byte, error) {
+// readFile is nil when no file is named, or one that cannot be read, which is a fault.
+func readFile(f *input.Faults, key, file string) []byte {
 	if file == "" {
-		return nil, nil
+		return nil
 	}
 	data, err := input.File(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		f.Add(key, "%v", err)
+		return nil
 	}
-	return data, nil
+	return data
 }
 
 func sumOf(parts ...[]byte) (sum [sha256.Size]byte) {

@@ -1,0 +1,70 @@
+package input
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Fault is one thing that is wrong with a configuration.
+type Fault struct {
+	Path    string // the key, as in targets[0].weight; what Validate of a section returns is below that section
+	Message string
+}
+
+// Error is one line: path: message, or the message alone when there is no path.
+func (f Fault) Error() string {
+	if f.Path == "" {
+		return f.Message
+	}
+	return f.Path + ": " + f.Message
+}
+
+// Faults are all faults of a section, or of a whole configuration: what every Validate returns.
+type Faults []Fault
+
+// Error prints one fault a line.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err is fs as an error, nil without faults.
+func (fs Faults) Err() error {
+	if len(fs) == 0 {
+		return nil
+	}
+	return fs
+}
+
+// Add adds a fault of the key at path.
+func (fs *Faults) Add(path, format string, args ...any) {
+	*fs = append(*fs, Fault{path, fmt.Sprintf(format, args...)})
+}
+
+// At are the faults of a section that is written at path: their paths begin with it.
+func (fs Faults) At(path string) Faults {
+	all := make(Faults, len(fs))
+	for i, f := range fs {
+		all[i] = Fault{strings.TrimSuffix(path+"."+f.Path, "."), f.Message}
+	}
+	return all
+}
+
+// OneOf wants one of the values that are allowed. Where none is, that is a fault elsewhere.
+func (fs *Faults) OneOf(path, got string, allowed ...string) {
+	if len(allowed) > 0 && !slices.Contains(allowed, got) {
+		fs.Add(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
+	}
+}
+
+// Between wants a value from least to most.
+func Between[T cmp.Ordered](fs *Faults, path string, got, least, most T) {
+	if got < least || got > most {
+		fs.Add(path, "%v is not between %v and %v", got, least, most)
+	}
+}
