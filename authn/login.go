@@ -14,7 +14,7 @@ import (
 
 // loginStore keeps what a login brings, and what WeChat tells about its user.
 type loginStore interface {
-	Login(ctx context.Context, l storage.Login) (storage.LoggedIn, error)
+	Login(ctx context.Context, l storage.Login) (storage.LoginResult, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	Phone(ctx context.Context, userID int64) (storage.Phone, error)
 	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error

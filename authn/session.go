@@ -14,7 +14,7 @@ import (
 type sessionStore interface {
 	Session(ctx context.Context, id string) (storage.Session, error)
 	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
-	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.Begun, error)
+	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.SessionResult, error)
 	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
 	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
 	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)

@@ -216,16 +216,16 @@ func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
 	if err := r.service.gateway.Hold(quiet); err != nil {
 		return fmt.Errorf("waiting for the logins under way: %w", err)
 	}
-	if err := r.lend(ctx, p); err != nil {
+	if err := r.releaseStore(ctx, p); err != nil {
 		r.service.gateway.Resume()
 		return err
 	}
 	return nil
 }
 
-// lend gives the store to a successor, and takes it back unless that one comes to serve.
-func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
-	err := r.service.lender.Lend(ctx)
+// releaseStore gives the store to a successor, and takes it back unless that one comes to serve.
+func (r *restarter) releaseStore(ctx context.Context, p *handover.Process) error {
+	err := r.service.folder.Release(ctx)
 	if err == nil {
 		err = p.Send(handover.Free, nil)
 	}
@@ -234,7 +234,7 @@ func (r *restarter) lend(ctx context.Context, p *handover.Process) error {
 	}
 	if err != nil {
 		r.end(ctx, p, err) // before its folder is taken
-		err = errors.Join(err, r.service.lender.Return(context.WithoutCancel(ctx)))
+		err = errors.Join(err, r.service.folder.Reacquire(context.WithoutCancel(ctx)))
 	}
 	return err
 }

@@ -95,7 +95,7 @@ type Service struct {
 	drain     atomic.Int64 // the same
 	Metrics   *prometheus.Registry
 	store     *storage.Store
-	lender    lender
+	folder    folder
 	authn     *authn.Authn
 	upstreams *upstreams
 	gateway   *gateway.Gateway
@@ -109,10 +109,10 @@ type Service struct {
 	closers   []func() error // in the order of opening
 }
 
-// lender is a store that can be given to another process for a while; one that others share needs none.
-type lender interface {
-	Lend(ctx context.Context) error   // reads and writes wait
-	Return(ctx context.Context) error // they go on
+// folder is a store that can be given to another process for a while; one that others share needs none.
+type folder interface {
+	Release(ctx context.Context) error   // reads and writes wait
+	Reacquire(ctx context.Context) error // they go on
 }
 
 // Open opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
@@ -193,7 +193,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		if err != nil {
 			return err
 		}
-		s.store, s.lender = opened.Store, opened
+		s.store, s.folder = opened.Store, opened
 		s.onClose(opened.Close)
 		return nil
 	})

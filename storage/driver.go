@@ -8,8 +8,8 @@ import (
 // Driver keeps the records of one data set and makes changes to them atomic. It knows no rule of a login: those are
 // Store's. storagetest holds a driver to what is said here.
 type Driver interface {
-	DataSet
-	Retention
+	dataSet
+	retention
 	// Read runs find on the newest state.
 	Read(ctx context.Context, find func(Reader) error) error
 	// Write runs change in one transaction. After nil all that it wrote survives the loss of the process; after an error
@@ -19,24 +19,24 @@ type Driver interface {
 	Close() error                    // waits for what is being written; what comes later is ErrUnavailable
 }
 
-// DataSet identifies the data and the process that has them open.
-type DataSet interface {
+// dataSet identifies the data and the process that has them open.
+type dataSet interface {
 	ID() string                                          // random, made with the data
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of an earlier epoch, if memory has it; see Reader
 	Sealer() *Sealer                                     // with the key of the data
 }
 
-// Retention deletes what is over by a Horizon: ended and expired sessions, revocations, epochs.
-type Retention interface {
+// retention deletes what is over by a Horizon: ended and expired sessions, revocations, epochs.
+type retention interface {
 	Forget(ctx context.Context) error // deletes some of it; Store calls it every minute
 	Past() time.Time                  // whatever ended before it is forgotten
 }
 
 // Reader is what one operation sees of the records. It is not for concurrent use.
 type Reader interface {
-	UserReader
-	SessionReader
+	userReader
+	sessionReader
 	// Revocations returns those with a Seq above after, in the order of their commit, and misses none.
 	Revocations(after uint64) ([]Revocation, error)
 	// Secret returns a sealed record, or ErrNotFound. Its name is some bytes, not only text.
@@ -46,16 +46,16 @@ type Reader interface {
 	Now() time.Time
 }
 
-// UserReader finds users. Erased ones are not found.
-type UserReader interface {
+// userReader finds users. Erased ones are not found.
+type userReader interface {
 	User(id int64) (User, error)                     // or ErrNotFound
 	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
 	UsersByUnionID(unionID string) ([]User, error)   // by id
 	Users(after int64, limit int) ([]User, error)    // with ids above after, by id
 }
 
-// SessionReader finds sessions.
-type SessionReader interface {
+// sessionReader finds sessions.
+type sessionReader interface {
 	Session(id string) (SessionRecord, error) // ended or expired too; or ErrNotFound
 	// SessionRefs returns the living sessions of the user behind after, at most limit of them, in the order of the list.
 	SessionRefs(userID int64, after SessionCursor, limit int) ([]SessionRef, error)
@@ -64,15 +64,15 @@ type SessionReader interface {
 // Writer is a Reader that sees what it has written.
 type Writer interface {
 	Reader
-	UserWriter
-	SessionWriter
+	userWriter
+	sessionWriter
 	Revoke(r Revocation) (Revocation, error) // records it under the next Seq
 	DropRevocation(seq uint64)
 	PutSecret(name string, sealed []byte) error // nil leaves nothing of the content
 }
 
-// UserWriter changes users.
-type UserWriter interface {
+// userWriter changes users.
+type userWriter interface {
 	NextUserID() (int64, error) // above every id that was given or imported
 	// AddUser records a user whose openid is free under its ID. ErrConflict is an id that was given before.
 	AddUser(u User) error
@@ -80,8 +80,8 @@ type UserWriter interface {
 	EraseUser(u User) error          // leaves nothing but the id, which is never given again
 }
 
-// SessionWriter changes sessions.
-type SessionWriter interface {
+// sessionWriter changes sessions.
+type sessionWriter interface {
 	PutSession(r SessionRecord) error
 	// SomeSessions returns living sessions of the user, in any order, and reports whether there may be more. It looks at
 	// limit sessions at most, and so may return fewer.
@@ -96,8 +96,8 @@ type SessionRecord struct {
 	Rotation uint64 `json:"rotation,omitempty"` // Seq of the revocation of its replaced tokens
 }
 
-// Lives reports whether the session has neither ended nor expired.
-func (r SessionRecord) Lives(now time.Time) bool { return !r.Ended && r.ExpiresAt.After(now) }
+// lives reports whether the session has neither ended nor expired.
+func (r SessionRecord) lives(now time.Time) bool { return !r.Ended && r.ExpiresAt.After(now) }
 
 // SessionRef is a living session as the list of its user knows it.
 type SessionRef struct {

@@ -7,32 +7,32 @@ import (
 
 // Login finds or creates the user, lets l.Change work on it, remembers the session_key and begins the session: all of it
 // or, with an error, nothing. Doing the same Login again is harmless: it is the same user and the same session.
-func (s *Store) Login(ctx context.Context, l Login) (LoggedIn, error) {
-	return write(ctx, s, opLogin, func(w Writer) (LoggedIn, error) { return login(w, s.driver.Sealer(), l) })
+func (s *Store) Login(ctx context.Context, l Login) (LoginResult, error) {
+	return write(ctx, s, opLogin, func(w Writer) (LoginResult, error) { return login(w, s.driver.Sealer(), l) })
 }
 
-func login(w Writer, sealer *Sealer, l Login) (LoggedIn, error) {
+func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
 	old, created, err := userOf(w, l)
 	if err != nil {
-		return LoggedIn{}, err
+		return LoginResult{}, err
 	}
 	u := old
 	if err := changeAtLogin(&u, l); err != nil {
-		return LoggedIn{}, err
+		return LoginResult{}, err
 	}
 	if err := putUser(w, old, &u); err != nil {
-		return LoggedIn{}, err
+		return LoginResult{}, err
 	}
 	if err := rememberKey(w, sealer, u.ID, l.SessionKey); err != nil {
-		return LoggedIn{}, err
+		return LoginResult{}, err
 	}
 	session := l.Session
 	session.UserID = u.ID
 	if session.ID == "" {
-		return LoggedIn{User: u, Created: created}, nil
+		return LoginResult{User: u, Created: created}, nil
 	}
 	begun, err := beginSession(w, session, l.MaxSessions)
-	return LoggedIn{User: u, Session: session, Created: created, Ended: begun.Ended}, err
+	return LoginResult{User: u, Session: session, Created: created, Ended: begun.Ended}, err
 }
 
 // userOf finds the user by openid, or creates it under the next id.

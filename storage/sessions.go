@@ -45,7 +45,7 @@ func sessionsOf(r Reader, userID int64, after SessionCursor, limit int) ([]Sessi
 
 func livingSession(r Reader, id string) (SessionRecord, error) {
 	record, err := r.Session(id)
-	if err == nil && !record.Lives(r.Now()) {
+	if err == nil && !record.lives(r.Now()) {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -108,45 +108,45 @@ func (r *SessionRecord) dropRotation(w Writer) {
 // BeginSession begins a session of a user who is known already, or returns the one of that id that has begun before. The
 // user's oldest sessions end until maxSessions are left; 0 is no limit. ErrNotFound is an unknown or erased user, or a
 // session that has ended or expired.
-func (s *Store) BeginSession(ctx context.Context, session Session, maxSessions int) (Begun, error) {
-	return write(ctx, s, opBeginSession, func(w Writer) (Begun, error) { return beginOrFind(w, session, maxSessions) })
+func (s *Store) BeginSession(ctx context.Context, session Session, maxSessions int) (SessionResult, error) {
+	return write(ctx, s, opBeginSession, func(w Writer) (SessionResult, error) { return beginOrFind(w, session, maxSessions) })
 }
 
-func beginOrFind(w Writer, wanted Session, maxSessions int) (Begun, error) {
+func beginOrFind(w Writer, wanted Session, maxSessions int) (SessionResult, error) {
 	if _, err := w.User(wanted.UserID); err != nil {
-		return Begun{}, err
+		return SessionResult{}, err
 	}
 	known, err := w.Session(wanted.ID)
 	if errors.Is(err, ErrNotFound) {
 		return beginSession(w, wanted, maxSessions)
 	}
-	if err == nil && (known.UserID != wanted.UserID || !known.Lives(w.Now())) {
+	if err == nil && (known.UserID != wanted.UserID || !known.lives(w.Now())) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Begun{}, err
+		return SessionResult{}, err
 	}
-	return Begun{Session: known.Session}, nil
+	return SessionResult{Session: known.Session}, nil
 }
 
 // beginSession records a session and ends those that are too many. An id that is taken by another user, or that has ended,
 // begins nothing.
-func beginSession(w Writer, begun Session, maxSessions int) (Begun, error) {
+func beginSession(w Writer, begun Session, maxSessions int) (SessionResult, error) {
 	if begun.ID == "" {
-		return Begun{}, errors.New("a session needs an id")
+		return SessionResult{}, errors.New("a session needs an id")
 	}
 	known, err := w.Session(begun.ID)
 	if err == nil && (known.Ended || known.UserID != begun.UserID) {
-		return Begun{}, errors.New("the session id was used before")
+		return SessionResult{}, errors.New("the session id was used before")
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Begun{}, err
+		return SessionResult{}, err
 	}
 	if err := w.PutSession(SessionRecord{Session: begun}); err != nil {
-		return Begun{}, err
+		return SessionResult{}, err
 	}
 	ended, err := limitSessions(w, begun, maxSessions)
-	return Begun{Session: begun, Ended: ended}, err
+	return SessionResult{Session: begun, Ended: ended}, err
 }
 
 // limitSessions ends the oldest sessions of the user that just began one, until most are left. Of a crowd that is older than

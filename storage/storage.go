@@ -129,16 +129,16 @@ type Login struct {
 	MaxSessions int
 }
 
-// LoggedIn is what a Login led to.
-type LoggedIn struct {
+// LoginResult is what a Login led to.
+type LoginResult struct {
 	User    User
 	Session Session
 	Created bool         // the user is new
 	Ended   []Revocation // of the sessions that MaxSessions ended, oldest first
 }
 
-// Begun is a session that BeginSession began or found.
-type Begun struct {
+// SessionResult is a session that BeginSession began or found.
+type SessionResult struct {
 	Session Session
 	Ended   []Revocation // of the sessions that had to make room
 }

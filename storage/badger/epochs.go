@@ -61,7 +61,7 @@ func epochOf(v *view, number uint64) (e epochRecord, err error) {
 // noteEpoch makes sure that the epoch of this process is on the disk with the session of a token that it issues.
 func (v *view) noteEpoch(expires time.Time) error {
 	reached, newest, err := v.newestEpoch()
-	if err != nil || newest.ID == v.epoch && newest.Until.IsZero() && !expires.After(newest.Expires) { // another process ends it while the store is lent
+	if err != nil || newest.ID == v.epoch && newest.Until.IsZero() && !expires.After(newest.Expires) { // another process ends it while the folder is released
 		return err
 	}
 	if newest.ID != v.epoch {

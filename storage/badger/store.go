@@ -65,15 +65,15 @@ func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 	return &Store{store, driver}, nil
 }
 
-// Lend gives the folder back for another process while the store stays open: reads and writes wait, with the patience of
-// their contexts, until Return or Close. Close then gives up nothing more, and everything that waits is ErrUnavailable.
-func (s *Store) Lend(ctx context.Context) error {
-	return s.driver.take(ctx, turn{false, make(chan error, 1)})
+// Release gives the folder back for another process while the store stays open: reads and writes wait, with the patience of
+// their contexts, until Reacquire or Close. Close then gives up nothing more, and everything that waits is ErrUnavailable.
+func (s *Store) Release(ctx context.Context) error {
+	return s.driver.ask(ctx, handOver{false, make(chan error, 1)})
 }
 
-// Return takes the folder, which nobody else has any more, again. On an error the store stays lent.
-func (s *Store) Return(ctx context.Context) error {
-	return s.driver.take(ctx, turn{true, make(chan error, 1)})
+// Reacquire takes the folder, which nobody else has any more, again. On an error the store stays released.
+func (s *Store) Reacquire(ctx context.Context) error {
+	return s.driver.ask(ctx, handOver{true, make(chan error, 1)})
 }
 
 // openError says what a person reads who starts the gateway: one line, and what to do.

@@ -32,21 +32,21 @@ type operation struct {
 // driver is a database that is read by many and written by one goroutine.
 type driver struct {
 	*database
-	queue   chan *operation
-	turns   chan turn
-	lent    sync.RWMutex  // held while the folder is; reads wait for it
-	closing chan struct{} // closed by Close
-	stopped chan struct{} // closed by the writer when it is gone
-	close   func() error
+	queue     chan *operation
+	handOvers chan handOver
+	released  sync.RWMutex  // held while the folder is; reads wait for it
+	closing   chan struct{} // closed by Close
+	stopped   chan struct{} // closed by the writer when it is gone
+	close     func() error
 }
 
 func newDriver(db *database) *driver {
 	d := &driver{
-		database: db,
-		queue:    make(chan *operation, queueLength),
-		turns:    make(chan turn),
-		closing:  make(chan struct{}),
-		stopped:  make(chan struct{}),
+		database:  db,
+		queue:     make(chan *operation, queueLength),
+		handOvers: make(chan handOver),
+		closing:   make(chan struct{}),
+		stopped:   make(chan struct{}),
 	}
 	d.close = sync.OnceValue(func() error {
 		close(d.closing)
@@ -62,8 +62,8 @@ func (d *driver) Read(ctx context.Context, find func(storage.Reader) error) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	d.lent.RLock()
-	defer d.lent.RUnlock()
+	d.released.RLock()
+	defer d.released.RUnlock()
 	return d.engine.transaction(false, func(txn *badger.Txn) error {
 		return find(d.readView(txn))
 	})
@@ -140,8 +140,8 @@ func (d *driver) writer() {
 			d.guard.rest()
 		case op := <-d.queue:
 			d.commit(d.gather(op))
-		case t := <-d.turns:
-			if !d.lend(t) {
+		case t := <-d.handOvers:
+			if !d.handOver(t) {
 				return
 			}
 		}

@@ -27,7 +27,7 @@ func (f *fixture) session(userID int64, sid string) storage.Session {
 	return s
 }
 
-func (f *fixture) begin(s storage.Session, most int) storage.Begun {
+func (f *fixture) begin(s storage.Session, most int) storage.SessionResult {
 	f.t.Helper()
 	begun, err := f.BeginSession(f.ctx, s, most)
 	f.must(err)

@@ -137,7 +137,7 @@ func (f *fixture) as(openID, sid string) storage.Login {
 	}
 }
 
-func (f *fixture) login(l storage.Login) storage.LoggedIn {
+func (f *fixture) login(l storage.Login) storage.LoginResult {
 	f.t.Helper()
 	in, err := f.Login(f.ctx, l)
 	f.must(err)

@@ -11,9 +11,9 @@ import (
 	"wxgate/storage"
 )
 
-// TestALentFolderServesAnotherStore lends the folder while logins and reads come: they wait, and go on where the other
+// TestAReleasedFolderServesAnotherStore releases the folder while logins and reads come: they wait, and go on where the other
 // store has left off.
-func TestALentFolderServesAnotherStore(t *testing.T) {
+func TestAReleasedFolderServesAnotherStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openIn(t, dir)
@@ -21,11 +21,11 @@ func TestALentFolderServesAnotherStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Lend(t.Context()); err != nil {
+	if err := s.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Lend(t.Context()); err == nil {
-		t.Error("a lent folder was lent again")
+	if err := s.Release(t.Context()); err == nil {
+		t.Error("a released folder was released again")
 	}
 	other, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestALentFolderServesAnotherStore(t *testing.T) {
 	if second, err := other.Login(t.Context(), loginAs("o1", "session1session1sess1")); err != nil || second.User.ID != first.User.ID+1 {
 		t.Errorf("the other store gives %d, %v", second.User.ID, err)
 	}
-	if err := s.Return(t.Context()); !errors.Is(err, storage.ErrLocked) {
+	if err := s.Reacquire(t.Context()); !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("got %v for a folder that the other store has", err)
 	}
 	written, read := make(chan error, 1), make(chan error, 1)
@@ -55,21 +55,21 @@ func TestALentFolderServesAnotherStore(t *testing.T) {
 	if len(written) > 0 || len(read) > 0 {
 		t.Error("a login or a read did not wait")
 	}
-	if err := s.Return(t.Context()); err != nil {
+	if err := s.Reacquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(<-written, <-read); err != nil {
 		t.Errorf("what waited got %v", err)
 	}
-	if err := s.Return(t.Context()); err == nil {
-		t.Error("a folder that is not lent came back")
+	if err := s.Reacquire(t.Context()); err == nil {
+		t.Error("a folder that is not released came back")
 	}
 }
 
-func TestClosingALentStoreEndsWhatWaits(t *testing.T) {
+func TestClosingAReleasedStoreEndsWhatWaits(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, t.TempDir())
-	if err := s.Lend(t.Context()); err != nil {
+	if err := s.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	waited := make(chan error, 2)
@@ -83,12 +83,12 @@ func TestClosingALentStoreEndsWhatWaits(t *testing.T) {
 			t.Errorf("got %v, want ErrUnavailable", err)
 		}
 	}
-	if err := s.Lend(t.Context()); !errors.Is(err, storage.ErrUnavailable) {
-		t.Errorf("lending a closed store: %v", err)
+	if err := s.Release(t.Context()); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("releasing a closed store: %v", err)
 	}
 }
 
-// TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody lends the store to a process that changes a profile and ends. The
+// TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody releases the store to a process that changes a profile and ends. The
 // lender's epoch was over then, and the next start refused every token that it issued after that.
 func TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody(t *testing.T) {
 	t.Parallel()
@@ -101,12 +101,12 @@ func TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody(t *testing.T) {
 	s := open()
 	alice, err := s.Login(t.Context(), loginAs("o0", "session0session0sess0"))
 	must(t, err)
-	must(t, s.Lend(t.Context()))
+	must(t, s.Release(t.Context()))
 	successor := open()
 	_, err = successor.UpdateUser(t.Context(), alice.User.ID, func(u *storage.User) error { u.Nickname = "n"; return nil })
 	must(t, err)
 	must(t, successor.Close())
-	must(t, s.Return(t.Context()))
+	must(t, s.Reacquire(t.Context()))
 	at = at.Add(time.Minute)
 	epoch := s.Epoch()
 	_, err = s.Login(t.Context(), loginAs("o1", "session1session1sess1"))
