@@ -2,6 +2,7 @@ package input
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,21 +25,13 @@ func (f Fault) Error() string {
 // Faults are all faults of a section, or of a whole configuration: what every Validate returns.
 type Faults []Fault
 
-// Error prints one fault a line.
-func (fs Faults) Error() string {
-	lines := make([]string, len(fs))
-	for i, f := range fs {
-		lines[i] = f.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Err is fs as an error, nil without faults.
+// Err is an error of one fault a line, nil without faults.
 func (fs Faults) Err() error {
-	if len(fs) == 0 {
-		return nil
+	errs := make([]error, len(fs))
+	for i, f := range fs {
+		errs[i] = f
 	}
-	return fs
+	return errors.Join(errs...)
 }
 
 // Add adds a fault of the key at path.

@@ -27,12 +27,12 @@ func TestDefaultConfigIsValid(t *testing.T) {
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
 	c := storage.Config{Driver: storage.DriverBadger, EncryptionKey: key(t, "aGVsbG8=")}
 	want := "storage.encryption_key: want 32 bytes in base64, got 5\nstorage.badger.dir: want a folder, got none"
-	if got := c.Validate().At("storage").Error(); got != want {
+	if got := c.Validate().At("storage").Err().Error(); got != want {
 		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
 	}
 	c = storage.DefaultConfig()
 	c.Driver = "redis"
-	if got := c.Validate().Error(); got != `driver: "redis" is not badger` {
+	if got := c.Validate().Err().Error(); got != `driver: "redis" is not badger` {
 		t.Errorf("faults: got %s", got)
 	}
 }

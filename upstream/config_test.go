@@ -54,8 +54,8 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 	} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))
-		if got := fmt.Sprint(cfg.Validate().At("upstreams.recipes")); got != place+want {
-			t.Errorf("%q: faults are\n%s, want\n%s", url, got, place+want)
+		if got := fmt.Sprint(cfg.Validate().At("upstreams.recipes")); got != "["+place+want+"]" {
+			t.Errorf("%q: faults are\n%s, want\n[%s]", url, got, place+want)
 		}
 		if _, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil); err == nil {
 			t.Errorf("%q: New took it", url)
@@ -92,7 +92,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 
 func TestAnUpstreamNeedsATarget(t *testing.T) {
 	t.Parallel()
-	if got := fmt.Sprint(upstream.DefaultConfig().Validate()); got != "targets: needs a URL" {
+	if got := fmt.Sprint(upstream.DefaultConfig().Validate()); got != "[targets: needs a URL]" {
 		t.Errorf("faults are %s, want that targets is missing", got)
 	}
 }

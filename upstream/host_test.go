@@ -113,7 +113,7 @@ func TestAHostThatIsNoneIsAFault(t *testing.T) {
 	for _, host := range []string{"http://x", "a b", "a/b", "u@x", "*.example.com", "a,b", "x:port", "a\r\nb", ":80"} {
 		cfg := upstream.DefaultConfig()
 		cfg.Targets, cfg.Host = []upstream.Target{{URL: "http://x", Weight: 1}}, host
-		want := fmt.Sprintf("host: %q is not client, target or a name such as recipes.example.com", host)
+		want := fmt.Sprintf("[host: %q is not client, target or a name such as recipes.example.com]", host)
 		if got := fmt.Sprint(cfg.Validate()); got != want {
 			t.Errorf("got\n%s, want\n%s", got, want)
 		}

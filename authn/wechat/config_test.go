@@ -12,7 +12,7 @@ import (
 
 func TestDefaultConfigLacksOnlyAppIDAndSecret(t *testing.T) {
 	t.Parallel()
-	got := wechat.DefaultConfig().Validate().At("wechat").Error()
+	got := wechat.DefaultConfig().Validate().At("wechat").Err().Error()
 	want := "wechat.appid: is empty; set it here or in WX_APPID\nwechat.secret: is empty; set it here or in WX_SECRET"
 	if got != want {
 		t.Errorf("Validate of the defaults: got\n%s\nwant\n%s", got, want)
