@@ -6,17 +6,14 @@ package authn
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/lograte"
+	"wxgate/authn/revocation"
+	"wxgate/storage"
 )
 
 // Store is what authn needs of storage; the contract of each method is in the package storage.
@@ -26,6 +23,13 @@ type Store interface {
 	sessionStore
 	userStore
 	revocationStore
+}
+
+// revocationStore keeps what is refused.
+type revocationStore interface {
+	Past() time.Time
+	Revoke(ctx context.Context, r ...storage.Revocation) ([]storage.Revocation, error)
+	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
 }
 
 // Deps are what Authn works with; none may be nil.
@@ -40,118 +44,48 @@ type Deps struct {
 	Now         func() time.Time
 }
 
-// Authn decides who is calling. It is safe for concurrent use.
+// Authn logs users in and is made of what else is decided about them. It is safe for concurrent use.
 type Authn struct {
-	cfg     Config
-	keys    atomic.Pointer[keyring]
-	store   Store
-	apps    apps
-	tourist string // see Deps
-	codes   *codes[Grant]
-	fetched *codes[*Subject] // the codes of pre-fetches
-	revoked *revocations
-	lost    sync.Once // the line about tokens of a state that is gone
-	metrics *metrics
-	log     *slog.Logger
-	often   *lograte.Log // the lines that clients provoke
-	now     func() time.Time
+	*Tokens
+	*Sessions
+	*Users
+	*OpenData
+
+	cfg        Config
+	store      Store
+	apps       apps
+	tourist    string // see Deps
+	logins     *codes[Grant]
+	prefetches *codes[*Subject]
+	metrics    *metrics
+	log        *slog.Logger
+	now        func() time.Time
 }
 
 // New returns an Authn that knows every revocation the store remembers.
 func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
-	keys, err := newKeyring(cfg.Algorithm, cfg.Keys)
-	if err != nil {
-		return nil, err
-	}
-	a := &Authn{
-		cfg:     cfg,
-		store:   deps.Store,
-		tourist: deps.Tourist,
-		codes:   newCodes[Grant](deps.Now),
-		fetched: newSpentCodes[*Subject](deps.Now),
-		revoked: newRevocations(deps.Store.Past),
-		metrics: newMetrics(deps.Metrics),
-		log:     deps.Log,
-		often:   lograte.New(deps.Log, deps.Now),
-		now:     deps.Now,
-	}
-	a.apps = newApps(deps, a.metrics)
-	a.keys.Store(keys)
-	a.metrics.countRevocations(deps.Metrics, a.revoked.count)
-	a.metrics.measureCache(deps.Metrics, func() int { return a.keys.Load().cache.size() })
+	revoked := revocation.NewSet(deps.Store.Past)
 	remembered, err := deps.Store.Revocations(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
-	a.revoked.add(remembered...)
-	return a, nil
-}
-
-// SetKeys replaces the keys while requests are served: the tokens of a key that is gone are refused from then on. When
-// the keys do not hold, nothing changes.
-func (a *Authn) SetKeys(algorithm string, configured []KeyConfig) error {
-	keys, err := newKeyring(algorithm, configured)
-	if err != nil {
-		return err
-	}
-	a.keys.Store(keys)
-	return nil
-}
-
-// Subject is who a verified token speaks for.
-type Subject struct {
-	UserID    int64
-	AppID     string
-	OpenID    string
-	Nickname  string
-	SessionID string
-	TokenID   string
-	ExpiresAt time.Time // of the token
-
-	adoptedAt int64 // when a foreign token was issued, in Unix seconds; 0: the token is ours
-}
-
-// subject copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
-func (c *Claims) subject() Subject {
-	s := Subject{
-		UserID: c.UserID, AppID: c.AppID, OpenID: c.OpenID, Nickname: c.Nickname,
-		SessionID: c.SessionID, TokenID: c.TokenID, ExpiresAt: c.expiry(),
-	}
-	if c.adopted {
-		s.adoptedAt = c.IssuedAt
-	}
-	return s
-}
-
-// NewSigner returns a Signer whose tokens live for ttl.
-func (a *Authn) NewSigner(ttl time.Duration) (*Signer, error) {
-	private, id, err := identityKey(a.keys.Load().signer)
+	revoked.Add(remembered...)
+	m := newMetrics(deps.Metrics)
+	m.countRevocations(deps.Metrics, revoked.Len)
+	tokens, err := newTokens(cfg, deps, revoked, m)
 	if err != nil {
 		return nil, err
 	}
-	header, err := json.Marshal(map[string]string{"alg": "EdDSA", "kid": id, "typ": "JWT"})
-	if err != nil {
-		return nil, err
-	}
-	segment := base64.RawURLEncoding.EncodeToString(header) + "."
-	return &Signer{issuer: a.cfg.Issuer, ttl: ttl, private: private, header: segment, now: a.now}, nil
-}
+	m.measureCache(deps.Metrics, func() int { return tokens.keys.Load().cache.size() })
+	apps := newApps(deps, m)
+	return &Authn{
+		Tokens:   tokens,
+		Sessions: &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now},
+		Users:    &Users{cfg: cfg, store: deps.Store, apps: apps, revoked: revoked, now: deps.Now},
+		OpenData: &OpenData{store: deps.Store, apps: apps, metrics: m, log: deps.Log, now: deps.Now},
 
-// JWKS returns the public keys that our tokens and, when identities are signed, those can be verified with. It is empty
-// when there is only a shared secret.
-func (a *Authn) JWKS(signedIdentity bool) JWKS {
-	set := JWKS{Keys: []JWK{}}
-	for _, k := range a.keys.Load().list {
-		if jwk, public := newJWK(k.id, k.method.Alg(), k.public); public {
-			set.Keys = append(set.Keys, jwk)
-		}
-		if !signedIdentity || k.seed == nil {
-			continue
-		}
-		if private, id, err := identityKey(k); err == nil {
-			jwk, _ := newJWK(id, "EdDSA", private.Public())
-			set.Keys = append(set.Keys, jwk)
-		}
-	}
-	return set
+		cfg: cfg, store: deps.Store, apps: apps, tourist: deps.Tourist,
+		logins: newCodes[Grant](deps.Now), prefetches: newSpentCodes[*Subject](deps.Now),
+		metrics: m, log: deps.Log, now: deps.Now,
+	}, nil
 }

@@ -6,18 +6,8 @@ import (
 	"unsafe"
 )
 
-// verified is a token whose signature holds. It never changes, and shares no memory with a request.
-type verified struct {
-	claims  Claims
-	subject Subject
-	user    revocationKey
-	session revocationKey
-	token   revocationKey
-}
-
 // tokenCache remembers tokens whose signature and form were found good, so that the next request with one costs a
-// look-up. It knows nothing of time and revocation: whoever hits it asks for these again, every time. It is bound to a
-// keyring, so that a key that goes takes its verdicts along.
+// look-up. It knows nothing of time and revocation: whoever hits it asks for these again, every time.
 type tokenCache struct {
 	seed   maphash.Seed
 	shards [64]cacheShard
@@ -37,9 +27,8 @@ type cached struct {
 
 // size is about what an entry takes, in bytes.
 func (e cached) size() int {
-	c := &e.verified.claims
-	return cachedOverhead + len(e.token) +
-		len(c.Issuer) + len(c.Store) + len(c.AppID) + len(c.OpenID) + len(c.Nickname) + len(c.SessionID) + len(c.TokenID)
+	s := &e.verified.subject
+	return cachedOverhead + len(e.token) + len(s.AppID) + len(s.OpenID) + len(s.Nickname) + len(s.SessionID) + len(s.TokenID)
 }
 
 // cachedOverhead is the part of an entry that does not depend on its texts, the place in the map included.

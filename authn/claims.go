@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -17,7 +16,8 @@ const maxUserID = 1<<53 - 1
 // maxClaims bounds how many claims a payload may have; ours has ten.
 const maxClaims = 32
 
-// Claims is the payload of our tokens (RFC 7519 §4). Times are whole seconds of the Unix epoch.
+// Claims is the payload of our tokens (RFC 7519 §4), and what is read of one of an existing backend. Times are whole
+// seconds of the Unix epoch.
 type Claims struct {
 	Issuer    string `json:"iss"`
 	Store     string `json:"store"` // id of the store and of its epoch, so that a wiped or restored disk never turns a token into somebody else
@@ -31,16 +31,22 @@ type Claims struct {
 	ExpiresAt int64  `json:"exp"`
 	NotBefore int64  `json:"-"` // nbf; we never set it, but honour it
 
+	Imported bool   `json:"-"` // an existing backend issued the token
+	Purpose  string `json:"-"` // of an imported one: the claim that says that it is for something else than access; "": none does
+
 	audience bool // there is an aud: the token is meant for somebody else
-	adopted  bool // the token is a foreign one: its session begins when it is refreshed
 }
 
 // Payload is what a token says, unread: who wrote it, and so how it is read, is decided once its signature holds.
 type Payload struct {
-	jwt.RegisteredClaims // empty: the library has nothing to check
+	// Empty, so that the library has nothing to check: it would go by its own clock, and take a token without exp.
+	jwt.RegisteredClaims
 
 	json []byte // well-formed, and UTF-8
 }
+
+// MarshalJSON returns the payload as it is.
+func (p *Payload) MarshalJSON() ([]byte, error) { return p.json, nil }
 
 // UnmarshalJSON keeps the payload. It must be UTF-8 (RFC 7519 §7.2); encoding/json alone would replace what is not.
 func (p *Payload) UnmarshalJSON(data []byte) error {
@@ -51,10 +57,9 @@ func (p *Payload) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads the payload strictly. encoding/json alone would take the last of two equal claims, match names
-// in any case and round numbers, so that one token could mean two things to two readers. The caller has checked that
-// data is JSON, as encoding/json does.
-func (c *Claims) UnmarshalJSON(data []byte) error {
+// read reads a payload of ours strictly. encoding/json would take the last of two equal claims, match names in any case and
+// round numbers, so that one token could mean two things to two readers. data is well-formed JSON.
+func (c *Claims) read(data []byte) error {
 	s := memberScanner{rest: bytes.TrimSpace(data)}
 	if !s.open() {
 		return fmt.Errorf("%w: the payload is not an object", ErrTokenMalformed)
@@ -216,27 +221,3 @@ func valueEnd(b []byte) int {
 	}
 	return len(b)
 }
-
-// The methods of jwt.Claims answer with nothing: the library would check times by its own clock and take a token
-// without exp, so Authn.judge does all of it.
-var _ jwt.Claims = (*Claims)(nil)
-
-// GetExpirationTime answers nil; see judge.
-func (c *Claims) GetExpirationTime() (*jwt.NumericDate, error) { return nil, nil }
-
-// GetIssuedAt answers nil; see judge.
-func (c *Claims) GetIssuedAt() (*jwt.NumericDate, error) { return nil, nil }
-
-// GetNotBefore answers nil; see judge.
-func (c *Claims) GetNotBefore() (*jwt.NumericDate, error) { return nil, nil }
-
-// GetIssuer answers nothing; see judge.
-func (c *Claims) GetIssuer() (string, error) { return "", nil }
-
-// GetSubject answers nothing; see judge.
-func (c *Claims) GetSubject() (string, error) { return "", nil }
-
-// GetAudience answers nothing; see judge.
-func (c *Claims) GetAudience() (jwt.ClaimStrings, error) { return nil, nil }
-
-func (c *Claims) expiry() time.Time { return time.Unix(c.ExpiresAt, 0) }

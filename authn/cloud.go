@@ -42,7 +42,8 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (*Subject, error) {
 	subject, err := a.cloudSubject(ctx, id)
 	if err != nil {
-		return nil, a.refused(err)
+		a.metrics.refused(err)
+		return nil, err
 	}
 	return subject, nil
 }
@@ -58,10 +59,10 @@ func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, e
 	if err != nil {
 		return nil, fmt.Errorf("finding the user of a cloud identity: %w", err)
 	}
-	if _, banned := a.Banned(user.ID); banned {
+	if _, banned := a.Users.Banned(user.ID); banned {
 		return nil, ErrTokenRevoked
 	}
-	return a.withoutSession(user), nil
+	return a.Tokens.withoutSession(user), nil
 }
 
 // ourCloud reports whether an identity is of a mini-program of ours: with resource sharing others call, too.

@@ -86,9 +86,9 @@ func TestTheTokenCacheIsBoundedInBytes(t *testing.T) {
 	long := strings.Repeat("n", 3000)
 	for i := range 20_000 {
 		token := fmt.Sprintf("%s%d", long, i)
-		c.put(token, &verified{claims: Claims{Nickname: long}})
+		c.put(token, &verified{subject: Subject{Nickname: long}})
 		if i%1000 == 0 {
-			c.put(token, &verified{claims: Claims{Nickname: long}}) // the same once more takes no more
+			c.put(token, &verified{subject: Subject{Nickname: long}}) // the same once more takes no more
 		}
 		if c.get(token) == nil {
 			t.Fatalf("token %d is not there after it was put", i)

@@ -244,7 +244,7 @@ func (f *forge) otherKey() string {
 
 func (f *forge) signedIdentity(t *testing.T) string {
 	t.Helper()
-	signer, err := f.NewSigner(time.Minute)
+	signer, err := f.Keys().NewSigner(time.Minute, f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestANumericSubIsTheSameAsANumber(t *testing.T) {
 }
 
 func FuzzToken(f *testing.F) {
-	ring, err := newKeyring("HS256", []KeyConfig{testKey("main")})
+	ring, err := newKeyring(Config{Algorithm: "HS256", Keys: []KeyConfig{testKey("main")}, AcceptForeign: true})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -305,9 +305,6 @@ func FuzzToken(f *testing.F) {
 	f.Add("a.b.c")
 	f.Add(segment(`{"alg":"none"}`) + "." + segment(`{"sub":1}`) + ".")
 	f.Fuzz(func(t *testing.T, token string) {
-		if err := ring.checkForm(token, true); err != nil {
-			return
-		}
 		if _, err := ring.parse(token); err == nil && token != good {
 			t.Errorf("a token that we never made passes: %q", token)
 		}
@@ -319,8 +316,9 @@ func FuzzClaims(f *testing.F) {
 	f.Add([]byte(`{"sub":"1","a":{"b":[1,"}"]},"exp":2}`))
 	f.Add([]byte(`{"\u0073ub":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		var payload Payload
 		var claims Claims
-		if err := json.Unmarshal(data, &claims); err != nil {
+		if json.Unmarshal(data, &payload) != nil || claims.read(payload.json) != nil {
 			return
 		}
 		if claims.UserID < 0 || claims.UserID > maxUserID || claims.ExpiresAt < 0 {

@@ -27,6 +27,20 @@ type Signer struct {
 	now     func() time.Time
 }
 
+// NewSigner returns a Signer whose tokens live for ttl by the clock now.
+func (r *Keyring) NewSigner(ttl time.Duration, now func() time.Time) (*Signer, error) {
+	private, id, err := identityKey(r.signer)
+	if err != nil {
+		return nil, err
+	}
+	header, err := json.Marshal(map[string]string{"alg": "EdDSA", "kid": id, "typ": "JWT"})
+	if err != nil {
+		return nil, err
+	}
+	segment := base64.RawURLEncoding.EncodeToString(header) + "."
+	return &Signer{issuer: r.cfg.Issuer, ttl: ttl, private: private, header: segment, now: now}, nil
+}
+
 // identityKey derives the identity key of a key of ours with HKDF (RFC 5869).
 func identityKey(k key) (private ed25519.PrivateKey, id string, err error) {
 	seed, err := hkdf.Key(sha256.New, k.seed, nil, "wxgate signed identity v1", ed25519.SeedSize)
@@ -82,6 +96,25 @@ type JWK struct {
 // JWKS is a set of public keys.
 type JWKS struct {
 	Keys []JWK `json:"keys"`
+}
+
+// JWKS returns the public keys that our tokens and, when identities are signed, those can be verified with. It is empty
+// when there is only a shared secret.
+func (r *Keyring) JWKS(signedIdentity bool) JWKS {
+	set := JWKS{Keys: []JWK{}}
+	for _, k := range r.list {
+		if jwk, public := newJWK(k.id, k.method.Alg(), k.public); public {
+			set.Keys = append(set.Keys, jwk)
+		}
+		if !signedIdentity || k.seed == nil {
+			continue
+		}
+		if private, id, err := identityKey(k); err == nil {
+			jwk, _ := newJWK(id, "EdDSA", private.Public())
+			set.Keys = append(set.Keys, jwk)
+		}
+	}
+	return set
 }
 
 // newJWK writes a public key; false when the key is a secret one.

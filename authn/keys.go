@@ -4,20 +4,23 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"wxgate/input"
 )
 
-// keyring holds the keys of authn.keys: the first signs, all verify. It never changes after New.
-type keyring struct {
+// Keyring holds the keys of authn.keys: the first signs, all verify. It never changes.
+type Keyring struct {
+	cfg      Config
 	signer   key
 	byID     map[string]key
 	byHeader map[string]key // by the first segment of their tokens
 	list     []key
-	cache    *tokenCache // of tokens that these keys verified
 }
 
 // key binds an algorithm to its key material, so that a token can never choose the algorithm.
@@ -31,13 +34,13 @@ type key struct {
 }
 
 // newKeyring opens the key files. The first key must be able to sign with the algorithm that the configuration names.
-func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
-	ring := &keyring{
-		byID:     make(map[string]key, len(configured)),
-		byHeader: make(map[string]key, len(configured)),
-		cache:    newTokenCache(),
+func newKeyring(cfg Config) (*Keyring, error) {
+	ring := &Keyring{
+		cfg:      cfg,
+		byID:     make(map[string]key, len(cfg.Keys)),
+		byHeader: make(map[string]key, len(cfg.Keys)),
 	}
-	keys, faults := openKeys(algorithm, configured)
+	keys, faults := openKeys(cfg)
 	if err := faults.At("authn").Err(); err != nil {
 		return nil, err
 	}
@@ -48,18 +51,18 @@ func newKeyring(algorithm string, configured []KeyConfig) (*keyring, error) {
 	return ring, nil
 }
 
-// openKeys opens the keys of authn.keys, the first of which signs with an algorithm.
-func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Faults) {
-	for i, cfg := range configured {
+// openKeys opens the keys of a section, the first of which signs with its algorithm.
+func openKeys(cfg Config) (keys []key, f input.Faults) {
+	for i, configured := range cfg.Keys {
 		path := fmt.Sprintf("keys[%d]", i)
-		k, err := openKey(cfg)
+		k, err := openKey(configured)
 		switch {
 		case err != nil:
 			f.Add(path+".file", "%v", err)
 		case i == 0 && k.signing == nil:
 			f.Add(path+".file", "holds a public key; the first key signs, so it must be a private one")
-		case i == 0 && k.method.Alg() != algorithm:
-			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), algorithm)
+		case i == 0 && k.method.Alg() != cfg.Algorithm:
+			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), cfg.Algorithm)
 		}
 		keys = append(keys, k)
 	}
@@ -68,7 +71,7 @@ func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Fau
 
 // CheckKeys opens the keys of a section, and reports why they cannot be used.
 func CheckKeys(cfg Config) input.Faults {
-	_, f := openKeys(cfg.Algorithm, cfg.Keys)
+	_, f := openKeys(cfg)
 	return f
 }
 
@@ -83,15 +86,48 @@ func (k key) header() string {
 }
 
 // sign returns the compact serialisation of the claims, signed with the first key.
-func (r *keyring) sign(c *Claims) (string, error) {
-	token := jwt.NewWithClaims(r.signer.method, c)
+func (r *Keyring) sign(c *Claims) (string, error) {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	token := jwt.NewWithClaims(r.signer.method, &Payload{json: payload})
 	token.Header["kid"] = r.signer.id
 	return token.SignedString(r.signer.signing)
 }
 
-// find is the jwt.Keyfunc: it picks the key that kid names and refuses a token whose alg is not that key's. A token
-// without kid, which checkForm lets pass only where foreign ones are taken, may be of any key for HS256.
-func (r *keyring) find(token *jwt.Token) (any, error) {
+// CheckForm refuses a token that is not spelled as we, or an existing backend, would have written it: ErrTokenMalformed or
+// ErrTokenInvalid. It comes before the signature is checked: RFC 7515 §2 asks for base64url without padding, white space or
+// other characters, and the JWT library is lenient in all three. An imported token may have another header, which is then read
+// strictly.
+func (r *Keyring) CheckForm(token string) error {
+	if len(token) > maxTokenBytes {
+		return ErrTokenMalformed
+	}
+	header, rest, _ := strings.Cut(token, ".")
+	payload, signature, found := strings.Cut(rest, ".")
+	if !found || !canonicalBase64(header) || !canonicalBase64(payload) || !canonicalBase64(signature) {
+		return ErrTokenMalformed
+	}
+	if !r.isOurs(header) && !r.isImported(header) {
+		return ErrTokenInvalid
+	}
+	return nil
+}
+
+// isOurs reports whether a first segment is that of one of our keys.
+func (r *Keyring) isOurs(header string) bool {
+	_, ours := r.byHeader[header]
+	return ours
+}
+
+func (r *Keyring) isImported(header string) bool {
+	return r.cfg.AcceptForeign && importedHeader(header)
+}
+
+// Key is the jwt.Keyfunc: it picks the key that kid names and refuses a token whose alg is not that key's. A token
+// without kid, which CheckForm lets pass only where imported ones are taken, may be of any key for HS256.
+func (r *Keyring) Key(token *jwt.Token) (any, error) {
 	kid, named := token.Header["kid"].(string)
 	if !named && token.Method.Alg() == jwt.SigningMethodHS256.Alg() {
 		return r.sharedSecrets(), nil
@@ -104,7 +140,7 @@ func (r *keyring) find(token *jwt.Token) (any, error) {
 }
 
 // sharedSecrets are the keys for HS256, as the library tries several.
-func (r *keyring) sharedSecrets() jwt.VerificationKeySet {
+func (r *Keyring) sharedSecrets() jwt.VerificationKeySet {
 	var set jwt.VerificationKeySet
 	for _, k := range r.list {
 		if secret, shared := k.verifying.([]byte); shared {
@@ -112,4 +148,56 @@ func (r *keyring) sharedSecrets() jwt.VerificationKeySet {
 		}
 	}
 	return set
+}
+
+// parse checks form and signature of a token, and returns what it says.
+func (r *Keyring) parse(token string) (*Payload, error) {
+	if err := r.CheckForm(token); err != nil {
+		return nil, err
+	}
+	payload := new(Payload)
+	if _, err := jwt.ParseWithClaims(token, payload, r.Key); err != nil {
+		return nil, ofLibrary(err)
+	}
+	return payload, nil
+}
+
+// ofLibrary turns an error of the JWT library into one of ours.
+func ofLibrary(err error) error {
+	if errors.Is(err, ErrTokenMalformed) || errors.Is(err, jwt.ErrTokenMalformed) {
+		return ErrTokenMalformed
+	}
+	return ErrTokenInvalid
+}
+
+// read reads a payload by who wrote it, which the header tells: ours strictly, one of an existing backend as RFC 7519 says.
+// What it returns is whole but for imported claims, which name a user and not who that is. Times are only compared with each
+// other: no token of ours lives longer than authn.token_ttl, and none is of use for longer than the refresh window after
+// that, so one whose exp was meant in milliseconds, or for ever, is not taken, whoever signed it.
+func (r *Keyring) read(token string, payload *Payload) (*Claims, error) {
+	header, _, _ := strings.Cut(token, ".")
+	switch {
+	case r.isOurs(header):
+	case r.isImported(header):
+		c, err := readImported(payload.json)
+		if err != nil {
+			return nil, err
+		}
+		c.Issuer, c.SessionID, c.TokenID = r.cfg.Issuer, idFrom("session", token), idFrom("token", token)
+		return c, nil
+	default:
+		return nil, ErrTokenInvalid // its key has just gone
+	}
+	c := new(Claims)
+	if err := c.read(payload.json); err != nil {
+		return nil, err
+	}
+	if c.ExpiresAt-c.IssuedAt > int64((r.cfg.TokenTTL+r.cfg.Refresh.Window)/time.Second) {
+		return nil, fmt.Errorf("%w: it lives longer than ours do", ErrTokenInvalid)
+	}
+	if c.Issuer != r.cfg.Issuer || c.Store == "" || c.UserID < 1 || c.OpenID == "" || c.audience ||
+		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
+		return nil, ErrTokenInvalid
+	}
+	return c, nil
 }

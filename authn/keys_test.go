@@ -74,7 +74,7 @@ func TestEveryAlgorithmSignsVerifiesAndRefreshesToOneToken(t *testing.T) {
 			if first, second := f.mustRefresh(t, token), f.mustRefresh(t, token); first != second {
 				t.Error("two refreshes of one token gave two tokens")
 			}
-			if got := len(f.JWKS(false).Keys); got != map[string]int{"HS256": 0}[algorithm] && algorithm == "HS256" || algorithm != "HS256" && got != 1 {
+			if got := len(f.Keys().JWKS(false).Keys); got != map[string]int{"HS256": 0}[algorithm] && algorithm == "HS256" || algorithm != "HS256" && got != 1 {
 				t.Errorf("the JWKS has %d keys", got)
 			}
 		})
@@ -148,7 +148,7 @@ func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
 		"a public key that is to sign": {"EdDSA", KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), true)}, "must be a private one"},
 		"another algorithm":            {"HS256", KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), false)}, "is a key for EdDSA"},
 	} {
-		_, err := newKeyring(c.algorithm, []KeyConfig{c.key})
+		_, err := newKeyring(Config{Algorithm: c.algorithm, Keys: []KeyConfig{c.key}})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want a line with %q", name, err, c.want)
 		}
@@ -158,7 +158,7 @@ func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
 func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	signer, err := f.NewSigner(time.Minute)
+	signer, err := f.Keys().NewSigner(time.Minute, f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,11 +166,11 @@ func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := f.JWKS(true)
+	set := f.Keys().JWKS(true)
 	if len(set.Keys) != 1 || set.Keys[0].KeyType != "OKP" || set.Keys[0].KeyID != "main.identity" {
 		t.Fatalf("the JWKS is %+v", set)
 	}
-	private, _, err := identityKey(f.keys.Load().signer)
+	private, _, err := identityKey(f.Keys().signer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package authn
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -58,7 +56,7 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	return a.codes.once(ctx, newCodeKey(of.id, code), func() (Grant, error) {
+	return a.logins.once(ctx, newCodeKey(of.id, code), func() (Grant, error) {
 		begun := a.now()
 		exchanged, err := of.exchange(ctx, code)
 		if err != nil {
@@ -91,10 +89,10 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 			return Grant{}, err
 		}
 	}
-	login.Session, login.MaxSessions = a.newSession(l.Device), a.cfg.Sessions.MaxPerUser
+	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
 	login.Change = func(u *storage.User) error {
 		profile.apply(u)
-		return a.refuseBanned(u)
+		return a.Users.refuseBanned(u)
 	}
 	in, err := a.store.Login(ctx, login)
 	if errors.Is(err, ErrUserBanned) {
@@ -103,45 +101,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	if err != nil {
 		return Grant{}, fmt.Errorf("remembering a login: %w", err)
 	}
-	a.revoked.add(in.Ended...)
+	a.Sessions.revoked.Add(in.Ended...)
 	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)
-	return a.grant(in.User, in.Session, in.Created)
-}
-
-func (a *Authn) newSession(device string) storage.Session {
-	now := a.now().UTC().Truncate(time.Millisecond)
-	return storage.Session{
-		ID: newID(), TokenID: newID(), Device: device,
-		CreatedAt: now, RefreshedAt: now, Epoch: a.store.Epoch(), ExpiresAt: now.Add(a.sessionLife()),
-	}
-}
-
-// grant signs the session's current token. It is made of the records alone, so that the same session gives the same
-// token however often it is asked for.
-func (a *Authn) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
-	expires := s.RefreshedAt.Add(a.cfg.TokenTTL)
-	token, err := a.keys.Load().sign(&Claims{
-		Issuer: a.cfg.Issuer, Store: a.stateOf(s), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
-		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
-	})
-	if err != nil {
-		return Grant{}, fmt.Errorf("signing a token: %w", err)
-	}
-	left := expires.Sub(a.now()).Round(time.Second)
-	return Grant{Token: token, ExpiresIn: left, User: u, Created: created}, nil
-}
-
-// idLength is the length of a sid or jti in characters.
-const idLength = 22
-
-// newID returns 128 random bits in base64url: the form of every sid and jti. None begins with a dash, which a command
-// line would take for a flag.
-func newID() string {
-	for {
-		var b [16]byte
-		_, _ = rand.Read(b[:]) // never fails since Go 1.24: crypto/rand ends the process rather than return weak bytes
-		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
-			return id
-		}
-	}
+	return a.Tokens.grant(in.User, in.Session, in.Created)
 }

@@ -38,26 +38,26 @@ func (r PhoneRequest) Validate() error {
 
 // Phone finds out the user's phone number, remembers it sealed and returns it to the user alone. Errors are those of
 // Validate, a *WeChatError, ErrNotOpened or one of storage.
-func (a *Authn) Phone(ctx context.Context, s Subject, r PhoneRequest) (storage.Phone, error) {
+func (o *OpenData) Phone(ctx context.Context, s Subject, r PhoneRequest) (storage.Phone, error) {
 	if err := r.Validate(); err != nil {
 		return storage.Phone{}, err
 	}
-	phone, err := a.phone(ctx, s, r)
+	phone, err := o.phone(ctx, s, r)
 	if err != nil {
 		return storage.Phone{}, err
 	}
 	kept := storage.Phone{Number: phone.Number, PureNumber: phone.PureNumber, CountryCode: phone.CountryCode}
-	if err := a.store.SetPhone(ctx, s.UserID, kept); err != nil {
+	if err := o.store.SetPhone(ctx, s.UserID, kept); err != nil {
 		return storage.Phone{}, fmt.Errorf("remembering a phone number: %w", err)
 	}
 	return kept, nil
 }
 
-func (a *Authn) phone(ctx context.Context, s Subject, r PhoneRequest) (wechat.Phone, error) {
+func (o *OpenData) phone(ctx context.Context, s Subject, r PhoneRequest) (wechat.Phone, error) {
 	if r.Code == "" {
-		return a.decryptPhone(ctx, s, r.Encrypted)
+		return o.decryptPhone(ctx, s, r.Encrypted)
 	}
-	found, err := a.apps.find(s.AppID)
+	found, err := o.apps.find(s.AppID)
 	if err != nil {
 		return wechat.Phone{}, err
 	}
@@ -66,19 +66,19 @@ func (a *Authn) phone(ctx context.Context, s Subject, r PhoneRequest) (wechat.Ph
 
 // decryptPhone reads the number of an old base library. What opens but is no number of just now is as good as unopened,
 // and answered like it.
-func (a *Authn) decryptPhone(ctx context.Context, s Subject, e Encrypted) (phone wechat.Phone, err error) {
-	defer func() { a.observeDecryption(ctx, s, err) }()
-	opened, err := a.decrypt(ctx, s, e)
+func (o *OpenData) decryptPhone(ctx context.Context, s Subject, e Encrypted) (phone wechat.Phone, err error) {
+	defer func() { o.observeDecryption(ctx, s, err) }()
+	opened, err := o.decrypt(ctx, s, e)
 	if err != nil {
 		return wechat.Phone{}, err
 	}
-	if phone, err = wechat.SealedPhone(opened, a.now()); err != nil {
+	if phone, err = wechat.SealedPhone(opened, o.now()); err != nil {
 		return wechat.Phone{}, ErrNotOpened
 	}
 	return phone, nil
 }
 
 // PhoneOf returns the phone number that a user gave, or storage.ErrNotFound.
-func (a *Authn) PhoneOf(ctx context.Context, userID int64) (storage.Phone, error) {
-	return a.store.Phone(ctx, userID)
+func (o *OpenData) PhoneOf(ctx context.Context, userID int64) (storage.Phone, error) {
+	return o.store.Phone(ctx, userID)
 }

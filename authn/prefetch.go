@@ -27,7 +27,7 @@ func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.fetched.once(ctx, newCodeKey(of.id, p.Code), func() (*Subject, error) { return a.prefetch(ctx, of, p) })
+	return a.prefetches.once(ctx, newCodeKey(of.id, p.Code), func() (*Subject, error) { return a.prefetch(ctx, of, p) })
 }
 
 func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, error) {
@@ -44,19 +44,12 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 	}
 	in, err := a.store.Login(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
-		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun}, Change: a.refuseBanned,
+		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun}, Change: a.Users.refuseBanned,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: remembering a pre-fetch: %w", errSpent, err)
 	}
-	return a.withoutSession(in.User), nil
-}
-
-// withoutSession is a user of whom there is no token. What such a request begins, a WebSocket, ends when a token would.
-func (a *Authn) withoutSession(u storage.User) *Subject {
-	return &Subject{
-		UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname, ExpiresAt: a.now().Add(a.cfg.TokenTTL),
-	}
+	return a.Tokens.withoutSession(in.User), nil
 }
 
 func (p Prefetch) ask() error {
@@ -71,11 +64,4 @@ func (p Prefetch) admit(appID, openID string) error {
 		return nil
 	}
 	return p.Admit(appID, openID)
-}
-
-func (a *Authn) refuseBanned(u *storage.User) error {
-	if _, banned := a.Banned(u.ID); banned {
-		return ErrUserBanned
-	}
-	return nil
 }

@@ -114,13 +114,16 @@ func TestATokenWithoutAnEpochIsRefusedWhereNoneWasIssued(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	token := f.loginAs(t, "alice").Token
-	v, err := f.verify(t.Context(), token)
+	payload, err := f.Keys().parse(token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := v.claims
+	old, err := f.Keys().read(token, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
 	old.Store, _, _ = strings.Cut(old.Store, ".")
-	signed, err := f.keys.Load().sign(&old)
+	signed, err := f.Keys().sign(old)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +188,7 @@ func TestAUserWhoRefreshesAllTheTimeIsRememberedOnce(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if got := f.revoked.count(); got != 1 {
+		if got := f.Tokens.revoked.Len(); got != 1 {
 			t.Errorf("%d revocations are in memory after %d refreshes, want 1", got, len(old))
 		}
 		if kept, err := f.store.Revocations(t.Context(), 0); len(kept) != 1 || err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"wxgate/authn/revocation"
 	"wxgate/storage"
 )
 
@@ -20,21 +21,30 @@ type userStore interface {
 	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
 }
 
-// Users lists users by id, from the one after after on, at most limit.
-func (a *Authn) Users(ctx context.Context, after int64, limit int) ([]storage.User, error) {
-	return a.store.Users(ctx, after, limit)
+// Users finds, changes, bans and erases users.
+type Users struct {
+	cfg     Config
+	store   Store
+	apps    apps
+	revoked *revocation.Set
+	now     func() time.Time
+}
+
+// List returns users by id, from the one after after on, at most limit.
+func (u *Users) List(ctx context.Context, after int64, limit int) ([]storage.User, error) {
+	return u.store.Users(ctx, after, limit)
 }
 
 // UserByOpenID returns the user of a mini-program, of the only one where appID is empty, or storage.ErrNotFound.
-func (a *Authn) UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
-	of, err := a.apps.find(appID)
+func (u *Users) UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
+	of, err := u.apps.find(appID)
 	if err != nil {
 		return storage.User{}, err
 	}
 	if !validOpenID(openID) {
 		return storage.User{}, fmt.Errorf("%w: %q is not an openid", ErrInvalidRequest, openID)
 	}
-	return a.store.UserByOpenID(ctx, of.id, openID)
+	return u.store.UserByOpenID(ctx, of.id, openID)
 }
 
 // Counters are increments to what a user's profile counts; negative ones decrease.
@@ -49,12 +59,12 @@ type Counters struct {
 const maxCounter = 1<<53 - 1
 
 // AddCounters adds to a user's counters in one atomic step. None goes below zero: what would, stays at zero.
-func (a *Authn) AddCounters(ctx context.Context, userID int64, add Counters) (storage.User, error) {
-	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
-		u.RecipeCount = counted(u.RecipeCount, add.Recipes)
-		u.FollowerCount = counted(u.FollowerCount, add.Followers)
-		u.FollowingCount = counted(u.FollowingCount, add.Following)
-		u.FavoriteCount = counted(u.FavoriteCount, add.Favorites)
+func (u *Users) AddCounters(ctx context.Context, userID int64, add Counters) (storage.User, error) {
+	return u.store.UpdateUser(ctx, userID, func(user *storage.User) error {
+		user.RecipeCount = counted(user.RecipeCount, add.Recipes)
+		user.FollowerCount = counted(user.FollowerCount, add.Followers)
+		user.FollowingCount = counted(user.FollowingCount, add.Following)
+		user.FavoriteCount = counted(user.FavoriteCount, add.Favorites)
 		return nil
 	})
 }
@@ -63,12 +73,19 @@ func counted(now, add int64) int64 {
 	return max(0, min(now+max(-maxCounter, min(add, maxCounter)), maxCounter))
 }
 
+func (u *Users) refuseBanned(user *storage.User) error {
+	if _, banned := u.Banned(user.ID); banned {
+		return ErrUserBanned
+	}
+	return nil
+}
+
 // Ban refuses the user's tokens at once and logins until until. A time that has passed lifts a ban.
-func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
-	if _, err := a.store.User(ctx, userID); err != nil {
+func (u *Users) Ban(ctx context.Context, userID int64, until time.Time) error {
+	if _, err := u.store.User(ctx, userID); err != nil {
 		return err
 	}
-	now := a.now()
+	now := u.now()
 	id := strconv.FormatInt(userID, 10)
 	// An empty span that outlives every ban: without it the end of this one would bring an older, longer one back.
 	lift := storage.Revocation{Scope: storage.ScopeUser, ID: id, From: lifted(now), Until: lifted(now)}
@@ -76,21 +93,17 @@ func (a *Authn) Ban(ctx context.Context, userID int64, until time.Time) error {
 	if until.After(now) {
 		revocations = append(revocations, storage.Revocation{Scope: storage.ScopeUser, ID: id, From: now, Until: until})
 	}
-	revoked, err := a.store.Revoke(context.WithoutCancel(ctx), revocations...)
+	revoked, err := u.store.Revoke(context.WithoutCancel(ctx), revocations...)
 	if err != nil {
 		return fmt.Errorf("banning a user: %w", err)
 	}
-	a.revoked.add(revoked...)
+	u.revoked.Add(revoked...)
 	return nil
 }
 
 // Banned reports whether the user is banned now, and until when.
-func (a *Authn) Banned(userID int64) (until time.Time, banned bool) {
-	ban, known := a.revoked.find(userKey(storage.ScopeUser, userID))
-	if !known || !ban.covers(a.now().UnixMilli()) {
-		return time.Time{}, false
-	}
-	return time.UnixMilli(ban.until).UTC(), true
+func (u *Users) Banned(userID int64) (until time.Time, banned bool) {
+	return u.revoked.Banned(userID, u.now())
 }
 
 // maxBan is the longest that a ban can last.
@@ -101,14 +114,14 @@ func lifted(now time.Time) time.Time { return now.Add(maxBan) }
 
 // Erase removes a user's personal data, sessions and session_keys; the id is never given again. The same person may
 // come back, as somebody new.
-func (a *Authn) Erase(ctx context.Context, userID int64) error {
-	now := a.now()
-	life := a.sessionLife()
-	if a.cfg.AcceptForeign {
-		life = max(life, foreignLife) // a backend's token may sit in the cache for as long as it lives
+func (u *Users) Erase(ctx context.Context, userID int64) error {
+	now := u.now()
+	life := u.cfg.sessionLife()
+	if u.cfg.AcceptForeign {
+		life = max(life, importedLife) // a backend's token may sit in the cache for as long as it lives
 	}
-	ended, err := a.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(life))
-	a.revoked.add(ended...) // also those that ended before an error
+	ended, err := u.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(life))
+	u.revoked.Add(ended...) // also those that ended before an error
 	if err != nil {
 		return fmt.Errorf("erasing a user: %w", err)
 	}
@@ -120,21 +133,21 @@ const maxImportedID = 1 << 52
 
 // Import takes over a user of an existing backend under the id it has there. Errors are ErrInvalidRequest, and
 // storage.ErrConflict when the id or the openid is somebody else's.
-func (a *Authn) Import(ctx context.Context, u storage.User) (storage.User, error) {
-	if u.ID < 1 || u.ID > maxImportedID || !validOpenID(u.OpenID) {
+func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, error) {
+	if user.ID < 1 || user.ID > maxImportedID || !validOpenID(user.OpenID) {
 		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
 	}
-	u.Nickname, u.Bio = stripInvisible(u.Nickname), stripInvisible(u.Bio)
-	profile := Profile{Nickname: &u.Nickname, Avatar: &u.Avatar, Bio: &u.Bio}
+	user.Nickname, user.Bio = stripInvisible(user.Nickname), stripInvisible(user.Bio)
+	profile := Profile{Nickname: &user.Nickname, Avatar: &user.Avatar, Bio: &user.Bio}
 	if err := profile.validate(); err != nil {
 		return storage.User{}, err
 	}
-	of, err := a.apps.find(u.AppID)
+	of, err := u.apps.find(user.AppID)
 	if err != nil {
 		return storage.User{}, err
 	}
-	u.AppID = of.id
-	imported, err := a.store.ImportUser(ctx, u)
+	user.AppID = of.id
+	imported, err := u.store.ImportUser(ctx, user)
 	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		err = fmt.Errorf("importing a user: %w", err)
 	}
@@ -152,23 +165,23 @@ func validOpenID(openid string) bool {
 }
 
 // Profile returns the user as the store has it.
-func (a *Authn) Profile(ctx context.Context, userID int64) (storage.User, error) {
-	return a.store.User(ctx, userID)
+func (u *Users) Profile(ctx context.Context, userID int64) (storage.User, error) {
+	return u.store.User(ctx, userID)
 }
 
 // UpdateProfile changes nickname, avatar and bio of a user; an empty one is taken back. Placeholders of WeChat and
 // temporary paths change nothing, and invisible characters are left out.
-func (a *Authn) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
+func (u *Users) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
 	p = p.visible()
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
-	return a.store.UpdateUser(ctx, userID, func(u *storage.User) error {
-		p.apply(u)
-		clearWhereEmpty(&u.Nickname, p.Nickname)
-		clearWhereEmpty(&u.Avatar, p.Avatar)
+	return u.store.UpdateUser(ctx, userID, func(user *storage.User) error {
+		p.apply(user)
+		clearWhereEmpty(&user.Nickname, p.Nickname)
+		clearWhereEmpty(&user.Avatar, p.Avatar)
 		if p.Bio != nil {
-			u.Bio = *p.Bio
+			user.Bio = *p.Bio
 		}
 		return nil
 	})

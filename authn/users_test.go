@@ -229,7 +229,7 @@ func TestTheDefaultBoundOfSessionsEndsTheOldest(t *testing.T) {
 		}
 		f.wantVerdict(t, fmt.Sprint("session ", i, " of 52"), token, want)
 	}
-	if living, err := f.Sessions(t.Context(), 1, storage.SessionCursor{}, 1000); len(living) != 50 || err != nil {
+	if living, err := f.Sessions.List(t.Context(), 1, storage.SessionCursor{}, 1000); len(living) != 50 || err != nil {
 		t.Errorf("%d sessions are left, %v; want 50", len(living), err)
 	}
 }

@@ -14,7 +14,7 @@ const exportPage = 500
 // exportUsers answers GET /api/users/export: every user as one line of JSON, by id, in the form that an import takes.
 // A reader who sees the answer end properly has all of them: after an error the connection breaks.
 func (a *admin) exportUsers(w http.ResponseWriter, r *http.Request) {
-	page, err := a.authn.Users(r.Context(), 0, exportPage)
+	page, err := a.authn.Users.List(r.Context(), 0, exportPage)
 	if err != nil {
 		a.fail(w, err)
 		return
@@ -26,7 +26,7 @@ func (a *admin) exportUsers(w http.ResponseWriter, r *http.Request) {
 		if err := writeExportPage(w, page); err != nil {
 			return // the reader has left
 		}
-		page, err = a.authn.Users(r.Context(), page[len(page)-1].ID, exportPage)
+		page, err = a.authn.Users.List(r.Context(), page[len(page)-1].ID, exportPage)
 		if err != nil {
 			a.log.Error("export broke off", "error", err)
 			panic(http.ErrAbortHandler) // the documented way to break the connection

@@ -157,7 +157,7 @@ func (a *admin) accounts(ctx context.Context, query url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	users, err := a.authn.Users(ctx, after, int(limit))
+	users, err := a.authn.Users.List(ctx, after, int(limit))
 	if err != nil {
 		return nil, err
 	}

@@ -80,8 +80,8 @@ func newJWT(auth *authn.Authn) fiber.Handler {
 	return jwtware.New(jwtware.Config{
 		ContextKey:         jwtKey,
 		Claims:             &authn.Payload{},
-		KeyFunc:            auth.Key,
-		TokenProcessorFunc: func(token string) (string, error) { return token, auth.CheckForm(token) },
+		KeyFunc:            func(token *jwt.Token) (any, error) { return auth.Keys().Key(token) },
+		TokenProcessorFunc: func(token string) (string, error) { return token, auth.Keys().CheckForm(token) },
 		SuccessHandler:     func(*fiber.Ctx) error { return nil },
 		ErrorHandler: func(_ *fiber.Ctx, err error) error {
 			if errors.Is(err, jwtware.ErrJWTMissingOrMalformed) {

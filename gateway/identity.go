@@ -111,7 +111,7 @@ func (ex *exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 
 // jwks answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys that services verify tokens and identities with.
 func (g *Gateway) jwks(c *fiber.Ctx) error {
-	set := g.deps.Authn.JWKS(exchangeOf(c).rules.signer != nil)
+	set := g.deps.Authn.Keys().JWKS(exchangeOf(c).rules.signer != nil)
 	if len(set.Keys) == 0 {
 		return answer.ErrNoRoute
 	}

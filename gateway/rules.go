@@ -47,7 +47,7 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 	r.sessions = g.newSessionLimit(cfg.Limits.Sessions)
 	r.writes = g.newLimit("writes", cfg.Limits.Writes)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
-		signer, err := g.deps.Authn.NewSigner(cfg.Identity.Signed.TTL)
+		signer, err := g.deps.Authn.Keys().NewSigner(cfg.Identity.Signed.TTL, g.deps.Now)
 		if err != nil {
 			return nil, err
 		}

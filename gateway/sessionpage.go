@@ -37,7 +37,7 @@ func pageOfSessions(ctx context.Context, a *authn.Authn, userID int64, query url
 		return sessionPage{}, err
 	}
 	page := sessionPage{limit: int(limit)}
-	page.sessions, err = a.Sessions(ctx, userID, after, page.limit+1)
+	page.sessions, err = a.Sessions.List(ctx, userID, after, page.limit+1)
 	if len(page.sessions) > page.limit {
 		page.sessions = page.sessions[:page.limit]
 		page.next = sessionCursorText(page.sessions[page.limit-1].Cursor())

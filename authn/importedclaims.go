@@ -1,6 +1,8 @@
 package authn
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -8,47 +10,65 @@ import (
 	"strings"
 )
 
-// foreignClaims is what we want of the payload of an existing backend.
-type foreignClaims struct {
-	UserID    int64
-	OpenID    string // "": it says none
-	IssuedAt  int64  // 0: it says none; so with the two below
-	ExpiresAt int64
-	NotBefore int64
-
-	purpose string // the claim that says that the token is for something else than access; "": none does
-}
-
-// readForeign reads a payload as RFC 7519 says: names are compared exactly, so openId is a claim of the backend's own;
-// times are numbers of seconds, fractions too; null is no value. Of two claims of one name the last counts (§4). A token
-// with an iss or a sid is not a foreign one, and one with an aud is meant for somebody else (§4.1.3).
-func readForeign(payload []byte) (foreignClaims, error) {
-	var said map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &said); err != nil || said == nil {
-		return foreignClaims{}, fmt.Errorf("%w: the payload is not an object", ErrTokenMalformed)
+// readImported reads the payload of an existing backend as RFC 7519 says: names are compared exactly, so openId is a claim
+// of the backend's own; times are numbers of seconds, fractions too; null is no value. Of two claims of one name the last
+// counts (§4). A token with an iss or a sid is not an imported one, and one with an aud is meant for somebody else (§4.1.3).
+// An openid is left empty where the payload has none.
+func readImported(payload []byte) (*Claims, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &members); err != nil || members == nil {
+		return nil, fmt.Errorf("%w: the payload is not an object", ErrTokenMalformed)
 	}
-	for name, value := range said {
+	for name, value := range members {
 		if string(value) == "null" {
-			delete(said, name)
+			delete(members, name)
 		}
 	}
 	for _, name := range []string{"iss", "sid", "aud"} {
-		if _, there := said[name]; there {
-			return foreignClaims{}, fmt.Errorf("%w: it has the claim %s", ErrTokenInvalid, name)
+		if _, there := members[name]; there {
+			return nil, fmt.Errorf("%w: it has the claim %s", ErrTokenInvalid, name)
 		}
 	}
-	c := foreignClaims{purpose: otherPurpose(said)}
+	c := &Claims{Imported: true, Purpose: otherPurpose(members)}
 	for name, into := range map[string]*int64{"iat": &c.IssuedAt, "exp": &c.ExpiresAt, "nbf": &c.NotBefore} {
-		if err := setNumericDate(into, said[name]); err != nil {
-			return c, err
+		if err := setNumericDate(into, members[name]); err != nil {
+			return nil, err
 		}
 	}
-	if openID, there := said["openid"]; there {
+	if openID, there := members["openid"]; there {
 		if err := setString(&c.OpenID, openID); err != nil {
-			return c, err
+			return nil, err
 		}
 	}
-	return c, setInteger(&c.UserID, unquoted(said["sub"]))
+	if err := setInteger(&c.UserID, unquoted(members["sub"])); err != nil {
+		return nil, err
+	}
+	c.IssuedAt = max(1, min(c.IssuedAt, c.ExpiresAt-1))
+	if c.UserID < 1 || c.ExpiresAt <= c.IssuedAt {
+		return nil, ErrTokenInvalid
+	}
+	return c, nil
+}
+
+// importedHeader reports whether a first segment is that of a plain HS256 token: alg and typ, no kid and nothing else that
+// could choose a key.
+func importedHeader(segment string) bool {
+	data, err := base64.RawURLEncoding.DecodeString(segment)
+	if err != nil {
+		return false
+	}
+	switch string(data) {
+	case `{"alg":"HS256","typ":"JWT"}`, `{"typ":"JWT","alg":"HS256"}`, `{"alg":"HS256"}`:
+		return true
+	}
+	return false
+}
+
+// idFrom derives an id in the form of ours from an imported token, so that logout, refresh and reuse of one token mean the
+// same session wherever and whenever they happen.
+func idFrom(purpose, token string) string {
+	sum := sha256.Sum256([]byte("wxgate foreign " + purpose + "\x00" + token))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // setNumericDate takes a NumericDate (RFC 7519 §2) down to its whole second.
@@ -66,8 +86,8 @@ func setNumericDate(into *int64, value json.RawMessage) error {
 
 // otherPurpose is the claim by which a backend tells its tokens for a password reset, an e-mail address or a refresh from
 // those for access: they are signed with the same key (RFC 8725 §2.8, §3.12).
-func otherPurpose(said map[string]json.RawMessage) string {
-	for name, value := range said {
+func otherPurpose(members map[string]json.RawMessage) string {
+	for name, value := range members {
 		switch folded := foldClaim(name); {
 		case slices.Contains(purposeClaims(), folded):
 			var purpose string

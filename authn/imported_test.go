@@ -249,7 +249,7 @@ func TestAFloodOfForeignTokensIsALineASecond(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
 	var log bytes.Buffer
-	f.often = lograte.New(slog.New(slog.NewTextHandler(&log, nil)), f.clock.Now)
+	f.Tokens.often = lograte.New(slog.New(slog.NewTextHandler(&log, nil)), f.clock.Now)
 	for _, claims := range []string{`{"sub":43,"iat":1,"exp":%d}`, `{"sub":42,"openid":"oOther","iat":1,"exp":%d}`, `{"sub":42,"type":"refresh","iat":1,"exp":%d}`} {
 		token := f.foreignToken(fmt.Sprintf(claims, f.clock.Now().Add(time.Hour).Unix()))
 		for range 50 {

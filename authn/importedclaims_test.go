@@ -79,10 +79,10 @@ func TestAForeignTokenIsBoundedInTimeAndForm(t *testing.T) {
 	f := newMigration(t, true)
 	now := f.clock.Now()
 	exp := now.Add(time.Hour).Unix()
-	f.wantVerdict(t, "a year ahead", f.foreignToken(fmt.Sprintf(`{"sub":42,"exp":%d}`, now.Add(foreignLife).Unix())), nil)
+	f.wantVerdict(t, "a year ahead", f.foreignToken(fmt.Sprintf(`{"sub":42,"exp":%d}`, now.Add(importedLife).Unix())), nil)
 	for name, claims := range map[string]string{
 		"a hundred years":       fmt.Sprintf(`{"sub":42,"exp":%d}`, now.AddDate(100, 0, 0).Unix()),
-		"more than a year":      fmt.Sprintf(`{"sub":42,"exp":%d}`, now.Add(foreignLife).Unix()+1),
+		"more than a year":      fmt.Sprintf(`{"sub":42,"exp":%d}`, now.Add(importedLife).Unix()+1),
 		"milliseconds":          fmt.Sprintf(`{"sub":42,"exp":%d}`, exp*1000),
 		"beyond all numbers":    `{"sub":42,"exp":1e400}`,
 		"exp null":              `{"sub":42,"exp":null}`,

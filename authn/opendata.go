@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"wxgate/authn/wechat"
 	"wxgate/storage"
@@ -37,22 +39,32 @@ func (e Encrypted) validate() error {
 	return nil
 }
 
+// OpenData decrypts what WeChat seals for a mini-program (开放数据), learns phone numbers, and looks after the session_keys
+// that this takes.
+type OpenData struct {
+	store   Store
+	apps    apps
+	metrics *metrics
+	log     *slog.Logger
+	now     func() time.Time
+}
+
 // Decrypt opens data with the user's session_keys, the newest first. It is taken for opened when padding, JSON, the
 // watermark's appid and, where they are given, rawData's signature hold, and an openId in it is the user's own. What came
 // out proves nothing to anybody: a client that tries often enough can have any data opened. The error is a *FieldError,
 // ErrNotOpened, ErrSessionKeyStale for a user without a key, or one of storage. Callers
 // that expose it to clients must count ErrNotOpened.
-func (a *Authn) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
-	opened, err := a.decrypt(ctx, s, e)
-	a.observeDecryption(ctx, s, err)
+func (o *OpenData) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
+	opened, err := o.decrypt(ctx, s, e)
+	o.observeDecryption(ctx, s, err)
 	return opened, err
 }
 
-func (a *Authn) decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
+func (o *OpenData) decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
 	if err := e.validate(); err != nil {
 		return nil, err
 	}
-	keys, err := a.store.SessionKeys(ctx, s.UserID)
+	keys, err := o.store.SessionKeys(ctx, s.UserID)
 	if err != nil {
 		return nil, fmt.Errorf("reading session_keys: %w", err)
 	}
@@ -85,17 +97,17 @@ func (e Encrypted) open(key storage.SessionKey, s Subject) (json.RawMessage, err
 
 // observeDecryption counts an attempt, and warns of data that did not open: in numbers they are somebody who tries out
 // ciphertexts of his own.
-func (a *Authn) observeDecryption(ctx context.Context, s Subject, err error) {
-	a.metrics.decryptions.WithLabelValues(resultOf(err, ofDecryptions())).Inc()
+func (o *OpenData) observeDecryption(ctx context.Context, s Subject, err error) {
+	o.metrics.decryptions.WithLabelValues(resultOf(err, ofDecryptions())).Inc()
 	if errors.Is(err, ErrNotOpened) {
-		a.log.WarnContext(ctx, "encrypted data that do not open", "user", s.UserID)
+		o.log.WarnContext(ctx, "encrypted data that do not open", "user", s.UserID)
 	}
 }
 
 // CheckSessionKey reports whether WeChat still holds the user's newest session_key (page checkSessionKey). It is for
 // operators: logins and decryption do without it.
-func (a *Authn) CheckSessionKey(ctx context.Context, userID int64) (bool, error) {
-	of, user, key, err := a.newestKey(ctx, userID)
+func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, error) {
+	of, user, key, err := o.newestKey(ctx, userID)
 	if err != nil {
 		return false, err
 	}
@@ -108,17 +120,17 @@ func (a *Authn) CheckSessionKey(ctx context.Context, userID int64) (bool, error)
 
 // ResetSessionKey has WeChat replace the user's session_key and remembers the new one (page resetUserSessionKey): what
 // to do when a key may have leaked.
-func (a *Authn) ResetSessionKey(ctx context.Context, userID int64) error {
-	of, user, key, err := a.newestKey(ctx, userID)
+func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
+	of, user, key, err := o.newestKey(ctx, userID)
 	if err != nil {
 		return err
 	}
-	begun := a.now()
+	begun := o.now()
 	reset, err := of.client.ResetSessionKey(ctx, user.OpenID, key)
 	if err != nil {
 		return weChatError(err)
 	}
-	_, err = a.store.Login(context.WithoutCancel(ctx), storage.Login{
+	_, err = o.store.Login(context.WithoutCancel(ctx), storage.Login{
 		AppID: user.AppID, OpenID: user.OpenID, SessionKey: storage.SessionKey{Key: reset.SessionKey, At: begun},
 	})
 	if err != nil {
@@ -128,14 +140,14 @@ func (a *Authn) ResetSessionKey(ctx context.Context, userID int64) error {
 }
 
 // newestKey is the user's newest session_key and the mini-program it is of; ErrSessionKeyStale when there is none.
-func (a *Authn) newestKey(ctx context.Context, userID int64) (of *app, user storage.User, key string, err error) {
-	if user, err = a.store.User(ctx, userID); err != nil {
+func (o *OpenData) newestKey(ctx context.Context, userID int64) (of *app, user storage.User, key string, err error) {
+	if user, err = o.store.User(ctx, userID); err != nil {
 		return nil, user, "", err
 	}
-	if of, err = a.apps.find(user.AppID); err != nil {
+	if of, err = o.apps.find(user.AppID); err != nil {
 		return nil, user, "", err
 	}
-	keys, err := a.store.SessionKeys(ctx, userID)
+	keys, err := o.store.SessionKeys(ctx, userID)
 	if err != nil {
 		return nil, user, "", fmt.Errorf("reading session_keys: %w", err)
 	}

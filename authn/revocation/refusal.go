@@ -1,4 +1,4 @@
-package authn
+package revocation
 
 import (
 	"math"
@@ -88,17 +88,17 @@ func (r refusal) join(other refusal) refusal {
 type endedSessions map[[16]byte]uint32
 
 // add remembers an ended session.
-func (e endedSessions) add(key revocationKey, v refusal) {
-	e[[16]byte(key[1:])] = uint32(max(0, min((v.until+999)/1000, math.MaxUint32)))
+func (e endedSessions) add(k key, v refusal) {
+	e[[16]byte(k[1:])] = uint32(max(0, min((v.until+999)/1000, math.MaxUint32)))
 }
 
 // find returns the end of a session as a refusal.
-func (e endedSessions) find(key revocationKey) (refusal, bool) {
-	if key[0] != storage.ScopeSession[0] {
+func (e endedSessions) find(k key) (refusal, bool) {
+	if k[0] != storage.ScopeSession[0] {
 		return refusal{}, false
 	}
-	until, known := e[[16]byte(key[1:])]
-	return refusal{scope: key[0], until: int64(until) * 1000}, known
+	until, known := e[[16]byte(k[1:])]
+	return refusal{scope: k[0], until: int64(until) * 1000}, known
 }
 
 // forget throws out what is over before past, in Unix milliseconds. What lasts beyond 2106 is kept.

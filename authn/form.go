@@ -1,0 +1,89 @@
+package authn
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxTokenBytes bounds what is looked at; our own tokens have about 450 bytes.
+const maxTokenBytes = 4096
+
+// credentials takes the token out of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC
+// 6750 §2.1), in at most maxTokenBytes. Everything that looks at a token asks here, so that one token has one spelling:
+// what is looser would be another key of the token cache for the same token. The scheme's case does not matter (RFC 9110
+// §11.1).
+//
+// The error is ErrTokenMissing when the request does not try to say who it is from, ErrTokenMalformed when it fails to.
+func credentials(authorization string) (string, error) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	token = strings.Trim(token, " ")
+	switch {
+	case guest(authorization) || strings.EqualFold(scheme, "Bearer") && guest(token):
+		return "", ErrTokenMissing
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", fmt.Errorf("%w: Authorization is not Bearer and a token", ErrTokenMalformed)
+	case len(token) > maxTokenBytes || !b64token(token):
+		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrTokenMalformed, maxTokenBytes)
+	}
+	return token, nil
+}
+
+// HasCredentials reports whether a request with that Authorization header tries to say who it is from.
+func HasCredentials(authorization string) bool {
+	_, err := credentials(authorization)
+	return !errors.Is(err, ErrTokenMissing)
+}
+
+// guest reports whether a text is what request wrappers send for people who have not logged in: they write "Bearer "
+// before whatever their storage holds.
+func guest(s string) bool { return s == "" || s == "null" || s == "undefined" }
+
+// b64token reports whether s is one or more of the characters of RFC 6750 §2.1, with = at its end alone.
+func b64token(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		if base64urlValue(s[i]) == invalidBase64 && strings.IndexByte(".~+/", s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// canonicalBase64 reports whether s is base64url as an encoder writes it: unused bits of the last character are zero.
+func canonicalBase64(s string) bool {
+	if s == "" || len(s)%4 == 1 {
+		return false
+	}
+	last := byte(0)
+	for i := range len(s) {
+		if last = base64urlValue(s[i]); last == invalidBase64 {
+			return false
+		}
+	}
+	switch len(s) % 4 {
+	case 2:
+		return last&0x0f == 0
+	case 3:
+		return last&0x03 == 0
+	}
+	return true
+}
+
+const invalidBase64 = 0xff
+
+func base64urlValue(b byte) byte {
+	switch {
+	case b >= 'A' && b <= 'Z':
+		return b - 'A'
+	case b >= 'a' && b <= 'z':
+		return b - 'a' + 26
+	case b >= '0' && b <= '9':
+		return b - '0' + 52
+	case b == '-':
+		return 62
+	case b == '_':
+		return 63
+	}
+	return invalidBase64
+}

@@ -1,0 +1,287 @@
+package authn
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"wxgate/authn/revocation"
+	"wxgate/storage"
+)
+
+// sessionStore keeps sessions.
+type sessionStore interface {
+	Session(ctx context.Context, id string) (storage.Session, error)
+	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
+	BeginSession(ctx context.Context, s storage.Session, maxSessions int) (storage.SessionResult, error)
+	UpdateSession(ctx context.Context, id string, change func(*storage.Session) ([]storage.Revocation, error)) (storage.Session, error)
+	EndSession(ctx context.Context, id string, from, until time.Time) (storage.Revocation, error)
+	EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]storage.Revocation, error)
+}
+
+// Sessions refreshes, lists and ends sessions.
+type Sessions struct {
+	cfg     Config
+	store   Store
+	tokens  *Tokens
+	revoked *revocation.Set
+	metrics *metrics
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+// sessionLife is how long a token that was signed just now could be used, refresh included.
+func (c Config) sessionLife() time.Duration { return c.TokenTTL + c.Refresh.Window + 2*c.Leeway }
+
+// newSession is a session that begins now, with a first token.
+func newSession(cfg Config, epoch string, now time.Time, device string) storage.Session {
+	now = now.UTC().Truncate(time.Millisecond)
+	return storage.Session{
+		ID: newID(), TokenID: newID(), Device: device,
+		CreatedAt: now, RefreshedAt: now, Epoch: epoch, ExpiresAt: now.Add(cfg.sessionLife()),
+	}
+}
+
+// Refresh replaces the token of an Authorization header that is valid, or expired for less than authn.refresh.window, by a
+// new one of the same session. A token that is younger than a minute is answered with itself, so that a session has no two
+// tokens of one second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token
+// gets the same answer again, so that parallel refreshes and lost answers do no harm; presented later, it ends the
+// session: ErrTokenReused. admit is asked, with the user's id, before the store is; a token that is answered with itself
+// does not need it.
+func (s *Sessions) Refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
+	grant, err := s.refresh(ctx, authorization, admit)
+	s.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{ErrTokenReused, "token_reused"}))).Inc()
+	return grant, err
+}
+
+func (s *Sessions) refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
+	token, err := credentials(authorization)
+	if err != nil {
+		return Grant{}, err
+	}
+	token = strings.Clone(token) // it aliases the request's buffer
+	v, err := s.tokens.verify(ctx, token)
+	if err != nil {
+		return Grant{}, err
+	}
+	if err := s.tokens.check(v, max(s.cfg.Refresh.Window, 1)); err != nil {
+		return Grant{}, err
+	}
+	if s.isYoung(v) {
+		return Grant{Token: token, ExpiresIn: v.subject.ExpiresAt.Sub(s.now()).Round(time.Second)}, nil
+	}
+	if err := admit(v.subject.UserID); err != nil {
+		return Grant{}, err
+	}
+	if v.imported {
+		if err := s.beginImported(ctx, v); err != nil {
+			return Grant{}, err
+		}
+	}
+	session, err := s.rotate(ctx, v)
+	if err != nil {
+		return Grant{}, err
+	}
+	user, err := s.store.User(ctx, session.UserID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Grant{}, ErrTokenRevoked // erased a moment ago
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("reading the user of a session: %w", err)
+	}
+	return s.tokens.grant(user, session, false)
+}
+
+// refreshEvery is the age from which on a token is replaced.
+const refreshEvery = time.Minute
+
+// isYoung reports whether the token is one of ours that is too young to be replaced, and good.
+func (s *Sessions) isYoung(v *verified) bool {
+	now := s.now()
+	issued := time.Unix(v.issuedAt, 0)
+	return !v.imported && now.Sub(issued) < min(refreshEvery, s.cfg.TokenTTL/2) && !s.revoked.Refuses(&v.subject.revocable, now)
+}
+
+// beginImported gives an imported token the session that it never had; when it is there already, it stays as it is.
+func (s *Sessions) beginImported(ctx context.Context, v *verified) error {
+	session := newSession(s.cfg, s.store.Epoch(), s.now(), "")
+	session.ID, session.TokenID, session.UserID = v.subject.SessionID, v.subject.TokenID, v.subject.UserID
+	session.ExpiresAt = s.refusedUntil(v.subject.ExpiresAt)
+	begun, err := s.store.BeginSession(ctx, session, s.cfg.Sessions.MaxPerUser)
+	if err != nil {
+		return fmt.Errorf("beginning a session for a foreign token: %w", err)
+	}
+	s.revoked.Add(begun.Ended...)
+	return nil
+}
+
+// rotate gives the session a new jti, or the one it has when its last was replaced a moment ago. Only the first of these
+// is written.
+func (s *Sessions) rotate(ctx context.Context, v *verified) (storage.Session, error) {
+	session, err := s.store.Session(ctx, v.subject.SessionID)
+	if err == nil && !s.replacedJustNow(session, v, s.now()) {
+		session, err = s.replace(ctx, v)
+	}
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return storage.Session{}, ErrTokenRevoked
+	case errors.Is(err, ErrTokenReused):
+		return storage.Session{}, s.endReused(ctx, v)
+	case err != nil:
+		return storage.Session{}, fmt.Errorf("refreshing a session: %w", err)
+	}
+	return session, nil
+}
+
+// replacedJustNow reports whether the token is the one that the current one replaced, within its grace.
+func (s *Sessions) replacedJustNow(session storage.Session, v *verified, now time.Time) bool {
+	return session.UserID == v.subject.UserID && v.subject.TokenID == session.PreviousTokenID &&
+		now.Before(session.RefreshedAt.Add(s.cfg.Refresh.Grace))
+}
+
+// replace gives the session a new jti if the token is its current one.
+func (s *Sessions) replace(ctx context.Context, v *verified) (storage.Session, error) {
+	var replaced []storage.Revocation
+	session, err := s.store.UpdateSession(ctx, v.subject.SessionID, func(current *storage.Session) ([]storage.Revocation, error) {
+		now := s.now()
+		switch {
+		case current.UserID != v.subject.UserID:
+			return nil, ErrTokenInvalid
+		case v.subject.TokenID == current.TokenID:
+			replaced = s.replaceToken(current, v, now)
+			return replaced, nil
+		case s.replacedJustNow(*current, v, now):
+			return nil, nil
+		}
+		return nil, ErrTokenReused
+	})
+	if err == nil {
+		s.revoked.Add(replaced...)
+	}
+	return session, err
+}
+
+// replaceToken makes a new current token; the old one is refused from the end of its grace on, and those before it at
+// once: the revocation takes the place of that of the refresh before.
+func (s *Sessions) replaceToken(session *storage.Session, old *verified, now time.Time) []storage.Revocation {
+	session.PreviousTokenID, session.TokenID = session.TokenID, newID()
+	session.RefreshedAt, session.Epoch = now.UTC().Truncate(time.Millisecond), s.store.Epoch()
+	session.ExpiresAt = session.RefreshedAt.Add(s.cfg.sessionLife())
+	until := old.subject.ExpiresAt.Add(s.cfg.Leeway)
+	from := session.RefreshedAt.Add(s.cfg.Refresh.Grace)
+	if !from.Before(until) {
+		return nil // it expires before its grace ends
+	}
+	if old.imported { // its iat is another backend's, and may be this very second
+		return []storage.Revocation{{Scope: storage.ScopeToken, ID: session.PreviousTokenID, From: from, Until: until}}
+	}
+	return []storage.Revocation{{
+		Scope: storage.ScopeSession, ID: session.ID, From: from, Until: until,
+		Before: session.RefreshedAt.Truncate(time.Second), Spare: time.Unix(old.issuedAt, 0).UTC(),
+	}}
+}
+
+// endReused ends a session whose replaced token came back after its grace: one of its two holders is not the user.
+func (s *Sessions) endReused(ctx context.Context, v *verified) error {
+	if err := s.end(ctx, v.subject.SessionID, v.subject.ExpiresAt); err != nil {
+		return err
+	}
+	s.log.WarnContext(ctx, "token reused", "user", v.subject.UserID)
+	return ErrTokenReused
+}
+
+// Logout ends the subject's session. Its tokens are refused when Logout returns, and after a restart too.
+func (s *Sessions) Logout(ctx context.Context, subject Subject) error {
+	if subject.SessionID == "" {
+		return nil // a cloud identity has no session
+	}
+	return s.end(ctx, subject.SessionID, subject.ExpiresAt)
+}
+
+// end ends a session, whatever becomes of the caller meanwhile: disk and memory must not disagree. expires is
+// that of the token at hand: one of an existing backend may live longer than ours.
+func (s *Sessions) end(ctx context.Context, id string, expires time.Time) error {
+	revocation, err := s.store.EndSession(context.WithoutCancel(ctx), id, s.now(), s.refusedUntil(expires))
+	if err != nil {
+		return fmt.Errorf("ending a session: %w", err)
+	}
+	s.revoked.Add(revocation)
+	return nil
+}
+
+// refusedUntil is how long a session must stay refused of which a token expires at that time: until neither that token
+// nor one of ours can be used or refreshed any more.
+func (s *Sessions) refusedUntil(expires time.Time) time.Time {
+	last := s.now().Add(s.cfg.sessionLife())
+	if late := expires.Add(s.cfg.Refresh.Window + 2*s.cfg.Leeway); late.After(last) {
+		last = late
+	}
+	return last
+}
+
+// LogoutAll ends every session of the subject's user.
+func (s *Sessions) LogoutAll(ctx context.Context, subject Subject) error {
+	if _, err := s.EndSessions(ctx, subject.UserID); err != nil {
+		return err
+	}
+	return s.Logout(ctx, subject) // also when the store had forgotten the session of this very token
+}
+
+// EndSessions ends every session of a user and says how many there were. Tokens of an existing backend have no session
+// to end; those that were issued until now are refused all the same.
+func (s *Sessions) EndSessions(ctx context.Context, userID int64) (int, error) {
+	ctx, now := context.WithoutCancel(ctx), s.now()
+	ended, err := s.store.EndSessions(ctx, userID, now, now.Add(s.cfg.sessionLife()))
+	s.revoked.Add(ended...) // also those that ended before an error
+	if err == nil && s.cfg.AcceptForeign {
+		err = s.endImported(ctx, userID, now)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ending all sessions of a user: %w", err)
+	}
+	return len(ended), nil
+}
+
+// List returns the sessions of a user behind after, the oldest first, at most limit of them.
+func (s *Sessions) List(ctx context.Context, userID int64, after storage.SessionCursor, limit int,
+) ([]storage.Session, error) {
+	return s.store.Sessions(ctx, userID, after, limit)
+}
+
+// EndSessionOf ends one session of a user; storage.ErrNotFound when the user has no such session.
+func (s *Sessions) EndSessionOf(ctx context.Context, userID int64, id string) error {
+	session, err := s.store.Session(ctx, id)
+	if err != nil {
+		return err
+	}
+	if session.UserID != userID {
+		return storage.ErrNotFound
+	}
+	return s.end(ctx, id, session.ExpiresAt)
+}
+
+// EndSession ends a session whoever's it is; storage.ErrNotFound when there is none.
+func (s *Sessions) EndSession(ctx context.Context, id string) error {
+	session, err := s.store.Session(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.end(ctx, id, session.ExpiresAt)
+}
+
+// newID returns 128 random bits in base64url: the form of every sid and jti. None begins with a dash, which a command
+// line would take for a flag.
+func newID() string {
+	for {
+		var b [16]byte
+		_, _ = rand.Read(b[:]) // never fails since Go 1.24: crypto/rand ends the process rather than return weak bytes
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return id
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wxgate/authn/revocation"
+	"wxgate/lograte"
+	"wxgate/storage"
+)
+
+// Tokens issues access tokens and decides whom one speaks for.
+type Tokens struct {
+	cfg     Config
+	keys    atomic.Pointer[keysInForce]
+	store   Store
+	revoked *revocation.Set
+	lost    sync.Once // the line about tokens of a state that is gone
+	metrics *metrics
+	log     *slog.Logger
+	often   *lograte.Log // the lines that clients provoke
+	now     func() time.Time
+}
+
+// keysInForce are the keys and the cache of what they verified, so that a key that goes takes its verdicts along.
+type keysInForce struct {
+	*Keyring
+	cache *tokenCache
+}
+
+func newTokens(cfg Config, deps Deps, revoked *revocation.Set, m *metrics) (*Tokens, error) {
+	t := &Tokens{
+		cfg: cfg, store: deps.Store, revoked: revoked, metrics: m, log: deps.Log, often: lograte.New(deps.Log, deps.Now), now: deps.Now,
+	}
+	return t, t.SetKeys(cfg.Algorithm, cfg.Keys)
+}
+
+// SetKeys replaces the keys while requests are served: the tokens of a key that is gone are refused from then on. When
+// the keys do not hold, nothing changes.
+func (t *Tokens) SetKeys(algorithm string, keys []KeyConfig) error {
+	cfg := t.cfg
+	cfg.Algorithm, cfg.Keys = algorithm, keys
+	ring, err := newKeyring(cfg)
+	if err != nil {
+		return err
+	}
+	t.keys.Store(&keysInForce{ring, newTokenCache()})
+	return nil
+}
+
+// Keys returns the keys in force.
+func (t *Tokens) Keys() *Keyring { return t.keys.Load().Keyring }
+
+// Subject is who a verified token speaks for.
+type Subject struct {
+	UserID    int64
+	AppID     string
+	OpenID    string
+	Nickname  string
+	SessionID string
+	TokenID   string
+	ExpiresAt time.Time // of the token
+
+	revocable revocation.Token
+}
+
+// verified is a token whose signature holds. It never changes, and shares no memory with a request.
+type verified struct {
+	subject   Subject
+	issuedAt  int64 // Unix seconds, as the one below
+	notBefore int64
+	imported  bool // the token is one of an existing backend: its session begins when it is refreshed
+}
+
+// newVerified copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
+func newVerified(c *Claims) (*verified, error) {
+	revocable, ok := revocation.NewToken(c.UserID, c.SessionID, c.TokenID, c.IssuedAt, c.Imported)
+	if !ok {
+		return nil, ErrTokenInvalid
+	}
+	return &verified{
+		subject: Subject{
+			UserID: c.UserID, AppID: c.AppID, OpenID: c.OpenID, Nickname: c.Nickname,
+			SessionID: c.SessionID, TokenID: c.TokenID, ExpiresAt: time.Unix(c.ExpiresAt, 0), revocable: revocable,
+		},
+		issuedAt: c.IssuedAt, notBefore: c.NotBefore, imported: c.Imported,
+	}, nil
+}
+
+// Verify returns who an Authorization header (RFC 6750 §2.1) speaks for: "Bearer", blanks and a token. parse is called for
+// a token that was not seen before; it checks form and signature, with CheckForm and Key of Keys, and returns the payload.
+// The Subject never changes and shares no memory with the header. Errors are ErrTokenMissing, ErrTokenMalformed,
+// ErrTokenInvalid, ErrTokenExpired, ErrTokenRevoked or one of storage.
+func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*Payload, error)) (*Subject, error) {
+	v, err := t.verifyHeader(ctx, authorization, parse)
+	if err == nil {
+		err = t.check(v, 0) // what changes from request to request: time and revocation
+	}
+	if err != nil {
+		t.metrics.refused(err)
+		return nil, err
+	}
+	t.metrics.verified.Inc()
+	return &v.subject, nil
+}
+
+func (t *Tokens) verifyHeader(ctx context.Context, authorization string, parse func() (*Payload, error)) (*verified, error) {
+	token, err := credentials(authorization)
+	if err != nil {
+		return nil, err
+	}
+	keys := t.keys.Load()
+	if v := keys.cache.get(token); v != nil {
+		t.metrics.cacheHits.Inc()
+		return v, nil
+	}
+	t.metrics.cacheMisses.Inc()
+	payload, err := parse()
+	if err != nil {
+		return nil, ofLibrary(err)
+	}
+	token = strings.Clone(token) // it aliases the request's buffer
+	v, err := t.admit(ctx, token, payload)
+	if err != nil {
+		return nil, err
+	}
+	keys.cache.put(token, v)
+	return v, nil
+}
+
+// verify returns what a token says, if its form, signature and origin hold; its times are not looked at.
+func (t *Tokens) verify(ctx context.Context, token string) (*verified, error) {
+	keys := t.keys.Load()
+	if v := keys.cache.get(token); v != nil {
+		return v, nil
+	}
+	payload, err := keys.parse(token)
+	if err != nil {
+		return nil, err
+	}
+	return t.admit(ctx, token, payload)
+}
+
+// admit turns what a token says, whose signature holds, into a verified token: of a login with us, or of an existing
+// backend where that is allowed.
+func (t *Tokens) admit(ctx context.Context, token string, payload *Payload) (*verified, error) {
+	c, err := t.keys.Load().read(token, payload)
+	if err == nil && c.Imported {
+		err = t.completeImported(ctx, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkState(ctx, c); err != nil {
+		return nil, err
+	}
+	return newVerified(c)
+}
+
+// check decides on the times of a verified token and on revocation. It touches no disk. late is how long after its
+// expiry the token is still taken, 0 but for refresh, which decides on replaced tokens itself.
+func (t *Tokens) check(v *verified, late time.Duration) error {
+	now := t.now()
+	latest := now.Add(t.cfg.Leeway).Unix()
+	switch {
+	case v.issuedAt > latest || v.notBefore > latest:
+		return ErrTokenInvalid
+	case !now.Before(v.subject.ExpiresAt.Add(t.cfg.Leeway + late)):
+		return ErrTokenExpired
+	case late == 0 && t.revoked.Refuses(&v.subject.revocable, now), t.revoked.Ended(&v.subject.revocable, now):
+		return ErrTokenRevoked
+	}
+	return nil
+}
+
+// Alive says why the subject's session may not go on, nil when it may: its token has expired (ErrTokenExpired), or the
+// session or the user was ended (ErrTokenRevoked). A token that a refresh replaced ends nothing. It asks memory alone.
+func (t *Tokens) Alive(s Subject) error {
+	now := t.now()
+	switch {
+	case !now.Before(s.ExpiresAt.Add(t.cfg.Leeway)):
+		return ErrTokenExpired
+	case t.revoked.Ended(&s.revocable, now):
+		return ErrTokenRevoked
+	}
+	return nil
+}
+
+// withoutSession is a user of whom there is no token. What such a request begins, a WebSocket, ends when a token would.
+func (t *Tokens) withoutSession(u storage.User) *Subject {
+	revocable, _ := revocation.NewToken(u.ID, "", "", 0, false)
+	return &Subject{
+		UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname, ExpiresAt: t.now().Add(t.cfg.TokenTTL), revocable: revocable,
+	}
+}
+
+// grant signs the session's current token. It is made of the records alone, so that the same session gives the same
+// token however often it is asked for.
+func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
+	expires := s.RefreshedAt.Add(t.cfg.TokenTTL)
+	token, err := t.keys.Load().sign(&Claims{
+		Issuer: t.cfg.Issuer, Store: t.stateOf(s), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
+		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("signing a token: %w", err)
+	}
+	left := expires.Sub(t.now()).Round(time.Second)
+	return Grant{Token: token, ExpiresIn: left, User: u, Created: created}, nil
+}
+
+// stateStore tells what this state of the store issued from what a lost one did.
+type stateStore interface {
+	ID() string
+	Epoch() string
+	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
+}
+
+// state is the claim store of what is issued now: see stateOf.
+func (t *Tokens) state() string { return t.store.ID() + "." + t.store.Epoch() }
+
+// stateOf is the claim store of a session's current token: the id of the store and, behind a dot, that of the epoch in
+// which the token was issued. The same token is given again after a restart, whose own epoch may not be on the disk yet.
+// Tokens from before there were epochs have the id alone.
+func (t *Tokens) stateOf(s storage.Session) string {
+	if s.Epoch == "" {
+		return t.store.ID()
+	}
+	return t.store.ID() + "." + s.Epoch
+}
+
+// checkState returns ErrTokenRevoked for a token that was issued by a state of the store that is gone: of a folder that
+// was wiped, restored, or put back as it was before. The ids in it may be those of other people now.
+func (t *Tokens) checkState(ctx context.Context, c *Claims) error {
+	id, epoch, _ := strings.Cut(c.Store, ".")
+	if id == t.store.ID() {
+		issued, err := t.store.Issued(ctx, epoch, time.Unix(c.IssuedAt, 0))
+		if err != nil || issued {
+			return err
+		}
+	}
+	t.lost.Do(func() {
+		t.log.WarnContext(ctx, "A TOKEN OF A LOST STATE OF THE STORE WAS REFUSED, and so are all others of it. "+
+			"If the data folder was put back from a backup, see `wxgate restore`")
+	})
+	return ErrTokenRevoked
+}
