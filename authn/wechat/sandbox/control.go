@@ -17,22 +17,24 @@ const (
 )
 
 // control is the API of the package comment.
-func (s *Sandbox) control() http.Handler {
+type control struct{ *Sandbox }
+
+func (c control) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /sandbox/code", s.issue(s.IssueCode))
-	mux.HandleFunc("POST /sandbox/phone-code", s.issue(s.IssuePhoneCode))
-	mux.HandleFunc("POST /sandbox/encrypt", s.controlEncrypt)
-	mux.HandleFunc("POST /sandbox/fail", s.controlFail)
-	mux.HandleFunc("POST /sandbox/latency", s.controlLatency)
-	mux.HandleFunc("POST /sandbox/clock", s.controlClock)
-	mux.HandleFunc("POST /sandbox/push", s.controlPush)
-	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { respond(w, s.Stats()) })
-	mux.HandleFunc("POST /sandbox/reset", func(w http.ResponseWriter, _ *http.Request) { s.Reset(); done(w) })
+	mux.HandleFunc("POST /sandbox/code", c.issue(c.IssueCode))
+	mux.HandleFunc("POST /sandbox/phone-code", c.issue(c.IssuePhoneCode))
+	mux.HandleFunc("POST /sandbox/encrypt", c.encrypt)
+	mux.HandleFunc("POST /sandbox/fail", c.fail)
+	mux.HandleFunc("POST /sandbox/latency", c.latency)
+	mux.HandleFunc("POST /sandbox/clock", c.clock)
+	mux.HandleFunc("POST /sandbox/push", c.push)
+	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { respond(w, c.Stats()) })
+	mux.HandleFunc("POST /sandbox/reset", func(w http.ResponseWriter, _ *http.Request) { c.Reset(); done(w) })
 	return mux
 }
 
 // issue is wx.login, or the press of a button, for curl.
-func (s *Sandbox) issue(from func(person string) string) http.HandlerFunc {
+func (c control) issue(from func(person string) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Person string `json:"person"`
@@ -44,7 +46,7 @@ func (s *Sandbox) issue(from func(person string) string) http.HandlerFunc {
 	}
 }
 
-func (s *Sandbox) controlEncrypt(w http.ResponseWriter, r *http.Request) {
+func (c control) encrypt(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Person string         `json:"person"`
 		Kind   string         `json:"kind"`
@@ -54,13 +56,13 @@ func (s *Sandbox) controlEncrypt(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if body.Object == nil {
-		body.Object = s.Object(body.Kind, body.Person)
+		body.Object = c.Object(body.Kind, body.Person)
 	}
 	if body.Object == nil {
 		refuse(w, "want a kind of phone, werun, share or userinfo, or an object")
 		return
 	}
-	data, err := s.EncryptData(body.Person, body.Object)
+	data, err := c.EncryptData(body.Person, body.Object)
 	if err != nil {
 		refuse(w, err.Error())
 		return
@@ -68,19 +70,19 @@ func (s *Sandbox) controlEncrypt(w http.ResponseWriter, r *http.Request) {
 	respond(w, data)
 }
 
-func (s *Sandbox) controlFail(w http.ResponseWriter, r *http.Request) {
+func (c control) fail(w http.ResponseWriter, r *http.Request) {
 	var body Failure
 	if !read(w, r, &body, `{"api":"jscode2session","rate":0.2,"kinds":["timeout","-1"],"count":10,"seed":1}`) {
 		return
 	}
-	if err := s.Fail(body); err != nil {
+	if err := c.Fail(body); err != nil {
 		refuse(w, err.Error())
 		return
 	}
 	done(w)
 }
 
-func (s *Sandbox) controlLatency(w http.ResponseWriter, r *http.Request) {
+func (c control) latency(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		API string `json:"api"`
 		MS  int    `json:"ms"`
@@ -92,11 +94,11 @@ func (s *Sandbox) controlLatency(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "want ms from 0 to 60000")
 		return
 	}
-	s.Delay(body.API, time.Duration(body.MS)*time.Millisecond)
+	c.Delay(body.API, time.Duration(body.MS)*time.Millisecond)
 	done(w)
 }
 
-func (s *Sandbox) controlClock(w http.ResponseWriter, r *http.Request) {
+func (c control) clock(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Advance string `json:"advance"`
 	}
@@ -108,11 +110,11 @@ func (s *Sandbox) controlClock(w http.ResponseWriter, r *http.Request) {
 		refuse(w, `want {"advance":"2h"}, a duration of h, m, s or ms`)
 		return
 	}
-	s.Advance(d)
+	c.Advance(d)
 	done(w)
 }
 
-func (s *Sandbox) controlPush(w http.ResponseWriter, r *http.Request) {
+func (c control) push(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		URL     string          `json:"url"`
 		Message json.RawMessage `json:"message"`
@@ -124,7 +126,7 @@ func (s *Sandbox) controlPush(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "want an http url with a loopback host and a port: the sandbox pushes to nobody else over HTTP")
 		return
 	}
-	status, answer, err := s.SendPush(r.Context(), body.URL, body.Message)
+	status, answer, err := c.SendPush(r.Context(), body.URL, body.Message)
 	if err != nil {
 		refuse(w, err.Error())
 		return

@@ -11,7 +11,7 @@ import (
 )
 
 // echo answers what arrived, without the token, so that a test sees what was forwarded.
-func (s *Sandbox) echo(w http.ResponseWriter, r *http.Request) {
+func echo(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // rehearse has read it before
 	query := r.URL.Query()
 	query.Del("access_token")
@@ -21,7 +21,7 @@ func (s *Sandbox) echo(w http.ResponseWriter, r *http.Request) {
 }
 
 // picture is the page "getQRCode": success is no JSON.
-func (s *Sandbox) picture(w http.ResponseWriter, _ *http.Request) {
+func picture(w http.ResponseWriter, _ *http.Request) {
 	dot := image.NewPaletted(image.Rect(0, 0, 1, 1), color.Palette{color.Black})
 	var file bytes.Buffer
 	_ = png.Encode(&file, dot) // into memory, one point

@@ -13,53 +13,54 @@ import (
 	"wxgate/authn/wechat"
 )
 
-// Handler serves WeChat's API and the control API of the package comment. It checks no addresses: who mounts it elsewhere
-// than Start keeps it off the network.
-func (s *Sandbox) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /sns/jscode2session", s.code2Session)
-	mux.HandleFunc("POST /cgi-bin/stable_token", s.stableToken)
-	mux.HandleFunc("POST /wxa/business/getuserphonenumber", s.withToken(s.phoneNumber))
-	mux.HandleFunc("GET /wxa/checksession", s.withToken(s.checkSession))
-	mux.HandleFunc("GET /wxa/resetusersessionkey", s.withToken(s.resetSessionKey))
-	mux.HandleFunc("POST /wxa/business/checkencryptedmsg", s.withToken(s.checkEncrypted))
-	mux.HandleFunc("POST /wxa/getwxacode", s.withToken(s.picture))
-	mux.HandleFunc("POST /wxa/getwxacodeunlimit", s.withToken(s.picture))
-	mux.HandleFunc("/cgi-bin/", s.withToken(s.echo))
-	mux.HandleFunc("/wxa/", s.withToken(s.echo))
+// api answers as WeChat's servers do.
+type api struct {
+	cfg     *Config
+	backend func() *backend
+	closed  <-chan struct{} // ends every wait
+}
 
-	outer := http.NewServeMux()
-	outer.Handle("/", s.rehearse(mux))
-	outer.Handle("/sandbox/", s.control())
-	return outer
+func (a *api) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sns/jscode2session", a.code2Session)
+	mux.HandleFunc("POST /cgi-bin/stable_token", a.stableToken)
+	mux.HandleFunc("POST /wxa/business/getuserphonenumber", a.withToken(a.phoneNumber))
+	mux.HandleFunc("GET /wxa/checksession", a.withToken(a.checkSession))
+	mux.HandleFunc("GET /wxa/resetusersessionkey", a.withToken(a.resetSessionKey))
+	mux.HandleFunc("POST /wxa/business/checkencryptedmsg", a.withToken(a.checkEncrypted))
+	mux.HandleFunc("POST /wxa/getwxacode", a.withToken(picture))
+	mux.HandleFunc("POST /wxa/getwxacodeunlimit", a.withToken(picture))
+	mux.HandleFunc("/cgi-bin/", a.withToken(echo))
+	mux.HandleFunc("/wxa/", a.withToken(echo))
+	return a.rehearse(mux)
 }
 
 // code2Session is the page "code2Session".
-func (s *Sandbox) code2Session(w http.ResponseWriter, r *http.Request) {
+func (a *api) code2Session(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	code := query.Get("js_code")
-	if errcode := s.parameterFault(query); errcode != wechat.CodeOK {
+	if errcode := a.parameterFault(query); errcode != wechat.CodeOK {
 		writeError(w, errcode, false)
 		return
 	}
-	state, script := s.state.Load(), parseScript(code)
-	person, errcode := state.login(code, script)
-	if !s.wait(r, script.delay) {
-		state.codes.lose(code)
+	b, script := a.backend(), parseScript(code)
+	person, errcode := b.login(code, script)
+	if !a.wait(r, script.delay) {
+		b.codes.lose(code)
 		return
 	}
 	switch {
 	case errcode != wechat.CodeOK:
 		writeError(w, errcode, script.asString)
 	case script.broken != "":
-		breakAnswer(w, script.broken, s.session(state, person))
+		breakAnswer(w, script.broken, b.session(person))
 	default:
-		write(w, s.session(state, person))
+		write(w, b.session(person))
 	}
 }
 
 // parameterFault returns the errcode for a missing or wrong parameter.
-func (s *Sandbox) parameterFault(query url.Values) int {
+func (a *api) parameterFault(query url.Values) int {
 	switch {
 	case query.Get("appid") == "":
 		return wechat.ErrCodeMissingAppID
@@ -69,16 +70,16 @@ func (s *Sandbox) parameterFault(query url.Values) int {
 		return wechat.ErrCodeMissingCode
 	case query.Get("grant_type") != "authorization_code":
 		return wechat.ErrCodeInvalidGrantType
-	case query.Get("appid") != s.cfg.AppID:
+	case query.Get("appid") != a.cfg.AppID:
 		return wechat.ErrCodeInvalidAppID
-	case subtle.ConstantTimeCompare([]byte(query.Get("secret")), []byte(s.cfg.Secret.Reveal())) != 1:
+	case subtle.ConstantTimeCompare([]byte(query.Get("secret")), []byte(a.cfg.Secret.Reveal())) != 1:
 		return wechat.ErrCodeInvalidSecret
 	}
 	return wechat.CodeOK
 }
 
-// wait reports false when the client or the sandbox went away first.
-func (s *Sandbox) wait(r *http.Request, delay time.Duration) bool {
+// wait reports whether the client and the sandbox are still there after it.
+func (a *api) wait(r *http.Request, delay time.Duration) bool {
 	if delay == 0 {
 		return true
 	}
@@ -89,18 +90,9 @@ func (s *Sandbox) wait(r *http.Request, delay time.Duration) bool {
 		return true
 	case <-r.Context().Done():
 		return false
-	case <-s.closed:
+	case <-a.closed:
 		return false
 	}
-}
-
-// session is the answer to a login. As with WeChat, a success has no errcode.
-func (s *Sandbox) session(state *world, person string) map[string]any {
-	answer := map[string]any{"session_key": state.keys.renew(person), "openid": openID(s.cfg.AppID, person)}
-	if s.cfg.OpenPlatform {
-		answer["unionid"] = unionID(person)
-	}
-	return answer
 }
 
 // writeError answers an errcode with a text like WeChat's, in a 200.

@@ -47,14 +47,14 @@ func (k *keyring) signer(openid, signature, method string) (person string, errco
 }
 
 // signer reads the query of the two pages below.
-func (s *Sandbox) signer(r *http.Request) (person string, errcode int) {
+func (a *api) signer(r *http.Request) (person string, errcode int) {
 	query := r.URL.Query()
-	return s.state.Load().keys.signer(query.Get("openid"), query.Get("signature"), query.Get("sig_method"))
+	return a.backend().keys.signer(query.Get("openid"), query.Get("signature"), query.Get("sig_method"))
 }
 
 // checkSession is the page "checkSessionKey".
-func (s *Sandbox) checkSession(w http.ResponseWriter, r *http.Request) {
-	if _, errcode := s.signer(r); errcode != wechat.CodeOK {
+func (a *api) checkSession(w http.ResponseWriter, r *http.Request) {
+	if _, errcode := a.signer(r); errcode != wechat.CodeOK {
 		writeError(w, errcode, false)
 		return
 	}
@@ -62,13 +62,13 @@ func (s *Sandbox) checkSession(w http.ResponseWriter, r *http.Request) {
 }
 
 // resetSessionKey is the page "ResetUserSessionKey".
-func (s *Sandbox) resetSessionKey(w http.ResponseWriter, r *http.Request) {
-	person, errcode := s.signer(r)
+func (a *api) resetSessionKey(w http.ResponseWriter, r *http.Request) {
+	person, errcode := a.signer(r)
 	if errcode != wechat.CodeOK {
 		writeError(w, errcode, false)
 		return
 	}
 	writeOK(w, map[string]any{
-		"openid": openID(s.cfg.AppID, person), "session_key": s.state.Load().keys.renew(person),
+		"openid": openID(a.cfg.AppID, person), "session_key": a.backend().keys.renew(person),
 	})
 }

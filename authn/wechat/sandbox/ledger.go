@@ -96,17 +96,17 @@ func (l *ledger) owner(code string) string {
 	return ""
 }
 
-// verdict is the outcome of spending a code.
-type verdict int
+// spendResult is what spending a code came to.
+type spendResult int
 
 const (
-	fresh   verdict = iota // it was good and is spent now
+	fresh   spendResult = iota // it was good and is spent now
 	used                   // it was spent before
 	unknown                // it was never issued, or died
 )
 
 // spend uses up code. A code that names its own person needs no issuing: that is the person argument, else empty.
-func (l *ledger) spend(code, person string) (string, verdict) {
+func (l *ledger) spend(code, person string) (string, spendResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(code)

@@ -29,49 +29,46 @@ type OpenData struct {
 	Signature     string `json:"signature"` // sha1(rawData + session_key)
 }
 
-// EncryptData encrypts object with a watermark of this mini-program under the session_key of person's last login, without
-// which it fails. Object makes the usual ones.
-func (s *Sandbox) EncryptData(person string, object map[string]any) (OpenData, error) {
-	state := s.state.Load()
-	key := state.keys.of(person)
+// encrypt encrypts object with a watermark of this mini-program under the session_key of person's last login.
+func (b *backend) encrypt(person string, object map[string]any) (OpenData, error) {
+	key := b.keys.of(person)
 	if key == "" {
 		return OpenData{}, fmt.Errorf("sandbox: %s has no session_key: log in first", person)
 	}
 	marked := map[string]any{}
 	maps.Copy(marked, object)
-	marked["watermark"] = s.watermark()
+	marked["watermark"] = b.watermark()
 	text, err := json.Marshal(marked)
 	if err != nil {
 		return OpenData{}, fmt.Errorf("sandbox: encoding the object: %w", err)
 	}
 	data := encrypt(key, text)
 	if _, phone := object["phoneNumber"]; phone {
-		state.sealed.add(data.EncryptedData, state.clock.now())
+		b.sealed.add(data.EncryptedData, b.clock.now())
 	}
 	data.RawData, err = rawData(object)
 	data.Signature = wechat.Signature(data.RawData, key)
 	return data, err
 }
 
-// Object returns what wx.getPhoneNumber (phone), wx.getWeRunData (werun), wx.getShareInfo (share) or wx.getUserInfo
-// (userinfo) would encrypt for person; nil is another kind.
-func (s *Sandbox) Object(kind, person string) map[string]any {
+// object returns what a button of that kind would encrypt for person; nil is another kind.
+func (b *backend) object(kind, person string) map[string]any {
 	switch kind {
 	case "phone":
 		return phoneInfo(person)
 	case "werun":
-		return s.steps()
+		return b.steps()
 	case "share":
 		return map[string]any{"openGId": "tG" + digest("group", person)[:26]}
 	case "userinfo":
-		return s.userInfo(person)
+		return b.userInfo(person)
 	}
 	return nil
 }
 
 // steps are those of the last 31 days.
-func (s *Sandbox) steps() map[string]any {
-	today := s.state.Load().clock.now().Truncate(24 * time.Hour)
+func (b *backend) steps() map[string]any {
+	today := b.clock.now().Truncate(24 * time.Hour)
 	var list []map[string]any
 	for day := 30; day >= 0; day-- {
 		list = append(list, map[string]any{"timestamp": today.AddDate(0, 0, -day).Unix(), "step": 10_000 - 100*day})
@@ -79,19 +76,19 @@ func (s *Sandbox) steps() map[string]any {
 	return map[string]any{"stepInfoList": list}
 }
 
-func (s *Sandbox) userInfo(person string) map[string]any {
+func (b *backend) userInfo(person string) map[string]any {
 	info := map[string]any{
-		"openId": openID(s.cfg.AppID, person), "nickName": person, "gender": 0, "language": "zh_CN",
+		"openId": openID(b.cfg.AppID, person), "nickName": person, "gender": 0, "language": "zh_CN",
 		"city": "", "province": "", "country": "", "avatarUrl": "https://thirdwx.qlogo.cn/mmopen/vi_32/sandbox/132",
 	}
-	if s.cfg.OpenPlatform {
+	if b.cfg.OpenPlatform {
 		info["unionId"] = unionID(person)
 	}
 	return info
 }
 
-func (s *Sandbox) watermark() map[string]any {
-	return map[string]any{"timestamp": s.state.Load().clock.now().Unix(), "appid": s.cfg.AppID}
+func (b *backend) watermark() map[string]any {
+	return map[string]any{"timestamp": b.clock.now().Unix(), "appid": b.cfg.AppID}
 }
 
 func rawData(object map[string]any) (string, error) {
@@ -139,7 +136,7 @@ func (h *hashes) find(sum string) (time.Time, bool) {
 }
 
 // checkEncrypted is the page "checkEncryptedData"; vaild is how WeChat spells it.
-func (s *Sandbox) checkEncrypted(w http.ResponseWriter, r *http.Request) {
+func (a *api) checkEncrypted(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Hash string `json:"encrypted_msg_hash"`
 	}
@@ -151,9 +148,9 @@ func (s *Sandbox) checkEncrypted(w http.ResponseWriter, r *http.Request) {
 		writeError(w, wechat.ErrCodeInvalidParameter, false)
 		return
 	}
-	state := s.state.Load()
-	at, ok := state.sealed.find(body.Hash)
-	if !ok || state.clock.now().Sub(at) > encryptedTTL {
+	b := a.backend()
+	at, ok := b.sealed.find(body.Hash)
+	if !ok || b.clock.now().Sub(at) > encryptedTTL {
 		write(w, map[string]any{"errcode": 1, "errmsg": "data not exit", "vaild": false})
 		return
 	}

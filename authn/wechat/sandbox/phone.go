@@ -22,7 +22,7 @@ func phoneInfo(person string) map[string]any {
 
 // phoneNumber is the page "getPhoneNumber". A code that was spent is invalid there, not used, and one of another openid is
 // an invalid openid and stays good.
-func (s *Sandbox) phoneNumber(w http.ResponseWriter, r *http.Request) {
+func (a *api) phoneNumber(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Code   string `json:"code"`
 		OpenID string `json:"openid"`
@@ -31,13 +31,13 @@ func (s *Sandbox) phoneNumber(w http.ResponseWriter, r *http.Request) {
 		writeError(w, wechat.ErrCodeMalformedBody, false)
 		return
 	}
-	state, script := s.state.Load(), parseScript(body.Code)
+	b, script := a.backend(), parseScript(body.Code)
 	person, errcode := "", wechat.ErrCodeInvalidOpenID
-	if s.mayUse(state.phones, body.Code, script, body.OpenID) {
-		person, errcode = spendPhone(state.phones, body.Code, script)
+	if b.mayUse(body.Code, script, body.OpenID) {
+		person, errcode = spendPhone(b.phones, body.Code, script)
 	}
-	if !s.wait(r, script.delay) {
-		state.phones.lose(body.Code)
+	if !a.wait(r, script.delay) {
+		b.phones.lose(body.Code)
 		return
 	}
 	if errcode != wechat.CodeOK {
@@ -45,14 +45,14 @@ func (s *Sandbox) phoneNumber(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	info := phoneInfo(person)
-	info["watermark"] = s.watermark()
+	info["watermark"] = b.watermark()
 	writeOK(w, map[string]any{"phone_info": info})
 }
 
 // mayUse reports whether the code is of this openid's button. Whoever sends no openid may use every code.
-func (s *Sandbox) mayUse(l *ledger, code string, script script, openid string) bool {
-	person := or(script.person, l.owner(code))
-	return openid == "" || person == "" || openid == s.OpenID(person)
+func (b *backend) mayUse(code string, script script, openid string) bool {
+	person := or(script.person, b.phones.owner(code))
+	return openid == "" || person == "" || openid == openID(b.cfg.AppID, person)
 }
 
 func spendPhone(l *ledger, code string, script script) (person string, errcode int) {

@@ -21,7 +21,7 @@ func (s *Sandbox) SendPush(ctx context.Context, address string, message []byte) 
 	if s.push == nil {
 		return 0, "", errors.New("sandbox: there is no Config.PushToken")
 	}
-	query, body, err := s.push.Request(message, s.state.Load().clock.now())
+	query, body, err := s.push.Request(message, s.backend.Load().clock.now())
 	if err != nil {
 		return 0, "", fmt.Errorf("sandbox: the message is neither a JSON object nor an <xml> element: %w", err)
 	}
@@ -33,7 +33,7 @@ func (s *Sandbox) VerifyPush(ctx context.Context, address string) error {
 	if s.push == nil {
 		return errors.New("sandbox: there is no Config.PushToken")
 	}
-	query, echo := s.push.Query(s.state.Load().clock.now()), randomHex()
+	query, echo := s.push.Query(s.backend.Load().clock.now()), randomHex()
 	query.Set("echostr", echo)
 	status, answer, err := deliver(ctx, http.MethodGet, address, query, "")
 	if err == nil && (status != http.StatusOK || subtle.ConstantTimeCompare([]byte(answer), []byte(echo)) != 1) {

@@ -19,7 +19,7 @@ const (
 
 // rehearse counts a call, delays it and lets it fail as the rules say. A failure that is an errcode happens before the
 // call is executed, so that a code is not spent; every other one after it, when nobody but we know what became of it.
-func (s *Sandbox) rehearse(next http.Handler) http.Handler {
+func (a *api) rehearse(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 		if err != nil {
@@ -27,56 +27,56 @@ func (s *Sandbox) rehearse(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		s.answer(w, r, next, path.Base(r.URL.Path), body)
+		a.answer(w, r, next, path.Base(r.URL.Path), body)
 	})
 }
 
-// answer lets one call meet its fate.
-func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request, next http.Handler, api string, body []byte) {
-	state := s.state.Load()
-	book, code := state.codeOf(api, r, body)
+// answer lets one call meet its outcome.
+func (a *api) answer(w http.ResponseWriter, r *http.Request, next http.Handler, name string, body []byte) {
+	b := a.backend()
+	book, code := b.codeOf(name, r, body)
 	book.count(code)
 	defer book.answered(code)
-	fate := state.rules.fate(api)
-	state.counts.call(api, fate.kind != "")
-	stayed := s.wait(r, fate.delay)
-	errcode, isErrcode := errcodeKind(fate.kind)
+	outcome := b.rules.next(name)
+	b.counts.call(name, outcome.kind != "")
+	stayed := a.wait(r, outcome.delay)
+	errcode, isErrcode := errcodeKind(outcome.kind)
 	switch {
 	case isErrcode:
 		writeError(w, errcode, false)
-	case fate.kind == "" && stayed:
+	case outcome.kind == "" && stayed:
 		next.ServeHTTP(w, r)
 	default: // a client that left does not know what became of it either
 		kept := &keeper{header: http.Header{}}
 		next.ServeHTTP(kept, r)
 		book.lose(code)
-		s.mislead(w, r, fate.kind, kept.body.Bytes())
+		a.mislead(w, r, outcome.kind, kept.body.Bytes())
 	}
 }
 
 // mislead answers something else than good, or nothing.
-func (s *Sandbox) mislead(w http.ResponseWriter, r *http.Request, kind string, good []byte) {
+func (a *api) mislead(w http.ResponseWriter, r *http.Request, kind string, good []byte) {
 	if spoil(w, kind, good) {
 		return
 	}
-	s.wait(r, maxHold) // kindTimeout
+	a.wait(r, maxHold) // kindTimeout
 	panic(http.ErrAbortHandler)
 }
 
 // codeOf returns the code in a call, and the ledger in which it is. Calls without a code share the empty one of a ledger
 // that nobody reads.
-func (w *world) codeOf(api string, r *http.Request, body []byte) (*ledger, string) {
+func (b *backend) codeOf(api string, r *http.Request, body []byte) (*ledger, string) {
 	switch api {
 	case "jscode2session":
-		return w.codes, r.URL.Query().Get("js_code")
+		return b.codes, r.URL.Query().Get("js_code")
 	case "getuserphonenumber":
 		var phone struct {
 			Code string `json:"code"`
 		}
 		_ = json.Unmarshal(body, &phone) // broken JSON has no code, and is answered later
-		return w.phones, phone.Code
+		return b.phones, phone.Code
 	}
-	return w.none, ""
+	return b.none, ""
 }
 
 // errcodeKind reads a failure that is an errcode. 502 is none: it is a status.

@@ -45,6 +45,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,8 +72,9 @@ type Config struct {
 type Sandbox struct {
 	cfg    *Config      // behind a pointer, so that a Sandbox printed with %+v shows an address and not the secret
 	push   *wechat.Push // nil without Config.PushToken
-	state  atomic.Pointer[world]
 	closed chan struct{}
+
+	backend atomic.Pointer[backend]
 
 	mu       sync.Mutex
 	server   *http.Server
@@ -112,21 +114,76 @@ func (c *Config) setDefaults() {
 }
 
 // Reset forgets everything that happened since New: codes, tokens, session_keys, failures, waits, counts and the clock.
-func (s *Sandbox) Reset() { s.state.Store(newWorld(s.cfg)) }
+func (s *Sandbox) Reset() { s.backend.Store(newBackend(s.cfg)) }
 
 // IssueCode returns a fresh code for person, as wx.login would on that person's phone.
-func (s *Sandbox) IssueCode(person string) string { return s.state.Load().codes.issue(person) }
+func (s *Sandbox) IssueCode(person string) string { return s.backend.Load().codes.issue(person) }
 
 // IssuePhoneCode returns a fresh code for person, as a getPhoneNumber button would on that person's phone.
-func (s *Sandbox) IssuePhoneCode(person string) string { return s.state.Load().phones.issue(person) }
+func (s *Sandbox) IssuePhoneCode(person string) string { return s.backend.Load().phones.issue(person) }
 
 // OpenID returns the openid of person, the same every time.
 func (s *Sandbox) OpenID(person string) string { return openID(s.cfg.AppID, person) }
 
 // Seen returns how often code arrived, as a js_code or as a phone code, so that a test can prove that it was sent once.
 func (s *Sandbox) Seen(code string) int {
-	w := s.state.Load()
-	return w.codes.seen(code) + w.phones.seen(code)
+	b := s.backend.Load()
+	return b.codes.seen(code) + b.phones.seen(code)
+}
+
+// Advance moves the clock of the sandbox, by which codes and tokens age.
+func (s *Sandbox) Advance(d time.Duration) { s.backend.Load().clock.add(d) }
+
+// Fail replaces the Failure of its API.
+func (s *Sandbox) Fail(f Failure) error {
+	if f.Rate < 0 || f.Rate > 1 || f.Count < 0 {
+		return fmt.Errorf("sandbox: rate %g is not 0 to 1, or count %d is negative", f.Rate, f.Count)
+	}
+	for _, kind := range f.Kinds {
+		if errcode, ok := errcodeKind(kind); !slices.Contains(Kinds(), kind) && (!ok || errcode == 0) {
+			return fmt.Errorf("sandbox: kind %q is neither an errcode nor one of %q", kind, Kinds())
+		}
+	}
+	s.backend.Load().rules.fail(f)
+	return nil
+}
+
+// Delay makes every call of api take d longer, at most 60 s; 0 ends that. api is as in Failure.
+func (s *Sandbox) Delay(api string, d time.Duration) {
+	s.backend.Load().rules.delay(api, min(d, maxDelay))
+}
+
+// Stats returns the counts so far, the lists sorted.
+func (s *Sandbox) Stats() Stats {
+	b := s.backend.Load()
+	stats := Stats{APIs: b.counts.all(), Codes: map[string]int{}, Twice: []string{}, Resent: []string{}}
+	for _, book := range []*ledger{b.codes, b.phones} {
+		book.each(stats.add)
+	}
+	slices.Sort(stats.Twice)
+	slices.Sort(stats.Resent)
+	return stats
+}
+
+// EncryptData encrypts object with a watermark of this mini-program under the session_key of person's last login, without
+// which it fails. Object makes the usual ones.
+func (s *Sandbox) EncryptData(person string, object map[string]any) (OpenData, error) {
+	return s.backend.Load().encrypt(person, object)
+}
+
+// Object returns what wx.getPhoneNumber (phone), wx.getWeRunData (werun), wx.getShareInfo (share) or wx.getUserInfo
+// (userinfo) would encrypt for person; nil is another kind.
+func (s *Sandbox) Object(kind, person string) map[string]any {
+	return s.backend.Load().object(kind, person)
+}
+
+// Handler serves WeChat's API and the control API of the package comment. It checks no addresses: who mounts it elsewhere
+// than Start keeps it off the network.
+func (s *Sandbox) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", (&api{s.cfg, s.backend.Load, s.closed}).handler())
+	mux.Handle("/sandbox/", control{s}.handler())
+	return mux
 }
 
 // Start listens on a loopback address such as 127.0.0.1:0 and serves until Close. Any other address is refused: the

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"maps"
-	"slices"
 	"sync"
 )
 
@@ -22,18 +21,6 @@ type Stats struct {
 type APIStats struct {
 	Calls  int `json:"calls"`
 	Failed int `json:"failed"` // those that Fail let fail
-}
-
-// Stats returns the counts so far, the lists sorted.
-func (s *Sandbox) Stats() Stats {
-	state := s.state.Load()
-	stats := Stats{APIs: state.counts.all(), Codes: map[string]int{}, Twice: []string{}, Resent: []string{}}
-	for _, book := range []*ledger{state.codes, state.phones} {
-		book.each(stats.add)
-	}
-	slices.Sort(stats.Twice)
-	slices.Sort(stats.Resent)
-	return stats
 }
 
 func (s *Stats) add(code string, e entry) {

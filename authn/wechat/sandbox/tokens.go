@@ -75,7 +75,7 @@ func (t *tokens) fault(token string) int {
 }
 
 // stableToken is the page "getStableAccessToken".
-func (s *Sandbox) stableToken(w http.ResponseWriter, r *http.Request) {
+func (a *api) stableToken(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		GrantType string `json:"grant_type"`
 		AppID     string `json:"appid"`
@@ -86,11 +86,11 @@ func (s *Sandbox) stableToken(w http.ResponseWriter, r *http.Request) {
 		writeError(w, wechat.ErrCodeMalformedBody, false)
 		return
 	}
-	if errcode := s.credentialFault(body.GrantType, body.AppID, body.Secret); errcode != wechat.CodeOK {
+	if errcode := a.credentialFault(body.GrantType, body.AppID, body.Secret); errcode != wechat.CodeOK {
 		writeError(w, errcode, false)
 		return
 	}
-	token, left, errcode := s.state.Load().tokens.stable(body.Force)
+	token, left, errcode := a.backend().tokens.stable(body.Force)
 	if errcode != wechat.CodeOK {
 		writeError(w, errcode, false)
 		return
@@ -98,7 +98,7 @@ func (s *Sandbox) stableToken(w http.ResponseWriter, r *http.Request) {
 	write(w, map[string]any{"access_token": token, "expires_in": int(left / time.Second)})
 }
 
-func (s *Sandbox) credentialFault(grantType, appID, secret string) int {
+func (a *api) credentialFault(grantType, appID, secret string) int {
 	switch {
 	case grantType != "client_credential":
 		return wechat.ErrCodeInvalidGrantType
@@ -106,18 +106,18 @@ func (s *Sandbox) credentialFault(grantType, appID, secret string) int {
 		return wechat.ErrCodeMissingAppID
 	case secret == "":
 		return wechat.ErrCodeMissingSecret
-	case appID != s.cfg.AppID:
+	case appID != a.cfg.AppID:
 		return wechat.ErrCodeInvalidAppID
-	case subtle.ConstantTimeCompare([]byte(secret), []byte(s.cfg.Secret.Reveal())) != 1:
+	case subtle.ConstantTimeCompare([]byte(secret), []byte(a.cfg.Secret.Reveal())) != 1:
 		return wechat.ErrCodeInvalidSecret
 	}
 	return wechat.CodeOK
 }
 
 // withToken lets a call with a good access_token through.
-func (s *Sandbox) withToken(next http.HandlerFunc) http.HandlerFunc {
+func (a *api) withToken(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if errcode := s.state.Load().tokens.fault(r.URL.Query().Get("access_token")); errcode != wechat.CodeOK {
+		if errcode := a.backend().tokens.fault(r.URL.Query().Get("access_token")); errcode != wechat.CodeOK {
 			writeError(w, errcode, false)
 			return
 		}

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -30,45 +29,26 @@ func Kinds() []string {
 	return []string{kindTimeout, "reset", "html", "half", "502", "empty", "notjson", "trailing", "huge", "cut"}
 }
 
-// Fail replaces the Failure of its API.
-func (s *Sandbox) Fail(f Failure) error {
-	if f.Rate < 0 || f.Rate > 1 || f.Count < 0 {
-		return fmt.Errorf("sandbox: rate %g is not 0 to 1, or count %d is negative", f.Rate, f.Count)
-	}
-	for _, kind := range f.Kinds {
-		if errcode, ok := errcodeKind(kind); !slices.Contains(Kinds(), kind) && (!ok || errcode == 0) {
-			return fmt.Errorf("sandbox: kind %q is neither an errcode nor one of %q", kind, Kinds())
-		}
-	}
-	s.state.Load().rules.fail(f)
-	return nil
-}
-
-// Delay makes every call of api take d longer, at most 60 s; 0 ends that. api is as in Failure.
-func (s *Sandbox) Delay(api string, d time.Duration) {
-	s.state.Load().rules.delay(api, min(d, maxDelay))
-}
-
-// rules holds what Fail and Delay said.
-type rules struct {
+// failureRules holds what Fail and Delay said.
+type failureRules struct {
 	mu       sync.Mutex
 	failures map[string]*rule
 	delays   map[string]time.Duration
 }
 
-// rule is a Failure and how many calls it has judged.
+// rule is a Failure and how many calls it has decided on.
 type rule struct {
 	Failure
-	judged int
+	decided int
 }
 
-// fate is what happens to one call: first the delay, then the kind of failure, "" for none.
-type fate struct {
+// outcome is what happens to one call: first the delay, then the kind of failure, "" for none.
+type outcome struct {
 	delay time.Duration
 	kind  string
 }
 
-func (r *rules) fail(f Failure) {
+func (r *failureRules) fail(f Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f.API == "" && len(f.Kinds) == 0 { // {} ends all that was scripted
@@ -87,14 +67,14 @@ func (r *rules) fail(f Failure) {
 	r.failures[f.API] = &rule{Failure: f}
 }
 
-func (r *rules) delay(api string, d time.Duration) {
+func (r *failureRules) delay(api string, d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.delays[or(api, anyAPI)] = d
 }
 
-// fate judges the next call of api.
-func (r *rules) fate(api string) fate {
+// next decides on the next call of api.
+func (r *failureRules) next(api string) outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delay, own := r.delays[api]
@@ -106,18 +86,18 @@ func (r *rules) fate(api string) fate {
 		failing = r.failures[anyAPI]
 	}
 	if failing == nil {
-		return fate{delay: delay}
+		return outcome{delay: delay}
 	}
-	return fate{delay: delay, kind: failing.next()}
+	return outcome{delay: delay, kind: failing.next()}
 }
 
 // next draws for the next call.
 func (r *rule) next() string {
-	if r.Count > 0 && r.judged >= r.Count {
+	if r.Count > 0 && r.decided >= r.Count {
 		return ""
 	}
-	r.judged++
-	fails, which := draw(r.Seed, r.judged)
+	r.decided++
+	fails, which := draw(r.Seed, r.decided)
 	if fails >= r.Rate {
 		return ""
 	}

@@ -10,8 +10,9 @@ import (
 // minuteQuota is how often one person can log in within a minute (page "auth.code2Session" of the mini-games).
 const minuteQuota = 100
 
-// world is all that happened since New or Reset.
-type world struct {
+// backend is what WeChat's servers know: all that happened since New or Reset.
+type backend struct {
+	cfg    *Config
 	codes  *ledger // of wx.login
 	phones *ledger // of getPhoneNumber
 	none   *ledger // of the calls without a code
@@ -19,14 +20,15 @@ type world struct {
 	tokens *tokens
 	sealed *hashes
 	quota  *quota
-	rules  *rules
+	rules  *failureRules
 	counts *counts
 	clock  *clock
 }
 
-func newWorld(cfg *Config) *world {
+func newBackend(cfg *Config) *backend {
 	c := &clock{base: cfg.Now}
-	return &world{
+	return &backend{
+		cfg:    cfg,
 		codes:  newLedger(c.now),
 		phones: newLedger(c.now),
 		none:   newLedger(c.now),
@@ -34,7 +36,7 @@ func newWorld(cfg *Config) *world {
 		tokens: newTokens(c.now, cfg.TokenTTL),
 		sealed: &hashes{made: map[string]time.Time{}},
 		quota:  &quota{now: c.now, limit: cfg.MinuteQuota},
-		rules:  &rules{failures: map[string]*rule{}, delays: map[string]time.Duration{}},
+		rules:  &failureRules{failures: map[string]*rule{}, delays: map[string]time.Duration{}},
 		counts: &counts{apis: map[string]APIStats{}},
 		clock:  c,
 	}
@@ -42,14 +44,23 @@ func newWorld(cfg *Config) *world {
 
 // login spends the code and returns whose login it is, or the errcode. A code is spent when it arrives, not when it is
 // answered: a lost answer is a lost code, as with WeChat.
-func (w *world) login(code string, script script) (person string, errcode int) {
+func (b *backend) login(code string, script script) (person string, errcode int) {
 	if script.errcode != wechat.CodeOK {
 		return "", script.errcode
 	}
-	if person := or(script.person, w.codes.owner(code)); person != "" && !w.quota.take(person) {
+	if person := or(script.person, b.codes.owner(code)); person != "" && !b.quota.take(person) {
 		return "", wechat.ErrCodeMinuteQuota
 	}
-	return spend(w.codes, code, script)
+	return spend(b.codes, code, script)
+}
+
+// session is the answer to a login. As with WeChat, a success has no errcode.
+func (b *backend) session(person string) map[string]any {
+	answer := map[string]any{"session_key": b.keys.renew(person), "openid": openID(b.cfg.AppID, person)}
+	if b.cfg.OpenPlatform {
+		answer["unionid"] = unionID(person)
+	}
+	return answer
 }
 
 // spend returns the person of a code that is good.
@@ -57,8 +68,8 @@ func spend(l *ledger, code string, script script) (person string, errcode int) {
 	if script.reusable {
 		return script.person, wechat.CodeOK
 	}
-	person, verdict := l.spend(code, script.person)
-	switch verdict {
+	person, result := l.spend(code, script.person)
+	switch result {
 	case used:
 		return "", wechat.ErrCodeCodeUsed
 	case unknown:
@@ -66,9 +77,6 @@ func spend(l *ledger, code string, script script) (person string, errcode int) {
 	}
 	return person, wechat.CodeOK
 }
-
-// Advance moves the clock of the sandbox, by which codes and tokens age.
-func (s *Sandbox) Advance(d time.Duration) { s.state.Load().clock.add(d) }
 
 // clock is Config.Now and what Advance added.
 type clock struct {
