@@ -21,12 +21,12 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"process", "config", "config/strictyaml", "input", "authn", "authn/wechat", "authn/wechat/sandbox", "gateway", "storage", "storage/badger", "upstream", "examples/recipes", "miniprogram/demo"},
+		"command":                   {"process", "config", "config/strictyaml", "input", "authn", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "storage", "storage/badger", "upstream", "examples/recipes", "miniprogram/demo"},
 		"process":                   {"process/handover", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "storage", "storage/badger", "upstream"},
-		"config":                    {"config/strictyaml", "authn", "authn/wechat", "gateway", "storage", "upstream", "input"},
+		"config":                    {"config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/limit", "storage", "upstream"},
 		"gateway":                   {"breaker", "gateway/answer", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/wechat", "storage", "upstream"},
 		"gateway/answer":            {"authn", "authn/wechat", "breaker", "storage", "upstream"},
-		"gateway/limit":             {},
+		"gateway/limit":             {"input"},
 		"gateway/header":            {},
 		"gateway/route":             {},
 		"gateway/websocket":         {"authn", "gateway/limit", "gateway/listen", "upstream"},

@@ -19,6 +19,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/process"
 	"wxgate/upstream"
@@ -422,7 +423,7 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 		got.WeChat.Apps = nil
 	}
 	if len(got.Limits.IP.Allow)+len(got.Limits.IP.Deny) == 0 {
-		got.Limits.IP = gateway.AddressConfig{}
+		got.Limits.IP = limit.AddressConfig{}
 	}
 	if want := config.DefaultConfig(); !reflect.DeepEqual(got, want) {
 		t.Errorf("gateway.yaml says\n%+v\nwant the defaults\n%+v", got, want)

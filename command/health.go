@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wxgate/gateway"
+	"wxgate/gateway/limit"
 )
 
 type healthCommand struct {
@@ -61,7 +62,7 @@ func (d proxyDialer) dial(ctx context.Context, network, address string) (net.Con
 
 func (d proxyDialer) trusts(from net.Addr) bool {
 	address, err := netip.ParseAddrPort(from.String())
-	return err == nil && slices.ContainsFunc(d.server.TrustedProxies, func(n gateway.Network) bool { return n.Contains(address.Addr().Unmap()) })
+	return err == nil && slices.ContainsFunc(d.server.TrustedProxies, func(n limit.Network) bool { return n.Contains(address.Addr().Unmap()) })
 }
 
 // dialable is an address to reach a listener of this machine at: ":8080" listens everywhere and is reached on loopback.

@@ -9,6 +9,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway"
+	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/storage"
 	"wxgate/upstream"
@@ -23,7 +24,7 @@ type Config struct {
 	Storage   storage.Config             `yaml:"storage"`
 	Upstreams map[string]upstream.Config `yaml:"upstreams"`
 	Routes    []gateway.RouteConfig      `yaml:"routes"`
-	Limits    gateway.LimitsConfig       `yaml:"limits"`
+	Limits    limit.Config               `yaml:"limits"`
 	Log       gateway.LogConfig          `yaml:"log"`
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -90,7 +91,7 @@ func TestNoHeaderDecidesInPlaceOfTheRequest(t *testing.T) {
 				{Path: "/public/**", Upstream: "service", Auth: AuthNone},
 			}
 			if trusted {
-				cfg.Server.TrustedProxies = append(cfg.Server.TrustedProxies, Network{netPrefix(t, "127.0.0.0/8")})
+				cfg.Server.TrustedProxies = append(cfg.Server.TrustedProxies, limit.Network{Prefix: netPrefix(t, "127.0.0.0/8")})
 			}
 		})
 		for _, header := range headers {

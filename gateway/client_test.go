@@ -19,8 +19,8 @@ func TestAClientBehindAProxyThatWritesPortsIsNotTheProxy(t *testing.T) {
 	var log bytes.Buffer
 	service := upstreamtest.Echo(t)
 	e := newEdgeWith(t, service.URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}, {netPrefix(t, "10.0.0.0/8")}}
-		cfg.Limits.IP.Deny = []Network{{netPrefix(t, "203.0.113.0/24")}, {netPrefix(t, "2001:db8::/32")}}
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}, {Prefix: netPrefix(t, "10.0.0.0/8")}}
+		cfg.Limits.IP.Deny = []limit.Network{{Prefix: netPrefix(t, "203.0.113.0/24")}, {Prefix: netPrefix(t, "2001:db8::/32")}}
 	}, func(d *Deps) { d.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 	for value, want := range map[string]int{
 		"203.0.113.7":                  403,
@@ -56,8 +56,8 @@ func TestAClientBehindAProxyThatWritesPortsIsNotTheProxy(t *testing.T) {
 func TestUnknownClientsShareOneLimit(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
-		cfg.Routes = []RouteConfig{{Path: "/**", Upstream: "service", Auth: AuthNone, RateLimit: LimitConfig{PerIP, limit.Rate{Count: 1, Per: time.Hour}, 3}}}
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
+		cfg.Routes = []RouteConfig{{Path: "/**", Upstream: "service", Auth: AuthNone, RateLimit: limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 3}}}
 	})
 	for i, row := range []struct {
 		from string
@@ -89,7 +89,7 @@ func TestAProxyProtocolHeaderOfNobodyIsNoTrustedProxy(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 		cfg.Server.ProxyProtocol = true
 	})
 	const forged = "X-Forwarded-For: 198.51.100.1"

@@ -16,7 +16,7 @@ type Config struct {
 	Server   ServerConfig
 	Routes   []RouteConfig
 	Identity IdentityConfig
-	Limits   LimitsConfig
+	Limits   limit.Config
 	Log      LogConfig
 
 	CloudRun          bool         // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
@@ -29,14 +29,14 @@ type Config struct {
 
 // ServerConfig is the section server.
 type ServerConfig struct {
-	Listen         string       `yaml:"listen"`          // host:port of the public listener
-	Admin          string       `yaml:"admin"`           // host:port of the operator's listener
-	AdminToken     authn.Secret `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
-	TrustedProxies []Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
-	ProxyProtocol  bool         `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
-	BodyLimit      Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
-	Timeouts       Timeouts     `yaml:"timeouts"`
-	Connections    Connections  `yaml:"connections"`
+	Listen         string          `yaml:"listen"`          // host:port of the public listener
+	Admin          string          `yaml:"admin"`           // host:port of the operator's listener
+	AdminToken     authn.Secret    `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
+	TrustedProxies []limit.Network `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
+	ProxyProtocol  bool            `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
+	BodyLimit      Size            `yaml:"body_limit"`      // the largest request body; routes may set their own
+	Timeouts       Timeouts        `yaml:"timeouts"`
+	Connections    Connections     `yaml:"connections"`
 }
 
 // Reload is c with what a running gateway takes over from next: all but what belongs to the listeners.
@@ -67,19 +67,19 @@ type Timeouts struct {
 
 // RouteConfig is one entry of routes.
 type RouteConfig struct {
-	Path        string        `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
-	Methods     []string      `yaml:"methods"`  // empty: all
-	Host        string        `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
-	Upstream    string        `yaml:"upstream"` // a name of upstreams
-	Auth        AuthMode      `yaml:"auth"`
-	StripPrefix string        `yaml:"strip_prefix"` // removed from the path before it is forwarded
-	Rewrite     string        `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
-	BodyLimit   Size          `yaml:"body_limit"`   // 0: server.body_limit
-	GetBody     string        `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow
-	Timeout     time.Duration `yaml:"timeout"`      // 0: server.timeouts.request
-	RateLimit   LimitConfig   `yaml:"rate_limit"`   // the zero value: none
-	Headers     RouteHeaders  `yaml:"headers"`
-	Respond     FixedAnswer   `yaml:"respond"` // the zero value: the upstream answers
+	Path        string             `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
+	Methods     []string           `yaml:"methods"`  // empty: all
+	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
+	Upstream    string             `yaml:"upstream"` // a name of upstreams
+	Auth        AuthMode           `yaml:"auth"`
+	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
+	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
+	BodyLimit   Size               `yaml:"body_limit"`   // 0: server.body_limit
+	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow
+	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
+	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
+	Headers     RouteHeaders       `yaml:"headers"`
+	Respond     FixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
 }
 
 // RouteHeaders is routes[].headers: what the service gets otherwise than the client sent it.
@@ -161,6 +161,8 @@ type LogConfig struct {
 
 // DefaultConfig is the edge as it is when gateway.yaml says nothing; it has no routes.
 func DefaultConfig() Config {
+	limits := limit.DefaultConfig()
+	limits.Dials = upstream.DefaultDials
 	return Config{
 		Server: ServerConfig{
 			Listen: ":8080", Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
@@ -175,15 +177,8 @@ func DefaultConfig() Config {
 			ForwardAuthorization: true,
 			Signed:               SignedConfig{TTL: time.Minute},
 		},
-		Limits: LimitsConfig{
-			Login: LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 10000, Dials: upstream.DefaultDials,
-			PerClient:       PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
-			Prefetch:        limit.Rate{Count: 600, Per: time.Minute},
-			DecryptFailures: LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 10},
-			Sessions:        LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 60, Per: time.Hour}, Burst: 120},
-			Writes:          LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 120, Per: time.Minute}, Burst: 60},
-		},
-		Log: LogConfig{Level: "info", Format: "json", Access: true},
+		Limits: limits,
+		Log:    LogConfig{Level: "info", Format: "json", Access: true},
 	}
 }
 

@@ -27,7 +27,7 @@ func earlyCases(e *edge, t *testing.T) []struct{ name, line, token, want string 
 }
 
 func oneLogin(cfg *Config) {
-	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}
+	cfg.Limits.Login = limit.BucketConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}
 	cfg.Server.BodyLimit = 16 << 20
 }
 

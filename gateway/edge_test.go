@@ -54,8 +54,8 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.Log.Access, cfg.Upstreams = false, []string{"service"}
-	cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1_000_000, Per: time.Second}, Burst: 1_000_000}
-	cfg.Limits.Sessions = LimitConfig{Per: PerUser, Rate: cfg.Limits.Login.Rate, Burst: cfg.Limits.Login.Burst}
+	cfg.Limits.Login = limit.BucketConfig{Per: "ip", Rate: limit.Rate{Count: 1_000_000, Per: time.Second}, Burst: 1_000_000}
+	cfg.Limits.Sessions = limit.BucketConfig{Per: limit.PerUser, Rate: cfg.Limits.Login.Rate, Burst: cfg.Limits.Login.Burst}
 	cfg.Routes = []RouteConfig{
 		{Path: "/private/**", Upstream: "service", Auth: AuthRequired},
 		{Path: "/public/**", Upstream: "service", Auth: AuthNone},
@@ -434,7 +434,7 @@ func TestATrustedProxySaysWhoTheClientIs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 	})
 	e.send(t, head("GET /public/x", "", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https", "X-Request-Id: abc123", "CF-Connecting-IP: 203.0.113.7"))
 	req := service.Requests()[0]
@@ -588,7 +588,7 @@ func TestTheChecksOfHAProxyAreAnswered(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
 		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/**", Upstream: "service", Auth: AuthRequired})
-		cfg.Limits.IP.Deny = []Network{{netPrefix(t, "127.0.0.0/8")}}
+		cfg.Limits.IP.Deny = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 	})
 	for _, check := range []string{"OPTIONS / HTTP/1.0\r\n\r\n", "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n"} {
 		if resp, body := e.send(t, check); resp.StatusCode != http.StatusNoContent || resp.Header.Get("Allow") == "" {

@@ -59,7 +59,7 @@ func TestAnUploadThatWouldBeRefusedIsRefusedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}
+		cfg.Limits.Login = limit.BucketConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}
 	})
 	const expect = "Expect: 100-continue"
 	e.send(t, head("POST /api/v1/auth/wx-login", "", "Content-Length: 2")+"{}")
@@ -152,7 +152,7 @@ func TestNobodyIsToldToGoOnWhoDoesNotWait(t *testing.T) {
 func TestALoginThatExpects100IsCountedOnce(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
-		cfg.Limits.Login = LimitConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 2}
+		cfg.Limits.Login = limit.BucketConfig{Per: "ip", Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 2}
 	})
 	for range 2 {
 		body := `{"code":"` + e.weChat.IssueCode("alice") + `"}`

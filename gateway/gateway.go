@@ -92,7 +92,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	g.metrics = newMetrics(deps.Metrics, g.ledger)
 	g.pushes = newPushLog(deps.Metrics, deps.Now)
-	g.phones = g.newLimit("phone", phoneLimit())
+	g.phones = g.buckets.New("phone", phoneLimit())
 	g.metrics.countBuckets(deps.Metrics, g.buckets.Held)
 	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)
 	if err != nil {

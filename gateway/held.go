@@ -72,7 +72,7 @@ func (g *Gateway) hold(ex *exchange, kind limit.Kind) error {
 // mostHeld is how many of a kind a client may hold, 0 for any number. The crowd may hold a quarter of what there is, and
 // never less than one client.
 func (ex *exchange) mostHeld(client limit.Client, kind limit.Kind) int {
-	most := ex.rules.cfg.Limits.PerClient.of(kind)
+	most := ex.rules.cfg.Limits.PerClient.Of(kind)
 	if most == 0 || !client.IsCrowd() {
 		return most
 	}

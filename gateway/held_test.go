@@ -25,8 +25,8 @@ func crowded(t *testing.T, service string, change func(*Config)) *edge {
 	}
 	return newEdgeWith(t, service, func(cfg *Config) {
 		cfg.PushUpstream = "service"
-		cfg.Limits.Writes = LimitConfig{PerUser, limit.Rate{Count: 1_000_000, Per: time.Second}, 1_000_000} // what is held is the subject
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
+		cfg.Limits.Writes = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 1_000_000, Per: time.Second}, Burst: 1_000_000} // what is held is the subject
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 		if change != nil {
 			change(cfg)
 		}

@@ -19,32 +19,24 @@ const (
 	headerRateLimitPolicy = "RateLimit-Policy"
 )
 
-// newLimit limits what; a limit without a rate is nil, and lets everything pass.
-func (g *Gateway) newLimit(what string, cfg LimitConfig) *limit.Bucket {
-	if cfg == (LimitConfig{}) {
-		return nil
-	}
-	return g.buckets.New(what, cfg.Per, cfg.Rate, cfg.Burst)
-}
-
 // newLoginLimits are limits.login as it counts addresses, before WeChat is asked, and openids, after.
-func (g *Gateway) newLoginLimits(cfg LimitConfig) (byAddress, byOpenID *limit.Bucket) {
-	byAddress = g.newLimit("login", cfg)
-	cfg.Per = perOpenID
-	return byAddress, g.newLimit("login", cfg)
+func (g *Gateway) newLoginLimits(cfg limit.BucketConfig) (byAddress, byOpenID *limit.Bucket) {
+	byAddress = g.buckets.New("login", cfg)
+	cfg.Per = limit.PerOpenID
+	return byAddress, g.buckets.New("login", cfg)
 }
 
 // newSessionLimit is limits.sessions. It counts openids, for a user's first login names no user yet.
-func (g *Gateway) newSessionLimit(cfg LimitConfig) *limit.Bucket {
-	cfg.Per = perSession
-	return g.newLimit("sessions", cfg)
+func (g *Gateway) newSessionLimit(cfg limit.BucketConfig) *limit.Bucket {
+	cfg.Per = "session"
+	return g.buckets.New("sessions", cfg)
 }
 
-// newPrefetchLimits are limits.prefetch, for all together: WeChat calls from a few addresses for everybody. It takes a
-// minute's worth at once. An openid may be asked for as often as it may log in.
-func (g *Gateway) newPrefetchLimits(cfg LimitsConfig) (all, byOpenID *limit.Bucket) {
-	together, each := cfg.prefetches()
-	return g.newLimit("prefetch", together), g.newLimit("prefetch", each)
+// newPrefetchLimits are limits.prefetch, for all together, for WeChat calls from a few addresses for everybody, and for an
+// openid.
+func (g *Gateway) newPrefetchLimits(cfg limit.Config) (all, byOpenID *limit.Bucket) {
+	together, each := cfg.Prefetches()
+	return g.buckets.New("prefetch", together), g.buckets.New("prefetch", each)
 }
 
 // limitedError is a refusal by a limit.
@@ -92,11 +84,11 @@ func (g *Gateway) spendOnFailure(ex *exchange, l *limit.Bucket, client uint64, c
 func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	l := ex.route.limit
-	if l == nil || l.Per() == PerUser {
+	if l == nil || l.Per() == limit.PerUser {
 		return c.Next()
 	}
 	client := uint64(0)
-	if l.Per() == PerIP {
+	if l.Per() == limit.PerIP {
 		client = g.buckets.OfAddress(ex.client)
 	}
 	if err := g.spend(ex, l, client); err != nil {
@@ -109,7 +101,7 @@ func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 func (g *Gateway) limitUser(c *fiber.Ctx) error {
 	ex := exchangeOf(c)
 	l := ex.route.limit
-	if l == nil || l.Per() != PerUser {
+	if l == nil || l.Per() != limit.PerUser {
 		return c.Next()
 	}
 	client := g.buckets.OfAddress(ex.client)

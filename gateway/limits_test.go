@@ -18,14 +18,14 @@ func limited(t *testing.T, change func(*Config)) (*edge, *upstreamtest.Service) 
 	t.Helper()
 	service := upstreamtest.Echo(t)
 	return newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
-		route := func(path string, auth AuthMode, limit LimitConfig) {
-			cfg.Routes = append(cfg.Routes, RouteConfig{Path: path, Upstream: "service", Auth: auth, RateLimit: limit})
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
+		route := func(path string, auth AuthMode, per limit.BucketConfig) {
+			cfg.Routes = append(cfg.Routes, RouteConfig{Path: path, Upstream: "service", Auth: auth, RateLimit: per})
 		}
-		route("/by-user/**", AuthRequired, LimitConfig{PerUser, limit.Rate{Count: 6, Per: time.Hour}, 2})
-		route("/by-anybody/**", AuthOptional, LimitConfig{PerUser, limit.Rate{Count: 6, Per: time.Hour}, 2})
-		route("/by-ip/**", AuthNone, LimitConfig{PerIP, limit.Rate{Count: 6, Per: time.Hour}, 2})
-		route("/by-route/**", AuthNone, LimitConfig{PerRoute, limit.Rate{Count: 6, Per: time.Hour}, 2})
+		route("/by-user/**", AuthRequired, limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-anybody/**", AuthOptional, limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-ip/**", AuthNone, limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-route/**", AuthNone, limit.BucketConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
 		if change != nil {
 			change(cfg)
 		}
@@ -102,7 +102,7 @@ func TestTheFieldsOfAServiceStayBesideOurs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nRateLimit: \"own\";r=5\r\nContent-Length: 0\r\n\r\n")
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Routes[1].RateLimit = LimitConfig{PerRoute, limit.Rate{Count: 60, Per: time.Minute}, 10}
+		cfg.Routes[1].RateLimit = limit.BucketConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 10}
 	})
 	resp, _ := e.send(t, head("GET /public/x", ""))
 	if got := strings.Join(resp.Header.Values("RateLimit"), ", "); got != `"own";r=5, "route";r=9;t=1` {
@@ -113,7 +113,7 @@ func TestTheFieldsOfAServiceStayBesideOurs(t *testing.T) {
 func TestLoginsAreLimitedByAddressAndByOpenID(t *testing.T) {
 	t.Parallel()
 	e, _ := limited(t, func(cfg *Config) {
-		cfg.Limits.Login = LimitConfig{PerIP, limit.Rate{Count: 6, Per: time.Hour}, 2}
+		cfg.Limits.Login = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2}
 	})
 	login := func(person, address string) string {
 		body := fmt.Sprintf(`{"code":%q}`, e.weChat.IssueCode(person))
@@ -150,7 +150,7 @@ func TestLoginsAreLimitedByAddressAndByOpenID(t *testing.T) {
 // TestAnOpenIDThatLogsInAllTheTimeLeavesFewSessionsToRemember logs in from ever new addresses.
 func TestAnOpenIDThatLogsInAllTheTimeLeavesFewSessionsToRemember(t *testing.T) {
 	t.Parallel()
-	want := LimitConfig{PerUser, limit.Rate{Count: 1, Per: time.Hour}, 40}
+	want := limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 40}
 	e, _ := limited(t, func(cfg *Config) { cfg.Limits.Sessions = want })
 	begun, last := 0, ""
 	for i := range want.Burst + 5 {
@@ -198,9 +198,9 @@ func TestAReloadKeepsTheLimitsThatItDidNotChange(t *testing.T) {
 
 func TestAddressesAreLetInByTheirLists(t *testing.T) {
 	t.Parallel()
-	networks := func(texts ...string) (all []Network) {
+	networks := func(texts ...string) (all []limit.Network) {
 		for _, text := range texts {
-			var n Network
+			var n limit.Network
 			if err := n.UnmarshalText([]byte(text)); err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +209,7 @@ func TestAddressesAreLetInByTheirLists(t *testing.T) {
 		return all
 	}
 	e, _ := limited(t, func(cfg *Config) {
-		cfg.Limits.IP = AddressConfig{
+		cfg.Limits.IP = limit.AddressConfig{
 			Allow: networks("192.0.2.0/24", "2001:db8::/32", "203.0.113.5"),
 			Deny:  networks("192.0.2.128/25", "2001:db8:bad::/48", "::ffff:192.0.2.7"),
 		}
@@ -230,7 +230,7 @@ func TestAddressesAreLetInByTheirLists(t *testing.T) {
 		t.Errorf("/healthz: got %s, want 200 for all", got)
 	}
 	for _, text := range []string{"", "10.0.0.0/33", "example.com", "10.0.0", "10.0.0.0/-1", "a/8"} {
-		if err := new(Network).UnmarshalText([]byte(text)); err == nil {
+		if err := new(limit.Network).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for a network", text)
 		}
 	}

@@ -123,7 +123,7 @@ func TestUploadsBeyondTheSendingPlacesAreOverloadedAndALineASecond(t *testing.T)
 	var log lockedLog
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
 	e := newEdgeOf(t, service.URL, func(cfg *Config) {
-		cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
+		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 	}, func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(cfg *upstreamConfig) {
 		cfg.Keepalive.MaxConns, cfg.Queue.Wait = 8, 100*time.Millisecond
 	})

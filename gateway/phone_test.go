@@ -195,7 +195,7 @@ func TestThePhoneCodeOfAnotherUserBindsNoNumber(t *testing.T) {
 func TestAnErrcodeMeansWhatTheAPIThatGaveItSays(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Refused(t), func(cfg *Config) {
-		cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 1000, Per: time.Second}, Burst: 1000}
+		cfg.Limits.Login = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1000, Per: time.Second}, Burst: 1000}
 	})
 	for code, want := range map[string]struct {
 		login, phone string

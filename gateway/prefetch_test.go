@@ -59,7 +59,7 @@ func TestAFloodOfPrefetchesAsksWeChatNoMoreThanItsLimit(t *testing.T) {
 	t.Parallel()
 	e, _ := prefetching(t, func(cfg *Config) {
 		cfg.Limits.Prefetch = limit.Rate{Count: 20, Per: time.Hour}
-		cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 5} // of the address: not asked for a pre-fetch
+		cfg.Limits.Login = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 5} // of the address: not asked for a pre-fetch
 	})
 	statuses := map[int]int{}
 	for i := range 60 {
@@ -82,7 +82,7 @@ func TestAFloodOfPrefetchesAsksWeChatNoMoreThanItsLimit(t *testing.T) {
 func TestOnePersonsPrefetchesAreLimitedByOpenID(t *testing.T) {
 	t.Parallel()
 	e, _ := prefetching(t, func(cfg *Config) {
-		cfg.Limits.Login = LimitConfig{Per: PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 3}
+		cfg.Limits.Login = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 3}
 	})
 	last := 0
 	for range 4 {

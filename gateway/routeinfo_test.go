@@ -27,12 +27,12 @@ func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Upstreams = []string{"service"}
 	cfg.CloudRun, cfg.PhoneByDecryption, cfg.PublicKeys, cfg.PushUpstream = true, true, true, "service"
-	cfg.Limits.Login = LimitConfig{PerIP, limit.Rate{Count: 50, Per: time.Minute}, 31}
-	cfg.Limits.Writes = LimitConfig{PerUser, limit.Rate{Count: 70, Per: time.Minute}, 32}
-	cfg.Limits.DecryptFailures = LimitConfig{PerUser, limit.Rate{Count: 4, Per: time.Hour}, 11}
+	cfg.Limits.Login = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 50, Per: time.Minute}, Burst: 31}
+	cfg.Limits.Writes = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 70, Per: time.Minute}, Burst: 32}
+	cfg.Limits.DecryptFailures = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 4, Per: time.Hour}, Burst: 11}
 	cfg.Limits.Prefetch = limit.Rate{Count: 500, Per: time.Minute}
 	cfg.Routes = []RouteConfig{
-		{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch, RateLimit: LimitConfig{PerIP, limit.Rate{Count: 9, Per: time.Second}, 8}},
+		{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch, RateLimit: limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 9, Per: time.Second}, Burst: 8}},
 		{Path: "/prefetch/plain", Upstream: "service", Auth: AuthPrefetch},
 		{Path: "/**", Upstream: "service", Auth: AuthRequired},
 	}

@@ -77,20 +77,20 @@ func (e endpoint) off(cfg Config) bool {
 // limits are what an operator reads of the limits that the endpoint counts itself, beside the one of its route: it knows
 // only then who asks, or whether to count.
 func (e endpoint) limits(cfg Config) []string {
-	unopened := cfg.Limits.DecryptFailures.text() + " where data do not open"
+	unopened := cfg.Limits.DecryptFailures.String() + " where data do not open"
 	switch e.path {
 	case refreshPath:
-		return []string{cfg.Limits.Writes.text()}
+		return []string{cfg.Limits.Writes.String()}
 	case decryptPath:
 		return []string{unopened}
 	case phonePath:
 		if cfg.PhoneByDecryption {
-			return []string{phoneLimit().text(), unopened}
+			return []string{phoneLimit().String(), unopened}
 		}
-		return []string{phoneLimit().text()}
+		return []string{phoneLimit().String()}
 	}
 	if e.class == classLogin {
-		return []string{"and per " + perOpenID}
+		return []string{"and per " + limit.PerOpenID}
 	}
 	return nil
 }
@@ -238,11 +238,11 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
-		limit: g.newLimit(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+		limit: g.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
 	if cfg.Auth == AuthPrefetch {
-		together, each := r.cfg.Limits.prefetches()
-		made.limits = []string{fmt.Sprintf("%v burst %d for all pre-fetches by code", together.Rate, together.Burst), each.text()}
+		together, each := r.cfg.Limits.Prefetches()
+		made.limits = []string{fmt.Sprintf("%v burst %d for all pre-fetches by code", together.Rate, together.Burst), each.String()}
 	}
 	if made.bodyLimit == 0 {
 		made.bodyLimit = int64(r.cfg.Server.BodyLimit)

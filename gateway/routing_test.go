@@ -161,8 +161,8 @@ func (e *edge) sendNoBody(t *testing.T, line string) (*http.Response, string) {
 
 func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 	t.Parallel()
-	per := func(whom string) LimitConfig {
-		return LimitConfig{Per: whom, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 1}
+	per := func(whom string) limit.BucketConfig {
+		return limit.BucketConfig{Per: whom, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 1}
 	}
 	for want, change := range map[string]func(*Config){
 		`routes[0].host: "a:80" is not a host`:                              func(c *Config) { c.Routes[0].Host = "a:80" },
@@ -173,14 +173,18 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		`routes[0].respond.body: is there without a status`:                 func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Body = "", "x" },
 		`routes[0].respond.body: an answer with status 204 has none`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", FixedAnswer{204, "x"} },
 		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:    func(c *Config) { c.Routes[0].RateLimit = per("team") },
-		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(PerUser), AuthNone },
-		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`:        func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, limit.Rate{Count: 1, Per: time.Second}, 0} },
-		`routes[0].rate_limit.rate: is not a positive rate`:                 func(c *Config) { c.Routes[0].RateLimit = LimitConfig{PerIP, limit.Rate{}, 1} },
-		`routes[0].headers.set.Host: Host is set by the gateway itself`:     func(c *Config) { c.Routes[0].Headers.Set = map[string]string{"Host": "x"} },
-		`routes[0].headers.remove[0]: X-User-Id says who is calling`:        func(c *Config) { c.Routes[0].Headers.Remove = []string{"X-User-Id"} },
-		`limits.in_flight: -1 is not between 0 and 1000000`:                 func(c *Config) { c.Limits.InFlight = -1 },
-		`limits.login.per: "user" is not one of ip`:                         func(c *Config) { c.Limits.Login.Per = PerUser },
-		`server.proxy_protocol: needs server.trusted_proxies`:               func(c *Config) { c.Server.ProxyProtocol = true },
+		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(limit.PerUser), AuthNone },
+		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`: func(c *Config) {
+			c.Routes[0].RateLimit = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Second}, Burst: 0}
+		},
+		`routes[0].rate_limit.rate: is not a positive rate`: func(c *Config) {
+			c.Routes[0].RateLimit = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{}, Burst: 1}
+		},
+		`routes[0].headers.set.Host: Host is set by the gateway itself`: func(c *Config) { c.Routes[0].Headers.Set = map[string]string{"Host": "x"} },
+		`routes[0].headers.remove[0]: X-User-Id says who is calling`:    func(c *Config) { c.Routes[0].Headers.Remove = []string{"X-User-Id"} },
+		`limits.in_flight: -1 is not between 0 and 1000000`:             func(c *Config) { c.Limits.InFlight = -1 },
+		`limits.login.per: "user" is not one of ip`:                     func(c *Config) { c.Limits.Login.Per = limit.PerUser },
+		`server.proxy_protocol: needs server.trusted_proxies`:           func(c *Config) { c.Server.ProxyProtocol = true },
 	} {
 		cfg := DefaultConfig()
 		cfg.Upstreams = []string{"service"}

@@ -38,14 +38,14 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 		cfg: cfg, upstreams: upstreams, push: push,
 		reserved:  newReserved(cfg.Identity),
 		identity:  newIdentityHeaders(cfg.Identity),
-		addresses: limit.NewAddresses(prefixes(cfg.Limits.IP.Allow), prefixes(cfg.Limits.IP.Deny)),
+		addresses: limit.NewAddresses(cfg.Limits.IP),
 		guard:     newAdminGuard(cfg.Server.AdminToken),
 	}
-	r.decryptFailures = g.newLimit("decrypt_failures", cfg.Limits.DecryptFailures)
+	r.decryptFailures = g.buckets.New("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = g.newPrefetchLimits(cfg.Limits)
 	r.logins, r.openIDs = g.newLoginLimits(cfg.Limits.Login)
 	r.sessions = g.newSessionLimit(cfg.Limits.Sessions)
-	r.writes = g.newLimit("writes", cfg.Limits.Writes)
+	r.writes = g.buckets.New("writes", cfg.Limits.Writes)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
 		signer, err := g.deps.Authn.Keys().NewSigner(cfg.Identity.Signed.TTL, g.deps.Now)
 		if err != nil {

@@ -68,7 +68,7 @@ func TestALongListOfSessionsComesInPages(t *testing.T) {
 func TestAUsersWritesShareABucket(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
-		cfg.Limits.Writes = LimitConfig{PerUser, limit.Rate{Count: 6, Per: time.Hour}, 3}
+		cfg.Limits.Writes = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
 	})
 	alice, bob := e.token(t, "alice"), e.token(t, "bob")
 	put := func(token string) string {

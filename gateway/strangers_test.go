@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -35,7 +36,7 @@ func TestAStrangersWordAboutAddressUserAndSchemeNeverPasses(t *testing.T) {
 		service := upstreamtest.Echo(t)
 		e := newEdge(t, service.URL, func(cfg *Config) {
 			if trusted {
-				cfg.Server.TrustedProxies = []Network{{netPrefix(t, "127.0.0.0/8")}}
+				cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 			}
 		})
 		passes := func(name string) bool {

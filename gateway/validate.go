@@ -15,7 +15,7 @@ import (
 
 // Validate reports every fault of the sections of this package, and of how they go together.
 func (c Config) Validate() input.Faults {
-	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.validate().At("limits"), c.Log.validate().At("log"))
+	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReserved(c.Identity)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -65,11 +66,11 @@ func (r RouteConfig) validateRewriting(f *input.Faults) {
 }
 
 func (r RouteConfig) validateRateLimit(f *input.Faults) {
-	if r.RateLimit == (LimitConfig{}) {
+	if r.RateLimit == (limit.BucketConfig{}) {
 		return
 	}
-	*f = append(*f, r.RateLimit.validate(PerUser, PerIP, PerRoute).At("rate_limit")...)
-	if r.RateLimit.Per == PerUser && r.Auth == AuthNone {
+	*f = append(*f, r.RateLimit.Validate(limit.PerUser, limit.PerIP, limit.PerRoute).At("rate_limit")...)
+	if r.RateLimit.Per == limit.PerUser && r.Auth == AuthNone {
 		f.Add("rate_limit.per", "user needs users, and with auth: none nobody is known")
 	}
 }

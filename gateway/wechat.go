@@ -73,8 +73,8 @@ func (g *Gateway) findPhone(ex *exchange, r authn.PhoneRequest, find func() erro
 }
 
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
-func phoneLimit() LimitConfig {
-	return LimitConfig{Per: PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
+func phoneLimit() limit.BucketConfig {
+	return limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
 }
 
 // cloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud

@@ -8,9 +8,9 @@ import (
 // Addresses are the lists of who may ask.
 type Addresses struct{ allow, deny networks }
 
-// NewAddresses makes lists of ranges, which may overlap.
-func NewAddresses(allow, deny []netip.Prefix) Addresses {
-	return Addresses{newNetworks(allow), newNetworks(deny)}
+// NewAddresses makes the lists of limits.ip, whose ranges may overlap.
+func NewAddresses(cfg AddressConfig) Addresses {
+	return Addresses{newNetworks(cfg.Allow), newNetworks(cfg.Deny)}
 }
 
 // Admit reports whether a client may ask: deny is asked first, and an empty allow means everybody. Where there is a list,
@@ -28,10 +28,10 @@ type networks struct {
 	has  map[netip.Prefix]struct{}
 }
 
-func newNetworks(ranges []netip.Prefix) networks {
+func newNetworks(ranges []Network) networks {
 	n := networks{has: make(map[netip.Prefix]struct{}, len(ranges))}
 	for _, r := range ranges {
-		n.has[r.Masked()] = struct{}{}
+		n.has[r.Prefix.Masked()] = struct{}{}
 		if !slices.Contains(n.bits, r.Bits()) {
 			n.bits = append(n.bits, r.Bits())
 		}

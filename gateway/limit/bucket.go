@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"fmt"
 	"hash/maphash"
 	"strconv"
 	"time"
@@ -11,26 +10,27 @@ import (
 type Bucket struct {
 	buckets  *Buckets
 	id       uint64 // of what is limited and how: the same after a reload that changed neither
-	per      string
-	text     string
+	cfg      BucketConfig
 	interval time.Duration
 	burst    time.Duration // what a full bucket holds, as time
 }
 
-// New limits what: burst at once, and then a rate. per says who shares a bucket, as a label.
-func (b *Buckets) New(what, per string, rate Rate, burst int) *Bucket {
-	l := &Bucket{buckets: b, per: per, text: fmt.Sprintf("%v burst %d per %s", rate, burst, per)}
-	l.id = maphash.String(b.seed, what+" "+l.text)
-	l.interval = rate.Per / time.Duration(rate.Count)
-	l.burst = l.interval * time.Duration(burst)
+// New limits what: a burst at once, and then a rate. A limit without a rate is nil.
+func (b *Buckets) New(what string, cfg BucketConfig) *Bucket {
+	if cfg == (BucketConfig{}) {
+		return nil
+	}
+	l := &Bucket{buckets: b, cfg: cfg, id: maphash.String(b.seed, what+" "+cfg.String())}
+	l.interval = cfg.Rate.Per / time.Duration(cfg.Rate.Count)
+	l.burst = l.interval * time.Duration(cfg.Burst)
 	return l
 }
 
 // String is the limit as an operator reads it.
-func (l *Bucket) String() string { return l.text }
+func (l *Bucket) String() string { return l.cfg.String() }
 
 // Per returns who shares one of its buckets.
-func (l *Bucket) Per() string { return l.per }
+func (l *Bucket) Per() string { return l.cfg.Per }
 
 // Take takes a token from the bucket of a client, a number that tells it apart.
 func (l *Bucket) Take(client uint64) Verdict {
@@ -56,7 +56,7 @@ type Verdict struct {
 func (v Verdict) Passed() bool { return v.passed }
 
 // Per is that of the limit.
-func (v Verdict) Per() string { return v.limit.per }
+func (v Verdict) Per() string { return v.limit.cfg.Per }
 
 // After returns how long it takes until there is a token for a request that found none.
 func (v Verdict) After() time.Duration { return v.ahead - v.limit.burst + v.limit.interval }
@@ -66,7 +66,7 @@ func (v Verdict) After() time.Duration { return v.ahead - v.limit.burst + v.limi
 // seconds from empty to full, r requests now, t seconds until full.
 func (v Verdict) Policy() string {
 	l := v.limit
-	return rateLimitItem(l.per, 'q', int64(l.burst/l.interval), 'w', max(1, WholeSeconds(l.burst)))
+	return rateLimitItem(l.cfg.Per, 'q', int64(l.burst/l.interval), 'w', max(1, WholeSeconds(l.burst)))
 }
 
 // State is an item of RateLimit.
@@ -75,7 +75,7 @@ func (v Verdict) State() string {
 	if v.passed {
 		left = int64((v.limit.burst - v.ahead) / v.limit.interval)
 	}
-	return rateLimitItem(v.limit.per, 'r', left, 't', WholeSeconds(v.ahead))
+	return rateLimitItem(v.limit.cfg.Per, 'r', left, 't', WholeSeconds(v.ahead))
 }
 
 // rateLimitItem is an item of a list (RFC 9651 §3.1): a string with two parameters.

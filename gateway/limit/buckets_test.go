@@ -19,7 +19,7 @@ func (c *clock) read() time.Time { return c.now }
 func TestABucketGivesItsBurstThenItsRate(t *testing.T) {
 	t.Parallel()
 	at := newClock()
-	l := NewBuckets(at.read).New("test", "user", Rate{60, time.Minute}, 3)
+	l := NewBuckets(at.read).New("test", BucketConfig{"user", Rate{60, time.Minute}, 3})
 	const alice, bob = 1, 2
 	for i, want := range []bool{true, true, true, false} {
 		if got := l.Take(alice).passed; got != want {
@@ -44,7 +44,7 @@ func TestABucketIsWhatItsPlainModelIs(t *testing.T) {
 		interval := rate.Per / time.Duration(rate.Count)
 		burst := rapid.IntRange(1, 20).Draw(t, "burst")
 		b := NewBuckets(at.read)
-		l := b.New("test", "user", rate, burst)
+		l := b.New("test", BucketConfig{"user", rate, burst})
 		tokens, most := time.Duration(burst)*interval, time.Duration(burst)*interval
 		for range rapid.IntRange(1, 60).Draw(t, "requests") {
 			pause := time.Duration(rapid.Int64Range(0, int64(3*interval)).Draw(t, "pause"))
@@ -69,7 +69,7 @@ func TestALimitThatAReloadDidNotChangeGoesOn(t *testing.T) {
 	t.Parallel()
 	b := NewBuckets(newClock().read)
 	one := func(what string, burst int) bool {
-		return b.New(what, "ip", Rate{1, time.Hour}, burst).Take(1).Passed()
+		return b.New(what, BucketConfig{"ip", Rate{1, time.Hour}, burst}).Take(1).Passed()
 	}
 	if !one("a", 1) || one("a", 1) {
 		t.Error("the same limit made again gives another token")
@@ -106,7 +106,7 @@ func TestAMillionClientsFitAndAreForgotten(t *testing.T) {
 	before := heap()
 	at := newClock()
 	b := NewBuckets(at.read)
-	l := b.New("test", "user", Rate{60, time.Minute}, 30)
+	l := b.New("test", BucketConfig{"user", Rate{60, time.Minute}, 30})
 	for client := range uint64(1_000_000) {
 		l.Take(client)
 	}
@@ -135,7 +135,7 @@ func TestTooManyClientsForgetTheQuietOnesFirst(t *testing.T) {
 	at := newClock()
 	b := NewBuckets(at.read)
 	b.most = 64
-	l := b.New("test", "user", Rate{1, time.Minute}, 100)
+	l := b.New("test", BucketConfig{"user", Rate{1, time.Minute}, 100})
 	const flooder = 1_000_000_000
 	for range 101 {
 		l.Take(flooder)
@@ -155,7 +155,7 @@ func TestTooManyClientsForgetTheQuietOnesFirst(t *testing.T) {
 }
 
 func BenchmarkLimit(b *testing.B) {
-	l := NewBuckets(time.Now).New("test", "user", Rate{1000, time.Second}, 1000)
+	l := NewBuckets(time.Now).New("test", BucketConfig{"user", Rate{1000, time.Second}, 1000})
 	b.ReportAllocs()
 	client := uint64(0)
 	for b.Loop() {

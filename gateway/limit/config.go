@@ -1,0 +1,140 @@
+package limit
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"wxgate/input"
+)
+
+// Config is the section limits of gateway.yaml.
+type Config struct {
+	Login    BucketConfig  `yaml:"login"`     // of one address and of one openid
+	Sessions BucketConfig  `yaml:"sessions"`  // that one openid begins: each is remembered when it has ended
+	Writes   BucketConfig  `yaml:"writes"`    // of one user: our endpoints that write to the store, all together
+	IP       AddressConfig `yaml:"ip"`        // who may ask at all
+	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
+	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
+
+	Prefetch        Rate         `yaml:"prefetch"`         // pre-fetches by code, of all mini-programs and users
+	DecryptFailures BucketConfig `yaml:"decrypt_failures"` // encrypted data of one user that do not open
+
+	PerClient PerClientConfig `yaml:"per_client"`
+}
+
+// BucketConfig is a token bucket for each of those whom it tells apart. The zero value is no limit.
+type BucketConfig struct {
+	Per   string `yaml:"per"` // one of PerUser, PerIP, PerRoute
+	Rate  Rate   `yaml:"rate"`
+	Burst int    `yaml:"burst"`
+}
+
+// Who shares one bucket of a limit: BucketConfig.Per.
+const (
+	PerUser   = "user"   // one user
+	PerIP     = "ip"     // one client address
+	PerRoute  = "route"  // all who use the route
+	PerOpenID = "openid" // one openid; never written
+)
+
+// PerClientConfig is limits.per_client: what one user may hold at a time, or one address without a verified token. 0 is
+// no bound.
+type PerClientConfig struct {
+	InFlight            int `yaml:"in_flight"`            // requests worked on
+	UpstreamConnections int `yaml:"upstream_connections"` // connections to services, those of answers that flow among them
+	WebSockets          int `yaml:"websockets"`           // open ones
+}
+
+// Of is how many of a kind one client may hold.
+func (p PerClientConfig) Of(kind Kind) int {
+	return [kinds]int{p.InFlight, p.UpstreamConnections, p.WebSockets}[kind]
+}
+
+// AddressConfig is limits.ip. What is denied stays so; when allow has entries, nobody else is let in.
+type AddressConfig struct {
+	Allow []Network `yaml:"allow"`
+	Deny  []Network `yaml:"deny"`
+}
+
+// Network is a range of addresses, written as a CIDR or as one address.
+type Network struct{ netip.Prefix }
+
+// UnmarshalText reads a Network.
+func (n *Network) UnmarshalText(text []byte) error {
+	prefix, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		var addr netip.Addr
+		if addr, err = netip.ParseAddr(string(text)); err == nil {
+			prefix, err = addr.WithZone("").Prefix(addr.BitLen())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not a CIDR such as 10.0.0.0/8, nor an address", text)
+	}
+	if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
+		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+	}
+	if n.Prefix = prefix.Masked(); n.Prefix != prefix {
+		return fmt.Errorf("%q is an address within a range: write %v for the range, or %v for the address alone", text, n.Prefix, prefix.Addr())
+	}
+	return nil
+}
+
+// DefaultConfig is the section limits as it is when gateway.yaml says nothing, apart from dials, which are the upstreams'.
+func DefaultConfig() Config {
+	return Config{
+		Login: BucketConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 10000,
+		PerClient:       PerClientConfig{InFlight: 64, UpstreamConnections: 64, WebSockets: 16},
+		Prefetch:        Rate{Count: 600, Per: time.Minute},
+		DecryptFailures: BucketConfig{Per: PerUser, Rate: Rate{Count: 6, Per: time.Hour}, Burst: 10},
+		Sessions:        BucketConfig{Per: PerUser, Rate: Rate{Count: 60, Per: time.Hour}, Burst: 120},
+		Writes:          BucketConfig{Per: PerUser, Rate: Rate{Count: 120, Per: time.Minute}, Burst: 60},
+	}
+}
+
+const (
+	maxBurst    = 1_000_000 // keeps burst times the interval of the slowest rate far below what a duration can hold
+	maxInFlight = 1_000_000
+	maxDials    = 10_000
+)
+
+// Validate reports every fault of the section.
+func (c Config) Validate() input.Faults {
+	f := slices.Concat(c.Login.Validate(PerIP).At("login"), c.Sessions.Validate(PerUser).At("sessions"), c.Writes.Validate(PerUser).At("writes"),
+		c.DecryptFailures.Validate(PerUser).At("decrypt_failures"))
+	if c.Prefetch.Count < 1 {
+		f.Add("prefetch", "is not a positive rate such as 600/m")
+	}
+	input.Between(&f, "in_flight", c.InFlight, 0, maxInFlight)
+	for _, kind := range Kinds() {
+		input.Between(&f, "per_client."+kind.String(), c.PerClient.Of(kind), 0, maxInFlight)
+	}
+	input.Between(&f, "dials", c.Dials, 1, maxDials)
+	return f
+}
+
+// Validate reports every fault of a limit; per are the values of its key per.
+func (c BucketConfig) Validate(per ...string) (f input.Faults) {
+	f.OneOf("per", c.Per, per...)
+	if c.Rate.Count < 1 || c.Rate.Per <= 0 {
+		f.Add("rate", "is not a positive rate such as 60/m")
+	}
+	input.Between(&f, "burst", c.Burst, 1, maxBurst)
+	return f
+}
+
+// String is the limit as an operator reads it.
+func (c BucketConfig) String() string {
+	return fmt.Sprintf("%v burst %d per %s", c.Rate, c.Burst, c.Per)
+}
+
+// Prefetches are the limits of pre-fetches by code: of all together, which take a minute's worth at once, and of each
+// openid, as often as it may log in.
+func (c Config) Prefetches() (together, each BucketConfig) {
+	together = BucketConfig{Per: PerRoute, Rate: c.Prefetch, Burst: min(c.Prefetch.Count, maxBurst)}
+	each = c.Login
+	each.Per = PerOpenID
+	return together, each
+}
