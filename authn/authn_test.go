@@ -14,6 +14,7 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger"
 )
@@ -56,7 +57,7 @@ type fixture struct {
 }
 
 func testKey(id string) KeyConfig {
-	return KeyConfig{ID: id, Secret: Secret(id + strings.Repeat("k", MinSecretBytes))}
+	return KeyConfig{ID: id, Secret: secret.Text(id + strings.Repeat("k", MinSecretBytes))}
 }
 
 func newFixture(t testing.TB) *fixture { return newFixtureWith(t, nil) }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -92,9 +93,9 @@ type SignedCall struct {
 const signedCallVersion = "v2"
 
 // Identity is who is calling, and whether to believe it: the call was signed with the secret, and just now.
-func (s SignedCall) Identity(secret Secret, now time.Time) (CloudIdentity, bool) {
+func (s SignedCall) Identity(key secret.Text, now time.Time) (CloudIdentity, bool) {
 	signature, err := hex.DecodeString(s.Signature)
-	believed := err == nil && secret.Reveal() != "" && hmac.Equal(signature, s.sum(secret)) && s.isOf(now)
+	believed := err == nil && key.Reveal() != "" && hmac.Equal(signature, s.sum(key)) && s.isOf(now)
 	if !believed {
 		return CloudIdentity{}, false
 	}
@@ -102,8 +103,8 @@ func (s SignedCall) Identity(secret Secret, now time.Time) (CloudIdentity, bool)
 }
 
 // sum is over a line each; none of them can hold a line break, which no part of a request's head can.
-func (s SignedCall) sum(secret Secret) []byte {
-	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
+func (s SignedCall) sum(key secret.Text) []byte {
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write([]byte(strings.Join([]string{signedCallVersion, s.Timestamp, s.AppID, s.OpenID, s.Method, s.Target, s.Content}, "\n")))
 	return mac.Sum(nil)
 }

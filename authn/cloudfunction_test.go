@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/secret"
 )
 
 // signedByTheFunction reads the vector that tests/cloud/signature.test.js checks the cloud function against.
-func signedByTheFunction(t *testing.T) (call SignedCall, secret Secret, now time.Time) {
+func signedByTheFunction(t *testing.T) (call SignedCall, key secret.Text, now time.Time) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/cloud-function.json")
 	if err != nil {
@@ -27,14 +29,14 @@ func signedByTheFunction(t *testing.T) (call SignedCall, secret Secret, now time
 	return SignedCall{
 		AppID: v.Headers["x-wxgate-appid"], OpenID: v.Headers["x-wxgate-openid"], Timestamp: v.Headers["x-wxgate-timestamp"],
 		Method: v.Method, Target: v.Target, Content: v.Headers["x-wxgate-content-sha256"], Signature: v.Headers["x-wxgate-signature-v2"],
-	}, Secret(v.Secret), time.UnixMilli(v.Now)
+	}, secret.Text(v.Secret), time.UnixMilli(v.Now)
 }
 
 func TestACallThatTheCloudFunctionSignedIsBelieved(t *testing.T) {
 	t.Parallel()
-	call, secret, now := signedByTheFunction(t)
+	call, key, now := signedByTheFunction(t)
 	for _, skew := range []time.Duration{0, 59 * time.Second, -59 * time.Second} {
-		if id, ok := call.Identity(secret, now.Add(skew)); !ok || id != (CloudIdentity{AppID: "wx0123456789abcdef", OpenID: "oCaller-1_x"}) {
+		if id, ok := call.Identity(key, now.Add(skew)); !ok || id != (CloudIdentity{AppID: "wx0123456789abcdef", OpenID: "oCaller-1_x"}) {
 			t.Errorf("%s later: got %+v, %t, want the caller", skew, id, ok)
 		}
 	}
@@ -42,7 +44,7 @@ func TestACallThatTheCloudFunctionSignedIsBelieved(t *testing.T) {
 
 func TestACallWithAnythingElseIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	good, secret, now := signedByTheFunction(t)
+	good, key, now := signedByTheFunction(t)
 	for name, spoil := range map[string]func(*SignedCall){
 		"another openid":              func(c *SignedCall) { c.OpenID = "oSomebodyElse" },
 		"another mini-program":        func(c *SignedCall) { c.AppID = "wx9" },
@@ -60,7 +62,7 @@ func TestACallWithAnythingElseIsNotBelieved(t *testing.T) {
 	} {
 		call := good
 		spoil(&call)
-		if id, ok := call.Identity(secret, now); ok {
+		if id, ok := call.Identity(key, now); ok {
 			t.Errorf("%s: got %+v, want nobody", name, id)
 		}
 	}
@@ -70,15 +72,15 @@ func TestACallWithAnythingElseIsNotBelieved(t *testing.T) {
 		t.Errorf("signed without a secret, where there is none: got %+v, want nobody", id)
 	}
 	for name, c := range map[string]struct {
-		secret Secret
-		now    time.Time
+		key secret.Text
+		now time.Time
 	}{
-		"replayed after the window": {secret, now.Add(2 * time.Minute)},
-		"from the future":           {secret, now.Add(-2 * time.Minute)},
-		"another secret":            {secret + "x", now},
+		"replayed after the window": {key, now.Add(2 * time.Minute)},
+		"from the future":           {key, now.Add(-2 * time.Minute)},
+		"another secret":            {key + "x", now},
 		"no secret here":            {"", now},
 	} {
-		if id, ok := good.Identity(c.secret, c.now); ok {
+		if id, ok := good.Identity(c.key, c.now); ok {
 			t.Errorf("%s: got %+v, want nobody", name, id)
 		}
 	}

@@ -6,16 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"wxgate/authn/wechat"
 	"wxgate/input"
 	"wxgate/secret"
 )
 
 // MinSecretBytes is the shortest HS256 secret that is accepted: RFC 7518 §3.2 asks for at least the size of the hash.
 const MinSecretBytes = 32
-
-// Secret is a string that prints as ***.
-type Secret = wechat.Secret
 
 // Config is the section authn of gateway.yaml.
 type Config struct {
@@ -31,9 +27,9 @@ type Config struct {
 
 // KeyConfig is one key of authn.keys.
 type KeyConfig struct {
-	ID     string `yaml:"id"`     // kid in the header of the tokens it signs
-	Secret Secret `yaml:"secret"` // for HS256: at least MinSecretBytes bytes
-	File   string `yaml:"file"`   // for RS256, ES256, EdDSA: a PEM file; a public key can only verify
+	ID     string      `yaml:"id"`     // kid in the header of the tokens it signs
+	Secret secret.Text `yaml:"secret"` // for HS256: at least MinSecretBytes bytes
+	File   string      `yaml:"file"`   // for RS256, ES256, EdDSA: a PEM file; a public key can only verify
 }
 
 // SessionsConfig is authn.sessions.
@@ -113,25 +109,25 @@ func (c Config) validateKeys() (f input.Faults) {
 }
 
 func (k KeyConfig) validateMaterial(f *input.Faults, path string) {
-	secret := k.Secret.Reveal()
+	text := k.Secret.Reveal()
 	switch {
-	case k.File != "" && secret != "":
+	case k.File != "" && text != "":
 		f.Add(path, "has a secret and a file; a key is one of them")
 	case k.File != "":
-	case len(secret) < MinSecretBytes:
-		f.Add(path+".secret", "has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", len(secret), MinSecretBytes)
-	case wellKnown(secret):
+	case len(text) < MinSecretBytes:
+		f.Add(path+".secret", "has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", len(text), MinSecretBytes)
+	case wellKnown(text):
 		f.Add(path+".secret", "is a pattern or an example that anybody can guess; make one with `wxgate keys new`")
 	}
 }
 
 // wellKnown reports whether a secret is made of so few characters, or of such words, that it was never random.
-func wellKnown(secret string) bool {
+func wellKnown(text string) bool {
 	different := map[rune]bool{}
-	for _, r := range secret {
+	for _, r := range text {
 		different[r] = true
 	}
-	lower := strings.ToLower(secret)
+	lower := strings.ToLower(text)
 	return len(different) < 8 || slices.ContainsFunc([]string{"changeme", "change-me", "your-secret", "your_secret", "secretkey", "your-256-bit-secret"},
 		func(word string) bool { return strings.Contains(lower, word) })
 }

@@ -14,17 +14,17 @@ import (
 	"syscall"
 	"time"
 
-	"wxgate/authn"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/input"
+	"wxgate/secret"
 )
 
 // adminClient asks the admin listener of the running gateway.
 type adminClient struct {
 	address string
-	token   authn.Secret
+	token   secret.Text
 	stderr  io.Writer
 	timeout time.Duration // for an answer, or the beginning of one that is streamed; 0: it comes when it comes
 }

@@ -9,23 +9,16 @@ import (
 	"testing"
 
 	"wxgate/authn"
-	"wxgate/authn/wechat"
 	"wxgate/config"
-	"wxgate/storage"
+	"wxgate/secret"
 )
 
 // fillSecrets gives every secret of a value a text that can be found again.
 func fillSecrets(t *testing.T, v reflect.Value, path string) (filled int) {
 	t.Helper()
 	switch {
-	case v.Type() == reflect.TypeFor[wechat.Secret]():
+	case v.Type() == reflect.TypeFor[secret.Text]():
 		v.SetString("real-secret-of-" + path + "-0123456789abcdef")
-		return 1
-	case v.Type() == reflect.TypeFor[storage.EncryptionKey]():
-		key, _ := v.Addr().Interface().(*storage.EncryptionKey)
-		if err := key.UnmarshalText([]byte("cmVhbC1zZWNyZXQtb2Ytc3RvcmFnZS0wMTIzNDU2Nzg=")); err != nil {
-			t.Fatal(err)
-		}
 		return 1
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
@@ -43,12 +36,8 @@ func fillSecrets(t *testing.T, v reflect.Value, path string) (filled int) {
 // secretsLeft are the paths of secrets that hold a text of fillSecrets.
 func secretsLeft(v reflect.Value, path string) (left []string) {
 	switch {
-	case v.Type() == reflect.TypeFor[wechat.Secret]():
+	case v.Type() == reflect.TypeFor[secret.Text]():
 		if strings.HasPrefix(v.String(), "real-secret") {
-			left = append(left, path)
-		}
-	case v.Type() == reflect.TypeFor[storage.EncryptionKey]():
-		if key, ok := v.Interface().(storage.EncryptionKey); ok && !key.IsZero() {
 			left = append(left, path)
 		}
 	case v.Kind() == reflect.Struct:

@@ -19,6 +19,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/input"
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -49,7 +50,7 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 	}
 	s := &standIn{
 		dir: dir, remove: remove, keys: map[string]authn.KeyConfig{}, addresses: map[string]string{},
-		push: wechat.PushConfig{Token: wechat.Secret(rand.Text()), AESKey: wechat.Secret((rand.Text() + rand.Text())[:43])},
+		push: wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
 	}
 	s.weChat, err = sandbox.New(sandbox.Config{
 		AppID: sandboxAppID, Secret: sandboxSecret, PushToken: s.push.Token, PushAESKey: s.push.AESKey,
@@ -114,7 +115,7 @@ func (s *standIn) key(algorithm string) (authn.KeyConfig, error) {
 	if key, made := s.keys[algorithm]; made {
 		return key, nil
 	}
-	key := authn.KeyConfig{ID: "sandbox", Secret: authn.Secret(rand.Text() + rand.Text())}
+	key := authn.KeyConfig{ID: "sandbox", Secret: secret.Text(rand.Text() + rand.Text())}
 	if slices.Contains([]string{"RS256", "ES256", "EdDSA"}, algorithm) { // Validate refuses any other
 		private, err := newPrivateKey(algorithm)
 		if err != nil {

@@ -5,9 +5,9 @@ import (
 	"net"
 
 	"wxgate/authn"
-	"wxgate/authn/wechat"
 	"wxgate/config/strictyaml"
 	"wxgate/input"
+	"wxgate/secret"
 )
 
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
@@ -17,11 +17,11 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 	if id, ok := env("WX_APPID"); ok && c.WeChat.AppID == "" && len(c.WeChat.Apps) == 0 {
 		c.WeChat.AppID, filled["wechat.appid"] = id, "WX_APPID in the environment"
 	}
-	if secret, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
-		c.WeChat.Secret, filled["wechat.secret"] = wechat.Secret(secret), "WX_SECRET in the environment"
+	if text, ok := env("WX_SECRET"); ok && c.WeChat.Secret.Reveal() == "" && len(c.WeChat.Apps) == 0 {
+		c.WeChat.Secret, filled["wechat.secret"] = secret.Text(text), "WX_SECRET in the environment"
 	}
-	if secret, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
-		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(secret)}}
+	if text, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
+		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: secret.Text(text)}}
 		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
 	}
 	if port, ok := c.PortFromEnvironment(env); ok {

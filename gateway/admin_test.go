@@ -16,6 +16,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -46,7 +47,7 @@ func newOperator(t *testing.T, token string) *operator {
 // newOperatorWith is newOperator with other things to work with.
 func newOperatorWith(t *testing.T, token string, with func(*Deps)) *operator {
 	t.Helper()
-	e := newEdgeWith(t, "http://127.0.0.1:1", func(cfg *Config) { cfg.Server.AdminToken = authn.Secret(token) }, with)
+	e := newEdgeWith(t, "http://127.0.0.1:1", func(cfg *Config) { cfg.Server.AdminToken = secret.Text(token) }, with)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -758,7 +759,7 @@ func TestAnAdminListenerOffLoopbackNeedsAToken(t *testing.T) {
 	} {
 		cfg := DefaultConfig()
 		cfg.Routes = []RouteConfig{{Path: "/", Auth: AuthNone, Respond: FixedAnswer{Status: 200}}}
-		cfg.Server.Admin, cfg.Server.AdminToken = c.admin, authn.Secret(c.token)
+		cfg.Server.Admin, cfg.Server.AdminToken = c.admin, secret.Text(c.token)
 		faults := cfg.Validate()
 		got := fmt.Sprint(faults)
 		if (len(faults) > 0) != (c.want != "") || !strings.Contains(got, c.want) || (c.token != "" && strings.Contains(got, c.token)) {

@@ -10,9 +10,9 @@ import (
 	"net/url"
 	"strings"
 
-	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
+	"wxgate/secret"
 )
 
 // adminGuard decides who may use the admin listener.
@@ -21,7 +21,7 @@ type adminGuard struct {
 	token    [sha256.Size]byte // its hash, so that comparing takes the same time whatever the length
 }
 
-func newAdminGuard(token authn.Secret) adminGuard {
+func newAdminGuard(token secret.Text) adminGuard {
 	return adminGuard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
 }
 

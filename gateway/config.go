@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"wxgate/authn"
 	"wxgate/gateway/limit"
+	"wxgate/secret"
 	"wxgate/upstream"
 )
 
@@ -19,19 +19,19 @@ type Config struct {
 	Limits   limit.Config
 	Log      LogConfig
 
-	CloudRun          bool         // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
-	FunctionKey       authn.Secret // wechat.cloud_function_secret; empty: no signed openid is believed
-	PhoneByDecryption bool         // wechat.phone_by_decryption: encrypted data are taken for a phone number
-	PushUpstream      string       // wechat.push.upstream; empty: message push is off
-	PublicKeys        bool         // authn.keys has some that anybody may verify with
-	Upstreams         []string     // the names that routes and wechat.push may use
+	CloudRun          bool        // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
+	FunctionKey       secret.Text // wechat.cloud_function_secret; empty: no signed openid is believed
+	PhoneByDecryption bool        // wechat.phone_by_decryption: encrypted data are taken for a phone number
+	PushUpstream      string      // wechat.push.upstream; empty: message push is off
+	PublicKeys        bool        // authn.keys has some that anybody may verify with
+	Upstreams         []string    // the names that routes and wechat.push may use
 }
 
 // ServerConfig is the section server.
 type ServerConfig struct {
 	Listen         string          `yaml:"listen"`          // host:port of the public listener
 	Admin          string          `yaml:"admin"`           // host:port of the operator's listener
-	AdminToken     authn.Secret    `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
+	AdminToken     secret.Text     `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
 	TrustedProxies []limit.Network `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
 	ProxyProtocol  bool            `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      Size            `yaml:"body_limit"`      // the largest request body; routes may set their own

@@ -20,6 +20,7 @@ import (
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
+	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger"
 	"wxgate/upstream"
@@ -151,7 +152,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Clien
 	}
 	tb.Cleanup(client.Close)
 	cfg := authn.DefaultConfig()
-	cfg.Keys = []authn.KeyConfig{{ID: "main", Secret: authn.Secret(strings.Repeat("k", authn.MinSecretBytes))}}
+	cfg.Keys = []authn.KeyConfig{{ID: "main", Secret: secret.Text(strings.Repeat("k", authn.MinSecretBytes))}}
 	auth, err := authn.New(tb.Context(), cfg, authn.Deps{
 		Store: store, Apps: map[string]authn.WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
 	})

@@ -15,11 +15,12 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/secret"
 	"wxgate/upstream/upstreamtest"
 )
 
 // pushing is a gateway with message push, sealed or plain, in front of a service.
-func pushing(t *testing.T, service *upstreamtest.Service, key wechat.Secret) (*edge, *wechat.Push) {
+func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text) (*edge, *wechat.Push) {
 	t.Helper()
 	push, err := wechat.NewPush(testAppID, pushToken, key)
 	if err != nil {
@@ -34,7 +35,7 @@ func pushRequest(query, body string) string {
 
 func TestACapturedPushIsNotDeliveredAgain(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string]wechat.Secret{"sealed": pushKey, "plain": ""} {
+	for name, key := range map[string]secret.Text{"sealed": pushKey, "plain": ""} {
 		service := upstreamtest.Echo(t)
 		e, push := pushing(t, service, key)
 		query, body, err := push.Request([]byte(`{"MsgType":"event","Event":"pay"}`), time.Now())

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"net"
 
-	"wxgate/authn"
+	"wxgate/secret"
 )
 
 // checkAdminSocket refuses a socket that others than this machine can reach, unless the admin API asks for a token. What
 // the configuration says of server.admin is not enough: a socket of systemd listens where its unit says, and localhost
 // may be a name of any address.
-func checkAdminSocket(ln net.Listener, token authn.Secret) error {
+func checkAdminSocket(ln net.Listener, token secret.Text) error {
 	if token.Reveal() != "" || onThisMachine(ln.Addr()) {
 		return nil
 	}

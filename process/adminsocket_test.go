@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"wxgate/authn"
+	"wxgate/secret"
 )
 
 // elsewhere is a listener whose address is what a name such as localhost was resolved to.
@@ -41,7 +41,7 @@ func TestAnAdminSocketThatOthersReachNeedsAToken(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), row.addr.String()) {
 			t.Errorf("%v: %v does not name the address", row.addr, err)
 		}
-		if err := checkAdminSocket(elsewhere{addr: row.addr}, authn.Secret("0123456789abcdef")); err != nil {
+		if err := checkAdminSocket(elsewhere{addr: row.addr}, secret.Text("0123456789abcdef")); err != nil {
 			t.Errorf("%v with a token: %v", row.addr, err)
 		}
 	}

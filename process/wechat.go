@@ -13,6 +13,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -70,7 +71,7 @@ type tokenStore struct{ *storage.Store }
 // Load returns the token last saved, or the zero token.
 func (s tokenStore) Load(ctx context.Context, appID string) (wechat.ServerToken, error) {
 	token, expires, err := s.ServerToken(ctx, appID)
-	return wechat.ServerToken{Value: wechat.Secret(token), Expires: expires}, err
+	return wechat.ServerToken{Value: secret.Text(token), Expires: expires}, err
 }
 
 // Save keeps a token.

@@ -1,4 +1,5 @@
-// Package secret knows how secrets and ids go wrong on their way from a console into a configuration.
+// Package secret keeps secrets out of logs and output, and knows how they go wrong on their way from a console into a
+// configuration.
 package secret
 
 import (

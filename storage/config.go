@@ -1,15 +1,18 @@
 package storage
 
-import "wxgate/input"
+import (
+	"wxgate/input"
+	"wxgate/secret"
+)
 
 // DriverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
 const DriverBadger = "badger" // one process, a folder on a disk that persists
 
 // Config is the section storage of gateway.yaml.
 type Config struct {
-	Driver        string        `yaml:"driver"`         // which store remembers; badger
-	EncryptionKey EncryptionKey `yaml:"encryption_key"` // seals session_keys; empty = a key file made beside the data
-	Badger        Badger        `yaml:"badger"`
+	Driver        string      `yaml:"driver"`         // which store remembers; badger
+	EncryptionKey secret.Text `yaml:"encryption_key"` // seals session_keys; empty = a key file made beside the data
+	Badger        Badger      `yaml:"badger"`
 }
 
 // Badger configures the embedded store.
@@ -27,7 +30,7 @@ func (c Config) Validate() (f input.Faults) {
 	if c.Driver != DriverBadger {
 		f.Add("driver", "%q is not %s", c.Driver, DriverBadger)
 	}
-	if _, err := c.EncryptionKey.Bytes(); err != nil && !c.EncryptionKey.IsZero() {
+	if _, err := DecodeKey(c.EncryptionKey); err != nil && c.EncryptionKey != "" {
 		f.Add("encryption_key", "%v", err)
 	}
 	if c.Driver == DriverBadger && c.Badger.Dir == "" {

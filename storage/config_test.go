@@ -7,16 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/secret"
 	"wxgate/storage"
 )
-
-func key(t *testing.T, text string) (k storage.EncryptionKey) {
-	t.Helper()
-	if err := k.UnmarshalText([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
 
 func TestDefaultConfigIsValid(t *testing.T) {
 	if faults := storage.DefaultConfig().Validate(); len(faults) != 0 {
@@ -25,7 +18,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 }
 
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
-	c := storage.Config{Driver: storage.DriverBadger, EncryptionKey: key(t, "aGVsbG8=")}
+	c := storage.Config{Driver: storage.DriverBadger, EncryptionKey: "aGVsbG8="}
 	want := "storage.encryption_key: want 32 bytes in base64, got 5\nstorage.badger.dir: want a folder, got none"
 	if got := c.Validate().At("storage").Err().Error(); got != want {
 		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
@@ -43,22 +36,22 @@ func TestEncryptionKeyInEveryBase64(t *testing.T) {
 		"-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_8",
 		" +/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/8\n",
 	} {
-		if got, err := key(t, text).Bytes(); err != nil || len(got) != storage.EncryptionKeySize || got[0] != 0xfb {
+		if got, err := storage.DecodeKey(secret.Text(text)); err != nil || len(got) != storage.EncryptionKeySize || got[0] != 0xfb {
 			t.Errorf("key %q: got %x, %v", text, got, err)
 		}
 	}
 }
 
 func TestEncryptionKeyPrintsAsStarsEverywhere(t *testing.T) {
-	const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
-	c := storage.Config{EncryptionKey: key(t, secret)}
+	const key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
+	c := storage.Config{EncryptionKey: key}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "key", c.EncryptionKey)
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed := []string{log.String(), string(text), c.EncryptionKey.String(), c.EncryptionKey.GoString()}
+	printed := []string{log.String(), string(text), c.EncryptionKey.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T"} {
 		printed = append(printed, fmt.Sprintf(verb, c), fmt.Sprintf(verb, &c), fmt.Sprintf(verb, c.EncryptionKey))
 	}
@@ -70,7 +63,7 @@ func TestEncryptionKeyPrintsAsStarsEverywhere(t *testing.T) {
 	if !strings.Contains(string(text), "***") {
 		t.Errorf("as JSON: got %s, want ***", text)
 	}
-	if _, err := key(t, secret+"x").Bytes(); strings.Contains(fmt.Sprint(err), "c2V") {
+	if _, err := storage.DecodeKey(key + "x"); strings.Contains(fmt.Sprint(err), "c2V") {
 		t.Errorf("got the key in the error %v", err)
 	}
 }

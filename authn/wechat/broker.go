@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"wxgate/secret"
 )
 
 const (
@@ -26,7 +28,7 @@ type broker struct {
 
 	mu      sync.Mutex
 	current *ServerToken // behind a pointer, as in Client
-	refused *Secret      // the token that WeChat refused last
+	refused *secret.Text // the token that WeChat refused last
 	renewAt time.Time
 	forced  time.Time // when a refresh was forced last
 	flight  *flight   // the replacement under way, or nil
@@ -40,7 +42,7 @@ type flight struct {
 }
 
 func newBroker(o options, appID string, timeout time.Duration, fetch func(context.Context, bool) (ServerToken, error)) *broker {
-	return &broker{now: o.now, store: o.store, appID: appID, timeout: timeout, fetch: fetch, current: new(ServerToken), refused: new(Secret)}
+	return &broker{now: o.now, store: o.store, appID: appID, timeout: timeout, fetch: fetch, current: new(ServerToken), refused: new(secret.Text)}
 }
 
 // token returns the current token, or waits for the next one.
@@ -93,7 +95,7 @@ func (b *broker) launch() *flight {
 
 // fly replaces the token for everybody who waits. It does not use the context of the one who came first: he may leave, and
 // a server may reuse what is behind it. wait ends after it.
-func (b *broker) fly(f *flight, refused Secret, forced time.Time) {
+func (b *broker) fly(f *flight, refused secret.Text, forced time.Time) {
 	defer close(f.done)
 	ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
 	defer cancel()
@@ -111,7 +113,7 @@ func (b *broker) fly(f *flight, refused Secret, forced time.Time) {
 }
 
 // next returns a token other than refused: the one of another replica, else WeChat's current one, else a forced one.
-func (b *broker) next(ctx context.Context, refused Secret, forced *time.Time) (ServerToken, error) {
+func (b *broker) next(ctx context.Context, refused secret.Text, forced *time.Time) (ServerToken, error) {
 	if token, ok := b.load(ctx, refused); ok {
 		return token, nil
 	}
@@ -127,7 +129,7 @@ func (b *broker) next(ctx context.Context, refused Secret, forced *time.Time) (S
 }
 
 // force kills WeChat's current token. Only a token that WeChat gives out and refuses is worth that.
-func (b *broker) force(ctx context.Context, refused Secret, forced *time.Time) (ServerToken, error) {
+func (b *broker) force(ctx context.Context, refused secret.Text, forced *time.Time) (ServerToken, error) {
 	if !forced.IsZero() && b.now().Sub(*forced) < minForce {
 		return ServerToken{}, ErrTokenRefused
 	}
@@ -140,7 +142,7 @@ func (b *broker) force(ctx context.Context, refused Secret, forced *time.Time) (
 }
 
 // load returns the token of another replica, or one from before a restart, when it is worth having.
-func (b *broker) load(ctx context.Context, refused Secret) (ServerToken, bool) {
+func (b *broker) load(ctx context.Context, refused secret.Text) (ServerToken, bool) {
 	if b.store == nil {
 		return ServerToken{}, false
 	}
@@ -157,7 +159,7 @@ func (b *broker) save(ctx context.Context, token ServerToken) {
 }
 
 // invalidate makes old unusable. When another token is current, somebody was faster.
-func (b *broker) invalidate(old Secret) {
+func (b *broker) invalidate(old secret.Text) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if old != "" && b.current.Value == old {
@@ -166,7 +168,7 @@ func (b *broker) invalidate(old Secret) {
 }
 
 // isRefused reports whether WeChat refused token last.
-func (b *broker) isRefused(token Secret) bool {
+func (b *broker) isRefused(token secret.Text) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return token == *b.refused

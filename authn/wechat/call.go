@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"wxgate/secret"
 )
 
 // maxAnswer bounds the answer to a Call, in bytes; the largest real ones are pictures of getwxacode, about 150 KB.
@@ -60,7 +62,7 @@ func (c *Client) withToken(ctx context.Context, r call) (Answer, error) {
 }
 
 // tokenCall sends r once and says with which token.
-func (c *Client) tokenCall(ctx context.Context, r call) (Answer, Secret, error) {
+func (c *Client) tokenCall(ctx context.Context, r call) (Answer, secret.Text, error) {
 	token, err := c.tokens.token(ctx)
 	if err != nil {
 		return Answer{}, "", named(APIStableToken, err)

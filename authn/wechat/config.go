@@ -16,7 +16,7 @@ const maxTimeout = 15 * time.Second
 // Config is the wechat section of gateway.yaml for one mini-program.
 type Config struct {
 	AppID   string        `yaml:"appid"`    // of the mini-program, wx…; upper and lower case differ; WX_APPID
-	Secret  Secret        `yaml:"secret"`   // the AppSecret beside it on mp.weixin.qq.com; WX_SECRET
+	Secret  secret.Text   `yaml:"secret"`   // the AppSecret beside it on mp.weixin.qq.com; WX_SECRET
 	BaseURL string        `yaml:"base_url"` // https://api.weixin.qq.com; http:// only inside Cloud Run or for the sandbox
 	Timeout time.Duration `yaml:"timeout"`  // for one whole call: name, dial, TLS, answer and body; 3s
 
@@ -25,22 +25,22 @@ type Config struct {
 	Apps     []App `yaml:"apps"`      // several mini-programs; then AppID and Secret stay empty
 	CloudRun bool  `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
 
-	CloudFunctionSecret Secret     `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then believed
-	PhoneByDecryption   bool       `yaml:"phone_by_decryption"`   // take a phone number from encrypted data, too; they are weaker than a code
-	Push                PushConfig `yaml:"push"`                  // message push; off while empty
+	CloudFunctionSecret secret.Text `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then believed
+	PhoneByDecryption   bool        `yaml:"phone_by_decryption"`   // take a phone number from encrypted data, too; they are weaker than a code
+	Push                PushConfig  `yaml:"push"`                  // message push; off while empty
 }
 
 // App is one of several mini-programs.
 type App struct {
-	AppID  string `yaml:"appid"`
-	Secret Secret `yaml:"secret"`
+	AppID  string      `yaml:"appid"`
+	Secret secret.Text `yaml:"secret"`
 }
 
 // PushConfig is wechat.push: what the page 消息推送 of mp.weixin.qq.com says, and where messages go.
 type PushConfig struct {
-	Token    Secret `yaml:"token"`
-	AESKey   Secret `yaml:"aes_key"`
-	Upstream string `yaml:"upstream"`
+	Token    secret.Text `yaml:"token"`
+	AESKey   secret.Text `yaml:"aes_key"`
+	Upstream string      `yaml:"upstream"`
 }
 
 // Each is the configuration of each mini-program.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/wechat"
+	"wxgate/secret"
 )
 
 func TestDefaultConfigLacksOnlyAppIDAndSecret(t *testing.T) {
@@ -40,7 +41,7 @@ func TestValidateReportsEachFaultUnderItsPath(t *testing.T) {
 		{func(c *wechat.Config) { c.BaseURL = "http://h\x7f/" + plain }, "wechat.base_url: is not"},
 		{func(c *wechat.Config) { c.Timeout = 0 }, "wechat.timeout: 0s is not"},
 		{func(c *wechat.Config) { c.Timeout = -time.Second }, "wechat.timeout: -1s is not"},
-		{func(c *wechat.Config) { c.CloudFunctionSecret = wechat.Secret(strings.Repeat("k", 32)) }, ""},
+		{func(c *wechat.Config) { c.CloudFunctionSecret = secret.Text(strings.Repeat("k", 32)) }, ""},
 		{func(c *wechat.Config) { c.CloudFunctionSecret = "short" }, "wechat.cloud_function_secret: has 5 bytes"},
 		{func(c *wechat.Config) { c.Timeout = time.Minute }, "wechat.timeout: 1m0s is not"},
 	} {

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wxgate/secret"
 )
 
 // The failures of Push; neither quotes what was sent.
@@ -33,8 +35,8 @@ const (
 // looked at here, where there is no clock and no memory, and without both a captured request can be sent again.
 type Push struct {
 	appID string
-	token *Secret // behind pointers, as in Client
-	key   *[]byte // 32 bytes, or nil in plain mode
+	token *secret.Text // behind pointers, as in Client
+	key   *[]byte      // 32 bytes, or nil in plain mode
 }
 
 // Message is what WeChat pushed.
@@ -51,7 +53,7 @@ func (m Message) Format(f fmt.State, _ rune) {
 // NewPush takes the Token and the EncodingAESKey of the page 消息推送 of mp.weixin.qq.com. With an encodingAESKey every
 // message must be sealed (安全模式); with an empty one every message must be plain (明文模式), and then nothing signs
 // the body: whoever learns one signed URL can send any message with it.
-func NewPush(appID string, token, encodingAESKey Secret) (*Push, error) {
+func NewPush(appID string, token, encodingAESKey secret.Text) (*Push, error) {
 	if appID == "" || token.Reveal() == "" {
 		return nil, errors.New("message push: appid and token must not be empty")
 	}

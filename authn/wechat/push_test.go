@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/secret"
 )
 
 // The vector of Tencent's own sample of WXBizMsgCrypt.
@@ -34,7 +36,7 @@ func vectorQuery(changes ...string) url.Values {
 	return query
 }
 
-func newTestPush(t *testing.T, appID string, key Secret) *Push {
+func newTestPush(t *testing.T, appID string, key secret.Text) *Push {
 	t.Helper()
 	p, err := NewPush(appID, pushToken, key)
 	if err != nil {
@@ -90,7 +92,7 @@ func TestOpenRefusesWhatIsSignedAndNotSealedForUs(t *testing.T) {
 	t.Parallel()
 	ours := newTestPush(t, pushAppID, pushKey)
 	foreign := newTestPush(t, "wx0000000000000000", pushKey)
-	otherKey := newTestPush(t, pushAppID, Secret("0"+pushKey[1:]))
+	otherKey := newTestPush(t, pushAppID, secret.Text("0"+pushKey[1:]))
 	for name, sealer := range map[string]*Push{"another mini-program": foreign, "another key": otherKey} {
 		query, body, err := sealer.Request([]byte(`{"a":1}`), time.Unix(1, 0))
 		if err != nil {
@@ -240,12 +242,12 @@ func TestAnEncodingAESKeyIs43LettersAndDigits(t *testing.T) {
 		pushKey: true, pushKey[:42] + "H": true, // two bits of the last character mean nothing, and are random in real keys
 		pushKey[:42]: false, pushKey + "=": false, pushKey[:42] + "-": false, pushKey[:42] + "/": false, pushKey[:42] + "é": false,
 	} {
-		if _, err := NewPush(pushAppID, pushToken, Secret(key)); (err == nil) != good || (err != nil && strings.Contains(err.Error(), key)) {
+		if _, err := NewPush(pushAppID, pushToken, secret.Text(key)); (err == nil) != good || (err != nil && strings.Contains(err.Error(), key)) {
 			t.Errorf("NewPush with the key %s: got %v, want good %t", key, err, good)
 		}
 	}
 	for _, row := range [][2]string{{"", pushToken}, {pushAppID, ""}} {
-		if _, err := NewPush(row[0], Secret(row[1]), ""); err == nil {
+		if _, err := NewPush(row[0], secret.Text(row[1]), ""); err == nil {
 			t.Errorf("NewPush(%q, %q): got no error, want one", row[0], row[1])
 		}
 	}

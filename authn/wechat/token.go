@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"wxgate/secret"
 )
 
 const (
@@ -21,8 +23,8 @@ var ErrNoToken = errors.New("the open-interface service keeps the access_token")
 
 // ServerToken is an access_token of the mini-program itself, not of a person. Its zero value is no token.
 type ServerToken struct {
-	Value   Secret    // visible ASCII, at most 2048 bytes
-	Expires time.Time // when WeChat stops accepting it
+	Value   secret.Text // visible ASCII, at most 2048 bytes
+	Expires time.Time   // when WeChat stops accepting it
 }
 
 // TokenStore lets replicas share one access_token. Neither error is fatal, because stable_token gives every replica the
@@ -50,7 +52,7 @@ func (c *Client) ServerToken(ctx context.Context) (ServerToken, error) {
 
 // InvalidateToken says that WeChat refused old with errcode 40001, 40014 or 42001. The next ServerToken fetches another
 // one, once, unless somebody has already done so.
-func (c *Client) InvalidateToken(old Secret) {
+func (c *Client) InvalidateToken(old secret.Text) {
 	if c.tokens != nil {
 		c.tokens.invalidate(old)
 	}
@@ -86,7 +88,7 @@ func (c *Client) exchangeToken(ctx context.Context, force bool) (ServerToken, er
 }
 
 // parseToken reads the answer of stable_token.
-func parseToken(body []byte, secrets ...string) (Secret, time.Duration, error) {
+func parseToken(body []byte, secrets ...string) (secret.Text, time.Duration, error) {
 	members, err := parseAnswer(APIStableToken, body, secrets)
 	if err != nil {
 		return "", 0, err
@@ -99,5 +101,5 @@ func parseToken(body []byte, secrets ...string) (Secret, time.Duration, error) {
 	if err != nil || seconds == 0 {
 		return "", 0, badResponse(errors.New("expires_in is not a whole number above 0"))
 	}
-	return Secret(value), min(time.Duration(seconds)*time.Second, maxTokenLife), nil
+	return secret.Text(value), min(time.Duration(seconds)*time.Second, maxTokenLife), nil
 }

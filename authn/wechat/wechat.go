@@ -19,6 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// masked is shown in place of what belongs in no log.
+const masked = "***"
+
 // Client calls WeChat for one mini-program.
 type Client struct {
 	cfg       *Config // behind a pointer, so that a struct printed with a Client in it shows an address and not the secret

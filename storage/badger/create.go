@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
 )
@@ -14,7 +15,7 @@ import (
 type creation struct{ *database }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
-func (c creation) identify(configured storage.EncryptionKey) (disk.Sentinel, error) {
+func (c creation) identify(configured secret.Text) (disk.Sentinel, error) {
 	known, err := disk.ReadSentinel(c.path(fileSentinel))
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !isNew {
@@ -42,12 +43,12 @@ func (c creation) identify(configured storage.EncryptionKey) (disk.Sentinel, err
 }
 
 // unlockSeal readies the sealer with the configured key or that of the key file.
-func (c creation) unlockSeal(configured storage.EncryptionKey, isNew bool) error {
+func (c creation) unlockSeal(configured secret.Text, isNew bool) error {
 	key, err := disk.EncryptionKey(configured, c.path(fileKey), isNew)
 	if err != nil {
 		return err
 	}
-	if configured.IsZero() {
+	if configured == "" {
 		disk.WarnReadable(c.log, c.path(fileKey))
 	}
 	c.sealer, err = storage.NewSealer(key)

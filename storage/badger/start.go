@@ -12,6 +12,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
 )
@@ -75,7 +76,7 @@ func (d *database) Past() time.Time { return time.UnixMilli(d.past.Load()) }
 func (d *database) path(name string) string { return filepath.Join(d.dir, name) }
 
 // start does what Open promises, in an order in which a kill at any moment leaves something that opens.
-func (d *database) start(configured storage.EncryptionKey) (err error) {
+func (d *database) start(configured secret.Text) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}

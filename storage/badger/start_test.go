@@ -97,7 +97,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 func TestAnotherEncryptionKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := configIn(usedStore(t))
-	must(t, cfg.EncryptionKey.UnmarshalText([]byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")))
+	cfg.EncryptionKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	wantOpenError(t, cfg, storage.ErrWrongKey, "is not the one the data were sealed with")
 }
 
@@ -158,7 +158,7 @@ func TestAKeyFileThatOthersMayReadIsWarnedAbout(t *testing.T) {
 func TestConfiguredEncryptionKeyMakesNoKeyFile(t *testing.T) {
 	t.Parallel()
 	cfg := configIn(t.TempDir())
-	must(t, cfg.EncryptionKey.UnmarshalText([]byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")))
+	cfg.EncryptionKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	for range 2 {
 		s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
 		must(t, err)

@@ -14,7 +14,7 @@ import (
 // sessionOf returns whether what came back is a whole 200 with an openid and a session_key of 24 characters.
 func sessionOf(t *testing.T, s *sandbox.Sandbox, code string) bool {
 	t.Helper()
-	query := url.Values{"appid": {appID}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
+	query := url.Values{"appid": {appID}, "secret": {appSecret}, "js_code": {code}, "grant_type": {"authorization_code"}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sns/jscode2session?"+query.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)

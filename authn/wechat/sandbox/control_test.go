@@ -16,6 +16,7 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/secret"
 )
 
 // control posts to the control API and wants a 200.
@@ -31,7 +32,7 @@ func control(t *testing.T, s *sandbox.Sandbox, path, body string) []byte {
 // try logs in and names what came: a session, an errcode, or broken.
 func try(t *testing.T, s *sandbox.Sandbox, code string) string {
 	t.Helper()
-	query := url.Values{"appid": {appID}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
+	query := url.Values{"appid": {appID}, "secret": {appSecret}, "js_code": {code}, "grant_type": {"authorization_code"}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sns/jscode2session?"+query.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func TestAClientThatLeavesASlowAnswerHasSpentItsCode(t *testing.T) {
 func impatient(t *testing.T, s *sandbox.Sandbox, code string) {
 	t.Helper()
 	client := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
-	query := url.Values{"appid": {appID}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
+	query := url.Values{"appid": {appID}, "secret": {appSecret}, "js_code": {code}, "grant_type": {"authorization_code"}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sns/jscode2session?"+query.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +286,7 @@ func TestAControlRequestThatMakesNoSenseIsRefused(t *testing.T) {
 }
 
 // pushed runs a receiver of pushes, and a sandbox with and without a key.
-func pushed(t *testing.T, key wechat.Secret) (*sandbox.Sandbox, *httptest.Server) {
+func pushed(t *testing.T, key secret.Text) (*sandbox.Sandbox, *httptest.Server) {
 	t.Helper()
 	receiver, err := wechat.NewPush(appID, "push-token", key)
 	if err != nil {
@@ -310,7 +311,7 @@ func pushed(t *testing.T, key wechat.Secret) (*sandbox.Sandbox, *httptest.Server
 		_, _ = w.Write(message.Body)
 	}))
 	t.Cleanup(server.Close)
-	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: secret, PushToken: "push-token", PushAESKey: key})
+	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret, PushToken: "push-token", PushAESKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,7 @@ func pushed(t *testing.T, key wechat.Secret) (*sandbox.Sandbox, *httptest.Server
 
 func TestAPushArrivesPlainAndSealed(t *testing.T) {
 	t.Parallel()
-	for _, key := range []wechat.Secret{"", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"} {
+	for _, key := range []secret.Text{"", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"} {
 		s, receiver := pushed(t, key)
 		for _, message := range []string{`{"MsgType":"event"}`, "<xml><MsgType>event</MsgType></xml>"} {
 			if status, answer, err := s.SendPush(t.Context(), receiver.URL+"/wechat/push", []byte(message)); err != nil || status != 200 || answer != message {
@@ -362,7 +363,7 @@ func TestAPushToAWrongReceiverIsTold(t *testing.T) {
 	if _, _, err := without.SendPush(t.Context(), other.URL, []byte("{}")); err == nil || without.VerifyPush(t.Context(), other.URL) == nil {
 		t.Error("push without Config.PushToken: got no error, want one")
 	}
-	if _, err := sandbox.New(sandbox.Config{AppID: appID, Secret: secret, PushToken: "t", PushAESKey: "short"}); err == nil {
+	if _, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret, PushToken: "t", PushAESKey: "short"}); err == nil {
 		t.Error("New with a short PushAESKey: got no error, want one")
 	}
 }

@@ -101,8 +101,8 @@ type spendResult int
 
 const (
 	fresh   spendResult = iota // it was good and is spent now
-	used                   // it was spent before
-	unknown                // it was never issued, or died
+	used                       // it was spent before
+	unknown                    // it was never issued, or died
 )
 
 // spend uses up code. A code that names its own person needs no issuing: that is the person argument, else empty.

@@ -51,6 +51,7 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/secret"
 )
 
 // CodeTTL is how long a code lives (page "wx.login").
@@ -59,13 +60,13 @@ const CodeTTL = 5 * time.Minute
 // Config says which mini-program the sandbox plays.
 type Config struct {
 	AppID        string           // the one appid it knows; required
-	Secret       wechat.Secret    // the secret of that appid; required
+	Secret       secret.Text      // the secret of that appid; required
 	OpenPlatform bool             // true: the mini-program is bound to an Open Platform account, so answers carry a unionid
 	Now          func() time.Time // the clock by which codes and tokens die; nil is time.Now
 	TokenTTL     time.Duration    // how long an access_token lives; 0 is 2 h, as with WeChat
 	MinuteQuota  int              // logins per person and minute, then 45011; 0 is 100, as with WeChat; below 0 there is no limit
-	PushToken    wechat.Secret    // the Token of the message push; empty: SendPush fails
-	PushAESKey   wechat.Secret    // the EncodingAESKey of the message push; empty: messages are sent plain
+	PushToken    secret.Text      // the Token of the message push; empty: SendPush fails
+	PushAESKey   secret.Text      // the EncodingAESKey of the message push; empty: messages are sent plain
 }
 
 // Sandbox is one stand-in. The zero value does not work; New makes one.

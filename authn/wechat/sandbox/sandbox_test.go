@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	appID  = "wx4f4bc4dec97d474b"
-	secret = "0123456789abcdef0123456789abcdef"
+	appID     = "wx4f4bc4dec97d474b"
+	appSecret = "0123456789abcdef0123456789abcdef"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +37,7 @@ func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.now =
 // start runs a sandbox for the length of the test.
 func start(t *testing.T, now func() time.Time) *sandbox.Sandbox {
 	t.Helper()
-	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: secret, Now: now})
+	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func (a answer) code() string { return fmt.Sprintf("%v", a.Errcode) }
 // login calls code2Session, with the parameters changed by pairs of name and value.
 func login(t *testing.T, s *sandbox.Sandbox, code string, changes ...string) answer {
 	t.Helper()
-	query := url.Values{"appid": {appID}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
+	query := url.Values{"appid": {appID}, "secret": {appSecret}, "js_code": {code}, "grant_type": {"authorization_code"}}
 	for i := 0; i < len(changes); i += 2 {
 		query.Set(changes[i], changes[i+1])
 	}
@@ -195,9 +195,9 @@ func TestAParameterFaultSpendsNoCode(t *testing.T) {
 		{"grant_type", "", "40002"},
 		{"grant_type", "client_credential", "40002"},
 		{"appid", strings.ToUpper(appID), "40013"},
-		{"secret", secret[1:], "40125"},
+		{"secret", appSecret[1:], "40125"},
 	} {
-		if got := login(t, s, code, row.name, row.value); got.code() != row.want || strings.Contains(got.Errmsg, secret[1:]) {
+		if got := login(t, s, code, row.name, row.value); got.code() != row.want || strings.Contains(got.Errmsg, appSecret[1:]) {
 			t.Errorf("%s=%q: got %+v, want %s", row.name, row.value, got, row.want)
 		}
 	}
@@ -240,7 +240,7 @@ func TestOnlyGETLogsIn(t *testing.T) {
 func TestEveryAddressButLoopbackIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{":0", "0.0.0.0:0", "[::]:0", "192.168.1.1:0", "example.com:0", "127.0.0.1", "", "localhost.example.com:0"} {
-		s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: secret})
+		s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestEveryAddressButLoopbackIsRefused(t *testing.T) {
 
 func TestASandboxWithoutAppIDOrSecretIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, config := range []sandbox.Config{{}, {AppID: appID}, {Secret: secret}} {
+	for _, config := range []sandbox.Config{{}, {AppID: appID}, {Secret: appSecret}} {
 		if _, err := sandbox.New(config); err == nil {
 			t.Errorf("New(%+v): got no error, want one", config)
 		}
@@ -279,7 +279,7 @@ func TestASandboxStartsOnce(t *testing.T) {
 func TestCloseEndsASlowAnswer(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
-	query := url.Values{"appid": {appID}, "secret": {secret}, "js_code": {"slow-60000ms-alice"}, "grant_type": {"authorization_code"}}
+	query := url.Values{"appid": {appID}, "secret": {appSecret}, "js_code": {"slow-60000ms-alice"}, "grant_type": {"authorization_code"}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -304,12 +304,12 @@ func TestCloseEndsASlowAnswer(t *testing.T) {
 
 func TestAPrintedSandboxHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: secret})
+	s, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if got := fmt.Sprintf(verb, s); strings.Contains(got, secret) {
+		if got := fmt.Sprintf(verb, s); strings.Contains(got, appSecret) {
 			t.Errorf("Sprintf(%q, sandbox): got %s, want no secret in it", verb, got)
 		}
 	}

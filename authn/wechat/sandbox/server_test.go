@@ -47,7 +47,7 @@ func server(t *testing.T, s *sandbox.Sandbox, method, path, body string) reply {
 
 func stable(t *testing.T, s *sandbox.Sandbox, force bool) reply {
 	t.Helper()
-	body := fmt.Sprintf(`{"grant_type":"client_credential","appid":%q,"secret":%q,"force_refresh":%t}`, appID, secret, force)
+	body := fmt.Sprintf(`{"grant_type":"client_credential","appid":%q,"secret":%q,"force_refresh":%t}`, appID, appSecret, force)
 	return server(t, s, http.MethodPost, "/cgi-bin/stable_token", body)
 }
 
@@ -111,10 +111,10 @@ func TestAStableTokenWantsItsParameters(t *testing.T) {
 	s := start(t, nil)
 	for body, want := range map[string]int{
 		`x`: 47001,
-		`{"grant_type":"x","appid":"` + appID + `","secret":"` + secret + `"}`:                 40002,
-		`{"grant_type":"client_credential","secret":"` + secret + `"}`:                         41002,
+		`{"grant_type":"x","appid":"` + appID + `","secret":"` + appSecret + `"}`:              40002,
+		`{"grant_type":"client_credential","secret":"` + appSecret + `"}`:                      41002,
 		`{"grant_type":"client_credential","appid":"` + appID + `"}`:                           41004,
-		`{"grant_type":"client_credential","appid":"wx0","secret":"` + secret + `"}`:           40013,
+		`{"grant_type":"client_credential","appid":"wx0","secret":"` + appSecret + `"}`:        40013,
 		`{"grant_type":"client_credential","appid":"` + appID + `","secret":"another secret"}`: 40125,
 	} {
 		if got := server(t, s, "POST", "/cgi-bin/stable_token", body); got.Errcode != want || got.Token != "" {

@@ -9,14 +9,15 @@ import (
 	"log/slog"
 	"os"
 
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
 // EncryptionKey is the configured key or the one in the key file. A key file is made, for us alone to read, only while
 // there is no store yet: a new one beside old data could not open it.
-func EncryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([]byte, error) {
-	if !configured.IsZero() {
-		return configured.Bytes()
+func EncryptionKey(configured secret.Text, path string, isNew bool) ([]byte, error) {
+	if configured != "" {
+		return storage.DecodeKey(configured)
 	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -29,9 +30,7 @@ func EncryptionKey(configured storage.EncryptionKey, path string, isNew bool) ([
 	if err != nil {
 		return nil, err
 	}
-	var k storage.EncryptionKey
-	_ = k.UnmarshalText(text) // takes any text
-	key, err := k.Bytes()
+	key, err := storage.DecodeKey(secret.Text(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, err, storage.ErrWrongKey)
 	}
