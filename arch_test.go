@@ -21,12 +21,13 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"process", "config", "config/strictyaml", "input", "authn", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "secret", "storage", "storage/badger", "upstream", "examples/recipes", "miniprogram/demo"},
-		"process":                   {"process/handover", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "secret", "storage", "storage/badger", "upstream"},
+		"command":                   {"process", "config", "config/strictyaml", "input", "authn", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "secret", "storage", "storage/badger", "upstream", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"process":                   {"process/handover", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "secret", "storage", "storage/badger", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/limit", "secret", "storage", "upstream"},
-		"gateway":                   {"breaker", "gateway/answer", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/wechat", "storage", "upstream"},
-		"gateway/answer":            {"authn", "authn/wechat", "breaker", "storage", "upstream"},
+		"gateway":                   {"breaker", "gateway/answer", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/wechat", "storage", "upstream", "gateway/admin"},
+		"gateway/answer":            {"authn", "authn/wechat", "breaker", "storage", "upstream", "input"},
 		"gateway/limit":             {"input"},
+		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage"},
 		"gateway/header":            {},
 		"gateway/route":             {},
 		"gateway/websocket":         {"authn", "gateway/limit", "gateway/listen", "upstream"},

@@ -6,22 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
+
+	"wxgate/gateway/admin"
 )
 
 type sessionsCommand struct {
 	List   sessionsListCommand   `cmd:"" help:"List the sessions of a user; each is one login on one device."`
 	Revoke sessionsRevokeCommand `cmd:"" help:"End a session, or all sessions of a user; their tokens are refused at once."`
-}
-
-// session is a session as the admin API tells operators.
-type session struct {
-	ID          string    `json:"id"`
-	UserID      int64     `json:"user_id"`
-	Device      string    `json:"device"`
-	CreatedAt   time.Time `json:"created_at"`
-	RefreshedAt time.Time `json:"refreshed_at"`
-	ExpiresAt   time.Time `json:"expires_at"`
 }
 
 type sessionsListCommand struct {
@@ -34,25 +25,22 @@ type sessionsListCommand struct {
 
 // Run lists the sessions of a user.
 func (c sessionsListCommand) Run(ctx context.Context, w *world) error {
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
-	var list struct {
-		Sessions []session `json:"sessions"`
-		Next     *string   `json:"next"`
-	}
+	var list admin.SessionList
 	path := fmt.Sprintf("/api/users/%d/sessions?limit=%d", c.User, c.Limit)
 	if c.After != "" {
 		path += "&after=" + url.QueryEscape(c.After)
 	}
-	if err := admin.ask(ctx, http.MethodGet, path, nil, &list); err != nil {
+	if err := client.ask(ctx, http.MethodGet, path, nil, &list); err != nil {
 		return err
 	}
 	return c.print(w.stdout, list, func(t *table) {
 		t.row("SESSION", "DEVICE", "CREATED", "REFRESHED", "EXPIRES")
 		for _, s := range list.Sessions {
-			t.row(s.ID, s.Device, readableTime(s.CreatedAt), readableTime(s.RefreshedAt), readableTime(s.ExpiresAt))
+			t.row(s.ID, s.Device, readableTime(s.CreatedAt.Time), readableTime(s.RefreshedAt.Time), readableTime(s.ExpiresAt.Time))
 		}
 		if list.Next != nil {
 			t.row(fmt.Sprintf("(more: wxgate sessions list %d --after %s)", c.User, *list.Next))
@@ -70,16 +58,16 @@ func (c sessionsRevokeCommand) Run(ctx context.Context, w *world) error {
 	if (c.Session == "") == (c.User == 0) {
 		return errors.New("name one session, or a user with --user ID")
 	}
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
 	if c.Session != "" {
-		err := admin.ask(ctx, http.MethodDelete, "/api/sessions/"+url.PathEscape(c.Session), nil, nil)
+		err := client.ask(ctx, http.MethodDelete, "/api/sessions/"+url.PathEscape(c.Session), nil, nil)
 		return tell(w, err, "session %s has ended", c.Session)
 	}
 	var ended struct{ Ended int }
-	err = admin.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
+	err = client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
 	return tell(w, err, "%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User)
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+
+	"wxgate/gateway/admin"
 )
 
 // ndjson is what users come and go as: one JSON value a line.
@@ -17,25 +19,9 @@ type usersImportCommand struct {
 	File string `arg:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
 }
 
-// importReport is what became of the lines of an import.
-type importReport struct {
-	Imported int `json:"imported"`
-	Failed   int `json:"failed"`
-	Errors   []struct {
-		Line   int    `json:"line"`
-		Reason string `json:"reason"`
-		Detail string `json:"detail"`
-	} `json:"errors"`
-	Warned   int `json:"warned"`
-	Warnings []struct {
-		Line   int    `json:"line"`
-		Detail string `json:"detail"`
-	} `json:"warnings"`
-}
-
 // Run imports users; it is an error when a line was not imported.
 func (c usersImportCommand) Run(ctx context.Context, w *world) error {
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
@@ -44,20 +30,20 @@ func (c usersImportCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	defer lines.Close()
-	admin.timeout = 0 // the answer comes when the last line is in the store
-	answer, err := admin.send(ctx, http.MethodPost, "/api/users", ndjson, lines)
+	client.timeout = 0 // the answer comes when the last line is in the store
+	answer, err := client.send(ctx, http.MethodPost, "/api/users", ndjson, lines)
 	if err != nil {
 		return err
 	}
 	defer answer.Close()
-	var report importReport
-	if err := admin.decode(answer, &report); err != nil {
+	var report admin.ImportReport
+	if err := client.decode(answer, &report); err != nil {
 		return err
 	}
 	return c.tell(w.stdout, report)
 }
 
-func (c usersImportCommand) tell(w io.Writer, report importReport) error {
+func (c usersImportCommand) tell(w io.Writer, report admin.ImportReport) error {
 	err := c.print(w, report, func(t *table) {
 		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
 		for _, e := range report.Errors {
@@ -89,11 +75,11 @@ type usersExportCommand struct{}
 
 // Run prints every user as one line of JSON.
 func (usersExportCommand) Run(ctx context.Context, w *world) error {
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
-	answer, err := admin.send(ctx, http.MethodGet, "/api/users/export", "", nil)
+	answer, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wxgate/gateway/admin"
 )
 
 type usersCommand struct {
@@ -21,34 +23,16 @@ type usersCommand struct {
 	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user permanently."`
 }
 
-// account is a user as the admin API tells operators.
-type account struct {
-	ID             int64      `json:"id"`
-	AppID          string     `json:"appid"`
-	OpenID         string     `json:"openid"`
-	UnionID        string     `json:"unionid"`
-	Nickname       string     `json:"nickname"`
-	Avatar         string     `json:"avatar"`
-	Bio            string     `json:"bio"`
-	RecipeCount    int64      `json:"recipe_count"`
-	FollowerCount  int64      `json:"follower_count"`
-	FollowingCount int64      `json:"following_count"`
-	FavoriteCount  int64      `json:"favorite_count"`
-	CreatedAt      time.Time  `json:"created_at"`
-	UpdatedAt      time.Time  `json:"updated_at"`
-	BannedUntil    *time.Time `json:"banned_until"`
-}
-
-// banned says until when the user is banned, in a word.
-func (a account) banned() string {
+// bannedUntil says until when a user is banned, in a word.
+func bannedUntil(u admin.Account) string {
 	const anAge = 50 * 365 * 24 * time.Hour
 	switch {
-	case a.BannedUntil == nil:
+	case u.BannedUntil == nil:
 		return "-"
-	case time.Until(*a.BannedUntil) > anAge:
+	case time.Until(u.BannedUntil.Time) > anAge:
 		return "for ever"
 	}
-	return readableTime(*a.BannedUntil)
+	return readableTime(u.BannedUntil.Time)
 }
 
 type usersListCommand struct {
@@ -85,21 +69,18 @@ func (c usersListCommand) Validate() error {
 
 // Run lists users.
 func (c usersListCommand) Run(ctx context.Context, w *world) error {
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
-	var page struct {
-		Users []account `json:"users"`
-		Next  *int64    `json:"next"`
-	}
-	if err := admin.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
+	var page admin.UserPage
+	if err := client.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
 		return err
 	}
 	return c.print(w.stdout, page, func(t *table) {
 		t.row("ID", "APPID", "OPENID", "NICKNAME", "BANNED UNTIL", "CREATED")
 		for _, u := range page.Users {
-			t.row(u.ID, u.AppID, u.OpenID, u.Nickname, u.banned(), readableTime(u.CreatedAt))
+			t.row(u.ID, u.AppID, u.OpenID, u.Nickname, bannedUntil(u), readableTime(u.CreatedAt.Time))
 		}
 		if page.Next != nil {
 			t.row(fmt.Sprintf("(more: wxgate users list --after %d)", *page.Next))
@@ -155,18 +136,18 @@ func (c usersUnbanCommand) Run(ctx context.Context, w *world) error {
 
 // askAccount prints the account that a request is answered with.
 func askAccount(ctx context.Context, w *world, out output, method, path string, body any) error {
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
-	var u account
-	if err := admin.ask(ctx, method, path, body, &u); err != nil {
+	var u admin.Account
+	if err := client.ask(ctx, method, path, body, &u); err != nil {
 		return err
 	}
 	return out.print(w.stdout, u, func(t *table) { printAccount(t, u) })
 }
 
-func printAccount(t *table, u account) {
+func printAccount(t *table, u admin.Account) {
 	t.row("id", u.ID)
 	t.row("appid", u.AppID)
 	t.row("openid", u.OpenID)
@@ -178,9 +159,9 @@ func printAccount(t *table, u account) {
 	t.row("followers", u.FollowerCount)
 	t.row("following", u.FollowingCount)
 	t.row("favorites", u.FavoriteCount)
-	t.row("created", readableTime(u.CreatedAt))
-	t.row("updated", readableTime(u.UpdatedAt))
-	t.row("banned until", u.banned())
+	t.row("created", readableTime(u.CreatedAt.Time))
+	t.row("updated", readableTime(u.UpdatedAt.Time))
+	t.row("banned until", bannedUntil(u))
 }
 
 type usersEraseCommand struct {
@@ -190,14 +171,14 @@ type usersEraseCommand struct {
 
 // Run erases a user, after the operator has typed the id a second time.
 func (c usersEraseCommand) Run(ctx context.Context, w *world) error {
-	admin, err := newAdminClient(w)
+	client, err := newAdminClient(w)
 	if err != nil {
 		return err
 	}
 	if err := c.confirm(w); err != nil {
 		return err
 	}
-	if err := admin.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d", c.ID), nil, nil); err != nil {
+	if err := client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d", c.ID), nil, nil); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(w.stdout, "user %d is erased\n", c.ID)

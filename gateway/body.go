@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +9,13 @@ import (
 	"net"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/listen"
+	"wxgate/input"
 	"wxgate/upstream"
 )
 
@@ -179,15 +178,8 @@ func readBody(c *fiber.Ctx) ([]byte, error) {
 }
 
 func decodeJSON(body []byte, v any) error {
-	if !utf8.Valid(body) {
-		return fmt.Errorf("%w: the body is not UTF-8", answer.ErrInvalidRequest)
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(v); err != nil {
+	if err := input.JSON(body, v); err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: there is more than one JSON value", answer.ErrInvalidRequest)
 	}
 	return nil
 }

@@ -124,8 +124,16 @@ func TestTheManualListsTheEndpoints(t *testing.T) {
 	for _, e := range new(Gateway).endpoints(new(rules)) {
 		public[e.method+" "+e.path], all[e.method+" "+e.path] = true, true
 	}
-	for _, e := range new(admin).endpoints() {
-		all[e.pattern] = true
+	source, err := os.ReadFile("admin/api.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := regexp.MustCompile(`(?m)^\t\t\{"((?:GET|POST|PUT|DELETE) /[^"]+)", `).FindAllSubmatch(source, -1)
+	if len(patterns) < 15 {
+		t.Fatalf("found %d endpoints in admin/api.go: the test reads it wrongly", len(patterns))
+	}
+	for _, m := range patterns {
+		all[string(m[1])] = true
 	}
 	wantEndpoints(t, "../docs/api.md", all)
 	wantEndpoints(t, "../README.md", public)

@@ -17,6 +17,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/gateway/admin"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
@@ -81,7 +82,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	}
 	tb.Cleanup(to.Close)
 	deps := Deps{
-		WeChat: map[string]Broker{testAppID: client},
+		WeChat: map[string]admin.Broker{testAppID: client},
 		Authn:  auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
 		Log: discard(), Access: discard(), Now: time.Now,
 	}

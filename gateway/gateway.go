@@ -19,32 +19,28 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/admin"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
 	"wxgate/lograte"
+	"wxgate/secret"
 	"wxgate/upstream"
 )
 
 // Deps are what a Gateway works with; those that may be nil say so.
 type Deps struct {
 	Authn     *authn.Authn
-	Storage   Storage
+	Storage   admin.Store
 	Push      *wechat.Push                  // nil: message push is off; Reload changes it
-	WeChat    map[string]Broker             // the mini-programs' clients of WeChat, by appid
+	WeChat    map[string]admin.Broker       // the mini-programs' clients of WeChat, by appid
 	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml; Reload changes them
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
 	LogFault  func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
 	Now       func() time.Time
-}
-
-// Storage is what readiness asks of the store.
-type Storage interface {
-	// Ready says why the store cannot write, nil when it can.
-	Ready(ctx context.Context) error
 }
 
 // Gateway is the public edge. It is safe for concurrent use.
@@ -61,7 +57,7 @@ type Gateway struct {
 	pushes    *pushLog
 	failures  answer.Table
 	metrics   *metrics
-	admin     *admin
+	admin     *admin.Server
 	draining  atomic.Bool
 	ending    chan struct{} // closed when draining begins
 	exchanges *sync.Pool    // of *exchange
@@ -75,6 +71,16 @@ type Gateway struct {
 
 	unreadable sync.Once // the warning about a proxy that names no address
 	unsigned   sync.Once // the warning about a cloud function that does not sign content
+}
+
+// newAdmin is the operator's listener of this gateway.
+func (g *Gateway) newAdmin() *admin.Server {
+	return admin.New(g.rules.Load().cfg.Server.Connections.Admin, admin.Deps{
+		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.failures,
+		Metrics: g.deps.Metrics, Log: g.deps.Log, Often: g.often, LogFault: g.deps.LogFault, Now: g.deps.Now,
+		Token:    func() secret.Text { return g.rules.Load().cfg.Server.AdminToken },
+		Draining: g.draining.Load,
+	})
 }
 
 // New returns a gateway that is ready to Serve. The configuration must be valid.
@@ -177,7 +183,7 @@ func (g *Gateway) Serve(ln net.Listener) error {
 }
 
 // ServeAdmin answers the operator on ln until Shutdown.
-func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.serve(ln) }
+func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.Serve(ln) }
 
 // Drain makes readiness false, and every answer from now on the last one of its connection. Requests are served all the same.
 func (g *Gateway) Drain() {
@@ -199,7 +205,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	if !g.hijacks.Wait(ctx) {
 		err = errors.Join(err, errors.New("draining: streams to HTTP/1.0 clients or WebSockets were cut off"))
 	}
-	return errors.Join(err, g.admin.shutdown(ctx))
+	return errors.Join(err, g.admin.Shutdown(ctx))
 }
 
 // refuseUnknownMethods answers what Fiber would answer in plain text and without our chain.

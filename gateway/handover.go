@@ -128,7 +128,7 @@ func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen
 	closed := ln.HandOver(give)
 	g.door.set(doorMoved)
 	g.sockets.Drain()
-	return errors.Join(closed, g.admin.shutdown(ctx), ln.WaitLeft(ctx))
+	return errors.Join(closed, g.admin.Shutdown(ctx), ln.WaitLeft(ctx))
 }
 
 // Adopt serves a connection that another process gave away, with what it had read of a request.

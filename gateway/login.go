@@ -73,11 +73,11 @@ type tokenAnswer struct {
 
 // loginUser is the user in the answer to a login.
 type loginUser struct {
-	ID        int64  `json:"id"`
-	OpenID    string `json:"openid"`
-	Nickname  string `json:"nickname"`
-	Avatar    string `json:"avatar"`
-	CreatedAt string `json:"created_at"`
+	ID        int64       `json:"id"`
+	OpenID    string      `json:"openid"`
+	Nickname  string      `json:"nickname"`
+	Avatar    string      `json:"avatar"`
+	CreatedAt answer.Time `json:"created_at"`
 }
 
 // readLogin reads the body of a login. A character that was cut in two, in a nickname, is no reason to refuse the code.
@@ -159,5 +159,5 @@ func answerOf(grant authn.Grant) tokenAnswer {
 }
 
 func loginUserOf(u storage.User) loginUser {
-	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, answer.Timestamp(u.CreatedAt)}
+	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, answer.Time{Time: u.CreatedAt}}
 }

@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -57,7 +56,7 @@ func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
 		slog.String("request_id", ex.id),
 		slog.String("method", strings.Clone(c.Method())),
 		slog.String("route", ex.pattern()),
-		slog.String("path", loggedText(ex.target.Path)),
+		slog.String("path", lograte.Clip(ex.target.Path)),
 		slog.Int64("bytes_in", ex.body.read),
 		slog.String("client_ip", clientText(ex.client)),
 	)
@@ -72,21 +71,6 @@ func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
 		attrs = append(attrs, slog.String("detail", ex.detail))
 	}
 	return attrs
-}
-
-// maxLoggedText bounds what of a text from outside a line of the log holds, in bytes.
-const maxLoggedText = 1 << 10
-
-// loggedText is a copy of a text from outside, cut between two characters when it is too long.
-func loggedText(text []byte) string {
-	if len(text) <= maxLoggedText {
-		return string(text)
-	}
-	end := maxLoggedText
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return string(text[:end]) + "…"
 }
 
 // logAccess writes the one line of a request, unless it is nil.

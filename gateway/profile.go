@@ -11,21 +11,6 @@ import (
 	"wxgate/storage"
 )
 
-// profile is a user as they see themself.
-type profile struct {
-	ID             int64  `json:"id"`
-	OpenID         string `json:"openid"`
-	Nickname       string `json:"nickname"`
-	Avatar         string `json:"avatar"`
-	Bio            string `json:"bio"`
-	RecipeCount    int64  `json:"recipe_count"`
-	FollowerCount  int64  `json:"follower_count"`
-	FollowingCount int64  `json:"following_count"`
-	FavoriteCount  int64  `json:"favorite_count"`
-	CreatedAt      string `json:"created_at"`
-	UpdatedAt      string `json:"updated_at"`
-}
-
 // profile answers GET /api/v1/user/profile.
 func (g *Gateway) profile(c *fiber.Ctx) error {
 	subject := exchangeOf(c).subject
@@ -33,7 +18,7 @@ func (g *Gateway) profile(c *fiber.Ctx) error {
 	if err != nil {
 		return ofSubject(err)
 	}
-	return g.succeed(c, profileOf(user))
+	return g.succeed(c, answer.UserOf(user))
 }
 
 // updateProfile answers PUT /api/v1/user/profile.
@@ -47,7 +32,7 @@ func (g *Gateway) updateProfile(c *fiber.Ctx) error {
 	if err != nil {
 		return ofSubject(err)
 	}
-	return g.succeed(c, profileOf(user))
+	return g.succeed(c, answer.UserOf(user))
 }
 
 // ofSubject is an error of the user whom the request's own token speaks for: one who is gone has no session either.
@@ -56,13 +41,6 @@ func ofSubject(err error) error {
 		return fmt.Errorf("%w: %w", authn.ErrTokenRevoked, err)
 	}
 	return err
-}
-
-func profileOf(u storage.User) profile {
-	return profile{
-		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
-		answer.Timestamp(u.CreatedAt), answer.Timestamp(u.UpdatedAt),
-	}
 }
 
 // healthz answers GET /healthz and GET /: the process is there. It says nothing else to strangers.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -131,10 +130,9 @@ func TestACallOfTheBrokerLeavesALineWithoutItsContent(t *testing.T) {
 	t.Parallel()
 	var log lockedLog
 	e := newEdgeWith(t, upstreamtest.Refused(t), nil, func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-	server := httptest.NewServer(e.admin.server.Handler)
-	defer server.Close()
+	url := e.operated(t)
 	for _, path := range []string{"/wxa/msg_sec_check?q=secret-query", "/cgi-bin/token", "/wxa/msg%0Asec"} {
-		resp, err := server.Client().Post(server.URL+"/api/wechat"+path, "application/json", strings.NewReader(`{"content":"secret-content"}`))
+		resp, err := http.Post(url+"/api/wechat"+path, "application/json", strings.NewReader(`{"content":"secret-content"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,6 @@ type rules struct {
 	writes          *limit.Bucket // by user, of every endpoint of ours that writes
 
 	addresses limit.Addresses
-	guard     adminGuard
 }
 
 // newRules makes rules of a configuration. A limit that it has not changed goes on where it was, because the buckets are
@@ -39,7 +38,6 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 		reserved:  newReserved(cfg.Identity),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
-		guard:     newAdminGuard(cfg.Server.AdminToken),
 	}
 	r.decryptFailures = g.buckets.New("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = g.newPrefetchLimits(cfg.Limits)

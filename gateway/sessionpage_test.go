@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/admin"
 	"wxgate/gateway/limit"
 	"wxgate/upstream/upstreamtest"
 )
@@ -24,7 +25,7 @@ func TestALongListOfSessionsComesInPages(t *testing.T) {
 	for range 8 {
 		token = o.login(t, "alice").Token
 	}
-	var public, admin []string
+	var public, operators []string
 	target := "/api/v1/auth/sessions?limit=3"
 	for pages := 0; target != ""; pages++ {
 		resp, body := o.send(t, head("GET "+target, token))
@@ -42,21 +43,21 @@ func TestALongListOfSessionsComesInPages(t *testing.T) {
 	}
 	query := "limit=3"
 	for query != "" {
-		var list sessionList
+		var list admin.SessionList
 		got := o.want(t, "GET /api/users/1/sessions?"+query, "", 200, "")
 		if err := json.Unmarshal(got.json.Data, &list); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range list.Sessions {
-			admin = append(admin, s.ID)
+			operators = append(operators, s.ID)
 		}
 		query = ""
 		if list.Next != nil {
 			query = "limit=3&after=" + url.QueryEscape(*list.Next)
 		}
 	}
-	if len(public) != 8 || len(slices.Compact(slices.Sorted(slices.Values(public)))) != 8 || !slices.Equal(public, admin) {
-		t.Errorf("the pages hold %v and, for the operator, %v; want the same 8, each once", public, admin)
+	if len(public) != 8 || len(slices.Compact(slices.Sorted(slices.Values(public)))) != 8 || !slices.Equal(public, operators) {
+		t.Errorf("the pages hold %v and, for the operator, %v; want the same 8, each once", public, operators)
 	}
 	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "after=x", "after=1.", "after=x.y", "after=1." + strings.Repeat("a", 65)} {
 		if resp, _ := o.send(t, head("GET /api/v1/auth/sessions?"+bad, token)); resp.StatusCode != 400 {

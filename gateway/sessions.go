@@ -13,12 +13,12 @@ import (
 
 // ownSession is a session as its user sees it in the list of their devices.
 type ownSession struct {
-	ID          string `json:"id"`
-	Device      string `json:"device"`
-	Current     bool   `json:"current"` // the session of the request itself
-	CreatedAt   string `json:"created_at"`
-	RefreshedAt string `json:"refreshed_at"`
-	ExpiresAt   string `json:"expires_at"`
+	ID          string      `json:"id"`
+	Device      string      `json:"device"`
+	Current     bool        `json:"current"` // the session of the request itself
+	CreatedAt   answer.Time `json:"created_at"`
+	RefreshedAt answer.Time `json:"refreshed_at"`
+	ExpiresAt   answer.Time `json:"expires_at"`
 }
 
 // sessions answers GET /api/v1/auth/sessions, a page of them: a Link to the next one (RFC 8288) is there when there is one.
@@ -28,24 +28,24 @@ func (g *Gateway) sessions(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	page, err := pageOfSessions(c.UserContext(), g.deps.Authn, subject.UserID, query)
+	page, err := answer.PageOfSessions(c.UserContext(), g.deps.Authn, subject.UserID, query)
 	if err != nil {
 		return err
 	}
-	own := make([]ownSession, 0, len(page.sessions))
-	for _, s := range page.sessions {
+	own := make([]ownSession, 0, len(page.Sessions))
+	for _, s := range page.Sessions {
 		own = append(own, ownSessionOf(s, subject.SessionID))
 	}
-	if err := g.succeed(c, own); err != nil || page.next == "" {
+	if err := g.succeed(c, own); err != nil || page.Next == "" {
 		return err
 	}
-	c.Set(fiber.HeaderLink, fmt.Sprintf(`<%s?limit=%d&after=%s>; rel="next"`, c.Path(), page.limit, page.next))
+	c.Set(fiber.HeaderLink, fmt.Sprintf(`<%s?limit=%d&after=%s>; rel="next"`, c.Path(), page.Limit, page.Next))
 	return nil
 }
 
 func ownSessionOf(s storage.Session, current string) ownSession {
 	return ownSession{
-		s.ID, s.Device, s.ID == current, answer.Timestamp(s.CreatedAt), answer.Timestamp(s.RefreshedAt), answer.Timestamp(s.ExpiresAt),
+		s.ID, s.Device, s.ID == current, answer.Time{Time: s.CreatedAt}, answer.Time{Time: s.RefreshedAt}, answer.Time{Time: s.ExpiresAt},
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -304,10 +303,9 @@ func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
 func TestServicesCallWeChatWithoutItsToken(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Refused(t), nil)
-	server := httptest.NewServer(e.admin.server.Handler)
-	defer server.Close()
+	url := e.operated(t)
 	call := func(path, body string) (int, string) {
-		resp, err := server.Client().Post(server.URL+path, "application/json", strings.NewReader(body))
+		resp, err := http.Post(url+path, "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,10 +3,16 @@
 package input
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // LargestID is the largest user id: what a JavaScript number can hold exactly.
@@ -86,4 +92,31 @@ func Quote(text string) string {
 		text = string(runes[:longest]) + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// QueryCount reads a parameter of a query that is a whole number from least to most; unset is what its absence means.
+func QueryCount(query url.Values, name string, unset, least, most int64) (int64, error) {
+	if !query.Has(name) {
+		return unset, nil
+	}
+	n, err := Count(query.Get(name))
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%s is not a number from %d to %d", name, least, most)
+	}
+	return n, nil
+}
+
+// JSON decodes a body that is one JSON value in UTF-8 into v. Unknown fields are passed over.
+func JSON(body []byte, v any) error {
+	if !utf8.Valid(body) {
+		return errors.New("the body is not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one JSON value")
+	}
+	return nil
 }

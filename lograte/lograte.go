@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // every is how often a line of one kind is written at most.
@@ -74,4 +75,19 @@ func (l *Log) take(k Kind) (leftOut int, due bool) {
 	}
 	l.kinds[k] = written{last: now}
 	return w.leftOut, true
+}
+
+// maxText bounds what of a text from outside a line of the log holds, in bytes.
+const maxText = 1 << 10
+
+// Clip is a copy of a text from outside, cut between two characters when it is too long.
+func Clip(text []byte) string {
+	if len(text) <= maxText {
+		return string(text)
+	}
+	end := maxText
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return string(text[:end]) + "…"
 }

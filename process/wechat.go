@@ -12,7 +12,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
-	"wxgate/gateway"
+	"wxgate/gateway/admin"
 	"wxgate/secret"
 	"wxgate/storage"
 )
@@ -45,8 +45,8 @@ func forAuthn(clients map[string]*wechat.Client) map[string]authn.WeChat {
 	return apps
 }
 
-func forGateway(clients map[string]*wechat.Client) map[string]gateway.Broker {
-	brokers := make(map[string]gateway.Broker, len(clients))
+func forGateway(clients map[string]*wechat.Client) map[string]admin.Broker {
+	brokers := make(map[string]admin.Broker, len(clients))
 	for id, client := range clients {
 		brokers[id] = client
 	}

@@ -70,7 +70,7 @@ func JSON(status int, v any) (Answer, error) {
 
 // Success is 200 with data in the envelope.
 func Success(message string, data any, now time.Time) (Answer, error) {
-	return JSON(http.StatusOK, success{http.StatusOK, message, data, Timestamp(now)})
+	return JSON(http.StatusOK, success{http.StatusOK, message, data, timestamp(now)})
 }
 
 // Fixed is the operator's own text, so it has no envelope. An empty body is none.
@@ -89,7 +89,7 @@ func Fixed(status int, body string) Answer {
 // Refusal is the answer that a row of the error table stands for. message is the row's own or a more exact one; detail is
 // for the operator alone, "" on the public listener.
 func (f Failure) Refusal(message, detail, requestID string, now time.Time) Answer {
-	a, err := JSON(f.Status, refusal{f.Status, message, http.StatusText(f.Status), f.Reason, detail, requestID, Timestamp(now)})
+	a, err := JSON(f.Status, refusal{f.Status, message, http.StatusText(f.Status), f.Reason, detail, requestID, timestamp(now)})
 	if err != nil {
 		return Answer{status: http.StatusInternalServerError} // a struct of strings always encodes
 	}
@@ -135,9 +135,6 @@ func (a Answer) Bytes(now time.Time) []byte {
 	b.Write(a.body)
 	return b.Bytes()
 }
-
-// Timestamp is ISO 8601 in UTC with milliseconds, as JavaScript's toISOString writes it.
-func Timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // challenge is what RFC 6750 §3 has for a reason of ours: an error only for requests that carried a token.
 func challenge(reason string) string {

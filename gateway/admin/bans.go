@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ const forEver = 99 * 365 * 24 * time.Hour
 
 // ban answers POST /api/users/{id}/ban: the user's tokens are refused from now on, and so are logins. The body is
 // {"until": a time}, {"for": "72h"}, {} for a ban without an end, or {"until": null} to lift one.
-func (a *admin) ban(r *http.Request, id int64) (any, error) {
+func (a users) ban(r *http.Request, id int64) (any, error) {
 	body, err := readObject(r, "until", "for")
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (a *admin) ban(r *http.Request, id int64) (any, error) {
 }
 
 // liftBan answers DELETE /api/users/{id}/ban; lifting what is not there changes nothing.
-func (a *admin) liftBan(r *http.Request, id int64) (any, error) {
+func (a users) liftBan(r *http.Request, id int64) (any, error) {
 	if _, banned := a.authn.Banned(id); banned {
 		if err := a.authn.Ban(r.Context(), id, time.Time{}); err != nil {
 			return nil, err

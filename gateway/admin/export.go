@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ const exportPage = 500
 
 // exportUsers answers GET /api/users/export: every user as one line of JSON, by id, in the form that an import takes.
 // A reader who sees the answer end properly has all of them: after an error the connection breaks.
-func (a *admin) exportUsers(w http.ResponseWriter, r *http.Request) {
+func (a transfer) exportUsers(w http.ResponseWriter, r *http.Request) {
 	page, err := a.authn.Users.List(r.Context(), 0, exportPage)
 	if err != nil {
 		a.fail(w, err)

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"context"
@@ -10,24 +10,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// adminConns bounds the connections of the admin listener, so that they cannot take the descriptors of the public one.
+// conns bounds the connections of the admin listener, so that they cannot take the descriptors of the public one.
 // At the bound the connection that has waited longest for a request gives way to a new one: idle and half-sent requests
 // keep out neither the operator nor a probe.
-type adminConns struct {
+type conns struct {
 	most           int
 	closed, refuse prometheus.Counter
 
 	mu   sync.Mutex
-	open map[*adminConn]struct{}
+	open map[*trackedConn]struct{}
 }
 
-// newAdminConns declares its series on reg.
-func newAdminConns(most int, reg prometheus.Registerer) *adminConns {
+// newConns declares its series on reg.
+func newConns(most int, reg prometheus.Registerer) *conns {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_admin_connections_refused_total", Help: "Admin connections closed at the bound: idle ones that gave way, and new ones.",
 	}, []string{"which"})
-	a := &adminConns{
-		most: most, closed: refused.WithLabelValues("idle"), refuse: refused.WithLabelValues("new"), open: make(map[*adminConn]struct{}),
+	a := &conns{
+		most: most, closed: refused.WithLabelValues("idle"), refuse: refused.WithLabelValues("new"), open: make(map[*trackedConn]struct{}),
 	}
 	reg.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_admin_connections", Help: "Connections to the admin listener that are open.",
@@ -35,20 +35,20 @@ func newAdminConns(most int, reg prometheus.Registerer) *adminConns {
 	return a
 }
 
-func (a *adminConns) count() int {
+func (a *conns) count() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.open)
 }
 
-// adminListener is the admin listener with its bound.
-type adminListener struct {
+// listener is the admin listener with its bound.
+type listener struct {
 	net.Listener
-	conns *adminConns
+	conns *conns
 }
 
 // Accept returns the next connection that has a place, made free if need be.
-func (l adminListener) Accept() (net.Conn, error) {
+func (l listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
@@ -62,7 +62,7 @@ func (l adminListener) Accept() (net.Conn, error) {
 }
 
 // add makes room for a connection; nil when all others are being answered.
-func (a *adminConns) add(conn net.Conn) *adminConn {
+func (a *conns) add(conn net.Conn) *trackedConn {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.open) >= a.most {
@@ -75,12 +75,12 @@ func (a *adminConns) add(conn net.Conn) *adminConn {
 		delete(a.open, longest)
 		_ = longest.Conn.Close()
 	}
-	c := &adminConn{Conn: conn, conns: a, since: time.Now()}
+	c := &trackedConn{Conn: conn, conns: a, since: time.Now()}
 	a.open[c] = struct{}{}
 	return c
 }
 
-func (a *adminConns) longestWaiting() (longest *adminConn) {
+func (a *conns) longestWaiting() (longest *trackedConn) {
 	for c := range a.open {
 		if !c.answering && (longest == nil || c.since.Before(longest.since)) {
 			longest = c
@@ -89,39 +89,39 @@ func (a *adminConns) longestWaiting() (longest *adminConn) {
 	return longest
 }
 
-// adminConn is a connection to the admin listener. The lock of conns guards it.
-type adminConn struct {
+// trackedConn is a connection to the admin listener. The lock of conns guards it.
+type trackedConn struct {
 	net.Conn
-	conns     *adminConns
+	conns     *conns
 	since     time.Time // when it was accepted, or answered last
 	answering bool
 }
 
 // Close also gives the place back.
-func (c *adminConn) Close() error {
+func (c *trackedConn) Close() error {
 	c.conns.mu.Lock()
 	delete(c.conns.open, c)
 	c.conns.mu.Unlock()
 	return c.Conn.Close()
 }
 
-func (c *adminConn) answer(now bool) {
+func (c *trackedConn) answer(now bool) {
 	c.conns.mu.Lock()
 	defer c.conns.mu.Unlock()
 	c.answering, c.since = now, time.Now()
 }
 
-// adminConnKey is the key of the connection in a request's context.
-type adminConnKey struct{}
+// connKey is the key of the connection in a request's context.
+type connKey struct{}
 
-func withAdminConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, adminConnKey{}, conn)
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
 }
 
 // keepWhileAnswering keeps the connections of requests that are being answered.
 func keepWhileAnswering(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(adminConnKey{}).(*adminConn); ok {
+		if c, ok := r.Context().Value(connKey{}).(*trackedConn); ok {
 			c.answer(true)
 			defer c.answer(false)
 		}

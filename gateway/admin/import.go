@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"bufio"
@@ -33,17 +33,24 @@ const (
 // ndjson is one JSON value a line.
 const ndjson = "application/x-ndjson"
 
-// importReport is what became of the lines of an import.
-type importReport struct {
-	Imported int           `json:"imported"` // users who are here now, those who were here before too
-	Failed   int           `json:"failed"`
-	Errors   []importError `json:"errors"` // the first ones
-	Warned   int           `json:"warned"` // users who were taken without something
-	Warnings []importError `json:"warnings"`
+// transfer takes users over and gives them out.
+type transfer struct {
+	replies
+
+	authn *authn.Authn
 }
 
-// importError is a line that was not taken, or not whole.
-type importError struct {
+// ImportReport is what became of the lines of an import.
+type ImportReport struct {
+	Imported int           `json:"imported"` // users who are here now, those who were here before too
+	Failed   int           `json:"failed"`
+	Errors   []ImportError `json:"errors"` // the first ones
+	Warned   int           `json:"warned"` // users who were taken without something
+	Warnings []ImportError `json:"warnings"`
+}
+
+// ImportError is a line that was not taken, or not whole.
+type ImportError struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason,omitempty"` // of the error table
 	Detail string `json:"detail"`
@@ -51,15 +58,15 @@ type importError struct {
 
 // importUsers answers POST /api/users: one user a line, as the export writes them. Lines that cannot be taken are
 // reported and passed over; what was taken before stays, and the same import can be sent again.
-func (a *admin) importUsers(w http.ResponseWriter, r *http.Request) {
+func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 	if err := wantContentType(r, ndjson); err != nil {
 		a.fail(w, err)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{admin: a, ctx: r.Context(), control: http.NewResponseController(w), report: importReport{Errors: []importError{}, Warnings: []importError{}}}
+	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), report: ImportReport{Errors: []ImportError{}, Warnings: []ImportError{}}}
 	err := i.run(r)
-	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
+	slices.SortFunc(i.report.Errors, func(a, b ImportError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
 	if err != nil {
 		a.fail(w, err)
@@ -70,12 +77,13 @@ func (a *admin) importUsers(w http.ResponseWriter, r *http.Request) {
 
 // importer takes users over in batches.
 type importer struct {
-	admin   *admin
+	transfer
+
 	ctx     context.Context // it lives for one request
 	control *http.ResponseController
 	batch   []importLine
 	taken   map[any]bool // ids and openids of the batch
-	report  importReport
+	report  ImportReport
 }
 
 type importLine struct {
@@ -184,7 +192,7 @@ func (i *importer) flush() error {
 	results := make([]error, len(i.batch))
 	var writing sync.WaitGroup
 	for n, line := range i.batch {
-		writing.Go(func() { _, results[n] = i.admin.authn.Import(i.ctx, line.user) })
+		writing.Go(func() { _, results[n] = i.authn.Import(i.ctx, line.user) })
 	}
 	writing.Wait()
 	for n, err := range results {
@@ -213,7 +221,7 @@ func (i *importer) count(line importLine, err error) error {
 func (i *importer) refuse(number int, err error) {
 	i.report.Failed++
 	if len(i.report.Errors) < importErrorsTold {
-		i.report.Errors = append(i.report.Errors, importError{number, i.admin.gateway.failures.Of(err).Reason, err.Error()})
+		i.report.Errors = append(i.report.Errors, ImportError{number, i.errors.Of(err).Reason, err.Error()})
 	}
 }
 
@@ -223,6 +231,6 @@ func (i *importer) warn(line importLine) {
 	}
 	i.report.Warned++
 	if len(i.report.Warnings) < importErrorsTold {
-		i.report.Warnings = append(i.report.Warnings, importError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
+		i.report.Warnings = append(i.report.Warnings, ImportError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
 	}
 }

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"context"
@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
+	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/input"
 	"wxgate/storage"
@@ -20,45 +22,51 @@ const (
 	usersListedUnset = 100
 )
 
+// users are the endpoints of users.
+type users struct {
+	authn *authn.Authn
+	now   func() time.Time
+}
+
 // author is a user as everybody may see them, beside what they wrote.
 type author struct {
-	ID             int64  `json:"id"`
-	Nickname       string `json:"nickname"`
-	Avatar         string `json:"avatar"`
-	Bio            string `json:"bio"`
-	RecipeCount    int64  `json:"recipe_count"`
-	FollowerCount  int64  `json:"follower_count"`
-	FollowingCount int64  `json:"following_count"`
-	FavoriteCount  int64  `json:"favorite_count"`
-	CreatedAt      string `json:"created_at"`
+	ID             int64       `json:"id"`
+	Nickname       string      `json:"nickname"`
+	Avatar         string      `json:"avatar"`
+	Bio            string      `json:"bio"`
+	RecipeCount    int64       `json:"recipe_count"`
+	FollowerCount  int64       `json:"follower_count"`
+	FollowingCount int64       `json:"following_count"`
+	FavoriteCount  int64       `json:"favorite_count"`
+	CreatedAt      answer.Time `json:"created_at"`
 }
 
 func authorOf(u storage.User) author {
 	return author{
 		u.ID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
-		answer.Timestamp(u.CreatedAt),
+		answer.Time{Time: u.CreatedAt},
 	}
 }
 
-// account is a user as the operator sees them.
-type account struct {
-	profile
-	AppID       string  `json:"appid"`
-	UnionID     string  `json:"unionid"`
-	BannedUntil *string `json:"banned_until"` // null: not banned
+// Account is a user as the operator sees them.
+type Account struct {
+	answer.User
+
+	AppID       string       `json:"appid"`
+	UnionID     string       `json:"unionid"`
+	BannedUntil *answer.Time `json:"banned_until"` // null: not banned
 }
 
-func (a *admin) accountOf(u storage.User) account {
-	seen := account{profile: profileOf(u), AppID: u.AppID, UnionID: u.UnionID}
+func (a users) accountOf(u storage.User) Account {
+	seen := Account{User: answer.UserOf(u), AppID: u.AppID, UnionID: u.UnionID}
 	if until, banned := a.authn.Banned(u.ID); banned {
-		text := answer.Timestamp(until)
-		seen.BannedUntil = &text
+		seen.BannedUntil = &answer.Time{Time: until}
 	}
 	return seen
 }
 
 // account reads one user.
-func (a *admin) account(ctx context.Context, id int64) (any, error) {
+func (a users) account(ctx context.Context, id int64) (any, error) {
 	user, err := a.authn.Profile(ctx, id)
 	if err != nil {
 		return nil, err
@@ -66,12 +74,12 @@ func (a *admin) account(ctx context.Context, id int64) (any, error) {
 	return a.accountOf(user), nil
 }
 
-// showUser answers GET /api/users/{id}.
-func (a *admin) showUser(r *http.Request, id int64) (any, error) { return a.account(r.Context(), id) }
+// show answers GET /api/users/{id}.
+func (a users) show(r *http.Request, id int64) (any, error) { return a.account(r.Context(), id) }
 
-// listUsers answers GET /api/users: with ids the authors of something, with an openid its account, else a page of
+// list answers GET /api/users: with ids the authors of something, with an openid its account, else a page of
 // accounts.
-func (a *admin) listUsers(r *http.Request) (any, error) {
+func (a users) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	switch {
 	case query.Has("ids"):
@@ -89,8 +97,8 @@ func (a *admin) listUsers(r *http.Request) (any, error) {
 }
 
 // byOpenID is a page with the user of an openid, or with nobody.
-func (a *admin) byOpenID(ctx context.Context, appID, openID string) (any, error) {
-	page := userPage{Users: []account{}}
+func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) {
+	page := UserPage{Users: []Account{}}
 	user, err := a.authn.UserByOpenID(ctx, appID, openID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return page, nil
@@ -102,7 +110,7 @@ func (a *admin) byOpenID(ctx context.Context, appID, openID string) (any, error)
 }
 
 // authors are the users with those ids, in that order; an unknown one is left out.
-func (a *admin) authors(ctx context.Context, ids string) (any, error) {
+func (a users) authors(ctx context.Context, ids string) (any, error) {
 	wanted, err := parseUserIDs(ids)
 	if err != nil {
 		return nil, err
@@ -141,27 +149,27 @@ func parseUserIDs(text string) ([]int64, error) {
 	return ids, nil
 }
 
-// userPage is a part of the list of all users.
-type userPage struct {
-	Users []account `json:"users"`
+// UserPage is a part of the list of all users.
+type UserPage struct {
+	Users []Account `json:"users"`
 	Next  *int64    `json:"next"` // what after must be for the next page; null: this is the last
 }
 
 // accounts are the users after an id, by id.
-func (a *admin) accounts(ctx context.Context, query url.Values) (any, error) {
-	after, err := parseCount(query, "after", 0, 0, 1<<53-1)
+func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
+	after, err := input.QueryCount(query, "after", 0, 0, input.LargestID)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	limit, err := parseCount(query, "limit", usersListedUnset, 1, mostUsersListed)
+	limit, err := input.QueryCount(query, "limit", usersListedUnset, 1, mostUsersListed)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	users, err := a.authn.Users.List(ctx, after, int(limit))
 	if err != nil {
 		return nil, err
 	}
-	page := userPage{Users: make([]account, 0, len(users))}
+	page := UserPage{Users: make([]Account, 0, len(users))}
 	for _, u := range users {
 		page.Users = append(page.Users, a.accountOf(u))
 	}
@@ -171,18 +179,7 @@ func (a *admin) accounts(ctx context.Context, query url.Values) (any, error) {
 	return page, nil
 }
 
-func parseCount(query url.Values, name string, unset, least, most int64) (int64, error) {
-	if !query.Has(name) {
-		return unset, nil
-	}
-	n, err := input.Count(query.Get(name))
-	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%w: %s is not a number from %d to %d", answer.ErrInvalidRequest, name, least, most)
-	}
-	return n, nil
-}
-
-// eraseUser answers DELETE /api/users/{id}.
-func (a *admin) eraseUser(r *http.Request, id int64) (any, error) {
+// erase answers DELETE /api/users/{id}.
+func (a users) erase(r *http.Request, id int64) (any, error) {
 	return map[string]int64{"id": id}, a.authn.Erase(r.Context(), id)
 }

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 )
 
 // addCounters answers POST /api/users/{id}/counters: a service reports what a user did, and the profile shows it.
-func (a *admin) addCounters(r *http.Request, id int64) (any, error) {
+func (a users) addCounters(r *http.Request, id int64) (any, error) {
 	body, err := readObject(r, "recipe_count", "follower_count", "following_count", "favorite_count")
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"context"
@@ -23,9 +23,19 @@ type Broker interface {
 // brokerBodyLimit is the largest body of a call, in bytes: uploads of media stay below 2 MiB.
 const brokerBodyLimit = 2 << 20
 
-// callWeChat answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
+// headerAppID names the mini-program of a call where several are configured.
+const headerAppID = "X-App-Id"
+
+// calls relays calls of WeChat's API.
+type calls struct {
+	replies
+
+	brokers map[string]Broker // by appid
+}
+
+// call answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
 // path with the access_token added, and WeChat's answer comes back as it is.
-func (a *admin) callWeChat(w http.ResponseWriter, r *http.Request) {
+func (a calls) call(w http.ResponseWriter, r *http.Request) {
 	begun := a.now()
 	broker, err := a.brokerOf(r.Header.Get(headerAppID))
 	errcode := 0
@@ -39,33 +49,32 @@ func (a *admin) callWeChat(w http.ResponseWriter, r *http.Request) {
 }
 
 // logCall says who called which API of WeChat and what came of it, and nothing of what was said.
-func (a *admin) logCall(r *http.Request, errcode int, err error, took time.Duration) {
+func (a calls) logCall(r *http.Request, errcode int, err error, took time.Duration) {
 	outcome := "errcode " + strconv.Itoa(errcode)
 	if err != nil {
-		outcome = a.gateway.failures.Of(err).Reason
+		outcome = a.errors.Of(err).Reason
 	}
-	a.log.Info("wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", knownApp(a, r), "from", r.RemoteAddr,
+	a.log.Info("wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r), "from", r.RemoteAddr,
 		"outcome", outcome, "duration_ms", took.Milliseconds())
 }
 
 // knownApp is the mini-program that a call names, "" unless it is one of ours: the log holds no text of strangers.
-func knownApp(a *admin, r *http.Request) string {
+func (a calls) knownApp(r *http.Request) string {
 	named := r.Header.Get(headerAppID)
-	if _, known := a.gateway.deps.WeChat[named]; !known {
+	if _, known := a.brokers[named]; !known {
 		return ""
 	}
 	return named
 }
 
 // brokerOf is the client of the mini-program that a call names, or of the only one there is.
-func (a *admin) brokerOf(appID string) (Broker, error) {
-	brokers := a.gateway.deps.WeChat
-	if appID == "" && len(brokers) == 1 {
-		for _, only := range brokers {
+func (a calls) brokerOf(appID string) (Broker, error) {
+	if appID == "" && len(a.brokers) == 1 {
+		for _, only := range a.brokers {
 			return only, nil
 		}
 	}
-	if broker, known := brokers[appID]; known {
+	if broker, known := a.brokers[appID]; known {
 		return broker, nil
 	}
 	return nil, &authn.FieldError{Field: headerAppID, Problem: "不是已配置的小程序"}
@@ -78,7 +87,7 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode i
 		return 0, answer.ErrBodyTooLarge
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errBodyBroken, err)
+		return 0, fmt.Errorf("%w: the body broke off: %w", answer.ErrInvalidRequest, err)
 	}
 	said, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
 	if errors.Is(err, wechat.ErrInvalidCall) {
@@ -95,17 +104,17 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode i
 }
 
 // checkSessionKey answers POST /api/users/{id}/session-key/check: whether WeChat still holds the user's newest session_key.
-func (a *admin) checkSessionKey(r *http.Request, id int64) (any, error) {
+func (a users) checkSessionKey(r *http.Request, id int64) (any, error) {
 	valid, err := a.authn.CheckSessionKey(r.Context(), id)
 	return map[string]bool{"valid": valid}, err
 }
 
 // resetSessionKey answers POST /api/users/{id}/session-key/reset: WeChat replaces the key, the old one is dead at once.
-func (a *admin) resetSessionKey(r *http.Request, id int64) (any, error) {
+func (a users) resetSessionKey(r *http.Request, id int64) (any, error) {
 	return map[string]int64{"id": id}, a.authn.ResetSessionKey(r.Context(), id)
 }
 
 // phone answers GET /api/users/{id}/phone, for the operator and the team's services.
-func (a *admin) phone(r *http.Request, id int64) (any, error) {
+func (a users) phone(r *http.Request, id int64) (any, error) {
 	return a.authn.PhoneOf(r.Context(), id)
 }

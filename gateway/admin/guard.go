@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"crypto/sha256"
@@ -15,20 +15,20 @@ import (
 	"wxgate/secret"
 )
 
-// adminGuard decides who may use the admin listener.
-type adminGuard struct {
+// guard decides who may use the admin listener.
+type guard struct {
 	demanded bool              // there is a token
 	token    [sha256.Size]byte // its hash, so that comparing takes the same time whatever the length
 }
 
-func newAdminGuard(token secret.Text) adminGuard {
-	return adminGuard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
+func newGuard(token secret.Text) guard {
+	return guard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
 }
 
 // admit refuses callers without the token. Without one, being on this machine is the permission, which the address at the
 // other end shows and no header can; a browser is there too, so what a web page of others could send is refused: by its
 // Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which its Host still shows.
-func (g adminGuard) admit(r *http.Request) error {
+func (g guard) admit(r *http.Request) error {
 	switch {
 	case !sameOrigin(r):
 		return fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
@@ -42,17 +42,17 @@ func (g adminGuard) admit(r *http.Request) error {
 	return nil
 }
 
-func (g adminGuard) matches(token string) bool {
+func (g guard) matches(token string) bool {
 	sum := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
 // guarded lets through whom the guard admits.
-func (a *admin) guarded(next http.Handler) http.Handler {
+func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.gateway.rules.Load().guard.admit(r); err != nil {
-			a.gateway.often.Warn(lograte.Kind{Message: "admin request refused"}, "from", r.RemoteAddr, "error", err)
-			a.fail(w, err)
+		if err := newGuard(s.deps.Token()).admit(r); err != nil {
+			s.deps.Often.Warn(lograte.Kind{Message: "admin request refused"}, "from", r.RemoteAddr, "error", err)
+			s.replies.fail(w, err)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ const anyParameter = "*"
 
 // knowing serves only requests whose query has none but the known parameters, each once: one that is passed over could
 // have been the point, and GET /api/users?openid=… would be everybody.
-func (a *admin) knowing(known []string, serve http.HandlerFunc) http.HandlerFunc {
+func (a replies) knowing(known []string, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := checkQuery(r.URL.RawQuery, known); err != nil {
 			a.fail(w, err)

@@ -1,37 +1,52 @@
-package gateway
+package admin
 
 import (
 	"bufio"
+	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"wxgate/upstream/upstreamtest"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/gateway/answer"
+	"wxgate/lograte"
+	"wxgate/secret"
 )
 
-// adminSocket is a gateway with its admin listener on a socket.
-func adminSocket(t *testing.T, change func(*Config)) (e *edge, admin string) {
+// ready is a store that takes writes.
+type ready struct{}
+
+func (ready) Ready(context.Context) error { return nil }
+
+// socket is an admin listener without users.
+func socket(t *testing.T, maxConns int) (s *Server, address string) {
 	t.Helper()
-	e = newEdge(t, upstreamtest.Echo(t).URL, change)
+	log := slog.New(slog.DiscardHandler)
+	s = New(maxConns, Deps{
+		Store: ready{}, Errors: answer.NewTable(), Metrics: prometheus.NewRegistry(), Log: log, Often: lograte.New(log, time.Now), Now: time.Now,
+		Token: func() secret.Text { return "" }, Draining: func() bool { return false },
+	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- e.ServeAdmin(ln) }()
+	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {
-		_ = e.admin.server.Close()
+		_ = s.server.Close()
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		if n := e.admin.conns.count(); n != 0 {
+		if n := s.conns.count(); n != 0 {
 			t.Errorf("%d admin connections are counted after the end, want none", n)
 		}
 	})
-	return e, ln.Addr().String()
+	return s, ln.Addr().String()
 }
 
 // probing is a client that comes anew with each request.
@@ -42,10 +57,10 @@ func probing() *http.Client {
 // TestIdleAdminConnectionsKeepNobodyOut: 1,100 of them took every descriptor.
 func TestIdleAdminConnectionsKeepNobodyOut(t *testing.T) {
 	t.Parallel()
-	e, admin := adminSocket(t, nil)
-	most := DefaultConfig().Server.Connections.Admin
+	const most = 32
+	s, address := socket(t, most)
 	for i := range 1100 {
-		conn, err := net.Dial("tcp", admin)
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,12 +68,12 @@ func TestIdleAdminConnectionsKeepNobodyOut(t *testing.T) {
 		if i%2 == 0 {
 			_, _ = io.WriteString(conn, "GET /metr") // half a request is none
 		}
-		if n := e.admin.conns.count(); n > most {
+		if n := s.conns.count(); n > most {
 			t.Fatalf("%d admin connections are open, want %d at most", n, most)
 		}
 	}
 	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
-		resp, err := probing().Get("http://" + admin + path)
+		resp, err := probing().Get("http://" + address + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,10 +91,10 @@ func TestIdleAdminConnectionsKeepNobodyOut(t *testing.T) {
 // TestARequestThatIsBeingAnsweredKeepsItsAdminConnection: only those that wait give way, and when none waits a new one does.
 func TestARequestThatIsBeingAnsweredKeepsItsAdminConnection(t *testing.T) {
 	t.Parallel()
-	e, admin := adminSocket(t, func(cfg *Config) { cfg.Server.Connections.Admin = 4 })
+	s, address := socket(t, 4)
 	var importing []net.Conn
 	for range 4 {
-		conn, err := net.Dial("tcp", admin)
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,17 +104,21 @@ func TestARequestThatIsBeingAnsweredKeepsItsAdminConnection(t *testing.T) {
 		importing = append(importing, conn)
 	}
 	answering := func() (n int) {
-		e.admin.conns.mu.Lock()
-		defer e.admin.conns.mu.Unlock()
-		for c := range e.admin.conns.open {
+		s.conns.mu.Lock()
+		defer s.conns.mu.Unlock()
+		for c := range s.conns.open {
 			if c.answering {
 				n++
 			}
 		}
 		return n
 	}
-	eventually(t, "four are being answered", func() bool { return answering() == 4 })
-	fifth, err := net.Dial("tcp", admin)
+	for deadline := time.Now().Add(10 * time.Second); answering() != 4; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d are being answered, want 4", answering())
+		}
+	}
+	fifth, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +128,14 @@ func TestARequestThatIsBeingAnsweredKeepsItsAdminConnection(t *testing.T) {
 		t.Errorf("a fifth while four are being answered: got %v, want its end", err)
 	}
 	for _, conn := range importing {
-		_, _ = io.WriteString(conn, "}\n")
+		_, _ = io.WriteString(conn, "]\n") // no user
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatalf("an import that had begun: %v", err)
 		}
 		_ = resp.Body.Close()
 	}
-	resp, err := probing().Get("http://" + admin + "/livez")
+	resp, err := probing().Get("http://" + address + "/livez")
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("after them: %v %v", resp, err)
 	}

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"slices"
@@ -17,54 +18,67 @@ import (
 	"wxgate/lograte"
 )
 
-// adminEndpoint is a path of the operator's API.
-type adminEndpoint struct {
+// endpoint is a path of the operator's API.
+type endpoint struct {
 	pattern string   // of http.ServeMux
 	query   []string // the parameters that it knows
 	serve   http.HandlerFunc
 }
 
 // endpoints is the API for operators and for services of the team: users, their counters, bans and sessions.
-func (a *admin) endpoints() []adminEndpoint {
-	return []adminEndpoint{
-		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, a.answering(a.listUsers)},
-		{"POST /api/users", nil, a.importUsers},
-		{"GET /api/users/export", nil, a.exportUsers},
-		{"GET /api/users/{id}", nil, a.answering(ofUser(a.showUser))},
-		{"DELETE /api/users/{id}", nil, a.changing(ofUser(a.eraseUser))},
-		{"POST /api/users/{id}/counters", nil, a.changing(ofUser(a.addCounters))},
-		{"POST /api/users/{id}/ban", nil, a.changing(ofUser(a.ban))},
-		{"DELETE /api/users/{id}/ban", nil, a.changing(ofUser(a.liftBan))},
-		{"GET /api/users/{id}/sessions", []string{"after", "limit"}, a.answering(ofUser(a.listSessions))},
-		{"DELETE /api/users/{id}/sessions", nil, a.changing(ofUser(a.endSessions))},
-		{"DELETE /api/sessions/{id}", nil, a.changing(a.endSession)},
-		{"POST /api/users/{id}/session-key/check", nil, a.answering(ofUser(a.checkSessionKey))},
-		{"POST /api/users/{id}/session-key/reset", nil, a.changing(ofUser(a.resetSessionKey))},
-		{"GET /api/users/{id}/phone", nil, a.answering(ofUser(a.phone))},
-		{"POST /api/wechat/{path...}", []string{anyParameter}, a.callWeChat},
+func (s *Server) endpoints() []endpoint {
+	r, users, sessions := s.replies, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
+	transfer, calls := transfer{r, s.deps.Authn}, calls{r, s.deps.WeChat}
+	return []endpoint{
+		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.answering(users.list)},
+		{"POST /api/users", nil, transfer.importUsers},
+		{"GET /api/users/export", nil, transfer.exportUsers},
+		{"GET /api/users/{id}", nil, r.answering(ofUser(users.show))},
+		{"DELETE /api/users/{id}", nil, r.changing(ofUser(users.erase))},
+		{"POST /api/users/{id}/counters", nil, r.changing(ofUser(users.addCounters))},
+		{"POST /api/users/{id}/ban", nil, r.changing(ofUser(users.ban))},
+		{"DELETE /api/users/{id}/ban", nil, r.changing(ofUser(users.liftBan))},
+		{"GET /api/users/{id}/sessions", []string{"after", "limit"}, r.answering(ofUser(sessions.list))},
+		{"DELETE /api/users/{id}/sessions", nil, r.changing(ofUser(sessions.endAll))},
+		{"DELETE /api/sessions/{id}", nil, r.changing(sessions.end)},
+		{"POST /api/users/{id}/session-key/check", nil, r.answering(ofUser(users.checkSessionKey))},
+		{"POST /api/users/{id}/session-key/reset", nil, r.changing(ofUser(users.resetSessionKey))},
+		{"GET /api/users/{id}/phone", nil, r.answering(ofUser(users.phone))},
+		{"POST /api/wechat/{path...}", []string{anyParameter}, calls.call},
 	}
 }
 
-// adminTimeout bounds one request of the API, imports and exports apart.
-const adminTimeout = 20 * time.Second
+// The bounds of one request of the API, imports and exports apart.
+const (
+	requestTimeout   = 20 * time.Second
+	requestBodyLimit = 64 << 10
+)
+
+// replies answers in the envelope.
+type replies struct {
+	errors answer.Table
+	log    *slog.Logger
+	often  *lograte.Log
+	now    func() time.Time
+}
 
 // changing is answering for what changes something, which is logged.
-func (a *admin) changing(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+func (a replies) changing(do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return a.answering(func(r *http.Request) (any, error) {
 		data, err := do(r)
 		if err == nil {
-			a.log.Info("admin change", "request", r.Pattern, "id", loggedText([]byte(r.PathValue("id"))))
+			a.log.Info("admin change", "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
 		}
 		return data, err
 	})
 }
 
 // answering makes a handler of a function that returns the data of the envelope.
-func (a *admin) answering(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+func (a replies) answering(do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), adminTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
-		r.Body = http.MaxBytesReader(w, r.Body, endpointBodyLimit)
+		r.Body = http.MaxBytesReader(w, r.Body, requestBodyLimit)
 		data, err := do(r.WithContext(ctx))
 		if err != nil {
 			a.fail(w, err)
@@ -74,7 +88,7 @@ func (a *admin) answering(do func(*http.Request) (data any, err error)) http.Han
 	}
 }
 
-func (a *admin) succeed(w http.ResponseWriter, data any) {
+func (a replies) succeed(w http.ResponseWriter, data any) {
 	said, err := answer.Success("success", data, a.now())
 	if err != nil {
 		a.fail(w, err)
@@ -84,10 +98,10 @@ func (a *admin) succeed(w http.ResponseWriter, data any) {
 }
 
 // fail answers with the error's row. The reader runs this gateway, so what is wrong with a request is said in detail.
-func (a *admin) fail(w http.ResponseWriter, err error) {
-	f, id, detail := a.gateway.failures.Of(err), answer.NewRequestID(), err.Error()
+func (a replies) fail(w http.ResponseWriter, err error) {
+	f, id, detail := a.errors.Of(err), answer.NewRequestID(), err.Error()
 	if f.Status >= http.StatusInternalServerError {
-		a.gateway.often.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
+		a.often.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
 		detail = ""
 	}
 	f.Refusal(f.Message, detail, id, a.now()).Write(w)
@@ -124,8 +138,8 @@ func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, e
 		return nil, ofBody(err)
 	}
 	var object map[string]json.RawMessage
-	if err := decodeJSON(body, &object); err != nil {
-		return nil, err
+	if err := input.JSON(body, &object); err != nil {
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	if object == nil {
 		return nil, fmt.Errorf("%w: the body is not an object", answer.ErrInvalidRequest)

@@ -1,0 +1,143 @@
+// Package admin is the operator's listener: probes, metrics, and the API that operators and services of the team ask for
+// users, their counters, bans and sessions, and for WeChat's server-side API. It answers this machine alone unless
+// server.admin_token is set.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"wxgate/authn"
+	"wxgate/gateway/answer"
+	"wxgate/lograte"
+	"wxgate/secret"
+)
+
+// Store is what readiness asks of the store.
+type Store interface {
+	// Ready says why the store cannot write, nil when it can.
+	Ready(ctx context.Context) error
+}
+
+// Deps are what a Server works with; those that may be nil say so.
+type Deps struct {
+	Authn    *authn.Authn
+	Store    Store
+	WeChat   map[string]Broker // by appid
+	Errors   answer.Table
+	Metrics  *prometheus.Registry
+	Log      *slog.Logger
+	Often    *lograte.Log // the lines that clients provoke
+	LogFault func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
+	Now      func() time.Time
+	Token    func() secret.Text // server.admin_token, which a reload may change
+	Draining func() bool        // reports whether new requests should go elsewhere
+}
+
+// Server is the operator's listener: probes, metrics and the API of api.go. It runs on net/http, apart from the public
+// one. It is safe for concurrent use.
+type Server struct {
+	deps    Deps
+	replies replies
+	server  *http.Server
+	conns   *conns
+}
+
+// New returns a Server that holds maxConns connections at most. It declares its series on deps.Metrics.
+func New(maxConns int, deps Deps) *Server {
+	s := &Server{
+		deps:    deps,
+		replies: replies{deps.Errors, deps.Log, deps.Often, deps.Now},
+		conns:   newConns(maxConns, deps.Metrics),
+	}
+	s.server = &http.Server{
+		Handler:           keepWhileAnswering(s.newMux()),
+		ConnContext:       withConn,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(deps.Log.Handler(), slog.LevelWarn),
+	}
+	return s
+}
+
+// newMux puts everything but the probes behind the guard: an orchestrator's probe has neither the token nor a Host of
+// this machine.
+func (s *Server) newMux() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { probe(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("/", s.guarded(s.newGuardedMux()))
+	return mux
+}
+
+func (s *Server) newGuardedMux() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	for _, e := range s.endpoints() {
+		mux.HandleFunc(e.pattern, s.replies.knowing(e.query, e.serve))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.replies.fail(w, answer.ErrNoRoute) })
+	return mux
+}
+
+// readyz reports whether new requests should come here.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if s.deps.Draining() {
+		probe(w, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	text := "ok"
+	if but := s.shortcomings(r.Context()); len(but) > 0 {
+		text += ", but " + strings.Join(but, "; ")
+	}
+	probe(w, http.StatusOK, text)
+}
+
+// shortcomings are the faults with which traffic should go on coming: taking every instance out would make an outage of
+// each.
+func (s *Server) shortcomings(ctx context.Context) (words []string) {
+	if err := s.deps.Store.Ready(ctx); err != nil { // tokens are served all the same
+		words = append(words, "logins are refused: the storage does not take writes")
+	}
+	if s.deps.LogFault == nil {
+		return words
+	}
+	if err := s.deps.LogFault(); err != nil {
+		words = append(words, err.Error())
+	}
+	return words
+}
+
+func probe(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text) // the prober has left: nobody to tell
+}
+
+// Serve answers the operator on ln until Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	if err := s.server.Serve(listener{ln, s.conns}); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the admin listener: %w", err)
+	}
+	return nil
+}
+
+// Shutdown closes the listener and waits for requests in flight until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("closing the admin listener: %w", err)
+	}
+	return nil
+}

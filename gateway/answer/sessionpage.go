@@ -1,0 +1,63 @@
+package answer
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/input"
+	"wxgate/storage"
+)
+
+// The bounds of one answer with sessions. authn.sessions.max_per_user is 50 by default, so there is one page.
+const (
+	mostSessionsListed  = 100
+	sessionsListedUnset = 50
+)
+
+// SessionPage is a part of the list of a user's sessions.
+type SessionPage struct {
+	Sessions []storage.Session
+	Limit    int
+	Next     string // what after must be for the next page; empty: this is the last
+}
+
+// PageOfSessions reads the page that a query asks for: limit sessions behind after, the oldest first.
+func PageOfSessions(ctx context.Context, a *authn.Authn, userID int64, query url.Values) (SessionPage, error) {
+	limit, err := input.QueryCount(query, "limit", sessionsListedUnset, 1, mostSessionsListed)
+	if err != nil {
+		return SessionPage{}, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	}
+	after, err := parseSessionCursor(query.Get("after"))
+	if err != nil {
+		return SessionPage{}, err
+	}
+	page := SessionPage{Limit: int(limit)}
+	page.Sessions, err = a.Sessions.List(ctx, userID, after, page.Limit+1)
+	if len(page.Sessions) > page.Limit {
+		page.Sessions = page.Sessions[:page.Limit]
+		page.Next = sessionCursorText(page.Sessions[page.Limit-1].Cursor())
+	}
+	return page, err
+}
+
+// sessionCursorText is a place in the list as a client gives it back.
+func sessionCursorText(at storage.SessionCursor) string {
+	return strconv.FormatInt(at.CreatedAt.UnixMilli(), 10) + "." + at.ID
+}
+
+func parseSessionCursor(text string) (storage.SessionCursor, error) {
+	if text == "" {
+		return storage.SessionCursor{}, nil
+	}
+	created, id, found := strings.Cut(text, ".")
+	ms, err := strconv.ParseInt(created, 10, 53)
+	if err != nil || !found || id == "" || len(id) > 64 {
+		return storage.SessionCursor{}, fmt.Errorf("%w: after is not the place behind a page of sessions", ErrInvalidRequest)
+	}
+	return storage.SessionCursor{CreatedAt: time.UnixMilli(ms), ID: id}, nil
+}

@@ -1,0 +1,43 @@
+package answer
+
+import (
+	"time"
+
+	"wxgate/storage"
+)
+
+// timestampFormat is ISO 8601 in UTC with milliseconds, as JavaScript's toISOString writes it.
+const timestampFormat = "2006-01-02T15:04:05.000Z"
+
+func timestamp(t time.Time) string { return t.UTC().Format(timestampFormat) }
+
+// Time is a time that is written in UTC with milliseconds, and read as RFC 3339 has it.
+type Time struct{ time.Time }
+
+// MarshalJSON never fails.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(nil, `"`+timestampFormat+`"`), nil
+}
+
+// User is a user as they see themself.
+type User struct {
+	ID             int64  `json:"id"`
+	OpenID         string `json:"openid"`
+	Nickname       string `json:"nickname"`
+	Avatar         string `json:"avatar"`
+	Bio            string `json:"bio"`
+	RecipeCount    int64  `json:"recipe_count"`
+	FollowerCount  int64  `json:"follower_count"`
+	FollowingCount int64  `json:"following_count"`
+	FavoriteCount  int64  `json:"favorite_count"`
+	CreatedAt      Time   `json:"created_at"`
+	UpdatedAt      Time   `json:"updated_at"`
+}
+
+// UserOf is what a stored user is shown as.
+func UserOf(u storage.User) User {
+	return User{
+		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
+		Time{u.CreatedAt}, Time{u.UpdatedAt},
+	}
+}
