@@ -5,127 +5,82 @@ import (
 	"errors"
 	"net/url"
 
-	jwtware "github.com/gofiber/contrib/jwt"
-	"github.com/gofiber/fiber/v2"
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/header"
 	"wxgate/storage"
 )
 
 // authenticate demands a token as the route says.
-func (g *Gateway) authenticate(c *fiber.Ctx) error {
-	if err := g.identify(c, exchangeOf(c)); err != nil {
+func (g *Gateway) authenticate(ex *Exchange) error {
+	if err := g.identify(ex); err != nil || ex.outcome == moved {
 		return err
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // identify finds out who the request is from, as far as its route wants to know: ex.subject.
-func (g *Gateway) identify(c *fiber.Ctx, ex *exchange) error {
+func (g *Gateway) identify(ex *Exchange) error {
 	switch ex.route.auth {
 	case AuthNone:
 		return nil
 	case AuthPrefetch:
-		return g.identifyPrefetch(c, ex)
+		return g.identifyPrefetch(ex)
 	case AuthOptional:
-		if !authn.HasCredentials(authorizationOf(c)) {
-			return g.cloudOrNobody(c, ex)
+		if !authn.HasCredentials(header.Authorization(&ex.request.Header)) {
+			return g.cloudOrNobody(ex)
 		}
 	case AuthRequired:
-		if ex.cloud != nil && !authn.HasCredentials(authorizationOf(c)) {
-			return g.identifyCloud(c, ex)
+		if ex.cloud != nil && !authn.HasCredentials(header.Authorization(&ex.request.Header)) {
+			return g.identifyCloud(ex)
 		}
 	}
-	err := g.identifyBearer(c, ex)
-	if errors.Is(err, storage.ErrUnavailable) && g.door.moved() { // a token of another backend asks for its user
-		return g.move(c, ex)
+	err := g.identifyBearer(ex)
+	if errors.Is(err, storage.ErrUnavailable) && g.gate.moved() { // a token of another backend asks for its user
+		return g.move(ex)
 	}
 	return err
-}
-
-// authorizationOf is the request's Authorization, in the request's own memory. A second line could be read differently by
-// the service: together they are a list (RFC 9110 §5.2), which is nobody's token.
-func authorizationOf(c *fiber.Ctx) string {
-	lines := c.Request().Header.PeekAll(fiber.HeaderAuthorization)
-	if len(lines) < 2 {
-		return c.Get(fiber.HeaderAuthorization)
-	}
-	return string(bytes.Join(lines, []byte(", ")))
 }
 
 // identifyBearer takes a request on only with a valid bearer token.
-func (g *Gateway) identifyBearer(c *fiber.Ctx, ex *exchange) (err error) {
-	ex.subject, err = g.deps.Authn.Verify(c.Context(), authorizationOf(c), func() (*authn.Payload, error) { return g.parseToken(c) })
+func (g *Gateway) identifyBearer(ex *Exchange) (err error) {
+	ex.subject, err = g.deps.Authn.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*authn.Payload, error) { return g.fiber.parseToken(ex) })
 	return err
 }
 
-// parseToken returns what a token says that was not seen before, if its form and signature hold.
-func (g *Gateway) parseToken(c *fiber.Ctx) (*authn.Payload, error) {
-	if err := g.jwt(c); err != nil {
-		return nil, err
-	}
-	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
-	said, _ := parsed.Claims.(*authn.Payload)
-	return said, nil
-}
-
-// jwtKey is where contrib/jwt leaves the parsed token.
-const jwtKey = "wxgate.jwt"
-
-// newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so authn checks the form
-// of the token before it, the algorithm in the key function and the claims after it.
-func newJWT(auth *authn.Authn) fiber.Handler {
-	return jwtware.New(jwtware.Config{
-		ContextKey:         jwtKey,
-		Claims:             &authn.Payload{},
-		KeyFunc:            func(token *jwt.Token) (any, error) { return auth.Keys().Key(token) },
-		TokenProcessorFunc: func(token string) (string, error) { return token, auth.Keys().CheckForm(token) },
-		SuccessHandler:     func(*fiber.Ctx) error { return nil },
-		ErrorHandler: func(_ *fiber.Ctx, err error) error {
-			if errors.Is(err, jwtware.ErrJWTMissingOrMalformed) {
-				return authn.ErrTokenMalformed // there is a token: see authorizationOf
-			}
-			return err
-		},
-	})
-}
-
 // identifyCloud lets a request without a token pass as the user that WeChat Cloud Run names.
-func (g *Gateway) identifyCloud(c *fiber.Ctx, ex *exchange) (err error) {
-	if err := g.takePlace(c, ex); err != nil { // the store is about to be asked
+func (g *Gateway) identifyCloud(ex *Exchange) (err error) {
+	if err := g.takePlace(ex); err != nil { // the store is about to be asked
 		return err
 	}
-	if err := g.enterStore(c, ex); err != nil {
+	if acquired, err := g.acquireStore(ex); !acquired {
 		return err
 	}
-	ctx, cancel := ex.context()
+	ctx, cancel := ex.bounded()
 	defer cancel()
 	ex.subject, err = g.deps.Authn.CloudSubject(ctx, *ex.cloud)
 	return err
 }
 
 // cloudOrNobody lets a request without a token pass, as the user that the platform names, or as nobody.
-func (g *Gateway) cloudOrNobody(c *fiber.Ctx, ex *exchange) error {
+func (g *Gateway) cloudOrNobody(ex *Exchange) error {
 	if ex.cloud == nil {
 		return nil
 	}
-	err := g.identifyCloud(c, ex)
+	err := g.identifyCloud(ex)
 	if errors.Is(err, authn.ErrTokenMissing) { // never logged in
 		return nil
 	}
 	return err
 }
 
-// prefetchedKey is the key of the user of a pre-fetch in its user values, for the second walk.
-type prefetchedKey struct{}
-
 // identifyPrefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): its server GETs the
 // configured address with ?appid and either ?code, a code of wx.login, or ?token, what the mini-program gave to
 // wx.setBackgroundFetchToken: an access token of ours. Neither goes on to the service.
-func (g *Gateway) identifyPrefetch(c *fiber.Ctx, ex *exchange) error {
-	if c.Method() != fiber.MethodGet {
+func (g *Gateway) identifyPrefetch(ex *Exchange) error {
+	if ex.method != fasthttp.MethodGet {
 		return answer.ErrNoRoute
 	}
 	_, query, _ := bytes.Cut(ex.target.Raw, []byte{'?'})
@@ -135,29 +90,31 @@ func (g *Gateway) identifyPrefetch(c *fiber.Ctx, ex *exchange) error {
 	}
 	ex.target.Raw = withoutCredentials(ex.target.Raw)
 	if token := values.Get("token"); token != "" {
-		c.Request().Header.Set(fiber.HeaderAuthorization, "Bearer "+token)
-		return g.identifyBearer(c, ex)
+		ex.request.Header.Set(fasthttp.HeaderAuthorization, "Bearer "+token)
+		return g.identifyBearer(ex)
 	}
-	if known, _ := c.Locals(prefetchedKey{}).(*authn.Subject); known != nil { // the first walk has spent the code
-		ex.subject = known
+	if ex.first != nil && ex.first.prefetched != nil { // the first pass has spent the code
+		ex.subject = ex.first.prefetched
 		return nil
 	}
-	if err := g.takePlace(c, ex); err != nil { // WeChat is about to be asked
+	if err := g.takePlace(ex); err != nil { // WeChat is about to be asked
 		return err
 	}
-	if err := g.enterStore(c, ex); err != nil {
+	if acquired, err := g.acquireStore(ex); !acquired {
 		return err
 	}
-	ctx, cancel := ex.context()
+	ctx, cancel := ex.bounded()
 	defer cancel()
 	ex.subject, err = g.deps.Authn.Prefetched(ctx, authn.Prefetch{
 		AppID: values.Get("appid"), Code: values.Get("code"),
-		Ask: func() error { return g.spend(ex, ex.rules.prefetches, 0) },
+		Ask: func() error { return g.spend(ex, ex.snapshot.prefetches, 0) },
 		Admit: func(appID, openID string) error {
-			return g.spend(ex, ex.rules.prefetched, g.buckets.OfOpenID(appID, openID))
+			return g.spend(ex, ex.snapshot.prefetched, g.buckets.OfOpenID(appID, openID))
 		},
 	})
-	c.Locals(prefetchedKey{}, ex.subject)
+	if ex.first != nil {
+		ex.first.prefetched = ex.subject
+	}
 	return err
 }
 

@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"net"
 	"strconv"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/listen"
-	"wxgate/input"
 	"wxgate/upstream"
 )
 
@@ -56,7 +52,7 @@ func (b *limitedBody) attach(req *fasthttp.Request) {
 	}
 	req.SetBodyStream(b, int(b.size))
 	if b.size >= 0 { // a header without special fields reads its length from its lines
-		req.Header.Set(fiber.HeaderContentLength, strconv.FormatInt(b.size, 10))
+		req.Header.Set(fasthttp.HeaderContentLength, strconv.FormatInt(b.size, 10))
 	}
 }
 
@@ -65,11 +61,11 @@ const drainMost = 64 << 10
 
 // drain reads away what is left of a body that has come whole. It reports whether the connection can be used again: what is
 // left of a body must never be taken for the next request, and an answer never waits for one.
-func (b *limitedBody) drain(client net.Conn) bool {
+func (b *limitedBody) drain(client *listen.Conn) bool {
 	if b.stream == nil || b.ended {
 		return true
 	}
-	if strict, ok := client.(*listen.Conn); !ok || strict.BodyRemaining() {
+	if client == nil || client.BodyRemaining() {
 		return false
 	}
 	_, err := io.Copy(io.Discard, b)
@@ -82,13 +78,11 @@ const maxReceived = 16 << 10
 
 // receiveBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
 // a slow sender keeps nobody out. A longer one is passed on as it comes.
-func (g *Gateway) receiveBody(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	client, strict := c.Context().Conn().(*listen.Conn)
-	if b := &ex.body; b.stream == nil || !strict || !client.BodyRemaining() || !ex.route.ours && (b.size < 0 || b.size > maxReceived) {
-		return c.Next()
+func (g *Gateway) receiveBody(ex *Exchange) error {
+	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.ours && (b.size < 0 || b.size > maxReceived) {
+		return ex.next()
 	}
-	if askedBefore(c) != asking {
+	if ex.pass != asking {
 		if err := ex.body.receive(); err != nil {
 			return err
 		}
@@ -96,7 +90,7 @@ func (g *Gateway) receiveBody(c *fiber.Ctx) error {
 	if most := ex.route.timeout; most > 0 && ex.body.waited > most {
 		return upstream.ErrSlowBody
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // receive reads the whole body, which is then there to be read again.
@@ -115,9 +109,9 @@ func (b *limitedBody) receive() error {
 var errBodyBroken = fmt.Errorf("%w: the body broke off", answer.ErrInvalidRequest)
 
 // bodyOf is the request's body; until its route is known it may only be drained.
-func bodyOf(c *fiber.Ctx) limitedBody {
-	size := int64(c.Request().Header.ContentLength())
-	stream := c.Context().RequestBodyStream()
+func bodyOf(ctx *fasthttp.RequestCtx) limitedBody {
+	size := int64(ctx.Request.Header.ContentLength())
+	stream := ctx.RequestBodyStream()
 	if stream == nil || size == 0 {
 		return limitedBody{size: max(0, size)} // a size without a stream waits for 100-continue
 	}
@@ -135,51 +129,19 @@ func hasContent(h *fasthttp.RequestHeader) bool {
 }
 
 // refuseContent refuses content of a GET or HEAD for a service, unless the route allows it.
-func (g *Gateway) refuseContent(c *fiber.Ctx) error {
-	route, h := exchangeOf(c).route, &c.Request().Header
+func (g *Gateway) refuseContent(ex *Exchange) error {
+	route, h := ex.route, &ex.request.Header
 	if route.endpoint == nil && !route.getBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
 		return errContentOnGet
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // limitBody sets how much of the body may be read, and refuses one that says it is longer.
-func (g *Gateway) limitBody(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (g *Gateway) limitBody(ex *Exchange) error {
 	ex.body.limit = ex.route.bodyLimit
 	if ex.body.size > ex.body.limit {
 		return answer.ErrBodyTooLarge
 	}
-	return c.Next()
-}
-
-// readJSON decodes a request's JSON body into v. Unknown fields are passed over: clients of all ages send them.
-func readJSON(c *fiber.Ctx, v any) error {
-	body, err := readBody(c)
-	if err != nil {
-		return err
-	}
-	return decodeJSON(body, v)
-}
-
-// readBody reads the whole of a body that says it is JSON.
-func readBody(c *fiber.Ctx) ([]byte, error) {
-	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
-		mediaType, _, err := mime.ParseMediaType(contentType)
-		if err != nil || mediaType != "application/json" {
-			return nil, fmt.Errorf("%w: the content type is not application/json", answer.ErrInvalidRequest)
-		}
-	}
-	ex := exchangeOf(c)
-	if ex.body.stream == nil {
-		return nil, fmt.Errorf("%w: there is no body", answer.ErrInvalidRequest)
-	}
-	return io.ReadAll(&ex.body)
-}
-
-func decodeJSON(body []byte, v any) error {
-	if err := input.JSON(body, v); err != nil {
-		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
-	}
-	return nil
+	return ex.next()
 }

@@ -6,15 +6,14 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/header"
 )
 
 // peerOf is the address at the other end of the connection.
-func peerOf(c *fiber.Ctx) netip.Addr {
-	if tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
+func peerOf(ctx *fasthttp.RequestCtx) netip.Addr {
+	if tcp, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
 		return header.PlainAddress(tcp.AddrPort().Addr())
 	}
 	return netip.Addr{}
@@ -31,7 +30,7 @@ func clientText(client netip.Addr) string {
 }
 
 // trusts reports whether a peer's X-Forwarded-* are believed.
-func (r *rules) trusts(peer netip.Addr) bool {
+func (r *snapshot) trusts(peer netip.Addr) bool {
 	for _, p := range r.cfg.Server.TrustedProxies {
 		if p.Contains(peer) {
 			return true
@@ -47,23 +46,23 @@ const headerCloudForwardedFor = "X-Original-Forwarded-For"
 // clientOf is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
 // X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last that the platform's gateway saw. An invalid
 // address stands for an unknown client: it passes no list of addresses, and shares the buckets of all unknown ones.
-func (g *Gateway) clientOf(c *fiber.Ctx, r *rules, peer netip.Addr, trusted bool) netip.Addr {
-	header := &c.Request().Header
+func (g *Gateway) clientOf(ex *Exchange) netip.Addr {
+	h, r := &ex.request.Header, ex.snapshot
 	if r.cfg.CloudRun {
-		if seen := listedAddresses(header, headerCloudForwardedFor); seen != "" {
-			return g.lastForeign(r, headerCloudForwardedFor, seen, peer)
+		if seen := listedAddresses(h, headerCloudForwardedFor); seen != "" {
+			return g.lastForeign(r, headerCloudForwardedFor, seen, ex.peer)
 		}
 	}
-	if !trusted {
-		g.warnHidden(c, peer)
-		return peer
+	if !ex.trusted {
+		g.warnHidden(ex)
+		return ex.peer
 	}
-	return g.lastForeign(r, fiber.HeaderXForwardedFor, listedAddresses(header, fiber.HeaderXForwardedFor), peer)
+	return g.lastForeign(r, fasthttp.HeaderXForwardedFor, listedAddresses(h, fasthttp.HeaderXForwardedFor), ex.peer)
 }
 
 // lastForeign is the last address of a list that is not a trusted proxy, the peer when the list is empty. What stands left
 // of it a client may have invented; what cannot be read is no proxy of ours, so the client is unknown.
-func (g *Gateway) lastForeign(r *rules, field, list string, peer netip.Addr) netip.Addr {
+func (g *Gateway) lastForeign(r *snapshot, field, list string, peer netip.Addr) netip.Addr {
 	client := peer
 	for left := true; left; {
 		var hop string
@@ -93,8 +92,8 @@ func (g *Gateway) warnUnreadable(field, hop string, peer netip.Addr) {
 
 // warnHidden says once that clients seem to hide behind a proxy that is not in server.trusted_proxies: all of them then
 // share one login limit.
-func (g *Gateway) warnHidden(c *fiber.Ctx, peer netip.Addr) {
-	if (peer.IsPrivate() || peer.IsLoopback()) && len(c.Request().Header.Peek(fiber.HeaderXForwardedFor)) > 0 {
+func (g *Gateway) warnHidden(ex *Exchange) {
+	if peer := ex.peer; (peer.IsPrivate() || peer.IsLoopback()) && len(ex.request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
 		g.hidden.Do(func() {
 			g.deps.Log.Warn("X-Forwarded-For from a peer that is not in server.trusted_proxies: its clients share one login limit", "peer", peer.String())
 		})
@@ -102,49 +101,49 @@ func (g *Gateway) warnHidden(c *fiber.Ctx, peer netip.Addr) {
 }
 
 // listedAddresses joins the lines of a field such as X-Forwarded-For (RFC 9110 §5.3).
-func listedAddresses(header *fasthttp.RequestHeader, name string) string {
+func listedAddresses(h *fasthttp.RequestHeader, name string) string {
 	var lines []string
-	for _, line := range header.PeekAll(name) {
+	for _, line := range h.PeekAll(name) {
 		lines = append(lines, string(line))
 	}
 	return strings.Join(lines, ", ")
 }
 
 // setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
-func (r *rules) setForwarded(c *fiber.Ctx, req *fasthttp.Request) {
-	peer := peerOf(c)
-	chain, proto, host := clientText(peer), scheme(c), string(c.Request().Header.Host())
-	if r.trusts(peer) {
-		if before := listedAddresses(&c.Request().Header, fiber.HeaderXForwardedFor); before != "" {
+func setForwarded(ex *Exchange, out *fasthttp.RequestHeader) {
+	in := &ex.request.Header
+	chain, proto, host := clientText(ex.peer), scheme(ex.server), string(in.Host())
+	if ex.trusted {
+		if before := listedAddresses(in, fasthttp.HeaderXForwardedFor); before != "" {
 			chain = before + ", " + chain
 		}
-		proto = orElse(lastLine(c, fiber.HeaderXForwardedProto), proto)
-		host = orElse(lastLine(c, fiber.HeaderXForwardedHost), host)
+		proto = orElse(lastLine(in, fasthttp.HeaderXForwardedProto), proto)
+		host = orElse(lastLine(in, fasthttp.HeaderXForwardedHost), host)
 	}
-	if r.cfg.CloudRun {
-		if seen := listedAddresses(&c.Request().Header, headerCloudForwardedFor); seen != "" {
+	if ex.snapshot.cfg.CloudRun {
+		if seen := listedAddresses(in, headerCloudForwardedFor); seen != "" {
 			chain = seen + ", " + chain
 		}
 	}
-	req.Header.Set(fiber.HeaderXForwardedFor, chain)
-	req.Header.Set(fiber.HeaderXForwardedProto, proto)
+	out.Set(fasthttp.HeaderXForwardedFor, chain)
+	out.Set(fasthttp.HeaderXForwardedProto, proto)
 	if host != "" {
-		req.Header.Set(fiber.HeaderXForwardedHost, host)
+		out.Set(fasthttp.HeaderXForwardedHost, host)
 	}
 }
 
 // lastLine is the last value of a field: proxies that add a line leave the client's own before it.
-func lastLine(c *fiber.Ctx, name string) string {
-	lines := c.Request().Header.PeekAll(name)
+func lastLine(h *fasthttp.RequestHeader, name string) string {
+	lines := h.PeekAll(name)
 	if len(lines) == 0 {
 		return ""
 	}
 	return string(lines[len(lines)-1])
 }
 
-// scheme is how the request came to us. Fiber's own Protocol believes the X-Forwarded-Proto of anybody.
-func scheme(c *fiber.Ctx) string {
-	if c.Context().IsTLS() {
+// scheme is how the request came to us.
+func scheme(ctx *fasthttp.RequestCtx) string {
+	if ctx.IsTLS() {
 		return "https"
 	}
 	return "http"

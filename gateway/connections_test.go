@@ -75,7 +75,7 @@ func TestAGatewayThatIsShutDownBeforeItServesDoesNotServe(t *testing.T) {
 	for i := range 50 {
 		deps := e.deps
 		deps.Metrics = prometheus.NewRegistry()
-		g, err := New(e.rules.Load().cfg, deps)
+		g, err := New(e.snapshot.Load().cfg, deps)
 		if err != nil {
 			t.Fatal(err)
 		}

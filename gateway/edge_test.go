@@ -104,7 +104,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(ln) }()
 	tb.Cleanup(func() {
-		_ = g.app.Shutdown()
+		_ = g.server.Shutdown()
 		_ = ln.Close() // a shutdown that comes before Serve does not
 		if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
 			tb.Error(err)
@@ -550,7 +550,7 @@ func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.rules.Load().routes.Of("").Add(path, route.AnyMethod, &routeEntry{pattern: "/panic", auth: AuthNone})
+	e.snapshot.Load().routes.Of("").Add(path, route.AnyMethod, &routeEntry{pattern: "/panic", auth: AuthNone})
 	if resp, body := e.send(t, head("GET /panic", "")); resp.StatusCode != 500 || strings.Contains(body, "nil pointer") {
 		t.Errorf("got %d %s, want a bare 500", resp.StatusCode, body)
 	}

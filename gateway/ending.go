@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/gofiber/fiber/v2"
-
 	"wxgate/gateway/limit"
 	"wxgate/upstream"
 )
@@ -21,8 +19,8 @@ type ending struct {
 }
 
 // flows makes the exchange wait for the end of the body, if that is a stream, which stop can end.
-func (ex *exchange) flows(c *fiber.Ctx, stop *upstream.Stop) {
-	if !c.Response().IsBodyStream() {
+func (ex *Exchange) flows(stop *upstream.Stop) {
+	if !ex.response.IsBodyStream() {
 		return
 	}
 	e := &ending{held: ex.hold.Move(limit.Connections)}
@@ -45,15 +43,15 @@ func (e *ending) after(then func()) {
 
 // report counts and logs an answer, now or when its body has ended. What it then says of the request is copied: the
 // buffers serve another one by that time.
-func (g *Gateway) report(c *fiber.Ctx, ex *exchange, key seriesKey) {
+func (g *Gateway) report(ex *Exchange, key seriesKey) {
 	var line []slog.Attr
-	if ex.rules.cfg.Log.Access {
-		line = accessLine(c, ex)
+	if ex.snapshot.cfg.Log.Access {
+		line = accessLine(ex)
 	}
 	start, e := ex.start, ex.ending
 	if e == nil {
 		g.metrics.count(key)
-		g.logAccess(line, key, int64(len(c.Response().Body())), g.deps.Now().Sub(start))
+		g.logAccess(line, key, int64(len(ex.response.Body())), g.deps.Now().Sub(start))
 		return
 	}
 	key.method = strings.Clone(key.method)

@@ -1,40 +1,58 @@
 package gateway
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
+	"unsafe"
 
-	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/api"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
+	"wxgate/upstream"
 )
 
-// exchange is what we know about one request and its answer. It is pooled: nothing may keep it past the handler.
-type exchange struct {
-	rules    *rules // of the moment when it began
-	id       string // request id
-	method   string // as it came
+// Exchange is one request and its answer on their way through the chain: what came, what is known of it so far, and what
+// goes out. It is pooled: nothing may keep it past its last step.
+type Exchange struct {
+	request  *fasthttp.Request
+	response *fasthttp.Response
+	ctx      context.Context      // of the work that is done for it
+	conn     *listen.Conn         // that it came by; nil: none of ours
+	server   *fasthttp.RequestCtx // for the adapter alone
+
+	steps   []Step // that are still to come
+	outcome outcome
+	pass    pass       // of the two that a request which expects 100-continue makes
+	first   *firstPass // what the first pass leaves for the second; nil: there was none
+
+	snapshot *snapshot // the configuration of the moment when it began
+	id       string    // request id
+	method   string    // that it is decided by
+	received string    // the method as it came, which an override replaces
 	start    time.Time
-	client   netip.Addr
-	trusted  bool // the peer is in server.trusted_proxies
+	peer     netip.Addr // the other end of the connection
+	client   netip.Addr // who that is, or speaks for
+	trusted  bool       // the peer is in server.trusted_proxies
 	target   route.RequestTarget
 	decoded  [512]byte   // room for the decoded path
 	route    *routeEntry // nil until matched
 	body     limitedBody
 	subject  *authn.Subject       // who it is from; nil: nobody in particular, or not yet known
 	cloud    *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
+	call     api.Call             // for an endpoint of ours
 	detail   string               // what was wrong with a request that was 400; for the log
 	reason   string               // of the error table, "" when it went well
 	ending   *ending              // of a body that flows on; nil: there is none
 	verdicts []limit.Verdict      // of the limits that counted it
-	asked    bool                 // it has walked the chain before: see expect
-	inStore  bool                 // it went through the door
+	inStore  bool                 // it was let through the gate
 	hold     limit.Hold           // of what its client may hold
 	place    limit.Place          // of limits.in_flight
 
@@ -42,51 +60,89 @@ type exchange struct {
 	attempts     int
 }
 
-// exchangeKey is the key of the exchange in a request's locals.
-type exchangeKey struct{}
+// Step is one step of the chain. It decides on the exchange and calls next, or ends it: by an error, which is a failure
+// and becomes its row of the error table, or by returning without calling next, when it has been answered.
+type Step func(*Exchange) error
 
-func exchangeOf(c *fiber.Ctx) *exchange {
-	ex, _ := c.Locals(exchangeKey{}).(*exchange)
-	return ex
+// outcome is how an exchange ends that did not fail.
+type outcome uint8
+
+const (
+	answered  outcome = iota // the response is the answer
+	continued                // the first pass ends: the client may send the body
+	moved                    // another process answers
+)
+
+func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(Exchange) }} }
+
+// next takes the exchange through the steps that are left.
+func (ex *Exchange) next() error {
+	step := ex.steps[0]
+	ex.steps = ex.steps[1:]
+	return step(ex)
 }
 
-func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(exchange) }} }
+// header is the first value of a header, in the request's own memory; "" when there is none.
+func (ex *Exchange) header(name string) string {
+	value := ex.request.Header.Peek(name)
+	return unsafe.String(unsafe.SliceData(value), len(value))
+}
+
+// headAt is when the head of the request came: what was signed then holds, however long the body takes.
+func (ex *Exchange) headAt() time.Time {
+	if ex.first != nil {
+		return ex.first.headAt
+	}
+	return ex.start
+}
+
+// pattern is the route's pattern, the label of metrics and logs.
+func (ex *Exchange) pattern() string {
+	if ex.route == nil {
+		return unmatched
+	}
+	return ex.route.pattern
+}
+
+// upstreamName is the name of the route's upstream, "" for an endpoint of ours.
+func (ex *Exchange) upstreamName() string {
+	if ex.route == nil {
+		return ""
+	}
+	return ex.route.upstreamID
+}
+
+// bounded is the context of work that is done for the request here. It does not end when a shutdown begins: a login that is
+// under way must not.
+func (ex *Exchange) bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ex.ctx, ex.snapshot.cfg.Server.Timeouts.Request)
+}
+
+// exchanged records how long the service took, and how long its client.
+func (ex *Exchange) exchanged(with upstream.Exchange) {
+	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
+	ex.body.waited += with.Waited
+}
 
 // begin opens the exchange: it names the request and finds out who is at the other end. It ends the connection when the
 // body was not read to its end.
-func (g *Gateway) begin(c *fiber.Ctx) error {
-	asked := askedBefore(c)
-	if asked != asking && strayed(c) {
-		return answer.ErrInvalidRequest
+func (g *Gateway) begin(ex *Exchange) error {
+	ex.snapshot, ex.start, ex.ctx = g.snapshot.Load(), g.deps.Now(), context.Background()
+	ex.trusted = ex.snapshot.trusts(ex.peer)
+	ex.client = g.clientOf(ex)
+	ex.id = ex.requestID()
+	err := ex.next()
+	if !ex.body.drain(ex.conn) || header.ConnectionOptions(&ex.request.Header).Contain([]byte("close")) {
+		ex.response.SetConnectionClose()
 	}
-	ex, _ := g.exchanges.Get().(*exchange)
-	*ex = exchange{rules: g.rules.Load(), method: c.Method(), start: g.deps.Now(), body: bodyOf(c), asked: asked == admitted}
-	peer := peerOf(c)
-	ex.trusted = ex.rules.trusts(peer)
-	ex.client = g.clientOf(c, ex.rules, peer, ex.trusted)
-	ex.id = g.requestID(c, ex.trusted)
-	c.Locals(exchangeKey{}, ex)
-	err := c.Next()
-	if !ex.body.drain(c.Context().Conn()) || header.ConnectionOptions(&c.Request().Header).Contain([]byte("close")) {
-		c.Response().SetConnectionClose()
-	}
-	g.leaveStore(ex)
-	c.Context().RemoveUserValue(exchangeKey{})
-	g.exchanges.Put(ex)
+	g.releaseStore(ex)
 	return err
 }
 
-// strayed reports whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
-// connections; if it ever does, this is the line that a smuggled request does not pass.
-func strayed(c *fiber.Ctx) bool {
-	conn, strict := c.Context().Conn().(*listen.Conn)
-	return strict && conn.Requests() != c.Context().ConnRequestNum()
-}
-
 // requestID is the client's X-Request-Id when a trusted proxy sent it, else a new one.
-func (g *Gateway) requestID(c *fiber.Ctx, trusted bool) string {
-	if trusted {
-		if id := lastLine(c, answer.HeaderRequestID); validRequestID(id) {
+func (ex *Exchange) requestID() string {
+	if ex.trusted {
+		if id := lastLine(&ex.request.Header, answer.HeaderRequestID); validRequestID(id) {
 			return id
 		}
 	}

@@ -2,47 +2,33 @@ package gateway
 
 import (
 	"bytes"
-	"errors"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
 )
 
-// errContinue ends the first walk of a request that may send its body.
-var errContinue = errors.New("continue")
-
-// expectKey is the key of a request's progress in its user values.
-type expectKey struct{}
-
-// progress is how far a request that expects 100-continue has come.
-type progress uint8
+// pass is which of the passes through the chain a request is on. One that expects 100-continue makes two.
+type pass uint8
 
 const (
-	unasked  progress = iota // it expects nothing
-	asking                   // it walks the chain for the answer to its expectation
-	admitted                 // it was told to go on, and comes with its body
+	onlyPass pass = iota // it expects nothing
+	asking               // the chain answers its expectation
+	admitted             // it was told to go on, and comes with its body
 )
 
-// arrivalKey is the key of the time at which the head of such a request came, in its user values.
-type arrivalKey struct{}
-
-// arrivedAt is when the head of the request came: what was signed then holds, however long the body takes.
-func (ex *exchange) arrivedAt(c *fiber.Ctx) time.Time {
-	if head, known := c.Locals(arrivalKey{}).(time.Time); known {
-		return head
-	}
-	return ex.start
+// firstPass is what the first pass of a request leaves for the second.
+type firstPass struct {
+	headAt     time.Time      // when its head came
+	prefetched *authn.Subject // whom the code of a pre-fetch named, which is spent by then
 }
 
-func askedBefore(c *fiber.Ctx) progress {
-	p, _ := c.Locals(expectKey{}).(progress)
-	return p
-}
+// firstPassKey is the key of a request's firstPass in its user values.
+type firstPassKey struct{}
 
 const continueExpected = "100-continue"
 
@@ -52,12 +38,12 @@ const continueExpected = "100-continue"
 // not wait.
 func readExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	other := expectsOther(h)
-	h.Del(fiber.HeaderExpect)
+	h.Del(fasthttp.HeaderExpect)
 	if length := h.ContentLength(); length > 0 || length == -1 && waitsForContinue(h) {
-		h.Set(fiber.HeaderExpect, continueExpected)
+		h.Set(fasthttp.HeaderExpect, continueExpected)
 	}
 	if other {
-		h.Add(fiber.HeaderExpect, "other")
+		h.Add(fasthttp.HeaderExpect, "other")
 	}
 	return fasthttp.RequestConfig{}
 }
@@ -68,7 +54,7 @@ func waitsForContinue(h *fasthttp.RequestHeader) bool {
 		return false
 	}
 	for name, value := range header.Lines(h) {
-		if bytes.EqualFold(name, []byte(fiber.HeaderExpect)) && bytes.EqualFold(value, []byte(continueExpected)) {
+		if bytes.EqualFold(name, []byte(fasthttp.HeaderExpect)) && bytes.EqualFold(value, []byte(continueExpected)) {
 			return true
 		}
 	}
@@ -76,7 +62,7 @@ func waitsForContinue(h *fasthttp.RequestHeader) bool {
 }
 
 func expectsOther(h *fasthttp.RequestHeader) bool {
-	for _, value := range h.PeekAll(fiber.HeaderExpect) {
+	for _, value := range h.PeekAll(fasthttp.HeaderExpect) {
 		if len(value) > 0 && !bytes.EqualFold(value, []byte(continueExpected)) {
 			return true
 		}
@@ -84,48 +70,50 @@ func expectsOther(h *fasthttp.RequestHeader) bool {
 	return false
 }
 
-// expect decides, before the body has come, whether its request is let through: the request walks the same chain as
+// expect decides, before the body has come, whether its request is let through: the request passes the same chain as
 // every other, to admit instead of serve. A refusal is the whole answer, and fasthttp closes the connection after it.
-// fasthttp sends the 100 at once when this returns StatusContinue; the request then walks the chain again. A body that
-// has begun to come is neither told to nor in need of a walk of its own.
+// fasthttp sends the 100 at once when this returns StatusContinue; the request then passes the chain again. A body that
+// has begun to come is neither told to nor in need of a pass of its own.
 func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
-	if client, strict := ctx.Conn().(*listen.Conn); strict && !waitsForContinue(&ctx.Request.Header) {
+	if client, ours := ctx.Conn().(*listen.Conn); ours && !waitsForContinue(&ctx.Request.Header) {
 		client.SkipContinue()
 		if !client.AwaitsBody() {
 			return fasthttp.StatusContinue
 		}
 	}
 	method := string(ctx.Method())
-	ctx.SetUserValue(expectKey{}, asking)
-	ctx.SetUserValue(arrivalKey{}, g.deps.Now())
-	g.asking(ctx)
-	ctx.Request.Header.SetMethod(method) // the second walk begins with the request as it came, before any override
-	if status := ctx.Response.StatusCode(); status != fasthttp.StatusContinue {
-		return status
+	first := &firstPass{headAt: g.deps.Now()}
+	outcome := g.handle(ctx, g.asking, first)
+	ctx.Request.Header.SetMethod(method) // the second pass begins with the request as it came, before any override
+	if outcome != continued {
+		return ctx.Response.StatusCode()
 	}
-	ctx.SetUserValue(expectKey{}, admitted)
+	ctx.SetUserValue(firstPassKey{}, first)
 	ctx.Response.Reset()
 	ctx.Response.Header.SetNoDefaultContentType(true)
 	return fasthttp.StatusContinue
 }
 
-// admit is where the first walk ends when nothing refused the request.
-func (*Gateway) admit(*fiber.Ctx) error { return errContinue }
-
-// expectation refuses what cannot be expected of us (RFC 9110 §10.1.1).
-func (*Gateway) expectation(c *fiber.Ctx) error {
-	if expectsOther(&c.Request().Header) {
-		return &answer.StatusError{Status: fiber.StatusExpectationFailed, Detail: "an expectation other than 100-continue"}
-	}
-	return c.Next()
+// admit is where the first pass ends when nothing refused the request.
+func (*Gateway) admit(ex *Exchange) error {
+	ex.outcome = continued
+	return nil
 }
 
-// once leaves out a step on the second walk: a limit counts a request, not its walks.
-func once(step fiber.Handler) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		if exchangeOf(c).asked {
-			return c.Next()
+// expectation refuses what cannot be expected of us (RFC 9110 §10.1.1).
+func (*Gateway) expectation(ex *Exchange) error {
+	if expectsOther(&ex.request.Header) {
+		return &answer.StatusError{Status: fasthttp.StatusExpectationFailed, Detail: "an expectation other than 100-continue"}
+	}
+	return ex.next()
+}
+
+// once leaves out a step on the second pass: a limit counts a request, not its passes.
+func once(step Step) Step {
+	return func(ex *Exchange) error {
+		if ex.pass == admitted {
+			return ex.next()
 		}
-		return step(c)
+		return step(ex)
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
@@ -77,10 +76,8 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 		return Explanation{}, err
 	}
 	e := Explanation{tokenFault: q.TokenFault}
-	g.app = g.newApp(g.chain(e.begin, func(c *fiber.Ctx) error { return e.end(g, c) }))
-	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(e.begin, g.admit)).Handler())
-	g.app.Handler() // prepares it
-	status, body, err := converse(g.app.Server(), g.ListenConfig(), q)
+	g.server, g.asking = g.newServer(g.chain(e.begin, func(ex *Exchange) error { return e.end(g, ex) })), g.chain(e.begin, g.admit)
+	status, body, err := converse(g.server, g.ListenConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
@@ -88,7 +85,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 		e.refuse(status, body, said.Bytes())
 	}
 	if e.Refusal != nil && e.Refusal.Reason == g.failures.Of(answer.ErrNoRoute).Reason {
-		e.Refusal.Near = g.rules.Load().near(q.Target)
+		e.Refusal.Near = g.snapshot.Load().near(q.Target)
 	}
 	return e, nil
 }
@@ -101,6 +98,7 @@ func newUnopened(cfg Config, log *slog.Logger) (*Gateway, error) {
 		failures:  answer.NewTable(),
 		ledger:    limit.NewLedger(),
 		exchanges: newExchanges(),
+		fiber:     new(fiberAdapter),
 		watch:     newWatcher(),
 	}
 	g.metrics = newMetrics(prometheus.NewRegistry(), g.ledger)
@@ -108,11 +106,11 @@ func newUnopened(cfg Config, log *slog.Logger) (*Gateway, error) {
 	if cfg.PushUpstream != "" {
 		push = new(wechat.Push)
 	}
-	r, err := g.newRules(cfg, unopened(cfg.Upstreams), push)
+	r, err := g.newSnapshot(cfg, unopened(cfg.Upstreams), push)
 	if err != nil {
 		return nil, err
 	}
-	g.rules.Store(r)
+	g.snapshot.Store(r)
 	return g, nil
 }
 
@@ -125,7 +123,7 @@ func unopened(names []string) map[string]*upstream.Upstream {
 }
 
 // near are the routes that take the path of a target with some method, for some host.
-func (r *rules) near(target string) []RouteInfo {
+func (r *snapshot) near(target string) []RouteInfo {
 	t, ok := route.ParseRequestTarget([]byte(target), nil)
 	if !ok {
 		return nil
@@ -147,8 +145,7 @@ func (r *rules) near(target string) []RouteInfo {
 }
 
 // begin stands where tokens are verified.
-func (e *Explanation) begin(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (e *Explanation) begin(ex *Exchange) error {
 	if ex.route.off {
 		return answer.ErrNoRoute
 	}
@@ -158,7 +155,7 @@ func (e *Explanation) begin(c *fiber.Ctx) error {
 	if err := e.tokenFault; err != nil && ex.route.refuses(err) {
 		return err
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // refuses reports whether a route looks at the token and refuses one with that fault.
@@ -173,22 +170,21 @@ func (r *routeEntry) refuses(tokenFault error) bool {
 }
 
 // end stands where the request would be served.
-func (e *Explanation) end(g *Gateway, c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	info := ex.route.info(ex.rules)
+func (e *Explanation) end(g *Gateway, ex *Exchange) error {
+	info := ex.route.info(ex.snapshot)
 	e.Client, e.Route = clientText(ex.client), &info
 	if ex.route.endpoint != nil {
 		return nil
 	}
 	var req fasthttp.Request
-	if err := g.buildRequest(c, ex, &req); err != nil {
+	if err := g.buildRequest(ex, &req); err != nil {
 		return err
 	}
-	e.Target, e.Method = string(req.Header.RequestURI()), c.Method()
-	e.compare(&c.Request().Header, &req.Header)
+	e.Target, e.Method = string(req.Header.RequestURI()), ex.method
+	e.compare(&ex.request.Header, &req.Header)
 	e.mask(ex.route.changes)
 	if ex.route.auth != AuthNone {
-		e.Identity = ex.rules.identityFields()
+		e.Identity = ex.snapshot.identityFields()
 	}
 	return nil
 }
@@ -229,7 +225,7 @@ func (e *Explanation) mask(changes headerChanges) {
 }
 
 // identityFields are the lines that a verified token adds.
-func (r *rules) identityFields() []string {
+func (r *snapshot) identityFields() []string {
 	var lines []string
 	for _, h := range r.identity {
 		lines = append(lines, fmt.Sprintf("%s: <%s>", h.name, h.field))

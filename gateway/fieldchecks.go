@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/gofiber/fiber/v2"
-
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 )
@@ -15,9 +13,9 @@ const maxConnectionOptions = 100
 
 // checkFields refuses a request with two lines of a field that has one value (RFC 9110 §5.3): one service takes the first,
 // another the last, and a third joins them. Host and framing are the strict reader's.
-func (*Gateway) checkFields(c *fiber.Ctx) error {
+func (*Gateway) checkFields(ex *Exchange) error {
 	seen, options := 0, 0
-	for name, value := range header.Lines(&c.Request().Header) {
+	for name, value := range header.Lines(&ex.request.Header) {
 		field := header.SingleBit(name)
 		if seen&field != 0 {
 			return fmt.Errorf("%w: %.32q stands there twice", answer.ErrInvalidRequest, name)
@@ -30,5 +28,5 @@ func (*Gateway) checkFields(c *fiber.Ctx) error {
 	if options > maxConnectionOptions {
 		return fmt.Errorf("%w: Connection lists %d names", answer.ErrInvalidRequest, options)
 	}
-	return c.Next()
+	return ex.next()
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"strconv"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
@@ -14,33 +13,33 @@ import (
 
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
 // one is built from what may pass, and identity is set last.
-func (g *Gateway) forward(c *fiber.Ctx, ex *exchange) error {
-	g.leaveStore(ex)
-	if asksForWebSocket(&c.Request().Header) {
-		return g.openWebSocket(c, ex)
+func (g *Gateway) forward(ex *Exchange) error {
+	g.releaseStore(ex)
+	if asksForWebSocket(&ex.request.Header) {
+		return g.openWebSocket(ex)
 	}
 	if err := g.hold(ex, limit.Connections); err != nil {
 		return err
 	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
-	if err := g.buildRequest(c, ex, req); err != nil {
+	if err := g.buildRequest(ex, req); err != nil {
 		return err
 	}
-	waiting := g.watch.begin(c)
+	waiting := g.watch.begin(ex.conn)
 	defer g.watch.end(waiting, ex)
-	exchanged, err := ex.route.upstream.DoWith(req, c.Response(), g.options(c, ex, waiting))
+	exchanged, err := ex.route.upstream.DoWith(req, ex.response, g.options(ex, waiting))
 	ex.exchanged(exchanged)
 	if err != nil {
 		return err
 	}
-	ex.flows(c, &waiting.stop)
-	g.endWithConnection(c)
+	ex.flows(&waiting.stop)
+	g.endWithConnection(ex)
 	return nil
 }
 
 // options is what the upstream is told of a request.
-func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Options {
+func (*Gateway) options(ex *Exchange, waiting *wait) upstream.Options {
 	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout + ex.body.waited), Stop: &waiting.stop}
 	if subject := ex.subject; subject != nil {
 		o.Affinity = uint64(subject.UserID) // ids are positive, and any bits will do
@@ -48,27 +47,21 @@ func (*Gateway) options(c *fiber.Ctx, ex *exchange, waiting *wait) upstream.Opti
 	return o
 }
 
-// exchanged records how long the service took, and how long its client.
-func (ex *exchange) exchanged(with upstream.Exchange) {
-	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
-	ex.body.waited += with.Waited
-}
-
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the
 // request, then who it is from, so that nothing inbound can undo the latter.
-func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request) error {
-	in := &c.Request().Header
+func (g *Gateway) buildRequest(ex *Exchange, req *fasthttp.Request) error {
+	in := &ex.request.Header
 	out := &req.Header
 	out.DisableNormalizing()
 	out.DisableSpecialHeader() // what we add is sent as it is: fasthttp would parse cookies and keep one Content-Type
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	if host := in.Host(); len(host) > 0 { // HTTP/1.0 may have none; the service's own is set then
-		out.SetBytesV(fiber.HeaderHost, host)
+		out.SetBytesV(fasthttp.HeaderHost, host)
 	}
 	ex.copyEndToEnd(in, out)
 	ex.route.changes.set(out)
-	ex.rules.setForwarded(c, req)
+	setForwarded(ex, out)
 	header.SetVia(in, out)
 	out.Set(answer.HeaderRequestID, ex.id)
 	if subject := ex.subject; subject != nil {
@@ -83,8 +76,8 @@ func (g *Gateway) buildRequest(c *fiber.Ctx, ex *exchange, req *fasthttp.Request
 // copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
 // 9110 §7.6.1), not those that Connection names, none that a service could take for one that we set, and none that the
 // route sets or removes.
-func (ex *exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	r, named, cookies := ex.rules, header.ConnectionOptions(in), header.JoinedCookies(in)
+func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
+	r, named, cookies := ex.snapshot, header.ConnectionOptions(in), header.JoinedCookies(in)
 	for name, value := range header.Lines(in) {
 		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.Contain(name) || ex.route.changes.hold(name) {
 			continue
@@ -147,7 +140,7 @@ func setByUs(name []byte) bool {
 }
 
 // upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
-func (ex *exchange) upstreamTarget() []byte {
+func (ex *Exchange) upstreamTarget() []byte {
 	if ex.route.rewriting == nil {
 		return ex.target.Raw
 	}

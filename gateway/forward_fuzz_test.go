@@ -40,7 +40,7 @@ func FuzzForward(f *testing.F) {
 	}
 	cfg := DefaultConfig()
 	cfg.Identity.Signed.Header = "X-Identity"
-	rules := &rules{cfg: cfg, reserved: newReserved(cfg.Identity)}
+	rules := &snapshot{cfg: cfg, reserved: newReserved(cfg.Identity)}
 	f.Fuzz(func(t *testing.T, text string) {
 		conn := listen.NewConn(&spoken{text: strings.NewReader(text)}, listen.DefaultConfig())
 		var in, out fasthttp.RequestHeader
@@ -49,7 +49,7 @@ func FuzzForward(f *testing.F) {
 		}
 		out.DisableNormalizing()
 		out.DisableSpecialHeader()
-		ex := &exchange{rules: rules, route: new(routeEntry)}
+		ex := &Exchange{snapshot: rules, route: new(routeEntry)}
 		ex.copyEndToEnd(&in, &out)
 		out.Set("X-User-Id", "1")
 		came := linesOf(&in)

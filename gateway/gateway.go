@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
@@ -47,9 +46,10 @@ type Deps struct {
 type Gateway struct {
 	deps      Deps
 	often     *lograte.Log // the lines that clients provoke
-	rules     atomic.Pointer[rules]
-	app       *fiber.App
-	asking    fasthttp.RequestHandler // decides on requests that expect 100-continue
+	snapshot  atomic.Pointer[snapshot]
+	server    *fasthttp.Server
+	asking    []Step // decide on requests that expect 100-continue
+	fiber     *fiberAdapter
 	load      limit.Load
 	ledger    *limit.Ledger
 	buckets   *limit.Buckets // of every limit
@@ -60,14 +60,12 @@ type Gateway struct {
 	admin     *admin.Server
 	draining  atomic.Bool
 	ending    chan struct{} // closed when draining begins
-	exchanges *sync.Pool    // of *exchange
+	exchanges *sync.Pool    // of *Exchange
 	watch     *watcher
 	sockets   *websocket.Tunnels
-	door      *door
+	gate      *gate
 	hijacks   listen.Hijacks
 	hidden    sync.Once // the warning about clients hidden behind a proxy
-
-	jwt fiber.Handler // verifies tokens that authn has not seen before
 
 	unreadable sync.Once // the warning about a proxy that names no address
 	unsigned   sync.Once // the warning about a cloud function that does not sign content
@@ -75,10 +73,10 @@ type Gateway struct {
 
 // newAdmin is the operator's listener of this gateway.
 func (g *Gateway) newAdmin() *admin.Server {
-	return admin.New(g.rules.Load().cfg.Server.Connections.Admin, admin.Deps{
+	return admin.New(g.snapshot.Load().cfg.Server.Connections.Admin, admin.Deps{
 		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.failures,
 		Metrics: g.deps.Metrics, Log: g.deps.Log, Often: g.often, LogFault: g.deps.LogFault, Now: g.deps.Now,
-		Token:    func() secret.Text { return g.rules.Load().cfg.Server.AdminToken },
+		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
 		Draining: g.draining.Load,
 	})
 }
@@ -92,56 +90,29 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		ledger:    limit.NewLedger(),
 		failures:  answer.NewTable(),
 		exchanges: newExchanges(),
+		fiber:     newFiberAdapter(deps),
 		watch:     newWatcher(),
-		door:      newDoor(),
+		gate:      newGate(),
 		ending:    make(chan struct{}),
 	}
 	g.metrics = newMetrics(deps.Metrics, g.ledger)
 	g.pushes = newPushLog(deps.Metrics, deps.Now)
 	g.phones = g.buckets.New("phone", phoneLimit())
 	g.metrics.countBuckets(deps.Metrics, g.buckets.Held)
-	r, err := g.newRules(cfg, deps.Upstreams, deps.Push)
+	r, err := g.newSnapshot(cfg, deps.Upstreams, deps.Push)
 	if err != nil {
 		return nil, err
 	}
-	g.rules.Store(r)
+	g.snapshot.Store(r)
 	g.sockets = websocket.NewTunnels(g.deps.Authn, g.metrics.webSockets)
-	g.jwt = newJWT(deps.Authn)
-	g.app = g.newApp(g.chain(g.authenticate, g.serve))
-	g.asking = g.refuseUnknownMethods(g.newApp(g.chain(g.authenticate, g.admit)).Handler())
+	g.server, g.asking = g.newServer(g.chain(g.authenticate, g.serve)), g.chain(g.authenticate, g.admit)
 	g.admin = g.newAdmin()
 	return g, nil
 }
 
-// newApp configures Fiber and the fasthttp server below it; STACK's defaults that are traps are all set here.
-func (g *Gateway) newApp(chain []fiber.Handler) *fiber.App {
-	app := fiber.New(fiber.Config{
-		DisableStartupMessage:        true,
-		StreamRequestBody:            true, // the body flows on before it ends
-		BodyLimit:                    1,    // with streams: how much is read ahead of the handler; limitedBody holds the limit
-		DisablePreParseMultipartForm: true, // uploads are the service's, not ours to parse
-		DisableDefaultContentType:    true, // a service that sends no Content-Type means it
-		ReadBufferSize:               headBuffer,
-		RequestMethods:               methods(),
-		ErrorHandler:                 g.answerError,
-	})
-	for _, step := range chain {
-		app.Use(step)
-	}
-	server := app.Server()
-	server.Handler = g.refuseUnknownMethods(server.Handler)
-	server.ErrorHandler = g.refuseUnread
-	server.HeaderReceived = readExpect
-	server.ExpectHandler = g.expect
-	server.CloseOnShutdown = true
-	server.TCPKeepalive = true
-	app.Handler() // readies the routes: adopted connections do not wait for a listener
-	return app
-}
-
 // ListenConfig is how the public listener, one of listen.Listen, must be set up for this gateway.
 func (g *Gateway) ListenConfig() listen.Config {
-	cfg, server := listen.DefaultConfig(), g.rules.Load().cfg.Server
+	cfg, server := listen.DefaultConfig(), g.snapshot.Load().cfg.Server
 	timeouts, connections := server.Timeouts, server.Connections
 	cfg.MaxHeadBytes = headBuffer
 	cfg.ReadHeader = timeouts.ReadHeader
@@ -162,12 +133,12 @@ func (g *Gateway) crowded() []byte {
 // sharedAddress reports whether connections from there are those of many clients, or of our own machines: from a trusted
 // proxy, or from no public address.
 func (g *Gateway) sharedAddress(peer netip.Addr) bool {
-	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.rules.Load().trusts(peer)
+	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.snapshot.Load().trusts(peer)
 }
 
 // proxied reports whether connections from there begin with a PROXY protocol header.
 func (g *Gateway) proxied(peer netip.Addr) bool {
-	r := g.rules.Load()
+	r := g.snapshot.Load()
 	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
@@ -176,7 +147,7 @@ func (g *Gateway) Serve(ln net.Listener) error {
 	if !g.metrics.connections.Watch(ln) {
 		return nil
 	}
-	if err := g.app.Listener(ln); err != nil {
+	if err := g.server.Serve(ln); err != nil {
 		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
 	}
 	return nil
@@ -195,10 +166,10 @@ func (g *Gateway) Drain() {
 // Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
-	g.door.end()
+	g.gate.end()
 	g.sockets.Drain()
 	drained := g.metrics.connections.Drain(ctx) // before the server, which resets what comes in its last moments
-	err := errors.Join(drained, g.app.ShutdownWithContext(ctx), g.metrics.connections.Close())
+	err := errors.Join(drained, g.server.ShutdownWithContext(ctx), g.metrics.connections.Close())
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
 	}
@@ -206,18 +177,4 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, errors.New("draining: streams to HTTP/1.0 clients or WebSockets were cut off"))
 	}
 	return errors.Join(err, g.admin.Shutdown(ctx))
-}
-
-// refuseUnknownMethods answers what Fiber would answer in plain text and without our chain.
-func (g *Gateway) refuseUnknownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	known := make(map[string]bool, len(methods()))
-	for _, m := range methods() {
-		known[m] = true
-	}
-	return func(ctx *fasthttp.RequestCtx) {
-		if !known[string(ctx.Method())] {
-			ctx.Request.Header.SetMethod(methodOther)
-		}
-		next(ctx)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
@@ -16,62 +15,59 @@ import (
 	"wxgate/gateway/listen"
 )
 
-// errMoved ends a request here that another process answers: its connection went there, and what it has sent.
-var errMoved = errors.New("the request goes on in another process")
-
-// door is where requests that need the store wait while it goes to another process.
-type door struct {
+// gate is where requests that need the store wait while it goes to another process.
+type gate struct {
 	mu     sync.Mutex
-	state  doorState
+	state  gateState
 	inside int
 	change chan struct{} // closed by the next change of state, and when the last one leaves
 }
 
-type doorState uint8
+type gateState uint8
 
 const (
-	doorOpen  doorState = iota
-	doorShut            // who comes waits
-	doorMoved           // the store is elsewhere, for good
-	doorEnded           // we stopped while it was shut, and nobody is known to serve
+	gateOpen  gateState = iota
+	gateShut            // who comes waits
+	gateMoved           // the store is elsewhere, for good
+	gateEnded           // we stopped while it was shut, and nobody is known to serve
 )
 
-func newDoor() *door { return &door{change: make(chan struct{})} }
+func newGate() *gate { return &gate{change: make(chan struct{})} }
 
-// enter waits while the door is shut, and returns how it was then: unless it was open, the store must not be asked here.
-func (d *door) enter() doorState {
+// enter waits while the gate is shut, and returns how it was then: unless it was open, the store must not be asked here.
+func (d *gate) enter() gateState {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.state == doorShut {
+	for d.state == gateShut {
 		change := d.change
 		d.mu.Unlock()
 		<-change
 		d.mu.Lock()
 	}
-	if d.state == doorOpen {
+	if d.state == gateOpen {
 		d.inside++
 	}
 	return d.state
 }
 
-// end lets those go that wait, when nobody will open the door any more.
-func (d *door) end() {
+// end lets those go that wait, when nobody will open the gate any more.
+func (d *gate) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state == doorShut {
-		d.state = doorEnded
+	if d.state == gateShut {
+		d.state = gateEnded
 		d.changed()
 	}
 }
 
 // moved reports whether the store is elsewhere.
-func (d *door) moved() bool {
+func (d *gate) moved() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.state == doorMoved
+	return d.state == gateMoved
 }
 
-func (d *door) leave() {
+func (d *gate) leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.inside--; d.inside == 0 {
@@ -79,20 +75,20 @@ func (d *door) leave() {
 	}
 }
 
-func (d *door) set(state doorState) {
+func (d *gate) set(state gateState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.state = state
 	d.changed()
 }
 
-func (d *door) changed() {
+func (d *gate) changed() {
 	close(d.change)
 	d.change = make(chan struct{})
 }
 
 // empty waits until nobody is inside.
-func (d *door) empty(ctx context.Context) error {
+func (d *gate) empty(ctx context.Context) error {
 	for {
 		d.mu.Lock()
 		inside, change := d.inside, d.change
@@ -111,22 +107,22 @@ func (d *door) empty(ctx context.Context) error {
 // Hold lets no request begin that needs the store, and waits until those that use it are answered. Requests with a token
 // go on. When ctx ends first, all is as before.
 func (g *Gateway) Hold(ctx context.Context) error {
-	g.door.set(doorShut)
-	err := g.door.empty(ctx)
+	g.gate.set(gateShut)
+	err := g.gate.empty(ctx)
 	if err != nil {
-		g.door.set(doorOpen)
+		g.gate.set(gateOpen)
 	}
 	return err
 }
 
 // Resume lets the requests go on that Hold made wait.
-func (g *Gateway) Resume() { g.door.set(doorOpen) }
+func (g *Gateway) Resume() { g.gate.set(gateOpen) }
 
 // HandOver gives every client to another process that serves already: those that wait at once, the others as soon as
 // they are answered. WebSockets are ended with 1001. It returns when none is left or ctx ends; Shutdown must follow.
 func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen.Give) error {
 	closed := ln.HandOver(give)
-	g.door.set(doorMoved)
+	g.gate.set(gateMoved)
 	g.sockets.Drain()
 	return errors.Join(closed, g.admin.Shutdown(ctx), ln.WaitLeft(ctx))
 }
@@ -134,50 +130,51 @@ func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen
 // Adopt serves a connection that another process gave away, with what it had read of a request.
 func (g *Gateway) Adopt(ln *listen.Listener, client net.Conn, begun []byte) {
 	conn := ln.Adopt(client, begun)
-	go func() { _ = g.app.Server().ServeConn(conn) }() // how a client leaves is its own affair
+	go func() { _ = g.server.ServeConn(conn) }() // how a client leaves is its own affair
 }
 
-// enterStore is to be called before the store is asked for a request, once at most. errMoved is then the request's end.
-func (g *Gateway) enterStore(c *fiber.Ctx, ex *exchange) error {
-	switch g.door.enter() {
-	case doorOpen:
+// acquireStore is to be called before the store is asked for a request, once at most. Unless it reports that the store may be
+// asked, the exchange has ended: with the error, or in another process.
+func (g *Gateway) acquireStore(ex *Exchange) (acquired bool, err error) {
+	switch g.gate.enter() {
+	case gateOpen:
 		ex.inStore = true
-		return nil
-	case doorMoved:
-		return g.move(c, ex)
+		return true, nil
+	case gateMoved:
+		return false, g.move(ex)
 	}
-	return answer.ErrDraining
+	return false, answer.ErrDraining
 }
 
-func (g *Gateway) leaveStore(ex *exchange) {
+func (g *Gateway) releaseStore(ex *Exchange) {
 	if ex.inStore {
 		ex.inStore = false
-		g.door.leave()
+		g.gate.leave()
 	}
 }
 
-// move gives the connection of a request away, with the request.
-func (g *Gateway) move(c *fiber.Ctx, ex *exchange) error {
-	client, strict := c.Context().Conn().(*listen.Conn)
-	if !strict || askedBefore(c) == asking {
+// move gives the connection of a request to the process that serves now, with the request.
+func (g *Gateway) move(ex *Exchange) error {
+	if ex.conn == nil || ex.pass == asking {
 		return answer.ErrDraining
 	}
-	begun, err := ex.original(&c.Request().Header)
+	begun, err := ex.original(&ex.request.Header)
 	if err != nil {
 		return err
 	}
-	c.Context().HijackSetNoResponse(true)
-	g.hijacks.Begin(c.Context(), func(net.Conn) {
+	client, id := ex.conn, ex.id
+	g.endWithout(ex, func(net.Conn) {
 		if err := client.Give(begun); err != nil {
-			g.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
+			g.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", id, "error", err)
 		}
 	}, func() {})
-	return errMoved
+	ex.outcome = moved
+	return nil
 }
 
 // original is the request as it came, its body included; an Expect was met. What cannot be kept in memory is refused.
-func (ex *exchange) original(h *fasthttp.RequestHeader) ([]byte, error) {
-	text := append([]byte(ex.method), ' ')
+func (ex *Exchange) original(h *fasthttp.RequestHeader) ([]byte, error) {
+	text := append([]byte(ex.received), ' ')
 	text = append(append(text, h.RequestURI()...), ' ')
 	text = append(append(text, h.Protocol()...), "\r\n"...)
 	for name, value := range header.Lines(h) {

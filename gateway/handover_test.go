@@ -80,7 +80,7 @@ func TestAStopDuringAHandOverAnswersWhoWaitsForTheStore(t *testing.T) {
 // TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain has a body that is more than a process keeps for another.
 func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T) {
 	t.Parallel()
-	large := exchange{method: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
+	large := Exchange{received: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
 	large.body = limitedBody{stream: bytes.NewReader(make([]byte, endpointBodyLimit+1)), size: endpointBodyLimit + 1, limit: 1 << 20}
 	var h fasthttp.RequestHeader
 	if _, err := large.original(&h); !errors.Is(err, answer.ErrDraining) {

@@ -3,8 +3,6 @@ package gateway
 import (
 	"fmt"
 
-	"github.com/gofiber/fiber/v2"
-
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 )
@@ -24,32 +22,30 @@ const crowdShare = 4
 
 // giveBack gives back, whatever becomes of the request, what the steps after it took: its place, and what it holds of its
 // client's share. What outlives the request, a stream or a WebSocket, was moved out before.
-func (*Gateway) giveBack(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (*Gateway) giveBack(ex *Exchange) error {
 	defer func() {
 		ex.place.Leave()
 		ex.hold.Close()
 	}()
-	return c.Next()
+	return ex.next()
 }
 
 // holdRequest counts the request among those of its client, and refuses one too many. Until its body is read and its
 // answer begins, it is held.
-func (g *Gateway) holdRequest(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (g *Gateway) holdRequest(ex *Exchange) error {
 	if ex.route.class == classHealth {
-		return c.Next()
+		return ex.next()
 	}
-	ex.hold = g.ledger.Of(holderOf(c, ex))
+	ex.hold = g.ledger.Of(holderOf(ex))
 	if err := g.hold(ex, limit.Requests); err != nil {
 		return err
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // holderOf is whose share a request counts against: a user's, else an address's. A request of the cloud function that
 // says nothing of a user comes from where everybody's do.
-func holderOf(c *fiber.Ctx, ex *exchange) limit.Client {
+func holderOf(ex *Exchange) limit.Client {
 	if subject := ex.subject; subject != nil {
 		return limit.User(subject.UserID)
 	}
@@ -60,7 +56,7 @@ func holderOf(c *fiber.Ctx, ex *exchange) limit.Client {
 }
 
 // hold takes one of a kind for the client of a request.
-func (g *Gateway) hold(ex *exchange, kind limit.Kind) error {
+func (g *Gateway) hold(ex *Exchange, kind limit.Kind) error {
 	client := ex.hold.Client()
 	if ex.hold.Take(kind, ex.mostHeld(client, kind)) {
 		return nil
@@ -71,8 +67,8 @@ func (g *Gateway) hold(ex *exchange, kind limit.Kind) error {
 
 // mostHeld is how many of a kind a client may hold, 0 for any number. The crowd may hold a quarter of what there is, and
 // never less than one client.
-func (ex *exchange) mostHeld(client limit.Client, kind limit.Kind) int {
-	most := ex.rules.cfg.Limits.PerClient.Of(kind)
+func (ex *Exchange) mostHeld(client limit.Client, kind limit.Kind) int {
+	most := ex.snapshot.cfg.Limits.PerClient.Of(kind)
 	if most == 0 || !client.IsCrowd() {
 		return most
 	}
@@ -84,9 +80,9 @@ func (ex *exchange) mostHeld(client limit.Client, kind limit.Kind) int {
 }
 
 // whole is how many of a kind there are for everybody, 0 for any number: connections are those to the route's service.
-func (ex *exchange) whole(kind limit.Kind) int {
+func (ex *Exchange) whole(kind limit.Kind) int {
 	if kind == limit.Requests {
-		return ex.rules.cfg.Limits.InFlight
+		return ex.snapshot.cfg.Limits.InFlight
 	}
 	requests, webSockets := ex.route.upstream.Capacity()
 	if kind == limit.WebSockets {

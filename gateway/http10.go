@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/listen"
@@ -12,14 +11,13 @@ import (
 
 // endWithConnection delivers an answer of unknown length to an HTTP/1.0 client, who knows no chunks (RFC 9112 §6.1): the
 // end of the connection is the end of the body (§6.3). fasthttp would send chunks, so the connection is taken from it.
-func (g *Gateway) endWithConnection(c *fiber.Ctx) {
-	resp := c.Response()
-	if c.Request().Header.IsHTTP11() || c.Request().Header.IsHead() || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
+func (g *Gateway) endWithConnection(ex *Exchange) {
+	resp := ex.response
+	if ex.request.Header.IsHTTP11() || ex.request.Header.IsHead() || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
 		return
 	}
 	resp.SetConnectionClose()
-	c.Context().HijackSetNoResponse(true)
-	g.hijacks.Begin(c.Context(), func(conn net.Conn) {
+	g.endWithout(ex, func(conn net.Conn) {
 		if err := writeUntilClose(conn, resp); err != nil {
 			reset(conn)
 		}
@@ -28,7 +26,7 @@ func (g *Gateway) endWithConnection(c *fiber.Ctx) {
 
 func writeUntilClose(conn net.Conn, resp *fasthttp.Response) error {
 	resp.Header.SetContentLength(0) // also removes Transfer-Encoding
-	resp.Header.Del(fiber.HeaderContentLength)
+	resp.Header.Del(fasthttp.HeaderContentLength)
 	if _, err := conn.Write(resp.Header.Header()); err != nil {
 		return err
 	}

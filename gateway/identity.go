@@ -6,11 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
-	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 )
 
@@ -68,18 +66,17 @@ func (r *reserved) holds(name []byte) bool {
 // stripIdentity removes what could be read as an identity header of ours, on every route, and counts it. What is
 // forwarded is taken from the lines themselves and leaves such names out once more; this is for all that reads headers
 // here.
-func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	if ex.cloud = ex.rules.cloudIdentity(c); ex.cloud == nil {
-		g.warnOldFunction(c)
+func (g *Gateway) stripIdentity(ex *Exchange) error {
+	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
+		g.warnOldFunction(ex)
 	}
-	if askedBefore(c) == asking { // nothing is served or forwarded, and the second walk has to find the platform's headers
-		return c.Next()
+	if ex.pass == asking { // nothing is served or forwarded, and the second pass has to find the platform's headers
+		return ex.next()
 	}
-	h := &c.Request().Header
+	h := &ex.request.Header
 	forged := 0
 	for name := range header.Lines(h) {
-		if ex.rules.reserved.holds(name) || ex.rules.reserved.claims.Of(name) == header.IdentityClaim {
+		if ex.snapshot.reserved.holds(name) || ex.snapshot.reserved.claims.Of(name) == header.IdentityClaim {
 			forged++
 			h.DelBytes(name)
 		}
@@ -87,38 +84,25 @@ func (g *Gateway) stripIdentity(c *fiber.Ctx) error {
 	if forged > 0 {
 		g.metrics.stripped.Add(float64(forged))
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // injectIdentity sets the identity headers of a request that is about to be forwarded. req is built by us and holds
 // none of them yet; a request of nobody gets none.
-func (ex *exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject) error {
-	for _, h := range ex.rules.identity {
+func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject) error {
+	for _, h := range ex.snapshot.identity {
 		if value := h.field.of(subject); value != "" {
 			req.Header.Set(h.name, value)
 		}
 	}
-	if ex.rules.signer == nil {
+	if ex.snapshot.signer == nil {
 		return nil
 	}
-	proof, err := ex.rules.signer.Sign(subject, ex.route.upstreamID, ex.id)
+	proof, err := ex.snapshot.signer.Sign(subject, ex.route.upstreamID, ex.id)
 	if err != nil {
 		return err
 	}
-	req.Header.Set(ex.rules.cfg.Identity.Signed.Header, proof)
-	return nil
-}
-
-// jwks answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys that services verify tokens and identities with.
-func (g *Gateway) jwks(c *fiber.Ctx) error {
-	set := g.deps.Authn.Keys().JWKS(exchangeOf(c).rules.signer != nil)
-	if len(set.Keys) == 0 {
-		return answer.ErrNoRoute
-	}
-	if err := writeJSON(c, fiber.StatusOK, set); err != nil {
-		return err
-	}
-	c.Set(fiber.HeaderCacheControl, "public, max-age=300")
+	req.Header.Set(ex.snapshot.cfg.Identity.Signed.Header, proof)
 	return nil
 }
 

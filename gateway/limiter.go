@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
@@ -50,7 +49,7 @@ func (*limitedError) Is(target error) bool {
 }
 
 // spend takes a token for the request and remembers the verdict for its answer.
-func (g *Gateway) spend(ex *exchange, l *limit.Bucket, client uint64) error {
+func (g *Gateway) spend(ex *Exchange, l *limit.Bucket, client uint64) error {
 	v := l.Take(client)
 	ex.verdicts = append(ex.verdicts, v)
 	if v.Passed() {
@@ -60,14 +59,14 @@ func (g *Gateway) spend(ex *exchange, l *limit.Bucket, client uint64) error {
 }
 
 // limited counts a refusal by a limit.
-func (g *Gateway) limited(ex *exchange, v limit.Verdict) error {
+func (g *Gateway) limited(ex *Exchange, v limit.Verdict) error {
 	g.metrics.rateLimited.WithLabelValues(ex.route.pattern, v.Per()).Inc()
 	return &limitedError{v.After()}
 }
 
 // spendOnFailure does what the limit allows to fail only so often: a token is taken first, so that attempts at the same
 // time cannot be more than there are tokens, and comes back unless counts says that the error is one to be counted.
-func (g *Gateway) spendOnFailure(ex *exchange, l *limit.Bucket, client uint64, counts error, do func() error) error {
+func (g *Gateway) spendOnFailure(ex *Exchange, l *limit.Bucket, client uint64, counts error, do func() error) error {
 	v := l.Take(client)
 	if !v.Passed() {
 		ex.verdicts = append(ex.verdicts, v)
@@ -81,11 +80,10 @@ func (g *Gateway) spendOnFailure(ex *exchange, l *limit.Bucket, client uint64, c
 }
 
 // limitRoute refuses a client that asks too often, or a route that is asked too often.
-func (g *Gateway) limitRoute(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (g *Gateway) limitRoute(ex *Exchange) error {
 	l := ex.route.limit
 	if l == nil || l.Per() == limit.PerUser {
-		return c.Next()
+		return ex.next()
 	}
 	client := uint64(0)
 	if l.Per() == limit.PerIP {
@@ -94,15 +92,14 @@ func (g *Gateway) limitRoute(c *fiber.Ctx) error {
 	if err := g.spend(ex, l, client); err != nil {
 		return err
 	}
-	return c.Next()
+	return ex.next()
 }
 
 // limitUser refuses a user who asks too often. Where the route lets nobody pass, nobody is an address.
-func (g *Gateway) limitUser(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (g *Gateway) limitUser(ex *Exchange) error {
 	l := ex.route.limit
 	if l == nil || l.Per() != limit.PerUser {
-		return c.Next()
+		return ex.next()
 	}
 	client := g.buckets.OfAddress(ex.client)
 	if subject := ex.subject; subject != nil {
@@ -111,23 +108,41 @@ func (g *Gateway) limitUser(c *fiber.Ctx) error {
 	if err := g.spend(ex, l, client); err != nil {
 		return err
 	}
-	return c.Next()
+	return ex.next()
 }
 
-// admitOpenID is asked by a login as soon as WeChat has said who it is.
-func (g *Gateway) admitOpenID(ex *exchange) func(appID, openID string) error {
-	return func(appID, openID string) error {
-		client := g.buckets.OfOpenID(appID, openID)
-		if err := g.spend(ex, ex.rules.openIDs, client); err != nil {
-			return err
-		}
-		return g.spend(ex, ex.rules.sessions, client)
+// callLimits are the limits that an endpoint of ours counts itself.
+type callLimits struct {
+	g  *Gateway
+	ex *Exchange
+}
+
+// Login counts a login as soon as WeChat has said who it is, and the session that it starts.
+func (l callLimits) Login(appID, openID string) error {
+	client := l.g.buckets.OfOpenID(appID, openID)
+	if err := l.g.spend(l.ex, l.ex.snapshot.openIDs, client); err != nil {
+		return err
 	}
+	return l.g.spend(l.ex, l.ex.snapshot.sessions, client)
 }
 
-// admitWrite is asked by a refresh as soon as the token has said whose it is, and before anything is written.
-func (g *Gateway) admitWrite(ex *exchange) func(userID int64) error {
-	return func(userID int64) error { return g.spend(ex, ex.rules.writes, uint64(userID)) }
+// Write counts what a user lets be written, for an endpoint that knows the user only then.
+func (l callLimits) Write(userID int64) error {
+	return l.g.spend(l.ex, l.ex.snapshot.writes, uint64(userID))
+}
+
+// Phone counts a user's question for a phone number.
+func (l callLimits) Phone() error { return l.g.spend(l.ex, l.g.phones, uint64(l.ex.subject.UserID)) }
+
+// Decryption tries to open encrypted data, which may fail as often as limits.decrypt_failures says for a user, on all
+// endpoints together: whether ciphertexts of one's own making open, asked often enough, forges any plaintext.
+func (l callLimits) Decryption(decrypt func() error) error {
+	return l.g.spendOnFailure(l.ex, l.ex.snapshot.decryptFailures, uint64(l.ex.subject.UserID), authn.ErrNotOpened, decrypt)
+}
+
+// phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
+func phoneLimit() limit.BucketConfig {
+	return limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
 }
 
 // announce adds a line for each limit that counted the request. Both fields are lists, so those of a service stay
@@ -141,10 +156,9 @@ func announce(resp *fasthttp.Response, verdicts []limit.Verdict) {
 
 // screen refuses addresses that limits.ip does not let in. Health tells nothing, and whoever asks for it, a balancer or
 // wxgate health, is seldom thought of in such lists.
-func (g *Gateway) screen(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	if ex.route.class != classHealth && !ex.rules.addresses.Admit(ex.client) {
+func (g *Gateway) screen(ex *Exchange) error {
+	if ex.route.class != classHealth && !ex.snapshot.addresses.Admit(ex.client) {
 		return answer.ErrIPDenied
 	}
-	return c.Next()
+	return ex.next()
 }

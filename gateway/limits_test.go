@@ -176,7 +176,7 @@ func TestAReloadKeepsTheLimitsThatItDidNotChange(t *testing.T) {
 	if got := e.statuses(t, 3, request); got != "200 200 429" {
 		t.Fatalf("got %s", got)
 	}
-	r := e.rules.Load()
+	r := e.snapshot.Load()
 	cfg := r.cfg
 	cfg.Routes = append([]RouteConfig{{Path: "/new", Upstream: "service", Auth: AuthNone}}, cfg.Routes...)
 	if err := e.Reload(cfg, r.upstreams, nil); err != nil {

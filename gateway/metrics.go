@@ -90,10 +90,10 @@ func (m *metrics) countBuckets(reg prometheus.Registerer, held func() int) {
 	}, func() float64 { return float64(held()) }))
 }
 
-// series is what the exchange is counted under.
-func (ex *exchange) series(method string, status int) seriesKey {
+// seriesOf is what an exchange is counted under.
+func seriesOf(ex *Exchange) seriesKey {
 	return seriesKey{
-		route: ex.pattern(), method: method, reason: ex.reason, status: status,
+		route: ex.pattern(), method: ex.method, reason: ex.reason, status: ex.response.StatusCode(),
 		upstream: ex.reason == "" && ex.route != nil && ex.route.upstream != nil,
 	}
 }

@@ -2,14 +2,12 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
@@ -18,43 +16,42 @@ import (
 )
 
 // observe measures, counts and logs every request. It resolves the error first: until then the status still reads 200.
-func (g *Gateway) observe(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
+func (g *Gateway) observe(ex *Exchange) error {
 	g.metrics.inFlight.Inc()
 	defer g.metrics.inFlight.Dec()
-	if err := c.Next(); errors.Is(err, errContinue) || errors.Is(err, errMoved) {
-		return err // the request itself is still to come, here or elsewhere
-	} else if err != nil {
-		g.fail(c, err)
+	if err := ex.next(); err != nil {
+		g.fail(ex, err)
+	} else if ex.outcome != answered {
+		return nil // the request itself is still to come, here or elsewhere
 	}
-	nameAnswer(c.Response(), ex.id)
-	announce(c.Response(), ex.verdicts)
+	nameAnswer(ex.response, ex.id)
+	announce(ex.response, ex.verdicts)
 	if g.draining.Load() {
-		c.Response().SetConnectionClose()
+		ex.response.SetConnectionClose()
 	}
-	key := ex.series(c.Method(), c.Response().StatusCode())
+	key := seriesOf(ex)
 	g.metrics.observe(key, g.deps.Now().Sub(ex.start), ex.upstreamTime+ex.body.waited)
-	g.report(c, ex, key)
+	g.report(ex, key)
 	return nil
 }
 
 // recoverPanic turns a panic of a handler into a 500; the process goes on.
-func (g *Gateway) recoverPanic(c *fiber.Ctx) (err error) {
+func (g *Gateway) recoverPanic(ex *Exchange) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			g.often.Error(lograte.Kind{Message: "panic"}, "request_id", exchangeOf(c).id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
+			g.often.Error(lograte.Kind{Message: "panic"}, "request_id", ex.id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = answer.ErrInternal
 		}
 	}()
-	return c.Next()
+	return ex.next()
 }
 
 // accessLine is what the one line of a request says of it, as far as its handler knows. The strings are copies.
-func accessLine(c *fiber.Ctx, ex *exchange) []slog.Attr {
+func accessLine(ex *Exchange) []slog.Attr {
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("request_id", ex.id),
-		slog.String("method", strings.Clone(c.Method())),
+		slog.String("method", strings.Clone(ex.method)),
 		slog.String("route", ex.pattern()),
 		slog.String("path", lograte.Clip(ex.target.Path)),
 		slog.Int64("bytes_in", ex.body.read),
@@ -95,19 +92,3 @@ func nameAnswer(resp *fasthttp.Response, id string) {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// pattern is the route's pattern, the label of metrics and logs.
-func (ex *exchange) pattern() string {
-	if ex.route == nil {
-		return unmatched
-	}
-	return ex.route.pattern
-}
-
-// upstreamName is the name of the route's upstream, "" for an endpoint of ours.
-func (ex *exchange) upstreamName() string {
-	if ex.route == nil {
-		return ""
-	}
-	return ex.route.upstreamID
-}

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/listen"
 	"wxgate/upstream"
 )
 
@@ -28,7 +27,7 @@ const tokenlessShare = 75
 const lightRequests = 8
 
 // shareOf is the part of all places that a request may fill. A token counts only once it was verified.
-func shareOf(c *fiber.Ctx, ex *exchange) int64 {
+func shareOf(ex *Exchange) int64 {
 	if ex.subject == nil || ex.route.class == classLogin {
 		return tokenlessShare
 	}
@@ -36,12 +35,12 @@ func shareOf(c *fiber.Ctx, ex *exchange) int64 {
 }
 
 // takePlace takes the place of a request in limits.in_flight and at its service, once.
-func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
-	most := int64(ex.rules.cfg.Limits.InFlight)
+func (g *Gateway) takePlace(ex *Exchange) error {
+	most := int64(ex.snapshot.cfg.Limits.InFlight)
 	if ex.route.class == classHealth || most == 0 || ex.place.IsTaken() {
 		return nil
 	}
-	as := limit.Rank{Share: shareOf(c, ex), Light: ex.hold.Requests() <= lightRequests, Upload: uploads(c, ex)}
+	as := limit.Rank{Share: shareOf(ex), Light: ex.hold.Requests() <= lightRequests, Upload: uploads(ex)}
 	var within bool
 	if ex.place, within = g.load.Enter(ex.route.adaptive, as, most); !within {
 		return answer.ErrOverloaded
@@ -53,22 +52,20 @@ func (g *Gateway) takePlace(c *fiber.Ctx, ex *exchange) error {
 }
 
 // uploads reports whether a part of the request's body is still to come.
-func uploads(c *fiber.Ctx, ex *exchange) bool {
-	client, strict := c.Context().Conn().(*listen.Conn)
-	return strict && ex.body.stream != nil && client.BodyRemaining()
+func uploads(ex *Exchange) bool {
+	return ex.conn != nil && ex.body.stream != nil && ex.conn.BodyRemaining()
 }
 
 // shed refuses at once what is too much, so that those who were let in keep their pace: over limits.in_flight in all,
 // and over what the service bears. A wave of logins must not stop those who have logged in.
-func (g *Gateway) shed(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	if err := g.takePlace(c, ex); err != nil {
+func (g *Gateway) shed(ex *Exchange) error {
+	if err := g.takePlace(ex); err != nil {
 		return err
 	}
-	err := c.Next()
+	err := ex.next()
 	service := ex.place.Service()
-	if service != nil && err == nil && ex.upstreamTime > 0 && c.Response().StatusCode() < fiber.StatusInternalServerError {
-		service.Answered(&ex.route.baseline, ex.upstreamTime, g.deps.Now(), int64(ex.rules.cfg.Limits.InFlight))
+	if service != nil && err == nil && ex.upstreamTime > 0 && ex.response.StatusCode() < fasthttp.StatusInternalServerError {
+		service.Answered(&ex.route.baseline, ex.upstreamTime, g.deps.Now(), int64(ex.snapshot.cfg.Limits.InFlight))
 	}
 	return err
 }
@@ -102,15 +99,14 @@ func (r refused) covers(other refused) bool { return r.every || r.service == oth
 // the rest of it: a refusal costs nearly as much as an answer, and thousands that ask again at once would leave no
 // processor for those who were let in. Others behind the same proxy, and requests for another service, do not wait. Who
 // waits holds nothing but its connection.
-func (g *Gateway) holdBack(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	g.leaveStore(ex) // who the platform named is known by now; an endpoint comes back to the store
+func (g *Gateway) holdBack(ex *Exchange) error {
+	g.releaseStore(ex) // who the platform named is known by now; an endpoint comes back to the store
 	ex.place.Leave()
-	conn, strict := c.Context().Conn().(*listen.Conn)
-	if !strict || ex.route.class == classHealth {
-		return c.Next()
+	conn := ex.conn
+	if conn == nil || ex.route.class == classHealth {
+		return ex.next()
 	}
-	as := refused{client: holderOf(c, ex), service: ex.route.adaptive, after: retryFirst}
+	as := refused{client: holderOf(ex), service: ex.route.adaptive, after: retryFirst}
 	before, again := conn.Note().(refused)
 	if again = again && before.client == as.client; again && before.covers(as) {
 		g.awaitTurn(ex, before.until)
@@ -121,7 +117,7 @@ func (g *Gateway) holdBack(c *fiber.Ctx) error {
 			}
 		}
 	}
-	err := c.Next()
+	err := ex.next()
 	if !overloaded(err) {
 		return err
 	}
@@ -139,7 +135,7 @@ func overloaded(err error) bool {
 }
 
 // awaitTurn waits until a request was to come, and begins its time then. When we stop, nobody waits any more.
-func (g *Gateway) awaitTurn(ex *exchange, until time.Time) {
+func (g *Gateway) awaitTurn(ex *Exchange, until time.Time) {
 	left := min(until.Sub(g.deps.Now()), retryMost)
 	if left <= 0 {
 		return

@@ -105,7 +105,7 @@ func TestAStopDoesNotWaitForWhoWasHeldBack(t *testing.T) {
 	began := time.Now()
 	waited := make(chan time.Duration, 1)
 	go func() {
-		e.awaitTurn(new(exchange), began.Add(time.Hour))
+		e.awaitTurn(new(Exchange), began.Add(time.Hour))
 		waited <- time.Since(began)
 	}()
 	eventually(t, "it waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn/wechat"
@@ -27,31 +26,32 @@ const pushFreshness = 5 * time.Minute
 var errPushForged = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
 
 // answerPushTest answers GET /wechat/push, with which WeChat tries the address.
-func (g *Gateway) answerPushTest(c *fiber.Ctx) error {
-	query, err := g.pushQuery(c)
+func (g *Gateway) answerPushTest(ex *Exchange) error {
+	query, err := g.pushQuery(ex)
 	if err != nil {
 		return err
 	}
-	echo, err := exchangeOf(c).rules.push.Echo(query)
+	echo, err := ex.snapshot.push.Echo(query)
 	if err != nil {
 		return errPushForged
 	}
-	c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
-	return c.SendString(echo)
+	ex.response.Header.Set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
+	ex.response.SetBodyString(echo)
+	return nil
 }
 
 // takePush answers POST /wechat/push: a message is verified, opened and handed to the service as plain JSON. WeChat hears
 // "success" once the service has it, else it will send the message again.
-func (g *Gateway) takePush(c *fiber.Ctx) error {
-	query, err := g.pushQuery(c)
+func (g *Gateway) takePush(ex *Exchange) error {
+	query, err := g.pushQuery(ex)
 	if err != nil {
 		return err
 	}
-	push := exchangeOf(c).rules.push
+	push := ex.snapshot.push
 	if push.Check(query) != nil {
 		return errPushForged
 	}
-	body, err := io.ReadAll(&exchangeOf(c).body)
+	body, err := io.ReadAll(&ex.body)
 	if err != nil {
 		return err
 	}
@@ -59,21 +59,22 @@ func (g *Gateway) takePush(c *fiber.Ctx) error {
 	if err != nil {
 		return errPushForged
 	}
-	exchangeOf(c).hold.Close() // WeChat speaks for everybody, from a few addresses
+	ex.hold.Close() // WeChat speaks for everybody, from a few addresses
 	plain, err := plainJSON(message)
 	if err != nil {
 		return err
 	}
-	if err := g.pushes.once(push.ID(query), func() error { return g.deliverPush(c, plain) }); err != nil {
+	if err := g.pushes.once(push.ID(query), func() error { return g.deliverPush(ex, plain) }); err != nil {
 		return err
 	}
-	c.Set(fiber.HeaderContentType, "text/plain; charset=utf-8")
-	return c.SendString("success")
+	ex.response.Header.Set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
+	ex.response.SetBodyString("success")
+	return nil
 }
 
 // pushQuery reads the signed query and refuses one of another time: the signature alone holds for ever.
-func (g *Gateway) pushQuery(c *fiber.Ctx) (url.Values, error) {
-	_, query, _ := strings.Cut(string(exchangeOf(c).target.Raw), "?")
+func (g *Gateway) pushQuery(ex *Exchange) (url.Values, error) {
+	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return nil, errPushForged
@@ -87,16 +88,16 @@ func (g *Gateway) pushQuery(c *fiber.Ctx) (url.Values, error) {
 }
 
 // deliverPush sends a message to the upstream of wechat.push. A service that does not take it is an error.
-func (g *Gateway) deliverPush(c *fiber.Ctx, message []byte) error {
+func (g *Gateway) deliverPush(ex *Exchange, message []byte) error {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
-	req.Header.SetMethod(fiber.MethodPost)
+	req.Header.SetMethod(fasthttp.MethodPost)
 	req.Header.SetRequestURI(pushPath)
 	req.Header.SetContentType("application/json")
-	req.Header.Set(answer.HeaderRequestID, exchangeOf(c).id)
+	req.Header.Set(answer.HeaderRequestID, ex.id)
 	req.SetBody(message)
-	r := exchangeOf(c).rules
+	r := ex.snapshot
 	to := r.upstreams[r.cfg.PushUpstream]
 	if _, err := to.Do(req, resp, g.deps.Now().Add(pushAnswer)); err != nil {
 		return err

@@ -132,7 +132,7 @@ func TestACallOfTheBrokerLeavesALineWithoutItsContent(t *testing.T) {
 	e := newEdgeWith(t, upstreamtest.Refused(t), nil, func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	url := e.operated(t)
 	for _, path := range []string{"/wxa/msg_sec_check?q=secret-query", "/cgi-bin/token", "/wxa/msg%0Asec"} {
-		resp, err := http.Post(url+"/api/wechat"+path, "application/json", strings.NewReader(`{"content":"secret-content"}`))
+		resp, err := (&http.Client{Timeout: 30 * time.Second}).Post(url+"/api/wechat"+path, "application/json", strings.NewReader(`{"content":"secret-content"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

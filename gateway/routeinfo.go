@@ -27,7 +27,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := g.rules.Load()
+	r := g.snapshot.Load()
 	var all []RouteInfo
 	list := func(host string, m *route.Matcher[*routeEntry]) {
 		seen := map[*routeEntry]bool{}
@@ -48,7 +48,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 }
 
 // info is the route as an operator looks at it.
-func (r *routeEntry) info(of *rules) RouteInfo {
+func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),

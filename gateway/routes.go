@@ -1,13 +1,12 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
@@ -16,12 +15,12 @@ import (
 	"wxgate/upstream"
 )
 
-// chain is the walk of every request, outermost first. The order is the security model: whatever a step decides, no
+// chain is the way of every request, outermost first. The order is the security model: whatever a step decides, no
 // later one can be reached around it. Its last step is serve: an endpoint of ours, or identity injected and forwarded
-// upstream. A request that expects 100-continue walks it twice, at first to admit instead; one that is only explained
+// upstream. A request that expects 100-continue passes it twice, at first to admit instead; one that is only explained
 // meets other steps than authenticate and serve.
-func (g *Gateway) chain(authenticate, serve fiber.Handler) []fiber.Handler {
-	return []fiber.Handler{
+func (g *Gateway) chain(authenticate, serve Step) []Step {
+	return []Step{
 		g.begin,            // request id and client address, before anything that logs
 		g.observe,          // outside authentication: 401 and 429 are traffic too
 		g.recoverPanic,     // inside observe, so that a panic is counted as the 500 it becomes
@@ -52,7 +51,7 @@ type endpoint struct {
 	class  class
 	auth   AuthMode
 	limit  *limit.Bucket
-	serve  fiber.Handler
+	serve  Step
 }
 
 // refreshPath is where a token is refreshed. The endpoint reads the token itself: it takes an expired one too.
@@ -96,31 +95,32 @@ func (e endpoint) limits(cfg Config) []string {
 }
 
 // stored reports whether the endpoint needs the store; the others only tell what they know.
-func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fiber.MethodPost }
+func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fasthttp.MethodPost }
 
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
 // out.
-func (g *Gateway) endpoints(r *rules) []endpoint {
-	const get, post, put = fiber.MethodGet, fiber.MethodPost, fiber.MethodPut
+func (g *Gateway) endpoints(r *snapshot) []endpoint {
+	ours, call := g.fiber.api, g.serveAPI
+	const get, post, put = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
 	all := []endpoint{
-		{post, "/api/v1/auth/wx-login", classLogin, AuthNone, r.logins, g.login},
-		{post, "/api/v1/auth/wechat-login", classLogin, AuthNone, r.logins, g.login},
-		{post, "/api/v1/user/login", classLogin, AuthNone, r.logins, g.loginSecondDialect},
-		{post, refreshPath, classOther, AuthNone, nil, g.refresh}, // takes expired tokens too, so it reads them itself
-		{post, "/api/v1/auth/logout", classOther, AuthRequired, r.writes, g.logout},
-		{post, "/api/v1/auth/cloud-login", classLogin, AuthNone, r.logins, g.cloudLogin},
-		{post, decryptPath, classOther, AuthRequired, nil, g.decrypt},
-		{post, phonePath, classOther, AuthRequired, r.writes, g.phone},
-		{get, "/api/v1/auth/sessions", classOther, AuthRequired, nil, g.sessions},
-		{fiber.MethodDelete, "/api/v1/auth/sessions/:id", classOther, AuthRequired, r.writes, g.endSession},
-		{get, "/.well-known/jwks.json", classOther, AuthNone, nil, g.jwks},
-		{get, "/api/v1/user/profile", classOther, AuthRequired, nil, g.profile},
-		{put, "/api/v1/user/profile", classOther, AuthRequired, r.writes, g.updateProfile},
+		{post, "/api/v1/auth/wx-login", classLogin, AuthNone, r.logins, call(ours.Login)},
+		{post, "/api/v1/auth/wechat-login", classLogin, AuthNone, r.logins, call(ours.Login)},
+		{post, "/api/v1/user/login", classLogin, AuthNone, r.logins, call(ours.LoginSecondDialect)},
+		{post, refreshPath, classOther, AuthNone, nil, call(ours.Refresh)}, // takes expired tokens too, so it reads them itself
+		{post, "/api/v1/auth/logout", classOther, AuthRequired, r.writes, call(ours.Logout)},
+		{post, "/api/v1/auth/cloud-login", classLogin, AuthNone, r.logins, call(ours.CloudLogin)},
+		{post, decryptPath, classOther, AuthRequired, nil, call(ours.Decrypt)},
+		{post, phonePath, classOther, AuthRequired, r.writes, call(ours.Phone)},
+		{get, "/api/v1/auth/sessions", classOther, AuthRequired, nil, call(ours.Sessions)},
+		{fasthttp.MethodDelete, "/api/v1/auth/sessions/:id", classOther, AuthRequired, r.writes, call(ours.EndSession)},
+		{get, "/.well-known/jwks.json", classOther, AuthNone, nil, call(ours.Keys)},
+		{get, "/api/v1/user/profile", classOther, AuthRequired, nil, call(ours.Profile)},
+		{put, "/api/v1/user/profile", classOther, AuthRequired, r.writes, call(ours.UpdateProfile)},
 		{get, "/healthz", classHealth, AuthNone, nil, g.healthz},
-		{fiber.MethodHead, "/healthz", classHealth, AuthNone, nil, g.healthz},
+		{fasthttp.MethodHead, "/healthz", classHealth, AuthNone, nil, g.healthz},
 		{get, "/", classHealth, AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
-		{fiber.MethodHead, "/", classHealth, AuthNone, nil, g.healthz},
-		{fiber.MethodOptions, "/", classHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
+		{fasthttp.MethodHead, "/", classHealth, AuthNone, nil, g.healthz},
+		{fasthttp.MethodOptions, "/", classHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
 	}
 	if r.push == nil {
 		return all
@@ -147,7 +147,7 @@ type routeEntry struct {
 	changes    headerChanges
 	limit      *limit.Bucket      // nil: none
 	limits     []string           // the further ones that are counted once more is known
-	endpoint   fiber.Handler      // nil: forwarded
+	endpoint   Step               // nil: forwarded
 	stored     bool               // the endpoint needs the store
 	upstream   *upstream.Upstream // nil: an endpoint
 	upstreamID string             // the upstream's name
@@ -156,7 +156,7 @@ type routeEntry struct {
 }
 
 // newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
-func (g *Gateway) newRoutes(r *rules) (*route.Table[*routeEntry], error) {
+func (g *Gateway) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	t := route.NewTable((*routeEntry).stricter)
 	for i, cfg := range r.cfg.Routes {
 		if err := g.addRoute(t, r, cfg); err != nil {
@@ -173,7 +173,7 @@ func (g *Gateway) newRoutes(r *rules) (*route.Table[*routeEntry], error) {
 	return t, nil
 }
 
-func (g *Gateway) addRoute(t *route.Table[*routeEntry], r *rules, cfg RouteConfig) error {
+func (g *Gateway) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteConfig) error {
 	p, err := route.ParsePattern(cfg.Path)
 	if err != nil {
 		return fmt.Errorf("path: %w", err)
@@ -196,13 +196,13 @@ func (g *Gateway) addRoute(t *route.Table[*routeEntry], r *rules, cfg RouteConfi
 // by what they have for GET (RFC 9110 §9.3.2), and beside an open /** that would be reached without a token.
 func guardHead(t *route.Table[*routeEntry], cfg Config) {
 	for _, r := range cfg.Routes {
-		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fiber.MethodGet) {
+		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fasthttp.MethodGet) {
 			continue
 		}
 		p, _ := route.ParsePattern(r.Path) // both were read before
 		host, _ := route.ParseHost(r.Host)
-		protected, _ := t.Of(host).Add(p, fiber.MethodGet, nil) // it is there
-		t.Of(host).Add(p, fiber.MethodHead, protected)
+		protected, _ := t.Of(host).Add(p, fasthttp.MethodGet, nil) // it is there
+		t.Of(host).Add(p, fasthttp.MethodHead, protected)
 	}
 }
 
@@ -233,7 +233,7 @@ func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Co
 	return nil
 }
 
-func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
+func (g *Gateway) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
@@ -252,8 +252,8 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 	}
 	if cfg.Respond.Status != 0 {
 		fixed := answer.Fixed(cfg.Respond.Status, cfg.Respond.Body)
-		made.endpoint = func(c *fiber.Ctx) error {
-			fixed.Fill(c.Response())
+		made.endpoint = func(ex *Exchange) error {
+			fixed.Fill(ex.response)
 			return nil
 		}
 		return made, nil
@@ -269,48 +269,50 @@ func (g *Gateway) newRoute(r *rules, cfg RouteConfig) (*routeEntry, error) {
 }
 
 // matchRoute reads the target once and picks the route.
-func (g *Gateway) matchRoute(c *fiber.Ctx) error {
-	if asksUs(&c.Request().Header) {
-		return answerOptions(c)
+func (g *Gateway) matchRoute(ex *Exchange) error {
+	if asksUs(&ex.request.Header) {
+		return answerOptions(ex)
 	}
-	ex := exchangeOf(c)
-	t, ok := route.ParseRequestTarget(wire.OriginForm(c.Method(), c.Request().Header.RequestURI()), ex.decoded[:0])
+	t, ok := route.ParseRequestTarget(wire.OriginForm(ex.method, ex.request.Header.RequestURI()), ex.decoded[:0])
 	if !ok {
 		return fmt.Errorf("%w: the path could be read in two ways", answer.ErrInvalidRequest) // see route.ParseRequestTarget
 	}
-	if c.Method() == methodOther {
+	if ex.method == methodOther {
 		return fmt.Errorf("%w: the method is not one that is forwarded", answer.ErrInvalidRequest)
 	}
 	ex.target = t
-	found, ok := ex.rules.routes.Find(c.Request().Header.Host(), c.Method(), t.Folded)
+	found, ok := ex.snapshot.routes.Find(ex.request.Header.Host(), ex.method, t.Folded)
 	if !ok {
 		return answer.ErrNoRoute
 	}
 	ex.route = found
-	return c.Next()
+	return ex.next()
 }
 
 // serve does what the request came for.
-func (g *Gateway) serve(c *fiber.Ctx) error {
-	ex := exchangeOf(c)
-	if ex.route.endpoint == nil {
-		return g.forward(c, ex)
+func (g *Gateway) serve(ex *Exchange) error {
+	switch {
+	case ex.route.endpoint == nil:
+		return g.forward(ex)
+	case ex.route.off:
+		return answer.ErrNoRoute
 	}
 	if ex.route.stored && !ex.inStore {
-		if err := g.enterStore(c, ex); err != nil {
+		if acquired, err := g.acquireStore(ex); !acquired {
 			return err
 		}
 	}
-	ctx, cancel := ex.context()
-	defer cancel()
-	c.SetUserContext(ctx)
-	return ex.route.endpoint(c)
+	return ex.route.endpoint(ex)
 }
 
-// context bounds work on a request. fasthttp's own context ends when a shutdown begins; a login that is under way must
-// not.
-func (ex *exchange) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), ex.rules.cfg.Server.Timeouts.Request)
+// healthz answers GET /healthz and GET /: the process is there. It says nothing else to strangers.
+func (g *Gateway) healthz(ex *Exchange) error {
+	healthy, err := answer.Success("success", map[string]string{"status": "ok"}, g.deps.Now())
+	if err != nil {
+		return err
+	}
+	healthy.Fill(ex.response)
+	return nil
 }
 
 // rewritingOf is what a route does to the path; nil: nothing.

@@ -221,7 +221,7 @@ func BenchmarkLoad(b *testing.B) {
 				if faults := cfg.Validate(); len(faults) > 0 {
 					b.Fatal(faults)
 				}
-				if _, err := g.newRules(cfg, unopened([]string{"service"}), nil); err != nil {
+				if _, err := g.newSnapshot(cfg, unopened([]string{"service"}), nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -243,7 +243,7 @@ func BenchmarkMatchWithHosts(b *testing.B) {
 		b.Run(fmt.Sprintf("routes=%d", routes), func(b *testing.B) {
 			g := newUnopenedFor(b, bigConfig(routes))
 			host, path := []byte("h5.example.com:443"), []byte("/api/v1/service5/42")
-			t := g.rules.Load().routes
+			t := g.snapshot.Load().routes
 			b.ReportAllocs()
 			for b.Loop() {
 				if r, ok := t.Find(host, "GET", path); !ok || r.pattern != "h5.example.com/api/v1/service5/:id" {

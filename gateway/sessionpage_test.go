@@ -29,7 +29,7 @@ func TestALongListOfSessionsComesInPages(t *testing.T) {
 	target := "/api/v1/auth/sessions?limit=3"
 	for pages := 0; target != ""; pages++ {
 		resp, body := o.send(t, head("GET "+target, token))
-		var list struct{ Data []ownSession }
+		var list struct{ Data []struct{ ID string } }
 		if err := json.Unmarshal([]byte(body), &list); err != nil || resp.StatusCode != 200 || len(list.Data) > 3 || pages > 3 {
 			t.Fatalf("%s: %d %s, %v; want a page of 3 at most", target, resp.StatusCode, body, err)
 		}
@@ -89,7 +89,7 @@ func TestAUsersWritesShareABucket(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", row.what, got, row.want)
 		}
 	}
-	if err := e.admitWrite(&exchange{rules: e.rules.Load(), route: &routeEntry{pattern: "/api/v1/auth/refresh"}})(1); e.failures.Of(err).Reason != "rate_limited" {
+	if err := (callLimits{e.Gateway, &Exchange{snapshot: e.snapshot.Load(), route: &routeEntry{pattern: "/api/v1/auth/refresh"}}}).Write(1); e.failures.Of(err).Reason != "rate_limited" {
 		t.Errorf("a refresh of alice's that writes: %v, want rate_limited", err)
 	}
 }

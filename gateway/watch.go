@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
-
 	"wxgate/gateway/listen"
 	"wxgate/upstream"
 )
@@ -31,9 +29,8 @@ type wait struct {
 
 func newWatcher() *watcher { return &watcher{waits: make(map[*wait]struct{})} }
 
-// begin watches the client of a request. end must follow.
-func (w *watcher) begin(c *fiber.Ctx) *wait {
-	client, _ := c.Context().Conn().(*listen.Conn)
+// begin watches the client of a request, if it came by a connection of ours. end must follow.
+func (w *watcher) begin(client *listen.Conn) *wait {
 	x := &wait{client: client, since: time.Now()}
 	if client == nil {
 		return x
@@ -49,7 +46,7 @@ func (w *watcher) begin(c *fiber.Ctx) *wait {
 }
 
 // end stops watching, unless the body of the answer still flows: then that is watched to its end.
-func (w *watcher) end(x *wait, ex *exchange) {
+func (w *watcher) end(x *wait, ex *Exchange) {
 	if ex.ending == nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()

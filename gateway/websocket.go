@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
 	"wxgate/upstream"
 )
@@ -38,7 +36,7 @@ const switchingWrite = 30 * time.Second
 // asksForWebSocket reports whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
 // HTTP/1.0 (RFC 9110 §7.8).
 func asksForWebSocket(h *fasthttp.RequestHeader) bool {
-	return h.IsHTTP11() && listed(h, fiber.HeaderUpgrade, webSocketProtocol)
+	return h.IsHTTP11() && listed(h, fasthttp.HeaderUpgrade, webSocketProtocol)
 }
 
 // listed reports whether a list of tokens holds one, in any case.
@@ -54,33 +52,24 @@ func listed(h *fasthttp.RequestHeader, name, token string) bool {
 }
 
 // checkHandshake judges the opening handshake (RFC 6455 §4.2.1) and returns its key.
-func checkHandshake(c *fiber.Ctx, body *limitedBody) (key string, err error) {
-	h := &c.Request().Header
-	key = only(h, headerWebSocketKey)
+func checkHandshake(ex *Exchange) (key string, err error) {
+	h := &ex.request.Header
+	key = header.One(h, headerWebSocketKey)
 	switch {
-	case c.Method() != fiber.MethodGet || body.stream != nil:
+	case ex.method != fasthttp.MethodGet || ex.body.stream != nil:
 		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", answer.ErrInvalidRequest)
-	case !listed(h, fiber.HeaderConnection, upgradeToken):
+	case !listed(h, fasthttp.HeaderConnection, upgradeToken):
 		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", answer.ErrInvalidRequest)
 	case header.ConnectionOptions(h).Contain([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
 		return "", fmt.Errorf("%w: Upgrade beside Connection: close", answer.ErrInvalidRequest)
 	case !validKey(key):
 		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", answer.ErrInvalidRequest)
-	case only(h, headerWebSocketVersion) != webSocketVersion:
-		return "", &answer.StatusError{Status: fiber.StatusUpgradeRequired, Detail: "a WebSocket version other than 13", Fields: map[string]string{
-			headerWebSocketVersion: webSocketVersion, fiber.HeaderUpgrade: webSocketProtocol, fiber.HeaderConnection: upgradeToken,
+	case header.One(h, headerWebSocketVersion) != webSocketVersion:
+		return "", &answer.StatusError{Status: fasthttp.StatusUpgradeRequired, Detail: "a WebSocket version other than 13", Fields: map[string]string{
+			headerWebSocketVersion: webSocketVersion, fasthttp.HeaderUpgrade: webSocketProtocol, fasthttp.HeaderConnection: upgradeToken,
 		}}
 	}
 	return key, nil
-}
-
-// only is a copy of the value of a field that is there once, "" of any other.
-func only(h *fasthttp.RequestHeader, name string) string {
-	values := h.PeekAll(name) // valid until the next PeekAll
-	if len(values) != 1 {
-		return ""
-	}
-	return string(values[0])
 }
 
 func validKey(key string) bool {
@@ -90,8 +79,8 @@ func validKey(key string) bool {
 
 // openWebSocket passes the handshake on. When the service accepts, the client's connection and the service's become one
 // tunnel; any other answer of the service is the answer.
-func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
-	key, err := checkHandshake(c, &ex.body)
+func (g *Gateway) openWebSocket(ex *Exchange) error {
+	key, err := checkHandshake(ex)
 	if err != nil {
 		return err
 	}
@@ -100,26 +89,26 @@ func (g *Gateway) openWebSocket(c *fiber.Ctx, ex *exchange) error {
 	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
-	if err := g.buildRequest(c, ex, req); err != nil {
+	if err := g.buildRequest(ex, req); err != nil {
 		return err
 	}
-	req.Header.Set(fiber.HeaderConnection, "Upgrade")
-	req.Header.Set(fiber.HeaderUpgrade, webSocketProtocol)
-	waiting := g.watch.begin(c)
+	req.Header.Set(fasthttp.HeaderConnection, "Upgrade")
+	req.Header.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
+	waiting := g.watch.begin(ex.conn)
 	defer g.watch.end(waiting, ex)
-	service, exchanged, err := ex.route.upstream.Upgrade(req, c.Response(), g.options(c, ex, waiting))
+	service, exchanged, err := ex.route.upstream.Upgrade(req, ex.response, g.options(ex, waiting))
 	ex.exchanged(exchanged)
 	switch {
 	case err != nil:
 		return err
 	case service == nil:
-		ex.flows(c, &waiting.stop)
+		ex.flows(&waiting.stop)
 		return nil
-	case !accepts(c.Response(), key):
+	case !accepts(ex.response, key):
 		_ = service.Close()
 		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", upstream.ErrInvalid)
 	}
-	g.joinWebSocket(c, ex, service)
+	g.joinWebSocket(ex, service)
 	return nil
 }
 
@@ -137,18 +126,18 @@ func accepts(resp *fasthttp.Response, key string) bool {
 
 // joinWebSocket answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
 // limits of bodies nor timeouts of requests count.
-func (g *Gateway) joinWebSocket(c *fiber.Ctx, ex *exchange, service *upstream.Tunnel) {
-	client, strict := c.Context().Conn().(*listen.Conn)
-	if !strict {
+func (g *Gateway) joinWebSocket(ex *Exchange, service *upstream.Tunnel) {
+	client := ex.conn
+	if client == nil {
 		_ = service.Close()
 		return
 	}
-	resp := &c.Response().Header
-	resp.Set(fiber.HeaderConnection, "Upgrade")
-	resp.Set(fiber.HeaderUpgrade, webSocketProtocol)
+	resp := &ex.response.Header
+	resp.Set(fasthttp.HeaderConnection, "Upgrade")
+	resp.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
 	client.Passthrough()
 	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
 	t := websocket.NewTunnel(client, service, ex.subject, ex.hold.Move(limit.WebSockets))
 	g.sockets.Add(ex.route.pattern, t)
-	g.hijacks.Begin(c.Context(), t.Run, t.Abort)
+	g.hijack(ex, t.Run, t.Abort)
 }

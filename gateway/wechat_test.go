@@ -305,7 +305,7 @@ func TestServicesCallWeChatWithoutItsToken(t *testing.T) {
 	e := newEdge(t, upstreamtest.Refused(t), nil)
 	url := e.operated(t)
 	call := func(path, body string) (int, string) {
-		resp, err := http.Post(url+path, "application/json", strings.NewReader(body))
+		resp, err := (&http.Client{Timeout: 30 * time.Second}).Post(url+path, "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

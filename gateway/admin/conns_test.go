@@ -113,7 +113,9 @@ func TestARequestThatIsBeingAnsweredKeepsItsAdminConnection(t *testing.T) {
 		}
 		return n
 	}
-	for deadline := time.Now().Add(10 * time.Second); answering() != 4; time.Sleep(time.Millisecond) {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(10 * time.Second); answering() != 4; <-poll.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d are being answered, want 4", answering())
 		}

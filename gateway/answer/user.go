@@ -38,6 +38,7 @@ type User struct {
 func UserOf(u storage.User) User {
 	return User{
 		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
-		Time{u.CreatedAt}, Time{u.UpdatedAt},
+		Time{u.CreatedAt},
+		Time{u.UpdatedAt},
 	}
 }

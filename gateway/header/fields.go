@@ -5,6 +5,7 @@ package header
 import (
 	"bytes"
 	"iter"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 )
@@ -145,4 +146,26 @@ func SetVia(in, out *fasthttp.RequestHeader) {
 		version = "1.0"
 	}
 	out.SetBytesV("Via", append(via, version+" wxgate"...))
+}
+
+// One is a copy of the value of a header that is there once; "" when it is there more than once, for then somebody added one.
+func One(h *fasthttp.RequestHeader, name string) string {
+	values := h.PeekAll(name) // valid until the next PeekAll
+	if len(values) != 1 {
+		return ""
+	}
+	return string(bytes.TrimSpace(values[0]))
+}
+
+// Authorization is the request's Authorization, in the request's own memory. A second line could be read differently by the
+// service: together they are a list (RFC 9110 §5.2), which is nobody's token.
+func Authorization(h *fasthttp.RequestHeader) string {
+	lines := h.PeekAll(fasthttp.HeaderAuthorization)
+	switch len(lines) {
+	case 0:
+		return ""
+	case 1:
+		return unsafe.String(unsafe.SliceData(lines[0]), len(lines[0]))
+	}
+	return string(bytes.Join(lines, []byte(", ")))
 }

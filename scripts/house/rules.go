@@ -19,10 +19,8 @@ const framework = "github.com/gofiber/fiber/v2"
 // owed is what is over a rule today, by what the rule says of it. A change may lower a number or remove a row, and nothing else.
 func owed() map[string]int {
 	return map[string]int{
-		"gateway has files":                          40,
-		"gateway imports the web framework in files": 29,
-		"gateway.Gateway has methods in files":       26,
-		"gateway.exchange has methods in files":      9,
+		"gateway has files":                    37,
+		"gateway.Gateway has methods in files": 24,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // rules are one configuration made ready for requests. They never change: a reload makes others, and a request keeps
 // those that it began with.
-type rules struct {
+type snapshot struct {
 	cfg       Config
 	upstreams map[string]*upstream.Upstream
 	push      *wechat.Push // nil: message push is off
@@ -30,10 +30,10 @@ type rules struct {
 	addresses limit.Addresses
 }
 
-// newRules makes rules of a configuration. A limit that it has not changed goes on where it was, because the buckets are
+// newSnapshot makes rules of a configuration. A limit that it has not changed goes on where it was, because the buckets are
 // the gateway's: one that began anew at each reload would be none.
-func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*rules, error) {
-	r := &rules{
+func (g *Gateway) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*snapshot, error) {
+	r := &snapshot{
 		cfg: cfg, upstreams: upstreams, push: push,
 		reserved:  newReserved(cfg.Identity),
 		identity:  newIdentityHeaders(cfg.Identity),
@@ -60,10 +60,10 @@ func (g *Gateway) newRules(cfg Config, upstreams map[string]*upstream.Upstream, 
 // and, unless it is nil, message push. What belongs to the listeners stays as it is: server.listen, server.admin, and
 // the timeouts read_header and idle. An error changes nothing.
 func (g *Gateway) Reload(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) error {
-	r, err := g.newRules(cfg, upstreams, push)
+	r, err := g.newSnapshot(cfg, upstreams, push)
 	if err != nil {
 		return err
 	}
-	g.rules.Store(r)
+	g.snapshot.Store(r)
 	return nil
 }

@@ -1,4 +1,4 @@
-package gateway
+package api
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/header"
 	"wxgate/storage"
 )
 
@@ -47,10 +48,10 @@ func either(a, b aside) *string {
 }
 
 // loginOf is the request as authn takes it; its strings are copies.
-func (g *Gateway) loginOf(c *fiber.Ctx, r loginRequest) authn.Login {
+func (a *API) loginOf(c *fiber.Ctx, r loginRequest) authn.Login {
 	return authn.Login{
-		Admit:    g.admitOpenID(exchangeOf(c)),
-		AppID:    single(c, headerAppID),
+		Admit:    callOf(c).Limits.Login,
+		AppID:    header.One(&c.Request().Header, headerAppID),
 		Code:     r.Code,
 		Device:   deviceOf(c.Get(fiber.HeaderUserAgent)),
 		Nickname: either(r.CamelName, r.Nickname),
@@ -89,17 +90,17 @@ func readLogin(c *fiber.Ctx, r *loginRequest) error {
 	return decodeJSON(bytes.ToValidUTF8(body, []byte("\uFFFD")), r)
 }
 
-// login answers POST /api/v1/auth/wx-login.
-func (g *Gateway) login(c *fiber.Ctx) error {
+// Login answers POST /api/v1/auth/wx-login.
+func (a *API) Login(c *fiber.Ctx) error {
 	var body loginRequest
 	if err := readLogin(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), g.loginOf(c, body))
+	grant, err := a.auth.Login(c.UserContext(), a.loginOf(c, body))
 	if err != nil {
 		return err
 	}
-	return g.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
+	return a.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
 }
 
 // secondDialect is the answer of POST /api/v1/user/login, which older clients speak.
@@ -112,15 +113,15 @@ type secondDialect struct {
 	} `json:"data"`
 }
 
-// loginSecondDialect answers POST /api/v1/user/login; skey is an access token.
-func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
+// LoginSecondDialect answers POST /api/v1/user/login; skey is an access token.
+func (a *API) LoginSecondDialect(c *fiber.Ctx) error {
 	var body struct {
 		Code string `json:"js_code"`
 	}
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := g.deps.Authn.Login(c.UserContext(), g.loginOf(c, loginRequest{Code: body.Code}))
+	grant, err := a.auth.Login(c.UserContext(), a.loginOf(c, loginRequest{Code: body.Code}))
 	if err != nil {
 		return err
 	}
@@ -129,29 +130,29 @@ func (g *Gateway) loginSecondDialect(c *fiber.Ctx) error {
 	return writeJSON(c, fiber.StatusOK, dialect)
 }
 
-// refresh answers POST /api/v1/auth/refresh.
-func (g *Gateway) refresh(c *fiber.Ctx) error {
-	grant, err := g.deps.Authn.Refresh(c.UserContext(), authorizationOf(c), g.admitWrite(exchangeOf(c)))
+// Refresh answers POST /api/v1/auth/refresh.
+func (a *API) Refresh(c *fiber.Ctx) error {
+	grant, err := a.auth.Refresh(c.UserContext(), header.Authorization(&c.Request().Header), callOf(c).Limits.Write)
 	if err != nil {
 		return err
 	}
-	return g.succeed(c, answerOf(grant))
+	return a.succeed(c, answerOf(grant))
 }
 
 // loggedOut is what logout says, in the envelope and in its data.
 const loggedOut = "退出成功"
 
-// logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.
-func (g *Gateway) logout(c *fiber.Ctx) error {
-	subject := exchangeOf(c).subject
-	end := g.deps.Authn.Logout
+// Logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.
+func (a *API) Logout(c *fiber.Ctx) error {
+	subject := callOf(c).Subject
+	end := a.auth.Logout
 	if c.QueryBool("all") {
-		end = g.deps.Authn.LogoutAll
+		end = a.auth.LogoutAll
 	}
 	if err := end(c.UserContext(), *subject); err != nil {
 		return err
 	}
-	return g.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
+	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }
 
 func answerOf(grant authn.Grant) tokenAnswer {

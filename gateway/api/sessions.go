@@ -1,4 +1,4 @@
-package gateway
+package api
 
 import (
 	"fmt"
@@ -21,14 +21,14 @@ type ownSession struct {
 	ExpiresAt   answer.Time `json:"expires_at"`
 }
 
-// sessions answers GET /api/v1/auth/sessions, a page of them: a Link to the next one (RFC 8288) is there when there is one.
-func (g *Gateway) sessions(c *fiber.Ctx) error {
-	subject := exchangeOf(c).subject
+// Sessions answers GET /api/v1/auth/sessions, a page of them: a Link to the next one (RFC 8288) is there when there is one.
+func (a *API) Sessions(c *fiber.Ctx) error {
+	subject := callOf(c).Subject
 	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
 	if err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	page, err := answer.PageOfSessions(c.UserContext(), g.deps.Authn, subject.UserID, query)
+	page, err := answer.PageOfSessions(c.UserContext(), a.auth, subject.UserID, query)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (g *Gateway) sessions(c *fiber.Ctx) error {
 	for _, s := range page.Sessions {
 		own = append(own, ownSessionOf(s, subject.SessionID))
 	}
-	if err := g.succeed(c, own); err != nil || page.Next == "" {
+	if err := a.succeed(c, own); err != nil || page.Next == "" {
 		return err
 	}
 	c.Set(fiber.HeaderLink, fmt.Sprintf(`<%s?limit=%d&after=%s>; rel="next"`, c.Path(), page.Limit, page.Next))
@@ -49,14 +49,14 @@ func ownSessionOf(s storage.Session, current string) ownSession {
 	}
 }
 
-// endSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot see whether others exist.
-func (g *Gateway) endSession(c *fiber.Ctx) error {
-	subject := exchangeOf(c).subject
-	path := strings.TrimSuffix(string(exchangeOf(c).target.Path), "/")
-	if err := g.deps.Authn.EndSessionOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
+// EndSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot see whether others exist.
+func (a *API) EndSession(c *fiber.Ctx) error {
+	subject := callOf(c).Subject
+	path := strings.TrimSuffix(string(callOf(c).Path), "/")
+	if err := a.auth.EndSessionOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
 		return err
 	}
-	return g.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
+	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }
 
 // deviceOf is the family of a User-Agent, for the list of devices. WeChat says MicroMessenger, and MiniProgramEnv names

@@ -1,0 +1,113 @@
+// Package api answers the gateway's own endpoints: logins and tokens, sessions, the profile, and data that WeChat
+// encrypted. It is called once the chain has admitted a request, and knows only what its Call says. Its errors are those of
+// authn and of the table in package answer.
+package api
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/gateway/answer"
+	"wxgate/input"
+)
+
+// API has a handler for each endpoint. The handlers are to be called by Serve.
+type API struct {
+	auth *authn.Authn
+	now  func() time.Time
+}
+
+// New returns the endpoints of auth. now is the time of the answers' envelope.
+func New(auth *authn.Authn, now func() time.Time) *API { return &API{auth, now} }
+
+// Call is a request as the chain has admitted it.
+type Call struct {
+	Subject *authn.Subject       // who it is from; never nil on endpoints that require a token
+	Cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: nobody, or it is not believed
+	Path    []byte               // decoded
+	Body    io.Reader            // bounded; nil: there is none
+	Limits  Limits
+
+	PhoneByDecryption bool // wechat.phone_by_decryption
+	SignedIdentities  bool // services get identities that are signed
+}
+
+// Limits are counted once the endpoint knows whom or what to count. Their errors refuse the request.
+type Limits interface {
+	Login(appID, openID string) error      // as soon as WeChat has said who logs in
+	Write(userID int64) error              // before anything is written for a user
+	Phone() error                          // before WeChat is asked for a number
+	Decryption(decrypt func() error) error // around a decryption, which costs something only when it fails
+}
+
+// callKey is the key of the call in a request's locals.
+type callKey struct{}
+
+// Serve answers a call with a handler.
+func Serve(c *fiber.Ctx, call *Call, handler fiber.Handler) error {
+	c.Locals(callKey{}, call)
+	return handler(c)
+}
+
+func callOf(c *fiber.Ctx) *Call {
+	call, _ := c.Locals(callKey{}).(*Call)
+	return call
+}
+
+// succeed answers 200 with data.
+func (a *API) succeed(c *fiber.Ctx, data any) error { return a.succeedWith(c, "success", data) }
+
+func (a *API) succeedWith(c *fiber.Ctx, message string, data any) error {
+	success, err := answer.Success(message, data, a.now())
+	if err != nil {
+		return err
+	}
+	success.Fill(c.Response())
+	return nil
+}
+
+// writeJSON answers with v, without the envelope.
+func writeJSON(c *fiber.Ctx, status int, v any) error {
+	a, err := answer.JSON(status, v)
+	if err != nil {
+		return err
+	}
+	a.Fill(c.Response())
+	return nil
+}
+
+// readJSON decodes a request's JSON body into v. Unknown fields are passed over: clients of all ages send them.
+func readJSON(c *fiber.Ctx, v any) error {
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	return decodeJSON(body, v)
+}
+
+// readBody reads the whole of a body that says it is JSON.
+func readBody(c *fiber.Ctx) ([]byte, error) {
+	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
+		mediaType, _, err := mime.ParseMediaType(contentType)
+		if err != nil || mediaType != "application/json" {
+			return nil, fmt.Errorf("%w: the content type is not application/json", answer.ErrInvalidRequest)
+		}
+	}
+	body := callOf(c).Body
+	if body == nil {
+		return nil, fmt.Errorf("%w: there is no body", answer.ErrInvalidRequest)
+	}
+	return io.ReadAll(body)
+}
+
+func decodeJSON(body []byte, v any) error {
+	if err := input.JSON(body, v); err != nil {
+		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
+	}
+	return nil
+}

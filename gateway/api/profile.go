@@ -1,0 +1,44 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/gateway/answer"
+	"wxgate/storage"
+)
+
+// Profile answers GET /api/v1/user/profile.
+func (a *API) Profile(c *fiber.Ctx) error {
+	subject := callOf(c).Subject
+	user, err := a.auth.Profile(c.UserContext(), subject.UserID)
+	if err != nil {
+		return ofSubject(err)
+	}
+	return a.succeed(c, answer.UserOf(user))
+}
+
+// UpdateProfile answers PUT /api/v1/user/profile.
+func (a *API) UpdateProfile(c *fiber.Ctx) error {
+	subject := callOf(c).Subject
+	var change authn.Profile
+	if err := readJSON(c, &change); err != nil {
+		return err
+	}
+	user, err := a.auth.UpdateProfile(c.UserContext(), subject.UserID, change)
+	if err != nil {
+		return ofSubject(err)
+	}
+	return a.succeed(c, answer.UserOf(user))
+}
+
+// ofSubject is an error of the user whom the request's own token speaks for: one who is gone has no session either.
+func ofSubject(err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("%w: %w", authn.ErrTokenRevoked, err)
+	}
+	return err
+}

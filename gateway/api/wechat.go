@@ -1,0 +1,81 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/gofiber/fiber/v2"
+
+	"wxgate/authn"
+	"wxgate/storage"
+)
+
+// headerAppID names the mini-program of a login where several are configured.
+const headerAppID = "X-App-Id"
+
+// Decrypt answers POST /api/v1/auth/decrypt: data that wx.getWeRunData, wx.getShareInfo or wx.getUserInfo gave.
+func (a *API) Decrypt(c *fiber.Ctx) error {
+	subject := callOf(c).Subject
+	var body authn.Encrypted
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	var opened json.RawMessage
+	err := callOf(c).Limits.Decryption(func() (err error) {
+		opened, err = a.auth.Decrypt(c.UserContext(), *subject, body)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.succeed(c, opened)
+}
+
+// Phone answers POST /api/v1/auth/phone. WeChat takes money for each number, so a user may not ask often.
+func (a *API) Phone(c *fiber.Ctx) error {
+	call := callOf(c)
+	body := authn.PhoneRequest{ByDecryption: call.PhoneByDecryption}
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	if err := body.Validate(); err != nil {
+		return err
+	}
+	err := call.Limits.Phone()
+	if err != nil {
+		return err
+	}
+	var phone storage.Phone
+	find := func() (err error) {
+		phone, err = a.auth.Phone(c.UserContext(), *call.Subject, body)
+		return err
+	}
+	if body.Code == "" {
+		err = call.Limits.Decryption(find)
+	} else {
+		err = find()
+	}
+	if err != nil {
+		return err
+	}
+	return a.succeed(c, phone)
+}
+
+// CloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud
+// function signs, never by a body.
+func (a *API) CloudLogin(c *fiber.Ctx) error {
+	call := callOf(c)
+	if call.Cloud == nil {
+		return authn.ErrCloudIdentity
+	}
+	var body loginRequest
+	if call.Body != nil {
+		if err := readLogin(c, &body); err != nil {
+			return err
+		}
+	}
+	grant, err := a.auth.CloudLogin(c.UserContext(), *call.Cloud, a.loginOf(c, body))
+	if err != nil {
+		return err
+	}
+	return a.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
+}

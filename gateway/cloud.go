@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"wxgate/authn"
+	"wxgate/gateway/header"
+)
+
+// cloudIdentity reads who WeChat says is calling; nil when it says nothing, or when we are not told to believe it.
+func cloudIdentity(ex *Exchange) *authn.CloudIdentity {
+	if ex.snapshot.cfg.FunctionKey != "" && ex.header(headerFunctionSignature) != "" {
+		return functionIdentity(ex)
+	}
+	return cloudRunIdentity(ex)
+}
+
+// headerFunctionSignature is on calls that the cloud function api-proxy signed. One that was deployed before content was
+// signed sends X-Wxgate-Signature alone, which is not believed.
+const (
+	headerFunctionSignature = "X-Wxgate-Signature-V2"
+	headerFunctionContent   = "X-Wxgate-Content-Sha256"
+)
+
+// warnOldFunction says once that a cloud function signs as the one before this release did.
+func (g *Gateway) warnOldFunction(ex *Exchange) {
+	if ex.snapshot.cfg.FunctionKey != "" && ex.header("X-Wxgate-Signature") != "" && ex.header(headerFunctionSignature) == "" {
+		g.unsigned.Do(func() {
+			g.deps.Log.Warn("a call of the cloud function is not believed: it does not sign the body; deploy the api-proxy of this release")
+		})
+	}
+}
+
+// functionIdentity is the identity that the cloud function signed. The content was signed with it: a body that turns out to
+// be another one never ends.
+func functionIdentity(ex *Exchange) *authn.CloudIdentity {
+	content := header.One(&ex.request.Header, headerFunctionContent)
+	id, believed := authn.SignedCall{
+		AppID: header.One(&ex.request.Header, "X-Wxgate-Appid"), OpenID: header.One(&ex.request.Header, "X-Wxgate-Openid"), Timestamp: header.One(&ex.request.Header, "X-Wxgate-Timestamp"),
+		Method: ex.method, Target: string(ex.request.Header.RequestURI()), Content: content,
+		Signature: header.One(&ex.request.Header, headerFunctionSignature),
+	}.Identity(ex.snapshot.cfg.FunctionKey, ex.headAt())
+	if !believed || !ex.body.expectContent(content) {
+		return nil
+	}
+	return &id
+}
+
+// cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
+// ones. The platform's word is believed only where the operator says that nothing else can reach us.
+func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
+	if !ex.snapshot.cfg.CloudRun || ex.header("X-Wx-Source") == "" {
+		return nil
+	}
+	for _, from := range []string{"", "From-"} {
+		openid := header.One(&ex.request.Header, "X-Wx-"+from+"Openid")
+		if openid != "" {
+			return &authn.CloudIdentity{
+				AppID: header.One(&ex.request.Header, "X-Wx-"+from+"Appid"), OpenID: openid, UnionID: header.One(&ex.request.Header, "X-Wx-"+from+"Unionid"),
+			}
+		}
+	}
+	return nil
+}
