@@ -73,9 +73,8 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-// TestWhatWasAcknowledgedSurvivesKill is not parallel: between fork and exec a child holds the locks of the folders that
-// other tests have just closed and open again.
 func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
+	t.Parallel()
 	dir, idOf := t.TempDir(), map[string]int64{}
 	for range 8 {
 		loginsUntilKilled(t, dir, 1+rand.N(3000), idOf)

@@ -33,6 +33,7 @@ func usedStore(t *testing.T) (dir string) {
 // wantOpenError opens dir and checks that it is refused with want in one line that holds text.
 func wantOpenError(t *testing.T, cfg storage.Config, want error, text string) {
 	t.Helper()
+	awaitExec()
 	s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
 	if err == nil {
 		_ = s.Close()

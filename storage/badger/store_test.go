@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,8 +57,16 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func textLog(lines io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(lines, nil)) }
 
 // openIn opens the store in dir and closes it with the test.
+// awaitExec waits until no child is between fork and exec: it would still hold the locks of the folders that other tests have
+// just closed, and open again.
+func awaitExec() {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+}
+
 func openIn(t testing.TB, dir string) *Store {
 	t.Helper()
+	awaitExec()
 	s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
 	if err != nil {
 		t.Fatal(err)
