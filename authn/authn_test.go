@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
 	"wxgate/secret"
@@ -52,12 +53,12 @@ type fixture struct {
 	weChat  *sandbox.Sandbox
 	store   *badger.Store
 	dir     string
-	key     KeyConfig
+	key     token.KeyConfig
 	restart func() *fixture
 }
 
-func testKey(id string) KeyConfig {
-	return KeyConfig{ID: id, Secret: secret.Text(id + strings.Repeat("k", MinSecretBytes))}
+func testKey(id string) token.KeyConfig {
+	return token.KeyConfig{ID: id, Secret: secret.Text(id + strings.Repeat("k", MinSecretBytes))}
 }
 
 func newFixture(t testing.TB) *fixture { return newFixtureWith(t, nil) }
@@ -103,7 +104,7 @@ func (f *fixture) open(t testing.TB) {
 	t.Cleanup(func() { _ = store.Close() })
 	client := newClient(t, f.weChat.URL())
 	authnCfg := DefaultConfig()
-	authnCfg.Keys = []KeyConfig{f.key}
+	authnCfg.Keys = []token.KeyConfig{f.key}
 	if f.change != nil {
 		f.change(&authnCfg)
 	}
@@ -139,34 +140,34 @@ func (f *fixture) loginAs(t testing.TB, person string) Grant {
 }
 
 // Refresh refreshes a token as a request would.
-func (f *fixture) Refresh(ctx context.Context, token string) (Grant, error) {
-	return f.Authn.Refresh(ctx, "Bearer "+token, func(int64) error { return nil })
+func (f *fixture) Refresh(ctx context.Context, bearer string) (Grant, error) {
+	return f.Authn.Refresh(ctx, "Bearer "+bearer, func(int64) error { return nil })
 }
 
 // parse is what the gateway does with a token that was not seen before.
-func (f *fixture) parse(token string) (*Payload, error) {
-	return f.Keys().parse(token)
+func (f *fixture) parse(bearer string) (*token.Payload, error) {
+	return f.Keys().Parse(bearer)
 }
 
 // verdict judges a token as a request would.
-func (f *fixture) verdict(token string) error {
-	v, err := f.verify(context.Background(), token)
+func (f *fixture) verdict(bearer string) error {
+	v, err := f.verify(context.Background(), bearer)
 	if err != nil {
 		return err
 	}
 	return f.check(v, 0)
 }
 
-func (f *fixture) wantVerdict(t *testing.T, what, token string, want error) {
+func (f *fixture) wantVerdict(t *testing.T, what, bearer string, want error) {
 	t.Helper()
-	if got := f.verdict(token); !errors.Is(got, want) {
+	if got := f.verdict(bearer); !errors.Is(got, want) {
 		t.Errorf("%s: verify says %v, want %v", what, got, want)
 	}
 }
 
-func (f *fixture) subjectOf(t *testing.T, token string) Subject {
+func (f *fixture) subjectOf(t *testing.T, bearer string) Subject {
 	t.Helper()
-	v, err := f.verify(t.Context(), token)
+	v, err := f.verify(t.Context(), bearer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,67 +191,67 @@ func TestALoginGivesATokenThatVerifies(t *testing.T) {
 func TestATokenEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	f.clock.move(f.cfg.TokenTTL + f.cfg.Leeway - time.Second)
-	f.wantVerdict(t, "within the leeway", token, nil)
+	f.wantVerdict(t, "within the leeway", bearer, nil)
 	f.clock.move(time.Second)
-	f.wantVerdict(t, "after the leeway", token, ErrTokenExpired)
+	f.wantVerdict(t, "after the leeway", bearer, token.ErrExpired)
 }
 
 func TestLogoutEndsTheTokenAtOnceAndAfterARestart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token, other := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token
-	if err := f.Logout(t.Context(), f.subjectOf(t, token)); err != nil {
+	bearer, other := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token
+	if err := f.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "after logout", token, ErrTokenRevoked)
+	f.wantVerdict(t, "after logout", bearer, token.ErrRevoked)
 	f.wantVerdict(t, "another session of the same user", other, nil)
 	f.restart()
-	f.wantVerdict(t, "after logout and a restart", token, ErrTokenRevoked)
-	if _, err := f.Refresh(t.Context(), token); !errors.Is(err, ErrTokenRevoked) {
-		t.Errorf("refresh after logout: %v, want %v", err, ErrTokenRevoked)
+	f.wantVerdict(t, "after logout and a restart", bearer, token.ErrRevoked)
+	if _, err := f.Refresh(t.Context(), bearer); !errors.Is(err, token.ErrRevoked) {
+		t.Errorf("refresh after logout: %v, want %v", err, token.ErrRevoked)
 	}
 }
 
 func TestAClockThatIsSetBackBringsNobodyBack(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
+	bearer, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
 	f.clock.move(24 * time.Hour)
-	if err := f.Logout(t.Context(), f.subjectOf(t, token)); err != nil {
+	if err := f.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Ban(t.Context(), 2, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.move(-time.Hour)
-	f.wantVerdict(t, "logged out, the clock set back", token, ErrTokenRevoked)
-	f.wantVerdict(t, "banned, the clock set back", bob, ErrTokenRevoked)
+	f.wantVerdict(t, "logged out, the clock set back", bearer, token.ErrRevoked)
+	f.wantVerdict(t, "banned, the clock set back", bob, token.ErrRevoked)
 	f.restart()
-	f.wantVerdict(t, "logged out, set back, restarted", token, ErrTokenRevoked)
-	f.wantVerdict(t, "banned, set back, restarted", bob, ErrTokenRevoked)
+	f.wantVerdict(t, "logged out, set back, restarted", bearer, token.ErrRevoked)
+	f.wantVerdict(t, "banned, set back, restarted", bob, token.ErrRevoked)
 }
 
 func TestATokenOfTheFutureIsRefusedBeyondTheLeeway(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	f.clock.move(-f.cfg.Leeway)
-	f.wantVerdict(t, "a clock that went back by the leeway", token, nil)
+	f.wantVerdict(t, "a clock that went back by the leeway", bearer, nil)
 	f.clock.move(-time.Second)
-	f.wantVerdict(t, "a second more", token, ErrTokenInvalid)
+	f.wantVerdict(t, "a second more", bearer, token.ErrInvalid)
 	f.clock.move(-24 * time.Hour)
-	f.wantVerdict(t, "a day more", token, ErrTokenInvalid)
+	f.wantVerdict(t, "a day more", bearer, token.ErrInvalid)
 	f.clock.move(24*time.Hour + time.Second)
-	f.wantVerdict(t, "the clock set right", token, nil)
+	f.wantVerdict(t, "the clock set right", bearer, nil)
 }
 
 func TestALeewayIsAMinuteAtMost(t *testing.T) {
 	t.Parallel()
 	for leeway, good := range map[time.Duration]bool{-1: false, 0: true, time.Minute: true, time.Minute + 1: false, time.Hour: false} {
 		cfg := DefaultConfig()
-		cfg.Keys, cfg.Leeway = []KeyConfig{{ID: "main", Secret: "tSUWyo4uVvTDcKJDhQ1mZkPq3b7xE9rA"}}, leeway
+		cfg.Keys, cfg.Leeway = []token.KeyConfig{{ID: "main", Secret: "tSUWyo4uVvTDcKJDhQ1mZkPq3b7xE9rA"}}, leeway
 		if faults := cfg.Validate(); (len(faults) == 0) != good {
 			t.Errorf("a leeway of %v: got %v, want none: %t", leeway, faults, good)
 		}
@@ -264,8 +265,8 @@ func TestLogoutAllEndsEverySession(t *testing.T) {
 	if err := f.LogoutAll(t.Context(), f.subjectOf(t, phone)); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "this session", phone, ErrTokenRevoked)
-	f.wantVerdict(t, "the other session", tablet, ErrTokenRevoked)
+	f.wantVerdict(t, "this session", phone, token.ErrRevoked)
+	f.wantVerdict(t, "the other session", tablet, token.ErrRevoked)
 	f.wantVerdict(t, "somebody else's session", bob, nil)
 	f.wantVerdict(t, "a login a moment later", f.loginAs(t, "alice").Token, nil)
 }
@@ -285,10 +286,10 @@ func TestRefreshReplacesTheTokenAndTheOldOneLivesForItsGrace(t *testing.T) {
 		t.Error("a second refresh of the old token within its grace gave another token")
 	}
 	f.clock.move(f.cfg.Refresh.Grace)
-	f.wantVerdict(t, "the old token after its grace", old, ErrTokenRevoked)
+	f.wantVerdict(t, "the old token after its grace", old, token.ErrRevoked)
 	f.wantVerdict(t, "the new token then", renewed, nil)
 	f.restart()
-	f.wantVerdict(t, "the old token after a restart", old, ErrTokenRevoked)
+	f.wantVerdict(t, "the old token after a restart", old, token.ErrRevoked)
 }
 
 func TestAReplacedTokenPresentedAfterItsGraceEndsTheSession(t *testing.T) {
@@ -298,10 +299,10 @@ func TestAReplacedTokenPresentedAfterItsGraceEndsTheSession(t *testing.T) {
 	f.clock.move(time.Minute)
 	renewed := f.mustRefresh(t, old)
 	f.clock.move(f.cfg.Refresh.Grace)
-	if _, err := f.Refresh(t.Context(), old); !errors.Is(err, ErrTokenReused) {
-		t.Errorf("refresh with a replaced token: %v, want %v", err, ErrTokenReused)
+	if _, err := f.Refresh(t.Context(), old); !errors.Is(err, token.ErrReused) {
+		t.Errorf("refresh with a replaced token: %v, want %v", err, token.ErrReused)
 	}
-	f.wantVerdict(t, "the token that replaced it", renewed, ErrTokenRevoked)
+	f.wantVerdict(t, "the token that replaced it", renewed, token.ErrRevoked)
 }
 
 func TestAnExpiredTokenIsRefreshedWithinTheWindowOnly(t *testing.T) {
@@ -309,11 +310,11 @@ func TestAnExpiredTokenIsRefreshedWithinTheWindowOnly(t *testing.T) {
 	f := newFixture(t)
 	late, tooLate := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
 	f.clock.move(f.cfg.TokenTTL + f.cfg.Refresh.Window - time.Second)
-	f.wantVerdict(t, "an expired token", late, ErrTokenExpired)
+	f.wantVerdict(t, "an expired token", late, token.ErrExpired)
 	f.wantVerdict(t, "its successor", f.mustRefresh(t, late), nil)
 	f.clock.move(f.cfg.Leeway + time.Second)
-	if _, err := f.Refresh(t.Context(), tooLate); !errors.Is(err, ErrTokenExpired) {
-		t.Errorf("refresh after the window: %v, want %v", err, ErrTokenExpired)
+	if _, err := f.Refresh(t.Context(), tooLate); !errors.Is(err, token.ErrExpired) {
+		t.Errorf("refresh after the window: %v, want %v", err, token.ErrExpired)
 	}
 }
 
@@ -342,9 +343,9 @@ func TestParallelRefreshesOfOneTokenGetTheSameAnswer(t *testing.T) {
 	}
 }
 
-func (f *fixture) mustRefresh(t *testing.T, token string) string {
+func (f *fixture) mustRefresh(t *testing.T, bearer string) string {
 	t.Helper()
-	grant, err := f.Refresh(t.Context(), token)
+	grant, err := f.Refresh(t.Context(), bearer)
 	if err != nil {
 		t.Fatalf("refresh: %v", err)
 	}
@@ -435,7 +436,7 @@ func TestPlaceholdersNeverOverwriteAProfile(t *testing.T) {
 func TestATokenOfAnotherStoreIsRefused(t *testing.T) {
 	t.Parallel()
 	f, other := newFixture(t), newFixture(t)
-	f.wantVerdict(t, "a token of another store, same key", other.loginAs(t, "mallory").Token, ErrTokenRevoked)
+	f.wantVerdict(t, "a token of another store, same key", other.loginAs(t, "mallory").Token, token.ErrRevoked)
 }
 
 func TestAFailedStoreEndsTheLoginWithoutAToken(t *testing.T) {

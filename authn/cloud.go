@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn/token"
 	"wxgate/secret"
 	"wxgate/storage"
 )
@@ -39,7 +40,7 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 }
 
 // CloudSubject returns who a request without a token speaks for, by the platform's word, for which the caller vouches.
-// Somebody who has never logged in is ErrTokenMissing.
+// Somebody who has never logged in is token.ErrMissing.
 func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (*Subject, error) {
 	subject, err := a.cloudSubject(ctx, id)
 	if err != nil {
@@ -51,17 +52,17 @@ func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (*Subject, e
 
 func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, error) {
 	if !a.ourCloud(id) {
-		return nil, ErrTokenMissing
+		return nil, token.ErrMissing
 	}
 	user, err := a.store.UserByOpenID(ctx, id.AppID, id.OpenID)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, ErrTokenMissing
+		return nil, token.ErrMissing
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the user of a cloud identity: %w", err)
 	}
 	if _, banned := a.Users.Banned(user.ID); banned {
-		return nil, ErrTokenRevoked
+		return nil, token.ErrRevoked
 	}
 	return a.Tokens.withoutSession(user), nil
 }

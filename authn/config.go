@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn/token"
 	"wxgate/input"
 	"wxgate/secret"
 )
@@ -15,21 +16,14 @@ const MinSecretBytes = 32
 
 // Config is the section authn of gateway.yaml.
 type Config struct {
-	Issuer        string         `yaml:"issuer"`    // iss of our tokens
-	Algorithm     string         `yaml:"algorithm"` // what the first key signs with: HS256, RS256, ES256 or EdDSA
-	Keys          []KeyConfig    `yaml:"keys"`      // the first signs, all verify
-	TokenTTL      time.Duration  `yaml:"token_ttl"` // how long an access token lives; 7 days
-	Leeway        time.Duration  `yaml:"leeway"`    // how far clocks may differ
-	Refresh       RefreshConfig  `yaml:"refresh"`
-	Sessions      SessionsConfig `yaml:"sessions"`
-	AcceptForeign bool           `yaml:"accept_foreign"` // take tokens of an existing backend that our key signed
-}
-
-// KeyConfig is one key of authn.keys.
-type KeyConfig struct {
-	ID     string      `yaml:"id"`     // kid in the header of the tokens it signs
-	Secret secret.Text `yaml:"secret"` // for HS256: at least MinSecretBytes bytes
-	File   string      `yaml:"file"`   // for RS256, ES256, EdDSA: a PEM file; a public key can only verify
+	Issuer        string            `yaml:"issuer"`    // iss of our tokens
+	Algorithm     string            `yaml:"algorithm"` // what the first key signs with: HS256, RS256, ES256 or EdDSA
+	Keys          []token.KeyConfig `yaml:"keys"`      // the first signs, all verify
+	TokenTTL      time.Duration     `yaml:"token_ttl"` // how long an access token lives; 7 days
+	Leeway        time.Duration     `yaml:"leeway"`    // how far clocks may differ
+	Refresh       RefreshConfig     `yaml:"refresh"`
+	Sessions      SessionsConfig    `yaml:"sessions"`
+	AcceptForeign bool              `yaml:"accept_foreign"` // take tokens of an existing backend that our key signed
 }
 
 // SessionsConfig is authn.sessions.
@@ -86,6 +80,12 @@ func (c Config) Validate() input.Faults {
 	return f
 }
 
+// tokens are what token needs of the section. No token of ours lives longer than token_ttl, and none is of use for longer than
+// the refresh window after that.
+func (c Config) tokens() token.Config {
+	return token.Config{Issuer: c.Issuer, Algorithm: c.Algorithm, Keys: c.Keys, MaxLife: c.TokenTTL + c.Refresh.Window, AcceptImported: c.AcceptForeign}
+}
+
 func (c Config) validateKeys() (f input.Faults) {
 	if len(c.Keys) == 0 {
 		f.Add("keys", "there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", MinSecretBytes)
@@ -100,7 +100,7 @@ func (c Config) validateKeys() (f input.Faults) {
 			f.Add(path+".id", "%q is there twice", k.ID)
 		}
 		seen[k.ID] = true
-		k.validateMaterial(&f, path)
+		validateKey(&f, path, k)
 		if mistake := secret.Mistake(k.Secret.Reveal()); mistake != "" && i == 0 {
 			f.Add(path+".secret", "%s", mistake)
 		}
@@ -108,7 +108,7 @@ func (c Config) validateKeys() (f input.Faults) {
 	return f
 }
 
-func (k KeyConfig) validateMaterial(f *input.Faults, path string) {
+func validateKey(f *input.Faults, path string, k token.KeyConfig) {
 	text := k.Secret.Reveal()
 	switch {
 	case k.File != "" && text != "":

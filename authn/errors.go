@@ -7,16 +7,6 @@ import (
 	"wxgate/authn/wechat"
 )
 
-// Why a token is refused. Logging in again helps in every case.
-var (
-	ErrTokenMissing   = errors.New("no bearer token")
-	ErrTokenMalformed = errors.New("the bearer token is not a JWT of our form")
-	ErrTokenInvalid   = errors.New("the token's signature, issuer or claims do not hold")
-	ErrTokenExpired   = errors.New("the token has expired")
-	ErrTokenRevoked   = errors.New("the token's session has ended")
-	ErrTokenReused    = errors.New("a replaced token was presented for refresh")
-)
-
 // ErrCloudIdentity is a cloud login of which neither WeChat Cloud Run nor the cloud function says, in a way that is
 // believed, who it is for.
 var ErrCloudIdentity = errors.New("nobody vouches for the caller of a cloud login")

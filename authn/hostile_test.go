@@ -5,13 +5,14 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/authn/token"
 )
 
 // forge makes tokens that look like ours. Where a test says so the signature is right, as an attacker could have it who
@@ -113,7 +114,7 @@ func (f *forge) hostileTokens(t *testing.T) map[string]string {
 		"header a list":                  f.withHeader(`["HS256"]`),
 		"header an HS key as public key": f.withHeader(`{"alg":"RS256","kid":"main","typ":"JWT"}`),
 
-		// Claims mean one thing or nothing.
+		// token.Claims mean one thing or nothing.
 		"exp missing":           f.withClaims(t, ","+exp, ""),
 		"exp a string":          f.withClaims(t, exp, fmt.Sprintf(`"exp":"%d"`, now+3600)),
 		"exp a float":           f.withClaims(t, exp, fmt.Sprintf(`"exp":%d.5`, now+3600)),
@@ -248,11 +249,11 @@ func (f *forge) signedIdentity(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := signer.Sign(&Subject{UserID: 1, OpenID: "o1"}, "recipes", "r1")
+	bearer, err := signer.Sign(1, "o1", "recipes", "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return token
+	return bearer
 }
 
 func TestAHostileTokenNeverPasses(t *testing.T) {
@@ -263,12 +264,12 @@ func TestAHostileTokenNeverPasses(t *testing.T) {
 	if len(hostile) < 60 {
 		t.Errorf("there are %d hostile tokens, want at least 60", len(hostile))
 	}
-	for name, token := range hostile {
-		if err := f.verdict(token); !isRefusal(err) {
-			t.Errorf("%s: %v, want a refusal; token %.200q", name, err, token)
+	for name, bearer := range hostile {
+		if err := f.verdict(bearer); !isRefusal(err) {
+			t.Errorf("%s: %v, want a refusal; token %.200q", name, err, bearer)
 		}
-		if _, err := f.Refresh(t.Context(), token); err == nil {
-			t.Errorf("%s: refresh gave a token for %.200q", name, token)
+		if _, err := f.Refresh(t.Context(), bearer); err == nil {
+			t.Errorf("%s: refresh gave a token for %.200q", name, bearer)
 		}
 	}
 	f.wantVerdict(t, "the good token afterwards", f.good, nil)
@@ -276,7 +277,7 @@ func TestAHostileTokenNeverPasses(t *testing.T) {
 
 // isRefusal reports whether an error is one of the 401s.
 func isRefusal(err error) bool {
-	for _, refusal := range []error{ErrTokenMissing, ErrTokenMalformed, ErrTokenInvalid, ErrTokenExpired, ErrTokenRevoked} {
+	for _, refusal := range []error{token.ErrMissing, token.ErrMalformed, token.ErrInvalid, token.ErrExpired, token.ErrRevoked} {
 		if errors.Is(err, refusal) {
 			return true
 		}
@@ -289,40 +290,4 @@ func TestANumericSubIsTheSameAsANumber(t *testing.T) {
 	t.Parallel()
 	f := newForge(t)
 	f.wantVerdict(t, `"sub":"1"`, f.withClaims(t, `"sub":1,`, `"sub":"1",`), nil)
-}
-
-func FuzzToken(f *testing.F) {
-	ring, err := newKeyring(Config{Algorithm: "HS256", Keys: []KeyConfig{testKey("main")}, AcceptForeign: true})
-	if err != nil {
-		f.Fatal(err)
-	}
-	good, err := ring.sign(&Claims{Issuer: "wxgate", Store: "s", UserID: 1, AppID: "wx", OpenID: "o1", SessionID: newID(), TokenID: newID(), IssuedAt: 1, ExpiresAt: 2})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(good)
-	f.Add(good + "=")
-	f.Add("a.b.c")
-	f.Add(segment(`{"alg":"none"}`) + "." + segment(`{"sub":1}`) + ".")
-	f.Fuzz(func(t *testing.T, token string) {
-		if _, err := ring.parse(token); err == nil && token != good {
-			t.Errorf("a token that we never made passes: %q", token)
-		}
-	})
-}
-
-func FuzzClaims(f *testing.F) {
-	f.Add([]byte(`{"iss":"wxgate","sub":1,"exp":2}`))
-	f.Add([]byte(`{"sub":"1","a":{"b":[1,"}"]},"exp":2}`))
-	f.Add([]byte(`{"\u0073ub":1}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var payload Payload
-		var claims Claims
-		if json.Unmarshal(data, &payload) != nil || claims.read(payload.json) != nil {
-			return
-		}
-		if claims.UserID < 0 || claims.UserID > maxUserID || claims.ExpiresAt < 0 {
-			t.Errorf("%q was read as %+v", data, claims)
-		}
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"wxgate/authn/token"
 	"wxgate/lograte"
 	"wxgate/storage"
 )
@@ -22,29 +23,29 @@ const importedLife = 366 * 24 * time.Hour
 // there already, under the id that the existing backend knows (`wxgate users import`): services go by that id, and an id
 // that two people share would be worse than a login. An id that we gave ourselves may be one that was given to somebody
 // else, by the backend or by a state of the store that is lost, so there the openid has to say who it is.
-func (t *Tokens) completeImported(ctx context.Context, c *Claims) error {
+func (t *Tokens) completeImported(ctx context.Context, c *token.Claims) error {
 	if c.ExpiresAt > t.now().Add(importedLife).Unix() {
-		return ErrTokenInvalid
+		return token.ErrInvalid
 	}
 	if c.Purpose != "" {
 		t.often.Warn(lograte.Kind{Message: "foreign token for another purpose"}, "user", c.UserID, "claim", fmt.Sprintf("%.64s", c.Purpose))
-		return ErrTokenInvalid
+		return token.ErrInvalid
 	}
 	user, err := t.store.User(ctx, c.UserID)
 	if errors.Is(err, storage.ErrNotFound) {
 		t.often.Warn(lograte.Kind{Message: "foreign token of an unknown user"}, "user", c.UserID)
-		return ErrTokenInvalid
+		return token.ErrInvalid
 	}
 	if err != nil {
 		return fmt.Errorf("finding the user of a foreign token: %w", err)
 	}
 	if c.OpenID == "" && user.Native {
 		t.often.Warn(lograte.Kind{Message: "foreign token without an openid, of a user who was not imported"}, "user", c.UserID)
-		return ErrTokenInvalid
+		return token.ErrInvalid
 	}
 	if c.OpenID != "" && c.OpenID != user.OpenID {
 		t.often.Warn(lograte.Kind{Message: "foreign token whose openid is not that of its user"}, "user", c.UserID)
-		return ErrTokenInvalid
+		return token.ErrInvalid
 	}
 	c.Store, c.AppID, c.OpenID, c.Nickname = t.state(), user.AppID, user.OpenID, user.Nickname
 	return nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/authn/token"
 	"wxgate/lograte"
 	"wxgate/storage"
 )
@@ -39,17 +40,17 @@ func TestATokenOfAnExistingBackendWorksAndBecomesOurs(t *testing.T) {
 		"no openid":              fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, exp-3698, exp),
 		"more claims":            fmt.Sprintf(`{"sub":42,"role":"user","iat":%d,"exp":%d}`, exp-3697, exp),
 	} {
-		token := f.foreignToken(claims)
-		f.wantVerdict(t, name, token, nil)
-		if got := f.subjectOf(t, token); got.UserID != 42 || got.OpenID != "oOld42" || got.Nickname != "老用户" {
+		bearer := f.foreignToken(claims)
+		f.wantVerdict(t, name, bearer, nil)
+		if got := f.subjectOf(t, bearer); got.UserID != 42 || got.OpenID != "oOld42" || got.Nickname != "老用户" {
 			t.Errorf("%s: speaks for %+v, want user 42", name, got)
 		}
-		ours := f.mustRefresh(t, token)
+		ours := f.mustRefresh(t, bearer)
 		f.wantVerdict(t, name+", refreshed", ours, nil)
-		if got := f.subjectOf(t, ours); got.UserID != 42 || ours == token {
+		if got := f.subjectOf(t, ours); got.UserID != 42 || ours == bearer {
 			t.Errorf("%s: refreshed to %+v", name, got)
 		}
-		if again := f.mustRefresh(t, token); again != ours {
+		if again := f.mustRefresh(t, bearer); again != ours {
 			t.Errorf("%s: a second refresh gave another token", name)
 		}
 	}
@@ -60,7 +61,7 @@ func TestAForeignTokenThatIsNotOneOfOursToTakeIsRefused(t *testing.T) {
 	f, off := newMigration(t, true), newMigration(t, false)
 	exp := f.clock.Now().Add(time.Hour).Unix()
 	good := fmt.Sprintf(`{"sub":42,"openid":"oOld42","iat":%d,"exp":%d}`, exp-3700, exp)
-	off.wantVerdict(t, "with accept_foreign off", off.foreignToken(good), ErrTokenInvalid)
+	off.wantVerdict(t, "with accept_foreign off", off.foreignToken(good), token.ErrInvalid)
 	for name, claims := range map[string]string{
 		"somebody else's openid": fmt.Sprintf(`{"sub":42,"openid":"oOther","iat":1,"exp":%d}`, exp),
 		"an unknown user":        fmt.Sprintf(`{"sub":43,"openid":"oOld42","iat":1,"exp":%d}`, exp),
@@ -74,7 +75,7 @@ func TestAForeignTokenThatIsNotOneOfOursToTakeIsRefused(t *testing.T) {
 		}
 	}
 	g := &forge{fixture: f, secret: []byte("another secret, another secret, another")}
-	f.wantVerdict(t, "another key", g.signed(segment(`{"alg":"HS256","typ":"JWT"}`), segment(good)), ErrTokenInvalid)
+	f.wantVerdict(t, "another key", g.signed(segment(`{"alg":"HS256","typ":"JWT"}`), segment(good)), token.ErrInvalid)
 	ours := &forge{fixture: f, secret: []byte(f.key.Secret.Reveal())}
 	for _, header := range []string{`{"alg":"none","typ":"JWT"}`, `{"alg":"HS512","typ":"JWT"}`, `{"alg":"HS256","typ":"JWT","jku":"x"}`, `{"alg":"HS256","alg":"none"}`} {
 		if err := f.verdict(ours.signed(segment(header), segment(good))); !isRefusal(err) {
@@ -87,39 +88,39 @@ func TestAForeignTokenIsLoggedOutAndReusedLikeOneOfOurs(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
 	exp := f.clock.Now().Add(48 * time.Hour).Unix()
-	token := func(iat int64) string {
+	bearer := func(iat int64) string {
 		return f.foreignToken(fmt.Sprintf(`{"sub":42,"openid":"oOld42","iat":%d,"exp":%d}`, iat, exp))
 	}
-	if err := f.Logout(t.Context(), f.subjectOf(t, token(1))); err != nil {
+	if err := f.Logout(t.Context(), f.subjectOf(t, bearer(1))); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "after logout", token(1), ErrTokenRevoked)
+	f.wantVerdict(t, "after logout", bearer(1), token.ErrRevoked)
 	f.restart()
-	f.wantVerdict(t, "after logout and a restart", token(1), ErrTokenRevoked)
-	if _, err := f.Refresh(t.Context(), token(1)); !errors.Is(err, ErrTokenRevoked) {
-		t.Errorf("refresh after logout: %v, want %v", err, ErrTokenRevoked)
+	f.wantVerdict(t, "after logout and a restart", bearer(1), token.ErrRevoked)
+	if _, err := f.Refresh(t.Context(), bearer(1)); !errors.Is(err, token.ErrRevoked) {
+		t.Errorf("refresh after logout: %v, want %v", err, token.ErrRevoked)
 	}
-	ours := f.mustRefresh(t, token(2))
+	ours := f.mustRefresh(t, bearer(2))
 	f.clock.move(f.cfg.Refresh.Grace)
-	f.wantVerdict(t, "the foreign token after its grace", token(2), ErrTokenRevoked)
-	if _, err := f.Refresh(t.Context(), token(2)); !errors.Is(err, ErrTokenReused) {
-		t.Errorf("refresh after the grace: %v, want %v", err, ErrTokenReused)
+	f.wantVerdict(t, "the foreign token after its grace", bearer(2), token.ErrRevoked)
+	if _, err := f.Refresh(t.Context(), bearer(2)); !errors.Is(err, token.ErrReused) {
+		t.Errorf("refresh after the grace: %v, want %v", err, token.ErrReused)
 	}
-	f.wantVerdict(t, "what it was refreshed to", ours, ErrTokenRevoked)
+	f.wantVerdict(t, "what it was refreshed to", ours, token.ErrRevoked)
 }
 
 func TestALongForeignTokenStaysLoggedOutAsLongAsItLives(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
 	year := 365 * 24 * time.Hour
-	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(year).Unix()))
-	if err := f.Logout(t.Context(), f.subjectOf(t, token)); err != nil {
+	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(year).Unix()))
+	if err := f.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.move(year - time.Hour)
-	f.wantVerdict(t, "most of a year after logout", token, ErrTokenRevoked)
+	f.wantVerdict(t, "most of a year after logout", bearer, token.ErrRevoked)
 	f.restart()
-	f.wantVerdict(t, "and after a restart", token, ErrTokenRevoked)
+	f.wantVerdict(t, "and after a restart", bearer, token.ErrRevoked)
 }
 
 func TestEndingAllSessionsEndsForeignTokensThatWereNeverRefreshed(t *testing.T) {
@@ -134,9 +135,9 @@ func TestEndingAllSessionsEndsForeignTokensThatWereNeverRefreshed(t *testing.T) 
 	if _, err := f.EndSessions(t.Context(), 42); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "a foreign token of before", before, ErrTokenRevoked)
+	f.wantVerdict(t, "a foreign token of before", before, token.ErrRevoked)
 	f.restart()
-	f.wantVerdict(t, "and after a restart", before, ErrTokenRevoked)
+	f.wantVerdict(t, "and after a restart", before, token.ErrRevoked)
 	f.clock.move(2 * time.Second)
 	f.wantVerdict(t, "one that the backend issued later", mint(), nil)
 }
@@ -144,28 +145,28 @@ func TestEndingAllSessionsEndsForeignTokensThatWereNeverRefreshed(t *testing.T) 
 func TestACachedForeignTokenStaysRefusedWhenItsUserIsErased(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
-	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(300*24*time.Hour).Unix()))
-	v, err := f.verify(t.Context(), token)
+	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(300*24*time.Hour).Unix()))
+	v, err := f.verify(t.Context(), bearer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.keys.Load().cache.put(token, v)
+	f.keys.Load().cache.put(bearer, v)
 	if err := f.Erase(t.Context(), 42); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.move(299 * 24 * time.Hour)
-	f.wantVerdict(t, "a cached token of an erased user", token, ErrTokenRevoked)
+	f.wantVerdict(t, "a cached token of an erased user", bearer, token.ErrRevoked)
 }
 
 func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
-	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(time.Hour).Unix()))
+	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(time.Hour).Unix()))
 	answers := make([]string, 32)
 	var all sync.WaitGroup
 	for i := range answers {
 		all.Go(func() {
-			if grant, err := f.Refresh(t.Context(), token); err != nil {
+			if grant, err := f.Refresh(t.Context(), bearer); err != nil {
 				t.Errorf("caller %d: %v", i, err)
 			} else {
 				answers[i] = grant.Token
@@ -209,10 +210,10 @@ func TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater(t *testing.T) {
 		if err := f.verdict(bob); !isRefusal(err) {
 			t.Errorf("%s, bob's token: %v, want a refusal: it speaks for carol", when, err)
 		}
-		if err := f.verdict(mint(2)); !errors.Is(err, ErrTokenInvalid) {
-			t.Errorf("%s, bob's next token of the backend: %v, want %v", when, err, ErrTokenInvalid)
+		if err := f.verdict(mint(2)); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("%s, bob's next token of the backend: %v, want %v", when, err, token.ErrInvalid)
 		}
-		f.wantVerdict(t, when+", alice's token from before", alice, ErrTokenRevoked)
+		f.wantVerdict(t, when+", alice's token from before", alice, token.ErrRevoked)
 		f.wantVerdict(t, when+", alice's next token of the backend", mint(1), nil)
 		f.restart()
 	}
@@ -227,19 +228,19 @@ func TestLoggingOutEverywhereTwiceWithTheClockSetBackBringsNoForeignTokenBack(t 
 	t.Parallel()
 	f := newMigration(t, true)
 	now := f.clock.Now()
-	token := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, now.Unix()-60, now.Add(time.Hour).Unix()))
+	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, now.Unix()-60, now.Add(time.Hour).Unix()))
 	for _, step := range []time.Duration{0, -time.Hour, time.Hour} {
 		f.clock.move(step)
 		if _, err := f.EndSessions(t.Context(), 42); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.verdict(token); !isRefusal(err) {
+		if err := f.verdict(bearer); !isRefusal(err) {
 			t.Errorf("the clock set by %v: %v, want a refusal", step, err)
 		}
 		f.clock.move(-step)
-		f.wantVerdict(t, fmt.Sprintf("after the clock was set by %v", step), token, ErrTokenRevoked)
+		f.wantVerdict(t, fmt.Sprintf("after the clock was set by %v", step), bearer, token.ErrRevoked)
 		f.restart()
-		f.wantVerdict(t, "and after a restart", token, ErrTokenRevoked)
+		f.wantVerdict(t, "and after a restart", bearer, token.ErrRevoked)
 	}
 }
 
@@ -251,9 +252,9 @@ func TestAFloodOfForeignTokensIsALineASecond(t *testing.T) {
 	var log bytes.Buffer
 	f.Tokens.often = lograte.New(slog.New(slog.NewTextHandler(&log, nil)), f.clock.Now)
 	for _, claims := range []string{`{"sub":43,"iat":1,"exp":%d}`, `{"sub":42,"openid":"oOther","iat":1,"exp":%d}`, `{"sub":42,"type":"refresh","iat":1,"exp":%d}`} {
-		token := f.foreignToken(fmt.Sprintf(claims, f.clock.Now().Add(time.Hour).Unix()))
+		bearer := f.foreignToken(fmt.Sprintf(claims, f.clock.Now().Add(time.Hour).Unix()))
 		for range 50 {
-			f.wantVerdict(t, claims, token, ErrTokenInvalid)
+			f.wantVerdict(t, claims, bearer, token.ErrInvalid)
 		}
 	}
 	if n := strings.Count(log.String(), "\n"); n != 3 {

@@ -8,12 +8,15 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/authn/token"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -63,15 +66,15 @@ func TestEveryAlgorithmSignsVerifiesAndRefreshesToOneToken(t *testing.T) {
 			f := newFixtureWith(t, func(cfg *Config) {
 				cfg.Algorithm = algorithm
 				if algorithm != "HS256" {
-					cfg.Keys = []KeyConfig{{ID: "a", File: writeKey(t, newPrivateKey(t, algorithm), false)}}
+					cfg.Keys = []token.KeyConfig{{ID: "a", File: writeKey(t, newPrivateKey(t, algorithm), false)}}
 				}
 			})
-			token := f.loginAs(t, "alice").Token
-			f.wantVerdict(t, "its token", token, nil)
-			if parsed, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{}); err != nil || parsed.Header["alg"] != algorithm {
+			bearer := f.loginAs(t, "alice").Token
+			f.wantVerdict(t, "its token", bearer, nil)
+			if parsed, _, err := jwt.NewParser().ParseUnverified(bearer, jwt.MapClaims{}); err != nil || parsed.Header["alg"] != algorithm {
 				t.Errorf("the header says %v, %v; want %s", parsed.Header["alg"], err, algorithm)
 			}
-			if first, second := f.mustRefresh(t, token), f.mustRefresh(t, token); first != second {
+			if first, second := f.mustRefresh(t, bearer), f.mustRefresh(t, bearer); first != second {
 				t.Error("two refreshes of one token gave two tokens")
 			}
 			if got := len(f.Keys().JWKS(false).Keys); got != map[string]int{"HS256": 0}[algorithm] && algorithm == "HS256" || algorithm != "HS256" && got != 1 {
@@ -86,18 +89,18 @@ func TestANewKeySignsAndTheOldOneVerifiesUntilItGoes(t *testing.T) {
 	f := newFixture(t)
 	old := f.loginAs(t, "alice").Token
 	f.wantVerdict(t, "a token of the only key", old, nil)
-	if err := f.SetKeys("HS256", []KeyConfig{testKey("new"), f.key}); err != nil {
+	if err := f.SetKeys("HS256", []token.KeyConfig{testKey("new"), f.key}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := f.loginAs(t, "bob").Token
 	f.wantVerdict(t, "a token of the old key beside the new", old, nil)
 	f.wantVerdict(t, "a token of the new key", fresh, nil)
-	if err := f.SetKeys("HS256", []KeyConfig{testKey("new")}); err != nil {
+	if err := f.SetKeys("HS256", []token.KeyConfig{testKey("new")}); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "a cached token of a key that is gone", old, ErrTokenInvalid)
+	f.wantVerdict(t, "a cached token of a key that is gone", old, token.ErrInvalid)
 	f.wantVerdict(t, "a token of the key that stayed", fresh, nil)
-	if err := f.SetKeys("RS256", []KeyConfig{testKey("new")}); err == nil {
+	if err := f.SetKeys("RS256", []token.KeyConfig{testKey("new")}); err == nil {
 		t.Error("keys that do not hold were taken")
 	}
 	f.wantVerdict(t, "after keys that were refused", fresh, nil)
@@ -109,7 +112,7 @@ func TestTheHMACOfAPublicKeyIsNoSignature(t *testing.T) {
 	public := writeKey(t, private, true)
 	f := newFixtureWith(t, func(cfg *Config) {
 		cfg.Algorithm = "RS256"
-		cfg.Keys = []KeyConfig{{ID: "main", File: writeKey(t, private, false)}}
+		cfg.Keys = []token.KeyConfig{{ID: "main", File: writeKey(t, private, false)}}
 	})
 	pemText, err := os.ReadFile(public)
 	if err != nil {
@@ -118,7 +121,7 @@ func TestTheHMACOfAPublicKeyIsNoSignature(t *testing.T) {
 	good := f.loginAs(t, "alice").Token
 	for _, header := range []string{`{"alg":"HS256","kid":"main","typ":"JWT"}`, `{"alg":"RS256","kid":"main","typ":"JWT"}`} {
 		g := &forge{fixture: f, good: good, secret: pemText}
-		f.wantVerdict(t, "an HMAC with the public key under "+header, g.withHeader(header), ErrTokenInvalid)
+		f.wantVerdict(t, "an HMAC with the public key under "+header, g.withHeader(header), token.ErrInvalid)
 	}
 }
 
@@ -138,17 +141,17 @@ func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		algorithm string
-		key       KeyConfig
+		key       token.KeyConfig
 		want      string
 	}{
-		"a file that is not there":     {"RS256", KeyConfig{ID: "a", File: "/nowhere/key.pem"}, "no such file"},
-		"a file that is no key":        {"RS256", KeyConfig{ID: "a", File: junk}, "no PEM block"},
-		"a short RSA key":              {"RS256", KeyConfig{ID: "a", File: writeKey(t, short, false)}, "1024 bits"},
-		"another curve":                {"ES256", KeyConfig{ID: "a", File: writeKey(t, p384, false)}, "P-256"},
-		"a public key that is to sign": {"EdDSA", KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), true)}, "must be a private one"},
-		"another algorithm":            {"HS256", KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), false)}, "is a key for EdDSA"},
+		"a file that is not there":     {"RS256", token.KeyConfig{ID: "a", File: "/nowhere/key.pem"}, "no such file"},
+		"a file that is no key":        {"RS256", token.KeyConfig{ID: "a", File: junk}, "no PEM block"},
+		"a short RSA key":              {"RS256", token.KeyConfig{ID: "a", File: writeKey(t, short, false)}, "1024 bits"},
+		"another curve":                {"ES256", token.KeyConfig{ID: "a", File: writeKey(t, p384, false)}, "P-256"},
+		"a public key that is to sign": {"EdDSA", token.KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), true)}, "must be a private one"},
+		"another algorithm":            {"HS256", token.KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), false)}, "is a key for EdDSA"},
 	} {
-		_, err := newKeyring(Config{Algorithm: c.algorithm, Keys: []KeyConfig{c.key}})
+		_, err := token.NewKeyring(token.Config{Algorithm: c.algorithm, Keys: []token.KeyConfig{c.key}})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want a line with %q", name, err, c.want)
 		}
@@ -162,7 +165,7 @@ func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := signer.Sign(&Subject{UserID: 7, OpenID: "o7"}, "recipes", "request-1")
+	bearer, err := signer.Sign(7, "o7", "recipes", "request-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,15 +173,15 @@ func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	if len(set.Keys) != 1 || set.Keys[0].KeyType != "OKP" || set.Keys[0].KeyID != "main.identity" {
 		t.Fatalf("the JWKS is %+v", set)
 	}
-	private, _, err := identityKey(f.Keys().signer)
+	public, err := base64.RawURLEncoding.DecodeString(set.Keys[0].X)
 	if err != nil {
 		t.Fatal(err)
 	}
 	claims := jwt.MapClaims{}
 	_, err = jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithAudience("recipes"), jwt.WithTimeFunc(f.clock.Now)).
-		ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return private.Public(), nil })
+		ParseWithClaims(bearer, claims, func(*jwt.Token) (any, error) { return ed25519.PublicKey(public), nil })
 	if err != nil || claims["sub"] != "7" || claims["openid"] != "o7" || claims["request_id"] != "request-1" {
 		t.Errorf("the identity reads %v, %v", claims, err)
 	}
-	f.wantVerdict(t, "a signed identity as an access token", token, ErrTokenInvalid)
+	f.wantVerdict(t, "a signed identity as an access token", bearer, token.ErrInvalid)
 }

@@ -3,6 +3,8 @@ package authn
 import (
 	"errors"
 
+	"wxgate/authn/token"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -32,7 +34,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		verifications: counter("wxgate_authn_verifications_total", "Bearer tokens judged, by result.", ofTokens()),
 		logins:        counter("wxgate_authn_logins_total", "Logins with WeChat, by result.", ofLogins()),
 		decryptions:   counter("wxgate_authn_decryptions_total", "Encrypted data of phones opened, by result.", ofDecryptions()),
-		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result.", append(ofTokens(), result{ErrTokenReused, "token_reused"})),
+		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result.", append(ofTokens(), result{token.ErrReused, "token_reused"})),
 	}
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_wechat_waiting", Help: "Exchanges that wait until fewer than wechat.concurrency are under way.",
@@ -79,11 +81,11 @@ type result struct {
 func ofTokens() []result {
 	return []result{
 		{nil, "ok"},
-		{ErrTokenMissing, "token_missing"},
-		{ErrTokenMalformed, "token_malformed"},
-		{ErrTokenInvalid, "token_invalid"},
-		{ErrTokenExpired, "token_expired"},
-		{ErrTokenRevoked, "token_revoked"},
+		{token.ErrMissing, "token_missing"},
+		{token.ErrMalformed, "token_malformed"},
+		{token.ErrInvalid, "token_invalid"},
+		{token.ErrExpired, "token_expired"},
+		{token.ErrRevoked, "token_revoked"},
 		{errOther, "error"},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/storage"
 )
@@ -175,8 +176,8 @@ func TestACloudIdentityIsBelievedForOurMiniProgramOnly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	id := CloudIdentity{AppID: testAppID, OpenID: "oCloud", UnionID: "u1"}
-	if _, err := f.CloudSubject(t.Context(), id); !errors.Is(err, ErrTokenMissing) {
-		t.Errorf("before the first login: %v, want %v", err, ErrTokenMissing)
+	if _, err := f.CloudSubject(t.Context(), id); !errors.Is(err, token.ErrMissing) {
+		t.Errorf("before the first login: %v, want %v", err, token.ErrMissing)
 	}
 	grant, err := f.CloudLogin(t.Context(), id, Login{})
 	if err != nil {
@@ -198,8 +199,8 @@ func TestACloudIdentityIsBelievedForOurMiniProgramOnly(t *testing.T) {
 	if err := f.Ban(t.Context(), grant.User.ID, f.clock.Now().Add(1e12)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.CloudSubject(t.Context(), id); !errors.Is(err, ErrTokenRevoked) {
-		t.Errorf("banned: %v, want %v", err, ErrTokenRevoked)
+	if _, err := f.CloudSubject(t.Context(), id); !errors.Is(err, token.ErrRevoked) {
+		t.Errorf("banned: %v, want %v", err, token.ErrRevoked)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/storage"
 )
@@ -21,7 +22,7 @@ type Prefetch struct {
 // session does not begin, for no phone would ever hold its token. A code is sent once, however often it comes.
 func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 	if !wechat.ValidCode(p.Code) {
-		return nil, ErrTokenMissing
+		return nil, token.ErrMissing
 	}
 	of, err := a.apps.find(p.AppID)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/authn/token"
+
 	"pgregory.net/rapid"
 )
 
@@ -29,9 +31,9 @@ type model struct {
 func (m *model) verdict(t modelToken, now time.Time) error {
 	switch {
 	case !now.Before(t.dies):
-		return ErrTokenExpired
+		return token.ErrExpired
 	case m.ended[t.session], now.Before(m.banned[t.person]), !t.goes.IsZero() && !now.Before(t.goes):
-		return ErrTokenRevoked
+		return token.ErrRevoked
 	}
 	return nil
 }
@@ -115,11 +117,11 @@ func (m *model) refresh(r *rapid.T, f *fixture, i int, tokens *[]string) {
 	late := !now.Before(tok.dies.Add(f.cfg.Refresh.Window))
 	switch {
 	case late:
-		wantError(r, "a refresh after the window", err, ErrTokenExpired)
+		wantError(r, "a refresh after the window", err, token.ErrExpired)
 	case m.ended[tok.session], now.Before(m.banned[tok.person]):
-		wantError(r, "a refresh of an ended session", err, ErrTokenRevoked)
+		wantError(r, "a refresh of an ended session", err, token.ErrRevoked)
 	case !tok.goes.IsZero() && (!now.Before(tok.goes) || !m.previous(i)):
-		wantError(r, "a refresh with a replaced token", err, ErrTokenReused)
+		wantError(r, "a refresh with a replaced token", err, token.ErrReused)
 		m.ended[tok.session] = true
 	case err != nil:
 		r.Fatalf("refresh: %v", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wxgate/authn/revocation"
+	"wxgate/authn/token"
 	"wxgate/storage"
 )
 
@@ -51,21 +52,21 @@ func newSession(cfg Config, epoch string, now time.Time, device string) storage.
 // new one of the same session. A token that is younger than a minute is answered with itself, so that a session has no two
 // tokens of one second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token
 // gets the same answer again, so that parallel refreshes and lost answers do no harm; presented later, it ends the
-// session: ErrTokenReused. admit is asked, with the user's id, before the store is; a token that is answered with itself
+// session: token.ErrReused. admit is asked, with the user's id, before the store is; a token that is answered with itself
 // does not need it.
 func (s *Sessions) Refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
 	grant, err := s.refresh(ctx, authorization, admit)
-	s.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{ErrTokenReused, "token_reused"}))).Inc()
+	s.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{token.ErrReused, "token_reused"}))).Inc()
 	return grant, err
 }
 
 func (s *Sessions) refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
-	token, err := credentials(authorization)
+	bearer, err := token.Bearer(authorization)
 	if err != nil {
 		return Grant{}, err
 	}
-	token = strings.Clone(token) // it aliases the request's buffer
-	v, err := s.tokens.verify(ctx, token)
+	bearer = strings.Clone(bearer) // it aliases the request's buffer
+	v, err := s.tokens.verify(ctx, bearer)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -73,7 +74,7 @@ func (s *Sessions) refresh(ctx context.Context, authorization string, admit func
 		return Grant{}, err
 	}
 	if s.isYoung(v) {
-		return Grant{Token: token, ExpiresIn: v.subject.ExpiresAt.Sub(s.now()).Round(time.Second)}, nil
+		return Grant{Token: bearer, ExpiresIn: v.subject.ExpiresAt.Sub(s.now()).Round(time.Second)}, nil
 	}
 	if err := admit(v.subject.UserID); err != nil {
 		return Grant{}, err
@@ -89,7 +90,7 @@ func (s *Sessions) refresh(ctx context.Context, authorization string, admit func
 	}
 	user, err := s.store.User(ctx, session.UserID)
 	if errors.Is(err, storage.ErrNotFound) {
-		return Grant{}, ErrTokenRevoked // erased a moment ago
+		return Grant{}, token.ErrRevoked // erased a moment ago
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("reading the user of a session: %w", err)
@@ -129,8 +130,8 @@ func (s *Sessions) rotate(ctx context.Context, v *verified) (storage.Session, er
 	}
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
-		return storage.Session{}, ErrTokenRevoked
-	case errors.Is(err, ErrTokenReused):
+		return storage.Session{}, token.ErrRevoked
+	case errors.Is(err, token.ErrReused):
 		return storage.Session{}, s.endReused(ctx, v)
 	case err != nil:
 		return storage.Session{}, fmt.Errorf("refreshing a session: %w", err)
@@ -151,14 +152,14 @@ func (s *Sessions) replace(ctx context.Context, v *verified) (storage.Session, e
 		now := s.now()
 		switch {
 		case current.UserID != v.subject.UserID:
-			return nil, ErrTokenInvalid
+			return nil, token.ErrInvalid
 		case v.subject.TokenID == current.TokenID:
 			replaced = s.replaceToken(current, v, now)
 			return replaced, nil
 		case s.replacedJustNow(*current, v, now):
 			return nil, nil
 		}
-		return nil, ErrTokenReused
+		return nil, token.ErrReused
 	})
 	if err == nil {
 		s.revoked.Add(replaced...)
@@ -192,7 +193,7 @@ func (s *Sessions) endReused(ctx context.Context, v *verified) error {
 		return err
 	}
 	s.log.WarnContext(ctx, "token reused", "user", v.subject.UserID)
-	return ErrTokenReused
+	return token.ErrReused
 }
 
 // Logout ends the subject's session. Its tokens are refused when Logout returns, and after a restart too.

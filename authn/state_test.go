@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/authn/token"
 )
 
 // backUp copies the data folder of a store that is closed meanwhile.
@@ -46,16 +48,16 @@ func TestATokenOfWhoCameAfterTheBackupSpeaksForNobodyElse(t *testing.T) {
 	}
 	f.putBack(t, copied)
 	f.wantVerdict(t, "alice, who was there", alice, nil)
-	f.wantVerdict(t, "alice in the last second, which nobody can tell from bob's", last, ErrTokenRevoked)
-	f.wantVerdict(t, "bob, who came later", bob.Token, ErrTokenRevoked)
+	f.wantVerdict(t, "alice in the last second, which nobody can tell from bob's", last, token.ErrRevoked)
+	f.wantVerdict(t, "bob, who came later", bob.Token, token.ErrRevoked)
 	carol := f.loginAs(t, "carol")
 	if carol.User.ID != 2 {
 		t.Fatalf("carol is user %d, want 2: the id is given again", carol.User.ID)
 	}
 	f.restart()
-	f.wantVerdict(t, "bob, after another start", bob.Token, ErrTokenRevoked)
-	if _, err := f.Refresh(t.Context(), bob.Token); !errors.Is(err, ErrTokenRevoked) {
-		t.Errorf("a refresh of bob's token: %v, want %v", err, ErrTokenRevoked)
+	f.wantVerdict(t, "bob, after another start", bob.Token, token.ErrRevoked)
+	if _, err := f.Refresh(t.Context(), bob.Token); !errors.Is(err, token.ErrRevoked) {
+		t.Errorf("a refresh of bob's token: %v, want %v", err, token.ErrRevoked)
 	}
 	f.wantVerdict(t, "carol", carol.Token, nil)
 	f.wantVerdict(t, "alice, after another start", alice, nil)
@@ -71,7 +73,7 @@ func TestARefreshAfterTheBackupIsOfTheLostStateToo(t *testing.T) {
 	f.clock.move(time.Hour)
 	renewed := f.mustRefresh(t, alice)
 	f.putBack(t, copied)
-	f.wantVerdict(t, "the token of after the backup", renewed, ErrTokenRevoked)
+	f.wantVerdict(t, "the token of after the backup", renewed, token.ErrRevoked)
 	f.wantVerdict(t, "the token of the backup", alice, nil)
 }
 
@@ -89,8 +91,8 @@ func TestAnOrdinaryRestartRevokesNobody(t *testing.T) {
 			f.clock.move(time.Hour)
 		}
 		f.restart()
-		for i, token := range tokens {
-			f.wantVerdict(t, "token "+string(rune('a'+i)), token, nil)
+		for i, bearer := range tokens {
+			f.wantVerdict(t, "token "+string(rune('a'+i)), bearer, nil)
 		}
 	}
 }
@@ -102,32 +104,32 @@ func TestAClockThatWasSetBackAtAStartRevokesNobody(t *testing.T) {
 	f.loginAs(t, "alice")
 	f.restart()
 	f.clock.move(-time.Hour)
-	token := f.loginAs(t, "bob").Token
+	bearer := f.loginAs(t, "bob").Token
 	f.restart()
-	f.wantVerdict(t, "a token of the hour that came twice", token, nil)
+	f.wantVerdict(t, "a token of the hour that came twice", bearer, nil)
 	f.clock.move(time.Hour)
 	f.restart()
-	f.wantVerdict(t, "the same an hour later", token, nil)
+	f.wantVerdict(t, "the same an hour later", bearer, nil)
 }
 
 func TestATokenWithoutAnEpochIsRefusedWhereNoneWasIssued(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
-	payload, err := f.Keys().parse(token)
+	bearer := f.loginAs(t, "alice").Token
+	payload, err := f.Keys().Parse(bearer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := f.Keys().read(token, payload)
+	old, err := f.Keys().Read(bearer, payload)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old.Store, _, _ = strings.Cut(old.Store, ".")
-	signed, err := f.Keys().sign(old)
+	signed, err := f.Keys().Sign(old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "a token without an epoch, in a store that never issued one", signed, ErrTokenRevoked)
+	f.wantVerdict(t, "a token without an epoch, in a store that never issued one", signed, token.ErrRevoked)
 }
 
 func TestABanAndALogoutHoldThoughAStartSawTheClockAhead(t *testing.T) {
@@ -155,8 +157,8 @@ func TestABanAndALogoutHoldThoughAStartSawTheClockAhead(t *testing.T) {
 			if way == "across two starts" {
 				f.restart()
 			}
-			f.wantVerdict(t, "logged out, "+name+" ahead "+way, left, ErrTokenRevoked)
-			f.wantVerdict(t, "banned, "+name+" ahead "+way, banned, ErrTokenRevoked)
+			f.wantVerdict(t, "logged out, "+name+" ahead "+way, left, token.ErrRevoked)
+			f.wantVerdict(t, "banned, "+name+" ahead "+way, banned, token.ErrRevoked)
 		}
 	}
 }
@@ -164,14 +166,14 @@ func TestABanAndALogoutHoldThoughAStartSawTheClockAhead(t *testing.T) {
 func TestATokenYoungerThanAMinuteIsAnsweredWithItself(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	f.clock.move(time.Minute - time.Second)
-	grant, err := f.Refresh(t.Context(), token)
-	if err != nil || grant.Token != token || grant.ExpiresIn != f.cfg.TokenTTL-59*time.Second {
-		t.Errorf("after 59 s: got another token: %t, for %v, %v; want the same, for what is left", grant.Token != token, grant.ExpiresIn, err)
+	grant, err := f.Refresh(t.Context(), bearer)
+	if err != nil || grant.Token != bearer || grant.ExpiresIn != f.cfg.TokenTTL-59*time.Second {
+		t.Errorf("after 59 s: got another token: %t, for %v, %v; want the same, for what is left", grant.Token != bearer, grant.ExpiresIn, err)
 	}
 	f.clock.move(time.Second)
-	if f.mustRefresh(t, token) == token {
+	if f.mustRefresh(t, bearer) == bearer {
 		t.Error("after a minute: got the same token, want another")
 	}
 }
@@ -179,12 +181,12 @@ func TestATokenYoungerThanAMinuteIsAnsweredWithItself(t *testing.T) {
 func TestAUserWhoRefreshesAllTheTimeIsRememberedOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	var old []string
 	for range 200 {
 		f.clock.move(20 * time.Second)
-		if renewed := f.mustRefresh(t, token); renewed != token {
-			old, token = append(old, token), renewed
+		if renewed := f.mustRefresh(t, bearer); renewed != bearer {
+			old, bearer = append(old, bearer), renewed
 		}
 	}
 	for range 2 {
@@ -194,16 +196,16 @@ func TestAUserWhoRefreshesAllTheTimeIsRememberedOnce(t *testing.T) {
 		if kept, err := f.store.Revocations(t.Context(), 0); len(kept) != 1 || err != nil {
 			t.Errorf("%d revocations are on disk, %v; want 1", len(kept), err)
 		}
-		f.wantVerdict(t, "the current token", token, nil)
+		f.wantVerdict(t, "the current token", bearer, nil)
 		for _, replaced := range old[:len(old)-1] {
-			f.wantVerdict(t, "a replaced token", replaced, ErrTokenRevoked)
+			f.wantVerdict(t, "a replaced token", replaced, token.ErrRevoked)
 		}
 		f.restart()
 	}
-	if _, err := f.Refresh(t.Context(), old[3]); !errors.Is(err, ErrTokenReused) {
-		t.Errorf("an old token comes back: %v, want %v", err, ErrTokenReused)
+	if _, err := f.Refresh(t.Context(), old[3]); !errors.Is(err, token.ErrReused) {
+		t.Errorf("an old token comes back: %v, want %v", err, token.ErrReused)
 	}
-	f.wantVerdict(t, "the session then", token, ErrTokenRevoked)
+	f.wantVerdict(t, "the session then", bearer, token.ErrRevoked)
 }
 
 func TestASnapshotOfARunningStoreTakesNoTokenFromAfterIt(t *testing.T) {
@@ -225,8 +227,8 @@ func TestASnapshotOfARunningStoreTakesNoTokenFromAfterIt(t *testing.T) {
 	}
 	for _, when := range []string{"at the first start", "at the second"} {
 		f.wantVerdict(t, when+", alice, from before the snapshot", alice, nil)
-		f.wantVerdict(t, when+", bob, of the same epoch, from after it", bob, ErrTokenRevoked)
-		f.wantVerdict(t, when+", bob, of its very second", at, ErrTokenRevoked)
+		f.wantVerdict(t, when+", bob, of the same epoch, from after it", bob, token.ErrRevoked)
+		f.wantVerdict(t, when+", bob, of its very second", at, token.ErrRevoked)
 		f.restart()
 	}
 }
@@ -271,11 +273,11 @@ func TestASnapshotStaysClosedWhateverIsWrittenBeforeTheFirstLogin(t *testing.T) 
 		t.Fatal(err)
 	}
 	f.restart()
-	f.wantVerdict(t, "bob, after a write and a restart", bob, ErrTokenRevoked)
+	f.wantVerdict(t, "bob, after a write and a restart", bob, token.ErrRevoked)
 	if id := f.loginAs(t, "carol").User.ID; id != 2 {
 		t.Fatalf("carol is user %d, want 2: the id is given again", id)
 	}
 	f.restart()
-	f.wantVerdict(t, "bob, when carol has his id", bob, ErrTokenRevoked)
+	f.wantVerdict(t, "bob, when carol has his id", bob, token.ErrRevoked)
 	f.wantVerdict(t, "alice, from before the snapshot", alice.Token, nil)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wxgate/authn/revocation"
+	"wxgate/authn/token"
 	"wxgate/lograte"
 	"wxgate/storage"
 )
@@ -29,7 +30,7 @@ type Tokens struct {
 
 // keysInForce are the keys and the cache of what they verified, so that a key that goes takes its verdicts along.
 type keysInForce struct {
-	*Keyring
+	*token.Keyring
 	cache *tokenCache
 }
 
@@ -42,10 +43,10 @@ func newTokens(cfg Config, deps Deps, revoked *revocation.Set, m *metrics) (*Tok
 
 // SetKeys replaces the keys while requests are served: the tokens of a key that is gone are refused from then on. When
 // the keys do not hold, nothing changes.
-func (t *Tokens) SetKeys(algorithm string, keys []KeyConfig) error {
+func (t *Tokens) SetKeys(algorithm string, keys []token.KeyConfig) error {
 	cfg := t.cfg
 	cfg.Algorithm, cfg.Keys = algorithm, keys
-	ring, err := newKeyring(cfg)
+	ring, err := token.NewKeyring(cfg.tokens())
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (t *Tokens) SetKeys(algorithm string, keys []KeyConfig) error {
 }
 
 // Keys returns the keys in force.
-func (t *Tokens) Keys() *Keyring { return t.keys.Load().Keyring }
+func (t *Tokens) Keys() *token.Keyring { return t.keys.Load().Keyring }
 
 // Subject is who a verified token speaks for.
 type Subject struct {
@@ -78,10 +79,10 @@ type verified struct {
 }
 
 // newVerified copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
-func newVerified(c *Claims) (*verified, error) {
+func newVerified(c *token.Claims) (*verified, error) {
 	revocable, ok := revocation.NewToken(c.UserID, c.SessionID, c.TokenID, c.IssuedAt, c.Imported)
 	if !ok {
-		return nil, ErrTokenInvalid
+		return nil, token.ErrInvalid
 	}
 	return &verified{
 		subject: Subject{
@@ -94,9 +95,9 @@ func newVerified(c *Claims) (*verified, error) {
 
 // Verify returns who an Authorization header (RFC 6750 §2.1) speaks for: "Bearer", blanks and a token. parse is called for
 // a token that was not seen before; it checks form and signature, with CheckForm and Key of Keys, and returns the payload.
-// The Subject never changes and shares no memory with the header. Errors are ErrTokenMissing, ErrTokenMalformed,
-// ErrTokenInvalid, ErrTokenExpired, ErrTokenRevoked or one of storage.
-func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*Payload, error)) (*Subject, error) {
+// The Subject never changes and shares no memory with the header. Errors are token.ErrMissing, token.ErrMalformed,
+// token.ErrInvalid, token.ErrExpired, token.ErrRevoked or one of storage.
+func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*Subject, error) {
 	v, err := t.verifyHeader(ctx, authorization, parse)
 	if err == nil {
 		err = t.check(v, 0) // what changes from request to request: time and revocation
@@ -109,47 +110,47 @@ func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() 
 	return &v.subject, nil
 }
 
-func (t *Tokens) verifyHeader(ctx context.Context, authorization string, parse func() (*Payload, error)) (*verified, error) {
-	token, err := credentials(authorization)
+func (t *Tokens) verifyHeader(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*verified, error) {
+	bearer, err := token.Bearer(authorization)
 	if err != nil {
 		return nil, err
 	}
 	keys := t.keys.Load()
-	if v := keys.cache.get(token); v != nil {
+	if v := keys.cache.get(bearer); v != nil {
 		t.metrics.cacheHits.Inc()
 		return v, nil
 	}
 	t.metrics.cacheMisses.Inc()
 	payload, err := parse()
 	if err != nil {
-		return nil, ofLibrary(err)
+		return nil, token.ErrorOf(err)
 	}
-	token = strings.Clone(token) // it aliases the request's buffer
-	v, err := t.admit(ctx, token, payload)
+	bearer = strings.Clone(bearer) // it aliases the request's buffer
+	v, err := t.admit(ctx, bearer, payload)
 	if err != nil {
 		return nil, err
 	}
-	keys.cache.put(token, v)
+	keys.cache.put(bearer, v)
 	return v, nil
 }
 
 // verify returns what a token says, if its form, signature and origin hold; its times are not looked at.
-func (t *Tokens) verify(ctx context.Context, token string) (*verified, error) {
+func (t *Tokens) verify(ctx context.Context, bearer string) (*verified, error) {
 	keys := t.keys.Load()
-	if v := keys.cache.get(token); v != nil {
+	if v := keys.cache.get(bearer); v != nil {
 		return v, nil
 	}
-	payload, err := keys.parse(token)
+	payload, err := keys.Parse(bearer)
 	if err != nil {
 		return nil, err
 	}
-	return t.admit(ctx, token, payload)
+	return t.admit(ctx, bearer, payload)
 }
 
 // admit turns what a token says, whose signature holds, into a verified token: of a login with us, or of an existing
 // backend where that is allowed.
-func (t *Tokens) admit(ctx context.Context, token string, payload *Payload) (*verified, error) {
-	c, err := t.keys.Load().read(token, payload)
+func (t *Tokens) admit(ctx context.Context, bearer string, payload *token.Payload) (*verified, error) {
+	c, err := t.keys.Load().Read(bearer, payload)
 	if err == nil && c.Imported {
 		err = t.completeImported(ctx, c)
 	}
@@ -169,24 +170,24 @@ func (t *Tokens) check(v *verified, late time.Duration) error {
 	latest := now.Add(t.cfg.Leeway).Unix()
 	switch {
 	case v.issuedAt > latest || v.notBefore > latest:
-		return ErrTokenInvalid
+		return token.ErrInvalid
 	case !now.Before(v.subject.ExpiresAt.Add(t.cfg.Leeway + late)):
-		return ErrTokenExpired
+		return token.ErrExpired
 	case late == 0 && t.revoked.Refuses(&v.subject.revocable, now), t.revoked.Ended(&v.subject.revocable, now):
-		return ErrTokenRevoked
+		return token.ErrRevoked
 	}
 	return nil
 }
 
-// Alive says why the subject's session may not go on, nil when it may: its token has expired (ErrTokenExpired), or the
-// session or the user was ended (ErrTokenRevoked). A token that a refresh replaced ends nothing. It asks memory alone.
+// Alive says why the subject's session may not go on, nil when it may: its token has expired (token.ErrExpired), or the
+// session or the user was ended (token.ErrRevoked). A token that a refresh replaced ends nothing. It asks memory alone.
 func (t *Tokens) Alive(s Subject) error {
 	now := t.now()
 	switch {
 	case !now.Before(s.ExpiresAt.Add(t.cfg.Leeway)):
-		return ErrTokenExpired
+		return token.ErrExpired
 	case t.revoked.Ended(&s.revocable, now):
-		return ErrTokenRevoked
+		return token.ErrRevoked
 	}
 	return nil
 }
@@ -203,7 +204,7 @@ func (t *Tokens) withoutSession(u storage.User) *Subject {
 // token however often it is asked for.
 func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
 	expires := s.RefreshedAt.Add(t.cfg.TokenTTL)
-	token, err := t.keys.Load().sign(&Claims{
+	bearer, err := t.keys.Load().Sign(&token.Claims{
 		Issuer: t.cfg.Issuer, Store: t.stateOf(s), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
 		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
 	})
@@ -211,7 +212,7 @@ func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, 
 		return Grant{}, fmt.Errorf("signing a token: %w", err)
 	}
 	left := expires.Sub(t.now()).Round(time.Second)
-	return Grant{Token: token, ExpiresIn: left, User: u, Created: created}, nil
+	return Grant{Token: bearer, ExpiresIn: left, User: u, Created: created}, nil
 }
 
 // stateStore tells what this state of the store issued from what a lost one did.
@@ -234,9 +235,9 @@ func (t *Tokens) stateOf(s storage.Session) string {
 	return t.store.ID() + "." + s.Epoch
 }
 
-// checkState returns ErrTokenRevoked for a token that was issued by a state of the store that is gone: of a folder that
+// checkState returns token.ErrRevoked for a token that was issued by a state of the store that is gone: of a folder that
 // was wiped, restored, or put back as it was before. The ids in it may be those of other people now.
-func (t *Tokens) checkState(ctx context.Context, c *Claims) error {
+func (t *Tokens) checkState(ctx context.Context, c *token.Claims) error {
 	id, epoch, _ := strings.Cut(c.Store, ".")
 	if id == t.store.ID() {
 		issued, err := t.store.Issued(ctx, epoch, time.Unix(c.IssuedAt, 0))
@@ -248,5 +249,5 @@ func (t *Tokens) checkState(ctx context.Context, c *Claims) error {
 		t.log.WarnContext(ctx, "A TOKEN OF A LOST STATE OF THE STORE WAS REFUSED, and so are all others of it. "+
 			"If the data folder was put back from a backup, see `wxgate restore`")
 	})
-	return ErrTokenRevoked
+	return token.ErrRevoked
 }

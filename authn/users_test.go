@@ -7,38 +7,39 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/authn/token"
 	"wxgate/storage"
 )
 
 func TestABanEndsTokensAndLoginsUntilItIsOver(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	if err := f.Ban(t.Context(), 1, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "a token of a banned user", token, ErrTokenRevoked)
+	f.wantVerdict(t, "a token of a banned user", bearer, token.ErrRevoked)
 	f.wantBanned(t, "alice")
 	f.restart()
-	f.wantVerdict(t, "after a restart", token, ErrTokenRevoked)
+	f.wantVerdict(t, "after a restart", bearer, token.ErrRevoked)
 	f.wantBanned(t, "alice")
 	f.wantVerdict(t, "somebody else", f.loginAs(t, "bob").Token, nil)
 	f.clock.move(time.Hour)
-	f.wantVerdict(t, "when the ban is over", token, nil)
+	f.wantVerdict(t, "when the ban is over", bearer, nil)
 }
 
 func TestALiftedBanStaysLiftedAfterARestart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	for _, until := range []time.Time{f.clock.Now().Add(1000 * time.Hour), {}} {
 		if err := f.Ban(t.Context(), 1, until); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.wantVerdict(t, "when the ban was lifted", token, nil)
+	f.wantVerdict(t, "when the ban was lifted", bearer, nil)
 	f.restart()
-	f.wantVerdict(t, "and after a restart", token, nil)
+	f.wantVerdict(t, "and after a restart", bearer, nil)
 	if err := f.Ban(t.Context(), 99, f.clock.Now().Add(time.Hour)); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("banning nobody: %v, want %v", err, storage.ErrNotFound)
 	}
@@ -47,16 +48,16 @@ func TestALiftedBanStaysLiftedAfterARestart(t *testing.T) {
 func TestTheEndOfABanDoesNotBringALongerOneBack(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	for _, d := range []time.Duration{8 * time.Hour, time.Hour} {
 		if err := f.Ban(t.Context(), 1, f.clock.Now().Add(d)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.clock.move(time.Hour)
-	f.wantVerdict(t, "when the shorter ban is over", token, nil)
+	f.wantVerdict(t, "when the shorter ban is over", bearer, nil)
 	f.restart()
-	f.wantVerdict(t, "and after a restart", token, nil)
+	f.wantVerdict(t, "and after a restart", bearer, nil)
 }
 
 func (f *fixture) wantBanned(t *testing.T, person string) {
@@ -74,11 +75,11 @@ func TestTheOldestSessionEndsWhenOneTooManyBegins(t *testing.T) {
 		tokens = append(tokens, f.loginAs(t, "alice").Token)
 		f.clock.move(time.Second)
 	}
-	for i, want := range []error{ErrTokenRevoked, ErrTokenRevoked, nil, nil} {
+	for i, want := range []error{token.ErrRevoked, token.ErrRevoked, nil, nil} {
 		f.wantVerdict(t, fmt.Sprintf("session %d of 4", i+1), tokens[i], want)
 	}
 	f.restart()
-	f.wantVerdict(t, "the oldest after a restart", tokens[0], ErrTokenRevoked)
+	f.wantVerdict(t, "the oldest after a restart", tokens[0], token.ErrRevoked)
 }
 
 func TestUsersEndTheirOwnSessionsOnly(t *testing.T) {
@@ -92,18 +93,18 @@ func TestUsersEndTheirOwnSessionsOnly(t *testing.T) {
 	if err := f.EndSessionOf(t.Context(), 1, f.subjectOf(t, tablet).SessionID); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "the session that was ended", tablet, ErrTokenRevoked)
+	f.wantVerdict(t, "the session that was ended", tablet, token.ErrRevoked)
 	f.wantVerdict(t, "the session that ended it", phone, nil)
 }
 
 func TestAnErasedUserIsGoneAndComesBackAsSomebodyNew(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	token := f.loginAs(t, "alice").Token
+	bearer := f.loginAs(t, "alice").Token
 	if err := f.Erase(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	f.wantVerdict(t, "a token of an erased user", token, ErrTokenRevoked)
+	f.wantVerdict(t, "a token of an erased user", bearer, token.ErrRevoked)
 	if _, err := f.Profile(t.Context(), 1); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("the profile: %v, want %v", err, storage.ErrNotFound)
 	}
@@ -222,12 +223,12 @@ func TestTheDefaultBoundOfSessionsEndsTheOldest(t *testing.T) {
 		tokens = append(tokens, f.loginAs(t, "alice").Token)
 		f.clock.move(time.Second)
 	}
-	for i, token := range tokens {
-		want := ErrTokenRevoked
+	for i, bearer := range tokens {
+		want := token.ErrRevoked
 		if i >= 2 {
 			want = nil
 		}
-		f.wantVerdict(t, fmt.Sprint("session ", i, " of 52"), token, want)
+		f.wantVerdict(t, fmt.Sprint("session ", i, " of 52"), bearer, want)
 	}
 	if living, err := f.Sessions.List(t.Context(), 1, storage.SessionCursor{}, 1000); len(living) != 50 || err != nil {
 		t.Errorf("%d sessions are left, %v; want 50", len(living), err)

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	recipes "wxgate/examples/recipes"
@@ -90,7 +90,7 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) config.Config {
 	cfg.Server.Listen, cfg.Server.Admin = listen, "127.0.0.1:0"
 	cfg.Server.Timeouts.Drain = 2 * time.Second
 	cfg.WeChat = wechat.Config{AppID: sandboxAppID, Secret: sandboxSecret, BaseURL: weChatURL, Timeout: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency}
-	cfg.Authn.Keys = []authn.KeyConfig{{ID: "demo", Secret: secret.Text(rand.Text() + rand.Text())}}
+	cfg.Authn.Keys = []token.KeyConfig{{ID: "demo", Secret: secret.Text(rand.Text() + rand.Text())}}
 	cfg.Storage.Badger.Dir = filepath.Join(dir, "data")
 	recipesService := upstream.DefaultConfig()
 	recipesService.Targets = []upstream.Target{{URL: recipesURL, Weight: 1}}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/upstream"
@@ -78,7 +79,7 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 
 // keysFinding opens the keys as serve would.
 func keysFinding(cfg authn.Config) finding {
-	return finding{"keys", authn.CheckKeys(cfg).At("authn").Err(), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
+	return finding{"keys", token.CheckKeys(cfg.Algorithm, cfg.Keys).At("authn").Err(), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
 }
 
 // storageFinding writes a file where the data are.

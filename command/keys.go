@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 )
 
 type keysCommand struct {
@@ -57,7 +58,7 @@ func (c keysNewCommand) Run(w *world) error {
 func (c keysNewCommand) validate() error {
 	cfg := authn.DefaultConfig()
 	cfg.Algorithm = c.Algorithm
-	cfg.Keys = []authn.KeyConfig{{ID: c.ID, File: "key.pem"}}
+	cfg.Keys = []token.KeyConfig{{ID: c.ID, File: "key.pem"}}
 	return cfg.Validate().At("authn").Err()
 }
 

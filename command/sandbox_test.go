@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/config"
 	"wxgate/secret"
 )
@@ -62,7 +62,7 @@ func TestASandboxKeepsNoSecretOfTheFile(t *testing.T) {
 	if filled := fillSecrets(t, reflect.ValueOf(&cfg).Elem(), ""); filled < 7 {
 		t.Fatalf("found %d secrets in the configuration, want at least 7", filled)
 	}
-	cfg.Authn.Keys[0] = authn.KeyConfig{ID: "real", File: "real-key.pem"}
+	cfg.Authn.Keys[0] = token.KeyConfig{ID: "real", File: "real-key.pem"}
 	cfg.WeChat.CloudRun, cfg.Authn.AcceptForeign, cfg.Storage.Badger.Dir = true, true, "/var/lib/wxgate"
 	if err := stand.replace(&cfg); err != nil {
 		t.Fatal(err)

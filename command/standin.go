@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
 	"wxgate/config"
@@ -37,7 +37,7 @@ type standIn struct {
 	remove    func() error
 	weChat    *sandbox.Sandbox
 	push      wechat.PushConfig
-	keys      map[string]authn.KeyConfig // by algorithm
+	keys      map[string]token.KeyConfig // by algorithm
 	addresses map[string]string          // what is listened on instead of an address of the file
 	givesWay  bool                       // a port that is taken gives way to a free one
 	listen    string                     // instead of server.listen; empty: what the file says
@@ -49,7 +49,7 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 		return nil, err
 	}
 	s := &standIn{
-		dir: dir, remove: remove, keys: map[string]authn.KeyConfig{}, addresses: map[string]string{},
+		dir: dir, remove: remove, keys: map[string]token.KeyConfig{}, addresses: map[string]string{},
 		push: wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
 	}
 	s.weChat, err = sandbox.New(sandbox.Config{
@@ -101,7 +101,7 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would hold at the real gateway too
-	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []authn.KeyConfig{key}, false
+	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []token.KeyConfig{key}, false
 	if s.givesWay { // the demo is for a terminal
 		cfg.Log.Format = "text"
 	}
@@ -111,17 +111,17 @@ func (s *standIn) replace(cfg *config.Config) error {
 }
 
 // key is a new key for an algorithm, the same at every reload.
-func (s *standIn) key(algorithm string) (authn.KeyConfig, error) {
+func (s *standIn) key(algorithm string) (token.KeyConfig, error) {
 	if key, made := s.keys[algorithm]; made {
 		return key, nil
 	}
-	key := authn.KeyConfig{ID: "sandbox", Secret: secret.Text(rand.Text() + rand.Text())}
+	key := token.KeyConfig{ID: "sandbox", Secret: secret.Text(rand.Text() + rand.Text())}
 	if slices.Contains([]string{"RS256", "ES256", "EdDSA"}, algorithm) { // Validate refuses any other
 		private, err := newPrivateKey(algorithm)
 		if err != nil {
 			return key, fmt.Errorf("making a key for the sandbox: %w", err)
 		}
-		key = authn.KeyConfig{ID: "sandbox", File: filepath.Join(s.dir, algorithm+".pem")}
+		key = token.KeyConfig{ID: "sandbox", File: filepath.Join(s.dir, algorithm+".pem")}
 		if err := writeKeyPair(private, key.File, key.File+".pub"); err != nil {
 			return key, err
 		}

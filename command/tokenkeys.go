@@ -7,7 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/config"
 	"wxgate/input"
 )
@@ -23,7 +23,7 @@ func verifyToken(token string, w *world) verdict {
 }
 
 // signatureOf says with which of the keys of a file a token's signature holds.
-func signatureOf(token string, keys []authn.KeyConfig, file string) verdict {
+func signatureOf(token string, keys []token.KeyConfig, file string) verdict {
 	for _, key := range keys {
 		if holds(token, key) {
 			return verdict{Valid: true, Key: key.ID}
@@ -33,7 +33,7 @@ func signatureOf(token string, keys []authn.KeyConfig, file string) verdict {
 }
 
 // holds reports whether a token's signature is of that key. The algorithm is the key's, never the token's.
-func holds(token string, cfg authn.KeyConfig) bool {
+func holds(token string, cfg token.KeyConfig) bool {
 	algorithm, key, err := verifyingKey(cfg)
 	if err != nil {
 		return false
@@ -44,7 +44,7 @@ func holds(token string, cfg authn.KeyConfig) bool {
 }
 
 // verifyingKey is what a key of the configuration verifies with.
-func verifyingKey(cfg authn.KeyConfig) (algorithm string, key any, err error) {
+func verifyingKey(cfg token.KeyConfig) (algorithm string, key any, err error) {
 	if cfg.File == "" {
 		return "HS256", []byte(cfg.Secret.Reveal()), nil
 	}

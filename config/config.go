@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/gateway"
 	"wxgate/gateway/limit"
@@ -53,7 +54,7 @@ func (c Config) validateRouting() input.Faults {
 
 // ValidateOpened is Validate, with the faults of the files of keys and certificates.
 func (c Config) ValidateOpened() input.Faults {
-	f := slices.Concat(c.Validate(), authn.CheckKeys(c.Authn).At("authn"))
+	f := slices.Concat(c.Validate(), token.CheckKeys(c.Authn.Algorithm, c.Authn.Keys).At("authn"))
 	for name, section := range c.Upstreams {
 		_, unread := section.TLS.Load()
 		f = append(f, unread.At("upstreams."+name+".tls")...)
@@ -79,7 +80,7 @@ func (c Config) Gateway() gateway.Config {
 		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
-		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k authn.KeyConfig) bool { return k.File != "" }),
+		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
 		Upstreams:  slices.Sorted(maps.Keys(c.Upstreams)),
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/config/strictyaml"
 	"wxgate/input"
 	"wxgate/secret"
@@ -21,7 +21,7 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 		c.WeChat.Secret, filled["wechat.secret"] = secret.Text(text), "WX_SECRET in the environment"
 	}
 	if text, ok := env("JWT_SECRET"); ok && len(c.Authn.Keys) == 0 {
-		c.Authn.Keys = []authn.KeyConfig{{ID: "main", Secret: secret.Text(text)}}
+		c.Authn.Keys = []token.KeyConfig{{ID: "main", Secret: secret.Text(text)}}
 		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
 	}
 	if port, ok := c.PortFromEnvironment(env); ok {

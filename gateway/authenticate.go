@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/storage"
@@ -29,11 +30,11 @@ func (g *Gateway) identify(ex *Exchange) error {
 	case AuthPrefetch:
 		return g.identifyPrefetch(ex)
 	case AuthOptional:
-		if !authn.HasCredentials(header.Authorization(&ex.request.Header)) {
+		if !token.HasCredentials(header.Authorization(&ex.request.Header)) {
 			return g.cloudOrNobody(ex)
 		}
 	case AuthRequired:
-		if ex.cloud != nil && !authn.HasCredentials(header.Authorization(&ex.request.Header)) {
+		if ex.cloud != nil && !token.HasCredentials(header.Authorization(&ex.request.Header)) {
 			return g.identifyCloud(ex)
 		}
 	}
@@ -46,7 +47,7 @@ func (g *Gateway) identify(ex *Exchange) error {
 
 // identifyBearer takes a request on only with a valid bearer token.
 func (g *Gateway) identifyBearer(ex *Exchange) (err error) {
-	ex.subject, err = g.deps.Authn.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*authn.Payload, error) { return g.fiber.parseToken(ex) })
+	ex.subject, err = g.deps.Authn.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return g.fiber.parseToken(ex) })
 	return err
 }
 
@@ -70,7 +71,7 @@ func (g *Gateway) cloudOrNobody(ex *Exchange) error {
 		return nil
 	}
 	err := g.identifyCloud(ex)
-	if errors.Is(err, authn.ErrTokenMissing) { // never logged in
+	if errors.Is(err, token.ErrMissing) { // never logged in
 		return nil
 	}
 	return err
@@ -86,7 +87,7 @@ func (g *Gateway) identifyPrefetch(ex *Exchange) error {
 	_, query, _ := bytes.Cut(ex.target.Raw, []byte{'?'})
 	values, err := url.ParseQuery(string(query))
 	if err != nil || len(values["code"])+len(values["token"]) != 1 {
-		return authn.ErrTokenMissing
+		return token.ErrMissing
 	}
 	ex.target.Raw = withoutCredentials(ex.target.Raw)
 	if token := values.Get("token"); token != "" {

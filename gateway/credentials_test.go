@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/gateway/header"
 	"wxgate/upstream/upstreamtest"
 )
@@ -91,7 +91,7 @@ func TestASecondAuthorizationLineIsNobodysToken(t *testing.T) {
 		var h fasthttp.RequestHeader
 		h.Add(fasthttp.HeaderAuthorization, row.first)
 		h.Add(fasthttp.HeaderAuthorization, row.second)
-		if got := header.Authorization(&h); got != row.want || !authn.HasCredentials(got) {
+		if got := header.Authorization(&h); got != row.want || !token.HasCredentials(got) {
 			t.Errorf("%q and %q: got %q, want %q, which is an attempt to say who it is from", row.first, row.second, got, row.want)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
 	"wxgate/gateway/admin"
@@ -153,7 +154,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Clien
 	}
 	tb.Cleanup(client.Close)
 	cfg := authn.DefaultConfig()
-	cfg.Keys = []authn.KeyConfig{{ID: "main", Secret: secret.Text(strings.Repeat("k", authn.MinSecretBytes))}}
+	cfg.Keys = []token.KeyConfig{{ID: "main", Secret: secret.Text(strings.Repeat("k", authn.MinSecretBytes))}}
 	auth, err := authn.New(tb.Context(), cfg, authn.Deps{
 		Store: store, Apps: map[string]authn.WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
@@ -162,7 +162,7 @@ func (e *Explanation) begin(ex *Exchange) error {
 func (r *routeEntry) refuses(tokenFault error) bool {
 	switch {
 	case r.ours && r.pattern == refreshPath:
-		return !errors.Is(tokenFault, authn.ErrTokenExpired)
+		return !errors.Is(tokenFault, token.ErrExpired)
 	case r.auth == AuthRequired, r.auth == AuthOptional:
 		return true
 	}

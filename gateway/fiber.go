@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
 	"wxgate/gateway/listen"
@@ -109,14 +110,14 @@ func (g *Gateway) serveAPI(handler fiber.Handler) Step {
 }
 
 // parseToken returns what a token says that was not seen before, if its form and signature hold.
-func (f *fiberAdapter) parseToken(ex *Exchange) (*authn.Payload, error) {
+func (f *fiberAdapter) parseToken(ex *Exchange) (*token.Payload, error) {
 	c := f.app.AcquireCtx(ex.server)
 	defer f.app.ReleaseCtx(c)
 	if err := f.jwt(c); err != nil {
 		return nil, err
 	}
 	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
-	said, _ := parsed.Claims.(*authn.Payload)
+	said, _ := parsed.Claims.(*token.Payload)
 	return said, nil
 }
 
@@ -128,13 +129,13 @@ const jwtKey = "wxgate.jwt"
 func newJWT(auth *authn.Authn) fiber.Handler {
 	return jwtware.New(jwtware.Config{
 		ContextKey:         jwtKey,
-		Claims:             &authn.Payload{},
+		Claims:             &token.Payload{},
 		KeyFunc:            func(token *jwt.Token) (any, error) { return auth.Keys().Key(token) },
 		TokenProcessorFunc: func(token string) (string, error) { return token, auth.Keys().CheckForm(token) },
 		SuccessHandler:     func(*fiber.Ctx) error { return nil },
 		ErrorHandler: func(_ *fiber.Ctx, err error) error {
 			if errors.Is(err, jwtware.ErrJWTMissingOrMalformed) {
-				return authn.ErrTokenMalformed // there is a token: see header.Authorization
+				return token.ErrMalformed // there is a token: see header.Authorization
 			}
 			return err
 		},

@@ -98,7 +98,7 @@ func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 	if ex.snapshot.signer == nil {
 		return nil
 	}
-	proof, err := ex.snapshot.signer.Sign(subject, ex.route.upstreamID, ex.id)
+	proof, err := ex.snapshot.signer.Sign(subject.UserID, subject.OpenID, ex.route.upstreamID, ex.id)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
@@ -17,7 +17,7 @@ type snapshot struct {
 	routes    *route.Table[*routeEntry]
 	reserved  *reserved
 	identity  []identityHeader
-	signer    *authn.Signer // nil: identities are not signed
+	signer    *token.Signer // nil: identities are not signed
 	logins    *limit.Bucket // by address
 	openIDs   *limit.Bucket // the same limit, by openid
 	sessions  *limit.Bucket // by openid, of the sessions that begin

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/input"
 	"wxgate/upstream/http1"
 )
@@ -15,7 +15,7 @@ func TestAFileWithoutAnEndIsTooLarge(t *testing.T) {
 	const zero = "/dev/zero"
 	_, err := input.File(zero)
 	_, ca := http1.TLS{CA: zero}.Load()
-	faults := []error{err, ca.Err(), authn.CheckKeys(authn.Config{Keys: []authn.KeyConfig{{ID: "main", File: zero}}}).Err()}
+	faults := []error{err, ca.Err(), token.CheckKeys("HS256", []token.KeyConfig{{ID: "main", File: zero}}).Err()}
 	for i, fault := range faults {
 		if fault == nil || !strings.Contains(fault.Error(), "/dev/zero is larger than") {
 			t.Errorf("%d: got %v, want that /dev/zero is too large", i, fault)

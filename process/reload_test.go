@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 )
@@ -20,7 +20,7 @@ func TestOnlyTheReloadedKeysChange(t *testing.T) {
 	running, next := config.DefaultConfig(), config.DefaultConfig()
 	next.Server.Listen, next.Server.AdminToken, next.Server.Timeouts.Idle = ":1", "x", time.Hour
 	next.Server.Timeouts.Drain, next.WeChat.AppID, next.WeChat.CloudRun = time.Hour, "wx", true
-	next.Authn.Issuer, next.Authn.Keys = "other", []authn.KeyConfig{{ID: "k"}}
+	next.Authn.Issuer, next.Authn.Keys = "other", []token.KeyConfig{{ID: "k"}}
 	next.Storage.Badger.Dir, next.Log.Level, next.Identity.ForwardAuthorization = "elsewhere", "debug", false
 	want := next
 	want.Server.Listen, want.Server.Timeouts.Idle = running.Server.Listen, running.Server.Timeouts.Idle

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/breaker"
 	"wxgate/storage"
@@ -46,12 +47,12 @@ type Table []Failure
 // NewTable returns the error table. 401 always means that logging in again helps. An error without a row is a 500.
 func NewTable() Table {
 	return Table{
-		{authn.ErrTokenMissing, 401, "token_missing", "请先登录", 0},
-		{authn.ErrTokenMalformed, 401, "token_malformed", "登录凭证格式错误，请重新登录", 0},
-		{authn.ErrTokenInvalid, 401, "token_invalid", "登录凭证无效，请重新登录", 0},
-		{authn.ErrTokenExpired, 401, "token_expired", "登录已过期，请重新登录", 0},
-		{authn.ErrTokenRevoked, 401, "token_revoked", "登录已失效，请重新登录", 0},
-		{authn.ErrTokenReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
+		{token.ErrMissing, 401, "token_missing", "请先登录", 0},
+		{token.ErrMalformed, 401, "token_malformed", "登录凭证格式错误，请重新登录", 0},
+		{token.ErrInvalid, 401, "token_invalid", "登录凭证无效，请重新登录", 0},
+		{token.ErrExpired, 401, "token_expired", "登录已过期，请重新登录", 0},
+		{token.ErrRevoked, 401, "token_revoked", "登录已失效，请重新登录", 0},
+		{token.ErrReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
 		{authn.ErrCloudIdentity, 401, "cloud_identity_missing", "无法确认微信身份，请检查云函数或云托管的配置", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},

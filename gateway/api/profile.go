@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
 	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
@@ -38,7 +39,7 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 // ofSubject is an error of the user whom the request's own token speaks for: one who is gone has no session either.
 func ofSubject(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("%w: %w", authn.ErrTokenRevoked, err)
+		return fmt.Errorf("%w: %w", token.ErrRevoked, err)
 	}
 	return err
 }

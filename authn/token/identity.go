@@ -1,4 +1,4 @@
-package authn
+package token
 
 import (
 	"crypto"
@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -61,11 +62,11 @@ type identityClaims struct {
 	ExpiresAt int64  `json:"exp"`
 }
 
-// Sign returns the signed identity of a subject for one request to one service.
-func (s *Signer) Sign(subject *Subject, audience, requestID string) (string, error) {
+// Sign returns the signed identity of a user for one request to one service.
+func (s *Signer) Sign(userID int64, openID, audience, requestID string) (string, error) {
 	now := s.now()
 	payload, err := json.Marshal(identityClaims{
-		Issuer: s.issuer, Audience: audience, Subject: fmt.Sprint(subject.UserID), OpenID: subject.OpenID,
+		Issuer: s.issuer, Audience: audience, Subject: strconv.FormatInt(userID, 10), OpenID: openID,
 		RequestID: requestID, IssuedAt: now.Unix(), ExpiresAt: now.Add(s.ttl).Unix(),
 	})
 	if err != nil {

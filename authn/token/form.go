@@ -1,4 +1,4 @@
-package authn
+package token
 
 import (
 	"errors"
@@ -9,30 +9,30 @@ import (
 // maxTokenBytes bounds what is looked at; our own tokens have about 450 bytes.
 const maxTokenBytes = 4096
 
-// credentials takes the token out of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC
+// Bearer returns the token of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC
 // 6750 §2.1), in at most maxTokenBytes. Everything that looks at a token asks here, so that one token has one spelling:
 // what is looser would be another key of the token cache for the same token. The scheme's case does not matter (RFC 9110
 // §11.1).
 //
-// The error is ErrTokenMissing when the request does not try to say who it is from, ErrTokenMalformed when it fails to.
-func credentials(authorization string) (string, error) {
+// The error is ErrMissing when the request does not try to say who it is from, ErrMalformed when it fails to.
+func Bearer(authorization string) (string, error) {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	token = strings.Trim(token, " ")
 	switch {
 	case guest(authorization) || strings.EqualFold(scheme, "Bearer") && guest(token):
-		return "", ErrTokenMissing
+		return "", ErrMissing
 	case !strings.EqualFold(scheme, "Bearer"):
-		return "", fmt.Errorf("%w: Authorization is not Bearer and a token", ErrTokenMalformed)
+		return "", fmt.Errorf("%w: Authorization is not Bearer and a token", ErrMalformed)
 	case len(token) > maxTokenBytes || !b64token(token):
-		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrTokenMalformed, maxTokenBytes)
+		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrMalformed, maxTokenBytes)
 	}
 	return token, nil
 }
 
 // HasCredentials reports whether a request with that Authorization header tries to say who it is from.
 func HasCredentials(authorization string) bool {
-	_, err := credentials(authorization)
-	return !errors.Is(err, ErrTokenMissing)
+	_, err := Bearer(authorization)
+	return !errors.Is(err, ErrMissing)
 }
 
 // guest reports whether a text is what request wrappers send for people who have not logged in: they write "Bearer "

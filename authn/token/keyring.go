@@ -1,4 +1,4 @@
-package authn
+package token
 
 import (
 	"crypto"
@@ -12,7 +12,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"wxgate/input"
+	"wxgate/secret"
 )
+
+// Config is what tokens are issued and verified by.
+type Config struct {
+	Issuer         string
+	Algorithm      string        // what the first key signs with
+	Keys           []KeyConfig   // the first signs, all verify
+	MaxLife        time.Duration // from iat to exp: a token of ours that lives longer is not taken, whoever signed it
+	AcceptImported bool          // take tokens of an existing backend that our key signed
+}
+
+// KeyConfig is one key of authn.keys.
+type KeyConfig struct {
+	ID     string      `yaml:"id"`     // kid in the header of the tokens it signs
+	Secret secret.Text `yaml:"secret"` // for HS256: at least 32 bytes
+	File   string      `yaml:"file"`   // for RS256, ES256, EdDSA: a PEM file; a public key can only verify
+}
 
 // Keyring holds the keys of authn.keys: the first signs, all verify. It never changes.
 type Keyring struct {
@@ -33,14 +50,14 @@ type key struct {
 	seed      []byte // what keys for other purposes are derived from; nil for a public key
 }
 
-// newKeyring opens the key files. The first key must be able to sign with the algorithm that the configuration names.
-func newKeyring(cfg Config) (*Keyring, error) {
+// NewKeyring opens the key files. The first key must be able to sign with the algorithm that the configuration names.
+func NewKeyring(cfg Config) (*Keyring, error) {
 	ring := &Keyring{
 		cfg:      cfg,
 		byID:     make(map[string]key, len(cfg.Keys)),
 		byHeader: make(map[string]key, len(cfg.Keys)),
 	}
-	keys, faults := openKeys(cfg)
+	keys, faults := openKeys(cfg.Algorithm, cfg.Keys)
 	if err := faults.At("authn").Err(); err != nil {
 		return nil, err
 	}
@@ -51,27 +68,27 @@ func newKeyring(cfg Config) (*Keyring, error) {
 	return ring, nil
 }
 
-// openKeys opens the keys of a section, the first of which signs with its algorithm.
-func openKeys(cfg Config) (keys []key, f input.Faults) {
-	for i, configured := range cfg.Keys {
+// openKeys opens the keys of authn.keys, the first of which signs with an algorithm.
+func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Faults) {
+	for i, cfg := range configured {
 		path := fmt.Sprintf("keys[%d]", i)
-		k, err := openKey(configured)
+		k, err := openKey(cfg)
 		switch {
 		case err != nil:
 			f.Add(path+".file", "%v", err)
 		case i == 0 && k.signing == nil:
 			f.Add(path+".file", "holds a public key; the first key signs, so it must be a private one")
-		case i == 0 && k.method.Alg() != cfg.Algorithm:
-			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), cfg.Algorithm)
+		case i == 0 && k.method.Alg() != algorithm:
+			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), algorithm)
 		}
 		keys = append(keys, k)
 	}
 	return keys, f
 }
 
-// CheckKeys opens the keys of a section, and reports why they cannot be used.
-func CheckKeys(cfg Config) input.Faults {
-	_, f := openKeys(cfg)
+// CheckKeys opens keys, the first of which is to sign with an algorithm, and reports why they cannot be used. Paths begin with keys.
+func CheckKeys(algorithm string, keys []KeyConfig) input.Faults {
+	_, f := openKeys(algorithm, keys)
 	return f
 }
 
@@ -85,8 +102,8 @@ func (k key) header() string {
 	return base64.RawURLEncoding.EncodeToString(header)
 }
 
-// sign returns the compact serialisation of the claims, signed with the first key.
-func (r *Keyring) sign(c *Claims) (string, error) {
+// Sign returns the compact serialisation of the claims, signed with the first key.
+func (r *Keyring) Sign(c *Claims) (string, error) {
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
@@ -96,21 +113,21 @@ func (r *Keyring) sign(c *Claims) (string, error) {
 	return token.SignedString(r.signer.signing)
 }
 
-// CheckForm refuses a token that is not spelled as we, or an existing backend, would have written it: ErrTokenMalformed or
-// ErrTokenInvalid. It comes before the signature is checked: RFC 7515 §2 asks for base64url without padding, white space or
+// CheckForm refuses a token that is not spelled as we, or an existing backend, would have written it: ErrMalformed or
+// ErrInvalid. It comes before the signature is checked: RFC 7515 §2 asks for base64url without padding, white space or
 // other characters, and the JWT library is lenient in all three. An imported token may have another header, which is then read
 // strictly.
 func (r *Keyring) CheckForm(token string) error {
 	if len(token) > maxTokenBytes {
-		return ErrTokenMalformed
+		return ErrMalformed
 	}
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, found := strings.Cut(rest, ".")
 	if !found || !canonicalBase64(header) || !canonicalBase64(payload) || !canonicalBase64(signature) {
-		return ErrTokenMalformed
+		return ErrMalformed
 	}
 	if !r.isOurs(header) && !r.isImported(header) {
-		return ErrTokenInvalid
+		return ErrInvalid
 	}
 	return nil
 }
@@ -122,7 +139,7 @@ func (r *Keyring) isOurs(header string) bool {
 }
 
 func (r *Keyring) isImported(header string) bool {
-	return r.cfg.AcceptForeign && importedHeader(header)
+	return r.cfg.AcceptImported && importedHeader(header)
 }
 
 // Key is the jwt.Keyfunc: it picks the key that kid names and refuses a token whose alg is not that key's. A token
@@ -134,7 +151,7 @@ func (r *Keyring) Key(token *jwt.Token) (any, error) {
 	}
 	k, known := r.byID[kid]
 	if !known || token.Method.Alg() != k.method.Alg() {
-		return nil, ErrTokenInvalid
+		return nil, ErrInvalid
 	}
 	return k.verifying, nil
 }
@@ -150,31 +167,30 @@ func (r *Keyring) sharedSecrets() jwt.VerificationKeySet {
 	return set
 }
 
-// parse checks form and signature of a token, and returns what it says.
-func (r *Keyring) parse(token string) (*Payload, error) {
+// Parse checks form and signature of a token, and returns what it says.
+func (r *Keyring) Parse(token string) (*Payload, error) {
 	if err := r.CheckForm(token); err != nil {
 		return nil, err
 	}
 	payload := new(Payload)
 	if _, err := jwt.ParseWithClaims(token, payload, r.Key); err != nil {
-		return nil, ofLibrary(err)
+		return nil, ErrorOf(err)
 	}
 	return payload, nil
 }
 
-// ofLibrary turns an error of the JWT library into one of ours.
-func ofLibrary(err error) error {
-	if errors.Is(err, ErrTokenMalformed) || errors.Is(err, jwt.ErrTokenMalformed) {
-		return ErrTokenMalformed
+// ErrorOf turns an error of the JWT library into one of ours.
+func ErrorOf(err error) error {
+	if errors.Is(err, ErrMalformed) || errors.Is(err, jwt.ErrTokenMalformed) {
+		return ErrMalformed
 	}
-	return ErrTokenInvalid
+	return ErrInvalid
 }
 
-// read reads a payload by who wrote it, which the header tells: ours strictly, one of an existing backend as RFC 7519 says.
+// Read reads a payload by who wrote it, which the header tells: ours strictly, one of an existing backend as RFC 7519 says.
 // What it returns is whole but for imported claims, which name a user and not who that is. Times are only compared with each
-// other: no token of ours lives longer than authn.token_ttl, and none is of use for longer than the refresh window after
-// that, so one whose exp was meant in milliseconds, or for ever, is not taken, whoever signed it.
-func (r *Keyring) read(token string, payload *Payload) (*Claims, error) {
+// other: one whose exp was meant in milliseconds, or for ever, lives longer than Config.MaxLife and is not taken.
+func (r *Keyring) Read(token string, payload *Payload) (*Claims, error) {
 	header, _, _ := strings.Cut(token, ".")
 	switch {
 	case r.isOurs(header):
@@ -186,18 +202,18 @@ func (r *Keyring) read(token string, payload *Payload) (*Claims, error) {
 		c.Issuer, c.SessionID, c.TokenID = r.cfg.Issuer, idFrom("session", token), idFrom("token", token)
 		return c, nil
 	default:
-		return nil, ErrTokenInvalid // its key has just gone
+		return nil, ErrInvalid // its key has just gone
 	}
 	c := new(Claims)
 	if err := c.read(payload.json); err != nil {
 		return nil, err
 	}
-	if c.ExpiresAt-c.IssuedAt > int64((r.cfg.TokenTTL+r.cfg.Refresh.Window)/time.Second) {
-		return nil, fmt.Errorf("%w: it lives longer than ours do", ErrTokenInvalid)
+	if c.ExpiresAt-c.IssuedAt > int64(r.cfg.MaxLife/time.Second) {
+		return nil, fmt.Errorf("%w: it lives longer than ours do", ErrInvalid)
 	}
 	if c.Issuer != r.cfg.Issuer || c.Store == "" || c.UserID < 1 || c.OpenID == "" || c.audience ||
 		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
-		return nil, ErrTokenInvalid
+		return nil, ErrInvalid
 	}
 	return c, nil
 }

@@ -1,4 +1,4 @@
-package authn
+package token
 
 import (
 	"crypto/sha256"
@@ -17,7 +17,7 @@ import (
 func readImported(payload []byte) (*Claims, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil || members == nil {
-		return nil, fmt.Errorf("%w: the payload is not an object", ErrTokenMalformed)
+		return nil, fmt.Errorf("%w: the payload is not an object", ErrMalformed)
 	}
 	for name, value := range members {
 		if string(value) == "null" {
@@ -26,7 +26,7 @@ func readImported(payload []byte) (*Claims, error) {
 	}
 	for _, name := range []string{"iss", "sid", "aud"} {
 		if _, there := members[name]; there {
-			return nil, fmt.Errorf("%w: it has the claim %s", ErrTokenInvalid, name)
+			return nil, fmt.Errorf("%w: it has the claim %s", ErrInvalid, name)
 		}
 	}
 	c := &Claims{Imported: true, Purpose: otherPurpose(members)}
@@ -45,7 +45,7 @@ func readImported(payload []byte) (*Claims, error) {
 	}
 	c.IssuedAt = max(1, min(c.IssuedAt, c.ExpiresAt-1))
 	if c.UserID < 1 || c.ExpiresAt <= c.IssuedAt {
-		return nil, ErrTokenInvalid
+		return nil, ErrInvalid
 	}
 	return c, nil
 }
@@ -78,7 +78,7 @@ func setNumericDate(into *int64, value json.RawMessage) error {
 	}
 	var seconds float64
 	if err := json.Unmarshal(value, &seconds); err != nil || seconds < 0 || seconds > maxUserID {
-		return fmt.Errorf("%w: a time is not a number of seconds", ErrTokenMalformed)
+		return fmt.Errorf("%w: a time is not a number of seconds", ErrMalformed)
 	}
 	*into = int64(math.Floor(seconds))
 	return nil

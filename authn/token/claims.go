@@ -1,4 +1,4 @@
-package authn
+package token
 
 import (
 	"bytes"
@@ -51,7 +51,7 @@ func (p *Payload) MarshalJSON() ([]byte, error) { return p.json, nil }
 // UnmarshalJSON keeps the payload. It must be UTF-8 (RFC 7519 §7.2); encoding/json alone would replace what is not.
 func (p *Payload) UnmarshalJSON(data []byte) error {
 	if !utf8.Valid(data) {
-		return fmt.Errorf("%w: the payload is not UTF-8", ErrTokenMalformed)
+		return fmt.Errorf("%w: the payload is not UTF-8", ErrMalformed)
 	}
 	p.json = bytes.Clone(data)
 	return nil
@@ -62,7 +62,7 @@ func (p *Payload) UnmarshalJSON(data []byte) error {
 func (c *Claims) read(data []byte) error {
 	s := memberScanner{rest: bytes.TrimSpace(data)}
 	if !s.open() {
-		return fmt.Errorf("%w: the payload is not an object", ErrTokenMalformed)
+		return fmt.Errorf("%w: the payload is not an object", ErrMalformed)
 	}
 	var seen [maxClaims][]byte
 	for n := 0; ; n++ {
@@ -71,7 +71,7 @@ func (c *Claims) read(data []byte) error {
 			return nil
 		}
 		if n == maxClaims || bytes.IndexByte(name, '\\') >= 0 || contains(seen[:n], name) {
-			return fmt.Errorf("%w: a claim is there twice, or spelled oddly, or there are too many", ErrTokenMalformed)
+			return fmt.Errorf("%w: a claim is there twice, or spelled oddly, or there are too many", ErrMalformed)
 		}
 		seen[n] = name
 		if err := c.set(name, value); err != nil {
@@ -120,7 +120,7 @@ func (c *Claims) set(name, value []byte) error {
 		return nil
 	}
 	if knownClaim(bytes.ToLower(name)) {
-		return fmt.Errorf("%w: a claim is spelled in another case", ErrTokenMalformed)
+		return fmt.Errorf("%w: a claim is spelled in another case", ErrMalformed)
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func knownClaim(name []byte) bool {
 
 func setString(into *string, value []byte) error {
 	if len(value) < 2 || value[0] != '"' {
-		return fmt.Errorf("%w: a claim is not a string", ErrTokenMalformed)
+		return fmt.Errorf("%w: a claim is not a string", ErrMalformed)
 	}
 	if bytes.IndexByte(value, '\\') < 0 {
 		*into = string(value[1 : len(value)-1])
@@ -156,7 +156,7 @@ func unquoted(value []byte) []byte {
 func setInteger(into *int64, digits []byte) error {
 	n, err := strconv.ParseInt(string(digits), 10, 64)
 	if err != nil || n < 0 || n > maxUserID || (digits[0] == '0' && len(digits) > 1) || digits[0] == '+' || digits[0] == '-' {
-		return fmt.Errorf("%w: a claim is not a whole number", ErrTokenMalformed)
+		return fmt.Errorf("%w: a claim is not a whole number", ErrMalformed)
 	}
 	*into = n
 	return nil
