@@ -46,10 +46,10 @@ type Deps struct {
 
 // Authn logs users in and is made of what else is decided about them. It is safe for concurrent use.
 type Authn struct {
-	*Tokens
-	*Sessions
-	*Users
-	*OpenData
+	Tokens   *Tokens
+	Sessions *Sessions
+	Users    *Users
+	OpenData *OpenData
 
 	cfg        Config
 	store      Store

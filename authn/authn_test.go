@@ -141,21 +141,21 @@ func (f *fixture) loginAs(t testing.TB, person string) Grant {
 
 // Refresh refreshes a token as a request would.
 func (f *fixture) Refresh(ctx context.Context, bearer string) (Grant, error) {
-	return f.Authn.Refresh(ctx, "Bearer "+bearer, func(int64) error { return nil })
+	return f.Sessions.Refresh(ctx, "Bearer "+bearer, func(int64) error { return nil })
 }
 
 // parse is what the gateway does with a token that was not seen before.
 func (f *fixture) parse(bearer string) (*token.Payload, error) {
-	return f.Keys().Parse(bearer)
+	return f.Tokens.Keys().Parse(bearer)
 }
 
 // verdict judges a token as a request would.
 func (f *fixture) verdict(bearer string) error {
-	v, err := f.verify(context.Background(), bearer)
+	v, err := f.Tokens.verify(context.Background(), bearer)
 	if err != nil {
 		return err
 	}
-	return f.check(v, 0)
+	return f.Tokens.check(v, 0)
 }
 
 func (f *fixture) wantVerdict(t *testing.T, what, bearer string, want error) {
@@ -167,7 +167,7 @@ func (f *fixture) wantVerdict(t *testing.T, what, bearer string, want error) {
 
 func (f *fixture) subjectOf(t *testing.T, bearer string) Subject {
 	t.Helper()
-	v, err := f.verify(t.Context(), bearer)
+	v, err := f.Tokens.verify(t.Context(), bearer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestLogoutEndsTheTokenAtOnceAndAfterARestart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	bearer, other := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token
-	if err := f.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
+	if err := f.Sessions.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "after logout", bearer, token.ErrRevoked)
@@ -219,10 +219,10 @@ func TestAClockThatIsSetBackBringsNobodyBack(t *testing.T) {
 	f := newFixture(t)
 	bearer, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
 	f.clock.move(24 * time.Hour)
-	if err := f.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
+	if err := f.Sessions.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Ban(t.Context(), 2, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.Users.Ban(t.Context(), 2, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.move(-time.Hour)
@@ -262,7 +262,7 @@ func TestLogoutAllEndsEverySession(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	phone, tablet, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
-	if err := f.LogoutAll(t.Context(), f.subjectOf(t, phone)); err != nil {
+	if err := f.Sessions.LogoutAll(t.Context(), f.subjectOf(t, phone)); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "this session", phone, token.ErrRevoked)

@@ -18,9 +18,9 @@ func TestBlanksAroundATokenMakeNoNewKeys(t *testing.T) {
 	for i := range 2000 {
 		for _, blank := range []string{" ", "\t", "\u0085", "\u00a0"} {
 			header := "Bearer " + strings.Repeat(blank, i) + bearer + strings.Repeat(blank, i%7)
-			_, _ = f.Verify(t.Context(), header, func() (*token.Payload, error) { return f.parse(bearer) })
+			_, _ = f.Tokens.Verify(t.Context(), header, func() (*token.Payload, error) { return f.parse(bearer) })
 		}
-		if size := f.keys.Load().cache.size(); i == 0 {
+		if size := f.Tokens.keys.Load().cache.size(); i == 0 {
 			before = size
 		} else if size != before {
 			t.Fatalf("after %d blanks the cache takes %d bytes, want %d", i, size, before)

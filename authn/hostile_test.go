@@ -167,7 +167,7 @@ func (f *forge) hostileTokens(t *testing.T) map[string]string {
 		"nickname cut UTF-8":    f.withClaims(t, `"iss":"wxgate"`, `"nickname":"`+"\xe8\x8f"+`","iss":"wxgate"`),
 		"a surrogate in UTF-8":  f.withClaims(t, `"iss":"wxgate"`, `"nickname":"`+"\xed\xa0\x80"+`","iss":"wxgate"`),
 		"other name no UTF-8":   f.withClaims(t, `"iss":"wxgate"`, `"x`+"\xff"+`":1,"iss":"wxgate"`),
-		"store of another":      f.withClaims(t, `"store":"`+f.state()+`"`, `"store":""`),
+		"store of another":      f.withClaims(t, `"store":"`+f.Tokens.state()+`"`, `"store":""`),
 		"openid empty":          f.signed(f.header(), segment(`{"iss":"wxgate","sub":1,"exp":9999999999,"iat":1}`)),
 		"sid of another form":   f.withClaims(t, `"sid":"`, `"sid":"x`),
 		"jti missing":           f.withClaims(t, `"jti":`, `"other":`),
@@ -245,7 +245,7 @@ func (f *forge) otherKey() string {
 
 func (f *forge) signedIdentity(t *testing.T) string {
 	t.Helper()
-	signer, err := f.Keys().NewSigner(time.Minute, f.clock.Now)
+	signer, err := f.Tokens.Keys().NewSigner(time.Minute, f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

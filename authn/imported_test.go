@@ -24,7 +24,7 @@ func (f *fixture) foreignToken(claims string) string {
 func newMigration(t *testing.T, accept bool) *fixture {
 	t.Helper()
 	f := newFixtureWith(t, func(cfg *Config) { cfg.AcceptForeign = accept })
-	if _, err := f.Import(t.Context(), storage.User{ID: 42, OpenID: "oOld42", Nickname: "老用户"}); err != nil {
+	if _, err := f.Users.Import(t.Context(), storage.User{ID: 42, OpenID: "oOld42", Nickname: "老用户"}); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -91,7 +91,7 @@ func TestAForeignTokenIsLoggedOutAndReusedLikeOneOfOurs(t *testing.T) {
 	bearer := func(iat int64) string {
 		return f.foreignToken(fmt.Sprintf(`{"sub":42,"openid":"oOld42","iat":%d,"exp":%d}`, iat, exp))
 	}
-	if err := f.Logout(t.Context(), f.subjectOf(t, bearer(1))); err != nil {
+	if err := f.Sessions.Logout(t.Context(), f.subjectOf(t, bearer(1))); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "after logout", bearer(1), token.ErrRevoked)
@@ -114,7 +114,7 @@ func TestALongForeignTokenStaysLoggedOutAsLongAsItLives(t *testing.T) {
 	f := newMigration(t, true)
 	year := 365 * 24 * time.Hour
 	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(year).Unix()))
-	if err := f.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
+	if err := f.Sessions.Logout(t.Context(), f.subjectOf(t, bearer)); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.move(year - time.Hour)
@@ -132,7 +132,7 @@ func TestEndingAllSessionsEndsForeignTokensThatWereNeverRefreshed(t *testing.T) 
 	}
 	before := mint()
 	f.wantVerdict(t, "before", before, nil)
-	if _, err := f.EndSessions(t.Context(), 42); err != nil {
+	if _, err := f.Sessions.EndAll(t.Context(), 42); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "a foreign token of before", before, token.ErrRevoked)
@@ -146,12 +146,12 @@ func TestACachedForeignTokenStaysRefusedWhenItsUserIsErased(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
 	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":1,"exp":%d}`, f.clock.Now().Add(300*24*time.Hour).Unix()))
-	v, err := f.verify(t.Context(), bearer)
+	v, err := f.Tokens.verify(t.Context(), bearer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.keys.Load().cache.put(bearer, v)
-	if err := f.Erase(t.Context(), 42); err != nil {
+	f.Tokens.keys.Load().cache.put(bearer, v)
+	if err := f.Users.Erase(t.Context(), 42); err != nil {
 		t.Fatal(err)
 	}
 	f.clock.move(299 * 24 * time.Hour)
@@ -186,7 +186,7 @@ func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
 func TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater(t *testing.T) {
 	t.Parallel()
 	f := newFixtureWith(t, func(cfg *Config) { cfg.AcceptForeign = true })
-	if _, err := f.Import(t.Context(), storage.User{ID: 1, OpenID: "oAlice"}); err != nil {
+	if _, err := f.Users.Import(t.Context(), storage.User{ID: 1, OpenID: "oAlice"}); err != nil {
 		t.Fatal(err)
 	}
 	mint := func(sub int) string {
@@ -194,7 +194,7 @@ func TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater(t *testing.T) {
 		return f.foreignToken(fmt.Sprintf(`{"sub":%d,"iat":%d,"exp":%d}`, sub, now.Unix(), now.Add(time.Hour).Unix()))
 	}
 	copied := f.backUp(t)
-	if _, err := f.Import(t.Context(), storage.User{ID: 2, OpenID: "oBob"}); err != nil {
+	if _, err := f.Users.Import(t.Context(), storage.User{ID: 2, OpenID: "oBob"}); err != nil {
 		t.Fatal(err)
 	}
 	alice, bob := mint(1), mint(2)
@@ -231,7 +231,7 @@ func TestLoggingOutEverywhereTwiceWithTheClockSetBackBringsNoForeignTokenBack(t 
 	bearer := f.foreignToken(fmt.Sprintf(`{"sub":42,"iat":%d,"exp":%d}`, now.Unix()-60, now.Add(time.Hour).Unix()))
 	for _, step := range []time.Duration{0, -time.Hour, time.Hour} {
 		f.clock.move(step)
-		if _, err := f.EndSessions(t.Context(), 42); err != nil {
+		if _, err := f.Sessions.EndAll(t.Context(), 42); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.verdict(bearer); !isRefusal(err) {

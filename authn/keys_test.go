@@ -77,7 +77,7 @@ func TestEveryAlgorithmSignsVerifiesAndRefreshesToOneToken(t *testing.T) {
 			if first, second := f.mustRefresh(t, bearer), f.mustRefresh(t, bearer); first != second {
 				t.Error("two refreshes of one token gave two tokens")
 			}
-			if got := len(f.Keys().JWKS(false).Keys); got != map[string]int{"HS256": 0}[algorithm] && algorithm == "HS256" || algorithm != "HS256" && got != 1 {
+			if got := len(f.Tokens.Keys().JWKS(false).Keys); got != map[string]int{"HS256": 0}[algorithm] && algorithm == "HS256" || algorithm != "HS256" && got != 1 {
 				t.Errorf("the JWKS has %d keys", got)
 			}
 		})
@@ -89,18 +89,18 @@ func TestANewKeySignsAndTheOldOneVerifiesUntilItGoes(t *testing.T) {
 	f := newFixture(t)
 	old := f.loginAs(t, "alice").Token
 	f.wantVerdict(t, "a token of the only key", old, nil)
-	if err := f.SetKeys("HS256", []token.KeyConfig{testKey("new"), f.key}); err != nil {
+	if err := f.Tokens.SetKeys("HS256", []token.KeyConfig{testKey("new"), f.key}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := f.loginAs(t, "bob").Token
 	f.wantVerdict(t, "a token of the old key beside the new", old, nil)
 	f.wantVerdict(t, "a token of the new key", fresh, nil)
-	if err := f.SetKeys("HS256", []token.KeyConfig{testKey("new")}); err != nil {
+	if err := f.Tokens.SetKeys("HS256", []token.KeyConfig{testKey("new")}); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "a cached token of a key that is gone", old, token.ErrInvalid)
 	f.wantVerdict(t, "a token of the key that stayed", fresh, nil)
-	if err := f.SetKeys("RS256", []token.KeyConfig{testKey("new")}); err == nil {
+	if err := f.Tokens.SetKeys("RS256", []token.KeyConfig{testKey("new")}); err == nil {
 		t.Error("keys that do not hold were taken")
 	}
 	f.wantVerdict(t, "after keys that were refused", fresh, nil)
@@ -161,7 +161,7 @@ func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
 func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	signer, err := f.Keys().NewSigner(time.Minute, f.clock.Now)
+	signer, err := f.Tokens.Keys().NewSigner(time.Minute, f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestASignedIdentityVerifiesWithTheJWKSAndWithNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := f.Keys().JWKS(true)
+	set := f.Tokens.Keys().JWKS(true)
 	if len(set.Keys) != 1 || set.Keys[0].KeyType != "OKP" || set.Keys[0].KeyID != "main.identity" {
 		t.Fatalf("the JWKS is %+v", set)
 	}

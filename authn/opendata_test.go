@@ -62,7 +62,7 @@ func TestDataOpensWithTheLastThreeSessionKeysAndNoOlderOne(t *testing.T) {
 		f.clock.move(1e9)
 	}
 	for i, e := range sealed {
-		opened, err := f.Decrypt(t.Context(), subject, e)
+		opened, err := f.OpenData.Decrypt(t.Context(), subject, e)
 		if i == 0 {
 			if !errors.Is(err, ErrSessionKeyStale) {
 				t.Errorf("data of four logins ago: %s, %v; want %v", opened, err, ErrSessionKeyStale)
@@ -79,7 +79,7 @@ func TestDataThatIsNotOfThisUserIsRefused(t *testing.T) {
 	subject := f.subjectOf(t, f.loginAs(t, "alice").Token)
 	key := f.keyOf(t, 1)
 	good := sealFor(t, key, watermarked(fmt.Sprintf(`"openId":%q,`, subject.OpenID)))
-	if _, err := f.Decrypt(t.Context(), subject, good); err != nil {
+	if _, err := f.OpenData.Decrypt(t.Context(), subject, good); err != nil {
 		t.Fatal(err)
 	}
 	raw := `{"nickName":"小爱"}`
@@ -88,7 +88,7 @@ func TestDataThatIsNotOfThisUserIsRefused(t *testing.T) {
 	signed, forged := good, good
 	signed.RawData, signed.Signature = &raw, &signature
 	forged.RawData, forged.Signature = &raw, &wrong
-	if _, err := f.Decrypt(t.Context(), subject, signed); err != nil {
+	if _, err := f.OpenData.Decrypt(t.Context(), subject, signed); err != nil {
 		t.Errorf("with its signature: %v", err)
 	}
 	for name, c := range map[string]struct {
@@ -107,7 +107,7 @@ func TestDataThatIsNotOfThisUserIsRefused(t *testing.T) {
 		"a signature without data":   {Encrypted{Data: good.Data, IV: good.IV, Signature: &signature}, ErrInvalidRequest},
 		"nothing":                    {Encrypted{}, ErrInvalidRequest},
 	} {
-		if opened, err := f.Decrypt(t.Context(), subject, c.data); !errors.Is(err, c.want) {
+		if opened, err := f.OpenData.Decrypt(t.Context(), subject, c.data); !errors.Is(err, c.want) {
 			t.Errorf("%s: %s, %v; want %v", name, opened, err, c.want)
 		}
 	}
@@ -125,7 +125,7 @@ func TestAPhoneNumberIsSealedAndReturnedToItsOwner(t *testing.T) {
 	f := newFixture(t)
 	subject := f.subjectOf(t, f.loginAs(t, "alice").Token)
 	old := f.sealedPhone(t, f.clock.Now(), `"phoneNumber":"13580006666","purePhoneNumber":"13580006666","countryCode":86`)
-	phone, err := f.Phone(t.Context(), subject, old)
+	phone, err := f.OpenData.Phone(t.Context(), subject, old)
 	want := storage.Phone{Number: "13580006666", PureNumber: "13580006666", CountryCode: "86"}
 	if err != nil || phone != want {
 		t.Errorf("got %+v, %v; want %+v", phone, err, want)
@@ -133,7 +133,7 @@ func TestAPhoneNumberIsSealedAndReturnedToItsOwner(t *testing.T) {
 	if stored, err := f.store.Phone(t.Context(), 1); err != nil || stored != want {
 		t.Errorf("stored is %+v, %v", stored, err)
 	}
-	if _, err := f.Phone(t.Context(), subject, PhoneRequest{Code: "x&y"}); !errors.Is(err, ErrInvalidRequest) {
+	if _, err := f.OpenData.Phone(t.Context(), subject, PhoneRequest{Code: "x&y"}); !errors.Is(err, ErrInvalidRequest) {
 		t.Errorf("a code that is none: %v", err)
 	}
 }
@@ -166,7 +166,7 @@ func TestADecryptedPhoneNumberIsReadStrictly(t *testing.T) {
 		"the forged one of the probe": {`"phoneNumber":"13911112222"`, now, ErrNotOpened},
 		"steps":                       {`"stepInfoList":[]`, now, ErrNotOpened},
 	} {
-		if _, err := f.Phone(t.Context(), subject, f.sealedPhone(t, c.at, c.members)); !errors.Is(err, c.want) {
+		if _, err := f.OpenData.Phone(t.Context(), subject, f.sealedPhone(t, c.at, c.members)); !errors.Is(err, c.want) {
 			t.Errorf("a number %s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -196,7 +196,7 @@ func TestACloudIdentityIsBelievedForOurMiniProgramOnly(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, ErrCloudIdentity)
 		}
 	}
-	if err := f.Ban(t.Context(), grant.User.ID, f.clock.Now().Add(1e12)); err != nil {
+	if err := f.Users.Ban(t.Context(), grant.User.ID, f.clock.Now().Add(1e12)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.CloudSubject(t.Context(), id); !errors.Is(err, token.ErrRevoked) {

@@ -76,13 +76,13 @@ func TestVerdictsAgreeWithASimpleModel(t *testing.T) {
 				m.refresh(r, f, i, &tokens)
 			case "logout":
 				i := pick()
-				if err := f.Logout(t.Context(), f.subjectOf(t, tokens[i])); err != nil {
+				if err := f.Sessions.Logout(t.Context(), f.subjectOf(t, tokens[i])); err != nil {
 					r.Fatal(err)
 				}
 				m.ended[m.tokens[i].session] = true
 			case "logout all":
 				i := pick()
-				if err := f.LogoutAll(t.Context(), f.subjectOf(t, tokens[i])); err != nil {
+				if err := f.Sessions.LogoutAll(t.Context(), f.subjectOf(t, tokens[i])); err != nil {
 					r.Fatal(err)
 				}
 				for _, tok := range m.tokens {
@@ -96,7 +96,7 @@ func TestVerdictsAgreeWithASimpleModel(t *testing.T) {
 				if action == "lift" {
 					until = time.Time{}
 				}
-				if err := f.Ban(t.Context(), people[person], until); err != nil {
+				if err := f.Users.Ban(t.Context(), people[person], until); err != nil {
 					r.Fatal(err)
 				}
 				m.banned[person] = until

@@ -189,7 +189,7 @@ func (s *Sessions) replaceToken(session *storage.Session, old *verified, now tim
 
 // endReused ends a session whose replaced token came back after its grace: one of its two holders is not the user.
 func (s *Sessions) endReused(ctx context.Context, v *verified) error {
-	if err := s.end(ctx, v.subject.SessionID, v.subject.ExpiresAt); err != nil {
+	if err := s.endSession(ctx, v.subject.SessionID, v.subject.ExpiresAt); err != nil {
 		return err
 	}
 	s.log.WarnContext(ctx, "token reused", "user", v.subject.UserID)
@@ -201,12 +201,12 @@ func (s *Sessions) Logout(ctx context.Context, subject Subject) error {
 	if subject.SessionID == "" {
 		return nil // a cloud identity has no session
 	}
-	return s.end(ctx, subject.SessionID, subject.ExpiresAt)
+	return s.endSession(ctx, subject.SessionID, subject.ExpiresAt)
 }
 
-// end ends a session, whatever becomes of the caller meanwhile: disk and memory must not disagree. expires is
+// endSession ends a session, whatever becomes of the caller meanwhile: disk and memory must not disagree. expires is
 // that of the token at hand: one of an existing backend may live longer than ours.
-func (s *Sessions) end(ctx context.Context, id string, expires time.Time) error {
+func (s *Sessions) endSession(ctx context.Context, id string, expires time.Time) error {
 	revocation, err := s.store.EndSession(context.WithoutCancel(ctx), id, s.now(), s.refusedUntil(expires))
 	if err != nil {
 		return fmt.Errorf("ending a session: %w", err)
@@ -227,15 +227,15 @@ func (s *Sessions) refusedUntil(expires time.Time) time.Time {
 
 // LogoutAll ends every session of the subject's user.
 func (s *Sessions) LogoutAll(ctx context.Context, subject Subject) error {
-	if _, err := s.EndSessions(ctx, subject.UserID); err != nil {
+	if _, err := s.EndAll(ctx, subject.UserID); err != nil {
 		return err
 	}
 	return s.Logout(ctx, subject) // also when the store had forgotten the session of this very token
 }
 
-// EndSessions ends every session of a user and says how many there were. Tokens of an existing backend have no session
+// EndAll ends every session of a user and says how many there were. Tokens of an existing backend have no session
 // to end; those that were issued until now are refused all the same.
-func (s *Sessions) EndSessions(ctx context.Context, userID int64) (int, error) {
+func (s *Sessions) EndAll(ctx context.Context, userID int64) (int, error) {
 	ctx, now := context.WithoutCancel(ctx), s.now()
 	ended, err := s.store.EndSessions(ctx, userID, now, now.Add(s.cfg.sessionLife()))
 	s.revoked.Add(ended...) // also those that ended before an error
@@ -254,8 +254,8 @@ func (s *Sessions) List(ctx context.Context, userID int64, after storage.Session
 	return s.store.Sessions(ctx, userID, after, limit)
 }
 
-// EndSessionOf ends one session of a user; storage.ErrNotFound when the user has no such session.
-func (s *Sessions) EndSessionOf(ctx context.Context, userID int64, id string) error {
+// EndOf ends one session of a user; storage.ErrNotFound when the user has no such session.
+func (s *Sessions) EndOf(ctx context.Context, userID int64, id string) error {
 	session, err := s.store.Session(ctx, id)
 	if err != nil {
 		return err
@@ -263,16 +263,16 @@ func (s *Sessions) EndSessionOf(ctx context.Context, userID int64, id string) er
 	if session.UserID != userID {
 		return storage.ErrNotFound
 	}
-	return s.end(ctx, id, session.ExpiresAt)
+	return s.endSession(ctx, id, session.ExpiresAt)
 }
 
-// EndSession ends a session whoever's it is; storage.ErrNotFound when there is none.
-func (s *Sessions) EndSession(ctx context.Context, id string) error {
+// End ends a session whoever's it is; storage.ErrNotFound when there is none.
+func (s *Sessions) End(ctx context.Context, id string) error {
 	session, err := s.store.Session(ctx, id)
 	if err != nil {
 		return err
 	}
-	return s.end(ctx, id, session.ExpiresAt)
+	return s.endSession(ctx, id, session.ExpiresAt)
 }
 
 // newID returns 128 random bits in base64url: the form of every sid and jti. None begins with a dash, which a command

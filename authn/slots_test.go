@@ -127,7 +127,7 @@ func TestATouristLogsInWhereWeChatIsASandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Logout(t.Context(), f.subjectOf(t, first.Token)); err != nil {
+	if err := f.Sessions.Logout(t.Context(), f.subjectOf(t, first.Token)); err != nil {
 		t.Fatal(err)
 	}
 	again, err := f.Login(t.Context(), Login{Code: wechat.TouristCode})

@@ -116,16 +116,16 @@ func TestATokenWithoutAnEpochIsRefusedWhereNoneWasIssued(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	bearer := f.loginAs(t, "alice").Token
-	payload, err := f.Keys().Parse(bearer)
+	payload, err := f.Tokens.Keys().Parse(bearer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := f.Keys().Read(bearer, payload)
+	old, err := f.Tokens.Keys().Read(bearer, payload)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old.Store, _, _ = strings.Cut(old.Store, ".")
-	signed, err := f.Keys().Sign(old)
+	signed, err := f.Tokens.Keys().Sign(old)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestABanAndALogoutHoldThoughAStartSawTheClockAhead(t *testing.T) {
 		for _, way := range []string{"while running", "across a start", "across two starts"} {
 			f := newFixture(t)
 			left, banned := f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
-			if err := errors.Join(f.Logout(t.Context(), f.subjectOf(t, left)), f.Ban(t.Context(), 2, f.clock.Now().Add(72*time.Hour))); err != nil {
+			if err := errors.Join(f.Sessions.Logout(t.Context(), f.subjectOf(t, left)), f.Users.Ban(t.Context(), 2, f.clock.Now().Add(72*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			f.clock.move(ahead)
@@ -149,7 +149,7 @@ func TestABanAndALogoutHoldThoughAStartSawTheClockAhead(t *testing.T) {
 				f.restart()
 			}
 			for range 100 { // each end sweeps a part of what is in memory
-				if err := f.Logout(t.Context(), Subject{SessionID: newID()}); err != nil {
+				if err := f.Sessions.Logout(t.Context(), Subject{SessionID: newID()}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -269,7 +269,7 @@ func TestASnapshotStaysClosedWhateverIsWrittenBeforeTheFirstLogin(t *testing.T) 
 	bob := f.loginAs(t, "bob").Token
 	f.clock.move(2 * time.Second)
 	f.putBack(t, snapshot)
-	if _, err := f.AddCounters(t.Context(), alice.User.ID, Counters{Recipes: 1}); err != nil {
+	if _, err := f.Users.AddCounters(t.Context(), alice.User.ID, Counters{Recipes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	f.restart()

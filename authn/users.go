@@ -35,8 +35,8 @@ func (u *Users) List(ctx context.Context, after int64, limit int) ([]storage.Use
 	return u.store.Users(ctx, after, limit)
 }
 
-// UserByOpenID returns the user of a mini-program, of the only one where appID is empty, or storage.ErrNotFound.
-func (u *Users) UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
+// ByOpenID returns the user of a mini-program, of the only one where appID is empty, or storage.ErrNotFound.
+func (u *Users) ByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
 	of, err := u.apps.find(appID)
 	if err != nil {
 		return storage.User{}, err
@@ -164,8 +164,8 @@ func validOpenID(openid string) bool {
 	return openid != "" && len(openid) <= 64
 }
 
-// Profile returns the user as the store has it.
-func (u *Users) Profile(ctx context.Context, userID int64) (storage.User, error) {
+// ByID returns the user as the store has it.
+func (u *Users) ByID(ctx context.Context, userID int64) (storage.User, error) {
 	return u.store.User(ctx, userID)
 }
 

@@ -15,7 +15,7 @@ func TestABanEndsTokensAndLoginsUntilItIsOver(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	bearer := f.loginAs(t, "alice").Token
-	if err := f.Ban(t.Context(), 1, f.clock.Now().Add(time.Hour)); err != nil {
+	if err := f.Users.Ban(t.Context(), 1, f.clock.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "a token of a banned user", bearer, token.ErrRevoked)
@@ -33,14 +33,14 @@ func TestALiftedBanStaysLiftedAfterARestart(t *testing.T) {
 	f := newFixture(t)
 	bearer := f.loginAs(t, "alice").Token
 	for _, until := range []time.Time{f.clock.Now().Add(1000 * time.Hour), {}} {
-		if err := f.Ban(t.Context(), 1, until); err != nil {
+		if err := f.Users.Ban(t.Context(), 1, until); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.wantVerdict(t, "when the ban was lifted", bearer, nil)
 	f.restart()
 	f.wantVerdict(t, "and after a restart", bearer, nil)
-	if err := f.Ban(t.Context(), 99, f.clock.Now().Add(time.Hour)); !errors.Is(err, storage.ErrNotFound) {
+	if err := f.Users.Ban(t.Context(), 99, f.clock.Now().Add(time.Hour)); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("banning nobody: %v, want %v", err, storage.ErrNotFound)
 	}
 }
@@ -50,7 +50,7 @@ func TestTheEndOfABanDoesNotBringALongerOneBack(t *testing.T) {
 	f := newFixture(t)
 	bearer := f.loginAs(t, "alice").Token
 	for _, d := range []time.Duration{8 * time.Hour, time.Hour} {
-		if err := f.Ban(t.Context(), 1, f.clock.Now().Add(d)); err != nil {
+		if err := f.Users.Ban(t.Context(), 1, f.clock.Now().Add(d)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,11 +86,11 @@ func TestUsersEndTheirOwnSessionsOnly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	phone, tablet, bob := f.loginAs(t, "alice").Token, f.loginAs(t, "alice").Token, f.loginAs(t, "bob").Token
-	if err := f.EndSessionOf(t.Context(), 1, f.subjectOf(t, bob).SessionID); !errors.Is(err, storage.ErrNotFound) {
+	if err := f.Sessions.EndOf(t.Context(), 1, f.subjectOf(t, bob).SessionID); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("ending somebody else's session: %v, want %v", err, storage.ErrNotFound)
 	}
 	f.wantVerdict(t, "somebody else's session", bob, nil)
-	if err := f.EndSessionOf(t.Context(), 1, f.subjectOf(t, tablet).SessionID); err != nil {
+	if err := f.Sessions.EndOf(t.Context(), 1, f.subjectOf(t, tablet).SessionID); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "the session that was ended", tablet, token.ErrRevoked)
@@ -101,11 +101,11 @@ func TestAnErasedUserIsGoneAndComesBackAsSomebodyNew(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	bearer := f.loginAs(t, "alice").Token
-	if err := f.Erase(t.Context(), 1); err != nil {
+	if err := f.Users.Erase(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	f.wantVerdict(t, "a token of an erased user", bearer, token.ErrRevoked)
-	if _, err := f.Profile(t.Context(), 1); !errors.Is(err, storage.ErrNotFound) {
+	if _, err := f.Users.ByID(t.Context(), 1); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("the profile: %v, want %v", err, storage.ErrNotFound)
 	}
 	if id := f.loginAs(t, "alice").User.ID; id != 2 {
@@ -120,13 +120,13 @@ func TestCountersAddUpAndNeverGoBelowZero(t *testing.T) {
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
-			if _, err := f.AddCounters(t.Context(), 1, Counters{Recipes: 3, Followers: -5}); err != nil {
+			if _, err := f.Users.AddCounters(t.Context(), 1, Counters{Recipes: 3, Followers: -5}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	user, err := f.AddCounters(t.Context(), 1, Counters{Favorites: 1 << 62})
+	user, err := f.Users.AddCounters(t.Context(), 1, Counters{Favorites: 1 << 62})
 	if err != nil || user.RecipeCount != 300 || user.FollowerCount != 0 || user.FavoriteCount != maxCounter {
 		t.Errorf("got %+v, %v; want 300 recipes, 0 followers, the most favorites", user, err)
 	}
@@ -148,7 +148,7 @@ func TestAnImportedUserKeepsTheID(t *testing.T) {
 		"no openid":                  {storage.User{ID: 9}, ErrInvalidRequest},
 		"an openid with a line feed": {storage.User{ID: 9, OpenID: "o\n9"}, ErrInvalidRequest},
 	} {
-		if _, err := f.Import(t.Context(), c.user); !errors.Is(err, c.want) {
+		if _, err := f.Users.Import(t.Context(), c.user); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

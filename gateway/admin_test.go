@@ -222,10 +222,10 @@ func TestTheAdminListenerRefusesWhatIsWrong(t *testing.T) {
 			t.Errorf("%s %s: the operator is told %s", c.request, c.body, got.body)
 		}
 	}
-	if _, banned := o.deps.Authn.Banned(1); banned {
+	if _, banned := o.deps.Authn.Users.Banned(1); banned {
 		t.Error("a refused ban bans")
 	}
-	if _, err := o.deps.Authn.Profile(t.Context(), 1); err != nil {
+	if _, err := o.deps.Authn.Users.ByID(t.Context(), 1); err != nil {
 		t.Errorf("a refused erasure erases: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func (g *Gateway) identify(ex *Exchange) error {
 
 // identifyBearer takes a request on only with a valid bearer token.
 func (g *Gateway) identifyBearer(ex *Exchange) (err error) {
-	ex.subject, err = g.deps.Authn.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return g.fiber.parseToken(ex) })
+	ex.subject, err = g.deps.Authn.Tokens.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return g.fiber.parseToken(ex) })
 	return err
 }
 

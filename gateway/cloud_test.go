@@ -117,7 +117,7 @@ func TestAWebSocketWithACloudIdentityStaysOpenUntilItsUserIsBanned(t *testing.T)
 		case <-time.After(websocket.RecheckEvery / 8):
 		}
 	}
-	if err := e.deps.Authn.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil {
+	if err := e.deps.Authn.Users.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if rest, err := io.ReadAll(l); !strings.HasPrefix(string(rest), "\x88\x02\x03\xf0") {

@@ -130,8 +130,8 @@ func newJWT(auth *authn.Authn) fiber.Handler {
 	return jwtware.New(jwtware.Config{
 		ContextKey:         jwtKey,
 		Claims:             &token.Payload{},
-		KeyFunc:            func(token *jwt.Token) (any, error) { return auth.Keys().Key(token) },
-		TokenProcessorFunc: func(token string) (string, error) { return token, auth.Keys().CheckForm(token) },
+		KeyFunc:            func(token *jwt.Token) (any, error) { return auth.Tokens.Keys().Key(token) },
+		TokenProcessorFunc: func(token string) (string, error) { return token, auth.Tokens.Keys().CheckForm(token) },
 		SuccessHandler:     func(*fiber.Ctx) error { return nil },
 		ErrorHandler: func(_ *fiber.Ctx, err error) error {
 			if errors.Is(err, jwtware.ErrJWTMissingOrMalformed) {

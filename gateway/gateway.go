@@ -104,7 +104,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.snapshot.Store(r)
-	g.sockets = websocket.NewTunnels(g.deps.Authn, g.metrics.webSockets)
+	g.sockets = websocket.NewTunnels(g.deps.Authn.Tokens, g.metrics.webSockets)
 	g.server, g.asking = g.newServer(g.chain(g.authenticate, g.serve)), g.chain(g.authenticate, g.admit)
 	g.admin = g.newAdmin()
 	return g, nil

@@ -112,7 +112,7 @@ func (g *Gateway) holdBack(ex *Exchange) error {
 		g.awaitTurn(ex, before.until)
 		conn.SetNote(nil)
 		if subject := ex.subject; subject != nil {
-			if err := g.deps.Authn.Alive(*subject); err != nil { // who was banned meanwhile
+			if err := g.deps.Authn.Tokens.Alive(*subject); err != nil { // who was banned meanwhile
 				return err
 			}
 		}

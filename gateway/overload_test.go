@@ -89,7 +89,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	conn.retryAfter(t, head("GET /private/x", bob))
 	conn.say(t, head("GET /private/x", bob))
 	eventually(t, "the second request waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
-	if err := e.deps.Authn.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil { // bob, the first one
+	if err := e.deps.Authn.Users.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil { // bob, the first one
 		t.Fatal(err)
 	}
 	somebody.Leave()

@@ -152,13 +152,13 @@ func TestAForgedPhoneNumberIsNotTakenFromDecryptedData(t *testing.T) {
 			t.Fatalf("got %d %v, want 409 phone_code_required", status, answer)
 		}
 	}
-	if phone, err := e.deps.Authn.PhoneOf(t.Context(), 1); err == nil {
+	if phone, err := e.deps.Authn.OpenData.PhoneOf(t.Context(), 1); err == nil {
 		t.Errorf("stored is %+v, want nothing", phone)
 	}
 	if status, answer := e.post(t, pathPhone, alice, map[string]any{"code": e.weChat.IssuePhoneCode("alice"), "encryptedData": forged.EncryptedData, "iv": forged.IV}); status != http.StatusOK {
 		t.Errorf("with the code beside the data: %d %v, want 200", status, answer)
 	}
-	if phone, err := e.deps.Authn.PhoneOf(t.Context(), 1); err != nil || phone.Number != sandbox.PhoneNumber("alice") {
+	if phone, err := e.deps.Authn.OpenData.PhoneOf(t.Context(), 1); err != nil || phone.Number != sandbox.PhoneNumber("alice") {
 		t.Errorf("stored is %+v, %v, want the number of the code", phone, err)
 	}
 }
@@ -184,7 +184,7 @@ func TestThePhoneCodeOfAnotherUserBindsNoNumber(t *testing.T) {
 	if status, answer := e.post(t, pathPhone, mallory, map[string]any{"code": code}); status != http.StatusBadRequest || answer["reason"] != "invalid_request" {
 		t.Errorf("alice's code sent by mallory: %d %v, want 400", status, answer)
 	}
-	if phone, err := e.deps.Authn.PhoneOf(t.Context(), 1); err == nil {
+	if phone, err := e.deps.Authn.OpenData.PhoneOf(t.Context(), 1); err == nil {
 		t.Errorf("mallory's number is %+v, want none", phone)
 	}
 	if status, answer := e.post(t, pathPhone, alice, map[string]any{"code": code}); status != http.StatusOK {

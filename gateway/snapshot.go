@@ -45,7 +45,7 @@ func (g *Gateway) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstrea
 	r.sessions = g.newSessionLimit(cfg.Limits.Sessions)
 	r.writes = g.buckets.New("writes", cfg.Limits.Writes)
 	if cfg.Identity.Signed.Header != "" && g.deps.Authn != nil { // Explain has no keys
-		signer, err := g.deps.Authn.Keys().NewSigner(cfg.Identity.Signed.TTL, g.deps.Now)
+		signer, err := g.deps.Authn.Tokens.Keys().NewSigner(cfg.Identity.Signed.TTL, g.deps.Now)
 		if err != nil {
 			return nil, err
 		}

@@ -348,11 +348,11 @@ func TestARefreshEndsNoWebSocketAndExpiryDoes(t *testing.T) {
 	t.Parallel()
 	_, _, _, auth := newTestAuthn(t)
 	alive := authn.Subject{UserID: 1, SessionID: "s", TokenID: "t", ExpiresAt: time.Now().Add(time.Hour)}
-	if err := auth.Alive(alive); err != nil {
+	if err := auth.Tokens.Alive(alive); err != nil {
 		t.Errorf("got %v for a session that goes on", err)
 	}
 	alive.ExpiresAt = time.Now().Add(-time.Hour)
-	if err := auth.Alive(alive); err == nil {
+	if err := auth.Tokens.Alive(alive); err == nil {
 		t.Error("got nil for a token that expired an hour ago")
 	}
 }

@@ -175,7 +175,7 @@ func (s *Service) apply(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := s.authn.SetKeys(cfg.Authn.Algorithm, cfg.Authn.Keys); err != nil {
+	if err := s.authn.Tokens.SetKeys(cfg.Authn.Algorithm, cfg.Authn.Keys); err != nil {
 		next.drop()
 		return fmt.Errorf("taking over the keys: %w", err)
 	}

@@ -27,7 +27,7 @@ func (a users) ban(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.authn.Ban(r.Context(), id, until); err != nil {
+	if err := a.authn.Users.Ban(r.Context(), id, until); err != nil {
 		return nil, err
 	}
 	return a.account(r.Context(), id)
@@ -35,8 +35,8 @@ func (a users) ban(r *http.Request, id int64) (any, error) {
 
 // liftBan answers DELETE /api/users/{id}/ban; lifting what is not there changes nothing.
 func (a users) liftBan(r *http.Request, id int64) (any, error) {
-	if _, banned := a.authn.Banned(id); banned {
-		if err := a.authn.Ban(r.Context(), id, time.Time{}); err != nil {
+	if _, banned := a.authn.Users.Banned(id); banned {
+		if err := a.authn.Users.Ban(r.Context(), id, time.Time{}); err != nil {
 			return nil, err
 		}
 	}

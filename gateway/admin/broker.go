@@ -105,16 +105,16 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode i
 
 // checkSessionKey answers POST /api/users/{id}/session-key/check: whether WeChat still holds the user's newest session_key.
 func (a users) checkSessionKey(r *http.Request, id int64) (any, error) {
-	valid, err := a.authn.CheckSessionKey(r.Context(), id)
+	valid, err := a.authn.OpenData.CheckSessionKey(r.Context(), id)
 	return map[string]bool{"valid": valid}, err
 }
 
 // resetSessionKey answers POST /api/users/{id}/session-key/reset: WeChat replaces the key, the old one is dead at once.
 func (a users) resetSessionKey(r *http.Request, id int64) (any, error) {
-	return map[string]int64{"id": id}, a.authn.ResetSessionKey(r.Context(), id)
+	return map[string]int64{"id": id}, a.authn.OpenData.ResetSessionKey(r.Context(), id)
 }
 
 // phone answers GET /api/users/{id}/phone, for the operator and the team's services.
 func (a users) phone(r *http.Request, id int64) (any, error) {
-	return a.authn.PhoneOf(r.Context(), id)
+	return a.authn.OpenData.PhoneOf(r.Context(), id)
 }

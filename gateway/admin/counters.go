@@ -19,7 +19,7 @@ func (a users) addCounters(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	user, err := a.authn.AddCounters(r.Context(), id, add)
+	user, err := a.authn.Users.AddCounters(r.Context(), id, add)
 	if err != nil {
 		return nil, err
 	}

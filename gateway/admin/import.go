@@ -192,7 +192,7 @@ func (i *importer) flush() error {
 	results := make([]error, len(i.batch))
 	var writing sync.WaitGroup
 	for n, line := range i.batch {
-		writing.Go(func() { _, results[n] = i.authn.Import(i.ctx, line.user) })
+		writing.Go(func() { _, results[n] = i.authn.Users.Import(i.ctx, line.user) })
 	}
 	writing.Wait()
 	for n, err := range results {

@@ -37,14 +37,14 @@ type SessionList struct {
 
 // list answers GET /api/users/{id}/sessions with a page of them, the oldest first.
 func (a sessions) list(r *http.Request, id int64) (any, error) {
-	if _, err := a.authn.Profile(r.Context(), id); err != nil {
+	if _, err := a.authn.Users.ByID(r.Context(), id); err != nil {
 		return nil, err
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	page, err := answer.PageOfSessions(r.Context(), a.authn, id, query)
+	page, err := answer.PageOfSessions(r.Context(), a.authn.Sessions, id, query)
 	if err != nil {
 		return nil, err
 	}
@@ -60,15 +60,15 @@ func (a sessions) list(r *http.Request, id int64) (any, error) {
 
 // endAll answers DELETE /api/users/{id}/sessions.
 func (a sessions) endAll(r *http.Request, id int64) (any, error) {
-	if _, err := a.authn.Profile(r.Context(), id); err != nil {
+	if _, err := a.authn.Users.ByID(r.Context(), id); err != nil {
 		return nil, err
 	}
-	ended, err := a.authn.EndSessions(r.Context(), id)
+	ended, err := a.authn.Sessions.EndAll(r.Context(), id)
 	return map[string]int{"ended": ended}, err
 }
 
 // end answers DELETE /api/sessions/{id}.
 func (a sessions) end(r *http.Request) (any, error) {
 	id := r.PathValue("id")
-	return map[string]string{"id": id}, a.authn.EndSession(r.Context(), id)
+	return map[string]string{"id": id}, a.authn.Sessions.End(r.Context(), id)
 }

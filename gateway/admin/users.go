@@ -59,7 +59,7 @@ type Account struct {
 
 func (a users) accountOf(u storage.User) Account {
 	seen := Account{User: answer.UserOf(u), AppID: u.AppID, UnionID: u.UnionID}
-	if until, banned := a.authn.Banned(u.ID); banned {
+	if until, banned := a.authn.Users.Banned(u.ID); banned {
 		seen.BannedUntil = &answer.Time{Time: until}
 	}
 	return seen
@@ -67,7 +67,7 @@ func (a users) accountOf(u storage.User) Account {
 
 // account reads one user.
 func (a users) account(ctx context.Context, id int64) (any, error) {
-	user, err := a.authn.Profile(ctx, id)
+	user, err := a.authn.Users.ByID(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (a users) list(r *http.Request) (any, error) {
 // byOpenID is a page with the user of an openid, or with nobody.
 func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) {
 	page := UserPage{Users: []Account{}}
-	user, err := a.authn.UserByOpenID(ctx, appID, openID)
+	user, err := a.authn.Users.ByOpenID(ctx, appID, openID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return page, nil
 	}
@@ -117,7 +117,7 @@ func (a users) authors(ctx context.Context, ids string) (any, error) {
 	}
 	found := make([]author, 0, len(wanted))
 	for _, id := range wanted {
-		user, err := a.authn.Profile(ctx, id)
+		user, err := a.authn.Users.ByID(ctx, id)
 		switch {
 		case errors.Is(err, storage.ErrNotFound):
 			continue
@@ -181,5 +181,5 @@ func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 
 // erase answers DELETE /api/users/{id}.
 func (a users) erase(r *http.Request, id int64) (any, error) {
-	return map[string]int64{"id": id}, a.authn.Erase(r.Context(), id)
+	return map[string]int64{"id": id}, a.authn.Users.Erase(r.Context(), id)
 }

@@ -27,7 +27,7 @@ type SessionPage struct {
 }
 
 // PageOfSessions reads the page that a query asks for: limit sessions behind after, the oldest first.
-func PageOfSessions(ctx context.Context, a *authn.Authn, userID int64, query url.Values) (SessionPage, error) {
+func PageOfSessions(ctx context.Context, sessions *authn.Sessions, userID int64, query url.Values) (SessionPage, error) {
 	limit, err := input.QueryCount(query, "limit", sessionsListedUnset, 1, mostSessionsListed)
 	if err != nil {
 		return SessionPage{}, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
@@ -37,7 +37,7 @@ func PageOfSessions(ctx context.Context, a *authn.Authn, userID int64, query url
 		return SessionPage{}, err
 	}
 	page := SessionPage{Limit: int(limit)}
-	page.Sessions, err = a.Sessions.List(ctx, userID, after, page.Limit+1)
+	page.Sessions, err = sessions.List(ctx, userID, after, page.Limit+1)
 	if len(page.Sessions) > page.Limit {
 		page.Sessions = page.Sessions[:page.Limit]
 		page.Next = sessionCursorText(page.Sessions[page.Limit-1].Cursor())

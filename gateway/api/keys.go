@@ -8,7 +8,7 @@ import (
 
 // Keys answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys that services verify tokens and identities with.
 func (a *API) Keys(c *fiber.Ctx) error {
-	set := a.auth.Keys().JWKS(callOf(c).SignedIdentities)
+	set := a.auth.Tokens.Keys().JWKS(callOf(c).SignedIdentities)
 	if len(set.Keys) == 0 {
 		return answer.ErrNoRoute
 	}

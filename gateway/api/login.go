@@ -132,7 +132,7 @@ func (a *API) LoginSecondDialect(c *fiber.Ctx) error {
 
 // Refresh answers POST /api/v1/auth/refresh.
 func (a *API) Refresh(c *fiber.Ctx) error {
-	grant, err := a.auth.Refresh(c.UserContext(), header.Authorization(&c.Request().Header), callOf(c).Limits.Write)
+	grant, err := a.auth.Sessions.Refresh(c.UserContext(), header.Authorization(&c.Request().Header), callOf(c).Limits.Write)
 	if err != nil {
 		return err
 	}
@@ -145,9 +145,9 @@ const loggedOut = "退出成功"
 // Logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.
 func (a *API) Logout(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
-	end := a.auth.Logout
+	end := a.auth.Sessions.Logout
 	if c.QueryBool("all") {
-		end = a.auth.LogoutAll
+		end = a.auth.Sessions.LogoutAll
 	}
 	if err := end(c.UserContext(), *subject); err != nil {
 		return err

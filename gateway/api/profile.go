@@ -15,7 +15,7 @@ import (
 // Profile answers GET /api/v1/user/profile.
 func (a *API) Profile(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
-	user, err := a.auth.Profile(c.UserContext(), subject.UserID)
+	user, err := a.auth.Users.ByID(c.UserContext(), subject.UserID)
 	if err != nil {
 		return ofSubject(err)
 	}
@@ -29,7 +29,7 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	if err := readJSON(c, &change); err != nil {
 		return err
 	}
-	user, err := a.auth.UpdateProfile(c.UserContext(), subject.UserID, change)
+	user, err := a.auth.Users.UpdateProfile(c.UserContext(), subject.UserID, change)
 	if err != nil {
 		return ofSubject(err)
 	}

@@ -28,7 +28,7 @@ func (a *API) Sessions(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	page, err := answer.PageOfSessions(c.UserContext(), a.auth, subject.UserID, query)
+	page, err := answer.PageOfSessions(c.UserContext(), a.auth.Sessions, subject.UserID, query)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func ownSessionOf(s storage.Session, current string) ownSession {
 func (a *API) EndSession(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
 	path := strings.TrimSuffix(string(callOf(c).Path), "/")
-	if err := a.auth.EndSessionOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
+	if err := a.auth.Sessions.EndOf(c.UserContext(), subject.UserID, path[strings.LastIndexByte(path, '/')+1:]); err != nil {
 		return err
 	}
 	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})

@@ -21,7 +21,7 @@ func (a *API) Decrypt(c *fiber.Ctx) error {
 	}
 	var opened json.RawMessage
 	err := callOf(c).Limits.Decryption(func() (err error) {
-		opened, err = a.auth.Decrypt(c.UserContext(), *subject, body)
+		opened, err = a.auth.OpenData.Decrypt(c.UserContext(), *subject, body)
 		return err
 	})
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *API) Phone(c *fiber.Ctx) error {
 	}
 	var phone storage.Phone
 	find := func() (err error) {
-		phone, err = a.auth.Phone(c.UserContext(), *call.Subject, body)
+		phone, err = a.auth.OpenData.Phone(c.UserContext(), *call.Subject, body)
 		return err
 	}
 	if body.Code == "" {

@@ -14,8 +14,8 @@ const RecheckEvery = 400 * time.Millisecond
 
 // Tunnels are the tunnels that are open. One goroutine looks whether each may go on; it runs while there are any.
 type Tunnels struct {
-	auth  *authn.Authn
-	gauge *prometheus.GaugeVec
+	tokens *authn.Tokens
+	gauge  *prometheus.GaugeVec
 
 	mu       sync.Mutex
 	open     map[*Tunnel]struct{}
@@ -24,8 +24,8 @@ type Tunnels struct {
 }
 
 // NewTunnels has none yet. gauge counts the open ones by route.
-func NewTunnels(auth *authn.Authn, gauge *prometheus.GaugeVec) *Tunnels {
-	return &Tunnels{auth: auth, gauge: gauge, open: make(map[*Tunnel]struct{})}
+func NewTunnels(tokens *authn.Tokens, gauge *prometheus.GaugeVec) *Tunnels {
+	return &Tunnels{tokens: tokens, gauge: gauge, open: make(map[*Tunnel]struct{})}
 }
 
 // Add takes in a tunnel that is about to run. While the gateway drains, it ends as it begins.
@@ -95,7 +95,7 @@ func (w *Tunnels) verdict(t *Tunnel, now time.Time) uint16 {
 	switch {
 	case t.ending.Load():
 		return 0
-	case t.subject != nil && w.auth.Alive(*t.subject) != nil:
+	case t.subject != nil && w.tokens.Alive(*t.subject) != nil:
 		return ClosePolicy
 	case t.silentFor(now) > t.service.Idle:
 		return CloseGoingAway
