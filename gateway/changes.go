@@ -1,15 +1,12 @@
 package gateway
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/header"
-	"wxgate/input"
 )
 
 // headerChanges are what a route sets and removes of the headers that the service gets.
@@ -46,35 +43,3 @@ func (h *headerChanges) set(out *fasthttp.RequestHeader) {
 		out.Set(field[0], field[1])
 	}
 }
-
-// validate refuses what a route must not decide: who is calling, how the message is framed, and what belongs to one
-// connection.
-func (h RouteHeaders) validate(ours *reserved) (f input.Faults) {
-	spelled := map[string]string{}
-	check := func(path, name string) {
-		switch {
-		case !validToken(name):
-			f.Add(path, "%q is not a header name", name)
-		case ours.holds([]byte(name)):
-			f.Add(path, "%s says who is calling; only the gateway sets it", name)
-		case hopByHop([]byte(name)) || setByUs([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
-			f.Add(path, "%s is set by the gateway itself", name)
-		case spelled[header.Fold(name)] != "":
-			f.Add(path, "a service could take it for %s, which stands here too", spelled[header.Fold(name)])
-		}
-		spelled[header.Fold(name)] = name
-	}
-	for _, name := range slices.Sorted(maps.Keys(h.Set)) {
-		check("set."+name, name)
-		if value := h.Set[name]; strings.TrimSpace(value) != value || strings.ContainsFunc(value, notInField) {
-			f.Add("set."+name, "has characters that a header cannot carry; use visible ASCII")
-		}
-	}
-	for i, name := range h.Remove {
-		check(fmt.Sprintf("remove[%d]", i), name)
-	}
-	return f
-}
-
-// notInField reports whether a header value must not hold the character (RFC 9110 §5.5, without obs-text).
-func notInField(r rune) bool { return r < 0x20 && r != '\t' || r >= 0x7f }

@@ -2,11 +2,15 @@ package gateway
 
 import (
 	"fmt"
-	"strconv"
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/input"
 	"wxgate/secret"
 	"wxgate/upstream"
 )
@@ -34,7 +38,7 @@ type ServerConfig struct {
 	AdminToken     secret.Text     `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
 	TrustedProxies []limit.Network `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
 	ProxyProtocol  bool            `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
-	BodyLimit      Size            `yaml:"body_limit"`      // the largest request body; routes may set their own
+	BodyLimit      input.Size      `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts        `yaml:"timeouts"`
 	Connections    Connections     `yaml:"connections"`
 }
@@ -63,68 +67,6 @@ type Timeouts struct {
 	Request    time.Duration `yaml:"request"`     // a request with all its waiting; routes may set their own
 	PreDrain   time.Duration `yaml:"pre_drain"`   // how long before a stop /readyz says so, while everything is served
 	Drain      time.Duration `yaml:"drain"`       // how long a stop waits for requests in flight
-}
-
-// RouteConfig is one entry of routes.
-type RouteConfig struct {
-	Path        string             `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
-	Methods     []string           `yaml:"methods"`  // empty: all
-	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
-	Upstream    string             `yaml:"upstream"` // a name of upstreams
-	Auth        AuthMode           `yaml:"auth"`
-	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
-	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
-	BodyLimit   Size               `yaml:"body_limit"`   // 0: server.body_limit
-	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow
-	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
-	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
-	Headers     RouteHeaders       `yaml:"headers"`
-	Respond     FixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
-}
-
-// RouteHeaders is routes[].headers: what the service gets otherwise than the client sent it.
-type RouteHeaders struct {
-	Set    map[string]string `yaml:"set"`    // name -> value; the client's own is replaced
-	Remove []string          `yaml:"remove"` // names
-}
-
-// FixedAnswer is routes[].respond: an answer without an upstream.
-type FixedAnswer struct {
-	Status int    `yaml:"status"`
-	Body   string `yaml:"body"`
-}
-
-// SetDefaults is the route as it is when its entry says nothing.
-func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, Refuse }
-
-// What a route does with something that is well formed, but that a service may misread.
-const (
-	Refuse = "refuse"
-	Allow  = "allow"
-)
-
-// AuthMode says who may use a route.
-type AuthMode string
-
-// The modes of routes[].auth.
-const (
-	AuthRequired AuthMode = "required" // only with a valid token
-	AuthOptional AuthMode = "optional" // without a token as nobody; a bad token is refused
-	AuthNone     AuthMode = "none"     // tokens are not looked at
-	AuthPrefetch AuthMode = "prefetch" // WeChat's pre-fetch: ?code or ?token says who it is for
-)
-
-// strictness orders the modes by what they ask of who calls.
-func (m AuthMode) strictness() int {
-	switch m {
-	case AuthNone:
-		return 0
-	case AuthOptional:
-		return 1
-	case AuthPrefetch:
-		return 2
-	}
-	return 3
 }
 
 // IdentityConfig is the section identity.
@@ -185,32 +127,135 @@ func DefaultConfig() Config {
 // headBuffer is the size of the buffer that one request head must fit into, in bytes: a token, cookies and room.
 const headBuffer = 16 << 10
 
-// Size is a number of bytes, written as 512, 64KiB, 4MiB or 2GiB.
-type Size int64
-
-// UnmarshalText reads a Size.
-func (s *Size) UnmarshalText(text []byte) error {
-	digits, shift := string(text), 0
-	for unit, bits := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
-		if cut, found := strings.CutSuffix(digits, unit); found {
-			digits, shift = strings.TrimSpace(cut), bits
-			break
-		}
+// Validate reports every fault of the sections of this package, and of how they go together.
+func (c Config) Validate() input.Faults {
+	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
+	ours := newReserved(c.Identity)
+	for i, r := range c.Routes {
+		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 || n > 1<<40>>shift {
-		return fmt.Errorf("%q is not a size such as 64KiB or 4MiB", text)
+	c.validateTable(&f)
+	if c.PushUpstream != "" {
+		f.OneOf("wechat.push.upstream", c.PushUpstream, c.Upstreams...)
 	}
-	*s = Size(n << shift)
-	return nil
+	if len(c.Routes) == 0 {
+		f.Add("routes", "there is none, so nothing would be forwarded")
+	}
+	forwards := func(r RouteConfig) bool { return r.Upstream != "" }
+	if len(c.Upstreams) == 0 && (c.PushUpstream != "" || slices.ContainsFunc(c.Routes, forwards)) {
+		f.Add("upstreams", "there is none, so routes lead nowhere; write below it NAME: http://127.0.0.1:3000")
+	}
+	return f
 }
 
-// String writes a Size as UnmarshalText reads it.
-func (s Size) String() string {
-	for shift, unit := range []string{30: "GiB", 20: "MiB", 10: "KiB"} {
-		if unit != "" && s >= 1<<shift && s%(1<<shift) == 0 && s>>shift < 1024 {
-			return strconv.FormatInt(int64(s>>shift), 10) + unit
+func (l LogConfig) validate() (f input.Faults) {
+	f.OneOf("level", l.Level, "debug", "info", "warn", "error")
+	f.OneOf("format", l.Format, "json", "text")
+	return f
+}
+
+func (s ServerConfig) validate() (f input.Faults) {
+	validateAddress(&f, "listen", s.Listen)
+	s.validateAdmin(&f)
+	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
+		f.Add("proxy_protocol", "needs server.trusted_proxies: only their word is believed")
+	}
+	if s.BodyLimit < 1 {
+		f.Add("body_limit", "%v is not positive", s.BodyLimit)
+	}
+	input.Between(&f, "timeouts.read_header", s.Timeouts.ReadHeader, 100*time.Millisecond, time.Minute)
+	input.Between(&f, "timeouts.idle", s.Timeouts.Idle, time.Second, time.Hour)
+	input.Between(&f, "timeouts.request", s.Timeouts.Request, 100*time.Millisecond, time.Hour)
+	input.Between(&f, "timeouts.pre_drain", s.Timeouts.PreDrain, 0, 10*time.Minute)
+	input.Between(&f, "timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
+	input.Between(&f, "connections.max", s.Connections.Max, 0, maxConnections)
+	input.Between(&f, "connections.per_address", s.Connections.PerAddress, 0, maxConnections)
+	input.Between(&f, "connections.admin", s.Connections.Admin, leastAdminConnections, maxConnections)
+	return f
+}
+
+// leastAdminConnections are enough for a probe, Prometheus and the operator.
+const leastAdminConnections = 4
+
+// maxConnections is more than any process has descriptors.
+const maxConnections = 1 << 24
+
+// validateAdmin lets the admin listener out of loopback only behind a token.
+func (s ServerConfig) validateAdmin(f *input.Faults) {
+	valid := validateAddress(f, "admin", s.Admin)
+	switch token := s.AdminToken.Reveal(); {
+	case token == "" && valid && !loopback(s.Admin):
+		f.Add("admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
+	case secret.Mistake(token) != "":
+		f.Add("admin_token", "%s", secret.Mistake(token))
+	case token != "" && len(token) < MinAdminTokenBytes:
+		f.Add("admin_token", "has %d bytes; %d are the least", len(token), MinAdminTokenBytes)
+	case !visible(token):
+		f.Add("admin_token", "has characters that a header cannot carry; use letters and digits")
+	}
+}
+
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f })
+}
+
+func validateAddress(f *input.Faults, path, address string) bool {
+	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
+		advice := ""
+		if _, err := input.Count(address); err == nil {
+			advice = fmt.Sprintf("; write %q", ":"+address)
+		}
+		f.Add(path, "%q is not host:port%s", address, advice)
+		return false
+	}
+	return true
+}
+
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+func (c IdentityConfig) validate() (f input.Faults) {
+	spelled := map[string]string{}
+	for name, field := range c.Headers {
+		path := "headers." + name
+		if other, twice := spelled[header.Fold(name)]; twice {
+			f.Add(path, "a service could take it for %s", other)
+		}
+		spelled[header.Fold(name)] = name
+		validateHeader(&f, path, name)
+		f.OneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
+	}
+	if c.Signed.Header == "" {
+		return f
+	}
+	validateHeader(&f, "signed.header", c.Signed.Header)
+	if spelled[header.Fold(c.Signed.Header)] != "" {
+		f.Add("signed.header", "%q is one of identity.headers too", c.Signed.Header)
+	}
+	input.Between(&f, "signed.ttl", c.Signed.TTL, time.Second, 10*time.Minute)
+	return f
+}
+
+func validateHeader(f *input.Faults, path, name string) {
+	switch {
+	case !strings.HasPrefix(header.Fold(name), "x-") || !validToken(name):
+		f.Add(path, "%q is not a header name that begins with X-", name)
+	case setByUs([]byte(name)):
+		f.Add(path, "%q is a header that says something else to services", name)
+	}
+}
+
+// validToken reports whether a header name is one (RFC 9110 §5.6.2).
+func validToken(name string) bool {
+	for i := range len(name) {
+		b := name[i]
+		letter := b|0x20 >= 'a' && b|0x20 <= 'z'
+		if !letter && !(b >= '0' && b <= '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(b)) {
+			return false
 		}
 	}
-	return strconv.FormatInt(int64(s), 10)
+	return name != ""
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wxgate/gateway/route"
+	"wxgate/input"
 )
 
 // RouteInfo is a route or an endpoint as an operator looks at it.
@@ -51,7 +52,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
-		BodyLimit: Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
+		BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	if r.ours {
 		info.To = "wxgate"

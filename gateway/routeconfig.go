@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"wxgate/gateway/header"
+	"wxgate/gateway/limit"
+	"wxgate/gateway/route"
+	"wxgate/input"
+)
+
+// RouteConfig is one entry of routes.
+type RouteConfig struct {
+	Path        string             `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
+	Methods     []string           `yaml:"methods"`  // empty: all
+	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
+	Upstream    string             `yaml:"upstream"` // a name of upstreams
+	Auth        AuthMode           `yaml:"auth"`
+	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
+	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
+	BodyLimit   input.Size         `yaml:"body_limit"`   // 0: server.body_limit
+	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow
+	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
+	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
+	Headers     RouteHeaders       `yaml:"headers"`
+	Respond     FixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
+}
+
+// RouteHeaders is routes[].headers: what the service gets otherwise than the client sent it.
+type RouteHeaders struct {
+	Set    map[string]string `yaml:"set"`    // name -> value; the client's own is replaced
+	Remove []string          `yaml:"remove"` // names
+}
+
+// FixedAnswer is routes[].respond: an answer without an upstream.
+type FixedAnswer struct {
+	Status int    `yaml:"status"`
+	Body   string `yaml:"body"`
+}
+
+// SetDefaults is the route as it is when its entry says nothing.
+func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, Refuse }
+
+// What a route does with something that is well formed, but that a service may misread.
+const (
+	Refuse = "refuse"
+	Allow  = "allow"
+)
+
+// AuthMode says who may use a route.
+type AuthMode string
+
+// The modes of routes[].auth.
+const (
+	AuthRequired AuthMode = "required" // only with a valid token
+	AuthOptional AuthMode = "optional" // without a token as nobody; a bad token is refused
+	AuthNone     AuthMode = "none"     // tokens are not looked at
+	AuthPrefetch AuthMode = "prefetch" // WeChat's pre-fetch: ?code or ?token says who it is for
+)
+
+// strictness orders the modes by what they ask of who calls.
+func (m AuthMode) strictness() int {
+	switch m {
+	case AuthNone:
+		return 0
+	case AuthOptional:
+		return 1
+	case AuthPrefetch:
+		return 2
+	}
+	return 3
+}
+
+func (r RouteConfig) validate(upstreams []string, ours *reserved) (f input.Faults) {
+	if _, err := route.ParsePattern(r.Path); err != nil {
+		f.Add("path", "%v", err)
+	}
+	for i, m := range r.Methods {
+		f.OneOf(fmt.Sprintf("methods[%d]", i), m, forwardable()...)
+	}
+	if _, err := route.ParseHost(r.Host); err != nil {
+		f.Add("host", "%v", err)
+	}
+	r.validateDestination(&f, upstreams)
+	r.validateRewriting(&f)
+	f.OneOf("auth", string(r.Auth), string(AuthRequired), string(AuthOptional), string(AuthNone), string(AuthPrefetch))
+	if r.BodyLimit < 0 {
+		f.Add("body_limit", "%v is negative", r.BodyLimit)
+	}
+	if r.GetBody != "" {
+		f.OneOf("get_body", r.GetBody, Refuse, Allow)
+	}
+	input.Between(&f, "timeout", r.Timeout, 0, time.Hour)
+	f = append(f, r.Headers.validate(ours).At("headers")...)
+	r.validateRateLimit(&f)
+	return f
+}
+
+// validateDestination wants one of the two: an upstream, or an answer that the route itself gives.
+func (r RouteConfig) validateDestination(f *input.Faults, upstreams []string) {
+	switch fixed := r.Respond != (FixedAnswer{}); {
+	case fixed && r.Upstream != "":
+		f.Add("respond", "stands beside an upstream; which one is meant?")
+	case fixed:
+		r.Respond.validate(f)
+	case r.Upstream == "":
+		f.Add("upstream", "is empty; name one of upstreams")
+	default:
+		f.OneOf("upstream", r.Upstream, upstreams...)
+	}
+}
+
+func (r RouteConfig) validateRewriting(f *input.Faults) {
+	if r.StripPrefix != "" && (!strings.HasPrefix(r.Path+"/", strings.TrimSuffix(r.StripPrefix, "/")+"/") || strings.ContainsAny(r.StripPrefix, ":*")) {
+		f.Add("strip_prefix", "%q is not a literal beginning of %q", r.StripPrefix, r.Path)
+	}
+	if r.Rewrite == "" {
+		return
+	}
+	if _, err := route.NewRewriting(r.Path, r.Rewrite); err != nil {
+		f.Add("rewrite", "%v", err)
+	}
+	if r.StripPrefix != "" {
+		f.Add("rewrite", "stands beside strip_prefix; it can do both")
+	}
+}
+
+func (r RouteConfig) validateRateLimit(f *input.Faults) {
+	if r.RateLimit == (limit.BucketConfig{}) {
+		return
+	}
+	*f = append(*f, r.RateLimit.Validate(limit.PerUser, limit.PerIP, limit.PerRoute).At("rate_limit")...)
+	if r.RateLimit.Per == limit.PerUser && r.Auth == AuthNone {
+		f.Add("rate_limit.per", "user needs users, and with auth: none nobody is known")
+	}
+}
+
+func (a FixedAnswer) validate(f *input.Faults) {
+	switch {
+	case a.Status == 0:
+		f.Add("respond.body", "is there without a status")
+	case a.Status < http.StatusOK || a.Status > 599:
+		f.Add("respond.status", "%d is not between 200 and 599", a.Status)
+	case a.Body != "" && (a.Status == http.StatusNoContent || a.Status == http.StatusNotModified):
+		f.Add("respond.body", "an answer with status %d has none", a.Status)
+	}
+}
+
+// validateTable reports routes that claim the same requests.
+func (c Config) validateTable(f *input.Faults) {
+	var claimed route.Table[int]
+	for i, r := range c.Routes {
+		pattern, err := route.ParsePattern(r.Path)
+		host, ill := route.ParseHost(r.Host)
+		if err != nil || ill != nil {
+			continue
+		}
+		for _, method := range route.MethodsOrAny(r.Methods) {
+			if other, taken := claimed.Of(host).Add(pattern, method, i); taken {
+				f.Add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] (%s) says too; which one is meant?",
+					methodName(method), r.label(), other, c.Routes[other].label())
+			}
+		}
+	}
+}
+
+// label names a route in metrics, logs and errors: its path, after its host when it has one.
+func (r RouteConfig) label() string { return strings.ToLower(r.Host) + r.Path }
+
+func methodName(method string) string {
+	if method == route.AnyMethod {
+		return "every method of"
+	}
+	return method
+}
+
+// validate refuses what a route must not decide: who is calling, how the message is framed, and what belongs to one
+// connection.
+func (h RouteHeaders) validate(ours *reserved) (f input.Faults) {
+	spelled := map[string]string{}
+	check := func(path, name string) {
+		switch {
+		case !validToken(name):
+			f.Add(path, "%q is not a header name", name)
+		case ours.holds([]byte(name)):
+			f.Add(path, "%s says who is calling; only the gateway sets it", name)
+		case hopByHop([]byte(name)) || setByUs([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
+			f.Add(path, "%s is set by the gateway itself", name)
+		case spelled[header.Fold(name)] != "":
+			f.Add(path, "a service could take it for %s, which stands here too", spelled[header.Fold(name)])
+		}
+		spelled[header.Fold(name)] = name
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Set)) {
+		check("set."+name, name)
+		if value := h.Set[name]; strings.TrimSpace(value) != value || strings.ContainsFunc(value, notInField) {
+			f.Add("set."+name, "has characters that a header cannot carry; use visible ASCII")
+		}
+	}
+	for i, name := range h.Remove {
+		check(fmt.Sprintf("remove[%d]", i), name)
+	}
+	return f
+}
+
+// notInField reports whether a header value must not hold the character (RFC 9110 §5.5, without obs-text).
+func notInField(r rune) bool { return r < 0x20 && r != '\t' || r >= 0x7f }
