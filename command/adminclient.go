@@ -15,9 +15,6 @@ import (
 	"time"
 
 	"wxgate/config"
-	"wxgate/config/strictyaml"
-	"wxgate/gateway"
-	"wxgate/input"
 	"wxgate/secret"
 )
 
@@ -31,7 +28,7 @@ type adminClient struct {
 
 // newAdminClient finds the listener through gateway.yaml.
 func newAdminClient(w *world) (*adminClient, error) {
-	cfg, err := loadServer(w.config, w.env)
+	cfg, err := config.LoadServer(w.config, w.env)
 	if err != nil {
 		return nil, err
 	}
@@ -44,22 +41,6 @@ func (c *adminClient) client() *http.Client {
 		Transport:     &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: c.timeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// loadServer reads the section server for a command that only asks: an operator's shell need not have the secrets that
-// the gateway was started with, so an unset variable is an empty one.
-func loadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, error) {
-	cfg := config.DefaultConfig()
-	lenient := func(name string) (string, bool) {
-		value, _ := env(name)
-		return value, true
-	}
-	err := strictyaml.Read(file, lenient, &cfg, func() input.Faults { return nil })
-	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
-		err = config.DoesNotHold(faults)
-	}
-	cfg.PortFromEnvironment(env)
-	return cfg.Server, err
 }
 
 const (

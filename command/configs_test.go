@@ -54,7 +54,7 @@ func TestEveryBrokenConfigurationSaysWhatToType(t *testing.T) {
 
 // said are the faults and warnings of a file, a line each.
 func said(file string, env strictyaml.LookupEnv) string {
-	_, warnings, err := config.LoadWithWarnings(file, env)
+	_, warnings, err := config.LoadWithFiles(file, env)
 	var faults strictyaml.Faults
 	switch {
 	case errors.As(err, &faults):

@@ -404,7 +404,7 @@ func isDefault(t *testing.T, said string, value reflect.Value) bool {
 		t.Fatal(err)
 	}
 	section := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "Value", Type: value.Type(), Tag: `yaml:"value"`}}))
-	err := strictyaml.Read(file, manualEnv, section.Interface(), func() input.Faults { return nil })
+	_, err := strictyaml.Reader{Env: manualEnv}.Read(file, section.Interface(), func() input.Faults { return nil })
 	return err == nil && reflect.DeepEqual(section.Elem().Field(0).Interface(), value.Interface())
 }
 

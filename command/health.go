@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"wxgate/config"
 	"wxgate/gateway"
 	"wxgate/gateway/limit"
 )
@@ -21,7 +22,7 @@ type healthCommand struct {
 
 // Run asks the running gateway's public listener for /healthz; an error means unhealthy.
 func (h healthCommand) Run(ctx context.Context, w *world) error {
-	server, err := loadServer(w.config, w.env)
+	server, err := config.LoadServer(w.config, w.env)
 	if err != nil {
 		return err
 	}

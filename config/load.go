@@ -7,29 +7,46 @@ import (
 	"strings"
 
 	"wxgate/config/strictyaml"
+	"wxgate/gateway"
 	"wxgate/input"
 )
 
 // Load reads a configuration file. The error holds every fault, one a line, with its place in the file.
 func Load(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := placeConfig(file, env, Config.Validate)
+	cfg, _, err := load(file, env, Config.Validate)
 	return cfg, err
 }
 
-// LoadWithFiles reads a configuration and the files of keys and certificates that it names. With an error, the configuration
-// is what could be read of it.
-func LoadWithFiles(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := LoadWithWarnings(file, env)
-	return cfg, err
+// LoadWithFiles reads a configuration and the files of keys and certificates that it names. The warnings are about what holds
+// and may not be meant. With an error, the configuration is what could be read of it.
+func LoadWithFiles(file string, env strictyaml.LookupEnv) (cfg Config, warnings strictyaml.Faults, err error) {
+	return load(file, env, Config.ValidateOpened)
 }
 
-// LoadWithWarnings is LoadWithFiles with the warnings on what holds and may not be meant, with their places.
-func LoadWithWarnings(file string, env strictyaml.LookupEnv) (Config, strictyaml.Faults, error) {
-	cfg, find, err := placeConfig(file, env, Config.ValidateOpened)
+// load reads a configuration whose faults validate reports.
+func load(file string, env strictyaml.LookupEnv, validate func(Config) input.Faults) (Config, strictyaml.Faults, error) {
+	var filled filled
+	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) input.Faults {
+		filled = cfg.fromEnvironment(env)
+		return filled.name(validate(*cfg))
+	})
 	if err != nil {
 		return cfg, nil, err
 	}
-	return cfg, find(cfg.Warnings()), nil
+	return cfg, places.Faults(filled.name(cfg.Warnings())), nil
+}
+
+// LoadServer reads the section server for a command that only asks the running gateway: an unset variable is an empty one.
+func LoadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, error) {
+	lenient := func(name string) (string, bool) {
+		value, _ := env(name)
+		return value, true
+	}
+	cfg, _, err := Read(file, strictyaml.Reader{Env: lenient}, func(cfg *Config) input.Faults {
+		cfg.PortFromEnvironment(env)
+		return nil
+	})
+	return cfg.Server, err
 }
 
 // LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
@@ -48,17 +65,6 @@ func unsetSecret(path, reference string) (string, bool) {
 	return "not-set-here-" + strings.Repeat("x", 32) + reference, secret
 }
 
-// placeConfig reads a configuration whose faults validate reports; find finds the places of further ones.
-func placeConfig(file string, env strictyaml.LookupEnv, validate func(Config) input.Faults) (Config, func(input.Faults) strictyaml.Faults, error) {
-	var filled filled
-	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) input.Faults {
-		filled = cfg.fromEnvironment(env)
-		return filled.name(validate(*cfg))
-	})
-	find := func(faults input.Faults) strictyaml.Faults { return places.Faults(filled.name(faults)) }
-	return cfg, find, err
-}
-
 // Read reads a configuration file over the defaults. complete fills in what the file leaves out, and says what is
 // wrong. With an error, the configuration is what could be read of it.
 func Read(file string, reader strictyaml.Reader, complete func(*Config) input.Faults) (Config, strictyaml.Places, error) {
@@ -66,17 +72,9 @@ func Read(file string, reader strictyaml.Reader, complete func(*Config) input.Fa
 	places, err := reader.Read(file, &cfg, func() input.Faults { return complete(&cfg) })
 	var faults strictyaml.Faults
 	if errors.As(err, &faults) {
-		err = DoesNotHold(faults)
+		err = fmt.Errorf("the configuration does not hold:\n%w", faults)
 	}
 	return cfg, places, err
-}
-
-// DoesNotHold is nil without faults.
-func DoesNotHold(faults strictyaml.Faults) error {
-	if len(faults) == 0 {
-		return nil
-	}
-	return fmt.Errorf("the configuration does not hold:\n%w", faults)
 }
 
 // ReplacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.

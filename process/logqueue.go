@@ -78,15 +78,15 @@ func (q *LogQueue) Close(wait time.Duration) {
 	}
 }
 
-// Dropped returns how many lines were dropped since the start.
-func (q *LogQueue) Dropped() uint64 {
+// droppedLines is how many lines were dropped since the start.
+func (q *LogQueue) droppedLines() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
-// Fault says why lines are being lost, or soon will be; nil while they are written.
-func (q *LogQueue) Fault() error {
+// fault is why lines are being lost, or soon will be; nil while they are written.
+func (q *LogQueue) fault() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -172,5 +172,5 @@ func (q *LogQueue) tell() {
 func (q *LogQueue) count(reg prometheus.Registerer) {
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "wxgate_log_lines_dropped_total", Help: "Lines of the log that were dropped because nobody read them or they could not be written.",
-	}, func() float64 { return float64(q.Dropped()) }))
+	}, func() float64 { return float64(q.droppedLines()) }))
 }

@@ -89,12 +89,12 @@ func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
 	for range logQueueLimit>>10 + 100 {
 		log.Info(line)
 	}
-	dropped := queue.Dropped()
+	dropped := queue.droppedLines()
 	if dropped == 0 {
 		t.Errorf("got no line dropped after %d bytes, want a bound", logQueueLimit)
 	}
-	until(t, func() bool { return queue.Fault() != nil })
-	if got, want := queue.Fault().Error(), fmt.Sprintf("nobody reads the log, %d lines were dropped", dropped); got != want {
+	until(t, func() bool { return queue.fault() != nil })
+	if got, want := queue.fault().Error(), fmt.Sprintf("nobody reads the log, %d lines were dropped", dropped); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	close(out.free)
@@ -108,8 +108,8 @@ func TestALogThatNobodyReadsDropsLinesAndSaysSo(t *testing.T) {
 	if got, want := uint64(len(lines)), 1+logQueueLimit>>10+100-dropped+1; got != want {
 		t.Errorf("got %d lines, want %d", got, want)
 	}
-	if queue.Fault() != nil || queue.Dropped() != dropped {
-		t.Errorf("got %v and %d lines dropped after all was read", queue.Fault(), queue.Dropped())
+	if queue.fault() != nil || queue.droppedLines() != dropped {
+		t.Errorf("got %v and %d lines dropped after all was read", queue.fault(), queue.droppedLines())
 	}
 }
 
@@ -122,11 +122,11 @@ func TestALogOnAFullDiskGoesOnWithWholeLines(t *testing.T) {
 	until(t, func() bool { return out.lines()[0] == "one" })
 	out.set(func() { out.fail, out.half = syscall.ENOSPC, true })
 	_, _ = io.WriteString(queue, "abcdef\n")
-	until(t, func() bool { return queue.Dropped() == 1 })
+	until(t, func() bool { return queue.droppedLines() == 1 })
 	out.set(func() { out.half = false })
 	_, _ = io.WriteString(queue, "lost\n")
-	until(t, func() bool { return queue.Dropped() == 2 })
-	if err := queue.Fault(); !errors.Is(err, syscall.ENOSPC) {
+	until(t, func() bool { return queue.droppedLines() == 2 })
+	if err := queue.fault(); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v, want the reason", err)
 	}
 	out.set(func() { out.fail = nil })
@@ -135,7 +135,7 @@ func TestALogOnAFullDiskGoesOnWithWholeLines(t *testing.T) {
 	if got, want := strings.Join(out.lines(), "|"), "one|abc|two"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if err := queue.Fault(); err != nil {
+	if err := queue.fault(); err != nil {
 		t.Errorf("got %v on a disk with room", err)
 	}
 }

@@ -29,7 +29,10 @@ import (
 
 // Run serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
 func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQueue) error {
-	from := NewSource(file, func() (config.Config, error) { return config.LoadWithFiles(file, env) })
+	from := NewSource(file, func() (config.Config, error) {
+		cfg, _, err := config.LoadWithFiles(file, env)
+		return cfg, err
+	})
 	cfg, err := from.Read()
 	if err != nil {
 		return err
@@ -167,7 +170,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Storage: s.store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
-		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.Fault, Now: time.Now,
+		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.fault, Now: time.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)

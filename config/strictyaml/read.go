@@ -29,12 +29,6 @@ func (r Reader) Read(file string, into any, complete func() input.Faults) (Place
 	return parseFile(file, data, expander{env: r.Env, readFile: input.File, unset: r.Unset}, into, complete)
 }
 
-// Read is Reader.Read where every reference must lead somewhere.
-func Read(file string, env LookupEnv, into any, complete func() input.Faults) error {
-	_, err := Reader{Env: env}.Read(file, into, complete)
-	return err
-}
-
 // Places knows where each key of a file is written.
 type Places struct{ written positions }
 

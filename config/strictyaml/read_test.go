@@ -17,14 +17,14 @@ func TestAConfigurationIsReadFromItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := exampleDefaults()
-	if err := Read(path, testEnv, config, config.validate); err != nil || config.WeChat.AppID != "wx123" {
+	if _, err := (Reader{Env: testEnv}).Read(path, config, config.validate); err != nil || config.WeChat.AppID != "wx123" {
 		t.Errorf("got appid %q and error %v, want wx123", config.WeChat.AppID, err)
 	}
 }
 
 func TestAMissingConfigurationIsNotAFaultOfIt(t *testing.T) {
 	t.Parallel()
-	err := Read(filepath.Join(t.TempDir(), "gone.yaml"), testEnv, exampleDefaults(), func() input.Faults { return nil })
+	_, err := Reader{Env: testEnv}.Read(filepath.Join(t.TempDir(), "gone.yaml"), exampleDefaults(), func() input.Faults { return nil })
 	var faults Faults
 	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &faults) {
 		t.Errorf("got %v, want an error that is fs.ErrNotExist and no Faults", err)

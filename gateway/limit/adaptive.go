@@ -33,16 +33,16 @@ const (
 	onPurpose    = 5 * time.Second // answers that take longer tell nothing: a long poll waits for its event
 )
 
-// NewAdaptive is that on a service which nothing is known of.
-func NewAdaptive() *Adaptive { return &Adaptive{ours: new(lag).ours} }
+// newAdaptive is that on a service which nothing is known of.
+func newAdaptive() *Adaptive { return &Adaptive{ours: new(lag).ours} }
 
-// Enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
+// enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
 // the places that this request may fill. Of a client that has few others, light, only its like count: one that has many is
 // refused before them.
-func (p *Adaptive) Enter(most, share int64, light bool) bool {
+func (p *Adaptive) enter(most, share int64, light bool) bool {
 	p.init(most)
-	if n := p.Join(light); n*100 > p.places.Load()*share {
-		p.Leave(light)
+	if n := p.join(light); n*100 > p.places.Load()*share {
+		p.leave(light)
 		p.strained.Store(true)
 		return false
 	}
@@ -56,8 +56,8 @@ func (p *Adaptive) init(most int64) {
 	}
 }
 
-// Join takes a place whatever there is, and returns how many are taken of those that count.
-func (p *Adaptive) Join(light bool) int64 {
+// join takes a place whatever there is, and returns how many are taken of those that count.
+func (p *Adaptive) join(light bool) int64 {
 	n := p.inFlight.Add(1)
 	if light {
 		return p.light.Add(1)
@@ -68,8 +68,8 @@ func (p *Adaptive) Join(light bool) int64 {
 // Taken is how many places are taken, and how many of these by clients that have few.
 func (p *Adaptive) Taken() (all, light int64) { return p.inFlight.Load(), p.light.Load() }
 
-// Leave gives a place back.
-func (p *Adaptive) Leave(light bool) {
+// leave gives a place back.
+func (p *Adaptive) leave(light bool) {
 	p.inFlight.Add(-1)
 	if light {
 		p.light.Add(-1)

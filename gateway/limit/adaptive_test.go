@@ -29,7 +29,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 		for len(l.under) > 0 && !l.under[0].answered.After(l.now) {
 			took = append(took, l.answer())
 		}
-		if !l.Enter(l.places, 100, true) {
+		if !l.enter(l.places, 100, true) {
 			refused++
 			continue
 		}
@@ -53,7 +53,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 func (l *busy) answer() time.Duration {
 	a := l.under[0]
 	l.under = l.under[1:]
-	l.Leave(true)
+	l.leave(true)
 	l.Answered(&l.base, a.answered.Sub(a.came), a.answered, l.places)
 	return a.answered.Sub(a.came)
 }
@@ -69,22 +69,22 @@ func percentile(all []time.Duration, percent int) time.Duration {
 func TestAClientWithManyRequestsIsRefusedBeforeOthers(t *testing.T) {
 	t.Parallel()
 	var p Adaptive
-	for p.Enter(100, 100, false) { // one client takes what there is
+	for p.enter(100, 100, false) { // one client takes what there is
 	}
 	p.places.Store(50) // and makes its service late
 	for i := range 50 {
-		if !p.Enter(100, 100, true) {
+		if !p.enter(100, 100, true) {
 			t.Fatalf("of 50 others with few requests, number %d is refused", i+1)
 		}
 	}
-	if p.Enter(100, 100, true) || p.Enter(100, 100, false) {
+	if p.enter(100, 100, true) || p.enter(100, 100, false) {
 		t.Error("more than the service bears are let in")
 	}
 	for range 50 {
-		p.Leave(true)
+		p.leave(true)
 	}
 	for range 100 {
-		p.Leave(false)
+		p.leave(false)
 	}
 	if p.inFlight.Load() != 0 || p.light.Load() != 0 {
 		t.Errorf("%d places are held by nobody, %d of light requests", p.inFlight.Load(), p.light.Load())
@@ -153,7 +153,7 @@ func TestPlacesAreNotTakenTwiceForOneLine(t *testing.T) {
 	for what, light := range map[string]bool{"of clients with few requests": true, "of clients with many": false} {
 		l := newBusy(1)
 		for range 500 {
-			l.Join(light)
+			l.join(light)
 		}
 		l.Adaptive.places.Store(100)
 		l.judged, l.least, l.answers = l.now, time.Second, 20
@@ -161,7 +161,7 @@ func TestPlacesAreNotTakenTwiceForOneLine(t *testing.T) {
 			t.Errorf("with 500 %s in line for 100 places: got %d places, want 100", what, l.Adaptive.places.Load())
 		}
 		for range 400 {
-			l.Leave(light)
+			l.leave(light)
 		}
 		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.places.Load() >= 100 {
 			t.Errorf("with 100 %s that are late: got %d places, want fewer", what, l.Adaptive.places.Load())
@@ -211,19 +211,19 @@ func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 	const share = 75
 	var p Adaptive
 	for i := range share {
-		if !p.Enter(100, share, true) {
+		if !p.enter(100, share, true) {
 			t.Fatalf("the %dth is refused", i+1)
 		}
 	}
-	if p.Enter(100, share, true) {
+	if p.enter(100, share, true) {
 		t.Error("without a token one more is let in")
 	}
 	for i := range 25 {
-		if !p.Enter(100, 100, true) {
+		if !p.enter(100, 100, true) {
 			t.Fatalf("with a token, the %dth is refused", i+1)
 		}
 	}
-	if p.Enter(100, 100, true) || p.inFlight.Load() != 100 {
+	if p.enter(100, 100, true) || p.inFlight.Load() != 100 {
 		t.Errorf("got %d places taken, want 100", p.inFlight.Load())
 	}
 }
@@ -234,11 +234,11 @@ func TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt(t *testing.T) {
 	t.Parallel()
 	const share = 75
 	l := newBusy(1)
-	l.Join(true)
-	l.Leave(true)
+	l.join(true)
+	l.leave(true)
 	l.Answered(&l.base, time.Millisecond, l.now, l.places)
 	for n := range l.places * share / 100 {
-		if !l.Enter(l.places, share, true) {
+		if !l.enter(l.places, share, true) {
 			t.Fatalf("%d places are taken of %d, and there is no more", n, l.places)
 		}
 	}

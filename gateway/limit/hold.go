@@ -1,7 +1,7 @@
 package limit
 
 // Hold is what one request has taken of its client's share, at most one of each Kind. One goroutine at a time uses it;
-// whoever takes must give back with Release or Close, or Move it to somebody who does. The zero Hold takes nothing: it
+// whoever takes must give back with Close, or Move it to somebody who does. The zero Hold takes nothing: it
 // is nobody's.
 type Hold struct {
 	ledger *Ledger
@@ -33,11 +33,13 @@ func (h *Hold) Take(k Kind, most int) bool {
 // Requests returns how many requests the client had when this one was taken, itself included; 0 when it was not.
 func (h *Hold) Requests() int { return int(h.nth) }
 
-// Release gives one of a Kind back, if it is held.
-func (h *Hold) Release(k Kind) { h.release(h.held & (1 << k)) }
-
 // Close gives everything back.
-func (h *Hold) Close() { h.release(h.held) }
+func (h *Hold) Close() {
+	if h.held != 0 {
+		h.ledger.give(h.client, h.hash, h.held)
+		h.held = 0
+	}
+}
 
 // Move takes one of a Kind out of h, and makes it the whole of another Hold.
 func (h *Hold) Move(k Kind) Hold {
@@ -45,11 +47,4 @@ func (h *Hold) Move(k Kind) Hold {
 	moved.held &= 1 << k
 	h.held &^= moved.held
 	return moved
-}
-
-func (h *Hold) release(held uint8) {
-	if held != 0 {
-		h.held &^= held
-		h.ledger.give(h.client, h.hash, held)
-	}
 }

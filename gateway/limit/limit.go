@@ -72,8 +72,8 @@ func carriers() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{1
 // IsCrowd reports whether the client is the Crowd.
 func (c Client) IsCrowd() bool { return c.who == crowd }
 
-// Label is the client's kind as a label of metrics: user, address or crowd.
-func (c Client) Label() string { return [...]string{"crowd", "user", "address"}[c.who] }
+// label is the client's kind as a label of metrics: user, address or crowd.
+func (c Client) label() string { return [...]string{"crowd", "user", "address"}[c.who] }
 
-// Labels returns every value of Label.
-func Labels() []string { return []string{"crowd", "user", "address"} }
+// labels returns every value of label.
+func labels() []string { return []string{"crowd", "user", "address"} }

@@ -22,7 +22,7 @@ func TestAClientHoldsAsManyAsItsBoundAndNoMore(t *testing.T) {
 		if !other.Take(k, 3) {
 			t.Errorf("%v: another user is refused", k)
 		}
-		holds[0].Release(k)
+		giveBack(&holds[0], k)
 		if !holds[3].Take(k, 3) {
 			t.Errorf("%v: what was given back cannot be taken", k)
 		}
@@ -74,8 +74,8 @@ func TestWhatIsMovedOutlivesTheRequest(t *testing.T) {
 	if !next.Take(Requests, 1) || next.Take(Connections, 1) {
 		t.Error("want the place free and the connection held")
 	}
-	stream.Release(Connections)
-	stream.Release(Connections)
+	giveBack(&stream, Connections)
+	giveBack(&stream, Connections)
 	if !next.Take(Connections, 1) {
 		t.Error("the connection is held after its end")
 	}
@@ -99,14 +99,14 @@ func TestAddressesAreThoseThatTellClientsApart(t *testing.T) {
 		}
 	}
 	for _, shared := range []string{"127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.1.1", "fe80::1", "fd00::1", "100.64.3.4", "::ffff:10.0.0.1", "0.0.0.0"} {
-		if c := Address(addr(shared)); !c.IsCrowd() || c.Label() != "crowd" {
-			t.Errorf("%s is %q, want the crowd", shared, c.Label())
+		if c := Address(addr(shared)); !c.IsCrowd() || c.label() != "crowd" {
+			t.Errorf("%s is %q, want the crowd", shared, c.label())
 		}
 	}
 	if !Address(netip.Addr{}).IsCrowd() {
 		t.Error("no address is a client of its own, want the crowd")
 	}
-	if User(0) == Crowd() || User(0x20010db8<<32) == Address(addr("2001:db8::")) || User(1).Label() != "user" || Address(addr("192.0.2.1")).Label() != "address" {
+	if User(0) == Crowd() || User(0x20010db8<<32) == Address(addr("2001:db8::")) || User(1).label() != "user" || Address(addr("192.0.2.1")).label() != "address" {
 		t.Error("a user is taken for an address")
 	}
 }
@@ -125,7 +125,7 @@ func TestTheLedgerIsEmptyAfterAStorm(t *testing.T) {
 				}
 				stream := h.Move(Connections)
 				if rand.IntN(2) == 0 {
-					h.Release(Requests)
+					giveBack(&h, Requests)
 				}
 				h.Close()
 				stream.Close()
@@ -197,4 +197,10 @@ func BenchmarkHold(b *testing.B) {
 			h.Close()
 		}
 	})
+}
+
+// giveBack gives one of a kind back, if it is held.
+func giveBack(h *Hold, k Kind) {
+	moved := h.Move(k)
+	moved.Close()
 }

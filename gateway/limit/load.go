@@ -39,7 +39,7 @@ func (l *Load) Service(upstream string) *Adaptive {
 		l.services = make(map[string]*Adaptive)
 	}
 	if l.services[upstream] == nil {
-		l.services[upstream] = NewAdaptive()
+		l.services[upstream] = newAdaptive()
 	}
 	return l.services[upstream]
 }
@@ -71,7 +71,7 @@ func (p *Place) Leave() {
 		p.load.uploads.leave()
 	}
 	if p.service != nil {
-		p.service.Leave(p.light)
+		p.service.leave(p.light)
 	}
 	*p = Place{}
 }
@@ -83,7 +83,7 @@ func (p *Place) BodyCame() {
 	}
 	p.load.uploads.leave()
 	p.service, p.coming = p.coming, nil
-	p.service.Join(p.light)
+	p.service.join(p.light)
 }
 
 // Enter takes a place, in all and at the service, or neither. most is how many there are in all; a service of nil is
@@ -98,7 +98,7 @@ func (l *Load) Enter(service *Adaptive, as Rank, most int64) (Place, bool) {
 	case as.Upload && l.uploads.enter(most, uploadShare):
 		p.coming = service
 		return p, true
-	case !as.Upload && service.Enter(most, as.Share, as.Light):
+	case !as.Upload && service.enter(most, as.Share, as.Light):
 		p.service = service
 		return p, true
 	}

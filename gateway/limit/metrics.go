@@ -18,7 +18,7 @@ func NewMetrics(reg prometheus.Registerer, ledger *Ledger) Metrics {
 	m := Metrics{make(map[Kind]map[string]prometheus.Counter)}
 	for _, kind := range Kinds() {
 		m.tooMany[kind] = make(map[string]prometheus.Counter)
-		for _, label := range Labels() {
+		for _, label := range labels() {
 			m.tooMany[kind][label] = tooMany.WithLabelValues(kind.String(), label)
 		}
 	}
@@ -27,5 +27,5 @@ func NewMetrics(reg prometheus.Registerer, ledger *Ledger) Metrics {
 
 // CountRefusal counts a request that would have made its client hold too much.
 func (m Metrics) CountRefusal(kind Kind, client Client) {
-	m.tooMany[kind][client.Label()].Inc()
+	m.tooMany[kind][client.label()].Inc()
 }

@@ -98,9 +98,6 @@ func (c *Conn) AwaitsBody() bool { return c.awaitsBody.Load() }
 // SkipContinue swallows the interim answer 100 that the server is about to write: the client did not ask for one.
 func (c *Conn) SkipContinue() { c.noContinue.Store(true) }
 
-// BytesReceived returns how many bytes the client sent, judged or not.
-func (c *Conn) BytesReceived() int64 { return c.received.Load() }
-
 // BytesSent returns how many bytes the client's side took.
 func (c *Conn) BytesSent() int64 { return c.sent.Load() }
 
@@ -110,9 +107,9 @@ func (c *Conn) Note() any { return c.note }
 // SetNote leaves something for the handlers of the connection's later requests.
 func (c *Conn) SetNote(note any) { c.note = note }
 
-// OnClose makes Close call f, once, in place of what it was to call before. A connection that is closed already calls
+// notifyClose makes Close call f, once, in place of what it was to call before. A connection that is closed already calls
 // nothing.
-func (c *Conn) OnClose(f func()) { c.onClose.Store(&f) }
+func (c *Conn) notifyClose(f func()) { c.onClose.Store(&f) }
 
 // gone tells the listener, and the one who wanted to know.
 func (c *Conn) gone() {

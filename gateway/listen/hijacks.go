@@ -20,7 +20,7 @@ func (h *Hijacks) Begin(ctx *fasthttp.RequestCtx, run func(net.Conn), lost func(
 	begun := new(atomic.Bool)
 	h.open.Add(1)
 	if strict {
-		client.OnClose(func() {
+		client.notifyClose(func() {
 			if !begun.Swap(true) {
 				defer h.open.Done()
 				lost()

@@ -72,7 +72,7 @@ func (c *chunked) step(ch byte) Reason {
 		return c.endLine(ch)
 	}
 	if c.line++; c.line > maxChunkLine && ch != '\r' {
-		return ReasonChunkLine
+		return reasonChunkLine
 	}
 	if c.state == chunkSize {
 		return c.sizeByte(ch)
@@ -82,7 +82,7 @@ func (c *chunked) step(ch byte) Reason {
 
 func (c *chunked) expect(ch, want byte, next chunkState) Reason {
 	if ch != want {
-		return ReasonChunkEnd
+		return reasonChunkEnd
 	}
 	c.state = next
 	return ""
@@ -91,11 +91,11 @@ func (c *chunked) expect(ch, want byte, next chunkState) Reason {
 // endLine takes the LF of a size line. The account of waste forgives 16 bytes a chunk and as much as the data weighs.
 func (c *chunked) endLine(ch byte) Reason {
 	if ch != '\n' {
-		return ReasonBareCR
+		return reasonBareCR
 	}
 	c.waste = max(0, c.waste+int64(c.line)-16-2*min(c.size, maxChunkWaste))
 	if c.waste > maxChunkWaste {
-		return ReasonChunkWaste
+		return reasonChunkWaste
 	}
 	c.state, c.left = chunkData, c.size
 	return ""
@@ -110,7 +110,7 @@ func (c *chunked) sizeByte(ch byte) Reason {
 		c.size = c.size<<4 | digit
 		return ""
 	case digit >= 0 || c.digits == 0:
-		return ReasonChunkSize
+		return reasonChunkSize
 	case ch == ';':
 		c.state = extBeforeName
 		return ""
@@ -118,19 +118,19 @@ func (c *chunked) sizeByte(ch byte) Reason {
 		c.state = chunkLineLF
 		return ""
 	case ch == '\n':
-		return ReasonBareLF
+		return reasonBareLF
 	}
-	return ReasonChunkSize
+	return reasonChunkSize
 }
 
 // extByte takes a byte of chunk-ext (RFC 9112 §7.1.1), including the white space that a recipient must parse (BWS).
 func (c *chunked) extByte(ch byte) Reason {
 	next, ok := extNext(c.state, ch)
 	if !ok && ch == '\n' {
-		return ReasonBareLF
+		return reasonBareLF
 	}
 	if !ok {
-		return ReasonChunkExt
+		return reasonChunkExt
 	}
 	c.state = next
 	return ""

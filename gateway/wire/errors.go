@@ -5,43 +5,43 @@ type Reason string
 
 // The reasons. The section is the rule of RFC 9112 (HTTP/1.1) unless it names RFC 9110 (HTTP semantics).
 const (
-	ReasonControl      Reason = "control byte"            // §2.2, RFC 9110 §5.5: NUL, DEL or another control byte
-	ReasonTLS          Reason = "tls on a plain listener" // RFC 8446 §5.1: a handshake where HTTP should begin
-	ReasonBareLF       Reason = "bare lf"                 // §2.2: a line ended by LF alone
-	ReasonBareCR       Reason = "bare cr"                 // §2.2: a CR that no LF follows
-	ReasonEmptyLines   Reason = "empty lines"             // §2.2: more than one empty line before the request line
-	ReasonRequestLine  Reason = "bad request line"        // §3: not method SP target SP version
-	ReasonMethod       Reason = "bad method"              // §3.1: not a token
-	ReasonMethodSize   Reason = "method too long"         // §3: longer than any that there is
-	ReasonTargetSize   Reason = "target too long"         // §3: no head has room for it
-	ReasonConnect      Reason = "connect"                 // RFC 9110 §9.3.6: this is not a tunnel
-	ReasonTrace        Reason = "trace"                   // RFC 9110 §9.3.8: it would echo credentials
-	ReasonVersion      Reason = "bad http version"        // §2.3: not HTTP/1.0 or HTTP/1.1
-	ReasonOtherVersion Reason = "other http version"      // RFC 9110 §15.6.6: well formed, but another major version
-	ReasonTargetForm   Reason = "bad target form"         // §3.2: not the form that the method asks for
-	ReasonTargetByte   Reason = "bad target byte"         // §3.2: a byte that no path or query may hold
-	ReasonTargetHost   Reason = "target is not host"      // §3.2.2: an absolute target that disagrees with Host
-	ReasonNoHost       Reason = "no host"                 // §3.2: an HTTP/1.1 request without Host
-	ReasonTwoHosts     Reason = "two hosts"               // §3.2
-	ReasonHost         Reason = "bad host"                // §3.2: not uri-host [":" port]
-	ReasonFold         Reason = "folded line"             // §5.2, §2.2: a line that begins with white space
-	ReasonColonSpace   Reason = "space before colon"      // §5.1
-	ReasonFieldName    Reason = "bad field name"          // §5, RFC 9110 §5.1: empty, or not a token
-	ReasonNoColon      Reason = "no colon"                // §5: a field line without a colon
-	ReasonLength       Reason = "bad content-length"      // §6.2, §6.3: not one decimal number below 2^63
-	ReasonTwoLengths   Reason = "two content-length"      // §6.3
-	ReasonCoding       Reason = "bad transfer-encoding"
-	ReasonTwoCodings   Reason = "two transfer-encoding"
-	ReasonOldCoding    Reason = "transfer-encoding in http/1.0" // §6.1
-	ReasonBothLengths  Reason = "content-length and transfer-encoding"
-	ReasonHeadSize     Reason = "head too large"      // §3, RFC 6585 §5
-	ReasonFieldCount   Reason = "too many fields"     // RFC 6585 §5
-	ReasonChunkSize    Reason = "bad chunk size"      // §7.1: not 1 to 15 hexadecimal digits
-	ReasonChunkExt     Reason = "bad chunk extension" // §7.1.1
-	ReasonChunkLine    Reason = "chunk line too long"
-	ReasonChunkWaste   Reason = "too much chunk overhead" // §7.1.1: a flood of extensions or tiny chunks
-	ReasonChunkEnd     Reason = "bad chunk end"           // §7.1: chunk data that CRLF does not end
-	ReasonTrailer      Reason = "forbidden trailer"       // RFC 9110 §6.5.1: a field that only a head may hold
+	reasonControl      Reason = "control byte"            // §2.2, RFC 9110 §5.5: NUL, DEL or another control byte
+	reasonTLS          Reason = "tls on a plain listener" // RFC 8446 §5.1: a handshake where HTTP should begin
+	reasonBareLF       Reason = "bare lf"                 // §2.2: a line ended by LF alone
+	reasonBareCR       Reason = "bare cr"                 // §2.2: a CR that no LF follows
+	reasonEmptyLines   Reason = "empty lines"             // §2.2: more than one empty line before the request line
+	reasonRequestLine  Reason = "bad request line"        // §3: not method SP target SP version
+	reasonMethod       Reason = "bad method"              // §3.1: not a token
+	reasonMethodSize   Reason = "method too long"         // §3: longer than any that there is
+	reasonTargetSize   Reason = "target too long"         // §3: no head has room for it
+	reasonConnect      Reason = "connect"                 // RFC 9110 §9.3.6: this is not a tunnel
+	reasonTrace        Reason = "trace"                   // RFC 9110 §9.3.8: it would echo credentials
+	reasonVersion      Reason = "bad http version"        // §2.3: not HTTP/1.0 or HTTP/1.1
+	reasonOtherVersion Reason = "other http version"      // RFC 9110 §15.6.6: well formed, but another major version
+	reasonTargetForm   Reason = "bad target form"         // §3.2: not the form that the method asks for
+	reasonTargetByte   Reason = "bad target byte"         // §3.2: a byte that no path or query may hold
+	reasonTargetHost   Reason = "target is not host"      // §3.2.2: an absolute target that disagrees with Host
+	reasonNoHost       Reason = "no host"                 // §3.2: an HTTP/1.1 request without Host
+	reasonTwoHosts     Reason = "two hosts"               // §3.2
+	reasonHost         Reason = "bad host"                // §3.2: not uri-host [":" port]
+	reasonFold         Reason = "folded line"             // §5.2, §2.2: a line that begins with white space
+	reasonColonSpace   Reason = "space before colon"      // §5.1
+	reasonFieldName    Reason = "bad field name"          // §5, RFC 9110 §5.1: empty, or not a token
+	reasonNoColon      Reason = "no colon"                // §5: a field line without a colon
+	reasonLength       Reason = "bad content-length"      // §6.2, §6.3: not one decimal number below 2^63
+	reasonTwoLengths   Reason = "two content-length"      // §6.3
+	reasonCoding       Reason = "bad transfer-encoding"
+	reasonTwoCodings   Reason = "two transfer-encoding"
+	reasonOldCoding    Reason = "transfer-encoding in http/1.0" // §6.1
+	reasonBothLengths  Reason = "content-length and transfer-encoding"
+	reasonHeadSize     Reason = "head too large"      // §3, RFC 6585 §5
+	reasonFieldCount   Reason = "too many fields"     // RFC 6585 §5
+	reasonChunkSize    Reason = "bad chunk size"      // §7.1: not 1 to 15 hexadecimal digits
+	reasonChunkExt     Reason = "bad chunk extension" // §7.1.1
+	reasonChunkLine    Reason = "chunk line too long"
+	reasonChunkWaste   Reason = "too much chunk overhead" // §7.1.1: a flood of extensions or tiny chunks
+	reasonChunkEnd     Reason = "bad chunk end"           // §7.1: chunk data that CRLF does not end
+	reasonTrailer      Reason = "forbidden trailer"       // RFC 9110 §6.5.1: a field that only a head may hold
 	ReasonProxy        Reason = "bad proxy header"        // where a proxy that is to name its client does not
 	ReasonSlowHead     Reason = "slow head"               // RFC 9110 §15.5.9
 	ReasonSlowBody     Reason = "slow body"               // RFC 9110 §15.5.9
@@ -61,19 +61,19 @@ func (e *MalformedError) Error() string { return "refused request: " + string(e.
 // suggests 501 for an unknown transfer coding; that is 400 here, like all other framing that could be read in two ways.
 func (e *MalformedError) Status() int {
 	switch e.Reason {
-	case ReasonConnect, ReasonTrace:
+	case reasonConnect, reasonTrace:
 		return 405
 	case ReasonSlowHead, ReasonSlowBody:
 		return 408
-	case ReasonTargetSize:
+	case reasonTargetSize:
 		return 414
-	case ReasonHeadSize, ReasonFieldCount:
+	case reasonHeadSize, reasonFieldCount:
 		return 431
-	case ReasonMethodSize:
+	case reasonMethodSize:
 		return 501
 	case ReasonTooMany:
 		return 503
-	case ReasonOtherVersion:
+	case reasonOtherVersion:
 		return 505
 	}
 	return 400

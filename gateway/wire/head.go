@@ -23,13 +23,13 @@ func fieldName(line []byte) (colon int, reason Reason) {
 	case n < len(line) && line[n] == ':' && n > 0:
 		return n, ""
 	case line[0] == ' ' || line[0] == '\t':
-		return 0, ReasonFold
+		return 0, reasonFold
 	case n == len(line):
-		return 0, ReasonNoColon
+		return 0, reasonNoColon
 	case n > 0 && colonAfterSpace(line[n:]):
-		return 0, ReasonColonSpace
+		return 0, reasonColonSpace
 	}
-	return 0, ReasonFieldName
+	return 0, reasonFieldName
 }
 
 func colonAfterSpace(b []byte) bool {
@@ -61,10 +61,10 @@ func (h *head) field(line []byte, colon, from int) Reason {
 func (h *head) setHost(line []byte, colon, from int) Reason {
 	value := trimSpace(line[colon+1:])
 	if h.hasHost {
-		return ReasonTwoHosts
+		return reasonTwoHosts
 	}
 	if !validHost(value) {
-		return ReasonHost
+		return reasonHost
 	}
 	start := colon + 1
 	for line[start] == ' ' || line[start] == '\t' {
@@ -79,13 +79,13 @@ func (h *head) setHost(line []byte, colon, from int) Reason {
 func (h *head) setLength(value []byte) Reason {
 	switch {
 	case h.hasLength:
-		return ReasonTwoLengths
+		return reasonTwoLengths
 	case h.chunked:
-		return ReasonBothLengths
+		return reasonBothLengths
 	}
 	n, ok := decimal(value)
 	if !ok {
-		return ReasonLength
+		return reasonLength
 	}
 	h.hasLength, h.length = true, n
 	return ""
@@ -95,13 +95,13 @@ func (h *head) setLength(value []byte) Reason {
 func (h *head) setCoding(value []byte) Reason {
 	switch {
 	case h.chunked:
-		return ReasonTwoCodings
+		return reasonTwoCodings
 	case h.hasLength:
-		return ReasonBothLengths
+		return reasonBothLengths
 	case h.old:
-		return ReasonOldCoding
+		return reasonOldCoding
 	case !is(value, "chunked"):
-		return ReasonCoding
+		return reasonCoding
 	}
 	h.chunked = true
 	return ""
@@ -110,10 +110,10 @@ func (h *head) setCoding(value []byte) Reason {
 // finish judges what only the whole head b can tell.
 func (h *head) finish(b []byte) Reason {
 	if !h.hasHost && (!h.old || h.authority.to > 0) {
-		return ReasonNoHost
+		return reasonNoHost
 	}
 	if h.authority.to > 0 && !sameFold(b[h.authority.from:h.authority.to], b[h.host.from:h.host.to]) {
-		return ReasonTargetHost
+		return reasonTargetHost
 	}
 	return ""
 }

@@ -8,17 +8,17 @@ func (h *head) requestLine(line []byte, from int) Reason {
 	sp := tokenBytes.span(line)
 	switch {
 	case sp == 0 || sp < len(line) && line[sp] != ' ':
-		return ReasonMethod
+		return reasonMethod
 	case sp > maxMethodBytes:
-		return ReasonMethodSize
+		return reasonMethodSize
 	}
 	last := bytes.LastIndexByte(line, ' ')
 	if last <= sp+1 {
-		return ReasonRequestLine
+		return reasonRequestLine
 	}
 	method, target := line[:sp], line[sp+1:last]
 	if target[0] == ' ' || target[len(target)-1] == ' ' || last == len(line)-1 {
-		return ReasonRequestLine
+		return reasonRequestLine
 	}
 	if reason := h.setVersion(line[last+1:]); reason != "" {
 		return reason
@@ -36,11 +36,11 @@ const maxMethodBytes = 32
 func tooLong(line []byte) Reason {
 	switch sp := tokenBytes.span(line); {
 	case sp == 0 || sp < len(line) && line[sp] != ' ':
-		return ReasonMethod
+		return reasonMethod
 	case sp > maxMethodBytes:
-		return ReasonMethodSize
+		return reasonMethodSize
 	}
-	return ReasonTargetSize
+	return reasonTargetSize
 }
 
 // setVersion takes HTTP/1.1 and HTTP/1.0, spelled so: the name is case-sensitive (RFC 9112 §2.3). A later minor version is
@@ -48,9 +48,9 @@ func tooLong(line []byte) Reason {
 func (h *head) setVersion(v []byte) Reason {
 	switch {
 	case len(v) != len("HTTP/1.1") || string(v[:5]) != "HTTP/" || !digitBytes[v[5]] || v[6] != '.' || !digitBytes[v[7]]:
-		return ReasonVersion
+		return reasonVersion
 	case v[5] != '1':
-		return ReasonOtherVersion
+		return reasonOtherVersion
 	case v[7] == '0':
 		h.old = true
 	default:
@@ -63,9 +63,9 @@ func (h *head) setVersion(v []byte) Reason {
 func refusedMethod(method []byte) Reason {
 	switch string(method) {
 	case "CONNECT":
-		return ReasonConnect
+		return reasonConnect
 	case "TRACE":
-		return ReasonTrace
+		return reasonTrace
 	}
 	return ""
 }

@@ -36,7 +36,7 @@ func (s *section) judge(b []byte, limits *Limits) (end int, reason Reason) {
 				return s.looked, reason
 			}
 		case rest[0] == tlsHandshake && s.looked == 0 && !s.trailers:
-			return 0, ReasonTLS
+			return 0, reasonTLS
 		default:
 			return 0, strayControl(rest[0])
 		}
@@ -46,7 +46,7 @@ func (s *section) judge(b []byte, limits *Limits) (end int, reason Reason) {
 // tooLarge says what of a section is too large, whose last line has not ended.
 func (s *section) tooLarge(line []byte) Reason {
 	if s.inFields || s.trailers {
-		return ReasonHeadSize
+		return reasonHeadSize
 	}
 	return tooLong(line)
 }
@@ -67,7 +67,7 @@ func (s *section) endLine(b []byte, limits *Limits) (done bool, reason Reason) {
 	case s.inFields:
 		return true, s.head.finish(b)
 	case s.emptyLine:
-		return false, ReasonEmptyLines
+		return false, reasonEmptyLines
 	}
 	s.emptyLine = true
 	return false, ""
@@ -76,7 +76,7 @@ func (s *section) endLine(b []byte, limits *Limits) (done bool, reason Reason) {
 // field judges one field line that begins at byte from of the section.
 func (s *section) field(line []byte, from int, limits *Limits) Reason {
 	if s.fields++; s.fields > limits.MaxFields {
-		return ReasonFieldCount
+		return reasonFieldCount
 	}
 	colon, reason := fieldName(line)
 	if reason != "" {
@@ -102,9 +102,9 @@ func (s *section) started(b []byte) bool {
 func strayControl(ch byte) Reason {
 	switch ch {
 	case '\n':
-		return ReasonBareLF
+		return reasonBareLF
 	case '\r':
-		return ReasonBareCR
+		return reasonBareCR
 	}
-	return ReasonControl
+	return reasonControl
 }

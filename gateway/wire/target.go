@@ -16,11 +16,11 @@ func (h *head) target(method, target []byte, from int) Reason {
 	}
 	start := authorityStart(target)
 	if start == 0 {
-		return ReasonTargetForm
+		return reasonTargetForm
 	}
 	end := start + authorityLen(target[start:])
 	if !validHost(target[start:end]) {
-		return ReasonTargetForm
+		return reasonTargetForm
 	}
 	h.authority = extent{from + start, from + end}
 	return originForm(target[end:])
@@ -33,7 +33,7 @@ func originForm(target []byte) Reason {
 		n += queryBytes.span(target[n:])
 	}
 	if n < len(target) {
-		return ReasonTargetByte
+		return reasonTargetByte
 	}
 	return ""
 }

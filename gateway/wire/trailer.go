@@ -14,11 +14,11 @@ var forbiddenTrailers = [...]string{
 func trailerField(name []byte) Reason {
 	for _, word := range forbiddenTrailers {
 		if is(name, word) {
-			return ReasonTrailer
+			return reasonTrailer
 		}
 	}
 	if hasPrefix(name, "x-forwarded") || hasPrefix(name, "x-real-ip") {
-		return ReasonTrailer
+		return reasonTrailer
 	}
 	return ""
 }
