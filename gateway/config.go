@@ -43,11 +43,11 @@ type ServerConfig struct {
 	Connections    Connections     `yaml:"connections"`
 }
 
-// Reload is c with what a running gateway takes over from next: all but what belongs to the listeners.
-func (c ServerConfig) Reload(next ServerConfig) ServerConfig {
-	c.AdminToken, c.TrustedProxies, c.ProxyProtocol, c.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
-	c.Timeouts.Request, c.Timeouts.PreDrain, c.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
-	return c
+// Reload is s with what a running gateway takes over from next: all but what belongs to the listeners.
+func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
+	s.AdminToken, s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
+	s.Timeouts.Request, s.Timeouts.PreDrain, s.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
+	return s
 }
 
 // Connections is server.connections: how many clients may be connected.
