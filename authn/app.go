@@ -82,8 +82,10 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 	if err != nil {
 		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has not answered lately")}
 	}
-	session, err := p.within(ctx, code)
-	p.breaker.Record(pass, weChatResult(err), p.now())
+	result := breaker.Neutral // should the exchange panic
+	defer func() { p.breaker.Record(pass, result, p.now()) }()
+	session, err := p.code2Session(ctx, code)
+	result = weChatResult(err)
 	if err != nil {
 		return wechat.Session{}, weChatError(err)
 	}
@@ -104,13 +106,13 @@ func weChatResult(err error) breaker.Result {
 	return breaker.Success
 }
 
-// within takes one of the slots, so that a slow WeChat holds up a bounded number of logins.
-func (p *app) within(ctx context.Context, code string) (wechat.Session, error) {
+// code2Session takes one of the slots, so that a slow WeChat holds up a bounded number of logins.
+func (p *app) code2Session(ctx context.Context, code string) (wechat.Session, error) {
 	if err := p.slots.acquire(ctx); err != nil {
 		return wechat.Session{}, err
 	}
 	defer p.slots.release()
-	return p.patient(ctx, code)
+	return p.retryBusy(ctx, code)
 }
 
 // phone trades the code of a button for a number. The code is sent once.
@@ -126,8 +128,8 @@ func (p *app) phone(ctx context.Context, code, openID string) (wechat.Phone, err
 	return phone, nil
 }
 
-// patient tries again when WeChat says that it is busy; nothing else is ever tried again.
-func (p *app) patient(ctx context.Context, code string) (wechat.Session, error) {
+// retryBusy tries again when WeChat says that it is busy; nothing else is ever tried again.
+func (p *app) retryBusy(ctx context.Context, code string) (wechat.Session, error) {
 	for attempt := 0; ; attempt++ {
 		session, err := p.client.Code2Session(ctx, code)
 		var answer *wechat.Error

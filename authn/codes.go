@@ -66,8 +66,9 @@ func (c *codes[T]) once(ctx context.Context, key codeKey, exchange func() (T, er
 	}
 	if first {
 		defer close(o.done)
+		defer c.settle(key, o)
+		o.err = errAborted // for whoever waits, should exchange panic
 		o.value, o.err = exchange()
-		c.settle(key, o)
 		return o.value, o.err
 	}
 	select {
@@ -77,6 +78,9 @@ func (c *codes[T]) once(ctx context.Context, key codeKey, exchange func() (T, er
 		return *new(T), &WeChatError{Kind: ErrTimeout, Err: ctx.Err()}
 	}
 }
+
+// errAborted is an exchange that panicked: nobody knows whether the code was spent.
+var errAborted = &WeChatError{Kind: ErrBadResponse, Err: errors.New("the exchange was aborted")}
 
 // again is a finished outcome for who sends the code once more.
 func (c *codes[T]) again(o *outcome[T]) (T, error) {

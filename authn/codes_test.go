@@ -237,3 +237,30 @@ func TestAWeChatThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 		t.Errorf("after a probe that worked: %v", err)
 	}
 }
+
+func TestAnExchangeThatPanicsIsNobodysLogin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var waiting sync.WaitGroup
+	client := &scriptedWeChat{answer: func(string, int) (wechat.Session, error) {
+		waiting.Go(func() {
+			if grant, err := f.Login(t.Context(), Login{Code: "fatal"}); !errors.Is(err, ErrSentBefore) {
+				t.Errorf("who waited got %+v, %v; want %v", grant, err, ErrSentBefore)
+			}
+		})
+		panic("a fault of our own")
+	}}
+	f.with(client)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, _ = f.Login(t.Context(), Login{Code: "fatal"})
+	}()
+	waiting.Wait()
+	if n := client.count("fatal"); n != 1 {
+		t.Errorf("the code was sent %d times, want once", n)
+	}
+}

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -72,13 +71,11 @@ func (s *Signer) Sign(userID int64, openID, audience, requestID string) (string,
 	if err != nil {
 		return "", fmt.Errorf("signing an identity: %w", err)
 	}
-	var token strings.Builder
-	token.WriteString(s.header)
-	token.WriteString(base64.RawURLEncoding.EncodeToString(payload))
-	signature := ed25519.Sign(s.private, []byte(token.String()))
-	token.WriteByte('.')
-	token.WriteString(base64.RawURLEncoding.EncodeToString(signature))
-	return token.String(), nil
+	token := append(make([]byte, 0, 512), s.header...)
+	token = base64.RawURLEncoding.AppendEncode(token, payload)
+	signature := ed25519.Sign(s.private, token)
+	token = append(token, '.')
+	return string(base64.RawURLEncoding.AppendEncode(token, signature)), nil
 }
 
 // JWK is a public key as RFC 7517 writes it.
