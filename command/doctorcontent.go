@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // contentFinding tries whether the targets of a service take the content of a request for the next one.
@@ -18,7 +19,7 @@ func contentFinding(ctx context.Context, name string, cfg upstream.Config) findi
 		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
 		err := upstream.Drains(limited, cfg, t)
 		cancel()
-		if errors.Is(err, upstream.ErrUndrained) {
+		if errors.Is(err, http1.ErrUndrained) {
 			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
 		} else if err != nil {
 			f.advice = fmt.Sprintf("%s could not be reached: see the line on upstream %s", t.URL, name)

@@ -12,7 +12,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/listen"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
@@ -88,7 +88,7 @@ func (g *Gateway) receiveBody(ex *Exchange) error {
 		}
 	}
 	if most := ex.route.timeout; most > 0 && ex.body.waited > most {
-		return upstream.ErrSlowBody
+		return http1.ErrSlowBody
 	}
 	return ex.next()
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"wxgate/gateway/limit"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // ending is the end of a body that still flows when its handler is through. The answer is counted and logged then, as
@@ -18,14 +18,16 @@ type ending struct {
 	held  limit.Hold
 }
 
-// flows makes the exchange wait for the end of the body, if that is a stream, which stop can end.
-func (ex *Exchange) flows(stop *upstream.Stop) {
-	if !ex.response.IsBodyStream() {
+// flows makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is watched
+// until then.
+func (g *Gateway) flows(ex *Exchange, body *http1.Body, waiting *wait) {
+	if body == nil {
 		return
 	}
 	e := &ending{held: ex.hold.Move(limit.Connections)}
 	ex.ending = e
-	stop.Flowed = func(bytes int64, err error) {
+	body.Ended = func(bytes int64, err error) {
+		g.watch.forget(waiting)
 		e.held.Close()
 		e.over, e.bytes, e.err = true, bytes, err
 		if e.then != nil {

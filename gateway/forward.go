@@ -8,7 +8,6 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
-	"wxgate/upstream"
 )
 
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
@@ -26,25 +25,24 @@ func (g *Gateway) forward(ex *Exchange) error {
 	if err := g.buildRequest(ex, req); err != nil {
 		return err
 	}
-	waiting := g.watch.begin(ex.conn)
+	waiting := g.watch.begin(ex)
 	defer g.watch.end(waiting, ex)
-	exchanged, err := ex.route.upstream.DoWith(req, ex.response, g.options(ex, waiting))
+	exchanged, err := ex.route.upstream.Do(waiting, req, ex.response, ex.user())
 	ex.exchanged(exchanged)
 	if err != nil {
 		return err
 	}
-	ex.flows(&waiting.stop)
+	g.flows(ex, exchanged.Body, waiting)
 	g.endWithConnection(ex)
 	return nil
 }
 
-// options is what the upstream is told of a request.
-func (*Gateway) options(ex *Exchange, waiting *wait) upstream.Options {
-	o := upstream.Options{Deadline: ex.start.Add(ex.route.timeout + ex.body.waited), Stop: &waiting.stop}
-	if subject := ex.subject; subject != nil {
-		o.Affinity = uint64(subject.UserID) // ids are positive, and any bits will do
+// user is whose request it is, 0 for nobody's.
+func (ex *Exchange) user() uint64 {
+	if ex.subject == nil {
+		return 0
 	}
-	return o
+	return uint64(ex.subject.UserID) // ids are positive, and any bits will do
 }
 
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the

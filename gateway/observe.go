@@ -12,7 +12,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // observe measures, counts and logs every request. It resolves the error first: until then the status still reads 200.
@@ -85,7 +85,7 @@ func (g *Gateway) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, too
 // nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
 // whatever spelling, is looked for before ours is set.
 func nameAnswer(resp *fasthttp.Response, id string) {
-	upstream.DropFields(&resp.Header, func(name []byte) bool {
+	http1.DropFields(&resp.Header, func(name []byte) bool {
 		return len(name) == len(answer.HeaderRequestID) && strings.EqualFold(string(name), answer.HeaderRequestID)
 	})
 	resp.Header.Set(answer.HeaderRequestID, id)

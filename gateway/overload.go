@@ -8,7 +8,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // class is the place of a request when there is too much to do.
@@ -131,7 +131,7 @@ func (g *Gateway) holdBack(ex *Exchange) error {
 
 // overloaded reports whether a request was more than we or a service bear.
 func overloaded(err error) bool {
-	return errors.Is(err, answer.ErrOverloaded) || errors.Is(err, upstream.ErrOverloaded)
+	return errors.Is(err, answer.ErrOverloaded) || errors.Is(err, http1.ErrOverloaded)
 }
 
 // awaitTurn waits until a request was to come, and begins its time then. When we stop, nobody waits any more.

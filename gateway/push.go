@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -64,7 +65,7 @@ func (g *Gateway) takePush(ex *Exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := g.pushes.once(push.ID(query), func() error { return g.deliverPush(ex, plain) }); err != nil {
+	if err := g.pushes.once(push.ID(query), func() error { return deliverPush(ex, plain) }); err != nil {
 		return err
 	}
 	ex.response.Header.Set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
@@ -88,7 +89,7 @@ func (g *Gateway) pushQuery(ex *Exchange) (url.Values, error) {
 }
 
 // deliverPush sends a message to the upstream of wechat.push. A service that does not take it is an error.
-func (g *Gateway) deliverPush(ex *Exchange, message []byte) error {
+func deliverPush(ex *Exchange, message []byte) error {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
@@ -97,9 +98,11 @@ func (g *Gateway) deliverPush(ex *Exchange, message []byte) error {
 	req.Header.SetContentType("application/json")
 	req.Header.Set(answer.HeaderRequestID, ex.id)
 	req.SetBody(message)
+	ctx, cancel := context.WithTimeout(ex.ctx, pushAnswer)
+	defer cancel()
 	r := ex.snapshot
 	to := r.upstreams[r.cfg.PushUpstream]
-	if _, err := to.Do(req, resp, g.deps.Now().Add(pushAnswer)); err != nil {
+	if _, err := to.Do(ctx, req, resp, 0); err != nil {
 		return err
 	}
 	if status := resp.StatusCode(); status < 200 || status > 299 {

@@ -14,7 +14,7 @@ import (
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/lograte"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // fail answers with the error's row. Only the row and what WeChat calls its errcode reach the client; the error's own
@@ -44,7 +44,7 @@ func (g *Gateway) fail(ex *Exchange, err error) {
 		g.often.Error(lograte.Kind{Message: "request failed", Reason: f.Reason, Upstream: ex.upstreamName()}, "request_id", ex.id, "error", err)
 	}
 	f.Refusal(f.MessageOf(err), "", ex.id, g.deps.Now()).Fill(ex.response)
-	if errors.Is(err, upstream.ErrStopped) {
+	if errors.Is(err, http1.ErrStopped) {
 		g.endWithout(ex, func(net.Conn) {}, func() {}) // the client has left: what log and metric say is no status of HTTP
 	}
 }

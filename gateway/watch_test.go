@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -149,5 +151,40 @@ func TestAClientThatStaysIsServedHoweverLongItTakes(t *testing.T) {
 		if resp, body := l.answer(t); resp.StatusCode != 200 || body != "late" {
 			t.Fatalf("got %d %s, want 200 late", resp.StatusCode, body)
 		}
+	}
+}
+
+func TestAWaitIsAContextThatEndsWhenItsClientLeaves(t *testing.T) {
+	t.Parallel()
+	x := &wait{Context: t.Context(), deadline: time.Now().Add(time.Hour)}
+	if at, bounded := x.Deadline(); !bounded || !at.Equal(x.deadline) || x.Err() != nil {
+		t.Errorf("its deadline is %v and its error %v, want those of one that goes on", at, x.Err())
+	}
+	called := make(chan int, 10)
+	stopped := x.AfterFunc(func() { called <- 0 })
+	if !stopped() || stopped() {
+		t.Error("a function that waits is stopped once")
+	}
+	pending := x.AfterFunc(func() { called <- 1 })
+	derived, cancel := context.WithCancel(x)
+	defer cancel()
+	before := x.Done()
+	x.leave()
+	x.leave()
+	<-before
+	<-x.Done()
+	<-derived.Done()
+	if !errors.Is(x.Err(), context.Canceled) || !errors.Is(derived.Err(), context.Canceled) {
+		t.Errorf("it ends with %v, and what was derived from it with %v, want %v", x.Err(), derived.Err(), context.Canceled)
+	}
+	if pending() {
+		t.Error("a function that was called is stopped")
+	}
+	late := x.AfterFunc(func() { called <- 2 })
+	if late() {
+		t.Error("a function that comes late is stopped")
+	}
+	if first, second := <-called, <-called; first+second != 3 {
+		t.Errorf("it called %d and %d, want 1 and 2", first, second)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // The fields of the opening handshake (RFC 6455 §4.1).
@@ -94,19 +94,19 @@ func (g *Gateway) openWebSocket(ex *Exchange) error {
 	}
 	req.Header.Set(fasthttp.HeaderConnection, "Upgrade")
 	req.Header.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
-	waiting := g.watch.begin(ex.conn)
+	waiting := g.watch.begin(ex)
 	defer g.watch.end(waiting, ex)
-	service, exchanged, err := ex.route.upstream.Upgrade(req, ex.response, g.options(ex, waiting))
+	service, exchanged, err := ex.route.upstream.Upgrade(waiting, req, ex.response, ex.user())
 	ex.exchanged(exchanged)
 	switch {
 	case err != nil:
 		return err
 	case service == nil:
-		ex.flows(&waiting.stop)
+		g.flows(ex, exchanged.Body, waiting)
 		return nil
 	case !accepts(ex.response, key):
 		_ = service.Close()
-		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", upstream.ErrInvalid)
+		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", http1.ErrInvalid)
 	}
 	g.joinWebSocket(ex, service)
 	return nil
@@ -126,7 +126,7 @@ func accepts(resp *fasthttp.Response, key string) bool {
 
 // joinWebSocket answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
 // limits of bodies nor timeouts of requests count.
-func (g *Gateway) joinWebSocket(ex *Exchange, service *upstream.Tunnel) {
+func (g *Gateway) joinWebSocket(ex *Exchange, service *http1.Tunnel) {
 	client := ex.conn
 	if client == nil {
 		_ = service.Close()

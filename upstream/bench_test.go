@@ -45,9 +45,10 @@ func benchRequest() *fasthttp.Request {
 func BenchmarkDo(b *testing.B) {
 	u := newUpstream(b, cannedService(b).URL)
 	req, resp := benchRequest(), new(fasthttp.Response)
+	ctx := within(time.Hour)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := u.Do(req, resp, time.Now().Add(time.Second)); err != nil {
+		if _, err := u.Do(ctx, req, resp, 0); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -72,7 +73,7 @@ func BenchmarkUpload1MiB(b *testing.B) {
 	for b.Loop() {
 		req := newRequest("POST", "/")
 		req.SetBodyStream(struct{ io.Reader }{bytes.NewReader(body)}, len(body))
-		if _, err := u.Do(req, resp, soon()); err != nil {
+		if _, err := u.Do(soon(), req, resp, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

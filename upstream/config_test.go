@@ -117,7 +117,7 @@ func TestEveryExchangeIsMeasuredUnderItsUpstream(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(u.Close)
-		_, _ = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+		_, _ = u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 	}
 	families, err := reg.Gather()
 	if err != nil {

@@ -10,13 +10,14 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
 func TestAServiceWithoutAnAddressIsAConnectError(t *testing.T) {
 	t.Parallel()
-	_, err := newUpstream(t, "http://no-such-service.invalid:3000").Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrConnect)
+	_, err := newUpstream(t, "http://no-such-service.invalid:3000").Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	wantError(t, err, http1.ErrConnect)
 }
 
 func TestAFullPoolIsUnavailable(t *testing.T) {
@@ -29,10 +30,10 @@ func TestAFullPoolIsUnavailable(t *testing.T) {
 	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Wait = 2, 50*time.Millisecond })
 	var busy sync.WaitGroup
 	for range 2 {
-		busy.Go(func() { _, _ = u.Do(newRequest("GET", "/busy"), new(fasthttp.Response), soon()) })
+		busy.Go(func() { _, _ = u.Do(soon(), newRequest("GET", "/busy"), new(fasthttp.Response), 0) })
 	}
 	eventually(t, "two requests are being served", func() bool { return len(service.Requests()) == 2 })
-	ex, err := u.Do(newRequest("GET", "/more"), new(fasthttp.Response), soon())
+	ex, err := u.Do(soon(), newRequest("GET", "/more"), new(fasthttp.Response), 0)
 	wantOverloaded(t, err)
 	if ex.Attempts != 0 {
 		t.Errorf("%d attempts, want 0", ex.Attempts)
@@ -56,7 +57,7 @@ func TestAShortQueueForConnectionsIsServed(t *testing.T) {
 	for range 16 {
 		all.Go(func() {
 			for range 50 {
-				if _, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon()); err != nil {
+				if _, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0); err != nil {
 					t.Error(err)
 				}
 			}
@@ -80,7 +81,7 @@ func TestCloseEndsIdleConnectionsAtOnceAndBusyOnesAfterTheirAnswer(t *testing.T)
 	u := newUpstream(t, service.URL)
 	busy := make(chan error)
 	go func() {
-		_, err := u.Do(newRequest("GET", "/busy"), new(fasthttp.Response), soon())
+		_, err := u.Do(soon(), newRequest("GET", "/busy"), new(fasthttp.Response), 0)
 		busy <- err
 	}()
 	eventually(t, "a request is being served", func() bool { return len(service.Requests()) == 1 })
@@ -93,14 +94,14 @@ func TestCloseEndsIdleConnectionsAtOnceAndBusyOnesAfterTheirAnswer(t *testing.T)
 		t.Errorf("the request in flight failed: %v", err)
 	}
 	eventually(t, "no connection is open", func() bool { return service.OpenConns() == 0 })
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrUnavailable)
+	_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	wantError(t, err, http1.ErrUnavailable)
 }
 
 func TestErrorsAreLoggedWithTheUpstreamsName(t *testing.T) {
 	t.Parallel()
-	_, err := newUpstream(t, upstreamtest.Refused(t)).Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	if !errors.Is(err, upstream.ErrConnect) || !strings.HasPrefix(err.Error(), "recipes: upstream connect: ") {
+	_, err := newUpstream(t, upstreamtest.Refused(t)).Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	if !errors.Is(err, http1.ErrConnect) || !strings.HasPrefix(err.Error(), "recipes: upstream connect: ") {
 		t.Errorf("error is %q, want it to begin with the name and the kind", err)
 	}
 }

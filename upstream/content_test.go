@@ -25,7 +25,7 @@ import (
 const forged = "GET /forged HTTP/1.1\r\nHost: h\r\nX-User-Id: 1\r\n\r\n"
 
 // carrying makes a request of a user with content; chunked leaves its length open.
-func carrying(method string, user uint64, content string, chunked bool) (*fasthttp.Request, upstream.Options) {
+func carrying(method string, user uint64, content string, chunked bool) *fasthttp.Request {
 	req := newRequest(method, "/mine")
 	req.Header.Set("X-User-Id", fmt.Sprint(user))
 	if chunked {
@@ -33,7 +33,7 @@ func carrying(method string, user uint64, content string, chunked bool) (*fastht
 	} else {
 		req.SetBodyRaw([]byte(content))
 	}
-	return req, upstream.Options{Deadline: soon(), Affinity: user}
+	return req
 }
 
 // asks sends a GET of a user and fails the test unless the answer is the user's.
@@ -42,7 +42,7 @@ func asks(t *testing.T, u *upstream.Upstream, user uint64) {
 	req := newRequest("GET", "/own")
 	req.Header.Set("X-User-Id", fmt.Sprint(user))
 	var resp fasthttp.Response
-	_, err := u.DoWith(req, &resp, upstream.Options{Deadline: soon(), Affinity: user})
+	_, err := u.Do(soon(), req, &resp, user)
 	if want := fmt.Sprintf(`/own for "%d"`, user); err != nil || string(resp.Body()) != want {
 		t.Errorf("user %d got %q, %v, want %q", user, resp.Body(), err, want)
 	}
@@ -58,8 +58,8 @@ func TestContentOfADeleteIsNeverExecutedAsARequest(t *testing.T) {
 				service := upstreamtest.NewUndraining(t)
 				u := newUpstream(t, service.URL)
 				for user := uint64(2); user < 12; user++ {
-					req, o := carrying(method, user, forged, chunked)
-					if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+					req := carrying(method, user, forged, chunked)
+					if _, err := u.Do(soon(), req, new(fasthttp.Response), user); err != nil {
 						t.Fatal(err)
 					}
 					asks(t, u, user+100)
@@ -82,8 +82,8 @@ func TestAConnectionThatWasSaidToCloseIsNotPooledWhateverTheServiceSays(t *testi
 	})
 	u := newUpstream(t, service.URL)
 	for range 5 {
-		req, o := carrying("DELETE", 2, "{}", false)
-		if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+		req := carrying("DELETE", 2, "{}", false)
+		if _, err := u.Do(soon(), req, new(fasthttp.Response), 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,8 +114,8 @@ func TestWhatConnectionsCarryIsBoundedAsToldTo(t *testing.T) {
 			service := upstreamtest.Echo(t)
 			u := newUpstream(t, service.URL, func(c *upstream.Config) { tc.with(&c.Keepalive) })
 			for range 9 {
-				req, o := carrying(tc.method, 2, "{}", false)
-				if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+				req := carrying(tc.method, 2, "{}", false)
+				if _, err := u.Do(soon(), req, new(fasthttp.Response), 2); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -134,7 +134,7 @@ func TestNoContentSharesAConnection(t *testing.T) {
 	for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
 		req := newRequest(method, "/")
 		req.Header.Set("Content-Length", "0")
-		if _, err := u.Do(req, new(fasthttp.Response), soon()); err != nil {
+		if _, err := u.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,8 +167,8 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 	t.Cleanup(func() { once.Do(func() { close(victim) }) })
 	var clock atomic.Int64
 	u, reg, log := undrained(t, service.URL, func() time.Time { return time.Unix(clock.Load(), 0) })
-	req, o := carrying("POST", 2, forged, false)
-	if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+	req := carrying("POST", 2, forged, false)
+	if _, err := u.Do(soon(), req, new(fasthttp.Response), 2); err != nil {
 		t.Fatal(err)
 	}
 	asks(t, u, 3) // at once: on another connection
@@ -183,8 +183,8 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 		t.Errorf("the log says it in %q, want one error line", got)
 	}
 	for user := uint64(5); user < 10; user++ {
-		req, o := carrying("POST", user, forged, user%2 == 0)
-		if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+		req := carrying("POST", user, forged, user%2 == 0)
+		if _, err := u.Do(soon(), req, new(fasthttp.Response), user); err != nil {
 			t.Fatal(err)
 		}
 		asks(t, u, user+100)
@@ -201,8 +201,8 @@ func TestWhoHasNoTokenGetsNoAnswerToAnothersContent(t *testing.T) {
 	victim := make(chan struct{})
 	service.Between = func() { <-victim } // answers the forged request when the victim was served
 	u, _, _ := undrained(t, service.URL, func() time.Time { return time.Unix(0, 0) })
-	req, o := carrying("POST", 0, forged, false)
-	if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+	req := carrying("POST", 0, forged, false)
+	if _, err := u.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan struct{})
@@ -235,16 +235,16 @@ func TestNobodyGetsTheAnswerToAnothersContent(t *testing.T) {
 		})
 	}
 	for range 200 {
-		req, o := carrying("POST", 2, forged, false)
-		_, _ = u.DoWith(req, new(fasthttp.Response), o)
+		req := carrying("POST", 2, forged, false)
+		_, _ = u.Do(soon(), req, new(fasthttp.Response), 2)
 	}
 	eventually(t, "the service is marked", func() bool { return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
 	close(stop)
 	all.Wait()
 	before := service.ExecutedTarget("/forged")
 	for range 20 {
-		req, o := carrying("POST", 2, forged, false)
-		_, _ = u.DoWith(req, new(fasthttp.Response), o)
+		req := carrying("POST", 2, forged, false)
+		_, _ = u.Do(soon(), req, new(fasthttp.Response), 2)
 	}
 	if got := service.ExecutedTarget("/forged"); got != before {
 		t.Errorf("%d forged requests were executed after the mark, want none", got-before)
@@ -300,15 +300,15 @@ func TestPythonsOwnServerNeverExecutesAForgedDelete(t *testing.T) {
 	const users = 10
 	for user := uint64(2); user < 2+users; user++ {
 		for _, method := range []string{"DELETE", "OPTIONS", "GET"} {
-			req, o := carrying(method, user, forged, false)
-			if _, err := u.DoWith(req, new(fasthttp.Response), o); err != nil {
+			req := carrying(method, user, forged, false)
+			if _, err := u.Do(soon(), req, new(fasthttp.Response), user); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	cfg := upstream.DefaultConfig()
-	if err := upstream.Drains(t.Context(), cfg, upstream.Target{URL: url}); !errors.Is(err, upstream.ErrUndrained) {
-		t.Errorf("the canary says %v of Python's server, want %v", err, upstream.ErrUndrained)
+	if err := upstream.Drains(t.Context(), cfg, upstream.Target{URL: url}); !errors.Is(err, http1.ErrUndrained) {
+		t.Errorf("the canary says %v of Python's server, want %v", err, http1.ErrUndrained)
 	}
 	for range 3 * users {
 		if line := next(said); !strings.HasPrefix(line, "EXECUTED") || strings.Contains(line, "/forged") {

@@ -26,7 +26,7 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 		uploads.Go(func() {
 			req := newRequest("POST", "/")
 			req.SetBodyStream(r, -1)
-			if _, err := u.Do(req, new(fasthttp.Response), soon()); err != nil {
+			if _, err := u.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -36,12 +36,12 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 	r, w := net.Pipe()
 	defer w.Close()
 	fourth.SetBodyStream(r, -1)
-	_, err := u.Do(fourth, new(fasthttp.Response), soon())
+	_, err := u.Do(soon(), fourth, new(fasthttp.Response), 0)
 	wantOverloaded(t, err)
 	get(t, u, "/")
 	small := newRequest("POST", "/")
 	small.SetBodyString("a body that is there")
-	if _, err := u.Do(small, new(fasthttp.Response), soon()); err != nil {
+	if _, err := u.Do(soon(), small, new(fasthttp.Response), 0); err != nil {
 		t.Errorf("a POST with its body in hand: %v", err)
 	}
 	for _, w := range writers {
@@ -52,7 +52,7 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 	done, finish := io.Pipe()
 	_ = finish.Close()
 	again.SetBodyStream(done, -1)
-	if _, err := u.Do(again, new(fasthttp.Response), soon()); err != nil {
+	if _, err := u.Do(soon(), again, new(fasthttp.Response), 0); err != nil {
 		t.Errorf("an upload after the others: %v", err)
 	}
 }

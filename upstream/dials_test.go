@@ -20,6 +20,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -48,8 +49,8 @@ func TestManyThatDialAtOnceTakeTurnsAndNeverOpenTheBreaker(t *testing.T) {
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Now().Add(300*time.Millisecond))
-			if !errors.Is(err, upstream.ErrUnavailable) && !errors.Is(err, upstream.ErrTimeout) {
+			_, err := u.Do(within(300*time.Millisecond), newRequest("GET", "/"), new(fasthttp.Response), 0)
+			if !errors.Is(err, http1.ErrUnavailable) && !errors.Is(err, http1.ErrTimeout) {
 				t.Errorf("a request is %v, want unavailable, or a timeout of the three that dialled", err)
 			}
 		})
@@ -127,7 +128,7 @@ func TestWhoWaitsForADialTakesAConnectionThatBecomesFree(t *testing.T) {
 	well := make(chan error, 3)
 	ask := func(deadline time.Duration) {
 		all.Go(func() {
-			_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Now().Add(deadline))
+			_, err := u.Do(within(deadline), newRequest("GET", "/"), new(fasthttp.Response), 0)
 			well <- err
 		})
 	}
@@ -180,7 +181,7 @@ func TestADialWithoutDescriptorsIsNoFaultOfTheTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 30 {
-		_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+		_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 		wantOverloaded(t, err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &all); err != nil {
@@ -201,12 +202,12 @@ func TestADialThatTimesOutOnOurOwnCPUIsNoFaultOfTheTarget(t *testing.T) {
 	u, _ := newDialling(t, strings.Replace(stuck.URL, "http:", "https:", 1), 8, func(c *upstream.Config) {
 		c.Timeouts.Connect = 40 * time.Millisecond
 	})
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	if !errors.Is(err, upstream.ErrConnect) && !errors.Is(err, upstream.ErrUnavailable) { // the machine itself may be starved
+	_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	if !errors.Is(err, http1.ErrConnect) && !errors.Is(err, http1.ErrUnavailable) { // the machine itself may be starved
 		t.Errorf("without load a dial that is not answered is %v, want a failed connection", err)
 	}
 	end := keepBusy()
-	_, err = u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err = u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 	end()
 	wantOverloaded(t, err)
 }
@@ -219,7 +220,7 @@ func TestATargetThatWasConnectedInTimeServesHoweverLateWeSeeIt(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	u, _ := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Timeouts.Connect = 100 * time.Millisecond })
 	end := keepBusy()
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 	end()
 	if err != nil {
 		t.Error(err)

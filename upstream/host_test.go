@@ -49,7 +49,7 @@ func TestAServiceGetsTheHostThatItsCertificateWasCheckedFor(t *testing.T) {
 					req.Header.Set("Host", tc.asked)
 				}
 				var resp fasthttp.Response
-				_, err := u.Do(req, &resp, soon())
+				_, err := u.Do(soon(), req, &resp, 0)
 				want := tc.want
 				if want == "" {
 					want = strings.Split(service.URL, "//")[1]
@@ -77,7 +77,7 @@ func TestARetryAtAnotherTargetHasTheHostForThatOne(t *testing.T) {
 		req.Header.Set("Host", "tenant.example")
 		req.SetBodyRaw([]byte("{}"))
 		var resp fasthttp.Response
-		if _, err := u.Do(req, &resp, soon()); err != nil || string(resp.Body()) != "tenant.example" {
+		if _, err := u.Do(soon(), req, &resp, 0); err != nil || string(resp.Body()) != "tenant.example" {
 			t.Errorf("the http:// target got Host %q, %v, want the client's", resp.Body(), err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestHostIsTheTargetsWhenTheRequestHasNone(t *testing.T) {
 	get(t, u, "/")
 	plain := newRequest("GET", "/")
 	plain.Header.DisableSpecialHeader() // as the gateway's
-	if _, err := u.Do(plain, new(fasthttp.Response), soon()); err != nil {
+	if _, err := u.Do(soon(), plain, new(fasthttp.Response), 0); err != nil {
 		t.Fatal(err)
 	}
 	for i, req := range service.Requests() {
@@ -144,7 +144,7 @@ func TestHostFollowsTheRequestToAnotherTarget(t *testing.T) {
 	for range 4 {
 		plain := newRequest("POST", "/")
 		plain.Header.DisableSpecialHeader()
-		if _, err := r.Do(plain, new(fasthttp.Response), soon()); err != nil {
+		if _, err := r.Do(soon(), plain, new(fasthttp.Response), 0); err != nil {
 			t.Fatal(err)
 		}
 	}

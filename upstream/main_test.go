@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -40,14 +42,24 @@ func newRequest(method, target string) *fasthttp.Request {
 	return req
 }
 
-// soon is a deadline that no good exchange comes near.
-func soon() time.Time { return time.Now().Add(30 * time.Second) }
+// within is a context with a deadline that does not end it, as the gateway's is: the body of an answer may come later.
+func within(d time.Duration) context.Context { return until{context.Background(), time.Now().Add(d)} }
+
+type until struct {
+	context.Context
+	at time.Time
+}
+
+func (u until) Deadline() (time.Time, bool) { return u.at, true }
+
+// soon has a deadline that no good exchange comes near.
+func soon() context.Context { return within(30 * time.Second) }
 
 // get sends a GET and fails the test unless it is answered.
 func get(t *testing.T, u *upstream.Upstream, target string) *fasthttp.Response {
 	t.Helper()
 	resp := new(fasthttp.Response)
-	if _, err := u.Do(newRequest("GET", target), resp, soon()); err != nil {
+	if _, err := u.Do(soon(), newRequest("GET", target), resp, 0); err != nil {
 		t.Fatalf("GET %s: %v", target, err)
 	}
 	return resp
@@ -60,8 +72,8 @@ func wantError(t *testing.T, err, want error) {
 		t.Fatalf("error is %v, want %v", err, want)
 	}
 	for _, other := range []error{
-		upstream.ErrConnect, upstream.ErrReset, upstream.ErrInvalid, upstream.ErrTimeout,
-		upstream.ErrUnavailable, upstream.ErrRequestBody,
+		http1.ErrConnect, http1.ErrReset, http1.ErrInvalid, http1.ErrTimeout,
+		http1.ErrUnavailable, http1.ErrRequestBody,
 	} {
 		if !errors.Is(want, other) && errors.Is(err, other) {
 			t.Errorf("error %v is also %v", err, other)
@@ -72,18 +84,18 @@ func wantError(t *testing.T, err, want error) {
 // wantOverloaded fails the test unless err is a bound of ours, which says nothing of the service.
 func wantOverloaded(t *testing.T, err error) {
 	t.Helper()
-	wantError(t, err, upstream.ErrUnavailable)
-	if !errors.Is(err, upstream.ErrOverloaded) {
-		t.Errorf("error is %v, want %v", err, upstream.ErrOverloaded)
+	wantError(t, err, http1.ErrUnavailable)
+	if !errors.Is(err, http1.ErrOverloaded) {
+		t.Errorf("error is %v, want %v", err, http1.ErrOverloaded)
 	}
 }
 
-// eventually polls until ok or five seconds have passed.
+// eventually polls until ok or half a minute has passed.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := soon(); !ok(); <-tick.C {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("never happened: %s", what)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -102,8 +103,8 @@ func TestANameThatIsUnknownAtFirstIsAConnectErrorUntilItIsKnown(t *testing.T) {
 	var n names
 	n.set(errors.New("no such host"))
 	r := named(t, &n)
-	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrConnect)
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	wantError(t, err, http1.ErrConnect)
 	r.want("up", r.metric("up"), 0)
 	n.set(nil, "127.0.0.1")
 	eventually(t, "the name is known", func() bool { who, _ := r.send("GET"); return who == "a" })

@@ -46,7 +46,7 @@ func outcomeOf(t *roundTrip, err error) outcome {
 		return outcomeOfStatus(t.Resp.StatusCode())
 	}
 	switch {
-	case t.Stop.Stopped() || errors.Is(err, http1.ErrStopped):
+	case errors.Is(err, http1.ErrStopped):
 		return outcomeStopped
 	case errors.Is(err, http1.ErrRequestBody):
 		return outcomeBody

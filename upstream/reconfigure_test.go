@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -92,7 +93,7 @@ func TestNoRequestIsLostOverReconfigurations(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := r.Do(newRequest("POST", "/"), new(fasthttp.Response), soon()); err != nil {
+				if _, err := r.Do(soon(), newRequest("POST", "/"), new(fasthttp.Response), 0); err != nil {
 					t.Error(err)
 					return
 				}
@@ -121,7 +122,7 @@ func TestAClosedUpstreamTakesNoConfiguration(t *testing.T) {
 	if err := r.Reconfigure(r.cfg); err == nil {
 		t.Error("it took one")
 	}
-	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrUnavailable)
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	wantError(t, err, http1.ErrUnavailable)
 	r.want("its gauges", r.metric("up"), 0)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -51,8 +52,8 @@ func TestAGetThatMeetsDeadConnectionsEverywhereIsRenewedOnceAltogether(t *testin
 		r.send("GET")
 	}
 	dead.Store(true)
-	_, err := r.Do(newRequest("GET", "/dead"), new(fasthttp.Response), soon())
-	wantError(t, err, upstream.ErrReset)
+	_, err := r.Do(soon(), newRequest("GET", "/dead"), new(fasthttp.Response), 0)
+	wantError(t, err, http1.ErrReset)
 	total := 0
 	for i, s := range services {
 		n := s.Count("GET", "/dead", "")
@@ -70,8 +71,8 @@ func TestADeadlineThatIsOverBeforeAKeptConnectionTookTheRequestIsNobodysFailure(
 	r := newRig(t, 1)
 	r.send("GET")
 	for range 25 {
-		_, err := r.DoWith(newRequest("GET", "/late"), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(-time.Second)})
-		if !errors.Is(err, upstream.ErrTimeout) {
+		_, err := r.Do(within(-time.Second), newRequest("GET", "/late"), new(fasthttp.Response), 0)
+		if !errors.Is(err, http1.ErrTimeout) {
 			t.Fatalf("got %v, want a timeout", err)
 		}
 		if who, _ := r.send("GET"); who != "a" { // on a connection that the next one finds
@@ -92,8 +93,8 @@ func TestABodyShorterThanItsLengthIsItsSendersFault(t *testing.T) {
 			for range 25 {
 				req := newRequest("PUT", "/short")
 				req.SetBodyStream(io.LimitReader(strings.NewReader(strings.Repeat("b", announced)), int64(announced-1)), announced)
-				_, err := r.Do(req, new(fasthttp.Response), soon())
-				wantError(t, err, upstream.ErrRequestBody)
+				_, err := r.Do(soon(), req, new(fasthttp.Response), 0)
+				wantError(t, err, http1.ErrRequestBody)
 			}
 			for _, s := range r.services {
 				for _, req := range s.Requests() {

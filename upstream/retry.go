@@ -14,7 +14,7 @@ func (t *roundTrip) nextEndpoint(err error) *endpoint {
 	unsent := t.outcome == outcomeConnect || errors.Is(err, http1.ErrRemoved)
 	switch {
 	case err == nil && t.outcome.forTarget() != breaker.Failure, len(t.tried) >= maxAttempts,
-		t.Stop.Stopped(), !time.Now().Before(t.Deadline):
+		t.ctx.Err() != nil, !time.Now().Before(t.Deadline):
 		return nil
 	case unsent:
 		return t.retry(reason)

@@ -18,7 +18,8 @@ const maxAttempts = 8
 // roundTrip is one request on its way, in one or several attempts. It is pooled for its buffers.
 type roundTrip struct {
 	http1.Request
-	up *Upstream
+	ctx context.Context
+	up  *Upstream
 
 	cluster *cluster // as of the present attempt
 	tried   []*endpoint
@@ -31,10 +32,11 @@ type roundTrip struct {
 	candidates []candidate
 }
 
-func (u *Upstream) newRoundTrip(req *fasthttp.Request, resp *fasthttp.Response, o Options) *roundTrip {
+func (u *Upstream) newRoundTrip(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) *roundTrip {
 	t, _ := u.roundTrips.Get().(*roundTrip)
-	t.Reset(req, resp, o.Deadline, o.Stop, o.Affinity)
-	t.up, t.cluster = u, u.cluster.Load()
+	deadline, _ := ctx.Deadline()
+	t.Reset(req, resp, deadline, user)
+	t.ctx, t.up, t.cluster = ctx, u, u.cluster.Load()
 	return t
 }
 
@@ -109,7 +111,7 @@ func (t *roundTrip) attempt(e *endpoint) error {
 	if t.Replayable { // the pace of a long body is its sender's
 		e.startAttempt(began)
 	}
-	err := e.pool.Exchange(&t.Request, t)
+	err := e.pool.Exchange(t.ctx, &t.Request, t)
 	t.outcome = outcomeOf(t, err)
 	e.target.countOutcome(t.outcome)
 	if errors.Is(err, http1.ErrRemoved) {

@@ -149,7 +149,7 @@ func plainly(*tls.Config) {}
 // ask sends a GET over u and returns the body, or the error.
 func ask(u *upstream.Upstream, path string) string {
 	var resp fasthttp.Response
-	if _, err := u.Do(newRequest("GET", path), &resp, soon()); err != nil {
+	if _, err := u.Do(soon(), newRequest("GET", path), &resp, 0); err != nil {
 		return err.Error()
 	}
 	return string(resp.Body())

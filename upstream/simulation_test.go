@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"container/heap"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -94,7 +95,7 @@ func (s *simulation) wait(d time.Duration) {
 }
 
 func (s *simulation) send(takes []time.Duration) {
-	f := flight{trip: s.up.newRoundTrip(new(fasthttp.Request), new(fasthttp.Response), Options{}), began: s.now}
+	f := flight{trip: s.up.newRoundTrip(context.Background(), new(fasthttp.Request), new(fasthttp.Response), 0), began: s.now}
 	f.trip.Replayable = true
 	f.to = f.trip.choose()
 	f.to.startAttempt(s.now)

@@ -12,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -52,8 +53,8 @@ func TestBodiesThatComeLateAreNoFailuresOfTheService(t *testing.T) {
 		var late sync.WaitGroup
 		for range 25 { // the breaker would open at 20
 			late.Go(func() {
-				_, err := r.DoWith(slowly(size, 2*time.Second), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(time.Second)})
-				wantError(t, err, upstream.ErrSlowBody)
+				_, err := r.Do(within(time.Second), slowly(size, 2*time.Second), new(fasthttp.Response), 0)
+				wantError(t, err, http1.ErrSlowBody)
 			})
 		}
 		late.Wait()
@@ -74,7 +75,7 @@ func TestTheTimeOfTheServiceBeginsWhenTheBodyIsThere(t *testing.T) {
 		r := newRig(t, 1)
 		r.services[0].Delay = 700 * time.Millisecond
 		r.services[0].Become(t, upstreamtest.Slow)
-		ex, err := r.DoWith(slowly(size, 700*time.Millisecond), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(1200 * time.Millisecond)})
+		ex, err := r.Do(within(1200*time.Millisecond), slowly(size, 700*time.Millisecond), new(fasthttp.Response), 0)
 		if err != nil {
 			t.Fatalf("a body of %d bytes: %v, want the answer", size, err)
 		}
@@ -89,8 +90,8 @@ func TestADeadlineThatIsOverBeforeTheRequestLeftIsNobodysFailure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1)
 	for range 25 {
-		_, err := r.DoWith(newRequest("GET", "/"), new(fasthttp.Response), upstream.Options{Deadline: time.Now().Add(-time.Second)})
-		if !errors.Is(err, upstream.ErrTimeout) {
+		_, err := r.Do(within(-time.Second), newRequest("GET", "/"), new(fasthttp.Response), 0)
+		if !errors.Is(err, http1.ErrTimeout) {
 			t.Fatalf("got %v, want a timeout", err)
 		}
 	}
@@ -104,6 +105,6 @@ func TestWithoutADeadlineTheUpstreamsOwnTimeoutsHold(t *testing.T) {
 	t.Parallel()
 	silent := upstreamtest.Raw(t, func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) })
 	u := newUpstream(t, silent.URL, func(c *upstream.Config) { c.Timeouts.Response = 50 * time.Millisecond })
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), time.Time{})
-	wantError(t, err, upstream.ErrTimeout)
+	_, err := u.Do(t.Context(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	wantError(t, err, http1.ErrTimeout)
 }

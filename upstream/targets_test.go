@@ -69,7 +69,7 @@ func (r *rig) move(d time.Duration) {
 func (r *rig) send(method string) (string, upstream.Exchange) {
 	r.t.Helper()
 	var resp fasthttp.Response
-	ex, err := r.Do(newRequest(method, "/"), &resp, soon())
+	ex, err := r.Do(soon(), newRequest(method, "/"), &resp, 0)
 	switch {
 	case err != nil:
 		return err.Error(), ex
@@ -138,7 +138,7 @@ func TestAUserStaysAtOneTarget(t *testing.T) {
 	r := newRig(t, 4, func(c *upstream.Config) { c.Balance = upstream.HashUser })
 	home := func(user uint64) string {
 		var resp fasthttp.Response
-		if _, err := r.DoWith(newRequest("GET", "/"), &resp, upstream.Options{Deadline: soon(), Affinity: user}); err != nil {
+		if _, err := r.Do(soon(), newRequest("GET", "/"), &resp, user); err != nil {
 			t.Fatal(err)
 		}
 		return string(resp.Body())
@@ -181,7 +181,7 @@ func TestALongBodyIsStillWholeAfterARefusedConnection(t *testing.T) {
 	for range 4 {
 		req := newRequest("POST", "/")
 		req.SetBodyStream(bytes.NewReader(make([]byte, 100_000)), 100_000)
-		if _, err := r.Do(req, new(fasthttp.Response), soon()); err != nil {
+		if _, err := r.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -239,12 +239,12 @@ func TestAConsumedBodyIsNotSentAgain(t *testing.T) {
 	for size, attempts := range map[int]int{1000: 2, 100_000: 1} {
 		req := newRequest("PUT", "/")
 		req.SetBodyStream(bytes.NewReader(make([]byte, size)), size)
-		ex, err := r.Do(req, new(fasthttp.Response), soon())
+		ex, err := r.Do(soon(), req, new(fasthttp.Response), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if ex.Target == strings.TrimPrefix(r.services[1].URL, "http://") && ex.Attempts == 1 && attempts == 2 {
-			ex, _ = r.Do(req, new(fasthttp.Response), soon()) // it was b's turn
+			ex, _ = r.Do(soon(), req, new(fasthttp.Response), 0) // it was b's turn
 		}
 		if size == 100_000 {
 			r.want("attempts with a long body", ex.Attempts, attempts)
@@ -404,7 +404,7 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	r.services[0].Become(t, upstreamtest.Down)
 	r.want("while it opens", r.answers("GET", 20), "map[503:20]")
 	seen := len(r.services[0].Requests())
-	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 	if !errors.Is(err, breaker.ErrOpen) {
 		t.Fatalf("error is %v, want breaker.ErrOpen", err)
 	}
@@ -412,7 +412,7 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	if r.move(1500 * time.Millisecond); errors.As(err, &until) {
 		r.want("at first", until.After, 5*time.Second)
 	}
-	_, err = r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err = r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 	if errors.As(err, &until) {
 		r.want("after 1.5 s", until.After, 3500*time.Millisecond)
 	}
@@ -445,7 +445,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 		all.Go(func() { _, _ = r.send("GET") })
 	}
 	eventually(t, "one waits", func() bool { return r.metric("queue_length") == 1 && r.metric("in_flight") >= 2 })
-	_, err := r.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
 	wantOverloaded(t, err)
 	r.want("refused", r.metric("queued_total", "refused"), 1)
 	for _, s := range r.services {
@@ -468,7 +468,7 @@ func TestASlowUploadDoesNotMakeATargetSlow(t *testing.T) {
 	r := newRig(t, 2)
 	req := newRequest("POST", "/")
 	req.SetBodyStream(io.LimitReader(dawdling{r}, 100_000), 100_000)
-	if _, err := r.Do(req, new(fasthttp.Response), soon()); err != nil {
+	if _, err := r.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.metric("latency_seconds"); got > 0.1 {

@@ -12,6 +12,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -122,49 +123,37 @@ func (u *Upstream) Close() {
 	}
 }
 
-// Exchange is what an access log wants to know of one Do.
+// Exchange is what became of a request.
 type Exchange struct {
 	Target   string        // host[:port] that the request was last for
 	Attempts int           // how often it was sent: 0 when it never left, more than 1 with retries
 	Duration time.Duration // until the head of the answer was there (with a small body: until that was), or the failure
 	Waited   time.Duration // for the sender of the request's body, beside Duration
+	Body     *http1.Body   // the answer's, when that is passed on as it comes; nil: the answer is whole
 }
 
-// Options are optional facts about a request.
-type Options struct {
-	// Deadline bounds everything until the head of the answer is there, retries included, and the coming of the body.
-	// The service does not pay for the latter: what the sender of the body lets us wait is added to its time. Zero leaves
-	// the upstream's own timeouts.
-	Deadline time.Time
-	// Stop lets the caller end the exchange early, body included; the error is then ErrStopped. It may be nil.
-	Stop *Stop
-	// Affinity is whose request it is: with hash(user), all requests of one value go to one target. 0: nobody's.
-	Affinity uint64
-}
-
-// Do sends req to the service and fills resp, whose former content is lost.
+// Do sends req to the service and fills resp, whose former content is lost. user is whose request it is: with hash(user),
+// all requests of one value go to one target. 0 is nobody's.
 //
 // The request target goes out as the bytes that req.Header.SetRequestURIBytes was given, and names and values as they
 // were added (with req.Header.DisableNormalizing). Do sets the framing anew: it passes on a body stream as it comes,
 // with Content-Length when its size is known and chunked when it is negative. The stream stays the caller's: Do neither
 // closes it nor reads beyond its end or an early answer. Host is the target's when req has none.
 //
-// The deadline bounds everything until the head of the answer, timeouts.response the waiting for it; a body has
-// timeouts.stream between two reads instead.
+// The deadline of ctx bounds everything until the head of the answer is there, retries and the arrival of the request's
+// body included. The service does not pay for the latter: what the sender of the body makes us wait is added to its time.
+// Without a deadline the upstream's own timeouts hold. timeouts.response bounds the wait for the head alone, and a body
+// has timeouts.stream between two reads. When ctx ends, the exchange does, and so does a body that is still passed on: a
+// context that is itself cancelled at its deadline, as one of context.WithTimeout, bounds all of it.
 //
 // Answers of known length up to 64 KiB are whole when Do returns, unless the service dawdles over them. All others are
 // a body stream that writes each part on as it comes; it must be read or closed (resp.Reset closes it). Fields of the
 // connection are removed, interim answers skipped, and Date is the gateway's own: fasthttp admits no other.
 //
-// The error is one of ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody and
+// The error is one of http1.ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody, and
 // breaker.ErrOpen; resp is then empty.
-func (u *Upstream) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (Exchange, error) {
-	return u.DoWith(req, resp, Options{Deadline: deadline})
-}
-
-// DoWith is Do for a caller with more to say of the request.
-func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Options) (Exchange, error) {
-	t := u.newRoundTrip(req, resp, o)
+func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (Exchange, error) {
+	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
 	return u.run(t)
 }
@@ -172,8 +161,8 @@ func (u *Upstream) DoWith(req *fasthttp.Request, resp *fasthttp.Response, o Opti
 // Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
 // the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
 // whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
-func (u *Upstream) Upgrade(req *fasthttp.Request, resp *fasthttp.Response, o Options) (*Tunnel, Exchange, error) {
-	t := u.newRoundTrip(req, resp, o)
+func (u *Upstream) Upgrade(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (*http1.Tunnel, Exchange, error) {
+	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
 	t.Upgrade = true
 	ex, err := u.run(t)
@@ -193,18 +182,16 @@ func (u *Upstream) run(t *roundTrip) (Exchange, error) {
 	if err != nil {
 		err = u.fail(t, err)
 	}
-	ex := Exchange{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited}
-	ex.Waited = t.Waited
+	ex := Exchange{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited, Body: t.Body}
 	u.metrics.duration.Observe(ex.Duration.Seconds())
 	return ex, err
 }
 
-// failed leaves nothing of an answer behind.
+// fail leaves nothing of an answer behind.
 func (u *Upstream) fail(t *roundTrip, err error) error {
 	t.Resp.Reset()
 	t.Resp.Header.SetNoDefaultContentType(true)
-	t.Stop.End()
-	if t.Stop.Stopped() {
+	if errors.Is(t.ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", u.name, http1.ErrStopped)
 	}
 	return fmt.Errorf("%s: %w", u.name, err)

@@ -9,7 +9,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/breaker"
 	"wxgate/storage"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 // What the gateway itself refuses, each with its row in the error table.
@@ -76,14 +76,14 @@ func NewTable() Table {
 		{ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{ErrDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
 		{ErrTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
-		{upstream.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before its other kinds: a bound of ours is no fault of the service
-		{upstream.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric alone: nobody is there to read it
-		{upstream.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
-		{upstream.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
-		{upstream.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
-		{upstream.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
+		{http1.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before its other kinds: a bound of ours is no fault of the service
+		{http1.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric alone: nobody is there to read it
+		{http1.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
+		{http1.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
+		{http1.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
+		{http1.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
 		{breaker.ErrOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 1},
-		{upstream.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
+		{http1.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
 		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // no 401: logging in again does not help
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
 		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
@@ -92,8 +92,8 @@ func NewTable() Table {
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
 		{ErrPushRefused, 502, "upstream_invalid", "服务响应异常", 0},
-		{upstream.ErrSlowBody, 408, "body_timeout", "请求内容发送过慢，请重试", 0},
-		{upstream.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
+		{http1.ErrSlowBody, 408, "body_timeout", "请求内容发送过慢，请重试", 0},
+		{http1.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
 		{ErrInternal, 500, "internal", "服务内部错误", 0},
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"wxgate/authn"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
-	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // Tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
 type Tunnel struct {
 	client  *listen.Conn
-	service *upstream.Tunnel
+	service *http1.Tunnel
 	subject *authn.Subject // nil: nobody in particular
 	leave   func()         // tells Tunnels
 	held    limit.Hold     // of its client's
@@ -36,7 +36,7 @@ type Tunnel struct {
 }
 
 // NewTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
-func NewTunnel(client *listen.Conn, service *upstream.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
+func NewTunnel(client *listen.Conn, service *http1.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
 	t := &Tunnel{client: client, service: service, subject: subject, held: held, leave: func() {}, begun: make(chan struct{})}
 	t.down = side{to: client, end: func() error { return closeWrite(client.NetConn()) }}
 	t.up = side{to: service, end: service.CloseWrite, masked: true}

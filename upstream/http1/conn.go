@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"net"
 	"time"
@@ -33,11 +34,32 @@ type conn struct {
 	retired        time.Time     // when it became idle
 	epoch          time.Time     // what armed counts from
 	armed          time.Duration // the deadline that is set, -1: none or another
-	stop           *Stop         // may close it during the present exchange
+	abort          func()        // closes it
+	unwatched      func() bool   // ends watch; nil: no context watches it
 }
 
 func newConn(c net.Conn, secure bool) *conn {
-	return &conn{Conn: c, br: bufio.NewReaderSize(c, readBufferSize), secure: secure, epoch: time.Now(), armed: -1}
+	return &conn{
+		Conn: c, br: bufio.NewReaderSize(c, readBufferSize), secure: secure, epoch: time.Now(), armed: -1,
+		abort: func() { _ = c.Close() },
+	}
+}
+
+// watch closes the connection when ctx ends, until unwatch. A context with an AfterFunc method of its own, as package context
+// knows it, does so without allocating.
+func (c *conn) watch(ctx context.Context) {
+	if own, ok := ctx.(interface{ AfterFunc(f func()) func() bool }); ok {
+		c.unwatched = own.AfterFunc(c.abort)
+	} else if ctx.Done() != nil {
+		c.unwatched = context.AfterFunc(ctx, c.abort)
+	}
+}
+
+// unwatch ends watch. It is false when the context has ended: the connection is closed, or will be at any moment.
+func (c *conn) unwatch() bool {
+	stop := c.unwatched
+	c.unwatched = nil
+	return stop == nil || stop()
 }
 
 // until sets the deadline of reads and writes to t, or up to a tick later.
@@ -59,12 +81,6 @@ func (c *conn) readUntil(t time.Time) error {
 func (c *conn) writeUntil(t time.Time) error {
 	c.armed = -1
 	return c.SetWriteDeadline(t)
-}
-
-// unstoppable ends the hold that a Stop has on the connection.
-func (c *conn) unstoppable() {
-	c.stop.leave(true)
-	c.stop = nil
 }
 
 // silent is true when nothing has come that was not read.

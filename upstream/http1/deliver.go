@@ -31,14 +31,24 @@ func (k *call) deliver() error {
 	case !h.chunked && h.length >= 0 && h.length <= smallAnswer:
 		return k.deliverWhole(keep)
 	}
-	s := &stream{pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, body: k.framing()}
+	s := k.newStream(keep, k.framing())
 	if err := k.awaitFirstByte(s.body); err != nil {
 		k.pool.discard(k.conn)
 		return err
 	}
 	k.resp.ImmediateHeaderFlush = k.br.Buffered() == 0
-	k.resp.SetBodyStream(s, int(max(-1, h.length)))
+	k.pass(s)
 	return nil
+}
+
+func (k *call) newStream(keep bool, body framing) *stream {
+	return &stream{ctx: k.ctx, pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, body: body}
+}
+
+// pass makes s the body of the answer.
+func (k *call) pass(s *stream) {
+	k.resp.SetBodyStream(s, int(max(-1, k.answer.length)))
+	k.request.Body = &s.Body
 }
 
 // awaitFirstByte looks at the beginning of a body that comes with its head or right behind it: one that is broken there is an
@@ -86,11 +96,9 @@ func (k *call) deliverWhole(keep bool) error {
 		return ioError("reading the body", err)
 	}
 	buffered := append([]byte(nil), k.resp.Body()...)
-	left := k.answer.length - int64(len(buffered))
-	s := &stream{
-		pool: k.pool, conn: k.conn, idle: k.timeouts.Stream, keep: keep, buffered: buffered, body: &sized{remaining: left},
-	}
-	k.resp.SetBodyStream(s, int(k.answer.length))
+	s := k.newStream(keep, &sized{remaining: k.answer.length - int64(len(buffered))})
+	s.buffered = buffered
+	k.pass(s)
 	return nil
 }
 

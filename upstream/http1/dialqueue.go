@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -10,9 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// recheckStop is how often a request that waits for its dial looks whether its client has left.
-const recheckStop = 100 * time.Millisecond
 
 // wakeUps is how many of those that wait are woken at a time at most.
 const wakeUps = 64
@@ -39,22 +37,22 @@ func (d *dialQueue) wake() {
 }
 
 // connection gives an idle connection, or a new one when there is none.
-func (p *Pool) connection(l *limits, r *Request) (*conn, error) {
+func (p *Pool) connection(ctx context.Context, l *limits, r *Request) (*conn, error) {
 	if c := p.takeIdle(r.User); c != nil {
 		return c, nil
 	}
 	p.makeRoom(l.slots)
-	return p.newConnection(l, r.Deadline, r.Stop, func() *conn { return p.takeIdle(r.User) })
+	return p.newConnection(ctx, l, r.Deadline, func() *conn { return p.takeIdle(r.User) })
 }
 
 // newConnection dials, in turn. An idle connection that instead gives meanwhile is as good.
-func (p *Pool) newConnection(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
+func (p *Pool) newConnection(ctx context.Context, l *limits, deadline time.Time, instead func() *conn) (*conn, error) {
 	waited := false
 	select {
 	case l.dials <- struct{}{}:
 	default:
 		waited = true
-		if c, err := p.awaitDial(l, deadline, stop, instead); c != nil || err != nil {
+		if c, err := p.awaitDial(ctx, l, deadline, instead); c != nil || err != nil {
 			return c, err
 		}
 	}
@@ -87,10 +85,11 @@ func (m *DialCounts) dialed(err error) {
 }
 
 // renew gives a new connection in place of one that is dead, with its right to be used.
-func (p *Pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) {
+func (p *Pool) renew(ctx context.Context, dead *conn, deadline time.Time) (*conn, error) {
 	slot, permit := dead.slot, dead.permit
+	dead.unwatch()
 	_ = dead.Close()
-	c, err := p.newConnection(p.limits.Load(), deadline, stop, func() *conn { return nil })
+	c, err := p.newConnection(ctx, p.limits.Load(), deadline, func() *conn { return nil })
 	if err != nil {
 		giveBack(slot, permit)
 		return nil, err
@@ -100,30 +99,26 @@ func (p *Pool) renew(dead *conn, deadline time.Time, stop *Stop) (*conn, error) 
 }
 
 // awaitDial waits for the turn to dial or, if that comes first, for a connection that is given back.
-func (p *Pool) awaitDial(l *limits, deadline time.Time, stop *Stop, instead func() *conn) (*conn, error) {
+func (p *Pool) awaitDial(ctx context.Context, l *limits, deadline time.Time, instead func() *conn) (*conn, error) {
 	p.dialQueue.waiting.Add(1)
 	defer p.dialQueue.waiting.Add(-1)
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	for {
 		if c := instead(); c != nil { // again, after counting as one that waits: or its wake-up could be missed
 			return c, nil
 		}
-		timer.Reset(min(recheckStop, time.Until(deadline)))
 		select {
 		case l.dials <- struct{}{}:
 			return nil, nil
 		case <-p.dialQueue.freed:
 		case <-p.stop:
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ErrRemoved)
+		case <-ctx.Done():
+			return nil, endOf(ctx)
 		case <-timer.C:
-			switch {
-			case stop.Stopped():
-				return nil, ErrStopped
-			case !time.Now().Before(deadline):
-				p.owner.Dials.Expired.Inc()
-				return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, ErrOverloaded, cap(l.dials))
-			}
+			p.owner.Dials.Expired.Inc()
+			return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, ErrOverloaded, cap(l.dials))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ var (
 	ErrOverloaded = errors.New("upstream overloaded")
 	// ErrRemoved is a pool that was closed between being chosen and being used: it comes with ErrUnavailable. Nothing was sent.
 	ErrRemoved = errors.New("removed")
-	// ErrStopped is an exchange that the caller's Stop ended. The service may have acted on the request.
+	// ErrStopped is an exchange whose context was cancelled. The service may have acted on the request.
 	ErrStopped = errors.New("stopped")
 	// ErrRequestBody is a request whose own body failed: its reader's error is wrapped beside this one, and the service
 	// saw the request break off. Test for the reader's error first.
@@ -37,6 +38,17 @@ var (
 	// sender's.
 	ErrSlowBody = fmt.Errorf("%w: it took longer than the request may", ErrRequestBody)
 )
+
+// endOf is what the end of ctx makes of its exchange: ErrTimeout at its deadline, else ErrStopped; nil while it has not ended.
+func endOf(ctx context.Context) error {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+	return ErrStopped
+}
 
 // unanswered is a connection that was lost, or a time that was over, before the first byte of an answer.
 type unanswered struct{ error }

@@ -11,6 +11,7 @@
 package http1
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -29,6 +30,7 @@ const earlyResponseWait = time.Second
 // call is one exchange on one connection.
 type call struct {
 	*conn
+	ctx        context.Context
 	request    *Request
 	policy     Policy
 	timeouts   Timeouts
@@ -53,27 +55,40 @@ type Policy interface {
 	Renewed()
 }
 
-// Exchange sends r on a connection that takes it and reads the answer into its response, which an error leaves empty.
-func (p *Pool) Exchange(r *Request, by Policy) error {
-	err := p.exchange(r, by)
-	if err != nil {
-		r.Resp.Reset()
-		r.Resp.Header.SetNoDefaultContentType(true)
+// Exchange sends r on a connection that takes it and reads the answer into its response, which an error leaves empty. The end
+// of ctx ends the exchange, its body included; the deadline of ctx is the caller's affair.
+func (p *Pool) Exchange(ctx context.Context, r *Request, by Policy) error {
+	r.Body = nil // of an attempt before this one
+	err := p.exchange(ctx, r, by)
+	if err == nil {
+		return nil
 	}
-	return err
+	r.Resp.Reset()
+	r.Resp.Header.SetNoDefaultContentType(true)
+	return causeOf(ctx, err)
 }
 
-func (p *Pool) exchange(r *Request, by Policy) error {
+// causeOf is what an exchange failed with: the end of ctx shows as a lost connection.
+func causeOf(ctx context.Context, err error) error {
+	switch end := endOf(ctx); {
+	case end == nil, errors.Is(end, ErrTimeout) && !errors.Is(err, ErrReset):
+		return err
+	default:
+		return end
+	}
+}
+
+func (p *Pool) exchange(ctx context.Context, r *Request, by Policy) error {
 	sent, err := p.awaitSend(r)
 	if err != nil {
 		return err
 	}
 	defer sent()
-	c, err := p.acquire(r)
+	c, err := p.acquire(ctx, r)
 	for err == nil {
 		l := p.limits.Load()
 		k := call{
-			conn: c, request: r, policy: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Header.IsHead(), deadline: r.Deadline,
+			conn: c, ctx: ctx, request: r, policy: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Header.IsHead(), deadline: r.Deadline,
 			upgrade: r.Upgrade,
 		}
 		if err = k.sendAndReadHead(l.Keepalive.MaxRequests, sent); err == nil {
@@ -99,9 +114,10 @@ func (p *Pool) awaitSend(r *Request) (done func(), err error) {
 // sendAndReadHead sends the request and reads the head of the answer. The connection carries most requests, 0 for any number.
 func (k *call) sendAndReadHead(most int, sent func()) error {
 	r := k.request
-	if !r.Stop.holds(k.conn) {
-		return ErrStopped
+	if err := endOf(k.ctx); err != nil {
+		return err
 	}
+	k.watch(k.ctx)
 	k.last = k.recordRequest(r, k.policy.ReuseAfterBody(), most)
 	if err := k.send(r); errors.Is(err, errUnsent) {
 		return err
@@ -116,7 +132,9 @@ func (k *call) sendAndReadHead(most int, sent func()) error {
 // complete hands the answer on.
 func (k *call) complete() (err error) {
 	if k.answer.status == fasthttp.StatusSwitchingProtocols {
-		k.request.Tunnel, err = k.newTunnel()
+		if k.request.Tunnel, err = k.newTunnel(); err != nil {
+			k.pool.discard(k.conn)
+		}
 		return err
 	}
 	return k.deliver()
@@ -128,16 +146,12 @@ func (p *Pool) reconnect(k *call, failed error) (*conn, error) {
 	c, r := k.conn, k.request
 	switch {
 	case errors.Is(failed, errUnsent):
-		r.Stop.leave(false)
-		c.stop = nil
 		p.discard(c)
-		return p.acquire(r)
+		return p.acquire(k.ctx, r)
 	case k.metDead(failed):
 		r.renewed = true
 		k.policy.Renewed()
-		r.Stop.leave(false)
-		c.stop = nil
-		return p.renew(c, r.Deadline, r.Stop)
+		return p.renew(k.ctx, c, r.Deadline)
 	}
 	p.discard(c)
 	return nil, failed
@@ -148,7 +162,7 @@ func (p *Pool) reconnect(k *call, failed error) (*conn, error) {
 func (k *call) metDead(failed error) bool {
 	r := k.request
 	return isUnanswered(failed) && errors.Is(failed, ErrReset) && k.interims == 0 && k.used && !r.renewed &&
-		!r.content && r.Idempotent() && !r.Stop.Stopped()
+		!r.content && r.Idempotent() && k.ctx.Err() == nil
 }
 
 // receive reads the head of the answer, unless an early one is there already.

@@ -82,10 +82,11 @@ func (h *head) connection(value []byte) {
 
 // dropNamed removes the fields that Connection named, in whatever case they came.
 func (h *head) dropNamed(resp *fasthttp.Response) {
-	if len(h.named) == 0 {
+	named := h.named // what a closure captures is allocated: not all of h
+	if len(named) == 0 {
 		return
 	}
 	DropFields(&resp.Header, func(name []byte) bool {
-		return slices.ContainsFunc(h.named, func(named string) bool { return equalFold(name, named) })
+		return slices.ContainsFunc(named, func(option string) bool { return equalFold(name, option) })
 	})
 }

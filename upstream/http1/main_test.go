@@ -1,6 +1,7 @@
 package http1_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -47,17 +48,22 @@ func newClient(t testing.TB, url string, change ...func(*http1.Config)) *client 
 	return c
 }
 
-// exchanged is how often a request was sent, and how long that took.
+// exchanged is how often a request was sent, how long that took, and the body if it is passed on as it comes.
 type exchanged struct {
 	Attempts int
 	Duration time.Duration
+	Body     *http1.Body
 }
 
 // Do exchanges a request for its answer, as an upstream does with one target.
 func (c *client) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (exchanged, error) {
+	return c.exchange(context.Background(), req, resp, deadline)
+}
+
+func (c *client) exchange(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (exchanged, error) {
 	began := time.Now()
 	var r http1.Request
-	r.Reset(req, resp, deadline, nil, 0)
+	r.Reset(req, resp, deadline, 0)
 	host := ""
 	if r.Hostless() {
 		host = c.origin.Name
@@ -65,9 +71,9 @@ func (c *client) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline tim
 	err := r.Prepare(host, c.ReuseAfterBody())
 	if err == nil {
 		r.Deadline = r.Deadline.Add(r.Waited)
-		err = c.Exchange(&r, c)
+		err = c.Exchange(ctx, &r, c)
 	}
-	return exchanged{r.Sent, time.Since(began) - r.Waited}, err
+	return exchanged{r.Sent, time.Since(began) - r.Waited, r.Body}, err
 }
 
 func (*client) Permits() chan struct{} { return nil }

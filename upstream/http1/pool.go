@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"context"
 	"crypto/tls"
 	"slices"
 	"sync"
@@ -127,7 +128,7 @@ func (p *Pool) Full() bool {
 
 // acquire returns an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
 // may become a WebSocket takes none of the slots of requests.
-func (p *Pool) acquire(r *Request) (*conn, error) {
+func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 	l, q := p.limits.Load(), p.owner.Queue
 	slots := l.slots
 	if r.Upgrade {
@@ -141,7 +142,7 @@ func (p *Pool) acquire(r *Request) (*conn, error) {
 		<-slots
 		return nil, err
 	}
-	c, err := p.connection(l, r)
+	c, err := p.connection(ctx, l, r)
 	if err != nil {
 		giveBack(slots, permit)
 		return nil, err
@@ -202,7 +203,6 @@ func (p *Pool) popIdle(user uint64) *conn {
 func (p *Pool) release(c *conn) {
 	slot, permit := c.slot, c.permit // the next exchange sets its own
 	c.used, c.retired = true, time.Now()
-	c.unstoppable()
 	p.mu.Lock()
 	closed := p.closed || c.tlsConfig != p.limits.Load().tlsConfig
 	switch {
@@ -223,13 +223,14 @@ func (p *Pool) release(c *conn) {
 
 // discard closes a connection that must not be used again.
 func (p *Pool) discard(c *conn) {
-	c.unstoppable()
+	c.unwatch()
 	_ = c.Close()
 	giveBack(c.slot, c.permit)
 }
 
 // put releases a connection that may be used again, if nothing came after the answer, and discards every other.
 func (p *Pool) put(c *conn, keep bool) {
+	keep = c.unwatch() && keep
 	switch {
 	case keep && c.carriedContent && (c.br.Buffered() > 0 || c.content && c.spokeUnasked()):
 		p.owner.Undrained()

@@ -20,7 +20,6 @@ type Request struct {
 	req      *fasthttp.Request
 	Resp     *fasthttp.Response
 	Deadline time.Time
-	Stop     *Stop  // nil: nobody can
 	User     uint64 // whose it is; 0: nobody's
 	Upgrade  bool   // it asks for another protocol
 
@@ -28,6 +27,7 @@ type Request struct {
 	Sent       int           // how often
 	renewed    bool          // it met a dead connection before, and got a new one
 	Tunnel     *Tunnel       // when the service switched to another protocol
+	Body       *Body         // of the answer, when that is passed on as it comes
 
 	prefix     []byte    // the head, and a small body
 	headLength int       // bytes of prefix that are the head
@@ -48,8 +48,8 @@ type Request struct {
 }
 
 // Reset makes r a request that is answered into resp. The body must be there at the deadline, unless that is zero.
-func (r *Request) Reset(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, stop *Stop, user uint64) {
-	r.req, r.Resp, r.Deadline, r.Stop, r.User = req, resp, deadline, stop, user
+func (r *Request) Reset(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, user uint64) {
+	r.req, r.Resp, r.Deadline, r.User = req, resp, deadline, user
 	r.bodyDeadline, r.clientHost = deadline, append(r.clientHost[:0], req.Header.Host()...)
 }
 

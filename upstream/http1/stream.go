@@ -1,15 +1,25 @@
 package http1
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
 )
 
-// stream is the body of an answer that is passed on as it comes. It owns its connection until the body has ended, has
+// Body is the body of an answer that is passed on as it comes: it has not ended when the exchange returns.
+type Body struct {
+	// Ended, unless it is nil, is called once when the body has ended: with the bytes of it that were passed on, and nil if
+	// those were all or what it broke off with. It is set before the first read.
+	Ended func(bytes int64, err error)
+}
+
+// stream is a Body that is passed on as it comes. It owns its connection until the body has ended, has
 // failed or is closed. Its end is io.EOF only if the body was whole; everything else makes fasthttp close the client's
 // connection with the body visibly unfinished.
 type stream struct {
+	Body
+	ctx      context.Context
 	pool     *Pool
 	conn     *conn // nil: given back
 	idle     time.Duration
@@ -112,9 +122,14 @@ func (s *stream) skip(n int) {
 func (s *stream) finish(err error) error {
 	s.err = err
 	s.buffered = nil
-	stop := s.conn.stop
 	s.pool.put(s.conn, s.keep && err == io.EOF) //nolint:errorlint // a wrapped one is no end
 	s.conn = nil
-	stop.flowed(s.read, err)
+	switch {
+	case s.Ended == nil:
+	case err == io.EOF: //nolint:errorlint // a wrapped one is no end
+		s.Ended(s.read, nil)
+	default:
+		s.Ended(s.read, causeOf(s.ctx, err))
+	}
 	return err
 }

@@ -1,6 +1,9 @@
 package http1
 
 import (
+	"cmp"
+	"fmt"
+	"net"
 	"sync"
 	"time"
 )
@@ -15,10 +18,9 @@ type Tunnel struct {
 }
 
 func (k *call) newTunnel() (*Tunnel, error) {
-	if err := k.SetDeadline(time.Time{}); err != nil {
-		return nil, ioError("switching protocols", err)
+	if err := k.SetDeadline(time.Time{}); err != nil || !k.unwatch() {
+		return nil, fmt.Errorf("%w: switching protocols: %w", ErrReset, cmp.Or(err, net.ErrClosed))
 	}
-	k.unstoppable()
 	if k.permit != nil { // it is no request any more
 		<-k.permit
 		k.permit = nil
