@@ -50,12 +50,6 @@ const (
 // Pass is the right to one exchange. It holds between two state changes of the breaker that granted it.
 type Pass struct{ epoch uint64 }
 
-// Transition is a state change of a breaker and its reason; the zero Transition is none.
-type Transition struct {
-	Open bool
-	Why  string
-}
-
 // Breaker is the circuit breaker of one service. The zero Breaker is closed and never opens. It is safe for concurrent use.
 type Breaker struct {
 	mu        sync.Mutex
@@ -95,32 +89,32 @@ func (b *Breaker) Allow(now time.Time) (Pass, error) {
 	return Pass{b.epoch}, nil
 }
 
-// Record records the result of an exchange that Allow let through, and returns the transition that this caused. An exchange
-// that began before the last state change says nothing new and does not count: it is no probe, even if it ends among them.
-func (b *Breaker) Record(p Pass, r Result, now time.Time) Transition {
+// Record records the result of an exchange that Allow let through. When that opened or closed the breaker, it returns why.
+// An exchange that began before the last state change says nothing new and does not count: it is no probe, even if it ends
+// among them.
+func (b *Breaker) Record(p Pass, r Result, now time.Time) (open bool, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case p.epoch != b.epoch:
-		return Transition{}
 	case b.open:
-		return b.recordProbe(r, now)
+		why = b.recordProbe(r, now)
 	case r == Success:
 		b.recent.Add(now, 1, 0)
 	case r == Failure:
 		b.recent.Add(now, 1, 1)
-		return b.evaluate(now)
+		why = b.evaluate(now)
 	}
-	return Transition{}
+	return b.open, why
 }
 
-func (b *Breaker) evaluate(now time.Time) Transition {
+func (b *Breaker) evaluate(now time.Time) (why string) {
 	all, failed := b.recent.Sums(now)
 	if b.cfg.Failures == 0 || all < b.cfg.MinRequests || float64(failed) < b.cfg.Failures*float64(all) {
-		return Transition{}
+		return ""
 	}
 	b.trip(now)
-	return Transition{Open: true, Why: fmt.Sprintf("%d of %d requests failed within %v", failed, all, b.cfg.Window)}
+	return fmt.Sprintf("%d of %d requests failed within %v", failed, all, b.cfg.Window)
 }
 
 func (b *Breaker) trip(now time.Time) {
@@ -128,8 +122,8 @@ func (b *Breaker) trip(now time.Time) {
 	b.open, b.until, b.probes, b.succeeded = true, now.Add(b.cfg.Open), 0, 0
 }
 
-// recordProbe records the result of a probe. One that fails is no transition: the breaker has been open all the time.
-func (b *Breaker) recordProbe(r Result, now time.Time) Transition {
+// recordProbe records the result of a probe. One that fails changes nothing to tell: the breaker has been open all the time.
+func (b *Breaker) recordProbe(r Result, now time.Time) (why string) {
 	b.probes--
 	switch r {
 	case Failure:
@@ -138,10 +132,10 @@ func (b *Breaker) recordProbe(r Result, now time.Time) Transition {
 		if b.succeeded++; b.succeeded >= b.cfg.Probes {
 			b.epoch++
 			b.open, b.recent = false, NewWindow(b.cfg.Window)
-			return Transition{Why: fmt.Sprintf("%d requests went well", b.succeeded)}
+			return fmt.Sprintf("%d requests went well", b.succeeded)
 		}
 	}
-	return Transition{}
+	return ""
 }
 
 // IsOpen reports whether b refuses exchanges, or lets only probes through.

@@ -55,7 +55,7 @@ func TestARequestInTheContentOfAnotherIsNeverExecutedForAnotherUser(t *testing.T
 					}
 				}
 			}
-			for _, req := range service.Executed() {
+			for _, req := range service.Requests() {
 				if strings.Contains(req.Target, "forged") || len(req.Values("X-User-Id")) > 0 && req.Field("X-User-Id") != "1" {
 					t.Errorf("%s %s was executed for user %q", req.Method, req.Target, req.Field("X-User-Id"))
 				}

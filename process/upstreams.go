@@ -38,7 +38,7 @@ func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
 	for name, cfg := range cfgs {
 		var err error
 		if same, known := u.all[name]; known {
-			err = n.take(same, cfg)
+			err = n.take(name, same, cfg)
 		} else {
 			err = n.begin(name, cfg)
 		}
@@ -51,8 +51,8 @@ func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
 }
 
 // take takes an upstream over and prepares its change. One whose section and files are as before stays as it is.
-func (u *upstreams) take(same *upstream.Upstream, cfg upstream.Config) error {
-	u.all[same.Name()] = same
+func (u *upstreams) take(name string, same *upstream.Upstream, cfg upstream.Config) error {
+	u.all[name] = same
 	change, err := same.Prepare(cfg)
 	u.changes = append(u.changes, change)
 	return err

@@ -45,9 +45,9 @@ func (t *roundTrip) pick(from []candidate) candidate {
 		return from[0]
 	case len(t.tried) > 0:
 		return mostPromising(from)
-	case t.cluster.cfg.Balance == RoundRobin:
+	case t.cluster.cfg.Balance == policyRoundRobin:
 		return from[t.up.roundRobin.pick(from)]
-	case t.cluster.cfg.Balance == HashUser && t.User != 0:
+	case t.cluster.cfg.Balance == policyHashUser && t.User != 0:
 		return from[rendezvous(from, t.User)]
 	}
 	return from[twoChoices(from)]
@@ -125,7 +125,8 @@ func twoChoices(from []candidate) int {
 // the other, which does them no slower.
 func (c candidate) cost() float64 {
 	seconds := max(c.score.latency, 1e-6)
-	return seconds * seconds * (1 + float64(c.occupancy.Busy())/c.weight)
+	busy, _ := c.usage()
+	return seconds * seconds * (1 + float64(busy)/c.weight)
 }
 
 // draw gives one of from at random, by weight, but not the one at except.

@@ -9,19 +9,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// carried counts what an endpoint without a socket carries.
-type carried struct{ n int }
-
-func (c *carried) Busy() int { return c.n }
-
-func (c *carried) Full() bool { return c.n >= DefaultConfig().Keepalive.MaxConns }
+// using is the usage of an endpoint without a socket, busy of whose connections are in use.
+func using(busy *int) func() (int, bool) {
+	return func() (int, bool) { return *busy, *busy >= DefaultConfig().Keepalive.MaxConns }
+}
 
 // candidatesOf are well endpoints with these weights.
 func candidatesOf(weights ...int) []candidate {
 	all := make([]candidate, 0, len(weights))
 	for i, w := range weights {
 		address := fmt.Sprintf("10.0.0.%d:3000", i+1)
-		e := &endpoint{address: address, seed: seedOf(address), occupancy: new(carried)}
+		e := &endpoint{address: address, seed: seedOf(address), usage: using(new(int))}
 		all = append(all, candidate{endpoint: e, weight: float64(w)})
 	}
 	return all
@@ -113,7 +111,7 @@ func TestOfTwoChoicesTheClearlyBetterIsTaken(t *testing.T) {
 			t.Parallel()
 			all := candidatesOf(1, c.weight)
 			all[0].score.latency, all[1].score.latency = 0.01, 0.01*c.slow
-			all[1].occupancy = &carried{c.busy}
+			all[1].usage = using(&c.busy)
 			n := 0
 			for range 10000 {
 				n += twoChoices(all)

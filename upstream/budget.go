@@ -15,16 +15,16 @@ const (
 // budget bounds the retries to a share of the requests: when everything fails, retries must not add a second load.
 type budget struct {
 	mu     sync.Mutex
-	share  Share
+	share  share
 	recent breaker.Window // of requests, and of retries
 }
 
 func newBudget() budget { return budget{recent: breaker.NewWindow(budgetWindow)} }
 
-func (b *budget) configure(share Share) {
+func (b *budget) configure(limit share) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.share = share
+	b.share = limit
 }
 
 func (b *budget) deposit(now time.Time) {

@@ -32,15 +32,15 @@ type Config struct {
 
 // The policies of Config.Balance.
 const (
-	RoundRobin = "round_robin" // in turn, by weight
-	P2C        = "p2c"         // the less busy and faster one of two that are drawn by weight
-	HashUser   = "hash(user)"  // each user at one target; p2c for requests of nobody
+	policyRoundRobin = "round_robin" // in turn, by weight
+	policyP2C        = "p2c"         // the less busy and faster one of two that are drawn by weight
+	policyHashUser   = "hash(user)"  // each user at one target; p2c for requests of nobody
 )
 
 // Whose name a service gets as Host: Config.Host, unless it is a name itself.
 const (
-	HostClient = "client" // what the client asked for
-	HostTarget = "target" // the target's, as its URL has it
+	hostClient = "client" // what the client asked for
+	hostTarget = "target" // the target's, as its URL has it
 )
 
 // HostOf returns the Host that the service gets at a target, "" for what the client asked for. The configuration must be
@@ -55,9 +55,9 @@ func (c Config) HostOf(t Target) string {
 
 func (c Config) ownHost(o http1.Origin) string {
 	switch {
-	case c.Host == HostTarget, c.Host == "" && o.TLS:
+	case c.Host == hostTarget, c.Host == "" && o.TLS:
 		return o.Name
-	case c.Host == HostClient:
+	case c.Host == hostClient:
 		return ""
 	}
 	return c.Host
@@ -88,13 +88,13 @@ type Outlier struct {
 // counts in neither limit.
 type Retries struct {
 	Attempts   int           `yaml:"attempts"`    // how often an idempotent request is tried again; 2, 0: never
-	Budget     Share         `yaml:"budget"`      // at most so many retries per request, over 10 s, and 10 of them always; 20%
+	Budget     share         `yaml:"budget"`      // at most so many retries per request, over 10 s, and 10 of them always; 20%
 	TryTimeout time.Duration `yaml:"try_timeout"` // how long an attempt waits for the answer while there is another target; 1s, 0: to the end
 }
 
 // Breaker is when requests are refused at once because most of them fail.
 type Breaker struct {
-	Failures    Share         `yaml:"failures"`     // the share of failed requests; 0.5, 0: never
+	Failures    share         `yaml:"failures"`     // the share of failed requests; 0.5, 0: never
 	MinRequests int           `yaml:"min_requests"` // fewer requests within the window say nothing; 20
 	Window      time.Duration `yaml:"window"`       // how far back they count; 10s
 	Open        time.Duration `yaml:"open"`         // how long requests are refused before a few are let through; 5s
@@ -117,7 +117,7 @@ type Queue struct {
 // DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
 func DefaultConfig() Config {
 	return Config{
-		Balance:   P2C,
+		Balance:   policyP2C,
 		SlowStart: 10 * time.Second,
 		Health:    Health{Interval: 5 * time.Second, Timeout: time.Second, UnhealthyAfter: 3, HealthyAfter: 2},
 		Outlier:   Outlier{ConsecutiveFailures: 5, Eject: 10 * time.Second},
@@ -158,11 +158,11 @@ func (t *Target) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Share is a part of a whole, 0 to 1; in gateway.yaml also as 20%.
-type Share float64
+// share is a part of a whole, 0 to 1; in gateway.yaml also as 20%.
+type share float64
 
 // UnmarshalText reads 0.2 or 20%.
-func (s *Share) UnmarshalText(text []byte) error {
+func (s *share) UnmarshalText(text []byte) error {
 	number, percent := strings.CutSuffix(string(text), "%")
 	f, err := strconv.ParseFloat(number, 64)
 	if err != nil {
@@ -171,12 +171,12 @@ func (s *Share) UnmarshalText(text []byte) error {
 	if percent {
 		f /= 100
 	}
-	*s = Share(f)
+	*s = share(f)
 	return nil
 }
 
-// String writes a Share in percent.
-func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'f', -1, 64) + "%" }
+// String writes a share in percent.
+func (s share) String() string { return strconv.FormatFloat(float64(s)*100, 'f', -1, 64) + "%" }
 
 // DefaultDials is limits.dials while gateway.yaml says nothing.
 const DefaultDials = 64

@@ -64,7 +64,7 @@ func TestContentOfADeleteIsNeverExecutedAsARequest(t *testing.T) {
 					}
 					asks(t, u, user+100)
 				}
-				for _, req := range service.Executed() {
+				for _, req := range service.Requests() {
 					if req.Target == "/forged" || req.Field("X-User-Id") == "1" {
 						t.Errorf("%s %s was executed for user %q", req.Method, req.Target, req.Field("X-User-Id"))
 					}
@@ -173,7 +173,7 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 	}
 	asks(t, u, 3) // at once: on another connection
 	once.Do(func() { close(victim) })
-	eventually(t, "the forged request is executed: a service must read what it is sent", func() bool { return service.ExecutedTarget("/forged") == 1 })
+	eventually(t, "the forged request is executed: a service must read what it is sent", func() bool { return service.Count("GET", "/forged", "") == 1 })
 	clock.Add(1) // the connection was watched for long enough
 	eventually(t, "the service is marked", func() bool { asks(t, u, 4); return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
 	if got := seriesOf(t, reg, "wxgate_upstream_unasked_bytes_total", ""); got != 1 {
@@ -189,7 +189,7 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 		}
 		asks(t, u, user+100)
 	}
-	if got := service.ExecutedTarget("/forged"); got != 1 {
+	if got := service.Count("GET", "/forged", ""); got != 1 {
 		t.Errorf("forged requests were executed %d times, want none after the first", got)
 	}
 }
@@ -241,12 +241,12 @@ func TestNobodyGetsTheAnswerToAnothersContent(t *testing.T) {
 	eventually(t, "the service is marked", func() bool { return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
 	close(stop)
 	all.Wait()
-	before := service.ExecutedTarget("/forged")
+	before := service.Count("GET", "/forged", "")
 	for range 20 {
 		req := carrying("POST", 2, forged, false)
 		_, _ = u.Do(soon(), req, new(fasthttp.Response), 2)
 	}
-	if got := service.ExecutedTarget("/forged"); got != before {
+	if got := service.Count("GET", "/forged", ""); got != before {
 		t.Errorf("%d forged requests were executed after the mark, want none", got-before)
 	}
 }

@@ -14,8 +14,8 @@ type endpoint struct {
 	address       string // ip:port
 	seed          uint64 // for rendezvous
 	pool          *http1.Pool
-	occupancy     occupancy // of pool
-	currentWeight float64   // guarded by roundRobin.mu
+	usage         func() (busy int, full bool) // of pool
+	currentWeight float64                      // guarded by roundRobin.mu
 
 	mu          sync.Mutex
 	latency     latency
@@ -25,12 +25,6 @@ type endpoint struct {
 	ejection    ejection
 	checks      checkState
 	stall       stall
-}
-
-// occupancy is how much of what an endpoint can carry is in use.
-type occupancy interface {
-	Busy() int  // connections
-	Full() bool // a request would have to wait for one
 }
 
 // stall is how long an endpoint has answered none of the requests that it has.
@@ -83,7 +77,7 @@ type score struct {
 }
 
 func (e *endpoint) scoreAt(now time.Time, cfg *Config) score {
-	full := e.occupancy.Full()
+	_, full := e.usage()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := score{

@@ -3,8 +3,6 @@ package upstream
 import (
 	"log/slog"
 	"time"
-
-	"wxgate/breaker"
 )
 
 // eventLog logs the state changes of an upstream: one line for each change, never one for each request. No line is
@@ -36,14 +34,14 @@ func (l eventLog) healthy(e *endpoint, why string) {
 	l.log.Info("address healthy again", "target", e.target.origin.Address, "address", e.address, "why", why)
 }
 
-// breakerChanged logs that the breaker has opened or closed; the zero transition is none.
-func (l eventLog) breakerChanged(t breaker.Transition) {
+// breakerChanged logs that the breaker has opened or closed; without a reason it has done neither.
+func (l eventLog) breakerChanged(open bool, why string) {
 	switch {
-	case t.Why == "":
-	case t.Open:
-		l.log.Warn("breaker open", "why", t.Why)
+	case why == "":
+	case open:
+		l.log.Warn("breaker open", "why", why)
 	default:
-		l.log.Info("breaker closed", "why", t.Why)
+		l.log.Info("breaker closed", "why", why)
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"wxgate/upstream/http1"
 )
 
 // Metrics are the metrics that all upstreams share. Its labels are the names of upstreams and the host:port of targets
@@ -61,7 +59,7 @@ type upstreamMetrics struct {
 	exhausted                prometheus.Counter
 	served, expired, refused prometheus.Counter // of queued
 	retries                  map[string]prometheus.Counter
-	dials                    http1.DialCounts
+	dials                    map[string]prometheus.Counter
 }
 
 func (m *Metrics) of(upstream string) upstreamMetrics {
@@ -72,19 +70,18 @@ func (m *Metrics) of(upstream string) upstreamMetrics {
 		expired:   m.queued.WithLabelValues(upstream, "expired"),
 		refused:   m.queued.WithLabelValues(upstream, "refused"),
 		retries:   make(map[string]prometheus.Counter),
-
-		dials: http1.DialCounts{
-			Connected: m.dials.WithLabelValues(upstream, "connected"),
-			Failed:    m.dials.WithLabelValues(upstream, "failed"),
-			Lacking:   m.dials.WithLabelValues(upstream, "lacking"),
-			Expired:   m.dials.WithLabelValues(upstream, "expired"),
-		},
+		dials:     make(map[string]prometheus.Counter),
+	}
+	for _, result := range []string{"connected", "failed", "lacking", "expired"} {
+		own.dials[result] = m.dials.WithLabelValues(upstream, result)
 	}
 	for _, reason := range retryReasons() {
 		own.retries[reason] = m.retries.WithLabelValues(upstream, reason)
 	}
 	return own
 }
+
+func (m *upstreamMetrics) dialed(result string) { m.dials[result].Inc() }
 
 func (m *Metrics) ofTarget(upstream, target string) targetMetrics {
 	own := targetMetrics{
@@ -202,7 +199,8 @@ func (u *Upstream) states() []state {
 		s := state{name: t.origin.Address}
 		for _, e := range t.endpoints {
 			is := e.scoreAt(now, cfg)
-			s.inFlight += e.occupancy.Busy()
+			busy, _ := e.usage()
+			s.inFlight += busy
 			s.waiting += e.pool.DialsWaiting()
 			if is.rank != rankUnhealthy && (!s.up || is.latency < s.latency) {
 				s.up, s.latency = true, is.latency

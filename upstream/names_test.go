@@ -45,11 +45,11 @@ func (n *names) lookup(_ context.Context, host string) ([]netip.Addr, error) {
 // named makes an upstream at a name of two services, a at 127.0.0.1 and b at 127.0.0.2.
 func named(t *testing.T, n *names) *rig {
 	t.Helper()
-	a := upstreamtest.NewSwitchable(t, "a")
+	a := upstreamtest.NewSwitchable(t, "a", "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(a.Addr)
-	b := upstreamtest.NewSwitchableAt(t, "b", net.JoinHostPort("127.0.0.2", port))
+	b := upstreamtest.NewSwitchable(t, "b", net.JoinHostPort("127.0.0.2", port))
 	r := &rig{t: t, cfg: upstream.DefaultConfig(), reg: prometheus.NewRegistry(), now: time.Unix(1e9, 0), services: []*upstreamtest.Switchable{a, b}}
-	r.cfg.Balance = upstream.RoundRobin
+	r.cfg.Balance = "round_robin"
 	r.cfg.Targets = []upstream.Target{{URL: "http://recipes.example:" + port, Weight: 1}}
 	u, err := upstream.NewWithEnv(upstream.Env{Now: r.clock, Lookup: n.lookup, Log: r.log.logger()}, "recipes", r.cfg, upstream.NewMetrics(r.reg))
 	if err != nil {

@@ -34,14 +34,14 @@ func (q *queue) configure(cfg Queue) {
 	q.limits.Store(next)
 }
 
-// Permits has a place for each request that may be in flight, nil when they are not bounded.
-func (q *queue) Permits() chan struct{} { return q.limits.Load().inFlight }
+// permits has a place for each request that may be in flight, nil when they are not bounded.
+func (q *queue) permits() chan struct{} { return q.limits.Load().inFlight }
 
-// Acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
-// stop is closed.
-func (q *queue) Acquire(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+// acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
+// removed is closed.
+func (q *queue) acquire(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	select {
-	case <-stop:
+	case <-removed:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	default:
 	}
@@ -52,11 +52,11 @@ func (q *queue) Acquire(slots chan struct{}, stop <-chan struct{}, deadline time
 	case slots <- struct{}{}:
 		return nil
 	default:
-		return q.wait(slots, stop, deadline)
+		return q.wait(slots, removed, deadline)
 	}
 }
 
-func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+func (q *queue) wait(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	l := q.limits.Load()
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > int64(l.Length) {
@@ -69,7 +69,7 @@ func (q *queue) wait(slots chan struct{}, stop <-chan struct{}, deadline time.Ti
 	case slots <- struct{}{}:
 		q.metrics.served.Inc()
 		return nil
-	case <-stop:
+	case <-removed:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	case <-timer.C:
 		q.metrics.expired.Inc()

@@ -100,7 +100,7 @@ func TestNoRequestIsLostOverReconfigurations(t *testing.T) {
 			}
 		})
 	}
-	policies := []string{upstream.P2C, upstream.RoundRobin, upstream.HashUser}
+	policies := []string{"p2c", "round_robin", "hash(user)"}
 	for i := range 200 {
 		next := cfg
 		next.Targets = append([]upstream.Target(nil), all[i%3:min(i%3+1+i%2, 3)]...)

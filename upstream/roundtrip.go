@@ -61,7 +61,7 @@ func (t *roundTrip) attempts() error {
 	if err != nil {
 		return err
 	}
-	if err := t.Prepare(t.hostFor(e), t.ReuseAfterBody()); err != nil {
+	if err := t.Prepare(t.hostAt(e), e.target.origin.Name, t.ReuseAfterBody()); err != nil {
 		t.outcome = outcomeBody
 		return err
 	}
@@ -74,7 +74,7 @@ func (t *roundTrip) attempts() error {
 		}
 		e = next
 		t.Resp.Reset()
-		t.Rewind(t.hostFor(e))
+		t.Rewind(t.hostAt(e), e.target.origin.Name)
 	}
 }
 
@@ -121,14 +121,8 @@ func (t *roundTrip) attempt(e *endpoint) error {
 	return err
 }
 
-// hostFor is the Host that e gets, "" for what the client asked for.
-func (t *roundTrip) hostFor(e *endpoint) string {
-	host := t.cluster.cfg.ownHost(e.target.origin)
-	if host == "" && t.Hostless() { // HTTP/1.0 may have none
-		return e.target.origin.Name
-	}
-	return host
-}
+// hostAt is the Host that e gets, "" for what the client asked for.
+func (t *roundTrip) hostAt(e *endpoint) string { return t.cluster.cfg.ownHost(e.target.origin) }
 
 func (t *roundTrip) hasTried(e *endpoint) bool { return slices.Contains(t.tried, e) }
 

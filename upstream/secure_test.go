@@ -226,7 +226,7 @@ func TestEveryAddressOfANameMustHaveItsCertificate(t *testing.T) {
 	var said lines
 	cfg := upstream.DefaultConfig()
 	cfg.Targets = []upstream.Target{{URL: "https://recipes.example:" + port, Weight: 1}}
-	cfg.TLS.CA, cfg.Balance, cfg.Outlier.ConsecutiveFailures = ours.file, upstream.RoundRobin, 1<<20
+	cfg.TLS.CA, cfg.Balance, cfg.Outlier.ConsecutiveFailures = ours.file, "round_robin", 1<<20
 	cfg.Health.Path, cfg.Health.Interval = "/healthz", time.Millisecond
 	u, err := upstream.NewWithEnv(upstream.Env{Lookup: n.lookup, Log: said.logger()}, "recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()))
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 // simulation drives the choice of targets in a time of its own: no socket, and nothing that a busy machine can change.
 type simulation struct {
 	up     *Upstream
+	busy   map[*endpoint]*int
 	now    time.Time
 	random *rand.Rand
 	ends   ends
@@ -31,8 +32,6 @@ type flight struct {
 	began time.Time
 	ends  time.Time
 }
-
-func (f flight) load() *carried { c, _ := f.to.occupancy.(*carried); return c }
 
 type ends []flight
 
@@ -55,7 +54,7 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 	for i := range takes {
 		cfg.Targets = append(cfg.Targets, Target{URL: "http://10.0.0." + string(rune('1'+i)) + ":3000", Weight: 1})
 	}
-	s := &simulation{now: time.Unix(1e9, 0), random: rand.New(rand.NewPCG(1, 2))}
+	s := &simulation{busy: map[*endpoint]*int{}, now: time.Unix(1e9, 0), random: rand.New(rand.NewPCG(1, 2))}
 	d := realDeps()
 	d.now = func() time.Time { return s.now }
 	up, err := open("simulated", cfg, NewMetrics(prometheus.NewRegistry()), d, nil)
@@ -64,7 +63,8 @@ func simulate(t *testing.T, balance string, rate float64, takes ...time.Duration
 	}
 	t.Cleanup(up.Close)
 	for _, e := range up.cluster.Load().endpoints {
-		e.occupancy = new(carried)
+		s.busy[e] = new(int)
+		e.usage = using(s.busy[e])
 	}
 	s.up = up
 	requests := 5000
@@ -85,7 +85,7 @@ func (s *simulation) wait(d time.Duration) {
 	for len(s.ends) > 0 && s.ends[0].ends.Before(until) {
 		f, _ := heap.Pop(&s.ends).(flight)
 		s.now = f.ends
-		f.load().n--
+		*s.busy[f.to]--
 		f.trip.outcome = outcome2xx
 		f.to.record(f.trip, f.began)
 		s.took = append(s.took, f.ends.Sub(f.began))
@@ -99,7 +99,7 @@ func (s *simulation) send(takes []time.Duration) {
 	f.trip.Replayable = true
 	f.to = f.trip.choose()
 	f.to.startAttempt(s.now)
-	f.load().n++
+	*s.busy[f.to]++
 	usual := takes[slices.Index(f.trip.cluster.endpoints, f.to)]
 	f.ends = s.now.Add(time.Duration((0.8 + 0.4*s.random.Float64()) * float64(usual)))
 	heap.Push(&s.ends, f)
@@ -110,12 +110,12 @@ func TestASlowTargetDoesNotShowInTheTailOfP2C(t *testing.T) {
 	const fast = 10 * time.Millisecond
 	for _, rate := range []float64{20, 400, 4000} {
 		curves := map[string][]time.Duration{}
-		for _, balance := range []string{RoundRobin, P2C} {
+		for _, balance := range []string{policyRoundRobin, policyP2C} {
 			took := simulate(t, balance, rate, fast, fast, fast, 5*fast)
 			curves[balance] = took
 			t.Logf("%4.0f requests/s, %-11s p50 %v, p90 %v, p99 %v", rate, balance, quantile(took, .5), quantile(took, .9), quantile(took, .99))
 		}
-		if turns, choices := quantile(curves[RoundRobin], .99), quantile(curves[P2C], .99); choices > turns/2 {
+		if turns, choices := quantile(curves[policyRoundRobin], .99), quantile(curves[policyP2C], .99); choices > turns/2 {
 			t.Errorf("at %.0f requests/s p99 is %v, want at most half of %v", rate, choices, turns)
 		}
 		if file := os.Getenv("WXGATE_PLOT"); file != "" && rate == 400 {

@@ -145,10 +145,11 @@ func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *e
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
 		pool: http1.NewPool(t.origin, address, cfg.connections(sec), http1.Owner{
-			Queue: &t.up.queue, Dials: &t.up.metrics.dials, Now: t.up.deps.now, Undrained: t.markUndrained,
+			Acquire: t.up.queue.acquire, Permits: t.up.queue.permits, Dialed: t.up.metrics.dialed,
+			Undrained: t.markUndrained, Now: t.up.deps.now,
 		}),
 	}
-	e.occupancy = e.pool
+	e.usage = e.pool.Usage
 	if t.slow {
 		e.slowStart = t.up.deps.now()
 	}

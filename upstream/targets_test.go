@@ -36,11 +36,11 @@ func newRig(t *testing.T, n int, change ...func(*upstream.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, cfg: upstream.DefaultConfig(), reg: prometheus.NewRegistry(), now: time.Unix(1e9, 0)}
 	for i := range n {
-		s := upstreamtest.NewSwitchable(t, string(rune('a'+i)))
+		s := upstreamtest.NewSwitchable(t, string(rune('a'+i)), "127.0.0.1:0")
 		r.services = append(r.services, s)
 		r.cfg.Targets = append(r.cfg.Targets, upstream.Target{URL: s.URL, Weight: 1})
 	}
-	r.cfg.Balance = upstream.RoundRobin
+	r.cfg.Balance = "round_robin"
 	for _, c := range change {
 		c(&r.cfg)
 	}
@@ -135,7 +135,7 @@ func TestRequestsAreSharedByWeight(t *testing.T) {
 
 func TestAUserStaysAtOneTarget(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 4, func(c *upstream.Config) { c.Balance = upstream.HashUser })
+	r := newRig(t, 4, func(c *upstream.Config) { c.Balance = "hash(user)" })
 	home := func(user uint64) string {
 		var resp fasthttp.Response
 		if _, err := r.Do(soon(), newRequest("GET", "/"), &resp, user); err != nil {

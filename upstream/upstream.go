@@ -91,9 +91,6 @@ func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstr
 	return u, nil
 }
 
-// Name is the name of the upstream in gateway.yaml.
-func (u *Upstream) Name() string { return u.name }
-
 // Capacity returns how many requests, and beside them how many WebSockets, its targets take at a time.
 func (u *Upstream) Capacity() (requests, webSockets int) {
 	f := u.cluster.Load()

@@ -17,9 +17,9 @@ const maxWeight = 1000
 // Validate reports every fault of the configuration. It opens nothing.
 func (c Config) Validate() input.Faults {
 	f := c.validateTargets()
-	f.OneOf("balance", c.Balance, RoundRobin, P2C, HashUser)
+	f.OneOf("balance", c.Balance, policyRoundRobin, policyP2C, policyHashUser)
 	if !validHost(c.Host) {
-		f.Add("host", "%q is not %s, %s or a name such as recipes.example.com", c.Host, HostClient, HostTarget)
+		f.Add("host", "%q is not %s, %s or a name such as recipes.example.com", c.Host, hostClient, hostTarget)
 	}
 	if p := c.Health.Path; p != "" && (p[0] != '/' || strings.ContainsFunc(p, notInPath)) {
 		f.Add("health.path", "%q is not a path such as /healthz", p)
@@ -31,7 +31,7 @@ func (c Config) Validate() input.Faults {
 	return f
 }
 
-func (s Share) validate(f *input.Faults, path string) {
+func (s share) validate(f *input.Faults, path string) {
 	if !(s >= 0 && s <= 1) { // NaN is neither
 		f.Add(path, "%v is not between 0%% and 100%%, or 0 and 1", s)
 	}

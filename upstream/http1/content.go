@@ -1,9 +1,6 @@
 package http1
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A service that does not read the content of a request takes it for the next request on that connection: what stands
 // there was written by a client, with any X-User-Id it likes, and whoever uses the connection next gets its answer. So
@@ -49,58 +46,14 @@ func (p *Pool) drop(c *conn) {
 	_ = c.Close()
 }
 
-func (p *Pool) dropAll(conns []*conn) {
-	for _, c := range conns {
-		p.drop(c)
-	}
-}
-
-// promote makes the connections idle that were watched for long enough. The caller holds mu.
-func (p *Pool) promote() {
-	if len(p.watched) == 0 {
-		return
-	}
-	n, now := 0, p.owner.Now()
-	for n < len(p.watched) && now.Sub(p.watched[n].watched) >= watchFor {
-		n++
-	}
-	p.idle = append(p.idle, p.watched[:n]...)
-	p.watched = slices.Delete(p.watched, 0, n)
-}
-
-// popOwn gives the connection that carried content of the same user's last, nil when it is not there. Requests of nobody
-// may be anybody's, so none of them shares with another. The caller holds mu.
-func (p *Pool) popOwn(user uint64) *conn {
-	if user == 0 {
-		return nil
-	}
-	for i := len(p.watched) - 1; i >= max(0, len(p.watched)-watchedLook); i-- {
-		if c := p.watched[i]; c.user == user {
-			p.watched = slices.Delete(p.watched, i, i+1)
-			return c
-		}
-	}
-	return nil
-}
-
 // makeRoom drops the connection that is watched longest when one more would be more than may be.
 func (p *Pool) makeRoom(slots chan struct{}) {
-	p.mu.Lock()
-	var oldest *conn
-	if len(p.watched) > 0 && len(p.watched)+len(p.idle)+len(slots) > cap(slots) {
-		oldest = p.watched[0]
-		p.watched = slices.Delete(p.watched, 0, 1)
-	}
-	p.mu.Unlock()
-	if oldest != nil {
+	if oldest := p.idle.takeWatched(len(slots), cap(slots)); oldest != nil {
 		p.drop(oldest)
 	}
 }
 
 // CloseCarried closes the connections that have carried content and are not in use.
 func (p *Pool) CloseCarried() {
-	p.mu.Lock()
-	carried := p.removeIdle(func(c *conn) bool { return c.carriedContent })
-	p.mu.Unlock()
-	closeAll(carried)
+	closeAll(p.idle.remove(func(c *conn) bool { return c.carriedContent }))
 }

@@ -188,14 +188,14 @@ func TestASwitchAtTheEndOfTheContextLeavesNoConnectionBehind(t *testing.T) {
 		var r http1.Request
 		r.Reset(newRequest("GET", "/"), new(fasthttp.Response), soon(), 0)
 		r.Upgrade = true
-		if err := r.Prepare(c.origin.Name, true); err != nil {
+		if err := r.Prepare("", c.origin.Name, true); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Exchange(ended{t.Context()}, &r, c); !errors.Is(err, http1.ErrReset) || r.Tunnel != nil {
 			t.Fatalf("got %v and tunnel %v, want ErrReset", err, r.Tunnel)
 		}
 	}
-	if got := c.Busy(); got != 0 {
+	if got, _ := c.Usage(); got != 0 {
 		t.Errorf("%d places are taken, want 0", got)
 	}
 }

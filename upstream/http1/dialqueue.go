@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // wakeUps is how many of those that wait are woken at a time at most.
@@ -61,27 +59,19 @@ func (p *Pool) newConnection(ctx context.Context, l *limits, deadline time.Time,
 	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
 		err = fmt.Errorf("%w: %w: a dial after a wait: %w", ErrUnavailable, ErrOverloaded, err)
 	}
-	p.owner.Dials.dialed(err)
+	p.owner.Dialed(dialResult(err))
 	return c, err
 }
 
-// DialCounts counts dials by what became of them.
-type DialCounts struct {
-	Connected, Failed prometheus.Counter
-	Lacking           prometheus.Counter // for a lack of ours
-	Expired           prometheus.Counter // the turn to dial did not come in time
-}
-
-// dialed counts a dial by its error.
-func (m *DialCounts) dialed(err error) {
+// dialResult is how a dial ended, for Owner.Dialed.
+func dialResult(err error) string {
 	switch {
 	case err == nil:
-		m.Connected.Inc()
+		return "connected"
 	case errors.Is(err, ErrOverloaded):
-		m.Lacking.Inc()
-	default:
-		m.Failed.Inc()
+		return "lacking"
 	}
+	return "failed"
 }
 
 // renew gives a new connection in place of one that is dead, with its right to be used.
@@ -112,12 +102,12 @@ func (p *Pool) awaitDial(ctx context.Context, l *limits, deadline time.Time, ins
 		case l.dials <- struct{}{}:
 			return nil, nil
 		case <-p.dialQueue.freed:
-		case <-p.stop:
+		case <-p.removed:
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ErrRemoved)
 		case <-ctx.Done():
 			return nil, endOf(ctx)
 		case <-timer.C:
-			p.owner.Dials.Expired.Inc()
+			p.owner.Dialed("expired")
 			return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, ErrOverloaded, cap(l.dials))
 		}
 	}

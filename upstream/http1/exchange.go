@@ -6,7 +6,7 @@
 // the pool only after an answer that was read to its end and when nothing followed it. A request is sent a second time
 // only if not one byte of it has left, or if a kept connection died under it and nobody notices a repetition.
 //
-// Nothing here chooses where a request goes or whether it may: a Queue grants slots, and a Policy is asked while the
+// Nothing here chooses where a request goes or whether it may: its Owner grants slots, and a Policy is asked while the
 // exchange is under way. A Pool may be used from everywhere at once.
 package http1
 

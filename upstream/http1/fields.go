@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Fields is a head of fasthttp, of a request or of an answer.
-type Fields interface {
+// fields is a head of fasthttp, of a request or of an answer.
+type fields interface {
 	All() iter.Seq2[[]byte, []byte]
 	Del(name string)
 	Add(name, value string)
@@ -14,7 +14,7 @@ type Fields interface {
 
 // DropFields removes the fields whose name is to be dropped and returns how many lines they were. The order of all that
 // have one name stays, for it has a meaning (RFC 9110 §5.3); fasthttp's Del alone moves the last field into the gap.
-func DropFields(h Fields, drop func(name []byte) bool) (dropped int) {
+func DropFields(h fields, drop func(name []byte) bool) (dropped int) {
 	var gone []string
 	for name := range h.All() {
 		if drop(name) {
@@ -39,7 +39,7 @@ func DropFields(h Fields, drop func(name []byte) bool) (dropped int) {
 
 // repeatedFields are name and value of the lines that share their name with another one and stay. fasthttp keeps cookies
 // apart and in order.
-func repeatedFields(h Fields, drop func(name []byte) bool) (lines [][2]string) {
+func repeatedFields(h fields, drop func(name []byte) bool) (lines [][2]string) {
 	count := make(map[string]int)
 	for name := range h.All() {
 		count[string(name)]++

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream/http1"
@@ -16,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { upstreamtest.Main(m) }
 
-// client is a pool of connections to one service. It is its own queue and policy, and refuses and retries nothing.
+// client is a pool of connections to one service. Its policy is to retry nothing.
 type client struct {
 	*http1.Pool
 	origin http1.Origin
@@ -38,11 +37,9 @@ func newClient(t testing.TB, url string, change ...func(*http1.Config)) *client 
 		c(&cfg)
 	}
 	cfg.Security, _ = http1.TLS{}.Load()
-	dials := prometheus.NewCounter(prometheus.CounterOpts{Name: "dials"})
 	c := &client{origin: origin}
 	c.Pool = http1.NewPool(origin, origin.Address, cfg, http1.Owner{
-		Queue: c, Dials: &http1.DialCounts{Connected: dials, Failed: dials, Lacking: dials, Expired: dials},
-		Now: time.Now, Undrained: func() {},
+		Acquire: acquire, Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Now: time.Now,
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -64,11 +61,7 @@ func (c *client) exchange(ctx context.Context, req *fasthttp.Request, resp *fast
 	began := time.Now()
 	var r http1.Request
 	r.Reset(req, resp, deadline, 0)
-	host := ""
-	if r.Hostless() {
-		host = c.origin.Name
-	}
-	err := r.Prepare(host, c.ReuseAfterBody())
+	err := r.Prepare("", c.origin.Name, c.ReuseAfterBody())
 	if err == nil {
 		r.Deadline = r.Deadline.Add(r.Waited)
 		err = c.Exchange(ctx, &r, c)
@@ -76,9 +69,8 @@ func (c *client) exchange(ctx context.Context, req *fasthttp.Request, resp *fast
 	return exchanged{r.Sent, time.Since(began) - r.Waited, r.Body}, err
 }
 
-func (*client) Permits() chan struct{} { return nil }
-
-func (*client) Acquire(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error {
+// acquire is a queue without a bound.
+func acquire(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	if slots == nil {
 		return nil
 	}
@@ -90,7 +82,7 @@ func (*client) Acquire(slots chan struct{}, stop <-chan struct{}, deadline time.
 	select {
 	case slots <- struct{}{}:
 		return nil
-	case <-stop:
+	case <-removed:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	case <-time.After(time.Until(deadline)):
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrOverloaded)

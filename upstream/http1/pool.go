@@ -3,7 +3,6 @@ package http1
 import (
 	"context"
 	"crypto/tls"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,31 +15,26 @@ type Pool struct {
 	dialer    dialer
 	owner     Owner
 	limits    atomic.Pointer[limits]
-	stop      chan struct{}
+	removed   chan struct{} // closed by Close
 	reaper    sync.WaitGroup
 	dialQueue dialQueue
-
-	mu      sync.Mutex
-	idle    []*conn // idle ones, the latest used last
-	watched []*conn // those back from a request with content, the latest last: see watchFor
-	closed  bool
+	idle      idleConns
 }
 
 // Owner is what a pool has of the upstream that it belongs to.
 type Owner struct {
-	Queue     Queue
-	Dials     *DialCounts
-	Now       func() time.Time // for what is watched; deadlines of connections are real
-	Undrained func()           // is called when the service said something behind content
-}
-
-// Queue is where requests wait for a connection that they may use.
-type Queue interface {
 	// Acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
-	// stop is closed.
-	Acquire(slots chan struct{}, stop <-chan struct{}, deadline time.Time) error
-	// Permits has a place for each request that may be in flight, nil when they are not bounded.
-	Permits() chan struct{}
+	// removed is closed.
+	Acquire func(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error
+	// Permits has a place for each request that may be in flight at the upstream, nil when they are not bounded.
+	Permits func() chan struct{}
+	// Dialed is told how each attempt to make a connection ended: connected, failed, lacking (a resource of ours) or expired
+	// (the turn to dial did not come in time).
+	Dialed func(result string)
+	// Undrained is called when the service said something behind content.
+	Undrained func()
+	// Now is the time for connections that are watched; their deadlines are real.
+	Now func() time.Time
 }
 
 // limits are what may be changed of a pool in use. Slots are given back where they were taken.
@@ -55,7 +49,7 @@ type limits struct {
 
 // NewPool makes the pool of one address of o.
 func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
-	p := &Pool{origin: o, dialer: dialer{address}, owner: owner, stop: make(chan struct{}), dialQueue: newDialQueue()}
+	p := &Pool{origin: o, dialer: dialer{address}, owner: owner, removed: make(chan struct{}), dialQueue: newDialQueue(), idle: idleConns{now: owner.Now}}
 	p.Configure(cfg)
 	p.reaper.Go(p.reap)
 	return p
@@ -90,55 +84,32 @@ func (p *Pool) Configure(cfg Config) {
 	}
 	p.limits.Store(next)
 	if !secured {
-		p.mu.Lock()
-		unlike := p.removeIdle(func(c *conn) bool { return c.tlsConfig != next.tlsConfig })
-		p.mu.Unlock()
-		closeAll(unlike)
+		closeAll(p.idle.remove(func(c *conn) bool { return c.tlsConfig != next.tlsConfig }))
 	}
 }
 
-// removeIdle removes the idle connections that out chooses, watched ones too. The caller holds mu.
-func (p *Pool) removeIdle(out func(*conn) bool) (chosen []*conn) {
-	choose := func(c *conn) bool {
-		if !out(c) {
-			return false
-		}
-		chosen = append(chosen, c)
-		return true
-	}
-	p.idle = slices.DeleteFunc(p.idle, choose)
-	p.watched = slices.DeleteFunc(p.watched, choose)
-	return chosen
-}
-
-// Busy returns the number of connections in use.
-func (p *Pool) Busy() int {
+// Usage returns how many connections are in use, and whether a request would have to wait for one.
+func (p *Pool) Usage() (busy int, full bool) {
 	l := p.limits.Load()
-	return len(l.slots) + len(l.sockets)
+	return len(l.slots) + len(l.sockets), len(l.slots) == cap(l.slots)
 }
 
 // DialsWaiting returns how many requests wait for their turn to dial.
 func (p *Pool) DialsWaiting() int64 { return p.dialQueue.waiting.Load() }
 
-// Full reports whether a request would have to wait for a connection.
-func (p *Pool) Full() bool {
-	slots := p.limits.Load().slots
-	return len(slots) == cap(slots)
-}
-
 // acquire returns an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
 // may become a WebSocket takes none of the slots of requests.
 func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
-	l, q := p.limits.Load(), p.owner.Queue
+	l := p.limits.Load()
 	slots := l.slots
 	if r.Upgrade {
 		slots = l.sockets
 	}
-	if err := q.Acquire(slots, p.stop, r.Deadline); err != nil {
+	if err := p.owner.Acquire(slots, p.removed, r.Deadline); err != nil {
 		return nil, err
 	}
-	permit := q.Permits()
-	if err := q.Acquire(permit, p.stop, r.Deadline); err != nil {
+	permit := p.owner.Permits()
+	if err := p.owner.Acquire(permit, p.removed, r.Deadline); err != nil {
 		<-slots
 		return nil, err
 	}
@@ -162,17 +133,17 @@ func giveBack(slot, permit chan struct{}) {
 // bodies may hold: their pace is the clients', and those that stall uploads must not stop everyone.
 func (p *Pool) acquireSend(deadline time.Time) (done func(), err error) {
 	sends := p.limits.Load().sends
-	if err := p.owner.Queue.Acquire(sends, p.stop, deadline); err != nil {
+	if err := p.owner.Acquire(sends, p.removed, deadline); err != nil {
 		return nil, err
 	}
 	return func() { <-sends }, nil
 }
 
-// takeIdle returns the connection that was used last, which the service will close latest.
+// takeIdle returns an idle connection that is still alive, nil when there is none.
 func (p *Pool) takeIdle(user uint64) *conn {
 	idle := p.limits.Load().Keepalive.Idle
 	for {
-		c := p.popIdle(user)
+		c := p.idle.take(user)
 		if c == nil {
 			return nil
 		}
@@ -183,38 +154,11 @@ func (p *Pool) takeIdle(user uint64) *conn {
 	}
 }
 
-func (p *Pool) popIdle(user uint64) *conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.promote()
-	if c := p.popOwn(user); c != nil {
-		return c
-	}
-	last := len(p.idle) - 1
-	if last < 0 {
-		return nil
-	}
-	c := p.idle[last]
-	p.idle[last], p.idle = nil, p.idle[:last]
-	return c
-}
-
 // release gives back a connection whose last answer was read to its end and that nothing else has come on.
 func (p *Pool) release(c *conn) {
 	slot, permit := c.slot, c.permit // the next exchange sets its own
 	c.used, c.retired = true, time.Now()
-	p.mu.Lock()
-	closed := p.closed || c.tlsConfig != p.limits.Load().tlsConfig
-	switch {
-	case closed:
-	case c.content:
-		c.watched = p.owner.Now()
-		p.watched = append(p.watched, c)
-	default:
-		p.idle = append(p.idle, c)
-	}
-	p.mu.Unlock()
-	if closed {
+	if !p.idle.put(c, func() bool { return c.tlsConfig == p.limits.Load().tlsConfig }) {
 		_ = c.Close()
 	}
 	p.dialQueue.wake()
@@ -248,10 +192,13 @@ func (p *Pool) reap() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-p.stop:
+		case <-p.removed:
 			return
 		case now := <-ticker.C:
-			p.dropAll(p.expired(now, p.limits.Load().Keepalive.Idle))
+			idle := p.limits.Load().Keepalive.Idle
+			for _, c := range p.idle.remove(func(c *conn) bool { return now.Sub(c.retired) >= idle }) {
+				p.drop(c)
+			}
 			ticker.Reset(p.reapEvery())
 		}
 	}
@@ -261,27 +208,15 @@ func (p *Pool) reapEvery() time.Duration {
 	return max(p.limits.Load().Keepalive.Idle/2, time.Millisecond)
 }
 
-// expired takes out the connections that have been idle for too long.
-func (p *Pool) expired(now time.Time, idle time.Duration) []*conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.removeIdle(func(c *conn) bool { return now.Sub(c.retired) >= idle })
-}
-
 // Close closes the idle connections at once and each busy one when it is given back.
 func (p *Pool) Close() {
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
+	idle, first := p.idle.close()
+	if !first {
 		return
 	}
-	p.closed = true
-	spare := append(p.idle, p.watched...)
-	p.idle, p.watched = nil, nil
-	p.mu.Unlock()
-	close(p.stop)
+	close(p.removed)
 	p.reaper.Wait()
-	closeAll(spare)
+	closeAll(idle)
 }
 
 func closeAll(conns []*conn) {

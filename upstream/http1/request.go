@@ -58,11 +58,11 @@ func (r *Request) Release() {
 	*r = Request{prefix: r.prefix[:0], clientHost: r.clientHost[:0], block: r.block}
 }
 
-// Prepare reads what is to be sent to a target that gets host as Host, or what the request has when that is empty. share
-// leaves its connection to other requests. An error is ErrRequestBody: a small body could not be read, and nothing has
-// been sent.
-func (r *Request) Prepare(host string, share bool) error {
-	r.host, r.share, r.Waited = host, share, 0
+// Prepare reads what is to be sent to a target called name, which gets host as Host; an empty host is what the client asked
+// for, and name when it asked for none (HTTP/1.0). share leaves its connection to other requests. An error is
+// ErrRequestBody: a small body could not be read, and nothing has been sent.
+func (r *Request) Prepare(host, name string, share bool) error {
+	r.host, r.share, r.Waited = r.hostFor(host, name), share, 0
 	r.body, r.remaining = r.bodyOf()
 	r.content = r.remaining != 0
 	if !r.req.IsBodyStream() { // it is there
@@ -76,8 +76,12 @@ func (r *Request) Prepare(host string, share bool) error {
 	return r.inline()
 }
 
-// Hostless reports whether it came without a Host.
-func (r *Request) Hostless() bool { return len(r.clientHost) == 0 }
+func (r *Request) hostFor(host, name string) string {
+	if host == "" && len(r.clientHost) == 0 {
+		return name
+	}
+	return host
+}
 
 // Idempotent reports whether nobody notices a repetition (RFC 9110 §9.2.2).
 func (r *Request) Idempotent() bool {
@@ -95,8 +99,9 @@ func (r *Request) bodyOf() (io.Reader, int64) {
 	return &r.owned, int64(len(body))
 }
 
-// Rewind makes r as it was when it was loaded, for a target called host. The body must be whole, or untouched.
-func (r *Request) Rewind(host string) {
+// Rewind is Prepare for another target, after an attempt. The body must be whole, or untouched.
+func (r *Request) Rewind(host, name string) {
+	host = r.hostFor(host, name)
 	if !r.req.IsBodyStream() && int64(len(r.req.Body())) > smallBody {
 		r.body, r.remaining = r.bodyOf()
 	}

@@ -6,23 +6,23 @@ import (
 	"testing"
 )
 
-// Echoed is what Echo says of a request, as JSON.
-type Echoed struct {
+// echoed is what Echo says of a request, as JSON.
+type echoed struct {
 	Method string     `json:"method"`
 	Target string     `json:"target"`
 	Fields [][]string `json:"fields"` // [name, value], in their order
 	Body   string     `json:"body"`
 }
 
-// Echo runs a service that answers every request with 200 and Echoed.
+// Echo runs a service that answers every request with 200 and what it was, as JSON: method, target, fields ([name, value], in their order) and body.
 func Echo(t testing.TB) *Service {
 	t.Helper()
 	return HTTP(t, func(req Request) string {
-		echoed := Echoed{Method: req.Method, Target: req.Target, Body: string(req.Body)}
+		said := echoed{Method: req.Method, Target: req.Target, Body: string(req.Body)}
 		for _, f := range req.Fields {
-			echoed.Fields = append(echoed.Fields, []string{f.Name, f.Value})
+			said.Fields = append(said.Fields, []string{f.Name, f.Value})
 		}
-		body, _ := json.Marshal(echoed)
+		body, _ := json.Marshal(said)
 		if req.Method == "HEAD" {
 			return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
 		}

@@ -13,7 +13,7 @@ import (
 // A service that refuses keeps its port while everybody asks the system for one, and answers there again.
 func TestAServiceThatRefusesKeepsItsPort(t *testing.T) {
 	t.Parallel()
-	s := upstreamtest.NewSwitchable(t, "a")
+	s := upstreamtest.NewSwitchable(t, "a", "127.0.0.1:0")
 	refused := upstreamtest.Refused(t)[len("http://"):]
 	s.Become(t, upstreamtest.Refusing)
 	var all sync.WaitGroup

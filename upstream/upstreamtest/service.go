@@ -145,11 +145,15 @@ func (s *Service) Receive(br *bufio.Reader, n int) (Request, error) {
 	req, err := ReadRequest(br)
 	req.Conn = n
 	if err == nil || len(req.Raw) > 0 {
-		s.mu.Lock()
-		s.requests = append(s.requests, req)
-		s.mu.Unlock()
+		s.keep(req)
 	}
 	return req, err
+}
+
+func (s *Service) keep(req Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, req)
 }
 
 // Requests are all requests so far, in the order in which they were read, broken ones included.
@@ -159,7 +163,7 @@ func (s *Service) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
-// Count says how often a request of this method, path and IDField has come.
+// Count returns how often a request of this method, path and IDField has come.
 func (s *Service) Count(method, path, id string) int {
 	n := 0
 	for _, req := range s.Requests() {
@@ -170,14 +174,14 @@ func (s *Service) Count(method, path, id string) int {
 	return n
 }
 
-// Conns says how many connections were accepted so far.
+// Conns returns how many connections were accepted so far.
 func (s *Service) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accepted
 }
 
-// OpenConns says how many connections are open now.
+// OpenConns returns how many connections are open now.
 func (s *Service) OpenConns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,14 +34,8 @@ type Switchable struct {
 	changed chan struct{}
 }
 
-// NewSwitchable runs a Switchable that is Well.
-func NewSwitchable(t testing.TB, name string) *Switchable {
-	t.Helper()
-	return NewSwitchableAt(t, name, "127.0.0.1:0")
-}
-
-// NewSwitchableAt is NewSwitchable at an address.
-func NewSwitchableAt(t testing.TB, name, address string) *Switchable {
+// NewSwitchable runs a Switchable that is Well at an address such as 127.0.0.1:0.
+func NewSwitchable(t testing.TB, name, address string) *Switchable {
 	t.Helper()
 	s := &Switchable{Service: listenAtHeld(t, address), Name: name, mood: Well, changed: make(chan struct{})}
 	t.Cleanup(func() { s.Become(t, Failing) }) // before the service is closed: lets go of the frozen

@@ -7,21 +7,17 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 )
 
 // Undraining is a service that never reads the content of a request, as Python's http.server with a handler that does not
 // ask for it: what follows a head is the next request. It ends a connection when a request says so, and answers with the
-// target and the first X-User-Id.
+// target and the first X-User-Id. Requests are all that it has executed: those it was sent, and those it took content for.
 type Undraining struct {
 	*Service
 
 	// Between is called between two answers on a connection, unless it is nil.
 	Between func()
-
-	mu       sync.Mutex
-	executed []Request
 }
 
 // NewUndraining runs one.
@@ -30,23 +26,6 @@ func NewUndraining(t testing.TB) *Undraining {
 	s := &Undraining{Service: listen(t)}
 	s.start(s.serve)
 	return s
-}
-
-// Executed are the requests that it has taken content for, or that were really sent, in their order.
-func (s *Undraining) Executed() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.executed...)
-}
-
-// ExecutedTarget is how often a request for that target was executed.
-func (s *Undraining) ExecutedTarget(target string) (n int) {
-	for _, req := range s.Executed() {
-		if req.Target == target {
-			n++
-		}
-	}
-	return n
 }
 
 func (s *Undraining) serve(conn net.Conn, n int) {
@@ -60,9 +39,7 @@ func (s *Undraining) serve(conn net.Conn, n int) {
 			s.Between()
 		}
 		req.Conn = n
-		s.mu.Lock()
-		s.executed = append(s.executed, req)
-		s.mu.Unlock()
+		s.keep(req)
 		if !s.answer(conn, req) {
 			return
 		}
