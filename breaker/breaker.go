@@ -1,6 +1,6 @@
-// Package breaker refuses exchanges with a service at once while most of them fail anyway. A Breaker opens when too large a
-// share of the recent exchanges has failed. After a while it is half-open: it lets a few probes through, and their success
-// closes it. It starts no goroutine and reads no clock; its caller passes the time.
+// Package breaker refuses exchanges with a service at once while most of them fail anyway. A Breaker opens when too
+// large a share of the recent exchanges has failed. After a while it is half-open: it lets a few probes through, and
+// their success closes it. It starts no goroutine and reads no clock; its caller passes the time.
 package breaker
 
 import (
@@ -20,7 +20,7 @@ type OpenError struct {
 
 func (e *OpenError) Error() string {
 	if e.After == 0 {
-		return ErrOpen.Error() + ": its probes are in flight"
+		return ErrOpen.Error() + ": probes are in flight"
 	}
 	return fmt.Sprintf("%v: for another %v", ErrOpen, e.After)
 }
@@ -50,7 +50,8 @@ const (
 // Pass is the right to one exchange. It holds between two state changes of the breaker that granted it.
 type Pass struct{ epoch uint64 }
 
-// Breaker is the circuit breaker of one service. The zero Breaker is closed and never opens. It is safe for concurrent use.
+// Breaker is the circuit breaker of one service. The zero Breaker is closed and never opens. It is safe for concurrent
+// use.
 type Breaker struct {
 	mu        sync.Mutex
 	cfg       Config
@@ -89,9 +90,9 @@ func (b *Breaker) Allow(now time.Time) (Pass, error) {
 	return Pass{b.epoch}, nil
 }
 
-// Record records the result of an exchange that Allow let through. When that opened or closed the breaker, it returns why.
-// An exchange that began before the last state change says nothing new and does not count: it is no probe, even if it ends
-// among them.
+// Record records the result of an exchange that Allow let through. When that opened or closed the breaker, it returns
+// why. An exchange that began before the last state change says nothing new and does not count: it is no probe, even if
+// it ends among them.
 func (b *Breaker) Record(p Pass, r Result, now time.Time) (open bool, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,7 +123,8 @@ func (b *Breaker) trip(now time.Time) {
 	b.open, b.until, b.probes, b.succeeded = true, now.Add(b.cfg.Open), 0, 0
 }
 
-// recordProbe records the result of a probe. One that fails changes nothing to tell: the breaker has been open all the time.
+// recordProbe records the result of a probe. One that fails changes nothing to tell: the breaker has been open all the
+// time.
 func (b *Breaker) recordProbe(r Result, now time.Time) (why string) {
 	b.probes--
 	switch r {
@@ -132,7 +134,7 @@ func (b *Breaker) recordProbe(r Result, now time.Time) (why string) {
 		if b.succeeded++; b.succeeded >= b.cfg.Probes {
 			b.epoch++
 			b.open, b.recent = false, NewWindow(b.cfg.Window)
-			return fmt.Sprintf("%d requests went well", b.succeeded)
+			return fmt.Sprintf("%d requests succeeded", b.succeeded)
 		}
 	}
 	return ""

@@ -115,7 +115,8 @@ func TestAFailedProbeOpensTheBreakerAgain(t *testing.T) {
 	}
 }
 
-// An exchange of before the breaker opened ends while its probe is under way: that of one probe, as of a login's breaker.
+// An exchange of before the breaker opened ends while its probe is under way: that of one probe, as of a login's
+// breaker.
 func TestAnOldExchangeIsNoProbe(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
@@ -166,7 +167,8 @@ func TestAProbeOfBeforeIsNoProbe(t *testing.T) {
 	}
 }
 
-// What was let through before the breaker opened, and fails when it is closed again, is no failure of the service of now.
+// What was let through before the breaker opened, and fails when it is closed again, is no failure of the service of
+// now.
 func TestOldFailuresDoNotOpenAClosedBreakerAgain(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)

@@ -18,8 +18,8 @@ type ending struct {
 	held  limit.Hold
 }
 
-// flows makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is watched
-// until then.
+// flows makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is
+// watched until then.
 func (g *Gateway) flows(ex *Exchange, body *http1.Body, waiting *wait) {
 	if body == nil {
 		return

@@ -12,17 +12,17 @@ import (
 const watchEvery = 100 * time.Millisecond
 
 // watcher notices that clients leave while a service works for them or streams to them, and ends that work. One
-// goroutine looks at all of them; it runs while there are any. A client that ends its side alone (shutdown(2)) cannot be
-// told from one that left, so it too has left once its request is older than watchEvery: see docs/decisions.
+// goroutine looks at all of them; it runs while there are any. A client that ends its side alone (shutdown(2)) cannot
+// be told from one that left, so it too has left once its request is older than watchEvery: see docs/decisions.
 type watcher struct {
 	mu      sync.Mutex
 	waits   map[*wait]struct{}
 	running bool
 }
 
-// wait is a client that waits for a service, and the context of what is done for it: it ends when the client has left. Its
-// deadline is that of the answer's head and ends nothing by itself: the upstream keeps it, adds what it waits for the
-// client's body, and lets the body of the answer come later.
+// wait is a client that waits for a service, and the context of what is done for it: it ends when the client has left.
+// Its deadline is that of the answer's head and ends nothing by itself: the upstream keeps it, adds what it waits for
+// the client's body, and lets the body of the answer come later.
 type wait struct {
 	context.Context // whose values it has
 	client          *listen.Conn

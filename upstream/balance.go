@@ -15,8 +15,8 @@ type candidate struct {
 	weight float64 // its target's, less while it starts slowly
 }
 
-// choose returns the endpoint for the next attempt, nil when all were tried. The first attempt goes where the policy says, the
-// others where success is most likely.
+// choose returns the endpoint for the next attempt, nil when all were tried. The first attempt goes where the policy
+// says, the others where success is most likely.
 func (t *roundTrip) choose() *endpoint {
 	t.cluster = t.up.cluster.Load()
 	if only := t.cluster.endpoints; len(only) == 1 {
@@ -86,7 +86,8 @@ func mostPromising(from []candidate) candidate {
 	})
 }
 
-// roundRobin is the state of smooth weighted round robin, as nginx has it: it never sends a run of requests to one endpoint.
+// roundRobin is the state of smooth weighted round robin, as nginx has it: it never sends a run of requests to one
+// endpoint.
 type roundRobin struct {
 	mu sync.Mutex // guards endpoint.currentWeight
 }
@@ -106,8 +107,8 @@ func (r *roundRobin) pick(from []candidate) int {
 	return best
 }
 
-// p2cMargin is by how much the second of two choices must be better to be taken: small differences of latency are noise,
-// and must not undo the weights.
+// p2cMargin is by how much the second of two choices must be better to be taken: small differences of latency are
+// noise, and must not undo the weights.
 const p2cMargin = 0.75
 
 // twoChoices draws two different endpoints by weight and takes the one with less work ahead of it.

@@ -16,15 +16,15 @@ type cluster struct {
 	weights   []float64 // of endpoints
 }
 
-// Change is a configuration that an Upstream can take over.
+// Change is a prepared configuration that its Upstream can switch to.
 type Change struct {
 	up       *Upstream
 	cfg      Config
 	security *http1.Security
 }
 
-// Prepare reads everything that cfg needs and changes nothing. A configuration that Validate refuses, or whose files cannot
-// be used, is an error.
+// Prepare reads everything that cfg needs and changes nothing. A configuration that Validate refuses, or whose files
+// cannot be used, is an error.
 func (u *Upstream) Prepare(cfg Config) (*Change, error) {
 	section := "upstreams." + u.name
 	if err := cfg.Validate().At(section).Err(); err != nil {
@@ -34,14 +34,14 @@ func (u *Upstream) Prepare(cfg Config) (*Change, error) {
 	if err := faults.At(section + ".tls").Err(); err != nil {
 		return nil, err
 	}
-	cfg.Targets = slices.Clone(cfg.Targets) // the caller may change his
+	cfg.Targets = slices.Clone(cfg.Targets) // the caller may change its own
 	return &Change{u, cfg, sec}, nil
 }
 
-// Apply makes the Upstream what New would make it with the configuration, while requests go on: targets that stay keep
-// their connections, their health and their latency, and the breaker its state. Requests at targets that go are finished.
-// New targets begin slowly. Without a difference in the configuration or in its files nothing happens. Only a closed
-// Upstream is an error.
+// Apply switches the Upstream to the configuration while requests go on: targets that stay keep their connections,
+// their health and their latency, and the breaker keeps its state. Requests in flight at targets that are removed run
+// to their end. New targets start slowly. If neither the configuration nor its files differ, nothing happens. Only a
+// closed Upstream is an error.
 func (c *Change) Apply() error {
 	u := c.up
 	removed, checks, err := u.applyChange(c)
@@ -56,7 +56,8 @@ func (c *Change) Apply() error {
 	return nil
 }
 
-// forgetTarget removes the series of a target that is gone, unless another one has them now: http and https of one port.
+// forgetTarget removes the series of a target that is gone, unless another one has them now: http and https of one
+// port.
 func (u *Upstream) forgetTarget(gone *target) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -11,21 +11,22 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// Config is one entry of upstreams in gateway.yaml. Its short form is the URL of its only target. It begins as
-// DefaultConfig: a zero means what the field says, and where it says nothing Validate refuses it.
+// Config is an entry of upstreams in gateway.yaml. Its short form is the URL of its only target. It starts as
+// DefaultConfig: a written zero means what the field's comment says, and is refused by Validate where the comment says
+// nothing.
 type Config struct {
 	Targets   []Target        `yaml:"targets"`    // where the service runs
 	Balance   string          `yaml:"balance"`    // round_robin, p2c or hash(user); p2c
 	SlowStart time.Duration   `yaml:"slow_start"` // how long a target that comes back takes to get its full share; 10s, 0: none
-	Health    Health          `yaml:"health"`     // asking the targets how they are
-	Outlier   Outlier         `yaml:"outlier"`    // learning it from their answers
-	Retries   Retries         `yaml:"retries"`    // trying a request on another target
-	Breaker   Breaker         `yaml:"breaker"`    // sparing a service that fails altogether
+	Health    Health          `yaml:"health"`     // active health checks
+	Outlier   Outlier         `yaml:"outlier"`    // ejecting targets whose requests fail
+	Retries   Retries         `yaml:"retries"`    // sending a request to another target
+	Breaker   Breaker         `yaml:"breaker"`    // refusing requests while most of them fail
 	Queue     Queue           `yaml:"queue"`      // how many requests it gets at a time, and how many wait
 	Timeouts  http1.Timeouts  `yaml:"timeouts"`   // how long the service may take
 	Keepalive http1.Keepalive `yaml:"keepalive"`  // the connections to it
 	Host      string          `yaml:"host"`       // the Host it gets: client, target or a name; empty: target of https://, else client
-	TLS       http1.TLS       `yaml:"tls"`        // how its https:// targets are spoken to
+	TLS       http1.TLS       `yaml:"tls"`        // of its https:// targets
 
 	dials int // limits.dials, see WithDials
 }
@@ -33,18 +34,17 @@ type Config struct {
 // The policies of Config.Balance.
 const (
 	policyRoundRobin = "round_robin" // in turn, by weight
-	policyP2C        = "p2c"         // the less busy and faster one of two that are drawn by weight
-	policyHashUser   = "hash(user)"  // each user at one target; p2c for requests of nobody
+	policyP2C        = "p2c"         // the less busy, faster one of two drawn by weight
+	policyHashUser   = "hash(user)"  // each user at one target; p2c for requests without a user
 )
 
-// Whose name a service gets as Host: Config.Host, unless it is a name itself.
+// Whose name a service gets as Host, unless Config.Host is a name.
 const (
 	hostClient = "client" // what the client asked for
 	hostTarget = "target" // the target's, as its URL has it
 )
 
-// HostOf returns the Host that the service gets at a target, "" for what the client asked for. The configuration must be
-// valid.
+// HostOf returns the Host that the service gets at a target, "" for the client's own. The configuration must be valid.
 func (c Config) HostOf(t Target) string {
 	o, err := http1.ParseOrigin(t.URL)
 	if err != nil {
@@ -63,41 +63,41 @@ func (c Config) ownHost(o http1.Origin) string {
 	return c.Host
 }
 
-// Target is one place where a service runs. Its short form is its URL. Every address of a name is used.
+// Target is one place where a service runs. Its short form is its URL. All addresses of a name are used.
 type Target struct {
 	URL    string `yaml:"url"`    // http://host[:port] or https://host[:port], nothing after it
 	Weight int    `yaml:"weight"` // its share beside the weights of the others, 1 to 1000; 1
 }
 
-// Health is how targets are asked. A target that is unhealthy gets requests only while none is healthy.
+// Health configures active health checks. An unhealthy target gets requests only while no target is healthy.
 type Health struct {
-	Path           string        `yaml:"path"`            // what is asked for with GET; 200 to 399 is healthy. Empty: nobody is asked
-	Interval       time.Duration `yaml:"interval"`        // between two questions; 5s
+	Path           string        `yaml:"path"`            // requested with GET; 200 to 399 is healthy. Empty: no checks
+	Interval       time.Duration `yaml:"interval"`        // between two checks; 5s
 	Timeout        time.Duration `yaml:"timeout"`         // for the answer's head; 1s
 	UnhealthyAfter int           `yaml:"unhealthy_after"` // failures in a row; 3
 	HealthyAfter   int           `yaml:"healthy_after"`   // successes in a row; 2
 }
 
-// Outlier is when the failures of a target's requests put it aside.
+// Outlier configures when failed requests eject a target.
 type Outlier struct {
 	ConsecutiveFailures int           `yaml:"consecutive_failures"` // failures in a row; 5, 0: never
-	Eject               time.Duration `yaml:"eject"`                // for how long; twice, thrice … as long when it fails again soon; 10s
+	Eject               time.Duration `yaml:"eject"`                // for how long; twice, three times … as long if it soon fails again; 10s
 }
 
-// Retries is when a request is tried on another target. One that has provably not left is tried on every target and
-// counts in neither limit.
+// Retries configures when a request is sent to another target. One that was provably not sent is tried on every target
+// and counts towards neither limit.
 type Retries struct {
-	Attempts   int           `yaml:"attempts"`    // how often an idempotent request is tried again; 2, 0: never
-	Budget     share         `yaml:"budget"`      // at most so many retries per request, over 10 s, and 10 of them always; 20%
-	TryTimeout time.Duration `yaml:"try_timeout"` // how long an attempt waits for the answer while there is another target; 1s, 0: to the end
+	Attempts   int           `yaml:"attempts"`    // how often an idempotent request is retried; 2, 0: never
+	Budget     share         `yaml:"budget"`      // retries as a share of requests over 10 s; 10 retries are always granted; 20%
+	TryTimeout time.Duration `yaml:"try_timeout"` // how long an attempt waits for the answer while another target is left; 1s, 0: until the deadline
 }
 
-// Breaker is when requests are refused at once because most of them fail.
+// Breaker configures when requests are refused at once because most of them fail.
 type Breaker struct {
-	Failures    share         `yaml:"failures"`     // the share of failed requests; 0.5, 0: never
-	MinRequests int           `yaml:"min_requests"` // fewer requests within the window say nothing; 20
+	Failures    share         `yaml:"failures"`     // the share of failed requests from which on; 0.5, 0: never
+	MinRequests int           `yaml:"min_requests"` // with fewer requests in the window it never opens; 20
 	Window      time.Duration `yaml:"window"`       // how far back they count; 10s
-	Open        time.Duration `yaml:"open"`         // how long requests are refused before a few are let through; 5s
+	Open        time.Duration `yaml:"open"`         // how long all requests are refused before a few are let through; 5s
 }
 
 // breakerProbes is how many requests a half-open breaker lets through at a time, and how many of them must succeed.
@@ -107,14 +107,14 @@ func (b Breaker) limits() breaker.Config {
 	return breaker.Config{Failures: float64(b.Failures), MinRequests: b.MinRequests, Window: b.Window, Open: b.Open, Probes: breakerProbes}
 }
 
-// Queue bounds what a service has to do at a time, beside keepalive.max_conns of each target.
+// Queue limits the requests that a service gets at a time, in addition to keepalive.max_conns of each target.
 type Queue struct {
-	InFlight int           `yaml:"in_flight"` // requests at a time at all targets; 0: as many as max_conns let through
-	Length   int           `yaml:"length"`    // requests that wait for their turn; more are refused at once; 10000, 0: none
-	Wait     time.Duration `yaml:"wait"`      // how long one waits before it is refused; 2s
+	InFlight int           `yaml:"in_flight"` // requests at a time, over all targets; 0: max_conns is the only limit
+	Length   int           `yaml:"length"`    // how many requests may wait; more are refused at once; 10000, 0: none
+	Wait     time.Duration `yaml:"wait"`      // how long a request may wait before it is refused; 2s
 }
 
-// DefaultConfig is an upstream without targets and with every other value as gateway.yaml shows it.
+// DefaultConfig returns the defaults that gateway.yaml shows, without a target.
 func DefaultConfig() Config {
 	return Config{
 		Balance:   policyP2C,
@@ -130,18 +130,18 @@ func DefaultConfig() Config {
 	}
 }
 
-// SetDefaults makes c what its entry in gateway.yaml is while it says nothing.
+// SetDefaults gives c the defaults of an entry of upstreams.
 func (c *Config) SetDefaults() { *c = DefaultConfig() }
 
-// SetDefaults makes t what its entry in gateway.yaml is while it says nothing.
+// SetDefaults gives t the defaults of an entry of targets.
 func (t *Target) SetDefaults() { *t = Target{Weight: 1} }
 
-// Wanted is what an entry of upstreams may be.
+// Wanted says what an entry of upstreams may be, for the error about one that is not.
 func (*Config) Wanted() string {
 	return "a URL such as http://127.0.0.1:3000, or keys and values below it"
 }
 
-// Wanted is what an entry of targets may be.
+// Wanted says what an entry of targets may be, for the error about one that is not.
 func (*Target) Wanted() string {
 	return "a URL such as http://127.0.0.1:3000, or url and weight below it"
 }
@@ -178,10 +178,10 @@ func (s *share) UnmarshalText(text []byte) error {
 // String writes a share in percent.
 func (s share) String() string { return strconv.FormatFloat(float64(s)*100, 'f', -1, 64) + "%" }
 
-// DefaultDials is limits.dials while gateway.yaml says nothing.
+// DefaultDials is the default of limits.dials.
 const DefaultDials = 64
 
-// WithDials is c with at most n connections being made at a time to each address of a target: limits.dials.
+// WithDials returns c with limits.dials: at most n simultaneous dials to each address of a target.
 func (c Config) WithDials(n int) Config {
 	c.dials = n
 	return c

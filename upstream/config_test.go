@@ -47,7 +47,7 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 		"http://x:0":          `"http://x:0" has a port that is not one of 1 to 65535`,
 		"http://x:65536":      `"http://x:65536" has a port that is not one of 1 to 65535`,
 		"http://u:secret@x":   "a user or password in the URL is not supported",
-		"http://u:s%zz@x":     "a URL with a user or password that cannot be read",
+		"http://u:s%zz@x":     "cannot be parsed, and a user or password in the URL is not supported",
 		"http://[::1":         `"http://[::1" is not a URL`,
 		"http://a b":          `"http://a b" is not a URL`,
 		"http://x\r\nHost: y": `"http://x\r\nHost: y" is not a URL`,
@@ -78,7 +78,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 	want := `u.x.targets[0].weight: 1001 is not between 1 and 1000|` +
 		`u.x.targets[1]: "ftp://b" is not an http:// or https:// URL|` +
 		`u.x.targets[2]: is the same as targets[0]: raise its weight instead|` +
-		`u.x.targets[2].weight: 0 is not between 1 and 1000: leave a target out that should get nothing|` +
+		`u.x.targets[2].weight: 0 is not between 1 and 1000: leave out a target that is to get no requests|` +
 		`u.x.balance: "p2" is not one of round_robin, p2c, hash(user)|` +
 		`u.x.health.path: "healthz" is not a path such as /healthz|` +
 		"u.x.retries.budget: 150% is not between 0% and 100%, or 0 and 1|u.x.breaker.failures: -10% is not between 0% and 100%, or 0 and 1|" +

@@ -157,7 +157,8 @@ func undrained(t *testing.T, url string, now func() time.Time) (*upstream.Upstre
 	return u, reg, log
 }
 
-// The answer to the forged request is there before anybody else could meet it, or comes while the connection is watched.
+// The answer to the forged request is there before anybody else could meet it, or comes while the connection is
+// watched.
 func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.NewUndraining(t)

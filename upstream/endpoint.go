@@ -34,8 +34,8 @@ type stall struct {
 	baseline   time.Duration // what an answer takes on average, without regard to peaks
 }
 
-// An endpoint is stalled when it has had so many requests for so long, and for so many times as long as usual, and has not
-// answered one of them. It is avoided then, before the first of them has timed out.
+// An endpoint is stalled when it has had so many requests for so long, and for so many times as long as usual, and has
+// not answered one of them. It is avoided then, before the first of them has timed out.
 const (
 	stalledRequests = 5
 	stalledTime     = 100 * time.Millisecond
@@ -98,8 +98,8 @@ func (e *endpoint) scoreAt(now time.Time, cfg *Config) score {
 	return s
 }
 
-// isHealthy reports whether the endpoint takes part. One that comes back from ejection does so with one request at a time, and
-// only while its last health check, if there are any, succeeded.
+// isHealthy reports whether the endpoint takes part. One that comes back from ejection does so with one request at a
+// time, and only while its last health check, if there are any, succeeded.
 func (e *endpoint) isHealthy(now time.Time, cfg Outlier) bool {
 	switch {
 	case e.checks.unhealthy:

@@ -22,7 +22,7 @@ func (l eventLog) ejected(e *endpoint, why string, out time.Duration) {
 }
 
 func (l eventLog) readmitted(e *endpoint) {
-	l.log.Info("address back from ejection", "target", e.target.origin.Address, "address", e.address, "why", "a request went well")
+	l.log.Info("address back from ejection", "target", e.target.origin.Address, "address", e.address, "why", "a request succeeded")
 }
 
 func (l eventLog) unhealthy(e *endpoint, failed int, last error) {
@@ -48,7 +48,7 @@ func (l eventLog) breakerChanged(open bool, why string) {
 // undrained logs that clients can put requests into the content of theirs.
 func (l eventLog) undrained(t *target) {
 	l.log.Error("the service does not read the content of requests", "target", t.origin.Address,
-		"why", "bytes that nobody asked for came behind a request with content",
+		"why", "bytes that answer no request came after a request with content",
 		"then", "content goes out with Connection: close",
 		"do", "set keepalive.reuse_after_body: false, and let the service read or refuse all content")
 }

@@ -80,14 +80,14 @@ func TestTheLogTellsWhatHealthChecksFind(t *testing.T) {
 	a := r.services[0]
 	a.Become(t, upstreamtest.Down)
 	eventually(t, "a is out", func() bool { return len(r.log.with("address unhealthy")) == 1 })
-	r.once("level=WARN", "upstream=recipes", "address="+a.Addr, "failed=3", `error="it answers 503"`)
+	r.once("level=WARN", "upstream=recipes", "address="+a.Addr, "failed=3", `error="status 503"`)
 	a.Become(t, upstreamtest.Well)
 	eventually(t, "a is back", func() bool { return len(r.log.with("address healthy again")) == 1 })
-	r.once("address healthy again", "address="+a.Addr, `why="2 health checks went well"`)
+	r.once("address healthy again", "address="+a.Addr, `why="2 health checks succeeded"`)
 	a.Become(t, upstreamtest.Refusing)
 	eventually(t, "a is out again", func() bool { return len(r.log.with("address unhealthy", "refused")) == 1 })
 	r.reconfigure(func(c *upstream.Config) { c.Health.Path = "" })
-	r.once("address healthy again", "address="+a.Addr, `why="it is not asked any more"`)
+	r.once("address healthy again", "address="+a.Addr, `why="health checks are off"`)
 	r.want("lines", len(r.log.with()), 4)
 }
 
@@ -103,7 +103,7 @@ func TestTheLogTellsWhenTheBreakerTurns(t *testing.T) {
 	r.services[0].Become(t, upstreamtest.Well)
 	r.move(6 * time.Second)
 	_ = r.answers("GET", 10)
-	r.once("level=INFO", `msg="breaker closed"`, "upstream=recipes", `why="3 requests went well"`)
+	r.once("level=INFO", `msg="breaker closed"`, "upstream=recipes", `why="3 requests succeeded"`)
 	r.want("lines", len(r.log.with()), 2)
 }
 

@@ -33,7 +33,7 @@ func newChecker(u *Upstream, cfg Health) *checker {
 	if cfg.Path == "" {
 		for _, e := range u.cluster.Load().endpoints {
 			if e.resetChecks() {
-				u.events.healthy(e, "it is not asked any more")
+				u.events.healthy(e, "health checks are off")
 			}
 		}
 		return nil
@@ -85,7 +85,7 @@ func (c *checker) record(e *endpoint, unhealthy error) {
 	case unhealthy != nil:
 		c.up.events.unhealthy(e, failed, unhealthy)
 	default:
-		c.up.events.healthy(e, fmt.Sprintf("%d health checks went well", c.cfg.HealthyAfter))
+		c.up.events.healthy(e, fmt.Sprintf("%d health checks succeeded", c.cfg.HealthyAfter))
 	}
 }
 
@@ -106,13 +106,13 @@ func (e *endpoint) checkHost() string {
 
 func judgeStatus(status int) error {
 	if status >= fasthttp.StatusBadRequest {
-		return fmt.Errorf("it answers %d", status)
+		return fmt.Errorf("status %d", status)
 	}
 	return nil
 }
 
-// recordCheck records the result of a check, and reports whether that took the endpoint out or brought it back. One that
-// becomes healthy again starts slowly.
+// recordCheck records the result of a check, and reports whether that took the endpoint out or brought it back. One
+// that becomes healthy again starts slowly.
 func (e *endpoint) recordCheck(healthy bool, cfg Health, now time.Time) (failed int, changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

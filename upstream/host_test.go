@@ -16,7 +16,8 @@ import (
 	"wxgate/upstream/upstreamtest"
 )
 
-// The tenant of a service that many share is who its Host names: over TLS it must be the one whose certificate was checked.
+// The tenant of a service that many share is who its Host names: over TLS it must be the one whose certificate was
+// checked.
 func TestAServiceGetsTheHostThatItsCertificateWasCheckedFor(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are the metrics that all upstreams share. Its labels are the names of upstreams and the host:port of targets
-// as gateway.yaml has them, never an address that a name was found to have.
+// Metrics holds the metrics of all upstreams. Their labels are the names of upstreams and the host:port of targets as
+// written in gateway.yaml, never a resolved address.
 type Metrics struct {
 	duration    *prometheus.HistogramVec
 	requests    *prometheus.CounterVec
@@ -39,14 +39,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from sending a request to the head of the upstream's answer, or to the failure.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{labelUpstream}),
-		requests:    counter("requests_total", "Tries of requests, by how they ended.", labelTarget, "result"),
-		retries:     counter("retries_total", "Requests tried again at another address, by what the try before came to.", "reason"),
-		exhausted:   counter("retry_budget_exhausted_total", "Retries that the budget did not grant."),
-		ejections:   counter("ejections_total", "Addresses put aside because their requests failed.", labelTarget),
-		queued:      counter("queued_total", "Requests that found all connections busy, by what became of them.", "result"),
-		dials:       counter("dials_total", "Connections that were dialled, by what became of them.", "result"),
-		dns:         counter("dns_failures_total", "Look-ups of a target's name that failed; the addresses before stay.", labelTarget),
-		unsolicited: counter("unasked_bytes_total", "Connections that carried content and then bytes that nobody had asked for.", labelTarget),
+		requests:    counter("requests_total", "Attempts to send a request, by result.", labelTarget, "result"),
+		retries:     counter("retries_total", "Requests sent again to another address, by what became of the attempt before.", "reason"),
+		exhausted:   counter("retry_budget_exhausted_total", "Retries that the budget did not allow."),
+		ejections:   counter("ejections_total", "Addresses ejected because their requests failed.", labelTarget),
+		queued:      counter("queued_total", "Requests that found all connections busy, by result.", "result"),
+		dials:       counter("dials_total", "Dialed connections, by result.", "result"),
+		dns:         counter("dns_failures_total", "Failed lookups of a target's name; its previous addresses stay in use.", labelTarget),
+		unsolicited: counter("unasked_bytes_total", "Connections on which bytes that answer no request came after content.", labelTarget),
 		gauges:      newGauges(),
 	}
 	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.unsolicited, m.gauges)
@@ -135,11 +135,11 @@ func newGauges() *gauges {
 	return &gauges{
 		up:        desc("up", "1 while at least one address of the target takes part; 0 when all are ejected, unhealthy or unknown.", labelTarget),
 		inFlight:  desc("in_flight", "Connections to the target that are in use.", labelTarget),
-		latency:   desc("latency_seconds", "What p2c takes for the target's latency: a peak-sensitive moving average.", labelTarget),
+		latency:   desc("latency_seconds", "The target's latency as p2c sees it: a peak-sensitive moving average.", labelTarget),
 		breaker:   desc("breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
 		queue:     desc("queue_length", "Requests waiting for a connection."),
-		undrained: desc("undrained", "1 once content that the service did not read was taken for a request."),
-		dialLine:  desc("dials_waiting", "Requests waiting for their turn to dial."),
+		undrained: desc("undrained", "1 once the service has taken content that it did not read for a request."),
+		dialLine:  desc("dials_waiting", "Requests waiting to dial."),
 		of:        make(map[string]*Upstream),
 	}
 }

@@ -97,7 +97,8 @@ func (o outcome) forTarget() breaker.Result {
 	return breaker.Success
 }
 
-// forService is what the outcome of the last attempt says of the service as a whole: one that answers 500, or nonsense, is there.
+// forService is what the outcome of the last attempt says of the service as a whole: one that answers 500, or nonsense,
+// is there.
 func (o outcome) forService() breaker.Result {
 	if o == outcomeError || o == outcomeInvalid {
 		return breaker.Success

@@ -37,8 +37,8 @@ func (q *queue) configure(cfg Queue) {
 // permits has a place for each request that may be in flight, nil when they are not bounded.
 func (q *queue) permits() chan struct{} { return q.limits.Load().inFlight }
 
-// acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
-// removed is closed.
+// acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved
+// when removed is closed.
 func (q *queue) acquire(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	select {
 	case <-removed:
@@ -61,7 +61,7 @@ func (q *queue) wait(slots chan struct{}, removed <-chan struct{}, deadline time
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > int64(l.Length) {
 		q.metrics.refused.Inc()
-		return fmt.Errorf("%w: %w: %d are in flight and %d wait", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots), l.Length)
+		return fmt.Errorf("%w: %w: %d requests in flight and %d waiting", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots), l.Length)
 	}
 	timer := time.NewTimer(min(l.Wait, time.Until(deadline)))
 	defer timer.Stop()
@@ -73,6 +73,6 @@ func (q *queue) wait(slots chan struct{}, removed <-chan struct{}, deadline time
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	case <-timer.C:
 		q.metrics.expired.Inc()
-		return fmt.Errorf("%w: %w: all of %d are busy", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots))
+		return fmt.Errorf("%w: %w: waiting for one of %d connections", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots))
 	}
 }

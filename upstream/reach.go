@@ -6,7 +6,7 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// Reach connects to one of the targets of cfg as a request would, and says what is in the way.
+// Reach connects to a target of cfg as a request would; the error is what prevents it.
 func Reach(ctx context.Context, cfg Config, t Target) error {
 	to, sec, err := cfg.placeOf(t)
 	if err != nil {
@@ -15,8 +15,8 @@ func Reach(ctx context.Context, cfg Config, t Target) error {
 	return http1.Reach(ctx, to, sec)
 }
 
-// Drains sends a target of cfg a POST whose content looks like a request, as cfg would let it go out, and returns
-// ErrUndrained when both are answered. A target that cannot be asked is another error.
+// Drains sends a target of cfg a POST whose content looks like a request, as cfg would have it sent, and returns
+// http1.ErrUndrained if both are answered. A target that cannot be reached is another error.
 func Drains(ctx context.Context, cfg Config, t Target) error {
 	to, sec, err := cfg.placeOf(t)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"wxgate/upstream/upstreamtest"
 )
 
-// dying runs a service that answers until it dies; then it reads every request and closes its connection without a word.
+// dying runs a service that answers until it dies; then it reads every request and closes its connection without a
+// word.
 func dying(t *testing.T, dead *atomic.Bool) *upstreamtest.Service {
 	var s *upstreamtest.Service
 	ready := make(chan struct{})
@@ -35,8 +36,8 @@ func dying(t *testing.T, dead *atomic.Bool) *upstreamtest.Service {
 	return s
 }
 
-// A request that meets a dead connection goes once more to the same target, and only one of its attempts does: with many
-// targets that are ending, each GET would arrive twice at each otherwise.
+// A request that meets a dead connection goes once more to the same target, and only one of its attempts does: with
+// many targets that are ending, each GET would arrive twice at each otherwise.
 func TestAGetThatMeetsDeadConnectionsEverywhereIsRenewedOnceAltogether(t *testing.T) {
 	t.Parallel()
 	var dead atomic.Bool

@@ -78,8 +78,8 @@ func (t *roundTrip) attempts() error {
 	}
 }
 
-// firstEndpoint returns the endpoint for the first attempt. While names are being looked up for the first time, it waits
-// for them.
+// firstEndpoint returns the endpoint for the first attempt. While names are being looked up for the first time, it
+// waits for them.
 func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 	if e := t.choose(); e != nil {
 		return e, nil

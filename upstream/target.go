@@ -101,7 +101,7 @@ func (t *target) resolve(ctx context.Context) {
 }
 
 // errNoAddress is a name that exists, without an address.
-var errNoAddress = errors.New("the name has no address")
+var errNoAddress = errors.New("the name has no addresses")
 
 // recordLookup records the result of a look-up.
 func (t *target) recordLookup(err error) {

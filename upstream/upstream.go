@@ -1,13 +1,13 @@
-// Package upstream sends one request to a configured service and brings back its answer.
+// Package upstream sends requests to a configured service and returns its answers.
 //
 // The service runs at one or several targets; each address of a target is an endpoint with its own connections and its
-// own score. A request goes to the endpoint that the balance policy chooses. It is sent to another one when it has
-// provably not left, or when its method is idempotent and nothing of an answer was passed on: what is not idempotent is
-// never executed twice. An answer is either whole, or a stream that breaks off visibly, or an error: what the service
-// cut short or garbled never looks complete. A connection goes back to the pool only after an answer that was read to
-// its end and when nothing followed it. Every method is safe for concurrent use.
+// own score. The balance policy chooses the endpoint of a request. A request is sent to another endpoint if it was
+// provably not sent to the first, or if its method is idempotent and no part of an answer was passed on: a request that
+// is not idempotent is never executed twice. An answer is either whole, or a stream that breaks off visibly, or an
+// error: what the service cut short or garbled never looks complete. A connection returns to the pool only after an
+// answer that was read to its end and that nothing followed. Every method is safe for concurrent use.
 //
-// Where a request goes, and how often, is decided here; package http1 below does the exchange.
+// This package decides where a request goes, and how often; package http1 does the exchange.
 package upstream
 
 import (
@@ -68,8 +68,8 @@ func realDeps() deps {
 	}
 }
 
-// New makes the upstream called name. It waits for nothing: names are looked up, and targets asked for their health, in
-// the background. State changes of its targets and its breaker are logged to log. Close ends it.
+// New makes the upstream called name. It does not wait: names are resolved, and targets are checked, in the background.
+// State changes of its targets and its breaker are logged to log, unless that is nil. Close it after use.
 func New(name string, cfg Config, m *Metrics, log *slog.Logger) (*Upstream, error) {
 	return open(name, cfg, m, realDeps(), log)
 }
@@ -91,7 +91,7 @@ func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstr
 	return u, nil
 }
 
-// Capacity returns how many requests, and beside them how many WebSockets, its targets take at a time.
+// Capacity returns how many requests its targets take at a time, and how many WebSockets in addition.
 func (u *Upstream) Capacity() (requests, webSockets int) {
 	f := u.cluster.Load()
 	targets := max(1, len(f.endpoints))
@@ -102,8 +102,8 @@ func (u *Upstream) Capacity() (requests, webSockets int) {
 	return requests, f.cfg.Keepalive.MaxWebSockets * targets
 }
 
-// Close closes the idle connections and lets the exchanges in flight, and the bodies still being streamed, end. It
-// waits for the goroutines of name look-ups and health checks.
+// Close closes the idle connections. Exchanges in flight, and bodies that are still being streamed, go on to their end.
+// Close waits for the goroutines that resolve names and check targets.
 func (u *Upstream) Close() {
 	u.mu.Lock()
 	closed := u.closed
@@ -120,35 +120,37 @@ func (u *Upstream) Close() {
 	}
 }
 
-// Exchange is what became of a request.
+// Exchange is how the exchange of a request for its answer went.
 type Exchange struct {
-	Target   string        // host[:port] that the request was last for
-	Attempts int           // how often it was sent: 0 when it never left, more than 1 with retries
-	Duration time.Duration // until the head of the answer was there (with a small body: until that was), or the failure
-	Waited   time.Duration // for the sender of the request's body, beside Duration
-	Body     *http1.Body   // the answer's, when that is passed on as it comes; nil: the answer is whole
+	Target   string        // host[:port] of the last attempt
+	Attempts int           // how often the request was sent: 0 if never, more than 1 with retries
+	Duration time.Duration // until the failure, or until the head of the answer was read, and all of a small body
+	Waited   time.Duration // spent waiting for the sender of the request's body; not part of Duration
+	Body     *http1.Body   // of an answer that is passed on as it arrives; nil: the answer is whole
 }
 
-// Do sends req to the service and fills resp, whose former content is lost. user is whose request it is: with hash(user),
-// all requests of one value go to one target. 0 is nobody's.
+// Do sends req to the service and fills resp, whose previous content is lost. user is whose request it is: with
+// hash(user), all requests of one user go to one target. 0 is nobody's.
 //
-// The request target goes out as the bytes that req.Header.SetRequestURIBytes was given, and names and values as they
-// were added (with req.Header.DisableNormalizing). Do sets the framing anew: it passes on a body stream as it comes,
-// with Content-Length when its size is known and chunked when it is negative. The stream stays the caller's: Do neither
-// closes it nor reads beyond its end or an early answer. Host is the target's when req has none.
+// The request target is sent as the bytes that req.Header.SetRequestURIBytes was given, and fields as they were added
+// (with req.Header.DisableNormalizing). Do sets the framing itself: a body stream is forwarded as it arrives, with
+// Content-Length if its size is known, and chunked if it is negative. The stream remains the caller's: Do neither
+// closes it nor reads past its end, and it stops reading at an early answer. Host is the target's if req has none.
 //
-// The deadline of ctx bounds everything until the head of the answer is there, retries and the arrival of the request's
-// body included. The service does not pay for the latter: what the sender of the body makes us wait is added to its time.
-// Without a deadline the upstream's own timeouts hold. timeouts.response bounds the wait for the head alone, and a body
-// has timeouts.stream between two reads. When ctx ends, the exchange does, and so does a body that is still passed on: a
-// context that is itself cancelled at its deadline, as one of context.WithTimeout, bounds all of it.
+// The deadline of ctx limits the time until the head of the answer is there, including retries and the arrival of the
+// request's body. The latter does not count against the service: the time spent waiting for the sender of the body is
+// added to the deadline. Without a deadline the timeouts of the upstream apply. timeouts.response limits the wait for
+// the head alone, and timeouts.stream each wait within a body. When ctx ends, the exchange ends, and so does a body
+// that is still being passed on: a context that is cancelled at its deadline, as context.WithTimeout makes one, limits
+// both.
 //
-// Answers of known length up to 64 KiB are whole when Do returns, unless the service dawdles over them. All others are
-// a body stream that writes each part on as it comes; it must be read or closed (resp.Reset closes it). Fields of the
-// connection are removed, interim answers skipped, and Date is the gateway's own: fasthttp admits no other.
+// Answers of known length up to 64 KiB are whole when Do returns, unless the service is slow to send them. Any other
+// answer is a body stream that passes each part on as it arrives; it must be read to its end or closed (resp.Reset
+// closes it). Hop-by-hop fields are removed, interim answers are skipped, and Date is the gateway's own, since fasthttp
+// allows no other.
 //
-// The error is one of http1.ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody, and
-// breaker.ErrOpen; resp is then empty.
+// The error is one of http1.ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody,
+// and breaker.ErrOpen; resp is then empty.
 func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (Exchange, error) {
 	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
@@ -156,8 +158,8 @@ func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp
 }
 
 // Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
-// the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101 and
-// whatever follows is the caller's. Every other answer is delivered as by Do, and so are failures.
+// the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101, and
+// whatever follows belongs to the caller. Any other answer, and any failure, is returned as by Do.
 func (u *Upstream) Upgrade(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (*http1.Tunnel, Exchange, error) {
 	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()

@@ -14,7 +14,7 @@ import (
 // maxWeight is the largest weight of a target.
 const maxWeight = 1000
 
-// Validate reports every fault of the configuration. It opens nothing.
+// Validate returns every fault of the configuration. It opens no file and no connection.
 func (c Config) Validate() input.Faults {
 	f := c.validateTargets()
 	f.OneOf("balance", c.Balance, policyRoundRobin, policyP2C, policyHashUser)
@@ -46,7 +46,7 @@ func (c Config) validateTLS(f *input.Faults) {
 	}
 	secured := func(t Target) bool { return strings.HasPrefix(strings.ToLower(t.URL), "https:") }
 	if c.TLS != (http1.TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
-		f.Add("tls", "no target is https://, so it would secure nothing")
+		f.Add("tls", "it has no effect: no target is https://")
 	}
 }
 
@@ -65,8 +65,8 @@ func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRu
 
 func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
 
-// validateLimits reports the durations and numbers that are too small. A zero is one of those whose meaning the field does not
-// give: it could pass for the default.
+// validateLimits reports the durations and numbers that are too small. A zero is one of those whose meaning the field
+// does not give: it could pass for the default.
 func (c Config) validateLimits(f *input.Faults) {
 	for _, limit := range []struct {
 		key   string
@@ -124,7 +124,7 @@ func (c Config) validateTargets() (f input.Faults) {
 		seen[to.Address] = i
 		switch {
 		case t.Weight == 0: // elsewhere it means a target without requests, and here it could pass for the default
-			f.Add(path+".weight", "0 is not between 1 and %d: leave a target out that should get nothing", maxWeight)
+			f.Add(path+".weight", "0 is not between 1 and %d: leave out a target that is to get no requests", maxWeight)
 		case t.Weight < 0 || t.Weight > maxWeight:
 			f.Add(path+".weight", "%d is not between 1 and %d", t.Weight, maxWeight)
 		}

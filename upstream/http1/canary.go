@@ -11,12 +11,12 @@ import (
 )
 
 // ErrUndrained is a service that takes the content of a request for the next request.
-var ErrUndrained = errors.New("it does not read the content of a request, and takes it for the next one")
+var ErrUndrained = errors.New("the content of a request is taken for the next request")
 
 // canaryWait is how long a service may take to answer what it should not have taken for a request.
 const canaryWait = 500 * time.Millisecond
 
-// Reach connects to o as a request would, and returns what is in the way.
+// Reach connects to o as a request would; the error is what prevents it.
 func Reach(ctx context.Context, o Origin, sec *Security) error {
 	c, err := dialer{o.Address}.connect(ctx, sec.of(o))
 	if err != nil {
@@ -25,8 +25,8 @@ func Reach(ctx context.Context, o Origin, sec *Security) error {
 	return c.Close()
 }
 
-// Drains sends o a POST whose content looks like a request and returns ErrUndrained when both are answered. share leaves
-// the connection to a further request. An origin that cannot be asked is another error.
+// Drains sends o a POST whose content looks like a request, and returns ErrUndrained if both are answered. share leaves
+// the connection open to further requests. An origin that cannot be reached is another error.
 func Drains(ctx context.Context, o Origin, sec *Security, share bool) error {
 	c, err := dialer{o.Address}.connect(ctx, sec.of(o))
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Check asks for path with GET, on a connection of its own, and returns the status of the answer. All of it takes no
-// longer than timeout.
+// Check sends a GET for path on a connection of its own and returns the status of the answer, all within timeout.
 func (p *Pool) Check(ctx context.Context, host, path string, timeout time.Duration) (status int, err error) {
 	deadline := time.Now().Add(timeout)
 	c, err := p.dial(timeout, deadline)

@@ -45,8 +45,8 @@ func newConn(c net.Conn, secure bool) *conn {
 	}
 }
 
-// watch closes the connection when ctx ends, until unwatch. A context with an AfterFunc method of its own, as package context
-// knows it, does so without allocating.
+// watch closes the connection when ctx ends, until unwatch. A context with an AfterFunc method of its own, as package
+// context knows it, does so without allocating.
 func (c *conn) watch(ctx context.Context) {
 	if own, ok := ctx.(interface{ AfterFunc(f func()) func() bool }); ok {
 		c.unwatched = own.AfterFunc(c.abort)

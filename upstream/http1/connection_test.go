@@ -101,8 +101,8 @@ func TestBytesThatComeWhileIdleAreNotAnAnswer(t *testing.T) {
 	}
 }
 
-// A kept connection that dies under a request was perhaps being closed before it came: a request that nobody notices twice
-// goes once more, on a new connection. One on a new connection does not, and no other method ever does.
+// A kept connection that dies under a request was perhaps being closed before it came: a request that nobody notices
+// twice goes once more, on a new connection. One on a new connection does not, and no other method ever does.
 func TestARequestIsSentOnceWhateverItsMethodAndFate(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "POST", "PATCH", "QUERY"} {

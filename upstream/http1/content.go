@@ -4,19 +4,19 @@ import "time"
 
 // A service that does not read the content of a request takes it for the next request on that connection: what stands
 // there was written by a client, with any X-User-Id it likes, and whoever uses the connection next gets its answer. So
-// content of methods that have none by their meaning goes out with Connection: close (RFC 9112 §9.6 ends reading there),
-// and connections that carried any other content are watched. Bytes that nobody asked for mark the service: from then on
-// all of its content goes out so.
+// content of methods that have none by their meaning goes out with Connection: close (RFC 9112 §9.6 ends reading
+// there), and connections that carried any other content are watched. Bytes that nobody asked for mark the service:
+// from then on all of its content goes out so.
 
-// watchFor is how long a connection is watched after a request with content before it serves anybody else: a service that
-// takes the content for a request answers it right behind the first answer.
+// watchFor is how long a connection is watched after a request with content before it serves anybody else: a service
+// that takes the content for a request answers it right behind the first answer.
 const watchFor = 50 * time.Millisecond
 
 // watchedLook is how many of the connections that are watched are looked through for one of the same user's.
 const watchedLook = 16
 
-// recordRequest records that c carries r, and reports whether it is the last that c carries. share is whether other requests
-// may follow content on a connection; most is how many requests one carries, 0 for any number.
+// recordRequest records that c carries r, and reports whether it is the last that c carries. share is whether other
+// requests may follow content on a connection; most is how many requests one carries, 0 for any number.
 func (c *conn) recordRequest(r *Request, share bool, most int) (last bool) {
 	c.served++
 	if c.content = r.content; c.content {
@@ -29,7 +29,8 @@ func (c *conn) recordRequest(r *Request, share bool, most int) (last bool) {
 	return r.last || most > 0 && c.served >= most
 }
 
-// spokeUnasked reports whether the service has said something that belongs to no request. Closing the connection is not that.
+// spokeUnasked reports whether the service has said something that belongs to no request. Closing the connection is not
+// that.
 func (c *conn) spokeUnasked() bool {
 	if c.br.Buffered() == 0 && !c.alive.silent() {
 		_ = c.readUntil(time.Now().Add(time.Millisecond)) // what lies there may be a session ticket of TLS
@@ -53,7 +54,7 @@ func (p *Pool) makeRoom(slots chan struct{}) {
 	}
 }
 
-// CloseCarried closes the connections that have carried content and are not in use.
+// CloseCarried closes the idle connections that have carried content.
 func (p *Pool) CloseCarried() {
 	closeAll(p.idle.remove(func(c *conn) bool { return c.carriedContent }))
 }

@@ -14,8 +14,8 @@ const smallAnswer = 64 << 10
 // smallAnswerWait is how long the rest of a small answer may take before it is passed on as it comes.
 const smallAnswerWait = 100 * time.Millisecond
 
-// firstByteWait is how long an answer waits for the first byte of a long body, so that a service which dies behind its head is
-// a 502. It must not be felt: events of SSE may come minutes after the head.
+// firstByteWait is how long an answer waits for the first byte of a long body, so that a service which dies behind its
+// head is a 502. It must not be felt: events of SSE may come minutes after the head.
 const firstByteWait = 2 * time.Millisecond
 
 // deliver puts the body of the answer into resp and gives the connection back, or leaves it to the body stream.
@@ -51,8 +51,8 @@ func (k *call) pass(s *stream) {
 	k.request.Body = &s.Body
 }
 
-// awaitFirstByte looks at the beginning of a body that comes with its head or right behind it: one that is broken there is an
-// error before the client has seen anything. A body that takes longer is passed on as it comes.
+// awaitFirstByte looks at the beginning of a body that comes with its head or right behind it: one that is broken there
+// is an error before the client has seen anything. A body that takes longer is passed on as it comes.
 func (k *call) awaitFirstByte(body framing) error {
 	if k.br.Buffered() == 0 {
 		if err := k.readUntil(time.Now().Add(firstByteWait)); err != nil {

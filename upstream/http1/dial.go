@@ -22,7 +22,7 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	began := time.Now()
 	limit := earlier(deadline, began.Add(timeout))
 	if !began.Before(limit) {
-		return nil, fmt.Errorf("%w: %w: the deadline came before the dial", ErrTimeout, ErrOverloaded)
+		return nil, fmt.Errorf("%w: %w: the deadline passed before the dial", ErrTimeout, ErrOverloaded)
 	}
 	socket, err := d.dialTCP(timeout, deadline)
 	var c *conn
@@ -46,8 +46,8 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 }
 
-// dialTCP makes a TCP connection. Its timeout counts from the moment that the target is asked. One that stands by then has
-// only not been seen by us, who are waiting for a CPU: it is waited for until deadline.
+// dialTCP makes a TCP connection. Its timeout counts from the moment that the target is asked. One that stands by then
+// has only not been seen by us, who are waiting for a CPU: it is waited for until deadline.
 func (d dialer) dialTCP(timeout time.Duration, deadline time.Time) (net.Conn, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()

@@ -13,8 +13,9 @@ import (
 // wakeUps is how many of those that wait are woken at a time at most.
 const wakeUps = 64
 
-// dialQueue is where requests wait that have found neither an idle connection nor a free dial. Thousands that dial at once
-// time out on our own CPU, so they take turns; whichever comes first, a turn or a connection that is given back, serves.
+// dialQueue is where requests wait that have found neither an idle connection nor a free dial. Thousands that dial at
+// once time out on our own CPU, so they take turns; whichever comes first, a turn or a connection that is given back,
+// serves.
 type dialQueue struct {
 	waiting atomic.Int64
 	freed   chan struct{} // wakes one that waits: a connection was given back
@@ -57,7 +58,7 @@ func (p *Pool) newConnection(ctx context.Context, l *limits, deadline time.Time,
 	defer func() { <-l.dials }()
 	c, err := p.dial(l.Timeouts.Connect, deadline)
 	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
-		err = fmt.Errorf("%w: %w: a dial after a wait: %w", ErrUnavailable, ErrOverloaded, err)
+		err = fmt.Errorf("%w: %w: dialing after a wait: %w", ErrUnavailable, ErrOverloaded, err)
 	}
 	p.owner.Dialed(dialResult(err))
 	return c, err
@@ -108,7 +109,7 @@ func (p *Pool) awaitDial(ctx context.Context, l *limits, deadline time.Time, ins
 			return nil, endOf(ctx)
 		case <-timer.C:
 			p.owner.Dialed("expired")
-			return nil, fmt.Errorf("%w: %w: %d connections are being made", ErrUnavailable, ErrOverloaded, cap(l.dials))
+			return nil, fmt.Errorf("%w: %w: waiting to dial, behind %d dials", ErrUnavailable, ErrOverloaded, cap(l.dials))
 		}
 	}
 }
@@ -127,8 +128,8 @@ func (p *Pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
 	return c, err
 }
 
-// outOfResources reports whether a dial failed because we have no more descriptors, memory or ports. What says that there is no
-// port left also says that there is no way to an address: then none was ever made to it.
+// outOfResources reports whether a dial failed because we have no more descriptors, memory or ports. What says that
+// there is no port left also says that there is no way to an address: then none was ever made to it.
 func (d *dialQueue) outOfResources(err error) bool {
 	for _, lack := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, lack) {

@@ -1,13 +1,12 @@
-// Package http1 is the client of a service: one exchange after another on the connections to one address, in HTTP/1.1 as
-// RFC 9112 has it.
+// Package http1 is a client of HTTP/1.1 (RFC 9112) for one address of a service.
 //
-// A Pool keeps the connections. Its Exchange sends a Request and reads the answer, which is either whole, or a stream that
-// breaks off visibly, or an error: what the service cut short or garbled never looks complete. A connection goes back to
-// the pool only after an answer that was read to its end and when nothing followed it. A request is sent a second time
-// only if not one byte of it has left, or if a kept connection died under it and nobody notices a repetition.
+// A Pool keeps the connections. Its Exchange sends a Request and reads the answer, which is either whole, or a stream
+// that breaks off visibly, or an error: what the service cut short or garbled never looks complete. A connection
+// returns to the pool only after an answer that was read to its end and that nothing followed. A request is sent a
+// second time only if not one byte of it was sent, or if a kept connection died under it and its method is idempotent.
 //
-// Nothing here chooses where a request goes or whether it may: its Owner grants slots, and a Policy is asked while the
-// exchange is under way. A Pool may be used from everywhere at once.
+// Nothing here decides where a request goes, or whether it may: the Owner of a pool grants slots, and a Policy is asked
+// during the exchange. A Pool is safe for concurrent use.
 package http1
 
 import (
@@ -23,8 +22,8 @@ import (
 // maxInterim is how many interim answers (1xx) a service may send before the final one.
 const maxInterim = 8
 
-// earlyResponseWait is how long we listen on a connection that could not be written to any more: a service that refuses an
-// upload answers first and then closes.
+// earlyResponseWait is how long we listen on a connection that could not be written to any more: a service that refuses
+// an upload answers first and then closes.
 const earlyResponseWait = time.Second
 
 // call is one exchange on one connection.
@@ -45,18 +44,19 @@ type call struct {
 	upgrade    bool // a 101 is welcome
 }
 
-// Policy is asked while an exchange is under way.
+// Policy is asked during an exchange.
 type Policy interface {
 	// ReuseAfterBody reports whether other requests may follow content on its connection.
 	ReuseAfterBody() bool
-	// RetryElsewhere reports whether an exchange without an answer is to end, for the request will be sent elsewhere.
+	// RetryElsewhere reports whether an exchange without an answer is to end because the request will be sent
+	// elsewhere.
 	RetryElsewhere() bool
-	// Renewed is told that a request met a connection which the service was closing, and is sent on another one.
+	// Renewed is called when a request met a connection that the service was closing, and is sent on another one.
 	Renewed()
 }
 
-// Exchange sends r on a connection that takes it and reads the answer into its response, which an error leaves empty. The end
-// of ctx ends the exchange, its body included; the deadline of ctx is the caller's affair.
+// Exchange sends r on a connection that takes it and reads the answer into its response, which an error leaves empty.
+// When ctx ends, so does the exchange, including the body of its answer. The deadline of ctx is ignored: r has its own.
 func (p *Pool) Exchange(ctx context.Context, r *Request, by Policy) error {
 	r.Body = nil // of an attempt before this one
 	err := p.exchange(ctx, r, by)
@@ -111,7 +111,8 @@ func (p *Pool) awaitSend(r *Request) (done func(), err error) {
 	return sync.OnceFunc(done), nil
 }
 
-// sendAndReadHead sends the request and reads the head of the answer. The connection carries most requests, 0 for any number.
+// sendAndReadHead sends the request and reads the head of the answer. The connection carries most requests, 0 for any
+// number.
 func (k *call) sendAndReadHead(most int, sent func()) error {
 	r := k.request
 	if err := endOf(k.ctx); err != nil {
@@ -140,8 +141,8 @@ func (k *call) complete() (err error) {
 	return k.deliver()
 }
 
-// reconnect returns another connection for a request that failed on that of k, if it may be sent on one, or else its error. A
-// request of which nothing has left may; so may one that met a connection which the service was closing, once.
+// reconnect returns another connection for a request that failed on that of k, if it may be sent on one, or else its
+// error. A request of which nothing has left may; so may one that met a connection which the service was closing, once.
 func (p *Pool) reconnect(k *call, failed error) (*conn, error) {
 	c, r := k.conn, k.request
 	switch {
@@ -185,8 +186,8 @@ func (k *call) receive() error {
 	return nil
 }
 
-// awaitResponse waits for the first byte of the answer while another endpoint could be asked instead. It gives up only when
-// that is granted; without a budget it goes on waiting, so this wait alone never fails a request.
+// awaitResponse waits for the first byte of the answer while another endpoint could be asked instead. It gives up only
+// when that is granted; without a budget it goes on waiting, so this wait alone never fails a request.
 func (k *call) awaitResponse(limit time.Time) error {
 	for k.request.TryTimeout > 0 {
 		pause := time.Now().Add(k.request.TryTimeout)
@@ -227,8 +228,8 @@ func (k *call) readHead() error {
 	return nil
 }
 
-// readEarlyResponse reads the answer of a service that stopped taking the request. If there is none, the exchange failed as the
-// write did.
+// readEarlyResponse reads the answer of a service that stopped taking the request. If there is none, the exchange
+// failed as the write did.
 func (k *call) readEarlyResponse(failed error) error {
 	k.early, k.sendFailed = true, true
 	if err := k.readUntil(earlier(k.deadline, time.Now().Add(earlyResponseWait))); err != nil {

@@ -12,8 +12,8 @@ type fields interface {
 	Add(name, value string)
 }
 
-// DropFields removes the fields whose name is to be dropped and returns how many lines they were. The order of all that
-// have one name stays, for it has a meaning (RFC 9110 §5.3); fasthttp's Del alone moves the last field into the gap.
+// DropFields removes the fields whose name is to be dropped, and returns how many lines they were. Fields of one name
+// keep their order, which has a meaning (RFC 9110 §5.3); fasthttp's Del alone would move the last field into the gap.
 func DropFields(h fields, drop func(name []byte) bool) (dropped int) {
 	var gone []string
 	for name := range h.All() {
@@ -37,8 +37,8 @@ func DropFields(h fields, drop func(name []byte) bool) (dropped int) {
 	return len(gone)
 }
 
-// repeatedFields are name and value of the lines that share their name with another one and stay. fasthttp keeps cookies
-// apart and in order.
+// repeatedFields are name and value of the lines that share their name with another one and stay. fasthttp keeps
+// cookies apart and in order.
 func repeatedFields(h fields, drop func(name []byte) bool) (lines [][2]string) {
 	count := make(map[string]int)
 	for name := range h.All() {

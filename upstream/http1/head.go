@@ -62,13 +62,13 @@ func firstLine(c *conn) ([]byte, error) {
 	}
 	begun, _ := c.br.Peek(min(c.br.Buffered(), len("HTTP/1.")))
 	if !bytes.HasPrefix([]byte("HTTP/1."), begun) {
-		return nil, invalid("no HTTP/1 status line")
+		return nil, invalid("not an HTTP/1 status line")
 	}
 	return readHeadLine(c.br, "reading the status line")
 }
 
-// readHeadLine is readLine for lines that may be as long as a whole head: what the buffer of the connection does not hold is
-// put together in one of its own.
+// readHeadLine is readLine for lines that may be as long as a whole head: what the buffer of the connection does not
+// hold is put together in one of its own.
 func readHeadLine(br *bufio.Reader, doing string) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {
@@ -154,9 +154,10 @@ func (h *head) field(line []byte, resp *fasthttp.Response) error {
 	return addField(resp, name, value)
 }
 
-// splitField takes a field line apart (RFC 9112 §5): a token, a colon, a value without control bytes. White space between
-// the two is removed, as §5.1 has it of a proxy, except of the fields that say where the answer ends: whoever skips such a
-// line, and whoever reads it, would see two answers. A line that begins with white space may belong to the one before.
+// splitField takes a field line apart (RFC 9112 §5): a token, a colon, a value without control bytes. White space
+// between the two is removed, as §5.1 has it of a proxy, except of the fields that say where the answer ends: whoever
+// skips such a line, and whoever reads it, would see two answers. A line that begins with white space may belong to the
+// one before.
 func splitField(line []byte) (name, value []byte, err error) {
 	colon := bytes.IndexByte(line, ':')
 	if colon <= 0 {
@@ -166,7 +167,7 @@ func splitField(line []byte) (name, value []byte, err error) {
 	if last := name[colon-1]; last == ' ' || last == '\t' {
 		name = bytes.TrimRight(name, " \t")
 		if equalFold(name, "content-length") || equalFold(name, "transfer-encoding") {
-			return nil, nil, invalid("white space behind the name of a framing field")
+			return nil, nil, invalid("white space after the name of a framing field")
 		}
 	}
 	if !isToken(name) {
@@ -183,9 +184,9 @@ func splitField(line []byte) (name, value []byte, err error) {
 func (h *head) framing() error {
 	switch {
 	case h.lengths > 1:
-		return invalid("several Content-Length")
+		return invalid("more than one Content-Length")
 	case h.transferEncoded && h.lengths > 0:
-		return invalid("Content-Length beside Transfer-Encoding")
+		return invalid("both Content-Length and Transfer-Encoding")
 	case h.transferEncoded && h.http10:
 		return invalid("Transfer-Encoding in HTTP/1.0")
 	}

@@ -32,8 +32,8 @@ func (i *idleConns) put(c *conn, mayStay func() bool) bool {
 	return true
 }
 
-// take returns a connection for a request of user, nil when there is none: the user's own, or the one that was used last,
-// which the service will close latest.
+// take returns a connection for a request of user, nil when there is none: the user's own, or the one that was used
+// last, which the service will close latest.
 func (i *idleConns) take(user uint64) *conn {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -63,8 +63,8 @@ func (i *idleConns) promote() {
 	i.watched = slices.Delete(i.watched, 0, n)
 }
 
-// takeOwn returns the connection that carried content of the same user's last, nil when it is not there. Requests of nobody
-// may be anybody's, so none of them shares with another. The caller holds mu.
+// takeOwn returns the connection that carried content of the same user's last, nil when it is not there. Requests of
+// nobody may be anybody's, so none of them shares with another. The caller holds mu.
 func (i *idleConns) takeOwn(user uint64) *conn {
 	if user == 0 {
 		return nil
@@ -78,7 +78,8 @@ func (i *idleConns) takeOwn(user uint64) *conn {
 	return nil
 }
 
-// takeWatched returns the connection that is watched longest, when one more beside so many in use would be more than most.
+// takeWatched returns the connection that is watched longest, when one more beside so many in use would be more than
+// most.
 func (i *idleConns) takeWatched(used, most int) *conn {
 	i.mu.Lock()
 	defer i.mu.Unlock()

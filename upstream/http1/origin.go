@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Origin is a target as its URL names it.
+// Origin is the scheme, host and port of a target.
 type Origin struct {
 	Host    string // a name or an address, without brackets
 	Port    string
 	Address string // host:port
-	Name    string // as in the Host header: the port only when it is not the scheme's own
+	Name    string // for the Host header: with the port if it is not the scheme's own
 	TLS     bool
 }
 
-// ParseOrigin takes a target's URL apart. A password in it is never repeated in the error.
+// ParseOrigin parses the URL of a target. The error never repeats a password in it.
 func ParseOrigin(raw string) (Origin, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -27,9 +27,9 @@ func ParseOrigin(raw string) (Origin, error) {
 	case isAuthority(raw):
 		return Origin{}, fmt.Errorf("%q has no scheme: write http://%s", raw, raw)
 	case err != nil && strings.Contains(raw, "@"):
-		return Origin{}, errors.New("a URL with a user or password that cannot be read")
+		return Origin{}, errors.New("cannot be parsed, and a user or password in the URL is not supported")
 	case strings.Count(raw, ":") > 2 && !strings.Contains(raw, "["):
-		return Origin{}, fmt.Errorf("%q: an IPv6 address stands between brackets, as in http://[::1]:3000", raw)
+		return Origin{}, fmt.Errorf("%q: an IPv6 address goes in brackets, as in http://[::1]:3000", raw)
 	case err != nil:
 		return Origin{}, fmt.Errorf("%q is not a URL", raw)
 	case u.User != nil, u.Host == "" && strings.Contains(raw, "@"):

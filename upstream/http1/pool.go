@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Pool keeps the connections to one address. A slot is the right to use a connection; a connection is made only by a
-// holder of a slot that finds none idle, so there are never more connections than slots.
+// Pool keeps the connections to one address. A slot is the right to use a connection. Only a holder of a slot that
+// finds no idle connection makes one, so there are never more connections than slots.
 type Pool struct {
 	origin    Origin
 	dialer    dialer
@@ -21,17 +21,18 @@ type Pool struct {
 	idle      idleConns
 }
 
-// Owner is what a pool has of the upstream that it belongs to.
+// Owner is what a pool needs of the upstream that it belongs to.
 type Owner struct {
-	// Acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved when
-	// removed is closed.
+	// Acquire acquires one of the slots, waiting for it if necessary; nil has room for all. It fails with ErrRemoved
+	// once removed is closed.
 	Acquire func(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error
-	// Permits has a place for each request that may be in flight at the upstream, nil when they are not bounded.
+	// Permits has a place for each request that may be in flight at the upstream; nil: there is no limit.
 	Permits func() chan struct{}
-	// Dialed is told how each attempt to make a connection ended: connected, failed, lacking (a resource of ours) or expired
-	// (the turn to dial did not come in time).
+	// Dialed is called with the result of each dial: connected, failed, lacking (a resource of our own) or expired (its
+	// turn did not come in time).
 	Dialed func(result string)
-	// Undrained is called when the service said something behind content.
+	// Undrained is called when the service has sent something that answers no request on a connection that carried
+	// content.
 	Undrained func()
 	// Now is the time for connections that are watched; their deadlines are real.
 	Now func() time.Time
@@ -55,8 +56,8 @@ func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
 	return p
 }
 
-// Configure sets new limits. With another max_conns, connections in use are not counted against the new number. With
-// another security no connection that was made with the one before serves a further exchange.
+// Configure sets new limits. Connections in use do not count towards a changed max_conns. After a change of Security,
+// no connection that was made before it serves another exchange.
 func (p *Pool) Configure(cfg Config) {
 	next := &limits{Config: cfg}
 	old := p.limits.Load()
@@ -97,8 +98,8 @@ func (p *Pool) Usage() (busy int, full bool) {
 // DialsWaiting returns how many requests wait for their turn to dial.
 func (p *Pool) DialsWaiting() int64 { return p.dialQueue.waiting.Load() }
 
-// acquire returns an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One that
-// may become a WebSocket takes none of the slots of requests.
+// acquire returns an idle connection that is still alive, or a new one. Whoever acquires must release or discard. One
+// that may become a WebSocket takes none of the slots of requests.
 func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 	l := p.limits.Load()
 	slots := l.slots
@@ -129,8 +130,8 @@ func giveBack(slot, permit chan struct{}) {
 	}
 }
 
-// acquireSend acquires the right to send a body that was not read yet, beside a slot. Three of four slots are the most that such
-// bodies may hold: their pace is the clients', and those that stall uploads must not stop everyone.
+// acquireSend acquires the right to send a body that was not read yet, beside a slot. Three of four slots are the most
+// that such bodies may hold: their pace is the clients', and those that stall uploads must not stop everyone.
 func (p *Pool) acquireSend(deadline time.Time) (done func(), err error) {
 	sends := p.limits.Load().sends
 	if err := p.owner.Acquire(sends, p.removed, deadline); err != nil {
@@ -208,7 +209,7 @@ func (p *Pool) reapEvery() time.Duration {
 	return max(p.limits.Load().Keepalive.Idle/2, time.Millisecond)
 }
 
-// Close closes the idle connections at once and each busy one when it is given back.
+// Close closes the idle connections at once, and each busy one when it is given back.
 func (p *Pool) Close() {
 	idle, first := p.idle.close()
 	if !first {

@@ -6,15 +6,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// addField puts a field line into resp. fasthttp keeps one line alone of three names, the last: of these, a list becomes
-// one line (RFC 9110 §5.3), and two Content-Types that disagree are refused, for who reads the first sees another
-// document than who reads the last (§8.3).
+// addField puts a field line into resp. fasthttp keeps one line alone of three names, the last: of these, a list
+// becomes one line (RFC 9110 §5.3), and two Content-Types that disagree are refused, for who reads the first sees
+// another document than who reads the last (§8.3).
 func addField(resp *fasthttp.Response, name, value []byte) error {
 	h := &resp.Header
 	switch {
 	case equalFold(name, "content-type"):
 		if held := h.ContentType(); len(held) > 0 && !bytes.Equal(held, value) {
-			return invalid("several Content-Type")
+			return invalid("different Content-Types")
 		}
 	case equalFold(name, "content-encoding"):
 		value = join(h.ContentEncoding(), ", ", value)

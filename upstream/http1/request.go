@@ -14,8 +14,8 @@ import (
 // smallBody is the size in bytes up to which a body of known length goes out in one write with its head.
 const smallBody = 16 << 10
 
-// Request is a request on its way: what is wanted of it, how it went, and how it is written: prefix, then what is left of
-// the body. It may be used again, for its buffers, between Release and Reset.
+// Request is a request during its exchange: what is wanted, how it went, and what is to be written, which is prefix and
+// then the rest of the body. Reset may follow Release, so that the buffers are used again.
 type Request struct {
 	req      *fasthttp.Request
 	Resp     *fasthttp.Response
@@ -27,7 +27,7 @@ type Request struct {
 	Sent       int           // how often
 	renewed    bool          // it met a dead connection before, and got a new one
 	Tunnel     *Tunnel       // when the service switched to another protocol
-	Body       *Body         // of the answer, when that is passed on as it comes
+	Body       *Body         // of an answer that is passed on as it arrives
 
 	prefix     []byte    // the head, and a small body
 	headLength int       // bytes of prefix that are the head
@@ -47,20 +47,21 @@ type Request struct {
 	Waited       time.Duration // for the sender of the body
 }
 
-// Reset makes r a request that is answered into resp. The body must be there at the deadline, unless that is zero.
+// Reset makes r the request req, which is answered into resp. Its body must arrive before the deadline, unless that is
+// zero.
 func (r *Request) Reset(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, user uint64) {
 	r.req, r.Resp, r.Deadline, r.User = req, resp, deadline, user
 	r.bodyDeadline, r.clientHost = deadline, append(r.clientHost[:0], req.Header.Host()...)
 }
 
-// Release lets go of everything but the buffers.
+// Release drops everything but the buffers.
 func (r *Request) Release() {
 	*r = Request{prefix: r.prefix[:0], clientHost: r.clientHost[:0], block: r.block}
 }
 
-// Prepare reads what is to be sent to a target called name, which gets host as Host; an empty host is what the client asked
-// for, and name when it asked for none (HTTP/1.0). share leaves its connection to other requests. An error is
-// ErrRequestBody: a small body could not be read, and nothing has been sent.
+// Prepare makes the head, and reads a small body, for a target called name. host is the Host that it gets; "" stands
+// for the client's own, or name if that sent none (HTTP/1.0). share leaves the connection to other requests. The error
+// is ErrRequestBody: the body could not be read, and nothing was sent.
 func (r *Request) Prepare(host, name string, share bool) error {
 	r.host, r.share, r.Waited = r.hostFor(host, name), share, 0
 	r.body, r.remaining = r.bodyOf()
@@ -83,7 +84,7 @@ func (r *Request) hostFor(host, name string) string {
 	return host
 }
 
-// Idempotent reports whether nobody notices a repetition (RFC 9110 §9.2.2).
+// Idempotent reports whether the method is idempotent (RFC 9110 §9.2.2).
 func (r *Request) Idempotent() bool {
 	h := &r.req.Header
 	return h.IsGet() || h.IsHead() || h.IsPut() || h.IsDelete() || h.IsOptions() || h.IsTrace()
@@ -99,7 +100,7 @@ func (r *Request) bodyOf() (io.Reader, int64) {
 	return &r.owned, int64(len(body))
 }
 
-// Rewind is Prepare for another target, after an attempt. The body must be whole, or untouched.
+// Rewind is Prepare for another target, after an attempt. The body must be all in memory, or not read yet.
 func (r *Request) Rewind(host, name string) {
 	host = r.hostFor(host, name)
 	if !r.req.IsBodyStream() && int64(len(r.req.Body())) > smallBody {
@@ -184,8 +185,8 @@ func unexpected(err error) error {
 	return err
 }
 
-// nextPart reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is the
-// last.
+// nextPart reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is
+// the last.
 func (r *Request) nextPart() ([]byte, error) {
 	if r.block == nil {
 		r.block = make([]byte, 32<<10)

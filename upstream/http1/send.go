@@ -29,7 +29,7 @@ func (k *call) send(r *Request) error {
 	case err == nil:
 		return k.sendBody(r)
 	case timedOut(err) && n == 0:
-		return fmt.Errorf("%w: %w: the deadline came before the request was sent", ErrTimeout, ErrOverloaded)
+		return fmt.Errorf("%w: %w: the deadline passed before the request was sent", ErrTimeout, ErrOverloaded)
 	case timedOut(err):
 		return ioError("sending", err)
 	case n == 0 && k.used && !k.secure: // with TLS, 0 says nothing of what has left
@@ -109,8 +109,8 @@ func (k *call) pollResponse() error {
 	return nil
 }
 
-// isRefused reports whether an early answer makes the rest of the body pointless: the service closes, or says no. A service
-// that has begun a good answer may still be reading.
+// isRefused reports whether an early answer makes the rest of the body pointless: the service closes, or says no. A
+// service that has begun a good answer may still be reading.
 func (k *call) isRefused() bool {
 	return k.sendFailed || k.early && (!k.answer.persistent() || k.answer.status >= fasthttp.StatusMultipleChoices)
 }

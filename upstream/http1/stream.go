@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Body is the body of an answer that is passed on as it comes: it has not ended when the exchange returns.
+// Body is the body of an answer that is passed on as it arrives: Exchange returns before it has ended.
 type Body struct {
-	// Ended, unless it is nil, is called once when the body has ended: with the bytes of it that were passed on, and nil if
-	// those were all or what it broke off with. It is set before the first read.
+	// Ended is called once, when the body has ended, with the number of bytes that were passed on and the reason why it
+	// broke off, nil if it is complete. It may be set between the return of Exchange and the first read.
 	Ended func(bytes int64, err error)
 }
 
@@ -80,8 +80,8 @@ func (s *stream) Close() error {
 
 var errClosed = fmt.Errorf("%w: the body was given up", ErrStopped)
 
-// ready reports whether there is something to look at without waiting. The end of a body is: the connection is given back
-// before the client has the last byte, and can serve its next request.
+// ready reports whether there is something to look at without waiting. The end of a body is: the connection is given
+// back before the client has the last byte, and can serve its next request.
 func (s *stream) ready() bool {
 	return s.err != nil || len(s.buffered) > 0 || s.conn.br.Buffered() > 0 || s.body.done()
 }

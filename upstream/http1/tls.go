@@ -12,16 +12,16 @@ import (
 // sessionsKept is how many TLS sessions are kept for each address, to be resumed by its next connections.
 const sessionsKept = 4
 
-// TLS is how https:// targets are spoken to. There is no way to leave a certificate unverified. The files are read again
-// with each configuration; what they held before is not used for a new request.
+// TLS configures https:// targets. Certificates are always verified. The files are read again with each configuration,
+// and what they held before is not used for new requests.
 type TLS struct {
-	CA         string `yaml:"ca"`          // file with the certificates (PEM) that may vouch for the service; those of the system
-	Cert       string `yaml:"cert"`        // file with our own certificate and its chain (PEM), for services that ask for one
+	CA         string `yaml:"ca"`          // file with the certificate authorities (PEM) to trust; those of the system
+	Cert       string `yaml:"cert"`        // file with our own certificate and its chain (PEM), for services that request one
 	Key        string `yaml:"key"`         // file with the key of cert (PEM)
-	ServerName string `yaml:"server_name"` // the name that the service's certificate must have; the target's host
+	ServerName string `yaml:"server_name"` // the name that the service's certificate must be valid for; the target's host
 }
 
-// Files are those that the section names.
+// Files returns the files that the section names.
 func (c TLS) Files() []string {
 	var files []string
 	for _, f := range []string{c.CA, c.Cert, c.Key} {
@@ -32,13 +32,13 @@ func (c TLS) Files() []string {
 	return files
 }
 
-// Security is what the section and its files come to.
+// Security is a TLS section with its files loaded.
 type Security struct {
 	sum    [sha256.Size]byte // of the section and of what its files hold
 	config *tls.Config
 }
 
-// Load reads the files, whatever else is wrong with the section. With a fault there is nothing to use.
+// Load reads the files, whatever else is wrong with the section. The result is of use only without a fault.
 func (c TLS) Load() (*Security, input.Faults) {
 	var f input.Faults
 	ca, cert, key := readFile(&f, "ca", c.CA), readFile(&f, "cert", c.Cert), readFile(&f, "key", c.Key)
@@ -82,11 +82,11 @@ func sumOf(parts ...[]byte) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// Same reports whether other says the same, its files included.
+// Same reports whether other is the same section with the same content of its files.
 func (s *Security) Same(other *Security) bool { return s.sum == other.sum }
 
-// of is the TLS of one address of an origin, nil when that is plain. Sessions are resumed at the address that began them
-// alone: another one may not know them, or may not be trusted with them.
+// of is the TLS of one address of an origin, nil when that is plain. Sessions are resumed at the address that began
+// them alone: another one may not know them, or may not be trusted with them.
 func (s *Security) of(o Origin) *tls.Config {
 	if !o.TLS {
 		return nil

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Tunnel is a connection to a service that has left HTTP. It occupies one of keepalive.max_websockets, and is never
-// used for another exchange. One goroutine may read while another one writes; Close may be called at any time.
+// Tunnel is a connection to a service that has switched from HTTP to another protocol. It occupies one of
+// keepalive.max_websockets and never serves another exchange. One goroutine may read while another writes; Close may be
+// called at any time.
 type Tunnel struct {
 	*conn
 	Idle time.Duration // timeouts.websocket
@@ -28,10 +29,10 @@ func (k *call) newTunnel() (*Tunnel, error) {
 	return &Tunnel{conn: k.conn, Idle: k.timeouts.WebSocket}, nil
 }
 
-// Read gives first what the service sent right behind its 101.
+// Read returns first what the service sent right after its 101.
 func (t *Tunnel) Read(p []byte) (int, error) { return t.br.Read(p) }
 
-// CloseWrite tells the service that nothing more will come; it may go on sending.
+// CloseWrite tells the service that nothing more will come. The service may go on sending.
 func (t *Tunnel) CloseWrite() error {
 	if half, ok := t.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -14,7 +14,8 @@ type echoed struct {
 	Body   string     `json:"body"`
 }
 
-// Echo runs a service that answers every request with 200 and what it was, as JSON: method, target, fields ([name, value], in their order) and body.
+// Echo runs a service that answers every request with 200 and what it was, as JSON: method, target, fields ([name,
+// value], in their order) and body.
 func Echo(t testing.TB) *Service {
 	t.Helper()
 	return HTTP(t, func(req Request) string {
@@ -30,7 +31,7 @@ func Echo(t testing.TB) *Service {
 	})
 }
 
-// OK is a plain answer 200 with a Content-Length.
+// OK returns an answer 200 with a Content-Length.
 func OK(contentType, body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", contentType, len(body), body)
 }

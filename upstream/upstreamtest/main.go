@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs the tests of a package and exits. It trusts the certificate of httptest's servers, and fails when a goroutine
-// outlives the tests that began it; those of fasthttp's own server are passed over.
+// Main runs the tests of a package and exits. It trusts the certificate of httptest's servers, and fails when a
+// goroutine outlives the tests that began it; those of fasthttp's own server are passed over.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "upstream")
 	if err == nil {
@@ -25,8 +25,8 @@ func Main(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
-// trustCertificate makes the certificate of httptest's servers a root of this process. The roots are read once, so it must
-// come before the first handshake.
+// trustCertificate makes the certificate of httptest's servers a root of this process. The roots are read once, so it
+// must come before the first handshake.
 func trustCertificate(dir string) error {
 	service := httptest.NewTLSServer(nil)
 	defer service.Close()

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holdPort binds an address of 127.0.0.1 without listening at it, until the test ends, and returns it with its port: who
-// connects is refused, and no other test is given the port meanwhile.
+// holdPort binds an address of 127.0.0.1 without listening at it, until the test ends, and returns it with its port:
+// who connects is refused, and no other test is given the port meanwhile.
 func holdPort(t testing.TB, address string) string {
 	t.Helper()
 	wanted := netip.MustParseAddrPort(address)

@@ -23,19 +23,19 @@ type Request struct {
 // Field is one field line: the name as it came, the value without white space around it.
 type Field struct{ Name, Value string }
 
-// Path is the target up to the query.
+// Path returns the target without its query.
 func (r Request) Path() string {
 	path, _, _ := strings.Cut(r.Target, "?")
 	return path
 }
 
-// Head is Raw up to and with the empty line.
+// Head returns the head as it came, with its empty line.
 func (r Request) Head() string {
 	head, _, _ := strings.Cut(string(r.Raw), "\r\n\r\n")
 	return head + "\r\n\r\n"
 }
 
-// Field is the value of the first field of that name, in any case, or "".
+// Field returns the value of the first field of that name, in any case, or "".
 func (r Request) Field(name string) string {
 	if values := r.Values(name); len(values) > 0 {
 		return values[0]
@@ -43,7 +43,7 @@ func (r Request) Field(name string) string {
 	return ""
 }
 
-// Values are the values of all fields of that name, in any case, in their order.
+// Values returns the values of all fields of that name, in any case, in their order.
 func (r Request) Values(name string) []string {
 	var values []string
 	for _, f := range r.Fields {
@@ -54,7 +54,7 @@ func (r Request) Values(name string) []string {
 	return values
 }
 
-// ReadRequest reads one request and changes nothing of it. With an error it returns what came before.
+// ReadRequest reads a request as it is. With an error it returns what came before that.
 func ReadRequest(br *bufio.Reader) (Request, error) {
 	var raw bytes.Buffer
 	r := recorder{br: br, raw: &raw}

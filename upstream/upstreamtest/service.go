@@ -1,5 +1,5 @@
-// Package upstreamtest runs services on loopback for tests: good ones, and ones that misbehave as scripted. They speak
-// over real sockets, keep what they received to the byte, and end with the test.
+// Package upstreamtest runs services on loopback for tests: good ones, and ones that misbehave as scripted. They use
+// real sockets, record every byte that they receive, and end with the test.
 package upstreamtest
 
 import (
@@ -39,8 +39,8 @@ func Raw(t testing.TB, serve func(conn net.Conn, n int)) *Service {
 	return s
 }
 
-// HTTP runs a service that keeps its connections and answers each request with the bytes that answer returns. An answer
-// that has "Connection: close" in its head is its connection's last.
+// HTTP runs a service that keeps its connections and answers each request with the bytes that answer returns. After an
+// answer with "Connection: close" in its head it closes the connection.
 func HTTP(t testing.TB, answer func(Request) string) *Service {
 	t.Helper()
 	s := listen(t)
@@ -48,7 +48,7 @@ func HTTP(t testing.TB, answer func(Request) string) *Service {
 	return s
 }
 
-// Fixed runs a service that answers the first request of each connection with the given bytes, as they are, and closes.
+// Fixed runs a service that answers the first request of each connection with exactly these bytes, and closes it.
 func Fixed(t testing.TB, answer string) *Service {
 	t.Helper()
 	s := listen(t)
@@ -140,7 +140,7 @@ func (s *Service) hangUp(conn net.Conn) {
 	}
 }
 
-// Receive reads one request from a connection whose number is n and keeps it for Requests and Count.
+// Receive reads a request from connection number n and records it for Requests and Count.
 func (s *Service) Receive(br *bufio.Reader, n int) (Request, error) {
 	req, err := ReadRequest(br)
 	req.Conn = n
@@ -156,14 +156,14 @@ func (s *Service) keep(req Request) {
 	s.requests = append(s.requests, req)
 }
 
-// Requests are all requests so far, in the order in which they were read, broken ones included.
+// Requests returns all requests so far, in the order in which they were read, including broken ones.
 func (s *Service) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Request(nil), s.requests...)
 }
 
-// Count returns how often a request of this method, path and IDField has come.
+// Count returns how many requests with this method, path and value of IDField have arrived.
 func (s *Service) Count(method, path, id string) int {
 	n := 0
 	for _, req := range s.Requests() {
@@ -197,7 +197,7 @@ func (s *Service) CloseConns() {
 	}
 }
 
-// Close ends the service and waits for its goroutines. It may be called more than once.
+// Close stops the service and waits for its goroutines. It may be called more than once.
 func (s *Service) Close() {
 	if err := s.ln.Close(); errors.Is(err, net.ErrClosed) {
 		return
@@ -211,7 +211,7 @@ func (s *Service) Close() {
 	}
 }
 
-// Reset makes closing a TCP connection a reset (RST) instead of an orderly end (FIN).
+// Reset closes a TCP connection by a reset (RST) instead of an orderly end (FIN).
 func Reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -219,11 +219,12 @@ func Reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// Refused is the URL of a port on loopback at which nothing listens, and which nobody else is given during the test.
+// Refused returns the URL of a port on loopback at which nothing listens, and which nothing else can take during the
+// test.
 func Refused(t testing.TB) string {
 	t.Helper()
 	return "http://" + holdPort(t, "127.0.0.1:0")
 }
 
-// Dawdle is a service that is slow: it returns after d.
+// Dawdle returns after d, for a service that is slow.
 func Dawdle(d time.Duration) { <-time.After(d) }

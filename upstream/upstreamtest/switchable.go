@@ -17,13 +17,13 @@ const (
 	Well     Mood = "well"     // answers 200
 	Failing  Mood = "failing"  // answers 500
 	Down     Mood = "down"     // answers 503
-	Frozen   Mood = "frozen"   // reads requests and says nothing until the mood changes, then answers
+	Frozen   Mood = "frozen"   // reads requests, and answers when the mood changes
 	Slow     Mood = "slow"     // answers 200 after its Delay
-	Hangup   Mood = "hangup"   // resets the connection once the request was read
+	Hangup   Mood = "hangup"   // resets the connection after reading a request
 	Refusing Mood = "refusing" // does not listen, and keeps its port
 )
 
-// Switchable is a service whose behaviour a test changes while it runs. It answers with its Name.
+// Switchable is a service whose behaviour a test can change while it runs. It answers with its Name.
 type Switchable struct {
 	*Service
 	Name  string
@@ -34,7 +34,7 @@ type Switchable struct {
 	changed chan struct{}
 }
 
-// NewSwitchable runs a Switchable that is Well at an address such as 127.0.0.1:0.
+// NewSwitchable runs a Switchable that is Well, at an address such as 127.0.0.1:0.
 func NewSwitchable(t testing.TB, name, address string) *Switchable {
 	t.Helper()
 	s := &Switchable{Service: listenAtHeld(t, address), Name: name, mood: Well, changed: make(chan struct{})}
@@ -43,7 +43,7 @@ func NewSwitchable(t testing.TB, name, address string) *Switchable {
 	return s
 }
 
-// Become changes the mood, also of the requests that are frozen.
+// Become changes the mood, also for requests that are frozen.
 func (s *Switchable) Become(t testing.TB, m Mood) {
 	t.Helper()
 	s.mu.Lock()

@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// Undraining is a service that never reads the content of a request, as Python's http.server with a handler that does not
-// ask for it: what follows a head is the next request. It ends a connection when a request says so, and answers with the
-// target and the first X-User-Id. Requests are all that it has executed: those it was sent, and those it took content for.
+// Undraining is a service that never reads the content of a request, like Python's http.server with a handler that does
+// not read it: whatever follows a head is the next request. It ends a connection when a request says so, and answers
+// with the target and the first X-User-Id. Its Requests are all that it executed, including content that it took for
+// one.
 type Undraining struct {
 	*Service
 
@@ -20,7 +21,7 @@ type Undraining struct {
 	Between func()
 }
 
-// NewUndraining runs one.
+// NewUndraining runs an Undraining service.
 func NewUndraining(t testing.TB) *Undraining {
 	t.Helper()
 	s := &Undraining{Service: listen(t)}
