@@ -53,6 +53,7 @@ func newParser(ctx context.Context, cli *commands, w *world, exit func(code int)
 		kong.Exit(exit),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(w),
+		kong.BindToProvider(newAdminClient),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), duration),
 		kong.KindMapper(reflect.Int, count),
 		kong.KindMapper(reflect.Int64, count),

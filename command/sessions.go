@@ -24,11 +24,7 @@ type sessionsListCommand struct {
 }
 
 // Run lists the sessions of a user.
-func (c sessionsListCommand) Run(ctx context.Context, w *world) error {
-	client, err := newAdminClient(w)
-	if err != nil {
-		return err
-	}
+func (c sessionsListCommand) Run(ctx context.Context, w *world, client *adminClient) error {
 	var list admin.SessionList
 	path := fmt.Sprintf("/api/users/%d/sessions?limit=%d", c.User, c.Limit)
 	if c.After != "" {

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn/token"
+	"wxgate/config"
+
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -127,4 +130,24 @@ func fromNow(d time.Duration) string {
 		return text + " ago"
 	}
 	return "in " + text
+}
+
+// verifyToken tries the keys of the configuration on a token's signature alone. It decides nothing about a request: the
+// gateway is much stricter.
+func verifyToken(text string, w *world) verdict {
+	cfg, err := config.Load(w.config, w.env)
+	if err != nil {
+		return verdict{Detail: fmt.Sprintf("not checked: %s could not be read (see `wxgate check`)", w.config)}
+	}
+	return signatureOf(text, cfg.Authn.Keys, w.config)
+}
+
+// signatureOf says with which of the keys of a file a token's signature holds.
+func signatureOf(text string, keys []token.KeyConfig, file string) verdict {
+	for _, key := range keys {
+		if key.Signed(text) {
+			return verdict{Valid: true, Key: key.ID}
+		}
+	}
+	return verdict{Detail: "matches no key in " + file}
 }

@@ -20,11 +20,7 @@ type usersImportCommand struct {
 }
 
 // Run imports users; it is an error when a line was not imported.
-func (c usersImportCommand) Run(ctx context.Context, w *world) error {
-	client, err := newAdminClient(w)
-	if err != nil {
-		return err
-	}
+func (c usersImportCommand) Run(ctx context.Context, w *world, client *adminClient) error {
 	lines, err := openInput(c.File, w.stdin)
 	if err != nil {
 		return err
@@ -74,11 +70,7 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
 type usersExportCommand struct{}
 
 // Run prints every user as one line of JSON.
-func (usersExportCommand) Run(ctx context.Context, w *world) error {
-	client, err := newAdminClient(w)
-	if err != nil {
-		return err
-	}
+func (usersExportCommand) Run(ctx context.Context, w *world, client *adminClient) error {
 	answer, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {
 		return err

@@ -68,11 +68,7 @@ func (c usersListCommand) Validate() error {
 }
 
 // Run lists users.
-func (c usersListCommand) Run(ctx context.Context, w *world) error {
-	client, err := newAdminClient(w)
-	if err != nil {
-		return err
-	}
+func (c usersListCommand) Run(ctx context.Context, w *world, client *adminClient) error {
 	var page admin.UserPage
 	if err := client.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
 		return err
@@ -95,8 +91,8 @@ type usersShowCommand struct {
 }
 
 // Run shows one user.
-func (c usersShowCommand) Run(ctx context.Context, w *world) error {
-	return askAccount(ctx, w, c.output, http.MethodGet, fmt.Sprintf("/api/users/%d", c.ID), nil)
+func (c usersShowCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+	return askAccount(ctx, w, client, c.output, http.MethodGet, fmt.Sprintf("/api/users/%d", c.ID), nil)
 }
 
 type usersBanCommand struct {
@@ -115,12 +111,12 @@ func (c usersBanCommand) Validate() error {
 }
 
 // Run bans a user.
-func (c usersBanCommand) Run(ctx context.Context, w *world) error {
+func (c usersBanCommand) Run(ctx context.Context, w *world, client *adminClient) error {
 	ban := map[string]string{}
 	if c.For != nil {
 		ban["for"] = c.For.String()
 	}
-	return askAccount(ctx, w, c.output, http.MethodPost, fmt.Sprintf("/api/users/%d/ban", c.ID), ban)
+	return askAccount(ctx, w, client, c.output, http.MethodPost, fmt.Sprintf("/api/users/%d/ban", c.ID), ban)
 }
 
 type usersUnbanCommand struct {
@@ -130,16 +126,12 @@ type usersUnbanCommand struct {
 }
 
 // Run lifts a ban.
-func (c usersUnbanCommand) Run(ctx context.Context, w *world) error {
-	return askAccount(ctx, w, c.output, http.MethodDelete, fmt.Sprintf("/api/users/%d/ban", c.ID), nil)
+func (c usersUnbanCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+	return askAccount(ctx, w, client, c.output, http.MethodDelete, fmt.Sprintf("/api/users/%d/ban", c.ID), nil)
 }
 
 // askAccount prints the account that a request is answered with.
-func askAccount(ctx context.Context, w *world, out output, method, path string, body any) error {
-	client, err := newAdminClient(w)
-	if err != nil {
-		return err
-	}
+func askAccount(ctx context.Context, w *world, client *adminClient, out output, method, path string, body any) error {
 	var u admin.Account
 	if err := client.ask(ctx, method, path, body, &u); err != nil {
 		return err
@@ -170,18 +162,14 @@ type usersEraseCommand struct {
 }
 
 // Run erases a user, after the operator has typed the id a second time.
-func (c usersEraseCommand) Run(ctx context.Context, w *world) error {
-	client, err := newAdminClient(w)
-	if err != nil {
-		return err
-	}
+func (c usersEraseCommand) Run(ctx context.Context, w *world, client *adminClient) error {
 	if err := c.confirm(w); err != nil {
 		return err
 	}
 	if err := client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d", c.ID), nil, nil); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w.stdout, "user %d is erased\n", c.ID)
+	_, err := fmt.Fprintf(w.stdout, "user %d is erased\n", c.ID)
 	return err
 }
 

@@ -92,6 +92,18 @@ func CheckKeys(algorithm string, keys []KeyConfig) input.Faults {
 	return f
 }
 
+// Signed reports whether a token's signature is of the key, whatever else the token says. The algorithm is the key's, never
+// the token's. It decides nothing about a request: a Keyring is much stricter.
+func (c KeyConfig) Signed(token string) bool {
+	k, err := openKey(c)
+	if err != nil {
+		return false
+	}
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{k.method.Alg()}), jwt.WithoutClaimsValidation())
+	_, err = parser.Parse(token, func(*jwt.Token) (any, error) { return k.verifying, nil })
+	return err == nil
+}
+
 // header is the first segment of every token that the key signs: one spelling, so that an unexpected member (jku, jwk,
 // crit, zip) or another alg can be refused by comparing strings.
 func (k key) header() string {
