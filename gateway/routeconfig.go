@@ -24,7 +24,7 @@ type RouteConfig struct {
 	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
 	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
 	BodyLimit   input.Size         `yaml:"body_limit"`   // 0: server.body_limit
-	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow
+	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow; empty: Refuse
 	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
 	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
 	Headers     RouteHeaders       `yaml:"headers"`

@@ -38,7 +38,7 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 		return err
 	}
 	log := NewLogs(cfg.Log, queue)
-	if err := checkDescriptors(descriptorLimit(), log.Logger); err != nil {
+	if err := checkDescriptors(listen.DescriptorLimit(), log.Logger); err != nil {
 		return err
 	}
 	warn(cfg, env, log.Logger)
@@ -146,7 +146,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err := s.openStore(ctx, cfg.Storage, metrics); err != nil {
 		return fmt.Errorf("opening storage: %w", err)
 	}
-	clients, err := s.openWeChat(cfg.WeChat, metrics)
+	apps, brokers, err := s.openWeChat(cfg.WeChat, metrics)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: s.store, Apps: forAuthn(clients), Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
+		Store: s.store, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
 		Tourist: tourist,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
@@ -169,7 +169,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.onClose(services.close)
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Storage: s.store, WeChat: forGateway(clients), Push: push, Upstreams: services.all, Metrics: metrics,
+		Authn: auth, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.fault, Now: time.Now,
 	})
 	if err != nil {

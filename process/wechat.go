@@ -17,10 +17,10 @@ import (
 	"wxgate/storage"
 )
 
-// openWeChat makes the client of each mini-program. They share WeChat's access_tokens with a restarted process through
+// openWeChat makes the client of each mini-program, as authn and the admin API ask for it. They share WeChat's access_tokens with a restarted process through
 // the store.
-func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (map[string]*wechat.Client, error) {
-	clients := map[string]*wechat.Client{}
+func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (map[string]authn.WeChat, map[string]admin.Broker, error) {
+	apps, brokers := map[string]authn.WeChat{}, map[string]admin.Broker{}
 	for _, each := range cfg.Each() {
 		options := []wechat.Option{wechat.WithTokenStore(tokenStore{s.store})}
 		if each.CloudRun && strings.HasPrefix(each.BaseURL, "http://") {
@@ -28,29 +28,12 @@ func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (
 		}
 		client, err := wechat.New(each, metrics, options...)
 		if err != nil {
-			return nil, fmt.Errorf("opening the client of WeChat: %w", err)
+			return nil, nil, fmt.Errorf("opening the client of WeChat: %w", err)
 		}
-		clients[each.AppID] = client
+		apps[each.AppID], brokers[each.AppID] = client, client
 		s.onClose(func() error { client.Close(); return nil })
 	}
-	return clients, nil
-}
-
-// forAuthn and forGateway are the clients as the packages ask for them.
-func forAuthn(clients map[string]*wechat.Client) map[string]authn.WeChat {
-	apps := make(map[string]authn.WeChat, len(clients))
-	for id, client := range clients {
-		apps[id] = client
-	}
-	return apps
-}
-
-func forGateway(clients map[string]*wechat.Client) map[string]admin.Broker {
-	brokers := make(map[string]admin.Broker, len(clients))
-	for id, client := range clients {
-		brokers[id] = client
-	}
-	return brokers
+	return apps, brokers, nil
 }
 
 // newPush opens pushed messages; nil while wechat.push is empty.

@@ -39,7 +39,7 @@ func (e *endless) SetReadDeadline(time.Time) error { return nil }
 
 func benchmarkRead(b *testing.B, in string, reads int) {
 	b.Helper()
-	conn := listen.NewConn(&endless{in: in}, listen.Config{})
+	conn := listen.NewConn(&endless{in: in}, listen.DefaultConfig())
 	buf := make([]byte, 16<<10)
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
@@ -84,7 +84,7 @@ func BenchmarkFasthttp(b *testing.B) {
 			}
 			addr := ln.Addr().String()
 			if below == "listen" {
-				ln = listen.NewListener(ln, listen.Config{})
+				ln = listen.NewListener(ln, listen.DefaultConfig())
 			}
 			fast := &fasthttp.Server{Handler: ok, ReadBufferSize: 16 << 10}
 			go func() { _ = fast.Serve(ln) }()
@@ -140,7 +140,7 @@ func BenchmarkPeerGone(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	conn := listen.NewConn(client, listen.Config{})
+	conn := listen.NewConn(client, listen.DefaultConfig())
 	defer conn.Close()
 	b.ReportAllocs()
 	for b.Loop() {

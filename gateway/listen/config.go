@@ -24,7 +24,7 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Config holds the limits of a Listener and its connections. A zero field takes its value from DefaultConfig.
+// Config holds the limits of a Listener and its connections. It begins as DefaultConfig.
 type Config struct {
 	wire.Limits     // the server's ReadBufferSize must not be less than MaxHeadBytes
 	MaxConns    int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
@@ -72,33 +72,11 @@ func DefaultConfig() Config {
 	}
 }
 
-// withDefaults fills the zero fields. MaxConns stays: it depends on the process, not on a constant.
-func (cfg Config) withDefaults() Config {
-	def := DefaultConfig()
-	or(&cfg.MaxHeadBytes, def.MaxHeadBytes)
-	or(&cfg.MaxFields, def.MaxFields)
-	or(&cfg.ReadHeader, def.ReadHeader)
-	or(&cfg.Idle, def.Idle)
-	or(&cfg.BodyStall, def.BodyStall)
-	or(&cfg.BodyGrace, def.BodyGrace)
-	or(&cfg.BodyRate, def.BodyRate)
-	or(&cfg.WriteStall, def.WriteStall)
-	or(&cfg.WriteRate, def.WriteRate)
-	or(&cfg.NextRequest, def.NextRequest)
-	or(&cfg.Linger, def.Linger)
-	or(&cfg.LingerBytes, def.LingerBytes)
-	return cfg
-}
-
-func or[T comparable](field *T, def T) {
-	var zero T
-	if *field == zero {
-		*field = def
-	}
-}
-
-// orMost returns want, or most when want is zero or more than that.
-func orMost(want, most int) int {
+// bearable returns how many connections to take: want, or all that the descriptors allow. A quarter of them, and no
+// fewer than 64, stay for upstreams, storage and the log.
+func bearable(want int) int {
+	most := int(min(DescriptorLimit(), 1<<20))
+	most = max(1, most-max(64, most/4))
 	if want <= 0 {
 		return most
 	}

@@ -25,7 +25,7 @@ type shared struct {
 const bufferBytes = 4 << 10
 
 func newShared(cfg Config) *shared {
-	s := &shared{cfg: cfg.withDefaults()}
+	s := &shared{cfg: cfg}
 	s.drain.ended = make(chan struct{})
 	s.buffers.New = func() any { b := make([]byte, bufferBytes); return &b }
 	return s

@@ -56,7 +56,7 @@ func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	paused := &pausedListener{tcp.(*net.TCPListener), make(chan struct{}, 1), make(chan struct{})}
-	ln := listen.NewListener(paused, listen.Config{})
+	ln := listen.NewListener(paused, listen.DefaultConfig())
 	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetConnectionClose() }}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
@@ -96,7 +96,7 @@ func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
 // drainingServer serves until drain is called, whose answers from then on are the last ones.
 func drainingServer(t *testing.T, cfg listen.Config) (address string, drain func() <-chan error) {
 	t.Helper()
-	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg.WithDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ type verdict struct {
 // verdictOn reads all pieces with a buffer of size bytes, and leaves the placeholder out of what passed.
 func verdictOn(t testing.TB, size int, pieces ...string) verdict {
 	t.Helper()
-	conn := listen.NewConn(&script{pieces: pieces}, listen.Config{})
+	conn := listen.NewConn(&script{pieces: pieces}, listen.DefaultConfig())
 	defer conn.Close()
 	var v verdict
 	buf := make([]byte, size)

@@ -29,7 +29,7 @@ func newHeirs(t *testing.T, cfg listen.Config, handle fasthttp.RequestHandler) *
 	t.Helper()
 	h := new(heirs)
 	for _, ln := range []**listen.Listener{&h.first, &h.second} {
-		made, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
+		made, err := listen.Listen("tcp", "127.0.0.1:0", cfg.WithDefaults())
 		if err != nil {
 			t.Fatal(err)
 		}

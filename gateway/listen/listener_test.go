@@ -59,7 +59,7 @@ func TestAcceptSurvivesAShortageOfDescriptors(t *testing.T) {
 	t.Parallel()
 	errs := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 	tcp := loopback(t)
-	ln := listen.NewListener(&failing{tcp, errs}, listen.Config{})
+	ln := listen.NewListener(&failing{tcp, errs}, listen.DefaultConfig())
 	client, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestCloseEndsAnAcceptThatRetries(t *testing.T) {
 	for i := range errs {
 		errs[i] = syscall.EMFILE
 	}
-	ln := listen.NewListener(&failing{loopback(t), errs}, listen.Config{})
+	ln := listen.NewListener(&failing{loopback(t), errs}, listen.DefaultConfig())
 	ended := make(chan error, 1)
 	go func() {
 		_, err := ln.Accept()
@@ -101,7 +101,7 @@ func TestCloseEndsAnAcceptThatRetries(t *testing.T) {
 
 func TestABrokenListenerEndsAccept(t *testing.T) {
 	t.Parallel()
-	ln := listen.NewListener(&failing{loopback(t), []error{syscall.EBADF}}, listen.Config{})
+	ln := listen.NewListener(&failing{loopback(t), []error{syscall.EBADF}}, listen.DefaultConfig())
 	if _, err := ln.Accept(); !errors.Is(err, syscall.EBADF) {
 		t.Errorf("Accept: %v, want %v", err, syscall.EBADF)
 	}
@@ -195,7 +195,7 @@ func TestAConnectionSpeaksOfTheCurrentRequest(t *testing.T) {
 func TestTLSIsJudgedAfterDecryption(t *testing.T) {
 	t.Parallel()
 	tcp := loopback(t)
-	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), listen.Config{})
+	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), listen.DefaultConfig())
 	fast := &fasthttp.Server{Handler: ok, ErrorHandler: answerFault, Logger: quiet{}}
 	served := make(chan struct{})
 	go func() { _ = fast.Serve(ln); close(served) }()

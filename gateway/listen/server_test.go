@@ -33,7 +33,7 @@ func serve(t *testing.T, cfg listen.Config, handler fasthttp.RequestHandler) *se
 // serveWith runs a server that is set up in part; it counts what its Handler sees.
 func serveWith(t *testing.T, cfg listen.Config, fast *fasthttp.Server) *server {
 	t.Helper()
-	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg.WithDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}
