@@ -14,63 +14,72 @@ import (
 	"wxgate/storage"
 )
 
+// authenticator finds out who a request is from.
+type authenticator struct {
+	auth      *authn.Authn
+	parse     func(*Exchange) (*token.Payload, error) // a token that was not seen before
+	limits    *limiter
+	admission *admission
+	store     storeGate
+}
+
 // authenticate demands a token as the route says.
-func (g *Gateway) authenticate(ex *Exchange) error {
-	if err := g.identify(ex); err != nil || ex.outcome == moved {
+func (a *authenticator) authenticate(ex *Exchange) error {
+	if err := a.identify(ex); err != nil || ex.outcome == moved {
 		return err
 	}
 	return ex.next()
 }
 
 // identify finds out who the request is from, as far as its route wants to know: ex.subject.
-func (g *Gateway) identify(ex *Exchange) error {
+func (a *authenticator) identify(ex *Exchange) error {
 	switch ex.route.auth {
 	case AuthNone:
 		return nil
 	case AuthPrefetch:
-		return g.identifyPrefetch(ex)
+		return a.identifyPrefetch(ex)
 	case AuthOptional:
 		if !token.HasCredentials(header.Authorization(&ex.request.Header)) {
-			return g.cloudOrNobody(ex)
+			return a.cloudOrNobody(ex)
 		}
 	case AuthRequired:
 		if ex.cloud != nil && !token.HasCredentials(header.Authorization(&ex.request.Header)) {
-			return g.identifyCloud(ex)
+			return a.identifyCloud(ex)
 		}
 	}
-	err := g.identifyBearer(ex)
-	if errors.Is(err, storage.ErrUnavailable) && g.gate.moved() { // a token of another backend asks for its user
-		return g.move(ex)
+	err := a.identifyBearer(ex)
+	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.Moved() { // a token of another backend asks for its user
+		return a.store.move(ex)
 	}
 	return err
 }
 
 // identifyBearer takes a request on only with a valid bearer token.
-func (g *Gateway) identifyBearer(ex *Exchange) (err error) {
-	ex.subject, err = g.deps.Authn.Tokens.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return g.fiber.parseToken(ex) })
+func (a *authenticator) identifyBearer(ex *Exchange) (err error) {
+	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return a.parse(ex) })
 	return err
 }
 
 // identifyCloud lets a request without a token pass as the user that WeChat Cloud Run names.
-func (g *Gateway) identifyCloud(ex *Exchange) (err error) {
-	if err := g.takePlace(ex); err != nil { // the store is about to be asked
+func (a *authenticator) identifyCloud(ex *Exchange) (err error) {
+	if err := a.admission.takePlace(ex); err != nil { // the store is about to be asked
 		return err
 	}
-	if acquired, err := g.acquireStore(ex); !acquired {
+	if acquired, err := a.store.acquire(ex); !acquired {
 		return err
 	}
 	ctx, cancel := ex.bounded()
 	defer cancel()
-	ex.subject, err = g.deps.Authn.CloudSubject(ctx, *ex.cloud)
+	ex.subject, err = a.auth.CloudSubject(ctx, *ex.cloud)
 	return err
 }
 
 // cloudOrNobody lets a request without a token pass, as the user that the platform names, or as nobody.
-func (g *Gateway) cloudOrNobody(ex *Exchange) error {
+func (a *authenticator) cloudOrNobody(ex *Exchange) error {
 	if ex.cloud == nil {
 		return nil
 	}
-	err := g.identifyCloud(ex)
+	err := a.identifyCloud(ex)
 	if errors.Is(err, token.ErrMissing) { // never logged in
 		return nil
 	}
@@ -80,7 +89,7 @@ func (g *Gateway) cloudOrNobody(ex *Exchange) error {
 // identifyPrefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): its server GETs the
 // configured address with ?appid and either ?code, a code of wx.login, or ?token, what the mini-program gave to
 // wx.setBackgroundFetchToken: an access token of ours. Neither goes on to the service.
-func (g *Gateway) identifyPrefetch(ex *Exchange) error {
+func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	if ex.method != fasthttp.MethodGet {
 		return answer.ErrNoRoute
 	}
@@ -92,25 +101,25 @@ func (g *Gateway) identifyPrefetch(ex *Exchange) error {
 	ex.target.Raw = withoutCredentials(ex.target.Raw)
 	if token := values.Get("token"); token != "" {
 		ex.request.Header.Set(fasthttp.HeaderAuthorization, "Bearer "+token)
-		return g.identifyBearer(ex)
+		return a.identifyBearer(ex)
 	}
 	if ex.first != nil && ex.first.prefetched != nil { // the first pass has spent the code
 		ex.subject = ex.first.prefetched
 		return nil
 	}
-	if err := g.takePlace(ex); err != nil { // WeChat is about to be asked
+	if err := a.admission.takePlace(ex); err != nil { // WeChat is about to be asked
 		return err
 	}
-	if acquired, err := g.acquireStore(ex); !acquired {
+	if acquired, err := a.store.acquire(ex); !acquired {
 		return err
 	}
 	ctx, cancel := ex.bounded()
 	defer cancel()
-	ex.subject, err = g.deps.Authn.Prefetched(ctx, authn.Prefetch{
+	ex.subject, err = a.auth.Prefetched(ctx, authn.Prefetch{
 		AppID: values.Get("appid"), Code: values.Get("code"),
-		Ask: func() error { return g.spend(ex, ex.snapshot.prefetches, 0) },
+		Ask: func() error { return a.limits.spend(ex, ex.snapshot.prefetches, 0) },
 		Admit: func(appID, openID string) error {
-			return g.spend(ex, ex.snapshot.prefetched, g.buckets.OfOpenID(appID, openID))
+			return a.limits.spend(ex, ex.snapshot.prefetched, a.limits.buckets.OfOpenID(appID, openID))
 		},
 	})
 	if ex.first != nil {

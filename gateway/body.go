@@ -78,7 +78,7 @@ const maxReceived = 16 << 10
 
 // receiveBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
 // a slow sender keeps nobody out. A longer one is passed on as it comes.
-func (g *Gateway) receiveBody(ex *Exchange) error {
+func receiveBody(ex *Exchange) error {
 	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.ours && (b.size < 0 || b.size > maxReceived) {
 		return ex.next()
 	}
@@ -129,7 +129,7 @@ func hasContent(h *fasthttp.RequestHeader) bool {
 }
 
 // refuseContent refuses content of a GET or HEAD for a service, unless the route allows it.
-func (g *Gateway) refuseContent(ex *Exchange) error {
+func refuseContent(ex *Exchange) error {
 	route, h := ex.route, &ex.request.Header
 	if route.endpoint == nil && !route.getBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
 		return errContentOnGet
@@ -138,7 +138,7 @@ func (g *Gateway) refuseContent(ex *Exchange) error {
 }
 
 // limitBody sets how much of the body may be read, and refuses one that says it is longer.
-func (g *Gateway) limitBody(ex *Exchange) error {
+func limitBody(ex *Exchange) error {
 	ex.body.limit = ex.route.bodyLimit
 	if ex.body.size > ex.body.limit {
 		return answer.ErrBodyTooLarge

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 
@@ -43,26 +45,34 @@ func (r *snapshot) trusts(peer netip.Addr) bool {
 // of the platform itself (page wxcloud/guide/container/wxinfo).
 const headerCloudForwardedFor = "X-Original-Forwarded-For"
 
+// clientFinder finds out who speaks through a connection, and says once what keeps it from that.
+type clientFinder struct {
+	log     *slog.Logger
+	metrics *metrics
+
+	hidden, unreadable, unsigned sync.Once // the warnings that were given
+}
+
 // clientOf is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
 // X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last that the platform's gateway saw. An invalid
 // address stands for an unknown client: it passes no list of addresses, and shares the buckets of all unknown ones.
-func (g *Gateway) clientOf(ex *Exchange) netip.Addr {
+func (c *clientFinder) clientOf(ex *Exchange) netip.Addr {
 	h, r := &ex.request.Header, ex.snapshot
 	if r.cfg.CloudRun {
 		if seen := listedAddresses(h, headerCloudForwardedFor); seen != "" {
-			return g.lastForeign(r, headerCloudForwardedFor, seen, ex.peer)
+			return c.lastForeign(r, headerCloudForwardedFor, seen, ex.peer)
 		}
 	}
 	if !ex.trusted {
-		g.warnHidden(ex)
+		c.warnHidden(ex)
 		return ex.peer
 	}
-	return g.lastForeign(r, fasthttp.HeaderXForwardedFor, listedAddresses(h, fasthttp.HeaderXForwardedFor), ex.peer)
+	return c.lastForeign(r, fasthttp.HeaderXForwardedFor, listedAddresses(h, fasthttp.HeaderXForwardedFor), ex.peer)
 }
 
 // lastForeign is the last address of a list that is not a trusted proxy, the peer when the list is empty. What stands left
 // of it a client may have invented; what cannot be read is no proxy of ours, so the client is unknown.
-func (g *Gateway) lastForeign(r *snapshot, field, list string, peer netip.Addr) netip.Addr {
+func (c *clientFinder) lastForeign(r *snapshot, field, list string, peer netip.Addr) netip.Addr {
 	client := peer
 	for left := true; left; {
 		var hop string
@@ -72,7 +82,7 @@ func (g *Gateway) lastForeign(r *snapshot, field, list string, peer netip.Addr) 
 		}
 		var readable bool
 		if client, readable = header.ParseHop(hop); !readable {
-			g.warnUnreadable(field, hop, peer)
+			c.warnUnreadable(field, hop, peer)
 			return netip.Addr{}
 		}
 		if !r.trusts(client) {
@@ -83,19 +93,19 @@ func (g *Gateway) lastForeign(r *snapshot, field, list string, peer netip.Addr) 
 }
 
 // warnUnreadable says once that a proxy of ours names its client in a way that we cannot read.
-func (g *Gateway) warnUnreadable(field, hop string, peer netip.Addr) {
-	g.unreadable.Do(func() {
-		g.deps.Log.Warn("a proxy names no address of its client: such clients are unknown, pass no limits.ip and share one login limit",
+func (c *clientFinder) warnUnreadable(field, hop string, peer netip.Addr) {
+	c.unreadable.Do(func() {
+		c.log.Warn("a proxy names no address of its client: such clients are unknown, pass no limits.ip and share one login limit",
 			"header", field, "value", fmt.Sprintf("%.64s", hop), "peer", clientText(peer))
 	})
 }
 
 // warnHidden says once that clients seem to hide behind a proxy that is not in server.trusted_proxies: all of them then
 // share one login limit.
-func (g *Gateway) warnHidden(ex *Exchange) {
+func (c *clientFinder) warnHidden(ex *Exchange) {
 	if peer := ex.peer; (peer.IsPrivate() || peer.IsLoopback()) && len(ex.request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
-		g.hidden.Do(func() {
-			g.deps.Log.Warn("X-Forwarded-For from a peer that is not in server.trusted_proxies: its clients share one login limit", "peer", peer.String())
+		c.hidden.Do(func() {
+			c.log.Warn("X-Forwarded-For from a peer that is not in server.trusted_proxies: its clients share one login limit", "peer", peer.String())
 		})
 	}
 }

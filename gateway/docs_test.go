@@ -65,9 +65,9 @@ func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| (-?\\d+) \\| (?:(\\w+) )?\\| `(\\w+)` \\|$").FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, strings.Join(row[1:], " "))
 	}
-	g := &Gateway{failures: answer.NewTable()}
+	table := answer.NewTable()
 	for _, row := range authn.Errcodes() {
-		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, g.failures.Of(row.Kind).Reason}, " "))
+		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, table.Of(row.Kind).Reason}, " "))
 	}
 	slices.Sort(documented)
 	slices.Sort(inCode)
@@ -121,7 +121,7 @@ func TestTheManualHasEveryRuleOfTheStrictReader(t *testing.T) {
 func TestTheManualListsTheEndpoints(t *testing.T) {
 	t.Parallel()
 	public, all := map[string]bool{}, map[string]bool{}
-	for _, e := range (&Gateway{fiber: new(fiberAdapter)}).endpoints(new(snapshot)) {
+	for _, e := range (&pipeline{fiber: new(fiberAdapter)}).endpoints(new(snapshot)) {
 		public[e.method+" "+e.path], all[e.method+" "+e.path] = true, true
 	}
 	source, err := os.ReadFile("admin/api.go")

@@ -111,13 +111,13 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 			tb.Error(err)
 		}
 		eventually(tb, "nobody is watched any more", func() bool {
-			g.watch.mu.Lock()
-			defer g.watch.mu.Unlock()
-			return len(g.watch.waits) == 0
+			g.forwarder.watch.mu.Lock()
+			defer g.forwarder.watch.mu.Unlock()
+			return len(g.forwarder.watch.waits) == 0
 		})
 		eventually(tb, "nothing is held any more", func() bool {
-			places, uploads := g.load.Taken()
-			return g.ledger.Clients() == 0 && places == 0 && uploads == 0
+			places, uploads := g.admission.load.Taken()
+			return g.admission.ledger.Clients() == 0 && places == 0 && uploads == 0
 		})
 	})
 	return &edge{g, ln.Addr().String(), weChat}
@@ -125,7 +125,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 
 // inFlight is how many places are taken.
 func (e *edge) inFlight() int64 {
-	places, _ := e.load.Taken()
+	places, _ := e.admission.load.Taken()
 	return places
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -26,7 +27,8 @@ type Exchange struct {
 	response *fasthttp.Response
 	ctx      context.Context      // of the work that is done for it
 	conn     *listen.Conn         // that it came by; nil: none of ours
-	server   *fasthttp.RequestCtx // for the adapter alone
+	server   *fasthttp.RequestCtx // that read it
+	hijacks  *listen.Hijacks      // of the connections that were taken from the server
 
 	steps   []Step // that are still to come
 	outcome outcome
@@ -124,18 +126,30 @@ func (ex *Exchange) exchanged(with upstream.Exchange) {
 	ex.body.waited += with.Waited
 }
 
+// hijack makes run the owner of the connection once the answer is written; the connection is closed when run returns. lost
+// is called instead when the connection is gone before.
+func (ex *Exchange) hijack(run func(net.Conn), lost func()) {
+	ex.hijacks.Begin(ex.server, run, lost)
+}
+
+// endWithout ends an exchange without an answer of the server: run, called as by hijack, writes what there is to write.
+func (ex *Exchange) endWithout(run func(net.Conn), lost func()) {
+	ex.server.HijackSetNoResponse(true)
+	ex.hijack(run, lost)
+}
+
 // begin opens the exchange: it names the request and finds out who is at the other end. It ends the connection when the
 // body was not read to its end.
-func (g *Gateway) begin(ex *Exchange) error {
-	ex.snapshot, ex.start, ex.ctx = g.snapshot.Load(), g.deps.Now(), context.Background()
+func (p *pipeline) begin(ex *Exchange) error {
+	ex.snapshot, ex.start, ex.ctx = p.snapshot.Load(), p.deps.Now(), context.Background()
 	ex.trusted = ex.snapshot.trusts(ex.peer)
-	ex.client = g.clientOf(ex)
+	ex.client = p.clients.clientOf(ex)
 	ex.id = ex.requestID()
 	err := ex.next()
 	if !ex.body.drain(ex.conn) || header.ConnectionOptions(&ex.request.Header).Contain([]byte("close")) {
 		ex.response.SetConnectionClose()
 	}
-	g.releaseStore(ex)
+	p.store.release(ex)
 	return err
 }
 

@@ -9,7 +9,6 @@ import (
 	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
-	"wxgate/gateway/listen"
 )
 
 // pass is which of the passes through the chain a request is on. One that expects 100-continue makes two.
@@ -70,38 +69,14 @@ func expectsOther(h *fasthttp.RequestHeader) bool {
 	return false
 }
 
-// expect decides, before the body has come, whether its request is let through: the request passes the same chain as
-// every other, to admit instead of serve. A refusal is the whole answer, and fasthttp closes the connection after it.
-// fasthttp sends the 100 at once when this returns StatusContinue; the request then passes the chain again. A body that
-// has begun to come is neither told to nor in need of a pass of its own.
-func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
-	if client, ours := ctx.Conn().(*listen.Conn); ours && !waitsForContinue(&ctx.Request.Header) {
-		client.SkipContinue()
-		if !client.AwaitsBody() {
-			return fasthttp.StatusContinue
-		}
-	}
-	method := string(ctx.Method())
-	first := &firstPass{headAt: g.deps.Now()}
-	outcome := g.handle(ctx, g.asking, first)
-	ctx.Request.Header.SetMethod(method) // the second pass begins with the request as it came, before any override
-	if outcome != continued {
-		return ctx.Response.StatusCode()
-	}
-	ctx.SetUserValue(firstPassKey{}, first)
-	ctx.Response.Reset()
-	ctx.Response.Header.SetNoDefaultContentType(true)
-	return fasthttp.StatusContinue
-}
-
 // admit is where the first pass ends when nothing refused the request.
-func (*Gateway) admit(ex *Exchange) error {
+func admit(ex *Exchange) error {
 	ex.outcome = continued
 	return nil
 }
 
 // expectation refuses what cannot be expected of us (RFC 9110 §10.1.1).
-func (*Gateway) expectation(ex *Exchange) error {
+func expectation(ex *Exchange) error {
 	if expectsOther(&ex.request.Header) {
 		return &answer.StatusError{Status: fasthttp.StatusExpectationFailed, Detail: "an expectation other than 100-continue"}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,6 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
-	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
 	"wxgate/upstream"
@@ -71,47 +71,31 @@ type Refusal struct {
 func Explain(cfg Config, q Question) (Explanation, error) {
 	var said bytes.Buffer
 	cfg.Log.Access = true
-	g, err := newUnopened(cfg, slog.New(slog.NewJSONHandler(&said, nil)))
+	p, err := newUnopened(cfg, slog.New(slog.NewJSONHandler(&said, nil)))
 	if err != nil {
 		return Explanation{}, err
 	}
 	e := Explanation{tokenFault: q.TokenFault}
-	g.server, g.asking = g.newServer(g.chain(e.begin, func(ex *Exchange) error { return e.end(g, ex) })), g.chain(e.begin, g.admit)
-	status, body, err := converse(g.server, g.ListenConfig(), q)
+	status, body, err := converse(p.newServer(e.begin, e.end), p.ListenConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
 	if e.Route == nil {
 		e.refuse(status, body, said.Bytes())
 	}
-	if e.Refusal != nil && e.Refusal.Reason == g.failures.Of(answer.ErrNoRoute).Reason {
-		e.Refusal.Near = g.snapshot.Load().near(q.Target)
+	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Of(answer.ErrNoRoute).Reason {
+		e.Refusal.Near = p.snapshot.Load().near(q.Target)
 	}
 	return e, nil
 }
 
-// newUnopened is a gateway that decides as another one does but can neither verify nor forward.
-func newUnopened(cfg Config, log *slog.Logger) (*Gateway, error) {
-	g := &Gateway{
-		deps:      Deps{Log: log, Access: log, Now: time.Now},
-		buckets:   limit.NewBuckets(time.Now),
-		failures:  answer.NewTable(),
-		ledger:    limit.NewLedger(),
-		exchanges: newExchanges(),
-		fiber:     new(fiberAdapter),
-		watch:     newWatcher(),
-	}
-	g.metrics = newMetrics(prometheus.NewRegistry(), g.ledger)
-	var push *wechat.Push
+// newUnopened is a pipeline that decides as a gateway does, in front of upstreams that are not open.
+func newUnopened(cfg Config, log *slog.Logger) (*pipeline, error) {
+	deps := Deps{Log: log, Access: log, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: unopened(cfg.Upstreams)}
 	if cfg.PushUpstream != "" {
-		push = new(wechat.Push)
+		deps.Push = new(wechat.Push)
 	}
-	r, err := g.newSnapshot(cfg, unopened(cfg.Upstreams), push)
-	if err != nil {
-		return nil, err
-	}
-	g.snapshot.Store(r)
-	return g, nil
+	return newPipeline(context.Background(), cfg, deps)
 }
 
 func unopened(names []string) map[string]*upstream.Upstream {
@@ -170,14 +154,14 @@ func (r *routeEntry) refuses(tokenFault error) bool {
 }
 
 // end stands where the request would be served.
-func (e *Explanation) end(g *Gateway, ex *Exchange) error {
+func (e *Explanation) end(ex *Exchange) error {
 	info := ex.route.info(ex.snapshot)
 	e.Client, e.Route = clientText(ex.client), &info
 	if ex.route.endpoint != nil {
 		return nil
 	}
 	var req fasthttp.Request
-	if err := g.buildRequest(ex, &req); err != nil {
+	if err := buildRequest(ex, &req); err != nil {
 		return err
 	}
 	e.Target, e.Method = string(req.Header.RequestURI()), ex.method

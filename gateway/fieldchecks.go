@@ -13,7 +13,7 @@ const maxConnectionOptions = 100
 
 // checkFields refuses a request with two lines of a field that has one value (RFC 9110 §5.3): one service takes the first,
 // another the last, and a third joins them. Host and framing are the strict reader's.
-func (*Gateway) checkFields(ex *Exchange) error {
+func checkFields(ex *Exchange) error {
 	seen, options := 0, 0
 	for name, value := range header.Lines(&ex.request.Header) {
 		field := header.SingleBit(name)

@@ -8,37 +8,65 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/websocket"
+	"wxgate/upstream/http1"
 )
+
+// forwarder passes requests on to services, and answers back.
+type forwarder struct {
+	admission *admission
+	store     storeGate
+	watch     *watcher
+	sockets   *websocket.Tunnels
+}
 
 // forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
 // one is built from what may pass, and identity is set last.
-func (g *Gateway) forward(ex *Exchange) error {
-	g.releaseStore(ex)
+func (f *forwarder) forward(ex *Exchange) error {
+	f.store.release(ex)
 	if asksForWebSocket(&ex.request.Header) {
-		return g.openWebSocket(ex)
+		return f.openWebSocket(ex)
 	}
-	if err := g.hold(ex, limit.Connections); err != nil {
+	if err := f.admission.hold(ex, limit.Connections); err != nil {
 		return err
 	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
-	if err := g.buildRequest(ex, req); err != nil {
+	if err := buildRequest(ex, req); err != nil {
 		return err
 	}
-	waiting := g.watch.begin(ex)
-	defer g.watch.end(waiting, ex)
-	exchanged, err := ex.route.upstream.Do(waiting, req, ex.response, ex.user())
+	waiting := f.watch.begin(ex)
+	defer f.watch.end(waiting, ex)
+	exchanged, err := ex.route.upstream.Do(waiting, req, ex.response, user(ex))
 	ex.exchanged(exchanged)
 	if err != nil {
 		return err
 	}
-	g.flows(ex, exchanged.Body, waiting)
-	g.endWithConnection(ex)
+	f.flows(ex, exchanged.Body, waiting)
+	endWithConnection(ex)
 	return nil
 }
 
+// flows makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is
+// watched until then.
+func (f *forwarder) flows(ex *Exchange, body *http1.Body, waiting *wait) {
+	if body == nil {
+		return
+	}
+	e := &ending{held: ex.hold.Move(limit.Connections)}
+	ex.ending = e
+	body.Ended = func(bytes int64, err error) {
+		f.watch.forget(waiting)
+		e.held.Close()
+		e.over, e.bytes, e.err = true, bytes, err
+		if e.then != nil {
+			e.then()
+		}
+	}
+}
+
 // user is whose request it is, 0 for nobody's.
-func (ex *Exchange) user() uint64 {
+func user(ex *Exchange) uint64 {
 	if ex.subject == nil {
 		return 0
 	}
@@ -47,7 +75,7 @@ func (ex *Exchange) user() uint64 {
 
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the
 // request, then who it is from, so that nothing inbound can undo the latter.
-func (g *Gateway) buildRequest(ex *Exchange, req *fasthttp.Request) error {
+func buildRequest(ex *Exchange, req *fasthttp.Request) error {
 	in := &ex.request.Header
 	out := &req.Header
 	out.DisableNormalizing()

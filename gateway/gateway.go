@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,11 +16,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/admin"
-	"wxgate/gateway/answer"
-	"wxgate/gateway/limit"
-	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
-	"wxgate/lograte"
 	"wxgate/secret"
 	"wxgate/upstream"
 )
@@ -38,108 +31,48 @@ type Deps struct {
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 	Access    *slog.Logger // one line a request; its records carry no secrets
+	Gate      Gate         // of the store; nil: it is given to nobody
 	LogFault  func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
 	Now       func() time.Time
 }
 
 // Gateway is the public edge. It is safe for concurrent use.
 type Gateway struct {
-	deps      Deps
-	often     *lograte.Log // the lines that clients provoke
-	snapshot  atomic.Pointer[snapshot]
-	server    *fasthttp.Server
-	asking    []Step // decide on requests that expect 100-continue
-	fiber     *fiberAdapter
-	load      limit.Load
-	ledger    *limit.Ledger
-	buckets   *limit.Buckets // of every limit
-	phones    *limit.Bucket  // by user: WeChat takes money for a number
-	pushes    *pushLog
-	failures  answer.Table
-	metrics   *metrics
-	admin     *admin.Server
-	draining  atomic.Bool
-	ending    chan struct{} // closed when draining begins
-	exchanges *sync.Pool    // of *Exchange
-	watch     *watcher
-	sockets   *websocket.Tunnels
-	gate      *gate
-	hijacks   listen.Hijacks
-	hidden    sync.Once // the warning about clients hidden behind a proxy
+	*pipeline
+	auth       *authenticator
+	forwarder  *forwarder
+	server     *fasthttp.Server
+	admin      *admin.Server
+	startDrain context.CancelFunc
+}
 
-	unreadable sync.Once // the warning about a proxy that names no address
-	unsigned   sync.Once // the warning about a cloud function that does not sign content
+// New returns a gateway that is ready to Serve. The configuration must be valid.
+func New(cfg Config, deps Deps) (*Gateway, error) {
+	drain, startDrain := context.WithCancel(context.Background())
+	p, err := newPipeline(drain, cfg, deps)
+	if err != nil {
+		startDrain()
+		return nil, err
+	}
+	g := &Gateway{
+		pipeline:   p,
+		auth:       &authenticator{deps.Authn, p.fiber.parseToken, p.limits, p.admission, p.store},
+		forwarder:  &forwarder{p.admission, p.store, newWatcher(), websocket.NewTunnels(deps.Authn.Tokens, p.metrics.webSockets)},
+		startDrain: startDrain,
+	}
+	g.server = p.newServer(g.auth.authenticate, g.serve)
+	g.admin = g.newAdmin()
+	return g, nil
 }
 
 // newAdmin is the operator's listener of this gateway.
 func (g *Gateway) newAdmin() *admin.Server {
 	return admin.New(g.snapshot.Load().cfg.Server.Connections.Admin, admin.Deps{
-		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.failures,
-		Metrics: g.deps.Metrics, Log: g.deps.Log, Often: g.often, LogFault: g.deps.LogFault, Now: g.deps.Now,
+		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.observer.failures,
+		Metrics: g.deps.Metrics, Log: g.deps.Log, Often: g.observer.often, LogFault: g.deps.LogFault, Now: g.deps.Now,
 		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
-		Draining: g.draining.Load,
+		Draining: func() bool { return g.drain.Err() != nil },
 	})
-}
-
-// New returns a gateway that is ready to Serve. The configuration must be valid.
-func New(cfg Config, deps Deps) (*Gateway, error) {
-	g := &Gateway{
-		deps:      deps,
-		often:     lograte.New(deps.Log, deps.Now),
-		buckets:   limit.NewBuckets(deps.Now),
-		ledger:    limit.NewLedger(),
-		failures:  answer.NewTable(),
-		exchanges: newExchanges(),
-		fiber:     newFiberAdapter(deps),
-		watch:     newWatcher(),
-		gate:      newGate(),
-		ending:    make(chan struct{}),
-	}
-	g.metrics = newMetrics(deps.Metrics, g.ledger)
-	g.pushes = newPushLog(deps.Metrics, deps.Now)
-	g.phones = g.buckets.New("phone", phoneLimit())
-	g.metrics.countBuckets(deps.Metrics, g.buckets.Held)
-	r, err := g.newSnapshot(cfg, deps.Upstreams, deps.Push)
-	if err != nil {
-		return nil, err
-	}
-	g.snapshot.Store(r)
-	g.sockets = websocket.NewTunnels(g.deps.Authn.Tokens, g.metrics.webSockets)
-	g.server, g.asking = g.newServer(g.chain(g.authenticate, g.serve)), g.chain(g.authenticate, g.admit)
-	g.admin = g.newAdmin()
-	return g, nil
-}
-
-// ListenConfig is how the public listener, one of listen.Listen, must be set up for this gateway.
-func (g *Gateway) ListenConfig() listen.Config {
-	cfg, server := listen.DefaultConfig(), g.snapshot.Load().cfg.Server
-	timeouts, connections := server.Timeouts, server.Connections
-	cfg.MaxHeadBytes = headBuffer
-	cfg.ReadHeader = timeouts.ReadHeader
-	cfg.Idle = timeouts.Idle
-	cfg.MaxConns, cfg.MaxConnsPerAddr = connections.Max, connections.PerAddress
-	cfg.Exempt = g.sharedAddress
-	cfg.Proxied = g.proxied
-	cfg.Crowded = g.crowded
-	return cfg
-}
-
-// crowded is the whole answer to a connection beyond a cap, which no server gets to see.
-func (g *Gateway) crowded() []byte {
-	f, now := g.failures.Of(answer.ErrTooManyConnections), g.deps.Now()
-	return f.Refusal(f.Message, "", answer.NewRequestID(), now).Bytes(now)
-}
-
-// sharedAddress reports whether connections from there are those of many clients, or of our own machines: from a trusted
-// proxy, or from no public address.
-func (g *Gateway) sharedAddress(peer netip.Addr) bool {
-	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || g.snapshot.Load().trusts(peer)
-}
-
-// proxied reports whether connections from there begin with a PROXY protocol header.
-func (g *Gateway) proxied(peer netip.Addr) bool {
-	r := g.snapshot.Load()
-	return r.cfg.Server.ProxyProtocol && r.trusts(peer)
 }
 
 // Serve answers requests on ln until Shutdown, which may have come before; the listener is one of listen.Listen.
@@ -158,16 +91,14 @@ func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.Serve(ln) }
 
 // Drain makes readiness false, and every answer from now on the last one of its connection. Requests are served all the same.
 func (g *Gateway) Drain() {
-	if !g.draining.Swap(true) {
-		close(g.ending)
-	}
+	g.startDrain()
 }
 
 // Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
-	g.gate.end()
-	g.sockets.Drain()
+	g.store.gate.End()
+	g.forwarder.sockets.Drain()
 	drained := g.metrics.connections.Drain(ctx) // before the server, which resets what comes in its last moments
 	err := errors.Join(drained, g.server.ShutdownWithContext(ctx), g.metrics.connections.Close())
 	if err != nil {

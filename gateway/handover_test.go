@@ -16,6 +16,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/listen"
+	"wxgate/process/handover"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -23,7 +24,8 @@ import (
 func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 	t.Parallel()
 	for override, path := range map[string]string{"PUT": "/api/v1/user/profile", "DELETE": "/api/v1/auth/sessions/x"} {
-		e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+		gate := handover.NewGate()
+		e := newEdgeWith(t, upstreamtest.Echo(t).URL, nil, func(d *Deps) { d.Gate = gate })
 		ln, err := listen.Listen("tcp", "127.0.0.1:0", e.ListenConfig())
 		if err != nil {
 			t.Fatal(err)
@@ -31,7 +33,7 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 		t.Cleanup(func() { _ = ln.Close() })
 		go func() { _ = e.Serve(ln) }()
 		given := make(chan string, 1)
-		if err := e.Hold(t.Context()); err != nil {
+		if err := gate.Shut(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		conn, err := net.Dial("tcp", ln.Addr().String())
@@ -41,7 +43,7 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() })
 		_, _ = io.WriteString(conn, head("POST "+path, e.token(t, "alice"), "X-HTTP-Method-Override: "+override,
 			"Content-Type: application/json", "Content-Length: 2")+"{}")
-		eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
+		eventually(t, "the request has come", func() bool { return e.admission.ledger.Clients() > 0 })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		_ = e.HandOver(ctx, ln, func(client net.Conn, begun []byte) error {
 			given <- string(begun)
@@ -59,14 +61,15 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 // in waited until the end of the drain, for nothing.
 func TestAStopDuringAHandOverAnswersWhoWaitsForTheStore(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	gate := handover.NewGate()
+	e := newEdgeWith(t, upstreamtest.Echo(t).URL, nil, func(d *Deps) { d.Gate = gate })
 	token := e.token(t, "alice")
-	if err := e.Hold(t.Context()); err != nil {
+	if err := gate.Shut(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	conn := e.dial(t)
 	conn.say(t, head("GET /api/v1/user/profile", token))
-	eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
+	eventually(t, "the request has come", func() bool { return e.admission.ledger.Clients() > 0 })
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.Shutdown(t.Context()) }()
 	if resp, body := conn.answer(t); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"draining"`) {
@@ -82,12 +85,12 @@ func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T)
 	t.Parallel()
 	large := Exchange{received: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
 	large.body = limitedBody{stream: bytes.NewReader(make([]byte, endpointBodyLimit+1)), size: endpointBodyLimit + 1, limit: 1 << 20}
-	var h fasthttp.RequestHeader
-	if _, err := large.original(&h); !errors.Is(err, answer.ErrDraining) {
+	large.request = new(fasthttp.Request)
+	if _, err := original(&large); !errors.Is(err, answer.ErrDraining) {
 		t.Errorf("got %v, want answer.ErrDraining", err)
 	}
 	e := newEdge(t, "http://127.0.0.1:1", nil)
-	if f := e.failures.Of(answer.ErrDraining); f.Status != http.StatusServiceUnavailable || f.Reason != "draining" || f.RetryAfter != 1 {
+	if f := e.observer.failures.Of(answer.ErrDraining); f.Status != http.StatusServiceUnavailable || f.Reason != "draining" || f.RetryAfter != 1 {
 		t.Errorf("got %+v, want 503 draining and Retry-After: 1", f)
 	}
 }

@@ -114,7 +114,7 @@ func TestAThousandHalfSentBodiesOfOneClientHoldNothingOfOthers(t *testing.T) {
 		for _, conn := range conns {
 			_ = conn.Close()
 		}
-		eventually(t, what+": nothing is held", func() bool { return e.ledger.Clients() == 0 })
+		eventually(t, what+": nothing is held", func() bool { return e.admission.ledger.Clients() == 0 })
 	}
 }
 
@@ -141,7 +141,7 @@ func TestHalfSentBodiesOfManyClientsHoldNothingOfOthers(t *testing.T) {
 		for _, conn := range conns {
 			_ = conn.Close()
 		}
-		eventually(t, what+": nothing is held", func() bool { return e.ledger.Clients() == 0 && e.count(t, "wxgate_requests_in_flight") == 0 })
+		eventually(t, what+": nothing is held", func() bool { return e.admission.ledger.Clients() == 0 && e.count(t, "wxgate_requests_in_flight") == 0 })
 	}
 }
 
@@ -340,10 +340,10 @@ func TestNothingIsHeldAfterAStorm(t *testing.T) {
 	}
 	storm.Wait()
 	eventually(t, "nothing is held", func() bool {
-		places, uploads := e.load.Taken()
-		return e.ledger.Clients() == 0 && places == 0 && uploads == 0
+		places, uploads := e.admission.load.Taken()
+		return e.admission.ledger.Clients() == 0 && places == 0 && uploads == 0
 	})
-	if all, light := e.load.Service("service").Taken(); all != 0 || light != 0 {
+	if all, light := e.admission.load.Service("service").Taken(); all != 0 || light != 0 {
 		t.Errorf("%d places of the service are held", all)
 	}
 }

@@ -66,9 +66,9 @@ func (r *reserved) holds(name []byte) bool {
 // stripIdentity removes what could be read as an identity header of ours, on every route, and counts it. What is
 // forwarded is taken from the lines themselves and leaves such names out once more; this is for all that reads headers
 // here.
-func (g *Gateway) stripIdentity(ex *Exchange) error {
+func (c *clientFinder) stripIdentity(ex *Exchange) error {
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
-		g.warnOldFunction(ex)
+		c.warnOldFunction(ex)
 	}
 	if ex.pass == asking { // nothing is served or forwarded, and the second pass has to find the platform's headers
 		return ex.next()
@@ -82,7 +82,7 @@ func (g *Gateway) stripIdentity(ex *Exchange) error {
 		}
 	}
 	if forged > 0 {
-		g.metrics.stripped.Add(float64(forged))
+		c.metrics.stripped.Add(float64(forged))
 	}
 	return ex.next()
 }

@@ -15,31 +15,42 @@ import (
 	"wxgate/upstream/http1"
 )
 
+// observer measures, counts and logs, and turns errors into answers.
+type observer struct {
+	metrics  *metrics
+	failures answer.Table
+	often    *lograte.Log // the lines that clients provoke
+	log      *slog.Logger
+	access   *slog.Logger
+	now      func() time.Time
+	drain    context.Context // ends when draining begins: every answer is the last of its connection
+}
+
 // observe measures, counts and logs every request. It resolves the error first: until then the status still reads 200.
-func (g *Gateway) observe(ex *Exchange) error {
-	g.metrics.inFlight.Inc()
-	defer g.metrics.inFlight.Dec()
+func (o *observer) observe(ex *Exchange) error {
+	o.metrics.inFlight.Inc()
+	defer o.metrics.inFlight.Dec()
 	if err := ex.next(); err != nil {
-		g.fail(ex, err)
+		o.fail(ex, err)
 	} else if ex.outcome != answered {
 		return nil // the request itself is still to come, here or elsewhere
 	}
 	nameAnswer(ex.response, ex.id)
 	announce(ex.response, ex.verdicts)
-	if g.draining.Load() {
+	if o.drain.Err() != nil {
 		ex.response.SetConnectionClose()
 	}
 	key := seriesOf(ex)
-	g.metrics.observe(key, g.deps.Now().Sub(ex.start), ex.upstreamTime+ex.body.waited)
-	g.report(ex, key)
+	o.metrics.observe(key, o.now().Sub(ex.start), ex.upstreamTime+ex.body.waited)
+	o.report(ex, key)
 	return nil
 }
 
 // recoverPanic turns a panic of a handler into a 500; the process goes on.
-func (g *Gateway) recoverPanic(ex *Exchange) (err error) {
+func (o *observer) recoverPanic(ex *Exchange) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			g.often.Error(lograte.Kind{Message: "panic"}, "request_id", ex.id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
+			o.often.Error(lograte.Kind{Message: "panic"}, "request_id", ex.id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = answer.ErrInternal
 		}
 	}()
@@ -71,7 +82,7 @@ func accessLine(ex *Exchange) []slog.Attr {
 }
 
 // logAccess writes the one line of a request, unless it is nil.
-func (g *Gateway) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, took time.Duration) {
+func (o *observer) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, took time.Duration) {
 	if line == nil {
 		return
 	}
@@ -79,7 +90,7 @@ func (g *Gateway) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, too
 	if key.reason != "" {
 		line = append(line, slog.String("reason", key.reason))
 	}
-	g.deps.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
+	o.access.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
 }
 
 // nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in

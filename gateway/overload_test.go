@@ -11,6 +11,7 @@ import (
 
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
+	"wxgate/process/handover"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -65,12 +66,12 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
 	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := head("GET /private/x", e.token(t, "bob"))
-	somebody, _ := e.load.Enter(nil, limit.Rank{Share: 100}, 1)
+	somebody, _ := e.admission.load.Enter(nil, limit.Rank{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, bob)
 	conn.say(t, bob)
 	eventually(t, "the second request waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
-	if n := e.ledger.Clients(); n != 0 {
+	if n := e.admission.ledger.Clients(); n != 0 {
 		t.Errorf("%d clients hold something, want none", n)
 	}
 	somebody.Leave()
@@ -84,7 +85,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := e.token(t, "bob")
-	somebody, _ := e.load.Enter(nil, limit.Rank{Share: 100}, 1)
+	somebody, _ := e.admission.load.Enter(nil, limit.Rank{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, head("GET /private/x", bob))
 	conn.say(t, head("GET /private/x", bob))
@@ -105,7 +106,7 @@ func TestAStopDoesNotWaitForWhoWasHeldBack(t *testing.T) {
 	began := time.Now()
 	waited := make(chan time.Duration, 1)
 	go func() {
-		e.awaitTurn(new(Exchange), began.Add(time.Hour))
+		e.admission.awaitTurn(new(Exchange), began.Add(time.Hour))
 		waited <- time.Since(began)
 	}()
 	eventually(t, "it waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
@@ -206,14 +207,15 @@ func TestACloudUserWhoIsHeldBackHoldsNothing(t *testing.T) {
 // TestASlowBodyOfACloudUserDoesNotStopAHandOver sends one byte of a body whose sender the store was asked for.
 func TestASlowBodyOfACloudUserDoesNotStopAHandOver(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.CloudRun = true })
+	gate := handover.NewGate()
+	e := newEdgeWith(t, silent(t).URL, func(cfg *Config) { cfg.CloudRun = true }, func(d *Deps) { d.Gate = gate })
 	conn := e.dial(t)
 	conn.say(t, head("POST /private/x", "", append(cloudUser(t, e), "Content-Length: 100")...)+"x")
-	eventually(t, "the request has come", func() bool { return e.ledger.Clients() > 0 })
+	eventually(t, "the request has come", func() bool { return e.admission.ledger.Clients() > 0 })
 	ctx, cancel := context.WithTimeout(t.Context(), listen.DefaultConfig().BodyGrace/2)
 	defer cancel()
-	if err := e.Hold(ctx); err != nil {
+	if err := gate.Shut(ctx); err != nil {
 		t.Errorf("the hand-over waits for the body: %v", err)
 	}
-	e.Resume()
+	gate.Open()
 }

@@ -19,10 +19,10 @@ import (
 
 // fail answers with the error's row. Only the row and what WeChat calls its errcode reach the client; the error's own
 // text goes to the log.
-func (g *Gateway) fail(ex *Exchange, err error) {
-	f := g.failures.Of(err)
+func (o *observer) fail(ex *Exchange, err error) {
+	f := o.failures.Of(err)
 	if fault := listen.Fault(ex.server.Conn(), err); fault != nil {
-		g.metrics.connections.CountMalformed(fault)
+		o.metrics.connections.CountMalformed(fault)
 		f.Status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
 	}
 	if after, known := retryAfter(err); known {
@@ -41,11 +41,11 @@ func (g *Gateway) fail(ex *Exchange, err error) {
 		}
 	}
 	if f.Status >= 500 {
-		g.often.Error(lograte.Kind{Message: "request failed", Reason: f.Reason, Upstream: ex.upstreamName()}, "request_id", ex.id, "error", err)
+		o.often.Error(lograte.Kind{Message: "request failed", Reason: f.Reason, Upstream: ex.upstreamName()}, "request_id", ex.id, "error", err)
 	}
-	f.Refusal(f.MessageOf(err), "", ex.id, g.deps.Now()).Fill(ex.response)
+	f.Refusal(f.MessageOf(err), "", ex.id, o.now()).Fill(ex.response)
 	if errors.Is(err, http1.ErrStopped) {
-		g.endWithout(ex, func(net.Conn) {}, func() {}) // the client has left: what log and metric say is no status of HTTP
+		ex.endWithout(func(net.Conn) {}, func() {}) // the client has left: what log and metric say is no status of HTTP
 	}
 }
 
@@ -67,11 +67,11 @@ func retryAfter(err error) (after time.Duration, known bool) {
 }
 
 // refuseUnread answers what the strict reader or fasthttp refused before our chain saw it, and ends the connection.
-func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
-	f := g.failures.Of(answer.ErrInvalidRequest)
+func (o *observer) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
+	f := o.failures.Of(answer.ErrInvalidRequest)
 	detail := slog.String("detail", "unreadable")
 	if fault := listen.Fault(ctx.Conn(), err); fault != nil {
-		g.metrics.connections.CountMalformed(fault)
+		o.metrics.connections.CountMalformed(fault)
 		f.Status = fault.Status()
 		detail = slog.String("detail", string(fault.Reason))
 	}
@@ -79,19 +79,19 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed())
 	}
 	id := answer.NewRequestID()
-	g.metrics.refusedEarly(f)
-	g.deps.Log.Info("refused request", "request_id", id, "status", f.Status, detail, "client_ip", clientText(peerOf(ctx)))
-	f.Refusal(f.Message, "", id, g.deps.Now()).Fill(&ctx.Response)
+	o.metrics.refusedEarly(f)
+	o.log.Info("refused request", "request_id", id, "status", f.Status, detail, "client_ip", clientText(peerOf(ctx)))
+	f.Refusal(f.Message, "", id, o.now()).Fill(&ctx.Response)
 	ctx.Response.SetConnectionClose()
 }
 
 // refuseUnobserved answers an error that the chain was left with, before there was anybody to observe the exchange.
-func (g *Gateway) refuseUnobserved(ex *Exchange, err error) {
-	f, id := g.failures.Of(err), answer.NewRequestID()
+func (o *observer) refuseUnobserved(ex *Exchange, err error) {
+	f, id := o.failures.Of(err), answer.NewRequestID()
 	if f.Status >= 500 {
-		g.often.Error(lograte.Kind{Message: "request failed before it began", Reason: f.Reason}, "request_id", id, "error", err)
+		o.often.Error(lograte.Kind{Message: "request failed before it began", Reason: f.Reason}, "request_id", id, "error", err)
 	}
-	g.metrics.refusedEarly(f)
-	f.Refusal(f.Message, "", id, g.deps.Now()).Fill(ex.response)
+	o.metrics.refusedEarly(f)
+	f.Refusal(f.Message, "", id, o.now()).Fill(ex.response)
 	ex.response.SetConnectionClose()
 }

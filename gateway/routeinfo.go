@@ -24,11 +24,11 @@ type RouteInfo struct {
 
 // Routes lists all routes and endpoints of a configuration, which must be valid, as the gateway enters them into its table.
 func Routes(cfg Config) ([]RouteInfo, error) {
-	g, err := newUnopened(cfg, slog.New(slog.DiscardHandler))
+	p, err := newUnopened(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	r := g.snapshot.Load()
+	r := p.snapshot.Load()
 	var all []RouteInfo
 	list := func(host string, m *route.Matcher[*routeEntry]) {
 		seen := map[*routeEntry]bool{}

@@ -10,6 +10,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
@@ -19,27 +20,27 @@ import (
 // later one can be reached around it. Its last step is serve: an endpoint of ours, or identity injected and forwarded
 // upstream. A request that expects 100-continue passes it twice, at first to admit instead; one that is only explained
 // meets other steps than authenticate and serve.
-func (g *Gateway) chain(authenticate, serve Step) []Step {
+func (p *pipeline) chain(authenticate, serve Step) []Step {
 	return []Step{
-		g.begin,            // request id and client address, before anything that logs
-		g.observe,          // outside authentication: 401 and 429 are traffic too
-		g.recoverPanic,     // inside observe, so that a panic is counted as the 500 it becomes
-		g.expectation,      // nothing but 100-continue can be expected of us
-		g.stripIdentity,    // X-User-* from outside never survives, on public routes too
-		g.overrideMethod,   // before routing and authentication: they decide on the method that the service gets
-		g.matchRoute,       // on the bytes that are forwarded; a path with two readings is 400
-		g.screen,           // addresses that may not ask; health is left out, so it needs the route
-		once(g.limitRoute), // before signatures are checked and WeChat is asked
-		g.refuseContent,    // content of a GET, which a service may take for another request
-		g.limitBody,        // a length over the route's limit is 413 before any of the body is read
-		g.giveBack,         // whatever becomes of the request: what it holds is given back
-		authenticate,       // required unless the route says otherwise
-		once(g.limitUser),  // who it is is known only now
-		g.checkFields,      // what a service could read otherwise than we have; behind authentication, whose 401 says more
-		g.holdBack,         // who was just refused, and did not wait: before it costs anything more
-		g.holdRequest,      // what one client may hold at a time; a false token is nobody's
-		g.receiveBody,      // before a place is taken: a slow sender of a short body holds none
-		g.shed,             // beyond what we can bear, 503 at once: logins first, health never
+		p.begin,                   // request id and client address, before anything that logs
+		p.observer.observe,        // outside authentication: 401 and 429 are traffic too
+		p.observer.recoverPanic,   // inside observe, so that a panic is counted as the 500 it becomes
+		expectation,               // nothing but 100-continue can be expected of us
+		p.clients.stripIdentity,   // X-User-* from outside never survives, on public routes too
+		overrideMethod,            // before routing and authentication: they decide on the method that the service gets
+		matchRoute,                // on the bytes that are forwarded; a path with two readings is 400
+		screen,                    // addresses that may not ask; health is left out, so it needs the route
+		once(p.limits.limitRoute), // before signatures are checked and WeChat is asked
+		refuseContent,             // content of a GET, which a service may take for another request
+		limitBody,                 // a length over the route's limit is 413 before any of the body is read
+		p.admission.giveBack,      // whatever becomes of the request: what it holds is given back
+		authenticate,              // required unless the route says otherwise
+		once(p.limits.limitUser),  // who it is is known only now
+		checkFields,               // what a service could read otherwise than we have; behind authentication, whose 401 says more
+		p.admission.holdBack,      // who was just refused, and did not wait: before it costs anything more
+		p.admission.holdRequest,   // what one client may hold at a time; a false token is nobody's
+		receiveBody,               // before a place is taken: a slow sender of a short body holds none
+		p.admission.shed,          // beyond what we can bear, 503 at once: logins first, health never
 		serve,
 	}
 }
@@ -99,8 +100,8 @@ func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fasth
 
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
 // out.
-func (g *Gateway) endpoints(r *snapshot) []endpoint {
-	ours, call := g.fiber.api, g.serveAPI
+func (p *pipeline) endpoints(r *snapshot) []endpoint {
+	ours, call := p.fiber.api, p.serveAPI
 	const get, post, put = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
 	all := []endpoint{
 		{post, "/api/v1/auth/wx-login", classLogin, AuthNone, r.logins, call(ours.Login)},
@@ -116,16 +117,16 @@ func (g *Gateway) endpoints(r *snapshot) []endpoint {
 		{get, "/.well-known/jwks.json", classOther, AuthNone, nil, call(ours.Keys)},
 		{get, "/api/v1/user/profile", classOther, AuthRequired, nil, call(ours.Profile)},
 		{put, "/api/v1/user/profile", classOther, AuthRequired, r.writes, call(ours.UpdateProfile)},
-		{get, "/healthz", classHealth, AuthNone, nil, g.healthz},
-		{fasthttp.MethodHead, "/healthz", classHealth, AuthNone, nil, g.healthz},
-		{get, "/", classHealth, AuthNone, nil, g.healthz}, // WeChat Cloud Run probes / without a token
-		{fasthttp.MethodHead, "/", classHealth, AuthNone, nil, g.healthz},
+		{get, "/healthz", classHealth, AuthNone, nil, p.healthz},
+		{fasthttp.MethodHead, "/healthz", classHealth, AuthNone, nil, p.healthz},
+		{get, "/", classHealth, AuthNone, nil, p.healthz}, // WeChat Cloud Run probes / without a token
+		{fasthttp.MethodHead, "/", classHealth, AuthNone, nil, p.healthz},
 		{fasthttp.MethodOptions, "/", classHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
 	}
 	if r.push == nil {
 		return all
 	}
-	return append(all, endpoint{get, pushPath, classOther, AuthNone, nil, g.answerPushTest}, endpoint{post, pushPath, classOther, AuthNone, nil, g.takePush})
+	return append(all, endpoint{get, push.Path, classOther, AuthNone, nil, p.echoPush}, endpoint{post, push.Path, classOther, AuthNone, nil, p.takePush})
 }
 
 // endpointBodyLimit is the largest body of an endpoint; encryptedData of WeChat stays far below.
@@ -156,16 +157,16 @@ type routeEntry struct {
 }
 
 // newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
-func (g *Gateway) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
+func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	t := route.NewTable((*routeEntry).stricter)
 	for i, cfg := range r.cfg.Routes {
-		if err := g.addRoute(t, r, cfg); err != nil {
+		if err := p.addRoute(t, r, cfg); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
 	guardHead(t, r.cfg)
 	hosts := t.Names()
-	for _, e := range g.endpoints(r) {
+	for _, e := range p.endpoints(r) {
 		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
 			return nil, err
 		}
@@ -173,8 +174,8 @@ func (g *Gateway) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	return t, nil
 }
 
-func (g *Gateway) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteConfig) error {
-	p, err := route.ParsePattern(cfg.Path)
+func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteConfig) error {
+	pattern, err := route.ParsePattern(cfg.Path)
 	if err != nil {
 		return fmt.Errorf("path: %w", err)
 	}
@@ -182,12 +183,12 @@ func (g *Gateway) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteCo
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
-	made, err := g.newRoute(r, cfg)
+	made, err := p.newRoute(r, cfg)
 	if err != nil {
 		return err
 	}
 	for _, method := range route.MethodsOrAny(cfg.Methods) {
-		t.Of(host).Add(p, method, made)
+		t.Of(host).Add(pattern, method, made)
 	}
 	return nil
 }
@@ -233,12 +234,12 @@ func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Co
 	return nil
 }
 
-func (g *Gateway) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
+func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
 		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
-		limit: g.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
 	if cfg.Auth == AuthPrefetch {
 		together, each := r.cfg.Limits.Prefetches()
@@ -262,14 +263,14 @@ func (g *Gateway) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	if made.upstream, known = r.upstreams[cfg.Upstream]; !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
-	made.adaptive = g.load.Service(cfg.Upstream)
+	made.adaptive = p.admission.load.Service(cfg.Upstream)
 	var err error
 	made.rewriting, err = rewritingOf(cfg)
 	return made, err
 }
 
 // matchRoute reads the target once and picks the route.
-func (g *Gateway) matchRoute(ex *Exchange) error {
+func matchRoute(ex *Exchange) error {
 	if asksUs(&ex.request.Header) {
 		return answerOptions(ex)
 	}
@@ -293,12 +294,12 @@ func (g *Gateway) matchRoute(ex *Exchange) error {
 func (g *Gateway) serve(ex *Exchange) error {
 	switch {
 	case ex.route.endpoint == nil:
-		return g.forward(ex)
+		return g.forwarder.forward(ex)
 	case ex.route.off:
 		return answer.ErrNoRoute
 	}
 	if ex.route.stored && !ex.inStore {
-		if acquired, err := g.acquireStore(ex); !acquired {
+		if acquired, err := g.store.acquire(ex); !acquired {
 			return err
 		}
 	}
@@ -306,13 +307,44 @@ func (g *Gateway) serve(ex *Exchange) error {
 }
 
 // healthz answers GET /healthz and GET /: the process is there. It says nothing else to strangers.
-func (g *Gateway) healthz(ex *Exchange) error {
-	healthy, err := answer.Success("success", map[string]string{"status": "ok"}, g.deps.Now())
+func (p *pipeline) healthz(ex *Exchange) error {
+	healthy, err := answer.Success("success", map[string]string{"status": "ok"}, p.deps.Now())
 	if err != nil {
 		return err
 	}
 	healthy.Fill(ex.response)
 	return nil
+}
+
+// echoPush answers GET /wechat/push, with which WeChat tries the address.
+func (p *pipeline) echoPush(ex *Exchange) error {
+	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
+	echo, err := p.pushes.Echo(ex.snapshot.push, query)
+	if err != nil {
+		return err
+	}
+	answerText(ex, echo)
+	return nil
+}
+
+// takePush answers POST /wechat/push. WeChat hears "success" once the service has the message, else it will send it again.
+func (p *pipeline) takePush(ex *Exchange) error {
+	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
+	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)
+	if err != nil {
+		return err
+	}
+	ex.hold.Close() // WeChat speaks for everybody, from a few addresses
+	if err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[ex.snapshot.cfg.PushUpstream], ex.id); err != nil {
+		return err
+	}
+	answerText(ex, "success")
+	return nil
+}
+
+func answerText(ex *Exchange, text string) {
+	ex.response.Header.Set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
+	ex.response.SetBodyString(text)
 }
 
 // rewritingOf is what a route does to the path; nil: nothing.

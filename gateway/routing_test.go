@@ -229,7 +229,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-func newUnopenedFor(tb testing.TB, cfg Config) *Gateway {
+func newUnopenedFor(tb testing.TB, cfg Config) *pipeline {
 	tb.Helper()
 	g, err := newUnopened(cfg, discard())
 	if err != nil {

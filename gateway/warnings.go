@@ -12,7 +12,7 @@ import (
 // Warnings are about routes that take the place of an endpoint of ours: that is how a team keeps its own, and how it loses
 // logins by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
-	endpoints := (&Gateway{fiber: new(fiberAdapter)}).endpoints(&snapshot{cfg: c, push: nil})
+	endpoints := (&pipeline{fiber: new(fiberAdapter)}).endpoints(&snapshot{cfg: c, push: nil})
 	for i, r := range c.Routes {
 		to := r.Upstream
 		if to == "" {

@@ -80,9 +80,9 @@ func TestAClientThatLeavesEndsTheWorkOfTheService(t *testing.T) {
 				}
 				t.Logf("ended after %v", time.Since(left))
 				eventually(t, "nobody is watched any more", func() bool {
-					e.watch.mu.Lock()
-					defer e.watch.mu.Unlock()
-					return len(e.watch.waits) == 0 && !e.watch.running
+					e.forwarder.watch.mu.Lock()
+					defer e.forwarder.watch.mu.Unlock()
+					return len(e.forwarder.watch.waits) == 0 && !e.forwarder.watch.running
 				})
 			})
 		}

@@ -79,36 +79,36 @@ func validKey(key string) bool {
 
 // openWebSocket passes the handshake on. When the service accepts, the client's connection and the service's become one
 // tunnel; any other answer of the service is the answer.
-func (g *Gateway) openWebSocket(ex *Exchange) error {
+func (f *forwarder) openWebSocket(ex *Exchange) error {
 	key, err := checkHandshake(ex)
 	if err != nil {
 		return err
 	}
-	if err := g.hold(ex, limit.WebSockets); err != nil {
+	if err := f.admission.hold(ex, limit.WebSockets); err != nil {
 		return err
 	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
-	if err := g.buildRequest(ex, req); err != nil {
+	if err := buildRequest(ex, req); err != nil {
 		return err
 	}
 	req.Header.Set(fasthttp.HeaderConnection, "Upgrade")
 	req.Header.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
-	waiting := g.watch.begin(ex)
-	defer g.watch.end(waiting, ex)
-	service, exchanged, err := ex.route.upstream.Upgrade(waiting, req, ex.response, ex.user())
+	waiting := f.watch.begin(ex)
+	defer f.watch.end(waiting, ex)
+	service, exchanged, err := ex.route.upstream.Upgrade(waiting, req, ex.response, user(ex))
 	ex.exchanged(exchanged)
 	switch {
 	case err != nil:
 		return err
 	case service == nil:
-		g.flows(ex, exchanged.Body, waiting)
+		f.flows(ex, exchanged.Body, waiting)
 		return nil
 	case !accepts(ex.response, key):
 		_ = service.Close()
 		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", http1.ErrInvalid)
 	}
-	g.joinWebSocket(ex, service)
+	f.joinWebSocket(ex, service)
 	return nil
 }
 
@@ -126,7 +126,7 @@ func accepts(resp *fasthttp.Response, key string) bool {
 
 // joinWebSocket answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
 // limits of bodies nor timeouts of requests count.
-func (g *Gateway) joinWebSocket(ex *Exchange, service *http1.Tunnel) {
+func (f *forwarder) joinWebSocket(ex *Exchange, service *http1.Tunnel) {
 	client := ex.conn
 	if client == nil {
 		_ = service.Close()
@@ -138,6 +138,6 @@ func (g *Gateway) joinWebSocket(ex *Exchange, service *http1.Tunnel) {
 	client.Passthrough()
 	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
 	t := websocket.NewTunnel(client, service, ex.subject, ex.hold.Move(limit.WebSockets))
-	g.sockets.Add(ex.route.pattern, t)
-	g.hijack(ex, t.Run, t.Abort)
+	f.sockets.Add(ex.route.pattern, t)
+	ex.hijack(t.Run, t.Abort)
 }

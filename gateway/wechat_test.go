@@ -282,7 +282,7 @@ func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
 	if status, answer := deliver(query, sealed.JSON()); status != http.StatusOK || answer != "success" {
 		t.Fatalf("a message: %d %s", status, answer)
 	}
-	if got := service.Requests()[0]; string(got.Body) != `{"MsgType":"event","Event":"user_enter_tempsession"}` || got.Target != pushPath {
+	if got := service.Requests()[0]; string(got.Body) != `{"MsgType":"event","Event":"user_enter_tempsession"}` || got.Target != "/wechat/push" {
 		t.Errorf("the service received\n%s", got.Raw)
 	}
 	forged := bytes.Replace(sealed.JSON(), []byte(sealed.Encrypt), []byte("A"+sealed.Encrypt), 1)

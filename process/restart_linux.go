@@ -213,11 +213,11 @@ func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
 	}
 	quiet, cancel := context.WithTimeout(ctx, quietWait)
 	defer cancel()
-	if err := r.service.gateway.Hold(quiet); err != nil {
+	if err := r.service.gate.Shut(quiet); err != nil {
 		return fmt.Errorf("waiting for the logins under way: %w", err)
 	}
 	if err := r.releaseStore(ctx, p); err != nil {
-		r.service.gateway.Resume()
+		r.service.gate.Open()
 		return err
 	}
 	return nil

@@ -23,6 +23,7 @@ import (
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/listen"
+	"wxgate/process/handover"
 	"wxgate/storage"
 	"wxgate/storage/badger"
 )
@@ -102,6 +103,7 @@ type Service struct {
 	authn     *authn.Authn
 	upstreams *upstreams
 	gateway   *gateway.Gateway
+	gate      *handover.Gate // of the store
 	public    net.Listener
 	shared    bool // public is systemd's too
 	admin     net.Listener
@@ -168,9 +170,11 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	}
 	s.onClose(services.close)
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
+	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.fault, Now: time.Now,
+		Gate: s.gate,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)

@@ -18,10 +18,7 @@ const framework = "github.com/gofiber/fiber/v2"
 
 // owed is what is over a rule today, by what the rule says of it. A change may lower a number or remove a row, and nothing else.
 func owed() map[string]int {
-	return map[string]int{
-		"gateway has files":                    35,
-		"gateway.Gateway has methods in files": 24,
-	}
+	return map[string]int{}
 }
 
 // judge returns the rules that do not hold, and the rows of owed that say more than is so, in sentences. Test kits are

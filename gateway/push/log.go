@@ -1,4 +1,4 @@
-package gateway
+package push
 
 import (
 	"slices"
@@ -12,42 +12,42 @@ import (
 // while its timestamp is fresh: ten minutes of 100 messages a second are remembered.
 const maxPushes = 60_000
 
-// pushLog remembers the messages of WeChat that a service has taken, so that a captured one is not delivered again. It
+// deliveries remembers the messages of WeChat that a service has taken, so that a captured one is not delivered again. It
 // lasts as long as the process; an older message is refused by its timestamp.
-type pushLog struct {
+type deliveries struct {
 	now      func() time.Time
 	repeated prometheus.Counter
 
 	mu    sync.Mutex
-	known map[string]*pushed
-	order []*pushed // as they came
+	known map[string]*delivery
+	order []*delivery // as they came
 }
 
-// pushed is a message that was delivered, or is being delivered.
-type pushed struct {
+// delivery is a message that was delivered, or is being delivered.
+type delivery struct {
 	id        string
 	until     time.Time // no timestamp is fresh so long after
 	delivered bool
 }
 
-func newPushLog(reg prometheus.Registerer, now func() time.Time) *pushLog {
+func newDeliveries(reg prometheus.Registerer, now func() time.Time) *deliveries {
 	repeated := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxgate_push_repeated_total", Help: "Pushed messages that came a second time with one signature and were not delivered again.",
 	})
 	reg.MustRegister(repeated)
-	return &pushLog{now: now, repeated: repeated, known: make(map[string]*pushed)}
+	return &deliveries{now: now, repeated: repeated, known: make(map[string]*delivery)}
 }
 
 // once delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
-// that is being delivered at the moment is errPushForged, for WeChat repeats itself after 5 s at the earliest.
-func (l *pushLog) once(id string, deliver func() error) error {
+// that is being delivered at the moment is errForged, for WeChat repeats itself after 5 s at the earliest.
+func (l *deliveries) once(id string, deliver func() error) error {
 	p, delivered := l.claim(id)
 	if p == nil {
 		l.repeated.Inc()
 		if delivered {
 			return nil
 		}
-		return errPushForged
+		return errForged
 	}
 	err := deliver()
 	l.settle(p, err == nil)
@@ -55,21 +55,21 @@ func (l *pushLog) once(id string, deliver func() error) error {
 }
 
 // claim notes that a message is being delivered. Of one that came before it returns nil, and whether it was delivered.
-func (l *pushLog) claim(id string) (p *pushed, delivered bool) {
+func (l *deliveries) claim(id string) (p *delivery, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.known[id]; known != nil {
 		return nil, known.delivered
 	}
 	l.forget()
-	p = &pushed{id: id, until: l.now().Add(2 * pushFreshness)}
+	p = &delivery{id: id, until: l.now().Add(2 * freshness)}
 	l.known[id] = p
 	l.order = append(l.order, p)
 	return p, false
 }
 
 // settle keeps a message that was delivered, and lets one that was not come again.
-func (l *pushLog) settle(p *pushed, delivered bool) {
+func (l *deliveries) settle(p *delivery, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -82,7 +82,7 @@ func (l *pushLog) settle(p *pushed, delivered bool) {
 }
 
 // drop forgets a message that was not delivered: it must not take the place of one that was. It is among the newest.
-func (l *pushLog) drop(p *pushed) {
+func (l *deliveries) drop(p *delivery) {
 	delete(l.known, p.id)
 	for i := len(l.order) - 1; i >= 0; i-- {
 		if l.order[i] == p {
@@ -93,7 +93,7 @@ func (l *pushLog) drop(p *pushed) {
 }
 
 // forget drops the oldest messages: those whose time is over, and one when there are too many.
-func (l *pushLog) forget() {
+func (l *deliveries) forget() {
 	now := l.now()
 	for len(l.order) > 0 && (!now.Before(l.order[0].until) || len(l.order) >= maxPushes) {
 		delete(l.known, l.order[0].id)

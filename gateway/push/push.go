@@ -1,0 +1,143 @@
+// Package push takes the messages that WeChat pushes (消息推送) and hands them to a service as plain JSON, each once.
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
+	"wxgate/upstream"
+)
+
+// Path is where WeChat sends messages, and where the service gets them.
+const Path = "/wechat/push"
+
+// freshness is how old a pushed message may be. WeChat sends it again twice, 5 s apart, when nobody takes it.
+const freshness = 5 * time.Minute
+
+// errForged is a message that WeChat has not sent, or not now.
+var errForged = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
+
+// Receiver checks, opens and delivers messages. It is safe for concurrent use.
+type Receiver struct {
+	deliveries *deliveries
+	now        func() time.Time
+}
+
+// NewReceiver returns a receiver that has seen nothing yet.
+func NewReceiver(reg prometheus.Registerer, now func() time.Time) *Receiver {
+	return &Receiver{newDeliveries(reg, now), now}
+}
+
+// Message is a message of WeChat, checked and opened.
+type Message struct {
+	id   string
+	json []byte
+}
+
+// Echo is the answer to a GET, with which WeChat tries the address. p verifies the signature in the raw query.
+func (r *Receiver) Echo(p *wechat.Push, query string) (string, error) {
+	values, err := r.signed(query)
+	if err != nil {
+		return "", err
+	}
+	echo, err := p.Echo(values)
+	if err != nil {
+		return "", errForged
+	}
+	return echo, nil
+}
+
+// Open reads the message of a POST. p verifies the signature in the raw query before anything of the body is read.
+func (r *Receiver) Open(p *wechat.Push, query string, body io.Reader) (Message, error) {
+	values, err := r.signed(query)
+	if err != nil {
+		return Message{}, err
+	}
+	if p.Check(values) != nil {
+		return Message{}, errForged
+	}
+	sealed, err := io.ReadAll(body)
+	if err != nil {
+		return Message{}, err
+	}
+	opened, err := p.Open(values, sealed)
+	if err != nil {
+		return Message{}, errForged
+	}
+	plain, err := plainJSON(opened)
+	return Message{p.ID(values), plain}, err
+}
+
+// signed reads a signed query and refuses one of another time: the signature alone holds for ever.
+func (r *Receiver) signed(query string) (url.Values, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, errForged
+	}
+	seconds, err := strconv.ParseInt(values.Get("timestamp"), 10, 64)
+	age := r.now().Sub(time.Unix(seconds, 0))
+	if err != nil || age > freshness || age < -freshness {
+		return nil, errForged
+	}
+	return values, nil
+}
+
+// Deliver sends a message to a service, unless it was delivered before. A service that does not take it is an error: WeChat
+// will send the message again.
+func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
+	return r.deliveries.once(m.id, func() error {
+		req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+		defer fasthttp.ReleaseRequest(req)
+		defer fasthttp.ReleaseResponse(resp)
+		req.Header.SetMethod(fasthttp.MethodPost)
+		req.Header.SetRequestURI(Path)
+		req.Header.SetContentType("application/json")
+		req.Header.Set(answer.HeaderRequestID, requestID)
+		req.SetBody(m.json)
+		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		if _, err := to.Do(ctx, req, resp, 0); err != nil {
+			return err
+		}
+		if status := resp.StatusCode(); status < 200 || status > 299 {
+			return fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
+		}
+		return nil
+	})
+}
+
+// answerWithin is how long WeChat waits for the answer to a message: 5 s, less the way.
+const answerWithin = 4500 * time.Millisecond
+
+// plainJSON is a message as JSON, also when mp.weixin.qq.com is set to XML: one flat element with named fields.
+func plainJSON(m wechat.Message) ([]byte, error) {
+	if strings.Contains(m.ContentType, "json") {
+		return m.Body, nil
+	}
+	var fields struct {
+		List []struct {
+			XMLName xml.Name
+			Text    string `xml:",chardata"`
+		} `xml:",any"`
+	}
+	if err := xml.Unmarshal(m.Body, &fields); err != nil {
+		return nil, fmt.Errorf("%w: %w", errForged, err)
+	}
+	flat := make(map[string]string, len(fields.List))
+	for _, f := range fields.List {
+		flat[f.XMLName.Local] = strings.TrimSpace(f.Text)
+	}
+	return json.Marshal(flat)
+}
