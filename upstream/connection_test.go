@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -44,6 +45,33 @@ func TestAFullPoolIsUnavailable(t *testing.T) {
 	if got := service.Conns(); got != 2 {
 		t.Errorf("the service has seen %d connections, want 2", got)
 	}
+}
+
+// A request that waits gives its place in the queue up when its client leaves.
+func TestWhoWaitsForAConnectionLeavesWithItsContext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1, func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Wait = 1, 30*time.Second })
+	r.services[0].Become(t, upstreamtest.Frozen)
+	var busy sync.WaitGroup
+	busy.Go(func() { _, _ = r.send("GET") })
+	eventually(t, "a request is being served", func() bool { return len(r.services[0].Requests()) == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := r.Do(ctx, newRequest("GET", "/"), new(fasthttp.Response), 0)
+		left <- err
+	}()
+	eventually(t, "another one waits", func() bool { return r.metric("queue_length") == 1 })
+	began := time.Now()
+	cancel()
+	wantError(t, <-left, http1.ErrStopped)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it left after %v", took)
+	}
+	r.want("requests that wait", r.metric("queue_length"), 0)
+	r.want("attempts that were stopped", r.metric("requests_total", "stopped"), 1)
+	r.services[0].Become(t, upstreamtest.Well)
+	busy.Wait()
 }
 
 func TestAShortQueueForConnectionsIsServed(t *testing.T) {

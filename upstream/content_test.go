@@ -143,7 +143,7 @@ func TestNoContentSharesAConnection(t *testing.T) {
 	}
 }
 
-// undrained is an upstream of one service in a world whose clock stands still, with its log and its registry.
+// undrained is an upstream of one service whose clock stands still, with its log and its registry.
 func undrained(t *testing.T, url string, now func() time.Time) (*upstream.Upstream, *prometheus.Registry, *lines) {
 	t.Helper()
 	cfg := upstream.DefaultConfig()

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,8 @@ func (q *queue) configure(cfg Queue) {
 func (q *queue) permits() chan struct{} { return q.limits.Load().inFlight }
 
 // acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved
-// when removed is closed.
-func (q *queue) acquire(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
+// when removed is closed, and when ctx ends.
+func (q *queue) acquire(ctx context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	select {
 	case <-removed:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
@@ -52,11 +53,11 @@ func (q *queue) acquire(slots chan struct{}, removed <-chan struct{}, deadline t
 	case slots <- struct{}{}:
 		return nil
 	default:
-		return q.wait(slots, removed, deadline)
+		return q.wait(ctx, slots, removed, deadline)
 	}
 }
 
-func (q *queue) wait(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
+func (q *queue) wait(ctx context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	l := q.limits.Load()
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > int64(l.Length) {
@@ -71,8 +72,9 @@ func (q *queue) wait(slots chan struct{}, removed <-chan struct{}, deadline time
 		return nil
 	case <-removed:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
+	case <-ctx.Done():
 	case <-timer.C:
-		q.metrics.expired.Inc()
-		return fmt.Errorf("%w: %w: waiting for one of %d connections", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots))
 	}
+	q.metrics.expired.Inc()
+	return fmt.Errorf("%w: %w: waiting for one of %d connections", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots))
 }

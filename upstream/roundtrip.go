@@ -93,6 +93,9 @@ func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 		select {
 		case <-to.lookedUp:
 		case <-ctx.Done():
+		case <-t.ctx.Done():
+			t.outcome = outcomeStopped
+			return nil, fmt.Errorf("%w: looking the name up", http1.ErrStopped)
 		}
 		if e := t.choose(); e != nil {
 			return e, nil

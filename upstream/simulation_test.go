@@ -27,10 +27,10 @@ type simulation struct {
 
 // flight is a request under way.
 type flight struct {
-	trip  *roundTrip
-	to    *endpoint
-	began time.Time
-	ends  time.Time
+	request *roundTrip
+	to      *endpoint
+	began   time.Time
+	ends    time.Time
 }
 
 type ends []flight
@@ -86,21 +86,21 @@ func (s *simulation) wait(d time.Duration) {
 		f, _ := heap.Pop(&s.ends).(flight)
 		s.now = f.ends
 		*s.busy[f.to]--
-		f.trip.outcome = outcome2xx
-		f.to.record(f.trip, f.began)
+		f.request.outcome = outcome2xx
+		f.to.record(f.request, f.began)
 		s.took = append(s.took, f.ends.Sub(f.began))
-		f.trip.recycle()
+		f.request.recycle()
 	}
 	s.now = until
 }
 
 func (s *simulation) send(takes []time.Duration) {
-	f := flight{trip: s.up.newRoundTrip(context.Background(), new(fasthttp.Request), new(fasthttp.Response), 0), began: s.now}
-	f.trip.Replayable = true
-	f.to = f.trip.choose()
+	f := flight{request: s.up.newRoundTrip(context.Background(), new(fasthttp.Request), new(fasthttp.Response), 0), began: s.now}
+	f.request.Replayable = true
+	f.to = f.request.choose()
 	f.to.startAttempt(s.now)
 	*s.busy[f.to]++
-	usual := takes[slices.Index(f.trip.cluster.endpoints, f.to)]
+	usual := takes[slices.Index(f.request.cluster.endpoints, f.to)]
 	f.ends = s.now.Add(time.Duration((0.8 + 0.4*s.random.Float64()) * float64(usual)))
 	heap.Push(&s.ends, f)
 }

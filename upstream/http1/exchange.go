@@ -79,7 +79,7 @@ func causeOf(ctx context.Context, err error) error {
 }
 
 func (p *Pool) exchange(ctx context.Context, r *Request, by Policy) error {
-	sent, err := p.awaitSend(r)
+	sent, err := p.awaitSend(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -100,11 +100,11 @@ func (p *Pool) exchange(ctx context.Context, r *Request, by Policy) error {
 }
 
 // awaitSend waits until a body that was not read yet may be sent. done is called once it was.
-func (p *Pool) awaitSend(r *Request) (done func(), err error) {
+func (p *Pool) awaitSend(ctx context.Context, r *Request) (done func(), err error) {
 	if r.body == nil {
 		return func() {}, nil
 	}
-	done, err = p.acquireSend(r.Deadline)
+	done, err = p.acquireSend(ctx, r.Deadline)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (c *client) exchange(ctx context.Context, req *fasthttp.Request, resp *fast
 }
 
 // acquire is a queue without a bound.
-func acquire(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
+func acquire(_ context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	if slots == nil {
 		return nil
 	}

@@ -24,8 +24,8 @@ type Pool struct {
 // Owner is what a pool needs of the upstream that it belongs to.
 type Owner struct {
 	// Acquire acquires one of the slots, waiting for it if necessary; nil has room for all. It fails with ErrRemoved
-	// once removed is closed.
-	Acquire func(slots chan struct{}, removed <-chan struct{}, deadline time.Time) error
+	// once removed is closed, and when ctx ends.
+	Acquire func(ctx context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error
 	// Permits has a place for each request that may be in flight at the upstream; nil: there is no limit.
 	Permits func() chan struct{}
 	// Dialed is called with the result of each dial: connected, failed, lacking (a resource of our own) or expired (its
@@ -106,11 +106,11 @@ func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 	if r.Upgrade {
 		slots = l.sockets
 	}
-	if err := p.owner.Acquire(slots, p.removed, r.Deadline); err != nil {
+	if err := p.owner.Acquire(ctx, slots, p.removed, r.Deadline); err != nil {
 		return nil, err
 	}
 	permit := p.owner.Permits()
-	if err := p.owner.Acquire(permit, p.removed, r.Deadline); err != nil {
+	if err := p.owner.Acquire(ctx, permit, p.removed, r.Deadline); err != nil {
 		<-slots
 		return nil, err
 	}
@@ -132,9 +132,9 @@ func giveBack(slot, permit chan struct{}) {
 
 // acquireSend acquires the right to send a body that was not read yet, beside a slot. Three of four slots are the most
 // that such bodies may hold: their pace is the clients', and those that stall uploads must not stop everyone.
-func (p *Pool) acquireSend(deadline time.Time) (done func(), err error) {
+func (p *Pool) acquireSend(ctx context.Context, deadline time.Time) (done func(), err error) {
 	sends := p.limits.Load().sends
-	if err := p.owner.Acquire(sends, p.removed, deadline); err != nil {
+	if err := p.owner.Acquire(ctx, sends, p.removed, deadline); err != nil {
 		return nil, err
 	}
 	return func() { <-sends }, nil

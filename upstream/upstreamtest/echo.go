@@ -19,11 +19,11 @@ type echoed struct {
 func Echo(t testing.TB) *Service {
 	t.Helper()
 	return HTTP(t, func(req Request) string {
-		said := echoed{Method: req.Method, Target: req.Target, Body: string(req.Body)}
+		received := echoed{Method: req.Method, Target: req.Target, Body: string(req.Body)}
 		for _, f := range req.Fields {
-			said.Fields = append(said.Fields, []string{f.Name, f.Value})
+			received.Fields = append(received.Fields, []string{f.Name, f.Value})
 		}
-		body, _ := json.Marshal(said)
+		body, _ := json.Marshal(received)
 		if req.Method == "HEAD" {
 			return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
 		}
