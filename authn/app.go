@@ -87,7 +87,7 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 	session, err := p.code2Session(ctx, code)
 	result = weChatResult(err)
 	if err != nil {
-		return wechat.Session{}, weChatError(err)
+		return wechat.Session{}, WeChatFailure(err)
 	}
 	return session, nil
 }
@@ -123,7 +123,7 @@ func (p *app) phone(ctx context.Context, code, openID string) (wechat.Phone, err
 	defer p.slots.release()
 	phone, err := p.client.PhoneNumber(ctx, code, openID)
 	if err != nil {
-		return wechat.Phone{}, weChatError(err)
+		return wechat.Phone{}, WeChatFailure(err)
 	}
 	return phone, nil
 }

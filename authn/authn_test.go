@@ -58,7 +58,7 @@ type fixture struct {
 }
 
 func testKey(id string) token.KeyConfig {
-	return token.KeyConfig{ID: id, Secret: secret.Text(id + strings.Repeat("k", MinSecretBytes))}
+	return token.KeyConfig{ID: id, Secret: secret.Text(id + strings.Repeat("k", minSecretBytes))}
 }
 
 func newFixture(t testing.TB) *fixture { return newFixtureWith(t, nil) }
@@ -121,7 +121,7 @@ func newClient(t testing.TB, url string) *wechat.Client {
 	t.Helper()
 	cfg := wechat.DefaultConfig()
 	cfg.AppID, cfg.Secret, cfg.BaseURL, cfg.Timeout = testAppID, "sandbox-secret", url, patience
-	client, err := wechat.New(cfg, prometheus.NewRegistry())
+	client, err := wechat.New(cfg, wechat.Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +391,7 @@ func TestALoginThatMakesNoSenseNeverReachesWeChat(t *testing.T) {
 func TestAProfileThatDoesNotHoldIsLeftOutOfALogin(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	long, control, script := strings.Repeat("名", MaxNickname+1), "a\x00b", "javascript:alert(1)"
+	long, control, script := strings.Repeat("名", maxNickname+1), "a\x00b", "javascript:alert(1)"
 	for name, l := range map[string]Login{
 		"a nickname too long":    {Nickname: &long},
 		"a nickname with a NUL":  {Nickname: &control},

@@ -11,8 +11,8 @@ import (
 	"wxgate/secret"
 )
 
-// MinSecretBytes is the shortest HS256 secret that is accepted: RFC 7518 §3.2 asks for at least the size of the hash.
-const MinSecretBytes = 32
+// minSecretBytes is the shortest HS256 secret that is accepted: RFC 7518 §3.2 asks for at least the size of the hash.
+const minSecretBytes = 32
 
 // Config is the section authn of gateway.yaml.
 type Config struct {
@@ -88,7 +88,7 @@ func (c Config) tokens() token.Config {
 
 func (c Config) validateKeys() (f input.Faults) {
 	if len(c.Keys) == 0 {
-		f.Add("keys", "there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", MinSecretBytes)
+		f.Add("keys", "there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", minSecretBytes)
 	}
 	seen := map[string]bool{}
 	for i, k := range c.Keys {
@@ -114,8 +114,8 @@ func validateKey(f *input.Faults, path string, k token.KeyConfig) {
 	case k.File != "" && text != "":
 		f.Add(path, "has a secret and a file; a key is one of them")
 	case k.File != "":
-	case len(text) < MinSecretBytes:
-		f.Add(path+".secret", "has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", len(text), MinSecretBytes)
+	case len(text) < minSecretBytes:
+		f.Add(path+".secret", "has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", len(text), minSecretBytes)
 	case wellKnown(text):
 		f.Add(path+".secret", "is a pattern or an example that anybody can guess; make one with `wxgate keys new`")
 	}

@@ -19,7 +19,7 @@ func Errcodes() []Errcode {
 		{wechat.APICode2Session, wechat.ErrCodeMissingCode, ErrMisconfigured},
 		{wechat.APIPhoneNumber, wechat.ErrCodeInvalidCode, ErrPhoneCodeInvalid},
 		{wechat.APIPhoneNumber, wechat.ErrCodeCodeUsed, ErrPhoneCodeInvalid},
-		{wechat.APIPhoneNumber, wechat.ErrCodeInvalidOpenID, ErrPhoneCodeForeign},
+		{wechat.APIPhoneNumber, wechat.ErrCodeInvalidOpenID, errPhoneCodeForeign},
 		{wechat.APICheckSession, wechat.ErrCodeInvalidOpenID, ErrMisconfigured}, // the user is of another mini-program
 		{wechat.APIResetSessionKey, wechat.ErrCodeInvalidOpenID, ErrMisconfigured},
 		{wechat.APIResetSessionKey, wechat.ErrCodeMissingSession, ErrSessionKeyStale},

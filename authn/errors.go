@@ -47,8 +47,8 @@ var (
 	ErrPhoneCodeInvalid = errors.New("WeChat does not know the phone code")
 )
 
-// ErrPhoneCodeForeign is the code of a button that somebody else pressed.
-var ErrPhoneCodeForeign error = &FieldError{"code", "属于另一位用户"}
+// errPhoneCodeForeign is the code of a button that somebody else pressed.
+var errPhoneCodeForeign error = &FieldError{"code", "属于另一位用户"}
 
 // ErrSentBefore is a code that was sent to WeChat before and never answered: whether it was spent nobody knows, so it is
 // not sent again.
@@ -67,11 +67,8 @@ func (e *WeChatError) Error() string { return fmt.Sprintf("%v: %v", e.Kind, e.Er
 // Unwrap makes errors.Is find the kind and the cause.
 func (e *WeChatError) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// WeChatFailure is an error of a client of WeChat as the *WeChatError that the error table knows.
-func WeChatFailure(err error) error { return weChatError(err) }
-
-// weChatError turns what the client of WeChat returned into a *WeChatError.
-func weChatError(err error) error {
+// WeChatFailure turns what the client of WeChat returned into a *WeChatError.
+func WeChatFailure(err error) error {
 	var (
 		answer *wechat.Error
 		ours   *WeChatError

@@ -239,7 +239,7 @@ func nextBase64(c byte) byte {
 
 func (f *forge) otherKey() string {
 	g := *f
-	g.secret = []byte(strings.Repeat("x", MinSecretBytes))
+	g.secret = []byte(strings.Repeat("x", minSecretBytes))
 	return g.signed(f.header(), f.payload())
 }
 

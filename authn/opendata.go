@@ -113,7 +113,7 @@ func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, err
 	}
 	valid, err := of.client.CheckSession(ctx, user.OpenID, key)
 	if err != nil {
-		return false, weChatError(err)
+		return false, WeChatFailure(err)
 	}
 	return valid, nil
 }
@@ -128,7 +128,7 @@ func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 	begun := o.now()
 	reset, err := of.client.ResetSessionKey(ctx, user.OpenID, key)
 	if err != nil {
-		return weChatError(err)
+		return WeChatFailure(err)
 	}
 	_, err = o.store.Login(context.WithoutCancel(ctx), storage.Login{
 		AppID: user.AppID, OpenID: user.OpenID, SessionKey: storage.SessionKey{Key: reset.SessionKey, At: begun},

@@ -13,9 +13,9 @@ import (
 
 // The bounds of a profile, in characters (Unicode code points).
 const (
-	MaxNickname = 64
-	MaxAvatar   = 512
-	MaxBio      = 500
+	maxNickname = 64
+	maxAvatar   = 512
+	maxBio      = 500
 )
 
 // anonymousNickname is what wx.getUserProfile gives for everybody since 2022-11-08; it says nothing about the user.
@@ -91,13 +91,13 @@ func loopback(host string) bool {
 }
 
 func (p Profile) validate() error {
-	if err := validateText("nickname", p.Nickname, MaxNickname, false); err != nil {
+	if err := validateText("nickname", p.Nickname, maxNickname, false); err != nil {
 		return err
 	}
-	if err := validateText("bio", p.Bio, MaxBio, true); err != nil {
+	if err := validateText("bio", p.Bio, maxBio, true); err != nil {
 		return err
 	}
-	if err := validateText("avatar", p.Avatar, MaxAvatar, false); err != nil {
+	if err := validateText("avatar", p.Avatar, maxAvatar, false); err != nil {
 		return err
 	}
 	return p.validateAvatar()
@@ -145,9 +145,9 @@ func Presentable(u storage.User) (clean storage.User, dropped []string) {
 		profile Profile
 		why     string
 	}{
-		{&u.Nickname, Profile{Nickname: &u.Nickname}, fmt.Sprintf("nickname: longer than %d characters, or with control characters", MaxNickname)},
-		{&u.Avatar, Profile{Avatar: &u.Avatar}, fmt.Sprintf("avatar: no http(s) URL of at most %d characters", MaxAvatar)},
-		{&u.Bio, Profile{Bio: &u.Bio}, fmt.Sprintf("bio: longer than %d characters, or with control characters", MaxBio)},
+		{&u.Nickname, Profile{Nickname: &u.Nickname}, fmt.Sprintf("nickname: longer than %d characters, or with control characters", maxNickname)},
+		{&u.Avatar, Profile{Avatar: &u.Avatar}, fmt.Sprintf("avatar: no http(s) URL of at most %d characters", maxAvatar)},
+		{&u.Bio, Profile{Bio: &u.Bio}, fmt.Sprintf("bio: longer than %d characters, or with control characters", maxBio)},
 	} {
 		if field.profile.validate() != nil {
 			dropped, *field.text = append(dropped, field.why), ""

@@ -114,7 +114,7 @@ func tryWriting(dir string) error {
 // secretFinding sends a code that cannot be: WeChat must answer 40029 (it knows us), not 40013 or 40125 (it does not).
 func secretFinding(ctx context.Context, cfg wechat.Config) finding {
 	f := finding{about: "WeChat " + cfg.AppID, advice: "appid and secret are known to WeChat"}
-	client, err := wechat.New(cfg, prometheus.NewRegistry())
+	client, err := wechat.New(cfg, wechat.Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		f.ill, f.advice = err, "fix the wechat section of the configuration"
 		return f

@@ -148,13 +148,13 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Clien
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = store.Close() })
-	client, err := wechat.New(wechat.Config{AppID: testAppID, Secret: "sandbox-secret", BaseURL: weChat.URL(), Timeout: 3 * time.Second}, prometheus.NewRegistry())
+	client, err := wechat.New(wechat.Config{AppID: testAppID, Secret: "sandbox-secret", BaseURL: weChat.URL(), Timeout: 3 * time.Second}, wechat.Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(client.Close)
 	cfg := authn.DefaultConfig()
-	cfg.Keys = []token.KeyConfig{{ID: "main", Secret: secret.Text(strings.Repeat("k", authn.MinSecretBytes))}}
+	cfg.Keys = []token.KeyConfig{{ID: "main", Secret: secret.Text(strings.Repeat("k", 32))}}
 	auth, err := authn.New(tb.Context(), cfg, authn.Deps{
 		Store: store, Apps: map[string]authn.WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
 	})

@@ -22,11 +22,9 @@ import (
 func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (map[string]authn.WeChat, map[string]admin.Broker, error) {
 	apps, brokers := map[string]authn.WeChat{}, map[string]admin.Broker{}
 	for _, each := range cfg.Each() {
-		options := []wechat.Option{wechat.WithTokenStore(tokenStore{s.store})}
-		if each.CloudRun && strings.HasPrefix(each.BaseURL, "http://") {
-			options = append(options, wechat.WithOpenInterface()) // 开放接口服务: the sidecar adds the token itself
-		}
-		client, err := wechat.New(each, metrics, options...)
+		client, err := wechat.New(each, wechat.Deps{
+			Metrics: metrics, Tokens: tokenStore{s.store}, OpenInterface: each.CloudRun && strings.HasPrefix(each.BaseURL, "http://"),
+		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the client of WeChat: %w", err)
 		}

@@ -5,8 +5,8 @@ import (
 	"wxgate/secret"
 )
 
-// DriverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
-const DriverBadger = "badger" // one process, a folder on a disk that persists
+// driverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
+const driverBadger = "badger" // one process, a folder on a disk that persists
 
 // Config is the section storage of gateway.yaml.
 type Config struct {
@@ -22,18 +22,18 @@ type Badger struct {
 
 // DefaultConfig is what an empty section means.
 func DefaultConfig() Config {
-	return Config{Driver: DriverBadger, Badger: Badger{Dir: "./data"}}
+	return Config{Driver: driverBadger, Badger: Badger{Dir: "./data"}}
 }
 
 // Validate reports every fault of the section. It only looks: nothing is opened.
 func (c Config) Validate() (f input.Faults) {
-	if c.Driver != DriverBadger {
-		f.Add("driver", "%q is not %s", c.Driver, DriverBadger)
+	if c.Driver != driverBadger {
+		f.Add("driver", "%q is not %s", c.Driver, driverBadger)
 	}
 	if _, err := DecodeKey(c.EncryptionKey); err != nil && c.EncryptionKey != "" {
 		f.Add("encryption_key", "%v", err)
 	}
-	if c.Driver == DriverBadger && c.Badger.Dir == "" {
+	if c.Driver == driverBadger && c.Badger.Dir == "" {
 		f.Add("badger.dir", "want a folder, got none")
 	}
 	return f

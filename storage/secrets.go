@@ -46,7 +46,7 @@ func getSecret[T any](r Reader, sealer *Sealer, name string) (value T, err error
 	return value, nil
 }
 
-// SessionKeys returns the last SessionKeysKept session_keys of the user, newest first; none is ErrNotFound only if the user
+// SessionKeys returns the last sessionKeysKept session_keys of the user, newest first; none is ErrNotFound only if the user
 // does not exist.
 func (s *Store) SessionKeys(ctx context.Context, userID int64) ([]SessionKey, error) {
 	return read(ctx, s, opSessionKeys, func(r Reader) ([]SessionKey, error) {
@@ -91,7 +91,7 @@ func joined(kept []SessionKey, k SessionKey) []SessionKey {
 	kept = slices.DeleteFunc(slices.Clone(kept), func(known SessionKey) bool { return known.Key == k.Key })
 	kept = slices.Insert(kept, 0, k)
 	slices.SortStableFunc(kept, func(a, b SessionKey) int { return b.At.Compare(a.At) })
-	return kept[:min(len(kept), SessionKeysKept)]
+	return kept[:min(len(kept), sessionKeysKept)]
 }
 
 // SetPhone remembers the user's phone number, sealed; ErrNotFound when there is no such user.

@@ -28,9 +28,9 @@ var (
 	ErrNewerSchema = errors.New("storage was written by a newer wxgate")
 )
 
-// SessionKeysKept is how many session_keys are remembered per user, newest first: out-of-order logins and two devices
+// sessionKeysKept is how many session_keys are remembered per user, newest first: out-of-order logins and two devices
 // make an older one still needed for decryption.
-const SessionKeysKept = 3
+const sessionKeysKept = 3
 
 // User is one person in one mini-program. (AppID, OpenID) is unique, compared bytewise; ID is 1, 2, 3, … in the order
 // of first logins, above every imported id, below 2^53, and never given twice, not even when the user is erased.
@@ -120,7 +120,7 @@ type Login struct {
 	AppID      string
 	OpenID     string
 	UnionID    string     // may be empty; an empty one never clears a known one
-	SessionKey SessionKey // joins the last SessionKeysKept of the user, ordered by At; an empty Key brings none
+	SessionKey SessionKey // joins the last sessionKeysKept of the user, ordered by At; an empty Key brings none
 	// Change may change nickname, avatar and bio of the new or found user; an error of it leaves everything as it was.
 	Change  func(*User) error
 	Session Session // the session that begins; its UserID is filled in; without an ID none begins

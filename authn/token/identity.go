@@ -78,8 +78,8 @@ func (s *Signer) Sign(userID int64, openID, audience, requestID string) (string,
 	return string(base64.RawURLEncoding.AppendEncode(token, signature)), nil
 }
 
-// JWK is a public key as RFC 7517 writes it.
-type JWK struct {
+// publicKey is a public key as RFC 7517 writes it.
+type publicKey struct {
 	KeyType   string `json:"kty"`
 	KeyID     string `json:"kid"`
 	Use       string `json:"use"` // always sig
@@ -93,13 +93,13 @@ type JWK struct {
 
 // JWKS is a set of public keys.
 type JWKS struct {
-	Keys []JWK `json:"keys"`
+	Keys []publicKey `json:"keys"`
 }
 
 // JWKS returns the public keys that our tokens and, when identities are signed, those can be verified with. It is empty
 // when there is only a shared secret.
 func (r *Keyring) JWKS(signedIdentity bool) JWKS {
-	set := JWKS{Keys: []JWK{}}
+	set := JWKS{Keys: []publicKey{}}
 	for _, k := range r.list {
 		if jwk, public := newJWK(k.id, k.method.Alg(), k.public); public {
 			set.Keys = append(set.Keys, jwk)
@@ -116,23 +116,23 @@ func (r *Keyring) JWKS(signedIdentity bool) JWKS {
 }
 
 // newJWK writes a public key; false when the key is a secret one.
-func newJWK(id, algorithm string, public crypto.PublicKey) (JWK, bool) {
+func newJWK(id, algorithm string, public crypto.PublicKey) (publicKey, bool) {
 	b64 := base64.RawURLEncoding.EncodeToString
-	jwk := JWK{KeyID: id, Use: "sig", Algorithm: algorithm}
+	jwk := publicKey{KeyID: id, Use: "sig", Algorithm: algorithm}
 	switch k := public.(type) {
 	case ed25519.PublicKey:
 		jwk.KeyType, jwk.Curve, jwk.X = "OKP", "Ed25519", b64(k)
 	case *ecdsa.PublicKey:
 		point, err := k.Bytes() // 0x04, X, Y
 		if err != nil {
-			return JWK{}, false
+			return publicKey{}, false
 		}
 		half := (len(point) - 1) / 2
 		jwk.KeyType, jwk.Curve, jwk.X, jwk.Y = "EC", "P-256", b64(point[1:1+half]), b64(point[1+half:])
 	case *rsa.PublicKey:
 		jwk.KeyType, jwk.N, jwk.E = "RSA", b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes())
 	default:
-		return JWK{}, false
+		return publicKey{}, false
 	}
 	return jwk, true
 }

@@ -41,8 +41,8 @@ type flight struct {
 	err   error
 }
 
-func newBroker(o options, appID string, timeout time.Duration, fetch func(context.Context, bool) (ServerToken, error)) *broker {
-	return &broker{now: o.now, store: o.store, appID: appID, timeout: timeout, fetch: fetch, current: new(ServerToken), refused: new(secret.Text)}
+func newBroker(deps Deps, appID string, timeout time.Duration, fetch func(context.Context, bool) (ServerToken, error)) *broker {
+	return &broker{now: deps.Now, store: deps.Tokens, appID: appID, timeout: timeout, fetch: fetch, current: new(ServerToken), refused: new(secret.Text)}
 }
 
 // token returns the current token, or waits for the next one.

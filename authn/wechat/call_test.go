@@ -59,7 +59,7 @@ func TestAnErrcodeIsInTheAnswerAndNoError(t *testing.T) {
 	s := newSandbox(t)
 	fail(t, s, sandbox.Failure{API: "msg_sec_check", Kinds: []string{"87014"}})
 	got, err := newClient(t, s.URL()).Call(t.Context(), http.MethodPost, checkPath, nil, []byte("{}"), "application/json")
-	if err != nil || got.Errcode != wechat.ErrCodeRiskyContent || !strings.Contains(string(got.Body), `"errcode":87014`) || calls(s, "msg_sec_check") != 1 {
+	if err != nil || got.Errcode != 87014 || !strings.Contains(string(got.Body), `"errcode":87014`) || calls(s, "msg_sec_check") != 1 {
 		t.Errorf("Call: got %v (%s) and %v, want errcode 87014 after one request", got, got.Body, err)
 	}
 }
@@ -229,7 +229,7 @@ func TestTheOpenInterfaceServiceIsCalledWithoutAToken(t *testing.T) {
 		_, _ = w.Write([]byte(`{"errcode":40001,"errmsg":"not authorized"}`))
 	}))
 	t.Cleanup(server.Close)
-	client := optedClient(t, server.URL, wechat.WithOpenInterface())
+	client := clientWith(t, server.URL, wechat.Deps{OpenInterface: true})
 	got, err := client.Call(t.Context(), http.MethodPost, checkPath, url.Values{"access_token": {"x"}, "a": {"1"}}, []byte("{}"), "")
 	if want := checkPath + "?a=1"; err != nil || got.Errcode != 40001 || len(queries) != 1 || queries[0] != want {
 		t.Errorf("Call: got %v and %v after %q, want 40001 after %s alone", got, err, queries, want)
@@ -240,7 +240,7 @@ func TestTheOpenInterfaceServiceIsPlainHTTP(t *testing.T) {
 	t.Parallel()
 	config := wechat.DefaultConfig()
 	config.AppID, config.Secret = appID, plain
-	if _, err := wechat.New(config, prometheus.NewRegistry(), wechat.WithOpenInterface()); err == nil || !strings.HasPrefix(err.Error(), "wechat.base_url: ") {
+	if _, err := wechat.New(config, wechat.Deps{Metrics: prometheus.NewRegistry(), OpenInterface: true}); err == nil || !strings.HasPrefix(err.Error(), "wechat.base_url: ") {
 		t.Errorf("New over https: got %v, want a fault of wechat.base_url", err)
 	}
 }
@@ -258,7 +258,7 @@ func TestAnAnswerIsPrintedWithoutItsBody(t *testing.T) {
 func TestCallsAreCountedByAPIAndErrcode(t *testing.T) {
 	t.Parallel()
 	s, registry := newSandbox(t), prometheus.NewRegistry()
-	client, err := wechat.New(wechat.Config{AppID: appID, Secret: plain, BaseURL: s.URL(), Timeout: 10 * time.Second}, registry)
+	client, err := wechat.New(wechat.Config{AppID: appID, Secret: plain, BaseURL: s.URL(), Timeout: 10 * time.Second}, wechat.Deps{Metrics: registry})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestValidateReportsEachFaultUnderItsPath(t *testing.T) {
 
 func TestNewRefusesAnInvalidConfig(t *testing.T) {
 	t.Parallel()
-	if _, err := wechat.New(wechat.Config{}, prometheus.NewRegistry()); err == nil {
+	if _, err := wechat.New(wechat.Config{}, wechat.Deps{Metrics: prometheus.NewRegistry()}); err == nil {
 		t.Error("New(Config{}): got no error, want four faults")
 	}
 }

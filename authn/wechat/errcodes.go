@@ -16,7 +16,7 @@ const (
 	ErrCodeInvalidCode      = 40029 // the code is unknown, older than 5 minutes, of another mini-program, or a phone code that was spent
 	ErrCodeInvalidParameter = 40097 // an argument is wrong
 	ErrCodeInvalidSecret    = 40125 // the secret is not the one of this appid
-	ErrCodeInvalidScene     = 40129 // the scene is wrong, or the openid is of another mini-program
+	errCodeInvalidScene     = 40129 // the scene is wrong, or the openid is of another mini-program
 	ErrCodeCodeUsed         = 40163 // the js_code was spent before
 	ErrCodeAddressNotListed = 40164 // our address is not on the mini-program's IP whitelist
 	ErrCodeCodeBlocked      = 40226 // 高风险等级用户: WeChat refuses this person; logging in again does not help
@@ -26,8 +26,8 @@ const (
 	ErrCodeMissingSecret    = 41004 // secret is missing
 	ErrCodeMissingCode      = 41008 // js_code is missing
 	ErrCodeExpiredToken     = 42001 // the access_token is too old
-	ErrCodeUnsubscribed     = 43101 // 用户拒绝接受消息: the person did not ask for this message
-	ErrCodeForeignOpenID    = 43104 // the openid is of another mini-program
+	errCodeUnsubscribed     = 43101 // 用户拒绝接受消息: the person did not ask for this message
+	errCodeForeignOpenID    = 43104 // the openid is of another mini-program
 	ErrCodeEmptyBody        = 44002 // the body is empty
 	ErrCodeSecondQuota      = 44990 // too many calls within a second
 	ErrCodeShortQuota       = 44991 // too many calls within a minute
@@ -37,24 +37,24 @@ const (
 	ErrCodeUnauthorized     = 48001 // the mini-program has no right to this API
 	ErrCodeForbiddenAPI     = 48004 // this API is closed to the mini-program as a punishment
 	ErrCodeUserLimited      = 50002 // the account or the mini-program is limited
-	ErrCodeInactiveUser     = 61010 // the user has not used the mini-program within the last two hours
+	errCodeInactiveUser     = 61010 // the user has not used the mini-program within the last two hours
 	ErrCodeMissingSession   = 87007 // there is no session_key for the user, or it has expired
-	ErrCodeInvalidSigMethod = 87008 // sig_method is not hmac_sha256
+	errCodeInvalidSigMethod = 87008 // sig_method is not hmac_sha256
 	ErrCodeInvalidSignature = 87009 // the signature does not fit: most often a session_key that a later login replaced
-	ErrCodeRiskyContent     = 87014 // the checked content is risky
+	errCodeRiskyContent     = 87014 // the checked content is risky
 )
 
 // KnownCodes returns every errcode that has a name here except CodeOK, ascending. Each has a metric label of its own.
 func KnownCodes() []int {
 	return []int{
 		ErrCodeBusy, ErrCodeInvalidToken, ErrCodeInvalidGrantType, ErrCodeInvalidOpenID, ErrCodeInvalidAppID,
-		ErrCodeMalformedToken, ErrCodeInvalidCode, ErrCodeInvalidParameter, ErrCodeInvalidSecret, ErrCodeInvalidScene,
+		ErrCodeMalformedToken, ErrCodeInvalidCode, ErrCodeInvalidParameter, ErrCodeInvalidSecret, errCodeInvalidScene,
 		ErrCodeCodeUsed, ErrCodeAddressNotListed, ErrCodeCodeBlocked, ErrCodeFrozenSecret, ErrCodeMissingToken,
-		ErrCodeMissingAppID, ErrCodeMissingSecret, ErrCodeMissingCode, ErrCodeExpiredToken, ErrCodeUnsubscribed,
-		ErrCodeForeignOpenID, ErrCodeEmptyBody, ErrCodeSecondQuota, ErrCodeShortQuota, ErrCodeDailyQuota,
+		ErrCodeMissingAppID, ErrCodeMissingSecret, ErrCodeMissingCode, ErrCodeExpiredToken, errCodeUnsubscribed,
+		errCodeForeignOpenID, ErrCodeEmptyBody, ErrCodeSecondQuota, ErrCodeShortQuota, ErrCodeDailyQuota,
 		ErrCodeMinuteQuota, ErrCodeMalformedBody, ErrCodeUnauthorized, ErrCodeForbiddenAPI,
-		ErrCodeUserLimited, ErrCodeInactiveUser, ErrCodeMissingSession, ErrCodeInvalidSigMethod,
-		ErrCodeInvalidSignature, ErrCodeRiskyContent,
+		ErrCodeUserLimited, errCodeInactiveUser, ErrCodeMissingSession, errCodeInvalidSigMethod,
+		ErrCodeInvalidSignature, errCodeRiskyContent,
 	}
 }
 

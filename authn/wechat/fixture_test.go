@@ -38,7 +38,7 @@ func newClient(t *testing.T, baseURL string, change ...func(*wechat.Config)) *we
 	for _, c := range change {
 		c(&config)
 	}
-	client, err := wechat.New(config, prometheus.NewRegistry())
+	client, err := wechat.New(config, wechat.Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +92,12 @@ func timedSandbox(t *testing.T, now *clock) *sandbox.Sandbox {
 	return s
 }
 
-// optedClient calls baseURL with options.
-func optedClient(t *testing.T, baseURL string, opts ...wechat.Option) *wechat.Client {
+// clientWith calls baseURL with deps.
+func clientWith(t *testing.T, baseURL string, deps wechat.Deps) *wechat.Client {
 	t.Helper()
+	deps.Metrics = prometheus.NewRegistry()
 	config := wechat.Config{AppID: appID, Secret: plain, BaseURL: baseURL, Timeout: 10 * time.Second}
-	client, err := wechat.New(config, prometheus.NewRegistry(), opts...)
+	client, err := wechat.New(config, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,11 +16,11 @@ import (
 
 // The failures of Push; neither quotes what was sent.
 var (
-	// ErrSignature is a push whose signature does not fit: not from WeChat, or the Token differs from that on mp.weixin.qq.com.
-	ErrSignature = errors.New("the signature of the message push does not fit")
-	// ErrPush is a push that is signed but cannot be opened: malformed, in the wrong mode, sealed with another EncodingAESKey
+	// errSignature is a push whose signature does not fit: not from WeChat, or the Token differs from that on mp.weixin.qq.com.
+	errSignature = errors.New("the signature of the message push does not fit")
+	// errPush is a push that is signed but cannot be opened: malformed, in the wrong mode, sealed with another EncodingAESKey
 	// or for another mini-program.
-	ErrPush = errors.New("the message push cannot be opened")
+	errPush = errors.New("the message push cannot be opened")
 )
 
 const (
@@ -81,23 +81,24 @@ func decodeAESKey(text string) ([]byte, error) {
 }
 
 // Echo answers the GET with which WeChat tries a new URL: the body to send back is echostr, as text/plain, and nothing
-// else. The error is ErrSignature, or ErrPush when echostr is missing or odd.
+// else. It is an error when the signature does not fit, and when echostr is missing or odd.
 func (p *Push) Echo(query url.Values) (string, error) {
 	if err := p.signed(query, plainSignature); err != nil {
 		return "", err
 	}
 	echo, ok := single(query, "echostr")
 	if !ok {
-		return "", ErrPush
+		return "", errPush
 	}
 	return echo, nil
 }
 
-// Open returns the message in the body of a POST with this query. The error is ErrSignature or ErrPush.
+// Open returns the message in the body of a POST with this query. It is an error when the signature does not fit, and when
+// the body cannot be opened.
 func (p *Push) Open(query url.Values, body []byte) (Message, error) {
 	switch {
 	case len(body) > maxPush:
-		return Message{}, ErrPush
+		return Message{}, errPush
 	case p.key == nil:
 		return p.openPlain(query, body)
 	}
@@ -111,7 +112,7 @@ func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
 	}
 	kind := query.Get("encrypt_type")
 	if kind != "" && kind != "raw" {
-		return Message{}, ErrPush
+		return Message{}, errPush
 	}
 	return messageOf(body)
 }
@@ -120,17 +121,17 @@ func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
 func (p *Push) openSealed(query url.Values, body []byte) (Message, error) {
 	sealed, found := sealedIn(body)
 	if !found {
-		return Message{}, ErrPush
+		return Message{}, errPush
 	}
 	if err := p.signed(query, msgSignature, sealed); err != nil {
 		return Message{}, err
 	}
 	if strict, err := envelope(body); err != nil || strict != sealed { // only what WeChat signed is parsed
-		return Message{}, ErrPush
+		return Message{}, errPush
 	}
 	plain, err := unseal(*p.key, sealed, p.appID)
 	if err != nil {
-		return Message{}, ErrPush
+		return Message{}, errPush
 	}
 	return messageOf(plain)
 }
@@ -142,14 +143,14 @@ const (
 )
 
 // Check refuses a POST with this query before its body is looked at, as far as that can be told: in plain mode the
-// signature must fit, in safe mode its parts must be there. The error is ErrSignature.
+// signature must fit, in safe mode its parts must be there. Otherwise it is errSignature.
 func (p *Push) Check(query url.Values) error {
 	if p.key == nil {
 		return p.signed(query, plainSignature)
 	}
 	for _, name := range []string{"timestamp", "nonce", msgSignature} {
 		if _, there := single(query, name); !there {
-			return ErrSignature
+			return errSignature
 		}
 	}
 	return nil
@@ -170,7 +171,7 @@ func (p *Push) signed(query url.Values, name string, more ...string) error {
 	got, okGot := single(query, name)
 	want := pushSignature(append([]string{p.token.Reveal(), timestamp, nonce}, more...)...)
 	if !okTime || !okNonce || !okGot || subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
-		return ErrSignature
+		return errSignature
 	}
 	return nil
 }

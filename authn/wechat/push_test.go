@@ -82,8 +82,8 @@ func TestOpenRefusesWhatIsNotSigned(t *testing.T) {
 		"only the plain one": {newTestPush(t, pushAppID, "").Query(time.Unix(1409735669, 0)), body},
 		"other body":         {vectorQuery(), []byte(`{"Encrypt":"` + pushSealed[4:] + `"}`)},
 	} {
-		if got, err := p.Open(row.query, row.body); !errors.Is(err, ErrSignature) || got.Body != nil {
-			t.Errorf("Open, %s: got %q and %v, want ErrSignature", name, got.Body, err)
+		if got, err := p.Open(row.query, row.body); !errors.Is(err, errSignature) || got.Body != nil {
+			t.Errorf("Open, %s: got %q and %v, want errSignature", name, got.Body, err)
 		}
 	}
 }
@@ -98,8 +98,8 @@ func TestOpenRefusesWhatIsSignedAndNotSealedForUs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := ours.Open(query, body); !errors.Is(err, ErrPush) || got.Body != nil {
-			t.Errorf("Open of what %s sealed: got %q and %v, want ErrPush", name, got.Body, err)
+		if got, err := ours.Open(query, body); !errors.Is(err, errPush) || got.Body != nil {
+			t.Errorf("Open of what %s sealed: got %q and %v, want errPush", name, got.Body, err)
 		}
 	}
 	for name, encrypt := range map[string]string{
@@ -107,13 +107,13 @@ func TestOpenRefusesWhatIsSignedAndNotSealedForUs(t *testing.T) {
 	} {
 		query := vectorQuery("msg_signature", pushSignature(pushToken, "1409735669", "1320562132", encrypt))
 		body := fmt.Appendf(nil, `{"Encrypt":%q}`, encrypt)
-		if got, err := ours.Open(query, body); !errors.Is(err, ErrPush) {
-			t.Errorf("Open of %s: got %q and %v, want ErrPush", name, got.Body, err)
+		if got, err := ours.Open(query, body); !errors.Is(err, errPush) {
+			t.Errorf("Open of %s: got %q and %v, want errPush", name, got.Body, err)
 		}
 	}
 	for _, body := range []string{"", "x", "{", `{"Encrypt":""}`, `{"MsgType":"text"}`, "<xml>", "<xml></xml>", "<xml><Encrypt>a</Encrypt><Encrypt>a</Encrypt></xml>", "<a><Encrypt>a</Encrypt></a>", "<xml><Encrypt>a</Encrypt></xml><xml/>", "<xml><Encrypt>&x;</Encrypt></xml>", `{"Encrypt":7}`, `{"Encrypt":"a","Encrypt":"b"}`, strings.Repeat(" ", 1<<20) + "{}"} {
-		if _, err := ours.Open(vectorQuery(), []byte(body)); !errors.Is(err, ErrPush) && !errors.Is(err, ErrSignature) {
-			t.Errorf("Open of the body %.60q: got %v, want ErrPush, or ErrSignature where there is an Encrypt", body, err)
+		if _, err := ours.Open(vectorQuery(), []byte(body)); !errors.Is(err, errPush) && !errors.Is(err, errSignature) {
+			t.Errorf("Open of the body %.60q: got %v, want errPush, or errSignature where there is an Encrypt", body, err)
 		}
 	}
 }
@@ -181,11 +181,11 @@ func TestAReplyIsSignedAndOpens(t *testing.T) {
 	if !bytes.Contains(reply.JSON(), []byte(`"TimeStamp":1800000000`)) {
 		t.Errorf("reply: got %s, want the time as a number", reply.JSON())
 	}
-	if _, err := newTestPush(t, pushAppID, "").Seal(nil, time.Now()); !errors.Is(err, ErrPush) {
-		t.Errorf("Seal in plain mode: got %v, want ErrPush", err)
+	if _, err := newTestPush(t, pushAppID, "").Seal(nil, time.Now()); !errors.Is(err, errPush) {
+		t.Errorf("Seal in plain mode: got %v, want errPush", err)
 	}
-	if _, err := p.Seal(make([]byte, maxPush+1), time.Now()); !errors.Is(err, ErrPush) {
-		t.Errorf("Seal of more than 1 MiB: got %v, want ErrPush", err)
+	if _, err := p.Seal(make([]byte, maxPush+1), time.Now()); !errors.Is(err, errPush) {
+		t.Errorf("Seal of more than 1 MiB: got %v, want errPush", err)
 	}
 }
 
@@ -200,8 +200,8 @@ func TestPlainModeTakesPlainMessagesOnly(t *testing.T) {
 		}
 	}
 	for _, body := range []string{"", "x", "[]", "{}x", "<html></html>", "\xff{}"} {
-		if _, err := p.Open(query, []byte(body)); !errors.Is(err, ErrPush) {
-			t.Errorf("Open(%q): got %v, want ErrPush", body, err)
+		if _, err := p.Open(query, []byte(body)); !errors.Is(err, errPush) {
+			t.Errorf("Open(%q): got %v, want errPush", body, err)
 		}
 	}
 	query.Set("encrypt_type", "raw")
@@ -209,12 +209,12 @@ func TestPlainModeTakesPlainMessagesOnly(t *testing.T) {
 		t.Errorf("Open with encrypt_type=raw: got %v, want nil", err)
 	}
 	query.Set("encrypt_type", "aes")
-	if _, err := p.Open(query, []byte("{}")); !errors.Is(err, ErrPush) {
-		t.Errorf("Open with encrypt_type=aes: got %v, want ErrPush", err)
+	if _, err := p.Open(query, []byte("{}")); !errors.Is(err, errPush) {
+		t.Errorf("Open with encrypt_type=aes: got %v, want errPush", err)
 	}
 	query.Set("signature", strings.Repeat("0", 40))
-	if _, err := p.Open(query, []byte("{}")); !errors.Is(err, ErrSignature) {
-		t.Errorf("Open with another signature: got %v, want ErrSignature", err)
+	if _, err := p.Open(query, []byte("{}")); !errors.Is(err, errSignature) {
+		t.Errorf("Open with another signature: got %v, want errSignature", err)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestEchoAnswersOnlyWeChat(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]*Push{"plain": newTestPush(t, pushAppID, ""), "sealed": newTestPush(t, pushAppID, pushKey)} {
 		query := p.Query(time.Unix(1_800_000_000, 0))
-		for echo, want := range map[string]error{"4375120948345356249": nil, "": ErrPush, "<script>alert(1) </script>": ErrPush, "a\r\nb": ErrPush, strings.Repeat("1", 129): ErrPush} {
+		for echo, want := range map[string]error{"4375120948345356249": nil, "": errPush, "<script>alert(1) </script>": errPush, "a\r\nb": errPush, strings.Repeat("1", 129): errPush} {
 			query.Set("echostr", echo)
 			if got, err := p.Echo(query); !errors.Is(err, want) || (err == nil && got != echo) {
 				t.Errorf("%s mode, Echo(%q): got %q and %v, want %v", name, echo, got, err, want)
@@ -230,8 +230,8 @@ func TestEchoAnswersOnlyWeChat(t *testing.T) {
 		}
 		query.Set("echostr", "1")
 		query.Set("nonce", "1")
-		if got, err := p.Echo(query); !errors.Is(err, ErrSignature) || got != "" {
-			t.Errorf("%s mode, Echo with another nonce: got %q and %v, want ErrSignature", name, got, err)
+		if got, err := p.Echo(query); !errors.Is(err, errSignature) || got != "" {
+			t.Errorf("%s mode, Echo with another nonce: got %q and %v, want errSignature", name, got, err)
 		}
 	}
 }
@@ -273,7 +273,7 @@ func FuzzPush(f *testing.F) {
 		query, _ := url.ParseQuery(rawQuery)
 		for _, p := range []*Push{sealed, plain} {
 			got, err := p.Open(query, body)
-			if (err == nil) != (got.Body != nil) || (err != nil && !errors.Is(err, ErrSignature) && !errors.Is(err, ErrPush)) {
+			if (err == nil) != (got.Body != nil) || (err != nil && !errors.Is(err, errSignature) && !errors.Is(err, errPush)) {
 				t.Errorf("Open(%q, %q): got %q and %v, want either", rawQuery, body, got.Body, err)
 			}
 			if echo, err := p.Echo(query); err == nil && !visibleASCII(echo) {
@@ -302,14 +302,14 @@ func TestASignatureIsJudgedBeforeAnythingIsParsed(t *testing.T) {
 	t.Parallel()
 	broken := []byte(`{"Encrypt":"` + pushSealed + `",` + strings.Repeat(`{"a":[`, 10_000))
 	sealed := newTestPush(t, pushAppID, pushKey)
-	if _, err := sealed.Open(vectorQuery("msg_signature", strings.Repeat("0", 40)), broken); !errors.Is(err, ErrSignature) {
-		t.Errorf("broken JSON with a forged signature: %v, want ErrSignature", err)
+	if _, err := sealed.Open(vectorQuery("msg_signature", strings.Repeat("0", 40)), broken); !errors.Is(err, errSignature) {
+		t.Errorf("broken JSON with a forged signature: %v, want errSignature", err)
 	}
-	if _, err := sealed.Open(vectorQuery(), broken); !errors.Is(err, ErrPush) {
-		t.Errorf("broken JSON with a signature that fits: %v, want ErrPush", err)
+	if _, err := sealed.Open(vectorQuery(), broken); !errors.Is(err, errPush) {
+		t.Errorf("broken JSON with a signature that fits: %v, want errPush", err)
 	}
-	if err := sealed.Check(vectorQuery("msg_signature", "")); !errors.Is(err, ErrSignature) {
-		t.Errorf("a query without a signature: %v, want ErrSignature", err)
+	if err := sealed.Check(vectorQuery("msg_signature", "")); !errors.Is(err, errSignature) {
+		t.Errorf("a query without a signature: %v, want errSignature", err)
 	}
 	plain := newTestPush(t, pushAppID, "")
 	query := plain.Query(time.Unix(1409735669, 0))
@@ -317,7 +317,7 @@ func TestASignatureIsJudgedBeforeAnythingIsParsed(t *testing.T) {
 		t.Errorf("a plain push: %v", err)
 	}
 	query.Set("nonce", "1")
-	if err := plain.Check(query); !errors.Is(err, ErrSignature) {
-		t.Errorf("a plain push with another nonce: %v, want ErrSignature", err)
+	if err := plain.Check(query); !errors.Is(err, errSignature) {
+		t.Errorf("a plain push with another nonce: %v, want errSignature", err)
 	}
 }

@@ -26,7 +26,7 @@ func messageOf(body []byte) (Message, error) {
 	if _, err := parseXML(body); err == nil {
 		return Message{Body: body, ContentType: xmlType}, nil
 	}
-	return Message{}, ErrPush
+	return Message{}, errPush
 }
 
 // sealedShape is an Encrypt in JSON, whose / may be escaped, or in XML.
@@ -89,7 +89,7 @@ type Sealed struct {
 // for a message above 1 MiB.
 func (p *Push) Seal(message []byte, at time.Time) (Sealed, error) {
 	if p.key == nil || len(message) > maxPush {
-		return Sealed{}, fmt.Errorf("sealing a message: %w", ErrPush)
+		return Sealed{}, fmt.Errorf("sealing a message: %w", errPush)
 	}
 	encrypt, err := seal(*p.key, message, p.appID)
 	if err != nil {

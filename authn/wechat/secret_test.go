@@ -34,7 +34,7 @@ func TestAPrintedClientHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	config := wechat.DefaultConfig()
 	config.AppID, config.Secret = appID, plain
-	client, err := wechat.New(config, prometheus.NewRegistry())
+	client, err := wechat.New(config, wechat.Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ const (
 	maxTokenLife = 2 * time.Hour
 )
 
-// ErrNoToken is a ServerToken asked of a Client with WithOpenInterface, which has none.
+// ErrNoToken is a ServerToken asked of a Client with Deps.OpenInterface, which has none.
 var ErrNoToken = errors.New("the open-interface service keeps the access_token")
 
 // ServerToken is an access_token of the mini-program itself, not of a person. Its zero value is no token.

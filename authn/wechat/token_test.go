@@ -51,7 +51,7 @@ func TestATokenIsReplacedFiveMinutesEarlyWhileTheOldOneIsHandedOut(t *testing.T)
 	t.Parallel()
 	now := newClock()
 	s := timedSandbox(t, now)
-	client := optedClient(t, s.URL(), wechat.WithClock(now.Now))
+	client := clientWith(t, s.URL(), wechat.Deps{Now: now.Now})
 	old := mustToken(t, client)
 	now.add(2*time.Hour - 5*time.Minute - time.Second)
 	if got := mustToken(t, client); got != old || calls(s, "stable_token") != 1 {
@@ -72,7 +72,7 @@ func TestATokenThatCannotBeReplacedEarlyServesToItsEnd(t *testing.T) {
 	t.Parallel()
 	now := newClock()
 	s := timedSandbox(t, now)
-	client := optedClient(t, s.URL(), wechat.WithClock(now.Now))
+	client := clientWith(t, s.URL(), wechat.Deps{Now: now.Now})
 	old := mustToken(t, client)
 	fail(t, s, sandbox.Failure{API: "stable_token", Kinds: []string{"502"}})
 	now.add(2*time.Hour - time.Minute)
@@ -144,7 +144,7 @@ func TestARefreshIsForcedOnlyForTheTokenThatWeChatStillGivesOut(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"access_token":"token-%d","expires_in":7200}`, forces)
 	}))
 	t.Cleanup(server.Close)
-	client := optedClient(t, server.URL, wechat.WithClock(now.Now))
+	client := clientWith(t, server.URL, wechat.Deps{Now: now.Now})
 	seen := func(wantAsks, wantForces int, when string) {
 		t.Helper()
 		mu.Lock()
@@ -191,7 +191,7 @@ func TestAReplacementUnderWayThatBringsTheRefusedTokenIsNotEnough(t *testing.T) 
 		_, _ = w.Write([]byte(`{"access_token":"first","expires_in":7200}`))
 	}))
 	t.Cleanup(server.Close)
-	client := optedClient(t, server.URL, wechat.WithClock(now.Now))
+	client := clientWith(t, server.URL, wechat.Deps{Now: now.Now})
 	mustTokenWhile(t, client, hold)
 	<-asked
 	now.add(2*time.Hour - 5*time.Minute)
@@ -299,8 +299,8 @@ func TestReplicasShareATokenThroughTheStore(t *testing.T) {
 	t.Parallel()
 	now := newClock()
 	s, store := timedSandbox(t, now), &memory{tokens: map[string]wechat.ServerToken{}}
-	one := optedClient(t, s.URL(), wechat.WithClock(now.Now), wechat.WithTokenStore(store))
-	two := optedClient(t, s.URL(), wechat.WithClock(now.Now), wechat.WithTokenStore(store))
+	one := clientWith(t, s.URL(), wechat.Deps{Now: now.Now, Tokens: store})
+	two := clientWith(t, s.URL(), wechat.Deps{Now: now.Now, Tokens: store})
 	first := mustToken(t, one)
 	if got := mustToken(t, two); got != first || calls(s, "stable_token") != 1 || store.tokens[appID] != first {
 		t.Errorf("second replica: got another token or %d requests, want the first one and 1", calls(s, "stable_token"))
@@ -325,7 +325,7 @@ func TestAStoreThatFailsOrHoldsAnOldTokenIsPassedOver(t *testing.T) {
 		"about to end":  {tokens: map[string]wechat.ServerToken{appID: {Value: "x", Expires: now.Now().Add(5 * time.Minute)}}},
 		"another appid": {tokens: map[string]wechat.ServerToken{"wx0": {Value: "x", Expires: now.Now().Add(time.Hour)}}},
 	} {
-		if got := mustToken(t, optedClient(t, s.URL(), wechat.WithClock(now.Now), wechat.WithTokenStore(store))); got.Value == "x" {
+		if got := mustToken(t, clientWith(t, s.URL(), wechat.Deps{Now: now.Now, Tokens: store})); got.Value == "x" {
 			t.Errorf("store that %s: got its token, want WeChat's", name)
 		}
 	}
@@ -347,7 +347,7 @@ func TestATokenIsNeverShown(t *testing.T) {
 
 func TestTheOpenInterfaceServiceKeepsTheToken(t *testing.T) {
 	t.Parallel()
-	client := optedClient(t, newSandbox(t).URL(), wechat.WithOpenInterface())
+	client := clientWith(t, newSandbox(t).URL(), wechat.Deps{OpenInterface: true})
 	client.InvalidateToken("x")
 	if _, err := client.ServerToken(t.Context()); !errors.Is(err, wechat.ErrNoToken) {
 		t.Errorf("ServerToken: got %v, want ErrNoToken", err)

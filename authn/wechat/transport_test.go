@@ -17,7 +17,7 @@ const goodSession = `{"session_key":"AAAAAAAAAAAAAAAAAAAAAA==","openid":"oAlice"
 // clientOf calls server, whose certificate it trusts.
 func clientOf(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
-	client, err := New(Config{AppID: "wx1", Secret: "the-secret", BaseURL: server.URL, Timeout: 10 * time.Second}, prometheus.NewRegistry())
+	client, err := New(Config{AppID: "wx1", Secret: "the-secret", BaseURL: server.URL, Timeout: 10 * time.Second}, Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

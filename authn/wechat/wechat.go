@@ -30,25 +30,39 @@ type Client struct {
 	tokens    *broker // nil when the open-interface service adds the token
 }
 
-// New returns a Client that works, or every fault of cfg and opts. It opens no connection. reg may not be nil; several
-// Clients may share one.
-func New(cfg Config, reg prometheus.Registerer, opts ...Option) (*Client, error) {
-	o := optionsOf(opts)
+// Deps are what a Client works with. Several Clients may share them.
+type Deps struct {
+	Metrics prometheus.Registerer
+	Now     func() time.Time // the clock by which tokens age; nil: time.Now
+	Tokens  TokenStore       // shares the access_token, so that replicas ask WeChat once and a restart does not; nil: none
+
+	// OpenInterface is for Cloud Run's 开放接口服务, a sidecar that answers http://api.weixin.qq.com inside the container and
+	// adds the token itself: no call carries an access_token, none is fetched, and ServerToken returns ErrNoToken. It is never
+	// guessed from the URL, since the sandbox and a relay are http:// too; the caller sets it when wechat.cloud_run is on and
+	// base_url begins with http://.
+	OpenInterface bool
+}
+
+// New returns a Client that works, or every fault of cfg and deps. It opens no connection.
+func New(cfg Config, deps Deps) (*Client, error) {
 	faults := cfg.Validate()
-	if o.openInterface && !strings.HasPrefix(cfg.BaseURL, "http://") { // where each call would be answered 41001
+	if deps.OpenInterface && !strings.HasPrefix(cfg.BaseURL, "http://") { // where each call would be answered 41001
 		faults.Add("base_url", "the open-interface service of Cloud Run is plain http://")
 	}
 	if err := faults.At("wechat").Err(); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(reg, APICode2Session)
+	m, err := newMetrics(deps.Metrics, APICode2Session)
 	if err != nil {
 		return nil, err
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	c := &Client{cfg: &cfg, transport: newTransport(cfg.Timeout), metrics: m}
-	if !o.openInterface {
-		c.tokens = newBroker(o, cfg.AppID, 2*cfg.Timeout, c.stableToken)
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if !deps.OpenInterface {
+		c.tokens = newBroker(deps, cfg.AppID, 2*cfg.Timeout, c.stableToken)
 	}
 	return c, nil
 }
