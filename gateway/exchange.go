@@ -121,7 +121,7 @@ func (ex *Exchange) bounded() (context.Context, context.CancelFunc) {
 }
 
 // exchanged records how long the service took, and how long its client.
-func (ex *Exchange) exchanged(with upstream.Exchange) {
+func (ex *Exchange) exchanged(with upstream.Result) {
 	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
 	ex.body.waited += with.Waited
 }

@@ -66,7 +66,7 @@ func (r *rig) move(d time.Duration) {
 }
 
 // send sends a request and returns who answered, or the status, or the error.
-func (r *rig) send(method string) (string, upstream.Exchange) {
+func (r *rig) send(method string) (string, upstream.Result) {
 	r.t.Helper()
 	var resp fasthttp.Response
 	ex, err := r.Do(soon(), newRequest(method, "/"), &resp, 0)

@@ -120,8 +120,8 @@ func (u *Upstream) Close() {
 	}
 }
 
-// Exchange is how the exchange of a request for its answer went.
-type Exchange struct {
+// Result is how the exchange of a request for its answer went.
+type Result struct {
 	Target   string        // host[:port] of the last attempt
 	Attempts int           // how often the request was sent: 0 if never, more than 1 with retries
 	Duration time.Duration // until the failure, or until the head of the answer was read, and all of a small body
@@ -151,7 +151,7 @@ type Exchange struct {
 //
 // The error is one of http1.ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody,
 // and breaker.ErrOpen; resp is then empty.
-func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (Exchange, error) {
+func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (Result, error) {
 	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
 	return u.run(t)
@@ -160,15 +160,15 @@ func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp
 // Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
 // the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101, and
 // whatever follows belongs to the caller. Any other answer, and any failure, is returned as by Do.
-func (u *Upstream) Upgrade(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (*http1.Tunnel, Exchange, error) {
+func (u *Upstream) Upgrade(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (*http1.Tunnel, Result, error) {
 	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
 	t.Upgrade = true
-	ex, err := u.run(t)
-	return t.Tunnel, ex, err
+	result, err := u.run(t)
+	return t.Tunnel, result, err
 }
 
-func (u *Upstream) run(t *roundTrip) (Exchange, error) {
+func (u *Upstream) run(t *roundTrip) (Result, error) {
 	start := time.Now()
 	if timeouts := t.cluster.cfg.Timeouts; t.Deadline.IsZero() {
 		t.Deadline = start.Add(timeouts.Connect + timeouts.Response + t.cluster.cfg.Queue.Wait)
@@ -181,9 +181,9 @@ func (u *Upstream) run(t *roundTrip) (Exchange, error) {
 	if err != nil {
 		err = u.fail(t, err)
 	}
-	ex := Exchange{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited, Body: t.Body}
-	u.metrics.duration.Observe(ex.Duration.Seconds())
-	return ex, err
+	result := Result{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited, Body: t.Body}
+	u.metrics.duration.Observe(result.Duration.Seconds())
+	return result, err
 }
 
 // fail leaves nothing of an answer behind.

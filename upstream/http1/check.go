@@ -11,7 +11,7 @@ import (
 // Check sends a GET for path on a connection of its own and returns the status of the answer, all within timeout.
 func (p *Pool) Check(ctx context.Context, host, path string, timeout time.Duration) (status int, err error) {
 	deadline := time.Now().Add(timeout)
-	c, err := p.dial(timeout, deadline)
+	c, err := p.dialQueue.dial(timeout, deadline)
 	if err != nil {
 		return 0, err
 	}

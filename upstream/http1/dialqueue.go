@@ -17,12 +17,14 @@ const wakeUps = 64
 // once time out on our own CPU, so they take turns; whichever comes first, a turn or a connection that is given back,
 // serves.
 type dialQueue struct {
+	dialer  dialer
+	limits  *atomic.Pointer[limits] // of the pool
+	removed <-chan struct{}         // likewise
+	dialed  func(result string)
 	waiting atomic.Int64
 	freed   chan struct{} // wakes one that waits: a connection was given back
 	reached atomic.Bool   // a connection was made
 }
-
-func newDialQueue() dialQueue { return dialQueue{freed: make(chan struct{}, wakeUps)} }
 
 // wake tells one that waits that there is an idle connection.
 func (d *dialQueue) wake() {
@@ -35,32 +37,23 @@ func (d *dialQueue) wake() {
 	}
 }
 
-// connection gives an idle connection, or a new one when there is none.
-func (p *Pool) connection(ctx context.Context, l *limits, r *Request) (*conn, error) {
-	if c := p.takeIdle(r.User); c != nil {
-		return c, nil
-	}
-	p.makeRoom(l.slots)
-	return p.newConnection(ctx, l, r.Deadline, func() *conn { return p.takeIdle(r.User) })
-}
-
-// newConnection dials, in turn. An idle connection that instead gives meanwhile is as good.
-func (p *Pool) newConnection(ctx context.Context, l *limits, deadline time.Time, instead func() *conn) (*conn, error) {
+// connect dials, in turn. An idle connection that instead gives meanwhile is as good.
+func (d *dialQueue) connect(ctx context.Context, l *limits, deadline time.Time, instead func() *conn) (*conn, error) {
 	waited := false
 	select {
 	case l.dials <- struct{}{}:
 	default:
 		waited = true
-		if c, err := p.awaitDial(ctx, l, deadline, instead); c != nil || err != nil {
+		if c, err := d.await(ctx, l.dials, deadline, instead); c != nil || err != nil {
 			return c, err
 		}
 	}
 	defer func() { <-l.dials }()
-	c, err := p.dial(l.Timeouts.Connect, deadline)
+	c, err := d.dial(l.Timeouts.Connect, deadline)
 	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
 		err = fmt.Errorf("%w: %w: dialing after a wait: %w", ErrUnavailable, ErrOverloaded, err)
 	}
-	p.owner.Dialed(dialResult(err))
+	d.dialed(dialResult(err))
 	return c, err
 }
 
@@ -75,24 +68,10 @@ func dialResult(err error) string {
 	return "failed"
 }
 
-// renew gives a new connection in place of one that is dead, with its right to be used.
-func (p *Pool) renew(ctx context.Context, dead *conn, deadline time.Time) (*conn, error) {
-	slot, permit := dead.slot, dead.permit
-	dead.unwatch()
-	_ = dead.Close()
-	c, err := p.newConnection(ctx, p.limits.Load(), deadline, func() *conn { return nil })
-	if err != nil {
-		giveBack(slot, permit)
-		return nil, err
-	}
-	c.pool, c.slot, c.permit = p, slot, permit
-	return c, nil
-}
-
-// awaitDial waits for the turn to dial or, if that comes first, for a connection that is given back.
-func (p *Pool) awaitDial(ctx context.Context, l *limits, deadline time.Time, instead func() *conn) (*conn, error) {
-	p.dialQueue.waiting.Add(1)
-	defer p.dialQueue.waiting.Add(-1)
+// await waits for the turn to dial or, if that comes first, for a connection that is given back.
+func (d *dialQueue) await(ctx context.Context, dials chan struct{}, deadline time.Time, instead func() *conn) (*conn, error) {
+	d.waiting.Add(1)
+	defer d.waiting.Add(-1)
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	for {
@@ -100,29 +79,29 @@ func (p *Pool) awaitDial(ctx context.Context, l *limits, deadline time.Time, ins
 			return c, nil
 		}
 		select {
-		case l.dials <- struct{}{}:
+		case dials <- struct{}{}:
 			return nil, nil
-		case <-p.dialQueue.freed:
-		case <-p.removed:
+		case <-d.freed:
+		case <-d.removed:
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ErrRemoved)
 		case <-ctx.Done():
 			return nil, endOf(ctx)
 		case <-timer.C:
-			p.owner.Dialed("expired")
-			return nil, fmt.Errorf("%w: %w: waiting to dial, behind %d dials", ErrUnavailable, ErrOverloaded, cap(l.dials))
+			d.dialed("expired")
+			return nil, fmt.Errorf("%w: %w: waiting to dial, behind %d dials", ErrUnavailable, ErrOverloaded, cap(dials))
 		}
 	}
 }
 
 // dial makes a connection that belongs to nobody yet.
-func (p *Pool) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
-	as := p.limits.Load().tlsConfig
-	c, err := p.dialer.dial(as, timeout, deadline)
+func (d *dialQueue) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
+	as := d.limits.Load().tlsConfig
+	c, err := d.dialer.dial(as, timeout, deadline)
 	switch {
 	case err == nil:
 		c.tlsConfig = as
-		p.dialQueue.reached.Store(true)
-	case p.dialQueue.outOfResources(err):
+		d.reached.Store(true)
+	case d.outOfResources(err):
 		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrOverloaded, errors.Unwrap(err))
 	}
 	return c, err

@@ -12,7 +12,6 @@ import (
 // finds no idle connection makes one, so there are never more connections than slots.
 type Pool struct {
 	origin    Origin
-	dialer    dialer
 	owner     Owner
 	limits    atomic.Pointer[limits]
 	removed   chan struct{} // closed by Close
@@ -50,7 +49,10 @@ type limits struct {
 
 // NewPool makes the pool of one address of o.
 func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
-	p := &Pool{origin: o, dialer: dialer{address}, owner: owner, removed: make(chan struct{}), dialQueue: newDialQueue(), idle: idleConns{now: owner.Now}}
+	p := &Pool{origin: o, owner: owner, removed: make(chan struct{}), idle: idleConns{now: owner.Now}}
+	p.dialQueue = dialQueue{
+		dialer: dialer{address}, limits: &p.limits, removed: p.removed, dialed: owner.Dialed, freed: make(chan struct{}, wakeUps),
+	}
 	p.Configure(cfg)
 	p.reaper.Go(p.reap)
 	return p
@@ -120,6 +122,29 @@ func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 		return nil, err
 	}
 	c.pool, c.slot, c.permit = p, slots, permit
+	return c, nil
+}
+
+// connection gives an idle connection, or a new one when there is none.
+func (p *Pool) connection(ctx context.Context, l *limits, r *Request) (*conn, error) {
+	if c := p.takeIdle(r.User); c != nil {
+		return c, nil
+	}
+	p.makeRoom(l.slots)
+	return p.dialQueue.connect(ctx, l, r.Deadline, func() *conn { return p.takeIdle(r.User) })
+}
+
+// renew gives a new connection in place of one that is dead, with its right to be used.
+func (p *Pool) renew(ctx context.Context, dead *conn, deadline time.Time) (*conn, error) {
+	slot, permit := dead.slot, dead.permit
+	dead.unwatch()
+	_ = dead.Close()
+	c, err := p.dialQueue.connect(ctx, p.limits.Load(), deadline, func() *conn { return nil })
+	if err != nil {
+		giveBack(slot, permit)
+		return nil, err
+	}
+	c.pool, c.slot, c.permit = p, slot, permit
 	return c, nil
 }
 
