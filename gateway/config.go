@@ -243,7 +243,7 @@ func validateHeader(f *input.Faults, path, name string) {
 	switch {
 	case !strings.HasPrefix(header.Fold(name), "x-") || !validToken(name):
 		f.Add(path, "%q is not a header name that begins with X-", name)
-	case setByUs([]byte(name)):
+	case header.Owned([]byte(name)):
 		f.Add(path, "%q is a header that says something else to services", name)
 	}
 }

@@ -75,6 +75,24 @@ const (
 	moved                    // another process answers
 )
 
+// pass is which of the passes through the chain a request is on. One that expects 100-continue makes two.
+type pass uint8
+
+const (
+	onlyPass pass = iota // it expects nothing
+	asking               // the chain answers its expectation
+	admitted             // it was told to go on, and comes with its body
+)
+
+// firstPass is what the first pass of a request leaves for the second.
+type firstPass struct {
+	headAt     time.Time      // when its head came
+	prefetched *authn.Subject // whom the code of a pre-fetch named, which is spent by then
+}
+
+// firstPassKey is the key of a request's firstPass in its user values.
+type firstPassKey struct{}
+
 func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(Exchange) }} }
 
 // next takes the exchange through the steps that are left.

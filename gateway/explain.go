@@ -199,10 +199,10 @@ func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
 }
 
 // mask hides the values of headers.set: the configuration has secrets there, and an explanation is shown around.
-func (e *Explanation) mask(changes headerChanges) {
+func (e *Explanation) mask(changes header.Changes) {
 	for i, line := range e.Set {
 		name, _, _ := strings.Cut(line, ": ")
-		if slices.ContainsFunc(changes.fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) }) {
+		if changes.Sets(name) {
 			e.Set[i] = name + ": ***"
 		}
 	}

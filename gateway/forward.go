@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"fmt"
+	"io"
+	"net"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -8,6 +11,7 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
 	"wxgate/upstream/http1"
 )
@@ -73,6 +77,14 @@ func user(ex *Exchange) uint64 {
 	return uint64(ex.subject.UserID) // ids are positive, and any bits will do
 }
 
+// checkFields refuses a request with fields that a service could read otherwise than we have.
+func checkFields(ex *Exchange) error {
+	if err := header.CheckSingle(&ex.request.Header); err != nil {
+		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
+	}
+	return ex.next()
+}
+
 // buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the
 // request, then who it is from, so that nothing inbound can undo the latter.
 func buildRequest(ex *Exchange, req *fasthttp.Request) error {
@@ -86,7 +98,7 @@ func buildRequest(ex *Exchange, req *fasthttp.Request) error {
 		out.SetBytesV(fasthttp.HeaderHost, host)
 	}
 	ex.copyEndToEnd(in, out)
-	ex.route.changes.set(out)
+	ex.route.changes.Apply(out)
 	setForwarded(ex, out)
 	header.SetVia(in, out)
 	out.Set(answer.HeaderRequestID, ex.id)
@@ -105,7 +117,7 @@ func buildRequest(ex *Exchange, req *fasthttp.Request) error {
 func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	r, named, cookies := ex.snapshot, header.ConnectionOptions(in), header.JoinedCookies(in)
 	for name, value := range header.Lines(in) {
-		if hopByHop(name) || setByUs(name) || r.reserved.holds(name) || named.Contain(name) || ex.route.changes.hold(name) {
+		if header.HopByHop(name) || header.Owned(name) || r.reserved.holds(name) || named.Contain(name) || ex.route.changes.Hold(name) {
 			continue
 		}
 		if claim := r.reserved.claims.Of(name); claim == header.IdentityClaim || claim == header.ForwardingClaim && !ex.trusted {
@@ -127,48 +139,46 @@ func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	}
 }
 
-// hopByHop reports whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
-// set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
-func hopByHop(name []byte) bool {
-	switch header.FoldByte(name[0]) {
-	case 'c':
-		return header.Folded(name, "connection") || header.Folded(name, "content-length")
-	case 'e':
-		return header.Folded(name, "expect")
-	case 'h':
-		return header.Folded(name, "http2-settings")
-	case 'k':
-		return header.Folded(name, "keep-alive")
-	case 'p':
-		return header.Folded(name, "proxy") || header.FoldedPrefix(name, "proxy-")
-	case 't':
-		return header.Folded(name, "te") || header.Folded(name, "trailer") || header.Folded(name, "transfer-encoding")
-	case 'u':
-		return header.Folded(name, "upgrade")
-	}
-	return false
-}
-
-// setByUs reports whether a header is one that buildRequest sets, or one that a service could take for it or for the same word.
-func setByUs(name []byte) bool {
-	switch header.FoldByte(name[0]) {
-	case 'h':
-		return header.Folded(name, "host")
-	case 'f':
-		return header.Folded(name, "forwarded")
-	case 'x':
-		return header.FoldedPrefix(name, "x-forwarded") || header.FoldedPrefix(name, "x-original-") || header.Folded(name, "x-real-ip") ||
-			header.Folded(name, "x-request-id") || header.Folded(name, "x-rewrite-url") || header.FoldedPrefix(name, "x-http-method") || header.Folded(name, "x-method-override")
-	case 'v':
-		return header.Folded(name, "via")
-	}
-	return false
-}
-
 // upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
 func (ex *Exchange) upstreamTarget() []byte {
 	if ex.route.rewriting == nil {
 		return ex.target.Raw
 	}
 	return ex.route.rewriting.Apply(ex.target.Raw)
+}
+
+// endWithConnection delivers an answer of unknown length to an HTTP/1.0 client, who knows no chunks (RFC 9112 §6.1): the
+// end of the connection is the end of the body (§6.3). fasthttp would send chunks, so the connection is taken from it.
+func endWithConnection(ex *Exchange) {
+	resp := ex.response
+	if ex.request.Header.IsHTTP11() || ex.request.Header.IsHead() || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
+		return
+	}
+	resp.SetConnectionClose()
+	ex.endWithout(func(conn net.Conn) {
+		if err := writeUntilClose(conn, resp); err != nil {
+			reset(conn)
+		}
+	}, func() { _ = resp.CloseBodyStream() })
+}
+
+func writeUntilClose(conn net.Conn, resp *fasthttp.Response) error {
+	resp.Header.SetContentLength(0) // also removes Transfer-Encoding
+	resp.Header.Del(fasthttp.HeaderContentLength)
+	if _, err := conn.Write(resp.Header.Header()); err != nil {
+		return err
+	}
+	_, err := io.Copy(conn, resp.BodyStream())
+	return err
+}
+
+// reset makes the end of a connection an error to the client: without a length, an orderly end would pass for the end
+// of the body.
+func reset(conn net.Conn) {
+	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+		conn = hijacked.UnsafeConn()
+	}
+	if client, ok := conn.(*listen.Conn); ok {
+		client.Reset()
+	}
 }

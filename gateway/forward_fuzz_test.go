@@ -58,7 +58,7 @@ func FuzzForward(f *testing.F) {
 			key := []byte(name)
 			switch {
 			case line == "X-User-Id: 1", strings.EqualFold(name, "cookie"):
-			case hopByHop(key), setByUs(key), rules.reserved.claims.Of(key) != header.NoClaim, rules.reserved.holds(key), header.ConnectionOptions(&in).Contain(key):
+			case header.HopByHop(key), header.Owned(key), rules.reserved.claims.Of(key) != header.NoClaim, rules.reserved.holds(key), header.ConnectionOptions(&in).Contain(key):
 				t.Errorf("%q goes to the service", line)
 			case !slices.Contains(came, line):
 				t.Errorf("%q goes to the service, and the client said %q", line, came)

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/limit"
 	"wxgate/lograte"
 	"wxgate/upstream/http1"
 )
@@ -55,6 +56,50 @@ func (o *observer) recoverPanic(ex *Exchange) (err error) {
 		}
 	}()
 	return ex.next()
+}
+
+// ending is the end of a body that still flows when its handler is through. The answer is counted and logged then, as
+// what it has become: one that broke off is not the 200 that it began as.
+type ending struct {
+	over  bool
+	bytes int64
+	err   error  // how it broke off
+	then  func() // nil: the handler is not through
+	held  limit.Hold
+}
+
+// after calls then when the body has ended, which may be now.
+func (e *ending) after(then func()) {
+	if e.then = then; e.over {
+		then()
+	}
+}
+
+// report counts and logs an answer, now or when its body has ended. What it then says of the request is copied: the
+// buffers serve another one by that time.
+func (o *observer) report(ex *Exchange, key seriesKey) {
+	var line []slog.Attr
+	if ex.snapshot.cfg.Log.Access {
+		line = accessLine(ex)
+	}
+	start, e := ex.start, ex.ending
+	if e == nil {
+		o.metrics.count(key)
+		o.logAccess(line, key, int64(len(ex.response.Body())), o.now().Sub(start))
+		return
+	}
+	key.method = strings.Clone(key.method)
+	o.metrics.inFlight.Inc()
+	e.after(func() {
+		o.metrics.inFlight.Dec()
+		if e.err != nil {
+			line = append(line, slog.Int("began", key.status)) // what the client has seen
+			f := o.failures.Of(e.err)
+			key.status, key.reason, key.upstream = f.Status, f.Reason, false
+		}
+		o.metrics.count(key)
+		o.logAccess(line, key, e.bytes, o.now().Sub(start))
+	})
 }
 
 // accessLine is what the one line of a request says of it, as far as its handler knows. The strings are copies.

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/push"
@@ -87,6 +88,22 @@ type discardLog struct{}
 // Printf drops the line.
 func (discardLog) Printf(string, ...any) {}
 
+// readExpect makes fasthttp ask us about every expectation, and by the rule: in any case of its letters, but not when no
+// body follows (RFC 9110 §10.1.1). fasthttp knows the first value alone, spelled so. It also makes fasthttp ask about
+// every body with a length: by itself it waits for the first byte of one before it calls a handler, and a refusal must
+// not wait.
+func readExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	other := header.ExpectsOther(h)
+	h.Del(fasthttp.HeaderExpect)
+	if length := h.ContentLength(); length > 0 || length == -1 && header.ExpectsContinue(h) {
+		h.Set(fasthttp.HeaderExpect, header.Continue)
+	}
+	if other {
+		h.Add(fasthttp.HeaderExpect, "other")
+	}
+	return fasthttp.RequestConfig{}
+}
+
 // handle makes an exchange of what the server has read, and takes it through steps. first is not nil on the first pass of a
 // request that waits for 100-continue.
 func (p *pipeline) handle(ctx *fasthttp.RequestCtx, steps []Step, first *firstPass) outcome {
@@ -113,6 +130,30 @@ func (p *pipeline) handle(ctx *fasthttp.RequestCtx, steps []Step, first *firstPa
 	return ex.outcome
 }
 
+// admit is where the first pass ends when nothing refused the request.
+func admit(ex *Exchange) error {
+	ex.outcome = continued
+	return nil
+}
+
+// expectation refuses what cannot be expected of us (RFC 9110 §10.1.1).
+func expectation(ex *Exchange) error {
+	if header.ExpectsOther(&ex.request.Header) {
+		return &answer.StatusError{Status: fasthttp.StatusExpectationFailed, Detail: "an expectation other than 100-continue"}
+	}
+	return ex.next()
+}
+
+// once leaves out a step on the second pass: a limit counts a request, not its passes.
+func once(step Step) Step {
+	return func(ex *Exchange) error {
+		if ex.pass == admitted {
+			return ex.next()
+		}
+		return step(ex)
+	}
+}
+
 // desynced reports whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
 // connections; if it ever does, this is the line that a smuggled request does not pass.
 func desynced(ex *Exchange) bool {
@@ -124,7 +165,7 @@ func desynced(ex *Exchange) bool {
 // fasthttp sends the 100 at once when this returns StatusContinue; the request then passes the chain again. A body that
 // has begun to come is neither told to nor in need of a pass of its own.
 func (p *pipeline) expect(ctx *fasthttp.RequestCtx, asking []Step) int {
-	if client, ours := ctx.Conn().(*listen.Conn); ours && !waitsForContinue(&ctx.Request.Header) {
+	if client, ours := ctx.Conn().(*listen.Conn); ours && !header.ExpectsContinue(&ctx.Request.Header) {
 		client.SkipContinue()
 		if !client.AwaitsBody() {
 			return fasthttp.StatusContinue

@@ -189,7 +189,7 @@ func (h RouteHeaders) validate(ours *reserved) (f input.Faults) {
 			f.Add(path, "%q is not a header name", name)
 		case ours.holds([]byte(name)):
 			f.Add(path, "%s says who is calling; only the gateway sets it", name)
-		case hopByHop([]byte(name)) || setByUs([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
+		case header.HopByHop([]byte(name)) || header.Owned([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
 			f.Add(path, "%s is set by the gateway itself", name)
 		case spelled[header.Fold(name)] != "":
 			f.Add(path, "a service could take it for %s, which stands here too", spelled[header.Fold(name)])

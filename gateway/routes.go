@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/push"
 	"wxgate/gateway/route"
@@ -145,7 +146,7 @@ type routeEntry struct {
 	getBody    bool // GET and HEAD may have content
 	timeout    time.Duration
 	rewriting  *route.Rewriting // nil: the target is sent as it came
-	changes    headerChanges
+	changes    header.Changes
 	limit      *limit.Bucket      // nil: none
 	limits     []string           // the further ones that are counted once more is known
 	endpoint   Step               // nil: forwarded
@@ -238,7 +239,7 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
 		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == Allow, timeout: cfg.Timeout,
-		changes: newHeaderChanges(cfg.Headers), upstreamID: cfg.Upstream,
+		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
 	if cfg.Auth == AuthPrefetch {

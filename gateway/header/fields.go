@@ -4,6 +4,7 @@ package header
 
 import (
 	"bytes"
+	"fmt"
 	"iter"
 	"unsafe"
 
@@ -90,8 +91,8 @@ func (n Names) Contain(name []byte) bool {
 	return false
 }
 
-// SingleBit is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
-func SingleBit(name []byte) int {
+// singleBit is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
+func singleBit(name []byte) int {
 	switch FoldByte(name[0]) {
 	case 'a':
 		return bitOf(name, "authorization", 0)
@@ -168,4 +169,27 @@ func Authorization(h *fasthttp.RequestHeader) string {
 		return unsafe.String(unsafe.SliceData(lines[0]), len(lines[0]))
 	}
 	return string(bytes.Join(lines, []byte(", ")))
+}
+
+// maxConnectionOptions is how many names Connection may list: each is compared with each field.
+const maxConnectionOptions = 100
+
+// CheckSingle returns the fault of a request with two lines of a field that has one value (RFC 9110 §5.3): one service takes the
+// first, another the last, and a third joins them. Host and framing are the strict reader's.
+func CheckSingle(h *fasthttp.RequestHeader) error {
+	seen, options := 0, 0
+	for name, value := range Lines(h) {
+		field := singleBit(name)
+		if seen&field != 0 {
+			return fmt.Errorf("%.32q stands there twice", name)
+		}
+		seen |= field
+		if Folded(name, "connection") {
+			options += 1 + bytes.Count(value, []byte{','})
+		}
+	}
+	if options > maxConnectionOptions {
+		return fmt.Errorf("%s lists %d names", fasthttp.HeaderConnection, options)
+	}
+	return nil
 }
