@@ -27,8 +27,8 @@ type adminClient struct {
 }
 
 // newAdminClient finds the listener through gateway.yaml.
-func newAdminClient(w *world) (*adminClient, error) {
-	cfg, err := config.LoadServer(w.config, w.env)
+func newAdminClient(w *env) (*adminClient, error) {
+	cfg, err := config.LoadServer(w.config, w.lookup)
 	if err != nil {
 		return nil, err
 	}

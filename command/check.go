@@ -11,8 +11,8 @@ type checkCommand struct{}
 
 // Run reads the configuration and the files that it names as serve would and reports whether they hold, and what may not
 // be meant: it opens neither store nor socket.
-func (checkCommand) Run(w *world) error {
-	cfg, warnings, err := config.LoadWithFiles(w.config, w.env)
+func (checkCommand) Run(w *env) error {
+	cfg, warnings, err := config.LoadWithFiles(w.config, w.lookup)
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ type commands struct {
 }
 
 // world is what a command may touch of the process; tests give it another one.
-type world struct {
-	env    strictyaml.LookupEnv
+type env struct {
+	lookup strictyaml.LookupEnv
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
@@ -49,7 +49,7 @@ type world struct {
 }
 
 // queued makes an output of this process one that a server can write to whatever becomes of its reader: see process.LogQueue.
-func (w *world) queued(out *io.Writer) *process.LogQueue {
+func (w *env) queued(out *io.Writer) *process.LogQueue {
 	signal.Ignore(syscall.SIGPIPE) // a reader that left would end us
 	queue := process.NewLogQueue(*out)
 	*out = queue
@@ -58,7 +58,7 @@ func (w *world) queued(out *io.Writer) *process.LogQueue {
 }
 
 // flush writes what was said last.
-func (w *world) flush() {
+func (w *env) flush() {
 	for _, queue := range w.queues {
 		queue.Close(process.LogFlush)
 	}
@@ -72,25 +72,25 @@ func Run() int {
 		signal.Ignore(syscall.SIGTERM) // supervisors send it to every process of a group, and so do ours
 		stop()                         // but a second Ctrl-C ends a drain that takes too long
 	})
-	w := &world{env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	w := &env{lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	return runCommand(ctx, os.Args[1:], w)
 }
 
 // runCommand is Run without the process: it returns the exit code, 0 for success, 1 for a command that went wrong, 2 for a
 // command line that makes no sense.
-func runCommand(ctx context.Context, args []string, w *world) int {
+func runCommand(ctx context.Context, args []string, w *env) int {
 	var cli commands
 	exited := -1
 	parser, err := newParser(ctx, &cli, w, func(code int) { exited = code })
 	if err != nil {
 		return report(w, err, 2)
 	}
-	parsed, err := parser.Parse(asked(args))
+	parsed, err := parser.Parse(withHelpFlag(args))
 	if exited >= 0 { // --help was answered, or --version
 		return exited
 	}
 	if err != nil {
-		return report(w, notUnderstood(err), 2)
+		return report(w, usageError(err), 2)
 	}
 	defer w.flush()
 	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""
@@ -106,14 +106,14 @@ func runCommand(ctx context.Context, args []string, w *world) int {
 }
 
 // withoutFile adds to the error of a command that found no gateway.yaml, which nobody named, what helps.
-func withoutFile(w *world, err error) error {
+func withoutFile(w *env, err error) error {
 	if missing, ok := errors.AsType[*fs.PathError](err); ok && !w.named && missing.Path == w.config && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w; -c FILE names another one, and `wxgate demo` needs none", err)
 	}
 	return err
 }
 
-func report(w *world, err error, code int) int {
+func report(w *env, err error, code int) int {
 	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // a closed stderr leaves nobody to tell
 	return code
 }

@@ -37,7 +37,7 @@ func (versionFlag) BeforeReset(app *kong.Kong) error {
 }
 
 // newParser reads durations and numbers as the admin API and gateway.yaml do.
-func newParser(ctx context.Context, cli *commands, w *world, exit func(code int)) (*kong.Kong, error) {
+func newParser(ctx context.Context, cli *commands, w *env, exit func(code int)) (*kong.Kong, error) {
 	count := mapper(func(text string) (reflect.Value, error) {
 		n, err := input.Count(text)
 		return reflect.ValueOf(n), err
@@ -76,7 +76,7 @@ func mapper(read func(text string) (reflect.Value, error)) kong.Mapper {
 }
 
 // asked are the arguments with `help users ban` written as `users ban --help`.
-func asked(args []string) []string {
+func withHelpFlag(args []string) []string {
 	if len(args) > 0 && args[0] == "help" {
 		return append(append([]string{}, args[1:]...), "--help")
 	}
@@ -84,7 +84,7 @@ func asked(args []string) []string {
 }
 
 // notUnderstood says what is wrong with a command line in the words of who typed it, and where help is.
-func notUnderstood(err error) error {
+func usageError(err error) error {
 	text, command := err.Error(), "wxgate"
 	text = regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)$`).ReplaceAllString(text, "needs a value behind it")
 	text = regexp.MustCompile(`^unexpected argument (\S+\.ya?ml)$`).ReplaceAllString(text, "unexpected argument $1; a configuration is named by -c $1")

@@ -41,14 +41,14 @@ func (d demoCommand) Validate() error {
 // Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
 // mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste. With -c it is the
 // gateway of that file that is started, in front of the services that it names.
-func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
+func (d demoCommand) Run(ctx context.Context, w *env) (err error) {
 	w.queued(&w.stdout)
 	stand, err := newStandIn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stand.close()) }()
-	stand.givesWay, stand.listen = true, d.Listen
+	stand.fallbackPort, stand.listen = true, d.Listen
 	if !w.named {
 		return d.runRecipes(ctx, w, stand)
 	}
@@ -59,7 +59,7 @@ func (d demoCommand) Run(ctx context.Context, w *world) (err error) {
 }
 
 // runRecipes runs the demo with the recipe service.
-func (d demoCommand) runRecipes(ctx context.Context, w *world, stand *standIn) (err error) {
+func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (err error) {
 	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.New())
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func freeOr(listen string) string {
 }
 
 // printDemo prints what to open in a browser, and lines to paste into another terminal.
-func printDemo(w *world, address string, stand *standIn, page string) error {
+func printDemo(w *env, address string, stand *standIn, page string) error {
 	_, err := fmt.Fprintf(w.stdout, `
 wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
 

@@ -495,6 +495,6 @@ func wholeRegistry(t *testing.T) *prometheus.Registry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = svc.Close() })
-	svc.FollowReloads(t.Context(), process.NewSource("gateway.yaml", nil), cfg)
+	svc.FollowReloads(t.Context(), process.NewWatcher("gateway.yaml", nil), cfg)
 	return svc.Metrics
 }

@@ -30,14 +30,14 @@ type doctorCommand struct {
 // finding is one line of the doctor: what was looked at, whether it is well, and what to do.
 type finding struct {
 	about  string
-	ill    error  // nil: well
+	err    error  // nil: well
 	advice string // what it says when well, what to do when not
 }
 
 // Run looks at everything that a login and a request depend on and prints a line on each. The error says how many are
 // not well.
-func (d doctorCommand) Run(ctx context.Context, w *world) error {
-	cfg, err := config.Load(w.config, w.env)
+func (d doctorCommand) Run(ctx context.Context, w *env) error {
+	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (d doctorCommand) Run(ctx context.Context, w *world) error {
 	ill := 0
 	for _, f := range d.examine(ctx, cfg) {
 		verdict := "ok  "
-		if f.ill != nil {
+		if f.err != nil {
 			verdict = "FAIL"
 			ill++
-			f.advice = f.ill.Error() + "; " + f.advice
+			f.advice = f.err.Error() + "; " + f.advice
 		}
 		if _, err := fmt.Fprintf(w.stdout, "%s  %-22s %s\n", verdict, f.about, f.advice); err != nil {
 			return err
@@ -96,7 +96,7 @@ func storageFinding(dir string) finding {
 		if err == nil {
 			err = tryWriting(parent)
 		}
-		if f.ill = err; err != nil {
+		if f.err = err; err != nil {
 			f.advice = "set storage.badger.dir to a folder that the user of wxgate may write to"
 		}
 		return f
@@ -116,7 +116,7 @@ func secretFinding(ctx context.Context, cfg wechat.Config) finding {
 	f := finding{about: "WeChat " + cfg.AppID, advice: "appid and secret are known to WeChat"}
 	client, err := wechat.New(cfg, wechat.Deps{Metrics: prometheus.NewRegistry()})
 	if err != nil {
-		f.ill, f.advice = err, "fix the wechat section of the configuration"
+		f.err, f.advice = err, "fix the wechat section of the configuration"
 		return f
 	}
 	defer client.Close()
@@ -126,9 +126,9 @@ func secretFinding(ctx context.Context, cfg wechat.Config) finding {
 	case errors.As(err, &answer) && answer.Code == wechat.ErrCodeInvalidCode:
 		return f
 	case errors.As(err, &answer):
-		f.ill, f.advice = answer, "copy appid and secret again from mp.weixin.qq.com (开发管理 → 开发设置)"
+		f.err, f.advice = answer, "copy appid and secret again from mp.weixin.qq.com (开发管理 → 开发设置)"
 	default:
-		f.ill, f.advice = err, "let this machine reach "+cfg.BaseURL+", with CA certificates and DNS"
+		f.err, f.advice = err, "let this machine reach "+cfg.BaseURL+", with CA certificates and DNS"
 	}
 	return f
 }
@@ -138,18 +138,18 @@ func clockFinding(ctx context.Context, baseURL string) finding {
 	f := finding{about: "clock", advice: "within 5 s of WeChat's"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, baseURL, nil)
 	if err != nil {
-		f.ill, f.advice = errors.New("no request could be made"), "fix wechat.base_url"
+		f.err, f.advice = errors.New("no request could be made"), "fix wechat.base_url"
 		return f
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
-		f.ill, f.advice = errors.New("WeChat was not reached"), "see the line on WeChat"
+		f.err, f.advice = errors.New("WeChat was not reached"), "see the line on WeChat"
 		return f
 	}
 	defer resp.Body.Close()
 	theirs, err := http.ParseTime(resp.Header.Get("Date"))
 	if skew := time.Since(theirs).Round(time.Second); err == nil && (skew > 5*time.Second || skew < -5*time.Second) {
-		f.ill, f.advice = fmt.Errorf("our clock is off by %v", skew), "run NTP (chrony, systemd-timesyncd): the lifetime of tokens depends on the clock"
+		f.err, f.advice = fmt.Errorf("our clock is off by %v", skew), "run NTP (chrony, systemd-timesyncd): the lifetime of tokens depends on the clock"
 	}
 	return f
 }
@@ -182,7 +182,7 @@ func tlsFinding(ctx context.Context, domain string) finding {
 	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{MinVersion: tls.VersionTLS12}}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		f.ill, f.advice = err, "serve TLS 1.2 or later with the full chain of a public certificate authority"
+		f.err, f.advice = err, "serve TLS 1.2 or later with the full chain of a public certificate authority"
 		return f
 	}
 	defer conn.Close()
@@ -190,7 +190,7 @@ func tlsFinding(ctx context.Context, domain string) finding {
 	left := time.Until(state.PeerCertificates[0].NotAfter)
 	f.advice = fmt.Sprintf("%s, the certificate is good for %d days", tls.VersionName(state.Version), int(left.Hours()/24))
 	if left < 14*24*time.Hour {
-		f.ill, f.advice = fmt.Errorf("the certificate ends in %d days", int(left.Hours()/24)), "renew it"
+		f.err, f.advice = fmt.Errorf("the certificate ends in %d days", int(left.Hours()/24)), "renew it"
 	}
 	return f
 }

@@ -28,7 +28,7 @@ func contentFinding(ctx context.Context, name string, cfg upstream.Config) findi
 	if len(ill) == 0 {
 		return f
 	}
-	f.ill = errors.New(strings.Join(ill, "; "))
+	f.err = errors.New(strings.Join(ill, "; "))
 	f.advice = fmt.Sprintf("set upstreams.%s.keepalive.reuse_after_body: false, and let the service read or refuse all content", name)
 	if !cfg.Keepalive.ReuseAfterBody {
 		f.advice = "even after Connection: close; the service must read or refuse all content, no key of ours helps"

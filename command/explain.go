@@ -33,7 +33,7 @@ type explained struct {
 	Token   *verdict `json:"token,omitempty"`   // nil: none was given
 	Targets []string `json:"targets,omitempty"` // of the upstream, where it goes to one
 
-	asked string // the method in question
+	method string // the method in question
 }
 
 // Validate says how a request is written, where it is clear what was meant.
@@ -52,14 +52,14 @@ func (c *explainCommand) Validate() error {
 
 // Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
 // nothing is sent.
-func (c explainCommand) Run(w *world) error {
-	cfg, err := config.LoadRouting(w.config, w.env)
+func (c explainCommand) Run(w *env) error {
+	cfg, err := config.LoadRouting(w.config, w.lookup)
 	if err != nil {
 		return err
 	}
 	question, verdict, err := c.question(), (*verdict)(nil), error(nil)
 	if c.Token != "" {
-		verdict, question.TokenFault, err = c.judge(w)
+		verdict, question.TokenFault, err = c.checkToken(w)
 	}
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (c explainCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	e := explained{Explanation: got, asked: c.Method, Token: verdict}
+	e := explained{Explanation: got, method: c.Method, Token: verdict}
 	if got.Route != nil && got.Target != "" {
 		service := cfg.Upstreams[got.Route.To]
 		e.Targets = targetsOf(service)
@@ -84,8 +84,8 @@ func (c explainCommand) Run(w *world) error {
 }
 
 // judge looks at the token with the keys of the configuration, which it must know for that.
-func (c explainCommand) judge(w *world) (*verdict, error, error) {
-	cfg, err := config.Load(w.config, w.env)
+func (c explainCommand) checkToken(w *env) (*verdict, error, error) {
+	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the token needs the keys: %w", err)
 	}
@@ -129,7 +129,7 @@ func (e explained) write(t *table) {
 	if e.Target == "" {
 		return
 	}
-	if e.Method != e.asked {
+	if e.Method != e.method {
 		t.row("method", e.Method)
 	}
 	t.row("target", e.Target)

@@ -21,8 +21,8 @@ type healthCommand struct {
 }
 
 // Run asks the running gateway's public listener for /healthz; an error means unhealthy.
-func (h healthCommand) Run(ctx context.Context, w *world) error {
-	server, err := config.LoadServer(w.config, w.env)
+func (h healthCommand) Run(ctx context.Context, w *env) error {
+	server, err := config.LoadServer(w.config, w.lookup)
 	if err != nil {
 		return err
 	}

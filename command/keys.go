@@ -38,7 +38,7 @@ const secretBytes = 48
 const rsaBits = 3072
 
 // Run makes a key. A file that is there already is never overwritten.
-func (c keysNewCommand) Run(w *world) error {
+func (c keysNewCommand) Run(w *env) error {
 	if c.ID == "" {
 		c.ID = "key-" + time.Now().Format(time.DateOnly)
 	}
@@ -63,7 +63,7 @@ func (c keysNewCommand) validate() error {
 }
 
 // newSecret prints a shared secret, or writes it into a file.
-func (c keysNewCommand) newSecret(w *world) error {
+func (c keysNewCommand) newSecret(w *env) error {
 	var random [secretBytes]byte
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24
 	secret := base64.StdEncoding.EncodeToString(random[:])
@@ -77,7 +77,7 @@ func (c keysNewCommand) newSecret(w *world) error {
 }
 
 // newKeyPair writes a private key, and beside it the public one for services that verify tokens themselves.
-func (c keysNewCommand) newKeyPair(w *world) error {
+func (c keysNewCommand) newKeyPair(w *env) error {
 	private, err := newPrivateKey(c.Algorithm)
 	if err != nil {
 		return fmt.Errorf("making a key: %w", err)
@@ -94,7 +94,7 @@ func (c keysNewCommand) newKeyPair(w *world) error {
 }
 
 // snippet prints the lines of gateway.yaml for the key.
-func (c keysNewCommand) snippet(w *world, kind, value string) error {
+func (c keysNewCommand) snippet(w *env, kind, value string) error {
 	_, err := fmt.Fprintf(w.stdout, "authn:\n  algorithm: %s\n  keys:            # the first signs, all verify: leave the older ones below it until their tokens have expired\n    - id: %s\n      %s: %q\n",
 		c.Algorithm, c.ID, kind, value)
 	return err

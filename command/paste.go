@@ -70,7 +70,7 @@ func (c call) flags() string {
 // callOf is a request that one of the routes takes, best one that demands a token and takes a GET.
 func callOf(routes []gateway.RouteConfig) call {
 	best := slices.MinFunc(routes, func(a, b gateway.RouteConfig) int {
-		return cmp.Compare(unfit(a), unfit(b))
+		return cmp.Compare(demerits(a), demerits(b))
 	})
 	c := call{host: best.Host, path: examplePath(best.Path), remark: " (write a path that it has)"}
 	if len(best.Methods) > 0 && !slices.Contains(best.Methods, http.MethodGet) {
@@ -80,7 +80,7 @@ func callOf(routes []gateway.RouteConfig) call {
 }
 
 // unfit is how badly a route shows that the service learns who is calling.
-func unfit(r gateway.RouteConfig) int {
+func demerits(r gateway.RouteConfig) int {
 	badness := map[gateway.AuthMode]int{gateway.AuthRequired: 0, gateway.AuthOptional: 1, gateway.AuthNone: 4, gateway.AuthPrefetch: 8}[r.Auth]
 	if r.Upstream == "" {
 		badness += 16

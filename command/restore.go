@@ -19,7 +19,7 @@ type restoreCommand struct {
 const maxNextUserID = 1 << 52
 
 // Run makes a data folder that was put back from a backup safe to serve.
-func (c restoreCommand) Run(w *world) error {
+func (c restoreCommand) Run(w *env) error {
 	if c.NextUserID > maxNextUserID {
 		return fmt.Errorf("--next-user-id %d is above 2^52", c.NextUserID)
 	}

@@ -13,8 +13,8 @@ type routesCommand struct {
 }
 
 // Run lists every route and endpoint that the configuration makes; nothing needs to run.
-func (c routesCommand) Run(w *world) error {
-	cfg, err := config.LoadRouting(w.config, w.env)
+func (c routesCommand) Run(w *env) error {
+	cfg, err := config.LoadRouting(w.config, w.lookup)
 	if err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ type serveCommand struct {
 }
 
 // Run serves until the process is told to stop.
-func (c serveCommand) Run(ctx context.Context, w *world) error {
+func (c serveCommand) Run(ctx context.Context, w *env) error {
 	if c.Sandbox {
 		return serveSandbox(ctx, w)
 	}
-	return process.Run(ctx, w.config, w.env, w.queued(&w.stderr))
+	return process.Run(ctx, w.config, w.lookup, w.queued(&w.stderr))
 }

@@ -24,7 +24,7 @@ type sessionsListCommand struct {
 }
 
 // Run lists the sessions of a user.
-func (c sessionsListCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c sessionsListCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	var list admin.SessionList
 	path := fmt.Sprintf("/api/users/%d/sessions?limit=%d", c.User, c.Limit)
 	if c.After != "" {
@@ -50,7 +50,7 @@ type sessionsRevokeCommand struct {
 }
 
 // Run ends one session, or all of a user.
-func (c sessionsRevokeCommand) Run(ctx context.Context, w *world) error {
+func (c sessionsRevokeCommand) Run(ctx context.Context, w *env) error {
 	if (c.Session == "") == (c.User == 0) {
 		return errors.New("name one session, or a user with --user ID")
 	}
@@ -60,15 +60,15 @@ func (c sessionsRevokeCommand) Run(ctx context.Context, w *world) error {
 	}
 	if c.Session != "" {
 		err := client.ask(ctx, http.MethodDelete, "/api/sessions/"+url.PathEscape(c.Session), nil, nil)
-		return tell(w, err, "session %s has ended", c.Session)
+		return printLine(w, err, "session %s has ended", c.Session)
 	}
 	var ended struct{ Ended int }
 	err = client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
-	return tell(w, err, "%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User)
+	return printLine(w, err, "%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User)
 }
 
 // tell prints a line, unless there is an error.
-func tell(w *world, err error, format string, args ...any) error {
+func printLine(w *env, err error, format string, args ...any) error {
 	if err != nil {
 		return err
 	}

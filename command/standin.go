@@ -33,14 +33,14 @@ const (
 // standIn is what takes the place of WeChat, of the keys and of the store while a gateway is tried. All of it is thrown
 // away.
 type standIn struct {
-	dir       string
-	remove    func() error
-	weChat    *sandbox.Sandbox
-	push      wechat.PushConfig
-	keys      map[string]token.KeyConfig // by algorithm
-	addresses map[string]string          // what is listened on instead of an address of the file
-	givesWay  bool                       // a port that is taken gives way to a free one
-	listen    string                     // instead of server.listen; empty: what the file says
+	dir          string
+	remove       func() error
+	weChat       *sandbox.Sandbox
+	push         wechat.PushConfig
+	keys         map[string]token.KeyConfig // by algorithm
+	addresses    map[string]string          // what is listened on instead of an address of the file
+	fallbackPort bool                       // a port that is taken gives way to a free one
+	listen       string                     // instead of server.listen; empty: what the file says
 }
 
 func newStandIn(ctx context.Context) (*standIn, error) {
@@ -102,7 +102,7 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would hold at the real gateway too
 	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []token.KeyConfig{key}, false
-	if s.givesWay { // the demo is for a terminal
+	if s.fallbackPort { // the demo is for a terminal
 		cfg.Log.Format = "text"
 	}
 	cfg.Storage = storage.DefaultConfig()
@@ -139,7 +139,7 @@ func (s *standIn) local(address string) string {
 	if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is no address
 		instead = net.JoinHostPort("127.0.0.1", port)
 	}
-	if s.givesWay {
+	if s.fallbackPort {
 		instead = freeOr(instead)
 	}
 	s.addresses[address] = instead

@@ -49,7 +49,7 @@ func (v verdict) String() string {
 }
 
 // Run shows a token. It verifies the signature when the configuration can be read.
-func (c tokenInspectCommand) Run(w *world) error {
+func (c tokenInspectCommand) Run(w *env) error {
 	token, err := c.read(w.stdin)
 	if err != nil {
 		return err
@@ -134,8 +134,8 @@ func fromNow(d time.Duration) string {
 
 // verifyToken tries the keys of the configuration on a token's signature alone. It decides nothing about a request: the
 // gateway is much stricter.
-func verifyToken(text string, w *world) verdict {
-	cfg, err := config.Load(w.config, w.env)
+func verifyToken(text string, w *env) verdict {
+	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
 		return verdict{Detail: fmt.Sprintf("not checked: %s could not be read (see `wxgate check`)", w.config)}
 	}

@@ -20,7 +20,7 @@ type usersImportCommand struct {
 }
 
 // Run imports users; it is an error when a line was not imported.
-func (c usersImportCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	lines, err := openInput(c.File, w.stdin)
 	if err != nil {
 		return err
@@ -36,10 +36,10 @@ func (c usersImportCommand) Run(ctx context.Context, w *world, client *adminClie
 	if err := client.decode(answer, &report); err != nil {
 		return err
 	}
-	return c.tell(w.stdout, report)
+	return c.report(w.stdout, report)
 }
 
-func (c usersImportCommand) tell(w io.Writer, report admin.ImportReport) error {
+func (c usersImportCommand) report(w io.Writer, report admin.ImportReport) error {
 	err := c.print(w, report, func(t *table) {
 		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
 		for _, e := range report.Errors {
@@ -70,7 +70,7 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
 type usersExportCommand struct{}
 
 // Run prints every user as one line of JSON.
-func (usersExportCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (usersExportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	answer, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // serveSandbox serves a team's own gateway.yaml on loopback, with a sandbox in the place of WeChat.
-func serveSandbox(ctx context.Context, w *world) (err error) {
+func serveSandbox(ctx context.Context, w *env) (err error) {
 	w.queued(&w.stdout)
 	stand, err := newStandIn(ctx)
 	if err != nil {
@@ -25,9 +25,9 @@ func serveSandbox(ctx context.Context, w *world) (err error) {
 }
 
 // serve serves the file in the sandbox, reloads it when it changes, and prints what to paste.
-func (s *standIn) serve(ctx context.Context, w *world) error {
-	from := process.NewSource(w.config, func() (config.Config, error) { return s.load(w.config, w.env) })
-	cfg, err := from.Read()
+func (s *standIn) serve(ctx context.Context, w *env) error {
+	watcher := process.NewWatcher(w.config, func() (config.Config, error) { return s.load(w.config, w.lookup) })
+	cfg, err := watcher.Read()
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *standIn) serve(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	svc.FollowReloads(ctx, from, cfg)
+	svc.FollowReloads(ctx, watcher, cfg)
 	if err := s.print(w, svc.Address(), cfg); err != nil {
 		return errors.Join(err, svc.Close())
 	}
@@ -45,7 +45,7 @@ func (s *standIn) serve(ctx context.Context, w *world) error {
 }
 
 // print says loudly what this gateway is, and which lines to paste.
-func (s *standIn) print(w *world, address string, cfg config.Config) error {
+func (s *standIn) print(w *env, address string, cfg config.Config) error {
 	_, err := fmt.Fprintf(w.stdout, `
 SANDBOX: %s with a stand-in for WeChat. Everybody can log in as anybody here, so only this machine is served.
 Its appid, key and store are thrown away when it stops; the file's own, and its secrets of WeChat, are not used.
@@ -76,14 +76,14 @@ func (s *standIn) remarks(cfg config.Config, public string) string {
 		}
 		fmt.Fprintf(&lines, "It listens on %s instead of %s.\n", actual, written)
 	}
-	for _, other := range strangers(cfg) {
+	for _, other := range remoteTargets(cfg) {
 		fmt.Fprintf(&lines, "CAUTION: %s is another machine: it takes the sandbox users 1, 2, … for real ones.\n", other)
 	}
 	return lines.String()
 }
 
 // strangers are the upstreams' targets on other machines.
-func strangers(cfg config.Config) []string {
+func remoteTargets(cfg config.Config) []string {
 	var others []string
 	for name, up := range cfg.Upstreams {
 		for _, t := range up.Targets {

@@ -68,7 +68,7 @@ func (c usersListCommand) Validate() error {
 }
 
 // Run lists users.
-func (c usersListCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c usersListCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	var page admin.UserPage
 	if err := client.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
 		return err
@@ -91,7 +91,7 @@ type usersShowCommand struct {
 }
 
 // Run shows one user.
-func (c usersShowCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c usersShowCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	return askAccount(ctx, w, client, c.output, http.MethodGet, fmt.Sprintf("/api/users/%d", c.ID), nil)
 }
 
@@ -111,7 +111,7 @@ func (c usersBanCommand) Validate() error {
 }
 
 // Run bans a user.
-func (c usersBanCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c usersBanCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	ban := map[string]string{}
 	if c.For != nil {
 		ban["for"] = c.For.String()
@@ -126,12 +126,12 @@ type usersUnbanCommand struct {
 }
 
 // Run lifts a ban.
-func (c usersUnbanCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c usersUnbanCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	return askAccount(ctx, w, client, c.output, http.MethodDelete, fmt.Sprintf("/api/users/%d/ban", c.ID), nil)
 }
 
 // askAccount prints the account that a request is answered with.
-func askAccount(ctx context.Context, w *world, client *adminClient, out output, method, path string, body any) error {
+func askAccount(ctx context.Context, w *env, client *adminClient, out output, method, path string, body any) error {
 	var u admin.Account
 	if err := client.ask(ctx, method, path, body, &u); err != nil {
 		return err
@@ -162,7 +162,7 @@ type usersEraseCommand struct {
 }
 
 // Run erases a user, after the operator has typed the id a second time.
-func (c usersEraseCommand) Run(ctx context.Context, w *world, client *adminClient) error {
+func (c usersEraseCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	if err := c.confirm(w); err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (c usersEraseCommand) Run(ctx context.Context, w *world, client *adminClien
 	return err
 }
 
-func (c usersEraseCommand) confirm(w *world) error {
+func (c usersEraseCommand) confirm(w *env) error {
 	if c.Yes {
 		return nil
 	}

@@ -262,7 +262,7 @@ func TestAProgramThatCannotRunIsNoSuccessor(t *testing.T) {
 		become()
 		w.signal(syscall.SIGUSR2)
 		w.waitSays("no hand-over", i+1)
-		if i == 0 && !strings.Contains(w.output.String(), "or it is no wxgate; "+program+": exit status 3") {
+		if i == 0 && !strings.Contains(w.output.String(), "or the program is not wxgate; "+program+": exit status 3") {
 			t.Errorf("the log does not say how %s ended:\n%s", program, w.output)
 		}
 		w.want("with a program that cannot run", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")

@@ -11,14 +11,14 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// inherited are listening sockets that were open before this process; it opens itself what is nil.
+// inherited are listening sockets that were open before this process started; it opens the others itself.
 type inherited struct {
 	public, admin net.Listener
-	shared        bool // systemd has them too
+	shared        bool // systemd holds them too
 }
 
-// activated are the sockets that systemd opened (sd_listen_fds): the one named admin is for the operator, or else the
-// second, and the other one for the public.
+// activated returns the sockets that systemd opened (sd_listen_fds). The one named admin, or else the second one, is for
+// the operator, the other one for the public.
 func activated() (l inherited, err error) {
 	for _, file := range activation.Files(true) {
 		ln, err := listenerOf(file)
@@ -43,7 +43,7 @@ func listenerOf(file *os.File) (net.Listener, error) {
 	return net.FileListener(file)
 }
 
-// notify tells systemd what this process is at (sd_notify); without systemd it does nothing.
+// notify tells systemd the state of this process (sd_notify); without systemd it does nothing.
 func notify(state string) error {
 	_, err := daemon.SdNotify(false, state)
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {

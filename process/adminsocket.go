@@ -7,9 +7,8 @@ import (
 	"wxgate/secret"
 )
 
-// checkAdminSocket refuses a socket that others than this machine can reach, unless the admin API asks for a token. What
-// the configuration says of server.admin is not enough: a socket of systemd listens where its unit says, and localhost
-// may be a name of any address.
+// checkAdminSocket refuses a socket that other machines can reach, unless the admin API asks for a token. To look at
+// server.admin is not enough: a socket of systemd listens where its unit says, and localhost may resolve to any address.
 func checkAdminSocket(ln net.Listener, token secret.Text) error {
 	if token.Reveal() != "" || onThisMachine(ln.Addr()) {
 		return nil
@@ -18,8 +17,8 @@ func checkAdminSocket(ln net.Listener, token secret.Text) error {
 		ln.Addr())
 }
 
-// onThisMachine reports whether an address can be reached from this machine alone: loopback, or a Unix socket, whose file
-// says who may.
+// onThisMachine reports whether only this machine can reach an address: loopback, or a Unix socket, which has file
+// permissions.
 func onThisMachine(addr net.Addr) bool {
 	switch a := addr.(type) {
 	case *net.TCPAddr:

@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	leastDescriptors = 128  // 64 for services, storage and log, and as many for clients
-	fewDescriptors   = 1024 // below it a warning is due
+	leastDescriptors = 128  // 64 for services, storage and the log, and as many for clients
+	fewDescriptors   = 1024 // fewer than that are worth a warning
 )
 
-// checkDescriptors refuses a limit of open files with which nothing but refusals could be served, and warns of a low one.
-// The runtime has raised the soft limit to the hard one already.
+// checkDescriptors refuses a limit of open files under which every client would be refused, and warns about a low one. The
+// Go runtime has already raised the soft limit to the hard one.
 func checkDescriptors(limit uint64, log *slog.Logger) error {
 	const advice = "raise it with LimitNOFILE= (systemd), --ulimit nofile= (Docker) or ulimit -n; each client connection takes one, and each to a service"
 	switch {

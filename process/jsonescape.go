@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// escapedJSON passes JSON on with \u escapes for the characters that encoding/json leaves as they are and that a terminal
-// or a viewer obeys instead of showing them: DEL, the C1 controls, and what is invisible or changes the direction of
-// writing. Each Write has whole characters. A reader of JSON gets the same texts.
+// escapedJSON writes JSON with \u escapes for characters that encoding/json leaves as they are and that a terminal obeys
+// instead of showing: DEL, the C1 controls, and what is invisible or changes the direction of writing. To a JSON parser
+// the text is the same. No Write may end within a character.
 type escapedJSON struct{ to io.Writer }
 
-// EscapeJSON returns a writer of JSON that a terminal shows as it is.
+// EscapeJSON returns a writer for JSON whose output is safe to show on a terminal.
 func EscapeJSON(to io.Writer) io.Writer { return escapedJSON{to} }
 
 // Write implements io.Writer.
@@ -40,7 +40,7 @@ func (e escapedJSON) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// hiddenIndex is where the first hidden character begins, -1 when there is none.
+// hiddenIndex returns the index of the first hidden character, or -1.
 func hiddenIndex(text []byte) int {
 	for i := 0; i < len(text); {
 		if text[i] < 0x7f {
@@ -56,8 +56,8 @@ func hiddenIndex(text []byte) int {
 	return -1
 }
 
-// hidden reports whether a character is a control or a format character. Line feeds end lines of JSON, so those below
-// DEL, which encoding/json has escaped in strings, are left alone.
+// hidden reports whether a character is a control or a format character from DEL on. encoding/json has escaped those below
+// it within strings; outside of strings, line feeds end lines.
 func hidden(r rune) bool {
 	return r >= 0x7f && (unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r))
 }

@@ -16,25 +16,25 @@ type Logs struct {
 	queue *LogQueue
 }
 
-// NewLogs writes to queue as the section log says.
+// NewLogs returns a log that writes to queue as the section log says.
 func NewLogs(cfg gateway.LogConfig, queue *LogQueue) *Logs {
 	l := &Logs{queue: queue}
 	l.set(cfg)
 	options := &slog.HandlerOptions{Level: &l.level}
 	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(escapedJSON{queue}, options)})
-	queue.after = func(dropped uint64) { l.Warn("lines of the log were dropped", "lines", dropped) }
+	queue.onDropped = func(dropped uint64) { l.Warn("lines of the log were dropped", "lines", dropped) }
 	return l
 }
 
-// set changes level and format from the next line on.
+// set changes the level and the format, from the next line on.
 func (l *Logs) set(cfg gateway.LogConfig) {
 	if l.level.UnmarshalText([]byte(cfg.Level)) != nil {
-		l.level.Set(slog.LevelInfo) // Validate has refused any other text
+		l.level.Set(slog.LevelInfo) // unreachable: Validate refuses every other level
 	}
 	l.text.Store(cfg.Format == "text")
 }
 
-// eitherFormat is the one or the other handler, by a switch that all loggers made of it share.
+// eitherFormat passes records to one of two handlers. All loggers derived from it share the switch.
 type eitherFormat struct {
 	text         *atomic.Bool
 	asText, json slog.Handler

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	hurriedDrain = 2 * time.Second  // of a process whose place another one is about to take
-	freeWait     = 10 * time.Second // for that process to end
+	hurriedDrain = 2 * time.Second  // when the supervisor is about to start another process
+	freeWait     = 10 * time.Second // for a process that is ending to let go
 	freeEvery    = 50 * time.Millisecond
 )
 
-// Why a process ends though nobody told it to.
+// Why a process ends without being told to.
 var (
-	errOrphaned       = errors.New("the process that was started first is gone")
-	errSuccessorEnded = errors.New("the successor ended while it took the clients over")
+	errOrphaned       = errors.New("the supervising process is gone")
+	errSuccessorEnded = errors.New("the successor ended while it took over the clients")
 )
 
-// onceFree opens what another process may have, and be about to give up: the folder of the store, an address. The one
-// before us may have lost the process in front of it to a kill, and be ending.
+// onceFree opens what another process may still hold for a moment: the folder of the store, an address. Our predecessor may
+// be ending because its supervisor was killed.
 func (s *Service) onceFree(ctx context.Context, open func() error) error {
 	err := open()
-	if !taken(err) {
+	if !inUse(err) {
 		return err
 	}
 	s.log.Warn("waiting for another process to end", "for", freeWait.String(), "error", err)
@@ -33,7 +33,7 @@ func (s *Service) onceFree(ctx context.Context, open func() error) error {
 	defer cancel()
 	ticker := time.NewTicker(freeEvery)
 	defer ticker.Stop()
-	for taken(err) {
+	for inUse(err) {
 		select {
 		case <-ctx.Done():
 			return err
@@ -44,7 +44,7 @@ func (s *Service) onceFree(ctx context.Context, open func() error) error {
 	return err
 }
 
-// taken reports whether something could not be opened because another process has it.
-func taken(err error) bool {
+// inUse reports whether an open failed because another process holds what is opened.
+func inUse(err error) bool {
 	return errors.Is(err, storage.ErrLocked) || errors.Is(err, syscall.EADDRINUSE)
 }

@@ -20,56 +20,56 @@ import (
 	"wxgate/input"
 )
 
-// lookEvery is how often the files of the configuration are read. Two looks must agree, so that a file is not taken over
-// while it is being written.
+// lookEvery is how often the files of the configuration are read. Two reads in a row must agree, so that a file is not
+// loaded while it is being written.
 const lookEvery = time.Second
 
-// Source is gateway.yaml with the files that it names, read again at SIGHUP and when their content changes.
-type Source struct {
-	load    func() (config.Config, error)
-	file    string
-	hangups chan os.Signal
-	files   []string          // that the configuration names which was read last, be it refused
-	tried   [sha256.Size]byte // the content before that was read
-	seen    [sha256.Size]byte // the content at the last look
+// Watcher reads gateway.yaml, with the files that it names, again on SIGHUP and when their content changes.
+type Watcher struct {
+	load     func() (config.Config, error)
+	file     string
+	hangups  chan os.Signal
+	files    []string          // named by the configuration that was read last, even if that was refused
+	lastRead [sha256.Size]byte // the content when the configuration was last read
+	lastSeen [sha256.Size]byte // the content at the last look
 }
 
-// NewSource is the source of a file that load reads. It hears SIGHUP from now to the end: unheard, one would end us.
-func NewSource(file string, load func() (config.Config, error)) *Source {
-	s := &Source{file: file, load: load, hangups: make(chan os.Signal, 1)}
-	signal.Notify(s.hangups, syscall.SIGHUP)
-	return s
+// NewWatcher watches a file that load reads. SIGHUP is caught from now on, since by default it ends the process.
+func NewWatcher(file string, load func() (config.Config, error)) *Watcher {
+	w := &Watcher{file: file, load: load, hangups: make(chan os.Signal, 1)}
+	signal.Notify(w.hangups, syscall.SIGHUP)
+	return w
 }
 
-// Read reads the configuration. Its content is taken down before, so that no change falls between. When it names other
-// files than the one before, these are looked at from now on, so that one which is not there yet is noticed when it comes.
-func (s *Source) Read() (config.Config, error) {
-	s.tried = s.content()
-	cfg, err := s.load()
+// Read reads the configuration. The content is recorded before that, so that no change is missed. Files that it did not name
+// before are watched from now on, so that a file that does not exist yet is noticed once it does.
+func (w *Watcher) Read() (config.Config, error) {
+	w.lastRead = w.content()
+	cfg, err := w.load()
 	named := cfg.Files() // also those of a configuration that is refused, as far as it could be read
-	if (err == nil || len(named) > 0) && !slices.Equal(named, s.files) {
-		s.files = named
-		s.tried = s.content()
-		cfg, err = s.load() // what content has seen, or newer
+	if (err == nil || len(named) > 0) && !slices.Equal(named, w.files) {
+		w.files = named
+		w.lastRead = w.content()
+		cfg, err = w.load() // at least as new as the content that was recorded
 	}
 	return cfg, err
 }
 
-// changed reports whether the content is another one than was read, and came to rest.
-func (s *Source) changed() bool {
-	before := s.seen
-	s.seen = s.content()
-	return s.seen == before && s.seen != s.tried
+// changed reports whether the content differs from what was last read, and is no longer being written.
+func (w *Watcher) changed() bool {
+	before := w.lastSeen
+	w.lastSeen = w.content()
+	return w.lastSeen == before && w.lastSeen != w.lastRead
 }
 
-// content identifies what gateway.yaml and the files hold. Names are followed anew each time: a ConfigMap is changed by
-// exchanging a link.
-func (s *Source) content() (sum [sha256.Size]byte) {
+// content identifies the content of gateway.yaml and of the files. Links are resolved each time: Kubernetes changes a
+// ConfigMap by replacing one.
+func (w *Watcher) content() (sum [sha256.Size]byte) {
 	all := sha256.New()
-	for _, file := range append([]string{s.file}, s.files...) {
+	for _, file := range append([]string{w.file}, w.files...) {
 		text, err := input.File(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			_, _ = fmt.Fprint(all, err) // a hash takes all
+			_, _ = fmt.Fprint(all, err) // a hash never fails
 		}
 		_, _ = fmt.Fprintf(all, "%d\n%s", len(text), text)
 	}
@@ -77,33 +77,32 @@ func (s *Source) content() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// reloader takes over a changed gateway.yaml while requests are served: at SIGHUP, and when the content of the file, or of
-// one that it names, has changed.
+// reloader applies a changed gateway.yaml while requests are served.
 type reloader struct {
-	service *Service
-	source  *Source
-	running config.Config
-	well    prometheus.Gauge
+	service   *Service
+	watcher   *Watcher
+	running   config.Config
+	succeeded prometheus.Gauge
 }
 
-// newReloader is for a service that runs with what was read from the source.
-func newReloader(s *Service, from *Source, cfg config.Config) *reloader {
+// newReloader is for a service that runs with cfg, which the watcher has read.
+func newReloader(s *Service, watcher *Watcher, cfg config.Config) *reloader {
 	well := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_config_last_reload_successful", Help: "1 when the last reload, or the start, took the configuration over; 0 when it was refused.",
 	})
 	s.Metrics.MustRegister(well)
 	well.Set(1)
-	return &reloader{service: s, source: from, running: cfg, well: well}
+	return &reloader{service: s, watcher: watcher, running: cfg, succeeded: well}
 }
 
-// FollowReloads takes over what is read from a source, until ctx ends or the service closes. The service runs with cfg,
-// which was read from there.
-func (s *Service) FollowReloads(ctx context.Context, from *Source, cfg config.Config) {
-	s.follow(ctx, newReloader(s, from, cfg).follow)
+// FollowReloads applies what a watcher reads, until ctx ends or the service is closed. The service runs with cfg, which the
+// watcher has read.
+func (s *Service) FollowReloads(ctx context.Context, watcher *Watcher, cfg config.Config) {
+	s.follow(ctx, newReloader(s, watcher, cfg).follow)
 }
 
-// follow runs what changes the service while it serves, until ctx ends or the service closes: nothing of it meets what is
-// closed.
+// follow runs a function that changes the service while it serves, until ctx ends or the service is closed. Close waits for
+// it, so that it never meets anything closed.
 func (s *Service) follow(ctx context.Context, change func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -119,10 +118,10 @@ func (r *reloader) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.source.hangups:
+		case <-r.watcher.hangups:
 			r.try("SIGHUP")
 		case <-ticker.C:
-			if r.source.changed() {
+			if r.watcher.changed() {
 				r.try("the content of a file changed")
 			}
 		}
@@ -131,16 +130,16 @@ func (r *reloader) follow(ctx context.Context) {
 
 func (r *reloader) try(why string) {
 	if err := r.reload(why); err != nil {
-		r.well.Set(0)
+		r.succeeded.Set(0)
 		r.service.log.Error("reload refused, the running configuration stays", "because", why, "error", err)
 		return
 	}
-	r.well.Set(1)
+	r.succeeded.Set(1)
 }
 
-// reload reads the configuration again. A fault in it changes nothing.
+// reload reads the configuration and applies it. If it is refused, nothing changes.
 func (r *reloader) reload(why string) error {
-	cfg, err := r.source.Read()
+	cfg, err := r.watcher.Read()
 	if err != nil {
 		return err
 	}
@@ -150,7 +149,7 @@ func (r *reloader) reload(why string) error {
 	}
 	changed, kept := strictyaml.Differ(r.running, next), strictyaml.Differ(next, cfg)
 	if len(changed) == 0 {
-		changed = []string{"no key"} // a file that one names may have changed
+		changed = []string{"no key"} // but a file that it names may have changed
 	}
 	r.running = next
 	r.service.log.Info("reloaded", "because", why, "changed", strings.Join(changed, " "), "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
@@ -161,8 +160,8 @@ func (r *reloader) reload(why string) error {
 	return nil
 }
 
-// apply makes cfg the configuration of the requests to come, apart from what only a restart can change. An error leaves
-// everything as it was.
+// apply makes cfg the configuration of the requests to come, apart from what only a restart can change. After an error
+// everything is as before.
 func (s *Service) apply(cfg config.Config) error {
 	if err := checkAdminSocket(s.admin, cfg.Server.AdminToken); err != nil {
 		return err
@@ -176,14 +175,14 @@ func (s *Service) apply(cfg config.Config) error {
 		return err
 	}
 	if err := s.authn.Tokens.SetKeys(cfg.Authn.Algorithm, cfg.Authn.Keys); err != nil {
-		next.drop()
-		return fmt.Errorf("taking over the keys: %w", err)
+		next.discard()
+		return fmt.Errorf("applying the keys: %w", err)
 	}
 	if err := s.gateway.Reload(cfg.Gateway(), next.all, push); err != nil {
-		next.drop()
-		return fmt.Errorf("taking over the gateway's sections: %w", err)
+		next.discard()
+		return fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
 	s.logs.set(cfg.Log)
 	s.setTimeouts(cfg.Server.Timeouts)
-	return s.upstreams.become(next)
+	return s.upstreams.activate(next)
 }

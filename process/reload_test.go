@@ -108,7 +108,7 @@ func TestContentFollowsLinks(t *testing.T) {
 	if err := os.Symlink("one", link); err != nil {
 		t.Fatal(err)
 	}
-	r := &Source{file: filepath.Join(link, "gateway.yaml")}
+	r := &Watcher{file: filepath.Join(link, "gateway.yaml")}
 	one := r.content()
 	if one != r.content() {
 		t.Error("the same content is another one")
@@ -135,7 +135,7 @@ func TestAChangeBetweenReadingAndServingIsNoticed(t *testing.T) {
 		}
 	}
 	write("one")
-	s := &Source{file: file, load: func() (config.Config, error) {
+	s := &Watcher{file: file, load: func() (config.Config, error) {
 		write("two") // behind the back of whoever has read one
 		return config.Config{}, nil
 	}}

@@ -19,38 +19,38 @@ import (
 
 const (
 	prepareWait = 30 * time.Second // for a successor to start and read its configuration
-	quietWait   = 10 * time.Second // for the logins under way
+	quietWait   = 10 * time.Second // for logins in flight
 	takeWait    = 60 * time.Second // for a successor to open the store and serve
-	endWait     = 5 * time.Second  // for a successor that has nothing more to say to end
+	endWait     = 5 * time.Second  // for a successor that closed its channel to end
 )
 
-// errEndedEarly is a successor that is none: it could not serve, or is another program.
-var errEndedEarly = errors.New("the successor ended before it served; its log says why, or it is no wxgate")
+// errEndedEarly means that a successor could not serve, or is another program.
+var errEndedEarly = errors.New("the successor ended before it served; its log says why, or the program is not wxgate")
 
-// executable is the path of this program as it was started: the file behind it may be a newer one by now.
-var executable, errExecutable = os.Executable() //nolint:gochecknoglobals // later the name may be gone
+// executable is the path that this program was started from: by now the file there may be a newer one.
+var executable, errExecutable = os.Executable() //nolint:gochecknoglobals // later the file may have been renamed or removed
 
-// restarter hands everything over to a new process at SIGUSR2: the listening sockets, the store, the clients.
+// restarter hands everything over to a new process on SIGUSR2: the listening sockets, the store and the clients.
 type restarter struct {
 	service     *Service
-	herd        *handover.Herd
-	predecessor *handover.Channel // nil: this process is nobody's successor
-	listens     listens
-	orphaned    context.Context // ends when this is a successor and the process that was started first is gone
-	told        context.Context // ends when this process is told to stop
-	asked       chan os.Signal  // SIGUSR2; one that comes before this process serves waits until it does. Heard to the end: unheard, it would end us
-	ended       chan struct{}   // closed when no signal is to be passed on any more
+	lineage     *handover.Lineage
+	predecessor *handover.Channel // nil: this process is not a successor
+	addresses   addresses
+	orphaned    context.Context // done when this process is a successor and its supervisor is gone
+	stopping    context.Context // done when this process is told to stop
+	requests    chan os.Signal  // SIGUSR2; one that arrives before this process serves waits until it does. Caught to the end: by default it kills
+	ended       chan struct{}   // closed when there is nobody left to pass signals on to
 }
 
-// listens is what the listening sockets are for, as the configuration says it.
-type listens struct {
+// addresses are what the listening sockets listen on, as the configuration has it.
+type addresses struct {
 	Public string `json:"public"`
 	Admin  string `json:"admin"`
-	Own    bool   `json:"own"` // no systemd has the sockets too; an older wxgate does not say
+	Own    bool   `json:"own"` // systemd does not hold them too; an older wxgate does not say
 }
 
-func newRestarter(told context.Context) (*restarter, error) {
-	herd, err := handover.NewHerd()
+func newRestarter(stopping context.Context) (*restarter, error) {
+	lineage, err := handover.NewLineage()
 	if err != nil {
 		return nil, err
 	}
@@ -59,35 +59,35 @@ func newRestarter(told context.Context) (*restarter, error) {
 		return nil, err
 	}
 	orphaned, orphan := context.WithCancel(context.Background())
-	r := &restarter{herd: herd, predecessor: predecessor, orphaned: orphaned, told: told, asked: make(chan os.Signal, 1), ended: make(chan struct{})}
-	signal.Notify(r.asked, syscall.SIGUSR2)
+	r := &restarter{lineage: lineage, predecessor: predecessor, orphaned: orphaned, stopping: stopping, requests: make(chan os.Signal, 1), ended: make(chan struct{})}
+	signal.Notify(r.requests, syscall.SIGUSR2)
 	go func() {
-		if herd.AwaitOrphaned() {
+		if lineage.AwaitOrphaned() {
 			orphan()
 		}
 	}()
 	return r, nil
 }
 
-// onOrphaned runs f when this process is a successor and the one that was started first is gone.
+// onOrphaned runs f when this process is a successor and its supervisor is gone.
 func (r *restarter) onOrphaned(f func()) { context.AfterFunc(r.orphaned, f) }
 
-// inherit waits, as a successor, until the store is free, and returns the predecessor's listeners, by what they listen
-// for; nil when it has another address.
+// inherit returns the predecessor's listeners whose addresses are still those of the configuration, once the store is
+// released.
 func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
-	r.listens = listens{Public: cfg.Listen, Admin: cfg.Admin}
-	defer func() { r.listens.Own = !l.shared }()
+	r.addresses = addresses{Public: cfg.Listen, Admin: cfg.Admin}
+	defer func() { r.addresses.Own = !l.shared }()
 	if r.predecessor == nil {
 		return activated()
 	}
 	m, err := r.predecessor.Receive(time.Now().Add(prepareWait))
 	if err != nil {
-		return l, fmt.Errorf("waiting for the sockets: %w", err)
+		return l, fmt.Errorf("receiving the listening sockets: %w", err)
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	var theirs listens
+	var theirs addresses
 	if err := json.Unmarshal(m.Payload, &theirs); err != nil {
-		return l, fmt.Errorf("what the sockets listen for: %w", err)
+		return l, fmt.Errorf("reading the addresses of the listening sockets: %w", err)
 	}
 	l.shared = !theirs.Own
 	if theirs.Public == cfg.Listen {
@@ -107,20 +107,20 @@ func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
 	return l, errors.Join(err, free.Close())
 }
 
-// serving tells a predecessor that this process serves, and takes its clients over until it has no more.
-func (r *restarter) serving(s *Service) error {
+// announce tells the predecessor that this process is serving, and then takes over its clients.
+func (r *restarter) announce(s *Service) error {
 	r.service = s
 	if r.predecessor == nil {
 		return nil
 	}
 	if err := r.predecessor.Send(handover.Serving, nil); err != nil {
-		return fmt.Errorf("telling the predecessor: %w", errors.Join(errOrphaned, err)) // it has ended, or has taken its place back
+		return fmt.Errorf("announcing to the predecessor that this process serves: %w", errors.Join(errOrphaned, err)) // it has ended, or serves again
 	}
-	go r.adopt()
+	go r.takeClients()
 	return nil
 }
 
-func (r *restarter) adopt() {
+func (r *restarter) takeClients() {
 	ln, ok := r.service.public.(*listen.Listener)
 	for ok {
 		m, err := r.predecessor.Receive(time.Time{})
@@ -139,13 +139,13 @@ func (r *restarter) adopt() {
 	}
 }
 
-// follow hands over at SIGUSR2, until that has happened or ctx ends.
+// follow hands over on SIGUSR2, once, until ctx ends.
 func (r *restarter) follow(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.asked:
+		case <-r.requests:
 		}
 		r.service.log.Info("starting a successor", pid())
 		successor, err := r.start(ctx)
@@ -155,53 +155,54 @@ func (r *restarter) follow(ctx context.Context) {
 		}
 		r.service.log.Info("the successor serves, handing the clients over", "successor", successor.PID(), pid())
 		select {
-		case r.service.replaced <- func(ctx context.Context) error { return r.handOver(ctx, successor) }:
-		case <-ctx.Done(): // nobody hands over any more
+		case r.service.successors <- func(ctx context.Context) error { return r.handOver(ctx, successor) }:
+		case <-ctx.Done(): // stopping
 			successor.Stop(r.grace())
 		}
 		return
 	}
 }
 
-// start brings a successor to serve. On an error this process has everything that it had before.
+// start starts a successor and waits until it serves. After an error this process still has everything it had before.
 func (r *restarter) start(ctx context.Context) (*handover.Process, error) {
 	if errExecutable != nil {
 		return nil, errExecutable
 	}
-	p, err := r.herd.Start(executable, os.Args[1:])
+	p, err := r.lineage.Start(executable, os.Args[1:])
 	if err != nil {
 		return nil, err
 	}
-	if err := r.persuade(ctx, p); err != nil {
+	if err := r.prepare(ctx, p); err != nil {
 		if errors.Is(err, handover.ErrEnded) {
 			err = errEndedEarly
 		}
-		r.end(ctx, p, err)
-		return nil, fmt.Errorf("%w; %s: %s", err, executable, p.Exit())
+		r.endSuccessor(ctx, p, err)
+		return nil, fmt.Errorf("%w; %s: %s", err, executable, p.ExitStatus())
 	}
 	return p, nil
 }
 
-// end ends a successor that cannot have the clients. When that is because all are told to stop, it may just have come to
-// serve some.
-func (r *restarter) end(ctx context.Context, p *handover.Process, cause error) {
+// endSuccessor ends a successor that will not get the clients. If that is because everything is being stopped, it may
+// already be serving some.
+func (r *restarter) endSuccessor(ctx context.Context, p *handover.Process, cause error) {
 	switch {
 	case ctx.Err() != nil:
 		p.Stop(r.grace())
 	case errors.Is(cause, errEndedEarly):
 		p.Await(endWait)
 	default:
-		p.Kill()
+		p.Await(0)
 	}
 }
 
-// grace is how long a successor may take to stop: as long as a drain, and a little more.
+// grace is how long a successor may take to stop: the time of a drain and a little more.
 func (r *restarter) grace() time.Duration {
 	return time.Duration(r.service.drain.Load()) + 5*time.Second
 }
 
-func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
-	payload, err := json.Marshal(r.listens)
+// prepare gives a successor the listening sockets and the store, step by step.
+func (r *restarter) prepare(ctx context.Context, p *handover.Process) error {
+	payload, err := json.Marshal(r.addresses)
 	if err != nil {
 		return err
 	}
@@ -214,7 +215,7 @@ func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
 	quiet, cancel := context.WithTimeout(ctx, quietWait)
 	defer cancel()
 	if err := r.service.gate.Shut(quiet); err != nil {
-		return fmt.Errorf("waiting for the logins under way: %w", err)
+		return fmt.Errorf("waiting for logins in flight: %w", err)
 	}
 	if err := r.releaseStore(ctx, p); err != nil {
 		r.service.gate.Open()
@@ -223,7 +224,7 @@ func (r *restarter) persuade(ctx context.Context, p *handover.Process) error {
 	return nil
 }
 
-// releaseStore gives the store to a successor, and takes it back unless that one comes to serve.
+// releaseStore releases the store to a successor, and reacquires it if that one does not come to serve.
 func (r *restarter) releaseStore(ctx context.Context, p *handover.Process) error {
 	err := r.service.folder.Release(ctx)
 	if err == nil {
@@ -233,18 +234,18 @@ func (r *restarter) releaseStore(ctx context.Context, p *handover.Process) error
 		err = expect(ctx, p, handover.Serving, takeWait)
 	}
 	if err != nil {
-		r.end(ctx, p, err) // before its folder is taken
+		r.endSuccessor(ctx, p, err) // before its folder is reacquired
 		err = errors.Join(err, r.service.folder.Reacquire(context.WithoutCancel(ctx)))
 	}
 	return err
 }
 
-// expect waits for one message of a kind. When ctx ends, so does the conversation.
+// expect waits for a message of a kind. The channel is closed when ctx ends.
 func expect(ctx context.Context, p *handover.Process, kind handover.Kind, wait time.Duration) error {
 	defer context.AfterFunc(ctx, func() { _ = p.Close() })()
 	m, err := p.Receive(time.Now().Add(wait))
 	if ctx.Err() != nil {
-		return errors.Join(errors.New("told to stop meanwhile"), m.Close())
+		return errors.Join(errors.New("this process was told to stop meanwhile"), m.Close())
 	}
 	if errors.Is(err, handover.ErrEnded) {
 		return errEndedEarly
@@ -253,15 +254,15 @@ func expect(ctx context.Context, p *handover.Process, kind handover.Kind, wait t
 		return fmt.Errorf("waiting for the successor: %w", err)
 	}
 	if m.Kind != kind {
-		return fmt.Errorf("the successor said %q, want %q", m.Kind, kind)
+		return fmt.Errorf("the successor sent message %q, want %q", m.Kind, kind)
 	}
 	return nil
 }
 
-// handOver gives the clients to a successor that serves.
+// handOver gives the clients to a successor that is serving.
 func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
-	err := r.herd.Follow(p)
-	if r.herd.Shepherd() {
+	err := r.lineage.Report(p)
+	if r.lineage.IsSupervisor() {
 		r.passSignals()
 	}
 	ln, ok := r.service.public.(*listen.Listener)
@@ -271,16 +272,16 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.service.onClose(p.Close)
-	go func() { // it says nothing more: this is its end, or ours
+	go func() { // the successor sends nothing more, so this returns when it ends, or when we do
 		if _, err := p.Receive(time.Time{}); errors.Is(err, handover.ErrEnded) {
-			r.service.hurry(errSuccessorEnded) // also when it comes while the last answers are drained
+			r.service.hurry(errSuccessorEnded) // also while the last answers are being drained
 		}
 		cancel(errSuccessorEnded)
 	}()
 	give := func(client net.Conn, begun []byte) error {
 		socket, ok := client.(syscall.Conn)
 		if !ok {
-			return fmt.Errorf("a %T is no socket", client)
+			return fmt.Errorf("a %T is not a socket", client)
 		}
 		return p.Send(handover.Connection, begun, socket)
 	}
@@ -291,12 +292,12 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	return errors.Join(err, handed)
 }
 
-// passSignals passes signals on to the one who serves, from now until shepherd returns: also while this process drains.
-// The first one to stop, which may have come before, is SIGTERM whatever it was; a SIGINT after it is the second Ctrl-C.
+// passSignals passes signals on to the process that is serving, until supervise returns. The first signal to stop, which
+// may already have arrived, is passed on as SIGTERM; a SIGINT after it is the second Ctrl-C.
 func (r *restarter) passSignals() {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)
-	forget := context.AfterFunc(r.told, func() {
+	forget := context.AfterFunc(r.stopping, func() {
 		signal.Notify(signals, syscall.SIGINT)
 		signals <- syscall.SIGTERM
 	})
@@ -309,17 +310,17 @@ func (r *restarter) passSignals() {
 				return
 			case sig := <-signals:
 				number, _ := sig.(syscall.Signal)
-				_ = r.herd.Signal(number) // it has ended: Wait says so
+				_ = r.lineage.Signal(number) // an error means that it has ended, which Wait reports
 			}
 		}
 	}()
 }
 
-// shepherd stays in front of the successors, when this is the process that a supervisor knows. It returns their exit code.
-func (r *restarter) shepherd() (int, error) {
-	if !r.herd.Shepherd() {
+// supervise waits for the successors, if this process is their supervisor, and returns the exit code of the last one.
+func (r *restarter) supervise() (int, error) {
+	if !r.lineage.IsSupervisor() {
 		return 0, nil
 	}
 	defer close(r.ended)
-	return r.herd.Wait()
+	return r.lineage.Wait()
 }

@@ -8,7 +8,7 @@ import (
 	"wxgate/gateway"
 )
 
-// restarter would hand everything over to a new process; that works on Linux alone.
+// restarter hands nothing over: that works on Linux only.
 type restarter struct{}
 
 func newRestarter(context.Context) (*restarter, error) { return new(restarter), nil }
@@ -17,8 +17,8 @@ func (*restarter) onOrphaned(func()) {}
 
 func (*restarter) inherit(gateway.ServerConfig) (inherited, error) { return activated() }
 
-func (*restarter) serving(*Service) error { return nil }
+func (*restarter) announce(*Service) error { return nil }
 
 func (*restarter) follow(context.Context) {}
 
-func (*restarter) shepherd() (int, error) { return 0, nil }
+func (*restarter) supervise() (int, error) { return 0, nil }

@@ -28,13 +28,13 @@ import (
 	"wxgate/storage/badger"
 )
 
-// Run serves the configuration of a file until ctx ends, and then ends or hands over: whoever it handed over to is waited for.
+// Run serves the configuration in a file until ctx ends or a successor has taken over. It waits for the successor.
 func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQueue) error {
-	from := NewSource(file, func() (config.Config, error) {
+	watcher := NewWatcher(file, func() (config.Config, error) {
 		cfg, _, err := config.LoadWithFiles(file, env)
 		return cfg, err
 	})
-	cfg, err := from.Read()
+	cfg, err := watcher.Read()
 	if err != nil {
 		return err
 	}
@@ -58,26 +58,26 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 		return err
 	}
 	restarts.onOrphaned(func() { svc.hurry(errOrphaned) }) // also while it drains for another reason
-	svc.FollowReloads(ctx, from, cfg)
+	svc.FollowReloads(ctx, watcher, cfg)
 	err = svc.Serve(ctx, func() error {
-		err := restarts.serving(svc)
+		err := restarts.announce(svc)
 		svc.follow(ctx, restarts.follow)
 		return err
 	})
-	if !svc.handed {
+	if !svc.handedOver {
 		return err
 	}
-	if err != nil { // who was told to end with the one who serves does so
+	if err != nil { // the serving process decides how this one ends
 		log.Error("after the hand-over", "error", err)
 	}
-	code, err := restarts.shepherd()
+	code, err := restarts.supervise()
 	if err == nil && code != 0 {
 		err = ExitCode(code)
 	}
 	return err
 }
 
-// warn logs what holds of a configuration, and may not be meant.
+// warn logs what is valid in a configuration and may still be a mistake.
 func warn(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 	warnCloudRun(cfg, env, log)
 	config.WarnOpenings(cfg, log)
@@ -86,50 +86,50 @@ func warn(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 	}
 }
 
-// ExitCode ends the process with a code of its own, and says nothing: whoever had it said why.
+// ExitCode is an error that ends the process with this code and without a message: a successor has said why.
 type ExitCode int
 
 func (c ExitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// Service is a gateway with all that it stands on, open and listening.
+// Service is a gateway with everything it needs, open and listening.
 type Service struct {
-	log       *slog.Logger
-	logs      *Logs
-	preDrain  atomic.Int64 // a time.Duration
-	drain     atomic.Int64 // the same
-	Metrics   *prometheus.Registry
-	store     *storage.Store
-	folder    folder
-	authn     *authn.Authn
-	upstreams *upstreams
-	gateway   *gateway.Gateway
-	gate      *handover.Gate // of the store
-	public    net.Listener
-	shared    bool // public is systemd's too
-	admin     net.Listener
-	replaced  chan func(context.Context) error // gives the clients to a successor that serves
-	handed    bool                             // a successor has them
-	haste     chan struct{}                    // closed when another process is about to take the place of this one
-	hurried   sync.Once
-	closers   []func() error // in the order of opening
+	log        *slog.Logger
+	logs       *Logs
+	preDrain   atomic.Int64 // a time.Duration
+	drain      atomic.Int64 // the same
+	Metrics    *prometheus.Registry
+	store      *storage.Store
+	folder     folder
+	authn      *authn.Authn
+	upstreams  *upstreams
+	gateway    *gateway.Gateway
+	gate       *handover.Gate // of the store
+	public     net.Listener
+	shared     bool // systemd holds public too
+	admin      net.Listener
+	successors chan func(context.Context) error // receives the function that gives the clients to a successor
+	handedOver bool                             // a successor has the clients
+	haste      chan struct{}                    // closed when another process is about to be started in our place
+	hurried    sync.Once
+	closers    []func() error // in the order of opening
 }
 
-// folder is a store that can be given to another process for a while; one that others share needs none.
+// folder is a store that one process at a time can have, and that it can release for a while.
 type folder interface {
-	Release(ctx context.Context) error   // reads and writes wait
-	Reacquire(ctx context.Context) error // they go on
+	Release(ctx context.Context) error   // reads and writes block
+	Reacquire(ctx context.Context) error // they continue
 }
 
-// Open opens a service with listeners of its own. Where the sandbox is WeChat, tourist is the person for whom a code
-// of touristappid logs in; empty: nobody.
+// Open opens a service with listeners of its own. tourist is the person whom a code of touristappid logs in, where the
+// sandbox stands in for WeChat; empty: nobody.
 func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*Service, error) {
 	return open(ctx, cfg, log, inherited{}, tourist)
 }
 
-// open opens everything in dependency order: store, WeChat, authn, upstreams, gateway, listeners. On an error what was
-// opened is closed again.
+// open opens everything in the order of dependencies: store, WeChat, authn, upstreams, gateway, listeners. After an error
+// everything that was opened is closed.
 func open(ctx context.Context, cfg config.Config, log *Logs, sockets inherited, tourist string) (*Service, error) {
-	s := &Service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, replaced: make(chan func(context.Context) error), haste: make(chan struct{})}
+	s := &Service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg, tourist); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -182,7 +182,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err := s.listen(ctx, cfg.Server); err != nil {
 		return err
 	}
-	s.onClose(func() error { // of a service that has not served
+	s.onClose(func() error { // for a service that never served
 		for _, ln := range []net.Listener{s.public, s.admin} {
 			if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				return err
@@ -193,7 +193,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	return nil
 }
 
-// openStore opens the store once no other process has it.
+// openStore opens the store as soon as no other process has it.
 func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics prometheus.Registerer) error {
 	return s.onceFree(ctx, func() error {
 		opened, err := badger.Open(cfg, metrics, s.log.With("component", "storage"), time.Now)
@@ -248,7 +248,7 @@ func (s *Service) listenPublic(ctx context.Context, address string) error {
 	})
 }
 
-// sockets are the listening ones, public and admin.
+// sockets returns the listening sockets, public and admin.
 func (s *Service) sockets() []syscall.Conn {
 	var sockets []syscall.Conn
 	public, admin := s.public, s.admin
@@ -274,16 +274,16 @@ func (s *Service) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve answers until ctx ends, a successor takes over, or a listener breaks; then it drains and closes. begun, which may
-// be nil, is called once it answers.
-func (s *Service) Serve(ctx context.Context, begun func() error) error {
+// Serve answers requests until ctx ends, a successor takes over, or a listener fails; then it drains and closes. serving,
+// which may be nil, is called once requests are answered.
+func (s *Service) Serve(ctx context.Context, serving func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
 	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version(), pid())
 	var err error
-	if begun != nil {
-		err = begun()
+	if serving != nil {
+		err = serving()
 	}
 	err = errors.Join(err, notify(daemon.SdNotifyReady))
 	running := 2
@@ -294,11 +294,11 @@ func (s *Service) Serve(ctx context.Context, begun func() error) error {
 		case <-ctx.Done():
 			err = notify(daemon.SdNotifyStopping)
 			s.announceStop()
-		case handOver := <-s.replaced:
-			s.handed = true
+		case handOver := <-s.successors:
+			s.handedOver = true
 			drain, cancel := s.drainTime()
 			defer cancel()
-			err = s.give(drain, handOver)
+			err = s.handOver(drain, handOver)
 			return errors.Join(err, s.stop(drain, broken, running))
 		case err = <-broken:
 			running--
@@ -309,8 +309,8 @@ func (s *Service) Serve(ctx context.Context, begun func() error) error {
 	return errors.Join(err, s.stop(drain, broken, running))
 }
 
-// give hands the clients to a successor. Those that are not answered in the time of a drain are cut off by stop.
-func (s *Service) give(ctx context.Context, handOver func(context.Context) error) error {
+// handOver gives the clients to a successor. Clients that are not answered within the time of a drain are cut off by stop.
+func (s *Service) handOver(ctx context.Context, handOver func(context.Context) error) error {
 	err := handOver(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -319,8 +319,8 @@ func (s *Service) give(ctx context.Context, handOver func(context.Context) error
 	return err
 }
 
-// hurry shortens the drain of a process whose place another one is about to take, whatever it drains for: the supervisor
-// starts one as soon as the process in front, or this one, has ended.
+// hurry shortens a drain, whatever its reason, when another process is about to be started in our place: systemd starts
+// one as soon as the supervising process, or this one, has ended.
 func (s *Service) hurry(cause error) {
 	if !errors.Is(cause, errOrphaned) && !errors.Is(cause, errSuccessorEnded) {
 		return
@@ -331,7 +331,7 @@ func (s *Service) hurry(cause error) {
 	})
 }
 
-// drainTime is a context that ends when a drain may take no longer.
+// drainTime returns a context that ends with the time for a drain.
 func (s *Service) drainTime() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.drain.Load()))
 	go func() {
@@ -344,7 +344,7 @@ func (s *Service) drainTime() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// announceStop tells balancers that nothing should come here any more, and serves on until they have noticed.
+// announceStop tells load balancers to send no more requests, and keeps serving until they have noticed.
 func (s *Service) announceStop() {
 	wait := time.Duration(s.preDrain.Load())
 	if wait == 0 {
@@ -358,7 +358,7 @@ func (s *Service) announceStop() {
 	}
 }
 
-// stop drains what is in flight until ctx ends, waits for the listeners' goroutines and closes the rest.
+// stop drains the requests in flight until ctx ends, waits for the goroutines of the listeners, and closes the rest.
 func (s *Service) stop(ctx context.Context, broken <-chan error, running int) error {
 	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
 	errs := []error{s.gateway.Shutdown(ctx)}
@@ -366,7 +366,7 @@ func (s *Service) stop(ctx context.Context, broken <-chan error, running int) er
 		errs = append(errs, <-broken)
 	}
 	errs = append(errs, s.Close())
-	if s.handed {
+	if s.handedOver {
 		s.log.Info("stopped", "because", "a successor serves", pid())
 	} else {
 		s.log.Info("stopped", pid())
@@ -374,13 +374,13 @@ func (s *Service) stop(ctx context.Context, broken <-chan error, running int) er
 	return errors.Join(errs...)
 }
 
-// Address is where the public is answered.
+// Address is the address of the public listener.
 func (s *Service) Address() string { return s.public.Addr().String() }
 
-// pid tells the lines of a process from those of its successor.
+// pid is the attribute that tells the log lines of a process from those of its successor.
 func pid() slog.Attr { return slog.Int("pid", os.Getpid()) }
 
-// newMetrics is a registry of our own with what every Go process tells.
+// newMetrics returns a registry with the metrics that every Go process has, and the version.
 func newMetrics() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{

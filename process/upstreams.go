@@ -16,9 +16,9 @@ type upstreams struct {
 	all     map[string]*upstream.Upstream
 	metrics *upstream.Metrics
 	log     *slog.Logger
-	changes []*upstream.Change               // of those that were taken over
-	begun   []*upstream.Upstream             // those that were not taken over from the configuration before
-	retired map[*upstream.Upstream]time.Time // those of configurations before, which a slow request may still turn to
+	changes []*upstream.Change               // of upstreams that are reused
+	opened  []*upstream.Upstream             // upstreams that the configuration before did not have
+	retired map[*upstream.Upstream]time.Time // upstreams of earlier configurations that a slow request may still turn to, and since when
 }
 
 func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, log *slog.Logger) (*upstreams, error) {
@@ -31,56 +31,55 @@ func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, l
 	return u, nil
 }
 
-// next are the upstreams of another configuration, which must be valid. One that is known already is the same, and takes
-// its section over when it becomes the next.
+// next opens the upstreams of another configuration, which must be valid. An upstream that exists already is reused, and
+// takes over its section in activate.
 func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
 	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), metrics: u.metrics, log: u.log}
 	for name, cfg := range cfgs {
 		var err error
 		if same, known := u.all[name]; known {
-			err = n.take(name, same, cfg)
+			err = n.reuse(name, same, cfg)
 		} else {
-			err = n.begin(name, cfg)
+			err = n.open(name, cfg)
 		}
 		if err != nil {
-			n.drop()
+			n.discard()
 			return nil, err
 		}
 	}
 	return n, nil
 }
 
-// take takes an upstream over and prepares its change. One whose section and files are as before stays as it is.
-func (u *upstreams) take(name string, same *upstream.Upstream, cfg upstream.Config) error {
+// reuse prepares the change of an upstream that exists. One whose section and files are as before stays as it is.
+func (u *upstreams) reuse(name string, same *upstream.Upstream, cfg upstream.Config) error {
 	u.all[name] = same
 	change, err := same.Prepare(cfg)
 	u.changes = append(u.changes, change)
 	return err
 }
 
-func (u *upstreams) begin(name string, cfg upstream.Config) error {
+func (u *upstreams) open(name string, cfg upstream.Config) error {
 	opened, err := upstream.New(name, cfg, u.metrics, u.log)
 	if err != nil {
 		return fmt.Errorf("opening upstream %s: %w", name, err)
 	}
 	u.all[name] = opened
-	u.begun = append(u.begun, opened)
+	u.opened = append(u.opened, opened)
 	return nil
 }
 
-// drop closes what next has opened and nobody will use.
-func (u *upstreams) drop() {
-	for _, opened := range u.begun {
+// discard closes the upstreams that next opened and nobody will use.
+func (u *upstreams) discard() {
+	for _, opened := range u.opened {
 		opened.Close()
 	}
 }
 
-// retireAfter is how long a request may take from its beginning to the moment when it turns to its upstream: it may
-// have to ask WeChat who it is from.
+// retireAfter is how long after its start a request may still turn to its upstream: it may have to ask WeChat who sent it.
 const retireAfter = time.Minute
 
-// become makes u the next ones. Those that are no more end what they have in flight, and are closed by a later call.
-func (u *upstreams) become(next *upstreams) error {
+// activate replaces the upstreams by the next ones. Those that are gone finish what is in flight; a later call closes them.
+func (u *upstreams) activate(next *upstreams) error {
 	now := time.Now()
 	for old, since := range u.retired {
 		if now.Sub(since) > retireAfter {

@@ -17,8 +17,8 @@ import (
 	"wxgate/storage"
 )
 
-// openWeChat makes the client of each mini-program, as authn and the admin API ask for it. They share WeChat's access_tokens with a restarted process through
-// the store.
+// openWeChat makes the client of each mini-program, as authn and the admin API want it. Through the store it shares WeChat's
+// access_tokens with a process that is restarted.
 func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (map[string]authn.WeChat, map[string]admin.Broker, error) {
 	apps, brokers := map[string]authn.WeChat{}, map[string]admin.Broker{}
 	for _, each := range cfg.Each() {
@@ -34,10 +34,10 @@ func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (
 	return apps, brokers, nil
 }
 
-// newPush opens pushed messages; nil while wechat.push is empty.
+// newPush makes what opens pushed messages, nil when wechat.push is empty.
 func newPush(cfg wechat.Config) (*wechat.Push, error) {
 	if cfg.Push.Upstream == "" {
-		return nil, nil // none is what an empty section means
+		return nil, nil // an empty section means none
 	}
 	push, err := wechat.NewPush(cfg.AppID, cfg.Push.Token, cfg.Push.AESKey)
 	if err != nil {
@@ -46,21 +46,21 @@ func newPush(cfg wechat.Config) (*wechat.Push, error) {
 	return push, nil
 }
 
-// tokenStore keeps access_tokens of WeChat in our store.
+// tokenStore keeps the access_tokens of WeChat in our store.
 type tokenStore struct{ *storage.Store }
 
-// Load returns the token last saved, or the zero token.
+// Load returns the token that was saved last, or the zero token.
 func (s tokenStore) Load(ctx context.Context, appID string) (wechat.ServerToken, error) {
 	token, expires, err := s.ServerToken(ctx, appID)
 	return wechat.ServerToken{Value: secret.Text(token), Expires: expires}, err
 }
 
-// Save keeps a token.
+// Save saves a token.
 func (s tokenStore) Save(ctx context.Context, appID string, token wechat.ServerToken) error {
 	return s.SaveServerToken(ctx, appID, token.Value.Reveal(), token.Expires)
 }
 
-// warnCloudRun says what WeChat Cloud Run does to an embedded store, and what believing its headers asks for.
+// warnCloudRun warns about what WeChat Cloud Run does to an embedded store, and about trusting its headers.
 func warnCloudRun(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
 	if id, cloud := env("CBR_ENV_ID"); cloud && id != "" {
 		log.Warn("this is WeChat Cloud Run, whose disk is gone when an instance ends: users keep no ids and everybody logs in again; " +

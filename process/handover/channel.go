@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package handover is the conversation of a process with the one that takes its place: messages over a socket between
-// the two, some of which carry sockets. It knows nothing of what is served.
+// Package handover lets a process hand over to a successor: it starts the successor, exchanges messages with it, some of
+// which carry sockets, and supervises the processes that take over from each other. It knows nothing about what they serve.
 package handover
 
 import (
@@ -19,35 +19,35 @@ import (
 // Kind says what a message is about.
 type Kind byte
 
-// The kinds, in the order in which they are sent.
+// The kinds of messages, in the order in which they are sent.
 const (
-	Listeners  Kind = 'L' // to the successor: what the sockets with it listen for, in the payload
-	Prepared   Kind = 'P' // to the predecessor: I could serve with this configuration
-	Free       Kind = 'F' // to the successor: the store is yours
-	Serving    Kind = 'S' // to the predecessor: I serve
-	Connection Kind = 'C' // to the successor: a client, and what it has sent of a request
+	Listeners  Kind = 'L' // to the successor: the listening sockets; the payload says what they are for
+	Prepared   Kind = 'P' // to the predecessor: the configuration has been read
+	Free       Kind = 'F' // to the successor: the store is released
+	Serving    Kind = 'S' // to the predecessor: requests are being served
+	Connection Kind = 'C' // to the successor: a client; the payload is what it has sent of a request
 )
 
-// maxPayload bounds a message in bytes: a head and a small body fit.
+// maxPayload is the largest payload in bytes: a request head and a small body fit.
 const maxPayload = 160 << 10
 
-// maxSockets is how many sockets one message carries at most.
+// maxSockets is the most sockets that one message can carry.
 const maxSockets = 4
 
-// ErrEnded is the end of the other process, or of its interest.
-var ErrEnded = errors.New("the other process has ended the conversation")
+// ErrEnded means that the other process has ended or closed the channel.
+var ErrEnded = errors.New("the other process closed the channel")
 
-// Channel is one end of the conversation. Send and Receive may be called from anywhere.
+// Channel is one end of a socket pair between two processes. It is safe for concurrent use.
 type Channel struct{ conn *net.UnixConn }
 
-// Message is what was received. Whoever receives it closes its files.
+// Message is a message that was received. The receiver closes its files.
 type Message struct {
 	Kind    Kind
 	Payload []byte
 	Files   []*os.File
 }
 
-// newPair makes both ends; the second is for a child process.
+// newPair returns both ends; the second one is for a child process.
 func newPair() (*Channel, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -61,25 +61,24 @@ func newPair() (*Channel, *os.File, error) {
 	return own, other, nil
 }
 
-// open takes the file of a socket, and closes it.
+// open makes a channel of the file of a socket, which it closes.
 func open(file *os.File) (*Channel, error) {
 	defer file.Close()
 	conn, err := net.FileConn(file)
 	if err != nil {
-		return nil, fmt.Errorf("opening the conversation: %w", err)
+		return nil, fmt.Errorf("opening the channel: %w", err)
 	}
 	unixConn, ok := conn.(*net.UnixConn)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("a %T is no conversation", conn), conn.Close())
+		return nil, errors.Join(fmt.Errorf("opening the channel: a %T is not a Unix socket", conn), conn.Close())
 	}
 	return &Channel{unixConn}, nil
 }
 
-// Close ends the conversation.
+// Close closes the channel.
 func (c *Channel) Close() error { return c.conn.Close() }
 
-// Send sends a message with sockets, which stay open here. Once it returns nil the other process has them, whatever
-// happens to ours.
+// Send sends a message with sockets, which stay open here. Once it returns nil the other process has its own copies.
 func (c *Channel) Send(kind Kind, payload []byte, sockets ...syscall.Conn) error {
 	if len(payload) > maxPayload || len(sockets) > maxSockets {
 		return fmt.Errorf("a message of %d bytes and %d sockets is too large", len(payload), len(sockets))
@@ -97,7 +96,7 @@ func (c *Channel) Send(kind Kind, payload []byte, sockets ...syscall.Conn) error
 	})
 }
 
-// withDescriptors runs fn while none of the sockets can be closed. File would do too, but it makes them blocking.
+// withDescriptors runs fn while none of the sockets can be closed. File would work too, but makes them blocking.
 func withDescriptors(sockets []syscall.Conn, fds []int, fn func(fds []int) error) error {
 	if len(sockets) == 0 {
 		return fn(fds)
@@ -113,7 +112,8 @@ func withDescriptors(sockets []syscall.Conn, fds []int, fn func(fds []int) error
 	return errors.Join(err, failed)
 }
 
-// Receive waits for the next message, until the deadline unless it is zero. The end of the other process is ErrEnded.
+// Receive waits for the next message, until the deadline unless that is zero. It returns ErrEnded when the other process has
+// ended.
 func (c *Channel) Receive(deadline time.Time) (Message, error) {
 	if err := c.conn.SetReadDeadline(deadline); err != nil {
 		return Message{}, err
@@ -125,7 +125,7 @@ func (c *Channel) Receive(deadline time.Time) (Message, error) {
 	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET), err == nil && n == 0:
 		err = ErrEnded
 	case err == nil && flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
-		err = errors.New("a message was cut")
+		err = errors.New("a message was truncated")
 	}
 	if err = errors.Join(err, rightsErr); err != nil {
 		return Message{}, errors.Join(err, closeAll(files))
@@ -158,19 +158,19 @@ func closeAll(files []*os.File) error {
 	return errors.Join(errs...)
 }
 
-// Conn is the message's only file as a connection.
+// Conn returns the message's only socket as a connection, and closes the file.
 func (m Message) Conn() (net.Conn, error) {
 	defer func() { _ = closeAll(m.Files) }()
 	if len(m.Files) != 1 {
-		return nil, fmt.Errorf("a message with %d sockets, want one", len(m.Files))
+		return nil, fmt.Errorf("a message carries %d sockets, want one", len(m.Files))
 	}
 	return net.FileConn(m.Files[0])
 }
 
-// Listener is the file at a place as a listener. The files stay open.
+// Listener returns socket i as a listener. The files stay open.
 func (m Message) Listener(i int) (net.Listener, error) {
 	if i >= len(m.Files) {
-		return nil, fmt.Errorf("a message with %d sockets has none at %d", len(m.Files), i)
+		return nil, fmt.Errorf("a message carries %d sockets, none at index %d", len(m.Files), i)
 	}
 	return net.FileListener(m.Files[i])
 }

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newTestHerd is a herd whose shepherd is this process, without making it the parent of orphans.
-func newTestHerd(t *testing.T) *Herd {
+// newTestLineage is a lineage that this process supervises, without becoming the parent of orphans.
+func newTestLineage(t *testing.T) *Lineage {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Herd{reports: os.NewFile(uintptr(fds[0]), "herd"), report: os.NewFile(uintptr(fds[1]), "herd")}
+	h := &Lineage{reports: os.NewFile(uintptr(fds[0]), "lineage"), report: os.NewFile(uintptr(fds[1]), "lineage")}
 	t.Cleanup(func() { _, _ = h.reports.Close(), h.report.Close() })
 	return h
 }
@@ -28,7 +28,7 @@ func newTestHerd(t *testing.T) *Herd {
 // for a report by the clock; when it was not scheduled for that long it read none, and ended with 0 while a successor served.
 func TestWhatHasBeenReportedIsReadWithoutWaiting(t *testing.T) {
 	t.Parallel()
-	h := newTestHerd(t)
+	h := newTestLineage(t)
 	for _, step := range []struct {
 		report string
 		first  int
@@ -44,8 +44,8 @@ func TestWhatHasBeenReportedIsReadWithoutWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := h.first()
-		if err != nil || got != step.first || !slices.Equal(h.line, step.line) {
-			t.Fatalf("after %q: %d of %v, %v, want %d of %v", step.report, got, h.line, err, step.first, step.line)
+		if err != nil || got != step.first || !slices.Equal(h.serving, step.line) {
+			t.Fatalf("after %q: %d of %v, %v, want %d of %v", step.report, got, h.serving, err, step.first, step.line)
 		}
 	}
 	_, _ = io.WriteString(h.report, "nobody\n")
