@@ -9,12 +9,12 @@ import (
 	"wxgate/breaker"
 )
 
-// WeChat is what a mini-program's client of api.weixin.qq.com does for authn.
+// WeChat is what authn needs from a mini-program's client of api.weixin.qq.com.
 type WeChat interface {
 	// Code2Session exchanges a code of wx.login for an openid and a session_key; the code is sent once.
 	Code2Session(ctx context.Context, code string) (wechat.Session, error)
-	// PhoneNumber exchanges the code of a getPhoneNumber button that this openid pressed for a phone number; the call costs
-	// money.
+	// PhoneNumber exchanges the code of a getPhoneNumber button, pressed by this openid, for a phone number; each call
+	// costs money.
 	PhoneNumber(ctx context.Context, code, openID string) (wechat.Phone, error)
 	// CheckSession reports whether WeChat still holds a user's session_key.
 	CheckSession(ctx context.Context, openID, sessionKey string) (bool, error)
@@ -80,7 +80,7 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 	defer cancel()
 	pass, err := p.breaker.Allow(p.now())
 	if err != nil {
-		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has not answered lately")}
+		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
 	}
 	result := breaker.Neutral // should the exchange panic
 	defer func() { p.breaker.Record(pass, result, p.now()) }()

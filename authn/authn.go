@@ -16,7 +16,7 @@ import (
 	"wxgate/storage"
 )
 
-// Store is what authn needs of storage; the contract of each method is in the package storage.
+// Store is what authn needs from storage; package storage documents each method.
 type Store interface {
 	stateStore
 	loginStore
@@ -36,15 +36,16 @@ type revocationStore interface {
 type Deps struct {
 	Store       Store
 	Apps        map[string]WeChat // the mini-programs, by appid
-	Budget      time.Duration     // for one login's exchange with WeChat, with its retries
-	Concurrency int               // exchanges with WeChat at a time, per mini-program; 0: no bound
-	Tourist     string            // what a code of touristappid stands for, before a hyphen and something random; "": it is refused
+	Budget      time.Duration     // for one login's exchange with WeChat, retries included
+	Concurrency int               // concurrent exchanges with WeChat, per mini-program; 0: unlimited
+	Tourist     string            // prefix of the code that touristappid stands for; "": it is refused
 	Metrics     prometheus.Registerer
 	Log         *slog.Logger
 	Now         func() time.Time
 }
 
-// Authn logs users in and is made of what else is decided about them. It is safe for concurrent use.
+// Authn logs users in. Its parts issue tokens, manage sessions and users, and decrypt open data. It is safe for
+// concurrent use.
 type Authn struct {
 	Tokens   *Tokens
 	Sessions *Sessions

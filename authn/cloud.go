@@ -16,15 +16,16 @@ import (
 	"wxgate/storage"
 )
 
-// CloudIdentity is who WeChat Cloud Run says is calling: headers that the platform adds to calls from within WeChat.
+// CloudIdentity is the caller as WeChat Cloud Run reports it, in headers that the platform adds to calls from within
+// WeChat.
 type CloudIdentity struct {
 	AppID   string
 	OpenID  string
 	UnionID string
 }
 
-// CloudLogin begins a session for a user whom the platform has identified: no code, no call to WeChat, and no
-// session_key, so data of the old kind cannot be decrypted. The caller vouches that the identity is the platform's.
+// CloudLogin starts a session for a user whom the platform has identified. There is no code, no call to WeChat and no
+// session_key, so encryptedData cannot be decrypted. The caller guarantees that the identity comes from the platform.
 func (a *Authn) CloudLogin(ctx context.Context, id CloudIdentity, l Login) (Grant, error) {
 	grant, err := a.cloudLogin(ctx, id, l)
 	a.metrics.logins.WithLabelValues(resultOf(err, ofLogins())).Inc()
@@ -39,8 +40,8 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 	return a.begin(ctx, l, profile, storage.Login{AppID: id.AppID, OpenID: id.OpenID, UnionID: id.UnionID})
 }
 
-// CloudSubject returns who a request without a token speaks for, by the platform's word, for which the caller vouches.
-// Somebody who has never logged in is token.ErrMissing.
+// CloudSubject returns the user of a request without a token whom the platform has identified; the caller guarantees
+// that. For somebody who has never logged in it returns token.ErrMissing.
 func (a *Authn) CloudSubject(ctx context.Context, id CloudIdentity) (*Subject, error) {
 	subject, err := a.cloudSubject(ctx, id)
 	if err != nil {
@@ -77,15 +78,15 @@ func (a *Authn) ourCloud(id CloudIdentity) bool {
 // that somebody stole is worth something.
 const signedCallWindow = time.Minute
 
-// SignedCall is what the cloud function api-proxy says of a call that it carries. The platform tells the function who is
-// calling, and the function signs that; see miniprogram/cloudfunctions/api-proxy/signature.js.
+// SignedCall is how the cloud function api-proxy describes a call that it forwards. The platform tells the function who
+// is calling, and the function signs it; see miniprogram/cloudfunctions/api-proxy/signature.js.
 type SignedCall struct {
 	AppID     string
 	OpenID    string
 	Timestamp string // Unix seconds
 	Method    string // as it was sent, before X-HTTP-Method-Override
 	Target    string // path and query, as they were sent
-	Content   string // SHA-256 of the body, in hex; who reads the body compares it
+	Content   string // SHA-256 of the body, in hex; compared by whoever reads the body
 	Signature string // HMAC-SHA256 over the version and the others, in hex
 }
 
@@ -93,7 +94,7 @@ type SignedCall struct {
 // signature carried any body for a minute; it is not believed any more.
 const signedCallVersion = "v2"
 
-// Identity is who is calling, and whether to believe it: the call was signed with the secret, and just now.
+// Identity returns the caller, and reports whether to trust it: the call was signed with key within the last minute.
 func (s SignedCall) Identity(key secret.Text, now time.Time) (CloudIdentity, bool) {
 	signature, err := hex.DecodeString(s.Signature)
 	believed := err == nil && key.Reveal() != "" && hmac.Equal(signature, s.sum(key)) && s.isOf(now)

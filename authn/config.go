@@ -23,7 +23,7 @@ type Config struct {
 	Leeway        time.Duration     `yaml:"leeway"`    // how far clocks may differ
 	Refresh       RefreshConfig     `yaml:"refresh"`
 	Sessions      SessionsConfig    `yaml:"sessions"`
-	AcceptForeign bool              `yaml:"accept_foreign"` // take tokens of an existing backend that our key signed
+	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
 }
 
 // SessionsConfig is authn.sessions.
@@ -37,7 +37,7 @@ type RefreshConfig struct {
 	Grace  time.Duration `yaml:"grace"`  // how long after a refresh the replaced token still works
 }
 
-// DefaultConfig is the section authn as it is when gateway.yaml says nothing.
+// DefaultConfig returns the section authn of an empty gateway.yaml.
 func DefaultConfig() Config {
 	return Config{
 		Issuer:    "wxgate",
@@ -49,7 +49,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Reload is c with what a running process takes over from next: the keys.
+// Reload returns c with what a running process adopts from next: the keys.
 func (c Config) Reload(next Config) Config {
 	c.Algorithm, c.Keys = next.Algorithm, next.Keys
 	return c

@@ -2,16 +2,16 @@ package authn
 
 import "wxgate/authn/wechat"
 
-// Errcode is one row of the table of WeChat's errcodes: what one means depends on the API that answered it. 40029 of
-// jscode2session asks for another wx.login, 40029 of getuserphonenumber for another press of the button.
+// Errcode is a row of the table of WeChat's errcodes, whose meaning depends on the API: 40029 from jscode2session calls
+// for another wx.login, 40029 from getuserphonenumber for another press of the button.
 type Errcode struct {
 	API  string // the last segment of its path; "": every API without a row of its own for the code
 	Code int
 	Kind error // what a *WeChatError of it wraps
 }
 
-// Errcodes is the whole table, which docs/api.md shows. Its sources are WeChat's pages of the single APIs and
-// "全局返回码", and for 40163, 40125 and 40243 what WeChat really answers.
+// Errcodes returns the whole table, as shown in docs/api.md. Its sources are WeChat's pages on the individual APIs and
+// "全局返回码"; for 40163, 40125 and 40243 they are real answers of WeChat.
 func Errcodes() []Errcode {
 	return []Errcode{
 		{wechat.APICode2Session, wechat.ErrCodeInvalidCode, ErrCodeInvalid},

@@ -7,17 +7,17 @@ import (
 	"wxgate/authn/wechat"
 )
 
-// ErrCloudIdentity is a cloud login of which neither WeChat Cloud Run nor the cloud function says, in a way that is
-// believed, who it is for.
-var ErrCloudIdentity = errors.New("nobody vouches for the caller of a cloud login")
+// ErrCloudIdentity refuses a cloud login whose caller neither WeChat Cloud Run nor the cloud function identifies in a
+// trusted way.
+var ErrCloudIdentity = errors.New("cloud login without a trusted identity")
 
 // ErrUserBanned refuses the login of a user whom the operator has banned; logging in again does not help.
 var ErrUserBanned = errors.New("the user is banned")
 
-// ErrLimited refuses a login that Login.Admit did not admit.
+// ErrLimited refuses a login of a user who logs in too often.
 var ErrLimited = errors.New("the user logs in too often")
 
-// ErrInvalidRequest is a login or a profile change that is refused before anything is done.
+// ErrInvalidRequest refuses a login or profile change before anything is done.
 var ErrInvalidRequest = errors.New("invalid request")
 
 // FieldError is an ErrInvalidRequest that names the field and, for the developer of the mini-program, what is wrong.
@@ -31,30 +31,30 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 // Unwrap makes errors.Is find ErrInvalidRequest.
 func (e *FieldError) Unwrap() error { return ErrInvalidRequest }
 
-// What an exchange with WeChat can come to; a *WeChatError wraps one of them.
+// The kinds of failed exchanges with WeChat; a *WeChatError wraps one of them.
 var (
-	ErrCodeInvalid   = errors.New("WeChat does not know the code")
+	ErrCodeInvalid   = errors.New("WeChat does not recognize the code")
 	ErrCodeUsed      = errors.New("the code was used before")
 	ErrUserBlocked   = errors.New("WeChat blocks this user")
-	ErrRateLimited   = errors.New("WeChat's quota for this minute is spent")
-	ErrMisconfigured = errors.New("WeChat refuses what only the operator can put right")
+	ErrRateLimited   = errors.New("WeChat's quota for this minute is used up")
+	ErrMisconfigured = errors.New("WeChat rejects the configuration of the mini-program")
 	ErrBusy          = errors.New("WeChat is busy")
 	ErrTimeout       = errors.New("WeChat did not answer in time")
 	ErrUnreachable   = errors.New("WeChat cannot be reached")
-	ErrBadResponse   = errors.New("WeChat's answer makes no sense")
-	// ErrPhoneCodeInvalid is a code of a getPhoneNumber button that was spent, is too old or is none. Only the button
-	// gives another one: logging in again does not help.
-	ErrPhoneCodeInvalid = errors.New("WeChat does not know the phone code")
+	ErrBadResponse   = errors.New("WeChat's answer is invalid")
+	// ErrPhoneCodeInvalid is a phone code (of a getPhoneNumber button) that was already used, has expired or never
+	// existed. Only the button yields a new one; logging in again does not help.
+	ErrPhoneCodeInvalid = errors.New("WeChat does not recognize the phone code")
 )
 
-// errPhoneCodeForeign is the code of a button that somebody else pressed.
+// errPhoneCodeForeign is a phone code that belongs to another user.
 var errPhoneCodeForeign error = &FieldError{"code", "属于另一位用户"}
 
-// ErrSentBefore is a code that was sent to WeChat before and never answered: whether it was spent nobody knows, so it is
-// not sent again.
-var ErrSentBefore = errors.New("this code was sent to WeChat before and never answered")
+// ErrSentBefore is a code that was sent to WeChat before and got no clear answer. Nobody knows whether it was used, so
+// it is not sent again.
+var ErrSentBefore = errors.New("the code was sent to WeChat before, with an unknown outcome")
 
-// WeChatError is an exchange with WeChat that failed.
+// WeChatError is a failed exchange with WeChat.
 type WeChatError struct {
 	API  string // the last segment of the path: jscode2session; "" when there was no answer
 	Code int    // WeChat's errcode, 0 when there was no answer
@@ -67,7 +67,7 @@ func (e *WeChatError) Error() string { return fmt.Sprintf("%v: %v", e.Kind, e.Er
 // Unwrap makes errors.Is find the kind and the cause.
 func (e *WeChatError) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// WeChatFailure turns what the client of WeChat returned into a *WeChatError.
+// WeChatFailure converts an error of the WeChat client into a *WeChatError.
 func WeChatFailure(err error) error {
 	var (
 		answer *wechat.Error

@@ -22,24 +22,24 @@ type loginStore interface {
 type Login struct {
 	AppID    string // the mini-program; empty: the only one there is
 	Code     string
-	Nickname *string // optional, and often a placeholder; one that does not hold is left out
-	Avatar   *string // optional, and often a path on the phone; likewise
-	Device   string  // what the session list shows: the User-Agent's family
+	Nickname *string // optional, and often a placeholder; ignored when invalid
+	Avatar   *string // optional, and often a path on the phone; ignored when invalid
+	Device   string  // shown in the session list: the family of the User-Agent
 
-	Admit func(appID, openID string) error // asked before the session begins, with who it is for; nil: always
+	Admit func(appID, openID string) error // called before the session starts; an error refuses the login; may be nil
 }
 
-// Grant is an access token and what it is for.
+// Grant is an access token and its user.
 type Grant struct {
 	Token     string
-	ExpiresIn time.Duration // from the moment of this answer
+	ExpiresIn time.Duration // from now
 	User      storage.User
 	Created   bool // the user is new
 }
 
-// Login exchanges the code with WeChat, finds or creates the user and begins a session. A code that comes twice at once,
-// or again within replayFor, gets the same answer: phones send it again when an answer is lost.
-// Errors are ErrInvalidRequest, a *WeChatError or one of storage.
+// Login exchanges the code with WeChat, finds or creates the user and starts a session. A code that arrives twice at
+// once, or again within ten seconds, gets the same answer: phones resend it when an answer is lost. Errors are
+// ErrInvalidRequest, ErrUserBanned, a *WeChatError or an error of storage.
 func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
 	grant, err := a.login(ctx, l)
 	a.metrics.logins.WithLabelValues(resultOf(err, ofLogins())).Inc()
@@ -99,7 +99,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 		return Grant{}, ErrUserBanned
 	}
 	if err != nil {
-		return Grant{}, fmt.Errorf("remembering a login: %w", err)
+		return Grant{}, fmt.Errorf("saving a login: %w", err)
 	}
 	a.Sessions.revoked.Add(in.Ended...)
 	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)

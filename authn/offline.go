@@ -7,9 +7,9 @@ import (
 	"wxgate/authn/token"
 )
 
-// CheckToken says why a gateway with this configuration would refuse a token, as far as keys and clock tell it: whether
-// its session has ended, and whether its user exists in this store, the running gateway alone knows. An error that is
-// none of token.ErrMalformed, token.ErrInvalid and token.ErrExpired is about the keys.
+// CheckToken returns why a gateway with this configuration would refuse a token, judging by keys and clock alone: only
+// the running gateway knows whether the session has ended and whether the user exists. Errors other than
+// token.ErrMalformed, token.ErrInvalid and token.ErrExpired concern the keys.
 func CheckToken(cfg Config, bearer string, now time.Time) error {
 	ring, err := token.NewKeyring(cfg.tokens())
 	if err != nil {

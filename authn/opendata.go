@@ -12,14 +12,14 @@ import (
 	"wxgate/storage"
 )
 
-// ErrSessionKeyStale is data that none of the user's session_keys opens: wx.login has given the phone a newer one. The
-// remedy is wx.login and the button once more; logging in again alone does not open data that is there already, so this
-// is never a 401.
-var ErrSessionKeyStale = errors.New("no session_key of the user opens the data")
+// ErrSessionKeyStale is encryptedData that none of the user's session_keys decrypts, because wx.login has given the
+// phone a newer key. The remedy is wx.login followed by the button once more. Logging in again does not help with the
+// data at hand, so this is never a 401.
+var ErrSessionKeyStale = errors.New("none of the user's session_keys decrypts the data")
 
-// ErrNotOpened is the ErrSessionKeyStale of data that keys were tried on. Why they did not open is not told: CBC is not
-// authenticated, and each difference in an answer lets a client put together data of its own.
-var ErrNotOpened = fmt.Errorf("%w: they were tried", ErrSessionKeyStale)
+// ErrNotOpened is an ErrSessionKeyStale after keys were tried. It does not say why they failed: CBC is not
+// authenticated, and any difference between answers would let a client assemble data of its own.
+var ErrNotOpened = fmt.Errorf("%w: all were tried", ErrSessionKeyStale)
 
 // Encrypted is what wx.getPhoneNumber, wx.getWeRunData, wx.getShareInfo and wx.getUserInfo give a mini-program.
 type Encrypted struct {
@@ -39,8 +39,8 @@ func (e Encrypted) validate() error {
 	return nil
 }
 
-// OpenData decrypts what WeChat seals for a mini-program (开放数据), learns phone numbers, and looks after the session_keys
-// that this takes.
+// OpenData decrypts the open data that WeChat gives a mini-program (开放数据), obtains phone numbers, and manages the
+// session_keys for it.
 type OpenData struct {
 	store   Store
 	apps    apps
@@ -49,11 +49,11 @@ type OpenData struct {
 	now     func() time.Time
 }
 
-// Decrypt opens data with the user's session_keys, the newest first. It is taken for opened when padding, JSON, the
-// watermark's appid and, where they are given, rawData's signature hold, and an openId in it is the user's own. What came
-// out proves nothing to anybody: a client that tries often enough can have any data opened. The error is a *FieldError,
-// ErrNotOpened, ErrSessionKeyStale for a user without a key, or one of storage. Callers
-// that expose it to clients must count ErrNotOpened.
+// Decrypt decrypts data with the user's session_keys, newest first. A key fits if padding, JSON, the appid of the
+// watermark and, where given, the signature of rawData are valid, and any openId in the data is the user's own. The
+// result proves nothing: a client that tries often enough can get any data decrypted. Errors are a *FieldError,
+// ErrNotOpened, ErrSessionKeyStale for a user without a key, or an error of storage. Callers that expose Decrypt to
+// clients must limit ErrNotOpened.
 func (o *OpenData) Decrypt(ctx context.Context, s Subject, e Encrypted) (json.RawMessage, error) {
 	opened, err := o.decrypt(ctx, s, e)
 	o.observeDecryption(ctx, s, err)
@@ -104,8 +104,8 @@ func (o *OpenData) observeDecryption(ctx context.Context, s Subject, err error) 
 	}
 }
 
-// CheckSessionKey reports whether WeChat still holds the user's newest session_key (page checkSessionKey). It is for
-// operators: logins and decryption do without it.
+// CheckSessionKey reports whether the user's newest session_key is still valid at WeChat (page checkSessionKey). It is
+// meant for operators; logins and decryption do not need it.
 func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, error) {
 	of, user, key, err := o.newestKey(ctx, userID)
 	if err != nil {
@@ -118,8 +118,8 @@ func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, err
 	return valid, nil
 }
 
-// ResetSessionKey has WeChat replace the user's session_key and remembers the new one (page resetUserSessionKey): what
-// to do when a key may have leaked.
+// ResetSessionKey has WeChat replace the user's session_key and saves the new one (page resetUserSessionKey), for a key
+// that may have leaked.
 func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 	of, user, key, err := o.newestKey(ctx, userID)
 	if err != nil {
@@ -134,7 +134,7 @@ func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 		AppID: user.AppID, OpenID: user.OpenID, SessionKey: storage.SessionKey{Key: reset.SessionKey, At: begun},
 	})
 	if err != nil {
-		return fmt.Errorf("remembering a session_key: %w", err)
+		return fmt.Errorf("saving a session_key: %w", err)
 	}
 	return nil
 }

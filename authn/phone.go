@@ -9,19 +9,19 @@ import (
 	"wxgate/storage"
 )
 
-// ErrPhoneCodeRequired is encrypted data where a phone number is taken from the code of the button alone.
-var ErrPhoneCodeRequired = errors.New("a phone number is taken from the code of the button")
+// ErrPhoneCodeRequired refuses encrypted data where phone numbers are only accepted as a code of the button.
+var ErrPhoneCodeRequired = errors.New("a phone number requires the code of the button")
 
-// PhoneRequest is what a mini-program sends after a getPhoneNumber button: the code of a base library from 2.21.2 on, or
-// the encrypted data of an older one.
+// PhoneRequest is what a mini-program sends after a getPhoneNumber button: the code (base library 2.21.2 or later), or
+// the encrypted data of older versions.
 type PhoneRequest struct {
 	Code string `json:"code"`
 	Encrypted
 
-	ByDecryption bool `json:"-"` // encrypted data are taken too: wechat.phone_by_decryption
+	ByDecryption bool `json:"-"` // accept encrypted data as well: wechat.phone_by_decryption
 }
 
-// Validate refuses what nobody has to be asked about: a *FieldError, or ErrPhoneCodeRequired.
+// Validate checks what needs neither WeChat nor the store. It returns a *FieldError or ErrPhoneCodeRequired.
 func (r PhoneRequest) Validate() error {
 	switch {
 	case r.Code != "" && !wechat.ValidCode(r.Code):
@@ -36,8 +36,8 @@ func (r PhoneRequest) Validate() error {
 	return r.validate()
 }
 
-// Phone finds out the user's phone number, remembers it sealed and returns it to the user alone. Errors are those of
-// Validate, a *WeChatError, ErrNotOpened or one of storage.
+// Phone obtains the user's phone number, saves it sealed and returns it; only the user may see it. Errors are those of
+// Validate, a *WeChatError, ErrNotOpened or an error of storage.
 func (o *OpenData) Phone(ctx context.Context, s Subject, r PhoneRequest) (storage.Phone, error) {
 	if err := r.Validate(); err != nil {
 		return storage.Phone{}, err
@@ -48,7 +48,7 @@ func (o *OpenData) Phone(ctx context.Context, s Subject, r PhoneRequest) (storag
 	}
 	kept := storage.Phone{Number: phone.Number, PureNumber: phone.PureNumber, CountryCode: phone.CountryCode}
 	if err := o.store.SetPhone(ctx, s.UserID, kept); err != nil {
-		return storage.Phone{}, fmt.Errorf("remembering a phone number: %w", err)
+		return storage.Phone{}, fmt.Errorf("saving a phone number: %w", err)
 	}
 	return kept, nil
 }

@@ -9,17 +9,18 @@ import (
 	"wxgate/storage"
 )
 
-// Prefetch is a pre-fetch of WeChat's (数据预拉取): its server calls with a code of its own at a cold start.
+// Prefetch is a request of WeChat's data prefetch (数据预拉取): at a cold start WeChat's own server calls with a code.
 type Prefetch struct {
 	AppID string // the mini-program; empty: the only one there is
 	Code  string
 
-	Ask   func() error                     // asked before WeChat is; nil: always
-	Admit func(appID, openID string) error // asked as soon as WeChat has said who it is for; nil: always
+	Ask   func() error                     // called before WeChat is asked; an error refuses the request; may be nil
+	Admit func(appID, openID string) error // called once WeChat has identified the user; likewise
 }
 
-// Prefetched returns the user of a pre-fetch. The code may have given the phone a new session_key, so that is remembered; a
-// session does not begin, for no phone would ever hold its token. A code is sent once, however often it comes.
+// Prefetched returns the user of a prefetch. The code may have given the phone a new session_key, which is saved. No
+// session starts, because no phone would ever receive its token. A code is sent to WeChat once, however often it
+// arrives.
 func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 	if !wechat.ValidCode(p.Code) {
 		return nil, token.ErrMissing
@@ -48,7 +49,7 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun}, Change: a.Users.refuseBanned,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: remembering a pre-fetch: %w", errSpent, err)
+		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)
 	}
 	return a.Tokens.withoutSession(in.User), nil
 }

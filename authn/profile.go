@@ -24,7 +24,7 @@ const anonymousNickname = "微信用户"
 // anonymousAvatar is in the URL of the grey picture that comes with it.
 const anonymousAvatar = "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg"
 
-// Profile is what a user says of themself; a nil field changes nothing.
+// Profile is what users say about themselves; a nil field changes nothing.
 type Profile struct {
 	Nickname *string `json:"nickname"`
 	Avatar   *string `json:"avatar"`
@@ -129,8 +129,8 @@ func validateText(name string, value *string, most int, lines bool) error {
 	return nil
 }
 
-// Presentable takes out of a user who is to be imported what no profile may have, and says what and why: somebody who was
-// refused for an avatar would come back as somebody new.
+// Presentable removes what no profile may contain from a user about to be imported, and returns what was removed and
+// why. Refusing the user because of an avatar would bring them back as a new one.
 func Presentable(u storage.User) (clean storage.User, dropped []string) {
 	for _, field := range []struct {
 		name string

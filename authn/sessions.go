@@ -48,12 +48,12 @@ func newSession(cfg Config, epoch string, now time.Time, device string) storage.
 	}
 }
 
-// Refresh replaces the token of an Authorization header that is valid, or expired for less than authn.refresh.window, by a
-// new one of the same session. A token that is younger than a minute is answered with itself, so that a session has no two
-// tokens of one second and whoever refreshes all the time changes nothing. Within authn.refresh.grace the replaced token
-// gets the same answer again, so that parallel refreshes and lost answers do no harm; presented later, it ends the
-// session: token.ErrReused. admit is asked, with the user's id, before the store is; a token that is answered with itself
-// does not need it.
+// Refresh replaces the token in an Authorization header with a new one of the same session. The token must be valid, or
+// expired for less than authn.refresh.window. A token younger than a minute is returned as it is, so that a session
+// never has two tokens of the same second and constant refreshing changes nothing. Within authn.refresh.grace the
+// replaced token yields the same answer again, so parallel refreshes and lost answers do no harm; used later, it ends
+// the session with token.ErrReused. admit is called with the user's id before the store is asked, unless the token is
+// returned as it is.
 func (s *Sessions) Refresh(ctx context.Context, authorization string, admit func(userID int64) error) (Grant, error) {
 	grant, err := s.refresh(ctx, authorization, admit)
 	s.metrics.refreshes.WithLabelValues(resultOf(err, append(ofTokens(), result{token.ErrReused, "token_reused"}))).Inc()
@@ -115,7 +115,7 @@ func (s *Sessions) beginImported(ctx context.Context, v *verified) error {
 	session.ExpiresAt = s.refusedUntil(v.subject.ExpiresAt)
 	begun, err := s.store.BeginSession(ctx, session, s.cfg.Sessions.MaxPerUser)
 	if err != nil {
-		return fmt.Errorf("beginning a session for a foreign token: %w", err)
+		return fmt.Errorf("starting a session for a foreign token: %w", err)
 	}
 	s.revoked.Add(begun.Ended...)
 	return nil
@@ -196,7 +196,7 @@ func (s *Sessions) endReused(ctx context.Context, v *verified) error {
 	return token.ErrReused
 }
 
-// Logout ends the subject's session. Its tokens are refused when Logout returns, and after a restart too.
+// Logout ends the subject's session. Its tokens are refused once Logout returns, and after a restart.
 func (s *Sessions) Logout(ctx context.Context, subject Subject) error {
 	if subject.SessionID == "" {
 		return nil // a cloud identity has no session
@@ -233,8 +233,8 @@ func (s *Sessions) LogoutAll(ctx context.Context, subject Subject) error {
 	return s.Logout(ctx, subject) // also when the store had forgotten the session of this very token
 }
 
-// EndAll ends every session of a user and says how many there were. Tokens of an existing backend have no session
-// to end; those that were issued until now are refused all the same.
+// EndAll ends every session of a user and returns how many there were. Imported tokens have no session; those issued
+// before now are refused all the same.
 func (s *Sessions) EndAll(ctx context.Context, userID int64) (int, error) {
 	ctx, now := context.WithoutCancel(ctx), s.now()
 	ended, err := s.store.EndSessions(ctx, userID, now, now.Add(s.cfg.sessionLife()))
@@ -248,13 +248,13 @@ func (s *Sessions) EndAll(ctx context.Context, userID int64) (int, error) {
 	return len(ended), nil
 }
 
-// List returns the sessions of a user behind after, the oldest first, at most limit of them.
+// List returns up to limit sessions of a user that come after the cursor, oldest first.
 func (s *Sessions) List(ctx context.Context, userID int64, after storage.SessionCursor, limit int,
 ) ([]storage.Session, error) {
 	return s.store.Sessions(ctx, userID, after, limit)
 }
 
-// EndOf ends one session of a user; storage.ErrNotFound when the user has no such session.
+// EndOf ends one session of a user, or returns storage.ErrNotFound if the user has no such session.
 func (s *Sessions) EndOf(ctx context.Context, userID int64, id string) error {
 	session, err := s.store.Session(ctx, id)
 	if err != nil {
@@ -266,7 +266,7 @@ func (s *Sessions) EndOf(ctx context.Context, userID int64, id string) error {
 	return s.endSession(ctx, id, session.ExpiresAt)
 }
 
-// End ends a session whoever's it is; storage.ErrNotFound when there is none.
+// End ends a session of any user, or returns storage.ErrNotFound.
 func (s *Sessions) End(ctx context.Context, id string) error {
 	session, err := s.store.Session(ctx, id)
 	if err != nil {

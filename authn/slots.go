@@ -49,7 +49,7 @@ func (s *slots) wait(ctx context.Context) error {
 	case s.taken <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return &WeChatError{Kind: ErrBusy, Err: errors.New("too many exchanges wait for WeChat: see wechat.concurrency")}
+		return &WeChatError{Kind: ErrBusy, Err: errors.New("too many exchanges are waiting for WeChat; see wechat.concurrency")}
 	}
 }
 

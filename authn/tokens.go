@@ -15,7 +15,7 @@ import (
 	"wxgate/storage"
 )
 
-// Tokens issues access tokens and decides whom one speaks for.
+// Tokens issues access tokens and verifies them.
 type Tokens struct {
 	cfg     Config
 	keys    atomic.Pointer[keysInForce]
@@ -41,8 +41,8 @@ func newTokens(cfg Config, deps Deps, revoked *revocation.Set, m *metrics) (*Tok
 	return t, t.SetKeys(cfg.Algorithm, cfg.Keys)
 }
 
-// SetKeys replaces the keys while requests are served: the tokens of a key that is gone are refused from then on. When
-// the keys do not hold, nothing changes.
+// SetKeys replaces the keys while requests are being served; from then on, tokens of removed keys are refused. If the
+// keys are invalid, nothing changes.
 func (t *Tokens) SetKeys(algorithm string, keys []token.KeyConfig) error {
 	cfg := t.cfg
 	cfg.Algorithm, cfg.Keys = algorithm, keys
@@ -57,7 +57,7 @@ func (t *Tokens) SetKeys(algorithm string, keys []token.KeyConfig) error {
 // Keys returns the keys in force.
 func (t *Tokens) Keys() *token.Keyring { return t.keys.Load().Keyring }
 
-// Subject is who a verified token speaks for.
+// Subject is the user a verified token belongs to.
 type Subject struct {
 	UserID    int64
 	AppID     string
@@ -93,10 +93,10 @@ func newVerified(c *token.Claims) (*verified, error) {
 	}, nil
 }
 
-// Verify returns who an Authorization header (RFC 6750 §2.1) speaks for: "Bearer", blanks and a token. parse is called for
-// a token that was not seen before; it checks form and signature, with CheckForm and Key of Keys, and returns the payload.
-// The Subject never changes and shares no memory with the header. Errors are token.ErrMissing, token.ErrMalformed,
-// token.ErrInvalid, token.ErrExpired, token.ErrRevoked or one of storage.
+// Verify returns the subject of an Authorization header (RFC 6750 §2.1): "Bearer", spaces and a token. parse is called
+// for tokens that are not cached; it checks form and signature, with CheckForm and Key of Keys, and returns the
+// payload. The Subject never changes and shares no memory with the header. Errors are token.ErrMissing,
+// token.ErrMalformed, token.ErrInvalid, token.ErrExpired, token.ErrRevoked or an error of storage.
 func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*Subject, error) {
 	v, err := t.verifyHeader(ctx, authorization, parse)
 	if err == nil {
@@ -179,8 +179,9 @@ func (t *Tokens) check(v *verified, late time.Duration) error {
 	return nil
 }
 
-// Alive says why the subject's session may not go on, nil when it may: its token has expired (token.ErrExpired), or the
-// session or the user was ended (token.ErrRevoked). A token that a refresh replaced ends nothing. It asks memory alone.
+// Alive returns why the subject's session must end, or nil if it may go on: token.ErrExpired for an expired token,
+// token.ErrRevoked for an ended session or a banned user. A token that a refresh has replaced ends nothing. Only memory
+// is consulted.
 func (t *Tokens) Alive(s Subject) error {
 	now := t.now()
 	switch {

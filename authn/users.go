@@ -30,12 +30,12 @@ type Users struct {
 	now     func() time.Time
 }
 
-// List returns users by id, from the one after after on, at most limit.
+// List returns up to limit users with ids above after, ordered by id.
 func (u *Users) List(ctx context.Context, after int64, limit int) ([]storage.User, error) {
 	return u.store.Users(ctx, after, limit)
 }
 
-// ByOpenID returns the user of a mini-program, of the only one where appID is empty, or storage.ErrNotFound.
+// ByOpenID returns a user of a mini-program, or storage.ErrNotFound. An empty appID stands for the only mini-program.
 func (u *Users) ByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
 	of, err := u.apps.find(appID)
 	if err != nil {
@@ -47,7 +47,7 @@ func (u *Users) ByOpenID(ctx context.Context, appID, openID string) (storage.Use
 	return u.store.UserByOpenID(ctx, of.id, openID)
 }
 
-// Counters are increments to what a user's profile counts; negative ones decrease.
+// Counters are increments of the counters in a user's profile; they may be negative.
 type Counters struct {
 	Recipes   int64 `json:"recipe_count"`
 	Followers int64 `json:"follower_count"`
@@ -58,7 +58,7 @@ type Counters struct {
 // maxCounter keeps counters exact in a JavaScript number.
 const maxCounter = 1<<53 - 1
 
-// AddCounters adds to a user's counters in one atomic step. None goes below zero: what would, stays at zero.
+// AddCounters adds to a user's counters atomically. A counter never falls below zero.
 func (u *Users) AddCounters(ctx context.Context, userID int64, add Counters) (storage.User, error) {
 	return u.store.UpdateUser(ctx, userID, func(user *storage.User) error {
 		user.RecipeCount = counted(user.RecipeCount, add.Recipes)
@@ -80,7 +80,7 @@ func (u *Users) refuseBanned(user *storage.User) error {
 	return nil
 }
 
-// Ban refuses the user's tokens at once and logins until until. A time that has passed lifts a ban.
+// Ban refuses the user's tokens and logins from now until the given time. A time in the past lifts the ban.
 func (u *Users) Ban(ctx context.Context, userID int64, until time.Time) error {
 	if _, err := u.store.User(ctx, userID); err != nil {
 		return err
@@ -112,8 +112,8 @@ const maxBan = 100 * 365 * 24 * time.Hour
 // lifted is a moment after the end of every ban: an empty span there says that there is none.
 func lifted(now time.Time) time.Time { return now.Add(maxBan) }
 
-// Erase removes a user's personal data, sessions and session_keys; the id is never given again. The same person may
-// come back, as somebody new.
+// Erase removes a user's personal data, sessions and session_keys; the id is never reused. The same person may come
+// back as a new user.
 func (u *Users) Erase(ctx context.Context, userID int64) error {
 	now := u.now()
 	life := u.cfg.sessionLife()
@@ -131,8 +131,8 @@ func (u *Users) Erase(ctx context.Context, userID int64) error {
 // maxImportedID leaves as many ids to new users as there are below it: they go on above the highest.
 const maxImportedID = 1 << 52
 
-// Import takes over a user of an existing backend under the id it has there. Errors are ErrInvalidRequest, and
-// storage.ErrConflict when the id or the openid is somebody else's.
+// Import adds a user of an existing backend under the id they have there. Errors are ErrInvalidRequest, or
+// storage.ErrConflict if the id or openid belongs to somebody else.
 func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, error) {
 	if user.ID < 1 || user.ID > maxImportedID || !validOpenID(user.OpenID) {
 		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
@@ -164,13 +164,13 @@ func validOpenID(openid string) bool {
 	return openid != "" && len(openid) <= 64
 }
 
-// ByID returns the user as the store has it.
+// ByID returns a user, or storage.ErrNotFound.
 func (u *Users) ByID(ctx context.Context, userID int64) (storage.User, error) {
 	return u.store.User(ctx, userID)
 }
 
-// UpdateProfile changes nickname, avatar and bio of a user; an empty one is taken back. Placeholders of WeChat and
-// temporary paths change nothing, and invisible characters are left out.
+// UpdateProfile changes nickname, avatar and bio of a user; an empty text clears the field. Placeholders of WeChat and
+// temporary paths are ignored, and invisible characters are removed.
 func (u *Users) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
 	p = p.visible()
 	if err := p.validate(); err != nil {

@@ -11,16 +11,16 @@ const driverBadger = "badger" // one process, a folder on a disk that persists
 // Config is the section storage of gateway.yaml.
 type Config struct {
 	Driver        string      `yaml:"driver"`         // which store remembers; badger
-	EncryptionKey secret.Text `yaml:"encryption_key"` // seals session_keys; empty = a key file made beside the data
+	EncryptionKey secret.Text `yaml:"encryption_key"` // seals session_keys; empty: a key file is created beside the data
 	Badger        Badger      `yaml:"badger"`
 }
 
 // Badger configures the embedded store.
 type Badger struct {
-	Dir string `yaml:"dir"` // folder of the data; made on first start, used by one process at a time
+	Dir string `yaml:"dir"` // folder of the data; created on the first start, used by one process at a time
 }
 
-// DefaultConfig is what an empty section means.
+// DefaultConfig returns the meaning of an empty section.
 func DefaultConfig() Config {
 	return Config{Driver: driverBadger, Badger: Badger{Dir: "./data"}}
 }

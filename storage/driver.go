@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Driver keeps the records of one data set and makes changes to them atomic. It knows no rule of a login: those are
-// Store's. storagetest holds a driver to what is said here.
+// Driver stores the records of one data set and changes them atomically. It knows none of the rules of a login; those
+// are in Store. Package storagetest checks drivers against this contract.
 type Driver interface {
 	dataSet
 	retention
 	// Read runs find on the newest state.
 	Read(ctx context.Context, find func(Reader) error) error
-	// Write runs change in one transaction. After nil all that it wrote survives the loss of the process; after an error
-	// of change nothing is left of it. A caller whose context ends does not wait, and its change may land or not.
+	// Write runs change in one transaction. If it returns nil, everything that was written survives a crash; if change
+	// fails, nothing is written. A caller whose context ends does not wait, and its change may or may not be written.
 	Write(ctx context.Context, change func(Writer) error) error
-	Ready(ctx context.Context) error // nil while there are reads and writes, or ErrUnavailable
-	Close() error                    // waits for what is being written; what comes later is ErrUnavailable
+	Ready(ctx context.Context) error // nil while it accepts reads and writes, or ErrUnavailable
+	Close() error                    // waits for writes in progress; later operations return ErrUnavailable
 }
 
 // dataSet identifies the data and the process that has them open.
@@ -33,7 +33,7 @@ type retention interface {
 	Past() time.Time                  // whatever ended before it is forgotten
 }
 
-// Reader is what one operation sees of the records. It is not for concurrent use.
+// Reader is one operation's view of the records. It is not safe for concurrent use.
 type Reader interface {
 	userReader
 	sessionReader
@@ -88,8 +88,8 @@ type sessionWriter interface {
 	SomeSessions(userID int64, limit int) (ids []string, more bool, err error)
 }
 
-// SessionRecord is a session as it is kept. One that ended stays as a marker with ID, UserID and ExpiresAt, until then: a
-// deletion that is lost (Badger before 4.9.4 did that) would bring the session back, a marker cannot.
+// SessionRecord is a session as it is stored. An ended session remains as a marker with ID, UserID and ExpiresAt until
+// it expires: a lost deletion (as in Badger before 4.9.4) would bring the session back, a lost marker cannot.
 type SessionRecord struct {
 	Session
 	Ended    bool   `json:"ended,omitempty"`
@@ -99,7 +99,7 @@ type SessionRecord struct {
 // lives reports whether the session has neither ended nor expired.
 func (r SessionRecord) lives(now time.Time) bool { return !r.Ended && r.ExpiresAt.After(now) }
 
-// SessionRef is a living session as the list of its user knows it.
+// SessionRef is a living session in the list of its user.
 type SessionRef struct {
 	SessionCursor
 	ExpiresAt time.Time // in whole milliseconds

@@ -2,12 +2,12 @@ package storage
 
 import "time"
 
-// Horizon is how far back the past is certain. A store forgets what has ended by it and never by a reading of the clock
-// alone: a clock that is ahead for a while would bring back whoever was logged out or banned.
+// Horizon is a cautious estimate of the time. A store deletes ended records by it and never by the clock alone: a clock
+// that is ahead for a while would bring back whoever was logged out or banned.
 //
-// It goes on with the time that passes while a process runs. A wall clock that is off it, because the process was down or
-// because the clock is wrong, pulls it along only after a week of running, and only as far as the clock was off all the
-// while. What a restart loses of that week makes a store remember for longer.
+// It advances with the time that passes while a process runs. A wall clock that disagrees, because the process was down
+// or because the clock is wrong, moves it only after a week of running, and only by as much as the clock was off
+// throughout. Whatever a restart loses of that week makes the store keep records for longer.
 type Horizon struct {
 	At    time.Time     // the time that is believed
 	Lead  time.Duration // how far the wall clock is ahead of it, negative for behind: the least since Doubt began
@@ -21,7 +21,8 @@ const (
 	horizonMargin = 25 * time.Hour
 )
 
-// Advance is the horizon after a process ran for elapsed, by a monotonic clock, and the wall clock then said wall.
+// Advance returns the horizon after a process has run for elapsed, by a monotonic clock, with wall being the wall clock
+// at the end.
 func (h Horizon) Advance(elapsed time.Duration, wall time.Time) Horizon {
 	elapsed = max(0, elapsed)
 	if !wall.Before(h.At) { // one that was ahead waits for the clock
@@ -40,7 +41,8 @@ func (h Horizon) Advance(elapsed time.Duration, wall time.Time) Horizon {
 	return h
 }
 
-// Past is the time before which everything that ended may be forgotten: it is over by the horizon and by the wall clock.
+// Past returns the time before which ended records may be deleted: they have ended by the horizon and by the wall
+// clock.
 func (h Horizon) Past(wall time.Time) time.Time {
 	if wall.After(h.At) {
 		wall = h.At

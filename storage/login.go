@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Login finds or creates the user, lets l.Change work on it, remembers the session_key and begins the session: all of it
-// or, with an error, nothing. Doing the same Login again is harmless: it is the same user and the same session.
+// Login finds or creates the user, applies l.Change, saves the session_key and starts the session, atomically.
+// Repeating a Login is harmless: it yields the same user and the same session.
 func (s *Store) Login(ctx context.Context, l Login) (LoginResult, error) {
 	return write(ctx, s, opLogin, func(w Writer) (LoginResult, error) { return login(w, s.driver.Sealer(), l) })
 }

@@ -54,15 +54,15 @@ func operations() [opCount]struct{ label, doing string } {
 		opUsers:           {"users", "listing users"},
 		opImportUser:      {"import_user", "importing user"},
 		opEraseUser:       {"erase_user", "erasing user"},
-		opBeginSession:    {"begin_session", "beginning a session"},
-		opSetPhone:        {"set_phone", "remembering the phone number of user"},
+		opBeginSession:    {"begin_session", "starting a session"},
+		opSetPhone:        {"set_phone", "saving the phone number of user"},
 		opPhone:           {"phone", "reading the phone number of user"},
 		opUserByOpenID:    {"user_by_openid", "finding a user by openid"},
 		opUsersByUnionID:  {"users_by_unionid", "finding users by unionid"},
-		opSaveServerToken: {"save_server_token", "remembering a server token"},
+		opSaveServerToken: {"save_server_token", "saving a server token"},
 		opServerToken:     {"server_token", "reading a server token"},
 		opIssued:          {"issued", "looking for the epoch of a token"},
-		opForget:          {"forget", "forgetting what is over"},
+		opForget:          {"forget", "deleting expired records"},
 	}
 }
 

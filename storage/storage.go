@@ -90,8 +90,8 @@ const (
 	ScopeForeign Scope = "foreign" // a user id in decimal, 0 for every user: tokens of an existing backend issued before From
 )
 
-// Revocation refuses a token, a session or a user from From until Until. It leaves the store by itself when it is over by
-// the store's Horizon.
+// Revocation refuses a token, a session or a user from From until Until. The store deletes it once Until lies before
+// its Horizon.
 type Revocation struct {
 	Seq   uint64    `json:"seq"` // order of commit, filled in by the driver; a reader follows from the last it saw
 	Scope Scope     `json:"scope"`

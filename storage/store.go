@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Store remembers users, session_keys, sessions and revocations, wherever its driver keeps them. Close it.
+// Store keeps users, session_keys, sessions and revocations with a driver. It must be closed.
 type Store struct {
 	driver     Driver
 	log        *slog.Logger
@@ -26,7 +26,7 @@ type Store struct {
 // forgetEvery is how often a store forgets.
 const forgetEvery = time.Minute
 
-// New returns a Store over an open driver, which Close closes. Metrics are registered with reg, and unregistered by Close.
+// New returns a Store on an open driver, which Close closes. Its metrics are registered with reg until Close.
 func New(driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
 	m, err := newMetrics(reg)
 	if err != nil {
@@ -79,15 +79,15 @@ func guarded(change func() error) (err error) {
 	return change()
 }
 
-// ID is the random id of the data set, made with it. A wiped one gets another, and tokens that name the old one cannot mean
+// ID returns the random id of the data set. Wiped data get a new one, so that tokens with the old id cannot mean
 // somebody else.
 func (s *Store) ID() string { return s.driver.ID() }
 
-// Epoch is the id that tokens issued now carry.
+// Epoch returns the epoch of tokens that are issued now.
 func (s *Store) Epoch() string { return s.driver.Epoch() }
 
-// Issued reports whether this state of the store issued tokens in that epoch at that time, which is cut to a whole second.
-// It asks memory, and the driver's records only for an epoch that is not known.
+// Issued reports whether this state of the store may have issued tokens in an epoch at a time, to the second. It reads
+// the records only for epochs that are not in memory.
 func (s *Store) Issued(ctx context.Context, epoch string, at time.Time) (bool, error) {
 	if epoch == s.Epoch() {
 		return true, nil
@@ -103,11 +103,11 @@ func (s *Store) Issued(ctx context.Context, epoch string, at time.Time) (bool, e
 	return at.Unix() <= until.Unix() && !until.IsZero(), nil
 }
 
-// Past is the time before which whatever ended is forgotten.
+// Past returns the time before which ended records are deleted.
 func (s *Store) Past() time.Time { return s.driver.Past() }
 
-// Forget deletes some of what is over by the horizon: ended and expired sessions, revocations, epochs. The store calls it
-// every minute.
+// Forget deletes some of what has ended before the horizon: sessions, revocations, epochs. The store calls it every
+// minute.
 func (s *Store) Forget(ctx context.Context) error {
 	defer s.metrics.observe(opForget, time.Now())
 	if err := s.driver.Forget(ctx); err != nil {
@@ -128,16 +128,16 @@ func (s *Store) forgetter(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if err := s.Forget(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) {
-			s.log.Error("forgetting", "error", err)
+			s.log.Error("deleting expired records", "error", err)
 		}
 	}
 }
 
-// Ready says nil while the store reads and writes, or ErrUnavailable.
+// Ready returns nil while the store accepts reads and writes, or ErrUnavailable.
 func (s *Store) Ready(ctx context.Context) error { return s.driver.Ready(ctx) }
 
-// Close waits for the commit that is under way, refuses what comes after with ErrUnavailable, and closes the driver. Closing
-// again does nothing and returns the same.
+// Close waits for the commit in progress, refuses later operations with ErrUnavailable, and closes the driver. Further
+// calls return the same result.
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shut() error {

@@ -12,7 +12,7 @@ import (
 // maxUserID keeps ids exact in a JavaScript number.
 const maxUserID = 1<<53 - 1
 
-// Stamp is t as every driver can keep it: UTC, in whole milliseconds.
+// Stamp returns t as every driver can store it: UTC, in whole milliseconds.
 func Stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // User returns the user, or ErrNotFound.
@@ -25,18 +25,18 @@ func (s *Store) UserByOpenID(ctx context.Context, appID, openID string) (User, e
 	return read(ctx, s, opUserByOpenID, func(r Reader) (User, error) { return r.UserByOpenID(appID, openID) })
 }
 
-// UsersByUnionID returns the users of one person in all mini-programs, by id; none is no error.
+// UsersByUnionID returns the users of one person in all mini-programs, ordered by id. There may be none.
 func (s *Store) UsersByUnionID(ctx context.Context, unionID string) ([]User, error) {
 	return read(ctx, s, opUsersByUnionID, func(r Reader) ([]User, error) { return r.UsersByUnionID(unionID) })
 }
 
-// Users returns at most limit users, by id, from the one after after on.
+// Users returns up to limit users with ids above after, ordered by id.
 func (s *Store) Users(ctx context.Context, after int64, limit int) ([]User, error) {
 	return read(ctx, s, opUsers, func(r Reader) ([]User, error) { return r.Users(max(0, after), limit) })
 }
 
-// UpdateUser lets change work on the user and returns what it became; an error of change leaves the user as it was. ID,
-// AppID, OpenID, CreatedAt and Native stay whatever change does to them, and UpdatedAt is set here.
+// UpdateUser applies change to the user and returns the result; if change fails, the user stays as it was. Changes of
+// ID, AppID, OpenID, CreatedAt and Native are ignored, and UpdatedAt is set.
 func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*User) error) (User, error) {
 	return write(ctx, s, opUpdateUser, func(w Writer) (User, error) {
 		old, err := w.User(id)
@@ -77,9 +77,9 @@ func addUser(w Writer, u User) (User, error) {
 	return u, w.AddUser(u)
 }
 
-// ImportUser records a user of an existing backend under the id it has there; ids of new users go on above the highest.
-// One that is here already stays as it is, but for Native. ErrConflict is an id or an openid that is somebody else's, or an
-// erased id.
+// ImportUser adds a user of an existing backend under the id they have there; new users get ids above the highest. A
+// user that exists already stays as it is, except for Native. It returns ErrConflict if the id or openid belongs to
+// somebody else, or if the id was erased.
 func (s *Store) ImportUser(ctx context.Context, u User) (User, error) {
 	return write(ctx, s, opImportUser, func(w Writer) (User, error) { return importUser(w, u) }, u.ID)
 }
@@ -116,11 +116,11 @@ func adoptUser(w Writer, known User) (User, error) {
 	return adopted, w.PutUser(known, adopted)
 }
 
-// EraseUser removes all that is known of a user but the id, which is never given again, ends the sessions as EndSessions
-// does, and revokes the user, for tokens whose session is not known here. The same person may come back, as a new user.
+// EraseUser removes everything about a user but the id, which is never reused, ends the sessions as EndSessions does,
+// and revokes the user, for tokens whose session is unknown here. The same person may come back as a new user.
 //
-// The user is erased together with the last of the sessions: after an error what ended has ended and doing it again ends
-// the rest; after ErrNotFound there is nothing left to end.
+// The user is erased together with the last session. After an error, sessions that ended stay ended, and calling it
+// again ends the rest; after ErrNotFound there is nothing left to end.
 func (s *Store) EraseUser(ctx context.Context, id int64, from, until time.Time) ([]Revocation, error) {
 	return s.endAll(ctx, opEraseUser, id, func(w Writer) (ended []Revocation, more bool, err error) {
 		u, err := w.User(id)

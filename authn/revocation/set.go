@@ -1,5 +1,5 @@
-// Package revocation keeps in memory which tokens, sessions and users are refused, in front of the store that remembers
-// it: a request asks it without a look at the disk. Everything is safe for concurrent use.
+// Package revocation holds in memory which tokens, sessions and users are refused, so that a request does not have to
+// ask the store. Everything is safe for concurrent use.
 package revocation
 
 import (
@@ -35,8 +35,8 @@ type key [17]byte
 // sweepEvery is by how much, in milliseconds, the past must have grown before a shard throws out what is in it.
 const sweepEvery = int64(time.Minute / time.Millisecond)
 
-// NewSet returns an empty Set. past is the time before which an ended revocation may be forgotten: storage knows it, because
-// a clock that is ahead must not bring anybody back.
+// NewSet returns an empty Set. past returns the time before which ended revocations may be dropped. It comes from
+// storage and not from the clock: a clock that is ahead must not bring anybody back.
 func NewSet(past func() time.Time) *Set {
 	s := &Set{past: past}
 	for i := range s.shards {
@@ -73,7 +73,7 @@ func userKey(scope storage.Scope, id int64) (k key) {
 // shard spreads by a byte that is random in ids and the lowest of user ids.
 func (s *Set) shard(k key) *shard { return &s.shards[int(k[1]^k[8])%len(s.shards)] }
 
-// Add remembers revocations, and sweeps one shard.
+// Add adds revocations, and sweeps one shard.
 func (s *Set) Add(added ...storage.Revocation) {
 	for _, v := range added {
 		k, ok := newKey(v.Scope, v.ID)
@@ -141,15 +141,15 @@ func (s *Set) covers(k key, now time.Time) bool {
 	return known && v.covers(now.UnixMilli())
 }
 
-// Refuses reports whether the token, its session or its user is revoked now. A token that a refresh has replaced is one,
-// after its grace.
+// Refuses reports whether the token, its session or its user is revoked. A token that a refresh has replaced is revoked
+// once its grace period is over.
 func (s *Set) Refuses(t *Token, now time.Time) bool {
 	ms := now.UnixMilli()
 	session, known := s.find(t.session)
 	return known && (session.covers(ms) || session.replaced(t.issuedAt, ms)) || s.covers(t.token, now) || s.refusesUser(t, now)
 }
 
-// Ended reports whether the token's session or user is revoked now, whether or not the token itself has been replaced.
+// Ended reports whether the token's session or user is revoked, whether or not the token itself has been replaced.
 func (s *Set) Ended(t *Token, now time.Time) bool {
 	return s.covers(t.session, now) || s.refusesUser(t, now)
 }
@@ -172,7 +172,7 @@ func (s *Set) endedImported(t *Token) bool {
 	return false
 }
 
-// Banned reports whether a user is banned now, and until when.
+// Banned reports whether a user is banned, and until when.
 func (s *Set) Banned(userID int64, now time.Time) (until time.Time, banned bool) {
 	ban, known := s.find(userKey(storage.ScopeUser, userID))
 	if !known || !ban.covers(now.UnixMilli()) {
@@ -181,7 +181,7 @@ func (s *Set) Banned(userID int64, now time.Time) (until time.Time, banned bool)
 	return time.UnixMilli(ban.until).UTC(), true
 }
 
-// Len returns how many revocations are held.
+// Len returns the number of revocations.
 func (s *Set) Len() (n int) {
 	for i := range s.shards {
 		s.shards[i].mu.RLock()
@@ -191,15 +191,15 @@ func (s *Set) Len() (n int) {
 	return n
 }
 
-// Token is what a revocation can be of: a token, its session and its user. The zero value is never refused.
+// Token identifies a token, its session and its user. The zero Token is never refused.
 type Token struct {
 	token, session, user key
 	issuedAt             int64 // its iat, Unix seconds
 	imported             bool  // an existing backend issued it, so that it has a grace and ends by its iat
 }
 
-// NewToken returns the keys of a token and reports whether its sid and jti have the form of ours, base64url of 16 bytes
-// each. If they have not, only the user is in t, which is how a user without a session is asked about.
+// NewToken reports whether sid and jti have our form: base64url of 16 bytes each. If not, t identifies the user alone,
+// which also serves users without a session.
 func NewToken(userID int64, sid, jti string, issuedAt int64, imported bool) (t Token, ok bool) {
 	t = Token{user: userKey(storage.ScopeUser, userID), issuedAt: issuedAt, imported: imported}
 	session, sidOK := newKey(storage.ScopeSession, sid)

@@ -16,8 +16,8 @@ const maxUserID = 1<<53 - 1
 // maxClaims bounds how many claims a payload may have; ours has ten.
 const maxClaims = 32
 
-// Claims is the payload of our tokens (RFC 7519 §4), and what is read of one of an existing backend. Times are whole
-// seconds of the Unix epoch.
+// Claims are the claims of our tokens (RFC 7519 §4), and those that are read from imported ones. Times are Unix
+// seconds.
 type Claims struct {
 	Issuer    string `json:"iss"`
 	Store     string `json:"store"` // id of the store and of its epoch, so that a wiped or restored disk never turns a token into somebody else
@@ -37,7 +37,8 @@ type Claims struct {
 	audience bool // there is an aud: the token is meant for somebody else
 }
 
-// Payload is what a token says, unread: who wrote it, and so how it is read, is decided once its signature holds.
+// Payload is the raw payload of a token. How it is read depends on who wrote it, which is decided after the signature
+// was verified.
 type Payload struct {
 	// Empty, so that the library has nothing to check: it would go by its own clock, and take a token without exp.
 	jwt.RegisteredClaims
@@ -48,7 +49,8 @@ type Payload struct {
 // MarshalJSON returns the payload as it is.
 func (p *Payload) MarshalJSON() ([]byte, error) { return p.json, nil }
 
-// UnmarshalJSON keeps the payload. It must be UTF-8 (RFC 7519 §7.2); encoding/json alone would replace what is not.
+// UnmarshalJSON keeps a copy of data, which must be UTF-8 (RFC 7519 §7.2); encoding/json alone would replace invalid
+// bytes.
 func (p *Payload) UnmarshalJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return fmt.Errorf("%w: the payload is not UTF-8", ErrMalformed)
@@ -71,7 +73,7 @@ func (c *Claims) read(data []byte) error {
 			return nil
 		}
 		if n == maxClaims || bytes.IndexByte(name, '\\') >= 0 || contains(seen[:n], name) {
-			return fmt.Errorf("%w: a claim is there twice, or spelled oddly, or there are too many", ErrMalformed)
+			return fmt.Errorf("%w: there are duplicate, oddly spelled or too many claims", ErrMalformed)
 		}
 		seen[n] = name
 		if err := c.set(name, value); err != nil {

@@ -9,12 +9,11 @@ import (
 // maxTokenBytes bounds what is looked at; our own tokens have about 450 bytes.
 const maxTokenBytes = 4096
 
-// Bearer returns the token of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC
-// 6750 §2.1), in at most maxTokenBytes. Everything that looks at a token asks here, so that one token has one spelling:
-// what is looser would be another key of the token cache for the same token. The scheme's case does not matter (RFC 9110
-// §11.1).
+// Bearer returns the token of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC 6750
+// §2.1), in at most maxTokenBytes. All code that reads a token calls it, so that a token has one spelling: a looser
+// reader would cache the same token under other keys. The case of the scheme does not matter (RFC 9110 §11.1).
 //
-// The error is ErrMissing when the request does not try to say who it is from, ErrMalformed when it fails to.
+// The error is ErrMissing if the request does not claim to be from anybody, and ErrMalformed if it tries and fails.
 func Bearer(authorization string) (string, error) {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	token = strings.Trim(token, " ")
@@ -29,7 +28,7 @@ func Bearer(authorization string) (string, error) {
 	return token, nil
 }
 
-// HasCredentials reports whether a request with that Authorization header tries to say who it is from.
+// HasCredentials reports whether an Authorization header claims that the request is from somebody.
 func HasCredentials(authorization string) bool {
 	_, err := Bearer(authorization)
 	return !errors.Is(err, ErrMissing)

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// Signer makes the short tokens that prove to a service that a request came through the gateway: an EdDSA JWT (RFC
-// 8037) that names the service, the user and the request. Its keys are derived from authn.keys, so that replicas share
-// them and nothing more has to be configured; they differ from the keys of access tokens, so that neither kind of token
-// passes for the other.
+// Signer creates the short-lived tokens that prove to a service that a request came through the gateway: EdDSA JWTs
+// (RFC 8037) that name the service, the user and the request. The keys are derived from authn.keys, so replicas share
+// them and nothing else has to be configured. They differ from the keys of access tokens, so neither kind of token is
+// accepted as the other.
 type Signer struct {
 	issuer  string
 	ttl     time.Duration
@@ -96,8 +96,8 @@ type JWKS struct {
 	Keys []publicKey `json:"keys"`
 }
 
-// JWKS returns the public keys that our tokens and, when identities are signed, those can be verified with. It is empty
-// when there is only a shared secret.
+// JWKS returns the public keys of our tokens and, with signedIdentity, of signed identities. It is empty if there are
+// only shared secrets.
 func (r *Keyring) JWKS(signedIdentity bool) JWKS {
 	set := JWKS{Keys: []publicKey{}}
 	for _, k := range r.list {

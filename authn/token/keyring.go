@@ -15,13 +15,13 @@ import (
 	"wxgate/secret"
 )
 
-// Config is what tokens are issued and verified by.
+// Config is how tokens are issued and verified.
 type Config struct {
 	Issuer         string
 	Algorithm      string        // what the first key signs with
 	Keys           []KeyConfig   // the first signs, all verify
-	MaxLife        time.Duration // from iat to exp: a token of ours that lives longer is not taken, whoever signed it
-	AcceptImported bool          // take tokens of an existing backend that our key signed
+	MaxLife        time.Duration // the longest time from iat to exp that our tokens may have
+	AcceptImported bool          // accept tokens of an existing backend signed with our key
 }
 
 // KeyConfig is one key of authn.keys.
@@ -86,7 +86,8 @@ func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Fau
 	return keys, f
 }
 
-// CheckKeys opens keys, the first of which is to sign with an algorithm, and reports why they cannot be used. Paths begin with keys.
+// CheckKeys opens keys, the first of which has to sign with the algorithm, and reports why they cannot be used. Paths
+// begin with "keys".
 func CheckKeys(algorithm string, keys []KeyConfig) input.Faults {
 	_, f := openKeys(algorithm, keys)
 	return f
@@ -125,10 +126,10 @@ func (r *Keyring) Sign(c *Claims) (string, error) {
 	return token.SignedString(r.signer.signing)
 }
 
-// CheckForm refuses a token that is not spelled as we, or an existing backend, would have written it: ErrMalformed or
-// ErrInvalid. It comes before the signature is checked: RFC 7515 §2 asks for base64url without padding, white space or
-// other characters, and the JWT library is lenient in all three. An imported token may have another header, which is then read
-// strictly.
+// CheckForm refuses a token that neither we nor an existing backend would have written like this, with ErrMalformed or
+// ErrInvalid. It comes before the check of the signature: RFC 7515 §2 requires base64url without padding, white space
+// or other characters, and the JWT library is lenient about all three. Imported tokens may have a different header,
+// which is read strictly.
 func (r *Keyring) CheckForm(token string) error {
 	if len(token) > maxTokenBytes {
 		return ErrMalformed
@@ -154,8 +155,8 @@ func (r *Keyring) isImported(header string) bool {
 	return r.cfg.AcceptImported && importedHeader(header)
 }
 
-// Key is the jwt.Keyfunc: it picks the key that kid names and refuses a token whose alg is not that key's. A token
-// without kid, which CheckForm lets pass only where imported ones are taken, may be of any key for HS256.
+// Key is a jwt.Keyfunc: it returns the key that kid names and refuses a token whose alg is not the key's. A token
+// without kid, which CheckForm accepts only if imported tokens are accepted, may be signed with any HS256 key.
 func (r *Keyring) Key(token *jwt.Token) (any, error) {
 	kid, named := token.Header["kid"].(string)
 	if !named && token.Method.Alg() == jwt.SigningMethodHS256.Alg() {
@@ -179,7 +180,7 @@ func (r *Keyring) sharedSecrets() jwt.VerificationKeySet {
 	return set
 }
 
-// Parse checks form and signature of a token, and returns what it says.
+// Parse checks the form and signature of a token and returns its payload.
 func (r *Keyring) Parse(token string) (*Payload, error) {
 	if err := r.CheckForm(token); err != nil {
 		return nil, err
@@ -199,9 +200,9 @@ func ErrorOf(err error) error {
 	return ErrInvalid
 }
 
-// Read reads a payload by who wrote it, which the header tells: ours strictly, one of an existing backend as RFC 7519 says.
-// What it returns is whole but for imported claims, which name a user and not who that is. Times are only compared with each
-// other: one whose exp was meant in milliseconds, or for ever, lives longer than Config.MaxLife and is not taken.
+// Read reads the payload of a token: strictly if the header is ours, as RFC 7519 says if it is that of an existing
+// backend. Imported claims lack what only the store knows of the user. Times are compared with each other only: a token
+// whose exp is in milliseconds, or far in the future, exceeds Config.MaxLife and is refused.
 func (r *Keyring) Read(token string, payload *Payload) (*Claims, error) {
 	header, _, _ := strings.Cut(token, ".")
 	switch {
@@ -221,7 +222,7 @@ func (r *Keyring) Read(token string, payload *Payload) (*Claims, error) {
 		return nil, err
 	}
 	if c.ExpiresAt-c.IssuedAt > int64(r.cfg.MaxLife/time.Second) {
-		return nil, fmt.Errorf("%w: it lives longer than ours do", ErrInvalid)
+		return nil, fmt.Errorf("%w: its lifetime is too long", ErrInvalid)
 	}
 	if c.Issuer != r.cfg.Issuer || c.Store == "" || c.UserID < 1 || c.OpenID == "" || c.audience ||
 		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {

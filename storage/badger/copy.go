@@ -17,7 +17,7 @@ func (d *database) isCopied() bool {
 // wantRoomForCopy refuses, before anything is touched, a copy on a disk that is full: see endCopied.
 func (d *database) wantRoomForCopy(copied bool) error {
 	if free, needed, full := d.full(); copied && full {
-		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d needed: %w",
+		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d are needed: %w",
 			free, needed, storage.ErrUnavailable)
 	}
 	return nil

@@ -22,7 +22,7 @@ func (c creation) identify(configured secret.Text) (disk.Sentinel, error) {
 		return disk.Sentinel{}, err
 	}
 	if isNew && disk.Exists(c.path(dirBadger)) {
-		return disk.Sentinel{}, fmt.Errorf("%s is there but %s is lost: %w",
+		return disk.Sentinel{}, fmt.Errorf("%s exists but %s is missing: %w",
 			c.path(dirBadger), c.path(fileSentinel), storage.ErrDamaged)
 	}
 	if isNew {

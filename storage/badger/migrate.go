@@ -18,7 +18,7 @@ const migrateBatch = 1000
 // wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
 func (d *database) wantRoomToMigrate(known disk.Sentinel) error {
 	if free, needed, full := d.full(); known.IsOld() && full {
-		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d needed: %w",
+		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d are needed: %w",
 			free, needed, storage.ErrUnavailable)
 	}
 	return nil

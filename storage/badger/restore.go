@@ -13,7 +13,7 @@ import (
 	"wxgate/storage/badger/disk"
 )
 
-// Restored is what a restore found and did.
+// Restored is the result of a restore.
 type Restored struct {
 	Latest time.Time // the last write of the backup: what happened later is not in it
 	Users  uint64    // the next new user gets an id above it
@@ -37,7 +37,7 @@ func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Ti
 
 func (d *database) restore(nextUserID uint64) (done Restored, err error) {
 	if !disk.Exists(d.path(fileSentinel)) {
-		return done, fmt.Errorf("%s is not there: this is no data folder", d.path(fileSentinel))
+		return done, fmt.Errorf("%s does not exist: this is not a data folder", d.path(fileSentinel))
 	}
 	if d.lock, err = disk.Acquire(d.dir); err != nil {
 		return done, err

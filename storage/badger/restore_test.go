@@ -72,7 +72,7 @@ func TestARestoreOfWhatIsNoDataFolderTouchesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := Restore(dir, 0, quiet(), time.Now)
-	if text := fmt.Sprint(err); !strings.Contains(text, "this is no data folder") || len(filesBelow(t, dir)) > 0 {
+	if text := fmt.Sprint(err); !strings.Contains(text, "this is not a data folder") || len(filesBelow(t, dir)) > 0 {
 		t.Errorf("got %s and the files %v, want a refusal and none", text, filesBelow(t, dir))
 	}
 	used := usedStore(t)

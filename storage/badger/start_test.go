@@ -61,9 +61,9 @@ func TestSecondProcessIsToldWhoHasTheFolder(t *testing.T) {
 func TestLostFilesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"badger":          "MANIFEST is lost",
-		"badger/MANIFEST": "MANIFEST is lost",
-		"STORE":           "STORE is lost",
+		"badger":          "MANIFEST is missing",
+		"badger/MANIFEST": "MANIFEST is missing",
+		"STORE":           "STORE is missing",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +111,7 @@ func TestAKeyThatIsNotTheStoresIsNotBlamedOnTheData(t *testing.T) {
 		"exchanged": {func(t *testing.T, path string) {
 			must(t, os.WriteFile(path, []byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"), 0o600))
 		}, "storage.key) is not the one the data were sealed with"},
-		"lost":   {func(t *testing.T, path string) { must(t, os.Remove(path)) }, "storage.key is lost and storage.encryption_key is empty"},
+		"lost":   {func(t *testing.T, path string) { must(t, os.Remove(path)) }, "storage.key is missing and storage.encryption_key is empty"},
 		"edited": {func(t *testing.T, path string) { must(t, os.Truncate(path, 20)) }, "storage.key: want 32 bytes in base64"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -256,5 +256,5 @@ func TestCutManifestIsRefusedWithoutItsHighWaterToo(t *testing.T) {
 	must(t, s.Close())
 	must(t, os.WriteFile(manifest, whole, 0o600))
 	must(t, os.Remove(filepath.Join(dir, fileHighWater)))
-	wantOpenError(t, configIn(dir), storage.ErrDamaged, "MANIFEST is cut, it does not name")
+	wantOpenError(t, configIn(dir), storage.ErrDamaged, "MANIFEST is truncated: it does not name")
 }

@@ -1,4 +1,4 @@
-// Package badger keeps users, session_keys, sessions and revocations in a folder, for one process.
+// Package badger stores users, session_keys, sessions and revocations in a folder, for one process.
 //
 // Every method is atomic and safe for concurrent use. A nil error from a write means that it is on the disk. Damaged
 // files are refused at Open or answered with storage.ErrDamaged, never served; a full disk refuses writes with
@@ -29,8 +29,8 @@ type Store struct {
 	driver *driver
 }
 
-// Open opens the folder cfg.Badger.Dir, or makes it. The files are verified first, and nothing is changed when they are
-// refused. Metrics are registered with reg, and unregistered by Close. now is the time by which records expire.
+// Open opens the folder cfg.Badger.Dir, or creates it. The files are verified first, and nothing is changed if they are
+// refused. Metrics are registered with reg until Close. now is the clock by which records expire.
 //
 // Errors wrap storage.ErrLocked, ErrDamaged, ErrNewerSchema, or ErrUnavailable when a new store finds a full disk.
 func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Store, error) {
@@ -65,13 +65,13 @@ func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 	return &Store{store, driver}, nil
 }
 
-// Release gives the folder back for another process while the store stays open: reads and writes wait, with the patience of
-// their contexts, until Reacquire or Close. Close then gives up nothing more, and everything that waits is ErrUnavailable.
+// Release releases the folder to another process while the store stays open: reads and writes wait, as long as their
+// contexts allow, until Reacquire or Close. After Close they return ErrUnavailable.
 func (s *Store) Release(ctx context.Context) error {
 	return s.driver.ask(ctx, handOver{false, make(chan error, 1)})
 }
 
-// Reacquire takes the folder, which nobody else has any more, again. On an error the store stays released.
+// Reacquire takes the folder back once no other process holds it. On an error the store stays released.
 func (s *Store) Reacquire(ctx context.Context) error {
 	return s.driver.ask(ctx, handOver{true, make(chan error, 1)})
 }

@@ -105,7 +105,7 @@ func (d *driver) Ready(ctx context.Context) error {
 	default:
 	}
 	if d.guard.refusing.Load() {
-		return fmt.Errorf("%s takes no writes: %w", d.dir, storage.ErrUnavailable)
+		return fmt.Errorf("%s does not accept writes: %w", d.dir, storage.ErrUnavailable)
 	}
 	return ctx.Err()
 }

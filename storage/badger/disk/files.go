@@ -24,7 +24,7 @@ func writeFile(path string, content []byte) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncDir puts the names in dir on the disk.
+// SyncDir syncs the directory dir to the disk.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -33,7 +33,7 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Exists reports whether something is at path; what cannot be told counts as there.
+// Exists reports whether something exists at path; in doubt it does.
 func Exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)

@@ -9,14 +9,14 @@ import (
 	"slices"
 )
 
-// HighWater is the file that says how far commits had come. A log of Badger that is damaged in the middle opens without
-// its tail and without an error; a store that is behind its high water lost something. The file is written without a
-// sync after each commit: it survives a kill, and after a power loss it is too low, never too high.
+// HighWater is the file that records the last commit. A Badger log that is damaged in the middle opens without its tail
+// and without an error; a store behind its high-water mark has lost something. The file is written after each commit,
+// without a sync: it survives a kill, and after a power loss it is too low, never too high.
 type HighWater struct {
 	file *os.File
 }
 
-// OpenHighWater opens the file at path, or makes it. Close it.
+// OpenHighWater opens or creates the file at path. The caller closes it.
 func OpenHighWater(path string) (*HighWater, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -25,7 +25,7 @@ func OpenHighWater(path string) (*HighWater, error) {
 	return &HighWater{file: f}, nil
 }
 
-// ReadHighWater returns what was raised last. A file that is missing or does not hold its checksum says nothing.
+// ReadHighWater returns what was written last, or nothing if the file is missing or its checksum is wrong.
 func ReadHighWater(path string) (reached []byte, err error) {
 	content, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

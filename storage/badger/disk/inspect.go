@@ -20,14 +20,14 @@ import (
 	"wxgate/storage"
 )
 
-// Records is what an inspection has to be told of the records.
+// Records tells an inspection about the records.
 type Records struct {
 	Counters  string                              // the key of the record that every commit rewrites
 	Commits   func(record []byte) (uint64, error) // the number of the commit that wrote it, from 1
 	Deletable func(key []byte) bool               // whether a record of that key may be gone
 }
 
-// Commit is a commit that is whole.
+// Commit is a complete commit.
 type Commit struct {
 	Number   uint64 // from 1; 0 is none
 	Counters []byte // the record as it lies on the disk
@@ -38,10 +38,10 @@ func (r Records) commit(counters []byte) (Commit, error) {
 	return Commit{Number: number, Counters: bytes.Clone(counters)}, err // a log is not kept for one record of it
 }
 
-// Inspection is what a look at the files of Badger, before Badger itself touches them, found. Badger opens without a word
-// when its log is damaged in the middle, when a table is not in the MANIFEST and when the index of a table does not hold,
-// and then deletes or shortens what it did not understand; it ends the process when a table is cut. So the files are
-// verified first, and a refused folder is as it was.
+// Inspection is the result of checking Badger's files before Badger touches them. Badger opens silently if its log is
+// damaged in the middle, if a table is not in the MANIFEST or if the index of a table is broken, and then deletes or
+// truncates what it did not understand; a truncated table crashes the process. So the files are verified first, and a
+// refused folder stays as it was.
 type Inspection struct {
 	Reached Commit // the newest
 	dir     string
@@ -77,7 +77,7 @@ func Inspect(dir string, known Records) (Inspection, error) {
 func readManifest(dir string) (map[uint64]badger.TableManifest, error) {
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is lost: %w",
+		return nil, fmt.Errorf("%s is missing: %w",
 			filepath.Join(dir, badger.ManifestFilename), storage.ErrDamaged)
 	}
 	if err != nil {
@@ -157,8 +157,9 @@ func newestCommit(tables []tableFile, logs []walFile, known Records) (Commit, er
 	return newest, nil
 }
 
-// Tidy removes what a kill left and Badger stumbles over: a log or value log that was just created, and the end of a log
-// after its last whole commit, which a read-only Badger refuses to open. Neither holds anything acknowledged.
+// Tidy removes leftovers of a kill that Badger cannot handle: a log or value log that was just created, and the end of
+// a log after its last complete commit, which a read-only Badger refuses to open. Neither holds anything that was
+// acknowledged.
 func (i Inspection) Tidy() error {
 	vlogs, err := filesIn(i.dir, ".vlog")
 	errs := []error{err}

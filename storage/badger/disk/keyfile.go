@@ -13,8 +13,8 @@ import (
 	"wxgate/storage"
 )
 
-// EncryptionKey is the configured key or the one in the key file. A key file is made, for us alone to read, only while
-// there is no store yet: a new one beside old data could not open it.
+// EncryptionKey returns the configured key or the one in the key file. A key file, readable by its owner alone, is only
+// created while there is no store yet: a new key could not open existing data.
 func EncryptionKey(configured secret.Text, path string, isNew bool) ([]byte, error) {
 	if configured != "" {
 		return storage.DecodeKey(configured)
@@ -22,7 +22,7 @@ func EncryptionKey(configured secret.Text, path string, isNew bool) ([]byte, err
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !isNew {
-			return nil, fmt.Errorf("%s is lost and storage.encryption_key is empty: %w",
+			return nil, fmt.Errorf("%s is missing and storage.encryption_key is empty: %w",
 				path, storage.ErrWrongKey)
 		}
 		return makeKeyFile(path)

@@ -10,15 +10,15 @@ import (
 	"wxgate/storage"
 )
 
-// Lock is the folder taken for this process. Badger has a lock of its own, which it gives up while the database is
-// reopened; this one is held from before the first look at the files to Close.
+// Lock is this process's lock on the folder. Badger has a lock of its own, which it releases while the database is
+// reopened; this one is held from before the files are read until Close.
 type Lock struct {
 	file  *os.File
 	isNew bool // the file was not there before
 	owned bool // the file names this process
 }
 
-// Acquire takes the folder. The file names its owner only once the folder is open (Sign): a refusal changes nothing.
+// Acquire locks the folder. The file names its owner only once the folder is open (Sign), so a refusal changes nothing.
 func Acquire(dir string) (*Lock, error) {
 	path := filepath.Join(dir, "LOCK")
 	isNew := !Exists(path)
@@ -32,7 +32,7 @@ func Acquire(dir string) (*Lock, error) {
 	return &Lock{file: f, isNew: isNew}, nil
 }
 
-// Sign writes the pid: advice for a person; on a full disk it is missing.
+// Sign writes the pid, for people to read; on a full disk it may be missing.
 func (l *Lock) Sign() {
 	l.owned = true
 	if err := l.file.Truncate(0); err == nil {
@@ -40,7 +40,7 @@ func (l *Lock) Sign() {
 	}
 }
 
-// Release gives the folder back. A file that this process made and never signed is taken away again.
+// Release unlocks the folder. A file that this process created and never signed is removed.
 func (l *Lock) Release() error {
 	var err error
 	if l.isNew && !l.owned {

@@ -25,7 +25,7 @@ func findLost(orphans, tables []tableFile, logs []walFile, known Records) error 
 				continue
 			}
 			_ = it.Close()
-			return fmt.Errorf("MANIFEST is cut, it does not name %s: %w",
+			return fmt.Errorf("MANIFEST is truncated: it does not name %s: %w",
 				orphan.Filename(), storage.ErrDamaged)
 		}
 		_ = it.Close()

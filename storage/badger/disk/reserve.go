@@ -18,18 +18,18 @@ const MemTableSize = 8 << 20
 // logSize is the most that a log takes, in bytes: it is left when it is full, by at most one transaction.
 const logSize = MemTableSize + MemTableSize/4
 
-// LogReserve keeps blocks for what Badger logs. Badger writes its log through a mapping of a sparse file. When the disk
-// fills up between our look at it and that write, the kernel kills the process, and a disk can fill up by a gigabyte a
-// second. So the log, and the next one in advance, get their blocks before anything is written to them.
+// LogReserve allocates disk blocks for Badger's log ahead of time. Badger writes its log through a memory-mapped sparse
+// file. If the disk fills up between our check and that write, the kernel kills the process, and a disk can fill up by
+// a gigabyte a second. So the log, and the next one, get their blocks before anything is written to them.
 type LogReserve struct {
 	dir  string
 	next string // the log that was made in advance
 }
 
-// NewLogReserve is the reserve for the Badger in dir, with nothing reserved yet.
+// NewLogReserve returns the reserve for the Badger in dir, with nothing allocated yet.
 func NewLogReserve(dir string) *LogReserve { return &LogReserve{dir: dir} }
 
-// Reserve makes sure that the log that the next transaction goes to has its blocks. Only the writer calls it.
+// Reserve makes sure that the log of the next transaction has its blocks. Only the writer calls it.
 func (r *LogReserve) Reserve() error {
 	if info, err := os.Stat(r.next); err == nil && info.Size() == 0 {
 		return nil // not begun yet
@@ -69,7 +69,7 @@ func allocate(path string, flags int) error {
 	return errors.Join(preallocate(f, logSize), f.Close())
 }
 
-// Release takes the reserved log away; a read-only Badger does not open an empty one.
+// Release removes the reserved log; a read-only Badger does not open an empty one.
 func (r *LogReserve) Release() {
 	if info, err := os.Stat(r.next); err == nil && info.Size() == 0 {
 		_ = os.Remove(r.next)

@@ -17,8 +17,8 @@ import (
 // times, tokens have epochs, and the counters the time.
 const Schema = 2
 
-// Sentinel is the file STORE beside Badger's folder. Badger opens a folder that lost its MANIFEST as an empty database;
-// the sentinel says that there was one.
+// Sentinel is the file STORE beside Badger's folder. Badger opens a folder without its MANIFEST as an empty database;
+// the sentinel tells that there was one.
 type Sentinel struct {
 	ID       string    `json:"id"` // of the data set, random
 	Schema   int       `json:"schema"`
@@ -30,7 +30,7 @@ type Sentinel struct {
 	Checksum  uint32 `json:"checksum"`          // of the other fields
 }
 
-// NewSentinel is that of a new data set: it has an id of its own and the newest schema.
+// NewSentinel returns the sentinel of a new data set, with a new id and the newest schema.
 func NewSentinel(keyCheck string, created time.Time) Sentinel {
 	return Sentinel{ID: rand.Text(), Schema: Schema, Created: created, KeyCheck: keyCheck}
 }
@@ -44,7 +44,7 @@ func (s Sentinel) checksum() uint32 {
 	return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli))
 }
 
-// ReadSentinel returns the sentinel of the folder; fs.ErrNotExist says that there is none.
+// ReadSentinel returns the sentinel of the folder, or fs.ErrNotExist.
 func ReadSentinel(path string) (Sentinel, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func ReadSentinel(path string) (Sentinel, error) {
 // ErrHalfRestored is a folder whose restore has to be done again.
 var ErrHalfRestored = errors.New("half restored")
 
-// Write makes the file whole or not at all.
+// Write writes the file atomically.
 func (s Sentinel) Write(path string) error {
 	s.Checksum = s.checksum()
 	text, err := json.Marshal(s)

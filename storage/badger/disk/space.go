@@ -1,6 +1,6 @@
 package disk
 
-// Space is what a file system has, in bytes.
+// Space is the space of a file system, in bytes.
 type Space struct {
 	Free  uint64 // for us, without what is reserved for root
 	Total uint64
@@ -17,11 +17,11 @@ const (
 	watermarkMax = 256 << 20
 )
 
-// Watermark is the free space below which nothing is written: 10 % of the disk between 48 and 256 MB, and at most half
-// of a very small one.
+// Watermark returns the free space below which nothing is written: 10 % of the disk, but between 48 and 256 MB, and at
+// most half of a very small disk.
 func (s Space) Watermark() uint64 {
 	return min(max(s.Total/10, watermarkMin), watermarkMax, s.Total/2)
 }
 
-// Resume is the free space from which writing goes on, a bit more than Watermark so that it does not flap.
+// Resume returns the free space from which on writing resumes: a bit more than Watermark, so that it does not flap.
 func (s Space) Resume() uint64 { return s.Watermark() + s.Watermark()/8 }

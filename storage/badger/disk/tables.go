@@ -55,7 +55,7 @@ func openTable(path string, compression options.CompressionType) (t tableFile, e
 		}
 	}()
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
-		return tableFile{}, fmt.Errorf("%s is lost", path)
+		return tableFile{}, fmt.Errorf("%s is missing", path)
 	}
 	f, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
 	if err != nil {
@@ -83,12 +83,12 @@ func checkFooter(data []byte) error {
 	rest := data
 	for range 2 {
 		if len(rest) < 4 {
-			return errors.New("it is cut")
+			return errors.New("it is truncated")
 		}
 		length := int(binary.BigEndian.Uint32(rest[len(rest)-4:]))
 		rest = rest[:len(rest)-4]
 		if length > len(rest) {
-			return errors.New("it is cut or damaged at its end")
+			return errors.New("it is truncated or damaged at its end")
 		}
 		rest = rest[:len(rest)-length]
 	}
