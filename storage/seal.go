@@ -33,7 +33,7 @@ func NewSealer(key []byte) (*Sealer, error) {
 	return &Sealer{aead: aead, check: hex.EncodeToString(check)}, nil
 }
 
-// Check is a text of 16 digits that tells another key from this one without revealing it.
+// Check returns 16 hexadecimal digits that tell keys apart without revealing them.
 func (s *Sealer) Check() string { return s.check }
 
 func (s *Sealer) seal(name string, plain []byte) []byte {

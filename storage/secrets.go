@@ -46,8 +46,7 @@ func getSecret[T any](r Reader, sealer *Sealer, name string) (value T, err error
 	return value, nil
 }
 
-// SessionKeys returns the last sessionKeysKept session_keys of the user, newest first; none is ErrNotFound only if the user
-// does not exist.
+// SessionKeys returns the last three session_keys of a user, newest first, or ErrNotFound if the user does not exist.
 func (s *Store) SessionKeys(ctx context.Context, userID int64) ([]SessionKey, error) {
 	return read(ctx, s, opSessionKeys, func(r Reader) ([]SessionKey, error) {
 		if _, err := r.User(userID); err != nil {
@@ -94,7 +93,7 @@ func joined(kept []SessionKey, k SessionKey) []SessionKey {
 	return kept[:min(len(kept), sessionKeysKept)]
 }
 
-// SetPhone remembers the user's phone number, sealed; ErrNotFound when there is no such user.
+// SetPhone saves a user's phone number, sealed, or returns ErrNotFound if the user does not exist.
 func (s *Store) SetPhone(ctx context.Context, userID int64, phone Phone) error {
 	_, err := write(ctx, s, opSetPhone, func(w Writer) (User, error) {
 		u, err := w.User(userID)
@@ -106,7 +105,7 @@ func (s *Store) SetPhone(ctx context.Context, userID int64, phone Phone) error {
 	return err
 }
 
-// Phone returns the user's phone number, or ErrNotFound when there is none.
+// Phone returns a user's phone number, or ErrNotFound.
 func (s *Store) Phone(ctx context.Context, userID int64) (Phone, error) {
 	return read(ctx, s, opPhone, func(r Reader) (Phone, error) {
 		if _, err := r.User(userID); err != nil {
@@ -122,7 +121,7 @@ type serverToken struct {
 	Expires time.Time `json:"expires"`
 }
 
-// SaveServerToken remembers WeChat's access_token of a mini-program, sealed, until it expires.
+// SaveServerToken saves WeChat's access_token of a mini-program, sealed, until it expires.
 func (s *Store) SaveServerToken(ctx context.Context, appID, token string, expires time.Time) error {
 	_, err := write(ctx, s, opSaveServerToken, func(w Writer) (struct{}, error) {
 		return struct{}{}, putSecret(w, s.driver.Sealer(), serverTokenOf(appID), serverToken{token, expires})
@@ -130,7 +129,7 @@ func (s *Store) SaveServerToken(ctx context.Context, appID, token string, expire
 	return err
 }
 
-// ServerToken returns WeChat's access_token of a mini-program; an empty one is none.
+// ServerToken returns WeChat's access_token of a mini-program, or an empty one.
 func (s *Store) ServerToken(ctx context.Context, appID string) (token string, expires time.Time, err error) {
 	found, err := read(ctx, s, opServerToken, func(r Reader) (serverToken, error) {
 		found, err := getSecret[serverToken](r, s.driver.Sealer(), serverTokenOf(appID))

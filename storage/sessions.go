@@ -10,7 +10,7 @@ import (
 // endsPerCommit is how many sessions of one user end in one transaction, some milliseconds of the only writer.
 const endsPerCommit = 256
 
-// Session returns the session, or ErrNotFound when it never was, ended or expired.
+// Session returns a session, or ErrNotFound if it never existed, ended or expired.
 func (s *Store) Session(ctx context.Context, id string) (Session, error) {
 	return read(ctx, s, opSession, func(r Reader) (Session, error) {
 		record, err := livingSession(r, id)
@@ -18,8 +18,7 @@ func (s *Store) Session(ctx context.Context, id string) (Session, error) {
 	})
 }
 
-// Sessions returns the sessions of the user that have neither ended nor expired, oldest first: those behind after, at most
-// limit of them.
+// Sessions returns up to limit living sessions of a user that come after the cursor, oldest first.
 func (s *Store) Sessions(ctx context.Context, userID int64, after SessionCursor, limit int) ([]Session, error) {
 	return read(ctx, s, opSessions, func(r Reader) ([]Session, error) { return sessionsOf(r, userID, after, limit) }, userID)
 }
@@ -54,8 +53,8 @@ func livingSession(r Reader, id string) (SessionRecord, error) {
 	return record, nil
 }
 
-// UpdateSession lets change work on the session and records what it became together with the revocations that change
-// returns, in one transaction; an error of change leaves both undone. ID and UserID stay whatever change does to them.
+// UpdateSession applies change to a session and writes the result, together with the revocations that change returns,
+// in one transaction. If change fails, nothing is written. Changes of ID and UserID are ignored.
 func (s *Store) UpdateSession(ctx context.Context, id string, change func(*Session) ([]Revocation, error)) (Session, error) {
 	return write(ctx, s, opUpdateSession, func(w Writer) (Session, error) { return updateSession(w, id, change) })
 }
@@ -105,9 +104,9 @@ func (r *SessionRecord) dropRotation(w Writer) {
 	}
 }
 
-// BeginSession begins a session of a user who is known already, or returns the one of that id that has begun before. The
-// user's oldest sessions end until maxSessions are left; 0 is no limit. ErrNotFound is an unknown or erased user, or a
-// session that has ended or expired.
+// BeginSession starts a session of an existing user, or returns the one with that id. The user's oldest sessions end
+// until maxSessions are left; 0 means no limit. It returns ErrNotFound for an unknown or erased user, and for a session
+// that has ended or expired.
 func (s *Store) BeginSession(ctx context.Context, session Session, maxSessions int) (SessionResult, error) {
 	return write(ctx, s, opBeginSession, func(w Writer) (SessionResult, error) { return beginOrFind(w, session, maxSessions) })
 }
@@ -172,8 +171,8 @@ func limitSessions(w Writer, begun Session, most int) ([]Revocation, error) {
 	return ended, nil
 }
 
-// EndSession ends the session and records the revocation of its tokens from from until until, in one transaction. One
-// that is gone already is revoked all the same: its tokens may live longer than its record.
+// EndSession ends a session and revokes its tokens from from until until, in one transaction. A session that no longer
+// exists is revoked all the same: its tokens may outlive its record.
 func (s *Store) EndSession(ctx context.Context, id string, from, until time.Time) (Revocation, error) {
 	return write(ctx, s, opEndSession, func(w Writer) (Revocation, error) { return endSession(w, id, from, until) })
 }
@@ -197,8 +196,9 @@ func endSession(w Writer, id string, from, until time.Time) (Revocation, error) 
 	return w.Revoke(Revocation{Scope: ScopeSession, ID: id, From: from, Until: until})
 }
 
-// EndSessions is EndSession for every session of the user. More than a few hundred of them end in several transactions, so
-// that others write in between; after an error what ended has ended, and is returned; doing it again ends the rest.
+// EndSessions is EndSession for every session of a user. More than a few hundred end in several transactions, so that
+// others can write in between. After an error, the sessions that ended stay ended and are returned, and calling it
+// again ends the rest.
 func (s *Store) EndSessions(ctx context.Context, userID int64, from, until time.Time) ([]Revocation, error) {
 	return s.endAll(ctx, opEndSessions, userID, func(w Writer) ([]Revocation, bool, error) {
 		return endSome(w, userID, from, until)
@@ -240,7 +240,7 @@ func endSome(w Writer, userID int64, from, until time.Time) (ended []Revocation,
 	return ended, more, nil
 }
 
-// Revoke records the revocations in one transaction and returns them with their Seq.
+// Revoke writes revocations in one transaction and returns them with their Seq.
 func (s *Store) Revoke(ctx context.Context, revoked ...Revocation) ([]Revocation, error) {
 	return write(ctx, s, opRevoke, func(w Writer) (recorded []Revocation, err error) {
 		for _, one := range revoked {
@@ -253,8 +253,8 @@ func (s *Store) Revoke(ctx context.Context, revoked ...Revocation) ([]Revocation
 	})
 }
 
-// Revocations returns those with a Seq above after that are not forgotten yet, in the order of their commit, whatever the
-// clock says of their Until. A reader that goes on from the last Seq it saw misses none.
+// Revocations returns the revocations with a Seq above after that were not deleted yet, in the order of their commits,
+// even if Until has passed by the clock. A reader that continues from the last Seq it saw misses none.
 func (s *Store) Revocations(ctx context.Context, after uint64) ([]Revocation, error) {
 	return read(ctx, s, opRevocations, func(r Reader) ([]Revocation, error) { return r.Revocations(after) })
 }

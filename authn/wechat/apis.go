@@ -1,6 +1,6 @@
 package wechat
 
-// The APIs that are called here, as Error.API and the metrics name them: the last segment of the path.
+// The APIs that this package calls, by the last segment of the path, as in Error.API and the metrics.
 const (
 	APICode2Session    = "jscode2session"
 	APIStableToken     = "stable_token"

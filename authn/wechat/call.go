@@ -19,10 +19,10 @@ const maxAnswer = 1 << 20
 // jsonType is the content type of every body that is made here.
 const jsonType = "application/json"
 
-// Answer is what WeChat answered to a Call.
+// Answer is WeChat's answer to a Call.
 type Answer struct {
-	Errcode     int    // 0 is success, and so is an answer that is no JSON
-	ContentType string // as WeChat sent it; JSON comes as text/plain too
+	Errcode     int    // 0 on success, and for answers that are not JSON
+	ContentType string // as WeChat sent it; JSON may be text/plain
 	Body        []byte // the whole of it, at most 1 MiB, unchanged
 }
 
@@ -31,12 +31,12 @@ func (a Answer) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "errcode %d in %d bytes", a.Errcode, len(a.Body))
 }
 
-// Call forwards one request to WeChat with the access_token added; an access_token in query is replaced. path is that of
-// any API but the ones that take the secret: /wxa/msg_sec_check. When WeChat refuses the token, and so has done nothing,
-// it is refreshed and the request sent a second time; otherwise it is sent once. An errcode is no error here, but is in the
-// Answer: whoever called wants WeChat's own words. The error wraps ErrInvalidCall, ErrTimeout, ErrUnreachable,
-// ErrBadResponse or the caller's context.Canceled, or is what ServerToken returns. Text that is no JSON object, such as the
-// HTML of a broken relay, is ErrBadResponse; pictures and other binary content pass.
+// Call forwards a request to WeChat and adds the access_token, replacing any in query. path is that of an API, such as
+// /wxa/msg_sec_check, but not of one that takes the secret. If WeChat refuses the token, and so has done nothing, the
+// token is refreshed and the request is sent again; otherwise it is sent once. An errcode is not an error here but part
+// of the Answer, because callers want WeChat's own words. The error wraps ErrInvalidCall, ErrTimeout, ErrUnreachable,
+// ErrBadResponse or the caller's context.Canceled, or is an error of ServerToken. Text other than a JSON object, such
+// as the HTML of a broken relay, is ErrBadResponse; pictures and other binary content are fine.
 func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body []byte, contentType string) (Answer, error) {
 	api := apiLabel(path)
 	if !forwarded(method, path) {

@@ -18,15 +18,15 @@ type Config struct {
 	AppID   string        `yaml:"appid"`    // of the mini-program, wx…; upper and lower case differ; WX_APPID
 	Secret  secret.Text   `yaml:"secret"`   // the AppSecret beside it on mp.weixin.qq.com; WX_SECRET
 	BaseURL string        `yaml:"base_url"` // https://api.weixin.qq.com; http:// only inside Cloud Run or for the sandbox
-	Timeout time.Duration `yaml:"timeout"`  // for one whole call: name, dial, TLS, answer and body; 3s
+	Timeout time.Duration `yaml:"timeout"`  // for a whole call: DNS, dial, TLS and the complete answer; 3s
 
-	Concurrency int `yaml:"concurrency"` // exchanges at a time, per mini-program; more wait for up to half of Timeout; 0: no bound
+	Concurrency int `yaml:"concurrency"` // concurrent exchanges per mini-program; more wait for up to half of Timeout; 0: unlimited
 
 	Apps     []App `yaml:"apps"`      // several mini-programs; then AppID and Secret stay empty
-	CloudRun bool  `yaml:"cloud_run"` // believe X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
+	CloudRun bool  `yaml:"cloud_run"` // trust X-WX-OPENID; only where nothing but WeChat Cloud Run can reach us
 
-	CloudFunctionSecret secret.Text `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then believed
-	PhoneByDecryption   bool        `yaml:"phone_by_decryption"`   // take a phone number from encrypted data, too; they are weaker than a code
+	CloudFunctionSecret secret.Text `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then trusted
+	PhoneByDecryption   bool        `yaml:"phone_by_decryption"`   // accept phone numbers in encrypted data as well; they are weaker than a code
 	Push                PushConfig  `yaml:"push"`                  // message push; off while empty
 }
 
@@ -36,14 +36,14 @@ type App struct {
 	Secret secret.Text `yaml:"secret"`
 }
 
-// PushConfig is wechat.push: what the page 消息推送 of mp.weixin.qq.com says, and where messages go.
+// PushConfig is wechat.push: the settings of the page 消息推送 of mp.weixin.qq.com, and the upstream for messages.
 type PushConfig struct {
 	Token    secret.Text `yaml:"token"`
 	AESKey   secret.Text `yaml:"aes_key"`
 	Upstream string      `yaml:"upstream"`
 }
 
-// Each is the configuration of each mini-program.
+// Each returns the configuration of each mini-program.
 func (c Config) Each() []Config {
 	if len(c.Apps) == 0 {
 		return []Config{c}
@@ -56,12 +56,13 @@ func (c Config) Each() []Config {
 	return each
 }
 
-// DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are the operator's to fill in.
+// DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are up to the operator.
 func DefaultConfig() Config {
 	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64}
 }
 
-// Reload is c with what a running process takes over from next: all but the accounts and how WeChat is asked.
+// Reload returns c with what a running process adopts from next: everything but the accounts and the connection to
+// WeChat.
 func (c Config) Reload(next Config) Config {
 	c.CloudRun, c.CloudFunctionSecret, c.PhoneByDecryption, c.Push = next.CloudRun, next.CloudFunctionSecret, next.PhoneByDecryption, next.Push
 	return c
@@ -84,7 +85,7 @@ func (c Config) Validate() input.Faults {
 	return f
 }
 
-// Warnings are about what holds and may not be meant.
+// Warnings returns settings that are valid but may not be intended.
 func (c Config) Warnings() (f input.Faults) {
 	for i, each := range c.Each() {
 		path := "appid"

@@ -12,19 +12,19 @@ import (
 // accept a padding of 32 copied the rule of message push, which is another protocol.
 const blockSize = aes.BlockSize
 
-// The two failures of Decrypt. They are constant, and neither tells a bad padding from bad JSON or a foreign appid, so
-// that nobody can use them as an oracle.
+// The two errors of Decrypt. They are constant and do not tell bad padding from bad JSON or the wrong appid, so that
+// they are no oracle.
 var (
-	// ErrMalformed is an iv or encryptedData that no key could decrypt: not base64, or of a wrong length.
+	// ErrMalformed is an iv or encryptedData that no key could decrypt: not base64, or of the wrong length.
 	ErrMalformed = errors.New("iv or encryptedData is malformed")
-	// ErrDecrypt is data that this session_key does not open, most often because a later wx.login replaced the key.
+	// ErrDecrypt is data that this session_key does not decrypt, most often because a later wx.login replaced the key.
 	ErrDecrypt = errors.New("session_key does not open encryptedData")
 )
 
-// Decrypt opens the encryptedData of an open-data button: AES-128-CBC with PKCS#7 under the base64 session_key and iv
-// (page "开放数据校验与解密"). It returns the JSON object inside, whose watermark.appid is appID, or ErrMalformed or
-// ErrDecrypt. CBC is not authenticated: a client can alter the first block through the iv, so an openId in here proves
-// nothing. The freshness of watermark.timestamp is for the caller to judge.
+// Decrypt decrypts the encryptedData of an open-data button: AES-128-CBC with PKCS#7, with session_key and iv in base64
+// (page "开放数据校验与解密"). It returns the JSON object inside, whose watermark.appid is appID, or ErrMalformed or ErrDecrypt.
+// CBC is not authenticated: a client can alter the first block through the iv, so an openId in the result proves
+// nothing. Checking watermark.timestamp is up to the caller.
 func Decrypt(sessionKey, iv, encryptedData, appID string) (json []byte, err error) {
 	vector, err := decodeBase64(iv)
 	if err != nil || len(vector) != blockSize {

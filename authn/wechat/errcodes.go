@@ -2,9 +2,9 @@ package wechat
 
 import "slices"
 
-// The errcodes that WeChat answers, named for what they mean. Sources: the pages "code2Session", "全局返回码" and those of
-// the single APIs, and for 40163, 40125 and 40243 answers that users published. A code that is not here is still an Error; only its metric label is
-// "other".
+// The errcodes of WeChat, named by their meaning. Sources: the pages "code2Session", "全局返回码" and those of the
+// individual APIs; for 40163, 40125 and 40243, answers that users published. A code that is not listed is still an
+// Error, with the metric label "other".
 const (
 	CodeOK                  = 0     // success; code2Session leaves it out altogether
 	ErrCodeBusy             = -1    // 系统繁忙: WeChat is busy; the code is presumably not spent
@@ -44,7 +44,8 @@ const (
 	errCodeRiskyContent     = 87014 // the checked content is risky
 )
 
-// KnownCodes returns every errcode that has a name here except CodeOK, ascending. Each has a metric label of its own.
+// KnownCodes returns every errcode that has a name here except CodeOK, in ascending order. Each has its own metric
+// label.
 func KnownCodes() []int {
 	return []int{
 		ErrCodeBusy, ErrCodeInvalidToken, ErrCodeInvalidGrantType, ErrCodeInvalidOpenID, ErrCodeInvalidAppID,

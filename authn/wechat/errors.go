@@ -8,24 +8,25 @@ import (
 	"unicode"
 )
 
-// The failures that are not WeChat's own words; callers test them with errors.Is. After ErrTimeout and ErrBadResponse
-// nobody knows whether the js_code was spent, so it is never sent again: the mini-program calls wx.login for a new one.
+// Failures without an errcode; test them with errors.Is. After ErrTimeout and ErrBadResponse nobody knows whether the
+// js_code was used, so it is never sent again: the mini-program calls wx.login for a new one.
 var (
-	// ErrTimeout is no complete answer within Config.Timeout or the caller's deadline.
+	// ErrTimeout means that there was no complete answer within Config.Timeout or the caller's deadline.
 	ErrTimeout = errors.New("no answer in time")
-	// ErrUnreachable is no connection: name, dial or TLS failed, and nothing was sent.
+	// ErrUnreachable means that there was no connection (DNS, dial or TLS failed), so nothing was sent.
 	ErrUnreachable = errors.New("unreachable")
-	// ErrBadResponse is a connection that broke, or an answer that is not what WeChat promises.
+	// ErrBadResponse is a broken connection, or an answer that WeChat's documentation rules out.
 	ErrBadResponse = errors.New("bad response")
-	// ErrInvalidCode is a js_code or phone code that ValidCode refuses; nothing was sent.
+	// ErrInvalidCode refuses a malformed js_code or phone code; nothing was sent.
 	ErrInvalidCode = errors.New("malformed code")
-	// ErrInvalidCall is a method or path that Call does not forward; nothing was sent.
+	// ErrInvalidCall refuses a method or path that Call does not forward; nothing was sent.
 	ErrInvalidCall = errors.New("not a call that is forwarded")
-	// ErrTokenRefused is a WeChat that refuses the very access_token it gives out. A refresh is forced every 30 s at most.
+	// ErrTokenRefused means that WeChat refuses the access_token it has just issued. A refresh is forced at most every
+	// 30 s.
 	ErrTokenRefused = errors.New("the access_token is refused, and a refresh was forced less than 30 s ago")
 )
 
-// Error is an answer of WeChat itself with an errcode other than 0.
+// Error is an answer of WeChat with an errcode other than 0.
 type Error struct {
 	API       string // the last segment of the path: jscode2session
 	Code      int    // errcode, as WeChat numbers it; see KnownCodes
@@ -33,7 +34,7 @@ type Error struct {
 	RequestID string // rid or req_id of errmsg, which Tencent can look up for 7 days; may be empty
 }
 
-// Error says which call failed and how, in one line that holds no secret.
+// Error returns which call failed and why, in one line without secrets.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("wechat %s: errcode %d: %s", e.API, e.Code, e.Message)
 	if e.RequestID == "" {

@@ -23,16 +23,16 @@ type Phone struct {
 	CountryCode string // 86
 }
 
-// Format writes *** for every verb: a phone number belongs into no log.
+// Format writes *** for every verb: a phone number does not belong in a log.
 func (Phone) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
 // LogValue returns ***, whatever the slog handler.
 func (Phone) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// PhoneNumber exchanges the code of a getPhoneNumber button (not that of wx.login; valid 5 minutes, once) for the number
-// (page "getPhoneNumber"). openID is of the user who sent it: WeChat refuses the code of another user's button with
-// ErrCodeInvalidOpenID. Each success costs the operator money. The error is an *Error, with ErrCodeInvalidCode,
-// ErrCodeMinuteQuota and ErrCodeBusy among its codes, or wraps ErrInvalidCode or what Call's error wraps.
+// PhoneNumber exchanges the code of a getPhoneNumber button (not that of wx.login; valid for 5 minutes, once) for the
+// number (page "getPhoneNumber"). openID is the user who sent it: WeChat refuses the code of another user with
+// ErrCodeInvalidOpenID. Each success costs the operator money. The error is an *Error, for example with
+// ErrCodeInvalidCode, ErrCodeMinuteQuota or ErrCodeBusy, or wraps ErrInvalidCode or an error of Call.
 func (c *Client) PhoneNumber(ctx context.Context, code, openID string) (Phone, error) {
 	const api = APIPhoneNumber
 	if !ValidCode(code) {

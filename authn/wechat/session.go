@@ -14,14 +14,14 @@ const maxID = 64
 // maxCode is the longest js_code taken, in bytes. Real ones have 32.
 const maxCode = 128
 
-// Session is what WeChat knows of the person behind a js_code.
+// Session is what WeChat returns about the person behind a js_code.
 type Session struct {
 	OpenID     string // the person within this mini-program: visible ASCII, 1 to 64 bytes, never empty
 	UnionID    string // the person across one Open Platform account; empty until the mini-program is bound to one
 	SessionKey string // base64 of 16 bytes; never leaves the gateway (page "小程序登录")
 }
 
-// Format writes *** for every verb: none of the three belongs into a log.
+// Format writes *** for every verb: none of the three belongs in a log.
 func (Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
 // LogValue returns ***, whatever the slog handler.

@@ -12,8 +12,8 @@ const (
 	pathResetSessionKey = "/wxa/resetusersessionkey"
 )
 
-// CheckSession reports whether sessionKey is still the one that WeChat holds for openID: false is errcode 87009 or 87007 (page
-// "checkSessionKey"). The error is an *Error, or wraps what Call's error wraps.
+// CheckSession reports whether sessionKey is still valid for openID; it is not after errcode 87009 or 87007 (page
+// "checkSessionKey"). The error is an *Error, or wraps an error of Call.
 func (c *Client) CheckSession(ctx context.Context, openID, sessionKey string) (valid bool, err error) {
 	_, err = c.answerOf(ctx, signedCall(pathCheckSession, openID, sessionKey), openID, sessionKey)
 	var answer *Error
@@ -23,9 +23,9 @@ func (c *Client) CheckSession(ctx context.Context, openID, sessionKey string) (v
 	return err == nil, named(apiLabel(pathCheckSession), err)
 }
 
-// ResetSessionKey has WeChat replace sessionKey, which is dead at once, and returns the new one; it lives no longer than
-// the old one would have (page "ResetUserSessionKey"). After an error that is no *Error nobody knows which of the two
-// lives. An *Error with ErrCodeInvalidSignature says that sessionKey was replaced before.
+// ResetSessionKey has WeChat replace sessionKey, which becomes invalid at once, and returns the new one; it expires
+// when the old one would have (page "ResetUserSessionKey"). After an error other than an *Error, nobody knows which of
+// the two is valid. An *Error with ErrCodeInvalidSignature means that sessionKey had been replaced before.
 func (c *Client) ResetSessionKey(ctx context.Context, openID, sessionKey string) (Session, error) {
 	api := apiLabel(pathResetSessionKey)
 	members, err := c.answerOf(ctx, signedCall(pathResetSessionKey, openID, sessionKey), openID, sessionKey)

@@ -9,13 +9,13 @@ import (
 
 // Signature returns sha1(rawData + sessionKey) in lower-case hex, as wx.getUserInfo signs (page "开放数据校验与解密").
 // sessionKey is the base64 text itself, not the bytes it stands for, and rawData the exact string the client received:
-// JSON that was parsed and written again has another signature.
+// JSON that was parsed and re-encoded has a different signature.
 func Signature(rawData, sessionKey string) string {
 	sum := sha1.Sum([]byte(rawData + sessionKey))
 	return hex.EncodeToString(sum[:])
 }
 
-// ValidSignature compares signature with Signature in constant time. An empty sessionKey signs nothing and is never valid.
+// ValidSignature compares signature with Signature in constant time. With an empty sessionKey no signature is valid.
 func ValidSignature(rawData, sessionKey, signature string) bool {
 	return sessionKey != "" && hmac.Equal([]byte(Signature(rawData, sessionKey)), []byte(signature))
 }
@@ -28,7 +28,8 @@ func HMACSignature(body, sessionKey string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// ValidHMACSignature compares signature with HMACSignature in constant time. An empty sessionKey is never valid.
+// ValidHMACSignature compares signature with HMACSignature in constant time. With an empty sessionKey no signature is
+// valid.
 func ValidHMACSignature(body, sessionKey, signature string) bool {
 	return sessionKey != "" && hmac.Equal([]byte(HMACSignature(body, sessionKey)), []byte(signature))
 }

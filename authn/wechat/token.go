@@ -18,18 +18,18 @@ const (
 	maxTokenLife = 2 * time.Hour
 )
 
-// ErrNoToken is a ServerToken asked of a Client with Deps.OpenInterface, which has none.
+// ErrNoToken is returned by ServerToken of a Client with Deps.OpenInterface, which has no token.
 var ErrNoToken = errors.New("the open-interface service keeps the access_token")
 
-// ServerToken is an access_token of the mini-program itself, not of a person. Its zero value is no token.
+// ServerToken is an access_token of the mini-program itself, not of a person. The zero value means none.
 type ServerToken struct {
 	Value   secret.Text // visible ASCII, at most 2048 bytes
 	Expires time.Time   // when WeChat stops accepting it
 }
 
-// TokenStore lets replicas share one access_token. Neither error is fatal, because stable_token gives every replica the
-// same token anyway: the Client goes on without the store, and the store reports its own failures. Value is a secret and
-// to be sealed at rest.
+// TokenStore lets replicas share one access_token. Errors are not fatal, because stable_token gives every replica the
+// same token anyway: the Client carries on without the store, and the store reports its own failures. Tokens are
+// secrets and must be sealed at rest.
 type TokenStore interface {
 	// Load returns the token last saved for appID, or the zero ServerToken.
 	Load(ctx context.Context, appID string) (ServerToken, error)
@@ -37,11 +37,11 @@ type TokenStore interface {
 	Save(ctx context.Context, appID string, token ServerToken) error
 }
 
-// ServerToken returns an access_token that is good for five minutes more, as far as is known, and fetches one only when
-// there is none: POST /cgi-bin/stable_token (page "getStableAccessToken"). However many callers ask, one request is under
-// way, and from five minutes before the end the old token is still handed out while the next is fetched. The error is an
-// *Error, or wraps ErrTimeout, ErrUnreachable, ErrBadResponse, ErrTokenRefused, ErrNoToken or the caller's
-// context.Canceled. Call and the methods beside it ask for themselves; this is for whoever builds his own request.
+// ServerToken returns an access_token that should be valid for another five minutes, and fetches one only if there is
+// none: POST /cgi-bin/stable_token (page "getStableAccessToken"). At most one request is in progress, however many
+// callers there are; in the last five minutes the old token is still returned while the next one is fetched. The error
+// is an *Error, or wraps ErrTimeout, ErrUnreachable, ErrBadResponse, ErrTokenRefused, ErrNoToken or the caller's
+// context.Canceled. Call and its siblings get the token themselves; this is for callers that build their own requests.
 func (c *Client) ServerToken(ctx context.Context) (ServerToken, error) {
 	if c.tokens == nil {
 		return ServerToken{}, named(APIStableToken, ErrNoToken)
@@ -50,8 +50,8 @@ func (c *Client) ServerToken(ctx context.Context) (ServerToken, error) {
 	return token, named(APIStableToken, err)
 }
 
-// InvalidateToken says that WeChat refused old with errcode 40001, 40014 or 42001. The next ServerToken fetches another
-// one, once, unless somebody has already done so.
+// InvalidateToken reports that WeChat refused old with errcode 40001, 40014 or 42001. The next ServerToken fetches
+// another token, unless that has already happened.
 func (c *Client) InvalidateToken(old secret.Text) {
 	if c.tokens != nil {
 		c.tokens.invalidate(old)

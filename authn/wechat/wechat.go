@@ -1,10 +1,10 @@
-// Package wechat is the client of api.weixin.qq.com, and of nothing else.
+// Package wechat is a client of api.weixin.qq.com.
 //
-// Code2Session turns the js_code of wx.login into a Session. It sends a code at most once, answers within
-// Config.Timeout, and never puts a secret, a code or a URL into an error. PhoneNumber, CheckSession, ResetSessionKey and
-// Call, which reaches every other API, need an access_token; ServerToken keeps one that all of them share. Decrypt,
-// Signature and HMACSignature are pure functions over what the mini-program sends, and Push opens what WeChat itself
-// sends. Everything is safe for concurrent use. The package sandbox beside this one is a local stand-in for the server side.
+// Code2Session exchanges the js_code of wx.login for a Session. It sends a code at most once, returns within
+// Config.Timeout, and never puts a secret, a code or a URL into an error. PhoneNumber, CheckSession, ResetSessionKey
+// and Call, which reaches every other API, need an access_token; they share the one of ServerToken. Decrypt, Signature
+// and HMACSignature are pure functions for data from the mini-program, and Push handles messages from WeChat itself.
+// Everything is safe for concurrent use. Package sandbox is a local stand-in for the server.
 package wechat
 
 import (
@@ -67,9 +67,9 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	return c, nil
 }
 
-// Code2Session exchanges the js_code of wx.login (valid 5 minutes, once) for a Session (page "code2Session"). The error
-// is an *Error when WeChat answered an errcode, and otherwise wraps ErrTimeout, ErrUnreachable, ErrBadResponse,
-// ErrInvalidCode or the caller's context.Canceled. It never tries twice; who retries after ErrCodeBusy decides so.
+// Code2Session exchanges the js_code of wx.login (valid for 5 minutes, once) for a Session (page "code2Session"). The
+// error is an *Error if WeChat answered with an errcode; otherwise it wraps ErrTimeout, ErrUnreachable, ErrBadResponse,
+// ErrInvalidCode or the caller's context.Canceled. It never retries; after ErrCodeBusy that is up to the caller.
 func (c *Client) Code2Session(ctx context.Context, code string) (Session, error) {
 	if !ValidCode(code) {
 		return Session{}, fmt.Errorf("wechat %s: %w", APICode2Session, ErrInvalidCode)
@@ -94,8 +94,8 @@ func (c *Client) code2Session(ctx context.Context, code string) (Session, error)
 	return parseSession(answer.Body, c.cfg.Secret.Reveal(), code)
 }
 
-// Close waits for a token that is being fetched, at most twice Config.Timeout, and ends the idle connections. Calls still
-// under way finish; the Client stays usable.
+// Close waits for a token that is being fetched, for at most twice Config.Timeout, and closes idle connections. Calls
+// in progress finish, and the Client stays usable.
 func (c *Client) Close() {
 	if c.tokens != nil {
 		c.tokens.wait()

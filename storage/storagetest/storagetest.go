@@ -1,4 +1,4 @@
-// Package storagetest is the contract of storage as tests: every driver passes Run unchanged.
+// Package storagetest checks drivers against the contract of storage. Every driver passes Run.
 package storagetest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"wxgate/storage"
 )
 
-// Bench is one place for data, empty at first, and its clock. A driver's test makes one for each sub-test.
+// Bench is a place for data, empty at first, and its clock. The test of a driver creates one for each subtest.
 type Bench struct {
 	Clock *Clock                         // the driver reads the time from Clock.Now, and what has passed from Clock.Ran
 	Open  func() (*storage.Store, error) // opens the place; again after the store was closed

@@ -14,7 +14,7 @@ const kindTimeout = "timeout"
 // anyAPI is the name under which a rule is for every API that has none of its own.
 const anyAPI = "*"
 
-// Failure scripts what happens to the calls of one API.
+// Failure is how calls of one API fail.
 type Failure struct {
 	API   string   `json:"api"`   // the last segment of the path; * or empty is every API that has no Failure of its own
 	Rate  float64  `json:"rate"`  // how many of the calls fail, above 0 to 1; 0 is 1: all

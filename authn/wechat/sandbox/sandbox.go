@@ -1,5 +1,5 @@
-// Package sandbox is a local stand-in for api.weixin.qq.com: a real HTTP server that speaks its protocol, hands out codes,
-// and misbehaves on demand. `wxgate demo` runs on it, and so do the tests.
+// Package sandbox is a local stand-in for api.weixin.qq.com: a real HTTP server that speaks its protocol, issues codes,
+// and misbehaves on demand. `wxgate demo` and the tests use it.
 //
 // It answers jscode2session, stable_token, getuserphonenumber, checksession, resetusersessionkey, checkencryptedmsg,
 // getwxacode and getwxacodeunlimit as WeChat does; every other path below /cgi-bin and /wxa wants a good access_token and
@@ -57,7 +57,7 @@ import (
 // CodeTTL is how long a code lives (page "wx.login").
 const CodeTTL = 5 * time.Minute
 
-// Config says which mini-program the sandbox plays.
+// Config describes the mini-program that the sandbox serves.
 type Config struct {
 	AppID        string           // the one appid it knows; required
 	Secret       secret.Text      // the secret of that appid; required
@@ -69,7 +69,7 @@ type Config struct {
 	PushAESKey   secret.Text      // the EncodingAESKey of the message push; empty: messages are sent plain
 }
 
-// Sandbox is one stand-in. The zero value does not work; New makes one.
+// Sandbox is a stand-in for WeChat. Use New to create one.
 type Sandbox struct {
 	cfg    *Config      // behind a pointer, so that a Sandbox printed with %+v shows an address and not the secret
 	push   *wechat.Push // nil without Config.PushToken
@@ -83,7 +83,7 @@ type Sandbox struct {
 	served   chan struct{} // closed when the server has returned
 }
 
-// New returns a Sandbox that does not listen yet.
+// New returns a Sandbox that is not listening yet.
 func New(cfg Config) (*Sandbox, error) {
 	if cfg.AppID == "" || cfg.Secret.Reveal() == "" {
 		return nil, errors.New("sandbox: appid and secret must not be empty")
@@ -126,7 +126,8 @@ func (s *Sandbox) IssuePhoneCode(person string) string { return s.backend.Load()
 // OpenID returns the openid of person, the same every time.
 func (s *Sandbox) OpenID(person string) string { return openID(s.cfg.AppID, person) }
 
-// Seen returns how often code arrived, as a js_code or as a phone code, so that a test can prove that it was sent once.
+// Seen returns how often code has arrived, as a js_code or as a phone code, so that a test can prove that it was sent
+// once.
 func (s *Sandbox) Seen(code string) int {
 	b := s.backend.Load()
 	return b.codes.seen(code) + b.phones.seen(code)
@@ -149,7 +150,7 @@ func (s *Sandbox) Fail(f Failure) error {
 	return nil
 }
 
-// Delay makes every call of api take d longer, at most 60 s; 0 ends that. api is as in Failure.
+// Delay makes every call of api take d longer, at most 60 s; 0 ends it. api is as in Failure.
 func (s *Sandbox) Delay(api string, d time.Duration) {
 	s.backend.Load().rules.delay(api, min(d, maxDelay))
 }
@@ -166,20 +167,20 @@ func (s *Sandbox) Stats() Stats {
 	return stats
 }
 
-// EncryptData encrypts object with a watermark of this mini-program under the session_key of person's last login, without
-// which it fails. Object makes the usual ones.
+// EncryptData encrypts object, with a watermark of this mini-program, with the session_key of person's last login; it
+// fails if there was none. Object returns the usual objects.
 func (s *Sandbox) EncryptData(person string, object map[string]any) (OpenData, error) {
 	return s.backend.Load().encrypt(person, object)
 }
 
 // Object returns what wx.getPhoneNumber (phone), wx.getWeRunData (werun), wx.getShareInfo (share) or wx.getUserInfo
-// (userinfo) would encrypt for person; nil is another kind.
+// (userinfo) would encrypt for person, or nil for any other kind.
 func (s *Sandbox) Object(kind, person string) map[string]any {
 	return s.backend.Load().object(kind, person)
 }
 
-// Handler serves WeChat's API and the control API of the package comment. It checks no addresses: who mounts it elsewhere
-// than Start keeps it off the network.
+// Handler serves WeChat's API and the control API of the package comment. It does not check addresses: whoever uses it
+// without Start must keep it off the network.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", (&api{s.cfg, s.backend.Load, s.closed}).handler())
@@ -231,7 +232,7 @@ func (s *Sandbox) URL() string {
 	return "http://" + s.listener.Addr().String()
 }
 
-// Close drops every connection, ends every wait and returns when the listener is closed. A second Close does nothing.
+// Close drops all connections, ends all waits and returns once the listener is closed. Further calls do nothing.
 func (s *Sandbox) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,15 +5,14 @@ import (
 	"sync"
 )
 
-// Stats is what has arrived since New or Reset.
+// Stats counts what has arrived since New or Reset.
 type Stats struct {
 	APIs  map[string]APIStats `json:"apis"`  // by the last segment of the path
 	Codes map[string]int      `json:"codes"` // how often each js_code and phone code arrived; those older than 5 minutes may be missing
-	// Twice lists the codes that arrived more than once, whatever came between. In neither list are the codes that are good
-	// every time, such as demo-alice.
+	// Twice lists the codes that arrived more than once. Neither list contains reusable codes such as demo-alice.
 	Twice []string `json:"twice"`
-	// Resent lists the codes that arrived again after an answer that told nothing, such as a timeout or half an answer, or
-	// before there was one. A good client sends none: such a code may be spent.
+	// Resent lists the codes that arrived again before they were answered, or after an inconclusive answer such as a
+	// timeout or half an answer. A good client never does that: the code may have been used.
 	Resent []string `json:"resent"`
 }
 
