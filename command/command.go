@@ -117,3 +117,23 @@ func report(w *env, err error, code int) int {
 	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // a closed stderr leaves nobody to tell
 	return code
 }
+
+type serveCommand struct {
+	Sandbox bool `help:"Try out the file without a mini-program: a sandbox plays WeChat, key and store are discarded, and only this machine is served."`
+}
+
+// Run serves until the process is told to stop.
+func (c serveCommand) Run(ctx context.Context, w *env) error {
+	if c.Sandbox {
+		return serveSandbox(ctx, w)
+	}
+	return process.Run(ctx, w.config, w.lookup, w.queued(&w.stderr))
+}
+
+type versionCommand struct{}
+
+// Run prints the version and what it was built with.
+func (versionCommand) Run(w *env) error {
+	_, err := fmt.Fprintln(w.stdout, process.VersionLine())
+	return err
+}

@@ -21,6 +21,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/upstream"
+	"wxgate/upstream/http1"
 )
 
 type doctorCommand struct {
@@ -191,6 +192,49 @@ func tlsFinding(ctx context.Context, domain string) finding {
 	f.advice = fmt.Sprintf("%s, the certificate is good for %d days", tls.VersionName(state.Version), int(left.Hours()/24))
 	if left < 14*24*time.Hour {
 		f.err, f.advice = fmt.Errorf("the certificate ends in %d days", int(left.Hours()/24)), "renew it"
+	}
+	return f
+}
+
+// clientsFinding says how clients are told apart, because those who are not share a quarter of everything.
+func clientsFinding(cfg config.Config) finding {
+	says := []string{"told apart by user, and without a token by address"}
+	switch {
+	case cfg.WeChat.CloudRun:
+		says = append(says, "the platform says which")
+	case len(cfg.Server.TrustedProxies) > 0:
+		says = append(says, "server.trusted_proxies say which")
+	default:
+		says = append(says, "all clients behind a proxy on this machine or in a private network count as one, which may hold a quarter of the whole: "+
+			"set server.trusted_proxies if there is one")
+	}
+	if cfg.WeChat.CloudFunctionSecret.Reveal() != "" {
+		says = append(says, "calls of the cloud function count as one client until their user is known")
+	}
+	return finding{about: "clients", advice: strings.Join(says, "; ")}
+}
+
+// contentFinding tries whether the targets of a service take the content of a request for the next one.
+func contentFinding(ctx context.Context, name string, cfg upstream.Config) finding {
+	f := finding{about: "content " + name, advice: "a request's content is not taken for another request"}
+	var ill []string
+	for _, t := range cfg.Targets {
+		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+		err := upstream.Drains(limited, cfg, t)
+		cancel()
+		if errors.Is(err, http1.ErrUndrained) {
+			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
+		} else if err != nil {
+			f.advice = fmt.Sprintf("%s could not be reached: see the line on upstream %s", t.URL, name)
+		}
+	}
+	if len(ill) == 0 {
+		return f
+	}
+	f.err = errors.New(strings.Join(ill, "; "))
+	f.advice = fmt.Sprintf("set upstreams.%s.keepalive.reuse_after_body: false, and let the service read or refuse all content", name)
+	if !cfg.Keepalive.ReuseAfterBody {
+		f.advice = "even after Connection: close; the service must read or refuse all content, no key of ours helps"
 	}
 	return f
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"wxgate/secret"
 )
 
 // inherited are listening sockets that were open before this process started; it opens the others itself.
@@ -50,4 +52,26 @@ func notify(state string) error {
 		return nil
 	}
 	return err
+}
+
+// checkAdminSocket refuses a socket that other machines can reach, unless the admin API asks for a token. To look at
+// server.admin is not enough: a socket of systemd listens where its unit says, and localhost may resolve to any address.
+func checkAdminSocket(ln net.Listener, token secret.Text) error {
+	if token.Reveal() != "" || onThisMachine(ln.Addr()) {
+		return nil
+	}
+	return fmt.Errorf("the admin socket listens on %s, where others can reach it: set server.admin_token, or let it listen on a loopback address",
+		ln.Addr())
+}
+
+// onThisMachine reports whether only this machine can reach an address: loopback, or a Unix socket, which has file
+// permissions.
+func onThisMachine(addr net.Addr) bool {
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	}
+	return false
 }
