@@ -18,15 +18,15 @@ import (
 	"wxgate/secret"
 )
 
-// adminClient asks the admin listener of the running gateway.
+// adminClient calls the admin API of the running gateway.
 type adminClient struct {
 	address string
 	token   secret.Text
 	stderr  io.Writer
-	timeout time.Duration // for an answer, or the beginning of one that is streamed; 0: it comes when it comes
+	timeout time.Duration // for an answer, or for the start of a streamed one; 0: none
 }
 
-// newAdminClient finds the listener through gateway.yaml.
+// newAdminClient finds the admin listener in gateway.yaml.
 func newAdminClient(w *env) (*adminClient, error) {
 	cfg, err := config.LoadServer(w.config, w.lookup)
 	if err != nil {
@@ -35,7 +35,7 @@ func newAdminClient(w *env) (*adminClient, error) {
 	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, w.stderr, answerTimeout}, nil
 }
 
-// client is without a proxy: the token is for this machine.
+// client uses no HTTP proxy: the token is meant for this machine alone.
 func (c *adminClient) client() *http.Client {
 	return &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: c.timeout},
@@ -44,11 +44,11 @@ func (c *adminClient) client() *http.Client {
 }
 
 const (
-	answerTimeout = 10 * time.Second // a gateway that works answers in a fraction of it
-	silenceTold   = 2 * time.Second  // before somebody who waits is told what for
+	answerTimeout = 10 * time.Second // a healthy gateway answers in a fraction of this
+	silenceTold   = 2 * time.Second  // without an answer, until the user is told what is being waited for
 )
 
-// ask sends a request with a JSON body, or none when body is nil, and decodes the data of the answer into data.
+// ask sends a request with a JSON body, unless body is nil, and decodes the data of the answer into data.
 func (c *adminClient) ask(ctx context.Context, method, path string, body, data any) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -68,7 +68,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body, data a
 	return c.decode(answer, data)
 }
 
-// send returns the body of an answer that is 200, as it comes; the caller closes it.
+// send returns the body of a 200 answer as a stream, which the caller closes.
 func (c *adminClient) send(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
 	if err != nil {
@@ -107,12 +107,12 @@ func (c *adminClient) unreachable(method string, err error) error {
 		return fmt.Errorf("asking %s: no answer within %v: %s", c.address, c.timeout, advice)
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // it repeats the URL
+		err = wrapped.Err // without the URL, which is in the message already
 	}
 	return fmt.Errorf("asking %s: %w", c.address, err)
 }
 
-// refused is the envelope of a refusal as an error of one line.
+// refused makes the envelope of a refusal an error of one line.
 func refused(resp *http.Response) error {
 	var refusal struct{ Message, Reason, Detail string }
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal); err != nil || refusal.Reason == "" {
@@ -121,7 +121,7 @@ func refused(resp *http.Response) error {
 	return fmt.Errorf("%d %s: %s", resp.StatusCode, refusal.Reason, cmp.Or(refusal.Detail, refusal.Message))
 }
 
-// decode reads the data of an envelope.
+// decode decodes the data of an envelope.
 func (c *adminClient) decode(answer io.Reader, data any) error {
 	envelope := struct {
 		Data any `json:"data"`

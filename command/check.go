@@ -12,8 +12,8 @@ import (
 
 type checkCommand struct{}
 
-// Run reads the configuration and the files that it names as serve would and reports whether they hold, and what may not
-// be meant: it opens neither store nor socket.
+// Run reads the configuration and the files that it names as serve would, and reports errors and likely mistakes. It opens
+// neither the store nor a socket.
 func (checkCommand) Run(w *env) error {
 	cfg, warnings, err := config.LoadWithFiles(w.config, w.lookup)
 	if err != nil {
@@ -35,7 +35,7 @@ type routesCommand struct {
 	output
 }
 
-// Run lists every route and endpoint that the configuration makes; nothing needs to run.
+// Run lists every route and endpoint that the configuration results in; the gateway need not be running.
 func (c routesCommand) Run(w *env) error {
 	cfg, err := config.LoadRouting(w.config, w.lookup)
 	if err != nil {

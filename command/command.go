@@ -1,4 +1,4 @@
-// Package command is the command line: what a person types, and what is printed for it.
+// Package command is the command line: what a person types, and what is printed in reply.
 package command
 
 import (
@@ -37,47 +37,46 @@ type commands struct {
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
-// world is what a command may touch of the process; tests give it another one.
+// env is what a command may touch of the process; tests have their own.
 type env struct {
 	lookup strictyaml.LookupEnv
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 	config string // path of gateway.yaml
-	named  bool   // -c named it
+	named  bool   // by -c
 	queues []*process.LogQueue
 }
 
-// queued makes an output of this process one that a server can write to whatever becomes of its reader: see process.LogQueue.
+// queued makes an output safe for a server to write to, even when its reader stalls or leaves: see process.LogQueue.
 func (w *env) queued(out *io.Writer) *process.LogQueue {
-	signal.Ignore(syscall.SIGPIPE) // a reader that left would end us
+	signal.Ignore(syscall.SIGPIPE) // by default it kills a process whose reader has left
 	queue := process.NewLogQueue(*out)
 	*out = queue
 	w.queues = append(w.queues, queue)
 	return queue
 }
 
-// flush writes what was said last.
+// flush writes the lines that are still queued.
 func (w *env) flush() {
 	for _, queue := range w.queues {
 		queue.Close(process.LogFlush)
 	}
 }
 
-// Run runs the command line of this process, and returns its exit code.
+// Run runs the command line of this process and returns the exit code.
 func Run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() {
-		signal.Ignore(syscall.SIGTERM) // supervisors send it to every process of a group, and so do ours
-		stop()                         // but a second Ctrl-C ends a drain that takes too long
+		signal.Ignore(syscall.SIGTERM) // service managers send it to every process of the group, and so do we
+		stop()                         // a second Ctrl-C ends a drain that takes too long
 	})
 	w := &env{lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	return runCommand(ctx, os.Args[1:], w)
 }
 
-// runCommand is Run without the process: it returns the exit code, 0 for success, 1 for a command that went wrong, 2 for a
-// command line that makes no sense.
+// runCommand runs a command line. The exit code is 0 on success, 1 when the command failed, 2 when the command line is wrong.
 func runCommand(ctx context.Context, args []string, w *env) int {
 	var cli commands
 	exited := -1
@@ -86,7 +85,7 @@ func runCommand(ctx context.Context, args []string, w *env) int {
 		return report(w, err, 2)
 	}
 	parsed, err := parser.Parse(withHelpFlag(args))
-	if exited >= 0 { // --help was answered, or --version
+	if exited >= 0 { // by --help or --version
 		return exited
 	}
 	if err != nil {
@@ -105,7 +104,7 @@ func runCommand(ctx context.Context, args []string, w *env) int {
 	return 0
 }
 
-// withoutFile adds to the error of a command that found no gateway.yaml, which nobody named, what helps.
+// withoutFile adds advice to the error of a command that found no gateway.yaml and was given no other file.
 func withoutFile(w *env, err error) error {
 	if missing, ok := errors.AsType[*fs.PathError](err); ok && !w.named && missing.Path == w.config && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w; -c FILE names another one, and `wxgate demo` needs none", err)
@@ -114,7 +113,7 @@ func withoutFile(w *env, err error) error {
 }
 
 func report(w *env, err error, code int) int {
-	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // a closed stderr leaves nobody to tell
+	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // if stderr is closed, there is nobody left to tell
 	return code
 }
 
@@ -132,7 +131,7 @@ func (c serveCommand) Run(ctx context.Context, w *env) error {
 
 type versionCommand struct{}
 
-// Run prints the version and what it was built with.
+// Run prints the version, and what it was built with.
 func (versionCommand) Run(w *env) error {
 	_, err := fmt.Fprintln(w.stdout, process.VersionLine())
 	return err

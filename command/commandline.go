@@ -19,7 +19,7 @@ import (
 // userID is a user's id on the command line.
 type userID int64
 
-// UnmarshalText reads a userID; 010 and 0x10 are none, whatever other programs take them for.
+// UnmarshalText reads a userID. 010 and 0x10 are refused, since other programs read them in different ways.
 func (id *userID) UnmarshalText(text []byte) error {
 	n, err := input.UserID(string(text))
 	*id = userID(n)
@@ -29,14 +29,14 @@ func (id *userID) UnmarshalText(text []byte) error {
 // versionFlag is --version.
 type versionFlag bool
 
-// BeforeReset prints the version and ends the command line, whatever else it says.
+// BeforeReset prints the version and exits, whatever else was typed.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
 	_, err := fmt.Fprintln(app.Stdout, process.VersionLine())
 	app.Exit(0)
 	return err
 }
 
-// newParser reads durations and numbers as the admin API and gateway.yaml do.
+// newParser returns a parser that reads durations and numbers as the admin API and gateway.yaml do.
 func newParser(ctx context.Context, cli *commands, w *env, exit func(code int)) (*kong.Kong, error) {
 	count := mapper(func(text string) (reflect.Value, error) {
 		n, err := input.Count(text)
@@ -60,7 +60,7 @@ func newParser(ctx context.Context, cli *commands, w *env, exit func(code int)) 
 	)
 }
 
-// mapper reads the value of a flag or argument.
+// mapper makes a kong.Mapper of a function that reads a value.
 func mapper(read func(text string) (reflect.Value, error)) kong.Mapper {
 	return kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
@@ -75,7 +75,7 @@ func mapper(read func(text string) (reflect.Value, error)) kong.Mapper {
 	})
 }
 
-// asked are the arguments with `help users ban` written as `users ban --help`.
+// withHelpFlag returns the arguments with `help users ban` written as `users ban --help`.
 func withHelpFlag(args []string) []string {
 	if len(args) > 0 && args[0] == "help" {
 		return append(append([]string{}, args[1:]...), "--help")
@@ -83,7 +83,7 @@ func withHelpFlag(args []string) []string {
 	return args
 }
 
-// notUnderstood says what is wrong with a command line in the words of who typed it, and where help is.
+// usageError says what is wrong with a command line in terms of what was typed, and where to get help.
 func usageError(err error) error {
 	text, command := err.Error(), "wxgate"
 	text = regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)$`).ReplaceAllString(text, "needs a value behind it")
@@ -94,7 +94,7 @@ func usageError(err error) error {
 	}
 	node := parse.Context.Model.Node
 	for _, step := range parse.Context.Path {
-		if step.Command != nil && slices.Contains(parse.Context.Args, step.Command.Name) { // serve is there without being typed, too
+		if step.Command != nil && slices.Contains(parse.Context.Args, step.Command.Name) { // the default command is there without being typed
 			node = step.Command
 		}
 	}

@@ -28,7 +28,7 @@ type demoCommand struct {
 	Page   string `placeholder:"HOST:PORT" help:"Loopback address of the page with the example mini-program (127.0.0.1:8081); likewise."`
 }
 
-// Validate keeps the demo on this machine: its WeChat logs everybody in as anybody.
+// Validate keeps the demo on this machine: with its WeChat, anyone can log in as anyone.
 func (d demoCommand) Validate() error {
 	for _, flag := range []struct{ name, address string }{{"--listen", d.Listen}, {"--page", d.Page}} {
 		if host, _, err := net.SplitHostPort(flag.address); flag.address != "" && (err != nil || !isLoopback(host)) {
@@ -38,9 +38,9 @@ func (d demoCommand) Validate() error {
 	return nil
 }
 
-// Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
-// mini-program, all on loopback with throwaway keys and data, and prints what to open and to paste. With -c it is the
-// gateway of that file that is started, in front of the services that it names.
+// Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example mini-program,
+// all on loopback with throwaway keys and data, and prints what to open and what to paste. With -c it starts the gateway of
+// that file instead, in front of the services that the file names.
 func (d demoCommand) Run(ctx context.Context, w *env) (err error) {
 	w.queued(&w.stdout)
 	stand, err := newStandIn(ctx)
@@ -106,7 +106,7 @@ func demoConfig(dir, listen, weChatURL, recipesURL string) config.Config {
 	return cfg
 }
 
-// localServer is one of the demo's own servers, running.
+// localServer is a running server of the demo.
 type localServer struct {
 	server   *http.Server
 	listener net.Listener
@@ -135,7 +135,7 @@ func startPage(listen, gatewayAddress, weChatURL string) (*localServer, error) {
 	return startServer("the page", listen, demo.New(&url.URL{Scheme: "http", Host: gatewayAddress}, weChat))
 }
 
-// URL is where the server listens.
+// URL is the address of the server.
 func (s *localServer) URL() string { return "http://" + s.listener.Addr().String() }
 
 // Close stops the server and waits for it.
@@ -147,11 +147,11 @@ func (s *localServer) Close() error {
 	return err
 }
 
-// freeOr is listen, or a free port of its host when the port is taken.
+// freeOr returns listen, or a free port of its host if the port is taken.
 func freeOr(listen string) string {
 	ln, err := net.Listen("tcp", listen)
 	if err == nil {
-		_ = ln.Close() // it was opened to see that it can be
+		_ = ln.Close() // it was opened only to see whether the port is free
 		return listen
 	}
 	host, _, splitErr := net.SplitHostPort(listen)
@@ -161,7 +161,7 @@ func freeOr(listen string) string {
 	return net.JoinHostPort(host, "0")
 }
 
-// printDemo prints what to open in a browser, and lines to paste into another terminal.
+// printDemo prints what to open in a browser, and what to paste into another terminal.
 func printDemo(w *env, address string, stand *standIn, page string) error {
 	_, err := fmt.Fprintf(w.stdout, `
 wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.

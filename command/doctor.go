@@ -28,15 +28,15 @@ type doctorCommand struct {
 	Domain string `placeholder:"DOMAIN" help:"The public domain that the mini-program calls, to check its TLS (api.example.com)."`
 }
 
-// finding is one line of the doctor: what was looked at, whether it is well, and what to do.
+// finding is one line of the doctor: what was checked, whether it is all right, and what to do.
 type finding struct {
 	about  string
-	err    error  // nil: well
-	advice string // what it says when well, what to do when not
+	err    error  // nil: all right
+	advice string // a remark when it is all right, what to do when it is not
 }
 
-// Run looks at everything that a login and a request depend on and prints a line on each. The error says how many are
-// not well.
+// Run checks everything that a login and a request depend on, and prints a line about each. The error says how many need
+// attention.
 func (d doctorCommand) Run(ctx context.Context, w *env) error {
 	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
@@ -44,20 +44,20 @@ func (d doctorCommand) Run(ctx context.Context, w *env) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	ill := 0
+	failed := 0
 	for _, f := range d.examine(ctx, cfg) {
 		verdict := "ok  "
 		if f.err != nil {
 			verdict = "FAIL"
-			ill++
+			failed++
 			f.advice = f.err.Error() + "; " + f.advice
 		}
 		if _, err := fmt.Fprintf(w.stdout, "%s  %-22s %s\n", verdict, f.about, f.advice); err != nil {
 			return err
 		}
 	}
-	if ill > 0 {
-		return fmt.Errorf("%s attention", counted(ill, "of the above needs", "of the above need"))
+	if failed > 0 {
+		return fmt.Errorf("%s attention", counted(failed, "of the above needs", "of the above need"))
 	}
 	return nil
 }
@@ -83,13 +83,13 @@ func keysFinding(cfg authn.Config) finding {
 	return finding{"keys", token.CheckKeys(cfg.Algorithm, cfg.Keys).At("authn").Err(), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
 }
 
-// storageFinding writes a file where the data are.
+// storageFinding creates a file where the data are.
 func storageFinding(dir string) finding {
 	f := finding{about: "storage " + dir, advice: "the folder is writable"}
 	for parent := dir; ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
 		if errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent) {
-			continue // serve makes what is missing
+			continue // serve creates what is missing
 		}
 		if err == nil && !info.IsDir() {
 			err = fmt.Errorf("%s is not a folder", parent)
@@ -112,7 +112,7 @@ func tryWriting(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// secretFinding sends a code that cannot be: WeChat must answer 40029 (it knows us), not 40013 or 40125 (it does not).
+// secretFinding sends an impossible code: WeChat must answer 40029 (it knows us), not 40013 or 40125 (it does not).
 func secretFinding(ctx context.Context, cfg wechat.Config) finding {
 	f := finding{about: "WeChat " + cfg.AppID, advice: "appid and secret are known to WeChat"}
 	client, err := wechat.New(cfg, wechat.Deps{Metrics: prometheus.NewRegistry()})
@@ -134,7 +134,7 @@ func secretFinding(ctx context.Context, cfg wechat.Config) finding {
 	return f
 }
 
-// clockFinding compares our clock with the Date of WeChat.
+// clockFinding compares our clock with WeChat's Date.
 func clockFinding(ctx context.Context, baseURL string) finding {
 	f := finding{about: "clock", advice: "within 5 s of WeChat's"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, baseURL, nil)
@@ -157,23 +157,23 @@ func clockFinding(ctx context.Context, baseURL string) finding {
 
 // upstreamFinding connects to every target, over TLS where it is https://.
 func upstreamFinding(ctx context.Context, name string, cfg upstream.Config) finding {
-	var urls, ill []string
+	var urls, failures []string
 	for _, t := range cfg.Targets {
 		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
 		if err := upstream.Reach(limited, cfg, t); err != nil {
-			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
+			failures = append(failures, fmt.Sprintf("%s: %v", t.URL, err))
 		}
 		cancel()
 		urls = append(urls, t.URL)
 	}
-	if len(ill) > 0 {
-		return finding{"upstream " + name, errors.New(strings.Join(ill, "; ")), "start the service, or fix upstreams." + name}
+	if len(failures) > 0 {
+		return finding{"upstream " + name, errors.New(strings.Join(failures, "; ")), "start the service, or fix upstreams." + name}
 	}
 	return finding{"upstream " + name, nil, "connections are accepted by " + strings.Join(urls, ", ")}
 }
 
-// tlsFinding looks at the public domain as a phone does: TLS 1.2 or later, the whole chain, the right name, not about to
-// expire (page framework/ability/network).
+// tlsFinding connects to the public domain as a phone does: TLS 1.2 or later, the full chain, the right name, and not about
+// to expire (page framework/ability/network).
 func tlsFinding(ctx context.Context, domain string) finding {
 	f := finding{about: "TLS of " + domain}
 	address := domain
@@ -187,7 +187,7 @@ func tlsFinding(ctx context.Context, domain string) finding {
 		return f
 	}
 	defer conn.Close()
-	state := conn.(*tls.Conn).ConnectionState() // a tls.Dialer makes nothing else
+	state := conn.(*tls.Conn).ConnectionState() // a tls.Dialer returns nothing else
 	left := time.Until(state.PeerCertificates[0].NotAfter)
 	f.advice = fmt.Sprintf("%s, the certificate is good for %d days", tls.VersionName(state.Version), int(left.Hours()/24))
 	if left < 14*24*time.Hour {
@@ -196,7 +196,7 @@ func tlsFinding(ctx context.Context, domain string) finding {
 	return f
 }
 
-// clientsFinding says how clients are told apart, because those who are not share a quarter of everything.
+// clientsFinding says how clients are told apart, because those that cannot be share a quarter of every limit.
 func clientsFinding(cfg config.Config) finding {
 	says := []string{"told apart by user, and without a token by address"}
 	switch {
@@ -214,24 +214,24 @@ func clientsFinding(cfg config.Config) finding {
 	return finding{about: "clients", advice: strings.Join(says, "; ")}
 }
 
-// contentFinding tries whether the targets of a service take the content of a request for the next one.
+// contentFinding tests whether the targets of a service take a request's content for the next request.
 func contentFinding(ctx context.Context, name string, cfg upstream.Config) finding {
 	f := finding{about: "content " + name, advice: "a request's content is not taken for another request"}
-	var ill []string
+	var failures []string
 	for _, t := range cfg.Targets {
 		limited, cancel := context.WithTimeout(ctx, 3*time.Second)
 		err := upstream.Drains(limited, cfg, t)
 		cancel()
 		if errors.Is(err, http1.ErrUndrained) {
-			ill = append(ill, fmt.Sprintf("%s: %v", t.URL, err))
+			failures = append(failures, fmt.Sprintf("%s: %v", t.URL, err))
 		} else if err != nil {
 			f.advice = fmt.Sprintf("%s could not be reached: see the line on upstream %s", t.URL, name)
 		}
 	}
-	if len(ill) == 0 {
+	if len(failures) == 0 {
 		return f
 	}
-	f.err = errors.New(strings.Join(ill, "; "))
+	f.err = errors.New(strings.Join(failures, "; "))
 	f.advice = fmt.Sprintf("set upstreams.%s.keepalive.reuse_after_body: false, and let the service read or refuse all content", name)
 	if !cfg.Keepalive.ReuseAfterBody {
 		f.advice = "even after Connection: close; the service must read or refuse all content, no key of ours helps"

@@ -27,19 +27,19 @@ type explainCommand struct {
 	Token      string     `help:"A token, to see whether it would be accepted; only the running gateway knows whether its session has ended."`
 }
 
-// explained is what the gateway would do with the request and its token.
+// explained is what the gateway would do with a request and its token.
 type explained struct {
 	gateway.Explanation
 	Token   *verdict `json:"token,omitempty"`   // nil: none was given
-	Targets []string `json:"targets,omitempty"` // of the upstream, where it goes to one
+	Targets []string `json:"targets,omitempty"` // of the upstream that it goes to
 
 	method string // the method in question
 }
 
-// Validate says how a request is written, where it is clear what was meant.
+// Validate says how to write the request, where it is clear what was meant.
 func (c *explainCommand) Validate() error {
 	if c.Method == "" || c.Path == "" {
-		return nil // that is said in the words for every command
+		return nil // kong reports missing arguments
 	}
 	if upper := strings.ToUpper(c.Method); upper != c.Method && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, upper) {
 		return fmt.Errorf("%s: methods are written in capitals: %s", c.Method, upper)
@@ -50,8 +50,8 @@ func (c *explainCommand) Validate() error {
 	return nil
 }
 
-// Run says what the gateway would do with a request, and is an error when it would refuse it; nothing needs to run, and
-// nothing is sent.
+// Run prints what the gateway would do with a request, and returns an error if it would be refused. The gateway need not be
+// running, and nothing is sent.
 func (c explainCommand) Run(w *env) error {
 	cfg, err := config.LoadRouting(w.config, w.lookup)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c explainCommand) Run(w *env) error {
 	return nil
 }
 
-// judge looks at the token with the keys of the configuration, which it must know for that.
+// checkToken checks the token with the keys of the configuration, which must be readable for that.
 func (c explainCommand) checkToken(w *env) (*verdict, error, error) {
 	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
@@ -143,7 +143,7 @@ func (e explained) write(t *table) {
 	}
 }
 
-// replaceHost tells of the Host that the service gets instead of the client's, as the target decides it.
+// replaceHost shows the Host that the service gets instead of the client's, which depends on the target.
 func (e *explained) replaceHost(service upstream.Config) {
 	isHost := func(line string) bool { return strings.HasPrefix(line, "Host: ") }
 	var own []string
@@ -159,7 +159,7 @@ func (e *explained) replaceHost(service upstream.Config) {
 	}
 }
 
-// targetsOf are the targets of an upstream, each as one text.
+// targetsOf returns the targets of an upstream as text.
 func targetsOf(cfg upstream.Config) []string {
 	var all []string
 	for _, t := range cfg.Targets {
@@ -172,10 +172,10 @@ func targetsOf(cfg upstream.Config) []string {
 	return all
 }
 
-// question is the request in question. A single Content-Length among the headers is the length of a body, which is sent.
+// question returns the request to explain. If there is one Content-Length among the headers, the request has such a body.
 func (c explainCommand) question() gateway.Question {
 	host, path := c.Host, c.Path
-	if _, rest, absolute := strings.Cut(path, "://"); absolute { // a URL as it is copied from somewhere
+	if _, rest, absolute := strings.Cut(path, "://"); absolute { // a URL that was copied from somewhere
 		host, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
@@ -200,7 +200,7 @@ func (c explainCommand) question() gateway.Question {
 	return q
 }
 
-// tokenLine is what the route wants, and what the given token is worth.
+// tokenLine says what token the route wants, and what the given one is worth.
 func (e explained) tokenLine() string {
 	wants := map[gateway.AuthMode]string{
 		gateway.AuthRequired: "required: without one 401 token_missing",

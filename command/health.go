@@ -20,7 +20,7 @@ type healthCommand struct {
 	Timeout time.Duration `default:"3s" help:"How long to wait for the answer."`
 }
 
-// Run asks the running gateway's public listener for /healthz; an error means unhealthy.
+// Run asks the public listener of the running gateway for /healthz. An error means unhealthy.
 func (h healthCommand) Run(ctx context.Context, w *env) error {
 	server, err := config.LoadServer(w.config, w.lookup)
 	if err != nil {
@@ -46,10 +46,10 @@ func (h healthCommand) Run(ctx context.Context, w *env) error {
 	return err
 }
 
-// proxyDialer connects to the public listener as whoever stands in front of it must.
+// proxyDialer connects to the public listener as a proxy in front of it would.
 type proxyDialer struct{ server gateway.ServerConfig }
 
-// dial begins with a PROXY protocol header where one is wanted: it says that the connection is the proxy's own.
+// dial sends a PROXY protocol header where one is expected; it says that the connection is the proxy's own.
 func (d proxyDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil || !d.server.ProxyProtocol || !d.trusts(conn.LocalAddr()) {
@@ -66,7 +66,7 @@ func (d proxyDialer) trusts(from net.Addr) bool {
 	return err == nil && slices.ContainsFunc(d.server.TrustedProxies, func(n limit.Network) bool { return n.Contains(address.Addr().Unmap()) })
 }
 
-// dialable is an address to reach a listener of this machine at: ":8080" listens everywhere and is reached on loopback.
+// dialable returns an address at which a listener of this machine can be reached: for ":8080", that of loopback.
 func dialable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

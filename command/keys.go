@@ -31,13 +31,13 @@ type keysNewCommand struct {
 	Out       string `placeholder:"FILE" help:"Where to write the key (default: printed for HS256, otherwise ID.pem)."`
 }
 
-// secretBytes is the size of a new HS256 secret: more than the 32 bytes that RFC 7518 asks for.
+// secretBytes is the size of a new HS256 secret: more than the 32 bytes that RFC 7518 requires.
 const secretBytes = 48
 
 // rsaBits is the size of a new RSA key.
 const rsaBits = 3072
 
-// Run makes a key. A file that is there already is never overwritten.
+// Run creates a key. An existing file is never overwritten.
 func (c keysNewCommand) Run(w *env) error {
 	if c.ID == "" {
 		c.ID = "key-" + time.Now().Format(time.DateOnly)
@@ -54,7 +54,7 @@ func (c keysNewCommand) Run(w *env) error {
 	return c.newKeyPair(w)
 }
 
-// validate asks authn whether a key of that id and kind would be taken.
+// validate asks authn whether it would accept a key with that id and algorithm.
 func (c keysNewCommand) validate() error {
 	cfg := authn.DefaultConfig()
 	cfg.Algorithm = c.Algorithm
@@ -62,7 +62,7 @@ func (c keysNewCommand) validate() error {
 	return cfg.Validate().At("authn").Err()
 }
 
-// newSecret prints a shared secret, or writes it into a file.
+// newSecret prints a shared secret, or writes it to a file.
 func (c keysNewCommand) newSecret(w *env) error {
 	var random [secretBytes]byte
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24
@@ -76,7 +76,7 @@ func (c keysNewCommand) newSecret(w *env) error {
 	return c.snippet(w, "secret", "${file:"+c.Out+"}")
 }
 
-// newKeyPair writes a private key, and beside it the public one for services that verify tokens themselves.
+// newKeyPair writes a private key, and next to it the public key for services that verify tokens themselves.
 func (c keysNewCommand) newKeyPair(w *env) error {
 	private, err := newPrivateKey(c.Algorithm)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c keysNewCommand) newKeyPair(w *env) error {
 	return err
 }
 
-// snippet prints the lines of gateway.yaml for the key.
+// snippet prints the lines for gateway.yaml.
 func (c keysNewCommand) snippet(w *env, kind, value string) error {
 	_, err := fmt.Fprintf(w.stdout, "authn:\n  algorithm: %s\n  keys:            # the first signs, all verify: leave the older ones below it until their tokens have expired\n    - id: %s\n      %s: %q\n",
 		c.Algorithm, c.ID, kind, value)
@@ -111,7 +111,7 @@ func newPrivateKey(algorithm string) (crypto.Signer, error) {
 	return private, err
 }
 
-// writeKeyPair writes both files, or none.
+// writeKeyPair writes both files or none.
 func writeKeyPair(private crypto.Signer, privateFile, publicFile string) error {
 	secret, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
@@ -131,7 +131,7 @@ func writeKeyPair(private crypto.Signer, privateFile, publicFile string) error {
 	return nil
 }
 
-// writeNew writes a file that is not there yet.
+// writeNew writes a new file.
 func writeNew(name string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {

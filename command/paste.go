@@ -12,16 +12,16 @@ import (
 	"wxgate/gateway"
 )
 
-// call is a request to paste.
+// call is a request for somebody to paste.
 type call struct {
 	method string // empty: GET
 	host   string // empty: any
 	path   string
-	remark string // after the comment above the line
+	remark string // appended to the comment above the line
 }
 
-// curlLines are three lines to paste: a login, a call with its token, and the same call with a forged identity. The
-// answer to the login is kept in a file, so that the next line finds the token in whatever terminal it is pasted into.
+// curlLines returns three commands to paste: a login, a call with its token, and the same call with a forged identity. The
+// answer to the login is kept in a file, so that the next command finds the token in any terminal.
 func curlLines(address, dir string, c call) string {
 	login := quoteForShell(filepath.Join(dir, "login.json"))
 	target := c.flags() + quoteForShell("http://"+address+c.path)
@@ -37,7 +37,7 @@ curl -sS -w '\n' -i %[4]s -H 'X-User-Id: 1'
 `, address, login, c.remark, target)
 }
 
-// rehearsalLines tell how to be others, and how to rehearse bad days and end them.
+// rehearsalLines says how to log in as others, and how to make the sandbox fail and recover.
 func rehearsalLines(weChat string) string {
 	return fmt.Sprintf(`Other people: the codes demo-bob, demo-carol, or demo-bob-1, demo-bob-2, … for a new code each time.
 Bad days: the sandbox WeChat fails as you tell it, until you end it; then log in with a new code each time.
@@ -47,7 +47,7 @@ curl -sS -w '\n' %[1]s/sandbox/reset -X POST
 `, weChat)
 }
 
-// quoteForShell writes a text so that a shell takes it as one word.
+// quoteForShell quotes a text so that a shell takes it as one word.
 func quoteForShell(text string) string {
 	if regexp.MustCompile(`^[A-Za-z0-9/.:_~-]+$`).MatchString(text) {
 		return text
@@ -55,7 +55,7 @@ func quoteForShell(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// flags are what curl needs beside the URL.
+// flags returns what curl needs besides the URL.
 func (c call) flags() string {
 	flags := ""
 	if c.method != "" && c.method != http.MethodGet {
@@ -67,7 +67,7 @@ func (c call) flags() string {
 	return flags
 }
 
-// callOf is a request that one of the routes takes, best one that demands a token and takes a GET.
+// callOf returns a request for one of the routes, preferably one that requires a token and takes a GET.
 func callOf(routes []gateway.RouteConfig) call {
 	best := slices.MinFunc(routes, func(a, b gateway.RouteConfig) int {
 		return cmp.Compare(demerits(a), demerits(b))
@@ -79,7 +79,7 @@ func callOf(routes []gateway.RouteConfig) call {
 	return c
 }
 
-// unfit is how badly a route shows that the service learns who is calling.
+// demerits says how badly a route demonstrates that the service learns who is calling.
 func demerits(r gateway.RouteConfig) int {
 	badness := map[gateway.AuthMode]int{gateway.AuthRequired: 0, gateway.AuthOptional: 1, gateway.AuthNone: 4, gateway.AuthPrefetch: 8}[r.Auth]
 	if r.Upstream == "" {
@@ -94,7 +94,7 @@ func demerits(r gateway.RouteConfig) int {
 	return badness
 }
 
-// examplePath is a path that a pattern takes.
+// examplePath returns a path that matches a pattern.
 func examplePath(pattern string) string {
 	return strings.Replace(regexp.MustCompile(`:[^/]+`).ReplaceAllString(pattern, "1"), "**", "hello", 1)
 }

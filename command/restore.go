@@ -15,10 +15,10 @@ type restoreCommand struct {
 	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"The first id for new users: one above every id that your services have seen."`
 }
 
-// maxNextUserID leaves as many ids to new users as there are below it.
+// maxNextUserID leaves as many ids for new users as there are below it.
 const maxNextUserID = 1 << 52
 
-// Run makes a data folder that was put back from a backup safe to serve.
+// Run makes a data folder that was restored from a backup safe to serve.
 func (c restoreCommand) Run(w *env) error {
 	if c.NextUserID > maxNextUserID {
 		return fmt.Errorf("--next-user-id %d is above 2^52", c.NextUserID)
@@ -32,7 +32,7 @@ func (c restoreCommand) Run(w *env) error {
 	return nil
 }
 
-// report says what has become of the folder, and what a backup cannot bring back.
+// report prints what was done to the folder, and what a backup cannot bring back.
 func (c restoreCommand) report(out io.Writer, done badger.Restored) {
 	latest := readableTime(done.Latest)
 	bans := "nobody is banned"

@@ -49,7 +49,7 @@ type sessionsRevokeCommand struct {
 	User    userID `placeholder:"ID" help:"End every session of this user."`
 }
 
-// Run ends one session, or all of a user.
+// Run ends one session, or all sessions of a user.
 func (c sessionsRevokeCommand) Run(ctx context.Context, w *env) error {
 	if (c.Session == "") == (c.User == 0) {
 		return errors.New("name one session, or a user with --user ID")
@@ -67,7 +67,7 @@ func (c sessionsRevokeCommand) Run(ctx context.Context, w *env) error {
 	return printLine(w, err, "%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User)
 }
 
-// tell prints a line, unless there is an error.
+// printLine prints a line unless there is an error.
 func printLine(w *env, err error, format string, args ...any) error {
 	if err != nil {
 		return err

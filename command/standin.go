@@ -27,22 +27,21 @@ import (
 
 const (
 	sandboxAppID  = "wx0000000000demo00"
-	sandboxSecret = "sandbox-secret-of-the-demo" // of a mini-program that exists in the sandbox only
-	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that hold nowhere else
-	tourist       = "demo-tourist"               // whom a code of touristappid logs in as
+	sandboxSecret = "sandbox-secret-of-the-demo" // of a mini-program that exists only in the sandbox
+	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that are valid nowhere else
+	tourist       = "demo-tourist"               // the person whom a code of touristappid logs in
 )
 
-// standIn is what takes the place of WeChat, of the keys and of the store while a gateway is tried. All of it is thrown
-// away.
+// standIn replaces WeChat, the keys and the store while somebody tries out a gateway. It is thrown away afterwards.
 type standIn struct {
 	dir          string
 	remove       func() error
 	weChat       *sandbox.Sandbox
 	push         wechat.PushConfig
 	keys         map[string]token.KeyConfig // by algorithm
-	addresses    map[string]string          // what is listened on instead of an address of the file
-	fallbackPort bool                       // a port that is taken gives way to a free one
-	listen       string                     // instead of server.listen; empty: what the file says
+	addresses    map[string]string          // where to listen instead of an address of the file
+	fallbackPort bool                       // use a free port if one is taken
+	listen       string                     // instead of server.listen; empty: as the file says
 }
 
 func newStandIn(ctx context.Context) (*standIn, error) {
@@ -66,11 +65,11 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 	return s, nil
 }
 
-// close ends the sandbox and removes the folder.
+// close stops the sandbox and removes the folder.
 func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove()) }
 
-// load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, and
-// nothing that a token or a user could outlive the sandbox by.
+// load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, but nothing
+// that would let a token or a user outlive the sandbox.
 func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
 	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) input.Faults {
 		cfg.PortFromEnvironment(env)
@@ -82,12 +81,12 @@ func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, er
 	return cfg, err
 }
 
-// unsetInSandbox lets variables and files be absent that the sandbox has no use for.
+// unsetInSandbox lets variables and files be missing that the sandbox does not need.
 func unsetInSandbox(path, reference string) (string, bool) {
 	return "", config.ReplacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
 }
 
-// replace takes everything out of a configuration that is real.
+// replace replaces everything that is real in a configuration.
 func (s *standIn) replace(cfg *config.Config) error {
 	key, err := s.key(cfg.Authn.Algorithm)
 	if err != nil {
@@ -102,9 +101,9 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.Server.AdminToken, cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = "", false, 2*time.Second
 	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
-	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would hold at the real gateway too
+	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would be valid at the real gateway, too
 	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []token.KeyConfig{key}, false
-	if s.fallbackPort { // the demo is for a terminal
+	if s.fallbackPort { // the demo runs in a terminal
 		cfg.Log.Format = "text"
 	}
 	cfg.Storage = storage.DefaultConfig()
@@ -112,13 +111,13 @@ func (s *standIn) replace(cfg *config.Config) error {
 	return nil
 }
 
-// key is a new key for an algorithm, the same at every reload.
+// key returns a key for an algorithm, the same one at every reload.
 func (s *standIn) key(algorithm string) (token.KeyConfig, error) {
 	if key, made := s.keys[algorithm]; made {
 		return key, nil
 	}
 	key := token.KeyConfig{ID: "sandbox", Secret: secret.Text(rand.Text() + rand.Text())}
-	if slices.Contains([]string{"RS256", "ES256", "EdDSA"}, algorithm) { // Validate refuses any other
+	if slices.Contains([]string{"RS256", "ES256", "EdDSA"}, algorithm) { // Validate refuses every other
 		private, err := newPrivateKey(algorithm)
 		if err != nil {
 			return key, fmt.Errorf("making a key for the sandbox: %w", err)
@@ -132,13 +131,13 @@ func (s *standIn) key(algorithm string) (token.KeyConfig, error) {
 	return key, nil
 }
 
-// local is the loopback address in place of an address of the file, the same at every reload.
+// local returns the loopback address for an address of the file, the same one at every reload.
 func (s *standIn) local(address string) string {
 	if instead, known := s.addresses[address]; known {
 		return instead
 	}
 	instead := address
-	if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is no address
+	if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is not an address
 		instead = net.JoinHostPort("127.0.0.1", port)
 	}
 	if s.fallbackPort {
@@ -148,17 +147,17 @@ func (s *standIn) local(address string) string {
 	return instead
 }
 
-// isLoopback reports whether nobody but this machine can reach a host.
+// isLoopback reports whether only this machine can reach a host.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// interrupted is how a shell calls the end by a Ctrl-C: 128 and the number of SIGINT.
+// interrupted is the exit code after a Ctrl-C, as a shell has it: 128 plus the number of SIGINT.
 const interrupted = 130
 
-// throwawayDir makes a folder that is gone when the process ends: remove takes it away, and so does a second Ctrl-C,
-// which ends the process in the midst of a stop.
+// throwawayDir creates a folder that does not outlive the process: remove removes it, and so does a second Ctrl-C, which
+// ends the process in the middle of a stop.
 func throwawayDir(ctx context.Context) (dir string, remove func() error, err error) {
 	dir, err = os.MkdirTemp("", "wxgate-demo-")
 	if err != nil {
@@ -171,7 +170,7 @@ func throwawayDir(ctx context.Context) (dir string, remove func() error, err err
 		defer signal.Stop(again)
 		select {
 		case <-again:
-			_ = removeAll(dir) // nobody is left to tell
+			_ = removeAll(dir) // there is nobody left to tell
 			os.Exit(interrupted)
 		case <-removed:
 		}
@@ -184,7 +183,7 @@ func throwawayDir(ctx context.Context) (dir string, remove func() error, err err
 	return dir, remove, nil
 }
 
-// removeAll removes a folder in which files may still be made.
+// removeAll removes a folder in which files may still be created.
 func removeAll(dir string) error {
 	const attempts = 100
 	err := os.RemoveAll(dir)

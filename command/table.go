@@ -13,7 +13,7 @@ import (
 	"wxgate/process"
 )
 
-// output is the flag of every command that answers with a table.
+// output is the flag of every command that prints a table.
 type output struct {
 	JSON bool `name:"json" help:"Print JSON for a program instead of a table."`
 }
@@ -33,7 +33,7 @@ func (o output) print(w io.Writer, data any, rows func(*table)) error {
 // table is rows of cells.
 type table [][]string
 
-// row adds a line; a terminal must not obey what users wrote.
+// row adds a row. Cells are made printable, since a terminal must not obey what users wrote.
 func (t *table) row(cells ...any) {
 	var texts []string
 	for _, cell := range cells {
@@ -42,13 +42,13 @@ func (t *table) row(cells ...any) {
 	*t = append(*t, texts)
 }
 
-// gap is between two columns, in cells of a terminal.
+// gap is the space between two columns, in cells of a terminal.
 const gap = 2
 
-// write writes the columns, each as wide as its widest cell on a terminal, where a Chinese character takes two places. The
-// last cell of a row widens none.
+// write aligns the columns by their width on a terminal, where a Chinese character takes two cells. The last cell of a row
+// does not widen its column.
 func (t table) write(w io.Writer) error {
-	terminal := runewidth.Condition{} // whatever the locale says of ambiguous characters
+	terminal := runewidth.Condition{} // regardless of what the locale says about ambiguous characters
 	var widths []int
 	for _, cells := range t {
 		for i, cell := range cells[:max(0, len(cells)-1)] {
@@ -72,7 +72,7 @@ func (t table) write(w io.Writer) error {
 	return err
 }
 
-// counted is a number with the word for what it counts.
+// counted returns a number with the word for what it counts.
 func counted(n int, one, more string) string {
 	if n == 1 {
 		return "1 " + one
@@ -80,7 +80,7 @@ func counted(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// printable replaces what a terminal would not show as a character. The joiner of emoji stays.
+// printable replaces what a terminal would not show as a character, except the joiner within emoji.
 func printable(s string) string {
 	const joiner = '\u200d'
 	return strings.Map(func(r rune) rune {
@@ -91,5 +91,5 @@ func printable(s string) string {
 	}, s)
 }
 
-// readableTime is a time as an operator reads it: in the zone of this machine.
+// readableTime formats a time for an operator, in the time zone of this machine.
 func readableTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }

@@ -27,18 +27,18 @@ type tokenInspectCommand struct {
 	Token string `arg:"" default:"-" help:"The token; - reads standard input, which keeps it out of the shell's history."`
 }
 
-// inspection is what a token says. Its signature is left out: without it the text is no credential.
+// inspection is the content of a token without its signature, so that what is printed is no credential.
 type inspection struct {
 	Header    map[string]any `json:"header"`
 	Claims    map[string]any `json:"claims"`
 	Signature verdict        `json:"signature"`
 }
 
-// verdict reports whether a signature holds.
+// verdict says whether a signature is valid.
 type verdict struct {
 	Valid  bool   `json:"valid"`
-	Key    string `json:"key,omitempty"`    // id of the key that it holds with
-	Detail string `json:"detail,omitempty"` // why it does not, or why nobody knows
+	Key    string `json:"key,omitempty"`    // id of the key that signed
+	Detail string `json:"detail,omitempty"` // why it is not valid, or was not checked
 }
 
 func (v verdict) String() string {
@@ -48,7 +48,7 @@ func (v verdict) String() string {
 	return v.Detail
 }
 
-// Run shows a token. It verifies the signature when the configuration can be read.
+// Run prints what a token contains. It verifies the signature if the configuration can be read.
 func (c tokenInspectCommand) Run(w *env) error {
 	token, err := c.read(w.stdin)
 	if err != nil {
@@ -63,10 +63,10 @@ func (c tokenInspectCommand) Run(w *env) error {
 	return c.print(w.stdout, seen, func(t *table) { seen.write(t, time.Now()) })
 }
 
-// longestToken bounds what is read, in bytes; the gateway takes 4096.
+// longestToken is the most that is read, in bytes; the gateway accepts 4096.
 const longestToken = 1 << 20
 
-// read takes the token as people have it at hand: with Bearer before it, quotes around it, a newline after it.
+// read accepts a token as people have it at hand: with Bearer before it, quotes around it, a newline after it.
 func (c tokenInspectCommand) read(stdin io.Reader) (string, error) {
 	text := c.Token
 	if text == "-" {
@@ -79,7 +79,7 @@ func (c tokenInspectCommand) read(stdin io.Reader) (string, error) {
 	return bareToken(text), nil
 }
 
-// bareToken is a token without what people copy with it.
+// bareToken strips what people copy along with a token.
 func bareToken(text string) string {
 	text = strings.Trim(strings.TrimSpace(text), `"'`)
 	if scheme, token, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
@@ -100,7 +100,7 @@ func (i inspection) write(t *table, now time.Time) {
 	t.row("signature", "", i.Signature)
 }
 
-// readableClaim writes times as times (RFC 7519 §4.1) and everything else as JSON has it.
+// readableClaim formats times (RFC 7519 §4.1) for people, and everything else as in the JSON.
 func readableClaim(name string, value any, now time.Time) string {
 	number, isNumber := value.(json.Number)
 	seconds, err := number.Int64()
@@ -132,8 +132,8 @@ func fromNow(d time.Duration) string {
 	return "in " + text
 }
 
-// verifyToken tries the keys of the configuration on a token's signature alone. It decides nothing about a request: the
-// gateway is much stricter.
+// verifyToken checks the signature of a token with the keys of the configuration, and nothing else: the gateway is much
+// stricter.
 func verifyToken(text string, w *env) verdict {
 	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
@@ -142,7 +142,7 @@ func verifyToken(text string, w *env) verdict {
 	return signatureOf(text, cfg.Authn.Keys, w.config)
 }
 
-// signatureOf says with which of the keys of a file a token's signature holds.
+// signatureOf says which of the keys of a file signed a token.
 func signatureOf(text string, keys []token.KeyConfig, file string) verdict {
 	for _, key := range keys {
 		if key.Signed(text) {

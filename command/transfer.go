@@ -10,7 +10,7 @@ import (
 	"wxgate/gateway/admin"
 )
 
-// ndjson is what users come and go as: one JSON value a line.
+// ndjson is the content type of imports and exports: one JSON value per line.
 const ndjson = "application/x-ndjson"
 
 type usersImportCommand struct {
@@ -19,14 +19,14 @@ type usersImportCommand struct {
 	File string `arg:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
 }
 
-// Run imports users; it is an error when a line was not imported.
+// Run imports users. It returns an error if a line was not imported.
 func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	lines, err := openInput(c.File, w.stdin)
 	if err != nil {
 		return err
 	}
 	defer lines.Close()
-	client.timeout = 0 // the answer comes when the last line is in the store
+	client.timeout = 0 // the answer comes once the last line is in the store
 	answer, err := client.send(ctx, http.MethodPost, "/api/users", ndjson, lines)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c usersImportCommand) report(w io.Writer, report admin.ImportReport) error
 	return err
 }
 
-// openInput opens a file, or standard input for -.
+// openInput opens a file, or standard input if the name is -.
 func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(stdin), nil
@@ -69,7 +69,7 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
 
 type usersExportCommand struct{}
 
-// Run prints every user as one line of JSON.
+// Run prints each user as a line of JSON.
 func (usersExportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	answer, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"wxgate/process"
 )
 
-// serveSandbox serves a team's own gateway.yaml on loopback, with a sandbox in the place of WeChat.
+// serveSandbox serves a team's own gateway.yaml on loopback, with the sandbox in place of WeChat.
 func serveSandbox(ctx context.Context, w *env) (err error) {
 	w.queued(&w.stdout)
 	stand, err := newStandIn(ctx)
@@ -24,7 +24,7 @@ func serveSandbox(ctx context.Context, w *env) (err error) {
 	return stand.serve(ctx, w)
 }
 
-// serve serves the file in the sandbox, reloads it when it changes, and prints what to paste.
+// serve serves the file with the sandbox, reloads it when it changes, and prints what to paste.
 func (s *standIn) serve(ctx context.Context, w *env) error {
 	watcher := process.NewWatcher(w.config, func() (config.Config, error) { return s.load(w.config, w.lookup) })
 	cfg, err := watcher.Read()
@@ -44,7 +44,7 @@ func (s *standIn) serve(ctx context.Context, w *env) error {
 	return svc.Serve(ctx, nil)
 }
 
-// print says loudly what this gateway is, and which lines to paste.
+// print says loudly that this is a sandbox, and what to paste.
 func (s *standIn) print(w *env, address string, cfg config.Config) error {
 	_, err := fmt.Fprintf(w.stdout, `
 SANDBOX: %s with a stand-in for WeChat. Everybody can log in as anybody here, so only this machine is served.
@@ -59,8 +59,8 @@ Change %[1]s, and it is taken over. Stop with Ctrl-C.
 	return err
 }
 
-// remarks are lines on what is otherwise than the file says, and on what the sandbox can touch. public is where the gateway
-// listens.
+// remarks says what differs from the file, and which real services the sandbox can reach. public is the address that the
+// gateway listens on.
 func (s *standIn) remarks(cfg config.Config, public string) string {
 	var lines strings.Builder
 	for _, written := range slices.Sorted(maps.Keys(s.addresses)) {
@@ -69,7 +69,7 @@ func (s *standIn) remarks(cfg config.Config, public string) string {
 			continue
 		}
 		if actual == cfg.Server.Listen && actual != cfg.Server.Admin {
-			actual = public // its port may be a free one
+			actual = public // its port may be another one
 		}
 		if host, free := strings.CutSuffix(actual, ":0"); free {
 			actual = "a free port of " + host
@@ -82,7 +82,7 @@ func (s *standIn) remarks(cfg config.Config, public string) string {
 	return lines.String()
 }
 
-// strangers are the upstreams' targets on other machines.
+// remoteTargets returns the targets that are on other machines.
 func remoteTargets(cfg config.Config) []string {
 	var others []string
 	for name, up := range cfg.Upstreams {

@@ -23,7 +23,7 @@ type usersCommand struct {
 	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user permanently."`
 }
 
-// bannedUntil says until when a user is banned, in a word.
+// bannedUntil says in words until when a user is banned.
 func bannedUntil(u admin.Account) string {
 	const anAge = 50 * 365 * 24 * time.Hour
 	switch {
@@ -44,7 +44,7 @@ type usersListCommand struct {
 	AppID  string `name:"appid" placeholder:"APPID" help:"The mini-program, with --openid; required if there are several."`
 }
 
-// query is what the admin API is asked for.
+// query returns the query for the admin API.
 func (c usersListCommand) query() string {
 	if c.OpenID == "" {
 		return fmt.Sprintf("after=%d&limit=%d", c.After, c.Limit)
@@ -56,7 +56,7 @@ func (c usersListCommand) query() string {
 	return query.Encode()
 }
 
-// Validate refuses what would be passed over.
+// Validate refuses flags that would be ignored.
 func (c usersListCommand) Validate() error {
 	switch {
 	case c.AppID != "" && c.OpenID == "":
@@ -102,7 +102,7 @@ type usersBanCommand struct {
 	For *time.Duration `placeholder:"DURATION" help:"How long, such as 72h or 7d; permanent if omitted."`
 }
 
-// Validate refuses a ban that ends before it begins: 0s is no other word for ever.
+// Validate refuses a ban that ends before it begins: 0s does not mean forever.
 func (c usersBanCommand) Validate() error {
 	if c.For != nil && *c.For <= 0 {
 		return fmt.Errorf("--for: %v is not a time span; leave --for out for a permanent ban", *c.For)
@@ -130,7 +130,7 @@ func (c usersUnbanCommand) Run(ctx context.Context, w *env, client *adminClient)
 	return askAccount(ctx, w, client, c.output, http.MethodDelete, fmt.Sprintf("/api/users/%d/ban", c.ID), nil)
 }
 
-// askAccount prints the account that a request is answered with.
+// askAccount sends a request and prints the account in the answer.
 func askAccount(ctx context.Context, w *env, client *adminClient, out output, method, path string, body any) error {
 	var u admin.Account
 	if err := client.ask(ctx, method, path, body, &u); err != nil {
@@ -161,7 +161,7 @@ type usersEraseCommand struct {
 	Yes bool   `help:"Do not ask for confirmation."`
 }
 
-// Run erases a user, after the operator has typed the id a second time.
+// Run erases a user after the operator has typed the id a second time.
 func (c usersEraseCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	if err := c.confirm(w); err != nil {
 		return err

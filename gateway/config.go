@@ -57,8 +57,8 @@ type Connections struct {
 	Admin      int `yaml:"admin"`       // to the admin listener
 }
 
-// MinAdminTokenBytes is the shortest server.admin_token that is accepted.
-const MinAdminTokenBytes = 16
+// minAdminTokenBytes is the shortest server.admin_token that is accepted.
+const minAdminTokenBytes = 16
 
 // Timeouts is server.timeouts.
 type Timeouts struct {
@@ -87,11 +87,11 @@ type IdentityField string
 
 // The fields of identity.headers.
 const (
-	FieldID       IdentityField = "id"
-	FieldOpenID   IdentityField = "openid"
-	FieldNickname IdentityField = "nickname"
-	FieldAppID    IdentityField = "appid"
-	FieldSession  IdentityField = "session"
+	fieldID       IdentityField = "id"
+	fieldOpenID   IdentityField = "openid"
+	fieldNickname IdentityField = "nickname"
+	fieldAppID    IdentityField = "appid"
+	fieldSession  IdentityField = "session"
 )
 
 // LogConfig is the section log.
@@ -114,7 +114,7 @@ func DefaultConfig() Config {
 		},
 		Identity: IdentityConfig{
 			Headers: map[string]IdentityField{
-				"X-User-Id": FieldID, "X-User-Openid": FieldOpenID, "X-User-Nickname": FieldNickname,
+				"X-User-Id": fieldID, "X-User-Openid": fieldOpenID, "X-User-Nickname": fieldNickname,
 			},
 			ForwardAuthorization: true,
 			Signed:               SignedConfig{TTL: time.Minute},
@@ -188,8 +188,8 @@ func (s ServerConfig) validateAdmin(f *input.Faults) {
 		f.Add("admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
 	case secret.Mistake(token) != "":
 		f.Add("admin_token", "%s", secret.Mistake(token))
-	case token != "" && len(token) < MinAdminTokenBytes:
-		f.Add("admin_token", "has %d bytes; %d are the least", len(token), MinAdminTokenBytes)
+	case token != "" && len(token) < minAdminTokenBytes:
+		f.Add("admin_token", "has %d bytes; %d are the least", len(token), minAdminTokenBytes)
 	case !visible(token):
 		f.Add("admin_token", "has characters that a header cannot carry; use letters and digits")
 	}
@@ -226,7 +226,7 @@ func (c IdentityConfig) validate() (f input.Faults) {
 		}
 		spelled[header.Fold(name)] = name
 		validateHeader(&f, path, name)
-		f.OneOf(path, string(field), string(FieldID), string(FieldOpenID), string(FieldNickname), string(FieldAppID), string(FieldSession))
+		f.OneOf(path, string(field), string(fieldID), string(fieldOpenID), string(fieldNickname), string(fieldAppID), string(fieldSession))
 	}
 	if c.Signed.Header == "" {
 		return f

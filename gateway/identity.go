@@ -109,15 +109,15 @@ func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 // of is the field's value in visible ASCII.
 func (f IdentityField) of(s *authn.Subject) string {
 	switch f {
-	case FieldID:
+	case fieldID:
 		return strconv.FormatInt(s.UserID, 10)
-	case FieldOpenID:
+	case fieldOpenID:
 		return headerValue(s.OpenID)
-	case FieldNickname:
+	case fieldNickname:
 		return headerValue(s.Nickname)
-	case FieldAppID:
+	case fieldAppID:
 		return headerValue(s.AppID)
-	case FieldSession:
+	case fieldSession:
 		return headerValue(s.SessionID)
 	}
 	return ""

@@ -10,7 +10,7 @@ import (
 func TestEverySpellingThatAServiceCouldReadAsOursIsReserved(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig().Identity
-	cfg.Headers["X-Caller"] = FieldID
+	cfg.Headers["X-Caller"] = fieldID
 	r := newReserved(cfg)
 	for _, name := range []string{
 		"X-User-Id", "x-user-id", "X_User_Id", "X-User_Id", "X.User.Id", "x_user-id", "X-USER-OPENID", "X-User-Anything", "X-User",

@@ -24,7 +24,7 @@ type RouteConfig struct {
 	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
 	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
 	BodyLimit   input.Size         `yaml:"body_limit"`   // 0: server.body_limit
-	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: Refuse or Allow; empty: Refuse
+	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: refuse or allow; empty: refuse
 	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
 	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
 	Headers     RouteHeaders       `yaml:"headers"`
@@ -44,12 +44,12 @@ type FixedAnswer struct {
 }
 
 // SetDefaults is the route as it is when its entry says nothing.
-func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, Refuse }
+func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, refuseBody }
 
 // What a route does with something that is well formed, but that a service may misread.
 const (
-	Refuse = "refuse"
-	Allow  = "allow"
+	refuseBody = "refuse"
+	allowBody  = "allow"
 )
 
 // AuthMode says who may use a route.
@@ -93,7 +93,7 @@ func (r RouteConfig) validate(upstreams []string, ours *reserved) (f input.Fault
 		f.Add("body_limit", "%v is negative", r.BodyLimit)
 	}
 	if r.GetBody != "" {
-		f.OneOf("get_body", r.GetBody, Refuse, Allow)
+		f.OneOf("get_body", r.GetBody, refuseBody, allowBody)
 	}
 	input.Between(&f, "timeout", r.Timeout, 0, time.Hour)
 	f = append(f, r.Headers.validate(ours).At("headers")...)

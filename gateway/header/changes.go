@@ -52,7 +52,7 @@ func (c *Changes) Sets(name string) bool {
 // HopByHop reports whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
 // set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
 func HopByHop(name []byte) bool {
-	switch FoldByte(name[0]) {
+	switch foldByte(name[0]) {
 	case 'c':
 		return Folded(name, "connection") || Folded(name, "content-length")
 	case 'e':
@@ -73,7 +73,7 @@ func HopByHop(name []byte) bool {
 
 // Owned reports whether a header is one that the gateway sets on every request, or one that a service could take for it.
 func Owned(name []byte) bool {
-	switch FoldByte(name[0]) {
+	switch foldByte(name[0]) {
 	case 'h':
 		return Folded(name, "host")
 	case 'f':

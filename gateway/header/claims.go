@@ -79,10 +79,10 @@ func NewClaims() *Claims {
 
 // beginning is the list of the patterns that can begin like a name.
 func (c *Claims) beginning(name []byte) *[]claimPattern {
-	if len(name) > 2 && name[0]|0x20 == 'x' && FoldByte(name[1]) == '-' {
-		return &c.begin[1][FoldByte(name[2])]
+	if len(name) > 2 && name[0]|0x20 == 'x' && foldByte(name[1]) == '-' {
+		return &c.begin[1][foldByte(name[2])]
 	}
-	return &c.begin[0][FoldByte(name[0])]
+	return &c.begin[0][foldByte(name[0])]
 }
 
 // Of is what a header name claims, in any spelling that a service could read as one of the names.
@@ -93,7 +93,7 @@ func (c *Claims) Of(name []byte) Claim {
 			best = p
 		}
 	}
-	for _, p := range c.end[FoldByte(name[len(name)-1])] {
+	for _, p := range c.end[foldByte(name[len(name)-1])] {
 		if p.number < best.number && len(name) >= len(p.text) && Folded(name[len(name)-len(p.text):], p.text) {
 			best = p
 		}

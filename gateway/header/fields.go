@@ -38,7 +38,7 @@ func FoldedPrefix(name []byte, lower string) bool {
 		return false
 	}
 	for i := range len(lower) {
-		if FoldByte(name[i]) != lower[i] {
+		if foldByte(name[i]) != lower[i] {
 			return false
 		}
 	}
@@ -49,13 +49,13 @@ func FoldedPrefix(name []byte, lower string) bool {
 func Fold(name string) string {
 	lower := []byte(name)
 	for i, b := range lower {
-		lower[i] = FoldByte(b)
+		lower[i] = foldByte(b)
 	}
 	return string(lower)
 }
 
-// FoldByte is a byte of a name in folded form.
-func FoldByte(b byte) byte {
+// foldByte is a byte of a name in folded form.
+func foldByte(b byte) byte {
 	switch {
 	case b >= 'a' && b <= 'z' || b >= '0' && b <= '9':
 		return b
@@ -93,7 +93,7 @@ func (n Names) Contain(name []byte) bool {
 
 // singleBit is a bit for each field that has one value and decides something: who asks, what of, and what the body is.
 func singleBit(name []byte) int {
-	switch FoldByte(name[0]) {
+	switch foldByte(name[0]) {
 	case 'a':
 		return bitOf(name, "authorization", 0)
 	case 'c':

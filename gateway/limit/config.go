@@ -110,7 +110,7 @@ func (c Config) Validate() input.Faults {
 		f.Add("prefetch", "is not a positive rate such as 600/m")
 	}
 	input.Between(&f, "in_flight", c.InFlight, 0, maxInFlight)
-	for _, kind := range Kinds() {
+	for _, kind := range allKinds() {
 		input.Between(&f, "per_client."+kind.String(), c.PerClient.Of(kind), 0, maxInFlight)
 	}
 	input.Between(&f, "dials", c.Dials, 1, maxDials)

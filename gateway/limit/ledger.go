@@ -205,7 +205,7 @@ func NewMetrics(reg prometheus.Registerer, ledger *Ledger) Metrics {
 		Name: "wxgate_clients_holding", Help: "Clients that hold a request, a connection to a service or a WebSocket.",
 	}, func() float64 { return float64(ledger.Clients()) }))
 	m := Metrics{make(map[Kind]map[string]prometheus.Counter)}
-	for _, kind := range Kinds() {
+	for _, kind := range allKinds() {
 		m.tooMany[kind] = make(map[string]prometheus.Counter)
 		for _, label := range labels() {
 			m.tooMany[kind][label] = tooMany.WithLabelValues(kind.String(), label)

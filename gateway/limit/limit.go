@@ -28,8 +28,8 @@ func (k Kind) String() string {
 	return [kinds]string{"in_flight", "upstream_connections", "websockets"}[k]
 }
 
-// Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Requests, Connections, WebSockets} }
+// allKinds returns all kinds.
+func allKinds() []Kind { return []Kind{Requests, Connections, WebSockets} }
 
 // Client is who holds something.
 type Client struct {

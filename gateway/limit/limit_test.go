@@ -10,7 +10,7 @@ import (
 func TestAClientHoldsAsManyAsItsBoundAndNoMore(t *testing.T) {
 	t.Parallel()
 	l := NewLedger()
-	for _, k := range Kinds() {
+	for _, k := range allKinds() {
 		holds := make([]Hold, 4)
 		for i := range holds {
 			holds[i] = l.Of(User(7))
@@ -120,7 +120,7 @@ func TestTheLedgerIsEmptyAfterAStorm(t *testing.T) {
 		storm.Go(func() {
 			for range 2000 {
 				h := l.Of(User(rand.Int64N(50)))
-				for _, k := range Kinds() {
+				for _, k := range allKinds() {
 					h.Take(k, 5)
 				}
 				stream := h.Move(Connections)
@@ -145,7 +145,7 @@ func TestTheLedgerIsWhatItsPlainModelIs(t *testing.T) {
 	var open []Hold
 	for step := range 200_000 {
 		if grow := step/20_000%2 == 0; len(open) == 0 || rand.IntN(100) < 45+10*map[bool]int{true: 1}[grow] {
-			c, k := User(rand.Int64N(5000)), Kinds()[rand.IntN(int(kinds))]
+			c, k := User(rand.Int64N(5000)), allKinds()[rand.IntN(int(kinds))]
 			held := model[c]
 			h := l.Of(c)
 			if got, want := h.Take(k, 3), held[k] < 3; got != want {
