@@ -565,7 +565,7 @@ func TestErasingEndsEverythingOfAUser(t *testing.T) {
 func TestAUserWhoIsGoneIsNotFoundForTheOperator(t *testing.T) {
 	t.Parallel()
 	gone := fmt.Errorf("reading user 7: %w", storage.ErrNotFound)
-	if f := answer.NewTable().Of(gone); f.Status != http.StatusNotFound || f.Reason != "not_found" {
+	if f := answer.NewTable().Lookup(gone); f.Status != http.StatusNotFound || f.Reason != "not_found" {
 		t.Errorf("the operator gets %d %s, want 404 not_found", f.Status, f.Reason)
 	}
 }

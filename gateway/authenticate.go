@@ -25,7 +25,7 @@ type authenticator struct {
 
 // authenticate demands a token as the route says.
 func (a *authenticator) authenticate(ex *Exchange) error {
-	if err := a.identify(ex); err != nil || ex.outcome == moved {
+	if err := a.identify(ex); err != nil || ex.outcome == handedOver {
 		return err
 	}
 	return ex.next()
@@ -40,7 +40,7 @@ func (a *authenticator) identify(ex *Exchange) error {
 		return a.identifyPrefetch(ex)
 	case AuthOptional:
 		if !token.HasCredentials(header.Authorization(&ex.request.Header)) {
-			return a.cloudOrNobody(ex)
+			return a.identifyCloudOrAnonymous(ex)
 		}
 	case AuthRequired:
 		if ex.cloud != nil && !token.HasCredentials(header.Authorization(&ex.request.Header)) {
@@ -48,8 +48,8 @@ func (a *authenticator) identify(ex *Exchange) error {
 		}
 	}
 	err := a.identifyBearer(ex)
-	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.Moved() { // a token of another backend asks for its user
-		return a.store.move(ex)
+	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.HandedOver() { // a token of another backend asks for its user
+		return a.store.handOver(ex)
 	}
 	return err
 }
@@ -62,20 +62,20 @@ func (a *authenticator) identifyBearer(ex *Exchange) (err error) {
 
 // identifyCloud lets a request without a token pass as the user that WeChat Cloud Run names.
 func (a *authenticator) identifyCloud(ex *Exchange) (err error) {
-	if err := a.admission.takePlace(ex); err != nil { // the store is about to be asked
+	if err := a.admission.acquirePlace(ex); err != nil { // the store is about to be asked
 		return err
 	}
 	if acquired, err := a.store.acquire(ex); !acquired {
 		return err
 	}
-	ctx, cancel := ex.bounded()
+	ctx, cancel := ex.timeoutContext()
 	defer cancel()
 	ex.subject, err = a.auth.CloudSubject(ctx, *ex.cloud)
 	return err
 }
 
-// cloudOrNobody lets a request without a token pass, as the user that the platform names, or as nobody.
-func (a *authenticator) cloudOrNobody(ex *Exchange) error {
+// identifyCloudOrAnonymous lets a request without a token pass, as the user that the platform names, or as nobody.
+func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 	if ex.cloud == nil {
 		return nil
 	}
@@ -103,27 +103,27 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 		ex.request.Header.Set(fasthttp.HeaderAuthorization, "Bearer "+token)
 		return a.identifyBearer(ex)
 	}
-	if ex.first != nil && ex.first.prefetched != nil { // the first pass has spent the code
-		ex.subject = ex.first.prefetched
+	if ex.precheck != nil && ex.precheck.prefetched != nil { // the first pass has spent the code
+		ex.subject = ex.precheck.prefetched
 		return nil
 	}
-	if err := a.admission.takePlace(ex); err != nil { // WeChat is about to be asked
+	if err := a.admission.acquirePlace(ex); err != nil { // WeChat is about to be asked
 		return err
 	}
 	if acquired, err := a.store.acquire(ex); !acquired {
 		return err
 	}
-	ctx, cancel := ex.bounded()
+	ctx, cancel := ex.timeoutContext()
 	defer cancel()
 	ex.subject, err = a.auth.Prefetched(ctx, authn.Prefetch{
 		AppID: values.Get("appid"), Code: values.Get("code"),
-		Ask: func() error { return a.limits.spend(ex, ex.snapshot.prefetches, 0) },
+		Ask: func() error { return a.limits.chargeBucket(ex, ex.snapshot.prefetches, 0) },
 		Admit: func(appID, openID string) error {
-			return a.limits.spend(ex, ex.snapshot.prefetched, a.limits.buckets.OfOpenID(appID, openID))
+			return a.limits.chargeBucket(ex, ex.snapshot.prefetched, a.limits.buckets.OfOpenID(appID, openID))
 		},
 	})
-	if ex.first != nil {
-		ex.first.prefetched = ex.subject
+	if ex.precheck != nil {
+		ex.precheck.prefetched = ex.subject
 	}
 	return err
 }

@@ -17,30 +17,30 @@ import (
 
 // limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
 type limitedBody struct {
-	stream io.Reader // nil: the request has no body
-	size   int64     // Content-Length in bytes, -1: chunked
-	limit  int64     // bytes that are let through
-	read   int64     // bytes that were
-	ended  bool      // the whole body was read
-	whole  func()    // is called once it has; nil: nobody wants to know
+	stream     io.Reader // nil: the request has no body
+	size       int64     // Content-Length in bytes, -1: chunked
+	limit      int64     // bytes that are let through
+	read       int64     // bytes that were
+	complete   bool      // the whole body was read
+	onComplete func()    // is called once it has; nil: nobody wants to know
 
-	waited time.Duration // for a body that was received before the request took its place
+	clientWait time.Duration // for a body that was received before the request took its place
 }
 
 // Read returns answer.ErrBodyTooLarge as soon as the body turns out longer than its limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
-	b.ended = errors.Is(err, io.EOF) || b.read == b.size
-	if b.ended && b.whole != nil {
-		b.whole()
-		b.whole = nil
+	b.complete = errors.Is(err, io.EOF) || b.read == b.size
+	if b.complete && b.onComplete != nil {
+		b.onComplete()
+		b.onComplete = nil
 	}
 	switch {
 	case b.read > b.limit:
 		return 0, answer.ErrBodyTooLarge
-	case err != nil && !b.ended:
-		return n, fmt.Errorf("%w: %w", errBodyBroken, err)
+	case err != nil && !b.complete:
+		return n, fmt.Errorf("%w: %w", errBodyIncomplete, err)
 	}
 	return n, err
 }
@@ -56,66 +56,66 @@ func (b *limitedBody) attach(req *fasthttp.Request) {
 	}
 }
 
-// drainMost is how much of an unread body is read away to keep a connection, in bytes.
-const drainMost = 64 << 10
+// maxDrainBytes is how much of an unread body is read away to keep a connection, in bytes.
+const maxDrainBytes = 64 << 10
 
 // drain reads away what is left of a body that has come whole. It reports whether the connection can be used again: what is
 // left of a body must never be taken for the next request, and an answer never waits for one.
 func (b *limitedBody) drain(client *listen.Conn) bool {
-	if b.stream == nil || b.ended {
+	if b.stream == nil || b.complete {
 		return true
 	}
 	if client == nil || client.BodyRemaining() {
 		return false
 	}
 	_, err := io.Copy(io.Discard, b)
-	return err == nil && b.ended
+	return err == nil && b.complete
 }
 
-// maxReceived is the size in bytes up to which a body for a service is read before the request takes a place. It is as much
+// maxBufferedBody is the size in bytes up to which a body for a service is read before the request takes a place. It is as much
 // as goes out in one write with the head.
-const maxReceived = 16 << 10
+const maxBufferedBody = 16 << 10
 
-// receiveBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
+// bufferBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
 // a slow sender keeps nobody out. A longer one is passed on as it comes.
-func receiveBody(ex *Exchange) error {
-	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.ours && (b.size < 0 || b.size > maxReceived) {
+func bufferBody(ex *Exchange) error {
+	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.builtIn && (b.size < 0 || b.size > maxBufferedBody) {
 		return ex.next()
 	}
-	if ex.pass != asking {
-		if err := ex.body.receive(); err != nil {
+	if ex.pass != precheckPass {
+		if err := ex.body.buffer(); err != nil {
 			return err
 		}
 	}
-	if most := ex.route.timeout; most > 0 && ex.body.waited > most {
+	if most := ex.route.timeout; most > 0 && ex.body.clientWait > most {
 		return http1.ErrSlowBody
 	}
 	return ex.next()
 }
 
-// receive reads the whole body, which is then there to be read again.
-func (b *limitedBody) receive() error {
+// buffer reads the whole body, which is then there to be read again.
+func (b *limitedBody) buffer() error {
 	began := time.Now()
 	whole, err := io.ReadAll(b)
-	b.waited = time.Since(began)
+	b.clientWait = time.Since(began)
 	if err != nil {
 		return err
 	}
-	b.stream, b.read, b.ended = bytes.NewReader(whole), 0, false
+	b.stream, b.read, b.complete = bytes.NewReader(whole), 0, false
 	return nil
 }
 
-// errBodyBroken is a body that the client did not finish or framed wrongly.
-var errBodyBroken = fmt.Errorf("%w: the body broke off", answer.ErrInvalidRequest)
+// errBodyIncomplete is a body that the client did not finish or framed wrongly.
+var errBodyIncomplete = fmt.Errorf("%w: the body broke off", answer.ErrInvalidRequest)
 
-// bodyOf is the request's body; until its route is known it may only be drained.
-func bodyOf(ctx *fasthttp.RequestCtx) limitedBody {
+// newLimitedBody is the request's body; until its route is known it may only be drained.
+func newLimitedBody(ctx *fasthttp.RequestCtx) limitedBody {
 	size := int64(ctx.Request.Header.ContentLength())
 	stream := ctx.RequestBodyStream()
 	if stream == nil || size == 0 {
 		return limitedBody{size: max(0, size)} // a size without a stream waits for 100-continue
 	}
-	return limitedBody{stream: stream, size: size, limit: drainMost}
+	return limitedBody{stream: stream, size: size, limit: maxDrainBytes}
 }
 
 // errContentOnGet is content where a service expects none. One that does not read it takes it for the next request on the
@@ -131,7 +131,7 @@ func hasContent(h *fasthttp.RequestHeader) bool {
 // refuseContent refuses content of a GET or HEAD for a service, unless the route allows it.
 func refuseContent(ex *Exchange) error {
 	route, h := ex.route, &ex.request.Header
-	if route.endpoint == nil && !route.getBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
+	if route.endpoint == nil && !route.allowGetBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
 		return errContentOnGet
 	}
 	return ex.next()

@@ -48,7 +48,7 @@ func TestIdentityEndsWithItsRequest(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
 	alice, bob := e.token(t, "alice"), e.token(t, "bob")
-	requests := []struct{ raw, user string }{
+	requests := []struct{ raw, userKey string }{
 		{head("GET /private/x", alice), "1"},
 		{head("GET /optional/x", ""), ""},
 		{head("GET /private/x", bob), "2"},
@@ -63,8 +63,8 @@ func TestIdentityEndsWithItsRequest(t *testing.T) {
 	}
 	eventually(t, "all have arrived", func() bool { return len(service.Requests()) == len(requests) })
 	for i, req := range service.Requests() {
-		if got := strings.Join(req.Values("X-User-Id"), "|"); got != requests[i].user {
-			t.Errorf("request %d came with X-User-Id %q, want %q", i, got, requests[i].user)
+		if got := strings.Join(req.Values("X-User-Id"), "|"); got != requests[i].userKey {
+			t.Errorf("request %d came with X-User-Id %q, want %q", i, got, requests[i].userKey)
 		}
 	}
 }

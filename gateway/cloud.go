@@ -28,10 +28,10 @@ const (
 	headerFunctionContent   = "X-Wxgate-Content-Sha256"
 )
 
-// warnOldFunction says once that a cloud function signs as the one before this release did.
-func (c *clientFinder) warnOldFunction(ex *Exchange) {
+// warnUnsignedBody says once that a cloud function signs as the one before this release did.
+func (c *clientResolver) warnUnsignedBody(ex *Exchange) {
 	if ex.snapshot.cfg.FunctionKey != "" && ex.header("X-Wxgate-Signature") != "" && ex.header(headerFunctionSignature) == "" {
-		c.unsigned.Do(func() {
+		c.unsignedBody.Do(func() {
 			c.log.Warn("a call of the cloud function is not believed: it does not sign the body; deploy the api-proxy of this release")
 		})
 	}
@@ -45,8 +45,8 @@ func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 		AppID: header.One(&ex.request.Header, "X-Wxgate-Appid"), OpenID: header.One(&ex.request.Header, "X-Wxgate-Openid"), Timestamp: header.One(&ex.request.Header, "X-Wxgate-Timestamp"),
 		Method: ex.method, Target: string(ex.request.Header.RequestURI()), Content: content,
 		Signature: header.One(&ex.request.Header, headerFunctionSignature),
-	}.Identity(ex.snapshot.cfg.FunctionKey, ex.headAt())
-	if !believed || !ex.body.expectContent(content) {
+	}.Identity(ex.snapshot.cfg.FunctionKey, ex.headReceivedAt())
+	if !believed || !ex.body.expectDigest(content) {
 		return nil
 	}
 	return &id
@@ -69,44 +69,44 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 	return nil
 }
 
-// errContentForged is a body that is not the one that was signed.
-var errContentForged = fmt.Errorf("%w: the body is not the one that was signed", authn.ErrCloudIdentity)
+// errDigestMismatch is a body that is not the one that was signed.
+var errDigestMismatch = fmt.Errorf("%w: the body is not the one that was signed", authn.ErrCloudIdentity)
 
-// expectContent makes a body with another SHA-256 than sum, in hex, fail where it ends: whoever reads it never gets it
+// expectDigest makes a body with another SHA-256 than sum, in hex, fail where it ends: whoever reads it never gets it
 // whole. It reports whether that can still be: a request without a body must be signed so.
-func (b *limitedBody) expectContent(sum string) bool {
+func (b *limitedBody) expectDigest(sum string) bool {
 	want, err := hex.DecodeString(sum)
 	if err != nil || len(want) != sha256.Size {
 		return false
 	}
 	if b.stream == nil {
-		return b.size != 0 || equalSums(want, sha256.New()) // a size without a stream waits for 100-continue
+		return b.size != 0 || digestMatches(want, sha256.New()) // a size without a stream waits for 100-continue
 	}
-	b.stream = &signedContent{source: b.stream, left: b.size, want: want, got: sha256.New()}
+	b.stream = &digestReader{source: b.stream, left: b.size, want: want, got: sha256.New()}
 	return true
 }
 
-// signedContent is a body whose last bytes are given only when all of it is what was signed.
-type signedContent struct {
+// digestReader is a body whose last bytes are given only when all of it is what was signed.
+type digestReader struct {
 	source io.Reader
 	left   int64 // bytes to come; below 0: chunked
 	want   []byte
 	got    hash.Hash
 }
 
-// Read returns errContentForged in place of the end.
-func (s *signedContent) Read(p []byte) (int, error) {
+// Read returns errDigestMismatch in place of the end.
+func (s *digestReader) Read(p []byte) (int, error) {
 	n, err := s.source.Read(p)
 	_, _ = s.got.Write(p[:n]) // a hash takes all
 	if s.left > 0 {
 		s.left -= int64(n)
 	}
-	if (errors.Is(err, io.EOF) || s.left == 0) && !equalSums(s.want, s.got) {
-		return 0, errContentForged
+	if (errors.Is(err, io.EOF) || s.left == 0) && !digestMatches(s.want, s.got) {
+		return 0, errDigestMismatch
 	}
 	return n, err
 }
 
-func equalSums(want []byte, got hash.Hash) bool {
+func digestMatches(want []byte, got hash.Hash) bool {
 	return subtle.ConstantTimeCompare(want, got.Sum(nil)) == 1
 }

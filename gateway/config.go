@@ -130,7 +130,7 @@ const headBuffer = 16 << 10
 // Validate reports every fault of the sections of this package, and of how they go together.
 func (c Config) Validate() input.Faults {
 	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
-	ours := newReserved(c.Identity)
+	ours := newReservedHeaders(c.Identity)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 	}
@@ -170,12 +170,12 @@ func (s ServerConfig) validate() (f input.Faults) {
 	input.Between(&f, "timeouts.drain", s.Timeouts.Drain, 0, time.Hour)
 	input.Between(&f, "connections.max", s.Connections.Max, 0, maxConnections)
 	input.Between(&f, "connections.per_address", s.Connections.PerAddress, 0, maxConnections)
-	input.Between(&f, "connections.admin", s.Connections.Admin, leastAdminConnections, maxConnections)
+	input.Between(&f, "connections.admin", s.Connections.Admin, minAdminConnections, maxConnections)
 	return f
 }
 
-// leastAdminConnections are enough for a probe, Prometheus and the operator.
-const leastAdminConnections = 4
+// minAdminConnections are enough for a probe, Prometheus and the operator.
+const minAdminConnections = 4
 
 // maxConnections is more than any process has descriptors.
 const maxConnections = 1 << 24
@@ -190,12 +190,12 @@ func (s ServerConfig) validateAdmin(f *input.Faults) {
 		f.Add("admin_token", "%s", secret.Mistake(token))
 	case token != "" && len(token) < minAdminTokenBytes:
 		f.Add("admin_token", "has %d bytes; %d are the least", len(token), minAdminTokenBytes)
-	case !visible(token):
+	case !isVisibleASCII(token):
 		f.Add("admin_token", "has characters that a header cannot carry; use letters and digits")
 	}
 }
 
-func visible(s string) bool {
+func isVisibleASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f })
 }
 

@@ -67,7 +67,7 @@ func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
 	}
 	table := answer.NewTable()
 	for _, row := range authn.Errcodes() {
-		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, table.Of(row.Kind).Reason}, " "))
+		inCode = append(inCode, strings.Join([]string{strconv.Itoa(row.Code), row.API, table.Lookup(row.Kind).Reason}, " "))
 	}
 	slices.Sort(documented)
 	slices.Sort(inCode)

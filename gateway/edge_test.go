@@ -111,12 +111,12 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 			tb.Error(err)
 		}
 		eventually(tb, "nobody is watched any more", func() bool {
-			g.forwarder.watch.mu.Lock()
-			defer g.forwarder.watch.mu.Unlock()
-			return len(g.forwarder.watch.waits) == 0
+			g.forwarder.watcher.mu.Lock()
+			defer g.forwarder.watcher.mu.Unlock()
+			return len(g.forwarder.watcher.watched) == 0
 		})
 		eventually(tb, "nothing is held any more", func() bool {
-			places, uploads := g.admission.load.Taken()
+			places, uploads := g.admission.inFlight.Taken()
 			return g.admission.ledger.Clients() == 0 && places == 0 && uploads == 0
 		})
 	})
@@ -125,7 +125,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 
 // inFlight is how many places are taken.
 func (e *edge) inFlight() int64 {
-	places, _ := e.admission.load.Taken()
+	places, _ := e.admission.inFlight.Taken()
 	return places
 }
 

@@ -71,34 +71,34 @@ type Refusal struct {
 func Explain(cfg Config, q Question) (Explanation, error) {
 	var said bytes.Buffer
 	cfg.Log.Access = true
-	p, err := newUnopened(cfg, slog.New(slog.NewJSONHandler(&said, nil)))
+	p, err := newOfflinePipeline(cfg, slog.New(slog.NewJSONHandler(&said, nil)))
 	if err != nil {
 		return Explanation{}, err
 	}
 	e := Explanation{tokenFault: q.TokenFault}
-	status, body, err := converse(p.newServer(e.begin, e.end), p.ListenConfig(), q)
+	status, body, err := roundTrip(p.newServer(e.checkToken, e.recordForward), p.ListenConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
 	if e.Route == nil {
-		e.refuse(status, body, said.Bytes())
+		e.recordRefusal(status, body, said.Bytes())
 	}
-	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Of(answer.ErrNoRoute).Reason {
-		e.Refusal.Near = p.snapshot.Load().near(q.Target)
+	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Lookup(answer.ErrNoRoute).Reason {
+		e.Refusal.Near = p.snapshot.Load().routesForPath(q.Target)
 	}
 	return e, nil
 }
 
-// newUnopened is a pipeline that decides as a gateway does, in front of upstreams that are not open.
-func newUnopened(cfg Config, log *slog.Logger) (*pipeline, error) {
-	deps := Deps{Log: log, Access: log, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: unopened(cfg.Upstreams)}
+// newOfflinePipeline is a pipeline that decides as a gateway does, in front of upstreams that are not open.
+func newOfflinePipeline(cfg Config, log *slog.Logger) (*pipeline, error) {
+	deps := Deps{Log: log, Access: log, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
 	if cfg.PushUpstream != "" {
 		deps.Push = new(wechat.Push)
 	}
 	return newPipeline(context.Background(), cfg, deps)
 }
 
-func unopened(names []string) map[string]*upstream.Upstream {
+func offlineUpstreams(names []string) map[string]*upstream.Upstream {
 	upstreams := make(map[string]*upstream.Upstream, len(names))
 	for _, name := range names {
 		upstreams[name] = nil
@@ -106,8 +106,8 @@ func unopened(names []string) map[string]*upstream.Upstream {
 	return upstreams
 }
 
-// near are the routes that take the path of a target with some method, for some host.
-func (r *snapshot) near(target string) []RouteInfo {
+// routesForPath are the routes that take the path of a target with some method, for some host.
+func (r *snapshot) routesForPath(target string) []RouteInfo {
 	t, ok := route.ParseRequestTarget([]byte(target), nil)
 	if !ok {
 		return nil
@@ -116,7 +116,7 @@ func (r *snapshot) near(target string) []RouteInfo {
 	seen := map[*routeEntry]bool{}
 	look := func(m *route.Matcher[*routeEntry]) {
 		for _, method := range forwardable() {
-			if to, found := m.Find(method, t.Folded); found && !seen[to] && !to.off {
+			if to, found := m.Find(method, t.Folded); found && !seen[to] && !to.disabled {
 				seen[to] = true
 				all = append(all, to.info(r))
 			}
@@ -128,24 +128,24 @@ func (r *snapshot) near(target string) []RouteInfo {
 	return all
 }
 
-// begin stands where tokens are verified.
-func (e *Explanation) begin(ex *Exchange) error {
-	if ex.route.off {
+// checkToken stands where tokens are verified.
+func (e *Explanation) checkToken(ex *Exchange) error {
+	if ex.route.disabled {
 		return answer.ErrNoRoute
 	}
 	if ex.route.auth == AuthPrefetch {
 		ex.target.Raw = withoutCredentials(ex.target.Raw)
 	}
-	if err := e.tokenFault; err != nil && ex.route.refuses(err) {
+	if err := e.tokenFault; err != nil && ex.route.refusesToken(err) {
 		return err
 	}
 	return ex.next()
 }
 
-// refuses reports whether a route looks at the token and refuses one with that fault.
-func (r *routeEntry) refuses(tokenFault error) bool {
+// refusesToken reports whether a route looks at the token and refuses one with that fault.
+func (r *routeEntry) refusesToken(tokenFault error) bool {
 	switch {
-	case r.ours && r.pattern == refreshPath:
+	case r.builtIn && r.pattern == refreshPath:
 		return !errors.Is(tokenFault, token.ErrExpired)
 	case r.auth == AuthRequired, r.auth == AuthOptional:
 		return true
@@ -153,10 +153,10 @@ func (r *routeEntry) refuses(tokenFault error) bool {
 	return false
 }
 
-// end stands where the request would be served.
-func (e *Explanation) end(ex *Exchange) error {
+// recordForward stands where the request would be served.
+func (e *Explanation) recordForward(ex *Exchange) error {
 	info := ex.route.info(ex.snapshot)
-	e.Client, e.Route = clientText(ex.client), &info
+	e.Client, e.Route = formatClient(ex.client), &info
 	if ex.route.endpoint != nil {
 		return nil
 	}
@@ -165,16 +165,16 @@ func (e *Explanation) end(ex *Exchange) error {
 		return err
 	}
 	e.Target, e.Method = string(req.Header.RequestURI()), ex.method
-	e.compare(&ex.request.Header, &req.Header)
-	e.mask(ex.route.changes)
+	e.diffHeaders(&ex.request.Header, &req.Header)
+	e.maskValues(ex.route.changes)
 	if ex.route.auth != AuthNone {
 		e.Identity = ex.snapshot.identityFields()
 	}
 	return nil
 }
 
-// compare tells the lines that pass from those that are added and removed.
-func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
+// diffHeaders tells the lines that pass from those that are added and removed.
+func (e *Explanation) diffHeaders(in, out *fasthttp.RequestHeader) {
 	var came, goes []string
 	for name, value := range header.Lines(in) {
 		came = append(came, fmt.Sprintf("%s: %s", name, value))
@@ -198,8 +198,8 @@ func (e *Explanation) compare(in, out *fasthttp.RequestHeader) {
 	}
 }
 
-// mask hides the values of headers.set: the configuration has secrets there, and an explanation is shown around.
-func (e *Explanation) mask(changes header.Changes) {
+// maskValues hides the values of headers.set: the configuration has secrets there, and an explanation is shown around.
+func (e *Explanation) maskValues(changes header.Changes) {
 	for i, line := range e.Set {
 		name, _, _ := strings.Cut(line, ": ")
 		if changes.Sets(name) {
@@ -221,8 +221,8 @@ func (r *snapshot) identityFields() []string {
 	return lines
 }
 
-// refuse takes the refusal out of the answer, and what the log says of it.
-func (e *Explanation) refuse(status int, body, log []byte) {
+// recordRefusal takes the refusal out of the answer, and what the log says of it.
+func (e *Explanation) recordRefusal(status int, body, log []byte) {
 	var said struct{ Reason, Message string }
 	_ = json.Unmarshal(body, &said) // a fault of ours would leave it empty
 	e.Refusal = &Refusal{Status: status, Reason: said.Reason, Message: said.Message}
@@ -236,24 +236,24 @@ func (e *Explanation) refuse(status int, body, log []byte) {
 		if json.Unmarshal(line, &attrs) == nil {
 			e.Refusal.Detail, e.Client = attrs.Detail, attrs.ClientIP
 			e.Refusal.Reason = cmp.Or(said.Reason, attrs.Reason) // HEAD has no body
-			if attrs.Route != unmatched {
+			if attrs.Route != unmatchedRoute {
 				e.Refusal.Route = attrs.Route
 			}
 		}
 	}
 }
 
-// answerWithin is longer than any answer takes that asks nobody.
-const answerWithin = 10 * time.Second
+// explainTimeout is longer than any answer takes that asks nobody.
+const explainTimeout = 10 * time.Second
 
-// converse sends the question over a connection in memory and returns the answer.
-func converse(server *fasthttp.Server, cfg listen.Config, q Question) (status int, body []byte, err error) {
+// roundTrip sends the question over a connection in memory and returns the answer.
+func roundTrip(server *fasthttp.Server, cfg listen.Config, q Question) (status int, body []byte, err error) {
 	client, end := net.Pipe()
-	_ = client.SetDeadline(time.Now().Add(answerWithin))
+	_ = client.SetDeadline(time.Now().Add(explainTimeout))
 	conn := listen.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
 	served := make(chan error, 1)
 	go func() { served <- server.ServeConn(conn) }()
-	go func() { _ = q.write(client) }() // ends when the connection does; what is refused is not read to its end
+	go func() { _ = q.writeRequest(client) }() // ends when the connection does; what is refused is not read to its end
 	read := bufio.NewReader(client)
 	answer, err := http.ReadResponse(read, &http.Request{Method: q.Method})
 	if err == nil && answer.StatusCode == http.StatusContinue {
@@ -272,7 +272,7 @@ func converse(server *fasthttp.Server, cfg listen.Config, q Question) (status in
 	return status, body, err
 }
 
-func (q Question) write(to io.Writer) error {
+func (q Question) writeRequest(to io.Writer) error {
 	lines := append([]string{q.Method + " " + q.Target + " HTTP/1.1", "Host: " + q.Host}, q.Headers...)
 	if q.BodyLength > 0 {
 		lines = append(lines, fmt.Sprintf("Content-Length: %d", q.BodyLength))
@@ -292,8 +292,8 @@ func (q Question) write(to io.Writer) error {
 // memoryConn is a connection in memory that seems to come from somewhere.
 type memoryConn struct {
 	net.Conn
-	from net.Addr
+	remote net.Addr
 }
 
 // RemoteAddr is where it seems to come from.
-func (c *memoryConn) RemoteAddr() net.Addr { return c.from }
+func (c *memoryConn) RemoteAddr() net.Addr { return c.remote }

@@ -26,12 +26,12 @@ func newFiberAdapter(deps Deps) *fiberAdapter {
 // serveAPI is the step that answers with a handler of our own API.
 func (p *pipeline) serveAPI(handler fiber.Handler) Step {
 	return func(ex *Exchange) error {
-		ctx, cancel := ex.bounded()
+		ctx, cancel := ex.timeoutContext()
 		defer cancel()
 		c := p.fiber.app.AcquireCtx(ex.server)
 		defer p.fiber.app.ReleaseCtx(c)
 		c.SetUserContext(ctx)
-		ex.call = p.callOf(ex)
+		ex.call = p.newCall(ex)
 		return api.Serve(c, &ex.call, handler)
 	}
 }
@@ -69,8 +69,8 @@ func newJWT(auth *authn.Authn) fiber.Handler {
 	})
 }
 
-// callOf is an exchange as the endpoints of the API see it.
-func (p *pipeline) callOf(ex *Exchange) api.Call {
+// newCall is an exchange as the endpoints of the API see it.
+func (p *pipeline) newCall(ex *Exchange) api.Call {
 	cfg := &ex.snapshot.cfg
 	call := api.Call{
 		Subject: ex.subject, Cloud: ex.cloud, Path: ex.target.Path, Limits: callLimits{p.limits, ex},

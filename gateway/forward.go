@@ -20,7 +20,7 @@ import (
 type forwarder struct {
 	admission *admission
 	store     storeGate
-	watch     *watcher
+	watcher   *watcher
 	sockets   *websocket.Tunnels
 }
 
@@ -28,10 +28,10 @@ type forwarder struct {
 // one is built from what may pass, and identity is set last.
 func (f *forwarder) forward(ex *Exchange) error {
 	f.store.release(ex)
-	if asksForWebSocket(&ex.request.Header) {
+	if isWebSocketUpgrade(&ex.request.Header) {
 		return f.openWebSocket(ex)
 	}
-	if err := f.admission.hold(ex, limit.Connections); err != nil {
+	if err := f.admission.acquireForClient(ex, limit.Connections); err != nil {
 		return err
 	}
 	req := fasthttp.AcquireRequest()
@@ -39,38 +39,38 @@ func (f *forwarder) forward(ex *Exchange) error {
 	if err := buildRequest(ex, req); err != nil {
 		return err
 	}
-	waiting := f.watch.begin(ex)
-	defer f.watch.end(waiting, ex)
-	exchanged, err := ex.route.upstream.Do(waiting, req, ex.response, user(ex))
-	ex.exchanged(exchanged)
+	waiting := f.watcher.watch(ex)
+	defer f.watcher.unwatchUnlessStreaming(waiting, ex)
+	exchanged, err := ex.route.upstream.Do(waiting, req, ex.response, userKey(ex))
+	ex.recordResult(exchanged)
 	if err != nil {
 		return err
 	}
-	f.flows(ex, exchanged.Body, waiting)
-	endWithConnection(ex)
+	f.trackBody(ex, exchanged.Body, waiting)
+	delimitByClose(ex)
 	return nil
 }
 
-// flows makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is
+// trackBody makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is
 // watched until then.
-func (f *forwarder) flows(ex *Exchange, body *http1.Body, waiting *wait) {
+func (f *forwarder) trackBody(ex *Exchange, body *http1.Body, waiting *clientContext) {
 	if body == nil {
 		return
 	}
-	e := &ending{held: ex.hold.Move(limit.Connections)}
-	ex.ending = e
+	e := &streamedBody{hold: ex.hold.Move(limit.Connections)}
+	ex.streamed = e
 	body.Ended = func(bytes int64, err error) {
-		f.watch.forget(waiting)
-		e.held.Close()
-		e.over, e.bytes, e.err = true, bytes, err
-		if e.then != nil {
-			e.then()
+		f.watcher.unwatch(waiting)
+		e.hold.Close()
+		e.ended, e.bytes, e.err = true, bytes, err
+		if e.onEnd != nil {
+			e.onEnd()
 		}
 	}
 }
 
-// user is whose request it is, 0 for nobody's.
-func user(ex *Exchange) uint64 {
+// userKey is whose request it is, 0 for nobody's.
+func userKey(ex *Exchange) uint64 {
 	if ex.subject == nil {
 		return 0
 	}
@@ -117,7 +117,7 @@ func buildRequest(ex *Exchange, req *fasthttp.Request) error {
 func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	r, named, cookies := ex.snapshot, header.ConnectionOptions(in), header.JoinedCookies(in)
 	for name, value := range header.Lines(in) {
-		if header.HopByHop(name) || header.Owned(name) || r.reserved.holds(name) || named.Contain(name) || ex.route.changes.Hold(name) {
+		if header.HopByHop(name) || header.Owned(name) || r.reserved.contains(name) || named.Contain(name) || ex.route.changes.Hold(name) {
 			continue
 		}
 		if claim := r.reserved.claims.Of(name); claim == header.IdentityClaim || claim == header.ForwardingClaim && !ex.trusted {
@@ -126,7 +126,7 @@ func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 		if !r.cfg.Identity.ForwardAuthorization && header.Folded(name, "authorization") {
 			continue
 		}
-		if hops, counted := forwardsLeft(in, name, value); counted {
+		if hops, counted := maxForwards(in, name, value); counted {
 			value = strconv.AppendUint(nil, hops-1, 10)
 		}
 		if header.IsCookie(name) {
@@ -141,23 +141,23 @@ func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 
 // upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
 func (ex *Exchange) upstreamTarget() []byte {
-	if ex.route.rewriting == nil {
+	if ex.route.rewrite == nil {
 		return ex.target.Raw
 	}
-	return ex.route.rewriting.Apply(ex.target.Raw)
+	return ex.route.rewrite.Apply(ex.target.Raw)
 }
 
-// endWithConnection delivers an answer of unknown length to an HTTP/1.0 client, who knows no chunks (RFC 9112 §6.1): the
+// delimitByClose delivers an answer of unknown length to an HTTP/1.0 client, who knows no chunks (RFC 9112 §6.1): the
 // end of the connection is the end of the body (§6.3). fasthttp would send chunks, so the connection is taken from it.
-func endWithConnection(ex *Exchange) {
+func delimitByClose(ex *Exchange) {
 	resp := ex.response
 	if ex.request.Header.IsHTTP11() || ex.request.Header.IsHead() || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
 		return
 	}
 	resp.SetConnectionClose()
-	ex.endWithout(func(conn net.Conn) {
+	ex.hijackWithoutResponse(func(conn net.Conn) {
 		if err := writeUntilClose(conn, resp); err != nil {
-			reset(conn)
+			resetConnection(conn)
 		}
 	}, func() { _ = resp.CloseBodyStream() })
 }
@@ -172,9 +172,9 @@ func writeUntilClose(conn net.Conn, resp *fasthttp.Response) error {
 	return err
 }
 
-// reset makes the end of a connection an error to the client: without a length, an orderly end would pass for the end
+// resetConnection makes the end of a connection an error to the client: without a length, an orderly end would pass for the end
 // of the body.
-func reset(conn net.Conn) {
+func resetConnection(conn net.Conn) {
 	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
 		conn = hijacked.UnsafeConn()
 	}

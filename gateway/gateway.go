@@ -69,7 +69,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 func (g *Gateway) newAdmin() *admin.Server {
 	return admin.New(g.snapshot.Load().cfg.Server.Connections.Admin, admin.Deps{
 		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.observer.failures,
-		Metrics: g.deps.Metrics, Log: g.deps.Log, Often: g.observer.often, LogFault: g.deps.LogFault, Now: g.deps.Now,
+		Metrics: g.deps.Metrics, Log: g.deps.Log, LimitedLog: g.observer.limitedLog, LogFault: g.deps.LogFault, Now: g.deps.Now,
 		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
 		Draining: func() bool { return g.drain.Err() != nil },
 	})
@@ -97,7 +97,7 @@ func (g *Gateway) Drain() {
 // Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
-	g.store.gate.End()
+	g.store.gate.Close()
 	g.forwarder.sockets.Drain()
 	drained := g.metrics.connections.Drain(ctx) // before the server, which resets what comes in its last moments
 	err := errors.Join(drained, g.server.ShutdownWithContext(ctx), g.metrics.connections.Close())

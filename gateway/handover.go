@@ -15,21 +15,21 @@ import (
 
 // Gate is where requests that need the store wait while it goes to another process; process/handover has it.
 type Gate interface {
-	Enter() (open, moved bool) // waits while it is shut; when it was open, Leave must follow
-	Leave()
-	Moved() bool
-	Move() // the store is elsewhere, for good
-	End()  // nobody is known to serve: those that wait are told
+	Acquire() (open, moved bool) // waits while it is shut; when it was open, Leave must follow
+	Release()
+	HandedOver() bool
+	SetHandedOver() // the store is elsewhere, for good
+	Close()         // nobody is known to serve: those that wait are told
 }
 
 // openGate is the gate of a process that gives its store to nobody.
 type openGate struct{}
 
-func (openGate) Enter() (open, moved bool) { return true, false }
-func (openGate) Leave()                    {}
-func (openGate) Moved() bool               { return false }
-func (openGate) Move()                     {}
-func (openGate) End()                      {}
+func (openGate) Acquire() (open, moved bool) { return true, false }
+func (openGate) Release()                    {}
+func (openGate) HandedOver() bool            { return false }
+func (openGate) SetHandedOver()              {}
+func (openGate) Close()                      {}
 
 // storeGate takes exchanges through the gate.
 type storeGate struct {
@@ -40,46 +40,46 @@ type storeGate struct {
 // acquire is to be called before the store is asked for a request, once at most. Unless it reports that the store may be
 // asked, the exchange has ended: with the error, or in another process.
 func (s storeGate) acquire(ex *Exchange) (acquired bool, err error) {
-	switch open, moved := s.gate.Enter(); {
+	switch open, moved := s.gate.Acquire(); {
 	case open:
-		ex.inStore = true
+		ex.inGate = true
 		return true, nil
 	case moved:
-		return false, s.move(ex)
+		return false, s.handOver(ex)
 	}
 	return false, answer.ErrDraining
 }
 
 func (s storeGate) release(ex *Exchange) {
-	if ex.inStore {
-		ex.inStore = false
-		s.gate.Leave()
+	if ex.inGate {
+		ex.inGate = false
+		s.gate.Release()
 	}
 }
 
-// move gives the connection of a request to the process that serves now, with the request.
-func (s storeGate) move(ex *Exchange) error {
-	if ex.conn == nil || ex.pass == asking {
+// handOver gives the connection of a request to the process that serves now, with the request.
+func (s storeGate) handOver(ex *Exchange) error {
+	if ex.conn == nil || ex.pass == precheckPass {
 		return answer.ErrDraining
 	}
-	begun, err := original(ex)
+	begun, err := originalRequest(ex)
 	if err != nil {
 		return err
 	}
 	client, id := ex.conn, ex.id
-	ex.endWithout(func(net.Conn) {
+	ex.hijackWithoutResponse(func(net.Conn) {
 		if err := client.Give(begun); err != nil {
 			s.log.Error("a request was lost: its connection could not be handed over", "request_id", id, "error", err)
 		}
 	}, func() {})
-	ex.outcome = moved
+	ex.outcome = handedOver
 	return nil
 }
 
-// original is the request as it came, its body included; an Expect was met. What cannot be kept in memory is refused.
-func original(ex *Exchange) ([]byte, error) {
+// originalRequest is the request as it came, its body included; an Expect was met. What cannot be kept in memory is refused.
+func originalRequest(ex *Exchange) ([]byte, error) {
 	h := &ex.request.Header
-	text := append([]byte(ex.received), ' ')
+	text := append([]byte(ex.receivedMethod), ' ')
 	text = append(append(text, h.RequestURI()...), ' ')
 	text = append(append(text, h.Protocol()...), "\r\n"...)
 	for name, value := range header.Lines(h) {
@@ -111,7 +111,7 @@ func original(ex *Exchange) ([]byte, error) {
 // they are answered. WebSockets are ended with 1001. It returns when none is left or ctx ends; Shutdown must follow.
 func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen.Give) error {
 	closed := ln.HandOver(give)
-	g.store.gate.Move()
+	g.store.gate.SetHandedOver()
 	g.forwarder.sockets.Drain()
 	return errors.Join(closed, g.admin.Shutdown(ctx), ln.WaitLeft(ctx))
 }

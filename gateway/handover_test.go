@@ -83,14 +83,14 @@ func TestAStopDuringAHandOverAnswersWhoWaitsForTheStore(t *testing.T) {
 // TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain has a body that is more than a process keeps for another.
 func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T) {
 	t.Parallel()
-	large := Exchange{received: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
+	large := Exchange{receivedMethod: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
 	large.body = limitedBody{stream: bytes.NewReader(make([]byte, endpointBodyLimit+1)), size: endpointBodyLimit + 1, limit: 1 << 20}
 	large.request = new(fasthttp.Request)
-	if _, err := original(&large); !errors.Is(err, answer.ErrDraining) {
+	if _, err := originalRequest(&large); !errors.Is(err, answer.ErrDraining) {
 		t.Errorf("got %v, want answer.ErrDraining", err)
 	}
 	e := newEdge(t, "http://127.0.0.1:1", nil)
-	if f := e.observer.failures.Of(answer.ErrDraining); f.Status != http.StatusServiceUnavailable || f.Reason != "draining" || f.RetryAfter != 1 {
+	if f := e.observer.failures.Lookup(answer.ErrDraining); f.Status != http.StatusServiceUnavailable || f.Reason != "draining" || f.RetryAfter != 1 {
 		t.Errorf("got %+v, want 503 draining and Retry-After: 1", f)
 	}
 }

@@ -340,10 +340,10 @@ func TestNothingIsHeldAfterAStorm(t *testing.T) {
 	}
 	storm.Wait()
 	eventually(t, "nothing is held", func() bool {
-		places, uploads := e.admission.load.Taken()
+		places, uploads := e.admission.inFlight.Taken()
 		return e.admission.ledger.Clients() == 0 && places == 0 && uploads == 0
 	})
-	if all, light := e.admission.load.Service("service").Taken(); all != 0 || light != 0 {
+	if all, light := e.admission.inFlight.Service("service").Taken(); all != 0 || light != 0 {
 		t.Errorf("%d places of the service are held", all)
 	}
 }

@@ -30,14 +30,14 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 	return headers
 }
 
-// reserved knows the header names that only we may set.
-type reserved struct {
+// reservedHeaders knows the header names that only we may set.
+type reservedHeaders struct {
 	names  []string // folded
 	claims *header.Claims
 }
 
-func newReserved(cfg IdentityConfig) *reserved {
-	r := &reserved{claims: header.NewClaims()}
+func newReservedHeaders(cfg IdentityConfig) *reservedHeaders {
+	r := &reservedHeaders{claims: header.NewClaims()}
 	for name := range cfg.Headers {
 		r.names = append(r.names, header.Fold(name))
 	}
@@ -47,8 +47,8 @@ func newReserved(cfg IdentityConfig) *reserved {
 	return r
 }
 
-// holds reports whether a service could read the header as one of ours. All of these begin with x in some spelling.
-func (r *reserved) holds(name []byte) bool {
+// contains reports whether a service could read the header as one of ours. All of these begin with x in some spelling.
+func (r *reservedHeaders) contains(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
 	}
@@ -66,17 +66,17 @@ func (r *reserved) holds(name []byte) bool {
 // stripIdentity removes what could be read as an identity header of ours, on every route, and counts it. What is
 // forwarded is taken from the lines themselves and leaves such names out once more; this is for all that reads headers
 // here.
-func (c *clientFinder) stripIdentity(ex *Exchange) error {
+func (c *clientResolver) stripIdentity(ex *Exchange) error {
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
-		c.warnOldFunction(ex)
+		c.warnUnsignedBody(ex)
 	}
-	if ex.pass == asking { // nothing is served or forwarded, and the second pass has to find the platform's headers
+	if ex.pass == precheckPass { // nothing is served or forwarded, and the second pass has to find the platform's headers
 		return ex.next()
 	}
 	h := &ex.request.Header
 	forged := 0
 	for name := range header.Lines(h) {
-		if ex.snapshot.reserved.holds(name) || ex.snapshot.reserved.claims.Of(name) == header.IdentityClaim {
+		if ex.snapshot.reserved.contains(name) || ex.snapshot.reserved.claims.Of(name) == header.IdentityClaim {
 			forged++
 			h.DelBytes(name)
 		}
@@ -91,7 +91,7 @@ func (c *clientFinder) stripIdentity(ex *Exchange) error {
 // none of them yet; a request of nobody gets none.
 func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject) error {
 	for _, h := range ex.snapshot.identity {
-		if value := h.field.of(subject); value != "" {
+		if value := h.field.valueFor(subject); value != "" {
 			req.Header.Set(h.name, value)
 		}
 	}
@@ -106,8 +106,8 @@ func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 	return nil
 }
 
-// of is the field's value in visible ASCII.
-func (f IdentityField) of(s *authn.Subject) string {
+// valueFor is the field's value in visible ASCII.
+func (f IdentityField) valueFor(s *authn.Subject) string {
 	switch f {
 	case fieldID:
 		return strconv.FormatInt(s.UserID, 10)

@@ -50,39 +50,39 @@ func (l *limiter) newPrefetchLimits(cfg limit.Config) (all, byOpenID *limit.Buck
 	return l.buckets.New("prefetch", together), l.buckets.New("prefetch", each)
 }
 
-// limitedError is a refusal by a limit.
-type limitedError struct{ after time.Duration }
+// rateLimitError is a refusal by a limit.
+type rateLimitError struct{ retryAfter time.Duration }
 
-func (e *limitedError) Error() string { return fmt.Sprintf("rate limited for %v", e.after) }
+func (e *rateLimitError) Error() string { return fmt.Sprintf("rate limited for %v", e.retryAfter) }
 
 // Is makes it the error of its row, and for authn the one that it counts.
-func (*limitedError) Is(target error) bool {
+func (*rateLimitError) Is(target error) bool {
 	return target == answer.ErrRateLimited || target == authn.ErrLimited
 }
 
-// spend takes a token for the request and remembers the verdict for its answer.
-func (l *limiter) spend(ex *Exchange, bucket *limit.Bucket, client uint64) error {
+// chargeBucket takes a token for the request and remembers the verdict for its answer.
+func (l *limiter) chargeBucket(ex *Exchange, bucket *limit.Bucket, client uint64) error {
 	v := bucket.Take(client)
-	ex.verdicts = append(ex.verdicts, v)
+	ex.decisions = append(ex.decisions, v)
 	if v.Passed() {
 		return nil
 	}
-	return l.limited(ex, v)
+	return l.refuse(ex, v)
 }
 
-// limited counts a refusal by a limit.
-func (l *limiter) limited(ex *Exchange, v limit.Verdict) error {
+// refuse counts a refusal by a limit.
+func (l *limiter) refuse(ex *Exchange, v limit.Decision) error {
 	l.metrics.rateLimited.WithLabelValues(ex.route.pattern, v.Per()).Inc()
-	return &limitedError{v.After()}
+	return &rateLimitError{v.After()}
 }
 
-// spendOnFailure does what the limit allows to fail only so often: a token is taken first, so that attempts at the same
+// chargeFailure does what the limit allows to fail only so often: a token is taken first, so that attempts at the same
 // time cannot be more than there are tokens, and comes back unless counts says that the error is one to be counted.
-func (l *limiter) spendOnFailure(ex *Exchange, bucket *limit.Bucket, client uint64, counts error, do func() error) error {
+func (l *limiter) chargeFailure(ex *Exchange, bucket *limit.Bucket, client uint64, counts error, do func() error) error {
 	v := bucket.Take(client)
 	if !v.Passed() {
-		ex.verdicts = append(ex.verdicts, v)
-		return l.limited(ex, v)
+		ex.decisions = append(ex.decisions, v)
+		return l.refuse(ex, v)
 	}
 	err := do()
 	if !errors.Is(err, counts) {
@@ -101,7 +101,7 @@ func (l *limiter) limitRoute(ex *Exchange) error {
 	if bucket.Per() == limit.PerIP {
 		client = l.buckets.OfAddress(ex.client)
 	}
-	if err := l.spend(ex, bucket, client); err != nil {
+	if err := l.chargeBucket(ex, bucket, client); err != nil {
 		return err
 	}
 	return ex.next()
@@ -117,7 +117,7 @@ func (l *limiter) limitUser(ex *Exchange) error {
 	if subject := ex.subject; subject != nil {
 		client = uint64(subject.UserID)
 	}
-	if err := l.spend(ex, bucket, client); err != nil {
+	if err := l.chargeBucket(ex, bucket, client); err != nil {
 		return err
 	}
 	return ex.next()
@@ -132,26 +132,26 @@ type callLimits struct {
 // Login counts a login as soon as WeChat has said who it is, and the session that it starts.
 func (l callLimits) Login(appID, openID string) error {
 	client := l.limiter.buckets.OfOpenID(appID, openID)
-	if err := l.limiter.spend(l.ex, l.ex.snapshot.openIDs, client); err != nil {
+	if err := l.limiter.chargeBucket(l.ex, l.ex.snapshot.openIDs, client); err != nil {
 		return err
 	}
-	return l.limiter.spend(l.ex, l.ex.snapshot.sessions, client)
+	return l.limiter.chargeBucket(l.ex, l.ex.snapshot.sessions, client)
 }
 
 // Write counts what a user lets be written, for an endpoint that knows the user only then.
 func (l callLimits) Write(userID int64) error {
-	return l.limiter.spend(l.ex, l.ex.snapshot.writes, uint64(userID))
+	return l.limiter.chargeBucket(l.ex, l.ex.snapshot.writes, uint64(userID))
 }
 
 // Phone counts a user's question for a phone number.
 func (l callLimits) Phone() error {
-	return l.limiter.spend(l.ex, l.limiter.phones, uint64(l.ex.subject.UserID))
+	return l.limiter.chargeBucket(l.ex, l.limiter.phones, uint64(l.ex.subject.UserID))
 }
 
 // Decryption tries to open encrypted data, which may fail as often as limits.decrypt_failures says for a user, on all
 // endpoints together: whether ciphertexts of one's own making open, asked often enough, forges any plaintext.
 func (l callLimits) Decryption(decrypt func() error) error {
-	return l.limiter.spendOnFailure(l.ex, l.ex.snapshot.decryptFailures, uint64(l.ex.subject.UserID), authn.ErrNotOpened, decrypt)
+	return l.limiter.chargeFailure(l.ex, l.ex.snapshot.decryptFailures, uint64(l.ex.subject.UserID), authn.ErrNotOpened, decrypt)
 }
 
 // phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
@@ -159,19 +159,19 @@ func phoneLimit() limit.BucketConfig {
 	return limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
 }
 
-// announce adds a line for each limit that counted the request. Both fields are lists, so those of a service stay
+// setRateLimitHeaders adds a line for each limit that counted the request. Both fields are lists, so those of a service stay
 // beside them.
-func announce(resp *fasthttp.Response, verdicts []limit.Verdict) {
+func setRateLimitHeaders(resp *fasthttp.Response, verdicts []limit.Decision) {
 	for _, v := range verdicts {
 		resp.Header.Add(headerRateLimitPolicy, v.Policy())
 		resp.Header.Add(headerRateLimit, v.State())
 	}
 }
 
-// screen refuses addresses that limits.ip does not let in. Health tells nothing, and whoever asks for it, a balancer or
+// filterAddress refuses addresses that limits.ip does not let in. Health tells nothing, and whoever asks for it, a balancer or
 // wxgate health, is seldom thought of in such lists.
-func screen(ex *Exchange) error {
-	if ex.route.class != classHealth && !ex.snapshot.addresses.Admit(ex.client) {
+func filterAddress(ex *Exchange) error {
+	if ex.route.priority != priorityHealth && !ex.snapshot.addresses.Admit(ex.client) {
 		return answer.ErrIPDenied
 	}
 	return ex.next()

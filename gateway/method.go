@@ -32,7 +32,7 @@ func forwardable() []string {
 	}
 }
 
-func allowed() string { return strings.Join(forwardable(), ", ") }
+func allowHeader() string { return strings.Join(forwardable(), ", ") }
 
 // headerMethodOverride carries the method that wx.request cannot send.
 const headerMethodOverride = "X-Http-Method-Override"
@@ -53,9 +53,9 @@ func overrideMethod(ex *Exchange) error {
 	return ex.next()
 }
 
-// asksUs reports whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
+// isForGateway reports whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
 // OPTIONS that may be forwarded no further (§7.6.2).
-func asksUs(h *fasthttp.RequestHeader) bool {
+func isForGateway(h *fasthttp.RequestHeader) bool {
 	if string(h.Method()) != fasthttp.MethodOptions {
 		return false
 	}
@@ -63,7 +63,7 @@ func asksUs(h *fasthttp.RequestHeader) bool {
 		return true
 	}
 	for name, value := range header.Lines(h) {
-		if hops, counted := forwardsLeft(h, name, value); counted && hops == 0 {
+		if hops, counted := maxForwards(h, name, value); counted && hops == 0 {
 			return true
 		}
 	}
@@ -72,14 +72,14 @@ func asksUs(h *fasthttp.RequestHeader) bool {
 
 // answerOptions tells what the gateway understands.
 func answerOptions(ex *Exchange) error {
-	ex.response.Header.Set(fasthttp.HeaderAllow, allowed())
+	ex.response.Header.Set(fasthttp.HeaderAllow, allowHeader())
 	ex.response.SetStatusCode(fasthttp.StatusNoContent)
 	return nil
 }
 
-// forwardsLeft is how often a request may still be forwarded, when the field says so. Only OPTIONS and TRACE count (RFC
+// maxForwards is how often a request may still be forwarded, when the field says so. Only OPTIONS and TRACE count (RFC
 // 9110 §7.6.2), and a TRACE comes no further.
-func forwardsLeft(h *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
+func maxForwards(h *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
 	if !header.Folded(name, "max-forwards") || string(h.Method()) != fasthttp.MethodOptions {
 		return 0, false
 	}

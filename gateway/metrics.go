@@ -14,22 +14,22 @@ import (
 	"wxgate/gateway/listen"
 )
 
-// unmatched is the route label of requests that no route takes.
-const unmatched = "unmatched"
+// unmatchedRoute is the route label of requests that no route takes.
+const unmatchedRoute = "unmatched"
 
 // metrics are the series of this package. Every label comes from a closed set: patterns of routes, methods that we
 // know, statuses, reasons of the error table.
 type metrics struct {
-	requests    *prometheus.CounterVec
-	duration    *prometheus.HistogramVec
-	overhead    prometheus.Histogram
-	inFlight    prometheus.Gauge
-	stripped    prometheus.Counter
-	rateLimited *prometheus.CounterVec
-	webSockets  *prometheus.GaugeVec
-	connections *listen.Public
-	held        limit.Metrics
-	heldBack    prometheus.Counter
+	requests     *prometheus.CounterVec
+	duration     *prometheus.HistogramVec
+	overhead     prometheus.Histogram
+	inFlight     prometheus.Gauge
+	stripped     prometheus.Counter
+	rateLimited  *prometheus.CounterVec
+	webSockets   *prometheus.GaugeVec
+	connections  *listen.Public
+	perClient    limit.Metrics
+	earlyRetries prometheus.Counter
 
 	mu       sync.Mutex
 	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
@@ -66,7 +66,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 		stripped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "wxgate_identity_headers_stripped_total", Help: "Inbound headers removed because a service could read them as identity.",
 		}),
-		heldBack: prometheus.NewCounter(prometheus.CounterOpts{
+		earlyRetries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "wxgate_early_retries_total", Help: "Requests that came before the Retry-After of an overloaded answer was over, and waited.",
 		}),
 		rateLimited: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -77,46 +77,46 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 		Name: "wxgate_websockets", Help: "WebSockets that are open.",
 	}, []string{"route"})
 	m.connections = listen.NewPublic(reg)
-	m.held = limit.NewMetrics(reg, ledger)
+	m.perClient = limit.NewMetrics(reg, ledger)
 	m.resolved.Store(&map[seriesKey]series{})
-	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.heldBack, m.rateLimited, m.webSockets)
+	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.earlyRetries, m.rateLimited, m.webSockets)
 	return m
 }
 
-// countBuckets publishes how many clients the limits remember.
-func (m *metrics) countBuckets(reg prometheus.Registerer, held func() int) {
+// registerBuckets publishes how many clients the limits remember.
+func (m *metrics) registerBuckets(reg prometheus.Registerer, held func() int) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_rate_limit_keys", Help: "Clients whose buckets are not full, of all rate limits.",
 	}, func() float64 { return float64(held()) }))
 }
 
-// seriesOf is what an exchange is counted under.
-func seriesOf(ex *Exchange) seriesKey {
+// newSeriesKey is what an exchange is counted under.
+func newSeriesKey(ex *Exchange) seriesKey {
 	return seriesKey{
-		route: ex.pattern(), method: ex.method, reason: ex.reason, status: ex.response.StatusCode(),
+		route: ex.routeLabel(), method: ex.method, reason: ex.reason, status: ex.response.StatusCode(),
 		upstream: ex.reason == "" && ex.route != nil && ex.route.upstream != nil,
 	}
 }
 
-// observe measures the time to the head of an answer. others is what of it the service and the sender of the body took.
-func (m *metrics) observe(key seriesKey, took, others time.Duration) {
-	m.resolve(key).duration.Observe(took.Seconds())
+// observeDuration measures the time to the head of an answer. others is what of it the service and the sender of the body took.
+func (m *metrics) observeDuration(key seriesKey, took, others time.Duration) {
+	m.seriesFor(key).duration.Observe(took.Seconds())
 	if key.upstream {
 		m.overhead.Observe((took - others).Seconds())
 	}
 }
 
-// count counts an answer that is complete, or will never be.
-func (m *metrics) count(key seriesKey) { m.resolve(key).requests.Inc() }
+// countAnswer counts an answer that is complete, or will never be.
+func (m *metrics) countAnswer(key seriesKey) { m.seriesFor(key).requests.Inc() }
 
-// refusedEarly counts a request that was refused before our chain saw it.
-func (m *metrics) refusedEarly(f answer.Failure) {
-	m.resolve(seriesKey{route: unmatched, method: methodOther, reason: f.Reason, status: f.Status}).requests.Inc()
+// countUnobserved counts a request that was refused before our chain saw it.
+func (m *metrics) countUnobserved(f answer.Failure) {
+	m.seriesFor(seriesKey{route: unmatchedRoute, method: methodOther, reason: f.Reason, status: f.Status}).requests.Inc()
 }
 
-// resolve returns the handles of a combination. Combinations are few and soon all known, so they are kept in a map that
+// seriesFor returns the handles of a combination. Combinations are few and soon all known, so they are kept in a map that
 // is replaced, never changed: reading it takes no lock.
-func (m *metrics) resolve(key seriesKey) series {
+func (m *metrics) seriesFor(key seriesKey) series {
 	if s, known := (*m.resolved.Load())[key]; known {
 		return s
 	}

@@ -18,13 +18,13 @@ import (
 
 // observer measures, counts and logs, and turns errors into answers.
 type observer struct {
-	metrics  *metrics
-	failures answer.Table
-	often    *lograte.Log // the lines that clients provoke
-	log      *slog.Logger
-	access   *slog.Logger
-	now      func() time.Time
-	drain    context.Context // ends when draining begins: every answer is the last of its connection
+	metrics    *metrics
+	failures   answer.Table
+	limitedLog *lograte.Log // the lines that clients provoke
+	log        *slog.Logger
+	access     *slog.Logger
+	now        func() time.Time
+	drain      context.Context // ends when draining begins: every answer is the last of its connection
 }
 
 // observe measures, counts and logs every request. It resolves the error first: until then the status still reads 200.
@@ -32,18 +32,18 @@ func (o *observer) observe(ex *Exchange) error {
 	o.metrics.inFlight.Inc()
 	defer o.metrics.inFlight.Dec()
 	if err := ex.next(); err != nil {
-		o.fail(ex, err)
+		o.respondError(ex, err)
 	} else if ex.outcome != answered {
 		return nil // the request itself is still to come, here or elsewhere
 	}
-	nameAnswer(ex.response, ex.id)
-	announce(ex.response, ex.verdicts)
+	setRequestID(ex.response, ex.id)
+	setRateLimitHeaders(ex.response, ex.decisions)
 	if o.drain.Err() != nil {
 		ex.response.SetConnectionClose()
 	}
-	key := seriesOf(ex)
-	o.metrics.observe(key, o.now().Sub(ex.start), ex.upstreamTime+ex.body.waited)
-	o.report(ex, key)
+	key := newSeriesKey(ex)
+	o.metrics.observeDuration(key, o.now().Sub(ex.start), ex.upstreamTime+ex.body.clientWait)
+	o.recordAnswer(ex, key)
 	return nil
 }
 
@@ -51,67 +51,67 @@ func (o *observer) observe(ex *Exchange) error {
 func (o *observer) recoverPanic(ex *Exchange) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			o.often.Error(lograte.Kind{Message: "panic"}, "request_id", ex.id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
+			o.limitedLog.Error(lograte.Kind{Message: "panic"}, "request_id", ex.id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = answer.ErrInternal
 		}
 	}()
 	return ex.next()
 }
 
-// ending is the end of a body that still flows when its handler is through. The answer is counted and logged then, as
+// streamedBody is the end of a body that still flows when its handler is through. The answer is counted and logged then, as
 // what it has become: one that broke off is not the 200 that it began as.
-type ending struct {
-	over  bool
+type streamedBody struct {
+	ended bool
 	bytes int64
 	err   error  // how it broke off
-	then  func() // nil: the handler is not through
-	held  limit.Hold
+	onEnd func() // nil: the handler is not through
+	hold  limit.Hold
 }
 
-// after calls then when the body has ended, which may be now.
-func (e *ending) after(then func()) {
-	if e.then = then; e.over {
+// whenEnded calls then when the body has ended, which may be now.
+func (e *streamedBody) whenEnded(then func()) {
+	if e.onEnd = then; e.ended {
 		then()
 	}
 }
 
-// report counts and logs an answer, now or when its body has ended. What it then says of the request is copied: the
+// recordAnswer counts and logs an answer, now or when its body has ended. What it then says of the request is copied: the
 // buffers serve another one by that time.
-func (o *observer) report(ex *Exchange, key seriesKey) {
+func (o *observer) recordAnswer(ex *Exchange, key seriesKey) {
 	var line []slog.Attr
 	if ex.snapshot.cfg.Log.Access {
-		line = accessLine(ex)
+		line = accessAttrs(ex)
 	}
-	start, e := ex.start, ex.ending
+	start, e := ex.start, ex.streamed
 	if e == nil {
-		o.metrics.count(key)
+		o.metrics.countAnswer(key)
 		o.logAccess(line, key, int64(len(ex.response.Body())), o.now().Sub(start))
 		return
 	}
 	key.method = strings.Clone(key.method)
 	o.metrics.inFlight.Inc()
-	e.after(func() {
+	e.whenEnded(func() {
 		o.metrics.inFlight.Dec()
 		if e.err != nil {
 			line = append(line, slog.Int("began", key.status)) // what the client has seen
-			f := o.failures.Of(e.err)
+			f := o.failures.Lookup(e.err)
 			key.status, key.reason, key.upstream = f.Status, f.Reason, false
 		}
-		o.metrics.count(key)
+		o.metrics.countAnswer(key)
 		o.logAccess(line, key, e.bytes, o.now().Sub(start))
 	})
 }
 
-// accessLine is what the one line of a request says of it, as far as its handler knows. The strings are copies.
-func accessLine(ex *Exchange) []slog.Attr {
+// accessAttrs is what the one line of a request says of it, as far as its handler knows. The strings are copies.
+func accessAttrs(ex *Exchange) []slog.Attr {
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("request_id", ex.id),
 		slog.String("method", strings.Clone(ex.method)),
-		slog.String("route", ex.pattern()),
+		slog.String("route", ex.routeLabel()),
 		slog.String("path", lograte.Clip(ex.target.Path)),
 		slog.Int64("bytes_in", ex.body.read),
-		slog.String("client_ip", clientText(ex.client)),
+		slog.String("client_ip", formatClient(ex.client)),
 	)
 	if ex.route != nil && ex.route.upstream != nil {
 		attrs = append(attrs, slog.String("upstream", ex.route.upstreamID),
@@ -138,9 +138,9 @@ func (o *observer) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, to
 	o.access.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
 }
 
-// nameAnswer sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
+// setRequestID sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
 // whatever spelling, is looked for before ours is set.
-func nameAnswer(resp *fasthttp.Response, id string) {
+func setRequestID(resp *fasthttp.Response, id string) {
 	http1.DropFields(&resp.Header, func(name []byte) bool {
 		return len(name) == len(answer.HeaderRequestID) && strings.EqualFold(string(name), answer.HeaderRequestID)
 	})

@@ -66,7 +66,7 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
 	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := head("GET /private/x", e.token(t, "bob"))
-	somebody, _ := e.admission.load.Enter(nil, limit.Rank{Share: 100}, 1)
+	somebody, _ := e.admission.inFlight.Enter(nil, limit.Rank{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, bob)
 	conn.say(t, bob)
@@ -85,7 +85,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := e.token(t, "bob")
-	somebody, _ := e.admission.load.Enter(nil, limit.Rank{Share: 100}, 1)
+	somebody, _ := e.admission.inFlight.Enter(nil, limit.Rank{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, head("GET /private/x", bob))
 	conn.say(t, head("GET /private/x", bob))
@@ -106,13 +106,13 @@ func TestAStopDoesNotWaitForWhoWasHeldBack(t *testing.T) {
 	began := time.Now()
 	waited := make(chan time.Duration, 1)
 	go func() {
-		e.admission.awaitTurn(new(Exchange), began.Add(time.Hour))
+		e.admission.awaitRetryTime(new(Exchange), began.Add(time.Hour))
 		waited <- time.Since(began)
 	}()
 	eventually(t, "it waits", func() bool { return e.count(t, "wxgate_early_retries_total") == 1 })
 	e.Drain()
 	e.Drain() // Shutdown does it again
-	if took := <-waited; took >= retryMost {
+	if took := <-waited; took >= maxRetryAfter {
 		t.Errorf("it waited %v, want no longer than until the stop", took)
 	}
 }

@@ -76,7 +76,7 @@ func (m AuthMode) strictness() int {
 	return 3
 }
 
-func (r RouteConfig) validate(upstreams []string, ours *reserved) (f input.Faults) {
+func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f input.Faults) {
 	if _, err := route.ParsePattern(r.Path); err != nil {
 		f.Add("path", "%v", err)
 	}
@@ -181,13 +181,13 @@ func methodName(method string) string {
 
 // validate refuses what a route must not decide: who is calling, how the message is framed, and what belongs to one
 // connection.
-func (h RouteHeaders) validate(ours *reserved) (f input.Faults) {
+func (h RouteHeaders) validate(ours *reservedHeaders) (f input.Faults) {
 	spelled := map[string]string{}
 	check := func(path, name string) {
 		switch {
 		case !validToken(name):
 			f.Add(path, "%q is not a header name", name)
-		case ours.holds([]byte(name)):
+		case ours.contains([]byte(name)):
 			f.Add(path, "%s says who is calling; only the gateway sets it", name)
 		case header.HopByHop([]byte(name)) || header.Owned([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
 			f.Add(path, "%s is set by the gateway itself", name)

@@ -24,7 +24,7 @@ type RouteInfo struct {
 
 // Routes lists all routes and endpoints of a configuration, which must be valid, as the gateway enters them into its table.
 func Routes(cfg Config) ([]RouteInfo, error) {
-	p, err := newUnopened(cfg, slog.New(slog.DiscardHandler))
+	p, err := newOfflinePipeline(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	list := func(host string, m *route.Matcher[*routeEntry]) {
 		seen := map[*routeEntry]bool{}
 		m.Each(func(to *routeEntry) {
-			if !seen[to] && !to.off && (host == "" || !to.ours) { // endpoints are entered for every host
+			if !seen[to] && !to.disabled && (host == "" || !to.builtIn) { // endpoints are entered for every host
 				all = append(all, to.info(r))
 			}
 			seen[to] = true
@@ -54,13 +54,13 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
-	if r.ours {
+	if r.builtIn {
 		info.To = "wxgate"
 	}
-	if r.ours && r.pattern == refreshPath {
+	if r.builtIn && r.pattern == refreshPath {
 		info.Auth = AuthRequired
 	}
-	limits := r.limits
+	limits := r.extraLimits
 	if r.limit != nil {
 		limits = append([]string{r.limit.String()}, limits...)
 	}

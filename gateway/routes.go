@@ -23,37 +23,37 @@ import (
 // meets other steps than authenticate and serve.
 func (p *pipeline) chain(authenticate, serve Step) []Step {
 	return []Step{
-		p.begin,                   // request id and client address, before anything that logs
-		p.observer.observe,        // outside authentication: 401 and 429 are traffic too
-		p.observer.recoverPanic,   // inside observe, so that a panic is counted as the 500 it becomes
-		expectation,               // nothing but 100-continue can be expected of us
-		p.clients.stripIdentity,   // X-User-* from outside never survives, on public routes too
-		overrideMethod,            // before routing and authentication: they decide on the method that the service gets
-		matchRoute,                // on the bytes that are forwarded; a path with two readings is 400
-		screen,                    // addresses that may not ask; health is left out, so it needs the route
-		once(p.limits.limitRoute), // before signatures are checked and WeChat is asked
-		refuseContent,             // content of a GET, which a service may take for another request
-		limitBody,                 // a length over the route's limit is 413 before any of the body is read
-		p.admission.giveBack,      // whatever becomes of the request: what it holds is given back
-		authenticate,              // required unless the route says otherwise
-		once(p.limits.limitUser),  // who it is is known only now
-		checkFields,               // what a service could read otherwise than we have; behind authentication, whose 401 says more
-		p.admission.holdBack,      // who was just refused, and did not wait: before it costs anything more
-		p.admission.holdRequest,   // what one client may hold at a time; a false token is nobody's
-		receiveBody,               // before a place is taken: a slow sender of a short body holds none
-		p.admission.shed,          // beyond what we can bear, 503 at once: logins first, health never
+		p.openExchange,                         // request id and client address, before anything that logs
+		p.observer.observe,                     // outside authentication: 401 and 429 are traffic too
+		p.observer.recoverPanic,                // inside observe, so that a panic is counted as the 500 it becomes
+		checkExpectation,                       // nothing but 100-continue can be expected of us
+		p.clients.stripIdentity,                // X-User-* from outside never survives, on public routes too
+		overrideMethod,                         // before routing and authentication: they decide on the method that the service gets
+		matchRoute,                             // on the bytes that are forwarded; a path with two readings is 400
+		filterAddress,                          // addresses that may not ask; health is left out, so it needs the route
+		skipAfterPrecheck(p.limits.limitRoute), // before signatures are checked and WeChat is asked
+		refuseContent,                          // content of a GET, which a service may take for another request
+		limitBody,                              // a length over the route's limit is 413 before any of the body is read
+		p.admission.releaseCapacity,            // whatever becomes of the request: what it holds is given back
+		authenticate,                           // required unless the route says otherwise
+		skipAfterPrecheck(p.limits.limitUser),  // who it is is known only now
+		checkFields,                            // what a service could read otherwise than we have; behind authentication, whose 401 says more
+		p.admission.paceRetry,                  // who was just refused, and did not wait: before it costs anything more
+		p.admission.limitClient,                // what one client may hold at a time; a false token is nobody's
+		bufferBody,                             // before a place is taken: a slow sender of a short body holds none
+		p.admission.shed,                       // beyond what we can bear, 503 at once: logins first, health never
 		serve,
 	}
 }
 
 // endpoint is a path that the gateway answers itself.
 type endpoint struct {
-	method string
-	path   string
-	class  class
-	auth   AuthMode
-	limit  *limit.Bucket
-	serve  Step
+	method   string
+	path     string
+	priority priority
+	auth     AuthMode
+	limit    *limit.Bucket
+	serve    Step
 }
 
 // refreshPath is where a token is refreshed. The endpoint reads the token itself: it takes an expired one too.
@@ -64,8 +64,8 @@ const (
 	phonePath   = "/api/v1/auth/phone"
 )
 
-// off reports whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
-func (e endpoint) off(cfg Config) bool {
+// disabled reports whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
+func (e endpoint) disabled(cfg Config) bool {
 	switch e.path {
 	case "/api/v1/auth/cloud-login":
 		return !cfg.CloudRun && cfg.FunctionKey == ""
@@ -75,9 +75,9 @@ func (e endpoint) off(cfg Config) bool {
 	return false
 }
 
-// limits are what an operator reads of the limits that the endpoint counts itself, beside the one of its route: it knows
+// extraLimits are what an operator reads of the limits that the endpoint counts itself, beside the one of its route: it knows
 // only then who asks, or whether to count.
-func (e endpoint) limits(cfg Config) []string {
+func (e endpoint) extraLimits(cfg Config) []string {
 	unopened := cfg.Limits.DecryptFailures.String() + " where data do not open"
 	switch e.path {
 	case refreshPath:
@@ -90,14 +90,14 @@ func (e endpoint) limits(cfg Config) []string {
 		}
 		return []string{phoneLimit().String()}
 	}
-	if e.class == classLogin {
+	if e.priority == priorityLogin {
 		return []string{"and per " + limit.PerOpenID}
 	}
 	return nil
 }
 
-// stored reports whether the endpoint needs the store; the others only tell what they know.
-func (e endpoint) stored() bool { return e.auth != AuthNone || e.method == fasthttp.MethodPost }
+// needsStore reports whether the endpoint needs the store; the others only tell what they know.
+func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == fasthttp.MethodPost }
 
 // endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
 // out.
@@ -105,29 +105,29 @@ func (p *pipeline) endpoints(r *snapshot) []endpoint {
 	ours, call := p.fiber.api, p.serveAPI
 	const get, post, put = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
 	all := []endpoint{
-		{post, "/api/v1/auth/wx-login", classLogin, AuthNone, r.logins, call(ours.Login)},
-		{post, "/api/v1/auth/wechat-login", classLogin, AuthNone, r.logins, call(ours.Login)},
-		{post, "/api/v1/user/login", classLogin, AuthNone, r.logins, call(ours.LoginSecondDialect)},
-		{post, refreshPath, classOther, AuthNone, nil, call(ours.Refresh)}, // takes expired tokens too, so it reads them itself
-		{post, "/api/v1/auth/logout", classOther, AuthRequired, r.writes, call(ours.Logout)},
-		{post, "/api/v1/auth/cloud-login", classLogin, AuthNone, r.logins, call(ours.CloudLogin)},
-		{post, decryptPath, classOther, AuthRequired, nil, call(ours.Decrypt)},
-		{post, phonePath, classOther, AuthRequired, r.writes, call(ours.Phone)},
-		{get, "/api/v1/auth/sessions", classOther, AuthRequired, nil, call(ours.Sessions)},
-		{fasthttp.MethodDelete, "/api/v1/auth/sessions/:id", classOther, AuthRequired, r.writes, call(ours.EndSession)},
-		{get, "/.well-known/jwks.json", classOther, AuthNone, nil, call(ours.Keys)},
-		{get, "/api/v1/user/profile", classOther, AuthRequired, nil, call(ours.Profile)},
-		{put, "/api/v1/user/profile", classOther, AuthRequired, r.writes, call(ours.UpdateProfile)},
-		{get, "/healthz", classHealth, AuthNone, nil, p.healthz},
-		{fasthttp.MethodHead, "/healthz", classHealth, AuthNone, nil, p.healthz},
-		{get, "/", classHealth, AuthNone, nil, p.healthz}, // WeChat Cloud Run probes / without a token
-		{fasthttp.MethodHead, "/", classHealth, AuthNone, nil, p.healthz},
-		{fasthttp.MethodOptions, "/", classHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
+		{post, "/api/v1/auth/wx-login", priorityLogin, AuthNone, r.logins, call(ours.Login)},
+		{post, "/api/v1/auth/wechat-login", priorityLogin, AuthNone, r.logins, call(ours.Login)},
+		{post, "/api/v1/user/login", priorityLogin, AuthNone, r.logins, call(ours.LegacyLogin)},
+		{post, refreshPath, priorityNormal, AuthNone, nil, call(ours.Refresh)}, // takes expired tokens too, so it reads them itself
+		{post, "/api/v1/auth/logout", priorityNormal, AuthRequired, r.writes, call(ours.Logout)},
+		{post, "/api/v1/auth/cloud-login", priorityLogin, AuthNone, r.logins, call(ours.CloudLogin)},
+		{post, decryptPath, priorityNormal, AuthRequired, nil, call(ours.Decrypt)},
+		{post, phonePath, priorityNormal, AuthRequired, r.writes, call(ours.Phone)},
+		{get, "/api/v1/auth/sessions", priorityNormal, AuthRequired, nil, call(ours.Sessions)},
+		{fasthttp.MethodDelete, "/api/v1/auth/sessions/:id", priorityNormal, AuthRequired, r.writes, call(ours.EndSession)},
+		{get, "/.well-known/jwks.json", priorityNormal, AuthNone, nil, call(ours.Keys)},
+		{get, "/api/v1/user/profile", priorityNormal, AuthRequired, nil, call(ours.Profile)},
+		{put, "/api/v1/user/profile", priorityNormal, AuthRequired, r.writes, call(ours.UpdateProfile)},
+		{get, "/healthz", priorityHealth, AuthNone, nil, p.healthz},
+		{fasthttp.MethodHead, "/healthz", priorityHealth, AuthNone, nil, p.healthz},
+		{get, "/", priorityHealth, AuthNone, nil, p.healthz}, // WeChat Cloud Run probes / without a token
+		{fasthttp.MethodHead, "/", priorityHealth, AuthNone, nil, p.healthz},
+		{fasthttp.MethodOptions, "/", priorityHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
 	}
 	if r.push == nil {
 		return all
 	}
-	return append(all, endpoint{get, push.Path, classOther, AuthNone, nil, p.echoPush}, endpoint{post, push.Path, classOther, AuthNone, nil, p.takePush})
+	return append(all, endpoint{get, push.Path, priorityNormal, AuthNone, nil, p.echoPush}, endpoint{post, push.Path, priorityNormal, AuthNone, nil, p.receivePush})
 }
 
 // endpointBodyLimit is the largest body of an endpoint; encryptedData of WeChat stays far below.
@@ -135,37 +135,37 @@ const endpointBodyLimit = 64 << 10
 
 // route is what a matched request is treated by: a configured route or an endpoint.
 type routeEntry struct {
-	pattern    string   // the label of metrics and logs: host and path
-	methods    []string // empty: all
-	host       string   // empty: any
-	ours       bool     // an endpoint of the gateway's own API
-	off        bool     // and this configuration leaves it nothing to do
-	class      class    // its place when there is too much to do
-	auth       AuthMode
-	bodyLimit  int64
-	getBody    bool // GET and HEAD may have content
-	timeout    time.Duration
-	rewriting  *route.Rewriting // nil: the target is sent as it came
-	changes    header.Changes
-	limit      *limit.Bucket      // nil: none
-	limits     []string           // the further ones that are counted once more is known
-	endpoint   Step               // nil: forwarded
-	stored     bool               // the endpoint needs the store
-	upstream   *upstream.Upstream // nil: an endpoint
-	upstreamID string             // the upstream's name
-	adaptive   *limit.Adaptive    // on the upstream; nil: an endpoint
-	baseline   limit.Baseline     // time of an answer
+	pattern      string   // the label of metrics and logs: host and path
+	methods      []string // empty: all
+	host         string   // empty: any
+	builtIn      bool     // an endpoint of the gateway's own API
+	disabled     bool     // and this configuration leaves it nothing to do
+	priority     priority // its place when there is too much to do
+	auth         AuthMode
+	bodyLimit    int64
+	allowGetBody bool // GET and HEAD may have content
+	timeout      time.Duration
+	rewrite      *route.Rewriting // nil: the target is sent as it came
+	changes      header.Changes
+	limit        *limit.Bucket      // nil: none
+	extraLimits  []string           // the further ones that are counted once more is known
+	endpoint     Step               // nil: forwarded
+	needsStore   bool               // the endpoint needs the store
+	upstream     *upstream.Upstream // nil: an endpoint
+	upstreamID   string             // the upstream's name
+	adaptive     *limit.Adaptive    // on the upstream; nil: an endpoint
+	baseline     limit.Baseline     // time of an answer
 }
 
 // newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
 func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
-	t := route.NewTable((*routeEntry).stricter)
+	t := route.NewTable((*routeEntry).stricterThan)
 	for i, cfg := range r.cfg.Routes {
 		if err := p.addRoute(t, r, cfg); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
-	guardHead(t, r.cfg)
+	protectHead(t, r.cfg)
 	hosts := t.Names()
 	for _, e := range p.endpoints(r) {
 		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
@@ -194,9 +194,9 @@ func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteC
 	return nil
 }
 
-// guardHead lets a protected route for GET take HEAD as well, unless a route of the same path does: services answer HEAD
+// protectHead lets a protected route for GET take HEAD as well, unless a route of the same path does: services answer HEAD
 // by what they have for GET (RFC 9110 §9.3.2), and beside an open /** that would be reached without a token.
-func guardHead(t *route.Table[*routeEntry], cfg Config) {
+func protectHead(t *route.Table[*routeEntry], cfg Config) {
 	for _, r := range cfg.Routes {
 		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fasthttp.MethodGet) {
 			continue
@@ -208,8 +208,8 @@ func guardHead(t *route.Table[*routeEntry], cfg Config) {
 	}
 }
 
-// stricter reports whether a route asks more of who calls than another one does.
-func (r *routeEntry) stricter(than *routeEntry) bool {
+// stricterThan reports whether a route asks more of who calls than another one does.
+func (r *routeEntry) stricterThan(than *routeEntry) bool {
 	return r.auth.strictness() > than.auth.strictness()
 }
 
@@ -220,8 +220,8 @@ func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Co
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
 	made := &routeEntry{
-		pattern: e.path, methods: []string{e.method}, ours: true, off: e.off(cfg), class: e.class, auth: e.auth,
-		bodyLimit: endpointBodyLimit, limit: e.limit, limits: e.limits(cfg), endpoint: e.serve, stored: e.stored(),
+		pattern: e.path, methods: []string{e.method}, builtIn: true, disabled: e.disabled(cfg), priority: e.priority, auth: e.auth,
+		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(cfg), endpoint: e.serve, needsStore: e.needsStore(),
 	}
 	var free []string // looked up before the first is entered: a host also finds what is there for any
 	for _, host := range hosts {
@@ -238,13 +238,13 @@ func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Co
 func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
-		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), getBody: cfg.GetBody == allowBody, timeout: cfg.Timeout,
+		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allowBody, timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
 	if cfg.Auth == AuthPrefetch {
 		together, each := r.cfg.Limits.Prefetches()
-		made.limits = []string{fmt.Sprintf("%v burst %d for all pre-fetches by code", together.Rate, together.Burst), each.String()}
+		made.extraLimits = []string{fmt.Sprintf("%v burst %d for all pre-fetches by code", together.Rate, together.Burst), each.String()}
 	}
 	if made.bodyLimit == 0 {
 		made.bodyLimit = int64(r.cfg.Server.BodyLimit)
@@ -264,15 +264,15 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	if made.upstream, known = r.upstreams[cfg.Upstream]; !known {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
-	made.adaptive = p.admission.load.Service(cfg.Upstream)
+	made.adaptive = p.admission.inFlight.Service(cfg.Upstream)
 	var err error
-	made.rewriting, err = rewritingOf(cfg)
+	made.rewrite, err = newRewriting(cfg)
 	return made, err
 }
 
 // matchRoute reads the target once and picks the route.
 func matchRoute(ex *Exchange) error {
-	if asksUs(&ex.request.Header) {
+	if isForGateway(&ex.request.Header) {
 		return answerOptions(ex)
 	}
 	t, ok := route.ParseRequestTarget(wire.OriginForm(ex.method, ex.request.Header.RequestURI()), ex.decoded[:0])
@@ -296,10 +296,10 @@ func (g *Gateway) serve(ex *Exchange) error {
 	switch {
 	case ex.route.endpoint == nil:
 		return g.forwarder.forward(ex)
-	case ex.route.off:
+	case ex.route.disabled:
 		return answer.ErrNoRoute
 	}
-	if ex.route.stored && !ex.inStore {
+	if ex.route.needsStore && !ex.inGate {
 		if acquired, err := g.store.acquire(ex); !acquired {
 			return err
 		}
@@ -324,12 +324,12 @@ func (p *pipeline) echoPush(ex *Exchange) error {
 	if err != nil {
 		return err
 	}
-	answerText(ex, echo)
+	respondText(ex, echo)
 	return nil
 }
 
-// takePush answers POST /wechat/push. WeChat hears "success" once the service has the message, else it will send it again.
-func (p *pipeline) takePush(ex *Exchange) error {
+// receivePush answers POST /wechat/push. WeChat hears "success" once the service has the message, else it will send it again.
+func (p *pipeline) receivePush(ex *Exchange) error {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
 	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)
 	if err != nil {
@@ -339,17 +339,17 @@ func (p *pipeline) takePush(ex *Exchange) error {
 	if err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[ex.snapshot.cfg.PushUpstream], ex.id); err != nil {
 		return err
 	}
-	answerText(ex, "success")
+	respondText(ex, "success")
 	return nil
 }
 
-func answerText(ex *Exchange, text string) {
+func respondText(ex *Exchange, text string) {
 	ex.response.Header.Set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
 	ex.response.SetBodyString(text)
 }
 
-// rewritingOf is what a route does to the path; nil: nothing.
-func rewritingOf(cfg RouteConfig) (*route.Rewriting, error) {
+// newRewriting is what a route does to the path; nil: nothing.
+func newRewriting(cfg RouteConfig) (*route.Rewriting, error) {
 	switch {
 	case cfg.Rewrite != "":
 		return route.NewRewriting(cfg.Path, cfg.Rewrite)

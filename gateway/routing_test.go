@@ -96,17 +96,17 @@ func TestARouteCannotChangeWhatIsOurs(t *testing.T) {
 		"Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Via", "X-Request-Id",
 		"Sec-WebSocket-Key", "X-Real-Ip", "Expect", "a b", "",
 	} {
-		removed := RouteHeaders{Remove: []string{name}}.validate(newReserved(cfg.Identity))
-		set := RouteHeaders{Set: map[string]string{name: "x"}}.validate(newReserved(cfg.Identity))
+		removed := RouteHeaders{Remove: []string{name}}.validate(newReservedHeaders(cfg.Identity))
+		set := RouteHeaders{Set: map[string]string{name: "x"}}.validate(newReservedHeaders(cfg.Identity))
 		if len(removed) != 1 || len(set) != 1 {
 			t.Errorf("%q: got %v and %v, want one fault each", name, removed, set)
 		}
 	}
 	var values input.Faults
 	for _, value := range []string{" x", "x ", "a\r\nb", "a\x00b", "菜谱"} {
-		values = append(values, RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(newReserved(cfg.Identity))...)
+		values = append(values, RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(newReservedHeaders(cfg.Identity))...)
 	}
-	values = append(values, RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(newReserved(cfg.Identity))...)
+	values = append(values, RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(newReservedHeaders(cfg.Identity))...)
 	if len(values) != 6 {
 		t.Errorf("got %v, want six faults", values)
 	}
@@ -221,7 +221,7 @@ func BenchmarkLoad(b *testing.B) {
 				if faults := cfg.Validate(); len(faults) > 0 {
 					b.Fatal(faults)
 				}
-				if _, err := g.newSnapshot(cfg, unopened([]string{"service"}), nil); err != nil {
+				if _, err := g.newSnapshot(cfg, offlineUpstreams([]string{"service"}), nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -231,7 +231,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func newUnopenedFor(tb testing.TB, cfg Config) *pipeline {
 	tb.Helper()
-	g, err := newUnopened(cfg, discard())
+	g, err := newOfflinePipeline(cfg, discard())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestAUsersWritesShareABucket(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", row.what, got, row.want)
 		}
 	}
-	if err := (callLimits{e.limits, &Exchange{snapshot: e.snapshot.Load(), route: &routeEntry{pattern: "/api/v1/auth/refresh"}}}).Write(1); e.observer.failures.Of(err).Reason != "rate_limited" {
+	if err := (callLimits{e.limits, &Exchange{snapshot: e.snapshot.Load(), route: &routeEntry{pattern: "/api/v1/auth/refresh"}}}).Write(1); e.observer.failures.Lookup(err).Reason != "rate_limited" {
 		t.Errorf("a refresh of alice's that writes: %v, want rate_limited", err)
 	}
 }

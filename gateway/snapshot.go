@@ -15,7 +15,7 @@ type snapshot struct {
 	upstreams map[string]*upstream.Upstream
 	push      *wechat.Push // nil: message push is off
 	routes    *route.Table[*routeEntry]
-	reserved  *reserved
+	reserved  *reservedHeaders
 	identity  []identityHeader
 	signer    *token.Signer // nil: identities are not signed
 	logins    *limit.Bucket // by address
@@ -35,7 +35,7 @@ type snapshot struct {
 func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*snapshot, error) {
 	r := &snapshot{
 		cfg: cfg, upstreams: upstreams, push: push,
-		reserved:  newReserved(cfg.Identity),
+		reserved:  newReservedHeaders(cfg.Identity),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
 	}

@@ -20,7 +20,7 @@ func (c Config) Warnings() (f input.Faults) {
 		}
 		for _, e := range endpoints {
 			taken := r.Path == e.path && (len(r.Methods) == 0 || slices.Contains(r.Methods, e.method))
-			if taken && !e.off(c) && e.class != classHealth {
+			if taken && !e.disabled(c) && e.priority != priorityHealth {
 				f.Add(fmt.Sprintf("routes[%d].path", i), "%s %s goes to %s, and the gateway's own endpoint is not reached", e.method, e.path, to)
 			}
 		}

@@ -80,9 +80,9 @@ func TestAClientThatLeavesEndsTheWorkOfTheService(t *testing.T) {
 				}
 				t.Logf("ended after %v", time.Since(left))
 				eventually(t, "nobody is watched any more", func() bool {
-					e.forwarder.watch.mu.Lock()
-					defer e.forwarder.watch.mu.Unlock()
-					return len(e.forwarder.watch.waits) == 0 && !e.forwarder.watch.running
+					e.forwarder.watcher.mu.Lock()
+					defer e.forwarder.watcher.mu.Unlock()
+					return len(e.forwarder.watcher.watched) == 0 && !e.forwarder.watcher.running
 				})
 			})
 		}
@@ -144,7 +144,7 @@ func TestAClientThatStaysIsServedHoweverLongItTakes(t *testing.T) {
 	l := e.dial(t)
 	l.say(t, head("GET /public/x", "")+head("GET /public/y", "")) // what is pipelined is no leaving
 	eventually(t, "it is looked at", func() bool { return len(service.Requests()) == 1 })
-	timer := time.NewTimer(3 * watchEvery)
+	timer := time.NewTimer(3 * pollInterval)
 	<-timer.C
 	close(release)
 	for range 2 {
@@ -156,7 +156,7 @@ func TestAClientThatStaysIsServedHoweverLongItTakes(t *testing.T) {
 
 func TestAWaitIsAContextThatEndsWhenItsClientLeaves(t *testing.T) {
 	t.Parallel()
-	x := &wait{Context: t.Context(), deadline: time.Now().Add(time.Hour)}
+	x := &clientContext{Context: t.Context(), deadline: time.Now().Add(time.Hour)}
 	if at, bounded := x.Deadline(); !bounded || !at.Equal(x.deadline) || x.Err() != nil {
 		t.Errorf("its deadline is %v and its error %v, want those of one that goes on", at, x.Err())
 	}
@@ -169,8 +169,8 @@ func TestAWaitIsAContextThatEndsWhenItsClientLeaves(t *testing.T) {
 	derived, cancel := context.WithCancel(x)
 	defer cancel()
 	before := x.Done()
-	x.leave()
-	x.leave()
+	x.cancel()
+	x.cancel()
 	<-before
 	<-x.Done()
 	<-derived.Done()

@@ -30,17 +30,17 @@ const (
 	webSocketGUID     = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 §1.3
 )
 
-// switchingWrite is how long a client may take for the 101.
-const switchingWrite = 30 * time.Second
+// switchingWriteTimeout is how long a client may take for the 101.
+const switchingWriteTimeout = 30 * time.Second
 
-// asksForWebSocket reports whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
+// isWebSocketUpgrade reports whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
 // HTTP/1.0 (RFC 9110 §7.8).
-func asksForWebSocket(h *fasthttp.RequestHeader) bool {
-	return h.IsHTTP11() && listed(h, fasthttp.HeaderUpgrade, webSocketProtocol)
+func isWebSocketUpgrade(h *fasthttp.RequestHeader) bool {
+	return h.IsHTTP11() && listContains(h, fasthttp.HeaderUpgrade, webSocketProtocol)
 }
 
-// listed reports whether a list of tokens holds one, in any case.
-func listed(h *fasthttp.RequestHeader, name, token string) bool {
+// listContains reports whether a list of tokens holds one, in any case.
+func listContains(h *fasthttp.RequestHeader, name, token string) bool {
 	for _, value := range h.PeekAll(name) {
 		for item := range bytes.SplitSeq(value, []byte{','}) {
 			if bytes.EqualFold(bytes.TrimSpace(item), []byte(token)) {
@@ -58,11 +58,11 @@ func checkHandshake(ex *Exchange) (key string, err error) {
 	switch {
 	case ex.method != fasthttp.MethodGet || ex.body.stream != nil:
 		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", answer.ErrInvalidRequest)
-	case !listed(h, fasthttp.HeaderConnection, upgradeToken):
+	case !listContains(h, fasthttp.HeaderConnection, upgradeToken):
 		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", answer.ErrInvalidRequest)
 	case header.ConnectionOptions(h).Contain([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
 		return "", fmt.Errorf("%w: Upgrade beside Connection: close", answer.ErrInvalidRequest)
-	case !validKey(key):
+	case !validWebSocketKey(key):
 		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", answer.ErrInvalidRequest)
 	case header.One(h, headerWebSocketVersion) != webSocketVersion:
 		return "", &answer.StatusError{Status: fasthttp.StatusUpgradeRequired, Detail: "a WebSocket version other than 13", Fields: map[string]string{
@@ -72,7 +72,7 @@ func checkHandshake(ex *Exchange) (key string, err error) {
 	return key, nil
 }
 
-func validKey(key string) bool {
+func validWebSocketKey(key string) bool {
 	nonce, err := base64.StdEncoding.Strict().DecodeString(key)
 	return err == nil && len(nonce) == 16
 }
@@ -84,7 +84,7 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := f.admission.hold(ex, limit.WebSockets); err != nil {
+	if err := f.admission.acquireForClient(ex, limit.WebSockets); err != nil {
 		return err
 	}
 	req := fasthttp.AcquireRequest()
@@ -94,26 +94,26 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 	}
 	req.Header.Set(fasthttp.HeaderConnection, "Upgrade")
 	req.Header.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
-	waiting := f.watch.begin(ex)
-	defer f.watch.end(waiting, ex)
-	service, exchanged, err := ex.route.upstream.Upgrade(waiting, req, ex.response, user(ex))
-	ex.exchanged(exchanged)
+	waiting := f.watcher.watch(ex)
+	defer f.watcher.unwatchUnlessStreaming(waiting, ex)
+	service, exchanged, err := ex.route.upstream.Upgrade(waiting, req, ex.response, userKey(ex))
+	ex.recordResult(exchanged)
 	switch {
 	case err != nil:
 		return err
 	case service == nil:
-		f.flows(ex, exchanged.Body, waiting)
+		f.trackBody(ex, exchanged.Body, waiting)
 		return nil
-	case !accepts(ex.response, key):
+	case !acceptsHandshake(ex.response, key):
 		_ = service.Close()
 		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", http1.ErrInvalid)
 	}
-	f.joinWebSocket(ex, service)
+	f.startTunnel(ex, service)
 	return nil
 }
 
-// accepts reports whether the service has read the handshake (RFC 6455 §4.2.2): its 101 alone could be an accident.
-func accepts(resp *fasthttp.Response, key string) bool {
+// acceptsHandshake reports whether the service has read the handshake (RFC 6455 §4.2.2): its 101 alone could be an accident.
+func acceptsHandshake(resp *fasthttp.Response, key string) bool {
 	sum := sha1.Sum([]byte(key + webSocketGUID))
 	var accept []byte
 	for name, value := range resp.Header.All() {
@@ -124,9 +124,9 @@ func accepts(resp *fasthttp.Response, key string) bool {
 	return string(accept) == base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// joinWebSocket answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
+// startTunnel answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
 // limits of bodies nor timeouts of requests count.
-func (f *forwarder) joinWebSocket(ex *Exchange, service *http1.Tunnel) {
+func (f *forwarder) startTunnel(ex *Exchange, service *http1.Tunnel) {
 	client := ex.conn
 	if client == nil {
 		_ = service.Close()
@@ -136,7 +136,7 @@ func (f *forwarder) joinWebSocket(ex *Exchange, service *http1.Tunnel) {
 	resp.Set(fasthttp.HeaderConnection, "Upgrade")
 	resp.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
 	client.Passthrough()
-	_ = client.SetWriteDeadline(time.Now().Add(switchingWrite))
+	_ = client.SetWriteDeadline(time.Now().Add(switchingWriteTimeout))
 	t := websocket.NewTunnel(client, service, ex.subject, ex.hold.Move(limit.WebSockets))
 	f.sockets.Add(ex.route.pattern, t)
 	ex.hijack(t.Run, t.Abort)

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// every is how often a line of one kind is written at most.
-const every = time.Second
+// interval is how often a line of one kind is written at most.
+const interval = time.Second
 
 // Kind is what lines have in common. Its words come from closed sets, never from a client: each Kind is remembered.
 type Kind struct {
@@ -26,18 +26,18 @@ type Log struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	kinds map[Kind]written
+	kinds map[Kind]kindState
 }
 
-// written is what became of the lines of a Kind.
-type written struct {
-	last    time.Time
-	leftOut int // since then
+// kindState is what became of the lines of a Kind.
+type kindState struct {
+	lastWritten time.Time
+	leftOut     int // since then
 }
 
 // New returns a Log that writes to log.
 func New(log *slog.Logger, now func() time.Time) *Log {
-	return &Log{log: log, now: now, kinds: make(map[Kind]written)}
+	return &Log{log: log, now: now, kinds: make(map[Kind]kindState)}
 }
 
 // Warn writes a warning with args, unless one of its kind was written within the last second.
@@ -47,7 +47,7 @@ func (l *Log) Warn(k Kind, args ...any) { l.write(slog.LevelWarn, k, args) }
 func (l *Log) Error(k Kind, args ...any) { l.write(slog.LevelError, k, args) }
 
 func (l *Log) write(level slog.Level, k Kind, args []any) {
-	leftOut, due := l.take(k)
+	leftOut, due := l.reserve(k)
 	if !due {
 		return
 	}
@@ -62,30 +62,30 @@ func (l *Log) write(level slog.Level, k Kind, args []any) {
 	l.log.Log(context.Background(), level, k.Message, args...)
 }
 
-// take reports whether a line is due, and how many were left out before it. A clock that was set back makes it due.
-func (l *Log) take(k Kind) (leftOut int, due bool) {
+// reserve reports whether a line is due, and how many were left out before it. A clock that was set back makes it due.
+func (l *Log) reserve(k Kind) (leftOut int, due bool) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w, known := l.kinds[k]
-	if since := now.Sub(w.last); known && since >= 0 && since < every {
+	if since := now.Sub(w.lastWritten); known && since >= 0 && since < interval {
 		w.leftOut++
 		l.kinds[k] = w
 		return 0, false
 	}
-	l.kinds[k] = written{last: now}
+	l.kinds[k] = kindState{lastWritten: now}
 	return w.leftOut, true
 }
 
-// maxText bounds what of a text from outside a line of the log holds, in bytes.
-const maxText = 1 << 10
+// maxClipped bounds what of a text from outside a line of the log holds, in bytes.
+const maxClipped = 1 << 10
 
 // Clip is a copy of a text from outside, cut between two characters when it is too long.
 func Clip(text []byte) string {
-	if len(text) <= maxText {
+	if len(text) <= maxClipped {
 		return string(text)
 	}
-	end := maxText
+	end := maxClipped
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}

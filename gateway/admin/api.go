@@ -27,24 +27,24 @@ type endpoint struct {
 
 // endpoints is the API for operators and for services of the team: users, their counters, bans and sessions.
 func (s *Server) endpoints() []endpoint {
-	r, users, sessions := s.replies, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
-	transfer, calls := transfer{r, s.deps.Authn}, calls{r, s.deps.WeChat}
+	r, users, sessions := s.responder, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
+	transfer, calls := transfer{r, s.deps.Authn}, weChatCalls{r, s.deps.WeChat}
 	return []endpoint{
-		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.answering(users.list)},
+		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
 		{"POST /api/users", nil, transfer.importUsers},
 		{"GET /api/users/export", nil, transfer.exportUsers},
-		{"GET /api/users/{id}", nil, r.answering(ofUser(users.show))},
-		{"DELETE /api/users/{id}", nil, r.changing(ofUser(users.erase))},
-		{"POST /api/users/{id}/counters", nil, r.changing(ofUser(users.addCounters))},
-		{"POST /api/users/{id}/ban", nil, r.changing(ofUser(users.ban))},
-		{"DELETE /api/users/{id}/ban", nil, r.changing(ofUser(users.liftBan))},
-		{"GET /api/users/{id}/sessions", []string{"after", "limit"}, r.answering(ofUser(sessions.list))},
-		{"DELETE /api/users/{id}/sessions", nil, r.changing(ofUser(sessions.endAll))},
-		{"DELETE /api/sessions/{id}", nil, r.changing(sessions.end)},
-		{"POST /api/users/{id}/session-key/check", nil, r.answering(ofUser(users.checkSessionKey))},
-		{"POST /api/users/{id}/session-key/reset", nil, r.changing(ofUser(users.resetSessionKey))},
-		{"GET /api/users/{id}/phone", nil, r.answering(ofUser(users.phone))},
-		{"POST /api/wechat/{path...}", []string{anyParameter}, calls.call},
+		{"GET /api/users/{id}", nil, r.handle(withUserID(users.show))},
+		{"DELETE /api/users/{id}", nil, r.handleChange(withUserID(users.erase))},
+		{"POST /api/users/{id}/counters", nil, r.handleChange(withUserID(users.addCounters))},
+		{"POST /api/users/{id}/ban", nil, r.handleChange(withUserID(users.ban))},
+		{"DELETE /api/users/{id}/ban", nil, r.handleChange(withUserID(users.liftBan))},
+		{"GET /api/users/{id}/sessions", []string{"after", "limit"}, r.handle(withUserID(sessions.list))},
+		{"DELETE /api/users/{id}/sessions", nil, r.handleChange(withUserID(sessions.endAll))},
+		{"DELETE /api/sessions/{id}", nil, r.handleChange(sessions.end)},
+		{"POST /api/users/{id}/session-key/check", nil, r.handle(withUserID(users.checkSessionKey))},
+		{"POST /api/users/{id}/session-key/reset", nil, r.handleChange(withUserID(users.resetSessionKey))},
+		{"GET /api/users/{id}/phone", nil, r.handle(withUserID(users.phone))},
+		{"POST /api/wechat/{path...}", []string{anyParameter}, calls.relay},
 	}
 }
 
@@ -54,17 +54,17 @@ const (
 	requestBodyLimit = 64 << 10
 )
 
-// replies answers in the envelope.
-type replies struct {
-	errors answer.Table
-	log    *slog.Logger
-	often  *lograte.Log
-	now    func() time.Time
+// responder answers in the envelope.
+type responder struct {
+	errors     answer.Table
+	log        *slog.Logger
+	limitedLog *lograte.Log
+	now        func() time.Time
 }
 
-// changing is answering for what changes something, which is logged.
-func (a replies) changing(do func(*http.Request) (data any, err error)) http.HandlerFunc {
-	return a.answering(func(r *http.Request) (any, error) {
+// handleChange is answering for what changes something, which is logged.
+func (a responder) handleChange(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+	return a.handle(func(r *http.Request) (any, error) {
 		data, err := do(r)
 		if err == nil {
 			a.log.Info("admin change", "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
@@ -73,8 +73,8 @@ func (a replies) changing(do func(*http.Request) (data any, err error)) http.Han
 	})
 }
 
-// answering makes a handler of a function that returns the data of the envelope.
-func (a replies) answering(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+// handle makes a handler of a function that returns the data of the envelope.
+func (a responder) handle(do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
@@ -88,7 +88,7 @@ func (a replies) answering(do func(*http.Request) (data any, err error)) http.Ha
 	}
 }
 
-func (a replies) succeed(w http.ResponseWriter, data any) {
+func (a responder) succeed(w http.ResponseWriter, data any) {
 	said, err := answer.Success("success", data, a.now())
 	if err != nil {
 		a.fail(w, err)
@@ -98,17 +98,17 @@ func (a replies) succeed(w http.ResponseWriter, data any) {
 }
 
 // fail answers with the error's row. The reader runs this gateway, so what is wrong with a request is said in detail.
-func (a replies) fail(w http.ResponseWriter, err error) {
-	f, id, detail := a.errors.Of(err), answer.NewRequestID(), err.Error()
+func (a responder) fail(w http.ResponseWriter, err error) {
+	f, id, detail := a.errors.Lookup(err), answer.NewRequestID(), err.Error()
 	if f.Status >= http.StatusInternalServerError {
-		a.often.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
+		a.limitedLog.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
 		detail = ""
 	}
 	f.Refusal(f.Message, detail, id, a.now()).Write(w)
 }
 
-// ofUser reads the id in the path.
-func ofUser(do func(r *http.Request, id int64) (any, error)) func(*http.Request) (any, error) {
+// withUserID reads the id in the path.
+func withUserID(do func(r *http.Request, id int64) (any, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		id, err := parseUserID(r.PathValue("id"))
 		if err != nil {
@@ -130,12 +130,12 @@ func parseUserID(text string) (int64, error) {
 // readObject reads a body that says it is JSON, which a form of a web page of others cannot say, and is an object with
 // none but the known keys: a key that is passed over could have been the point.
 func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, error) {
-	if err := wantContentType(r, "application/json"); err != nil {
+	if err := requireContentType(r, "application/json"); err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, ofBody(err)
+		return nil, bodyError(err)
 	}
 	var object map[string]json.RawMessage
 	if err := input.JSON(body, &object); err != nil {
@@ -152,15 +152,15 @@ func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, e
 	return object, nil
 }
 
-func wantContentType(r *http.Request, want string) error {
+func requireContentType(r *http.Request, want string) error {
 	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
 		return fmt.Errorf("%w: the Content-Type must be %s", answer.ErrInvalidRequest, want)
 	}
 	return nil
 }
 
-// ofBody is an error of reading a body.
-func ofBody(err error) error {
+// bodyError is an error of reading a body.
+func bodyError(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return answer.ErrBodyTooLarge
 	}

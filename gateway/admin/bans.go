@@ -10,8 +10,8 @@ import (
 	"wxgate/input"
 )
 
-// forEver is how long a ban without an end lasts. It stays below what authn can lift again.
-const forEver = 99 * 365 * 24 * time.Hour
+// maxBan is how long a ban without an end lasts. It stays below what authn can lift again.
+const maxBan = 99 * 365 * 24 * time.Hour
 
 // ban answers POST /api/users/{id}/ban: the user's tokens are refused from now on, and so are logins. The body is
 // {"until": a time}, {"for": "72h"}, {} for a ban without an end, or {"until": null} to lift one.
@@ -45,7 +45,7 @@ func (a users) liftBan(r *http.Request, id int64) (any, error) {
 
 // parseBan says when a ban ends. An end that has passed is a mistake and no way to lift a ban.
 func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error) {
-	last := now.Add(forEver)
+	last := now.Add(maxBan)
 	until, err := last, error(nil)
 	switch {
 	case len(body) == 2:
@@ -55,7 +55,7 @@ func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error)
 	case body["for"] != nil:
 		var d time.Duration
 		d, err = parseText(body["for"], input.Duration)
-		until = now.Add(min(d, forEver))
+		until = now.Add(min(d, maxBan))
 	}
 	if err != nil {
 		return until, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)

@@ -26,18 +26,18 @@ const brokerBodyLimit = 2 << 20
 // headerAppID names the mini-program of a call where several are configured.
 const headerAppID = "X-App-Id"
 
-// calls relays calls of WeChat's API.
-type calls struct {
-	replies
+// weChatCalls relays calls of WeChat's API.
+type weChatCalls struct {
+	responder
 
 	brokers map[string]Broker // by appid
 }
 
-// call answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
+// relay answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
 // path with the access_token added, and WeChat's answer comes back as it is.
-func (a calls) call(w http.ResponseWriter, r *http.Request) {
+func (a weChatCalls) relay(w http.ResponseWriter, r *http.Request) {
 	begun := a.now()
-	broker, err := a.brokerOf(r.Header.Get(headerAppID))
+	broker, err := a.brokerFor(r.Header.Get(headerAppID))
 	errcode := 0
 	if err == nil {
 		errcode, err = relayCall(w, r, broker)
@@ -49,17 +49,17 @@ func (a calls) call(w http.ResponseWriter, r *http.Request) {
 }
 
 // logCall says who called which API of WeChat and what came of it, and nothing of what was said.
-func (a calls) logCall(r *http.Request, errcode int, err error, took time.Duration) {
+func (a weChatCalls) logCall(r *http.Request, errcode int, err error, took time.Duration) {
 	outcome := "errcode " + strconv.Itoa(errcode)
 	if err != nil {
-		outcome = a.errors.Of(err).Reason
+		outcome = a.errors.Lookup(err).Reason
 	}
 	a.log.Info("wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r), "from", r.RemoteAddr,
 		"outcome", outcome, "duration_ms", took.Milliseconds())
 }
 
 // knownApp is the mini-program that a call names, "" unless it is one of ours: the log holds no text of strangers.
-func (a calls) knownApp(r *http.Request) string {
+func (a weChatCalls) knownApp(r *http.Request) string {
 	named := r.Header.Get(headerAppID)
 	if _, known := a.brokers[named]; !known {
 		return ""
@@ -67,8 +67,8 @@ func (a calls) knownApp(r *http.Request) string {
 	return named
 }
 
-// brokerOf is the client of the mini-program that a call names, or of the only one there is.
-func (a calls) brokerOf(appID string) (Broker, error) {
+// brokerFor is the client of the mini-program that a call names, or of the only one there is.
+func (a weChatCalls) brokerFor(appID string) (Broker, error) {
 	if appID == "" && len(a.brokers) == 1 {
 		for _, only := range a.brokers {
 			return only, nil

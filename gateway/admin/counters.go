@@ -23,7 +23,7 @@ func (a users) addCounters(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return authorOf(user), nil
+	return newAuthor(user), nil
 }
 
 // parseCounters is strict: an increment that is passed over or rounded would never be missed by anybody.

@@ -17,26 +17,26 @@ import (
 
 // guard decides who may use the admin listener.
 type guard struct {
-	demanded bool              // there is a token
-	token    [sha256.Size]byte // its hash, so that comparing takes the same time whatever the length
+	tokenRequired bool              // there is a token
+	token         [sha256.Size]byte // its hash, so that comparing takes the same time whatever the length
 }
 
 func newGuard(token secret.Text) guard {
 	return guard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
 }
 
-// admit refuses callers without the token. Without one, being on this machine is the permission, which the address at the
+// check refuses callers without the token. Without one, being on this machine is the permission, which the address at the
 // other end shows and no header can; a browser is there too, so what a web page of others could send is refused: by its
 // Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which its Host still shows.
-func (g guard) admit(r *http.Request) error {
+func (g guard) check(r *http.Request) error {
 	switch {
 	case !sameOrigin(r):
 		return fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
-	case !g.demanded && !onThisMachine(r.RemoteAddr):
+	case !g.tokenRequired && !onThisMachine(r.RemoteAddr):
 		return fmt.Errorf("%w: without server.admin_token it answers this machine alone", answer.ErrAdminOrigin)
-	case !g.demanded && !loopbackHost(hostOf(r.Host)):
+	case !g.tokenRequired && !loopbackHost(hostOf(r.Host)):
 		return fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", answer.ErrAdminOrigin)
-	case g.demanded && !g.matches(bearerOf(r)):
+	case g.tokenRequired && !g.matches(bearerToken(r)):
 		return answer.ErrAdminToken
 	}
 	return nil
@@ -50,9 +50,9 @@ func (g guard) matches(token string) bool {
 // guarded lets through whom the guard admits.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := newGuard(s.deps.Token()).admit(r); err != nil {
-			s.deps.Often.Warn(lograte.Kind{Message: "admin request refused"}, "from", r.RemoteAddr, "error", err)
-			s.replies.fail(w, err)
+		if err := newGuard(s.deps.Token()).check(r); err != nil {
+			s.deps.LimitedLog.Warn(lograte.Kind{Message: "admin request refused"}, "from", r.RemoteAddr, "error", err)
+			s.responder.fail(w, err)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -88,8 +88,8 @@ func loopbackHost(host string) bool {
 	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
-// bearerOf is the request's bearer token, "" when there is none or more than one.
-func bearerOf(r *http.Request) string {
+// bearerToken is the request's bearer token, "" when there is none or more than one.
+func bearerToken(r *http.Request) string {
 	const scheme = "Bearer "
 	values := r.Header["Authorization"]
 	if len(values) != 1 || len(values[0]) <= len(scheme) || !strings.EqualFold(values[0][:len(scheme)], scheme) {

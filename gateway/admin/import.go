@@ -23,11 +23,11 @@ import (
 
 // The bounds of an import.
 const (
-	importBodyLimit  = 64 << 20
-	importLineLimit  = 64 << 10
-	importBatch      = 256 // users that are written at once, so that they share commits
-	importErrorsTold = 100
-	importIdle       = time.Minute // for a batch to arrive and be written
+	importBodyLimit    = 64 << 20
+	importLineLimit    = 64 << 10
+	importBatch        = 256 // users that are written at once, so that they share commits
+	maxImportErrors    = 100
+	importBatchTimeout = time.Minute // for a batch to arrive and be written
 )
 
 // ndjson is one JSON value a line.
@@ -35,7 +35,7 @@ const ndjson = "application/x-ndjson"
 
 // transfer takes users over and gives them out.
 type transfer struct {
-	replies
+	responder
 
 	authn *authn.Authn
 }
@@ -59,7 +59,7 @@ type ImportError struct {
 // importUsers answers POST /api/users: one user a line, as the export writes them. Lines that cannot be taken are
 // reported and passed over; what was taken before stays, and the same import can be sent again.
 func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
-	if err := wantContentType(r, ndjson); err != nil {
+	if err := requireContentType(r, ndjson); err != nil {
 		a.fail(w, err)
 		return
 	}
@@ -82,7 +82,7 @@ type importer struct {
 	ctx     context.Context // it lives for one request
 	control *http.ResponseController
 	batch   []importLine
-	taken   map[any]bool // ids and openids of the batch
+	claimed map[any]bool // ids and openids of the batch
 	report  ImportReport
 }
 
@@ -105,7 +105,7 @@ func (i *importer) run(r *http.Request) error {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if err := i.add(number, line); err != nil {
+		if err := i.addLine(number, line); err != nil {
 			return err
 		}
 	}
@@ -113,28 +113,28 @@ func (i *importer) run(r *http.Request) error {
 		return fmt.Errorf("%w: line %d is longer than %d bytes", answer.ErrBodyTooLarge, number+1, importLineLimit)
 	}
 	if lines.Err() != nil {
-		return ofBody(lines.Err())
+		return bodyError(lines.Err())
 	}
 	return i.flush()
 }
 
-// add puts a line into the batch. Two lines that claim the same id or openid never share one: the first must win.
-func (i *importer) add(number int, line []byte) error {
+// addLine puts a line into the batch. Two lines that claim the same id or openid never share one: the first must win.
+func (i *importer) addLine(number int, line []byte) error {
 	user, dropped, err := parseImport(line)
 	if err != nil {
-		i.refuse(number, err)
+		i.recordFailure(number, err)
 		return nil
 	}
 	openid := [2]string{user.AppID, user.OpenID}
-	if len(i.batch) == importBatch || i.taken[user.ID] || i.taken[openid] {
+	if len(i.batch) == importBatch || i.claimed[user.ID] || i.claimed[openid] {
 		if err := i.flush(); err != nil {
 			return err
 		}
 	}
-	if i.taken == nil {
-		i.taken = make(map[any]bool, 2*importBatch)
+	if i.claimed == nil {
+		i.claimed = make(map[any]bool, 2*importBatch)
 	}
-	i.taken[user.ID], i.taken[openid] = true, true
+	i.claimed[user.ID], i.claimed[openid] = true, true
 	i.batch = append(i.batch, importLine{number, user, dropped})
 	return nil
 }
@@ -157,7 +157,7 @@ func parseImport(line []byte) (u storage.User, dropped []string, err error) {
 	dec.DisallowUnknownFields()
 	var body importBody
 	if err := dec.Decode(&body); err != nil {
-		return u, nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, ofImport(err))
+		return u, nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, describeDecodeError(err))
 	}
 	if dec.More() {
 		return u, nil, fmt.Errorf("%w: there is more than one JSON value in the line", answer.ErrInvalidRequest)
@@ -171,8 +171,8 @@ func parseImport(line []byte) (u storage.User, dropped []string, err error) {
 	return u, dropped, nil
 }
 
-// ofImport says in the words of JSON what Go's decoder says of its own types.
-func ofImport(err error) error {
+// describeDecodeError says in the words of JSON what Go's decoder says of its own types.
+func describeDecodeError(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		wanted := "a whole number"
 		if wrong.Type.Kind() == reflect.String {
@@ -185,7 +185,7 @@ func ofImport(err error) error {
 
 // flush writes the batch. An error that is not about one line ends the import.
 func (i *importer) flush() error {
-	deadline := time.Now().Add(importIdle)
+	deadline := time.Now().Add(importBatchTimeout)
 	if err := errors.Join(i.control.SetReadDeadline(deadline), i.control.SetWriteDeadline(deadline)); err != nil {
 		return fmt.Errorf("importing users: %w", err)
 	}
@@ -196,41 +196,41 @@ func (i *importer) flush() error {
 	}
 	writing.Wait()
 	for n, err := range results {
-		if err := i.count(i.batch[n], err); err != nil {
+		if err := i.recordResult(i.batch[n], err); err != nil {
 			return err
 		}
 	}
 	i.batch = i.batch[:0]
-	clear(i.taken)
+	clear(i.claimed)
 	return nil
 }
 
-func (i *importer) count(line importLine, err error) error {
+func (i *importer) recordResult(line importLine, err error) error {
 	switch {
 	case err == nil:
 		i.report.Imported++
-		i.warn(line)
+		i.recordWarning(line)
 	case errors.Is(err, authn.ErrInvalidRequest), errors.Is(err, storage.ErrConflict):
-		i.refuse(line.number, err)
+		i.recordFailure(line.number, err)
 	default:
 		return fmt.Errorf("line %d: %w", line.number, err)
 	}
 	return nil
 }
 
-func (i *importer) refuse(number int, err error) {
+func (i *importer) recordFailure(number int, err error) {
 	i.report.Failed++
-	if len(i.report.Errors) < importErrorsTold {
-		i.report.Errors = append(i.report.Errors, ImportError{number, i.errors.Of(err).Reason, err.Error()})
+	if len(i.report.Errors) < maxImportErrors {
+		i.report.Errors = append(i.report.Errors, ImportError{number, i.errors.Lookup(err).Reason, err.Error()})
 	}
 }
 
-func (i *importer) warn(line importLine) {
+func (i *importer) recordWarning(line importLine) {
 	if len(line.dropped) == 0 {
 		return
 	}
 	i.report.Warned++
-	if len(i.report.Warnings) < importErrorsTold {
+	if len(i.report.Warnings) < maxImportErrors {
 		i.report.Warnings = append(i.report.Warnings, ImportError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
 	}
 }

@@ -13,9 +13,9 @@ import (
 // anyParameter stands for all: they are somebody else's.
 const anyParameter = "*"
 
-// knowing serves only requests whose query has none but the known parameters, each once: one that is passed over could
+// withKnownQuery serves only requests whose query has none but the known parameters, each once: one that is passed over could
 // have been the point, and GET /api/users?openid=… would be everybody.
-func (a replies) knowing(known []string, serve http.HandlerFunc) http.HandlerFunc {
+func (a responder) withKnownQuery(known []string, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := checkQuery(r.URL.RawQuery, known); err != nil {
 			a.fail(w, err)
@@ -44,8 +44,8 @@ func checkQuery(raw string, known []string) error {
 	return nil
 }
 
-// aloneIn wants a parameter that decides everything to stand alone, or with the others that belong to it.
-func aloneIn(query url.Values, name string, others ...string) error {
+// checkExclusive wants a parameter that decides everything to stand alone, or with the others that belong to it.
+func checkExclusive(query url.Values, name string, others ...string) error {
 	for other := range query {
 		if other != name && !slices.Contains(others, other) {
 			return fmt.Errorf("%w: %s and %s do not go together", answer.ErrInvalidRequest, name, other)

@@ -30,37 +30,37 @@ type Store interface {
 
 // Deps are what a Server works with; those that may be nil say so.
 type Deps struct {
-	Authn    *authn.Authn
-	Store    Store
-	WeChat   map[string]Broker // by appid
-	Errors   answer.Table
-	Metrics  *prometheus.Registry
-	Log      *slog.Logger
-	Often    *lograte.Log // the lines that clients provoke
-	LogFault func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
-	Now      func() time.Time
-	Token    func() secret.Text // server.admin_token, which a reload may change
-	Draining func() bool        // reports whether new requests should go elsewhere
+	Authn      *authn.Authn
+	Store      Store
+	WeChat     map[string]Broker // by appid
+	Errors     answer.Table
+	Metrics    *prometheus.Registry
+	Log        *slog.Logger
+	LimitedLog *lograte.Log // the lines that clients provoke
+	LogFault   func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
+	Now        func() time.Time
+	Token      func() secret.Text // server.admin_token, which a reload may change
+	Draining   func() bool        // reports whether new requests should go elsewhere
 }
 
 // Server is the operator's listener: probes, metrics and the API of api.go. It runs on net/http, apart from the public
 // one. It is safe for concurrent use.
 type Server struct {
-	deps    Deps
-	replies replies
-	server  *http.Server
-	conns   *conns
+	deps      Deps
+	responder responder
+	server    *http.Server
+	conns     *connLimiter
 }
 
 // New returns a Server that holds maxConns connections at most. It declares its series on deps.Metrics.
 func New(maxConns int, deps Deps) *Server {
 	s := &Server{
-		deps:    deps,
-		replies: replies{deps.Errors, deps.Log, deps.Often, deps.Now},
-		conns:   newConns(maxConns, deps.Metrics),
+		deps:      deps,
+		responder: responder{deps.Errors, deps.Log, deps.LimitedLog, deps.Now},
+		conns:     newConnLimiter(maxConns, deps.Metrics),
 	}
 	s.server = &http.Server{
-		Handler:           keepWhileAnswering(s.newMux()),
+		Handler:           markAnswering(s.newMux()),
 		ConnContext:       withConn,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -86,9 +86,9 @@ func (s *Server) newGuardedMux() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	for _, e := range s.endpoints() {
-		mux.HandleFunc(e.pattern, s.replies.knowing(e.query, e.serve))
+		mux.HandleFunc(e.pattern, s.responder.withKnownQuery(e.query, e.serve))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.replies.fail(w, answer.ErrNoRoute) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.responder.fail(w, answer.ErrNoRoute) })
 	return mux
 }
 
@@ -99,15 +99,15 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ok"
-	if but := s.shortcomings(r.Context()); len(but) > 0 {
+	if but := s.degradations(r.Context()); len(but) > 0 {
 		text += ", but " + strings.Join(but, "; ")
 	}
 	probe(w, http.StatusOK, text)
 }
 
-// shortcomings are the faults with which traffic should go on coming: taking every instance out would make an outage of
+// degradations are the faults with which traffic should go on coming: taking every instance out would make an outage of
 // each.
-func (s *Server) shortcomings(ctx context.Context) (words []string) {
+func (s *Server) degradations(ctx context.Context) (words []string) {
 	if err := s.deps.Store.Ready(ctx); err != nil { // tokens are served all the same
 		words = append(words, "logins are refused: the storage does not take writes")
 	}

@@ -23,7 +23,7 @@ type Session struct {
 	ExpiresAt   answer.Time `json:"expires_at"`
 }
 
-func sessionOf(s storage.Session) Session {
+func newSession(s storage.Session) Session {
 	return Session{
 		s.ID, s.UserID, s.Device, answer.Time{Time: s.CreatedAt}, answer.Time{Time: s.RefreshedAt}, answer.Time{Time: s.ExpiresAt},
 	}
@@ -44,13 +44,13 @@ func (a sessions) list(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	page, err := answer.PageOfSessions(r.Context(), a.authn.Sessions, id, query)
+	page, err := answer.ListSessions(r.Context(), a.authn.Sessions, id, query)
 	if err != nil {
 		return nil, err
 	}
 	list := SessionList{Sessions: make([]Session, 0, len(page.Sessions))}
 	for _, s := range page.Sessions {
-		list.Sessions = append(list.Sessions, sessionOf(s))
+		list.Sessions = append(list.Sessions, newSession(s))
 	}
 	if page.Next != "" {
 		list.Next = &page.Next

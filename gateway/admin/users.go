@@ -17,9 +17,9 @@ import (
 
 // The bounds of one answer with users.
 const (
-	mostAuthors      = 100
-	mostUsersListed  = 1000
-	usersListedUnset = 100
+	maxAuthors          = 100
+	maxUsersPerPage     = 1000
+	defaultUsersPerPage = 100
 )
 
 // users are the endpoints of users.
@@ -41,7 +41,7 @@ type author struct {
 	CreatedAt      answer.Time `json:"created_at"`
 }
 
-func authorOf(u storage.User) author {
+func newAuthor(u storage.User) author {
 	return author{
 		u.ID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
 		answer.Time{Time: u.CreatedAt},
@@ -57,8 +57,8 @@ type Account struct {
 	BannedUntil *answer.Time `json:"banned_until"` // null: not banned
 }
 
-func (a users) accountOf(u storage.User) Account {
-	seen := Account{User: answer.UserOf(u), AppID: u.AppID, UnionID: u.UnionID}
+func (a users) newAccount(u storage.User) Account {
+	seen := Account{User: answer.NewUser(u), AppID: u.AppID, UnionID: u.UnionID}
 	if until, banned := a.authn.Users.Banned(u.ID); banned {
 		seen.BannedUntil = &answer.Time{Time: until}
 	}
@@ -71,7 +71,7 @@ func (a users) account(ctx context.Context, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.accountOf(user), nil
+	return a.newAccount(user), nil
 }
 
 // show answers GET /api/users/{id}.
@@ -83,12 +83,12 @@ func (a users) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	switch {
 	case query.Has("ids"):
-		if err := aloneIn(query, "ids"); err != nil {
+		if err := checkExclusive(query, "ids"); err != nil {
 			return nil, err
 		}
 		return a.authors(r.Context(), query.Get("ids"))
 	case query.Has("openid"), query.Has("appid"):
-		if err := aloneIn(query, "openid", "appid"); err != nil {
+		if err := checkExclusive(query, "openid", "appid"); err != nil {
 			return nil, err
 		}
 		return a.byOpenID(r.Context(), query.Get("appid"), query.Get("openid"))
@@ -104,7 +104,7 @@ func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) 
 		return page, nil
 	}
 	if err == nil {
-		page.Users = append(page.Users, a.accountOf(user))
+		page.Users = append(page.Users, a.newAccount(user))
 	}
 	return page, err
 }
@@ -124,7 +124,7 @@ func (a users) authors(ctx context.Context, ids string) (any, error) {
 		case err != nil:
 			return nil, err
 		}
-		found = append(found, authorOf(user))
+		found = append(found, newAuthor(user))
 	}
 	return map[string]any{"users": found}, nil
 }
@@ -142,8 +142,8 @@ func parseUserIDs(text string) ([]int64, error) {
 			seen[id] = true
 			ids = append(ids, id)
 		}
-		if len(ids) > mostAuthors {
-			return nil, fmt.Errorf("%w: there are more than %d ids", answer.ErrInvalidRequest, mostAuthors)
+		if len(ids) > maxAuthors {
+			return nil, fmt.Errorf("%w: there are more than %d ids", answer.ErrInvalidRequest, maxAuthors)
 		}
 	}
 	return ids, nil
@@ -161,7 +161,7 @@ func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	limit, err := input.QueryCount(query, "limit", usersListedUnset, 1, mostUsersListed)
+	limit, err := input.QueryCount(query, "limit", defaultUsersPerPage, 1, maxUsersPerPage)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
@@ -171,7 +171,7 @@ func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 	}
 	page := UserPage{Users: make([]Account, 0, len(users))}
 	for _, u := range users {
-		page.Users = append(page.Users, a.accountOf(u))
+		page.Users = append(page.Users, a.newAccount(u))
 	}
 	if len(users) == int(limit) {
 		page.Next = &users[len(users)-1].ID

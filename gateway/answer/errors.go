@@ -98,8 +98,8 @@ func NewTable() Table {
 	}
 }
 
-// Of finds the row of an error; the last row serves all that have none.
-func (t Table) Of(err error) Failure {
+// Lookup finds the row of an error; the last row serves all that have none.
+func (t Table) Lookup(err error) Failure {
 	for _, f := range t {
 		if errors.Is(err, f.err) {
 			return f
@@ -108,9 +108,9 @@ func (t Table) Of(err error) Failure {
 	return t[len(t)-1]
 }
 
-// MessageOf is the row's message. A failed login also carries WeChat's errcode, because teams search for the number; for
+// MessageFor is the row's message. A failed login also carries WeChat's errcode, because teams search for the number; for
 // another API only where the user can do nothing about it.
-func (f Failure) MessageOf(err error) string {
+func (f Failure) MessageFor(err error) string {
 	var field *authn.FieldError
 	if errors.As(err, &field) {
 		return f.Message + ": " + field.Error()

@@ -15,8 +15,8 @@ import (
 
 // The bounds of one answer with sessions. authn.sessions.max_per_user is 50 by default, so there is one page.
 const (
-	mostSessionsListed  = 100
-	sessionsListedUnset = 50
+	maxSessionsPerPage     = 100
+	defaultSessionsPerPage = 50
 )
 
 // SessionPage is a part of the list of a user's sessions.
@@ -26,9 +26,9 @@ type SessionPage struct {
 	Next     string // what after must be for the next page; empty: this is the last
 }
 
-// PageOfSessions reads the page that a query asks for: limit sessions behind after, the oldest first.
-func PageOfSessions(ctx context.Context, sessions *authn.Sessions, userID int64, query url.Values) (SessionPage, error) {
-	limit, err := input.QueryCount(query, "limit", sessionsListedUnset, 1, mostSessionsListed)
+// ListSessions reads the page that a query asks for: limit sessions behind after, the oldest first.
+func ListSessions(ctx context.Context, sessions *authn.Sessions, userID int64, query url.Values) (SessionPage, error) {
+	limit, err := input.QueryCount(query, "limit", defaultSessionsPerPage, 1, maxSessionsPerPage)
 	if err != nil {
 		return SessionPage{}, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
 	}
@@ -40,13 +40,13 @@ func PageOfSessions(ctx context.Context, sessions *authn.Sessions, userID int64,
 	page.Sessions, err = sessions.List(ctx, userID, after, page.Limit+1)
 	if len(page.Sessions) > page.Limit {
 		page.Sessions = page.Sessions[:page.Limit]
-		page.Next = sessionCursorText(page.Sessions[page.Limit-1].Cursor())
+		page.Next = formatSessionCursor(page.Sessions[page.Limit-1].Cursor())
 	}
 	return page, err
 }
 
-// sessionCursorText is a place in the list as a client gives it back.
-func sessionCursorText(at storage.SessionCursor) string {
+// formatSessionCursor is a place in the list as a client gives it back.
+func formatSessionCursor(at storage.SessionCursor) string {
 	return strconv.FormatInt(at.CreatedAt.UnixMilli(), 10) + "." + at.ID
 }
 

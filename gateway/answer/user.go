@@ -34,8 +34,8 @@ type User struct {
 	UpdatedAt      Time   `json:"updated_at"`
 }
 
-// UserOf is what a stored user is shown as.
-func UserOf(u storage.User) User {
+// NewUser is what a stored user is shown as.
+func NewUser(u storage.User) User {
 	return User{
 		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,
 		Time{u.CreatedAt},

@@ -16,27 +16,27 @@ import (
 // loginRequest is the body of wx-login. Both spellings of the profile are in use: those of wx.getUserProfile and plain
 // ones.
 type loginRequest struct {
-	Code      string `json:"code"`
-	CamelName aside  `json:"nickName"`
-	Nickname  aside  `json:"nickname"`
-	AvatarURL aside  `json:"avatarUrl"`
-	Avatar    aside  `json:"avatar"`
+	Code      string        `json:"code"`
+	CamelName lenientString `json:"nickName"`
+	Nickname  lenientString `json:"nickname"`
+	AvatarURL lenientString `json:"avatarUrl"`
+	Avatar    lenientString `json:"avatar"`
 }
 
-// aside is a text that comes beside a code. What is no text is none, and no reason to refuse the code.
-type aside string
+// lenientString is a text that comes beside a code. What is no text is none, and no reason to refuse the code.
+type lenientString string
 
 // UnmarshalJSON never fails.
-func (a *aside) UnmarshalJSON(text []byte) error {
+func (a *lenientString) UnmarshalJSON(text []byte) error {
 	var s string
 	if json.Unmarshal(text, &s) == nil {
-		*a = aside(s)
+		*a = lenientString(s)
 	}
 	return nil
 }
 
-// either is the first of two that says something; nil: none does.
-func either(a, b aside) *string {
+// firstNonEmpty is the first of two that says something; nil: none does.
+func firstNonEmpty(a, b lenientString) *string {
 	s := string(a)
 	if s == "" {
 		s = string(b)
@@ -47,20 +47,20 @@ func either(a, b aside) *string {
 	return &s
 }
 
-// loginOf is the request as authn takes it; its strings are copies.
-func (a *API) loginOf(c *fiber.Ctx, r loginRequest) authn.Login {
+// newLogin is the request as authn takes it; its strings are copies.
+func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 	return authn.Login{
 		Admit:    callOf(c).Limits.Login,
 		AppID:    header.One(&c.Request().Header, headerAppID),
 		Code:     r.Code,
-		Device:   deviceOf(c.Get(fiber.HeaderUserAgent)),
-		Nickname: either(r.CamelName, r.Nickname),
-		Avatar:   either(r.AvatarURL, r.Avatar),
+		Device:   deviceFromUserAgent(c.Get(fiber.HeaderUserAgent)),
+		Nickname: firstNonEmpty(r.CamelName, r.Nickname),
+		Avatar:   firstNonEmpty(r.AvatarURL, r.Avatar),
 	}
 }
 
-// granted is the data of a login.
-type granted struct {
+// loginAnswer is the data of a login.
+type loginAnswer struct {
 	tokenAnswer
 	User loginUser `json:"user"`
 }
@@ -96,15 +96,15 @@ func (a *API) Login(c *fiber.Ctx) error {
 	if err := readLogin(c, &body); err != nil {
 		return err
 	}
-	grant, err := a.auth.Login(c.UserContext(), a.loginOf(c, body))
+	grant, err := a.auth.Login(c.UserContext(), a.newLogin(c, body))
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
+	return a.succeed(c, loginAnswer{newTokenAnswer(grant), newLoginUser(grant.User)})
 }
 
-// secondDialect is the answer of POST /api/v1/user/login, which older clients speak.
-type secondDialect struct {
+// legacyLoginAnswer is the answer of POST /api/v1/user/login, which older clients speak.
+type legacyLoginAnswer struct {
 	StatusCode int    `json:"statusCode"`
 	Message    string `json:"message"`
 	Data       struct {
@@ -113,19 +113,19 @@ type secondDialect struct {
 	} `json:"data"`
 }
 
-// LoginSecondDialect answers POST /api/v1/user/login; skey is an access token.
-func (a *API) LoginSecondDialect(c *fiber.Ctx) error {
+// LegacyLogin answers POST /api/v1/user/login; skey is an access token.
+func (a *API) LegacyLogin(c *fiber.Ctx) error {
 	var body struct {
 		Code string `json:"js_code"`
 	}
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	grant, err := a.auth.Login(c.UserContext(), a.loginOf(c, loginRequest{Code: body.Code}))
+	grant, err := a.auth.Login(c.UserContext(), a.newLogin(c, loginRequest{Code: body.Code}))
 	if err != nil {
 		return err
 	}
-	dialect := secondDialect{StatusCode: fiber.StatusOK, Message: "success"}
+	dialect := legacyLoginAnswer{StatusCode: fiber.StatusOK, Message: "success"}
 	dialect.Data.Skey, dialect.Data.UserID = grant.Token, grant.User.ID
 	return writeJSON(c, fiber.StatusOK, dialect)
 }
@@ -136,7 +136,7 @@ func (a *API) Refresh(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, answerOf(grant))
+	return a.succeed(c, newTokenAnswer(grant))
 }
 
 // loggedOut is what logout says, in the envelope and in its data.
@@ -155,10 +155,10 @@ func (a *API) Logout(c *fiber.Ctx) error {
 	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }
 
-func answerOf(grant authn.Grant) tokenAnswer {
+func newTokenAnswer(grant authn.Grant) tokenAnswer {
 	return tokenAnswer{grant.Token, "Bearer", int64(grant.ExpiresIn / time.Second)}
 }
 
-func loginUserOf(u storage.User) loginUser {
+func newLoginUser(u storage.User) loginUser {
 	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, answer.Time{Time: u.CreatedAt}}
 }

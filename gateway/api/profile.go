@@ -17,9 +17,9 @@ func (a *API) Profile(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
 	user, err := a.auth.Users.ByID(c.UserContext(), subject.UserID)
 	if err != nil {
-		return ofSubject(err)
+		return subjectError(err)
 	}
-	return a.succeed(c, answer.UserOf(user))
+	return a.succeed(c, answer.NewUser(user))
 }
 
 // UpdateProfile answers PUT /api/v1/user/profile.
@@ -31,13 +31,13 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	}
 	user, err := a.auth.Users.UpdateProfile(c.UserContext(), subject.UserID, change)
 	if err != nil {
-		return ofSubject(err)
+		return subjectError(err)
 	}
-	return a.succeed(c, answer.UserOf(user))
+	return a.succeed(c, answer.NewUser(user))
 }
 
-// ofSubject is an error of the user whom the request's own token speaks for: one who is gone has no session either.
-func ofSubject(err error) error {
+// subjectError is an error of the user whom the request's own token speaks for: one who is gone has no session either.
+func subjectError(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return fmt.Errorf("%w: %w", token.ErrRevoked, err)
 	}

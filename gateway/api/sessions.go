@@ -28,13 +28,13 @@ func (a *API) Sessions(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	page, err := answer.PageOfSessions(c.UserContext(), a.auth.Sessions, subject.UserID, query)
+	page, err := answer.ListSessions(c.UserContext(), a.auth.Sessions, subject.UserID, query)
 	if err != nil {
 		return err
 	}
 	own := make([]ownSession, 0, len(page.Sessions))
 	for _, s := range page.Sessions {
-		own = append(own, ownSessionOf(s, subject.SessionID))
+		own = append(own, newOwnSession(s, subject.SessionID))
 	}
 	if err := a.succeed(c, own); err != nil || page.Next == "" {
 		return err
@@ -43,7 +43,7 @@ func (a *API) Sessions(c *fiber.Ctx) error {
 	return nil
 }
 
-func ownSessionOf(s storage.Session, current string) ownSession {
+func newOwnSession(s storage.Session, current string) ownSession {
 	return ownSession{
 		s.ID, s.Device, s.ID == current, answer.Time{Time: s.CreatedAt}, answer.Time{Time: s.RefreshedAt}, answer.Time{Time: s.ExpiresAt},
 	}
@@ -59,9 +59,9 @@ func (a *API) EndSession(c *fiber.Ctx) error {
 	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }
 
-// deviceOf is the family of a User-Agent, for the list of devices. WeChat says MicroMessenger, and MiniProgramEnv names
+// deviceFromUserAgent is the family of a User-Agent, for the list of devices. WeChat says MicroMessenger, and MiniProgramEnv names
 // its desktop clients.
-func deviceOf(userAgent string) string {
+func deviceFromUserAgent(userAgent string) string {
 	if len(userAgent) > 512 {
 		userAgent = userAgent[:512]
 	}

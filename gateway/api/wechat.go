@@ -73,9 +73,9 @@ func (a *API) CloudLogin(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	grant, err := a.auth.CloudLogin(c.UserContext(), *call.Cloud, a.loginOf(c, body))
+	grant, err := a.auth.CloudLogin(c.UserContext(), *call.Cloud, a.newLogin(c, body))
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, granted{answerOf(grant), loginUserOf(grant.User)})
+	return a.succeed(c, loginAnswer{newTokenAnswer(grant), newLoginUser(grant.User)})
 }

@@ -33,9 +33,9 @@ func (l *Bucket) String() string { return l.cfg.String() }
 func (l *Bucket) Per() string { return l.cfg.Per }
 
 // Take takes a token from the bucket of a client, a number that tells it apart.
-func (l *Bucket) Take(client uint64) Verdict {
+func (l *Bucket) Take(client uint64) Decision {
 	ahead, passed := l.buckets.take(l.key(client), l.interval, l.burst)
-	return Verdict{l, passed, ahead}
+	return Decision{l, passed, ahead}
 }
 
 // GiveBack returns a token that was taken for something that does not count after all.
@@ -45,37 +45,37 @@ func (l *Bucket) key(client uint64) uint64 {
 	return maphash.Comparable(l.buckets.seed, [2]uint64{l.id, client})
 }
 
-// Verdict is what a limit says of one request.
-type Verdict struct {
+// Decision is what a limit says of one request.
+type Decision struct {
 	limit  *Bucket
 	passed bool
 	ahead  time.Duration // until the bucket is full again
 }
 
 // Passed reports whether there was a token.
-func (v Verdict) Passed() bool { return v.passed }
+func (d Decision) Passed() bool { return d.passed }
 
 // Per is that of the limit.
-func (v Verdict) Per() string { return v.limit.cfg.Per }
+func (d Decision) Per() string { return d.limit.cfg.Per }
 
 // After returns how long it takes until there is a token for a request that found none.
-func (v Verdict) After() time.Duration { return v.ahead - v.limit.burst + v.limit.interval }
+func (d Decision) After() time.Duration { return d.ahead - d.limit.burst + d.limit.interval }
 
 // Policy is an item of RateLimit-Policy; like State it tells a client how much of the limit is left
 // (draft-ietf-httpapi-ratelimit-headers-10, §2 and §3). A token bucket is said as what it is: q requests when full, w
 // seconds from empty to full, r requests now, t seconds until full.
-func (v Verdict) Policy() string {
-	l := v.limit
+func (d Decision) Policy() string {
+	l := d.limit
 	return rateLimitItem(l.cfg.Per, 'q', int64(l.burst/l.interval), 'w', max(1, WholeSeconds(l.burst)))
 }
 
 // State is an item of RateLimit.
-func (v Verdict) State() string {
+func (d Decision) State() string {
 	left := int64(0)
-	if v.passed {
-		left = int64((v.limit.burst - v.ahead) / v.limit.interval)
+	if d.passed {
+		left = int64((d.limit.burst - d.ahead) / d.limit.interval)
 	}
-	return rateLimitItem(v.limit.cfg.Per, 'r', left, 't', WholeSeconds(v.ahead))
+	return rateLimitItem(d.limit.cfg.Per, 'r', left, 't', WholeSeconds(d.ahead))
 }
 
 // rateLimitItem is an item of a list (RFC 9651 §3.1): a string with two parameters.

@@ -62,7 +62,7 @@ func (b *Buckets) take(key uint64, interval, burst time.Duration) (ahead time.Du
 	return ahead + interval, true
 }
 
-// giveBack returns a token that take took.
+// releaseCapacity returns a token that take took.
 func (b *Buckets) giveBack(key uint64, interval time.Duration) {
 	shard := &b.shards[key%uint64(len(b.shards))]
 	shard.mu.Lock()

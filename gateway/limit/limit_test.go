@@ -199,7 +199,7 @@ func BenchmarkHold(b *testing.B) {
 	})
 }
 
-// giveBack gives one of a kind back, if it is held.
+// releaseCapacity gives one of a kind back, if it is held.
 func giveBack(h *Hold, k Kind) {
 	moved := h.Move(k)
 	moved.Close()

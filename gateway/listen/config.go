@@ -44,7 +44,7 @@ type Config struct {
 	WriteStall time.Duration // how long a client may take less than WriteRate of an answer that waits for it
 	WriteRate  int64         // bytes a second that a client must take
 
-	Crowded func() []byte // the answer to a connection over a cap, with Connection: close; nil: a bare 503
+	TooManyConnections func() []byte // the answer to a connection over a cap, with Connection: close; nil: a bare 503
 
 	// NextRequest is how long Drain waits on connections between two requests: who sends one after the other sends the next
 	// within it, and its answer says that the connection ends. One that is closed instead may cross with a request, which is

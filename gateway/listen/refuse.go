@@ -39,8 +39,8 @@ func (l *Listener) tell(client net.Conn, release func()) {
 	s := &shared{cfg: cfg}
 	s.buffers.New = l.shared.buffers.New
 	answer := []byte(refusal)
-	if cfg.Crowded != nil {
-		answer = cfg.Crowded()
+	if cfg.TooManyConnections != nil {
+		answer = cfg.TooManyConnections()
 	}
 	c := newConn(client, s, release)
 	c.fault.Store(refuse(wire.ReasonTooMany))

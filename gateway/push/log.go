@@ -8,9 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxPushes is how many delivered messages are remembered. Beyond it the oldest is forgotten, and could be delivered again
+// maxDeliveries is how many delivered messages are remembered. Beyond it the oldest is forgotten, and could be delivered again
 // while its timestamp is fresh: ten minutes of 100 messages a second are remembered.
-const maxPushes = 60_000
+const maxDeliveries = 60_000
 
 // deliveries remembers the messages of WeChat that a service has taken, so that a captured one is not delivered again. It
 // lasts as long as the process; an older message is refused by its timestamp.
@@ -26,7 +26,7 @@ type deliveries struct {
 // delivery is a message that was delivered, or is being delivered.
 type delivery struct {
 	id        string
-	until     time.Time // no timestamp is fresh so long after
+	expires   time.Time // no timestamp is fresh so long after
 	delivered bool
 }
 
@@ -38,19 +38,19 @@ func newDeliveries(reg prometheus.Registerer, now func() time.Time) *deliveries 
 	return &deliveries{now: now, repeated: repeated, known: make(map[string]*delivery)}
 }
 
-// once delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
-// that is being delivered at the moment is errForged, for WeChat repeats itself after 5 s at the earliest.
-func (l *deliveries) once(id string, deliver func() error) error {
+// deliverOnce delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
+// that is being delivered at the moment is errNotFromWeChat, for WeChat repeats itself after 5 s at the earliest.
+func (l *deliveries) deliverOnce(id string, deliver func() error) error {
 	p, delivered := l.claim(id)
 	if p == nil {
 		l.repeated.Inc()
 		if delivered {
 			return nil
 		}
-		return errForged
+		return errNotFromWeChat
 	}
 	err := deliver()
-	l.settle(p, err == nil)
+	l.finish(p, err == nil)
 	return err
 }
 
@@ -61,15 +61,15 @@ func (l *deliveries) claim(id string) (p *delivery, delivered bool) {
 	if known := l.known[id]; known != nil {
 		return nil, known.delivered
 	}
-	l.forget()
-	p = &delivery{id: id, until: l.now().Add(2 * freshness)}
+	l.evict()
+	p = &delivery{id: id, expires: l.now().Add(2 * maxMessageAge)}
 	l.known[id] = p
 	l.order = append(l.order, p)
 	return p, false
 }
 
-// settle keeps a message that was delivered, and lets one that was not come again.
-func (l *deliveries) settle(p *delivery, delivered bool) {
+// finish keeps a message that was delivered, and lets one that was not come again.
+func (l *deliveries) finish(p *delivery, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -77,12 +77,12 @@ func (l *deliveries) settle(p *delivery, delivered bool) {
 	case delivered:
 		p.delivered = true
 	default:
-		l.drop(p)
+		l.remove(p)
 	}
 }
 
-// drop forgets a message that was not delivered: it must not take the place of one that was. It is among the newest.
-func (l *deliveries) drop(p *delivery) {
+// remove forgets a message that was not delivered: it must not take the place of one that was. It is among the newest.
+func (l *deliveries) remove(p *delivery) {
 	delete(l.known, p.id)
 	for i := len(l.order) - 1; i >= 0; i-- {
 		if l.order[i] == p {
@@ -92,10 +92,10 @@ func (l *deliveries) drop(p *delivery) {
 	}
 }
 
-// forget drops the oldest messages: those whose time is over, and one when there are too many.
-func (l *deliveries) forget() {
+// evict drops the oldest messages: those whose time is over, and one when there are too many.
+func (l *deliveries) evict() {
 	now := l.now()
-	for len(l.order) > 0 && (!now.Before(l.order[0].until) || len(l.order) >= maxPushes) {
+	for len(l.order) > 0 && (!now.Before(l.order[0].expires) || len(l.order) >= maxDeliveries) {
 		delete(l.known, l.order[0].id)
 		l.order = l.order[1:]
 	}

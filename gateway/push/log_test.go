@@ -22,15 +22,15 @@ func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
 		l := newDeliveries(prometheus.NewRegistry(), time.Now)
 		delivered := 0
 		deliver := func() error { delivered++; return nil }
-		for i := range maxPushes + 1 {
+		for i := range maxDeliveries + 1 {
 			if i == 0 {
-				_ = l.once("captured", deliver)
+				_ = l.deliverOnce("captured", deliver)
 			}
-			if err := l.once(id(i), refuse); !errors.Is(err, answer.ErrPushRefused) {
+			if err := l.deliverOnce(id(i), refuse); !errors.Is(err, answer.ErrPushRefused) {
 				t.Fatalf("%s, number %d: %v, want %v", name, i, err, answer.ErrPushRefused)
 			}
 		}
-		if err := l.once("captured", deliver); err != nil || delivered != 1 {
+		if err := l.deliverOnce("captured", deliver); err != nil || delivered != 1 {
 			t.Errorf("%s: the captured message again: %v, delivered %d times; want once", name, err, delivered)
 		}
 		if len(l.known) != 1 || len(l.order) != 1 {
@@ -43,16 +43,16 @@ func TestTheMemoryOfPushesIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
 	l := newDeliveries(prometheus.NewRegistry(), func() time.Time { return now })
-	for i := range maxPushes + 1000 {
-		if err := l.once(fmt.Sprint(i), func() error { return nil }); err != nil {
+	for i := range maxDeliveries + 1000 {
+		if err := l.deliverOnce(fmt.Sprint(i), func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(l.known) != maxPushes || len(l.order) != maxPushes {
-		t.Errorf("%d and %d are remembered, want %d", len(l.known), len(l.order), maxPushes)
+	if len(l.known) != maxDeliveries || len(l.order) != maxDeliveries {
+		t.Errorf("%d and %d are remembered, want %d", len(l.known), len(l.order), maxDeliveries)
 	}
-	now = now.Add(2 * freshness)
-	_ = l.once("later", func() error { return nil })
+	now = now.Add(2 * maxMessageAge)
+	_ = l.deliverOnce("later", func() error { return nil })
 	if len(l.known) != 1 {
 		t.Errorf("%d are remembered when their time is over, want 1", len(l.known))
 	}

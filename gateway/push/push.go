@@ -23,11 +23,11 @@ import (
 // Path is where WeChat sends messages, and where the service gets them.
 const Path = "/wechat/push"
 
-// freshness is how old a pushed message may be. WeChat sends it again twice, 5 s apart, when nobody takes it.
-const freshness = 5 * time.Minute
+// maxMessageAge is how old a pushed message may be. WeChat sends it again twice, 5 s apart, when nobody takes it.
+const maxMessageAge = 5 * time.Minute
 
-// errForged is a message that WeChat has not sent, or not now.
-var errForged = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
+// errNotFromWeChat is a message that WeChat has not sent, or not now.
+var errNotFromWeChat = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
 
 // Receiver checks, opens and delivers messages. It is safe for concurrent use.
 type Receiver struct {
@@ -48,25 +48,25 @@ type Message struct {
 
 // Echo is the answer to a GET, with which WeChat tries the address. p verifies the signature in the raw query.
 func (r *Receiver) Echo(p *wechat.Push, query string) (string, error) {
-	values, err := r.signed(query)
+	values, err := r.parseFreshQuery(query)
 	if err != nil {
 		return "", err
 	}
 	echo, err := p.Echo(values)
 	if err != nil {
-		return "", errForged
+		return "", errNotFromWeChat
 	}
 	return echo, nil
 }
 
 // Open reads the message of a POST. p verifies the signature in the raw query before anything of the body is read.
 func (r *Receiver) Open(p *wechat.Push, query string, body io.Reader) (Message, error) {
-	values, err := r.signed(query)
+	values, err := r.parseFreshQuery(query)
 	if err != nil {
 		return Message{}, err
 	}
 	if p.Check(values) != nil {
-		return Message{}, errForged
+		return Message{}, errNotFromWeChat
 	}
 	sealed, err := io.ReadAll(body)
 	if err != nil {
@@ -74,22 +74,22 @@ func (r *Receiver) Open(p *wechat.Push, query string, body io.Reader) (Message, 
 	}
 	opened, err := p.Open(values, sealed)
 	if err != nil {
-		return Message{}, errForged
+		return Message{}, errNotFromWeChat
 	}
 	plain, err := plainJSON(opened)
 	return Message{p.ID(values), plain}, err
 }
 
-// signed reads a signed query and refuses one of another time: the signature alone holds for ever.
-func (r *Receiver) signed(query string) (url.Values, error) {
+// parseFreshQuery reads a signed query and refuses one of another time: the signature alone holds for ever.
+func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return nil, errForged
+		return nil, errNotFromWeChat
 	}
 	seconds, err := strconv.ParseInt(values.Get("timestamp"), 10, 64)
 	age := r.now().Sub(time.Unix(seconds, 0))
-	if err != nil || age > freshness || age < -freshness {
-		return nil, errForged
+	if err != nil || age > maxMessageAge || age < -maxMessageAge {
+		return nil, errNotFromWeChat
 	}
 	return values, nil
 }
@@ -97,7 +97,7 @@ func (r *Receiver) signed(query string) (url.Values, error) {
 // Deliver sends a message to a service, unless it was delivered before. A service that does not take it is an error: WeChat
 // will send the message again.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
-	return r.deliveries.once(m.id, func() error {
+	return r.deliveries.deliverOnce(m.id, func() error {
 		req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 		defer fasthttp.ReleaseRequest(req)
 		defer fasthttp.ReleaseResponse(resp)
@@ -106,7 +106,7 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 		req.Header.SetContentType("application/json")
 		req.Header.Set(answer.HeaderRequestID, requestID)
 		req.SetBody(m.json)
-		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
 		defer cancel()
 		if _, err := to.Do(ctx, req, resp, 0); err != nil {
 			return err
@@ -118,8 +118,8 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 	})
 }
 
-// answerWithin is how long WeChat waits for the answer to a message: 5 s, less the way.
-const answerWithin = 4500 * time.Millisecond
+// explainTimeout is how long WeChat waits for the answer to a message: 5 s, less the way.
+const deliveryTimeout = 4500 * time.Millisecond
 
 // plainJSON is a message as JSON, also when mp.weixin.qq.com is set to XML: one flat element with named fields.
 func plainJSON(m wechat.Message) ([]byte, error) {
@@ -133,7 +133,7 @@ func plainJSON(m wechat.Message) ([]byte, error) {
 		} `xml:",any"`
 	}
 	if err := xml.Unmarshal(m.Body, &fields); err != nil {
-		return nil, fmt.Errorf("%w: %w", errForged, err)
+		return nil, fmt.Errorf("%w: %w", errNotFromWeChat, err)
 	}
 	flat := make(map[string]string, len(fields.List))
 	for _, f := range fields.List {

@@ -7,31 +7,31 @@ import "encoding/binary"
 // frames follows the frames of one direction of a WebSocket (RFC 6455 §5.2), to know where one of ours may stand. It
 // judges nothing: the ends of the tunnel do.
 type frames struct {
-	header [14]byte
-	have   int    // bytes of header
-	left   uint64 // of the payload
-	closed bool   // a Close frame has passed
+	header      [14]byte
+	headerRead  int    // bytes of header
+	payloadLeft uint64 // of the payload
+	closed      bool   // a Close frame has passed
 }
 
 const opcodeClose = 0x8
 
-// between reports whether the next byte begins a frame.
-func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
+// atBoundary reports whether the next byte begins a frame.
+func (f *frames) atBoundary() bool { return f.headerRead == 0 && f.payloadLeft == 0 }
 
-// pass takes the next bytes.
-func (f *frames) pass(b []byte) {
+// advance takes the next bytes.
+func (f *frames) advance(b []byte) {
 	for len(b) > 0 {
-		if f.left > 0 {
-			n := min(f.left, uint64(len(b)))
-			f.left -= n
+		if f.payloadLeft > 0 {
+			n := min(f.payloadLeft, uint64(len(b)))
+			f.payloadLeft -= n
 			b = b[n:]
 			continue
 		}
-		f.header[f.have] = b[0]
-		f.have++
+		f.header[f.headerRead] = b[0]
+		f.headerRead++
 		b = b[1:]
-		if f.have >= 2 && f.have == f.headerLen() {
-			f.begin()
+		if f.headerRead >= 2 && f.headerRead == f.headerLen() {
+			f.readHeader()
 		}
 	}
 }
@@ -51,18 +51,18 @@ func (f *frames) headerLen() int {
 	return n
 }
 
-// begin takes a whole header.
-func (f *frames) begin() {
+// readHeader takes a whole header.
+func (f *frames) readHeader() {
 	f.closed = f.closed || f.header[0]&0x0f == opcodeClose
 	switch n := f.header[1] & 0x7f; n {
 	case 126:
-		f.left = uint64(binary.BigEndian.Uint16(f.header[2:]))
+		f.payloadLeft = uint64(binary.BigEndian.Uint16(f.header[2:]))
 	case 127:
-		f.left = binary.BigEndian.Uint64(f.header[2:])
+		f.payloadLeft = binary.BigEndian.Uint64(f.header[2:])
 	default:
-		f.left = uint64(n)
+		f.payloadLeft = uint64(n)
 	}
-	f.have = 0
+	f.headerRead = 0
 }
 
 // The codes of Close frames that we send (RFC 6455 §7.4.1).

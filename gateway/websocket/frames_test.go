@@ -46,17 +46,17 @@ func TestFramesAreFollowedHoweverTheyAreCut(t *testing.T) {
 			for next < len(starts) && starts[next] < at {
 				next++
 			}
-			if want := next < len(starts) && starts[next] == at; f.between() != want {
-				t.Fatalf("pieces of %d, at %d: between is %v, want %v", piece, at, f.between(), want)
+			if want := next < len(starts) && starts[next] == at; f.atBoundary() != want {
+				t.Fatalf("pieces of %d, at %d: between is %v, want %v", piece, at, f.atBoundary(), want)
 			}
-			f.pass(stream[at:min(at+piece, len(stream))])
+			f.advance(stream[at:min(at+piece, len(stream))])
 		}
-		if !f.between() || f.closed {
-			t.Errorf("pieces of %d: at the end between is %v and closed %v", piece, f.between(), f.closed)
+		if !f.atBoundary() || f.closed {
+			t.Errorf("pieces of %d: at the end between is %v and closed %v", piece, f.atBoundary(), f.closed)
 		}
-		f.pass(CloseFrame(ClosePolicy, piece%2 == 0))
-		if !f.between() || !f.closed {
-			t.Errorf("pieces of %d: after a Close between is %v and closed %v", piece, f.between(), f.closed)
+		f.advance(CloseFrame(ClosePolicy, piece%2 == 0))
+		if !f.atBoundary() || !f.closed {
+			t.Errorf("pieces of %d: after a Close between is %v and closed %v", piece, f.atBoundary(), f.closed)
 		}
 	}
 }

@@ -15,32 +15,32 @@ import (
 )
 
 const (
-	goodbyeWrite = 250 * time.Millisecond // for a Close frame of ours to leave
-	goodbyeRead  = time.Second            // for the Close frame that answers it
+	closeWriteTimeout = 250 * time.Millisecond // for a Close frame of ours to leave
+	closeReadTimeout  = time.Second            // for the Close frame that answers it
 )
 
 // Tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
 type Tunnel struct {
-	client  *listen.Conn
-	service *http1.Tunnel
-	subject *authn.Subject // nil: nobody in particular
-	leave   func()         // tells Tunnels
-	held    limit.Hold     // of its client's
-	down    side           // to the client
-	up      side           // to the service
-	last    atomic.Int64   // when something came, in Unix nanoseconds
-	ending  atomic.Bool
-	begun   chan struct{} // closed once the 101 is written, or nothing will be
-	begin   sync.Once
-	aborted sync.Once
+	client      *listen.Conn
+	service     *http1.Tunnel
+	subject     *authn.Subject // nil: nobody in particular
+	onClose     func()         // tells Tunnels
+	hold        limit.Hold     // of its client's
+	toClient    direction      // to the client
+	toService   direction      // to the service
+	lastRead    atomic.Int64   // when something came, in Unix nanoseconds
+	closing     atomic.Bool
+	upgraded    chan struct{} // closed once the 101 is written, or nothing will be
+	upgradeOnce sync.Once
+	abortOnce   sync.Once
 }
 
 // NewTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
 func NewTunnel(client *listen.Conn, service *http1.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
-	t := &Tunnel{client: client, service: service, subject: subject, held: held, leave: func() {}, begun: make(chan struct{})}
-	t.down = side{to: client, end: func() error { return closeWrite(client.NetConn()) }}
-	t.up = side{to: service, end: service.CloseWrite, masked: true}
-	t.last.Store(time.Now().UnixNano())
+	t := &Tunnel{client: client, service: service, subject: subject, hold: held, onClose: func() {}, upgraded: make(chan struct{})}
+	t.toClient = direction{to: client, closeWrite: func() error { return closeWrite(client.NetConn()) }}
+	t.toService = direction{to: service, closeWrite: service.CloseWrite, masked: true}
+	t.lastRead.Store(time.Now().UnixNano())
 	return t
 }
 
@@ -55,21 +55,21 @@ func closeWrite(conn net.Conn) error {
 func (t *Tunnel) Run(from net.Conn) {
 	defer t.Abort()
 	_ = t.client.SetWriteDeadline(time.Time{})
-	t.begin.Do(func() { close(t.begun) })
+	t.upgradeOnce.Do(func() { close(t.upgraded) })
 	var both sync.WaitGroup
-	both.Go(func() { t.relay(&t.down, t.service) })
-	t.relay(&t.up, from)
+	both.Go(func() { t.relay(&t.toClient, t.service) })
+	t.relay(&t.toService, from)
 	both.Wait()
 }
 
 // relay copies one direction. Its orderly end is passed on, and the other direction may go on (half-close); an error
 // ends both.
-func (t *Tunnel) relay(to *side, from io.Reader) {
+func (t *Tunnel) relay(to *direction, from io.Reader) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			t.last.Store(time.Now().UnixNano())
+			t.lastRead.Store(time.Now().UnixNano())
 		}
 		if failed := to.write(buf[:n]); failed != nil {
 			err = failed
@@ -87,55 +87,57 @@ func (t *Tunnel) relay(to *side, from io.Reader) {
 	}
 }
 
-// end says goodbye to both ends: each gets a Close frame with the code, unless it is in the middle of another frame, and
+// closeWithCode says goodbye to both ends: each gets a Close frame with the code, unless it is in the middle of another frame, and
 // a moment to answer. Then the connections are closed.
-func (t *Tunnel) end(code uint16) {
-	if t.ending.Swap(true) {
+func (t *Tunnel) closeWithCode(code uint16) {
+	if t.closing.Swap(true) {
 		return
 	}
-	<-t.begun
+	<-t.upgraded
 	now := time.Now()
 	for _, conn := range []interface {
 		SetReadDeadline(t time.Time) error
 		SetWriteDeadline(t time.Time) error
 	}{t.client, t.service} {
-		_ = conn.SetWriteDeadline(now.Add(goodbyeWrite)) // also ends a write that is stuck
-		_ = conn.SetReadDeadline(now.Add(goodbyeRead))
+		_ = conn.SetWriteDeadline(now.Add(closeWriteTimeout)) // also ends a write that is stuck
+		_ = conn.SetReadDeadline(now.Add(closeReadTimeout))
 	}
-	t.down.goodbye(code)
-	t.up.goodbye(code)
+	t.toClient.sendClose(code)
+	t.toService.sendClose(code)
 }
 
 // Abort closes both connections at once.
 func (t *Tunnel) Abort() {
-	t.aborted.Do(func() {
+	t.abortOnce.Do(func() {
 		_ = t.client.Close()
 		_ = t.service.Close()
-		t.begin.Do(func() { close(t.begun) })
-		t.leave()
-		t.held.Close()
+		t.upgradeOnce.Do(func() { close(t.upgraded) })
+		t.onClose()
+		t.hold.Close()
 	})
 }
 
-// silentFor says how long nothing has come from either end.
-func (t *Tunnel) silentFor(now time.Time) time.Duration { return now.Sub(time.Unix(0, t.last.Load())) }
+// idleFor says how long nothing has come from either end.
+func (t *Tunnel) idleFor(now time.Time) time.Duration {
+	return now.Sub(time.Unix(0, t.lastRead.Load()))
+}
 
-// side is one direction of a tunnel.
-type side struct {
-	mu     sync.Mutex
-	to     io.Writer
-	end    func() error // of our sending
-	masked bool
-	frames frames // that came for it
-	over   bool   // our Close frame was the last
+// direction is one direction of a tunnel.
+type direction struct {
+	mu         sync.Mutex
+	to         io.Writer
+	closeWrite func() error // of our sending
+	masked     bool
+	frames     frames // that came for it
+	closeSent  bool   // our Close frame was the last
 }
 
 // write passes b on, or after our goodbye drops it. It returns io.EOF when the Close frame that answers ours has come.
-func (s *side) write(b []byte) error {
+func (s *direction) write(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.frames.pass(b)
-	if !s.over {
+	s.frames.advance(b)
+	if !s.closeSent {
 		_, err := s.to.Write(b)
 		return err
 	}
@@ -145,18 +147,18 @@ func (s *side) write(b []byte) error {
 	return nil
 }
 
-func (s *side) finish() error {
+func (s *direction) finish() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.end()
+	return s.closeWrite()
 }
 
-// goodbye sends a Close frame where one may stand.
-func (s *side) goodbye(code uint16) {
+// sendClose sends a Close frame where one may stand.
+func (s *direction) sendClose(code uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.frames.between() && !s.frames.closed {
+	if s.frames.atBoundary() && !s.frames.closed {
 		_, _ = s.to.Write(CloseFrame(code, s.masked)) // who does not take it is closed all the same
 	}
-	s.over = true
+	s.closeSent = true
 }

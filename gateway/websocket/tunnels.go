@@ -32,16 +32,16 @@ func NewTunnels(tokens *authn.Tokens, gauge *prometheus.GaugeVec) *Tunnels {
 func (w *Tunnels) Add(route string, t *Tunnel) {
 	count := w.gauge.WithLabelValues(route)
 	count.Inc()
-	t.leave = func() { count.Dec(); w.remove(t) }
+	t.onClose = func() { count.Dec(); w.remove(t) }
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open[t] = struct{}{}
 	if w.draining {
-		go t.end(CloseGoingAway)
+		go t.closeWithCode(CloseGoingAway)
 	}
 	if !w.running {
 		w.running = true
-		go w.look()
+		go w.recheck()
 	}
 }
 
@@ -57,12 +57,12 @@ func (w *Tunnels) Drain() {
 	defer w.mu.Unlock()
 	w.draining = true
 	for t := range w.open {
-		go t.end(CloseGoingAway)
+		go t.closeWithCode(CloseGoingAway)
 	}
 }
 
-// look ends the tunnels whose time has come, until there are none.
-func (w *Tunnels) look() {
+// recheck ends the tunnels whose time has come, until there are none.
+func (w *Tunnels) recheck() {
 	ticker := time.NewTicker(RecheckEvery)
 	defer ticker.Stop()
 	for now := range ticker.C {
@@ -71,8 +71,8 @@ func (w *Tunnels) look() {
 			return
 		}
 		for _, t := range all {
-			if code := w.verdict(t, now); code != 0 {
-				go t.end(code) // it may wait for a slow client; a tunnel ends once
+			if code := w.closeCode(t, now); code != 0 {
+				go t.closeWithCode(code) // it may wait for a slow client; a tunnel ends once
 			}
 		}
 	}
@@ -90,14 +90,14 @@ func (w *Tunnels) all() []*Tunnel {
 	return all
 }
 
-// verdict is the code to end a tunnel with, 0 to let it be.
-func (w *Tunnels) verdict(t *Tunnel, now time.Time) uint16 {
+// closeCode is the code to end a tunnel with, 0 to let it be.
+func (w *Tunnels) closeCode(t *Tunnel, now time.Time) uint16 {
 	switch {
-	case t.ending.Load():
+	case t.closing.Load():
 		return 0
 	case t.subject != nil && w.tokens.Alive(*t.subject) != nil:
 		return ClosePolicy
-	case t.silentFor(now) > t.service.Idle:
+	case t.idleFor(now) > t.service.Idle:
 		return CloseGoingAway
 	}
 	return 0

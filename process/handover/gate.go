@@ -25,9 +25,9 @@ const (
 // NewGate returns an open gate.
 func NewGate() *Gate { return &Gate{change: make(chan struct{})} }
 
-// Enter waits while the gate is shut, and returns how it was then. Unless it was open, the store must not be asked here: it
+// Acquire waits while the gate is shut, and returns how it was then. Unless it was open, the store must not be asked here: it
 // has moved to another process, or nobody is known to serve. When it was open, Leave must follow.
-func (g *Gate) Enter() (open, moved bool) {
+func (g *Gate) Acquire() (open, moved bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for g.state == gateShut {
@@ -42,8 +42,8 @@ func (g *Gate) Enter() (open, moved bool) {
 	return g.state == gateOpen, g.state == gateMoved
 }
 
-// End lets those go that wait, when nobody will open the gate any more.
-func (g *Gate) End() {
+// Close lets those go that wait, when nobody will open the gate any more.
+func (g *Gate) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state == gateShut {
@@ -52,15 +52,15 @@ func (g *Gate) End() {
 	}
 }
 
-// Moved reports whether the store is elsewhere.
-func (g *Gate) Moved() bool {
+// HandedOver reports whether the store is elsewhere.
+func (g *Gate) HandedOver() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.state == gateMoved
 }
 
-// Leave is what Enter demands.
-func (g *Gate) Leave() {
+// Release follows an Acquire that found the gate open.
+func (g *Gate) Release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inside--; g.inside == 0 {
@@ -110,5 +110,5 @@ func (g *Gate) Shut(ctx context.Context) error {
 // Open lets those in that wait.
 func (g *Gate) Open() { g.set(gateOpen) }
 
-// Move tells those that wait, and all that come, that the store is elsewhere, for good.
-func (g *Gate) Move() { g.set(gateMoved) }
+// SetHandedOver tells those that wait, and all that come, that the store is elsewhere, for good.
+func (g *Gate) SetHandedOver() { g.set(gateMoved) }
