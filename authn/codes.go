@@ -66,14 +66,14 @@ func (c *codes[T]) once(ctx context.Context, key codeKey, exchange func() (T, er
 	}
 	if first {
 		defer close(o.done)
-		defer c.settle(key, o)
+		defer c.finish(key, o)
 		o.err = errAborted // for whoever waits, should exchange panic
 		o.value, o.err = exchange()
 		return o.value, o.err
 	}
 	select {
 	case <-o.done:
-		return c.again(o)
+		return c.replay(o)
 	case <-ctx.Done():
 		return *new(T), &WeChatError{Kind: ErrTimeout, Err: ctx.Err()}
 	}
@@ -82,8 +82,8 @@ func (c *codes[T]) once(ctx context.Context, key codeKey, exchange func() (T, er
 // errAborted is an exchange that panicked: nobody knows whether the code was spent.
 var errAborted = &WeChatError{Kind: ErrBadResponse, Err: errors.New("the exchange was aborted")}
 
-// again is a finished outcome for who sends the code once more.
-func (c *codes[T]) again(o *outcome[T]) (T, error) {
+// replay returns a finished outcome for who sends the code once more.
+func (c *codes[T]) replay(o *outcome[T]) (T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -111,8 +111,8 @@ func (c *codes[T]) claim(key codeKey) (o *outcome[T], first bool, err error) {
 	return o, true, nil
 }
 
-// settle decides how long an outcome is given again.
-func (c *codes[T]) settle(key codeKey, o *outcome[T]) {
+// finish decides how long an outcome is given again.
+func (c *codes[T]) finish(key codeKey, o *outcome[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()

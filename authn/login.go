@@ -57,14 +57,14 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 		return Grant{}, err
 	}
 	return a.logins.once(ctx, newCodeKey(of.id, code), func() (Grant, error) {
-		begun := a.now()
+		start := a.now()
 		exchanged, err := of.exchange(ctx, code)
 		if err != nil {
 			return Grant{}, err
 		}
 		return a.begin(ctx, l, profile, storage.Login{
 			AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
-			SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun},
+			SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start},
 		})
 	})
 }

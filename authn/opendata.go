@@ -125,13 +125,13 @@ func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 	if err != nil {
 		return err
 	}
-	begun := o.now()
+	start := o.now()
 	reset, err := of.client.ResetSessionKey(ctx, user.OpenID, key)
 	if err != nil {
 		return WeChatFailure(err)
 	}
 	_, err = o.store.Login(context.WithoutCancel(ctx), storage.Login{
-		AppID: user.AppID, OpenID: user.OpenID, SessionKey: storage.SessionKey{Key: reset.SessionKey, At: begun},
+		AppID: user.AppID, OpenID: user.OpenID, SessionKey: storage.SessionKey{Key: reset.SessionKey, At: start},
 	})
 	if err != nil {
 		return fmt.Errorf("saving a session_key: %w", err)

@@ -14,8 +14,8 @@ type Prefetch struct {
 	AppID string // the mini-program; empty: the only one there is
 	Code  string
 
-	Ask   func() error                     // called before WeChat is asked; an error refuses the request; may be nil
-	Admit func(appID, openID string) error // called once WeChat has identified the user; likewise
+	Precheck func() error                     // called before WeChat is asked; an error refuses the request; may be nil
+	Admit    func(appID, openID string) error // called once WeChat has identified the user; likewise
 }
 
 // Prefetched returns the user of a prefetch. The code may have given the phone a new session_key, which is saved. No
@@ -33,10 +33,10 @@ func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 }
 
 func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, error) {
-	if err := p.ask(); err != nil {
+	if err := p.precheck(); err != nil {
 		return nil, err
 	}
-	begun := a.now()
+	start := a.now()
 	exchanged, err := of.exchange(ctx, p.Code)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 	}
 	in, err := a.store.Login(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
-		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: begun}, Change: a.Users.refuseBanned,
+		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start}, Change: a.Users.refuseBanned,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)
@@ -54,11 +54,11 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 	return a.Tokens.withoutSession(in.User), nil
 }
 
-func (p Prefetch) ask() error {
-	if p.Ask == nil {
+func (p Prefetch) precheck() error {
+	if p.Precheck == nil {
 		return nil
 	}
-	return p.Ask()
+	return p.Precheck()
 }
 
 func (p Prefetch) admit(appID, openID string) error {

@@ -113,11 +113,11 @@ func (s *Sessions) beginImported(ctx context.Context, v *verified) error {
 	session := newSession(s.cfg, s.store.Epoch(), s.now(), "")
 	session.ID, session.TokenID, session.UserID = v.subject.SessionID, v.subject.TokenID, v.subject.UserID
 	session.ExpiresAt = s.refusedUntil(v.subject.ExpiresAt)
-	begun, err := s.store.BeginSession(ctx, session, s.cfg.Sessions.MaxPerUser)
+	result, err := s.store.BeginSession(ctx, session, s.cfg.Sessions.MaxPerUser)
 	if err != nil {
 		return fmt.Errorf("starting a session for a foreign token: %w", err)
 	}
-	s.revoked.Add(begun.Ended...)
+	s.revoked.Add(result.Ended...)
 	return nil
 }
 

@@ -11,26 +11,26 @@ import (
 // slots are the exchanges with WeChat at a time of one mini-program. An exchange that finds none free waits, but never so
 // long that too little time is left for the exchange itself.
 type slots struct {
-	taken    chan struct{} // nil: no bound
-	patience time.Duration
-	waiting  prometheus.Gauge
-	waited   prometheus.Observer
+	held    chan struct{} // nil: no bound
+	maxWait time.Duration
+	waiting prometheus.Gauge
+	waited  prometheus.Observer
 }
 
-func newSlots(count int, patience time.Duration, m *metrics) *slots {
+func newSlots(count int, maxWait time.Duration, m *metrics) *slots {
 	if count == 0 {
 		return &slots{waiting: m.waiting, waited: m.waited}
 	}
-	return &slots{taken: make(chan struct{}, count), patience: patience, waiting: m.waiting, waited: m.waited}
+	return &slots{held: make(chan struct{}, count), maxWait: maxWait, waiting: m.waiting, waited: m.waited}
 }
 
 // acquire takes a slot; release must follow. The error is ErrBusy: nothing was sent.
 func (s *slots) acquire(ctx context.Context) error {
-	if s.taken == nil {
+	if s.held == nil {
 		return nil
 	}
 	select {
-	case s.taken <- struct{}{}:
+	case s.held <- struct{}{}:
 		s.waited.Observe(0)
 		return nil
 	default:
@@ -41,12 +41,12 @@ func (s *slots) acquire(ctx context.Context) error {
 func (s *slots) wait(ctx context.Context) error {
 	s.waiting.Inc()
 	defer s.waiting.Dec()
-	begun := time.Now()
-	defer func() { s.waited.Observe(time.Since(begun).Seconds()) }()
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	start := time.Now()
+	defer func() { s.waited.Observe(time.Since(start).Seconds()) }()
+	ctx, cancel := context.WithTimeout(ctx, s.maxWait)
 	defer cancel()
 	select {
-	case s.taken <- struct{}{}:
+	case s.held <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return &WeChatError{Kind: ErrBusy, Err: errors.New("too many exchanges are waiting for WeChat; see wechat.concurrency")}
@@ -54,7 +54,7 @@ func (s *slots) wait(ctx context.Context) error {
 }
 
 func (s *slots) release() {
-	if s.taken != nil {
-		<-s.taken
+	if s.held != nil {
+		<-s.held
 	}
 }

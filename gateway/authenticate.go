@@ -117,7 +117,7 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	defer cancel()
 	ex.subject, err = a.auth.Prefetched(ctx, authn.Prefetch{
 		AppID: values.Get("appid"), Code: values.Get("code"),
-		Ask: func() error { return a.limits.chargeBucket(ex, ex.snapshot.prefetches, 0) },
+		Precheck: func() error { return a.limits.chargeBucket(ex, ex.snapshot.prefetches, 0) },
 		Admit: func(appID, openID string) error {
 			return a.limits.chargeBucket(ex, ex.snapshot.prefetched, a.limits.buckets.OfOpenID(appID, openID))
 		},

@@ -31,8 +31,8 @@ func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
 	if session.ID == "" {
 		return LoginResult{User: u, Created: created}, nil
 	}
-	begun, err := beginSession(w, session, l.MaxSessions)
-	return LoginResult{User: u, Session: session, Created: created, Ended: begun.Ended}, err
+	started, err := beginSession(w, session, l.MaxSessions)
+	return LoginResult{User: u, Session: session, Created: created, Ended: started.Ended}, err
 }
 
 // userOf finds the user by openid, or creates it under the next id.

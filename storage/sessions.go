@@ -130,35 +130,35 @@ func beginOrFind(w Writer, wanted Session, maxSessions int) (SessionResult, erro
 
 // beginSession records a session and ends those that are too many. An id that is taken by another user, or that has ended,
 // begins nothing.
-func beginSession(w Writer, begun Session, maxSessions int) (SessionResult, error) {
-	if begun.ID == "" {
+func beginSession(w Writer, session Session, maxSessions int) (SessionResult, error) {
+	if session.ID == "" {
 		return SessionResult{}, errors.New("a session needs an id")
 	}
-	known, err := w.Session(begun.ID)
-	if err == nil && (known.Ended || known.UserID != begun.UserID) {
+	known, err := w.Session(session.ID)
+	if err == nil && (known.Ended || known.UserID != session.UserID) {
 		return SessionResult{}, errors.New("the session id was used before")
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return SessionResult{}, err
 	}
-	if err := w.PutSession(SessionRecord{Session: begun}); err != nil {
+	if err := w.PutSession(SessionRecord{Session: session}); err != nil {
 		return SessionResult{}, err
 	}
-	ended, err := limitSessions(w, begun, maxSessions)
-	return SessionResult{Session: begun, Ended: ended}, err
+	ended, err := limitSessions(w, session, maxSessions)
+	return SessionResult{Session: session, Ended: ended}, err
 }
 
 // limitSessions ends the oldest sessions of the user that just began one, until most are left. Of a crowd that is older than
 // the limit, endsPerCommit end with each login.
-func limitSessions(w Writer, begun Session, most int) ([]Revocation, error) {
+func limitSessions(w Writer, session Session, most int) ([]Revocation, error) {
 	if most <= 0 {
 		return nil, nil
 	}
-	living, err := w.SessionRefs(begun.UserID, SessionCursor{}, most+1+endsPerCommit)
+	living, err := w.SessionRefs(session.UserID, SessionCursor{}, most+1+endsPerCommit)
 	if err != nil {
 		return nil, err
 	}
-	others := slices.DeleteFunc(living, func(ref SessionRef) bool { return ref.ID == begun.ID })
+	others := slices.DeleteFunc(living, func(ref SessionRef) bool { return ref.ID == session.ID })
 	tooMany := min(max(0, len(others)+1-most), endsPerCommit)
 	var ended []Revocation
 	for _, old := range others[:tooMany] {

@@ -48,7 +48,7 @@ func newBroker(deps Deps, appID string, timeout time.Duration, fetch func(contex
 // token returns the current token, or waits for the next one.
 func (b *broker) token(ctx context.Context) (ServerToken, error) {
 	for {
-		current, f := b.look()
+		current, f := b.tokenOrFlight()
 		if f == nil {
 			return current, nil
 		}
@@ -64,8 +64,8 @@ func (b *broker) token(ctx context.Context) (ServerToken, error) {
 	}
 }
 
-// look returns a usable token, which it has replaced in the background when that is due, or what to wait for.
-func (b *broker) look() (ServerToken, *flight) {
+// tokenOrFlight returns a usable token, which it has replaced in the background when that is due, or what to wait for.
+func (b *broker) tokenOrFlight() (ServerToken, *flight) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	usable := b.usable()

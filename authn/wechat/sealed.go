@@ -26,9 +26,9 @@ func OwnedBy(opened []byte, openID string) bool {
 	return true
 }
 
-// SealedPhone reads the number in data that Decrypt returned, or returns ErrDecrypt. CBC lets a client put together data
-// that WeChat never sealed, so everything must fit: the number with and without its country code, and a watermark that
-// is at most ten minutes from now. That makes a forgery harder, and nothing more.
+// SealedPhone returns the number in data from Decrypt, or ErrDecrypt. CBC lets a client assemble data that WeChat never
+// encrypted, so everything must match: the number with and without its country code, and a watermark at most ten minutes
+// from now. That makes forgery harder, but not impossible.
 func SealedPhone(opened []byte, now time.Time) (Phone, error) {
 	members, err := parseObject(opened)
 	if err != nil {

@@ -76,7 +76,7 @@ func (c *Client) exchangeToken(ctx context.Context, force bool) (ServerToken, er
 	if err != nil {
 		return ServerToken{}, errors.New("building the request")
 	}
-	asked := c.tokens.now() // before the answer, so that we are early rather than late
+	requested := c.tokens.now() // before the answer, so that we are early rather than late
 	answer, err := c.send(ctx, call{
 		method: http.MethodPost, path: "/cgi-bin/stable_token", body: body, contentType: jsonType, limit: maxBody,
 	})
@@ -84,7 +84,7 @@ func (c *Client) exchangeToken(ctx context.Context, force bool) (ServerToken, er
 		return ServerToken{}, err
 	}
 	value, life, err := parseToken(answer.Body, c.cfg.Secret.Reveal())
-	return ServerToken{Value: value, Expires: asked.Add(life)}, err
+	return ServerToken{Value: value, Expires: requested.Add(life)}, err
 }
 
 // parseToken reads the answer of stable_token.

@@ -22,7 +22,7 @@ func sessions() map[string]func(*testing.T, *fixture) {
 		"of 50 rotations of one token at once one wins":         rotateAtOnce,
 		"an ended session is gone and revoked":                  endOne,
 		"ending a session that is gone revokes it all the same": endTwice,
-		"an ended session cannot be changed or begun again":     endedStaysEnded,
+		"an ended session cannot be changed or started again":   endedStaysEnded,
 		"a session that ended before it began cannot begin":     endedBeforeItBegan,
 		"ending all sessions of a user leaves the others'":      endAll,
 		"the same login again is the same session":              loginTwice,

@@ -105,16 +105,16 @@ type quota struct {
 
 	mu     sync.Mutex
 	minute time.Time
-	taken  map[string]int
+	used   map[string]int
 }
 
 // take reports whether person has one left.
 func (q *quota) take(person string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if minute := q.now().Truncate(time.Minute); q.taken == nil || !minute.Equal(q.minute) {
-		q.minute, q.taken = minute, map[string]int{}
+	if minute := q.now().Truncate(time.Minute); q.used == nil || !minute.Equal(q.minute) {
+		q.minute, q.used = minute, map[string]int{}
 	}
-	q.taken[person]++
-	return q.limit < 0 || q.taken[person] <= q.limit
+	q.used[person]++
+	return q.limit < 0 || q.used[person] <= q.limit
 }

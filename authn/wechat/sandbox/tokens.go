@@ -25,24 +25,24 @@ type tokens struct {
 	now func() time.Time
 	ttl time.Duration
 
-	mu      sync.Mutex
-	current string
-	ends    map[string]time.Time // by token; the zero time is one that a forced refresh killed
-	forced  time.Time
-	forces  quota // by day, under the one name ""
-	asked   quota
+	mu       sync.Mutex
+	current  string
+	ends     map[string]time.Time // by token; the zero time is one that a forced refresh killed
+	forced   time.Time
+	forces   quota // by day, under the one name ""
+	requests quota
 }
 
 func newTokens(now func() time.Time, ttl time.Duration) *tokens {
 	day := func() time.Time { return time.Unix(now().Unix()/86400*60, 0) } // a day passes like a minute
-	return &tokens{now: now, ttl: ttl, ends: map[string]time.Time{}, forces: quota{now: day, limit: forcesPerDay}, asked: quota{now: now, limit: tokensPerMin}}
+	return &tokens{now: now, ttl: ttl, ends: map[string]time.Time{}, forces: quota{now: day, limit: forcesPerDay}, requests: quota{now: now, limit: tokensPerMin}}
 }
 
 // stable returns the current token and how long it lives, or the errcode.
 func (t *tokens) stable(force bool) (token string, left time.Duration, errcode int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.asked.take("") {
+	if !t.requests.take("") {
 		return "", 0, wechat.ErrCodeMinuteQuota
 	}
 	if force && t.current != "" && t.now().Sub(t.forced) >= forceInterval {

@@ -7,13 +7,13 @@ import (
 	"wxgate/storage"
 )
 
-func begunSessions() map[string]func(*testing.T, *fixture) {
+func startingSessions() map[string]func(*testing.T, *fixture) {
 	return map[string]func(*testing.T, *fixture){
 		"a session begins without a login":                       beginOne,
 		"a session that began before is found as it is now":      beginTwice,
 		"of 50 beginnings of one session at once all find it":    beginAtOnce,
-		"an ended session is not begun again":                    beginEnded,
-		"an expired session is not begun again":                  beginExpired,
+		"an ended session is not started again":                  beginEnded,
+		"an expired session is not started again":                beginExpired,
 		"a session needs an id and a user":                       beginIncomplete,
 		"the session of another user is not found":               beginForeign,
 		"a session that begins makes room, one that is found no": beginMakesRoom,
