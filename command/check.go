@@ -12,8 +12,8 @@ import (
 
 type checkCommand struct{}
 
-// Run reads the configuration and the files that it names as serve would, and reports errors and likely mistakes. It opens
-// neither the store nor a socket.
+// Run reads the configuration and the files that it names as serve would, and reports errors and likely mistakes. It
+// opens neither the store nor a socket.
 func (checkCommand) Run(w *env) error {
 	cfg, warnings, err := config.LoadWithFiles(w.config, w.lookup)
 	if err != nil {

@@ -76,7 +76,8 @@ func Run() int {
 	return runCommand(ctx, os.Args[1:], w)
 }
 
-// runCommand runs a command line. The exit code is 0 on success, 1 when the command failed, 2 when the command line is wrong.
+// runCommand runs a command line. The exit code is 0 on success, 1 when the command failed, 2 when the command line is
+// wrong.
 func runCommand(ctx context.Context, args []string, w *env) int {
 	var cli commands
 	exited := -1

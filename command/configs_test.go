@@ -30,8 +30,8 @@ func fixtureEnv(text string) strictyaml.LookupEnv {
 	}
 }
 
-// TestEveryBrokenConfigurationSaysWhatToType compares what check says of each file of testdata/config, whose name is the
-// mistake, with its lines after "#= ".
+// TestEveryBrokenConfigurationSaysWhatToType compares what check says of each file of testdata/config, whose name is
+// the mistake, with its lines after "#= ".
 func TestEveryBrokenConfigurationSaysWhatToType(t *testing.T) {
 	t.Parallel()
 	fixtures, err := filepath.Glob("testdata/config/*.yaml")

@@ -38,9 +38,9 @@ func (d demoCommand) Validate() error {
 	return nil
 }
 
-// Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example mini-program,
-// all on loopback with throwaway keys and data, and prints what to open and what to paste. With -c it starts the gateway of
-// that file instead, in front of the services that the file names.
+// Run starts a stand-in for WeChat, the recipe service, a gateway in front of it and a page with the example
+// mini-program, all on loopback with throwaway keys and data, and prints what to open and what to paste. With -c it
+// starts the gateway of that file instead, in front of the services that the file names.
 func (d demoCommand) Run(ctx context.Context, w *env) (err error) {
 	w.queued(&w.stdout)
 	stand, err := newStandIn(ctx)

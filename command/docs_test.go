@@ -391,7 +391,8 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// isDefault reports whether the text of a default means the value. A list or a map is compared with gateway.yaml instead.
+// isDefault reports whether the text of a default means the value. A list or a map is compared with gateway.yaml
+// instead.
 func isDefault(t *testing.T, said string, value reflect.Value) bool {
 	if value.Kind() == reflect.Map || value.Kind() == reflect.Slice {
 		return true

@@ -35,8 +35,8 @@ type finding struct {
 	advice string // a remark when it is all right, what to do when it is not
 }
 
-// Run checks everything that a login and a request depend on, and prints a line about each. The error says how many need
-// attention.
+// Run checks everything that a login and a request depend on, and prints a line about each. The error says how many
+// need attention.
 func (d doctorCommand) Run(ctx context.Context, w *env) error {
 	cfg, err := config.Load(w.config, w.lookup)
 	if err != nil {
@@ -172,8 +172,8 @@ func upstreamFinding(ctx context.Context, name string, cfg upstream.Config) find
 	return finding{"upstream " + name, nil, "connections are accepted by " + strings.Join(urls, ", ")}
 }
 
-// tlsFinding connects to the public domain as a phone does: TLS 1.2 or later, the full chain, the right name, and not about
-// to expire (page framework/ability/network).
+// tlsFinding connects to the public domain as a phone does: TLS 1.2 or later, the full chain, the right name, and not
+// about to expire (page framework/ability/network).
 func tlsFinding(ctx context.Context, domain string) finding {
 	f := finding{about: "TLS of " + domain}
 	address := domain

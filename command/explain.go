@@ -50,8 +50,8 @@ func (c *explainCommand) Validate() error {
 	return nil
 }
 
-// Run prints what the gateway would do with a request, and returns an error if it would be refused. The gateway need not be
-// running, and nothing is sent.
+// Run prints what the gateway would do with a request, and returns an error if it would be refused. The gateway need
+// not be running, and nothing is sent.
 func (c explainCommand) Run(w *env) error {
 	cfg, err := config.LoadRouting(w.config, w.lookup)
 	if err != nil {
@@ -172,7 +172,8 @@ func targetsOf(cfg upstream.Config) []string {
 	return all
 }
 
-// question returns the request to explain. If there is one Content-Length among the headers, the request has such a body.
+// question returns the request to explain. If there is one Content-Length among the headers, the request has such a
+// body.
 func (c explainCommand) question() gateway.Question {
 	host, path := c.Host, c.Path
 	if _, rest, absolute := strings.Cut(path, "://"); absolute { // a URL that was copied from somewhere

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestAFailureOfTheGoTestsDoesNotHideTheOthers runs `make test` and .ci/run with tools that only say that they were called.
+// TestAFailureOfTheGoTestsDoesNotHideTheOthers runs `make test` and .ci/run with tools that only say that they were
+// called.
 func TestAFailureOfTheGoTestsDoesNotHideTheOthers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ fails, says string }{

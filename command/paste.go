@@ -20,8 +20,8 @@ type call struct {
 	remark string // appended to the comment above the line
 }
 
-// curlLines returns three commands to paste: a login, a call with its token, and the same call with a forged identity. The
-// answer to the login is kept in a file, so that the next command finds the token in any terminal.
+// curlLines returns three commands to paste: a login, a call with its token, and the same call with a forged identity.
+// The answer to the login is kept in a file, so that the next command finds the token in any terminal.
 func curlLines(address, dir string, c call) string {
 	login := quoteForShell(filepath.Join(dir, "login.json"))
 	target := c.flags() + quoteForShell("http://"+address+c.path)

@@ -68,8 +68,8 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 // close stops the sandbox and removes the folder.
 func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove()) }
 
-// load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, but nothing
-// that would let a token or a user outlive the sandbox.
+// load reads a team's own gateway.yaml for the sandbox: its server, identity, upstreams, routes, limits and log, but
+// nothing that would let a token or a user outlive the sandbox.
 func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
 	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) input.Faults {
 		cfg.PortFromEnvironment(env)
@@ -156,8 +156,8 @@ func isLoopback(host string) bool {
 // interrupted is the exit code after a Ctrl-C, as a shell has it: 128 plus the number of SIGINT.
 const interrupted = 130
 
-// throwawayDir creates a folder that does not outlive the process: remove removes it, and so does a second Ctrl-C, which
-// ends the process in the middle of a stop.
+// throwawayDir creates a folder that does not outlive the process: remove removes it, and so does a second Ctrl-C,
+// which ends the process in the middle of a stop.
 func throwawayDir(ctx context.Context) (dir string, remove func() error, err error) {
 	dir, err = os.MkdirTemp("", "wxgate-demo-")
 	if err != nil {

@@ -45,8 +45,8 @@ func (t *table) row(cells ...any) {
 // gap is the space between two columns, in cells of a terminal.
 const gap = 2
 
-// write aligns the columns by their width on a terminal, where a Chinese character takes two cells. The last cell of a row
-// does not widen its column.
+// write aligns the columns by their width on a terminal, where a Chinese character takes two cells. The last cell of a
+// row does not widen its column.
 func (t table) write(w io.Writer) error {
 	terminal := runewidth.Condition{} // regardless of what the locale says about ambiguous characters
 	var widths []int

@@ -59,8 +59,8 @@ Change %[1]s, and it is taken over. Stop with Ctrl-C.
 	return err
 }
 
-// remarks says what differs from the file, and which real services the sandbox can reach. public is the address that the
-// gateway listens on.
+// remarks says what differs from the file, and which real services the sandbox can reach. public is the address that
+// the gateway listens on.
 func (s *standIn) remarks(cfg config.Config, public string) string {
 	var lines strings.Builder
 	for _, written := range slices.Sorted(maps.Keys(s.addresses)) {

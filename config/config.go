@@ -1,5 +1,5 @@
-// Package config is gateway.yaml: its sections with their defaults, what the environment fills in, and every fault with its
-// place in the file.
+// Package config is gateway.yaml: its sections with their defaults, what the environment fills in, and every fault with
+// its place in the file.
 package config
 
 import (

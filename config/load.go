@@ -17,8 +17,8 @@ func Load(file string, env strictyaml.LookupEnv) (Config, error) {
 	return cfg, err
 }
 
-// LoadWithFiles reads a configuration and the files of keys and certificates that it names. The warnings are about what holds
-// and may not be meant. With an error, the configuration is what could be read of it.
+// LoadWithFiles reads a configuration and the files of keys and certificates that it names. The warnings are about what
+// holds and may not be meant. With an error, the configuration is what could be read of it.
 func LoadWithFiles(file string, env strictyaml.LookupEnv) (cfg Config, warnings strictyaml.Faults, err error) {
 	return load(file, env, Config.ValidateOpened)
 }
@@ -36,7 +36,8 @@ func load(file string, env strictyaml.LookupEnv, validate func(Config) input.Fau
 	return cfg, places.Faults(filled.name(cfg.Warnings())), nil
 }
 
-// LoadServer reads the section server for a command that only asks the running gateway: an unset variable is an empty one.
+// LoadServer reads the section server for a command that only asks the running gateway: an unset variable is an empty
+// one.
 func LoadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, error) {
 	lenient := func(name string) (string, bool) {
 		value, _ := env(name)
@@ -49,8 +50,8 @@ func LoadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 	return cfg.Server, err
 }
 
-// LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have the
-// secrets that the gateway was started with.
+// LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have
+// the secrets that the gateway was started with.
 func LoadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
 	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) input.Faults {
 		cfg.PortFromEnvironment(env)

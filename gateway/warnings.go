@@ -9,8 +9,8 @@ import (
 	"wxgate/input"
 )
 
-// Warnings are about routes that take the place of an endpoint of ours: that is how a team keeps its own, and how it loses
-// logins by mistake. c must be valid.
+// Warnings are about routes that take the place of an endpoint of ours: that is how a team keeps its own, and how it
+// loses logins by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
 	endpoints := (&pipeline{fiber: new(fiberAdapter)}).endpoints(&snapshot{cfg: c, push: nil})
 	for i, r := range c.Routes {
@@ -28,8 +28,8 @@ func (c Config) Warnings() (f input.Faults) {
 	return f
 }
 
-// Opening is a route that is open and holds protected ones of the same service: what the service takes for one of these,
-// but no route does, arrives there without a token. Rails and Spring answer /admin.json like /admin.
+// Opening is a route that is open and holds protected ones of the same service: what the service takes for one of
+// these, but no route does, arrives there without a token. Rails and Spring answer /admin.json like /admin.
 type Opening struct {
 	Route int      // its index in routes
 	Path  string   // its host and path
@@ -93,8 +93,8 @@ func (c Config) openRoutes() *route.Matcher[*[]int] {
 	return open
 }
 
-// alias reports whether an open route is another way to a protected one and was meant to be: both take one path, or lead
-// to one.
+// alias reports whether an open route is another way to a protected one and was meant to be: both take one path, or
+// lead to one.
 func (c Config) alias(open, protected int) bool {
 	o, p := c.Routes[open], c.Routes[protected]
 	same := o.sentPattern().SameShape(p.sentPattern())

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// largestFile bounds gateway.yaml and every file that it refers to, so that a wrong path (a disk image, /dev/zero) is an
-// error instead of a full memory.
+// largestFile bounds gateway.yaml and every file that it refers to, so that a wrong path (a disk image, /dev/zero) is
+// an error instead of a full memory.
 const largestFile = 8 << 20
 
 // fileWait bounds how long a named pipe may say nothing.
 const fileWait = 10 * time.Second
 
-// File reads a file that an operator named: gateway.yaml, a key, a certificate. One that is larger than any of them is an
-// error. A named pipe is read as a shell's <(command) needs it; one that nobody writes into is empty.
+// File reads a file that an operator named: gateway.yaml, a key, a certificate. One that is larger than any of them is
+// an error. A named pipe is read as a shell's <(command) needs it; one that nobody writes into is empty.
 func File(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package input reads what an operator says: in a flag, in a body or query of the admin API, in gateway.yaml. There is one
-// way for each kind of value, and what could be meant otherwise is refused with a word on how to write it.
+// Package input reads what an operator says: in a flag, in a body or query of the admin API, in gateway.yaml. There is
+// one way for each kind of value, and what could be meant otherwise is refused with a word on how to write it.
 package input
 
 import (
@@ -21,7 +21,8 @@ const LargestID = 1<<53 - 1
 // mostDays keeps durations far below what a time.Duration can hold.
 const mostDays = 100_000
 
-// Duration reads a duration as time.ParseDuration does, and days of 24 hours at its beginning: 500ms, 30s, 1h30m, 7d, 1d12h.
+// Duration reads a duration as time.ParseDuration does, and days of 24 hours at its beginning: 500ms, 30s, 1h30m, 7d,
+// 1d12h.
 func Duration(text string) (time.Duration, error) {
 	days, rest, found := strings.Cut(text, "d")
 	if !found {

@@ -10,8 +10,8 @@ const (
 	fewDescriptors   = 1024 // fewer than that are worth a warning
 )
 
-// checkDescriptors refuses a limit of open files under which every client would be refused, and warns about a low one. The
-// Go runtime has already raised the soft limit to the hard one.
+// checkDescriptors refuses a limit of open files under which every client would be refused, and warns about a low one.
+// The Go runtime has already raised the soft limit to the hard one.
 func checkDescriptors(limit uint64, log *slog.Logger) error {
 	const advice = "raise it with LimitNOFILE= (systemd), --ulimit nofile= (Docker) or ulimit -n; each client connection takes one, and each to a service"
 	switch {

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// escapedJSON writes JSON with \u escapes for characters that encoding/json leaves as they are and that a terminal obeys
-// instead of showing: DEL, the C1 controls, and what is invisible or changes the direction of writing. To a JSON parser
-// the text is the same. No Write may end within a character.
+// escapedJSON writes JSON with \u escapes for characters that encoding/json leaves as they are and that a terminal
+// obeys instead of showing: DEL, the C1 controls, and what is invisible or changes the direction of writing. To a JSON
+// parser the text is the same. No Write may end within a character.
 type escapedJSON struct{ to io.Writer }
 
 // EscapeJSON returns a writer for JSON whose output is safe to show on a terminal.
@@ -56,8 +56,8 @@ func hiddenIndex(text []byte) int {
 	return -1
 }
 
-// hidden reports whether a character is a control or a format character from DEL on. encoding/json has escaped those below
-// it within strings; outside of strings, line feeds end lines.
+// hidden reports whether a character is a control or a format character from DEL on. encoding/json has escaped those
+// below it within strings; outside of strings, line feeds end lines.
 func hidden(r rune) bool {
 	return r >= 0x7f && (unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r))
 }

@@ -12,7 +12,8 @@ import (
 	"wxgate/gateway"
 )
 
-// TestNoLineOfTheLogChangesATerminal: C1 controls and bidi characters of a path or a nickname reached the log as they were.
+// TestNoLineOfTheLogChangesATerminal: C1 controls and bidi characters of a path or a nickname reached the log as they
+// were.
 func TestNoLineOfTheLogChangesATerminal(t *testing.T) {
 	t.Parallel()
 	const hostile = "菜\u009b31m\u0085\u007f\u202e\u2066\u200b\ufeff\u061c\u2028\U000e0041\x1b[2J\r\nforged=\"1\"谱👩\u200d🍳"

@@ -21,8 +21,8 @@ const (
 	logStall      = time.Second
 )
 
-// LogQueue writes a log without making anybody wait: one goroutine writes the lines, and lines that find the queue full or
-// cannot be written are dropped and counted. A reader of the log that has stalled or left delays no request.
+// LogQueue writes a log without making anybody wait: one goroutine writes the lines, and lines that find the queue full
+// or cannot be written are dropped and counted. A reader of the log that has stalled or left delays no request.
 type LogQueue struct {
 	out       io.Writer
 	more      chan struct{}        // there are lines, or the queue is closed

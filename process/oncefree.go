@@ -21,8 +21,8 @@ var (
 	errSuccessorEnded = errors.New("the successor ended while it took over the clients")
 )
 
-// onceFree opens what another process may still hold for a moment: the folder of the store, an address. Our predecessor may
-// be ending because its supervisor was killed.
+// onceFree opens what another process may still hold for a moment: the folder of the store, an address. Our predecessor
+// may be ending because its supervisor was killed.
 func (s *Service) onceFree(ctx context.Context, open func() error) error {
 	err := open()
 	if !inUse(err) {

@@ -41,8 +41,8 @@ func NewWatcher(file string, load func() (config.Config, error)) *Watcher {
 	return w
 }
 
-// Read reads the configuration. The content is recorded before that, so that no change is missed. Files that it did not name
-// before are watched from now on, so that a file that does not exist yet is noticed once it does.
+// Read reads the configuration. The content is recorded before that, so that no change is missed. Files that it did not
+// name before are watched from now on, so that a file that does not exist yet is noticed once it does.
 func (w *Watcher) Read() (config.Config, error) {
 	w.lastRead = w.content()
 	cfg, err := w.load()
@@ -95,14 +95,14 @@ func newReloader(s *Service, watcher *Watcher, cfg config.Config) *reloader {
 	return &reloader{service: s, watcher: watcher, running: cfg, succeeded: well}
 }
 
-// FollowReloads applies what a watcher reads, until ctx ends or the service is closed. The service runs with cfg, which the
-// watcher has read.
+// FollowReloads applies what a watcher reads, until ctx ends or the service is closed. The service runs with cfg, which
+// the watcher has read.
 func (s *Service) FollowReloads(ctx context.Context, watcher *Watcher, cfg config.Config) {
 	s.follow(ctx, newReloader(s, watcher, cfg).follow)
 }
 
-// follow runs a function that changes the service while it serves, until ctx ends or the service is closed. Close waits for
-// it, so that it never meets anything closed.
+// follow runs a function that changes the service while it serves, until ctx ends or the service is closed. Close waits
+// for it, so that it never meets anything closed.
 func (s *Service) follow(ctx context.Context, change func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

@@ -292,8 +292,8 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	return errors.Join(err, handed)
 }
 
-// passSignals passes signals on to the process that is serving, until supervise returns. The first signal to stop, which
-// may already have arrived, is passed on as SIGTERM; a SIGINT after it is the second Ctrl-C.
+// passSignals passes signals on to the process that is serving, until supervise returns. The first signal to stop,
+// which may already have arrived, is passed on as SIGTERM; a SIGINT after it is the second Ctrl-C.
 func (r *restarter) passSignals() {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2)

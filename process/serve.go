@@ -126,8 +126,8 @@ func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*S
 	return open(ctx, cfg, log, inherited{}, tourist)
 }
 
-// open opens everything in the order of dependencies: store, WeChat, authn, upstreams, gateway, listeners. After an error
-// everything that was opened is closed.
+// open opens everything in the order of dependencies: store, WeChat, authn, upstreams, gateway, listeners. After an
+// error everything that was opened is closed.
 func open(ctx context.Context, cfg config.Config, log *Logs, sockets inherited, tourist string) (*Service, error) {
 	s := &Service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
@@ -274,8 +274,8 @@ func (s *Service) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve answers requests until ctx ends, a successor takes over, or a listener fails; then it drains and closes. serving,
-// which may be nil, is called once requests are answered.
+// Serve answers requests until ctx ends, a successor takes over, or a listener fails; then it drains and closes.
+// serving, which may be nil, is called once requests are answered.
 func (s *Service) Serve(ctx context.Context, serving func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
@@ -309,7 +309,8 @@ func (s *Service) Serve(ctx context.Context, serving func() error) error {
 	return errors.Join(err, s.stop(drain, broken, running))
 }
 
-// handOver gives the clients to a successor. Clients that are not answered within the time of a drain are cut off by stop.
+// handOver gives the clients to a successor. Clients that are not answered within the time of a drain are cut off by
+// stop.
 func (s *Service) handOver(ctx context.Context, handOver func(context.Context) error) error {
 	err := handOver(ctx)
 	if ctx.Err() != nil {

@@ -19,8 +19,8 @@ type inherited struct {
 	shared        bool // systemd holds them too
 }
 
-// activated returns the sockets that systemd opened (sd_listen_fds). The one named admin, or else the second one, is for
-// the operator, the other one for the public.
+// activated returns the sockets that systemd opened (sd_listen_fds). The one named admin, or else the second one, is
+// for the operator, the other one for the public.
 func activated() (l inherited, err error) {
 	for _, file := range activation.Files(true) {
 		ln, err := listenerOf(file)
@@ -55,7 +55,8 @@ func notify(state string) error {
 }
 
 // checkAdminSocket refuses a socket that other machines can reach, unless the admin API asks for a token. To look at
-// server.admin is not enough: a socket of systemd listens where its unit says, and localhost may resolve to any address.
+// server.admin is not enough: a socket of systemd listens where its unit says, and localhost may resolve to any
+// address.
 func checkAdminSocket(ln net.Listener, token secret.Text) error {
 	if token.Reveal() != "" || onThisMachine(ln.Addr()) {
 		return nil

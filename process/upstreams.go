@@ -31,8 +31,8 @@ func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, l
 	return u, nil
 }
 
-// next opens the upstreams of another configuration, which must be valid. An upstream that exists already is reused, and
-// takes over its section in activate.
+// next opens the upstreams of another configuration, which must be valid. An upstream that exists already is reused,
+// and takes over its section in activate.
 func (u *upstreams) next(cfgs map[string]upstream.Config) (*upstreams, error) {
 	n := &upstreams{all: make(map[string]*upstream.Upstream, len(cfgs)), metrics: u.metrics, log: u.log}
 	for name, cfg := range cfgs {
@@ -75,10 +75,12 @@ func (u *upstreams) discard() {
 	}
 }
 
-// retireAfter is how long after its start a request may still turn to its upstream: it may have to ask WeChat who sent it.
+// retireAfter is how long after its start a request may still turn to its upstream: it may have to ask WeChat who sent
+// it.
 const retireAfter = time.Minute
 
-// activate replaces the upstreams by the next ones. Those that are gone finish what is in flight; a later call closes them.
+// activate replaces the upstreams by the next ones. Those that are gone finish what is in flight; a later call closes
+// them.
 func (u *upstreams) activate(next *upstreams) error {
 	now := time.Now()
 	for old, since := range u.retired {

@@ -17,8 +17,8 @@ import (
 	"wxgate/storage"
 )
 
-// openWeChat makes the client of each mini-program, as authn and the admin API want it. Through the store it shares WeChat's
-// access_tokens with a process that is restarted.
+// openWeChat makes the client of each mini-program, as authn and the admin API want it. Through the store it shares
+// WeChat's access_tokens with a process that is restarted.
 func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (map[string]authn.WeChat, map[string]admin.Broker, error) {
 	apps, brokers := map[string]authn.WeChat{}, map[string]admin.Broker{}
 	for _, each := range cfg.Each() {

@@ -8,10 +8,10 @@ import (
 // masked is what a Text shows, whether it is empty or not.
 const masked = "***"
 
-// Text is a password, key or app secret that prints as *** through fmt, log/slog, encoding/json and YAML. Reveal is the only
-// way to its value. Two holes cannot be closed from here. fmt calls no methods below an unexported struct field, so a struct
-// that keeps a Text privately keeps it behind a pointer or is never printed; and encoding/json writes the keys of a map as
-// they are, so a Text is never a key.
+// Text is a password, key or app secret that prints as *** through fmt, log/slog, encoding/json and YAML. Reveal is the
+// only way to its value. Two holes cannot be closed from here. fmt calls no methods below an unexported struct field,
+// so a struct that keeps a Text privately keeps it behind a pointer or is never printed; and encoding/json writes the
+// keys of a map as they are, so a Text is never a key.
 type Text string
 
 // Reveal returns the value itself, for the one line that needs it.

@@ -86,8 +86,8 @@ func takesText(t reflect.Type) bool {
 	return t.Kind() == reflect.String || t.Kind() == reflect.Struct && len(fieldsOf(t)) == 0
 }
 
-// holdsKeys reports whether a type is one of sections alone. A text in its place may be a key with its value, run together,
-// and that may be a secret.
+// holdsKeys reports whether a type is one of sections alone. A text in its place may be a key with its value, run
+// together, and that may be a secret.
 func holdsKeys(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Slice, reflect.Map:

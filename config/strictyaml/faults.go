@@ -10,8 +10,8 @@ import (
 	"wxgate/input"
 )
 
-// Fault is one thing that is wrong with the configuration, and where it is written. Without a path, the file as a whole is at
-// fault.
+// Fault is one thing that is wrong with the configuration, and where it is written. Without a path, the file as a whole
+// is at fault.
 type Fault struct {
 	input.Fault
 	File string
@@ -83,8 +83,8 @@ func (at position) inside(lines []string) position {
 	return position{line, min(max(at.col, 1), utf8.RuneCountInString(lines[line-1])+1)}
 }
 
-// positions remembers where each YAML path of a file is written: a key at its name, a list element at its first character.
-// Of a value that a reference stands for it remembers what is written, such as ${JWT_SECRET}.
+// positions remembers where each YAML path of a file is written: a key at its name, a list element at its first
+// character. Of a value that a reference stands for it remembers what is written, such as ${JWT_SECRET}.
 type positions struct {
 	file       string
 	at         map[string]position

@@ -36,8 +36,8 @@ func keyAbove(lines []string, number int) (keyLine, bool) {
 	return keyLine{}, false
 }
 
-// misplaced says what is wrong with how the lines around a syntax fault are laid out, in the words of who wrote them, and
-// where. It never shows a value: that may be a secret.
+// misplaced says what is wrong with how the lines around a syntax fault are laid out, in the words of who wrote them,
+// and where. It never shows a value: that may be a secret.
 func misplaced(lines []string, at position) *misread {
 	if fault := withoutBlank(lines, at); fault != nil {
 		return fault
@@ -60,8 +60,8 @@ func misplaced(lines []string, at position) *misread {
 	return nil
 }
 
-// withoutBlank finds a key whose colon, or a dash, has no blank behind it, on the line of a syntax fault or the one before:
-// YAML takes it for a text.
+// withoutBlank finds a key whose colon, or a dash, has no blank behind it, on the line of a syntax fault or the one
+// before: YAML takes it for a text.
 func withoutBlank(lines []string, at position) *misread {
 	for _, number := range []int{at.line, at.line - 1} {
 		if number < 1 || number > len(lines) {

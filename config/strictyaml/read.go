@@ -1,5 +1,5 @@
-// Package strictyaml reads a YAML configuration file into a struct: unknown keys, wrong types and everything else that is
-// wrong with the file come back together, each with its line and column. It expands ${VAR}, ${VAR:-default} and
+// Package strictyaml reads a YAML configuration file into a struct: unknown keys, wrong types and everything else that
+// is wrong with the file come back together, each with its line and column. It expands ${VAR}, ${VAR:-default} and
 // ${file:/path} in any scalar, and never quotes what they stand for.
 package strictyaml
 
@@ -18,8 +18,8 @@ type Reader struct {
 	Unset func(path, reference string) (value string, ok bool)
 }
 
-// Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the
-// result: it fills what the file left out and returns what is wrong. The error is a Faults with all of both, unless the file
+// Read fills into, a pointer to a struct that holds the defaults, from a YAML file. complete then looks at the result:
+// it fills what the file left out and returns what is wrong. The error is a Faults with all of both, unless the file
 // could not be read at all. Places find what is noticed later, whatever the error.
 func (r Reader) Read(file string, into any, complete func() input.Faults) (Places, error) {
 	data, err := input.File(file)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// strange finds the first character of a text that a Chinese keyboard or a copied page puts where YAML wants an ASCII one,
-// and says what to type instead. at is its place in the text, in characters.
+// strange finds the first character of a text that a Chinese keyboard or a copied page puts where YAML wants an ASCII
+// one, and says what to type instead. at is its place in the text, in characters.
 func strange(text string) (advice string, at int) {
 	for _, r := range text {
 		switch {

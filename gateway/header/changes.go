@@ -49,8 +49,8 @@ func (c *Changes) Sets(name string) bool {
 	return slices.ContainsFunc(c.fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) })
 }
 
-// HopByHop reports whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and framing is
-// set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
+// HopByHop reports whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and
+// framing is set anew. Proxy without a suffix becomes HTTP_PROXY in CGI (httpoxy).
 func HopByHop(name []byte) bool {
 	switch foldByte(name[0]) {
 	case 'c':
@@ -71,7 +71,8 @@ func HopByHop(name []byte) bool {
 	return false
 }
 
-// Owned reports whether a header is one that the gateway sets on every request, or one that a service could take for it.
+// Owned reports whether a header is one that the gateway sets on every request, or one that a service could take for
+// it.
 func Owned(name []byte) bool {
 	switch foldByte(name[0]) {
 	case 'h':

@@ -13,8 +13,8 @@ const (
 )
 
 // claimRows are the headers, beside those that we set, from which services, frameworks and their libraries take the
-// client's address, the scheme, the host, or a user whom some proxy has logged in. A * stands for any text at that end of
-// the name. The first row that fits counts. docs/proxy.md has the same names.
+// client's address, the scheme, the host, or a user whom some proxy has logged in. A * stands for any text at that end
+// of the name. The first row that fits counts. docs/proxy.md has the same names.
 func claimRows() []struct {
 	claim Claim
 	names []string
@@ -42,8 +42,8 @@ func claimRows() []struct {
 	}
 }
 
-// Claims finds the claim of a header name: by its beginning through its first character, or the one behind X-, and by its
-// end through its last.
+// Claims finds the claim of a header name: by its beginning through its first character, or the one behind X-, and by
+// its end through its last.
 type Claims struct {
 	begin [2][256][]claimPattern // the second are those of X-
 	end   [256][]claimPattern

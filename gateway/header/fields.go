@@ -1,5 +1,5 @@
-// Package header knows request fields: their lines as they came, the spellings that services take for one name, what names
-// claim about address, scheme and user, Cookie, Via, and the elements of X-Forwarded-For.
+// Package header knows request fields: their lines as they came, the spellings that services take for one name, what
+// names claim about address, scheme and user, Cookie, Via, and the elements of X-Forwarded-For.
 package header
 
 import (
@@ -149,7 +149,8 @@ func SetVia(in, out *fasthttp.RequestHeader) {
 	out.SetBytesV("Via", append(via, version+" wxgate"...))
 }
 
-// One is a copy of the value of a header that is there once; "" when it is there more than once, for then somebody added one.
+// One is a copy of the value of a header that is there once; "" when it is there more than once, for then somebody
+// added one.
 func One(h *fasthttp.RequestHeader, name string) string {
 	values := h.PeekAll(name) // valid until the next PeekAll
 	if len(values) != 1 {
@@ -158,8 +159,8 @@ func One(h *fasthttp.RequestHeader, name string) string {
 	return string(bytes.TrimSpace(values[0]))
 }
 
-// Authorization is the request's Authorization, in the request's own memory. A second line could be read differently by the
-// service: together they are a list (RFC 9110 §5.2), which is nobody's token.
+// Authorization is the request's Authorization, in the request's own memory. A second line could be read differently by
+// the service: together they are a list (RFC 9110 §5.2), which is nobody's token.
 func Authorization(h *fasthttp.RequestHeader) string {
 	lines := h.PeekAll(fasthttp.HeaderAuthorization)
 	switch len(lines) {
@@ -174,8 +175,8 @@ func Authorization(h *fasthttp.RequestHeader) string {
 // maxConnectionOptions is how many names Connection may list: each is compared with each field.
 const maxConnectionOptions = 100
 
-// CheckSingle returns the fault of a request with two lines of a field that has one value (RFC 9110 §5.3): one service takes the
-// first, another the last, and a third joins them. Host and framing are the strict reader's.
+// CheckSingle returns the fault of a request with two lines of a field that has one value (RFC 9110 §5.3): one service
+// takes the first, another the last, and a third joins them. Host and framing are the strict reader's.
 func CheckSingle(h *fasthttp.RequestHeader) error {
 	seen, options := 0, 0
 	for name, value := range Lines(h) {

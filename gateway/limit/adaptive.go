@@ -6,39 +6,39 @@ import (
 	"time"
 )
 
-// Adaptive finds out how many requests a service bears at a time. A service that gets more than it can do answers
-// everything late, so its least late answers tell: while even these are late, requests stand in line there, and fewer are
-// let in. That is CoDel's idea (RFC 8289 §3): a standing queue, not a short one, is what harms.
+// Adaptive finds out how many requests a service can handle at a time. An overloaded service answers everything late,
+// so its least late answers decide: while even those are late, requests are queueing there, and fewer are let in. That
+// is CoDel's idea (RFC 8289 §3): a standing queue does harm, a short one does not.
 type Adaptive struct {
 	inFlight atomic.Int64
-	light    atomic.Int64 // of these, of clients that have few: the others do not count against them
-	places   atomic.Int64 // how many are let in; it moves between fewestPlaces and limits.in_flight
-	strained atomic.Bool  // somebody was refused, or all were late, since the last judgement: no time to learn from
-	epoch    atomic.Int64 // counts how often the baselines became void
+	light    atomic.Int64 // those of clients that have few; the others do not count against them
+	places   atomic.Int64 // how many are let in, between fewestPlaces and limits.in_flight
+	strained atomic.Bool  // since the last decision a request was refused or all were late: nothing to learn from
+	epoch    atomic.Int64 // counts how often the baselines were invalidated
 
 	mu      sync.Mutex
 	judged  time.Time
 	answers int64                // since then
-	least   time.Duration        // the least lateness of them
-	allowed time.Duration        // how long that one might have taken and not be late
-	ours    func() time.Duration // what this process itself is late by, since the last judgement
-	fewest  time.Time            // since when fewestPlaces do not help; zero: they are not in force
+	least   time.Duration        // the smallest lateness among them
+	allowed time.Duration        // how long that answer could have taken without being late
+	ours    func() time.Duration // how late this process itself was since the last decision
+	fewest  time.Time            // since when even fewestPlaces have not helped; zero: there are more
 }
 
 const (
 	judgeEvery   = 100 * time.Millisecond
-	judgeAnswers = 20 // at least: among so many answers of a healthy service not all are late
+	judgeAnswers = 20 // at least: of this many answers of a healthy service not all are late
 	fewestPlaces = 16
-	fewestFor    = 3 * time.Second // then the service has become slower by itself: the baselines are void
-	onPurpose    = 5 * time.Second // answers that take longer tell nothing: a long poll waits for its event
+	fewestFor    = 3 * time.Second // after that the service itself has become slower, and the baselines are invalid
+	onPurpose    = 5 * time.Second // slower answers say nothing: a long poll waits for its event
 )
 
-// newAdaptive is that on a service which nothing is known of.
+// newAdaptive returns the limit of a service about which nothing is known yet.
 func newAdaptive() *Adaptive { return &Adaptive{ours: new(lag).ours} }
 
-// enter takes a place; leave must follow when it is true. most is how many are let in at best, share the percentage of
-// the places that this request may fill. Of a client that has few others, light, only its like count: one that has many is
-// refused before them.
+// enter takes a place; if it returns true, leave must follow. most is the most places there can be, share the
+// percentage of the places that this request may fill. For a light request, whose client has few others, only light
+// ones count, so that clients with many requests are refused first.
 func (p *Adaptive) enter(most, share int64, light bool) bool {
 	p.init(most)
 	if n := p.join(light); n*100 > p.places.Load()*share {
@@ -49,14 +49,14 @@ func (p *Adaptive) enter(most, share int64, light bool) bool {
 	return true
 }
 
-// init begins with most places, and never has more.
+// init starts with most places and never allows more.
 func (p *Adaptive) init(most int64) {
 	if places := p.places.Load(); places == 0 || places > most {
 		p.places.CompareAndSwap(places, most)
 	}
 }
 
-// join takes a place whatever there is, and returns how many are taken of those that count.
+// join takes a place unconditionally, and returns how many of those that count are taken.
 func (p *Adaptive) join(light bool) int64 {
 	n := p.inFlight.Add(1)
 	if light {
@@ -65,7 +65,7 @@ func (p *Adaptive) join(light bool) int64 {
 	return n
 }
 
-// Taken is how many places are taken, and how many of these by clients that have few.
+// Taken returns how many places are taken, and how many of those by light requests.
 func (p *Adaptive) Taken() (all, light int64) { return p.inFlight.Load(), p.light.Load() }
 
 // leave gives a place back.
@@ -76,7 +76,7 @@ func (p *Adaptive) leave(light bool) {
 	}
 }
 
-// Answered takes an answer into account that came in good order.
+// Answered takes a successful answer into account.
 func (p *Adaptive) Answered(of *Baseline, took time.Duration, now time.Time, most int64) {
 	if took > onPurpose {
 		return
@@ -95,9 +95,9 @@ func (p *Adaptive) Answered(of *Baseline, took time.Duration, now time.Time, mos
 	}
 }
 
-// judge moves the number of places: down by a fifth of those in use while all answers are late, else up by an eighth. They
-// never fall below what is answered in the time that an answer may take: more would be answered in time, and those that
-// came in before stay late whatever is done now.
+// judge adjusts the number of places: down by a fifth of those in use while all answers are late, otherwise up by an
+// eighth. It never goes below what the service answers in the time that an answer may take: that many would be in time,
+// and requests that were let in earlier stay late whatever is done now.
 func (p *Adaptive) judge(now time.Time, most int64) {
 	places, ours := p.places.Load(), p.ours()
 	late := p.least > ours
@@ -120,35 +120,36 @@ func (p *Adaptive) judge(now time.Time, most int64) {
 	p.fewest = time.Time{}
 }
 
-// drains reports whether there are still more than places, of those that came in before these became fewer.
+// drains reports whether requests that were let in before the last decrease still exceed the places.
 func (p *Adaptive) drains(places int64) bool {
 	all, light := p.Taken()
 	return max(light, all-light) > places
 }
 
-// inTime is how many requests are answered, at the pace since the last judgement, while one of them may take: Little's law.
+// inTime returns how many requests are answered in the time that one may take, at the pace since the last decision
+// (Little's law).
 func (p *Adaptive) inTime(now time.Time, ours time.Duration) int64 {
 	pace := float64(p.answers) / now.Sub(p.judged).Seconds()
 	return int64(pace * (p.allowed + ours).Seconds() / 2)
 }
 
-// Baseline is how long a route takes when nothing waits: an average over time that falls faster than it rises.
+// Baseline is how long the answers of a route take without queueing: a moving average that falls faster than it rises.
 type Baseline struct {
 	mu    sync.Mutex
 	took  time.Duration
 	since time.Time // when the first answer came; zero: there was none
 	at    time.Time // when the last one came
-	epoch int64     // of the limit that it was learnt under
+	epoch int64     // of the limit under which it was learnt
 }
 
 const (
 	baselineFalls = 5 * time.Second
 	baselineRises = time.Minute
-	lateBy        = 200 * time.Millisecond // beyond the usual time; or as much again, if that is more
-	learnFor      = 2 * time.Second        // while a route is new, lateBy is a second more: its first answers may be odd ones
+	lateBy        = 200 * time.Millisecond // beyond the baseline, or as much again if that is more
+	learnFor      = 2 * time.Second        // while a route is new, lateBy is a second more: its first answers may be unusual
 )
 
-// lateness is by how much an answer is too late: not above 0 for one that is not. It learns from the answer when told.
+// lateness returns by how much an answer is too late, 0 or less if it is not. With learn, the baseline learns from it.
 func (u *Baseline) lateness(took time.Duration, now time.Time, epoch int64, learn bool) time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()

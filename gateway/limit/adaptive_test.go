@@ -91,8 +91,8 @@ func TestAClientWithManyRequestsIsRefusedBeforeOthers(t *testing.T) {
 	}
 }
 
-// TestTwiceTheLoadIsShed is the figure of docs/limits.md for services of many sizes: the admitted stay under a second, the
-// service stays busy, and soon afterwards nobody is refused.
+// TestTwiceTheLoadIsShed is the figure of docs/limits.md for services of many sizes: the admitted stay under a second,
+// the service stays busy, and soon afterwards nobody is refused.
 func TestTwiceTheLoadIsShed(t *testing.T) {
 	t.Parallel()
 	for _, of := range []struct {
@@ -127,8 +127,8 @@ func TestTwiceTheLoadIsShed(t *testing.T) {
 	}
 }
 
-// TestABurstDoesNotStarveThoseWhoComeAfterIt: while a long line was worked off every answer was late, and each of them took
-// places away, until nearly everybody was refused by a service that had little to do.
+// TestABurstDoesNotStarveThoseWhoComeAfterIt: while a long line was worked off every answer was late, and each of them
+// took places away, until nearly everybody was refused by a service that had little to do.
 func TestABurstDoesNotStarveThoseWhoComeAfterIt(t *testing.T) {
 	t.Parallel()
 	l := newBusy(50) // 5,000 a second
@@ -228,8 +228,8 @@ func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 	}
 }
 
-// TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt answers a request that took no place while its body was to come.
-// One place was left then, and who had no token was refused until others had made more.
+// TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt answers a request that took no place while its body was to
+// come. One place was left then, and who had no token was refused until others had made more.
 func TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt(t *testing.T) {
 	t.Parallel()
 	const share = 75

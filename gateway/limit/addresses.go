@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Addresses are the lists of who may ask.
+// Addresses are the lists of clients that are allowed or denied.
 type Addresses struct{ allow, deny networks }
 
 // NewAddresses makes the lists of limits.ip, whose ranges may overlap.
@@ -13,8 +13,8 @@ func NewAddresses(cfg AddressConfig) Addresses {
 	return Addresses{newNetworks(cfg.Allow), newNetworks(cfg.Deny)}
 }
 
-// Admit reports whether a client may ask: deny is asked first, and an empty allow means everybody. Where there is a list,
-// an unknown client may not: it could be one of those that the list is about.
+// Admit reports whether a client is admitted: deny comes first, and an empty allow means everybody. If there is a list,
+// an unknown client is not admitted, since it could be one of those on the list.
 func (l *Addresses) Admit(client netip.Addr) bool {
 	if !client.IsValid() {
 		return len(l.deny.has) == 0 && len(l.allow.has) == 0
@@ -22,7 +22,7 @@ func (l *Addresses) Admit(client netip.Addr) bool {
 	return !l.deny.hold(client) && (len(l.allow.has) == 0 || l.allow.hold(client))
 }
 
-// networks is a set of ranges. Asking it takes as long as it has lengths of prefixes, however many ranges there are.
+// networks is a set of ranges. A lookup takes one step per prefix length, however many ranges there are.
 type networks struct {
 	bits []int
 	has  map[netip.Prefix]struct{}
@@ -50,7 +50,7 @@ func (n *networks) hold(client netip.Addr) bool {
 	return false
 }
 
-// Subscriber is what one client can be told apart by: an IPv4 address, or the /64 that an IPv6 subscriber is given.
+// Subscriber returns what identifies one client: an IPv4 address, or the /64 that an IPv6 subscriber is assigned.
 func Subscriber(client netip.Addr) netip.Addr {
 	if !client.Is6() {
 		return client

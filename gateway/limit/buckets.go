@@ -10,11 +10,11 @@ import (
 )
 
 // Buckets are the token buckets of all limits, each kept as one time (GCRA, the generic cell rate algorithm): when the
-// next request that is still on schedule would arrive. A bucket that is full again says nothing, so it is forgotten; a
-// limit that a reload has not changed finds its buckets where they were.
+// next request that is still on schedule would arrive. A full bucket holds no information, so it is dropped; a limit
+// that a reload does not change keeps its buckets.
 //
-// A bucket's key is a hash of 64 bits with a secret seed: among a million clients two share one with a chance of
-// 1 in 30 million.
+// The key of a bucket is a 64-bit hash with a secret seed: the chance that two of a million clients share one is 1 in
+// 30 million.
 type Buckets struct {
 	now      func() time.Time
 	began    time.Time // times are counted from here, on the monotonic clock
@@ -27,16 +27,16 @@ type Buckets struct {
 type bucketShard struct {
 	mu      sync.Mutex
 	arrival map[uint64]int64 // nanoseconds since began
-	peak    int              // the most that the map has held: a map never shrinks
+	peak    int              // the largest size of the map, which never shrinks
 }
 
 const (
 	mostBuckets = 1 << 21 // of all limits together: 72 MB
 	sweepEvery  = 10 * time.Second
-	evictAmong  = 8 // buckets that are looked at for the one to forget, when there are too many
+	evictAmong  = 8 // how many buckets are compared to evict one, when there are too many
 )
 
-// NewBuckets returns none yet; now is the time of their owner.
+// NewBuckets returns an empty set of buckets. now is the clock.
 func NewBuckets(now func() time.Time) *Buckets {
 	b := &Buckets{now: now, began: now(), seed: maphash.MakeSeed()}
 	b.most = mostBuckets / len(b.shards)
@@ -44,7 +44,7 @@ func NewBuckets(now func() time.Time) *Buckets {
 }
 
 // take takes a token from a bucket that gains one in interval and holds as many as fit into burst. ahead is how long
-// the bucket then needs to be full again; when it has no token, it is left as it is.
+// the bucket then needs to be full again. A bucket without a token is left as it is.
 func (b *Buckets) take(key uint64, interval, burst time.Duration) (ahead time.Duration, ok bool) {
 	shard := &b.shards[key%uint64(len(b.shards))]
 	now := int64(b.now().Sub(b.began))
@@ -62,7 +62,7 @@ func (b *Buckets) take(key uint64, interval, burst time.Duration) (ahead time.Du
 	return ahead + interval, true
 }
 
-// releaseCapacity returns a token that take took.
+// giveBack returns a token that was taken.
 func (b *Buckets) giveBack(key uint64, interval time.Duration) {
 	shard := &b.shards[key%uint64(len(b.shards))]
 	shard.mu.Lock()
@@ -72,8 +72,8 @@ func (b *Buckets) giveBack(key uint64, interval time.Duration) {
 	}
 }
 
-// makeRoom lets one more bucket in. When there are too many, the one that is next to full among a few is forgotten: its
-// client gains least by that, and one that keeps asking is never it for long.
+// makeRoom makes room for one more bucket. If there are too many, the fullest one of a few is evicted: its client gains
+// least from that, and a client that keeps sending is not the fullest for long.
 func (b *Buckets) makeRoom(shard *bucketShard, now int64) {
 	if shard.arrival == nil {
 		shard.arrival = make(map[uint64]int64)
@@ -85,7 +85,7 @@ func (b *Buckets) makeRoom(shard *bucketShard, now int64) {
 		return
 	}
 	victim, earliest, seen := uint64(0), int64(math.MaxInt64), 0
-	for key, arrival := range shard.arrival { // begins anywhere
+	for key, arrival := range shard.arrival { // in random order
 		if arrival < earliest {
 			victim, earliest = key, arrival
 		}
@@ -96,7 +96,7 @@ func (b *Buckets) makeRoom(shard *bucketShard, now int64) {
 	delete(shard.arrival, victim)
 }
 
-// sweep forgets the full buckets, and comes again while there are others.
+// sweep drops the full buckets, and runs again while there are others.
 func (b *Buckets) sweep() {
 	held := 0
 	for i := range b.shards {
@@ -106,10 +106,10 @@ func (b *Buckets) sweep() {
 		time.AfterFunc(sweepEvery, b.sweep)
 		return
 	}
-	b.sweeping.Store(false) // a bucket made meanwhile waits for the next one
+	b.sweeping.Store(false) // a bucket made meanwhile waits for the next sweep
 }
 
-// sweep forgets the full buckets of a shard and returns how many are left.
+// sweep drops the full buckets of a shard and returns how many are left.
 func (s *bucketShard) sweep(now int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,12 +141,12 @@ func (b *Buckets) Held() int {
 	return held
 }
 
-// OfAddress is the number of a client that is told apart by its Subscriber, for Bucket.Take.
+// OfAddress returns the number of the client at an address, its Subscriber, for Bucket.Take.
 func (b *Buckets) OfAddress(client netip.Addr) uint64 {
 	return maphash.Comparable(b.seed, Subscriber(client))
 }
 
-// OfOpenID is the number of an openid of a mini-program, for Bucket.Take.
+// OfOpenID returns the number of an openid of a mini-program, for Bucket.Take.
 func (b *Buckets) OfOpenID(appID, openID string) uint64 {
 	return maphash.Comparable(b.seed, [2]string{appID, openID})
 }

@@ -14,19 +14,19 @@ import (
 // Config is the section limits of gateway.yaml.
 type Config struct {
 	Login    BucketConfig  `yaml:"login"`     // of one address and of one openid
-	Sessions BucketConfig  `yaml:"sessions"`  // that one openid begins: each is remembered when it has ended
+	Sessions BucketConfig  `yaml:"sessions"`  // that one openid starts: each is remembered after its end
 	Writes   BucketConfig  `yaml:"writes"`    // of one user: our endpoints that write to the store, all together
-	IP       AddressConfig `yaml:"ip"`        // who may ask at all
+	IP       AddressConfig `yaml:"ip"`        // who is admitted at all
 	InFlight int           `yaml:"in_flight"` // requests worked on at a time; 0: no bound
 	Dials    int           `yaml:"dials"`     // connections being made at a time to each address of a target
 
 	Prefetch        Rate         `yaml:"prefetch"`         // pre-fetches by code, of all mini-programs and users
-	DecryptFailures BucketConfig `yaml:"decrypt_failures"` // encrypted data of one user that do not open
+	DecryptFailures BucketConfig `yaml:"decrypt_failures"` // encrypted data of one user that cannot be decrypted
 
 	PerClient PerClientConfig `yaml:"per_client"`
 }
 
-// BucketConfig is a token bucket for each of those whom it tells apart. The zero value is no limit.
+// BucketConfig is a token bucket for each client that it tells apart. The zero value is no limit.
 type BucketConfig struct {
 	Per   string `yaml:"per"` // one of PerUser, PerIP, PerRoute
 	Rate  Rate   `yaml:"rate"`
@@ -37,7 +37,7 @@ type BucketConfig struct {
 const (
 	PerUser   = "user"   // one user
 	PerIP     = "ip"     // one client address
-	PerRoute  = "route"  // all who use the route
+	PerRoute  = "route"  // everybody who uses the route
 	PerOpenID = "openid" // one openid; never written
 )
 
@@ -49,12 +49,12 @@ type PerClientConfig struct {
 	WebSockets          int `yaml:"websockets"`           // open ones
 }
 
-// Of is how many of a kind one client may hold.
+// Of returns how many of a kind one client may hold.
 func (p PerClientConfig) Of(kind Kind) int {
 	return [kinds]int{p.InFlight, p.UpstreamConnections, p.WebSockets}[kind]
 }
 
-// AddressConfig is limits.ip. What is denied stays so; when allow has entries, nobody else is let in.
+// AddressConfig is limits.ip. deny comes first; if allow has entries, nobody else is admitted.
 type AddressConfig struct {
 	Allow []Network `yaml:"allow"`
 	Deny  []Network `yaml:"deny"`
@@ -84,7 +84,8 @@ func (n *Network) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// DefaultConfig is the section limits as it is when gateway.yaml says nothing, apart from dials, which are the upstreams'.
+// DefaultConfig is the section limits when gateway.yaml does not mention it, without dials, whose default is
+// upstream's.
 func DefaultConfig() Config {
 	return Config{
 		Login: BucketConfig{Per: PerIP, Rate: Rate{Count: 60, Per: time.Minute}, Burst: 30}, InFlight: 10000,
@@ -97,7 +98,7 @@ func DefaultConfig() Config {
 }
 
 const (
-	maxBurst    = 1_000_000 // keeps burst times the interval of the slowest rate far below what a duration can hold
+	maxBurst    = 1_000_000 // so that burst times the interval of the slowest rate fits into a duration easily
 	maxInFlight = 1_000_000
 	maxDials    = 10_000
 )
@@ -117,7 +118,7 @@ func (c Config) Validate() input.Faults {
 	return f
 }
 
-// Validate reports every fault of a limit; per are the values of its key per.
+// Validate reports every fault of a limit. per are the allowed values of its key per.
 func (c BucketConfig) Validate(per ...string) (f input.Faults) {
 	f.OneOf("per", c.Per, per...)
 	if c.Rate.Count < 1 || c.Rate.Per <= 0 {
@@ -132,8 +133,8 @@ func (c BucketConfig) String() string {
 	return fmt.Sprintf("%v burst %d per %s", c.Rate, c.Burst, c.Per)
 }
 
-// Prefetches are the limits of pre-fetches by code: of all together, which take a minute's worth at once, and of each
-// openid, as often as it may log in.
+// Prefetches returns the limits of pre-fetches by code: of all together, with a burst of a minute's worth, and of each
+// openid, which are those of logins.
 func (c Config) Prefetches() (together, each BucketConfig) {
 	together = BucketConfig{Per: PerRoute, Rate: c.Prefetch, Burst: min(c.Prefetch.Count, maxBurst)}
 	each = c.Login

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// lag knows how long what is ready to run in this process waits for a processor. What we ourselves are late by says
-// nothing of a service.
+// lag measures how long goroutines that are ready to run wait for a processor. Lateness of our own says nothing about a
+// service.
 type lag struct {
 	sample []scheduler.Sample
-	before []uint64 // the counts at the last look
+	before []uint64 // the counts at the last call
 }
 
-// ours is how long nine of ten goroutines have waited at most since the last look.
+// ours returns the 90th percentile of that wait since the last call.
 func (l *lag) ours() time.Duration {
 	if l.sample == nil {
 		l.sample = []scheduler.Sample{{Name: "/sched/latencies:seconds"}}
 	}
 	scheduler.Read(l.sample)
 	if l.sample[0].Value.Kind() != scheduler.KindFloat64Histogram {
-		return 0 // another runtime than those we know
+		return 0 // not a runtime that we know
 	}
 	h := l.sample[0].Value.Float64Histogram()
 	if len(l.before) != len(h.Counts) {
@@ -36,7 +36,7 @@ func (l *lag) highest(h *scheduler.Float64Histogram) time.Duration {
 	seen, found := uint64(0), 0.0
 	for i, n := range h.Counts {
 		if seen < all-all/10 && n > l.before[i] {
-			found = max(0, h.Buckets[i]) // the first one begins before all times
+			found = max(0, h.Buckets[i]) // the first bucket begins at minus infinity
 		}
 		seen += n - l.before[i]
 		l.before[i] = n

@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Ledger is the account. NewLedger makes one.
+// Ledger counts what each client holds. NewLedger makes one.
 type Ledger struct {
-	seed   [2]uint64 // secret, so that nobody can choose clients that collide
+	seed   [2]uint64 // secret, so that nobody can pick clients that collide
 	shards [64]shard
 }
 
@@ -20,16 +20,16 @@ type shard struct {
 	mu    sync.Mutex
 	slots []slot // as many as a power of two, half of them free
 	used  int
-	_     [24]byte // keeps the locks of neighbours apart
+	_     [24]byte // keeps the locks of neighbours on different cache lines
 }
 
-// slot is what one client holds; it is free when that is nothing.
+// slot is what one client holds. It is free when that is nothing.
 type slot struct {
 	client Client
 	held   [kinds]int32
 }
 
-// fewestSlots is the size of a shard's table that is not worth halving.
+// fewestSlots is the size below which a shard's table is not halved.
 const fewestSlots = 16
 
 // NewLedger returns an empty Ledger.
@@ -53,7 +53,7 @@ func (l *Ledger) Clients() int {
 	return n
 }
 
-// Of begins the account of one request of a client, which holds nothing yet.
+// Of returns an empty Hold for a request of a client.
 func (l *Ledger) Of(c Client) Hold {
 	return Hold{ledger: l, client: c, hash: l.hash(c)}
 }
@@ -67,7 +67,7 @@ func (l *Ledger) hash(c Client) uint64 {
 
 func (l *Ledger) shardOf(hash uint64) *shard { return &l.shards[hash%uint64(len(l.shards))] }
 
-// home is where the search for a hash begins.
+// home returns the slot at which the search for a hash begins.
 func (s *shard) home(hash uint64) int { return int(hash>>6) & (len(s.slots) - 1) } // masked
 
 // find returns the slot of a client, or the free one where it belongs.
@@ -79,7 +79,7 @@ func (s *shard) find(c Client, hash uint64) int {
 	return i
 }
 
-// take adds one of a kind, unless the client has most of them, and returns how many it has.
+// take adds one of a kind unless the client already has most of them, and returns how many it has.
 func (l *Ledger) take(c Client, hash uint64, k Kind, most int) (n int32, within bool) {
 	s := l.shardOf(hash)
 	s.mu.Lock()
@@ -101,7 +101,7 @@ func (l *Ledger) take(c Client, hash uint64, k Kind, most int) (n int32, within 
 	return at.held[k], true
 }
 
-// give takes one of each kind away of which held has the bit.
+// give removes one of each kind whose bit is set in held.
 func (l *Ledger) give(c Client, hash uint64, held uint8) {
 	s := l.shardOf(hash)
 	s.mu.Lock()
@@ -121,7 +121,7 @@ func (l *Ledger) give(c Client, hash uint64, held uint8) {
 	}
 }
 
-// closeGap moves those back whose search would end at the free slot.
+// closeGap moves back the entries whose search would end at the free slot.
 func (l *Ledger) closeGap(s *shard, gap int) {
 	mask := len(s.slots) - 1
 	for i := (gap + 1) & mask; s.slots[i].held != [kinds]int32{}; i = (i + 1) & mask {
@@ -142,22 +142,22 @@ func (l *Ledger) resize(s *shard, size int) {
 	}
 }
 
-// Hold is what one request has taken of its client's share, at most one of each Kind. One goroutine at a time uses it;
-// whoever takes must give back with Close, or Move it to somebody who does. The zero Hold takes nothing: it
-// is nobody's.
+// Hold is what one request holds of its client's share, at most one of each Kind. It is used by one goroutine at a
+// time, which must give everything back with Close, or Move it to somebody who does. The zero Hold belongs to nobody
+// and takes nothing.
 type Hold struct {
 	ledger *Ledger
 	hash   uint64
 	client Client
 	held   uint8 // a bit for each Kind
-	nth    int32 // of its client's requests
+	nth    int32 // how many requests its client had
 }
 
-// Client returns whose Hold it is.
+// Client returns the client whose Hold it is.
 func (h *Hold) Client() Client { return h.client }
 
-// Take takes one of a Kind, and reports whether the client had fewer than most of them; 0 is no bound. To take what is
-// held already changes nothing.
+// Take takes one of a Kind, and reports whether the client had fewer than most of them; 0 is no bound. It does nothing
+// if one is held already.
 func (h *Hold) Take(k Kind, most int) bool {
 	if h.ledger == nil || h.held&(1<<k) != 0 {
 		return true

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Load is what is being worked on: in all, and for each service.
+// Load counts the requests being worked on, in all and for each service.
 type Load struct {
 	inFlight part
 	uploads  part // of these
@@ -14,7 +14,7 @@ type Load struct {
 	services map[string]*Adaptive
 }
 
-// part counts those that may fill a part of the places.
+// part counts requests that may fill a part of the places.
 type part struct{ atomic.Int64 }
 
 // enter takes one of the places, unless share percent of most are taken.
@@ -28,10 +28,10 @@ func (p *part) enter(most, share int64) bool {
 
 func (p *part) leave() { p.Add(-1) }
 
-// Taken is how many places are taken, and how many of these by uploads.
+// Taken returns how many places are taken, and how many of those by uploads.
 func (l *Load) Taken() (all, uploads int64) { return l.inFlight.Load(), l.uploads.Load() }
 
-// Service returns the adaptive limit of a service. It outlives a reload.
+// Service returns the adaptive limit of a service, which survives reloads.
 func (l *Load) Service(upstream string) *Adaptive {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,10 +44,10 @@ func (l *Load) Service(upstream string) *Adaptive {
 	return l.services[upstream]
 }
 
-// uploadShare is the part of all places that uploads may fill, in percent: their pace is the client's.
+// uploadShare is the percentage of all places that uploads may fill, since the client sets their pace.
 const uploadShare = 50
 
-// Place is what a request has taken of all places and of what its service bears. The zero Place is none.
+// Place is the place of a request, in all and at its service. The zero Place is none.
 type Place struct {
 	load    *Load     // nil: none is taken
 	service *Adaptive // nil: an endpoint, or its body is still to come
@@ -55,13 +55,14 @@ type Place struct {
 	coming  *Adaptive // the service of a body that is still to come; nil: there is none
 }
 
-// IsTaken reports whether there is one.
+// IsTaken reports whether a place is taken.
 func (p *Place) IsTaken() bool { return p.load != nil }
 
-// Service returns the limit of the service that works on the request; nil: an endpoint, or its body is still to come.
+// Service returns the limit of the service that works on the request, nil for an endpoint or while the body is
+// incomplete.
 func (p *Place) Service() *Adaptive { return p.service }
 
-// Leave gives the place back, if there is one.
+// Leave gives back the place, if one is taken.
 func (p *Place) Leave() {
 	if p.load == nil {
 		return
@@ -76,7 +77,7 @@ func (p *Place) Leave() {
 	*p = Place{}
 }
 
-// BodyCame makes a request one that its service works on: until now its pace was the client's.
+// BodyCame counts a request at its service from now on: until its body was complete, the client set the pace.
 func (p *Place) BodyCame() {
 	if p.coming == nil {
 		return
@@ -86,8 +87,8 @@ func (p *Place) BodyCame() {
 	p.service.join(p.light)
 }
 
-// Enter takes a place, in all and at the service, or neither. most is how many there are in all; a service of nil is
-// none.
+// Enter takes a place in all and one at the service, or neither. most is how many there are in all. Without a service,
+// service is nil.
 func (l *Load) Enter(service *Adaptive, as Rank, most int64) (Place, bool) {
 	p := Place{load: l, light: as.Light}
 	switch {
@@ -106,7 +107,7 @@ func (l *Load) Enter(service *Adaptive, as Rank, most int64) (Place, bool) {
 	return Place{}, false
 }
 
-// Rank is what decides on a request when there is too much to do.
+// Rank is the priority of a request under overload.
 type Rank struct {
 	Share  int64 // of the places that it may fill, in percent
 	Light  bool  // its client has few others

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptQueue is what the kernel holds for a listening socket: who has connected and was not accepted.
+// acceptQueue is the queue of a listening socket in the kernel: clients that have connected and are not accepted yet.
 type acceptQueue struct{ raw syscall.RawConn }
 
 func acceptQueueOf(ln net.Listener) (acceptQueue, bool) {
@@ -20,10 +20,10 @@ func acceptQueueOf(ln net.Listener) (acceptQueue, bool) {
 	return acceptQueue{raw}, err == nil
 }
 
-// shut drops, for good, the first packet of whoever begins to connect. The kernel of the client sends it again a second
-// later, to whoever listens then. An MPTCP socket takes no filter: EOPNOTSUPP.
+// shut drops, for good, the first packet of every new connection. The kernel of the client sends it again a second
+// later, to whatever listens then. An MPTCP socket accepts no filter: EOPNOTSUPP.
 func (q acceptQueue) shut() error {
-	const flags, syn, ack = 13, 0x02, 0x10 // of a TCP header, where the filter begins to look
+	const flags, syn, ack = 13, 0x02, 0x10 // of a TCP header, where the filter starts
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
 		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: syn | ack},
@@ -39,7 +39,7 @@ func (q acceptQueue) shut() error {
 	return errors.Join(err, refused)
 }
 
-// empty reports whether nobody waits to be accepted.
+// empty reports whether no client is waiting to be accepted.
 func (q acceptQueue) empty() bool {
 	n := 0
 	err := q.raw.Control(func(fd uintptr) {

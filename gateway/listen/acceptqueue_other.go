@@ -4,7 +4,7 @@ package listen
 
 import "net"
 
-// acceptQueue cannot be looked at on this system: who has connected and was not accepted is reset at the end.
+// acceptQueue cannot be inspected on this system: clients that are not accepted yet are reset at the end.
 type acceptQueue struct{}
 
 func acceptQueueOf(net.Listener) (acceptQueue, bool) { return acceptQueue{}, false }

@@ -8,7 +8,7 @@ import (
 	"wxgate/gateway/limit"
 )
 
-// addresses counts the open connections of each client, so that one cannot take the places of all.
+// addresses counts the open connections of each client, so that none can take the places of all the others.
 type addresses struct {
 	most   int
 	exempt func(netip.Addr) bool // nil: nobody
@@ -21,8 +21,8 @@ func newAddresses(cfg Config) *addresses {
 	return &addresses{most: cfg.MaxConnsPerAddr, exempt: cfg.Exempt, open: make(map[netip.Addr]int)}
 }
 
-// enter takes a place for a connection; within reports whether the client was entitled to it. leave gives the place back,
-// and is to be called in either case.
+// enter takes a place for a connection. within reports whether the client was entitled to it. leave gives the place
+// back and must be called in either case.
 func (a *addresses) enter(peer net.Addr) (leave func(), within bool) {
 	client, known := subscriberOf(peer)
 	if a.most <= 0 || !known || a.exempt != nil && a.exempt(client) {
@@ -42,7 +42,7 @@ func (a *addresses) leave(client netip.Addr) {
 	}
 }
 
-// subscriberOf is the limit.Subscriber at the other end of a TCP connection.
+// subscriberOf returns the limit.Subscriber at the other end of a TCP connection.
 func subscriberOf(peer net.Addr) (netip.Addr, bool) {
 	tcp, ok := peer.(*net.TCPAddr)
 	if !ok {

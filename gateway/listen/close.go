@@ -8,9 +8,9 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Close closes the connection once. When the client may still be sending (its request was refused, or its body not
-// read), a plain close would reset the connection and with it our answer; Close then ends our side only, and reads and
-// drops what comes, for Config.Linger and Config.LingerBytes at most (RFC 9112 §9.6).
+// Close closes the connection once. If the client may still be sending (its request was refused, or its body not read),
+// a plain close would reset the connection and destroy our answer. Close then ends our side only, and reads and
+// discards what still arrives, within Config.Linger and Config.LingerBytes (RFC 9112 §9.6).
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
@@ -25,7 +25,8 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// owesAnswer reports whether the client may be sending what nobody will read. One that was too slow is not waited for.
+// owesAnswer reports whether the client may be sending what nobody will read. A client that was too slow is not waited
+// for.
 func (c *Conn) owesAnswer() bool {
 	fault := c.fault.Load()
 	switch {
@@ -50,7 +51,7 @@ func (c *Conn) linger(wait time.Duration) {
 	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(c.Conn, c.cfg.LingerBytes), *buf)
 }
 
-// onlyWriter hides that io.Discard brings a buffer of its own.
+// onlyWriter hides the ReadFrom of io.Discard, which brings its own buffer.
 type onlyWriter struct{ io.Writer }
 
 // Reset closes the connection so that the client sees an error (RST), not an orderly end.

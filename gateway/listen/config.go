@@ -1,6 +1,6 @@
-// Package listen holds the connections of clients: it accepts them within its caps, times them by what they wait for,
-// passes what the judge of package wire lets pass to fasthttp above it, and ends, drains and hands them over without
-// resetting a client.
+// Package listen owns the connections of clients: it accepts them within its caps, sets deadlines by what it waits for,
+// passes on to fasthttp what package wire has judged, and closes, drains and hands over connections without resetting a
+// client.
 //
 // A Listener accepts connections and wraps each one in a Conn. Conn.Read has the bytes judged (RFC 9112) before the
 // server parses them, and promises four things:
@@ -29,10 +29,10 @@ type Config struct {
 	wire.Limits     // the server's ReadBufferSize must not be less than MaxHeadBytes
 	MaxConns    int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
 
-	SharedSocket bool // the listening socket is another process's too (systemd's): its end here resets nobody
+	SharedSocket bool // another process (systemd) holds the listening socket, too: closing it here resets nobody
 
 	MaxConnsPerAddr int                   // of these, from one IPv4 address or IPv6 /64, half of them at most; zero is no such limit
-	Exempt          func(netip.Addr) bool // whose connections are not limited so; nil: nobody's
+	Exempt          func(netip.Addr) bool // whose connections are exempt from that; nil: nobody's
 
 	Proxied func(netip.Addr) bool // whose connections begin with a PROXY protocol header, below TLS; nil: nobody's
 
@@ -41,18 +41,18 @@ type Config struct {
 	BodyStall  time.Duration // without one byte of a body that is being read
 	BodyGrace  time.Duration // before BodyRate counts
 	BodyRate   int64         // bytes a second, over the whole body, below which an upload is cut
-	WriteStall time.Duration // how long a client may take less than WriteRate of an answer that waits for it
+	WriteStall time.Duration // how long a client may be slower than WriteRate while an answer waits for it
 	WriteRate  int64         // bytes a second that a client must take
 
 	TooManyConnections func() []byte // the answer to a connection over a cap, with Connection: close; nil: a bare 503
 
-	// NextRequest is how long Drain waits on connections between two requests: who sends one after the other sends the next
-	// within it, and its answer says that the connection ends. One that is closed instead may cross with a request, which is
-	// then lost (RFC 9112 §9.6).
+	// NextRequest is how long Drain waits on connections between two requests: a busy client sends the next one within
+	// that time, and the answer tells it that the connection ends. Closing the connection instead could cross with a
+	// request, which would then be lost (RFC 9112 §9.6).
 	NextRequest time.Duration
 
 	Linger      time.Duration // how long Close waits for a client that is still sending, so that it reads our answer
-	LingerBytes int64         // how much of what that client sends is read and dropped
+	LingerBytes int64         // how much of what that client sends is read and discarded
 }
 
 // DefaultConfig returns the limits that gateway.yaml documents.
@@ -72,8 +72,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// bearable returns how many connections to take: want, or all that the descriptors allow. A quarter of them, and no
-// fewer than 64, stay for upstreams, storage and the log.
+// bearable returns how many connections to accept: want, or as many as the descriptors allow. A quarter of them, and at
+// least 64, are reserved for upstreams, storage and the log.
 func bearable(want int) int {
 	most := int(min(DescriptorLimit(), 1<<20))
 	most = max(1, most-max(64, most/4))

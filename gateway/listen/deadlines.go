@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A deadline costs more than judging a head, so it is moved only when it is off by more than this part of the wait,
-// and at most by maxSlack: an idle connection may end a second early.
+// Setting a deadline costs more than judging a head, so it is moved only if it is off by more than this fraction of the
+// wait, or by maxSlack: an idle connection may end a second early.
 const (
 	slackPart = 8
 	maxSlack  = time.Second
@@ -17,16 +17,16 @@ func slack(wait time.Duration) time.Duration { return min(wait/slackPart, maxSla
 
 // readClock knows how long Read may wait for the client.
 type readClock struct {
-	deadline time.Time     // the one that is set
+	deadline time.Time     // the one currently set
 	head     time.Time     // when the current head began; zero before its first byte
 	waited   time.Duration // for the current body
 	body     int64         // bytes of the current body
 }
 
-// nextBody follows a complete head.
+// nextBody is called after a complete head.
 func (r *readClock) nextBody() { r.head, r.waited, r.body = time.Time{}, 0, 0 }
 
-// fill reads from the client, for as long as what it waits for may take.
+// fill reads from the client, within the time for what is being waited for.
 func (c *Conn) fill(p []byte) (n int) {
 	for n == 0 {
 		if n = c.fillOnce(p); !c.woken(time.Now()) {
@@ -38,12 +38,12 @@ func (c *Conn) fill(p []byte) (n int) {
 
 func (c *Conn) fillOnce(p []byte) int {
 	now := time.Now()
-	wait := c.patience(now)
+	wait := c.readTimeout(now)
 	if off := now.Add(wait).Sub(c.reads.deadline); off.Abs() > slack(wait) {
 		c.reads.deadline = now.Add(wait)
 		_ = c.Conn.SetReadDeadline(c.reads.deadline)
 	}
-	if c.leaves() { // asked behind the deadline, which wake moves after it has told us to
+	if c.leaves() { // checked after the deadline is set, since wake asks us to leave before it moves the deadline
 		return 0
 	}
 	var n int
@@ -56,9 +56,9 @@ func (c *Conn) fillOnce(p []byte) int {
 	return n
 }
 
-// patience is how long the client may stay silent from now on. The rate of a body counts only the time that we waited
-// for the client: a slow upstream is not its fault.
-func (c *Conn) patience(now time.Time) time.Duration {
+// readTimeout is how long the client may be silent from now on. For the rate of a body only the time counts that we
+// waited for the client: a slow upstream is not its fault.
+func (c *Conn) readTimeout(now time.Time) time.Duration {
 	switch {
 	case !c.judge.InHead():
 		earned := time.Duration(c.reads.body) * time.Second / time.Duration(c.cfg.BodyRate)
@@ -73,16 +73,16 @@ func (c *Conn) patience(now time.Time) time.Duration {
 
 // writeClock knows how long Write may wait for the client.
 type writeClock struct {
-	deadline time.Time     // the one that is set
-	waited   time.Duration // since the client was last seen to be fast enough
-	taken    int64         // what it had taken by then
+	deadline time.Time     // the one currently set
+	waited   time.Duration // since the client was last fast enough
+	taken    int64         // how much it had taken by then
 }
 
-// writePiece is how much one deadline covers.
+// writePiece is how many bytes one deadline covers.
 const writePiece = 64 << 10
 
-// Write sends b. Whenever it has waited for Config.WriteStall, in one write or in many, the client must have taken
-// Config.WriteRate for that long, else it fails.
+// Write sends b. Whenever it has waited for Config.WriteStall, in one call or in several, the client must have taken
+// Config.WriteRate over that time, or Write fails.
 func (c *Conn) Write(b []byte) (int, error) {
 	if c.passthrough.Load() {
 		return c.send(b)
@@ -101,7 +101,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	}
 }
 
-// sendInTime sends a piece, or what the client takes of it in the time that it has left.
+// sendInTime sends a piece, or as much of it as the client takes in the time left.
 func (c *Conn) sendInTime(piece []byte) (int, error) {
 	start := time.Now()
 	wait := c.cfg.WriteStall - c.writes.waited
@@ -114,8 +114,8 @@ func (c *Conn) sendInTime(piece []byte) (int, error) {
 	return n, err
 }
 
-// fastEnough judges a client that was waited for. What it has not acknowledged it has not taken: the kernel's buffers
-// hold megabytes.
+// fastEnough reports whether a client that was waited for took enough. Bytes that it has not acknowledged do not count:
+// the buffers of the kernel hold megabytes.
 func (c *Conn) fastEnough() bool {
 	w := &c.writes
 	if w.waited < c.cfg.WriteStall {
@@ -130,8 +130,8 @@ func (c *Conn) fastEnough() bool {
 	return true
 }
 
-// continueLine is the interim answer as fasthttp writes it, alone: what a connection holds back until the server asks for
-// it (a request behind another) makes the server flush its answers first.
+// continueLine is the interim answer as fasthttp writes it, on its own: a pipelined request is held back until the
+// server reads, so the server flushes earlier answers first.
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
 func (c *Conn) send(b []byte) (int, error) {

@@ -20,7 +20,8 @@ const (
 	long  = 10 * time.Second
 )
 
-// answerTo sends in, keeps its side open and silent, and returns what came until the server closed, with the time taken.
+// answerTo sends in, keeps its side open and silent, and returns what came until the server closed, with the time
+// taken.
 func answerTo(t *testing.T, cfg listen.Config, in string) (answer string, took time.Duration) {
 	t.Helper()
 	conn := dial(t, serve(t, cfg, ok))

@@ -7,28 +7,29 @@ import (
 )
 
 const (
-	handshakeWait = 100 * time.Millisecond // for the connections that had begun to come in: a round trip
-	queueWait     = time.Second            // for the accept loop to take those that wait
+	handshakeWait = 100 * time.Millisecond // for connections that were just being established: a round trip
+	queueWait     = time.Second            // for the accept loop to take those that are waiting
 	queueLook     = 2 * time.Millisecond
 	leaveLinger   = 500 * time.Millisecond // for a client to see that its connection has ended
 )
 
-// draining is how far the end of a listener is.
+// draining is how far the drain of a listener has come.
 type draining struct {
 	lingers atomic.Bool   // a connection that ends is read to the client's end
-	leaves  atomic.Bool   // nobody waits for a next request
+	leaves  atomic.Bool   // no connection waits for a next request
 	accepts atomic.Bool   // there is an accept loop
 	ended   chan struct{} // closed when it has ended
 }
 
-// Drain accepts what waits to be accepted, closes, and returns when no connection is left or ctx ends. No client is reset:
-// those that send the next request get its answer, which must say Connection: close, and the others an orderly end.
+// Drain accepts the connections that are waiting, closes the listener, and returns when no connection is left or ctx
+// ends. No client is reset: a client that sends its next request gets the answer, which must say Connection: close, and
+// all others get an orderly end.
 func (l *Listener) Drain(ctx context.Context) error {
 	l.shared.drain.lingers.Store(true)
 	l.acceptRest(ctx)
 	err := l.Close()
 	ended := ctx.Done()
-	if l.shared.drain.accepts.Load() { // until then, one that was accepted may not be counted
+	if l.shared.drain.accepts.Load() { // until then an accepted connection may not be counted yet
 		select {
 		case <-l.shared.drain.ended:
 		case <-ended:
@@ -51,8 +52,8 @@ func (l *Listener) Drain(ctx context.Context) error {
 	return err
 }
 
-// acceptRest turns away who only begins to connect, and waits until those are accepted who have connected: the end of a
-// listening socket resets them, unless another process has it too.
+// acceptRest turns new connections away, and waits until those that are established are accepted: closing a listening
+// socket resets them, unless another process holds it, too.
 func (l *Listener) acceptRest(ctx context.Context) {
 	if !l.shared.drain.accepts.Load() || l.shared.give.Load() != nil || l.shared.cfg.SharedSocket {
 		return
@@ -61,7 +62,7 @@ func (l *Listener) acceptRest(ctx context.Context) {
 	if !ok {
 		return
 	}
-	_ = q.shut() // without it a client that connects in the last moment is reset
+	_ = q.shut() // without this a client that connects at the last moment is reset
 	wait := time.NewTimer(handshakeWait)
 	defer wait.Stop()
 	select {

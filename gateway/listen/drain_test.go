@@ -34,8 +34,8 @@ func (l *pausedListener) Accept() (net.Conn, error) {
 	return l.TCPListener.Accept()
 }
 
-// TestAStopCanKeepNewcomersOut: Go's listeners speak MPTCP unless told otherwise, and take no filter then. On a busy machine
-// clients came for as long as the stop waited, and the end of the listener reset them.
+// TestAStopCanKeepNewcomersOut: Go's listeners speak MPTCP unless told otherwise, and take no filter then. On a busy
+// machine clients came for as long as the stop waited, and the end of the listener reset them.
 func TestAStopCanKeepNewcomersOut(t *testing.T) {
 	t.Parallel()
 	ln, err := listen.Listen("tcp", "127.0.0.1:0", listen.DefaultConfig())
@@ -139,7 +139,8 @@ func wantEnd(t *testing.T, conn net.Conn) {
 	_ = conn.Close()
 }
 
-// TestARequestThatComesAfterTheListenerEndedIsAnswered sends the next request of a connection when nobody listens any more.
+// TestARequestThatComesAfterTheListenerEndedIsAnswered sends the next request of a connection when nobody listens any
+// more.
 func TestARequestThatComesAfterTheListenerEndedIsAnswered(t *testing.T) {
 	t.Parallel()
 	address, drain := drainingServer(t, listen.Config{NextRequest: time.Hour})

@@ -9,12 +9,12 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Hijacks are the connections that were taken from fasthttp and have not ended.
+// Hijacks are the connections that were taken over from fasthttp and have not ended yet.
 type Hijacks struct{ open sync.WaitGroup }
 
-// Begin makes run the owner of the client's connection once the answer is written; the connection is closed when run
-// returns. lost is called instead when fasthttp closes the connection before that, which it does without a word: the
-// client was gone, or the server is stopping.
+// Begin makes run the owner of the client's connection once the answer is written. The connection is closed when run
+// returns. If fasthttp silently closes the connection before that, because the client was gone or the server is
+// stopping, lost is called instead.
 func (h *Hijacks) Begin(ctx *fasthttp.RequestCtx, run func(net.Conn), lost func()) {
 	client, strict := ctx.Conn().(*Conn)
 	begun := new(atomic.Bool)
@@ -36,7 +36,7 @@ func (h *Hijacks) Begin(ctx *fasthttp.RequestCtx, run func(net.Conn), lost func(
 	})
 }
 
-// Wait waits until all have ended, and reports whether they did before ctx.
+// Wait waits until all have ended, and reports whether they did so before ctx.
 func (h *Hijacks) Wait(ctx context.Context) bool {
 	ended := make(chan struct{})
 	go func() { defer close(ended); h.open.Wait() }()

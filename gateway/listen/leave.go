@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Give takes a client over: its socket, and what it has sent of a request that nobody has answered. Once it returns
-// nil the client is somebody else's, and closing our descriptor tells it nothing.
+// Give hands over a client: its socket, and what it has sent of a request that is not answered. Once it returns nil,
+// another process serves the client, and the client does not notice that we close our descriptor.
 type Give func(client net.Conn, begun []byte) error
 
-// errLeft ends a connection here that goes on elsewhere. The server takes it for a silent end.
+// errLeft ends a connection here that continues in another process. The server takes it for a silent end.
 var errLeft = io.EOF
 
-// wakeEvery is how often connections that wait for a request are woken to leave.
+// wakeEvery is how often connections that wait for a request are woken to see whether they should leave.
 const wakeEvery = 20 * time.Millisecond
 
 // conns are the open connections of a listener that are read as HTTP.
@@ -41,7 +41,7 @@ func (s *conns) remove(c *Conn) {
 	delete(s.all, c)
 }
 
-// wake ends the waiting of those that wait for their client: they look whether they should leave.
+// wake interrupts the connections that wait for their client, so that they check whether they should leave.
 func (s *conns) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,11 +50,11 @@ func (s *conns) wake() {
 	}
 }
 
-// HandOver accepts no more, and gives every connection away that waits for a request, at once or as soon as its request
-// is answered; upgraded connections stay. The listener must still be closed.
+// HandOver stops accepting, and gives away every connection, at once if it waits for a request, otherwise as soon as
+// its request is answered. Upgraded connections stay. The listener must still be closed.
 func (l *Listener) HandOver(give Give) error {
 	l.shared.give.Store(&give)
-	return l.Listener.Close() // ours alone: whoever has the socket too goes on accepting
+	return l.Listener.Close() // only ours: another process that holds the socket goes on accepting
 }
 
 // WaitLeft returns when no connection is left after HandOver, or when ctx ends.
@@ -72,9 +72,9 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 	return nil
 }
 
-// Adopt makes a connection of one that another process gave away, with what it had read of a request.
+// Adopt takes over a connection that another process gave away, with what that had read of a request.
 func (l *Listener) Adopt(client net.Conn, begun []byte) *Conn {
-	release, _ := l.enter(client) // it was within the caps there
+	release, _ := l.enter(client) // it was within the caps of that process
 	l.accepted.Add(1)
 	c := l.wrap(l.behindProxy(client), release)
 	c.reads.head = time.Time{} // it is between two requests
@@ -96,8 +96,8 @@ func (l *Listener) wrap(client net.Conn, release func()) *Conn {
 	return c
 }
 
-// Give gives the connection away, after a request that was read whole and is not answered here. It is for the one who
-// reads, and only Close may follow.
+// Give gives the connection away, after a request that was read completely and is not answered here. Only the reader of
+// the connection may call it, and then only Close.
 func (c *Conn) Give(begun []byte) error {
 	give := c.shared.give.Load()
 	if give == nil {
@@ -115,8 +115,8 @@ func (c *Conn) Give(begun []byte) error {
 	return nil
 }
 
-// leaves ends the connection here, with c.err, if it should leave and is between two requests or before the end of a
-// head: somebody takes it, or, without a next request, nobody waits for one.
+// leaves ends the connection here, with c.err, if it should leave and is between two requests or in the middle of a
+// head: because it is given away, or because there is no next request and none is waited for.
 func (c *Conn) leaves() bool {
 	switch {
 	case !c.judge.InHead():
@@ -128,12 +128,12 @@ func (c *Conn) leaves() bool {
 	return false
 }
 
-// idle reports whether the client has sent nothing of a request yet, as far as we have read.
+// idle reports whether we have read nothing of a request yet.
 func (c *Conn) idle() bool {
 	return (c.reads.head.IsZero() || c.received.Load() == 0) && !c.judge.Started(c.rest)
 }
 
-// woken reports whether a wait ended before its time, and makes ready for the next one.
+// woken reports whether a wait was interrupted, and gets ready for the next one.
 func (c *Conn) woken(now time.Time) bool {
 	if !errors.Is(c.err, os.ErrDeadlineExceeded) || !now.Before(c.reads.deadline) {
 		return false

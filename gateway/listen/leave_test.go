@@ -181,8 +181,8 @@ func TestAConnectionThatNobodyTakesStays(t *testing.T) {
 	}
 }
 
-// TestTheClientBehindAProxyKeepsItsAddress gives away a connection whose PROXY header was read, one that said nothing, and
-// one that stopped within the header.
+// TestTheClientBehindAProxyKeepsItsAddress gives away a connection whose PROXY header was read, one that said nothing,
+// and one that stopped within the header.
 func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 	t.Parallel()
 	cfg := listen.DefaultConfig()

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Listener accepts client connections and wraps them. It survives a shortage of descriptors or memory, after which
-// fasthttp's accept loop would end, and with it the process.
+// Listener accepts client connections and wraps them. It survives a shortage of descriptors or memory, which would end
+// the accept loop of fasthttp and with it the process.
 type Listener struct {
 	net.Listener
 	shared *shared
@@ -24,7 +24,7 @@ type Listener struct {
 	accepted atomic.Int64
 	refused  atomic.Int64
 	retries  atomic.Int64
-	refusing chan struct{} // one place per refusal under way
+	refusing chan struct{} // one place per refusal in progress
 }
 
 // Stats are the counts of a Listener since its start.
@@ -59,21 +59,22 @@ func NewListener(ln net.Listener, cfg Config) *Listener {
 	}
 }
 
-// Stats returns the counts of now.
+// Stats returns the current counts.
 func (l *Listener) Stats() Stats {
 	return Stats{l.open.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
 }
 
-// Close ends Accept, and waits for refusals under way (a second or two). The connections stay open: they are the server's.
+// Close ends Accept, and waits for refusals in progress (a second or two). The connections stay open: they belong to
+// the server.
 func (l *Listener) Close() error {
 	err := l.Listener.Close()
 	if errors.Is(err, net.ErrClosed) && (l.shared.give.Load() != nil || l.shared.drain.lingers.Load()) {
-		err = nil // HandOver or Drain has closed it
+		err = nil // HandOver or Drain has closed it already
 	}
 	l.once.Do(func() {
 		close(l.done)
 		for range maxRefusing {
-			l.refusing <- struct{}{} // when all places are taken, none is at work and none will be
+			l.refusing <- struct{}{} // with all places taken, no refusal is in progress and none will start
 		}
 	})
 	return err
@@ -87,7 +88,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil {
 			l.over.Do(func() { close(l.shared.drain.ended) })
 			if l.shared.give.Load() != nil {
-				<-l.done // the server must not take a hand-over for a broken listener
+				<-l.done // the server must not mistake a hand-over for a failed listener
 			}
 			return nil, err
 		}
@@ -101,7 +102,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// behindProxy makes a connection of a proxy one that knows its client.
+// behindProxy wraps a connection of a proxy so that it knows its client.
 func (l *Listener) behindProxy(client net.Conn) net.Conn {
 	from := l.shared.cfg.Proxied
 	if tcp, ok := client.RemoteAddr().(*net.TCPAddr); ok && from != nil && from(tcp.AddrPort().Addr().Unmap()) {
@@ -110,14 +111,14 @@ func (l *Listener) behindProxy(client net.Conn) net.Conn {
 	return client
 }
 
-// enter counts a connection until release is called; within reports whether both caps bear it.
+// enter counts a connection until release is called. within reports whether it is within both caps.
 func (l *Listener) enter(client net.Conn) (release func(), within bool) {
 	leave, within := l.clients.enter(client.RemoteAddr())
 	within = l.open.Add(1) <= int64(l.shared.cfg.MaxConns) && within
 	return func() { l.open.Add(-1); leave() }, within
 }
 
-// acceptAgain accepts, and tries again after errors that pass: 5 ms later at first, a second later at last.
+// acceptAgain accepts, and retries after temporary errors: first after 5 ms, in the end every second.
 func (l *Listener) acceptAgain() (net.Conn, error) {
 	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
 		client, err := l.Listener.Accept()
@@ -133,7 +134,8 @@ func (l *Listener) acceptAgain() (net.Conn, error) {
 	}
 }
 
-// passing reports whether accept(2) failed for a reason that goes away: no descriptors or memory, or a client that left.
+// passing reports whether accept(2) failed for a temporary reason: a lack of descriptors or memory, or a client that
+// has left.
 func passing(err error) bool {
 	for _, e := range [...]error{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,

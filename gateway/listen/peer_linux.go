@@ -18,8 +18,8 @@ type peerProbe struct {
 	held int64
 }
 
-// PeerGone reports whether the client has closed or reset its side, without waiting and even when unread bytes precede the
-// close. A client that only half-closed looks the same. It costs one poll(2).
+// PeerGone reports whether the client has closed or reset its side, without waiting and even when unread bytes precede
+// the close. A client that only half-closed looks the same. It costs one poll(2).
 func (c *Conn) PeerGone() bool {
 	p := &c.probe
 	p.mu.Lock()

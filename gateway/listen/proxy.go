@@ -19,16 +19,16 @@ import (
 // header must be there; what else comes first is a *MalformedError.
 type proxied struct {
 	net.Conn
-	passed bool // the header is behind us
+	passed bool // the header has been read
 	rest   []byte
 	client atomic.Pointer[net.TCPAddr] // nil: not known yet, or the proxy itself; without an IP: the header names nobody
 }
 
-// maxProxyHeader is the longest header that is taken, in bytes: the addresses have 216 at most, TLVs with a certificate's
-// names come to a few hundred.
+// maxProxyHeader is the longest header that is accepted, in bytes: addresses take at most 216, TLVs with the names of a
+// certificate a few hundred.
 const maxProxyHeader = 4 << 10
 
-// Read reads the header first. It takes no time of its own: the deadline of the first request's head counts.
+// Read reads the header first. There is no extra time for it: the deadline for the head of the first request applies.
 func (p *proxied) Read(b []byte) (int, error) {
 	for !p.passed {
 		if err := p.readHeader(); err != nil {
@@ -45,7 +45,7 @@ func (p *proxied) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// readHeader reads once and looks whether the header is complete.
+// readHeader reads once and checks whether the header is complete.
 func (p *proxied) readHeader() error {
 	if p.rest == nil {
 		p.rest = make([]byte, 0, 256)
@@ -61,12 +61,12 @@ func (p *proxied) readHeader() error {
 	return err
 }
 
-// look judges what has come of the header.
+// look judges what has arrived of the header.
 func (p *proxied) look() error {
 	length, client, good := proxyHeader(p.rest)
 	switch {
 	case !good:
-		p.passed, p.rest = true, nil // Close reads away what follows, else it would reset our answer
+		p.passed, p.rest = true, nil // Close discards what follows, which would otherwise reset our answer
 		return refuse(wire.ReasonProxy)
 	case length > 0:
 		switch {
@@ -80,7 +80,7 @@ func (p *proxied) look() error {
 	return nil
 }
 
-// begun is what a new connection would have to begin with to be in the state of this one.
+// begun returns what a new connection must begin with to be in the same state as this one.
 func (p *proxied) begun() []byte {
 	client := p.client.Load()
 	switch {
@@ -99,8 +99,8 @@ func (p *proxied) begun() []byte {
 	return append([]byte(header), p.rest...)
 }
 
-// RemoteAddr is the client that the header names, without an IP when it names nobody; the proxy when the connection is
-// its own.
+// RemoteAddr returns the client that the header names, an address without an IP if it names nobody, and the proxy if
+// the connection is its own.
 func (p *proxied) RemoteAddr() net.Addr {
 	if client := p.client.Load(); client != nil {
 		return client
@@ -133,8 +133,8 @@ const (
 	maxProxyLine    = 107 // §2.1, with CRLF
 )
 
-// proxyHeader reads the header that b begins with. length is 0 while more of it must come; client is not valid when the
-// header names none, as the proxy's own health checks do.
+// proxyHeader reads the header at the beginning of b. length is 0 while it is incomplete. client is not valid if the
+// header names none, as in the health checks of a proxy.
 func proxyHeader(b []byte) (length int, client netip.AddrPort, good bool) {
 	switch {
 	case begins(b, proxySignature1):
@@ -148,14 +148,14 @@ func proxyHeader(b []byte) (length int, client netip.AddrPort, good bool) {
 	return length, client, true
 }
 
-// ofProxyItself reports whether a header, which is whole and good, says that the connection is the proxy's own: LOCAL of
-// version 2. UNKNOWN of version 1 and an address that is not of the Internet are those of somebody else, and what comes
-// from there is no proxy's word.
+// ofProxyItself reports whether a header, which is whole and good, says that the connection is the proxy's own: LOCAL
+// of version 2. UNKNOWN of version 1 and an address that is not of the Internet are those of somebody else, and what
+// comes from there is no proxy's word.
 func ofProxyItself(b []byte) bool {
 	return strings.HasPrefix(string(b[:min(len(b), len(proxySignature2)+1)]), proxySignature2+"\x20")
 }
 
-// begins reports whether b begins with the text, as far as b goes.
+// begins reports whether b, as far as it goes, is a prefix of the text or starts with it.
 func begins(b []byte, text string) bool {
 	n := min(len(b), len(text))
 	return string(b[:n]) == text[:n]
@@ -216,7 +216,7 @@ func proxyBinary(b []byte) (length int, client netip.AddrPort, good bool) {
 		return 0, client, false
 	case len(b) < length:
 		return 0, client, true
-	case local: // of the proxy itself; whatever follows is to be skipped
+	case local: // of the proxy itself; what follows is skipped
 		return length, client, true
 	}
 	body := b[fixed:length]
@@ -229,7 +229,7 @@ func proxyBinary(b []byte) (length int, client netip.AddrPort, good bool) {
 	return length, client, family == proxyUnspecified || wholeTLVs(body[addresses:])
 }
 
-// wholeTLVs reports whether b is a row of type, length, value. What they say is not needed here.
+// wholeTLVs reports whether b is a sequence of type, length, value. The values are not needed here.
 func wholeTLVs(b []byte) bool {
 	for len(b) > 0 {
 		if len(b) < 3 {

@@ -11,8 +11,8 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Public is the public listener of a gateway, which may come after the end of that, with the series of its connections
-// and of what the judge refuses.
+// Public is the public listener of a gateway, which may be closed before it listens, with the metrics of its
+// connections and of what the judge refuses.
 type Public struct {
 	of        atomic.Pointer[Listener] // nil: not listening yet
 	closed    atomic.Bool
@@ -38,7 +38,7 @@ func NewPublic(reg prometheus.Registerer) *Public {
 	return p
 }
 
-// Watch takes the counts from ln on. It reports false, and closes ln, when Close came first.
+// Watch takes the counts from ln. It returns false and closes ln if Close was called before.
 func (p *Public) Watch(ln net.Listener) bool {
 	if strict, ok := ln.(*Listener); ok {
 		p.of.Store(strict)
@@ -50,8 +50,8 @@ func (p *Public) Watch(ln net.Listener) bool {
 	return true
 }
 
-// Close ends a server that was about to accept when it was shut down: fasthttp knows none before that, and it would
-// serve for good.
+// Close ends a server that was shut down just before it accepted: fasthttp does not know the listener until then and
+// would serve forever.
 func (p *Public) Close() error {
 	p.closed.Store(true)
 	if ln := p.of.Load(); ln != nil {
@@ -62,7 +62,7 @@ func (p *Public) Close() error {
 	return nil
 }
 
-// Drain ends the listener and its connections, if there is one that knows how.
+// Drain drains the listener, if there is one that can.
 func (p *Public) Drain(ctx context.Context) error {
 	if ln := p.of.Load(); ln != nil {
 		return ln.Drain(ctx)
@@ -77,7 +77,7 @@ func (p *Public) stats() Stats {
 	return Stats{}
 }
 
-// CountMalformed counts a verdict of the judge.
+// CountMalformed counts a request that the judge refused.
 func (p *Public) CountMalformed(fault *wire.MalformedError) {
 	p.malformed.WithLabelValues(string(fault.Reason)).Inc()
 }

@@ -10,8 +10,8 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Read passes judged bytes to the server, never beyond the end of the current message. After a refused request it
-// returns a *MalformedError, for ever.
+// Read returns judged bytes, never beyond the end of the current message. After a refused request it always returns a
+// *MalformedError.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.passthrough.Load() {
 		return c.readRaw(p)
@@ -39,7 +39,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// receive reads from the client into p. What may pass stays there and is the result; the rest is kept.
+// receive reads from the client into p. What may pass stays there and is the result; the rest is kept for later.
 func (c *Conn) receive(p []byte) (pass int) {
 	n := c.fill(p)
 	pass = c.look(p[:n])
@@ -48,7 +48,7 @@ func (c *Conn) receive(p []byte) (pass int) {
 	return pass
 }
 
-// receiveMore reads from the client behind the rest, which is a head or a trailer section that is not complete.
+// receiveMore appends to the rest, which is an incomplete head or trailer section.
 func (c *Conn) receiveMore() {
 	c.rest = slices.Grow(c.rest, bufferBytes/4)
 	n := c.fill(c.rest[len(c.rest):cap(c.rest)])
@@ -56,7 +56,7 @@ func (c *Conn) receiveMore() {
 	c.unseen = n > 0
 }
 
-// deal passes what fits of the judged bytes.
+// deal passes on as many judged bytes as fit.
 func (c *Conn) deal(p []byte) int {
 	n := copy(p, c.rest[:c.ok])
 	c.ok -= n
@@ -68,12 +68,12 @@ func (c *Conn) deal(p []byte) int {
 	return n
 }
 
-// nextBegins says, after pass bytes were passed, whether the rest begins a message that was not looked at.
+// nextBegins reports whether the rest, after pass bytes, starts a message that was not judged yet.
 func (c *Conn) nextBegins(pass int) bool {
 	return pass > 0 && len(c.rest) > 0 && c.judge.InHead() && c.fault.Load() == nil
 }
 
-// look asks the judge about b, and publishes what others may ask.
+// look has the judge look at b, and publishes what other goroutines may read.
 func (c *Conn) look(b []byte) (pass int) {
 	pass, reason := c.judge.Pass(b)
 	if reason != "" {
@@ -89,14 +89,14 @@ func (c *Conn) look(b []byte) (pass int) {
 	return pass
 }
 
-// publish stores what has changed: a load is cheaper than a store.
+// publish stores what has changed only: a load is cheaper than a store.
 func publish(flag *atomic.Bool, now bool) {
 	if flag.Load() != now {
 		flag.Store(now)
 	}
 }
 
-// last gives err, and before it the placeholder, where the server expects a section and not its silent absence.
+// last returns err, and before that the placeholder if the server is in the middle of a section.
 func (c *Conn) last(p []byte, err error) (int, error) {
 	silent := c.judge.InHead() && c.fault.Load() == nil
 	if c.judge.InBody() || silent || c.asked {
@@ -107,8 +107,8 @@ func (c *Conn) last(p []byte, err error) (int, error) {
 	return 1, nil
 }
 
-// ended says what the end of the client's side means: a silent connection just ends, half a request that came too
-// slowly is refused (then the error is nil and the fault is set), and half a body is never an end.
+// ended says what the end of the client's side means: a silent connection just ends, half a request that was too slow
+// is refused (then the error is nil and the fault is set), and half a body is never a clean end.
 func (c *Conn) ended() error {
 	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.judge.InHead()
 	var malformed *wire.MalformedError
@@ -148,7 +148,7 @@ func (c *Conn) forget() {
 	c.buf, c.rest = nil, nil
 }
 
-// readRaw gives what was kept, then what the client sends.
+// readRaw returns what was kept, then what the client sends.
 func (c *Conn) readRaw(p []byte) (int, error) {
 	if len(c.rest) > 0 {
 		n := copy(p, c.rest)

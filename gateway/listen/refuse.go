@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	maxRefusing   = 64              // connections that are told at one time; more are closed without a word
+	maxRefusing   = 64              // connections that are answered at a time; any more are closed silently
 	refusalLinger = time.Second     // for the client to read it
 	refusalBytes  = int64(64 << 10) // of its request, which nobody reads
 )
 
-// refusal is the answer to a connection over a cap where Config has no other (RFC 9110 §15.6.4).
+// refusal is the answer to a connection over a cap if Config has no other (RFC 9110 §15.6.4).
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 // refuse answers 503 and closes. The accept loop does not wait for that; Listener.Close does.
@@ -44,13 +44,13 @@ func (l *Listener) tell(client net.Conn, release func()) {
 	}
 	c := newConn(client, s, release)
 	c.fault.Store(refuse(wire.ReasonTooMany))
-	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // TLS shakes hands first
+	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // the TLS handshake comes first
 	_, _ = client.Write(answer)
 	_ = c.Close()
 }
 
-// Fault returns the MalformedError that caused err, which the server got from reading conn; nil when it was another
-// cause. fasthttp wraps some errors in a type that errors.As cannot see through (ErrBrokenChunk); their text still tells.
+// Fault returns the MalformedError that caused err, which the server got when reading conn, or nil if the cause was
+// another. fasthttp wraps some errors in a type that errors.As cannot unwrap (ErrBrokenChunk); then the text decides.
 func Fault(conn net.Conn, err error) *wire.MalformedError {
 	var m *wire.MalformedError
 	if err == nil || errors.As(err, &m) {
@@ -64,5 +64,5 @@ func Fault(conn net.Conn, err error) *wire.MalformedError {
 	return nil
 }
 
-// refuse is the verdict on what broke a rule.
+// refuse returns the error for a broken rule.
 func refuse(r wire.Reason) *wire.MalformedError { return &wire.MalformedError{Reason: r} }

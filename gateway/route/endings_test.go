@@ -23,8 +23,8 @@ func TestBothEndingsSpelledOutAreTwoPaths(t *testing.T) {
 	}
 }
 
-// TestNoEndingOpensAProtectedPath draws tables of routes and holds them to the rule: unless both endings are spelled out,
-// the ending that is not asks for no less than the one that is.
+// TestNoEndingOpensAProtectedPath draws tables of routes and holds them to the rule: unless both endings are spelled
+// out, the ending that is not asks for no less than the one that is.
 func TestNoEndingOpensAProtectedPath(t *testing.T) {
 	t.Parallel()
 	segment := rapid.SampledFrom([]string{"a", "b", ":x"})

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Table finds what a request leads to: by its host first, then by its path and method. An exact host beats *.suffix, the
-// longer suffix beats the shorter one, and both beat a pattern for any host. Where a host has nothing for the path and
-// method, the next less specific one is asked. It never changes once it is in use.
+// Table finds the route of a request: first by its host, then by its path and method. An exact host beats *.suffix, a
+// longer suffix beats a shorter one, and both beat a pattern for any host. If a host has no pattern for the path and
+// method, the next less specific one is tried. A table never changes once it is in use.
 type Table[T any] struct {
 	any   Matcher[T]
 	hosts map[string]*Matcher[T] // "api.example.com", and ".example.com" for *.example.com
@@ -50,15 +50,15 @@ func validLabel(label string) bool {
 	return label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
-// NewTable is an empty table; stricter reports whether a asks for more than b.
+// NewTable returns an empty table. stricter reports whether a asks for more than b.
 func NewTable[T any](stricter func(a, b T) bool) *Table[T] { return &Table[T]{stricter: stricter} }
 
-// Names are the keys of the hosts that have a matcher, in order: first "", for any.
+// Names returns the keys of the hosts that have a matcher, sorted: first "", for any host.
 func (t *Table[T]) Names() []string {
 	return append([]string{""}, slices.Sorted(maps.Keys(t.hosts))...)
 }
 
-// Of is the matcher of one host, made when it is not there yet.
+// Of returns the matcher of a host, and creates it if there is none.
 func (t *Table[T]) Of(host string) *Matcher[T] {
 	if host == "" {
 		return &t.any
@@ -102,8 +102,8 @@ func (t *Table[T]) lookup(host []byte, method string, path []byte, e endings) ma
 	return t.any.lookup(method, path, e)
 }
 
-// hostName appends the name of a Host in lower case, without its port and the dots behind a full name: one is right, and
-// some servers pass over more. An IPv6 address is written in its one short form.
+// hostName appends the name of a Host in lower case, without its port and the dots behind a full name: one is right,
+// and some servers pass over more. An IPv6 address is written in its one short form.
 func hostName(into, host []byte) []byte {
 	if end := bytes.IndexByte(host, ']'); end > 0 {
 		if address, err := netip.ParseAddr(string(host[1:end])); err == nil {
@@ -123,8 +123,8 @@ func hostName(into, host []byte) []byte {
 	return into
 }
 
-// SpelledOut reports whether a pattern of exactly these segments is there for the method, or for all methods, wherever a
-// request for host is looked for.
+// SpelledOut reports whether a pattern of exactly these segments is there for the method, or for all methods, wherever
+// a request for host is looked for.
 func (t *Table[T]) SpelledOut(host string, p Pattern, method string) bool {
 	for i := range host {
 		if i == 0 || host[i] == '.' {

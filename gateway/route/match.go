@@ -1,5 +1,5 @@
-// Package route finds what a request leads to: patterns of paths, hosts, the two readings of a request target, and rewriting.
-// It knows bytes alone: neither configuration nor requests.
+// Package route finds the route of a request: path patterns, hosts, the parsing of request targets, and rewriting. It
+// works on bytes and knows neither configuration nor requests.
 package route
 
 import (
@@ -26,7 +26,7 @@ type node[T any] struct {
 	rest    map[string]T // the same for a path that goes on in any way (**)
 }
 
-// match is what a path leads to.
+// match is the result of a lookup.
 type match[T any] struct {
 	to      T
 	ok      bool
@@ -40,8 +40,8 @@ type Pattern struct {
 }
 
 type segment struct {
-	literal string // as it is compared: in lower case
-	written string // as it stands in the pattern; of a :name with the colon
+	literal string // in lower case, as it is compared
+	written string // as it is written in the pattern, a :name with its colon
 	param   bool
 }
 
@@ -79,17 +79,17 @@ func ParsePattern(path string) (Pattern, error) {
 // TakesRest reports whether ** ends the pattern.
 func (p Pattern) TakesRest() bool { return p.rest }
 
-// SameShape reports whether two patterns differ in the names of their segments at most.
+// SameShape reports whether two patterns differ at most in the names of their segments.
 func (p Pattern) SameShape(other Pattern) bool {
 	return p.rest == other.rest && slices.EqualFunc(p.segments, other.segments, func(a, b segment) bool { return a.literal == b.literal && a.param == b.param })
 }
 
-// Below is the pattern without its first segments.
+// Below returns the pattern without its first segments.
 func (p Pattern) Below(segments int) Pattern {
 	return Pattern{p.segments[min(segments, len(p.segments)):], p.rest}
 }
 
-// WithoutLastSlash is the pattern of the same path without a slash behind it.
+// WithoutLastSlash returns the pattern without a trailing slash.
 func (p Pattern) WithoutLastSlash() Pattern {
 	if last := len(p.segments) - 1; last >= 0 && p.segments[last].written == "" {
 		p.segments = p.segments[:last]
@@ -97,7 +97,7 @@ func (p Pattern) WithoutLastSlash() Pattern {
 	return p
 }
 
-// Add enters a pattern. When it is there already for this method, it stays and what it leads to is returned.
+// Add adds a pattern. If there is one for this method already, that stays, and what it leads to is returned.
 func (m *Matcher[T]) Add(p Pattern, method string, value T) (other T, taken bool) {
 	n := &m.root
 	for _, s := range p.segments {
@@ -161,8 +161,8 @@ func (m *Matcher[T]) lookup(method string, path []byte, e endings) match[T] {
 	return m.root.lookup(method, path[1:], e)
 }
 
-// endings says which paths a pattern takes: Express, NestJS and Spring answer /admin/ like /admin, so beside an open /** a
-// protected /admin would be reached with a slash behind it.
+// endings says which paths a pattern takes: Express, NestJS and Spring answer /admin/ like /admin, so beside an open
+// /** a protected /admin would be reached with a slash behind it.
 type endings int
 
 const (

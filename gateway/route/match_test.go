@@ -107,7 +107,8 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
-// TestLettersOfEveryScriptAreMatchedWithoutCase is about paths that are not ASCII: beside a capital one it lost its route.
+// TestLettersOfEveryScriptAreMatchedWithoutCase is about paths that are not ASCII: beside a capital one it lost its
+// route.
 func TestLettersOfEveryScriptAreMatchedWithoutCase(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ pattern, RequestTarget string }{

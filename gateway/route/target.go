@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// RequestTarget is a request target taken apart (RFC 9112 §3.2): what is sent on is made of the very bytes that were judged.
+// RequestTarget is a request target taken apart (RFC 9112 §3.2): what is sent on is made of the very bytes that were
+// judged.
 type RequestTarget struct {
 	Raw    []byte // path and query as the client sent them
 	Path   []byte // the path with percent-encodings decoded
@@ -33,9 +34,9 @@ func ParseRequestTarget(raw, decoded []byte) (RequestTarget, bool) {
 	return RequestTarget{Raw: raw, Path: path, Folded: lowerCase(path)}, true
 }
 
-// lowerCase folds letters: routes are matched without regard to case, as Express does by default, so that no spelling of
-// a protected path reaches the service by a route that is open. Beyond ASCII, letters are one when either case is: ſ is
-// s, and the Kelvin sign k, as they are for those who compare by Unicode.
+// lowerCase folds letters: routes are matched without regard to case, as Express does by default, so that no spelling
+// of a protected path reaches the service by a route that is open. Beyond ASCII, letters are one when either case is: ſ
+// is s, and the Kelvin sign k, as they are for those who compare by Unicode.
 func lowerCase(path []byte) []byte {
 	capitals := false
 	for _, b := range path {
@@ -132,8 +133,8 @@ func cleanSegment(segment []byte, last bool) bool {
 	return !trimmed(first) && !trimmed(end) && len(bytes.Trim(segment, ".")) > 0
 }
 
-// trimmed reports whether a language's trim takes the character off a text's ends: Unicode's white space, and what is or
-// was blank to JavaScript (U+FEFF), .NET (U+200B) and Java (U+180E).
+// trimmed reports whether a language's trim takes the character off a text's ends: Unicode's white space, and what is
+// or was blank to JavaScript (U+FEFF), .NET (U+200B) and Java (U+180E).
 func trimmed(r rune) bool {
 	return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' || r == '\u180e'
 }

@@ -1,11 +1,11 @@
-// Package websocket relays WebSockets (RFC 6455) once the handshake is over: tunnels that end with their session, with the
-// gateway, or when both ends are silent, each with a Close frame where one may stand.
+// Package websocket relays WebSockets (RFC 6455) once the handshake is over: tunnels that end with their session, with
+// the gateway, or when both ends are silent, each with a Close frame where one may stand.
 package websocket
 
 import "encoding/binary"
 
-// frames follows the frames of one direction of a WebSocket (RFC 6455 §5.2), to know where one of ours may stand. It
-// judges nothing: the ends of the tunnel do.
+// frames follows the frames of one direction of a WebSocket (RFC 6455 §5.2) to know where a frame of ours can be
+// inserted. It validates nothing: both ends of the tunnel do.
 type frames struct {
 	header      [14]byte
 	headerRead  int    // bytes of header
@@ -15,10 +15,10 @@ type frames struct {
 
 const opcodeClose = 0x8
 
-// atBoundary reports whether the next byte begins a frame.
+// atBoundary reports whether the next byte starts a frame.
 func (f *frames) atBoundary() bool { return f.headerRead == 0 && f.payloadLeft == 0 }
 
-// advance takes the next bytes.
+// advance takes note of the next bytes.
 func (f *frames) advance(b []byte) {
 	for len(b) > 0 {
 		if f.payloadLeft > 0 {
@@ -36,7 +36,7 @@ func (f *frames) advance(b []byte) {
 	}
 }
 
-// headerLen is the length of the header that began: two bytes, the long forms of the payload length, the mask.
+// headerLen returns the length of the current header: two bytes, the long forms of the payload length, the mask.
 func (f *frames) headerLen() int {
 	n := 2
 	switch f.header[1] & 0x7f {
@@ -51,7 +51,7 @@ func (f *frames) headerLen() int {
 	return n
 }
 
-// readHeader takes a whole header.
+// readHeader reads a complete header.
 func (f *frames) readHeader() {
 	f.closed = f.closed || f.header[0]&0x0f == opcodeClose
 	switch n := f.header[1] & 0x7f; n {
@@ -67,11 +67,12 @@ func (f *frames) readHeader() {
 
 // The codes of Close frames that we send (RFC 6455 §7.4.1).
 const (
-	CloseGoingAway = 1001 // the gateway stops, or both sides were silent for too long
+	CloseGoingAway = 1001 // the gateway is stopping, or both sides were silent for too long
 	ClosePolicy    = 1008 // the session has ended
 )
 
-// CloseFrame is a Close frame. A client's frames are masked (§5.3); the mask hides nothing here, so it is zero.
+// CloseFrame returns a Close frame. Frames of a client are masked (§5.3); there is nothing to hide here, so the mask is
+// zero.
 func CloseFrame(code uint16, masked bool) []byte {
 	frame := []byte{0x80 | opcodeClose, 2}
 	if masked {

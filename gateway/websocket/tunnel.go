@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	closeWriteTimeout = 250 * time.Millisecond // for a Close frame of ours to leave
-	closeReadTimeout  = time.Second            // for the Close frame that answers it
+	closeWriteTimeout = 250 * time.Millisecond // for our Close frame to be sent
+	closeReadTimeout  = time.Second            // for the Close frame in reply
 )
 
-// Tunnel is an open WebSocket: what one end sends the other receives, unread and unchanged. We add at most a Close frame.
+// Tunnel is an open WebSocket. It passes on what each end sends, unread and unchanged, and adds at most a Close frame.
 type Tunnel struct {
 	client      *listen.Conn
 	service     *http1.Tunnel
@@ -28,14 +28,14 @@ type Tunnel struct {
 	hold        limit.Hold     // of its client's
 	toClient    direction      // to the client
 	toService   direction      // to the service
-	lastRead    atomic.Int64   // when something came, in Unix nanoseconds
+	lastRead    atomic.Int64   // when something was last received, in Unix nanoseconds
 	closing     atomic.Bool
-	upgraded    chan struct{} // closed once the 101 is written, or nothing will be
+	upgraded    chan struct{} // closed once the 101 is written, or will never be
 	upgradeOnce sync.Once
 	abortOnce   sync.Once
 }
 
-// NewTunnel is a tunnel for a subject, nil for nobody in particular. It closes held when it has ended.
+// NewTunnel returns a tunnel for a subject, nil for nobody in particular. It closes held at its end.
 func NewTunnel(client *listen.Conn, service *http1.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
 	t := &Tunnel{client: client, service: service, subject: subject, hold: held, onClose: func() {}, upgraded: make(chan struct{})}
 	t.toClient = direction{to: client, closeWrite: func() error { return closeWrite(client.NetConn()) }}
@@ -62,7 +62,7 @@ func (t *Tunnel) Run(from net.Conn) {
 	both.Wait()
 }
 
-// relay copies one direction. Its orderly end is passed on, and the other direction may go on (half-close); an error
+// relay copies one direction. Its orderly end is passed on and the other direction may continue (half-close); an error
 // ends both.
 func (t *Tunnel) relay(to *direction, from io.Reader) {
 	buf := make([]byte, 16<<10)
@@ -87,8 +87,8 @@ func (t *Tunnel) relay(to *direction, from io.Reader) {
 	}
 }
 
-// closeWithCode says goodbye to both ends: each gets a Close frame with the code, unless it is in the middle of another frame, and
-// a moment to answer. Then the connections are closed.
+// closeWithCode closes the tunnel in good order: each end gets a Close frame with the code, unless it is in the middle
+// of another frame, and a moment to reply. Then the connections are closed.
 func (t *Tunnel) closeWithCode(code uint16) {
 	if t.closing.Swap(true) {
 		return
@@ -99,7 +99,7 @@ func (t *Tunnel) closeWithCode(code uint16) {
 		SetReadDeadline(t time.Time) error
 		SetWriteDeadline(t time.Time) error
 	}{t.client, t.service} {
-		_ = conn.SetWriteDeadline(now.Add(closeWriteTimeout)) // also ends a write that is stuck
+		_ = conn.SetWriteDeadline(now.Add(closeWriteTimeout)) // also ends a blocked write
 		_ = conn.SetReadDeadline(now.Add(closeReadTimeout))
 	}
 	t.toClient.sendClose(code)
@@ -117,7 +117,7 @@ func (t *Tunnel) Abort() {
 	})
 }
 
-// idleFor says how long nothing has come from either end.
+// idleFor returns for how long neither end has sent anything.
 func (t *Tunnel) idleFor(now time.Time) time.Duration {
 	return now.Sub(time.Unix(0, t.lastRead.Load()))
 }
@@ -126,13 +126,14 @@ func (t *Tunnel) idleFor(now time.Time) time.Duration {
 type direction struct {
 	mu         sync.Mutex
 	to         io.Writer
-	closeWrite func() error // of our sending
+	closeWrite func() error // of what we send
 	masked     bool
-	frames     frames // that came for it
-	closeSent  bool   // our Close frame was the last
+	frames     frames // of what it receives
+	closeSent  bool   // our Close frame has been sent
 }
 
-// write passes b on, or after our goodbye drops it. It returns io.EOF when the Close frame that answers ours has come.
+// write passes b on, or drops it after our Close frame. It returns io.EOF once the Close frame in reply has been
+// received.
 func (s *direction) write(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,12 +154,12 @@ func (s *direction) finish() error {
 	return s.closeWrite()
 }
 
-// sendClose sends a Close frame where one may stand.
+// sendClose sends a Close frame if one can be inserted here.
 func (s *direction) sendClose(code uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.frames.atBoundary() && !s.frames.closed {
-		_, _ = s.to.Write(CloseFrame(code, s.masked)) // who does not take it is closed all the same
+		_, _ = s.to.Write(CloseFrame(code, s.masked)) // the connection is closed in any case
 	}
 	s.closeSent = true
 }

@@ -9,10 +9,10 @@ import (
 	"wxgate/authn"
 )
 
-// RecheckEvery is how often the open WebSockets are looked at: one whose session ended is closed within two of these.
+// RecheckEvery is how often open WebSockets are checked: one whose session has ended is closed within twice that time.
 const RecheckEvery = 400 * time.Millisecond
 
-// Tunnels are the tunnels that are open. One goroutine looks whether each may go on; it runs while there are any.
+// Tunnels are the open tunnels. While there are any, one goroutine checks whether each may go on.
 type Tunnels struct {
 	tokens *authn.Tokens
 	gauge  *prometheus.GaugeVec
@@ -23,12 +23,12 @@ type Tunnels struct {
 	draining bool
 }
 
-// NewTunnels has none yet. gauge counts the open ones by route.
+// NewTunnels returns an empty set. gauge counts the open tunnels by route.
 func NewTunnels(tokens *authn.Tokens, gauge *prometheus.GaugeVec) *Tunnels {
 	return &Tunnels{tokens: tokens, gauge: gauge, open: make(map[*Tunnel]struct{})}
 }
 
-// Add takes in a tunnel that is about to run. While the gateway drains, it ends as it begins.
+// Add adds a tunnel that is about to run. While the gateway drains, it is ended at once.
 func (w *Tunnels) Add(route string, t *Tunnel) {
 	count := w.gauge.WithLabelValues(route)
 	count.Inc()
@@ -51,7 +51,7 @@ func (w *Tunnels) remove(t *Tunnel) {
 	delete(w.open, t)
 }
 
-// Drain ends all, those that are still to come too.
+// Drain ends all tunnels, also those that are added later.
 func (w *Tunnels) Drain() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -61,7 +61,7 @@ func (w *Tunnels) Drain() {
 	}
 }
 
-// recheck ends the tunnels whose time has come, until there are none.
+// recheck ends the tunnels that may not go on, until there are none left.
 func (w *Tunnels) recheck() {
 	ticker := time.NewTicker(RecheckEvery)
 	defer ticker.Stop()
@@ -72,13 +72,13 @@ func (w *Tunnels) recheck() {
 		}
 		for _, t := range all {
 			if code := w.closeCode(t, now); code != 0 {
-				go t.closeWithCode(code) // it may wait for a slow client; a tunnel ends once
+				go t.closeWithCode(code) // a slow client may block it; a tunnel ends only once
 			}
 		}
 	}
 }
 
-// all are the tunnels that are open. When there are none, the next one must start look anew.
+// all returns the open tunnels. If there are none, the next one to be added must start recheck again.
 func (w *Tunnels) all() []*Tunnel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,7 +90,7 @@ func (w *Tunnels) all() []*Tunnel {
 	return all
 }
 
-// closeCode is the code to end a tunnel with, 0 to let it be.
+// closeCode returns the code to end a tunnel with, 0 to let it go on.
 func (w *Tunnels) closeCode(t *Tunnel, now time.Time) uint16 {
 	switch {
 	case t.closing.Load():

@@ -101,7 +101,8 @@ func (c *chunked) endLine(ch byte) Reason {
 	return ""
 }
 
-// sizeByte takes a byte of the chunk-size or the one that ends it. White space may not: fasthttp and others differ there.
+// sizeByte takes a byte of the chunk-size or the one that ends it. White space may not: fasthttp and others differ
+// there.
 func (c *chunked) sizeByte(ch byte) Reason {
 	digit := hexDigit(ch)
 	switch {

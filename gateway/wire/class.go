@@ -11,7 +11,8 @@ type class [256]bool
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 // The byte classes; nothing writes to them. Paths hold what a browser leaves unescaped (WHATWG URL, path percent-encode
-// set: pchar of RFC 3986 §3.3 and "[]|\"), queries every visible ASCII byte but "#", because clients send raw JSON there.
+// set: pchar of RFC 3986 §3.3 and "[]|\"), queries every visible ASCII byte but "#", because clients send raw JSON
+// there.
 var (
 	tokenBytes  = classOf(alphanumeric, "!#$%&'*+-.^_`|~")
 	pathBytes   = classOf(alphanumeric, "-._~%!$&'()*+,;=:@/[]|\\")

@@ -57,8 +57,9 @@ type MalformedError struct {
 // Error returns the reason; no byte of the request is in it.
 func (e *MalformedError) Error() string { return "refused request: " + string(e.Reason) }
 
-// Status is the status code to answer with: 400, or 405, 408, 414, 431, 501, 503 or 505 where HTTP has a word for it. RFC 9112 §6.1
-// suggests 501 for an unknown transfer coding; that is 400 here, like all other framing that could be read in two ways.
+// Status is the status code to answer with: 400, or 405, 408, 414, 431, 501, 503 or 505 where HTTP has a word for it.
+// RFC 9112 §6.1 suggests 501 for an unknown transfer coding; that is 400 here, like all other framing that could be
+// read in two ways.
 func (e *MalformedError) Status() int {
 	switch e.Reason {
 	case reasonConnect, reasonTrace:

@@ -43,8 +43,9 @@ func tooLong(line []byte) Reason {
 	return reasonTargetSize
 }
 
-// setVersion takes HTTP/1.1 and HTTP/1.0, spelled so: the name is case-sensitive (RFC 9112 §2.3). A later minor version is
-// served as the highest that we know (RFC 9110 §2.5), and is made that in place, so that nobody behind us has to know.
+// setVersion takes HTTP/1.1 and HTTP/1.0, spelled so: the name is case-sensitive (RFC 9112 §2.3). A later minor version
+// is served as the highest that we know (RFC 9110 §2.5), and is made that in place, so that nobody behind us has to
+// know.
 func (h *head) setVersion(v []byte) Reason {
 	switch {
 	case len(v) != len("HTTP/1.1") || string(v[:5]) != "HTTP/" || !digitBytes[v[5]] || v[6] != '.' || !digitBytes[v[7]]:

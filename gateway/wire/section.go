@@ -88,8 +88,8 @@ func (s *section) field(line []byte, from int, limits *Limits) Reason {
 	return s.head.field(line, colon, from)
 }
 
-// started reports whether b, the section so far, holds more than the empty line that precedes a request line: until then
-// the connection is idle.
+// started reports whether b, the section so far, holds more than the empty line that precedes a request line: until
+// then the connection is idle.
 func (s *section) started(b []byte) bool {
 	for _, ch := range b[:min(len(b), 3)] {
 		if ch != '\r' && ch != '\n' {

@@ -57,7 +57,8 @@ func authorityLen(b []byte) int {
 
 // OriginForm returns the origin-form of a target that passed this package: path and query as the client spelled them.
 // An absolute-form target, whose authority equals Host by then, loses scheme and authority; without a path it becomes
-// "/", or "*" for OPTIONS (RFC 9112 §3.2.1, §3.2.4). It allocates only for an absolute target that has a query and no path.
+// "/", or "*" for OPTIONS (RFC 9112 §3.2.1, §3.2.4). It allocates only for an absolute target that has a query and no
+// path.
 func OriginForm(method string, target []byte) []byte {
 	start := authorityStart(target)
 	if start == 0 {

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package handover lets a process hand over to a successor: it starts the successor, exchanges messages with it, some of
-// which carry sockets, and supervises the processes that take over from each other. It knows nothing about what they serve.
+// Package handover lets a process hand over to a successor: it starts the successor, exchanges messages with it, some
+// of which carry sockets, and supervises the processes that take over from each other. It knows nothing about what they
+// serve.
 package handover
 
 import (
@@ -112,8 +113,8 @@ func withDescriptors(sockets []syscall.Conn, fds []int, fn func(fds []int) error
 	return errors.Join(err, failed)
 }
 
-// Receive waits for the next message, until the deadline unless that is zero. It returns ErrEnded when the other process has
-// ended.
+// Receive waits for the next message, until the deadline unless that is zero. It returns ErrEnded when the other
+// process has ended.
 func (c *Channel) Receive(deadline time.Time) (Message, error) {
 	if err := c.conn.SetReadDeadline(deadline); err != nil {
 		return Message{}, err

@@ -5,28 +5,28 @@ import (
 	"sync"
 )
 
-// Gate is where requests that need the store wait while it goes to another process. It is open at first.
+// Gate makes requests that need the store wait while it is handed over to another process. It is open at first.
 type Gate struct {
 	mu     sync.Mutex
 	state  gateState
 	inside int
-	change chan struct{} // closed by the next change of state, and when the last one leaves
+	change chan struct{} // closed by the next change of state, and when the last request leaves
 }
 
 type gateState uint8
 
 const (
 	gateOpen  gateState = iota
-	gateShut            // who comes waits
-	gateMoved           // the store is elsewhere, for good
-	gateEnded           // we stopped while it was shut, and nobody is known to serve
+	gateShut            // requests wait
+	gateMoved           // another process has the store, for good
+	gateEnded           // we stopped while it was shut, and no process is known to serve
 )
 
 // NewGate returns an open gate.
 func NewGate() *Gate { return &Gate{change: make(chan struct{})} }
 
-// Acquire waits while the gate is shut, and returns how it was then. Unless it was open, the store must not be asked here: it
-// has moved to another process, or nobody is known to serve. When it was open, Leave must follow.
+// Acquire waits while the gate is shut, and returns its state after that. Unless it is open, the store must not be used
+// here: another process has it, or no process is known to serve. If it is open, Release must follow.
 func (g *Gate) Acquire() (open, moved bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -42,7 +42,7 @@ func (g *Gate) Acquire() (open, moved bool) {
 	return g.state == gateOpen, g.state == gateMoved
 }
 
-// Close lets those go that wait, when nobody will open the gate any more.
+// Close releases the requests that wait, when the gate will not be opened any more.
 func (g *Gate) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -52,14 +52,14 @@ func (g *Gate) Close() {
 	}
 }
 
-// HandedOver reports whether the store is elsewhere.
+// HandedOver reports whether another process has the store.
 func (g *Gate) HandedOver() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.state == gateMoved
 }
 
-// Release follows an Acquire that found the gate open.
+// Release must follow an Acquire that found the gate open.
 func (g *Gate) Release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -80,7 +80,7 @@ func (g *Gate) changed() {
 	g.change = make(chan struct{})
 }
 
-// empty waits until nobody is inside.
+// empty waits until no request is inside.
 func (g *Gate) empty(ctx context.Context) error {
 	for {
 		g.mu.Lock()
@@ -97,7 +97,7 @@ func (g *Gate) empty(ctx context.Context) error {
 	}
 }
 
-// Shut lets nobody in, and waits until those who are inside have left. When ctx ends first, all is as before.
+// Shut keeps requests out, and waits until those inside have left. If ctx ends first, the gate is open again.
 func (g *Gate) Shut(ctx context.Context) error {
 	g.set(gateShut)
 	err := g.empty(ctx)
@@ -107,8 +107,8 @@ func (g *Gate) Shut(ctx context.Context) error {
 	return err
 }
 
-// Open lets those in that wait.
+// Open lets the waiting requests in.
 func (g *Gate) Open() { g.set(gateOpen) }
 
-// SetHandedOver tells those that wait, and all that come, that the store is elsewhere, for good.
+// SetHandedOver tells waiting and later requests that another process has the store for good.
 func (g *Gate) SetHandedOver() { g.set(gateMoved) }

@@ -50,10 +50,10 @@ func NewLineage() (*Lineage, error) {
 	}, nil
 }
 
-// AwaitOrphaned blocks until the supervisor has ended, for whatever reason, and returns true. The kernel then closes the
-// other end of the socket pair; PR_SET_PDEATHSIG would already fire when one of the supervisor's threads ends, and the
-// supervisor is not always our parent. It returns false when this cannot be known: this process is the supervisor, or the
-// supervisor is an older wxgate that made a pipe.
+// AwaitOrphaned blocks until the supervisor has ended, for whatever reason, and returns true. The kernel then closes
+// the other end of the socket pair; PR_SET_PDEATHSIG would already fire when one of the supervisor's threads ends, and
+// the supervisor is not always our parent. It returns false when this cannot be known: this process is the supervisor,
+// or the supervisor is an older wxgate that made a pipe.
 func (l *Lineage) AwaitOrphaned() bool {
 	if l.IsSupervisor() {
 		return false
@@ -81,8 +81,8 @@ func (l *Lineage) Signal(sig syscall.Signal) error {
 	return syscall.Kill(l.serving[len(l.serving)-1], sig)
 }
 
-// Wait blocks until no successor is left, and returns the exit code of the last one. It waits for them in order, because
-// a successor does not become our child until its predecessor has ended.
+// Wait blocks until no successor is left, and returns the exit code of the last one. It waits for them in order,
+// because a successor does not become our child until its predecessor has ended.
 func (l *Lineage) Wait() (exitCode int, err error) {
 	for {
 		pid, err := l.first()

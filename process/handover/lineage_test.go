@@ -24,8 +24,9 @@ func newTestLineage(t *testing.T) *Lineage {
 	return h
 }
 
-// TestWhatHasBeenReportedIsReadWithoutWaiting reports successors in pieces. The process in front used to wait a millisecond
-// for a report by the clock; when it was not scheduled for that long it read none, and ended with 0 while a successor served.
+// TestWhatHasBeenReportedIsReadWithoutWaiting reports successors in pieces. The process in front used to wait a
+// millisecond for a report by the clock; when it was not scheduled for that long it read none, and ended with 0 while a
+// successor served.
 func TestWhatHasBeenReportedIsReadWithoutWaiting(t *testing.T) {
 	t.Parallel()
 	h := newTestLineage(t)
