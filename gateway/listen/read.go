@@ -96,7 +96,7 @@ func publish(flag *atomic.Bool, now bool) {
 	}
 }
 
-// last returns err, and before that the placeholder if the server is in the middle of a section.
+// last returns err, and before that the placeholder if the server expects a section, not its silent absence.
 func (c *Conn) last(p []byte, err error) (int, error) {
 	silent := c.judge.InHead() && c.fault.Load() == nil
 	if c.judge.InBody() || silent || c.asked {
