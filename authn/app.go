@@ -22,7 +22,8 @@ type WeChat interface {
 	ResetSessionKey(ctx context.Context, openID, sessionKey string) (wechat.Session, error)
 }
 
-// app is one mini-program: its client of WeChat, and what keeps logins from waiting for a WeChat that does not answer.
+// app is one mini-program: its client of WeChat, and the limits that keep logins from waiting for a WeChat that does
+// not answer.
 type app struct {
 	id      string
 	client  WeChat
@@ -32,8 +33,8 @@ type app struct {
 	now     func() time.Time
 }
 
-// weChatBreaker is when logins stop waiting for a WeChat that does not answer: half of the exchanges of 10 s failed. From
-// then on one goes through every 5 s, and the first that succeeds ends it.
+// weChatBreaker opens when half of the exchanges within 10 s have failed. From then on one exchange is let through
+// every 5 s, and the first that succeeds closes it.
 func weChatBreaker() breaker.Config {
 	return breaker.Config{Failures: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second, Probes: 1}
 }
@@ -42,11 +43,11 @@ func weChatBreaker() breaker.Config {
 type apps map[string]*app
 
 const (
-	busyRetries = 2                      // how often -1 (WeChat is busy, the code is not spent) is tried again
+	busyRetries = 2                      // retries after -1 (WeChat is busy, the code was not used)
 	busyPause   = 150 * time.Millisecond // before the first of them; twice as long before the second
 )
 
-// newApps gives each mini-program as many slots as deps.Concurrency says.
+// newApps gives each mini-program deps.Concurrency slots.
 func newApps(deps Deps, m *metrics) apps {
 	made := make(apps, len(deps.Apps))
 	for id, client := range deps.Apps {
@@ -60,7 +61,7 @@ func newApps(deps Deps, m *metrics) apps {
 	return made
 }
 
-// find returns the mini-program that a request names, or the only one there is.
+// find returns the mini-program with that appid, or the only one if id is empty.
 func (a apps) find(id string) (*app, error) {
 	if id == "" && len(a) == 1 {
 		for _, only := range a {
@@ -74,7 +75,7 @@ func (a apps) find(id string) (*app, error) {
 	return found, nil
 }
 
-// exchange trades a code for an openid within the budget, however long WeChat's moods last.
+// exchange trades a code for an openid within the budget, retries included.
 func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.budget)
 	defer cancel()
@@ -82,7 +83,7 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 	if err != nil {
 		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
 	}
-	result := breaker.Neutral // should the exchange panic
+	result := breaker.Neutral // if the exchange panics
 	defer func() { p.breaker.Record(pass, result, p.now()) }()
 	session, err := p.code2Session(ctx, code)
 	result = weChatResult(err)
@@ -92,8 +93,8 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 	return session, nil
 }
 
-// weChatResult is a failure when WeChat did not answer, or was busy each time it was asked; a refusal is an answer. An exchange
-// that found no slot says nothing of WeChat.
+// weChatResult returns Failure if WeChat did not answer, or was busy every time; a refusal is an answer. An exchange
+// that got no slot says nothing about WeChat.
 func weChatResult(err error) breaker.Result {
 	var answer *wechat.Error
 	switch {
@@ -106,7 +107,7 @@ func weChatResult(err error) breaker.Result {
 	return breaker.Success
 }
 
-// code2Session takes one of the slots, so that a slow WeChat holds up a bounded number of logins.
+// code2Session takes a slot, so that a slow WeChat holds up a limited number of logins.
 func (p *app) code2Session(ctx context.Context, code string) (wechat.Session, error) {
 	if err := p.slots.acquire(ctx); err != nil {
 		return wechat.Session{}, err
@@ -128,7 +129,7 @@ func (p *app) phone(ctx context.Context, code, openID string) (wechat.Phone, err
 	return phone, nil
 }
 
-// retryBusy tries again when WeChat says that it is busy; nothing else is ever tried again.
+// retryBusy retries if WeChat is busy; nothing else is ever retried.
 func (p *app) retryBusy(ctx context.Context, code string) (wechat.Session, error) {
 	for attempt := 0; ; attempt++ {
 		session, err := p.client.Code2Session(ctx, code)

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// tokenCache remembers tokens whose signature and form were found good, so that the next request with one costs a
-// look-up. It knows nothing of time and revocation: whoever hits it asks for these again, every time.
+// tokenCache holds tokens whose form and signature were verified, so that the next request with one costs a lookup. It
+// knows nothing about time and revocation, which are checked every time.
 type tokenCache struct {
 	seed   maphash.Seed
 	shards [64]cacheShard
@@ -19,22 +19,22 @@ type cacheShard struct {
 	bytes   int // of all entries: see cached.size
 }
 
-// cached holds the whole token: equal hashes are not enough to be somebody.
+// cached holds the whole token: an equal hash does not identify anybody.
 type cached struct {
 	token    string
 	verified *verified
 }
 
-// size is about what an entry takes, in bytes.
+// size is roughly the size of an entry, in bytes.
 func (e cached) size() int {
 	s := &e.verified.subject
 	return cachedOverhead + len(e.token) + len(s.AppID) + len(s.OpenID) + len(s.Nickname) + len(s.SessionID) + len(s.TokenID)
 }
 
-// cachedOverhead is the part of an entry that does not depend on its texts, the place in the map included.
+// cachedOverhead is the fixed part of the size of an entry, its place in the map included.
 const cachedOverhead = int(unsafe.Sizeof(verified{}) + unsafe.Sizeof(cached{}) + 64)
 
-// maxCachedBytes bounds the cache of one keyring: room for about 25,000 tokens of ours.
+// maxCachedBytes is the most that the cache of a keyring takes: room for about 25,000 tokens.
 const maxCachedBytes = 32 << 20
 
 func newTokenCache() *tokenCache {
@@ -45,7 +45,7 @@ func newTokenCache() *tokenCache {
 	return c
 }
 
-// get returns what is known of a token, nil when nothing is.
+// get returns a token's entry, or nil.
 func (c *tokenCache) get(token string) *verified {
 	hash := maphash.String(c.seed, token)
 	s := &c.shards[hash%uint64(len(c.shards))]
@@ -58,7 +58,7 @@ func (c *tokenCache) get(token string) *verified {
 	return hit.verified
 }
 
-// put remembers a token; when there is no room, any others make it.
+// put adds a token, and evicts arbitrary ones if there is no room.
 func (c *tokenCache) put(token string, v *verified) {
 	hash := maphash.String(c.seed, token)
 	s := &c.shards[hash%uint64(len(c.shards))]
@@ -83,7 +83,7 @@ func (s *cacheShard) remove(hash uint64) {
 	}
 }
 
-// size is about what the cache takes, in bytes.
+// size is roughly the size of the cache, in bytes.
 func (c *tokenCache) size() int {
 	total := 0
 	for i := range c.shards {

@@ -12,17 +12,18 @@ import (
 	"wxgate/storage"
 )
 
-// An imported token is one that an existing backend signed with our HS256 key: it names a user by sub and perhaps openid,
-// and has no session. authn.accept_foreign takes it while a team moves its users over; a refresh turns it into ours.
+// An imported token was signed by an existing backend with our HS256 key: it names a user by sub and perhaps openid,
+// and has no session. authn.accept_foreign accepts it while a team migrates its users; a refresh turns it into one of
+// ours.
 
-// importedLife is how long the tokens of an existing backend may still live; longer ones are refused, because "log out
-// everywhere" is remembered no longer.
+// importedLife is how long imported tokens may still be valid; others are refused, because "log out everywhere" is not
+// remembered for longer.
 const importedLife = 366 * 24 * time.Hour
 
-// completeImported finds the user that an imported token speaks for and gives the claims what ours have. The user must be
-// there already, under the id that the existing backend knows (`wxgate users import`): services go by that id, and an id
-// that two people share would be worse than a login. An id that we gave ourselves may be one that was given to somebody
-// else, by the backend or by a state of the store that is lost, so there the openid has to say who it is.
+// completeImported finds the user of an imported token and fills in the other claims. The user must exist already,
+// under the id that the existing backend uses (`wxgate users import`): services rely on that id, and an id shared by
+// two people would be worse than a login. An id that we assigned ourselves may also have been assigned to somebody
+// else, by the backend or by a lost state of the store, so the openid has to identify the user.
 func (t *Tokens) completeImported(ctx context.Context, c *token.Claims) error {
 	if c.ExpiresAt > t.now().Add(importedLife).Unix() {
 		return token.ErrInvalid
@@ -51,7 +52,7 @@ func (t *Tokens) completeImported(ctx context.Context, c *token.Claims) error {
 	return nil
 }
 
-// endImported refuses the imported tokens of a user that were issued until now.
+// endImported revokes the imported tokens of a user that were issued before now.
 func (s *Sessions) endImported(ctx context.Context, userID int64, now time.Time) error {
 	ended, err := s.store.Revoke(ctx, storage.Revocation{
 		Scope: storage.ScopeForeign, ID: strconv.FormatInt(userID, 10), From: now, Until: now.Add(importedLife),

@@ -10,7 +10,7 @@ import (
 	"wxgate/storage"
 )
 
-// loginStore keeps what a login brings, and what WeChat tells about its user.
+// loginStore stores what a login yields, and what WeChat says about its user.
 type loginStore interface {
 	Login(ctx context.Context, l storage.Login) (storage.LoginResult, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
@@ -69,7 +69,7 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 	})
 }
 
-// codeOf is the code to exchange. A tourist's is the same each time, so it stands for a fresh one.
+// codeOf returns the code to exchange. A tourist's code is always the same, so it stands for a fresh one.
 func (a *Authn) codeOf(l Login) (string, error) {
 	switch {
 	case l.Code == wechat.TouristCode && a.tourist != "":
@@ -82,7 +82,7 @@ func (a *Authn) codeOf(l Login) (string, error) {
 	return l.Code, nil
 }
 
-// begin finds or creates the user of a login and begins a session; who it is has been found out.
+// begin finds or creates the user of a login, who has been identified, and starts a session.
 func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login storage.Login) (Grant, error) {
 	if l.Admit != nil {
 		if err := l.Admit(login.AppID, login.OpenID); err != nil {

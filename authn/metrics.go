@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the counters of this package, resolved once.
+// metrics are the metrics of this package, resolved once.
 type metrics struct {
 	verified      prometheus.Counter
 	cacheHits     prometheus.Counter
@@ -53,14 +53,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// countRevocations publishes how many revocations are held in memory.
+// countRevocations registers the number of revocations in memory.
 func (m *metrics) countRevocations(reg prometheus.Registerer, count func() int) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_authn_revocations", Help: "Revocations held in memory.",
 	}, func() float64 { return float64(count()) }))
 }
 
-// measureCache publishes how much the cache of verified tokens takes.
+// measureCache registers the size of the cache of verified tokens.
 func (m *metrics) measureCache(reg prometheus.Registerer, size func() int) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_authn_token_cache_bytes", Help: "Memory that the cache of verified tokens takes, about.",
@@ -77,7 +77,7 @@ type result struct {
 	label string
 }
 
-// ofTokens are the outcomes of a look at a token.
+// ofTokens are the outcomes of a verification.
 func ofTokens() []result {
 	return []result{
 		{nil, "ok"},
@@ -122,7 +122,7 @@ func ofDecryptions() []result {
 	}
 }
 
-// errOther is every outcome that has no row: a store that fails, most likely.
+// errOther is any outcome without a row: most likely an error of the store.
 var errOther = errors.New("other")
 
 func resultOf(err error, among []result) string {

@@ -11,17 +11,17 @@ import (
 	"wxgate/storage"
 )
 
-// The bounds of a profile, in characters (Unicode code points).
+// The limits of a profile, in characters (Unicode code points).
 const (
 	maxNickname = 64
 	maxAvatar   = 512
 	maxBio      = 500
 )
 
-// anonymousNickname is what wx.getUserProfile gives for everybody since 2022-11-08; it says nothing about the user.
+// anonymousNickname is what wx.getUserProfile has returned for everybody since 2022-11-08.
 const anonymousNickname = "微信用户"
 
-// anonymousAvatar is in the URL of the grey picture that comes with it.
+// anonymousAvatar is part of the URL of the grey picture that comes with it.
 const anonymousAvatar = "POgEwh4mIHO4nibH0KlMECNjjGxQUq24ZEaGT4poC6icRiccVGKSyXwibcPq4BWmiaIGuG1icwxaQX6grC9VemZoJ8rg"
 
 // Profile is what users say about themselves; a nil field changes nothing.
@@ -31,8 +31,8 @@ type Profile struct {
 	Bio      *string `json:"bio"`
 }
 
-// visible is the profile without invisible characters. A text of nothing else, or of blanks, is not the empty one, which
-// takes a field back, and changes nothing.
+// visible returns the profile without invisible characters. A text of nothing but those, or of blanks, changes nothing,
+// unlike the empty text, which clears a field.
 func (p Profile) visible() Profile {
 	for _, field := range []**string{&p.Nickname, &p.Bio} {
 		if *field == nil || **field == "" {
@@ -46,7 +46,7 @@ func (p Profile) visible() Profile {
 	return p
 }
 
-// apply sets nickname and avatar where the profile has a real one: a login must never clobber what a user chose with
+// apply sets nickname and avatar if the profile has real ones: a login must never overwrite what a user chose with
 // WeChat's placeholder, an empty string or a path that exists on one phone only.
 func (p Profile) apply(u *storage.User) {
 	if p.Nickname != nil && strings.TrimSpace(*p.Nickname) != "" && *p.Nickname != anonymousNickname {
@@ -57,8 +57,8 @@ func (p Profile) apply(u *storage.User) {
 	}
 }
 
-// usable is the profile without what does not hold. It comes beside a code, and a code works once: a login is never
-// refused for a picture.
+// usable returns the profile without invalid fields. It comes with a code, and a code works once, so a login is never
+// refused because of a picture.
 func (p Profile) usable() Profile {
 	p = p.visible()
 	if (Profile{Nickname: p.Nickname}).validate() != nil || p.Nickname != nil && strings.ContainsRune(*p.Nickname, utf8.RuneError) {

@@ -15,7 +15,7 @@ import (
 	"wxgate/storage"
 )
 
-// sessionStore keeps sessions.
+// sessionStore stores sessions.
 type sessionStore interface {
 	Session(ctx context.Context, id string) (storage.Session, error)
 	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
@@ -36,10 +36,10 @@ type Sessions struct {
 	now     func() time.Time
 }
 
-// sessionLife is how long a token that was signed just now could be used, refresh included.
+// sessionLife is how long a token signed now can be used, refreshes included.
 func (c Config) sessionLife() time.Duration { return c.TokenTTL + c.Refresh.Window + 2*c.Leeway }
 
-// newSession is a session that begins now, with a first token.
+// newSession returns a session that starts now, with its first token.
 func newSession(cfg Config, epoch string, now time.Time, device string) storage.Session {
 	now = now.UTC().Truncate(time.Millisecond)
 	return storage.Session{
@@ -98,17 +98,17 @@ func (s *Sessions) refresh(ctx context.Context, authorization string, admit func
 	return s.tokens.grant(user, session, false)
 }
 
-// refreshEvery is the age from which on a token is replaced.
+// refreshEvery is the age from which a token is replaced.
 const refreshEvery = time.Minute
 
-// isYoung reports whether the token is one of ours that is too young to be replaced, and good.
+// isYoung reports whether the token is valid, one of ours, and too young to be replaced.
 func (s *Sessions) isYoung(v *verified) bool {
 	now := s.now()
 	issued := time.Unix(v.issuedAt, 0)
 	return !v.imported && now.Sub(issued) < min(refreshEvery, s.cfg.TokenTTL/2) && !s.revoked.Refuses(&v.subject.revocable, now)
 }
 
-// beginImported gives an imported token the session that it never had; when it is there already, it stays as it is.
+// beginImported starts the session of an imported token, unless it exists already.
 func (s *Sessions) beginImported(ctx context.Context, v *verified) error {
 	session := newSession(s.cfg, s.store.Epoch(), s.now(), "")
 	session.ID, session.TokenID, session.UserID = v.subject.SessionID, v.subject.TokenID, v.subject.UserID
@@ -121,8 +121,8 @@ func (s *Sessions) beginImported(ctx context.Context, v *verified) error {
 	return nil
 }
 
-// rotate gives the session a new jti, or the one it has when its last was replaced a moment ago. Only the first of these
-// is written.
+// rotate gives the session a new jti, or returns the current one if the token was replaced a moment ago. Only the first
+// case writes.
 func (s *Sessions) rotate(ctx context.Context, v *verified) (storage.Session, error) {
 	session, err := s.store.Session(ctx, v.subject.SessionID)
 	if err == nil && !s.replacedJustNow(session, v, s.now()) {
@@ -139,7 +139,7 @@ func (s *Sessions) rotate(ctx context.Context, v *verified) (storage.Session, er
 	return session, nil
 }
 
-// replacedJustNow reports whether the token is the one that the current one replaced, within its grace.
+// replacedJustNow reports whether the token was replaced by the current one and is within its grace period.
 func (s *Sessions) replacedJustNow(session storage.Session, v *verified, now time.Time) bool {
 	return session.UserID == v.subject.UserID && v.subject.TokenID == session.PreviousTokenID &&
 		now.Before(session.RefreshedAt.Add(s.cfg.Refresh.Grace))
@@ -167,8 +167,8 @@ func (s *Sessions) replace(ctx context.Context, v *verified) (storage.Session, e
 	return session, err
 }
 
-// replaceToken makes a new current token; the old one is refused from the end of its grace on, and those before it at
-// once: the revocation takes the place of that of the refresh before.
+// replaceToken makes a new token current. The old one is refused once its grace period is over, and those before it at
+// once: the revocation replaces that of the previous refresh.
 func (s *Sessions) replaceToken(session *storage.Session, old *verified, now time.Time) []storage.Revocation {
 	session.PreviousTokenID, session.TokenID = session.TokenID, newID()
 	session.RefreshedAt, session.Epoch = now.UTC().Truncate(time.Millisecond), s.store.Epoch()
@@ -187,7 +187,8 @@ func (s *Sessions) replaceToken(session *storage.Session, old *verified, now tim
 	}}
 }
 
-// endReused ends a session whose replaced token came back after its grace: one of its two holders is not the user.
+// endReused ends a session whose replaced token was used after its grace period: one of its two holders is not the
+// user.
 func (s *Sessions) endReused(ctx context.Context, v *verified) error {
 	if err := s.endSession(ctx, v.subject.SessionID, v.subject.ExpiresAt); err != nil {
 		return err
@@ -204,8 +205,8 @@ func (s *Sessions) Logout(ctx context.Context, subject Subject) error {
 	return s.endSession(ctx, subject.SessionID, subject.ExpiresAt)
 }
 
-// endSession ends a session, whatever becomes of the caller meanwhile: disk and memory must not disagree. expires is
-// that of the token at hand: one of an existing backend may live longer than ours.
+// endSession ends a session even if the caller goes away: disk and memory must agree. expires is the expiry of the
+// token at hand, since imported ones may live longer than ours.
 func (s *Sessions) endSession(ctx context.Context, id string, expires time.Time) error {
 	revocation, err := s.store.EndSession(context.WithoutCancel(ctx), id, s.now(), s.refusedUntil(expires))
 	if err != nil {
@@ -215,8 +216,8 @@ func (s *Sessions) endSession(ctx context.Context, id string, expires time.Time)
 	return nil
 }
 
-// refusedUntil is how long a session must stay refused of which a token expires at that time: until neither that token
-// nor one of ours can be used or refreshed any more.
+// refusedUntil returns how long a session with a token of that expiry must stay revoked: until neither that token nor
+// one of ours can be used or refreshed.
 func (s *Sessions) refusedUntil(expires time.Time) time.Time {
 	last := s.now().Add(s.cfg.sessionLife())
 	if late := expires.Add(s.cfg.Refresh.Window + 2*s.cfg.Leeway); late.After(last) {

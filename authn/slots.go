@@ -8,10 +8,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// slots are the exchanges with WeChat at a time of one mini-program. An exchange that finds none free waits, but never so
-// long that too little time is left for the exchange itself.
+// slots limit the concurrent exchanges of a mini-program with WeChat. An exchange waits for a free slot, but leaves
+// enough of its time for the exchange itself.
 type slots struct {
-	held    chan struct{} // nil: no bound
+	held    chan struct{} // nil: unlimited
 	maxWait time.Duration
 	waiting prometheus.Gauge
 	waited  prometheus.Observer

@@ -21,14 +21,14 @@ type Tokens struct {
 	keys    atomic.Pointer[keysInForce]
 	store   Store
 	revoked *revocation.Set
-	lost    sync.Once // the line about tokens of a state that is gone
+	lost    sync.Once // guards the warning about tokens of a lost state
 	metrics *metrics
 	log     *slog.Logger
 	often   *lograte.Log // the lines that clients provoke
 	now     func() time.Time
 }
 
-// keysInForce are the keys and the cache of what they verified, so that a key that goes takes its verdicts along.
+// keysInForce are the keys and the cache of the tokens that they verified, so that both are replaced together.
 type keysInForce struct {
 	*token.Keyring
 	cache *tokenCache
@@ -70,12 +70,12 @@ type Subject struct {
 	revocable revocation.Token
 }
 
-// verified is a token whose signature holds. It never changes, and shares no memory with a request.
+// verified is a token with a valid signature. It never changes, and shares no memory with a request.
 type verified struct {
 	subject   Subject
 	issuedAt  int64 // Unix seconds, as the one below
 	notBefore int64
-	imported  bool // the token is one of an existing backend: its session begins when it is refreshed
+	imported  bool // an existing backend issued the token: its session starts when it is refreshed
 }
 
 // newVerified copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
@@ -100,7 +100,7 @@ func newVerified(c *token.Claims) (*verified, error) {
 func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*Subject, error) {
 	v, err := t.verifyHeader(ctx, authorization, parse)
 	if err == nil {
-		err = t.check(v, 0) // what changes from request to request: time and revocation
+		err = t.check(v, 0) // time and revocation change from request to request
 	}
 	if err != nil {
 		t.metrics.refused(err)
@@ -134,7 +134,7 @@ func (t *Tokens) verifyHeader(ctx context.Context, authorization string, parse f
 	return v, nil
 }
 
-// verify returns what a token says, if its form, signature and origin hold; its times are not looked at.
+// verify returns a token if its form, signature and origin are valid; it does not check times.
 func (t *Tokens) verify(ctx context.Context, bearer string) (*verified, error) {
 	keys := t.keys.Load()
 	if v := keys.cache.get(bearer); v != nil {
@@ -147,8 +147,8 @@ func (t *Tokens) verify(ctx context.Context, bearer string) (*verified, error) {
 	return t.admit(ctx, bearer, payload)
 }
 
-// admit turns what a token says, whose signature holds, into a verified token: of a login with us, or of an existing
-// backend where that is allowed.
+// admit turns the payload of a token with a valid signature into a verified token: one of ours, or an imported one
+// where those are accepted.
 func (t *Tokens) admit(ctx context.Context, bearer string, payload *token.Payload) (*verified, error) {
 	c, err := t.keys.Load().Read(bearer, payload)
 	if err == nil && c.Imported {
@@ -163,8 +163,8 @@ func (t *Tokens) admit(ctx context.Context, bearer string, payload *token.Payloa
 	return newVerified(c)
 }
 
-// check decides on the times of a verified token and on revocation. It touches no disk. late is how long after its
-// expiry the token is still taken, 0 but for refresh, which decides on replaced tokens itself.
+// check checks the times and the revocation of a verified token, without touching the disk. late is how long after its
+// expiry a token is still accepted; it is 0 except for a refresh, which handles replaced tokens itself.
 func (t *Tokens) check(v *verified, late time.Duration) error {
 	now := t.now()
 	latest := now.Add(t.cfg.Leeway).Unix()
@@ -193,7 +193,8 @@ func (t *Tokens) Alive(s Subject) error {
 	return nil
 }
 
-// withoutSession is a user of whom there is no token. What such a request begins, a WebSocket, ends when a token would.
+// withoutSession returns the subject of a user without a token. A WebSocket of such a request ends when a token would
+// expire.
 func (t *Tokens) withoutSession(u storage.User) *Subject {
 	revocable, _ := revocation.NewToken(u.ID, "", "", 0, false)
 	return &Subject{
@@ -201,8 +202,7 @@ func (t *Tokens) withoutSession(u storage.User) *Subject {
 	}
 }
 
-// grant signs the session's current token. It is made of the records alone, so that the same session gives the same
-// token however often it is asked for.
+// grant signs the session's current token. It depends on the records alone, so that repeating it yields the same token.
 func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
 	expires := s.RefreshedAt.Add(t.cfg.TokenTTL)
 	bearer, err := t.keys.Load().Sign(&token.Claims{
@@ -216,19 +216,19 @@ func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, 
 	return Grant{Token: bearer, ExpiresIn: left, User: u, Created: created}, nil
 }
 
-// stateStore tells what this state of the store issued from what a lost one did.
+// stateStore tells tokens of this state of the store from those of a lost one.
 type stateStore interface {
 	ID() string
 	Epoch() string
 	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
 }
 
-// state is the claim store of what is issued now: see stateOf.
+// state is the claim "store" of tokens issued now: see stateOf.
 func (t *Tokens) state() string { return t.store.ID() + "." + t.store.Epoch() }
 
-// stateOf is the claim store of a session's current token: the id of the store and, behind a dot, that of the epoch in
-// which the token was issued. The same token is given again after a restart, whose own epoch may not be on the disk yet.
-// Tokens from before there were epochs have the id alone.
+// stateOf is the claim "store" of a session's current token: the id of the store, a dot, and the epoch in which the
+// token was issued. The same token is returned after a restart, whose own epoch may not be on disk yet. Tokens from
+// before there were epochs have the id alone.
 func (t *Tokens) stateOf(s storage.Session) string {
 	if s.Epoch == "" {
 		return t.store.ID()
@@ -236,8 +236,8 @@ func (t *Tokens) stateOf(s storage.Session) string {
 	return t.store.ID() + "." + s.Epoch
 }
 
-// checkState returns token.ErrRevoked for a token that was issued by a state of the store that is gone: of a folder that
-// was wiped, restored, or put back as it was before. The ids in it may be those of other people now.
+// checkState returns token.ErrRevoked for a token issued by a state of the store that no longer exists, because the
+// folder was wiped, restored, or replaced by an older copy. Its ids may belong to other people now.
 func (t *Tokens) checkState(ctx context.Context, c *token.Claims) error {
 	id, epoch, _ := strings.Cut(c.Store, ".")
 	if id == t.store.ID() {

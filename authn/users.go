@@ -11,7 +11,7 @@ import (
 	"wxgate/storage"
 )
 
-// userStore keeps users.
+// userStore stores users.
 type userStore interface {
 	User(ctx context.Context, id int64) (storage.User, error)
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
@@ -87,7 +87,7 @@ func (u *Users) Ban(ctx context.Context, userID int64, until time.Time) error {
 	}
 	now := u.now()
 	id := strconv.FormatInt(userID, 10)
-	// An empty span that outlives every ban: without it the end of this one would bring an older, longer one back.
+	// An empty span that outlives every ban: otherwise an older, longer ban would apply again after this one.
 	lift := storage.Revocation{Scope: storage.ScopeUser, ID: id, From: lifted(now), Until: lifted(now)}
 	revocations := []storage.Revocation{lift}
 	if until.After(now) {
@@ -106,10 +106,10 @@ func (u *Users) Banned(userID int64) (until time.Time, banned bool) {
 	return u.revoked.Banned(userID, u.now())
 }
 
-// maxBan is the longest that a ban can last.
+// maxBan is the longest possible ban.
 const maxBan = 100 * 365 * 24 * time.Hour
 
-// lifted is a moment after the end of every ban: an empty span there says that there is none.
+// lifted is a moment after every ban: an empty span there means that there is none.
 func lifted(now time.Time) time.Time { return now.Add(maxBan) }
 
 // Erase removes a user's personal data, sessions and session_keys; the id is never reused. The same person may come
@@ -128,7 +128,7 @@ func (u *Users) Erase(ctx context.Context, userID int64) error {
 	return nil
 }
 
-// maxImportedID leaves as many ids to new users as there are below it: they go on above the highest.
+// maxImportedID leaves as many ids above it for new users as there are below it.
 const maxImportedID = 1 << 52
 
 // Import adds a user of an existing backend under the id they have there. Errors are ErrInvalidRequest, or
