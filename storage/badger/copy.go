@@ -8,13 +8,13 @@ import (
 	"wxgate/storage/badger/disk"
 )
 
-// isCopied reports whether the folder is a copy, which a backup that was put back is too. What cannot be told is none.
+// isCopied reports whether the folder is a copy, as a restored backup is. In doubt it is not.
 func (d *database) isCopied() bool {
 	said, here := disk.ReadPlace(d.path(filePlace))
 	return said != "" && here != "" && said != here
 }
 
-// wantRoomForCopy refuses, before anything is touched, a copy on a disk that is full: see endCopied.
+// wantRoomForCopy refuses a copy on a full disk before anything is changed: see endCopied.
 func (d *database) wantRoomForCopy(copied bool) error {
 	if free, needed, full := d.full(); copied && full {
 		return fmt.Errorf("the folder is a copy and the disk has no room to note what that ends: %d MB are free, %d are needed: %w",
@@ -23,9 +23,9 @@ func (d *database) wantRoomForCopy(copied bool) error {
 	return nil
 }
 
-// endCopied ends what a copy cannot tell from what the original issued since: tokens of its last second, for times in tokens
-// have whole seconds, and those of an existing backend, which name no epoch. It is on the disk before the copy has a place of
-// its own, so a kill repeats it.
+// endCopied revokes the tokens that a copy cannot tell from those that the original has issued since: tokens of its
+// last second, because times in tokens are whole seconds, and imported tokens, which name no epoch. It is on disk
+// before the copy gets a place of its own, so a kill repeats it.
 func (d *database) endCopied(reached counters) error {
 	latest := time.UnixMilli(reached.Latest)
 	err := d.update(func(v *view) error {
@@ -52,5 +52,5 @@ func endForeign(v *view, latest time.Time) error {
 	return err
 }
 
-// foreignLife is how long tokens of another backend live at most.
+// foreignLife is the longest life of an imported token.
 const foreignLife = 366 * 24 * time.Hour

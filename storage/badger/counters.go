@@ -10,8 +10,8 @@ import (
 	"wxgate/storage/badger/disk"
 )
 
-// counters is the one record that every commit rewrites. A number is taken inside the transaction that uses it, so it is
-// dense and survives whatever happens; Commits tells a store that lost its last writes from one that is whole.
+// counters is the one record that every commit rewrites. Numbers are assigned inside the transaction that uses them, so
+// they have no gaps and survive any failure; Commits tells a store that has lost its last writes from a complete one.
 type counters struct {
 	Commits     uint64 // transactions so far
 	Users       uint64 // the highest id of a user, which the next one goes above
@@ -70,7 +70,7 @@ func (c *counters) stamp(now int64, h storage.Horizon) {
 	c.Believed, c.Lead, c.Doubt = h.At.UnixMilli(), h.Lead.Milliseconds(), h.Doubt.Milliseconds()
 }
 
-// ourRecords is what an inspection of Badger's files has to know.
+// ourRecords is what an inspection of Badger's files has to know about our records.
 func ourRecords() disk.Records {
 	return disk.Records{
 		Counters:  keyCounters,
@@ -88,14 +88,14 @@ func countersOf(record []byte) (counters, error) {
 	return decodeCounters(payload)
 }
 
-// raise notes in the mark that the counters were reached.
+// raise records the counters in the high-water mark.
 func (c counters) raise(mark *disk.HighWater) {
 	if c.Commits > 0 {
 		mark.Raise(c.encode())
 	}
 }
 
-// counters reads the counters; a store without any is new.
+// counters reads the counters; a new store has none.
 func (v *view) counters() (counters, error) {
 	payload, err := v.get(keyCounters)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -107,7 +107,7 @@ func (v *view) counters() (counters, error) {
 	return decodeCounters(payload)
 }
 
-// count changes the counters and returns them changed.
+// count changes the counters and returns the result.
 func (v *view) count(change func(*counters)) (counters, error) {
 	c, err := v.counters()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"wxgate/storage/badger/disk"
 )
 
-// creation is a folder whose sentinel and key are being looked for, or made.
+// creation is a folder whose sentinel and key are being found or created.
 type creation struct{ *database }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
@@ -55,8 +55,8 @@ func (c creation) unlockSeal(configured secret.Text, isNew bool) error {
 	return err
 }
 
-// create makes the database aside, then the sentinel, then gives the database its name. Before the sentinel is there
-// nothing was promised, and after it finishCreation goes on.
+// create creates the database under a temporary name, then the sentinel, and then renames the database. Before the
+// sentinel exists nothing was promised; afterwards finishCreation completes it.
 func (c creation) create(known disk.Sentinel) error {
 	draft := c.path(dirDraft)
 	if err := os.RemoveAll(draft); err != nil {
@@ -71,7 +71,7 @@ func (c creation) create(known disk.Sentinel) error {
 	return c.finishCreation(known)
 }
 
-// draft makes a database that knows its id.
+// draft creates a database that contains its id.
 func (c creation) draft(dir, id string) error {
 	e := newEngine(dir, c.log)
 	if err := e.open(false); err != nil {
@@ -81,7 +81,7 @@ func (c creation) draft(dir, id string) error {
 	return errors.Join(err, e.close())
 }
 
-// finishCreation gives the database of a store that was just made its name, and checks that the key is the store'c.
+// finishCreation renames the database of a new store, and checks that the key is the store's.
 func (c creation) finishCreation(known disk.Sentinel) error {
 	if known.KeyCheck != c.sealer.Check() {
 		return fmt.Errorf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with: %w",

@@ -48,7 +48,7 @@ func (e *engine) openLocked(readOnly bool) (err error) {
 	return nil
 }
 
-// openFault tells another owner of the folder from damage.
+// openFault tells a locked folder from a damaged one.
 func openFault(err error) error {
 	if strings.Contains(err.Error(), "Another process is using this Badger database") {
 		return storage.ErrLocked
@@ -56,7 +56,7 @@ func openFault(err error) error {
 	return storage.ErrDamaged
 }
 
-// reopen changes between writable and read-only; reads wait for it, some ten milliseconds.
+// reopen switches between writable and read-only; reads wait for about ten milliseconds.
 func (e *engine) reopen(readOnly bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -66,7 +66,7 @@ func (e *engine) reopen(readOnly bool) error {
 	return e.openLocked(readOnly)
 }
 
-// close writes what is in memory to tables and gives the folder back.
+// close writes the memory tables to disk and releases the folder.
 func (e *engine) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -111,7 +111,7 @@ func (e *engine) transaction(update bool, fn func(*badger.Txn) error) (err error
 	return fn(txn)
 }
 
-// badgerOptions are Badger's for few, small and precious records.
+// badgerOptions suit few, small and precious records.
 func badgerOptions(dir string, readOnly bool, log *slog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithReadOnly(readOnly).
@@ -129,7 +129,7 @@ func badgerOptions(dir string, readOnly bool, log *slog.Logger) badger.Options {
 		WithLogger(badgerLog{log})
 }
 
-// badgerLog passes Badger's log on; what it says in the course of a normal day is for debugging.
+// badgerLog forwards Badger's log; its routine messages are at the debug level.
 type badgerLog struct{ log *slog.Logger }
 
 func (l badgerLog) Errorf(format string, args ...any)   { l.log.Error(l.text(format, args)) }

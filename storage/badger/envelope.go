@@ -12,7 +12,7 @@ import (
 //
 //	format (1 byte) | CRC32C of key, format and payload (4 bytes) | payload
 //
-// Badger hands damaged bytes out without an error (ChecksumVerificationMode NoVerification) or as "key not found"
+// Badger returns damaged bytes without an error (ChecksumVerificationMode NoVerification) or as "key not found"
 // (OnBlockRead), which would create a second user; so each record carries its own checksum, which its key is part of.
 const (
 	recordFormat   = 1
@@ -36,8 +36,8 @@ func wrap(key string, payload []byte) []byte {
 	return append(record, payload...)
 }
 
-// unwrap takes payload out of its envelope, or says ErrDamaged. The checksum is looked at before the format: a flipped
-// format byte is damage, not a newer schema.
+// unwrap returns the payload in an envelope, or ErrDamaged. The checksum is checked before the format: a flipped format
+// byte is damage, not a newer schema.
 func unwrap(key string, record []byte) ([]byte, error) {
 	if len(record) < envelopeSize {
 		return nil, fmt.Errorf("a record %q of %d bytes: %w", key[:1], len(record), storage.ErrDamaged)

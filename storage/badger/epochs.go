@@ -8,10 +8,10 @@ import (
 	"wxgate/storage"
 )
 
-// An epoch is the time from one opening of the folder to the next. Its random id goes into every token that is issued in
-// it, and is on the disk before the first of them is. So a folder that was put back does not know the epochs that began
-// after it was copied, and of the one that it was copied in it knows how far that had come: tokens of a state that is lost
-// are told from those of this one without asking a clock.
+// An epoch is the time from one opening of the folder to the next. Its random id is part of every token issued in it,
+// and is on disk before the first of them. So a restored folder does not know the epochs that started after it was
+// copied, and it knows how far the epoch in which it was copied had come: tokens of a lost state are told from those of
+// this one without asking a clock.
 type epochRecord struct {
 	ID      string    `json:"id"`               // "" for what schema 1 issued
 	Until   time.Time `json:"until,omitzero"`   // the last moment that it can have issued a token in; zero: the newest
@@ -24,7 +24,7 @@ const epochLease = 24 * time.Hour
 // newEpochID has 65 random bits.
 func newEpochID() string { return rand.Text()[:13] }
 
-// EpochEnd is when the epoch ended, zero for one that is not of this store.
+// EpochEnd returns when the epoch ended, or zero for an epoch of another store.
 func (v *view) EpochEnd(epoch string) (time.Time, error) {
 	known, err := epochsOf(v)
 	return known[epoch], err
@@ -58,7 +58,7 @@ func epochOf(v *view, number uint64) (e epochRecord, err error) {
 	return e, err
 }
 
-// noteEpoch makes sure that the epoch of this process is on the disk with the session of a token that it issues.
+// noteEpoch makes sure that the epoch of this process is on disk together with the session of a token that it issues.
 func (v *view) noteEpoch(expires time.Time) error {
 	reached, newest, err := v.newestEpoch()
 	if err != nil || newest.ID == v.epoch && newest.Until.IsZero() && !expires.After(newest.Expires) { // another process ends it while the folder is released

@@ -11,7 +11,7 @@ const (
 	forgetMost  = 1024 // and deleted
 )
 
-// forgetful is what forgetting knows; only the writer uses it, but for past.
+// forgetful is the state of forgetting; only the writer uses it, except for past.
 type forgetful struct {
 	horizon storage.Horizon
 	ran     time.Duration // when the horizon was advanced last, on the monotonic clock
@@ -19,7 +19,7 @@ type forgetful struct {
 	cursor  string        // the key to go on from
 }
 
-// beginForgetting takes up the horizon of the newest commit and says what is odd about the clock.
+// beginForgetting continues from the horizon of the newest commit and logs oddities of the clock.
 func (d *database) beginForgetting(reached counters) {
 	now := d.now()
 	d.forgetting = forgetful{horizon: reached.horizon(now), ran: d.ran(), wall: now}
@@ -35,7 +35,7 @@ func (d *database) beginForgetting(reached counters) {
 	}
 }
 
-// advance moves the horizon and says when the clock was set.
+// advance moves the horizon and logs when the clock was set.
 func (f *forgetful) advance(ran time.Duration, wall time.Time) (jump time.Duration) {
 	elapsed := ran - f.ran
 	jump = wall.Round(0).Sub(f.wall.Round(0)) - elapsed
@@ -44,7 +44,7 @@ func (f *forgetful) advance(ran time.Duration, wall time.Time) (jump time.Durati
 	return jump
 }
 
-// forgetSome deletes what is over among the next records.
+// forgetSome deletes the ended ones among the next records.
 func (d *database) forgetSome(v *view) error {
 	f := &d.forgetting
 	if jump := f.advance(d.ran(), v.now); jump.Abs() > time.Minute {

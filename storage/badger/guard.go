@@ -14,8 +14,8 @@ import (
 
 const diskCheckEvery = time.Second
 
-// guard keeps writes off a disk that is low, and off a database whose commit failed. Only the writer calls it once the
-// store is open, but for refusing.
+// guard stops writes while the disk is low on space, and after a commit has failed. Once the store is open only the
+// writer calls it, except for refusing.
 type guard struct {
 	dir    string
 	statfs disk.StatFS
@@ -40,7 +40,7 @@ func (g *guard) open(e *engine, now disk.Space) error {
 	return nil
 }
 
-// look asks for the space, takes writing up again when there is room, and otherwise refuses writes from now on.
+// look checks the space; it resumes writing if there is room, and otherwise refuses writes from now on.
 func (g *guard) look() {
 	now, err := g.statfs(g.dir)
 	if err != nil {
@@ -59,9 +59,9 @@ func (g *guard) look() {
 	}
 }
 
-// rest makes the database read-only on a disk that stays low, so that compactions and Close have nothing to write when it
-// is full one day. That itself writes what is in memory, so it waits until the disk has not filled up further for a
-// while; with less room than it needs the database stays as it is, idle.
+// rest makes the database read-only if the disk stays low, so that compactions and Close have nothing to write once it
+// is full. That itself writes the memory tables, so it waits until the disk has not filled up further for a while;
+// without enough room for it the database stays as it is, idle.
 func (g *guard) rest() {
 	now, err := g.statfs(g.dir)
 	before := g.freeBefore
@@ -92,7 +92,7 @@ func (g *guard) show(readOnly bool) {
 	g.refusing.Store(writable == 0)
 }
 
-// writable returns nil, or why nothing is written now. It is called before each transaction.
+// writable returns nil, or why nothing can be written now. It is called before each transaction.
 func (g *guard) writable() error {
 	g.look()
 	if g.failed != nil {
@@ -104,8 +104,8 @@ func (g *guard) writable() error {
 	return g.engine.logs.Reserve()
 }
 
-// close closes the database, unless it is writable and the disk has no room for what it would write: then it is
-// left as a crash would leave it, which loses nothing.
+// close closes the database, unless it is writable and the disk has no room for what that would write: then it is left
+// as after a crash, which loses nothing.
 func (g *guard) close() error {
 	isOpen, readOnly := g.engine.state()
 	now, err := g.statfs(g.dir)

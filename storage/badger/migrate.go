@@ -15,7 +15,7 @@ import (
 // migrateBatch is how many records a transaction of a migration rewrites.
 const migrateBatch = 1000
 
-// wantRoomToMigrate refuses, before anything is touched, a store that has to be migrated on a disk that is full.
+// wantRoomToMigrate refuses to migrate a store on a full disk before anything is changed.
 func (d *database) wantRoomToMigrate(known disk.Sentinel) error {
 	if free, needed, full := d.full(); known.IsOld() && full {
 		return fmt.Errorf("the data are of schema 1 and the disk has no room to migrate them: %d MB are free, %d are needed: %w",
@@ -24,9 +24,9 @@ func (d *database) wantRoomToMigrate(known disk.Sentinel) error {
 	return nil
 }
 
-// migrate brings the records of schema 1 into their form of schema 2. The sentinel says so before the first of them is
-// touched, so that no older wxgate reads a mixture, and each step can be done again: a kill at any moment leaves a folder
-// that goes on migrating at its next start.
+// migrate converts the records from schema 1 to schema 2. The sentinel says so before the first record is changed, so
+// that no older wxgate reads a mixture, and each step can be repeated: after a kill at any moment, the next start
+// resumes the migration.
 func (d *database) migrate(known disk.Sentinel) error {
 	if !known.IsOld() {
 		return nil
@@ -43,7 +43,7 @@ func (d *database) migrate(known disk.Sentinel) error {
 	return known.Write(d.path(fileSentinel))
 }
 
-// migrateRecords rewrites what schema 2 has otherwise: sessions first, because the index is made of them.
+// migrateRecords rewrites what differs in schema 2: sessions first, because the index is derived from them.
 func (d *database) migrateRecords() error {
 	legacy := epochRecord{}
 	each := map[byte]func(*view, string, []byte) error{

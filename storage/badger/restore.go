@@ -22,10 +22,10 @@ type Restored struct {
 	ID     string    // of the data set, which tokens name from now on
 }
 
-// Restore makes a folder that was put back from a backup safe to serve: it ends every session and gives the data set a new
-// id, so that no token from before is taken. New users get ids from nextUserID on, when that is above those of the backup.
-// Bans stay those of the backup. The folder must not be in use. A restore that was cut off leaves a folder that is refused
-// until it is done again.
+// Restore makes a folder that was restored from a backup safe to serve: it ends every session and gives the data set a
+// new id, so that no earlier token is accepted. New users get ids from nextUserID on, if that is above those of the
+// backup. Bans stay as in the backup. The folder must not be in use. An interrupted restore leaves a folder that is
+// refused until it is repeated.
 func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Time) (Restored, error) {
 	d := newDatabase(dir, prometheus.NewRegistry(), log, now, defaultTuning())
 	done, err := d.restore(nextUserID)
@@ -90,7 +90,7 @@ func (d *database) openRestored(known disk.Sentinel) (latest time.Time, err erro
 	return time.UnixMilli(reached.Latest).UTC(), nil
 }
 
-// restoreRecords ends the sessions, and then gives the data set its new id.
+// restoreRecords ends the sessions and then gives the data set its new id.
 func (d *database) restoreRecords(done *Restored, nextUserID uint64) error {
 	for next := string(prefixSession); next != ""; {
 		var err error
@@ -117,7 +117,7 @@ func (d *database) restoreRecords(done *Restored, nextUserID uint64) error {
 	return err
 }
 
-// endSession makes a marker of a session that lives.
+// endSession turns a living session into a marker.
 func (done *Restored) endSession(v *view, key string, _ []byte) error {
 	record, err := v.Session(key[1:])
 	if err != nil || record.Ended {

@@ -75,7 +75,7 @@ func (d *database) Past() time.Time { return time.UnixMilli(d.past.Load()) }
 
 func (d *database) path(name string) string { return filepath.Join(d.dir, name) }
 
-// start does what Open promises, in an order in which a kill at any moment leaves something that opens.
+// start does what Open promises, in such an order that the folder opens again after a kill at any moment.
 func (d *database) start(configured secret.Text) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (d *database) start(configured secret.Text) (err error) {
 	return d.takeStock(copied)
 }
 
-// watch registers the metrics, and makes what guards the disk.
+// watch registers the metrics and creates the guards of the disk.
 func (d *database) watch() (err error) {
 	if d.metrics, err = newMetrics(d.registerer, d.dir); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (d *database) watch() (err error) {
 	return nil
 }
 
-// takeStock reads what the newest commit says of time and epochs, and gives the folder its place.
+// takeStock reads the time and epochs of the newest commit, and gives the folder its place.
 func (d *database) takeStock(copied bool) error {
 	reached, err := d.reached()
 	if err != nil {
@@ -153,7 +153,7 @@ func (d *database) learnEpochs() error {
 	})
 }
 
-// wantRoom refuses to make a store on a disk that is full.
+// wantRoom refuses to create a store on a full disk.
 func (d *database) wantRoom() error {
 	if free, needed, full := d.full(); full {
 		return fmt.Errorf("the disk has %d MB free and a new store needs %d: %w", free, needed, storage.ErrUnavailable)
@@ -260,7 +260,7 @@ func (d *database) updateIn(e *engine, run func(*view) error) error {
 	})
 }
 
-// release gives back whatever start had taken.
+// release releases whatever start has acquired.
 func (d *database) release() error {
 	var errs []error
 	if d.engine != nil {

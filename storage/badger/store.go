@@ -2,7 +2,7 @@
 //
 // Every method is atomic and safe for concurrent use. A nil error from a write means that it is on the disk. Damaged
 // files are refused at Open or answered with storage.ErrDamaged, never served; a full disk refuses writes with
-// storage.ErrUnavailable while reads go on, and wakes up by itself when there is room again.
+// storage.ErrUnavailable while reads continue, until there is room again.
 package badger
 
 import (
@@ -76,12 +76,12 @@ func (s *Store) Reacquire(ctx context.Context) error {
 	return s.driver.ask(ctx, handOver{true, make(chan error, 1)})
 }
 
-// openError says what a person reads who starts the gateway: one line, and what to do.
+// openError is for the person who starts the gateway: one line, with what to do.
 func openError(dir string, err error) error {
 	return oneLine{fmt.Errorf("opening %s: %w%s", dir, err, advice(dir, err))}
 }
 
-// advice says what to do about an error of start.
+// advice returns what to do about an error of start.
 func advice(dir string, err error) string {
 	switch {
 	case errors.Is(err, storage.ErrDamaged):

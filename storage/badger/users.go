@@ -8,7 +8,7 @@ import (
 	"wxgate/storage"
 )
 
-// userRecord is a user as it lies on disk. An erased one stays as its id alone, so that the id is never given again.
+// userRecord is a user as stored on disk. Of an erased user the id alone remains, so that it is never reused.
 type userRecord struct {
 	storage.User
 	Erased bool `json:"erased,omitempty"`
@@ -38,7 +38,7 @@ func putUserRecord(v *view, record userRecord) error {
 	return v.putJSON(numbered(prefixUser, uint64(record.ID)), record)
 }
 
-// UserByOpenID follows the index. Where it leads to an erased user, a deletion was forgotten, and that is nobody.
+// UserByOpenID follows the index. If it leads to an erased user, a deletion was lost, and there is no such user.
 func (v *view) UserByOpenID(appID, openID string) (storage.User, error) {
 	payload, err := v.get(openIDKey(appID, openID))
 	if err != nil {
@@ -123,7 +123,7 @@ func (v *view) AddUser(u storage.User) error {
 	return v.PutUser(storage.User{ID: u.ID}, u)
 }
 
-// PutUser records what old became, and keeps the index of unionids true.
+// PutUser replaces old by changed, and updates the index of unionids.
 func (v *view) PutUser(old, changed storage.User) error {
 	if old.UnionID != changed.UnionID && old.UnionID != "" {
 		v.delete(unionKey(old.UnionID, old.ID))

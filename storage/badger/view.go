@@ -17,8 +17,8 @@ import (
 	"wxgate/storage"
 )
 
-// view is what one operation sees: the database as of now and, for a write, what the operations before it in the same
-// batch and it itself have put. A put lives in memory until the batch is committed.
+// view is what one operation sees: the database as of now and, for a write, what it and earlier operations of the same
+// batch have put. A put stays in memory until the batch is committed.
 type view struct {
 	log     *slog.Logger
 	txn     *badger.Txn
@@ -37,7 +37,7 @@ type pending struct {
 	gone    bool // the entry is deleted
 }
 
-// attempt runs one operation; what it put joins the batch unless it returns an error or panics, then it left no trace.
+// attempt runs one operation. What it put joins the batch, unless it returns an error or panics.
 func (v *view) attempt(run func(*view) error) (err error) {
 	v.op = map[string]pending{}
 	defer recoverDamage(v.log, &err)
@@ -160,7 +160,7 @@ func isFalse(m map[string]bool, key string) bool {
 	return known && !value
 }
 
-// numbers walks over the committed keys prefix<number> from from on, without reading what does not get asked for.
+// numbers iterates over the committed keys prefix<number> from from on, reading only what is asked for.
 func (v *view) numbers(prefix byte, from uint64) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefix}})

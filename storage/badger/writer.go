@@ -21,7 +21,7 @@ const (
 	queueLength    = 4 * opsPerCommit // callers beyond it wait outside
 )
 
-// operation is one write on its way to the writer.
+// operation is a write on its way to the writer.
 type operation struct {
 	ctx  context.Context
 	run  func(*view) error
@@ -69,8 +69,8 @@ func (d *driver) Read(ctx context.Context, find func(storage.Reader) error) erro
 	})
 }
 
-// Write hands change to the writer and waits until what it put is on the disk. A caller whose context ends does not wait,
-// and its write may land or not.
+// Write passes change to the writer and waits until what it put is on disk. A caller whose context ends does not wait,
+// and its change may or may not be written.
 func (d *driver) Write(ctx context.Context, change func(storage.Writer) error) error {
 	return d.write(ctx, func(v *view) error { return change(v) })
 }
@@ -94,10 +94,10 @@ func (d *driver) write(ctx context.Context, run func(*view) error) error {
 	}
 }
 
-// Forget deletes some of what is over by the horizon.
+// Forget deletes some of what has ended before the horizon.
 func (d *driver) Forget(ctx context.Context) error { return d.write(ctx, d.forgetSome) }
 
-// Ready says nil while there are reads and writes, or ErrUnavailable.
+// Ready returns nil while the store accepts reads and writes, or ErrUnavailable.
 func (d *driver) Ready(ctx context.Context) error {
 	select {
 	case <-d.closing:
@@ -110,10 +110,10 @@ func (d *driver) Ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close waits for the commit that is under way, refuses what comes after with ErrUnavailable, and gives the folder back.
+// Close waits for the commit in progress, refuses later operations with ErrUnavailable, and releases the folder.
 func (d *driver) Close() error { return d.close() }
 
-// errClosed is what every operation on a closed store gets.
+// errClosed is returned by every operation on a closed store.
 var errClosed = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
 
 // outcome is the result of an operation once the writer is gone.
@@ -126,7 +126,7 @@ func (op *operation) outcome() error {
 	}
 }
 
-// writer is the goroutine that alone writes, and that watches the disk.
+// writer is the only goroutine that writes; it also watches the disk.
 func (d *driver) writer() {
 	defer close(d.stopped)
 	ticker := time.NewTicker(diskCheckEvery)
@@ -148,7 +148,7 @@ func (d *driver) writer() {
 	}
 }
 
-// gather takes what waits behind first, without waiting for more.
+// gather returns first and the operations queued behind it, without waiting for more.
 func (d *driver) gather(first *operation) []*operation {
 	ops := []*operation{first}
 	for len(ops) < opsPerCommit {

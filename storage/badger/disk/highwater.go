@@ -42,8 +42,8 @@ func checksum(content []byte) uint32 {
 	return crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli))
 }
 
-// Raise notes what was reached, always in as many bytes. It overwrites bytes that are on the disk already, so a full one
-// does not matter, and an error would only leave the mark low.
+// Raise records what was reached, always with the same number of bytes. It overwrites bytes that are already on disk,
+// so a full disk does not matter, and an error would only leave the mark too low.
 func (h *HighWater) Raise(reached []byte) {
 	content := binary.BigEndian.AppendUint32(slices.Clip(reached), checksum(reached))
 	_, _ = h.file.WriteAt(content, 0)

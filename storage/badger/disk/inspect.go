@@ -1,8 +1,8 @@
-// Package disk looks after a data folder and the files of Badger in it, and knows nothing of what the records mean.
+// Package disk manages a data folder and the Badger files in it. It does not know what the records mean.
 //
-// It takes the folder for one process, verifies every file before Badger itself touches any, refuses damage with
-// storage.ErrDamaged and leaves what it refused as it was, and tells and reserves the room that Badger needs: Badger writes
-// through mappings, and on a full disk the kernel would kill the process.
+// It locks the folder for one process, verifies every file before Badger touches any, and refuses damaged files with
+// storage.ErrDamaged without changing them. It also measures and reserves the space that Badger needs: Badger writes
+// through memory mappings, and on a full disk the kernel would kill the process.
 package disk
 
 import (

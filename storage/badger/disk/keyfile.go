@@ -37,7 +37,7 @@ func EncryptionKey(configured secret.Text, path string, isNew bool) ([]byte, err
 	return key, nil
 }
 
-// WarnReadable warns when others than its owner may read the key file.
+// WarnReadable logs a warning if anybody but its owner may read the key file.
 func WarnReadable(log *slog.Logger, path string) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o077 != 0 {

@@ -6,16 +6,18 @@ import (
 	"strings"
 )
 
-// A place is what the file system calls a file, and is written into it: a copy of the folder cannot have the same.
+// A place is the identity of a file in its file system, which is written into the file: a copy of the folder has a
+// different one.
 
-// ReadPlace returns what the file says of its place, and its place; "" is not known.
+// ReadPlace returns the place that the file records and its actual place; "" means unknown.
 func ReadPlace(path string) (said, here string) {
 	text, _ := os.ReadFile(path)
 	here, _ = placeOf(path)
 	return strings.TrimSpace(string(text)), here
 }
 
-// NotePlace makes a file that names itself, whole or not at all. Without it a copy is not told, so errors do not matter.
+// NotePlace atomically writes a file that records its own place. Without it a copy is not recognized, so errors do not
+// matter.
 func NotePlace(path string) {
 	if said, here := ReadPlace(path); said == here && here != "" {
 		return

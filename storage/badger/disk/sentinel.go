@@ -13,7 +13,7 @@ import (
 	"wxgate/storage"
 )
 
-// Schema is the version of everything in the folder. 2: nothing has a TTL of Badger's, the index of sessions has their
+// Schema is the version of the data in the folder. In 2, nothing has a Badger TTL, the index of sessions contains their
 // times, tokens have epochs, and the counters the time.
 const Schema = 2
 
@@ -65,7 +65,7 @@ func ReadSentinel(path string) (Sentinel, error) {
 	return s, nil
 }
 
-// ErrHalfRestored is a folder whose restore has to be done again.
+// ErrHalfRestored is a folder whose restore has to be repeated.
 var ErrHalfRestored = errors.New("half restored")
 
 // Write writes the file atomically.
