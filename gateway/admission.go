@@ -14,22 +14,22 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// priority is the place of a request when there is too much to do.
+// priority decides which requests are refused first under overload.
 type priority uint8
 
 const (
-	priorityNormal priority = iota // a token decides
-	priorityLogin                  // logins wait: who is in goes on
-	priorityHealth                 // always answered, or a balancer would take away what still works
+	priorityNormal priority = iota // depends on whether a token was verified
+	priorityLogin                  // shed before requests of users who are logged in
+	priorityHealth                 // never shed: a balancer would take out an instance that still works
 )
 
-// unauthenticatedShare is the part of all places that those may fill who have not proved who they are, in percent.
+// unauthenticatedShare is the share of all places open to requests without a verified token, in percent.
 const unauthenticatedShare = 75
 
-// lightRequests is how many requests a client has at a time that opens a page; with more, it is the first to be refused.
+// lightRequests is how many concurrent requests a client opening a page has; a client with more is shed first.
 const lightRequests = 8
 
-// admission decides how much is worked on at a time: in all, for a service, and for a client.
+// admission limits concurrency: in total, per service and per client.
 type admission struct {
 	inFlight limit.Load
 	ledger   *limit.Ledger
@@ -37,10 +37,10 @@ type admission struct {
 	store    storeGate
 	metrics  *metrics
 	now      func() time.Time
-	drain    context.Context // ends when draining begins: nobody waits any more
+	drain    context.Context // ends when draining begins, and with it every wait
 }
 
-// capacityShare is the part of all places that a request may fill. A token counts only once it was verified.
+// capacityShare is the share of all places open to a request, in percent. A token counts only once it was verified.
 func capacityShare(ex *Exchange) int64 {
 	if ex.subject == nil || ex.route.priority == priorityLogin {
 		return unauthenticatedShare
@@ -48,7 +48,7 @@ func capacityShare(ex *Exchange) int64 {
 	return 100
 }
 
-// acquirePlace takes the place of a request in limits.in_flight and at its service, once.
+// acquirePlace acquires a place in limits.in_flight and at the service, unless the request already has one.
 func (a *admission) acquirePlace(ex *Exchange) error {
 	most := int64(ex.snapshot.cfg.Limits.InFlight)
 	if ex.route.priority == priorityHealth || most == 0 || ex.place.IsTaken() {
@@ -65,13 +65,13 @@ func (a *admission) acquirePlace(ex *Exchange) error {
 	return nil
 }
 
-// isUploading reports whether a part of the request's body is still to come.
+// isUploading reports whether part of the request body is still to come.
 func isUploading(ex *Exchange) bool {
 	return ex.conn != nil && ex.body.stream != nil && ex.conn.BodyRemaining()
 }
 
-// shed refuses at once what is too much, so that those who were let in keep their pace: over limits.in_flight in all,
-// and over what the service bears. A wave of logins must not stop those who have logged in.
+// shed refuses excess requests at once, those over limits.in_flight in total and those over what the service can
+// handle, so that admitted ones keep their pace. A wave of logins must not stop users who are already logged in.
 func (a *admission) shed(ex *Exchange) error {
 	if err := a.acquirePlace(ex); err != nil {
 		return err
@@ -85,11 +85,11 @@ func (a *admission) shed(ex *Exchange) error {
 }
 
 const (
-	minRetryAfter = time.Second     // Retry-After of a request that is more than we or a service bear; twice that for the next one
-	maxRetryAfter = 4 * time.Second // however often it was refused
+	minRetryAfter = time.Second     // Retry-After of the first overloaded answer; doubled for each further one
+	maxRetryAfter = 4 * time.Second // upper bound of the doubling
 )
 
-// overloadError is a request that was more than we or a service bear, and when to come back with it.
+// overloadError is a refusal for overload, of ours or of the service, with its Retry-After.
 type overloadError struct {
 	error
 	retryAfter time.Duration
@@ -97,26 +97,26 @@ type overloadError struct {
 
 func (e *overloadError) Unwrap() error { return e.error }
 
-// pacedRefusal is the last request of a connection, when that was one too many.
+// pacedRefusal is kept on a connection when its last request was refused for overload.
 type pacedRefusal struct {
 	client      limit.Client
 	service     *limit.Adaptive // nil: an endpoint
-	allServices bool            // requests for several services were refused in turn: those for any wait
+	allServices bool            // requests for several services were refused in turn, so requests for any service wait
 	retryAfter  time.Duration
-	retryAt     time.Time // when it was to come back
+	retryAt     time.Time // when Retry-After is over
 }
 
-// covers reports whether a request of the same client is the refused one, or its like, once more.
+// covers reports whether r also delays a request of the same client for the service of other.
 func (r pacedRefusal) covers(other pacedRefusal) bool {
 	return r.allServices || r.service == other.service
 }
 
-// paceRetry makes who was refused for overload, and asks again on the same connection before Retry-After is over, wait for
-// the rest of it: a refusal costs nearly as much as an answer, and thousands that ask again at once would leave no
-// processor for those who were let in. Others behind the same proxy, and requests for another service, do not wait. Who
-// waits holds nothing but its connection.
+// paceRetry delays a client that was refused for overload and retries on the same connection before Retry-After is
+// over, until it is: a refusal costs nearly as much as an answer, and thousands of immediate retries would starve the
+// requests that were admitted. Other clients behind the same proxy, and requests for another service, do not wait. A
+// waiting request holds nothing but its connection.
 func (a *admission) paceRetry(ex *Exchange) error {
-	a.store.release(ex) // who the platform named is known by now; an endpoint comes back to the store
+	a.store.release(ex) // a user named by the platform is known by now; an endpoint acquires the gate again
 	ex.place.Leave()
 	conn := ex.conn
 	if conn == nil || ex.route.priority == priorityHealth {
@@ -128,7 +128,7 @@ func (a *admission) paceRetry(ex *Exchange) error {
 		a.awaitRetryTime(ex, before.retryAt)
 		conn.SetNote(nil)
 		if subject := ex.subject; subject != nil {
-			if err := a.auth.Tokens.Alive(*subject); err != nil { // who was banned meanwhile
+			if err := a.auth.Tokens.Alive(*subject); err != nil { // banned while waiting
 				return err
 			}
 		}
@@ -145,12 +145,13 @@ func (a *admission) paceRetry(ex *Exchange) error {
 	return &overloadError{err, as.retryAfter}
 }
 
-// isOverload reports whether a request was more than we or a service bear.
+// isOverload reports whether a request was refused because we or the service are overloaded.
 func isOverload(err error) bool {
 	return errors.Is(err, answer.ErrOverloaded) || errors.Is(err, http1.ErrOverloaded)
 }
 
-// awaitRetryTime waits until a request was to come, and begins its time then. When we stop, nobody waits any more.
+// awaitRetryTime waits until retryAt and then restarts the clock of the request. When draining begins, nobody waits any
+// longer.
 func (a *admission) awaitRetryTime(ex *Exchange, until time.Time) {
 	left := min(until.Sub(a.now()), maxRetryAfter)
 	if left <= 0 {
@@ -166,21 +167,21 @@ func (a *admission) awaitRetryTime(ex *Exchange, until time.Time) {
 	ex.start = a.now()
 }
 
-// clientLimitError is a client that holds too much at a time.
+// clientLimitError is the refusal of a client that has too much in progress.
 type clientLimitError struct{ kind limit.Kind }
 
 func (e *clientLimitError) Error() string {
 	return fmt.Sprintf("%v: limits.per_client.%v", answer.ErrTooManyHeld, e.kind)
 }
 
-// Is makes it the error of its row.
+// Is makes it match the row of answer.ErrTooManyHeld.
 func (*clientLimitError) Is(target error) bool { return target == answer.ErrTooManyHeld }
 
-// sharedCapacityDivisor is the part of the whole that all those may hold together who cannot be told apart.
+// sharedCapacityDivisor: clients that cannot be told apart may together hold one part in so many of the total.
 const sharedCapacityDivisor = 4
 
-// releaseCapacity gives back, whatever becomes of the request, what the steps after it took: its place, and what it holds of its
-// client's share. What outlives the request, a stream or a WebSocket, was moved out before.
+// releaseCapacity releases, whatever the outcome, what later steps acquired: the place of the request and its client
+// quota. What outlives the request, a stream or a WebSocket, was moved out before.
 func (a *admission) releaseCapacity(ex *Exchange) error {
 	defer func() {
 		ex.place.Leave()
@@ -189,8 +190,8 @@ func (a *admission) releaseCapacity(ex *Exchange) error {
 	return ex.next()
 }
 
-// limitClient counts the request among those of its client, and refuses one too many. Until its body is read and its
-// answer begins, it is held.
+// limitClient counts the request against its client, and refuses it when the client has too many in progress. It counts
+// until its body has been read and its answer begins.
 func (a *admission) limitClient(ex *Exchange) error {
 	if ex.route.priority == priorityHealth {
 		return ex.next()
@@ -202,8 +203,8 @@ func (a *admission) limitClient(ex *Exchange) error {
 	return ex.next()
 }
 
-// clientOf is whose share a request counts against: a user's, else an address's. A request of the cloud function that
-// says nothing of a user comes from where everybody's do.
+// clientOf is the client that a request counts against: its user, or else its address. Calls of the cloud function that
+// name no user all come from the same addresses, so they share one client.
 func clientOf(ex *Exchange) limit.Client {
 	if subject := ex.subject; subject != nil {
 		return limit.User(subject.UserID)
@@ -214,7 +215,7 @@ func clientOf(ex *Exchange) limit.Client {
 	return limit.Address(ex.client)
 }
 
-// acquireForClient takes one of a kind for the client of a request.
+// acquireForClient counts one more of kind against the client of a request.
 func (a *admission) acquireForClient(ex *Exchange, kind limit.Kind) error {
 	client := ex.hold.Client()
 	if ex.hold.Take(kind, ex.clientLimit(client, kind)) {
@@ -224,8 +225,8 @@ func (a *admission) acquireForClient(ex *Exchange, kind limit.Kind) error {
 	return &clientLimitError{kind}
 }
 
-// clientLimit is how many of a kind a client may hold, 0 for any number. The crowd may hold a quarter of what there is, and
-// never less than one client.
+// clientLimit is how many of kind a client may hold, 0 for any number. Clients that cannot be told apart may together
+// hold a quarter of the total, and never less than a single client may.
 func (ex *Exchange) clientLimit(client limit.Client, kind limit.Kind) int {
 	most := ex.snapshot.cfg.Limits.PerClient.Of(kind)
 	if most == 0 || !client.IsCrowd() {
@@ -238,7 +239,8 @@ func (ex *Exchange) clientLimit(client limit.Client, kind limit.Kind) int {
 	return max(most, whole/sharedCapacityDivisor)
 }
 
-// totalCapacity is how many of a kind there are for everybody, 0 for any number: connections are those to the route's service.
+// totalCapacity is how many of kind there are for all clients, 0 for any number: connections are those to the service
+// of the route.
 func (ex *Exchange) totalCapacity(kind limit.Kind) int {
 	if kind == limit.Requests {
 		return ex.snapshot.cfg.Limits.InFlight

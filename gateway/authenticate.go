@@ -14,16 +14,16 @@ import (
 	"wxgate/storage"
 )
 
-// authenticator finds out who a request is from.
+// authenticator identifies the user of a request.
 type authenticator struct {
 	auth      *authn.Authn
-	parse     func(*Exchange) (*token.Payload, error) // a token that was not seen before
+	parse     func(*Exchange) (*token.Payload, error) // of a token that is not in the cache
 	limits    *limiter
 	admission *admission
 	store     storeGate
 }
 
-// authenticate demands a token as the route says.
+// authenticate requires a token if the route does.
 func (a *authenticator) authenticate(ex *Exchange) error {
 	if err := a.identify(ex); err != nil || ex.outcome == handedOver {
 		return err
@@ -31,7 +31,7 @@ func (a *authenticator) authenticate(ex *Exchange) error {
 	return ex.next()
 }
 
-// identify finds out who the request is from, as far as its route wants to know: ex.subject.
+// identify sets ex.subject to the user of the request, as far as its route asks for one.
 func (a *authenticator) identify(ex *Exchange) error {
 	switch ex.route.auth {
 	case AuthNone:
@@ -48,21 +48,21 @@ func (a *authenticator) identify(ex *Exchange) error {
 		}
 	}
 	err := a.identifyBearer(ex)
-	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.HandedOver() { // a token of another backend asks for its user
+	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.HandedOver() { // the user of an imported token is looked up in the store
 		return a.store.handOver(ex)
 	}
 	return err
 }
 
-// identifyBearer takes a request on only with a valid bearer token.
+// identifyBearer accepts only a valid bearer token.
 func (a *authenticator) identifyBearer(ex *Exchange) (err error) {
 	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return a.parse(ex) })
 	return err
 }
 
-// identifyCloud lets a request without a token pass as the user that WeChat Cloud Run names.
+// identifyCloud accepts a request without a token as the user that WeChat Cloud Run names.
 func (a *authenticator) identifyCloud(ex *Exchange) (err error) {
-	if err := a.admission.acquirePlace(ex); err != nil { // the store is about to be asked
+	if err := a.admission.acquirePlace(ex); err != nil { // the store is about to be read
 		return err
 	}
 	if acquired, err := a.store.acquire(ex); !acquired {
@@ -74,7 +74,7 @@ func (a *authenticator) identifyCloud(ex *Exchange) (err error) {
 	return err
 }
 
-// identifyCloudOrAnonymous lets a request without a token pass, as the user that the platform names, or as nobody.
+// identifyCloudOrAnonymous accepts a request without a token as the user that the platform names, or as nobody.
 func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 	if ex.cloud == nil {
 		return nil
@@ -86,9 +86,9 @@ func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 	return err
 }
 
-// identifyPrefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): its server GETs the
-// configured address with ?appid and either ?code, a code of wx.login, or ?token, what the mini-program gave to
-// wx.setBackgroundFetchToken: an access token of ours. Neither goes on to the service.
+// identifyPrefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): WeChat's server
+// GETs the configured address with ?appid and either ?code, a code of wx.login, or ?token, the access token of ours
+// that the mini-program passed to wx.setBackgroundFetchToken. Neither is forwarded to the service.
 func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	if ex.method != fasthttp.MethodGet {
 		return answer.ErrNoRoute
@@ -103,11 +103,11 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 		ex.request.Header.Set(fasthttp.HeaderAuthorization, "Bearer "+token)
 		return a.identifyBearer(ex)
 	}
-	if ex.precheck != nil && ex.precheck.prefetched != nil { // the first pass has spent the code
+	if ex.precheck != nil && ex.precheck.prefetched != nil { // the precheck has spent the code
 		ex.subject = ex.precheck.prefetched
 		return nil
 	}
-	if err := a.admission.acquirePlace(ex); err != nil { // WeChat is about to be asked
+	if err := a.admission.acquirePlace(ex); err != nil { // WeChat is about to be called
 		return err
 	}
 	if acquired, err := a.store.acquire(ex); !acquired {
@@ -128,7 +128,7 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	return err
 }
 
-// withoutCredentials is a target without the parameters code and token; the others stay byte for byte.
+// withoutCredentials returns a request target without the parameters code and token; the others stay byte for byte.
 func withoutCredentials(raw []byte) []byte {
 	path, query, found := bytes.Cut(raw, []byte{'?'})
 	if !found {

@@ -15,19 +15,19 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// limitedBody is a request's body as it comes, with an end: fasthttp enforces no limit on a streamed body.
+// limitedBody is a streamed request body with an upper bound: fasthttp enforces none on a stream.
 type limitedBody struct {
 	stream     io.Reader // nil: the request has no body
 	size       int64     // Content-Length in bytes, -1: chunked
-	limit      int64     // bytes that are let through
-	read       int64     // bytes that were
+	limit      int64     // in bytes
+	read       int64     // bytes read so far
 	complete   bool      // the whole body was read
-	onComplete func()    // is called once it has; nil: nobody wants to know
+	onComplete func()    // called once the whole body was read; may be nil
 
-	clientWait time.Duration // for a body that was received before the request took its place
+	clientWait time.Duration // how long reading ahead waited for the client
 }
 
-// Read returns answer.ErrBodyTooLarge as soon as the body turns out longer than its limit.
+// Read returns answer.ErrBodyTooLarge as soon as the body exceeds its limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
@@ -45,7 +45,8 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// attach makes the body that of req, as the last of its fields: removing one, fasthttp moves the last into the gap.
+// attach sets b as the body of req. It must come after all header fields: when fasthttp removes a field, the last one
+// moves into the gap.
 func (b *limitedBody) attach(req *fasthttp.Request) {
 	if b.stream == nil {
 		return
@@ -56,11 +57,11 @@ func (b *limitedBody) attach(req *fasthttp.Request) {
 	}
 }
 
-// maxDrainBytes is how much of an unread body is read away to keep a connection, in bytes.
+// maxDrainBytes is how much of an unread body is discarded to keep a connection open.
 const maxDrainBytes = 64 << 10
 
-// drain reads away what is left of a body that has come whole. It reports whether the connection can be used again: what is
-// left of a body must never be taken for the next request, and an answer never waits for one.
+// drain discards the rest of a body that has arrived completely. It reports whether the connection can be reused: the
+// rest of a body must never be parsed as the next request, and an answer never waits for one.
 func (b *limitedBody) drain(client *listen.Conn) bool {
 	if b.stream == nil || b.complete {
 		return true
@@ -72,12 +73,12 @@ func (b *limitedBody) drain(client *listen.Conn) bool {
 	return err == nil && b.complete
 }
 
-// maxBufferedBody is the size in bytes up to which a body for a service is read before the request takes a place. It is as much
-// as goes out in one write with the head.
+// maxBufferedBody is the size in bytes up to which a body for a service is read before the request acquires a place. It
+// is what is sent in one write with the head.
 const maxBufferedBody = 16 << 10
 
-// bufferBody reads a body that one of our endpoints will read whole, or that is short, before the request takes a place:
-// a slow sender keeps nobody out. A longer one is passed on as it comes.
+// bufferBody reads a body that is short, or that an endpoint of ours will read whole, before the request acquires a
+// place, so that a slow sender keeps nobody out. A longer one is streamed.
 func bufferBody(ex *Exchange) error {
 	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.builtIn && (b.size < 0 || b.size > maxBufferedBody) {
 		return ex.next()
@@ -93,7 +94,7 @@ func bufferBody(ex *Exchange) error {
 	return ex.next()
 }
 
-// buffer reads the whole body, which is then there to be read again.
+// buffer reads the whole body into memory, to be read again from there.
 func (b *limitedBody) buffer() error {
 	began := time.Now()
 	whole, err := io.ReadAll(b)
@@ -108,7 +109,7 @@ func (b *limitedBody) buffer() error {
 // errBodyIncomplete is a body that the client did not finish or framed wrongly.
 var errBodyIncomplete = fmt.Errorf("%w: the body broke off", answer.ErrInvalidRequest)
 
-// newLimitedBody is the request's body; until its route is known it may only be drained.
+// newLimitedBody is the body of a request. Until the route is known it may only be drained.
 func newLimitedBody(ctx *fasthttp.RequestCtx) limitedBody {
 	size := int64(ctx.Request.Header.ContentLength())
 	stream := ctx.RequestBodyStream()
@@ -118,17 +119,18 @@ func newLimitedBody(ctx *fasthttp.RequestCtx) limitedBody {
 	return limitedBody{stream: stream, size: size, limit: maxDrainBytes}
 }
 
-// errContentOnGet is content where a service expects none. One that does not read it takes it for the next request on the
-// connection.
+// errContentOnGet is content where a service expects none: a service that does not read it parses it as the next
+// request on the connection.
 var errContentOnGet = fmt.Errorf("%w: content with GET or HEAD, which the route does not allow (get_body)", answer.ErrInvalidRequest)
 
-// hasContent reports whether a body follows the head: a length of 0 is none, chunks are one whatever they hold.
+// hasContent reports whether a body follows the head. Content-Length: 0 is none; a chunked body is one even when it is
+// empty.
 func hasContent(h *fasthttp.RequestHeader) bool {
 	length := h.ContentLength()
 	return length > 0 || length == -1
 }
 
-// refuseContent refuses content of a GET or HEAD for a service, unless the route allows it.
+// refuseContent refuses a forwarded GET or HEAD with content, unless the route allows it.
 func refuseContent(ex *Exchange) error {
 	route, h := ex.route, &ex.request.Header
 	if route.endpoint == nil && !route.allowGetBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
@@ -137,7 +139,7 @@ func refuseContent(ex *Exchange) error {
 	return ex.next()
 }
 
-// limitBody sets how much of the body may be read, and refuses one that says it is longer.
+// limitBody sets how much of the body may be read, and refuses a Content-Length above it.
 func limitBody(ex *Exchange) error {
 	ex.body.limit = ex.route.bodyLimit
 	if ex.body.size > ex.body.limit {

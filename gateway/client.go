@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,7 +14,7 @@ import (
 	"wxgate/gateway/header"
 )
 
-// peerAddress is the address at the other end of the connection.
+// peerAddress is the remote address of the connection.
 func peerAddress(ctx *fasthttp.RequestCtx) netip.Addr {
 	if tcp, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
 		return header.PlainAddress(tcp.AddrPort().Addr())
@@ -21,7 +22,7 @@ func peerAddress(ctx *fasthttp.RequestCtx) netip.Addr {
 	return netip.Addr{}
 }
 
-// unknownClient is how an address that nobody told us is written, as Squid and RFC 7239 §6.2 do.
+// unknownClient is written for a client whose address is not known, as Squid and RFC 7239 §6.2 do.
 const unknownClient = "unknown"
 
 func formatClient(client netip.Addr) string {
@@ -31,7 +32,7 @@ func formatClient(client netip.Addr) string {
 	return client.String()
 }
 
-// trustsPeer reports whether a peer's X-Forwarded-* are believed.
+// trustsPeer reports whether the X-Forwarded-* headers of a peer are believed.
 func (r *snapshot) trustsPeer(peer netip.Addr) bool {
 	for _, p := range r.cfg.Server.TrustedProxies {
 		if p.Contains(peer) {
@@ -41,21 +42,22 @@ func (r *snapshot) trustsPeer(peer netip.Addr) bool {
 	return false
 }
 
-// headerCloudForwardedFor is where WeChat Cloud Run puts the addresses that its gateway saw; X-Forwarded-For holds those
-// of the platform itself (page wxcloud/guide/container/wxinfo).
+// headerCloudForwardedFor is where WeChat Cloud Run puts the addresses that its gateway saw; X-Forwarded-For holds
+// those of the platform itself (page wxcloud/guide/container/wxinfo).
 const headerCloudForwardedFor = "X-Original-Forwarded-For"
 
-// clientResolver finds out who speaks through a connection, and says once what keeps it from that.
+// clientResolver determines the client behind a connection, and warns once of what prevents it.
 type clientResolver struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	untrustedProxy, unreadableHop, unsignedBody sync.Once // the warnings that were given
+	untrustedProxy, unreadableHop, unsignedBody sync.Once // warnings, each logged once
 }
 
-// resolveClient is the address that limits and logs go by: the peer, or behind trusted proxies the last address of
-// X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last that the platform's gateway saw. An invalid
-// address stands for an unknown client: it passes no list of addresses, and shares the buckets of all unknown ones.
+// resolveClient returns the client address for limits and logs: the peer, or behind trusted proxies the last address of
+// X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last one that the gateway of the platform
+// saw. An invalid address stands for an unknown client, which passes no address list and shares its buckets with all
+// other unknown clients.
 func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 	h, r := &ex.request.Header, ex.snapshot
 	if r.cfg.CloudRun {
@@ -70,8 +72,9 @@ func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 	return c.lastUntrusted(r, fasthttp.HeaderXForwardedFor, joinedValues(h, fasthttp.HeaderXForwardedFor), ex.peer)
 }
 
-// lastUntrusted is the last address of a list that is not a trusted proxy, the peer when the list is empty. What stands left
-// of it a client may have invented; what cannot be read is no proxy of ours, so the client is unknown.
+// lastUntrusted is the last address of a list that is not a trusted proxy, or the peer when the list is empty. A client
+// may have invented everything to the left of it. An entry that cannot be parsed is no proxy of ours, so the client is
+// unknown.
 func (c *clientResolver) lastUntrusted(r *snapshot, field, list string, peer netip.Addr) netip.Addr {
 	client := peer
 	for left := true; left; {
@@ -92,7 +95,7 @@ func (c *clientResolver) lastUntrusted(r *snapshot, field, list string, peer net
 	return client
 }
 
-// warnUnreadable says once that a proxy of ours names its client in a way that we cannot read.
+// warnUnreadable warns once that a trusted proxy names its client in a form that we cannot parse.
 func (c *clientResolver) warnUnreadable(field, hop string, peer netip.Addr) {
 	c.unreadableHop.Do(func() {
 		c.log.Warn("a proxy names no address of its client: such clients are unknown, pass no limits.ip and share one login limit",
@@ -100,8 +103,8 @@ func (c *clientResolver) warnUnreadable(field, hop string, peer netip.Addr) {
 	})
 }
 
-// warnUntrustedProxy says once that clients seem to hide behind a proxy that is not in server.trusted_proxies: all of them then
-// share one login limit.
+// warnUntrustedProxy warns once that clients seem to be behind a proxy that is not in server.trusted_proxies: all of
+// them then share one login limit.
 func (c *clientResolver) warnUntrustedProxy(ex *Exchange) {
 	if peer := ex.peer; (peer.IsPrivate() || peer.IsLoopback()) && len(ex.request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
 		c.untrustedProxy.Do(func() {
@@ -110,7 +113,7 @@ func (c *clientResolver) warnUntrustedProxy(ex *Exchange) {
 	}
 }
 
-// joinedValues joins the lines of a field such as X-Forwarded-For (RFC 9110 §5.3).
+// joinedValues joins the lines of a list field such as X-Forwarded-For (RFC 9110 §5.3).
 func joinedValues(h *fasthttp.RequestHeader, name string) string {
 	var lines []string
 	for _, line := range h.PeekAll(name) {
@@ -119,7 +122,7 @@ func joinedValues(h *fasthttp.RequestHeader, name string) string {
 	return strings.Join(lines, ", ")
 }
 
-// setForwarded tells the service how the request reached us. Only a trusted proxy's word is passed on.
+// setForwarded sets the forwarding headers. Only those of a trusted proxy are extended; others are replaced.
 func setForwarded(ex *Exchange, out *fasthttp.RequestHeader) {
 	in := &ex.request.Header
 	chain, proto, host := formatClient(ex.peer), scheme(ex.server), string(in.Host())
@@ -127,8 +130,8 @@ func setForwarded(ex *Exchange, out *fasthttp.RequestHeader) {
 		if before := joinedValues(in, fasthttp.HeaderXForwardedFor); before != "" {
 			chain = before + ", " + chain
 		}
-		proto = orElse(lastValue(in, fasthttp.HeaderXForwardedProto), proto)
-		host = orElse(lastValue(in, fasthttp.HeaderXForwardedHost), host)
+		proto = cmp.Or(lastValue(in, fasthttp.HeaderXForwardedProto), proto)
+		host = cmp.Or(lastValue(in, fasthttp.HeaderXForwardedHost), host)
 	}
 	if ex.snapshot.cfg.CloudRun {
 		if seen := joinedValues(in, headerCloudForwardedFor); seen != "" {
@@ -142,7 +145,7 @@ func setForwarded(ex *Exchange, out *fasthttp.RequestHeader) {
 	}
 }
 
-// lastValue is the last value of a field: proxies that add a line leave the client's own before it.
+// lastValue is the value of the last line of a field: a proxy that adds a line leaves those of the client before it.
 func lastValue(h *fasthttp.RequestHeader, name string) string {
 	lines := h.PeekAll(name)
 	if len(lines) == 0 {
@@ -151,17 +154,10 @@ func lastValue(h *fasthttp.RequestHeader, name string) string {
 	return string(lines[len(lines)-1])
 }
 
-// scheme is how the request came to us.
+// scheme is the URI scheme of the request as we received it.
 func scheme(ctx *fasthttp.RequestCtx) string {
 	if ctx.IsTLS() {
 		return "https"
 	}
 	return "http"
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -13,7 +13,7 @@ import (
 	"wxgate/gateway/header"
 )
 
-// cloudIdentity reads who WeChat says is calling; nil when it says nothing, or when we are not told to believe it.
+// cloudIdentity returns the caller that WeChat vouches for, nil when it names none or is not trusted to.
 func cloudIdentity(ex *Exchange) *authn.CloudIdentity {
 	if ex.snapshot.cfg.FunctionKey != "" && ex.header(headerFunctionSignature) != "" {
 		return functionIdentity(ex)
@@ -28,7 +28,7 @@ const (
 	headerFunctionContent   = "X-Wxgate-Content-Sha256"
 )
 
-// warnUnsignedBody says once that a cloud function signs as the one before this release did.
+// warnUnsignedBody warns once that a deployed cloud function signs as before this release.
 func (c *clientResolver) warnUnsignedBody(ex *Exchange) {
 	if ex.snapshot.cfg.FunctionKey != "" && ex.header("X-Wxgate-Signature") != "" && ex.header(headerFunctionSignature) == "" {
 		c.unsignedBody.Do(func() {
@@ -37,8 +37,8 @@ func (c *clientResolver) warnUnsignedBody(ex *Exchange) {
 	}
 }
 
-// functionIdentity is the identity that the cloud function signed. The content was signed with it: a body that turns out to
-// be another one never ends.
+// functionIdentity is the identity that the cloud function signed. The signature covers the content: reading a
+// different body fails before its end.
 func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 	content := header.One(&ex.request.Header, headerFunctionContent)
 	id, believed := authn.SignedCall{
@@ -52,8 +52,9 @@ func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 	return &id
 }
 
-// cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is there only on calls from within WeChat; resource sharing uses the FROM headers instead of the plain
-// ones. The platform's word is believed only where the operator says that nothing else can reach us.
+// cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is present only on calls from within
+// WeChat; resource sharing uses the FROM headers instead of the plain ones. The headers are believed only where the
+// operator states that nothing else can reach us.
 func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 	if !ex.snapshot.cfg.CloudRun || ex.header("X-Wx-Source") == "" {
 		return nil
@@ -69,11 +70,11 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 	return nil
 }
 
-// errDigestMismatch is a body that is not the one that was signed.
+// errDigestMismatch is a body other than the one that was signed.
 var errDigestMismatch = fmt.Errorf("%w: the body is not the one that was signed", authn.ErrCloudIdentity)
 
-// expectDigest makes a body with another SHA-256 than sum, in hex, fail where it ends: whoever reads it never gets it
-// whole. It reports whether that can still be: a request without a body must be signed so.
+// expectDigest makes reading the body fail before its end unless its SHA-256 is sum, in hex, so that no reader gets a
+// different body whole. It reports whether the body can still match: a request without a body must be signed as such.
 func (b *limitedBody) expectDigest(sum string) bool {
 	want, err := hex.DecodeString(sum)
 	if err != nil || len(want) != sha256.Size {
@@ -86,10 +87,10 @@ func (b *limitedBody) expectDigest(sum string) bool {
 	return true
 }
 
-// digestReader is a body whose last bytes are given only when all of it is what was signed.
+// digestReader is a body whose last bytes are returned only if the whole matches the signed digest.
 type digestReader struct {
 	source io.Reader
-	left   int64 // bytes to come; below 0: chunked
+	left   int64 // remaining bytes; negative: chunked
 	want   []byte
 	got    hash.Hash
 }
@@ -97,7 +98,7 @@ type digestReader struct {
 // Read returns errDigestMismatch in place of the end.
 func (s *digestReader) Read(p []byte) (int, error) {
 	n, err := s.source.Read(p)
-	_, _ = s.got.Write(p[:n]) // a hash takes all
+	_, _ = s.got.Write(p[:n]) // a hash never fails
 	if s.left > 0 {
 		s.left -= int64(n)
 	}

@@ -23,27 +23,27 @@ type Config struct {
 	Limits   limit.Config
 	Log      LogConfig
 
-	CloudRun          bool        // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are believed
-	FunctionKey       secret.Text // wechat.cloud_function_secret; empty: no signed openid is believed
-	PhoneByDecryption bool        // wechat.phone_by_decryption: encrypted data are taken for a phone number
+	CloudRun          bool        // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
+	FunctionKey       secret.Text // wechat.cloud_function_secret; empty: no signed openid is trusted
+	PhoneByDecryption bool        // wechat.phone_by_decryption: encrypted data are accepted as a phone number
 	PushUpstream      string      // wechat.push.upstream; empty: message push is off
-	PublicKeys        bool        // authn.keys has some that anybody may verify with
+	PublicKeys        bool        // authn.keys has public keys
 	Upstreams         []string    // the names that routes and wechat.push may use
 }
 
 // ServerConfig is the section server.
 type ServerConfig struct {
 	Listen         string          `yaml:"listen"`          // host:port of the public listener
-	Admin          string          `yaml:"admin"`           // host:port of the operator's listener
-	AdminToken     secret.Text     `yaml:"admin_token"`     // what the operator's listener demands; empty: it is on loopback
-	TrustedProxies []limit.Network `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are believed
+	Admin          string          `yaml:"admin"`           // host:port of the admin listener
+	AdminToken     secret.Text     `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
+	TrustedProxies []limit.Network `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
 	ProxyProtocol  bool            `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      input.Size      `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts        `yaml:"timeouts"`
 	Connections    Connections     `yaml:"connections"`
 }
 
-// Reload is s with what a running gateway takes over from next: all but what belongs to the listeners.
+// Reload returns s with everything that a running gateway can adopt from next: all but what belongs to the listeners.
 func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 	s.AdminToken, s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
 	s.Timeouts.Request, s.Timeouts.PreDrain, s.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
@@ -52,8 +52,8 @@ func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 
 // Connections is server.connections: how many clients may be connected.
 type Connections struct {
-	Max        int `yaml:"max"`         // to the public listener; 0: as many as the descriptors of the process bear, which always bounds them
-	PerAddress int `yaml:"per_address"` // of these, from one public address (IPv6: /64), half of them at most; 0: no such bound
+	Max        int `yaml:"max"`         // to the public listener; 0: as many as the file descriptors of the process allow, which is always a bound
+	PerAddress int `yaml:"per_address"` // of these, from one public address (IPv6: /64), at most half of them; 0: no such bound
 	Admin      int `yaml:"admin"`       // to the admin listener
 }
 
@@ -64,8 +64,8 @@ const minAdminTokenBytes = 16
 type Timeouts struct {
 	ReadHeader time.Duration `yaml:"read_header"` // from a request's first byte to the end of its head
 	Idle       time.Duration `yaml:"idle"`        // a keep-alive connection without a request
-	Request    time.Duration `yaml:"request"`     // a request with all its waiting; routes may set their own
-	PreDrain   time.Duration `yaml:"pre_drain"`   // how long before a stop /readyz says so, while everything is served
+	Request    time.Duration `yaml:"request"`     // a whole request, waiting included; routes may set their own
+	PreDrain   time.Duration `yaml:"pre_drain"`   // how long /readyz fails before a stop, while everything is still served
 	Drain      time.Duration `yaml:"drain"`       // how long a stop waits for requests in flight
 }
 
@@ -76,10 +76,10 @@ type IdentityConfig struct {
 	Signed               SignedConfig             `yaml:"signed"`
 }
 
-// SignedConfig is identity.signed: a short token that proves to a service that the gateway vouches for a request.
+// SignedConfig is identity.signed: a short-lived token that proves to a service that a request passed the gateway.
 type SignedConfig struct {
 	Header string        `yaml:"header"` // such as X-Identity; empty: none
-	TTL    time.Duration `yaml:"ttl"`    // how long the proof holds
+	TTL    time.Duration `yaml:"ttl"`    // how long it is valid
 }
 
 // IdentityField is what an identity header carries.
@@ -98,10 +98,10 @@ const (
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
 	Format string `yaml:"format"` // json, text
-	Access bool   `yaml:"access"` // one line a request
+	Access bool   `yaml:"access"` // one line per request
 }
 
-// DefaultConfig is the edge as it is when gateway.yaml says nothing; it has no routes.
+// DefaultConfig is the configuration of an empty gateway.yaml; it has no routes.
 func DefaultConfig() Config {
 	limits := limit.DefaultConfig()
 	limits.Dials = upstream.DefaultDials
@@ -109,7 +109,7 @@ func DefaultConfig() Config {
 		Server: ServerConfig{
 			Listen: ":8080", Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
 			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
-			// A phone opens ten, so 4096 bear a carrier's NAT with hundreds of users at a time.
+			// A phone opens ten, so 4096 are enough for a carrier's NAT with hundreds of users at a time.
 			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
 		},
 		Identity: IdentityConfig{
@@ -124,10 +124,10 @@ func DefaultConfig() Config {
 	}
 }
 
-// headBuffer is the size of the buffer that one request head must fit into, in bytes: a token, cookies and room.
+// headBuffer is the size of the buffer that a request head must fit into, in bytes: enough for a token and cookies.
 const headBuffer = 16 << 10
 
-// Validate reports every fault of the sections of this package, and of how they go together.
+// Validate reports every fault of the sections of this package, and of their combination.
 func (c Config) Validate() input.Faults {
 	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReservedHeaders(c.Identity)
@@ -174,13 +174,13 @@ func (s ServerConfig) validate() (f input.Faults) {
 	return f
 }
 
-// minAdminConnections are enough for a probe, Prometheus and the operator.
+// minAdminConnections is enough for a probe, Prometheus and the operator.
 const minAdminConnections = 4
 
 // maxConnections is more than any process has descriptors.
 const maxConnections = 1 << 24
 
-// validateAdmin lets the admin listener out of loopback only behind a token.
+// validateAdmin allows the admin listener outside loopback only with a token.
 func (s ServerConfig) validateAdmin(f *input.Faults) {
 	valid := validateAddress(f, "admin", s.Admin)
 	switch token := s.AdminToken.Reveal(); {
@@ -248,7 +248,7 @@ func validateHeader(f *input.Faults, path, name string) {
 	}
 }
 
-// validToken reports whether a header name is one (RFC 9110 §5.6.2).
+// validToken reports whether name is a valid header name (RFC 9110 §5.6.2).
 func validToken(name string) bool {
 	for i := range len(name) {
 		b := name[i]

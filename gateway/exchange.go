@@ -20,74 +20,74 @@ import (
 	"wxgate/upstream"
 )
 
-// Exchange is one request and its answer on their way through the chain: what came, what is known of it so far, and what
-// goes out. It is pooled: nothing may keep it past its last step.
+// Exchange is one request and its answer in the chain: what was received, what is known of it so far, and what will be
+// sent. It is pooled: nothing may keep it past its last step.
 type Exchange struct {
 	request  *fasthttp.Request
 	response *fasthttp.Response
-	ctx      context.Context      // of the work that is done for it
-	conn     *listen.Conn         // that it came by; nil: none of ours
-	server   *fasthttp.RequestCtx // that read it
-	hijacks  *listen.Hijacks      // of the connections that were taken from the server
+	ctx      context.Context      // of the work done for the request
+	conn     *listen.Conn         // its connection; nil: not one of ours
+	server   *fasthttp.RequestCtx // that received it
+	hijacks  *listen.Hijacks      // connections taken over from the server
 
-	steps    []Step // that are still to come
+	steps    []Step // still to run
 	outcome  outcome
-	pass     pass      // of the two that a request which expects 100-continue makes
-	precheck *precheck // what the first pass leaves for the second; nil: there was none
+	pass     pass      // which of the two passes of a request that expects 100-continue
+	precheck *precheck // what the precheck found; nil: there was none
 
-	snapshot       *snapshot // the configuration of the moment when it began
-	id             string    // request id
-	method         string    // that it is decided by
-	receivedMethod string    // the method as it came, which an override replaces
+	snapshot       *snapshot // the configuration in force when it began
+	id             string    // request ID
+	method         string    // after X-HTTP-Method-Override
+	receivedMethod string    // before it
 	start          time.Time
-	peer           netip.Addr // the other end of the connection
-	client         netip.Addr // who that is, or speaks for
+	peer           netip.Addr // the remote address of the connection
+	client         netip.Addr // the peer, or the client that a trusted proxy names
 	trusted        bool       // the peer is in server.trusted_proxies
 	target         route.RequestTarget
 	decoded        [512]byte   // room for the decoded path
 	route          *routeEntry // nil until matched
 	body           limitedBody
-	subject        *authn.Subject       // who it is from; nil: nobody in particular, or not yet known
-	cloud          *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: it says nothing, or is not believed
+	subject        *authn.Subject       // its user; nil: none, or not yet known
+	cloud          *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
 	call           api.Call             // for an endpoint of ours
-	detail         string               // what was wrong with a request that was 400; for the log
-	reason         string               // of the error table, "" when it went well
-	streamed       *streamedBody        // of a body that flows on; nil: there is none
-	decisions      []limit.Decision     // of the limits that counted it
-	inGate         bool                 // it was let through the gate
-	hold           limit.Hold           // of what its client may hold
+	detail         string               // what is wrong with the request of a 400, for the log
+	reason         string               // of the error table, "" on success
+	streamed       *streamedBody        // the rest of the answer, if it outlives its handler; nil: there is none
+	decisions      []limit.Decision     // of the rate limits that counted it
+	inGate         bool                 // it holds the gate of the store
+	hold           limit.Hold           // on the quota of its client
 	place          limit.Place          // of limits.in_flight
 
 	upstreamTime time.Duration
 	attempts     int
 }
 
-// Step is one step of the chain. It decides on the exchange and calls next, or ends it: by an error, which is a failure
-// and becomes its row of the error table, or by returning without calling next, when it has been answered.
+// Step is one step of the chain. It works on the exchange and calls next, or ends it: with an error, which is a failure
+// and maps to its row of the error table, or by returning without calling next, when the answer is complete.
 type Step func(*Exchange) error
 
-// outcome is how an exchange ends that did not fail.
+// outcome is how an exchange ended that did not fail.
 type outcome uint8
 
 const (
 	answered   outcome = iota // the response is the answer
-	continued                 // the first pass ends: the client may send the body
+	continued                 // the precheck passed: the client may send the body
 	handedOver                // another process answers
 )
 
-// pass is which of the passes through the chain a request is on. One that expects 100-continue makes two.
+// pass is which pass of the chain an exchange is on. A request that expects 100-continue makes two.
 type pass uint8
 
 const (
-	singlePass    pass = iota // it expects nothing
-	precheckPass              // the chain answers its expectation
-	afterPrecheck             // it was told to go on, and comes with its body
+	singlePass    pass = iota // it expects no 100-continue
+	precheckPass              // decides on its expectation, before the body
+	afterPrecheck             // with its body
 )
 
-// precheck is what the first pass of a request leaves for the second.
+// precheck is what the precheck of a request leaves for the pass after it.
 type precheck struct {
-	headAt     time.Time      // when its head came
-	prefetched *authn.Subject // whom the code of a pre-fetch named, which is spent by then
+	headAt     time.Time      // when its head was received
+	prefetched *authn.Subject // the user of a pre-fetch code, which is spent by then
 }
 
 // precheckKey is the key of a request's precheck in its user values.
@@ -95,20 +95,21 @@ type precheckKey struct{}
 
 func newExchanges() *sync.Pool { return &sync.Pool{New: func() any { return new(Exchange) }} }
 
-// next takes the exchange through the steps that are left.
+// next runs the remaining steps.
 func (ex *Exchange) next() error {
 	step := ex.steps[0]
 	ex.steps = ex.steps[1:]
 	return step(ex)
 }
 
-// header is the first value of a header, in the request's own memory; "" when there is none.
+// header is the first value of a header, in the memory of the request; "" when there is none.
 func (ex *Exchange) header(name string) string {
 	value := ex.request.Header.Peek(name)
 	return unsafe.String(unsafe.SliceData(value), len(value))
 }
 
-// headReceivedAt is when the head of the request came: what was signed then holds, however long the body takes.
+// headReceivedAt is when the head of the request was received: a signature that was fresh then holds, however long the
+// body takes.
 func (ex *Exchange) headReceivedAt() time.Time {
 	if ex.precheck != nil {
 		return ex.precheck.headAt
@@ -116,7 +117,7 @@ func (ex *Exchange) headReceivedAt() time.Time {
 	return ex.start
 }
 
-// routeLabel is the route's pattern, the label of metrics and logs.
+// routeLabel is the pattern of the route, the label in metrics and logs.
 func (ex *Exchange) routeLabel() string {
 	if ex.route == nil {
 		return unmatchedRoute
@@ -132,32 +133,32 @@ func (ex *Exchange) upstreamName() string {
 	return ex.route.upstreamID
 }
 
-// timeoutContext is the context of work that is done for the request here. It does not end when a shutdown begins: a login that is
-// under way must not.
+// timeoutContext is the context of work done for the request in this process. It does not end when a shutdown begins: a
+// login in progress must not fail.
 func (ex *Exchange) timeoutContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ex.ctx, ex.snapshot.cfg.Server.Timeouts.Request)
 }
 
-// recordResult records how long the service took, and how long its client.
+// recordResult records how long the service took, and how long sending waited for the client.
 func (ex *Exchange) recordResult(with upstream.Result) {
 	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
 	ex.body.clientWait += with.Waited
 }
 
-// hijack makes run the owner of the connection once the answer is written; the connection is closed when run returns. lost
-// is called instead when the connection is gone before.
+// hijack makes run the owner of the connection once the answer is written; the connection is closed when run returns.
+// lost is called instead if the connection is gone by then.
 func (ex *Exchange) hijack(run func(net.Conn), lost func()) {
 	ex.hijacks.Begin(ex.server, run, lost)
 }
 
-// hijackWithoutResponse ends an exchange without an answer of the server: run, called as by hijack, writes what there is to write.
+// hijackWithoutResponse is hijack without an answer of the server: run writes what there is to write.
 func (ex *Exchange) hijackWithoutResponse(run func(net.Conn), lost func()) {
 	ex.server.HijackSetNoResponse(true)
 	ex.hijack(run, lost)
 }
 
-// openExchange opens the exchange: it names the request and finds out who is at the other end. It ends the connection when the
-// body was not read to its end.
+// openExchange sets the request ID and determines the client. It closes the connection when the body was not read to
+// its end.
 func (p *pipeline) openExchange(ex *Exchange) error {
 	ex.snapshot, ex.start, ex.ctx = p.snapshot.Load(), p.deps.Now(), context.Background()
 	ex.trusted = ex.snapshot.trustsPeer(ex.peer)
@@ -171,7 +172,7 @@ func (p *pipeline) openExchange(ex *Exchange) error {
 	return err
 }
 
-// requestID is the client's X-Request-Id when a trusted proxy sent it, else a new one.
+// requestID is the X-Request-Id of a trusted proxy, or a new one.
 func (ex *Exchange) requestID() string {
 	if ex.trusted {
 		if id := lastValue(&ex.request.Header, answer.HeaderRequestID); validRequestID(id) {

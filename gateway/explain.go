@@ -29,45 +29,46 @@ import (
 	"wxgate/upstream"
 )
 
-// Question is a request that Explain is asked about.
+// Question is a request to explain.
 type Question struct {
 	Method     string
-	Target     string // path and query, as a client sends them
+	Target     string // path and query, as the client sends them
 	Host       string
-	Headers    []string   // more lines: "Name: value"
+	Headers    []string   // further header lines: "Name: value"
 	BodyLength int64      // in bytes; 0: no body
-	Client     netip.Addr // the peer of the connection
-	TokenFault error      // why its token is refused; nil: it is good, or there is none
+	Client     netip.Addr // the remote address of the connection
+	TokenFault error      // why its token is refused; nil: it is valid, or there is none
 }
 
-// Explanation is what the gateway would do with a request, its token apart.
+// Explanation is what the gateway would do with a request, apart from verifying its token.
 type Explanation struct {
-	Client   string     `json:"client"`             // the address that limits go by; "": refused before it was asked for
+	Client   string     `json:"client"`             // the address that limits use; "": refused before it was determined
 	Route    *RouteInfo `json:"route,omitempty"`    // nil: none was reached
-	Target   string     `json:"target,omitempty"`   // as it is sent to the upstream
+	Target   string     `json:"target,omitempty"`   // as sent to the upstream
 	Sent     []string   `json:"sent,omitempty"`     // the header lines of the client that reach the upstream
 	Set      []string   `json:"set,omitempty"`      // the header lines that the gateway adds
-	Identity []string   `json:"identity,omitempty"` // of these, those that tell who a token speaks for
+	Identity []string   `json:"identity,omitempty"` // of these, those that identify the user of a token
 	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
-	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: it goes through
-	Method   string     `json:"method,omitempty"`   // as it is sent to the upstream
+	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: the request is accepted
+	Method   string     `json:"method,omitempty"`   // as sent to the upstream
 
 	tokenFault error
 }
 
-// Refusal is why a request does not go through.
+// Refusal is why a request is refused.
 type Refusal struct {
 	Status  int    `json:"status"`
-	Route   string `json:"route,omitempty"` // host and path of the route that it came to
+	Route   string `json:"route,omitempty"` // host and path of the route that it matched
 	Reason  string `json:"reason"`          // of the error table
 	Message string `json:"message"`
-	Detail  string `json:"detail,omitempty"` // what the log would say
-	// Near are, of a no_route, the routes that take this path with another method or for another host.
+	Detail  string `json:"detail,omitempty"` // as in the log
+	// Near are, for no_route, the routes that match this path with another method or host.
 	Near []RouteInfo `json:"near,omitempty"`
 }
 
-// Explain walks a request through the gateway that cfg describes, on a connection in memory: the strict reader, the chain
-// and what would be sent are the gateway's own, only the token is not looked at and nothing is sent. cfg must be valid.
+// Explain passes a request through the gateway that cfg describes, on an in-memory connection: the strict reader, the
+// chain and what would be sent are those of the gateway, but no token is verified and nothing is sent. cfg must be
+// valid.
 func Explain(cfg Config, q Question) (Explanation, error) {
 	var said bytes.Buffer
 	cfg.Log.Access = true
@@ -89,7 +90,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 	return e, nil
 }
 
-// newOfflinePipeline is a pipeline that decides as a gateway does, in front of upstreams that are not open.
+// newOfflinePipeline is a pipeline that decides as a gateway does, with upstreams that are not open.
 func newOfflinePipeline(cfg Config, log *slog.Logger) (*pipeline, error) {
 	deps := Deps{Log: log, Access: log, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
 	if cfg.PushUpstream != "" {
@@ -106,7 +107,7 @@ func offlineUpstreams(names []string) map[string]*upstream.Upstream {
 	return upstreams
 }
 
-// routesForPath are the routes that take the path of a target with some method, for some host.
+// routesForPath are the routes that match the path of a target for any method and host.
 func (r *snapshot) routesForPath(target string) []RouteInfo {
 	t, ok := route.ParseRequestTarget([]byte(target), nil)
 	if !ok {
@@ -114,7 +115,7 @@ func (r *snapshot) routesForPath(target string) []RouteInfo {
 	}
 	var all []RouteInfo
 	seen := map[*routeEntry]bool{}
-	look := func(m *route.Matcher[*routeEntry]) {
+	collect := func(m *route.Matcher[*routeEntry]) {
 		for _, method := range forwardable() {
 			if to, found := m.Find(method, t.Folded); found && !seen[to] && !to.disabled {
 				seen[to] = true
@@ -123,12 +124,12 @@ func (r *snapshot) routesForPath(target string) []RouteInfo {
 		}
 	}
 	for _, host := range r.routes.Names() {
-		look(r.routes.Of(host))
+		collect(r.routes.Of(host))
 	}
 	return all
 }
 
-// checkToken stands where tokens are verified.
+// checkToken takes the place of the step that verifies tokens.
 func (e *Explanation) checkToken(ex *Exchange) error {
 	if ex.route.disabled {
 		return answer.ErrNoRoute
@@ -142,7 +143,7 @@ func (e *Explanation) checkToken(ex *Exchange) error {
 	return ex.next()
 }
 
-// refusesToken reports whether a route looks at the token and refuses one with that fault.
+// refusesToken reports whether a route verifies the token and refuses one with that fault.
 func (r *routeEntry) refusesToken(tokenFault error) bool {
 	switch {
 	case r.builtIn && r.pattern == refreshPath:
@@ -153,7 +154,7 @@ func (r *routeEntry) refusesToken(tokenFault error) bool {
 	return false
 }
 
-// recordForward stands where the request would be served.
+// recordForward takes the place of the step that serves the request.
 func (e *Explanation) recordForward(ex *Exchange) error {
 	info := ex.route.info(ex.snapshot)
 	e.Client, e.Route = formatClient(ex.client), &info
@@ -173,32 +174,32 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 	return nil
 }
 
-// diffHeaders tells the lines that pass from those that are added and removed.
+// diffHeaders sorts header lines into those that pass, are added and are removed.
 func (e *Explanation) diffHeaders(in, out *fasthttp.RequestHeader) {
-	var came, goes []string
+	var received, sent []string
 	for name, value := range header.Lines(in) {
-		came = append(came, fmt.Sprintf("%s: %s", name, value))
+		received = append(received, fmt.Sprintf("%s: %s", name, value))
 	}
 	for name, value := range out.All() {
-		goes = append(goes, fmt.Sprintf("%s: %s", name, value))
+		sent = append(sent, fmt.Sprintf("%s: %s", name, value))
 	}
-	for _, line := range goes {
+	for _, line := range sent {
 		switch {
 		case slices.Contains(e.Sent, line): // fasthttp lists Host twice
-		case slices.Contains(came, line):
+		case slices.Contains(received, line):
 			e.Sent = append(e.Sent, line)
 		default:
 			e.Set = append(e.Set, line)
 		}
 	}
-	for _, line := range came {
-		if !slices.Contains(goes, line) {
+	for _, line := range received {
+		if !slices.Contains(sent, line) {
 			e.Removed = append(e.Removed, line)
 		}
 	}
 }
 
-// maskValues hides the values of headers.set: the configuration has secrets there, and an explanation is shown around.
+// maskValues hides the values of headers.set: they may be secrets, and explanations get shared.
 func (e *Explanation) maskValues(changes header.Changes) {
 	for i, line := range e.Set {
 		name, _, _ := strings.Cut(line, ": ")
@@ -221,10 +222,10 @@ func (r *snapshot) identityFields() []string {
 	return lines
 }
 
-// recordRefusal takes the refusal out of the answer, and what the log says of it.
+// recordRefusal takes the refusal from the answer, and its detail from the log.
 func (e *Explanation) recordRefusal(status int, body, log []byte) {
 	var said struct{ Reason, Message string }
-	_ = json.Unmarshal(body, &said) // a fault of ours would leave it empty
+	_ = json.Unmarshal(body, &said) // a bug of ours would leave it empty
 	e.Refusal = &Refusal{Status: status, Reason: said.Reason, Message: said.Message}
 	for line := range bytes.Lines(log) {
 		var attrs struct {
@@ -243,17 +244,17 @@ func (e *Explanation) recordRefusal(status int, body, log []byte) {
 	}
 }
 
-// explainTimeout is longer than any answer takes that asks nobody.
+// explainTimeout is longer than any answer takes that needs no network.
 const explainTimeout = 10 * time.Second
 
-// roundTrip sends the question over a connection in memory and returns the answer.
+// roundTrip sends the request over an in-memory connection and returns the answer.
 func roundTrip(server *fasthttp.Server, cfg listen.Config, q Question) (status int, body []byte, err error) {
 	client, end := net.Pipe()
 	_ = client.SetDeadline(time.Now().Add(explainTimeout))
 	conn := listen.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
 	served := make(chan error, 1)
 	go func() { served <- server.ServeConn(conn) }()
-	go func() { _ = q.writeRequest(client) }() // ends when the connection does; what is refused is not read to its end
+	go func() { _ = q.writeRequest(client) }() // ends with the connection; a refused body is not read to its end
 	read := bufio.NewReader(client)
 	answer, err := http.ReadResponse(read, &http.Request{Method: q.Method})
 	if err == nil && answer.StatusCode == http.StatusContinue {
@@ -266,7 +267,7 @@ func roundTrip(server *fasthttp.Server, cfg listen.Config, q Question) (status i
 		body, err = io.ReadAll(answer.Body)
 	}
 	_ = client.Close()
-	if left := <-served; err != nil { // else its error is that the client has left
+	if left := <-served; err != nil { // otherwise its error is only that the client left
 		err = errors.Join(err, left)
 	}
 	return status, body, err
@@ -289,11 +290,11 @@ func (q Question) writeRequest(to io.Writer) error {
 	return nil
 }
 
-// memoryConn is a connection in memory that seems to come from somewhere.
+// memoryConn is an in-memory connection with a remote address.
 type memoryConn struct {
 	net.Conn
 	remote net.Addr
 }
 
-// RemoteAddr is where it seems to come from.
+// RemoteAddr returns the configured address.
 func (c *memoryConn) RemoteAddr() net.Addr { return c.remote }

@@ -12,9 +12,9 @@ import (
 	"wxgate/gateway/api"
 )
 
-// fiberAdapter calls what works on Fiber's contexts: the handlers of our own API, and contrib/jwt.
+// fiberAdapter calls what needs a Fiber context: the handlers of our own API, and contrib/jwt.
 type fiberAdapter struct {
-	app *fiber.App // lends contexts; it routes nothing and listens nowhere
+	app *fiber.App // provides contexts only: it routes nothing and has no listener
 	api *api.API
 	jwt fiber.Handler
 }
@@ -36,7 +36,7 @@ func (p *pipeline) serveAPI(handler fiber.Handler) Step {
 	}
 }
 
-// parseToken returns what a token says that was not seen before, if its form and signature hold.
+// parseToken parses a token that is not in the cache, and returns its payload if its form and signature are valid.
 func (f *fiberAdapter) parseToken(ex *Exchange) (*token.Payload, error) {
 	c := f.app.AcquireCtx(ex.server)
 	defer f.app.ReleaseCtx(c)
@@ -48,11 +48,11 @@ func (f *fiberAdapter) parseToken(ex *Exchange) (*token.Payload, error) {
 	return said, nil
 }
 
-// jwtKey is where contrib/jwt leaves the parsed token.
+// jwtKey is where contrib/jwt stores the parsed token.
 const jwtKey = "wxgate.jwt"
 
-// newJWT wraps gofiber/contrib/jwt. It hands no algorithm, issuer, expiry or leeway to the parser, so authn checks the form
-// of the token before it, the algorithm in the key function and the claims after it.
+// newJWT wraps gofiber/contrib/jwt. It passes no algorithm, issuer, expiry or leeway to the parser, so authn checks the
+// form of the token before, the algorithm in the key function, and the claims afterwards.
 func newJWT(auth *authn.Authn) fiber.Handler {
 	return jwtware.New(jwtware.Config{
 		ContextKey:         jwtKey,

@@ -16,7 +16,7 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// forwarder passes requests on to services, and answers back.
+// forwarder sends requests to services and returns their answers.
 type forwarder struct {
 	admission *admission
 	store     storeGate
@@ -24,8 +24,8 @@ type forwarder struct {
 	sockets   *websocket.Tunnels
 }
 
-// forward sends the request to its route's upstream and hands the answer on. The inbound request is never sent: a new
-// one is built from what may pass, and identity is set last.
+// forward sends the request to the upstream of its route and returns its answer. The inbound request is never sent: a
+// new one is built from what may pass, and identity is set last.
 func (f *forwarder) forward(ex *Exchange) error {
 	f.store.release(ex)
 	if isWebSocketUpgrade(&ex.request.Header) {
@@ -51,8 +51,8 @@ func (f *forwarder) forward(ex *Exchange) error {
 	return nil
 }
 
-// trackBody makes the exchange wait for the end of the answer's body, unless there is none to wait for. Its client is
-// watched until then.
+// trackBody lets the exchange learn of the end of a streamed answer. Its client is watched until then. body is nil for
+// an answer that is complete.
 func (f *forwarder) trackBody(ex *Exchange, body *http1.Body, waiting *clientContext) {
 	if body == nil {
 		return
@@ -69,15 +69,15 @@ func (f *forwarder) trackBody(ex *Exchange, body *http1.Body, waiting *clientCon
 	}
 }
 
-// userKey is whose request it is, 0 for nobody's.
+// userKey is the user of a request as a number for balancing, 0 for none.
 func userKey(ex *Exchange) uint64 {
 	if ex.subject == nil {
 		return 0
 	}
-	return uint64(ex.subject.UserID) // ids are positive, and any bits will do
+	return uint64(ex.subject.UserID) // IDs are positive, and any bits will do
 }
 
-// checkFields refuses a request with fields that a service could read otherwise than we have.
+// checkFields refuses a request with header fields that a service could interpret differently than we do.
 func checkFields(ex *Exchange) error {
 	if err := header.CheckSingle(&ex.request.Header); err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
@@ -85,13 +85,13 @@ func checkFields(ex *Exchange) error {
 	return ex.next()
 }
 
-// buildRequest makes the outbound request. The order matters: end-to-end headers first, then what we say of the
-// request, then who it is from, so that nothing inbound can undo the latter.
+// buildRequest builds the outbound request. The order matters: end-to-end headers first, then the forwarding headers,
+// then identity, so that nothing inbound can override it.
 func buildRequest(ex *Exchange, req *fasthttp.Request) error {
 	in := &ex.request.Header
 	out := &req.Header
 	out.DisableNormalizing()
-	out.DisableSpecialHeader() // what we add is sent as it is: fasthttp would parse cookies and keep one Content-Type
+	out.DisableSpecialHeader() // what we add is sent as is: fasthttp would parse cookies and keep one Content-Type
 	out.SetMethodBytes(in.Method())
 	out.SetRequestURIBytes(ex.upstreamTarget())
 	if host := in.Host(); len(host) > 0 { // HTTP/1.0 may have none; the service's own is set then
@@ -111,9 +111,9 @@ func buildRequest(ex *Exchange, req *fasthttp.Request) error {
 	return nil
 }
 
-// copyEndToEnd copies the headers that are meant for the service, as they are written: not those of this connection (RFC
-// 9110 §7.6.1), not those that Connection names, none that a service could take for one that we set, and none that the
-// route sets or removes.
+// copyEndToEnd copies the headers meant for the service as they were written: not those of this connection (RFC 9110
+// §7.6.1) or those that Connection names, none that a service could take for one that we set, and none that the route
+// sets or removes.
 func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	r, named, cookies := ex.snapshot, header.ConnectionOptions(in), header.JoinedCookies(in)
 	for name, value := range header.Lines(in) {
@@ -139,7 +139,7 @@ func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
 	}
 }
 
-// upstreamTarget is the request target as it is sent on: the very bytes that came, unless the route rewrites them.
+// upstreamTarget is the request target for the service: the bytes as received, unless the route rewrites them.
 func (ex *Exchange) upstreamTarget() []byte {
 	if ex.route.rewrite == nil {
 		return ex.target.Raw
@@ -147,8 +147,8 @@ func (ex *Exchange) upstreamTarget() []byte {
 	return ex.route.rewrite.Apply(ex.target.Raw)
 }
 
-// delimitByClose delivers an answer of unknown length to an HTTP/1.0 client, who knows no chunks (RFC 9112 §6.1): the
-// end of the connection is the end of the body (§6.3). fasthttp would send chunks, so the connection is taken from it.
+// delimitByClose sends an answer of unknown length to an HTTP/1.0 client, which does not know chunks (RFC 9112 §6.1):
+// closing the connection ends the body (§6.3). fasthttp would send chunks, so the connection is hijacked.
 func delimitByClose(ex *Exchange) {
 	resp := ex.response
 	if ex.request.Header.IsHTTP11() || ex.request.Header.IsHead() || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
@@ -172,8 +172,8 @@ func writeUntilClose(conn net.Conn, resp *fasthttp.Response) error {
 	return err
 }
 
-// resetConnection makes the end of a connection an error to the client: without a length, an orderly end would pass for the end
-// of the body.
+// resetConnection makes the client see an error: for an answer without a length, an orderly close would mean that the
+// body is complete.
 func resetConnection(conn net.Conn) {
 	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
 		conn = hijacked.UnsafeConn()

@@ -21,18 +21,18 @@ import (
 	"wxgate/upstream"
 )
 
-// Deps are what a Gateway works with; those that may be nil say so.
+// Deps are the dependencies of a Gateway; those that may be nil say so.
 type Deps struct {
 	Authn     *authn.Authn
 	Storage   admin.Store
-	Push      *wechat.Push                  // nil: message push is off; Reload changes it
-	WeChat    map[string]admin.Broker       // the mini-programs' clients of WeChat, by appid
-	Upstreams map[string]*upstream.Upstream // by their name in gateway.yaml; Reload changes them
+	Push      *wechat.Push                  // nil: message push is off; Reload replaces it
+	WeChat    map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
+	Upstreams map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
-	Access    *slog.Logger // one line a request; its records carry no secrets
-	Gate      Gate         // of the store; nil: it is given to nobody
-	LogFault  func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
+	Access    *slog.Logger // one line per request, without secrets
+	Gate      Gate         // of the store; nil: the store is never handed over
+	LogFault  func() error // why log lines are being lost, nil while none are; may be nil
 	Now       func() time.Time
 }
 
@@ -65,7 +65,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	return g, nil
 }
 
-// newAdmin is the operator's listener of this gateway.
+// newAdmin is the admin listener of this gateway.
 func (g *Gateway) newAdmin() *admin.Server {
 	return admin.New(g.snapshot.Load().cfg.Server.Connections.Admin, admin.Deps{
 		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.observer.failures,
@@ -75,7 +75,7 @@ func (g *Gateway) newAdmin() *admin.Server {
 	})
 }
 
-// Serve answers requests on ln until Shutdown, which may have come before; the listener is one of listen.Listen.
+// Serve answers requests on ln, a listener of listen.Listen, until Shutdown, which may have been called before.
 func (g *Gateway) Serve(ln net.Listener) error {
 	if !g.metrics.connections.Watch(ln) {
 		return nil
@@ -86,20 +86,20 @@ func (g *Gateway) Serve(ln net.Listener) error {
 	return nil
 }
 
-// ServeAdmin answers the operator on ln until Shutdown.
+// ServeAdmin serves the admin listener on ln until Shutdown.
 func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.Serve(ln) }
 
-// Drain makes readiness false, and every answer from now on the last one of its connection. Requests are served all the same.
+// Drain makes readiness false, and every answer from now on the last one of its connection. Requests are still served.
 func (g *Gateway) Drain() {
 	g.startDrain()
 }
 
-// Shutdown drains, stops accepting, ends WebSockets with 1001, and waits for requests in flight until ctx ends.
+// Shutdown drains, stops accepting, closes WebSockets with 1001, and waits for requests in flight until ctx ends.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
 	g.store.gate.Close()
 	g.forwarder.sockets.Drain()
-	drained := g.metrics.connections.Drain(ctx) // before the server, which resets what comes in its last moments
+	drained := g.metrics.connections.Drain(ctx) // before the server, which resets requests that arrive while it closes
 	err := errors.Join(drained, g.server.ShutdownWithContext(ctx), g.metrics.connections.Close())
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)

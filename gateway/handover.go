@@ -13,16 +13,17 @@ import (
 	"wxgate/gateway/listen"
 )
 
-// Gate is where requests that need the store wait while it goes to another process; process/handover has it.
+// Gate is held by requests that use the store, and makes them wait while the store is handed to another process. Its
+// implementation is in process/handover.
 type Gate interface {
-	Acquire() (open, moved bool) // waits while it is shut; when it was open, Leave must follow
+	Acquire() (open, moved bool) // waits while the gate is shut; Release must follow if it was open
 	Release()
 	HandedOver() bool
-	SetHandedOver() // the store is elsewhere, for good
-	Close()         // nobody is known to serve: those that wait are told
+	SetHandedOver() // another process has the store, for good
+	Close()         // no process is known to serve: waiting requests are refused
 }
 
-// openGate is the gate of a process that gives its store to nobody.
+// openGate is the gate of a process that never hands over its store.
 type openGate struct{}
 
 func (openGate) Acquire() (open, moved bool) { return true, false }
@@ -31,14 +32,14 @@ func (openGate) HandedOver() bool            { return false }
 func (openGate) SetHandedOver()              {}
 func (openGate) Close()                      {}
 
-// storeGate takes exchanges through the gate.
+// storeGate acquires and releases the gate for exchanges.
 type storeGate struct {
 	gate Gate
 	log  *slog.Logger
 }
 
-// acquire is to be called before the store is asked for a request, once at most. Unless it reports that the store may be
-// asked, the exchange has ended: with the error, or in another process.
+// acquire must be called before a request uses the store, at most once. Unless it reports true, the exchange has ended:
+// with the error, or in another process.
 func (s storeGate) acquire(ex *Exchange) (acquired bool, err error) {
 	switch open, moved := s.gate.Acquire(); {
 	case open:
@@ -57,18 +58,18 @@ func (s storeGate) release(ex *Exchange) {
 	}
 }
 
-// handOver gives the connection of a request to the process that serves now, with the request.
+// handOver passes the connection and the request to the process that serves now.
 func (s storeGate) handOver(ex *Exchange) error {
 	if ex.conn == nil || ex.pass == precheckPass {
 		return answer.ErrDraining
 	}
-	begun, err := originalRequest(ex)
+	partial, err := originalRequest(ex)
 	if err != nil {
 		return err
 	}
 	client, id := ex.conn, ex.id
 	ex.hijackWithoutResponse(func(net.Conn) {
-		if err := client.Give(begun); err != nil {
+		if err := client.Give(partial); err != nil {
 			s.log.Error("a request was lost: its connection could not be handed over", "request_id", id, "error", err)
 		}
 	}, func() {})
@@ -76,7 +77,8 @@ func (s storeGate) handOver(ex *Exchange) error {
 	return nil
 }
 
-// originalRequest is the request as it came, its body included; an Expect was met. What cannot be kept in memory is refused.
+// originalRequest is the request as it was received, with its body; an Expect was already answered. A body too large
+// for memory is refused.
 func originalRequest(ex *Exchange) ([]byte, error) {
 	h := &ex.request.Header
 	text := append([]byte(ex.receivedMethod), ' ')
@@ -107,8 +109,8 @@ func originalRequest(ex *Exchange) ([]byte, error) {
 	return append(text, "0\r\n\r\n"...), nil
 }
 
-// HandOver gives every client to another process that serves already: those that wait at once, the others as soon as
-// they are answered. WebSockets are ended with 1001. It returns when none is left or ctx ends; Shutdown must follow.
+// HandOver passes every client to another process that already serves: idle ones at once, the others as soon as they
+// are answered. WebSockets are closed with 1001. It returns when none is left or ctx ends; Shutdown must follow.
 func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen.Give) error {
 	closed := ln.HandOver(give)
 	g.store.gate.SetHandedOver()
@@ -116,8 +118,8 @@ func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen
 	return errors.Join(closed, g.admin.Shutdown(ctx), ln.WaitLeft(ctx))
 }
 
-// Adopt serves a connection that another process gave away, with what it had read of a request.
-func (g *Gateway) Adopt(ln *listen.Listener, client net.Conn, begun []byte) {
-	conn := ln.Adopt(client, begun)
-	go func() { _ = g.server.ServeConn(conn) }() // how a client leaves is its own affair
+// Adopt serves a connection that another process handed over, with what that process had read of a request.
+func (g *Gateway) Adopt(ln *listen.Listener, client net.Conn, partial []byte) {
+	conn := ln.Adopt(client, partial)
+	go func() { _ = g.server.ServeConn(conn) }() // how the client closes it does not matter
 }

@@ -12,7 +12,7 @@ import (
 	"wxgate/gateway/header"
 )
 
-// maxIdentityValue bounds an identity header's value, in bytes; a nickname of 64 characters has at most 768.
+// maxIdentityValue bounds the value of an identity header, in bytes; a nickname of 64 characters has at most 768.
 const maxIdentityValue = 1024
 
 // identityHeader is one header that a service may rely on.
@@ -21,7 +21,7 @@ type identityHeader struct {
 	field IdentityField
 }
 
-// newIdentityHeaders gives them an order, so that requests look alike after a restart.
+// newIdentityHeaders sorts them, so that requests look the same after a restart.
 func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 	var headers []identityHeader
 	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
@@ -30,7 +30,7 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 	return headers
 }
 
-// reservedHeaders knows the header names that only we may set.
+// reservedHeaders are the header names that only the gateway may set.
 type reservedHeaders struct {
 	names  []string // folded
 	claims *header.Claims
@@ -47,7 +47,7 @@ func newReservedHeaders(cfg IdentityConfig) *reservedHeaders {
 	return r
 }
 
-// contains reports whether a service could read the header as one of ours. All of these begin with x in some spelling.
+// contains reports whether a service could take the header for one of ours. All of these begin with x in some spelling.
 func (r *reservedHeaders) contains(name []byte) bool {
 	if len(name) < 3 || name[0]|0x20 != 'x' {
 		return false
@@ -63,14 +63,13 @@ func (r *reservedHeaders) contains(name []byte) bool {
 	return false
 }
 
-// stripIdentity removes what could be read as an identity header of ours, on every route, and counts it. What is
-// forwarded is taken from the lines themselves and leaves such names out once more; this is for all that reads headers
-// here.
+// stripIdentity removes, on every route, headers that could be taken for identity headers of ours, and counts them.
+// Forwarding copies the header lines and skips such names again; this step is for everything here that reads headers.
 func (c *clientResolver) stripIdentity(ex *Exchange) error {
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
 		c.warnUnsignedBody(ex)
 	}
-	if ex.pass == precheckPass { // nothing is served or forwarded, and the second pass has to find the platform's headers
+	if ex.pass == precheckPass { // nothing is served or forwarded yet, and the next pass needs the platform's headers
 		return ex.next()
 	}
 	h := &ex.request.Header
@@ -87,8 +86,8 @@ func (c *clientResolver) stripIdentity(ex *Exchange) error {
 	return ex.next()
 }
 
-// injectIdentity sets the identity headers of a request that is about to be forwarded. req is built by us and holds
-// none of them yet; a request of nobody gets none.
+// injectIdentity sets the identity headers of a request that is about to be forwarded. req was built by us and has none
+// of them yet; a request without a user gets none.
 func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject) error {
 	for _, h := range ex.snapshot.identity {
 		if value := h.field.valueFor(subject); value != "" {
@@ -106,7 +105,7 @@ func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 	return nil
 }
 
-// valueFor is the field's value in visible ASCII.
+// valueFor is the value of the field in visible ASCII.
 func (f IdentityField) valueFor(s *authn.Subject) string {
 	switch f {
 	case fieldID:
@@ -123,8 +122,8 @@ func (f IdentityField) valueFor(s *authn.Subject) string {
 	return ""
 }
 
-// headerValue percent-encodes everything but visible ASCII, and % itself so that decoding gives the value back
-// (encodeURIComponent's inverse reads it). A value too long is cut between characters.
+// headerValue percent-encodes everything but visible ASCII, and % itself so that decoding restores the value
+// (decodeURIComponent reads it). A value too long is cut between characters.
 func headerValue(s string) string {
 	plain := true
 	for i := range len(s) {

@@ -18,10 +18,10 @@ const (
 	headerRateLimitPolicy = "RateLimit-Policy"
 )
 
-// limiter counts what is asked of the gateway in buckets, and refuses what is too often.
+// limiter counts requests in buckets, and refuses those over a rate limit.
 type limiter struct {
-	buckets *limit.Buckets // of every limit
-	phones  *limit.Bucket  // by user: WeChat takes money for a number
+	buckets *limit.Buckets // of all limits
+	phones  *limit.Bucket  // per user: WeChat charges for each number
 	metrics *metrics
 }
 
@@ -30,59 +30,59 @@ func newLimiter(m *metrics, now func() time.Time) *limiter {
 	return &limiter{buckets, buckets.New("phone", phoneLimit()), m}
 }
 
-// newLoginLimits are limits.login as it counts addresses, before WeChat is asked, and openids, after.
+// newLoginLimits are limits.login: per address, before WeChat is called, and per openid, after it.
 func (l *limiter) newLoginLimits(cfg limit.BucketConfig) (byAddress, byOpenID *limit.Bucket) {
 	byAddress = l.buckets.New("login", cfg)
 	cfg.Per = limit.PerOpenID
 	return byAddress, l.buckets.New("login", cfg)
 }
 
-// newSessionLimit is limits.sessions. It counts openids, for a user's first login names no user yet.
+// newSessionLimit is limits.sessions. It counts per openid, since there is no user yet at a first login.
 func (l *limiter) newSessionLimit(cfg limit.BucketConfig) *limit.Bucket {
 	cfg.Per = "session"
 	return l.buckets.New("sessions", cfg)
 }
 
-// newPrefetchLimits are limits.prefetch, for all together, for WeChat calls from a few addresses for everybody, and for an
-// openid.
+// newPrefetchLimits are limits.prefetch: for all pre-fetches together, since WeChat calls from a few addresses for
+// everybody, and per openid.
 func (l *limiter) newPrefetchLimits(cfg limit.Config) (all, byOpenID *limit.Bucket) {
 	together, each := cfg.Prefetches()
 	return l.buckets.New("prefetch", together), l.buckets.New("prefetch", each)
 }
 
-// rateLimitError is a refusal by a limit.
+// rateLimitError is a refusal by a rate limit.
 type rateLimitError struct{ retryAfter time.Duration }
 
 func (e *rateLimitError) Error() string { return fmt.Sprintf("rate limited for %v", e.retryAfter) }
 
-// Is makes it the error of its row, and for authn the one that it counts.
+// Is makes it match its row of the error table, and the error that authn counts.
 func (*rateLimitError) Is(target error) bool {
 	return target == answer.ErrRateLimited || target == authn.ErrLimited
 }
 
-// chargeBucket takes a token for the request and remembers the verdict for its answer.
+// chargeBucket takes a token from the bucket of a client and keeps the decision for the answer.
 func (l *limiter) chargeBucket(ex *Exchange, bucket *limit.Bucket, client uint64) error {
-	v := bucket.Take(client)
-	ex.decisions = append(ex.decisions, v)
-	if v.Passed() {
+	d := bucket.Take(client)
+	ex.decisions = append(ex.decisions, d)
+	if d.Passed() {
 		return nil
 	}
-	return l.refuse(ex, v)
+	return l.refuse(ex, d)
 }
 
-// refuse counts a refusal by a limit.
-func (l *limiter) refuse(ex *Exchange, v limit.Decision) error {
-	l.metrics.rateLimited.WithLabelValues(ex.route.pattern, v.Per()).Inc()
-	return &rateLimitError{v.After()}
+// refuse counts a refusal and returns its error.
+func (l *limiter) refuse(ex *Exchange, d limit.Decision) error {
+	l.metrics.rateLimited.WithLabelValues(ex.route.pattern, d.Per()).Inc()
+	return &rateLimitError{d.After()}
 }
 
-// chargeFailure does what the limit allows to fail only so often: a token is taken first, so that attempts at the same
-// time cannot be more than there are tokens, and comes back unless counts says that the error is one to be counted.
+// chargeFailure calls do, which the limit allows to fail only so often: a token is taken first, so that concurrent
+// attempts cannot exceed the bucket, and returned unless do fails with the error counts.
 func (l *limiter) chargeFailure(ex *Exchange, bucket *limit.Bucket, client uint64, counts error, do func() error) error {
-	v := bucket.Take(client)
-	if !v.Passed() {
-		ex.decisions = append(ex.decisions, v)
-		return l.refuse(ex, v)
+	d := bucket.Take(client)
+	if !d.Passed() {
+		ex.decisions = append(ex.decisions, d)
+		return l.refuse(ex, d)
 	}
 	err := do()
 	if !errors.Is(err, counts) {
@@ -91,7 +91,7 @@ func (l *limiter) chargeFailure(ex *Exchange, bucket *limit.Bucket, client uint6
 	return err
 }
 
-// limitRoute refuses a client that asks too often, or a route that is asked too often.
+// limitRoute applies the rate limit of the route per address or for the whole route.
 func (l *limiter) limitRoute(ex *Exchange) error {
 	bucket := ex.route.limit
 	if bucket == nil || bucket.Per() == limit.PerUser {
@@ -107,7 +107,8 @@ func (l *limiter) limitRoute(ex *Exchange) error {
 	return ex.next()
 }
 
-// limitUser refuses a user who asks too often. Where the route lets nobody pass, nobody is an address.
+// limitUser applies the rate limit of the route per user. Requests without a user, where the route allows them, count
+// by address.
 func (l *limiter) limitUser(ex *Exchange) error {
 	bucket := ex.route.limit
 	if bucket == nil || bucket.Per() != limit.PerUser {
@@ -123,13 +124,13 @@ func (l *limiter) limitUser(ex *Exchange) error {
 	return ex.next()
 }
 
-// callLimits are the limits that an endpoint of ours counts itself.
+// callLimits are the limits that endpoints of our API count themselves.
 type callLimits struct {
 	limiter *limiter
 	ex      *Exchange
 }
 
-// Login counts a login as soon as WeChat has said who it is, and the session that it starts.
+// Login counts a login as soon as WeChat has named its openid, and the session that it starts.
 func (l callLimits) Login(appID, openID string) error {
 	client := l.limiter.buckets.OfOpenID(appID, openID)
 	if err := l.limiter.chargeBucket(l.ex, l.ex.snapshot.openIDs, client); err != nil {
@@ -138,38 +139,38 @@ func (l callLimits) Login(appID, openID string) error {
 	return l.limiter.chargeBucket(l.ex, l.ex.snapshot.sessions, client)
 }
 
-// Write counts what a user lets be written, for an endpoint that knows the user only then.
+// Write counts a write of a user, for an endpoint that learns late which user it is.
 func (l callLimits) Write(userID int64) error {
 	return l.limiter.chargeBucket(l.ex, l.ex.snapshot.writes, uint64(userID))
 }
 
-// Phone counts a user's question for a phone number.
+// Phone counts a request of a user for a phone number.
 func (l callLimits) Phone() error {
 	return l.limiter.chargeBucket(l.ex, l.limiter.phones, uint64(l.ex.subject.UserID))
 }
 
-// Decryption tries to open encrypted data, which may fail as often as limits.decrypt_failures says for a user, on all
-// endpoints together: whether ciphertexts of one's own making open, asked often enough, forges any plaintext.
+// Decryption runs decrypt, which may fail as often per user as limits.decrypt_failures allows, over all endpoints
+// together: an oracle for whether chosen ciphertexts decrypt would let a user forge any plaintext.
 func (l callLimits) Decryption(decrypt func() error) error {
 	return l.limiter.chargeFailure(l.ex, l.ex.snapshot.decryptFailures, uint64(l.ex.subject.UserID), authn.ErrNotOpened, decrypt)
 }
 
-// phoneLimit is how often a user may ask for a phone number: thrice at once, then once in ten minutes.
+// phoneLimit is how often a user may request a phone number: a burst of three, then one every ten minutes.
 func phoneLimit() limit.BucketConfig {
 	return limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 3}
 }
 
-// setRateLimitHeaders adds a line for each limit that counted the request. Both fields are lists, so those of a service stay
-// beside them.
-func setRateLimitHeaders(resp *fasthttp.Response, verdicts []limit.Decision) {
-	for _, v := range verdicts {
-		resp.Header.Add(headerRateLimitPolicy, v.Policy())
-		resp.Header.Add(headerRateLimit, v.State())
+// setRateLimitHeaders adds a line for each limit that counted the request. Both fields are lists, so those of a service
+// are kept beside them.
+func setRateLimitHeaders(resp *fasthttp.Response, decisions []limit.Decision) {
+	for _, d := range decisions {
+		resp.Header.Add(headerRateLimitPolicy, d.Policy())
+		resp.Header.Add(headerRateLimit, d.State())
 	}
 }
 
-// filterAddress refuses addresses that limits.ip does not let in. Health tells nothing, and whoever asks for it, a balancer or
-// wxgate health, is seldom thought of in such lists.
+// filterAddress refuses client addresses that limits.ip does not allow. Health checks reveal nothing and are exempt:
+// such lists rarely include the balancer or wxgate health.
 func filterAddress(ex *Exchange) error {
 	if ex.route.priority != priorityHealth && !ex.snapshot.addresses.Admit(ex.client) {
 		return answer.ErrIPDenied

@@ -11,10 +11,11 @@ import (
 	"wxgate/gateway/header"
 )
 
-// methodOther stands for every method that is not forwardable. As a label it keeps the set closed; matchRoute refuses it.
+// methodOther stands for every method that is not forwardable. As a label it keeps the set closed; matchRoute refuses
+// it.
 const methodOther = "OTHER"
 
-// methodOf is the method of a request, as one of forwardable or methodOther.
+// methodOf is the method of a request: one of forwardable, or methodOther.
 func methodOf(h *fasthttp.RequestHeader) string {
 	for _, known := range forwardable() {
 		if string(h.Method()) == known {
@@ -34,11 +35,11 @@ func forwardable() []string {
 
 func allowHeader() string { return strings.Join(forwardable(), ", ") }
 
-// headerMethodOverride carries the method that wx.request cannot send.
+// headerMethodOverride carries a method that wx.request cannot send.
 const headerMethodOverride = "X-Http-Method-Override"
 
-// overrideMethod makes a POST with X-HTTP-Method-Override the request it stands for, before anything is decided on the
-// method. Other methods cannot be overridden, and the header never reaches a service, which might see it differently.
+// overrideMethod replaces the method of a POST with its X-HTTP-Method-Override, before anything depends on the method.
+// Other methods cannot be overridden, and the header never reaches a service, which might interpret it differently.
 func overrideMethod(ex *Exchange) error {
 	wanted := ex.request.Header.PeekAll(headerMethodOverride)
 	if len(wanted) == 0 || ex.method != fasthttp.MethodPost {
@@ -53,8 +54,8 @@ func overrideMethod(ex *Exchange) error {
 	return ex.next()
 }
 
-// isForGateway reports whether a request is about the gateway itself and not about a service: OPTIONS * (RFC 9110 §9.3.7), and an
-// OPTIONS that may be forwarded no further (§7.6.2).
+// isForGateway reports whether a request is about the gateway itself rather than a service: OPTIONS * (RFC 9110
+// §9.3.7), or an OPTIONS that may not be forwarded any further (§7.6.2).
 func isForGateway(h *fasthttp.RequestHeader) bool {
 	if string(h.Method()) != fasthttp.MethodOptions {
 		return false
@@ -70,15 +71,15 @@ func isForGateway(h *fasthttp.RequestHeader) bool {
 	return false
 }
 
-// answerOptions tells what the gateway understands.
+// answerOptions answers with the methods that the gateway supports.
 func answerOptions(ex *Exchange) error {
 	ex.response.Header.Set(fasthttp.HeaderAllow, allowHeader())
 	ex.response.SetStatusCode(fasthttp.StatusNoContent)
 	return nil
 }
 
-// maxForwards is how often a request may still be forwarded, when the field says so. Only OPTIONS and TRACE count (RFC
-// 9110 §7.6.2), and a TRACE comes no further.
+// maxForwards is the value of the field if it is the Max-Forwards of an OPTIONS. It applies to OPTIONS and TRACE only
+// (RFC 9110 §7.6.2), and TRACE is not forwarded at all.
 func maxForwards(h *fasthttp.RequestHeader, name, value []byte) (hops uint64, counted bool) {
 	if !header.Folded(name, "max-forwards") || string(h.Method()) != fasthttp.MethodOptions {
 		return 0, false

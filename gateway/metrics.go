@@ -14,11 +14,11 @@ import (
 	"wxgate/gateway/listen"
 )
 
-// unmatchedRoute is the route label of requests that no route takes.
+// unmatchedRoute is the route label of requests that match no route.
 const unmatchedRoute = "unmatched"
 
-// metrics are the series of this package. Every label comes from a closed set: patterns of routes, methods that we
-// know, statuses, reasons of the error table.
+// metrics are the series of this package. Every label comes from a closed set: patterns of routes, known methods,
+// statuses, reasons of the error table.
 type metrics struct {
 	requests     *prometheus.CounterVec
 	duration     *prometheus.HistogramVec
@@ -32,10 +32,10 @@ type metrics struct {
 	earlyRetries prometheus.Counter
 
 	mu       sync.Mutex
-	resolved atomic.Pointer[map[seriesKey]series] // handles of the combinations seen so far
+	resolved atomic.Pointer[map[seriesKey]series] // by the combinations seen so far
 }
 
-// seriesKey is what the series of one request differ by.
+// seriesKey are the label values of a request.
 type seriesKey struct {
 	route, method, reason string
 	status                int
@@ -83,7 +83,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	return m
 }
 
-// registerBuckets publishes how many clients the limits remember.
+// registerBuckets publishes how many clients the rate limits remember.
 func (m *metrics) registerBuckets(reg prometheus.Registerer, held func() int) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_rate_limit_keys", Help: "Clients whose buckets are not full, of all rate limits.",
@@ -98,7 +98,8 @@ func newSeriesKey(ex *Exchange) seriesKey {
 	}
 }
 
-// observeDuration measures the time to the head of an answer. others is what of it the service and the sender of the body took.
+// observeDuration records the time until the head of an answer. others is how much of it the service and the sender of
+// the body took.
 func (m *metrics) observeDuration(key seriesKey, took, others time.Duration) {
 	m.seriesFor(key).duration.Observe(took.Seconds())
 	if key.upstream {
@@ -106,16 +107,16 @@ func (m *metrics) observeDuration(key seriesKey, took, others time.Duration) {
 	}
 }
 
-// countAnswer counts an answer that is complete, or will never be.
+// countAnswer counts an answer that is complete, or was cut off.
 func (m *metrics) countAnswer(key seriesKey) { m.seriesFor(key).requests.Inc() }
 
-// countUnobserved counts a request that was refused before our chain saw it.
+// countUnobserved counts a request that was refused before the chain ran.
 func (m *metrics) countUnobserved(f answer.Failure) {
 	m.seriesFor(seriesKey{route: unmatchedRoute, method: methodOther, reason: f.Reason, status: f.Status}).requests.Inc()
 }
 
-// seriesFor returns the handles of a combination. Combinations are few and soon all known, so they are kept in a map that
-// is replaced, never changed: reading it takes no lock.
+// seriesFor returns the series of a combination of labels. Combinations are few and soon all known, so they are kept in
+// a map that is replaced, never changed: reading it takes no lock.
 func (m *metrics) seriesFor(key seriesKey) series {
 	if s, known := (*m.resolved.Load())[key]; known {
 		return s

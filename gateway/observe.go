@@ -16,25 +16,25 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// observer measures, counts and logs, and turns errors into answers.
+// observer measures, counts and logs requests, and turns errors into answers.
 type observer struct {
 	metrics    *metrics
 	failures   answer.Table
-	limitedLog *lograte.Log // the lines that clients provoke
+	limitedLog *lograte.Log // for lines that clients can provoke
 	log        *slog.Logger
 	access     *slog.Logger
 	now        func() time.Time
 	drain      context.Context // ends when draining begins: every answer is the last of its connection
 }
 
-// observe measures, counts and logs every request. It resolves the error first: until then the status still reads 200.
+// observe measures, counts and logs every request. It handles the error first: until then the status is still 200.
 func (o *observer) observe(ex *Exchange) error {
 	o.metrics.inFlight.Inc()
 	defer o.metrics.inFlight.Dec()
 	if err := ex.next(); err != nil {
 		o.respondError(ex, err)
 	} else if ex.outcome != answered {
-		return nil // the request itself is still to come, here or elsewhere
+		return nil // the request itself is answered later, here or in another process
 	}
 	setRequestID(ex.response, ex.id)
 	setRateLimitHeaders(ex.response, ex.decisions)
@@ -58,25 +58,25 @@ func (o *observer) recoverPanic(ex *Exchange) (err error) {
 	return ex.next()
 }
 
-// streamedBody is the end of a body that still flows when its handler is through. The answer is counted and logged then, as
-// what it has become: one that broke off is not the 200 that it began as.
+// streamedBody is the body of an answer that is still being sent when its handler returns. The answer is counted and
+// logged when it ends, by its outcome: one that was cut off is not the 200 that it began as.
 type streamedBody struct {
 	ended bool
 	bytes int64
-	err   error  // how it broke off
-	onEnd func() // nil: the handler is not through
+	err   error  // why it was cut off
+	onEnd func() // nil: the handler has not returned
 	hold  limit.Hold
 }
 
-// whenEnded calls then when the body has ended, which may be now.
-func (e *streamedBody) whenEnded(then func()) {
-	if e.onEnd = then; e.ended {
-		then()
+// whenEnded calls onEnd once the body has ended, which may be at once.
+func (e *streamedBody) whenEnded(onEnd func()) {
+	if e.onEnd = onEnd; e.ended {
+		onEnd()
 	}
 }
 
-// recordAnswer counts and logs an answer, now or when its body has ended. What it then says of the request is copied: the
-// buffers serve another one by that time.
+// recordAnswer counts and logs an answer, now or when its body has ended. What is then logged of the request is copied:
+// its buffers serve another one by that time.
 func (o *observer) recordAnswer(ex *Exchange, key seriesKey) {
 	var line []slog.Attr
 	if ex.snapshot.cfg.Log.Access {
@@ -93,7 +93,7 @@ func (o *observer) recordAnswer(ex *Exchange, key seriesKey) {
 	e.whenEnded(func() {
 		o.metrics.inFlight.Dec()
 		if e.err != nil {
-			line = append(line, slog.Int("began", key.status)) // what the client has seen
+			line = append(line, slog.Int("began", key.status)) // the status that the client received
 			f := o.failures.Lookup(e.err)
 			key.status, key.reason, key.upstream = f.Status, f.Reason, false
 		}
@@ -102,7 +102,7 @@ func (o *observer) recordAnswer(ex *Exchange, key seriesKey) {
 	})
 }
 
-// accessAttrs is what the one line of a request says of it, as far as its handler knows. The strings are copies.
+// accessAttrs are the attributes of the access line that are known when the handler returns. Strings are copies.
 func accessAttrs(ex *Exchange) []slog.Attr {
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
@@ -126,7 +126,7 @@ func accessAttrs(ex *Exchange) []slog.Attr {
 	return attrs
 }
 
-// logAccess writes the one line of a request, unless it is nil.
+// logAccess writes the access line of a request, unless it is nil.
 func (o *observer) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, took time.Duration) {
 	if line == nil {
 		return
@@ -138,8 +138,8 @@ func (o *observer) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, to
 	o.access.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
 }
 
-// setRequestID sets the request id on an answer. The names of a service's headers stay as it wrote them, so its own id, in
-// whatever spelling, is looked for before ours is set.
+// setRequestID sets the request ID of an answer. Header names of a service keep their spelling, so its own ID is
+// removed in any spelling first.
 func setRequestID(resp *fasthttp.Response, id string) {
 	http1.DropFields(&resp.Header, func(name []byte) bool {
 		return len(name) == len(answer.HeaderRequestID) && strings.EqualFold(string(name), answer.HeaderRequestID)

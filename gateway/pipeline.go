@@ -16,8 +16,8 @@ import (
 	"wxgate/lograte"
 )
 
-// pipeline takes exchanges through the chain. It is the part of the gateway that decides: who authenticates and who serves
-// are given to its server.
+// pipeline runs exchanges through the chain. It is the part of the gateway that decides: the steps that authenticate
+// and serve are parameters of newServer.
 type pipeline struct {
 	deps      Deps
 	drain     context.Context // ends when draining begins
@@ -34,7 +34,7 @@ type pipeline struct {
 	pushes    *push.Receiver
 }
 
-// newPipeline needs of deps what decides: Authn may be nil where nobody authenticates.
+// newPipeline needs only the dependencies of deciding: Authn may be nil where nothing is authenticated.
 func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error) {
 	if deps.Gate == nil {
 		deps.Gate = openGate{}
@@ -62,18 +62,18 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 	return p, nil
 }
 
-// newServer is an HTTP/1.1 server for the chain: fasthttp with the defaults set that are traps.
+// newServer is an HTTP/1.1 server for the chain: fasthttp, with every default changed that is a trap.
 func (p *pipeline) newServer(authenticate, serve Step) *fasthttp.Server {
-	steps, asking := p.chain(authenticate, serve), p.chain(authenticate, passPrecheck)
+	steps, precheck := p.chain(authenticate, serve), p.chain(authenticate, passPrecheck)
 	return &fasthttp.Server{
 		Handler:                      func(ctx *fasthttp.RequestCtx) { p.handle(ctx, steps, nil) },
 		ErrorHandler:                 p.observer.refuseUnread,
 		HeaderReceived:               normalizeExpect,
-		ExpectHandler:                func(ctx *fasthttp.RequestCtx) int { return p.runPrecheck(ctx, asking) },
-		StreamRequestBody:            true, // the body flows on before it ends
-		MaxRequestBodySize:           1,    // with streams: how much is read ahead of the handler; limitedBody holds the limit
-		DisablePreParseMultipartForm: true, // uploads are the service's, not ours to parse
-		NoDefaultContentType:         true, // a service that sends no Content-Type means it
+		ExpectHandler:                func(ctx *fasthttp.RequestCtx) int { return p.runPrecheck(ctx, precheck) },
+		StreamRequestBody:            true, // bodies are forwarded as they arrive
+		MaxRequestBodySize:           1,    // with streams: how much is read ahead of the handler; limitedBody has the limit
+		DisablePreParseMultipartForm: true, // uploads are for the service to parse
+		NoDefaultContentType:         true, // a service may send none on purpose
 		NoDefaultServerHeader:        true,
 		ReadBufferSize:               headBuffer,
 		CloseOnShutdown:              true,
@@ -82,16 +82,16 @@ func (p *pipeline) newServer(authenticate, serve Step) *fasthttp.Server {
 	}
 }
 
-// discardLog is the log of the server, whose lines would carry what clients sent.
+// discardLog drops the log of the server, whose lines would contain what clients sent.
 type discardLog struct{}
 
 // Printf drops the line.
 func (discardLog) Printf(string, ...any) {}
 
-// normalizeExpect makes fasthttp ask us about every expectation, and by the rule: in any case of its letters, but not when no
-// body follows (RFC 9110 §10.1.1). fasthttp knows the first value alone, spelled so. It also makes fasthttp ask about
-// every body with a length: by itself it waits for the first byte of one before it calls a handler, and a refusal must
-// not wait.
+// normalizeExpect makes fasthttp call ExpectHandler for every expectation, and by the rules: case-insensitively, but
+// not when no body follows (RFC 9110 §10.1.1). fasthttp looks only at the first value, in one spelling. It is also
+// called for every body with a length: on its own fasthttp waits for the first byte of one before it calls a handler,
+// and a refusal must not wait.
 func normalizeExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	other := header.ExpectsOther(h)
 	h.Del(fasthttp.HeaderExpect)
@@ -104,18 +104,17 @@ func normalizeExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return fasthttp.RequestConfig{}
 }
 
-// handle makes an exchange of what the server has read, and takes it through steps. first is not nil on the first pass of a
-// request that waits for 100-continue.
-func (p *pipeline) handle(ctx *fasthttp.RequestCtx, steps []Step, first *precheck) outcome {
+// handle runs steps on an exchange for the request that the server has read. check is not nil during the precheck.
+func (p *pipeline) handle(ctx *fasthttp.RequestCtx, steps []Step, check *precheck) outcome {
 	ex, _ := p.exchanges.Get().(*Exchange)
 	defer p.exchanges.Put(ex)
 	conn, _ := ctx.Conn().(*listen.Conn)
 	method := methodOf(&ctx.Request.Header)
 	*ex = Exchange{
 		request: &ctx.Request, response: &ctx.Response, server: ctx, hijacks: &p.hijacks, conn: conn, steps: steps, method: method, receivedMethod: method,
-		peer: peerAddress(ctx), body: newLimitedBody(ctx), precheck: first,
+		peer: peerAddress(ctx), body: newLimitedBody(ctx), precheck: check,
 	}
-	if first != nil {
+	if check != nil {
 		ex.pass = precheckPass
 	} else if ex.precheck, _ = ctx.UserValue(precheckKey{}).(*precheck); ex.precheck != nil {
 		ex.pass = afterPrecheck
@@ -130,13 +129,13 @@ func (p *pipeline) handle(ctx *fasthttp.RequestCtx, steps []Step, first *prechec
 	return ex.outcome
 }
 
-// passPrecheck is where the first pass ends when nothing refused the request.
+// passPrecheck is the last step of the precheck, reached when nothing refused the request.
 func passPrecheck(ex *Exchange) error {
 	ex.outcome = continued
 	return nil
 }
 
-// checkExpectation refuses what cannot be expected of us (RFC 9110 §10.1.1).
+// checkExpectation refuses expectations other than 100-continue (RFC 9110 §10.1.1).
 func checkExpectation(ex *Exchange) error {
 	if header.ExpectsOther(&ex.request.Header) {
 		return &answer.StatusError{Status: fasthttp.StatusExpectationFailed, Detail: "an expectation other than 100-continue"}
@@ -144,7 +143,7 @@ func checkExpectation(ex *Exchange) error {
 	return ex.next()
 }
 
-// skipAfterPrecheck leaves out a step on the second pass: a limit counts a request, not its passes.
+// skipAfterPrecheck skips a step after a precheck: a limit counts requests, not passes.
 func skipAfterPrecheck(step Step) Step {
 	return func(ex *Exchange) error {
 		if ex.pass == afterPrecheck {
@@ -154,17 +153,17 @@ func skipAfterPrecheck(step Step) Step {
 	}
 }
 
-// desynced reports whether fasthttp took a part of an unread body for a request. It cannot happen while begin closes such
-// connections; if it ever does, this is the line that a smuggled request does not pass.
+// desynced reports whether fasthttp parsed part of an unread body as a request. That cannot happen while openExchange
+// closes such connections; if it ever does, this check stops a smuggled request.
 func desynced(ex *Exchange) bool {
 	return ex.conn != nil && ex.conn.Requests() != ex.server.ConnRequestNum()
 }
 
-// runPrecheck decides, before the body has come, whether its request is let through: the request passes the same chain as
-// every other, to admit instead of serve. A refusal is the whole answer, and fasthttp closes the connection after it.
-// fasthttp sends the 100 at once when this returns StatusContinue; the request then passes the chain again. A body that
-// has begun to come is neither told to nor in need of a pass of its own.
-func (p *pipeline) runPrecheck(ctx *fasthttp.RequestCtx, asking []Step) int {
+// runPrecheck decides whether a request is accepted before its body arrives: the request passes the same chain as every
+// other, with passPrecheck in place of serve. A refusal is the whole answer, and fasthttp closes the connection after
+// it. fasthttp sends the 100 at once when this returns StatusContinue; the request then passes the chain again. A body
+// that is already arriving needs neither the 100 nor a precheck.
+func (p *pipeline) runPrecheck(ctx *fasthttp.RequestCtx, steps []Step) int {
 	if client, ours := ctx.Conn().(*listen.Conn); ours && !header.ExpectsContinue(&ctx.Request.Header) {
 		client.SkipContinue()
 		if !client.AwaitsBody() {
@@ -172,19 +171,19 @@ func (p *pipeline) runPrecheck(ctx *fasthttp.RequestCtx, asking []Step) int {
 		}
 	}
 	method := string(ctx.Method())
-	first := &precheck{headAt: p.deps.Now()}
-	outcome := p.handle(ctx, asking, first)
-	ctx.Request.Header.SetMethod(method) // the second pass begins with the request as it came, before any override
+	check := &precheck{headAt: p.deps.Now()}
+	outcome := p.handle(ctx, steps, check)
+	ctx.Request.Header.SetMethod(method) // the next pass starts with the original method, before any override
 	if outcome != continued {
 		return ctx.Response.StatusCode()
 	}
-	ctx.SetUserValue(precheckKey{}, first)
+	ctx.SetUserValue(precheckKey{}, check)
 	ctx.Response.Reset()
 	ctx.Response.Header.SetNoDefaultContentType(true)
 	return fasthttp.StatusContinue
 }
 
-// ListenConfig is how the public listener, one of listen.Listen, must be set up for this gateway.
+// ListenConfig is the configuration of the public listener, one of listen.Listen, for this gateway.
 func (p *pipeline) ListenConfig() listen.Config {
 	cfg, server := listen.DefaultConfig(), p.snapshot.Load().cfg.Server
 	timeouts, connections := server.Timeouts, server.Connections
@@ -198,19 +197,19 @@ func (p *pipeline) ListenConfig() listen.Config {
 	return cfg
 }
 
-// tooManyConnections is the whole answer to a connection beyond a cap, which no server gets to see.
+// tooManyConnections is the whole answer to a connection over a limit, which never reaches the server.
 func (p *pipeline) tooManyConnections() []byte {
 	f, now := p.observer.failures.Lookup(answer.ErrTooManyConnections), p.deps.Now()
 	return f.Refusal(f.Message, "", answer.NewRequestID(), now).Bytes(now)
 }
 
-// isSharedAddress reports whether connections from there are those of many clients, or of our own machines: from a trusted
-// proxy, or from no public address.
+// isSharedAddress reports whether connections from peer may be those of many clients or of our own machines: peer is a
+// trusted proxy or no public address.
 func (p *pipeline) isSharedAddress(peer netip.Addr) bool {
 	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || p.snapshot.Load().trustsPeer(peer)
 }
 
-// sendsProxyHeader reports whether connections from there begin with a PROXY protocol header.
+// sendsProxyHeader reports whether connections from peer begin with a PROXY protocol header.
 func (p *pipeline) sendsProxyHeader(peer netip.Addr) bool {
 	r := p.snapshot.Load()
 	return r.cfg.Server.ProxyProtocol && r.trustsPeer(peer)

@@ -17,7 +17,7 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// respondError answers with the error's row. Only the row and what WeChat calls its errcode reach the client; the error's own
+// respondError answers with the error's row of the table. Only the row and WeChat's errcode reach the client; the error
 // text goes to the log.
 func (o *observer) respondError(ex *Exchange, err error) {
 	f := o.failures.Lookup(err)
@@ -29,14 +29,14 @@ func (o *observer) respondError(ex *Exchange, err error) {
 		f.RetryAfter = int(max(1, limit.WholeSeconds(after)))
 	}
 	ex.reason, ex.streamed = f.Reason, nil
-	ex.response.Reset() // an upstream's half answer must not shine through
+	ex.response.Reset() // discards what an upstream had answered so far
 	if f.Reason == "invalid_request" {
 		ex.detail = err.Error()
 	}
-	var odd *answer.StatusError
-	if errors.As(err, &odd) {
-		f.Status = odd.Status
-		for name, value := range odd.Fields {
+	var statusErr *answer.StatusError
+	if errors.As(err, &statusErr) {
+		f.Status = statusErr.Status
+		for name, value := range statusErr.Fields {
 			ex.response.Header.Set(name, value)
 		}
 	}
@@ -45,19 +45,19 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	}
 	f.Refusal(f.MessageFor(err), "", ex.id, o.now()).Fill(ex.response)
 	if errors.Is(err, http1.ErrStopped) {
-		ex.hijackWithoutResponse(func(net.Conn) {}, func() {}) // the client has left: what log and metric say is no status of HTTP
+		ex.hijackWithoutResponse(func(net.Conn) {}, func() {}) // the client has left: 499 is for the log and the metric only
 	}
 }
 
-// retryAfter is when it is worth to try again, for errors that know it better than their row.
+// retryAfter is when a retry may succeed, for errors that know better than their row.
 func retryAfter(err error) (after time.Duration, known bool) {
 	var limited *rateLimitError
 	if errors.As(err, &limited) {
 		return limited.retryAfter, true
 	}
-	var tooMuch *overloadError
-	if errors.As(err, &tooMuch) {
-		return tooMuch.retryAfter, true
+	var overload *overloadError
+	if errors.As(err, &overload) {
+		return overload.retryAfter, true
 	}
 	var open *breaker.OpenError
 	if errors.As(err, &open) {
@@ -66,7 +66,8 @@ func retryAfter(err error) (after time.Duration, known bool) {
 	return 0, false
 }
 
-// refuseUnread answers what the strict reader or fasthttp refused before our chain saw it, and ends the connection.
+// refuseUnread answers a request that the strict reader or fasthttp refused before the chain ran, and closes the
+// connection.
 func (o *observer) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	f := o.failures.Lookup(answer.ErrInvalidRequest)
 	detail := slog.String("detail", "unreadable")
@@ -85,7 +86,7 @@ func (o *observer) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.SetConnectionClose()
 }
 
-// refuseUnobserved answers an error that the chain was left with, before there was anybody to observe the exchange.
+// refuseUnobserved answers an error returned by the chain before observe ran.
 func (o *observer) refuseUnobserved(ex *Exchange, err error) {
 	f, id := o.failures.Lookup(err), answer.NewRequestID()
 	if f.Status >= 500 {

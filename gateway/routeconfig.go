@@ -31,7 +31,7 @@ type RouteConfig struct {
 	Respond     FixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
 }
 
-// RouteHeaders is routes[].headers: what the service gets otherwise than the client sent it.
+// RouteHeaders is routes[].headers: how the headers for the service differ from those of the client.
 type RouteHeaders struct {
 	Set    map[string]string `yaml:"set"`    // name -> value; the client's own is replaced
 	Remove []string          `yaml:"remove"` // names
@@ -43,7 +43,7 @@ type FixedAnswer struct {
 	Body   string `yaml:"body"`
 }
 
-// SetDefaults is the route as it is when its entry says nothing.
+// SetDefaults sets the values that a route entry need not mention.
 func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, refuseBody }
 
 // What a route does with something that is well formed, but that a service may misread.
@@ -52,18 +52,18 @@ const (
 	allowBody  = "allow"
 )
 
-// AuthMode says who may use a route.
+// AuthMode decides who may use a route.
 type AuthMode string
 
 // The modes of routes[].auth.
 const (
 	AuthRequired AuthMode = "required" // only with a valid token
-	AuthOptional AuthMode = "optional" // without a token as nobody; a bad token is refused
-	AuthNone     AuthMode = "none"     // tokens are not looked at
-	AuthPrefetch AuthMode = "prefetch" // WeChat's pre-fetch: ?code or ?token says who it is for
+	AuthOptional AuthMode = "optional" // without a token as an anonymous user; a bad token is refused
+	AuthNone     AuthMode = "none"     // tokens are ignored
+	AuthPrefetch AuthMode = "prefetch" // WeChat's pre-fetch: ?code or ?token identifies the user
 )
 
-// strictness orders the modes by what they ask of who calls.
+// strictness orders the modes by what they require of the caller.
 func (m AuthMode) strictness() int {
 	switch m {
 	case AuthNone:
@@ -101,7 +101,7 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 	return f
 }
 
-// validateDestination wants one of the two: an upstream, or an answer that the route itself gives.
+// validateDestination requires exactly one of an upstream and a fixed answer.
 func (r RouteConfig) validateDestination(f *input.Faults, upstreams []string) {
 	switch fixed := r.Respond != (FixedAnswer{}); {
 	case fixed && r.Upstream != "":
@@ -151,7 +151,7 @@ func (a FixedAnswer) validate(f *input.Faults) {
 	}
 }
 
-// validateTable reports routes that claim the same requests.
+// validateTable reports routes that match the same requests.
 func (c Config) validateTable(f *input.Faults) {
 	var claimed route.Table[int]
 	for i, r := range c.Routes {
@@ -208,5 +208,5 @@ func (h RouteHeaders) validate(ours *reservedHeaders) (f input.Faults) {
 	return f
 }
 
-// notInField reports whether a header value must not hold the character (RFC 9110 §5.5, without obs-text).
+// notInField reports whether a header value must not contain the character (RFC 9110 §5.5, without obs-text).
 func notInField(r rune) bool { return r < 0x20 && r != '\t' || r >= 0x7f }

@@ -10,19 +10,19 @@ import (
 	"wxgate/input"
 )
 
-// RouteInfo is a route or an endpoint as an operator looks at it.
+// RouteInfo is a route or an endpoint as shown to an operator.
 type RouteInfo struct {
 	Methods   []string `json:"methods,omitempty"` // empty: all
 	Host      string   `json:"host,omitempty"`    // empty: any
 	Path      string   `json:"path"`              // the pattern
 	Auth      AuthMode `json:"auth"`
 	To        string   `json:"to"`                   // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
-	RateLimit string   `json:"rate_limit,omitempty"` // all that hold, such as "600/m burst 60 per user"
+	RateLimit string   `json:"rate_limit,omitempty"` // all that apply, such as "600/m burst 60 per user"
 	BodyLimit string   `json:"body_limit"`
 	Timeout   string   `json:"timeout"`
 }
 
-// Routes lists all routes and endpoints of a configuration, which must be valid, as the gateway enters them into its table.
+// Routes lists all routes and endpoints of a configuration, which must be valid, as they are in the route table.
 func Routes(cfg Config) ([]RouteInfo, error) {
 	p, err := newOfflinePipeline(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -48,7 +48,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	return all, nil
 }
 
-// info is the route as an operator looks at it.
+// info is the route as shown to an operator.
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),

@@ -17,31 +17,31 @@ import (
 	"wxgate/upstream"
 )
 
-// chain is the way of every request, outermost first. The order is the security model: whatever a step decides, no
-// later one can be reached around it. Its last step is serve: an endpoint of ours, or identity injected and forwarded
-// upstream. A request that expects 100-continue passes it twice, at first to admit instead; one that is only explained
-// meets other steps than authenticate and serve.
+// chain lists the steps of every request, outermost first. The order is the security model: no step can be reached
+// without passing the ones before it. The last step is serve: an endpoint of ours, or identity injected and the request
+// forwarded. A request that expects 100-continue first runs it as a precheck, with passPrecheck as the last step;
+// explain replaces authenticate and serve.
 func (p *pipeline) chain(authenticate, serve Step) []Step {
 	return []Step{
-		p.openExchange,                         // request id and client address, before anything that logs
+		p.openExchange,                         // request ID and client address, before anything that logs
 		p.observer.observe,                     // outside authentication: 401 and 429 are traffic too
 		p.observer.recoverPanic,                // inside observe, so that a panic is counted as the 500 it becomes
-		checkExpectation,                       // nothing but 100-continue can be expected of us
+		checkExpectation,                       // only 100-continue is supported
 		p.clients.stripIdentity,                // X-User-* from outside never survives, on public routes too
-		overrideMethod,                         // before routing and authentication: they decide on the method that the service gets
+		overrideMethod,                         // before routing and authentication: they must see the method that the service gets
 		matchRoute,                             // on the bytes that are forwarded; a path with two readings is 400
-		filterAddress,                          // addresses that may not ask; health is left out, so it needs the route
-		skipAfterPrecheck(p.limits.limitRoute), // before signatures are checked and WeChat is asked
-		refuseContent,                          // content of a GET, which a service may take for another request
+		filterAddress,                          // denied addresses; health checks are exempt, so it needs the route
+		skipAfterPrecheck(p.limits.limitRoute), // before signatures are checked and WeChat is called
+		refuseContent,                          // content of a GET, which a service may parse as another request
 		limitBody,                              // a length over the route's limit is 413 before any of the body is read
-		p.admission.releaseCapacity,            // whatever becomes of the request: what it holds is given back
+		p.admission.releaseCapacity,            // whatever the outcome, the place and quota acquired below are released
 		authenticate,                           // required unless the route says otherwise
-		skipAfterPrecheck(p.limits.limitUser),  // who it is is known only now
-		checkFields,                            // what a service could read otherwise than we have; behind authentication, whose 401 says more
-		p.admission.paceRetry,                  // who was just refused, and did not wait: before it costs anything more
-		p.admission.limitClient,                // what one client may hold at a time; a false token is nobody's
-		bufferBody,                             // before a place is taken: a slow sender of a short body holds none
-		p.admission.shed,                       // beyond what we can bear, 503 at once: logins first, health never
+		skipAfterPrecheck(p.limits.limitUser),  // the user is known only now
+		checkFields,                            // fields a service could interpret differently; after authentication, whose 401 is more specific
+		p.admission.paceRetry,                  // early retries after an overloaded answer, before they cost anything more
+		p.admission.limitClient,                // concurrency of one client; an invalid token does not count for a user
+		bufferBody,                             // before a place is acquired: a slow sender of a short body holds none
+		p.admission.shed,                       // over capacity, 503 at once: logins first, health checks never
 		serve,
 	}
 }
@@ -56,7 +56,7 @@ type endpoint struct {
 	serve    Step
 }
 
-// refreshPath is where a token is refreshed. The endpoint reads the token itself: it takes an expired one too.
+// refreshPath is where a token is refreshed. The endpoint reads the token itself, because it accepts an expired one.
 const refreshPath = "/api/v1/auth/refresh"
 
 const (
@@ -64,7 +64,7 @@ const (
 	phonePath   = "/api/v1/auth/phone"
 )
 
-// disabled reports whether the configuration leaves an endpoint nothing to do, so that it answers 404 no_route.
+// disabled reports whether the endpoint has no function under this configuration, so that it answers 404 no_route.
 func (e endpoint) disabled(cfg Config) bool {
 	switch e.path {
 	case "/api/v1/auth/cloud-login":
@@ -75,18 +75,18 @@ func (e endpoint) disabled(cfg Config) bool {
 	return false
 }
 
-// extraLimits are what an operator reads of the limits that the endpoint counts itself, beside the one of its route: it knows
-// only then who asks, or whether to count.
+// extraLimits describes the limits that the endpoint counts itself, beside the one of its route, because it learns late
+// which user it is or whether to count.
 func (e endpoint) extraLimits(cfg Config) []string {
-	unopened := cfg.Limits.DecryptFailures.String() + " where data do not open"
+	decryptFailures := cfg.Limits.DecryptFailures.String() + " where data do not open"
 	switch e.path {
 	case refreshPath:
 		return []string{cfg.Limits.Writes.String()}
 	case decryptPath:
-		return []string{unopened}
+		return []string{decryptFailures}
 	case phonePath:
 		if cfg.PhoneByDecryption {
-			return []string{phoneLimit().String(), unopened}
+			return []string{phoneLimit().String(), decryptFailures}
 		}
 		return []string{phoneLimit().String()}
 	}
@@ -96,11 +96,10 @@ func (e endpoint) extraLimits(cfg Config) []string {
 	return nil
 }
 
-// needsStore reports whether the endpoint needs the store; the others only tell what they know.
+// needsStore reports whether the endpoint uses the store; the others only publish what is in memory.
 func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == fasthttp.MethodPost }
 
-// endpoints is the gateway's own API. A configured route wins over one of them only where it is the same path, spelled
-// out.
+// endpoints is the gateway's own API. A configured route overrides one of them only with the same literal path.
 func (p *pipeline) endpoints(r *snapshot) []endpoint {
 	ours, call := p.fiber.api, p.serveAPI
 	const get, post, put = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
@@ -108,7 +107,7 @@ func (p *pipeline) endpoints(r *snapshot) []endpoint {
 		{post, "/api/v1/auth/wx-login", priorityLogin, AuthNone, r.logins, call(ours.Login)},
 		{post, "/api/v1/auth/wechat-login", priorityLogin, AuthNone, r.logins, call(ours.Login)},
 		{post, "/api/v1/user/login", priorityLogin, AuthNone, r.logins, call(ours.LegacyLogin)},
-		{post, refreshPath, priorityNormal, AuthNone, nil, call(ours.Refresh)}, // takes expired tokens too, so it reads them itself
+		{post, refreshPath, priorityNormal, AuthNone, nil, call(ours.Refresh)}, // accepts expired tokens, so it reads them itself
 		{post, "/api/v1/auth/logout", priorityNormal, AuthRequired, r.writes, call(ours.Logout)},
 		{post, "/api/v1/auth/cloud-login", priorityLogin, AuthNone, r.logins, call(ours.CloudLogin)},
 		{post, decryptPath, priorityNormal, AuthRequired, nil, call(ours.Decrypt)},
@@ -130,34 +129,34 @@ func (p *pipeline) endpoints(r *snapshot) []endpoint {
 	return append(all, endpoint{get, push.Path, priorityNormal, AuthNone, nil, p.echoPush}, endpoint{post, push.Path, priorityNormal, AuthNone, nil, p.receivePush})
 }
 
-// endpointBodyLimit is the largest body of an endpoint; encryptedData of WeChat stays far below.
+// endpointBodyLimit is the largest request body of an endpoint; encryptedData of WeChat is far smaller.
 const endpointBodyLimit = 64 << 10
 
-// route is what a matched request is treated by: a configured route or an endpoint.
+// routeEntry is how a matched request is handled: a configured route or an endpoint.
 type routeEntry struct {
 	pattern      string   // the label of metrics and logs: host and path
 	methods      []string // empty: all
 	host         string   // empty: any
 	builtIn      bool     // an endpoint of the gateway's own API
-	disabled     bool     // and this configuration leaves it nothing to do
-	priority     priority // its place when there is too much to do
+	disabled     bool     // it has no function under this configuration
+	priority     priority // under overload
 	auth         AuthMode
 	bodyLimit    int64
 	allowGetBody bool // GET and HEAD may have content
 	timeout      time.Duration
-	rewrite      *route.Rewriting // nil: the target is sent as it came
+	rewrite      *route.Rewriting // nil: the request target is not rewritten
 	changes      header.Changes
 	limit        *limit.Bucket      // nil: none
-	extraLimits  []string           // the further ones that are counted once more is known
+	extraLimits  []string           // further limits that are counted by the endpoint
 	endpoint     Step               // nil: forwarded
 	needsStore   bool               // the endpoint needs the store
 	upstream     *upstream.Upstream // nil: an endpoint
 	upstreamID   string             // the upstream's name
 	adaptive     *limit.Adaptive    // on the upstream; nil: an endpoint
-	baseline     limit.Baseline     // time of an answer
+	baseline     limit.Baseline     // of its response times
 }
 
-// newRoutes enters the configured routes first: an endpoint of the same path and method then stays out.
+// newRoutes adds the configured routes first: an endpoint of the same path and method is then left out.
 func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	t := route.NewTable((*routeEntry).stricterThan)
 	for i, cfg := range r.cfg.Routes {
@@ -194,26 +193,27 @@ func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteC
 	return nil
 }
 
-// protectHead lets a protected route for GET take HEAD as well, unless a route of the same path does: services answer HEAD
-// by what they have for GET (RFC 9110 §9.3.2), and beside an open /** that would be reached without a token.
+// protectHead makes a protected route for GET match HEAD as well, unless a route of the same path does: services answer
+// HEAD as they answer GET (RFC 9110 §9.3.2), and next to an open /** HEAD would reach them without a token.
 func protectHead(t *route.Table[*routeEntry], cfg Config) {
 	for _, r := range cfg.Routes {
 		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fasthttp.MethodGet) {
 			continue
 		}
-		p, _ := route.ParsePattern(r.Path) // both were read before
+		p, _ := route.ParsePattern(r.Path) // both were parsed before
 		host, _ := route.ParseHost(r.Host)
-		protected, _ := t.Of(host).Add(p, fasthttp.MethodGet, nil) // it is there
+		protected, _ := t.Of(host).Add(p, fasthttp.MethodGet, nil) // it exists
 		t.Of(host).Add(p, fasthttp.MethodHead, protected)
 	}
 }
 
-// stricterThan reports whether a route asks more of who calls than another one does.
-func (r *routeEntry) stricterThan(than *routeEntry) bool {
-	return r.auth.strictness() > than.auth.strictness()
+// stricterThan reports whether a route requires more of the caller than another one.
+func (r *routeEntry) stricterThan(other *routeEntry) bool {
+	return r.auth.strictness() > other.auth.strictness()
 }
 
-// addEndpoint enters an endpoint for every host that has routes, so that none of these takes its place by its host alone.
+// addEndpoint adds an endpoint for every host that has routes, so that no host overrides it merely by being more
+// specific.
 func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
 	p, err := route.ParsePattern(e.path)
 	if err != nil {
@@ -223,7 +223,7 @@ func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Co
 		pattern: e.path, methods: []string{e.method}, builtIn: true, disabled: e.disabled(cfg), priority: e.priority, auth: e.auth,
 		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(cfg), endpoint: e.serve, needsStore: e.needsStore(),
 	}
-	var free []string // looked up before the first is entered: a host also finds what is there for any
+	var free []string // looked up before the first is added: a host also matches entries for any host
 	for _, host := range hosts {
 		if !t.SpelledOut(host, p, e.method) {
 			free = append(free, host)
@@ -270,7 +270,7 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	return made, err
 }
 
-// matchRoute reads the target once and picks the route.
+// matchRoute parses the request target, once, and finds its route.
 func matchRoute(ex *Exchange) error {
 	if isForGateway(&ex.request.Header) {
 		return answerOptions(ex)
@@ -291,7 +291,7 @@ func matchRoute(ex *Exchange) error {
 	return ex.next()
 }
 
-// serve does what the request came for.
+// serve forwards the request or calls its endpoint.
 func (g *Gateway) serve(ex *Exchange) error {
 	switch {
 	case ex.route.endpoint == nil:
@@ -307,7 +307,7 @@ func (g *Gateway) serve(ex *Exchange) error {
 	return ex.route.endpoint(ex)
 }
 
-// healthz answers GET /healthz and GET /: the process is there. It says nothing else to strangers.
+// healthz answers GET /healthz and GET /: the process is alive. It reveals nothing else.
 func (p *pipeline) healthz(ex *Exchange) error {
 	healthy, err := answer.Success("success", map[string]string{"status": "ok"}, p.deps.Now())
 	if err != nil {
@@ -317,7 +317,7 @@ func (p *pipeline) healthz(ex *Exchange) error {
 	return nil
 }
 
-// echoPush answers GET /wechat/push, with which WeChat tries the address.
+// echoPush answers GET /wechat/push, with which WeChat verifies the address.
 func (p *pipeline) echoPush(ex *Exchange) error {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
 	echo, err := p.pushes.Echo(ex.snapshot.push, query)
@@ -328,14 +328,15 @@ func (p *pipeline) echoPush(ex *Exchange) error {
 	return nil
 }
 
-// receivePush answers POST /wechat/push. WeChat hears "success" once the service has the message, else it will send it again.
+// receivePush answers POST /wechat/push. WeChat gets "success" once the service has the message, and sends it again
+// otherwise.
 func (p *pipeline) receivePush(ex *Exchange) error {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
 	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)
 	if err != nil {
 		return err
 	}
-	ex.hold.Close() // WeChat speaks for everybody, from a few addresses
+	ex.hold.Close() // WeChat sends for all users, from a few addresses
 	if err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[ex.snapshot.cfg.PushUpstream], ex.id); err != nil {
 		return err
 	}
@@ -348,7 +349,7 @@ func respondText(ex *Exchange, text string) {
 	ex.response.SetBodyString(text)
 }
 
-// newRewriting is what a route does to the path; nil: nothing.
+// newRewriting is how a route rewrites the path; nil: not at all.
 func newRewriting(cfg RouteConfig) (*route.Rewriting, error) {
 	switch {
 	case cfg.Rewrite != "":
@@ -356,5 +357,5 @@ func newRewriting(cfg RouteConfig) (*route.Rewriting, error) {
 	case cfg.StripPrefix != "":
 		return route.NewStripping(cfg.StripPrefix), nil
 	}
-	return nil, nil // none is what saying nothing means
+	return nil, nil // nil without an error: no rewriting is configured
 }

@@ -8,7 +8,7 @@ import (
 	"wxgate/upstream"
 )
 
-// snapshot is one configuration made ready for requests. It never changes: a reload makes another one, and a request keeps
+// snapshot is a configuration prepared for requests. It never changes: a reload makes a new one, and a request keeps
 // the one that it began with.
 type snapshot struct {
 	cfg       Config
@@ -20,18 +20,18 @@ type snapshot struct {
 	signer    *token.Signer // nil: identities are not signed
 	logins    *limit.Bucket // by address
 	openIDs   *limit.Bucket // the same limit, by openid
-	sessions  *limit.Bucket // by openid, of the sessions that begin
+	sessions  *limit.Bucket // by openid, of new sessions
 
 	decryptFailures *limit.Bucket // by user
 	prefetches      *limit.Bucket // of all pre-fetches by code together
-	prefetched      *limit.Bucket // the same by openid, as often as a login
-	writes          *limit.Bucket // by user, of every endpoint of ours that writes
+	prefetched      *limit.Bucket // the same by openid, with the rate of logins
+	writes          *limit.Bucket // by user, for all endpoints that write
 
 	addresses limit.Addresses
 }
 
-// newSnapshot makes a configuration ready. A limit that it has not changed goes on where it was, because the buckets are
-// the gateway's: one that began anew at each reload would be none.
+// newSnapshot prepares a configuration. A rate limit that did not change continues with its buckets, which belong to
+// the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*snapshot, error) {
 	r := &snapshot{
 		cfg: cfg, upstreams: upstreams, push: push,
@@ -56,9 +56,9 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 	return r, err
 }
 
-// Reload makes cfg, which must be valid, the configuration of every request that begins from now on, with its upstreams
-// and, unless it is nil, message push. What belongs to the listeners stays as it is: server.listen, server.admin, and
-// the timeouts read_header and idle. An error changes nothing.
+// Reload applies cfg, which must be valid, to every request that begins from now on, with its upstreams and, unless it
+// is nil, message push. What belongs to the listeners stays unchanged: server.listen, server.admin, and the timeouts
+// read_header and idle. An error changes nothing.
 func (p *pipeline) Reload(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) error {
 	r, err := p.newSnapshot(cfg, upstreams, push)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"wxgate/input"
 )
 
-// Warnings are about routes that take the place of an endpoint of ours: that is how a team keeps its own, and how it
-// loses logins by mistake. c must be valid.
+// Warnings reports routes that override an endpoint of the gateway: that is how a team keeps its own endpoint, and how
+// logins break by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
 	endpoints := (&pipeline{fiber: new(fiberAdapter)}).endpoints(&snapshot{cfg: c, push: nil})
 	for i, r := range c.Routes {
@@ -28,16 +28,16 @@ func (c Config) Warnings() (f input.Faults) {
 	return f
 }
 
-// Opening is a route that is open and holds protected ones of the same service: what the service takes for one of
-// these, but no route does, arrives there without a token. Rails and Spring answer /admin.json like /admin.
+// Opening is an open route that covers protected routes of the same service: a request that the service, but no route,
+// takes for one of these reaches it without a token. Rails and Spring answer /admin.json like /admin.
 type Opening struct {
-	Route int      // its index in routes
+	Route int      // index in routes
 	Path  string   // its host and path
 	Auth  AuthMode // none or optional
 	Holds []string // host and path of the protected routes
 }
 
-// openingsNamed is how many protected routes String names.
+// openingsNamed is how many protected routes String lists.
 const openingsNamed = 3
 
 func (o Opening) String() string {
@@ -50,7 +50,7 @@ func (o Opening) String() string {
 		o.Route, o.Path, o.Auth, strings.Join(named, ", "), more, strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"))
 }
 
-// Openings finds the open routes that hold protected ones, by the paths that the service gets. sameService reports
+// Openings finds the open routes that cover protected ones, by the paths that the service gets. sameService reports
 // whether two upstreams are one service; c must be valid.
 func (c Config) Openings(sameService func(a, b string) bool) []Opening {
 	open := c.openRoutes()
@@ -93,8 +93,8 @@ func (c Config) openRoutes() *route.Matcher[*[]int] {
 	return open
 }
 
-// alias reports whether an open route is another way to a protected one and was meant to be: both take one path, or
-// lead to one.
+// alias reports whether an open route is a deliberate second way to a protected one: both match one path, or lead to
+// one.
 func (c Config) alias(open, protected int) bool {
 	o, p := c.Routes[open], c.Routes[protected]
 	same := o.sentPattern().SameShape(p.sentPattern())
@@ -114,14 +114,14 @@ func (r RouteConfig) sentPattern() route.Pattern {
 	return p.WithoutLastSlash()
 }
 
-// overlap reports whether two routes can take requests of one host and method.
+// overlap reports whether two routes can match requests with the same host and method.
 func overlap(a, b RouteConfig) bool {
 	hosts := a.Host == "" || b.Host == "" || strings.EqualFold(a.Host, b.Host) || underHost(a.Host, b.Host) || underHost(b.Host, a.Host)
 	methods := len(a.Methods) == 0 || len(b.Methods) == 0
 	return hosts && (methods || slices.ContainsFunc(a.Methods, func(m string) bool { return slices.Contains(b.Methods, m) }))
 }
 
-// underHost reports whether *.suffix takes the host.
+// underHost reports whether *.suffix matches the host.
 func underHost(host, wildcard string) bool {
 	return strings.HasPrefix(wildcard, "*.") && strings.HasSuffix(strings.ToLower(host), strings.ToLower(wildcard[1:]))
 }

@@ -8,35 +8,37 @@ import (
 	"wxgate/gateway/listen"
 )
 
-// pollInterval is how often waiting clients are looked at, and how long a request waits before it is.
+// pollInterval is how often the clients of waiting requests are checked, and how long a request waits before the first
+// check.
 const pollInterval = 100 * time.Millisecond
 
-// watcher notices that clients leave while a service works for them or streams to them, and ends that work. One
-// goroutine looks at all of them; it runs while there are any. A client that ends its side alone (shutdown(2)) cannot
-// be told from one that left, so it too has left once its request is older than pollInterval: see docs/decisions.
+// watcher detects clients that disconnect while a service works for them or streams to them, and cancels that work. One
+// goroutine checks all of them; it runs while there are any. A client that only closes its sending side (shutdown(2))
+// cannot be told from one that left, so it too counts as gone once its request is older than pollInterval: see
+// docs/decisions.
 type watcher struct {
 	mu      sync.Mutex
 	watched map[*clientContext]struct{}
 	running bool
 }
 
-// clientContext is a client that waits for a service, and the context of what is done for it: it ends when the client has left.
-// Its deadline is that of the answer's head and ends nothing by itself: the upstream keeps it, adds what it waits for
-// the client's body, and lets the body of the answer come later.
+// clientContext is the context of work for a client that waits for a service: it ends when the client has left. Its
+// deadline is that of the head of the answer and cancels nothing by itself: the upstream enforces it, extends it by the
+// time it waits for the body of the request, and lets the body of the answer arrive later.
 type clientContext struct {
-	context.Context // whose values it has
+	context.Context // for its values
 	client          *listen.Conn
 	since           time.Time
 	deadline        time.Time
 
 	mu        sync.Mutex
 	gone      bool
-	done      chan struct{} // made when it is asked for
-	callbacks []func()      // what AfterFunc was given; nil: stopped
-	inline    [1]func()     // room for the one that there is nearly always
+	done      chan struct{} // created by Done
+	callbacks []func()      // registered by AfterFunc; nil: stopped
+	inline    [1]func()     // backing array for one callback, nearly always enough
 }
 
-// Deadline is when the head of the answer must be there.
+// Deadline is when the head of the answer is due.
 func (x *clientContext) Deadline() (time.Time, bool) { return x.deadline, true }
 
 // Err is context.Canceled once the client has left.
@@ -62,7 +64,7 @@ func (x *clientContext) Done() <-chan struct{} {
 	return x.done
 }
 
-// AfterFunc is context.AfterFunc, which would cost every request a handful of allocations.
+// AfterFunc implements context.AfterFunc, which would otherwise cost every request several allocations.
 func (x *clientContext) AfterFunc(f func()) (stop func() bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -79,7 +81,7 @@ func (x *clientContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// cancel ends the context: the client has left.
+// cancel ends the context because the client has left.
 func (x *clientContext) cancel() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -99,7 +101,7 @@ func (x *clientContext) cancel() {
 
 func newWatcher() *watcher { return &watcher{watched: make(map[*clientContext]struct{})} }
 
-// watch watches the client of a request, if it came by a connection of ours. end must follow.
+// watch watches the client of a request, if its connection is one of ours. unwatchUnlessStreaming must follow.
 func (w *watcher) watch(ex *Exchange) *clientContext {
 	x := &clientContext{Context: ex.ctx, client: ex.conn, since: time.Now(), deadline: ex.start.Add(ex.route.timeout + ex.body.clientWait)}
 	x.callbacks = x.inline[:0]
@@ -116,7 +118,8 @@ func (w *watcher) watch(ex *Exchange) *clientContext {
 	return x
 }
 
-// unwatchUnlessStreaming stops watching, unless the body of the answer still flows: then that is watched to its end.
+// unwatchUnlessStreaming stops watching, unless the body of the answer is still being sent: trackBody then stops it at
+// the end.
 func (w *watcher) unwatchUnlessStreaming(x *clientContext, ex *Exchange) {
 	if ex.streamed == nil {
 		w.unwatch(x)
@@ -129,7 +132,7 @@ func (w *watcher) unwatch(x *clientContext) {
 	delete(w.watched, x)
 }
 
-// poll ends the work for clients that left, until nobody waits any more.
+// poll cancels the work for clients that left, until none is watched.
 func (w *watcher) poll() {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -146,7 +149,8 @@ func (w *watcher) poll() {
 	}
 }
 
-// watchedSince gives those who wait since before then. any is false when nobody waits: the next one must start look anew.
+// watchedSince returns the clients watched since before then. any is false when none is watched: the next watch must
+// start poll again.
 func (w *watcher) watchedSince(then time.Time) (old []*clientContext, any bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -30,16 +30,16 @@ const (
 	webSocketGUID     = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 §1.3
 )
 
-// switchingWriteTimeout is how long a client may take for the 101.
+// switchingWriteTimeout bounds writing the 101 to the client.
 const switchingWriteTimeout = 30 * time.Second
 
-// isWebSocketUpgrade reports whether the request wants to become a WebSocket. Any other Upgrade is ignored, as is every one of
-// HTTP/1.0 (RFC 9110 §7.8).
+// isWebSocketUpgrade reports whether the request asks to become a WebSocket. Any other Upgrade is ignored, as is every
+// one in HTTP/1.0 (RFC 9110 §7.8).
 func isWebSocketUpgrade(h *fasthttp.RequestHeader) bool {
 	return h.IsHTTP11() && listContains(h, fasthttp.HeaderUpgrade, webSocketProtocol)
 }
 
-// listContains reports whether a list of tokens holds one, in any case.
+// listContains reports whether a list of tokens contains one, case-insensitively.
 func listContains(h *fasthttp.RequestHeader, name, token string) bool {
 	for _, value := range h.PeekAll(name) {
 		for item := range bytes.SplitSeq(value, []byte{','}) {
@@ -51,7 +51,7 @@ func listContains(h *fasthttp.RequestHeader, name, token string) bool {
 	return false
 }
 
-// checkHandshake judges the opening handshake (RFC 6455 §4.2.1) and returns its key.
+// checkHandshake validates the opening handshake (RFC 6455 §4.2.1) and returns its key.
 func checkHandshake(ex *Exchange) (key string, err error) {
 	h := &ex.request.Header
 	key = header.One(h, headerWebSocketKey)
@@ -60,7 +60,7 @@ func checkHandshake(ex *Exchange) (key string, err error) {
 		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", answer.ErrInvalidRequest)
 	case !listContains(h, fasthttp.HeaderConnection, upgradeToken):
 		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", answer.ErrInvalidRequest)
-	case header.ConnectionOptions(h).Contain([]byte("close")): // it ends with the answer (RFC 9112 §9.6), and fasthttp would end it
+	case header.ConnectionOptions(h).Contain([]byte("close")): // it closes after the answer (RFC 9112 §9.6), as fasthttp would
 		return "", fmt.Errorf("%w: Upgrade beside Connection: close", answer.ErrInvalidRequest)
 	case !validWebSocketKey(key):
 		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", answer.ErrInvalidRequest)
@@ -77,8 +77,8 @@ func validWebSocketKey(key string) bool {
 	return err == nil && len(nonce) == 16
 }
 
-// openWebSocket passes the handshake on. When the service accepts, the client's connection and the service's become one
-// tunnel; any other answer of the service is the answer.
+// openWebSocket forwards the handshake. When the service accepts, both connections become one tunnel; any other answer
+// of the service is returned.
 func (f *forwarder) openWebSocket(ex *Exchange) error {
 	key, err := checkHandshake(ex)
 	if err != nil {
@@ -112,20 +112,21 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 	return nil
 }
 
-// acceptsHandshake reports whether the service has read the handshake (RFC 6455 §4.2.2): its 101 alone could be an accident.
+// acceptsHandshake reports whether the service processed the handshake (RFC 6455 §4.2.2): its 101 alone could be an
+// accident.
 func acceptsHandshake(resp *fasthttp.Response, key string) bool {
 	sum := sha1.Sum([]byte(key + webSocketGUID))
 	var accept []byte
 	for name, value := range resp.Header.All() {
 		if bytes.EqualFold(name, []byte(headerWebSocketAccept)) {
-			accept = append(accept, value...) // two of them are none
+			accept = append(accept, value...) // two of them match nothing
 		}
 	}
 	return string(accept) == base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// startTunnel answers 101 and leaves the connection to a tunnel. From here on there is no HTTP on it, and neither
-// limits of bodies nor timeouts of requests count.
+// startTunnel answers 101 and leaves the connection to a tunnel. From here on it carries no HTTP, and neither body
+// limits nor request timeouts apply.
 func (f *forwarder) startTunnel(ex *Exchange, service *http1.Tunnel) {
 	client := ex.conn
 	if client == nil {
