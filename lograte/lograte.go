@@ -1,5 +1,5 @@
-// Package lograte keeps a log readable, and cheap, while clients provoke its lines: of each kind one a second is written,
-// which tells how many were left out before it. What a line alone would say must be counted elsewhere, in a metric.
+// Package lograte keeps a log readable and cheap when clients provoke its lines: of each kind one a second is written,
+// with the number left out before it. What only such lines would show must also be counted in a metric.
 package lograte
 
 import (
@@ -10,17 +10,17 @@ import (
 	"unicode/utf8"
 )
 
-// interval is how often a line of one kind is written at most.
+// interval is the minimum time between two lines of one kind.
 const interval = time.Second
 
-// Kind is what lines have in common. Its words come from closed sets, never from a client: each Kind is remembered.
+// Kind is what lines have in common. Its values come from closed sets, never from a client: each Kind is remembered.
 type Kind struct {
 	Message  string
 	Reason   string // of the error table; "": none
 	Upstream string // the name of the service; "": none
 }
 
-// Log writes lines that clients provoke. It is safe for concurrent use.
+// Log writes lines that clients can provoke. It is safe for concurrent use.
 type Log struct {
 	log *slog.Logger
 	now func() time.Time
@@ -29,7 +29,7 @@ type Log struct {
 	kinds map[Kind]kindState
 }
 
-// kindState is what became of the lines of a Kind.
+// kindState is when a line of a Kind was last written.
 type kindState struct {
 	lastWritten time.Time
 	leftOut     int // since then
@@ -40,10 +40,10 @@ func New(log *slog.Logger, now func() time.Time) *Log {
 	return &Log{log: log, now: now, kinds: make(map[Kind]kindState)}
 }
 
-// Warn writes a warning with args, unless one of its kind was written within the last second.
+// Warn logs a warning with args, unless one of its kind was written within the last second.
 func (l *Log) Warn(k Kind, args ...any) { l.write(slog.LevelWarn, k, args) }
 
-// Error writes an error with args, unless one of its kind was written within the last second.
+// Error logs an error with args, unless one of its kind was written within the last second.
 func (l *Log) Error(k Kind, args ...any) { l.write(slog.LevelError, k, args) }
 
 func (l *Log) write(level slog.Level, k Kind, args []any) {
@@ -51,9 +51,9 @@ func (l *Log) write(level slog.Level, k Kind, args []any) {
 	if !due {
 		return
 	}
-	for _, word := range []struct{ key, value string }{{"reason", k.Reason}, {"upstream", k.Upstream}} {
-		if word.value != "" {
-			args = append(args, word.key, word.value)
+	for _, attr := range []struct{ key, value string }{{"reason", k.Reason}, {"upstream", k.Upstream}} {
+		if attr.value != "" {
+			args = append(args, attr.key, attr.value)
 		}
 	}
 	if leftOut > 0 {
@@ -77,10 +77,10 @@ func (l *Log) reserve(k Kind) (leftOut int, due bool) {
 	return w.leftOut, true
 }
 
-// maxClipped bounds what of a text from outside a line of the log holds, in bytes.
+// maxClipped bounds how much of an external text a log line contains, in bytes.
 const maxClipped = 1 << 10
 
-// Clip is a copy of a text from outside, cut between two characters when it is too long.
+// Clip is a copy of an external text, cut between two characters when it is too long.
 func Clip(text []byte) string {
 	if len(text) <= maxClipped {
 		return string(text)

@@ -18,14 +18,14 @@ import (
 	"wxgate/lograte"
 )
 
-// endpoint is a path of the operator's API.
+// endpoint is a path of the admin API.
 type endpoint struct {
 	pattern string   // of http.ServeMux
-	query   []string // the parameters that it knows
+	query   []string // known parameters
 	serve   http.HandlerFunc
 }
 
-// endpoints is the API for operators and for services of the team: users, their counters, bans and sessions.
+// endpoints is the API for operators and services of the team: users, their counters, bans and sessions.
 func (s *Server) endpoints() []endpoint {
 	r, users, sessions := s.responder, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
 	transfer, calls := transfer{r, s.deps.Authn}, weChatCalls{r, s.deps.WeChat}
@@ -48,7 +48,7 @@ func (s *Server) endpoints() []endpoint {
 	}
 }
 
-// The bounds of one request of the API, imports and exports apart.
+// The bounds of one API request, except imports and exports.
 const (
 	requestTimeout   = 20 * time.Second
 	requestBodyLimit = 64 << 10
@@ -62,7 +62,7 @@ type responder struct {
 	now        func() time.Time
 }
 
-// handleChange is answering for what changes something, which is logged.
+// handleChange is handle for a request that changes something, which is logged.
 func (a responder) handleChange(do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return a.handle(func(r *http.Request) (any, error) {
 		data, err := do(r)
@@ -89,15 +89,16 @@ func (a responder) handle(do func(*http.Request) (data any, err error)) http.Han
 }
 
 func (a responder) succeed(w http.ResponseWriter, data any) {
-	said, err := answer.Success("success", data, a.now())
+	success, err := answer.Success("success", data, a.now())
 	if err != nil {
 		a.fail(w, err)
 		return
 	}
-	said.Write(w)
+	success.Write(w)
 }
 
-// fail answers with the error's row. The reader runs this gateway, so what is wrong with a request is said in detail.
+// fail answers with the error's row of the table. The reader operates this gateway, so the answer has the details of
+// what is wrong with a request.
 func (a responder) fail(w http.ResponseWriter, err error) {
 	f, id, detail := a.errors.Lookup(err), answer.NewRequestID(), err.Error()
 	if f.Status >= http.StatusInternalServerError {
@@ -107,7 +108,7 @@ func (a responder) fail(w http.ResponseWriter, err error) {
 	f.Refusal(f.Message, detail, id, a.now()).Write(w)
 }
 
-// withUserID reads the id in the path.
+// withUserID parses the ID in the path.
 func withUserID(do func(r *http.Request, id int64) (any, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		id, err := parseUserID(r.PathValue("id"))
@@ -118,7 +119,7 @@ func withUserID(do func(r *http.Request, id int64) (any, error)) func(*http.Requ
 	}
 }
 
-// parseUserID takes 1 to 2^53-1, which a JavaScript number can hold.
+// parseUserID accepts 1 to 2^53-1, which a JavaScript number can represent.
 func parseUserID(text string) (int64, error) {
 	id, err := input.UserID(text)
 	if err != nil {
@@ -127,8 +128,8 @@ func parseUserID(text string) (int64, error) {
 	return id, err
 }
 
-// readObject reads a body that says it is JSON, which a form of a web page of others cannot say, and is an object with
-// none but the known keys: a key that is passed over could have been the point.
+// readObject reads a JSON object with none but the known keys: an ignored key could have been the point of the request.
+// It requires the Content-Type of JSON, which a form on a foreign web page cannot send.
 func readObject(r *http.Request, known ...string) (map[string]json.RawMessage, error) {
 	if err := requireContentType(r, "application/json"); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func requireContentType(r *http.Request, want string) error {
 	return nil
 }
 
-// bodyError is an error of reading a body.
+// bodyError is the error for a body that could not be read.
 func bodyError(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return answer.ErrBodyTooLarge

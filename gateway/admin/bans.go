@@ -33,7 +33,7 @@ func (a users) ban(r *http.Request, id int64) (any, error) {
 	return a.account(r.Context(), id)
 }
 
-// liftBan answers DELETE /api/users/{id}/ban; lifting what is not there changes nothing.
+// liftBan answers DELETE /api/users/{id}/ban; without a ban it changes nothing.
 func (a users) liftBan(r *http.Request, id int64) (any, error) {
 	if _, banned := a.authn.Users.Banned(id); banned {
 		if err := a.authn.Users.Ban(r.Context(), id, time.Time{}); err != nil {
@@ -43,7 +43,7 @@ func (a users) liftBan(r *http.Request, id int64) (any, error) {
 	return a.account(r.Context(), id)
 }
 
-// parseBan says when a ban ends. An end that has passed is a mistake and no way to lift a ban.
+// parseBan returns when a ban ends. An end in the past is a mistake, not a way to lift a ban.
 func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error) {
 	last := now.Add(maxBan)
 	until, err := last, error(nil)
@@ -69,7 +69,7 @@ func parseBan(body map[string]json.RawMessage, now time.Time) (time.Time, error)
 	return until, nil
 }
 
-// parseText reads the text that a JSON value is.
+// parseText parses a JSON value that must be a string.
 func parseText[T any](value json.RawMessage, parse func(string) (T, error)) (parsed T, err error) {
 	var text *string
 	if err := json.Unmarshal(value, &text); err != nil || text == nil {

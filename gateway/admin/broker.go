@@ -15,7 +15,7 @@ import (
 	"wxgate/gateway/answer"
 )
 
-// Broker calls WeChat with a mini-program's access_token, which services never see.
+// Broker calls WeChat with the access_token of a mini-program, which services never see.
 type Broker interface {
 	Call(ctx context.Context, method, path string, query url.Values, body []byte, contentType string) (wechat.Answer, error)
 }
@@ -23,10 +23,10 @@ type Broker interface {
 // brokerBodyLimit is the largest body of a call, in bytes: uploads of media stay below 2 MiB.
 const brokerBodyLimit = 2 << 20
 
-// headerAppID names the mini-program of a call where several are configured.
+// headerAppID names the mini-program of a call when several are configured.
 const headerAppID = "X-App-Id"
 
-// weChatCalls relays calls of WeChat's API.
+// weChatCalls relays calls to the API of WeChat.
 type weChatCalls struct {
 	responder
 
@@ -34,21 +34,21 @@ type weChatCalls struct {
 }
 
 // relay answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
-// path with the access_token added, and WeChat's answer comes back as it is.
+// path with the access_token added, and WeChat's answer is returned unchanged.
 func (a weChatCalls) relay(w http.ResponseWriter, r *http.Request) {
-	begun := a.now()
+	start := a.now()
 	broker, err := a.brokerFor(r.Header.Get(headerAppID))
 	errcode := 0
 	if err == nil {
 		errcode, err = relayCall(w, r, broker)
 	}
-	a.logCall(r, errcode, err, a.now().Sub(begun))
+	a.logCall(r, errcode, err, a.now().Sub(start))
 	if err != nil {
 		a.fail(w, err)
 	}
 }
 
-// logCall says who called which API of WeChat and what came of it, and nothing of what was said.
+// logCall logs who called which API of WeChat and the outcome, but no content.
 func (a weChatCalls) logCall(r *http.Request, errcode int, err error, took time.Duration) {
 	outcome := "errcode " + strconv.Itoa(errcode)
 	if err != nil {
@@ -58,7 +58,7 @@ func (a weChatCalls) logCall(r *http.Request, errcode int, err error, took time.
 		"outcome", outcome, "duration_ms", took.Milliseconds())
 }
 
-// knownApp is the mini-program that a call names, "" unless it is one of ours: the log holds no text of strangers.
+// knownApp is the mini-program that a call names, "" unless it is configured: the log contains no arbitrary text.
 func (a weChatCalls) knownApp(r *http.Request) string {
 	named := r.Header.Get(headerAppID)
 	if _, known := a.brokers[named]; !known {
@@ -67,7 +67,7 @@ func (a weChatCalls) knownApp(r *http.Request) string {
 	return named
 }
 
-// brokerFor is the client of the mini-program that a call names, or of the only one there is.
+// brokerFor is the client of the mini-program that a call names, or of the only one configured.
 func (a weChatCalls) brokerFor(appID string) (Broker, error) {
 	if appID == "" && len(a.brokers) == 1 {
 		for _, only := range a.brokers {
@@ -89,27 +89,29 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode i
 	if err != nil {
 		return 0, fmt.Errorf("%w: the body broke off: %w", answer.ErrInvalidRequest, err)
 	}
-	said, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
+	reply, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
 	if errors.Is(err, wechat.ErrInvalidCall) {
 		return 0, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	if err != nil {
 		return 0, authn.WeChatFailure(err)
 	}
-	w.Header().Set("Content-Type", said.ContentType)
+	w.Header().Set("Content-Type", reply.ContentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(said.Body) // the service has left: nobody to tell
-	return said.Errcode, nil
+	_, _ = w.Write(reply.Body) // the service has left: there is nobody to tell
+	return reply.Errcode, nil
 }
 
-// checkSessionKey answers POST /api/users/{id}/session-key/check: whether WeChat still holds the user's newest session_key.
+// checkSessionKey answers POST /api/users/{id}/session-key/check: whether the user's newest session_key is still valid
+// at WeChat.
 func (a users) checkSessionKey(r *http.Request, id int64) (any, error) {
 	valid, err := a.authn.OpenData.CheckSessionKey(r.Context(), id)
 	return map[string]bool{"valid": valid}, err
 }
 
-// resetSessionKey answers POST /api/users/{id}/session-key/reset: WeChat replaces the key, the old one is dead at once.
+// resetSessionKey answers POST /api/users/{id}/session-key/reset: WeChat replaces the key, and the old one is invalid
+// at once.
 func (a users) resetSessionKey(r *http.Request, id int64) (any, error) {
 	return map[string]int64{"id": id}, a.authn.OpenData.ResetSessionKey(r.Context(), id)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// connLimiter bounds the connections of the admin listener, so that they cannot take the descriptors of the public one.
-// At the bound the connection that has waited longest for a request gives way to a new one: idle and half-sent requests
-// keep out neither the operator nor a probe.
+// connLimiter bounds the connections of the admin listener, so that they cannot exhaust the file descriptors of the
+// public one. At the bound a new connection replaces the one that has waited longest for a request: idle and half-sent
+// requests keep out neither the operator nor a probe.
 type connLimiter struct {
 	max              int
 	evicted, refused prometheus.Counter
@@ -21,7 +21,7 @@ type connLimiter struct {
 	open map[*trackedConn]struct{}
 }
 
-// newConnLimiter declares its series on reg.
+// newConnLimiter registers its series with reg.
 func newConnLimiter(most int, reg prometheus.Registerer) *connLimiter {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_admin_connections_refused_total", Help: "Admin connections closed at the bound: idle ones that gave way, and new ones.",
@@ -41,13 +41,13 @@ func (a *connLimiter) count() int {
 	return len(a.open)
 }
 
-// listener is the admin listener with its bound.
+// listener is the admin listener with bounded connections.
 type listener struct {
 	net.Listener
 	limiter *connLimiter
 }
 
-// Accept returns the next connection that has a place, made free if need be.
+// Accept returns the next connection within the bound, after closing an idle one if need be.
 func (l listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -61,7 +61,7 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-// add makes room for a connection; nil when all others are being answered.
+// add tracks a new connection, in place of an idle one at the bound; nil when all are being answered.
 func (a *connLimiter) add(conn net.Conn) *trackedConn {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -89,15 +89,15 @@ func (a *connLimiter) longestWaiting() (longest *trackedConn) {
 	return longest
 }
 
-// trackedConn is a connection to the admin listener. The lock of conns guards it.
+// trackedConn is a connection to the admin listener. The lock of connLimiter guards it.
 type trackedConn struct {
 	net.Conn
 	limiter   *connLimiter
-	since     time.Time // when it was accepted, or answered last
+	since     time.Time // when it was accepted, or last answered
 	answering bool
 }
 
-// Close also gives the place back.
+// Close also stops tracking the connection.
 func (c *trackedConn) Close() error {
 	c.limiter.mu.Lock()
 	delete(c.limiter.open, c)
@@ -105,10 +105,10 @@ func (c *trackedConn) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *trackedConn) setAnswering(now bool) {
+func (c *trackedConn) setAnswering(answering bool) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
-	c.answering, c.since = now, time.Now()
+	c.answering, c.since = answering, time.Now()
 }
 
 // connKey is the key of the connection in a request's context.
@@ -118,7 +118,7 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// markAnswering keeps the connections of requests that are being answered.
+// markAnswering keeps connections from being replaced while a request is being answered.
 func markAnswering(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*trackedConn); ok {

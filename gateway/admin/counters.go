@@ -26,7 +26,7 @@ func (a users) addCounters(r *http.Request, id int64) (any, error) {
 	return newAuthor(user), nil
 }
 
-// parseCounters is strict: an increment that is passed over or rounded would never be missed by anybody.
+// parseCounters is strict: nobody would notice an increment that is ignored or rounded.
 func parseCounters(body map[string]json.RawMessage) (add authn.Counters, err error) {
 	if len(body) == 0 {
 		return add, fmt.Errorf("%w: there is no counter to change", answer.ErrInvalidRequest)

@@ -11,8 +11,8 @@ import (
 // exportPage is how many users are read at once.
 const exportPage = 500
 
-// exportUsers answers GET /api/users/export: every user as one line of JSON, by id, in the form that an import takes.
-// A reader who sees the answer end properly has all of them: after an error the connection breaks.
+// exportUsers answers GET /api/users/export: every user as one line of JSON, by ID, in the format of an import. An
+// answer that ends properly is complete: after an error the connection is aborted.
 func (a transfer) exportUsers(w http.ResponseWriter, r *http.Request) {
 	page, err := a.authn.Users.List(r.Context(), 0, exportPage)
 	if err != nil {
@@ -29,12 +29,12 @@ func (a transfer) exportUsers(w http.ResponseWriter, r *http.Request) {
 		page, err = a.authn.Users.List(r.Context(), page[len(page)-1].ID, exportPage)
 		if err != nil {
 			a.log.Error("export broke off", "error", err)
-			panic(http.ErrAbortHandler) // the documented way to break the connection
+			panic(http.ErrAbortHandler) // the documented way to abort the connection
 		}
 	}
 }
 
-// writeExportPage writes one page, and gives the reader time for it.
+// writeExportPage writes one page, and extends the write deadline for it.
 func writeExportPage(w http.ResponseWriter, page []storage.User) error {
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err

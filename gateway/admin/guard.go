@@ -17,17 +17,18 @@ import (
 
 // guard decides who may use the admin listener.
 type guard struct {
-	tokenRequired bool              // there is a token
-	token         [sha256.Size]byte // its hash, so that comparing takes the same time whatever the length
+	tokenRequired bool              // server.admin_token is set
+	token         [sha256.Size]byte // its hash, so that comparing takes constant time for any length
 }
 
 func newGuard(token secret.Text) guard {
 	return guard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
 }
 
-// check refuses callers without the token. Without one, being on this machine is the permission, which the address at the
-// other end shows and no header can; a browser is there too, so what a web page of others could send is refused: by its
-// Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which its Host still shows.
+// check refuses callers without the token. If none is set, being on this machine is the permission, which the remote
+// address proves and no header can. A browser runs here too, so requests that a foreign web page could send are
+// refused: by their Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which the Host
+// still shows.
 func (g guard) check(r *http.Request) error {
 	switch {
 	case !sameOrigin(r):
@@ -47,7 +48,7 @@ func (g guard) matches(token string) bool {
 	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
-// guarded lets through whom the guard admits.
+// guarded serves only requests that pass the guard.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := newGuard(s.deps.Token()).check(r); err != nil {
@@ -59,7 +60,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// sameOrigin reports whether a request is no browser's, or that of a page that this listener served.
+// sameOrigin reports whether a request comes from no browser, or from a page that this listener served.
 func sameOrigin(r *http.Request) bool {
 	for _, origin := range r.Header["Origin"] {
 		if u, err := url.Parse(origin); err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
@@ -69,13 +70,13 @@ func sameOrigin(r *http.Request) bool {
 	return true
 }
 
-// onThisMachine reports whether a peer is on loopback, or at the other end of a Unix socket, which has no address.
+// onThisMachine reports whether a peer is on loopback, or on a Unix socket, which has no address.
 func onThisMachine(peer string) bool {
 	addr, err := netip.ParseAddrPort(peer)
 	return err == nil && addr.Addr().Unmap().IsLoopback() || peer == "" || peer == "@"
 }
 
-// hostOf is a Host header without its port and brackets.
+// hostOf is a Host header without port and brackets.
 func hostOf(header string) string {
 	if host, _, err := net.SplitHostPort(header); err == nil {
 		return host
@@ -88,7 +89,7 @@ func loopbackHost(host string) bool {
 	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
-// bearerToken is the request's bearer token, "" when there is none or more than one.
+// bearerToken is the bearer token of a request, "" when there is none or more than one Authorization header.
 func bearerToken(r *http.Request) string {
 	const scheme = "Bearer "
 	values := r.Header["Authorization"]

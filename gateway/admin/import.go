@@ -25,39 +25,39 @@ import (
 const (
 	importBodyLimit    = 64 << 20
 	importLineLimit    = 64 << 10
-	importBatch        = 256 // users that are written at once, so that they share commits
+	importBatch        = 256 // users written concurrently, so that they share commits
 	maxImportErrors    = 100
-	importBatchTimeout = time.Minute // for a batch to arrive and be written
+	importBatchTimeout = time.Minute // for one batch to arrive and be written
 )
 
-// ndjson is one JSON value a line.
+// ndjson is one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-// transfer takes users over and gives them out.
+// transfer imports and exports users.
 type transfer struct {
 	responder
 
 	authn *authn.Authn
 }
 
-// ImportReport is what became of the lines of an import.
+// ImportReport is the outcome of an import.
 type ImportReport struct {
-	Imported int           `json:"imported"` // users who are here now, those who were here before too
+	Imported int           `json:"imported"` // users who exist now, including those who existed before
 	Failed   int           `json:"failed"`
-	Errors   []ImportError `json:"errors"` // the first ones
-	Warned   int           `json:"warned"` // users who were taken without something
+	Errors   []ImportError `json:"errors"` // the first of them
+	Warned   int           `json:"warned"` // users imported without some of their fields
 	Warnings []ImportError `json:"warnings"`
 }
 
-// ImportError is a line that was not taken, or not whole.
+// ImportError is a line that was not imported, or not completely.
 type ImportError struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason,omitempty"` // of the error table
 	Detail string `json:"detail"`
 }
 
-// importUsers answers POST /api/users: one user a line, as the export writes them. Lines that cannot be taken are
-// reported and passed over; what was taken before stays, and the same import can be sent again.
+// importUsers answers POST /api/users: one user per line, in the format of an export. Lines that cannot be imported are
+// reported and skipped; the others stay imported, and the same import can be sent again.
 func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 	if err := requireContentType(r, ndjson); err != nil {
 		a.fail(w, err)
@@ -75,21 +75,21 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 	a.succeed(w, i.report)
 }
 
-// importer takes users over in batches.
+// importer imports users in batches.
 type importer struct {
 	transfer
 
-	ctx     context.Context // it lives for one request
+	ctx     context.Context // of the request
 	control *http.ResponseController
 	batch   []importLine
-	claimed map[any]bool // ids and openids of the batch
+	claimed map[any]bool // IDs and openids of the batch
 	report  ImportReport
 }
 
 type importLine struct {
 	number  int
 	user    storage.User
-	dropped []string // what the user is taken without
+	dropped []string // fields that are left out
 }
 
 func (i *importer) run(r *http.Request) error {
@@ -100,7 +100,7 @@ func (i *importer) run(r *http.Request) error {
 		number++
 		line := lines.Bytes()
 		if number == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff")) // the byte order mark that Windows writes
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // the byte order mark of Windows
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -118,7 +118,7 @@ func (i *importer) run(r *http.Request) error {
 	return i.flush()
 }
 
-// addLine puts a line into the batch. Two lines that claim the same id or openid never share one: the first must win.
+// addLine adds a line to the batch. Two lines that claim the same ID or openid never share one: the first must win.
 func (i *importer) addLine(number int, line []byte) error {
 	user, dropped, err := parseImport(line)
 	if err != nil {
@@ -139,7 +139,7 @@ func (i *importer) addLine(number int, line []byte) error {
 	return nil
 }
 
-// importBody is a line as it is read. Times are read apart: one that is written otherwise is not worth a user.
+// importBody is a line as it is parsed. Times are parsed separately: an invalid one is no reason to lose a user.
 type importBody struct {
 	storage.User
 
@@ -147,8 +147,8 @@ type importBody struct {
 	UpdatedAt json.RawMessage `json:"updated_at"` // becomes the time of the import
 }
 
-// parseImport reads one line, and says what it is taken without. Unknown keys are refused: a nickName that is passed over
-// is a nickname that is lost.
+// parseImport parses one line, and reports which fields are left out. Unknown keys are refused: an ignored nickName is
+// a lost nickname.
 func parseImport(line []byte) (u storage.User, dropped []string, err error) {
 	if !utf8.Valid(line) {
 		return u, nil, fmt.Errorf("%w: the line is not UTF-8", answer.ErrInvalidRequest)
@@ -171,7 +171,7 @@ func parseImport(line []byte) (u storage.User, dropped []string, err error) {
 	return u, dropped, nil
 }
 
-// describeDecodeError says in the words of JSON what Go's decoder says of its own types.
+// describeDecodeError describes an error of Go's decoder in terms of JSON.
 func describeDecodeError(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		wanted := "a whole number"
@@ -183,7 +183,7 @@ func describeDecodeError(err error) error {
 	return err
 }
 
-// flush writes the batch. An error that is not about one line ends the import.
+// flush writes the batch. An error that is not about a single line ends the import.
 func (i *importer) flush() error {
 	deadline := time.Now().Add(importBatchTimeout)
 	if err := errors.Join(i.control.SetReadDeadline(deadline), i.control.SetWriteDeadline(deadline)); err != nil {

@@ -10,11 +10,11 @@ import (
 	"wxgate/gateway/answer"
 )
 
-// anyParameter stands for all: they are somebody else's.
+// anyParameter allows all parameters: they are for WeChat to check.
 const anyParameter = "*"
 
-// withKnownQuery serves only requests whose query has none but the known parameters, each once: one that is passed over could
-// have been the point, and GET /api/users?openid=… would be everybody.
+// withKnownQuery serves only requests whose query has none but the known parameters, each once: an ignored one could
+// have been the point, and GET /api/users?openid=… would list everybody.
 func (a responder) withKnownQuery(known []string, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := checkQuery(r.URL.RawQuery, known); err != nil {
@@ -44,7 +44,7 @@ func checkQuery(raw string, known []string) error {
 	return nil
 }
 
-// checkExclusive wants a parameter that decides everything to stand alone, or with the others that belong to it.
+// checkExclusive refuses other parameters beside name, except those that belong to it.
 func checkExclusive(query url.Values, name string, others ...string) error {
 	for other := range query {
 		if other != name && !slices.Contains(others, other) {

@@ -1,6 +1,6 @@
-// Package admin is the operator's listener: probes, metrics, and the API that operators and services of the team ask for
-// users, their counters, bans and sessions, and for WeChat's server-side API. It answers this machine alone unless
-// server.admin_token is set.
+// Package admin is the admin listener: probes, metrics, and the API for operators and services of the team, with users,
+// their counters, bans and sessions, and WeChat's server-side API. It answers only this machine unless server.admin_token
+// is set.
 package admin
 
 import (
@@ -22,13 +22,13 @@ import (
 	"wxgate/secret"
 )
 
-// Store is what readiness asks of the store.
+// Store is what readiness needs of the store.
 type Store interface {
-	// Ready says why the store cannot write, nil when it can.
+	// Ready returns why the store cannot write, nil when it can.
 	Ready(ctx context.Context) error
 }
 
-// Deps are what a Server works with; those that may be nil say so.
+// Deps are the dependencies of a Server; those that may be nil say so.
 type Deps struct {
 	Authn      *authn.Authn
 	Store      Store
@@ -36,15 +36,15 @@ type Deps struct {
 	Errors     answer.Table
 	Metrics    *prometheus.Registry
 	Log        *slog.Logger
-	LimitedLog *lograte.Log // the lines that clients provoke
-	LogFault   func() error // why lines of the log are being lost, nil while none are; nil: nobody knows
+	LimitedLog *lograte.Log // for lines that clients can provoke
+	LogFault   func() error // why log lines are being lost, nil while none are; may be nil
 	Now        func() time.Time
 	Token      func() secret.Text // server.admin_token, which a reload may change
 	Draining   func() bool        // reports whether new requests should go elsewhere
 }
 
-// Server is the operator's listener: probes, metrics and the API of api.go. It runs on net/http, apart from the public
-// one. It is safe for concurrent use.
+// Server is the admin listener: probes, metrics and the API of api.go. It runs on net/http, separate from the public
+// listener. It is safe for concurrent use.
 type Server struct {
 	deps      Deps
 	responder responder
@@ -52,7 +52,7 @@ type Server struct {
 	conns     *connLimiter
 }
 
-// New returns a Server that holds maxConns connections at most. It declares its series on deps.Metrics.
+// New returns a Server with at most maxConns connections. It registers its series with deps.Metrics.
 func New(maxConns int, deps Deps) *Server {
 	s := &Server{
 		deps:      deps,
@@ -105,10 +105,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	probe(w, http.StatusOK, text)
 }
 
-// degradations are the faults with which traffic should go on coming: taking every instance out would make an outage of
-// each.
+// degradations are the faults despite which traffic should continue: taking every instance out of service would turn
+// each into an outage.
 func (s *Server) degradations(ctx context.Context) (words []string) {
-	if err := s.deps.Store.Ready(ctx); err != nil { // tokens are served all the same
+	if err := s.deps.Store.Ready(ctx); err != nil { // requests with a token are still served
 		words = append(words, "logins are refused: the storage does not take writes")
 	}
 	if s.deps.LogFault == nil {
@@ -123,10 +123,10 @@ func (s *Server) degradations(ctx context.Context) (words []string) {
 func probe(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintln(w, text) // the prober has left: nobody to tell
+	_, _ = fmt.Fprintln(w, text) // the prober has left: there is nobody to tell
 }
 
-// Serve answers the operator on ln until Shutdown.
+// Serve answers on ln until Shutdown.
 func (s *Server) Serve(ln net.Listener) error {
 	if err := s.server.Serve(listener{ln, s.conns}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the admin listener: %w", err)

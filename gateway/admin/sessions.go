@@ -13,7 +13,7 @@ import (
 // sessions are the endpoints of sessions.
 type sessions struct{ authn *authn.Authn }
 
-// Session is a session as the operator sees it.
+// Session is a session as shown to the operator.
 type Session struct {
 	ID          string      `json:"id"`
 	UserID      int64       `json:"user_id"`
@@ -29,13 +29,13 @@ func newSession(s storage.Session) Session {
 	}
 }
 
-// SessionList is a page of a user's sessions.
+// SessionList is one page of a user's sessions.
 type SessionList struct {
 	Sessions []Session `json:"sessions"`
-	Next     *string   `json:"next"` // what after must be for the next page; null: this is the last
+	Next     *string   `json:"next"` // the value of after for the next page; null: this is the last page
 }
 
-// list answers GET /api/users/{id}/sessions with a page of them, the oldest first.
+// list answers GET /api/users/{id}/sessions with one page, oldest first.
 func (a sessions) list(r *http.Request, id int64) (any, error) {
 	if _, err := a.authn.Users.ByID(r.Context(), id); err != nil {
 		return nil, err

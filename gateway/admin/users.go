@@ -15,7 +15,7 @@ import (
 	"wxgate/storage"
 )
 
-// The bounds of one answer with users.
+// The bounds of one answer that lists users.
 const (
 	maxAuthors          = 100
 	maxUsersPerPage     = 1000
@@ -28,7 +28,7 @@ type users struct {
 	now   func() time.Time
 }
 
-// author is a user as everybody may see them, beside what they wrote.
+// author is the public view of a user, shown next to what they wrote.
 type author struct {
 	ID             int64       `json:"id"`
 	Nickname       string      `json:"nickname"`
@@ -48,7 +48,7 @@ func newAuthor(u storage.User) author {
 	}
 }
 
-// Account is a user as the operator sees them.
+// Account is a user as shown to the operator.
 type Account struct {
 	answer.User
 
@@ -58,11 +58,11 @@ type Account struct {
 }
 
 func (a users) newAccount(u storage.User) Account {
-	seen := Account{User: answer.NewUser(u), AppID: u.AppID, UnionID: u.UnionID}
+	account := Account{User: answer.NewUser(u), AppID: u.AppID, UnionID: u.UnionID}
 	if until, banned := a.authn.Users.Banned(u.ID); banned {
-		seen.BannedUntil = &answer.Time{Time: until}
+		account.BannedUntil = &answer.Time{Time: until}
 	}
-	return seen
+	return account
 }
 
 // account reads one user.
@@ -77,8 +77,7 @@ func (a users) account(ctx context.Context, id int64) (any, error) {
 // show answers GET /api/users/{id}.
 func (a users) show(r *http.Request, id int64) (any, error) { return a.account(r.Context(), id) }
 
-// list answers GET /api/users: with ids the authors of something, with an openid its account, else a page of
-// accounts.
+// list answers GET /api/users: with ids as authors, with an openid its account, and otherwise a page of accounts.
 func (a users) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	switch {
@@ -96,7 +95,7 @@ func (a users) list(r *http.Request) (any, error) {
 	return a.accounts(r.Context(), query)
 }
 
-// byOpenID is a page with the user of an openid, or with nobody.
+// byOpenID is a page with the user of an openid, or an empty one.
 func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) {
 	page := UserPage{Users: []Account{}}
 	user, err := a.authn.Users.ByOpenID(ctx, appID, openID)
@@ -109,7 +108,7 @@ func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) 
 	return page, err
 }
 
-// authors are the users with those ids, in that order; an unknown one is left out.
+// authors are the users with those IDs, in that order; unknown ones are left out.
 func (a users) authors(ctx context.Context, ids string) (any, error) {
 	wanted, err := parseUserIDs(ids)
 	if err != nil {
@@ -129,7 +128,7 @@ func (a users) authors(ctx context.Context, ids string) (any, error) {
 	return map[string]any{"users": found}, nil
 }
 
-// parseUserIDs reads ids with commas between them, each once.
+// parseUserIDs parses IDs separated by commas, and drops duplicates.
 func parseUserIDs(text string) ([]int64, error) {
 	var ids []int64
 	seen := map[int64]bool{}
@@ -149,13 +148,13 @@ func parseUserIDs(text string) ([]int64, error) {
 	return ids, nil
 }
 
-// UserPage is a part of the list of all users.
+// UserPage is one page of the list of all users.
 type UserPage struct {
 	Users []Account `json:"users"`
-	Next  *int64    `json:"next"` // what after must be for the next page; null: this is the last
+	Next  *int64    `json:"next"` // the value of after for the next page; null: this is the last page
 }
 
-// accounts are the users after an id, by id.
+// accounts are the users after an ID, in order of their IDs.
 func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 	after, err := input.QueryCount(query, "after", 0, 0, input.LargestID)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package answer is what the gateway itself says, on both of its listeners: the envelope, and the one table of what an
-// error is in HTTP. It knows every package whose errors reach a client, and nothing of how a request came.
+// Package answer makes the answers of the gateway itself, on both of its listeners: the envelope, and the one table that
+// maps errors to HTTP. It knows every package whose errors reach a client, and nothing of how a request arrived.
 package answer
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// HeaderRequestID carries the id by which logs, answers and services name one request.
+// HeaderRequestID carries the ID of a request in logs, answers and requests to services.
 const HeaderRequestID = "X-Request-Id"
 
 // NewRequestID returns 16 random characters of base64url.
@@ -25,7 +25,7 @@ func NewRequestID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// success is the envelope of an answer of ours.
+// success is the envelope of a successful answer.
 type success struct {
 	Code      int    `json:"code"`
 	Message   string `json:"message"`
@@ -33,18 +33,18 @@ type success struct {
 	Timestamp string `json:"timestamp"`
 }
 
-// refusal is the envelope of an error of ours.
+// refusal is the envelope of an error.
 type refusal struct {
 	Code      int    `json:"code"`
 	Message   string `json:"message"`
 	Error     string `json:"error"`
 	Reason    string `json:"reason"`
-	Detail    string `json:"detail,omitempty"` // to the operator alone: what is wrong with the request
+	Detail    string `json:"detail,omitempty"` // for the operator only: what is wrong with the request
 	RequestID string `json:"request_id"`
 	Timestamp string `json:"timestamp"`
 }
 
-// Answer is an answer of ours before one of the two listeners writes it.
+// Answer is an answer of the gateway, not yet written by one of the two listeners.
 type Answer struct {
 	status int
 	header [][2]string
@@ -53,7 +53,7 @@ type Answer struct {
 
 func (a *Answer) set(name, value string) { a.header = append(a.header, [2]string{name, value}) }
 
-// JSON is an answer with v, without the envelope; HTML characters stay as they are, because the reader is no browser.
+// JSON is an answer with v, without the envelope. HTML characters are not escaped, because no browser reads it.
 func JSON(status int, v any) (Answer, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -68,12 +68,12 @@ func JSON(status int, v any) (Answer, error) {
 	}}, nil
 }
 
-// Success is 200 with data in the envelope.
+// Success is a 200 with data in the envelope.
 func Success(message string, data any, now time.Time) (Answer, error) {
 	return JSON(http.StatusOK, success{http.StatusOK, message, data, timestamp(now)})
 }
 
-// Fixed is the operator's own text, so it has no envelope. An empty body is none.
+// Fixed is an answer with text of the operator, without an envelope. An empty body means none.
 func Fixed(status int, body string) Answer {
 	a := Answer{status: status, body: []byte(body)}
 	switch {
@@ -86,8 +86,8 @@ func Fixed(status int, body string) Answer {
 	return a
 }
 
-// Refusal is the answer that a row of the error table stands for. message is the row's own or a more exact one; detail is
-// for the operator alone, "" on the public listener.
+// Refusal is the answer for a row of the error table. message is the row's own or a more specific one; detail is for
+// the operator only, "" on the public listener.
 func (f Failure) Refusal(message, detail, requestID string, now time.Time) Answer {
 	a, err := JSON(f.Status, refusal{f.Status, message, http.StatusText(f.Status), f.Reason, detail, requestID, timestamp(now)})
 	if err != nil {
@@ -103,7 +103,7 @@ func (f Failure) Refusal(message, detail, requestID string, now time.Time) Answe
 	return a
 }
 
-// Fill makes the answer that of the public listener. Header fields that resp has already stay.
+// Fill sets resp, on the public listener, to the answer. Other header fields of resp are kept.
 func (a Answer) Fill(resp *fasthttp.Response) {
 	resp.SetStatusCode(a.status)
 	for _, h := range a.header {
@@ -118,10 +118,10 @@ func (a Answer) Write(w http.ResponseWriter) {
 		w.Header().Set(h[0], h[1])
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // the operator has left: nobody to tell
+	_, _ = w.Write(a.body) // the operator has left: there is nobody to tell
 }
 
-// Bytes is the answer as the last one of a connection that no server gets to see, its head included.
+// Bytes is the answer with its head, as the last one of a connection that never reaches a server.
 func (a Answer) Bytes(now time.Time) []byte {
 	a.set(fasthttp.HeaderDate, now.UTC().Format(http.TimeFormat))
 	a.set(fasthttp.HeaderContentLength, strconv.Itoa(len(a.body)))
@@ -136,7 +136,7 @@ func (a Answer) Bytes(now time.Time) []byte {
 	return b.Bytes()
 }
 
-// challenge is what RFC 6750 §3 has for a reason of ours: an error only for requests that carried a token.
+// challenge is the challenge of RFC 6750 §3 for a reason: with an error only for requests that carried a token.
 func challenge(reason string) string {
 	switch reason {
 	case "token_missing", "cloud_identity_missing":

@@ -12,7 +12,7 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// What the gateway itself refuses, each with its row in the error table.
+// Errors of the gateway itself, each with a row in the error table.
 var (
 	ErrInvalidRequest = errors.New("invalid request")
 	ErrNoRoute        = errors.New("no route")
@@ -31,8 +31,8 @@ var (
 	ErrAdminOrigin = errors.New("the admin listener is not for web pages of others")
 )
 
-// Failure is one row of the error table: the only place that knows what an error is in HTTP. It is the reason in the
-// body, the label of the metric and the line in docs/api.md.
+// Failure is one row of the error table, the only place that maps an error to HTTP. Its reason is the one in the body,
+// in the label of the metric and in docs/api.md.
 type Failure struct {
 	err        error
 	Status     int
@@ -44,7 +44,7 @@ type Failure struct {
 // Table is the error table.
 type Table []Failure
 
-// NewTable returns the error table. 401 always means that logging in again helps. An error without a row is a 500.
+// NewTable returns the error table. A 401 always means that logging in again helps. An error without a row is a 500.
 func NewTable() Table {
 	return Table{
 		{token.ErrMissing, 401, "token_missing", "请先登录", 0},
@@ -76,15 +76,15 @@ func NewTable() Table {
 		{ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{ErrDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
 		{ErrTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
-		{http1.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before its other kinds: a bound of ours is no fault of the service
-		{http1.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric alone: nobody is there to read it
+		{http1.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before the more general errors: a limit of ours is no fault of the service
+		{http1.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric only: the client has left
 		{http1.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
 		{http1.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
 		{http1.ErrInvalid, 502, "upstream_invalid", "服务响应异常", 0},
 		{http1.ErrTimeout, 504, "upstream_timeout", "服务响应超时", 0},
 		{breaker.ErrOpen, 503, "breaker_open", "服务暂时不可用，请稍后再试", 1},
 		{http1.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
-		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // no 401: logging in again does not help
+		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // not a 401: logging in again does not help
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
 		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
 		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
@@ -98,7 +98,7 @@ func NewTable() Table {
 	}
 }
 
-// Lookup finds the row of an error; the last row serves all that have none.
+// Lookup finds the row of an error; the last row is for errors that have none.
 func (t Table) Lookup(err error) Failure {
 	for _, f := range t {
 		if errors.Is(err, f.err) {
@@ -108,8 +108,8 @@ func (t Table) Lookup(err error) Failure {
 	return t[len(t)-1]
 }
 
-// MessageFor is the row's message. A failed login also carries WeChat's errcode, because teams search for the number; for
-// another API only where the user can do nothing about it.
+// MessageFor is the message of the row for an error. A failed login also carries WeChat's errcode, because teams search
+// for the number; other APIs only where the user can do nothing about it.
 func (f Failure) MessageFor(err error) string {
 	var field *authn.FieldError
 	if errors.As(err, &field) {

@@ -13,20 +13,20 @@ import (
 	"wxgate/storage"
 )
 
-// The bounds of one answer with sessions. authn.sessions.max_per_user is 50 by default, so there is one page.
+// The bounds of a page of sessions. authn.sessions.max_per_user is 50 by default, so one page is enough.
 const (
 	maxSessionsPerPage     = 100
 	defaultSessionsPerPage = 50
 )
 
-// SessionPage is a part of the list of a user's sessions.
+// SessionPage is one page of the list of a user's sessions.
 type SessionPage struct {
 	Sessions []storage.Session
 	Limit    int
-	Next     string // what after must be for the next page; empty: this is the last
+	Next     string // the value of after for the next page; empty: this is the last page
 }
 
-// ListSessions reads the page that a query asks for: limit sessions behind after, the oldest first.
+// ListSessions reads the page for the query parameters limit and after, oldest sessions first.
 func ListSessions(ctx context.Context, sessions *authn.Sessions, userID int64, query url.Values) (SessionPage, error) {
 	limit, err := input.QueryCount(query, "limit", defaultSessionsPerPage, 1, maxSessionsPerPage)
 	if err != nil {
@@ -45,7 +45,7 @@ func ListSessions(ctx context.Context, sessions *authn.Sessions, userID int64, q
 	return page, err
 }
 
-// formatSessionCursor is a place in the list as a client gives it back.
+// formatSessionCursor is a position in the list as clients send it back.
 func formatSessionCursor(at storage.SessionCursor) string {
 	return strconv.FormatInt(at.CreatedAt.UnixMilli(), 10) + "." + at.ID
 }

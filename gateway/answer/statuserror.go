@@ -1,6 +1,6 @@
 package answer
 
-// StatusError is an invalid request for which HTTP has a status of its own. Its reason stays invalid_request.
+// StatusError is an invalid request for which HTTP has a specific status. Its reason is still invalid_request.
 type StatusError struct {
 	Status int
 	Detail string            // for logs

@@ -11,7 +11,7 @@ const timestampFormat = "2006-01-02T15:04:05.000Z"
 
 func timestamp(t time.Time) string { return t.UTC().Format(timestampFormat) }
 
-// Time is a time that is written in UTC with milliseconds, and read as RFC 3339 has it.
+// Time is encoded in UTC with milliseconds, and decoded from RFC 3339.
 type Time struct{ time.Time }
 
 // MarshalJSON never fails.
@@ -19,7 +19,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return t.UTC().AppendFormat(nil, `"`+timestampFormat+`"`), nil
 }
 
-// User is a user as they see themself.
+// User is a user as shown to themselves.
 type User struct {
 	ID             int64  `json:"id"`
 	OpenID         string `json:"openid"`
@@ -34,7 +34,7 @@ type User struct {
 	UpdatedAt      Time   `json:"updated_at"`
 }
 
-// NewUser is what a stored user is shown as.
+// NewUser is the view of a stored user.
 func NewUser(u storage.User) User {
 	return User{
 		u.ID, u.OpenID, u.Nickname, u.Avatar, u.Bio, u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount,

@@ -1,6 +1,6 @@
 // Package api answers the gateway's own endpoints: logins and tokens, sessions, the profile, and data that WeChat
-// encrypted. It is called once the chain has admitted a request, and knows only what its Call says. Its errors are those of
-// authn and of the table in package answer.
+// encrypted. The gateway calls it once its chain has accepted a request, and it knows only what is in its Call. Its errors are
+// those of authn and of the table in package answer.
 package api
 
 import (
@@ -16,39 +16,39 @@ import (
 	"wxgate/input"
 )
 
-// API has a handler for each endpoint. The handlers are to be called by Serve.
+// API has a handler for each endpoint. Handlers are to be called by Serve.
 type API struct {
 	auth *authn.Authn
 	now  func() time.Time
 }
 
-// New returns the endpoints of auth. now is the time of the answers' envelope.
+// New returns the endpoints of auth. now is the clock for the timestamps of answers.
 func New(auth *authn.Authn, now func() time.Time) *API { return &API{auth, now} }
 
-// Call is a request as the chain has admitted it.
+// Call is a request that the chain has accepted.
 type Call struct {
-	Subject *authn.Subject       // who it is from; never nil on endpoints that require a token
-	Cloud   *authn.CloudIdentity // who WeChat Cloud Run says is calling; nil: nobody, or it is not believed
+	Subject *authn.Subject       // its user; never nil on endpoints that require a token
+	Cloud   *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not trusted
 	Path    []byte               // decoded
-	Body    io.Reader            // bounded; nil: there is none
+	Body    io.Reader            // limited in size; nil: there is none
 	Limits  Limits
 
 	PhoneByDecryption bool // wechat.phone_by_decryption
-	SignedIdentities  bool // services get identities that are signed
+	SignedIdentities  bool // identity.signed: services get signed identities
 }
 
-// Limits are counted once the endpoint knows whom or what to count. Their errors refuse the request.
+// Limits are checked once the endpoint knows whom or what to count. Their errors refuse the request.
 type Limits interface {
-	Login(appID, openID string) error      // as soon as WeChat has said who logs in
+	Login(appID, openID string) error      // as soon as WeChat has named the openid
 	Write(userID int64) error              // before anything is written for a user
-	Phone() error                          // before WeChat is asked for a number
-	Decryption(decrypt func() error) error // around a decryption, which costs something only when it fails
+	Phone() error                          // before WeChat is called for a number
+	Decryption(decrypt func() error) error // around a decryption; only failures count
 }
 
 // callKey is the key of the call in a request's locals.
 type callKey struct{}
 
-// Serve answers a call with a handler.
+// Serve answers a call with one of the handlers of API.
 func Serve(c *fiber.Ctx, call *Call, handler fiber.Handler) error {
 	c.Locals(callKey{}, call)
 	return handler(c)
@@ -81,7 +81,7 @@ func writeJSON(c *fiber.Ctx, status int, v any) error {
 	return nil
 }
 
-// readJSON decodes a request's JSON body into v. Unknown fields are passed over: clients of all ages send them.
+// readJSON decodes the JSON body of a request into v. Unknown fields are ignored: clients of all versions send them.
 func readJSON(c *fiber.Ctx, v any) error {
 	body, err := readBody(c)
 	if err != nil {
@@ -90,7 +90,7 @@ func readJSON(c *fiber.Ctx, v any) error {
 	return decodeJSON(body, v)
 }
 
-// readBody reads the whole of a body that says it is JSON.
+// readBody reads the whole body, which must be JSON according to its Content-Type, if it has one.
 func readBody(c *fiber.Ctx) ([]byte, error) {
 	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
 		mediaType, _, err := mime.ParseMediaType(contentType)

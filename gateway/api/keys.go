@@ -6,7 +6,7 @@ import (
 	"wxgate/gateway/answer"
 )
 
-// Keys answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys that services verify tokens and identities with.
+// Keys answers GET /.well-known/jwks.json (RFC 7517 §5) with the keys for verifying tokens and identities.
 func (a *API) Keys(c *fiber.Ctx) error {
 	set := a.auth.Tokens.Keys().JWKS(callOf(c).SignedIdentities)
 	if len(set.Keys) == 0 {

@@ -13,8 +13,8 @@ import (
 	"wxgate/storage"
 )
 
-// loginRequest is the body of wx-login. Both spellings of the profile are in use: those of wx.getUserProfile and plain
-// ones.
+// loginRequest is the body of wx-login. Both spellings of the profile fields are in use: those of wx.getUserProfile and
+// plain ones.
 type loginRequest struct {
 	Code      string        `json:"code"`
 	CamelName lenientString `json:"nickName"`
@@ -23,7 +23,8 @@ type loginRequest struct {
 	Avatar    lenientString `json:"avatar"`
 }
 
-// lenientString is a text that comes beside a code. What is no text is none, and no reason to refuse the code.
+// lenientString is an optional string next to a code. A value of another type is ignored rather than a reason to refuse
+// the code.
 type lenientString string
 
 // UnmarshalJSON never fails.
@@ -35,7 +36,7 @@ func (a *lenientString) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// firstNonEmpty is the first of two that says something; nil: none does.
+// firstNonEmpty is the first of two strings that is not empty; nil: both are.
 func firstNonEmpty(a, b lenientString) *string {
 	s := string(a)
 	if s == "" {
@@ -47,7 +48,7 @@ func firstNonEmpty(a, b lenientString) *string {
 	return &s
 }
 
-// newLogin is the request as authn takes it; its strings are copies.
+// newLogin converts the request for authn; its strings are copies.
 func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 	return authn.Login{
 		Admit:    callOf(c).Limits.Login,
@@ -59,13 +60,13 @@ func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 	}
 }
 
-// loginAnswer is the data of a login.
+// loginAnswer is the data of the answer to a login.
 type loginAnswer struct {
 	tokenAnswer
 	User loginUser `json:"user"`
 }
 
-// tokenAnswer is an access token as RFC 6749 §5.1 writes it.
+// tokenAnswer is an access token in the format of RFC 6749 §5.1.
 type tokenAnswer struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
@@ -81,7 +82,8 @@ type loginUser struct {
 	CreatedAt answer.Time `json:"created_at"`
 }
 
-// readLogin reads the body of a login. A character that was cut in two, in a nickname, is no reason to refuse the code.
+// readLogin reads the body of a login. A nickname that was cut in the middle of a character is no reason to refuse the
+// code.
 func readLogin(c *fiber.Ctx, r *loginRequest) error {
 	body, err := readBody(c)
 	if err != nil {
@@ -103,7 +105,7 @@ func (a *API) Login(c *fiber.Ctx) error {
 	return a.succeed(c, loginAnswer{newTokenAnswer(grant), newLoginUser(grant.User)})
 }
 
-// legacyLoginAnswer is the answer of POST /api/v1/user/login, which older clients speak.
+// legacyLoginAnswer is the answer of POST /api/v1/user/login, for older clients.
 type legacyLoginAnswer struct {
 	StatusCode int    `json:"statusCode"`
 	Message    string `json:"message"`
@@ -125,9 +127,9 @@ func (a *API) LegacyLogin(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	dialect := legacyLoginAnswer{StatusCode: fiber.StatusOK, Message: "success"}
-	dialect.Data.Skey, dialect.Data.UserID = grant.Token, grant.User.ID
-	return writeJSON(c, fiber.StatusOK, dialect)
+	login := legacyLoginAnswer{StatusCode: fiber.StatusOK, Message: "success"}
+	login.Data.Skey, login.Data.UserID = grant.Token, grant.User.ID
+	return writeJSON(c, fiber.StatusOK, login)
 }
 
 // Refresh answers POST /api/v1/auth/refresh.
@@ -139,7 +141,7 @@ func (a *API) Refresh(c *fiber.Ctx) error {
 	return a.succeed(c, newTokenAnswer(grant))
 }
 
-// loggedOut is what logout says, in the envelope and in its data.
+// loggedOut is the message of logout, in the envelope and in its data.
 const loggedOut = "退出成功"
 
 // Logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.

@@ -36,7 +36,7 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	return a.succeed(c, answer.NewUser(user))
 }
 
-// subjectError is an error of the user whom the request's own token speaks for: one who is gone has no session either.
+// subjectError maps an error about the user of the token: a user who no longer exists has no session either.
 func subjectError(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return fmt.Errorf("%w: %w", token.ErrRevoked, err)

@@ -11,7 +11,7 @@ import (
 	"wxgate/storage"
 )
 
-// ownSession is a session as its user sees it in the list of their devices.
+// ownSession is a session in the device list of its user.
 type ownSession struct {
 	ID          string      `json:"id"`
 	Device      string      `json:"device"`
@@ -21,7 +21,8 @@ type ownSession struct {
 	ExpiresAt   answer.Time `json:"expires_at"`
 }
 
-// Sessions answers GET /api/v1/auth/sessions, a page of them: a Link to the next one (RFC 8288) is there when there is one.
+// Sessions answers GET /api/v1/auth/sessions with a page of them, and a Link to the next one (RFC 8288) if there is
+// one.
 func (a *API) Sessions(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
 	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
@@ -49,7 +50,8 @@ func newOwnSession(s storage.Session, current string) ownSession {
 	}
 }
 
-// EndSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot see whether others exist.
+// EndSession answers DELETE /api/v1/auth/sessions/:id: users end their own sessions, and cannot find out whether others
+// exist.
 func (a *API) EndSession(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
 	path := strings.TrimSuffix(string(callOf(c).Path), "/")
@@ -59,8 +61,8 @@ func (a *API) EndSession(c *fiber.Ctx) error {
 	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }
 
-// deviceFromUserAgent is the family of a User-Agent, for the list of devices. WeChat says MicroMessenger, and MiniProgramEnv names
-// its desktop clients.
+// deviceFromUserAgent is the device family of a User-Agent, for the device list. MiniProgramEnv names the desktop
+// clients of WeChat.
 func deviceFromUserAgent(userAgent string) string {
 	if len(userAgent) > 512 {
 		userAgent = userAgent[:512]

@@ -9,28 +9,28 @@ import (
 	"wxgate/storage"
 )
 
-// headerAppID names the mini-program of a login where several are configured.
+// headerAppID names the mini-program of a login when several are configured.
 const headerAppID = "X-App-Id"
 
-// Decrypt answers POST /api/v1/auth/decrypt: data that wx.getWeRunData, wx.getShareInfo or wx.getUserInfo gave.
+// Decrypt answers POST /api/v1/auth/decrypt: data of wx.getWeRunData, wx.getShareInfo or wx.getUserInfo.
 func (a *API) Decrypt(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
 	var body authn.Encrypted
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	var opened json.RawMessage
+	var plaintext json.RawMessage
 	err := callOf(c).Limits.Decryption(func() (err error) {
-		opened, err = a.auth.OpenData.Decrypt(c.UserContext(), *subject, body)
+		plaintext, err = a.auth.OpenData.Decrypt(c.UserContext(), *subject, body)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, opened)
+	return a.succeed(c, plaintext)
 }
 
-// Phone answers POST /api/v1/auth/phone. WeChat takes money for each number, so a user may not ask often.
+// Phone answers POST /api/v1/auth/phone. WeChat charges for each number, so requests are limited per user.
 func (a *API) Phone(c *fiber.Ctx) error {
 	call := callOf(c)
 	body := authn.PhoneRequest{ByDecryption: call.PhoneByDecryption}
@@ -60,7 +60,7 @@ func (a *API) Phone(c *fiber.Ctx) error {
 	return a.succeed(c, phone)
 }
 
-// CloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or that our cloud
+// CloudLogin answers POST /api/v1/auth/cloud-login: a login by the headers that WeChat Cloud Run adds or our cloud
 // function signs, never by a body.
 func (a *API) CloudLogin(c *fiber.Ctx) error {
 	call := callOf(c)

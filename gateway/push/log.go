@@ -8,25 +8,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxDeliveries is how many delivered messages are remembered. Beyond it the oldest is forgotten, and could be delivered again
-// while its timestamp is fresh: ten minutes of 100 messages a second are remembered.
+// maxDeliveries is how many delivered messages are remembered, ten minutes at 100 messages a second. Beyond it the
+// oldest is forgotten, and could be delivered again while its timestamp is fresh.
 const maxDeliveries = 60_000
 
-// deliveries remembers the messages of WeChat that a service has taken, so that a captured one is not delivered again. It
-// lasts as long as the process; an older message is refused by its timestamp.
+// deliveries remembers the messages that a service has accepted, so that a captured one is not delivered again. It
+// lives as long as the process; an older message is refused by its timestamp.
 type deliveries struct {
 	now      func() time.Time
 	repeated prometheus.Counter
 
 	mu    sync.Mutex
 	known map[string]*delivery
-	order []*delivery // as they came
+	order []*delivery // oldest first
 }
 
 // delivery is a message that was delivered, or is being delivered.
 type delivery struct {
 	id        string
-	expires   time.Time // no timestamp is fresh so long after
+	expires   time.Time // its timestamp is no longer fresh by then
 	delivered bool
 }
 
@@ -38,8 +38,8 @@ func newDeliveries(reg prometheus.Registerer, now func() time.Time) *deliveries 
 	return &deliveries{now: now, repeated: repeated, known: make(map[string]*delivery)}
 }
 
-// deliverOnce delivers a message unless it was delivered before: then there is nothing to do, and WeChat may hear success. One
-// that is being delivered at the moment is errNotFromWeChat, for WeChat repeats itself after 5 s at the earliest.
+// deliverOnce delivers a message unless it was delivered before: then WeChat gets success for it again. One that is
+// being delivered is errNotFromWeChat, because WeChat retries after 5 s at the earliest.
 func (l *deliveries) deliverOnce(id string, deliver func() error) error {
 	p, delivered := l.claim(id)
 	if p == nil {
@@ -54,7 +54,7 @@ func (l *deliveries) deliverOnce(id string, deliver func() error) error {
 	return err
 }
 
-// claim notes that a message is being delivered. Of one that came before it returns nil, and whether it was delivered.
+// claim marks a message as being delivered. For a known one it returns nil, and whether it was delivered.
 func (l *deliveries) claim(id string) (p *delivery, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,12 +68,12 @@ func (l *deliveries) claim(id string) (p *delivery, delivered bool) {
 	return p, false
 }
 
-// finish keeps a message that was delivered, and lets one that was not come again.
+// finish keeps a delivered message, and allows one that was not delivered again.
 func (l *deliveries) finish(p *delivery, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.known[p.id] != p: // forgotten meanwhile, or forgotten and claimed once more
+	case l.known[p.id] != p: // evicted meanwhile, and perhaps claimed again
 	case delivered:
 		p.delivered = true
 	default:
@@ -81,7 +81,8 @@ func (l *deliveries) finish(p *delivery, delivered bool) {
 	}
 }
 
-// remove forgets a message that was not delivered: it must not take the place of one that was. It is among the newest.
+// remove forgets a message that was not delivered, so that it does not take the room of one that was. It is among the
+// newest.
 func (l *deliveries) remove(p *delivery) {
 	delete(l.known, p.id)
 	for i := len(l.order) - 1; i >= 0; i-- {
@@ -92,7 +93,7 @@ func (l *deliveries) remove(p *delivery) {
 	}
 }
 
-// evict drops the oldest messages: those whose time is over, and one when there are too many.
+// evict forgets the oldest messages: those that have expired, and one when there are too many.
 func (l *deliveries) evict() {
 	now := l.now()
 	for len(l.order) > 0 && (!now.Before(l.order[0].expires) || len(l.order) >= maxDeliveries) {

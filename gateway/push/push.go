@@ -1,4 +1,4 @@
-// Package push takes the messages that WeChat pushes (消息推送) and hands them to a service as plain JSON, each once.
+// Package push receives the messages that WeChat pushes (消息推送) and delivers them to a service as plain JSON, each once.
 package push
 
 import (
@@ -20,33 +20,33 @@ import (
 	"wxgate/upstream"
 )
 
-// Path is where WeChat sends messages, and where the service gets them.
+// Path is where WeChat sends messages, and where the service receives them.
 const Path = "/wechat/push"
 
-// maxMessageAge is how old a pushed message may be. WeChat sends it again twice, 5 s apart, when nobody takes it.
+// maxMessageAge is how old a pushed message may be. WeChat retries twice, 5 s apart, when it gets no answer.
 const maxMessageAge = 5 * time.Minute
 
-// errNotFromWeChat is a message that WeChat has not sent, or not now.
+// errNotFromWeChat is a message that WeChat did not send, or not recently.
 var errNotFromWeChat = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
 
-// Receiver checks, opens and delivers messages. It is safe for concurrent use.
+// Receiver verifies, decrypts and delivers messages. It is safe for concurrent use.
 type Receiver struct {
 	deliveries *deliveries
 	now        func() time.Time
 }
 
-// NewReceiver returns a receiver that has seen nothing yet.
+// NewReceiver returns a receiver that has delivered nothing yet.
 func NewReceiver(reg prometheus.Registerer, now func() time.Time) *Receiver {
 	return &Receiver{newDeliveries(reg, now), now}
 }
 
-// Message is a message of WeChat, checked and opened.
+// Message is a verified and decrypted message of WeChat.
 type Message struct {
 	id   string
 	json []byte
 }
 
-// Echo is the answer to a GET, with which WeChat tries the address. p verifies the signature in the raw query.
+// Echo is the answer to the GET with which WeChat verifies the address. p verifies the signature in the raw query.
 func (r *Receiver) Echo(p *wechat.Push, query string) (string, error) {
 	values, err := r.parseFreshQuery(query)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Receiver) Echo(p *wechat.Push, query string) (string, error) {
 	return echo, nil
 }
 
-// Open reads the message of a POST. p verifies the signature in the raw query before anything of the body is read.
+// Open reads the message of a POST. p verifies the signature in the raw query before any of the body is read.
 func (r *Receiver) Open(p *wechat.Push, query string, body io.Reader) (Message, error) {
 	values, err := r.parseFreshQuery(query)
 	if err != nil {
@@ -80,7 +80,8 @@ func (r *Receiver) Open(p *wechat.Push, query string, body io.Reader) (Message, 
 	return Message{p.ID(values), plain}, err
 }
 
-// parseFreshQuery reads a signed query and refuses one of another time: the signature alone holds for ever.
+// parseFreshQuery parses a signed query and refuses one whose timestamp is not recent: the signature alone is valid for
+// ever.
 func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -94,8 +95,8 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 	return values, nil
 }
 
-// Deliver sends a message to a service, unless it was delivered before. A service that does not take it is an error: WeChat
-// will send the message again.
+// Deliver sends a message to a service, unless it was delivered before. A service that does not accept it is an error:
+// WeChat will retry.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
 	return r.deliveries.deliverOnce(m.id, func() error {
 		req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
@@ -118,10 +119,10 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 	})
 }
 
-// explainTimeout is how long WeChat waits for the answer to a message: 5 s, less the way.
+// deliveryTimeout is how long WeChat waits for the answer to a message: 5 s, less the network.
 const deliveryTimeout = 4500 * time.Millisecond
 
-// plainJSON is a message as JSON, also when mp.weixin.qq.com is set to XML: one flat element with named fields.
+// plainJSON is a message as JSON, even when mp.weixin.qq.com is set to XML: one flat element with named fields.
 func plainJSON(m wechat.Message) ([]byte, error) {
 	if strings.Contains(m.ContentType, "json") {
 		return m.Body, nil

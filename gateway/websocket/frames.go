@@ -1,15 +1,15 @@
-// Package websocket relays WebSockets (RFC 6455) once the handshake is over: tunnels that end with their session, with
-// the gateway, or when both ends are silent, each with a Close frame where one may stand.
+// Package websocket relays WebSockets (RFC 6455) after the handshake, in tunnels that end with their session, with the
+// gateway, or when both ends are idle, each with a Close frame at a frame boundary.
 package websocket
 
 import "encoding/binary"
 
-// frames follows the frames of one direction of a WebSocket (RFC 6455 §5.2) to know where a frame of ours can be
-// inserted. It validates nothing: both ends of the tunnel do.
+// frames tracks frame boundaries in one direction of a WebSocket (RFC 6455 §5.2), to know where a frame of ours may be
+// inserted. It validates nothing: the ends of the tunnel do.
 type frames struct {
 	header      [14]byte
-	headerRead  int    // bytes of header
-	payloadLeft uint64 // of the payload
+	headerRead  int    // bytes of header read so far
+	payloadLeft uint64 // bytes of the payload still to come
 	closed      bool   // a Close frame has passed
 }
 
@@ -18,7 +18,7 @@ const opcodeClose = 0x8
 // atBoundary reports whether the next byte starts a frame.
 func (f *frames) atBoundary() bool { return f.headerRead == 0 && f.payloadLeft == 0 }
 
-// advance takes note of the next bytes.
+// advance moves past the next bytes.
 func (f *frames) advance(b []byte) {
 	for len(b) > 0 {
 		if f.payloadLeft > 0 {
@@ -36,7 +36,7 @@ func (f *frames) advance(b []byte) {
 	}
 }
 
-// headerLen returns the length of the current header: two bytes, the long forms of the payload length, the mask.
+// headerLen is the length of the current header: two bytes, an extended payload length, the mask.
 func (f *frames) headerLen() int {
 	n := 2
 	switch f.header[1] & 0x7f {
@@ -51,7 +51,7 @@ func (f *frames) headerLen() int {
 	return n
 }
 
-// readHeader reads a complete header.
+// readHeader interprets a complete header.
 func (f *frames) readHeader() {
 	f.closed = f.closed || f.header[0]&0x0f == opcodeClose
 	switch n := f.header[1] & 0x7f; n {
@@ -65,14 +65,14 @@ func (f *frames) readHeader() {
 	f.headerRead = 0
 }
 
-// The codes of Close frames that we send (RFC 6455 §7.4.1).
+// Status codes of the Close frames that the gateway sends (RFC 6455 §7.4.1).
 const (
-	CloseGoingAway = 1001 // the gateway is stopping, or both sides were silent for too long
+	CloseGoingAway = 1001 // the gateway stops, or both ends were idle for too long
 	ClosePolicy    = 1008 // the session has ended
 )
 
-// CloseFrame returns a Close frame. Frames of a client are masked (§5.3); there is nothing to hide here, so the mask is
-// zero.
+// CloseFrame is a Close frame with a status code. Frames of a client are masked (§5.3); there is nothing to hide here,
+// so the mask is zero.
 func CloseFrame(code uint16, masked bool) []byte {
 	frame := []byte{0x80 | opcodeClose, 2}
 	if masked {

@@ -15,29 +15,29 @@ import (
 )
 
 const (
-	closeWriteTimeout = 250 * time.Millisecond // for our Close frame to be sent
+	closeWriteTimeout = 250 * time.Millisecond // for sending a Close frame
 	closeReadTimeout  = time.Second            // for the Close frame in reply
 )
 
-// Tunnel is an open WebSocket. It passes on what each end sends, unread and unchanged, and adds at most a Close frame.
+// Tunnel is an open WebSocket: bytes are relayed both ways unchanged. At most a Close frame is added.
 type Tunnel struct {
 	client      *listen.Conn
 	service     *http1.Tunnel
-	subject     *authn.Subject // nil: nobody in particular
-	onClose     func()         // tells Tunnels
-	hold        limit.Hold     // of its client's
+	subject     *authn.Subject // nil: anonymous
+	onClose     func()         // set by Tunnels
+	hold        limit.Hold     // on the quota of its client
 	toClient    direction      // to the client
 	toService   direction      // to the service
-	lastRead    atomic.Int64   // when something was last received, in Unix nanoseconds
+	lastRead    atomic.Int64   // when bytes last arrived, in Unix nanoseconds
 	closing     atomic.Bool
 	upgraded    chan struct{} // closed once the 101 is written, or will never be
 	upgradeOnce sync.Once
 	abortOnce   sync.Once
 }
 
-// NewTunnel returns a tunnel for a subject, nil for nobody in particular. It closes held at its end.
-func NewTunnel(client *listen.Conn, service *http1.Tunnel, subject *authn.Subject, held limit.Hold) *Tunnel {
-	t := &Tunnel{client: client, service: service, subject: subject, hold: held, onClose: func() {}, upgraded: make(chan struct{})}
+// NewTunnel is a tunnel for a subject, nil for an anonymous one. It closes hold when it ends.
+func NewTunnel(client *listen.Conn, service *http1.Tunnel, subject *authn.Subject, hold limit.Hold) *Tunnel {
+	t := &Tunnel{client: client, service: service, subject: subject, hold: hold, onClose: func() {}, upgraded: make(chan struct{})}
 	t.toClient = direction{to: client, closeWrite: func() error { return closeWrite(client.NetConn()) }}
 	t.toService = direction{to: service, closeWrite: service.CloseWrite, masked: true}
 	t.lastRead.Store(time.Now().UnixNano())
@@ -51,7 +51,7 @@ func closeWrite(conn net.Conn) error {
 	return nil
 }
 
-// Run relays until both directions have ended. from is the client with what fasthttp had read ahead.
+// Run relays until both directions have ended. from is the client connection with what fasthttp had read ahead.
 func (t *Tunnel) Run(from net.Conn) {
 	defer t.Abort()
 	_ = t.client.SetWriteDeadline(time.Time{})
@@ -62,7 +62,7 @@ func (t *Tunnel) Run(from net.Conn) {
 	both.Wait()
 }
 
-// relay copies one direction. Its orderly end is passed on and the other direction may continue (half-close); an error
+// relay copies one direction. An orderly end is passed on while the other direction may continue (half-close); an error
 // ends both.
 func (t *Tunnel) relay(to *direction, from io.Reader) {
 	buf := make([]byte, 16<<10)
@@ -87,8 +87,8 @@ func (t *Tunnel) relay(to *direction, from io.Reader) {
 	}
 }
 
-// closeWithCode closes the tunnel in good order: each end gets a Close frame with the code, unless it is in the middle
-// of another frame, and a moment to reply. Then the connections are closed.
+// closeWithCode sends both ends a Close frame with the code, unless one is in the middle of another frame, and gives
+// them a moment to reply. Then the connections are closed.
 func (t *Tunnel) closeWithCode(code uint16) {
 	if t.closing.Swap(true) {
 		return
@@ -117,7 +117,7 @@ func (t *Tunnel) Abort() {
 	})
 }
 
-// idleFor returns for how long neither end has sent anything.
+// idleFor is how long nothing has arrived from either end.
 func (t *Tunnel) idleFor(now time.Time) time.Duration {
 	return now.Sub(time.Unix(0, t.lastRead.Load()))
 }
@@ -126,14 +126,14 @@ func (t *Tunnel) idleFor(now time.Time) time.Duration {
 type direction struct {
 	mu         sync.Mutex
 	to         io.Writer
-	closeWrite func() error // of what we send
+	closeWrite func() error // closes the sending side of to
 	masked     bool
-	frames     frames // of what it receives
-	closeSent  bool   // our Close frame has been sent
+	frames     frames // sent in this direction
+	closeSent  bool   // our Close frame was sent, and nothing may follow it
 }
 
-// write passes b on, or drops it after our Close frame. It returns io.EOF once the Close frame in reply has been
-// received.
+// write forwards b, or drops it once our Close frame was sent. It returns io.EOF when the reply to that frame has
+// arrived.
 func (s *direction) write(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,7 @@ func (s *direction) finish() error {
 	return s.closeWrite()
 }
 
-// sendClose sends a Close frame if one can be inserted here.
+// sendClose sends a Close frame if the stream is at a frame boundary.
 func (s *direction) sendClose(code uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,10 +9,11 @@ import (
 	"wxgate/authn"
 )
 
-// RecheckEvery is how often open WebSockets are checked: one whose session has ended is closed within twice that time.
+// RecheckEvery is how often open WebSockets are checked: one whose session ended is closed within two of these
+// intervals.
 const RecheckEvery = 400 * time.Millisecond
 
-// Tunnels are the open tunnels. While there are any, one goroutine checks whether each may go on.
+// Tunnels are the open tunnels. One goroutine checks whether each may continue; it runs while there are any.
 type Tunnels struct {
 	tokens *authn.Tokens
 	gauge  *prometheus.GaugeVec
@@ -28,7 +29,7 @@ func NewTunnels(tokens *authn.Tokens, gauge *prometheus.GaugeVec) *Tunnels {
 	return &Tunnels{tokens: tokens, gauge: gauge, open: make(map[*Tunnel]struct{})}
 }
 
-// Add adds a tunnel that is about to run. While the gateway drains, it is ended at once.
+// Add registers a tunnel that is about to run. While the gateway drains, it is closed at once.
 func (w *Tunnels) Add(route string, t *Tunnel) {
 	count := w.gauge.WithLabelValues(route)
 	count.Inc()
@@ -51,7 +52,7 @@ func (w *Tunnels) remove(t *Tunnel) {
 	delete(w.open, t)
 }
 
-// Drain ends all tunnels, also those that are added later.
+// Drain closes all tunnels, including those that are added later.
 func (w *Tunnels) Drain() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,7 +91,7 @@ func (w *Tunnels) all() []*Tunnel {
 	return all
 }
 
-// closeCode returns the code to end a tunnel with, 0 to let it go on.
+// closeCode is the status code to close a tunnel with, 0 to keep it open.
 func (w *Tunnels) closeCode(t *Tunnel, now time.Time) uint16 {
 	switch {
 	case t.closing.Load():
