@@ -23,7 +23,7 @@ const (
 	priorityHealth                 // never shed: a balancer would take out an instance that still works
 )
 
-// unauthenticatedShare is the share of all places open to requests without a verified token, in percent.
+// unauthenticatedShare is the share of all slots open to requests without a verified token, in percent.
 const unauthenticatedShare = 75
 
 // lightRequests is how many concurrent requests a client opening a page has; a client with more is shed first.
@@ -40,7 +40,7 @@ type admission struct {
 	drain    context.Context // ends when draining begins, and with it every wait
 }
 
-// capacityShare is the share of all places open to a request, in percent. A token counts only once it was verified.
+// capacityShare is the share of all slots open to a request, in percent. A token counts only once it was verified.
 func capacityShare(ex *Exchange) int64 {
 	if ex.subject == nil || ex.route.priority == priorityLogin {
 		return unauthenticatedShare
@@ -48,19 +48,19 @@ func capacityShare(ex *Exchange) int64 {
 	return 100
 }
 
-// acquirePlace acquires a place in limits.in_flight and at the service, unless the request already has one.
-func (a *admission) acquirePlace(ex *Exchange) error {
+// acquireSlot acquires a slot of limits.in_flight and at the service, unless the request already has one.
+func (a *admission) acquireSlot(ex *Exchange) error {
 	most := int64(ex.snapshot.cfg.Limits.InFlight)
-	if ex.route.priority == priorityHealth || most == 0 || ex.place.IsTaken() {
+	if ex.route.priority == priorityHealth || most == 0 || ex.slot.IsHeld() {
 		return nil
 	}
-	as := limit.Rank{Share: capacityShare(ex), Light: ex.hold.Requests() <= lightRequests, Upload: isUploading(ex)}
+	as := limit.Priority{Share: capacityShare(ex), Light: ex.hold.Requests() <= lightRequests, Upload: isUploading(ex)}
 	var within bool
-	if ex.place, within = a.inFlight.Enter(ex.route.adaptive, as, most); !within {
+	if ex.slot, within = a.inFlight.Acquire(ex.route.adaptive, as, most); !within {
 		return answer.ErrOverloaded
 	}
 	if as.Upload {
-		ex.body.onComplete = ex.place.BodyCame
+		ex.body.onComplete = ex.slot.BodyComplete
 	}
 	return nil
 }
@@ -73,11 +73,11 @@ func isUploading(ex *Exchange) bool {
 // shed refuses excess requests at once, those over limits.in_flight in total and those over what the service can
 // handle, so that admitted ones keep their pace. A wave of logins must not stop users who are already logged in.
 func (a *admission) shed(ex *Exchange) error {
-	if err := a.acquirePlace(ex); err != nil {
+	if err := a.acquireSlot(ex); err != nil {
 		return err
 	}
 	err := ex.next()
-	service := ex.place.Service()
+	service := ex.slot.Service()
 	if service != nil && err == nil && ex.upstreamTime > 0 && ex.response.StatusCode() < fasthttp.StatusInternalServerError {
 		service.Answered(&ex.route.baseline, ex.upstreamTime, a.now(), int64(ex.snapshot.cfg.Limits.InFlight))
 	}
@@ -117,7 +117,7 @@ func (r pacedRefusal) covers(other pacedRefusal) bool {
 // waiting request holds nothing but its connection.
 func (a *admission) paceRetry(ex *Exchange) error {
 	a.store.release(ex) // a user named by the platform is known by now; an endpoint acquires the gate again
-	ex.place.Leave()
+	ex.slot.Release()
 	conn := ex.conn
 	if conn == nil || ex.route.priority == priorityHealth {
 		return ex.next()
@@ -180,11 +180,11 @@ func (*clientLimitError) Is(target error) bool { return target == answer.ErrTooM
 // sharedCapacityDivisor: clients that cannot be told apart may together hold one part in so many of the total.
 const sharedCapacityDivisor = 4
 
-// releaseCapacity releases, whatever the outcome, what later steps acquired: the place of the request and its client
+// releaseCapacity releases, whatever the outcome, what later steps acquired: the slot of the request and its client
 // quota. What outlives the request, a stream or a WebSocket, was moved out before.
 func (a *admission) releaseCapacity(ex *Exchange) error {
 	defer func() {
-		ex.place.Leave()
+		ex.slot.Release()
 		ex.hold.Close()
 	}()
 	return ex.next()

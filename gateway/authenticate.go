@@ -62,7 +62,7 @@ func (a *authenticator) identifyBearer(ex *Exchange) (err error) {
 
 // identifyCloud accepts a request without a token as the user that WeChat Cloud Run names.
 func (a *authenticator) identifyCloud(ex *Exchange) (err error) {
-	if err := a.admission.acquirePlace(ex); err != nil { // the store is about to be read
+	if err := a.admission.acquireSlot(ex); err != nil { // the store is about to be read
 		return err
 	}
 	if acquired, err := a.store.acquire(ex); !acquired {
@@ -107,7 +107,7 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 		ex.subject = ex.precheck.prefetched
 		return nil
 	}
-	if err := a.admission.acquirePlace(ex); err != nil { // WeChat is about to be called
+	if err := a.admission.acquireSlot(ex); err != nil { // WeChat is about to be called
 		return err
 	}
 	if acquired, err := a.store.acquire(ex); !acquired {

@@ -73,12 +73,12 @@ func (b *limitedBody) drain(client *listen.Conn) bool {
 	return err == nil && b.complete
 }
 
-// maxBufferedBody is the size in bytes up to which a body for a service is read before the request acquires a place. It
+// maxBufferedBody is the size in bytes up to which a body for a service is read before the request acquires a slot. It
 // is what is sent in one write with the head.
 const maxBufferedBody = 16 << 10
 
 // bufferBody reads a body that is short, or that an endpoint of ours will read whole, before the request acquires a
-// place, so that a slow sender keeps nobody out. A longer one is streamed.
+// slot, so that a slow sender keeps nobody out. A longer one is streamed.
 func bufferBody(ex *Exchange) error {
 	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.builtIn && (b.size < 0 || b.size > maxBufferedBody) {
 		return ex.next()

@@ -56,7 +56,7 @@ type Exchange struct {
 	decisions      []limit.Decision     // of the rate limits that counted it
 	inGate         bool                 // it holds the gate of the store
 	hold           limit.Hold           // on the quota of its client
-	place          limit.Place          // of limits.in_flight
+	slot           limit.Slot           // of limits.in_flight
 
 	upstreamTime time.Duration
 	attempts     int

@@ -66,7 +66,7 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
 	e := newEdge(t, service.URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := head("GET /private/x", e.token(t, "bob"))
-	somebody, _ := e.admission.inFlight.Enter(nil, limit.Rank{Share: 100}, 1)
+	somebody, _ := e.admission.inFlight.Acquire(nil, limit.Priority{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, bob)
 	conn.say(t, bob)
@@ -74,7 +74,7 @@ func TestWhoWaitsForItsTurnHoldsNothing(t *testing.T) {
 	if n := e.admission.ledger.Clients(); n != 0 {
 		t.Errorf("%d clients hold something, want none", n)
 	}
-	somebody.Leave()
+	somebody.Release()
 	if resp, body := conn.answer(t); resp.StatusCode != http.StatusOK {
 		t.Errorf("when there is a place it is %d %s, want 200", resp.StatusCode, body)
 	}
@@ -85,7 +85,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, silent(t).URL, func(cfg *Config) { cfg.Limits.InFlight = 1 })
 	bob := e.token(t, "bob")
-	somebody, _ := e.admission.inFlight.Enter(nil, limit.Rank{Share: 100}, 1)
+	somebody, _ := e.admission.inFlight.Acquire(nil, limit.Priority{Share: 100}, 1)
 	conn := e.dial(t)
 	conn.retryAfter(t, head("GET /private/x", bob))
 	conn.say(t, head("GET /private/x", bob))
@@ -93,7 +93,7 @@ func TestABanDuringTheWaitForATurnCounts(t *testing.T) {
 	if err := e.deps.Authn.Users.Ban(t.Context(), 1, time.Now().Add(time.Hour)); err != nil { // bob, the first one
 		t.Fatal(err)
 	}
-	somebody.Leave()
+	somebody.Release()
 	if resp, body := conn.answer(t); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(body, `"token_revoked"`) {
 		t.Errorf("got %d %s, want 401 token_revoked", resp.StatusCode, body)
 	}

@@ -12,51 +12,51 @@ import (
 type Adaptive struct {
 	inFlight atomic.Int64
 	light    atomic.Int64 // those of clients that have few; the others do not count against them
-	places   atomic.Int64 // how many are let in, between fewestPlaces and limits.in_flight
+	slots    atomic.Int64 // how many are let in, between minSlots and limits.in_flight
 	strained atomic.Bool  // since the last decision a request was refused or all were late: nothing to learn from
 	epoch    atomic.Int64 // counts how often the baselines were invalidated
 
-	mu      sync.Mutex
-	judged  time.Time
-	answers int64                // since then
-	least   time.Duration        // the smallest lateness among them
-	allowed time.Duration        // how long that answer could have taken without being late
-	ours    func() time.Duration // how late this process itself was since the last decision
-	fewest  time.Time            // since when even fewestPlaces have not helped; zero: there are more
+	mu        sync.Mutex
+	judged    time.Time
+	answers   int64                // since then
+	least     time.Duration        // the smallest lateness among them
+	allowed   time.Duration        // how long that answer could have taken without being late
+	ours      func() time.Duration // how late this process itself was since the last decision
+	atMinimum time.Time            // since when even minSlots have not helped; zero: there are more
 }
 
 const (
 	judgeEvery   = 100 * time.Millisecond
 	judgeAnswers = 20 // at least: of this many answers of a healthy service not all are late
-	fewestPlaces = 16
-	fewestFor    = 3 * time.Second // after that the service itself has become slower, and the baselines are invalid
-	onPurpose    = 5 * time.Second // slower answers say nothing: a long poll waits for its event
+	minSlots     = 16
+	minSlotsFor  = 3 * time.Second // after that the service itself has become slower, and the baselines are invalid
+	slowAnswer   = 5 * time.Second // slower answers say nothing: a long poll waits for its event
 )
 
 // newAdaptive returns the limit of a service about which nothing is known yet.
 func newAdaptive() *Adaptive { return &Adaptive{ours: new(lag).ours} }
 
-// enter takes a place; if it returns true, leave must follow. most is the most places there can be, share the
-// percentage of the places that this request may fill. For a light request, whose client has few others, only light
+// acquire takes a slot; if it returns true, release must follow. most is the most slots there can be, share the
+// percentage of the slots that this request may fill. For a light request, whose client has few others, only light
 // ones count, so that clients with many requests are refused first.
-func (p *Adaptive) enter(most, share int64, light bool) bool {
+func (p *Adaptive) acquire(most, share int64, light bool) bool {
 	p.init(most)
-	if n := p.join(light); n*100 > p.places.Load()*share {
-		p.leave(light)
+	if n := p.join(light); n*100 > p.slots.Load()*share {
+		p.release(light)
 		p.strained.Store(true)
 		return false
 	}
 	return true
 }
 
-// init starts with most places and never allows more.
+// init starts with most slots and never allows more.
 func (p *Adaptive) init(most int64) {
-	if places := p.places.Load(); places == 0 || places > most {
-		p.places.CompareAndSwap(places, most)
+	if slots := p.slots.Load(); slots == 0 || slots > most {
+		p.slots.CompareAndSwap(slots, most)
 	}
 }
 
-// join takes a place unconditionally, and returns how many of those that count are taken.
+// join takes a slot unconditionally, and returns how many of those that count are taken.
 func (p *Adaptive) join(light bool) int64 {
 	n := p.inFlight.Add(1)
 	if light {
@@ -65,11 +65,11 @@ func (p *Adaptive) join(light bool) int64 {
 	return n
 }
 
-// Taken returns how many places are taken, and how many of those by light requests.
+// Taken returns how many slots are taken, and how many of those by light requests.
 func (p *Adaptive) Taken() (all, light int64) { return p.inFlight.Load(), p.light.Load() }
 
-// leave gives a place back.
-func (p *Adaptive) leave(light bool) {
+// release gives a slot back.
+func (p *Adaptive) release(light bool) {
 	p.inFlight.Add(-1)
 	if light {
 		p.light.Add(-1)
@@ -78,7 +78,7 @@ func (p *Adaptive) leave(light bool) {
 
 // Answered takes a successful answer into account.
 func (p *Adaptive) Answered(of *Baseline, took time.Duration, now time.Time, most int64) {
-	if took > onPurpose {
+	if took > slowAnswer {
 		return
 	}
 	p.init(most) // an upload does not enter
@@ -88,42 +88,42 @@ func (p *Adaptive) Answered(of *Baseline, took time.Duration, now time.Time, mos
 	if p.answers++; p.answers == 1 || late < p.least {
 		p.least, p.allowed = late, took-late
 	}
-	enough := min(judgeAnswers, p.places.Load()/4)
+	enough := min(judgeAnswers, p.slots.Load()/4)
 	if p.answers >= enough && now.Sub(p.judged) >= judgeEvery {
 		p.judge(now, most)
 		p.judged, p.answers = now, 0
 	}
 }
 
-// judge adjusts the number of places: down by a fifth of those in use while all answers are late, otherwise up by an
+// judge adjusts the number of slots: down by a fifth of those in use while all answers are late, otherwise up by an
 // eighth. It never goes below what the service answers in the time that an answer may take: that many would be in time,
 // and requests that were let in earlier stay late whatever is done now.
 func (p *Adaptive) judge(now time.Time, most int64) {
-	places, ours := p.places.Load(), p.ours()
+	slots, ours := p.slots.Load(), p.ours()
 	late := p.least > ours
 	p.strained.Store(late)
 	switch {
 	case !late:
-		p.places.Store(min(most, places+places/8+1))
-	case p.drains(places):
+		p.slots.Store(min(most, slots+slots/8+1))
+	case p.drains(slots):
 		return
-	case places > fewestPlaces:
-		p.places.Store(min(places, max(fewestPlaces, p.inTime(now, ours), min(places, p.inFlight.Load()+1)*4/5)))
-	case p.fewest.IsZero():
-		p.fewest = now
+	case slots > minSlots:
+		p.slots.Store(min(slots, max(minSlots, p.inTime(now, ours), min(slots, p.inFlight.Load()+1)*4/5)))
+	case p.atMinimum.IsZero():
+		p.atMinimum = now
 		return
-	case now.Sub(p.fewest) < fewestFor:
+	case now.Sub(p.atMinimum) < minSlotsFor:
 		return
 	default:
 		p.epoch.Add(1)
 	}
-	p.fewest = time.Time{}
+	p.atMinimum = time.Time{}
 }
 
-// drains reports whether requests that were let in before the last decrease still exceed the places.
-func (p *Adaptive) drains(places int64) bool {
+// drains reports whether requests that were let in before the last decrease still exceed the slots.
+func (p *Adaptive) drains(slots int64) bool {
 	all, light := p.Taken()
-	return max(light, all-light) > places
+	return max(light, all-light) > slots
 }
 
 // inTime returns how many requests are answered in the time that one may take, at the pace since the last decision

@@ -29,7 +29,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 		for len(l.under) > 0 && !l.under[0].answered.After(l.now) {
 			took = append(took, l.answer())
 		}
-		if !l.enter(l.places, 100, true) {
+		if !l.acquire(l.places, 100, true) {
 			refused++
 			continue
 		}
@@ -53,7 +53,7 @@ func (l *busy) run(rate int, length time.Duration, work func() time.Duration) (t
 func (l *busy) answer() time.Duration {
 	a := l.under[0]
 	l.under = l.under[1:]
-	l.leave(true)
+	l.release(true)
 	l.Answered(&l.base, a.answered.Sub(a.came), a.answered, l.places)
 	return a.answered.Sub(a.came)
 }
@@ -69,22 +69,22 @@ func percentile(all []time.Duration, percent int) time.Duration {
 func TestAClientWithManyRequestsIsRefusedBeforeOthers(t *testing.T) {
 	t.Parallel()
 	var p Adaptive
-	for p.enter(100, 100, false) { // one client takes what there is
+	for p.acquire(100, 100, false) { // one client takes what there is
 	}
-	p.places.Store(50) // and makes its service late
+	p.slots.Store(50) // and makes its service late
 	for i := range 50 {
-		if !p.enter(100, 100, true) {
+		if !p.acquire(100, 100, true) {
 			t.Fatalf("of 50 others with few requests, number %d is refused", i+1)
 		}
 	}
-	if p.enter(100, 100, true) || p.enter(100, 100, false) {
+	if p.acquire(100, 100, true) || p.acquire(100, 100, false) {
 		t.Error("more than the service bears are let in")
 	}
 	for range 50 {
-		p.leave(true)
+		p.release(true)
 	}
 	for range 100 {
-		p.leave(false)
+		p.release(false)
 	}
 	if p.inFlight.Load() != 0 || p.light.Load() != 0 {
 		t.Errorf("%d places are held by nobody, %d of light requests", p.inFlight.Load(), p.light.Load())
@@ -138,7 +138,7 @@ func TestABurstDoesNotStarveThoseWhoComeAfterIt(t *testing.T) {
 	const fair = 5000 / 10 // what is answered in half of 200 ms
 	for range 300 {
 		l.run(2000, 10*time.Millisecond, constant(10*time.Millisecond))
-		if got := l.Adaptive.places.Load(); got < fair {
+		if got := l.Adaptive.slots.Load(); got < fair {
 			t.Fatalf("while the line goes down there are %d places, want %d at least", got, fair)
 		}
 	}
@@ -155,16 +155,16 @@ func TestPlacesAreNotTakenTwiceForOneLine(t *testing.T) {
 		for range 500 {
 			l.join(light)
 		}
-		l.Adaptive.places.Store(100)
+		l.Adaptive.slots.Store(100)
 		l.judged, l.least, l.answers = l.now, time.Second, 20
-		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.places.Load() != 100 {
-			t.Errorf("with 500 %s in line for 100 places: got %d places, want 100", what, l.Adaptive.places.Load())
+		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.slots.Load() != 100 {
+			t.Errorf("with 500 %s in line for 100 places: got %d places, want 100", what, l.Adaptive.slots.Load())
 		}
 		for range 400 {
-			l.leave(light)
+			l.release(light)
 		}
-		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.places.Load() >= 100 {
-			t.Errorf("with 100 %s that are late: got %d places, want fewer", what, l.Adaptive.places.Load())
+		if l.judge(l.now.Add(judgeEvery), 1000); l.Adaptive.slots.Load() >= 100 {
+			t.Errorf("with 100 %s that are late: got %d places, want fewer", what, l.Adaptive.slots.Load())
 		}
 	}
 }
@@ -211,19 +211,19 @@ func TestRequestsWithoutATokenFillAPartOfThePlaces(t *testing.T) {
 	const share = 75
 	var p Adaptive
 	for i := range share {
-		if !p.enter(100, share, true) {
+		if !p.acquire(100, share, true) {
 			t.Fatalf("the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, share, true) {
+	if p.acquire(100, share, true) {
 		t.Error("without a token one more is let in")
 	}
 	for i := range 25 {
-		if !p.enter(100, 100, true) {
+		if !p.acquire(100, 100, true) {
 			t.Fatalf("with a token, the %dth is refused", i+1)
 		}
 	}
-	if p.enter(100, 100, true) || p.inFlight.Load() != 100 {
+	if p.acquire(100, 100, true) || p.inFlight.Load() != 100 {
 		t.Errorf("got %d places taken, want 100", p.inFlight.Load())
 	}
 }
@@ -235,10 +235,10 @@ func TestAServiceWhoseFirstRequestIsAnUploadIsNotFullAfterIt(t *testing.T) {
 	const share = 75
 	l := newBusy(1)
 	l.join(true)
-	l.leave(true)
+	l.release(true)
 	l.Answered(&l.base, time.Millisecond, l.now, l.places)
 	for n := range l.places * share / 100 {
-		if !l.enter(l.places, share, true) {
+		if !l.acquire(l.places, share, true) {
 			t.Fatalf("%d places are taken of %d, and there is no more", n, l.places)
 		}
 	}

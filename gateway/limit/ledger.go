@@ -15,28 +15,28 @@ type Ledger struct {
 	shards [64]shard
 }
 
-// shard is a hash table with linear probing: an empty slot ends a search, so a removal closes its gap.
+// shard is a hash table with linear probing: an empty entry ends a search, so a removal closes its gap.
 type shard struct {
-	mu    sync.Mutex
-	slots []slot // as many as a power of two, half of them free
-	used  int
-	_     [24]byte // keeps the locks of neighbours on different cache lines
+	mu      sync.Mutex
+	entries []entry // as many as a power of two, half of them free
+	used    int
+	_       [24]byte // keeps the locks of neighbours on different cache lines
 }
 
-// slot is what one client holds. It is free when that is nothing.
-type slot struct {
+// entry is what one client holds. It is free when that is nothing.
+type entry struct {
 	client Client
 	held   [kinds]int32
 }
 
-// fewestSlots is the size below which a shard's table is not halved.
-const fewestSlots = 16
+// minEntries is the size below which a shard's table is not halved.
+const minEntries = 16
 
 // NewLedger returns an empty Ledger.
 func NewLedger() *Ledger {
 	l := &Ledger{seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
 	for i := range l.shards {
-		l.shards[i].slots = make([]slot, fewestSlots)
+		l.shards[i].entries = make([]entry, minEntries)
 	}
 	return l
 }
@@ -67,14 +67,14 @@ func (l *Ledger) hash(c Client) uint64 {
 
 func (l *Ledger) shardOf(hash uint64) *shard { return &l.shards[hash%uint64(len(l.shards))] }
 
-// home returns the slot at which the search for a hash begins.
-func (s *shard) home(hash uint64) int { return int(hash>>6) & (len(s.slots) - 1) } // masked
+// home returns the entry at which the search for a hash begins.
+func (s *shard) home(hash uint64) int { return int(hash>>6) & (len(s.entries) - 1) } // masked
 
-// find returns the slot of a client, or the free one where it belongs.
+// find returns the entry of a client, or the free one where it belongs.
 func (s *shard) find(c Client, hash uint64) int {
 	i := s.home(hash)
-	for s.slots[i].held != [kinds]int32{} && s.slots[i].client != c {
-		i = (i + 1) & (len(s.slots) - 1)
+	for s.entries[i].held != [kinds]int32{} && s.entries[i].client != c {
+		i = (i + 1) & (len(s.entries) - 1)
 	}
 	return i
 }
@@ -85,14 +85,14 @@ func (l *Ledger) take(c Client, hash uint64, k Kind, most int) (n int32, within 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.find(c, hash)
-	at := &s.slots[i]
+	at := &s.entries[i]
 	if most > 0 && int(at.held[k]) >= most {
 		return at.held[k], false
 	}
 	if at.held == [kinds]int32{} {
-		if 2*(s.used+1) > len(s.slots) {
-			l.resize(s, 2*len(s.slots))
-			at = &s.slots[s.find(c, hash)]
+		if 2*(s.used+1) > len(s.entries) {
+			l.resize(s, 2*len(s.entries))
+			at = &s.entries[s.find(c, hash)]
 		}
 		at.client = c
 		s.used++
@@ -107,7 +107,7 @@ func (l *Ledger) give(c Client, hash uint64, held uint8) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.find(c, hash)
-	at := &s.slots[i]
+	at := &s.entries[i]
 	for k := range kinds {
 		at.held[k] -= int32(held >> k & 1)
 	}
@@ -116,28 +116,28 @@ func (l *Ledger) give(c Client, hash uint64, held uint8) {
 	}
 	s.used--
 	l.closeGap(s, i)
-	if len(s.slots) > fewestSlots && 8*s.used < len(s.slots) {
-		l.resize(s, len(s.slots)/2)
+	if len(s.entries) > minEntries && 8*s.used < len(s.entries) {
+		l.resize(s, len(s.entries)/2)
 	}
 }
 
-// closeGap moves back the entries whose search would end at the free slot.
+// closeGap moves back the entries whose search would end at the free entry.
 func (l *Ledger) closeGap(s *shard, gap int) {
-	mask := len(s.slots) - 1
-	for i := (gap + 1) & mask; s.slots[i].held != [kinds]int32{}; i = (i + 1) & mask {
-		if way := (i - s.home(l.hash(s.slots[i].client))) & mask; way >= (i-gap)&mask {
-			s.slots[gap], s.slots[i] = s.slots[i], slot{}
+	mask := len(s.entries) - 1
+	for i := (gap + 1) & mask; s.entries[i].held != [kinds]int32{}; i = (i + 1) & mask {
+		if way := (i - s.home(l.hash(s.entries[i].client))) & mask; way >= (i-gap)&mask {
+			s.entries[gap], s.entries[i] = s.entries[i], entry{}
 			gap = i
 		}
 	}
 }
 
 func (l *Ledger) resize(s *shard, size int) {
-	old := s.slots
-	s.slots = make([]slot, size)
+	old := s.entries
+	s.entries = make([]entry, size)
 	for i := range old {
 		if old[i].held != [kinds]int32{} {
-			s.slots[s.find(old[i].client, l.hash(old[i].client))] = old[i]
+			s.entries[s.find(old[i].client, l.hash(old[i].client))] = old[i]
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package limit decides who may ask, how often, and how much at a time: lists of addresses (Addresses), token buckets
-// (Buckets), what each client holds, so that one cannot hold what is meant for all (Ledger), the places of all requests
+// (Buckets), what each client holds, so that one cannot hold what is meant for all (Ledger), the slots of all requests
 // (Load), and how many of them a service bears (Adaptive). It knows nothing of a request but what it is told. Every
 // method is safe for concurrent use and takes constant time. A Ledger has an entry for every client that holds
 // something and none for any other, so its size is bounded by what is held, and it allocates nothing while the number

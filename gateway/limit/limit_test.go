@@ -72,7 +72,7 @@ func TestWhatIsMovedOutlivesTheRequest(t *testing.T) {
 	request.Close()
 	next := l.Of(User(7))
 	if !next.Take(Requests, 1) || next.Take(Connections, 1) {
-		t.Error("want the place free and the connection held")
+		t.Error("want the request free and the connection held")
 	}
 	giveBack(&stream, Connections)
 	giveBack(&stream, Connections)
@@ -179,8 +179,8 @@ func TestTheLedgerIsWhatItsPlainModelIs(t *testing.T) {
 		t.Errorf("%d clients are left", n)
 	}
 	for i := range l.shards {
-		if n := len(l.shards[i].slots); n != fewestSlots {
-			t.Errorf("shard %d keeps %d slots for nobody, want %d", i, n, fewestSlots)
+		if n := len(l.shards[i].entries); n != minEntries {
+			t.Errorf("shard %d keeps %d slots for nobody, want %d", i, n, minEntries)
 		}
 	}
 }
