@@ -801,7 +801,7 @@ func TestAnAdminListenerOffLoopbackNeedsAToken(t *testing.T) {
 		{"127.0.0.1:9090", "0123456789abcdef令", "server.admin_token: "},
 	} {
 		cfg := DefaultConfig()
-		cfg.Routes = []RouteConfig{{Path: "/", Auth: AuthNone, Respond: FixedAnswer{Status: 200}}}
+		cfg.Routes = []RouteConfig{{Path: "/", Auth: AuthNone, Respond: fixedAnswer{Status: 200}}}
 		cfg.Server.Admin, cfg.Server.AdminToken = c.admin, secret.Text(c.token)
 		faults := cfg.Validate()
 		got := fmt.Sprint(faults)

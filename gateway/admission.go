@@ -89,7 +89,7 @@ const (
 	maxRetryAfter = 4 * time.Second // upper bound of the doubling
 )
 
-// overloadError is a refusal for overload, of ours or of the service, with its Retry-After.
+// overloadError is a refusal for overload, ours or the service's, with its Retry-After.
 type overloadError struct {
 	error
 	retryAfter time.Duration
@@ -177,7 +177,8 @@ func (e *clientLimitError) Error() string {
 // Is makes it match the row of answer.ErrTooManyHeld.
 func (*clientLimitError) Is(target error) bool { return target == answer.ErrTooManyHeld }
 
-// sharedCapacityDivisor: clients that cannot be told apart may together hold one part in so many of the total.
+// sharedCapacityDivisor is the divisor of the total that yields how much clients that cannot be told apart may hold
+// together.
 const sharedCapacityDivisor = 4
 
 // releaseCapacity releases, whatever the outcome, what later steps acquired: the slot of the request and its client

@@ -74,7 +74,7 @@ func (a *authenticator) identifyCloud(ex *Exchange) (err error) {
 	return err
 }
 
-// identifyCloudOrAnonymous accepts a request without a token as the user that the platform names, or as nobody.
+// identifyCloudOrAnonymous accepts a request without a token as the user that the platform names, or as anonymous.
 func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 	if ex.cloud == nil {
 		return nil
@@ -87,8 +87,8 @@ func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 }
 
 // identifyPrefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): WeChat's server
-// GETs the configured address with ?appid and either ?code, a code of wx.login, or ?token, the access token of ours
-// that the mini-program passed to wx.setBackgroundFetchToken. Neither is forwarded to the service.
+// GETs the configured address with ?appid and either ?code, a code of wx.login, or ?token, our access token as the
+// mini-program passed it to wx.setBackgroundFetchToken. Neither is forwarded to the service.
 func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	if ex.method != fasthttp.MethodGet {
 		return answer.ErrNoRoute

@@ -77,8 +77,8 @@ func (b *limitedBody) drain(client *listen.Conn) bool {
 // is what is sent in one write with the head.
 const maxBufferedBody = 16 << 10
 
-// bufferBody reads a body that is short, or that an endpoint of ours will read whole, before the request acquires a
-// slot, so that a slow sender keeps nobody out. A longer one is streamed.
+// bufferBody reads a body that is short, or that one of our endpoints will read whole, before the request acquires a
+// slot, so that slow senders keep no one out. A longer one is streamed.
 func bufferBody(ex *Exchange) error {
 	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.builtIn && (b.size < 0 || b.size > maxBufferedBody) {
 		return ex.next()

@@ -21,7 +21,7 @@ func TestAConfiguredHeaderIsOursHoweverItIsSpelled(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Identity.Headers = map[string]IdentityField{"x-CALLER-iD": fieldID, "X-Caller-Name": fieldOpenID}
+		cfg.Identity.Headers = map[string]identityField{"x-CALLER-iD": fieldID, "X-Caller-Name": fieldOpenID}
 	})
 	token := e.token(t, "alice")
 	for _, forged := range []string{"X-Caller-Id", "x-caller-id", "x-CALLER-iD", "X_CALLER_ID", "x-caller.name", "X+Caller+Name"} {

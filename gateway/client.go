@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/header"
+	"wxgate/gateway/limit"
 )
 
 // peerAddress is the remote address of the connection.
@@ -34,12 +36,7 @@ func formatClient(client netip.Addr) string {
 
 // trustsPeer reports whether the X-Forwarded-* headers of a peer are believed.
 func (r *snapshot) trustsPeer(peer netip.Addr) bool {
-	for _, p := range r.cfg.Server.TrustedProxies {
-		if p.Contains(peer) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.cfg.Server.TrustedProxies, func(p limit.Network) bool { return p.Contains(peer) })
 }
 
 // headerCloudForwardedFor is where WeChat Cloud Run puts the addresses that its gateway saw; X-Forwarded-For holds
@@ -73,8 +70,8 @@ func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 }
 
 // lastUntrusted is the last address of a list that is not a trusted proxy, or the peer when the list is empty. A client
-// may have invented everything to the left of it. An entry that cannot be parsed is no proxy of ours, so the client is
-// unknown.
+// may have invented everything to the left of it. An entry that cannot be parsed is not one of our proxies, so the
+// client is unknown.
 func (c *clientResolver) lastUntrusted(r *snapshot, field, list string, peer netip.Addr) netip.Addr {
 	client := peer
 	for left := true; left; {

@@ -71,27 +71,27 @@ type Timeouts struct {
 
 // IdentityConfig is the section identity.
 type IdentityConfig struct {
-	Headers              map[string]IdentityField `yaml:"headers"`               // header name -> what it carries
+	Headers              map[string]identityField `yaml:"headers"`               // header name -> what it carries
 	ForwardAuthorization bool                     `yaml:"forward_authorization"` // false: the token stops here
-	Signed               SignedConfig             `yaml:"signed"`
+	Signed               signedConfig             `yaml:"signed"`
 }
 
-// SignedConfig is identity.signed: a short-lived token that proves to a service that a request passed the gateway.
-type SignedConfig struct {
+// signedConfig is identity.signed: a short-lived token that proves to a service that a request passed the gateway.
+type signedConfig struct {
 	Header string        `yaml:"header"` // such as X-Identity; empty: none
 	TTL    time.Duration `yaml:"ttl"`    // how long it is valid
 }
 
-// IdentityField is what an identity header carries.
-type IdentityField string
+// identityField is what an identity header carries.
+type identityField string
 
 // The fields of identity.headers.
 const (
-	fieldID       IdentityField = "id"
-	fieldOpenID   IdentityField = "openid"
-	fieldNickname IdentityField = "nickname"
-	fieldAppID    IdentityField = "appid"
-	fieldSession  IdentityField = "session"
+	fieldID       identityField = "id"
+	fieldOpenID   identityField = "openid"
+	fieldNickname identityField = "nickname"
+	fieldAppID    identityField = "appid"
+	fieldSession  identityField = "session"
 )
 
 // LogConfig is the section log.
@@ -113,11 +113,11 @@ func DefaultConfig() Config {
 			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
 		},
 		Identity: IdentityConfig{
-			Headers: map[string]IdentityField{
+			Headers: map[string]identityField{
 				"X-User-Id": fieldID, "X-User-Openid": fieldOpenID, "X-User-Nickname": fieldNickname,
 			},
 			ForwardAuthorization: true,
-			Signed:               SignedConfig{TTL: time.Minute},
+			Signed:               signedConfig{TTL: time.Minute},
 		},
 		Limits: limits,
 		Log:    LogConfig{Level: "info", Format: "json", Access: true},

@@ -237,7 +237,7 @@ func TestRequestsConform(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Identity.Headers = map[string]IdentityField{"X-User-Id": fieldID}
+		cfg.Identity.Headers = map[string]identityField{"X-User-Id": fieldID}
 		allowsGetBodies(cfg)
 	})
 	token := e.token(t, "alice")

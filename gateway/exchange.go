@@ -49,7 +49,7 @@ type Exchange struct {
 	body           limitedBody
 	subject        *authn.Subject       // its user; nil: none, or not yet known
 	cloud          *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
-	call           api.Call             // for an endpoint of ours
+	call           api.Call             // for one of our own endpoints
 	detail         string               // what is wrong with the request of a 400, for the log
 	reason         string               // of the error table, "" on success
 	streamed       *streamedBody        // the rest of the answer, if it outlives its handler; nil: there is none
@@ -125,7 +125,7 @@ func (ex *Exchange) routeLabel() string {
 	return ex.route.pattern
 }
 
-// upstreamName is the name of the route's upstream, "" for an endpoint of ours.
+// upstreamName is the name of the route's upstream, "" for one of our own endpoints.
 func (ex *Exchange) upstreamName() string {
 	if ex.route == nil {
 		return ""
@@ -182,14 +182,4 @@ func (ex *Exchange) requestID() string {
 	return answer.NewRequestID()
 }
 
-func validRequestID(id string) bool {
-	if id == "" || len(id) > 128 {
-		return false
-	}
-	for i := range len(id) {
-		if id[i] <= 0x20 || id[i] >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
+func validRequestID(id string) bool { return id != "" && len(id) <= 128 && isVisibleASCII(id) }

@@ -70,9 +70,9 @@ type Refusal struct {
 // chain and what would be sent are those of the gateway, but no token is verified and nothing is sent. cfg must be
 // valid.
 func Explain(cfg Config, q Question) (Explanation, error) {
-	var said bytes.Buffer
+	var accessLog bytes.Buffer
 	cfg.Log.Access = true
-	p, err := newOfflinePipeline(cfg, slog.New(slog.NewJSONHandler(&said, nil)))
+	p, err := newOfflinePipeline(cfg, slog.New(slog.NewJSONHandler(&accessLog, nil)))
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -82,7 +82,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
 	if e.Route == nil {
-		e.recordRefusal(status, body, said.Bytes())
+		e.recordRefusal(status, body, accessLog.Bytes())
 	}
 	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Lookup(answer.ErrNoRoute).Reason {
 		e.Refusal.Near = p.snapshot.Load().routesForPath(q.Target)
@@ -224,9 +224,9 @@ func (r *snapshot) identityFields() []string {
 
 // recordRefusal takes the refusal from the answer, and its detail from the log.
 func (e *Explanation) recordRefusal(status int, body, log []byte) {
-	var said struct{ Reason, Message string }
-	_ = json.Unmarshal(body, &said) // a bug of ours would leave it empty
-	e.Refusal = &Refusal{Status: status, Reason: said.Reason, Message: said.Message}
+	var reply struct{ Reason, Message string }
+	_ = json.Unmarshal(body, &reply) // always valid: it is our own envelope
+	e.Refusal = &Refusal{Status: status, Reason: reply.Reason, Message: reply.Message}
 	for line := range bytes.Lines(log) {
 		var attrs struct {
 			Detail   string `json:"detail"`
@@ -236,7 +236,7 @@ func (e *Explanation) recordRefusal(status int, body, log []byte) {
 		}
 		if json.Unmarshal(line, &attrs) == nil {
 			e.Refusal.Detail, e.Client = attrs.Detail, attrs.ClientIP
-			e.Refusal.Reason = cmp.Or(said.Reason, attrs.Reason) // HEAD has no body
+			e.Refusal.Reason = cmp.Or(reply.Reason, attrs.Reason) // HEAD has no body
 			if attrs.Route != unmatchedRoute {
 				e.Refusal.Route = attrs.Route
 			}

@@ -44,8 +44,8 @@ func (f *fiberAdapter) parseToken(ex *Exchange) (*token.Payload, error) {
 		return nil, err
 	}
 	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
-	said, _ := parsed.Claims.(*token.Payload)
-	return said, nil
+	payload, _ := parsed.Claims.(*token.Payload)
+	return payload, nil
 }
 
 // jwtKey is where contrib/jwt stores the parsed token.

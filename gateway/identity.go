@@ -18,7 +18,7 @@ const maxIdentityValue = 1024
 // identityHeader is one header that a service may rely on.
 type identityHeader struct {
 	name  string
-	field IdentityField
+	field identityField
 }
 
 // newIdentityHeaders sorts them, so that requests look the same after a restart.
@@ -63,7 +63,7 @@ func (r *reservedHeaders) contains(name []byte) bool {
 	return false
 }
 
-// stripIdentity removes, on every route, headers that could be taken for identity headers of ours, and counts them.
+// stripIdentity removes, on every route, headers that could be taken for our identity headers, and counts them.
 // Forwarding copies the header lines and skips such names again; this step is for everything here that reads headers.
 func (c *clientResolver) stripIdentity(ex *Exchange) error {
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
@@ -106,7 +106,7 @@ func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 }
 
 // valueFor is the value of the field in visible ASCII.
-func (f IdentityField) valueFor(s *authn.Subject) string {
+func (f identityField) valueFor(s *authn.Subject) string {
 	switch f {
 	case fieldID:
 		return strconv.FormatInt(s.UserID, 10)

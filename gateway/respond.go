@@ -23,7 +23,7 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	f := o.failures.Lookup(err)
 	if fault := listen.Fault(ex.server.Conn(), err); fault != nil {
 		o.metrics.connections.CountMalformed(fault)
-		f.Status = fault.Status() // a body that came too slowly is 408, one with broken framing 400
+		f.Status = fault.Status() // 408 for a body that is too slow, 400 for broken framing
 	}
 	if after, known := retryAfter(err); known {
 		f.RetryAfter = int(max(1, limit.WholeSeconds(after)))
@@ -33,8 +33,7 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	if f.Reason == "invalid_request" {
 		ex.detail = err.Error()
 	}
-	var statusErr *answer.StatusError
-	if errors.As(err, &statusErr) {
+	if statusErr, ok := errors.AsType[*answer.StatusError](err); ok {
 		f.Status = statusErr.Status
 		for name, value := range statusErr.Fields {
 			ex.response.Header.Set(name, value)
@@ -51,16 +50,13 @@ func (o *observer) respondError(ex *Exchange, err error) {
 
 // retryAfter is when a retry may succeed, for errors that know better than their row.
 func retryAfter(err error) (after time.Duration, known bool) {
-	var limited *rateLimitError
-	if errors.As(err, &limited) {
+	if limited, ok := errors.AsType[*rateLimitError](err); ok {
 		return limited.retryAfter, true
 	}
-	var overload *overloadError
-	if errors.As(err, &overload) {
+	if overload, ok := errors.AsType[*overloadError](err); ok {
 		return overload.retryAfter, true
 	}
-	var open *breaker.OpenError
-	if errors.As(err, &open) {
+	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
 		return open.After, true
 	}
 	return 0, false

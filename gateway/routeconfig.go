@@ -28,7 +28,7 @@ type RouteConfig struct {
 	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
 	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
 	Headers     RouteHeaders       `yaml:"headers"`
-	Respond     FixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
+	Respond     fixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
 }
 
 // RouteHeaders is routes[].headers: how the headers for the service differ from those of the client.
@@ -37,8 +37,8 @@ type RouteHeaders struct {
 	Remove []string          `yaml:"remove"` // names
 }
 
-// FixedAnswer is routes[].respond: an answer without an upstream.
-type FixedAnswer struct {
+// fixedAnswer is routes[].respond: an answer without an upstream.
+type fixedAnswer struct {
 	Status int    `yaml:"status"`
 	Body   string `yaml:"body"`
 }
@@ -103,7 +103,7 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 
 // validateDestination requires exactly one of an upstream and a fixed answer.
 func (r RouteConfig) validateDestination(f *input.Faults, upstreams []string) {
-	switch fixed := r.Respond != (FixedAnswer{}); {
+	switch fixed := r.Respond != (fixedAnswer{}); {
 	case fixed && r.Upstream != "":
 		f.Add("respond", "stands beside an upstream; which one is meant?")
 	case fixed:
@@ -140,7 +140,7 @@ func (r RouteConfig) validateRateLimit(f *input.Faults) {
 	}
 }
 
-func (a FixedAnswer) validate(f *input.Faults) {
+func (a fixedAnswer) validate(f *input.Faults) {
 	switch {
 	case a.Status == 0:
 		f.Add("respond.body", "is there without a status")

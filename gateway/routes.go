@@ -34,13 +34,13 @@ func (p *pipeline) chain(authenticate, serve Step) []Step {
 		skipAfterPrecheck(p.limits.limitRoute), // before signatures are checked and WeChat is called
 		refuseContent,                          // content of a GET, which a service may parse as another request
 		limitBody,                              // a length over the route's limit is 413 before any of the body is read
-		p.admission.releaseCapacity,            // whatever the outcome, the place and quota acquired below are released
+		p.admission.releaseCapacity,            // whatever the outcome, the slot and quota acquired below are released
 		authenticate,                           // required unless the route says otherwise
 		skipAfterPrecheck(p.limits.limitUser),  // the user is known only now
 		checkFields,                            // fields a service could interpret differently; after authentication, whose 401 is more specific
 		p.admission.paceRetry,                  // early retries after an overloaded answer, before they cost anything more
 		p.admission.limitClient,                // concurrency of one client; an invalid token does not count for a user
-		bufferBody,                             // before a place is acquired: a slow sender of a short body holds none
+		bufferBody,                             // before a slot is acquired: a slow sender of a short body holds none
 		p.admission.shed,                       // over capacity, 503 at once: logins first, health checks never
 		serve,
 	}

@@ -117,10 +117,10 @@ func TestARouteAnswersByItself(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
 		cfg.Routes = append(cfg.Routes,
-			RouteConfig{Path: "/robots.txt", Auth: AuthNone, Respond: FixedAnswer{200, "User-agent: *\nDisallow: /\n"}},
-			RouteConfig{Path: "/old/**", Auth: AuthNone, Respond: FixedAnswer{410, `{"gone":true}`}},
-			RouteConfig{Path: "/nothing", Auth: AuthNone, Respond: FixedAnswer{Status: 204}},
-			RouteConfig{Path: "/closed", Auth: AuthRequired, Respond: FixedAnswer{Status: 200}})
+			RouteConfig{Path: "/robots.txt", Auth: AuthNone, Respond: fixedAnswer{200, "User-agent: *\nDisallow: /\n"}},
+			RouteConfig{Path: "/old/**", Auth: AuthNone, Respond: fixedAnswer{410, `{"gone":true}`}},
+			RouteConfig{Path: "/nothing", Auth: AuthNone, Respond: fixedAnswer{Status: 204}},
+			RouteConfig{Path: "/closed", Auth: AuthRequired, Respond: fixedAnswer{Status: 200}})
 	})
 	for line, want := range map[string]string{
 		"GET /robots.txt":  "200 text/plain; charset=utf-8 User-agent: *\nDisallow: /\n",
@@ -171,7 +171,7 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		`routes[0].respond: stands beside an upstream; which one is meant?`: func(c *Config) { c.Routes[0].Respond.Status = 200 },
 		`routes[0].respond.status: 199 is not between 200 and 599`:          func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Status = "", 199 },
 		`routes[0].respond.body: is there without a status`:                 func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Body = "", "x" },
-		`routes[0].respond.body: an answer with status 204 has none`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", FixedAnswer{204, "x"} },
+		`routes[0].respond.body: an answer with status 204 has none`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", fixedAnswer{204, "x"} },
 		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:    func(c *Config) { c.Routes[0].RateLimit = per("team") },
 		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(limit.PerUser), AuthNone },
 		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`: func(c *Config) {

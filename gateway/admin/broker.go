@@ -82,8 +82,7 @@ func (a weChatCalls) brokerFor(appID string) (Broker, error) {
 
 func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode int, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, brokerBodyLimit))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return 0, answer.ErrBodyTooLarge
 	}
 	if err != nil {

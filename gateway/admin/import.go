@@ -44,13 +44,13 @@ type transfer struct {
 type ImportReport struct {
 	Imported int           `json:"imported"` // users who exist now, including those who existed before
 	Failed   int           `json:"failed"`
-	Errors   []ImportError `json:"errors"` // the first of them
+	Errors   []importError `json:"errors"` // the first of them
 	Warned   int           `json:"warned"` // users imported without some of their fields
-	Warnings []ImportError `json:"warnings"`
+	Warnings []importError `json:"warnings"`
 }
 
-// ImportError is a line that was not imported, or not completely.
-type ImportError struct {
+// importError is a line that was not imported, or not completely.
+type importError struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason,omitempty"` // of the error table
 	Detail string `json:"detail"`
@@ -64,9 +64,9 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), report: ImportReport{Errors: []ImportError{}, Warnings: []ImportError{}}}
+	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), report: ImportReport{Errors: []importError{}, Warnings: []importError{}}}
 	err := i.run(r)
-	slices.SortFunc(i.report.Errors, func(a, b ImportError) int { return a.Line - b.Line })
+	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
 	if err != nil {
 		a.fail(w, err)
@@ -221,7 +221,7 @@ func (i *importer) recordResult(line importLine, err error) error {
 func (i *importer) recordFailure(number int, err error) {
 	i.report.Failed++
 	if len(i.report.Errors) < maxImportErrors {
-		i.report.Errors = append(i.report.Errors, ImportError{number, i.errors.Lookup(err).Reason, err.Error()})
+		i.report.Errors = append(i.report.Errors, importError{number, i.errors.Lookup(err).Reason, err.Error()})
 	}
 }
 
@@ -231,6 +231,6 @@ func (i *importer) recordWarning(line importLine) {
 	}
 	i.report.Warned++
 	if len(i.report.Warnings) < maxImportErrors {
-		i.report.Warnings = append(i.report.Warnings, ImportError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
+		i.report.Warnings = append(i.report.Warnings, importError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
 	}
 }

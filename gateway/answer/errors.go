@@ -76,7 +76,7 @@ func NewTable() Table {
 		{ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
 		{ErrDraining, 503, "draining", "服务正在重启，请稍后再试", 1},
 		{ErrTooManyConnections, 503, "too_many_connections", "连接过多，请稍后再试", 1},
-		{http1.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before the more general errors: a limit of ours is no fault of the service
+		{http1.ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1}, // before the more general errors: our own limits are not the service's fault
 		{http1.ErrStopped, 499, "client_gone", "客户端已断开", 0},       // in the log and the metric only: the client has left
 		{http1.ErrConnect, 502, "upstream_connect", "服务暂时无法连接", 0},
 		{http1.ErrReset, 502, "upstream_reset", "服务连接中断", 0},
@@ -111,15 +111,14 @@ func (t Table) Lookup(err error) Failure {
 // MessageFor is the message of the row for an error. A failed login also carries WeChat's errcode, because teams search
 // for the number; other APIs only where the user can do nothing about it.
 func (f Failure) MessageFor(err error) string {
-	var field *authn.FieldError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[*authn.FieldError](err); ok {
 		return f.Message + ": " + field.Error()
 	}
-	var weChat *authn.WeChatError
+	weChat, fromWeChat := errors.AsType[*authn.WeChatError](err)
 	switch {
 	case errors.Is(err, authn.ErrSentBefore):
 		return "该 code 已发送给微信但未得到答复，请重新调用 wx.login"
-	case !errors.As(err, &weChat) || weChat.Code == 0:
+	case !fromWeChat || weChat.Code == 0:
 		return f.Message
 	case weChat.API == wechat.APICode2Session:
 		return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.Message, weChat.Code)

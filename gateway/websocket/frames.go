@@ -4,8 +4,8 @@ package websocket
 
 import "encoding/binary"
 
-// frames tracks frame boundaries in one direction of a WebSocket (RFC 6455 §5.2), to know where a frame of ours may be
-// inserted. It validates nothing: the ends of the tunnel do.
+// frames tracks frame boundaries in one direction of a WebSocket (RFC 6455 §5.2), to know where we may insert a frame.
+// It validates nothing: the ends of the tunnel do.
 type frames struct {
 	header      [14]byte
 	headerRead  int    // bytes of header read so far
