@@ -115,7 +115,7 @@ func TestARestartLosesNothing(t *testing.T) {
 	}
 }
 
-// TestASuccessorThatCannotServeChangesNothing fails before the store is lent, by the configuration, and after it, by the
+// TestASuccessorThatCannotServeChangesNothing fails before the store is released, by the configuration, and after it, by the
 // key of the store.
 func TestASuccessorThatCannotServeChangesNothing(t *testing.T) {
 	t.Parallel()

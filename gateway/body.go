@@ -29,6 +29,9 @@ type limitedBody struct {
 
 // Read returns answer.ErrBodyTooLarge as soon as the body exceeds its limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
+	if b.stream == nil {
+		return 0, io.EOF
+	}
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
 	b.complete = errors.Is(err, io.EOF) || b.read == b.size

@@ -54,6 +54,19 @@ func TestACapturedPushIsNotDeliveredAgain(t *testing.T) {
 	}
 }
 
+func TestASignedPushWithoutABodyIsRefused(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	e, push := pushing(t, service, pushKey)
+	query, _, err := push.Request([]byte(`{"MsgType":"event"}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := e.send(t, head("POST /wechat/push?"+query.Encode(), "", "Content-Length: 0")); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, `"invalid_request"`) {
+		t.Errorf("got %d %s, want 400 invalid_request", resp.StatusCode, body)
+	}
+}
+
 func TestAPushThatTheServiceDidNotTakeMayComeAgain(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32

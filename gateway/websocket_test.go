@@ -153,6 +153,8 @@ func TestAHandshakeThatIsNoneIsRefused(t *testing.T) {
 		{"a short key", webSocket("GET /public/x", "", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"), 400},
 		{"a key that is no base64", webSocket("GET /public/x", "", "Sec-WebSocket-Key: !GhlIHNhbXBsZSBub25jZQ=="), 400},
 		{"a key with stray bits", webSocket("GET /public/x", "", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR=="), 400},
+		{"a key behind a no-break space", webSocket("GET /public/x", "", "Sec-WebSocket-Key: \u00a0"+testKey), 400},
+		{"a version before an ideographic space", webSocket("GET /public/x", "", "Sec-WebSocket-Version: 13\u3000"), 426},
 		{"two keys", webSocket("GET /public/x", "", "Sec-WebSocket-Key: "+testKey+"\r\nSec-WebSocket-Key: "+testKey), 400},
 		{"version 8", webSocket("GET /public/x", "", "Sec-WebSocket-Version: 8"), 426},
 		{"no version", webSocket("GET /public/x", "", "Sec-WebSocket-Version:"), 426},

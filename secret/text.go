@@ -3,6 +3,7 @@ package secret
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // masked is what a Text shows, whether it is empty or not.
@@ -16,6 +17,9 @@ type Text string
 
 // Reveal returns the value itself, for the one line that needs it.
 func (t Text) Reveal() string { return string(t) }
+
+// IsBlank reports whether there is nothing but white space, as in a variable that was left empty.
+func (t Text) IsBlank() bool { return strings.TrimSpace(string(t)) == "" }
 
 // String returns ***.
 func (Text) String() string { return masked }

@@ -30,7 +30,7 @@ func (c Config) Validate() (f input.Faults) {
 	if c.Driver != driverBadger {
 		f.Add("driver", "%q is not %s", c.Driver, driverBadger)
 	}
-	if _, err := DecodeKey(c.EncryptionKey); err != nil && c.EncryptionKey != "" {
+	if _, err := DecodeKey(c.EncryptionKey); err != nil && !c.EncryptionKey.IsBlank() {
 		f.Add("encryption_key", "%v", err)
 	}
 	if c.Driver == driverBadger && c.Badger.Dir == "" {

@@ -30,6 +30,17 @@ func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
 	}
 }
 
+// TestABlankEncryptionKeyIsNone: a variable that was left empty, or has a line end alone, means the key file.
+func TestABlankEncryptionKeyIsNone(t *testing.T) {
+	for _, blank := range []secret.Text{"", " ", "\n"} {
+		c := storage.DefaultConfig()
+		c.EncryptionKey = blank
+		if err := c.Validate().Err(); err != nil {
+			t.Errorf("key %q: got %v, want none", blank.Reveal(), err)
+		}
+	}
+}
+
 func TestEncryptionKeyInEveryBase64(t *testing.T) {
 	for _, text := range []string{
 		"+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/8=",

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -58,6 +59,27 @@ func named(t *testing.T, n *names) *rig {
 	t.Cleanup(u.Close)
 	r.Upstream = u
 	return r
+}
+
+// TestADeadlineDuringTheFirstLookupIsATimeout: it passed for a client that had left, who gets no answer.
+func TestADeadlineDuringTheFirstLookupIsATimeout(t *testing.T) {
+	t.Parallel()
+	cfg := upstream.DefaultConfig()
+	cfg.Targets = []upstream.Target{{URL: "http://recipes.example:80", Weight: 1}}
+	cfg.Timeouts.Connect = 10 * time.Second
+	hangs := func(ctx context.Context, _ string) ([]netip.Addr, error) { <-ctx.Done(); return nil, ctx.Err() }
+	u, err := upstream.NewWithEnv(upstream.Env{Lookup: hangs, Log: slog.New(slog.DiscardHandler)}, "recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	var req fasthttp.Request
+	var resp fasthttp.Response
+	if _, err := u.Do(ctx, &req, &resp, 0); !errors.Is(err, http1.ErrTimeout) && !errors.Is(err, http1.ErrConnect) {
+		t.Errorf("got %v, want http1.ErrTimeout, or http1.ErrConnect when the lookup is given up first", err)
+	}
 }
 
 func TestEveryAddressOfANameIsUsed(t *testing.T) {

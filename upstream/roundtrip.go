@@ -12,7 +12,7 @@ import (
 	"wxgate/upstream/http1"
 )
 
-// maxTries is at how many endpoints one request is tried at most.
+// maxAttempts is at how many endpoints one request is tried at most.
 const maxAttempts = 8
 
 // roundTrip is one request on its way, in one or several attempts. It is pooled for its buffers.
@@ -94,6 +94,10 @@ func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 		case <-to.lookedUp:
 		case <-ctx.Done():
 		case <-t.ctx.Done():
+			if errors.Is(t.ctx.Err(), context.DeadlineExceeded) {
+				t.outcome = outcomeTimeout
+				return nil, fmt.Errorf("%w: looking the name up", http1.ErrTimeout)
+			}
 			t.outcome = outcomeStopped
 			return nil, fmt.Errorf("%w: looking the name up", http1.ErrStopped)
 		}

@@ -78,7 +78,7 @@ func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Fau
 			f.Add(path+".file", "%v", err)
 		case i == 0 && k.signing == nil:
 			f.Add(path+".file", "holds a public key; the first key signs, so it must be a private one")
-		case i == 0 && k.method.Alg() != algorithm:
+		case i == 0 && k.method.Alg() != algorithm && (cfg.File != "" || cfg.Secret != "") && jwt.GetSigningMethod(algorithm) != nil: // else Validate says more
 			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), algorithm)
 		}
 		keys = append(keys, k)

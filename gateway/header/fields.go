@@ -156,7 +156,7 @@ func One(h *fasthttp.RequestHeader, name string) string {
 	if len(values) != 1 {
 		return ""
 	}
-	return string(bytes.TrimSpace(values[0]))
+	return string(bytes.Trim(values[0], " \t")) // RFC 9110 §5.6.3: no other white space surrounds a value
 }
 
 // Authorization is the request's Authorization, in the request's own memory. A second line could be read differently by

@@ -48,7 +48,7 @@ func (c creation) unlockSeal(configured secret.Text, isNew bool) error {
 	if err != nil {
 		return err
 	}
-	if configured == "" {
+	if configured.IsBlank() {
 		disk.WarnReadable(c.log, c.path(fileKey))
 	}
 	c.sealer, err = storage.NewSealer(key)

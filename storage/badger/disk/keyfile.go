@@ -16,7 +16,7 @@ import (
 // EncryptionKey returns the configured key or the one in the key file. A key file, readable by its owner alone, is only
 // created while there is no store yet: a new key could not open existing data.
 func EncryptionKey(configured secret.Text, path string, isNew bool) ([]byte, error) {
-	if configured != "" {
+	if !configured.IsBlank() {
 		return storage.DecodeKey(configured)
 	}
 	text, err := os.ReadFile(path)
