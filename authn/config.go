@@ -88,7 +88,7 @@ func (c Config) tokens() token.Config {
 
 func (c Config) validateKeys() (f input.Faults) {
 	if len(c.Keys) == 0 {
-		f.Add("keys", "there is none to sign tokens with; set one here or JWT_SECRET in the environment (%d bytes or more)", minSecretBytes)
+		f.Add("keys", "is empty, so no token can be signed; set a key here or JWT_SECRET in the environment (%d bytes or more)", minSecretBytes)
 	}
 	seen := map[string]bool{}
 	for i, k := range c.Keys {
@@ -97,7 +97,7 @@ func (c Config) validateKeys() (f input.Faults) {
 			f.Add(path+".id", "%q is not 1 to 64 letters, digits, '-', '_' or '.'", k.ID)
 		}
 		if seen[k.ID] {
-			f.Add(path+".id", "%q is there twice", k.ID)
+			f.Add(path+".id", "%q is listed twice", k.ID)
 		}
 		seen[k.ID] = true
 		validateKey(&f, path, k)

@@ -73,7 +73,7 @@ func Read(file string, reader strictyaml.Reader, complete func(*Config) input.Fa
 	places, err := reader.Read(file, &cfg, func() input.Faults { return complete(&cfg) })
 	var faults strictyaml.Faults
 	if errors.As(err, &faults) {
-		err = fmt.Errorf("the configuration does not hold:\n%w", faults)
+		err = fmt.Errorf("the configuration is invalid:\n%w", faults)
 	}
 	return cfg, places, err
 }

@@ -139,11 +139,11 @@ func (c Config) Validate() input.Faults {
 		f.OneOf("wechat.push.upstream", c.PushUpstream, c.Upstreams...)
 	}
 	if len(c.Routes) == 0 {
-		f.Add("routes", "there is none, so nothing would be forwarded")
+		f.Add("routes", "is empty, so nothing would be forwarded")
 	}
 	forwards := func(r RouteConfig) bool { return r.Upstream != "" }
 	if len(c.Upstreams) == 0 && (c.PushUpstream != "" || slices.ContainsFunc(c.Routes, forwards)) {
-		f.Add("upstreams", "there is none, so routes lead nowhere; write below it NAME: http://127.0.0.1:3000")
+		f.Add("upstreams", "is empty, so routes lead nowhere; add a line below it: NAME: http://127.0.0.1:3000")
 	}
 	return f
 }
@@ -244,7 +244,7 @@ func validateHeader(f *input.Faults, path, name string) {
 	case !strings.HasPrefix(header.Fold(name), "x-") || !validToken(name):
 		f.Add(path, "%q is not a header name that begins with X-", name)
 	case header.Owned([]byte(name)):
-		f.Add(path, "%q is a header that says something else to services", name)
+		f.Add(path, "%q is a header that means something else to services", name)
 	}
 }
 

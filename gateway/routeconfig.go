@@ -105,7 +105,7 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 func (r RouteConfig) validateDestination(f *input.Faults, upstreams []string) {
 	switch fixed := r.Respond != (fixedAnswer{}); {
 	case fixed && r.Upstream != "":
-		f.Add("respond", "stands beside an upstream; which one is meant?")
+		f.Add("respond", "conflicts with upstream; keep one of the two")
 	case fixed:
 		r.Respond.validate(f)
 	case r.Upstream == "":
@@ -126,7 +126,7 @@ func (r RouteConfig) validateRewriting(f *input.Faults) {
 		f.Add("rewrite", "%v", err)
 	}
 	if r.StripPrefix != "" {
-		f.Add("rewrite", "stands beside strip_prefix; it can do both")
+		f.Add("rewrite", "conflicts with strip_prefix; rewrite alone can do both")
 	}
 }
 
@@ -136,7 +136,7 @@ func (r RouteConfig) validateRateLimit(f *input.Faults) {
 	}
 	*f = append(*f, r.RateLimit.Validate(limit.PerUser, limit.PerIP, limit.PerRoute).At("rate_limit")...)
 	if r.RateLimit.Per == limit.PerUser && r.Auth == AuthNone {
-		f.Add("rate_limit.per", "user needs users, and with auth: none nobody is known")
+		f.Add("rate_limit.per", "user needs to know the user, and auth: none identifies nobody")
 	}
 }
 
@@ -188,11 +188,11 @@ func (h RouteHeaders) validate(ours *reservedHeaders) (f input.Faults) {
 		case !validToken(name):
 			f.Add(path, "%q is not a header name", name)
 		case ours.contains([]byte(name)):
-			f.Add(path, "%s says who is calling; only the gateway sets it", name)
+			f.Add(path, "%s says who is calling; only the gateway may set it", name)
 		case header.HopByHop([]byte(name)) || header.Owned([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
 			f.Add(path, "%s is set by the gateway itself", name)
 		case spelled[header.Fold(name)] != "":
-			f.Add(path, "a service could take it for %s, which stands here too", spelled[header.Fold(name)])
+			f.Add(path, "a service could take it for %s, which is listed here too", spelled[header.Fold(name)])
 		}
 		spelled[header.Fold(name)] = name
 	}

@@ -37,7 +37,7 @@ func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 		{Path: "/**", Upstream: "service", Auth: AuthRequired},
 	}
 	const logins, writes = "50/m burst 31 per ip, and per openid", "70/m burst 32 per user"
-	const unopened = "4/h burst 11 per user where data do not open"
+	const unopened = "4/h burst 11 per user for data that cannot be decrypted"
 	const prefetches = "500/m burst 500 for all pre-fetches by code, 50/m burst 31 per openid"
 	want := map[string]string{
 		"POST /api/v1/auth/wx-login": logins, "POST /api/v1/auth/wechat-login": logins, "POST /api/v1/user/login": logins,

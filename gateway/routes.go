@@ -78,7 +78,7 @@ func (e endpoint) disabled(cfg Config) bool {
 // extraLimits describes the limits that the endpoint counts itself, beside the one of its route, because it learns late
 // which user it is or whether to count.
 func (e endpoint) extraLimits(cfg Config) []string {
-	decryptFailures := cfg.Limits.DecryptFailures.String() + " where data do not open"
+	decryptFailures := cfg.Limits.DecryptFailures.String() + " for data that cannot be decrypted"
 	switch e.path {
 	case refreshPath:
 		return []string{cfg.Limits.Writes.String()}

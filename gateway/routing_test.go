@@ -165,15 +165,15 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		return limit.BucketConfig{Per: whom, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 1}
 	}
 	for want, change := range map[string]func(*Config){
-		`routes[0].host: "a:80" is not a host`:                              func(c *Config) { c.Routes[0].Host = "a:80" },
-		`routes[0].rewrite: "/b/:x": :x is no segment of the path`:          func(c *Config) { c.Routes[0].Rewrite = "/b/:x" },
-		`routes[0].rewrite: stands beside strip_prefix`:                     func(c *Config) { c.Routes[0].Rewrite, c.Routes[0].StripPrefix = "/b", "/a" },
-		`routes[0].respond: stands beside an upstream; which one is meant?`: func(c *Config) { c.Routes[0].Respond.Status = 200 },
-		`routes[0].respond.status: 199 is not between 200 and 599`:          func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Status = "", 199 },
-		`routes[0].respond.body: is there without a status`:                 func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Body = "", "x" },
-		`routes[0].respond.body: an answer with status 204 has none`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", fixedAnswer{204, "x"} },
-		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:    func(c *Config) { c.Routes[0].RateLimit = per("team") },
-		`routes[0].rate_limit.per: user needs users`:                        func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(limit.PerUser), AuthNone },
+		`routes[0].host: "a:80" is not a host`:                            func(c *Config) { c.Routes[0].Host = "a:80" },
+		`routes[0].rewrite: "/b/:x": :x is no segment of the path`:        func(c *Config) { c.Routes[0].Rewrite = "/b/:x" },
+		`routes[0].rewrite: conflicts with strip_prefix`:                  func(c *Config) { c.Routes[0].Rewrite, c.Routes[0].StripPrefix = "/b", "/a" },
+		`routes[0].respond: conflicts with upstream; keep one of the two`: func(c *Config) { c.Routes[0].Respond.Status = 200 },
+		`routes[0].respond.status: 199 is not between 200 and 599`:        func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Status = "", 199 },
+		`routes[0].respond.body: is there without a status`:               func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond.Body = "", "x" },
+		`routes[0].respond.body: an answer with status 204 has none`:      func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", fixedAnswer{204, "x"} },
+		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:  func(c *Config) { c.Routes[0].RateLimit = per("team") },
+		`routes[0].rate_limit.per: user needs to know the user`:           func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(limit.PerUser), AuthNone },
 		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`: func(c *Config) {
 			c.Routes[0].RateLimit = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Second}, Burst: 0}
 		},

@@ -329,5 +329,5 @@ func TestFaultsOfTLSAreNamedWithTheirPlace(t *testing.T) {
 	}
 	cfg := upstream.DefaultConfig()
 	cfg.Targets, cfg.TLS.ServerName = []upstream.Target{{URL: "http://x", Weight: 1}}, "::1"
-	wantWords(t, "without https", fmt.Sprint(cfg.Validate()), "[tls: it has no effect: no target is https://]")
+	wantWords(t, "without https", fmt.Sprint(cfg.Validate()), "[tls: has no effect: no target is https://]")
 }

@@ -46,7 +46,7 @@ func (c Config) validateTLS(f *input.Faults) {
 	}
 	secured := func(t Target) bool { return strings.HasPrefix(strings.ToLower(t.URL), "https:") }
 	if c.TLS != (http1.TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
-		f.Add("tls", "it has no effect: no target is https://")
+		f.Add("tls", "has no effect: no target is https://")
 	}
 }
 

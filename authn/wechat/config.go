@@ -114,7 +114,7 @@ func (c Config) validateApps() (f input.Faults) {
 		validateWord(&f, path+".appid", app.AppID, "no variable")
 		validateWord(&f, path+".secret", app.Secret.Reveal(), "no variable")
 		if seen[app.AppID] {
-			f.Add(path+".appid", "%q is there twice", app.AppID)
+			f.Add(path+".appid", "%q is listed twice", app.AppID)
 		}
 		seen[app.AppID] = true
 	}

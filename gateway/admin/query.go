@@ -38,7 +38,7 @@ func checkQuery(raw string, known []string) error {
 		case !slices.Contains(known, name):
 			return fmt.Errorf("%w: there is no parameter %q, only %s", answer.ErrInvalidRequest, name, strings.Join(known, ", "))
 		case len(values) > 1:
-			return fmt.Errorf("%w: %s is there twice", answer.ErrInvalidRequest, name)
+			return fmt.Errorf("%w: %s is given twice", answer.ErrInvalidRequest, name)
 		}
 	}
 	return nil

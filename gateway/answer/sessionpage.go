@@ -57,7 +57,7 @@ func parseSessionCursor(text string) (storage.SessionCursor, error) {
 	created, id, found := strings.Cut(text, ".")
 	ms, err := strconv.ParseInt(created, 10, 53)
 	if err != nil || !found || id == "" || len(id) > 64 {
-		return storage.SessionCursor{}, fmt.Errorf("%w: after is not the place behind a page of sessions", ErrInvalidRequest)
+		return storage.SessionCursor{}, fmt.Errorf("%w: after is not a cursor from the Link of a page of sessions", ErrInvalidRequest)
 	}
 	return storage.SessionCursor{CreatedAt: time.UnixMilli(ms), ID: id}, nil
 }

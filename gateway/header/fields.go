@@ -182,7 +182,7 @@ func CheckSingle(h *fasthttp.RequestHeader) error {
 	for name, value := range Lines(h) {
 		field := singleBit(name)
 		if seen&field != 0 {
-			return fmt.Errorf("%.32q stands there twice", name)
+			return fmt.Errorf("%.32q is there twice", name)
 		}
 		seen |= field
 		if Folded(name, "connection") {
