@@ -23,16 +23,16 @@ func newFiberAdapter(deps Deps) *fiberAdapter {
 	return &fiberAdapter{fiber.New(fiber.Config{DisableStartupMessage: true}), api.New(deps.Authn, deps.Now), newJWT(deps.Authn)}
 }
 
-// serveAPI is the step that answers with a handler of our own API.
-func (p *pipeline) serveAPI(handler fiber.Handler) Step {
-	return func(ex *Exchange) error {
+// apiEndpoint answers with a handler of our own API.
+func apiEndpoint(handler func(*api.API, *fiber.Ctx) error) func(*pipeline, *Exchange) error {
+	return func(p *pipeline, ex *Exchange) error {
 		ctx, cancel := ex.timeoutContext()
 		defer cancel()
 		c := p.fiber.app.AcquireCtx(ex.server)
 		defer p.fiber.app.ReleaseCtx(c)
 		c.SetUserContext(ctx)
 		ex.call = p.newCall(ex)
-		return api.Serve(c, &ex.call, handler)
+		return p.fiber.api.Serve(c, &ex.call, handler)
 	}
 }
 

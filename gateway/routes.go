@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/api"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/push"
@@ -53,7 +54,7 @@ type endpoint struct {
 	priority priority
 	auth     AuthMode
 	limit    *limit.Bucket
-	serve    Step
+	serve    func(*pipeline, *Exchange) error
 }
 
 // refreshPath is where a token is refreshed. The endpoint reads the token itself, because it accepts an expired one.
@@ -100,33 +101,32 @@ func (e endpoint) extraLimits(cfg Config) []string {
 func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == fasthttp.MethodPost }
 
 // endpoints is the gateway's own API. A configured route overrides one of them only with the same literal path.
-func (p *pipeline) endpoints(r *snapshot) []endpoint {
-	ours, call := p.fiber.api, p.serveAPI
+func endpoints(r *snapshot) []endpoint {
 	const get, post, put = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
 	all := []endpoint{
-		{post, "/api/v1/auth/wx-login", priorityLogin, AuthNone, r.logins, call(ours.Login)},
-		{post, "/api/v1/auth/wechat-login", priorityLogin, AuthNone, r.logins, call(ours.Login)},
-		{post, "/api/v1/user/login", priorityLogin, AuthNone, r.logins, call(ours.LegacyLogin)},
-		{post, refreshPath, priorityNormal, AuthNone, nil, call(ours.Refresh)}, // accepts expired tokens, so it reads them itself
-		{post, "/api/v1/auth/logout", priorityNormal, AuthRequired, r.writes, call(ours.Logout)},
-		{post, "/api/v1/auth/cloud-login", priorityLogin, AuthNone, r.logins, call(ours.CloudLogin)},
-		{post, decryptPath, priorityNormal, AuthRequired, nil, call(ours.Decrypt)},
-		{post, phonePath, priorityNormal, AuthRequired, r.writes, call(ours.Phone)},
-		{get, "/api/v1/auth/sessions", priorityNormal, AuthRequired, nil, call(ours.Sessions)},
-		{fasthttp.MethodDelete, "/api/v1/auth/sessions/:id", priorityNormal, AuthRequired, r.writes, call(ours.EndSession)},
-		{get, "/.well-known/jwks.json", priorityNormal, AuthNone, nil, call(ours.Keys)},
-		{get, "/api/v1/user/profile", priorityNormal, AuthRequired, nil, call(ours.Profile)},
-		{put, "/api/v1/user/profile", priorityNormal, AuthRequired, r.writes, call(ours.UpdateProfile)},
-		{get, "/healthz", priorityHealth, AuthNone, nil, p.healthz},
-		{fasthttp.MethodHead, "/healthz", priorityHealth, AuthNone, nil, p.healthz},
-		{get, "/", priorityHealth, AuthNone, nil, p.healthz}, // WeChat Cloud Run probes / without a token
-		{fasthttp.MethodHead, "/", priorityHealth, AuthNone, nil, p.healthz},
-		{fasthttp.MethodOptions, "/", priorityHealth, AuthNone, nil, answerOptions}, // HAProxy's httpchk, unless told otherwise
+		{post, "/api/v1/auth/wx-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).Login)},
+		{post, "/api/v1/auth/wechat-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).Login)},
+		{post, "/api/v1/user/login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).LegacyLogin)},
+		{post, refreshPath, priorityNormal, AuthNone, nil, apiEndpoint((*api.API).Refresh)}, // accepts expired tokens, so it reads them itself
+		{post, "/api/v1/auth/logout", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).Logout)},
+		{post, "/api/v1/auth/cloud-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).CloudLogin)},
+		{post, decryptPath, priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Decrypt)},
+		{post, phonePath, priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).Phone)},
+		{get, "/api/v1/auth/sessions", priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Sessions)},
+		{fasthttp.MethodDelete, "/api/v1/auth/sessions/:id", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).EndSession)},
+		{get, "/.well-known/jwks.json", priorityNormal, AuthNone, nil, apiEndpoint((*api.API).Keys)},
+		{get, "/api/v1/user/profile", priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Profile)},
+		{put, "/api/v1/user/profile", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).UpdateProfile)},
+		{get, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
+		{fasthttp.MethodHead, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
+		{get, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz}, // WeChat Cloud Run probes / without a token
+		{fasthttp.MethodHead, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz},
+		{fasthttp.MethodOptions, "/", priorityHealth, AuthNone, nil, func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}, // HAProxy's httpchk, unless told otherwise
 	}
 	if r.push == nil {
 		return all
 	}
-	return append(all, endpoint{get, push.Path, priorityNormal, AuthNone, nil, p.echoPush}, endpoint{post, push.Path, priorityNormal, AuthNone, nil, p.receivePush})
+	return append(all, endpoint{get, push.Path, priorityNormal, AuthNone, nil, (*pipeline).echoPush}, endpoint{post, push.Path, priorityNormal, AuthNone, nil, (*pipeline).receivePush})
 }
 
 // endpointBodyLimit is the largest request body of an endpoint; encryptedData of WeChat is far smaller.
@@ -166,8 +166,8 @@ func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	}
 	protectHead(t, r.cfg)
 	hosts := t.Names()
-	for _, e := range p.endpoints(r) {
-		if err := addEndpoint(t, hosts, e, r.cfg); err != nil {
+	for _, e := range endpoints(r) {
+		if err := p.addEndpoint(t, hosts, e, r.cfg); err != nil {
 			return nil, err
 		}
 	}
@@ -214,23 +214,23 @@ func (r *routeEntry) stricterThan(other *routeEntry) bool {
 
 // addEndpoint adds an endpoint for every host that has routes, so that no host overrides it merely by being more
 // specific.
-func addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
-	p, err := route.ParsePattern(e.path)
+func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
+	pattern, err := route.ParsePattern(e.path)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
 	made := &routeEntry{
 		pattern: e.path, methods: []string{e.method}, builtIn: true, disabled: e.disabled(cfg), priority: e.priority, auth: e.auth,
-		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(cfg), endpoint: e.serve, needsStore: e.needsStore(),
+		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(),
 	}
 	var free []string // looked up before the first is added: a host also matches entries for any host
 	for _, host := range hosts {
-		if !t.SpelledOut(host, p, e.method) {
+		if !t.SpelledOut(host, pattern, e.method) {
 			free = append(free, host)
 		}
 	}
 	for _, host := range free {
-		t.Of(host).Add(p, e.method, made)
+		t.Of(host).Add(pattern, e.method, made)
 	}
 	return nil
 }

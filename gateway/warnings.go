@@ -12,13 +12,13 @@ import (
 // Warnings reports routes that override an endpoint of the gateway: that is how a team keeps its own endpoint, and how
 // logins break by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
-	endpoints := (&pipeline{fiber: new(fiberAdapter)}).endpoints(&snapshot{cfg: c, push: nil})
+	ours := endpoints(&snapshot{cfg: c})
 	for i, r := range c.Routes {
 		to := r.Upstream
 		if to == "" {
 			to = "a fixed answer"
 		}
-		for _, e := range endpoints {
+		for _, e := range ours {
 			taken := r.Path == e.path && (len(r.Methods) == 0 || slices.Contains(r.Methods, e.method))
 			if taken && !e.disabled(c) && e.priority != priorityHealth {
 				f.Add(fmt.Sprintf("routes[%d].path", i), "%s %s goes to %s, and the gateway's own endpoint is not reached", e.method, e.path, to)

@@ -48,10 +48,10 @@ type Limits interface {
 // callKey is the key of the call in a request's locals.
 type callKey struct{}
 
-// Serve answers a call with one of the handlers of API.
-func Serve(c *fiber.Ctx, call *Call, handler fiber.Handler) error {
+// Serve answers a call with one of the handlers of API, such as (*API).Login.
+func (a *API) Serve(c *fiber.Ctx, call *Call, handler func(*API, *fiber.Ctx) error) error {
 	c.Locals(callKey{}, call)
-	return handler(c)
+	return handler(a, c)
 }
 
 func callOf(c *fiber.Ctx) *Call {
