@@ -22,9 +22,10 @@ func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
 		"command":                   {"process", "config", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "secret", "storage", "storage/badger", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
-		"process":                   {"process/handover", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "secret", "storage", "storage/badger", "upstream", "gateway/admin"},
+		"process":                   {"process/handover", "lograte", "gateway/accesslog", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "secret", "storage", "storage/badger", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/limit", "secret", "storage", "upstream"},
-		"gateway":                   {"breaker", "gateway/answer", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
+		"gateway":                   {"breaker", "gateway/accesslog", "gateway/answer", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
+		"gateway/accesslog":         {"lograte"},
 		"gateway/answer":            {"authn", "authn/token", "authn/wechat", "breaker", "storage", "upstream/http1", "input", "upstream"},
 		"gateway/push":              {"gateway/answer", "authn/wechat", "upstream"},
 		"gateway/limit":             {"input"},

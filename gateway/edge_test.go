@@ -18,6 +18,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
@@ -85,7 +86,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	deps := Deps{
 		WeChat: map[string]admin.Broker{testAppID: client},
 		Authn:  auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
-		Log: discard(), Access: discard(), Now: time.Now,
+		Log: discard(), Access: accesslog.New(io.Discard, accesslog.JSON), Now: time.Now,
 	}
 	if with != nil {
 		with(&deps)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/listen"
 	"wxgate/upstream/upstreamtest"
 )
@@ -47,7 +47,7 @@ func (j *journal) lines(t *testing.T) (lines []map[string]any) {
 func newLoggedEdge(t *testing.T, serviceURL string, treat func(*upstreamConfig), bounds ...func(*listen.Config)) (*edge, *journal) {
 	t.Helper()
 	j := new(journal)
-	e := newEdgeOf(t, serviceURL, func(cfg *Config) { cfg.Log.Access = true }, func(d *Deps) { d.Access = slog.New(slog.NewJSONHandler(j, nil)) }, treat, bounds...)
+	e := newEdgeOf(t, serviceURL, func(cfg *Config) { cfg.Log.Access = true }, func(d *Deps) { d.Access = accesslog.New(j, accesslog.JSON) }, treat, bounds...)
 	return e, j
 }
 

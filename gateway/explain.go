@@ -22,6 +22,7 @@ import (
 
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
@@ -72,7 +73,7 @@ type Refusal struct {
 func Explain(cfg Config, q Question) (Explanation, error) {
 	var accessLog bytes.Buffer
 	cfg.Log.Access = true
-	p, err := newOfflinePipeline(cfg, slog.New(slog.NewJSONHandler(&accessLog, nil)))
+	p, err := newOfflinePipeline(cfg, accesslog.New(&accessLog, accesslog.JSON))
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -91,8 +92,8 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 }
 
 // newOfflinePipeline is a pipeline that decides as a gateway does, with upstreams that are not open.
-func newOfflinePipeline(cfg Config, log *slog.Logger) (*pipeline, error) {
-	deps := Deps{Log: log, Access: log, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
+func newOfflinePipeline(cfg Config, access *accesslog.Log) (*pipeline, error) {
+	deps := Deps{Log: slog.New(slog.DiscardHandler), Access: access, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
 	if cfg.PushUpstream != "" {
 		deps.Push = new(wechat.Push)
 	}

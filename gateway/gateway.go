@@ -15,6 +15,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/websocket"
 	"wxgate/secret"
@@ -30,9 +31,9 @@ type Deps struct {
 	Upstreams map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
-	Access    *slog.Logger // one line per request, without secrets
-	Gate      Gate         // of the store; nil: the store is never handed over
-	LogFault  func() error // why log lines are being lost, nil while none are; may be nil
+	Access    *accesslog.Log // one line per request, without secrets
+	Gate      Gate           // of the store; nil: the store is never handed over
+	LogFault  func() error   // why log lines are being lost, nil while none are; may be nil
 	Now       func() time.Time
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/lograte"
@@ -22,7 +24,7 @@ type observer struct {
 	failures   answer.Table
 	limitedLog *lograte.Log // for lines that clients can provoke
 	log        *slog.Logger
-	access     *slog.Logger
+	access     *accesslog.Log
 	now        func() time.Time
 	drain      context.Context // ends when draining begins: every answer is the last of its connection
 }
@@ -78,64 +80,53 @@ func (e *streamedBody) whenEnded(onEnd func()) {
 // recordAnswer counts and logs an answer, now or when its body has ended. What is then logged of the request is copied:
 // its buffers serve another one by that time.
 func (o *observer) recordAnswer(ex *Exchange, key seriesKey) {
-	var line []slog.Attr
-	if ex.snapshot.cfg.Log.Access {
-		line = accessAttrs(ex)
-	}
-	start, e := ex.start, ex.streamed
+	logged := ex.snapshot.cfg.Log.Access
+	entry, e := accessEntry(ex), ex.streamed
 	if e == nil {
 		o.metrics.countAnswer(key)
-		o.logAccess(line, key, int64(len(ex.response.Body())), o.now().Sub(start))
+		if logged {
+			o.logAccess(&entry, key, int64(len(ex.response.Body())), ex.start)
+		}
 		return
 	}
+	start := ex.start
 	key.method = strings.Clone(key.method)
+	entry.Method, entry.Path = key.method, bytes.Clone(entry.Path)
 	o.metrics.inFlight.Inc()
 	e.whenEnded(func() {
 		o.metrics.inFlight.Dec()
 		if e.err != nil {
-			line = append(line, slog.Int("began", key.status)) // the status that the client received
+			entry.Began = key.status
 			f := o.failures.Lookup(e.err)
 			key.status, key.reason, key.upstream = f.Status, f.Reason, false
 		}
 		o.metrics.countAnswer(key)
-		o.logAccess(line, key, e.bytes, o.now().Sub(start))
+		if logged {
+			o.logAccess(&entry, key, e.bytes, start)
+		}
 	})
 }
 
-// accessAttrs are the attributes of the access line that are known when the handler returns. Strings are copies.
-func accessAttrs(ex *Exchange) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs,
-		slog.String("request_id", ex.id),
-		slog.String("method", strings.Clone(ex.method)),
-		slog.String("route", ex.routeLabel()),
-		slog.String("path", lograte.Clip(ex.target.Path)),
-		slog.Int64("bytes_in", ex.body.read),
-		slog.String("client_ip", formatClient(ex.client)),
-	)
+// accessEntry is what is known of the access line when the handler returns. Its texts are in the memory of the request.
+func accessEntry(ex *Exchange) accesslog.Entry {
+	e := accesslog.Entry{
+		RequestID: ex.id, Method: ex.method, Route: ex.routeLabel(), Path: ex.target.Path,
+		BytesIn: ex.body.read, Client: ex.client, Detail: ex.detail,
+	}
 	if ex.route != nil && ex.route.upstream != nil {
-		attrs = append(attrs, slog.String("upstream", ex.route.upstreamID),
-			slog.Float64("upstream_ms", milliseconds(ex.upstreamTime)), slog.Int("attempts", ex.attempts))
+		e.Upstream, e.UpstreamTime, e.Attempts = ex.route.upstreamID, ex.upstreamTime, ex.attempts
 	}
-	if subject := ex.subject; subject != nil {
-		attrs = append(attrs, slog.Int64("user_id", subject.UserID))
+	if ex.subject != nil {
+		e.UserID = ex.subject.UserID
 	}
-	if ex.detail != "" {
-		attrs = append(attrs, slog.String("detail", ex.detail))
-	}
-	return attrs
+	return e
 }
 
-// logAccess writes the access line of a request, unless it is nil.
-func (o *observer) logAccess(line []slog.Attr, key seriesKey, bytesOut int64, took time.Duration) {
-	if line == nil {
-		return
-	}
-	line = append(line, slog.Int("status", key.status), slog.Int64("bytes_out", bytesOut), slog.Float64("duration_ms", milliseconds(took)))
-	if key.reason != "" {
-		line = append(line, slog.String("reason", key.reason))
-	}
-	o.access.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
+// logAccess writes the access line of a request that began at start.
+func (o *observer) logAccess(e *accesslog.Entry, key seriesKey, bytesOut int64, start time.Time) {
+	e.Time = o.now()
+	e.Status, e.Reason, e.BytesOut, e.Duration = key.status, key.reason, bytesOut, e.Time.Sub(start)
+	o.access.Log(e)
 }
 
 // setRequestID sets the request ID of an answer. Header names of a service keep their spelling, so its own ID is
@@ -146,5 +137,3 @@ func setRequestID(resp *fasthttp.Response, id string) {
 	})
 	resp.Header.Set(answer.HeaderRequestID, id)
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

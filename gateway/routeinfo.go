@@ -2,10 +2,11 @@ package gateway
 
 import (
 	"cmp"
-	"log/slog"
+	"io"
 	"slices"
 	"strings"
 
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -24,7 +25,7 @@ type RouteInfo struct {
 
 // Routes lists all routes and endpoints of a configuration, which must be valid, as they are in the route table.
 func Routes(cfg Config) ([]RouteInfo, error) {
-	p, err := newOfflinePipeline(cfg, slog.New(slog.DiscardHandler))
+	p, err := newOfflinePipeline(cfg, accesslog.New(io.Discard, accesslog.Off))
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/upstream/upstreamtest"
@@ -231,7 +233,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func newUnopenedFor(tb testing.TB, cfg Config) *pipeline {
 	tb.Helper()
-	g, err := newOfflinePipeline(cfg, discard())
+	g, err := newOfflinePipeline(cfg, accesslog.New(io.Discard, accesslog.Off))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -77,17 +78,26 @@ func (l *Log) reserve(k Kind) (leftOut int, due bool) {
 	return w.leftOut, true
 }
 
-// maxClipped bounds how much of an external text a log line contains, in bytes.
-const maxClipped = 1 << 10
+// MaxClipped bounds how much of an external text a log line contains, in bytes.
+const MaxClipped = 1 << 10
 
 // Clip is a copy of an external text, cut between two characters when it is too long.
-func Clip(text []byte) string {
-	if len(text) <= maxClipped {
-		return string(text)
+func Clip(text []byte) string { return string(AppendClipped(nil, text)) }
+
+// AppendClipped appends what Clip returns to a buffer.
+func AppendClipped(to, text []byte) []byte {
+	if len(text) <= MaxClipped {
+		return append(to, text...)
 	}
-	end := maxClipped
+	end := MaxClipped
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}
-	return string(text[:end]) + "…"
+	return append(append(to, text[:end]...), "…"...)
+}
+
+// Hidden reports whether a terminal obeys a character instead of showing it: a control or a format character from DEL
+// on. Those below DEL are escaped by every format.
+func Hidden(r rune) bool {
+	return r >= 0x7f && (unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r))
 }

@@ -3,9 +3,10 @@ package process
 import (
 	"fmt"
 	"io"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"wxgate/lograte"
 )
 
 // escapedJSON writes JSON with \u escapes for characters that encoding/json leaves as they are and that a terminal
@@ -25,7 +26,7 @@ func (e escapedJSON) Write(text []byte) (int, error) {
 	escaped := append(make([]byte, 0, len(text)+64), text[:first]...)
 	for rest := text[first:]; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
-		if hidden(r) {
+		if lograte.Hidden(r) {
 			for _, unit := range utf16.Encode([]rune{r}) {
 				escaped = fmt.Appendf(escaped, `\u%04x`, unit)
 			}
@@ -48,16 +49,10 @@ func hiddenIndex(text []byte) int {
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
-		if hidden(r) {
+		if lograte.Hidden(r) {
 			return i
 		}
 		i += size
 	}
 	return -1
-}
-
-// hidden reports whether a character is a control or a format character from DEL on. encoding/json has escaped those
-// below it within strings; outside of strings, line feeds end lines.
-func hidden(r rune) bool {
-	return r >= 0x7f && (unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r))
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"wxgate/gateway"
+	"wxgate/lograte"
 )
 
 // TestNoLineOfTheLogChangesATerminal: C1 controls and bidi characters of a path or a nickname reached the log as they
@@ -49,7 +50,7 @@ func TestEscapedJSONIsTheSameJSON(t *testing.T) {
 		if json.Unmarshal(data, &before) != nil || json.Unmarshal(out.Bytes(), &after) != nil || before != after {
 			t.Errorf("%q became %s, which is %q", text, out.Bytes(), after)
 		}
-		if bytes.ContainsFunc(out.Bytes(), hidden) {
+		if bytes.ContainsFunc(out.Bytes(), lograte.Hidden) {
 			t.Errorf("%q became %q", text, out.Bytes())
 		}
 	}

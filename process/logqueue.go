@@ -19,13 +19,19 @@ const (
 	logQueueLimit = 4 << 20 // bytes that wait to be written: a second of access log at 12,000 requests a second
 	logPiece      = 4 << 10 // PIPE_BUF: a pipe takes this much in one piece, even when others write to it
 	logStall      = time.Second
+	logGather     = 5 * time.Millisecond // a line waits no longer for others: a crash loses no more
+	logKept       = 256 << 10            // the capacity of a buffer that is kept after a burst, in bytes
 )
 
 // LogQueue writes a log without making anybody wait: one goroutine writes the lines, and lines that find the queue full
 // or cannot be written are dropped and counted. A reader of the log that has stalled or left delays no request.
+//
+// A line is written at once after a pause, and at most logGather later under load, together with those that came in the
+// meantime. While there are no lines, nothing runs.
 type LogQueue struct {
 	out       io.Writer
 	more      chan struct{}        // there are lines, or the queue is closed
+	closing   chan struct{}        // closed by Close
 	done      chan struct{}        // closed when the last line was written
 	onDropped func(dropped uint64) // called with the number of lines that were dropped, once lines are written again; may be nil
 	partial   bool                 // the last write ended in the middle of a line
@@ -41,7 +47,7 @@ type LogQueue struct {
 
 // NewLogQueue returns a queue that writes to out until Close.
 func NewLogQueue(out io.Writer) *LogQueue {
-	q := &LogQueue{out: out, more: make(chan struct{}, 1), done: make(chan struct{})}
+	q := &LogQueue{out: out, more: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -54,8 +60,9 @@ func (q *LogQueue) Write(line []byte) (int, error) {
 		q.dropped++
 		return len(line), nil
 	}
-	q.lines = append(q.lines, line...)
-	q.wake()
+	if q.lines = append(q.lines, line...); len(q.lines) == len(line) {
+		q.wake() // whoever wrote the lines before has done so too
+	}
 	return len(line), nil
 }
 
@@ -69,8 +76,11 @@ func (q *LogQueue) wake() {
 // Close writes the lines that are left, for at most wait. Later lines are dropped.
 func (q *LogQueue) Close(wait time.Duration) {
 	q.mu.Lock()
-	q.closed = true
-	q.wake()
+	if !q.closed {
+		q.closed = true
+		close(q.closing)
+		q.wake()
+	}
 	q.mu.Unlock()
 	select {
 	case <-q.done:
@@ -100,6 +110,7 @@ func (q *LogQueue) fault() error {
 
 func (q *LogQueue) run() {
 	defer close(q.done)
+	gather := time.NewTimer(0)
 	var batch []byte
 	for closed := false; !closed; {
 		<-q.more
@@ -108,6 +119,14 @@ func (q *LogQueue) run() {
 		q.mu.Unlock()
 		q.writeAll(batch)
 		q.reportDropped()
+		if cap(batch) > logKept {
+			batch = nil
+		}
+		gather.Reset(logGather)
+		select {
+		case <-gather.C:
+		case <-q.closing:
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -185,5 +186,40 @@ func TestLinesReachAPipeInPiecesThatAreWhole(t *testing.T) {
 	}
 	if got.String() != want {
 		t.Errorf("got %d bytes, want the %d that were written", got.Len(), len(want))
+	}
+}
+
+// TestLinesUnderLoadShareAWrite counts writes: one system call a line was a fifth of the cost of a request.
+func TestLinesUnderLoadShareAWrite(t *testing.T) {
+	t.Parallel()
+	var writes atomic.Int64
+	queue := NewLogQueue(writerFunc(func(p []byte) (int, error) { writes.Add(1); return len(p), nil }))
+	start := time.Now()
+	for range 1000 {
+		_, _ = io.WriteString(queue, "a line\n")
+	}
+	queue.Close(time.Minute)
+	pieces := int64(1000*len("a line\n")/logPiece + 1)
+	if got, most := writes.Load(), 2+int64(time.Since(start)/logGather)+pieces; got > most {
+		t.Errorf("%d writes for 1000 lines in %v, want %d at most", got, time.Since(start), most)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestAnOrderlyEndDoesNotWaitForMoreLines closes a queue that has just written.
+func TestAnOrderlyEndDoesNotWaitForMoreLines(t *testing.T) {
+	t.Parallel()
+	out := new(logReader)
+	queue := NewLogQueue(out)
+	_, _ = io.WriteString(queue, "one\n")
+	until(t, func() bool { return out.lines()[0] == "one" })
+	_, _ = io.WriteString(queue, "two\n")
+	queue.Close(time.Minute)
+	queue.Close(time.Minute)
+	if got := strings.Join(out.lines(), "|"); got != "one|two" {
+		t.Errorf("got %q, want both", got)
 	}
 }

@@ -6,19 +6,21 @@ import (
 	"sync/atomic"
 
 	"wxgate/gateway"
+	"wxgate/gateway/accesslog"
 )
 
 // Logs is the log of a process, whose level and format a reload can change.
 type Logs struct {
 	*slog.Logger
-	level slog.LevelVar
-	text  atomic.Bool
-	queue *LogQueue
+	Access *accesslog.Log // into the same queue
+	level  slog.LevelVar
+	text   atomic.Bool
+	queue  *LogQueue
 }
 
 // NewLogs returns a log that writes to queue as the section log says.
 func NewLogs(cfg gateway.LogConfig, queue *LogQueue) *Logs {
-	l := &Logs{queue: queue}
+	l := &Logs{Access: accesslog.New(queue, accesslog.Off), queue: queue}
 	l.set(cfg)
 	options := &slog.HandlerOptions{Level: &l.level}
 	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(escapedJSON{queue}, options)})
@@ -32,6 +34,18 @@ func (l *Logs) set(cfg gateway.LogConfig) {
 		l.level.Set(slog.LevelInfo) // unreachable: Validate refuses every other level
 	}
 	l.text.Store(cfg.Format == "text")
+	l.Access.SetFormat(l.accessFormat())
+}
+
+// accessFormat is the format of the access lines, whose level is info.
+func (l *Logs) accessFormat() accesslog.Format {
+	switch {
+	case l.level.Level() > slog.LevelInfo:
+		return accesslog.Off
+	case l.text.Load():
+		return accesslog.Text
+	}
+	return accesslog.JSON
 }
 
 // eitherFormat passes records to one of two handlers. All loggers derived from it share the switch.

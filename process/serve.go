@@ -173,7 +173,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
-		Log: s.log.With("component", "gateway"), Access: s.log, LogFault: s.logs.queue.fault, Now: time.Now,
+		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})
 	if err != nil {
