@@ -71,9 +71,9 @@ type Refusal struct {
 // chain and what would be sent are those of the gateway, but no token is verified and nothing is sent. cfg must be
 // valid.
 func Explain(cfg Config, q Question) (Explanation, error) {
-	var accessLog bytes.Buffer
+	var log bytes.Buffer
 	cfg.Log.Access = true
-	p, err := newOfflinePipeline(cfg, accesslog.New(&accessLog, accesslog.JSON))
+	p, err := newOfflinePipeline(cfg, &log)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -83,7 +83,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
 	if e.Route == nil {
-		e.recordRefusal(status, body, accessLog.Bytes())
+		e.recordRefusal(status, body, log.Bytes())
 	}
 	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Lookup(answer.ErrNoRoute).Reason {
 		e.Refusal.Near = p.snapshot.Load().routesForPath(q.Target)
@@ -91,9 +91,10 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 	return e, nil
 }
 
-// newOfflinePipeline is a pipeline that decides as a gateway does, with upstreams that are not open.
-func newOfflinePipeline(cfg Config, access *accesslog.Log) (*pipeline, error) {
-	deps := Deps{Log: slog.New(slog.DiscardHandler), Access: access, Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
+// newOfflinePipeline is a pipeline that decides as a gateway does, with upstreams that are not open. It writes JSON lines
+// to log.
+func newOfflinePipeline(cfg Config, log io.Writer) (*pipeline, error) {
+	deps := Deps{Log: slog.New(slog.NewJSONHandler(log, nil)), Access: accesslog.New(log, accesslog.JSON), Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
 	if cfg.PushUpstream != "" {
 		deps.Push = new(wechat.Push)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"wxgate/gateway/accesslog"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -25,7 +24,7 @@ type RouteInfo struct {
 
 // Routes lists all routes and endpoints of a configuration, which must be valid, as they are in the route table.
 func Routes(cfg Config) ([]RouteInfo, error) {
-	p, err := newOfflinePipeline(cfg, accesslog.New(io.Discard, accesslog.Off))
+	p, err := newOfflinePipeline(cfg, io.Discard)
 	if err != nil {
 		return nil, err
 	}

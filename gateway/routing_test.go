@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"wxgate/gateway/accesslog"
 	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/upstream/upstreamtest"
@@ -233,7 +232,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func newUnopenedFor(tb testing.TB, cfg Config) *pipeline {
 	tb.Helper()
-	g, err := newOfflinePipeline(cfg, accesslog.New(io.Discard, accesslog.Off))
+	g, err := newOfflinePipeline(cfg, io.Discard)
 	if err != nil {
 		tb.Fatal(err)
 	}
