@@ -10,7 +10,7 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench fuzz clean
+.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-peers bench-tools fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,13 @@ demo: ## a whole gateway that needs no setup: sandbox WeChat, recipe service, th
 
 bench: ## Go benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The comparisons of docs/performance.md; CONTRIBUTING.md says how to run a part of one.
+bench-tools:
+	bench/prepare.sh
+
+bench-peers: bench-tools ## wxgate beside HAProxy, nginx, Caddy and others, into docs/performance.md: 25 minutes
+	bin/bench/bench peers -docs docs $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@grep -rE --include='*_test.go' '^func Fuzz[A-Z]' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | \

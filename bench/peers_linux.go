@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"wxgate/bench/contestants"
+	"wxgate/bench/load"
+	"wxgate/bench/proc"
+	"wxgate/bench/report"
+	"wxgate/bench/tokens"
+)
+
+// peers measures the contestants side by side.
+func peers(ctx context.Context, s *settings, r *rig) error {
+	plan, err := parsePlan(s.plan)
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(contestants.All(), s.only)
+	if err != nil {
+		return err
+	}
+	live, failed := r.startAll(ctx, chosen)
+	run := report.Run{Machine: r.machine(ctx)}
+	for _, step := range plan {
+		samples, err := r.step(ctx, step, live)
+		if err != nil {
+			return err
+		}
+		run.Samples = append(run.Samples, samples...)
+	}
+	page := func(all *report.Run) report.Page { return report.Peers(all, abouts()) }
+	return errors.Join(failed, publish(s, run, "peers", page))
+}
+
+// abouts says what each contestant is.
+func abouts() map[string]string {
+	list := map[string]string{}
+	for _, c := range contestants.All() {
+		list[c.Name] = c.About
+	}
+	return list
+}
+
+// choose returns the contestants with these names, or all.
+func choose(all []contestants.Contestant, names []string) ([]contestants.Contestant, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var chosen []contestants.Contestant
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(c contestants.Contestant) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no contestant %q", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+// startAll starts contestants. Those that do not do the job are left out, and the error says why.
+func (r *rig) startAll(ctx context.Context, chosen []contestants.Contestant) (live []*contestants.Running, failed error) {
+	for _, c := range chosen {
+		running, err := r.start(ctx, c)
+		if err != nil {
+			r.say("%v", err)
+			failed = errors.Join(failed, fmt.Errorf("%s was left out", c.Name))
+			continue
+		}
+		live = append(live, running)
+	}
+	return live, failed
+}
+
+func (r *rig) step(ctx context.Context, s step, live []*contestants.Running) ([]report.Sample, error) {
+	r.say("%s: %d rounds", s.scenario, s.rounds)
+	switch s.scenario {
+	case "start":
+		return r.starts(ctx, s.rounds, live)
+	case "idle":
+		return r.idles(ctx, s.rounds, s.duration, live), ctx.Err()
+	case "mem":
+		return r.memory(ctx, s.rounds, live)
+	}
+	kind, err := scenarioOf(s.scenario)
+	if err != nil {
+		return nil, err
+	}
+	var lanes []lane
+	for _, c := range live {
+		if s.scenario == "bad" && c.Open {
+			continue
+		}
+		if err := r.prepareTokens(c, kind.tokens); err != nil {
+			return nil, err
+		}
+		lanes = append(lanes, lane{c, c.Name, s.scenario, kind})
+	}
+	return r.interleave(ctx, lanes, s.rounds, s.duration), ctx.Err()
+}
+
+// newTokens is how many tokens are sent before one comes again: many times what wxgate remembers.
+const newTokens = 300_000
+
+// prepareTokens makes tokens that only some scenarios need.
+func (r *rig) prepareTokens(c *contestants.Running, kind tokens.Kind) error {
+	if _, err := os.Stat(tokens.File(c.Tokens, kind)); kind != tokens.New || err == nil {
+		return nil
+	}
+	return tokens.WriteNew(c.Tokens, r.place.Secret, newTokens)
+}
+
+// starts measures how long a start takes, and the memory after it.
+func (r *rig) starts(ctx context.Context, rounds int, live []*contestants.Running) (samples []report.Sample, err error) {
+	for round := range rounds {
+		for _, c := range live {
+			r.quiet(ctx)
+			if err := r.restart(ctx, c); err != nil {
+				return nil, err
+			}
+			if err := sleep(ctx, 300*time.Millisecond); err != nil {
+				return nil, err
+			}
+			samples = append(samples, report.Sample{Contestant: c.Name, Scenario: "start", Round: round, Values: map[report.Metric]float64{
+				report.Start: float64(c.Took.Microseconds()) / 1e3, report.Memory: megabytes(c),
+			}})
+		}
+	}
+	return samples, nil
+}
+
+func megabytes(c *contestants.Running) float64 { return float64(proc.Read(c.PIDs).RSS) / (1 << 20) }
+
+// idles measures all contestants at once while nobody asks them anything.
+func (r *rig) idles(ctx context.Context, rounds int, duration time.Duration, live []*contestants.Running) (samples []report.Sample) {
+	for round := range rounds {
+		_ = sleep(ctx, time.Second)
+		r.quiet(ctx)
+		before := make([]proc.Usage, len(live))
+		for i, c := range live {
+			before[i] = proc.Read(c.PIDs)
+		}
+		began := time.Now()
+		if sleep(ctx, duration) != nil {
+			return samples
+		}
+		seconds := time.Since(began).Seconds()
+		for i, c := range live {
+			after := proc.Read(c.PIDs)
+			samples = append(samples, report.Sample{Contestant: c.Name, Scenario: "idle", Round: round, Values: map[report.Metric]float64{
+				report.IdleCPU: 100 * (after.CPU - before[i].CPU).Seconds() / seconds,
+				report.WakeUps: float64(after.Switches-before[i].Switches) / seconds,
+			}})
+		}
+	}
+	return samples
+}
+
+// idleConnections is how many phones have an open connection and send nothing.
+const idleConnections = 5000
+
+// memory measures a fresh process after four busy seconds, and with many idle connections.
+func (r *rig) memory(ctx context.Context, rounds int, live []*contestants.Running) (samples []report.Sample, err error) {
+	busy, err := scenarioOf("sat")
+	if err != nil {
+		return nil, err
+	}
+	for round := range rounds {
+		for _, c := range live {
+			if err := r.restart(ctx, c); err != nil {
+				return nil, err
+			}
+			if _, err := r.measure(ctx, busy.of(r, c, 4*time.Second)); err != nil {
+				return nil, err
+			}
+			samples = append(samples, memorySample(c, "memory-busy", round, nil))
+			values, err := r.holdIdle(ctx, c, idleConnections)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.Name, err)
+			}
+			samples = append(samples, memorySample(c, "memory-idle", round, values))
+		}
+	}
+	return samples, nil
+}
+
+func memorySample(c *contestants.Running, scenario string, round int, values map[report.Metric]float64) report.Sample {
+	if values == nil {
+		values = map[report.Metric]float64{report.Memory: megabytes(c)}
+	}
+	return report.Sample{Contestant: c.Name, Scenario: scenario, Round: round, Values: values}
+}
+
+// holdIdle measures the memory of c with so many idle connections.
+func (r *rig) holdIdle(ctx context.Context, c *contestants.Running, connections int) (values map[report.Metric]float64, err error) {
+	kind, err := scenarioOf("sat")
+	if err != nil {
+		return nil, err
+	}
+	kind.load.Pace, kind.load.Connections = load.Hold, connections
+	err = r.hold(ctx, kind.of(r, c, 0), func(held load.Result) error {
+		if err := sleep(ctx, 2*time.Second); err != nil {
+			return err
+		}
+		values = map[report.Metric]float64{report.Memory: megabytes(c), report.Held: float64(held.Held)}
+		return nil
+	})
+	return values, err
+}
+
+// publish keeps the samples, prints the page, and puts it into the manual if asked to.
+func publish(s *settings, run report.Run, name string, render func(*report.Run) report.Page) error {
+	file := s.file
+	if s.docs != "" {
+		file = filepath.Join(s.docs, "bench", name+".json")
+	}
+	all, err := report.Read(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	all.Replace(run)
+	if err := all.Write(file); err != nil {
+		return err
+	}
+	page := render(&all)
+	if s.docs == "" {
+		_, err := fmt.Fprintln(s.stdout, page.Markdown)
+		return err
+	}
+	_, _ = fmt.Fprintln(s.stdout, page.Markdown)
+	return page.Publish(filepath.Join(s.docs, "performance.md"), "bench-"+name, filepath.Join(s.docs, "bench"))
+}
