@@ -11,6 +11,8 @@ import (
 // metrics are the metrics of this package, resolved once.
 type metrics struct {
 	verified      prometheus.Counter
+	refusals      []refusal
+	failures      prometheus.Counter // to verify a token
 	cacheHits     prometheus.Counter
 	cacheMisses   prometheus.Counter
 	verifications *prometheus.CounterVec
@@ -44,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Buckets: []float64{.001, .01, .05, .1, .25, .5, 1, 2, 5},
 	})
 	reg.MustRegister(m.waiting, m.waited)
-	m.verified = m.verifications.WithLabelValues("ok")
+	m.resolveVerifications()
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_authn_token_cache_total", Help: "Look-ups in the cache of verified tokens, by result.",
 	}, []string{"result"})
@@ -67,8 +69,36 @@ func (m *metrics) measureCache(reg prometheus.Registerer, size func() int) {
 	}, func() float64 { return float64(size()) }))
 }
 
+// refused counts a token that was refused.
 func (m *metrics) refused(err error) {
-	m.verifications.WithLabelValues(resultOf(err, ofTokens())).Inc()
+	for _, r := range m.refusals {
+		if errors.Is(err, r.err) {
+			r.count.Inc()
+			return
+		}
+	}
+	m.failures.Inc()
+}
+
+// refusal is a reason to refuse tokens, and how many were refused for it.
+type refusal struct {
+	err   error
+	count prometheus.Counter
+}
+
+// resolveVerifications resolves the counters of the outcomes of a verification: a flood of bad tokens asks for them too.
+func (m *metrics) resolveVerifications() {
+	for _, r := range ofTokens() {
+		count := m.verifications.WithLabelValues(r.label)
+		switch {
+		case r.err == nil:
+			m.verified = count
+		case errors.Is(r.err, errOther):
+			m.failures = count
+		default:
+			m.refusals = append(m.refusals, refusal{r.err, count})
+		}
+	}
 }
 
 // result is the label of an outcome: a closed set.

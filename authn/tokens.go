@@ -78,24 +78,29 @@ type verified struct {
 	imported  bool // an existing backend issued the token: its session starts when it is refreshed
 }
 
-// newVerified copies what it keeps: the library's strings alias the request's buffer, which the next request overwrites.
+// newVerified copies what it keeps, into one piece of memory: it outlives the payload and the request.
 func newVerified(c *token.Claims) (*verified, error) {
 	revocable, ok := revocation.NewToken(c.UserID, c.SessionID, c.TokenID, c.IssuedAt, c.Imported)
 	if !ok {
 		return nil, token.ErrInvalid
 	}
+	all := c.AppID + c.OpenID + c.Nickname + c.SessionID + c.TokenID
+	cut := func(s string) (copied string) {
+		copied, all = all[:len(s)], all[len(s):]
+		return copied
+	}
 	return &verified{
 		subject: Subject{
-			UserID: c.UserID, AppID: c.AppID, OpenID: c.OpenID, Nickname: c.Nickname,
-			SessionID: c.SessionID, TokenID: c.TokenID, ExpiresAt: time.Unix(c.ExpiresAt, 0), revocable: revocable,
+			UserID: c.UserID, AppID: cut(c.AppID), OpenID: cut(c.OpenID), Nickname: cut(c.Nickname),
+			SessionID: cut(c.SessionID), TokenID: cut(c.TokenID), ExpiresAt: time.Unix(c.ExpiresAt, 0), revocable: revocable,
 		},
 		issuedAt: c.IssuedAt, notBefore: c.NotBefore, imported: c.Imported,
 	}, nil
 }
 
 // Verify returns the subject of an Authorization header (RFC 6750 §2.1): "Bearer", spaces and a token. parse is called
-// for tokens that are not cached; it checks form and signature, with CheckForm and Key of Keys, and returns the
-// payload. The Subject never changes and shares no memory with the header. Errors are token.ErrMissing,
+// for tokens that are not cached and have another header than we write; it checks form and signature, with CheckForm and
+// Key of Keys, and returns the payload. The Subject never changes and shares no memory with the header. Errors are token.ErrMissing,
 // token.ErrMalformed, token.ErrInvalid, token.ErrExpired, token.ErrRevoked or an error of storage.
 func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*Subject, error) {
 	v, err := t.verifyHeader(ctx, authorization, parse)
@@ -111,26 +116,23 @@ func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() 
 }
 
 func (t *Tokens) verifyHeader(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*verified, error) {
+	keys := t.keys.Load()
+	if candidate, named := token.Candidate(authorization); named {
+		if v := keys.cache.get(candidate); v != nil {
+			t.metrics.cacheHits.Inc()
+			return v, nil
+		}
+	}
 	bearer, err := token.Bearer(authorization)
 	if err != nil {
 		return nil, err
 	}
-	keys := t.keys.Load()
-	if v := keys.cache.get(bearer); v != nil {
-		t.metrics.cacheHits.Inc()
-		return v, nil
-	}
 	t.metrics.cacheMisses.Inc()
-	payload, err := parse()
-	if err != nil {
-		return nil, token.ErrorOf(err)
-	}
-	bearer = strings.Clone(bearer) // it aliases the request's buffer
-	v, err := t.admit(ctx, bearer, payload)
+	v, err := t.verifyWith(ctx, keys.Keyring, bearer, parse)
 	if err != nil {
 		return nil, err
 	}
-	keys.cache.put(bearer, v)
+	keys.cache.put(strings.Clone(bearer), v) // it aliases the request's buffer
 	return v, nil
 }
 
@@ -140,27 +142,42 @@ func (t *Tokens) verify(ctx context.Context, bearer string) (*verified, error) {
 	if v := keys.cache.get(bearer); v != nil {
 		return v, nil
 	}
-	payload, err := keys.Parse(bearer)
+	return t.verifyWith(ctx, keys.Keyring, bearer, func() (*token.Payload, error) { return keys.Parse(bearer) })
+}
+
+// verifyWith verifies a token that is not in the cache: one of ours, or an imported one where those are accepted, which
+// parse parses.
+func (t *Tokens) verifyWith(ctx context.Context, ring *token.Keyring, bearer string, parse func() (*token.Payload, error)) (*verified, error) {
+	c, ours, err := ring.Verify(bearer)
+	if err == nil && !ours {
+		c, err = t.readImported(ctx, ring, bearer, parse)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return t.admit(ctx, bearer, payload)
+	if err := t.checkState(ctx, c.Store, c.IssuedAt); err != nil {
+		return nil, err
+	}
+	return newVerified(&c)
 }
 
-// admit turns the payload of a token with a valid signature into a verified token: one of ours, or an imported one
-// where those are accepted.
-func (t *Tokens) admit(ctx context.Context, bearer string, payload *token.Payload) (*verified, error) {
-	c, err := t.keys.Load().Read(bearer, payload)
+// readImported reads a token with another header than ours, and completes it from the store.
+func (t *Tokens) readImported(ctx context.Context, ring *token.Keyring, bearer string, parse func() (*token.Payload, error)) (token.Claims, error) {
+	if err := ring.CheckForm(bearer); err != nil { // parse checks it too; most bad tokens end here
+		return token.Claims{}, err
+	}
+	payload, err := parse()
+	if err != nil {
+		return token.Claims{}, token.ErrorOf(err)
+	}
+	c, err := ring.Read(bearer, payload)
 	if err == nil && c.Imported {
 		err = t.completeImported(ctx, c)
 	}
 	if err != nil {
-		return nil, err
+		return token.Claims{}, err
 	}
-	if err := t.checkState(ctx, c); err != nil {
-		return nil, err
-	}
-	return newVerified(c)
+	return *c, nil
 }
 
 // check checks the times and the revocation of a verified token, without touching the disk. late is how long after its
@@ -238,10 +255,10 @@ func (t *Tokens) stateOf(s storage.Session) string {
 
 // checkState returns token.ErrRevoked for a token issued by a state of the store that no longer exists, because the
 // folder was wiped, restored, or replaced by an older copy. Its ids may belong to other people now.
-func (t *Tokens) checkState(ctx context.Context, c *token.Claims) error {
-	id, epoch, _ := strings.Cut(c.Store, ".")
+func (t *Tokens) checkState(ctx context.Context, state string, issuedAt int64) error {
+	id, epoch, _ := strings.Cut(state, ".")
 	if id == t.store.ID() {
-		issued, err := t.store.Issued(ctx, epoch, time.Unix(c.IssuedAt, 0))
+		issued, err := t.store.Issued(ctx, epoch, time.Unix(issuedAt, 0))
 		if err != nil || issued {
 			return err
 		}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,17 +16,23 @@ const maxTokenBytes = 4096
 //
 // The error is ErrMissing if the request does not claim to be from anybody, and ErrMalformed if it tries and fails.
 func Bearer(authorization string) (string, error) {
-	scheme, token, _ := strings.Cut(authorization, " ")
-	token = strings.Trim(token, " ")
+	token, named := Candidate(authorization)
 	switch {
-	case guest(authorization) || strings.EqualFold(scheme, "Bearer") && guest(token):
+	case guest(authorization) || named && guest(token):
 		return "", ErrMissing
-	case !strings.EqualFold(scheme, "Bearer"):
+	case !named:
 		return "", fmt.Errorf("%w: Authorization is not Bearer and a token", ErrMalformed)
 	case len(token) > maxTokenBytes || !b64token(token):
 		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrMalformed, maxTokenBytes)
 	}
 	return token, nil
+}
+
+// Candidate returns what may be the token of an Authorization header, for a look-up among tokens that Bearer returned
+// before: no character of it has been looked at. It reports whether the scheme is Bearer.
+func Candidate(authorization string) (token string, named bool) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	return strings.Trim(token, " "), scheme == "Bearer" || strings.EqualFold(scheme, "Bearer")
 }
 
 // HasCredentials reports whether an Authorization header claims that the request is from somebody.
@@ -51,38 +58,61 @@ func b64token(s string) bool {
 
 // canonicalBase64 reports whether s is base64url as an encoder writes it: unused bits of the last character are zero.
 func canonicalBase64(s string) bool {
-	if s == "" || len(s)%4 == 1 {
-		return false
-	}
-	last := byte(0)
 	for i := range len(s) {
-		if last = base64urlValue(s[i]); last == invalidBase64 {
+		if base64urlValue(s[i]) == invalidBase64 {
 			return false
 		}
 	}
+	return s != "" && canonicalEnd(s)
+}
+
+// canonicalEnd reports whether the last group of base64url has a length that it can have, and no bits that mean nothing.
+func canonicalEnd(s string) bool {
 	switch len(s) % 4 {
+	case 1:
+		return false
 	case 2:
-		return last&0x0f == 0
+		return base64urlValue(s[len(s)-1])&0x0f == 0
 	case 3:
-		return last&0x03 == 0
+		return base64urlValue(s[len(s)-1])&0x03 == 0
 	}
 	return true
 }
 
+// decodeBase64 decodes s if it is canonicalBase64. The library would skip line feeds.
+func decodeBase64(s string) ([]byte, bool) {
+	decoded := make([]byte, 0, base64.RawURLEncoding.DecodedLen(len(s)))
+	bits, held := uint32(0), 0
+	for i := range len(s) {
+		value := base64urlValue(s[i])
+		if value == invalidBase64 {
+			return nil, false
+		}
+		if bits, held = bits<<6|uint32(value), held+6; held >= 8 {
+			held -= 8
+			decoded = append(decoded, byte(bits>>held))
+		}
+	}
+	return decoded, s != "" && canonicalEnd(s)
+}
+
 const invalidBase64 = 0xff
 
+// base64urlValue is what a character of base64url stands for, or invalidBase64.
 func base64urlValue(b byte) byte {
-	switch {
-	case b >= 'A' && b <= 'Z':
-		return b - 'A'
-	case b >= 'a' && b <= 'z':
-		return b - 'a' + 26
-	case b >= '0' && b <= '9':
-		return b - '0' + 52
-	case b == '-':
-		return 62
-	case b == '_':
-		return 63
+	if b < 0x80 {
+		return base64urlValues[b]
 	}
 	return invalidBase64
 }
+
+// base64urlValues are the values of the ASCII characters.
+const base64urlValues = "" +
+	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
+	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
+	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x3e\xff\xff" +
+	"\x34\x35\x36\x37\x38\x39\x3a\x3b\x3c\x3d\xff\xff\xff\xff\xff\xff" +
+	"\xff\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e" +
+	"\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\xff\xff\xff\xff\x3f" +
+	"\xff\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23\x24\x25\x26\x27\x28" +
+	"\x29\x2a\x2b\x2c\x2d\x2e\x2f\x30\x31\x32\x33\xff\xff\xff\xff\xff"

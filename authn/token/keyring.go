@@ -36,7 +36,7 @@ type Keyring struct {
 	cfg      Config
 	signer   key
 	byID     map[string]key
-	byHeader map[string]key // by the first segment of their tokens
+	byHeader map[string]*verifier // by the first segment of their tokens
 	list     []key
 }
 
@@ -55,14 +55,14 @@ func NewKeyring(cfg Config) (*Keyring, error) {
 	ring := &Keyring{
 		cfg:      cfg,
 		byID:     make(map[string]key, len(cfg.Keys)),
-		byHeader: make(map[string]key, len(cfg.Keys)),
+		byHeader: make(map[string]*verifier, len(cfg.Keys)),
 	}
 	keys, faults := openKeys(cfg.Algorithm, cfg.Keys)
 	if err := faults.At("authn").Err(); err != nil {
 		return nil, err
 	}
 	for _, k := range keys {
-		ring.byID[k.id], ring.byHeader[k.header()] = k, k
+		ring.byID[k.id], ring.byHeader[k.header()] = k, newVerifier(k)
 	}
 	ring.list, ring.signer = keys, keys[0]
 	return ring, nil
@@ -201,8 +201,7 @@ func ErrorOf(err error) error {
 }
 
 // Read reads the payload of a token: strictly if the header is ours, as RFC 7519 says if it is that of an existing
-// backend. Imported claims lack what only the store knows of the user. Times are compared with each other only: a token
-// whose exp is in milliseconds, or far in the future, exceeds Config.MaxLife and is refused.
+// backend. Imported claims lack what only the store knows of the user.
 func (r *Keyring) Read(token string, payload *Payload) (*Claims, error) {
 	header, _, _ := strings.Cut(token, ".")
 	switch {
@@ -221,12 +220,8 @@ func (r *Keyring) Read(token string, payload *Payload) (*Claims, error) {
 	if err := c.read(payload.json); err != nil {
 		return nil, err
 	}
-	if c.ExpiresAt-c.IssuedAt > int64(r.cfg.MaxLife/time.Second) {
-		return nil, fmt.Errorf("%w: its lifetime is too long", ErrInvalid)
-	}
-	if c.Issuer != r.cfg.Issuer || c.Store == "" || c.UserID < 1 || c.OpenID == "" || c.audience ||
-		c.IssuedAt < 1 || c.ExpiresAt <= c.IssuedAt {
-		return nil, ErrInvalid
+	if err := r.checkOwn(c); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
