@@ -42,6 +42,7 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 	if err := checkDescriptors(listen.DescriptorLimit(), log.Logger); err != nil {
 		return err
 	}
+	limitMemory(os.DirFS("/"), env, log.Logger)
 	warn(cfg, env, log.Logger)
 	restarts, err := newRestarter(ctx)
 	if err != nil {
