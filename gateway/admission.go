@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
@@ -67,7 +66,7 @@ func (a *admission) acquireSlot(ex *Exchange) error {
 
 // isUploading reports whether part of the request body is still to come.
 func isUploading(ex *Exchange) bool {
-	return ex.conn != nil && ex.body.stream != nil && ex.conn.BodyRemaining()
+	return ex.body.stream != nil && ex.conn.BodyRemaining()
 }
 
 // shed refuses excess requests at once, those over limits.in_flight in total and those over what the service can
@@ -78,7 +77,7 @@ func (a *admission) shed(ex *Exchange) error {
 	}
 	err := ex.next()
 	service := ex.slot.Service()
-	if service != nil && err == nil && ex.upstreamTime > 0 && ex.response.StatusCode() < fasthttp.StatusInternalServerError {
+	if service != nil && err == nil && ex.upstreamTime > 0 && ex.response.Status < http.StatusInternalServerError {
 		service.Answered(&ex.route.baseline, ex.upstreamTime, a.now(), int64(ex.snapshot.cfg.Limits.InFlight))
 	}
 	return err
@@ -119,7 +118,7 @@ func (a *admission) paceRetry(ex *Exchange) error {
 	a.store.release(ex) // a user named by the platform is known by now; an endpoint acquires the gate again
 	ex.slot.Release()
 	conn := ex.conn
-	if conn == nil || ex.route.priority == priorityHealth {
+	if ex.route.priority == priorityHealth {
 		return ex.next()
 	}
 	as := pacedRefusal{client: clientOf(ex), service: ex.route.adaptive, retryAfter: minRetryAfter}

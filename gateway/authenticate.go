@@ -3,9 +3,8 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"net/http"
 	"net/url"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
@@ -17,7 +16,7 @@ import (
 // authenticator identifies the user of a request.
 type authenticator struct {
 	auth      *authn.Authn
-	parse     func(*Exchange) (*token.Payload, error) // of a token that is not in the cache
+	parse     func(authorization string) (*token.Payload, error) // of a token that is not in the cache
 	limits    *limiter
 	admission *admission
 	store     storeGate
@@ -33,21 +32,22 @@ func (a *authenticator) authenticate(ex *Exchange) error {
 
 // identify sets ex.subject to the user of the request, as far as its route asks for one.
 func (a *authenticator) identify(ex *Exchange) error {
+	authorization := header.Authorization(&ex.request.Fields)
 	switch ex.route.auth {
 	case AuthNone:
 		return nil
 	case AuthPrefetch:
 		return a.identifyPrefetch(ex)
 	case AuthOptional:
-		if !token.HasCredentials(header.Authorization(&ex.request.Header)) {
+		if !token.HasCredentials(authorization) {
 			return a.identifyCloudOrAnonymous(ex)
 		}
 	case AuthRequired:
-		if ex.cloud != nil && !token.HasCredentials(header.Authorization(&ex.request.Header)) {
+		if ex.cloud != nil && !token.HasCredentials(authorization) {
 			return a.identifyCloud(ex)
 		}
 	}
-	err := a.identifyBearer(ex)
+	err := a.identifyBearer(ex, authorization)
 	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.HandedOver() { // the user of an imported token is looked up in the store
 		return a.store.handOver(ex)
 	}
@@ -55,8 +55,8 @@ func (a *authenticator) identify(ex *Exchange) error {
 }
 
 // identifyBearer accepts only a valid bearer token.
-func (a *authenticator) identifyBearer(ex *Exchange) (err error) {
-	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, header.Authorization(&ex.request.Header), func() (*token.Payload, error) { return a.parse(ex) })
+func (a *authenticator) identifyBearer(ex *Exchange, authorization string) (err error) {
+	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, authorization, func() (*token.Payload, error) { return a.parse(authorization) })
 	return err
 }
 
@@ -90,7 +90,7 @@ func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 // GETs the configured address with ?appid and either ?code, a code of wx.login, or ?token, our access token as the
 // mini-program passed it to wx.setBackgroundFetchToken. Neither is forwarded to the service.
 func (a *authenticator) identifyPrefetch(ex *Exchange) error {
-	if ex.method != fasthttp.MethodGet {
+	if ex.method != http.MethodGet {
 		return answer.ErrNoRoute
 	}
 	_, query, _ := bytes.Cut(ex.target.Raw, []byte{'?'})
@@ -100,12 +100,7 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	}
 	ex.target.Raw = withoutCredentials(ex.target.Raw)
 	if token := values.Get("token"); token != "" {
-		ex.request.Header.Set(fasthttp.HeaderAuthorization, "Bearer "+token)
-		return a.identifyBearer(ex)
-	}
-	if ex.precheck != nil && ex.precheck.prefetched != nil { // the precheck has spent the code
-		ex.subject = ex.precheck.prefetched
-		return nil
+		return a.identifyBearer(ex, "Bearer "+token)
 	}
 	if err := a.admission.acquireSlot(ex); err != nil { // WeChat is about to be called
 		return err
@@ -122,9 +117,6 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 			return a.limits.chargeBucket(ex, ex.snapshot.prefetched, a.limits.buckets.OfOpenID(appID, openID))
 		},
 	})
-	if ex.precheck != nil {
-		ex.precheck.prefetched = ex.subject
-	}
 	return err
 }
 

@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"net/http"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/answer"
-	"wxgate/gateway/listen"
+	"wxgate/message"
 	"wxgate/upstream/http1"
 )
 
-// limitedBody is a streamed request body with an upper bound: fasthttp enforces none on a stream.
+// limitedBody is the body of a request with an upper bound.
 type limitedBody struct {
 	stream     io.Reader // nil: the request has no body
 	size       int64     // Content-Length in bytes, -1: chunked
@@ -48,34 +46,6 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// attach sets b as the body of req. It must come after all header fields: when fasthttp removes a field, the last one
-// moves into the gap.
-func (b *limitedBody) attach(req *fasthttp.Request) {
-	if b.stream == nil {
-		return
-	}
-	req.SetBodyStream(b, int(b.size))
-	if b.size >= 0 { // a header without special fields reads its length from its lines
-		req.Header.Set(fasthttp.HeaderContentLength, strconv.FormatInt(b.size, 10))
-	}
-}
-
-// maxDrainBytes is how much of an unread body is discarded to keep a connection open.
-const maxDrainBytes = 64 << 10
-
-// drain discards the rest of a body that has arrived completely. It reports whether the connection can be reused: the
-// rest of a body must never be parsed as the next request, and an answer never waits for one.
-func (b *limitedBody) drain(client *listen.Conn) bool {
-	if b.stream == nil || b.complete {
-		return true
-	}
-	if client == nil || client.BodyRemaining() {
-		return false
-	}
-	_, err := io.Copy(io.Discard, b)
-	return err == nil && b.complete
-}
-
 // maxBufferedBody is the size in bytes up to which a body for a service is read before the request acquires a slot. It
 // is what is sent in one write with the head.
 const maxBufferedBody = 16 << 10
@@ -83,13 +53,11 @@ const maxBufferedBody = 16 << 10
 // bufferBody reads a body that is short, or that one of our endpoints will read whole, before the request acquires a
 // slot, so that slow senders keep no one out. A longer one is streamed.
 func bufferBody(ex *Exchange) error {
-	if b := &ex.body; b.stream == nil || ex.conn == nil || !ex.conn.BodyRemaining() || !ex.route.builtIn && (b.size < 0 || b.size > maxBufferedBody) {
+	if b := &ex.body; b.stream == nil || !ex.conn.BodyRemaining() || !ex.route.builtIn && (b.size < 0 || b.size > maxBufferedBody) {
 		return ex.next()
 	}
-	if ex.pass != precheckPass {
-		if err := ex.body.buffer(); err != nil {
-			return err
-		}
+	if err := ex.body.buffer(); err != nil {
+		return err
 	}
 	if most := ex.route.timeout; most > 0 && ex.body.clientWait > most {
 		return http1.ErrSlowBody
@@ -112,31 +80,20 @@ func (b *limitedBody) buffer() error {
 // errBodyIncomplete is a body that the client did not finish or framed wrongly.
 var errBodyIncomplete = fmt.Errorf("%w: the body broke off", answer.ErrInvalidRequest)
 
-// newLimitedBody is the body of a request. Until the route is known it may only be drained.
-func newLimitedBody(ctx *fasthttp.RequestCtx) limitedBody {
-	size := int64(ctx.Request.Header.ContentLength())
-	stream := ctx.RequestBodyStream()
-	if stream == nil || size == 0 {
-		return limitedBody{size: max(0, size)} // a size without a stream waits for 100-continue
-	}
-	return limitedBody{stream: stream, size: size, limit: maxDrainBytes}
+// newLimitedBody is the body of a request. Nothing may be read of it until the route is known.
+func newLimitedBody(req *message.Request) limitedBody {
+	return limitedBody{stream: req.Body, size: req.Length}
 }
 
 // errContentOnGet is content where a service expects none: a service that does not read it parses it as the next
 // request on the connection.
 var errContentOnGet = fmt.Errorf("%w: content with GET or HEAD, which the route does not allow (get_body)", answer.ErrInvalidRequest)
 
-// hasContent reports whether a body follows the head. Content-Length: 0 is none; a chunked body is one even when it is
-// empty.
-func hasContent(h *fasthttp.RequestHeader) bool {
-	length := h.ContentLength()
-	return length > 0 || length == -1
-}
-
-// refuseContent refuses a forwarded GET or HEAD with content, unless the route allows it.
+// refuseContent refuses a forwarded GET or HEAD with content, unless the route allows it. Content-Length: 0 is none; a
+// chunked body is one even when it is empty.
 func refuseContent(ex *Exchange) error {
-	route, h := ex.route, &ex.request.Header
-	if route.endpoint == nil && !route.allowGetBody && (h.IsGet() || h.IsHead()) && hasContent(h) {
+	route, bodiless := ex.route, ex.method == http.MethodGet || ex.method == http.MethodHead
+	if route.endpoint == nil && !route.allowGetBody && bodiless && ex.body.size != 0 {
 		return errContentOnGet
 	}
 	return ex.next()

@@ -4,25 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/message"
 )
-
-// peerAddress is the remote address of the connection.
-func peerAddress(ctx *fasthttp.RequestCtx) netip.Addr {
-	if tcp, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
-		return header.PlainAddress(tcp.AddrPort().Addr())
-	}
-	return netip.Addr{}
-}
 
 // unknownClient is written for a client whose address is not known, as Squid and RFC 7239 §6.2 do.
 const unknownClient = "unknown"
@@ -56,7 +46,7 @@ type clientResolver struct {
 // saw. An invalid address stands for an unknown client, which passes no address list and shares its buckets with all
 // other unknown clients.
 func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
-	h, r := &ex.request.Header, ex.snapshot
+	h, r := &ex.request.Fields, ex.snapshot
 	if r.cfg.CloudRun {
 		if seen := joinedValues(h, headerCloudForwardedFor); seen != "" {
 			return c.lastUntrusted(r, headerCloudForwardedFor, seen, ex.peer)
@@ -66,7 +56,7 @@ func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 		c.warnUntrustedProxy(ex)
 		return ex.peer
 	}
-	return c.lastUntrusted(r, fasthttp.HeaderXForwardedFor, joinedValues(h, fasthttp.HeaderXForwardedFor), ex.peer)
+	return c.lastUntrusted(r, "X-Forwarded-For", joinedValues(h, "X-Forwarded-For"), ex.peer)
 }
 
 // lastUntrusted is the last address of a list that is not a trusted proxy, or the peer when the list is empty. A client
@@ -103,7 +93,7 @@ func (c *clientResolver) warnUnreadable(field, hop string, peer netip.Addr) {
 // warnUntrustedProxy warns once that clients seem to be behind a proxy that is not in server.trusted_proxies: all of
 // them then share one login limit.
 func (c *clientResolver) warnUntrustedProxy(ex *Exchange) {
-	if peer := ex.peer; (peer.IsPrivate() || peer.IsLoopback()) && len(ex.request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
+	if peer := ex.peer; (peer.IsPrivate() || peer.IsLoopback()) && ex.request.Fields.Has("X-Forwarded-For") {
 		c.untrustedProxy.Do(func() {
 			c.log.Warn("X-Forwarded-For from a peer that is not in server.trusted_proxies: its clients share one login limit", "peer", peer.String())
 		})
@@ -111,49 +101,62 @@ func (c *clientResolver) warnUntrustedProxy(ex *Exchange) {
 }
 
 // joinedValues joins the lines of a list field such as X-Forwarded-For (RFC 9110 §5.3).
-func joinedValues(h *fasthttp.RequestHeader, name string) string {
-	var lines []string
-	for _, line := range h.PeekAll(name) {
-		lines = append(lines, string(line))
+func joinedValues(h *message.Fields, name string) string {
+	var all []byte
+	for value := range h.Values(name) {
+		if all != nil {
+			all = append(all, ", "...)
+		}
+		all = append(all, value...)
 	}
-	return strings.Join(lines, ", ")
+	return string(all)
 }
 
 // setForwarded sets the forwarding headers. Only those of a trusted proxy are extended; others are replaced.
-func setForwarded(ex *Exchange, out *fasthttp.RequestHeader) {
-	in := &ex.request.Header
-	chain, proto, host := formatClient(ex.peer), scheme(ex.server), string(in.Host())
+func setForwarded(ex *Exchange, out *message.Fields) {
+	in := &ex.request.Fields
+	chain, proto := cmp.Or(ex.peerText, unknownClient), ex.scheme()
 	if ex.trusted {
-		if before := joinedValues(in, fasthttp.HeaderXForwardedFor); before != "" {
+		if before := joinedValues(in, "X-Forwarded-For"); before != "" {
 			chain = before + ", " + chain
 		}
-		proto = cmp.Or(lastValue(in, fasthttp.HeaderXForwardedProto), proto)
-		host = cmp.Or(lastValue(in, fasthttp.HeaderXForwardedHost), host)
+		proto = cmp.Or(lastValue(in, "X-Forwarded-Proto"), proto)
 	}
 	if ex.snapshot.cfg.CloudRun {
 		if seen := joinedValues(in, headerCloudForwardedFor); seen != "" {
 			chain = seen + ", " + chain
 		}
 	}
-	out.Set(fasthttp.HeaderXForwardedFor, chain)
-	out.Set(fasthttp.HeaderXForwardedProto, proto)
-	if host != "" {
-		out.Set(fasthttp.HeaderXForwardedHost, host)
+	out.Add("X-Forwarded-For", chain)
+	out.Add("X-Forwarded-Proto", proto)
+	if host := ex.forwardedHost(); len(host) > 0 {
+		out.AddBytes([]byte("X-Forwarded-Host"), host)
 	}
+}
+
+// forwardedHost is the host that the client asked for: the one that a trusted proxy names, or Host.
+func (ex *Exchange) forwardedHost() []byte {
+	host := ex.request.Host
+	if ex.trusted {
+		if named := lastValue(&ex.request.Fields, "X-Forwarded-Host"); named != "" {
+			host = []byte(named)
+		}
+	}
+	return host
 }
 
 // lastValue is the value of the last line of a field: a proxy that adds a line leaves those of the client before it.
-func lastValue(h *fasthttp.RequestHeader, name string) string {
-	lines := h.PeekAll(name)
-	if len(lines) == 0 {
-		return ""
+func lastValue(h *message.Fields, name string) string {
+	var last []byte
+	for value := range h.Values(name) {
+		last = value
 	}
-	return string(lines[len(lines)-1])
+	return string(last)
 }
 
 // scheme is the URI scheme of the request as we received it.
-func scheme(ctx *fasthttp.RequestCtx) string {
-	if ctx.IsTLS() {
+func (ex *Exchange) scheme() string {
+	if ex.conn.IsSecure() {
 		return "https"
 	}
 	return "http"

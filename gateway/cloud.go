@@ -40,12 +40,12 @@ func (c *clientResolver) warnUnsignedBody(ex *Exchange) {
 // functionIdentity is the identity that the cloud function signed. The signature covers the content: reading a
 // different body fails before its end.
 func functionIdentity(ex *Exchange) *authn.CloudIdentity {
-	content := header.One(&ex.request.Header, headerFunctionContent)
+	content := header.One(&ex.request.Fields, headerFunctionContent)
 	id, believed := authn.SignedCall{
-		AppID: header.One(&ex.request.Header, "X-Wxgate-Appid"), OpenID: header.One(&ex.request.Header, "X-Wxgate-Openid"), Timestamp: header.One(&ex.request.Header, "X-Wxgate-Timestamp"),
-		Method: ex.method, Target: string(ex.request.Header.RequestURI()), Content: content,
-		Signature: header.One(&ex.request.Header, headerFunctionSignature),
-	}.Identity(ex.snapshot.cfg.FunctionKey, ex.headReceivedAt())
+		AppID: header.One(&ex.request.Fields, "X-Wxgate-Appid"), OpenID: header.One(&ex.request.Fields, "X-Wxgate-Openid"), Timestamp: header.One(&ex.request.Fields, "X-Wxgate-Timestamp"),
+		Method: ex.method, Target: string(ex.request.Target), Content: content,
+		Signature: header.One(&ex.request.Fields, headerFunctionSignature),
+	}.Identity(ex.snapshot.cfg.FunctionKey, ex.start)
 	if !believed || !ex.body.expectDigest(content) {
 		return nil
 	}
@@ -60,10 +60,10 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 		return nil
 	}
 	for _, from := range []string{"", "From-"} {
-		openid := header.One(&ex.request.Header, "X-Wx-"+from+"Openid")
+		openid := header.One(&ex.request.Fields, "X-Wx-"+from+"Openid")
 		if openid != "" {
 			return &authn.CloudIdentity{
-				AppID: header.One(&ex.request.Header, "X-Wx-"+from+"Appid"), OpenID: openid, UnionID: header.One(&ex.request.Header, "X-Wx-"+from+"Unionid"),
+				AppID: header.One(&ex.request.Fields, "X-Wx-"+from+"Appid"), OpenID: openid, UnionID: header.One(&ex.request.Fields, "X-Wx-"+from+"Unionid"),
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func (b *limitedBody) expectDigest(sum string) bool {
 		return false
 	}
 	if b.stream == nil {
-		return b.size != 0 || digestMatches(want, sha256.New()) // a size without a stream waits for 100-continue
+		return digestMatches(want, sha256.New())
 	}
 	b.stream = &digestReader{source: b.stream, left: b.size, want: want, got: sha256.New()}
 	return true

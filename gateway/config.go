@@ -124,8 +124,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// headBuffer is the size of the buffer that a request head must fit into, in bytes: enough for a token and cookies.
-const headBuffer = 16 << 10
+// maxHeadBytes is the size of the largest head of a request, in bytes: enough for a token and cookies.
+const maxHeadBytes = 16 << 10
 
 // Validate reports every fault of the sections of this package, and of their combination.
 func (c Config) Validate() input.Faults {

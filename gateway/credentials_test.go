@@ -6,10 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/authn/token"
 	"wxgate/gateway/header"
+	"wxgate/message"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -88,9 +87,9 @@ func TestASecondAuthorizationLineIsNobodysToken(t *testing.T) {
 		{"Bearer ", "Bearer ", "Bearer , Bearer "},
 		{"", "", ", "},
 	} {
-		var h fasthttp.RequestHeader
-		h.Add(fasthttp.HeaderAuthorization, row.first)
-		h.Add(fasthttp.HeaderAuthorization, row.second)
+		var h message.Fields
+		h.Add("Authorization", row.first)
+		h.Add("Authorization", row.second)
 		if got := header.Authorization(&h); got != row.want || !token.HasCredentials(got) {
 			t.Errorf("%q and %q: got %q, want %q, which is an attempt to say who it is from", row.first, row.second, got, row.want)
 		}

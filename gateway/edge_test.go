@@ -106,15 +106,16 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(ln) }()
 	tb.Cleanup(func() {
-		_ = g.server.Shutdown()
-		_ = ln.Close() // a shutdown that comes before Serve does not
+		_ = ln.Close()
+		ln.Abort()
 		if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
 			tb.Error(err)
 		}
+		ln.Wait()
 		eventually(tb, "nobody is watched any more", func() bool {
-			g.forwarder.watcher.mu.Lock()
-			defer g.forwarder.watcher.mu.Unlock()
-			return len(g.forwarder.watcher.watched) == 0
+			g.watcher.mu.Lock()
+			defer g.watcher.mu.Unlock()
+			return g.watcher.watched == nil
 		})
 		eventually(tb, "nothing is held any more", func() bool {
 			places, uploads := g.admission.inFlight.Taken()

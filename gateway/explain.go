@@ -15,10 +15,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
@@ -27,6 +27,7 @@ import (
 	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
+	"wxgate/message"
 	"wxgate/upstream"
 )
 
@@ -163,12 +164,12 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 	if ex.route.endpoint != nil {
 		return nil
 	}
-	var req fasthttp.Request
-	if err := buildRequest(ex, &req); err != nil {
+	req := &ex.outbound
+	if err := buildRequest(ex, req); err != nil {
 		return err
 	}
-	e.Target, e.Method = string(req.Header.RequestURI()), ex.method
-	e.diffHeaders(&ex.request.Header, &req.Header)
+	e.Target, e.Method = string(req.Target), ex.method
+	e.diffHeaders(ex.conn.Head(), req)
 	e.maskValues(ex.route.changes)
 	if ex.route.auth != AuthNone {
 		e.Identity = ex.snapshot.identityFields()
@@ -176,18 +177,21 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 	return nil
 }
 
-// diffHeaders sorts header lines into those that pass, are added and are removed.
-func (e *Explanation) diffHeaders(in, out *fasthttp.RequestHeader) {
+// diffHeaders sorts header lines into those that pass, are added and are removed. head is the head as it was received.
+func (e *Explanation) diffHeaders(head []byte, out *message.Request) {
 	var received, sent []string
-	for name, value := range header.Lines(in) {
-		received = append(received, fmt.Sprintf("%s: %s", name, value))
+	_, fields, _ := bytes.Cut(head, []byte("\r\n"))
+	for line := range bytes.SplitSeq(fields, []byte("\r\n")) {
+		if name, value, isField := bytes.Cut(line, []byte{':'}); isField {
+			received = append(received, fmt.Sprintf("%s: %s", name, bytes.Trim(value, " \t")))
+		}
 	}
-	for name, value := range out.All() {
+	sent = append(sent, "Host: "+string(out.Host))
+	for name, value := range out.Fields.All() {
 		sent = append(sent, fmt.Sprintf("%s: %s", name, value))
 	}
 	for _, line := range sent {
 		switch {
-		case slices.Contains(e.Sent, line): // fasthttp lists Host twice
 		case slices.Contains(received, line):
 			e.Sent = append(e.Sent, line)
 		default:
@@ -250,12 +254,12 @@ func (e *Explanation) recordRefusal(status int, body, log []byte) {
 const explainTimeout = 10 * time.Second
 
 // roundTrip sends the request over an in-memory connection and returns the answer.
-func roundTrip(server *fasthttp.Server, cfg listen.Config, q Question) (status int, body []byte, err error) {
+func roundTrip(s *server, cfg listen.Config, q Question) (status int, body []byte, err error) {
 	client, end := net.Pipe()
 	_ = client.SetDeadline(time.Now().Add(explainTimeout))
-	conn := listen.NewConn(&memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}, cfg)
-	served := make(chan error, 1)
-	go func() { served <- server.ServeConn(conn) }()
+	conn := &memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}
+	var serving sync.WaitGroup
+	serving.Go(func() { listen.ServeConn(conn, cfg, s) })
 	go func() { _ = q.writeRequest(client) }() // ends with the connection; a refused body is not read to its end
 	read := bufio.NewReader(client)
 	answer, err := http.ReadResponse(read, &http.Request{Method: q.Method})
@@ -269,9 +273,7 @@ func roundTrip(server *fasthttp.Server, cfg listen.Config, q Question) (status i
 		body, err = io.ReadAll(answer.Body)
 	}
 	_ = client.Close()
-	if left := <-served; err != nil { // otherwise its error is only that the client left
-		err = errors.Join(err, left)
-	}
+	serving.Wait()
 	return status, body, err
 }
 

@@ -2,25 +2,52 @@ package gateway
 
 import (
 	"errors"
+	"sync"
 
 	jwtware "github.com/gofiber/contrib/jwt"
 	"github.com/gofiber/fiber/v2"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
 	"wxgate/gateway/api"
+	"wxgate/message"
 )
 
 // fiberAdapter calls what needs a Fiber context: the handlers of our own API, and contrib/jwt.
 type fiberAdapter struct {
-	app *fiber.App // provides contexts only: it routes nothing and has no listener
-	api *api.API
-	jwt fiber.Handler
+	app      *fiber.App // provides contexts only: it routes nothing and has no listener
+	api      *api.API
+	jwt      fiber.Handler
+	contexts sync.Pool // of *fasthttp.RequestCtx
 }
 
 func newFiberAdapter(deps Deps) *fiberAdapter {
-	return &fiberAdapter{fiber.New(fiber.Config{DisableStartupMessage: true}), api.New(deps.Authn, deps.Now), newJWT(deps.Authn)}
+	return &fiberAdapter{
+		app: fiber.New(fiber.Config{DisableStartupMessage: true}), api: api.New(deps.Authn, deps.Now), jwt: newJWT(deps.Authn),
+		contexts: sync.Pool{New: func() any { return new(fasthttp.RequestCtx) }},
+	}
+}
+
+// call calls a handler with a context for a request with that head, and no body.
+func (f *fiberAdapter) call(head *message.Request, handler func(*fiber.Ctx) error) error {
+	request, _ := f.contexts.Get().(*fasthttp.RequestCtx)
+	defer func() {
+		request.ResetUserValues()
+		request.Request.Reset()
+		request.Response.Reset()
+		f.contexts.Put(request)
+	}()
+	h := &request.Request.Header
+	h.SetMethod(head.Method)
+	h.SetRequestURIBytes(head.Target)
+	for name, value := range head.Fields.All() {
+		h.AddBytesKV(name, value)
+	}
+	c := f.app.AcquireCtx(request)
+	defer f.app.ReleaseCtx(c)
+	return handler(c)
 }
 
 // apiEndpoint answers with a handler of our own API.
@@ -28,24 +55,42 @@ func apiEndpoint(handler func(*api.API, *fiber.Ctx) error) func(*pipeline, *Exch
 	return func(p *pipeline, ex *Exchange) error {
 		ctx, cancel := ex.timeoutContext()
 		defer cancel()
-		c := p.fiber.app.AcquireCtx(ex.server)
-		defer p.fiber.app.ReleaseCtx(c)
-		c.SetUserContext(ctx)
 		ex.call = p.newCall(ex)
-		return p.fiber.api.Serve(c, &ex.call, handler)
+		return p.fiber.call(&ex.request, func(c *fiber.Ctx) error {
+			c.SetUserContext(ctx)
+			if err := p.fiber.api.Serve(c, &ex.call, handler); err != nil {
+				return err
+			}
+			copyResponse(&ex.response, c.Response())
+			return nil
+		})
 	}
 }
 
-// parseToken parses a token that is not in the cache, and returns its payload if its form and signature are valid.
-func (f *fiberAdapter) parseToken(ex *Exchange) (*token.Payload, error) {
-	c := f.app.AcquireCtx(ex.server)
-	defer f.app.ReleaseCtx(c)
-	if err := f.jwt(c); err != nil {
-		return nil, err
+// copyResponse makes resp the answer of a handler.
+func copyResponse(resp *message.Response, of *fasthttp.Response) {
+	resp.Status = of.StatusCode()
+	for name, value := range of.Header.All() {
+		if !message.EqualFold(name, "Content-Length") {
+			resp.Fields.AddBytes(name, value)
+		}
 	}
-	parsed, _ := c.Locals(jwtKey).(*jwt.Token)
-	payload, _ := parsed.Claims.(*token.Payload)
-	return payload, nil
+	resp.Body = append(resp.Body, of.Body()...)
+}
+
+// parseToken parses a token that is not in the cache, and returns its payload if its form and signature are valid.
+func (f *fiberAdapter) parseToken(authorization string) (payload *token.Payload, err error) {
+	var head message.Request
+	head.Fields.Add(fiber.HeaderAuthorization, authorization)
+	err = f.call(&head, func(c *fiber.Ctx) error {
+		if err := f.jwt(c); err != nil {
+			return err
+		}
+		parsed, _ := c.Locals(jwtKey).(*jwt.Token)
+		payload, _ = parsed.Claims.(*token.Payload)
+		return nil
+	})
+	return payload, err
 }
 
 // jwtKey is where contrib/jwt stores the parsed token.
@@ -73,7 +118,7 @@ func newJWT(auth *authn.Authn) fiber.Handler {
 func (p *pipeline) newCall(ex *Exchange) api.Call {
 	cfg := &ex.snapshot.cfg
 	call := api.Call{
-		Subject: ex.subject, Cloud: ex.cloud, Path: ex.target.Path, Limits: callLimits{p.limits, ex},
+		Subject: ex.subject, Cloud: ex.cloud, Path: ex.target.Path, Fields: &ex.request.Fields, Limits: callLimits{p.limits, ex},
 		PhoneByDecryption: cfg.PhoneByDecryption, SignedIdentities: ex.snapshot.signer != nil,
 	}
 	if ex.body.stream != nil {

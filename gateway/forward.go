@@ -2,18 +2,13 @@ package gateway
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"strconv"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
-	"wxgate/upstream/http1"
+	"wxgate/message"
 )
 
 // forwarder sends requests to services and returns their answers.
@@ -28,44 +23,29 @@ type forwarder struct {
 // new one is built from what may pass, and identity is set last.
 func (f *forwarder) forward(ex *Exchange) error {
 	f.store.release(ex)
-	if isWebSocketUpgrade(&ex.request.Header) {
+	if isWebSocketUpgrade(ex) {
 		return f.openWebSocket(ex)
 	}
 	if err := f.admission.acquireForClient(ex, limit.Connections); err != nil {
 		return err
 	}
-	req := fasthttp.AcquireRequest()
-	defer fasthttp.ReleaseRequest(req)
-	if err := buildRequest(ex, req); err != nil {
+	if err := buildRequest(ex, &ex.outbound); err != nil {
 		return err
 	}
-	waiting := f.watcher.watch(ex)
-	defer f.watcher.unwatchUnlessStreaming(waiting, ex)
-	exchanged, err := ex.route.upstream.Do(waiting, req, ex.response, userKey(ex))
+	f.watcher.watch(ex)
+	defer f.watcher.unwatchUnlessStreaming(ex)
+	exchanged, err := ex.route.upstream.Do(ex.waiting, &ex.outbound, &ex.response, userKey(ex))
 	ex.recordResult(exchanged)
-	if err != nil {
-		return err
+	if err == nil {
+		holdWhileStreaming(ex)
 	}
-	f.trackBody(ex, exchanged.Body, waiting)
-	delimitByClose(ex)
-	return nil
+	return err
 }
 
-// trackBody lets the exchange learn of the end of a streamed answer. Its client is watched until then. body is nil for
-// an answer that is complete.
-func (f *forwarder) trackBody(ex *Exchange, body *http1.Body, waiting *clientContext) {
-	if body == nil {
-		return
-	}
-	e := &streamedBody{hold: ex.hold.Move(limit.Connections)}
-	ex.streamed = e
-	body.Ended = func(bytes int64, err error) {
-		f.watcher.unwatch(waiting)
-		e.hold.Close()
-		e.ended, e.bytes, e.err = true, bytes, err
-		if e.onEnd != nil {
-			e.onEnd()
-		}
+// holdWhileStreaming lets a streamed answer count for its client until it has ended.
+func holdWhileStreaming(ex *Exchange) {
+	if ex.response.Stream != nil {
+		ex.streaming = ex.hold.Move(limit.Connections)
 	}
 }
 
@@ -79,7 +59,7 @@ func userKey(ex *Exchange) uint64 {
 
 // checkFields refuses a request with header fields that a service could interpret differently than we do.
 func checkFields(ex *Exchange) error {
-	if err := header.CheckSingle(&ex.request.Header); err != nil {
+	if err := header.CheckSingle(&ex.request.Fields); err != nil {
 		return fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	return ex.next()
@@ -87,56 +67,67 @@ func checkFields(ex *Exchange) error {
 
 // buildRequest builds the outbound request. The order matters: end-to-end headers first, then the forwarding headers,
 // then identity, so that nothing inbound can override it.
-func buildRequest(ex *Exchange, req *fasthttp.Request) error {
-	in := &ex.request.Header
-	out := &req.Header
-	out.DisableNormalizing()
-	out.DisableSpecialHeader() // what we add is sent as is: fasthttp would parse cookies and keep one Content-Type
-	out.SetMethodBytes(in.Method())
-	out.SetRequestURIBytes(ex.upstreamTarget())
-	if host := in.Host(); len(host) > 0 { // HTTP/1.0 may have none; the service's own is set then
-		out.SetBytesV(fasthttp.HeaderHost, host)
-	}
-	ex.copyEndToEnd(in, out)
-	ex.route.changes.Apply(out)
-	setForwarded(ex, out)
-	header.SetVia(in, out)
-	out.Set(answer.HeaderRequestID, ex.id)
+func buildRequest(ex *Exchange, out *message.Request) error {
+	in := &ex.request
+	out.Method, out.Target, out.Host = ex.method, ex.upstreamTarget(), in.Host // HTTP/1.0 may have none; the service's own is set then
+	fields := &out.Fields
+	ex.copyEndToEnd(&in.Fields, fields)
+	ex.route.changes.Apply(fields)
+	setForwarded(ex, fields)
+	ex.joined = header.AppendVia(ex.joined[:0], in)
+	fields.AddBytes([]byte("Via"), ex.joined)
+	fields.Add(answer.HeaderRequestID, ex.id)
 	if subject := ex.subject; subject != nil {
-		if err := ex.injectIdentity(req, subject); err != nil {
+		if err := ex.injectIdentity(fields, subject); err != nil {
 			return err
 		}
 	}
-	ex.body.attach(req)
+	if ex.body.stream != nil {
+		out.Body, out.Length = &ex.body, ex.body.size
+	}
 	return nil
 }
 
 // copyEndToEnd copies the headers meant for the service as they were written: not those of this connection (RFC 9110
 // §7.6.1) or those that Connection names, none that a service could take for one that we set, and none that the route
 // sets or removes.
-func (ex *Exchange) copyEndToEnd(in, out *fasthttp.RequestHeader) {
-	r, named, cookies := ex.snapshot, header.ConnectionOptions(in), header.JoinedCookies(in)
-	for name, value := range header.Lines(in) {
-		if header.HopByHop(name) || header.Owned(name) || r.reserved.contains(name) || named.Contain(name) || ex.route.changes.Hold(name) {
-			continue
-		}
-		if claim := r.reserved.claims.Of(name); claim == header.IdentityClaim || claim == header.ForwardingClaim && !ex.trusted {
-			continue
-		}
-		if !r.cfg.Identity.ForwardAuthorization && header.Folded(name, "authorization") {
-			continue
-		}
-		if hops, counted := maxForwards(in, name, value); counted {
-			value = strconv.AppendUint(nil, hops-1, 10)
-		}
-		if header.IsCookie(name) {
-			value, cookies = cookies, nil
-			if value == nil {
-				continue
-			}
-		}
-		out.AddBytesKV(name, value)
+func (ex *Exchange) copyEndToEnd(in, out *message.Fields) {
+	dropped := ex.droppedClasses()
+	if ex.classes&header.ClassConnection != 0 {
+		ex.named = header.AppendConnectionOptions(ex.named[:0], in)
 	}
+	cookies := ex.classes & header.ClassCookie
+	for i := range in.Len() {
+		class := in.Class(i)
+		name, value := in.Line(i)
+		if class&dropped != 0 || ex.named.Contain(name) || ex.route.changes.Hold(name) {
+			continue
+		}
+		switch {
+		case class&header.ClassMaxForwards != 0:
+			if hops, counted := maxForwards(ex.method, name, value); counted {
+				value = strconv.AppendUint(nil, hops-1, 10)
+			}
+		case class&header.ClassCookie != 0 && cookies == 0:
+			continue // with the first one
+		case class&header.ClassCookie != 0:
+			ex.joined = header.AppendCookies(ex.joined[:0], in)
+			value, cookies = ex.joined, 0
+		}
+		out.AddBytes(name, value)
+	}
+}
+
+// droppedClasses are the classes of fields that the service does not get from the client.
+func (ex *Exchange) droppedClasses() header.Class {
+	dropped := header.ClassHopByHop | header.ClassOwned | header.ClassIdentity
+	if !ex.trusted {
+		dropped |= header.ClassForwarding
+	}
+	if !ex.snapshot.cfg.Identity.ForwardAuthorization {
+		dropped |= header.ClassAuthorization
+	}
+	return dropped
 }
 
 // upstreamTarget is the request target for the service: the bytes as received, unless the route rewrites them.
@@ -145,40 +136,4 @@ func (ex *Exchange) upstreamTarget() []byte {
 		return ex.target.Raw
 	}
 	return ex.route.rewrite.Apply(ex.target.Raw)
-}
-
-// delimitByClose sends an answer of unknown length to an HTTP/1.0 client, which does not know chunks (RFC 9112 §6.1):
-// closing the connection ends the body (§6.3). fasthttp would send chunks, so the connection is hijacked.
-func delimitByClose(ex *Exchange) {
-	resp := ex.response
-	if ex.request.Header.IsHTTP11() || ex.request.Header.IsHead() || !resp.IsBodyStream() || resp.Header.ContentLength() >= 0 {
-		return
-	}
-	resp.SetConnectionClose()
-	ex.hijackWithoutResponse(func(conn net.Conn) {
-		if err := writeUntilClose(conn, resp); err != nil {
-			resetConnection(conn)
-		}
-	}, func() { _ = resp.CloseBodyStream() })
-}
-
-func writeUntilClose(conn net.Conn, resp *fasthttp.Response) error {
-	resp.Header.SetContentLength(0) // also removes Transfer-Encoding
-	resp.Header.Del(fasthttp.HeaderContentLength)
-	if _, err := conn.Write(resp.Header.Header()); err != nil {
-		return err
-	}
-	_, err := io.Copy(conn, resp.BodyStream())
-	return err
-}
-
-// resetConnection makes the client see an error: for an answer without a length, an orderly close would mean that the
-// body is complete.
-func resetConnection(conn net.Conn) {
-	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
-		conn = hijacked.UnsafeConn()
-	}
-	if client, ok := conn.(*listen.Conn); ok {
-		client.Reset()
-	}
 }

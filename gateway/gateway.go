@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
 	"wxgate/secret"
 	"wxgate/upstream"
@@ -42,7 +42,7 @@ type Gateway struct {
 	*pipeline
 	auth       *authenticator
 	forwarder  *forwarder
-	server     *fasthttp.Server
+	server     *server
 	admin      *admin.Server
 	startDrain context.CancelFunc
 }
@@ -58,7 +58,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	g := &Gateway{
 		pipeline:   p,
 		auth:       &authenticator{deps.Authn, p.fiber.parseToken, p.limits, p.admission, p.store},
-		forwarder:  &forwarder{p.admission, p.store, newWatcher(), websocket.NewTunnels(deps.Authn.Tokens, p.metrics.webSockets)},
+		forwarder:  &forwarder{p.admission, p.store, p.watcher, websocket.NewTunnels(deps.Authn.Tokens, p.metrics.webSockets)},
 		startDrain: startDrain,
 	}
 	g.server = p.newServer(g.auth.authenticate, g.serve)
@@ -76,12 +76,12 @@ func (g *Gateway) newAdmin() *admin.Server {
 	})
 }
 
-// Serve answers requests on ln, a listener of listen.Listen, until Shutdown, which may have been called before.
-func (g *Gateway) Serve(ln net.Listener) error {
+// Serve answers requests on ln until Shutdown, which may have been called before.
+func (g *Gateway) Serve(ln *listen.Listener) error {
 	if !g.metrics.connections.Watch(ln) {
 		return nil
 	}
-	if err := g.server.Serve(ln); err != nil {
+	if err := ln.Serve(g.server); err != nil {
 		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
 	}
 	return nil
@@ -100,13 +100,9 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
 	g.store.gate.Close()
 	g.forwarder.sockets.Drain()
-	drained := g.metrics.connections.Drain(ctx) // before the server, which resets requests that arrive while it closes
-	err := errors.Join(drained, g.server.ShutdownWithContext(ctx), g.metrics.connections.Close())
+	err := errors.Join(g.metrics.connections.Drain(ctx), g.metrics.connections.Close())
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
-	}
-	if !g.hijacks.Wait(ctx) {
-		err = errors.Join(err, errors.New("draining: streams to HTTP/1.0 clients or WebSockets were cut off"))
 	}
 	return errors.Join(err, g.admin.Shutdown(ctx))
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,8 +10,8 @@ import (
 	"strconv"
 
 	"wxgate/gateway/answer"
-	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
+	"wxgate/message"
 )
 
 // Gate is held by requests that use the store, and makes them wait while the store is handed to another process. Its
@@ -60,36 +61,23 @@ func (s storeGate) release(ex *Exchange) {
 
 // handOver passes the connection and the request to the process that serves now.
 func (s storeGate) handOver(ex *Exchange) error {
-	if ex.conn == nil || ex.pass == precheckPass {
-		return answer.ErrDraining
-	}
-	partial, err := originalRequest(ex)
+	partial, err := originalRequest(ex.conn.Head(), ex)
 	if err != nil {
 		return err
 	}
-	client, id := ex.conn, ex.id
-	ex.hijackWithoutResponse(func(net.Conn) {
-		if err := client.Give(partial); err != nil {
-			s.log.Error("a request was lost: its connection could not be handed over", "request_id", id, "error", err)
-		}
-	}, func() {})
-	ex.outcome = handedOver
+	ex.partial, ex.outcome = partial, handedOver
 	return nil
 }
 
-// originalRequest is the request as it was received, with its body; an Expect was already answered. A body too large
+// originalRequest is the request as it was received, of that head, with its body; an Expect was already answered. A body too large
 // for memory is refused.
-func originalRequest(ex *Exchange) ([]byte, error) {
-	h := &ex.request.Header
-	text := append([]byte(ex.receivedMethod), ' ')
-	text = append(append(text, h.RequestURI()...), ' ')
-	text = append(append(text, h.Protocol()...), "\r\n"...)
-	for name, value := range header.Lines(h) {
-		if !header.Folded(name, "expect") {
-			text = append(append(append(append(text, name...), ": "...), value...), "\r\n"...)
+func originalRequest(head []byte, ex *Exchange) ([]byte, error) {
+	var text []byte
+	for line := range bytes.SplitAfterSeq(head, []byte("\r\n")) {
+		if name, _, _ := bytes.Cut(line, []byte{':'}); !message.EqualFold(name, "expect") {
+			text = append(text, line...)
 		}
 	}
-	text = append(text, "\r\n"...)
 	if ex.body.stream == nil {
 		return text, nil
 	}
@@ -120,6 +108,5 @@ func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen
 
 // Adopt serves a connection that another process handed over, with what that process had read of a request.
 func (g *Gateway) Adopt(ln *listen.Listener, client net.Conn, partial []byte) {
-	conn := ln.Adopt(client, partial)
-	go func() { _ = g.server.ServeConn(conn) }() // how the client closes it does not matter
+	ln.Adopt(client, partial, g.server)
 }

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/answer"
 	"wxgate/gateway/listen"
 	"wxgate/process/handover"
@@ -83,10 +81,9 @@ func TestAStopDuringAHandOverAnswersWhoWaitsForTheStore(t *testing.T) {
 // TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain has a body that is more than a process keeps for another.
 func TestARequestThatIsTooLargeToGoToTheSuccessorIsToldToComeAgain(t *testing.T) {
 	t.Parallel()
-	large := Exchange{receivedMethod: "POST", route: &routeEntry{bodyLimit: 1 << 20}}
+	large := Exchange{route: &routeEntry{bodyLimit: 1 << 20}}
 	large.body = limitedBody{stream: bytes.NewReader(make([]byte, endpointBodyLimit+1)), size: endpointBodyLimit + 1, limit: 1 << 20}
-	large.request = new(fasthttp.Request)
-	if _, err := originalRequest(&large); !errors.Is(err, answer.ErrDraining) {
+	if _, err := originalRequest([]byte("POST / HTTP/1.1\r\nHost: a\r\n\r\n"), &large); !errors.Is(err, answer.ErrDraining) {
 		t.Errorf("got %v, want answer.ErrDraining", err)
 	}
 	e := newEdge(t, "http://127.0.0.1:1", nil)

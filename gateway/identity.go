@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/valyala/fasthttp"
+	"sync/atomic"
 
 	"wxgate/authn"
 	"wxgate/gateway/header"
+	"wxgate/message"
 )
 
 // maxIdentityValue bounds the value of an identity header, in bytes; a nickname of 64 characters has at most 768.
@@ -34,6 +34,21 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 type reservedHeaders struct {
 	names  []string // folded
 	claims *header.Claims
+	known  [256]atomic.Pointer[classifiedName] // classes of the names that came first, by knownSlot
+}
+
+// classifiedName is a name as a client wrote it, and its class.
+type classifiedName struct {
+	name  string
+	class header.Class
+}
+
+// maxKnownName is the longest name that is remembered, in bytes.
+const maxKnownName = 64
+
+// knownSlot spreads the names that clients send: most differ in length, first or last letter.
+func knownSlot(name []byte) uint8 {
+	return uint8(len(name)*37) ^ name[0] ^ name[len(name)-1]<<2 ^ name[len(name)/2]<<4
 }
 
 func newReservedHeaders(cfg IdentityConfig) *reservedHeaders {
@@ -63,35 +78,50 @@ func (r *reservedHeaders) contains(name []byte) bool {
 	return false
 }
 
+// classOf is the class of a name of a request. Clients send the same few names again and again, so the first names are
+// remembered; nobody can displace them.
+func (r *reservedHeaders) classOf(name []byte) header.Class {
+	slot := &r.known[knownSlot(name)]
+	known := slot.Load()
+	if known != nil && known.name == string(name) {
+		return known.class
+	}
+	class := r.classify(name)
+	if known == nil && len(name) <= maxKnownName {
+		slot.Store(&classifiedName{string(name), class})
+	}
+	return class
+}
+
+// classify works out the class of a name.
+func (r *reservedHeaders) classify(name []byte) header.Class {
+	class := header.ClassOf(name)
+	switch claim := r.claims.Of(name); {
+	case claim == header.IdentityClaim || r.contains(name):
+		class |= header.ClassIdentity
+	case claim == header.ForwardingClaim:
+		class |= header.ClassForwarding
+	}
+	return class
+}
+
 // stripIdentity removes, on every route, headers that could be taken for our identity headers, and counts them.
-// Forwarding copies the header lines and skips such names again; this step is for everything here that reads headers.
 func (c *clientResolver) stripIdentity(ex *Exchange) error {
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
 		c.warnUnsignedBody(ex)
 	}
-	if ex.pass == precheckPass { // nothing is served or forwarded yet, and the next pass needs the platform's headers
-		return ex.next()
-	}
-	h := &ex.request.Header
-	forged := 0
-	for name := range header.Lines(h) {
-		if ex.snapshot.reserved.contains(name) || ex.snapshot.reserved.claims.Of(name) == header.IdentityClaim {
-			forged++
-			h.DelBytes(name)
-		}
-	}
-	if forged > 0 {
-		c.metrics.stripped.Add(float64(forged))
+	if ex.classes&header.ClassIdentity != 0 {
+		c.metrics.stripped.Add(float64(ex.request.Fields.DeleteClass(header.ClassIdentity)))
 	}
 	return ex.next()
 }
 
-// injectIdentity sets the identity headers of a request that is about to be forwarded. req was built by us and has none
+// injectIdentity adds the identity headers of a request that is about to be forwarded. out was built by us and has none
 // of them yet; a request without a user gets none.
-func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject) error {
+func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject) error {
 	for _, h := range ex.snapshot.identity {
 		if value := h.field.valueFor(subject); value != "" {
-			req.Header.Set(h.name, value)
+			out.Add(h.name, value)
 		}
 	}
 	if ex.snapshot.signer == nil {
@@ -101,7 +131,7 @@ func (ex *Exchange) injectIdentity(req *fasthttp.Request, subject *authn.Subject
 	if err != nil {
 		return err
 	}
-	req.Header.Set(ex.snapshot.cfg.Identity.Signed.Header, proof)
+	out.Add(ex.snapshot.cfg.Identity.Signed.Header, proof)
 	return nil
 }
 

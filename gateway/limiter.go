@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
+	"wxgate/message"
 )
 
 // The fields that tell a client how much of a limit is left.
@@ -162,10 +161,10 @@ func phoneLimit() limit.BucketConfig {
 
 // setRateLimitHeaders adds a line for each limit that counted the request. Both fields are lists, so those of a service
 // are kept beside them.
-func setRateLimitHeaders(resp *fasthttp.Response, decisions []limit.Decision) {
+func setRateLimitHeaders(resp *message.Response, decisions []limit.Decision) {
 	for _, d := range decisions {
-		resp.Header.Add(headerRateLimitPolicy, d.Policy())
-		resp.Header.Add(headerRateLimit, d.State())
+		resp.Fields.Add(headerRateLimitPolicy, d.Policy())
+		resp.Fields.Add(headerRateLimit, d.State())
 	}
 }
 

@@ -32,7 +32,7 @@ type metrics struct {
 	earlyRetries prometheus.Counter
 
 	mu       sync.Mutex
-	resolved atomic.Pointer[map[seriesKey]series] // by the combinations seen so far
+	resolved atomic.Pointer[map[seriesKey]*series] // by the combinations seen so far
 }
 
 // seriesKey are the label values of a request.
@@ -42,7 +42,9 @@ type seriesKey struct {
 	upstream              bool
 }
 
+// series are the metrics of a combination of labels.
 type series struct {
+	key      seriesKey
 	requests prometheus.Counter
 	duration prometheus.Observer
 }
@@ -78,7 +80,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	}, []string{"route"})
 	m.connections = listen.NewPublic(reg)
 	m.perClient = limit.NewMetrics(reg, ledger)
-	m.resolved.Store(&map[seriesKey]series{})
+	m.resolved.Store(&map[seriesKey]*series{})
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.earlyRetries, m.rateLimited, m.webSockets)
 	return m
 }
@@ -93,31 +95,41 @@ func (m *metrics) registerBuckets(reg prometheus.Registerer, held func() int) {
 // newSeriesKey is what an exchange is counted under.
 func newSeriesKey(ex *Exchange) seriesKey {
 	return seriesKey{
-		route: ex.routeLabel(), method: ex.method, reason: ex.reason, status: ex.response.StatusCode(),
+		route: ex.routeLabel(), method: ex.method, reason: ex.reason, status: ex.response.Status,
 		upstream: ex.reason == "" && ex.route != nil && ex.route.upstream != nil,
 	}
 }
 
 // observeDuration records the time until the head of an answer. others is how much of it the service and the sender of
 // the body took.
-func (m *metrics) observeDuration(key seriesKey, took, others time.Duration) {
-	m.seriesFor(key).duration.Observe(took.Seconds())
-	if key.upstream {
+func (m *metrics) observeDuration(s *series, took, others time.Duration) {
+	s.duration.Observe(took.Seconds())
+	if s.key.upstream {
 		m.overhead.Observe((took - others).Seconds())
 	}
 }
-
-// countAnswer counts an answer that is complete, or was cut off.
-func (m *metrics) countAnswer(key seriesKey) { m.seriesFor(key).requests.Inc() }
 
 // countUnobserved counts a request that was refused before the chain ran.
 func (m *metrics) countUnobserved(f answer.Failure) {
 	m.seriesFor(seriesKey{route: unmatchedRoute, method: methodOther, reason: f.Reason, status: f.Status}).requests.Inc()
 }
 
+// seriesOf returns the series of an exchange. Most requests of a route are counted under the same one.
+func (m *metrics) seriesOf(ex *Exchange, key seriesKey) *series {
+	if ex.route == nil {
+		return m.seriesFor(key)
+	}
+	last := ex.route.series.Load()
+	if last == nil || last.key != key {
+		last = m.seriesFor(key)
+		ex.route.series.Store(last)
+	}
+	return last
+}
+
 // seriesFor returns the series of a combination of labels. Combinations are few and soon all known, so they are kept in
 // a map that is replaced, never changed: reading it takes no lock.
-func (m *metrics) seriesFor(key seriesKey) series {
+func (m *metrics) seriesFor(key seriesKey) *series {
 	if s, known := (*m.resolved.Load())[key]; known {
 		return s
 	}
@@ -128,8 +140,8 @@ func (m *metrics) seriesFor(key seriesKey) series {
 		source = "upstream"
 	}
 	known := maps.Clone(*m.resolved.Load())
-	key.method = string([]byte(key.method)) // it may alias the request's buffer
-	s := series{
+	s := &series{
+		key:      key,
 		requests: m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(key.status), source, key.reason),
 		duration: m.duration.WithLabelValues(key.route, strconv.Itoa(key.status/100)+"xx"),
 	}

@@ -1,19 +1,18 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
-	"log/slog"
-	"net"
 	"net/http"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/breaker"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
+	"wxgate/gateway/wire"
 	"wxgate/lograte"
+	"wxgate/message"
 	"wxgate/upstream/http1"
 )
 
@@ -21,14 +20,14 @@ import (
 // text goes to the log.
 func (o *observer) respondError(ex *Exchange, err error) {
 	f := o.failures.Lookup(err)
-	if fault := listen.Fault(ex.server.Conn(), err); fault != nil {
+	if fault, malformed := errors.AsType[*wire.MalformedError](err); malformed {
 		o.metrics.connections.CountMalformed(fault)
 		f.Status = fault.Status() // 408 for a body that is too slow, 400 for broken framing
 	}
 	if after, known := retryAfter(err); known {
 		f.RetryAfter = int(max(1, limit.WholeSeconds(after)))
 	}
-	ex.reason, ex.streamed = f.Reason, nil
+	ex.reason = f.Reason
 	ex.response.Reset() // discards what an upstream had answered so far
 	if f.Reason == "invalid_request" {
 		ex.detail = err.Error()
@@ -36,15 +35,15 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	if statusErr, ok := errors.AsType[*answer.StatusError](err); ok {
 		f.Status = statusErr.Status
 		for name, value := range statusErr.Fields {
-			ex.response.Header.Set(name, value)
+			ex.response.Fields.Set(name, value)
 		}
 	}
 	if f.Status >= 500 {
 		o.limitedLog.Error(lograte.Kind{Message: "request failed", Reason: f.Reason, Upstream: ex.upstreamName()}, "request_id", ex.id, "error", err)
 	}
-	f.Refusal(f.MessageFor(err), "", ex.id, o.now()).Fill(ex.response)
+	f.Refusal(f.MessageFor(err), "", ex.id, o.now()).Fill(&ex.response)
 	if errors.Is(err, http1.ErrStopped) {
-		ex.hijackWithoutResponse(func(net.Conn) {}, func() {}) // the client has left: 499 is for the log and the metric only
+		ex.outcome = abandoned // the client has left: 499 is for the log and the metric only
 	}
 }
 
@@ -62,24 +61,19 @@ func retryAfter(err error) (after time.Duration, known bool) {
 	return 0, false
 }
 
-// refuseUnread answers a request that the strict reader or fasthttp refused before the chain ran, and closes the
-// connection.
-func (o *observer) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
+// refuseUnread answers a request that was refused before the chain ran.
+func (o *observer) refuseUnread(c *listen.Conn, fault *wire.MalformedError, resp *message.Response) {
+	o.metrics.connections.CountMalformed(fault)
 	f := o.failures.Lookup(answer.ErrInvalidRequest)
-	detail := slog.String("detail", "unreadable")
-	if fault := listen.Fault(ctx.Conn(), err); fault != nil {
-		o.metrics.connections.CountMalformed(fault)
-		f.Status = fault.Status()
-		detail = slog.String("detail", string(fault.Reason))
-	}
+	f.Status = fault.Status()
 	if f.Status == http.StatusMethodNotAllowed {
-		ctx.Response.Header.Set(fasthttp.HeaderAllow, allowHeader())
+		resp.Fields.Set("Allow", allowHeader())
 	}
 	id := answer.NewRequestID()
+	_, peer := c.Peer()
 	o.metrics.countUnobserved(f)
-	o.log.Info("refused request", "request_id", id, "status", f.Status, detail, "client_ip", formatClient(peerAddress(ctx)))
-	f.Refusal(f.Message, "", id, o.now()).Fill(&ctx.Response)
-	ctx.Response.SetConnectionClose()
+	o.log.Info("refused request", "request_id", id, "status", f.Status, "detail", string(fault.Reason), "client_ip", cmp.Or(peer, unknownClient))
+	f.Refusal(f.Message, "", id, o.now()).Fill(resp)
 }
 
 // refuseUnobserved answers an error returned by the chain before observe ran.
@@ -89,6 +83,7 @@ func (o *observer) refuseUnobserved(ex *Exchange, err error) {
 		o.limitedLog.Error(lograte.Kind{Message: "request failed before it began", Reason: f.Reason}, "request_id", id, "error", err)
 	}
 	o.metrics.countUnobserved(f)
-	f.Refusal(f.Message, "", id, o.now()).Fill(ex.response)
-	ex.response.SetConnectionClose()
+	ex.response.Reset()
+	f.Refusal(f.Message, "", id, o.now()).Fill(&ex.response)
+	ex.response.Close = true
 }

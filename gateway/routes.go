@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
@@ -20,29 +20,28 @@ import (
 
 // chain lists the steps of every request, outermost first. The order is the security model: no step can be reached
 // without passing the ones before it. The last step is serve: an endpoint of ours, or identity injected and the request
-// forwarded. A request that expects 100-continue first runs it as a precheck, with passPrecheck as the last step;
-// explain replaces authenticate and serve.
+// forwarded. explain replaces authenticate and serve.
 func (p *pipeline) chain(authenticate, serve Step) []Step {
 	return []Step{
-		p.openExchange,                         // request ID and client address, before anything that logs
-		p.observer.observe,                     // outside authentication: 401 and 429 are traffic too
-		p.observer.recoverPanic,                // inside observe, so that a panic is counted as the 500 it becomes
-		checkExpectation,                       // only 100-continue is supported
-		p.clients.stripIdentity,                // X-User-* from outside never survives, on public routes too
-		overrideMethod,                         // before routing and authentication: they must see the method that the service gets
-		matchRoute,                             // on the bytes that are forwarded; a path with two readings is 400
-		filterAddress,                          // denied addresses; health checks are exempt, so it needs the route
-		skipAfterPrecheck(p.limits.limitRoute), // before signatures are checked and WeChat is called
-		refuseContent,                          // content of a GET, which a service may parse as another request
-		limitBody,                              // a length over the route's limit is 413 before any of the body is read
-		p.admission.releaseCapacity,            // whatever the outcome, the slot and quota acquired below are released
-		authenticate,                           // required unless the route says otherwise
-		skipAfterPrecheck(p.limits.limitUser),  // the user is known only now
-		checkFields,                            // fields a service could interpret differently; after authentication, whose 401 is more specific
-		p.admission.paceRetry,                  // early retries after an overloaded answer, before they cost anything more
-		p.admission.limitClient,                // concurrency of one client; an invalid token does not count for a user
-		bufferBody,                             // before a slot is acquired: a slow sender of a short body holds none
-		p.admission.shed,                       // over capacity, 503 at once: logins first, health checks never
+		p.openExchange,              // request ID and client address, before anything that logs
+		p.observer.observe,          // outside authentication: 401 and 429 are traffic too
+		p.observer.recoverPanic,     // inside observe, so that a panic is counted as the 500 it becomes
+		checkExpectation,            // only 100-continue is supported
+		p.clients.stripIdentity,     // X-User-* from outside never survives, on public routes too
+		overrideMethod,              // before routing and authentication: they must see the method that the service gets
+		matchRoute,                  // on the bytes that are forwarded; a path with two readings is 400
+		filterAddress,               // denied addresses; health checks are exempt, so it needs the route
+		p.limits.limitRoute,         // before signatures are checked and WeChat is called
+		refuseContent,               // content of a GET, which a service may parse as another request
+		limitBody,                   // a length over the route's limit is 413 before any of the body is read
+		p.admission.releaseCapacity, // whatever the outcome, the slot and quota acquired below are released
+		authenticate,                // required unless the route says otherwise
+		p.limits.limitUser,          // the user is known only now
+		checkFields,                 // fields a service could interpret differently; after authentication, whose 401 is more specific
+		p.admission.paceRetry,       // early retries after an overloaded answer, before they cost anything more
+		p.admission.limitClient,     // concurrency of one client; an invalid token does not count for a user
+		bufferBody,                  // before a slot is acquired: a slow sender of a short body holds none
+		p.admission.shed,            // over capacity, 503 at once: logins first, health checks never
 		serve,
 	}
 }
@@ -98,11 +97,11 @@ func (e endpoint) extraLimits(cfg Config) []string {
 }
 
 // needsStore reports whether the endpoint uses the store; the others only publish what is in memory.
-func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == fasthttp.MethodPost }
+func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == http.MethodPost }
 
 // endpoints is the gateway's own API. A configured route overrides one of them only with the same literal path.
 func endpoints(r *snapshot) []endpoint {
-	const get, post, put = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
+	const get, post, put = http.MethodGet, http.MethodPost, http.MethodPut
 	all := []endpoint{
 		{post, "/api/v1/auth/wx-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).Login)},
 		{post, "/api/v1/auth/wechat-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).Login)},
@@ -113,15 +112,15 @@ func endpoints(r *snapshot) []endpoint {
 		{post, decryptPath, priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Decrypt)},
 		{post, phonePath, priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).Phone)},
 		{get, "/api/v1/auth/sessions", priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Sessions)},
-		{fasthttp.MethodDelete, "/api/v1/auth/sessions/:id", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).EndSession)},
+		{http.MethodDelete, "/api/v1/auth/sessions/:id", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).EndSession)},
 		{get, "/.well-known/jwks.json", priorityNormal, AuthNone, nil, apiEndpoint((*api.API).Keys)},
 		{get, "/api/v1/user/profile", priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Profile)},
 		{put, "/api/v1/user/profile", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).UpdateProfile)},
 		{get, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
-		{fasthttp.MethodHead, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
+		{http.MethodHead, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
 		{get, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz}, // WeChat Cloud Run probes / without a token
-		{fasthttp.MethodHead, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz},
-		{fasthttp.MethodOptions, "/", priorityHealth, AuthNone, nil, func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}, // HAProxy's httpchk, unless told otherwise
+		{http.MethodHead, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz},
+		{http.MethodOptions, "/", priorityHealth, AuthNone, nil, func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}, // HAProxy's httpchk, unless told otherwise
 	}
 	if r.push == nil {
 		return all
@@ -146,14 +145,15 @@ type routeEntry struct {
 	timeout      time.Duration
 	rewrite      *route.Rewriting // nil: the request target is not rewritten
 	changes      header.Changes
-	limit        *limit.Bucket      // nil: none
-	extraLimits  []string           // further limits that are counted by the endpoint
-	endpoint     Step               // nil: forwarded
-	needsStore   bool               // the endpoint needs the store
-	upstream     *upstream.Upstream // nil: an endpoint
-	upstreamID   string             // the upstream's name
-	adaptive     *limit.Adaptive    // on the upstream; nil: an endpoint
-	baseline     limit.Baseline     // of its response times
+	limit        *limit.Bucket          // nil: none
+	extraLimits  []string               // further limits that are counted by the endpoint
+	endpoint     Step                   // nil: forwarded
+	needsStore   bool                   // the endpoint needs the store
+	upstream     *upstream.Upstream     // nil: an endpoint
+	upstreamID   string                 // the upstream's name
+	adaptive     *limit.Adaptive        // on the upstream; nil: an endpoint
+	baseline     limit.Baseline         // of its response times
+	series       atomic.Pointer[series] // of its last answer
 }
 
 // newRoutes adds the configured routes first: an endpoint of the same path and method is then left out.
@@ -197,13 +197,13 @@ func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteC
 // HEAD as they answer GET (RFC 9110 §9.3.2), and next to an open /** HEAD would reach them without a token.
 func protectHead(t *route.Table[*routeEntry], cfg Config) {
 	for _, r := range cfg.Routes {
-		if r.Auth != AuthRequired || !slices.Contains(r.Methods, fasthttp.MethodGet) {
+		if r.Auth != AuthRequired || !slices.Contains(r.Methods, http.MethodGet) {
 			continue
 		}
 		p, _ := route.ParsePattern(r.Path) // both were parsed before
 		host, _ := route.ParseHost(r.Host)
-		protected, _ := t.Of(host).Add(p, fasthttp.MethodGet, nil) // it exists
-		t.Of(host).Add(p, fasthttp.MethodHead, protected)
+		protected, _ := t.Of(host).Add(p, http.MethodGet, nil) // it exists
+		t.Of(host).Add(p, http.MethodHead, protected)
 	}
 }
 
@@ -255,7 +255,7 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	if cfg.Respond.Status != 0 {
 		fixed := answer.Fixed(cfg.Respond.Status, cfg.Respond.Body)
 		made.endpoint = func(ex *Exchange) error {
-			fixed.Fill(ex.response)
+			fixed.Fill(&ex.response)
 			return nil
 		}
 		return made, nil
@@ -272,10 +272,10 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 
 // matchRoute parses the request target, once, and finds its route.
 func matchRoute(ex *Exchange) error {
-	if isForGateway(&ex.request.Header) {
+	if isForGateway(&ex.request) {
 		return answerOptions(ex)
 	}
-	t, ok := route.ParseRequestTarget(wire.OriginForm(ex.method, ex.request.Header.RequestURI()), ex.decoded[:0])
+	t, ok := route.ParseRequestTarget(wire.OriginForm(ex.method, ex.request.Target), ex.decoded[:0])
 	if !ok {
 		return fmt.Errorf("%w: the path could be read in two ways", answer.ErrInvalidRequest) // see route.ParseRequestTarget
 	}
@@ -283,7 +283,7 @@ func matchRoute(ex *Exchange) error {
 		return fmt.Errorf("%w: the method is not one that is forwarded", answer.ErrInvalidRequest)
 	}
 	ex.target = t
-	found, ok := ex.snapshot.routes.Find(ex.request.Header.Host(), ex.method, t.Folded)
+	found, ok := ex.snapshot.routes.Find(ex.request.Host, ex.method, t.Folded)
 	if !ok {
 		return answer.ErrNoRoute
 	}
@@ -313,7 +313,7 @@ func (p *pipeline) healthz(ex *Exchange) error {
 	if err != nil {
 		return err
 	}
-	healthy.Fill(ex.response)
+	healthy.Fill(&ex.response)
 	return nil
 }
 
@@ -345,8 +345,8 @@ func (p *pipeline) receivePush(ex *Exchange) error {
 }
 
 func respondText(ex *Exchange, text string) {
-	ex.response.Header.Set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
-	ex.response.SetBodyString(text)
+	ex.response.Fields.Add("Content-Type", "text/plain; charset=utf-8")
+	ex.response.Body = append(ex.response.Body, text...)
 }
 
 // newRewriting is how a route rewrites the path; nil: not at all.

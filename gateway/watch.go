@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
 	"wxgate/gateway/listen"
+	"wxgate/upstream/http1"
 )
 
 // pollInterval is how often the clients of waiting requests are checked, and how long a request waits before the first
@@ -18,24 +20,27 @@ const pollInterval = 100 * time.Millisecond
 // docs/decisions.
 type watcher struct {
 	mu      sync.Mutex
-	watched map[*clientContext]struct{}
+	watched *clientContext // the first of those that are watched; nil: none is
 	running bool
 }
 
 // clientContext is the context of work for a client that waits for a service: it ends when the client has left. Its
 // deadline is that of the head of the answer and cancels nothing by itself: the upstream enforces it, extends it by the
-// time it waits for the body of the request, and lets the body of the answer arrive later.
+// time it waits for the body of the request, and lets the body of the answer arrive later. It is part of an exchange and
+// is used again with it.
 type clientContext struct {
 	context.Context // for its values
 	client          *listen.Conn
 	since           time.Time
 	deadline        time.Time
 
-	mu        sync.Mutex
-	gone      bool
-	done      chan struct{} // created by Done
-	callbacks []func()      // registered by AfterFunc; nil: stopped
-	inline    [1]func()     // backing array for one callback, nearly always enough
+	watched        bool // these three belong to the watcher
+	previous, next *clientContext
+
+	mu       sync.Mutex
+	gone     bool
+	done     chan struct{} // created by Done
+	attached io.Closer     // is closed when the context ends; nil: nothing is
 }
 
 // Deadline is when the head of the answer is due.
@@ -64,21 +69,21 @@ func (x *clientContext) Done() <-chan struct{} {
 	return x.done
 }
 
-// AfterFunc implements context.AfterFunc, which would otherwise cost every request several allocations.
-func (x *clientContext) AfterFunc(f func()) (stop func() bool) {
+// Attach lets the context close c when it ends, until Detach. At most one closer is attached at a time.
+func (x *clientContext) Attach(c io.Closer) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	i := len(x.callbacks)
-	if x.callbacks = append(x.callbacks, f); x.gone {
-		go f()
+	if x.attached = c; x.gone {
+		go c.Close() // nobody uses it any more
 	}
-	return func() bool {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		pending := !x.gone && x.callbacks[i] != nil
-		x.callbacks[i] = nil
-		return pending
-	}
+}
+
+// Detach undoes Attach. It is false when the context has ended: the closer is closed, or will be at any moment.
+func (x *clientContext) Detach() (attached bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.attached = nil
+	return !x.gone
 }
 
 // cancel ends the context because the client has left.
@@ -92,44 +97,60 @@ func (x *clientContext) cancel() {
 	if x.done != nil {
 		close(x.done)
 	}
-	for _, f := range x.callbacks {
-		if f != nil {
-			go f()
-		}
+	if c := x.attached; c != nil {
+		go c.Close() // nobody uses it any more
 	}
 }
 
-func newWatcher() *watcher { return &watcher{watched: make(map[*clientContext]struct{})} }
+// begin makes x the context of another exchange. Nobody else refers to it.
+func (x *clientContext) begin(ex *Exchange) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.Context, x.client, x.since = ex.ctx, ex.conn, ex.start
+	x.deadline = ex.start.Add(ex.route.timeout + ex.body.clientWait)
+	x.gone, x.done, x.attached = false, nil, nil
+}
 
-// watch watches the client of a request, if its connection is one of ours. unwatchUnlessStreaming must follow.
-func (w *watcher) watch(ex *Exchange) *clientContext {
-	x := &clientContext{Context: ex.ctx, client: ex.conn, since: time.Now(), deadline: ex.start.Add(ex.route.timeout + ex.body.clientWait)}
-	x.callbacks = x.inline[:0]
-	if x.client == nil {
-		return x
-	}
+func newWatcher() *watcher { return new(watcher) }
+
+// watch makes ex.waiting the context of the service's work, and watches the client. unwatchUnlessStreaming must follow,
+// and unwatch at the end of a streamed answer.
+func (w *watcher) watch(ex *Exchange) {
+	x := ex.waiting
+	x.begin(ex)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.watched[x] = struct{}{}
-	if !w.running {
+	x.watched, x.previous, x.next = true, nil, w.watched
+	if x.next != nil {
+		x.next.previous = x
+	}
+	if w.watched = x; !w.running {
 		w.running = true
 		go w.poll()
 	}
-	return x
 }
 
-// unwatchUnlessStreaming stops watching, unless the body of the answer is still being sent: trackBody then stops it at
-// the end.
-func (w *watcher) unwatchUnlessStreaming(x *clientContext, ex *Exchange) {
-	if ex.streamed == nil {
-		w.unwatch(x)
+// unwatchUnlessStreaming stops watching, unless the body of the answer is still to be sent.
+func (w *watcher) unwatchUnlessStreaming(ex *Exchange) {
+	if ex.response.Stream == nil {
+		w.unwatch(ex)
 	}
 }
 
-func (w *watcher) unwatch(x *clientContext) {
+// unwatch stops watching. The context does not end any more.
+func (w *watcher) unwatch(ex *Exchange) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.watched, x)
+	x := ex.waiting
+	if x.next != nil {
+		x.next.previous = x.previous
+	}
+	if x.previous != nil {
+		x.previous.next = x.next
+	} else {
+		w.watched = x.next
+	}
+	x.watched, x.previous, x.next = false, nil, nil
 }
 
 // poll cancels the work for clients that left, until none is watched.
@@ -141,24 +162,36 @@ func (w *watcher) poll() {
 		if !any {
 			return
 		}
-		for _, x := range old {
-			if x.client.PeerGone() {
-				x.cancel()
+		for x, client := range old {
+			if client.PeerGone() {
+				w.cancel(x, client)
 			}
 		}
 	}
 }
 
-// watchedSince returns the clients watched since before then. any is false when none is watched: the next watch must
-// start poll again.
-func (w *watcher) watchedSince(then time.Time) (old []*clientContext, any bool) {
+// cancel ends a context, unless it is not watched any more or serves another connection by now.
+func (w *watcher) cancel(x *clientContext, client *listen.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for x := range w.watched {
+	if x.watched && x.client == client {
+		x.cancel()
+	}
+}
+
+// watchedSince returns the clients watched since before then. any is false when none is watched: the next watch must
+// start poll again.
+func (w *watcher) watchedSince(then time.Time) (old map[*clientContext]*listen.Conn, any bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old = make(map[*clientContext]*listen.Conn)
+	for x := w.watched; x != nil; x = x.next {
 		if x.since.Before(then) {
-			old = append(old, x)
+			old[x] = x.client
 		}
 	}
-	w.running = len(w.watched) > 0
+	w.running = w.watched != nil
 	return old, w.running
 }
+
+var _ http1.ClosingContext = (*clientContext)(nil)

@@ -80,9 +80,9 @@ func TestAClientThatLeavesEndsTheWorkOfTheService(t *testing.T) {
 				}
 				t.Logf("ended after %v", time.Since(left))
 				eventually(t, "nobody is watched any more", func() bool {
-					e.forwarder.watcher.mu.Lock()
-					defer e.forwarder.watcher.mu.Unlock()
-					return len(e.forwarder.watcher.watched) == 0 && !e.forwarder.watcher.running
+					e.watcher.mu.Lock()
+					defer e.watcher.mu.Unlock()
+					return e.watcher.watched == nil && !e.watcher.running
 				})
 			})
 		}
@@ -160,12 +160,12 @@ func TestAWaitIsAContextThatEndsWhenItsClientLeaves(t *testing.T) {
 	if at, bounded := x.Deadline(); !bounded || !at.Equal(x.deadline) || x.Err() != nil {
 		t.Errorf("its deadline is %v and its error %v, want those of one that goes on", at, x.Err())
 	}
-	called := make(chan int, 10)
-	stopped := x.AfterFunc(func() { called <- 0 })
-	if !stopped() || stopped() {
-		t.Error("a function that waits is stopped once")
+	early, late := make(closeNotifier, 1), make(closeNotifier, 1)
+	x.Attach(early)
+	if !x.Detach() {
+		t.Error("what is attached while the client waits is detached in time")
 	}
-	pending := x.AfterFunc(func() { called <- 1 })
+	x.Attach(late)
 	derived, cancel := context.WithCancel(x)
 	defer cancel()
 	before := x.Done()
@@ -174,17 +174,19 @@ func TestAWaitIsAContextThatEndsWhenItsClientLeaves(t *testing.T) {
 	<-before
 	<-x.Done()
 	<-derived.Done()
+	<-late
 	if !errors.Is(x.Err(), context.Canceled) || !errors.Is(derived.Err(), context.Canceled) {
 		t.Errorf("it ends with %v, and what was derived from it with %v, want %v", x.Err(), derived.Err(), context.Canceled)
 	}
-	if pending() {
-		t.Error("a function that was called is stopped")
+	if x.Detach() {
+		t.Error("what was closed is detached in time")
 	}
-	late := x.AfterFunc(func() { called <- 2 })
-	if late() {
-		t.Error("a function that comes late is stopped")
-	}
-	if first, second := <-called, <-called; first+second != 3 {
-		t.Errorf("it called %d and %d, want 1 and 2", first, second)
+	if x.Attach(early); <-early != struct{}{} || x.Detach() {
+		t.Error("what is attached after the end is not closed")
 	}
 }
+
+// closeNotifier receives a value when it is closed.
+type closeNotifier chan struct{}
+
+func (c closeNotifier) Close() error { c <- struct{}{}; return nil }

@@ -5,14 +5,13 @@ import (
 	"crypto/sha1" // RFC 6455 §4.2.2 demands it; nothing depends on its strength
 	"encoding/base64"
 	"fmt"
-	"time"
-
-	"github.com/valyala/fasthttp"
+	"net/http"
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
+	"wxgate/message"
 	"wxgate/upstream/http1"
 )
 
@@ -30,20 +29,17 @@ const (
 	webSocketGUID     = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 §1.3
 )
 
-// switchingWriteTimeout bounds writing the 101 to the client.
-const switchingWriteTimeout = 30 * time.Second
-
 // isWebSocketUpgrade reports whether the request asks to become a WebSocket. Any other Upgrade is ignored, as is every
 // one in HTTP/1.0 (RFC 9110 §7.8).
-func isWebSocketUpgrade(h *fasthttp.RequestHeader) bool {
-	return h.IsHTTP11() && listContains(h, fasthttp.HeaderUpgrade, webSocketProtocol)
+func isWebSocketUpgrade(ex *Exchange) bool {
+	return ex.classes&header.ClassUpgrade != 0 && !ex.request.HTTP10 && listContains(&ex.request.Fields, "Upgrade", webSocketProtocol)
 }
 
 // listContains reports whether a list of tokens contains one, case-insensitively.
-func listContains(h *fasthttp.RequestHeader, name, token string) bool {
-	for _, value := range h.PeekAll(name) {
+func listContains(h *message.Fields, name, token string) bool {
+	for value := range h.Values(name) {
 		for item := range bytes.SplitSeq(value, []byte{','}) {
-			if bytes.EqualFold(bytes.TrimSpace(item), []byte(token)) {
+			if message.EqualFold(bytes.TrimSpace(item), token) {
 				return true
 			}
 		}
@@ -53,20 +49,20 @@ func listContains(h *fasthttp.RequestHeader, name, token string) bool {
 
 // checkHandshake validates the opening handshake (RFC 6455 §4.2.1) and returns its key.
 func checkHandshake(ex *Exchange) (key string, err error) {
-	h := &ex.request.Header
+	h := &ex.request.Fields
 	key = header.One(h, headerWebSocketKey)
 	switch {
-	case ex.method != fasthttp.MethodGet || ex.body.stream != nil:
+	case ex.method != http.MethodGet || ex.body.stream != nil:
 		return "", fmt.Errorf("%w: a WebSocket begins with a GET without a body", answer.ErrInvalidRequest)
-	case !listContains(h, fasthttp.HeaderConnection, upgradeToken):
+	case !listContains(h, "Connection", upgradeToken):
 		return "", fmt.Errorf("%w: Upgrade without Connection: upgrade", answer.ErrInvalidRequest)
-	case header.ConnectionOptions(h).Contain([]byte("close")): // it closes after the answer (RFC 9112 §9.6), as fasthttp would
+	case listContains(h, "Connection", "close"): // it closes after the answer (RFC 9112 §9.6)
 		return "", fmt.Errorf("%w: Upgrade beside Connection: close", answer.ErrInvalidRequest)
 	case !validWebSocketKey(key):
 		return "", fmt.Errorf("%w: not one Sec-WebSocket-Key of 16 bytes", answer.ErrInvalidRequest)
 	case header.One(h, headerWebSocketVersion) != webSocketVersion:
-		return "", &answer.StatusError{Status: fasthttp.StatusUpgradeRequired, Detail: "a WebSocket version other than 13", Fields: map[string]string{
-			headerWebSocketVersion: webSocketVersion, fasthttp.HeaderUpgrade: webSocketProtocol, fasthttp.HeaderConnection: upgradeToken,
+		return "", &answer.StatusError{Status: http.StatusUpgradeRequired, Detail: "a WebSocket version other than 13", Fields: map[string]string{
+			headerWebSocketVersion: webSocketVersion, "Upgrade": webSocketProtocol, "Connection": upgradeToken,
 		}}
 	}
 	return key, nil
@@ -87,24 +83,23 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 	if err := f.admission.acquireForClient(ex, limit.WebSockets); err != nil {
 		return err
 	}
-	req := fasthttp.AcquireRequest()
-	defer fasthttp.ReleaseRequest(req)
+	req := &ex.outbound
 	if err := buildRequest(ex, req); err != nil {
 		return err
 	}
-	req.Header.Set(fasthttp.HeaderConnection, "Upgrade")
-	req.Header.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
-	waiting := f.watcher.watch(ex)
-	defer f.watcher.unwatchUnlessStreaming(waiting, ex)
-	service, exchanged, err := ex.route.upstream.Upgrade(waiting, req, ex.response, userKey(ex))
+	req.Fields.Add("Connection", "Upgrade")
+	req.Fields.Add("Upgrade", webSocketProtocol)
+	f.watcher.watch(ex)
+	defer f.watcher.unwatchUnlessStreaming(ex)
+	service, exchanged, err := ex.route.upstream.Upgrade(ex.waiting, req, &ex.response, userKey(ex))
 	ex.recordResult(exchanged)
 	switch {
 	case err != nil:
 		return err
 	case service == nil:
-		f.trackBody(ex, exchanged.Body, waiting)
+		holdWhileStreaming(ex)
 		return nil
-	case !acceptsHandshake(ex.response, key):
+	case !acceptsHandshake(&ex.response, key):
 		_ = service.Close()
 		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", http1.ErrInvalid)
 	}
@@ -114,13 +109,11 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 
 // acceptsHandshake reports whether the service processed the handshake (RFC 6455 §4.2.2): its 101 alone could be an
 // accident.
-func acceptsHandshake(resp *fasthttp.Response, key string) bool {
+func acceptsHandshake(resp *message.Response, key string) bool {
 	sum := sha1.Sum([]byte(key + webSocketGUID))
 	var accept []byte
-	for name, value := range resp.Header.All() {
-		if bytes.EqualFold(name, []byte(headerWebSocketAccept)) {
-			accept = append(accept, value...) // two of them match nothing
-		}
+	for value := range resp.Fields.Values(headerWebSocketAccept) {
+		accept = append(accept, value...) // two of them match nothing
 	}
 	return string(accept) == base64.StdEncoding.EncodeToString(sum[:])
 }
@@ -128,17 +121,7 @@ func acceptsHandshake(resp *fasthttp.Response, key string) bool {
 // startTunnel answers 101 and leaves the connection to a tunnel. From here on it carries no HTTP, and neither body
 // limits nor request timeouts apply.
 func (f *forwarder) startTunnel(ex *Exchange, service *http1.Tunnel) {
-	client := ex.conn
-	if client == nil {
-		_ = service.Close()
-		return
-	}
-	resp := &ex.response.Header
-	resp.Set(fasthttp.HeaderConnection, "Upgrade")
-	resp.Set(fasthttp.HeaderUpgrade, webSocketProtocol)
-	client.Passthrough()
-	_ = client.SetWriteDeadline(time.Now().Add(switchingWriteTimeout))
-	t := websocket.NewTunnel(client, service, ex.subject, ex.hold.Move(limit.WebSockets))
-	f.sockets.Add(ex.route.pattern, t)
-	ex.hijack(t.Run, t.Abort)
+	ex.response.Upgrade = webSocketProtocol
+	ex.tunnel = websocket.NewTunnel(ex.conn, service, ex.subject, ex.hold.Move(limit.WebSockets))
+	f.sockets.Add(ex.route.pattern, ex.tunnel)
 }

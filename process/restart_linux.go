@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"wxgate/gateway"
-	"wxgate/gateway/listen"
 	"wxgate/process/handover"
 )
 
@@ -121,8 +120,8 @@ func (r *restarter) announce(s *Service) error {
 }
 
 func (r *restarter) takeClients() {
-	ln, ok := r.service.public.(*listen.Listener)
-	for ok {
+	ln := r.service.public
+	for {
 		m, err := r.predecessor.Receive(time.Time{})
 		if err != nil {
 			if !errors.Is(err, handover.ErrEnded) {
@@ -265,10 +264,7 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 	if r.lineage.IsSupervisor() {
 		r.passSignals()
 	}
-	ln, ok := r.service.public.(*listen.Listener)
-	if !ok {
-		return errors.Join(err, p.Close())
-	}
+	ln := r.service.public
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.service.onClose(p.Close)

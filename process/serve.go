@@ -105,7 +105,8 @@ type Service struct {
 	upstreams  *upstreams
 	gateway    *gateway.Gateway
 	gate       *handover.Gate // of the store
-	public     net.Listener
+	inherited  net.Listener   // the public socket; nil: none was inherited
+	public     *listen.Listener
 	shared     bool // systemd holds public too
 	admin      net.Listener
 	successors chan func(context.Context) error // receives the function that gives the clients to a successor
@@ -130,7 +131,7 @@ func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*S
 // open opens everything in the order of dependencies: store, WeChat, authn, upstreams, gateway, listeners. After an
 // error everything that was opened is closed.
 func open(ctx context.Context, cfg config.Config, log *Logs, sockets inherited, tourist string) (*Service, error) {
-	s := &Service{log: log.Logger, logs: log, public: sockets.public, shared: sockets.shared, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
+	s := &Service{log: log.Logger, logs: log, inherited: sockets.public, shared: sockets.shared, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg, tourist); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -235,9 +236,9 @@ func (s *Service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) err
 
 func (s *Service) listenPublic(ctx context.Context, address string) error {
 	cfg := s.gateway.ListenConfig()
-	if s.public != nil {
+	if s.inherited != nil {
 		cfg.SharedSocket = s.shared
-		s.public = listen.NewListener(s.public, cfg)
+		s.public = listen.NewListener(s.inherited, cfg)
 		return nil
 	}
 	return s.onceFree(ctx, func() error {
@@ -252,11 +253,7 @@ func (s *Service) listenPublic(ctx context.Context, address string) error {
 // sockets returns the listening sockets, public and admin.
 func (s *Service) sockets() []syscall.Conn {
 	var sockets []syscall.Conn
-	public, admin := s.public, s.admin
-	if strict, ok := public.(*listen.Listener); ok {
-		public = strict.Listener
-	}
-	for _, ln := range []net.Listener{public, admin} {
+	for _, ln := range []net.Listener{s.public.Listener, s.admin} {
 		if socket, ok := ln.(syscall.Conn); ok {
 			sockets = append(sockets, socket)
 		}

@@ -7,8 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -117,7 +116,7 @@ func TestEveryExchangeIsMeasuredUnderItsUpstream(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(u.Close)
-		_, _ = u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+		_, _ = u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	}
 	families, err := reg.Gather()
 	if err != nil {

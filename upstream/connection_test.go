@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -17,7 +16,7 @@ import (
 
 func TestAServiceWithoutAnAddressIsAConnectError(t *testing.T) {
 	t.Parallel()
-	_, err := newUpstream(t, "http://no-such-service.invalid:3000").Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := newUpstream(t, "http://no-such-service.invalid:3000").Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	wantError(t, err, http1.ErrConnect)
 }
 
@@ -31,10 +30,10 @@ func TestAFullPoolIsUnavailable(t *testing.T) {
 	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Wait = 2, 50*time.Millisecond })
 	var busy sync.WaitGroup
 	for range 2 {
-		busy.Go(func() { _, _ = u.Do(soon(), newRequest("GET", "/busy"), new(fasthttp.Response), 0) })
+		busy.Go(func() { _, _ = u.Do(soon(), newRequest("GET", "/busy"), new(message.Response), 0) })
 	}
 	eventually(t, "two requests are being served", func() bool { return len(service.Requests()) == 2 })
-	ex, err := u.Do(soon(), newRequest("GET", "/more"), new(fasthttp.Response), 0)
+	ex, err := u.Do(soon(), newRequest("GET", "/more"), new(message.Response), 0)
 	wantOverloaded(t, err)
 	if ex.Attempts != 0 {
 		t.Errorf("%d attempts, want 0", ex.Attempts)
@@ -58,7 +57,7 @@ func TestWhoWaitsForAConnectionLeavesWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
-		_, err := r.Do(ctx, newRequest("GET", "/"), new(fasthttp.Response), 0)
+		_, err := r.Do(ctx, newRequest("GET", "/"), new(message.Response), 0)
 		left <- err
 	}()
 	eventually(t, "another one waits", func() bool { return r.metric("queue_length") == 1 })
@@ -85,7 +84,7 @@ func TestAShortQueueForConnectionsIsServed(t *testing.T) {
 	for range 16 {
 		all.Go(func() {
 			for range 50 {
-				if _, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0); err != nil {
+				if _, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0); err != nil {
 					t.Error(err)
 				}
 			}
@@ -109,7 +108,7 @@ func TestCloseEndsIdleConnectionsAtOnceAndBusyOnesAfterTheirAnswer(t *testing.T)
 	u := newUpstream(t, service.URL)
 	busy := make(chan error)
 	go func() {
-		_, err := u.Do(soon(), newRequest("GET", "/busy"), new(fasthttp.Response), 0)
+		_, err := u.Do(soon(), newRequest("GET", "/busy"), new(message.Response), 0)
 		busy <- err
 	}()
 	eventually(t, "a request is being served", func() bool { return len(service.Requests()) == 1 })
@@ -122,13 +121,13 @@ func TestCloseEndsIdleConnectionsAtOnceAndBusyOnesAfterTheirAnswer(t *testing.T)
 		t.Errorf("the request in flight failed: %v", err)
 	}
 	eventually(t, "no connection is open", func() bool { return service.OpenConns() == 0 })
-	_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	wantError(t, err, http1.ErrUnavailable)
 }
 
 func TestErrorsAreLoggedWithTheUpstreamsName(t *testing.T) {
 	t.Parallel()
-	_, err := newUpstream(t, upstreamtest.Refused(t)).Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := newUpstream(t, upstreamtest.Refused(t)).Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	if !errors.Is(err, http1.ErrConnect) || !strings.HasPrefix(err.Error(), "recipes: upstream connect: ") {
 		t.Errorf("error is %q, want it to begin with the name and the kind", err)
 	}

@@ -14,8 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -25,13 +24,13 @@ import (
 const forged = "GET /forged HTTP/1.1\r\nHost: h\r\nX-User-Id: 1\r\n\r\n"
 
 // carrying makes a request of a user with content; chunked leaves its length open.
-func carrying(method string, user uint64, content string, chunked bool) *fasthttp.Request {
+func carrying(method string, user uint64, content string, chunked bool) *message.Request {
 	req := newRequest(method, "/mine")
-	req.Header.Set("X-User-Id", fmt.Sprint(user))
+	req.Fields.Set("X-User-Id", fmt.Sprint(user))
 	if chunked {
-		req.SetBodyStream(strings.NewReader(content), -1)
+		setBody(req, strings.NewReader(content), -1)
 	} else {
-		req.SetBodyRaw([]byte(content))
+		req.Content = []byte(content)
 	}
 	return req
 }
@@ -40,11 +39,11 @@ func carrying(method string, user uint64, content string, chunked bool) *fasthtt
 func asks(t *testing.T, u *upstream.Upstream, user uint64) {
 	t.Helper()
 	req := newRequest("GET", "/own")
-	req.Header.Set("X-User-Id", fmt.Sprint(user))
-	var resp fasthttp.Response
+	req.Fields.Set("X-User-Id", fmt.Sprint(user))
+	var resp message.Response
 	_, err := u.Do(soon(), req, &resp, user)
-	if want := fmt.Sprintf(`/own for "%d"`, user); err != nil || string(resp.Body()) != want {
-		t.Errorf("user %d got %q, %v, want %q", user, resp.Body(), err, want)
+	if want := fmt.Sprintf(`/own for "%d"`, user); err != nil || string(resp.Body) != want {
+		t.Errorf("user %d got %q, %v, want %q", user, resp.Body, err, want)
 	}
 }
 
@@ -59,7 +58,7 @@ func TestContentOfADeleteIsNeverExecutedAsARequest(t *testing.T) {
 				u := newUpstream(t, service.URL)
 				for user := uint64(2); user < 12; user++ {
 					req := carrying(method, user, forged, chunked)
-					if _, err := u.Do(soon(), req, new(fasthttp.Response), user); err != nil {
+					if _, err := u.Do(soon(), req, new(message.Response), user); err != nil {
 						t.Fatal(err)
 					}
 					asks(t, u, user+100)
@@ -83,7 +82,7 @@ func TestAConnectionThatWasSaidToCloseIsNotPooledWhateverTheServiceSays(t *testi
 	u := newUpstream(t, service.URL)
 	for range 5 {
 		req := carrying("DELETE", 2, "{}", false)
-		if _, err := u.Do(soon(), req, new(fasthttp.Response), 2); err != nil {
+		if _, err := u.Do(soon(), req, new(message.Response), 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +114,7 @@ func TestWhatConnectionsCarryIsBoundedAsToldTo(t *testing.T) {
 			u := newUpstream(t, service.URL, func(c *upstream.Config) { tc.with(&c.Keepalive) })
 			for range 9 {
 				req := carrying(tc.method, 2, "{}", false)
-				if _, err := u.Do(soon(), req, new(fasthttp.Response), 2); err != nil {
+				if _, err := u.Do(soon(), req, new(message.Response), 2); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -133,8 +132,8 @@ func TestNoContentSharesAConnection(t *testing.T) {
 	u := newUpstream(t, service.URL, func(c *upstream.Config) { c.Keepalive.ReuseAfterBody = false })
 	for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
 		req := newRequest(method, "/")
-		req.Header.Set("Content-Length", "0")
-		if _, err := u.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
+		req.Fields.Set("Content-Length", "0")
+		if _, err := u.Do(soon(), req, new(message.Response), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,7 +168,7 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 	var clock atomic.Int64
 	u, reg, log := undrained(t, service.URL, func() time.Time { return time.Unix(clock.Load(), 0) })
 	req := carrying("POST", 2, forged, false)
-	if _, err := u.Do(soon(), req, new(fasthttp.Response), 2); err != nil {
+	if _, err := u.Do(soon(), req, new(message.Response), 2); err != nil {
 		t.Fatal(err)
 	}
 	asks(t, u, 3) // at once: on another connection
@@ -185,7 +184,7 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 	}
 	for user := uint64(5); user < 10; user++ {
 		req := carrying("POST", user, forged, user%2 == 0)
-		if _, err := u.Do(soon(), req, new(fasthttp.Response), user); err != nil {
+		if _, err := u.Do(soon(), req, new(message.Response), user); err != nil {
 			t.Fatal(err)
 		}
 		asks(t, u, user+100)
@@ -203,7 +202,7 @@ func TestWhoHasNoTokenGetsNoAnswerToAnothersContent(t *testing.T) {
 	service.Between = func() { <-victim } // answers the forged request when the victim was served
 	u, _, _ := undrained(t, service.URL, func() time.Time { return time.Unix(0, 0) })
 	req := carrying("POST", 0, forged, false)
-	if _, err := u.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
+	if _, err := u.Do(soon(), req, new(message.Response), 0); err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan struct{})
@@ -237,7 +236,7 @@ func TestNobodyGetsTheAnswerToAnothersContent(t *testing.T) {
 	}
 	for range 200 {
 		req := carrying("POST", 2, forged, false)
-		_, _ = u.Do(soon(), req, new(fasthttp.Response), 2)
+		_, _ = u.Do(soon(), req, new(message.Response), 2)
 	}
 	eventually(t, "the service is marked", func() bool { return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
 	close(stop)
@@ -245,7 +244,7 @@ func TestNobodyGetsTheAnswerToAnothersContent(t *testing.T) {
 	before := service.Count("GET", "/forged", "")
 	for range 20 {
 		req := carrying("POST", 2, forged, false)
-		_, _ = u.Do(soon(), req, new(fasthttp.Response), 2)
+		_, _ = u.Do(soon(), req, new(message.Response), 2)
 	}
 	if got := service.Count("GET", "/forged", ""); got != before {
 		t.Errorf("%d forged requests were executed after the mark, want none", got-before)
@@ -302,7 +301,7 @@ func TestPythonsOwnServerNeverExecutesAForgedDelete(t *testing.T) {
 	for user := uint64(2); user < 2+users; user++ {
 		for _, method := range []string{"DELETE", "OPTIONS", "GET"} {
 			req := carrying(method, user, forged, false)
-			if _, err := u.Do(soon(), req, new(fasthttp.Response), user); err != nil {
+			if _, err := u.Do(soon(), req, new(message.Response), user); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,8 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -25,8 +24,8 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 		writers = append(writers, w)
 		uploads.Go(func() {
 			req := newRequest("POST", "/")
-			req.SetBodyStream(r, -1)
-			if _, err := u.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
+			setBody(req, r, -1)
+			if _, err := u.Do(soon(), req, new(message.Response), 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -35,13 +34,13 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 	fourth := newRequest("POST", "/")
 	r, w := net.Pipe()
 	defer w.Close()
-	fourth.SetBodyStream(r, -1)
-	_, err := u.Do(soon(), fourth, new(fasthttp.Response), 0)
+	setBody(fourth, r, -1)
+	_, err := u.Do(soon(), fourth, new(message.Response), 0)
 	wantOverloaded(t, err)
 	get(t, u, "/")
 	small := newRequest("POST", "/")
-	small.SetBodyString("a body that is there")
-	if _, err := u.Do(soon(), small, new(fasthttp.Response), 0); err != nil {
+	small.Content = []byte("a body that is there")
+	if _, err := u.Do(soon(), small, new(message.Response), 0); err != nil {
 		t.Errorf("a POST with its body in hand: %v", err)
 	}
 	for _, w := range writers {
@@ -51,8 +50,8 @@ func TestDawdlingUploadsLeaveConnectionsForOthers(t *testing.T) {
 	again := newRequest("POST", "/")
 	done, finish := io.Pipe()
 	_ = finish.Close()
-	again.SetBodyStream(done, -1)
-	if _, err := u.Do(soon(), again, new(fasthttp.Response), 0); err != nil {
+	setBody(again, done, -1)
+	if _, err := u.Do(soon(), again, new(message.Response), 0); err != nil {
 		t.Errorf("an upload after the others: %v", err)
 	}
 }

@@ -17,8 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -49,7 +48,7 @@ func TestManyThatDialAtOnceTakeTurnsAndNeverOpenTheBreaker(t *testing.T) {
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			_, err := u.Do(within(300*time.Millisecond), newRequest("GET", "/"), new(fasthttp.Response), 0)
+			_, err := u.Do(within(300*time.Millisecond), newRequest("GET", "/"), new(message.Response), 0)
 			if !errors.Is(err, http1.ErrUnavailable) && !errors.Is(err, http1.ErrTimeout) {
 				t.Errorf("a request is %v, want unavailable, or a timeout of the three that dialled", err)
 			}
@@ -128,7 +127,7 @@ func TestWhoWaitsForADialTakesAConnectionThatBecomesFree(t *testing.T) {
 	well := make(chan error, 3)
 	ask := func(deadline time.Duration) {
 		all.Go(func() {
-			_, err := u.Do(within(deadline), newRequest("GET", "/"), new(fasthttp.Response), 0)
+			_, err := u.Do(within(deadline), newRequest("GET", "/"), new(message.Response), 0)
 			well <- err
 		})
 	}
@@ -181,7 +180,7 @@ func TestADialWithoutDescriptorsIsNoFaultOfTheTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 30 {
-		_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+		_, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 		wantOverloaded(t, err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &all); err != nil {
@@ -202,12 +201,12 @@ func TestADialThatTimesOutOnOurOwnCPUIsNoFaultOfTheTarget(t *testing.T) {
 	u, _ := newDialling(t, strings.Replace(stuck.URL, "http:", "https:", 1), 8, func(c *upstream.Config) {
 		c.Timeouts.Connect = 40 * time.Millisecond
 	})
-	_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	if !errors.Is(err, http1.ErrConnect) && !errors.Is(err, http1.ErrUnavailable) { // the machine itself may be starved
 		t.Errorf("without load a dial that is not answered is %v, want a failed connection", err)
 	}
 	end := keepBusy()
-	_, err = u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err = u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	end()
 	wantOverloaded(t, err)
 }
@@ -220,7 +219,7 @@ func TestATargetThatWasConnectedInTimeServesHoweverLateWeSeeIt(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	u, _ := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Timeouts.Connect = 100 * time.Millisecond })
 	end := keepBusy()
-	_, err := u.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	end()
 	if err != nil {
 		t.Error(err)

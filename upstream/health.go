@@ -5,10 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/upstream/http1"
 )
@@ -105,7 +104,7 @@ func (e *endpoint) checkHost() string {
 }
 
 func judgeStatus(status int) error {
-	if status >= fasthttp.StatusBadRequest {
+	if status >= http.StatusBadRequest {
 		return fmt.Errorf("status %d", status)
 	}
 	return nil

@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -47,16 +46,16 @@ func TestAServiceGetsTheHostThatItsCertificateWasCheckedFor(t *testing.T) {
 			for range 2 { // on a new and on a kept connection
 				req := newRequest("GET", "/")
 				if tc.asked != "" {
-					req.Header.Set("Host", tc.asked)
+					req.Host = []byte(tc.asked)
 				}
-				var resp fasthttp.Response
+				var resp message.Response
 				_, err := u.Do(soon(), req, &resp, 0)
 				want := tc.want
 				if want == "" {
 					want = strings.Split(service.URL, "//")[1]
 				}
-				if err != nil || string(resp.Body()) != want {
-					t.Errorf("the service got Host %q, %v, want %q", resp.Body(), err, want)
+				if err != nil || string(resp.Body) != want {
+					t.Errorf("the service got Host %q, %v, want %q", resp.Body, err, want)
 				}
 			}
 		})
@@ -75,11 +74,11 @@ func TestARetryAtAnotherTargetHasTheHostForThatOne(t *testing.T) {
 	t.Cleanup(u.Close)
 	for range 10 {
 		req := newRequest("POST", "/")
-		req.Header.Set("Host", "tenant.example")
-		req.SetBodyRaw([]byte("{}"))
-		var resp fasthttp.Response
-		if _, err := u.Do(soon(), req, &resp, 0); err != nil || string(resp.Body()) != "tenant.example" {
-			t.Errorf("the http:// target got Host %q, %v, want the client's", resp.Body(), err)
+		req.Host = []byte("tenant.example")
+		req.Content = []byte("{}")
+		var resp message.Response
+		if _, err := u.Do(soon(), req, &resp, 0); err != nil || string(resp.Body) != "tenant.example" {
+			t.Errorf("the http:// target got Host %q, %v, want the client's", resp.Body, err)
 		}
 	}
 }
@@ -127,8 +126,7 @@ func TestHostIsTheTargetsWhenTheRequestHasNone(t *testing.T) {
 	u := newUpstream(t, service.URL)
 	get(t, u, "/")
 	plain := newRequest("GET", "/")
-	plain.Header.DisableSpecialHeader() // as the gateway's
-	if _, err := u.Do(soon(), plain, new(fasthttp.Response), 0); err != nil {
+	if _, err := u.Do(soon(), plain, new(message.Response), 0); err != nil {
 		t.Fatal(err)
 	}
 	for i, req := range service.Requests() {
@@ -144,8 +142,7 @@ func TestHostFollowsTheRequestToAnotherTarget(t *testing.T) {
 	r.services[0].Become(t, upstreamtest.Refusing)
 	for range 4 {
 		plain := newRequest("POST", "/")
-		plain.Header.DisableSpecialHeader()
-		if _, err := r.Do(soon(), plain, new(fasthttp.Response), 0); err != nil {
+		if _, err := r.Do(soon(), plain, new(message.Response), 0); err != nil {
 			t.Fatal(err)
 		}
 	}

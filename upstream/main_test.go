@@ -3,12 +3,12 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -34,12 +34,13 @@ func newUpstream(t testing.TB, url string, change ...func(*upstream.Config)) *up
 }
 
 // newRequest makes a request as the gateway does.
-func newRequest(method, target string) *fasthttp.Request {
-	req := new(fasthttp.Request)
-	req.Header.DisableNormalizing()
-	req.Header.SetMethod(method)
-	req.Header.SetRequestURI(target)
-	return req
+func newRequest(method, target string) *message.Request {
+	return &message.Request{Method: method, Target: []byte(target)}
+}
+
+// setBody gives req a body that is to arrive, of a size, or in chunks if that is negative.
+func setBody(req *message.Request, body io.Reader, size int) {
+	req.Body, req.Length = body, int64(size)
 }
 
 // within is a context with a deadline that does not end it, as the gateway's is: the body of an answer may come later.
@@ -56,9 +57,9 @@ func (u until) Deadline() (time.Time, bool) { return u.at, true }
 func soon() context.Context { return within(30 * time.Second) }
 
 // get sends a GET and fails the test unless it is answered.
-func get(t *testing.T, u *upstream.Upstream, target string) *fasthttp.Response {
+func get(t *testing.T, u *upstream.Upstream, target string) *message.Response {
 	t.Helper()
-	resp := new(fasthttp.Response)
+	resp := new(message.Response)
 	if _, err := u.Do(soon(), newRequest("GET", target), resp, 0); err != nil {
 		t.Fatalf("GET %s: %v", target, err)
 	}

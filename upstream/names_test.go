@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -75,8 +74,8 @@ func TestADeadlineDuringTheFirstLookupIsATimeout(t *testing.T) {
 	t.Cleanup(u.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	var req fasthttp.Request
-	var resp fasthttp.Response
+	var req message.Request
+	var resp message.Response
 	if _, err := u.Do(ctx, &req, &resp, 0); !errors.Is(err, http1.ErrTimeout) && !errors.Is(err, http1.ErrConnect) {
 		t.Errorf("got %v, want http1.ErrTimeout, or http1.ErrConnect when the lookup is given up first", err)
 	}
@@ -125,7 +124,7 @@ func TestANameThatIsUnknownAtFirstIsAConnectErrorUntilItIsKnown(t *testing.T) {
 	var n names
 	n.set(errors.New("no such host"))
 	r := named(t, &n)
-	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	wantError(t, err, http1.ErrConnect)
 	r.want("up", r.metric("up"), 0)
 	n.set(nil, "127.0.0.1")

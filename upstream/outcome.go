@@ -2,9 +2,8 @@ package upstream
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
-
-	"github.com/valyala/fasthttp"
 
 	"wxgate/breaker"
 	"wxgate/upstream/http1"
@@ -43,7 +42,7 @@ func (o outcome) label() string {
 // outcomeOf classifies an attempt.
 func outcomeOf(t *roundTrip, err error) outcome {
 	if err == nil {
-		return outcomeOfStatus(t.Resp.StatusCode())
+		return outcomeOfStatus(t.Resp.Status)
 	}
 	switch {
 	case errors.Is(err, http1.ErrStopped):
@@ -68,11 +67,11 @@ func outcomeOf(t *roundTrip, err error) outcome {
 
 func outcomeOfStatus(status int) outcome {
 	switch status {
-	case fasthttp.StatusSwitchingProtocols:
+	case http.StatusSwitchingProtocols:
 		return outcomeSwitched
-	case fasthttp.StatusInternalServerError:
+	case http.StatusInternalServerError:
 		return outcomeError
-	case fasthttp.StatusBadGateway, fasthttp.StatusServiceUnavailable, fasthttp.StatusGatewayTimeout:
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return outcomeDown
 	}
 	return outcome2xx + outcome(status/100-2) // the head was read: 200 to 599
@@ -81,7 +80,7 @@ func outcomeOfStatus(status int) outcome {
 // outcomeText is how the last attempt ended, for a log: its status, or else its label.
 func (t *roundTrip) outcomeText() string {
 	if t.outcome == outcomeError || t.outcome == outcomeDown {
-		return strconv.Itoa(t.Resp.StatusCode())
+		return strconv.Itoa(t.Resp.Status)
 	}
 	return t.outcome.label()
 }

@@ -5,8 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -93,7 +92,7 @@ func TestNoRequestIsLostOverReconfigurations(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := r.Do(soon(), newRequest("POST", "/"), new(fasthttp.Response), 0); err != nil {
+				if _, err := r.Do(soon(), newRequest("POST", "/"), new(message.Response), 0); err != nil {
 					t.Error(err)
 					return
 				}
@@ -122,7 +121,7 @@ func TestAClosedUpstreamTakesNoConfiguration(t *testing.T) {
 	if err := r.Reconfigure(r.cfg); err == nil {
 		t.Error("it took one")
 	}
-	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	wantError(t, err, http1.ErrUnavailable)
 	r.want("its gauges", r.metric("up"), 0)
 }

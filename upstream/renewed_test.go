@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -53,7 +52,7 @@ func TestAGetThatMeetsDeadConnectionsEverywhereIsRenewedOnceAltogether(t *testin
 		r.send("GET")
 	}
 	dead.Store(true)
-	_, err := r.Do(soon(), newRequest("GET", "/dead"), new(fasthttp.Response), 0)
+	_, err := r.Do(soon(), newRequest("GET", "/dead"), new(message.Response), 0)
 	wantError(t, err, http1.ErrReset)
 	total := 0
 	for i, s := range services {
@@ -72,7 +71,7 @@ func TestADeadlineThatIsOverBeforeAKeptConnectionTookTheRequestIsNobodysFailure(
 	r := newRig(t, 1)
 	r.send("GET")
 	for range 25 {
-		_, err := r.Do(within(-time.Second), newRequest("GET", "/late"), new(fasthttp.Response), 0)
+		_, err := r.Do(within(-time.Second), newRequest("GET", "/late"), new(message.Response), 0)
 		if !errors.Is(err, http1.ErrTimeout) {
 			t.Fatalf("got %v, want a timeout", err)
 		}
@@ -93,8 +92,8 @@ func TestABodyShorterThanItsLengthIsItsSendersFault(t *testing.T) {
 			r := newRig(t, 2)
 			for range 25 {
 				req := newRequest("PUT", "/short")
-				req.SetBodyStream(io.LimitReader(strings.NewReader(strings.Repeat("b", announced)), int64(announced-1)), announced)
-				_, err := r.Do(soon(), req, new(fasthttp.Response), 0)
+				setBody(req, io.LimitReader(strings.NewReader(strings.Repeat("b", announced)), int64(announced-1)), announced)
+				_, err := r.Do(soon(), req, new(message.Response), 0)
 				wantError(t, err, http1.ErrRequestBody)
 			}
 			for _, s := range r.services {

@@ -7,8 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 )
 
@@ -32,7 +31,7 @@ type roundTrip struct {
 	candidates []candidate
 }
 
-func (u *Upstream) newRoundTrip(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) *roundTrip {
+func (u *Upstream) newRoundTrip(ctx context.Context, req *message.Request, resp *message.Response, user uint64) *roundTrip {
 	t, _ := u.roundTrips.Get().(*roundTrip)
 	deadline, _ := ctx.Deadline()
 	t.Reset(req, resp, deadline, user)

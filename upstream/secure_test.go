@@ -24,8 +24,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 )
@@ -148,11 +147,11 @@ func plainly(*tls.Config) {}
 
 // ask sends a GET over u and returns the body, or the error.
 func ask(u *upstream.Upstream, path string) string {
-	var resp fasthttp.Response
+	var resp message.Response
 	if _, err := u.Do(soon(), newRequest("GET", path), &resp, 0); err != nil {
 		return err.Error()
 	}
-	return string(resp.Body())
+	return string(resp.Body)
 }
 
 func wantWords(t *testing.T, what, got string, words ...string) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // simulation drives the choice of targets in a time of its own: no socket, and nothing that a busy machine can change.
@@ -95,7 +95,7 @@ func (s *simulation) wait(d time.Duration) {
 }
 
 func (s *simulation) send(takes []time.Duration) {
-	f := flight{request: s.up.newRoundTrip(context.Background(), new(fasthttp.Request), new(fasthttp.Response), 0), began: s.now}
+	f := flight{request: s.up.newRoundTrip(context.Background(), new(message.Request), new(message.Response), 0), began: s.now}
 	f.request.Replayable = true
 	f.to = f.request.choose()
 	f.to.startAttempt(s.now)

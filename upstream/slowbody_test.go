@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
@@ -39,10 +38,10 @@ func (r *slowReader) Read(p []byte) (int, error) {
 }
 
 // slowly makes a POST whose body has that size and takes that time.
-func slowly(size int, after time.Duration) *fasthttp.Request {
+func slowly(size int, after time.Duration) *message.Request {
 	req := newRequest("POST", "/")
 	half := bytes.Repeat([]byte("b"), size/2)
-	req.SetBodyStream(&slowReader{halves: [2][]byte{half, bytes.Clone(half)}, after: after}, size)
+	setBody(req, &slowReader{halves: [2][]byte{half, bytes.Clone(half)}, after: after}, size)
 	return req
 }
 
@@ -53,7 +52,7 @@ func TestBodiesThatComeLateAreNoFailuresOfTheService(t *testing.T) {
 		var late sync.WaitGroup
 		for range 25 { // the breaker would open at 20
 			late.Go(func() {
-				_, err := r.Do(within(time.Second), slowly(size, 2*time.Second), new(fasthttp.Response), 0)
+				_, err := r.Do(within(time.Second), slowly(size, 2*time.Second), new(message.Response), 0)
 				wantError(t, err, http1.ErrSlowBody)
 			})
 		}
@@ -75,7 +74,7 @@ func TestTheTimeOfTheServiceBeginsWhenTheBodyIsThere(t *testing.T) {
 		r := newRig(t, 1)
 		r.services[0].Delay = 700 * time.Millisecond
 		r.services[0].Become(t, upstreamtest.Slow)
-		ex, err := r.Do(within(1200*time.Millisecond), slowly(size, 700*time.Millisecond), new(fasthttp.Response), 0)
+		ex, err := r.Do(within(1200*time.Millisecond), slowly(size, 700*time.Millisecond), new(message.Response), 0)
 		if err != nil {
 			t.Fatalf("a body of %d bytes: %v, want the answer", size, err)
 		}
@@ -90,7 +89,7 @@ func TestADeadlineThatIsOverBeforeTheRequestLeftIsNobodysFailure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 1)
 	for range 25 {
-		_, err := r.Do(within(-time.Second), newRequest("GET", "/"), new(fasthttp.Response), 0)
+		_, err := r.Do(within(-time.Second), newRequest("GET", "/"), new(message.Response), 0)
 		if !errors.Is(err, http1.ErrTimeout) {
 			t.Fatalf("got %v, want a timeout", err)
 		}
@@ -105,6 +104,6 @@ func TestWithoutADeadlineTheUpstreamsOwnTimeoutsHold(t *testing.T) {
 	t.Parallel()
 	silent := upstreamtest.Raw(t, func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) })
 	u := newUpstream(t, silent.URL, func(c *upstream.Config) { c.Timeouts.Response = 50 * time.Millisecond })
-	_, err := u.Do(t.Context(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := u.Do(t.Context(), newRequest("GET", "/"), new(message.Response), 0)
 	wantError(t, err, http1.ErrTimeout)
 }

@@ -11,9 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
-
 	"wxgate/breaker"
+	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -68,15 +67,15 @@ func (r *rig) move(d time.Duration) {
 // send sends a request and returns who answered, or the status, or the error.
 func (r *rig) send(method string) (string, upstream.Result) {
 	r.t.Helper()
-	var resp fasthttp.Response
+	var resp message.Response
 	ex, err := r.Do(soon(), newRequest(method, "/"), &resp, 0)
 	switch {
 	case err != nil:
 		return err.Error(), ex
-	case resp.StatusCode() != fasthttp.StatusOK:
-		return fmt.Sprint(resp.StatusCode()), ex
+	case resp.Status != 200:
+		return fmt.Sprint(resp.Status), ex
 	}
-	return string(resp.Body()), ex
+	return string(resp.Body), ex
 }
 
 // answers counts who answers n requests.
@@ -137,11 +136,11 @@ func TestAUserStaysAtOneTarget(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 4, func(c *upstream.Config) { c.Balance = "hash(user)" })
 	home := func(user uint64) string {
-		var resp fasthttp.Response
+		var resp message.Response
 		if _, err := r.Do(soon(), newRequest("GET", "/"), &resp, user); err != nil {
 			t.Fatal(err)
 		}
-		return string(resp.Body())
+		return string(resp.Body)
 	}
 	before := map[uint64]string{}
 	for user := uint64(1); user <= 100; user++ {
@@ -180,8 +179,8 @@ func TestALongBodyIsStillWholeAfterARefusedConnection(t *testing.T) {
 	r.services[0].Become(t, upstreamtest.Refusing)
 	for range 4 {
 		req := newRequest("POST", "/")
-		req.SetBodyStream(bytes.NewReader(make([]byte, 100_000)), 100_000)
-		if _, err := r.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
+		setBody(req, bytes.NewReader(make([]byte, 100_000)), 100_000)
+		if _, err := r.Do(soon(), req, new(message.Response), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -238,13 +237,13 @@ func TestAConsumedBodyIsNotSentAgain(t *testing.T) {
 	r.services[0].Become(t, upstreamtest.Failing)
 	for size, attempts := range map[int]int{1000: 2, 100_000: 1} {
 		req := newRequest("PUT", "/")
-		req.SetBodyStream(bytes.NewReader(make([]byte, size)), size)
-		ex, err := r.Do(soon(), req, new(fasthttp.Response), 0)
+		setBody(req, bytes.NewReader(make([]byte, size)), size)
+		ex, err := r.Do(soon(), req, new(message.Response), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if ex.Target == strings.TrimPrefix(r.services[1].URL, "http://") && ex.Attempts == 1 && attempts == 2 {
-			ex, _ = r.Do(soon(), req, new(fasthttp.Response), 0) // it was b's turn
+			ex, _ = r.Do(soon(), req, new(message.Response), 0) // it was b's turn
 		}
 		if size == 100_000 {
 			r.want("attempts with a long body", ex.Attempts, attempts)
@@ -404,7 +403,7 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	r.services[0].Become(t, upstreamtest.Down)
 	r.want("while it opens", r.answers("GET", 20), "map[503:20]")
 	seen := len(r.services[0].Requests())
-	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	if !errors.Is(err, breaker.ErrOpen) {
 		t.Fatalf("error is %v, want breaker.ErrOpen", err)
 	}
@@ -412,7 +411,7 @@ func TestTheBreakerRefusesAtOnceAndCloses(t *testing.T) {
 	if r.move(1500 * time.Millisecond); errors.As(err, &until) {
 		r.want("at first", until.After, 5*time.Second)
 	}
-	_, err = r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err = r.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	if errors.As(err, &until) {
 		r.want("after 1.5 s", until.After, 3500*time.Millisecond)
 	}
@@ -445,7 +444,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 		all.Go(func() { _, _ = r.send("GET") })
 	}
 	eventually(t, "one waits", func() bool { return r.metric("queue_length") == 1 && r.metric("in_flight") >= 2 })
-	_, err := r.Do(soon(), newRequest("GET", "/"), new(fasthttp.Response), 0)
+	_, err := r.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	wantOverloaded(t, err)
 	r.want("refused", r.metric("queued_total", "refused"), 1)
 	for _, s := range r.services {
@@ -467,8 +466,8 @@ func TestASlowUploadDoesNotMakeATargetSlow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 2)
 	req := newRequest("POST", "/")
-	req.SetBodyStream(io.LimitReader(dawdling{r}, 100_000), 100_000)
-	if _, err := r.Do(soon(), req, new(fasthttp.Response), 0); err != nil {
+	setBody(req, io.LimitReader(dawdling{r}, 100_000), 100_000)
+	if _, err := r.Do(soon(), req, new(message.Response), 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.metric("latency_seconds"); got > 0.1 {

@@ -21,9 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/breaker"
+	"wxgate/message"
 	"wxgate/upstream/http1"
 )
 
@@ -126,16 +125,16 @@ type Result struct {
 	Attempts int           // how often the request was sent: 0 if never, more than 1 with retries
 	Duration time.Duration // until the failure, or until the head of the answer was read, and all of a small body
 	Waited   time.Duration // spent waiting for the sender of the request's body; not part of Duration
-	Body     *http1.Body   // of an answer that is passed on as it arrives; nil: the answer is whole
 }
 
 // Do sends req to the service and fills resp, whose previous content is lost. user is whose request it is: with
 // hash(user), all requests of one user go to one target. 0 is nobody's.
 //
-// The request target is sent as the bytes that req.Header.SetRequestURIBytes was given, and fields as they were added
-// (with req.Header.DisableNormalizing). Do sets the framing itself: a body stream is forwarded as it arrives, with
-// Content-Length if its size is known, and chunked if it is negative. The stream remains the caller's: Do neither
-// closes it nor reads past its end, and it stops reading at an early answer. Host is the target's if req has none.
+// The request target and the fields are sent as the bytes that they are, in HTTP/1.1. Do writes Host and the framing
+// itself, and removes such lines from req.Fields: Host is req.Host or the target's, as the configuration has it, and
+// always the target's if req has none. A req.Body is forwarded as it arrives, with Content-Length if its Length is known,
+// and chunked if that is negative. It remains the caller's: Do reads neither past its Length nor, after an early answer,
+// to its end. req.Content may be sent several times.
 //
 // The deadline of ctx limits the time until the head of the answer is there, including retries and the arrival of the
 // request's body. The latter does not count against the service: the time spent waiting for the sender of the body is
@@ -144,14 +143,14 @@ type Result struct {
 // that is still being passed on: a context that is cancelled at its deadline, as context.WithTimeout makes one, limits
 // both.
 //
-// Answers of known length up to 64 KiB are whole when Do returns, unless the service is slow to send them. Any other
-// answer is a body stream that passes each part on as it arrives; it must be read to its end or closed (resp.Reset
-// closes it). Hop-by-hop fields are removed, interim answers are skipped, and Date is the gateway's own, since fasthttp
-// allows no other.
+// Answers of known length up to 64 KiB are whole in resp.Body when Do returns, unless the service is slow to send them.
+// Any other body is a resp.Stream that passes each part on as it arrives; it must be read to its end or closed
+// (resp.Reset closes it). Its errors are http1.ErrReset, ErrTimeout, ErrInvalid and ErrStopped. Fields are end-to-end
+// ones as they came: hop-by-hop fields and framing are removed, and interim answers are skipped.
 //
 // The error is one of http1.ErrConnect, ErrReset, ErrInvalid, ErrTimeout, ErrUnavailable, ErrStopped, ErrRequestBody,
 // and breaker.ErrOpen; resp is then empty.
-func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (Result, error) {
+func (u *Upstream) Do(ctx context.Context, req *message.Request, resp *message.Response, user uint64) (Result, error) {
 	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
 	return u.run(t)
@@ -160,7 +159,7 @@ func (u *Upstream) Do(ctx context.Context, req *fasthttp.Request, resp *fasthttp
 // Upgrade sends a request that asks for another protocol (RFC 9110 §7.8), with the fields Connection and Upgrade that
 // the caller set. If the service switches, the tunnel is not nil, resp holds the end-to-end fields of its 101, and
 // whatever follows belongs to the caller. Any other answer, and any failure, is returned as by Do.
-func (u *Upstream) Upgrade(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, user uint64) (*http1.Tunnel, Result, error) {
+func (u *Upstream) Upgrade(ctx context.Context, req *message.Request, resp *message.Response, user uint64) (*http1.Tunnel, Result, error) {
 	t := u.newRoundTrip(ctx, req, resp, user)
 	defer t.recycle()
 	t.Upgrade = true
@@ -181,7 +180,7 @@ func (u *Upstream) run(t *roundTrip) (Result, error) {
 	if err != nil {
 		err = u.fail(t, err)
 	}
-	result := Result{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited, Body: t.Body}
+	result := Result{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited}
 	u.metrics.duration.Observe(result.Duration.Seconds())
 	return result, err
 }
@@ -189,7 +188,6 @@ func (u *Upstream) run(t *roundTrip) (Result, error) {
 // fail leaves nothing of an answer behind.
 func (u *Upstream) fail(t *roundTrip, err error) error {
 	t.Resp.Reset()
-	t.Resp.Header.SetNoDefaultContentType(true)
 	if errors.Is(t.ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", u.name, http1.ErrStopped)
 	}

@@ -11,8 +11,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // HeaderRequestID carries the ID of a request in logs, answers and requests to services.
@@ -44,14 +45,43 @@ type refusal struct {
 	Timestamp string `json:"timestamp"`
 }
 
-// Answer is an answer of the gateway, not yet written by one of the two listeners.
-type Answer struct {
-	status int
-	header [][2]string
-	body   []byte
+// json encodes r. A flood of refusals must be cheap, so what needs no escape is not looked at by package json.
+func (r refusal) json() ([]byte, error) {
+	for _, text := range []string{r.Message, r.Error, r.Reason, r.Detail, r.RequestID, r.Timestamp} {
+		if needsEscape(text) {
+			a, err := JSON(r.Code, r)
+			return a.Body, err
+		}
+	}
+	b := make([]byte, 0, 256)
+	b = append(strconv.AppendInt(append(b, `{"code":`...), int64(r.Code), 10), `,"message":"`...)
+	b = append(append(append(b, r.Message...), `","error":"`...), r.Error...)
+	b = append(append(append(b, `","reason":"`...), r.Reason...), '"')
+	if r.Detail != "" {
+		b = append(append(append(b, `,"detail":"`...), r.Detail...), '"')
+	}
+	b = append(append(append(b, `,"request_id":"`...), r.RequestID...), `","timestamp":"`...)
+	return append(append(b, r.Timestamp...), `"}`...), nil
 }
 
-func (a *Answer) set(name, value string) { a.header = append(a.header, [2]string{name, value}) }
+// needsEscape reports whether package json may write s otherwise than it is.
+func needsEscape(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f || s[i] == 0xe2 { // U+2028 begins with the last one
+			return true
+		}
+	}
+	return !utf8.ValidString(s)
+}
+
+// Answer is an answer of the gateway, not yet written by one of the two listeners.
+type Answer struct {
+	Status int
+	Fields [][2]string // name and value
+	Body   []byte
+}
+
+func (a *Answer) set(name, value string) { a.Fields = append(a.Fields, [2]string{name, value}) }
 
 // JSON is an answer with v, without the envelope. HTML characters are not escaped, because no browser reads it.
 func JSON(status int, v any) (Answer, error) {
@@ -61,11 +91,15 @@ func JSON(status int, v any) (Answer, error) {
 	if err := enc.Encode(v); err != nil {
 		return Answer{}, fmt.Errorf("writing an answer: %w", err)
 	}
-	return Answer{status: status, body: bytes.TrimRight(b.Bytes(), "\n"), header: [][2]string{
-		{fasthttp.HeaderContentType, "application/json; charset=utf-8"},
-		{fasthttp.HeaderCacheControl, "no-store"},
-		{fasthttp.HeaderXContentTypeOptions, "nosniff"},
-	}}, nil
+	return newJSON(status, bytes.TrimRight(b.Bytes(), "\n")), nil
+}
+
+func newJSON(status int, body []byte) Answer {
+	return Answer{Status: status, Body: body, Fields: append(make([][2]string, 0, 6),
+		[2]string{"Content-Type", "application/json; charset=utf-8"},
+		[2]string{"Cache-Control", "no-store"},
+		[2]string{"X-Content-Type-Options", "nosniff"},
+	)}
 }
 
 // Success is a 200 with data in the envelope.
@@ -75,13 +109,13 @@ func Success(message string, data any, now time.Time) (Answer, error) {
 
 // Fixed is an answer with text of the operator, without an envelope. An empty body means none.
 func Fixed(status int, body string) Answer {
-	a := Answer{status: status, body: []byte(body)}
+	a := Answer{Status: status, Body: []byte(body)}
 	switch {
 	case body == "":
-	case json.Valid(a.body):
-		a.set(fasthttp.HeaderContentType, "application/json; charset=utf-8")
+	case json.Valid(a.Body):
+		a.set("Content-Type", "application/json; charset=utf-8")
 	default:
-		a.set(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
+		a.set("Content-Type", "text/plain; charset=utf-8")
 	}
 	return a
 }
@@ -89,50 +123,51 @@ func Fixed(status int, body string) Answer {
 // Refusal is the answer for a row of the error table. message is the row's own or a more specific one; detail is for
 // the operator only, "" on the public listener.
 func (f Failure) Refusal(message, detail, requestID string, now time.Time) Answer {
-	a, err := JSON(f.Status, refusal{f.Status, message, http.StatusText(f.Status), f.Reason, detail, requestID, timestamp(now)})
+	body, err := refusal{f.Status, message, http.StatusText(f.Status), f.Reason, detail, requestID, timestamp(now)}.json()
 	if err != nil {
-		return Answer{status: http.StatusInternalServerError} // a struct of strings always encodes
+		return Answer{Status: http.StatusInternalServerError} // a struct of strings always encodes
 	}
+	a := newJSON(f.Status, body)
 	if f.RetryAfter > 0 {
-		a.set(fasthttp.HeaderRetryAfter, strconv.Itoa(f.RetryAfter))
+		a.set("Retry-After", strconv.Itoa(f.RetryAfter))
 	}
 	if f.Status == http.StatusUnauthorized {
-		a.set(fasthttp.HeaderWWWAuthenticate, challenge(f.Reason))
+		a.set("WWW-Authenticate", challenge(f.Reason))
 	}
 	a.set(HeaderRequestID, requestID)
 	return a
 }
 
-// Fill sets resp, on the public listener, to the answer. Other header fields of resp are kept.
-func (a Answer) Fill(resp *fasthttp.Response) {
-	resp.SetStatusCode(a.status)
-	for _, h := range a.header {
-		resp.Header.Set(h[0], h[1])
+// Fill sets resp, on the public listener, to the answer. Other fields of resp are kept.
+func (a Answer) Fill(resp *message.Response) {
+	resp.Status = a.Status
+	for _, f := range a.Fields {
+		resp.Fields.Set(f[0], f[1])
 	}
-	resp.SetBody(a.body)
+	resp.Body = append(resp.Body[:0], a.Body...)
 }
 
 // Write writes the answer on the admin listener.
 func (a Answer) Write(w http.ResponseWriter) {
-	for _, h := range a.header {
+	for _, h := range a.Fields {
 		w.Header().Set(h[0], h[1])
 	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // the operator has left: there is nobody to tell
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // the operator has left: there is nobody to tell
 }
 
 // Bytes is the answer with its head, as the last one of a connection that never reaches a server.
 func (a Answer) Bytes(now time.Time) []byte {
-	a.set(fasthttp.HeaderDate, now.UTC().Format(http.TimeFormat))
-	a.set(fasthttp.HeaderContentLength, strconv.Itoa(len(a.body)))
-	a.set(fasthttp.HeaderConnection, "close")
+	a.set("Date", now.UTC().Format(http.TimeFormat))
+	a.set("Content-Length", strconv.Itoa(len(a.Body)))
+	a.set("Connection", "close")
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
-	for _, h := range a.header {
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.Status, http.StatusText(a.Status))
+	for _, h := range a.Fields {
 		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
 	}
 	b.WriteString("\r\n")
-	b.Write(a.body)
+	b.Write(a.Body)
 	return b.Bytes()
 }
 

@@ -14,6 +14,7 @@ import (
 	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/input"
+	"wxgate/message"
 )
 
 // API has a handler for each endpoint. Handlers are to be called by Serve.
@@ -30,6 +31,7 @@ type Call struct {
 	Subject *authn.Subject       // its user; never nil on endpoints that require a token
 	Cloud   *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not trusted
 	Path    []byte               // decoded
+	Fields  *message.Fields      // of its head
 	Body    io.Reader            // limited in size; nil: there is none
 	Limits  Limits
 
@@ -67,7 +69,7 @@ func (a *API) succeedWith(c *fiber.Ctx, message string, data any) error {
 	if err != nil {
 		return err
 	}
-	success.Fill(c.Response())
+	send(c, success)
 	return nil
 }
 
@@ -77,8 +79,17 @@ func writeJSON(c *fiber.Ctx, status int, v any) error {
 	if err != nil {
 		return err
 	}
-	a.Fill(c.Response())
+	send(c, a)
 	return nil
+}
+
+// send answers with a.
+func send(c *fiber.Ctx, a answer.Answer) {
+	c.Status(a.Status)
+	for _, f := range a.Fields {
+		c.Set(f[0], f[1])
+	}
+	c.Response().SetBodyRaw(a.Body)
 }
 
 // readJSON decodes the JSON body of a request into v. Unknown fields are ignored: clients of all versions send them.

@@ -52,7 +52,7 @@ func firstNonEmpty(a, b lenientString) *string {
 func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 	return authn.Login{
 		Admit:    callOf(c).Limits.Login,
-		AppID:    header.One(&c.Request().Header, headerAppID),
+		AppID:    header.One(callOf(c).Fields, headerAppID),
 		Code:     r.Code,
 		Device:   deviceFromUserAgent(c.Get(fiber.HeaderUserAgent)),
 		Nickname: firstNonEmpty(r.CamelName, r.Nickname),
@@ -134,7 +134,7 @@ func (a *API) LegacyLogin(c *fiber.Ctx) error {
 
 // Refresh answers POST /api/v1/auth/refresh.
 func (a *API) Refresh(c *fiber.Ctx) error {
-	grant, err := a.auth.Sessions.Refresh(c.UserContext(), header.Authorization(&c.Request().Header), callOf(c).Limits.Write)
+	grant, err := a.auth.Sessions.Refresh(c.UserContext(), header.Authorization(callOf(c).Fields), callOf(c).Limits.Write)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // Changes are what a route sets and removes of the headers that a service gets.
@@ -38,9 +38,9 @@ func (c *Changes) Hold(name []byte) bool {
 }
 
 // Apply adds the headers that are set.
-func (c *Changes) Apply(out *fasthttp.RequestHeader) {
+func (c *Changes) Apply(out *message.Fields) {
 	for _, field := range c.fields {
-		out.Set(field[0], field[1])
+		out.Add(field[0], field[1])
 	}
 }
 

@@ -8,47 +8,57 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Close closes the connection once. If the client may still be sending (its request was refused, or its body not read),
-// a plain close would reset the connection and destroy our answer. Close then ends our side only, and reads and
-// discards what still arrives, within Config.Linger and Config.LingerBytes (RFC 9112 §9.6).
+// Close closes the connection at once, whatever it is doing.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	defer c.gone()
-	switch {
-	case c.owesAnswer():
-		c.linger(c.cfg.Linger)
-	case c.drain.lingers.Load() && !c.left && !c.passthrough.Load(): // a request may be on its way
-		c.linger(leaveLinger)
+	defer c.release()
+	return c.client.Close()
+}
+
+// finish closes the connection at the end of its loop. If the client may still be sending (its request was refused, its
+// body not read, or it did not wait for an answer that was the last one), a plain close would reset the connection and
+// destroy our answer. finish then ends our side only, and reads and discards what still arrives, within Config.Linger
+// and Config.LingerBytes (RFC 9112 §9.6).
+func (c *Conn) finish() {
+	if c.closed.Swap(true) {
+		return
 	}
-	return c.Conn.Close()
+	defer c.release()
+	c.conns.leaveAlone(c)
+	switch cfg := &c.shared.cfg; {
+	case c.upgraded, c.left:
+	case c.owesAnswer():
+		c.shared.linger(c.client, cfg.Linger, cfg.LingerBytes)
+	case c.drain.lingers.Load(): // a request may be on its way
+		c.shared.linger(c.client, leaveLinger, cfg.LingerBytes)
+	}
+	_ = c.client.Close()
 }
 
 // owesAnswer reports whether the client may be sending what nobody will read. A client that was too slow is not waited
 // for.
 func (c *Conn) owesAnswer() bool {
-	fault := c.fault.Load()
-	switch {
-	case c.passthrough.Load():
-		return false
-	case fault != nil:
-		return fault.Reason != wire.ReasonSlowHead && fault.Reason != wire.ReasonSlowBody
+	if c.fault != nil {
+		return c.fault.Reason != wire.ReasonSlowHead && c.fault.Reason != wire.ReasonSlowBody
 	}
-	return c.inMessage.Load()
+	return c.BodyRemaining() || c.buffered() > 0
 }
 
-func (c *Conn) linger(wait time.Duration) {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
+// linger ends our side of a connection, and discards what the client sends until it ends its own, for a time and up to
+// so many bytes.
+func (s *shared) linger(client net.Conn, wait time.Duration, most int64) {
+	half, ok := client.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if c.Conn.SetReadDeadline(time.Now().Add(wait)) != nil {
+	if client.SetReadDeadline(time.Now().Add(wait)) != nil {
 		return
 	}
-	buf := c.buffers.Get().(*[]byte)
-	defer c.buffers.Put(buf)
-	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(c.Conn, c.cfg.LingerBytes), *buf)
+	buf, _ := s.buffers.Get().(*buffer)
+	defer s.buffers.Put(buf)
+	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(client, most), buf.bytes)
 }
 
 // onlyWriter hides the ReadFrom of io.Discard, which brings its own buffer.
@@ -56,15 +66,15 @@ type onlyWriter struct{ io.Writer }
 
 // Reset closes the connection so that the client sees an error (RST), not an orderly end.
 func (c *Conn) Reset() {
-	socket := c.Conn
-	if secure, ok := socket.(interface{ NetConn() net.Conn }); ok {
-		socket = secure.NetConn()
+	below := c.client
+	if secure, ok := below.(interface{ NetConn() net.Conn }); ok {
+		below = secure.NetConn()
 	}
-	if tcp, ok := socket.(*net.TCPConn); ok {
+	if tcp, ok := below.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	if !c.closed.Swap(true) {
-		defer c.gone()
-		_ = socket.Close()
+		defer c.release()
+		_ = below.Close()
 	}
 }

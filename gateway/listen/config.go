@@ -1,20 +1,17 @@
-// Package listen owns the connections of clients: it accepts them within its caps, sets deadlines by what it waits for,
-// passes on to fasthttp what package wire has judged, and closes, drains and hands over connections without resetting a
-// client.
+// Package listen owns the connections of clients: it accepts them within its caps, reads their requests as package wire
+// judges them (RFC 9112), writes the answers, and closes, drains and hands over connections without resetting a client.
 //
-// A Listener accepts connections and wraps each one in a Conn. Conn.Read has the bytes judged (RFC 9112) before the
-// server parses them, and promises four things:
+// A Listener runs one loop for each connection (Conn), on a goroutine of its own: wait for a head, serve the request,
+// wait for the next one. It promises its Handler four things:
 //
-//   - A head reaches the server whole, and only after every byte of it was judged good. Of a refused head the server
-//     sees no byte: Read gives it one placeholder, so that it asks for more and receives the wire.MalformedError, in its
-//     turn among pipelined requests.
-//   - A body reaches the server byte for byte, up to the first byte that breaks its framing. A connection that ends in
-//     the middle of a body is io.ErrUnexpectedEOF, never a clean end.
-//   - Bytes after the end of a message stay here until the server asks for the next one. While a handler runs, what
-//     Conn says is therefore about the request of that handler.
-//   - What passes is passed unchanged: apart from the placeholder, the server reads a prefix of what the client sent.
+//   - A request was judged whole: a head that breaks a rule reaches Handler.Refuse alone, in its turn among pipelined
+//     requests.
+//   - A body arrives without its framing, up to the first byte that breaks it. One that ends early is
+//     io.ErrUnexpectedEOF, never a clean end.
+//   - What follows a message stays here until the next request is due. An unread body is never taken for a request.
+//   - An answer that is not whole never looks whole to the client.
 //
-// Time is bounded by what the connection waits for (see Config), so the server's own timeouts stay zero.
+// Time is bounded by what the connection waits for (see Config). A connection that waits for a request holds no buffer.
 package listen
 
 import (
@@ -26,8 +23,8 @@ import (
 
 // Config holds the limits of a Listener and its connections. It begins as DefaultConfig.
 type Config struct {
-	wire.Limits     // the server's ReadBufferSize must not be less than MaxHeadBytes
-	MaxConns    int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
+	wire.Limits
+	MaxConns int // open connections; zero is as many as RLIMIT_NOFILE bears, more than that is lowered to it
 
 	SharedSocket bool // another process (systemd) holds the listening socket, too: closing it here resets nobody
 

@@ -1,106 +1,203 @@
 package listen
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"wxgate/gateway/wire"
+	"wxgate/message"
+	"wxgate/socket"
 )
 
-// placeholder is what the server reads in place of a refused head or trailer section. It completes no line, so the
-// server asks for more and gets the verdict; fasthttp would take an error before the first byte of either for a silent
-// end.
-const placeholder = '?'
+// Handler serves the requests of connections, each from the goroutine of its connection.
+type Handler interface {
+	// Serve serves the request that has come on c: it reads it with ReadRequest, and answers with WriteResponse. The
+	// connection is closed if it does not, or if that response was the last one.
+	Serve(c *Conn)
+	// Refuse answers a request whose head broke a rule. The connection is closed after it.
+	Refuse(c *Conn, fault *wire.MalformedError)
+}
 
 // shared is what the connections of a listener share.
 type shared struct {
 	cfg     Config
-	buffers sync.Pool            // of *[]byte, each bufferBytes long
+	buffers sync.Pool            // of *buffer
+	writes  sync.Pool            // of *[]byte, for answers
 	give    atomic.Pointer[Give] // nil: connections stay
 	drain   draining
 	conns   conns
+	date    date
 }
-
-const bufferBytes = 4 << 10
 
 func newShared(cfg Config) *shared {
 	s := &shared{cfg: cfg}
 	s.drain.ended = make(chan struct{})
-	s.buffers.New = func() any { b := make([]byte, bufferBytes); return &b }
+	s.buffers.New = func() any { return &buffer{bytes: make([]byte, bufferBytes), lines: make([]message.Line, bufferLines)} }
+	s.writes.New = func() any { return new([]byte) }
 	return s
 }
 
-// Conn is a client connection whose Read returns judged bytes only. Only the server calls Read and Write, from one
-// goroutine at a time; all other methods are safe for concurrent use.
+// Conn is the connection of a client. Its methods are for the goroutine that serves it, apart from Close, PeerGone and
+// RemoteAddr, which any goroutine may call; after Upgrade, one goroutine may read while another writes.
 type Conn struct {
-	net.Conn // the client: a TCP or a TLS connection
 	*shared
-	release func() // tells the listener
+	client  net.Conn // TCP or TLS
+	release func()   // tells the listener
 
-	// The following belong to Read.
-	judge  wire.Judge
-	buf    *[]byte // the memory behind rest, from buffers
-	rest   []byte  // what the client sent and the server has not read
-	ok     int     // how many bytes of rest may pass
-	unseen bool    // rest has bytes that were not judged
-	asked  bool    // the placeholder was given
-	err    error   // how the client's side ended
-	left   bool    // it continues in another process
-	reads  readClock
+	reader
+	writer
+	proxy    proxy
+	current  current
+	upgraded bool // it carries another protocol
+	left     bool // it continues in another process
+	note     any
 
-	note any // belongs to the handlers, which run one after the other
+	peer      netip.Addr // see Peer
+	peerText  string
+	peerKnown bool
 
-	writes writeClock // belongs to Write
-	probe  peerProbe
-
-	fault       atomic.Pointer[wire.MalformedError]
-	passthrough atomic.Bool
-	inMessage   atomic.Bool
-	hasBody     atomic.Bool
-	awaitsBody  atomic.Bool
-	noContinue  atomic.Bool
-	closed      atomic.Bool
-	onClose     atomic.Pointer[func()] // nil: nobody is notified
-	requests    atomic.Uint64
-	received    atomic.Int64
-	sent        atomic.Int64
+	probing sync.Mutex
+	probe   *socket.Probe // nil: nothing was asked yet
+	closed  atomic.Bool
 }
 
-// NewConn wraps one client connection, as a Listener does for each.
-func NewConn(client net.Conn, cfg Config) *Conn {
-	return newConn(client, newShared(cfg), func() {})
+// current is what answering the current request depends on. A request that was refused is the zero value.
+type current struct {
+	wire.Connection
+	headOnly bool // it is a HEAD
+	http10   bool // it came in HTTP/1.0
+	answered bool // and another request may follow
 }
 
+// newConn wraps one client connection.
 func newConn(client net.Conn, s *shared, release func()) *Conn {
-	c := &Conn{Conn: client, shared: s, release: release, judge: wire.NewJudge(&s.cfg.Limits)}
-	c.reads.head = time.Now()
+	client = socket.Wrap(client)
+	c := &Conn{shared: s, client: client, release: release}
+	c.reader = reader{client: client, cfg: &s.cfg, buffers: &s.buffers, judge: wire.NewJudge(&s.cfg.Limits), clock: readClock{head: time.Now()}}
+	c.writer = writer{client: client, cfg: &s.cfg, unacknowledged: c.unacknowledged}
 	return c
 }
 
-// NetConn returns the wrapped connection. Reading or writing it breaks the promises of this package.
-func (c *Conn) NetConn() net.Conn { return c.Conn }
+// ServeConn serves the requests of one connection until it ends.
+func ServeConn(client net.Conn, cfg Config, h Handler) {
+	newConn(client, newShared(cfg), func() {}).serve(h)
+}
 
-// Requests returns how many heads were passed on. In every handler it equals fasthttp's ConnRequestNum; a difference
-// means that the server took bytes of an unread body for a request, which must be refused.
-func (c *Conn) Requests() uint64 { return c.requests.Load() }
+// serve is the loop of a connection.
+func (c *Conn) serve(h Handler) {
+	defer c.forget()
+	defer c.finish()
+	for c.awaitHead() {
+		if h.Serve(c); !c.current.answered || c.upgraded {
+			return
+		}
+	}
+	if c.fault != nil {
+		h.Refuse(c, c.fault)
+	}
+}
 
-// HasBody reports whether the current request is framed with a body of one byte or more, or chunked.
-func (c *Conn) HasBody() bool { return c.hasBody.Load() }
+// awaitHead waits for the head of the next request. It is false when there is none: the client has left or was silent
+// for too long, the connection continues elsewhere, or the head is refused, which sets fault.
+func (c *Conn) awaitHead() bool {
+	c.current = current{}
+	for c.rewind(); c.fault == nil; {
+		if c.readProxyHeader() && c.judgeHead() {
+			return true
+		}
+		if c.fault == nil && !c.fillHead() {
+			return false
+		}
+	}
+	return false
+}
 
-// BodyRemaining reports whether a part of the current request has not been passed to the server yet. If not, the rest
-// may still be in the server's buffer: a streamed body is consumed once its reader has returned io.EOF.
-func (c *Conn) BodyRemaining() bool { return c.inMessage.Load() }
+// readProxyHeader reports whether the PROXY protocol header is behind us, if there is to be one.
+func (c *Conn) readProxyHeader() bool {
+	if !c.proxy.awaited {
+		return true
+	}
+	n, reason := c.proxy.look(c.unread())
+	if reason != "" {
+		c.refuse(reason)
+	}
+	if n > 0 {
+		c.from += n
+		c.rewind()
+	}
+	return n > 0
+}
 
-// AwaitsBody reports whether none of the current request's body has arrived yet. It is false for a chunked body.
-func (c *Conn) AwaitsBody() bool { return c.awaitsBody.Load() }
+// fillHead reads more of a head. It reports whether anything came: if not, the connection ends. A client that was too
+// slow is refused; one that has said nothing is not answered.
+func (c *Conn) fillHead() bool {
+	var room []byte
+	if c.buf != nil {
+		room = c.room()
+	}
+	n := c.fill(room, c)
+	c.to += n
+	if n == 0 && c.tooSlow() && !c.proxy.awaited {
+		c.refuse(wire.ReasonSlowHead)
+	}
+	return n > 0
+}
 
-// SkipContinue suppresses the 100 Continue that the server is about to write: the client did not ask for it.
-func (c *Conn) SkipContinue() { c.noContinue.Store(true) }
+// ReadRequest makes req the request that has come. It is valid until Serve returns, or until Upgrade.
+func (c *Conn) ReadRequest(req *message.Request) {
+	c.current.Connection = c.takeHead(req)
+	c.current.headOnly, c.current.http10 = req.Method == "HEAD", req.HTTP10
+	if req.Length != 0 {
+		req.Body = body{c}
+	}
+	if c.buffered() > 0 || len(c.content) > 0 || !c.BodyRemaining() {
+		c.current.ExpectsContinue = false // the client does not wait
+	}
+}
+
+// body is the body of the current request, without its framing.
+type body struct{ c *Conn }
+
+// Read returns a *wire.MalformedError when the body breaks a rule or comes too slowly, and io.ErrUnexpectedEOF when it
+// ends early.
+func (b body) Read(p []byte) (int, error) {
+	if err := b.c.sayContinue(); err != nil {
+		return 0, err
+	}
+	return b.c.readBody(p)
+}
+
+// continueLine is the interim answer to a client that waits for it (RFC 9110 §15.2.1).
+const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
+
+// sayContinue asks a client for the body that it holds back.
+func (c *Conn) sayContinue() error {
+	if !c.current.ExpectsContinue {
+		return nil
+	}
+	c.current.ExpectsContinue = false
+	if err := c.write([]byte(continueLine)); err != nil {
+		return errors.Join(ErrClientLeft, err)
+	}
+	return nil
+}
+
+// Head returns the head of the current request as it was received, until Serve returns.
+func (c *Conn) Head() []byte { return c.received }
+
+// IsSecure reports whether the client speaks TLS to us.
+func (c *Conn) IsSecure() bool {
+	_, secure := c.client.(*tls.Conn)
+	return secure
+}
 
 // BytesSent returns how many bytes were written to the client.
-func (c *Conn) BytesSent() int64 { return c.sent.Load() }
+func (c *Conn) BytesSent() int64 { return c.sent }
 
 // Note returns what a handler stored with SetNote, or nil.
 func (c *Conn) Note() any { return c.note }
@@ -108,22 +205,74 @@ func (c *Conn) Note() any { return c.note }
 // SetNote stores something for the handlers of later requests on the connection.
 func (c *Conn) SetNote(note any) { c.note = note }
 
-// notifyClose makes Close call f, once, instead of an earlier f. If the connection is closed already, f is not called.
-func (c *Conn) notifyClose(f func()) { c.onClose.Store(&f) }
+// Peer returns the IP address of the client as RemoteAddr has it, without a zone and with IPv4 as such; it is not valid if
+// the address is none of the Internet or names nobody. text is the address as text.
+func (c *Conn) Peer() (peer netip.Addr, text string) {
+	if !c.peerKnown {
+		c.peerKnown = true
+		if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+			c.peer = tcp.AddrPort().Addr().Unmap().WithZone("")
+		}
+		if c.peer.IsValid() {
+			c.peerText = c.peer.String()
+		}
+	}
+	return c.peer, c.peerText
+}
 
-// gone notifies the listener, and whoever called notifyClose.
-func (c *Conn) gone() {
-	c.release()
-	if f := c.onClose.Swap(nil); f != nil {
-		(*f)()
+// RemoteAddr returns the address of the client: the one that a PROXY protocol header names, an address without an IP if
+// it names nobody.
+func (c *Conn) RemoteAddr() net.Addr {
+	if named := c.proxy.client.Load(); named != nil {
+		return named
+	}
+	return c.client.RemoteAddr()
+}
+
+// PeerGone reports whether the client has closed or reset its side, without waiting and even when unread bytes precede
+// the close. A client that only half-closed looks the same. It costs one poll(2).
+func (c *Conn) PeerGone() bool { return c.closed.Load() || c.ask().Gone() }
+
+// unacknowledged is how many bytes the kernel holds that the client has not acknowledged.
+func (c *Conn) unacknowledged() int64 { return int64(c.ask().Unsent()) }
+
+// ask returns what answers questions about the socket.
+func (c *Conn) ask() *socket.Probe {
+	c.probing.Lock()
+	defer c.probing.Unlock()
+	if c.probe == nil {
+		c.probe = socket.NewProbe(c.client)
+	}
+	return c.probe
+}
+
+// NetConn returns the wrapped connection, whose bytes are not judged.
+func (c *Conn) NetConn() net.Conn { return c.client }
+
+// Upgrade ends HTTP on the connection for good, after a 101. What the client has sent early is read first. From then on
+// the caller sets deadlines, and Close is all that ends a Read.
+func (c *Conn) Upgrade() {
+	c.upgraded = true
+	c.conns.leaveAlone(c)
+	_ = c.client.SetDeadline(time.Time{})
+	if c.buffered() == 0 {
+		c.forget()
 	}
 }
 
-// Passthrough ends the judging for good: what follows an upgrade is not HTTP. Nothing is lost, bytes that arrived early
-// are read first. A handler calls it before fasthttp's Hijack; from then on the caller sets deadlines.
-func (c *Conn) Passthrough() {
-	if !c.passthrough.Swap(true) {
-		c.conns.remove(c) // nobody else may move its deadlines any more
-		_ = c.Conn.SetDeadline(time.Time{})
+// Read reads after Upgrade.
+func (c *Conn) Read(p []byte) (int, error) {
+	if n := c.takeUnread(p); n > 0 {
+		return n, nil
 	}
+	return c.client.Read(p)
 }
+
+// Write writes after Upgrade.
+func (c *Conn) Write(p []byte) (int, error) { return c.client.Write(p) }
+
+// SetReadDeadline is for connections after Upgrade.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.client.SetReadDeadline(t) }
+
+// SetWriteDeadline is for connections after Upgrade.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.client.SetWriteDeadline(t) }

@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/listen"
 	"wxgate/gateway/wire"
+	"wxgate/message"
 )
 
 const (
@@ -115,44 +114,59 @@ func TestAnHonestSlowBodyLives(t *testing.T) {
 	}
 }
 
-func TestPassthroughLiftsTheDeadlines(t *testing.T) {
+func TestAnUpgradeLiftsTheDeadlines(t *testing.T) {
 	t.Parallel()
 	client, inner := net.Pipe()
 	defer client.Close()
-	conn := listen.NewConn(inner, listen.Config{ReadHeader: 2 * short}.WithDefaults())
-	defer conn.Close()
-	go trickle(t, client, get+end, time.Microsecond)
-	buf := make([]byte, 1024)
-	if _, err := conn.Read(buf); err != nil {
-		t.Fatal(err)
+	type result struct {
+		n   int
+		err error
 	}
-	conn.Passthrough()
-	go trickle(t, client, "\x00", 3*short)
-	if n, err := conn.Read(buf); err != nil || n != 1 {
-		t.Errorf("got %d bytes, %v after %v, want the byte that came later than ReadHeader", n, err, 3*short)
+	got := make(chan result, 1)
+	cfg := listen.Config{ReadHeader: 2 * short, Idle: 2 * short}.WithDefaults()
+	go listen.ServeConn(inner, cfg, handler(func(c *listen.Conn) {
+		c.ReadRequest(new(message.Request))
+		c.Upgrade()
+		go trickle(t, client, "\x00", 3*short)
+		n, err := c.Read(make([]byte, 1024))
+		got <- result{n, err}
+	}))
+	trickle(t, client, get+end, time.Microsecond)
+	if r := <-got; r.err != nil || r.n != 1 {
+		t.Errorf("got %d bytes, %v after %v, want the byte that came later than ReadHeader", r.n, r.err, 3*short)
+	}
+}
+
+// writing serves requests with a body of these bytes, and returns how writing them ended.
+func writing(body []byte) (serve handler, ended <-chan error) {
+	ends := make(chan error, 1)
+	return func(c *listen.Conn) {
+		c.ReadRequest(new(message.Request))
+		_, err := c.WriteResponse(&message.Response{Status: 200, Body: body, Close: true})
+		ends <- err
+	}, ends
+}
+
+// wantTimeout checks that an answer ended because its client was too slow.
+func wantTimeout(t *testing.T, err error) {
+	t.Helper()
+	if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() || !errors.Is(err, listen.ErrClientLeft) {
+		t.Errorf("WriteResponse returned %v, want a timeout", err)
 	}
 }
 
 func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
-	body := bytes.Repeat([]byte("x"), 32<<20)
-	s := serve(t, listen.Config{WriteStall: short}, func(ctx *fasthttp.RequestCtx) {
-		_, err := ctx.Conn().Write(body)
-		ended <- err
-		ctx.SetConnectionClose()
-	})
-	conn := dial(t, s)
+	h, ended := writing(bytes.Repeat([]byte("x"), 32<<20))
+	conn := dial(t, serve(t, listen.Config{WriteStall: short}, h))
 	if _, err := io.WriteString(conn, get+end); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case err := <-ended:
-		if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() {
-			t.Errorf("Write returned %v, want a timeout", err)
-		}
+		wantTimeout(t, err)
 	case <-time.After(long):
-		t.Errorf("Write still waits after %v, want the end after %v", long, short)
+		t.Errorf("WriteResponse still waits after %v, want the end after %v", long, short)
 	}
 }
 
@@ -160,39 +174,35 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 	t.Parallel()
 	client, inner := net.Pipe()
 	defer client.Close()
-	conn := listen.NewConn(inner, listen.Config{WriteStall: 4 * short, WriteRate: 1}.WithDefaults())
-	defer conn.Close()
+	sent := make(chan int64, 1)
 	body := bytes.Repeat([]byte("x"), 128)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := conn.Write(body)
-		ended <- err
-	}()
+	h, ended := writing(body)
+	go listen.ServeConn(inner, listen.Config{WriteStall: 4 * short, WriteRate: 1}.WithDefaults(), handler(func(c *listen.Conn) {
+		h(c)
+		sent <- c.BytesSent()
+	}))
+	trickle(t, client, get+end, time.Microsecond)
 	tick := time.NewTicker(short)
 	defer tick.Stop()
-	for got := 0; got < len(body); got += 8 { // four times as long as WriteStall in all
+	got := int64(0)
+	for { // several times as long as WriteStall in all
 		<-tick.C
-		if _, err := io.CopyN(io.Discard, client, 8); err != nil {
-			t.Fatalf("reading after %d bytes: %v, want all %d", got, err, len(body))
+		n, err := io.CopyN(io.Discard, client, 8)
+		if got += n; err != nil {
+			break
 		}
 	}
-	if err := <-ended; err != nil || conn.BytesSent() != int64(len(body)) {
-		t.Errorf("Write: %v after %d bytes, want all %d", err, conn.BytesSent(), len(body))
+	if err, n := <-ended, <-sent; err != nil || n != got || got < int64(len(body)) {
+		t.Errorf("WriteResponse: %v after %d bytes of which %d came, want all", err, n, got)
 	}
 }
 
 // download reads an answer of many megabytes, piece bytes every 10 ms, for as long as it comes or until three of
-// cfg.WriteStall and a second have passed. It returns how Write ended, or nil while it still writes.
+// cfg.WriteStall and a second have passed. It returns how WriteResponse ended, or nil while it still writes.
 func download(t *testing.T, cfg listen.Config, piece int64) error {
 	t.Helper()
-	ended := make(chan error, 1)
-	body := bytes.Repeat([]byte("x"), 64<<20)
-	s := serve(t, cfg, func(ctx *fasthttp.RequestCtx) {
-		_, err := ctx.Conn().Write(body)
-		ended <- err
-		ctx.SetConnectionClose()
-	})
-	conn := dial(t, s)
+	h, ended := writing(bytes.Repeat([]byte("x"), 64<<20))
+	conn := dial(t, serve(t, cfg, h))
 	if _, err := io.WriteString(conn, get+end); err != nil {
 		t.Fatal(err)
 	}
@@ -217,15 +227,13 @@ func TestAClientThatReadsTooSlowlyIsCut(t *testing.T) {
 	t.Parallel()
 	// It takes something all the time, 400 KB a second of the 4 MB that it should.
 	err := download(t, listen.Config{WriteStall: 3 * short, WriteRate: 4 << 20}, 4<<10)
-	if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() {
-		t.Errorf("Write returned %v, want a timeout", err)
-	}
+	wantTimeout(t, err)
 }
 
 func TestAClientThatReadsFastEnoughLivesHoweverLongItTakes(t *testing.T) {
 	t.Parallel()
 	// It takes 800 KB a second, less in 10*short than the kernel's buffers hold.
 	if err := download(t, listen.Config{WriteStall: 10 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
-		t.Errorf("Write returned %v, want no end while it is read", err)
+		t.Errorf("WriteResponse returned %v, want no end while it is read", err)
 	}
 }

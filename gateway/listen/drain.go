@@ -52,6 +52,12 @@ func (l *Listener) Drain(ctx context.Context) error {
 	return err
 }
 
+// Abort cuts every connection that is left.
+func (l *Listener) Abort() { l.shared.conns.abort() }
+
+// Wait returns when no connection is being served.
+func (l *Listener) Wait() { l.serving.Wait() }
+
 // acceptRest turns new connections away, and waits until those that are established are accepted: closing a listening
 // socket resets them, unless another process holds it, too.
 func (l *Listener) acceptRest(ctx context.Context) {

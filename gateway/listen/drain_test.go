@@ -10,12 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/listen"
+	"wxgate/message"
 )
 
 // pausedListener accepts nothing until resume is closed.
@@ -57,9 +57,8 @@ func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
 	}
 	paused := &pausedListener{tcp.(*net.TCPListener), make(chan struct{}, 1), make(chan struct{})}
 	ln := listen.NewListener(paused, listen.DefaultConfig())
-	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetConnectionClose() }}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	go func() { served <- ln.Serve(closing(func() bool { return true })) }()
 	<-paused.waits
 	var clients []net.Conn
 	for range 50 {
@@ -93,6 +92,14 @@ func TestWhoHasConnectedIsServedBeforeTheListenerEnds(t *testing.T) {
 	}
 }
 
+// closing is a handler whose answers end their connection when last says so.
+func closing(last func() bool) handler {
+	return func(c *listen.Conn) {
+		c.ReadRequest(new(message.Request))
+		_, _ = c.WriteResponse(&message.Response{Status: 200, Close: last()})
+	}
+}
+
 // drainingServer serves until drain is called, whose answers from then on are the last ones.
 func drainingServer(t *testing.T, cfg listen.Config) (address string, drain func() <-chan error) {
 	t.Helper()
@@ -100,17 +107,10 @@ func drainingServer(t *testing.T, cfg listen.Config) (address string, drain func
 	if err != nil {
 		t.Fatal(err)
 	}
-	draining := make(chan struct{})
-	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-		select {
-		case <-draining:
-			ctx.SetConnectionClose()
-		default:
-		}
-	}}
-	go func() { _ = server.Serve(ln) }()
+	var draining atomic.Bool
+	go func() { _ = ln.Serve(closing(draining.Load)) }()
 	return ln.Addr().String(), func() <-chan error {
-		close(draining)
+		draining.Store(true)
 		drained := make(chan error, 1)
 		go func() { drained <- ln.Drain(context.Background()) }()
 		return drained
@@ -174,6 +174,26 @@ func TestAnIdleConnectionEndsInOrderWithItsListener(t *testing.T) {
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestAProxiedConnectionEndsWithItsListener has connections of a proxy that has named their clients and waits.
+func TestAProxiedConnectionEndsWithItsListener(t *testing.T) {
+	t.Parallel()
+	s := serveProxied(t, listen.Config{NextRequest: time.Millisecond, ReadHeader: time.Minute})
+	const named = "PROXY TCP4 192.0.2.7 10.0.0.1 8000 80\r\n"
+	fresh, used := dial(t, s), dial(t, s)
+	say(t, fresh, named)
+	say(t, used, named+get+end)
+	readAnswer(t, used)
+	start := time.Now()
+	if err := s.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > long {
+		t.Errorf("the drain took %v", took)
+	}
+	wantEnd(t, fresh)
+	wantEnd(t, used)
 }
 
 // ask sends a request and reads its answer.

@@ -1,7 +1,10 @@
 package listen
 
-// Asked reports whether the placeholder was read.
-func (c *Conn) Asked() bool { return c.asked }
+import (
+	"runtime"
+	"sync"
+	"weak"
+)
 
 // Bearable is the cap that a Listener makes of Config.MaxConns.
 func Bearable(want int) int { return bearable(want) }
@@ -10,7 +13,44 @@ func Bearable(want int) int { return bearable(want) }
 var Subscriber = subscriberOf
 
 // ProxyHeader reads a PROXY protocol header.
-var ProxyHeader = proxyHeader
+var ProxyHeader = parseProxyHeader
+
+// BufferBytes is the length of the buffer that the connection has, 0 when it has none.
+func (c *Conn) BufferBytes() int {
+	if c.buf == nil {
+		return 0
+	}
+	return len(c.buf.bytes)
+}
+
+// HeldBuffers returns a count of the buffers that somebody holds; those in the pool do not count. It must be called
+// before the listener serves.
+func (l *Listener) HeldBuffers() func() int {
+	var mu sync.Mutex
+	var made []func() (held bool)
+	pool := &l.shared.buffers
+	original := pool.New
+	pool.New = func() any {
+		b, _ := original().(*buffer)
+		mu.Lock()
+		defer mu.Unlock()
+		whole, bytes, lines := weak.Make(b), weak.Make(&b.bytes[0]), weak.Make(&b.lines[0])
+		made = append(made, func() bool { return whole.Value() != nil || bytes.Value() != nil || lines.Value() != nil })
+		return b
+	}
+	return func() (held int) {
+		runtime.GC() // the pool gives what it has to the collector
+		runtime.GC()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, isHeld := range made {
+			if isHeld() {
+				held++
+			}
+		}
+		return held
+	}
+}
 
 // WithDefaults fills the zero fields, so that a test names the limits that it is about.
 func (cfg Config) WithDefaults() Config {

@@ -3,36 +3,33 @@ package listen
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
+
+	"wxgate/socket"
 )
 
 // Give hands over a client: its socket, and what it has sent of a request that is not answered. Once it returns nil,
 // another process serves the client, and the client does not notice that we close our descriptor.
 type Give func(client net.Conn, begun []byte) error
 
-// errLeft ends a connection here that continues in another process. The server takes it for a silent end.
-var errLeft = io.EOF
-
 // wakeEvery is how often connections that wait for a request are woken to see whether they should leave.
 const wakeEvery = 20 * time.Millisecond
 
-// conns are the open connections of a listener that are read as HTTP.
+// conns are the open connections of a listener.
 type conns struct {
 	mu  sync.Mutex
-	all map[*Conn]struct{}
+	all map[*Conn]bool // whether they may be woken
 }
 
 func (s *conns) add(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
-		s.all = make(map[*Conn]struct{})
+		s.all = make(map[*Conn]bool)
 	}
-	s.all[c] = struct{}{}
+	s.all[c] = true
 }
 
 func (s *conns) remove(c *Conn) {
@@ -41,12 +38,32 @@ func (s *conns) remove(c *Conn) {
 	delete(s.all, c)
 }
 
+// leaveAlone ends the waking of a connection, whose deadlines nobody else moves from then on.
+func (s *conns) leaveAlone(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.all[c]; open {
+		s.all[c] = false
+	}
+}
+
 // wake interrupts the connections that wait for their client, so that they check whether they should leave.
 func (s *conns) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for c, may := range s.all {
+		if may {
+			_ = c.client.SetReadDeadline(time.Unix(1, 0))
+		}
+	}
+}
+
+// abort closes the sockets, below whatever their goroutines are doing.
+func (s *conns) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for c := range s.all {
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+		_ = c.client.Close()
 	}
 }
 
@@ -72,72 +89,46 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 	return nil
 }
 
-// Adopt takes over a connection that another process gave away, with what that had read of a request.
-func (l *Listener) Adopt(client net.Conn, begun []byte) *Conn {
+// Adopt serves a connection that another process gave away, with what that had read of a request.
+func (l *Listener) Adopt(client net.Conn, begun []byte, h Handler) {
 	release, _ := l.enter(client) // it was within the caps of that process
 	l.accepted.Add(1)
-	c := l.wrap(l.behindProxy(client), release)
-	c.reads.head = time.Time{} // it is between two requests
-	if p, ok := c.Conn.(*proxied); ok && len(begun) > 0 {
-		p.rest = begun
-		c.err = p.look()
-		return c
-	}
+	c := l.wrap(client, release)
+	c.reader.clock.head = time.Time{} // it is between two requests
 	c.keep(begun)
-	c.unseen = len(begun) > 0
-	return c
+	l.serve(c, h)
 }
 
 // wrap is newConn for a connection that can be woken.
 func (l *Listener) wrap(client net.Conn, release func()) *Conn {
 	var c *Conn
 	c = newConn(client, l.shared, func() { l.shared.conns.remove(c); release() })
+	c.proxy.awaited = l.isProxied(client)
 	l.shared.conns.add(c)
 	return c
 }
 
-// Give gives the connection away, after a request that was read completely and is not answered here. Only the reader of
-// the connection may call it, and then only Close.
+// Give gives the connection away, after a request that was read completely and is not answered here: begun is that
+// request. The goroutine that serves the connection may call it.
 func (c *Conn) Give(begun []byte) error {
 	give := c.shared.give.Load()
 	if give == nil {
 		return errors.New("there is nobody to take the connection")
 	}
-	client := c.Conn
-	begun = append(begun, c.rest...)
-	if p, ok := client.(*proxied); ok {
-		client, begun = p.Conn, append(p.begun(), begun...)
+	begun = append(begun, c.unread()...)
+	client := c.client
+	if plain, ok := client.(*socket.Conn); ok {
+		client = plain.TCPConn
 	}
-	if err := (*give)(client, begun); err != nil {
+	if err := (*give)(client, append(c.proxy.header(), begun...)); err != nil {
 		return err
 	}
 	c.left = true
 	return nil
 }
 
-// leaves ends the connection here, with c.err, if it should leave and is between two requests or in the middle of a
-// head: because it is given away, or because there is no next request and none is waited for.
+// leaves reports whether the connection ends here although it is open: because it is given away, or because there is no
+// next request and none is waited for. It is between two requests or in the middle of a head.
 func (c *Conn) leaves() bool {
-	switch {
-	case !c.judge.InHead():
-		return false
-	case c.shared.give.Load() != nil && c.Give(nil) == nil, c.drain.leaves.Load() && c.idle():
-		c.err = errLeft
-		return true
-	}
-	return false
-}
-
-// idle reports whether we have read nothing of a request yet.
-func (c *Conn) idle() bool {
-	return (c.reads.head.IsZero() || c.received.Load() == 0) && !c.judge.Started(c.rest)
-}
-
-// woken reports whether a wait was interrupted, and gets ready for the next one.
-func (c *Conn) woken(now time.Time) bool {
-	if !errors.Is(c.err, os.ErrDeadlineExceeded) || !now.Before(c.reads.deadline) {
-		return false
-	}
-	c.err, c.reads.deadline = nil, time.Time{}
-	return true
+	return c.shared.give.Load() != nil && c.Give(nil) == nil || c.drain.leaves.Load() && !c.started()
 }

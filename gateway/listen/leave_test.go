@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/listen"
+	"wxgate/message"
 )
 
 // heirs are two servers, of which the first gives its connections to the second.
@@ -25,7 +24,7 @@ type heirs struct {
 	servers       sync.WaitGroup
 }
 
-func newHeirs(t *testing.T, cfg listen.Config, handle fasthttp.RequestHandler) *heirs {
+func newHeirs(t *testing.T, cfg listen.Config, handle handler) *heirs {
 	t.Helper()
 	h := new(heirs)
 	for _, ln := range []**listen.Listener{&h.first, &h.second} {
@@ -34,16 +33,21 @@ func newHeirs(t *testing.T, cfg listen.Config, handle fasthttp.RequestHandler) *
 			t.Fatal(err)
 		}
 		*ln = made
-		server := &fasthttp.Server{Handler: handle, StreamRequestBody: true, CloseOnShutdown: true}
-		h.servers.Go(func() { _ = server.Serve(made) })
-		t.Cleanup(func() { _ = server.Shutdown() })
+		h.servers.Go(func() { _ = made.Serve(handle) })
 	}
+	t.Cleanup(func() {
+		_, _ = h.first.Close(), h.second.Close()
+		h.servers.Wait()
+		h.first.Abort()
+		h.first.Wait()
+		h.second.Abort()
+		h.second.Wait()
+	})
 	return h
 }
 
 // give passes a socket within the process as another process would get it: by a descriptor of its own.
-func (h *heirs) give(t *testing.T, handle fasthttp.RequestHandler) listen.Give {
-	server := &fasthttp.Server{Handler: handle, StreamRequestBody: true}
+func (h *heirs) give(handle handler) listen.Give {
 	return func(client net.Conn, begun []byte) error {
 		tcp, ok := client.(*net.TCPConn)
 		if !ok {
@@ -58,12 +62,7 @@ func (h *heirs) give(t *testing.T, handle fasthttp.RequestHandler) listen.Give {
 		if err != nil {
 			return err
 		}
-		adopted := h.second.Adopt(again, bytes.Clone(begun))
-		go func() {
-			if err := server.ServeConn(adopted); err != nil {
-				t.Logf("an adopted connection ended with %v", err)
-			}
-		}()
+		h.second.Adopt(again, bytes.Clone(begun), handle)
 		return nil
 	}
 }
@@ -102,17 +101,14 @@ func hear(t *testing.T, br *bufio.Reader) string {
 func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 	t.Parallel()
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	old := func(ctx *fasthttp.RequestCtx) {
-		if string(ctx.Path()) == "/slow" {
+	old := whole(func(_ *listen.Conn, req *message.Request, body string) string {
+		if string(req.Target) == "/slow" {
 			close(arrived)
 			<-finish
 		}
-		ctx.SetBodyString("old ")
-		if body := ctx.RequestBodyStream(); body != nil {
-			text, _ := io.ReadAll(body)
-			ctx.SetBodyString("old " + string(text))
-		}
-	}
+		return "old " + body
+	})
+	heir := whole(func(_ *listen.Conn, req *message.Request, _ string) string { return "new " + string(req.Target) })
 	h := newHeirs(t, listen.DefaultConfig(), old)
 	idle, fromIdle := h.dial(t)
 	say(t, idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -128,7 +124,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 	eventually(t, func() bool { return h.first.Stats().Open == 5 })
 	ended := make(chan error, 1)
 	go func() {
-		err := h.first.HandOver(h.give(t, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("new " + string(ctx.Path())) }))
+		err := h.first.HandOver(h.give(heir))
 		ended <- errors.Join(err, h.first.WaitLeft(t.Context()))
 	}()
 	eventually(t, func() bool { return h.second.Stats().Open == 3 })
@@ -158,7 +154,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 
 func TestAConnectionThatNobodyTakesStays(t *testing.T) {
 	t.Parallel()
-	h := newHeirs(t, listen.DefaultConfig(), func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("old") })
+	h := newHeirs(t, listen.DefaultConfig(), whole(func(*listen.Conn, *message.Request, string) string { return "old" }))
 	conn, br := h.dial(t)
 	say(t, conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	hear(t, br)
@@ -187,7 +183,7 @@ func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 	t.Parallel()
 	cfg := listen.DefaultConfig()
 	cfg.Proxied = func(netip.Addr) bool { return true }
-	address := func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString(ctx.RemoteAddr().String()) }
+	address := whole(func(c *listen.Conn, _ *message.Request, _ string) string { return c.RemoteAddr().String() })
 	h := newHeirs(t, cfg, address)
 	const header = "PROXY TCP4 203.0.113.7 192.0.2.1 4000 80\r\n"
 	nobody, fromNobody := h.dial(t)
@@ -208,7 +204,7 @@ func TestTheClientBehindAProxyKeepsItsAddress(t *testing.T) {
 	eventually(t, func() bool { return h.first.Stats().Open == 5 })
 	ended := make(chan error, 1)
 	go func() {
-		err := h.first.HandOver(h.give(t, address))
+		err := h.first.HandOver(h.give(address))
 		ended <- errors.Join(err, h.first.WaitLeft(t.Context()))
 	}()
 	if err := <-ended; err != nil {

@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// Listener accepts client connections and wraps them. It survives a shortage of descriptors or memory, which would end
-// the accept loop of fasthttp and with it the process.
+// Listener accepts client connections and serves them. It survives a shortage of descriptors or memory.
 type Listener struct {
 	net.Listener
-	shared *shared
-	done   chan struct{} // closed by Close
-	once   sync.Once
-	over   sync.Once // of the accept loop
+	shared  *shared
+	done    chan struct{} // closed by Close
+	once    sync.Once
+	serving sync.WaitGroup // goroutines of connections
 
 	clients  *addresses
 	open     atomic.Int64
@@ -30,7 +29,7 @@ type Listener struct {
 // Stats are the counts of a Listener since its start.
 type Stats struct {
 	Open     int64 // connections now
-	Accepted int64 // connections handed to the server
+	Accepted int64 // connections that were served
 	Refused  int64 // connections over Config.MaxConns or Config.MaxConnsPerAddr
 	Retries  int64 // Accept calls that failed for want of a resource and were repeated
 }
@@ -64,8 +63,7 @@ func (l *Listener) Stats() Stats {
 	return Stats{l.open.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
 }
 
-// Close ends Accept, and waits for refusals in progress (a second or two). The connections stay open: they belong to
-// the server.
+// Close ends Serve, and waits for refusals in progress (a second or two). The connections stay open.
 func (l *Listener) Close() error {
 	err := l.Listener.Close()
 	if errors.Is(err, net.ErrClosed) && (l.shared.give.Load() != nil || l.shared.drain.lingers.Load()) {
@@ -80,16 +78,32 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// Accept returns the next connection as a *Conn. It fails only when the listener was closed or is broken.
-func (l *Listener) Accept() (net.Conn, error) {
+// Serve serves every connection that comes, until Close. It fails when the listener is broken.
+func (l *Listener) Serve(h Handler) error {
 	l.shared.drain.accepts.Store(true)
+	for {
+		c, err := l.accept()
+		if err != nil {
+			close(l.shared.drain.ended)
+			if l.shared.give.Load() != nil {
+				<-l.done // the clients are still being handed over
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		l.serve(c, h)
+	}
+}
+
+func (l *Listener) serve(c *Conn, h Handler) { l.serving.Go(func() { c.serve(h) }) }
+
+// accept returns the next connection within the caps.
+func (l *Listener) accept() (*Conn, error) {
 	for {
 		client, err := l.acceptAgain()
 		if err != nil {
-			l.over.Do(func() { close(l.shared.drain.ended) })
-			if l.shared.give.Load() != nil {
-				<-l.done // the server must not mistake a hand-over for a failed listener
-			}
 			return nil, err
 		}
 		release, within := l.enter(client)
@@ -98,17 +112,15 @@ func (l *Listener) Accept() (net.Conn, error) {
 			continue
 		}
 		l.accepted.Add(1)
-		return l.wrap(l.behindProxy(client), release), nil
+		return l.wrap(client, release), nil
 	}
 }
 
-// behindProxy wraps a connection of a proxy so that it knows its client.
-func (l *Listener) behindProxy(client net.Conn) net.Conn {
+// isProxied reports whether a connection begins with a PROXY protocol header.
+func (l *Listener) isProxied(client net.Conn) bool {
 	from := l.shared.cfg.Proxied
-	if tcp, ok := client.RemoteAddr().(*net.TCPAddr); ok && from != nil && from(tcp.AddrPort().Addr().Unmap()) {
-		return &proxied{Conn: client}
-	}
-	return client
+	tcp, ok := client.RemoteAddr().(*net.TCPAddr)
+	return ok && from != nil && from(tcp.AddrPort().Addr().Unmap())
 }
 
 // enter counts a connection until release is called. within reports whether it is within both caps.

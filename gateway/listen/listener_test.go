@@ -17,17 +17,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
 
 	"wxgate/gateway/listen"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-	)
+	goleak.VerifyTestMain(m)
 }
 
 // failing fails its first Accept calls as accept(2) does.
@@ -55,23 +51,32 @@ func loopback(t *testing.T) net.Listener {
 	return ln
 }
 
-func TestAcceptSurvivesAShortageOfDescriptors(t *testing.T) {
+func TestServeSurvivesAShortageOfDescriptors(t *testing.T) {
 	t.Parallel()
 	errs := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 	tcp := loopback(t)
 	ln := listen.NewListener(&failing{tcp, errs}, listen.DefaultConfig())
+	served := make(chan error, 1)
+	go func() { served <- ln.Serve(handler(ok)) }()
 	client, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	conn, err := ln.Accept()
-	if err != nil {
-		t.Fatalf("Accept: %v, want a connection after %v", err, errs)
+	if got := oneAnswer(t, client); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Fatalf("got %q, want a connection that is served after %v", got, errs)
 	}
-	conn.Close()
-	if got := ln.Stats(); got != (listen.Stats{Accepted: 1, Retries: int64(len(errs))}) {
+	if got := ln.Stats(); got != (listen.Stats{Open: 1, Accepted: 1, Retries: int64(len(errs))}) {
 		t.Errorf("got %+v, want one accepted after %d retries", got, len(errs))
+	}
+	ln.Close()
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v after Close", err)
+	}
+	ln.Abort()
+	ln.Wait()
+	if got := ln.Stats().Open; got != 0 {
+		t.Errorf("%d connections are open after Abort", got)
 	}
 }
 
@@ -83,27 +88,23 @@ func TestCloseEndsAnAcceptThatRetries(t *testing.T) {
 	}
 	ln := listen.NewListener(&failing{loopback(t), errs}, listen.DefaultConfig())
 	ended := make(chan error, 1)
-	go func() {
-		_, err := ln.Accept()
-		ended <- err
-	}()
+	go func() { ended <- ln.Serve(handler(ok)) }()
 	ln.Close()
 	select {
 	case err := <-ended:
-		// fasthttp knows the end of a listener by this text.
-		if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "use of closed network connection") {
-			t.Errorf("Accept: %v, want %v", err, net.ErrClosed)
+		if err != nil {
+			t.Errorf("Serve: %v, want the orderly end", err)
 		}
 	case <-time.After(long):
-		t.Error("Accept still retries after Close")
+		t.Error("Serve still retries after Close")
 	}
 }
 
-func TestABrokenListenerEndsAccept(t *testing.T) {
+func TestABrokenListenerEndsServe(t *testing.T) {
 	t.Parallel()
 	ln := listen.NewListener(&failing{loopback(t), []error{syscall.EBADF}}, listen.DefaultConfig())
-	if _, err := ln.Accept(); !errors.Is(err, syscall.EBADF) {
-		t.Errorf("Accept: %v, want %v", err, syscall.EBADF)
+	if err := ln.Serve(handler(ok)); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("Serve: %v, want %v", err, syscall.EBADF)
 	}
 }
 
@@ -158,11 +159,10 @@ func TestPeerGoneSeesAClientThatLeft(t *testing.T) {
 	t.Parallel()
 	gone := make(chan bool, 2)
 	proceed := make(chan struct{})
-	s := serve(t, listen.Config{}, func(ctx *fasthttp.RequestCtx) {
-		conn := ctx.Conn().(*listen.Conn)
-		gone <- conn.PeerGone()
+	s := serve(t, listen.Config{}, func(c *listen.Conn) {
+		gone <- c.PeerGone()
 		<-proceed
-		eventually(t, conn.PeerGone)
+		eventually(t, c.PeerGone)
 		gone <- true
 	})
 	conn := dial(t, s)
@@ -180,14 +180,15 @@ func TestPeerGoneSeesAClientThatLeft(t *testing.T) {
 func TestAConnectionSpeaksOfTheCurrentRequest(t *testing.T) {
 	t.Parallel()
 	facts := make(chan string, 3)
-	s := serve(t, listen.Config{}, func(ctx *fasthttp.RequestCtx) {
-		c := ctx.Conn().(*listen.Conn)
-		facts <- fmt.Sprint(c.Requests(), c.HasBody(), c.BodyRemaining())
+	s := serve(t, listen.Config{}, func(c *listen.Conn) {
+		req, _, _ := read(c)
+		facts <- fmt.Sprintln(req.Method, req.Body != nil, c.BodyRemaining())
+		answer(c, 200, "")
 	})
 	exchange(t, dial(t, s), get+end+post+"Content-Length: 5\r\n\r\nhello"+get+end, true)
-	for _, want := range []string{"1 false false", "2 true false", "3 false false"} {
+	for _, want := range []string{"GET false false\n", "POST true false\n", "GET false false\n"} {
 		if got := <-facts; got != want {
-			t.Errorf("requests, has body, body remaining: got %s, want %s", got, want)
+			t.Errorf("method, has body, body remaining: got %s, want %s", got, want)
 		}
 	}
 }
@@ -196,10 +197,9 @@ func TestTLSIsJudgedAfterDecryption(t *testing.T) {
 	t.Parallel()
 	tcp := loopback(t)
 	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), listen.DefaultConfig())
-	fast := &fasthttp.Server{Handler: ok, ErrorHandler: answerFault, Logger: quiet{}}
 	served := make(chan struct{})
-	go func() { _ = fast.Serve(ln); close(served) }()
-	t.Cleanup(func() { _ = fast.Shutdown(); <-served })
+	go func() { _ = ln.Serve(handler(ok)); close(served) }()
+	t.Cleanup(func() { _ = ln.Close(); <-served; ln.Abort(); ln.Wait() })
 	conn, err := tls.Dial("tcp", tcp.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)

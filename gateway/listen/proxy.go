@@ -9,122 +9,55 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"wxgate/gateway/wire"
 )
 
-// proxied is a connection that begins with a PROXY protocol header (haproxy.org/download/3.2/doc/proxy-protocol.txt,
-// version 1 §2.1 and version 2 §2.2): from the first Read on its RemoteAddr is the client that the header names. The
-// header must be there; what else comes first is a *MalformedError.
-type proxied struct {
-	net.Conn
-	passed bool // the header has been read
-	rest   []byte
-	client atomic.Pointer[net.TCPAddr] // nil: not known yet, or the proxy itself; without an IP: the header names nobody
+// proxy is what is known of a connection from a PROXY protocol header (haproxy.org/download/3.2/doc/proxy-protocol.txt,
+// version 1 §2.1 and version 2 §2.2), with which it begins if it comes from a trusted proxy.
+type proxy struct {
+	awaited bool                        // the header must come first
+	read    bool                        // it has come
+	client  atomic.Pointer[net.TCPAddr] // nil: not known, or the proxy itself; without an IP: the header names nobody
 }
 
 // maxProxyHeader is the longest header that is accepted, in bytes: addresses take at most 216, TLVs with the names of a
 // certificate a few hundred.
 const maxProxyHeader = 4 << 10
 
-// Read reads the header first. There is no extra time for it: the deadline for the head of the first request applies.
-func (p *proxied) Read(b []byte) (int, error) {
-	for !p.passed {
-		if err := p.readHeader(); err != nil {
-			return 0, err
-		}
-	}
-	if len(p.rest) == 0 {
-		return p.Conn.Read(b)
-	}
-	n := copy(b, p.rest)
-	if p.rest = p.rest[n:]; len(p.rest) == 0 {
-		p.rest = nil
-	}
-	return n, nil
-}
-
-// readHeader reads once and checks whether the header is complete.
-func (p *proxied) readHeader() error {
-	if p.rest == nil {
-		p.rest = make([]byte, 0, 256)
-	}
-	if len(p.rest) == cap(p.rest) {
-		p.rest = append(p.rest, make([]byte, len(p.rest))...)[:len(p.rest)]
-	}
-	n, err := p.Conn.Read(p.rest[len(p.rest):cap(p.rest)])
-	p.rest = p.rest[:len(p.rest)+n]
-	if refused := p.look(); refused != nil || p.passed {
-		return refused
-	}
-	return err
-}
-
-// look judges what has arrived of the header.
-func (p *proxied) look() error {
-	length, client, good := proxyHeader(p.rest)
+// look judges b, what has arrived of the header, and returns its length once it is complete.
+func (p *proxy) look(b []byte) (length int, reason wire.Reason) {
+	length, client, good := parseProxyHeader(b)
 	switch {
 	case !good:
-		p.passed, p.rest = true, nil // Close discards what follows, which would otherwise reset our answer
-		return refuse(wire.ReasonProxy)
-	case length > 0:
-		switch {
-		case client.IsValid():
-			p.client.Store(net.TCPAddrFromAddrPort(client))
-		case !ofProxyItself(p.rest):
-			p.client.Store(new(net.TCPAddr))
-		}
-		p.passed, p.rest = true, p.rest[length:]
+		return 0, wire.ReasonProxy
+	case length == 0:
+		return 0, ""
+	case client.IsValid():
+		p.client.Store(net.TCPAddrFromAddrPort(client))
+	case !ofProxyItself(b):
+		p.client.Store(new(net.TCPAddr))
 	}
-	return nil
+	p.awaited, p.read = false, true
+	return length, ""
 }
 
-// begun returns what a new connection must begin with to be in the same state as this one.
-func (p *proxied) begun() []byte {
+// header is what a new connection must begin with to be in the same state as this one.
+func (p *proxy) header() []byte {
 	client := p.client.Load()
 	switch {
-	case !p.passed:
-		return p.rest
+	case !p.read:
+		return nil
 	case client == nil:
-		return append([]byte(proxySignature2+"\x20\x00\x00\x00"), p.rest...)
+		return []byte(proxySignature2 + "\x20\x00\x00\x00")
 	case client.IP == nil:
-		return append([]byte("PROXY UNKNOWN\r\n"), p.rest...)
+		return []byte("PROXY UNKNOWN\r\n")
 	}
 	family, addr := "TCP4", client.AddrPort().Addr().Unmap()
 	if addr.Is6() {
 		family = "TCP6"
 	}
-	header := fmt.Sprintf("PROXY %s %s %s %d %d\r\n", family, addr, addr, client.Port, client.Port)
-	return append([]byte(header), p.rest...)
-}
-
-// RemoteAddr returns the client that the header names, an address without an IP if it names nobody, and the proxy if
-// the connection is its own.
-func (p *proxied) RemoteAddr() net.Addr {
-	if client := p.client.Load(); client != nil {
-		return client
-	}
-	return p.Conn.RemoteAddr()
-}
-
-// NetConn returns the proxy's connection.
-func (p *proxied) NetConn() net.Conn { return p.Conn }
-
-// CloseWrite ends our side.
-func (p *proxied) CloseWrite() error {
-	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return p.Conn.Close()
-}
-
-// SyscallConn reaches the descriptor.
-func (p *proxied) SyscallConn() (syscall.RawConn, error) {
-	if raw, ok := p.Conn.(syscall.Conn); ok {
-		return raw.SyscallConn()
-	}
-	return nil, syscall.ENOTSUP
+	return fmt.Appendf(nil, "PROXY %s %s %s %d %d\r\n", family, addr, addr, client.Port, client.Port)
 }
 
 const (
@@ -133,9 +66,9 @@ const (
 	maxProxyLine    = 107 // §2.1, with CRLF
 )
 
-// proxyHeader reads the header at the beginning of b. length is 0 while it is incomplete. client is not valid if the
+// parseProxyHeader reads the header at the beginning of b. length is 0 while it is incomplete. client is not valid if the
 // header names none, as in the health checks of a proxy.
-func proxyHeader(b []byte) (length int, client netip.AddrPort, good bool) {
+func parseProxyHeader(b []byte) (length int, client netip.AddrPort, good bool) {
 	switch {
 	case begins(b, proxySignature1):
 		length, client, good = proxyLine(b)

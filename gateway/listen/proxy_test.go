@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"pgregory.net/rapid"
 
 	"wxgate/gateway/listen"
+	"wxgate/message"
 )
 
 const signature2 = "\r\n\r\n\x00\r\nQUIT\n"
@@ -32,7 +32,9 @@ const (
 func serveProxied(t *testing.T, cfg listen.Config) *server {
 	t.Helper()
 	cfg.Proxied = func(peer netip.Addr) bool { return peer.IsLoopback() }
-	return serve(t, cfg, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("from " + ctx.RemoteAddr().String()) })
+	return serve(t, cfg, whole(func(c *listen.Conn, _ *message.Request, _ string) string {
+		return "from " + c.RemoteAddr().String()
+	}))
 }
 
 const proxiedRequest = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

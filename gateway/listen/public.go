@@ -39,10 +39,8 @@ func NewPublic(reg prometheus.Registerer) *Public {
 }
 
 // Watch takes the counts from ln. It returns false and closes ln if Close was called before.
-func (p *Public) Watch(ln net.Listener) bool {
-	if strict, ok := ln.(*Listener); ok {
-		p.of.Store(strict)
-	}
+func (p *Public) Watch(ln *Listener) bool {
+	p.of.Store(ln)
 	if p.closed.Load() {
 		_ = ln.Close()
 		return false
@@ -50,12 +48,14 @@ func (p *Public) Watch(ln net.Listener) bool {
 	return true
 }
 
-// Close ends a server that was shut down just before it accepted: fasthttp does not know the listener until then and
-// would serve forever.
+// Close closes the listener, also one that is watched later: a gateway may be shut down just before it serves. It cuts
+// the connections that are left.
 func (p *Public) Close() error {
 	p.closed.Store(true)
 	if ln := p.of.Load(); ln != nil {
-		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+		err := ln.Close()
+		ln.Abort()
+		if !errors.Is(err, net.ErrClosed) {
 			return err
 		}
 	}

@@ -3,161 +3,282 @@ package listen
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"slices"
-	"sync/atomic"
+	"sync"
+	"time"
 
 	"wxgate/gateway/wire"
+	"wxgate/message"
+	"wxgate/socket"
 )
 
-// Read returns judged bytes, never beyond the end of the current message. After a refused request it always returns a
-// *MalformedError.
-func (c *Conn) Read(p []byte) (int, error) {
-	if c.passthrough.Load() {
-		return c.readRaw(p)
+const (
+	bufferBytes = 4 << 10  // of a buffer; one for a longer head grows
+	bufferLines = 32       // field lines that it has room for; more are allocated
+	chunkedRead = 16 << 10 // at most, in one read of a chunked body: what follows it must be kept
+
+	maxKeptBuffer = 4 * bufferBytes // the largest buffer that is used again
+)
+
+// buffer holds what a client sent: the head of the current request, and what came behind it. Only connections within a
+// request, or in the middle of a head, have one.
+type buffer struct {
+	bytes []byte
+	lines []message.Line
+}
+
+// reader judges what a client sends, and removes the framing of bodies.
+type reader struct {
+	client   net.Conn
+	cfg      *Config
+	buffers  *sync.Pool
+	judge    wire.Judge
+	buf      *buffer // nil: nothing was read
+	from, to int     // what of buf was not judged yet
+	head     int     // bytes of a complete head at the beginning of buf
+	content  []byte  // of the current body, judged and not yet delivered
+	received []byte  // the head of the current request
+	first    [1]byte // of a head, where there is no plain socket
+	clock    readClock
+	err      error                // how the client's side ended
+	fault    *wire.MalformedError // a broken rule: nothing more is read
+}
+
+// leaver decides whether a connection that waits for a request is to end instead.
+type leaver interface{ leaves() bool }
+
+func (r *reader) buffered() int { return r.to - r.from }
+
+func (r *reader) unread() []byte {
+	if r.buf == nil {
+		return nil
 	}
+	return r.buf.bytes[r.from:r.to]
+}
+
+// rewind prepares for the next head: what was read of it moves to the beginning of the buffer, and an empty buffer goes
+// back to the pool. Nothing may refer to the last request any more.
+func (r *reader) rewind() {
+	r.head, r.content = 0, nil
+	if r.buffered() == 0 {
+		r.forget()
+		return
+	}
+	r.to = copy(r.buf.bytes, r.unread())
+	r.from = 0
+	r.judge.Lend(r.buf.lines)
+}
+
+// takeBuffer takes an empty buffer from the pool.
+func (r *reader) takeBuffer() {
+	r.buf, _ = r.buffers.Get().(*buffer)
+	r.judge.Lend(r.buf.lines)
+}
+
+// lender lends the buffer of a reader, so that a connection that waits for a request has none.
+type lender struct{ *reader }
+
+func (l lender) Lend() []byte {
+	l.takeBuffer()
+	return l.buf.bytes
+}
+
+func (l lender) TakeBack() { l.forget() }
+
+// forget gives the buffer back.
+func (r *reader) forget() {
+	if r.buf != nil && len(r.buf.bytes) <= maxKeptBuffer {
+		r.buffers.Put(r.buf)
+	}
+	r.buf, r.from, r.to, r.received = nil, 0, 0, nil
+	r.judge.Lend(nil)
+}
+
+// room makes room for another read.
+func (r *reader) room() []byte {
+	if r.buf == nil {
+		r.takeBuffer()
+	}
+	if free := len(r.buf.bytes) - r.to; free < bufferBytes/4 {
+		grown := slices.Grow(r.buf.bytes, bufferBytes) // views of the old one stay valid
+		r.buf.bytes = grown[:cap(grown)]
+	}
+	return r.buf.bytes[r.to:]
+}
+
+// keep puts what was read elsewhere into the buffer.
+func (r *reader) keep(b []byte) {
+	for len(b) > 0 {
+		n := copy(r.room(), b)
+		r.to += n
+		b = b[n:]
+	}
+}
+
+// readByte reads the first byte of a head, and puts it where the others will follow.
+func (r *reader) readByte() (int, error) {
+	n, err := r.client.Read(r.first[:])
+	if n > 0 {
+		copy(r.room(), r.first[:])
+	}
+	return n, err
+}
+
+// judgeHead reports whether what was read begins with a complete head. One that breaks a rule sets fault.
+func (r *reader) judgeHead() (complete bool) {
+	n, reason := r.judge.Head(r.unread())
+	if reason != "" {
+		r.refuse(reason)
+		return false
+	}
+	r.head = n
+	return n > 0
+}
+
+// takeHead makes req the request whose head is complete. The part of its body that has come is judged at once.
+func (r *reader) takeHead(req *message.Request) wire.Connection {
+	r.received = r.unread()[:r.head]
+	connection := r.judge.Request(r.received, req)
+	r.from += r.head
+	r.clock.nextBody()
+	r.unframe()
+	return connection
+}
+
+// refuse ends reading.
+func (r *reader) refuse(reason wire.Reason) { r.fault = &wire.MalformedError{Reason: reason} }
+
+// unframe judges what was read of the body, and joins the content in it.
+func (r *reader) unframe() {
+	for r.buffered() > 0 && r.BodyRemaining() && r.fault == nil {
+		data, n, reason := r.judge.Body(r.unread())
+		if reason != "" {
+			r.refuse(reason)
+		}
+		if len(r.content) == 0 {
+			r.content = data
+		} else {
+			r.content = append(r.content, data...) // moves it over framing, which is done with
+		}
+		if r.from += n; n == 0 {
+			return
+		}
+	}
+}
+
+// BodyRemaining reports whether a part of the current request has not arrived yet, or cannot: a rule is broken.
+func (r *reader) BodyRemaining() bool { return !r.judge.InHead() }
+
+// readBody reads content. io.EOF comes with the last of it, or alone.
+func (r *reader) readBody(p []byte) (n int, err error) {
 	for len(p) > 0 {
 		switch {
-		case c.ok > 0:
-			return c.deal(p), nil
-		case c.fault.Load() != nil:
-			return c.last(p, c.fault.Load())
-		case c.unseen:
-			c.ok, c.unseen = c.look(c.rest), false
-		case c.err != nil:
-			if err := c.ended(); err != nil {
-				return c.last(p, err)
-			}
-		case len(c.rest) > 0:
-			c.receiveMore()
+		case len(r.content) > 0:
+			n = copy(p, r.content)
+			r.content = r.content[n:]
+			return n, r.endOfBody()
+		case !r.BodyRemaining():
+			return 0, io.EOF
+		case r.fault != nil:
+			return 0, r.fault
+		case r.err != nil:
+			return 0, r.endWithinBody()
+		case r.buffered() > 0 || r.judge.InTrailers():
+			r.to += r.fill(r.room(), nil)
+			r.unframe()
 		default:
-			if n := c.receive(p); n > 0 {
-				return n, nil
+			if n = r.readInto(p); n > 0 {
+				return n, r.endOfBody()
 			}
 		}
 	}
 	return 0, nil
 }
 
-// receive reads from the client into p. What may pass stays there and is the result; the rest is kept for later.
-func (c *Conn) receive(p []byte) (pass int) {
-	n := c.fill(p)
-	pass = c.look(p[:n])
-	c.keep(p[pass:n])
-	c.unseen = c.nextBegins(pass)
-	return pass
-}
-
-// receiveMore appends to the rest, which is an incomplete head or trailer section.
-func (c *Conn) receiveMore() {
-	c.rest = slices.Grow(c.rest, bufferBytes/4)
-	n := c.fill(c.rest[len(c.rest):cap(c.rest)])
-	c.rest = c.rest[:len(c.rest)+n]
-	c.unseen = n > 0
-}
-
-// deal passes on as many judged bytes as fit.
-func (c *Conn) deal(p []byte) int {
-	n := copy(p, c.rest[:c.ok])
-	c.ok -= n
-	c.rest = c.rest[n:]
-	c.unseen = c.ok == 0 && c.nextBegins(n)
-	if len(c.rest) == 0 {
-		c.forget()
+// endOfBody is io.EOF when the body has ended and was delivered.
+func (r *reader) endOfBody() error {
+	if len(r.content) == 0 && !r.BodyRemaining() {
+		return io.EOF
 	}
+	return nil
+}
+
+// readInto reads content into p, and joins it there. What follows in the same read is kept.
+func (r *reader) readInto(p []byte) (n int) {
+	if left := r.judge.Left(); left > 0 {
+		p = p[:min(int64(len(p)), left)]
+	} else {
+		p = p[:min(len(p), chunkedRead)]
+	}
+	got := p[:r.fill(p, nil)]
+	for len(got) > 0 && r.BodyRemaining() {
+		data, used, reason := r.judge.Body(got)
+		n += copy(p[n:], data)
+		if reason != "" {
+			r.refuse(reason)
+			return n
+		}
+		if got = got[used:]; used == 0 {
+			break
+		}
+	}
+	r.keep(got)
 	return n
 }
 
-// nextBegins reports whether the rest, after pass bytes, starts a message that was not judged yet.
-func (c *Conn) nextBegins(pass int) bool {
-	return pass > 0 && len(c.rest) > 0 && c.judge.InHead() && c.fault.Load() == nil
-}
-
-// look has the judge look at b, and publishes what other goroutines may read.
-func (c *Conn) look(b []byte) (pass int) {
-	pass, reason := c.judge.Pass(b)
-	if reason != "" {
-		c.fault.Store(refuse(reason))
-	}
-	if heads := c.judge.Heads(); heads != c.requests.Load() {
-		c.requests.Store(heads)
-		c.hasBody.Store(c.judge.HasBody())
-		c.reads.nextBody()
-	}
-	publish(&c.inMessage, !c.judge.InHead())
-	publish(&c.awaitsBody, c.judge.AwaitsBody())
-	return pass
-}
-
-// publish stores what has changed only: a load is cheaper than a store.
-func publish(flag *atomic.Bool, now bool) {
-	if flag.Load() != now {
-		flag.Store(now)
+// fill reads once, within the time for what is being waited for: into p, or, if p is nil, into a buffer of its own. It
+// returns 0 when the client's side has ended, and err says how; or when l wants to leave.
+func (r *reader) fill(p []byte, l leaver) (n int) {
+	for {
+		asked := r.setDeadline()
+		if l != nil && l.leaves() { // after the deadline is set: wake asks us to leave before it moves the deadline
+			return 0
+		}
+		if n, r.err = r.read(p); r.BodyRemaining() {
+			r.clock.waited += time.Since(asked)
+			r.clock.body += int64(n)
+		}
+		switch {
+		case n > 0:
+			r.err = nil // an end comes again
+			return n
+		case r.err != nil && !r.woken(time.Now()):
+			return 0
+		}
 	}
 }
 
-// last returns err, and before that the placeholder if the server expects a section, not its silent absence.
-func (c *Conn) last(p []byte, err error) (int, error) {
-	silent := c.judge.InHead() && c.fault.Load() == nil
-	if c.judge.InBody() || silent || c.asked {
-		return 0, err
+// read reads into p or, without one, the begin of a head.
+func (r *reader) read(p []byte) (int, error) {
+	if p != nil {
+		return r.client.Read(p)
 	}
-	c.asked = true
-	p[0] = placeholder
-	return 1, nil
+	if plain, ok := r.client.(*socket.Conn); ok {
+		return plain.ReadInto(lender{r})
+	}
+	return r.readByte()
 }
 
-// ended says what the end of the client's side means: a silent connection just ends, half a request that was too slow
-// is refused (then the error is nil and the fault is set), and half a body is never a clean end.
-func (c *Conn) ended() error {
-	timeout, inHead := errors.Is(c.err, os.ErrDeadlineExceeded), c.judge.InHead()
-	var malformed *wire.MalformedError
+// endWithinBody says what the end of the client's side means within a body: one that was too slow is refused, and half a
+// body is never a clean end.
+func (r *reader) endWithinBody() error {
 	switch {
-	case c.left:
-		return errLeft
-	case errors.As(c.err, &malformed): // before the first request
-		c.fault.Store(malformed)
-		return nil
-	case timeout && !inHead:
-		c.fault.Store(refuse(wire.ReasonSlowBody))
-		return nil
-	case timeout && c.judge.Started(c.rest):
-		c.fault.Store(refuse(wire.ReasonSlowHead))
-		return nil
-	case timeout:
-		return io.EOF
-	case errors.Is(c.err, io.EOF) && !inHead:
+	case errors.Is(r.err, os.ErrDeadlineExceeded):
+		r.refuse(wire.ReasonSlowBody)
+		return r.fault
+	case errors.Is(r.err, io.EOF):
 		return io.ErrUnexpectedEOF
 	}
-	return c.err
+	return r.err
 }
 
-func (c *Conn) keep(b []byte) {
-	if len(b) == 0 {
-		return
+// takeUnread gives what was read and not judged.
+func (r *reader) takeUnread(p []byte) int {
+	n := copy(p, r.unread())
+	if r.from += n; r.buffered() == 0 {
+		r.forget()
 	}
-	if c.buf == nil {
-		c.buf = c.buffers.Get().(*[]byte)
-		c.rest = (*c.buf)[:0]
-	}
-	c.rest = append(c.rest, b...)
-}
-
-func (c *Conn) forget() {
-	c.buffers.Put(c.buf)
-	c.buf, c.rest = nil, nil
-}
-
-// readRaw returns what was kept, then what the client sends.
-func (c *Conn) readRaw(p []byte) (int, error) {
-	if len(c.rest) > 0 {
-		n := copy(p, c.rest)
-		if c.rest = c.rest[n:]; len(c.rest) == 0 {
-			c.forget()
-		}
-		return n, nil
-	}
-	n, err := c.Conn.Read(p)
-	c.received.Add(int64(n))
-	return n, err
+	return n
 }

@@ -1,12 +1,8 @@
 package listen
 
 import (
-	"errors"
 	"net"
-	"strings"
 	"time"
-
-	"wxgate/gateway/wire"
 )
 
 const (
@@ -34,35 +30,13 @@ func (l *Listener) refuse(client net.Conn, release func()) {
 }
 
 func (l *Listener) tell(client net.Conn, release func()) {
-	cfg := l.shared.cfg
-	cfg.Linger, cfg.LingerBytes = refusalLinger, refusalBytes
-	s := &shared{cfg: cfg}
-	s.buffers.New = l.shared.buffers.New
+	defer release()
 	answer := []byte(refusal)
-	if cfg.TooManyConnections != nil {
-		answer = cfg.TooManyConnections()
+	if l.shared.cfg.TooManyConnections != nil {
+		answer = l.shared.cfg.TooManyConnections()
 	}
-	c := newConn(client, s, release)
-	c.fault.Store(refuse(wire.ReasonTooMany))
 	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // the TLS handshake comes first
 	_, _ = client.Write(answer)
-	_ = c.Close()
+	l.shared.linger(client, refusalLinger, refusalBytes)
+	_ = client.Close()
 }
-
-// Fault returns the MalformedError that caused err, which the server got when reading conn, or nil if the cause was
-// another. fasthttp wraps some errors in a type that errors.As cannot unwrap (ErrBrokenChunk); then the text decides.
-func Fault(conn net.Conn, err error) *wire.MalformedError {
-	var m *wire.MalformedError
-	if err == nil || errors.As(err, &m) {
-		return m
-	}
-	if c, ok := conn.(*Conn); ok {
-		if m = c.fault.Load(); m != nil && strings.Contains(err.Error(), m.Error()) {
-			return m
-		}
-	}
-	return nil
-}
-
-// refuse returns the error for a broken rule.
-func refuse(r wire.Reason) *wire.MalformedError { return &wire.MalformedError{Reason: r} }

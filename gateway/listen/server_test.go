@@ -1,6 +1,7 @@
 package listen_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,65 +12,94 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"wxgate/gateway/listen"
 	"wxgate/gateway/wire"
 	"wxgate/gateway/wire/wiretest"
+	"wxgate/message"
 )
 
-// server is a real fasthttp server behind a Listener.
+// handler serves requests with a function, and answers a broken rule with its name.
+type handler func(c *listen.Conn)
+
+func (h handler) Serve(c *listen.Conn)                              { h(c) }
+func (h handler) Refuse(c *listen.Conn, fault *wire.MalformedError) { answerFault(c, fault) }
+
+// answerFault is what a gateway does with a verdict.
+func answerFault(c *listen.Conn, err error) {
+	var fault *wire.MalformedError
+	if errors.As(err, &fault) {
+		answer(c, fault.Status(), string(fault.Reason))
+		return
+	}
+	answer(c, 599, "not a verdict: "+err.Error())
+}
+
+func answer(c *listen.Conn, status int, body string) {
+	_, _ = c.WriteResponse(&message.Response{Status: status, Body: []byte(body), Length: -1})
+}
+
+// read reads the request that has come on c, whole.
+func read(c *listen.Conn) (req message.Request, body string, err error) {
+	c.ReadRequest(&req)
+	b, err := readBody(req.Body, 4096)
+	return req, string(b), err
+}
+
+// whole is a handler for requests that come whole, which answers 200 with the text.
+func whole(text func(c *listen.Conn, req *message.Request, body string) string) handler {
+	return func(c *listen.Conn) {
+		req, body, err := read(c)
+		if err != nil {
+			answerFault(c, err)
+			return
+		}
+		answer(c, 200, text(c, &req, body))
+	}
+}
+
+func ok(c *listen.Conn) {
+	whole(func(*listen.Conn, *message.Request, string) string { return "fine" })(c)
+}
+
+// server is a Listener that serves.
 type server struct {
 	*listen.Listener
-	handled  atomic.Int64 // requests that the handler saw
-	desynced atomic.Int64 // of them, those that the connection did not pass
+
+	handled atomic.Int64 // requests that were answered with 200
 }
 
-func serve(t *testing.T, cfg listen.Config, handler fasthttp.RequestHandler) *server {
-	t.Helper()
-	return serveWith(t, cfg, &fasthttp.Server{Handler: handler})
-}
-
-// serveWith runs a server that is set up in part; it counts what its Handler sees.
-func serveWith(t *testing.T, cfg listen.Config, fast *fasthttp.Server) *server {
+func serve(t *testing.T, cfg listen.Config, h handler) *server {
 	t.Helper()
 	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg.WithDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &server{Listener: ln}
-	handler := fast.Handler
-	fast.ReadBufferSize, fast.ErrorHandler, fast.Logger = 16<<10, answerFault, quiet{}
-	fast.Handler = func(ctx *fasthttp.RequestCtx) {
-		s.handled.Add(1)
-		if ctx.Conn().(*listen.Conn).Requests() != ctx.ConnRequestNum() {
-			s.desynced.Add(1)
-		}
-		handler(ctx)
-	}
 	var served sync.WaitGroup
-	served.Go(func() { _ = fast.Serve(ln) })
+	served.Go(func() {
+		if err := ln.Serve(h); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
 	t.Cleanup(func() {
-		_ = fast.Shutdown()
+		_ = ln.Close()
 		served.Wait()
+		ln.Abort()
+		ln.Wait()
 	})
 	return s
 }
 
-type quiet struct{}
-
-func (quiet) Printf(string, ...any) {}
-
-// answerFault is what a gateway's ErrorHandler does with a verdict.
-func answerFault(ctx *fasthttp.RequestCtx, err error) {
-	if fault := listen.Fault(ctx.Conn(), err); fault != nil {
-		ctx.Error(string(fault.Reason), fault.Status())
-		return
-	}
-	ctx.Error("not a verdict: "+err.Error(), 599)
+// serveCounted serves requests that come whole with "fine", and counts them.
+func serveCounted(t *testing.T) *server {
+	t.Helper()
+	var s *server
+	s = serve(t, listen.Config{}, whole(func(*listen.Conn, *message.Request, string) string {
+		s.handled.Add(1)
+		return "fine"
+	}))
+	return s
 }
-
-func ok(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("fine") }
 
 func dial(t *testing.T, s *server) *net.TCPConn {
 	t.Helper()
@@ -103,19 +133,16 @@ func exchange(t *testing.T, conn *net.TCPConn, in string, half bool) string {
 	return string(answer)
 }
 
-func TestFasthttpAnswersARefusedRequestInTurnAndCloses(t *testing.T) {
+func TestARefusedRequestIsAnsweredInTurnAndCloses(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", get + end} {
-		s, frugal := serve(t, listen.Config{}, ok), serveWith(t, listen.Config{}, &fasthttp.Server{Handler: ok, ReduceMemoryUsage: true})
-		for i, c := range wiretest.All() {
+		s := serveCounted(t)
+		for _, c := range wiretest.All() {
 			if c.Want == "" {
 				continue
 			}
-			if i%2 == 1 {
-				s, frugal = frugal, s
-			}
 			seen, v := s.handled.Load(), verdictOn(t, 64<<10, before+c.In())
-			handled := int(v.requests)
+			handled := v.count
 			if v.inBody {
 				handled-- // its head passed, its body did not
 			}
@@ -137,56 +164,46 @@ func TestFasthttpAnswersARefusedRequestInTurnAndCloses(t *testing.T) {
 	}
 }
 
-func TestFasthttpServesAGoodRequest(t *testing.T) {
+func TestAGoodRequestIsServed(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", get + end} {
-		s := serve(t, listen.Config{}, ok)
+		s := serveCounted(t)
 		for _, c := range wiretest.All() {
 			if c.Want != "" {
 				continue
 			}
-			seen, desynced := s.handled.Load(), s.desynced.Load()
-			v := verdictOn(t, 64<<10, before+c.In())
-			want := int64(v.requests)
-			if v.inBody {
-				want--
+			seen := s.handled.Load()
+			want, _ := naively(before+c.Pass, 1000)
+			if want.inBody {
+				want.count--
 			}
 			answer := exchange(t, dial(t, s), before+c.In(), true)
-			if got := s.handled.Load() - seen; got != want || s.desynced.Load() != desynced {
-				t.Errorf("%s: handled %d requests (%d out of step), want %d; input %q, answer %q",
-					c.Name, got, s.desynced.Load()-desynced, want, c.In(), answer)
+			if got := s.handled.Load() - seen; got != int64(want.count) {
+				t.Errorf("%s: handled %d requests, want %d; input %q, answer %q", c.Name, got, want.count, c.In(), answer)
 			}
 		}
 	}
 }
 
-// TestAStreamedBodyNeverEndsWellWhenItsFramingIsBroken guards against fasthttp, which takes a bare io.EOF between two
-// chunks, or before the trailers, for the end of the body.
-func TestAStreamedBodyNeverEndsWellWhenItsFramingIsBroken(t *testing.T) {
+func TestABodyNeverEndsWellWhenItsFramingIsBroken(t *testing.T) {
 	t.Parallel()
 	ends := make(chan error, 1)
-	s := serveWith(t, listen.Config{}, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
-		var err error
-		if body := ctx.RequestBodyStream(); body != nil {
-			_, err = io.Copy(io.Discard, body)
-		}
+	s := serve(t, listen.Config{}, func(c *listen.Conn) {
+		_, _, err := read(c)
 		ends <- err
-	}})
+		answer(c, 200, "")
+	})
 	for _, c := range wiretest.Bodies() {
-		if v := verdictOn(t, 64<<10, c.In()); v.requests != 1 {
+		v := verdictOn(t, 64<<10, c.In())
+		if v.count != 1 {
 			continue
 		}
-		broken := verdictOn(t, 64<<10, c.In()).inBody
-		exchange(t, dial(t, s), c.In(), true)
-		select {
-		case err := <-ends:
-			if (err != nil) != broken {
-				t.Errorf("%s: the body ended with %v, want an error %v; input %q", c.Name, err, broken, c.In())
-			}
-		default: // a short body fasthttp reads before the handler, and refuses itself
-			if !broken {
-				t.Errorf("%s: no handler ran; input %q", c.Name, c.In())
-			}
+		answer := exchange(t, dial(t, s), c.In(), true)
+		if err := <-ends; (err != nil) != v.inBody {
+			t.Errorf("%s: the body ended with %v, want an error %v; input %q", c.Name, err, v.inBody, c.In())
+		}
+		if closes := strings.Contains(answer, "Connection: close"); v.inBody && !closes {
+			t.Errorf("%s: got %q, want the end of the connection", c.Name, answer)
 		}
 	}
 }
@@ -203,50 +220,82 @@ func TestAClientThatStillSendsReadsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestABodyThatIsTooLargeIsAnswered(t *testing.T) {
+// TestAClientThatDoesNotWaitForTheLastAnswerReadsIt has more requests behind one that ends the connection.
+func TestAClientThatDoesNotWaitForTheLastAnswerReadsIt(t *testing.T) {
 	t.Parallel()
 	s := serve(t, listen.Config{}, ok)
-	const length = 8 << 20 // over fasthttp's 4 MiB
-	in := post + fmt.Sprintf("Content-Length: %d\r\n\r\n", length) + strings.Repeat("x", length)
+	in := get + "Connection: close\r\n\r\n" + strings.Repeat(get+end, 10000)
 	answer := exchange(t, dial(t, s), in, true)
-	if !strings.Contains(answer, "body size exceeds the given limit") {
-		t.Errorf("got %q, want the answer of the ErrorHandler", answer)
+	if strings.Count(answer, "HTTP/1.1 ") != 1 || !strings.HasSuffix(answer, "fine") {
+		t.Errorf("got %q, want one answer", answer)
+	}
+}
+
+func TestABodyThatNobodyReadsIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := serve(t, listen.Config{}, func(c *listen.Conn) {
+		c.ReadRequest(new(message.Request))
+		answer(c, 413, "too large")
+	})
+	const length = 8 << 20
+	in := post + fmt.Sprintf("Content-Length: %d\r\n\r\n", length) + strings.Repeat("x", length)
+	got := exchange(t, dial(t, s), in, true)
+	if !strings.HasPrefix(got, "HTTP/1.1 413 ") || !strings.HasSuffix(got, "too large") || !strings.Contains(got, "Connection: close") {
+		t.Errorf("got %q, want the answer of the handler", got)
 	}
 }
 
 func TestAnUpgradeLosesNoByte(t *testing.T) {
 	t.Parallel()
-	s := serve(t, listen.Config{}, func(ctx *fasthttp.RequestCtx) {
-		conn := ctx.Conn().(*listen.Conn)
-		ctx.SetStatusCode(fasthttp.StatusSwitchingProtocols)
-		conn.Passthrough()
-		ctx.Hijack(func(c net.Conn) { _, _ = io.Copy(c, c) })
+	s := serve(t, listen.Config{}, func(c *listen.Conn) {
+		c.ReadRequest(new(message.Request))
+		_, _ = c.WriteResponse(&message.Response{Status: 101, Upgrade: "websocket"})
+		c.Upgrade()
+		_, _ = io.Copy(c, c)
 	})
 	const early, late = "\x81\x05hello", "\x00\r\nnot http\n"
-	conn := dial(t, s)
-	upgrade := get + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + early
-	if _, err := io.WriteString(conn, upgrade); err != nil {
-		t.Fatal(err)
-	}
-	answer := exchange(t, conn, late, true)
-	if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || !strings.HasSuffix(answer, "\r\n\r\n"+early+late) {
-		t.Errorf("got %q, want 101 and the echo of %q", answer, early+late)
+	for _, early := range []string{early, strings.Repeat(early, 10000), ""} {
+		conn := dial(t, s)
+		upgrade := get + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + early
+		if _, err := io.WriteString(conn, upgrade); err != nil {
+			t.Fatal(err)
+		}
+		answer := exchange(t, conn, late, true)
+		if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || !strings.HasSuffix(answer, "\r\n\r\n"+early+late) {
+			t.Errorf("got %q, want 101 and the echo of %q", answer, early+late)
+		}
 	}
 }
 
-// TestARequestForgedFromAnUnreadBodyIsNoticed shows what Requests is for: fasthttp does not drain a streamed body that
-// its handler left, and takes the rest of it for the next request.
-func TestARequestForgedFromAnUnreadBodyIsNoticed(t *testing.T) {
+// TestAnUnreadBodyIsNoRequest has a request within a body of which the handler reads one byte.
+func TestAnUnreadBodyIsNoRequest(t *testing.T) {
 	t.Parallel()
-	s := serveWith(t, listen.Config{}, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
-		if body := ctx.RequestBodyStream(); body != nil {
-			_, _ = io.ReadFull(body, make([]byte, 1))
+	var served atomic.Int64
+	s := serve(t, listen.Config{}, func(c *listen.Conn) {
+		var req message.Request
+		c.ReadRequest(&req)
+		served.Add(1)
+		if req.Body != nil {
+			_, _ = io.ReadFull(req.Body, make([]byte, 1))
 		}
-	}})
+		answer(c, 200, string(req.Target))
+	})
 	evil := "xGET /evil HTTP/1.1\r\nHost: h\r\n\r\n"
-	in := fmt.Sprintf("%s%x\r\n%s\r\n0\r\n\r\n", chunkedHead, len(evil), evil)
-	answer := exchange(t, dial(t, s), in, true)
-	if got := s.desynced.Load(); got != 1 {
-		t.Errorf("got %d requests out of step, want the forged one; input %q, answer %q", got, in, answer)
+	for name, c := range map[string]struct {
+		in   string
+		want int64
+	}{
+		"chunked":                 {fmt.Sprintf("%s%x\r\n%s\r\n0\r\n\r\n", chunkedHead, len(evil), evil), 1},
+		"chunked and a request":   {fmt.Sprintf("%s%x\r\n%s\r\n0\r\n\r\n%s", chunkedHead, len(evil), evil, get+end), 2},
+		"with a length":           {fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", post, len(evil), evil), 1},
+		"with a length and more":  {fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s%s", post, len(evil), evil, get+end), 2},
+		"longer than the buffer":  {fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", post, 1000*len(evil), strings.Repeat(evil, 1000)), 1},
+		"longer and not complete": {fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", post, 1001*len(evil), strings.Repeat(evil, 1000)), 1},
+	} {
+		served.Store(0)
+		got := exchange(t, dial(t, s), c.in, true)
+		if served.Load() != c.want || strings.Count(got, "HTTP/1.1 200 ") != int(c.want) || strings.Contains(got, "evil") {
+			t.Errorf("%s: served %d requests, want %d; answer %q", name, served.Load(), c.want, got)
+		}
 	}
 }

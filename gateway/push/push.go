@@ -7,16 +7,17 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
 
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/message"
 	"wxgate/upstream"
 )
 
@@ -99,20 +100,17 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 // WeChat will retry.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
 	return r.deliveries.deliverOnce(m.id, func() error {
-		req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-		defer fasthttp.ReleaseRequest(req)
-		defer fasthttp.ReleaseResponse(resp)
-		req.Header.SetMethod(fasthttp.MethodPost)
-		req.Header.SetRequestURI(Path)
-		req.Header.SetContentType("application/json")
-		req.Header.Set(answer.HeaderRequestID, requestID)
-		req.SetBody(m.json)
+		req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
+		req.Fields.Add("Content-Type", "application/json")
+		req.Fields.Add(answer.HeaderRequestID, requestID)
+		var resp message.Response
 		ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
 		defer cancel()
-		if _, err := to.Do(ctx, req, resp, 0); err != nil {
+		if _, err := to.Do(ctx, &req, &resp, 0); err != nil {
 			return err
 		}
-		if status := resp.StatusCode(); status < 200 || status > 299 {
+		defer resp.Reset() // the body says nothing
+		if status := resp.Status; status < 200 || status > 299 {
 			return fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
 		}
 		return nil

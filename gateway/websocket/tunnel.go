@@ -51,14 +51,13 @@ func closeWrite(conn net.Conn) error {
 	return nil
 }
 
-// Run relays until both directions have ended. from is the client connection with what fasthttp had read ahead.
-func (t *Tunnel) Run(from net.Conn) {
+// Run relays until both directions have ended. The client has its 101.
+func (t *Tunnel) Run() {
 	defer t.Abort()
-	_ = t.client.SetWriteDeadline(time.Time{})
 	t.upgradeOnce.Do(func() { close(t.upgraded) })
 	var both sync.WaitGroup
 	both.Go(func() { t.relay(&t.toClient, t.service) })
-	t.relay(&t.toService, from)
+	t.relay(&t.toService, t.client)
 	both.Wait()
 }
 

@@ -36,28 +36,26 @@ type chunked struct {
 	waste  int64
 }
 
-// pass looks at b, the next bytes of the body. It returns how many of them are good, and whether the last chunk ended
-// there; with a reason, b[n] is the offending byte.
-func (c *chunked) pass(b []byte) (n int, last bool, reason Reason) {
+// next looks at b, the next bytes of the body, up to the end of a piece of content. It consumes n bytes, the last of
+// which are data; last means that the last chunk ended there. With a reason, b[n] is the offending byte.
+func (c *chunked) next(b []byte) (data []byte, n int, last bool, reason Reason) {
 	for n < len(b) {
 		if c.state == chunkData {
-			skip := min(c.left, int64(len(b)-n))
-			c.left -= skip
-			n += int(skip)
-			if c.left == 0 {
+			size := int(min(c.left, int64(len(b)-n)))
+			if c.left -= int64(size); c.left == 0 {
 				c.state = chunkDataCR
 			}
-			continue
+			return b[n : n+size], n + size, false, ""
 		}
 		if reason = c.step(b[n]); reason != "" {
-			return n, false, reason
+			return nil, n, false, reason
 		}
 		n++
 		if c.state == chunkData && c.size == 0 {
-			return n, true, ""
+			return nil, n, true, ""
 		}
 	}
-	return n, false, ""
+	return nil, n, false, ""
 }
 
 // step moves by one byte that is not data.

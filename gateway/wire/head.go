@@ -1,20 +1,31 @@
 package wire
 
-import "math"
+import (
+	"bytes"
+	"math"
 
-// extent is a part of the head, by offsets: the head may move in memory before it is complete.
-type extent struct{ from, to int }
+	"wxgate/message"
+)
 
-// head is what a request head says about itself as far as framing and routing depend on it.
+// head is what a request head says about itself as far as framing and routing depend on it. Its parts are given by
+// offsets: the head may move in memory before it is complete.
 type head struct {
-	old       bool // HTTP/1.0
-	chunked   bool
-	hasHost   bool
-	hasLength bool
-	length    int64  // the Content-Length
-	authority extent // of an absolute-form target
-	host      extent
+	old             bool // HTTP/1.0
+	chunked         bool
+	hasHost         bool
+	hasLength       bool
+	close           bool // Connection: close
+	keepAlive       bool // Connection: keep-alive
+	expectsContinue bool
+	length          int64 // the Content-Length
+	method          message.Range
+	target          message.Range
+	authority       message.Range // of an absolute-form target
+	host            message.Range
 }
+
+// rangeOf is the range of n bytes from at on: sections have few kilobytes.
+func rangeOf(at, n int) message.Range { return message.Range{From: int32(at), To: int32(at + n)} }
 
 // fieldName returns the index of the colon that ends the name of a field line (RFC 9112 §5, §5.1, §5.2).
 func fieldName(line []byte) (colon int, reason Reason) {
@@ -37,41 +48,55 @@ func colonAfterSpace(b []byte) bool {
 	return len(rest) < len(b) && len(rest) > 0 && rest[0] == ':'
 }
 
-// field judges the fields that decide framing and routing. All others are opaque: any byte but a control byte.
-func (h *head) field(line []byte, colon, from int) Reason {
-	name := line[:colon]
-	switch colon {
+// field judges the fields that decide framing and routing, and reads those about the connection. All others are opaque:
+// any byte but a control byte. The value begins at byte from of the head.
+func (h *head) field(name, value []byte, from int) Reason {
+	switch len(name) {
+	case len("expect"):
+		if is(name, "expect") && is(value, "100-continue") {
+			h.expectsContinue = true
+		}
+	case len("connection"):
+		if is(name, "connection") {
+			h.setConnection(value)
+		}
 	case len("host"):
 		if is(name, "host") {
-			return h.setHost(line, colon, from)
+			return h.setHost(value, from)
 		}
 	case len("content-length"):
 		if is(name, "content-length") {
-			return h.setLength(trimSpace(line[colon+1:]))
+			return h.setLength(value)
 		}
 	case len("transfer-encoding"):
 		if is(name, "transfer-encoding") {
-			return h.setCoding(trimSpace(line[colon+1:]))
+			return h.setCoding(value)
 		}
 	}
 	return ""
 }
 
+// setConnection reads the options about the connection itself (RFC 9112 §9.3, §9.6).
+func (h *head) setConnection(value []byte) {
+	for option := range bytes.SplitSeq(value, []byte{','}) {
+		switch option = trimSpace(option); {
+		case is(option, "close"):
+			h.close = true
+		case is(option, "keep-alive"):
+			h.keepAlive = true
+		}
+	}
+}
+
 // setHost takes one Host, on HTTP/1.0 too (RFC 9112 §3.2).
-func (h *head) setHost(line []byte, colon, from int) Reason {
-	value := trimSpace(line[colon+1:])
+func (h *head) setHost(value []byte, from int) Reason {
 	if h.hasHost {
 		return reasonTwoHosts
 	}
 	if !validHost(value) {
 		return reasonHost
 	}
-	start := colon + 1
-	for line[start] == ' ' || line[start] == '\t' {
-		start++
-	}
-	h.hasHost = true
-	h.host = extent{from + start, from + start + len(value)}
+	h.hasHost, h.host = true, rangeOf(from, len(value))
 	return ""
 }
 
@@ -91,7 +116,7 @@ func (h *head) setLength(value []byte) Reason {
 	return ""
 }
 
-// setCoding takes "chunked", once, alone and on HTTP/1.1 (RFC 9112 §6.1); fasthttp knows no other coding.
+// setCoding takes "chunked", once, alone and on HTTP/1.1 (RFC 9112 §6.1).
 func (h *head) setCoding(value []byte) Reason {
 	switch {
 	case h.chunked:
@@ -109,10 +134,10 @@ func (h *head) setCoding(value []byte) Reason {
 
 // finish judges what only the whole head b can tell.
 func (h *head) finish(b []byte) Reason {
-	if !h.hasHost && (!h.old || h.authority.to > 0) {
+	if !h.hasHost && (!h.old || h.authority.To > 0) {
 		return reasonNoHost
 	}
-	if h.authority.to > 0 && !sameFold(b[h.authority.from:h.authority.to], b[h.host.from:h.host.to]) {
+	if h.authority.To > 0 && !sameFold(h.authority.Of(b), h.host.Of(b)) {
 		return reasonTargetHost
 	}
 	return ""

@@ -1,6 +1,8 @@
-// Package wire is the strict reader of HTTP/1.1 requests (RFC 9112): bytes in, verdict out. It does no I/O and keeps
-// nothing of what it reads; the same bytes get the same verdict in whatever pieces they come.
+// Package wire is the strict parser of HTTP/1.1 requests (RFC 9112): bytes in, a request or a verdict out. It does no
+// I/O and copies nothing; the same bytes get the same verdict in whatever pieces they come.
 package wire
+
+import "wxgate/message"
 
 // phase is the part of a message that the next byte belongs to.
 type phase uint8
@@ -24,84 +26,99 @@ type Judge struct {
 	section section // of the head or the trailers
 	left    int64   // of a body with Content-Length
 	chunked chunked
-	hasBody bool // of the current request; it stays after its end
-	heads   uint64
 }
 
 // NewJudge returns a Judge of a connection that begins. The limits must stay as they are.
 func NewJudge(limits *Limits) Judge { return Judge{limits: limits} }
 
-// Pass looks at b, all bytes that were not passed yet. pass is how many of them may pass: whole heads, good body bytes,
-// never a byte beyond the end of the current message. b[pass:] must stand at the front of the next call. With a reason
-// the request is refused, and nothing after b[:pass] may pass any more. A later minor version is made HTTP/1.1 in b.
-func (j *Judge) Pass(b []byte) (pass int, reason Reason) {
-	for {
-		n, ended, reason := j.part(b[pass:])
-		pass += n
-		if reason != "" || !ended || j.phase == inHead || pass == len(b) && j.phase == inBody {
-			return pass, reason
-		}
+// Lend gives the judge memory for the places of field lines. It keeps it until a head is complete.
+func (j *Judge) Lend(lines []message.Line) { j.section.lines = lines[:0] }
+
+// Head judges b, all bytes of a head so far, and returns its length once it is complete, 0 while more is needed. With a
+// reason the request is refused, and nothing more may be read. A later minor version is made HTTP/1.1 in b.
+func (j *Judge) Head(b []byte) (n int, reason Reason) {
+	n, reason = j.section.judge(b, j.limits)
+	if n == 0 || reason != "" {
+		return 0, reason
 	}
+	if j.left = j.head().length; j.hasBody() {
+		j.phase = inBody
+	}
+	return n, ""
 }
 
-// part judges the part that b begins with. ended means that the part is complete and j.phase is the next one.
-func (j *Judge) part(b []byte) (n int, ended bool, reason Reason) {
-	switch {
-	case j.phase == inBody && j.head().chunked:
-		n, ended, reason = j.chunked.pass(b)
-		if ended {
-			j.phase, j.section = inTrailers, section{trailers: true, head: j.section.head}
+// Request returns what the head says that Head has just found complete in b. req has views of b.
+func (j *Judge) Request(b []byte, req *message.Request) Connection {
+	h := j.head()
+	req.Method, req.Target, req.Host, req.HTTP10 = methodName(h.method.Of(b)), h.target.Of(b), h.host.Of(b), h.old
+	req.Fields.View(b, j.section.lines)
+	req.Body, req.Length, req.Content = nil, h.length, nil
+	if h.chunked {
+		req.Length = -1
+	}
+	c := Connection{Persistent: !h.close && (!h.old || h.keepAlive), ExpectsContinue: h.expectsContinue && !h.old && j.hasBody()}
+	j.section = section{head: head{chunked: h.chunked}}
+	return c
+}
+
+// Connection is what a head says of its connection and not of its request.
+type Connection struct {
+	Persistent      bool // another request may follow (RFC 9112 §9.3)
+	ExpectsContinue bool // the client waits for 100 before it sends the body (RFC 9110 §10.1.1)
+}
+
+// methodName is the name of a method; the usual ones are not allocated.
+func methodName(b []byte) string {
+	for _, known := range [...]string{"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"} {
+		if string(b) == known {
+			return known
 		}
-	case j.phase == inBody:
+	}
+	return string(b)
+}
+
+// Body judges b, bytes behind a head, up to the end of a piece of content. It consumes n bytes, of which data is
+// content; both may be 0 while more is needed. With a reason, b[:n] was good and nothing more may be read. InHead
+// reports whether the message ended there.
+func (j *Judge) Body(b []byte) (data []byte, n int, reason Reason) {
+	if j.phase == inBody && !j.head().chunked {
 		n = int(min(j.left, int64(len(b))))
-		j.left -= int64(n)
-		if ended = j.left == 0; ended {
+		if j.left -= int64(n); j.left == 0 {
 			j.phase = inHead
-			j.section = section{}
 		}
-	default:
-		n, reason = j.section.judge(b, j.limits)
-		if ended = n > 0 && reason == ""; ended {
-			j.endSection()
-		} else {
-			n = 0
-		}
+		return b[:n], n, ""
 	}
-	return n, ended, reason
-}
-
-// endSection moves on from a complete head or trailer section.
-func (j *Judge) endSection() {
-	if j.phase == inTrailers {
+	if j.phase == inBody {
+		var last bool
+		if data, n, last, reason = j.chunked.next(b); !last {
+			return data, n, reason
+		}
+		j.phase, j.section, j.chunked = inTrailers, section{trailers: true}, chunked{}
+	}
+	end, reason := j.section.judge(b[n:], j.limits)
+	if end > 0 && reason == "" {
 		j.phase, j.section = inHead, section{}
-		return
+		n += end
 	}
-	j.heads++
-	j.hasBody = j.head().chunked || j.head().length > 0
-	if !j.hasBody {
-		j.section = section{}
-		return
-	}
-	j.phase, j.left, j.chunked = inBody, j.head().length, chunked{}
+	return nil, n, reason
 }
 
-// Heads returns how many heads were passed.
-func (j *Judge) Heads() uint64 { return j.heads }
+// Left returns how many bytes of a body with Content-Length were not consumed yet; 0 for a chunked one.
+func (j *Judge) Left() int64 {
+	if j.phase == inBody && !j.head().chunked {
+		return j.left
+	}
+	return 0
+}
 
 // InHead reports whether the next byte belongs to a head.
 func (j *Judge) InHead() bool { return j.phase == inHead }
 
-// InBody reports whether the next byte belongs to a body; its trailer section is none of it.
-func (j *Judge) InBody() bool { return j.phase == inBody }
+// InTrailers reports whether the next byte belongs to a trailer section, which Body needs as a whole.
+func (j *Judge) InTrailers() bool { return j.phase == inTrailers }
 
-// HasBody reports whether the current request, which may have ended, is framed with a body of one byte or more, or
-// chunked.
-func (j *Judge) HasBody() bool { return j.hasBody }
-
-// AwaitsBody reports whether the head of a request has come and nothing of its body, which has a length.
-func (j *Judge) AwaitsBody() bool {
-	return j.phase == inBody && !j.head().chunked && j.left == j.head().length
-}
+// hasBody reports whether the head that was just completed is framed with a body of one byte or more, or chunked.
+func (j *Judge) hasBody() bool { return j.head().chunked || j.head().length > 0 }
 
 func (j *Judge) head() *head { return &j.section.head }
 

@@ -26,7 +26,8 @@ func (h *head) requestLine(line []byte, from int) Reason {
 	if reason := refusedMethod(method); reason != "" {
 		return reason
 	}
-	return h.target(method, target, from+sp+1)
+	h.method, h.target = rangeOf(from, sp), rangeOf(from+sp+1, len(target))
+	return h.requestTarget(method, target, from+sp+1)
 }
 
 // maxMethodBytes is longer than every method that is registered (RFC 9112 §3); UPDATEREDIRECTREF has 17.

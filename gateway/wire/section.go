@@ -1,15 +1,18 @@
 package wire
 
+import "wxgate/message"
+
 // section judges the lines that make a head or a trailer section: what is alike in both (RFC 9112 §2.2, §5, §7.1.2).
 // Its input is always contiguous from the first byte of the section; it remembers how far it has looked, so that a
 // section that comes in pieces is looked at once. The zero value expects a head.
 type section struct {
-	trailers  bool // a trailer section: no request line, fewer names allowed
-	emptyLine bool // the one empty line that may precede a request line was seen
-	inFields  bool // the request line is behind us
-	looked    int  // how many bytes were looked at
-	line      int  // where the current line begins
-	fields    int  // field lines so far
+	trailers  bool           // a trailer section: no request line, fewer names allowed
+	emptyLine bool           // the one empty line that may precede a request line was seen
+	inFields  bool           // the request line is behind us
+	looked    int            // how many bytes were looked at
+	line      int            // where the current line begins
+	fields    int            // field lines so far
+	lines     []message.Line // where they stand, of a head
 	head      head
 }
 
@@ -82,10 +85,14 @@ func (s *section) field(line []byte, from int, limits *Limits) Reason {
 	if reason != "" {
 		return reason
 	}
+	name := line[:colon]
 	if s.trailers {
-		return trailerField(line[:colon])
+		return trailerField(name)
 	}
-	return s.head.field(line, colon, from)
+	value := trimSpace(line[colon+1:])
+	at := from + cap(line) - cap(value) // both share an array: the capacities tell where the value begins
+	s.lines = append(s.lines, message.Line{Name: rangeOf(from, colon), Value: rangeOf(at, len(value))})
+	return s.head.field(name, value, at)
 }
 
 // started reports whether b, the section so far, holds more than the empty line that precedes a request line: until
@@ -110,7 +117,7 @@ func strayControl(ch byte) Reason {
 }
 
 // forbiddenTrailers are the fields that mean something for framing, routing, authentication or the content, and must
-// therefore stand in the head (RFC 9110 §6.5.1). The set holds all that fasthttp forbids, so that both agree.
+// therefore stand in the head (RFC 9110 §6.5.1).
 var forbiddenTrailers = [...]string{
 	"authorization", "cache-control", "connection", "content-encoding", "content-length", "content-range",
 	"content-type", "cookie", "date", "expect", "forwarded", "host", "if-match", "if-modified-since", "if-none-match",

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// target judges the request-target, which begins at byte from of the head, by its form (RFC 9112 §3.2). It judges
+// requestTarget judges the request-target, which begins at byte from of the head, by its form (RFC 9112 §3.2). It judges
 // bytes and grammar; what a path may mean ("..", "%2f", …) is the policy of the gateway.
-func (h *head) target(method, target []byte, from int) Reason {
+func (h *head) requestTarget(method, target []byte, from int) Reason {
 	switch {
 	case target[0] == '/':
 		return originForm(target)
@@ -22,7 +22,7 @@ func (h *head) target(method, target []byte, from int) Reason {
 	if !validHost(target[start:end]) {
 		return reasonTargetForm
 	}
-	h.authority = extent{from + start, from + end}
+	h.authority = rangeOf(from+start, end-start)
 	return originForm(target[end:])
 }
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // ErrUndrained is a service that takes the content of a request for the next request.
@@ -18,7 +18,7 @@ const canaryWait = 500 * time.Millisecond
 
 // Reach connects to o as a request would; the error is what prevents it.
 func Reach(ctx context.Context, o Origin, sec *Security) error {
-	c, err := dialer{o.Address}.connect(ctx, sec.of(o))
+	c, err := dialer{o.Address, new(buffers)}.connect(ctx, sec.of(o))
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func Reach(ctx context.Context, o Origin, sec *Security) error {
 // Drains sends o a POST whose content looks like a request, and returns ErrUndrained if both are answered. share leaves
 // the connection open to further requests. An origin that cannot be reached is another error.
 func Drains(ctx context.Context, o Origin, sec *Security, share bool) error {
-	c, err := dialer{o.Address}.connect(ctx, sec.of(o))
+	c, err := dialer{o.Address, new(buffers)}.connect(ctx, sec.of(o))
 	if err != nil {
 		return err
 	}
@@ -53,21 +53,21 @@ func canary(host string, share bool) string {
 
 // answersOnce reads one answer, and waits whether there is another one.
 func (c *conn) answersOnce() error {
-	k := call{conn: c, resp: new(fasthttp.Response)}
+	k := call{conn: c, resp: new(message.Response)}
 	for k.answer.status == 0 {
 		if err := k.readHead(); err != nil {
 			return err
 		}
 	}
 	if !k.bodiless() {
-		if err := discardBody(c, k.framing()); err != nil {
+		if err := discardBody(c, k.answer.bodyFraming()); err != nil {
 			return err
 		}
 	}
 	if err := c.readUntil(time.Now().Add(canaryWait)); err != nil {
 		return err
 	}
-	if _, err := c.br.Peek(1); err == nil {
+	if len(c.in.buffered()) > 0 || c.in.fill() == nil {
 		return ErrUndrained
 	}
 	return nil // silence, or its end
@@ -75,13 +75,12 @@ func (c *conn) answersOnce() error {
 
 func discardBody(c *conn, body framing) error {
 	for {
-		part, err := body.peek(c.br)
+		_, err := body.next(&c.in)
 		if err == io.EOF { //nolint:errorlint // a wrapped one is no end
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		body.skip(c.br, len(part))
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // Check sends a GET for path on a connection of its own and returns the status of the answer, all within timeout.
@@ -24,7 +24,7 @@ func (p *Pool) Check(ctx context.Context, host, path string, timeout time.Durati
 		"\r\nUser-Agent: wxgate-health\r\nAccept: */*\r\nConnection: close\r\n\r\n")
 	for err == nil {
 		var h head
-		if h, err = readHead(c, new(fasthttp.Response)); err == nil && !h.interim() {
+		if h, err = readHead(&c.in, new(message.Response)); err == nil && !h.interim() {
 			return h.status, nil
 		}
 	}

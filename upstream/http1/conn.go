@@ -1,101 +1,122 @@
 package http1
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"time"
+
+	"wxgate/socket"
 )
 
-// readBufferSize bounds what is read at once, and a line of chunk framing, in bytes.
-const readBufferSize = 16 << 10
-
-// tick is how coarse deadlines are: setting one costs as much as a system call, so those within a tick of each other
-// share it. A deadline is late by less than this, never early.
-const tick = 20 * time.Millisecond
+// ClosingContext is a context that closes what is attached to it when it ends. Without it each exchange allocates a
+// function that closes its connection.
+type ClosingContext interface {
+	context.Context
+	// Attach makes the context close c when it ends, at once if it has ended. Nothing else is attached meanwhile.
+	Attach(c io.Closer)
+	// Detach undoes Attach. It reports whether c was still attached: if not, c is closed, or will be at any moment.
+	Detach() (attached bool)
+}
 
 // conn is a connection to a target. One exchange at a time uses it.
 type conn struct {
 	net.Conn
+	raw            *socket.Conn  // the same; nil: it is none, as with TLS
 	pool           *Pool         // where it is given back
 	slot           chan struct{} // of the pool: occupied while an exchange uses it
 	permit         chan struct{} // of the upstream, likewise; nil: there is no such bound
-	br             *bufio.Reader
-	alive          liveness
-	tlsConfig      *tls.Config   // what its pool secured it with; nil: it is plain
-	secure         bool          // TLS: a write that timed out cannot be continued
-	used           bool          // it has carried an exchange before
-	served         int           // exchanges that it has carried
-	content        bool          // the last request that it carried had content
-	carriedContent bool          // one of them had
-	user           uint64        // whose that was
-	watched        time.Time     // when it came back from it
-	retired        time.Time     // when it became idle
-	epoch          time.Time     // what armed counts from
-	armed          time.Duration // the deadline that is set, -1: none or another
-	abort          func()        // closes it
-	unwatched      func() bool   // ends watch; nil: no context watches it
+	in             reader
+	probe          *socket.Probe
+	tlsConfig      *tls.Config    // what its pool secured it with; nil: it is plain
+	secure         bool           // TLS: a write that timed out cannot be continued
+	used           bool           // it has carried an exchange before
+	served         int            // exchanges that it has carried
+	content        bool           // the last request that it carried had content
+	carriedContent bool           // one of them had
+	user           uint64         // whose that was
+	watched        time.Time      // when it came back from it
+	retired        time.Time      // when it became idle
+	readBy         time.Time      // the deadline of reads that is set, zero: none or another
+	writeBy        time.Time      // that of writes, likewise
+	context        ClosingContext // closes it; nil: none
+	unwatched      func() bool    // ends the watch of another context; nil: none watches it
 }
 
-func newConn(c net.Conn, secure bool) *conn {
-	return &conn{
-		Conn: c, br: bufio.NewReaderSize(c, readBufferSize), secure: secure, epoch: time.Now(), armed: -1,
-		abort: func() { _ = c.Close() },
-	}
+func newConn(c net.Conn, b *buffers, secure bool) *conn {
+	raw, _ := c.(*socket.Conn)
+	return &conn{Conn: c, raw: raw, in: reader{src: c, buffers: b}, probe: socket.NewProbe(c), secure: secure}
 }
 
-// watch closes the connection when ctx ends, until unwatch. A context with an AfterFunc method of its own, as package
-// context knows it, does so without allocating.
+// watch closes the connection when ctx ends, until unwatch.
 func (c *conn) watch(ctx context.Context) {
-	if own, ok := ctx.(interface{ AfterFunc(f func()) func() bool }); ok {
-		c.unwatched = own.AfterFunc(c.abort)
+	if closing, ok := ctx.(ClosingContext); ok {
+		closing.Attach(c)
+		c.context = closing
 	} else if ctx.Done() != nil {
-		c.unwatched = context.AfterFunc(ctx, c.abort)
+		c.unwatched = context.AfterFunc(ctx, func() { _ = c.Close() })
 	}
 }
 
 // unwatch ends watch. It is false when the context has ended: the connection is closed, or will be at any moment.
 func (c *conn) unwatch() bool {
-	stop := c.unwatched
-	c.unwatched = nil
+	closing, stop := c.context, c.unwatched
+	c.context, c.unwatched = nil, nil
+	if closing != nil {
+		return closing.Detach()
+	}
 	return stop == nil || stop()
 }
 
-// until sets the deadline of reads and writes to t, or up to a tick later.
+// slack is how much later than asked for a deadline may come, which spares setting it anew for each exchange: that costs
+// as much as a system call.
+func slack(wait time.Duration) time.Duration { return max(wait, 0) / 64 }
+
+// until sets the deadline of reads and writes to t, or up to slack later.
 func (c *conn) until(t time.Time) error {
-	at := (t.Sub(c.epoch) + tick - 1).Truncate(tick)
-	if at == c.armed {
+	late := slack(time.Until(t))
+	if within(c.readBy, t, late) && within(c.writeBy, t, late) {
 		return nil
 	}
-	c.armed = at
-	return c.SetDeadline(c.epoch.Add(at))
+	t = t.Add(late)
+	c.readBy, c.writeBy = t, t
+	return c.SetDeadline(t)
 }
 
-// readUntil and writeUntil set one deadline exactly, and make the next until set both anew.
+// within reports whether a deadline comes at t or up to late later.
+func within(set, t time.Time, late time.Duration) bool {
+	d := set.Sub(t)
+	return d >= 0 && d <= late
+}
+
+// readUntil sets the deadline of reads exactly.
 func (c *conn) readUntil(t time.Time) error {
-	c.armed = -1
+	c.readBy = t
 	return c.SetReadDeadline(t)
 }
 
-func (c *conn) writeUntil(t time.Time) error {
-	c.armed = -1
-	return c.SetWriteDeadline(t)
+// writeUntil sets the deadline of writes to t, or up to late later.
+func (c *conn) writeUntil(t time.Time, late time.Duration) error {
+	if within(c.writeBy, t, late) {
+		return nil
+	}
+	c.writeBy = t.Add(late)
+	return c.SetWriteDeadline(c.writeBy)
 }
 
-// silent is true when nothing has come that was not read.
-func (c *conn) silent() bool { return c.br.Buffered() == 0 && c.alive.silent() }
+// quiet reports whether nothing has come that was not read.
+func (c *conn) quiet() bool { return len(c.in.buffered()) == 0 && c.probe.Quiet() }
 
 // answering is true when the service has begun to answer, or has closed. Session tickets of TLS are no answer, so a
 // socket with something to read is looked into for a moment.
 func (c *conn) answering() bool {
-	if c.br.Buffered() > 0 {
+	switch {
+	case c.quiet():
+		return false
+	case !c.secure || len(c.in.buffered()) > 0:
 		return true
 	}
-	if c.alive.silent() {
-		return false
-	}
 	_ = c.readUntil(time.Now().Add(time.Millisecond))
-	_, err := c.br.Peek(1)
-	return err == nil || !timedOut(err)
+	return !timedOut(c.in.fill())
 }

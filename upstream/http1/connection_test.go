@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,8 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -43,9 +44,9 @@ func TestAConnectionThatTheServiceClosedIsNotUsed(t *testing.T) {
 			for i := range 80 {
 				id := fmt.Sprint(i)
 				req := newRequest("POST", "/order")
-				req.Header.Set(upstreamtest.IDField, id)
-				req.SetBodyRaw([]byte("{}"))
-				ex, err := u.Do(req, new(fasthttp.Response), soon())
+				req.Fields.Set(upstreamtest.IDField, id)
+				req.Content = []byte("{}")
+				ex, err := u.Do(req, new(message.Response), soon())
 				if err != nil || ex.Attempts != 1 {
 					t.Fatalf("request %d: %v after %d attempts, want none and 1", i, err, ex.Attempts)
 				}
@@ -96,8 +97,8 @@ func TestBytesThatComeWhileIdleAreNotAnAnswer(t *testing.T) {
 	get(t, u, "/")
 	poisoned <- struct{}{}
 	<-poisoned
-	if got := get(t, u, "/"); string(got.Body()) != "hi" {
-		t.Errorf("the answer is %q, want %q", got.Body(), "hi")
+	if got := get(t, u, "/"); string(got.Body) != "hi" {
+		t.Errorf("the answer is %q, want %q", got.Body, "hi")
 	}
 }
 
@@ -128,7 +129,7 @@ func TestARequestIsSentOnceWhateverItsMethodAndFate(t *testing.T) {
 				})
 				u := newClient(t, service.URL)
 				for range 3 { // on a new and on a kept connection
-					_, err := u.Do(newRequest(method, "/"), new(fasthttp.Response), soon())
+					_, err := u.Do(newRequest(method, "/"), new(message.Response), soon())
 					wantError(t, err, http1.ErrReset)
 					get(t, u, "/warm")
 				}
@@ -146,7 +147,7 @@ func TestARequestIsSentOnceWhateverItsMethodAndFate(t *testing.T) {
 
 func TestAServiceThatRefusesIsAConnectError(t *testing.T) {
 	t.Parallel()
-	ex, err := newClient(t, upstreamtest.Refused(t)).Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	ex, err := newClient(t, upstreamtest.Refused(t)).Do(newRequest("GET", "/"), new(message.Response), soon())
 	wantError(t, err, http1.ErrConnect)
 	if ex.Attempts != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%d attempts, %v, want none and a refusal, not a time-out", ex.Attempts, err)
@@ -159,13 +160,15 @@ func TestIPv6AndNamesAreReached(t *testing.T) {
 	if err != nil {
 		t.Skipf("no IPv6 here: %v", err)
 	}
-	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("six") }}
-	go func() { _ = server.Serve(ln) }()
-	t.Cleanup(func() { _ = server.Shutdown() })
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "six") }))
+	_ = server.Listener.Close()
+	server.Listener = ln
+	server.Start()
+	t.Cleanup(server.Close)
 	u := newClient(t, "http://"+ln.Addr().String())
 	t.Cleanup(u.Close)
-	if got := get(t, u, "/"); string(got.Body()) != "six" {
-		t.Errorf("the answer is %q, want %q", got.Body(), "six")
+	if got := get(t, u, "/"); string(got.Body) != "six" {
+		t.Errorf("the answer is %q, want %q", got.Body, "six")
 	}
 }
 
@@ -193,14 +196,14 @@ func TestAnswersNeverCross(t *testing.T) {
 	var all sync.WaitGroup
 	for worker := range 16 {
 		all.Go(func() {
-			var resp fasthttp.Response
+			var resp message.Response
 			for i := range 200 {
 				id := fmt.Sprintf("%d-%d", worker, i)
 				req := newRequest("POST", "/"+id)
-				req.SetBodyStream(strings.NewReader(id), []int{len(id), -1}[i%2])
+				setBody(req, strings.NewReader(id), []int{len(id), -1}[i%2])
 				if _, err := u.Do(req, &resp, soon()); err != nil {
 					t.Errorf("%s: %v", id, err)
-				} else if got, want := string(resp.Body()), "/"+id+"="+id; got != want {
+				} else if got, want := string(resp.Body), "/"+id+"="+id; got != want {
 					t.Errorf("the answer to %s is %q", want, got)
 				}
 			}

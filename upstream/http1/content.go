@@ -32,11 +32,11 @@ func (c *conn) recordRequest(r *Request, share bool, most int) (last bool) {
 // spokeUnasked reports whether the service has said something that belongs to no request. Closing the connection is not
 // that.
 func (c *conn) spokeUnasked() bool {
-	if c.br.Buffered() == 0 && !c.alive.silent() {
+	if !c.quiet() && len(c.in.buffered()) == 0 {
 		_ = c.readUntil(time.Now().Add(time.Millisecond)) // what lies there may be a session ticket of TLS
-		_, _ = c.br.Peek(1)
+		_ = c.in.fill()
 	}
-	return c.br.Buffered() > 0
+	return len(c.in.buffered()) > 0
 }
 
 // drop closes an idle connection, and looks first whether the service has said something on it.
@@ -44,7 +44,13 @@ func (p *Pool) drop(c *conn) {
 	if c.carriedContent && c.spokeUnasked() {
 		p.owner.Undrained()
 	}
+	c.end()
+}
+
+// end closes the connection.
+func (c *conn) end() {
 	_ = c.Close()
+	c.in.release()
 }
 
 // makeRoom drops the connection that is watched longest when one more would be more than may be.

@@ -6,11 +6,11 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -31,7 +31,7 @@ func TestTheEndOfTheContextEndsAnExchange(t *testing.T) {
 		if errors.Is(want, http1.ErrStopped) {
 			time.AfterFunc(50*time.Millisecond, cancel)
 		}
-		var resp fasthttp.Response
+		var resp message.Response
 		ex, err := c.exchange(ctx, newRequest("GET", "/"), &resp, soon())
 		wantError(t, err, want)
 		wantEmpty(t, &resp)
@@ -52,21 +52,18 @@ func TestTheEndOfTheContextBreaksABodyOff(t *testing.T) {
 	t.Parallel()
 	service := endless(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	var resp fasthttp.Response
-	ex, err := newClient(t, service.URL).exchange(ctx, newRequest("GET", "/"), &resp, soon())
-	if err != nil || ex.Body == nil {
-		t.Fatalf("got %v and body %v, want a body that is passed on", err, ex.Body)
+	var resp message.Response
+	_, err := newClient(t, service.URL).exchange(ctx, newRequest("GET", "/"), &resp, soon())
+	if err != nil || resp.Stream == nil {
+		t.Fatalf("got %v and stream %v, want a body that is passed on", err, resp.Stream)
 	}
-	var ends []error
-	var passed int64
-	ex.Body.Ended = func(bytes int64, err error) { ends, passed = append(ends, err), bytes }
 	time.AfterFunc(50*time.Millisecond, cancel)
 	body, err := readBody(&resp)
-	if string(body) != "hello" || err == nil || errors.Is(err, io.EOF) {
-		t.Errorf("the body is %q and ends with %v, want it broken off", body, err)
+	if string(body) != "hello" || !errors.Is(err, http1.ErrStopped) {
+		t.Errorf("the body is %q and ends with %v, want it broken off with ErrStopped", body, err)
 	}
-	if len(ends) != 1 || !errors.Is(ends[0], http1.ErrStopped) || passed != 5 {
-		t.Errorf("its end is %v after %d bytes, want one ErrStopped after 5", ends, passed)
+	if _, again := resp.Stream.Next(); !errors.Is(again, http1.ErrStopped) {
+		t.Errorf("then it ends with %v, want ErrStopped still", again)
 	}
 	eventually(t, "the connection is closed", func() bool { return service.OpenConns() == 0 })
 }
@@ -78,7 +75,7 @@ func TestABodyTellsHowItEnded(t *testing.T) {
 		closed       bool // by the reader
 		want         error
 	}{
-		{"whole", inChunks + "5\r\nhello\r\n0\r\n\r\n", false, nil},
+		{"whole", inChunks + "5\r\nhello\r\n0\r\n\r\n", false, io.EOF},
 		{"cut", inChunks + "5\r\nhello\r\n", false, http1.ErrReset},
 		{"given up", inChunks + "5\r\nhello\r\n", true, http1.ErrStopped},
 		{"garbled", inChunks + "5\r\nhello\r\nxyz\r\n", false, http1.ErrInvalid},
@@ -86,22 +83,29 @@ func TestABodyTellsHowItEnded(t *testing.T) {
 		t.Run(c.says, func(t *testing.T) {
 			t.Parallel()
 			u := newClient(t, serveOnce(t, c.answer, map[bool]end{false: closes, true: stays}[c.closed]).URL)
-			var resp fasthttp.Response
-			ex, err := u.Do(newRequest("GET", "/"), &resp, soon())
-			if err != nil || ex.Body == nil {
-				t.Fatalf("got %v and body %v, want a body that is passed on", err, ex.Body)
+			var resp message.Response
+			_, err := u.Do(newRequest("GET", "/"), &resp, soon())
+			if err != nil || resp.Stream == nil {
+				t.Fatalf("got %v and stream %v, want a body that is passed on", err, resp.Stream)
 			}
-			var ends []error
-			var passed int64
-			ex.Body.Ended = func(bytes int64, err error) { ends, passed = append(ends, err), bytes }
+			stream := resp.Stream
+			var body []byte
 			if c.closed {
-				_, _ = io.ReadFull(resp.BodyStream(), make([]byte, 5))
+				body, _ = stream.Next()
 			} else {
-				_, _ = io.Copy(io.Discard, resp.BodyStream())
+				body, _ = readStream(stream)
+			}
+			if string(body) != "hello" {
+				t.Errorf("the body is %q, want hello", body)
 			}
 			resp.Reset()
-			if len(ends) != 1 || !errors.Is(ends[0], c.want) || passed != 5 {
-				t.Errorf("its end is %v after %d bytes, want one %v after 5", ends, passed, c.want)
+			for range 2 {
+				if _, err := stream.Next(); !errors.Is(err, c.want) {
+					t.Errorf("its end is %v, want %v", err, c.want)
+				}
+			}
+			if !stream.Ready() {
+				t.Error("a body that has ended is not ready to say so")
 			}
 		})
 	}
@@ -109,9 +113,10 @@ func TestABodyTellsHowItEnded(t *testing.T) {
 
 func TestASmallAnswerHasNoBodyToWaitFor(t *testing.T) {
 	t.Parallel()
-	ex, err := newClient(t, upstreamtest.Echo(t).URL).Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
-	if err != nil || ex.Body != nil {
-		t.Errorf("got %v and body %v, want a whole answer", err, ex.Body)
+	var resp message.Response
+	_, err := newClient(t, upstreamtest.Echo(t).URL).Do(newRequest("GET", "/"), &resp, soon())
+	if err != nil || resp.Stream != nil {
+		t.Errorf("got %v and stream %v, want a whole answer", err, resp.Stream)
 	}
 }
 
@@ -123,7 +128,7 @@ func TestAContextThatEndsLaterLeavesTheConnectionToOthers(t *testing.T) {
 	c := newClient(t, service.URL)
 	for range 5 {
 		ctx, cancel := context.WithCancel(t.Context())
-		var resp fasthttp.Response
+		var resp message.Response
 		if _, err := c.exchange(ctx, newRequest("GET", "/"), &resp, soon()); err != nil {
 			t.Fatal(err)
 		}
@@ -137,10 +142,81 @@ func TestAContextThatEndsLaterLeavesTheConnectionToOthers(t *testing.T) {
 	}
 }
 
-// ended is a context whose AfterFunc says that it ended just when the exchange did.
+// ended is a context that ends just when the exchange does.
 type ended struct{ context.Context }
 
-func (ended) AfterFunc(func()) func() bool { return func() bool { return false } }
+func (ended) Attach(io.Closer) {}
+
+func (ended) Detach() bool { return false }
+
+// closer is a context that can be cancelled and closes what is attached.
+type closer struct {
+	context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	attached io.Closer
+}
+
+func newCloser(t *testing.T) *closer {
+	c := new(closer)
+	c.Context, c.cancel = context.WithCancel(t.Context())
+	return c
+}
+
+func (c *closer) Attach(to io.Closer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.attached = to; c.Err() != nil {
+		c.attached = nil
+		_ = to.Close()
+	}
+}
+
+func (c *closer) Detach() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.attached != nil
+	c.attached = nil
+	return was
+}
+
+// end cancels the context.
+func (c *closer) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel(); c.attached != nil {
+		_ = c.attached.Close()
+		c.attached = nil
+	}
+}
+
+// What package context does for others, a context may do itself.
+func TestAContextMayCloseTheConnectionItself(t *testing.T) {
+	t.Parallel()
+	for says, before := range map[string]string{"a wait for the answer": "", "a body": inChunks + "5\r\nhello\r\n"} {
+		service := mute(t, before)
+		c, ctx := newClient(t, service.URL), newCloser(t)
+		time.AfterFunc(50*time.Millisecond, ctx.end)
+		var resp message.Response
+		_, err := c.exchange(ctx, newRequest("GET", "/"), &resp, soon())
+		if before != "" && err == nil {
+			_, err = readBody(&resp)
+		}
+		wantError(t, err, http1.ErrStopped)
+		eventually(t, "the connection is closed after "+says, func() bool { return service.OpenConns() == 0 })
+	}
+	service := upstreamtest.Echo(t)
+	c, ctx := newClient(t, service.URL), newCloser(t)
+	for range 3 {
+		if _, err := c.exchange(ctx, newRequest("GET", "/"), new(message.Response), soon()); err != nil {
+			t.Error(err)
+		}
+	}
+	if ctx.Detach() || service.Conns() != 1 {
+		t.Errorf("after 3 requests something is attached, or they took %d connections, want 1", service.Conns())
+	}
+}
 
 // A connection that is about to be closed must not serve the next request.
 func TestAContextThatEndsWithItsExchangeTakesTheConnectionWithIt(t *testing.T) {
@@ -148,7 +224,7 @@ func TestAContextThatEndsWithItsExchangeTakesTheConnectionWithIt(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	c := newClient(t, service.URL)
 	for range 3 {
-		if _, err := c.exchange(ended{t.Context()}, newRequest("GET", "/"), new(fasthttp.Response), soon()); err != nil {
+		if _, err := c.exchange(ended{t.Context()}, newRequest("GET", "/"), new(message.Response), soon()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,13 +240,13 @@ func TestWhoWaitsForADialLeavesWithItsContext(t *testing.T) {
 	dialling, cancelDial := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() {
-		_, err := c.exchange(dialling, newRequest("GET", "/"), new(fasthttp.Response), soon())
+		_, err := c.exchange(dialling, newRequest("GET", "/"), new(message.Response), soon())
 		first <- err
 	}()
 	eventually(t, "a dial is stuck", func() bool { return stuck.Conns() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := c.exchange(ctx, newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err := c.exchange(ctx, newRequest("GET", "/"), new(message.Response), soon())
 	wantError(t, err, http1.ErrTimeout)
 	cancelDial()
 	stuck.CloseConns()
@@ -186,7 +262,7 @@ func TestASwitchAtTheEndOfTheContextLeavesNoConnectionBehind(t *testing.T) {
 	c := newClient(t, service.URL, func(cfg *http1.Config) { cfg.Keepalive.MaxWebSockets = 1 })
 	for range 3 {
 		var r http1.Request
-		r.Reset(newRequest("GET", "/"), new(fasthttp.Response), soon(), 0)
+		r.Reset(newRequest("GET", "/"), new(message.Response), soon(), 0)
 		r.Upgrade = true
 		if err := r.Prepare("", c.origin.Name, true); err != nil {
 			t.Fatal(err)

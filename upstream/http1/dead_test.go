@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -56,8 +55,8 @@ func TestAGetNeverMeetsAConnectionThatTheServiceHasJustClosed(t *testing.T) {
 			for i := range 1000 {
 				method := []string{"GET", "GET", "DELETE", "POST"}[i%4]
 				req := newRequest(method, "/")
-				req.Header.Set(upstreamtest.IDField, fmt.Sprint(sender, "-", i))
-				_, err := u.Do(req, new(fasthttp.Response), soon())
+				req.Fields.Set(upstreamtest.IDField, fmt.Sprint(sender, "-", i))
+				_, err := u.Do(req, new(message.Response), soon())
 				if err != nil && (method != "POST" || !errors.Is(err, http1.ErrReset)) {
 					t.Errorf("%s: %v, want an answer", method, err)
 				}
@@ -97,7 +96,7 @@ func TestAConnectionThatDiesWithinAnAnswerIsNotRenewed(t *testing.T) {
 		})
 		u := newClient(t, service.URL)
 		get(t, u, "/")
-		ex, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+		ex, err := u.Do(newRequest("GET", "/"), new(message.Response), soon())
 		if !errors.Is(err, http1.ErrReset) || ex.Attempts != 1 {
 			t.Errorf("behind %q: %v after %d attempts, want a reset after 1", begun, err, ex.Attempts)
 		}

@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -40,7 +39,7 @@ func TestTheDeadlineEndsTheWaitForTheHead(t *testing.T) {
 			t.Parallel()
 			u := newClient(t, mute(t, says).URL)
 			start := time.Now()
-			var resp fasthttp.Response
+			var resp message.Response
 			ex, err := u.Do(newRequest("POST", "/"), &resp, start.Add(150*time.Millisecond))
 			wantError(t, err, http1.ErrTimeout)
 			wantEmpty(t, &resp)
@@ -72,7 +71,7 @@ func TestTheDeadlineEndsAHeadThatDrips(t *testing.T) {
 		}
 	})
 	start := time.Now()
-	_, err := newClient(t, service.URL).Do(newRequest("GET", "/"), new(fasthttp.Response), start.Add(150*time.Millisecond))
+	_, err := newClient(t, service.URL).Do(newRequest("GET", "/"), new(message.Response), start.Add(150*time.Millisecond))
 	wantError(t, err, http1.ErrTimeout)
 	wantOnTime(t, time.Since(start), 150*time.Millisecond)
 }
@@ -81,7 +80,7 @@ func TestTheResponseTimeoutEndsTheWaitBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
 	u := newClient(t, mute(t, "").URL, func(c *http1.Config) { c.Timeouts.Response = 100 * time.Millisecond })
 	start := time.Now()
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err := u.Do(newRequest("GET", "/"), new(message.Response), soon())
 	wantError(t, err, http1.ErrTimeout)
 	wantOnTime(t, time.Since(start), 100*time.Millisecond)
 }
@@ -91,7 +90,7 @@ func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	u := newClient(t, service.URL)
 	for _, kept := range []bool{false, true} {
-		_, err := u.Do(newRequest("GET", "/late"), new(fasthttp.Response), time.Now().Add(-time.Second))
+		_, err := u.Do(newRequest("GET", "/late"), new(message.Response), time.Now().Add(-time.Second))
 		wantError(t, err, http1.ErrTimeout)
 		if kept {
 			break
@@ -111,9 +110,9 @@ func TestTheDeadlineEndsAnUploadThatTheServiceDoesNotRead(t *testing.T) {
 	t.Cleanup(func() { close(block) })
 	for _, size := range []int{64 << 20, -1} {
 		req := newRequest("POST", "/")
-		req.SetBodyStream(io.LimitReader(zeros{}, 64<<20), size)
+		setBody(req, io.LimitReader(zeros{}, 64<<20), size)
 		start := time.Now()
-		_, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), start.Add(300*time.Millisecond))
+		_, err := newClient(t, service.URL).Do(req, new(message.Response), start.Add(300*time.Millisecond))
 		wantError(t, err, http1.ErrTimeout)
 		wantOnTime(t, time.Since(start), 300*time.Millisecond)
 	}
@@ -144,7 +143,7 @@ func TestABodyMayTakeLongerThanTheDeadlineButNotPause(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn)
 	})
 	u := newClient(t, service.URL, func(c *http1.Config) { c.Timeouts.Stream = time.Second })
-	var resp fasthttp.Response
+	var resp message.Response
 	if _, err := u.Do(newRequest("GET", "/"), &resp, deadline); err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,9 @@ package http1
 
 import (
 	"io"
-	"strconv"
+	"net/http"
+	"slices"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // smallAnswer is the length in bytes up to which an answer is read whole before any of it is passed on.
@@ -31,12 +30,11 @@ func (k *call) deliver() error {
 	case !h.chunked && h.length >= 0 && h.length <= smallAnswer:
 		return k.deliverWhole(keep)
 	}
-	s := k.newStream(keep, k.framing())
-	if err := k.awaitFirstByte(s.body); err != nil {
+	s := k.newStream(keep, h.bodyFraming())
+	if err := k.awaitFirstByte(s); err != nil {
 		k.pool.discard(k.conn)
 		return err
 	}
-	k.resp.ImmediateHeaderFlush = k.br.Buffered() == 0
 	k.pass(s)
 	return nil
 }
@@ -47,25 +45,28 @@ func (k *call) newStream(keep bool, body framing) *stream {
 
 // pass makes s the body of the answer.
 func (k *call) pass(s *stream) {
-	k.resp.SetBodyStream(s, int(max(-1, k.answer.length)))
-	k.request.Body = &s.Body
+	k.resp.Stream, k.resp.Length = s, k.answer.length
 }
 
 // awaitFirstByte looks at the beginning of a body that comes with its head or right behind it: one that is broken there
 // is an error before the client has seen anything. A body that takes longer is passed on as it comes.
-func (k *call) awaitFirstByte(body framing) error {
-	if k.br.Buffered() == 0 {
+func (k *call) awaitFirstByte(s *stream) (err error) {
+	if len(k.in.buffered()) == 0 {
 		if err := k.readUntil(time.Now().Add(firstByteWait)); err != nil {
 			return ioError("reading the body", err)
 		}
-		if _, err := k.br.Peek(1); timedOut(err) {
+		err := k.in.fill()
+		if timedOut(err) {
 			return nil
+		}
+		if err != nil {
+			k.in.err = err // next returns it
 		}
 	}
 	if err := k.until(earlier(k.deadline, time.Now().Add(k.timeouts.Stream))); err != nil {
 		return ioError("reading the body", err)
 	}
-	if _, err := body.peek(k.br); err != io.EOF { //nolint:errorlint // a wrapped one is no end
+	if s.buffered, err = s.body.next(&k.in); err != io.EOF { //nolint:errorlint // a wrapped one is no end
 		return err
 	}
 	return nil
@@ -73,14 +74,14 @@ func (k *call) awaitFirstByte(body framing) error {
 
 // bodiless reports whether the answer ends with its head, whatever its fields say (RFC 9112 §6.3).
 func (k *call) bodiless() bool {
-	return k.headOnly || k.answer.status == fasthttp.StatusNoContent || k.answer.status == fasthttp.StatusNotModified
+	return k.headOnly || k.answer.status == http.StatusNoContent || k.answer.status == http.StatusNotModified
 }
 
 // announce passes on the length that a body would have had: a 204 has none (RFC 9110 §8.6).
 func (k *call) announce() {
-	k.resp.SkipBody = true
-	if k.answer.length >= 0 && k.answer.status != fasthttp.StatusNoContent {
-		k.resp.Header.Set(fasthttp.HeaderContentLength, strconv.FormatInt(k.answer.length, 10))
+	k.resp.Bodiless = true
+	if k.answer.status != http.StatusNoContent {
+		k.resp.Length = k.answer.length
 	}
 }
 
@@ -95,39 +96,41 @@ func (k *call) deliverWhole(keep bool) error {
 		k.pool.discard(k.conn)
 		return ioError("reading the body", err)
 	}
-	buffered := append([]byte(nil), k.resp.Body()...)
-	s := k.newStream(keep, &sized{remaining: k.answer.length - int64(len(buffered))})
-	s.buffered = buffered
+	s := k.newStream(keep, framing{kind: sized, remaining: k.answer.length - int64(len(k.resp.Body))})
+	s.buffered, k.resp.Body = append([]byte(nil), k.resp.Body...), k.resp.Body[:0]
 	k.pass(s)
 	return nil
 }
 
-// readBody appends n bytes to the body of resp. It waits no longer than smallAnswerWait.
+// readBody reads a body of n bytes into resp. It waits no longer than smallAnswerWait.
 func (k *call) readBody(n int64) error {
-	if n > int64(k.br.Buffered()) {
-		if err := k.readUntil(time.Now().Add(smallAnswerWait)); err != nil {
-			return err
-		}
+	body := slices.Grow(k.resp.Body[:0], int(n))[:n] // a small one
+	come := copy(body, k.in.buffered())
+	k.in.from += come
+	k.resp.Body = body[:come]
+	if come == len(body) {
+		return nil
 	}
-	for n > 0 {
-		part, err := peekSome(k.br, n)
-		if err != nil {
+	if err := k.readUntil(time.Now().Add(smallAnswerWait)); err != nil {
+		return err
+	}
+	for come < len(body) {
+		more, err := k.in.Read(body[come:])
+		come += more
+		if k.resp.Body = body[:come]; err != nil && come < len(body) {
 			return err
 		}
-		k.resp.AppendBody(part)
-		_, _ = k.br.Discard(len(part))
-		n -= int64(len(part))
 	}
 	return nil
 }
 
-// framing is how the body of the answer ends (RFC 9112 §6.3).
-func (k *call) framing() framing {
+// bodyFraming is how the body of the answer ends (RFC 9112 §6.3).
+func (h *head) bodyFraming() framing {
 	switch {
-	case k.answer.chunked:
-		return &chunked{}
-	case k.answer.length >= 0:
-		return &sized{remaining: k.answer.length}
+	case h.chunked:
+		return framing{kind: chunked}
+	case h.length >= 0:
+		return framing{kind: sized, remaining: h.length}
 	}
-	return untilClose{}
+	return framing{kind: untilClose}
 }

@@ -9,11 +9,14 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"wxgate/socket"
 )
 
 // dialer makes connections to one address of a target.
 type dialer struct {
 	address string // ip:port
+	buffers *buffers
 }
 
 // dial secures the connection unless as is nil. It returns ErrTimeout when the request's deadline ended the attempt,
@@ -24,14 +27,14 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	if !began.Before(limit) {
 		return nil, fmt.Errorf("%w: %w: the deadline passed before the dial", ErrTimeout, ErrOverloaded)
 	}
-	socket, err := d.dialTCP(timeout, deadline)
+	tcp, err := d.dialTCP(timeout, deadline)
 	var c *conn
 	if err == nil {
 		if reached := time.Now(); !reached.Before(limit) { // the target was in time, we were not
 			began, limit = reached, earlier(deadline, reached.Add(timeout))
 		}
 		ctx, cancel := context.WithDeadline(context.Background(), limit)
-		c, err = secure(ctx, socket, as)
+		c, err = d.secure(ctx, tcp, as)
 		cancel()
 	}
 	late := !time.Now().Before(limit) // the timer of ctx may be behind that of the socket
@@ -56,7 +59,7 @@ func (d dialer) dialTCP(timeout time.Duration, deadline time.Time) (net.Conn, er
 	dial := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		stop() // that of a socket which had connected to itself
 		stop = time.AfterFunc(timeout, func() {
-			if !connected(raw) {
+			if !socket.Connected(raw) {
 				ended.Store(true)
 				cancel()
 			}
@@ -74,25 +77,23 @@ func (d dialer) dialTCP(timeout time.Duration, deadline time.Time) (net.Conn, er
 // connect makes a connection, and secures it unless as is nil.
 func (d dialer) connect(ctx context.Context, as *tls.Config) (*conn, error) {
 	var dial net.Dialer
-	socket, err := dial.DialContext(ctx, "tcp", d.address)
+	tcp, err := dial.DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
-	return secure(ctx, socket, as)
+	return d.secure(ctx, tcp, as)
 }
 
-// secure makes a connection of socket, with TLS unless as is nil. It closes the socket when that fails.
-func secure(ctx context.Context, socket net.Conn, as *tls.Config) (*conn, error) {
-	plain := socket
-	if as != nil {
-		secured := tls.Client(plain, as)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			_ = plain.Close()
-			return nil, err
-		}
-		socket = secured
+// secure makes a connection of tcp, with TLS unless as is nil. It closes tcp when that fails.
+func (d dialer) secure(ctx context.Context, tcp net.Conn, as *tls.Config) (*conn, error) {
+	plain := socket.Wrap(tcp)
+	if as == nil {
+		return newConn(plain, d.buffers, false), nil
 	}
-	c := newConn(socket, as != nil)
-	c.alive.watch(plain)
-	return c, nil
+	secured := tls.Client(plain, as)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return newConn(secured, d.buffers, true), nil
 }

@@ -10,13 +10,15 @@
 package http1
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // maxInterim is how many interim answers (1xx) a service may send before the final one.
@@ -33,9 +35,11 @@ type call struct {
 	request    *Request
 	policy     Policy
 	timeouts   Timeouts
-	resp       *fasthttp.Response
+	resp       *message.Response
 	headOnly   bool // the request is a HEAD
 	deadline   time.Time
+	responseBy time.Time // when the head must be there; zero: not set
+	tryUntil   time.Time // when another endpoint could be asked; zero: not set
 	interims   int
 	answer     head // status 0: not read yet
 	early      bool // the answer came before the whole request was sent
@@ -58,13 +62,11 @@ type Policy interface {
 // Exchange sends r on a connection that takes it and reads the answer into its response, which an error leaves empty.
 // When ctx ends, so does the exchange, including the body of its answer. The deadline of ctx is ignored: r has its own.
 func (p *Pool) Exchange(ctx context.Context, r *Request, by Policy) error {
-	r.Body = nil // of an attempt before this one
 	err := p.exchange(ctx, r, by)
 	if err == nil {
 		return nil
 	}
 	r.Resp.Reset()
-	r.Resp.Header.SetNoDefaultContentType(true)
 	return causeOf(ctx, err)
 }
 
@@ -88,7 +90,7 @@ func (p *Pool) exchange(ctx context.Context, r *Request, by Policy) error {
 	for err == nil {
 		l := p.limits.Load()
 		k := call{
-			conn: c, ctx: ctx, request: r, policy: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Header.IsHead(), deadline: r.Deadline,
+			conn: c, ctx: ctx, request: r, policy: by, timeouts: l.Timeouts, resp: r.Resp, headOnly: r.req.Method == http.MethodHead, deadline: r.Deadline,
 			upgrade: r.Upgrade,
 		}
 		if err = k.sendAndReadHead(l.Keepalive.MaxRequests, sent); err == nil {
@@ -132,7 +134,7 @@ func (k *call) sendAndReadHead(most int, sent func()) error {
 
 // complete hands the answer on.
 func (k *call) complete() (err error) {
-	if k.answer.status == fasthttp.StatusSwitchingProtocols {
+	if k.answer.status == http.StatusSwitchingProtocols {
 		if k.request.Tunnel, err = k.newTunnel(); err != nil {
 			k.pool.discard(k.conn)
 		}
@@ -147,12 +149,11 @@ func (p *Pool) reconnect(k *call, failed error) (*conn, error) {
 	c, r := k.conn, k.request
 	switch {
 	case errors.Is(failed, errUnsent):
-		p.discard(c)
-		return p.acquire(k.ctx, r)
+		return p.replace(k.ctx, c, r, false)
 	case k.metDead(failed):
 		r.renewed = true
 		k.policy.Renewed()
-		return p.renew(k.ctx, c, r.Deadline)
+		return p.replace(k.ctx, c, r, true)
 	}
 	p.discard(c)
 	return nil, failed
@@ -171,14 +172,18 @@ func (k *call) receive() error {
 	if k.answer.status != 0 {
 		return nil
 	}
-	limit := earlier(k.deadline, time.Now().Add(k.timeouts.Response))
-	if err := k.awaitResponse(limit); err != nil {
+	if k.responseBy.IsZero() {
+		k.responseBy = earlier(k.deadline, time.Now().Add(k.timeouts.Response))
+	}
+	if err := k.awaitResponse(k.responseBy); err != nil {
 		return err
 	}
-	if err := k.until(limit); err != nil {
-		return ioError("waiting for the answer", err)
-	}
 	for k.answer.status == 0 {
+		if !bytes.Contains(k.in.buffered(), []byte("\r\n\r\n")) { // more of it must come
+			if err := k.until(k.responseBy); err != nil {
+				return ioError("waiting for the answer", err)
+			}
+		}
 		if err := k.readHead(); err != nil {
 			return err
 		}
@@ -189,34 +194,40 @@ func (k *call) receive() error {
 // awaitResponse waits for the first byte of the answer while another endpoint could be asked instead. It gives up only
 // when that is granted; without a budget it goes on waiting, so this wait alone never fails a request.
 func (k *call) awaitResponse(limit time.Time) error {
-	for k.request.TryTimeout > 0 {
-		pause := time.Now().Add(k.request.TryTimeout)
-		if !pause.Before(limit) {
+	for k.request.TryTimeout > 0 && len(k.in.buffered()) == 0 {
+		if k.tryUntil.IsZero() {
+			k.tryUntil = time.Now().Add(k.request.TryTimeout)
+		}
+		if !k.tryUntil.Before(limit) {
 			return nil
 		}
-		if err := k.until(pause); err != nil {
+		if err := k.until(k.tryUntil); err != nil {
 			return ioError("waiting for the answer", err)
 		}
-		if _, err := k.br.Peek(1); err == nil || !timedOut(err) {
-			return nil // the reader of the head meets the same
+		if err := k.in.fill(); err == nil {
+			return nil
+		} else if !timedOut(err) {
+			k.in.err = err // the next read returns it
+			return nil
 		}
 		if k.policy.RetryElsewhere() {
 			return fmt.Errorf("%w: no answer within retries.try_timeout", ErrTimeout)
 		}
+		k.tryUntil = time.Time{}
 	}
 	return nil
 }
 
 // readHead reads a head; k.answer has it if it is the final one. A 101 is refused when nobody asked for an upgrade.
 func (k *call) readHead() error {
-	h, err := readHead(k.conn, k.resp)
+	h, err := readHead(&k.in, k.resp)
 	switch {
 	case err != nil:
 		return err
-	case h.status == fasthttp.StatusSwitchingProtocols && k.upgrade:
+	case h.status == http.StatusSwitchingProtocols && k.upgrade:
 		k.answer = h
 		return h.switched()
-	case h.status == fasthttp.StatusSwitchingProtocols:
+	case h.status == http.StatusSwitchingProtocols:
 		return invalid("101 without a request to upgrade")
 	case !h.interim():
 		k.answer = h

@@ -1,27 +1,21 @@
 package http1_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/upstreamtest"
 )
 
-// passed lists the fields of the answer, as fasthttp would write them, but for Date.
+// passed lists the fields of the answer.
 func passed(t *testing.T, head string) []string {
 	t.Helper()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\n" + head + "Content-Length: 0\r\n\r\n" })
 	resp := get(t, newClient(t, service.URL), "/")
-	var fields []string
-	for _, line := range strings.Split(strings.TrimSpace(resp.Header.String()), "\r\n")[1:] {
-		if !strings.HasPrefix(line, "Date:") {
-			fields = append(fields, line)
-		}
-	}
-	return fields
+	return strings.Split(strings.TrimSpace(string(resp.Fields.AppendTo(nil))), "\r\n")
 }
 
 func TestFieldsOfTheConnectionEndHere(t *testing.T) {
@@ -38,7 +32,8 @@ func TestRepeatedFieldsKeepTheirNumberOrderAndCase(t *testing.T) {
 	t.Parallel()
 	lines := []string{
 		"Vary: a", "Via: 1.1 x", "vary: b", "ETag: \"x\"", "WWW-Authenticate: Basic", "WWW-Authenticate: Digest",
-		"x-lower: \xe5", "Via: 1.1 y", "Set-Cookie: a=1; Path=/", "Set-Cookie: a=1; Path=/b", "Set-Cookie: b=2",
+		"x-lower: \xe5", "Date: Sun, 06 Nov 1994 08:49:37 GMT", "Server: a", "Content-Encoding: gzip", "Via: 1.1 y", "server: b",
+		"Content-Encoding: br", "Set-Cookie: a=1; Path=/", "Set-Cookie: a=1; Path=/b", "Set-Cookie: b=2",
 	}
 	got := passed(t, strings.Join(lines, "\r\n")+"\r\n")
 	if !reflect.DeepEqual(got, lines) {
@@ -64,11 +59,19 @@ func TestRepeatedFieldsKeepTheirOrderBesideNamedOnes(t *testing.T) {
 	}
 }
 
+func TestTwoContentTypesThatAgreeAreOne(t *testing.T) {
+	t.Parallel()
+	got := passed(t, "Content-Type: text/html\r\nVia: 1.1 x\r\ncontent-type: text/html\r\n")
+	if want := []string{"Content-Type: text/html", "Via: 1.1 x"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("passed %q, want %q", got, want)
+	}
+}
+
 func TestNoContentTypeIsInvented(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi" })
 	resp := get(t, newClient(t, service.URL), "/")
-	if head := resp.Header.String(); strings.Contains(head, "Content-Type") {
+	if head := string(resp.Fields.AppendTo(nil)); strings.Contains(head, "Content-Type") {
 		t.Errorf("head is %q, want no Content-Type", head)
 	}
 }
@@ -83,17 +86,15 @@ func TestALengthWithoutABodyPasses(t *testing.T) {
 		{"HEAD", "HTTP/1.1 200 OK\r\n\r\n", ""},
 	} {
 		service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return c.answer })
-		var resp fasthttp.Response
+		var resp message.Response
 		if _, err := newClient(t, service.URL).Do(newRequest(c.method, "/"), &resp, soon()); err != nil {
 			t.Fatalf("%s: %v", c.method, err)
 		}
 		var got string
-		for _, line := range strings.Split(resp.String(), "\r\n") {
-			if strings.HasPrefix(line, "Content-Length") {
-				got = line
-			}
+		if resp.Length >= 0 {
+			got = fmt.Sprint("Content-Length: ", resp.Length)
 		}
-		if got != c.want {
+		if got != c.want || !resp.Bodiless || resp.Fields.Has("Content-Length") {
 			t.Errorf("%s answered with %q gives %q, want %q", c.method, c.answer, got, c.want)
 		}
 	}
@@ -103,13 +104,13 @@ func TestWhatRespHeldBeforeIsLost(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return upstreamtest.OK("text/plain", "hi") })
 	u := newClient(t, service.URL)
-	resp := new(fasthttp.Response)
-	resp.Header.Set("X-Old", "1")
-	resp.SetBodyString("old")
+	resp := new(message.Response)
+	resp.Fields.Set("X-Old", "1")
+	resp.Reason, resp.Body = []byte("Old"), []byte("old")
 	if _, err := u.Do(newRequest("GET", "/"), resp, soon()); err != nil {
 		t.Fatal(err)
 	}
-	if string(resp.Body()) != "hi" || len(resp.Header.Peek("X-Old")) != 0 {
-		t.Errorf("answer is %q, want nothing of what resp held", resp.String())
+	if string(resp.Body) != "hi" || string(resp.Reason) != "OK" || resp.Fields.Has("X-Old") {
+		t.Errorf("answer is %+v, want nothing of what resp held", resp)
 	}
 }

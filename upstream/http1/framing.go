@@ -1,119 +1,110 @@
 package http1
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"io"
+	"math"
 )
 
-// framing finds the bytes of a body in what comes on a connection.
-type framing interface {
-	// peek returns the next bytes of the body, at least one; io.EOF means that the body was whole.
-	peek(br *bufio.Reader) ([]byte, error)
-	// skip takes n of the bytes that peek gave.
-	skip(br *bufio.Reader, n int)
-	// done reports whether the end is already known: peek would give io.EOF without waiting.
-	done() bool
-}
-
-// peekSome gives up to n of the bytes that have come, waiting for the first. n is at least 1.
-func peekSome(br *bufio.Reader, n int64) ([]byte, error) {
-	if br.Buffered() == 0 {
-		if _, err := br.Peek(1); err != nil {
-			return nil, err
-		}
-	}
-	return br.Peek(int(min(n, int64(br.Buffered()))))
-}
-
-// sized is a body with a Content-Length.
-type sized struct{ remaining int64 }
-
-func (s *sized) peek(br *bufio.Reader) ([]byte, error) {
-	if s.remaining == 0 {
-		return nil, io.EOF
-	}
-	part, err := peekSome(br, s.remaining)
-	if err != nil {
-		return nil, ioError("reading the body", err)
-	}
-	return part, nil
-}
-
-func (s *sized) skip(br *bufio.Reader, n int) {
-	s.remaining -= int64(n)
-	_, _ = br.Discard(n)
-}
-
-func (s *sized) done() bool { return s.remaining == 0 }
-
-// untilClose is a body that ends with its connection. A lost connection is not its end.
-type untilClose struct{}
-
-func (untilClose) peek(br *bufio.Reader) ([]byte, error) {
-	part, err := peekSome(br, readBufferSize)
-	if errors.Is(err, io.EOF) {
-		return nil, io.EOF
-	}
-	if err != nil {
-		return nil, ioError("reading the body", err)
-	}
-	return part, nil
-}
-
-func (untilClose) skip(br *bufio.Reader, n int) { _, _ = br.Discard(n) }
-
-func (untilClose) done() bool { return false }
-
-// chunked is a body in chunks (RFC 9112 §7.1). fasthttp's own reader takes a connection that ends between two chunks
-// for the end of the body; this one does not.
-type chunked struct {
-	remaining int64 // of the present chunk
+// framing finds the bytes of a body in what comes on a connection (RFC 9112 §6.3).
+type framing struct {
+	kind      framingKind
+	remaining int64 // of the body when it is sized, of the present chunk when it is chunked
+	taken     int64 // bytes of the body
 	started   bool  // a chunk came before: its line end is still to be read
 	ended     bool  // the last chunk and the trailer section were read
 }
 
-func (c *chunked) peek(br *bufio.Reader) ([]byte, error) {
-	if c.remaining == 0 && !c.ended {
-		if err := c.nextChunk(br); err != nil {
+type framingKind uint8
+
+const (
+	sized      framingKind = iota // it has a Content-Length
+	chunked                       // it is in chunks (RFC 9112 §7.1); a connection that ends between two is not its end
+	untilClose                    // it ends with its connection; a lost connection is not its end
+)
+
+// next takes the next bytes of the body, at least one, which are valid until the next call; io.EOF means that the body
+// was whole.
+func (f *framing) next(r *reader) ([]byte, error) {
+	most := f.remaining
+	switch {
+	case f.kind == untilClose:
+		most = math.MaxInt64
+	case f.kind == chunked && f.remaining == 0 && !f.ended:
+		if err := f.nextChunk(r); err != nil {
 			return nil, err
 		}
+		most = f.remaining
 	}
-	if c.ended {
+	if most == 0 {
 		return nil, io.EOF
 	}
-	part, err := peekSome(br, c.remaining)
+	part, err := r.some(most, f.long())
 	if err != nil {
-		return nil, ioError("reading a chunk", err)
+		return nil, f.failed(err)
 	}
+	f.taken += int64(len(part))
+	f.remaining -= int64(len(part))
 	return part, nil
 }
 
-func (c *chunked) skip(br *bufio.Reader, n int) {
-	c.remaining -= int64(n)
-	_, _ = br.Discard(n)
+// long reports whether there may be more to come than a small buffer holds.
+func (f *framing) long() bool {
+	return f.taken > smallAnswer || f.kind != untilClose && f.remaining > smallBuffer
 }
 
-func (c *chunked) done() bool { return c.ended }
+func (f *framing) failed(err error) error {
+	switch {
+	case f.kind == untilClose && errors.Is(err, io.EOF):
+		return io.EOF
+	case f.kind == chunked:
+		return ioError("reading a chunk", err)
+	}
+	return ioError("reading the body", err)
+}
+
+// ready reports whether next returns without waiting. In chunks, all must have come that stands before the next byte of
+// data, or behind the last one.
+func (f *framing) ready(r *reader) bool {
+	come := r.buffered()
+	switch {
+	case f.ended, f.kind == sized && f.remaining == 0:
+		return true
+	case f.kind != chunked, f.remaining > 0:
+		return len(come) > 0
+	}
+	if f.started {
+		if len(come) >= 2 && !bytes.HasPrefix(come, []byte("\r\n")) {
+			return true // next refuses it
+		}
+		come = come[min(2, len(come)):]
+	}
+	line, data, whole := bytes.Cut(come, []byte("\n"))
+	if size, err := chunkSize(bytes.TrimSuffix(line, []byte("\r"))); err == nil && size == 0 {
+		return bytes.HasPrefix(data, []byte("\r\n")) || bytes.Contains(data, []byte("\r\n\r\n"))
+	}
+	return whole && len(data) > 0
+}
 
 // nextChunk reads up to the data of the next chunk, or up to the end of the trailer section.
-func (c *chunked) nextChunk(br *bufio.Reader) error {
-	if c.started {
-		if line, err := readLine(br, "reading the end of a chunk"); err != nil || len(line) > 0 {
+func (f *framing) nextChunk(r *reader) error {
+	if f.started {
+		if line, err := r.line(maxLine, "reading the end of a chunk"); err != nil || len(line) > 0 {
 			return orInvalid(err, "a chunk is longer than its size")
 		}
 	}
-	line, err := readLine(br, "reading the size of a chunk")
+	line, err := r.line(maxLine, "reading the size of a chunk")
 	if err != nil {
 		return err
 	}
-	if c.remaining, err = chunkSize(line); err != nil {
+	if f.remaining, err = chunkSize(line); err != nil {
 		return err
 	}
-	c.started = true
-	if c.remaining == 0 {
-		c.ended = true
-		return skipTrailers(br)
+	f.started = true
+	if f.remaining == 0 {
+		f.ended = true
+		return skipTrailers(r)
 	}
 	return nil
 }
@@ -146,9 +137,9 @@ func chunkSize(line []byte) (int64, error) {
 }
 
 // skipTrailers reads the trailer section and drops it: it was written without knowledge of who reads it.
-func skipTrailers(br *bufio.Reader) error {
+func skipTrailers(r *reader) error {
 	for n, size := 0, 0; ; n++ {
-		line, err := readLine(br, "reading the trailers")
+		line, err := r.line(maxLine, "reading the trailers")
 		if err != nil || len(line) == 0 {
 			return err
 		}

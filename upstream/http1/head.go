@@ -1,11 +1,10 @@
 package http1
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
+	"net/http"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // The most that a head may hold.
@@ -35,12 +34,10 @@ func (h *head) persistent() bool { return !h.close && (!h.http10 || h.keep) }
 
 // readHead reads one head, strictly as RFC 9112 §2-6 writes it, and puts status and end-to-end fields into resp, names
 // and values as they came. The fields of an interim answer (1xx) are checked and dropped.
-func readHead(c *conn, resp *fasthttp.Response) (head, error) {
+func readHead(r *reader, resp *message.Response) (head, error) {
 	resp.Reset()
-	resp.Header.DisableNormalizing()
-	resp.Header.SetNoDefaultContentType(true)
 	h := head{length: -1}
-	line, err := firstLine(c)
+	line, err := firstLine(r)
 	if err != nil {
 		return h, err
 	}
@@ -48,7 +45,7 @@ func readHead(c *conn, resp *fasthttp.Response) (head, error) {
 	if err = h.statusLine(line, resp); err != nil {
 		return h, err
 	}
-	if err = h.fields(c, size, resp); err != nil {
+	if err = h.fields(r, size, resp); err != nil {
 		return h, err
 	}
 	h.dropNamed(resp)
@@ -56,52 +53,21 @@ func readHead(c *conn, resp *fasthttp.Response) (head, error) {
 }
 
 // firstLine refuses what does not begin like HTTP as soon as it is there, not when a line end or a timeout comes.
-func firstLine(c *conn) ([]byte, error) {
-	if _, err := c.br.Peek(1); err != nil {
-		return nil, unanswered{ioError("waiting for the answer", err)}
+func firstLine(r *reader) ([]byte, error) {
+	if len(r.buffered()) == 0 {
+		if err := r.fill(); err != nil {
+			return nil, unanswered{ioError("waiting for the answer", err)}
+		}
 	}
-	begun, _ := c.br.Peek(min(c.br.Buffered(), len("HTTP/1.")))
-	if !bytes.HasPrefix([]byte("HTTP/1."), begun) {
+	const version = "HTTP/1."
+	if come := r.buffered(); string(come[:min(len(come), len(version))]) != version[:min(len(come), len(version))] {
 		return nil, invalid("not an HTTP/1 status line")
 	}
-	return readHeadLine(c.br, "reading the status line")
-}
-
-// readHeadLine is readLine for lines that may be as long as a whole head: what the buffer of the connection does not
-// hold is put together in one of its own.
-func readHeadLine(br *bufio.Reader, doing string) ([]byte, error) {
-	line, err := br.ReadSlice('\n')
-	if !errors.Is(err, bufio.ErrBufferFull) {
-		return endOfLine(line, err, doing)
-	}
-	var whole []byte
-	for errors.Is(err, bufio.ErrBufferFull) && len(whole) <= maxHeadBytes {
-		whole = append(whole, line...)
-		line, err = br.ReadSlice('\n')
-	}
-	return endOfLine(append(whole, line...), err, doing)
-}
-
-// readLine reads a line that ends with CRLF and returns it without.
-func readLine(br *bufio.Reader, doing string) ([]byte, error) {
-	line, err := br.ReadSlice('\n')
-	return endOfLine(line, err, doing)
-}
-
-func endOfLine(line []byte, err error, doing string) ([]byte, error) {
-	switch {
-	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, invalid("a line is too long")
-	case err != nil:
-		return nil, ioError(doing, err)
-	case len(line) < 2 || line[len(line)-2] != '\r':
-		return nil, invalid("a line ends without CR")
-	}
-	return line[:len(line)-2], nil
+	return r.line(maxHeadBytes, "reading the status line")
 }
 
 // statusLine takes `HTTP/1.1 200 OK` (RFC 9112 §4). The space after the code may be missing, as in the wild.
-func (h *head) statusLine(line []byte, resp *fasthttp.Response) error {
+func (h *head) statusLine(line []byte, resp *message.Response) error {
 	const code = len("HTTP/1.1 ")
 	if len(line) < code+3 || line[code-1] != ' ' || len(line) > code+3 && line[code+3] != ' ' {
 		return invalid("malformed status line")
@@ -120,15 +86,14 @@ func (h *head) statusLine(line []byte, resp *fasthttp.Response) error {
 	if !clean(reason) {
 		return invalid("a control byte in the reason phrase")
 	}
-	resp.Header.SetStatusCode(h.status)
-	resp.Header.SetStatusMessage(reason)
+	resp.Status, resp.Reason = h.status, append(resp.Reason, reason...)
 	return nil
 }
 
 // fields reads field lines up to the empty one.
-func (h *head) fields(c *conn, size int, resp *fasthttp.Response) error {
+func (h *head) fields(r *reader, size int, resp *message.Response) error {
 	for n := 0; ; n++ {
-		line, err := readHeadLine(c.br, "reading the head")
+		line, err := r.line(maxHeadBytes, "reading the head")
 		if err != nil || len(line) == 0 {
 			return err
 		}
@@ -142,16 +107,37 @@ func (h *head) fields(c *conn, size int, resp *fasthttp.Response) error {
 }
 
 // field takes one field line: framing for us, what is end-to-end for resp.
-func (h *head) field(line []byte, resp *fasthttp.Response) error {
+func (h *head) field(line []byte, resp *message.Response) error {
 	name, value, err := splitField(line)
 	if err != nil {
 		return err
 	}
 	own, err := h.hopByHop(name, value)
-	if err != nil || own || h.interim() && h.status != fasthttp.StatusSwitchingProtocols {
+	if err != nil || own || h.interim() && h.status != http.StatusSwitchingProtocols {
 		return err
 	}
-	return addField(resp, name, value)
+	if held := contentType(resp, name); held != nil {
+		return sameContentType(held, value)
+	}
+	resp.Fields.AddBytes(name, value)
+	return nil
+}
+
+// contentType is the Content-Type that resp has already, nil when there is none or when name is another field's.
+func contentType(resp *message.Response, name []byte) []byte {
+	if len(name) != len("content-type") || !message.EqualFold(name, "content-type") {
+		return nil
+	}
+	return resp.Fields.Get("content-type")
+}
+
+// sameContentType refuses two Content-Types that disagree: who reads the first sees another document than who reads the
+// last (RFC 9110 §8.3). Two that agree are one.
+func sameContentType(held, value []byte) error {
+	if !bytes.Equal(held, value) {
+		return invalid("different Content-Types")
+	}
+	return nil
 }
 
 // splitField takes a field line apart (RFC 9112 §5): a token, a colon, a value without control bytes. White space
@@ -166,14 +152,14 @@ func splitField(line []byte) (name, value []byte, err error) {
 	name = line[:colon]
 	if last := name[colon-1]; last == ' ' || last == '\t' {
 		name = bytes.TrimRight(name, " \t")
-		if equalFold(name, "content-length") || equalFold(name, "transfer-encoding") {
+		if message.EqualFold(name, "content-length") || message.EqualFold(name, "transfer-encoding") {
 			return nil, nil, invalid("white space after the name of a framing field")
 		}
 	}
 	if !isToken(name) {
 		return nil, nil, invalid("malformed field name")
 	}
-	value = bytes.Trim(line[colon+1:], " \t")
+	value = trim(line[colon+1:])
 	if !clean(value) {
 		return nil, nil, invalid("a control byte in a field value")
 	}

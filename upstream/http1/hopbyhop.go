@@ -3,9 +3,8 @@ package http1
 import (
 	"bytes"
 	"slices"
-	"strings"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // hopByHop reads the fields of the connection and of framing, and reports whether this was one: those are
@@ -13,31 +12,29 @@ import (
 func (h *head) hopByHop(name, value []byte) (bool, error) {
 	switch len(name) {
 	case len("TE"):
-		return equalFold(name, "te"), nil
+		return message.EqualFold(name, "te"), nil
 	case len("Trailer"): // and Upgrade
-		return equalFold(name, "trailer") || equalFold(name, "upgrade"), nil
+		return message.EqualFold(name, "trailer") || message.EqualFold(name, "upgrade"), nil
 	case len("Connection"): // and Keep-Alive
-		if equalFold(name, "connection") {
+		if message.EqualFold(name, "connection") {
 			h.connection(value)
 			return true, nil
 		}
-		return equalFold(name, "keep-alive"), nil
+		return message.EqualFold(name, "keep-alive"), nil
 	case len("Content-Length"):
-		return equalFold(name, "content-length"), h.contentLength(name, value)
+		return message.EqualFold(name, "content-length"), h.contentLength(name, value)
 	case len("Proxy-Connection"):
-		return equalFold(name, "proxy-connection"), nil
+		return message.EqualFold(name, "proxy-connection"), nil
 	case len("Transfer-Encoding"):
-		return equalFold(name, "transfer-encoding"), h.transferEncoding(name, value)
+		return message.EqualFold(name, "transfer-encoding"), h.transferEncoding(name, value)
 	case len("Proxy-Authenticate"):
-		return equalFold(name, "proxy-authenticate"), nil
+		return message.EqualFold(name, "proxy-authenticate"), nil
 	}
 	return false, nil
 }
 
-func equalFold(name []byte, lower string) bool { return strings.EqualFold(string(name), lower) }
-
 func (h *head) contentLength(name, value []byte) error {
-	if !equalFold(name, "content-length") {
+	if !message.EqualFold(name, "content-length") {
 		return nil
 	}
 	n, ok := digits(value)
@@ -51,10 +48,10 @@ func (h *head) contentLength(name, value []byte) error {
 
 // transferEncoding knows chunked alone: whoever sends another coding was not asked for it (RFC 9112 §7).
 func (h *head) transferEncoding(name, value []byte) error {
-	if !equalFold(name, "transfer-encoding") {
+	if !message.EqualFold(name, "transfer-encoding") {
 		return nil
 	}
-	if h.transferEncoded || !equalFold(value, "chunked") {
+	if h.transferEncoded || !message.EqualFold(value, "chunked") {
 		return invalid("a Transfer-Encoding other than chunked")
 	}
 	h.transferEncoded, h.chunked = true, true
@@ -68,11 +65,11 @@ func (h *head) connection(value []byte) {
 		option, value = bytes.TrimSpace(option), rest
 		switch {
 		case len(option) == 0:
-		case equalFold(option, "close"):
+		case message.EqualFold(option, "close"):
 			h.close = true
-		case equalFold(option, "keep-alive"):
+		case message.EqualFold(option, "keep-alive"):
 			h.keep = true
-		case equalFold(option, "upgrade"):
+		case message.EqualFold(option, "upgrade"):
 			h.upgrades = true
 		default:
 			h.named = append(h.named, string(option))
@@ -81,12 +78,12 @@ func (h *head) connection(value []byte) {
 }
 
 // dropNamed removes the fields that Connection named, in whatever case they came.
-func (h *head) dropNamed(resp *fasthttp.Response) {
+func (h *head) dropNamed(resp *message.Response) {
 	named := h.named // what a closure captures is allocated: not all of h
 	if len(named) == 0 {
 		return
 	}
-	DropFields(&resp.Header, func(name []byte) bool {
-		return slices.ContainsFunc(named, func(option string) bool { return equalFold(name, option) })
+	resp.Fields.DeleteFunc(func(name []byte) bool {
+		return slices.ContainsFunc(named, func(option string) bool { return message.EqualFold(name, option) })
 	})
 }

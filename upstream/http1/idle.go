@@ -8,16 +8,18 @@ import (
 
 // idleConns are the connections of a pool that no exchange uses.
 type idleConns struct {
-	now func() time.Time
+	now    func() time.Time
+	reaper *time.Timer // closes those that are idle for too long
 
 	mu      sync.Mutex
 	ready   []*conn // the latest used last
 	watched []*conn // those back from a request with content, the latest last: see watchFor
 	closed  bool
+	armed   bool // the reaper will come
 }
 
-// put takes a connection in if it may stay, and reports whether it does.
-func (i *idleConns) put(c *conn, mayStay func() bool) bool {
+// put takes a connection in if it may stay, and reports whether it does. The reaper comes after idle, or before.
+func (i *idleConns) put(c *conn, idle time.Duration, mayStay func() bool) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
@@ -29,7 +31,31 @@ func (i *idleConns) put(c *conn, mayStay func() bool) bool {
 	default:
 		i.ready = append(i.ready, c)
 	}
+	if !i.armed {
+		i.armed = true
+		i.reaper.Reset(max(idle, time.Millisecond))
+	}
 	return true
+}
+
+// reapWithin makes the reaper come soon, if it will come at all: idle has changed.
+func (i *idleConns) reapWithin(idle time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.armed {
+		i.reaper.Reset(max(idle, time.Millisecond))
+	}
+}
+
+// expired removes the connections that nobody has used for so long, and calls the reaper again when there are others.
+func (i *idleConns) expired(idle time.Duration) []*conn {
+	old := i.remove(func(c *conn) bool { return time.Since(c.retired) >= idle })
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.armed = len(i.ready)+len(i.watched) > 0; i.armed {
+		i.reaper.Reset(max(idle/2, time.Millisecond))
+	}
+	return old
 }
 
 // take returns a connection for a request of user, nil when there is none: the user's own, or the one that was used
@@ -115,6 +141,7 @@ func (i *idleConns) close() (all []*conn, first bool) {
 		return nil, false
 	}
 	i.closed = true
+	i.reaper.Stop()
 	all = append(i.ready, i.watched...)
 	i.ready, i.watched = nil, nil
 	return all, true

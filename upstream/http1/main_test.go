@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -45,19 +45,18 @@ func newClient(t testing.TB, url string, change ...func(*http1.Config)) *client 
 	return c
 }
 
-// exchanged is how often a request was sent, how long that took, and the body if it is passed on as it comes.
+// exchanged is how often a request was sent, and how long that took.
 type exchanged struct {
 	Attempts int
 	Duration time.Duration
-	Body     *http1.Body
 }
 
 // Do exchanges a request for its answer, as an upstream does with one target.
-func (c *client) Do(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (exchanged, error) {
+func (c *client) Do(req *message.Request, resp *message.Response, deadline time.Time) (exchanged, error) {
 	return c.exchange(context.Background(), req, resp, deadline)
 }
 
-func (c *client) exchange(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time) (exchanged, error) {
+func (c *client) exchange(ctx context.Context, req *message.Request, resp *message.Response, deadline time.Time) (exchanged, error) {
 	began := time.Now()
 	var r http1.Request
 	r.Reset(req, resp, deadline, 0)
@@ -66,7 +65,7 @@ func (c *client) exchange(ctx context.Context, req *fasthttp.Request, resp *fast
 		r.Deadline = r.Deadline.Add(r.Waited)
 		err = c.Exchange(ctx, &r, c)
 	}
-	return exchanged{r.Sent, time.Since(began) - r.Waited, r.Body}, err
+	return exchanged{r.Sent, time.Since(began) - r.Waited}, err
 }
 
 // acquire is a queue without a bound.
@@ -96,21 +95,22 @@ func (*client) RetryElsewhere() bool { return false }
 func (*client) Renewed() {}
 
 // newRequest makes a request as the gateway does.
-func newRequest(method, target string) *fasthttp.Request {
-	req := new(fasthttp.Request)
-	req.Header.DisableNormalizing()
-	req.Header.SetMethod(method)
-	req.Header.SetRequestURI(target)
-	return req
+func newRequest(method, target string) *message.Request {
+	return &message.Request{Method: method, Target: []byte(target)}
+}
+
+// setBody gives req a body that is to arrive, of a size, or in chunks if that is negative.
+func setBody(req *message.Request, body io.Reader, size int) {
+	req.Body, req.Length = body, int64(size)
 }
 
 // soon is a deadline that no good exchange comes near.
 func soon() time.Time { return time.Now().Add(30 * time.Second) }
 
 // get sends a GET and fails the test unless it is answered.
-func get(t *testing.T, c *client, target string) *fasthttp.Response {
+func get(t *testing.T, c *client, target string) *message.Response {
 	t.Helper()
-	resp := new(fasthttp.Response)
+	resp := new(message.Response)
 	if _, err := c.Do(newRequest("GET", target), resp, soon()); err != nil {
 		t.Fatalf("GET %s: %v", target, err)
 	}

@@ -3,7 +3,7 @@ package http1
 import (
 	"context"
 	"crypto/tls"
-	"sync"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -15,9 +15,9 @@ type Pool struct {
 	owner     Owner
 	limits    atomic.Pointer[limits]
 	removed   chan struct{} // closed by Close
-	reaper    sync.WaitGroup
 	dialQueue dialQueue
 	idle      idleConns
+	buffers   buffers
 }
 
 // Owner is what a pool needs of the upstream that it belongs to.
@@ -50,11 +50,11 @@ type limits struct {
 // NewPool makes the pool of one address of o.
 func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
 	p := &Pool{origin: o, owner: owner, removed: make(chan struct{}), idle: idleConns{now: owner.Now}}
+	p.idle.reaper = time.AfterFunc(math.MaxInt64, p.reap)
 	p.dialQueue = dialQueue{
-		dialer: dialer{address}, limits: &p.limits, removed: p.removed, dialed: owner.Dialed, freed: make(chan struct{}, wakeUps),
+		dialer: dialer{address, &p.buffers}, limits: &p.limits, removed: p.removed, dialed: owner.Dialed, freed: make(chan struct{}, wakeUps),
 	}
 	p.Configure(cfg)
-	p.reaper.Go(p.reap)
 	return p
 }
 
@@ -86,6 +86,7 @@ func (p *Pool) Configure(cfg Config) {
 		next.sockets = make(chan struct{}, cfg.Keepalive.MaxWebSockets)
 	}
 	p.limits.Store(next)
+	p.idle.reapWithin(cfg.Keepalive.Idle)
 	if !secured {
 		closeAll(p.idle.remove(func(c *conn) bool { return c.tlsConfig != next.tlsConfig }))
 	}
@@ -127,19 +128,24 @@ func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 
 // connection gives an idle connection, or a new one when there is none.
 func (p *Pool) connection(ctx context.Context, l *limits, r *Request) (*conn, error) {
-	if c := p.takeIdle(r.User); c != nil {
+	if c := p.takeIdle(r); c != nil {
 		return c, nil
 	}
 	p.makeRoom(l.slots)
-	return p.dialQueue.connect(ctx, l, r.Deadline, func() *conn { return p.takeIdle(r.User) })
+	return p.dialQueue.connect(ctx, l, r.Deadline, func() *conn { return p.takeIdle(r) })
 }
 
-// renew gives a new connection in place of one that is dead, with its right to be used.
-func (p *Pool) renew(ctx context.Context, dead *conn, deadline time.Time) (*conn, error) {
+// replace gives another connection in place of one that the service had closed, or was closing, with its right to be
+// used: a new one when renewed.
+func (p *Pool) replace(ctx context.Context, dead *conn, r *Request, renewed bool) (c *conn, err error) {
 	slot, permit := dead.slot, dead.permit
 	dead.unwatch()
-	_ = dead.Close()
-	c, err := p.dialQueue.connect(ctx, p.limits.Load(), deadline, func() *conn { return nil })
+	p.drop(dead)
+	if l := p.limits.Load(); renewed {
+		c, err = p.dialQueue.connect(ctx, l, r.Deadline, func() *conn { return nil })
+	} else {
+		c, err = p.connection(ctx, l, r)
+	}
 	if err != nil {
 		giveBack(slot, permit)
 		return nil, err
@@ -165,15 +171,15 @@ func (p *Pool) acquireSend(ctx context.Context, deadline time.Time) (done func()
 	return func() { <-sends }, nil
 }
 
-// takeIdle returns an idle connection that is still alive, nil when there is none.
-func (p *Pool) takeIdle(user uint64) *conn {
+// takeIdle returns an idle connection for r, nil when there is none. It is still alive, unless sending r will find out.
+func (p *Pool) takeIdle(r *Request) *conn {
 	idle := p.limits.Load().Keepalive.Idle
 	for {
-		c := p.idle.take(user)
+		c := p.idle.take(r.User)
 		if c == nil {
 			return nil
 		}
-		if time.Since(c.retired) < idle && c.silent() {
+		if time.Since(c.retired) < idle && (c.looksFirst(r) || c.quiet()) {
 			return c
 		}
 		p.drop(c)
@@ -184,7 +190,9 @@ func (p *Pool) takeIdle(user uint64) *conn {
 func (p *Pool) release(c *conn) {
 	slot, permit := c.slot, c.permit // the next exchange sets its own
 	c.used, c.retired = true, time.Now()
-	if !p.idle.put(c, func() bool { return c.tlsConfig == p.limits.Load().tlsConfig }) {
+	c.in.release()
+	l := p.limits.Load()
+	if !p.idle.put(c, l.Keepalive.Idle, func() bool { return c.tlsConfig == p.limits.Load().tlsConfig }) {
 		_ = c.Close()
 	}
 	p.dialQueue.wake()
@@ -194,44 +202,30 @@ func (p *Pool) release(c *conn) {
 // discard closes a connection that must not be used again.
 func (p *Pool) discard(c *conn) {
 	c.unwatch()
-	_ = c.Close()
+	c.end()
 	giveBack(c.slot, c.permit)
 }
 
 // put releases a connection that may be used again, if nothing came after the answer, and discards every other.
 func (p *Pool) put(c *conn, keep bool) {
 	keep = c.unwatch() && keep
+	more := len(c.in.buffered()) > 0
 	switch {
-	case keep && c.carriedContent && (c.br.Buffered() > 0 || c.content && c.spokeUnasked()):
+	case keep && c.carriedContent && (more || c.content && c.spokeUnasked()):
 		p.owner.Undrained()
 		p.discard(c)
-	case keep && c.br.Buffered() == 0:
+	case keep && !more:
 		p.release(c)
 	default:
 		p.discard(c)
 	}
 }
 
-// reap closes connections that were idle for too long, until the pool is closed.
+// reap closes connections that were idle for too long. It is called while there are any.
 func (p *Pool) reap() {
-	ticker := time.NewTicker(p.reapEvery())
-	defer ticker.Stop()
-	for {
-		select {
-		case <-p.removed:
-			return
-		case now := <-ticker.C:
-			idle := p.limits.Load().Keepalive.Idle
-			for _, c := range p.idle.remove(func(c *conn) bool { return now.Sub(c.retired) >= idle }) {
-				p.drop(c)
-			}
-			ticker.Reset(p.reapEvery())
-		}
+	for _, c := range p.idle.expired(p.limits.Load().Keepalive.Idle) {
+		p.drop(c)
 	}
-}
-
-func (p *Pool) reapEvery() time.Duration {
-	return max(p.limits.Load().Keepalive.Idle/2, time.Millisecond)
 }
 
 // Close closes the idle connections at once, and each busy one when it is given back.
@@ -241,7 +235,6 @@ func (p *Pool) Close() {
 		return
 	}
 	close(p.removed)
-	p.reaper.Wait()
 	closeAll(idle)
 }
 

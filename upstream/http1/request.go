@@ -1,14 +1,15 @@
 package http1
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
-	"github.com/valyala/fasthttp"
+	"wxgate/message"
 )
 
 // smallBody is the size in bytes up to which a body of known length goes out in one write with its head.
@@ -17,8 +18,8 @@ const smallBody = 16 << 10
 // Request is a request during its exchange: what is wanted, how it went, and what is to be written, which is prefix and
 // then the rest of the body. Reset may follow Release, so that the buffers are used again.
 type Request struct {
-	req      *fasthttp.Request
-	Resp     *fasthttp.Response
+	req      *message.Request
+	Resp     *message.Response
 	Deadline time.Time
 	User     uint64 // whose it is; 0: nobody's
 	Upgrade  bool   // it asks for another protocol
@@ -27,17 +28,14 @@ type Request struct {
 	Sent       int           // how often
 	renewed    bool          // it met a dead connection before, and got a new one
 	Tunnel     *Tunnel       // when the service switched to another protocol
-	Body       *Body         // of an answer that is passed on as it arrives
 
 	prefix     []byte    // the head, and a small body
 	headLength int       // bytes of prefix that are the head
 	host       string    // the Host that is ours, "" for the one that was asked for
-	clientHost []byte    // that one
-	body       io.Reader // nil: prefix is all
-	remaining  int64     // bytes of body, -1: unknown, so chunked
-	block      []byte    // room for a part of the body
-	owned      bytes.Reader
-	Replayable bool // the body is all in memory, so the request can be sent again
+	rest       []byte    // of a body that is all in memory
+	body       io.Reader // of one that is not; nil: prefix and rest are all
+	remaining  int64     // bytes of either, -1: unknown, so chunked
+	Replayable bool      // the body is all in memory, so the request can be sent again
 
 	content bool // there is a body, of whatever length
 	share   bool // other requests may follow content on its connection
@@ -49,14 +47,14 @@ type Request struct {
 
 // Reset makes r the request req, which is answered into resp. Its body must arrive before the deadline, unless that is
 // zero.
-func (r *Request) Reset(req *fasthttp.Request, resp *fasthttp.Response, deadline time.Time, user uint64) {
+func (r *Request) Reset(req *message.Request, resp *message.Response, deadline time.Time, user uint64) {
 	r.req, r.Resp, r.Deadline, r.User = req, resp, deadline, user
-	r.bodyDeadline, r.clientHost = deadline, append(r.clientHost[:0], req.Header.Host()...)
+	r.bodyDeadline = deadline
 }
 
 // Release drops everything but the buffers.
 func (r *Request) Release() {
-	*r = Request{prefix: r.prefix[:0], clientHost: r.clientHost[:0], block: r.block}
+	*r = Request{prefix: r.prefix[:0]}
 }
 
 // Prepare makes the head, and reads a small body, for a target called name. host is the Host that it gets; "" stands
@@ -64,12 +62,12 @@ func (r *Request) Release() {
 // is ErrRequestBody: the body could not be read, and nothing was sent.
 func (r *Request) Prepare(host, name string, share bool) error {
 	r.host, r.share, r.Waited = r.hostFor(host, name), share, 0
-	r.body, r.remaining = r.bodyOf()
-	r.content = r.remaining != 0
-	if !r.req.IsBodyStream() { // it is there
-		r.bodyDeadline = time.Time{}
+	inMemory := r.req.Body == nil
+	if r.body, r.rest, r.remaining = r.req.Body, nil, max(-1, r.req.Length); inMemory {
+		r.rest, r.remaining, r.bodyDeadline = r.req.Content, int64(len(r.req.Content)), time.Time{}
 	}
-	r.Replayable = r.remaining >= 0 && r.remaining <= smallBody || !r.req.IsBodyStream()
+	r.content = r.remaining != 0
+	r.Replayable = r.remaining >= 0 && r.remaining <= smallBody || inMemory
 	r.appendHead()
 	if r.remaining < 0 || r.remaining > smallBody {
 		return nil
@@ -78,7 +76,7 @@ func (r *Request) Prepare(host, name string, share bool) error {
 }
 
 func (r *Request) hostFor(host, name string) string {
-	if host == "" && len(r.clientHost) == 0 {
+	if host == "" && len(r.req.Host) == 0 {
 		return name
 	}
 	return host
@@ -86,31 +84,21 @@ func (r *Request) hostFor(host, name string) string {
 
 // Idempotent reports whether the method is idempotent (RFC 9110 §9.2.2).
 func (r *Request) Idempotent() bool {
-	h := &r.req.Header
-	return h.IsGet() || h.IsHead() || h.IsPut() || h.IsDelete() || h.IsOptions() || h.IsTrace()
-}
-
-// bodyOf gives the body as a stream and its size.
-func (r *Request) bodyOf() (io.Reader, int64) {
-	if r.req.IsBodyStream() {
-		return r.req.BodyStream(), max(-1, int64(r.req.Header.ContentLength()))
+	switch r.req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodTrace:
+		return true
 	}
-	body := r.req.Body()
-	r.owned.Reset(body)
-	return &r.owned, int64(len(body))
+	return false
 }
 
 // Rewind is Prepare for another target, after an attempt. The body must be all in memory, or not read yet.
 func (r *Request) Rewind(host, name string) {
 	host = r.hostFor(host, name)
-	if !r.req.IsBodyStream() && int64(len(r.req.Body())) > smallBody {
-		r.body, r.remaining = r.bodyOf()
+	if r.req.Body == nil && len(r.req.Content) > smallBody {
+		r.rest, r.remaining = r.req.Content, int64(len(r.req.Content))
 	}
 	if r.host != host {
 		r.host = host
-		if host == "" {
-			r.req.Header.SetBytesV(fasthttp.HeaderHost, r.clientHost)
-		}
 		r.rewrite()
 	}
 }
@@ -122,41 +110,64 @@ func (r *Request) rewrite() {
 	r.prefix = append(r.prefix, body...)
 }
 
-// appendHead writes the head as r.req has it, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
+// appendHead writes the head, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
 func (r *Request) appendHead() {
-	h := &r.req.Header
-	h.SetNoDefaultContentType(true)
-	h.SetProtocol("HTTP/1.1")
+	q := r.req
+	q.Fields.DeleteFunc(isWrittenHere)
+	b := append(append(r.prefix[:0], q.Method...), ' ')
+	b = append(append(b, q.Target...), " HTTP/1.1\r\nHost: "...)
 	if r.host != "" {
-		h.Set(fasthttp.HeaderHost, r.host) // SetHost would not count in a header without special fields
+		b = append(b, r.host...)
+	} else {
+		b = append(b, q.Host...)
 	}
-	h.Del(fasthttp.HeaderContentLength)
-	h.Del(fasthttp.HeaderTransferEncoding)
-	r.prefix = append(r.prefix[:0], h.Header()...)
-	r.prefix = r.prefix[:len(r.prefix)-len("\r\n")]
-	if r.last = r.content && (!r.share || !expectsBody(h)); r.last {
-		r.prefix = append(r.prefix, "Connection: close\r\n"...)
+	b = q.Fields.AppendTo(append(b, "\r\n"...))
+	if r.last = r.content && (!r.share || !r.expectsBody()); r.last {
+		b = append(b, "Connection: close\r\n"...)
 	}
 	switch {
 	case r.remaining < 0:
-		r.prefix = append(r.prefix, "Transfer-Encoding: chunked\r\n"...)
-	case r.remaining > 0 || expectsBody(h):
-		r.prefix = appendLength(r.prefix, r.remaining)
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case r.remaining > 0 || r.expectsBody():
+		b = appendLength(b, r.remaining)
 	}
-	r.prefix = append(r.prefix, "\r\n"...)
+	r.prefix = append(b, "\r\n"...)
 	r.headLength = len(r.prefix)
 }
 
+// isWrittenHere reports whether appendHead writes the field itself.
+func isWrittenHere(name []byte) bool {
+	switch len(name) {
+	case len("Host"):
+		return message.EqualFold(name, "Host")
+	case len("Content-Length"):
+		return message.EqualFold(name, "Content-Length")
+	case len("Transfer-Encoding"):
+		return message.EqualFold(name, "Transfer-Encoding")
+	}
+	return false
+}
+
 // expectsBody reports whether a request without a body has to say so (RFC 9110 §8.6).
-func expectsBody(h *fasthttp.RequestHeader) bool { return h.IsPost() || h.IsPut() || h.IsPatch() }
+func (r *Request) expectsBody() bool {
+	switch r.req.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return true
+	}
+	return false
+}
 
 // inline moves a small body behind the head.
 func (r *Request) inline() error {
+	body := r.body
+	r.prefix, r.rest, r.body = append(r.prefix, r.rest...), nil, nil
+	if body == nil {
+		return nil
+	}
 	n := len(r.prefix)
-	r.prefix = append(r.prefix, make([]byte, r.remaining)...)
-	defer func() { r.body = nil }()
+	r.prefix = slices.Grow(r.prefix, int(r.remaining))[:n+int(r.remaining)]
 	for read := r.prefix[n:]; len(read) > 0; {
-		m, err := r.read(read)
+		m, err := r.read(body, read)
 		if read = read[m:]; err != nil && len(read) > 0 {
 			return bodyError(unexpected(err))
 		}
@@ -164,11 +175,14 @@ func (r *Request) inline() error {
 	return nil
 }
 
-// read reads from the body. What it waits for is the sender's time: the error is ErrSlowBody when a part came after the
+// whole reports whether the request is one write.
+func (r *Request) whole() bool { return r.body == nil && len(r.rest) == 0 }
+
+// read reads from a body. What it waits for is the sender's time: the error is ErrSlowBody when a part came after the
 // body must be there.
-func (r *Request) read(p []byte) (int, error) {
+func (r *Request) read(body io.Reader, p []byte) (int, error) {
 	asked := time.Now()
-	n, err := r.body.Read(p)
+	n, err := body.Read(p)
 	now := time.Now()
 	r.Waited += now.Sub(asked)
 	if (err == nil || errors.Is(err, io.EOF)) && n > 0 && !r.bodyDeadline.IsZero() && now.After(r.bodyDeadline) {
@@ -185,40 +199,49 @@ func unexpected(err error) error {
 	return err
 }
 
-// nextPart reads a part of the body and frames it; io.EOF means that there is no more, and that what came with it is
-// the last.
-func (r *Request) nextPart() ([]byte, error) {
-	if r.block == nil {
-		r.block = make([]byte, 32<<10)
+// nextPart reads a part of the body into block, if it is not in memory, and frames it; io.EOF means that there is no
+// more, and that what came with it is the last.
+func (r *Request) nextPart(block []byte) ([]byte, error) {
+	switch {
+	case r.body == nil:
+		return r.nextRest()
+	case r.remaining < 0:
+		return r.nextChunk(block)
 	}
-	if r.remaining < 0 {
-		return r.nextChunk()
-	}
-	n, err := r.read(r.block[:min(int64(len(r.block)), r.remaining)])
+	n, err := r.read(r.body, block[:min(int64(len(block)), r.remaining)])
 	r.remaining -= int64(n)
 	switch {
 	case errors.Is(err, ErrSlowBody):
 		return nil, err
 	case r.remaining == 0:
-		return r.block[:n], io.EOF
+		return block[:n], io.EOF
 	case err != nil:
 		return nil, bodyError(unexpected(err))
 	}
-	return r.block[:n], nil
+	return block[:n], nil
 }
 
-// nextChunk leaves room before the data for the size of the chunk, in four digits, and after it for the line ends and
-// the last chunk (RFC 9112 §7.1).
-func (r *Request) nextChunk() ([]byte, error) {
-	const before, after = len("7fff\r\n"), len("\r\n" + lastChunk)
-	n, err := r.read(r.block[before : len(r.block)-after])
+// nextRest takes a part of a body that is in memory.
+func (r *Request) nextRest() (part []byte, err error) {
+	part, r.rest = r.rest[:min(len(r.rest), largeBuffer)], r.rest[min(len(r.rest), largeBuffer):]
+	if r.remaining -= int64(len(part)); r.remaining == 0 {
+		err = io.EOF
+	}
+	return part, err
+}
+
+// nextChunk leaves room before the data for the size of the chunk, in four digits or more, and after it for the line
+// ends and the last chunk (RFC 9112 §7.1).
+func (r *Request) nextChunk(block []byte) ([]byte, error) {
+	const before, after = len("1ffff\r\n"), len("\r\n" + lastChunk)
+	n, err := r.read(r.body, block[before:len(block)-after])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, bodyError(err)
 	}
-	chunk := r.block[:0]
+	chunk := block[:0]
 	if n > 0 {
-		putSize(r.block, n)
-		chunk = append(r.block[:before+n], "\r\n"...)
+		from := putSize(block[:before], n)
+		chunk = append(block[from:before+n], "\r\n"...)
 	}
 	if err != nil {
 		return append(chunk, lastChunk...), io.EOF
@@ -229,13 +252,16 @@ func (r *Request) nextChunk() ([]byte, error) {
 // lastChunk ends a chunked body that has no trailers.
 const lastChunk = "0\r\n\r\n"
 
-// putSize writes the size of a chunk, below 1<<16, and its line end to the first six bytes of b.
-func putSize(b []byte, n int) {
+// putSize writes the size of a chunk and its line end to the end of b, and returns where it begins.
+func putSize(b []byte, n int) (from int) {
 	const digits = "0123456789abcdef"
-	for i := range 4 {
-		b[i] = digits[n>>(12-4*i)&15]
+	from = len(b) - copy(b[len(b)-len("\r\n"):], "\r\n")
+	for least := 4; n > 0 || least > 0; least-- {
+		from--
+		b[from] = digits[n&15]
+		n >>= 4
 	}
-	copy(b[4:], "\r\n")
+	return from
 }
 
 // bodyError is the failure of the request's own body.

@@ -8,18 +8,17 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
 
 // sent sends req to an echo and returns what arrived.
-func sent(t *testing.T, req *fasthttp.Request) upstreamtest.Request {
+func sent(t *testing.T, req *message.Request) upstreamtest.Request {
 	t.Helper()
 	service := upstreamtest.Echo(t)
-	if _, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), soon()); err != nil {
-		t.Fatalf("%s: %v", req.Header.RequestURI(), err)
+	if _, err := newClient(t, service.URL).Do(req, new(message.Response), soon()); err != nil {
+		t.Fatalf("%s: %v", req.Target, err)
 	}
 	return service.Requests()[0]
 }
@@ -39,9 +38,9 @@ func TestTargetsArriveAsTheyWereGiven(t *testing.T) {
 func TestAHeadArrivesAsItWasMade(t *testing.T) {
 	t.Parallel()
 	req := newRequest("GET", "/a")
-	req.Header.SetHost("shop.example:8080")
+	req.Host = []byte("shop.example:8080")
 	for _, f := range [][2]string{{"x-lower", "1"}, {"X-UPPER", "2"}, {"x-lower", "3"}, {"X-User-Id", "42"}, {"X-Utf8", "\xe5\xbc\xa0"}} {
-		req.Header.Add(f[0], f[1])
+		req.Fields.Add(f[0], f[1])
 	}
 	want := "GET /a HTTP/1.1\r\nHost: shop.example:8080\r\nx-lower: 1\r\nX-UPPER: 2\r\nx-lower: 3\r\n" +
 		"X-User-Id: 42\r\nX-Utf8: \xe5\xbc\xa0\r\n\r\n"
@@ -78,7 +77,7 @@ func TestFramingOfRequests(t *testing.T) {
 			t.Parallel()
 			req := newRequest(c.method, "/")
 			if c.body != nil {
-				req.SetBodyStream(c.body, c.size)
+				setBody(req, c.body, c.size)
 			}
 			got := sent(t, req)
 			if length := strings.Join(got.Values("Content-Length"), " and "); length != c.length {
@@ -98,7 +97,7 @@ func TestABufferedBodyIsSentWithItsLength(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 16 << 10, 16<<10 + 1, 1 << 20} {
 		req := newRequest("POST", "/")
-		req.SetBodyRaw(contentBytes(n))
+		req.Content = contentBytes(n)
 		if got := sent(t, req); !bytes.Equal(got.Body, contentBytes(n)) {
 			t.Errorf("of %d bytes %d arrived", n, len(got.Body))
 		}
@@ -108,10 +107,12 @@ func TestABufferedBodyIsSentWithItsLength(t *testing.T) {
 func TestFramingFieldsOfTheCallerDoNotPass(t *testing.T) {
 	t.Parallel()
 	req := newRequest("POST", "/")
-	req.Header.Add("Transfer-Encoding", "chunked")
-	req.Header.SetContentLength(99)
-	req.SetBodyStream(content(5), 5)
-	if got := sent(t, req); string(got.Body) != string(contentBytes(5)) || len(got.Values("Content-Length")) != 1 {
+	req.Fields.Add("Transfer-Encoding", "chunked")
+	req.Fields.Add("content-length", "99")
+	req.Fields.Add("HOST", "forged.example")
+	setBody(req, content(5), 5)
+	if got := sent(t, req); string(got.Body) != string(contentBytes(5)) || len(got.Values("Content-Length")) != 1 ||
+		len(got.Values("Host")) != 1 || len(got.Values("Transfer-Encoding")) != 0 {
 		t.Errorf("arrived as %q", got.Raw)
 	}
 }
@@ -136,8 +137,8 @@ func TestAFailedRequestBodyIsItsOwnError(t *testing.T) {
 			service := upstreamtest.Echo(t)
 			u := newClient(t, service.URL)
 			req := newRequest("POST", "/")
-			req.SetBodyStream(c.body, c.size)
-			_, err := u.Do(req, new(fasthttp.Response), soon())
+			setBody(req, c.body, c.size)
+			_, err := u.Do(req, new(message.Response), soon())
 			wantError(t, err, http1.ErrRequestBody)
 			if !errors.Is(err, c.want) {
 				t.Errorf("error is %v, want it to wrap %v", err, c.want)

@@ -5,40 +5,61 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/upstreamtest"
 )
 
-// relay runs a fasthttp server that passes every request to u, as the gateway does, and returns its URL.
+// relay runs a server that passes every request to u, as the gateway does, and returns its URL.
 func relay(t *testing.T, u *client) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &fasthttp.Server{ReadBufferSize: 16 << 10, Logger: log.New(io.Discard, "", 0), Handler: func(ctx *fasthttp.RequestCtx) {
-		req := newRequest(string(ctx.Method()), string(ctx.RequestURI()))
-		if _, err := u.Do(req, &ctx.Response, soon()); err != nil {
-			ctx.SetStatusCode(fasthttp.StatusBadGateway)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var resp message.Response
+		if _, err := u.Do(newRequest(r.Method, r.RequestURI), &resp, soon()); err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
 		}
-	}}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = server.Serve(ln) }()
-	t.Cleanup(func() {
-		_ = ln.Close()
-		<-done
-		_ = server.Shutdown()
-	})
-	return "http://" + ln.Addr().String()
+		defer resp.Reset()
+		for name, value := range resp.Fields.All() {
+			w.Header().Add(string(name), string(value))
+		}
+		if resp.Length >= 0 {
+			w.Header().Set("Content-Length", fmt.Sprint(resp.Length))
+		}
+		w.WriteHeader(resp.Status)
+		_, _ = w.Write(resp.Body)
+		if resp.Stream != nil {
+			relayStream(w, resp.Stream)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// relayStream flushes before it waits, and breaks off what did not end well.
+func relayStream(w http.ResponseWriter, body message.Stream) {
+	for {
+		if !body.Ready() {
+			_ = http.NewResponseController(w).Flush()
+		}
+		part, err := body.Next()
+		switch {
+		case err == io.EOF: //nolint:errorlint // a wrapped one is no end
+			return
+		case err != nil:
+			panic(http.ErrAbortHandler)
+		}
+		if _, err := w.Write(part); err != nil {
+			return
+		}
+	}
 }
 
 // fetch gets a URL with a client of its own that keeps no connection.
@@ -184,10 +205,10 @@ func TestALargeUploadTakesLittleMemory(t *testing.T) {
 	})
 	u := newClient(t, service.URL)
 	req := newRequest("POST", "/")
-	req.SetBodyStream(onlyReader{io.LimitReader(zeros{}, 64<<20)}, 64<<20)
+	setBody(req, onlyReader{io.LimitReader(zeros{}, 64<<20)}, 64<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := u.Do(req, new(fasthttp.Response), soon())
+	_, err := u.Do(req, new(message.Response), soon())
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; err != nil || grown > 4<<20 {
 		t.Errorf("sending 64 MiB allocated %d KiB and ended with %v, want less than 4 MiB", grown>>10, err)
@@ -201,11 +222,11 @@ func TestAClosedStreamClosesItsConnection(t *testing.T) {
 	})
 	u := newClient(t, service.URL)
 	resp := get(t, u, "/")
-	stream := resp.BodyStream()
+	stream := resp.Stream
 	resp.Reset()
 	eventually(t, "the connection of the closed stream is closed", func() bool { return service.OpenConns() == 0 })
-	if n, err := stream.Read(make([]byte, 10)); n != 0 || err == nil || errors.Is(err, io.EOF) {
-		t.Errorf("a closed stream reads %d bytes and %v, want an error that is not its end", n, err)
+	if part, err := stream.Next(); len(part) != 0 || err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("a closed stream gives %q and %v, want an error that is not its end", part, err)
 	}
 	get(t, u, "/").Reset()
 }
@@ -230,5 +251,46 @@ func TestAStreamThatWasReadGivesItsConnectionBack(t *testing.T) {
 	}
 	if got := service.Conns(); got != 1 {
 		t.Errorf("four streams took %d connections, want 1", got)
+	}
+}
+
+// What stands before the next data of a body may come in any pieces: whoever flushes before a wait must not be told that
+// there is none.
+func TestABodyIsReadyWhenItsNextPartIsThere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		says, come string
+		ready      bool
+	}{
+		{"nothing", "", false},
+		{"the first half of a line end", "\r", false},
+		{"a line end", "\r\n", false},
+		{"half a size", "\r\n1", false},
+		{"a size without its line end", "\r\n1\r", false},
+		{"a size", "\r\n1\r\n", false},
+		{"a size that ends in 0", "\r\n10;a=b\r\n", false},
+		{"a byte of data", "\r\n1\r\nx", true},
+		{"the last chunk", "\r\n0\r\n", false},
+		{"half of the end", "\r\n0\r\n\r", false},
+		{"half a trailer", "\r\n0\r\nX-Sum: 1\r\n", false},
+		{"the end", "\r\n0\r\n\r\n", true},
+		{"the end with a trailer", "\r\n0\r\nX-Sum: 1\r\n\r\n", true},
+		{"nonsense", "xyz", true},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			t.Parallel()
+			var resp message.Response
+			u := newClient(t, mute(t, inChunks+"5\r\nhello"+c.come).URL)
+			if _, err := u.Do(newRequest("GET", "/"), &resp, soon()); err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Reset()
+			if part, err := resp.Stream.Next(); string(part) != "hello" || err != nil {
+				t.Fatalf("got %q, %v, want hello", part, err)
+			}
+			if got := resp.Stream.Ready(); got != c.ready {
+				t.Errorf("behind %q the body is ready: %v, want %v", c.come, got, c.ready)
+			}
+		})
 	}
 }

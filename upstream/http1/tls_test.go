@@ -8,8 +8,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 )
 
@@ -33,11 +32,11 @@ func TestHTTPSCarriesUploadsOnAKeptConnection(t *testing.T) {
 	t.Cleanup(u.Close)
 	for _, size := range []int{0, 100, 300000, -1, -1} {
 		req := newRequest("POST", "/")
-		req.SetBodyStream(content(max(size, size*-200000)), size)
-		var resp fasthttp.Response
+		setBody(req, content(max(size, size*-200000)), size)
+		var resp message.Response
 		ex, err := u.Do(req, &resp, soon())
-		if want := fmt.Sprint(max(size, size*-200000)); err != nil || string(resp.Body()) != want || ex.Attempts != 1 {
-			t.Fatalf("the answer is %q, %v, want that %s bytes arrived", resp.Body(), err, want)
+		if want := fmt.Sprint(max(size, size*-200000)); err != nil || string(resp.Body) != want || ex.Attempts != 1 {
+			t.Fatalf("the answer is %q, %v, want that %s bytes arrived", resp.Body, err, want)
 		}
 	}
 }
@@ -46,16 +45,16 @@ func TestACertificateForAnotherNameIsAConnectError(t *testing.T) {
 	t.Parallel()
 	service := newTLSService(t)
 	u := newClient(t, "https://localhost:"+service.URL[len("https://127.0.0.1:"):])
-	_, err := u.Do(newRequest("GET", "/"), new(fasthttp.Response), soon())
+	_, err := u.Do(newRequest("GET", "/"), new(message.Response), soon())
 	wantError(t, err, http1.ErrConnect)
 }
 
 func TestPlainHTTPAtAnHTTPSPortIsInvalidOrLost(t *testing.T) {
 	t.Parallel()
 	service := newTLSService(t)
-	var resp fasthttp.Response
+	var resp message.Response
 	_, err := newClient(t, "http"+service.URL[len("https"):]).Do(newRequest("GET", "/"), &resp, soon())
-	if err == nil && resp.StatusCode() != 400 { // Go's server answers in plain text
-		t.Errorf("the answer is %d, %v, want 400 or an error", resp.StatusCode(), err)
+	if err == nil && resp.Status != 400 { // Go's server answers in plain text
+		t.Errorf("the answer is %d, %v, want 400 or an error", resp.Status, err)
 	}
 }

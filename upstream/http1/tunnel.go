@@ -30,7 +30,13 @@ func (k *call) newTunnel() (*Tunnel, error) {
 }
 
 // Read returns first what the service sent right after its 101.
-func (t *Tunnel) Read(p []byte) (int, error) { return t.br.Read(p) }
+func (t *Tunnel) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	if t.in.from == t.in.to {
+		t.in.release()
+	}
+	return n, err
+}
 
 // CloseWrite tells the service that nothing more will come. The service may go on sending.
 func (t *Tunnel) CloseWrite() error {
@@ -42,7 +48,10 @@ func (t *Tunnel) CloseWrite() error {
 
 // Close ends the connection.
 func (t *Tunnel) Close() error {
-	t.once.Do(func() { t.conn.pool.discard(t.conn) })
+	t.once.Do(func() {
+		_ = t.Conn.Close()
+		giveBack(t.slot, t.permit)
+	})
 	return nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
-	"github.com/valyala/fasthttp"
-
+	"wxgate/message"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -55,11 +55,11 @@ func TestAnEarlyAnswerIsDelivered(t *testing.T) {
 				t.Cleanup(func() { close(stop) })
 				u := newClient(t, service.URL)
 				req := newRequest("POST", "/")
-				req.SetBodyStream(io.LimitReader(zeros{}, 32<<20), size)
-				var resp fasthttp.Response
+				setBody(req, io.LimitReader(zeros{}, 32<<20), size)
+				var resp message.Response
 				ex, err := u.Do(req, &resp, soon())
-				if err != nil || resp.StatusCode() != 413 || string(resp.Body()) != "big" || ex.Attempts != 1 {
-					t.Fatalf("answer is %d %q, %v, want the 413", resp.StatusCode(), resp.Body(), err)
+				if err != nil || resp.Status != 413 || string(resp.Body) != "big" || ex.Attempts != 1 {
+					t.Fatalf("answer is %d %q, %v, want the 413", resp.Status, resp.Body, err)
 				}
 				get(t, u, "/")
 				if got := service.Conns(); got != 2 {
@@ -77,8 +77,8 @@ func TestAServiceThatDropsAnUploadIsAReset(t *testing.T) {
 		upstreamtest.Reset(conn)
 	})
 	req := newRequest("POST", "/")
-	req.SetBodyStream(io.LimitReader(zeros{}, 32<<20), 32<<20)
-	_, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), soon())
+	setBody(req, io.LimitReader(zeros{}, 32<<20), 32<<20)
+	_, err := newClient(t, service.URL).Do(req, new(message.Response), soon())
 	wantError(t, err, http1.ErrReset)
 }
 
@@ -90,8 +90,8 @@ func TestAServiceThatAnswersNonsenseToAnUploadIsInvalid(t *testing.T) {
 		_, _ = io.Copy(io.Discard, br)
 	})
 	req := newRequest("POST", "/")
-	req.SetBodyStream(zeros{}, -1)
-	_, err := newClient(t, service.URL).Do(req, new(fasthttp.Response), soon())
+	setBody(req, zeros{}, -1)
+	_, err := newClient(t, service.URL).Do(req, new(message.Response), soon())
 	wantError(t, err, http1.ErrInvalid)
 }
 
@@ -105,10 +105,10 @@ func TestInterimAnswersDoNotStopAnUpload(t *testing.T) {
 		_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "done"))
 	})
 	req := newRequest("PUT", "/")
-	req.SetBodyStream(content(4<<20), 4<<20)
-	var resp fasthttp.Response
-	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body()) != "done" {
-		t.Fatalf("answer is %q, %v, want %q", resp.Body(), err, "done")
+	setBody(req, content(4<<20), 4<<20)
+	var resp message.Response
+	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body) != "done" {
+		t.Fatalf("answer is %q, %v, want %q", resp.Body, err, "done")
 	}
 	if !bytes.Equal(arrived, contentBytes(4<<20)) {
 		t.Errorf("%d bytes arrived, want the 4 MiB that were sent", len(arrived))
@@ -128,8 +128,8 @@ func TestAGoodEarlyAnswerDoesNotStopAnUpload(t *testing.T) {
 		_, _ = io.Copy(io.Discard, br)
 	})
 	req := newRequest("PUT", "/")
-	req.SetBodyStream(content(4<<20), 4<<20)
-	var resp fasthttp.Response
+	setBody(req, content(4<<20), 4<<20)
+	var resp message.Response
 	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil {
 		t.Fatal(err)
 	}
@@ -157,11 +157,11 @@ func TestABodyIsPassedOnAsItComes(t *testing.T) {
 	})
 	body, client := io.Pipe()
 	req := newRequest("POST", "/")
-	req.SetBodyStream(body, -1)
+	setBody(req, body, -1)
 	done := make(chan error)
 	u := newClient(t, service.URL)
 	go func() {
-		_, err := u.Do(req, new(fasthttp.Response), soon())
+		_, err := u.Do(req, new(message.Response), soon())
 		done <- err
 	}()
 	if got := <-arrived; got != "head" {
@@ -186,9 +186,41 @@ func TestAGoodEarlyAnswerAndAClosedConnectionEndAnUpload(t *testing.T) {
 		_, _ = io.WriteString(conn, upstreamtest.OK("text/plain", "enough"))
 	})
 	req := newRequest("POST", "/")
-	req.SetBodyStream(zeros{}, -1)
-	var resp fasthttp.Response
-	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body()) != "enough" {
-		t.Errorf("the answer is %q, %v, want %q", resp.Body(), err, "enough")
+	setBody(req, zeros{}, -1)
+	var resp message.Response
+	if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || string(resp.Body) != "enough" {
+		t.Errorf("the answer is %q, %v, want %q", resp.Body, err, "enough")
+	}
+}
+
+// drip is a body that comes a few bytes at a time, for a minute.
+type drip struct{ parts int }
+
+func (d *drip) Read(p []byte) (int, error) {
+	if d.parts++; d.parts > 3000 {
+		return 0, io.EOF
+	}
+	upstreamtest.Dawdle(20 * time.Millisecond)
+	return copy(p, "drip"), nil
+}
+
+func TestARefusalIsNoticedWhileTheBodyDrips(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1 << 20, -1} {
+		service := upstreamtest.Raw(t, func(conn net.Conn, _ int) {
+			br := readHead(conn)
+			_, _ = br.ReadByte()
+			_, _ = io.WriteString(conn, tooLarge)
+			_, _ = io.Copy(io.Discard, br)
+		})
+		req, body := newRequest("POST", "/"), new(drip)
+		setBody(req, body, size)
+		var resp message.Response
+		if _, err := newClient(t, service.URL).Do(req, &resp, soon()); err != nil || resp.Status != 413 {
+			t.Errorf("the answer is %d, %v, want the 413", resp.Status, err)
+		}
+		if body.parts > 1000 {
+			t.Errorf("it was noticed after %d parts", body.parts)
+		}
 	}
 }

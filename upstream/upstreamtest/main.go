@@ -11,7 +11,7 @@ import (
 )
 
 // Main runs the tests of a package and exits. It trusts the certificate of httptest's servers, and fails when a
-// goroutine outlives the tests that began it; those of fasthttp's own server are passed over.
+// goroutine outlives the tests that began it.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "upstream")
 	if err == nil {
@@ -20,9 +20,7 @@ func Main(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { _ = os.RemoveAll(dir); os.Exit(code) }),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { _ = os.RemoveAll(dir); os.Exit(code) }))
 }
 
 // trustCertificate makes the certificate of httptest's servers a root of this process. The roots are read once, so it

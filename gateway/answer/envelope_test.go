@@ -1,0 +1,26 @@
+package answer
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+// FuzzRefusalsAreWhatPackageJSONWrites compares the body of a refusal with the one that package json makes of it.
+func FuzzRefusalsAreWhatPackageJSONWrites(f *testing.F) {
+	for _, text := range []string{"请先登录", "a\"b", "\\", "\x00", "\xff", "\u2028", "<&>", "\x7f", "…", ""} {
+		f.Add(text, "id", "")
+		f.Add("message", text, text)
+	}
+	f.Fuzz(func(t *testing.T, message, id, detail string) {
+		now := time.UnixMilli(1_700_000_000_123)
+		got := Failure{Status: 401, Reason: "token_invalid"}.Refusal(message, detail, id, now)
+		want, err := JSON(401, refusal{401, message, "Unauthorized", "token_invalid", detail, id, timestamp(now)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got.Body) != string(want.Body) || !json.Valid(got.Body) {
+			t.Errorf("%q, %q, %q:\n got %s\nwant %s", message, id, detail, got.Body, want.Body)
+		}
+	})
+}
