@@ -52,12 +52,12 @@ func TestABackupThatIsPutBackLetsNobodySpeakForSomebodyElse(t *testing.T) {
 	w.want("bob, who came after the backup", w.call("GET", "/api/v1/user/profile", bob, ""), http.StatusUnauthorized, "token_revoked")
 	w.want("a refresh of bob's", w.call("POST", "/api/v1/auth/refresh", bob, ""), http.StatusUnauthorized, "token_revoked")
 	w.want("alice, who was there", w.call("GET", "/api/v1/user/profile", alice, ""), http.StatusOK, "")
+	w.stop(t) // with its log written
 	for _, line := range []string{"THE DATA FOLDER IS A COPY", "A TOKEN OF A LOST STATE OF THE STORE WAS REFUSED"} {
 		if strings.Count(w.output.String(), line) != 1 {
 			t.Errorf("the log says %q not just once:\n%s", line, w.output)
 		}
 	}
-	w.stop(t)
 
 	w.putBack(backup)
 	said, code := w.command("restore", filepath.Join(w.dir, "data"), "--next-user-id", "50")
