@@ -3,6 +3,7 @@ package listen_test
 import (
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -173,4 +174,43 @@ func BenchmarkPeerGone(b *testing.B) {
 			}
 		}
 	}))
+}
+
+// BenchmarkIdleConnections measures the memory of connections that wait for their second request.
+func BenchmarkIdleConnections(b *testing.B) {
+	const conns = 1000
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", listen.DefaultConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() { _ = ln.Serve(replies()) }()
+	defer ln.Abort()
+	defer ln.Close()
+	for b.Loop() {
+		before := inUse()
+		buf := make([]byte, 4096)
+		for range conns {
+			conn, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write([]byte(typical())); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := conn.Read(buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(inUse()-before)/conns, "B/connection") // that of the client, less than 1 KB, is in it
+	}
+}
+
+// inUse is the memory of heap and stacks that is in use.
+func inUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.StackInuse
 }

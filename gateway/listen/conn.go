@@ -181,7 +181,7 @@ func (c *Conn) sayContinue() error {
 		return nil
 	}
 	c.current.ExpectsContinue = false
-	if err := c.write([]byte(continueLine)); err != nil {
+	if err := c.write([]byte(continueLine), nil); err != nil {
 		return errors.Join(ErrClientLeft, err)
 	}
 	return nil
@@ -255,9 +255,6 @@ func (c *Conn) Upgrade() {
 	c.upgraded = true
 	c.conns.leaveAlone(c)
 	_ = c.client.SetDeadline(time.Time{})
-	if c.buffered() == 0 {
-		c.forget()
-	}
 }
 
 // Read reads after Upgrade.

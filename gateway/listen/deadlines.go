@@ -79,52 +79,55 @@ type writeClock struct {
 	taken    int64         // how much it had taken by then
 }
 
-// writePiece is how many bytes one deadline covers.
+// writePiece is how many bytes of a body one deadline covers.
 const writePiece = 64 << 10
 
-// write sends b. Whenever it has waited for Config.WriteStall, in one call or in several, the client must have taken
-// Config.WriteRate over that time, or write fails.
-func (w *writer) write(b []byte) error {
-	if plain, ok := w.client.(*socket.Conn); ok {
-		n, err := plain.TryWrite(b)
+// write sends head and then body. Whenever it has waited for Config.WriteStall, in one call or in several, the client
+// must have taken Config.WriteRate over that time, or write fails.
+func (w *writer) write(head, body []byte) error {
+	if plain, ok := w.client.(*socket.Conn); ok && len(body) == 0 {
+		n, err := plain.TryWrite(head)
 		w.sent += int64(n)
-		if b = b[n:]; len(b) == 0 || err != nil {
+		if head = head[n:]; err != nil {
 			return err
 		}
 	}
-	for {
-		n, err := w.writeInTime(b[:min(writePiece, len(b))])
-		b = b[n:]
-		late := errors.Is(err, os.ErrDeadlineExceeded)
-		if len(b) == 0 || err != nil && !(late && w.fastEnough()) {
+	for len(head)+len(body) > 0 {
+		n, err := w.writeInTime(head, body[:min(writePiece, len(body))])
+		first := min(n, len(head))
+		head, body = head[first:], body[n-first:]
+		switch {
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded), err != nil && w.isTooSlow():
 			return err
+		case err == nil && w.clock.waited > w.cfg.WriteStall/2:
+			w.keepsUp() // in time: TLS cannot resume a write that was too late
 		}
 	}
+	return nil
 }
 
-// writeInTime sends a piece, or as much of it as the client takes in the time left.
-func (w *writer) writeInTime(piece []byte) (int, error) {
+// writeInTime sends as much as the client takes in the time left.
+func (w *writer) writeInTime(head, body []byte) (int, error) {
 	start := time.Now()
 	wait := w.cfg.WriteStall - w.clock.waited
 	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > slack(wait) {
 		w.clock.deadline = start.Add(wait)
 		_ = w.client.SetWriteDeadline(w.clock.deadline)
 	}
-	n, err := w.client.Write(piece)
+	n, err := w.send(head, body)
 	w.sent += int64(n)
 	w.clock.waited += time.Since(start)
 	return n, err
 }
 
-// fastEnough reports whether a client that was waited for took enough. Bytes that it has not acknowledged do not count:
-// the buffers of the kernel hold megabytes.
-func (w *writer) fastEnough() bool {
-	if w.clock.waited < w.cfg.WriteStall {
-		return true
-	}
+// isTooSlow reports whether a client that was waited for has not taken enough.
+func (w *writer) isTooSlow() bool { return w.clock.waited >= w.cfg.WriteStall && !w.keepsUp() }
+
+// keepsUp reports whether the client has taken Config.WriteRate since it last did, and if so, starts anew. Bytes that it
+// has not acknowledged do not count: the buffers of the kernel hold megabytes.
+func (w *writer) keepsUp() bool {
 	taken := w.sent - w.unacknowledged()
-	due := int64(w.cfg.WriteStall.Seconds() * float64(w.cfg.WriteRate))
-	if taken-w.clock.taken < due {
+	if float64(taken-w.clock.taken) < w.clock.waited.Seconds()*float64(w.cfg.WriteRate) {
 		return false
 	}
 	w.clock.waited, w.clock.taken = 0, taken

@@ -2,6 +2,7 @@ package listen_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -235,5 +236,36 @@ func TestAClientThatReadsFastEnoughLivesHoweverLongItTakes(t *testing.T) {
 	// It takes 800 KB a second, less in 10*short than the kernel's buffers hold.
 	if err := download(t, listen.Config{WriteStall: 10 * short, WriteRate: 50 << 10}, 8<<10); err != nil {
 		t.Errorf("WriteResponse returned %v, want no end while it is read", err)
+	}
+}
+
+// TestASlowClientOverTLSLives: a write over TLS that was too late cannot be resumed, so none may be.
+func TestASlowClientOverTLSLives(t *testing.T) {
+	t.Parallel()
+	cfg := listen.Config{WriteStall: 10 * short, WriteRate: 50 << 10}.WithDefaults()
+	tcp := loopback(t)
+	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), cfg)
+	body := bytes.Repeat([]byte("x"), 24<<20)
+	h, ended := writing(body)
+	served := make(chan struct{})
+	go func() { _ = ln.Serve(h); close(served) }()
+	t.Cleanup(func() { _ = ln.Close(); <-served; ln.Abort() })
+	conn, err := tls.Dial("tcp", tcp.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	say(t, conn, get+end)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	got, start := 0, time.Now()
+	for buf := make([]byte, 32<<10); got < len(body); <-tick.C { // 6 MB a second
+		n, err := io.ReadFull(conn, buf)
+		if got += n; err != nil {
+			break
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("WriteResponse: %v after %v and %d bytes, want no end while it is read", err, time.Since(start), got)
 	}
 }

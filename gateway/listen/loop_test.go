@@ -189,6 +189,39 @@ func TestCloseEndsATunnel(t *testing.T) {
 	eventually(t, func() bool { return s.Stats().Open == 0 })
 }
 
+// TestATunnelGoesOnWhileItsListenerEnds: the deadlines of a tunnel are its owner's, whatever connections are woken for.
+func TestATunnelGoesOnWhileItsListenerEnds(t *testing.T) {
+	t.Parallel()
+	nobody := func(net.Conn, []byte) error { return errors.New("nobody is there") }
+	for name, end := range map[string]func(context.Context, *server) error{
+		"drain":     func(ctx context.Context, s *server) error { return s.Drain(ctx) },
+		"hand-over": func(ctx context.Context, s *server) error { return errors.Join(s.HandOver(nobody), s.WaitLeft(ctx)) },
+	} {
+		s := serve(t, listen.Config{NextRequest: time.Millisecond}, upgrading)
+		conn := dial(t, s)
+		say(t, conn, "GET /ws HTTP/1.1\r\nHost: h\r\n\r\nearly")
+		expect(t, conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly")
+		ended := make(chan error, 1)
+		go func() { ended <- end(t.Context(), s) }()
+		tick := time.NewTicker(15 * time.Millisecond)
+		defer tick.Stop()
+		for range 20 { // many wake-ups
+			<-tick.C
+			say(t, conn, "late")
+			expect(t, conn, "late")
+		}
+		if err := conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := io.ReadAll(conn); len(rest) > 0 || err != nil {
+			t.Errorf("%s: got %q, %v at the end", name, rest, err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAbortEndsEveryConnection(t *testing.T) {
 	t.Parallel()
 	s := serve(t, listen.Config{}, upgrading)

@@ -28,6 +28,23 @@ type writer struct {
 	clock          writeClock
 	sent           int64
 	unacknowledged func() int64
+	vector         [2][]byte // of a write of two parts
+	gathered       net.Buffers
+}
+
+// send sends both parts, with one system call where there is one for it.
+func (w *writer) send(head, body []byte) (int, error) {
+	if len(head) == 0 {
+		return w.client.Write(body)
+	}
+	if len(body) == 0 {
+		return w.client.Write(head)
+	}
+	w.vector = [2][]byte{head, body}
+	w.gathered = w.vector[:]
+	n, err := w.gathered.WriteTo(w.client)
+	w.vector = [2][]byte{}
+	return int(n), err
 }
 
 // WriteResponse answers the current request. resp.Fields hold neither framing nor Connection; Date is added if there is
@@ -158,23 +175,16 @@ func (a *answer) append(part []byte) error {
 		a.pending = append(a.pending, part...)
 		return nil
 	}
-	if err := a.flush(); err != nil {
-		return err
-	}
-	return clientLeft(a.conn.write(part))
+	return a.send(part)
 }
 
 // flush writes what is pending.
-func (a *answer) flush() error {
-	if len(a.pending) == 0 {
-		return nil
-	}
-	err := a.conn.write(a.pending)
-	a.pending = a.pending[:0]
-	return clientLeft(err)
-}
+func (a *answer) flush() error { return a.send(nil) }
 
-func clientLeft(err error) error {
+// send writes what is pending, and part behind it.
+func (a *answer) send(part []byte) error {
+	err := a.conn.write(a.pending, part)
+	a.pending = a.pending[:0]
 	if err != nil {
 		return errors.Join(ErrClientLeft, err)
 	}
