@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -171,6 +172,33 @@ func TestAnIdleConnectionEndsInOrderWithItsListener(t *testing.T) {
 	drained := drain()
 	wantEnd(t, conn)
 	wantEnd(t, silent)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAHeadThatHasBegunIsWaitedFor has a request of which the beginning has come when no next request is waited for.
+func TestAHeadThatHasBegunIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	address, drain := drainingServer(t, listen.Config{NextRequest: time.Millisecond})
+	used := usedConnection(t, address)
+	fresh, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, conn := range []net.Conn{fresh, used} {
+		say(t, conn, "GET / HT")
+	}
+	idle := usedConnection(t, address)
+	drained := drain()
+	wantEnd(t, idle) // by now, connections are told to leave
+	for _, conn := range []net.Conn{fresh, used} {
+		say(t, conn, "TP/1.1\r\nHost: a\r\n\r\n")
+		if got := readAnswer(t, conn); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Errorf("got %q", got)
+		}
+		wantEnd(t, conn)
+	}
 	if err := <-drained; err != nil {
 		t.Error(err)
 	}

@@ -101,28 +101,28 @@ func TestAConnectionThatWaitsHoldsNoBuffer(t *testing.T) {
 // TestABufferGrowsNoFurther sends heads, trailers and pipelined requests of the largest sizes, at once and in pieces.
 func TestABufferGrowsNoFurther(t *testing.T) {
 	t.Parallel()
-	const limit = 16 << 10
+	const requests, limit = 5, 16 << 10
 	head := strings.Replace(chunkedHead, "\r\n\r\n", "\r\nA: "+strings.Repeat("v", limit-len(chunkedHead)-len("A: \r\n"))+"\r\n\r\n", 1)
 	trailers := "0\r\nA: " + strings.Repeat("v", limit-len("A: \r\n\r\n")) + "\r\n\r\n"
-	in := strings.Repeat(head+"5\r\nhello\r\n"+strings.Repeat("1\r\nx\r\n", 5000)+trailers, 3)
+	in := strings.Repeat(head+"5\r\nhello\r\n"+strings.Repeat("1\r\nx\r\n", 5000)+trailers, requests)
 	for _, step := range []int{1, 7, 1000, 4096, 1 << 20} {
 		var pieces []string
 		for piece := range slices.Chunk([]byte(in), step) {
 			pieces = append(pieces, string(piece))
 		}
-		requests, largest := 0, 0
+		served, largest := 0, 0
 		listen.ServeConn(&script{pieces: pieces}, listen.DefaultConfig(), handler(func(c *listen.Conn) {
 			var req message.Request
 			c.ReadRequest(&req)
-			if body, err := readBody(req.Body, 64<<10); len(body) != 5005 || err != nil {
+			if body, err := readBody(req.Body, 1<<20); len(body) != 5005 || err != nil {
 				t.Errorf("pieces of %d: got %d bytes, %v", step, len(body), err)
 			}
-			requests++
+			served++
 			largest = max(largest, c.BufferBytes())
 			answer(c, 200, "")
 		}))
-		if requests != 3 || largest > 5*limit {
-			t.Errorf("pieces of %d: %d requests, the buffer grew to %d bytes", step, requests, largest)
+		if served != requests || largest > 5*limit {
+			t.Errorf("pieces of %d: %d requests, the buffer grew to %d bytes", step, served, largest)
 		}
 	}
 }
@@ -269,6 +269,27 @@ func TestAClientThatIsLingeredForReadsItsAnswerInADrain(t *testing.T) {
 		t.Errorf("got %q, want 413", got)
 	}
 	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServeEndsWithCloseAndNotWithTheHandOver(t *testing.T) {
+	t.Parallel()
+	ln, err := listen.Listen("tcp", "127.0.0.1:0", listen.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- ln.Serve(handler(ok)) }()
+	if err := ln.HandOver(func(net.Conn, []byte) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-served:
+		t.Errorf("Serve ended with %v while clients are handed over", err)
+	case <-time.After(short):
+	}
+	if err := errors.Join(ln.Close(), <-served); err != nil {
 		t.Error(err)
 	}
 }
