@@ -14,6 +14,7 @@ import (
 type repeating struct {
 	net.Conn
 	text string
+	at   int
 	left int
 }
 
@@ -21,8 +22,12 @@ func (r *repeating) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, net.ErrClosed
 	}
-	r.left--
-	return copy(p, r.text), nil
+	n := copy(p, r.text[r.at:])
+	if r.at += n; r.at == len(r.text) {
+		r.at = 0
+		r.left--
+	}
+	return n, nil
 }
 func (*repeating) Write(p []byte) (int, error)      { return len(p), nil }
 func (*repeating) SetReadDeadline(time.Time) error  { return nil }

@@ -32,34 +32,36 @@ type Exchange struct {
 
 	steps   []Step // still to run
 	outcome outcome
+	ids     *answer.RequestIDs
 
-	observed  bool      // it counts as in flight
-	series    *series   // that its answer is counted in
-	snapshot  *snapshot // the configuration in force when it began
-	id        string    // request ID
-	method    string    // after X-HTTP-Method-Override
-	start     time.Time
-	peer      netip.Addr   // the remote address of the connection
-	peerText  string       // as text, "" if it is not known
-	classes   header.Class // of all fields of the request
-	client    netip.Addr   // the peer, or the client that a trusted proxy names
-	trusted   bool         // the peer is in server.trusted_proxies
-	target    route.RequestTarget
-	decoded   []byte      // room for the decoded path
-	route     *routeEntry // nil until matched
-	body      limitedBody
-	subject   *authn.Subject       // its user; nil: none, or not yet known
-	cloud     *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
-	call      api.Call             // for one of our own endpoints
-	detail    string               // what is wrong with the request of a 400, for the log
-	reason    string               // of the error table, "" on success
-	decisions []limit.Decision     // of the rate limits that counted it
-	inGate    bool                 // it holds the gate of the store
-	hold      limit.Hold           // on the quota of its client
-	streaming limit.Hold           // on that quota, while the answer is streamed
-	slot      limit.Slot           // of limits.in_flight
-	tunnel    *websocket.Tunnel    // that begins after the answer; nil: none does
-	partial   []byte               // the request as it was received, for the process that answers it
+	observed   bool      // it counts as in flight
+	series     *series   // that its answer is counted in
+	answeredAt time.Time // when the head of the answer was decided
+	snapshot   *snapshot // the configuration in force when it began
+	id         string    // request ID
+	method     string    // after X-HTTP-Method-Override
+	start      time.Time
+	peer       netip.Addr   // the remote address of the connection
+	peerText   string       // as text, "" if it is not known
+	classes    header.Class // of all fields of the request
+	client     netip.Addr   // the peer, or the client that a trusted proxy names
+	trusted    bool         // the peer is in server.trusted_proxies
+	target     route.RequestTarget
+	decoded    []byte      // room for the decoded path
+	route      *routeEntry // nil until matched
+	body       limitedBody
+	subject    *authn.Subject       // its user; nil: none, or not yet known
+	cloud      *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
+	call       api.Call             // for one of our own endpoints
+	detail     string               // what is wrong with the request of a 400, for the log
+	reason     string               // of the error table, "" on success
+	decisions  []limit.Decision     // of the rate limits that counted it
+	inGate     bool                 // it holds the gate of the store
+	hold       limit.Hold           // on the quota of its client
+	streaming  limit.Hold           // on that quota, while the answer is streamed
+	slot       limit.Slot           // of limits.in_flight
+	tunnel     *websocket.Tunnel    // that begins after the answer; nil: none does
+	partial    []byte               // the request as it was received, for the process that answers it
 
 	upstreamTime time.Duration
 	attempts     int
@@ -82,7 +84,7 @@ const (
 const decodedBytes = 512
 
 func newExchange() any {
-	ex := &Exchange{waiting: new(clientContext), decoded: make([]byte, decodedBytes)}
+	ex := &Exchange{waiting: new(clientContext), ids: new(answer.RequestIDs), decoded: make([]byte, decodedBytes)}
 	ex.response.Reset()
 	return ex
 }
@@ -92,7 +94,7 @@ func (ex *Exchange) reset() {
 	ex.request.Reset()
 	ex.response.Reset()
 	ex.outbound.Reset()
-	*ex = Exchange{request: ex.request, response: ex.response, outbound: ex.outbound, joined: ex.joined[:0], named: ex.named[:0], waiting: ex.waiting, decoded: ex.decoded, decisions: ex.decisions[:0]}
+	*ex = Exchange{request: ex.request, response: ex.response, outbound: ex.outbound, joined: ex.joined[:0], named: ex.named[:0], waiting: ex.waiting, ids: ex.ids, decoded: ex.decoded, decisions: ex.decisions[:0]}
 }
 
 // next runs the remaining steps.
@@ -156,7 +158,7 @@ func (ex *Exchange) requestID() string {
 			return id
 		}
 	}
-	return answer.NewRequestID()
+	return ex.ids.Next()
 }
 
 func validRequestID(id string) bool { return id != "" && len(id) <= 128 && isVisibleASCII(id) }

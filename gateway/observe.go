@@ -41,7 +41,8 @@ func (o *observer) observe(ex *Exchange) error {
 	setRateLimitHeaders(&ex.response, ex.decisions)
 	ex.response.Close = ex.response.Close || o.drain.Err() != nil
 	ex.series = o.metrics.seriesOf(ex, newSeriesKey(ex))
-	o.metrics.observeDuration(ex.series, o.now().Sub(ex.start), ex.upstreamTime+ex.body.clientWait)
+	ex.answeredAt = o.now()
+	o.metrics.observeDuration(ex.series, ex.answeredAt.Sub(ex.start), ex.upstreamTime+ex.body.clientWait)
 	return nil
 }
 
@@ -85,7 +86,10 @@ func (o *observer) record(ex *Exchange, bytes int64, err error) {
 // logAccess writes the access line of an exchange. began is the status that the client received of an answer that was
 // cut off, 0 for any other.
 func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut int64) {
-	now := o.now()
+	now := ex.answeredAt
+	if ex.response.Stream != nil {
+		now = o.now()
+	}
 	e := accesslog.Entry{
 		Time: now, RequestID: ex.id, Method: ex.method, Route: ex.routeLabel(), Path: ex.target.Path,
 		BytesIn: ex.body.read, Client: ex.client, Detail: ex.detail, Began: began,

@@ -19,11 +19,30 @@ import (
 // HeaderRequestID carries the ID of a request in logs, answers and requests to services.
 const HeaderRequestID = "X-Request-Id"
 
+// requestIDBytes is the length of a request ID before it is encoded.
+const requestIDBytes = 12
+
 // NewRequestID returns 16 random characters of base64url.
 func NewRequestID() string {
-	var b [12]byte
+	var b [requestIDBytes]byte
 	_, _ = rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// RequestIDs makes request IDs, several from each read of random bytes. One goroutine at a time uses it.
+type RequestIDs struct {
+	random [16 * requestIDBytes]byte
+	left   int // bytes of random that were not used
+}
+
+// Next returns 16 random characters of base64url.
+func (r *RequestIDs) Next() string {
+	if r.left == 0 {
+		_, _ = rand.Read(r.random[:])
+		r.left = len(r.random)
+	}
+	r.left -= requestIDBytes
+	return base64.RawURLEncoding.EncodeToString(r.random[r.left : r.left+requestIDBytes])
 }
 
 // success is the envelope of a successful answer.

@@ -24,3 +24,16 @@ func FuzzRefusalsAreWhatPackageJSONWrites(f *testing.F) {
 		}
 	})
 }
+
+func TestRequestIDsAreAllDifferent(t *testing.T) {
+	t.Parallel()
+	var ids RequestIDs
+	seen := make(map[string]bool)
+	for range 1000 {
+		id := ids.Next()
+		if len(id) != 16 || seen[id] {
+			t.Fatalf("%q has %d characters, or was there before", id, len(id))
+		}
+		seen[id] = true
+	}
+}
