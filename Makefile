@@ -10,7 +10,7 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-peers bench-tools fuzz clean
+.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-guard bench-docs fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,12 +78,23 @@ demo: ## a whole gateway that needs no setup: sandbox WeChat, recipe service, th
 bench: ## Go benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
-# The comparisons of docs/performance.md; CONTRIBUTING.md says how to run a part of one.
+# What docs/performance.md shows, on an otherwise idle Linux machine. BENCHFLAGS are those of `bin/bench/bench peers -h`.
 bench-tools:
 	bench/prepare.sh
 
 bench-peers: bench-tools ## wxgate beside HAProxy, nginx, Caddy and others, into docs/performance.md: 25 minutes
 	bin/bench/bench peers -docs docs $(BENCHFLAGS)
+
+bench-growth: bench-tools ## how costs grow with routes, users, connections, …, into docs/performance.md: 25 minutes; WHAT=routes
+	bin/bench/bench growth -docs docs -what '$(WHAT)' $(BENCHFLAGS)
+
+bench-logins: bench-tools ## logins by clients and by how slow WeChat is, into docs/performance.md: 5 minutes
+	bin/bench/bench logins -docs docs $(BENCHFLAGS)
+
+bench-docs: bench-peers bench-growth bench-logins ## every generated part of docs/performance.md: an hour
+
+bench-guard: bench-tools ## before a release: which costs moved since bench/baseline.json; BENCHFLAGS=-write writes it anew
+	bin/bench/bench guard $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@grep -rE --include='*_test.go' '^func Fuzz[A-Z]' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | \

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// machine says what the figures were measured on.
-func (r *rig) machine(ctx context.Context) map[string]string {
+// machine says what the figures were measured on, and with which wxgate.
+func machine(ctx context.Context, wxgate string) map[string]string {
 	about := map[string]string{
 		"date": time.Now().UTC().Format(time.DateOnly),
 		"cpu":  cpuName(), "go": runtime.Version(),
 	}
 	for name, command := range map[string][]string{
-		"kernel": {"uname", "-sr"}, "wxgate": {r.wxgate, "version"}, "haproxy": {"haproxy", "-v"}, "nginx": {"nginx", "-v"},
+		"kernel": {"uname", "-sr"}, "wxgate": {wxgate, "version"}, "haproxy": {"haproxy", "-v"}, "nginx": {"nginx", "-v"},
 	} {
 		text, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
 		if line, _, _ := strings.Cut(string(text), "\n"); err == nil {

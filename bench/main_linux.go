@@ -2,7 +2,10 @@
 // generator, the service behind them and the sandbox that plays WeChat on another. Contestants are measured in short
 // slices, one right after the other, and compared slice by slice, so that whatever the machine does meanwhile hits all.
 //
-//	bench peers     wxgate beside HAProxy, nginx and others: docs/performance.md, "Beside its peers"
+//	bench peers     wxgate beside HAProxy, nginx and others
+//	bench growth    routes, users, revocations, connections and others, from few to many
+//	bench logins    logins, by the number of clients and by how slow WeChat is
+//	bench guard     what moved since bench/baseline.json
 //
 // `bench peers -h` lists the flags. The make targets of the same names build and install what is needed.
 package main
@@ -37,7 +40,7 @@ func main() {
 // run is main without the process.
 func run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if len(arguments) == 0 {
-		return errors.New("want peers")
+		return errors.New("want peers, growth, logins or guard")
 	}
 	command, rest := arguments[0], arguments[1:]
 	switch command {
@@ -49,10 +52,10 @@ func run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stder
 		return runWeChat(ctx, rest[0])
 	}
 	benchmark, known := map[string]func(context.Context, *settings, *rig) error{
-		"peers": peers,
+		"peers": peers, "growth": growth, "logins": logins, "guard": guard,
 	}[command]
 	if !known {
-		return fmt.Errorf("there is no %q: want peers", command)
+		return fmt.Errorf("there is no %q: want peers, growth, logins or guard", command)
 	}
 	s, err := parse(command, rest, stdout, stderr)
 	if err != nil {

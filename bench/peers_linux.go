@@ -22,18 +22,18 @@ func peers(ctx context.Context, s *settings, r *rig) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(contestants.All(), s.only)
+	chosen, err := choose(s)
 	if err != nil {
 		return err
 	}
+	run := report.Run{Machine: machine(ctx, s.wxgate)}
 	live, failed := r.startAll(ctx, chosen)
-	run := report.Run{Machine: r.machine(ctx)}
 	for _, step := range plan {
 		samples, err := r.step(ctx, step, live)
-		if err != nil {
-			return err
-		}
 		run.Samples = append(run.Samples, samples...)
+		if failed = errors.Join(failed, err); err != nil {
+			break
+		}
 	}
 	page := func(all *report.Run) report.Page { return report.Peers(all, abouts()) }
 	return errors.Join(failed, publish(s, run, "peers", page))
@@ -48,18 +48,24 @@ func abouts() map[string]string {
 	return list
 }
 
-// choose returns the contestants with these names, or all.
-func choose(all []contestants.Contestant, names []string) ([]contestants.Contestant, error) {
-	if len(names) == 0 {
-		return all, nil
+// choose returns the contestants that the flags name, or all.
+func choose(s *settings) (chosen []contestants.Contestant, err error) {
+	all := contestants.All()
+	if s.before != "" {
+		all = append(all, contestants.Before())
 	}
-	var chosen []contestants.Contestant
-	for _, name := range names {
+	for _, name := range s.only {
 		i := slices.IndexFunc(all, func(c contestants.Contestant) bool { return c.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no contestant %q", name)
 		}
 		chosen = append(chosen, all[i])
+	}
+	if len(chosen) == 0 {
+		return all, nil
+	}
+	if s.before != "" && !slices.Contains(s.only, contestants.Before().Name) {
+		chosen = append(chosen, contestants.Before())
 	}
 	return chosen, nil
 }
@@ -94,11 +100,13 @@ func (r *rig) step(ctx context.Context, s step, live []*contestants.Running) ([]
 	}
 	var lanes []lane
 	for _, c := range live {
-		if s.scenario == "bad" && c.Open {
+		if c.Open && (kind.tokens == tokens.BadSignature || kind.tokens == tokens.New) {
 			continue
 		}
-		if err := r.prepareTokens(c, kind.tokens); err != nil {
-			return nil, err
+		if kind.tokens == tokens.New {
+			if err := r.prepareTokens(ctx, c, 100); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.Name, err)
+			}
 		}
 		lanes = append(lanes, lane{c, c.Name, s.scenario, kind})
 	}
@@ -108,12 +116,16 @@ func (r *rig) step(ctx context.Context, s step, live []*contestants.Running) ([]
 // newTokens is how many tokens are sent before one comes again: many times what wxgate remembers.
 const newTokens = 300_000
 
-// prepareTokens makes tokens that only some scenarios need.
-func (r *rig) prepareTokens(c *contestants.Running, kind tokens.Kind) error {
-	if _, err := os.Stat(tokens.File(c.Tokens, kind)); kind != tokens.New || err == nil {
-		return nil
+// prepareTokens makes tokens of which a share is new, and checks that c accepts them.
+func (r *rig) prepareTokens(ctx context.Context, c *contestants.Running, percent int) error {
+	if err := tokens.WriteMixed(c.Tokens, r.place.Secret, newTokens, percent); err != nil {
+		return err
 	}
-	return tokens.WriteNew(c.Tokens, r.place.Secret, newTokens)
+	token, err := tokens.First(c.Tokens, tokens.Mixed(percent))
+	if err != nil {
+		return err
+	}
+	return contestants.Accepts(ctx, c.Address, token)
 }
 
 // starts measures how long a start takes, and the memory after it.
@@ -122,10 +134,10 @@ func (r *rig) starts(ctx context.Context, rounds int, live []*contestants.Runnin
 		for _, c := range live {
 			r.quiet(ctx)
 			if err := r.restart(ctx, c); err != nil {
-				return nil, err
+				return samples, err
 			}
 			if err := sleep(ctx, 300*time.Millisecond); err != nil {
-				return nil, err
+				return samples, err
 			}
 			samples = append(samples, report.Sample{Contestant: c.Name, Scenario: "start", Round: round, Values: map[report.Metric]float64{
 				report.Start: float64(c.Took.Microseconds()) / 1e3, report.Memory: megabytes(c),
@@ -174,15 +186,15 @@ func (r *rig) memory(ctx context.Context, rounds int, live []*contestants.Runnin
 	for round := range rounds {
 		for _, c := range live {
 			if err := r.restart(ctx, c); err != nil {
-				return nil, err
+				return samples, err
 			}
 			if _, err := r.measure(ctx, busy.of(r, c, 4*time.Second)); err != nil {
-				return nil, err
+				return samples, err
 			}
 			samples = append(samples, memorySample(c, "memory-busy", round, nil))
 			values, err := r.holdIdle(ctx, c, idleConnections)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.Name, err)
+				return samples, fmt.Errorf("%s: %w", c.Name, err)
 			}
 			samples = append(samples, memorySample(c, "memory-idle", round, values))
 		}
@@ -214,7 +226,7 @@ func (r *rig) holdIdle(ctx context.Context, c *contestants.Running, connections 
 	return values, err
 }
 
-// publish keeps the samples, prints the page, and puts it into the manual if asked to.
+// publish keeps the samples, also those of a run that was cut short, prints the page, and puts it into the manual if asked to.
 func publish(s *settings, run report.Run, name string, render func(*report.Run) report.Page) error {
 	file := s.file
 	if s.docs != "" {

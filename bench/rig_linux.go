@@ -29,6 +29,7 @@ type rig struct {
 	self    string // our own binary
 	helpers []*exec.Cmd
 	running []*contestants.Running
+	counts  bool // instructions are counted too
 }
 
 // targetsMost is on how many addresses the service listens: 127.0.0.1 and so on, for upstreams of many targets.
@@ -47,7 +48,7 @@ func newRig(ctx context.Context, s *settings) (*rig, error) {
 		return nil, err
 	}
 	r := &rig{settings: s, self: self, place: contestants.Place{
-		Folder: folder, Bin: s.bin, WXGate: s.wxgate, Secret: rand.Text() + rand.Text(), GatewayCPU: s.gatewayCPU,
+		Folder: folder, Bin: s.bin, WXGate: s.wxgate, Before: s.before, Secret: rand.Text() + rand.Text(), GatewayCPU: s.gatewayCPU,
 	}}
 	err = errors.Join(
 		tokens.Write(filepath.Join(folder, "tokens"), r.place.Secret, tokens.Make(r.place.Secret, contestants.Users, time.Now()), time.Now()),

@@ -32,6 +32,16 @@ func Check(ctx context.Context, address netip.AddrPort, folder string, open bool
 	return errors.Join(c.faults...)
 }
 
+// Accepts asks a contestant with one token, and returns an error unless it is accepted.
+func Accepts(ctx context.Context, address netip.AddrPort, token string) error {
+	c := &checker{ctx: ctx, url: "http://" + address.String(), client: &http.Client{Timeout: 10 * time.Second}}
+	defer c.client.CloseIdleConnections()
+	if got := c.send(http.MethodGet, "/api/v1/recipes", "Bearer "+token, nil); got.status != http.StatusOK {
+		return fmt.Errorf("a token of the measurement: got %d %.200s, want 200", got.status, got.content)
+	}
+	return nil
+}
+
 // checker sends requests and collects what was wrong with the answers.
 type checker struct {
 	ctx     context.Context // of one Check

@@ -79,3 +79,10 @@ func WXGate(name, about string, options Options) Contestant {
 		Command: []string{"{{.WXGate}}", "serve", "-c", "{{.Folder}}/gateway.yaml"},
 	}
 }
+
+// Before returns the wxgate that another one is compared with, as shipped.
+func Before() Contestant {
+	c := WXGate("wxgate-before", "wxgate before the change", Options{})
+	c.Command[0] = "{{.Before}}"
+	return c
+}

@@ -16,6 +16,7 @@ type Place struct {
 	Folder     string         // of this run; each contestant gets one below it
 	Bin        string         // folder of relay, stdlib and caddy, absolute
 	WXGate     string         // the binary under test, absolute
+	Before     string         // another wxgate, absolute; or empty
 	Secret     string         // HMAC key of the tokens
 	Service    netip.AddrPort // what they forward to
 	WeChat     netip.AddrPort // the sandbox that plays WeChat

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Metric is what was measured in a sample.
@@ -20,6 +21,7 @@ const (
 	PerSecond    Metric = "per_second"   // answers
 	P50          Metric = "p50_us"       // latency
 	P99          Metric = "p99_us"       // latency
+	Seconds      Metric = "seconds"      // how long the slice was
 	Unexpected   Metric = "unexpected"   // answers with another status than the one wanted
 	Errors       Metric = "errors"       // requests whose connection ended
 	Switches     Metric = "switches"     // context switches per request
@@ -140,4 +142,13 @@ func (s Sample) rounded() Sample {
 	}
 	s.Values = values
 	return s
+}
+
+// sortSteps sorts labels that are numbers by their value.
+func sortSteps(steps []string) {
+	slices.SortStableFunc(steps, func(a, b string) int {
+		x, _ := strconv.Atoi(strings.ReplaceAll(a, ",", ""))
+		y, _ := strconv.Atoi(strings.ReplaceAll(b, ",", ""))
+		return x - y
+	})
 }

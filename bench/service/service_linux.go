@@ -51,7 +51,7 @@ func Run(ctx context.Context, addresses ...netip.AddrPort) error {
 		s.listeners[listener] = true
 	}
 	for ctx.Err() == nil {
-		if err := poll.Wait(1000, s.handle); err != nil {
+		if err := poll.Wait(200, s.handle); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ import (
 // Kind is what is right or wrong with a token.
 type Kind string
 
-// The kinds. New tokens are as good as Good ones, but a million of them, so that no cache knows the next one.
+// The kinds. New tokens are as good as Good ones, but so many of them that no cache knows the next one.
 const (
 	Good         Kind = "good"
 	New          Kind = "new"
@@ -91,25 +91,49 @@ func Write(folder, secret string, good []string, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// WriteNew writes count good tokens that differ in jti alone, made of the good ones in folder.
-func WriteNew(folder, secret string, count int) error {
+// Mixed is the kind of which a share in percent is New, and the rest Good.
+func Mixed(percent int) Kind {
+	if percent == 100 {
+		return New
+	}
+	return Kind(fmt.Sprintf("new-%d", percent))
+}
+
+// WriteMixed writes count tokens made of the good ones in folder. The share of them that is new differs in jti alone.
+func WriteMixed(folder, secret string, count, percent int) error {
 	text, err := os.ReadFile(File(folder, Good))
 	if err != nil {
 		return fmt.Errorf("reading tokens: %w", err)
 	}
 	good := strings.Fields(string(text))
-	fresh := make([]string, count)
-	for i := range fresh {
-		header, payload, err := split(good[i%len(good)])
-		if err != nil {
+	mixed := make([]string, count)
+	for i := range mixed {
+		mixed[i] = good[i%len(good)]
+		if (i+1)*percent/100 == i*percent/100 {
+			continue
+		}
+		if mixed[i], err = renewed(mixed[i], secret); err != nil {
 			return err
 		}
-		if payload, err = withClaims(payload, map[string]any{"jti": rand.Text()}); err != nil {
-			return err
-		}
-		fresh[i] = sign(header, payload, secret)
 	}
-	return writeLines(File(folder, New), fresh)
+	return writeLines(File(folder, Mixed(percent)), mixed)
+}
+
+// renewed returns the token with another jti.
+func renewed(token, secret string) (string, error) {
+	header, payload, err := split(token)
+	if err != nil {
+		return "", err
+	}
+	payload, err = withClaims(payload, map[string]any{"jti": NewID()})
+	return sign(header, payload, secret), err
+}
+
+// NewID returns an id like those of wxgate's tokens and sessions.
+func NewID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return encode(id[:])
 }
 
 func changeAll(good []string, change func(header, payload []byte) (string, error)) (changed []string, err error) {

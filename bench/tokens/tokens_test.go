@@ -50,7 +50,7 @@ func TestNewTokensAreGoodAndAllDiffer(t *testing.T) {
 	if err := Write(folder, secret, []string{good}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteNew(folder, secret, 50); err != nil {
+	if err := WriteMixed(folder, secret, 50, 100); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(File(folder, New))
@@ -67,6 +67,31 @@ func TestNewTokensAreGoodAndAllDiffer(t *testing.T) {
 	slices.Sort(fresh)
 	if n := len(slices.Compact(fresh)); n != 50 {
 		t.Errorf("got %d different tokens, want 50", n)
+	}
+}
+
+func TestAMixHasItsShareOfNewTokens(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	good := Make(secret, 2, time.Now())
+	if err := Write(folder, secret, good, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteMixed(folder, secret, 80, 25); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(File(folder, Mixed(25)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := 0
+	for _, token := range strings.Fields(string(text)) {
+		if !slices.Contains(good, token) {
+			fresh++
+		}
+	}
+	if fresh != 20 {
+		t.Errorf("got %d new tokens of 80, want 20", fresh)
 	}
 }
 
