@@ -177,6 +177,9 @@ func (r *rig) idles(ctx context.Context, rounds int, duration time.Duration, liv
 // idleConnections is how many phones have an open connection and send nothing.
 const idleConnections = 5000
 
+// settling is how long idle connections are held before the memory is read: some give memory back after a while.
+const settling = 12 * time.Second
+
 // memory measures a fresh process after four busy seconds, and with many idle connections.
 func (r *rig) memory(ctx context.Context, rounds int, live []*contestants.Running) (samples []report.Sample, err error) {
 	busy, err := scenarioOf("sat")
@@ -217,7 +220,7 @@ func (r *rig) holdIdle(ctx context.Context, c *contestants.Running, connections 
 	}
 	kind.load.Pace, kind.load.Connections = load.Hold, connections
 	err = r.hold(ctx, kind.of(r, c, 0), func(held load.Result) error {
-		if err := sleep(ctx, 2*time.Second); err != nil {
+		if err := sleep(ctx, settling); err != nil {
 			return err
 		}
 		values = map[report.Metric]float64{report.Memory: megabytes(c), report.Held: float64(held.Held)}

@@ -278,6 +278,11 @@ func (s *Service) Serve(ctx context.Context, serving func() error) error {
 	broken := make(chan error, 2)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
+	returning, stopReturning := context.WithCancel(ctx)
+	var memory sync.WaitGroup
+	memory.Go(func() { new(memoryReturner).run(returning) })
+	defer memory.Wait()
+	defer stopReturning()
 	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version(), pid())
 	var err error
 	if serving != nil {
