@@ -60,10 +60,19 @@ func firstLine(r *reader) ([]byte, error) {
 		}
 	}
 	const version = "HTTP/1."
-	if come := r.buffered(); string(come[:min(len(come), len(version))]) != version[:min(len(come), len(version))] {
-		return nil, invalid("not an HTTP/1 status line")
+	for {
+		come := r.buffered()
+		n := min(len(come), len(version))
+		switch {
+		case string(come[:n]) != version[:n]:
+			return nil, invalid("not an HTTP/1 status line")
+		case n == len(version):
+			return r.line(maxHeadBytes, "reading the status line")
+		}
+		if err := r.fill(); err != nil {
+			return nil, ioError("reading the status line", err)
+		}
 	}
-	return r.line(maxHeadBytes, "reading the status line")
 }
 
 // statusLine takes `HTTP/1.1 200 OK` (RFC 9112 §4). The space after the code may be missing, as in the wild.

@@ -48,7 +48,7 @@ func kindOf(err error) error {
 func sampleAnswers() []string {
 	const ok, chunks = "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	return []string{
-		"", "H", "garbage", "HTTP/1.1 200 OK\n\n", "HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 2", "\r\n\r\n",
+		"", "H", "H0", "garbage", "HTTP/1.1 200 OK\n\n", "HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 2", "\r\n\r\n",
 		ok + "Content-Length: 5\r\n\r\nhello", ok + "Content-Length: 5\r\n\r\nhel", ok + "\r\nhello",
 		ok + "A: b\r\nConnection: a, close\r\nContent-Length: 0\r\n\r\nrest", ok + "A : b\r\n\r\n", ok + "A: b\r\n c\r\n\r\n",
 		ok + "A: " + strings.Repeat("x", 20_000) + "\r\nContent-Length: 1\r\n\r\nx", ok + "A: " + strings.Repeat("x", 70_000) + "\r\n\r\n",
