@@ -5,6 +5,9 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -139,4 +142,41 @@ func contentsOf(t *testing.T, folder string) (users, revocations int) {
 		t.Fatal(err)
 	}
 	return len(list), len(revoked)
+}
+
+func TestTheManualIsWrittenFromTheSamplesOfEarlierRuns(t *testing.T) {
+	t.Parallel()
+	docs := t.TempDir()
+	page := filepath.Join(docs, "performance.md")
+	text := "# A\n"
+	for _, name := range []string{"peers", "growth", "logins"} {
+		text += "<!-- bench-" + name + " begin -->\nold " + name + "\n<!-- bench-" + name + " end -->\n"
+	}
+	if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sample := func(scenario string) report.Run {
+		return report.Run{Samples: []report.Sample{{Contestant: "wxgate", Scenario: scenario, Values: map[report.Metric]float64{report.CPU: 42}}}}
+	}
+	s := &settings{docs: docs, stdout: new(bytes.Buffer)}
+	for scenario, name := range map[string]string{"sat": "peers", "routes/10": "growth"} {
+		if err := publish(s, sample(scenario), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(docs, "bench", "peers-cpu.svg")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), []string{"pages", "-docs", docs}, nil, new(bytes.Buffer), new(bytes.Buffer)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(page)
+	if err != nil || strings.Contains(string(got), "old peers") || strings.Contains(string(got), "old growth") || !strings.Contains(string(got), "old logins") {
+		t.Errorf("got %s, %v", got, err)
+	}
+	for _, link := range regexp.MustCompile(`\]\((bench/[^)]+)\)`).FindAllStringSubmatch(string(got), -1) {
+		if _, err := os.Stat(filepath.Join(docs, link[1])); err != nil {
+			t.Error(err)
+		}
+	}
 }

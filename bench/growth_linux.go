@@ -17,8 +17,7 @@ import (
 // growth measures the axes that the flags name, or all.
 func growth(ctx context.Context, s *settings, r *rig) error {
 	run := report.Run{Machine: machine(ctx, s.wxgate)}
-	all := axes(r.place.Service)
-	chosen, err := chooseAxes(all, s.what)
+	chosen, err := chooseAxes(axes(r.place.Service), s.what)
 	if err != nil {
 		return err
 	}
@@ -31,12 +30,7 @@ func growth(ctx context.Context, s *settings, r *rig) error {
 			break
 		}
 	}
-	var shown []report.Axis
-	for _, a := range all {
-		shown = append(shown, a.Axis)
-	}
-	page := func(all *report.Run) report.Page { return report.Growth(all, shown) }
-	return errors.Join(failed, publish(s, run, "growth", page))
+	return errors.Join(failed, publish(s, run, "growth"))
 }
 
 func chooseAxes(all []axis, what string) (chosen []axis, err error) {

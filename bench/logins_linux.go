@@ -29,7 +29,7 @@ func logins(ctx context.Context, s *settings, r *rig) error {
 			break
 		}
 	}
-	return errors.Join(err, publish(s, run, "logins", report.Logins))
+	return errors.Join(err, publish(s, run, "logins"))
 }
 
 // loginRound measures every number of clients with every WeChat once.

@@ -6,6 +6,7 @@
 //	bench growth    routes, users, revocations, connections and others, from few to many
 //	bench logins    logins, by the number of clients and by how slow WeChat is
 //	bench guard     what moved since bench/baseline.json
+//	bench pages     the manual anew, from the samples of earlier runs
 //
 // `bench peers -h` lists the flags. The make targets of the same names build and install what is needed.
 package main
@@ -40,7 +41,7 @@ func main() {
 // run is main without the process.
 func run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if len(arguments) == 0 {
-		return errors.New("want peers, growth, logins or guard")
+		return errors.New("want peers, growth, logins, guard or pages")
 	}
 	command, rest := arguments[0], arguments[1:]
 	switch command {
@@ -51,15 +52,18 @@ func run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stder
 	case "wechat":
 		return runWeChat(ctx, rest[0])
 	}
-	benchmark, known := map[string]func(context.Context, *settings, *rig) error{
+	benchmark := map[string]func(context.Context, *settings, *rig) error{
 		"peers": peers, "growth": growth, "logins": logins, "guard": guard,
 	}[command]
-	if !known {
-		return fmt.Errorf("there is no %q: want peers, growth, logins or guard", command)
+	if benchmark == nil && command != "pages" {
+		return fmt.Errorf("there is no %q: want peers, growth, logins, guard or pages", command)
 	}
 	s, err := parse(command, rest, stdout, stderr)
 	if err != nil {
 		return err
+	}
+	if command == "pages" {
+		return pages(s)
 	}
 	r, err := newRig(ctx, s)
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -35,17 +33,7 @@ func peers(ctx context.Context, s *settings, r *rig) error {
 			break
 		}
 	}
-	page := func(all *report.Run) report.Page { return report.Peers(all, abouts()) }
-	return errors.Join(failed, publish(s, run, "peers", page))
-}
-
-// abouts says what each contestant is.
-func abouts() map[string]string {
-	list := map[string]string{}
-	for _, c := range contestants.All() {
-		list[c.Name] = c.About
-	}
-	return list
+	return errors.Join(failed, publish(s, run, "peers"))
 }
 
 // choose returns the contestants that the flags name, or all.
@@ -227,27 +215,4 @@ func (r *rig) holdIdle(ctx context.Context, c *contestants.Running, connections 
 		return nil
 	})
 	return values, err
-}
-
-// publish keeps the samples, also those of a run that was cut short, prints the page, and puts it into the manual if asked to.
-func publish(s *settings, run report.Run, name string, render func(*report.Run) report.Page) error {
-	file := s.file
-	if s.docs != "" {
-		file = filepath.Join(s.docs, "bench", name+".json")
-	}
-	all, err := report.Read(file)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	all.Replace(run)
-	if err := all.Write(file); err != nil {
-		return err
-	}
-	page := render(&all)
-	if s.docs == "" {
-		_, err := fmt.Fprintln(s.stdout, page.Markdown)
-		return err
-	}
-	_, _ = fmt.Fprintln(s.stdout, page.Markdown)
-	return page.Publish(filepath.Join(s.docs, "performance.md"), "bench-"+name, filepath.Join(s.docs, "bench"))
 }

@@ -89,7 +89,9 @@ func distinct(samples []Sample, name func(Sample) string) (names []string) {
 
 // Replace puts newer samples into r; older ones of the same contestants and scenarios go.
 func (r *Run) Replace(newer Run) {
-	r.Machine = newer.Machine
+	if len(newer.Samples) > 0 {
+		r.Machine = newer.Machine
+	}
 	r.Samples = slices.DeleteFunc(r.Samples, func(old Sample) bool {
 		return slices.ContainsFunc(newer.Samples, func(s Sample) bool {
 			return s.Contestant == old.Contestant && s.Scenario == old.Scenario
