@@ -34,7 +34,7 @@ func TestAQuietProcessGivesMemoryBack(t *testing.T) {
 }
 
 // TestTheRuntimeSaysWhatItHas guards the names of its metrics.
-func TestTheRuntimeSaysWhatItHas(t *testing.T) { //nolint:paralleltest // others would collect its garbage
+func TestTheRuntimeSaysWhatItHas(t *testing.T) { // not parallel: others would collect its garbage
 	debug.FreeOSMemory()
 	before := readMemory()
 	block := make([]byte, 32<<20)
