@@ -43,7 +43,7 @@ func (c *Conn) owesAnswer() bool {
 	if c.fault != nil {
 		return c.fault.Reason != wire.ReasonSlowHead && c.fault.Reason != wire.ReasonSlowBody
 	}
-	return c.BodyRemaining() || c.buffered() > 0
+	return c.BodyRemaining() || c.buffered() > 0 || c.err == nil && !c.ask().Quiet()
 }
 
 // linger ends our side of a connection, and discards what the client sends until it ends its own, for a time and up to
