@@ -4,8 +4,10 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"wxgate/gateway/listen"
+	"wxgate/message"
 )
 
 // TestTheLastAnswerIsNotResetByWhatTheKernelHolds has a client whose request is the last one of its connection, and that
@@ -26,6 +28,29 @@ func TestTheLastAnswerIsNotResetByWhatTheKernelHolds(t *testing.T) {
 		_ = conn.CloseWrite()
 		if got, err := io.ReadAll(conn); err != nil || strings.Count(string(got), "200 OK") != 11 {
 			t.Errorf("%s: %d answers, then %v; want 11 and an orderly end", name, strings.Count(string(got), "200 OK"), err)
+		}
+	}
+}
+
+// TestALongLastAnswerArrivesWhole has the same client read a long answer at its own pace. The reset destroys what the
+// kernel has not sent yet.
+func TestALongLastAnswerArrivesWhole(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 2<<20)
+	s := serve(t, listen.Config{}, whole(func(*listen.Conn, *message.Request, string) string { return long }))
+	body := strings.Repeat("x", 4000)
+	for name, in := range map[string]string{
+		"an empty line behind a body": post + "Connection: close\r\nContent-Length: 4000\r\n\r\n" + body + "\r\n",
+		"HTTP/1.0":                    "POST /a HTTP/1.0\r\nHost: h\r\nContent-Length: 4000\r\n\r\n" + body + "\r\n",
+	} {
+		conn := dial(t, s)
+		_ = conn.SetReadBuffer(16 << 10)
+		say(t, conn, in[:120])
+		time.Sleep(20 * time.Millisecond)
+		say(t, conn, in[120:])
+		time.Sleep(100 * time.Millisecond)
+		if got, err := io.ReadAll(conn); err != nil || len(got) < len(long) {
+			t.Errorf("%s: %d bytes of %d, then %v", name, len(got), len(long), err)
 		}
 	}
 }
