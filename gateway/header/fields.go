@@ -66,7 +66,9 @@ func (n Names) Contain(name []byte) bool {
 // order, with the version that the client spoke and no more of us than the name.
 func AppendVia(dst []byte, in *message.Request) []byte {
 	for value := range in.Fields.Values("Via") {
-		dst = append(append(dst, value...), ", "...)
+		if len(value) > 0 {
+			dst = append(append(dst, value...), ", "...)
+		}
 	}
 	if in.HTTP10 {
 		return append(dst, "1.0 wxgate"...)

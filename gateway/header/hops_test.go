@@ -3,6 +3,8 @@ package header
 import (
 	"net/netip"
 	"testing"
+
+	"wxgate/message"
 )
 
 func TestAnElementOfXForwardedForIsReadWithPortAndBrackets(t *testing.T) {
@@ -18,5 +20,15 @@ func TestAnElementOfXForwardedForIsReadWithPortAndBrackets(t *testing.T) {
 		if ok != (want != "") || ok && got != netip.MustParseAddr(want) {
 			t.Errorf("%q: got %v, %v; want %q", hop, got, ok, want)
 		}
+	}
+}
+
+func TestAnEmptyViaAddsNothing(t *testing.T) {
+	t.Parallel()
+	var req message.Request
+	req.Fields.Add("Via", "")
+	req.Fields.Add("via", "1.0 a")
+	if got := string(AppendVia(nil, &req)); got != "1.0 a, 1.1 wxgate" {
+		t.Errorf("got %q, want 1.0 a, 1.1 wxgate", got)
 	}
 }
