@@ -37,3 +37,14 @@ func TestRequestIDsAreAllDifferent(t *testing.T) {
 		seen[id] = true
 	}
 }
+
+func TestATimestampHasMilliseconds(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{
+		time.UnixMilli(0), time.UnixMilli(1_700_000_000_001), time.Unix(1_700_000_000, 999_999_999), time.Date(2026, 2, 3, 4, 5, 6, 70_000_000, time.FixedZone("", 8*3600)),
+	} {
+		if got, want := timestamp(at), at.UTC().Format(timestampFormat); got != want {
+			t.Errorf("%v: got %s, want %s", at, got, want)
+		}
+	}
+}
