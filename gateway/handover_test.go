@@ -49,6 +49,7 @@ func TestARequestWithAnotherMethodIsHandedOverAsItCame(t *testing.T) {
 		})
 		cancel()
 		_, _ = http.ReadResponse(bufio.NewReader(conn), nil)
+		eventually(t, "nothing is in flight", func() bool { return e.count(t, "wxgate_requests_in_flight") == 0 })
 		if got := <-given; !strings.HasPrefix(got, "POST "+path+" HTTP/1.1\r\n") {
 			t.Errorf("a POST that stands for %s was handed over as %q", override, got)
 		}

@@ -58,7 +58,7 @@ func (o *observer) recoverPanic(ex *Exchange) (err error) {
 }
 
 // record counts and logs an exchange whose answer has ended, after bytes of its body. A streamed answer that was cut off
-// is not the 200 that it began as.
+// is not the 200 that it began as. What another process answers is only not in flight any more.
 func (o *observer) record(ex *Exchange, bytes int64, err error) {
 	if !ex.observed {
 		return

@@ -35,6 +35,7 @@ func (s *server) Serve(c *listen.Conn) {
 	case abandoned:
 		s.observer.record(ex, 0, nil)
 	case handedOver:
+		s.observer.record(ex, 0, nil)
 		if err := c.Give(ex.partial); err != nil {
 			s.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
 		}
