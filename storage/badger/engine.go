@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -23,8 +24,12 @@ type engine struct {
 	mu       sync.RWMutex
 	db       *badger.DB // nil while it could not be opened again, and after close
 	readOnly bool
+	compacts bool // with compactors, unless it is read-only
 
-	logs *disk.LogReserve
+	// Of whoever writes.
+	logs     *disk.LogReserve
+	unlooked int       // bytes written since busy
+	busy     time.Time // when the compactors last had work, or lookAfter bytes had been written
 }
 
 func newEngine(dir string, log *slog.Logger) *engine {
@@ -40,7 +45,7 @@ func (e *engine) open(readOnly bool) (err error) {
 
 func (e *engine) openLocked(readOnly bool) (err error) {
 	defer recoverDamage(e.log, &err)
-	db, err := badger.Open(badgerOptions(e.dir, readOnly, e.log))
+	db, err := badger.Open(e.options(readOnly))
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, openFault(err))
 	}
@@ -60,6 +65,10 @@ func openFault(err error) error {
 func (e *engine) reopen(readOnly bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.reopenLocked(readOnly)
+}
+
+func (e *engine) reopenLocked(readOnly bool) error {
 	if err := e.closeLocked(); err != nil {
 		e.log.Warn("closing the database", "error", err)
 	}
@@ -111,22 +120,26 @@ func (e *engine) transaction(update bool, fn func(*badger.Txn) error) (err error
 	return fn(txn)
 }
 
-// badgerOptions suit few, small and precious records.
-func badgerOptions(dir string, readOnly bool, log *slog.Logger) badger.Options {
-	return badger.DefaultOptions(dir).
+// options suit few, small and precious records.
+func (e *engine) options(readOnly bool) badger.Options {
+	running := 0
+	if e.compacts {
+		running = compactors
+	}
+	return badger.DefaultOptions(e.dir).
 		WithReadOnly(readOnly).
 		WithSyncWrites(true).       // an acknowledged login survives power loss; the writer shares one sync among many
 		WithDetectConflicts(false). // there is one writer
 		WithMemTableSize(disk.MemTableSize).
 		WithNumMemtables(3).
-		WithNumCompactors(2).
+		WithNumCompactors(running).
 		WithValueLogFileSize(16 << 20). // unused, every value lies in the tables, but mapped
 		WithBlockCacheSize(16 << 20).
 		WithIndexCacheSize(16 << 20).
 		WithCompression(options.None).
 		WithChecksumVerificationMode(options.NoVerification). // see envelope.go
 		WithMetricsEnabled(false).                            // they are global
-		WithLogger(badgerLog{log})
+		WithLogger(badgerLog{e.log})
 }
 
 // badgerLog forwards Badger's log; its routine messages are at the debug level.

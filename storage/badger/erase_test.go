@@ -265,7 +265,7 @@ func TestTablesThatCompactionLeftAreNoLoss(t *testing.T) {
 		erase(t, s, id+1)
 	}
 	must(t, s.Close())
-	compacted, err := badger.Open(badgerOptions(filepath.Join(dir, dirBadger), false, quiet()).WithCompactL0OnClose(true))
+	compacted, err := badger.Open(newEngine(filepath.Join(dir, dirBadger), quiet()).options(false).WithCompactL0OnClose(true))
 	must(t, err)
 	must(t, compacted.Close())
 	if foundInFiles(t, filepath.Join(dir, dirBadger), "\x03wx1o7") {

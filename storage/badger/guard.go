@@ -72,6 +72,12 @@ func (g *guard) rest() {
 	}
 }
 
+// canReopen reports whether the database can be closed and opened, which writes the memory tables.
+func (g *guard) canReopen() bool {
+	now, err := g.statfs(g.dir)
+	return err == nil && g.failed == nil && now.Free >= max(now.Watermark(), disk.FlushNeeds)
+}
+
 // change reopens the database.
 func (g *guard) change(readOnly bool, now disk.Space) {
 	if err := g.engine.reopen(readOnly); err != nil {

@@ -250,14 +250,20 @@ func (d *database) writeView(txn *badger.Txn) *view {
 func (d *database) update(run func(*view) error) error { return d.updateIn(d.engine, run) }
 
 func (d *database) updateIn(e *engine, run func(*view) error) error {
-	return e.transaction(true, func(txn *badger.Txn) error {
+	size := 0
+	err := e.transaction(true, func(txn *badger.Txn) error {
 		v := d.writeView(txn)
 		if err := v.attempt(run); err != nil {
 			return err
 		}
 		_, err := v.flush()
+		size = v.size
 		return err
 	})
+	if e.unlooked += size; e == d.engine && e.unlooked >= lookAfter {
+		d.tendCompactors()
+	}
+	return err
 }
 
 // release releases whatever start has acquired.

@@ -41,6 +41,7 @@ func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 type tuning struct {
 	statfs       disk.StatFS
 	ran          func() time.Duration // a monotonic clock
+	restAfter    time.Duration        // that the compactors had no work
 	migrateBatch int                  // records of a transaction
 	migrated     func()               // called after each of them
 }
@@ -48,7 +49,7 @@ type tuning struct {
 func defaultTuning() tuning {
 	began := time.Now()
 	return tuning{
-		statfs: disk.SpaceOf, ran: func() time.Duration { return time.Since(began) }, migrateBatch: migrateBatch, migrated: func() {},
+		restAfter: restAfter, statfs: disk.SpaceOf, ran: func() time.Duration { return time.Since(began) }, migrateBatch: migrateBatch, migrated: func() {},
 	}
 }
 

@@ -138,6 +138,7 @@ func (d *driver) writer() {
 		case <-ticker.C:
 			d.guard.look()
 			d.guard.rest()
+			d.tendCompactors()
 		case op := <-d.queue:
 			d.commit(d.gather(op))
 		case t := <-d.handOvers:
@@ -165,10 +166,10 @@ func (d *driver) gather(first *operation) []*operation {
 // commit runs the operations and answers each, in as few transactions as their size allows.
 func (d *driver) commit(ops []*operation) {
 	for len(ops) > 0 {
-		ran := 0
+		ran, size := 0, 0
 		err := d.guard.writable()
 		if err == nil {
-			ran, err = d.commitSome(ops)
+			ran, size, err = d.commitSome(ops)
 		}
 		if err != nil && ran == 0 {
 			ran = len(ops)
@@ -181,12 +182,15 @@ func (d *driver) commit(ops []*operation) {
 			close(op.done)
 		}
 		ops = ops[ran:]
+		if d.engine.unlooked += size; d.engine.unlooked >= lookAfter {
+			d.tendCompactors()
+		}
 	}
 }
 
 // commitSome runs operations from the front until the transaction is large enough and commits it. An error is that of
-// the transaction; those of operations are in them.
-func (d *driver) commitSome(ops []*operation) (ran int, err error) {
+// the transaction; those of operations are in them. size is what was written, in bytes.
+func (d *driver) commitSome(ops []*operation) (ran, size int, err error) {
 	var reached counters
 	err = d.engine.transaction(true, func(txn *badger.Txn) error {
 		v := d.writeView(txn)
@@ -198,13 +202,14 @@ func (d *driver) commitSome(ops []*operation) (ran int, err error) {
 			ran++
 		}
 		reached, err = v.flush()
+		size = v.size
 		return err
 	})
 	if err != nil {
-		return ran, d.fail(err)
+		return ran, 0, d.fail(err)
 	}
 	reached.raise(d.highWater)
-	return ran, nil
+	return ran, size, nil
 }
 
 // fail ends writing until a restart: after a failed sync nobody knows which pages reached the disk, and a later sync may

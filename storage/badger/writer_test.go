@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -197,7 +196,7 @@ func TestAFailedCommitEndsWriting(t *testing.T) {
 // acknowledged survives it.
 func TestEveryCommitIsSynced(t *testing.T) {
 	t.Parallel()
-	if !badgerOptions(t.TempDir(), false, slog.New(slog.DiscardHandler)).SyncWrites {
+	if !newEngine(t.TempDir(), quiet()).options(false).SyncWrites {
 		t.Error("commits are acknowledged before they are on the disk")
 	}
 }
