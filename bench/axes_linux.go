@@ -35,7 +35,7 @@ type point struct {
 // axes returns everything that grows, in front of that service.
 func axes(service netip.AddrPort) []axis {
 	return []axis{
-		{Axis: report.Axis{Name: "routes", About: "routes, all of them asked for"}, steps: routePoints()},
+		{Axis: report.Axis{Name: "routes", About: "routes; requests go to 1,000 of them at most"}, steps: routePoints()},
 		{Axis: report.Axis{Name: "users", About: "users"}, steps: dataPoints("users", []int{1000, 10_000, 100_000, 1_000_000}, 1, 0)},
 		{Axis: report.Axis{Name: "revocations", About: "live revocations"}, steps: dataPoints("revocations", []int{0, 10_000, 100_000, 1_000_000}, 0, 1)},
 		{Axis: report.Axis{Name: "tokens", About: "share of requests with a token that was never seen before, %"}, steps: tokenPoints()},
