@@ -109,7 +109,7 @@ func TestABodyThatHasComeKeepsTheConnection(t *testing.T) {
 	}
 }
 
-// TestNobodyIsToldToGoOnUnasked sends heads and bodies apart: fasthttp is made to ask about each, the client is not told.
+// TestNobodyIsToldToGoOnUnasked sends heads and bodies apart, and waits for no 100.
 func TestNobodyIsToldToGoOnUnasked(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)

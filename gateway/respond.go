@@ -29,6 +29,7 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	}
 	ex.reason = f.Reason
 	ex.response.Reset() // discards what an upstream had answered so far
+	ex.abortTunnel()
 	if f.Reason == "invalid_request" {
 		ex.detail = err.Error()
 	}

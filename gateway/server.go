@@ -22,24 +22,10 @@ func (p *pipeline) newServer(authenticate, serve Step) *server {
 // Serve serves the request that has come on c.
 func (s *server) Serve(c *listen.Conn) {
 	ex, _ := s.exchanges.Get().(*Exchange)
-	defer s.recoverServing()
 	ex.conn, ex.steps = c, s.steps
-	c.ReadRequest(&ex.request)
-	ex.method, ex.body = methodOf(ex.request.Method), newLimitedBody(&ex.request)
-	if err := ex.next(); err != nil {
-		s.observer.refuseUnobserved(ex, err)
-	}
-	switch ex.outcome {
-	case answered:
-		s.writeAnswer(ex)
-	case abandoned:
-		s.observer.record(ex, 0, nil)
-	case handedOver:
-		s.observer.record(ex, 0, nil)
-		if err := c.Give(ex.partial); err != nil {
-			s.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
-		}
-	}
+	s.run(ex)
+	s.watcher.unwatch(ex)
+	ex.streaming.Close()
 	tunnel := ex.tunnel
 	ex.reset()
 	s.exchanges.Put(ex)
@@ -49,24 +35,35 @@ func (s *server) Serve(c *listen.Conn) {
 	}
 }
 
-// writeAnswer writes the answer of an exchange, and releases what was held until its end.
-func (s *server) writeAnswer(ex *Exchange) {
-	if ex.response.Stream != nil {
-		defer s.watcher.unwatch(ex)
-		defer ex.streaming.Close()
+// run runs the chain on an exchange, and ends it as the chain has decided.
+func (s *server) run(ex *Exchange) {
+	defer s.recoverServing(ex)
+	ex.conn.ReadRequest(&ex.request)
+	ex.method, ex.body = methodOf(ex.request.Method), newLimitedBody(&ex.request)
+	if err := ex.next(); err != nil {
+		s.observer.refuseUnobserved(ex, err)
 	}
-	bytes, err := ex.conn.WriteResponse(&ex.response)
-	s.observer.record(ex, bytes, err)
-	if err != nil && ex.tunnel != nil {
-		ex.tunnel.Abort()
-		ex.tunnel = nil
+	switch ex.outcome {
+	case answered:
+		bytes, err := ex.conn.WriteResponse(&ex.response)
+		s.observer.record(ex, bytes, err)
+		if err != nil {
+			ex.abortTunnel()
+		}
+	case abandoned:
+		s.observer.record(ex, 0, nil)
+	case handedOver:
+		s.observer.record(ex, 0, nil)
+		if err := ex.conn.Give(ex.partial); err != nil {
+			s.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
+		}
 	}
 }
 
 // Refuse answers a request whose head broke a rule.
 func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) {
-	defer s.recoverServing()
 	ex, _ := s.exchanges.Get().(*Exchange)
+	defer s.recoverServing(ex)
 	s.observer.refuseUnread(c, fault, &ex.response)
 	_, _ = c.WriteResponse(&ex.response) // the connection ends in any case
 	ex.reset()
@@ -74,8 +71,9 @@ func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) {
 }
 
 // recoverServing ends a connection, and not the process, when serving it panics outside of its chain.
-func (s *server) recoverServing() {
+func (s *server) recoverServing(ex *Exchange) {
 	if r := recover(); r != nil {
 		s.observer.limitedLog.Error(lograte.Kind{Message: "panic"}, "value", r, "stack", string(debug.Stack()))
+		ex.abortTunnel()
 	}
 }

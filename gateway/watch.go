@@ -137,11 +137,14 @@ func (w *watcher) unwatchUnlessStreaming(ex *Exchange) {
 	}
 }
 
-// unwatch stops watching. The context does not end any more.
+// unwatch stops watching, if the client is watched. The context does not end any more.
 func (w *watcher) unwatch(ex *Exchange) {
+	x := ex.waiting
+	if !x.watched { // written by this goroutine alone
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := ex.waiting
 	if x.next != nil {
 		x.next.previous = x.previous
 	}
@@ -151,6 +154,7 @@ func (w *watcher) unwatch(ex *Exchange) {
 		w.watched = x.next
 	}
 	x.watched, x.previous, x.next = false, nil, nil
+	x.client, x.Context = nil, nil // a pool keeps x
 }
 
 // poll cancels the work for clients that left, until none is watched.

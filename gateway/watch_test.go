@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/message"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -190,3 +191,42 @@ func TestAWaitIsAContextThatEndsWhenItsClientLeaves(t *testing.T) {
 type closeNotifier chan struct{}
 
 func (c closeNotifier) Close() error { c <- struct{}{}; return nil }
+
+// openStream is a body that is still arriving.
+type openStream struct{}
+
+func (openStream) Next() ([]byte, error) { select {} }
+func (openStream) Ready() bool           { return false }
+func (openStream) Close() error          { return nil }
+
+// TestAPanicBehindTheServiceLeavesTheWatcherWhole is a panic between the answer of the service, which is a stream, and the
+// writing of it: recoverPanic makes a 500 of it, which discards the stream, and the exchange is used again.
+func TestAPanicBehindTheServiceLeavesTheWatcherWhole(t *testing.T) {
+	t.Parallel()
+	w := newWatcher()
+	ex, _ := newExchange().(*Exchange)
+	serve := func() {
+		ex.ctx, ex.start, ex.route = context.Background(), time.Now(), new(routeEntry)
+		w.watch(ex)
+		ex.response.Stream = message.Stream(openStream{})
+		w.unwatchUnlessStreaming(ex) // forward returns; then a step above panics
+		ex.response.Reset()          // respondError
+		w.unwatch(ex)                // the end of Serve
+		ex.reset()
+	}
+	serve()
+	serve() // with the exchange from the pool
+	listed := make(chan int, 1)
+	go func() {
+		old, _ := w.watchedSince(time.Now().Add(time.Hour))
+		listed <- len(old)
+	}()
+	select {
+	case n := <-listed:
+		if n != 0 {
+			t.Errorf("%d are watched, want none", n)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the watcher turns in a circle, with its lock")
+	}
+}

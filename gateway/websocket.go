@@ -118,6 +118,14 @@ func acceptsHandshake(resp *message.Response, key string) bool {
 	return string(accept) == base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// abortTunnel ends a tunnel that was to begin after the answer.
+func (ex *Exchange) abortTunnel() {
+	if ex.tunnel != nil {
+		ex.tunnel.Abort()
+		ex.tunnel = nil
+	}
+}
+
 // startTunnel answers 101 and leaves the connection to a tunnel. From here on it carries no HTTP, and neither body
 // limits nor request timeouts apply.
 func (f *forwarder) startTunnel(ex *Exchange, service *http1.Tunnel) {

@@ -16,7 +16,7 @@ func Folded(name []byte, lower string) bool {
 	return len(name) == len(lower) && FoldedPrefix(name, lower)
 }
 
-// FoldedPrefix is folded for names that begin with a lower-case text.
+// FoldedPrefix is Folded for names that begin with a lower-case text.
 func FoldedPrefix(name []byte, lower string) bool {
 	if len(name) < len(lower) {
 		return false
@@ -29,7 +29,7 @@ func FoldedPrefix(name []byte, lower string) bool {
 	return true
 }
 
-// Fold writes a header name in the form that folded compares with.
+// Fold writes a header name in the form that Folded compares with.
 func Fold(name string) string {
 	lower := []byte(name)
 	for i, b := range lower {

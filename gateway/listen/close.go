@@ -37,13 +37,13 @@ func (c *Conn) finish() {
 	_ = c.client.Close()
 }
 
-// owesAnswer reports whether the client may be sending what nobody will read. A client that was too slow is not waited
-// for.
+// owesAnswer reports whether the client may be sending what nobody will read, or does not have its answer yet, which what
+// it sends later would destroy. A client that was too slow is not waited for.
 func (c *Conn) owesAnswer() bool {
 	if c.fault != nil {
 		return c.fault.Reason != wire.ReasonSlowHead && c.fault.Reason != wire.ReasonSlowBody
 	}
-	return c.BodyRemaining() || c.buffered() > 0 || c.err == nil && !c.ask().Quiet()
+	return c.BodyRemaining() || c.buffered() > 0 || c.err == nil && (!c.ask().Quiet() || c.unacknowledged() > 0)
 }
 
 // linger ends our side of a connection, and discards what the client sends until it ends its own, for a time and up to

@@ -48,7 +48,7 @@ type Config struct {
 	// request, which would then be lost (RFC 9112 §9.6).
 	NextRequest time.Duration
 
-	Linger      time.Duration // how long Close waits for a client that is still sending, so that it reads our answer
+	Linger      time.Duration // how long the end of a connection waits for its client, so that it reads our answer
 	LingerBytes int64         // how much of what that client sends is read and discarded
 }
 

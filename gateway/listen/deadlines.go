@@ -79,23 +79,32 @@ type writeClock struct {
 	taken    int64         // how much it had taken by then
 }
 
-// writePiece is how many bytes of a body one deadline covers.
+// writePiece is how many bytes of one part one deadline covers.
 const writePiece = 64 << 10
 
 // write sends head and then body. Whenever it has waited for Config.WriteStall, in one call or in several, the client
 // must have taken Config.WriteRate over that time, or write fails.
 func (w *writer) write(head, body []byte) error {
-	if plain, ok := w.client.(*socket.Conn); ok && len(body) == 0 {
-		n, err := plain.TryWrite(head)
-		w.sent += int64(n)
+	if len(head) == 0 {
+		head, body = body, nil
+	}
+	if len(body) == 0 {
+		n, err := w.tryWrite(head)
 		if head = head[n:]; err != nil {
 			return err
 		}
 	}
-	for len(head)+len(body) > 0 {
-		n, err := w.writeInTime(head, body[:min(writePiece, len(body))])
-		first := min(n, len(head))
-		head, body = head[first:], body[n-first:]
+	for len(head) > 0 {
+		first, second := head[:min(writePiece, len(head))], body[:0]
+		if len(first) == len(head) {
+			second = body[:min(writePiece, len(body))]
+		}
+		n, err := w.writeInTime(first, second)
+		if n < len(head) {
+			head = head[n:]
+		} else {
+			head, body = body[n-len(head):], nil
+		}
 		switch {
 		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded), err != nil && w.isTooSlow():
 			return err
@@ -104,6 +113,15 @@ func (w *writer) write(head, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// tryWrite sends what goes without waiting, for which no deadline is needed.
+func (w *writer) tryWrite(b []byte) (n int, err error) {
+	if plain, ok := w.client.(*socket.Conn); ok {
+		n, err = plain.TryWrite(b)
+		w.sent += int64(n)
+	}
+	return n, err
 }
 
 // writeInTime sends as much as the client takes in the time left.

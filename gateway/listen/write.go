@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wxgate/message"
+	"wxgate/socket"
 )
 
 // ErrClientLeft is an answer that its client did not take: it has left, or reads too slowly.
@@ -28,23 +29,22 @@ type writer struct {
 	clock          writeClock
 	sent           int64
 	unacknowledged func() int64
-	vector         [2][]byte // of a write of two parts
-	gathered       net.Buffers
 }
 
 // send sends both parts, with one system call where there is one for it.
 func (w *writer) send(head, body []byte) (int, error) {
-	if len(head) == 0 {
-		return w.client.Write(body)
-	}
 	if len(body) == 0 {
 		return w.client.Write(head)
 	}
-	w.vector = [2][]byte{head, body}
-	w.gathered = w.vector[:]
-	n, err := w.gathered.WriteTo(w.client)
-	w.vector = [2][]byte{}
-	return int(n), err
+	if plain, ok := w.client.(*socket.Conn); ok {
+		return plain.Writev(head, body)
+	}
+	n, err := w.client.Write(head)
+	if err != nil {
+		return n, err
+	}
+	more, err := w.client.Write(body)
+	return n + more, err
 }
 
 // WriteResponse answers the current request. resp.Fields hold neither framing nor Connection; Date is added if there is

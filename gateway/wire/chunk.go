@@ -1,7 +1,7 @@
 package wire
 
 const (
-	maxChunkDigits = 15       // what fasthttp reads; below 2^60
+	maxChunkDigits = 15       // below 2^60
 	maxChunkLine   = 512      // size and extensions, without CRLF
 	maxChunkWaste  = 16 << 10 // lines beyond what honest chunking costs, as in net/http (CVE-2023-39326)
 )
@@ -99,7 +99,7 @@ func (c *chunked) endLine(ch byte) Reason {
 	return ""
 }
 
-// sizeByte takes a byte of the chunk-size or the one that ends it. White space may not: fasthttp and others differ
+// sizeByte takes a byte of the chunk-size or the one that ends it. White space may not: parsers differ
 // there.
 func (c *chunked) sizeByte(ch byte) Reason {
 	digit := hexDigit(ch)
