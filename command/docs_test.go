@@ -177,7 +177,7 @@ func TestMakeTargetsOfTheManualExist(t *testing.T) {
 			if !regexp.MustCompile(`(?m)^` + m[1] + `:`).MatchString(makefile) {
 				t.Errorf("%s names `make %s`, which the Makefile does not have", page, m[1])
 			}
-			if m[2] != "" && !regexp.MustCompile(`(?m)^long_`+m[2]+` *:=`).MatchString(makefile) {
+			if m[1] == "long" && m[2] != "" && !regexp.MustCompile(`(?m)^long_`+m[2]+` *:=`).MatchString(makefile) {
 				t.Errorf("%s names `make long WHAT=%s`, which the Makefile does not have", page, m[2])
 			}
 		}

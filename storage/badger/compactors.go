@@ -15,9 +15,10 @@ import (
 // wait for about ten milliseconds each time. Without compactors Badger blocks writes at fifteen tables in level 0 and
 // compacts from five on, and the writer looks at the levels at least four times a table.
 const (
-	compactors = 2
-	lookAfter  = disk.MemTableSize / 4 // bytes that are written between two looks
-	restAfter  = 10 * time.Minute
+	compactors  = 2
+	compactFrom = 5                     // tables in level 0, from which on the database is opened with compactors: opening adds up to four
+	lookAfter   = disk.MemTableSize / 4 // bytes that are written between two looks
+	restAfter   = 10 * time.Minute
 )
 
 // tendCompactors has the compactors run while they have work, and rest when they had none for some time. Only whoever

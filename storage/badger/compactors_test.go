@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // levelZero returns how many tables level 0 has and whether the compactors run.
@@ -168,10 +170,10 @@ func TestAStoreWithMuchToCompactIsCompactedAfterItsStart(t *testing.T) {
 		must(t, err)
 		must(t, s.Close())
 	}
-	s := openIn(t, dir)
-	if tables, _ := levelZero(s); tables < 5 {
+	if tables := disk.LevelZeroTables(filepath.Join(dir, dirBadger)); tables < 5 {
 		t.Fatalf("level 0 has %d tables: the test shows nothing", tables)
 	}
+	s := openIn(t, dir)
 	eventually(t, "level 0 is compacted", func() bool {
 		tables, _ := levelZero(s)
 		return tables < 5
@@ -192,4 +194,25 @@ func TestADiskWithoutRoomForTheMemoryTablesLeavesTheCompactorsAlone(t *testing.T
 		t.Error("the database would be opened again on a full disk")
 	}
 	d.freeMB.Store(1000)
+}
+
+// TestAStoreThatIsNeverLookedAtIsCompacted ends so soon after each start that nobody looks at its levels: level 0 grew
+// until Badger blocked in the start, which adds what the log of the last one holds.
+func TestAStoreThatIsNeverLookedAtIsCompacted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for start := range 2 * compactFrom {
+		s := openIn(t, dir)
+		_, compacting := levelZero(s)
+		if start > compactFrom && !compacting {
+			t.Fatalf("start %d has no compactors", start)
+		}
+		_, err := s.Login(t.Context(), loginAs(fmt.Sprint("o", start), fmt.Sprintf("session0session0ses%02d", start)))
+		must(t, err)
+		must(t, s.Close())
+		if compacting {
+			return
+		}
+	}
+	t.Error("the compactors never ran")
 }

@@ -45,6 +45,9 @@ func (e *engine) open(readOnly bool) (err error) {
 
 func (e *engine) openLocked(readOnly bool) (err error) {
 	defer recoverDamage(e.log, &err)
+	if disk.LevelZeroTables(e.dir) >= compactFrom {
+		e.compacts = true
+	}
 	db, err := badger.Open(e.options(readOnly))
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, openFault(err))

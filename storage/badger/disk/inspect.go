@@ -73,6 +73,20 @@ func Inspect(dir string, known Records) (Inspection, error) {
 	return Inspection{dir: dir, Reached: reached, logs: logs}, findLost(orphans, tables, logs, known)
 }
 
+// LevelZeroTables returns how many tables level 0 has according to the MANIFEST, 0 when there is none yet.
+func LevelZeroTables(dir string) (n int) {
+	named, err := readManifest(dir)
+	if err != nil {
+		return 0 // whoever opens the database says what is wrong
+	}
+	for _, table := range named {
+		if table.Level == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // readManifest returns the tables that the MANIFEST names.
 func readManifest(dir string) (map[uint64]badger.TableManifest, error) {
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
