@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"wxgate/storage"
 )
 
@@ -184,6 +186,8 @@ func TestAFailedCommitEndsWriting(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, t.TempDir())
 	login(t, s, "oABC", "s1")
+	// A transaction of a closed Badger waits for the last commit to be seen, for ever if that was not before.
+	must(t, s.driver.engine.transaction(false, func(*badger.Txn) error { return nil }))
 	must(t, s.driver.engine.db.Close()) // pulled away: the next commit fails
 	for range 2 {
 		if _, err := s.Login(t.Context(), loginAs("oDEF", "s2")); !errors.Is(err, storage.ErrUnavailable) {
