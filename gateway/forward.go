@@ -33,7 +33,6 @@ func (f *forwarder) forward(ex *Exchange) error {
 		return err
 	}
 	f.watcher.watch(ex)
-	defer f.watcher.unwatchUnlessStreaming(ex)
 	exchanged, err := ex.route.upstream.Do(ex.waiting, &ex.outbound, &ex.response, userKey(ex))
 	ex.recordResult(exchanged)
 	if err == nil {

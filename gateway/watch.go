@@ -113,8 +113,8 @@ func (x *clientContext) begin(ex *Exchange) {
 
 func newWatcher() *watcher { return new(watcher) }
 
-// watch makes ex.waiting the context of the service's work, and watches the client. unwatchUnlessStreaming must follow,
-// and unwatch at the end of a streamed answer.
+// watch makes ex.waiting the context of the service's work, and watches the client until unwatch, at the end of the
+// exchange.
 func (w *watcher) watch(ex *Exchange) {
 	x := ex.waiting
 	x.begin(ex)
@@ -127,13 +127,6 @@ func (w *watcher) watch(ex *Exchange) {
 	if w.watched = x; !w.running {
 		w.running = true
 		go w.poll()
-	}
-}
-
-// unwatchUnlessStreaming stops watching, unless the body of the answer is still to be sent.
-func (w *watcher) unwatchUnlessStreaming(ex *Exchange) {
-	if ex.response.Stream == nil {
-		w.unwatch(ex)
 	}
 }
 

@@ -209,9 +209,8 @@ func TestAPanicBehindTheServiceLeavesTheWatcherWhole(t *testing.T) {
 		ex.ctx, ex.start, ex.route = context.Background(), time.Now(), new(routeEntry)
 		w.watch(ex)
 		ex.response.Stream = message.Stream(openStream{})
-		w.unwatchUnlessStreaming(ex) // forward returns; then a step above panics
-		ex.response.Reset()          // respondError
-		w.unwatch(ex)                // the end of Serve
+		ex.response.Reset() // a step above forward panics: respondError
+		w.unwatch(ex)       // the end of Serve
 		ex.reset()
 	}
 	serve()

@@ -90,7 +90,6 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 	req.Fields.Add("Connection", "Upgrade")
 	req.Fields.Add("Upgrade", webSocketProtocol)
 	f.watcher.watch(ex)
-	defer f.watcher.unwatchUnlessStreaming(ex)
 	service, exchanged, err := ex.route.upstream.Upgrade(ex.waiting, req, &ex.response, userKey(ex))
 	ex.recordResult(exchanged)
 	switch {
