@@ -150,7 +150,7 @@ func (s *soak) report(t *testing.T, before map[string]float64, samples []map[str
 		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%.0f\n", name, before[name], most, after[name])
 	}
 	fmt.Fprintf(table, "memory slope of the last half\t%+.1f MB in 10 min\n", memorySlope(samples[len(samples)/2:]))
-	if text := s.output.String(); strings.Contains(text, "DATA RACE") || strings.Contains(text, `"msg":"panic"`) {
+	if text := s.output.String(); strings.Contains(text, "DATA RACE") || strings.Contains(text, `"msg":"panic`) {
 		t.Errorf("the gateway says:\n%s", text)
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -557,6 +558,40 @@ func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
 	if resp, body := e.send(t, head("GET /panic", "")); resp.StatusCode != 500 || strings.Contains(body, "nil pointer") {
 		t.Errorf("got %d %s, want a bare 500", resp.StatusCode, body)
 	}
+	if resp, _ := e.send(t, head("GET /public/x", "")); resp.StatusCode != http.StatusOK {
+		t.Errorf("afterwards: %d", resp.StatusCode)
+	}
+}
+
+// brokenStream panics when it is read: outside the chain, while the answer is written.
+type brokenStream struct{ openStream }
+
+func (brokenStream) Ready() bool           { return true }
+func (brokenStream) Next() ([]byte, error) { panic("a broken stream") }
+
+func TestAPanicWhileAnsweringEndsItsConnectionAlone(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	path, err := route.ParsePattern("/panic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.snapshot.Load().routes.Of("").Add(path, route.AnyMethod, &routeEntry{pattern: "/panic", auth: AuthNone, endpoint: func(ex *Exchange) error {
+		ex.response.Status, ex.response.Length, ex.response.Stream = http.StatusOK, -1, brokenStream{}
+		return nil
+	}})
+	conn, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, head("GET /panic", "")); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := io.ReadAll(conn); bytes.Contains(all, []byte("0\r\n\r\n")) {
+		t.Errorf("the answer looks whole:\n%s", all)
+	}
+	eventually(t, "nothing is in flight", func() bool { return e.count(t, "wxgate_requests_in_flight") == 0 })
 	if resp, _ := e.send(t, head("GET /public/x", "")); resp.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %d", resp.StatusCode)
 	}

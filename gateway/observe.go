@@ -57,6 +57,13 @@ func (o *observer) recoverPanic(ex *Exchange) (err error) {
 	return ex.next()
 }
 
+// leave ends what observe began, however the exchange ended.
+func (o *observer) leave(ex *Exchange) {
+	if ex.observed {
+		o.metrics.inFlight.Dec()
+	}
+}
+
 // record counts and logs an exchange whose answer has ended, after bytes of its body. A streamed answer that was cut off
 // is not the 200 that it began as. What another process answers is only not in flight any more.
 func (o *observer) record(ex *Exchange, bytes int64, err error) {
