@@ -188,7 +188,7 @@ func (l library) signed(token string) bool {
 func hostilePayload(r *rand.Rand, good string) string {
 	if r.IntN(4) == 0 {
 		whole := []string{
-			"", "{}", "[]", "0", `""`, "{", "}", good + " ", " " + good, good + "x", good + good, good[:len(good)-1] + ",}", "{," + good[1:], good[:len(good)-1] + `,"exp":950}`,
+			"", "{}", "[]", "0", "-1", "1e2", `""`, `"{}"`, "true", "null", " null\n", "\t[{}]", "\ufeff{}", "{", "}", good + " ", " " + good, good + "x", good + good, good[:len(good)-1] + ",}", "{," + good[1:], good[:len(good)-1] + `,"exp":950}`,
 			strings.Replace(good, `"sub":7`, `"sub":"7"`, 1), strings.Replace(good, `"sub":7`, `"SUB":7`, 1), strings.Replace(good, `"sub":7`, `"\u0073ub":7`, 1),
 			strings.Replace(good, `"sid"`, `"ſid"`, 1), strings.Replace(good, `"openid"`, `"OpenID"`, 1), strings.Replace(good, "小爱", `\u5c0f\n<&>\ud83d\ude00`, 1),
 			strings.Replace(good, "小爱", `\ud800`, 1), strings.Replace(good, "小爱", "\xff", 1), strings.Replace(good, "小爱", "\xed\xa0\x80", 1), strings.Replace(good, "小爱", "\x7f\u2028", 1),
@@ -303,10 +303,9 @@ func FuzzVerify(f *testing.F) {
 	l := newLibrary(ring)
 	f.Add(`{"iss":"wxgate","store":"s","sub":1,"appid":"a","openid":"o","sid":"s","jti":"t","iat":1,"exp":2}`, sign(f, ring, goodClaims()))
 	f.Add(`{"iss":"wxgate","nickname":"\u003c","sub":"1"}`, "a.b.c")
+	f.Add("\t null ", "a.b.c")
 	f.Fuzz(func(t *testing.T, payload, token string) {
-		if strings.TrimSpace(payload) != "null" { // the library panics where a payload is null; a holder of the key alone could send it
-			compareVerifiers(t, l, signPayload(t, ring, payload))
-		}
+		compareVerifiers(t, l, signPayload(t, ring, payload))
 		compareVerifiers(t, l, token)
 	})
 }
