@@ -2,9 +2,12 @@ package wechat
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 const goodKey = `"session_key":"AAAAAAAAAAAAAAAAAAAAAA=="`
@@ -120,6 +123,36 @@ func TestAnErrorReadsAsOneLine(t *testing.T) {
 			t.Errorf("Error of %#v: got %q, want %q", e, got, want)
 		}
 	}
+}
+
+// TestARequestIDIsSplitAsItsPatternSays compares with the pattern that the suffix was collected with.
+func TestARequestIDIsSplitAsItsPatternSays(t *testing.T) {
+	t.Parallel()
+	suffix := regexp.MustCompile(`[,，]? *(?:hints: *\[ *)?(?:rid|req_id): *([0-9A-Za-z_.-]{1,64}) *\]? *$`)
+	pieces := []string{"rid:", "req_id:", "hints:", "[", "]", ",", "，", " ", " ", "62f1-aa.b_", "x", "错", ":", strings.Repeat("y", 60), "invalid code"}
+	rapid.Check(t, func(t *rapid.T) {
+		errmsg := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 9).Draw(t, "pieces"), "")
+		message, id := errmsg, ""
+		if at := suffix.FindStringSubmatchIndex(errmsg); at != nil {
+			message, id = errmsg[:at[0]], errmsg[at[2]:at[3]]
+		}
+		if gotMessage, gotID := splitRequestID(errmsg); gotMessage != message || gotID != id {
+			t.Errorf("%q: got %q and %q, want %q and %q", errmsg, gotMessage, gotID, message, id)
+		}
+	})
+}
+
+// TestAPathIsPlainAsItsPatternSays compares with a pattern of such paths.
+func TestAPathIsPlainAsItsPatternSays(t *testing.T) {
+	t.Parallel()
+	shape := regexp.MustCompile(`^(/[0-9A-Za-z_-]{1,64}){2,6}$`)
+	pieces := []string{"/", "/", "/wxa", "cgi-bin", "A_0-z9", ".", "%2e", "?", "\n", "é", strings.Repeat("y", 63), "yy"}
+	rapid.Check(t, func(t *rapid.T) {
+		path := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 14).Draw(t, "pieces"), "")
+		if got, want := plainPath(path), shape.MatchString(path); got != want {
+			t.Errorf("%q: got %v, want %v", path, got, want)
+		}
+	})
 }
 
 func FuzzAnswer(f *testing.F) {

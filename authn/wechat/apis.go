@@ -14,7 +14,7 @@ const labelOther = "other"
 
 // APIOf names the API behind a path, for a log: its path when it is one that Call takes, else "other".
 func APIOf(path string) string {
-	if !pathShape.MatchString(path) {
+	if !plainPath(path) {
 		return labelOther
 	}
 	return path

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -114,14 +113,29 @@ func isFile(contentType string) bool {
 	return kind == "image" || kind == "audio" || kind == "video" || strings.TrimSpace(media) == "application/octet-stream"
 }
 
-// pathShape is a path without anything that needs escaping, or that a proxy on the way could read in two ways.
-var pathShape = regexp.MustCompile(`^(/[0-9A-Za-z_-]{1,64}){2,6}$`)
+// plainPath reports whether a path has nothing that needs escaping, or that a proxy on the way could read in two ways: two
+// to six segments of at most 64 letters, digits, _ and -.
+func plainPath(path string) bool {
+	rest, rooted := strings.CutPrefix(path, "/")
+	segments := 0
+	for segment := range strings.SplitSeq(rest, "/") {
+		segments++
+		if segment == "" || len(segment) > 64 || segments > 6 || strings.ContainsFunc(segment, notInSegment) {
+			return false
+		}
+	}
+	return rooted && segments >= 2
+}
+
+func notInSegment(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '_' && r != '-'
+}
 
 // forwarded reports whether Call sends this. The APIs below /sns and those that make tokens want the secret, and are ours.
 func forwarded(method, path string) bool {
 	lower := strings.ToLower(path)
 	switch {
-	case method != http.MethodGet && method != http.MethodPost, !pathShape.MatchString(path):
+	case method != http.MethodGet && method != http.MethodPost, !plainPath(path):
 		return false
 	case strings.HasPrefix(lower, "/sns/"), lower == "/cgi-bin/token", lower == "/cgi-bin/stable_token":
 		return false

@@ -3,7 +3,6 @@ package wechat
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 )
@@ -50,9 +49,6 @@ const (
 	minSecret = 8
 )
 
-// requestIDSuffix is how an errmsg ends: ", rid: 5f…" or ", hints: [ req_id: Xy… ]" (seen in the answers of most APIs).
-var requestIDSuffix = regexp.MustCompile(`[,，]?\s*(?:hints:\s*\[\s*)?(?:rid|req_id):\s*([0-9A-Za-z_.-]{1,64})\s*\]?\s*$`)
-
 // newError cleans errmsg, which is free text and may one day quote the request: secrets become *** before anything is cut.
 func newError(api string, code int, errmsg string, secrets []string) *Error {
 	errmsg = hide(printable(errmsg), secrets)
@@ -60,14 +56,36 @@ func newError(api string, code int, errmsg string, secrets []string) *Error {
 	return &Error{API: api, Code: code, Message: truncate(message, maxMessage), RequestID: id}
 }
 
-// splitRequestID returns errmsg without its suffix, and the id inside that suffix.
+// maxRequestID bounds a rid, in bytes; real ones have about 30.
+const maxRequestID = 64
+
+// splitRequestID returns errmsg without its suffix, and the id inside that suffix: ", rid: 5f…" or
+// ", hints: [ req_id: Xy… ]" (seen in the answers of most APIs).
 func splitRequestID(errmsg string) (message, id string) {
-	at := requestIDSuffix.FindStringSubmatchIndex(errmsg)
-	if at == nil {
+	rest := strings.TrimRight(errmsg, " ")
+	rest = strings.TrimRight(strings.TrimSuffix(rest, "]"), " ")
+	label := strings.TrimRightFunc(rest, inRequestID)
+	id, rest = rest[len(label):], strings.TrimRight(label, " ")
+	message, named := strings.CutSuffix(rest, "rid:")
+	if !named {
+		message, named = strings.CutSuffix(rest, "req_id:")
+	}
+	if !named || id == "" || len(id) > maxRequestID {
 		return errmsg, ""
 	}
-	return errmsg[:at[0]], errmsg[at[2]:at[3]]
+	message = strings.TrimRight(message, " ")
+	if before, bracket := strings.CutSuffix(message, "["); bracket {
+		if before, hints := strings.CutSuffix(strings.TrimRight(before, " "), "hints:"); hints {
+			message = strings.TrimRight(before, " ")
+		}
+	}
+	if before, comma := strings.CutSuffix(message, ","); comma {
+		return before, id
+	}
+	return strings.TrimSuffix(message, "，"), id
 }
+
+func inRequestID(r rune) bool { return !notInSegment(r) || r == '.' }
 
 // hide replaces each secret in s.
 func hide(s string, secrets []string) string {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -37,6 +38,8 @@ type Push struct {
 	appID string
 	token *secret.Text // behind pointers, as in Client
 	key   *[]byte      // 32 bytes, or nil in plain mode
+
+	sealed *regexp.Regexp // an Encrypt in a body; nil in plain mode
 }
 
 // Message is what WeChat pushed.
@@ -65,7 +68,7 @@ func NewPush(appID string, token, encodingAESKey secret.Text) (*Push, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.key = &key
+	p.key, p.sealed = &key, newSealedShape()
 	return p, nil
 }
 
@@ -119,7 +122,7 @@ func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
 
 // openSealed never falls back to plain: encrypt_type is signed by nobody.
 func (p *Push) openSealed(query url.Values, body []byte) (Message, error) {
-	sealed, found := sealedIn(body)
+	sealed, found := p.sealedIn(body)
 	if !found {
 		return Message{}, errPush
 	}

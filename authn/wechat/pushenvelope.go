@@ -29,12 +29,14 @@ func messageOf(body []byte) (Message, error) {
 	return Message{}, errPush
 }
 
-// sealedShape is an Encrypt in JSON, whose / may be escaped, or in XML.
-var sealedShape = regexp.MustCompile(`"Encrypt"\s*:\s*"((?:[0-9A-Za-z+/=]|\\/)+)"|<Encrypt>\s*(?:<!\[CDATA\[)?([0-9A-Za-z+/=]+)(?:\]\]>)?\s*</Encrypt>`)
+// newSealedShape matches an Encrypt in JSON, whose / may be escaped, or in XML.
+func newSealedShape() *regexp.Regexp {
+	return regexp.MustCompile(`"Encrypt"\s*:\s*"((?:[0-9A-Za-z+/=]|\\/)+)"|<Encrypt>\s*(?:<!\[CDATA\[)?([0-9A-Za-z+/=]+)(?:\]\]>)?\s*</Encrypt>`)
+}
 
 // sealedIn finds the one Encrypt in a body that nobody has vouched for yet, without parsing it.
-func sealedIn(body []byte) (string, bool) {
-	all := sealedShape.FindAllSubmatch(body, 2)
+func (p *Push) sealedIn(body []byte) (string, bool) {
+	all := p.sealed.FindAllSubmatch(body, 2)
 	if len(all) != 1 {
 		return "", false
 	}
