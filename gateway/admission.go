@@ -54,15 +54,26 @@ func (a *admission) acquireSlot(ex *Exchange) error {
 		return nil
 	}
 	as := limit.Priority{Share: capacityShare(ex), Light: ex.hold.Requests() <= lightRequests, Upload: isUploading(ex)}
-	var within bool
-	if ex.slot, within = a.inFlight.Acquire(ex.route.adaptive, as, most); !within {
-		return answer.ErrOverloaded
+	var exceeded limit.Bound
+	if ex.slot, exceeded = a.inFlight.Acquire(ex.route.adaptive, as, most); exceeded != limit.Unbounded {
+		a.metrics.perClient.CountOverload(exceeded)
+		return boundError(exceeded)
 	}
 	if as.Upload {
 		ex.body.onComplete = ex.slot.BodyComplete
 	}
 	return nil
 }
+
+// boundError is the refusal of a request that is too much.
+type boundError limit.Bound
+
+func (e boundError) Error() string {
+	return fmt.Sprintf("%v: %v", answer.ErrOverloaded, limit.Bound(e))
+}
+
+// Is makes it match the row of answer.ErrOverloaded.
+func (boundError) Is(target error) bool { return target == answer.ErrOverloaded }
 
 // isUploading reports whether part of the request body is still to come.
 func isUploading(ex *Exchange) bool {
@@ -78,7 +89,7 @@ func (a *admission) shed(ex *Exchange) error {
 	err := ex.next()
 	service := ex.slot.Service()
 	if service != nil && err == nil && ex.upstreamTime > 0 && ex.response.Status < http.StatusInternalServerError {
-		service.Answered(&ex.route.baseline, ex.upstreamTime, a.now(), int64(ex.snapshot.cfg.Limits.InFlight))
+		service.Answered(&ex.route.baseline, ex.upstreamTime-ex.queued, a.now(), int64(ex.snapshot.cfg.Limits.InFlight))
 	}
 	return err
 }

@@ -64,6 +64,7 @@ type Exchange struct {
 	partial    []byte               // the request as it was received, for the process that answers it
 
 	upstreamTime time.Duration
+	queued       time.Duration // of it: see upstream.Result
 	attempts     int
 }
 
@@ -134,7 +135,7 @@ func (ex *Exchange) timeoutContext() (context.Context, context.CancelFunc) {
 
 // recordResult records how long the service took, and how long sending waited for the client.
 func (ex *Exchange) recordResult(with upstream.Result) {
-	ex.upstreamTime, ex.attempts = with.Duration, with.Attempts
+	ex.upstreamTime, ex.queued, ex.attempts = with.Duration, with.Queued, with.Attempts
 	ex.body.clientWait += with.Waited
 }
 

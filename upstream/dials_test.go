@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -250,5 +251,133 @@ func spin(stop <-chan struct{}) {
 		for until := time.Now().Add(time.Millisecond); time.Now().Before(until); {
 		}
 		runtime.Gosched()
+	}
+}
+
+// crowdedTarget has room for two connections that it has not accepted, and accepts one every 20 ms. It answers each
+// request at once.
+func crowdedTarget(t *testing.T) (url string) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), "listener")
+	defer file.Close()
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 1)); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for pause := time.NewTicker(20 * time.Millisecond); ; <-pause.C {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go answerAll(conn)
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+func answerAll(conn net.Conn) {
+	defer conn.Close()
+	for br := bufio.NewReader(conn); ; {
+		if _, err := upstreamtest.ReadRequest(br); err != nil {
+			return
+		}
+		<-time.After(200 * time.Millisecond) // so that those who wait need connections of their own
+		if _, err := io.WriteString(conn, upstreamtest.OK("text/plain", "hi")); err != nil {
+			return
+		}
+	}
+}
+
+// TestATargetThatAcceptsSlowlyIsNotFailingWhenManyCome: what does not fit into its backlog gets no answer to its SYN, and
+// that was a failed connection, which ejects targets and opens breakers.
+func TestATargetThatAcceptsSlowlyIsNotFailingWhenManyCome(t *testing.T) {
+	t.Parallel()
+	u, reg := newDialling(t, crowdedTarget(t), 32, func(c *upstream.Config) { c.Timeouts.Connect = 300 * time.Millisecond })
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			_, err := u.Do(within(20*time.Second), newRequest("GET", "/"), new(message.Response), 0)
+			if err != nil && !(errors.Is(err, http1.ErrOverloaded) && strings.Contains(err.Error(), "limits.dials")) {
+				t.Errorf("a request is %v, want an answer, or overloaded because of limits.dials", err)
+			}
+		})
+	}
+	all.Wait()
+	if got := seriesOf(t, reg, "wxgate_upstream_dials_total", "lacking"); got == 0 {
+		t.Error("every dial had room in the backlog: the test tests nothing")
+	}
+	if got := seriesOf(t, reg, "wxgate_upstream_dials_total", "failed"); got != 0 {
+		t.Errorf("%v dials failed, want none", got)
+	}
+	if got := seriesOf(t, reg, "wxgate_upstream_breaker_open", ""); got != 0 {
+		t.Error("the breaker is open because of our own requests")
+	}
+}
+
+// TestEachRefusalNamesTheKeyOfTheLimit, so that whoever reads the log knows what to raise.
+func TestEachRefusalNamesTheKeyOfTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		change func(*upstream.Config)
+		wants  []string
+		limit  string // in the metric
+	}{
+		{func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Length = 1, 0 }, []string{"keepalive.max_conns is 1", "queue.length (0)"}, "keepalive.max_conns"},
+		{func(c *upstream.Config) { c.Queue.InFlight, c.Queue.Length = 1, 0 }, []string{"queue.in_flight is 1", "queue.length (0)"}, "queue.in_flight"},
+		{func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Wait = 1, time.Millisecond }, []string{"keepalive.max_conns is 1", "queue.wait (1ms)"}, "keepalive.max_conns"},
+	} {
+		service := upstreamtest.Raw(t, func(conn net.Conn, _ int) { _, _ = io.Copy(io.Discard, conn) })
+		u, reg := newDialling(t, service.URL, 8, c.change)
+		ctx, cancel := context.WithCancel(t.Context())
+		var busy sync.WaitGroup
+		busy.Go(func() { _, _ = u.Do(ctx, newRequest("GET", "/"), new(message.Response), 0) })
+		eventually(t, "a request is in flight", func() bool { return seriesOf(t, reg, "wxgate_upstream_in_flight", "") == 1 && service.Conns() == 1 })
+		_, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
+		wantOverloaded(t, err)
+		for _, want := range c.wants {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("the refusal is %q, want it to say %q", err, want)
+			}
+		}
+		if got := seriesOf(t, reg, "wxgate_upstream_queued_total", c.limit); got != 1 {
+			t.Errorf("%v refusals for %s, want 1", got, c.limit)
+		}
+		cancel()
+		busy.Wait()
+	}
+}
+
+// TestTheWaitForAConnectionIsNotTheServices: it says nothing about how fast the service answers.
+func TestTheWaitForAConnectionIsNotTheServices(t *testing.T) {
+	t.Parallel()
+	answer := make(chan struct{})
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { <-answer; return upstreamtest.OK("text/plain", "hi") })
+	u, reg := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Keepalive.MaxConns, c.Queue.Wait = 1, 30*time.Second })
+	results := make(chan upstream.Result, 2)
+	ask := func() {
+		result, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
+		if err != nil {
+			t.Error(err)
+		}
+		results <- result
+	}
+	go ask()
+	eventually(t, "a request is in flight", func() bool { return service.Conns() == 1 })
+	go ask()
+	eventually(t, "another one waits", func() bool { return seriesOf(t, reg, "wxgate_upstream_queue_length", "") == 1 })
+	<-time.After(100 * time.Millisecond) // what it waits at least
+	close(answer)
+	first, second := <-results, <-results
+	if first.Queued != 0 || second.Queued < 100*time.Millisecond || second.Queued > second.Duration {
+		t.Errorf("queued for %v and %v of %v, want 0 and at least 100ms", first.Queued, second.Queued, second.Duration)
 	}
 }

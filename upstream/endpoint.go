@@ -128,10 +128,10 @@ func (e *endpoint) weightFactor(now time.Time, slow time.Duration) float64 {
 	return min(max(float64(now.Sub(e.slowStart))/float64(slow), minWeightFactor), 1)
 }
 
-// record records what the last attempt says of e.
-func (e *endpoint) record(t *roundTrip, began time.Time) {
+// record records what the last attempt says of e. It had been queued for a part of its time, which was ours.
+func (e *endpoint) record(t *roundTrip, began time.Time, queued time.Duration) {
 	now, cfg := t.up.deps.now(), &t.cluster.cfg
-	took := now.Sub(began)
+	took := max(0, now.Sub(began)-queued)
 	v := t.outcome.forTarget()
 	back := false
 	e.mu.Lock()

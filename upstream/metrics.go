@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/upstream/http1"
 )
 
 // Metrics holds the metrics of all upstreams. Their labels are the names of upstreams and the host:port of targets as
@@ -43,7 +45,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retries:     counter("retries_total", "Requests sent again to another address, by what became of the attempt before.", "reason"),
 		exhausted:   counter("retry_budget_exhausted_total", "Retries that the budget did not allow."),
 		ejections:   counter("ejections_total", "Addresses ejected because their requests failed.", labelTarget),
-		queued:      counter("queued_total", "Requests that found all connections busy, by result.", "result"),
+		queued:      counter("queued_total", "Requests that found all connections busy, by result and by the key that sets how many there are.", "result", "limit"),
 		dials:       counter("dials_total", "Dialed connections, by result.", "result"),
 		dns:         counter("dns_failures_total", "Failed lookups of a target's name; its previous addresses stay in use.", labelTarget),
 		unsolicited: counter("unasked_bytes_total", "Connections on which bytes that answer no request came after content.", labelTarget),
@@ -55,22 +57,26 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // upstreamMetrics are the metrics of one upstream.
 type upstreamMetrics struct {
-	duration                 prometheus.Observer
-	exhausted                prometheus.Counter
-	served, expired, refused prometheus.Counter // of queued
-	retries                  map[string]prometheus.Counter
-	dials                    map[string]prometheus.Counter
+	duration  prometheus.Observer
+	exhausted prometheus.Counter
+	queued    [http1.LimitCount]queuedMetrics
+	retries   map[string]prometheus.Counter
+	dials     map[string]prometheus.Counter
 }
+
+// queuedMetrics count how the waits for the slots of a limit ended.
+type queuedMetrics struct{ served, expired, refused prometheus.Counter }
 
 func (m *Metrics) of(upstream string) upstreamMetrics {
 	own := upstreamMetrics{
 		duration:  m.duration.WithLabelValues(upstream),
 		exhausted: m.exhausted.WithLabelValues(upstream),
-		served:    m.queued.WithLabelValues(upstream, "served"),
-		expired:   m.queued.WithLabelValues(upstream, "expired"),
-		refused:   m.queued.WithLabelValues(upstream, "refused"),
 		retries:   make(map[string]prometheus.Counter),
 		dials:     make(map[string]prometheus.Counter),
+	}
+	for l := range http1.LimitCount {
+		count := func(result string) prometheus.Counter { return m.queued.WithLabelValues(upstream, result, l.String()) }
+		own.queued[l] = queuedMetrics{count("served"), count("expired"), count("refused")}
 	}
 	for _, result := range []string{"connected", "failed", "lacking", "expired"} {
 		own.dials[result] = m.dials.WithLabelValues(upstream, result)

@@ -38,43 +38,26 @@ func (q *queue) configure(cfg Queue) {
 // permits has a place for each request that may be in flight, nil when they are not bounded.
 func (q *queue) permits() chan struct{} { return q.limits.Load().inFlight }
 
-// acquire acquires one of the slots, if need be after waiting for it; nil has room for all. It fails with ErrRemoved
-// when removed is closed, and when ctx ends.
-func (q *queue) acquire(ctx context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
-	select {
-	case <-removed:
-		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
-	default:
-	}
-	if slots == nil {
-		return nil
-	}
-	select {
-	case slots <- struct{}{}:
-		return nil
-	default:
-		return q.wait(ctx, slots, removed, deadline)
-	}
-}
-
-func (q *queue) wait(ctx context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
-	l := q.limits.Load()
+// wait acquires one of the slots of a limit when there is one again. It fails with ErrRemoved when removed is closed,
+// and when ctx ends.
+func (q *queue) wait(ctx context.Context, of http1.Limit, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
+	l, count := q.limits.Load(), &q.metrics.queued[of]
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > int64(l.Length) {
-		q.metrics.refused.Inc()
-		return fmt.Errorf("%w: %w: %d requests in flight and %d waiting", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots), l.Length)
+		count.refused.Inc()
+		return fmt.Errorf("%w: %w: %v is %d, and queue.length (%d) requests wait", http1.ErrUnavailable, http1.ErrOverloaded, of, cap(slots), l.Length)
 	}
 	timer := time.NewTimer(min(l.Wait, time.Until(deadline)))
 	defer timer.Stop()
 	select {
 	case slots <- struct{}{}:
-		q.metrics.served.Inc()
+		count.served.Inc()
 		return nil
 	case <-removed:
 		return fmt.Errorf("%w: %w", http1.ErrUnavailable, http1.ErrRemoved)
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	q.metrics.expired.Inc()
-	return fmt.Errorf("%w: %w: waiting for one of %d connections", http1.ErrUnavailable, http1.ErrOverloaded, cap(slots))
+	count.expired.Inc()
+	return fmt.Errorf("%w: %w: %v is %d, and none came free within queue.wait (%v)", http1.ErrUnavailable, http1.ErrOverloaded, of, cap(slots), l.Wait)
 }

@@ -113,7 +113,7 @@ func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 func (t *roundTrip) attempt(e *endpoint) error {
 	t.target, t.tried = e.target.origin.Name, append(t.tried, e)
 	t.Request.TryTimeout = t.tryTimeout()
-	began := t.up.deps.now()
+	began, queued := t.up.deps.now(), t.Queued
 	if t.Replayable { // the pace of a long body is its sender's
 		e.startAttempt(began)
 	}
@@ -123,7 +123,7 @@ func (t *roundTrip) attempt(e *endpoint) error {
 	if errors.Is(err, http1.ErrRemoved) {
 		t.outcome = outcomeNone
 	}
-	e.record(t, began)
+	e.record(t, began, t.Queued-queued)
 	return err
 }
 

@@ -87,7 +87,7 @@ func (s *simulation) wait(d time.Duration) {
 		s.now = f.ends
 		*s.busy[f.to]--
 		f.request.outcome = outcome2xx
-		f.to.record(f.request, f.began)
+		f.to.record(f.request, f.began, 0)
 		s.took = append(s.took, f.ends.Sub(f.began))
 		f.request.recycle()
 	}

@@ -145,7 +145,7 @@ func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *e
 	e := &endpoint{
 		target: t, address: address, seed: seedOf(address),
 		pool: http1.NewPool(t.origin, address, cfg.connections(sec), http1.Owner{
-			Acquire: t.up.queue.acquire, Permits: t.up.queue.permits, Dialed: t.up.metrics.dialed,
+			Wait: t.up.queue.wait, Permits: t.up.queue.permits, Dialed: t.up.metrics.dialed,
 			Undrained: t.markUndrained, Now: t.up.deps.now,
 		}),
 	}

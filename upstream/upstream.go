@@ -125,6 +125,7 @@ type Result struct {
 	Attempts int           // how often the request was sent: 0 if never, more than 1 with retries
 	Duration time.Duration // until the failure, or until the head of the answer was read, and all of a small body
 	Waited   time.Duration // spent waiting for the sender of the request's body; not part of Duration
+	Queued   time.Duration // of Duration, spent waiting for a connection of ours
 }
 
 // Do sends req to the service and fills resp, whose previous content is lost. user is whose request it is: with
@@ -180,7 +181,9 @@ func (u *Upstream) run(t *roundTrip) (Result, error) {
 	if err != nil {
 		err = u.fail(t, err)
 	}
-	result := Result{Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited}
+	result := Result{
+		Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited, Queued: t.Queued,
+	}
 	u.metrics.duration.Observe(result.Duration.Seconds())
 	return result, err
 }

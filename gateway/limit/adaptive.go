@@ -76,7 +76,8 @@ func (p *Adaptive) release(light bool) {
 	}
 }
 
-// Answered takes a successful answer into account.
+// Answered takes a successful answer into account. What it waited for a connection of ours is no part of what it took:
+// the queue for those has bounds of its own, and serves clients that a refusal would only make ask again.
 func (p *Adaptive) Answered(of *Baseline, took time.Duration, now time.Time, most int64) {
 	if took > slowAnswer {
 		return

@@ -191,9 +191,10 @@ func (h *Hold) Move(k Kind) Hold {
 	return moved
 }
 
-// Metrics are the series of what clients hold.
+// Metrics are the series of what was refused because too much was held.
 type Metrics struct {
-	tooMany map[Kind]map[string]prometheus.Counter // by the client's label
+	tooMany    map[Kind]map[string]prometheus.Counter // by the client's label
+	overloaded [bounds]prometheus.Counter             // Unbounded: nil
 }
 
 // NewMetrics declares them on reg.
@@ -204,7 +205,14 @@ func NewMetrics(reg prometheus.Registerer, ledger *Ledger) Metrics {
 	reg.MustRegister(tooMany, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_clients_holding", Help: "Clients that hold a request, a connection to a service or a WebSocket.",
 	}, func() float64 { return float64(ledger.Clients()) }))
-	m := Metrics{make(map[Kind]map[string]prometheus.Counter)}
+	overloaded := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_overloaded_total", Help: "Requests refused because there were too many of all clients, by what they exceeded.",
+	}, []string{"limit"})
+	reg.MustRegister(overloaded)
+	m := Metrics{tooMany: make(map[Kind]map[string]prometheus.Counter)}
+	for b := Unbounded + 1; b < bounds; b++ {
+		m.overloaded[b] = overloaded.WithLabelValues(b.label())
+	}
 	for _, kind := range allKinds() {
 		m.tooMany[kind] = make(map[string]prometheus.Counter)
 		for _, label := range labels() {
@@ -218,3 +226,6 @@ func NewMetrics(reg prometheus.Registerer, ledger *Ledger) Metrics {
 func (m Metrics) CountRefusal(kind Kind, client Client) {
 	m.tooMany[kind][client.label()].Inc()
 }
+
+// CountOverload counts a request that exceeded a Bound.
+func (m Metrics) CountOverload(b Bound) { m.overloaded[b].Inc() }

@@ -87,24 +87,50 @@ func (p *Slot) BodyComplete() {
 	p.service.join(p.light)
 }
 
-// Acquire takes a slot in all and one at the service, or neither. most is how many there are in all. Without a service,
-// service is nil.
-func (l *Load) Acquire(service *Adaptive, as Priority, most int64) (Slot, bool) {
+// Bound is what a request exceeds.
+type Bound uint8
+
+// The bounds of a Load.
+const (
+	Unbounded Bound = iota // none
+	InFlight               // the slots in all
+	Uploads                // those of requests whose body is still to come
+	Pace                   // what the service answers in time
+
+	bounds
+)
+
+// String is the bound as an operator knows it: by its key, if it has one.
+func (b Bound) String() string {
+	return [bounds]string{"", "limits.in_flight", "half of limits.in_flight, for uploads", "the pace of the service"}[b]
+}
+
+// label is the bound in metrics.
+func (b Bound) label() string { return [bounds]string{"", "in_flight", "uploads", "pace"}[b] }
+
+// Acquire takes a slot in all and one at the service, or neither because of a Bound. most is how many there are in all.
+// Without a service, service is nil.
+func (l *Load) Acquire(service *Adaptive, as Priority, most int64) (Slot, Bound) {
 	p := Slot{load: l, light: as.Light}
+	exceeded := Unbounded
 	switch {
 	case !l.inFlight.acquire(most, as.Share):
-		return Slot{}, false
+		return Slot{}, InFlight
 	case service == nil:
-		return p, true
-	case as.Upload && l.uploads.acquire(most, uploadShare):
-		p.uploading = service
-		return p, true
-	case !as.Upload && service.acquire(most, as.Share, as.Light):
-		p.service = service
-		return p, true
+	case as.Upload:
+		if p.uploading = service; !l.uploads.acquire(most, uploadShare) {
+			exceeded = Uploads
+		}
+	default:
+		if p.service = service; !service.acquire(most, as.Share, as.Light) {
+			exceeded = Pace
+		}
 	}
-	l.inFlight.release()
-	return Slot{}, false
+	if exceeded != Unbounded {
+		l.inFlight.release()
+		return Slot{}, exceeded
+	}
+	return p, Unbounded
 }
 
 // Priority decides about a request under overload.

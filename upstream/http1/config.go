@@ -26,3 +26,23 @@ type Keepalive struct {
 	Idle           time.Duration `yaml:"idle"`             // how long an unused one is kept; must be less than the service's own limit (Node: 5s); 3s, 0: none is kept
 	ReuseAfterBody bool          `yaml:"reuse_after_body"` // false: a request with content is the last on its connection; true
 }
+
+// Limit is a limit of ours that requests may have to wait for.
+type Limit uint8
+
+// The limits.
+const (
+	LimitConns      Limit = iota // requests at an address
+	LimitWebSockets              // WebSockets at an address
+	LimitInFlight                // requests at the upstream
+	LimitSends                   // long bodies that are being sent to an address
+
+	LimitCount // how many there are
+)
+
+// String is the key of the limit in an entry of upstreams.
+func (l Limit) String() string {
+	return [LimitCount]string{
+		"keepalive.max_conns", "keepalive.max_websockets", "queue.in_flight", "keepalive.max_conns (uploads)",
+	}[l]
+}

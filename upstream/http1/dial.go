@@ -42,7 +42,7 @@ func (d dialer) dial(as *tls.Config, timeout time.Duration, deadline time.Time) 
 	case err == nil:
 		return c, nil
 	case late && starved(limit.Sub(began), limit):
-		return nil, fmt.Errorf("%w: %w: connecting: %w", ErrUnavailable, ErrOverloaded, err)
+		return nil, fmt.Errorf("%w: %w: no CPU time for connecting: %w", ErrUnavailable, ErrOverloaded, err)
 	case late && limit.Equal(deadline):
 		return nil, fmt.Errorf("%w: connecting: %w", ErrTimeout, err)
 	}

@@ -23,7 +23,7 @@ type dialQueue struct {
 	dialed  func(result string)
 	waiting atomic.Int64
 	freed   chan struct{} // wakes one that waits: a connection was given back
-	reached atomic.Bool   // a connection was made
+	reached atomic.Int64  // when a connection was made last, in ns since 1970; 0: never
 }
 
 // wake tells one that waits that there is an idle connection.
@@ -37,21 +37,42 @@ func (d *dialQueue) wake() {
 	}
 }
 
+// errCrowded is a dial that found no room in the backlog of a target which accepts others.
+var errCrowded = errors.New("the target accepts fewer connections at a time than limits.dials")
+
+// crowdedDials is how often a target is dialed that is crowded.
+const crowdedDials = 3
+
 // connect dials, in turn. An idle connection that instead gives meanwhile is as good.
-func (d *dialQueue) connect(ctx context.Context, l *limits, deadline time.Time, instead func() *conn) (*conn, error) {
+func (d *dialQueue) connect(ctx context.Context, l *limits, r *Request, instead func() *conn) (*conn, error) {
+	for n := 1; ; n++ {
+		c, err := d.connectOnce(ctx, l, r, instead)
+		if err == nil || n == crowdedDials || !errors.Is(err, errCrowded) || ctx.Err() != nil || !time.Now().Before(r.Deadline) {
+			return c, err
+		}
+		if c := instead(); c != nil {
+			return c, nil
+		}
+	}
+}
+
+func (d *dialQueue) connectOnce(ctx context.Context, l *limits, r *Request, instead func() *conn) (*conn, error) {
 	waited := false
 	select {
 	case l.dials <- struct{}{}:
 	default:
 		waited = true
-		if c, err := d.await(ctx, l.dials, deadline, instead); c != nil || err != nil {
+		began := time.Now()
+		c, err := d.await(ctx, l.dials, r.Deadline, instead)
+		r.Queued += time.Since(began)
+		if c != nil || err != nil {
 			return c, err
 		}
 	}
 	defer func() { <-l.dials }()
-	c, err := d.dial(l.Timeouts.Connect, deadline)
+	c, err := d.dial(l.Timeouts.Connect, r.Deadline)
 	if waited && errors.Is(err, ErrTimeout) { // the line took what the dial had needed
-		err = fmt.Errorf("%w: %w: dialing after a wait: %w", ErrUnavailable, ErrOverloaded, err)
+		err = fmt.Errorf("%w: %w: dialing after a wait for limits.dials: %w", ErrUnavailable, ErrOverloaded, err)
 	}
 	d.dialed(dialResult(err))
 	return c, err
@@ -88,21 +109,24 @@ func (d *dialQueue) await(ctx context.Context, dials chan struct{}, deadline tim
 			return nil, endOf(ctx)
 		case <-timer.C:
 			d.dialed("expired")
-			return nil, fmt.Errorf("%w: %w: waiting to dial, behind %d dials", ErrUnavailable, ErrOverloaded, cap(dials))
+			return nil, fmt.Errorf("%w: %w: no turn to dial in time: limits.dials (%d) are under way", ErrUnavailable, ErrOverloaded, cap(dials))
 		}
 	}
 }
 
-// dial makes a connection that belongs to nobody yet.
+// dial makes a connection that belongs to nobody yet. A target that takes too long, but took others not long before, has
+// no room in its backlog for all of ours: that says nothing against it.
 func (d *dialQueue) dial(timeout time.Duration, deadline time.Time) (*conn, error) {
-	as := d.limits.Load().tlsConfig
+	as, began := d.limits.Load().tlsConfig, time.Now()
 	c, err := d.dialer.dial(as, timeout, deadline)
 	switch {
 	case err == nil:
 		c.tlsConfig = as
-		d.reached.Store(true)
+		d.reached.Store(time.Now().UnixNano())
+	case errors.Is(err, ErrConnect) && timedOut(err) && began.UnixNano()-d.reached.Load() < int64(timeout):
+		err = fmt.Errorf("%w: %w: %w: %v", ErrUnavailable, ErrOverloaded, errCrowded, err) //nolint:errorlint // no ErrConnect
 	case d.outOfResources(err):
-		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrOverloaded, errors.Unwrap(err))
+		err = fmt.Errorf("%w: %w: %v", ErrUnavailable, ErrOverloaded, err) //nolint:errorlint // it is none of the target's
 	}
 	return c, err
 }
@@ -115,7 +139,7 @@ func (d *dialQueue) outOfResources(err error) bool {
 			return true
 		}
 	}
-	return d.reached.Load() && errors.Is(err, syscall.EADDRNOTAVAIL)
+	return d.reached.Load() != 0 && errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // starvedLeast is a wait for a CPU that is nothing unusual on a busy machine.

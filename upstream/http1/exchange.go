@@ -106,7 +106,7 @@ func (p *Pool) awaitSend(ctx context.Context, r *Request) (done func(), err erro
 	if r.body == nil {
 		return func() {}, nil
 	}
-	done, err = p.acquireSend(ctx, r.Deadline)
+	done, err = p.acquireSend(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func newClient(t testing.TB, url string, change ...func(*http1.Config)) *client 
 	cfg.Security, _ = http1.TLS{}.Load()
 	c := &client{origin: origin}
 	c.Pool = http1.NewPool(origin, origin.Address, cfg, http1.Owner{
-		Acquire: acquire, Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Now: time.Now,
+		Wait: waitForSlot, Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Now: time.Now,
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -68,16 +68,8 @@ func (c *client) exchange(ctx context.Context, req *message.Request, resp *messa
 	return exchanged{r.Sent, time.Since(began) - r.Waited}, err
 }
 
-// acquire is a queue without a bound.
-func acquire(_ context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
-	if slots == nil {
-		return nil
-	}
-	select {
-	case slots <- struct{}{}:
-		return nil
-	default:
-	}
+// waitForSlot is a queue without a bound.
+func waitForSlot(_ context.Context, _ http1.Limit, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error {
 	select {
 	case slots <- struct{}{}:
 		return nil

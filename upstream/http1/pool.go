@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"math"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,9 @@ type Pool struct {
 
 // Owner is what a pool needs of the upstream that it belongs to.
 type Owner struct {
-	// Acquire acquires one of the slots, waiting for it if necessary; nil has room for all. It fails with ErrRemoved
-	// once removed is closed, and when ctx ends.
-	Acquire func(ctx context.Context, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error
+	// Wait acquires one of the slots of a limit, all of which are taken. It fails with ErrRemoved once removed is
+	// closed, and when ctx ends.
+	Wait func(ctx context.Context, of Limit, slots chan struct{}, removed <-chan struct{}, deadline time.Time) error
 	// Permits has a place for each request that may be in flight at the upstream; nil: there is no limit.
 	Permits func() chan struct{}
 	// Dialed is called with the result of each dial: connected, failed, lacking (a resource of our own) or expired (its
@@ -105,15 +106,15 @@ func (p *Pool) DialsWaiting() int64 { return p.dialQueue.waiting.Load() }
 // that may become a WebSocket takes none of the slots of requests.
 func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 	l := p.limits.Load()
-	slots := l.slots
+	slots, limit := l.slots, LimitConns
 	if r.Upgrade {
-		slots = l.sockets
+		slots, limit = l.sockets, LimitWebSockets
 	}
-	if err := p.owner.Acquire(ctx, slots, p.removed, r.Deadline); err != nil {
+	if err := p.acquireSlot(ctx, r, limit, slots); err != nil {
 		return nil, err
 	}
 	permit := p.owner.Permits()
-	if err := p.owner.Acquire(ctx, permit, p.removed, r.Deadline); err != nil {
+	if err := p.acquireSlot(ctx, r, LimitInFlight, permit); err != nil {
 		<-slots
 		return nil, err
 	}
@@ -126,13 +127,34 @@ func (p *Pool) acquire(ctx context.Context, r *Request) (*conn, error) {
 	return c, nil
 }
 
+// acquireSlot acquires one of the slots of a limit, if need be after waiting for it; nil has room for all.
+func (p *Pool) acquireSlot(ctx context.Context, r *Request, of Limit, slots chan struct{}) error {
+	select {
+	case <-p.removed:
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrRemoved)
+	default:
+	}
+	if slots == nil {
+		return nil
+	}
+	select {
+	case slots <- struct{}{}:
+		return nil
+	default:
+	}
+	began := time.Now()
+	err := p.owner.Wait(ctx, of, slots, p.removed, r.Deadline)
+	r.Queued += time.Since(began)
+	return err
+}
+
 // connection gives an idle connection, or a new one when there is none.
 func (p *Pool) connection(ctx context.Context, l *limits, r *Request) (*conn, error) {
 	if c := p.takeIdle(r); c != nil {
 		return c, nil
 	}
 	p.makeRoom(l.slots)
-	return p.dialQueue.connect(ctx, l, r.Deadline, func() *conn { return p.takeIdle(r) })
+	return p.dialQueue.connect(ctx, l, r, func() *conn { return p.takeIdle(r) })
 }
 
 // replace gives another connection in place of one that the service had closed, or was closing, with its right to be
@@ -142,7 +164,7 @@ func (p *Pool) replace(ctx context.Context, dead *conn, r *Request, renewed bool
 	dead.unwatch()
 	p.drop(dead)
 	if l := p.limits.Load(); renewed {
-		c, err = p.dialQueue.connect(ctx, l, r.Deadline, func() *conn { return nil })
+		c, err = p.dialQueue.connect(ctx, l, r, func() *conn { return nil })
 	} else {
 		c, err = p.connection(ctx, l, r)
 	}
@@ -163,9 +185,9 @@ func giveBack(slot, permit chan struct{}) {
 
 // acquireSend acquires the right to send a body that was not read yet, beside a slot. Three of four slots are the most
 // that such bodies may hold: their pace is the clients', and those that stall uploads must not stop everyone.
-func (p *Pool) acquireSend(ctx context.Context, deadline time.Time) (done func(), err error) {
+func (p *Pool) acquireSend(ctx context.Context, r *Request) (done func(), err error) {
 	sends := p.limits.Load().sends
-	if err := p.owner.Acquire(ctx, sends, p.removed, deadline); err != nil {
+	if err := p.acquireSlot(ctx, r, LimitSends, sends); err != nil {
 		return nil, err
 	}
 	return func() { <-sends }, nil

@@ -149,10 +149,8 @@ func newPool(t *testing.T, url string) (*Pool, Origin) {
 		Timeouts:  Timeouts{Connect: 30 * time.Second, Response: 30 * time.Second, Stream: 30 * time.Second},
 		Keepalive: Keepalive{MaxConns: 4096, Idle: time.Minute, ReuseAfterBody: true}, Dials: 64, Security: security,
 	}, Owner{
-		Acquire: func(_ context.Context, slots chan struct{}, _ <-chan struct{}, _ time.Time) error {
-			if slots != nil {
-				slots <- struct{}{}
-			}
+		Wait: func(_ context.Context, _ Limit, slots chan struct{}, _ <-chan struct{}, _ time.Time) error {
+			slots <- struct{}{}
 			return nil
 		},
 		Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Now: time.Now,

@@ -43,6 +43,7 @@ type Request struct {
 
 	bodyDeadline time.Time     // when the body must be there; zero: no bound
 	Waited       time.Duration // for the sender of the body
+	Queued       time.Duration // for a slot of ours, or a turn to dial
 }
 
 // Reset makes r the request req, which is answered into resp. Its body must arrive before the deadline, unless that is
