@@ -29,7 +29,7 @@ type Store interface {
 type revocationStore interface {
 	Past() time.Time
 	Revoke(ctx context.Context, r ...storage.Revocation) ([]storage.Revocation, error)
-	Revocations(ctx context.Context, after uint64) ([]storage.Revocation, error)
+	Revocations(ctx context.Context, after uint64, limit int) ([]storage.Revocation, error)
 }
 
 // Deps are what Authn works with; none may be nil.
@@ -65,12 +65,10 @@ type Authn struct {
 
 // New returns an Authn that knows every revocation the store remembers.
 func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
-	revoked := revocation.NewSet(deps.Store.Past)
-	remembered, err := deps.Store.Revocations(ctx, 0)
+	revoked, err := rememberedRevocations(ctx, deps.Store)
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
-	revoked.Add(remembered...)
 	m := newMetrics(deps.Metrics)
 	m.countRevocations(deps.Metrics, revoked.Len)
 	tokens, err := newTokens(cfg, deps, revoked, m)
@@ -89,4 +87,23 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		logins: newCodes[Grant](deps.Now), prefetches: newSpentCodes[*Subject](deps.Now),
 		metrics: m, log: deps.Log, now: deps.Now,
 	}, nil
+}
+
+// revocationsPerRead bounds the memory that loading them takes beside the set: there may be millions.
+const revocationsPerRead = 10_000
+
+// rememberedRevocations returns every revocation of the store.
+func rememberedRevocations(ctx context.Context, store revocationStore) (*revocation.Set, error) {
+	revoked := revocation.NewSet(store.Past)
+	for last := uint64(0); ; {
+		some, err := store.Revocations(ctx, last, revocationsPerRead)
+		if err != nil {
+			return nil, err
+		}
+		revoked.Add(some...)
+		if len(some) < revocationsPerRead {
+			return revoked, nil
+		}
+		last = some[len(some)-1].Seq
+	}
 }

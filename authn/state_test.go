@@ -193,7 +193,7 @@ func TestAUserWhoRefreshesAllTheTimeIsRememberedOnce(t *testing.T) {
 		if got := f.Tokens.revoked.Len(); got != 1 {
 			t.Errorf("%d revocations are in memory after %d refreshes, want 1", got, len(old))
 		}
-		if kept, err := f.store.Revocations(t.Context(), 0); len(kept) != 1 || err != nil {
+		if kept, err := f.store.Revocations(t.Context(), 0, 1000); len(kept) != 1 || err != nil {
 			t.Errorf("%d revocations are on disk, %v; want 1", len(kept), err)
 		}
 		f.wantVerdict(t, "the current token", bearer, nil)

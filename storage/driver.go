@@ -37,8 +37,8 @@ type retention interface {
 type Reader interface {
 	userReader
 	sessionReader
-	// Revocations returns those with a Seq above after, in the order of their commit, and misses none.
-	Revocations(after uint64) ([]Revocation, error)
+	// Revocations returns at most limit of those with a Seq above after, in the order of their commit, and misses none.
+	Revocations(after uint64, limit int) ([]Revocation, error)
 	// Secret returns a sealed record, or ErrNotFound. Its name is some bytes, not only text.
 	Secret(name string) ([]byte, error)
 	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.

@@ -253,8 +253,8 @@ func (s *Store) Revoke(ctx context.Context, revoked ...Revocation) ([]Revocation
 	})
 }
 
-// Revocations returns the revocations with a Seq above after that were not deleted yet, in the order of their commits,
-// even if Until has passed by the clock. A reader that continues from the last Seq it saw misses none.
-func (s *Store) Revocations(ctx context.Context, after uint64) ([]Revocation, error) {
-	return read(ctx, s, opRevocations, func(r Reader) ([]Revocation, error) { return r.Revocations(after) })
+// Revocations returns at most limit of the revocations with a Seq above after that were not deleted yet, in the order of
+// their commits, even if Until has passed by the clock. A reader that continues from the last Seq it saw misses none.
+func (s *Store) Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error) {
+	return read(ctx, s, opRevocations, func(r Reader) ([]Revocation, error) { return r.Revocations(after, limit) })
 }

@@ -56,7 +56,7 @@ func BenchmarkUser(b *testing.B) {
 func BenchmarkRevocationsNothingNew(b *testing.B) {
 	s := openIn(b, b.TempDir())
 	for range b.N {
-		if _, err := s.Revocations(b.Context(), 0); err != nil {
+		if _, err := s.Revocations(b.Context(), 0, 1000); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -81,7 +81,7 @@ func ourRecords() disk.Records {
 
 // countersOf takes the counters out of their record.
 func countersOf(record []byte) (counters, error) {
-	payload, err := unwrap(keyCounters, record)
+	payload, err := unwrap([]byte(keyCounters), record)
 	if err != nil {
 		return counters{}, err
 	}

@@ -45,7 +45,7 @@ func readAll(ctx context.Context, s *Store, n int) (text []byte, err error) {
 		err = errors.Join(errs[:]...)
 	}
 	if err == nil {
-		all.Revoked, err = s.Revocations(ctx, 0)
+		all.Revoked, err = s.Revocations(ctx, 0, 1000)
 		all.Revoked = slices.DeleteFunc(all.Revoked, isOfCopy) // what is damaged is a copy
 	}
 	text, jsonErr := json.Marshal(all)

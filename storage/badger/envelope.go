@@ -21,9 +21,9 @@ const (
 	maxPayloadSize = 64 << 10 // bytes; far above a profile, far below what Badger would move to its value log (1 MB)
 )
 
-func seal32(key string, format byte, payload []byte) uint32 {
+func seal32(key []byte, format byte, payload []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Update(0, table, []byte(key))
+	sum := crc32.Update(0, table, key)
 	sum = crc32.Update(sum, table, []byte{format})
 	return crc32.Update(sum, table, payload)
 }
@@ -32,13 +32,13 @@ func seal32(key string, format byte, payload []byte) uint32 {
 func wrap(key string, payload []byte) []byte {
 	record := make([]byte, 0, envelopeSize+len(payload))
 	record = append(record, recordFormat)
-	record = binary.BigEndian.AppendUint32(record, seal32(key, recordFormat, payload))
+	record = binary.BigEndian.AppendUint32(record, seal32([]byte(key), recordFormat, payload))
 	return append(record, payload...)
 }
 
 // unwrap returns the payload in an envelope, or ErrDamaged. The checksum is checked before the format: a flipped format
 // byte is damage, not a newer schema.
-func unwrap(key string, record []byte) ([]byte, error) {
+func unwrap(key, record []byte) ([]byte, error) {
 	if len(record) < envelopeSize {
 		return nil, fmt.Errorf("a record %q of %d bytes: %w", key[:1], len(record), storage.ErrDamaged)
 	}

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,24 +102,16 @@ func allVersions(v *view, prefix byte, from string, failed *error) func(yield fu
 				continue
 			}
 			last = key
-			payload, err := payloadOf(key, item)
+			payload, err := payloadOf(item)
 			if err != nil {
 				*failed = err
 				return
 			}
-			if !yield(key, payload) {
+			if !yield(key, bytes.Clone(payload)) { // it is put, and committed after the iterator went on
 				return
 			}
 		}
 	}
-}
-
-func payloadOf(key string, item *badger.Item) ([]byte, error) {
-	record, err := item.ValueCopy(nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading: %w: %w", storage.ErrDamaged, err)
-	}
-	return unwrap(key, record)
 }
 
 // migrateSession keeps the session as it is and notes how far tokens without an epoch had come: their iat is when their

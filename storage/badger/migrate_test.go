@@ -143,7 +143,7 @@ func wantSchema1Session(t *testing.T, s *Store, i int) {
 
 func wantSchema1Bans(t *testing.T, s *Store, end time.Time) {
 	t.Helper()
-	found, err := s.Revocations(t.Context(), 0)
+	found, err := s.Revocations(t.Context(), 0, 1000)
 	must(t, err)
 	counts, bans := map[storage.Scope]int{}, map[string]time.Time{}
 	for _, r := range found {

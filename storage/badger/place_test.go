@@ -27,7 +27,7 @@ func copyOf(t *testing.T, dir string) (copied string) {
 // copyMarks are the revocations with which copies begin.
 func copyMarks(t *testing.T, s *Store) []storage.Revocation {
 	t.Helper()
-	all, err := s.Revocations(t.Context(), 0)
+	all, err := s.Revocations(t.Context(), 0, 1000)
 	must(t, err)
 	return slices.DeleteFunc(all, func(r storage.Revocation) bool { return !isOfCopy(r) })
 }

@@ -133,12 +133,11 @@ func (done *Restored) endSession(v *view, key string, _ []byte) error {
 
 // bannedUsers returns the ids of the users whose last word is a ban that lasts.
 func bannedUsers(v *view) ([]string, error) {
-	all, err := v.Revocations(0)
-	if err != nil {
-		return nil, err
-	}
 	last, order := map[string]storage.Revocation{}, []string{}
-	for _, r := range all {
+	for r, err := range v.revocations(0) {
+		if err != nil {
+			return nil, err
+		}
 		if r.Scope != storage.ScopeUser {
 			continue
 		}

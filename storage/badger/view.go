@@ -68,7 +68,8 @@ func (v *view) get(key string) ([]byte, error) {
 		}
 		return p.payload, nil
 	}
-	item, err := v.txn.Get([]byte(key))
+	onDisk := []byte(key)
+	item, err := v.txn.Get(onDisk)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, storage.ErrNotFound
 	}
@@ -79,7 +80,7 @@ func (v *view) get(key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading: %w: %w", storage.ErrDamaged, err)
 	}
-	return unwrap(key, record)
+	return unwrap(onDisk, record)
 }
 
 func (v *view) pending(key string) (p pending, ok bool) {
@@ -133,14 +134,7 @@ func (v *view) keys(prefix, from string) []string { return v.firstKeys(prefix, f
 // firstKeys is the first of keys, at most so many.
 func (v *view) firstKeys(prefix, from string, most int) []string {
 	from = max(prefix, from)
-	changed := map[string]bool{} // false: deleted since
-	for _, changes := range []map[string]pending{v.batch, v.op} {
-		for key, p := range changes {
-			if strings.HasPrefix(key, prefix) && key >= from {
-				changed[key] = !p.gone
-			}
-		}
-	}
+	changed := v.changed(prefix, from)
 	found := map[string]bool{}
 	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
 	defer it.Close()
@@ -153,6 +147,54 @@ func (v *view) firstKeys(prefix, from string, most int) []string {
 	maps.DeleteFunc(found, func(_ string, there bool) bool { return !there })
 	keys := slices.Sorted(maps.Keys(found))
 	return keys[:min(most, len(keys))]
+}
+
+// changed returns which keys with that prefix, from the key from on, wait for their commit; false: to be deleted.
+func (v *view) changed(prefix, from string) map[string]bool {
+	changed := map[string]bool{}
+	for _, changes := range []map[string]pending{v.batch, v.op} {
+		for key, p := range changes {
+			if strings.HasPrefix(key, prefix) && key >= from {
+				changed[key] = !p.gone
+			}
+		}
+	}
+	return changed
+}
+
+// payloads iterates over the records whose keys begin with prefix, from the key from on, in order. Those that wait for
+// their commit come last: it is for keys that grow. A payload is valid until the next; an error is the last that comes.
+func (v *view) payloads(prefix, from string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		changed := v.changed(prefix, from)
+		it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+		defer it.Close()
+		for it.Seek([]byte(from)); it.Valid(); it.Next() {
+			if _, waits := changed[string(it.Item().Key())]; waits {
+				continue
+			}
+			if payload, err := payloadOf(it.Item()); !yield(payload, err) || err != nil {
+				return
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(changed)) {
+			if p, _ := v.pending(key); !p.gone && !yield(p.payload, nil) {
+				return
+			}
+		}
+	}
+}
+
+// payloadOf returns what a record holds, or ErrDamaged. It is valid until the iterator of the item goes on.
+func payloadOf(item *badger.Item) (payload []byte, err error) {
+	err = item.Value(func(record []byte) (err error) {
+		payload, err = unwrap(item.Key(), record)
+		return err
+	})
+	if err != nil && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewerSchema) {
+		err = fmt.Errorf("reading: %w: %w", storage.ErrDamaged, err)
+	}
+	return payload, err
 }
 
 func isFalse(m map[string]bool, key string) bool {

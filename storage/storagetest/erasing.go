@@ -68,7 +68,7 @@ func eraseRevokes(t *testing.T, f *fixture) {
 		{Seq: 2, Scope: storage.ScopeUser, ID: "1", From: from, Until: until},
 	})
 	f.reopen()
-	found, err := f.Revocations(f.ctx, 0)
+	found, err := f.Revocations(f.ctx, 0, 1000)
 	f.must(err)
 	wantList(t, "revocations", found, ended)
 	more, err := f.EndSessions(f.ctx, 1, from, until)

@@ -56,7 +56,7 @@ func closedStore(_ *testing.T, f *fixture) {
 	f.wantErr("user", err, storage.ErrUnavailable)
 	_, err = f.EndSession(f.ctx, "s1", f.now(), f.now().Add(time.Hour))
 	f.wantErr("ending a session", err, storage.ErrUnavailable)
-	_, err = f.Revocations(f.ctx, 0)
+	_, err = f.Revocations(f.ctx, 0, 1000)
 	f.wantErr("revocations", err, storage.ErrUnavailable)
 	f.wantErr("ready", f.Ready(f.ctx), storage.ErrUnavailable)
 }

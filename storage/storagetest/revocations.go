@@ -14,6 +14,7 @@ func revocations() map[string]func(*testing.T, *fixture) {
 		"a reader goes on from where it was":                     followFromCursor,
 		"a revocation leaves when its time is long over":         revocationExpires,
 		"a reader that follows 64 writers misses none":           followWriters,
+		"a reader takes as many revocations as it wants":         takePieces,
 		"revoking nothing is nothing":                            revokeNothing,
 		"a revocation of a span in the future is kept for it":    revokeInTheFuture,
 	}
@@ -27,7 +28,7 @@ func (f *fixture) revocation(scope storage.Scope, id string) storage.Revocation 
 // wantRevoked checks the ids of the revocations after a Seq.
 func (f *fixture) wantRevoked(after uint64, want ...string) {
 	f.t.Helper()
-	found, err := f.Revocations(f.ctx, after)
+	found, err := f.Revocations(f.ctx, after, 1000)
 	f.must(err)
 	var got []string
 	for _, r := range found {
@@ -42,7 +43,7 @@ func revokeInOrder(t *testing.T, f *fixture) {
 	f.must(err)
 	a.Seq, b.Seq = 1, 2
 	wantList(t, "recorded", recorded, []storage.Revocation{a, b})
-	found, err := f.Revocations(f.ctx, 0)
+	found, err := f.Revocations(f.ctx, 0, 1000)
 	f.must(err)
 	wantList(t, "found", found, recorded)
 }
@@ -61,6 +62,22 @@ func followFromCursor(_ *testing.T, f *fixture) {
 	}()...)
 	f.wantRevoked(300)
 	f.wantRevoked(1 << 60)
+}
+
+func takePieces(t *testing.T, f *fixture) {
+	for i := range 10 {
+		_, err := f.Revoke(f.ctx, f.revocation(storage.ScopeToken, fmt.Sprint(i+1)))
+		f.must(err)
+	}
+	for after, want := range map[uint64][]uint64{0: {1, 2, 3}, 3: {4, 5, 6}, 8: {9, 10}, 10: nil} {
+		found, err := f.Revocations(f.ctx, after, 3)
+		f.must(err)
+		var seqs []uint64
+		for _, r := range found {
+			seqs = append(seqs, r.Seq)
+		}
+		wantList(t, fmt.Sprint("three revocations after ", after), seqs, want)
+	}
 }
 
 func revocationExpires(t *testing.T, f *fixture) {
@@ -110,7 +127,7 @@ func (f *fixture) follow(done <-chan struct{}, want int) (seqs []uint64) {
 	var last uint64
 	for len(seqs) < want {
 		finished := isClosed(done) // asked before reading: what is committed by then must be read
-		found, err := f.Revocations(f.ctx, last)
+		found, err := f.Revocations(f.ctx, last, 1000)
 		if err != nil {
 			f.t.Error(err)
 			return seqs
@@ -153,7 +170,7 @@ func revokeInTheFuture(t *testing.T, f *fixture) {
 	recorded, err := f.Revoke(f.ctx, soon, lifted, always)
 	f.must(err)
 	f.reopen()
-	found, err := f.Revocations(f.ctx, 0)
+	found, err := f.Revocations(f.ctx, 0, 1000)
 	f.must(err)
 	wantList(t, "found", found, recorded)
 	f.bench.Clock.Advance(99 * year)

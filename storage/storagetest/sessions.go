@@ -112,7 +112,7 @@ func rotationsInOne(t *testing.T, f *fixture) {
 		f.rotateAt("s2", f.now())
 	}
 	for range 2 {
-		found, err := f.Revocations(f.ctx, 0)
+		found, err := f.Revocations(f.ctx, 0, 1000)
 		f.must(err)
 		want(t, "revocations", len(found), 2)
 		want(t, "the newest of s1", found[0].Seq, uint64(99))
@@ -127,7 +127,7 @@ func rotationEnds(t *testing.T, f *fixture) {
 	f.rotateAt("s1", f.now())
 	_, err := f.EndSession(f.ctx, "s1", f.now(), f.now().Add(time.Hour))
 	f.must(err)
-	found, err := f.Revocations(f.ctx, 0)
+	found, err := f.Revocations(f.ctx, 0, 1000)
 	f.must(err)
 	want(t, "revocations", len(found), 1)
 	want(t, "before", found[0].Before.IsZero(), true)

@@ -313,6 +313,6 @@ func endedContext(_ *testing.T, f *fixture) {
 	f.wantErr("login", err, context.Canceled)
 	_, err = f.User(ended, 1)
 	f.wantErr("user", err, context.Canceled)
-	_, err = f.Revocations(ended, 0)
+	_, err = f.Revocations(ended, 0, 1000)
 	f.wantErr("revocations", err, context.Canceled)
 }
