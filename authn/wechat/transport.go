@@ -2,6 +2,7 @@ package wechat
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,13 +22,12 @@ const (
 	// servers, so it is we who close: a request that meets a connection the far end is closing cannot be sent again, and
 	// fails a login. Within a burst of logins the TLS handshake is still saved.
 	idleTimeout = 4 * time.Second
-	// maxIdle is how many connections are kept for the next burst of logins.
-	maxIdle = 32
 )
 
 // newTransport speaks HTTP/1.1 only, since HTTP/2 re-sends refused streams on its own. No redirect is followed, as a
-// bare RoundTrip follows none, and a proxy is taken from HTTPS_PROXY.
-func newTransport(timeout time.Duration) *http.Transport {
+// bare RoundTrip follows none, and a proxy is taken from HTTPS_PROXY. A connection is kept for each of the exchanges that
+// may run at a time: with fewer, a steady stream of logins dials, and shakes hands for TLS, for most of them.
+func newTransport(timeout time.Duration, exchanges int) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
@@ -37,7 +37,7 @@ func newTransport(timeout time.Duration) *http.Transport {
 		DialContext:            (&net.Dialer{Timeout: timeout}).DialContext,
 		TLSHandshakeTimeout:    timeout,
 		IdleConnTimeout:        idleTimeout,
-		MaxIdleConnsPerHost:    maxIdle,
+		MaxIdleConnsPerHost:    cmp.Or(exchanges, maxConcurrency),
 		MaxResponseHeaderBytes: maxBody,
 		DisableCompression:     true,
 	}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,5 +88,44 @@ func wrap(dial dialer, closed chan<- struct{}) dialer {
 			return nil, err
 		}
 		return closing{connection, closed}, nil
+	}
+}
+
+func TestAStreamOfLoginsKeepsAConnectionForEachExchange(t *testing.T) {
+	t.Parallel()
+	const exchanges, waves = 64, 3
+	var arrived sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived.Done()
+		arrived.Wait() // so that as many connections are in use
+		_, _ = w.Write([]byte(goodSession))
+	}))
+	var dialed atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			dialed.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client, err := New(Config{AppID: "wx1", Secret: "the-secret", BaseURL: server.URL, Timeout: 10 * time.Second, Concurrency: exchanges}, Deps{Metrics: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	for range waves {
+		arrived.Add(exchanges)
+		var all sync.WaitGroup
+		for range exchanges {
+			all.Go(func() {
+				if _, err := client.Code2Session(t.Context(), "code"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if got := dialed.Load(); got != exchanges {
+		t.Errorf("%d times %d exchanges dialed %d connections, want %d", waves, exchanges, got, exchanges)
 	}
 }

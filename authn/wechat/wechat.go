@@ -57,7 +57,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		return nil, err
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	c := &Client{cfg: &cfg, transport: newTransport(cfg.Timeout), metrics: m}
+	c := &Client{cfg: &cfg, transport: newTransport(cfg.Timeout, cfg.Concurrency), metrics: m}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
