@@ -31,6 +31,9 @@ func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
 	if session.ID == "" {
 		return LoginResult{User: u, Created: created}, nil
 	}
+	if created {
+		l.MaxSessions = 0 // nobody has to make room, so nobody is looked for
+	}
 	started, err := beginSession(w, session, l.MaxSessions)
 	return LoginResult{User: u, Session: session, Created: created, Ended: started.Ended}, err
 }
