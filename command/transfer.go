@@ -1,17 +1,26 @@
 package command
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"time"
 
 	"wxgate/gateway/admin"
 )
 
 // ndjson is the content type of imports and exports: one JSON value per line.
 const ndjson = "application/x-ndjson"
+
+const (
+	importPiece    = 1 << 20         // bytes of lines that are sent at once; all of them are in the store when the answer comes
+	importProgress = 2 * time.Second // between two lines that tell how far an import is
+)
 
 type usersImportCommand struct {
 	output
@@ -27,16 +36,82 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 	}
 	defer lines.Close()
 	client.timeout = 0 // the answer comes once the last line is in the store
-	answer, err := client.send(ctx, http.MethodPost, "/api/users", ndjson, lines)
+	i := &usersImport{client: client, stderr: w.stderr, told: time.Now()}
+	if err := i.run(ctx, lines); err != nil {
+		if i.lines == 0 {
+			return err
+		}
+		return errors.Join(c.report(w.stdout, i.report), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
+			"import the file again, the users who are there already stay as they are", i.lines+1, err))
+	}
+	return c.report(w.stdout, i.report)
+}
+
+// usersImport imports lines piece by piece, so that neither side holds many of them, and a restart of the gateway or the
+// loss of a connection costs one piece.
+type usersImport struct {
+	client *adminClient
+	stderr io.Writer
+	told   time.Time // when the progress was told
+	piece  bytes.Buffer
+	lines  int // of the pieces that are imported
+	held   int // in the piece
+	report admin.ImportReport
+}
+
+func (i *usersImport) run(ctx context.Context, from io.Reader) error {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, admin.ImportLineLimit)
+	for lines.Scan() {
+		if i.piece.Len() > 0 && i.piece.Len()+len(lines.Bytes()) >= importPiece {
+			if err := i.send(ctx); err != nil {
+				return err
+			}
+			i.tell()
+		}
+		i.piece.Write(lines.Bytes())
+		i.piece.WriteByte('\n')
+		i.held++
+	}
+	if err := i.send(ctx); err != nil {
+		return err
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("line %d is longer than %d bytes", i.lines+1, admin.ImportLineLimit)
+	}
+	if lines.Err() != nil {
+		return fmt.Errorf("reading users: %w", lines.Err())
+	}
+	return nil
+}
+
+// send imports the piece.
+func (i *usersImport) send(ctx context.Context) error {
+	answer, err := i.client.send(ctx, http.MethodPost, "/api/users", ndjson, bytes.NewReader(i.piece.Bytes()))
 	if err != nil {
 		return err
 	}
 	defer answer.Close()
 	var report admin.ImportReport
-	if err := client.decode(answer, &report); err != nil {
+	if err := i.client.decode(answer, &report); err != nil {
 		return err
 	}
-	return c.report(w.stdout, report)
+	if i.lines == 0 {
+		i.report = report
+	} else {
+		i.report.Add(report, i.lines)
+	}
+	i.lines, i.held = i.lines+i.held, 0
+	i.piece.Reset()
+	return nil
+}
+
+// tell tells how far a long import is.
+func (i *usersImport) tell() {
+	if time.Since(i.told) >= importProgress {
+		i.told = time.Now()
+		_, _ = fmt.Fprintf(i.stderr, "wxgate: %d lines are done\n", i.lines)
+	}
 }
 
 func (c usersImportCommand) report(w io.Writer, report admin.ImportReport) error {

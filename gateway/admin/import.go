@@ -21,10 +21,12 @@ import (
 	"wxgate/storage"
 )
 
+// ImportLineLimit bounds a line of an import, in bytes, its end included.
+const ImportLineLimit = 64 << 10
+
 // The bounds of an import.
 const (
 	importBodyLimit    = 64 << 20
-	importLineLimit    = 64 << 10
 	importBatch        = 256 // users written concurrently, so that they share commits
 	maxImportErrors    = 100
 	importBatchTimeout = time.Minute // for one batch to arrive and be written
@@ -47,6 +49,20 @@ type ImportReport struct {
 	Errors   []importError `json:"errors"` // the first of them
 	Warned   int           `json:"warned"` // users imported without some of their fields
 	Warnings []importError `json:"warnings"`
+}
+
+// Add adds the report of lines that follow the first lines of an import, as if one request had sent them all.
+func (r *ImportReport) Add(next ImportReport, lines int) {
+	r.Imported, r.Failed, r.Warned = r.Imported+next.Imported, r.Failed+next.Failed, r.Warned+next.Warned
+	r.Errors, r.Warnings = appendLines(r.Errors, next.Errors, lines), appendLines(r.Warnings, next.Warnings, lines)
+}
+
+func appendLines(all, next []importError, lines int) []importError {
+	for _, e := range next[:min(len(next), maxImportErrors-len(all))] {
+		e.Line += lines
+		all = append(all, e)
+	}
+	return all
 }
 
 // importError is a line that was not imported, or not completely.
@@ -94,7 +110,7 @@ type importLine struct {
 
 func (i *importer) run(r *http.Request) error {
 	lines := bufio.NewScanner(r.Body)
-	lines.Buffer(nil, importLineLimit)
+	lines.Buffer(nil, ImportLineLimit)
 	number := 0
 	for lines.Scan() {
 		number++
@@ -110,7 +126,7 @@ func (i *importer) run(r *http.Request) error {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("%w: line %d is longer than %d bytes", answer.ErrBodyTooLarge, number+1, importLineLimit)
+		return fmt.Errorf("%w: line %d is longer than %d bytes", answer.ErrBodyTooLarge, number+1, ImportLineLimit)
 	}
 	if lines.Err() != nil {
 		return bodyError(lines.Err())

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAnImportOfAnySizeTakesLittleMemory imports 200,000 users by the command, and reads the last one. Both processes have
+// a bound far below what would hold many times as many. The tables of the store are mapped, and are the kernel's to drop.
+func TestAnImportOfAnySizeTakesLittleMemory(t *testing.T) {
+	users, mostCommand, mostGateway := 200_000, 64, 256
+	if raceEnabled { // everything is many times slower, and takes many times the memory
+		users, mostCommand, mostGateway = 30_000, 256, 1024
+	}
+	w := newWorld(t)
+	w.serve()
+	file := filepath.Join(w.dir, "users.jsonl")
+	if err := os.WriteFile(file, userFile(users), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := w.wxgate("", "users", "list"); code != 0 { // writes the configuration of a command
+		t.Fatal(stderr)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-c", filepath.Join(w.dir, "operator.yaml"), "users", "import", file)
+	var stdout, stderr bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = []string{}, &stdout, &stderr
+	command, gateway, err := runWatched(t, cmd, w.cmd.Process.Pid)
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	if want := fmt.Sprintf("imported %d, failed 0\n", users); stdout.String() != want {
+		t.Errorf("got %q, want %q; stderr %s", stdout.String(), want, stderr.String())
+	}
+	if out, _, code := w.wxgate("", "users", "show", strconv.Itoa(users)); code != 0 || !strings.Contains(out, fmt.Sprintf("oImported%d", users)) {
+		t.Errorf("the last user is %q, exit code %d", out, code)
+	}
+	t.Logf("%d users: at most %d MB in the command and %d MB in the gateway", users, command, gateway)
+	if command > mostCommand || gateway > mostGateway {
+		t.Errorf("the command took %d MB, the gateway %d MB; want at most %d and %d", command, gateway, mostCommand, mostGateway)
+	}
+}
+
+// userFile is n users as lines of an import.
+func userFile(n int) []byte {
+	var text bytes.Buffer
+	for id := 1; id <= n; id++ {
+		fmt.Fprintf(&text, `{"id":%d,"openid":"oImported%d","nickname":"用户%d","avatar":"https://cdn.example/%d.png"}`+"\n", id, id, id, id)
+	}
+	return text.Bytes()
+}
+
+// runWatched runs a command, and returns the most memory of its own that it and a process beside it had, in MB.
+func runWatched(t *testing.T, cmd *exec.Cmd, beside int) (command, other int, err error) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return command, other, err
+		case <-ticker.C:
+			command, other = max(command, anonymousMemory(cmd.Process.Pid)), max(other, anonymousMemory(beside))
+		}
+	}
+}
+
+// anonymousMemory is the memory of a process without what is mapped from files, in MB; 0 when it has ended.
+func anonymousMemory(pid int) int {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if found := regexp.MustCompile(`RssAnon:\s+(\d+) kB`).FindSubmatch(status); found != nil {
+		kilobytes, _ := strconv.Atoi(string(found[1]))
+		return kilobytes / 1024
+	}
+	return 0
+}
