@@ -57,21 +57,19 @@ func (o *observer) recoverPanic(ex *Exchange) (err error) {
 	return ex.next()
 }
 
-// leave ends what observe began, however the exchange ended.
-func (o *observer) leave(ex *Exchange) {
-	if ex.observed {
+// leave ends what observe began. It reports whether that was still to be done.
+func (o *observer) leave(ex *Exchange) (observed bool) {
+	if observed = ex.observed; observed {
+		ex.observed = false
 		o.metrics.inFlight.Dec()
 	}
+	return observed
 }
 
 // record counts and logs an exchange whose answer has ended, after bytes of its body. A streamed answer that was cut off
 // is not the 200 that it began as. What another process answers is only not in flight any more.
 func (o *observer) record(ex *Exchange, bytes int64, err error) {
-	if !ex.observed {
-		return
-	}
-	o.metrics.inFlight.Dec()
-	if ex.outcome == handedOver {
+	if !o.leave(ex) || ex.outcome == handedOver {
 		return
 	}
 	s, began := ex.series, 0

@@ -24,7 +24,6 @@ func (s *server) Serve(c *listen.Conn) {
 	ex, _ := s.exchanges.Get().(*Exchange)
 	ex.conn, ex.steps = c, s.steps
 	s.run(ex)
-	s.observer.leave(ex)
 	s.watcher.unwatch(ex)
 	ex.streaming.Close()
 	tunnel := ex.tunnel
@@ -54,6 +53,7 @@ func (s *server) run(ex *Exchange) {
 	case abandoned:
 		s.observer.record(ex, 0, nil)
 	case handedOver:
+		s.observer.record(ex, 0, nil)
 		if err := ex.conn.Give(ex.partial); err != nil {
 			s.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
 		}
@@ -74,6 +74,7 @@ func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) {
 func (s *server) recoverServing(ex *Exchange) {
 	if r := recover(); r != nil {
 		s.observer.limitedLog.Error(lograte.Kind{Message: "panic outside the chain"}, "value", r, "stack", string(debug.Stack()))
+		s.observer.leave(ex)
 		ex.abortTunnel()
 	}
 }
