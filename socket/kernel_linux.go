@@ -2,6 +2,7 @@ package socket
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,4 +34,13 @@ func unsent(fd uintptr) int {
 		return 0
 	}
 	return int(n)
+}
+
+// processCPU is how long the threads of this process have run.
+func processCPU() time.Duration {
+	var used unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Nano())
 }

@@ -31,6 +31,7 @@ type shared struct {
 	give    atomic.Pointer[Give] // nil: connections stay
 	drain   draining
 	conns   conns
+	cohort  socket.Cohort // of those who answer
 	date    date
 }
 
@@ -79,7 +80,7 @@ func newConn(client net.Conn, s *shared, release func()) *Conn {
 	client = socket.Wrap(client)
 	c := &Conn{shared: s, client: client, release: release}
 	c.reader = reader{client: client, cfg: &s.cfg, buffers: &s.buffers, judge: wire.NewJudge(&s.cfg.Limits), clock: readClock{head: time.Now()}}
-	c.writer = writer{client: client, cfg: &s.cfg, unacknowledged: c.unacknowledged}
+	c.writer = writer{client: client, cfg: &s.cfg, cohort: &s.cohort, unacknowledged: c.unacknowledged}
 	return c
 }
 

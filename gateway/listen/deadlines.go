@@ -85,6 +85,7 @@ const writePiece = 64 << 10
 // write sends head and then body. Whenever it has waited for Config.WriteStall, in one call or in several, the client
 // must have taken Config.WriteRate over that time, or write fails.
 func (w *writer) write(head, body []byte) error {
+	w.cohort.Join()
 	if len(head) == 0 {
 		head, body = body, nil
 	}

@@ -26,6 +26,7 @@ const (
 type writer struct {
 	client         net.Conn
 	cfg            *Config
+	cohort         *socket.Cohort
 	clock          writeClock
 	sent           int64
 	unacknowledged func() int64

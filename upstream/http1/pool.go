@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"wxgate/socket"
 )
 
 // Pool keeps the connections to one address. A slot is the right to use a connection. Only a holder of a slot that
@@ -19,6 +21,7 @@ type Pool struct {
 	dialQueue dialQueue
 	idle      idleConns
 	buffers   buffers
+	cohort    socket.Cohort // of those who send
 }
 
 // Owner is what a pool needs of the upstream that it belongs to.
