@@ -25,7 +25,7 @@ const mostValues = 200_000
 // with UnmarshalText reads a scalar itself; a struct that has it takes the scalar as its short form and a section too.
 func decode(file string, data []byte, expand expander, into any) (positions, Faults) {
 	text := plainText(data)
-	d := &decoder{expand: expand, lines: strings.Split(text, "\n"), written: newPositions(file)}
+	d := &decoder{expand: expand, lines: strings.Split(text, "\n"), written: newPositions(file, strings.Count(text, ":")), fields: map[reflect.Type]fields{}}
 	root, misread := parseDocument(text)
 	if misread != nil {
 		d.faultAt(misread.position, "", misread.message)
@@ -43,6 +43,7 @@ type decoder struct {
 	aliases map[*ast.AliasNode]ast.Node
 	written positions
 	faults  Faults
+	fields  map[reflect.Type]fields
 	top     []string // the keys of the first column
 	values  int      // how many were decoded, those of aliases once per use
 }
@@ -62,7 +63,7 @@ func (at cursor) key(name string, node ast.Node) cursor {
 }
 
 func (at cursor) element(i int, node ast.Node) cursor {
-	return cursor{node, fmt.Sprintf("%s[%d]", at.path, i), at.depth + 1}
+	return cursor{node, at.path + "[" + strconv.Itoa(i) + "]", at.depth + 1}
 }
 
 // value decodes one node into one Go value.
@@ -82,7 +83,7 @@ func (d *decoder) value(at cursor, into reflect.Value) {
 
 func (d *decoder) mapping(at cursor, node ast.MapNode, into reflect.Value) {
 	switch {
-	case into.Kind() == reflect.Struct && len(fieldsOf(into.Type())) > 0:
+	case into.Kind() == reflect.Struct && len(d.fieldsOf(into.Type())) > 0:
 		d.structure(at, node, into)
 	case into.Kind() == reflect.Map:
 		d.entries(at, node, into)
@@ -94,7 +95,7 @@ func (d *decoder) mapping(at cursor, node ast.MapNode, into reflect.Value) {
 }
 
 func (d *decoder) structure(at cursor, node ast.MapNode, into reflect.Value) {
-	fields := fieldsOf(into.Type())
+	fields := d.fieldsOf(into.Type())
 	for _, p := range d.pairs(at, node) {
 		next := at.key(p.name, p.value)
 		d.written.at[next.path] = p.position
@@ -125,13 +126,12 @@ func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value
 		d.fault(at, fmt.Sprintf("wants %s, not a list", wanted(into.Type())))
 		return
 	}
-	into.Set(reflect.MakeSlice(into.Type(), 0, 0))
+	into.Set(reflect.MakeSlice(into.Type(), len(node.Values), len(node.Values)))
 	for i, value := range node.Values {
 		next := at.element(i, value)
 		d.written.at[next.path] = nodePosition(value)
-		element := newValue(into.Type().Elem())
-		d.value(next, element)
-		into.Set(reflect.Append(into, element))
+		setDefaults(into.Index(i).Addr())
+		d.value(next, into.Index(i))
 	}
 }
 
@@ -180,13 +180,27 @@ func (d *decoder) faultAt(at position, path, message string) {
 	d.faults = append(d.faults, Fault{Fault: input.Fault{Path: path, Message: message}, File: d.written.file, Line: at.line, Col: at.col})
 }
 
+// fieldsOf is fieldsOf of the package, computed once for each type.
+func (d *decoder) fieldsOf(t reflect.Type) fields {
+	known, ok := d.fields[t]
+	if !ok {
+		known = fieldsOf(t)
+		d.fields[t] = known
+	}
+	return known
+}
+
 // newValue is a settable T at its defaults.
 func newValue(t reflect.Type) reflect.Value {
 	made := reflect.New(t)
-	if defaults, ok := made.Interface().(interface{ SetDefaults() }); ok {
+	setDefaults(made)
+	return made.Elem()
+}
+
+func setDefaults(pointer reflect.Value) {
+	if defaults, ok := pointer.Interface().(interface{ SetDefaults() }); ok {
 		defaults.SetDefaults()
 	}
-	return made.Elem()
 }
 
 // pointee follows a pointer to the value behind it, which it makes when there is none.

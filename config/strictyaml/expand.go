@@ -40,6 +40,9 @@ func (e expander) nowhere(reference string, fault error) (string, error) {
 
 // expand gives the value of a written scalar. Its errors name references, never what they stand for.
 func (e expander) expand(written string) (string, error) {
+	if strings.IndexByte(written, '$') < 0 {
+		return written, nil
+	}
 	var value strings.Builder
 	for {
 		before, after, found := strings.Cut(written, "$")

@@ -91,8 +91,9 @@ type positions struct {
 	references map[string]string
 }
 
-func newPositions(file string) positions {
-	return positions{file, map[string]position{}, map[string]string{}}
+// newPositions has room for so many paths.
+func newPositions(file string, paths int) positions {
+	return positions{file, make(map[string]position, paths), map[string]string{}}
 }
 
 // find gives the position of path or, when the file does not hold it, that of the nearest section around it that the

@@ -24,7 +24,7 @@ type Reader struct {
 func (r Reader) Read(file string, into any, complete func() input.Faults) (Places, error) {
 	data, err := input.File(file)
 	if err != nil {
-		return Places{newPositions(file)}, fmt.Errorf("reading the configuration: %w", err)
+		return Places{newPositions(file, 0)}, fmt.Errorf("reading the configuration: %w", err)
 	}
 	return parseFile(file, data, expander{env: r.Env, readFile: input.File, unset: r.Unset}, into, complete)
 }

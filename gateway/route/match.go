@@ -22,8 +22,16 @@ type Matcher[T any] struct {
 type node[T any] struct {
 	literal map[string]*node[T]
 	param   *node[T]
-	here    map[string]T // method -> what a path that ends here leads to
-	rest    map[string]T // the same for a path that goes on in any way (**)
+	here    byMethod[T] // what a path that ends here leads to
+	rest    byMethod[T] // the same for a path that goes on in any way (**)
+}
+
+// byMethod is what a few methods lead to.
+type byMethod[T any] []methodTo[T]
+
+type methodTo[T any] struct {
+	method string
+	to     T
 }
 
 // match is the result of a lookup.
@@ -56,8 +64,8 @@ func ParsePattern(path string) (Pattern, error) {
 	if strings.ContainsFunc(path, unicode.IsControl) {
 		return Pattern{}, fmt.Errorf("%q %w: it has a control character, which no request has", path, errPattern)
 	}
-	var p Pattern
 	parts := strings.Split(path[1:], "/")
+	p := Pattern{segments: make([]segment, 0, len(parts))}
 	for i, part := range parts {
 		switch {
 		case part == "**" && i == len(parts)-1:
@@ -65,15 +73,33 @@ func ParsePattern(path string) (Pattern, error) {
 			return p, nil
 		case strings.HasPrefix(part, ":") && len(part) > 1:
 			p.segments = append(p.segments, segment{param: true, written: part})
-		case strings.ContainsAny(part, "*:;%?#\\ ") || part == "." || part == ".." || (part == "" && i < len(parts)-1):
+		case strings.ContainsFunc(part, neverLiteral) || part == "." || part == ".." || (part == "" && i < len(parts)-1):
 			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
 		case bracketed(part) != "":
 			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q; write :%s", path, errPattern, i+1, part, bracketed(part))
 		default:
-			p.segments = append(p.segments, segment{literal: string(lowerCase([]byte(part))), written: part})
+			p.segments = append(p.segments, segment{literal: foldLiteral(part), written: part})
 		}
 	}
 	return p, nil
+}
+
+// neverLiteral reports whether a character cannot stand in a literal segment.
+func neverLiteral(r rune) bool {
+	switch r {
+	case '*', ':', ';', '%', '?', '#', '\\', ' ':
+		return true
+	}
+	return false
+}
+
+// foldLiteral is a segment as it is compared.
+func foldLiteral(segment string) string {
+	folded := lowerCase([]byte(segment))
+	if string(folded) == segment {
+		return segment
+	}
+	return string(folded)
 }
 
 // TakesRest reports whether ** ends the pattern.
@@ -107,11 +133,8 @@ func (m *Matcher[T]) Add(p Pattern, method string, value T) (other T, taken bool
 	if p.rest {
 		into = &n.rest
 	}
-	if *into == nil {
-		*into = make(map[string]T)
-	}
-	if other, taken = (*into)[method]; !taken {
-		(*into)[method] = value
+	if other, taken = into.exactly(method); !taken {
+		*into = append(*into, methodTo[T]{method, value})
 	}
 	return other, taken
 }
@@ -129,7 +152,7 @@ func (m *Matcher[T]) spelledOut(p Pattern, method string) bool {
 			return false
 		}
 	}
-	_, ok := byMethod(n.here, method)
+	_, ok := n.here.find(method)
 	return ok
 }
 
@@ -213,13 +236,13 @@ func (n *node[T]) end(method string, slash bool, e endings) match[T] {
 
 func (n *node[T]) takeHere(method string) (found match[T]) {
 	if n != nil {
-		found.to, found.ok = byMethod(n.here, method)
+		found.to, found.ok = n.here.find(method)
 	}
 	return found
 }
 
 func (n *node[T]) takeRest(method string) (found match[T]) {
-	found.to, found.ok = byMethod(n.rest, method)
+	found.to, found.ok = n.rest.find(method)
 	return found
 }
 
@@ -227,11 +250,11 @@ func (n *node[T]) takeRest(method string) (found match[T]) {
 func (m *Matcher[T]) Holders(p Pattern, f func(T)) { m.root.holders(p.segments, f) }
 
 func (n *node[T]) holders(segments []segment, f func(T)) {
-	if to, ok := n.rest[AnyMethod]; ok {
+	if to, ok := n.rest.exactly(AnyMethod); ok {
 		f(to)
 	}
 	if len(segments) == 0 {
-		if to, ok := n.here[AnyMethod]; ok {
+		if to, ok := n.here.exactly(AnyMethod); ok {
 			f(to)
 		}
 		return
@@ -248,9 +271,9 @@ func (n *node[T]) holders(segments []segment, f func(T)) {
 func (m *Matcher[T]) Each(f func(T)) { m.root.each(f) }
 
 func (n *node[T]) each(f func(T)) {
-	for _, of := range []map[string]T{n.here, n.rest} {
-		for _, to := range of {
-			f(to)
+	for _, of := range []byMethod[T]{n.here, n.rest} {
+		for _, m := range of {
+			f(m.to)
 		}
 	}
 	for _, next := range n.literal {
@@ -270,12 +293,21 @@ func cutSlash(path []byte) (segment, rest []byte, more bool) {
 	return path, nil, false
 }
 
-func byMethod[T any](m map[string]T, method string) (found T, ok bool) {
-	if found, ok = m[method]; ok {
+// find returns what a method leads to, or else what every method does.
+func (b byMethod[T]) find(method string) (found T, ok bool) {
+	if found, ok = b.exactly(method); ok {
 		return found, true
 	}
-	found, ok = m[AnyMethod]
-	return found, ok
+	return b.exactly(AnyMethod)
+}
+
+func (b byMethod[T]) exactly(method string) (found T, ok bool) {
+	for i := range b {
+		if b[i].method == method {
+			return b[i].to, true
+		}
+	}
+	return found, false
 }
 
 // MethodsOrAny is methods, and AnyMethod alone when there are none.
