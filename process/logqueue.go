@@ -19,7 +19,7 @@ const (
 	logQueueLimit = 4 << 20 // bytes that wait to be written: a second of access log at 12,000 requests a second
 	logPiece      = 4 << 10 // PIPE_BUF: a pipe takes this much in one piece, even when others write to it
 	logStall      = time.Second
-	logGather     = 5 * time.Millisecond // a line waits no longer for others: a crash loses no more
+	logGather     = 20 * time.Millisecond // a line waits no longer for others: a crash loses no more
 	logKept       = 256 << 10            // the capacity of a buffer that is kept after a burst, in bytes
 )
 
