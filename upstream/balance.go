@@ -26,8 +26,7 @@ func (t *roundTrip) choose() *endpoint {
 		return only[0]
 	}
 	for {
-		now := t.up.deps.now()
-		best := t.cluster.candidates(t, now)
+		best := t.cluster.candidates(t, t.at)
 		if len(best) == 0 {
 			return nil
 		}

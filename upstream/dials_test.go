@@ -306,8 +306,8 @@ func TestATargetThatAcceptsSlowlyIsNotFailingWhenManyCome(t *testing.T) {
 	for range 200 {
 		all.Go(func() {
 			_, err := u.Do(within(20*time.Second), newRequest("GET", "/"), new(message.Response), 0)
-			if err != nil && !(errors.Is(err, http1.ErrOverloaded) && strings.Contains(err.Error(), "limits.dials")) {
-				t.Errorf("a request is %v, want an answer, or overloaded because of limits.dials", err)
+			if err != nil && !errors.Is(err, http1.ErrOverloaded) { // of limits.dials, or of CPU time on a busy machine
+				t.Errorf("a request is %v, want an answer, or overloaded", err)
 			}
 		})
 	}

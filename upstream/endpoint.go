@@ -130,7 +130,7 @@ func (e *endpoint) weightFactor(now time.Time, slow time.Duration) float64 {
 
 // record records what the last attempt says of e. It had been queued for a part of its time, which was ours.
 func (e *endpoint) record(t *roundTrip, began time.Time, queued time.Duration) {
-	now, cfg := t.up.deps.now(), &t.cluster.cfg
+	now, cfg := t.at, &t.cluster.cfg
 	took := max(0, now.Sub(began)-queued)
 	v := t.outcome.forTarget()
 	back := false

@@ -20,7 +20,8 @@ type roundTrip struct {
 	ctx context.Context
 	up  *Upstream
 
-	cluster *cluster // as of the present attempt
+	at      time.Time // the last look at the clock: at the start, and whenever it has waited
+	cluster *cluster  // as of the present attempt
 	tried   []*endpoint
 	retries int     // those that count in retries.attempts
 	granted bool    // the budget has already paid for the next one
@@ -43,7 +44,9 @@ func (u *Upstream) newRoundTrip(ctx context.Context, req *message.Request, resp 
 func (t *roundTrip) recycle() {
 	u := t.up
 	t.Release()
-	*t = roundTrip{Request: t.Request, tried: clearAll(t.tried), candidates: clearAll(t.candidates)}
+	t.ctx, t.up, t.cluster, t.target = nil, nil, nil, ""
+	t.retries, t.granted, t.probe, t.outcome = 0, false, false, outcomeNone
+	t.tried, t.candidates = clearAll(t.tried), clearAll(t.candidates)
 	u.roundTrips.Put(t)
 }
 
@@ -55,16 +58,20 @@ func clearAll[T any](s []T) []T {
 
 // attempts sends the request until an outcome is final.
 func (t *roundTrip) attempts() error {
-	t.up.budget.deposit(t.up.deps.now())
+	t.up.budget.deposit(t.at)
 	e, err := t.firstEndpoint()
 	if err != nil {
 		return err
 	}
-	if err := t.Prepare(t.hostAt(e), e.target.origin.Name, t.ReuseAfterBody()); err != nil {
+	err = t.Prepare(t.hostAt(e), e.target.origin.Name, t.ReuseAfterBody())
+	if t.Waited > 0 {
+		t.at = t.up.deps.now()
+		t.Deadline = t.Deadline.Add(t.Waited) // the service's time begins when the body is there
+	}
+	if err != nil {
 		t.outcome = outcomeBody
 		return err
 	}
-	t.Deadline = t.Deadline.Add(t.Waited) // the service's time begins when the body is there
 	for {
 		err := t.attempt(e)
 		next := t.nextEndpoint(err)
@@ -83,6 +90,7 @@ func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 	if e := t.choose(); e != nil {
 		return e, nil
 	}
+	defer func() { t.at = t.up.deps.now() }()
 	ctx, cancel := context.WithTimeout(context.Background(), min(t.cluster.cfg.Timeouts.Connect, time.Until(t.Deadline)))
 	defer cancel()
 	t.up.mu.Lock()
@@ -113,11 +121,12 @@ func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 func (t *roundTrip) attempt(e *endpoint) error {
 	t.target, t.tried = e.target.origin.Name, append(t.tried, e)
 	t.Request.TryTimeout = t.tryTimeout()
-	began, queued := t.up.deps.now(), t.Queued
+	began, queued := t.at, t.Queued
 	if t.Replayable { // the pace of a long body is its sender's
 		e.startAttempt(began)
 	}
 	err := e.pool.Exchange(t.ctx, &t.Request, t)
+	t.at = t.up.deps.now()
 	t.outcome = outcomeOf(t, err)
 	e.target.countOutcome(t.outcome)
 	if errors.Is(err, http1.ErrRemoved) {

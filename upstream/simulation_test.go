@@ -86,7 +86,7 @@ func (s *simulation) wait(d time.Duration) {
 		f, _ := heap.Pop(&s.ends).(flight)
 		s.now = f.ends
 		*s.busy[f.to]--
-		f.request.outcome = outcome2xx
+		f.request.outcome, f.request.at = outcome2xx, s.now
 		f.to.record(f.request, f.began, 0)
 		s.took = append(s.took, f.ends.Sub(f.began))
 		f.request.recycle()
@@ -96,7 +96,7 @@ func (s *simulation) wait(d time.Duration) {
 
 func (s *simulation) send(takes []time.Duration) {
 	f := flight{request: s.up.newRoundTrip(context.Background(), new(message.Request), new(message.Response), 0), began: s.now}
-	f.request.Replayable = true
+	f.request.Replayable, f.request.at = true, s.now
 	f.to = f.request.choose()
 	f.to.startAttempt(s.now)
 	*s.busy[f.to]++

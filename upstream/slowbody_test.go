@@ -74,7 +74,8 @@ func TestTheTimeOfTheServiceBeginsWhenTheBodyIsThere(t *testing.T) {
 		r := newRig(t, 1)
 		r.services[0].Delay = 700 * time.Millisecond
 		r.services[0].Become(t, upstreamtest.Slow)
-		ex, err := r.Do(within(1200*time.Millisecond), slowly(size, 700*time.Millisecond), new(message.Response), 0)
+		u := newUpstream(t, r.services[0].URL) // whose clock goes on
+		ex, err := u.Do(within(1200*time.Millisecond), slowly(size, 700*time.Millisecond), new(message.Response), 0)
 		if err != nil {
 			t.Fatalf("a body of %d bytes: %v, want the answer", size, err)
 		}

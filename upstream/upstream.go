@@ -50,7 +50,7 @@ type Upstream struct {
 
 // deps is the environment of an Upstream; tests replace it.
 type deps struct {
-	now     func() time.Time // for health, breaker and budget; deadlines of connections are real
+	now     func() time.Time // for health, breaker, budget and durations; deadlines of connections are real
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
 	resolve time.Duration // between two look-ups of a name
 	pause   time.Duration // at least, between two look-ups
@@ -169,20 +169,22 @@ func (u *Upstream) Upgrade(ctx context.Context, req *message.Request, resp *mess
 }
 
 func (u *Upstream) run(t *roundTrip) (Result, error) {
-	start := time.Now()
-	if timeouts := t.cluster.cfg.Timeouts; t.Deadline.IsZero() {
-		t.Deadline = start.Add(timeouts.Connect + timeouts.Response + t.cluster.cfg.Queue.Wait)
+	start := u.deps.now()
+	t.at = start
+	if t.Deadline.IsZero() {
+		cfg := &t.cluster.cfg
+		t.Deadline = time.Now().Add(cfg.Timeouts.Connect + cfg.Timeouts.Response + cfg.Queue.Wait)
 	}
-	pass, err := u.breaker.Allow(u.deps.now())
+	pass, err := u.breaker.Allow(start)
 	if err == nil {
 		err = t.attempts()
-		u.events.breakerChanged(u.breaker.Record(pass, t.outcome.forService(), u.deps.now()))
+		u.events.breakerChanged(u.breaker.Record(pass, t.outcome.forService(), t.at))
 	}
 	if err != nil {
 		err = u.fail(t, err)
 	}
 	result := Result{
-		Target: t.target, Attempts: t.Sent, Duration: time.Since(start) - t.Waited, Waited: t.Waited, Queued: t.Queued,
+		Target: t.target, Attempts: t.Sent, Duration: t.at.Sub(start) - t.Waited, Waited: t.Waited, Queued: t.Queued,
 	}
 	u.metrics.duration.Observe(result.Duration.Seconds())
 	return result, err

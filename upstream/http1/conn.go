@@ -74,8 +74,11 @@ func (c *conn) unwatch() bool {
 func slack(wait time.Duration) time.Duration { return max(wait, 0) / 64 }
 
 // until sets the deadline of reads and writes to t, or up to slack later.
-func (c *conn) until(t time.Time) error {
-	late := slack(time.Until(t))
+func (c *conn) until(t time.Time) error { return c.untilFrom(time.Now(), t) }
+
+// untilFrom is until for callers who know the time.
+func (c *conn) untilFrom(now, t time.Time) error {
+	late := slack(t.Sub(now))
 	if within(c.readBy, t, late) && within(c.writeBy, t, late) {
 		return nil
 	}

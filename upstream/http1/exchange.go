@@ -81,11 +81,15 @@ func causeOf(ctx context.Context, err error) error {
 }
 
 func (p *Pool) exchange(ctx context.Context, r *Request, by Policy) error {
-	sent, err := p.awaitSend(ctx, r)
-	if err != nil {
-		return err
+	var sent func() // nil: there is nothing to send but what is in memory
+	if r.body != nil {
+		done, err := p.acquireSend(ctx, r)
+		if err != nil {
+			return err
+		}
+		sent = sync.OnceFunc(done)
+		defer sent()
 	}
-	defer sent()
 	c, err := p.acquire(ctx, r)
 	for err == nil {
 		l := p.limits.Load()
@@ -101,20 +105,8 @@ func (p *Pool) exchange(ctx context.Context, r *Request, by Policy) error {
 	return err
 }
 
-// awaitSend waits until a body that was not read yet may be sent. done is called once it was.
-func (p *Pool) awaitSend(ctx context.Context, r *Request) (done func(), err error) {
-	if r.body == nil {
-		return func() {}, nil
-	}
-	done, err = p.acquireSend(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return sync.OnceFunc(done), nil
-}
-
-// sendAndReadHead sends the request and reads the head of the answer. The connection carries most requests, 0 for any
-// number.
+// sendAndReadHead sends the request, calls sent, if it is not nil, and reads the head of the answer. The connection
+// carries most requests, 0 for any number.
 func (k *call) sendAndReadHead(most int, sent func()) error {
 	r := k.request
 	if err := endOf(k.ctx); err != nil {
@@ -122,13 +114,16 @@ func (k *call) sendAndReadHead(most int, sent func()) error {
 	}
 	k.watch(k.ctx)
 	k.last = k.recordRequest(r, k.policy.ReuseAfterBody(), most)
-	if err := k.send(r); errors.Is(err, errUnsent) {
-		return err
-	} else if sent(); err != nil {
-		r.Sent++
+	err := k.send(r)
+	if err != nil && errors.Is(err, errUnsent) {
 		return err
 	}
-	r.Sent++
+	if sent != nil {
+		sent()
+	}
+	if r.Sent++; err != nil {
+		return err
+	}
 	return k.receive()
 }
 

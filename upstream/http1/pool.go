@@ -204,7 +204,8 @@ func (p *Pool) takeIdle(r *Request) *conn {
 		if c == nil {
 			return nil
 		}
-		if time.Since(c.retired) < idle && (c.looksFirst(r) || c.quiet()) {
+		r.taken = time.Now()
+		if r.taken.Sub(c.retired) < idle && (c.looksFirst(r) || c.quiet()) {
 			return c
 		}
 		p.drop(c)

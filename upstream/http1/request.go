@@ -27,6 +27,7 @@ type Request struct {
 	TryTimeout time.Duration // how long an exchange waits before its policy is asked whether to end; 0: to the end
 	Sent       int           // how often
 	renewed    bool          // it met a dead connection before, and got a new one
+	taken      time.Time     // when it got its kept connection
 	Tunnel     *Tunnel       // when the service switched to another protocol
 
 	prefix     []byte    // the head, and a small body
@@ -114,7 +115,7 @@ func (r *Request) rewrite() {
 // appendHead writes the head, with framing of our own: RFC 9112 §6 leaves no room for a second opinion.
 func (r *Request) appendHead() {
 	q := r.req
-	q.Fields.DeleteFunc(isWrittenHere)
+	dropWritten(&q.Fields)
 	b := append(append(r.prefix[:0], q.Method...), ' ')
 	b = append(append(b, q.Target...), " HTTP/1.1\r\nHost: "...)
 	if r.host != "" {
@@ -134,6 +135,16 @@ func (r *Request) appendHead() {
 	}
 	r.prefix = append(b, "\r\n"...)
 	r.headLength = len(r.prefix)
+}
+
+// dropWritten removes the fields that appendHead writes itself, which are rarely there.
+func dropWritten(f *message.Fields) {
+	for i := range f.Len() {
+		if name, _ := f.Line(i); isWrittenHere(name) {
+			f.DeleteFunc(isWrittenHere)
+			return
+		}
+	}
 }
 
 // isWrittenHere reports whether appendHead writes the field itself.

@@ -26,9 +26,12 @@ var errUnsent = errors.New("nothing was sent")
 // send writes the request. It returns nil when an answer can be read: the request is sent, or the service answered
 // early.
 func (k *call) send(r *Request) error {
-	now := time.Now()
-	limit := earlier(k.deadline, now.Add(k.timeouts.Response))
 	kept := k.looksFirst(r)
+	now := r.taken
+	if !kept {
+		now = time.Now()
+	}
+	limit := earlier(k.deadline, now.Add(k.timeouts.Response))
 	if kept { // the wait for the answer is a part of it
 		k.responseBy = limit
 		if r.TryTimeout > 0 {
@@ -36,7 +39,7 @@ func (k *call) send(r *Request) error {
 			limit = earlier(limit, k.tryUntil)
 		}
 	}
-	if err := k.until(limit); err != nil {
+	if err := k.untilFrom(now, limit); err != nil {
 		return k.unsent(err)
 	}
 	if kept {
