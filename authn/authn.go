@@ -22,6 +22,7 @@ type Store interface {
 	loginStore
 	sessionStore
 	userStore
+	migrationStore
 	revocationStore
 }
 

@@ -24,6 +24,7 @@ type Config struct {
 	Refresh       RefreshConfig     `yaml:"refresh"`
 	Sessions      SessionsConfig    `yaml:"sessions"`
 	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
+	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
 }
 
 // SessionsConfig is authn.sessions.
@@ -46,6 +47,8 @@ func DefaultConfig() Config {
 		Leeway:    5 * time.Second,
 		Refresh:   RefreshConfig{Window: 7 * 24 * time.Hour, Grace: time.Minute},
 		Sessions:  SessionsConfig{MaxPerUser: 50},
+
+		FirstUserID: 1,
 	}
 }
 
@@ -65,6 +68,7 @@ func (c Config) Validate() input.Faults {
 	if c.Sessions.MaxPerUser < 0 {
 		f.Add("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
 	}
+	input.Between(&f, "first_user_id", c.FirstUserID, 1, maxImportedID)
 	if c.TokenTTL < time.Minute {
 		f.Add("token_ttl", "%v is shorter than 1m", c.TokenTTL)
 	}

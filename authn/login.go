@@ -89,6 +89,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 			return Grant{}, err
 		}
 	}
+	login.FirstID = a.cfg.FirstUserID
 	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
 	login.Change = func(u *storage.User) error {
 		profile.apply(u)

@@ -47,6 +47,7 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 	in, err := a.store.Login(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start}, Change: a.Users.refuseBanned,
+		FirstID: a.cfg.FirstUserID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)

@@ -17,8 +17,13 @@ type userStore interface {
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
-	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
 	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
+}
+
+// migrationStore takes users and ids over from an existing backend.
+type migrationStore interface {
+	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
+	ReserveUserIDs(ctx context.Context, next int64) (int64, error)
 }
 
 // Users finds, changes, bans and erases users.
@@ -130,6 +135,19 @@ func (u *Users) Erase(ctx context.Context, userID int64) error {
 
 // maxImportedID leaves as many ids above it for new users as there are below it.
 const maxImportedID = 1 << 52
+
+// ReserveIDs gives new users ids from next on, and returns the id that the next one gets, which is never lower than
+// before. So another system can go on giving ids below it. An id outside 1 to 2^52 is ErrInvalidRequest.
+func (u *Users) ReserveIDs(ctx context.Context, next int64) (int64, error) {
+	if next < 1 || next > maxImportedID {
+		return 0, fmt.Errorf("%w: the next id is from 1 to 2^52", ErrInvalidRequest)
+	}
+	at, err := u.store.ReserveUserIDs(ctx, next)
+	if err != nil {
+		return 0, fmt.Errorf("reserving ids: %w", err)
+	}
+	return max(at, u.cfg.FirstUserID), nil
+}
 
 // Import adds a user of an existing backend under the id they have there. Errors are ErrInvalidRequest, or
 // storage.ErrConflict if the id or openid belongs to somebody else.

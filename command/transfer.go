@@ -25,11 +25,36 @@ const (
 type usersImportCommand struct {
 	output
 
-	File string `arg:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
+	File   string `arg:"" optional:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
+	NextID userID `name:"next-id" placeholder:"N" help:"New users get this id or a higher one, so that another login of the backend can go on giving lower ones. Without FILE that is all that is done."`
 }
 
-// Run imports users. It returns an error if a line was not imported.
+// Validate asks for something to do.
+func (c usersImportCommand) Validate() error {
+	if c.File == "" && c.NextID == 0 {
+		return errors.New("name a file of users, or - for standard input")
+	}
+	return nil
+}
+
+// importResult is what an import prints.
+type importResult struct {
+	admin.ImportReport
+
+	NextID int64 `json:"next_id,omitempty"` // of new users, where it was asked for
+}
+
+// Run reserves ids and imports users. It returns an error if a line was not imported.
 func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	var next admin.NextID
+	if c.NextID != 0 { // first: an import that breaks off leaves no id that two people could get
+		if err := client.ask(ctx, http.MethodPost, "/api/users/next-id", admin.NextID{NextID: int64(c.NextID)}, &next); err != nil {
+			return err
+		}
+	}
+	if c.File == "" {
+		return c.print(w.stdout, next, func(t *table) { printNextID(t, next.NextID) })
+	}
 	lines, err := openInput(c.File, w.stdin)
 	if err != nil {
 		return err
@@ -41,10 +66,16 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 		if i.lines == 0 {
 			return err
 		}
-		return errors.Join(c.report(w.stdout, i.report), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
+		return errors.Join(c.report(w.stdout, importResult{i.report, next.NextID}), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
 			"import the file again, the users who are there already stay as they are", i.lines+1, err))
 	}
-	return c.report(w.stdout, i.report)
+	return c.report(w.stdout, importResult{i.report, next.NextID})
+}
+
+func printNextID(t *table, next int64) {
+	if next != 0 {
+		t.row(fmt.Sprintf("new users get ids from %d on", next))
+	}
 }
 
 // usersImport imports lines piece by piece, so that neither side holds many of them, and a restart of the gateway or the
@@ -114,9 +145,10 @@ func (i *usersImport) tell() {
 	}
 }
 
-func (c usersImportCommand) report(w io.Writer, report admin.ImportReport) error {
+func (c usersImportCommand) report(w io.Writer, report importResult) error {
 	err := c.print(w, report, func(t *table) {
 		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
+		printNextID(t, report.NextID)
 		for _, e := range report.Errors {
 			t.row(fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
 		}

@@ -73,7 +73,8 @@ type Writer interface {
 
 // userWriter changes users.
 type userWriter interface {
-	NextUserID() (int64, error) // above every id that was given or imported
+	NextUserID() (int64, error)    // above every id that was given, imported or reserved
+	ReserveUserIDs(to int64) error // NextUserID is above to from now on
 	// AddUser records a user whose openid is free under its ID. ErrConflict is an id that was given before.
 	AddUser(u User) error
 	PutUser(old, changed User) error // of the same ID, AppID and OpenID

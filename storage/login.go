@@ -48,7 +48,7 @@ func userOf(w Writer, l Login) (found User, created bool, err error) {
 	if err != nil {
 		return User{}, false, err
 	}
-	found, err = addUser(w, User{ID: id, AppID: l.AppID, OpenID: l.OpenID, Native: true})
+	found, err = addUser(w, User{ID: max(id, l.FirstID), AppID: l.AppID, OpenID: l.OpenID, Native: true})
 	return found, true, err
 }
 

@@ -25,6 +25,7 @@ const (
 	opUsers
 	opImportUser
 	opEraseUser
+	opReserveUserIDs
 	opBeginSession
 	opSetPhone
 	opPhone
@@ -54,6 +55,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opUsers:           {"users", "listing users"},
 		opImportUser:      {"import_user", "importing user"},
 		opEraseUser:       {"erase_user", "erasing user"},
+		opReserveUserIDs:  {"reserve_user_ids", "reserving ids of users"},
 		opBeginSession:    {"begin_session", "starting a session"},
 		opSetPhone:        {"set_phone", "saving the phone number of user"},
 		opPhone:           {"phone", "reading the phone number of user"},

@@ -36,7 +36,8 @@ var (
 const sessionKeysKept = 3
 
 // User is one person in one mini-program. (AppID, OpenID) is unique, compared bytewise. IDs are 1, 2, 3, … in the order
-// of first logins, above every imported id and below 2^53, and are never reused, not even after the user was erased.
+// of first logins, above every imported and every reserved id and below 2^53, and are never reused, not even after the
+// user was erased.
 type User struct {
 	ID             int64     `json:"id"`
 	AppID          string    `json:"appid"`
@@ -124,6 +125,7 @@ type Login struct {
 	OpenID     string
 	UnionID    string     // may be empty; an empty one never clears a known one
 	SessionKey SessionKey // joins the user's last three, ordered by At; an empty Key is none
+	FirstID    int64      // a new user gets this id or a higher one
 	// Change may change nickname, avatar and bio of the new or found user; if it fails, nothing is written.
 	Change  func(*User) error
 	Session Session // the session to start; its UserID is set; without an ID none starts

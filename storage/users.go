@@ -84,6 +84,21 @@ func (s *Store) ImportUser(ctx context.Context, u User) (User, error) {
 	return write(ctx, s, opImportUser, func(w Writer) (User, error) { return importUser(w, u) }, u.ID)
 }
 
+// ReserveUserIDs gives new users ids from next on, and returns the id of the next one: a higher one if a higher id was
+// given already. Lower ids can still be imported.
+func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {
+	return write(ctx, s, opReserveUserIDs, func(w Writer) (int64, error) {
+		if next < 1 || next > maxUserID {
+			return 0, fmt.Errorf("an id is from 1 to %d, not %d", maxUserID, next)
+		}
+		at, err := w.NextUserID()
+		if err != nil || at >= next {
+			return at, err
+		}
+		return next, w.ReserveUserIDs(next - 1)
+	})
+}
+
 func importUser(w Writer, u User) (User, error) {
 	known, err := w.User(u.ID)
 	if err == nil && (known.AppID != u.AppID || known.OpenID != u.OpenID) {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -176,6 +177,25 @@ func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 		page.Next = &users[len(users)-1].ID
 	}
 	return page, nil
+}
+
+// NextID is the id that the next new user gets, and the body that raises it.
+type NextID struct {
+	NextID int64 `json:"next_id"`
+}
+
+// reserveIDs answers POST /api/users/next-id.
+func (a users) reserveIDs(r *http.Request) (any, error) {
+	object, err := readObject(r, "next_id")
+	if err != nil {
+		return nil, err
+	}
+	var wanted NextID
+	if err := json.Unmarshal(object["next_id"], &wanted.NextID); err != nil {
+		return nil, fmt.Errorf("%w: next_id is not a whole number", answer.ErrInvalidRequest)
+	}
+	next, err := a.authn.Users.ReserveIDs(r.Context(), wanted.NextID)
+	return NextID{next}, err
 }
 
 // erase answers DELETE /api/users/{id}.

@@ -94,7 +94,13 @@ func (v *view) Users(after int64, limit int) ([]storage.User, error) {
 	return found, nil
 }
 
-// NextUserID is above every id that was given or imported.
+// ReserveUserIDs counts the ids up to that one as given.
+func (v *view) ReserveUserIDs(to int64) error {
+	_, err := v.count(func(c *counters) { c.Users = max(c.Users, uint64(to)) })
+	return err
+}
+
+// NextUserID is above every id that was given, imported or reserved.
 func (v *view) NextUserID() (int64, error) {
 	given, err := v.counters()
 	return int64(given.Users + 1), err
@@ -107,7 +113,7 @@ func (v *view) AddUser(u storage.User) error {
 	if err != nil {
 		return err
 	}
-	if id <= given.Users { // an imported one
+	if id <= given.Users { // an imported one, or below a reserved one
 		if _, err := userRecordOf(v, u.ID); err == nil {
 			return storage.ErrConflict
 		} else if !errors.Is(err, storage.ErrNotFound) {

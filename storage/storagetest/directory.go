@@ -23,7 +23,38 @@ func directory() map[string]func(*testing.T, *fixture) {
 		"an import of an erased id conflicts":                         importErased,
 		"an import needs an id below 2^53, an appid and an openid":    importIncomplete,
 		"imports and first logins at once share no id":                importsAtOnce,
+		"reserved ids are nobody's but an import's":                   reservedIDs,
+		"a first login gets the first id that it asks for":            firstIDOfALogin,
 	}
+}
+
+func reservedIDs(t *testing.T, f *fixture) {
+	for _, step := range []struct{ ask, want int64 }{{1_000_000, 1_000_000}, {7, 1_000_000}, {1, 1_000_000}} {
+		got, err := f.ReserveUserIDs(f.ctx, step.ask)
+		f.must(err)
+		want(t, fmt.Sprint("the next id after asking for ", step.ask), got, step.want)
+	}
+	f.importUser(known(41, "oOld"))
+	f.reopen()
+	want(t, "the first new user", f.login(f.as("oNew", "s1")).User.ID, 1_000_000)
+	f.importUser(known(999_999, "oOther"))
+	want(t, "the second new user", f.login(f.as("oNext", "s2")).User.ID, 1_000_001)
+	for _, bad := range []int64{0, -1, 1 << 53} {
+		if got, err := f.ReserveUserIDs(f.ctx, bad); err == nil {
+			t.Errorf("reserving from %d gave %d, want an error", bad, got)
+		}
+	}
+}
+
+func firstIDOfALogin(t *testing.T, f *fixture) {
+	for i, step := range []struct{ first, want int64 }{{500, 500}, {500, 501}, {0, 502}, {100, 503}, {1000, 1000}} {
+		l := f.as(fmt.Sprint("o", i), fmt.Sprint("s", i))
+		l.FirstID = step.first
+		want(t, fmt.Sprintf("login %d, from %d on", i, step.first), f.login(l).User.ID, step.want)
+	}
+	again := f.as("o0", "again")
+	again.FirstID = 9999
+	want(t, "a known user", f.login(again).User.ID, 500)
 }
 
 // known is a user of an existing backend.
