@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -185,7 +186,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(func() error { // for a service that never served
-		for _, ln := range []net.Listener{s.public, s.admin} {
+		for _, ln := range []io.Closer{s.public, s.admin} {
 			if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				return err
 			}
@@ -252,11 +253,9 @@ func (s *Service) listenPublic(ctx context.Context, address string) error {
 
 // sockets returns the listening sockets, public and admin.
 func (s *Service) sockets() []syscall.Conn {
-	var sockets []syscall.Conn
-	for _, ln := range []net.Listener{s.public.Listener, s.admin} {
-		if socket, ok := ln.(syscall.Conn); ok {
-			sockets = append(sockets, socket)
-		}
+	sockets := []syscall.Conn{s.public}
+	if socket, ok := s.admin.(syscall.Conn); ok {
+		sockets = append(sockets, socket)
 	}
 	return sockets
 }

@@ -64,7 +64,7 @@ func (l *Listener) acceptRest(ctx context.Context) {
 	if !l.shared.drain.accepts.Load() || l.shared.give.Load() != nil || l.shared.cfg.SharedSocket {
 		return
 	}
-	q, ok := acceptQueueOf(l.Listener)
+	q, ok := acceptQueueOf(l.accepting)
 	if !ok {
 		return
 	}

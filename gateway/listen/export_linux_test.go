@@ -4,7 +4,7 @@ import "errors"
 
 // ShutQueue keeps newcomers out, as Drain does at its begin.
 func (l *Listener) ShutQueue() error {
-	q, ok := acceptQueueOf(l.Listener)
+	q, ok := acceptQueueOf(l.accepting)
 	if !ok {
 		return errors.New("a listener without a socket")
 	}

@@ -71,7 +71,7 @@ func (s *conns) abort() {
 // its request is answered. Upgraded connections stay. The listener must still be closed.
 func (l *Listener) HandOver(give Give) error {
 	l.shared.give.Store(&give)
-	return l.Listener.Close() // only ours: another process that holds the socket goes on accepting
+	return l.accepting.Close() // only ours: another process that holds the socket goes on accepting
 }
 
 // WaitLeft returns when no connection is left after HandOver, or when ctx ends.

@@ -12,11 +12,11 @@ import (
 
 // Listener accepts client connections and serves them. It survives a shortage of descriptors or memory.
 type Listener struct {
-	net.Listener
-	shared  *shared
-	done    chan struct{} // closed by Close
-	once    sync.Once
-	serving sync.WaitGroup // goroutines of connections
+	accepting net.Listener
+	shared    *shared
+	done      chan struct{} // closed by Close
+	once      sync.Once
+	serving   sync.WaitGroup // goroutines of connections
 
 	clients  *addresses
 	open     atomic.Int64
@@ -50,12 +50,23 @@ func NewListener(ln net.Listener, cfg Config) *Listener {
 	cfg.MaxConns = bearable(cfg.MaxConns)
 	cfg.MaxConnsPerAddr = min(cfg.MaxConnsPerAddr, max(1, cfg.MaxConns/2))
 	return &Listener{
-		Listener: ln,
-		shared:   newShared(cfg),
-		clients:  newAddresses(cfg),
-		done:     make(chan struct{}),
-		refusing: make(chan struct{}, maxRefusing),
+		accepting: ln,
+		shared:    newShared(cfg),
+		clients:   newAddresses(cfg),
+		done:      make(chan struct{}),
+		refusing:  make(chan struct{}, maxRefusing),
 	}
+}
+
+// Addr returns the address that clients connect to.
+func (l *Listener) Addr() net.Addr { return l.accepting.Addr() }
+
+// SyscallConn returns the listening socket, and errors.ErrUnsupported where there is none.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) {
+	if socket, ok := l.accepting.(syscall.Conn); ok {
+		return socket.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // Stats returns the current counts.
@@ -65,7 +76,7 @@ func (l *Listener) Stats() Stats {
 
 // Close ends Serve, and waits for refusals in progress (a second or two). The connections stay open.
 func (l *Listener) Close() error {
-	err := l.Listener.Close()
+	err := l.accepting.Close()
 	if errors.Is(err, net.ErrClosed) && (l.shared.give.Load() != nil || l.shared.drain.lingers.Load()) {
 		err = nil // HandOver or Drain has closed it already
 	}
@@ -133,7 +144,7 @@ func (l *Listener) enter(client net.Conn) (release func(), within bool) {
 // acceptAgain accepts, and retries after temporary errors: first after 5 ms, in the end every second.
 func (l *Listener) acceptAgain() (net.Conn, error) {
 	for delay := 5 * time.Millisecond; ; delay = min(2*delay, time.Second) {
-		client, err := l.Listener.Accept()
+		client, err := l.accepting.Accept()
 		if err == nil || !passing(err) {
 			return client, err
 		}
