@@ -423,6 +423,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.WeChat.Apps) == 0 {
 		got.WeChat.Apps = nil
 	}
+	if c := &got.Server.CORS; len(c.Origins)+len(c.Methods)+len(c.Headers)+len(c.Expose) == 0 {
+		c.Origins, c.Methods, c.Headers, c.Expose = nil, nil, nil, nil
+	}
 	if len(got.Limits.IP.Allow)+len(got.Limits.IP.Deny) == 0 {
 		got.Limits.IP = limit.AddressConfig{}
 	}

@@ -113,6 +113,9 @@ func (e explained) write(t *table) {
 	if e.Client != "" {
 		t.row("client", e.Client)
 	}
+	for _, line := range e.CORS {
+		t.row("cors", line)
+	}
 	if e.Route == nil {
 		if e.Token != nil {
 			t.row("token", "its signature "+e.Token.String())

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/input"
@@ -41,11 +42,13 @@ type ServerConfig struct {
 	BodyLimit      input.Size      `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Timeouts       Timeouts        `yaml:"timeouts"`
 	Connections    Connections     `yaml:"connections"`
+	CORS           cors.Config     `yaml:"cors"` // of every route and endpoint; routes may have their own
 }
 
 // Reload returns s with everything that a running gateway can adopt from next: all but what belongs to the listeners.
 func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 	s.AdminToken, s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
+	s.CORS = next.CORS
 	s.Timeouts.Request, s.Timeouts.PreDrain, s.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
 	return s
 }
@@ -111,6 +114,7 @@ func DefaultConfig() Config {
 			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
 			// A phone opens ten, so 4096 are enough for a carrier's NAT with hundreds of users at a time.
 			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
+			CORS:        cors.DefaultConfig(),
 		},
 		Identity: IdentityConfig{
 			Headers: map[string]identityField{
@@ -171,7 +175,7 @@ func (s ServerConfig) validate() (f input.Faults) {
 	input.Between(&f, "connections.max", s.Connections.Max, 0, maxConnections)
 	input.Between(&f, "connections.per_address", s.Connections.PerAddress, 0, maxConnections)
 	input.Between(&f, "connections.admin", s.Connections.Admin, minAdminConnections, maxConnections)
-	return f
+	return append(f, s.CORS.Validate().At("cors")...)
 }
 
 // minAdminConnections is enough for a probe, Prometheus and the operator.

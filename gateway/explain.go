@@ -53,6 +53,7 @@ type Explanation struct {
 	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
 	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: the request is accepted
 	Method   string     `json:"method,omitempty"`   // as sent to the upstream
+	CORS     []string   `json:"cors,omitempty"`     // what the answer tells the page that asks; none: it is no page's
 
 	tokenFault error
 }
@@ -79,13 +80,14 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 		return Explanation{}, err
 	}
 	e := Explanation{tokenFault: q.TokenFault}
-	status, body, err := roundTrip(p.newServer(e.checkToken, e.recordForward), p.ListenConfig(), q)
+	reply, err := roundTrip(p.newServer(e.checkToken, e.recordForward), p.ListenConfig(), q)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
 	if e.Route == nil {
-		e.recordRefusal(status, body, log.Bytes())
+		e.recordRefusal(reply.status, reply.body, log.Bytes())
 	}
+	e.recordCORS(q, reply.fields)
 	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Lookup(answer.ErrNoRoute).Reason {
 		e.Refusal.Near = p.snapshot.Load().routesForPath(q.Target)
 	}
@@ -250,11 +252,42 @@ func (e *Explanation) recordRefusal(status int, body, log []byte) {
 	}
 }
 
+// recordCORS takes from the answer what it tells the page that asks.
+func (e *Explanation) recordCORS(q Question, fields http.Header) {
+	fromPage := slices.ContainsFunc(q.Headers, func(line string) bool {
+		name, _, _ := strings.Cut(line, ":")
+		return strings.EqualFold(name, "Origin")
+	})
+	if !fromPage {
+		return
+	}
+	for name, values := range fields {
+		if strings.HasPrefix(name, "Access-Control-") {
+			e.CORS = append(e.CORS, name+": "+strings.Join(values, ", "))
+		}
+	}
+	slices.Sort(e.CORS)
+	switch {
+	case len(e.CORS) > 0:
+	case slices.Contains(fields.Values("Vary"), "Origin"):
+		e.CORS = []string{"the page must not read the answer: its origin is not in cors.origins"}
+	default:
+		e.CORS = []string{"the service decides: no cors.origins apply"}
+	}
+}
+
 // explainTimeout is longer than any answer takes that needs no network.
 const explainTimeout = 10 * time.Second
 
+// reply is an answer as its client reads it.
+type reply struct {
+	status int
+	fields http.Header
+	body   []byte
+}
+
 // roundTrip sends the request over an in-memory connection and returns the answer.
-func roundTrip(s *server, cfg listen.Config, q Question) (status int, body []byte, err error) {
+func roundTrip(s *server, cfg listen.Config, q Question) (got reply, err error) {
 	client, end := net.Pipe()
 	_ = client.SetDeadline(time.Now().Add(explainTimeout))
 	conn := &memoryConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(q.Client, 0))}
@@ -269,12 +302,12 @@ func roundTrip(s *server, cfg listen.Config, q Question) (status int, body []byt
 	}
 	if err == nil {
 		defer answer.Body.Close()
-		status = answer.StatusCode
-		body, err = io.ReadAll(answer.Body)
+		got.status, got.fields = answer.StatusCode, answer.Header
+		got.body, err = io.ReadAll(answer.Body)
 	}
 	_ = client.Close()
 	serving.Wait()
-	return status, body, err
+	return got, err
 }
 
 func (q Question) writeRequest(to io.Writer) error {

@@ -39,6 +39,9 @@ func (o *observer) observe(ex *Exchange) error {
 	}
 	setRequestID(&ex.response, ex.id)
 	setRateLimitHeaders(&ex.response, ex.decisions)
+	if ex.snapshot.crossOrigin {
+		ex.snapshot.setCORS(ex)
+	}
 	ex.response.Close = ex.response.Close || o.drain.Err() != nil
 	ex.series = o.metrics.seriesOf(ex, newSeriesKey(ex))
 	ex.answeredAt = o.now()

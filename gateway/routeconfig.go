@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
@@ -29,6 +30,7 @@ type RouteConfig struct {
 	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
 	Headers     RouteHeaders       `yaml:"headers"`
 	Respond     fixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
+	CORS        *cors.Config       `yaml:"cors"`    // nil: server.cors; without origins: none
 }
 
 // RouteHeaders is routes[].headers: how the headers for the service differ from those of the client.
@@ -98,6 +100,9 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 	input.Between(&f, "timeout", r.Timeout, 0, time.Hour)
 	f = append(f, r.Headers.validate(ours).At("headers")...)
 	r.validateRateLimit(&f)
+	if r.CORS != nil {
+		f = append(f, r.CORS.Validate().At("cors")...)
+	}
 	return f
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
+	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/push"
@@ -153,6 +154,8 @@ type routeEntry struct {
 	upstreamID   string                 // the upstream's name
 	adaptive     *limit.Adaptive        // on the upstream; nil: an endpoint
 	baseline     limit.Baseline         // of its response times
+	cors         *cors.Policy           // nil: the service decides
+	preflight    *routeEntry            // what answers preflights for it; nil: nothing does
 	series       atomic.Pointer[series] // of its last answer
 }
 
@@ -167,7 +170,7 @@ func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	protectHead(t, r.cfg)
 	hosts := t.Names()
 	for _, e := range endpoints(r) {
-		if err := p.addEndpoint(t, hosts, e, r.cfg); err != nil {
+		if err := p.addEndpoint(t, hosts, e, r); err != nil {
 			return nil, err
 		}
 	}
@@ -187,6 +190,11 @@ func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteC
 	if err != nil {
 		return err
 	}
+	policy := r.cors
+	if cfg.CORS != nil {
+		policy = newCORS(*cfg.CORS)
+	}
+	r.addCORS(made, policy)
 	for _, method := range route.MethodsOrAny(cfg.Methods) {
 		t.Of(host).Add(pattern, method, made)
 	}
@@ -214,15 +222,16 @@ func (r *routeEntry) stricterThan(other *routeEntry) bool {
 
 // addEndpoint adds an endpoint for every host that has routes, so that no host overrides it merely by being more
 // specific.
-func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, cfg Config) error {
+func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, r *snapshot) error {
 	pattern, err := route.ParsePattern(e.path)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.path, err)
 	}
 	made := &routeEntry{
-		pattern: e.path, methods: []string{e.method}, builtIn: true, disabled: e.disabled(cfg), priority: e.priority, auth: e.auth,
-		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(),
+		pattern: e.path, methods: []string{e.method}, builtIn: true, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
+		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(),
 	}
+	r.addCORS(made, r.cors)
 	var free []string // looked up before the first is added: a host also matches entries for any host
 	for _, host := range hosts {
 		if !t.SpelledOut(host, pattern, e.method) {
@@ -283,6 +292,12 @@ func matchRoute(ex *Exchange) error {
 		return fmt.Errorf("%w: the method is not one that is forwarded", answer.ErrInvalidRequest)
 	}
 	ex.target = t
+	if ex.snapshot.crossOrigin {
+		if to, ok := ex.snapshot.preflightRoute(ex); ok {
+			ex.route = to
+			return ex.next()
+		}
+	}
 	found, ok := ex.snapshot.routes.Find(ex.request.Host, ex.method, t.Folded)
 	if !ok {
 		return answer.ErrNoRoute

@@ -3,6 +3,7 @@ package gateway
 import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/cors"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/upstream"
@@ -27,6 +28,10 @@ type snapshot struct {
 	prefetched      *limit.Bucket // the same by openid, with the rate of logins
 	writes          *limit.Bucket // by user, for all endpoints that write
 
+	cors        *cors.Policy // of server.cors; nil: none
+	preflight   *routeEntry  // for paths without a route; nil: none
+	crossOrigin bool         // there is a policy, of the server or of a route
+
 	addresses limit.Addresses
 }
 
@@ -50,6 +55,9 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 			return nil, err
 		}
 		r.signer = signer
+	}
+	if r.cors = newCORS(cfg.Server.CORS); r.cors != nil {
+		r.crossOrigin, r.preflight = true, newPreflight(unmatchedRoute, "", r.cors)
 	}
 	var err error
 	r.routes, err = p.newRoutes(r)

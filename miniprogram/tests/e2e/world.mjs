@@ -34,7 +34,8 @@ function build(folder, name, goPackage) {
   return binary;
 }
 
-export async function startWorld() {
+/** @param {Record<string, string>} [more] variables of gateway.yaml */
+export async function startWorld(more = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-miniprogram-'));
   const sandbox = spawn(build(folder, 'sandbox', './miniprogram/tests/sandbox'), { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = readline.createInterface({ input: sandbox.stdout })[Symbol.asyncIterator]();
@@ -44,7 +45,7 @@ export async function startWorld() {
   const [listen, admin] = [await freeAddress(), await freeAddress()];
   const env = Object.assign({}, process.env, {
     LISTEN: listen, ADMIN: admin, SANDBOX_URL: wechat, SANDBOX_SECRET: 'sandbox-secret-of-the-tests', RECIPES_URL: recipes, LIVE_URL: `http://127.0.0.1:${live.address().port}`, KEY: SECRET, FOLDER: folder,
-  });
+  }, more);
   delete env.PORT; // it would win over LISTEN
   const log = fs.openSync(`${folder}/log`, 'w');
   const binary = process.env.WXGATE_BINARY || build(folder, 'wxgate', '.');
