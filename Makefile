@@ -35,6 +35,7 @@ long_crash    := WXGATE_CRASH_ROUNDS=50 $(LONG) -timeout 15m -run '^TestNoAcknow
 long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e ## one attacker of each kind for HOSTILE (1m) beside 200 honest users: the table of docs/security.md
 long_kills    := WXGATE_KILLS=200 $(LONG) -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e ## 200 times kill -9 of a process at a random moment of a hand-over, then a start
 long_large    := WXGATE_LARGE=1 $(LONG) -timeout 30m -run '^TestLargeBodiesTakeNoMemory$$|^TestEventsArriveAsTheyAreSaid$$' ./e2e ## 2 GiB up and down, with the memory of the gateway; how long events take
+long_users    := WXGATE_USER_KILLS=100 $(LONG) -timeout 15m -run '^TestKillsBetweenTheUserAndTheServiceLoseNobody$$' ./e2e ## 100 times kill -9 between first logins and the service that is told about them
 long_node     := WXGATE_NODE=1 $(LONG) -timeout 30m -run '^TestNoPostIsExecutedTwice|^TestPostsToANodeService' ./gateway ./e2e ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
 long_overload := OVERLOAD=$(OVERLOAD) $(LONG) -timeout 15m -run '^TestOverload$$' ./e2e ## twice the load that a service can take for OVERLOAD (30s): the table of docs/limits.md
 long_proxies  := WXGATE_PROXIES=1 $(LONG) -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs

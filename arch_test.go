@@ -22,7 +22,7 @@ func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
 		"command":                   {"process", "config", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "secret", "storage", "storage/badger", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
-		"process":                   {"process/handover", "lograte", "gateway/accesslog", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "secret", "storage", "storage/badger", "upstream", "gateway/admin"},
+		"process":                   {"process/handover", "lograte", "gateway/accesslog", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/badger", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/limit", "secret", "storage", "upstream"},
 		"gateway":                   {"breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/cors", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
 		"gateway/accesslog":         {"lograte"},
@@ -39,6 +39,7 @@ func importTree() map[string][]string {
 		"gateway/wire":              {"message"},
 		"gateway/wire/wiretest":     {"message", "gateway/wire"},
 		"authn":                     {"authn/revocation", "authn/token", "authn/wechat", "breaker", "input", "lograte", "secret", "storage"},
+		"outbox":                    {"authn", "lograte", "message", "storage", "upstream"},
 		"authn/revocation":          {"storage"},
 		"authn/token":               {"input", "secret"},
 		"authn/wechat":              {"secret", "input"},

@@ -33,9 +33,10 @@ type revocationStore interface {
 	Revocations(ctx context.Context, after uint64, limit int) ([]storage.Revocation, error)
 }
 
-// Deps are what Authn works with; none may be nil.
+// Deps are what Authn works with; those that may be nil say so.
 type Deps struct {
 	Store       Store
+	Announcer   Announcer         // nil: no service is told about users
 	Apps        map[string]WeChat // the mini-programs, by appid
 	Budget      time.Duration     // for one login's exchange with WeChat, retries included
 	Concurrency int               // concurrent exchanges with WeChat, per mini-program; 0: unlimited
@@ -55,6 +56,7 @@ type Authn struct {
 
 	cfg        Config
 	store      Store
+	announcer  Announcer // may be nil
 	apps       apps
 	tourist    string // see Deps
 	logins     *codes[Grant]
@@ -81,10 +83,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	return &Authn{
 		Tokens:   tokens,
 		Sessions: &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now},
-		Users:    &Users{cfg: cfg, store: deps.Store, apps: apps, revoked: revoked, now: deps.Now},
+		Users:    &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, revoked: revoked, now: deps.Now},
 		OpenData: &OpenData{store: deps.Store, apps: apps, metrics: m, log: deps.Log, now: deps.Now},
 
-		cfg: cfg, store: deps.Store, apps: apps, tourist: deps.Tourist,
+		cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, tourist: deps.Tourist,
 		logins: newCodes[Grant](deps.Now), prefetches: newSpentCodes[*Subject](deps.Now),
 		metrics: m, log: deps.Log, now: deps.Now,
 	}, nil

@@ -25,6 +25,7 @@ type Config struct {
 	Sessions      SessionsConfig    `yaml:"sessions"`
 	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
 	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
+	OnUser        OnUserConfig      `yaml:"on_user"`
 }
 
 // SessionsConfig is authn.sessions.
@@ -52,15 +53,15 @@ func DefaultConfig() Config {
 	}
 }
 
-// Reload returns c with what a running process adopts from next: the keys.
+// Reload returns c with what a running process adopts from next: the keys and on_user.
 func (c Config) Reload(next Config) Config {
-	c.Algorithm, c.Keys = next.Algorithm, next.Keys
+	c.Algorithm, c.Keys, c.OnUser = next.Algorithm, next.Keys, next.OnUser
 	return c
 }
 
 // Validate reports every fault of the section.
 func (c Config) Validate() input.Faults {
-	f := c.validateKeys()
+	f := append(c.validateKeys(), c.OnUser.validate().At("on_user")...)
 	if c.Issuer == "" {
 		f.Add("issuer", "is empty")
 	}

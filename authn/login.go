@@ -13,6 +13,7 @@ import (
 // loginStore stores what a login yields, and what WeChat says about its user.
 type loginStore interface {
 	Login(ctx context.Context, l storage.Login) (storage.LoginResult, error)
+	Untold(ctx context.Context, userID int64) (bool, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	Phone(ctx context.Context, userID int64) (storage.Phone, error)
 	SetPhone(ctx context.Context, userID int64, phone storage.Phone) error
@@ -39,7 +40,7 @@ type Grant struct {
 
 // Login exchanges the code with WeChat, finds or creates the user and starts a session. A code that arrives twice at
 // once, or again within ten seconds, gets the same answer: phones resend it when an answer is lost. Errors are
-// ErrInvalidRequest, ErrUserBanned, a *WeChatError or an error of storage.
+// ErrInvalidRequest, ErrUserBanned, ErrUserService, a *WeChatError or an error of storage.
 func (a *Authn) Login(ctx context.Context, l Login) (Grant, error) {
 	grant, err := a.login(ctx, l)
 	a.metrics.logins.WithLabelValues(resultOf(err, ofLogins())).Inc()
@@ -89,7 +90,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 			return Grant{}, err
 		}
 	}
-	login.FirstID = a.cfg.FirstUserID
+	login.FirstID, login.Hold = a.cfg.FirstUserID, a.waits()
 	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
 	login.Change = func(u *storage.User) error {
 		profile.apply(u)
@@ -98,6 +99,9 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	in, err := a.store.Login(ctx, login)
 	if errors.Is(err, ErrUserBanned) {
 		return Grant{}, ErrUserBanned
+	}
+	if err == nil && in.Held {
+		in, err = a.beginTold(ctx, in, login)
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("saving a login: %w", err)

@@ -130,6 +130,7 @@ func ofLogins() []result {
 		{ErrCodeUsed, "wx_code_used"},
 		{ErrUserBlocked, "wx_user_blocked"},
 		{ErrUserBanned, "user_banned"},
+		{ErrUserService, "user_service_unavailable"},
 		{ErrLimited, "rate_limited"},
 		{ErrRateLimited, "wx_rate_limited"},
 		{ErrMisconfigured, "wx_misconfigured"},

@@ -52,6 +52,9 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 	if err != nil {
 		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)
 	}
+	if err := a.ensureTold(ctx, in.User.ID); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpent, err)
+	}
 	return a.Tokens.withoutSession(in.User), nil
 }
 

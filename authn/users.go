@@ -28,11 +28,12 @@ type migrationStore interface {
 
 // Users finds, changes, bans and erases users.
 type Users struct {
-	cfg     Config
-	store   Store
-	apps    apps
-	revoked *revocation.Set
-	now     func() time.Time
+	cfg       Config
+	store     Store
+	announcer Announcer // may be nil
+	apps      apps
+	revoked   *revocation.Set
+	now       func() time.Time
 }
 
 // List returns up to limit users with ids above after, ordered by id.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn"
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
@@ -103,7 +104,8 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would be valid at the real gateway, too
 	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []token.KeyConfig{key}, false
-	if s.fallbackPort { // the demo runs in a terminal
+	cfg.Authn.OnUser = authn.OnUserConfig{} // a service would keep users whose ids are those of other people
+	if s.fallbackPort {                     // the demo runs in a terminal
 		cfg.Log.Format = "text"
 	}
 	cfg.Storage = storage.DefaultConfig()

@@ -17,6 +17,7 @@ type usersCommand struct {
 	List   usersListCommand   `cmd:"" help:"List users by id."`
 	Show   usersShowCommand   `cmd:"" help:"Show one user."`
 	Import usersImportCommand `cmd:"" help:"Import users of an existing backend, one JSON object per line."`
+	Resync usersResyncCommand `cmd:"" help:"Tell the service of authn.on_user about every user again."`
 	Export usersExportCommand `cmd:"" help:"Print every user, one JSON object per line: this is personal data."`
 	Ban    usersBanCommand    `cmd:"" help:"Refuse a user's tokens and logins."`
 	Unban  usersUnbanCommand  `cmd:"" help:"Lift a ban."`

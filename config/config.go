@@ -41,7 +41,11 @@ func DefaultConfig() Config {
 
 // Validate reports every fault. It opens nothing.
 func (c Config) Validate() input.Faults {
-	return slices.Concat(c.validateRouting(), c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.Storage.Validate().At("storage"))
+	var f input.Faults
+	if service := c.Authn.OnUser.Upstream; service != "" {
+		f.OneOf("authn.on_user.upstream", service, slices.Sorted(maps.Keys(c.Upstreams))...)
+	}
+	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.Storage.Validate().At("storage"))
 }
 
 // validateRouting reports the faults of what decides on requests.

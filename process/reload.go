@@ -178,6 +178,10 @@ func (s *Service) apply(cfg config.Config) error {
 		next.discard()
 		return fmt.Errorf("applying the keys: %w", err)
 	}
+	if err := s.outbox.Configure(cfg.Authn.OnUser, next.all); err != nil {
+		next.discard()
+		return fmt.Errorf("applying authn.on_user: %w", err)
+	}
 	if err := s.gateway.Reload(cfg.Gateway(), next.all, push); err != nil {
 		next.discard()
 		return fmt.Errorf("applying the sections of the gateway: %w", err)

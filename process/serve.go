@@ -24,6 +24,7 @@ import (
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/listen"
+	"wxgate/outbox"
 	"wxgate/process/handover"
 	"wxgate/storage"
 	"wxgate/storage/badger"
@@ -103,6 +104,7 @@ type Service struct {
 	store      *storage.Store
 	folder     folder
 	authn      *authn.Authn
+	outbox     *outbox.Outbox
 	upstreams  *upstreams
 	gateway    *gateway.Gateway
 	gate       *handover.Gate // of the store
@@ -148,6 +150,12 @@ func (s *Service) setTimeouts(cfg gateway.Timeouts) {
 func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
+	s.onClose(func() error { // after the store: see outbox.Wait
+		if s.outbox != nil {
+			s.outbox.Wait()
+		}
+		return nil
+	})
 	if err := s.openStore(ctx, cfg.Storage, metrics); err != nil {
 		return fmt.Errorf("opening storage: %w", err)
 	}
@@ -159,8 +167,10 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return err
 	}
+	s.outbox = outbox.New(s.store, metrics, s.log.With("component", "outbox"), time.Now)
+	s.onClose(func() error { s.outbox.Stop(); return nil })
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: s.store, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
+		Store: s.store, Announcer: s.outbox, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
 		Tourist: tourist,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
@@ -172,6 +182,9 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(services.close)
+	if err := s.outbox.Configure(cfg.Authn.OnUser, services.all); err != nil {
+		return err
+	}
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{

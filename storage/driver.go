@@ -52,6 +52,9 @@ type userReader interface {
 	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
 	UsersByUnionID(unionID string) ([]User, error)   // by id
 	Users(after int64, limit int) ([]User, error)    // with ids above after, by id
+	// Events returns what a service must still be told about a user, the oldest first, or ErrNotFound.
+	Events(userID int64) ([]Event, error)
+	UsersWithEvents(after int64, limit int) (ids []int64, err error) // with ids above after, by id
 }
 
 // sessionReader finds sessions.
@@ -77,8 +80,9 @@ type userWriter interface {
 	ReserveUserIDs(to int64) error // NextUserID is above to from now on
 	// AddUser records a user whose openid is free under its ID. ErrConflict is an id that was given before.
 	AddUser(u User) error
-	PutUser(old, changed User) error // of the same ID, AppID and OpenID
-	EraseUser(u User) error          // leaves nothing but the id, which is never given again
+	PutUser(old, changed User) error               // of the same ID, AppID and OpenID
+	EraseUser(u User) error                        // leaves nothing but the id, which is never given again
+	PutEvents(userID int64, waiting []Event) error // none: there is nothing to tell
 }
 
 // sessionWriter changes sessions.

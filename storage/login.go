@@ -26,6 +26,11 @@ func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
 	if err := rememberKey(w, sealer, u.ID, l.SessionKey); err != nil {
 		return LoginResult{}, err
 	}
+	if l.Hold {
+		if held, err := untold(w, u.ID); err != nil || held {
+			return LoginResult{User: u, Created: created, Held: held}, err
+		}
+	}
 	session := l.Session
 	session.UserID = u.ID
 	if session.ID == "" {

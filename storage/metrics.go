@@ -26,6 +26,11 @@ const (
 	opImportUser
 	opEraseUser
 	opReserveUserIDs
+	opNextEvent
+	opEventTold
+	opUsersToTell
+	opTellAgain
+	opUntold
 	opBeginSession
 	opSetPhone
 	opPhone
@@ -56,6 +61,11 @@ func operations() [opCount]struct{ label, doing string } {
 		opImportUser:      {"import_user", "importing user"},
 		opEraseUser:       {"erase_user", "erasing user"},
 		opReserveUserIDs:  {"reserve_user_ids", "reserving ids of users"},
+		opNextEvent:       {"next_event", "reading what to tell about user"},
+		opEventTold:       {"event_told", "noting what was told about user"},
+		opUsersToTell:     {"users_to_tell", "listing users to tell about"},
+		opTellAgain:       {"tell_again", "recording what to tell again"},
+		opUntold:          {"untold", "looking for the first event of user"},
 		opBeginSession:    {"begin_session", "starting a session"},
 		opSetPhone:        {"set_phone", "saving the phone number of user"},
 		opPhone:           {"phone", "reading the phone number of user"},

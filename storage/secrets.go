@@ -100,7 +100,10 @@ func (s *Store) SetPhone(ctx context.Context, userID int64, phone Phone) error {
 		if err != nil {
 			return u, err
 		}
-		return u, putSecret(w, s.driver.Sealer(), phoneOf(userID), phone)
+		if err := putSecret(w, s.driver.Sealer(), phoneOf(userID), phone); err != nil {
+			return u, err
+		}
+		return u, phoneChanged(w, userID)
 	}, userID)
 	return err
 }

@@ -132,6 +132,8 @@ type Login struct {
 	// MaxSessions, unless 0, ends the user's oldest sessions until that many are left, the new one included. If there
 	// are more than a few hundred too many, each login ends some.
 	MaxSessions int
+	// Hold starts no session while a service must still be told about the first login of the user.
+	Hold bool
 }
 
 // LoginResult is the result of a Login.
@@ -139,6 +141,7 @@ type LoginResult struct {
 	User    User
 	Session Session
 	Created bool         // the user is new
+	Held    bool         // no session started: see Login.Hold
 	Ended   []Revocation // of the sessions that MaxSessions ended, oldest first
 }
 

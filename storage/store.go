@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,8 @@ type Store struct {
 	log        *slog.Logger
 	registerer prometheus.Registerer
 	metrics    *metrics
+	recording  atomic.Bool // of events
+	news       chan int64  // users with new ones
 
 	stop   context.CancelFunc // ends the forgetting
 	forgot chan struct{}      // closed when it has ended
@@ -26,6 +29,9 @@ type Store struct {
 // forgetEvery is how often a store forgets.
 const forgetEvery = time.Minute
 
+// maxNews is how many users of new events wait to be received.
+const maxNews = 1024
+
 // New returns a Store on an open driver, which Close closes. Its metrics are registered with reg until Close.
 func New(driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
 	m, err := newMetrics(reg)
@@ -33,7 +39,9 @@ func New(driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, er
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Store{driver: driver, log: log, registerer: reg, metrics: m, stop: stop, forgot: make(chan struct{})}
+	s := &Store{
+		driver: driver, log: log, registerer: reg, metrics: m, news: make(chan int64, maxNews), stop: stop, forgot: make(chan struct{}),
+	}
 	s.close = sync.OnceValue(s.shut)
 	go s.forgetter(ctx)
 	return s, nil
@@ -57,8 +65,15 @@ func read[T any](ctx context.Context, s *Store, op operation, find func(Reader) 
 // write returns what change returns once what it wrote is kept for good. An error names the operation and the user.
 func write[T any](ctx context.Context, s *Store, op operation, change func(Writer) (T, error), user ...int64) (T, error) {
 	defer s.metrics.observe(op, time.Now())
-	var changed T
+	var (
+		changed T
+		events  *recorder
+	)
 	err := s.driver.Write(ctx, func(w Writer) (err error) {
+		if s.recording.Load() {
+			events = &recorder{Writer: w}
+			w = events
+		}
 		changed, err = change(w)
 		return err
 	})
@@ -66,6 +81,7 @@ func write[T any](ctx context.Context, s *Store, op operation, change func(Write
 		var none T // changed may still be written to
 		return none, op.wrap(err, user)
 	}
+	s.announce(events)
 	return changed, nil
 }
 

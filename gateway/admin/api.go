@@ -33,6 +33,7 @@ func (s *Server) endpoints() []endpoint {
 		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
 		{"POST /api/users", nil, transfer.importUsers},
 		{"POST /api/users/next-id", nil, r.handleChange(users.reserveIDs)},
+		{"POST /api/users/resync", nil, r.handleChange(users.resync)},
 		{"GET /api/users/export", nil, transfer.exportUsers},
 		{"GET /api/users/{id}", nil, r.handle(withUserID(users.show))},
 		{"DELETE /api/users/{id}", nil, r.handleChange(withUserID(users.erase))},

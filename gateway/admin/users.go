@@ -198,6 +198,35 @@ func (a users) reserveIDs(r *http.Request) (any, error) {
 	return NextID{next}, err
 }
 
+// ResyncPage asks for one page of a resync.
+type ResyncPage struct {
+	After int64 `json:"after"`
+	Limit int64 `json:"limit"`
+}
+
+// maxResync is how many users are told about within one request.
+const maxResync = 200
+
+// resync answers POST /api/users/resync: the service of authn.on_user is told about some users again.
+func (a users) resync(r *http.Request) (any, error) {
+	object, err := readObject(r, "after", "limit")
+	if err != nil {
+		return nil, err
+	}
+	page := ResyncPage{Limit: maxResync}
+	for name, into := range map[string]*int64{"after": &page.After, "limit": &page.Limit} {
+		if text, set := object[name]; set {
+			if err := json.Unmarshal(text, into); err != nil {
+				return nil, fmt.Errorf("%w: %s is not a whole number", answer.ErrInvalidRequest, name)
+			}
+		}
+	}
+	if page.After < 0 || page.Limit < 1 || page.Limit > maxResync {
+		return nil, fmt.Errorf("%w: after is not negative, and limit is from 1 to %d", answer.ErrInvalidRequest, maxResync)
+	}
+	return a.authn.Users.TellAgain(r.Context(), page.After, int(page.Limit))
+}
+
 // erase answers DELETE /api/users/{id}.
 func (a users) erase(r *http.Request, id int64) (any, error) {
 	return map[string]int64{"id": id}, a.authn.Users.Erase(r.Context(), id)

@@ -59,6 +59,7 @@ func NewTable() Table {
 		{authn.ErrPhoneCodeInvalid, 409, "phone_code_invalid", "请重新点击按钮获取手机号", 0},
 		{authn.ErrPhoneCodeRequired, 409, "phone_code_required", "当前微信版本过低，请升级微信后重新获取手机号", 0},
 		{authn.ErrSessionKeyStale, 409, "session_key_stale", "数据无法解密，请重新获取", 0},
+		{authn.ErrUserService, 503, "user_service_unavailable", "用户服务暂时不可用，请稍后重新登录", 2}, // before what the service did
 		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户", 0},
 		{authn.ErrRateLimited, 429, "wx_rate_limited", "操作过于频繁，请稍后再试", 60},
 		{authn.ErrMisconfigured, 500, "wx_misconfigured", "小程序配置有误", 0},

@@ -18,6 +18,7 @@ const (
 	prefixPhone   = 'p' // p<id>                    the sealed phone number of the user
 	prefixUnion   = 'n' // n<len><unionid><id>      the users of one person, an index without content
 	prefixEpoch   = 'e' // e<number>                an epoch of tokens
+	prefixEvents  = 'x' // x<id>                    what a service must be told about the user
 	prefixServer  = 't' // t<appid>                 the sealed access_token of a mini-program
 )
 
@@ -26,7 +27,7 @@ const (
 // with its user, and looking for those finds a loss.
 func isDeletable(key []byte) bool {
 	switch key[0] {
-	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch:
+	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch, prefixEvents:
 		return true
 	}
 	return false

@@ -150,3 +150,34 @@ func (v *view) EraseUser(u storage.User) error {
 	}
 	return putUserRecord(v, userRecord{User: storage.User{ID: u.ID}, Erased: true})
 }
+
+// Events returns what must be told about a user, the oldest first, or ErrNotFound. A record that was deleted and came
+// back, as in disk/orphans.go, is told once more under its old id.
+func (v *view) Events(userID int64) (waiting []storage.Event, err error) {
+	err = v.getJSON(numbered(prefixEvents, uint64(userID)), &waiting)
+	if err == nil && len(waiting) == 0 {
+		err = storage.ErrDamaged
+	}
+	return waiting, err
+}
+
+// UsersWithEvents returns at most limit ids above after.
+func (v *view) UsersWithEvents(after int64, limit int) (ids []int64, err error) {
+	for id := range v.numbers(prefixEvents, uint64(after)+1) {
+		if len(ids) >= limit {
+			break
+		}
+		ids = append(ids, int64(id))
+	}
+	return ids, nil
+}
+
+// PutEvents replaces what must be told about a user.
+func (v *view) PutEvents(userID int64, waiting []storage.Event) error {
+	key := numbered(prefixEvents, uint64(userID))
+	if len(waiting) == 0 {
+		v.delete(key)
+		return nil
+	}
+	return v.putJSON(key, waiting)
+}

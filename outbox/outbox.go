@@ -1,0 +1,252 @@
+// Package outbox tells a service about users: of first logins, of changes and of erasures.
+//
+// What must be told is part of the transaction that changes the user, and stays in the store until the service has
+// answered 2xx: a crash loses nothing, and repeats at most what was on its way, with the same id. Of one user the
+// service is told in order, one event after the other; of several users at once. A request is signed as Standard
+// Webhooks (https://www.standardwebhooks.com) prescribes.
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn"
+	"wxgate/lograte"
+	"wxgate/storage"
+	"wxgate/upstream"
+)
+
+// Store is what an Outbox needs from storage; package storage documents each method.
+type Store interface {
+	RecordEvents(on bool)
+	News() <-chan int64
+	NextEvent(ctx context.Context, userID int64) (storage.Event, storage.User, error)
+	EventTold(ctx context.Context, userID int64, eventID string) error
+	UsersToTell(ctx context.Context, after int64, limit int) ([]int64, error)
+	TellAgain(ctx context.Context, after int64, limit int) ([]int64, error)
+}
+
+var (
+	_ Store           = (*storage.Store)(nil)
+	_ authn.Announcer = (*Outbox)(nil)
+)
+
+const (
+	concurrent      = 16              // deliveries at a time
+	attemptTimeout  = 5 * time.Second // of one request
+	eventsPerFlight = 4               // of one user, before others have their turn
+	firstPause      = time.Second     // before what failed is told again; twice as long each time
+	longestPause    = time.Minute     // between two rounds, also when nothing failed
+	usersPerRead    = 500             // of a round
+)
+
+// Outbox delivers the events of a store. It is safe for concurrent use.
+type Outbox struct {
+	store   Store
+	log     *lograte.Log
+	now     func() time.Time
+	metrics *metrics
+	service atomic.Pointer[service] // nil: nobody is told
+	changed chan struct{}           // the service was configured
+	slots   chan struct{}           // taken by deliveries
+
+	ctx     context.Context // ends with Stop
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	flights map[int64]*flight // by user
+}
+
+// service is who is told, and how.
+type service struct {
+	upstream *upstream.Upstream
+	path     string
+	key      []byte
+	wait     bool
+}
+
+// flight is the delivery of the events of one user.
+type flight struct {
+	done chan struct{} // closed when err is final
+	err  error
+}
+
+// New returns an Outbox that tells nobody until Configure. Stop it before the store is closed, and Wait for it then.
+func New(store Store, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Outbox {
+	ctx, stop := context.WithCancel(context.Background())
+	o := &Outbox{
+		store: store, log: lograte.New(log, now), now: now, metrics: newMetrics(reg),
+		changed: make(chan struct{}, 1), slots: make(chan struct{}, concurrent),
+		ctx: ctx, stop: stop, flights: make(map[int64]*flight),
+	}
+	o.running.Go(o.run)
+	return o
+}
+
+// Configure names the service that is told from now on, which upstreams has. cfg is valid. Without one nobody is told,
+// and what was recorded waits.
+func (o *Outbox) Configure(cfg authn.OnUserConfig, upstreams map[string]*upstream.Upstream) error {
+	if cfg.Upstream == "" {
+		o.store.RecordEvents(false)
+		o.service.Store(nil)
+		return nil
+	}
+	key, err := cfg.Key()
+	if err != nil {
+		return fmt.Errorf("authn.on_user.secret: %w", err)
+	}
+	o.service.Store(&service{upstreams[cfg.Upstream], cfg.Path, key, cfg.Wait})
+	o.store.RecordEvents(true)
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Stop ends deliveries; what was not told stays in the store.
+func (o *Outbox) Stop() { o.stop() }
+
+// Wait waits until all that Stop ended is over. A read of a store that was handed to a successor ends when the store is
+// closed.
+func (o *Outbox) Wait() { o.running.Wait() }
+
+// Waits reports whether a first login waits until the service has accepted the user.
+func (o *Outbox) Waits() bool {
+	s := o.service.Load()
+	return s != nil && s.wait
+}
+
+// Tell delivers everything that waits about a user and returns nil once the service has accepted it. The delivery does
+// not end with ctx.
+func (o *Outbox) Tell(ctx context.Context, userID int64) error {
+	for {
+		f, ours := o.fly(userID)
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", authn.ErrUserService, ctx.Err())
+		}
+		if ours || f.err != nil {
+			return f.err
+		}
+		// That of somebody else may have ended just before our event was recorded.
+	}
+}
+
+// fly returns the delivery of a user's events that is under way, or begins one; ours means that it has just begun.
+func (o *Outbox) fly(userID int64) (f *flight, ours bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if f = o.flights[userID]; f != nil {
+		return f, false
+	}
+	f = &flight{done: make(chan struct{})}
+	o.flights[userID] = f
+	o.running.Go(func() {
+		f.err = errStopped // should the delivery panic
+		defer close(f.done)
+		defer o.land(userID)
+		f.err = o.deliver(userID)
+	})
+	return f, true
+}
+
+func (o *Outbox) land(userID int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.flights, userID)
+}
+
+var errStopped = fmt.Errorf("%w: the gateway stops", authn.ErrUserService)
+
+// deliver tells the service what waits about a user, in order, until something is not accepted.
+func (o *Outbox) deliver(userID int64) error {
+	select {
+	case o.slots <- struct{}{}:
+		defer func() { <-o.slots }()
+	case <-o.ctx.Done():
+		return errStopped
+	}
+	for range eventsPerFlight {
+		event, user, err := o.store.NextEvent(o.ctx, userID)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := o.attempt(event, user); err != nil {
+			return err
+		}
+		if err := o.store.EventTold(o.ctx, userID, event.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt sends one event, and counts and logs how it went.
+func (o *Outbox) attempt(event storage.Event, user storage.User) error {
+	s := o.service.Load()
+	if s == nil {
+		return fmt.Errorf("%w: authn.on_user names no service", authn.ErrUserService)
+	}
+	ctx, cancel := context.WithTimeout(o.ctx, attemptTimeout)
+	defer cancel()
+	err := s.send(ctx, event, user, o.now())
+	if err == nil {
+		o.metrics.told.Inc()
+		return nil
+	}
+	kind := lograte.Kind{Message: "the service did not accept a user, and will be told again", Reason: "refused"}
+	if unreachable(err) {
+		kind.Reason = "unavailable"
+		o.metrics.unavailable.Inc()
+	} else {
+		o.metrics.refused.Inc()
+	}
+	o.log.Warn(kind, "user", user.ID, "event", string(event.Type), "error", err)
+	return err
+}
+
+// TellAgain records events for up to limit users with ids above after, and delivers them. An error is that of a service
+// that does not answer; the events stay and are delivered later.
+func (o *Outbox) TellAgain(ctx context.Context, after int64, limit int) (authn.ToldAgain, error) {
+	result := authn.ToldAgain{Refused: []int64{}}
+	if o.service.Load() == nil {
+		return result, fmt.Errorf("%w: authn.on_user names no service", authn.ErrInvalidRequest)
+	}
+	ids, err := o.store.TellAgain(ctx, after, limit)
+	if err != nil {
+		return result, err
+	}
+	told := make([]error, len(ids))
+	var telling sync.WaitGroup
+	for i, id := range ids {
+		telling.Go(func() { told[i] = o.Tell(ctx, id) })
+	}
+	telling.Wait()
+	for i, err := range told {
+		switch {
+		case err == nil:
+			result.Told++
+		case unreachable(err):
+			return result, err
+		default:
+			result.Refused = append(result.Refused, ids[i])
+		}
+	}
+	if len(ids) == limit {
+		result.Next = &ids[len(ids)-1]
+	}
+	return result, nil
+}

@@ -1,0 +1,225 @@
+package outbox
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn"
+	"wxgate/secret"
+	"wxgate/storage"
+	"wxgate/storage/badger"
+	"wxgate/upstream"
+)
+
+// TestTheSignatureIsThatOfStandardWebhooks is the example of the reference libraries.
+func TestTheSignatureIsThatOfStandardWebhooks(t *testing.T) {
+	t.Parallel()
+	cfg := authn.OnUserConfig{Secret: secret.Text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")}
+	key, err := cfg.Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+	if got := sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// rig is an outbox between a store on disk and a service on loopback.
+type rig struct {
+	*Outbox
+	t       *testing.T
+	store   *storage.Store
+	service *httptest.Server
+	answer  atomic.Pointer[http.HandlerFunc]
+	mu      sync.Mutex
+	keys    map[string]int // how often each event came
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, keys: map[string]int{}}
+	cfg := storage.DefaultConfig()
+	cfg.Badger.Dir = t.TempDir()
+	reg, log := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
+	opened, err := badger.Open(cfg, reg, log, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.store = opened.Store
+	t.Cleanup(func() { r.Stop(); _ = opened.Close(); r.Wait() })
+	r.service = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		r.mu.Lock()
+		r.keys[req.Header.Get("Webhook-Id")]++
+		r.mu.Unlock()
+		if answer := r.answer.Load(); answer != nil {
+			(*answer)(w, req)
+		}
+	}))
+	t.Cleanup(r.service.Close)
+	services := upstream.DefaultConfig()
+	services = services.WithDials(upstream.DefaultDials)
+	services.Targets = []upstream.Target{{URL: r.service.URL, Weight: 1}}
+	up, err := upstream.New("people", services, upstream.NewMetrics(reg), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(up.Close)
+	r.Outbox = New(r.store, reg, log, time.Now)
+	secretText := secret.Text("whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	if err := r.Configure(authn.OnUserConfig{Upstream: "people", Path: "/users", Secret: secretText, Wait: true}, map[string]*upstream.Upstream{"people": up}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *rig) answers(serve http.HandlerFunc) { r.answer.Store(&serve) }
+
+func (r *rig) login(openID string) int64 {
+	r.t.Helper()
+	in, err := r.store.Login(r.t.Context(), storage.Login{AppID: "wx1", OpenID: openID})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return in.User.ID
+}
+
+// TestManyWhoWaitForOneUserCauseOneCall lets 50 logins of one person wait at once.
+func TestManyWhoWaitForOneUserCauseOneCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	release := make(chan struct{})
+	r.answers(func(http.ResponseWriter, *http.Request) { <-release })
+	id := r.login("oABC")
+	results := make(chan error, 50)
+	for range 50 {
+		go func() { results <- r.Tell(t.Context(), id) }()
+	}
+	close(release)
+	for range 50 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	for key, times := range r.keys {
+		if times != 1 {
+			t.Errorf("%s came %d times, want once", key, times)
+		}
+	}
+}
+
+// TestWhoDoesNotWaitAnyLongerDoesNotEndTheCall leaves while the service is thinking.
+func TestWhoDoesNotWaitAnyLongerDoesNotEndTheCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	r.answers(func(http.ResponseWriter, *http.Request) { arrived <- struct{}{}; <-release })
+	id := r.login("oABC")
+	<-arrived
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Tell(ctx, id); !errors.Is(err, authn.ErrUserService) {
+		t.Errorf("got %v, want ErrUserService", err)
+	}
+	close(release)
+	if err := r.Tell(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	if untold, err := r.store.Untold(t.Context(), id); untold || err != nil {
+		t.Errorf("untold is %v, %v", untold, err)
+	}
+}
+
+// TestEveryAnswerButA2xxIsNoAcceptance goes through what services answer.
+func TestEveryAnswerButA2xxIsNoAcceptance(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i, status := range []int{200, 201, 204, 301, 400, 401, 404, 409, 422, 429, 500, 503} {
+		r.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		id := r.login(fmt.Sprint("o", i))
+		err := r.Tell(t.Context(), id)
+		if accepted := status < 300; accepted != (err == nil) || err != nil && !errors.Is(err, authn.ErrUserService) {
+			t.Errorf("after %d: %v", status, err)
+		}
+		if err != nil && unreachable(err) != strings.Contains(" 401 404 429 503 ", fmt.Sprintf(" %d ", status)) {
+			t.Errorf("%d is taken for a service that does not answer: %v", status, unreachable(err))
+		}
+	}
+}
+
+// TestARoundStopsAtAServiceThatDoesNotAnswer has 2000 users with events and a service that is down: it is not asked 2000
+// times, and told of all of them once it is back.
+func TestARoundStopsAtAServiceThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var asked atomic.Int64
+	r.answers(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	r.store.RecordEvents(false) // so that no news come
+	for i := range 2000 {
+		r.login(fmt.Sprint("o", i))
+	}
+	for after := int64(0); after < 2000; after += 200 {
+		if _, err := r.store.TellAgain(t.Context(), after, 200); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !r.round() {
+		t.Error("nothing is left after a round at a service that is down")
+	}
+	if n := asked.Load(); n == 0 || n > 6*concurrent {
+		t.Errorf("the service was asked %d times, want some and few", n)
+	}
+	r.answers(func(http.ResponseWriter, *http.Request) {})
+	for r.round() {
+		if t.Context().Err() != nil {
+			t.Fatal("the service is back, and something is left for ever")
+		}
+	}
+	if ids, err := r.store.UsersToTell(t.Context(), 0, 10); len(ids) > 0 || err != nil {
+		t.Errorf("%v, %v are left", ids, err)
+	}
+}
+
+// TestOneRefusedUserHoldsUpNobody refuses one of 100.
+func TestOneRefusedUserHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var refused string
+	first := r.login("oFirst")
+	if err := r.Tell(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		r.login(fmt.Sprint("o", i))
+	}
+	event, _, err := r.store.NextEvent(t.Context(), 50)
+	if err == nil {
+		refused = event.ID
+	}
+	r.answers(func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Webhook-Id") == refused {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+		}
+	})
+	result, err := r.TellAgain(t.Context(), 0, 200)
+	if err != nil || result.Told+len(result.Refused) != 101 || result.Next != nil {
+		t.Errorf("got %+v, %v", result, err)
+	}
+}

@@ -1,0 +1,179 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+)
+
+// EventType is what happened to a user.
+type EventType string
+
+// The types of an Event.
+const (
+	EventCreated EventType = "user.created" // the first login
+	EventUpdated EventType = "user.updated" // profile, phone number or unionid changed, or the service is told again
+	EventErased  EventType = "user.erased"  // only the id is left
+)
+
+// Event is something that a service must still be told about a user. It holds nothing personal: whoever delivers it
+// reads the user as they are then.
+type Event struct {
+	ID   string    `json:"id"` // random; the same at every attempt to deliver it
+	Type EventType `json:"type"`
+	At   time.Time `json:"at"`
+}
+
+// maxEvents is how many events of a user wait at most: one that may be on its way, and one for all that came later.
+const maxEvents = 2
+
+// RecordEvents turns recording what happens to users on or off. The events are part of the transaction that changes
+// the user, so none is lost and none is invented. They stay until EventTold.
+func (s *Store) RecordEvents(on bool) { s.recording.Store(on) }
+
+// News receives the ids of users with new events. When nobody receives, ids are left out; UsersToTell has them all.
+func (s *Store) News() <-chan int64 { return s.news }
+
+// NextEvent returns the event that a service must be told next about a user, and the user, or ErrNotFound if it knows
+// everything. Of an erased user only the ID is set.
+func (s *Store) NextEvent(ctx context.Context, userID int64) (Event, User, error) {
+	type next struct {
+		event Event
+		user  User
+	}
+	found, err := read(ctx, s, opNextEvent, func(r Reader) (next, error) {
+		waiting, err := r.Events(userID)
+		if err != nil {
+			return next{}, err
+		}
+		user, err := r.User(userID)
+		if errors.Is(err, ErrNotFound) {
+			user, err = User{ID: userID}, nil
+		}
+		return next{waiting[0], user}, err
+	}, userID)
+	return found.event, found.user, err
+}
+
+// EventTold notes that the service has accepted an event.
+func (s *Store) EventTold(ctx context.Context, userID int64, eventID string) error {
+	_, err := write(ctx, s, opEventTold, func(w Writer) (struct{}, error) {
+		waiting, err := w.Events(userID)
+		if errors.Is(err, ErrNotFound) || err == nil && waiting[0].ID != eventID {
+			return struct{}{}, nil // it was told twice, or the user was erased meanwhile
+		}
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, w.PutEvents(userID, waiting[1:])
+	}, userID)
+	return err
+}
+
+// UsersToTell returns up to limit ids above after of users with events, in order.
+func (s *Store) UsersToTell(ctx context.Context, after int64, limit int) ([]int64, error) {
+	return read(ctx, s, opUsersToTell, func(r Reader) ([]int64, error) { return r.UsersWithEvents(max(0, after), limit) })
+}
+
+// TellAgain records an EventUpdated for up to limit users with ids above after, and returns their ids.
+func (s *Store) TellAgain(ctx context.Context, after int64, limit int) ([]int64, error) {
+	return write(ctx, s, opTellAgain, func(w Writer) (ids []int64, err error) {
+		users, err := w.Users(max(0, after), limit)
+		for _, u := range users {
+			if err == nil {
+				err = addEvent(w, u.ID, EventUpdated)
+			}
+			ids = append(ids, u.ID)
+		}
+		return ids, err
+	})
+}
+
+// Untold reports whether a service must still be told about the first login of a user.
+func (s *Store) Untold(ctx context.Context, userID int64) (bool, error) {
+	return read(ctx, s, opUntold, func(r Reader) (bool, error) { return untold(r, userID) }, userID)
+}
+
+func untold(r Reader, userID int64) (bool, error) {
+	waiting, err := r.Events(userID)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && waiting[0].Type == EventCreated, err
+}
+
+// addEvent lets an event wait behind the one that may be on its way, in the place of any other. An erasure is all that
+// is left to tell.
+func addEvent(w Writer, userID int64, what EventType) error {
+	waiting, err := w.Events(userID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if what == EventErased {
+		waiting = nil
+	}
+	event := Event{ID: "evt_" + rand.Text(), Type: what, At: Stamp(w.Now())}
+	return w.PutEvents(userID, append(waiting[:min(len(waiting), maxEvents-1)], event))
+}
+
+// recorder is a Writer that records what happens to users as events.
+type recorder struct {
+	Writer
+
+	users []int64 // with new events
+}
+
+// AddUser records the first login of a user. An imported one is known to the service.
+func (r *recorder) AddUser(u User) error {
+	if err := r.Writer.AddUser(u); err != nil || !u.Native {
+		return err
+	}
+	return r.record(u.ID, EventCreated)
+}
+
+// PutUser records a change of what a service is told.
+func (r *recorder) PutUser(old, changed User) error {
+	if err := r.Writer.PutUser(old, changed); err != nil {
+		return err
+	}
+	same := old.Nickname == changed.Nickname && old.Avatar == changed.Avatar && old.Bio == changed.Bio && old.UnionID == changed.UnionID
+	if same || len(r.users) > 0 { // a user who was just added is told about as a whole
+		return nil
+	}
+	return r.record(changed.ID, EventUpdated)
+}
+
+// EraseUser records an erasure.
+func (r *recorder) EraseUser(u User) error {
+	if err := r.Writer.EraseUser(u); err != nil {
+		return err
+	}
+	return r.record(u.ID, EventErased)
+}
+
+func (r *recorder) record(userID int64, what EventType) error {
+	r.users = append(r.users, userID)
+	return addEvent(r.Writer, userID, what)
+}
+
+// phoneChanged records that a user gave a phone number, where events are recorded.
+func phoneChanged(w Writer, userID int64) error {
+	if r, records := w.(*recorder); records {
+		return r.record(userID, EventUpdated)
+	}
+	return nil
+}
+
+// announce offers the users of new events to whoever receives News.
+func (s *Store) announce(r *recorder) {
+	if r == nil {
+		return
+	}
+	for _, id := range r.users {
+		select {
+		case s.news <- id:
+		default:
+		}
+	}
+}
