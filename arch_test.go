@@ -44,7 +44,7 @@ func importTree() map[string][]string {
 		"authn/token":               {"input", "secret"},
 		"authn/wechat":              {"secret", "input"},
 		"authn/wechat/sandbox":      {"authn/wechat", "secret"},
-		"upstream":                  {"breaker", "message", "upstream/http1", "input"},
+		"upstream":                  {"breaker", "message", "socket", "upstream/http1", "input"},
 		"upstream/http1":            {"message", "socket", "input"},
 		"upstream/upstreamtest":     {"message"},
 		"storage":                   {"input", "secret"},

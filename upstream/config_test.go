@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
 	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"

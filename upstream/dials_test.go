@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
 	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"

@@ -146,7 +146,7 @@ func (t *target) newEndpoint(address string, cfg Config, sec *http1.Security) *e
 		target: t, address: address, seed: seedOf(address),
 		pool: http1.NewPool(t.origin, address, cfg.connections(sec), http1.Owner{
 			Wait: t.up.queue.wait, Permits: t.up.queue.permits, Dialed: t.up.metrics.dialed,
-			Undrained: t.markUndrained, Now: t.up.deps.now,
+			Undrained: t.markUndrained, Cohort: &t.up.cohort, Now: t.up.deps.now,
 		}),
 	}
 	e.usage = e.pool.Usage

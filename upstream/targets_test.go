@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
 	"wxgate/breaker"
 	"wxgate/message"
 	"wxgate/upstream"

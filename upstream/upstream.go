@@ -23,6 +23,7 @@ import (
 
 	"wxgate/breaker"
 	"wxgate/message"
+	"wxgate/socket"
 	"wxgate/upstream/http1"
 )
 
@@ -40,6 +41,7 @@ type Upstream struct {
 	breaker    breaker.Breaker
 	undrained  atomic.Bool // content that the service did not read was taken for a request
 	roundTrips sync.Pool   // of *roundTrip
+	cohort     socket.Cohort
 
 	ejecting sync.Mutex // one ejection at a time, so that the last endpoint stays
 	mu       sync.Mutex // guards what follows, and storing cluster

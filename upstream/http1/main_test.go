@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wxgate/message"
+	"wxgate/socket"
 	"wxgate/upstream/http1"
 	"wxgate/upstream/upstreamtest"
 )
@@ -39,7 +40,7 @@ func newClient(t testing.TB, url string, change ...func(*http1.Config)) *client 
 	cfg.Security, _ = http1.TLS{}.Load()
 	c := &client{origin: origin}
 	c.Pool = http1.NewPool(origin, origin.Address, cfg, http1.Owner{
-		Wait: waitForSlot, Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Now: time.Now,
+		Wait: waitForSlot, Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Cohort: new(socket.Cohort), Now: time.Now,
 	})
 	t.Cleanup(c.Close)
 	return c

@@ -21,7 +21,6 @@ type Pool struct {
 	dialQueue dialQueue
 	idle      idleConns
 	buffers   buffers
-	cohort    socket.Cohort // of those who send
 }
 
 // Owner is what a pool needs of the upstream that it belongs to.
@@ -37,6 +36,8 @@ type Owner struct {
 	// Undrained is called when the service has sent something that answers no request on a connection that carried
 	// content.
 	Undrained func()
+	// Cohort is that of all who send requests to the service.
+	Cohort *socket.Cohort
 	// Now is the time for connections that are watched; their deadlines are real.
 	Now func() time.Time
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wxgate/message"
+	"wxgate/socket"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -153,7 +154,7 @@ func newPool(t *testing.T, url string) (*Pool, Origin) {
 			slots <- struct{}{}
 			return nil
 		},
-		Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Now: time.Now,
+		Permits: func() chan struct{} { return nil }, Dialed: func(string) {}, Undrained: func() {}, Cohort: new(socket.Cohort), Now: time.Now,
 	})
 	t.Cleanup(p.Close)
 	return p, o

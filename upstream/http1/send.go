@@ -55,7 +55,7 @@ func (c *conn) looksFirst(r *Request) bool { return c.raw != nil && c.used && r.
 // exchange sends the request on a kept connection, and reads the beginning of the answer with as few system calls as
 // possible. Nothing may have come on the connection before.
 func (k *call) exchange(r *Request) error {
-	k.pool.cohort.Join()
+	k.pool.owner.Cohort.Join()
 	written, read, err := k.raw.Exchange(r.prefix, k.in.space())
 	k.in.to += read
 	switch {
