@@ -27,6 +27,9 @@ func (checkCommand) Run(w *env) error {
 	for _, o := range config.Openings(cfg) {
 		text += "warning: " + o.String() + "\n"
 	}
+	for _, c := range cfg.Gateway().Covered() {
+		text += "note: " + c.String() + "\n"
+	}
 	_, err = io.WriteString(w.stdout, text)
 	return err
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Storage   storage.Config             `yaml:"storage"`
 	Upstreams map[string]upstream.Config `yaml:"upstreams"`
 	Routes    []gateway.RouteConfig      `yaml:"routes"`
+	Endpoints gateway.EndpointsConfig    `yaml:"endpoints"`
 	Limits    limit.Config               `yaml:"limits"`
 	Log       gateway.LogConfig          `yaml:"log"`
 }
@@ -35,7 +36,7 @@ func DefaultConfig() Config {
 	edge := gateway.DefaultConfig()
 	return Config{
 		Server: edge.Server, WeChat: wechat.DefaultConfig(), Authn: authn.DefaultConfig(), Identity: edge.Identity,
-		Storage: storage.DefaultConfig(), Limits: edge.Limits, Log: edge.Log,
+		Storage: storage.DefaultConfig(), Endpoints: edge.Endpoints, Limits: edge.Limits, Log: edge.Log,
 	}
 }
 
@@ -82,7 +83,7 @@ func (c Config) Reload(next Config) Config {
 // Gateway is what the package gateway works by.
 func (c Config) Gateway() gateway.Config {
 	return gateway.Config{
-		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Limits: c.Limits, Log: c.Log,
+		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Endpoints: c.Endpoints, Limits: c.Limits, Log: c.Log,
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),

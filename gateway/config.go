@@ -16,13 +16,15 @@ import (
 	"wxgate/upstream"
 )
 
-// Config is what gateway.yaml says about the edge: the sections server, routes, identity, limits and log.
+// Config is what gateway.yaml says about the edge: the sections server, routes, identity, endpoints, limits and log.
 type Config struct {
 	Server   ServerConfig
 	Routes   []RouteConfig
 	Identity IdentityConfig
 	Limits   limit.Config
 	Log      LogConfig
+
+	Endpoints EndpointsConfig
 
 	CloudRun          bool        // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
 	FunctionKey       secret.Text // wechat.cloud_function_secret; empty: no signed openid is trusted
@@ -123,8 +125,9 @@ func DefaultConfig() Config {
 			ForwardAuthorization: true,
 			Signed:               signedConfig{TTL: time.Minute},
 		},
-		Limits: limits,
-		Log:    LogConfig{Level: "info", Format: "json", Access: true},
+		Endpoints: defaultEndpoints(),
+		Limits:    limits,
+		Log:       LogConfig{Level: "info", Format: "json", Access: true},
 	}
 }
 
@@ -133,7 +136,7 @@ const maxHeadBytes = 16 << 10
 
 // Validate reports every fault of the sections of this package, and of their combination.
 func (c Config) Validate() input.Faults {
-	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
+	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Endpoints.validate().At("endpoints"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReservedHeaders(c.Identity)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)

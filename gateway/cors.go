@@ -25,7 +25,7 @@ func (r *snapshot) addCORS(to *routeEntry, policy *cors.Policy) {
 // newPreflight answers preflights without a token and without the service, as browsers send them.
 func newPreflight(pattern, host string, policy *cors.Policy) *routeEntry {
 	return &routeEntry{
-		pattern: pattern, methods: []string{http.MethodOptions}, host: host, builtIn: true, priority: priorityNormal, auth: AuthNone,
+		pattern: pattern, methods: []string{http.MethodOptions}, host: host, ours: endpointPreflight, priority: priorityNormal, auth: AuthNone,
 		bodyLimit: endpointBodyLimit, cors: policy,
 		endpoint: func(ex *Exchange) error {
 			ex.response.Status = http.StatusNoContent

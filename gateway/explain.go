@@ -21,7 +21,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/token"
-	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
@@ -98,9 +97,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 // to log.
 func newOfflinePipeline(cfg Config, log io.Writer) (*pipeline, error) {
 	deps := Deps{Log: slog.New(slog.NewJSONHandler(log, nil)), Access: accesslog.New(log, accesslog.JSON), Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
-	if cfg.PushUpstream != "" {
-		deps.Push = new(wechat.Push)
-	}
+	deps.Push = cfg.pushes()
 	return newPipeline(context.Background(), cfg, deps)
 }
 
@@ -151,7 +148,7 @@ func (e *Explanation) checkToken(ex *Exchange) error {
 // refusesToken reports whether a route verifies the token and refuses one with that fault.
 func (r *routeEntry) refusesToken(tokenFault error) bool {
 	switch {
-	case r.builtIn && r.pattern == refreshPath:
+	case r.ours == endpointRefresh:
 		return !errors.Is(tokenFault, token.ErrExpired)
 	case r.auth == AuthRequired, r.auth == AuthOptional:
 		return true

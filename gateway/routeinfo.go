@@ -33,7 +33,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	list := func(host string, m *route.Matcher[*routeEntry]) {
 		seen := map[*routeEntry]bool{}
 		m.Each(func(to *routeEntry) {
-			if !seen[to] && !to.disabled && (host == "" || !to.builtIn) { // endpoints are entered for every host
+			if !seen[to] && !to.disabled && (host == "" || to.ours == "") { // endpoints are entered for every host
 				all = append(all, to.info(r))
 			}
 			seen[to] = true
@@ -54,10 +54,10 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
-	if r.builtIn {
+	if r.ours != "" {
 		info.To = "wxgate"
 	}
-	if r.builtIn && r.pattern == refreshPath {
+	if r.ours == endpointRefresh {
 		info.Auth = AuthRequired
 	}
 	limits := r.extraLimits

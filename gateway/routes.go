@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"wxgate/gateway/answer"
-	"wxgate/gateway/api"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
@@ -47,99 +45,14 @@ func (p *pipeline) chain(authenticate, serve Step) []Step {
 	}
 }
 
-// endpoint is a path that the gateway answers itself.
-type endpoint struct {
-	method   string
-	path     string
-	priority priority
-	auth     AuthMode
-	limit    *limit.Bucket
-	serve    func(*pipeline, *Exchange) error
-}
-
-// refreshPath is where a token is refreshed. The endpoint reads the token itself, because it accepts an expired one.
-const refreshPath = "/api/v1/auth/refresh"
-
-const (
-	decryptPath = "/api/v1/auth/decrypt"
-	phonePath   = "/api/v1/auth/phone"
-)
-
-// disabled reports whether the endpoint has no function under this configuration, so that it answers 404 no_route.
-func (e endpoint) disabled(cfg Config) bool {
-	switch e.path {
-	case "/api/v1/auth/cloud-login":
-		return !cfg.CloudRun && cfg.FunctionKey == ""
-	case "/.well-known/jwks.json":
-		return !cfg.PublicKeys && cfg.Identity.Signed.Header == ""
-	}
-	return false
-}
-
-// extraLimits describes the limits that the endpoint counts itself, beside the one of its route, because it learns late
-// which user it is or whether to count.
-func (e endpoint) extraLimits(cfg Config) []string {
-	decryptFailures := cfg.Limits.DecryptFailures.String() + " for data that cannot be decrypted"
-	switch e.path {
-	case refreshPath:
-		return []string{cfg.Limits.Writes.String()}
-	case decryptPath:
-		return []string{decryptFailures}
-	case phonePath:
-		if cfg.PhoneByDecryption {
-			return []string{phoneLimit().String(), decryptFailures}
-		}
-		return []string{phoneLimit().String()}
-	}
-	if e.priority == priorityLogin {
-		return []string{"and per " + limit.PerOpenID}
-	}
-	return nil
-}
-
-// needsStore reports whether the endpoint uses the store; the others only publish what is in memory.
-func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == http.MethodPost }
-
-// endpoints is the gateway's own API. A configured route overrides one of them only with the same literal path.
-func endpoints(r *snapshot) []endpoint {
-	const get, post, put = http.MethodGet, http.MethodPost, http.MethodPut
-	all := []endpoint{
-		{post, "/api/v1/auth/wx-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).Login)},
-		{post, "/api/v1/auth/wechat-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).Login)},
-		{post, "/api/v1/user/login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).LegacyLogin)},
-		{post, refreshPath, priorityNormal, AuthNone, nil, apiEndpoint((*api.API).Refresh)}, // accepts expired tokens, so it reads them itself
-		{post, "/api/v1/auth/logout", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).Logout)},
-		{post, "/api/v1/auth/cloud-login", priorityLogin, AuthNone, r.logins, apiEndpoint((*api.API).CloudLogin)},
-		{post, decryptPath, priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Decrypt)},
-		{post, phonePath, priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).Phone)},
-		{get, "/api/v1/auth/sessions", priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Sessions)},
-		{http.MethodDelete, "/api/v1/auth/sessions/:id", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).EndSession)},
-		{get, "/.well-known/jwks.json", priorityNormal, AuthNone, nil, apiEndpoint((*api.API).Keys)},
-		{get, "/api/v1/user/profile", priorityNormal, AuthRequired, nil, apiEndpoint((*api.API).Profile)},
-		{put, "/api/v1/user/profile", priorityNormal, AuthRequired, r.writes, apiEndpoint((*api.API).UpdateProfile)},
-		{get, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
-		{http.MethodHead, "/healthz", priorityHealth, AuthNone, nil, (*pipeline).healthz},
-		{get, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz}, // WeChat Cloud Run probes / without a token
-		{http.MethodHead, "/", priorityHealth, AuthNone, nil, (*pipeline).healthz},
-		{http.MethodOptions, "/", priorityHealth, AuthNone, nil, func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}, // HAProxy's httpchk, unless told otherwise
-	}
-	if r.push == nil {
-		return all
-	}
-	return append(all, endpoint{get, push.Path, priorityNormal, AuthNone, nil, (*pipeline).echoPush}, endpoint{post, push.Path, priorityNormal, AuthNone, nil, (*pipeline).receivePush})
-}
-
-// endpointBodyLimit is the largest request body of an endpoint; encryptedData of WeChat is far smaller.
-const endpointBodyLimit = 64 << 10
-
 // routeEntry is how a matched request is handled: a configured route or an endpoint.
 type routeEntry struct {
-	pattern      string   // the label of metrics and logs: host and path
-	methods      []string // empty: all
-	host         string   // empty: any
-	builtIn      bool     // an endpoint of the gateway's own API
-	disabled     bool     // it has no function under this configuration
-	priority     priority // under overload
+	pattern      string       // the label of metrics and logs: host and path
+	methods      []string     // empty: all
+	host         string       // empty: any
+	ours         endpointName // which of the gateway's own endpoints; "": a configured route
+	disabled     bool         // it has no function under this configuration
+	priority     priority     // under overload
 	auth         AuthMode
 	bodyLimit    int64
 	allowGetBody bool // GET and HEAD may have content
@@ -225,10 +138,10 @@ func (r *routeEntry) stricterThan(other *routeEntry) bool {
 func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e endpoint, r *snapshot) error {
 	pattern, err := route.ParsePattern(e.path)
 	if err != nil {
-		return fmt.Errorf("endpoint %s: %w", e.path, err)
+		return fmt.Errorf("endpoints.%s: %w", e.name, err)
 	}
 	made := &routeEntry{
-		pattern: e.path, methods: []string{e.method}, builtIn: true, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
+		pattern: e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
 		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(),
 	}
 	r.addCORS(made, r.cors)
@@ -320,48 +233,6 @@ func (g *Gateway) serve(ex *Exchange) error {
 		}
 	}
 	return ex.route.endpoint(ex)
-}
-
-// healthz answers GET /healthz and GET /: the process is alive. It reveals nothing else.
-func (p *pipeline) healthz(ex *Exchange) error {
-	healthy, err := answer.Success("success", map[string]string{"status": "ok"}, p.deps.Now())
-	if err != nil {
-		return err
-	}
-	healthy.Fill(&ex.response)
-	return nil
-}
-
-// echoPush answers GET /wechat/push, with which WeChat verifies the address.
-func (p *pipeline) echoPush(ex *Exchange) error {
-	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	echo, err := p.pushes.Echo(ex.snapshot.push, query)
-	if err != nil {
-		return err
-	}
-	respondText(ex, echo)
-	return nil
-}
-
-// receivePush answers POST /wechat/push. WeChat gets "success" once the service has the message, and sends it again
-// otherwise.
-func (p *pipeline) receivePush(ex *Exchange) error {
-	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)
-	if err != nil {
-		return err
-	}
-	ex.hold.Close() // WeChat sends for all users, from a few addresses
-	if err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[ex.snapshot.cfg.PushUpstream], ex.id); err != nil {
-		return err
-	}
-	respondText(ex, "success")
-	return nil
-}
-
-func respondText(ex *Exchange, text string) {
-	ex.response.Fields.Add("Content-Type", "text/plain; charset=utf-8")
-	ex.response.Body = append(ex.response.Body, text...)
 }
 
 // newRewriting is how a route rewrites the path; nil: not at all.

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
+	"wxgate/authn/wechat"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -12,7 +14,7 @@ import (
 // Warnings reports routes that override an endpoint of the gateway: that is how a team keeps its own endpoint, and how
 // logins break by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
-	ours := endpoints(&snapshot{cfg: c})
+	ours := endpoints(&snapshot{cfg: c, push: c.pushes()})
 	for i, r := range c.Routes {
 		to := r.Upstream
 		if to == "" {
@@ -26,6 +28,59 @@ func (c Config) Warnings() (f input.Faults) {
 		}
 	}
 	return f
+}
+
+// Covered is a configured route that would match requests for endpoints, if the gateway did not answer these itself.
+type Covered struct {
+	Route     int      // index in routes
+	Path      string   // its host and path
+	Endpoints []string // method and path of each
+}
+
+func (c Covered) String() string {
+	return fmt.Sprintf("routes[%d] (%s) does not get what wxgate answers itself: %s; endpoints moves them, or switches them off",
+		c.Route, c.Path, strings.Join(c.Endpoints, ", "))
+}
+
+// Covered finds the routes below which endpoints lie. Routes of the very path of an endpoint are those of Warnings. c must
+// be valid.
+func (c Config) Covered() (all []Covered) {
+	var routes route.Table[int]
+	for i, r := range c.Routes {
+		pattern, _ := route.ParsePattern(r.Path)
+		host, _ := route.ParseHost(r.Host)
+		for _, method := range route.MethodsOrAny(r.Methods) {
+			routes.Of(host).Add(pattern, method, i)
+		}
+	}
+	covered := map[int][]string{}
+	for _, e := range endpoints(&snapshot{cfg: c, push: c.pushes()}) {
+		if e.disabled(c) || e.method == http.MethodHead || e.method == http.MethodOptions {
+			continue
+		}
+		pattern, _ := route.ParsePattern(e.path)
+		at, _ := route.ParseRequestTarget([]byte(strings.ReplaceAll(e.path, ":", "")), nil)
+		for _, host := range routes.Names() {
+			i, found := routes.Of(host).Find(e.method, at.Folded)
+			if line := e.method + " " + e.path; found && !routes.SpelledOut(host, pattern, e.method) && !slices.Contains(covered[i], line) {
+				covered[i] = append(covered[i], line)
+			}
+		}
+	}
+	for i, r := range c.Routes {
+		if len(covered[i]) > 0 {
+			all = append(all, Covered{Route: i, Path: r.label(), Endpoints: covered[i]})
+		}
+	}
+	return all
+}
+
+// pushes is what a snapshot has of message push when only its paths are looked at; nil: it is off.
+func (c Config) pushes() *wechat.Push {
+	if c.PushUpstream == "" {
+		return nil
+	}
+	return new(wechat.Push)
 }
 
 // Opening is an open route that covers protected routes of the same service: a request that the service, but no route,

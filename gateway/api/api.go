@@ -92,7 +92,7 @@ func send(c *fiber.Ctx, a answer.Answer) {
 	c.Response().SetBodyRaw(a.Body)
 }
 
-// readJSON decodes the JSON body of a request into v. Unknown fields are ignored: clients of all versions send them.
+// readJSON decodes the body of a request into v. Unknown fields are ignored: clients of all versions send them.
 func readJSON(c *fiber.Ctx, v any) error {
 	body, err := readBody(c)
 	if err != nil {
@@ -101,19 +101,24 @@ func readJSON(c *fiber.Ctx, v any) error {
 	return decodeJSON(body, v)
 }
 
-// readBody reads the whole body, which must be JSON according to its Content-Type, if it has one.
+// readBody reads the whole body as JSON: what its Content-Type says is a form becomes an object. Request wrappers write
+// "json" for the media type of JSON, too.
 func readBody(c *fiber.Ctx) ([]byte, error) {
-	if contentType := c.Get(fiber.HeaderContentType); contentType != "" {
-		mediaType, _, err := mime.ParseMediaType(contentType)
-		if err != nil || mediaType != "application/json" {
-			return nil, fmt.Errorf("%w: the content type is not application/json", answer.ErrInvalidRequest)
-		}
+	contentType := c.Get(fiber.HeaderContentType)
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	form := mediaType == fiber.MIMEApplicationForm
+	if contentType != "" && (err != nil || !form && mediaType != fiber.MIMEApplicationJSON && mediaType != "json") {
+		return nil, fmt.Errorf("%w: the content type is neither application/json nor application/x-www-form-urlencoded", answer.ErrInvalidRequest)
 	}
-	body := callOf(c).Body
-	if body == nil {
+	stream := callOf(c).Body
+	if stream == nil {
 		return nil, fmt.Errorf("%w: there is no body", answer.ErrInvalidRequest)
 	}
-	return io.ReadAll(body)
+	body, err := io.ReadAll(stream)
+	if err == nil && form {
+		return formJSON(body)
+	}
+	return body, err
 }
 
 func decodeJSON(body []byte, v any) error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -13,15 +14,45 @@ import (
 	"wxgate/storage"
 )
 
-// loginRequest is the body of wx-login. Both spellings of the profile fields are in use: those of wx.getUserProfile and
-// plain ones.
+// loginRequest is the body of a login. The code has the name that wx.login gives it, or that of WeChat's own API; the
+// profile stands beside it, or within userInfo, where clients put the result of wx.getUserProfile.
 type loginRequest struct {
-	Code      string        `json:"code"`
+	Code   string        `json:"code"`
+	JSCode lenientString `json:"js_code"`
+	profile
+	UserInfo userInfo `json:"userInfo"`
+}
+
+// profile is a profile in both spellings that are in use: that of wx.getUserProfile and a plain one.
+type profile struct {
 	CamelName lenientString `json:"nickName"`
 	Nickname  lenientString `json:"nickname"`
 	AvatarURL lenientString `json:"avatarUrl"`
 	Avatar    lenientString `json:"avatar"`
 }
+
+// userInfo is the userInfo of WeChat, or the whole result that it was part of.
+type userInfo struct {
+	profile
+	Within struct{ profile } `json:"userInfo"`
+}
+
+// UnmarshalJSON reads an object, or the text of one, which is what wx.request makes of it in a form. It never fails.
+func (u *userInfo) UnmarshalJSON(text []byte) error {
+	var quoted string
+	if json.Unmarshal(text, &quoted) == nil {
+		text = []byte(quoted)
+	}
+	type fields userInfo
+	var read fields
+	if json.Unmarshal(text, &read) == nil {
+		*u = userInfo(read)
+	}
+	return nil
+}
+
+// code is the code of the login, under either name.
+func (r loginRequest) code() string { return cmp.Or(r.Code, string(r.JSCode)) }
 
 // lenientString is an optional string next to a code. A value of another type is ignored rather than a reason to refuse
 // the code.
@@ -36,12 +67,9 @@ func (a *lenientString) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// firstNonEmpty is the first of two strings that is not empty; nil: both are.
-func firstNonEmpty(a, b lenientString) *string {
-	s := string(a)
-	if s == "" {
-		s = string(b)
-	}
+// firstNonEmpty is the first of the strings that is not empty; nil: all are.
+func firstNonEmpty(of ...lenientString) *string {
+	s := string(cmp.Or(of...))
 	if s == "" {
 		return nil
 	}
@@ -50,13 +78,14 @@ func firstNonEmpty(a, b lenientString) *string {
 
 // newLogin converts the request for authn; its strings are copies.
 func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
+	info, within := r.UserInfo, r.UserInfo.Within
 	return authn.Login{
 		Admit:    callOf(c).Limits.Login,
 		AppID:    header.One(callOf(c).Fields, headerAppID),
-		Code:     r.Code,
+		Code:     r.code(),
 		Device:   deviceFromUserAgent(c.Get(fiber.HeaderUserAgent)),
-		Nickname: firstNonEmpty(r.CamelName, r.Nickname),
-		Avatar:   firstNonEmpty(r.AvatarURL, r.Avatar),
+		Nickname: firstNonEmpty(r.CamelName, r.Nickname, info.CamelName, info.Nickname, within.CamelName, within.Nickname),
+		Avatar:   firstNonEmpty(r.AvatarURL, r.Avatar, info.AvatarURL, info.Avatar, within.AvatarURL, within.Avatar),
 	}
 }
 
@@ -117,13 +146,11 @@ type legacyLoginAnswer struct {
 
 // LegacyLogin answers POST /api/v1/user/login; skey is an access token.
 func (a *API) LegacyLogin(c *fiber.Ctx) error {
-	var body struct {
-		Code string `json:"js_code"`
-	}
-	if err := readJSON(c, &body); err != nil {
+	var body loginRequest
+	if err := readLogin(c, &body); err != nil {
 		return err
 	}
-	grant, err := a.auth.Login(c.UserContext(), a.newLogin(c, loginRequest{Code: body.Code}))
+	grant, err := a.auth.Login(c.UserContext(), a.newLogin(c, body))
 	if err != nil {
 		return err
 	}

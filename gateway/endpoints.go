@@ -1,0 +1,281 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
+	"wxgate/gateway/api"
+	"wxgate/gateway/limit"
+	"wxgate/gateway/push"
+	"wxgate/gateway/route"
+	"wxgate/input"
+)
+
+// endpointName is a key of the section endpoints.
+type endpointName string
+
+// The endpoints of the gateway. The last two have no key: health checks stay where load balancers look for them, and
+// preflights are those of any path.
+const (
+	endpointLogin      endpointName = "login"
+	endpointLoginSkey  endpointName = "login_skey"
+	endpointCloudLogin endpointName = "cloud_login"
+	endpointRefresh    endpointName = "refresh"
+	endpointLogout     endpointName = "logout"
+	endpointPhone      endpointName = "phone"
+	endpointDecrypt    endpointName = "decrypt"
+	endpointSessions   endpointName = "sessions"
+	endpointProfile    endpointName = "profile"
+	endpointPush       endpointName = "push"
+	endpointJWKS       endpointName = "jwks"
+	endpointHealth     endpointName = "health"
+	endpointPreflight  endpointName = "preflight" // of server.cors
+)
+
+// EndpointsConfig is the section endpoints: the paths of each of the gateway's own endpoints.
+type EndpointsConfig struct {
+	Login      Paths `yaml:"login"`
+	LoginSkey  Paths `yaml:"login_skey"` // of the dialect that answers {statusCode, message, data: {skey, user_id}}
+	CloudLogin Paths `yaml:"cloud_login"`
+	Refresh    Paths `yaml:"refresh"`
+	Logout     Paths `yaml:"logout"`
+	Phone      Paths `yaml:"phone"`
+	Decrypt    Paths `yaml:"decrypt"`
+	Sessions   Paths `yaml:"sessions"` // the list; below it is a path for each session
+	Profile    Paths `yaml:"profile"`
+	Push       Paths `yaml:"push"` // where WeChat pushes messages to
+	JWKS       Paths `yaml:"jwks"`
+}
+
+// defaultEndpoints is where the endpoints are unless the file says otherwise.
+func defaultEndpoints() EndpointsConfig {
+	return EndpointsConfig{
+		Login: Paths{"/api/v1/auth/wx-login", "/api/v1/auth/wechat-login"}, LoginSkey: Paths{"/api/v1/user/login"},
+		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
+		Phone: Paths{"/api/v1/auth/phone"}, Decrypt: Paths{"/api/v1/auth/decrypt"}, Sessions: Paths{"/api/v1/auth/sessions"},
+		Profile: Paths{"/api/v1/user/profile"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
+	}
+}
+
+// Paths are the literal paths of an endpoint; none: it is off.
+type Paths []string
+
+// off is the text of an endpoint that has no path.
+const off = "off"
+
+// UnmarshalText reads the short form: one path, or off. Validate judges the path.
+func (p *Paths) UnmarshalText(text []byte) error {
+	*p = Paths{string(text)}
+	if string(text) == off {
+		*p = Paths{}
+	}
+	return nil
+}
+
+// Wanted names what an endpoint takes.
+func (*Paths) Wanted() string { return "a path, a list of paths, or off" }
+
+// The bounds of what an endpoint may be called.
+const (
+	maxPaths     = 16
+	maxPathBytes = 256
+)
+
+// all are the paths of each endpoint, in the order of the file.
+func (c EndpointsConfig) all() []struct {
+	name  endpointName
+	paths Paths
+} {
+	return []struct {
+		name  endpointName
+		paths Paths
+	}{
+		{endpointLogin, c.Login},
+		{endpointLoginSkey, c.LoginSkey},
+		{endpointCloudLogin, c.CloudLogin},
+		{endpointRefresh, c.Refresh},
+		{endpointLogout, c.Logout},
+		{endpointPhone, c.Phone},
+		{endpointDecrypt, c.Decrypt},
+		{endpointSessions, c.Sessions},
+		{endpointProfile, c.Profile},
+		{endpointPush, c.Push},
+		{endpointJWKS, c.JWKS},
+	}
+}
+
+// validate reports paths that are not literal, and those that two endpoints would answer.
+func (c EndpointsConfig) validate() (f input.Faults) {
+	for _, e := range c.all() {
+		if len(e.paths) > maxPaths {
+			f.Add(string(e.name), "has %d paths; %d are the most", len(e.paths), maxPaths)
+		}
+		for i, path := range e.paths {
+			if fault := faultOfPath(path); fault != "" {
+				f.Add(fmt.Sprintf("%s[%d]", e.name, i), "%s", fault)
+			}
+		}
+	}
+	if len(f) > 0 {
+		return f
+	}
+	var claimed route.Table[endpointName]
+	for _, e := range endpoints(&snapshot{cfg: Config{Endpoints: c}, push: new(wechat.Push)}) {
+		pattern, _ := route.ParsePattern(e.path) // it is valid
+		if other, taken := claimed.Of("").Add(pattern.WithoutLastSlash(), e.method, e.name); taken {
+			f.Add(string(e.name), "%s %s is an endpoint already, of %s", e.method, e.path, other)
+		}
+	}
+	return f
+}
+
+// faultOfPath says why a path cannot be that of an endpoint, "" if it can.
+func faultOfPath(path string) string {
+	p, err := route.ParsePattern(path)
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return fmt.Sprintf("%q is neither a path, which begins with /, nor %s alone", path, off)
+	case err != nil:
+		return err.Error()
+	case p.TakesRest() || strings.Contains(path, "/:"):
+		return fmt.Sprintf("%q is not literal, and an endpoint is found by nothing else", path)
+	case len(path) > maxPathBytes:
+		return fmt.Sprintf("has %d bytes; %d are the most", len(path), maxPathBytes)
+	}
+	return ""
+}
+
+// endpoint is a path that the gateway answers itself.
+type endpoint struct {
+	name     endpointName
+	method   string
+	path     string // the pattern
+	priority priority
+	auth     AuthMode
+	limit    *limit.Bucket
+	serve    func(*pipeline, *Exchange) error
+}
+
+// endpoints is the gateway's own API. A configured route overrides one of them only with the same literal path.
+func endpoints(r *snapshot) (all []endpoint) {
+	const get, post, put, login, normal, health = http.MethodGet, http.MethodPost, http.MethodPut, priorityLogin, priorityNormal, priorityHealth
+	at, probes, root := r.cfg.Endpoints, Paths{"/healthz", "/"}, Paths{"/"} // WeChat Cloud Run probes / without a token
+	for _, of := range []struct {
+		paths Paths
+		below string
+		endpoint
+	}{
+		{at.Login, "", endpoint{endpointLogin, post, "", login, AuthNone, r.logins, apiEndpoint((*api.API).Login)}},
+		{at.LoginSkey, "", endpoint{endpointLoginSkey, post, "", login, AuthNone, r.logins, apiEndpoint((*api.API).LegacyLogin)}},
+		{at.Refresh, "", endpoint{endpointRefresh, post, "", normal, AuthNone, nil, apiEndpoint((*api.API).Refresh)}}, // accepts expired tokens, so it reads them itself
+		{at.Logout, "", endpoint{endpointLogout, post, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).Logout)}},
+		{at.CloudLogin, "", endpoint{endpointCloudLogin, post, "", login, AuthNone, r.logins, apiEndpoint((*api.API).CloudLogin)}},
+		{at.Decrypt, "", endpoint{endpointDecrypt, post, "", normal, AuthRequired, nil, apiEndpoint((*api.API).Decrypt)}},
+		{at.Phone, "", endpoint{endpointPhone, post, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).Phone)}},
+		{at.Sessions, "", endpoint{endpointSessions, get, "", normal, AuthRequired, nil, apiEndpoint((*api.API).Sessions)}},
+		{at.Sessions, "/:id", endpoint{endpointSessions, http.MethodDelete, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).EndSession)}},
+		{at.JWKS, "", endpoint{endpointJWKS, get, "", normal, AuthNone, nil, apiEndpoint((*api.API).Keys)}},
+		{at.Profile, "", endpoint{endpointProfile, get, "", normal, AuthRequired, nil, apiEndpoint((*api.API).Profile)}},
+		{at.Profile, "", endpoint{endpointProfile, put, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).UpdateProfile)}},
+		{at.Push, "", endpoint{endpointPush, get, "", normal, AuthNone, nil, echoPush}},
+		{at.Push, "", endpoint{endpointPush, post, "", normal, AuthNone, nil, receivePush}},
+		{probes, "", endpoint{endpointHealth, get, "", health, AuthNone, nil, healthz}},
+		{probes, "", endpoint{endpointHealth, http.MethodHead, "", health, AuthNone, nil, healthz}},
+		{root, "", endpoint{endpointHealth, http.MethodOptions, "", health, AuthNone, nil, func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}}, // HAProxy's httpchk, unless told otherwise
+	} {
+		if of.name == endpointPush && r.push == nil {
+			continue
+		}
+		for _, path := range of.paths {
+			of.path = path
+			if of.below != "" {
+				of.path = strings.TrimSuffix(path, "/") + of.below
+			}
+			all = append(all, of.endpoint)
+		}
+	}
+	return all
+}
+
+// endpointBodyLimit is the largest request body of an endpoint; encryptedData of WeChat is far smaller.
+const endpointBodyLimit = 64 << 10
+
+// disabled reports whether the endpoint has no function under this configuration, so that it answers 404 no_route.
+func (e endpoint) disabled(cfg Config) bool {
+	switch e.name {
+	case endpointCloudLogin:
+		return !cfg.CloudRun && cfg.FunctionKey == ""
+	case endpointJWKS:
+		return !cfg.PublicKeys && cfg.Identity.Signed.Header == ""
+	}
+	return false
+}
+
+// extraLimits describes the limits that the endpoint counts itself, beside the one of its route, because it learns late
+// which user it is or whether to count.
+func (e endpoint) extraLimits(cfg Config) []string {
+	decryptFailures := cfg.Limits.DecryptFailures.String() + " for data that cannot be decrypted"
+	switch e.name {
+	case endpointRefresh:
+		return []string{cfg.Limits.Writes.String()}
+	case endpointDecrypt:
+		return []string{decryptFailures}
+	case endpointPhone:
+		if cfg.PhoneByDecryption {
+			return []string{phoneLimit().String(), decryptFailures}
+		}
+		return []string{phoneLimit().String()}
+	}
+	if e.priority == priorityLogin {
+		return []string{"and per " + limit.PerOpenID}
+	}
+	return nil
+}
+
+// needsStore reports whether the endpoint uses the store; the others only publish what is in memory.
+func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == http.MethodPost }
+
+// healthz answers GET /healthz and GET /: the process is alive. It reveals nothing else.
+func healthz(p *pipeline, ex *Exchange) error {
+	healthy, err := answer.Success("success", map[string]string{"status": "ok"}, p.deps.Now())
+	if err != nil {
+		return err
+	}
+	healthy.Fill(&ex.response)
+	return nil
+}
+
+// echoPush answers the GET with which WeChat verifies the address.
+func echoPush(p *pipeline, ex *Exchange) error {
+	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
+	echo, err := p.pushes.Echo(ex.snapshot.push, query)
+	if err != nil {
+		return err
+	}
+	respondText(ex, echo)
+	return nil
+}
+
+// receivePush answers a message that WeChat pushes. WeChat gets "success" once the service has the message, and sends it again
+// otherwise.
+func receivePush(p *pipeline, ex *Exchange) error {
+	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
+	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)
+	if err != nil {
+		return err
+	}
+	ex.hold.Close() // WeChat sends for all users, from a few addresses
+	if err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[ex.snapshot.cfg.PushUpstream], ex.id); err != nil {
+		return err
+	}
+	respondText(ex, "success")
+	return nil
+}
+
+func respondText(ex *Exchange, text string) {
+	ex.response.Fields.Add("Content-Type", "text/plain; charset=utf-8")
+	ex.response.Body = append(ex.response.Body, text...)
+}
