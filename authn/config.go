@@ -26,6 +26,7 @@ type Config struct {
 	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
 	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
 	OnUser        OnUserConfig      `yaml:"on_user"`
+	TokenFrom     []string          `yaml:"token_from"` // where a token may stand: header names, cookie:NAME, subprotocol:NAME
 }
 
 // SessionsConfig is authn.sessions.
@@ -50,12 +51,13 @@ func DefaultConfig() Config {
 		Sessions:  SessionsConfig{MaxPerUser: 50},
 
 		FirstUserID: 1,
+		TokenFrom:   []string{"Authorization"},
 	}
 }
 
-// Reload returns c with what a running process adopts from next: the keys and on_user.
+// Reload returns c with what a running process adopts from next: the keys, where tokens stand, and on_user.
 func (c Config) Reload(next Config) Config {
-	c.Algorithm, c.Keys, c.OnUser = next.Algorithm, next.Keys, next.OnUser
+	c.Algorithm, c.Keys, c.TokenFrom, c.OnUser = next.Algorithm, next.Keys, next.TokenFrom, next.OnUser
 	return c
 }
 

@@ -125,6 +125,9 @@ func (e explained) write(t *table) {
 	r := e.Route
 	t.row("route", strings.TrimSpace(methodsOf(*r)+" "+r.Host+r.Path))
 	t.row("token", e.tokenLine())
+	for _, place := range e.TokenIn {
+		t.row("token in", place)
+	}
 	t.row("rate limit", cmp.Or(r.RateLimit, "none"))
 	t.row("body", "at most "+r.BodyLimit+", longer is 413")
 	t.row("timeout", r.Timeout)
@@ -212,6 +215,9 @@ func (e explained) tokenLine() string {
 		gateway.AuthNone:     "not looked at",
 		gateway.AuthPrefetch: "?code or ?token in the query, otherwise 401 token_missing",
 	}[e.Route.Auth]
+	if e.Route.Query != "" {
+		wants += "; may be in the query as " + e.Route.Query
+	}
 	if e.Token != nil {
 		wants += "; the given one's signature " + e.Token.String()
 	}

@@ -87,6 +87,7 @@ func (c Config) Gateway() gateway.Config {
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
+		TokenFrom:  c.Authn.TokenFrom,
 		Upstreams:  slices.Sorted(maps.Keys(c.Upstreams)),
 	}
 }

@@ -9,14 +9,14 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/token"
 	"wxgate/gateway/answer"
-	"wxgate/gateway/header"
+	"wxgate/gateway/credential"
 	"wxgate/storage"
 )
 
 // authenticator identifies the user of a request.
 type authenticator struct {
 	auth      *authn.Authn
-	parse     func(authorization string) (*token.Payload, error) // of a token that is not in the cache
+	parse     func(credential string) (*token.Payload, error) // of a token that is not in the cache
 	limits    *limiter
 	admission *admission
 	store     storeGate
@@ -32,22 +32,22 @@ func (a *authenticator) authenticate(ex *Exchange) error {
 
 // identify sets ex.subject to the user of the request, as far as its route asks for one.
 func (a *authenticator) identify(ex *Exchange) error {
-	authorization := header.Authorization(&ex.request.Fields)
+	credential := takeCredential(ex)
 	switch ex.route.auth {
 	case AuthNone:
 		return nil
 	case AuthPrefetch:
 		return a.identifyPrefetch(ex)
 	case AuthOptional:
-		if !token.HasCredentials(authorization) {
+		if !token.HasCredentials(credential) {
 			return a.identifyCloudOrAnonymous(ex)
 		}
 	case AuthRequired:
-		if ex.cloud != nil && !token.HasCredentials(authorization) {
+		if ex.cloud != nil && !token.HasCredentials(credential) {
 			return a.identifyCloud(ex)
 		}
 	}
-	err := a.identifyBearer(ex, authorization)
+	err := a.identifyBearer(ex, credential)
 	if errors.Is(err, storage.ErrUnavailable) && a.store.gate.HandedOver() { // the user of an imported token is looked up in the store
 		return a.store.handOver(ex)
 	}
@@ -55,8 +55,8 @@ func (a *authenticator) identify(ex *Exchange) error {
 }
 
 // identifyBearer accepts only a valid bearer token.
-func (a *authenticator) identifyBearer(ex *Exchange, authorization string) (err error) {
-	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, authorization, func() (*token.Payload, error) { return a.parse(authorization) })
+func (a *authenticator) identifyBearer(ex *Exchange, credential string) (err error) {
+	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, credential, func() (*token.Payload, error) { return a.parse(credential) })
 	return err
 }
 
@@ -86,6 +86,12 @@ func (a *authenticator) identifyCloudOrAnonymous(ex *Exchange) error {
 	return err
 }
 
+// The parameters of a pre-fetch that say who it is for.
+const (
+	prefetchCode  = "code"
+	prefetchToken = "token"
+)
+
 // identifyPrefetch authenticates a request of WeChat's pre-fetch (page framework/ability/pre-fetch): WeChat's server
 // GETs the configured address with ?appid and either ?code, a code of wx.login, or ?token, our access token as the
 // mini-program passed it to wx.setBackgroundFetchToken. Neither is forwarded to the service.
@@ -95,11 +101,11 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	}
 	_, query, _ := bytes.Cut(ex.target.Raw, []byte{'?'})
 	values, err := url.ParseQuery(string(query))
-	if err != nil || len(values["code"])+len(values["token"]) != 1 {
+	if err != nil || len(values[prefetchCode])+len(values[prefetchToken]) != 1 {
 		return token.ErrMissing
 	}
-	ex.target.Raw = withoutCredentials(ex.target.Raw)
-	if token := values.Get("token"); token != "" {
+	ex.target.Raw = credential.CutParameters(ex.target.Raw, prefetchCode, prefetchToken)
+	if token := values.Get(prefetchToken); token != "" {
 		return a.identifyBearer(ex, "Bearer "+token)
 	}
 	if err := a.admission.acquireSlot(ex); err != nil { // WeChat is about to be called
@@ -111,29 +117,11 @@ func (a *authenticator) identifyPrefetch(ex *Exchange) error {
 	ctx, cancel := ex.timeoutContext()
 	defer cancel()
 	ex.subject, err = a.auth.Prefetched(ctx, authn.Prefetch{
-		AppID: values.Get("appid"), Code: values.Get("code"),
+		AppID: values.Get("appid"), Code: values.Get(prefetchCode),
 		Precheck: func() error { return a.limits.chargeBucket(ex, ex.snapshot.prefetches, 0) },
 		Admit: func(appID, openID string) error {
 			return a.limits.chargeBucket(ex, ex.snapshot.prefetched, a.limits.buckets.OfOpenID(appID, openID))
 		},
 	})
 	return err
-}
-
-// withoutCredentials returns a request target without the parameters code and token; the others stay byte for byte.
-func withoutCredentials(raw []byte) []byte {
-	path, query, found := bytes.Cut(raw, []byte{'?'})
-	if !found {
-		return raw
-	}
-	kept := append(bytes.Clone(path), '?')
-	for part := range bytes.SplitSeq(query, []byte{'&'}) {
-		name, _, _ := bytes.Cut(part, []byte{'='})
-		decoded, err := url.QueryUnescape(string(name))
-		if err != nil || decoded == "code" || decoded == "token" {
-			continue
-		}
-		kept = append(append(kept, part...), '&')
-	}
-	return kept[:len(kept)-1]
 }

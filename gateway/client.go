@@ -115,12 +115,11 @@ func joinedValues(h *message.Fields, name string) string {
 // setForwarded sets the forwarding headers. Only those of a trusted proxy are extended; others are replaced.
 func setForwarded(ex *Exchange, out *message.Fields) {
 	in := &ex.request.Fields
-	chain, proto := cmp.Or(ex.peerText, unknownClient), ex.scheme()
+	chain := cmp.Or(ex.peerText, unknownClient)
 	if ex.trusted {
 		if before := joinedValues(in, "X-Forwarded-For"); before != "" {
 			chain = before + ", " + chain
 		}
-		proto = cmp.Or(lastValue(in, "X-Forwarded-Proto"), proto)
 	}
 	if ex.snapshot.cfg.CloudRun {
 		if seen := joinedValues(in, headerCloudForwardedFor); seen != "" {
@@ -128,10 +127,20 @@ func setForwarded(ex *Exchange, out *message.Fields) {
 		}
 	}
 	out.Add("X-Forwarded-For", chain)
-	out.Add("X-Forwarded-Proto", proto)
+	out.Add("X-Forwarded-Proto", ex.forwardedProto())
 	if host := ex.forwardedHost(); len(host) > 0 {
 		out.AddBytes([]byte("X-Forwarded-Host"), host)
 	}
+}
+
+// forwardedProto is the scheme by which the client asked: the one that a trusted proxy names, or that of the connection.
+func (ex *Exchange) forwardedProto() string {
+	if ex.trusted {
+		if named := lastValue(&ex.request.Fields, "X-Forwarded-Proto"); named != "" {
+			return named
+		}
+	}
+	return ex.scheme()
 }
 
 // forwardedHost is the host that the client asked for: the one that a trusted proxy names, or Host.

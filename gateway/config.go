@@ -31,6 +31,7 @@ type Config struct {
 	PhoneByDecryption bool        // wechat.phone_by_decryption: encrypted data are accepted as a phone number
 	PushUpstream      string      // wechat.push.upstream; empty: message push is off
 	PublicKeys        bool        // authn.keys has public keys
+	TokenFrom         []string    // authn.token_from: where the token may stand
 	Upstreams         []string    // the names that routes and wechat.push may use
 }
 
@@ -126,6 +127,7 @@ func DefaultConfig() Config {
 			Signed:               signedConfig{TTL: time.Minute},
 		},
 		Endpoints: defaultEndpoints(),
+		TokenFrom: []string{"Authorization"},
 		Limits:    limits,
 		Log:       LogConfig{Level: "info", Format: "json", Access: true},
 	}
@@ -137,7 +139,8 @@ const maxHeadBytes = 16 << 10
 // Validate reports every fault of the sections of this package, and of their combination.
 func (c Config) Validate() input.Faults {
 	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Endpoints.validate().At("endpoints"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
-	ours := newReservedHeaders(c.Identity)
+	ours := newReservedHeaders(c)
+	f = append(f, c.validateTokenFrom(ours).At("authn")...)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 	}

@@ -44,24 +44,27 @@ type Exchange struct {
 	peer       netip.Addr   // the remote address of the connection
 	peerText   string       // as text, "" if it is not known
 	classes    header.Class // of all fields of the request
-	client     netip.Addr   // the peer, or the client that a trusted proxy names
-	trusted    bool         // the peer is in server.trusted_proxies
-	target     route.RequestTarget
-	decoded    []byte      // room for the decoded path
-	route      *routeEntry // nil until matched
-	body       limitedBody
-	subject    *authn.Subject       // its user; nil: none, or not yet known
-	cloud      *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
-	call       api.Call             // for one of our own endpoints
-	detail     string               // what is wrong with the request of a 400, for the log
-	reason     string               // of the error table, "" on success
-	decisions  []limit.Decision     // of the rate limits that counted it
-	inGate     bool                 // it holds the gate of the store
-	hold       limit.Hold           // on the quota of its client
-	streaming  limit.Hold           // on that quota, while the answer is streamed
-	slot       limit.Slot           // of limits.in_flight
-	tunnel     *websocket.Tunnel    // that begins after the answer; nil: none does
-	partial    []byte               // the request as it was received, for the process that answers it
+
+	cookiesRefused bool       // a token in a cookie does not count, because of the page that sent it
+	subprotocol    string     // that stands for the token in the offer of a WebSocket; "": none does
+	client         netip.Addr // the peer, or the client that a trusted proxy names
+	trusted        bool       // the peer is in server.trusted_proxies
+	target         route.RequestTarget
+	decoded        []byte      // room for the decoded path
+	route          *routeEntry // nil until matched
+	body           limitedBody
+	subject        *authn.Subject       // its user; nil: none, or not yet known
+	cloud          *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
+	call           api.Call             // for one of our own endpoints
+	detail         string               // what is wrong with the request of a 400, for the log
+	reason         string               // of the error table, "" on success
+	decisions      []limit.Decision     // of the rate limits that counted it
+	inGate         bool                 // it holds the gate of the store
+	hold           limit.Hold           // on the quota of its client
+	streaming      limit.Hold           // on that quota, while the answer is streamed
+	slot           limit.Slot           // of limits.in_flight
+	tunnel         *websocket.Tunnel    // that begins after the answer; nil: none does
+	partial        []byte               // the request as it was received, for the process that answers it
 
 	upstreamTime time.Duration
 	queued       time.Duration // of it: see upstream.Result

@@ -23,6 +23,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/credential"
 	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
@@ -50,6 +51,7 @@ type Explanation struct {
 	Set      []string   `json:"set,omitempty"`      // the header lines that the gateway adds
 	Identity []string   `json:"identity,omitempty"` // of these, those that identify the user of a token
 	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
+	TokenIn  []string   `json:"token_in,omitempty"` // the places of authn.token_from and token_query where it has a token
 	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: the request is accepted
 	Method   string     `json:"method,omitempty"`   // as sent to the upstream
 	CORS     []string   `json:"cors,omitempty"`     // what the answer tells the page that asks; none: it is no page's
@@ -136,13 +138,33 @@ func (e *Explanation) checkToken(ex *Exchange) error {
 	if ex.route.disabled {
 		return answer.ErrNoRoute
 	}
+	different := e.findToken(ex)
+	takeCredential(ex)
 	if ex.route.auth == AuthPrefetch {
-		ex.target.Raw = withoutCredentials(ex.target.Raw)
+		ex.target.Raw = credential.CutParameters(ex.target.Raw, prefetchCode, prefetchToken)
 	}
-	if err := e.tokenFault; err != nil && ex.route.refusesToken(err) {
+	if err := cmp.Or(different, e.tokenFault); err != nil && ex.route.refusesToken(err) {
 		return err
 	}
 	return ex.next()
+}
+
+// findToken records where the request has tokens, and returns an error if they are different ones.
+func (e *Explanation) findToken(ex *Exchange) error {
+	var found credential.Found
+	eachCredential(ex, func(place credential.Place, text string) {
+		found.Add(text)
+		if token.HasCredentials(text) {
+			e.TokenIn = append(e.TokenIn, strings.Clone(place.String()))
+		}
+	})
+	if ex.cookiesRefused {
+		e.TokenIn = append(e.TokenIn, "no cookie: neither Origin nor Sec-Fetch-Site is of our own pages")
+	}
+	if found.Different {
+		return fmt.Errorf("%w: the places have different tokens", token.ErrMalformed)
+	}
+	return nil
 }
 
 // refusesToken reports whether a route verifies the token and refuses one with that fault.

@@ -79,9 +79,13 @@ func copyResponse(resp *message.Response, of *fasthttp.Response) {
 }
 
 // parseToken parses a token that is not in the cache, and returns its payload if its form and signature are valid.
-func (f *fiberAdapter) parseToken(authorization string) (payload *token.Payload, err error) {
+func (f *fiberAdapter) parseToken(credential string) (payload *token.Payload, err error) {
+	bearer, err := token.Bearer(credential)
+	if err != nil {
+		return nil, err
+	}
 	var head message.Request
-	head.Fields.Add(fiber.HeaderAuthorization, authorization)
+	head.Fields.Add(fiber.HeaderAuthorization, "Bearer "+bearer)
 	err = f.call(&head, func(c *fiber.Ctx) error {
 		if err := f.jwt(c); err != nil {
 			return err
@@ -107,7 +111,7 @@ func newJWT(auth *authn.Authn) fiber.Handler {
 		SuccessHandler:     func(*fiber.Ctx) error { return nil },
 		ErrorHandler: func(_ *fiber.Ctx, err error) error {
 			if errors.Is(err, jwtware.ErrJWTMissingOrMalformed) {
-				return token.ErrMalformed // there is a token: see header.Authorization
+				return token.ErrMalformed // there is a token: see parseToken
 			}
 			return err
 		},
@@ -119,7 +123,7 @@ func (p *pipeline) newCall(ex *Exchange) api.Call {
 	cfg := &ex.snapshot.cfg
 	call := api.Call{
 		Subject: ex.subject, Cloud: ex.cloud, Path: ex.target.Path, Fields: &ex.request.Fields, Limits: callLimits{p.limits, ex},
-		PhoneByDecryption: cfg.PhoneByDecryption, SignedIdentities: ex.snapshot.signer != nil,
+		Credential: credentialOf(ex), PhoneByDecryption: cfg.PhoneByDecryption, SignedIdentities: ex.snapshot.signer != nil,
 	}
 	if ex.body.stream != nil {
 		call.Body = &ex.body

@@ -110,8 +110,15 @@ func (ex *Exchange) copyEndToEnd(in, out *message.Fields) {
 		case class&header.ClassCookie != 0 && cookies == 0:
 			continue // with the first one
 		case class&header.ClassCookie != 0:
-			ex.joined = header.AppendCookies(ex.joined[:0], in)
-			value, cookies = ex.joined, 0
+			ex.joined = header.AppendCookies(ex.joined[:0], in, withheldCookies(ex))
+			if value, cookies = ex.joined, 0; len(value) == 0 && len(withheldCookies(ex)) > 0 {
+				continue
+			}
+		case class&header.ClassSubprotocols != 0:
+			if ex.subprotocol == "" {
+				addSubprotocols(ex, in, out)
+			}
+			continue
 		}
 		out.AddBytes(name, value)
 	}
@@ -124,7 +131,7 @@ func (ex *Exchange) droppedClasses() header.Class {
 		dropped |= header.ClassForwarding
 	}
 	if !ex.snapshot.cfg.Identity.ForwardAuthorization {
-		dropped |= header.ClassAuthorization
+		dropped |= header.ClassAuthorization | header.ClassToken
 	}
 	return dropped
 }

@@ -24,7 +24,7 @@ func FuzzForward(f *testing.F) {
 	}
 	cfg := DefaultConfig()
 	cfg.Identity.Signed.Header = "X-Identity"
-	rules := &snapshot{cfg: cfg, reserved: newReservedHeaders(cfg.Identity)}
+	rules := &snapshot{cfg: cfg, reserved: newReservedHeaders(cfg)}
 	f.Fuzz(func(t *testing.T, text string) {
 		cfg := listen.DefaultConfig()
 		judge := wire.NewJudge(&cfg.Limits)

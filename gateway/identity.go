@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"wxgate/authn"
+	"wxgate/gateway/credential"
 	"wxgate/gateway/header"
 	"wxgate/message"
 )
@@ -34,6 +35,7 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 type reservedHeaders struct {
 	names  []string // folded
 	claims *header.Claims
+	places *credential.Places                  // of tokens
 	known  [256]atomic.Pointer[classifiedName] // classes of the names that came first, by knownSlot
 }
 
@@ -51,20 +53,53 @@ func knownSlot(name []byte) uint8 {
 	return uint8(len(name)*37) ^ name[0] ^ name[len(name)-1]<<2 ^ name[len(name)/2]<<4
 }
 
-func newReservedHeaders(cfg IdentityConfig) *reservedHeaders {
-	r := &reservedHeaders{claims: header.NewClaims()}
-	for name := range cfg.Headers {
+func newReservedHeaders(cfg Config) *reservedHeaders {
+	r := &reservedHeaders{claims: header.NewClaims(), places: credential.NewPlaces(cfg.TokenFrom)}
+	for name := range cfg.Identity.Headers {
 		r.names = append(r.names, header.Fold(name))
 	}
-	if cfg.Signed.Header != "" {
-		r.names = append(r.names, header.Fold(cfg.Signed.Header))
+	if cfg.Identity.Signed.Header != "" {
+		r.names = append(r.names, header.Fold(cfg.Identity.Signed.Header))
 	}
 	return r
 }
 
+// identifies reports whether a header name speaks of who is calling, so that no configuration may let it pass: ours, what
+// services take from other proxies, and of the families X-User-* and X-WX-* what one of identityWords is in.
+func (r *reservedHeaders) identifies(name string) bool {
+	folded := header.Fold(name)
+	if slices.Contains(r.names, folded) || r.claims.Of([]byte(name)) == header.IdentityClaim {
+		return true
+	}
+	family, found := "", false
+	for _, prefix := range []string{"x-user-", "x-wx-"} {
+		if rest, after := strings.CutPrefix(folded, prefix); after {
+			family, found = rest, true
+		}
+	}
+	if !found {
+		return folded == "x-user" || folded == "x-wx" || strings.HasPrefix(folded, "x-wxgate")
+	}
+	for word := range strings.SplitSeq(family, "-") {
+		if word == "" || strings.HasSuffix(word, "id") || slices.ContainsFunc(identityWords(), func(w string) bool { return strings.Contains(word, w) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// identityWords are the words by which services name a user, what somebody may do, and whom WeChat Cloud Run vouches for.
+func identityWords() []string {
+	return []string{
+		"openid", "unionid", "appid", "ids", "uin", "sub", "user", "name", "nick", "login", "account", "mail", "phone", "mobile",
+		"role", "group", "admin", "level", "vip", "type", "permission", "privilege", "right", "scope", "authorit", "claim", "info", "profile",
+		"identi", "principal", "session", "tenant", "org", "member", "staff", "owner", "source", "from", "cloudbase",
+	}
+}
+
 // contains reports whether a service could take the header for one of ours. All of these begin with x in some spelling.
 func (r *reservedHeaders) contains(name []byte) bool {
-	if len(name) < 3 || name[0]|0x20 != 'x' {
+	if len(name) < 3 || name[0]|0x20 != 'x' || r.places.ClassOf(name) == header.ClassToken {
 		return false
 	}
 	if header.FoldedPrefix(name, "x-user-") || header.FoldedPrefix(name, "x-wx-") || header.FoldedPrefix(name, "x-wxgate-") || header.Folded(name, "x-user") {
@@ -95,7 +130,7 @@ func (r *reservedHeaders) classOf(name []byte) header.Class {
 
 // classify works out the class of a name.
 func (r *reservedHeaders) classify(name []byte) header.Class {
-	class := header.ClassOf(name)
+	class := header.ClassOf(name) | r.places.ClassOf(name)
 	switch claim := r.claims.Of(name); {
 	case claim == header.IdentityClaim || r.contains(name):
 		class |= header.ClassIdentity

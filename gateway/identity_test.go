@@ -9,8 +9,8 @@ import (
 
 func TestEverySpellingThatAServiceCouldReadAsOursIsReserved(t *testing.T) {
 	t.Parallel()
-	cfg := DefaultConfig().Identity
-	cfg.Headers["X-Caller"] = fieldID
+	cfg := DefaultConfig()
+	cfg.Identity.Headers["X-Caller"] = fieldID
 	r := newReservedHeaders(cfg)
 	for _, name := range []string{
 		"X-User-Id", "x-user-id", "X_User_Id", "X-User_Id", "X.User.Id", "x_user-id", "X-USER-OPENID", "X-User-Anything", "X-User",

@@ -22,6 +22,7 @@ type RouteConfig struct {
 	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
 	Upstream    string             `yaml:"upstream"` // a name of upstreams
 	Auth        AuthMode           `yaml:"auth"`
+	TokenQuery  string             `yaml:"token_query"`  // the query parameter that may hold the token of GET and HEAD; empty: none
 	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
 	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
 	BodyLimit   input.Size         `yaml:"body_limit"`   // 0: server.body_limit
@@ -91,6 +92,7 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 	r.validateDestination(&f, upstreams)
 	r.validateRewriting(&f)
 	f.OneOf("auth", string(r.Auth), string(AuthRequired), string(AuthOptional), string(AuthNone), string(AuthPrefetch))
+	r.validateTokenQuery(&f)
 	if r.BodyLimit < 0 {
 		f.Add("body_limit", "%v is negative", r.BodyLimit)
 	}

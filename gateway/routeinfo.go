@@ -16,8 +16,9 @@ type RouteInfo struct {
 	Host      string   `json:"host,omitempty"`    // empty: any
 	Path      string   `json:"path"`              // the pattern
 	Auth      AuthMode `json:"auth"`
-	To        string   `json:"to"`                   // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
-	RateLimit string   `json:"rate_limit,omitempty"` // all that apply, such as "600/m burst 60 per user"
+	Query     string   `json:"token_query,omitempty"` // the query parameter that may hold the token
+	To        string   `json:"to"`                    // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
+	RateLimit string   `json:"rate_limit,omitempty"`  // all that apply, such as "600/m burst 60 per user"
 	BodyLimit string   `json:"body_limit"`
 	Timeout   string   `json:"timeout"`
 }
@@ -51,7 +52,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 // info is the route as shown to an operator.
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
-		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, To: cmp.Or(r.upstreamID, "respond"),
+		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	if r.ours != "" {

@@ -54,6 +54,7 @@ type routeEntry struct {
 	disabled     bool         // it has no function under this configuration
 	priority     priority     // under overload
 	auth         AuthMode
+	tokenQuery   string // the query parameter that may hold the token; empty: none
 	bodyLimit    int64
 	allowGetBody bool // GET and HEAD may have content
 	timeout      time.Duration
@@ -160,7 +161,7 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
-		auth: cfg.Auth, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allowBody, timeout: cfg.Timeout,
+		auth: cfg.Auth, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allowBody, timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}

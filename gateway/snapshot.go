@@ -17,6 +17,7 @@ type snapshot struct {
 	push      *wechat.Push // nil: message push is off
 	routes    *route.Table[*routeEntry]
 	reserved  *reservedHeaders
+	elsewhere bool // tokens may stand elsewhere than in Authorization
 	identity  []identityHeader
 	signer    *token.Signer // nil: identities are not signed
 	logins    *limit.Bucket // by address
@@ -40,10 +41,11 @@ type snapshot struct {
 func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*snapshot, error) {
 	r := &snapshot{
 		cfg: cfg, upstreams: upstreams, push: push,
-		reserved:  newReservedHeaders(cfg.Identity),
+		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
 	}
+	r.elsewhere = !r.reserved.places.AuthorizationAlone()
 	r.decryptFailures = p.limits.buckets.New("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = p.limits.newPrefetchLimits(cfg.Limits)
 	r.logins, r.openIDs = p.limits.newLoginLimits(cfg.Limits.Login)

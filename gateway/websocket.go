@@ -20,6 +20,8 @@ const (
 	headerWebSocketKey     = "Sec-WebSocket-Key"
 	headerWebSocketVersion = "Sec-WebSocket-Version"
 	headerWebSocketAccept  = "Sec-WebSocket-Accept"
+
+	headerWebSocketProtocol = "Sec-WebSocket-Protocol"
 )
 
 const (
@@ -102,6 +104,7 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 		_ = service.Close()
 		return fmt.Errorf("%w: a 101 with the wrong Sec-WebSocket-Accept", http1.ErrInvalid)
 	}
+	selectSubprotocol(ex)
 	f.startTunnel(ex, service)
 	return nil
 }

@@ -10,34 +10,47 @@ import (
 // maxTokenBytes bounds what is looked at; our own tokens have about 450 bytes.
 const maxTokenBytes = 4096
 
-// Bearer returns the token of an Authorization header, in the header's own memory: "Bearer", 1*SP, b64token (RFC 6750
-// §2.1), in at most maxTokenBytes. All code that reads a token calls it, so that a token has one spelling: a looser
+// Bearer returns the token of a credential, in the credential's own memory: "Bearer", 1*SP, b64token (RFC 6750 §2.1), or
+// a JWT alone, in at most maxTokenBytes. All code that reads a token calls it, so that a token has one spelling: a looser
 // reader would cache the same token under other keys. The case of the scheme does not matter (RFC 9110 §11.1).
 //
 // The error is ErrMissing if the request does not claim to be from anybody, and ErrMalformed if it tries and fails.
-func Bearer(authorization string) (string, error) {
-	token, named := Candidate(authorization)
+func Bearer(credential string) (string, error) {
+	token, named := Candidate(credential)
 	switch {
-	case guest(authorization) || named && guest(token):
+	case guest(credential) || named && guest(token):
 		return "", ErrMissing
-	case !named:
-		return "", fmt.Errorf("%w: Authorization is not Bearer and a token", ErrMalformed)
+	case !named || len(token) == len(credential) && !opensJWT(token):
+		return "", fmt.Errorf("%w: it is neither Bearer and a token nor a JWT", ErrMalformed)
 	case len(token) > maxTokenBytes || !b64token(token):
 		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrMalformed, maxTokenBytes)
 	}
 	return token, nil
 }
 
-// Candidate returns what may be the token of an Authorization header, for a look-up among tokens that Bearer returned
-// before: no character of it has been looked at. It reports whether the scheme is Bearer.
-func Candidate(authorization string) (token string, named bool) {
-	scheme, token, _ := strings.Cut(authorization, " ")
-	return strings.Trim(token, " "), scheme == "Bearer" || strings.EqualFold(scheme, "Bearer")
+// Candidate returns what may be the token of a credential, for a look-up among tokens that Bearer returned before: no
+// character of it has been looked at. It reports whether the scheme is Bearer, or there is none and two dots as in a JWT.
+func Candidate(credential string) (token string, named bool) {
+	scheme, token, _ := strings.Cut(credential, " ")
+	if scheme == "Bearer" || strings.EqualFold(scheme, "Bearer") {
+		return strings.Trim(token, " "), true
+	}
+	return credential, strings.Count(credential, ".") == jwtDots
 }
 
-// HasCredentials reports whether an Authorization header claims that the request is from somebody.
-func HasCredentials(authorization string) bool {
-	_, err := Bearer(authorization)
+// opensJWT reports whether a text begins with a JSON object as JWTs do, so that nothing else is taken for one.
+func opensJWT(text string) bool {
+	segment, _, _ := strings.Cut(text, ".")
+	data, ok := decodeBase64(segment)
+	return ok && len(data) > 1 && data[0] == '{' && data[len(data)-1] == '}'
+}
+
+// jwtDots are the dots of a JWT (RFC 7515 §3.1).
+const jwtDots = 2
+
+// HasCredentials reports whether a credential claims that the request is from somebody.
+func HasCredentials(credential string) bool {
+	_, err := Bearer(credential)
 	return !errors.Is(err, ErrMissing)
 }
 

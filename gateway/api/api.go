@@ -35,6 +35,8 @@ type Call struct {
 	Body    io.Reader            // limited in size; nil: there is none
 	Limits  Limits
 
+	Credential string // its token as it was written, "Bearer" or not; "": there is none
+
 	PhoneByDecryption bool // wechat.phone_by_decryption
 	SignedIdentities  bool // identity.signed: services get signed identities
 }

@@ -161,7 +161,7 @@ func (a *API) LegacyLogin(c *fiber.Ctx) error {
 
 // Refresh answers POST /api/v1/auth/refresh.
 func (a *API) Refresh(c *fiber.Ctx) error {
-	grant, err := a.auth.Sessions.Refresh(c.UserContext(), header.Authorization(callOf(c).Fields), callOf(c).Limits.Write)
+	grant, err := a.auth.Sessions.Refresh(c.UserContext(), callOf(c).Credential, callOf(c).Limits.Write)
 	if err != nil {
 		return err
 	}

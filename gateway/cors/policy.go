@@ -50,6 +50,9 @@ func New(cfg Config, exposed ...string) *Policy {
 	}
 }
 
+// Names reports whether an origin is one that the operator named: "*" names nobody.
+func (p *Policy) Names(origin string) bool { return p != nil && p.origins.Match(origin) }
+
 // IsPreflight reports whether a request is the question of a browser whether a page may send another one (WHATWG Fetch
 // §3.2.2), and returns the method of that one.
 func IsPreflight(req *message.Request) (method string, ok bool) {

@@ -3,6 +3,7 @@ package header
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"wxgate/message"
 )
@@ -27,6 +28,8 @@ const (
 
 	ClassConnection
 	ClassCookie
+	ClassToken        // a place of the token, by authn.token_from
+	ClassSubprotocols // the offer of a WebSocket, where a token may stand by authn.token_from
 	ClassExpect
 	ClassUpgrade
 	ClassVia
@@ -38,7 +41,8 @@ const (
 	classesOfOneValue = ClassConnection - 1
 )
 
-// ClassOf returns the class of a name, without ClassIdentity and ClassForwarding: these depend on the configuration.
+// ClassOf returns the class of a name, without those that depend on the configuration: ClassToken, ClassSubprotocols,
+// ClassIdentity and ClassForwarding.
 func ClassOf(name []byte) (c Class) {
 	if HopByHop(name) {
 		c |= ClassHopByHop
@@ -121,19 +125,55 @@ func AppendConnectionOptions(names Names, fields *message.Fields) Names {
 	return names
 }
 
-// AppendCookies appends the cookies of classified fields as the client wrote them. Several lines become one, as HTTP/2
-// has it (RFC 9113 §8.2.3).
-func AppendCookies(dst []byte, fields *message.Fields) []byte {
+// AppendCookies appends the cookies of classified fields as the client wrote them, but for those whose name is in
+// without. Several lines become one, as HTTP/2 has it (RFC 9113 §8.2.3).
+func AppendCookies(dst []byte, fields *message.Fields, without []string) []byte {
 	first := true
 	for i := range fields.Len() {
 		if fields.Class(i)&ClassCookie == 0 {
 			continue
 		}
+		_, value := fields.Line(i)
+		if len(without) > 0 {
+			if value = withoutCookies(value, without); len(value) == 0 {
+				continue
+			}
+		}
 		if !first {
 			dst = append(dst, "; "...)
 		}
-		_, value := fields.Line(i)
 		dst, first = append(dst, value...), false
 	}
 	return dst
+}
+
+// withoutCookies returns a line of cookies without those of the names; the others stay byte for byte.
+func withoutCookies(line []byte, names []string) (kept []byte) {
+	for pair := range bytes.SplitSeq(line, []byte{';'}) {
+		pair = bytes.Trim(pair, " \t")
+		name, _, _ := bytes.Cut(pair, []byte{'='})
+		if len(pair) == 0 || slices.Contains(names, string(bytes.Trim(name, " \t"))) {
+			continue
+		}
+		if len(kept) > 0 {
+			kept = append(kept, "; "...)
+		}
+		kept = append(kept, pair...)
+	}
+	return kept
+}
+
+// EachCookie calls visit with name and value of each cookie of classified fields.
+func EachCookie(fields *message.Fields, visit func(name, value []byte)) {
+	for i := range fields.Len() {
+		if fields.Class(i)&ClassCookie == 0 {
+			continue
+		}
+		_, line := fields.Line(i)
+		for pair := range bytes.SplitSeq(line, []byte{';'}) {
+			if name, value, found := bytes.Cut(pair, []byte{'='}); found {
+				visit(bytes.Trim(name, " \t"), bytes.Trim(value, " \t"))
+			}
+		}
+	}
 }
