@@ -36,6 +36,7 @@ long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDo
 long_kills    := WXGATE_KILLS=200 $(LONG) -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e ## 200 times kill -9 of a process at a random moment of a hand-over, then a start
 long_large    := WXGATE_LARGE=1 $(LONG) -timeout 30m -run '^TestLargeBodiesTakeNoMemory$$|^TestEventsArriveAsTheyAreSaid$$' ./e2e ## 2 GiB up and down, with the memory of the gateway; how long events take
 long_users    := WXGATE_USER_KILLS=100 $(LONG) -timeout 15m -run '^TestKillsBetweenTheUserAndTheServiceLoseNobody$$' ./e2e ## 100 times kill -9 between first logins and the service that is told about them
+long_mysql    := WXGATE_MYSQL=1 $(LONG) -timeout 15m -run '^TestTheMigrationPageOnMariaDB$$' ./e2e ## docs/migration.md on a real MariaDB of 100,000 users in +08:00; needs mariadb-server
 long_node     := WXGATE_NODE=1 $(LONG) -timeout 30m -run '^TestNoPostIsExecutedTwice|^TestPostsToANodeService' ./gateway ./e2e ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
 long_overload := OVERLOAD=$(OVERLOAD) $(LONG) -timeout 15m -run '^TestOverload$$' ./e2e ## twice the load that a service can take for OVERLOAD (30s): the table of docs/limits.md
 long_proxies  := WXGATE_PROXIES=1 $(LONG) -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs

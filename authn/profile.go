@@ -153,6 +153,9 @@ func Presentable(u storage.User) (clean storage.User, dropped []string) {
 			dropped, *field.text = append(dropped, field.why), ""
 		}
 	}
+	if u.UnionID != "" && !validOpenID(u.UnionID) {
+		dropped, u.UnionID = append(dropped, "unionid: not visible ASCII of at most 64 bytes"), ""
+	}
 	if temporary(u.Avatar) {
 		dropped, u.Avatar = append(dropped, "avatar: a temporary path of one phone, or WeChat's placeholder"), ""
 	}

@@ -153,24 +153,54 @@ func (u *Users) ReserveIDs(ctx context.Context, next int64) (int64, error) {
 // Import adds a user of an existing backend under the id they have there. Errors are ErrInvalidRequest, or
 // storage.ErrConflict if the id or openid belongs to somebody else.
 func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, error) {
-	if user.ID < 1 || user.ID > maxImportedID || !validOpenID(user.OpenID) {
-		return storage.User{}, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
-	}
-	user.Nickname, user.Bio = stripInvisible(user.Nickname), stripInvisible(user.Bio)
-	profile := Profile{Nickname: &user.Nickname, Avatar: &user.Avatar, Bio: &user.Bio}
-	if err := profile.validate(); err != nil {
-		return storage.User{}, err
-	}
-	of, err := u.apps.find(user.AppID)
+	user, err := u.importable(user)
 	if err != nil {
 		return storage.User{}, err
 	}
-	user.AppID = of.id
 	imported, err := u.store.ImportUser(ctx, user)
 	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		err = fmt.Errorf("importing a user: %w", err)
 	}
 	return imported, err
+}
+
+// CheckImport returns what Import would say, but for ids of erased users, and changes nothing.
+func (u *Users) CheckImport(ctx context.Context, user storage.User) error {
+	user, err := u.importable(user)
+	if err != nil {
+		return err
+	}
+	known, err := u.store.User(ctx, user.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		known, err = u.store.UserByOpenID(ctx, user.AppID, user.OpenID)
+	}
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("checking an import: %w", err)
+	case known.ID != user.ID || known.AppID != user.AppID || known.OpenID != user.OpenID:
+		return fmt.Errorf("%w: user %d", storage.ErrConflict, known.ID)
+	}
+	return nil
+}
+
+// importable returns the user as Import stores it.
+func (u *Users) importable(user storage.User) (storage.User, error) {
+	if user.ID < 1 || user.ID > maxImportedID || !validOpenID(user.OpenID) {
+		return user, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
+	}
+	user.Nickname, user.Bio = stripInvisible(user.Nickname), stripInvisible(user.Bio)
+	profile := Profile{Nickname: &user.Nickname, Avatar: &user.Avatar, Bio: &user.Bio}
+	if err := profile.validate(); err != nil {
+		return user, err
+	}
+	of, err := u.apps.find(user.AppID)
+	if err != nil {
+		return user, err
+	}
+	user.AppID = of.id
+	return user, nil
 }
 
 // validOpenID reports whether an openid is one that WeChat could have given: visible ASCII, at most 64 bytes.

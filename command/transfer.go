@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"wxgate/gateway/admin"
+	"wxgate/secret"
 )
 
 // ndjson is the content type of imports and exports: one JSON value per line.
@@ -25,14 +27,24 @@ const (
 type usersImportCommand struct {
 	output
 
-	File   string `arg:"" optional:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
-	NextID userID `name:"next-id" placeholder:"N" help:"New users get this id or a higher one, so that another login of the backend can go on giving lower ones. Without FILE that is all that is done."`
+	File     string            `arg:"" optional:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
+	NextID   userID            `name:"next-id" placeholder:"N" help:"New users get this id or a higher one, so that another login of the backend can go on giving lower ones. Without users to import that is all that is done."`
+	DryRun   bool              `name:"dry-run" help:"Import nothing: print ten users and everything that would be refused or left out."`
+	MySQL    secret.Text       `name:"from-mysql" placeholder:"DSN" help:"Read the users from MySQL or MariaDB: user:password@tcp(127.0.0.1:3306)/database."`
+	Table    string            `default:"users" help:"With --from-mysql: the table (users)."`
+	Map      map[string]string `mapsep:"," placeholder:"KEY=COLUMN,…" help:"With --from-mysql: which column has which key of an import; otherwise it has the key's name."`
+	TimeZone string            `name:"time-zone" placeholder:"+08:00" help:"With --from-mysql: of columns of type DATETIME; the server's if omitted."`
 }
 
 // Validate asks for something to do.
 func (c usersImportCommand) Validate() error {
-	if c.File == "" && c.NextID == 0 {
+	switch {
+	case c.File == "" && c.MySQL == "" && c.NextID == 0:
 		return errors.New("name a file of users, or - for standard input")
+	case c.File != "" && c.MySQL != "":
+		return errors.New("the users come from a file or from --from-mysql, not from both")
+	case c.DryRun && c.File == "" && c.MySQL == "":
+		return errors.New("--dry-run needs users to look at")
 	}
 	return nil
 }
@@ -41,35 +53,49 @@ func (c usersImportCommand) Validate() error {
 type importResult struct {
 	admin.ImportReport
 
-	NextID int64 `json:"next_id,omitempty"` // of new users, where it was asked for
+	NextID int64             `json:"next_id,omitempty"` // of new users, where it was asked for
+	DryRun bool              `json:"dry_run,omitempty"`
+	First  []json.RawMessage `json:"first,omitempty"` // users, of a dry run
 }
 
 // Run reserves ids and imports users. It returns an error if a line was not imported.
 func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
-	var next admin.NextID
-	if c.NextID != 0 { // first: an import that breaks off leaves no id that two people could get
+	result := importResult{DryRun: c.DryRun}
+	if c.NextID != 0 && !c.DryRun { // first: an import that breaks off leaves no id that two people could get
+		var next admin.NextID
 		if err := client.ask(ctx, http.MethodPost, "/api/users/next-id", admin.NextID{NextID: int64(c.NextID)}, &next); err != nil {
 			return err
 		}
+		result.NextID = next.NextID
 	}
-	if c.File == "" {
-		return c.print(w.stdout, next, func(t *table) { printNextID(t, next.NextID) })
+	if c.File == "" && c.MySQL == "" {
+		return c.print(w.stdout, admin.NextID{NextID: result.NextID}, func(t *table) { printNextID(t, result.NextID) })
+	}
+	client.timeout = 0 // the answer comes once the last line is in the store
+	i := &usersImport{client: client, stderr: w.stderr, told: time.Now(), dry: c.DryRun}
+	err := c.readInto(ctx, w, i)
+	result.ImportReport, result.First = i.report, i.first
+	if err != nil {
+		if i.lines == 0 {
+			return err
+		}
+		return errors.Join(c.report(w.stdout, result), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
+			"import the file again, the users who are there already stay as they are", i.lines+1, err))
+	}
+	return c.report(w.stdout, result)
+}
+
+// readInto reads the users from where they are.
+func (c usersImportCommand) readInto(ctx context.Context, w *env, i *usersImport) error {
+	if c.MySQL != "" {
+		return mysqlUsers{c.MySQL, c.Table, c.Map, c.TimeZone, w.stderr}.importInto(ctx, i)
 	}
 	lines, err := openInput(c.File, w.stdin)
 	if err != nil {
 		return err
 	}
 	defer lines.Close()
-	client.timeout = 0 // the answer comes once the last line is in the store
-	i := &usersImport{client: client, stderr: w.stderr, told: time.Now()}
-	if err := i.run(ctx, lines); err != nil {
-		if i.lines == 0 {
-			return err
-		}
-		return errors.Join(c.report(w.stdout, importResult{i.report, next.NextID}), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
-			"import the file again, the users who are there already stay as they are", i.lines+1, err))
-	}
-	return c.report(w.stdout, importResult{i.report, next.NextID})
+	return i.run(ctx, lines)
 }
 
 func printNextID(t *table, next int64) {
@@ -87,22 +113,21 @@ type usersImport struct {
 	piece  bytes.Buffer
 	lines  int // of the pieces that are imported
 	held   int // in the piece
+	dry    bool
+	first  []json.RawMessage // lines, of a dry run
 	report admin.ImportReport
 }
+
+// firstLines is how many lines a dry run shows.
+const firstLines = 10
 
 func (i *usersImport) run(ctx context.Context, from io.Reader) error {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, admin.ImportLineLimit)
 	for lines.Scan() {
-		if i.piece.Len() > 0 && i.piece.Len()+len(lines.Bytes()) >= importPiece {
-			if err := i.send(ctx); err != nil {
-				return err
-			}
-			i.tell()
+		if err := i.add(ctx, lines.Bytes()); err != nil {
+			return err
 		}
-		i.piece.Write(lines.Bytes())
-		i.piece.WriteByte('\n')
-		i.held++
 	}
 	if err := i.send(ctx); err != nil {
 		return err
@@ -116,9 +141,30 @@ func (i *usersImport) run(ctx context.Context, from io.Reader) error {
 	return nil
 }
 
+// add imports what is held if a line has no room beside it, and holds the line.
+func (i *usersImport) add(ctx context.Context, line []byte) error {
+	if i.piece.Len() > 0 && i.piece.Len()+len(line) >= importPiece {
+		if err := i.send(ctx); err != nil {
+			return err
+		}
+		i.tell()
+	}
+	if i.dry && len(i.first) < firstLines && json.Valid(line) {
+		i.first = append(i.first, bytes.Clone(line))
+	}
+	i.piece.Write(line)
+	i.piece.WriteByte('\n')
+	i.held++
+	return nil
+}
+
 // send imports the piece.
 func (i *usersImport) send(ctx context.Context) error {
-	answer, err := i.client.send(ctx, http.MethodPost, "/api/users", ndjson, bytes.NewReader(i.piece.Bytes()))
+	path := "/api/users"
+	if i.dry {
+		path += "?dry_run"
+	}
+	answer, err := i.client.send(ctx, http.MethodPost, path, ndjson, bytes.NewReader(i.piece.Bytes()))
 	if err != nil {
 		return err
 	}
@@ -145,19 +191,29 @@ func (i *usersImport) tell() {
 	}
 }
 
-func (c usersImportCommand) report(w io.Writer, report importResult) error {
-	err := c.print(w, report, func(t *table) {
-		t.row(fmt.Sprintf("imported %d, failed %d", report.Imported, report.Failed))
-		printNextID(t, report.NextID)
-		for _, e := range report.Errors {
+func (c usersImportCommand) report(w io.Writer, result importResult) error {
+	counts, done := "imported %d, failed %d", "imported"
+	if c.DryRun {
+		counts, done = "nothing is written; %d would be imported, %d would fail", "going to be imported"
+	}
+	err := c.print(w, result, func(t *table) {
+		for _, line := range result.First {
+			t.row(string(line))
+		}
+		t.row(fmt.Sprintf(counts, result.Imported, result.Failed))
+		if result.Warned > 0 {
+			t.row(fmt.Sprintf("%s of these without a field that does not hold", counted(result.Warned, "user", "users")))
+		}
+		printNextID(t, result.NextID)
+		for _, e := range result.Errors {
 			t.row(fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
 		}
-		for _, e := range report.Warnings {
-			t.row(fmt.Sprintf("line %d", e.Line), "warning", e.Detail)
+		for _, e := range result.Warnings {
+			t.row(fmt.Sprintf("line %d", e.Line), "warning", fmt.Sprintf("user %d is %s", e.ID, e.Detail))
 		}
 	})
-	if err == nil && report.Failed > 0 {
-		err = fmt.Errorf("%s not imported", counted(report.Failed, "line was", "lines were"))
+	if err == nil && result.Failed > 0 {
+		err = fmt.Errorf("%s not %s", counted(result.Failed, "line was", "lines were"), done)
 	}
 	return err
 }

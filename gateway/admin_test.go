@@ -627,13 +627,13 @@ func TestAnImportReportsEveryLineThatItCannotTake(t *testing.T) {
 		`{"id":9}`,                              // 7
 		`{"id":9,"openid":"o 9"}`,               // 8
 		`{"id":9,"openid":"o9","nickName":"x"}`, // 9: Go takes it for nickname
-		`{"id":10,"openid":"o10","name":"x"}`,   // 10: no such key
-		`{"id":"10","openid":"o10"}`,            // 11: a text
+		`{"id":10,"openid":"o10","openId":"x"}`, // 10: two openids
+		`{"id":"1e1","openid":"o10"}`,           // 11: no number
 		`{"id":10,"openid":10}`,                 // 12: a number
 		`{"id":10,"openid":"o10"} {}`,           // 13
-		"{\"id\":10,\"openid\":\"o10\",\"nickname\":\"\xc4\xe3\"}", // 14: GBK
-		`nonsense`,                         // 15
-		"{\"id\":11,\"openid\":\"o11\"}\r", // as Windows ends lines
+		"{\"id\":10,\"openid\":\"\xc4\xe3\"}",   // 14: GBK
+		`nonsense`,                              // 15
+		"{\"id\":11,\"openid\":\"o11\"}\r",      // as Windows ends lines
 	}, "\n"))
 	var refused []string
 	for _, e := range report.Errors {
@@ -675,7 +675,17 @@ func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 		{`"bio":"a\u2066b"`, "bio"},
 		{`"recipe_count":-1`, "recipe_count"},
 		{`"follower_count":9007199254740992`, "follower_count"},
-		{`"created_at":"2024-10-16 12:00:00"`, "created_at"},
+		{`"created_at":"2024-10-16 25:00:00"`, "created_at"},
+		{`"created_at":"2924-10-16 12:00:00"`, "created_at"},
+		{`"created_at":"0000-00-00"`, "created_at"},
+		{`"nickName":7`, "nickname"},
+		{"\"nickname\":\"\xc4\xe3\"", "nickname"}, // GBK
+		{`"avatar":{"url":"https://a.example/"}`, "avatar"},
+		{`"unionid":"a b"`, "unionid"},
+		{`"unionid":7`, "unionid"},
+		{`"favorite_count":"many"`, "favorite_count"},
+		{`"following_count":1.5`, "following_count"},
+		{`"password":"$2b$10$x"`, `"password"`},
 		{`"created_at":"0000-00-00 00:00:00"`, "created_at"},
 		{`"created_at":1700000000`, "created_at"},
 	}
@@ -696,6 +706,28 @@ func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 			if strings.Contains(got.body, bad) {
 				t.Errorf("%s: stored is %s", line.rest, got.body)
 			}
+		}
+	}
+}
+
+// TestAnImportReadsWhatMySQLWrites has its forms of dates, and numbers in quotes.
+func TestAnImportReadsWhatMySQLWrites(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	for i, form := range []struct{ written, want string }{
+		{"2024-10-16 12:00:00", "2024-10-16T12:00:00.000Z"},
+		{"2024-10-16 12:00:00.123456", "2024-10-16T12:00:00.123Z"},
+		{"2024-10-16", "2024-10-16T00:00:00.000Z"},
+		{"2024-10-16T12:00:00", "2024-10-16T12:00:00.000Z"},
+		{"2024-10-16T12:00:00+08:00", "2024-10-16T04:00:00.000Z"},
+	} {
+		line := fmt.Sprintf(`{"id":"%d","openid":"o%d","recipe_count":"12","created_at":%q,"updated_at":"0000-00-00 00:00:00"}`, i+1, i+1, form.written)
+		if report := o.importing(t, line); report.Imported != 1 || report.Warned != 0 {
+			t.Errorf("%s: got %+v", line, report)
+		}
+		got := o.want(t, fmt.Sprintf("GET /api/users/%d", i+1), "", 200, "").body
+		if !strings.Contains(got, `"created_at":"`+form.want) || !strings.Contains(got, `"recipe_count":12`) {
+			t.Errorf("%s became %s, want %s", form.written, got, form.want)
 		}
 	}
 }
@@ -737,8 +769,8 @@ func TestAnImportIsBounded(t *testing.T) {
 	if !strings.Contains(got.json.Detail, "line 2") {
 		t.Errorf("a line that is too long: %s", got.body)
 	}
-	if report := o.importing(t, strings.Repeat("x\n", 1000)); report.Failed != 1000 || len(report.Errors) != 100 {
-		t.Errorf("failed %d and told %d, want 1000 and 100", report.Failed, len(report.Errors))
+	if report := o.importing(t, strings.Repeat("x\n", 20_000)); report.Failed != 20_000 || len(report.Errors) != 10_000 {
+		t.Errorf("failed %d and told %d, want 20000 and 10000", report.Failed, len(report.Errors))
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *Server) endpoints() []endpoint {
 	transfer, calls := transfer{r, s.deps.Authn}, weChatCalls{r, s.deps.WeChat}
 	return []endpoint{
 		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
-		{"POST /api/users", nil, transfer.importUsers},
+		{"POST /api/users", []string{"dry_run"}, transfer.importUsers},
 		{"POST /api/users/next-id", nil, r.handleChange(users.reserveIDs)},
 		{"POST /api/users/resync", nil, r.handleChange(users.resync)},
 		{"GET /api/users/export", nil, transfer.exportUsers},

@@ -4,20 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
-	"wxgate/input"
 	"wxgate/storage"
 )
 
@@ -27,8 +23,8 @@ const ImportLineLimit = 64 << 10
 // The bounds of an import.
 const (
 	importBodyLimit    = 64 << 20
-	importBatch        = 256 // users written concurrently, so that they share commits
-	maxImportErrors    = 100
+	importBatch        = 256         // users written concurrently, so that they share commits
+	maxImportErrors    = 10_000      // lines that are named, of each kind
 	importBatchTimeout = time.Minute // for one batch to arrive and be written
 )
 
@@ -46,7 +42,7 @@ type transfer struct {
 type ImportReport struct {
 	Imported int           `json:"imported"` // users who exist now, including those who existed before
 	Failed   int           `json:"failed"`
-	Errors   []importError `json:"errors"` // the first of them
+	Errors   []importError `json:"errors"` // the first 10,000 of them
 	Warned   int           `json:"warned"` // users imported without some of their fields
 	Warnings []importError `json:"warnings"`
 }
@@ -68,19 +64,21 @@ func appendLines(all, next []importError, lines int) []importError {
 // importError is a line that was not imported, or not completely.
 type importError struct {
 	Line   int    `json:"line"`
+	ID     int64  `json:"id,omitempty"`     // of the user, where the line has one
 	Reason string `json:"reason,omitempty"` // of the error table
 	Detail string `json:"detail"`
 }
 
 // importUsers answers POST /api/users: one user per line, in the format of an export. Lines that cannot be imported are
-// reported and skipped; the others stay imported, and the same import can be sent again.
+// reported and skipped; the others stay imported, and the same import can be sent again. With dry_run in the query
+// nothing is written.
 func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 	if err := requireContentType(r, ndjson); err != nil {
 		a.fail(w, err)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), report: ImportReport{Errors: []importError{}, Warnings: []importError{}}}
+	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: ImportReport{Errors: []importError{}, Warnings: []importError{}}}
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
@@ -99,13 +97,8 @@ type importer struct {
 	control *http.ResponseController
 	batch   []importLine
 	claimed map[any]bool // IDs and openids of the batch
+	dry     bool         // nothing is written
 	report  ImportReport
-}
-
-type importLine struct {
-	number  int
-	user    storage.User
-	dropped []string // fields that are left out
 }
 
 func (i *importer) run(r *http.Request) error {
@@ -136,11 +129,12 @@ func (i *importer) run(r *http.Request) error {
 
 // addLine adds a line to the batch. Two lines that claim the same ID or openid never share one: the first must win.
 func (i *importer) addLine(number int, line []byte) error {
-	user, dropped, err := parseImport(line)
+	parsed, err := parseImportLine(number, line, i.now())
 	if err != nil {
-		i.recordFailure(number, err)
+		i.recordFailure(parsed, err)
 		return nil
 	}
+	user := parsed.user
 	openid := [2]string{user.AppID, user.OpenID}
 	if len(i.batch) == importBatch || i.claimed[user.ID] || i.claimed[openid] {
 		if err := i.flush(); err != nil {
@@ -151,52 +145,8 @@ func (i *importer) addLine(number int, line []byte) error {
 		i.claimed = make(map[any]bool, 2*importBatch)
 	}
 	i.claimed[user.ID], i.claimed[openid] = true, true
-	i.batch = append(i.batch, importLine{number, user, dropped})
+	i.batch = append(i.batch, parsed)
 	return nil
-}
-
-// importBody is a line as it is parsed. Times are parsed separately: an invalid one is no reason to lose a user.
-type importBody struct {
-	storage.User
-
-	CreatedAt json.RawMessage `json:"created_at"`
-	UpdatedAt json.RawMessage `json:"updated_at"` // becomes the time of the import
-}
-
-// parseImport parses one line, and reports which fields are left out. Unknown keys are refused: an ignored nickName is
-// a lost nickname.
-func parseImport(line []byte) (u storage.User, dropped []string, err error) {
-	if !utf8.Valid(line) {
-		return u, nil, fmt.Errorf("%w: the line is not UTF-8", answer.ErrInvalidRequest)
-	}
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	var body importBody
-	if err := dec.Decode(&body); err != nil {
-		return u, nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, describeDecodeError(err))
-	}
-	if dec.More() {
-		return u, nil, fmt.Errorf("%w: there is more than one JSON value in the line", answer.ErrInvalidRequest)
-	}
-	u, dropped = authn.Presentable(body.User)
-	if len(body.CreatedAt) > 0 && string(body.CreatedAt) != "null" {
-		if u.CreatedAt, err = parseText(body.CreatedAt, input.Time); err != nil {
-			dropped = append(dropped, "created_at: "+err.Error())
-		}
-	}
-	return u, dropped, nil
-}
-
-// describeDecodeError describes an error of Go's decoder in terms of JSON.
-func describeDecodeError(err error) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		wanted := "a whole number"
-		if wrong.Type.Kind() == reflect.String {
-			wanted = "a text"
-		}
-		return fmt.Errorf("%s is a %s and must be %s", wrong.Field, wrong.Value, wanted)
-	}
-	return err
 }
 
 // flush writes the batch. An error that is not about a single line ends the import.
@@ -208,7 +158,7 @@ func (i *importer) flush() error {
 	results := make([]error, len(i.batch))
 	var writing sync.WaitGroup
 	for n, line := range i.batch {
-		writing.Go(func() { _, results[n] = i.authn.Users.Import(i.ctx, line.user) })
+		writing.Go(func() { results[n] = i.take(line.user) })
 	}
 	writing.Wait()
 	for n, err := range results {
@@ -221,23 +171,32 @@ func (i *importer) flush() error {
 	return nil
 }
 
+// take imports one user, or says in a dry run whether that would be refused.
+func (i *importer) take(user storage.User) error {
+	if i.dry {
+		return i.authn.Users.CheckImport(i.ctx, user)
+	}
+	_, err := i.authn.Users.Import(i.ctx, user)
+	return err
+}
+
 func (i *importer) recordResult(line importLine, err error) error {
 	switch {
 	case err == nil:
 		i.report.Imported++
 		i.recordWarning(line)
 	case errors.Is(err, authn.ErrInvalidRequest), errors.Is(err, storage.ErrConflict):
-		i.recordFailure(line.number, err)
+		i.recordFailure(line, err)
 	default:
 		return fmt.Errorf("line %d: %w", line.number, err)
 	}
 	return nil
 }
 
-func (i *importer) recordFailure(number int, err error) {
+func (i *importer) recordFailure(line importLine, err error) {
 	i.report.Failed++
 	if len(i.report.Errors) < maxImportErrors {
-		i.report.Errors = append(i.report.Errors, importError{number, i.errors.Lookup(err).Reason, err.Error()})
+		i.report.Errors = append(i.report.Errors, importError{line.number, line.user.ID, i.errors.Lookup(err).Reason, err.Error()})
 	}
 }
 
@@ -247,6 +206,6 @@ func (i *importer) recordWarning(line importLine) {
 	}
 	i.report.Warned++
 	if len(i.report.Warnings) < maxImportErrors {
-		i.report.Warnings = append(i.report.Warnings, importError{Line: line.number, Detail: "taken without " + strings.Join(line.dropped, "; ")})
+		i.report.Warnings = append(i.report.Warnings, importError{Line: line.number, ID: line.user.ID, Detail: "taken without " + strings.Join(line.dropped, "; ")})
 	}
 }

@@ -1,0 +1,229 @@
+package command
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"wxgate/secret"
+)
+
+// mysqlUsers is a table of users in MySQL or MariaDB.
+type mysqlUsers struct {
+	dsn      secret.Text
+	table    string
+	columns  map[string]string // by key of an import; others have the key's name
+	timeZone string            // of DATETIME columns; empty: the server's
+	stderr   io.Writer
+}
+
+// importKeys are the keys of an import that a table may have columns for.
+func importKeys() []string {
+	return []string{"id", "openid", "appid", "unionid", "nickname", "avatar", "bio", "recipe_count", "follower_count", "following_count", "favorite_count", "created_at"}
+}
+
+const (
+	mysqlConnect = 10 * time.Second // to connect, and for each look at the table
+	mysqlRead    = 5 * time.Minute  // without a row while others are being imported
+)
+
+// open connects. The session is in UTC, so that TIMESTAMP columns are. An error never holds the password.
+func (m mysqlUsers) open(ctx context.Context) (*sql.DB, error) {
+	cfg, err := mysql.ParseDSN(m.dsn.Reveal())
+	if err != nil || cfg.DBName == "" {
+		return nil, errors.New("--from-mysql: want user:password@tcp(127.0.0.1:3306)/database")
+	}
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout, cfg.ParseTime = mysqlConnect, mysqlRead, mysqlConnect, false
+	cfg.Params = map[string]string{"time_zone": "'+00:00'"}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("--from-mysql: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(1) // of which the session is set
+	ctx, cancel := context.WithTimeout(ctx, mysqlConnect)
+	defer cancel()
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connecting to %s: %w", cfg.Addr, err), db.Close())
+	}
+	return db, nil
+}
+
+// importInto reads the table by id, and imports each row that has an openid.
+func (m mysqlUsers) importInto(ctx context.Context, i *usersImport) error {
+	db, err := m.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	zone, err := m.zone(ctx, db)
+	if err != nil {
+		return err
+	}
+	table, err := quoteName(m.table)
+	if err != nil {
+		return err
+	}
+	keys, list, err := m.selected(ctx, db, table)
+	if err != nil {
+		return err
+	}
+	openID := list[slices.Index(keys, "openid")]
+	if err := m.tellSkipped(ctx, db, table, openID); err != nil {
+		return err
+	}
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s IS NOT NULL AND %s <> '' ORDER BY %s",
+		strings.Join(list, ", "), table, openID, openID, list[slices.Index(keys, "id")]))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", m.table, err)
+	}
+	defer rows.Close()
+	if err := m.importRows(ctx, rows, keys, zone, i); err != nil {
+		return err
+	}
+	return i.send(ctx)
+}
+
+// zone returns the time zone of DATETIME columns, such as +08:00.
+func (m mysqlUsers) zone(ctx context.Context, db *sql.DB) (zone string, err error) {
+	if m.timeZone != "" {
+		if _, err := time.Parse("Z07:00", m.timeZone); err != nil {
+			return "", fmt.Errorf("--time-zone: %q is not such as +08:00", m.timeZone)
+		}
+		return m.timeZone, nil
+	}
+	var offset sql.NullInt64 // in minutes
+	const server = "SELECT ROUND(TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone)) / 60)"
+	if err := db.QueryRowContext(ctx, server).Scan(&offset); err != nil || !offset.Valid {
+		return "", errors.Join(errors.New("the server does not tell its time zone; say --time-zone +08:00"), err)
+	}
+	sign, minutes := '+', offset.Int64
+	if minutes < 0 {
+		sign, minutes = '-', -minutes
+	}
+	return fmt.Sprintf("%c%02d:%02d", sign, minutes/60, minutes%60), nil
+}
+
+// selected returns the keys that the table has, and their columns in quotes.
+func (m mysqlUsers) selected(ctx context.Context, db *sql.DB, table string) (keys, list []string, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading %s: %w", m.table, err)
+	}
+	defer rows.Close()
+	there, err := rows.Columns()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.columns)) {
+		if !slices.Contains(importKeys(), key) {
+			return nil, nil, fmt.Errorf("--map: %s is none of %s", key, strings.Join(importKeys(), ", "))
+		}
+	}
+	for _, key := range importKeys() {
+		column, mapped := m.columns[key]
+		if !mapped {
+			column = key
+		}
+		isColumn := slices.ContainsFunc(there, func(name string) bool { return strings.EqualFold(name, column) })
+		if !isColumn && (mapped || key == "id" || key == "openid") {
+			return nil, nil, fmt.Errorf("%s has no column %s for %s; it has %s", m.table, column, key, strings.Join(there, ", "))
+		}
+		if isColumn {
+			quoted, err := quoteName(column)
+			if err != nil {
+				return nil, nil, err
+			}
+			keys, list = append(keys, key), append(list, quoted)
+		}
+	}
+	return keys, list, rows.Err()
+}
+
+// quoteName quotes a name, or a database and a table. Names that would need more than quotes are refused.
+func quoteName(name string) (string, error) {
+	if !regexp.MustCompile(`^[^\x00-\x1f` + "`" + `.]{1,64}(\.[^\x00-\x1f` + "`" + `.]{1,64})?$`).MatchString(name) {
+		return "", fmt.Errorf("%q is not a name of a table or column", name)
+	}
+	return "`" + strings.ReplaceAll(name, ".", "`.`") + "`", nil
+}
+
+// tellSkipped tells how many rows have no openid, and which openids several rows have: of these the first is imported.
+func (m mysqlUsers) tellSkipped(ctx context.Context, db *sql.DB, table, openID string) error {
+	var without, twice int64
+	err := db.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s IS NULL OR %s = ''", table, openID, openID)).Scan(&without)
+	if err == nil {
+		err = db.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM %s WHERE %s <> '' GROUP BY BINARY %s HAVING COUNT(*) > 1) AS twice",
+			table, openID, openID)).Scan(&twice)
+	}
+	if err != nil {
+		return fmt.Errorf("counting rows of %s: %w", m.table, err)
+	}
+	if without > 0 {
+		_, _ = fmt.Fprintf(m.stderr, "wxgate: %s without an openid: no mini-program knows these users, and they stay where they are\n", counted(int(without), "row is", "rows are"))
+	}
+	if twice > 0 {
+		_, _ = fmt.Fprintf(m.stderr, "wxgate: %s in several rows: the one with the lowest id is imported, the others conflict\n", counted(int(twice), "openid is", "openids are"))
+	}
+	return nil
+}
+
+// importRows imports each row as a line of JSON, with all values as texts; numbers are read from them.
+func (m mysqlUsers) importRows(ctx context.Context, rows *sql.Rows, keys []string, zone string, i *usersImport) error {
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return err
+	}
+	values, into := make([]sql.NullString, len(keys)), make([]any, len(keys))
+	for n := range values {
+		into[n] = &values[n]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("reading %s: %w", m.table, err)
+		}
+		line := make(map[string]string, len(keys))
+		for n, value := range values {
+			if !value.Valid {
+				continue
+			}
+			if keys[n] == "created_at" {
+				value.String = inZone(value.String, types[n].DatabaseTypeName(), zone)
+			}
+			line[keys[n]] = value.String
+		}
+		text, err := json.Marshal(line)
+		if err == nil {
+			err = i.add(ctx, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading %s: %w", m.table, err)
+	}
+	return nil
+}
+
+// inZone writes the time of a DATETIME column with its zone. A TIMESTAMP is in UTC, and what is no time stays as it is.
+func inZone(text, columnType, zone string) string {
+	if columnType == "TIMESTAMP" {
+		zone = "Z"
+	}
+	at, err := time.Parse(time.DateTime, text)
+	if err != nil {
+		return text
+	}
+	return at.Format("2006-01-02T15:04:05.999999") + strings.Replace(zone, "+00:00", "Z", 1)
+}
