@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -563,6 +565,25 @@ func TestAPanicIsA500AndTheGatewayGoesOn(t *testing.T) {
 	}
 }
 
+// lockedText is a log that is read while it is written.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write appends to the text.
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // brokenStream panics when it is read: outside the chain, while the answer is written.
 type brokenStream struct{ openStream }
 
@@ -571,12 +592,16 @@ func (brokenStream) Next() ([]byte, error) { panic("a broken stream") }
 
 func TestAPanicWhileAnsweringEndsItsConnectionAlone(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, upstreamtest.Echo(t).URL, nil)
+	log := &lockedText{}
+	e := newEdgeWith(t, upstreamtest.Echo(t).URL, nil, func(deps *Deps) { deps.Log = slog.New(slog.NewJSONHandler(log, nil)) })
 	path, err := route.ParsePattern("/panic")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var id atomic.Pointer[string]
 	e.snapshot.Load().routes.Of("").Add(path, route.AnyMethod, &routeEntry{pattern: "/panic", auth: AuthNone, endpoint: func(ex *Exchange) error {
+		name := strings.Clone(ex.id)
+		id.Store(&name)
 		ex.response.Status, ex.response.Length, ex.response.Stream = http.StatusOK, -1, brokenStream{}
 		return nil
 	}})
@@ -592,6 +617,14 @@ func TestAPanicWhileAnsweringEndsItsConnectionAlone(t *testing.T) {
 		t.Errorf("the answer looks whole:\n%s", all)
 	}
 	eventually(t, "nothing is in flight", func() bool { return e.count(t, "wxgate_requests_in_flight") == 0 })
+	if n := e.count(t, "wxgate_requests_total", `route="/panic"`, `code="500"`, `reason="internal"`); n != 1 {
+		t.Errorf("got %v requests counted as 500, want 1", n)
+	}
+	eventually(t, "the log says which request it was", func() bool {
+		text := log.String()
+		return strings.Contains(text, `"msg":"panic outside the chain"`) && strings.Contains(text, `"value":"a broken stream"`) &&
+			strings.Contains(text, `"request_id":"`+*id.Load()+`"`)
+	})
 	if resp, _ := e.send(t, head("GET /public/x", "")); resp.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %d", resp.StatusCode)
 	}

@@ -91,6 +91,16 @@ func (o *observer) record(ex *Exchange, bytes int64, err error) {
 	}
 }
 
+// recordPanic ends and counts an exchange whose answer ended in a panic: it is not the answer that it began as.
+func (o *observer) recordPanic(ex *Exchange) {
+	if ex.observed && ex.series != nil {
+		key, f := ex.series.key, o.failures.Lookup(answer.ErrInternal)
+		key.status, key.reason, key.upstream = f.Status, f.Reason, false
+		o.metrics.seriesFor(key).requests.Inc()
+	}
+	o.leave(ex)
+}
+
 // logAccess writes the access line of an exchange. began is the status that the client received of an answer that was
 // cut off, 0 for any other.
 func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut int64) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"runtime/debug"
 
 	"wxgate/gateway/listen"
@@ -73,8 +74,8 @@ func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) {
 // recoverServing ends a connection, and not the process, when serving it panics outside of its chain.
 func (s *server) recoverServing(ex *Exchange) {
 	if r := recover(); r != nil {
-		s.observer.limitedLog.Error(lograte.Kind{Message: "panic outside the chain"}, "value", r, "stack", string(debug.Stack()))
-		s.observer.leave(ex)
+		s.observer.limitedLog.Error(lograte.Kind{Message: "panic outside the chain"}, "request_id", ex.id, "value", fmt.Sprint(r), "stack", string(debug.Stack()))
+		s.observer.recordPanic(ex)
 		ex.abortTunnel()
 	}
 }
