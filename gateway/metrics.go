@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"maps"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,8 +29,8 @@ type metrics struct {
 	perClient    limit.Metrics
 	earlyRetries prometheus.Counter
 
-	mu       sync.Mutex
-	resolved atomic.Pointer[map[seriesKey]*series] // by the combinations seen so far
+	mu       sync.RWMutex
+	resolved map[seriesKey]*series // by the combinations seen so far
 }
 
 // seriesKey are the label values of a request.
@@ -80,7 +78,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	}, []string{"route"})
 	m.connections = listen.NewPublic(reg)
 	m.perClient = limit.NewMetrics(reg, ledger)
-	m.resolved.Store(&map[seriesKey]*series{})
+	m.resolved = map[seriesKey]*series{}
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.earlyRetries, m.rateLimited, m.webSockets)
 	return m
 }
@@ -127,25 +125,26 @@ func (m *metrics) seriesOf(ex *Exchange, key seriesKey) *series {
 	return last
 }
 
-// seriesFor returns the series of a combination of labels. Combinations are few and soon all known, so they are kept in
-// a map that is replaced, never changed: reading it takes no lock.
+// seriesFor returns the series of a combination of labels. Combinations are few and soon all known, so that requests
+// read them side by side.
 func (m *metrics) seriesFor(key seriesKey) *series {
-	if s, known := (*m.resolved.Load())[key]; known {
-		return s
+	m.mu.RLock()
+	known := m.resolved[key]
+	m.mu.RUnlock()
+	if known != nil {
+		return known
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	source := "gateway"
 	if key.upstream {
 		source = "upstream"
 	}
-	known := maps.Clone(*m.resolved.Load())
 	s := &series{
 		key:      key,
 		requests: m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(key.status), source, key.reason),
 		duration: m.duration.WithLabelValues(key.route, strconv.Itoa(key.status/100)+"xx"),
 	}
-	known[key] = s
-	m.resolved.Store(&known)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.resolved[key] = s
 	return s
 }
