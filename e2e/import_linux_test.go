@@ -78,11 +78,14 @@ func runWatched(t *testing.T, cmd *exec.Cmd, beside int) (command, other int, er
 }
 
 // anonymousMemory is the memory of a process without what is mapped from files, in MB; 0 when it has ended.
-func anonymousMemory(pid int) int {
+func anonymousMemory(pid int) int { return residentMemory(pid, "RssAnon") / 1024 }
+
+// residentMemory is a line of /proc/PID/status, RssAnon or RssFile, in kB; 0 when the process has ended.
+func residentMemory(pid int, line string) int {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if found := regexp.MustCompile(`RssAnon:\s+(\d+) kB`).FindSubmatch(status); found != nil {
+	if found := regexp.MustCompile(line + `:\s+(\d+) kB`).FindSubmatch(status); found != nil {
 		kilobytes, _ := strconv.Atoi(string(found[1]))
-		return kilobytes / 1024
+		return kilobytes
 	}
 	return 0
 }
