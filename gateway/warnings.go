@@ -149,9 +149,12 @@ func (c Config) openRoutes() *route.Matcher[*[]int] {
 }
 
 // alias reports whether an open route is a deliberate second way to a protected one: both match one path, or lead to
-// one.
+// one, or the open one is an exception for the path alone below which everything is protected.
 func (c Config) alias(open, protected int) bool {
 	o, p := c.Routes[open], c.Routes[protected]
+	if p.sentPattern().TakesRest() && p.sentPattern().WithoutRest().SameShape(o.sentPattern()) {
+		return true
+	}
 	same := o.sentPattern().SameShape(p.sentPattern())
 	return same && (!o.sentPattern().TakesRest() || o.Rewrite == p.Rewrite && o.StripPrefix == p.StripPrefix)
 }

@@ -123,6 +123,9 @@ func (p Pattern) WithoutLastSlash() Pattern {
 	return p
 }
 
+// WithoutRest returns the pattern without a ** at its end.
+func (p Pattern) WithoutRest() Pattern { return Pattern{segments: p.segments} }
+
 // Add adds a pattern. If there is one for this method already, that stays, and what it leads to is returned.
 func (m *Matcher[T]) Add(p Pattern, method string, value T) (other T, taken bool) {
 	n := &m.root
