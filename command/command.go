@@ -25,7 +25,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Run everything on this machine without any setup: a stand-in for WeChat, a recipe service, the gateway."`
 	Doctor  doctorCommand  `cmd:"" help:"Check everything that a login and a request depend on, one line each, with what to do."`
 	Check   checkCommand   `cmd:"" help:"Read the configuration, report every error, start nothing."`
-	Routes  routesCommand  `cmd:"" help:"List every route and endpoint that the configuration results in, including the gateway's own."`
+	Routes  routesCommand  `cmd:"" help:"List every route and endpoint that the configuration results in, or write routes for an OpenAPI document."`
 	Explain explainCommand `cmd:"" help:"Show what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
 	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
 

@@ -60,6 +60,14 @@ func LoadRouting(file string, env strictyaml.LookupEnv) (Config, error) {
 	return cfg, err
 }
 
+// LoadRoutingToFill is LoadRouting for a file whose routes may not have been written yet.
+func LoadRoutingToFill(file string, env strictyaml.LookupEnv) (Config, error) {
+	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unsetSecret}, func(cfg *Config) input.Faults {
+		return slices.DeleteFunc(cfg.validateRouting(), func(f input.Fault) bool { return f.Path == "routes" && len(cfg.Routes) == 0 })
+	})
+	return cfg, err
+}
+
 // unsetSecret lets secrets be unset. What stands in their place is long enough for every one of them.
 func unsetSecret(path, reference string) (string, bool) {
 	secret := ReplacedInSandbox(path) || strings.Contains(path, ".headers.set.")

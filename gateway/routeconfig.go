@@ -79,6 +79,9 @@ func (m AuthMode) strictness() int {
 	return 3
 }
 
+// StricterThan reports whether a mode requires more of the caller than another one.
+func (m AuthMode) StricterThan(other AuthMode) bool { return m.strictness() > other.strictness() }
+
 func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f input.Faults) {
 	if _, err := route.ParsePattern(r.Path); err != nil {
 		f.Add("path", "%v", err)

@@ -131,7 +131,7 @@ func protectHead(t *route.Table[*routeEntry], cfg Config) {
 
 // stricterThan reports whether a route requires more of the caller than another one.
 func (r *routeEntry) stricterThan(other *routeEntry) bool {
-	return r.auth.strictness() > other.auth.strictness()
+	return r.auth.StricterThan(other.auth)
 }
 
 // addEndpoint adds an endpoint for every host that has routes, so that no host overrides it merely by being more

@@ -24,9 +24,14 @@ func File(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	_ = f.SetReadDeadline(time.Now().Add(fileWait)) // a regular file has none, and needs none
-	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	return All(f, path)
+}
+
+// All reads to the end of what an operator gave, which is called name in the error if it is larger than any file may be.
+func All(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, largestFile+1))
 	if err == nil && len(data) > largestFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, largestFile)
+		err = fmt.Errorf("%s is larger than %d bytes", name, largestFile)
 	}
 	return data, err
 }
