@@ -423,6 +423,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.WeChat.Apps) == 0 {
 		got.WeChat.Apps = nil
 	}
+	if len(got.Identity.Allow) == 0 {
+		got.Identity.Allow = nil
+	}
 	if c := &got.Server.CORS; len(c.Origins)+len(c.Methods)+len(c.Headers)+len(c.Expose) == 0 {
 		c.Origins, c.Methods, c.Headers, c.Expose = nil, nil, nil, nil
 	}

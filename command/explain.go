@@ -142,7 +142,7 @@ func (e explained) write(t *table) {
 	for _, part := range []struct {
 		name  string
 		lines []string
-	}{{"passes", e.Sent}, {"removes", e.Removed}, {"sets", e.Set}, {"sets for users", e.Identity}} {
+	}{{"passes", e.Sent}, {"removes", e.Removed}, {"because", e.Reasons}, {"sets", e.Set}, {"sets for users", e.Identity}} {
 		for _, line := range part.lines {
 			t.row(part.name, line)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/lograte"
 	"wxgate/message"
 )
 
@@ -35,8 +36,9 @@ const headerCloudForwardedFor = "X-Original-Forwarded-For"
 
 // clientResolver determines the client behind a connection, and warns once of what prevents it.
 type clientResolver struct {
-	log     *slog.Logger
-	metrics *metrics
+	log        *slog.Logger
+	limitedLog *lograte.Log // for lines that clients can provoke
+	metrics    *metrics
 
 	untrustedProxy, unreadableHop, unsignedBody sync.Once // warnings, each logged once
 }

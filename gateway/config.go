@@ -78,6 +78,7 @@ type Timeouts struct {
 // IdentityConfig is the section identity.
 type IdentityConfig struct {
 	Headers              map[string]identityField `yaml:"headers"`               // header name -> what it carries
+	Allow                []string                 `yaml:"allow"`                 // exact names of headers that look like identity and may pass
 	ForwardAuthorization bool                     `yaml:"forward_authorization"` // false: the token stops here
 	Signed               signedConfig             `yaml:"signed"`
 }
@@ -141,6 +142,7 @@ func (c Config) Validate() input.Faults {
 	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Endpoints.validate().At("endpoints"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReservedHeaders(c)
 	f = append(f, c.validateTokenFrom(ours).At("authn")...)
+	f = append(f, c.Identity.validateAllow(ours).At("identity")...)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 	}
@@ -236,6 +238,12 @@ func (c IdentityConfig) validate() (f input.Faults) {
 		}
 		spelled[header.Fold(name)] = name
 		validateHeader(&f, path, name)
+		if literal, fixed := strings.CutPrefix(string(field), literalPrefix); fixed {
+			if literal == "" || len(literal) > maxIdentityValue || !isVisibleASCII(literal) {
+				f.Add(path, "%q is not %s and 1 to %d visible ASCII characters", field, literalPrefix, maxIdentityValue)
+			}
+			continue
+		}
 		f.OneOf(path, string(field), string(fieldID), string(fieldOpenID), string(fieldNickname), string(fieldAppID), string(fieldSession))
 	}
 	if c.Signed.Header == "" {

@@ -44,17 +44,18 @@ type Question struct {
 
 // Explanation is what the gateway would do with a request, apart from verifying its token.
 type Explanation struct {
-	Client   string     `json:"client"`             // the address that limits use; "": refused before it was determined
-	Route    *RouteInfo `json:"route,omitempty"`    // nil: none was reached
-	Target   string     `json:"target,omitempty"`   // as sent to the upstream
-	Sent     []string   `json:"sent,omitempty"`     // the header lines of the client that reach the upstream
-	Set      []string   `json:"set,omitempty"`      // the header lines that the gateway adds
-	Identity []string   `json:"identity,omitempty"` // of these, those that identify the user of a token
-	Removed  []string   `json:"removed,omitempty"`  // the header lines of the client that do not reach the upstream
-	TokenIn  []string   `json:"token_in,omitempty"` // the places of authn.token_from and token_query where it has a token
-	Refusal  *Refusal   `json:"refusal,omitempty"`  // nil: the request is accepted
-	Method   string     `json:"method,omitempty"`   // as sent to the upstream
-	CORS     []string   `json:"cors,omitempty"`     // what the answer tells the page that asks; none: it is no page's
+	Client   string     `json:"client"`                    // the address that limits use; "": refused before it was determined
+	Route    *RouteInfo `json:"route,omitempty"`           // nil: none was reached
+	Target   string     `json:"target,omitempty"`          // as sent to the upstream
+	Sent     []string   `json:"sent,omitempty"`            // the header lines of the client that reach the upstream
+	Set      []string   `json:"set,omitempty"`             // the header lines that the gateway adds
+	Identity []string   `json:"identity,omitempty"`        // of these, those that identify the user of a token
+	Removed  []string   `json:"removed,omitempty"`         // the header lines of the client that do not reach the upstream
+	Reasons  []string   `json:"removed_because,omitempty"` // of these, those that look like identity, and why
+	TokenIn  []string   `json:"token_in,omitempty"`        // the places of authn.token_from and token_query where it has a token
+	Refusal  *Refusal   `json:"refusal,omitempty"`         // nil: the request is accepted
+	Method   string     `json:"method,omitempty"`          // as sent to the upstream
+	CORS     []string   `json:"cors,omitempty"`            // what the answer tells the page that asks; none: it is no page's
 
 	tokenFault error
 }
@@ -191,6 +192,7 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 	}
 	e.Target, e.Method = string(req.Target), ex.method
 	e.diffHeaders(ex.conn.Head(), req)
+	e.explainRemoved(ex.snapshot.reserved)
 	e.maskValues(ex.route.changes)
 	if ex.route.auth != AuthNone {
 		e.Identity = ex.snapshot.identityFields()
@@ -226,6 +228,23 @@ func (e *Explanation) diffHeaders(head []byte, out *message.Request) {
 	}
 }
 
+// explainRemoved says why headers that look like identity are removed.
+func (e *Explanation) explainRemoved(reserved *reservedHeaders) {
+	for _, line := range e.Removed {
+		name, _, _ := strings.Cut(line, ":")
+		if reserved.classify([]byte(name))&header.ClassIdentity == 0 {
+			continue
+		}
+		why := name + " looks like identity, which only the gateway may set"
+		if !reserved.identifies(name) {
+			why = name + " looks like identity; identity.allow lets exact names pass"
+		}
+		if !slices.Contains(e.Reasons, why) {
+			e.Reasons = append(e.Reasons, why)
+		}
+	}
+}
+
 // maskValues hides the values of headers.set: they may be secrets, and explanations get shared.
 func (e *Explanation) maskValues(changes header.Changes) {
 	for i, line := range e.Set {
@@ -240,7 +259,7 @@ func (e *Explanation) maskValues(changes header.Changes) {
 func (r *snapshot) identityFields() []string {
 	var lines []string
 	for _, h := range r.identity {
-		lines = append(lines, fmt.Sprintf("%s: <%s>", h.name, h.field))
+		lines = append(lines, h.name+": "+cmp.Or(h.literal, "<"+string(h.field)+">"))
 	}
 	slices.Sort(lines)
 	if name := r.cfg.Identity.Signed.Header; name != "" {

@@ -1,15 +1,22 @@
 package gateway
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"wxgate/authn"
 	"wxgate/gateway/credential"
 	"wxgate/gateway/header"
+	"wxgate/input"
+	"wxgate/lograte"
 	"wxgate/message"
 )
 
@@ -18,15 +25,23 @@ const maxIdentityValue = 1024
 
 // identityHeader is one header that a service may rely on.
 type identityHeader struct {
-	name  string
-	field identityField
+	name    string
+	field   identityField
+	literal string // its value; "": that of the field
 }
+
+// literalPrefix begins a value of identity.headers that is the same for every user.
+const literalPrefix = "literal:"
 
 // newIdentityHeaders sorts them, so that requests look the same after a restart.
 func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 	var headers []identityHeader
 	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
-		headers = append(headers, identityHeader{name, cfg.Headers[name]})
+		made := identityHeader{name: name, field: cfg.Headers[name]}
+		if literal, fixed := strings.CutPrefix(string(made.field), literalPrefix); fixed {
+			made.literal = literal
+		}
+		headers = append(headers, made)
 	}
 	return headers
 }
@@ -36,6 +51,7 @@ type reservedHeaders struct {
 	names  []string // folded
 	claims *header.Claims
 	places *credential.Places                  // of tokens
+	allow  []string                            // exact names that pass
 	known  [256]atomic.Pointer[classifiedName] // classes of the names that came first, by knownSlot
 }
 
@@ -54,7 +70,7 @@ func knownSlot(name []byte) uint8 {
 }
 
 func newReservedHeaders(cfg Config) *reservedHeaders {
-	r := &reservedHeaders{claims: header.NewClaims(), places: credential.NewPlaces(cfg.TokenFrom)}
+	r := &reservedHeaders{claims: header.NewClaims(), places: credential.NewPlaces(cfg.TokenFrom), allow: cfg.Identity.Allow}
 	for name := range cfg.Identity.Headers {
 		r.names = append(r.names, header.Fold(name))
 	}
@@ -99,7 +115,7 @@ func identityWords() []string {
 
 // contains reports whether a service could take the header for one of ours. All of these begin with x in some spelling.
 func (r *reservedHeaders) contains(name []byte) bool {
-	if len(name) < 3 || name[0]|0x20 != 'x' || r.places.ClassOf(name) == header.ClassToken {
+	if len(name) < 3 || name[0]|0x20 != 'x' || r.places.ClassOf(name) == header.ClassToken || r.allows(name) {
 		return false
 	}
 	if header.FoldedPrefix(name, "x-user-") || header.FoldedPrefix(name, "x-wx-") || header.FoldedPrefix(name, "x-wxgate-") || header.Folded(name, "x-user") {
@@ -112,6 +128,37 @@ func (r *reservedHeaders) contains(name []byte) bool {
 	}
 	return false
 }
+
+// allows reports whether the operator lets a header pass by its exact name, in any case.
+func (r *reservedHeaders) allows(name []byte) bool {
+	return slices.ContainsFunc(r.allow, func(allowed string) bool { return message.EqualFold(name, allowed) })
+}
+
+// validateAllow reports the faults of identity.allow.
+func (c IdentityConfig) validateAllow(ours *reservedHeaders) (f input.Faults) {
+	if len(c.Allow) > maxAllowed {
+		f.Add("allow", "has %d names; %d are the most", len(c.Allow), maxAllowed)
+	}
+	for i, name := range c.Allow {
+		path, folded := fmt.Sprintf("allow[%d]", i), header.Fold(name)
+		switch {
+		case !validToken(name):
+			f.Add(path, "%q is not a header name", name)
+		case ours.identifies(name):
+			f.Add(path, "%s says who is calling; only the gateway may set it", name)
+		case ours.claims.Of([]byte(name)) == header.ForwardingClaim || header.Owned([]byte(name)):
+			f.Add(path, "%s says how a request came; only a proxy in server.trusted_proxies may", name)
+		case !strings.HasPrefix(folded, "x-user-") && !strings.HasPrefix(folded, "x-wx-"):
+			f.Add(path, "%s does not look like identity, so it passes without this line", name)
+		case slices.ContainsFunc(c.Allow[:i], func(other string) bool { return strings.EqualFold(other, name) }):
+			f.Add(path, "%s is listed twice", name)
+		}
+	}
+	return f
+}
+
+// maxAllowed bounds identity.allow.
+const maxAllowed = 32
 
 // classOf is the class of a name of a request. Clients send the same few names again and again, so the first names are
 // remembered; nobody can displace them.
@@ -146,16 +193,39 @@ func (c *clientResolver) stripIdentity(ex *Exchange) error {
 		c.warnUnsignedBody(ex)
 	}
 	if ex.classes&header.ClassIdentity != 0 {
+		c.logStripped(ex)
 		c.metrics.stripped.Add(float64(ex.request.Fields.DeleteClass(header.ClassIdentity)))
 	}
 	return ex.next()
+}
+
+// logStripped names the headers that are about to be removed: of each request at debug, and once a minute at info, because
+// a service that misses one sees only that it is not there. Those of a platform that is believed are none.
+func (c *clientResolver) logStripped(ex *Exchange) {
+	if ex.cloud != nil || !c.log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	var names []byte
+	for i := range ex.request.Fields.Len() {
+		if name, _ := ex.request.Fields.Line(i); ex.request.Fields.Class(i)&header.ClassIdentity != 0 {
+			names = append(append(names, name...), ' ')
+		}
+	}
+	headers := lograte.Clip(bytes.TrimRight(names, " "))
+	c.log.Debug("headers that look like identity were removed", "headers", headers, "request_id", ex.id)
+	c.limitedLog.Info(lograte.Kind{Message: "headers that look like identity are removed; identity.allow lets exact names pass", Every: time.Minute},
+		"headers", headers, "request_id", ex.id)
 }
 
 // injectIdentity adds the identity headers of a request that is about to be forwarded. out was built by us and has none
 // of them yet; a request without a user gets none.
 func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject) error {
 	for _, h := range ex.snapshot.identity {
-		if value := h.field.valueFor(subject); value != "" {
+		value := h.literal
+		if value == "" {
+			value = h.field.valueFor(subject)
+		}
+		if value != "" {
 			out.Add(h.name, value)
 		}
 	}

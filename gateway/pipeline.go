@@ -42,7 +42,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 	m := newMetrics(deps.Metrics, ledger)
 	p := &pipeline{
 		deps: deps, drain: drain, exchanges: sync.Pool{New: newExchange}, metrics: m, fiber: newFiberAdapter(deps),
-		clients: &clientResolver{log: deps.Log, metrics: m},
+		clients: &clientResolver{log: deps.Log, limitedLog: lograte.New(deps.Log, deps.Now), metrics: m},
 		watcher: newWatcher(),
 		limits:  newLimiter(m, deps.Now),
 		store:   storeGate{deps.Gate, deps.Log},

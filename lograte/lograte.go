@@ -3,6 +3,7 @@
 package lograte
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -11,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// interval is the minimum time between two lines of one kind.
+// interval is the minimum time between two lines of one kind that does not say otherwise.
 const interval = time.Second
 
 // Kind is what lines have in common. Its values come from closed sets, never from a client: each Kind is remembered.
@@ -19,6 +20,8 @@ type Kind struct {
 	Message  string
 	Reason   string // of the error table; "": none
 	Upstream string // the name of the service; "": none
+
+	Every time.Duration // the minimum time between two lines; 0: a second
 }
 
 // Log writes lines that clients can provoke. It is safe for concurrent use.
@@ -40,6 +43,9 @@ type kindState struct {
 func New(log *slog.Logger, now func() time.Time) *Log {
 	return &Log{log: log, now: now, kinds: make(map[Kind]kindState)}
 }
+
+// Info logs a line with args, unless one of its kind was written a moment ago.
+func (l *Log) Info(k Kind, args ...any) { l.write(slog.LevelInfo, k, args) }
 
 // Warn logs a warning with args, unless one of its kind was written within the last second.
 func (l *Log) Warn(k Kind, args ...any) { l.write(slog.LevelWarn, k, args) }
@@ -69,7 +75,7 @@ func (l *Log) reserve(k Kind) (leftOut int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w, known := l.kinds[k]
-	if since := now.Sub(w.lastWritten); known && since >= 0 && since < interval {
+	if since := now.Sub(w.lastWritten); known && since >= 0 && since < cmp.Or(k.Every, interval) {
 		w.leftOut++
 		l.kinds[k] = w
 		return 0, false
