@@ -126,7 +126,7 @@ func TestFoldersAreNamedAfterThings(t *testing.T) {
 		switch {
 		case err != nil || !entry.IsDir():
 			return err
-		case folder != "." && strings.HasPrefix(entry.Name(), "."), entry.Name() == "node_modules":
+		case folder != "." && strings.HasPrefix(entry.Name(), "."), entry.Name() == "node_modules", entry.Name() == "dist":
 			return fs.SkipDir
 		case folder == "miniprogram/utils": // WeChat's own name for it, in every example and in DevTools
 		case slices.Contains(nameless, entry.Name()):

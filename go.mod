@@ -1,7 +1,11 @@
 module wxgate
 
 // npm packages with Go files in them are none of ours.
-ignore ./miniprogram/node_modules
+ignore (
+	./examples/taro/node_modules
+	./examples/uni-app/node_modules
+	./miniprogram/node_modules
+)
 
 go 1.26.0
 

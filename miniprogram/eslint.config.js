@@ -10,7 +10,7 @@ const careful = {
 const wxmlRules = Object.keys(wxml.rules).filter((rule) => /syntax-error|no-duplicate|interpolation|no-unexpected|no-empty/.test(rule));
 
 module.exports = [
-  { ignores: ['node_modules/', 'miniprogram_dist/', 'demo/built/', 'tests/output/'] },
+  { ignores: ['node_modules/', 'miniprogram_dist/', 'esm/', 'demo/built/', 'tests/output/'] },
   {
     files: ['**/*.wxml'],
     plugins: { wxml },
@@ -30,7 +30,7 @@ module.exports = [
   },
   {
     files: ['scripts/**/*.mjs', 'tests/**/*.mjs'],
-    languageOptions: { sourceType: 'module', globals: known('process Buffer setTimeout URL fetch phone document window getComputedStyle innerWidth requestAnimationFrame') },
+    languageOptions: { sourceType: 'module', globals: known('process Buffer setTimeout URL fetch phone document window getComputedStyle innerWidth localStorage requestAnimationFrame') },
     rules: careful,
   },
 ];

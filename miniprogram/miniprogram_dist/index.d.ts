@@ -13,11 +13,12 @@ declare namespace client {
     avatar: string;
   };
   /**
-   * avatarUrl may be the temporary file of chooseAvatar
+   * avatarUrl may be the temporary file of chooseAvatar; code is one of wx.login that was handed over, to a page in a browser say
    */
   export type Profile = {
     nickName?: string;
     avatarUrl?: string;
+    code?: string;
   };
   export type Sealed = {
     code?: string;
@@ -114,7 +115,7 @@ declare namespace client {
    */
   export function download(file: Download): Promise<Answer>;
   /**
-   * A promise, because the token may have to be renewed first.
+   * A promise, because the token may have to be renewed first. In a browser no header goes along, and so no token.
    * @param {Socket} socket @returns {Promise<WechatMiniprogram.SocketTask>}
    */
   export function connectSocket(socket: Socket): Promise<WechatMiniprogram.SocketTask>;

@@ -1,5 +1,5 @@
 // Built from utils/
-const { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without } = require('./transport');
+const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without } = require('./transport');
 const TOKEN = 'access_token';
 const USER = 'user_info';
 const LIFE = 'access_token_life';
@@ -15,17 +15,18 @@ const unsaved = {};
 function configure(changes) {
   options = Object.assign({}, options, changes);
   options.baseUrl = withoutSlash(options.baseUrl || '');
+  usePlatform(options.api);
 }
 const withoutSlash = (address) => address.replace(/\/+$/, '');
 function read(key) {
-  return key in unsaved ? unsaved[key] : wx.getStorageSync(key);
+  return key in unsaved ? unsaved[key] : api().getStorageSync(key);
 }
 function write(key, value) {
   unsaved[key] = value;
   try {
-    if (value === '') wx.removeStorageSync(key);
+    if (value === '') api().removeStorageSync(key);
     else
-      wx.setStorageSync(key, value);
+      api().setStorageSync(key, value);
     delete unsaved[key];
   } catch (_) { }
 }
@@ -77,17 +78,17 @@ async function post(path, token, data = {}) {
   return answer.data.data;
 }
 async function newCode() {
-  const { code } = await call(wx.login, {});
+  const { code } = await call('login', {});
   if (!code || (code === lastCode && code !== TOURIST_CODE)) throw new GatewayError(0, 'wx_code_used', '微信登录凭证已使用，请重试');
   lastCode = code;
   return code;
 }
 const isTemporary = (avatar) => !/^https:\/\//.test(avatar || '');
-async function login({ nickName, avatarUrl }) {
+async function login({ nickName, avatarUrl, code }) {
   const began = era;
   const fields = { nickName, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
   const path = `/api/v1/auth/${options.cloudLogin ? 'cloud-login' : 'wx-login'}`;
-  const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: await newCode() }, fields));
+  const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: code || await newCode() }, fields));
   sameEra(began);
   keep(grant, grant.user);
   return grant;
@@ -154,8 +155,9 @@ async function renew(failed) {
   return getLocalToken();
 }
 function hopeless(e, token) {
-  if (e.code >= 400 && e.code < 500 && e.code !== 429) forget(token);
-  throw e;
+  const unsupported = e.reason === 'unsupported';
+  if (unsupported || (e.code >= 400 && e.code < 500 && e.code !== 429)) forget(token);
+  if (!unsupported) throw e;
 }
 async function withToken(sendOnce) {
   const token = await usableToken();
@@ -199,29 +201,30 @@ async function requested(wanted) {
   if (user && began === era && getLocalToken()) write(USER, user);
   return answer;
 }
-function transfer(api, file) {
+function transfer(name, file) {
   const sent = withToken(async (token) => {
     const at = { url: addressOf(file.url), header: headerOf(file.header, bearer(token)) };
-    const result = await call(api, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
+    const result = await call(name, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
     return Object.assign(answerOf(result), { data: parsed(result.statusCode >= 400 && result.tempFilePath ? textIn(result.tempFilePath) : result.data) });
   });
   return announced(sent, file);
 }
 function textIn(path) {
   try {
-    const files = wx.getFileSystemManager();
+    const files = api().getFileSystemManager();
     const { size } = (files.statSync(path));
     return size > LARGEST_REFUSAL ? undefined : String(files.readFileSync(path, 'utf8'));
   } catch (_) {
     return undefined;
   }
 }
-const upload = (file) => transfer(wx.uploadFile, Object.assign({ name: 'file' }, file));
-const download = (file) => transfer(wx.downloadFile, file);
+const upload = (file) => transfer('uploadFile', Object.assign({ name: 'file' }, file));
+const download = (file) => transfer('downloadFile', file);
 async function connectSocket(socket) {
   const url = addressOf(socket.url).replace(/^http/, 'ws');
   const header = headerOf(socket.header, bearer(await usableToken()));
-  return wx.connectSocket(Object.assign({}, socket, { url, header }));
+  const forTask = options.api ? { complete() { } } : {};
+  return api().connectSocket(Object.assign(forTask, socket, { url, header }));
 }
 async function bindPhone(detail) {
   const { code, encryptedData, iv } = detail;
@@ -230,7 +233,7 @@ async function bindPhone(detail) {
   return answer.data.data;
 }
 async function decrypt(source) {
-  const stale = await call(wx.checkSession, {}).then(() => '', getLocalToken);
+  const stale = await call('checkSession', {}).then(() => '', getLocalToken);
   if (stale) await wechatLogin();
   try {
     return await opened(source);

@@ -1,5 +1,4 @@
 // Built from utils/
-export type Failure = InstanceType<typeof GatewayError>;
 export type Answer<T = any> = {
   statusCode: number;
   header: Record<string, string>;
@@ -16,7 +15,21 @@ export type Outgoing = {
   data?: any;
   timeout: number;
 };
+/**
+ * functions named as those of wx
+ */
+export type Platform = {
+  [name: string]: any;
+  request: any;
+  getStorageSync: any;
+  setStorageSync: any;
+  removeStorageSync: any;
+};
 export type Options = {
+  /**
+   * Taro or uni, where that is what a project calls; otherwise wx
+   */
+  api?: Platform | undefined;
   /**
    * https://… of the gateway
    */
@@ -51,18 +64,21 @@ export type Options = {
    */
   timeout?: number | undefined;
 };
+export type Failure = InstanceType<typeof GatewayError>;
 /**
- * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy. Whatever the
- * way, an answer is {statusCode, header, data} with lower-case header names, beside what else WeChat tells of it, and a
- * failure is a GatewayError. What the caller gives and this library does not own goes through as it is, bytes included.
+ * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy, of wx or of the
+ * framework that stands for it. Whatever the way, an answer is {statusCode, header, data} with lower-case header names,
+ * beside what else WeChat tells of it, and a failure is a GatewayError. What the caller gives and this library does not own goes through as it is, bytes included.
  */
 /**
  * @template [T=any]
  * @typedef {{statusCode: number, header: Record<string, string>, data: T, tempFilePath?: string, filePath?: string, cookies?: string[]}} Answer
  */
 /** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number, [option: string]: any}} Outgoing */
+/** @typedef {{request: any, getStorageSync: any, setStorageSync: any, removeStorageSync: any, [name: string]: any}} Platform functions named as those of wx */
 /**
  * @typedef {object} Options
+ * @property {Platform} [api] Taro or uni, where that is what a project calls; otherwise wx
  * @property {string} [baseUrl] https://… of the gateway
  * @property {'request' | 'container' | 'function'} [transport] the way of request(); files and sockets need baseUrl
  * @property {string} [env] the cloud environment, for container and function
@@ -93,13 +109,16 @@ export class GatewayError extends Error {
 export const LARGEST_REFUSAL: 65536;
 /** @param {any} result @returns {Answer} */
 export function answerOf(result: any): Answer;
+/** @returns {any} wx, or what stands for it */
+export function api(): any;
 /**
- * @param {(options: any) => any} api a wx function that takes success and fail
+ * @param {string} name of a wx function that takes success and fail
  * @param {object} options
  * @param {(task: any) => void} [onTask] is given what can be aborted and listened to
+ * @param {any} [of] where the function is
  * @returns {Promise<any>}
  */
-export function call(api: (options: any) => any, options: object, onTask?: ((task: any) => void) | undefined): Promise<any>;
+export function call(name: string, options: object, onTask?: ((task: any) => void) | undefined, of?: any): Promise<any>;
 /**
  * A header with fields of ours, which are alone however the caller writes their names.
  * @param {Record<string, any> | undefined} given @param {Record<string, any>} own those that are undefined are sent by nobody
@@ -122,5 +141,7 @@ export function refusal(answer: Answer): GatewayError & {
  * @param {Outgoing} out @param {Options} options @param {(task: any) => void} [onTask] @returns {Promise<Answer>}
  */
 export function send(out: Outgoing, options: Options, onTask?: ((task: any) => void) | undefined): Promise<Answer>;
+/** @param {Platform} [given] what stands for wx from now on */
+export function usePlatform(given?: Platform | undefined): void;
 /** @param {object} from @param {string[]} names @returns {any} a copy without these */
 export function without(from: object, names: string[]): any;

@@ -15,11 +15,23 @@ class GatewayError extends Error {
 }
 const LARGEST_REFUSAL = 65536;
 const TIMED_OUT = /time[ds]?[ _-]?out|timer expired|超时|超時|逾時|-1001\b|code:? ?-(7|118|504003)\b|\b102002\b/i;
+const UNSUPPORTED = /not support|不支持/;
+let platform;
+function usePlatform(given) {
+  const whole = !given || typeof given.getStorageSync === 'function';
+  if (!whole) throw new GatewayError(0, 'config', 'api 不完整：H5 构建里要逐个写出函数，如 request: Taro.request');
+  platform = given;
+}
+function api() {
+  if (platform || typeof wx !== 'undefined') return platform || wx;
+  throw new GatewayError(0, 'config', '没有 wx：请先 configure({ api: Taro 或 uni })');
+}
 function networkError(failure) {
   const { errno, errCode = 0 } = failure;
   const errMsg = failure.errMsg || failure.message || '';
   let error = new GatewayError(0, 'network', '网络不可用，请检查网络后再试');
-  if (errno === 5 || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
+  if (errno === 5 || failure.name === 'AbortError' || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
+  if (UNSUPPORTED.test(errMsg)) error = new GatewayError(0, 'unsupported', '当前环境不支持此操作');
   if (/:fail abort/.test(errMsg)) error = new GatewayError(0, 'aborted', '请求已取消');
   return Object.assign(error, { errMsg, errno });
 }
@@ -59,9 +71,13 @@ function lowerCase(header) {
   for (const [name, value] of Object.entries(header || {})) lower[name.toLowerCase()] = String(value);
   return lower;
 }
-function call(api, options, onTask) {
+function call(name, options, onTask, of = api()) {
   return new Promise((resolve, reject) => {
-    const task = api(Object.assign({}, options, { success: resolve, fail: (e) => reject(networkError(Object(e))) }));
+    const fail = (e) => reject(networkError(Object(e)));
+    if (typeof Object(of)[name] !== 'function') return fail({ errMsg: `${name}:fail not supported` });
+    const success = (result) => (UNSUPPORTED.test(Object(result).errMsg) ? fail(result) : resolve(result));
+    const task = of[name](Object.assign({}, options, { success, fail }));
+    if (task && task.catch) task.catch(fail);
     if (onTask) onTask(task);
   });
 }
@@ -69,19 +85,19 @@ function answerOf(result) {
   return Object.assign(without(result, ['headers', 'errMsg']), { header: lowerCase(result.header || result.headers) });
 }
 const transports = {
-  request: (out, options, onTask) => call(wx.request, Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
-  container: (out, options) => call((o) => wx.cloud.callContainer(o), Object.assign({}, out, {
+  request: (out, options, onTask) => call('request', Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
+  container: (out, options) => call('callContainer', Object.assign({}, out, {
     config: { env: options.env }, header: headerOf(out.header, { 'X-WX-SERVICE': options.service }),
-  })),
+  }), undefined, api().cloud),
   function: async (out, options) => {
     const config = { env: options.env };
-    const { result } = await call((o) => wx.cloud.callFunction(o), { name: options.functionName, config, data: eventOf(out) });
-    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: wx.base64ToArrayBuffer(result.data) }) : result;
+    const { result } = await call('callFunction', { name: options.functionName, config, data: eventOf(out) }, undefined, api().cloud);
+    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: api().base64ToArrayBuffer(result.data) }) : result;
   },
 };
 function eventOf({ method, path, header: headers, data, dataType, responseType }) {
   const event = { method, path, headers, dataType, responseType };
-  return Object.assign(event, isBytes(data) ? { body: wx.arrayBufferToBase64(data), isBase64Encoded: true } : { data });
+  return Object.assign(event, isBytes(data) ? { body: api().arrayBufferToBase64(data), isBase64Encoded: true } : { data });
 }
 function withoutPatch(out) {
   if (out.method !== 'PATCH') return out;
@@ -92,4 +108,4 @@ async function send(out, options, onTask) {
   if (!result || !result.statusCode) throw new GatewayError(0, 'network', '云函数没有返回结果');
   return answerOf(result);
 }
-module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without };
+module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without };

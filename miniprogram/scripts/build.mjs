@@ -1,5 +1,5 @@
-// Writes what is built from other files and committed: the published client in miniprogram_dist/, and what
-// `wxgate demo` shows in demo/built/. The tests build again and compare.
+// Writes what is built from other files and committed: the published client, for WeChat and require() in miniprogram_dist/
+// and for import in esm/, and what `wxgate demo` shows in demo/built/. The tests build again and compare.
 import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -31,6 +31,32 @@ export function library() {
   }
 }
 
+/**
+ * The same client for import, with every function by its name and all of them as the default.
+ * @param {Map<string, string>} [built] what library() returns @returns {Map<string, string>} file name → text
+ */
+export function modules(built = library()) {
+  return new Map([...built].map(([name, text]) => [
+    name.replace(/(\.d)?\.js$|\.d\.ts$/, (end) => (end === '.js' ? '.mjs' : '.d.mts')),
+    (name.endsWith('.js') ? asModule : asModuleTypes)(text, name.startsWith('index')),
+  ]));
+}
+
+function asModule(text, isEntry) {
+  const all = /^module\.exports = (\{[\s\S]*?\});$/m;
+  const exported = isEntry ? (whole, names) => `export ${names};\nexport default ${names};` : 'export $1;';
+  return text.replace(/^const (\{.*\}) = require\('(.*)'\);$/m, 'import $1 from \'$2.mjs\';').replace(all, exported);
+}
+
+function asModuleTypes(text, isEntry) {
+  const imports = text.replace(/'\.\/transport'/g, '\'./transport.mjs\'');
+  if (!isEntry) return imports;
+  return imports
+    .replace(/^import transport = .*\ndeclare namespace client \{\n.*\n/m, 'export { GatewayError } from \'./transport.mjs\';\n')
+    .replace(/^\}\nexport = client;\n/m, 'declare const client: Omit<typeof import(\'./index.mjs\'), \'default\'>;\nexport default client;\n')
+    .replace(/^ {2}/gm, '');
+}
+
 /** @param {string} version one of the compilers in package.json @returns {string} its script */
 export const tsc = (version) => path.join(root, 'node_modules', version, 'bin/tsc');
 
@@ -52,9 +78,12 @@ const ourLayout = (text) => text
 const require = createRequire(import.meta.url);
 const source = (name) => fs.readFileSync(path.join(root, 'demo/src', name), 'utf8');
 
-/** The mini-program and all that draws it, as one script. It wants `phone.host` and then `phone.start()`. */
-export function script() {
-  const { templates, ...bundle } = compile(root);
+/**
+ * The mini-program and all that draws it, as one script. It wants `phone.host` and then `phone.start()`.
+ * @param {ReturnType<typeof compile>} [compiled] @param {string} [more] a script before the mini-program's own
+ */
+export function script(compiled = compile(root), more = '') {
+  const { templates, ...bundle } = compiled;
   delete bundle.styles; // they are a file of their own
   const library = (name) => fs.readFileSync(require.resolve(name), 'utf8').replace(/\n?\/\/# sourceMappingURL=.*/g, '');
   return `const phone = { calls: [], errors: [] };
@@ -66,10 +95,11 @@ phone.adapter = (() => {
 })();
 phone.bundle = ${JSON.stringify(bundle)};
 phone.bundle.templates = ${templates};
-${['elements.js', 'wx.js', 'pages.js'].map(source).join('')}`;
+${['elements.js', 'wx.js'].map(source).join('')}${more}${source('pages.js')}`;
 }
 
-export const styles = () => source('phone.css') + compile(root).styles;
+/** @param {ReturnType<typeof compile>} [compiled] */
+export const styles = (compiled = compile(root)) => source('phone.css') + compiled.styles;
 
 /** What `wxgate demo` serves. @returns {Map<string, string>} */
 export function demo() {
@@ -107,6 +137,8 @@ export function write(folder, files) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  write('miniprogram_dist', library());
+  const built = library();
+  write('miniprogram_dist', built);
+  write('esm', modules(built));
   write('demo/built', demo());
 }

@@ -16,7 +16,8 @@ export function packaged(root) {
   return filesIn(root).filter((name) => !ignored(name)).sort();
 }
 
-function filesIn(root, folder = '') {
+/** @returns {string[]} the files below a folder, but those that npm installed */
+export function filesIn(root, folder = '') {
   return fs.readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const name = folder + entry.name;
     if (entry.name === 'node_modules') return [];
@@ -39,31 +40,36 @@ export function css(source, { page = '.wx-page', within = '', scope = '' }) {
   }
 }
 
-/** @param {string} root @returns everything that demo/src/*.js needs; templates is JavaScript text */
-export function compile(root) {
-  const files = packaged(root);
+/**
+ * @param {string} root @param {string[]} [files] of it, where not project.config.json says which
+ * @returns everything that demo/src/*.js needs; templates is JavaScript text
+ */
+export function compile(root, files = packaged(root)) {
   const read = (name) => fs.readFileSync(path.join(root, name), 'utf8');
+  const sheetOf = (name) => (files.includes(`${name}.wxss`) ? read(`${name}.wxss`) : '');
   const without = (name) => name.slice(0, -path.extname(name).length);
-  const pages = files.filter((name) => name.endsWith('.wxml')).map(without);
+  const named = (ending) => files.filter((name) => name.endsWith(ending)).map(without);
+  const pages = named('.wxml').filter((name) => files.includes(`${name}.json`)); // the others are imported by these
   const components = {};
-  let styles = css(read('app.wxss'), {});
+  let styles = css(sheetOf('app'), {});
   pages.forEach((name, i) => {
     const json = JSON.parse(read(`${name}.json`));
     const here = `.wx-page[data-path="${name}"]`;
     const scope = json.component ? `c${i}` : '';
-    const sheet = css(read(`${name}.wxss`), { page: here, within: json.component ? '' : `${here} `, scope });
+    const sheet = css(sheetOf(name), { page: here, within: json.component ? '' : `${here} `, scope });
     components[name] = { json, scope, css: scope && sheet };
     if (!scope) styles += sheet;
   });
-  const modules = Object.fromEntries(files.filter((name) => name.endsWith('.js')).map((name) => [without(name), read(name)]));
-  return { app: JSON.parse(read('app.json')), components, modules, styles, templates: templates(pages, read) };
+  const modules = Object.fromEntries(named('.js').map((name) => [name, read(`${name}.js`)]));
+  return { app: JSON.parse(read('app.json')), components, modules, styles, templates: templates(named('.wxml'), named('.wxs'), read) };
 }
 
 /** A warning of the compiler is a mistake too: a mismatched tag is only one of those. */
-function templates(pages, read) {
+function templates(names, scripts, read) {
   const group = new TmplGroup();
   try {
-    for (const name of pages) {
+    for (const name of scripts) group.addScript(name, read(`${name}.wxs`));
+    for (const name of names) {
       const [fault] = group.addTmpl(name, read(`${name}.wxml`));
       if (fault) throw new Error(`${name}.wxml:${fault.startLine + 1}:${fault.startColumn + 1} ${fault.message}`);
     }

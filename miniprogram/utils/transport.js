@@ -1,7 +1,7 @@
 /**
- * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy. Whatever the
- * way, an answer is {statusCode, header, data} with lower-case header names, beside what else WeChat tells of it, and a
- * failure is a GatewayError. What the caller gives and this library does not own goes through as it is, bytes included.
+ * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy, of wx or of the
+ * framework that stands for it. Whatever the way, an answer is {statusCode, header, data} with lower-case header names,
+ * beside what else WeChat tells of it, and a failure is a GatewayError. What the caller gives and this library does not own goes through as it is, bytes included.
  */
 
 /**
@@ -9,8 +9,10 @@
  * @typedef {{statusCode: number, header: Record<string, string>, data: T, tempFilePath?: string, filePath?: string, cookies?: string[]}} Answer
  */
 /** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, timeout: number, [option: string]: any}} Outgoing */
+/** @typedef {{request: any, getStorageSync: any, setStorageSync: any, removeStorageSync: any, [name: string]: any}} Platform functions named as those of wx */
 /**
  * @typedef {object} Options
+ * @property {Platform} [api] Taro or uni, where that is what a project calls; otherwise wx
  * @property {string} [baseUrl] https://… of the gateway
  * @property {'request' | 'container' | 'function'} [transport] the way of request(); files and sockets need baseUrl
  * @property {string} [env] the cloud environment, for container and function
@@ -48,14 +50,37 @@ const LARGEST_REFUSAL = 65536; // bytes that are read of one
 /** Android's words (cronet), iOS' in the phone's language, and the numbers of callContainer and callFunction. */
 const TIMED_OUT = /time[ds]?[ _-]?out|timer expired|超时|超時|逾時|-1001\b|code:? ?-(7|118|504003)\b|\b102002\b/i;
 
+/** Of a function that a browser does not have, in the words of Taro, whose production build calls it a success, and of uni. */
+const UNSUPPORTED = /not support|不支持/;
+
 /** @typedef {InstanceType<typeof GatewayError>} Failure */
 
-/** @param {{errMsg?: string, errno?: number, errCode?: number, message?: string}} failure of a wx call that never got an answer */
+/** @type {Platform | undefined} */
+let platform;
+
+/** @param {Platform} [given] what stands for wx from now on */
+function usePlatform(given) {
+  const whole = !given || typeof given.getStorageSync === 'function';
+  if (!whole) throw new GatewayError(0, 'config', 'api 不完整：H5 构建里要逐个写出函数，如 request: Taro.request');
+  platform = given;
+}
+
+/** @returns {any} wx, or what stands for it */
+function api() {
+  if (platform || typeof wx !== 'undefined') return platform || wx;
+  throw new GatewayError(0, 'config', '没有 wx：请先 configure({ api: Taro 或 uni })');
+}
+
+/**
+ * @param {{errMsg?: string, errno?: number, errCode?: number, message?: string, name?: string}} failure of a wx call that
+ * never got an answer; fetch() is aborted by Taro's timeout
+ */
 function networkError(failure) {
   const { errno, errCode = 0 } = failure;
   const errMsg = failure.errMsg || failure.message || '';
   let error = new GatewayError(0, 'network', '网络不可用，请检查网络后再试');
-  if (errno === 5 || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
+  if (errno === 5 || failure.name === 'AbortError' || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
+  if (UNSUPPORTED.test(errMsg)) error = new GatewayError(0, 'unsupported', '当前环境不支持此操作');
   if (/:fail abort/.test(errMsg)) error = new GatewayError(0, 'aborted', '请求已取消');
   return Object.assign(error, { errMsg, errno });
 }
@@ -121,14 +146,19 @@ function lowerCase(header) {
 }
 
 /**
- * @param {(options: any) => any} api a wx function that takes success and fail
+ * @param {string} name of a wx function that takes success and fail
  * @param {object} options
  * @param {(task: any) => void} [onTask] is given what can be aborted and listened to
+ * @param {any} [of] where the function is
  * @returns {Promise<any>}
  */
-function call(api, options, onTask) {
+function call(name, options, onTask, of = api()) {
   return new Promise((resolve, reject) => {
-    const task = api(Object.assign({}, options, { success: resolve, fail: (/** @type {any} */ e) => reject(networkError(Object(e))) }));
+    const fail = (/** @type {any} */ e) => reject(networkError(Object(e)));
+    if (typeof Object(of)[name] !== 'function') return fail({ errMsg: `${name}:fail not supported` });
+    const success = (/** @type {any} */ result) => (UNSUPPORTED.test(Object(result).errMsg) ? fail(result) : resolve(result));
+    const task = of[name](Object.assign({}, options, { success, fail }));
+    if (task && task.catch) task.catch(fail); // a task of Taro is a promise too
     if (onTask) onTask(task);
   });
 }
@@ -140,14 +170,14 @@ function answerOf(result) {
 
 /** @type {Record<string, (out: Outgoing, options: Options, onTask?: (task: any) => void) => Promise<any>>} */
 const transports = {
-  request: (out, options, onTask) => call(wx.request, Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
-  container: (out, options) => call((o) => wx.cloud.callContainer(o), Object.assign({}, out, {
+  request: (out, options, onTask) => call('request', Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
+  container: (out, options) => call('callContainer', Object.assign({}, out, {
     config: { env: options.env }, header: headerOf(out.header, { 'X-WX-SERVICE': options.service }),
-  })),
+  }), undefined, api().cloud),
   function: async (out, options) => {
     const config = { env: options.env };
-    const { result } = await call((o) => wx.cloud.callFunction(o), { name: options.functionName, config, data: eventOf(out) });
-    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: wx.base64ToArrayBuffer(result.data) }) : result;
+    const { result } = await call('callFunction', { name: options.functionName, config, data: eventOf(out) }, undefined, api().cloud);
+    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: api().base64ToArrayBuffer(result.data) }) : result;
   },
 };
 
@@ -157,7 +187,7 @@ const transports = {
  */
 function eventOf({ method, path, header: headers, data, dataType, responseType }) {
   const event = { method, path, headers, dataType, responseType };
-  return Object.assign(event, isBytes(data) ? { body: wx.arrayBufferToBase64(data), isBase64Encoded: true } : { data });
+  return Object.assign(event, isBytes(data) ? { body: api().arrayBufferToBase64(data), isBase64Encoded: true } : { data });
 }
 
 /**
@@ -179,4 +209,4 @@ async function send(out, options, onTask) {
   return answerOf(result);
 }
 
-module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without };
+module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without };

@@ -2,7 +2,7 @@
  * The client of wxgate: log in with WeChat, keep the token, call the services behind the gateway.
  * Pages call these functions and never handle a token themselves. Only this file and transport.js are needed.
  */
-const { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed, refusal, send, without } = require('./transport');
+const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without } = require('./transport');
 
 /**
  * @template [T=any]
@@ -11,7 +11,7 @@ const { GatewayError, LARGEST_REFUSAL, answerOf, call, headerOf, isBytes, parsed
 /** @typedef {import('./transport').Failure} Failure */
 /** @typedef {import('./transport').Options} Options */
 /** @typedef {{id: number, openid: string, nickname: string, avatar: string, [field: string]: any}} User */
-/** @typedef {{nickName?: string, avatarUrl?: string}} Profile avatarUrl may be the temporary file of chooseAvatar */
+/** @typedef {{nickName?: string, avatarUrl?: string, code?: string}} Profile avatarUrl may be the temporary file of chooseAvatar; code is one of wx.login that was handed over, to a page in a browser say */
 /** @typedef {{code?: string, encryptedData?: string, iv?: string, rawData?: string, signature?: string}} Sealed */
 /** @typedef {'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS'} Method */
 /**
@@ -51,6 +51,7 @@ const unsaved = {}; // what the phone's storage did not take: it is full, say. I
 function configure(changes) {
   options = Object.assign({}, options, changes);
   options.baseUrl = withoutSlash(options.baseUrl || '');
+  usePlatform(options.api);
 }
 
 /** @param {string} address */
@@ -58,15 +59,15 @@ const withoutSlash = (address) => address.replace(/\/+$/, '');
 
 /** @param {string} key @returns {any} */
 function read(key) {
-  return key in unsaved ? unsaved[key] : wx.getStorageSync(key);
+  return key in unsaved ? unsaved[key] : api().getStorageSync(key);
 }
 
 /** @param {string} key @param {any} value '' removes it */
 function write(key, value) {
   unsaved[key] = value;
   try {
-    if (value === '') wx.removeStorageSync(key);
-    else wx.setStorageSync(key, value);
+    if (value === '') api().removeStorageSync(key);
+    else api().setStorageSync(key, value);
     delete unsaved[key];
   } catch (_) { /* a login that stands is worth more than its copy */ }
 }
@@ -148,7 +149,7 @@ async function post(path, token, data = {}) {
 
 /** @returns {Promise<string>} a code that was never sent before, or a tourist's */
 async function newCode() {
-  const { code } = await call(wx.login, {});
+  const { code } = await call('login', {});
   if (!code || (code === lastCode && code !== TOURIST_CODE)) throw new GatewayError(0, 'wx_code_used', '微信登录凭证已使用，请重试');
   lastCode = code;
   return code;
@@ -158,11 +159,11 @@ async function newCode() {
 const isTemporary = (avatar) => !/^https:\/\//.test(avatar || '');
 
 /** @param {Profile} profile @returns {Promise<Login>} */
-async function login({ nickName, avatarUrl }) {
+async function login({ nickName, avatarUrl, code }) {
   const began = era;
   const fields = { nickName, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
   const path = `/api/v1/auth/${options.cloudLogin ? 'cloud-login' : 'wx-login'}`;
-  const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: await newCode() }, fields));
+  const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: code || await newCode() }, fields));
   sameEra(began);
   keep(grant, grant.user);
   return grant;
@@ -261,12 +262,14 @@ async function renew(failed) {
 }
 
 /**
- * A silent login that WeChat or the gateway refused ends the session; anything else may pass.
+ * A silent login that WeChat or the gateway refused ends the session, as does a browser, which has none, so that the 401
+ * is the answer; anything else may pass.
  * @param {Failure} e @param {string} token
  */
 function hopeless(e, token) {
-  if (e.code >= 400 && e.code < 500 && e.code !== 429) forget(token);
-  throw e;
+  const unsupported = e.reason === 'unsupported';
+  if (unsupported || (e.code >= 400 && e.code < 500 && e.code !== 429)) forget(token);
+  if (!unsupported) throw e;
 }
 
 /**
@@ -336,11 +339,11 @@ async function requested(wanted) {
   return answer;
 }
 
-/** @param {(options: any) => any} api @param {Upload | Download} file @returns {Promise<Answer>} */
-function transfer(api, file) {
+/** @param {string} name of the wx function @param {Upload | Download} file @returns {Promise<Answer>} */
+function transfer(name, file) {
   const sent = withToken(async (token) => {
     const at = { url: addressOf(file.url), header: headerOf(file.header, bearer(token)) };
-    const result = await call(api, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
+    const result = await call(name, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
     return Object.assign(answerOf(result), { data: parsed(result.statusCode >= 400 && result.tempFilePath ? textIn(result.tempFilePath) : result.data) });
   });
   return announced(sent, file);
@@ -349,7 +352,7 @@ function transfer(api, file) {
 /** @param {string} path of a refusal, which wx.downloadFile puts into a file @returns {string | undefined} */
 function textIn(path) {
   try {
-    const files = wx.getFileSystemManager();
+    const files = api().getFileSystemManager();
     const { size } = /** @type {WechatMiniprogram.Stats} */ (files.statSync(path));
     return size > LARGEST_REFUSAL ? undefined : String(files.readFileSync(path, 'utf8'));
   } catch (_) {
@@ -361,22 +364,23 @@ function textIn(path) {
  * Sends a file.
  * @template [T=any] @param {Upload} file @returns {Promise<Answer<T>>}
  */
-const upload = (file) => transfer(wx.uploadFile, Object.assign({ name: 'file' }, file));
+const upload = (file) => transfer('uploadFile', Object.assign({ name: 'file' }, file));
 
 /**
  * Fetches a file; tempFilePath is where it is.
  * @param {Download} file @returns {Promise<Answer>}
  */
-const download = (file) => transfer(wx.downloadFile, file);
+const download = (file) => transfer('downloadFile', file);
 
 /**
- * A promise, because the token may have to be renewed first.
+ * A promise, because the token may have to be renewed first. In a browser no header goes along, and so no token.
  * @param {Socket} socket @returns {Promise<WechatMiniprogram.SocketTask>}
  */
 async function connectSocket(socket) {
   const url = addressOf(socket.url).replace(/^http/, 'ws');
   const header = headerOf(socket.header, bearer(await usableToken()));
-  return wx.connectSocket(Object.assign({}, socket, { url, header }));
+  const forTask = options.api ? { complete() {} } : {}; // without a callback uni answers no task
+  return api().connectSocket(Object.assign(forTask, socket, { url, header }));
 }
 
 /**
@@ -396,7 +400,7 @@ async function bindPhone(detail) {
  * is known to be good, and a second time when the gateway's was stale @returns {Promise<any>}
  */
 async function decrypt(source) {
-  const stale = await call(wx.checkSession, {}).then(() => '', getLocalToken); // a guest is not logged in for this
+  const stale = await call('checkSession', {}).then(() => '', getLocalToken); // a guest is not logged in for this
   if (stale) await wechatLogin();
   try {
     return await opened(source);

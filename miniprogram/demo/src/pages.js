@@ -11,6 +11,8 @@
   /** A phone has no DOM: code that uses these must fail here too. */
   const ABSENT = ['window', 'document', 'localStorage', 'fetch', 'XMLHttpRequest', 'location', 'navigator', 'WebSocket', 'FormData', 'alert', 'self', 'globalThis', 'URL', 'phone'];
   const loaded = {};
+  const global = {}; // a phone has one, which is not its window
+  let registering = {}; // Page and Component of the page or component whose file runs
 
   function resolve(from, to) {
     const parts = to.startsWith('/') ? [] : from.split('/').slice(0, -1);
@@ -21,16 +23,16 @@
     return parts.join('/');
   }
 
-  function load(id, hooks) {
+  function load(id) {
     if (loaded[id]) return loaded[id].exports;
     if (!(id in bundle.modules)) throw new Error(`module '${id}.js' is not defined`);
     const module = { exports: {} };
     loaded[id] = module;
-    const given = Object.assign({
-      require: (to) => load(resolve(id, to)), module, exports: module.exports, wx: phone.wx,
-      App: (options) => { app = options; }, Page: undefined, Component: undefined,
+    const given = {
+      require: (to) => load(resolve(id, to)), module, exports: module.exports, wx: phone.wx, global,
+      App: (options) => { app = options; }, Page: (options) => registering.Page(options), Component: (options) => registering.Component(options),
       getApp: () => app, getCurrentPages: () => stack.map((page) => page.instance),
-    }, hooks);
+    };
     new Function(...Object.keys(given), ...ABSENT, `${bundle.modules[id]}\n//# sourceURL=miniprogram:///${id}.js`)(...Object.values(given));
     return module.exports;
   }
@@ -44,7 +46,10 @@
       }));
       space.addCompiledTemplate(path, { groupList: bundle.templates, content: bundle.templates[path] });
       if (css && scope) space.addStyleSheet(path, path, scope);
-      space.componentEnv(path, ({ Page, Component }) => load(path, { Page, Component }));
+      space.componentEnv(path, (hooks) => {
+        registering = hooks;
+        load(path);
+      });
     }
   }
 
@@ -73,6 +78,7 @@
   }
   document.getElementById('pages').addEventListener('click', tapByKeyboard);
 
+  load('app');
   define();
   const backend = createBackend();
   const stack = [];
@@ -94,7 +100,7 @@
     const root = backend.createRoot('wx-root', space, path);
     root.attach(view, place);
     if (stack.length) call(top(), 'onHide');
-    const page = { path, frame, root, instance: withQueries(root.get()) };
+    const page = { path, frame, root, instance: Object.assign(withQueries(root.get()), { route: path }) };
     view.addEventListener('scroll', () => { if (view.scrollTop + view.clientHeight > view.scrollHeight - 50) call(page, 'onReachBottom'); });
     stack.push(page);
     call(page, 'onLoad', Object.fromEntries(new URLSearchParams(query || '')));
@@ -151,7 +157,6 @@
 
   phone.load = load; // for tests: the modules as the pages have them
   phone.start = () => {
-    load('app');
     if (app.onLaunch) app.onLaunch({});
     create(bundle.app.pages[0]);
   };

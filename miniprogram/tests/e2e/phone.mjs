@@ -14,17 +14,20 @@ const OUTPUT = fileURLToPath(new URL('../output/', import.meta.url));
 const html = fs.readFileSync(new URL('../../demo/src/phone.html', import.meta.url), 'utf8');
 const AVATAR = 'data:image/svg+xml,' + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><rect width="300" height="200" fill="#e0a33b"/><circle cx="150" cy="100" r="70" fill="#fff3d6"/><circle cx="125" cy="85" r="9"/><circle cx="175" cy="85" r="9"/><path d="M120 120q30 30 60 0" stroke="#000" stroke-width="8" fill="none"/></svg>');
 
-let bundled;
+let example;
 
 export async function startChromium() {
   if (!CHROMIUM) throw new Error('there is no Chromium: scripts/prepare.sh installs one, CHROMIUM names one');
   fs.mkdirSync(OUTPUT, { recursive: true });
-  bundled ||= script();
   return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-features=LocalNetworkAccessChecks'] });
 }
 
-/** @param {{world: any, person: string, dark?: boolean, privacy?: boolean}} owner */
+/**
+ * @param {{world: any, person: string, dark?: boolean, privacy?: boolean, project?: {script: string, styles: string}}} owner
+ * project is another mini-program than the example
+ */
 export async function startPhone(browser, owner) {
+  example ||= { script: script(), styles: styles() };
   const context = await browser.newContext({
     viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, locale: 'zh-CN',
     colorScheme: owner.dark ? 'dark' : 'light',
@@ -38,7 +41,7 @@ export async function startPhone(browser, owner) {
 
 class Phone {
   constructor(page, owner) {
-    Object.assign(this, { page, owner, world: owner.world, online: true, requests: [], faults: [], held: [] });
+    Object.assign(this, { page, owner, project: owner.project || example, world: owner.world, online: true, requests: [], faults: [], held: [] });
     this.nextCode = '';
     page.on('pageerror', (error) => this.faults.push(error.message));
     page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) this.faults.push(message.text()); });
@@ -54,7 +57,7 @@ class Phone {
     });
     await context.route('http://miniprogram.test/**', (route) => {
       const { pathname } = new URL(route.request().url());
-      const files = { '/': ['text/html', html.replace('<!-- scripts -->', '<script src="phone.js"></script>')], '/phone.js': ['text/javascript', bundled], '/phone.css': ['text/css', styles()] };
+      const files = { '/': ['text/html', html.replace('<!-- scripts -->', '<script src="phone.js"></script>')], '/phone.js': ['text/javascript', this.project.script], '/phone.css': ['text/css', this.project.styles] };
       const [contentType, body] = files[pathname] || ['text/plain', ''];
       return route.fulfill({ contentType: `${contentType}; charset=utf-8`, body });
     });

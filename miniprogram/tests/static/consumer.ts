@@ -15,6 +15,10 @@ async function page() {
   await client.decrypt(() => wx.getWeRunData());
   const { purePhoneNumber } = await client.bindPhone({ code: 'p' });
   texts.push(purePhoneNumber);
+  client.configure({ api: wx });
+  await client.wechatLogin({ code: 'handed over' });
+  // @ts-expect-error that is no framework
+  client.configure({ api: {} });
   // @ts-expect-error there is no such way
   client.configure({ transport: 'pigeon' });
   // @ts-expect-error a request needs a url

@@ -30,19 +30,21 @@ function faults(compiler, options, files) {
 }
 
 const consumer = read('tests/static/consumer.ts');
+const importing = consumer.replace("import client = require('wxgate-miniprogram');", "import client from 'wxgate-miniprogram';");
+const NODE = ['--module', 'node16', '--moduleResolution', 'node16'];
 const MODULES = {
-  'CommonJS': [consumer, ['--module', 'node16', '--moduleResolution', 'node16']],
-  'a bundler': [
-    consumer.replace("import client = require('wxgate-miniprogram');", "import client from 'wxgate-miniprogram';"),
-    ['--module', 'esnext', '--moduleResolution', 'bundler', '--esModuleInterop'],
-  ],
+  'CommonJS': ['consumer.ts', consumer, NODE],
+  'an ES module of Node': ['consumer.mts', importing, NODE],
+  'a bundler': ['consumer.ts', importing, ['--module', 'esnext', '--moduleResolution', 'bundler', '--esModuleInterop']],
+  'a bundler without esModuleInterop': ['consumer.ts', importing, ['--module', 'esnext', '--moduleResolution', 'bundler', '--esModuleInterop', 'false']],
 };
 
 for (const compiler of COMPILERS) {
-  for (const [name, [text, options]] of Object.entries(MODULES)) {
+  for (const [name, [file, text, options]] of Object.entries(MODULES)) {
+    if (compiler === 'typescript' && options.includes('false')) continue; // it knows that option no more
     test(`the published types compile in ${name} under ${compiler}, strict, without skipLibCheck`, () => {
-      fs.writeFileSync(path.join(project, 'consumer.ts'), text);
-      assert.equal(faults(compiler, options, ['consumer.ts']), '');
+      fs.writeFileSync(path.join(project, file), text);
+      assert.equal(faults(compiler, options, [file]), '');
     });
   }
 
@@ -62,9 +64,20 @@ for (const compiler of COMPILERS) {
   });
 }
 
+test('import and require give the same functions, and import gives them also as the default', () => {
+  const named = 'import * as all from "wxgate-miniprogram"; import whole, { GatewayError } from "wxgate-miniprogram";';
+  const wanted = 'import { createRequire } from "node:module"; const required = createRequire(import.meta.url)("wxgate-miniprogram");';
+  const told = 'console.log(JSON.stringify([Object.keys(required), Object.keys(whole), Object.keys(all).filter((n) => n !== "default"), new GatewayError(0, "a", "b").reason]))';
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', named + wanted + told], { cwd: project, encoding: 'utf8' });
+  assert.equal(stderr, '');
+  const [required, whole, all, reason] = JSON.parse(stdout);
+  assert.ok(required.length >= 14);
+  assert.deepEqual([whole, [...all].sort(), reason], [required, [...required].sort(), 'a']);
+});
+
 test('the package holds the library, what it is for, and its licence, and nothing else', () => {
   assert.deepEqual(packed.files.map((file) => file.path).sort(), [
-    'LICENSE', 'README.md', 'miniprogram_dist/index.d.ts', 'miniprogram_dist/index.js', 'miniprogram_dist/transport.d.ts', 'miniprogram_dist/transport.js', 'package.json',
+    'LICENSE', 'README.md', 'esm/index.d.mts', 'esm/index.mjs', 'esm/transport.d.mts', 'esm/transport.mjs', 'miniprogram_dist/index.d.ts', 'miniprogram_dist/index.js', 'miniprogram_dist/transport.d.ts', 'miniprogram_dist/transport.js', 'package.json',
   ]);
   assert.ok(packed.size < 20 * 1000, `${packed.size} bytes`);
   assert.equal(read('LICENSE'), read('../LICENSE'));

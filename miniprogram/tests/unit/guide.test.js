@@ -83,6 +83,10 @@ test('the snippets of the guide work', async () => {
   Object.assign(wx, { getWeRunData: async () => ({ encryptedData: 'e', iv: 'i' }) });
   gateway.before = (call) => (call.path.endsWith('decrypt') ? success({ stepInfoList: [7] }) : undefined);
   assert.deepEqual(await guide.steps(), [7]);
+  const { login } = wx;
+  Object.assign(wx, { login: async () => ({ code: 'fresh' }) });
+  assert.equal(await guide.webPage(), 'https://h5.example.com/#/pages/index/index?code=fresh');
+  Object.assign(wx, { login });
   phone.calls.length = 0;
   guide.cloudRun();
   await guide.wechatLogin();

@@ -77,4 +77,10 @@ async function steps() {
   return run.stepInfoList;
 }
 
-module.exports = { bindPhone, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, save, sendPicture, steps, stream, wechatLogin };
+/** @returns {Promise<string>} the src of a <web-view> */
+async function webPage() {
+  const { code } = await wx.login();
+  return `https://h5.example.com/#/pages/index/index?code=${code}`;
+}
+
+module.exports = { bindPhone, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, save, sendPicture, steps, stream, webPage, wechatLogin };
