@@ -30,6 +30,27 @@ func TestACohortWaitsOnlyInAProcessThatIsShortOfCPU(t *testing.T) {
 	}
 }
 
+func TestACohortPausesAfterALongYield(t *testing.T) {
+	t.Parallel()
+	c := Cohort{last: usage{time.Hour, time.Now()}}
+	busy := func() {
+		c.look(usage{c.last.cpu + 9*time.Millisecond, c.last.at.Add(10 * time.Millisecond)}, 1)
+	}
+	busy()
+	if !c.short.Load() {
+		t.Fatal("a busy process is not short of CPU")
+	}
+	c.pause()
+	for i := range cohortPause {
+		if busy(); c.short.Load() {
+			t.Fatalf("it yields again after %d looks, want %d", i+1, cohortPause)
+		}
+	}
+	if busy(); !c.short.Load() {
+		t.Error("it never yields again")
+	}
+}
+
 // TestACohortLooksAsItJoins also measures the real process: the time of its CPU goes on.
 func TestACohortLooksAsItJoins(t *testing.T) {
 	t.Parallel()
