@@ -20,7 +20,7 @@ const (
 	logPiece      = 4 << 10 // PIPE_BUF: a pipe takes this much in one piece, even when others write to it
 	logStall      = time.Second
 	logGather     = 20 * time.Millisecond // a line waits no longer for others: a crash loses no more
-	logKept       = 256 << 10            // the capacity of a buffer that is kept after a burst, in bytes
+	logKept       = 256 << 10             // the capacity of a buffer that is kept after a burst, in bytes
 )
 
 // LogQueue writes a log without making anybody wait: one goroutine writes the lines, and lines that find the queue full
