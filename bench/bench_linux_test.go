@@ -137,7 +137,7 @@ func contentsOf(t *testing.T, folder string) (users, revocations int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	revoked, err := store.Revocations(t.Context(), 0, 1000)
+	revoked, err := store.Revocations(t.Context(), 0, 2000)
 	if err != nil {
 		t.Fatal(err)
 	}
