@@ -27,6 +27,9 @@ func (checkCommand) Run(w *env) error {
 	for _, c := range cfg.Gateway().Covered() {
 		text += "note: " + c.String() + "\n"
 	}
+	if on := cfg.Authn.OnUser; on.Upstream != "" {
+		text += "note: " + toldOfUsers(on) + "\n"
+	}
 	_, err = io.WriteString(w.stdout, text)
 	return err
 }

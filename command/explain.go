@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -32,6 +33,7 @@ type explained struct {
 	gateway.Explanation
 	Token   *verdict `json:"token,omitempty"`   // nil: none was given
 	Targets []string `json:"targets,omitempty"` // of the upstream that it goes to
+	OnUser  string   `json:"on_user,omitempty"` // what it has to do with authn.on_user; empty: nothing
 
 	method string // the method in question
 }
@@ -68,7 +70,7 @@ func (c explainCommand) Run(w *env) error {
 	if err != nil {
 		return err
 	}
-	e := explained{Explanation: got, method: c.Method, Token: verdict}
+	e := explained{Explanation: got, method: c.Method, Token: verdict, OnUser: aboutOnUser(cfg, got)}
 	if got.Route != nil && got.Target != "" {
 		service := cfg.Upstreams[got.Route.To]
 		e.Targets = targetsOf(service)
@@ -131,7 +133,14 @@ func (e explained) write(t *table) {
 	t.row("rate limit", cmp.Or(r.RateLimit, "none"))
 	t.row("body", "at most "+r.BodyLimit+", longer is 413")
 	t.row("timeout", r.Timeout)
-	t.row("to", strings.TrimSpace(r.To+" "+strings.Join(e.Targets, ", ")))
+	to := r.To + " " + strings.Join(e.Targets, ", ")
+	if r.Endpoint != "" {
+		to += "endpoints." + r.Endpoint
+	}
+	t.row("to", strings.TrimSpace(to))
+	if e.OnUser != "" {
+		t.row("users", e.OnUser)
+	}
 	if e.Target == "" {
 		return
 	}
@@ -147,6 +156,30 @@ func (e explained) write(t *table) {
 			t.row(part.name, line)
 		}
 	}
+}
+
+// aboutOnUser says what a request has to do with authn.on_user; "": nothing.
+func aboutOnUser(cfg config.Config, got gateway.Explanation) string {
+	on := cfg.Authn.OnUser
+	switch {
+	case on.Upstream == "" || got.Route == nil:
+	case slices.Contains([]string{"login", "login_skey", "cloud_login"}, got.Route.Endpoint):
+		return toldOfUsers(on)
+	case slices.Contains([]string{"profile", "phone"}, got.Route.Endpoint) && !slices.Contains(got.Route.Methods, http.MethodGet):
+		return fmt.Sprintf("%s is told of a change by POST %s; the answer does not wait", on.Upstream, on.Path)
+	case cfg.IsOnUser(got.Route.To, got.Method, got.Target):
+		return on.Upstream + " is told of users here; only the signature tells it which requests are the gateway's"
+	}
+	return ""
+}
+
+// toldOfUsers says where a service is told of users, and what that means for a first login.
+func toldOfUsers(on authn.OnUserConfig) string {
+	wait := "a first login does not wait for it"
+	if on.Wait {
+		wait = "a first login waits for its 2xx, and is 503 user_service_unavailable without"
+	}
+	return fmt.Sprintf("%s is told of users by POST %s; %s", on.Upstream, on.Path, wait)
 }
 
 // replaceHost shows the Host that the service gets instead of the client's, which depends on the target.

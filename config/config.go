@@ -5,7 +5,9 @@ package config
 import (
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
@@ -70,7 +72,19 @@ func (c Config) ValidateOpened() input.Faults {
 
 // Warnings are about what holds and may not be meant.
 func (c Config) Warnings() input.Faults {
-	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"))
+	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.onUserWarnings())
+}
+
+// onUserWarnings names the routes by which clients reach what is kept for telling a service about users.
+func (c Config) onUserWarnings() (f input.Faults) {
+	on := c.Authn.OnUser
+	if on.Upstream == "" {
+		return nil
+	}
+	for _, way := range c.Gateway().Ways(http.MethodPost, on.Path, func(name string) bool { return c.sameService(name, on.Upstream) }) {
+		f.Add("authn.on_user.path", "%v", way)
+	}
+	return f
 }
 
 // Reload is c with what a running gateway takes over from next; the rest of next needs a restart.
@@ -115,13 +129,21 @@ func (c Config) Files() []string {
 	return files
 }
 
-// Openings finds the open routes of a configuration that hold protected ones. Upstreams that share a target are one
-// service.
-func Openings(cfg Config) []gateway.Opening {
-	return cfg.Gateway().Openings(func(a, b string) bool {
-		return a == b || slices.ContainsFunc(cfg.Upstreams[a].Targets, func(t upstream.Target) bool {
-			return slices.ContainsFunc(cfg.Upstreams[b].Targets, func(other upstream.Target) bool { return t.URL == other.URL })
-		})
+// IsOnUser reports whether a request to an upstream arrives where authn.on_user tells about users.
+func (c Config) IsOnUser(name, method, target string) bool {
+	on := c.Authn.OnUser
+	path, _, _ := strings.Cut(on.Path, "?")
+	asked, _, _ := strings.Cut(target, "?")
+	return on.Upstream != "" && method == http.MethodPost && strings.EqualFold(asked, path) && c.sameService(name, on.Upstream)
+}
+
+// Openings finds the open routes of a configuration that hold protected ones.
+func Openings(cfg Config) []gateway.Opening { return cfg.Gateway().Openings(cfg.sameService) }
+
+// sameService reports whether two upstreams are one service: those that share a target are.
+func (c Config) sameService(a, b string) bool {
+	return a == b || slices.ContainsFunc(c.Upstreams[a].Targets, func(t upstream.Target) bool {
+		return slices.ContainsFunc(c.Upstreams[b].Targets, func(other upstream.Target) bool { return t.URL == other.URL })
 	})
 }
 

@@ -18,6 +18,7 @@ type RouteInfo struct {
 	Auth      AuthMode `json:"auth"`
 	Query     string   `json:"token_query,omitempty"` // the query parameter that may hold the token
 	To        string   `json:"to"`                    // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
+	Endpoint  string   `json:"endpoint,omitempty"`    // its key in the section endpoints; empty: it has none
 	RateLimit string   `json:"rate_limit,omitempty"`  // all that apply, such as "600/m burst 60 per user"
 	BodyLimit string   `json:"body_limit"`
 	Timeout   string   `json:"timeout"`
@@ -57,6 +58,9 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 	}
 	if r.ours != "" {
 		info.To = "wxgate"
+	}
+	if r.ours != endpointHealth && r.ours != endpointPreflight {
+		info.Endpoint = string(r.ours)
 	}
 	if r.ours == endpointRefresh {
 		info.Auth = AuthRequired

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -45,14 +46,7 @@ func (c Covered) String() string {
 // Covered finds the routes below which endpoints lie. Routes of the very path of an endpoint are those of Warnings. c must
 // be valid.
 func (c Config) Covered() (all []Covered) {
-	var routes route.Table[int]
-	for i, r := range c.Routes {
-		pattern, _ := route.ParsePattern(r.Path)
-		host, _ := route.ParseHost(r.Host)
-		for _, method := range route.MethodsOrAny(r.Methods) {
-			routes.Of(host).Add(pattern, method, i)
-		}
-	}
+	routes := c.routeIndexes()
 	covered := map[int][]string{}
 	for _, e := range endpoints(&snapshot{cfg: c, push: c.pushes()}) {
 		if e.disabled(c) || e.method == http.MethodHead || e.method == http.MethodOptions {
@@ -73,6 +67,81 @@ func (c Config) Covered() (all []Covered) {
 		}
 	}
 	return all
+}
+
+// routeIndexes finds the indexes of configured routes.
+func (c Config) routeIndexes() *route.Table[int] {
+	routes := new(route.Table[int])
+	for i, r := range c.Routes {
+		pattern, _ := route.ParsePattern(r.Path)
+		host, _ := route.ParseHost(r.Host)
+		for _, method := range route.MethodsOrAny(r.Methods) {
+			routes.Of(host).Add(pattern, method, i)
+		}
+	}
+	return routes
+}
+
+// Way is a route by which clients reach a path that a service keeps for the gateway.
+type Way struct {
+	Route int      // index in routes
+	Path  string   // its host and path
+	Auth  AuthMode // what it asks of clients
+	Asked string   // the path that clients ask for; "": one of many that are rewritten
+}
+
+func (w Way) String() string {
+	who := "whoever is logged in"
+	if w.Auth.strictness() < AuthPrefetch.strictness() {
+		who = "anybody"
+	}
+	text := fmt.Sprintf("routes[%d] (%s, auth: %s) leads there too: %s can send requests to it, and only the signature tells the service which "+
+		"are the gateway's", w.Route, w.Path, w.Auth, who)
+	if w.Asked != "" {
+		text += fmt.Sprintf("; a route %s with respond: { status: 404 } closes it", w.Asked)
+	}
+	return text
+}
+
+// Ways finds the routes by which a request with that method reaches a target (path and query) of a service. is reports
+// whether an upstream is that service; c must be valid.
+func (c Config) Ways(method, target string, is func(upstream string) bool) (all []Way) {
+	path, _, _ := strings.Cut(target, "?")
+	routes := c.routeIndexes()
+	for i, r := range c.Routes {
+		if r.Upstream == "" || !is(r.Upstream) || len(r.Methods) > 0 && !slices.Contains(r.Methods, method) {
+			continue
+		}
+		way := Way{Route: i, Path: r.label(), Auth: r.Auth}
+		if r.Rewrite == "" {
+			way.Asked = strings.TrimSuffix(r.StripPrefix, "/") + path
+		}
+		if way.Asked != "" && finds(routes, method, way.Asked, i) || way.Asked == "" && r.rewritesTo(path) {
+			all = append(all, way)
+		}
+	}
+	return all
+}
+
+// rewritesTo reports whether the route can send a path to its service, whatever other routes take from it.
+func (r RouteConfig) rewritesTo(path string) bool {
+	var sent route.Matcher[bool]
+	sent.Add(r.sentPattern(), route.AnyMethod, true)
+	at, ok := route.ParseRequestTarget([]byte(path), nil)
+	if !ok {
+		return false
+	}
+	found, _ := sent.Find(http.MethodGet, at.Folded)
+	return found
+}
+
+// finds reports whether requests for a path take a route, on any host.
+func finds(routes *route.Table[int], method, path string, wanted int) bool {
+	at, ok := route.ParseRequestTarget([]byte(path), nil)
+	return ok && slices.ContainsFunc(routes.Names(), func(host string) bool {
+		i, found := routes.Of(host).Find(method, at.Folded)
+		return found && i == wanted
+	})
 }
 
 // pushes is what a snapshot has of message push when only its paths are looked at; nil: it is off.
@@ -102,7 +171,7 @@ func (o Opening) String() string {
 	}
 	return fmt.Sprintf("routes[%d] (%s, auth: %s) is open and holds protected routes of the same service: %s%s; what the service takes for "+
 		"one of them but is written otherwise, such as %s.json in Rails and Spring, arrives there without a token",
-		o.Route, o.Path, o.Auth, strings.Join(named, ", "), more, strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"))
+		o.Route, o.Path, o.Auth, strings.Join(named, ", "), more, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"), "/admin"))
 }
 
 // Openings finds the open routes that cover protected ones, by the paths that the service gets. sameService reports
