@@ -6,6 +6,12 @@ import (
 	"weak"
 )
 
+// AcceptBatch and AcceptPause are how clients are accepted when many come at a time.
+const (
+	AcceptBatch = acceptBatch
+	AcceptPause = acceptPause
+)
+
 // Bearable is the cap that a Listener makes of Config.MaxConns.
 func Bearable(want int) int { return bearable(want) }
 

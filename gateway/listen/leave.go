@@ -96,7 +96,7 @@ func (l *Listener) Adopt(client net.Conn, begun []byte, h Handler) {
 	c := l.wrap(client, release)
 	c.reader.clock.head = time.Time{} // it is between two requests
 	c.keep(begun)
-	l.serve(c, h)
+	l.serving.Go(func() { c.serve(h) })
 }
 
 // wrap is newConn for a connection that can be woken.

@@ -4,10 +4,18 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+)
+
+// An accept loop that never waits would keep the queue of goroutines full of new connections. The scheduler then asks the
+// network for work every 10 ms alone, and each step of a request waits for that.
+const (
+	acceptBatch = 16               // connections for each CPU, accepted in one go
+	acceptPause = time.Millisecond // between two batches
 )
 
 // Listener accepts client connections and serves them. It survives a shortage of descriptors or memory.
@@ -17,6 +25,8 @@ type Listener struct {
 	done      chan struct{} // closed by Close
 	once      sync.Once
 	serving   sync.WaitGroup // goroutines of connections
+	starting  sync.WaitGroup // likewise: accepted, and not run yet
+	batch     int            // accepted since the last pause
 
 	clients  *addresses
 	open     atomic.Int64
@@ -89,7 +99,8 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// Serve serves every connection that comes, until Close. It fails when the listener is broken.
+// Serve serves every connection that comes, until Close. It fails when the listener is broken. When many come at a time,
+// those that are open go on between them.
 func (l *Listener) Serve(h Handler) error {
 	l.shared.drain.accepts.Store(true)
 	for {
@@ -104,15 +115,28 @@ func (l *Listener) Serve(h Handler) error {
 			}
 			return err
 		}
-		l.serve(c, h)
+		l.starting.Add(1)
+		l.serving.Go(func() {
+			l.starting.Done()
+			c.serve(h)
+		})
 	}
 }
 
-func (l *Listener) serve(c *Conn, h Handler) { l.serving.Go(func() { c.serve(h) }) }
+// pace is called before each accept. It waits after a batch.
+func (l *Listener) pace() {
+	if l.batch++; l.batch <= acceptBatch*runtime.GOMAXPROCS(0) {
+		return
+	}
+	l.batch = 1
+	l.starting.Wait()
+	time.Sleep(acceptPause)
+}
 
 // accept returns the next connection within the caps.
 func (l *Listener) accept() (*Conn, error) {
 	for {
+		l.pace()
 		client, err := l.acceptAgain()
 		if err != nil {
 			return nil, err

@@ -12,9 +12,11 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -97,6 +99,59 @@ func TestCloseEndsAnAcceptThatRetries(t *testing.T) {
 		}
 	case <-time.After(long):
 		t.Error("Serve still retries after Close")
+	}
+}
+
+// crowd is a listener at which so many clients wait, and then nobody ever.
+type crowd struct {
+	net.Listener
+	left  int
+	at    []time.Duration // when each was accepted, since the first
+	from  time.Time
+	first net.Conn
+}
+
+func (c *crowd) Accept() (net.Conn, error) {
+	if c.left == 0 {
+		return nil, net.ErrClosed
+	}
+	client, ours := net.Pipe()
+	if c.left--; c.from.IsZero() {
+		c.from, c.first = time.Now(), client // the only one that stays
+	} else {
+		_ = client.Close()
+	}
+	c.at = append(c.at, time.Since(c.from))
+	return ours, nil
+}
+
+// TestACrowdIsAcceptedInBatches has the clock of synctest, which stands still while anything runs: what is accepted at
+// one time was one batch.
+func TestACrowdIsAcceptedInBatches(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		cfg  listen.Config
+	}{{"served", listen.Config{MaxConns: 1 << 10}.WithDefaults()}, {"refused", listen.Config{MaxConns: 1}.WithDefaults()}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				batch := listen.AcceptBatch * runtime.GOMAXPROCS(0)
+				clients := &crowd{left: 3*batch + 1}
+				ln := listen.NewListener(clients, test.cfg)
+				if err := ln.Serve(handler(ok)); err != nil {
+					t.Fatal(err)
+				}
+				_ = clients.first.Close()
+				ln.Wait()
+				if got := ln.Stats(); got.Accepted+got.Refused != int64(len(clients.at)) || (got.Refused > 0) != (test.cfg.MaxConns == 1) {
+					t.Errorf("got %+v of %d clients", got, len(clients.at))
+				}
+				for i, at := range clients.at {
+					if want := time.Duration(i/batch) * listen.AcceptPause; at != want {
+						t.Fatalf("client %d of %d was accepted after %v, want %v", i, len(clients.at), at, want)
+					}
+				}
+			})
+		})
 	}
 }
 
