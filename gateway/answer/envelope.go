@@ -19,30 +19,33 @@ import (
 // HeaderRequestID carries the ID of a request in logs, answers and requests to services.
 const HeaderRequestID = "X-Request-Id"
 
-// requestIDBytes is the length of a request ID before it is encoded.
-const requestIDBytes = 12
+// A request ID is so many random bytes, and as text so many characters.
+const (
+	requestIDBytes = 12
+	requestIDChars = requestIDBytes * 8 / 6
+)
 
 // NewRequestID returns 16 random characters of base64url.
-func NewRequestID() string {
-	var b [requestIDBytes]byte
-	_, _ = rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+func NewRequestID() string { return randomText(make([]byte, requestIDBytes)) }
+
+// randomText fills b with random bytes, and returns them in base64url.
+func randomText(b []byte) string {
+	_, _ = rand.Read(b) // it cannot fail
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// RequestIDs makes request IDs, several from each read of random bytes. One goroutine at a time uses it.
-type RequestIDs struct {
-	random [16 * requestIDBytes]byte
-	left   int // bytes of random that were not used
-}
+// RequestIDs makes request IDs, several at a time. One goroutine at a time uses it.
+type RequestIDs struct{ left string }
 
 // Next returns 16 random characters of base64url.
 func (r *RequestIDs) Next() string {
-	if r.left == 0 {
-		_, _ = rand.Read(r.random[:])
-		r.left = len(r.random)
+	if r.left == "" {
+		var random [16 * requestIDBytes]byte
+		r.left = randomText(random[:])
 	}
-	r.left -= requestIDBytes
-	return base64.RawURLEncoding.EncodeToString(r.random[r.left : r.left+requestIDBytes])
+	id := r.left[:requestIDChars]
+	r.left = r.left[requestIDChars:]
+	return id
 }
 
 // success is the envelope of a successful answer.
