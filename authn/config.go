@@ -17,7 +17,7 @@ const minSecretBytes = 32
 // Config is the section authn of gateway.yaml.
 type Config struct {
 	Issuer        string            `yaml:"issuer"`    // iss of our tokens
-	Algorithm     string            `yaml:"algorithm"` // what the first key signs with: HS256, RS256, ES256 or EdDSA
+	Algorithm     string            `yaml:"algorithm"` // what the first key signs with: HS256 or one of token.PublicAlgorithms
 	Keys          []token.KeyConfig `yaml:"keys"`      // the first signs, all verify
 	TokenTTL      time.Duration     `yaml:"token_ttl"` // how long an access token lives; 7 days
 	Leeway        time.Duration     `yaml:"leeway"`    // how far clocks may differ
@@ -67,7 +67,7 @@ func (c Config) Validate() input.Faults {
 	if c.Issuer == "" {
 		f.Add("issuer", "is empty")
 	}
-	f.OneOf("algorithm", c.Algorithm, "HS256", "RS256", "ES256", "EdDSA")
+	f.OneOf("algorithm", c.Algorithm, ownAlgorithms()...)
 	if c.Sessions.MaxPerUser < 0 {
 		f.Add("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
 	}
@@ -115,8 +115,20 @@ func (c Config) validateKeys() (f input.Faults) {
 	return f
 }
 
+// ownAlgorithms are those that our tokens may be signed with.
+func ownAlgorithms() []string { return append([]string{"HS256"}, token.PublicAlgorithms()...) }
+
 func validateKey(f *input.Faults, path string, k token.KeyConfig) {
 	text := k.Secret.Reveal()
+	if k.Algorithm != "" {
+		f.OneOf(path+".algorithm", k.Algorithm, ownAlgorithms()...)
+	}
+	switch {
+	case k.File == "" && k.Algorithm != "" && k.Algorithm != "HS256":
+		f.Add(path+".algorithm", "%s needs a file; a secret is for HS256", k.Algorithm)
+	case k.File != "" && k.Algorithm == "HS256":
+		f.Add(path+".algorithm", "HS256 needs a secret; a file is for the others")
+	}
 	switch {
 	case k.File != "" && text != "":
 		f.Add(path, "has a secret and a file; a key is one of them")

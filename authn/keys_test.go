@@ -45,12 +45,16 @@ func newPrivateKey(t *testing.T, algorithm string) crypto.Signer {
 	var private crypto.Signer
 	var err error
 	switch algorithm {
-	case "RS256":
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "ES256":
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ES384":
+		private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ES512":
+		private, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	case "EdDSA":
 		_, private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -60,13 +64,13 @@ func newPrivateKey(t *testing.T, algorithm string) crypto.Signer {
 
 func TestEveryAlgorithmSignsVerifiesAndRefreshesToOneToken(t *testing.T) {
 	t.Parallel()
-	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
+	for _, algorithm := range append([]string{"HS256"}, token.PublicAlgorithms()...) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			f := newFixtureWith(t, func(cfg *Config) {
 				cfg.Algorithm = algorithm
 				if algorithm != "HS256" {
-					cfg.Keys = []token.KeyConfig{{ID: "a", File: writeKey(t, newPrivateKey(t, algorithm), false)}}
+					cfg.Keys = []token.KeyConfig{{ID: "a", File: writeKey(t, newPrivateKey(t, algorithm), false), Algorithm: algorithm}}
 				}
 			})
 			bearer := f.loginAs(t, "alice").Token
@@ -106,6 +110,24 @@ func TestANewKeySignsAndTheOldOneVerifiesUntilItGoes(t *testing.T) {
 	f.wantVerdict(t, "after keys that were refused", fresh, nil)
 }
 
+// TestAnRSAKeyKeepsItsAlgorithmWhenItRotates: the tokens of the key that is second now were signed with its own algorithm.
+func TestAnRSAKeyKeepsItsAlgorithmWhenItRotates(t *testing.T) {
+	t.Parallel()
+	old := token.KeyConfig{ID: "old", File: writeKey(t, newPrivateKey(t, "PS384"), false), Algorithm: "PS384"}
+	next := token.KeyConfig{ID: "next", File: writeKey(t, newPrivateKey(t, "RS256"), false)}
+	f := newFixtureWith(t, func(cfg *Config) { cfg.Algorithm, cfg.Keys = "PS384", []token.KeyConfig{old} })
+	bearer := f.loginAs(t, "alice").Token
+	if err := f.Tokens.SetKeys("RS256", []token.KeyConfig{next, old}); err != nil {
+		t.Fatal(err)
+	}
+	f.wantVerdict(t, "a token of the old key", bearer, nil)
+	f.wantVerdict(t, "a token of the new key", f.loginAs(t, "bob").Token, nil)
+	set := f.Tokens.Keys().JWKS(false)
+	if len(set.Keys) != 2 || set.Keys[0].Algorithm != "RS256" || set.Keys[1].Algorithm != "PS384" {
+		t.Errorf("the JWKS is %+v", set)
+	}
+}
+
 func TestTheHMACOfAPublicKeyIsNoSignature(t *testing.T) {
 	t.Parallel()
 	private := newPrivateKey(t, "RS256")
@@ -131,10 +153,12 @@ func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
 	if err != nil {
 		t.Skip("this Go makes no short RSA keys:", err) // then nobody can bring one either
 	}
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	p384 := newPrivateKey(t, "ES384")
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	rsaFile := writeKey(t, newPrivateKey(t, "RS256"), false)
 	junk := filepath.Join(t.TempDir(), "junk.pem")
 	if err := os.WriteFile(junk, []byte("no key at all, but a secret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -147,7 +171,10 @@ func TestKeysThatMakeNoSenseAreRefusedInALine(t *testing.T) {
 		"a file that is not there":     {"RS256", token.KeyConfig{ID: "a", File: "/nowhere/key.pem"}, "no such file"},
 		"a file that is no key":        {"RS256", token.KeyConfig{ID: "a", File: junk}, "no PEM block"},
 		"a short RSA key":              {"RS256", token.KeyConfig{ID: "a", File: writeKey(t, short, false)}, "1024 bits"},
-		"another curve":                {"ES256", token.KeyConfig{ID: "a", File: writeKey(t, p384, false)}, "P-256"},
+		"another curve":                {"ES256", token.KeyConfig{ID: "a", File: writeKey(t, p384, false)}, "is a key for ES384"},
+		"a curve of no algorithm":      {"ES256", token.KeyConfig{ID: "a", File: writeKey(t, p224, false)}, "P-256, P-384 and P-521"},
+		"an RSA key for no algorithm":  {"PS256", token.KeyConfig{ID: "a", File: rsaFile}, "write algorithm: PS256 beside its file"},
+		"an algorithm of another kind": {"PS256", token.KeyConfig{ID: "a", File: rsaFile, Algorithm: "ES256"}, "not for ES256"},
 		"a public key that is to sign": {"EdDSA", token.KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), true)}, "must be a private one"},
 		"another algorithm":            {"HS256", token.KeyConfig{ID: "a", File: writeKey(t, newPrivateKey(t, "EdDSA"), false)}, "is a key for EdDSA"},
 	} {

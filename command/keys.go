@@ -26,7 +26,7 @@ type keysCommand struct {
 }
 
 type keysNewCommand struct {
-	Algorithm string `default:"HS256" enum:"HS256,RS256,ES256,EdDSA" help:"HS256 (a shared secret), RS256, ES256 or EdDSA."`
+	Algorithm string `default:"HS256" enum:"HS256,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" help:"HS256 (a shared secret), or RS, PS or ES with 256, 384 or 512, or EdDSA (a key pair)."`
 	ID        string `help:"The key's id, kid in its tokens (default: key- and the date)."`
 	Out       string `placeholder:"FILE" help:"Where to write the key (default: printed for HS256, otherwise ID.pem)."`
 }
@@ -93,22 +93,34 @@ func (c keysNewCommand) newKeyPair(w *env) error {
 	return err
 }
 
-// snippet prints the lines for gateway.yaml.
+// snippet prints the lines for gateway.yaml. A file has its algorithm beside it where its kind of key has several.
 func (c keysNewCommand) snippet(w *env, kind, value string) error {
 	_, err := fmt.Fprintf(w.stdout, "authn:\n  algorithm: %s\n  keys:            # the first signs, all verify: leave the older ones below it until their tokens have expired\n    - id: %s\n      %s: %q\n",
 		c.Algorithm, c.ID, kind, value)
+	if err == nil && needsAlgorithm(c.Algorithm) {
+		_, err = fmt.Fprintf(w.stdout, "      algorithm: %s\n", c.Algorithm)
+	}
 	return err
+}
+
+// needsAlgorithm reports whether a key file alone would be taken for another algorithm.
+func needsAlgorithm(algorithm string) bool {
+	return algorithm[1] == 'S' && strings.ContainsRune("RP", rune(algorithm[0])) && algorithm != "RS256"
 }
 
 func newPrivateKey(algorithm string) (crypto.Signer, error) {
 	switch algorithm {
-	case "RS256":
-		return rsa.GenerateKey(rand.Reader, rsaBits)
 	case "ES256":
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ES384":
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ES512":
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "EdDSA":
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
 	}
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	return private, err
+	return rsa.GenerateKey(rand.Reader, rsaBits)
 }
 
 // writeKeyPair writes both files or none.

@@ -119,12 +119,12 @@ func (s *standIn) key(algorithm string) (token.KeyConfig, error) {
 		return key, nil
 	}
 	key := token.KeyConfig{ID: "sandbox", Secret: secret.Text(rand.Text() + rand.Text())}
-	if slices.Contains([]string{"RS256", "ES256", "EdDSA"}, algorithm) { // Validate refuses every other
+	if slices.Contains(token.PublicAlgorithms(), algorithm) { // Validate refuses every other
 		private, err := newPrivateKey(algorithm)
 		if err != nil {
 			return key, fmt.Errorf("making a key for the sandbox: %w", err)
 		}
-		key = token.KeyConfig{ID: "sandbox", File: filepath.Join(s.dir, algorithm+".pem")}
+		key = token.KeyConfig{ID: "sandbox", File: filepath.Join(s.dir, algorithm+".pem"), Algorithm: algorithm}
 		if err := writeKeyPair(private, key.File, key.File+".pub"); err != nil {
 			return key, err
 		}

@@ -128,7 +128,7 @@ func newJWK(id, algorithm string, public crypto.PublicKey) (publicKey, bool) {
 			return publicKey{}, false
 		}
 		half := (len(point) - 1) / 2
-		jwk.KeyType, jwk.Curve, jwk.X, jwk.Y = "EC", "P-256", b64(point[1:1+half]), b64(point[1+half:])
+		jwk.KeyType, jwk.Curve, jwk.X, jwk.Y = "EC", k.Params().Name, b64(point[1:1+half]), b64(point[1+half:])
 	case *rsa.PublicKey:
 		jwk.KeyType, jwk.N, jwk.E = "RSA", b64(k.N.Bytes()), b64(big.NewInt(int64(k.E)).Bytes())
 	default:

@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,10 @@ type Config struct {
 type KeyConfig struct {
 	ID     string      `yaml:"id"`     // kid in the header of the tokens it signs
 	Secret secret.Text `yaml:"secret"` // for HS256: at least 32 bytes
-	File   string      `yaml:"file"`   // for RS256, ES256, EdDSA: a PEM file; a public key can only verify
+	File   string      `yaml:"file"`   // for the others: a PEM file; a public key can only verify
+
+	// Algorithm is what the key is for: one of Algorithms. "": the first of them that its kind has.
+	Algorithm string `yaml:"algorithm"`
 }
 
 // Keyring holds the keys of authn.keys: the first signs, all verify. It never changes.
@@ -80,6 +84,9 @@ func openKeys(algorithm string, configured []KeyConfig) (keys []key, f input.Fau
 			f.Add(path+".file", "holds a public key; the first key signs, so it must be a private one")
 		case i == 0 && k.method.Alg() != algorithm && (cfg.File != "" || cfg.Secret != "") && jwt.GetSigningMethod(algorithm) != nil: // else Validate says more
 			f.Add(path, "is a key for %s, but authn.algorithm is %s: make them the same, the algorithm is that of the first key", k.method.Alg(), algorithm)
+			if _, rsa := k.public.(*rsa.PublicKey); rsa && hasRSA(algorithm) {
+				f[len(f)-1].Message += "; an RSA key can be for any of them, so write algorithm: " + algorithm + " beside its file"
+			}
 		}
 		keys = append(keys, k)
 	}

@@ -34,12 +34,16 @@ func keyFile(tb testing.TB, algorithm string) string {
 	var private any
 	var err error
 	switch algorithm {
-	case "RS256":
-		private, err = rsa.GenerateKey(crand.Reader, 2048)
 	case "ES256":
 		private, err = ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	case "ES384":
+		private, err = ecdsa.GenerateKey(elliptic.P384(), crand.Reader)
+	case "ES512":
+		private, err = ecdsa.GenerateKey(elliptic.P521(), crand.Reader)
 	case "EdDSA":
 		_, private, err = ed25519.GenerateKey(crand.Reader)
+	default:
+		private, err = rsa.GenerateKey(crand.Reader, 2048)
 	}
 	if err != nil {
 		tb.Fatal(err)
@@ -59,8 +63,8 @@ func keyFile(tb testing.TB, algorithm string) string {
 func rings(tb testing.TB) map[string]*Keyring {
 	tb.Helper()
 	keys := map[string]KeyConfig{"HS256": {ID: "HS256", Secret: testSecret}}
-	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
-		keys[algorithm] = KeyConfig{ID: algorithm, File: keyFile(tb, algorithm)}
+	for _, algorithm := range []string{"RS256", "PS384", "ES256", "ES384", "EdDSA"} { // of each kind; authn tests all
+		keys[algorithm] = KeyConfig{ID: algorithm, File: keyFile(tb, algorithm), Algorithm: algorithm}
 	}
 	all := make(map[string]*Keyring)
 	for algorithm, first := range keys {
