@@ -41,6 +41,10 @@ func (a *connLimiter) count() int {
 	return len(a.open)
 }
 
+// acceptPause is between two connections: those who connect again and again must leave the public listener its turns.
+// See docs/decisions/0118.
+const acceptPause = time.Millisecond
+
 // listener is the admin listener with bounded connections.
 type listener struct {
 	net.Listener
@@ -50,6 +54,7 @@ type listener struct {
 // Accept returns the next connection within the bound, after closing an idle one if need be.
 func (l listener) Accept() (net.Conn, error) {
 	for {
+		time.Sleep(acceptPause)
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err

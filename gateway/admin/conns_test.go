@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -142,4 +143,40 @@ func TestARequestThatIsBeingAnsweredKeepsItsAdminConnection(t *testing.T) {
 		t.Fatalf("after them: %v %v", resp, err)
 	}
 	_ = resp.Body.Close()
+}
+
+// crowd is a listener at which clients wait who leave at once, and then nobody ever.
+type crowd struct {
+	net.Listener
+	left int
+	at   []time.Time // when each was accepted
+}
+
+func (c *crowd) Accept() (net.Conn, error) {
+	if c.left--; c.left < 0 {
+		return nil, net.ErrClosed
+	}
+	c.at = append(c.at, time.Now())
+	client, ours := net.Pipe()
+	_ = client.Close()
+	return ours, nil
+}
+
+// TestACrowdOfAdminsIsAcceptedOneByOne has the clock of synctest, which stands still while anything runs.
+func TestACrowdOfAdminsIsAcceptedOneByOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clients := &crowd{left: 100}
+		ln := listener{clients, newConnLimiter(32, prometheus.NewRegistry())}
+		for range clients.left {
+			if _, err := ln.Accept(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, at := range clients.at {
+			if got, want := at.Sub(clients.at[0]), time.Duration(i)*acceptPause; got != want {
+				t.Fatalf("client %d was accepted after %v, want %v", i, got, want)
+			}
+		}
+	})
 }
