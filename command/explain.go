@@ -130,6 +130,12 @@ func (e explained) write(t *table) {
 	for _, place := range e.TokenIn {
 		t.row("token in", place)
 	}
+	if len(r.PathRules) > 0 {
+		t.row("path rules", "allow "+strings.Join(r.PathRules, ", "))
+	}
+	if r.Relocates != "" {
+		t.row("location", r.Relocates+" is put back into Location and the paths of cookies")
+	}
 	t.row("rate limit", cmp.Or(r.RateLimit, "none"))
 	t.row("body", "at most "+r.BodyLimit+", longer is 413")
 	t.row("timeout", r.Timeout)

@@ -17,7 +17,7 @@ const forgedRequest = "GET /private/forged HTTP/1.1\r\nHost: h\r\nX-User-Id: 1\r
 // allowsGetBodies makes every route let content of GET through.
 func allowsGetBodies(cfg *Config) {
 	for i := range cfg.Routes {
-		cfg.Routes[i].GetBody = allowBody
+		cfg.Routes[i].GetBody = allow
 	}
 }
 
@@ -82,7 +82,7 @@ func TestContentOfAGetIs400UnlessItsRouteAllowsIt(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/search/**", Upstream: "service", Auth: AuthNone, GetBody: allowBody})
+		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/search/**", Upstream: "service", Auth: AuthNone, GetBody: allow})
 	})
 	for _, tc := range []struct {
 		what, raw string

@@ -485,8 +485,18 @@ func TestBodiesPassAndEndAtTheirLimit(t *testing.T) {
 			t.Errorf("%s: %d %.200s, want %d", c.name, resp.StatusCode, body, c.status)
 			continue
 		}
-		if requests := service.Requests(); c.arrives >= 0 && len(requests[len(requests)-1].Body) != c.arrives {
-			t.Errorf("%s: %d bytes arrived, want %d", c.name, len(requests[len(requests)-1].Body), c.arrives)
+		if c.arrives < 0 {
+			continue
+		}
+		method, _, _ := strings.Cut(c.raw, " ")
+		var last upstreamtest.Request // of this method: the service may notice late that an earlier upload was broken off
+		for _, req := range service.Requests() {
+			if req.Method == method {
+				last = req
+			}
+		}
+		if len(last.Body) != c.arrives {
+			t.Errorf("%s: %d bytes arrived, want %d", c.name, len(last.Body), c.arrives)
 		}
 	}
 }

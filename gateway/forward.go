@@ -36,9 +36,32 @@ func (f *forwarder) forward(ex *Exchange) error {
 	exchanged, err := ex.route.upstream.Do(ex.waiting, &ex.outbound, &ex.response, userKey(ex))
 	ex.recordResult(exchanged)
 	if err == nil {
+		relocate(ex)
 		holdWhileStreaming(ex)
 	}
 	return err
+}
+
+// relocate puts the prefix that the route has stripped back into Location and the paths of cookies, if it is to.
+func relocate(ex *Exchange) {
+	r := ex.route.relocation
+	if r == nil {
+		return
+	}
+	fields := &ex.response.Fields
+	for i := range fields.Len() {
+		name, value := fields.Line(i)
+		moved := false
+		switch {
+		case message.EqualFold(name, "Location"):
+			value, moved = r.Location(value, ex.forwardedHost())
+		case message.EqualFold(name, "Set-Cookie"):
+			value, moved = r.Cookie(value)
+		}
+		if moved {
+			fields.SetValue(i, value)
+		}
+	}
 }
 
 // holdWhileStreaming lets a streamed answer count for its client until it has ended.
@@ -81,6 +104,7 @@ func buildRequest(ex *Exchange, out *message.Request) error {
 			return err
 		}
 	}
+	out.Sized = in.Sized
 	if ex.body.stream != nil {
 		out.Body, out.Length = &ex.body, ex.body.size
 	}

@@ -22,13 +22,15 @@ type RouteConfig struct {
 	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
 	Upstream    string             `yaml:"upstream"` // a name of upstreams
 	Auth        AuthMode           `yaml:"auth"`
-	TokenQuery  string             `yaml:"token_query"`  // the query parameter that may hold the token of GET and HEAD; empty: none
-	StripPrefix string             `yaml:"strip_prefix"` // removed from the path before it is forwarded
-	Rewrite     string             `yaml:"rewrite"`      // the path that is forwarded, with :name and ** of path
-	BodyLimit   input.Size         `yaml:"body_limit"`   // 0: server.body_limit
-	GetBody     string             `yaml:"get_body"`     // whether GET and HEAD may have content: refuse or allow; empty: refuse
-	Timeout     time.Duration      `yaml:"timeout"`      // 0: server.timeouts.request
-	RateLimit   limit.BucketConfig `yaml:"rate_limit"`   // the zero value: none
+	TokenQuery  string             `yaml:"token_query"`      // the query parameter that may hold the token of GET and HEAD; empty: none
+	StripPrefix string             `yaml:"strip_prefix"`     // removed from the path before it is forwarded
+	Rewrite     string             `yaml:"rewrite"`          // the path that is forwarded, with :name and ** of path
+	PathRules   PathRules          `yaml:"path_rules"`       // what may stand in the path of a request
+	Relocate    bool               `yaml:"rewrite_location"` // Location and the paths of cookies get strip_prefix back
+	BodyLimit   input.Size         `yaml:"body_limit"`       // 0: server.body_limit
+	GetBody     string             `yaml:"get_body"`         // whether GET and HEAD may have content: refuse or allow; empty: refuse
+	Timeout     time.Duration      `yaml:"timeout"`          // 0: server.timeouts.request
+	RateLimit   limit.BucketConfig `yaml:"rate_limit"`       // the zero value: none
 	Headers     RouteHeaders       `yaml:"headers"`
 	Respond     fixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
 	CORS        *cors.Config       `yaml:"cors"`    // nil: server.cors; without origins: none
@@ -47,13 +49,58 @@ type fixedAnswer struct {
 }
 
 // SetDefaults sets the values that a route entry need not mention.
-func (r *RouteConfig) SetDefaults() { r.Auth, r.GetBody = AuthRequired, refuseBody }
+func (r *RouteConfig) SetDefaults() {
+	r.Auth, r.GetBody, r.PathRules = AuthRequired, refuse, PathRules{refuse, refuse, refuse, refuse}
+}
 
-// What a route does with something that is well formed, but that a service may misread.
+// What a route does with something that is well formed, but that a service may misread. Empty is refuse.
 const (
-	refuseBody = "refuse"
-	allowBody  = "allow"
+	refuse = "refuse"
+	allow  = "allow"
 )
+
+// PathRules is routes[].path_rules: refuse or allow, for what services read in different ways.
+type PathRules struct {
+	EncodedSlash   string `yaml:"encoded_slash"`   // %2F
+	Semicolon      string `yaml:"semicolon"`       // ;
+	EncodedPercent string `yaml:"encoded_percent"` // %25 before two hexadecimal digits
+	EdgeSpace      string `yaml:"edge_space"`      // white space at an end of a segment
+}
+
+// pathRule is one of PathRules.
+type pathRule struct {
+	key       string
+	allowance route.Allowances
+	of        func(PathRules) string
+}
+
+func pathRules() []pathRule {
+	return []pathRule{
+		{"encoded_slash", route.EncodedSlash, func(p PathRules) string { return p.EncodedSlash }},
+		{"semicolon", route.Semicolon, func(p PathRules) string { return p.Semicolon }},
+		{"encoded_percent", route.EncodedPercent, func(p PathRules) string { return p.EncodedPercent }},
+		{"edge_space", route.EdgeSpace, func(p PathRules) string { return p.EdgeSpace }},
+	}
+}
+
+func (p PathRules) validate() (f input.Faults) {
+	for _, rule := range pathRules() {
+		if set := rule.of(p); set != "" {
+			f.OneOf(rule.key, set, refuse, allow)
+		}
+	}
+	return f
+}
+
+// allowances are what the rules let pass.
+func (p PathRules) allowances() (all route.Allowances) {
+	for _, rule := range pathRules() {
+		if rule.of(p) == allow {
+			all |= rule.allowance
+		}
+	}
+	return all
+}
 
 // AuthMode decides who may use a route.
 type AuthMode string
@@ -100,8 +147,9 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 		f.Add("body_limit", "%v is negative", r.BodyLimit)
 	}
 	if r.GetBody != "" {
-		f.OneOf("get_body", r.GetBody, refuseBody, allowBody)
+		f.OneOf("get_body", r.GetBody, refuse, allow)
 	}
+	f = append(f, r.PathRules.validate().At("path_rules")...)
 	input.Between(&f, "timeout", r.Timeout, 0, time.Hour)
 	f = append(f, r.Headers.validate(ours).At("headers")...)
 	r.validateRateLimit(&f)
@@ -128,6 +176,9 @@ func (r RouteConfig) validateDestination(f *input.Faults, upstreams []string) {
 func (r RouteConfig) validateRewriting(f *input.Faults) {
 	if r.StripPrefix != "" && (!strings.HasPrefix(r.Path+"/", strings.TrimSuffix(r.StripPrefix, "/")+"/") || strings.ContainsAny(r.StripPrefix, ":*")) {
 		f.Add("strip_prefix", "%q is not a literal beginning of %q", r.StripPrefix, r.Path)
+	}
+	if r.Relocate && route.NewRelocation(r.StripPrefix) == nil {
+		f.Add("rewrite_location", "needs a strip_prefix, whose paths it puts back")
 	}
 	if r.Rewrite == "" {
 		return

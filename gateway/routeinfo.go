@@ -16,10 +16,12 @@ type RouteInfo struct {
 	Host      string   `json:"host,omitempty"`    // empty: any
 	Path      string   `json:"path"`              // the pattern
 	Auth      AuthMode `json:"auth"`
-	Query     string   `json:"token_query,omitempty"` // the query parameter that may hold the token
-	To        string   `json:"to"`                    // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
-	Endpoint  string   `json:"endpoint,omitempty"`    // its key in the section endpoints; empty: it has none
-	RateLimit string   `json:"rate_limit,omitempty"`  // all that apply, such as "600/m burst 60 per user"
+	Query     string   `json:"token_query,omitempty"`      // the query parameter that may hold the token
+	PathRules []string `json:"path_rules,omitempty"`       // what of routes[].path_rules is allowed
+	Relocates string   `json:"rewrite_location,omitempty"` // the prefix that Location and the paths of cookies get back
+	To        string   `json:"to"`                         // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
+	Endpoint  string   `json:"endpoint,omitempty"`         // its key in the section endpoints; empty: it has none
+	RateLimit string   `json:"rate_limit,omitempty"`       // all that apply, such as "600/m burst 60 per user"
 	BodyLimit string   `json:"body_limit"`
 	Timeout   string   `json:"timeout"`
 }
@@ -55,6 +57,14 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
 		BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
+	}
+	for _, rule := range pathRules() {
+		if r.allows&rule.allowance != 0 {
+			info.PathRules = append(info.PathRules, rule.key)
+		}
+	}
+	if r.relocation != nil {
+		info.Relocates = r.relocation.Prefix()
 	}
 	if r.ours != "" {
 		info.To = "wxgate"

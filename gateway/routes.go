@@ -57,8 +57,10 @@ type routeEntry struct {
 	tokenQuery   string // the query parameter that may hold the token; empty: none
 	bodyLimit    int64
 	allowGetBody bool // GET and HEAD may have content
+	allows       route.Allowances
 	timeout      time.Duration
-	rewrite      *route.Rewriting // nil: the request target is not rewritten
+	rewrite      *route.Rewriting  // nil: the request target is not rewritten
+	relocation   *route.Relocation // of answers; nil: none
 	changes      header.Changes
 	limit        *limit.Bucket          // nil: none
 	extraLimits  []string               // further limits that are counted by the endpoint
@@ -109,6 +111,7 @@ func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteC
 		policy = newCORS(*cfg.CORS)
 	}
 	r.addCORS(made, policy)
+	r.ambiguous = r.ambiguous || made.allows != 0
 	for _, method := range route.MethodsOrAny(cfg.Methods) {
 		t.Of(host).Add(pattern, method, made)
 	}
@@ -161,7 +164,7 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
-		auth: cfg.Auth, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allowBody, timeout: cfg.Timeout,
+		auth: cfg.Auth, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, allows: cfg.PathRules.allowances(), timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
@@ -188,6 +191,9 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 		return nil, fmt.Errorf("upstream: there is no %q", cfg.Upstream)
 	}
 	made.adaptive = p.admission.inFlight.Service(cfg.Upstream)
+	if cfg.Relocate {
+		made.relocation = route.NewRelocation(cfg.StripPrefix)
+	}
 	var err error
 	made.rewrite, err = newRewriting(cfg)
 	return made, err
@@ -200,7 +206,10 @@ func matchRoute(ex *Exchange) error {
 	}
 	t, ok := route.ParseRequestTarget(wire.OriginForm(ex.method, ex.request.Target), ex.decoded[:0])
 	if !ok {
-		return fmt.Errorf("%w: the path could be read in two ways", answer.ErrInvalidRequest) // see route.ParseRequestTarget
+		var err error
+		if t, err = ex.snapshot.allowedTarget(ex); err != nil {
+			return err
+		}
 	}
 	if ex.method == methodOther {
 		return fmt.Errorf("%w: the method is not one that is forwarded", answer.ErrInvalidRequest)
@@ -218,6 +227,44 @@ func matchRoute(ex *Exchange) error {
 	}
 	ex.route = found
 	return ex.next()
+}
+
+// allowedTarget reads a target that services read in different ways. Every reading must have a route, and the routes of
+// all must allow it for the same callers: a path that a service may take for a protected one, or for one that nobody can
+// reach, must not get to it by a route that is open.
+func (r *snapshot) allowedTarget(ex *Exchange) (route.RequestTarget, error) {
+	ambiguous := fmt.Errorf("%w: the path could be read in two ways", answer.ErrInvalidRequest)
+	if !r.ambiguous {
+		return route.RequestTarget{}, ambiguous
+	}
+	a, ok := route.ParseAmbiguous(wire.OriginForm(ex.method, ex.request.Target))
+	if !ok {
+		return route.RequestTarget{}, ambiguous
+	}
+	method := ex.method
+	if asked, ok := cors.IsPreflight(&ex.request); ok && r.crossOrigin {
+		method = methodOf(asked)
+	}
+	var first *routeEntry
+	for _, reading := range a.Readings {
+		found, ok := r.routes.Find(ex.request.Host, method, reading)
+		switch {
+		case !ok:
+			return route.RequestTarget{}, fmt.Errorf("%w, one of which no route takes", ambiguous)
+		case found.allows&a.Needs != a.Needs:
+			return route.RequestTarget{}, fmt.Errorf("%w, one of which %s takes, whose path_rules do not allow it", ambiguous, found.pattern)
+		case first != nil && !found.admitsAs(first):
+			return route.RequestTarget{}, fmt.Errorf("%w, one of which %s takes, for other callers than %s", ambiguous, found.pattern, first.pattern)
+		case first == nil:
+			first = found
+		}
+	}
+	return a.RequestTarget, nil
+}
+
+// admitsAs reports whether a route identifies its callers as another one does.
+func (r *routeEntry) admitsAs(other *routeEntry) bool {
+	return r.auth == other.auth && r.tokenQuery == other.tokenQuery
 }
 
 // serve forwards the request or calls its endpoint.

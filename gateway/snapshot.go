@@ -33,6 +33,8 @@ type snapshot struct {
 	preflight   *routeEntry  // for paths without a route; nil: none
 	crossOrigin bool         // there is a policy, of the server or of a route
 
+	ambiguous bool // a route allows paths that services read in different ways
+
 	addresses limit.Addresses
 }
 

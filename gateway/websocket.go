@@ -94,9 +94,11 @@ func (f *forwarder) openWebSocket(ex *Exchange) error {
 	f.watcher.watch(ex)
 	service, exchanged, err := ex.route.upstream.Upgrade(ex.waiting, req, &ex.response, userKey(ex))
 	ex.recordResult(exchanged)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	relocate(ex)
+	switch {
 	case service == nil:
 		holdWhileStreaming(ex)
 		return nil

@@ -96,7 +96,7 @@ func TestAWebSocketCarriesIdentityAndEveryByte(t *testing.T) {
 	resp := l.open(t, webSocket("GET /private/chat?room=1", e.token(t, "alice"), "X-User-Id: 99", "Sec-WebSocket-Protocol: chat, talk",
 		"Connection: keep-alive, Upgrade", "Origin: https://servicewechat.com")+early)
 	l.expect(t, greeting+early)
-	for name, want := range map[string]string{"Upgrade": "websocket", "Connection": "Upgrade", "Sec-Websocket-Protocol": "chat", "Content-Type": "", "Content-Length": ""} {
+	for name, want := range map[string]string{"Upgrade": "WebSocket", "Connection": "upgrade", "Sec-Websocket-Protocol": "chat", "Content-Type": "", "Content-Length": ""} {
 		if got := resp.Header.Values(name); strings.Join(got, "|") != want {
 			t.Errorf("the 101 has %s %q, want %q", name, got, want)
 		}

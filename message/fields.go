@@ -144,6 +144,13 @@ func (f *Fields) Set(name, value string) {
 	f.Add(name, value)
 }
 
+// SetValue gives line i another value, which is copied.
+func (f *Fields) SetValue(i int, value []byte) {
+	from := int32(len(f.text))
+	f.text = append(f.text, value...)
+	f.lines[i].Value, f.scattered = Range{from, from + int32(len(value))}, true
+}
+
 // Del removes the lines called name. The others keep their order.
 func (f *Fields) Del(name string) {
 	f.DeleteFunc(func(n []byte) bool { return EqualFold(n, name) })

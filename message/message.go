@@ -11,6 +11,7 @@ type Request struct {
 	Fields  Fields
 	Body    io.Reader // nil: there is none, or it is Content
 	Length  int64     // bytes of Body; -1: not known, so it comes in chunks
+	Sized   bool      // it has a Content-Length, be it 0
 	Content []byte    // the body, when all of it is in memory; Body is nil then
 }
 
@@ -24,8 +25,10 @@ func (r *Request) Reset() {
 // it is Bodiless.
 type Response struct {
 	Status   int
-	Reason   []byte // empty: the status's own
-	Fields   Fields // none of them frames the body or is about the connection
+	Reason   []byte // empty: the status's own, unless it is Relayed
+	Relayed  bool   // the reason is a service's, be it empty
+	Fields   Fields // none of them frames the body or is about the connection, but for Sized and the two of an Upgrade
+	Sized    bool   // there is a Content-Length among them, which says Length
 	Body     []byte
 	Stream   Stream // nil: the body is there
 	Bodiless bool   // it ends with its head (RFC 9112 §6.3)

@@ -75,6 +75,7 @@ type answer struct {
 	resp       *message.Response
 	bodiless   bool
 	length     int64 // Content-Length; -1: none
+	sized      bool  // the fields have it already
 	chunked    bool
 	persistent bool   // another request may follow
 	pending    []byte // what was not written yet
@@ -86,6 +87,9 @@ func (a *answer) setFraming() {
 	c, resp := a.conn, a.resp
 	a.bodiless = c.current.headOnly || hasNoContent(resp.Status)
 	a.length = a.contentLength()
+	if a.sized = resp.Sized && a.length == resp.Length && a.length >= 0; resp.Sized && !a.sized {
+		resp.Fields.Del("Content-Length")
+	}
 	a.chunked = !a.bodiless && a.length < 0 && !c.current.http10
 	endless := !a.bodiless && a.length < 0 && !a.chunked
 	a.persistent = c.current.Persistent && !resp.Close && !endless && !c.BodyRemaining()
@@ -100,7 +104,7 @@ func hasNoContent(status int) bool {
 // answer is Bodiless must be told that nothing follows.
 func (a *answer) contentLength() int64 {
 	switch resp := a.resp; {
-	case resp.Status < 200 || resp.Status == http.StatusNoContent:
+	case (resp.Status < 200 || resp.Status == http.StatusNoContent) && (!resp.Sized || resp.Length != 0):
 		return -1
 	case resp.Bodiless && !a.bodiless:
 		return 0
@@ -117,7 +121,7 @@ func (a *answer) appendHead() {
 	resp := a.resp
 	b := append(a.pending, "HTTP/1.1 "...)
 	b = append(strconv.AppendInt(b, int64(resp.Status), 10), ' ')
-	if len(resp.Reason) > 0 {
+	if len(resp.Reason) > 0 || resp.Relayed {
 		b = append(b, resp.Reason...)
 	} else {
 		b = append(b, http.StatusText(resp.Status)...)
@@ -131,7 +135,7 @@ func (a *answer) appendHead() {
 	switch {
 	case a.chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case a.length >= 0:
+	case a.length >= 0 && !a.sized:
 		b = append(b, "Content-Length: "...)
 		b = append(strconv.AppendInt(b, a.length, 10), "\r\n"...)
 	}
@@ -141,12 +145,22 @@ func (a *answer) appendHead() {
 func (a *answer) appendConnection(b []byte) []byte {
 	switch {
 	case a.resp.Upgrade != "":
-		b = append(append(b, "Connection: Upgrade\r\nUpgrade: "...), a.resp.Upgrade...)
-		return append(b, "\r\n"...)
+		return a.appendUpgrade(b)
 	case !a.persistent:
 		return append(b, "Connection: close\r\n"...)
 	case a.conn.current.http10:
 		return append(b, "Connection: keep-alive\r\n"...)
+	}
+	return b
+}
+
+// appendUpgrade appends what the fields of a 101 lack.
+func (a *answer) appendUpgrade(b []byte) []byte {
+	if !a.resp.Fields.Has("Connection") {
+		b = append(b, "Connection: Upgrade\r\n"...)
+	}
+	if !a.resp.Fields.Has("Upgrade") {
+		b = append(append(append(b, "Upgrade: "...), a.resp.Upgrade...), "\r\n"...)
 	}
 	return b
 }

@@ -52,7 +52,7 @@ func (j *Judge) Request(b []byte, req *message.Request) Connection {
 	h := j.head()
 	req.Method, req.Target, req.Host, req.HTTP10 = methodName(h.method.Of(b)), h.target.Of(b), h.host.Of(b), h.old
 	req.Fields.View(b, j.section.lines)
-	req.Body, req.Length, req.Content = nil, h.length, nil
+	req.Body, req.Length, req.Content, req.Sized = nil, h.length, nil, h.hasLength
 	if h.chunked {
 		req.Length = -1
 	}

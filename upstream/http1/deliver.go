@@ -77,16 +77,21 @@ func (k *call) bodiless() bool {
 	return k.headOnly || k.answer.status == http.StatusNoContent || k.answer.status == http.StatusNotModified
 }
 
-// announce passes on the length that a body would have had: a 204 has none (RFC 9110 §8.6).
+// announce passes on the length that a body would have had. A 204 has none (RFC 9110 §8.6), but many services say that
+// it is 0, for browsers that used to wait.
 func (k *call) announce() {
 	k.resp.Bodiless = true
-	if k.answer.status != http.StatusNoContent {
-		k.resp.Length = k.answer.length
+	if k.answer.status == http.StatusNoContent && k.answer.length > 0 {
+		k.resp.Fields.Del("Content-Length")
+		k.resp.Sized = false
+		return
 	}
+	k.resp.Length = k.answer.length
 }
 
 // deliverWhole reads a small body, so that one that is cut short is an error before the client has seen anything.
 func (k *call) deliverWhole(keep bool) error {
+	k.resp.Length = k.answer.length
 	err := k.readBody(k.answer.length)
 	switch {
 	case err == nil:

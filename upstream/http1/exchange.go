@@ -130,6 +130,7 @@ func (k *call) sendAndReadHead(most int, sent func()) error {
 // complete hands the answer on.
 func (k *call) complete() (err error) {
 	if k.answer.status == http.StatusSwitchingProtocols {
+		k.resp.Length = k.answer.length
 		if k.request.Tunnel, err = k.newTunnel(); err != nil {
 			k.pool.discard(k.conn)
 		}

@@ -10,12 +10,16 @@ import (
 	"wxgate/upstream/upstreamtest"
 )
 
-// passed lists the fields of the answer.
+// passed lists the fields of the answer before its Content-Length, which is the last one.
 func passed(t *testing.T, head string) []string {
 	t.Helper()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\n" + head + "Content-Length: 0\r\n\r\n" })
 	resp := get(t, newClient(t, service.URL), "/")
-	return strings.Split(strings.TrimSpace(string(resp.Fields.AppendTo(nil))), "\r\n")
+	fields, sized := strings.CutSuffix(string(resp.Fields.AppendTo(nil)), "Content-Length: 0\r\n")
+	if !sized || !resp.Sized {
+		t.Errorf("passed %q, want the Content-Length of the service at its end", fields)
+	}
+	return strings.Split(strings.TrimSpace(fields), "\r\n")
 }
 
 func TestFieldsOfTheConnectionEndHere(t *testing.T) {
@@ -83,6 +87,7 @@ func TestALengthWithoutABodyPasses(t *testing.T) {
 		{"HEAD", "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5"},
 		{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "Content-Length: 5"},
 		{"GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", ""},
+		{"GET", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "Content-Length: 0"},
 		{"HEAD", "HTTP/1.1 200 OK\r\n\r\n", ""},
 	} {
 		service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return c.answer })
@@ -94,7 +99,11 @@ func TestALengthWithoutABodyPasses(t *testing.T) {
 		if resp.Length >= 0 {
 			got = fmt.Sprint("Content-Length: ", resp.Length)
 		}
-		if got != c.want || !resp.Bodiless || resp.Fields.Has("Content-Length") {
+		var line string
+		if value := resp.Fields.Get("Content-Length"); value != nil {
+			line = "Content-Length: " + string(value)
+		}
+		if got != c.want || line != c.want || resp.Sized != (c.want != "") || !resp.Bodiless {
 			t.Errorf("%s answered with %q gives %q, want %q", c.method, c.answer, got, c.want)
 		}
 	}

@@ -95,7 +95,7 @@ func (h *head) statusLine(line []byte, resp *message.Response) error {
 	if !clean(reason) {
 		return invalid("a control byte in the reason phrase")
 	}
-	resp.Status, resp.Reason = h.status, append(resp.Reason, reason...)
+	resp.Status, resp.Reason, resp.Relayed = h.status, append(resp.Reason, reason...), true
 	return nil
 }
 
@@ -122,6 +122,10 @@ func (h *head) field(line []byte, resp *message.Response) error {
 		return err
 	}
 	own, err := h.hopByHop(name, value)
+	if err == nil && own && h.keepsPlace(name, value) {
+		resp.Fields.AddBytes(name, value)
+		resp.Sized = resp.Sized || len(name) == len("Content-Length")
+	}
 	if err != nil || own || h.interim() && h.status != http.StatusSwitchingProtocols {
 		return err
 	}

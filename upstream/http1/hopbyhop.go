@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"net/http"
 	"slices"
 
 	"wxgate/message"
@@ -58,6 +59,21 @@ func (h *head) transferEncoding(name, value []byte) error {
 	return nil
 }
 
+// keepsPlace reports whether a line of framing or of the connection is one that we would write ourselves, so that it can
+// stay as the service wrote it, where it stands: a Content-Length, and the two lines of a 101 to WebSocket.
+func (h *head) keepsPlace(name, value []byte) bool {
+	switching := h.status == http.StatusSwitchingProtocols
+	switch len(name) {
+	case len("Content-Length"):
+		return (!h.interim() || switching) && message.EqualFold(name, "content-length") && (value[0] != '0' || len(value) == 1)
+	case len("Upgrade"):
+		return switching && message.EqualFold(name, "upgrade") && message.EqualFold(value, "websocket")
+	case len("Connection"):
+		return switching && message.EqualFold(name, "connection") && message.EqualFold(value, "upgrade")
+	}
+	return false
+}
+
 // connection takes the options of a Connection field (RFC 9110 §7.6.1).
 func (h *head) connection(value []byte) {
 	for len(value) > 0 {
@@ -84,6 +100,7 @@ func (h *head) dropNamed(resp *message.Response) {
 		return
 	}
 	resp.Fields.DeleteFunc(func(name []byte) bool {
-		return slices.ContainsFunc(named, func(option string) bool { return message.EqualFold(name, option) })
+		frames := message.EqualFold(name, "content-length") // whoever names it cannot remove it
+		return !frames && slices.ContainsFunc(named, func(option string) bool { return message.EqualFold(name, option) })
 	})
 }

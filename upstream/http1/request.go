@@ -130,7 +130,7 @@ func (r *Request) appendHead() {
 	switch {
 	case r.remaining < 0:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case r.remaining > 0 || r.expectsBody():
+	case r.remaining > 0 || q.Sized || r.expectsBody():
 		b = appendLength(b, r.remaining)
 	}
 	r.prefix = append(b, "\r\n"...)
