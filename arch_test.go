@@ -23,7 +23,7 @@ func importTree() map[string][]string {
 		".":                         {"command"},
 		"command":                   {"process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "secret", "storage", "storage/badger", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
 		"process":                   {"process/handover", "lograte", "gateway/accesslog", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/badger", "upstream", "gateway/admin"},
-		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/limit", "secret", "storage", "upstream"},
+		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "upstream"},
 		"gateway":                   {"breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
 		"gateway/accesslog":         {"lograte"},
 		"gateway/answer":            {"message", "authn", "authn/token", "authn/wechat", "breaker", "storage", "upstream/http1", "input", "upstream"},

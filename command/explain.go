@@ -112,6 +112,9 @@ func (e explained) write(t *table) {
 			t.row("but there is", methodsOf(r)+" "+r.Host+r.Path)
 		}
 	}
+	if e.Refusal != nil && e.Refusal.Answer != "" {
+		t.row("answer", e.Refusal.Answer)
+	}
 	if e.Client != "" {
 		t.row("client", e.Client)
 	}
@@ -139,6 +142,7 @@ func (e explained) write(t *table) {
 	t.row("rate limit", cmp.Or(r.RateLimit, "none"))
 	t.row("body", "at most "+r.BodyLimit+", longer is 413")
 	t.row("timeout", r.Timeout)
+	t.row("answers", r.Answers)
 	to := r.To + " " + strings.Join(e.Targets, ", ")
 	if r.Endpoint != "" {
 		to += "endpoints." + r.Endpoint

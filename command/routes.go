@@ -36,9 +36,9 @@ func (c routesListCommand) Run(w *env) error {
 		return err
 	}
 	return c.print(w.stdout, all, func(t *table) {
-		t.row("HOST", "METHOD", "PATH", "AUTH", "TO", "RATE LIMIT", "BODY", "TIMEOUT")
+		t.row("HOST", "METHOD", "PATH", "AUTH", "TO", "RATE LIMIT", "BODY", "TIMEOUT", "ANSWERS")
 		for _, r := range all {
-			t.row(cmp.Or(r.Host, "*"), methodsOf(r), r.Path, r.Auth, r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout)
+			t.row(cmp.Or(r.Host, "*"), methodsOf(r), r.Path, r.Auth, r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout, r.Answers)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/gateway"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/storage"
@@ -29,6 +30,7 @@ type Config struct {
 	Upstreams map[string]upstream.Config `yaml:"upstreams"`
 	Routes    []gateway.RouteConfig      `yaml:"routes"`
 	Endpoints gateway.EndpointsConfig    `yaml:"endpoints"`
+	Answers   answer.Config              `yaml:"answers"`
 	Limits    limit.Config               `yaml:"limits"`
 	Log       gateway.LogConfig          `yaml:"log"`
 }
@@ -38,7 +40,8 @@ func DefaultConfig() Config {
 	edge := gateway.DefaultConfig()
 	return Config{
 		Server: edge.Server, WeChat: wechat.DefaultConfig(), Authn: authn.DefaultConfig(), Identity: edge.Identity,
-		Storage: storage.DefaultConfig(), Endpoints: edge.Endpoints, Limits: edge.Limits, Log: edge.Log,
+		Storage: storage.DefaultConfig(), Endpoints: edge.Endpoints, Answers: edge.Answers,
+		Limits: edge.Limits, Log: edge.Log,
 	}
 }
 
@@ -97,7 +100,8 @@ func (c Config) Reload(next Config) Config {
 // Gateway is what the package gateway works by.
 func (c Config) Gateway() gateway.Config {
 	return gateway.Config{
-		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Endpoints: c.Endpoints, Limits: c.Limits, Log: c.Log,
+		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Endpoints: c.Endpoints, Answers: c.Answers,
+		Limits: c.Limits, Log: c.Log,
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
@@ -16,7 +17,7 @@ import (
 	"wxgate/upstream"
 )
 
-// Config is what gateway.yaml says about the edge: the sections server, routes, identity, endpoints, limits and log.
+// Config is what gateway.yaml says about the edge: the sections server, routes, identity, endpoints, answers, limits and log.
 type Config struct {
 	Server   ServerConfig
 	Routes   []RouteConfig
@@ -25,6 +26,7 @@ type Config struct {
 	Log      LogConfig
 
 	Endpoints EndpointsConfig
+	Answers   answer.Config
 
 	CloudRun          bool        // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
 	FunctionKey       secret.Text // wechat.cloud_function_secret; empty: no signed openid is trusted
@@ -129,6 +131,7 @@ func DefaultConfig() Config {
 		},
 		Endpoints: defaultEndpoints(),
 		TokenFrom: []string{"Authorization"},
+		Answers:   answer.DefaultConfig(),
 		Limits:    limits,
 		Log:       LogConfig{Level: "info", Format: "json", Access: true},
 	}
@@ -139,7 +142,8 @@ const maxHeadBytes = 16 << 10
 
 // Validate reports every fault of the sections of this package, and of their combination.
 func (c Config) Validate() input.Faults {
-	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Endpoints.validate().At("endpoints"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
+	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Endpoints.validate().At("endpoints"),
+		c.Answers.Validate().At("answers"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReservedHeaders(c)
 	f = append(f, c.validateTokenFrom(ours).At("authn")...)
 	f = append(f, c.Identity.validateAllow(ours).At("identity")...)
@@ -147,6 +151,7 @@ func (c Config) Validate() input.Faults {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 	}
 	c.validateTable(&f)
+	c.validateShapes(&f)
 	if c.PushUpstream != "" {
 		f.OneOf("wechat.push.upstream", c.PushUpstream, c.Upstreams...)
 	}
@@ -158,6 +163,18 @@ func (c Config) Validate() input.Faults {
 		f.Add("upstreams", "is empty, so routes lead nowhere; add a line below it: NAME: http://127.0.0.1:3000")
 	}
 	return f
+}
+
+// validateShapes bounds how many different answers there are.
+func (c Config) validateShapes(f *input.Faults) {
+	distinct := answer.Distinct{}
+	distinct.Add(c.Answers)
+	for i, r := range c.Routes {
+		if !r.Answers.IsZero() && distinct.Add(r.Answers.Over(c.Answers)) {
+			f.Add(fmt.Sprintf("routes[%d].answers", i), "is one more than the %d different ones that there may be", answer.MaxShapes)
+			return
+		}
+	}
 }
 
 func (l LogConfig) validate() (f input.Faults) {

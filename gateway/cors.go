@@ -10,7 +10,7 @@ import (
 // newCORS is the policy of a section cors, nil when it names no origin. Pages may read which request failed, and when to
 // try again.
 func newCORS(cfg cors.Config) *cors.Policy {
-	return cors.New(cfg, answer.HeaderRequestID, "X-Wxgate-Reason", "Retry-After", headerRateLimit, headerRateLimitPolicy)
+	return cors.New(cfg, answer.HeaderRequestID, answer.HeaderReason, "Retry-After", headerRateLimit, headerRateLimitPolicy)
 }
 
 // addCORS gives a route a policy, and an entry that answers its preflights.

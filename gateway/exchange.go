@@ -58,6 +58,7 @@ type Exchange struct {
 	call           api.Call             // for one of our own endpoints
 	detail         string               // what is wrong with the request of a 400, for the log
 	reason         string               // of the error table, "" on success
+	refused        int                  // the status of a refusal, whatever status its answer has; 0: none
 	decisions      []limit.Decision     // of the rate limits that counted it
 	inGate         bool                 // it holds the gate of the store
 	hold           limit.Hold           // on the quota of its client
@@ -134,6 +135,19 @@ func (ex *Exchange) upstreamName() string {
 // login in progress must not fail.
 func (ex *Exchange) timeoutContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ex.ctx, ex.snapshot.cfg.Server.Timeouts.Request)
+}
+
+// answers is how our answers to this request look.
+func (ex *Exchange) answers() *answer.Shape {
+	if ex.route == nil || ex.route.answers == nil {
+		return ex.snapshot.answers
+	}
+	return ex.route.answers
+}
+
+// keepsStatus reports whether whoever sent the request goes by the status alone: WeChat, and whatever opens a WebSocket.
+func (ex *Exchange) keepsStatus() bool {
+	return ex.route != nil && ex.route.keepStatus || ex.classes&header.ClassUpgrade != 0
 }
 
 // recordResult records how long the service took, and how long sending waited for the client.

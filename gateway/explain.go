@@ -66,6 +66,7 @@ type Refusal struct {
 	Route   string `json:"route,omitempty"` // host and path of the route that it matched
 	Reason  string `json:"reason"`          // of the error table
 	Message string `json:"message"`
+	Answer  string `json:"answer,omitempty"` // the body that the client gets, and its status where that is another one
 	Detail  string `json:"detail,omitempty"` // as in the log
 	// Near are, for no_route, the routes that match this path with another method or host.
 	Near []RouteInfo `json:"near,omitempty"`
@@ -87,7 +88,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 		return Explanation{}, fmt.Errorf("asking: %w", err)
 	}
 	if e.Route == nil {
-		e.recordRefusal(reply.status, reply.body, log.Bytes())
+		e.recordRefusal(p.observer.failures, reply, log.Bytes())
 	}
 	e.recordCORS(q, reply.fields)
 	if e.Refusal != nil && e.Refusal.Reason == p.observer.failures.Lookup(answer.ErrNoRoute).Reason {
@@ -268,25 +269,27 @@ func (r *snapshot) identityFields() []string {
 	return lines
 }
 
-// recordRefusal takes the refusal from the answer, and its detail from the log.
-func (e *Explanation) recordRefusal(status int, body, log []byte) {
-	var reply struct{ Reason, Message string }
-	_ = json.Unmarshal(body, &reply) // always valid: it is our own envelope
-	e.Refusal = &Refusal{Status: status, Reason: reply.Reason, Message: reply.Message}
+// recordRefusal takes the refusal from the head of the answer, and its status and detail from the log, whatever the answer
+// looks like.
+func (e *Explanation) recordRefusal(failures answer.Table, got reply, log []byte) {
+	reason := got.fields.Get(answer.HeaderReason)
+	e.Refusal = &Refusal{Status: got.status, Reason: reason, Message: failures.MessageOf(reason), Answer: string(got.body)}
 	for line := range bytes.Lines(log) {
 		var attrs struct {
+			Status   int    `json:"status"`
 			Detail   string `json:"detail"`
 			Route    string `json:"route"`
-			Reason   string `json:"reason"`
 			ClientIP string `json:"client_ip"`
 		}
 		if json.Unmarshal(line, &attrs) == nil {
-			e.Refusal.Detail, e.Client = attrs.Detail, attrs.ClientIP
-			e.Refusal.Reason = cmp.Or(reply.Reason, attrs.Reason) // HEAD has no body
+			e.Refusal.Status, e.Refusal.Detail, e.Client = cmp.Or(attrs.Status, e.Refusal.Status), attrs.Detail, attrs.ClientIP
 			if attrs.Route != unmatchedRoute {
 				e.Refusal.Route = attrs.Route
 			}
 		}
+	}
+	if got.status != e.Refusal.Status {
+		e.Refusal.Answer = fmt.Sprintf("%d %s", got.status, got.body)
 	}
 }
 

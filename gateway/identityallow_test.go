@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/gateway/answer"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -20,7 +21,7 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 		"X-User-Openid: forged", "X-User-Role: forged", "X-WX-From-Openid: forged", "Remote-User: forged",
 		"X_User_Agent: forged", "X.WX.Skey: forged", "X_WX_Skey: forged", "Connection: X-User-Id, X-WX-OPENID, X-WX-SOURCE",
 	}
-	for n := range 1 << 5 {
+	for n := range 1 << 6 {
 		on := func(bit int) bool { return n>>bit&1 == 1 }
 		service := upstreamtest.Echo(t)
 		e := newEdge(t, service.URL, func(cfg *Config) {
@@ -37,9 +38,16 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 				cfg.Identity.Signed.Header = "X-Identity"
 			}
 			cfg.Identity.ForwardAuthorization = on(4)
+			if on(5) {
+				cfg.Answers = answer.Config{Preset: "errno", Login: `{"t":{access_token},"X-User-Id":{openid}}`}
+				cfg.Routes[1].Answers = answer.Config{RefusalStatus: "own"}
+			}
 			cfg.Routes[0].TokenQuery = "token"
 		})
 		token := e.token(t, "alice")
+		if resp, body := e.send(t, head("GET /private/x", token[:len(token)-6]+"AAAAAA")); len(service.Requests()) > 0 || (resp.StatusCode == 200) != on(5) || resp.Header.Get("X-Wxgate-Reason") != "token_invalid" {
+			t.Errorf("%06b: a forged token: %d %s at %d requests", n, resp.StatusCode, body, len(service.Requests()))
+		}
 		for _, path := range []string{"/private/x?token=" + token, "/public/x", "/optional/x"} {
 			sent := slices.Clone(forgeries)
 			if on(3) {
@@ -47,19 +55,19 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 			}
 			resp, body := e.send(t, head("GET "+path, token, append(sent, "X-User-Agent: grpc-web", "X-WX-Skey: "+token)...))
 			if resp.StatusCode != 200 {
-				t.Fatalf("%05b, %.12s: %d %s", n, path, resp.StatusCode, body)
+				t.Fatalf("%06b, %.12s: %d %s", n, path, resp.StatusCode, body)
 			}
 			req := service.Requests()[len(service.Requests())-1]
 			want := map[bool]string{true: "", false: "1"}[path == "/public/x"]
 			source := map[bool]string{true: "wx_client"}[on(2) && want != ""]
 			if strings.Contains(req.Head(), "forged") || strings.Join(req.Values("X-User-Id"), "|") != want || strings.Join(req.Values("X-WX-SOURCE"), "|") != source {
-				t.Errorf("%05b, %.12s: the service received\n%s", n, path, req.Head())
+				t.Errorf("%06b, %.12s: the service received\n%s", n, path, req.Head())
 			}
 			if got := len(req.Values("X-User-Agent")) == 1; got != on(1) {
-				t.Errorf("%05b, %.12s: X-User-Agent passes: %v, want %v", n, path, got, on(1))
+				t.Errorf("%06b, %.12s: X-User-Agent passes: %v, want %v", n, path, got, on(1))
 			}
 			if got := len(req.Values("X-WX-Skey")) == 1; got != (on(1) && !on(0) || on(0) && on(4)) {
-				t.Errorf("%05b, %.12s: X-WX-Skey passes: %v", n, path, got)
+				t.Errorf("%06b, %.12s: X-WX-Skey passes: %v", n, path, got)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"strconv"
 	"sync"
 	"time"
@@ -93,7 +94,7 @@ func (m *metrics) registerBuckets(reg prometheus.Registerer, held func() int) {
 // newSeriesKey is what an exchange is counted under.
 func newSeriesKey(ex *Exchange) seriesKey {
 	return seriesKey{
-		route: ex.routeLabel(), method: ex.method, reason: ex.reason, status: ex.response.Status,
+		route: ex.routeLabel(), method: ex.method, reason: ex.reason, status: cmp.Or(ex.refused, ex.response.Status),
 		upstream: ex.reason == "" && ex.route != nil && ex.route.upstream != nil,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"wxgate/gateway/listen"
 	"wxgate/gateway/push"
 	"wxgate/lograte"
+	"wxgate/message"
 )
 
 // pipeline runs exchanges through the chain. It is the part of the gateway that decides: the steps that authenticate
@@ -87,7 +88,10 @@ func (p *pipeline) ListenConfig() listen.Config {
 // tooManyConnections is the whole answer to a connection over a limit, which never reaches the server.
 func (p *pipeline) tooManyConnections() []byte {
 	f, now := p.observer.failures.Lookup(answer.ErrTooManyConnections), p.deps.Now()
-	return f.Refusal(f.Message, "", answer.NewRequestID(), now).Bytes(now)
+	id, resp := answer.NewRequestID(), new(message.Response)
+	p.snapshot.Load().answers.Refuse(resp, &answer.Refusal{Failure: f, Message: f.Message, RequestID: id, Now: now, KeepStatus: true})
+	setRequestID(resp, id)
+	return answer.LastBytes(resp, now)
 }
 
 // isSharedAddress reports whether connections from peer may be those of many clients or of our own machines: peer is a

@@ -42,7 +42,8 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	if f.Status >= 500 {
 		o.limitedLog.Error(lograte.Kind{Message: "request failed", Reason: f.Reason, Upstream: ex.upstreamName()}, "request_id", ex.id, "error", err)
 	}
-	f.Refusal(f.MessageFor(err), "", ex.id, o.now()).Fill(&ex.response)
+	ex.refused = f.Status
+	ex.answers().Refuse(&ex.response, &answer.Refusal{Failure: f, Message: f.MessageFor(err), RequestID: ex.id, Now: o.now(), KeepStatus: ex.keepsStatus()})
 	if errors.Is(err, http1.ErrStopped) {
 		ex.outcome = abandoned // the client has left: 499 is for the log and the metric only
 	}
@@ -63,7 +64,7 @@ func retryAfter(err error) (after time.Duration, known bool) {
 }
 
 // refuseUnread answers a request that was refused before the chain ran.
-func (o *observer) refuseUnread(c *listen.Conn, fault *wire.MalformedError, resp *message.Response) {
+func (o *observer) refuseUnread(c *listen.Conn, shape *answer.Shape, fault *wire.MalformedError, resp *message.Response) {
 	o.metrics.connections.CountMalformed(fault)
 	f := o.failures.Lookup(answer.ErrInvalidRequest)
 	f.Status = fault.Status()
@@ -74,17 +75,19 @@ func (o *observer) refuseUnread(c *listen.Conn, fault *wire.MalformedError, resp
 	_, peer := c.Peer()
 	o.metrics.countUnobserved(f)
 	o.log.Info("refused request", "request_id", id, "status", f.Status, "detail", string(fault.Reason), "client_ip", cmp.Or(peer, unknownClient))
-	f.Refusal(f.Message, "", id, o.now()).Fill(resp)
+	shape.Refuse(resp, &answer.Refusal{Failure: f, Message: f.Message, RequestID: id, Now: o.now(), KeepStatus: true})
+	setRequestID(resp, id)
 }
 
 // refuseUnobserved answers an error returned by the chain before observe ran.
-func (o *observer) refuseUnobserved(ex *Exchange, err error) {
+func (o *observer) refuseUnobserved(ex *Exchange, shape *answer.Shape, err error) {
 	f, id := o.failures.Lookup(err), answer.NewRequestID()
 	if f.Status >= 500 {
 		o.limitedLog.Error(lograte.Kind{Message: "request failed before it began", Reason: f.Reason}, "request_id", id, "error", err)
 	}
 	o.metrics.countUnobserved(f)
 	ex.response.Reset()
-	f.Refusal(f.Message, "", id, o.now()).Fill(&ex.response)
+	shape.Refuse(&ex.response, &answer.Refusal{Failure: f, Message: f.Message, RequestID: id, Now: o.now(), KeepStatus: true})
+	setRequestID(&ex.response, id)
 	ex.response.Close = true
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/answer"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
@@ -34,6 +35,7 @@ type RouteConfig struct {
 	Headers     RouteHeaders       `yaml:"headers"`
 	Respond     fixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
 	CORS        *cors.Config       `yaml:"cors"`    // nil: server.cors; without origins: none
+	Answers     answer.Config      `yaml:"answers"` // how refusals look; the zero value: as the section answers says
 }
 
 // RouteHeaders is routes[].headers: how the headers for the service differ from those of the client.
@@ -156,6 +158,7 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 	if r.CORS != nil {
 		f = append(f, r.CORS.Validate().At("cors")...)
 	}
+	f = append(f, r.Answers.ValidateRoute().At("answers")...)
 	return f
 }
 

@@ -24,6 +24,7 @@ type RouteInfo struct {
 	RateLimit string   `json:"rate_limit,omitempty"`       // all that apply, such as "600/m burst 60 per user"
 	BodyLimit string   `json:"body_limit"`
 	Timeout   string   `json:"timeout"`
+	Answers   string   `json:"answers"` // how our own answers look: a preset, and what differs from it
 }
 
 // Routes lists all routes and endpoints of a configuration, which must be valid, as they are in the route table.
@@ -56,7 +57,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
-		BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
+		Answers: cmp.Or(r.answers, of.answers).String(), BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	for _, rule := range pathRules() {
 		if r.allows&rule.allowance != 0 {

@@ -73,6 +73,8 @@ type routeEntry struct {
 	cors         *cors.Policy           // nil: the service decides
 	preflight    *routeEntry            // what answers preflights for it; nil: nothing does
 	series       atomic.Pointer[series] // of its last answer
+	answers      *answer.Shape          // how refusals look; nil: as the section answers says
+	keepStatus   bool                   // whoever asks goes by the status of a refusal
 }
 
 // newRoutes adds the configured routes first: an endpoint of the same path and method is then left out.
@@ -145,7 +147,8 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 		return fmt.Errorf("endpoints.%s: %w", e.name, err)
 	}
 	made := &routeEntry{
-		pattern: e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
+		keepStatus: e.name == endpointPush || e.name == endpointJWKS || e.name == endpointHealth,
+		pattern:    e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
 		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(),
 	}
 	r.addCORS(made, r.cors)
@@ -167,6 +170,13 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 		auth: cfg.Auth, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, allows: cfg.PathRules.allowances(), timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+	}
+	made.keepStatus = cfg.Auth == AuthPrefetch // WeChat keeps a 200 for the mini-program
+	if !cfg.Answers.IsZero() {
+		var err error
+		if made.answers, err = r.shapes.Of(cfg.Answers.Over(r.cfg.Answers)); err != nil {
+			return nil, fmt.Errorf("answers: %w", err)
+		}
 	}
 	if cfg.Auth == AuthPrefetch {
 		together, each := r.cfg.Limits.Prefetches()

@@ -42,7 +42,7 @@ func (s *server) run(ex *Exchange) {
 	ex.conn.ReadRequest(&ex.request)
 	ex.method, ex.body = methodOf(ex.request.Method), newLimitedBody(&ex.request)
 	if err := ex.next(); err != nil {
-		s.observer.refuseUnobserved(ex, err)
+		s.observer.refuseUnobserved(ex, s.snapshot.Load().answers, err)
 	}
 	switch ex.outcome {
 	case answered:
@@ -65,7 +65,7 @@ func (s *server) run(ex *Exchange) {
 func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) {
 	ex, _ := s.exchanges.Get().(*Exchange)
 	defer s.recoverServing(ex)
-	s.observer.refuseUnread(c, fault, &ex.response)
+	s.observer.refuseUnread(c, s.snapshot.Load().answers, fault, &ex.response)
 	_, _ = c.WriteResponse(&ex.response) // the connection ends in any case
 	ex.reset()
 	s.exchanges.Put(ex)

@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"fmt"
+
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
@@ -36,6 +39,8 @@ type snapshot struct {
 	ambiguous bool // a route allows paths that services read in different ways
 
 	addresses limit.Addresses
+	answers   *answer.Shape // of what is about no route
+	shapes    *answer.Shapes
 }
 
 // newSnapshot prepares a configuration. A rate limit that did not change continues with its buckets, which belong to
@@ -46,6 +51,11 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
+		shapes:    answer.NewShapes(p.observer.failures),
+	}
+	var err error
+	if r.answers, err = r.shapes.Of(cfg.Answers); err != nil {
+		return nil, fmt.Errorf("answers: %w", err)
 	}
 	r.elsewhere = !r.reserved.places.AuthorizationAlone()
 	r.decryptFailures = p.limits.buckets.New("decrypt_failures", cfg.Limits.DecryptFailures)
@@ -63,7 +73,6 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 	if r.cors = newCORS(cfg.Server.CORS); r.cors != nil {
 		r.crossOrigin, r.preflight = true, newPreflight(unmatchedRoute, "", r.cors)
 	}
-	var err error
 	r.routes, err = p.newRoutes(r)
 	return r, err
 }

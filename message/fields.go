@@ -138,6 +138,22 @@ func (f *Fields) append(at int32, name, value int) {
 	f.lines = append(f.lines, Line{Name: Range{at, ends}, Value: Range{from, from + int32(value)}})
 }
 
+// Append appends the lines of another message.
+func (f *Fields) Append(of *Fields) {
+	if of.scattered {
+		for i := range of.lines {
+			f.AddBytes(of.Line(i))
+		}
+		return
+	}
+	at := int32(len(f.text))
+	f.text = append(f.text, of.text...)
+	for _, l := range of.lines {
+		l.Name.From, l.Name.To, l.Value.From, l.Value.To = l.Name.From+at, l.Name.To+at, l.Value.From+at, l.Value.To+at
+		f.lines = append(f.lines, l)
+	}
+}
+
 // Set removes the lines called name and appends one.
 func (f *Fields) Set(name, value string) {
 	f.Del(name)

@@ -107,7 +107,11 @@ func (a responder) fail(w http.ResponseWriter, err error) {
 		a.limitedLog.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
 		detail = ""
 	}
-	f.Refusal(f.Message, detail, id, a.now()).Write(w)
+	refusal, err := f.Answer(detail, id, a.now())
+	if err != nil {
+		refusal.Status = http.StatusInternalServerError // texts always encode
+	}
+	refusal.Write(w)
 }
 
 // withUserID parses the ID in the path.

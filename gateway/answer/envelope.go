@@ -19,6 +19,9 @@ import (
 // HeaderRequestID carries the ID of a request in logs, answers and requests to services.
 const HeaderRequestID = "X-Request-Id"
 
+// contentTypeJSON is the media type of all our answers that have one.
+const contentTypeJSON = "application/json; charset=utf-8"
+
 // A request ID is so many random bytes, and as text so many characters.
 const (
 	requestIDBytes = 12
@@ -48,16 +51,16 @@ func (r *RequestIDs) Next() string {
 	return id
 }
 
-// success is the envelope of a successful answer.
-type success struct {
+// successEnvelope is the envelope of a successful answer.
+type successEnvelope struct {
 	Code      int    `json:"code"`
 	Message   string `json:"message"`
 	Data      any    `json:"data"`
 	Timestamp string `json:"timestamp"`
 }
 
-// refusal is the envelope of an error.
-type refusal struct {
+// failureEnvelope is the envelope of an error on the admin listener.
+type failureEnvelope struct {
 	Code      int    `json:"code"`
 	Message   string `json:"message"`
 	Error     string `json:"error"`
@@ -65,25 +68,6 @@ type refusal struct {
 	Detail    string `json:"detail,omitempty"` // for the operator only: what is wrong with the request
 	RequestID string `json:"request_id"`
 	Timestamp string `json:"timestamp"`
-}
-
-// json encodes r. A flood of refusals must be cheap, so what needs no escape is not looked at by package json.
-func (r refusal) json() ([]byte, error) {
-	for _, text := range []string{r.Message, r.Error, r.Reason, r.Detail, r.RequestID, r.Timestamp} {
-		if needsEscape(text) {
-			a, err := JSON(r.Code, r)
-			return a.Body, err
-		}
-	}
-	b := make([]byte, 0, 256)
-	b = append(strconv.AppendInt(append(b, `{"code":`...), int64(r.Code), 10), `,"message":"`...)
-	b = append(append(append(b, r.Message...), `","error":"`...), r.Error...)
-	b = append(append(append(b, `","reason":"`...), r.Reason...), '"')
-	if r.Detail != "" {
-		b = append(append(append(b, `,"detail":"`...), r.Detail...), '"')
-	}
-	b = append(append(append(b, `,"request_id":"`...), r.RequestID...), `","timestamp":"`...)
-	return append(append(b, r.Timestamp...), `"}`...), nil
 }
 
 // needsEscape reports whether package json may write s otherwise than it is.
@@ -118,7 +102,7 @@ func JSON(status int, v any) (Answer, error) {
 
 func newJSON(status int, body []byte) Answer {
 	return Answer{Status: status, Body: body, Fields: append(make([][2]string, 0, 6),
-		[2]string{"Content-Type", "application/json; charset=utf-8"},
+		[2]string{"Content-Type", contentTypeJSON},
 		[2]string{"Cache-Control", "no-store"},
 		[2]string{"X-Content-Type-Options", "nosniff"},
 	)}
@@ -126,7 +110,7 @@ func newJSON(status int, body []byte) Answer {
 
 // Success is a 200 with data in the envelope.
 func Success(message string, data any, now time.Time) (Answer, error) {
-	return JSON(http.StatusOK, success{http.StatusOK, message, data, timestamp(now)})
+	return JSON(http.StatusOK, successEnvelope{http.StatusOK, message, data, timestamp(now)})
 }
 
 // Fixed is an answer with text of the operator, without an envelope. An empty body means none.
@@ -135,21 +119,17 @@ func Fixed(status int, body string) Answer {
 	switch {
 	case body == "":
 	case json.Valid(a.Body):
-		a.set("Content-Type", "application/json; charset=utf-8")
+		a.set("Content-Type", contentTypeJSON)
 	default:
 		a.set("Content-Type", "text/plain; charset=utf-8")
 	}
 	return a
 }
 
-// Refusal is the answer for a row of the error table. message is the row's own or a more specific one; detail is for
-// the operator only, "" on the public listener.
-func (f Failure) Refusal(message, detail, requestID string, now time.Time) Answer {
-	body, err := refusal{f.Status, message, http.StatusText(f.Status), f.Reason, detail, requestID, timestamp(now)}.json()
-	if err != nil {
-		return Answer{Status: http.StatusInternalServerError} // a struct of strings always encodes
-	}
-	a := newJSON(f.Status, body)
+// Answer is the answer for a row of the error table on the admin listener. detail is what is wrong with the request, ""
+// for nothing.
+func (f Failure) Answer(detail, requestID string, now time.Time) (Answer, error) {
+	a, err := JSON(f.Status, failureEnvelope{f.Status, f.Message, http.StatusText(f.Status), f.Reason, detail, requestID, timestamp(now)})
 	if f.RetryAfter > 0 {
 		a.set("Retry-After", strconv.Itoa(f.RetryAfter))
 	}
@@ -157,7 +137,7 @@ func (f Failure) Refusal(message, detail, requestID string, now time.Time) Answe
 		a.set("WWW-Authenticate", challenge(f.Reason))
 	}
 	a.set(HeaderRequestID, requestID)
-	return a
+	return a, err
 }
 
 // Fill sets resp, on the public listener, to the answer. Other fields of resp are kept.
@@ -178,19 +158,12 @@ func (a Answer) Write(w http.ResponseWriter) {
 	_, _ = w.Write(a.Body) // the operator has left: there is nobody to tell
 }
 
-// Bytes is the answer with its head, as the last one of a connection that never reaches a server.
-func (a Answer) Bytes(now time.Time) []byte {
-	a.set("Date", now.UTC().Format(http.TimeFormat))
-	a.set("Content-Length", strconv.Itoa(len(a.Body)))
-	a.set("Connection", "close")
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.Status, http.StatusText(a.Status))
-	for _, h := range a.Fields {
-		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
-	}
-	b.WriteString("\r\n")
-	b.Write(a.Body)
-	return b.Bytes()
+// LastBytes is resp with its head, as the last answer of a connection that never reaches a server.
+func LastBytes(resp *message.Response, now time.Time) []byte {
+	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n", resp.Status, http.StatusText(resp.Status))
+	b = resp.Fields.AppendTo(b)
+	b = fmt.Appendf(b, "Date: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", now.UTC().Format(http.TimeFormat), len(resp.Body))
+	return append(b, resp.Body...)
 }
 
 // challenge is the challenge of RFC 6750 §3 for a reason: with an error only for requests that carried a token.

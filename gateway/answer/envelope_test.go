@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"wxgate/message"
 )
 
 // FuzzRefusalsAreWhatPackageJSONWrites compares the body of a refusal with the one that package json makes of it.
@@ -12,15 +14,18 @@ func FuzzRefusalsAreWhatPackageJSONWrites(f *testing.F) {
 		f.Add(text, "id", "")
 		f.Add("message", text, text)
 	}
-	f.Fuzz(func(t *testing.T, message, id, detail string) {
+	shape := newShape(f, DefaultConfig())
+	f.Fuzz(func(t *testing.T, text, id, _ string) {
 		now := time.UnixMilli(1_700_000_000_123)
-		got := Failure{Status: 401, Reason: "token_invalid"}.Refusal(message, detail, id, now)
-		want, err := JSON(401, refusal{401, message, "Unauthorized", "token_invalid", detail, id, timestamp(now)})
+		f := Failure{Status: 401, Reason: "token_invalid", Message: text}
+		var got message.Response
+		shape.Refuse(&got, &Refusal{Failure: f, Message: text, RequestID: id, Now: now})
+		want, err := f.Answer("", id, now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if string(got.Body) != string(want.Body) || !json.Valid(got.Body) {
-			t.Errorf("%q, %q, %q:\n got %s\nwant %s", message, id, detail, got.Body, want.Body)
+			t.Errorf("%q, %q:\n got %s\nwant %s", text, id, got.Body, want.Body)
 		}
 	})
 }

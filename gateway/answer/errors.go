@@ -3,6 +3,7 @@ package answer
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
@@ -107,6 +108,16 @@ func (t Table) Lookup(err error) Failure {
 		}
 	}
 	return t[len(t)-1]
+}
+
+// MessageOf is the message of the last row with a reason, which is the more general one; "" if none has it.
+func (t Table) MessageOf(reason string) string {
+	for _, f := range slices.Backward(t) {
+		if f.Reason == reason {
+			return f.Message
+		}
+	}
+	return ""
 }
 
 // MessageFor is the message of the row for an error. A failed login also carries WeChat's errcode, because teams search

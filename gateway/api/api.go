@@ -34,6 +34,7 @@ type Call struct {
 	Fields  *message.Fields      // of its head
 	Body    io.Reader            // limited in size; nil: there is none
 	Limits  Limits
+	Answers *answer.Shape // how answers look
 
 	Credential string // its token as it was written, "Bearer" or not; "": there is none
 
@@ -67,7 +68,7 @@ func callOf(c *fiber.Ctx) *Call {
 func (a *API) succeed(c *fiber.Ctx, data any) error { return a.succeedWith(c, "success", data) }
 
 func (a *API) succeedWith(c *fiber.Ctx, message string, data any) error {
-	success, err := answer.Success(message, data, a.now())
+	success, err := callOf(c).Answers.Success(message, data, a.now())
 	if err != nil {
 		return err
 	}

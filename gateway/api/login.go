@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
-	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
-	"wxgate/storage"
 )
 
 // loginRequest is the body of a login. The code has the name that wx.login gives it, or that of WeChat's own API; the
@@ -89,28 +86,6 @@ func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 	}
 }
 
-// loginAnswer is the data of the answer to a login.
-type loginAnswer struct {
-	tokenAnswer
-	User loginUser `json:"user"`
-}
-
-// tokenAnswer is an access token in the format of RFC 6749 §5.1.
-type tokenAnswer struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"` // seconds
-}
-
-// loginUser is the user in the answer to a login.
-type loginUser struct {
-	ID        int64       `json:"id"`
-	OpenID    string      `json:"openid"`
-	Nickname  string      `json:"nickname"`
-	Avatar    string      `json:"avatar"`
-	CreatedAt answer.Time `json:"created_at"`
-}
-
 // readLogin reads the body of a login. A nickname that was cut in the middle of a character is no reason to refuse the
 // code.
 func readLogin(c *fiber.Ctx, r *loginRequest) error {
@@ -131,7 +106,8 @@ func (a *API) Login(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, loginAnswer{newTokenAnswer(grant), newLoginUser(grant.User)})
+	send(c, callOf(c).Answers.Login(grant, a.now()))
+	return nil
 }
 
 // legacyLoginAnswer is the answer of POST /api/v1/user/login, for older clients.
@@ -165,7 +141,8 @@ func (a *API) Refresh(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, newTokenAnswer(grant))
+	send(c, callOf(c).Answers.Refresh(grant, a.now()))
+	return nil
 }
 
 // loggedOut is the message of logout, in the envelope and in its data.
@@ -182,12 +159,4 @@ func (a *API) Logout(c *fiber.Ctx) error {
 		return err
 	}
 	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
-}
-
-func newTokenAnswer(grant authn.Grant) tokenAnswer {
-	return tokenAnswer{grant.Token, "Bearer", int64(grant.ExpiresIn / time.Second)}
-}
-
-func newLoginUser(u storage.User) loginUser {
-	return loginUser{u.ID, u.OpenID, u.Nickname, u.Avatar, answer.Time{Time: u.CreatedAt}}
 }

@@ -77,5 +77,6 @@ func (a *API) CloudLogin(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return a.succeed(c, loginAnswer{newTokenAnswer(grant), newLoginUser(grant.User)})
+	send(c, call.Answers.Login(grant, a.now()))
+	return nil
 }
