@@ -75,17 +75,18 @@ func (c Config) ValidateOpened() input.Faults {
 
 // Warnings are about what holds and may not be meant.
 func (c Config) Warnings() input.Faults {
-	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.onUserWarnings())
+	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.wayWarnings())
 }
 
-// onUserWarnings names the routes by which clients reach what is kept for telling a service about users.
-func (c Config) onUserWarnings() (f input.Faults) {
-	on := c.Authn.OnUser
-	if on.Upstream == "" {
-		return nil
+// wayWarnings names the routes by which clients reach what services keep for the gateway.
+func (c Config) wayWarnings() (f input.Faults) {
+	if on := c.Authn.OnUser; on.Upstream != "" {
+		for _, way := range c.Gateway().Ways(on.Upstream, http.MethodPost, on.Path, c.sameService) {
+			f.Add("authn.on_user.path", "%s", way.Warning("only the signature tells the service which are the gateway's"))
+		}
 	}
-	for _, way := range c.Gateway().Ways(http.MethodPost, on.Path, func(name string) bool { return c.sameService(name, on.Upstream) }) {
-		f.Add("authn.on_user.path", "%v", way)
+	for _, way := range c.Gateway().PushWays(c.sameService) {
+		f.Add("wechat.push.upstream", "the service gets messages at /wechat/push, and %s", way.Warning("the service cannot tell them from WeChat's"))
 	}
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"wxgate/authn/wechat"
+	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -15,7 +16,7 @@ import (
 // Warnings reports routes that override an endpoint of the gateway: that is how a team keeps its own endpoint, and how
 // logins break by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
-	ours := endpoints(&snapshot{cfg: c, push: c.pushes()})
+	ours := c.endpoints()
 	for i, r := range c.Routes {
 		to := r.Upstream
 		if to == "" {
@@ -48,7 +49,7 @@ func (c Covered) String() string {
 func (c Config) Covered() (all []Covered) {
 	routes := c.routeIndexes()
 	covered := map[int][]string{}
-	for _, e := range endpoints(&snapshot{cfg: c, push: c.pushes()}) {
+	for _, e := range c.endpoints() {
 		if e.disabled(c) || e.method == http.MethodHead || e.method == http.MethodOptions {
 			continue
 		}
@@ -90,37 +91,55 @@ type Way struct {
 	Asked string   // the path that clients ask for; "": one of many that are rewritten
 }
 
-func (w Way) String() string {
+// Warning says what the way means. consequence follows "anybody can send requests to it, and".
+func (w Way) Warning(consequence string) string {
 	who := "whoever is logged in"
 	if w.Auth.strictness() < AuthPrefetch.strictness() {
 		who = "anybody"
 	}
-	text := fmt.Sprintf("routes[%d] (%s, auth: %s) leads there too: %s can send requests to it, and only the signature tells the service which "+
-		"are the gateway's", w.Route, w.Path, w.Auth, who)
+	text := fmt.Sprintf("routes[%d] (%s, auth: %s) leads there too: %s can send requests to it, and %s", w.Route, w.Path, w.Auth, who, consequence)
 	if w.Asked != "" {
 		text += fmt.Sprintf("; a route %s with respond: { status: 404 } closes it", w.Asked)
 	}
 	return text
 }
 
-// Ways finds the routes by which a request with that method reaches a target (path and query) of a service. is reports
-// whether an upstream is that service; c must be valid.
-func (c Config) Ways(method, target string, is func(upstream string) bool) (all []Way) {
+// Ways finds the routes by which clients reach a target (path and query) of a service with a method, where no endpoint of
+// the gateway answers instead. sameService reports whether two upstreams are one service; c must be valid.
+func (c Config) Ways(service, method, target string, sameService func(a, b string) bool) (all []Way) {
 	path, _, _ := strings.Cut(target, "?")
 	routes := c.routeIndexes()
 	for i, r := range c.Routes {
-		if r.Upstream == "" || !is(r.Upstream) || len(r.Methods) > 0 && !slices.Contains(r.Methods, method) {
+		if r.Upstream == "" || !sameService(r.Upstream, service) || len(r.Methods) > 0 && !slices.Contains(r.Methods, method) {
 			continue
 		}
 		way := Way{Route: i, Path: r.label(), Auth: r.Auth}
 		if r.Rewrite == "" {
 			way.Asked = strings.TrimSuffix(r.StripPrefix, "/") + path
 		}
-		if way.Asked != "" && finds(routes, method, way.Asked, i) || way.Asked == "" && r.rewritesTo(path) {
+		switch {
+		case r.Rewrite != "" && !r.rewritesTo(path):
+		case r.Rewrite == "" && (!finds(routes, method, way.Asked, i) || c.answers(method, way.Asked, r)):
+		default:
 			all = append(all, way)
 		}
 	}
 	return all
+}
+
+// PushWays finds the routes by which clients reach what a service gets WeChat's messages at.
+func (c Config) PushWays(sameService func(a, b string) bool) []Way {
+	if c.PushUpstream == "" {
+		return nil
+	}
+	return c.Ways(c.PushUpstream, http.MethodPost, push.Path, sameService)
+}
+
+// answers reports whether an endpoint answers requests for a path that would otherwise take a route.
+func (c Config) answers(method, path string, instead RouteConfig) bool {
+	return !strings.EqualFold(instead.Path, path) && slices.ContainsFunc(c.endpoints(), func(e endpoint) bool {
+		return e.method == method && strings.EqualFold(e.path, path) && !e.disabled(c)
+	})
 }
 
 // rewritesTo reports whether the route can send a path to its service, whatever other routes take from it.
@@ -143,6 +162,9 @@ func finds(routes *route.Table[int], method, path string, wanted int) bool {
 		return found && i == wanted
 	})
 }
+
+// endpoints are the endpoints under a configuration that is only looked at.
+func (c Config) endpoints() []endpoint { return endpoints(&snapshot{cfg: c, push: c.pushes()}) }
 
 // pushes is what a snapshot has of message push when only its paths are looked at; nil: it is off.
 func (c Config) pushes() *wechat.Push {

@@ -8,6 +8,7 @@ import (
 
 func TestWaysToAPathThatAServiceKeepsForTheGatewayAreNamed(t *testing.T) {
 	t.Parallel()
+	same := func(a, b string) bool { return a == b }
 	for name, row := range map[string]struct {
 		routes []RouteConfig
 		want   []string // index and path that is asked for
@@ -28,11 +29,36 @@ func TestWaysToAPathThatAServiceKeepsForTheGatewayAreNamed(t *testing.T) {
 		"the same path, not rewritten": {[]RouteConfig{{Path: "/in/users", Upstream: "people", Rewrite: "/out"}}, nil},
 	} {
 		var got []string
-		for _, way := range (Config{Routes: row.routes}).Ways("POST", "/in/users?v=1", func(name string) bool { return name == "people" }) {
+		for _, way := range (Config{Routes: row.routes}).Ways("people", "POST", "/in/users?v=1", same) {
 			got = append(got, fmt.Sprint(way.Route, " ", way.Asked))
 		}
 		if !slices.Equal(got, row.want) {
 			t.Errorf("%s: got %q, want %q", name, got, row.want)
+		}
+	}
+}
+
+func TestWaysToPushedMessagesAreNamedWhereTheEndpointIsElsewhere(t *testing.T) {
+	t.Parallel()
+	ways := func(paths Paths, upstream string, routes ...RouteConfig) (got []string) {
+		cfg := DefaultConfig()
+		cfg.Routes, cfg.Endpoints.Push, cfg.PushUpstream = routes, paths, upstream
+		for _, way := range cfg.PushWays(func(a, b string) bool { return a == b }) {
+			got = append(got, way.Path+" "+way.Asked)
+		}
+		return got
+	}
+	all, shop := RouteConfig{Path: "/**", Upstream: "shop"}, RouteConfig{Path: "/shop/**", Upstream: "shop", StripPrefix: "/shop"}
+	for name, row := range map[string]struct{ got, want []string }{
+		"the endpoint answers":         {ways(Paths{"/wechat/push"}, "shop", all), nil},
+		"the endpoint was moved":       {ways(Paths{"/wx/push"}, "shop", all), []string{"/** /wechat/push"}},
+		"a prefix leads around it":     {ways(Paths{"/wechat/push"}, "shop", all, shop), []string{"/shop/** /shop/wechat/push"}},
+		"a route is of the very path":  {ways(Paths{"/wechat/push"}, "shop", RouteConfig{Path: "/wechat/push", Upstream: "shop"}), []string{"/wechat/push /wechat/push"}},
+		"there are no pushed messages": {ways(Paths{"/wx/push"}, "", all), nil},
+		"they go to another service":   {ways(Paths{"/wx/push"}, "other", all), nil},
+	} {
+		if !slices.Equal(row.got, row.want) {
+			t.Errorf("%s: got %q, want %q", name, row.got, row.want)
 		}
 	}
 }
