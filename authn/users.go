@@ -23,6 +23,7 @@ type userStore interface {
 // migrationStore takes users and ids over from an existing backend.
 type migrationStore interface {
 	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
+	CheckImport(ctx context.Context, u storage.User) error
 	ReserveUserIDs(ctx context.Context, next int64) (int64, error)
 }
 
@@ -164,25 +165,16 @@ func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, er
 	return imported, err
 }
 
-// CheckImport returns what Import would say, but for ids of erased users, and changes nothing.
+// CheckImport returns the error of Import, and changes nothing.
 func (u *Users) CheckImport(ctx context.Context, user storage.User) error {
 	user, err := u.importable(user)
 	if err != nil {
 		return err
 	}
-	known, err := u.store.User(ctx, user.ID)
-	if errors.Is(err, storage.ErrNotFound) {
-		known, err = u.store.UserByOpenID(ctx, user.AppID, user.OpenID)
+	if err = u.store.CheckImport(ctx, user); err != nil && !errors.Is(err, storage.ErrConflict) {
+		err = fmt.Errorf("checking an import: %w", err)
 	}
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return nil
-	case err != nil:
-		return fmt.Errorf("checking an import: %w", err)
-	case known.ID != user.ID || known.AppID != user.AppID || known.OpenID != user.OpenID:
-		return fmt.Errorf("%w: user %d", storage.ErrConflict, known.ID)
-	}
-	return nil
+	return err
 }
 
 // importable returns the user as Import stores it.

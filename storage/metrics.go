@@ -24,6 +24,7 @@ const (
 	opRevocations
 	opUsers
 	opImportUser
+	opCheckImport
 	opEraseUser
 	opReserveUserIDs
 	opNextEvent
@@ -59,6 +60,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opRevocations:     {"revocations", "reading revocations"},
 		opUsers:           {"users", "listing users"},
 		opImportUser:      {"import_user", "importing user"},
+		opCheckImport:     {"check_import", "checking the import of user"},
 		opEraseUser:       {"erase_user", "erasing user"},
 		opReserveUserIDs:  {"reserve_user_ids", "reserving ids of users"},
 		opNextEvent:       {"next_event", "reading what to tell about user"},

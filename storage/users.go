@@ -84,6 +84,24 @@ func (s *Store) ImportUser(ctx context.Context, u User) (User, error) {
 	return write(ctx, s, opImportUser, func(w Writer) (User, error) { return importUser(w, u) }, u.ID)
 }
 
+// errNotMeant takes back a change that was made to see whether it can be.
+var errNotMeant = errors.New("not meant")
+
+// CheckImport returns the error of ImportUser, and changes nothing.
+func (s *Store) CheckImport(ctx context.Context, u User) error {
+	_, err := write(ctx, s, opCheckImport, func(w Writer) (User, error) {
+		imported, err := importUser(w, u)
+		if err == nil {
+			err = errNotMeant
+		}
+		return imported, err
+	}, u.ID)
+	if errors.Is(err, errNotMeant) {
+		return nil
+	}
+	return err
+}
+
 // ReserveUserIDs gives new users ids from next on, and returns the id of the next one: a higher one if a higher id was
 // given already. Lower ids can still be imported.
 func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {

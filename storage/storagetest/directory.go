@@ -22,6 +22,7 @@ func directory() map[string]func(*testing.T, *fixture) {
 		"an import of an id or openid of another conflicts":           importConflicts,
 		"an import of an erased id conflicts":                         importErased,
 		"an import needs an id below 2^53, an appid and an openid":    importIncomplete,
+		"a look at an import changes nothing":                         checkImport,
 		"imports and first logins at once share no id":                importsAtOnce,
 		"reserved ids are nobody's but an import's":                   reservedIDs,
 		"a first login gets the first id that it asks for":            firstIDOfALogin,
@@ -188,6 +189,7 @@ func importConflicts(t *testing.T, f *fixture) {
 		"the id of one and the openid of another":    known(1, "oDEF"),
 		"the openid of one and the id of the import": known(7, "oABC"),
 	} {
+		f.wantErr("a look at "+name, f.CheckImport(f.ctx, u), storage.ErrConflict)
 		_, err := f.ImportUser(f.ctx, u)
 		f.wantErr(name, err, storage.ErrConflict)
 	}
@@ -195,9 +197,24 @@ func importConflicts(t *testing.T, f *fixture) {
 	want(t, "id of a new user", f.login(f.as("oNew", "s2")).User.ID, 8)
 }
 
+func checkImport(t *testing.T, f *fixture) {
+	native := f.login(f.as("oABC", "s1")).User
+	f.must(f.CheckImport(f.ctx, known(7, "oNew")))
+	f.must(f.CheckImport(f.ctx, known(native.ID, "oABC")))
+	f.wantUsers(0, 10, native.ID)
+	got, err := f.User(f.ctx, native.ID)
+	f.must(err)
+	want(t, "native, after a look at the import", got.Native, true)
+	want(t, "the next new user", f.login(f.as("oNew", "s2")).User.ID, native.ID+1)
+	if f.CheckImport(f.ctx, known(0, "oDEF")) == nil {
+		t.Error("a look at the import of the id 0: got no error")
+	}
+}
+
 func importErased(t *testing.T, f *fixture) {
 	f.login(f.as("oABC", "s1"))
 	f.erase(1)
+	f.wantErr("a look at the erased user itself", f.CheckImport(f.ctx, known(1, "oABC")), storage.ErrConflict)
 	_, err := f.ImportUser(f.ctx, known(1, "oABC"))
 	f.wantErr("the erased user itself", err, storage.ErrConflict)
 	_, err = f.ImportUser(f.ctx, known(1, "oNew"))
