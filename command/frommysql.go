@@ -10,6 +10,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type mysqlUsers struct {
 	table    string
 	columns  map[string]string // by key of an import; others have the key's name
 	timeZone string            // of DATETIME columns; empty: the server's
+	nextID   int64             // what new users get at least; 0: nothing was said
 	stderr   io.Writer
 }
 
@@ -81,6 +83,9 @@ func (m mysqlUsers) importInto(ctx context.Context, i *usersImport) error {
 	openID := list[slices.Index(keys, "openid")]
 	if err := m.tellSkipped(ctx, db, table, openID); err != nil {
 		return err
+	}
+	if i.dry || m.nextID != 0 {
+		m.tellIDs(ctx, db, table)
 	}
 	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s IS NOT NULL AND %s <> '' ORDER BY %s",
 		strings.Join(list, ", "), table, openID, openID, list[slices.Index(keys, "id")]))
@@ -176,6 +181,52 @@ func (m mysqlUsers) tellSkipped(ctx context.Context, db *sql.DB, table, openID s
 		_, _ = fmt.Fprintf(m.stderr, "wxgate: %s in several rows: the one with the lowest id is imported, the others conflict\n", counted(int(twice), "openid is", "openids are"))
 	}
 	return nil
+}
+
+// tellIDs tells how to keep the ids of a login that goes on in the table apart from those of new users. A table that gives
+// no ids, such as a view, needs nothing.
+func (m mysqlUsers) tellIDs(ctx context.Context, db *sql.DB, table string) {
+	var name, created string
+	if err := db.QueryRowContext(ctx, "SHOW CREATE TABLE "+table).Scan(&name, &created); err != nil {
+		return
+	}
+	given := regexp.MustCompile(`\) ENGINE=.* AUTO_INCREMENT=([0-9]+)`).FindStringSubmatch(created)
+	if given == nil {
+		return
+	}
+	next, err := strconv.ParseInt(given[1], 10, 64)
+	if advice := adviseIDs(m.table, next, m.nextID); err == nil && advice != "" {
+		_, _ = fmt.Fprintf(m.stderr, "wxgate: %s gives the id %d next; if another login goes on there, %s\n", m.table, next, advice)
+	}
+}
+
+// Ids of new users and of another login, in a column of type INT: a thousand million rows have room above.
+const (
+	leastNextID = 1_000_000
+	otherLogin  = 1_000_000_000
+)
+
+// adviseIDs says what keeps ids apart where a table gives next, and new users get ids from floor on (0: nothing was said).
+// "" means that they are.
+func adviseIDs(table string, next, floor int64) string {
+	begin := int64(leastNextID)
+	for begin < 2*next && begin < otherLogin {
+		begin *= 10
+	}
+	move := fmt.Sprintf("before the first login through wxgate: ALTER TABLE %s AUTO_INCREMENT = %d", table, otherLogin)
+	switch {
+	case next >= otherLogin && floor < otherLogin && floor != 0: // it was moved
+		return ""
+	case begin >= otherLogin:
+		return "choose ids for it and for --next-id that never meet: docs/users.md"
+	case floor == 0:
+		return fmt.Sprintf("import with --next-id %d, and %s", begin, move)
+	case floor <= next:
+		return fmt.Sprintf("it meets new users from --next-id %d on: take --next-id %d, and %s", floor, begin, move)
+	case floor >= otherLogin:
+		return "it continues behind the first new user that it gets a row of: docs/users.md"
+	}
+	return move
 }
 
 // importRows imports each row as a line of JSON, with all values as texts; numbers are read from them.

@@ -48,3 +48,25 @@ func TestAWrongDSNIsNotRepeated(t *testing.T) {
 		}
 	}
 }
+
+func TestIDsOfAnotherLoginAreKeptApart(t *testing.T) {
+	t.Parallel()
+	const move = "before the first login through wxgate: ALTER TABLE app.users AUTO_INCREMENT = 1000000000"
+	for _, row := range []struct {
+		next, floor int64
+		want        string
+	}{
+		{44, 0, "import with --next-id 1000000, and " + move},
+		{600_000, 0, "import with --next-id 10000000, and " + move},
+		{100_002, 1_000_000, move},
+		{5_000, 1_000, "it meets new users from --next-id 1000 on: take --next-id 1000000, and " + move},
+		{1_000_000_000, 1_000_000, ""},
+		{1_000_000_050, 1_000_000, ""},
+		{600_000_000, 0, "choose ids for it and for --next-id that never meet: docs/users.md"},
+		{44, 2_000_000_000, "it continues behind the first new user that it gets a row of: docs/users.md"},
+	} {
+		if got := adviseIDs("app.users", row.next, row.floor); got != row.want {
+			t.Errorf("next %d, --next-id %d: got %q, want %q", row.next, row.floor, got, row.want)
+		}
+	}
+}

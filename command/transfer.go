@@ -88,7 +88,7 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 // readInto reads the users from where they are.
 func (c usersImportCommand) readInto(ctx context.Context, w *env, i *usersImport) error {
 	if c.MySQL != "" {
-		return mysqlUsers{c.MySQL, c.Table, c.Map, c.TimeZone, w.stderr}.importInto(ctx, i)
+		return mysqlUsers{c.MySQL, c.Table, c.Map, c.TimeZone, int64(c.NextID), w.stderr}.importInto(ctx, i)
 	}
 	lines, err := openInput(c.File, w.stdin)
 	if err != nil {

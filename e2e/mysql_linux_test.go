@@ -117,6 +117,11 @@ func TestTheMigrationPageOnMariaDB(t *testing.T) {
 	w.rewrite("authn: { on_user:", "authn: { accept_foreign: true, on_user:")
 	w.serve()
 	from := []string{"users", "import", "--from-mysql", db.dsn, "--table", "users", "--map", "openid=wx_openid"}
+	_, advice, _ := w.wxgate("", append(from, "--dry-run")...)
+	if want := "users gives the id 100002 next; if another login goes on there, import with --next-id 1000000, and before the first login " +
+		"through wxgate: ALTER TABLE users AUTO_INCREMENT = 1000000000"; !strings.Contains(advice, want) {
+		t.Errorf("the dry run says %s, want %s", advice, want)
+	}
 	out := w.does(append(from, "--dry-run"), "nothing is written; 100000 would be imported, 0 would fail", "1000 users of these without a field", `"openid":"oShop1"`)
 	if lines := strings.Count(out, `"openid":"oShop`); lines != 10 {
 		t.Errorf("the dry run shows %d users, want 10", lines)
