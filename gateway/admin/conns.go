@@ -54,7 +54,7 @@ type listener struct {
 // Accept returns the next connection within the bound, after closing an idle one if need be.
 func (l listener) Accept() (net.Conn, error) {
 	for {
-		time.Sleep(acceptPause)
+		<-time.After(acceptPause)
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err

@@ -130,7 +130,10 @@ func (l *Listener) pace() {
 	}
 	l.batch = 1
 	l.starting.Wait()
-	time.Sleep(acceptPause)
+	select {
+	case <-l.done:
+	case <-time.After(acceptPause):
+	}
 }
 
 // accept returns the next connection within the caps.
