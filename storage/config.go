@@ -2,7 +2,6 @@ package storage
 
 import (
 	"wxgate/input"
-	"wxgate/secret"
 )
 
 // driverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
@@ -10,9 +9,9 @@ const driverBadger = "badger" // one process, a folder on a disk that persists
 
 // Config is the section storage of gateway.yaml.
 type Config struct {
-	Driver        string      `yaml:"driver"`         // which store remembers; badger
-	EncryptionKey secret.Text `yaml:"encryption_key"` // seals session_keys; empty: a key file is created beside the data
-	Badger        Badger      `yaml:"badger"`
+	Driver         string         `yaml:"driver"`         // which store remembers; badger
+	EncryptionKeys EncryptionKeys `yaml:"encryption_key"` // of session_keys; none: a key file is created beside the data
+	Badger         Badger         `yaml:"badger"`
 }
 
 // Badger configures the embedded store.
@@ -22,7 +21,7 @@ type Badger struct {
 
 // DefaultConfig returns the meaning of an empty section.
 func DefaultConfig() Config {
-	return Config{Driver: driverBadger, Badger: Badger{Dir: "./data"}}
+	return Config{Driver: driverBadger, EncryptionKeys: EncryptionKeys{}, Badger: Badger{Dir: "./data"}}
 }
 
 // Validate reports every fault of the section. It only looks: nothing is opened.
@@ -30,9 +29,7 @@ func (c Config) Validate() (f input.Faults) {
 	if c.Driver != driverBadger {
 		f.Add("driver", "%q is not %s", c.Driver, driverBadger)
 	}
-	if _, err := DecodeKey(c.EncryptionKey); err != nil && !c.EncryptionKey.IsBlank() {
-		f.Add("encryption_key", "%v", err)
-	}
+	c.EncryptionKeys.validate(&f, "encryption_key")
 	if c.Driver == driverBadger && c.Badger.Dir == "" {
 		f.Add("badger.dir", "want a folder, got none")
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 }
 
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
-	c := storage.Config{Driver: "badger", EncryptionKey: "aGVsbG8="}
+	c := storage.Config{Driver: "badger", EncryptionKeys: storage.EncryptionKeys{"aGVsbG8="}}
 	want := "storage.encryption_key: want 32 bytes in base64, got 5\nstorage.badger.dir: want a folder, got none"
 	if got := c.Validate().At("storage").Err().Error(); got != want {
 		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
@@ -34,10 +35,24 @@ func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
 func TestABlankEncryptionKeyIsNone(t *testing.T) {
 	for _, blank := range []secret.Text{"", " ", "\n"} {
 		c := storage.DefaultConfig()
-		c.EncryptionKey = blank
+		c.EncryptionKeys = storage.EncryptionKeys{blank}
 		if err := c.Validate().Err(); err != nil {
 			t.Errorf("key %q: got %v, want none", blank.Reveal(), err)
 		}
+	}
+}
+
+func TestEachEncryptionKeyIsJudged(t *testing.T) {
+	const a, b = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	c := storage.DefaultConfig()
+	c.EncryptionKeys = storage.EncryptionKeys{a, "aGVsbG8=", b, a + "\n", ""}
+	want := "encryption_key[1]: want 32 bytes in base64, got 5\nencryption_key[3]: the same key as the 1. of the list"
+	if got := c.Validate().Err().Error(); got != want {
+		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
+	}
+	c.EncryptionKeys = slices.Repeat(storage.EncryptionKeys{""}, 9)
+	if got := c.Validate().Err().Error(); got != "encryption_key: 9 keys, want 8 at most" {
+		t.Errorf("faults: got %s", got)
 	}
 }
 
@@ -55,16 +70,16 @@ func TestEncryptionKeyInEveryBase64(t *testing.T) {
 
 func TestEncryptionKeyPrintsAsStarsEverywhere(t *testing.T) {
 	const key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
-	c := storage.Config{EncryptionKey: key}
+	c := storage.Config{EncryptionKeys: storage.EncryptionKeys{key}}
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "key", c.EncryptionKey)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "key", c.EncryptionKeys)
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed := []string{log.String(), string(text), c.EncryptionKey.String()}
+	printed := []string{log.String(), string(text), c.EncryptionKeys[0].String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T"} {
-		printed = append(printed, fmt.Sprintf(verb, c), fmt.Sprintf(verb, &c), fmt.Sprintf(verb, c.EncryptionKey))
+		printed = append(printed, fmt.Sprintf(verb, c), fmt.Sprintf(verb, &c), fmt.Sprintf(verb, c.EncryptionKeys))
 	}
 	for _, text := range printed {
 		if strings.Contains(text, "c2Vjc") || strings.Contains(text, "63325") {

@@ -24,7 +24,9 @@ type dataSet interface {
 	ID() string                                          // random, made with the data
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of an earlier epoch, if memory has it; see Reader
-	Sealer() *Sealer                                     // with the key of the data
+	Sealer() *Sealer                                     // with the keys of the data
+	// SealedAnew notes that the first key opens every secret, so that the others are not needed any more.
+	SealedAnew(ctx context.Context) error
 }
 
 // retention deletes what is over by a Horizon: ended and expired sessions, revocations, epochs.
@@ -37,10 +39,9 @@ type retention interface {
 type Reader interface {
 	userReader
 	sessionReader
+	secretReader
 	// Revocations returns at most limit of those with a Seq above after, in the order of their commit, and misses none.
 	Revocations(after uint64, limit int) ([]Revocation, error)
-	// Secret returns a sealed record, or ErrNotFound. Its name is some bytes, not only text.
-	Secret(name string) ([]byte, error)
 	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.
 	EpochEnd(epoch string) (time.Time, error)
 	Now() time.Time
@@ -62,6 +63,12 @@ type sessionReader interface {
 	Session(id string) (SessionRecord, error) // ended or expired too; or ErrNotFound
 	// SessionRefs returns the living sessions of the user behind after, at most limit of them, in the order of the list.
 	SessionRefs(userID int64, after SessionCursor, limit int) ([]SessionRef, error)
+}
+
+// secretReader finds sealed records. A name is some bytes, not only text.
+type secretReader interface {
+	Secret(name string) ([]byte, error)                          // or ErrNotFound
+	Secrets(after string, limit int) (names []string, err error) // behind after, in the order of their bytes
 }
 
 // Writer is a Reader that sees what it has written.

@@ -34,6 +34,7 @@ const (
 	opUntold
 	opBeginSession
 	opSetPhone
+	opReseal
 	opPhone
 	opUserByOpenID
 	opUsersByUnionID
@@ -70,6 +71,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opUntold:          {"untold", "looking for the first event of user"},
 		opBeginSession:    {"begin_session", "starting a session"},
 		opSetPhone:        {"set_phone", "saving the phone number of user"},
+		opReseal:          {"reseal", "sealing secrets with the first key"},
 		opPhone:           {"phone", "reading the phone number of user"},
 		opUserByOpenID:    {"user_by_openid", "finding a user by openid"},
 		opUsersByUnionID:  {"users_by_unionid", "finding users by unionid"},

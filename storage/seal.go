@@ -10,40 +10,61 @@ import (
 )
 
 // Sealer encrypts what must not be stored in plaintext, with AES-256-GCM under a random nonce per record. The name of the
-// record is authenticated with it, so that a sealed value copied to another user does not open.
-type Sealer struct {
+// record is authenticated with it, so that a sealed value copied to another user does not open. The first of its keys
+// seals, and all of them open.
+type Sealer struct{ keys []sealingKey }
+
+type sealingKey struct {
 	aead  cipher.AEAD
 	check string
 }
 
-// NewSealer returns a Sealer with a key of EncryptionKeySize bytes.
-func NewSealer(key []byte) (*Sealer, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
+// NewSealer returns a Sealer with keys of EncryptionKeySize bytes, one or more.
+func NewSealer(keys ...[]byte) (*Sealer, error) {
+	s := new(Sealer)
+	for _, key := range keys {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return nil, err
+		}
+		check, err := hkdf.Key(sha256.New, key, nil, "wxgate storage key check", 8)
+		if err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, sealingKey{aead, hex.EncodeToString(check)})
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	check, err := hkdf.Key(sha256.New, key, nil, "wxgate storage key check", 8)
-	if err != nil {
-		return nil, err
-	}
-	return &Sealer{aead: aead, check: hex.EncodeToString(check)}, nil
+	return s, nil
 }
 
-// Check returns 16 hexadecimal digits that tell keys apart without revealing them.
-func (s *Sealer) Check() string { return s.check }
+// Checks returns 16 hexadecimal digits for each key, which tell keys apart without revealing them. The first is that of
+// the key that seals.
+func (s *Sealer) Checks() []string {
+	checks := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		checks[i] = k.check
+	}
+	return checks
+}
 
 func (s *Sealer) seal(name string, plain []byte) []byte {
-	return s.aead.Seal(nil, nil, plain, []byte(name))
+	return s.keys[0].aead.Seal(nil, nil, plain, []byte(name))
 }
 
 func (s *Sealer) open(name string, sealed []byte) ([]byte, error) {
-	plain, err := s.aead.Open(nil, nil, sealed, []byte(name))
-	if err != nil {
-		return nil, fmt.Errorf("opening a sealed record: %w", ErrDamaged)
+	plain, _, err := s.openWith(name, sealed)
+	return plain, err
+}
+
+// openWith also says which key it is that opened the record.
+func (s *Sealer) openWith(name string, sealed []byte) (plain []byte, key int, err error) {
+	for i, k := range s.keys {
+		if plain, err = k.aead.Open(nil, nil, sealed, []byte(name)); err == nil {
+			return plain, i, nil
+		}
 	}
-	return plain, nil
+	return nil, 0, fmt.Errorf("opening a sealed record: %w", ErrDamaged)
 }

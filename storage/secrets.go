@@ -56,6 +56,17 @@ func (s *Store) SessionKeys(ctx context.Context, userID int64) ([]SessionKey, er
 	}, userID)
 }
 
+// Reseal seals some more secrets with the first encryption key, from where the last call has stopped, and returns how far
+// it is altogether. After the last of them no other key is needed any more. A call after that begins anew.
+func (s *Store) Reseal(ctx context.Context) (Resealed, error) {
+	defer s.metrics.observe(opReseal, time.Now())
+	far, err := s.reseal.page(ctx, s.driver)
+	if err != nil {
+		return far, opReseal.wrap(err, nil)
+	}
+	return far, nil
+}
+
 // sessionKeys reads the session_keys of a user; none yet is no error.
 func sessionKeys(r Reader, sealer *Sealer, userID int64) ([]SessionKey, error) {
 	kept, err := getSecret[[]SessionKey](r, sealer, sessionKeysOf(userID))

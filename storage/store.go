@@ -19,7 +19,8 @@ type Store struct {
 	registerer prometheus.Registerer
 	metrics    *metrics
 	recording  atomic.Bool // of events
-	news       chan int64  // users with new ones
+	reseal     resealing
+	news       chan int64 // users with new ones
 
 	stop   context.CancelFunc // ends the forgetting
 	forgot chan struct{}      // closed when it has ended

@@ -83,7 +83,15 @@ func setFloat(into reflect.Value, value string) bool {
 
 // takesText reports whether any text is a value of the type.
 func takesText(t reflect.Type) bool {
-	return t.Kind() == reflect.String || t.Kind() == reflect.Struct && len(fieldsOf(t)) == 0
+	switch t.Kind() {
+	case reflect.String:
+		return true
+	case reflect.Slice:
+		return readsItself(t) && takesText(t.Elem()) // one text instead of a list
+	case reflect.Struct:
+		return len(fieldsOf(t)) == 0
+	}
+	return false
 }
 
 // holdsKeys reports whether a type is one of sections alone. A text in its place may be a key with its value, run

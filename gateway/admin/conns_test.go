@@ -17,12 +17,14 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
 	"wxgate/secret"
+	"wxgate/storage"
 )
 
 // ready is a store that takes writes.
 type ready struct{}
 
-func (ready) Ready(context.Context) error { return nil }
+func (ready) Ready(context.Context) error                      { return nil }
+func (ready) Reseal(context.Context) (storage.Resealed, error) { return storage.Resealed{}, nil }
 
 // socket is an admin listener without users.
 func socket(t *testing.T, maxConns int) (s *Server, address string) {

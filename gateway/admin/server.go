@@ -20,12 +20,15 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
 	"wxgate/secret"
+	"wxgate/storage"
 )
 
-// Store is what readiness needs of the store.
+// Store is what the listener itself needs of the store.
 type Store interface {
 	// Ready returns why the store cannot write, nil when it can.
 	Ready(ctx context.Context) error
+	// Reseal seals some more secrets with the first encryption key.
+	Reseal(ctx context.Context) (storage.Resealed, error)
 }
 
 // Deps are the dependencies of a Server; those that may be nil say so.

@@ -1,12 +1,13 @@
 package badger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
-	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
 )
@@ -15,7 +16,7 @@ import (
 type creation struct{ *database }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
-func (c creation) identify(configured secret.Text) (disk.Sentinel, error) {
+func (c creation) identify(configured storage.EncryptionKeys) (disk.Sentinel, error) {
 	known, err := disk.ReadSentinel(c.path(fileSentinel))
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !isNew {
@@ -34,25 +35,45 @@ func (c creation) identify(configured secret.Text) (disk.Sentinel, error) {
 		return disk.Sentinel{}, err
 	}
 	if isNew {
-		known = disk.NewSentinel(c.sealer.Check(), storage.Stamp(c.now()))
-		err = c.create(known)
-	} else {
-		err = c.finishCreation(known)
+		known = disk.NewSentinel(c.sealer.Checks()[0], storage.Stamp(c.now()))
+		return known, c.create(known)
 	}
-	return known, err
+	if err := c.finishCreation(known); err != nil {
+		return known, err
+	}
+	return c.noteNewKey(known)
 }
 
-// unlockSeal readies the sealer with the configured key or that of the key file.
-func (c creation) unlockSeal(configured secret.Text, isNew bool) error {
-	key, err := disk.EncryptionKey(configured, c.path(fileKey), isNew)
+// unlockSeal readies the sealer with the configured keys or that of the key file.
+func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) error {
+	keys, err := configured.Decode()
 	if err != nil {
 		return err
 	}
-	if configured.IsBlank() {
+	if len(keys) == 0 {
+		key, err := disk.EncryptionKey(c.path(fileKey), isNew)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
 		disk.WarnReadable(c.log, c.path(fileKey))
 	}
-	c.sealer, err = storage.NewSealer(key)
+	c.sealer, err = storage.NewSealer(keys...)
 	return err
+}
+
+// noteNewKey notes the key that seals from now on, before it does.
+func (c creation) noteNewKey(known disk.Sentinel) (disk.Sentinel, error) {
+	if first := c.sealer.Checks()[0]; !slices.Contains(known.KeyChecks(), first) {
+		known = known.WithKeyChecks(append([]string{first}, known.KeyChecks()...)...)
+		if err := known.Write(c.path(fileSentinel)); err != nil {
+			return known, fmt.Errorf("noting the new encryption key: %w", err)
+		}
+	}
+	if n := len(known.KeyChecks()); n > 1 {
+		c.log.Warn("secrets may be sealed with more than the first of storage.encryption_key; run `wxgate store reseal` before you remove one", "keys", n)
+	}
+	return known, nil
 }
 
 // create creates the database under a temporary name, then the sentinel, and then renames the database. Before the
@@ -81,11 +102,35 @@ func (c creation) draft(dir, id string) error {
 	return errors.Join(err, e.close())
 }
 
-// finishCreation renames the database of a new store, and checks that the key is the store's.
-func (c creation) finishCreation(known disk.Sentinel) error {
-	if known.KeyCheck != c.sealer.Check() {
+// wantKeys refuses keys that do not open every secret.
+func (c creation) wantKeys(known disk.Sentinel) error {
+	missing := slices.DeleteFunc(known.KeyChecks(), func(check string) bool { return slices.Contains(c.sealer.Checks(), check) })
+	switch {
+	case len(missing) == 0:
+		return nil
+	case len(known.KeyChecks()) == 1:
 		return fmt.Errorf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with: %w",
 			c.path(fileKey), storage.ErrWrongKey)
+	}
+	return fmt.Errorf("secrets are sealed with %d keys and storage.encryption_key has %d of them; list them all, and run `wxgate store "+
+		"reseal` before you remove one: %w", len(known.KeyChecks()), len(known.KeyChecks())-len(missing), storage.ErrWrongKey)
+}
+
+// SealedAnew notes that the first key is the only one that is needed.
+func (d *driver) SealedAnew(ctx context.Context) error {
+	return d.write(ctx, func(*view) error {
+		known, err := disk.ReadSentinel(d.path(fileSentinel))
+		if err != nil || len(known.KeyChecks()) == 1 {
+			return err
+		}
+		return known.WithKeyChecks(d.sealer.Checks()[0]).Write(d.path(fileSentinel))
+	})
+}
+
+// finishCreation renames the database of a new store, and checks that the key is the store's.
+func (c creation) finishCreation(known disk.Sentinel) error {
+	if err := c.wantKeys(known); err != nil {
+		return err
 	}
 	if disk.Exists(c.path(dirBadger)) || !disk.Exists(c.path(dirDraft)) {
 		return nil

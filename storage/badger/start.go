@@ -12,7 +12,6 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
 )
@@ -76,7 +75,7 @@ func (d *database) Past() time.Time { return time.UnixMilli(d.past.Load()) }
 func (d *database) path(name string) string { return filepath.Join(d.dir, name) }
 
 // start does what Open promises, in such an order that the folder opens again after a kill at any moment.
-func (d *database) start(configured secret.Text) (err error) {
+func (d *database) start(configured storage.EncryptionKeys) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 func TestAnotherEncryptionKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := configIn(usedStore(t))
-	cfg.EncryptionKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	cfg.EncryptionKeys = storage.EncryptionKeys{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
 	wantOpenError(t, cfg, storage.ErrWrongKey, "is not the one the data were sealed with")
 }
 
@@ -159,7 +159,7 @@ func TestAKeyFileThatOthersMayReadIsWarnedAbout(t *testing.T) {
 func TestConfiguredEncryptionKeyMakesNoKeyFile(t *testing.T) {
 	t.Parallel()
 	cfg := configIn(t.TempDir())
-	cfg.EncryptionKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	cfg.EncryptionKeys = storage.EncryptionKeys{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
 	for range 2 {
 		s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
 		must(t, err)

@@ -55,7 +55,7 @@ func defaultTuning() tuning {
 
 func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) (*Store, error) {
 	d := newDatabase(cfg.Badger.Dir, reg, log, now, t)
-	if err := d.start(cfg.EncryptionKey); err != nil {
+	if err := d.start(cfg.EncryptionKeys); err != nil {
 		return nil, errors.Join(openError(d.dir, err), d.release())
 	}
 	driver := newDriver(d)

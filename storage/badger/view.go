@@ -57,6 +57,20 @@ func (v *view) Now() time.Time { return v.now }
 // Secret returns a sealed record; its name is its key.
 func (v *view) Secret(name string) ([]byte, error) { return v.get(name) }
 
+// Secrets returns the keys of sealed records.
+func (v *view) Secrets(after string, limit int) (names []string, err error) {
+	for _, kind := range []string{string(prefixRing), string(prefixPhone), string(prefixServer)} { // in their order
+		from := ""
+		if strings.HasPrefix(after, kind) {
+			from = after + "\x00"
+		}
+		if kind >= after[:min(len(after), 1)] {
+			names = append(names, v.firstKeys(kind, from, limit-len(names))...)
+		}
+	}
+	return names, nil
+}
+
 // PutSecret records a sealed record.
 func (v *view) PutSecret(name string, sealed []byte) error { return v.put(name, sealed) }
 

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ func sessionKeys() map[string]func(*testing.T, *fixture) {
 		"a session_key that comes again takes one place":      ringWithoutCopies,
 		"an empty session_key brings none and displaces none": emptySessionKey,
 		"session_keys belong to their user":                   ringsApart,
+		"a reseal looks at every secret once":                 resealOfAll,
 	}
 }
 
@@ -85,4 +87,26 @@ func ringsApart(_ *testing.T, f *fixture) {
 	f.bring("oDEF", "d", 2)
 	f.wantKeys(1, "a")
 	f.wantKeys(2, "d")
+}
+
+// resealOfAll has more secrets than a transaction looks at, and some of an erased user.
+func resealOfAll(t *testing.T, f *fixture) {
+	const users = 130
+	for i := range users {
+		f.bring(fmt.Sprintf("oUser%d", i), "key", 0)
+		f.must(f.SetPhone(f.ctx, int64(i+1), storage.Phone{Number: "1"}))
+	}
+	f.must(f.SaveServerToken(f.ctx, "wx1", "token", f.now().Add(time.Hour)))
+	f.erase(users / 2)
+	for range 2 {
+		calls, far := 0, storage.Resealed{}
+		for ; !far.Done; calls++ {
+			var err error
+			far, err = f.Reseal(f.ctx)
+			f.must(err)
+		}
+		want(t, "a reseal of secrets that are sealed with the first key", far, storage.Resealed{Seen: 2*(users-1) + 1, Done: true})
+		want(t, "it took one transaction", calls == 1, false)
+	}
+	f.wantKeys(1, "key")
 }

@@ -13,12 +13,9 @@ import (
 	"wxgate/storage"
 )
 
-// EncryptionKey returns the configured key or the one in the key file. A key file, readable by its owner alone, is only
-// created while there is no store yet: a new key could not open existing data.
-func EncryptionKey(configured secret.Text, path string, isNew bool) ([]byte, error) {
-	if !configured.IsBlank() {
-		return storage.DecodeKey(configured)
-	}
+// EncryptionKey returns the key in the key file. It is readable by its owner alone, and is only created while there is no
+// store yet: a new key could not open existing data.
+func EncryptionKey(path string, isNew bool) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !isNew {

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"wxgate/storage"
@@ -20,10 +21,12 @@ const Schema = 2
 // Sentinel is the file STORE beside Badger's folder. Badger opens a folder without its MANIFEST as an empty database;
 // the sentinel tells that there was one.
 type Sentinel struct {
-	ID       string    `json:"id"` // of the data set, random
-	Schema   int       `json:"schema"`
-	Created  time.Time `json:"created"`
-	KeyCheck string    `json:"key_check"` // tells a wrong encryption key
+	ID      string    `json:"id"` // of the data set, random
+	Schema  int       `json:"schema"`
+	Created time.Time `json:"created"`
+	// KeyCheck tells a wrong encryption key: it has the check of every key that records may be sealed with, separated by
+	// commas, the newest first. An older wxgate, which knows one key alone, refuses a list as the wrong one.
+	KeyCheck string `json:"key_check"`
 	// Migrating is the schema that the records may still have: a migration to Schema is under way.
 	Migrating int    `json:"migrating,omitempty"`
 	NextID    string `json:"next_id,omitempty"` // a restore that will give the data set this id is under way
@@ -33,6 +36,15 @@ type Sentinel struct {
 // NewSentinel returns the sentinel of a new data set, with a new id and the newest schema.
 func NewSentinel(keyCheck string, created time.Time) Sentinel {
 	return Sentinel{ID: rand.Text(), Schema: Schema, Created: created, KeyCheck: keyCheck}
+}
+
+// KeyChecks are the checks of the keys that records may be sealed with.
+func (s Sentinel) KeyChecks() []string { return strings.Split(s.KeyCheck, ",") }
+
+// WithKeyChecks is the sentinel of records that may be sealed with these keys.
+func (s Sentinel) WithKeyChecks(checks ...string) Sentinel {
+	s.KeyCheck = strings.Join(checks, ",")
+	return s
 }
 
 // IsOld reports whether records may have the form of an older schema.
