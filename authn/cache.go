@@ -28,7 +28,7 @@ type cached struct {
 // size is roughly the size of an entry, in bytes.
 func (e cached) size() int {
 	s := &e.verified.subject
-	return cachedOverhead + len(e.token) + len(s.AppID) + len(s.OpenID) + len(s.Nickname) + len(s.SessionID) + len(s.TokenID)
+	return cachedOverhead + len(e.token) + len(s.AppID) + len(s.OpenID) + len(s.UnionID) + len(s.Nickname) + len(s.SessionID) + len(s.TokenID)
 }
 
 // cachedOverhead is the fixed part of the size of an entry, its place in the map included.

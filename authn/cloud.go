@@ -37,6 +37,9 @@ func (a *Authn) cloudLogin(ctx context.Context, id CloudIdentity, l Login) (Gran
 	if !a.ourCloud(id) {
 		return Grant{}, ErrCloudIdentity
 	}
+	if !validOpenID(id.UnionID) {
+		id.UnionID = "" // the token may name it, and has no room for more
+	}
 	return a.begin(ctx, l, profile, storage.Login{AppID: id.AppID, OpenID: id.OpenID, UnionID: id.UnionID})
 }
 

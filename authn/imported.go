@@ -48,7 +48,7 @@ func (t *Tokens) completeImported(ctx context.Context, c *token.Claims) error {
 		t.often.Warn(lograte.Kind{Message: "foreign token whose openid is not that of its user"}, "user", c.UserID)
 		return token.ErrInvalid
 	}
-	c.Store, c.AppID, c.OpenID, c.Nickname = t.state(), user.AppID, user.OpenID, user.Nickname
+	c.Store, c.AppID, c.OpenID, c.UnionID, c.Nickname = t.state(), user.AppID, user.OpenID, user.UnionID, user.Nickname
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 type Tokens struct {
 	cfg     Config
 	keys    atomic.Pointer[keysInForce]
+	unions  atomic.Bool // tokens name the unionid
 	store   Store
 	revoked *revocation.Set
 	lost    sync.Once // guards the warning about tokens of a lost state
@@ -54,6 +55,10 @@ func (t *Tokens) SetKeys(algorithm string, keys []token.KeyConfig) error {
 	return nil
 }
 
+// NameUnionIDs sets whether the tokens that are issued from now on name the unionid of their user, if there is one. Those
+// of an existing backend need not: their user is looked up.
+func (t *Tokens) NameUnionIDs(on bool) { t.unions.Store(on) }
+
 // Keys returns the keys in force.
 func (t *Tokens) Keys() *token.Keyring { return t.keys.Load().Keyring }
 
@@ -62,6 +67,7 @@ type Subject struct {
 	UserID    int64
 	AppID     string
 	OpenID    string
+	UnionID   string // empty: WeChat gave none, or the token was issued before NameUnionIDs
 	Nickname  string
 	SessionID string
 	TokenID   string
@@ -84,14 +90,14 @@ func newVerified(c *token.Claims) (*verified, error) {
 	if !ok {
 		return nil, token.ErrInvalid
 	}
-	all := c.AppID + c.OpenID + c.Nickname + c.SessionID + c.TokenID
+	all := c.AppID + c.OpenID + c.UnionID + c.Nickname + c.SessionID + c.TokenID
 	cut := func(s string) (copied string) {
 		copied, all = all[:len(s)], all[len(s):]
 		return copied
 	}
 	return &verified{
 		subject: Subject{
-			UserID: c.UserID, AppID: cut(c.AppID), OpenID: cut(c.OpenID), Nickname: cut(c.Nickname),
+			UserID: c.UserID, AppID: cut(c.AppID), OpenID: cut(c.OpenID), UnionID: cut(c.UnionID), Nickname: cut(c.Nickname),
 			SessionID: cut(c.SessionID), TokenID: cut(c.TokenID), ExpiresAt: time.Unix(c.ExpiresAt, 0), revocable: revocable,
 		},
 		issuedAt: c.IssuedAt, notBefore: c.NotBefore, imported: c.Imported,
@@ -215,17 +221,22 @@ func (t *Tokens) Alive(s Subject) error {
 func (t *Tokens) withoutSession(u storage.User) *Subject {
 	revocable, _ := revocation.NewToken(u.ID, "", "", 0, false)
 	return &Subject{
-		UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname, ExpiresAt: t.now().Add(t.cfg.TokenTTL), revocable: revocable,
+		UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, UnionID: u.UnionID, Nickname: u.Nickname, ExpiresAt: t.now().Add(t.cfg.TokenTTL), revocable: revocable,
 	}
 }
 
-// grant signs the session's current token. It depends on the records alone, so that repeating it yields the same token.
+// grant signs the session's current token. It depends on the records and the configuration alone, so that repeating it
+// yields the same token.
 func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, error) {
 	expires := s.RefreshedAt.Add(t.cfg.TokenTTL)
-	bearer, err := t.keys.Load().Sign(&token.Claims{
+	claims := token.Claims{
 		Issuer: t.cfg.Issuer, Store: t.stateOf(s), UserID: u.ID, AppID: u.AppID, OpenID: u.OpenID, Nickname: u.Nickname,
 		SessionID: s.ID, TokenID: s.TokenID, IssuedAt: s.RefreshedAt.Unix(), ExpiresAt: expires.Unix(),
-	})
+	}
+	if t.unions.Load() {
+		claims.UnionID = u.UnionID
+	}
+	bearer, err := t.keys.Load().Sign(&claims)
 	if err != nil {
 		return Grant{}, fmt.Errorf("signing a token: %w", err)
 	}

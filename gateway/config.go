@@ -98,6 +98,7 @@ type identityField string
 const (
 	fieldID       identityField = "id"
 	fieldOpenID   identityField = "openid"
+	fieldUnionID  identityField = "unionid"
 	fieldNickname identityField = "nickname"
 	fieldAppID    identityField = "appid"
 	fieldSession  identityField = "session"
@@ -261,7 +262,7 @@ func (c IdentityConfig) validate() (f input.Faults) {
 			}
 			continue
 		}
-		f.OneOf(path, string(field), string(fieldID), string(fieldOpenID), string(fieldNickname), string(fieldAppID), string(fieldSession))
+		f.OneOf(path, string(field), string(fieldID), string(fieldOpenID), string(fieldUnionID), string(fieldNickname), string(fieldAppID), string(fieldSession))
 	}
 	if c.Signed.Header == "" {
 		return f

@@ -138,7 +138,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Client, *authn.Authn) {
 	tb.Helper()
-	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret"})
+	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret", OpenPlatform: true})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -46,6 +46,16 @@ func newIdentityHeaders(cfg IdentityConfig) []identityHeader {
 	return headers
 }
 
+// carries reports whether a header is to carry the field.
+func (c IdentityConfig) carries(field identityField) bool {
+	for _, f := range c.Headers {
+		if f == field {
+			return true
+		}
+	}
+	return false
+}
+
 // reservedHeaders are the header names that only the gateway may set.
 type reservedHeaders struct {
 	names  []string // folded
@@ -247,6 +257,8 @@ func (f identityField) valueFor(s *authn.Subject) string {
 		return strconv.FormatInt(s.UserID, 10)
 	case fieldOpenID:
 		return headerValue(s.OpenID)
+	case fieldUnionID:
+		return headerValue(s.UnionID)
 	case fieldNickname:
 		return headerValue(s.Nickname)
 	case fieldAppID:

@@ -59,7 +59,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 	if err != nil {
 		return nil, err
 	}
-	p.snapshot.Store(s)
+	p.adopt(s)
 	return p, nil
 }
 

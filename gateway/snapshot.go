@@ -85,6 +85,14 @@ func (p *pipeline) Reload(cfg Config, upstreams map[string]*upstream.Upstream, p
 	if err != nil {
 		return err
 	}
-	p.snapshot.Store(r)
+	p.adopt(r)
 	return nil
+}
+
+// adopt puts a snapshot in force.
+func (p *pipeline) adopt(r *snapshot) {
+	if p.deps.Authn != nil { // Explain has none
+		p.deps.Authn.Tokens.NameUnionIDs(r.cfg.Identity.carries(fieldUnionID))
+	}
+	p.snapshot.Store(r)
 }

@@ -13,7 +13,7 @@ import (
 // maxUserID keeps ids exact in a JavaScript number.
 const maxUserID = 1<<53 - 1
 
-// maxClaims bounds how many claims a payload may have; ours has ten.
+// maxClaims bounds how many claims a payload may have; ours has eleven at most.
 const maxClaims = 32
 
 // Claims are the claims of our tokens (RFC 7519 §4), and those that are read from imported ones. Times are Unix
@@ -24,6 +24,7 @@ type Claims struct {
 	UserID    int64  `json:"sub"`
 	AppID     string `json:"appid"`
 	OpenID    string `json:"openid"`
+	UnionID   string `json:"unionid,omitempty"` // the person across the apps of one Open Platform account; see authn.Tokens.NameUnionIDs
 	Nickname  string `json:"nickname,omitempty"`
 	SessionID string `json:"sid"`
 	TokenID   string `json:"jti"`
@@ -103,6 +104,8 @@ func (c *Claims) set(name, value []byte) error {
 		return setString(&c.AppID, value)
 	case "openid":
 		return setString(&c.OpenID, value)
+	case "unionid":
+		return setString(&c.UnionID, value)
 	case "nickname":
 		return setString(&c.Nickname, value)
 	case "sid":
@@ -129,7 +132,7 @@ func (c *Claims) set(name, value []byte) error {
 
 func knownClaim(name []byte) bool {
 	switch string(name) {
-	case "iss", "store", "appid", "openid", "nickname", "sid", "jti", "sub", "iat", "exp", "nbf", "aud":
+	case "iss", "store", "appid", "openid", "unionid", "nickname", "sid", "jti", "sub", "iat", "exp", "nbf", "aud":
 		return true
 	}
 	return false

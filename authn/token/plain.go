@@ -40,7 +40,7 @@ type claimSet uint16
 
 // add adds a claim, and reports whether it is one that we write and was not there.
 func (s *claimSet) add(name string) bool {
-	for i, known := range [...]string{"iss", "store", "sub", "appid", "openid", "nickname", "sid", "jti", "iat", "exp"} {
+	for i, known := range [...]string{"iss", "store", "sub", "appid", "openid", "unionid", "nickname", "sid", "jti", "iat", "exp"} {
 		if name == known {
 			bit := claimSet(1) << i
 			added := *s&bit == 0
@@ -71,6 +71,8 @@ func (c *Claims) setPlain(name string, p *plainReader) bool {
 		c.AppID = value
 	case "openid":
 		c.OpenID = value
+	case "unionid":
+		c.UnionID = value
 	case "nickname":
 		c.Nickname = value
 	case "sid":

@@ -85,7 +85,7 @@ func rings(tb testing.TB) map[string]*Keyring {
 
 func goodClaims() *Claims {
 	return &Claims{
-		Issuer: "wxgate", Store: "s.1", UserID: 7, AppID: "wx3333333333333333", OpenID: "oAQSzRVoGnFD_JkJ5umqN9i4yA3_", Nickname: "小爱",
+		Issuer: "wxgate", Store: "s.1", UserID: 7, AppID: "wx3333333333333333", OpenID: "oAQSzRVoGnFD_JkJ5umqN9i4yA3_", UnionID: "oUQSzRVoGnFD_JkJ5umqN9i4yA3_", Nickname: "小爱",
 		SessionID: "AAAAAAAAAAAAAAAAAAAAAA", TokenID: "BBBBBBBBBBBBBBBBBBBBBA", IssuedAt: 100, ExpiresAt: 900,
 	}
 }
