@@ -54,3 +54,52 @@ func TestAServiceGetsTheIdentityThatItAsksFor(t *testing.T) {
 	}
 	w.does([]string{"explain", "GET", "/whoami"}, "X-WX-UNIONID: <unionid>", "X-WX-SOURCE: wx_client")
 }
+
+// TestHeadersThatMayPassDo: identity.allow lets exact names pass; what does not pass can be seen in the log and by explain.
+func TestHeadersThatMayPassDo(t *testing.T) {
+	t.Parallel()
+	for _, level := range []string{"debug", "info"} {
+		w := newWorld(t)
+		heard := w.heard()
+		w.writeConfig("identity: { allow: [X-WX-Skey, x-user-agent] }\nlog: { level: " + level + " }\n")
+		w.serve()
+		for range 3 {
+			w.call("GET", "/whoami", "", "", "X-WX-Skey", "mine", "X-User-Agent", "grpc", "X_User_Agent", "forged", "X-User-Role", "forged", "X-WX-Code", "forged")
+			got := <-heard
+			for name, want := range map[string]string{"X-Wx-Skey": "mine", "X-User-Agent": "grpc", "X_user_agent": "", "X-User-Role": "", "X-Wx-Code": ""} {
+				if got.Get(name) != want {
+					t.Errorf("%s: got %q, want %q", name, got.Get(name), want)
+				}
+			}
+		}
+		w.stop(t)
+		each := strings.Count(w.output.String(), "headers that look like identity were removed")
+		minute := strings.Count(w.output.String(), "identity.allow lets exact names pass")
+		if want := map[string]int{"debug": 3, "info": 0}[level]; each != want || minute != 1 {
+			t.Errorf("at %s: %d lines for 3 requests, and %d for the minute; want %d and 1:\n%s", level, each, minute, want, w.output)
+		}
+		for _, name := range []string{"X-User-Role", "X-Wx-Code", "X_user_agent"} {
+			if !strings.Contains(strings.ToLower(w.output.String()), strings.ToLower(name)) {
+				t.Errorf("the log does not name %s:\n%s", name, w.output)
+			}
+		}
+		if strings.Contains(w.output.String(), "forged") || strings.Contains(w.output.String(), "grpc") {
+			t.Errorf("the log has a value:\n%s", w.output)
+		}
+	}
+	w := newWorld(t)
+	w.writeConfig("identity: { allow: [X-WX-Skey] }\n")
+	output, code := w.command("explain", "GET", "/whoami", "-H", "X-WX-Skey: a", "-H", "X-WX-Code: b", "-H", "X-User-Role: c", "-c", w.config)
+	for _, line := range []string{
+		"passes          X-WX-Skey: a\n", "removes         X-WX-Code: b\n", "X-WX-Code looks like identity; identity.allow lets exact names pass\n",
+		"X-User-Role looks like identity, which only the gateway may set\n",
+	} {
+		if code != 0 || !strings.Contains(output, line) {
+			t.Errorf("explain: exit %d\n%s\nwant %q", code, output, line)
+		}
+	}
+	w.writeConfig("identity: { allow: [X-User-Role] }\n")
+	if output, code := w.command("check", "-c", w.config); code != 1 || !strings.Contains(output, "identity.allow[0]: X-User-Role says who is calling; only the gateway may set it") {
+		t.Errorf("check: exit %d\n%s", code, output)
+	}
+}
