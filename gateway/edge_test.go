@@ -603,7 +603,9 @@ func (brokenStream) Next() ([]byte, error) { panic("a broken stream") }
 func TestAPanicWhileAnsweringEndsItsConnectionAlone(t *testing.T) {
 	t.Parallel()
 	log := &lockedText{}
-	e := newEdgeWith(t, upstreamtest.Echo(t).URL, nil, func(deps *Deps) { deps.Log = slog.New(slog.NewJSONHandler(log, nil)) })
+	e := newEdgeWith(t, upstreamtest.Echo(t).URL, func(cfg *Config) { cfg.Log.Access = true }, func(deps *Deps) {
+		deps.Log, deps.Access = slog.New(slog.NewJSONHandler(log, nil)), accesslog.New(log, accesslog.JSON)
+	})
 	path, err := route.ParsePattern("/panic")
 	if err != nil {
 		t.Fatal(err)
@@ -634,6 +636,14 @@ func TestAPanicWhileAnsweringEndsItsConnectionAlone(t *testing.T) {
 		text := log.String()
 		return strings.Contains(text, `"msg":"panic outside the chain"`) && strings.Contains(text, `"value":"a broken stream"`) &&
 			strings.Contains(text, `"request_id":"`+*id.Load()+`"`)
+	})
+	eventually(t, "there is a line of the request as the 500 that it became", func() bool {
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, `"msg":"request"`) && strings.Contains(line, `"request_id":"`+*id.Load()+`"`) {
+				return strings.Contains(line, `"status":500`) && strings.Contains(line, `"reason":"internal"`) && strings.Contains(line, `"began":200`)
+			}
+		}
+		return false
 	})
 	if resp, _ := e.send(t, head("GET /public/x", "")); resp.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %d", resp.StatusCode)

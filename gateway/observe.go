@@ -91,14 +91,18 @@ func (o *observer) record(ex *Exchange, bytes int64, err error) {
 	}
 }
 
-// recordPanic ends and counts an exchange whose answer ended in a panic: it is not the answer that it began as.
+// recordPanic ends, counts and logs an exchange whose answer ended in a panic: it is not the answer that it began as.
 func (o *observer) recordPanic(ex *Exchange) {
-	if ex.observed && ex.series != nil {
-		key, f := ex.series.key, o.failures.Lookup(answer.ErrInternal)
-		key.status, key.reason, key.upstream = f.Status, f.Reason, false
-		o.metrics.seriesFor(key).requests.Inc()
+	if !o.leave(ex) || ex.series == nil {
+		return
 	}
-	o.leave(ex)
+	key, f := ex.series.key, o.failures.Lookup(answer.ErrInternal)
+	began := key.status
+	key.status, key.reason, key.upstream = f.Status, f.Reason, false
+	o.metrics.seriesFor(key).requests.Inc()
+	if ex.snapshot.cfg.Log.Access {
+		o.logAccess(ex, key, began, 0)
+	}
 }
 
 // logAccess writes the access line of an exchange. began is the status that the client received of an answer that was
