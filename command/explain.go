@@ -203,6 +203,7 @@ func (e *explained) replaceHost(service upstream.Config) {
 	}
 	if i := slices.IndexFunc(e.Sent, isHost); i >= 0 && len(own) > 0 {
 		e.Removed = append(e.Removed, e.Sent[i])
+		e.Reasons = append(e.Reasons, "Host is the service's own: upstreams."+e.Route.To+".host")
 		e.Sent = slices.Delete(e.Sent, i, i+1)
 		e.Set = append(own, e.Set...)
 	}

@@ -51,7 +51,7 @@ type Explanation struct {
 	Set      []string   `json:"set,omitempty"`             // the header lines that the gateway adds
 	Identity []string   `json:"identity,omitempty"`        // of these, those that identify the user of a token
 	Removed  []string   `json:"removed,omitempty"`         // the header lines of the client that do not reach the upstream
-	Reasons  []string   `json:"removed_because,omitempty"` // of these, those that look like identity, and why
+	Reasons  []string   `json:"removed_because,omitempty"` // why they do not, and what the path does not have any more
 	TokenIn  []string   `json:"token_in,omitempty"`        // the places of authn.token_from and token_query where it has a token
 	Refusal  *Refusal   `json:"refusal,omitempty"`         // nil: the request is accepted
 	Method   string     `json:"method,omitempty"`          // as sent to the upstream
@@ -140,10 +140,13 @@ func (e *Explanation) checkToken(ex *Exchange) error {
 	if ex.route.disabled {
 		return answer.ErrNoRoute
 	}
-	different := e.findToken(ex)
+	different, asked := e.findToken(ex), string(ex.target.Raw)
 	takeCredential(ex)
 	if ex.route.auth == AuthPrefetch {
 		ex.target.Raw = credential.CutParameters(ex.target.Raw, prefetchCode, prefetchToken)
+	}
+	if string(ex.target.Raw) != asked && len(e.TokenIn) > 0 {
+		e.Reasons = append(e.Reasons, "the query is without what is for the gateway alone")
 	}
 	if err := cmp.Or(different, e.tokenFault); err != nil && ex.route.refusesToken(err) {
 		return err
@@ -160,6 +163,11 @@ func (e *Explanation) findToken(ex *Exchange) error {
 			e.TokenIn = append(e.TokenIn, strings.Clone(place.String()))
 		}
 	})
+	if ex.route.auth == AuthPrefetch {
+		for _, name := range []string{prefetchCode, prefetchToken} {
+			credential.EachParameter(ex.target.Raw, name, func(place credential.Place, _ string) { e.TokenIn = append(e.TokenIn, strings.Clone(place.String())) })
+		}
+	}
 	if ex.cookiesRefused {
 		e.TokenIn = append(e.TokenIn, "no cookie: neither Origin nor Sec-Fetch-Site is of our own pages")
 	}
@@ -193,7 +201,7 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 	}
 	e.Target, e.Method = string(req.Target), ex.method
 	e.diffHeaders(ex.conn.Head(), req)
-	e.explainRemoved(ex.snapshot.reserved)
+	e.explainRemoved(ex)
 	e.maskValues(ex.route.changes)
 	if ex.route.auth != AuthNone {
 		e.Identity = ex.snapshot.identityFields()
@@ -229,21 +237,48 @@ func (e *Explanation) diffHeaders(head []byte, out *message.Request) {
 	}
 }
 
-// explainRemoved says why headers that look like identity are removed.
-func (e *Explanation) explainRemoved(reserved *reservedHeaders) {
+// explainRemoved says why the service does not get what it does not get of the client.
+func (e *Explanation) explainRemoved(ex *Exchange) {
 	for _, line := range e.Removed {
 		name, _, _ := strings.Cut(line, ":")
-		if reserved.classify([]byte(name))&header.ClassIdentity == 0 {
-			continue
-		}
-		why := name + " looks like identity, which only the gateway may set"
-		if !reserved.identifies(name) {
-			why = name + " looks like identity; identity.allow lets exact names pass"
-		}
-		if !slices.Contains(e.Reasons, why) {
+		if why := name + " " + e.whyRemoved(ex, name); !slices.Contains(e.Reasons, why) {
 			e.Reasons = append(e.Reasons, why)
 		}
 	}
+}
+
+// whyRemoved is why the service does not get a header line of the client as it is. It continues a sentence that begins with
+// the name.
+func (e *Explanation) whyRemoved(ex *Exchange, name string) string {
+	reserved := ex.snapshot.reserved
+	set := slices.ContainsFunc(e.Set, func(line string) bool { return strings.HasPrefix(strings.ToLower(line), strings.ToLower(name)+":") })
+	switch class := reserved.classify([]byte(name)); {
+	case class&header.ClassIdentity != 0 && reserved.identifies(name):
+		return "looks like identity, which only the gateway may set"
+	case class&header.ClassIdentity != 0:
+		return "looks like identity; identity.allow lets exact names pass"
+	case ex.route.changes.Hold([]byte(name)):
+		return "is set or removed by the route"
+	case class&(header.ClassToken|header.ClassAuthorization) != 0:
+		return "is for the token, and identity.forward_authorization is false"
+	case class&header.ClassSubprotocols != 0:
+		return "offers the token, which is taken out"
+	case class&header.ClassCookie != 0 && ex.cookiesRefused:
+		return "has a token that does not count from another page, and is taken out"
+	case class&header.ClassCookie != 0 && len(withheldCookies(ex)) > 0:
+		return "has the token, which is taken out: identity.forward_authorization is false"
+	case class&(header.ClassCookie|header.ClassVia|header.ClassMaxForwards) != 0:
+		return "is written anew"
+	case strings.EqualFold(name, "Content-Length"), strings.EqualFold(name, "Transfer-Encoding"):
+		return "is written anew, for the connection to the service"
+	case class&header.ClassHopByHop != 0 || ex.named.Contain([]byte(name)):
+		return "is about the client's connection alone"
+	case ex.trusted && set:
+		return "is written anew, with what a proxy in server.trusted_proxies says"
+	case class&header.ClassForwarding != 0 || set:
+		return "is for the gateway and proxies in server.trusted_proxies to say"
+	}
+	return "could be taken for the gateway's own word"
 }
 
 // maskValues hides the values of headers.set: they may be secrets, and explanations get shared.
