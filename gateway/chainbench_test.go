@@ -42,7 +42,7 @@ func BenchmarkChain(b *testing.B) {
 		cfg.Log.Access = true
 		cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/fixed/**", Auth: AuthRequired, Respond: fixedAnswer{Status: 200, Body: strings.Repeat("x", 1000)}})
 	})
-	request := head("GET /fixed/x?page=2", e.token(b, "alice"), "Accept: */*", "Accept-Encoding: gzip,compress,br,deflate", "User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) MicroMessenger/8.0.49", "Referer: https://servicewechat.com/wx0123456789abcdef/42/page-frame.html", "Content-Type: application/json")
+	request := head("GET /fixed/x?page=2", e.token(b, "alice"), "Accept: */*", "Accept-Encoding: gzip,compress,br,deflate", "User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) MicroMessenger/8.0.49", "Referer: https://servicewechat.com/wx0123456789abcdef/42/page-frame.html", "Content-Type: application/json", "X-User-Id: attacker")
 	conn := &repeating{text: request, left: b.N}
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -39,6 +39,7 @@ type clientResolver struct {
 	log        *slog.Logger
 	limitedLog *lograte.Log // for lines that clients can provoke
 	metrics    *metrics
+	removals   lograte.Gate // of identity headers
 
 	untrustedProxy, unreadableHop, unsignedBody sync.Once // warnings, each logged once
 }

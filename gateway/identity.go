@@ -212,7 +212,11 @@ func (c *clientResolver) stripIdentity(ex *Exchange) error {
 // logStripped names the headers that are about to be removed: of each request at debug, and once a minute at info, because
 // a service that misses one sees only that it is not there. Those of a platform that is believed are none.
 func (c *clientResolver) logStripped(ex *Exchange) {
-	if ex.cloud != nil || !c.log.Enabled(context.Background(), slog.LevelInfo) {
+	if ex.cloud != nil {
+		return
+	}
+	debug, due := c.log.Enabled(context.Background(), slog.LevelDebug), c.removals.Pass(ex.start, time.Minute)
+	if !debug && !due {
 		return
 	}
 	var names []byte
@@ -223,8 +227,9 @@ func (c *clientResolver) logStripped(ex *Exchange) {
 	}
 	headers := lograte.Clip(bytes.TrimRight(names, " "))
 	c.log.Debug("headers that look like identity were removed", "headers", headers, "request_id", ex.id)
-	c.limitedLog.Info(lograte.Kind{Message: "headers that look like identity are removed; identity.allow lets exact names pass", Every: time.Minute},
-		"headers", headers, "request_id", ex.id)
+	if due {
+		c.log.Info("headers that look like identity are removed; identity.allow lets exact names pass", "headers", headers, "request_id", ex.id)
+	}
 }
 
 // injectIdentity adds the identity headers of a request that is about to be forwarded. out was built by us and has none

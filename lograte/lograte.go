@@ -3,16 +3,16 @@
 package lograte
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// interval is the minimum time between two lines of one kind that does not say otherwise.
+// interval is the minimum time between two lines of one kind.
 const interval = time.Second
 
 // Kind is what lines have in common. Its values come from closed sets, never from a client: each Kind is remembered.
@@ -20,8 +20,6 @@ type Kind struct {
 	Message  string
 	Reason   string // of the error table; "": none
 	Upstream string // the name of the service; "": none
-
-	Every time.Duration // the minimum time between two lines; 0: a second
 }
 
 // Log writes lines that clients can provoke. It is safe for concurrent use.
@@ -75,13 +73,26 @@ func (l *Log) reserve(k Kind) (leftOut int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w, known := l.kinds[k]
-	if since := now.Sub(w.lastWritten); known && since >= 0 && since < cmp.Or(k.Every, interval) {
+	if since := now.Sub(w.lastWritten); known && since >= 0 && since < interval {
 		w.leftOut++
 		l.kinds[k] = w
 		return 0, false
 	}
 	l.kinds[k] = kindState{lastWritten: now}
 	return w.leftOut, true
+}
+
+// Gate lets one line pass in a time. Where none is due it costs a load, so it suits lines that any request can cause. The
+// zero value is ready for use, by many goroutines.
+type Gate struct{ passed atomic.Int64 } // when, in Unix nanoseconds
+
+// Pass reports whether the time since the last line that passed is every or more. A clock that was set back lets one pass.
+func (g *Gate) Pass(now time.Time, every time.Duration) bool {
+	at, last := now.UnixNano(), g.passed.Load()
+	if last != 0 && at >= last && at-last < int64(every) {
+		return false
+	}
+	return g.passed.CompareAndSwap(last, at)
 }
 
 // MaxClipped bounds how much of an external text a log line contains, in bytes.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,5 +86,32 @@ func TestLinesFromManyGoroutinesAreCounted(t *testing.T) {
 	log.Warn(lograte.Kind{Message: "x"})
 	if want := "level=WARN msg=x\nlevel=WARN msg=x left_out=799\n"; out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+func TestAGateLetsOneLinePassInATime(t *testing.T) {
+	t.Parallel()
+	var g lograte.Gate
+	at := time.Unix(1_000_000, 0)
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {0, false}, {59 * time.Second, false}, {time.Second, true}, {time.Second, false}, {-time.Hour, true}, {0, false}} {
+		at = at.Add(step.after)
+		if got := g.Pass(at, time.Minute); got != step.want {
+			t.Errorf("at %v: got %v, want %v", at, got, step.want)
+		}
+	}
+	var all sync.WaitGroup
+	var passed atomic.Int64
+	for range 8 {
+		all.Go(func() {
+			if g.Pass(at.Add(time.Hour), time.Minute) {
+				passed.Add(1)
+			}
+		})
+	}
+	if all.Wait(); passed.Load() != 1 {
+		t.Errorf("%d of 8 passed at a time, want 1", passed.Load())
 	}
 }
