@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"wxgate/input"
@@ -54,9 +55,12 @@ func (c OnUserConfig) validate() (f input.Faults) {
 	return f
 }
 
-// validWebhookPath accepts what a request line can carry as it is written: visible ASCII without a fragment.
-func validWebhookPath(path string) bool {
-	return strings.HasPrefix(path, "/") && len(path) <= 1024 && !strings.ContainsFunc(path, func(r rune) bool { return r <= 0x20 || r >= 0x7f || r == '#' })
+// validWebhookPath accepts what a request line can carry as it is written, visible ASCII without a fragment, and what every
+// service reads as the same path.
+func validWebhookPath(target string) bool {
+	named, _, _ := strings.Cut(target, "?")
+	plain := strings.HasPrefix(named, "/") && (named == "/" || strings.TrimSuffix(named, "/") == path.Clean(named))
+	return plain && len(target) <= 1024 && !strings.ContainsFunc(target, func(r rune) bool { return r <= 0x20 || r >= 0x7f || r == '#' })
 }
 
 // ErrUserService is a service that was to learn of a user and did not accept it. The user keeps the id, and the next

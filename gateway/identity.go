@@ -154,6 +154,8 @@ func (c IdentityConfig) validateAllow(ours *reservedHeaders) (f input.Faults) {
 		switch {
 		case !validToken(name):
 			f.Add(path, "%q is not a header name", name)
+		case strings.Contains(name, "*"):
+			f.Add(path, "%q is a pattern; list each name", name)
 		case ours.identifies(name):
 			f.Add(path, "%s says who is calling; only the gateway may set it", name)
 		case ours.claims.Of([]byte(name)) == header.ForwardingClaim || header.Owned([]byte(name)):

@@ -89,6 +89,8 @@ func (d *decoder) mapping(at cursor, node ast.MapNode, into reflect.Value) {
 		d.entries(at, node, into)
 	case into.Kind() == reflect.Slice:
 		d.fault(at, `wants a list, not keys and values; each entry of a list begins with "- "`)
+	case into.Kind() == reflect.String:
+		d.fault(at, `wants text, not keys and values; text with a colon and a blank in it goes in quotes`)
 	default:
 		d.fault(at, fmt.Sprintf("wants %s, not keys and values", wanted(into.Type())))
 	}

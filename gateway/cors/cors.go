@@ -40,6 +40,9 @@ func (c Config) Validate() (f input.Faults) {
 	if len(c.Origins) > 1 && c.Origins.Any() {
 		f.Add("origins", "has * beside other origins; * alone stands for every page")
 	}
+	if len(c.Origins) == 0 && (c.Credentials || len(c.Methods)+len(c.Headers)+len(c.Expose) > 0) {
+		f.Add("origins", "is empty, so nothing else here has an effect; list the origins of the pages, such as https://admin.example.com")
+	}
 	for i, method := range c.Methods {
 		f.OneOf(fmt.Sprintf("methods[%d]", i), method, methods()...)
 	}
