@@ -30,7 +30,7 @@ func importTree() map[string][]string {
 		"gateway/push":              {"message", "gateway/answer", "authn/wechat", "upstream"},
 		"gateway/limit":             {"input"},
 		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage"},
-		"gateway/api":               {"message", "gateway/answer", "gateway/header", "authn", "authn/token", "input", "storage"},
+		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "input", "storage"},
 		"gateway/cors":              {"message", "input"},
 		"gateway/credential":        {"message", "authn/token", "gateway/header"},
 		"gateway/header":            {"message"},

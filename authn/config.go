@@ -27,6 +27,7 @@ type Config struct {
 	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
 	OnUser        OnUserConfig      `yaml:"on_user"`
 	TokenFrom     []string          `yaml:"token_from"` // where a token may stand: header names, cookie:NAME, subprotocol:NAME
+	SetCookie     string            `yaml:"set_cookie"` // the cookie that logins set: a name, or one with attributes; empty: none
 }
 
 // SessionsConfig is authn.sessions.
@@ -57,7 +58,7 @@ func DefaultConfig() Config {
 
 // Reload returns c with what a running process adopts from next: the keys, where tokens stand, and on_user.
 func (c Config) Reload(next Config) Config {
-	c.Algorithm, c.Keys, c.TokenFrom, c.OnUser = next.Algorithm, next.Keys, next.TokenFrom, next.OnUser
+	c.Algorithm, c.Keys, c.TokenFrom, c.SetCookie, c.OnUser = next.Algorithm, next.Keys, next.TokenFrom, next.SetCookie, next.OnUser
 	return c
 }
 

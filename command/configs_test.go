@@ -52,6 +52,28 @@ func TestEveryBrokenConfigurationSaysWhatToType(t *testing.T) {
 	}
 }
 
+// TestEveryRecipeForAnswersIsAConfiguration checks the recipes of the manual, with a service for them.
+func TestEveryRecipeForAnswersIsAConfiguration(t *testing.T) {
+	t.Parallel()
+	recipes := blocks(t, "docs/answers.md", "yaml")
+	if len(recipes) < 10 {
+		t.Fatalf("got %d recipes", len(recipes))
+	}
+	for _, recipe := range recipes {
+		text := recipe + "\nupstreams: { shop: \"http://127.0.0.1:3000\" }\n"
+		if !strings.Contains(recipe, "routes:") {
+			text += "routes: [ { path: /api/**, upstream: shop } ]\n"
+		}
+		file := filepath.Join(t.TempDir(), "gateway.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := said(file, manualEnv); got != "" {
+			t.Errorf("%s\n%s", recipe, got)
+		}
+	}
+}
+
 // said are the faults and warnings of a file, a line each.
 func said(file string, env strictyaml.LookupEnv) string {
 	_, warnings, err := config.LoadWithFiles(file, env)

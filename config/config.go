@@ -107,6 +107,7 @@ func (c Config) Gateway() gateway.Config {
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
 		TokenFrom:  c.Authn.TokenFrom,
+		SetCookie:  c.Authn.SetCookie,
 		Upstreams:  slices.Sorted(maps.Keys(c.Upstreams)),
 	}
 }

@@ -34,6 +34,7 @@ type Config struct {
 	PushUpstream      string      // wechat.push.upstream; empty: message push is off
 	PublicKeys        bool        // authn.keys has public keys
 	TokenFrom         []string    // authn.token_from: where the token may stand
+	SetCookie         string      // authn.set_cookie: by which browsers keep it; "": by none
 	Upstreams         []string    // the names that routes and wechat.push may use
 }
 
@@ -146,7 +147,7 @@ func (c Config) Validate() input.Faults {
 	f := slices.Concat(c.Server.validate().At("server"), c.Identity.validate().At("identity"), c.Endpoints.validate().At("endpoints"),
 		c.Answers.Validate().At("answers"), c.Limits.Validate().At("limits"), c.Log.validate().At("log"))
 	ours := newReservedHeaders(c)
-	f = append(f, c.validateTokenFrom(ours).At("authn")...)
+	f = slices.Concat(f, c.validateTokenFrom(ours).At("authn"), c.validateSetCookie().At("authn"))
 	f = append(f, c.Identity.validateAllow(ours).At("identity")...)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)

@@ -16,7 +16,7 @@ import (
 // from the target.
 func takeCredential(ex *Exchange) string {
 	text := credentialOf(ex)
-	if name := ex.route.tokenQuery; name != "" {
+	if name := ex.route.tokenQuery; name != "" && ex.route.endpoint == nil {
 		ex.target.Raw = credential.CutParameters(ex.target.Raw, name)
 	}
 	return text
@@ -60,13 +60,24 @@ func isSafe(method string) bool { return method == http.MethodGet || method == h
 func acceptsCookies(ex *Exchange) bool {
 	fields := &ex.request.Fields
 	switch {
-	case isSafe(ex.method) && !isWebSocketUpgrade(ex):
+	case isSafe(ex.method) && !isWebSocketUpgrade(ex) && !ex.route.ours.changes():
 		return true
 	case fields.Has("Origin"):
 		origin := header.One(fields, "Origin")
 		return isOwnOrigin(ex, origin) || ex.route.cors.Names(origin)
 	}
 	return header.One(fields, "Sec-Fetch-Site") == "same-origin"
+}
+
+// setsCookie reports whether a login may set its cookie: for a program, which says nothing of a page, and for pages of our
+// own. A page of another origin could otherwise log its visitors in as somebody else.
+func setsCookie(ex *Exchange) bool {
+	fields := &ex.request.Fields
+	if fields.Has("Origin") {
+		origin := header.One(fields, "Origin")
+		return isOwnOrigin(ex, origin) || ex.route.cors.Names(origin)
+	}
+	return !fields.Has("Sec-Fetch-Site") || header.One(fields, "Sec-Fetch-Site") == "same-origin"
 }
 
 // isOwnOrigin reports whether an origin is that of the request itself.
@@ -131,6 +142,21 @@ func (c Config) validateTokenFrom(ours *reservedHeaders) (f input.Faults) {
 			f.Add(path, "%s is listed twice", entry)
 		}
 		seen = append(seen, place)
+	}
+	return f
+}
+
+// validateSetCookie reports the faults of authn.set_cookie.
+func (c Config) validateSetCookie() (f input.Faults) {
+	if c.SetCookie == "" {
+		return nil
+	}
+	cookie, err := credential.ParseSetCookie(c.SetCookie)
+	switch {
+	case err != nil:
+		f.Add("set_cookie", "%v", err)
+	case !slices.Contains(c.TokenFrom, "cookie:"+cookie.Name):
+		f.Add("set_cookie", "sets a cookie that nobody reads; add cookie:%s to authn.token_from", cookie.Name)
 	}
 	return f
 }

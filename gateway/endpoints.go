@@ -1,13 +1,16 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
+	"wxgate/gateway/credential"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/push"
 	"wxgate/gateway/route"
@@ -60,7 +63,8 @@ func defaultEndpoints() EndpointsConfig {
 	}
 }
 
-// Paths are the literal paths of an endpoint; none: it is off.
+// Paths are the literal paths of an endpoint; none: it is off. A method may stand before a path, instead of the endpoint's
+// own, and behind it the query parameter that may hold the token of a GET: "GET /user/logout?token".
 type Paths []string
 
 // off is the text of an endpoint that has no path.
@@ -113,8 +117,8 @@ func (c EndpointsConfig) validate() (f input.Faults) {
 		if len(e.paths) > maxPaths {
 			f.Add(string(e.name), "has %d paths; %d are the most", len(e.paths), maxPaths)
 		}
-		for i, path := range e.paths {
-			if fault := faultOfPath(path); fault != "" {
+		for i, text := range e.paths {
+			if fault := cmp.Or(faultOfPath(text), e.name.faultOfMethod(parsePlace(text))); fault != "" {
 				f.Add(fmt.Sprintf("%s[%d]", e.name, i), "%s", fault)
 			}
 		}
@@ -132,21 +136,81 @@ func (c EndpointsConfig) validate() (f input.Faults) {
 	return f
 }
 
-// faultOfPath says why a path cannot be that of an endpoint, "" if it can.
-func faultOfPath(path string) string {
-	p, err := route.ParsePattern(path)
+// place is an entry of Paths.
+type place struct {
+	method string // "": the endpoint's own
+	path   string
+	query  string // the parameter that may hold the token; "": none
+}
+
+// parsePlace splits an entry, which need not be valid.
+func parsePlace(text string) (p place) {
+	p.path = text
+	if method, path, found := strings.Cut(text, " "); found {
+		p.method, p.path = method, path
+	}
+	p.path, p.query, _ = strings.Cut(p.path, "?")
+	return p
+}
+
+// faultOfPath says why a text cannot be an entry of Paths, "" if it can.
+func faultOfPath(text string) string {
+	at := parsePlace(text)
+	p, err := route.ParsePattern(at.path)
 	switch {
-	case !strings.HasPrefix(path, "/"):
-		return fmt.Sprintf("%q is neither a path, which begins with /, nor %s alone", path, off)
+	case !strings.HasPrefix(at.path, "/"):
+		return fmt.Sprintf("%q is neither a path, which begins with /, nor %s alone", text, off)
 	case err != nil:
 		return err.Error()
-	case p.TakesRest() || strings.Contains(path, "/:"):
-		return fmt.Sprintf("%q is not literal, and an endpoint is found by nothing else", path)
-	case len(path) > maxPathBytes:
-		return fmt.Sprintf("has %d bytes; %d are the most", len(path), maxPathBytes)
+	case p.TakesRest() || strings.Contains(at.path, "/:"):
+		return fmt.Sprintf("%q is not literal, and an endpoint is found by nothing else", text)
+	case len(text) > maxPathBytes:
+		return fmt.Sprintf("has %d bytes; %d are the most", len(text), maxPathBytes)
+	case at.query == "" && strings.HasSuffix(text, "?"):
+		return fmt.Sprintf("%q names no query parameter", text)
+	case at.query != "":
+		if err := credential.CheckName(at.query); err != nil {
+			return err.Error()
+		}
 	}
 	return ""
 }
+
+// faultOfMethod says why an endpoint cannot answer at a place, "" if it can.
+func (e endpointName) faultOfMethod(at place) string {
+	methods := e.methods()
+	switch {
+	case at.method != "" && len(methods) == 0:
+		return fmt.Sprintf("%q: only the methods of login, login_skey, refresh, logout and profile can be chosen", at.method)
+	case at.method != "" && !slices.Contains(methods, at.method):
+		return fmt.Sprintf("%q is not a method of it, which are %s", at.method, strings.Join(methods, ", "))
+	case at.query != "" && (at.method != http.MethodGet || e.isLogin()):
+		return fmt.Sprintf("?%s: a query holds the token of a GET alone, for refresh, logout and profile", at.query)
+	}
+	return ""
+}
+
+// methods are those that a path can name instead of the endpoint's own, with the reading one first.
+func (e endpointName) methods() []string {
+	switch e {
+	case endpointLogin, endpointLoginSkey, endpointRefresh:
+		return []string{http.MethodGet, http.MethodPost}
+	case endpointLogout:
+		return []string{http.MethodGet, http.MethodPost, http.MethodDelete}
+	case endpointProfile:
+		return []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch}
+	}
+	return nil
+}
+
+// isLogin reports whether the endpoint takes a code of WeChat, and no token.
+func (e endpointName) isLogin() bool {
+	return e == endpointLogin || e == endpointLoginSkey || e == endpointCloudLogin
+}
+
+// changes reports whether an endpoint changes something whatever its method is, so that a page of another origin must
+// not use it with a cookie.
+func (e endpointName) changes() bool { return e == endpointRefresh || e == endpointLogout }
 
 // endpoint is a path that the gateway answers itself.
 type endpoint struct {
@@ -157,6 +221,20 @@ type endpoint struct {
 	auth     AuthMode
 	limit    *limit.Bucket
 	serve    func(*pipeline, *Exchange) error
+	query    string // the query parameter that may hold the token; "": none
+}
+
+// at is the endpoint at a place. ok reports whether it answers there: of the two of a profile, one reads and one writes.
+func (e endpoint) at(p place) (there endpoint, ok bool) {
+	e.path, e.query = p.path, p.query
+	if p.method == "" {
+		return e, true
+	}
+	if e.name == endpointProfile && (e.method == http.MethodGet) != (p.method == http.MethodGet) {
+		return e, false
+	}
+	e.method = p.method
+	return e, true
 }
 
 // endpoints is the gateway's own API. A configured route overrides one of them only with the same literal path.
@@ -168,33 +246,35 @@ func endpoints(r *snapshot) (all []endpoint) {
 		below string
 		endpoint
 	}{
-		{at.Login, "", endpoint{endpointLogin, post, "", login, AuthNone, r.logins, apiEndpoint((*api.API).Login)}},
-		{at.LoginSkey, "", endpoint{endpointLoginSkey, post, "", login, AuthNone, r.logins, apiEndpoint((*api.API).LegacyLogin)}},
-		{at.Refresh, "", endpoint{endpointRefresh, post, "", normal, AuthNone, nil, apiEndpoint((*api.API).Refresh)}}, // accepts expired tokens, so it reads them itself
-		{at.Logout, "", endpoint{endpointLogout, post, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).Logout)}},
-		{at.CloudLogin, "", endpoint{endpointCloudLogin, post, "", login, AuthNone, r.logins, apiEndpoint((*api.API).CloudLogin)}},
-		{at.Decrypt, "", endpoint{endpointDecrypt, post, "", normal, AuthRequired, nil, apiEndpoint((*api.API).Decrypt)}},
-		{at.Phone, "", endpoint{endpointPhone, post, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).Phone)}},
-		{at.Sessions, "", endpoint{endpointSessions, get, "", normal, AuthRequired, nil, apiEndpoint((*api.API).Sessions)}},
-		{at.Sessions, "/:id", endpoint{endpointSessions, http.MethodDelete, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).EndSession)}},
-		{at.JWKS, "", endpoint{endpointJWKS, get, "", normal, AuthNone, nil, apiEndpoint((*api.API).Keys)}},
-		{at.Profile, "", endpoint{endpointProfile, get, "", normal, AuthRequired, nil, apiEndpoint((*api.API).Profile)}},
-		{at.Profile, "", endpoint{endpointProfile, put, "", normal, AuthRequired, r.writes, apiEndpoint((*api.API).UpdateProfile)}},
-		{at.Push, "", endpoint{endpointPush, get, "", normal, AuthNone, nil, echoPush}},
-		{at.Push, "", endpoint{endpointPush, post, "", normal, AuthNone, nil, receivePush}},
-		{probes, "", endpoint{endpointHealth, get, "", health, AuthNone, nil, healthz}},
-		{probes, "", endpoint{endpointHealth, http.MethodHead, "", health, AuthNone, nil, healthz}},
-		{root, "", endpoint{endpointHealth, http.MethodOptions, "", health, AuthNone, nil, func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}}, // HAProxy's httpchk, unless told otherwise
+		{at.Login, "", endpoint{name: endpointLogin, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).Login)}},
+		{at.LoginSkey, "", endpoint{name: endpointLoginSkey, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).LegacyLogin)}},
+		{at.Refresh, "", endpoint{name: endpointRefresh, method: post, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Refresh)}}, // accepts expired tokens, so it reads them itself
+		{at.Logout, "", endpoint{name: endpointLogout, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).Logout)}},
+		{at.CloudLogin, "", endpoint{name: endpointCloudLogin, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).CloudLogin)}},
+		{at.Decrypt, "", endpoint{name: endpointDecrypt, method: post, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Decrypt)}},
+		{at.Phone, "", endpoint{name: endpointPhone, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).Phone)}},
+		{at.Sessions, "", endpoint{name: endpointSessions, method: get, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Sessions)}},
+		{at.Sessions, "/:id", endpoint{name: endpointSessions, method: http.MethodDelete, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).EndSession)}},
+		{at.JWKS, "", endpoint{name: endpointJWKS, method: get, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Keys)}},
+		{at.Profile, "", endpoint{name: endpointProfile, method: get, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Profile)}},
+		{at.Profile, "", endpoint{name: endpointProfile, method: put, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).UpdateProfile)}},
+		{at.Push, "", endpoint{name: endpointPush, method: get, priority: normal, auth: AuthNone, serve: echoPush}},
+		{at.Push, "", endpoint{name: endpointPush, method: post, priority: normal, auth: AuthNone, serve: receivePush}},
+		{probes, "", endpoint{name: endpointHealth, method: get, priority: health, auth: AuthNone, serve: healthz}},
+		{probes, "", endpoint{name: endpointHealth, method: http.MethodHead, priority: health, auth: AuthNone, serve: healthz}},
+		{root, "", endpoint{name: endpointHealth, method: http.MethodOptions, priority: health, auth: AuthNone, serve: func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}}, // HAProxy's httpchk, unless told otherwise
 	} {
 		if of.name == endpointPush && r.push == nil {
 			continue
 		}
-		for _, path := range of.paths {
-			of.path = path
+		for _, text := range of.paths {
+			at := parsePlace(text)
 			if of.below != "" {
-				of.path = strings.TrimSuffix(path, "/") + of.below
+				at.path = strings.TrimSuffix(at.path, "/") + of.below
 			}
-			all = append(all, of.endpoint)
+			if there, ok := of.endpoint.at(at); ok {
+				all = append(all, there)
+			}
 		}
 	}
 	return all
@@ -236,7 +316,9 @@ func (e endpoint) extraLimits(cfg Config) []string {
 }
 
 // needsStore reports whether the endpoint uses the store; the others only publish what is in memory.
-func (e endpoint) needsStore() bool { return e.auth != AuthNone || e.method == http.MethodPost }
+func (e endpoint) needsStore() bool {
+	return e.auth != AuthNone || e.method == http.MethodPost || e.name.isLogin() || e.name == endpointRefresh
+}
 
 // healthz answers GET /healthz and GET /: the process is alive. It reveals nothing else.
 func healthz(p *pipeline, ex *Exchange) error {

@@ -87,6 +87,15 @@ func TestPathsOfEndpointsAreJudgedAtLoad(t *testing.T) {
 		{func(c *EndpointsConfig) { c.Login = make(Paths, 17) }, `login: has 17 paths; 16 are the most`},
 		{func(c *EndpointsConfig) { c.Logout = Paths{"/api/v1/auth/Refresh/"} }, `logout: POST /api/v1/auth/Refresh/ is an endpoint already, of refresh`},
 		{func(c *EndpointsConfig) { c.Login = Paths{"/a", "/a"} }, `login: POST /a is an endpoint already, of login`},
+		{func(c *EndpointsConfig) { c.Login = Paths{"DELETE /a"} }, `login[0]: "DELETE" is not a method of it, which are GET, POST`},
+		{func(c *EndpointsConfig) { c.Logout = Paths{"get /a"} }, `logout[0]: "get" is not a method of it, which are GET, POST, DELETE`},
+		{func(c *EndpointsConfig) { c.Phone = Paths{"GET /a"} }, `phone[0]: "GET": only the methods of login, login_skey, refresh, logout and profile can be chosen`},
+		{func(c *EndpointsConfig) { c.Login = Paths{"GET /a?token"} }, `login[0]: ?token: a query holds the token of a GET alone, for refresh, logout and profile`},
+		{func(c *EndpointsConfig) { c.Logout = Paths{"/a?token"} }, `logout[0]: ?token: a query holds the token of a GET alone, for refresh, logout and profile`},
+		{func(c *EndpointsConfig) { c.Logout = Paths{"GET /a?"} }, `logout[0]: "GET /a?" names no query parameter`},
+		{func(c *EndpointsConfig) { c.Logout = Paths{"GET /a?a=b"} }, `logout[0]: "a=b" is not a name of 1 to 64 letters, digits, '-', '_' or '.'`},
+		{func(c *EndpointsConfig) { c.Logout = Paths{"GET  /a"} }, `logout[0]: "GET  /a" is neither a path, which begins with /, nor off alone`},
+		{func(c *EndpointsConfig) { c.Login = Paths{"GET /api/v1/user/profile"} }, `profile: GET /api/v1/user/profile is an endpoint already, of login`},
 		{func(c *EndpointsConfig) { c.Profile = Paths{"/"} }, `health: GET / is an endpoint already, of profile`},
 	} {
 		cfg := defaultEndpoints()

@@ -128,5 +128,8 @@ func (p *pipeline) newCall(ex *Exchange) api.Call {
 	if ex.body.stream != nil {
 		call.Body = &ex.body
 	}
+	if ex.snapshot.setCookie != nil && setsCookie(ex) {
+		call.Cookie = ex.snapshot.setCookie
+	}
 	return call
 }

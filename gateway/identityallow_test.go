@@ -39,6 +39,10 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 			}
 			cfg.Identity.ForwardAuthorization = on(4)
 			if on(5) {
+				cfg.Endpoints.Login, cfg.Endpoints.Logout = append(cfg.Endpoints.Login, "GET /weapp/login"), append(cfg.Endpoints.Logout, "GET /weapp/logout?token")
+				if on(0) {
+					cfg.SetCookie = "sid"
+				}
 				cfg.Answers = answer.Config{Preset: "errno", Login: `{"t":{access_token},"X-User-Id":{openid}}`}
 				cfg.Routes[1].Answers = answer.Config{RefusalStatus: "own"}
 			}

@@ -149,7 +149,7 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 	made := &routeEntry{
 		keepStatus: e.name == endpointPush || e.name == endpointJWKS || e.name == endpointHealth,
 		pattern:    e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
-		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(),
+		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(), tokenQuery: e.query,
 	}
 	r.addCORS(made, r.cors)
 	var free []string // looked up before the first is added: a host also matches entries for any host

@@ -7,6 +7,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/cors"
+	"wxgate/gateway/credential"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/route"
 	"wxgate/upstream"
@@ -38,6 +39,7 @@ type snapshot struct {
 
 	ambiguous bool // a route allows paths that services read in different ways
 
+	setCookie *credential.SetCookie // nil: logins set none
 	addresses limit.Addresses
 	answers   *answer.Shape // of what is about no route
 	shapes    *answer.Shapes
@@ -56,6 +58,13 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 	var err error
 	if r.answers, err = r.shapes.Of(cfg.Answers); err != nil {
 		return nil, fmt.Errorf("answers: %w", err)
+	}
+	if cfg.SetCookie != "" {
+		cookie, err := credential.ParseSetCookie(cfg.SetCookie)
+		if err != nil {
+			return nil, fmt.Errorf("authn.set_cookie: %w", err)
+		}
+		r.setCookie = &cookie
 	}
 	r.elsewhere = !r.reserved.places.AuthorizationAlone()
 	r.decryptFailures = p.limits.buckets.New("decrypt_failures", cfg.Limits.DecryptFailures)

@@ -20,6 +20,7 @@ type Config struct {
 	Refusal       string            `yaml:"refusal"`        // template of a refusal
 	Login         string            `yaml:"login"`          // template of the answer to a login; empty: success with a standard one as data
 	Refresh       string            `yaml:"refresh"`        // template of the answer to a refresh; empty: in the same way
+	Profile       string            `yaml:"profile"`        // template of the user's profile; empty: success with all of it as data
 	Codes         map[string]string `yaml:"codes"`          // {code} of a success, a reason, a status, or by default
 	RefusalStatus string            `yaml:"refusal_status"` // own, or 200 for every refusal; empty: as the preset has it
 }
@@ -103,7 +104,7 @@ func (c Config) key() string {
 	for _, name := range slices.Sorted(maps.Keys(c.Codes)) {
 		codes = append(codes, name, c.Codes[name])
 	}
-	return fmt.Sprintf("%q %q", []string{c.Preset, c.Success, c.Refusal, c.Login, c.Refresh, c.RefusalStatus}, codes)
+	return fmt.Sprintf("%q %q", []string{c.Preset, c.Success, c.Refusal, c.Login, c.Refresh, c.Profile, c.RefusalStatus}, codes)
 }
 
 // Over is c with what base says where c says nothing. A preset of its own takes the place of base.
@@ -124,7 +125,7 @@ func (c Config) complete() Config {
 func (c Config) overlay(base Config) Config {
 	all := Config{
 		Preset: cmp.Or(c.Preset, base.Preset), Success: cmp.Or(c.Success, base.Success), Refusal: cmp.Or(c.Refusal, base.Refusal),
-		Login: cmp.Or(c.Login, base.Login), Refresh: cmp.Or(c.Refresh, base.Refresh), Codes: base.Codes,
+		Login: cmp.Or(c.Login, base.Login), Refresh: cmp.Or(c.Refresh, base.Refresh), Profile: cmp.Or(c.Profile, base.Profile), Codes: base.Codes,
 		RefusalStatus: cmp.Or(c.RefusalStatus, base.RefusalStatus),
 	}
 	if len(c.Codes) > 0 {
@@ -149,7 +150,7 @@ func (c Config) String() string {
 	c = c.complete()
 	of, _ := preset(c.Preset)
 	name := c.Preset
-	if c.Success != of.Success || c.Refusal != of.Refusal || c.Login+c.Refresh != "" {
+	if c.Success != of.Success || c.Refusal != of.Refusal || c.Login+c.Refresh+c.Profile != "" {
 		name += " with templates"
 	}
 	if !maps.Equal(c.Codes, of.Codes) {
@@ -181,6 +182,7 @@ func (c Config) Validate() (f input.Faults) {
 		{"refusal", c.Refusal, "", refusalPlaceholders()},
 		{"login", c.Login, "access_token", loginPlaceholders()},
 		{"refresh", c.Refresh, "access_token", refreshPlaceholders()},
+		{"profile", c.Profile, "", profilePlaceholders()},
 	} {
 		if t.text == "" {
 			continue
@@ -201,7 +203,7 @@ func (c Config) Validate() (f input.Faults) {
 // ValidateRoute is Validate for routes[].answers. A route answers nothing itself but refusals.
 func (c Config) ValidateRoute() input.Faults {
 	f := c.Validate()
-	for _, t := range []struct{ key, text string }{{"success", c.Success}, {"login", c.Login}, {"refresh", c.Refresh}} {
+	for _, t := range []struct{ key, text string }{{"success", c.Success}, {"login", c.Login}, {"refresh", c.Refresh}, {"profile", c.Profile}} {
 		if t.text != "" {
 			f.Add(t.key, "belongs to the section answers; a route refuses, and its service answers the rest")
 		}

@@ -10,6 +10,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/message"
+	"wxgate/storage"
 )
 
 // messageOfSuccess is {message} of a successful answer that says nothing else.
@@ -25,6 +26,7 @@ type Shape struct {
 	refusal template
 	login   template
 	refresh template
+	profile template // nil: success, with the whole user as data
 	codes   map[string]string
 	as200   bool                       // refusals have status 200
 	rows    map[error]*preparedRefusal // the rows of the error table as they are
@@ -52,8 +54,12 @@ func NewShape(cfg Config, table Table) (*Shape, error) {
 		{"refusal", cfg.Refusal, refusalPlaceholders(), &s.refusal},
 		{"login", cfg.loginTemplate(), loginPlaceholders(), &s.login},
 		{"refresh", cfg.refreshTemplate(), refreshPlaceholders(), &s.refresh},
+		{"profile", cfg.Profile, profilePlaceholders(), &s.profile},
 	} {
 		var err error
+		if t.text == "" {
+			continue
+		}
 		if *t.into, err = parseTemplate(t.text, t.known); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.key, err)
 		}
@@ -151,6 +157,14 @@ func (s *Shape) Login(grant authn.Grant, now time.Time) Answer { return s.grante
 // Refresh is the answer to a refresh. Of the grant it tells the token.
 func (s *Shape) Refresh(grant authn.Grant, now time.Time) Answer {
 	return s.granted(s.refresh, grant, now)
+}
+
+// Profile is the answer that shows users themselves.
+func (s *Shape) Profile(user storage.User, now time.Time) (Answer, error) {
+	if s.profile == nil {
+		return s.Success(messageOfSuccess, NewUser(user), now)
+	}
+	return s.granted(s.profile, authn.Grant{User: user}, now), nil
 }
 
 func (s *Shape) granted(t template, grant authn.Grant, now time.Time) Answer {

@@ -41,6 +41,7 @@ const (
 	placeUnionID
 	placeNickname
 	placeAvatar
+	placeBio
 	placeCreatedAt
 )
 
@@ -70,10 +71,17 @@ func refreshPlaceholders() map[string]placeholder {
 	return all
 }
 
+func profilePlaceholders() map[string]placeholder {
+	all := anyPlaceholders()
+	all["user_id"], all["openid"], all["unionid"], all["created_at"] = placeUserID, placeOpenID, placeUnionID, placeCreatedAt
+	all["nickname"], all["avatar"], all["bio"] = placeNickname, placeAvatar, placeBio
+	return all
+}
+
 func loginPlaceholders() map[string]placeholder {
 	all := refreshPlaceholders()
-	all["user_id"], all["is_new"], all["openid"], all["unionid"] = placeUserID, placeIsNew, placeOpenID, placeUnionID
-	all["nickname"], all["avatar"], all["created_at"] = placeNickname, placeAvatar, placeCreatedAt
+	maps.Copy(all, profilePlaceholders())
+	all["is_new"] = placeIsNew
 	return all
 }
 
@@ -254,6 +262,8 @@ func (v *values) text(of placeholder) string {
 		return v.grant.User.UnionID
 	case placeNickname:
 		return v.grant.User.Nickname
+	case placeBio:
+		return v.grant.User.Bio
 	case placeAvatar:
 		return v.grant.User.Avatar
 	}

@@ -13,6 +13,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/credential"
 	"wxgate/input"
 	"wxgate/message"
 )
@@ -35,6 +36,8 @@ type Call struct {
 	Body    io.Reader            // limited in size; nil: there is none
 	Limits  Limits
 	Answers *answer.Shape // how answers look
+
+	Cookie *credential.SetCookie // by which the browser keeps a token; nil: by none
 
 	Credential string // its token as it was written, "Bearer" or not; "": there is none
 
@@ -102,6 +105,14 @@ func readJSON(c *fiber.Ctx, v any) error {
 		return err
 	}
 	return decodeJSON(body, v)
+}
+
+// sendGrant answers with a, which tells the token of a grant.
+func sendGrant(c *fiber.Ctx, a answer.Answer, grant authn.Grant) {
+	send(c, a)
+	if cookie := callOf(c).Cookie; cookie != nil {
+		c.Set(fiber.HeaderSetCookie, cookie.Line(grant.Token, int64(grant.ExpiresIn/time.Second)))
+	}
 }
 
 // readBody reads the whole body as JSON: what its Content-Type says is a form becomes an object. Request wrappers write

@@ -8,14 +8,23 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"wxgate/authn"
+	"wxgate/authn/token"
+	"wxgate/gateway/answer"
 	"wxgate/gateway/header"
 )
 
-// loginRequest is the body of a login. The code has the name that wx.login gives it, or that of WeChat's own API; the
-// profile stands beside it, or within userInfo, where clients put the result of wx.getUserProfile.
+// headerCode is where Tencent's wafer has the code. It arrives here only if identity.allow lets it pass.
+const headerCode = "X-WX-Code"
+
+// loginRequest is the body of a login, or the query of one without a body. The code has the name that wx.login gives it,
+// that of WeChat's own API, or one of those that clients chose to tell it from the code of a phone number. The profile
+// stands beside it, or within userInfo, where clients put the result of wx.getUserProfile.
 type loginRequest struct {
-	Code   string        `json:"code"`
-	JSCode lenientString `json:"js_code"`
+	Code      string        `json:"code"`
+	JSCode    lenientString `json:"js_code"`
+	CamelCode lenientString `json:"jsCode"`
+	LoginCode lenientString `json:"loginCode"`
+	WXCode    lenientString `json:"wxCode"`
 	profile
 	UserInfo userInfo `json:"userInfo"`
 }
@@ -48,8 +57,10 @@ func (u *userInfo) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// code is the code of the login, under either name.
-func (r loginRequest) code() string { return cmp.Or(r.Code, string(r.JSCode)) }
+// code is the code of the login, under any of its names.
+func (r loginRequest) code() string {
+	return cmp.Or(r.Code, string(cmp.Or(r.JSCode, r.CamelCode, r.LoginCode, r.WXCode)))
+}
 
 // lenientString is an optional string next to a code. A value of another type is ignored rather than a reason to refuse
 // the code.
@@ -89,11 +100,24 @@ func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 // readLogin reads the body of a login. A nickname that was cut in the middle of a character is no reason to refuse the
 // code.
 func readLogin(c *fiber.Ctx, r *loginRequest) error {
-	body, err := readBody(c)
+	body, err := readBodyOrQuery(c)
 	if err != nil {
 		return err
 	}
-	return decodeJSON(bytes.ToValidUTF8(body, []byte("\uFFFD")), r)
+	if err := decodeJSON(bytes.ToValidUTF8(body, []byte("\uFFFD")), r); err != nil {
+		return err
+	}
+	r.Code = cmp.Or(r.code(), header.One(callOf(c).Fields, headerCode))
+	return nil
+}
+
+// readBodyOrQuery reads the body, or what stands in its place where there is none: the query, as a form, and headerCode.
+func readBodyOrQuery(c *fiber.Ctx) ([]byte, error) {
+	query := c.Request().URI().QueryString()
+	if callOf(c).Body != nil || len(query) == 0 && !callOf(c).Fields.Has(headerCode) {
+		return readBody(c)
+	}
+	return formJSON(query)
 }
 
 // Login answers POST /api/v1/auth/wx-login.
@@ -106,7 +130,7 @@ func (a *API) Login(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	send(c, callOf(c).Answers.Login(grant, a.now()))
+	sendGrant(c, callOf(c).Answers.Login(grant, a.now()), grant)
 	return nil
 }
 
@@ -132,16 +156,40 @@ func (a *API) LegacyLogin(c *fiber.Ctx) error {
 	}
 	login := legacyLoginAnswer{StatusCode: fiber.StatusOK, Message: "success"}
 	login.Data.Skey, login.Data.UserID = grant.Token, grant.User.ID
-	return writeJSON(c, fiber.StatusOK, login)
+	legacy, err := answer.JSON(fiber.StatusOK, login)
+	if err != nil {
+		return err
+	}
+	sendGrant(c, legacy, grant)
+	return nil
+}
+
+// refreshRequest is the body of a refresh by clients that keep a refresh token beside the token. Ours is both.
+type refreshRequest struct {
+	RefreshToken lenientString `json:"refresh_token"`
+	CamelToken   lenientString `json:"refreshToken"`
+}
+
+// refreshCredential is the token of a refresh: from where tokens stand, else from the body. "" if there is none.
+func refreshCredential(c *fiber.Ctx) string {
+	call := callOf(c)
+	if token.HasCredentials(call.Credential) || call.Body == nil {
+		return call.Credential
+	}
+	var body refreshRequest
+	if readJSON(c, &body) != nil { // whatever it is, it has no token
+		return call.Credential
+	}
+	return cmp.Or(string(cmp.Or(body.RefreshToken, body.CamelToken)), call.Credential)
 }
 
 // Refresh answers POST /api/v1/auth/refresh.
 func (a *API) Refresh(c *fiber.Ctx) error {
-	grant, err := a.auth.Sessions.Refresh(c.UserContext(), callOf(c).Credential, callOf(c).Limits.Write)
+	grant, err := a.auth.Sessions.Refresh(c.UserContext(), refreshCredential(c), callOf(c).Limits.Write)
 	if err != nil {
 		return err
 	}
-	send(c, callOf(c).Answers.Refresh(grant, a.now()))
+	sendGrant(c, callOf(c).Answers.Refresh(grant, a.now()), grant)
 	return nil
 }
 
@@ -157,6 +205,9 @@ func (a *API) Logout(c *fiber.Ctx) error {
 	}
 	if err := end(c.UserContext(), *subject); err != nil {
 		return err
+	}
+	if cookie := callOf(c).Cookie; cookie != nil {
+		c.Set(fiber.HeaderSetCookie, cookie.Line("", 0))
 	}
 	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }

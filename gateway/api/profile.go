@@ -8,7 +8,6 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/token"
-	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -19,7 +18,7 @@ func (a *API) Profile(c *fiber.Ctx) error {
 	if err != nil {
 		return subjectError(err)
 	}
-	return a.succeed(c, answer.NewUser(user))
+	return a.sendProfile(c, user)
 }
 
 // UpdateProfile answers PUT /api/v1/user/profile.
@@ -33,7 +32,16 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	if err != nil {
 		return subjectError(err)
 	}
-	return a.succeed(c, answer.NewUser(user))
+	return a.sendProfile(c, user)
+}
+
+func (a *API) sendProfile(c *fiber.Ctx, user storage.User) error {
+	profile, err := callOf(c).Answers.Profile(user, a.now())
+	if err != nil {
+		return err
+	}
+	send(c, profile)
+	return nil
 }
 
 // subjectError maps an error about the user of the token: a user who no longer exists has no session either.

@@ -77,6 +77,6 @@ func (a *API) CloudLogin(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	send(c, call.Answers.Login(grant, a.now()))
+	sendGrant(c, call.Answers.Login(grant, a.now()), grant)
 	return nil
 }
