@@ -3,9 +3,9 @@ package authn
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"wxgate/authn/issuer"
 	"wxgate/authn/token"
 	"wxgate/input"
 	"wxgate/secret"
@@ -26,6 +26,7 @@ type Config struct {
 	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
 	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
 	OnUser        OnUserConfig      `yaml:"on_user"`
+	Issuers       []issuer.Config   `yaml:"issuers"`    // of tokens of others, which routes name
 	TokenFrom     []string          `yaml:"token_from"` // where a token may stand: header names, cookie:NAME, subprotocol:NAME
 	SetCookie     string            `yaml:"set_cookie"` // the cookie that logins set: a name, or one with attributes; empty: none
 }
@@ -56,15 +57,15 @@ func DefaultConfig() Config {
 	}
 }
 
-// Reload returns c with what a running process adopts from next: the keys, where tokens stand, and on_user.
+// Reload returns c with what a running process adopts from next: the keys, other issuers, where tokens stand, and on_user.
 func (c Config) Reload(next Config) Config {
-	c.Algorithm, c.Keys, c.TokenFrom, c.SetCookie, c.OnUser = next.Algorithm, next.Keys, next.TokenFrom, next.SetCookie, next.OnUser
+	c.Algorithm, c.Keys, c.Issuers, c.TokenFrom, c.SetCookie, c.OnUser = next.Algorithm, next.Keys, next.Issuers, next.TokenFrom, next.SetCookie, next.OnUser
 	return c
 }
 
 // Validate reports every fault of the section.
 func (c Config) Validate() input.Faults {
-	f := append(c.validateKeys(), c.OnUser.validate().At("on_user")...)
+	f := slices.Concat(c.validateKeys(), c.validateIssuers(), c.OnUser.validate().At("on_user"))
 	if c.Issuer == "" {
 		f.Add("issuer", "is empty")
 	}
@@ -136,20 +137,9 @@ func validateKey(f *input.Faults, path string, k token.KeyConfig) {
 	case k.File != "":
 	case len(text) < minSecretBytes:
 		f.Add(path+".secret", "has %d bytes; HS256 needs %d or more; `wxgate keys new` makes one", len(text), minSecretBytes)
-	case wellKnown(text):
+	case secret.WellKnown(text):
 		f.Add(path+".secret", "is a pattern or an example that anybody can guess; make one with `wxgate keys new`")
 	}
-}
-
-// wellKnown reports whether a secret is made of so few characters, or of such words, that it was never random.
-func wellKnown(text string) bool {
-	different := map[rune]bool{}
-	for _, r := range text {
-		different[r] = true
-	}
-	lower := strings.ToLower(text)
-	return len(different) < 8 || slices.ContainsFunc([]string{"changeme", "change-me", "your-secret", "your_secret", "secretkey", "your-256-bit-secret"},
-		func(word string) bool { return strings.Contains(lower, word) })
 }
 
 func validKeyID(id string) bool {
@@ -162,4 +152,30 @@ func validKeyID(id string) bool {
 		}
 	}
 	return true
+}
+
+// maxIssuers bounds authn.issuers: each one has a cache, and a goroutine that fetches its keys.
+const maxIssuers = 8
+
+// validateIssuers reports the faults of authn.issuers. A secret shared by two of them, or with us, would make a token of
+// one a token of the other.
+func (c Config) validateIssuers() (f input.Faults) {
+	if len(c.Issuers) > maxIssuers {
+		f.Add("issuers", "has %d entries; %d are the most", len(c.Issuers), maxIssuers)
+	}
+	for i, each := range c.Issuers {
+		path, before := fmt.Sprintf("issuers[%d]", i), c.Issuers[:i]
+		f = append(f, each.Validate().At(path)...)
+		if each.Name != "" && slices.ContainsFunc(before, func(other issuer.Config) bool { return other.Name == each.Name }) {
+			f.Add(path+".name", "%q is listed twice", each.Name)
+		}
+		if each.Issuer == c.Issuer && c.Issuer != "" {
+			f.Add(path+".iss", "%q is authn.issuer, that of our own tokens", each.Issuer)
+		}
+		ours := slices.ContainsFunc(c.Keys, func(k token.KeyConfig) bool { return k.Secret == each.Secret })
+		if each.Secret != "" && (ours || slices.ContainsFunc(before, func(other issuer.Config) bool { return other.Secret == each.Secret })) {
+			f.Add(path+".secret", "is the secret of another issuer, or of authn.keys; each needs its own")
+		}
+	}
+	return f
 }

@@ -24,6 +24,15 @@ func (checkCommand) Run(w *env) error {
 	for _, o := range config.Openings(cfg) {
 		text += "warning: " + o.String() + "\n"
 	}
+	for _, each := range cfg.Authn.Issuers {
+		routes := 0
+		for _, r := range cfg.Routes {
+			if r.Issuer == each.Name {
+				routes++
+			}
+		}
+		text += fmt.Sprintf("note: issuer %s, for %s: %v\n", each.Name, counted(routes, "route", "routes"), each)
+	}
 	for _, c := range cfg.Gateway().Covered() {
 		text += "note: " + c.String() + "\n"
 	}

@@ -423,6 +423,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.WeChat.Apps) == 0 {
 		got.WeChat.Apps = nil
 	}
+	if len(got.Authn.Issuers) == 0 {
+		got.Authn.Issuers = nil
+	}
 	if len(got.Identity.Allow) == 0 {
 		got.Identity.Allow = nil
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/config"
 	"wxgate/gateway"
 	"wxgate/upstream"
@@ -31,9 +32,10 @@ type explainCommand struct {
 // explained is what the gateway would do with a request and its token.
 type explained struct {
 	gateway.Explanation
-	Token   *verdict `json:"token,omitempty"`   // nil: none was given
-	Targets []string `json:"targets,omitempty"` // of the upstream that it goes to
-	OnUser  string   `json:"on_user,omitempty"` // what it has to do with authn.on_user; empty: nothing
+	Token   *verdict `json:"token,omitempty"`     // nil: none was given
+	Targets []string `json:"targets,omitempty"`   // of the upstream that it goes to
+	OnUser  string   `json:"on_user,omitempty"`   // what it has to do with authn.on_user; empty: nothing
+	Issuer  string   `json:"tokens_of,omitempty"` // whose tokens the route wants, if not ours
 
 	method string // the method in question
 }
@@ -59,18 +61,29 @@ func (c explainCommand) Run(w *env) error {
 	if err != nil {
 		return err
 	}
-	question, verdict, err := c.question(), (*verdict)(nil), error(nil)
+	question, verdict := c.question(), (*verdict)(nil) // nil: no token was given, or looked at
 	if c.Token != "" {
-		verdict, question.TokenFault, err = c.checkToken(w)
-	}
-	if err != nil {
-		return err
+		keys, err := config.Load(w.config, w.lookup)
+		if err != nil {
+			return fmt.Errorf("the token needs the keys: %w", err)
+		}
+		question.TokenFault = func(name string) (fault error) {
+			verdict, fault = c.checkToken(keys, name, w.config)
+			return fault
+		}
 	}
 	got, err := gateway.Explain(cfg.Gateway(), question)
 	if err != nil {
 		return err
 	}
 	e := explained{Explanation: got, method: c.Method, Token: verdict, OnUser: aboutOnUser(cfg, got)}
+	if got.Route != nil {
+		for _, each := range cfg.Authn.Issuers {
+			if each.Name == got.Route.Issuer {
+				e.Issuer = each.String()
+			}
+		}
+	}
 	if got.Route != nil && got.Target != "" {
 		service := cfg.Upstreams[got.Route.To]
 		e.Targets = targetsOf(service)
@@ -85,19 +98,30 @@ func (c explainCommand) Run(w *env) error {
 	return nil
 }
 
-// checkToken checks the token with the keys of the configuration, which must be readable for that.
-func (c explainCommand) checkToken(w *env) (*verdict, error, error) {
-	cfg, err := config.Load(w.config, w.lookup)
-	if err != nil {
-		return nil, nil, fmt.Errorf("the token needs the keys: %w", err)
+// checkToken checks the token with the keys of the configuration, for a route that wants tokens of an issuer, "" for ours.
+func (c explainCommand) checkToken(cfg config.Config, name, file string) (*verdict, error) {
+	bearer, now := bareToken(c.Token), time.Now()
+	if i := slices.IndexFunc(cfg.Authn.Issuers, func(each issuer.Config) bool { return each.Name == name && name != "" }); i >= 0 {
+		return judgeIssued(cfg.Authn.Issuers[i], bearer, cfg.Authn.Leeway, now)
 	}
-	token := bareToken(c.Token)
-	v := signatureOf(token, cfg.Authn.Keys, w.config)
-	fault := authn.CheckToken(cfg.Authn, token, time.Now())
+	v := signatureOf(bearer, cfg.Authn.Keys, file)
+	fault := authn.CheckToken(cfg.Authn, bearer, now)
 	if fault != nil && v.Valid {
 		v = verdict{Key: v.Key, Detail: fmt.Sprintf("matches key %q, but: %v", v.Key, fault)}
 	}
-	return &v, fault, nil
+	return &v, fault
+}
+
+// judgeIssued says what a token of another issuer is worth. Keys that have to be fetched are the gateway's to fetch.
+func judgeIssued(of issuer.Config, bearer string, leeway time.Duration, now time.Time) (*verdict, error) {
+	checked, fault := issuer.Check(of, bearer, leeway, now)
+	switch {
+	case fault != nil:
+		return &verdict{Detail: fmt.Sprintf("is not accepted from issuer %s: %v", of.Name, fault)}, fault
+	case checked:
+		return &verdict{Valid: true, Key: of.Name, Detail: "matches the secret of issuer " + of.Name}, nil
+	}
+	return &verdict{Detail: fmt.Sprintf("is for the running gateway to check, with keys from %s; all else holds", of.JWKS)}, nil
 }
 
 func (e explained) write(t *table) {
@@ -130,6 +154,9 @@ func (e explained) write(t *table) {
 	r := e.Route
 	t.row("route", strings.TrimSpace(methodsOf(*r)+" "+r.Host+r.Path))
 	t.row("token", e.tokenLine())
+	if r.Issuer != "" {
+		t.row("issuer", r.Issuer+": "+e.Issuer)
+	}
 	for _, place := range e.TokenIn {
 		t.row("token in", place)
 	}
@@ -161,7 +188,7 @@ func (e explained) write(t *table) {
 	for _, part := range []struct {
 		name  string
 		lines []string
-	}{{"passes", e.Sent}, {"removes", e.Removed}, {"because", e.Reasons}, {"sets", e.Set}, {"sets for users", e.Identity}} {
+	}{{"passes", e.Sent}, {"removes", e.Removed}, {"because", e.Reasons}, {"sets", e.Set}, {e.identityRow(), e.Identity}} {
 		for _, line := range part.lines {
 			t.row(part.name, line)
 		}
@@ -190,6 +217,14 @@ func toldOfUsers(on authn.OnUserConfig) string {
 		wait = "a first login waits for its 2xx, and is 503 user_service_unavailable without"
 	}
 	return fmt.Sprintf("%s is told of users by POST %s; %s", on.Upstream, on.Path, wait)
+}
+
+// identityRow names the lines that say who is calling.
+func (e explained) identityRow() string {
+	if e.Route.Issuer != "" {
+		return "sets for " + e.Route.Issuer
+	}
+	return "sets for users"
 }
 
 // replaceHost shows the Host that the service gets instead of the client's, which depends on the target.

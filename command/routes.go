@@ -38,9 +38,17 @@ func (c routesListCommand) Run(w *env) error {
 	return c.print(w.stdout, all, func(t *table) {
 		t.row("HOST", "METHOD", "PATH", "AUTH", "TO", "RATE LIMIT", "BODY", "TIMEOUT", "ANSWERS")
 		for _, r := range all {
-			t.row(cmp.Or(r.Host, "*"), methodsOf(r), r.Path, r.Auth, r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout, r.Answers)
+			t.row(cmp.Or(r.Host, "*"), methodsOf(r), r.Path, authOf(r), r.To, cmp.Or(r.RateLimit, "-"), r.BodyLimit, r.Timeout, r.Answers)
 		}
 	})
+}
+
+// authOf is what a route wants: its mode, and whose tokens if not ours.
+func authOf(r gateway.RouteInfo) string {
+	if r.Issuer != "" {
+		return string(r.Auth) + " " + r.Issuer
+	}
+	return string(r.Auth)
 }
 
 func methodsOf(r gateway.RouteInfo) string { return cmp.Or(strings.Join(r.Methods, ","), "*") }

@@ -93,7 +93,9 @@ func TestASandboxNeedsNoneOfTheSecretsThatTheFileNames(t *testing.T) {
 	text := `
 server: { admin: "0.0.0.0:0", admin_token: "${ADMIN_TOKEN}" }
 wechat: { appid: "${WX_APPID}", secret: "${file:/run/secrets/wechat}", cloud_function_secret: "${CLOUD_SECRET}" }
-authn: { keys: [ { id: main, secret: "${JWT_SECRET}" }, { id: old, secret: "${OLD_SECRET}" } ] }
+authn:
+  keys: [ { id: main, secret: "${JWT_SECRET}" }, { id: old, secret: "${OLD_SECRET}" } ]
+  issuers: [ { name: admin, secret: "${ADMIN_SECRET}", algorithms: [HS512], headers: { X-Admin-Id: sub } } ]
 storage: { encryption_key: "${STORAGE_KEY}" }
 upstreams: { recipes: http://127.0.0.1:3000 }
 routes: [ { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" } } } ]

@@ -40,6 +40,7 @@ type standIn struct {
 	weChat       *sandbox.Sandbox
 	push         wechat.PushConfig
 	keys         map[string]token.KeyConfig // by algorithm
+	otherSecret  string                     // instead of the secrets of other issuers, whose tokens it refuses so
 	addresses    map[string]string          // where to listen instead of an address of the file
 	fallbackPort bool                       // use a free port if one is taken
 	listen       string                     // instead of server.listen; empty: as the file says
@@ -51,7 +52,7 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 		return nil, err
 	}
 	s := &standIn{
-		dir: dir, remove: remove, keys: map[string]token.KeyConfig{}, addresses: map[string]string{},
+		dir: dir, remove: remove, keys: map[string]token.KeyConfig{}, otherSecret: rand.Text() + rand.Text() + rand.Text(), addresses: map[string]string{},
 		push: wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
 	}
 	s.weChat, err = sandbox.New(sandbox.Config{
@@ -104,6 +105,12 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would be valid at the real gateway, too
 	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []token.KeyConfig{key}, false
+	cfg.Authn.Issuers = slices.Clone(cfg.Authn.Issuers)
+	for i := range cfg.Authn.Issuers {
+		if each := &cfg.Authn.Issuers[i]; each.JWKS == "" {
+			each.Secret = secret.Text(each.Name + s.otherSecret)
+		}
+	}
 	cfg.Authn.OnUser = authn.OnUserConfig{} // a service would keep users whose ids are those of other people
 	if s.fallbackPort {                     // the demo runs in a terminal
 		cfg.Log.Format = "text"

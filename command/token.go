@@ -42,7 +42,7 @@ type verdict struct {
 }
 
 func (v verdict) String() string {
-	if v.Valid {
+	if v.Valid && v.Detail == "" {
 		return fmt.Sprintf("matches key %q; only the gateway knows whether the session has ended", v.Key)
 	}
 	return v.Detail

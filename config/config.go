@@ -108,6 +108,7 @@ func (c Config) Gateway() gateway.Config {
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
 		TokenFrom:  c.Authn.TokenFrom,
 		SetCookie:  c.Authn.SetCookie,
+		Issuers:    c.Authn.Issuers,
 		Upstreams:  slices.Sorted(maps.Keys(c.Upstreams)),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/upstream/http1"
@@ -33,6 +34,7 @@ type admission struct {
 	inFlight limit.Load
 	ledger   *limit.Ledger
 	auth     *authn.Authn
+	issuers  *issuer.Set
 	store    storeGate
 	metrics  *metrics
 	now      func() time.Time
@@ -41,7 +43,7 @@ type admission struct {
 
 // capacityShare is the share of all slots open to a request, in percent. A token counts only once it was verified.
 func capacityShare(ex *Exchange) int64 {
-	if ex.subject == nil || ex.route.priority == priorityLogin {
+	if ex.subject == nil && ex.caller == nil || ex.route.priority == priorityLogin {
 		return unauthenticatedShare
 	}
 	return 100
@@ -137,8 +139,8 @@ func (a *admission) paceRetry(ex *Exchange) error {
 	if again = again && before.client == as.client; again && before.covers(as) {
 		a.awaitRetryTime(ex, before.retryAt)
 		conn.SetNote(nil)
-		if subject := ex.subject; subject != nil {
-			if err := a.auth.Tokens.Alive(*subject); err != nil { // banned while waiting
+		if alive := a.aliveLater(ex); alive != nil {
+			if err := alive(); err != nil { // banned while waiting
 				return err
 			}
 		}
@@ -153,6 +155,18 @@ func (a *admission) paceRetry(ex *Exchange) error {
 	as.retryAt = a.now().Add(as.retryAfter)
 	conn.SetNote(as)
 	return &overloadError{err, as.retryAfter}
+}
+
+// aliveLater returns what says why that which a request began must end, nil if it may go on; it outlives the request. It
+// is nil itself for somebody unknown, whom nothing ends.
+func (a *admission) aliveLater(ex *Exchange) func() error {
+	switch subject, caller := ex.subject, ex.caller; {
+	case subject != nil:
+		return func() error { return a.auth.Tokens.Alive(*subject) }
+	case caller != nil:
+		return func() error { return a.issuers.Alive(caller) }
+	}
+	return nil
 }
 
 // isOverload reports whether a request was refused because we or the service are overloaded.
@@ -219,6 +233,9 @@ func (a *admission) limitClient(ex *Exchange) error {
 func clientOf(ex *Exchange) limit.Client {
 	if subject := ex.subject; subject != nil {
 		return limit.User(subject.UserID)
+	}
+	if ex.caller != nil {
+		return limit.Caller(ex.caller.ID)
 	}
 	if ex.cloud != nil {
 		return limit.Crowd()

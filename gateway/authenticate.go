@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/authn/token"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/credential"
@@ -16,6 +17,7 @@ import (
 // authenticator identifies the user of a request.
 type authenticator struct {
 	auth      *authn.Authn
+	issuers   *issuer.Set
 	parse     func(credential string) (*token.Payload, error) // of a token that is not in the cache
 	limits    *limiter
 	admission *admission
@@ -30,9 +32,12 @@ func (a *authenticator) authenticate(ex *Exchange) error {
 	return ex.next()
 }
 
-// identify sets ex.subject to the user of the request, as far as its route asks for one.
+// identify sets ex.subject to the user of the request, or ex.caller, as far as its route asks for one.
 func (a *authenticator) identify(ex *Exchange) error {
 	credential := takeCredential(ex)
+	if ex.route.issuer != "" {
+		return a.identifyCaller(ex, credential)
+	}
 	switch ex.route.auth {
 	case AuthNone:
 		return nil
@@ -57,6 +62,16 @@ func (a *authenticator) identify(ex *Exchange) error {
 // identifyBearer accepts only a valid bearer token.
 func (a *authenticator) identifyBearer(ex *Exchange, credential string) (err error) {
 	ex.subject, err = a.auth.Tokens.Verify(ex.ctx, credential, func() (*token.Payload, error) { return a.parse(credential) })
+	return err
+}
+
+// identifyCaller accepts a token of the issuer that the route names, and of nobody else. What the platform says of a user
+// counts for nothing here.
+func (a *authenticator) identifyCaller(ex *Exchange, credential string) (err error) {
+	if ex.route.auth == AuthOptional && !token.HasCredentials(credential) {
+		return nil
+	}
+	ex.caller, err = a.issuers.Verify(ex.ctx, ex.route.issuer, credential)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn/issuer"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
@@ -28,14 +29,15 @@ type Config struct {
 	Endpoints EndpointsConfig
 	Answers   answer.Config
 
-	CloudRun          bool        // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
-	FunctionKey       secret.Text // wechat.cloud_function_secret; empty: no signed openid is trusted
-	PhoneByDecryption bool        // wechat.phone_by_decryption: encrypted data are accepted as a phone number
-	PushUpstream      string      // wechat.push.upstream; empty: message push is off
-	PublicKeys        bool        // authn.keys has public keys
-	TokenFrom         []string    // authn.token_from: where the token may stand
-	SetCookie         string      // authn.set_cookie: by which browsers keep it; "": by none
-	Upstreams         []string    // the names that routes and wechat.push may use
+	CloudRun          bool            // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
+	FunctionKey       secret.Text     // wechat.cloud_function_secret; empty: no signed openid is trusted
+	PhoneByDecryption bool            // wechat.phone_by_decryption: encrypted data are accepted as a phone number
+	PushUpstream      string          // wechat.push.upstream; empty: message push is off
+	PublicKeys        bool            // authn.keys has public keys
+	TokenFrom         []string        // authn.token_from: where the token may stand
+	Issuers           []issuer.Config // authn.issuers: whose tokens routes may want instead of ours
+	Upstreams         []string        // the names that routes and wechat.push may use
+	SetCookie         string          // authn.set_cookie: by which browsers keep it; "": by none
 }
 
 // ServerConfig is the section server.
@@ -149,8 +151,10 @@ func (c Config) Validate() input.Faults {
 	ours := newReservedHeaders(c)
 	f = slices.Concat(f, c.validateTokenFrom(ours).At("authn"), c.validateSetCookie().At("authn"))
 	f = append(f, c.Identity.validateAllow(ours).At("identity")...)
+	f = append(f, c.validateIssuerHeaders().At("authn")...)
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
+		f = append(f, r.validateIssuer(c.Issuers).At(fmt.Sprintf("routes[%d]", i))...)
 	}
 	c.validateTable(&f)
 	c.validateShapes(&f)

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
 	"wxgate/gateway/header"
@@ -54,6 +55,7 @@ type Exchange struct {
 	route          *routeEntry // nil until matched
 	body           limitedBody
 	subject        *authn.Subject       // its user; nil: none, or not yet known
+	caller         *issuer.Caller       // who it is by the token of another issuer; nil: nobody, or not yet known
 	cloud          *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
 	call           api.Call             // for one of our own endpoints
 	detail         string               // what is wrong with the request of a 400, for the log

@@ -36,10 +36,10 @@ type Question struct {
 	Method     string
 	Target     string // path and query, as the client sends them
 	Host       string
-	Headers    []string   // further header lines: "Name: value"
-	BodyLength int64      // in bytes; 0: no body
-	Client     netip.Addr // the remote address of the connection
-	TokenFault error      // why its token is refused; nil: it is valid, or there is none
+	Headers    []string                  // further header lines: "Name: value"
+	BodyLength int64                     // in bytes; 0: no body
+	Client     netip.Addr                // the remote address of the connection
+	TokenFault func(issuer string) error // why its token is refused by a route for an issuer, "" for us; nil: there is none
 }
 
 // Explanation is what the gateway would do with a request, apart from verifying its token.
@@ -57,7 +57,7 @@ type Explanation struct {
 	Method   string     `json:"method,omitempty"`          // as sent to the upstream
 	CORS     []string   `json:"cors,omitempty"`            // what the answer tells the page that asks; none: it is no page's
 
-	tokenFault error
+	tokenFault func(issuer string) error
 }
 
 // Refusal is why a request is refused.
@@ -148,8 +148,12 @@ func (e *Explanation) checkToken(ex *Exchange) error {
 	if string(ex.target.Raw) != asked && len(e.TokenIn) > 0 {
 		e.Reasons = append(e.Reasons, "the query is without what is for the gateway alone")
 	}
-	if err := cmp.Or(different, e.tokenFault); err != nil && ex.route.refusesToken(err) {
-		return err
+	fault := different
+	if fault == nil && e.tokenFault != nil {
+		fault = e.tokenFault(ex.route.issuer)
+	}
+	if fault != nil && ex.route.refusesToken(fault) {
+		return fault
 	}
 	return ex.next()
 }
@@ -203,7 +207,10 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 	e.diffHeaders(ex.conn.Head(), req)
 	e.explainRemoved(ex)
 	e.maskValues(ex.route.changes)
-	if ex.route.auth != AuthNone {
+	switch {
+	case ex.route.issuer != "":
+		e.Identity = ex.snapshot.callerFields(ex.route.issuer)
+	case ex.route.auth != AuthNone:
 		e.Identity = ex.snapshot.identityFields()
 	}
 	return nil
@@ -301,6 +308,19 @@ func (r *snapshot) identityFields() []string {
 	if name := r.cfg.Identity.Signed.Header; name != "" {
 		lines = append(lines, name+": <signed identity>")
 	}
+	return lines
+}
+
+// callerFields are the lines that a verified token of an issuer adds.
+func (r *snapshot) callerFields(name string) (lines []string) {
+	for _, each := range r.cfg.Issuers {
+		if each.Name == name {
+			for header, claim := range each.Headers {
+				lines = append(lines, header+": <"+claim+">")
+			}
+		}
+	}
+	slices.Sort(lines)
 	return lines
 }
 

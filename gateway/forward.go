@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 
@@ -71,12 +72,16 @@ func holdWhileStreaming(ex *Exchange) {
 	}
 }
 
-// userKey is the user of a request as a number for balancing, 0 for none.
+// userKey is who sends a request as a number for balancing and limits, 0 for nobody. A route has users, or callers of one
+// issuer.
 func userKey(ex *Exchange) uint64 {
-	if ex.subject == nil {
-		return 0
+	switch {
+	case ex.subject != nil:
+		return uint64(ex.subject.UserID) // IDs are positive, and any bits will do
+	case ex.caller != nil:
+		return binary.BigEndian.Uint64(ex.caller.ID[:])
 	}
-	return uint64(ex.subject.UserID) // IDs are positive, and any bits will do
+	return 0
 }
 
 // checkFields refuses a request with header fields that a service could interpret differently than we do.
@@ -99,8 +104,11 @@ func buildRequest(ex *Exchange, out *message.Request) error {
 	ex.joined = header.AppendVia(ex.joined[:0], in)
 	fields.AddBytes([]byte("Via"), ex.joined)
 	fields.Add(answer.HeaderRequestID, ex.id)
-	if subject := ex.subject; subject != nil {
-		if err := ex.injectIdentity(fields, subject); err != nil {
+	switch {
+	case ex.caller != nil:
+		injectCaller(fields, ex.caller)
+	case ex.subject != nil:
+		if err := ex.injectIdentity(fields, ex.subject); err != nil {
 			return err
 		}
 	}

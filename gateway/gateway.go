@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
@@ -25,6 +26,7 @@ import (
 // Deps are the dependencies of a Gateway; those that may be nil say so.
 type Deps struct {
 	Authn     *authn.Authn
+	Issuers   *issuer.Set // of Config.Issuers; nil: there are none
 	Storage   admin.Store
 	Push      *wechat.Push                  // nil: message push is off; Reload replaces it
 	WeChat    map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
@@ -57,8 +59,8 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	g := &Gateway{
 		pipeline:   p,
-		auth:       &authenticator{deps.Authn, p.fiber.parseToken, p.limits, p.admission, p.store},
-		forwarder:  &forwarder{p.admission, p.store, p.watcher, websocket.NewTunnels(deps.Authn.Tokens, p.metrics.webSockets)},
+		auth:       &authenticator{deps.Authn, deps.Issuers, p.fiber.parseToken, p.limits, p.admission, p.store},
+		forwarder:  &forwarder{p.admission, p.store, p.watcher, websocket.NewTunnels(p.metrics.webSockets)},
 		startDrain: startDrain,
 	}
 	g.server = p.newServer(g.auth.authenticate, g.serve)

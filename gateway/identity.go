@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/gateway/credential"
 	"wxgate/gateway/header"
 	"wxgate/input"
@@ -83,6 +84,11 @@ func newReservedHeaders(cfg Config) *reservedHeaders {
 	r := &reservedHeaders{claims: header.NewClaims(), places: credential.NewPlaces(cfg.TokenFrom), allow: cfg.Identity.Allow}
 	for name := range cfg.Identity.Headers {
 		r.names = append(r.names, header.Fold(name))
+	}
+	for _, other := range cfg.Issuers {
+		for name := range other.Headers {
+			r.names = append(r.names, header.Fold(name))
+		}
 	}
 	if cfg.Identity.Signed.Header != "" {
 		r.names = append(r.names, header.Fold(cfg.Identity.Signed.Header))
@@ -255,6 +261,36 @@ func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject) 
 	}
 	out.Add(ex.snapshot.cfg.Identity.Signed.Header, proof)
 	return nil
+}
+
+// injectCaller adds what services are told about a caller of another issuer, instead of identity headers.
+func injectCaller(out *message.Fields, caller *issuer.Caller) {
+	for _, h := range caller.Headers {
+		out.Add(h.Name, headerValue(h.Value))
+	}
+}
+
+// validateIssuerHeaders reports headers of authn.issuers that a service could take for others that say who is calling:
+// an administrator must never be taken for a user, nor for an administrator of another issuer.
+func (c Config) validateIssuerHeaders() (f input.Faults) {
+	spelled := map[string]string{header.Fold(c.Identity.Signed.Header): "identity.signed.header"}
+	for name := range c.Identity.Headers {
+		spelled[header.Fold(name)] = "identity.headers." + name
+	}
+	for i, other := range c.Issuers {
+		for _, name := range slices.Sorted(maps.Keys(other.Headers)) {
+			path, folded := fmt.Sprintf("issuers[%d].headers.%s", i, name), header.Fold(name)
+			validateHeader(&f, path, name)
+			switch {
+			case spelled[folded] != "":
+				f.Add(path, "a service could take it for that of %s", spelled[folded])
+			case folded == "x-user" || strings.HasPrefix(folded, "x-user-") || strings.HasPrefix(folded, "x-wx-") || strings.HasPrefix(folded, "x-wxgate-"):
+				f.Add(path, "is a name for users of the mini-program; choose another, such as X-Admin-Id")
+			}
+			spelled[folded] = "authn." + path
+		}
+	}
+	return f
 }
 
 // valueFor is the value of the field in visible ASCII.

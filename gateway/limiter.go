@@ -113,9 +113,9 @@ func (l *limiter) limitUser(ex *Exchange) error {
 	if bucket == nil || bucket.Per() != limit.PerUser {
 		return ex.next()
 	}
-	client := l.buckets.OfAddress(ex.client)
-	if subject := ex.subject; subject != nil {
-		client = uint64(subject.UserID)
+	client := userKey(ex)
+	if client == 0 {
+		client = l.buckets.OfAddress(ex.client)
 	}
 	if err := l.chargeBucket(ex, bucket, client); err != nil {
 		return err

@@ -120,8 +120,11 @@ func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut in
 	if ex.route != nil && ex.route.upstream != nil {
 		e.Upstream, e.UpstreamTime, e.Attempts = ex.route.upstreamID, ex.upstreamTime, ex.attempts
 	}
-	if ex.subject != nil {
+	switch {
+	case ex.subject != nil:
 		e.UserID = ex.subject.UserID
+	case ex.caller != nil:
+		e.Issuer = ex.caller.Issuer
 	}
 	o.access.Log(&e)
 }

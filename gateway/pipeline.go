@@ -49,7 +49,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		store:   storeGate{deps.Gate, deps.Log},
 		pushes:  push.NewReceiver(deps.Metrics, deps.Now),
 	}
-	p.admission = &admission{ledger: ledger, auth: deps.Authn, store: p.store, metrics: m, now: deps.Now, drain: drain}
+	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.observer = &observer{
 		metrics: m, failures: answer.NewTable(), limitedLog: lograte.New(deps.Log, deps.Now), log: deps.Log, access: deps.Access,
 		now: deps.Now, drain: drain,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn/issuer"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
@@ -23,6 +24,7 @@ type RouteConfig struct {
 	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
 	Upstream    string             `yaml:"upstream"` // a name of upstreams
 	Auth        AuthMode           `yaml:"auth"`
+	Issuer      string             `yaml:"issuer"`           // whose tokens it wants, one of authn.issuers; empty: ours
 	TokenQuery  string             `yaml:"token_query"`      // the query parameter that may hold the token of GET and HEAD; empty: none
 	StripPrefix string             `yaml:"strip_prefix"`     // removed from the path before it is forwarded
 	Rewrite     string             `yaml:"rewrite"`          // the path that is forwarded, with :name and ** of path
@@ -159,6 +161,29 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 		f = append(f, r.CORS.Validate().At("cors")...)
 	}
 	f = append(f, r.Answers.ValidateRoute().At("answers")...)
+	return f
+}
+
+// validateIssuer reports the faults of issuer.
+func (r RouteConfig) validateIssuer(issuers []issuer.Config) (f input.Faults) {
+	if r.Issuer == "" {
+		return nil
+	}
+	names := make([]string, len(issuers))
+	for i, each := range issuers {
+		names[i] = each.Name
+	}
+	if len(names) == 0 {
+		f.Add("issuer", "%q is not in authn.issuers, which is empty", r.Issuer)
+	}
+	f.OneOf("issuer", r.Issuer, names...)
+	switch r.Auth {
+	case AuthNone:
+		f.Add("issuer", "has no effect with auth: none, which looks at no token")
+	case AuthPrefetch:
+		f.Add("issuer", "conflicts with auth: prefetch, which is for users of the mini-program")
+	case AuthRequired, AuthOptional:
+	}
 	return f
 }
 

@@ -16,6 +16,7 @@ type RouteInfo struct {
 	Host      string   `json:"host,omitempty"`    // empty: any
 	Path      string   `json:"path"`              // the pattern
 	Auth      AuthMode `json:"auth"`
+	Issuer    string   `json:"issuer,omitempty"`           // whose tokens it wants, a name in authn.issuers; "": ours
 	Query     string   `json:"token_query,omitempty"`      // the query parameter that may hold the token
 	PathRules []string `json:"path_rules,omitempty"`       // what of routes[].path_rules is allowed
 	Relocates string   `json:"rewrite_location,omitempty"` // the prefix that Location and the paths of cookies get back
@@ -56,7 +57,7 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 // info is the route as shown to an operator.
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
-		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
+		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, Issuer: r.issuer, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
 		Answers: cmp.Or(r.answers, of.answers).String(), BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	for _, rule := range pathRules() {

@@ -54,6 +54,7 @@ type routeEntry struct {
 	disabled     bool         // it has no function under this configuration
 	priority     priority     // under overload
 	auth         AuthMode
+	issuer       string // whose tokens it wants; empty: ours
 	tokenQuery   string // the query parameter that may hold the token; empty: none
 	bodyLimit    int64
 	allowGetBody bool // GET and HEAD may have content
@@ -134,9 +135,10 @@ func protectHead(t *route.Table[*routeEntry], cfg Config) {
 	}
 }
 
-// stricterThan reports whether a route requires more of the caller than another one.
+// stricterThan reports whether a route requires more of the caller than another one, or at least as much by tokens of
+// another issuer.
 func (r *routeEntry) stricterThan(other *routeEntry) bool {
-	return r.auth.StricterThan(other.auth)
+	return r.auth.StricterThan(other.auth) || r.issuer != other.issuer && !other.auth.StricterThan(r.auth)
 }
 
 // addEndpoint adds an endpoint for every host that has routes, so that no host overrides it merely by being more
@@ -167,7 +169,7 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
-		auth: cfg.Auth, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, allows: cfg.PathRules.allowances(), timeout: cfg.Timeout,
+		auth: cfg.Auth, issuer: cfg.Issuer, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, allows: cfg.PathRules.allowances(), timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
@@ -274,7 +276,7 @@ func (r *snapshot) allowedTarget(ex *Exchange) (route.RequestTarget, error) {
 
 // admitsAs reports whether a route identifies its callers as another one does.
 func (r *routeEntry) admitsAs(other *routeEntry) bool {
-	return r.auth == other.auth && r.tokenQuery == other.tokenQuery
+	return r.auth == other.auth && r.issuer == other.issuer && r.tokenQuery == other.tokenQuery
 }
 
 // serve forwards the request or calls its endpoint.

@@ -134,6 +134,6 @@ func (ex *Exchange) abortTunnel() {
 // limits nor request timeouts apply.
 func (f *forwarder) startTunnel(ex *Exchange, service *http1.Tunnel) {
 	ex.response.Upgrade = webSocketProtocol
-	ex.tunnel = websocket.NewTunnel(ex.conn, service, ex.subject, ex.hold.Move(limit.WebSockets))
+	ex.tunnel = websocket.NewTunnel(ex.conn, service, f.admission.aliveLater(ex), ex.hold.Move(limit.WebSockets))
 	f.sockets.Add(ex.route.pattern, ex.tunnel)
 }

@@ -182,10 +182,12 @@ func (s *Service) apply(cfg config.Config) error {
 		next.discard()
 		return fmt.Errorf("applying authn.on_user: %w", err)
 	}
+	retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
 	if err := s.gateway.Reload(cfg.Gateway(), next.all, push); err != nil {
 		next.discard()
 		return fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
+	retireIssuers()
 	s.logs.set(cfg.Log)
 	s.setTimeouts(cfg.Server.Timeouts)
 	return s.upstreams.activate(next)

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
@@ -104,6 +105,7 @@ type Service struct {
 	store      *storage.Store
 	folder     folder
 	authn      *authn.Authn
+	issuers    *issuer.Set
 	outbox     *outbox.Outbox
 	upstreams  *upstreams
 	gateway    *gateway.Gateway
@@ -185,10 +187,12 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err := s.outbox.Configure(cfg.Authn.OnUser, services.all); err != nil {
 		return err
 	}
+	s.issuers = issuer.NewSet(cfg.Authn.Issuers, cfg.Authn.Leeway, metrics, s.log.With("component", "issuer"), time.Now)
+	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
+		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})

@@ -4,6 +4,7 @@ package secret
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -38,4 +39,15 @@ func inQuotes(text string) bool {
 // isPlaceholder knows what manuals write where a value is to be filled in: wx..., ..., xxx, <secret>, your-secret.
 func isPlaceholder(text string) bool {
 	return regexp.MustCompile(`^(?i:wx)?(\.{2,}|…+|(?i:x{3,})|\*{3,})$|^<.*>$|^(?i:your[-_ ].*)$`).MatchString(text)
+}
+
+// WellKnown reports whether a secret is made of so few characters, or of such words, that it was never random.
+func WellKnown(text string) bool {
+	different := map[rune]bool{}
+	for _, r := range text {
+		different[r] = true
+	}
+	lower := strings.ToLower(text)
+	return len(different) < 8 || slices.ContainsFunc([]string{"changeme", "change-me", "your-secret", "your_secret", "secretkey", "your-256-bit-secret"},
+		func(word string) bool { return strings.Contains(lower, word) })
 }

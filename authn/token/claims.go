@@ -167,6 +167,23 @@ func setInteger(into *int64, digits []byte) error {
 	return nil
 }
 
+// Members returns the members of a JSON object in UTF-8. The error is ErrMalformed if it is none, or has two members of one
+// name, however that is escaped.
+func Members(data []byte) (map[string]json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if !utf8.Valid(data) || json.Unmarshal(data, &members) != nil || members == nil {
+		return nil, fmt.Errorf("%w: it is not a JSON object", ErrMalformed)
+	}
+	n, s := 0, memberScanner{rest: bytes.TrimSpace(data)}
+	for more := s.open(); more; n++ {
+		_, _, more = s.next()
+	}
+	if n-1 != len(members) { // the last step found none
+		return nil, fmt.Errorf("%w: a member is there twice", ErrMalformed)
+	}
+	return members, nil
+}
+
 // memberScanner walks over the members of a JSON object that is known to be well formed.
 type memberScanner struct{ rest []byte }
 

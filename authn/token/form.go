@@ -15,15 +15,18 @@ const maxTokenBytes = 4096
 // reader would cache the same token under other keys. The case of the scheme does not matter (RFC 9110 §11.1).
 //
 // The error is ErrMissing if the request does not claim to be from anybody, and ErrMalformed if it tries and fails.
-func Bearer(credential string) (string, error) {
+func Bearer(credential string) (string, error) { return BearerUpTo(credential, maxTokenBytes) }
+
+// BearerUpTo is Bearer for tokens of at most so many bytes.
+func BearerUpTo(credential string, most int) (string, error) {
 	token, named := Candidate(credential)
 	switch {
 	case guest(credential) || named && guest(token):
 		return "", ErrMissing
 	case !named || len(token) == len(credential) && !opensJWT(token):
 		return "", fmt.Errorf("%w: it is neither Bearer and a token nor a JWT", ErrMalformed)
-	case len(token) > maxTokenBytes || !b64token(token):
-		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrMalformed, maxTokenBytes)
+	case len(token) > most || !b64token(token):
+		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrMalformed, most)
 	}
 	return token, nil
 }
@@ -41,7 +44,7 @@ func Candidate(credential string) (token string, named bool) {
 // opensJWT reports whether a text begins with a JSON object as JWTs do, so that nothing else is taken for one.
 func opensJWT(text string) bool {
 	segment, _, _ := strings.Cut(text, ".")
-	data, ok := decodeBase64(segment)
+	data, ok := DecodeSegment(segment)
 	return ok && len(data) > 1 && data[0] == '{' && data[len(data)-1] == '}'
 }
 
@@ -92,8 +95,9 @@ func canonicalEnd(s string) bool {
 	return true
 }
 
-// decodeBase64 decodes s if it is canonicalBase64. The library would skip line feeds.
-func decodeBase64(s string) ([]byte, bool) {
+// DecodeSegment decodes a segment of a token, base64url as an encoder writes it, and reports whether it is that. The
+// library would skip line feeds.
+func DecodeSegment(s string) ([]byte, bool) {
 	decoded := make([]byte, 0, base64.RawURLEncoding.DecodedLen(len(s)))
 	bits, held := uint32(0), 0
 	for i := range len(s) {

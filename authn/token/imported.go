@@ -31,7 +31,7 @@ func readImported(payload []byte) (*Claims, error) {
 	}
 	c := &Claims{Imported: true, Purpose: otherPurpose(members)}
 	for name, into := range map[string]*int64{"iat": &c.IssuedAt, "exp": &c.ExpiresAt, "nbf": &c.NotBefore} {
-		if err := setNumericDate(into, members[name]); err != nil {
+		if err := NumericDate(into, members[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -71,8 +71,8 @@ func idFrom(purpose, token string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// setNumericDate takes a NumericDate (RFC 7519 §2) down to its whole second.
-func setNumericDate(into *int64, value json.RawMessage) error {
+// NumericDate takes a NumericDate (RFC 7519 §2) down to its whole second. Without a value it changes nothing.
+func NumericDate(into *int64, value json.RawMessage) error {
 	if len(value) == 0 {
 		return nil
 	}

@@ -52,7 +52,7 @@ func (r *Keyring) Verify(token string) (claims Claims, ours bool, err error) {
 		}
 		return Claims{}, true, ErrInvalid
 	}
-	data, ok := decodeBase64(payload)
+	data, ok := DecodeSegment(payload)
 	if !ok {
 		return Claims{}, true, ErrMalformed
 	}
@@ -69,7 +69,7 @@ func (v *verifier) signed(signed, signature string) bool {
 	if _, shared := v.key.verifying.([]byte); shared {
 		return v.authentic(signed, signature)
 	}
-	decoded, ok := decodeBase64(signature)
+	decoded, ok := DecodeSegment(signature)
 	return ok && v.key.method.Verify(signed, decoded, v.key.verifying) == nil
 }
 

@@ -34,6 +34,7 @@ type Entry struct {
 	UpstreamTime time.Duration
 	Attempts     int
 	UserID       int64  // 0: nobody
+	Issuer       string // of a token that is not ours; "": there was none
 	Detail       string // what is wrong with the request of a 400; "": left out
 	Began        int    // the status that the client received of an answer that was cut off; 0: left out
 	Status       int

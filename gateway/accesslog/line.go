@@ -35,6 +35,7 @@ func (n *line) entry(e *Entry) {
 	if e.UserID != 0 {
 		n.int("user_id", e.UserID)
 	}
+	n.stringIfAny("issuer", e.Issuer)
 	n.stringIfAny("detail", e.Detail)
 	if e.Began != 0 {
 		n.int("began", int64(e.Began))

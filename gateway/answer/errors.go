@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/breaker"
@@ -53,6 +54,7 @@ func NewTable() Table {
 		{token.ErrInvalid, 401, "token_invalid", "登录凭证无效，请重新登录", 0},
 		{token.ErrExpired, 401, "token_expired", "登录已过期，请重新登录", 0},
 		{token.ErrRevoked, 401, "token_revoked", "登录已失效，请重新登录", 0},
+		{issuer.ErrUnavailable, 503, "issuer_unavailable", "暂时无法验证登录凭证，请稍后再试", 5}, // not a 401: logging in again does not help
 		{token.ErrReused, 401, "token_reused", "登录凭证已被更换，请重新登录", 0},
 		{authn.ErrCloudIdentity, 401, "cloud_identity_missing", "无法确认微信身份，请检查云函数或云托管的配置", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},

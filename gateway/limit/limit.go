@@ -43,6 +43,7 @@ const (
 	crowd who = iota
 	user
 	address
+	caller
 )
 
 // User is the client of all devices of one user.
@@ -51,6 +52,9 @@ func User(id int64) Client {
 	binary.BigEndian.PutUint64(c.id[:], uint64(id)) // any bits will do
 	return c
 }
+
+// Caller is the client of all devices of somebody who is no user of ours, by a digest of who it is.
+func Caller(id [16]byte) Client { return Client{who: caller, id: id} }
 
 // Crowd is the one client of all who cannot be told apart.
 func Crowd() Client { return Client{} }
@@ -72,8 +76,8 @@ func carriers() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{1
 // IsCrowd reports whether the client is the Crowd.
 func (c Client) IsCrowd() bool { return c.who == crowd }
 
-// label is the client's kind as a label of metrics: user, address or crowd.
-func (c Client) label() string { return [...]string{"crowd", "user", "address"}[c.who] }
+// label is the client's kind as a label of metrics: user, address, caller or crowd.
+func (c Client) label() string { return [...]string{"crowd", "user", "address", "caller"}[c.who] }
 
 // labels returns every value of label.
-func labels() []string { return []string{"crowd", "user", "address"} }
+func labels() []string { return []string{"crowd", "user", "address", "caller"} }

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"wxgate/authn"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/upstream/http1"
@@ -23,21 +22,21 @@ const (
 type Tunnel struct {
 	client      *listen.Conn
 	service     *http1.Tunnel
-	subject     *authn.Subject // nil: anonymous
-	onClose     func()         // set by Tunnels
-	hold        limit.Hold     // on the quota of its client
-	toClient    direction      // to the client
-	toService   direction      // to the service
-	lastRead    atomic.Int64   // when bytes last arrived, in Unix nanoseconds
+	alive       func() error // why it must end, nil if it may go on; nil: nothing ends it
+	onClose     func()       // set by Tunnels
+	hold        limit.Hold   // on the quota of its client
+	toClient    direction    // to the client
+	toService   direction    // to the service
+	lastRead    atomic.Int64 // when bytes last arrived, in Unix nanoseconds
 	closing     atomic.Bool
 	upgraded    chan struct{} // closed once the 101 is written, or will never be
 	upgradeOnce sync.Once
 	abortOnce   sync.Once
 }
 
-// NewTunnel is a tunnel for a subject, nil for an anonymous one. It closes hold when it ends.
-func NewTunnel(client *listen.Conn, service *http1.Tunnel, subject *authn.Subject, hold limit.Hold) *Tunnel {
-	t := &Tunnel{client: client, service: service, subject: subject, hold: hold, onClose: func() {}, upgraded: make(chan struct{})}
+// NewTunnel is a tunnel that goes on while alive, unless that is nil, returns no error. It closes hold when it ends.
+func NewTunnel(client *listen.Conn, service *http1.Tunnel, alive func() error, hold limit.Hold) *Tunnel {
+	t := &Tunnel{client: client, service: service, alive: alive, hold: hold, onClose: func() {}, upgraded: make(chan struct{})}
 	t.toClient = direction{to: client, closeWrite: func() error { return closeWrite(client.NetConn()) }}
 	t.toService = direction{to: service, closeWrite: service.CloseWrite, masked: true}
 	t.lastRead.Store(time.Now().UnixNano())

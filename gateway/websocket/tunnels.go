@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"wxgate/authn"
 )
 
 // RecheckEvery is how often open WebSockets are checked: one whose session ended is closed within two of these
@@ -15,8 +13,7 @@ const RecheckEvery = 400 * time.Millisecond
 
 // Tunnels are the open tunnels. One goroutine checks whether each may continue; it runs while there are any.
 type Tunnels struct {
-	tokens *authn.Tokens
-	gauge  *prometheus.GaugeVec
+	gauge *prometheus.GaugeVec
 
 	mu       sync.Mutex
 	open     map[*Tunnel]struct{}
@@ -25,8 +22,8 @@ type Tunnels struct {
 }
 
 // NewTunnels returns an empty set. gauge counts the open tunnels by route.
-func NewTunnels(tokens *authn.Tokens, gauge *prometheus.GaugeVec) *Tunnels {
-	return &Tunnels{tokens: tokens, gauge: gauge, open: make(map[*Tunnel]struct{})}
+func NewTunnels(gauge *prometheus.GaugeVec) *Tunnels {
+	return &Tunnels{gauge: gauge, open: make(map[*Tunnel]struct{})}
 }
 
 // Add registers a tunnel that is about to run. While the gateway drains, it is closed at once.
@@ -96,7 +93,7 @@ func (w *Tunnels) closeCode(t *Tunnel, now time.Time) uint16 {
 	switch {
 	case t.closing.Load():
 		return 0
-	case t.subject != nil && w.tokens.Alive(*t.subject) != nil:
+	case t.alive != nil && t.alive() != nil:
 		return ClosePolicy
 	case t.idleFor(now) > t.service.Idle:
 		return CloseGoingAway
