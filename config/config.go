@@ -157,6 +157,10 @@ func (c Config) sameService(a, b string) bool {
 // WarnOpenings logs what check says of open routes.
 func WarnOpenings(cfg Config, log *slog.Logger) {
 	for _, o := range Openings(cfg) {
-		log.Warn("an open route holds protected ones of the same service", "open", o.Path, "auth", string(o.Auth), "protected", o.Holds[0], "count", len(o.Holds))
+		what := "an open route holds protected ones of the same service"
+		if !o.Open() {
+			what = "a route for other callers holds those of an issuer, of the same service"
+		}
+		log.Warn(what, "open", o.Path, "auth", string(o.Auth), "protected", o.Holds[0], "count", len(o.Holds))
 	}
 }

@@ -77,6 +77,7 @@ func TestAnOpenRouteThatHoldsAProtectedOneIsNamed(t *testing.T) {
 		}
 		return r
 	}
+	admins := func(r *RouteConfig) { r.Issuer = "admin" }
 	for name, row := range map[string]struct {
 		routes []RouteConfig
 		want   string // open > protected, ...
@@ -94,6 +95,11 @@ func TestAnOpenRouteThatHoldsAProtectedOneIsNamed(t *testing.T) {
 		"behind strip_prefix":    {[]RouteConfig{route("/public/**", AuthNone, func(r *RouteConfig) { r.StripPrefix = "/public" }), route("/admin", AuthRequired)}, "/public/** > /admin"},
 		"stripped to everything": {[]RouteConfig{route("/public/**", AuthNone, func(r *RouteConfig) { r.StripPrefix = "/public" }), route("/**", AuthRequired)}, "/public/** > /**"},
 		"behind rewrite":         {[]RouteConfig{route("/p/:x/**", AuthNone, func(r *RouteConfig) { r.Rewrite = "/:x/**" }), route("/a/b", AuthRequired)}, "/p/:x/** > /a/b"},
+		"users beside admins":    {[]RouteConfig{route("/api/**", AuthRequired), route("/api/admin/**", AuthRequired, admins)}, "/api/** > /api/admin/**"},
+		"everybody beside them":  {[]RouteConfig{route("/api/**", AuthNone), route("/api/admin/**", AuthOptional, admins), route("/api/ops/**", AuthRequired, admins)}, "/api/** > /api/ops/**"},
+		"admins beside admins":   {[]RouteConfig{route("/api/**", AuthRequired, admins), route("/api/admin/**", AuthRequired, admins)}, ""},
+		"users within admins":    {[]RouteConfig{route("/api/**", AuthRequired, admins), route("/api/my/**", AuthRequired)}, ""},
+		"users elsewhere":        {[]RouteConfig{route("/api/**", AuthRequired), route("/admin/**", AuthRequired, admins)}, ""},
 		"another way to one":     {[]RouteConfig{route("/share/:x", AuthNone, func(r *RouteConfig) { r.Rewrite = "/recipes/:x" }), route("/recipes/:id", AuthRequired)}, ""},
 	} {
 		var got []string

@@ -179,14 +179,18 @@ func (c Config) pushes() *wechat.Push {
 	return new(wechat.Push)
 }
 
-// Opening is an open route that covers protected routes of the same service: a request that the service, but no route,
-// takes for one of these reaches it without a token. Rails and Spring answer /admin.json like /admin.
+// Opening is an open route that covers protected routes of the same service, or one for other callers that covers routes
+// of an issuer: a request that the service, but no route, takes for one of these reaches it without a token, or with
+// another one. Rails and Spring answer /admin.json like /admin.
 type Opening struct {
 	Route int      // index in routes
 	Path  string   // its host and path
-	Auth  AuthMode // none or optional
+	Auth  AuthMode // none or optional, unless it is for other callers
 	Holds []string // host and path of the protected routes
 }
+
+// Open reports whether the route needs no token at all.
+func (o Opening) Open() bool { return o.Auth.strictness() < AuthPrefetch.strictness() }
 
 // openingsNamed is how many protected routes String lists.
 const openingsNamed = 3
@@ -196,24 +200,28 @@ func (o Opening) String() string {
 	if len(named) > openingsNamed {
 		named, more = named[:openingsNamed], fmt.Sprintf(" and %d more", len(named)-openingsNamed)
 	}
-	return fmt.Sprintf("routes[%d] (%s, auth: %s) is open and holds protected routes of the same service: %s%s; what the service takes for "+
-		"one of them but is written otherwise, such as %s.json in Rails and Spring, arrives there without a token",
-		o.Route, o.Path, o.Auth, strings.Join(named, ", "), more, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"), "/admin"))
+	is, token := "is open and holds protected routes", "without a token"
+	if !o.Open() {
+		is, token = "holds routes of another issuer", "with a token of its own callers"
+	}
+	return fmt.Sprintf("routes[%d] (%s, auth: %s) %s of the same service: %s%s; what the service takes for "+
+		"one of them but is written otherwise, such as %s.json in Rails and Spring, arrives there %s",
+		o.Route, o.Path, o.Auth, is, strings.Join(named, ", "), more, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"), "/admin"), token)
 }
 
-// Openings finds the open routes that cover protected ones, by the paths that the service gets. sameService reports
+// Openings finds the routes that cover ones with other callers, by the paths that the service gets. sameService reports
 // whether two upstreams are one service; c must be valid.
 func (c Config) Openings(sameService func(a, b string) bool) []Opening {
 	open := c.openRoutes()
 	held := map[int][]string{}
 	for i, r := range c.Routes {
-		if r.Auth.strictness() < AuthPrefetch.strictness() || r.Upstream == "" {
+		if r.open() || r.Upstream == "" {
 			continue
 		}
 		sent := r.sentPattern()
 		open.Holders(sent, func(candidates *[]int) {
 			for _, o := range *candidates {
-				if other := c.Routes[o]; sameService(r.Upstream, other.Upstream) && overlap(r, other) && !c.alias(o, i) {
+				if other := c.Routes[o]; other.opens(r) && sameService(r.Upstream, other.Upstream) && overlap(r, other) && !c.alias(o, i) {
 					held[o] = append(held[o], r.label())
 				}
 			}
@@ -228,11 +236,20 @@ func (c Config) Openings(sameService func(a, b string) bool) []Opening {
 	return all
 }
 
-// openRoutes finds the indexes of open routes by the paths that their services get.
+// open reports whether the route needs no token.
+func (r RouteConfig) open() bool { return r.Auth.strictness() < AuthPrefetch.strictness() }
+
+// opens reports whether the route admits somebody to what is meant for the callers of a protected one.
+func (r RouteConfig) opens(protected RouteConfig) bool {
+	return r.open() || protected.Issuer != "" && r.Issuer != protected.Issuer
+}
+
+// openRoutes finds the indexes of routes that may open others by the paths that their services get.
 func (c Config) openRoutes() *route.Matcher[*[]int] {
 	open := new(route.Matcher[*[]int])
+	ours := !slices.ContainsFunc(c.Routes, func(r RouteConfig) bool { return r.Issuer != "" })
 	for i, r := range c.Routes {
-		if r.Auth.strictness() >= AuthPrefetch.strictness() || r.Upstream == "" {
+		if !r.open() && ours || r.Upstream == "" {
 			continue
 		}
 		same := new([]int)
