@@ -301,6 +301,42 @@ func TestAClientOfEachKindOfBackendIsServed(t *testing.T) {
 	}
 }
 
+// TestClientsOfDifferentKindsShareAGateway puts three of them in front of one gateway.
+func TestClientsOfDifferentKindsShareAGateway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.writeConfig(`  - { path: /shop/**, upstream: recipes, strip_prefix: /shop, answers: { preset: errno } }
+authn: { token_from: [ Authorization, X-Litemall-Token, X-WX-Skey ] }
+identity: { allow: [ X-WX-Code ] }
+endpoints:
+  login: [ /api/v1/auth/wx-login, /wx/auth/login_by_weixin, GET /weapp/login ]
+  logout: [ /api/v1/auth/logout, /wx/auth/logout, GET /weapp/logout ]
+  answers:
+    /wx:
+      preset: errno
+      login: '{"errno":0,"errmsg":"成功","data":{"token":{access_token},"userInfo":{"nickName":{nickname}}}}'
+    /weapp:
+      success: '{"code":{code},"data":{data}}'
+      codes: { success: 0, default: -1 }
+      login: '{"code":0,"data":{"skey":{access_token},"userinfo":{"nickName":{nickname}}}}'
+`)
+	w.serve()
+	for _, c := range clients() {
+		switch name, _, _ := strings.Cut(c.name, ":"); name {
+		case "litemall", "wafer", "Bearer and the envelope":
+			c.has = nil
+			token := w.logIn(c)
+			w.wantCalled(c, token)
+			if got := w.sendAs(c.logout, token); got.status != http.StatusOK || !got.holds(c.succeeds) {
+				t.Errorf("%s: the logout: %d %s", c.name, got.status, got.body)
+			}
+			if got := w.sendAs(c.call, token); got.header.Get("X-Wxgate-Reason") != "token_revoked" {
+				t.Errorf("%s: after the logout: %d %s", c.name, got.status, got.body)
+			}
+		}
+	}
+}
+
 // sendAs sends a request of a client, with a code or a token in it.
 func (w *world) sendAs(r request, secret string) answer {
 	w.t.Helper()

@@ -175,6 +175,9 @@ func (c Config) Validate() input.Faults {
 func (c Config) validateShapes(f *input.Faults) {
 	distinct := answer.Distinct{}
 	distinct.Add(c.Answers)
+	for _, own := range c.Endpoints.Answers { // at most 16
+		distinct.Add(own.Over(c.Answers))
+	}
 	for i, r := range c.Routes {
 		if !r.Answers.IsZero() && distinct.Add(r.Answers.Over(c.Answers)) {
 			f.Add(fmt.Sprintf("routes[%d].answers", i), "is one more than the %d different ones that there may be", answer.MaxShapes)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,6 +52,8 @@ type EndpointsConfig struct {
 	Profile    Paths `yaml:"profile"`
 	Push       Paths `yaml:"push"` // where WeChat pushes messages to
 	JWKS       Paths `yaml:"jwks"`
+
+	Answers map[string]answer.Config `yaml:"answers"` // how those at a path or below it answer; the longest path counts
 }
 
 // defaultEndpoints is where the endpoints are unless the file says otherwise.
@@ -60,6 +63,7 @@ func defaultEndpoints() EndpointsConfig {
 		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
 		Phone: Paths{"/api/v1/auth/phone"}, Decrypt: Paths{"/api/v1/auth/decrypt"}, Sessions: Paths{"/api/v1/auth/sessions"},
 		Profile: Paths{"/api/v1/user/profile"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
+		Answers: map[string]answer.Config{},
 	}
 }
 
@@ -123,7 +127,7 @@ func (c EndpointsConfig) validate() (f input.Faults) {
 			}
 		}
 	}
-	if len(f) > 0 {
+	if f = append(f, c.validateAnswers()...); len(f) > 0 {
 		return f
 	}
 	var claimed route.Table[endpointName]
@@ -134,6 +138,48 @@ func (c EndpointsConfig) validate() (f input.Faults) {
 		}
 	}
 	return f
+}
+
+// validateAnswers reports the faults of endpoints.answers.
+func (c EndpointsConfig) validateAnswers() (f input.Faults) {
+	if len(c.Answers) > maxPaths {
+		f.Add("answers", "has %d paths; %d are the most", len(c.Answers), maxPaths)
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.Answers)) {
+		at := "answers." + path
+		if !c.hasBelow(path) {
+			f.Add(at, "no endpoint is there or below")
+		}
+		f = append(f, c.Answers[path].Validate().At(at)...)
+	}
+	return f
+}
+
+// hasBelow reports whether an endpoint is at a path or below it.
+func (c EndpointsConfig) hasBelow(path string) bool {
+	for _, e := range c.all() {
+		if slices.ContainsFunc(e.paths, func(text string) bool { return isBelow(parsePlace(text).path, path) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// isBelow reports whether a path is another one or below it, in any case, as routes are found.
+func isBelow(path, above string) bool {
+	path, above = strings.ToLower(path)+"/", strings.ToLower(strings.TrimSuffix(above, "/"))+"/"
+	return strings.HasPrefix(path, above)
+}
+
+// answersAt is how an endpoint at a path answers. ok reports whether endpoints.answers says so.
+func (c EndpointsConfig) answersAt(path string) (cfg answer.Config, ok bool) {
+	longest := ""
+	for above, own := range c.Answers {
+		if isBelow(path, above) && (!ok || len(above) > len(longest)) {
+			cfg, longest, ok = own, above, true
+		}
+	}
+	return cfg, ok
 }
 
 // place is an entry of Paths.

@@ -105,3 +105,26 @@ func TestDifferentAnswersAreBounded(t *testing.T) {
 		t.Errorf("one more: %v", f)
 	}
 }
+
+// TestClientsOfSeveralKindsShareAGateway: the longest path says how an endpoint answers, and what it leaves out is said by
+// the section answers.
+func TestClientsOfSeveralKindsShareAGateway(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
+		cfg.Answers = answer.Config{Preset: "status_code"}
+		cfg.Endpoints.Login = Paths{"/login", "/wx/login", "/wx/new/login", "/wxother/login"}
+		cfg.Endpoints.Answers = map[string]answer.Config{"/WX": {Preset: "errno"}, "/wx/new/": {RefusalStatus: "200"}}
+	})
+	for path, want := range map[string]string{
+		"/login":         `400 {"statusCode":400,`,
+		"/wx/login":      `200 {"errno":402,`,
+		"/wx/login/":     `200 {"errno":402,`,
+		"/wx/new/login":  `200 {"statusCode":400,`,
+		"/wxother/login": `400 {"statusCode":400,`,
+	} {
+		resp, body := e.send(t, head("POST "+path, ""))
+		if got := fmt.Sprintf("%d %s", resp.StatusCode, body); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
