@@ -142,7 +142,7 @@ func (m mysqlUsers) selected(ctx context.Context, db *sql.DB, table string) (key
 		}
 		isColumn := slices.ContainsFunc(there, func(name string) bool { return strings.EqualFold(name, column) })
 		if !isColumn && (mapped || key == "id" || key == "openid") {
-			return nil, nil, fmt.Errorf("%s has no column %s for %s; it has %s", m.table, column, key, strings.Join(there, ", "))
+			return nil, nil, fmt.Errorf("%s has no column %s; name the right one by --map %s=COLUMN: it has %s", m.table, column, key, strings.Join(there, ", "))
 		}
 		if isColumn {
 			quoted, err := quoteName(column)

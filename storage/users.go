@@ -120,7 +120,7 @@ func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {
 func importUser(w Writer, u User) (User, error) {
 	known, err := w.User(u.ID)
 	if err == nil && (known.AppID != u.AppID || known.OpenID != u.OpenID) {
-		return User{}, ErrConflict
+		return User{}, fmt.Errorf("%w, who has this id with another openid", ErrConflict)
 	}
 	if err == nil {
 		return adoptUser(w, known)
@@ -128,15 +128,19 @@ func importUser(w Writer, u User) (User, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return User{}, err
 	}
-	_, err = w.UserByOpenID(u.AppID, u.OpenID)
+	other, err := w.UserByOpenID(u.AppID, u.OpenID)
 	if err == nil {
-		return User{}, ErrConflict
+		return User{}, fmt.Errorf("%w: %d has this openid", ErrConflict, other.ID)
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return User{}, err
 	}
 	u.Native = false
-	return addUser(w, u)
+	added, err := addUser(w, u)
+	if errors.Is(err, ErrConflict) {
+		err = fmt.Errorf("%w, who had this id and was erased", ErrConflict)
+	}
+	return added, err
 }
 
 // adoptUser notes that a user who is here already is the one that an existing backend knows by that id.

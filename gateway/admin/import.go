@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ const (
 	importBatch        = 256         // users written concurrently, so that they share commits
 	maxImportErrors    = 10_000      // lines that are named, of each kind
 	importBatchTimeout = time.Minute // for one batch to arrive and be written
+	maxSeen            = 100_000     // ids and openids that a dry run remembers
 )
 
 // ndjson is one JSON value per line.
@@ -98,6 +100,7 @@ type importer struct {
 	batch   []importLine
 	claimed map[any]bool // IDs and openids of the batch
 	dry     bool         // nothing is written
+	seen    map[any]any  // of a dry run: the openids of ids, and the ids of openids, that would be imported
 	report  ImportReport
 }
 
@@ -174,14 +177,40 @@ func (i *importer) flush() error {
 // take imports one user, or says in a dry run whether that would be refused.
 func (i *importer) take(user storage.User) error {
 	if i.dry {
-		return i.authn.Users.CheckImport(i.ctx, user)
+		return cmp.Or(i.compare(user), i.authn.Users.CheckImport(i.ctx, user))
 	}
 	_, err := i.authn.Users.Import(i.ctx, user)
 	return err
 }
 
+// compare returns the conflict of a user with an earlier line of a dry run, of which nothing is in the store.
+func (i *importer) compare(user storage.User) error {
+	openID := [2]string{user.AppID, user.OpenID}
+	if id, known := i.seen[openID]; known && id != user.ID {
+		return fmt.Errorf("%w: %d has this openid, by an earlier line", storage.ErrConflict, id)
+	}
+	if other, known := i.seen[user.ID]; known && other != openID {
+		return fmt.Errorf("%w, who has this id with another openid, by an earlier line", storage.ErrConflict)
+	}
+	return nil
+}
+
+// remember keeps a user of a dry run for later lines.
+func (i *importer) remember(user storage.User) {
+	if i.seen == nil {
+		i.seen = map[any]any{}
+	}
+	if len(i.seen) < maxSeen {
+		openID := [2]string{user.AppID, user.OpenID}
+		i.seen[openID], i.seen[user.ID] = user.ID, openID
+	}
+}
+
 func (i *importer) recordResult(line importLine, err error) error {
 	switch {
+	case err == nil && i.dry:
+		i.remember(line.user)
+		fallthrough
 	case err == nil:
 		i.report.Imported++
 		i.recordWarning(line)
