@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn"
+	"wxgate/authn/issuer"
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
@@ -71,6 +72,11 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
 		findings = append(findings, upstreamFinding(ctx, name, cfg.Upstreams[name]), contentFinding(ctx, name, cfg.Upstreams[name]))
 	}
+	for _, each := range cfg.Authn.Issuers {
+		if each.JWKS != "" {
+			findings = append(findings, issuerFinding(ctx, each))
+		}
+	}
 	findings = append(findings, clientsFinding(cfg))
 	if d.Domain != "" {
 		findings = append(findings, tlsFinding(ctx, d.Domain))
@@ -81,6 +87,19 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 // keysFinding opens the keys as serve would.
 func keysFinding(cfg authn.Config) finding {
 	return finding{"keys", token.CheckKeys(cfg.Algorithm, cfg.Keys).At("authn").Err(), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
+}
+
+// issuerFinding fetches the keys of another issuer as serve would.
+func issuerFinding(ctx context.Context, cfg issuer.Config) finding {
+	usable, ignored, err := issuer.Fetch(ctx, cfg)
+	f := finding{"issuer " + cfg.Name, err, fmt.Sprintf("has %s for %v", counted(usable, "key", "keys"), cfg)}
+	switch {
+	case err != nil:
+		f.advice = "let this machine reach " + cfg.JWKS + ", with CA certificates and DNS; it is jwks_uri in ISS/.well-known/openid-configuration"
+	case len(ignored) > 0:
+		f.advice += "; ignored: " + strings.Join(ignored, ", ")
+	}
+	return f
 }
 
 // storageFinding creates a file where the data are.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/authn/issuer/issuertest"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -42,5 +43,22 @@ func TestTheDoctorSaysWhatIsIll(t *testing.T) {
 	}
 	if strings.Contains(got, "wrong-secret") {
 		t.Errorf("the doctor tells the secret:\n%s", got)
+	}
+}
+
+// TestTheDoctorAsksForTheKeysOfIssuers finds one whose keys are usable, and one that does not answer.
+func TestTheDoctorAsksForTheKeysOfIssuers(t *testing.T) {
+	t.Parallel()
+	k, other := issuertest.NewKey(t, "1", "EdDSA"), issuertest.NewKey(t, "2", "RS256")
+	server := issuertest.NewServer(t, false, k, other)
+	w := newWorld(t)
+	w.writeConfig(strings.Replace(issuersYAML(server.URL), "RS256, ", "", 1))
+	got, code := w.command("doctor", "-c", w.config)
+	if code != 0 || !strings.Contains(got, "ok    issuer admin") || !strings.Contains(got, "has 1 key for "+adminIss) || !strings.Contains(got, "ignored: keys[1] is for none of") || strings.Contains(got, adminSecrets()["HS256"]) {
+		t.Errorf("exit %d\n%s", code, got)
+	}
+	server.Close()
+	if got, code = w.command("doctor", "-c", w.config); code != 1 || !strings.Contains(got, "FAIL  issuer admin") || !strings.Contains(got, "let this machine reach "+server.URL) {
+		t.Errorf("without the source: exit %d\n%s", code, got)
 	}
 }

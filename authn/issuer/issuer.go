@@ -189,3 +189,14 @@ func Check(cfg Config, bearer string, leeway time.Duration, now time.Time) (chec
 	}
 	return checked, c.check(from.deps)
 }
+
+// Fetch asks once for the keys of an issuer that has them at an address, as a gateway would. It returns how many can be
+// used, and why the others cannot.
+func Fetch(ctx context.Context, cfg Config) (usable int, ignored []string, err error) {
+	data, err := newSource(cfg, deps{}).get(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	keys, ignored, err := readSet(data, cfg.algorithms())
+	return len(keys), ignored, err
+}
