@@ -35,15 +35,18 @@ type revocationStore interface {
 
 // Deps are what Authn works with; those that may be nil say so.
 type Deps struct {
-	Store       Store
-	Announcer   Announcer         // nil: no service is told about users
-	Apps        map[string]WeChat // the mini-programs, by appid
-	Budget      time.Duration     // for one login's exchange with WeChat, retries included
-	Concurrency int               // concurrent exchanges with WeChat, per mini-program; 0: unlimited
-	Tourist     string            // prefix of the code that touristappid stands for; "": it is refused
-	Metrics     prometheus.Registerer
-	Log         *slog.Logger
-	Now         func() time.Time
+	Store Store
+	Feed  Feed // nil: no other process has the store
+	// MaxStaleness is how old what Feed has told may be before requests are refused with storage.ErrUnavailable.
+	MaxStaleness time.Duration
+	Announcer    Announcer         // nil: no service is told about users
+	Apps         map[string]WeChat // the mini-programs, by appid
+	Budget       time.Duration     // for one login's exchange with WeChat, retries included
+	Concurrency  int               // concurrent exchanges with WeChat, per mini-program; 0: unlimited
+	Tourist      string            // prefix of the code that touristappid stands for; "": it is refused
+	Metrics      prometheus.Registerer
+	Log          *slog.Logger
+	Now          func() time.Time
 }
 
 // Authn logs users in. Its parts issue tokens, manage sessions and users, and decrypt open data. It is safe for
@@ -56,6 +59,7 @@ type Authn struct {
 
 	cfg        Config
 	store      Store
+	others     *follower // nil: no other process has the store
 	announcer  Announcer // may be nil
 	apps       apps
 	tourist    string // see Deps
@@ -68,13 +72,14 @@ type Authn struct {
 
 // New returns an Authn that knows every revocation the store remembers.
 func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
-	revoked, err := rememberedRevocations(ctx, deps.Store)
+	revoked, last, err := rememberedRevocations(ctx, deps.Store)
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
 	m := newMetrics(deps.Metrics)
 	m.countRevocations(deps.Metrics, revoked.Len)
-	tokens, err := newTokens(cfg, deps, revoked, m)
+	others := newFollower(deps, revoked, last)
+	tokens, err := newTokens(cfg, deps, revoked, others, m)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +91,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		Users:    &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, revoked: revoked, now: deps.Now},
 		OpenData: &OpenData{store: deps.Store, apps: apps, metrics: m, log: deps.Log, now: deps.Now},
 
-		cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, tourist: deps.Tourist,
+		cfg: cfg, store: deps.Store, others: others, announcer: deps.Announcer, apps: apps, tourist: deps.Tourist,
 		logins: newCodes[Grant](deps.Now), prefetches: newSpentCodes[*Subject](deps.Now),
 		metrics: m, log: deps.Log, now: deps.Now,
 	}, nil
@@ -95,18 +100,24 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 // revocationsPerRead bounds the memory that loading them takes beside the set: there may be millions.
 const revocationsPerRead = 10_000
 
-// rememberedRevocations returns every revocation of the store.
-func rememberedRevocations(ctx context.Context, store revocationStore) (*revocation.Set, error) {
-	revoked := revocation.NewSet(store.Past)
-	for last := uint64(0); ; {
+// Follow lets the revocations of other processes apply here within a quarter of a second, until ctx ends. Without a Feed
+// it returns at once.
+func (a *Authn) Follow(ctx context.Context) { a.others.run(ctx) }
+
+// rememberedRevocations returns every revocation of the store, and the Seq of the last.
+func rememberedRevocations(ctx context.Context, store revocationStore) (revoked *revocation.Set, last uint64, err error) {
+	revoked = revocation.NewSet(store.Past)
+	for {
 		some, err := store.Revocations(ctx, last, revocationsPerRead)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		revoked.Add(some...)
-		if len(some) < revocationsPerRead {
-			return revoked, nil
+		if len(some) > 0 {
+			last = some[len(some)-1].Seq
 		}
-		last = some[len(some)-1].Seq
+		if len(some) < revocationsPerRead {
+			return revoked, last, nil
+		}
 	}
 }

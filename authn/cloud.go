@@ -65,6 +65,9 @@ func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, e
 	if err != nil {
 		return nil, fmt.Errorf("finding the user of a cloud identity: %w", err)
 	}
+	if err := a.others.fresh(ctx); err != nil {
+		return nil, err
+	}
 	if _, banned := a.Users.Banned(user.ID); banned {
 		return nil, token.ErrRevoked
 	}

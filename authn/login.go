@@ -90,6 +90,9 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 			return Grant{}, err
 		}
 	}
+	if err := a.others.fresh(ctx); err != nil { // the user may have been banned elsewhere
+		return Grant{}, err
+	}
 	login.FirstID, login.Hold = a.cfg.FirstUserID, a.waits()
 	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
 	login.Change = func(u *storage.User) error {

@@ -70,6 +70,9 @@ func (s *Sessions) refresh(ctx context.Context, authorization string, admit func
 	if err != nil {
 		return Grant{}, err
 	}
+	if err := s.tokens.others.fresh(ctx); err != nil {
+		return Grant{}, err
+	}
 	if err := s.tokens.check(v, max(s.cfg.Refresh.Window, 1)); err != nil {
 		return Grant{}, err
 	}
@@ -149,6 +152,7 @@ func (s *Sessions) replacedJustNow(session storage.Session, v *verified, now tim
 func (s *Sessions) replace(ctx context.Context, v *verified) (storage.Session, error) {
 	var replaced []storage.Revocation
 	session, err := s.store.UpdateSession(ctx, v.subject.SessionID, func(current *storage.Session) ([]storage.Revocation, error) {
+		replaced = nil // by an attempt that did not come to be
 		now := s.now()
 		switch {
 		case current.UserID != v.subject.UserID:

@@ -22,6 +22,7 @@ type Tokens struct {
 	unions  atomic.Bool // tokens name the unionid
 	store   Store
 	revoked *revocation.Set
+	others  *follower // of revoked; nil: no other process has the store
 	lost    sync.Once // guards the warning about tokens of a lost state
 	metrics *metrics
 	log     *slog.Logger
@@ -35,9 +36,9 @@ type keysInForce struct {
 	cache *tokenCache
 }
 
-func newTokens(cfg Config, deps Deps, revoked *revocation.Set, m *metrics) (*Tokens, error) {
+func newTokens(cfg Config, deps Deps, revoked *revocation.Set, others *follower, m *metrics) (*Tokens, error) {
 	t := &Tokens{
-		cfg: cfg, store: deps.Store, revoked: revoked, metrics: m, log: deps.Log, often: lograte.New(deps.Log, deps.Now), now: deps.Now,
+		cfg: cfg, store: deps.Store, revoked: revoked, others: others, metrics: m, log: deps.Log, often: lograte.New(deps.Log, deps.Now), now: deps.Now,
 	}
 	return t, t.SetKeys(cfg.Algorithm, cfg.Keys)
 }
@@ -110,6 +111,9 @@ func newVerified(c *token.Claims) (*verified, error) {
 // token.ErrMalformed, token.ErrInvalid, token.ErrExpired, token.ErrRevoked or an error of storage.
 func (t *Tokens) Verify(ctx context.Context, authorization string, parse func() (*token.Payload, error)) (*Subject, error) {
 	v, err := t.verifyHeader(ctx, authorization, parse)
+	if err == nil {
+		err = t.others.fresh(ctx)
+	}
 	if err == nil {
 		err = t.check(v, 0) // time and revocation change from request to request
 	}
@@ -206,6 +210,7 @@ func (t *Tokens) check(v *verified, late time.Duration) error {
 // token.ErrRevoked for an ended session or a banned user. A token that a refresh has replaced ends nothing. Only memory
 // is consulted.
 func (t *Tokens) Alive(s Subject) error {
+	t.others.touch()
 	now := t.now()
 	switch {
 	case !now.Before(s.ExpiresAt.Add(t.cfg.Leeway)):

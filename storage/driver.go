@@ -13,7 +13,8 @@ type Driver interface {
 	// Read runs find on the newest state.
 	Read(ctx context.Context, find func(Reader) error) error
 	// Write runs change in one transaction. If it returns nil, everything that was written survives a crash; if change
-	// fails, nothing is written. A caller whose context ends does not wait, and its change may or may not be written.
+	// fails, nothing is written. change may run several times, of which the last counts. A caller whose context ends does
+	// not wait, and its change may or may not be written.
 	Write(ctx context.Context, change func(Writer) error) error
 	Ready(ctx context.Context) error // nil while it accepts reads and writes, or ErrUnavailable
 	Close() error                    // waits for writes in progress; later operations return ErrUnavailable
@@ -23,7 +24,7 @@ type Driver interface {
 type dataSet interface {
 	ID() string                                          // random, made with the data
 	Epoch() string                                       // what tokens issued now carry
-	EpochEnd(epoch string) (until time.Time, known bool) // of an earlier epoch, if memory has it; see Reader
+	EpochEnd(epoch string) (until time.Time, known bool) // of another epoch, or earlier, if memory has it; see Reader
 	Sealer() *Sealer                                     // with the keys of the data
 	// SealedAnew notes that the first key opens every secret, so that the others are not needed any more.
 	SealedAnew(ctx context.Context) error

@@ -104,21 +104,20 @@ func (s *Store) ID() string { return s.driver.ID() }
 func (s *Store) Epoch() string { return s.driver.Epoch() }
 
 // Issued reports whether this state of the store may have issued tokens in an epoch at a time, to the second. It reads
-// the records only for epochs that are not in memory.
+// the records only for what memory does not affirm.
 func (s *Store) Issued(ctx context.Context, epoch string, at time.Time) (bool, error) {
 	if epoch == s.Epoch() {
 		return true, nil
 	}
-	until, known := s.driver.EpochEnd(epoch)
-	if !known {
-		var err error
-		until, err = read(ctx, s, opIssued, func(r Reader) (time.Time, error) { return r.EpochEnd(epoch) })
-		if err != nil {
-			return false, err
-		}
+	if until, known := s.driver.EpochEnd(epoch); known && mayHaveIssued(until, at) {
+		return true, nil
 	}
-	return at.Unix() <= until.Unix() && !until.IsZero(), nil
+	until, err := read(ctx, s, opIssued, func(r Reader) (time.Time, error) { return r.EpochEnd(epoch) })
+	return err == nil && mayHaveIssued(until, at), err
 }
+
+// mayHaveIssued reports whether an epoch that ended then issued tokens at a time.
+func mayHaveIssued(until, at time.Time) bool { return at.Unix() <= until.Unix() && !until.IsZero() }
 
 // Past returns the time before which ended records are deleted.
 func (s *Store) Past() time.Time { return s.driver.Past() }
