@@ -19,7 +19,8 @@ test: ## every test: both halves, whether or not the first passes
 	@failed=; for half in test-go test-miniprogram; do $(MAKE) --no-print-directory $$half || failed="$$failed $$half"; done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
-test-go: ## vet, and run every Go test with the race detector
+test-go: ## vet, and run every Go test with the race detector; installs MariaDB where it may
+	scripts/mariadb.sh
 	go vet ./...
 	go test -race -count=1 -timeout 40m ./...
 
@@ -33,6 +34,7 @@ long_capacity := WXGATE_CAPACITY=1 $(LONG) -timeout 30m -run '^TestCapacity$$' .
 long_chaos    := WXGATE_CHAOS=1 $(LONG) -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e ## 500 requests/s at targets that are killed, frozen, slowed and failing; p2c against round_robin
 long_crash    := WXGATE_CRASH_ROUNDS=50 $(LONG) -timeout 15m -run '^TestNoAcknowledgedLoginIsLostByKill9$$' ./e2e ## kill -9 under login load, 50 rounds
 long_frameworks := miniprogram/scripts/prepare.sh && npm run --silent --prefix miniprogram frameworks ## the Taro and uni-app examples, built by their compilers, in the phone of the tests and in Chromium; installs 1 GB from npm
+long_galera   := scripts/mariadb.sh galera && scripts/galera.sh conformance ## the conformance of storage/mysql on a Galera of three nodes, each store on another node
 long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e ## one attacker of each kind for HOSTILE (1m) beside 200 honest users: the table of docs/security.md
 long_kills    := WXGATE_KILLS=200 $(LONG) -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e ## 200 times kill -9 of a process at a random moment of a hand-over, then a start
 long_large    := WXGATE_LARGE=1 $(LONG) -timeout 30m -run '^TestLargeBodiesTakeNoMemory$$|^TestEventsArriveAsTheyAreSaid$$' ./e2e ## 2 GiB up and down, with the memory of the gateway; how long events take

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"wxgate/config"
+	"wxgate/storage"
+	"wxgate/storage/mysql"
 )
 
 type checkCommand struct{}
@@ -38,6 +40,9 @@ func (checkCommand) Run(w *env) error {
 	}
 	if on := cfg.Authn.OnUser; on.Upstream != "" {
 		text += "note: " + toldOfUsers(on) + "\n"
+	}
+	if cfg.Storage.Driver == storage.DriverMySQL {
+		text += "note: users and sessions are in the database " + mysql.Place(cfg.Storage.MySQL) + "\n"
 	}
 	_, err = io.WriteString(w.stdout, text)
 	return err

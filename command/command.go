@@ -35,6 +35,7 @@ type commands struct {
 	Token    tokenCommand    `cmd:"" help:"Inspect a token."`
 	Store    storeCommand    `cmd:"" help:"Seal what the store keeps with another key."`
 	Restore  restoreCommand  `cmd:"" help:"Make a data folder restored from a backup safe to serve."`
+	Migrate  migrateCommand  `cmd:"" help:"Show or apply the migrations of a database (storage.driver: mysql)."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

@@ -22,6 +22,9 @@ import (
 	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/process"
+	"wxgate/secret"
+	"wxgate/storage"
+	"wxgate/storage/mysql/mysqltest"
 	"wxgate/upstream"
 )
 
@@ -476,30 +479,46 @@ func TestTheManualHasEveryMetric(t *testing.T) {
 }
 
 // declaredMetrics are the names of all series of ours with their labels, comma-separated, also of those that have not
-// counted anything yet.
+// counted anything yet, with each of the stores.
 func declaredMetrics(t *testing.T) map[string]string {
 	t.Helper()
-	descriptions := make(chan *prometheus.Desc)
-	reg := wholeRegistry(t)
-	go func() {
-		defer close(descriptions)
-		reg.Describe(descriptions)
-	}()
-	shape := regexp.MustCompile(`fqName: "(wxgate_[^"]*)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+	server, err := mysqltest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	dsn, err := server.NewDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	declared := map[string]string{}
-	for d := range descriptions {
-		if m := shape.FindStringSubmatch(d.String()); m != nil {
-			constant := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(m[2], "")
-			declared[m[1]] = strings.Trim(constant+","+m[3], ",")
+	shape := regexp.MustCompile(`fqName: "(wxgate_[^"]*)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+	for _, database := range []string{"", dsn} {
+		descriptions := make(chan *prometheus.Desc)
+		reg := wholeRegistry(t, database)
+		go func() {
+			defer close(descriptions)
+			reg.Describe(descriptions)
+		}()
+		for d := range descriptions {
+			if m := shape.FindStringSubmatch(d.String()); m != nil {
+				constant := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(m[2], "")
+				declared[m[1]] = strings.Trim(constant+","+m[3], ",")
+			}
 		}
 	}
 	return declared
 }
 
-// wholeRegistry is the registry of a gateway that is put together as serve does it.
-func wholeRegistry(t *testing.T) *prometheus.Registry {
+// wholeRegistry is the registry of a gateway that is put together as serve does it, with its store in a database, or in a
+// folder if there is none.
+func wholeRegistry(t *testing.T, dsn string) *prometheus.Registry {
 	t.Helper()
 	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
+	if dsn != "" {
+		cfg.Storage.Driver, cfg.Storage.MySQL.DSN = storage.DriverMySQL, secret.Text(dsn)
+		cfg.Storage.EncryptionKeys = storage.EncryptionKeys{"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="}
+	}
 	svc, err := process.Open(t.Context(), cfg, process.NewLogs(cfg.Log, process.NewLogQueue(io.Discard)), tourist)
 	if err != nil {
 		t.Fatal(err)

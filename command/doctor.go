@@ -21,6 +21,8 @@ import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
+	"wxgate/storage"
+	"wxgate/storage/mysql"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 )
@@ -64,7 +66,7 @@ func (d doctorCommand) Run(ctx context.Context, w *env) error {
 }
 
 func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding {
-	findings := []finding{keysFinding(cfg.Authn), storageFinding(cfg.Storage.Badger.Dir)}
+	findings := []finding{keysFinding(cfg.Authn), storageFinding(ctx, cfg.Storage)}
 	for _, app := range cfg.WeChat.Each() {
 		findings = append(findings, secretFinding(ctx, app))
 	}
@@ -102,8 +104,44 @@ func issuerFinding(ctx context.Context, cfg issuer.Config) finding {
 	return f
 }
 
-// storageFinding creates a file where the data are.
-func storageFinding(dir string) finding {
+// storageFinding looks at the store as serve would.
+func storageFinding(ctx context.Context, cfg storage.Config) finding {
+	if cfg.Driver == storage.DriverMySQL {
+		return databaseFinding(ctx, cfg)
+	}
+	return folderFinding(cfg.Badger.Dir)
+}
+
+// maxSkew is how far the clocks of gateways and of their database may differ.
+const maxSkew = 2 * time.Second
+
+// databaseFinding connects to the database and changes nothing.
+func databaseFinding(ctx context.Context, cfg storage.Config) finding {
+	f := finding{about: "storage " + mysql.Place(cfg.MySQL)}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	found, err := mysql.Inspect(ctx, cfg)
+	f.advice = fmt.Sprintf("%s, schema %d of %d", found.Version, found.Schema, found.Known)
+	if found.Galera {
+		f.advice += ", a node of Galera"
+	}
+	if found.Schema < found.Known {
+		f.advice += "; serve or `wxgate migrate up` applies the rest"
+	}
+	if !found.TLS {
+		f.advice += "; the connection is not encrypted (tls=true in the dsn)"
+	}
+	switch {
+	case err != nil:
+		f.err, f.advice = err, "see storage.mysql.dsn and storage.encryption_key"
+	case found.Skew.Abs() > maxSkew:
+		f.err, f.advice = fmt.Errorf("our clock is %v off the server's", found.Skew.Round(time.Millisecond)), "run NTP on both"
+	}
+	return f
+}
+
+// folderFinding creates a file where the data are.
+func folderFinding(dir string) finding {
 	f := finding{about: "storage " + dir, advice: "the folder is writable"}
 	for parent := dir; ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)

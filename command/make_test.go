@@ -59,5 +59,6 @@ func toolsThatFail(t *testing.T, fails string) (dir string) {
 	version, _, _ = strings.Cut(version, "\n")
 	tool("golangci", ".cache/bin/golangci-lint-"+version)
 	put("miniprogram/scripts/prepare.sh", "#!/bin/sh\n")
+	put("scripts/mariadb.sh", "#!/bin/sh\n")
 	return dir
 }

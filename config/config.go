@@ -17,6 +17,7 @@ import (
 	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/storage"
+	"wxgate/storage/mysql"
 	"wxgate/upstream"
 )
 
@@ -51,7 +52,16 @@ func (c Config) Validate() input.Faults {
 	if service := c.Authn.OnUser.Upstream; service != "" {
 		f.OneOf("authn.on_user.upstream", service, slices.Sorted(maps.Keys(c.Upstreams))...)
 	}
-	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.Storage.Validate().At("storage"))
+	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.validateStorage().At("storage"))
+}
+
+// validateStorage reports the faults of the store, also those that its driver knows.
+func (c Config) validateStorage() input.Faults {
+	f := c.Storage.Validate()
+	if c.Storage.Driver == storage.DriverMySQL {
+		f = append(f, mysql.Check(c.Storage.MySQL).At("mysql")...)
+	}
+	return f
 }
 
 // validateRouting reports the faults of what decides on requests.

@@ -8,6 +8,7 @@ import (
 	"wxgate/config/strictyaml"
 	"wxgate/input"
 	"wxgate/secret"
+	"wxgate/storage"
 )
 
 // fromEnvironment fills what the file leaves out, and lets PORT win over server.listen as WeChat Cloud Run expects. It
@@ -24,10 +25,24 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 		c.Authn.Keys = []token.KeyConfig{{ID: "main", Secret: secret.Text(text)}}
 		filled["authn.keys[0]"], filled["authn.keys[0].secret"] = "JWT_SECRET in the environment", "JWT_SECRET in the environment"
 	}
+	if address, ok := env("MYSQL_ADDRESS"); ok && address != "" && c.Storage.Driver == storage.DriverMySQL && c.Storage.MySQL.DSN.Reveal() == "" {
+		c.Storage.MySQL.DSN, filled["storage.mysql.dsn"] = databaseOf(address, env), "MYSQL_ADDRESS, MYSQL_USERNAME and MYSQL_PASSWORD in the environment"
+	}
 	if port, ok := c.PortFromEnvironment(env); ok {
 		filled["server.listen"] = fmt.Sprintf("PORT=%s in the environment", port)
 	}
 	return filled
+}
+
+// databaseOf is the DSN of the database that WeChat Cloud Run gives a service.
+func databaseOf(address string, env strictyaml.LookupEnv) secret.Text {
+	user, _ := env("MYSQL_USERNAME")
+	password, _ := env("MYSQL_PASSWORD")
+	database, ok := env("MYSQL_DATABASE")
+	if !ok || database == "" {
+		database = "wxgate"
+	}
+	return secret.Text(fmt.Sprintf("%s:%s@tcp(%s)/%s", user, password, address, database))
 }
 
 // PortFromEnvironment makes PORT, where it is set, the port of server.listen.

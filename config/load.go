@@ -9,6 +9,7 @@ import (
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/input"
+	"wxgate/storage"
 )
 
 // Load reads a configuration file. The error holds every fault, one a line, with its place in the file.
@@ -48,6 +49,21 @@ func LoadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 		return nil
 	})
 	return cfg.Server, err
+}
+
+// LoadStorage reads the section storage for a command that works on the database alone, such as a job that migrates it:
+// such a job need not have the other secrets.
+func LoadStorage(file string, env strictyaml.LookupEnv) (storage.Config, error) {
+	unset := func(path, reference string) (string, bool) {
+		if strings.HasPrefix(path, "storage.") {
+			return "", false
+		}
+		return unsetSecret(path, reference)
+	}
+	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unset}, func(cfg *Config) input.Faults {
+		return cfg.fromEnvironment(env).name(cfg.validateStorage().At("storage"))
+	})
+	return cfg.Storage, err
 }
 
 // LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have

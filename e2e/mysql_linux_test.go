@@ -5,18 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 )
 
-// mariaDB is a server in a folder of the test, in the time zone of China, that listens on a socket alone.
+// mariaDB is a server with a database of an existing backend.
 type mariaDB struct {
 	*sql.DB
 	dsn string
@@ -25,50 +19,8 @@ type mariaDB struct {
 // startMariaDB starts Debian's mariadb-server without any of the system's files.
 func startMariaDB(t *testing.T) mariaDB {
 	t.Helper()
-	server, err := exec.LookPath("mariadbd")
-	if err != nil {
-		t.Fatal("there is no mariadbd; apt-get install --no-install-recommends mariadb-server")
-	}
-	dir, err := os.MkdirTemp("", "wxgate-mariadb-") // a socket has a short path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := me.Username
-	if name == "root" {
-		name = "mysql"
-		if out, err := exec.CommandContext(t.Context(), "chown", "mysql", dir).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
-	install := exec.CommandContext(t.Context(), "mariadb-install-db", "--no-defaults", "--user="+name, "--datadir="+data, "--skip-test-db", "--auth-root-authentication-method=normal")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	cmd := exec.Command(server, "--no-defaults", "--user="+name, "--datadir="+data, "--socket="+socket, "--pid-file="+filepath.Join(dir, "pid"),
-		"--skip-networking", "--default-time-zone=+08:00", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0")
-	output := new(lockedBuffer)
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr, cfg.MultiStatements = "root", "unix", socket, true
-	eventually(t, 60*time.Second, func() bool { _, err := os.Stat(socket); return err == nil })
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	t.Cleanup(func() { _ = db.Close() })
-	eventually(t, 60*time.Second, func() bool { return db.PingContext(t.Context()) == nil })
-	m := mariaDB{db, fmt.Sprintf("shop:shop-password@unix(%s)/shop", socket)}
+	server := startServer(t)
+	m := mariaDB{server.DB, fmt.Sprintf("shop:shop-password@unix(%s)/shop", server.Socket)}
 	m.run(t, "CREATE DATABASE shop; CREATE USER shop@localhost IDENTIFIED BY 'shop-password'; GRANT ALL ON shop.* TO shop@localhost")
 	return m
 }

@@ -29,6 +29,7 @@ import (
 	"wxgate/process/handover"
 	"wxgate/storage"
 	"wxgate/storage/badger"
+	"wxgate/storage/mysql"
 )
 
 // Run serves the configuration in a file until ctx ends or a successor has taken over. It waits for the successor.
@@ -104,6 +105,7 @@ type Service struct {
 	Metrics    *prometheus.Registry
 	store      *storage.Store
 	folder     folder
+	feed       authn.Feed // nil: no other process has the store
 	authn      *authn.Authn
 	issuers    *issuer.Set
 	outbox     *outbox.Outbox
@@ -172,7 +174,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.outbox = outbox.New(s.store, metrics, s.log.With("component", "outbox"), time.Now)
 	s.onClose(func() error { s.outbox.Stop(); return nil })
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: s.store, Announcer: s.outbox, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
+		Store: s.store, Feed: s.feed, MaxStaleness: cfg.Storage.MySQL.MaxStaleness, Announcer: s.outbox, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
 		Tourist: tourist,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})
@@ -190,6 +192,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.issuers = issuer.NewSet(cfg.Authn.Issuers, cfg.Authn.Leeway, metrics, s.log.With("component", "issuer"), time.Now)
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
+	s.followRevocations()
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
@@ -213,15 +216,46 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	return nil
 }
 
-// openStore opens the store as soon as no other process has it.
+// openStore opens the store as soon as no other process has it, or beside other processes if it is a database.
 func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics prometheus.Registerer) error {
+	log := s.log.With("component", "storage")
+	if cfg.Driver == storage.DriverMySQL {
+		opened, err := mysql.Open(ctx, cfg, metrics, log, time.Now)
+		if err != nil {
+			return err
+		}
+		s.store, s.folder, s.feed = opened.Store, shared{}, opened
+		s.onClose(opened.Close)
+		return nil
+	}
 	return s.onceFree(ctx, func() error {
-		opened, err := badger.Open(cfg, metrics, s.log.With("component", "storage"), time.Now)
+		opened, err := badger.Open(cfg, metrics, log, time.Now)
 		if err != nil {
 			return err
 		}
 		s.store, s.folder = opened.Store, opened
 		s.onClose(opened.Close)
+		return nil
+	})
+}
+
+// shared is the folder of a store that any number of processes have open.
+type shared struct{}
+
+// Release has nothing to release.
+func (shared) Release(context.Context) error { return nil }
+
+// Reacquire has nothing to take back.
+func (shared) Reacquire(context.Context) error { return nil }
+
+// followRevocations lets those of other processes apply here until the service closes.
+func (s *Service) followRevocations() {
+	ctx, stop := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { s.authn.Follow(ctx) })
+	s.onClose(func() error {
+		stop()
+		following.Wait()
 		return nil
 	})
 }

@@ -1,17 +1,24 @@
 package storage
 
 import (
+	"time"
+
 	"wxgate/input"
+	"wxgate/secret"
 )
 
-// driverBadger is the embedded store; it is the one driver that Config.Driver may name so far.
-const driverBadger = "badger" // one process, a folder on a disk that persists
+// The drivers, which Config.Driver names.
+const (
+	DriverBadger = "badger" // one process, a folder on a disk that persists
+	DriverMySQL  = "mysql"  // any number of processes, a database
+)
 
 // Config is the section storage of gateway.yaml.
 type Config struct {
-	Driver         string         `yaml:"driver"`         // which store remembers; badger
-	EncryptionKeys EncryptionKeys `yaml:"encryption_key"` // of session_keys; none: a key file is created beside the data
+	Driver         string         `yaml:"driver"`         // which store remembers; badger or mysql
+	EncryptionKeys EncryptionKeys `yaml:"encryption_key"` // of session_keys; none: with badger, a key file is created beside the data
 	Badger         Badger         `yaml:"badger"`
+	MySQL          MySQL          `yaml:"mysql"`
 }
 
 // Badger configures the embedded store.
@@ -19,19 +26,46 @@ type Badger struct {
 	Dir string `yaml:"dir"` // folder of the data; created on the first start, used by one process at a time
 }
 
-// DefaultConfig returns the meaning of an empty section.
-func DefaultConfig() Config {
-	return Config{Driver: driverBadger, EncryptionKeys: EncryptionKeys{}, Badger: Badger{Dir: "./data"}}
+// MySQL configures the store in a database of MySQL or MariaDB.
+type MySQL struct {
+	DSN          secret.Text   `yaml:"dsn"`           // user:password@tcp(host:3306)/database; several hosts: tcp(one:3306,two:3306)
+	CA           string        `yaml:"ca"`            // file of the certificates that the server's must be signed by; empty: as the dsn says
+	Connections  int           `yaml:"connections"`   // at most, of one process; one more follows revocations
+	MaxStaleness time.Duration `yaml:"max_staleness"` // how old what is known of revocations may be before requests are 503
 }
 
-// Validate reports every fault of the section. It only looks: nothing is opened.
+// maxConnections is more than any gateway needs.
+const maxConnections = 1000
+
+// DefaultConfig returns the meaning of an empty section.
+func DefaultConfig() Config {
+	return Config{Driver: DriverBadger, EncryptionKeys: EncryptionKeys{}, Badger: Badger{Dir: "./data"}, MySQL: MySQL{Connections: 10, MaxStaleness: 10 * time.Second}}
+}
+
+// Validate reports every fault of the section but those of mysql.dsn, which the driver knows. It only looks: nothing is
+// opened.
 func (c Config) Validate() (f input.Faults) {
-	if c.Driver != driverBadger {
-		f.Add("driver", "%q is not %s", c.Driver, driverBadger)
-	}
+	f.OneOf("driver", c.Driver, DriverBadger, DriverMySQL)
 	c.EncryptionKeys.validate(&f, "encryption_key")
-	if c.Driver == driverBadger && c.Badger.Dir == "" {
-		f.Add("badger.dir", "want a folder, got none")
+	switch c.Driver {
+	case DriverBadger:
+		if c.Badger.Dir == "" {
+			f.Add("badger.dir", "want a folder, got none")
+		}
+	case DriverMySQL:
+		c.validateMySQL(&f)
 	}
 	return f
+}
+
+func (c Config) validateMySQL(f *input.Faults) {
+	if keys, err := c.EncryptionKeys.Decode(); err == nil && len(keys) == 0 {
+		f.Add("encryption_key", "want a key, the same for every gateway: openssl rand -base64 32")
+	}
+	if n := c.MySQL.Connections; n < 1 || n > maxConnections {
+		f.Add("mysql.connections", "want 1 to %d, got %d", maxConnections, n)
+	}
+	if d := c.MySQL.MaxStaleness; d < time.Second || d > time.Hour {
+		f.Add("mysql.max_staleness", "want 1s to 1h, got %v", d)
+	}
 }

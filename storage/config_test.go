@@ -26,8 +26,18 @@ func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
 	}
 	c = storage.DefaultConfig()
 	c.Driver = "redis"
-	if got := c.Validate().Err().Error(); got != `driver: "redis" is not badger` {
+	if got := c.Validate().Err().Error(); got != `driver: "redis" is not one of badger, mysql` {
 		t.Errorf("faults: got %s", got)
+	}
+}
+
+func TestMySQLNeedsAKeyThatAllGatewaysHave(t *testing.T) {
+	c := storage.DefaultConfig()
+	c.Driver, c.MySQL.Connections, c.MySQL.MaxStaleness = storage.DriverMySQL, 0, 0
+	want := "encryption_key: want a key, the same for every gateway: openssl rand -base64 32\n" +
+		"mysql.connections: want 1 to 1000, got 0\nmysql.max_staleness: want 1s to 1h, got 0s"
+	if got := c.Validate().Err().Error(); got != want {
+		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -1,0 +1,299 @@
+package mysql
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/secret"
+	"wxgate/storage"
+)
+
+// relay stands between a store and the server, and fails in the ways that networks do.
+type relay struct {
+	t        *testing.T
+	listener net.Listener
+	// onCommit decides what becomes of a COMMIT; nil: it passes.
+	onCommit atomic.Pointer[func() fate]
+	frozen   atomic.Bool // nothing passes
+	commits  atomic.Int64
+	mu       sync.Mutex
+	conns    []net.Conn
+}
+
+// fate is what becomes of a COMMIT.
+type fate int
+
+const (
+	passes   fate = iota
+	lost          // the connection ends before the server sees it
+	answered      // the connection ends before the client sees the answer
+)
+
+func newRelay(t *testing.T) *relay {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{t: t, listener: ln}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { r.serve(client) })
+		}
+	})
+	t.Cleanup(func() { r.cut(); group.Wait() })
+	return r
+}
+
+// cut ends the relay and all its connections.
+func (r *relay) cut() {
+	_ = r.listener.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.conns {
+		_ = c.Close()
+	}
+	r.conns = nil
+}
+
+func (r *relay) serve(client net.Conn) {
+	back, err := net.Dial("unix", server.Socket)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	r.mu.Lock()
+	r.conns = append(r.conns, client, back)
+	r.mu.Unlock()
+	var dropAnswer atomic.Bool
+	var group sync.WaitGroup
+	group.Go(func() {
+		defer client.Close()
+		buffer := make([]byte, 64<<10)
+		for {
+			n, err := back.Read(buffer)
+			if err != nil || dropAnswer.Load() {
+				return
+			}
+			r.hold()
+			if _, err := client.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	})
+	group.Go(func() {
+		defer back.Close()
+		for {
+			packet, err := readPacket(client)
+			if err != nil {
+				return
+			}
+			r.hold()
+			if string(packet[4:]) == "\x03COMMIT" {
+				r.commits.Add(1)
+				if decide := r.onCommit.Load(); decide != nil {
+					switch (*decide)() {
+					case lost:
+						_ = client.Close()
+						return
+					case answered:
+						dropAnswer.Store(true)
+					case passes:
+					}
+				}
+			}
+			if _, err := back.Write(packet); err != nil {
+				return
+			}
+		}
+	})
+	group.Wait()
+}
+
+// hold waits while the relay is frozen.
+func (r *relay) hold() {
+	for r.frozen.Load() {
+		select {
+		case <-r.t.Context().Done():
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// readPacket reads one packet of the protocol, with its header.
+func readPacket(from io.Reader) ([]byte, error) {
+	header := make([]byte, 4)
+	if _, err := io.ReadFull(from, header); err != nil {
+		return nil, err
+	}
+	packet := make([]byte, 4+int(binary.LittleEndian.Uint32([]byte{header[0], header[1], header[2], 0})))
+	copy(packet, header)
+	_, err := io.ReadFull(from, packet[4:])
+	return packet, err
+}
+
+// through is the DSN of a database behind relays.
+func through(dsn string, relays ...*relay) string {
+	addresses := make([]string, 0, len(relays))
+	for _, r := range relays {
+		addresses = append(addresses, r.listener.Addr().String())
+	}
+	return "root@tcp(" + strings.Join(addresses, ",") + ")" + dsn[strings.LastIndexByte(dsn, '/'):]
+}
+
+func openAt(t *testing.T, dsn string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func loginAs(openID, sid string) storage.Login {
+	now := time.Now()
+	return storage.Login{
+		AppID: "wx1", OpenID: openID, SessionKey: storage.SessionKey{Key: "key of " + openID, At: now},
+		Session: storage.Session{ID: sid, TokenID: "t" + sid, CreatedAt: now, RefreshedAt: now, ExpiresAt: now.Add(time.Hour)},
+	}
+}
+
+// TestACommitWhoseAnswerIsLostCountsOnce loses every second COMMIT, before the server saw it or after: changes that cannot
+// be repeated, such as a counter's, count once.
+func TestACommitWhoseAnswerIsLostCountsOnce(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	s := openAt(t, through(newDatabase(t), r))
+	var n atomic.Int64
+	decide := func() fate {
+		return []fate{lost, passes, answered, passes, answered, answered, lost, passes}[n.Add(1)%8]
+	}
+	r.onCommit.Store(&decide)
+	const rounds = 12
+	for i := range rounds {
+		in, err := s.Login(t.Context(), loginAs(fmt.Sprint("o", i), fmt.Sprint("s", i)))
+		if err != nil || in.User.ID != int64(i+1) || !in.Created {
+			t.Fatalf("login %d: user %d, created %t, %v", i, in.User.ID, in.Created, err)
+		}
+		if _, err := s.UpdateUser(t.Context(), 1, func(u *storage.User) error { u.RecipeCount++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		revoked, err := s.Revoke(t.Context(), storage.Revocation{Scope: storage.ScopeToken, ID: "t", From: time.Now(), Until: time.Now().Add(time.Hour)})
+		if err != nil || revoked[0].Seq != uint64(i+1) {
+			t.Fatalf("revocation %d: %v, %v", i, revoked, err)
+		}
+	}
+	u, err := s.User(t.Context(), 1)
+	if err != nil || u.RecipeCount != rounds {
+		t.Errorf("%d changes of a counter came to %d (%v)", rounds, u.RecipeCount, err)
+	}
+	if found, err := s.Revocations(t.Context(), 0, 1000); len(found) != rounds || err != nil {
+		t.Errorf("%d revocations are %d (%v)", rounds, len(found), err)
+	}
+	if r.commits.Load() < rounds*4 {
+		t.Errorf("%d commits for %d changes, want some that were repeated", r.commits.Load(), rounds*3)
+	}
+}
+
+// TestAServerThatIsGoneOrHangsIsLeft: operations go on at the next host within the time that one statement has.
+func TestAServerThatIsGoneOrHangsIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*relay){
+		"gone": func(r *relay) { r.cut() }, "hangs": func(r *relay) { r.frozen.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			one, two := newRelay(t), newRelay(t)
+			defer one.frozen.Store(false)
+			s := openAt(t, through(newDatabase(t), one, two))
+			if _, err := s.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+				t.Fatal(err)
+			}
+			if two.commits.Load() > 0 {
+				t.Error("the second host was used while the first answered")
+			}
+			fail(one)
+			start := time.Now()
+			in, err := s.Login(t.Context(), loginAs("oABC", "s2"))
+			if took := time.Since(start); err != nil || in.User.ID != 1 || took > patience {
+				t.Errorf("after %v: user %d, %v", took, in.User.ID, err)
+			}
+			start = time.Now()
+			if _, err = s.User(t.Context(), 1); err != nil || time.Since(start) > time.Second {
+				t.Errorf("a second operation took %v: %v", time.Since(start), err)
+			}
+		})
+	}
+}
+
+func TestADatabaseThatDoesNotAnswerIsUnavailable(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	dsn := through(newDatabase(t), r)
+	s := openAt(t, dsn)
+	r.cut()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := s.User(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("within the caller's deadline: %v", err)
+	}
+	start := time.Now()
+	if _, err := s.User(t.Context(), 1); !errors.Is(err, storage.ErrUnavailable) || time.Since(start) > patience+2*time.Second {
+		t.Errorf("after %v: %v, want ErrUnavailable", time.Since(start), err)
+	}
+	if err := s.Ready(t.Context()); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("ready: %v, want ErrUnavailable", err)
+	}
+	if _, err := s.Follow(t.Context(), 0, 10); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("following: %v, want ErrUnavailable", err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := Open(short, configOf(dsn), prometheus.NewRegistry(), quiet(), time.Now)
+	if !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("opening: %v, want ErrUnavailable", err)
+	}
+}
+
+func TestMistakesEndTheStartAtOnceAndShowNoPassword(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	for name, broken := range map[string]string{
+		"the password":    strings.Replace(dsn, "root@", "somebody:pass-word@", 1),
+		"the database":    dsn + "x",
+		"no address":      "somebody:pass-word@",
+		"no database":     "somebody:pass-word@tcp(127.0.0.1:3306)/",
+		"an empty host":   "somebody:pass-word@tcp(one:3306,)/wxgate",
+		"another grammar": "mysql://somebody:pass-word@127.0.0.1:3306/wxgate",
+	} {
+		cfg := configOf("")
+		cfg.MySQL.DSN = secret.Text(broken)
+		start := time.Now()
+		_, err := Open(t.Context(), cfg, prometheus.NewRegistry(), quiet(), time.Now)
+		if err == nil || strings.Contains(err.Error(), "pass-word") || time.Since(start) > 10*time.Second {
+			t.Errorf("%s: after %v got %v", name, time.Since(start), err)
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/storage"
+	"wxgate/storage/storagetest"
+)
+
+// TestThreeGatewaysStartAtOnceOnAnEmptyDatabase and are of one data set.
+func TestThreeGatewaysStartAtOnceOnAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	ids := make(chan string, 3)
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			s, err := Open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), time.Now)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids <- s.ID()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	close(ids)
+	first := <-ids
+	for id := range ids {
+		if id != first || id == "" {
+			t.Errorf("the ids of the data set are %q and %q", first, id)
+		}
+	}
+	known, newest, err := Status(t.Context(), configOf(dsn).MySQL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range known {
+		if m.Applied.IsZero() {
+			t.Errorf("%s was not applied", m.Name)
+		}
+	}
+	if newest != known[len(known)-1].Version {
+		t.Errorf("the schema is %d, want %d", newest, known[len(known)-1].Version)
+	}
+	if done, err := Up(t.Context(), configOf(dsn).MySQL, quiet()); len(done) > 0 || err != nil {
+		t.Errorf("again: %v, %v", done, err)
+	}
+}
+
+// TestTwoGatewaysGiveOneIDToEachPerson logs the same people in on both.
+func TestTwoGatewaysGiveOneIDToEachPerson(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	stores := []*Store{openAt(t, dsn), openAt(t, dsn)}
+	const people = 40
+	var mu sync.Mutex
+	ids := map[string]map[int64]bool{}
+	var group sync.WaitGroup
+	for i, s := range stores {
+		for n := range people {
+			group.Go(func() {
+				openID := fmt.Sprint("o", n)
+				in, err := s.Login(t.Context(), loginAs(openID, fmt.Sprint("s", i, "-", n)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if ids[openID] == nil {
+					ids[openID] = map[int64]bool{}
+				}
+				ids[openID][in.User.ID] = true
+			})
+		}
+	}
+	group.Wait()
+	given := map[int64]bool{}
+	for openID, of := range ids {
+		if len(of) != 1 {
+			t.Errorf("%s has the ids %v", openID, of)
+		}
+		for id := range of {
+			given[id] = true
+			if id > people {
+				t.Errorf("%s is user %d, want ids up to %d", openID, id, people)
+			}
+		}
+	}
+	if len(given) != people {
+		t.Errorf("%d people have %d ids", people, len(given))
+	}
+}
+
+// TestAGatewayFollowsTheOther sees its revocations, and knows its tokens without asking for each.
+func TestAGatewayFollowsTheOther(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	one, two := openAt(t, dsn), openAt(t, dsn)
+	if _, err := one.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := one.EndSession(t.Context(), "s1", time.Now(), time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := two.Follow(t.Context(), ended.Seq-1, 10)
+	if err != nil || len(found) != 1 || found[0].ID != "s1" {
+		t.Fatalf("followed to %v, %v", found, err)
+	}
+	if until, known := two.driver.EpochEnd(one.Epoch()); !known || time.Since(until) > time.Minute {
+		t.Errorf("the epoch of the other is known: %t, until %v", known, until)
+	}
+	if issued, err := two.Issued(t.Context(), one.Epoch(), time.Now()); !issued || err != nil {
+		t.Errorf("a token of the other was issued: %t, %v", issued, err)
+	}
+	if issued, err := two.Issued(t.Context(), one.Epoch(), time.Now().Add(time.Minute)); issued || err != nil {
+		t.Errorf("a token of later, which a lost state may have issued: %t, %v", issued, err)
+	}
+}
+
+// TestTheHorizonOfManyGatewaysMovesAsTimeDoes and does not stop with the one that moves it.
+func TestTheHorizonOfManyGatewaysMovesAsTimeDoes(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	c := storagetest.NewClock()
+	begin := c.Now()
+	openOne := func() *Store {
+		s, err := open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one, two := openOne(), openOne()
+	defer two.Close()
+	pass := func(times int, stores ...*Store) {
+		for range times {
+			c.Advance(time.Minute)
+			for _, s := range stores {
+				if err := s.Forget(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	moved := func() time.Duration { return two.Past().Add(25 * time.Hour).Sub(begin).Round(time.Minute) }
+	pass(60, one, two)
+	if got := moved(); got > time.Hour || got < 58*time.Minute {
+		t.Errorf("after an hour of two gateways the horizon has moved by %v", got)
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pass(60, two)
+	if got := moved(); got > 2*time.Hour || got < 110*time.Minute {
+		t.Errorf("after an hour more of one gateway the horizon has moved by %v", got)
+	}
+}
+
+func TestAnotherKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	openAt(t, dsn)
+	cfg := configOf(dsn)
+	cfg.EncryptionKeys = storage.EncryptionKeys{"b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItb3Q="}
+	if _, err := Open(t.Context(), cfg, prometheus.NewRegistry(), quiet(), time.Now); !errors.Is(err, storage.ErrWrongKey) {
+		t.Errorf("got %v, want ErrWrongKey", err)
+	}
+	if _, err := Inspect(t.Context(), cfg); !errors.Is(err, storage.ErrWrongKey) {
+		t.Errorf("inspecting: got %v, want ErrWrongKey", err)
+	}
+	found, err := Inspect(t.Context(), configOf(dsn))
+	if err != nil || found.Schema != found.Known || found.Version == "" || found.Galera || found.Skew.Abs() > time.Minute {
+		t.Errorf("inspecting found %+v, %v", found, err)
+	}
+}
+
+// TestANewerSchemaIsUsedUntilItSaysOtherwise: while versions are rolled, this one works on what the next has made.
+func TestANewerSchemaIsUsedUntilItSaysOtherwise(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	s := openAt(t, dsn)
+	run := func(statement string) {
+		if _, err := s.driver.db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("INSERT INTO " + schemaTable + " (version_id, is_applied) VALUES (99, 1)")
+	run("ALTER TABLE wxgate_users ADD COLUMN of_the_next INT NOT NULL DEFAULT 0")
+	if _, err := openAt(t, dsn).Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+		t.Errorf("beside the next version: %v", err)
+	}
+	run("INSERT INTO wxgate_meta (name, value) VALUES ('oldest_schema', '99')")
+	_, err := Open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), time.Now)
+	if !errors.Is(err, storage.ErrNewerSchema) {
+		t.Errorf("got %v, want ErrNewerSchema", err)
+	}
+}
+
+// TestAMigrationThatWasCutOffGoesOn: a table may exist whose migration was not noted.
+func TestAMigrationThatWasCutOffGoesOn(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	openAt(t, dsn)
+	if _, err := server.DB.ExecContext(t.Context(), "DELETE FROM "+dsn[lastSlash(dsn)+1:]+"."+schemaTable+" WHERE version_id > 3"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openAt(t, dsn).Login(context.Background(), loginAs("oABC", "s1")); err != nil {
+		t.Error(err)
+	}
+}
+
+func lastSlash(text string) int {
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] == '/' {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,76 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"wxgate/secret"
+	"wxgate/storage"
+	"wxgate/storage/mysql/mysqltest"
+	"wxgate/storage/storagetest"
+)
+
+// server is a MariaDB for all tests; each has a database of its own.
+var server *mysqltest.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if server, err = mysqltest.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		code := m.Run()
+		if err := server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		return code
+	}())
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storagetest.Bench { return benchAt(newDatabase(t)) })
+}
+
+// benchAt is a place in a database.
+func benchAt(dsn string) storagetest.Bench {
+	c := storagetest.NewClock()
+	return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
+		s, err := open(context.Background(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
+		if err != nil {
+			return nil, err
+		}
+		return s.Store, nil
+	}}
+}
+
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	dsn, err := server.NewDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
+const testKey = secret.Text("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")
+
+func configOf(dsn string) storage.Config {
+	cfg := storage.DefaultConfig()
+	cfg.Driver, cfg.EncryptionKeys, cfg.MySQL.DSN = storage.DriverMySQL, storage.EncryptionKeys{testKey}, secret.Text(dsn)
+	return cfg
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,200 @@
+package mysql
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"wxgate/storage"
+)
+
+// Of an erased user the id alone remains, so that it is never given again: the other columns are NULL or empty.
+const userColumns = "id, appid, openid, unionid, nickname, avatar, bio, recipe_count, follower_count, following_count, favorite_count, created_at, updated_at, native"
+
+// scanUser reads userColumns.
+func scanUser(scan func(...any) error) (u storage.User, err error) {
+	err = scan(&u.ID, &u.AppID, &u.OpenID, &u.UnionID, &u.Nickname, &u.Avatar, &u.Bio,
+		&u.RecipeCount, &u.FollowerCount, &u.FollowingCount, &u.FavoriteCount, &u.CreatedAt, &u.UpdatedAt, &u.Native)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = storage.ErrNotFound
+	}
+	return u, err
+}
+
+// User returns the user with that id, who is not erased. A write keeps them from being changed by others: whatever it
+// decides about them, such as which sessions are too many, is decided in turn.
+func (v *view) User(id int64) (storage.User, error) {
+	if v.writes && v.galera {
+		if err := v.exec("UPDATE wxgate_users SET version = version + 1 WHERE id = ? AND openid IS NOT NULL", id); err != nil {
+			return storage.User{}, err
+		}
+	}
+	row := v.conn.QueryRowContext(v.ctx, "SELECT "+userColumns+" FROM wxgate_users WHERE id = ? AND openid IS NOT NULL"+v.lock, id)
+	return scanUser(row.Scan)
+}
+
+// UserByOpenID returns the user of an openid. A write locks by id alone, as everybody does.
+func (v *view) UserByOpenID(appID, openID string) (storage.User, error) {
+	const where = " FROM wxgate_users WHERE appid = ? AND openid = ?"
+	if !v.writes {
+		return scanUser(v.conn.QueryRowContext(v.ctx, "SELECT "+userColumns+where, []byte(appID), []byte(openID)).Scan)
+	}
+	var id int64
+	if err := v.row("SELECT id"+where, []any{[]byte(appID), []byte(openID)}, &id); err != nil {
+		return storage.User{}, err
+	}
+	return v.User(id)
+}
+
+// UsersByUnionID returns the users of one person, by id.
+func (v *view) UsersByUnionID(unionID string) ([]storage.User, error) {
+	if unionID == "" {
+		return nil, nil
+	}
+	return v.users("WHERE unionid = ? AND openid IS NOT NULL ORDER BY id", []byte(unionID))
+}
+
+// Users returns at most limit users with ids above after, by id.
+func (v *view) Users(after int64, limit int) ([]storage.User, error) {
+	return v.users("WHERE id > ? AND openid IS NOT NULL ORDER BY id LIMIT ?", after, limit)
+}
+
+func (v *view) users(where string, args ...any) (found []storage.User, err error) {
+	err = v.rows("SELECT "+userColumns+" FROM wxgate_users "+where+v.lock, args, func(scan func(...any) error) error {
+		u, err := scanUser(scan)
+		found = append(found, u)
+		return err
+	})
+	return found, err
+}
+
+// NextUserID is above every id that was given, imported or reserved.
+func (v *view) NextUserID() (int64, error) {
+	c, err := v.counter(countedUsers)
+	if err != nil {
+		return 0, err
+	}
+	return int64(c.is + 1), nil
+}
+
+// ReserveUserIDs counts the ids up to that one as given.
+func (v *view) ReserveUserIDs(to int64) error {
+	c, err := v.counter(countedUsers)
+	if err == nil {
+		c.is = max(c.is, uint64(to))
+	}
+	return err
+}
+
+// AddUser records a user under its id and its openid, and keeps the ids of new users above it.
+func (v *view) AddUser(u storage.User) error {
+	c, err := v.counter(countedUsers)
+	if err != nil {
+		return err
+	}
+	if uint64(u.ID) <= c.is { // an imported one, or below a reserved one
+		var given int64
+		err := v.row("SELECT id FROM wxgate_users WHERE id = ?"+v.lock, []any{u.ID}, &given)
+		if err == nil {
+			return storage.ErrConflict
+		}
+		if !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+	}
+	c.is = max(c.is, uint64(u.ID))
+	return v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES (?"+strings.Repeat(", ?", 13)+")", userValues(u)...)
+}
+
+// userValues are what userColumns hold of a user.
+func userValues(u storage.User) []any {
+	return []any{
+		u.ID, []byte(u.AppID), []byte(u.OpenID), []byte(u.UnionID), utf8Of(u.Nickname), utf8Of(u.Avatar), utf8Of(u.Bio),
+		u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount, u.CreatedAt, u.UpdatedAt, u.Native,
+	}
+}
+
+// utf8Of is a text as JSON would keep it: a column of text takes nothing else.
+func utf8Of(text string) string { return strings.ToValidUTF8(text, "\ufffd") }
+
+// PutUser replaces old by changed.
+func (v *view) PutUser(_, changed storage.User) error {
+	values := userValues(changed)[3:]
+	return v.exec("UPDATE wxgate_users SET unionid = ?, nickname = ?, avatar = ?, bio = ?, recipe_count = ?, follower_count = ?, "+
+		"following_count = ?, favorite_count = ?, created_at = ?, updated_at = ?, native = ? WHERE id = ? AND openid IS NOT NULL", append(values, changed.ID)...)
+}
+
+// EraseUser leaves the id.
+func (v *view) EraseUser(u storage.User) error {
+	return v.exec("UPDATE wxgate_users SET appid = NULL, openid = NULL, unionid = '', nickname = '', avatar = '', bio = '', recipe_count = 0, "+
+		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, created_at = '1970-01-01', updated_at = '1970-01-01' WHERE id = ?", u.ID)
+}
+
+// Events returns what must be told about a user, the oldest first, or ErrNotFound.
+func (v *view) Events(userID int64) (waiting []storage.Event, err error) {
+	var record []byte
+	err = v.remember(eventsKey(userID), v.row("SELECT waiting FROM wxgate_events WHERE user_id = ?"+v.lock, []any{userID}, &record))
+	if err == nil {
+		err = decode(record, &waiting)
+	}
+	if err == nil && len(waiting) == 0 {
+		err = storage.ErrDamaged
+	}
+	return waiting, err
+}
+
+func eventsKey(userID int64) string { return "events " + strconv.FormatInt(userID, 10) }
+
+// UsersWithEvents returns at most limit ids above after.
+func (v *view) UsersWithEvents(after int64, limit int) (ids []int64, err error) {
+	err = v.rows("SELECT user_id FROM wxgate_events WHERE user_id > ? ORDER BY user_id LIMIT ?", []any{after, limit}, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// PutEvents replaces what must be told about a user.
+func (v *view) PutEvents(userID int64, waiting []storage.Event) error {
+	key := eventsKey(userID)
+	if len(waiting) == 0 {
+		v.found[key] = false
+		return v.exec("DELETE FROM wxgate_events WHERE user_id = ?", userID)
+	}
+	record, err := json.Marshal(waiting)
+	if err != nil {
+		return err
+	}
+	return v.put(key, "wxgate_events", "user_id, waiting", "?, ?", "waiting = VALUES(waiting)", userID, record)
+}
+
+// Secret returns a sealed record.
+func (v *view) Secret(name string) (sealed []byte, err error) {
+	err = v.remember("secret "+name, v.row("SELECT sealed FROM wxgate_secrets WHERE name = ?"+v.lock, []any{[]byte(name)}, &sealed))
+	return sealed, err
+}
+
+// Secrets returns at most limit names behind after, in the order of their bytes.
+func (v *view) Secrets(after string, limit int) (names []string, err error) {
+	err = v.rows("SELECT name FROM wxgate_secrets WHERE name > ? ORDER BY name LIMIT ?", []any{[]byte(after), limit}, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, name)
+		return err
+	})
+	return names, err
+}
+
+// PutSecret records a sealed record. Nothing is not kept.
+func (v *view) PutSecret(name string, sealed []byte) error {
+	key := "secret " + name
+	if len(sealed) == 0 {
+		v.found[key] = false
+		return v.exec("DELETE FROM wxgate_secrets WHERE name = ?", []byte(name))
+	}
+	return v.put(key, "wxgate_secrets", "name, sealed", "?, ?", "sealed = VALUES(sealed)", []byte(name), sealed)
+}
