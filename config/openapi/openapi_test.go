@@ -99,6 +99,10 @@ func TestProtectedOperationsShareARouteAndOpenOnesDoNot(t *testing.T) {
 			[]string{"GET /files/{id} none", "GET /files/{name}.json required", "GET /x/{a} none", "GET /x/** required", "GET /x/y none"},
 			"GET /files/:id required\nGET /x/** required\nGET /x/:a none\nGET /x/y none",
 		},
+		"what no pattern can express closes all that it may be, below it too": {
+			[]string{"POST /{x} none", "POST /b:c/** optional"},
+			"/:x/** required",
+		},
 		"HEAD is as strict as GET": {
 			[]string{"GET /a required", "HEAD /a none", "HEAD /b/{id} none", "GET /b/mine required"},
 			"GET,HEAD /a required\nHEAD /b/:id none\nGET /b/mine required\nHEAD /b/mine required",

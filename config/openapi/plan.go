@@ -55,6 +55,7 @@ func NewPlan(doc Document, to Target) (Plan, error) {
 		m.add(op)
 	}
 	m.protectHeads()
+	m.protectHidden()
 	p := Plan{Notes: m.notes, operations: m.all}
 	p.Routes = append(groups(m.all), openRoutes(m.all)...)
 	if err := p.spellOut(m.known); err != nil {
@@ -109,6 +110,7 @@ func (m *merger) add(op Operation) {
 	if same.auth != next.auth {
 		m.note(op, "the gateway cannot tell it from the one on line %d; the stricter of %s and %s holds for both", same.of.place.Line, same.auth, next.auth)
 	}
+	same.hidden = same.hidden || next.hidden
 	if next.auth.StricterThan(same.auth) {
 		same.auth = next.auth
 	}
@@ -120,6 +122,22 @@ func (m *merger) protectHeads() {
 		if get := m.known[http.MethodGet+" "+head.pattern.Shape()]; head.method == http.MethodHead && get != nil && get.auth.StricterThan(head.auth) {
 			m.note(head.of, "%s is written as %s, as GET is: services answer HEAD as they answer GET", head.auth, get.auth)
 			head.auth = get.auth
+		}
+	}
+}
+
+// protectHidden closes an open operation all of whose paths another may mean that is protected, in a segment that no
+// pattern can spell: /b:c/** beside /{x} is /:b_c/**, which does not keep /:x from matching /b:c.
+func (m *merger) protectHidden() {
+	for _, open := range m.all {
+		for _, strict := range m.all {
+			if !strict.hidden || !strict.auth.StricterThan(open.auth) || !protects(strict.method, open.method) {
+				continue
+			}
+			if both, ok := open.pattern.Intersect(strict.pattern); ok && both.SameShape(open.pattern) {
+				m.note(open.of, "%s is written as %s: no route can tell it from the one on line %d", open.auth, strict.auth, strict.of.place.Line)
+				open.auth = strict.auth
+			}
 		}
 	}
 }

@@ -18,6 +18,7 @@ type template struct {
 	written string
 	pattern route.Pattern // without a last slash
 	exact   bool          // the pattern matches the paths of the operation and no others
+	hidden  bool          // a :name of the pattern stands for a segment that no pattern can spell
 }
 
 // templatePattern is the pattern for a path such as /a/{id}. A segment that no pattern can express, such as
@@ -34,6 +35,7 @@ func templatePattern(path string) (template, error) {
 			return t, fmt.Errorf("%s has an empty segment", input.Quote(path))
 		}
 		t.exact = t.exact && exact
+		t.hidden = t.hidden || !exact && part != "**"
 		t.written += "/" + part
 		if part == "**" {
 			break
