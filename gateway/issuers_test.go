@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -177,7 +176,7 @@ func TestCallersAreLimitedAndLoggedOnTheirOwn(t *testing.T) {
 	t.Parallel()
 	k := issuertest.NewKey(t, "1", "EdDSA")
 	service := upstreamtest.Echo(t)
-	var log bytes.Buffer
+	var log lockedText
 	e, _ := issued(t, service.URL, func(cfg *Config) { cfg.Log.Access = true }, func(d *Deps) { d.Access = accesslog.New(&log, accesslog.JSON) },
 		issuerOf("admin", issuertest.NewServer(t, false, k).URL, "X-Admin"))
 	for _, row := range []struct {
@@ -189,6 +188,7 @@ func TestCallersAreLimitedAndLoggedOnTheirOwn(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", row.sub, resp.StatusCode, body, row.status)
 		}
 	}
+	eventually(t, "four lines", func() bool { return strings.Count(log.String(), "\n") == 4 })
 	if lines := log.String(); strings.Count(lines, `"issuer":"admin"`) != 4 || strings.Contains(lines, "user_id") || strings.Contains(lines, `"one"`) {
 		t.Errorf("the log is\n%s", lines)
 	}
