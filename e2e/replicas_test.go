@@ -86,6 +86,11 @@ func TestAGatewayOnMariaDB(t *testing.T) {
 		}
 	}
 	w.serve()
+	doctor := start(t, []string{"doctor", "-c", w.config})
+	<-doctor.exited
+	if said := doctor.output.String(); !strings.Contains(said, "-MariaDB") || !strings.Contains(said, "schema 10 of 10") || strings.Contains(said, databasePassword) {
+		t.Errorf("wxgate doctor does not name the server and its schema:\n%s", said)
+	}
 	alice, bob := w.login("alice"), w.login("bob")
 	w.want("alice", w.call("GET", "/api/v1/user/profile", alice, ""), http.StatusOK, "")
 	w.want("changing the profile", w.call("PUT", "/api/v1/user/profile", alice, `{"nickname":"爱丽丝 😀"}`), http.StatusOK, "")

@@ -124,6 +124,7 @@ func newDriver(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, 
 	}
 	d.close = sync.OnceValue(func() error {
 		d.closed.Store(true)
+		d.awaitWrites()
 		d.metrics.unregister(reg)
 		return errors.Join(d.db.Close(), d.feed.Close())
 	})
@@ -210,7 +211,26 @@ func (d *mysqlDriver) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close refuses later operations with ErrUnavailable and closes every connection.
+// awaitWrites waits for the writes in progress, which begin nothing anew.
+func (d *mysqlDriver) awaitWrites() {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	taken := 0
+	for taken < cap(d.slots) {
+		select {
+		case <-d.slots:
+			taken++
+			continue
+		case <-timer.C:
+		}
+		break
+	}
+	for i := range taken {
+		d.slots <- i // whoever waits finds the store closed
+	}
+}
+
+// Close waits for writes in progress, refuses later operations with ErrUnavailable, and closes every connection.
 func (d *mysqlDriver) Close() error { return d.close() }
 
 // errClosed is returned by every operation on a closed store.
