@@ -93,21 +93,27 @@ func TestANewKeySignsAndTheOldOneVerifiesUntilItGoes(t *testing.T) {
 	f := newFixture(t)
 	old := f.loginAs(t, "alice").Token
 	f.wantVerdict(t, "a token of the only key", old, nil)
-	if err := f.Tokens.SetKeys("HS256", []token.KeyConfig{testKey("new"), f.key}); err != nil {
-		t.Fatal(err)
-	}
+	f.setKeys(t, "HS256", testKey("new"), f.key)
 	fresh := f.loginAs(t, "bob").Token
 	f.wantVerdict(t, "a token of the old key beside the new", old, nil)
 	f.wantVerdict(t, "a token of the new key", fresh, nil)
-	if err := f.Tokens.SetKeys("HS256", []token.KeyConfig{testKey("new")}); err != nil {
-		t.Fatal(err)
-	}
+	f.setKeys(t, "HS256", testKey("new"))
 	f.wantVerdict(t, "a cached token of a key that is gone", old, token.ErrInvalid)
 	f.wantVerdict(t, "a token of the key that stayed", fresh, nil)
-	if err := f.Tokens.SetKeys("RS256", []token.KeyConfig{testKey("new")}); err == nil {
+	if _, err := f.Tokens.NewKeyring("RS256", []token.KeyConfig{testKey("new")}); err == nil {
 		t.Error("keys that do not hold were taken")
 	}
 	f.wantVerdict(t, "after keys that were refused", fresh, nil)
+}
+
+// setKeys replaces the keys as a reload does.
+func (f *fixture) setKeys(t *testing.T, algorithm string, keys ...token.KeyConfig) {
+	t.Helper()
+	ring, err := f.Tokens.NewKeyring(algorithm, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Tokens.SetKeys(ring)
 }
 
 // TestAnRSAKeyKeepsItsAlgorithmWhenItRotates: the tokens of the key that is second now were signed with its own algorithm.
@@ -117,9 +123,7 @@ func TestAnRSAKeyKeepsItsAlgorithmWhenItRotates(t *testing.T) {
 	next := token.KeyConfig{ID: "next", File: writeKey(t, newPrivateKey(t, "RS256"), false)}
 	f := newFixtureWith(t, func(cfg *Config) { cfg.Algorithm, cfg.Keys = "PS384", []token.KeyConfig{old} })
 	bearer := f.loginAs(t, "alice").Token
-	if err := f.Tokens.SetKeys("RS256", []token.KeyConfig{next, old}); err != nil {
-		t.Fatal(err)
-	}
+	f.setKeys(t, "RS256", next, old)
 	f.wantVerdict(t, "a token of the old key", bearer, nil)
 	f.wantVerdict(t, "a token of the new key", f.loginAs(t, "bob").Token, nil)
 	set := f.Tokens.Keys().JWKS(false)

@@ -40,21 +40,22 @@ func newTokens(cfg Config, deps Deps, revoked *revocation.Set, others *follower,
 	t := &Tokens{
 		cfg: cfg, store: deps.Store, revoked: revoked, others: others, metrics: m, log: deps.Log, often: lograte.New(deps.Log, deps.Now), now: deps.Now,
 	}
-	return t, t.SetKeys(cfg.Algorithm, cfg.Keys)
+	ring, err := token.NewKeyring(cfg.tokens())
+	if err == nil {
+		t.SetKeys(ring)
+	}
+	return t, err
 }
 
-// SetKeys replaces the keys while requests are being served; from then on, tokens of removed keys are refused. If the
-// keys are invalid, nothing changes.
-func (t *Tokens) SetKeys(algorithm string, keys []token.KeyConfig) error {
+// NewKeyring makes a ring of other keys for SetKeys.
+func (t *Tokens) NewKeyring(algorithm string, keys []token.KeyConfig) (*token.Keyring, error) {
 	cfg := t.cfg
 	cfg.Algorithm, cfg.Keys = algorithm, keys
-	ring, err := token.NewKeyring(cfg.tokens())
-	if err != nil {
-		return err
-	}
-	t.keys.Store(&keysInForce{ring, newTokenCache()})
-	return nil
+	return token.NewKeyring(cfg.tokens())
 }
+
+// SetKeys replaces the keys while requests are being served; from then on, tokens of removed keys are refused.
+func (t *Tokens) SetKeys(ring *token.Keyring) { t.keys.Store(&keysInForce{ring, newTokenCache()}) }
 
 // NameUnionIDs sets whether the tokens that are issued from now on name the unionid of their user, if there is one. Those
 // of an existing backend need not: their user is looked up.

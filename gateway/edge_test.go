@@ -42,6 +42,16 @@ type edge struct {
 	weChat *sandbox.Sandbox
 }
 
+// reload puts cfg in force.
+func (e *edge) reload(tb testing.TB, cfg Config, upstreams map[string]*upstream.Upstream) {
+	tb.Helper()
+	apply, err := e.Prepare(cfg, Change{Upstreams: upstreams, Keys: e.deps.Authn.Tokens.Keys()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	apply()
+}
+
 // newEdge runs a gateway whose upstream is called service.
 func newEdge(tb testing.TB, serviceURL string, change func(*Config)) *edge {
 	tb.Helper()

@@ -106,7 +106,7 @@ func buildRequest(ex *Exchange, out *message.Request) error {
 	fields.Add(answer.HeaderRequestID, ex.id)
 	switch {
 	case ex.caller != nil:
-		injectCaller(fields, ex.caller)
+		ex.route.injectCaller(fields, ex.caller)
 	case ex.subject != nil:
 		if err := ex.injectIdentity(fields, ex.subject); err != nil {
 			return err

@@ -263,10 +263,25 @@ func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject) 
 	return nil
 }
 
-// injectCaller adds what services are told about a caller of another issuer, instead of identity headers.
-func injectCaller(out *message.Fields, caller *issuer.Caller) {
-	for _, h := range caller.Headers {
-		out.Add(h.Name, headerValue(h.Value))
+// callerHeader is a header that tells services a claim of a caller.
+type callerHeader struct{ name, claim string }
+
+// newCallerHeaders are those of an issuer, sorted by name.
+func newCallerHeaders(cfg issuer.Config) []callerHeader {
+	all := make([]callerHeader, 0, len(cfg.Headers))
+	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
+		all = append(all, callerHeader{name, cfg.Headers[name]})
+	}
+	return all
+}
+
+// injectCaller adds what services are told about a caller of another issuer, instead of identity headers. The names are
+// those that this snapshot has removed from the request, whatever a reload has made of the issuer since.
+func (r *routeEntry) injectCaller(out *message.Fields, caller *issuer.Caller) {
+	for _, h := range r.callerHeaders {
+		if value := caller.Claim(h.claim); value != "" {
+			out.Add(h.name, headerValue(value))
+		}
 	}
 }
 

@@ -83,9 +83,7 @@ func TestAServiceGetsTheUnionIDThatItAsksFor(t *testing.T) {
 	cfg := r.cfg
 	cfg.Identity.Headers = maps.Clone(cfg.Identity.Headers)
 	cfg.Identity.Headers["X-User-Unionid"] = fieldUnionID
-	if err := e.Reload(cfg, r.upstreams, nil); err != nil {
-		t.Fatal(err)
-	}
+	e.reload(t, cfg, r.upstreams)
 	if got := unionID(before); got != "" {
 		t.Errorf("a token from before: got %q, want none", got)
 	}

@@ -443,9 +443,7 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 		if faults := m.cfg.Validate(); len(faults) > 0 {
 			t.Fatalf("%s: %v", row.describe(keys), faults)
 		}
-		if err := m.Reload(m.cfg, upstreams, nil); err != nil {
-			t.Fatal(err)
-		}
+		m.reload(t, m.cfg, upstreams)
 		m.attack(t, row.describe(keys))
 	}
 	t.Logf("%d configurations, %d requests arrived", len(rows), len(service.Requests()))

@@ -53,6 +53,41 @@ func issued(t *testing.T, serviceURL string, change func(*Config), with func(*De
 	return e, set
 }
 
+// TestAHeaderThatIsRenamedIsNotTheClients is the moment within a reload in which the issuers are new and the snapshot is not,
+// and the whole of a request that began before: the names that it removed are those that it tells.
+func TestAHeaderThatIsRenamedIsNotTheClients(t *testing.T) {
+	t.Parallel()
+	key := issuertest.NewKey(t, "1", "EdDSA")
+	server := issuertest.NewServer(t, false, key)
+	service := upstreamtest.Echo(t)
+	before := issuerOf("admin", server.URL, "X-Admin")
+	after := before
+	after.Headers = map[string]string{"X-Boss": "sub"}
+	e, set := issued(t, service.URL, nil, nil, before)
+	admin := key.Sign(t, issuertest.Claims(adminIssuer, adminAudience, "root", nil))
+	arrives := func(step string, want ...string) {
+		t.Helper()
+		seen := len(service.Requests())
+		if resp, body := e.send(t, head("GET /admin/x", admin, "X-Admin: forged", "X-Boss: forged")); resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", step, resp.StatusCode, body)
+		}
+		got := service.Requests()[seen]
+		if all := append(got.Values("X-Admin"), got.Values("X-Boss")...); !slices.Equal(all, want) {
+			t.Errorf("%s: X-Admin and X-Boss arrived as %q, want %q", step, all, want)
+		}
+	}
+	arrives("before", "root", "forged") // X-Boss means nothing yet
+	retire := set.Configure([]issuer.Config{after})
+	arrives("between", "root", "forged")
+	r := e.snapshot.Load()
+	cfg := r.cfg
+	cfg.Issuers = []issuer.Config{after}
+	e.reload(t, cfg, r.upstreams)
+	arrives("in force", "forged", "root")
+	retire()
+	arrives("after", "forged", "root")
+}
+
 // TestAnAdministratorIsNeverTakenForAUser has tokens of a user, of an administrator and of an operator, on routes of each,
 // and forged headers with all of them.
 func TestAnAdministratorIsNeverTakenForAUser(t *testing.T) {

@@ -179,18 +179,14 @@ func TestAReloadKeepsTheLimitsThatItDidNotChange(t *testing.T) {
 	r := e.snapshot.Load()
 	cfg := r.cfg
 	cfg.Routes = append([]RouteConfig{{Path: "/new", Upstream: "service", Auth: AuthNone}}, cfg.Routes...)
-	if err := e.Reload(cfg, r.upstreams, nil); err != nil {
-		t.Fatal(err)
-	}
+	e.reload(t, cfg, r.upstreams)
 	if got := e.statuses(t, 1, request); got != "429" {
 		t.Errorf("after a reload: got %s, want 429", got)
 	}
 	for i := range cfg.Routes {
 		cfg.Routes[i].RateLimit.Burst *= 2
 	}
-	if err := e.Reload(cfg, r.upstreams, nil); err != nil {
-		t.Fatal(err)
-	}
+	e.reload(t, cfg, r.upstreams)
 	if got := e.statuses(t, 1, request); got != "200" {
 		t.Errorf("after a reload with another burst: got %s, want 200", got)
 	}

@@ -55,7 +55,11 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)
-	s, err := p.newSnapshot(cfg, deps.Upstreams, deps.Push)
+	first := Change{Upstreams: deps.Upstreams, Push: deps.Push}
+	if deps.Authn != nil { // Explain has none
+		first.Keys = deps.Authn.Tokens.Keys()
+	}
+	s, err := p.newSnapshot(cfg, first)
 	if err != nil {
 		return nil, err
 	}

@@ -47,35 +47,36 @@ func (p *pipeline) chain(authenticate, serve Step) []Step {
 
 // routeEntry is how a matched request is handled: a configured route or an endpoint.
 type routeEntry struct {
-	pattern      string       // the label of metrics and logs: host and path
-	methods      []string     // empty: all
-	host         string       // empty: any
-	ours         endpointName // which of the gateway's own endpoints; "": a configured route
-	disabled     bool         // it has no function under this configuration
-	priority     priority     // under overload
-	auth         AuthMode
-	issuer       string // whose tokens it wants; empty: ours
-	tokenQuery   string // the query parameter that may hold the token; empty: none
-	bodyLimit    int64
-	allowGetBody bool // GET and HEAD may have content
-	allows       route.Allowances
-	timeout      time.Duration
-	rewrite      *route.Rewriting  // nil: the request target is not rewritten
-	relocation   *route.Relocation // of answers; nil: none
-	changes      header.Changes
-	limit        *limit.Bucket          // nil: none
-	extraLimits  []string               // further limits that are counted by the endpoint
-	endpoint     Step                   // nil: forwarded
-	needsStore   bool                   // the endpoint needs the store
-	upstream     *upstream.Upstream     // nil: an endpoint
-	upstreamID   string                 // the upstream's name
-	adaptive     *limit.Adaptive        // on the upstream; nil: an endpoint
-	baseline     limit.Baseline         // of its response times
-	cors         *cors.Policy           // nil: the service decides
-	preflight    *routeEntry            // what answers preflights for it; nil: nothing does
-	series       atomic.Pointer[series] // of its last answer
-	answers      *answer.Shape          // how refusals look; nil: as the section answers says
-	keepStatus   bool                   // whoever asks goes by the status of a refusal
+	pattern       string       // the label of metrics and logs: host and path
+	methods       []string     // empty: all
+	host          string       // empty: any
+	ours          endpointName // which of the gateway's own endpoints; "": a configured route
+	disabled      bool         // it has no function under this configuration
+	priority      priority     // under overload
+	auth          AuthMode
+	issuer        string         // whose tokens it wants; empty: ours
+	callerHeaders []callerHeader // what services are told of its callers
+	tokenQuery    string         // the query parameter that may hold the token; empty: none
+	bodyLimit     int64
+	allowGetBody  bool // GET and HEAD may have content
+	allows        route.Allowances
+	timeout       time.Duration
+	rewrite       *route.Rewriting  // nil: the request target is not rewritten
+	relocation    *route.Relocation // of answers; nil: none
+	changes       header.Changes
+	limit         *limit.Bucket          // nil: none
+	extraLimits   []string               // further limits that are counted by the endpoint
+	endpoint      Step                   // nil: forwarded
+	needsStore    bool                   // the endpoint needs the store
+	upstream      *upstream.Upstream     // nil: an endpoint
+	upstreamID    string                 // the upstream's name
+	adaptive      *limit.Adaptive        // on the upstream; nil: an endpoint
+	baseline      limit.Baseline         // of its response times
+	cors          *cors.Policy           // nil: the service decides
+	preflight     *routeEntry            // what answers preflights for it; nil: nothing does
+	series        atomic.Pointer[series] // of its last answer
+	answers       *answer.Shape          // how refusals look; nil: as the section answers says
+	keepStatus    bool                   // whoever asks goes by the status of a refusal
 }
 
 // newRoutes adds the configured routes first: an endpoint of the same path and method is then left out.
@@ -177,6 +178,11 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 		auth: cfg.Auth, issuer: cfg.Issuer, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, allows: cfg.PathRules.allowances(), timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+	}
+	for _, other := range r.cfg.Issuers {
+		if other.Name == cfg.Issuer {
+			made.callerHeaders = newCallerHeaders(other)
+		}
 	}
 	made.keepStatus = cfg.Auth == AuthPrefetch // WeChat keeps a 200 for the mini-program
 	if !cfg.Answers.IsZero() {

@@ -222,7 +222,7 @@ func BenchmarkLoad(b *testing.B) {
 				if faults := cfg.Validate(); len(faults) > 0 {
 					b.Fatal(faults)
 				}
-				if _, err := g.newSnapshot(cfg, offlineUpstreams([]string{"service"}), nil); err != nil {
+				if _, err := g.newSnapshot(cfg, Change{Upstreams: offlineUpstreams([]string{"service"})}); err != nil {
 					b.Fatal(err)
 				}
 			}

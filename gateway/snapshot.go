@@ -47,9 +47,9 @@ type snapshot struct {
 
 // newSnapshot prepares a configuration. A rate limit that did not change continues with its buckets, which belong to
 // the gateway: one that restarted at each reload would be no limit.
-func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) (*snapshot, error) {
+func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, upstreams: upstreams, push: push,
+		cfg: cfg, upstreams: to.Upstreams, push: to.Push,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
@@ -72,8 +72,8 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 	r.logins, r.openIDs = p.limits.newLoginLimits(cfg.Limits.Login)
 	r.sessions = p.limits.newSessionLimit(cfg.Limits.Sessions)
 	r.writes = p.limits.buckets.New("writes", cfg.Limits.Writes)
-	if cfg.Identity.Signed.Header != "" && p.deps.Authn != nil { // Explain has no keys
-		signer, err := p.deps.Authn.Tokens.Keys().NewSigner(cfg.Identity.Signed.TTL, p.deps.Now)
+	if cfg.Identity.Signed.Header != "" && to.Keys != nil { // Explain has no keys
+		signer, err := to.Keys.NewSigner(cfg.Identity.Signed.TTL, p.deps.Now)
 		if err != nil {
 			return nil, err
 		}
@@ -86,16 +86,21 @@ func (p *pipeline) newSnapshot(cfg Config, upstreams map[string]*upstream.Upstre
 	return r, err
 }
 
-// Reload applies cfg, which must be valid, to every request that begins from now on, with its upstreams and, unless it
-// is nil, message push. What belongs to the listeners stays unchanged: server.listen, server.admin, and the timeouts
-// read_header and idle. An error changes nothing.
-func (p *pipeline) Reload(cfg Config, upstreams map[string]*upstream.Upstream, push *wechat.Push) error {
-	r, err := p.newSnapshot(cfg, upstreams, push)
+// Change is what a reload brings along beside a Config.
+type Change struct {
+	Upstreams map[string]*upstream.Upstream
+	Push      *wechat.Push   // nil: message push is off
+	Keys      *token.Keyring // of our tokens
+}
+
+// Prepare makes a snapshot of cfg, which must be valid; apply puts it in force for every request that begins from then
+// on. What belongs to the listeners stays unchanged: server.listen, server.admin, and the timeouts read_header and idle.
+func (p *pipeline) Prepare(cfg Config, to Change) (apply func(), err error) {
+	r, err := p.newSnapshot(cfg, to)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p.adopt(r)
-	return nil
+	return func() { p.adopt(r) }, nil
 }
 
 // adopt puts a snapshot in force.

@@ -91,25 +91,27 @@ func New(store Store, reg prometheus.Registerer, log *slog.Logger, now func() ti
 	return o
 }
 
-// Configure names the service that is told from now on, which upstreams has. cfg is valid. Without one nobody is told,
-// and what was recorded waits.
-func (o *Outbox) Configure(cfg authn.OnUserConfig, upstreams map[string]*upstream.Upstream) error {
+// Prepare makes a change of the service that is told, one that upstreams has; apply lets it be told from then on. cfg is
+// valid. Without a service nobody is told, and what was recorded waits.
+func (o *Outbox) Prepare(cfg authn.OnUserConfig, upstreams map[string]*upstream.Upstream) (apply func(), err error) {
 	if cfg.Upstream == "" {
-		o.store.RecordEvents(false)
-		o.service.Store(nil)
-		return nil
+		return func() {
+			o.store.RecordEvents(false)
+			o.service.Store(nil)
+		}, nil
 	}
 	key, err := cfg.Key()
 	if err != nil {
-		return fmt.Errorf("authn.on_user.secret: %w", err)
+		return nil, fmt.Errorf("authn.on_user.secret: %w", err)
 	}
-	o.service.Store(&service{upstreams[cfg.Upstream], cfg.Path, key, cfg.Wait})
-	o.store.RecordEvents(true)
-	select {
-	case o.changed <- struct{}{}:
-	default:
-	}
-	return nil
+	return func() {
+		o.service.Store(&service{upstreams[cfg.Upstream], cfg.Path, key, cfg.Wait})
+		o.store.RecordEvents(true)
+		select {
+		case o.changed <- struct{}{}:
+		default:
+		}
+	}, nil
 }
 
 // Stop ends deliveries; what was not told stays in the store.

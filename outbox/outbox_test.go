@@ -81,9 +81,11 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(up.Close)
 	r.Outbox = New(r.store, reg, log, time.Now)
 	secretText := secret.Text("whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)))
-	if err := r.Configure(authn.OnUserConfig{Upstream: "people", Path: "/users", Secret: secretText, Wait: true}, map[string]*upstream.Upstream{"people": up}); err != nil {
+	told, err := r.Prepare(authn.OnUserConfig{Upstream: "people", Path: "/users", Secret: secretText, Wait: true}, map[string]*upstream.Upstream{"people": up})
+	if err != nil {
 		t.Fatal(err)
 	}
+	told()
 	return r
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"wxgate/config"
 	"wxgate/config/strictyaml"
+	"wxgate/gateway"
 	"wxgate/input"
 )
 
@@ -160,8 +161,8 @@ func (r *reloader) reload(why string) error {
 	return nil
 }
 
-// apply makes cfg the configuration of the requests to come, apart from what only a restart can change. After an error
-// everything is as before.
+// apply makes cfg the configuration of the requests to come, apart from what only a restart can change. All that can fail
+// is prepared before anything changes, so after an error everything is as before.
 func (s *Service) apply(cfg config.Config) error {
 	if err := checkAdminSocket(s.admin, cfg.Server.AdminToken); err != nil {
 		return err
@@ -174,19 +175,25 @@ func (s *Service) apply(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := s.authn.Tokens.SetKeys(cfg.Authn.Algorithm, cfg.Authn.Keys); err != nil {
+	keys, err := s.authn.Tokens.NewKeyring(cfg.Authn.Algorithm, cfg.Authn.Keys)
+	if err != nil {
 		next.discard()
 		return fmt.Errorf("applying the keys: %w", err)
 	}
-	if err := s.outbox.Configure(cfg.Authn.OnUser, next.all); err != nil {
+	tellUsers, err := s.outbox.Prepare(cfg.Authn.OnUser, next.all)
+	if err != nil {
 		next.discard()
 		return fmt.Errorf("applying authn.on_user: %w", err)
 	}
-	retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
-	if err := s.gateway.Reload(cfg.Gateway(), next.all, push); err != nil {
+	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys})
+	if err != nil {
 		next.discard()
 		return fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
+	s.authn.Tokens.SetKeys(keys)
+	tellUsers()
+	retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
+	serve()
 	retireIssuers()
 	s.logs.set(cfg.Log)
 	s.setTimeouts(cfg.Server.Timeouts)

@@ -186,9 +186,11 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(services.close)
-	if err := s.outbox.Configure(cfg.Authn.OnUser, services.all); err != nil {
+	tellUsers, err := s.outbox.Prepare(cfg.Authn.OnUser, services.all)
+	if err != nil {
 		return err
 	}
+	tellUsers()
 	s.issuers = issuer.NewSet(cfg.Authn.Issuers, cfg.Authn.Leeway, metrics, s.log.With("component", "issuer"), time.Now)
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services

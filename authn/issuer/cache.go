@@ -19,7 +19,7 @@ const maxCachedBytes = 4 << 20
 // The fixed parts of the size of an entry, its place in the map included.
 const (
 	callerOverhead = int(unsafe.Sizeof(Caller{})) + 64
-	headerOverhead = int(unsafe.Sizeof(Header{}))
+	claimOverhead  = int(unsafe.Sizeof(Claim{}))
 )
 
 func newCallerCache() *callerCache { return &callerCache{callers: make(map[string]*Caller)} }

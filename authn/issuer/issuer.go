@@ -135,15 +135,25 @@ type Caller struct {
 	Subject   string   // 1 to 255 visible ASCII characters
 	ID        [16]byte // a digest of both, by which limits count
 	ExpiresAt time.Time
-	Headers   []Header // what services are told, sorted by name; values may be of any characters
+	Claims    []Claim // what services are told, sorted by name; values may be of any characters
 
 	notBefore int64 // Unix seconds; the later one of iat and nbf
 	from      *source
 	signer    *key
 }
 
-// Header is a header for services.
-type Header struct{ Name, Value string }
+// Claim is a claim of a token that authn.issuers[].headers names.
+type Claim struct{ Name, Value string }
+
+// Claim is the value of a claim that services are told, "" if the token does not have it.
+func (c *Caller) Claim(name string) string {
+	for _, each := range c.Claims {
+		if each.Name == name {
+			return each.Value
+		}
+	}
+	return ""
+}
 
 // check checks the times of a verified token.
 func (c *Caller) check(d deps) error {
@@ -160,8 +170,8 @@ func (c *Caller) check(d deps) error {
 // size is roughly what a cached caller takes, in bytes.
 func (c *Caller) size() int {
 	n := callerOverhead + len(c.Subject)
-	for _, h := range c.Headers {
-		n += headerOverhead + len(h.Value)
+	for _, told := range c.Claims {
+		n += claimOverhead + len(told.Value)
 	}
 	return n
 }

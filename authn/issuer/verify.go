@@ -204,7 +204,7 @@ func (s *source) read(payload []byte) (*Caller, error) {
 	}
 	sum := sha256.Sum256([]byte(c.Issuer + "\x00" + c.Subject))
 	copy(c.ID[:], sum[:])
-	c.Headers, err = s.headers(claims)
+	c.Claims, err = s.told(claims)
 	return c, err
 }
 
@@ -254,10 +254,9 @@ func (s *source) subject(claims map[string]json.RawMessage) (string, error) {
 // than cut, which could make it that of somebody else.
 const maxHeaderBytes = 1024
 
-// headers are what services are told. A claim that the token does not have makes no header.
-func (s *source) headers(claims map[string]json.RawMessage) (all []Header, err error) {
-	for _, name := range slices.Sorted(maps.Keys(s.cfg.Headers)) {
-		claim := s.cfg.Headers[name]
+// told are the claims that services are told, as far as the token has them.
+func (s *source) told(claims map[string]json.RawMessage) (all []Claim, err error) {
+	for _, claim := range slices.Compact(slices.Sorted(maps.Values(s.cfg.Headers))) {
 		value, err := textOf(member(claims, claim))
 		switch {
 		case err != nil:
@@ -265,7 +264,7 @@ func (s *source) headers(claims map[string]json.RawMessage) (all []Header, err e
 		case encodedLen(value) > maxHeaderBytes:
 			return nil, fmt.Errorf("%w: %s is longer than %d bytes", token.ErrInvalid, claim, maxHeaderBytes)
 		case value != "":
-			all = append(all, Header{name, value})
+			all = append(all, Claim{claim, value})
 		}
 	}
 	return all, nil
