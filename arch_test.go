@@ -21,7 +21,7 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/limit", "secret", "storage", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "secret", "storage", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
 		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "storage/mysql", "upstream"},
 		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},

@@ -172,6 +172,6 @@ Open %s in a browser: the example mini-program. Or paste these into another term
 Recipes: /api/v1/recipes. Failures: err-40029, err-45011, slow-2s-dave.
 Stop with Ctrl-C.
 
-`, page, curlLines(address, stand.dir, call{path: "/whoami"}), rehearsalLines(stand.weChat.URL()))
+`, page, curlLines(address, stand.dir, config.DefaultConfig().Gateway(), call{path: "/whoami"}), rehearsalLines(stand.weChat.URL()))
 	return err
 }

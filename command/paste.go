@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wxgate/gateway"
+	"wxgate/gateway/credential"
 )
 
 // call is a request for somebody to paste.
@@ -20,21 +21,61 @@ type call struct {
 	remark string // appended to the comment above the line
 }
 
-// curlLines returns three commands to paste: a login, a call with its token, and the same call with a forged identity.
-// The answer to the login is kept in a file, so that the next command finds the token in any terminal.
-func curlLines(address, dir string, c call) string {
-	login := quoteForShell(filepath.Join(dir, "login.json"))
+// curlLines returns three commands to paste: a login, a call with its token, and the same call with a forged identity; where
+// nobody can log in, the last alone. The answer to the login is kept in a file, so that the next command finds the token
+// in any terminal.
+func curlLines(address, dir string, cfg gateway.Config, c call) string {
+	answer := quoteForShell(filepath.Join(dir, "login.json"))
 	target := c.flags() + quoteForShell("http://"+address+c.path)
-	return fmt.Sprintf(`# 1. log in, as a mini-program does with the code of wx.login
-curl -sS -w '\n' http://%s/api/v1/auth/wx-login -H 'Content-Type: application/json' -d '{"code":"demo-alice","nickName":"小爱"}' | tee %s
+	var lines strings.Builder
+	if method, path, ok := cfg.Login(); ok {
+		flags, how := tokenFlags(cfg.TokenFrom, c.method, fmt.Sprintf("$(grep -o '%s' %s | head -n 1)", tokenPattern, answer))
+		fmt.Fprintf(&lines, "# 1. log in, as a mini-program does with the code of wx.login\n"+`curl -sS -w '\n' %s | tee %s`+"\n\n",
+			loginRequest(method, "http://"+address+path), answer)
+		fmt.Fprintf(&lines, "# 2. call the service through the gateway: it learns who is calling%s%s\n"+`curl -sS -w '\n' %s %s`+"\n\n", how, c.remark, target, flags)
+	} else {
+		lines.WriteString("# 1. and 2. are missing: endpoints.login is off or a route takes its path, so nobody can log in with a code here\n\n")
+	}
+	fmt.Fprintf(&lines, "# 3. the same with a forged identity and no token: the gateway removes the header\n"+`curl -sS -w '\n' -i %s -H 'X-User-Id: 1'`+"\n\n", target)
+	return lines.String()
+}
 
-# 2. call the service through the gateway: it learns who is calling%s
-curl -sS -w '\n' %s -H "Authorization: Bearer $(sed 's/.*"access_token":"\([^"]*\)".*/\1/' %[2]s)"
+// tokenPattern is a JSON Web Token, as grep finds it in an answer of any shape.
+const tokenPattern = `eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`
 
-# 3. the same with a forged identity and no token: the gateway removes the header
-curl -sS -w '\n' -i %[4]s -H 'X-User-Id: 1'
+// loginRequest is what curl needs for a login: a body, or the query of a GET.
+func loginRequest(method, url string) string {
+	if method == http.MethodGet {
+		return "-G " + quoteForShell(url) + " --data-urlencode code=demo-alice --data-urlencode nickName=小爱"
+	}
+	return quoteForShell(url) + ` -H 'Content-Type: application/json' -d '{"code":"demo-alice","nickName":"小爱"}'`
+}
 
-`, address, login, c.remark, target)
+// tokenFlags says how curl sends a token, text for a shell, in the first of the places that a plain request has; a
+// subprotocol needs the opening of a WebSocket. how ends the sentence that describes the request.
+func tokenFlags(places []string, method, text string) (flags, how string) {
+	first, _ := credential.ParsePlace(places[0]) // both are valid
+	for _, entry := range places {
+		if p, _ := credential.ParsePlace(entry); p.Kind != credential.Subprotocol {
+			first = p
+			break
+		}
+	}
+	switch {
+	case first.Kind == credential.Subprotocol:
+		return fmt.Sprintf(`-i -N --http1.1 --max-time 5 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' `+
+				`-H 'Sec-WebSocket-Key: d3hnYXRlIHNhbmRib3ghIQ==' -H "Sec-WebSocket-Protocol: %s, %s"`, first.Name, text),
+			fmt.Sprintf(" (it opens a WebSocket: authn.token_from has the token behind the subprotocol %s alone)", first.Name)
+	case first.Kind == credential.Cookie:
+		flags := fmt.Sprintf(`-H "Cookie: %s=%s"`, first.Name, text)
+		if method != "" && method != http.MethodGet {
+			flags += " -H 'Sec-Fetch-Site: same-origin'" // else the cookie does not count
+		}
+		return flags, ""
+	case strings.EqualFold(first.Name, "Authorization"):
+		return fmt.Sprintf(`-H "Authorization: Bearer %s"`, text), ""
+	}
+	return fmt.Sprintf(`-H "%s: %s"`, first.Name, text), ""
 }
 
 // rehearsalLines says how to log in as others, and how to make the sandbox fail and recover.
@@ -73,6 +114,9 @@ func callOf(routes []gateway.RouteConfig) call {
 		return cmp.Compare(demerits(a), demerits(b))
 	})
 	c := call{host: best.Host, path: examplePath(best.Path), remark: " (write a path that it has)"}
+	if best.Issuer != "" {
+		c.remark = fmt.Sprintf(" (it is refused: the route takes the tokens of the issuer %s alone)", best.Issuer)
+	}
 	if len(best.Methods) > 0 && !slices.Contains(best.Methods, http.MethodGet) {
 		c.method = best.Methods[0]
 	}
@@ -90,6 +134,9 @@ func demerits(r gateway.RouteConfig) int {
 	}
 	if r.Host != "" {
 		badness++
+	}
+	if r.Issuer != "" {
+		badness += 3 // it refuses the token of a login
 	}
 	return badness
 }

@@ -55,7 +55,7 @@ Paste these into another terminal:
 %s%s
 Change %[1]s, and it is taken over. Stop with Ctrl-C.
 
-`, w.config, s.remarks(cfg, address), curlLines(address, s.dir, callOf(cfg.Routes)), rehearsalLines(s.weChat.URL()))
+`, w.config, s.remarks(cfg, address), curlLines(address, s.dir, cfg.Gateway(), callOf(cfg.Routes)), rehearsalLines(s.weChat.URL()))
 	return err
 }
 

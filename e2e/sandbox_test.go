@@ -104,6 +104,69 @@ func TestATeamTriesItsOwnServiceWithoutAnAppid(t *testing.T) {
 	}
 }
 
+// TestTheLinesToPasteFollowTheFile pastes them under every key that moves a login, its answer or the token.
+func TestTheLinesToPasteFollowTheFile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ yaml, login, refused string }{
+		"a header, errno": {`
+authn: { token_from: [ token ] }
+endpoints: { login: /wx/auth/login_by_weixin, logout: /wx/auth/logout }
+answers: errno
+routes: [ { path: /api/**, upstream: own } ]`, `"errno":0`, `"errno":501`},
+		"a cookie, and a call that changes something": {`
+authn: { token_from: [ "cookie:sid", Authorization ], set_cookie: sid }
+answers: status_code
+routes: [ { path: /api/orders, methods: [ POST ], upstream: own } ]`, `"statusCode":200`, `"statusCode":401`},
+		"a login by GET, a template": {`
+authn: { token_from: [ X-WX-Skey ] }
+endpoints: { login: GET /weapp/login }
+answers: { success: '{"code":{code},"data":{data}}', login: '{"code":0,"openid":{openid},"data":{"skey":"Bearer {access_token}","again":{access_token}}}' }
+routes: [ { path: /api/**, upstream: own } ]`, `"skey":"Bearer eyJ`, `"reason":"token_missing"`},
+		"the other login, Bearer": {`
+endpoints: { login: off }
+routes: [ { path: /api/**, upstream: own } ]`, `"skey":"eyJ`, `"reason":"token_missing"`},
+		"a login whose first path is a route's": {`
+endpoints: { login: [ /a/login, "GET /b/it's" ] }
+routes: [ { path: /a/login, upstream: own }, { path: /api/**, upstream: own, auth: required } ]`, `"access_token":"eyJ`, ``},
+		"a subprotocol beside a header": {`
+authn: { token_from: [ "subprotocol:bearer", token ] }
+routes: [ { path: /api/**, upstream: own } ]`, `"access_token":"eyJ`, `"reason":"token_missing"`},
+		"a subprotocol alone": {`
+authn: { token_from: [ "subprotocol:bearer" ] }
+routes: [ { path: /api/**, upstream: own } ]`, `"access_token":"eyJ`, `"reason":"token_missing"`},
+		"routes of an issuer": {`
+authn: { issuers: [ { name: admin, secret: "an-administration-of-its-own-0123456789", headers: { X-Admin-Id: sub } } ] }
+routes: [ { path: /admin/**, upstream: own, issuer: admin }, { path: /api/**, upstream: own } ]`, `"access_token":"eyJ`, `"reason":"token_missing"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			writeFile(t, filepath.Join(dir, "my.yaml"), "server: { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }\nupstreams: { own: "+ownService(t)+" }"+c.yaml+"\n")
+			_, lines := tryOut(t, dir, "serve", "--sandbox", "-c", "my.yaml")
+			for i, want := range []string{c.login, `user ["1"]`, c.refused} {
+				if got := paste(t, lines[i]); !strings.Contains(got, want) {
+					t.Errorf("%s\nanswers\n%s\nwant %s", lines[i], got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheSandboxSaysThatNobodyCanLogIn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "my.yaml"), readmeYAML(t, ownService(t))+"server: { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }\nendpoints: { login: off, login_skey: off }\n")
+	p := startBare(t, dir, []string{"serve", "--sandbox", "-c", "my.yaml"})
+	p.waitServing(t)
+	lines := curlLines(p.output.String())
+	if len(lines) != 3 || !strings.Contains(p.output.String(), "nobody can log in") {
+		t.Fatalf("without a login it prints\n%s", p.output)
+	}
+	if got := paste(t, lines[0]); !strings.Contains(got, `"reason":"token_missing"`) {
+		t.Errorf("%s\nanswers\n%s", lines[0], got)
+	}
+}
+
 func TestASandboxTokenHoldsNowhereElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -54,6 +54,19 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	return all, nil
 }
 
+// Login is where a program can log in with nothing but a code of wx.login: the first such path of the section endpoints
+// that no route takes. ok reports whether there is one. c must be valid.
+func (c Config) Login() (method, path string, ok bool) {
+	routes := c.routeIndexes()
+	for _, e := range c.endpoints() {
+		pattern, _ := route.ParsePattern(e.path)
+		if (e.name == endpointLogin || e.name == endpointLoginSkey) && !routes.SpelledOut("", pattern, e.method) {
+			return e.method, e.path, true
+		}
+	}
+	return "", "", false
+}
+
 // info is the route as shown to an operator.
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
