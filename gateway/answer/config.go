@@ -123,14 +123,27 @@ func (c Config) complete() Config {
 
 // overlay is c with what base says where c says nothing.
 func (c Config) overlay(base Config) Config {
-	all := Config{
+	return Config{
 		Preset: cmp.Or(c.Preset, base.Preset), Success: cmp.Or(c.Success, base.Success), Refusal: cmp.Or(c.Refusal, base.Refusal),
-		Login: cmp.Or(c.Login, base.Login), Refresh: cmp.Or(c.Refresh, base.Refresh), Profile: cmp.Or(c.Profile, base.Profile), Codes: base.Codes,
+		Login: cmp.Or(c.Login, base.Login), Refresh: cmp.Or(c.Refresh, base.Refresh), Profile: cmp.Or(c.Profile, base.Profile), Codes: c.codesOver(base.Codes),
 		RefusalStatus: cmp.Or(c.RefusalStatus, base.RefusalStatus),
 	}
-	if len(c.Codes) > 0 {
-		all.Codes = c.Codes
+}
+
+// codesOver is c.Codes with what base says of the rest. A default of its own is the code of every other failure, also of
+// those for which base has one.
+func (c Config) codesOver(base map[string]string) map[string]string {
+	if len(c.Codes) == 0 {
+		return base
 	}
+	all := maps.Clone(base)
+	if all == nil {
+		all = map[string]string{}
+	}
+	if _, own := c.Codes[codeOfOthers]; own {
+		maps.DeleteFunc(all, func(name, _ string) bool { return name != codeOfSuccess })
+	}
+	maps.Copy(all, c.Codes)
 	return all
 }
 

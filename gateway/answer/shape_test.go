@@ -3,6 +3,7 @@ package answer
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,44 @@ func TestARouteTakesOverWhatItDoesNotSay(t *testing.T) {
 		newShape(t, c.own.Over(base)).Refuse(&got, &Refusal{Failure: f, Message: f.Message})
 		if text := fmt.Sprintf("%d %s", got.Status, got.Body); text != c.want {
 			t.Errorf("%+v: got %s, want %s", c.own, text, c.want)
+		}
+	}
+}
+
+// TestOwnCodesStandBeforeThoseOfThePreset: an entry replaces one, and a default all but success.
+func TestOwnCodesStandBeforeThoseOfThePreset(t *testing.T) {
+	t.Parallel()
+	rows := NewTable()
+	byReason := func(reason string) Failure {
+		for _, f := range rows {
+			if f.Reason == reason {
+				return f
+			}
+		}
+		t.Fatalf("no row %s", reason)
+		return Failure{}
+	}
+	for _, c := range []struct {
+		cfg                                            Config
+		success, missing, expired, denied, unavailable string
+	}{
+		{Config{Preset: "errno"}, "0", "501", "501", "506", "502"},
+		{Config{Preset: "errno", Codes: map[string]string{"401": "401"}}, "0", "401", "401", "506", "502"},
+		{Config{Preset: "errno", Codes: map[string]string{"token_expired": "7"}}, "0", "501", "7", "506", "502"},
+		{Config{Preset: "errno", Codes: map[string]string{"success": "1"}}, "1", "501", "501", "506", "502"},
+		{Config{Preset: "errno", Codes: map[string]string{"401": "401", "default": "1000"}}, "0", "401", "401", "1000", "1000"},
+		{Config{Preset: "code_msg", Codes: map[string]string{"401": "-1"}}, "200", "-1", "-1", "403", "503"},
+		{Config{Codes: map[string]string{"403": "5"}}.Over(Config{Preset: "errno", Codes: map[string]string{"token_expired": "7"}}), "0", "501", "7", "5", "502"},
+		{Config{Codes: map[string]string{"default": "5"}}.Over(Config{Preset: "errno", Codes: map[string]string{"token_expired": "7"}}), "0", "5", "5", "5", "5"},
+	} {
+		s := newShape(t, c.cfg)
+		v := s.newValues("", time.Now())
+		got := []string{v.code}
+		for _, reason := range []string{"token_missing", "token_expired", "ip_denied", "overloaded"} {
+			got = append(got, s.codeOf(byReason(reason)))
+		}
+		if want := []string{c.success, c.missing, c.expired, c.denied, c.unavailable}; !slices.Equal(got, want) {
+			t.Errorf("%+v: got %q, want %q", c.cfg, got, want)
 		}
 	}
 }
