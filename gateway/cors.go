@@ -35,14 +35,18 @@ func newPreflight(pattern, host string, policy *cors.Policy) *routeEntry {
 	}
 }
 
-// preflightRoute answers the request if it is a preflight: by the policy of the route that the request in question will
-// take, or by server.cors if there is none, so that the page can read that 404.
-func (r *snapshot) preflightRoute(ex *Exchange) (*routeEntry, bool) {
+// preflightRoute answers the request if it is a preflight for a path, in lower case: by the policy of the route that the
+// request in question will take, or by server.cors if there is none, so that the page can read that 404. A preflight that
+// nothing here answers is a request like any other.
+func (r *snapshot) preflightRoute(ex *Exchange, folded []byte) (to *routeEntry, answered bool) {
+	if !r.crossOrigin {
+		return nil, false
+	}
 	method, ok := cors.IsPreflight(&ex.request)
 	if !ok {
 		return nil, false
 	}
-	asked, found := r.routes.Find(ex.request.Host, methodOf(method), ex.target.Folded)
+	asked, found := r.routes.Find(ex.request.Host, methodOf(method), folded)
 	if !found {
 		return r.preflight, r.preflight != nil
 	}

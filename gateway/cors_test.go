@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -178,6 +179,45 @@ func TestWhatAServiceSaysOfOriginsIsNotDoubled(t *testing.T) {
 	// a route whose service decides gets its preflights
 	if resp, _ := e.send(t, preflight("/own/x", evilPage, "GET", "")); resp.StatusCode != 200 || len(service.Requests()) != 4 {
 		t.Errorf("got %d after %d requests to the service, want its 200 as the fourth", resp.StatusCode, len(service.Requests()))
+	}
+}
+
+// TestAPreflightThatNobodyAnswersGoesNoFurtherThanItsOwnMethod: path_rules of the route that a preflight asks about say
+// nothing of the route that the preflight itself takes to the service.
+func TestAPreflightThatNobodyAnswersGoesNoFurtherThanItsOwnMethod(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Echo(t)
+	theirs, rules := cors.DefaultConfig(), PathRules{EncodedSlash: allow, Semicolon: allow}
+	var made Config
+	e := newOpenEdge(t, service.URL, func(cfg *Config) {
+		cfg.Routes = []RouteConfig{
+			{Path: "/files/**", Methods: []string{"GET"}, Upstream: "service", Auth: AuthNone, PathRules: rules, CORS: &theirs},
+			{Path: "/files/a/b", Methods: []string{"OPTIONS"}, Upstream: "service", Auth: AuthRequired},
+			{Path: "/open/**", Upstream: "service", Auth: AuthNone, PathRules: rules, CORS: &theirs},
+			{Path: "/ours/**", Methods: []string{"GET"}, Upstream: "service", Auth: AuthNone, PathRules: rules},
+			{Path: "/**", Methods: []string{"OPTIONS"}, Upstream: "service", Auth: AuthNone, CORS: &theirs},
+		}
+		made = *cfg
+	})
+	for path, want := range map[string]int{
+		"/files/a%2Fb": 400, "/files/a;x/b": 400, "/files/a%2fb;x": 400, "/files/a/b": 401, "/files/c%2Fd": 400, "/files/c/d": 200,
+		"/open/a%2Fb": 200, "/open/a;x/b": 200, "/ours/a%2Fb": 204, "/ours/a;x/b": 204, "/ours/a/b": 204,
+	} {
+		before := len(service.Requests())
+		resp, body := e.send(t, preflight(path, adminPage, "GET", ""))
+		if got := len(service.Requests()) - before; resp.StatusCode != want || got != map[int]int{200: 1}[want] {
+			t.Errorf("%s: got %d and %d requests at the service, want %d: %s", path, resp.StatusCode, got, want, body)
+		}
+		said, err := Explain(made, Question{
+			Method: "OPTIONS", Target: path, Host: "h", Client: netip.MustParseAddr("192.0.2.1"),
+			Headers: []string{"Origin: " + adminPage, "Access-Control-Request-Method: GET"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (said.Refusal != nil) != (want == 400) { // of tokens it says nothing
+			t.Errorf("%s: explain says %+v, want %d", path, said.Refusal, want)
+		}
 	}
 }
 

@@ -76,7 +76,15 @@ func matrixKeys(t *testing.T) []matrixKey {
 		}},
 		{"identity.signed.header", []func(*Config){as, func(cfg *Config) { cfg.Identity.Signed.Header = "X-Identity" }}},
 		{"identity.forward_authorization", []func(*Config){as, func(cfg *Config) { cfg.Identity.ForwardAuthorization = false }}},
-		{"server.cors", []func(*Config){as, func(cfg *Config) { cfg.Server.CORS = page }, everyRoute(func(r *RouteConfig) { r.CORS = &page })}},
+		{"server.cors", []func(*Config){
+			as,
+			func(cfg *Config) { cfg.Server.CORS = page },
+			everyRoute(func(r *RouteConfig) { r.CORS = &page }),
+			func(cfg *Config) {
+				cfg.Server.CORS = page
+				everyRoute(func(r *RouteConfig) { r.CORS = new(cors.Config) })(cfg)
+			},
+		}},
 		{"routes[].path_rules", []func(*Config){
 			as,
 			everyRoute(func(r *RouteConfig) { r.PathRules = PathRules{allow, allow, allow, allow} }),
@@ -408,6 +416,8 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 			{Path: "/public/**", Upstream: "service", Auth: AuthNone},
 			{Path: "/optional/**", Upstream: "service", Auth: AuthOptional},
 			{Path: "/**", Upstream: "service", Auth: AuthNone},
+			{Path: "/files/**", Methods: []string{"GET"}, Upstream: "service", Auth: AuthNone},
+			{Path: "/files/private/**", Methods: []string{"OPTIONS"}, Upstream: "service", Auth: AuthRequired},
 		}
 	}
 	m := &matrix{service: service}
@@ -471,6 +481,7 @@ func (m *matrix) attack(t *testing.T, row string) {
 		m.tricks(t, say, path, found, forged)
 	}
 	m.paths(t, say, forged)
+	m.preflightPaths(t, say, append(slices.Clone(forged), "Connection: close"))
 }
 
 // closes asks for the end of the connection, where the request does not say another thing of it.
@@ -603,7 +614,7 @@ func (m *matrix) cookies(t *testing.T, say func(string, ...any), path string, fo
 		return
 	}
 	token, who := m.of(path)
-	at, policy := m.places(path)[i], len(m.cfg.Server.CORS.Origins) > 0 || m.cfg.Routes[0].CORS != nil
+	at, policy := m.places(path)[i], m.policy()
 	for origin, own := range map[string]bool{
 		"X-No: origin": false, "Origin: https://api.example.com": true, "Origin: https://page.example.com": policy, "Origin: https://evil.example": false, "Origin: null": false,
 		"Sec-Fetch-Site: same-origin": true, "Sec-Fetch-Site: same-site": false,
@@ -627,8 +638,33 @@ func (m *matrix) preflight(t *testing.T, say func(string, ...any), path string, 
 	t.Helper()
 	say("%s, a preflight", path)
 	asks := append(slices.Clone(forged), "Origin: https://page.example.com", "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: x-user-id, authorization", "Connection: close")
-	policy := len(m.cfg.Server.CORS.Origins) > 0 || m.cfg.Routes[0].CORS != nil
-	m.try(t, head("OPTIONS "+path, "", asks...), !policy && !required(path), nobody)
+	m.try(t, head("OPTIONS "+path, "", asks...), !m.policy() && !required(path), nobody)
+}
+
+// policy reports whether the routes have a policy for pages.
+func (m *matrix) policy() bool {
+	if own := m.cfg.Routes[0].CORS; own != nil {
+		return len(own.Origins) > 0
+	}
+	return len(m.cfg.Server.CORS.Origins) > 0
+}
+
+// preflightPaths asks whether a page may read an open route, by paths that a service may read as those of a protected one
+// of the method of the question itself.
+func (m *matrix) preflightPaths(t *testing.T, say func(string, ...any), forged []string) {
+	t.Helper()
+	asks := append(slices.Clone(forged), "Origin: https://page.example.com", "Access-Control-Request-Method: GET")
+	for _, path := range []string{
+		"/files/private/x", "/files/private%2Fx", "/files/private;a/x", "/files;a/private/x", "/files%2Fprivate/x", "/files/%2570rivate/x", "/files/private%20/x",
+		"/private%2Fx", "/private;a=b/x", "/public/..;/private/x",
+	} {
+		say("%s, a preflight", path)
+		m.try(t, head("OPTIONS "+path, "", asks...), false, nobody)
+	}
+	for _, path := range []string{"/public/a%2Fb", "/optional/a;b=c"} {
+		say("%s, a preflight", path)
+		m.try(t, head("OPTIONS "+path, "", asks...), !m.policy() && m.cfg.Routes[1].PathRules.Semicolon == allow, nobody)
+	}
 }
 
 // paths asks for the protected route in ways that a service may read as it, on the open one beside it.

@@ -238,11 +238,9 @@ func matchRoute(ex *Exchange) error {
 		return fmt.Errorf("%w: the method is not one that is forwarded", answer.ErrInvalidRequest)
 	}
 	ex.target = t
-	if ex.snapshot.crossOrigin {
-		if to, ok := ex.snapshot.preflightRoute(ex); ok {
-			ex.route = to
-			return ex.next()
-		}
+	if to, answered := ex.snapshot.preflightRoute(ex, t.Folded); answered {
+		ex.route = to
+		return ex.next()
 	}
 	found, ok := ex.snapshot.routes.Find(ex.request.Host, ex.method, t.Folded)
 	if !ok {
@@ -254,7 +252,8 @@ func matchRoute(ex *Exchange) error {
 
 // allowedTarget reads a target that services read in different ways. Every reading must have a route, and the routes of
 // all must allow it for the same callers: a path that a service may take for a protected one, or for one that nobody can
-// reach, must not get to it by a route that is open.
+// reach, must not get to it by a route that is open. The routes are those of the method that the service would get; of a
+// preflight that is answered here, those of the request that it asks about.
 func (r *snapshot) allowedTarget(ex *Exchange) (route.RequestTarget, error) {
 	ambiguous := fmt.Errorf("%w: the path could be read in two ways", answer.ErrInvalidRequest)
 	if !r.ambiguous {
@@ -265,7 +264,8 @@ func (r *snapshot) allowedTarget(ex *Exchange) (route.RequestTarget, error) {
 		return route.RequestTarget{}, ambiguous
 	}
 	method := ex.method
-	if asked, ok := cors.IsPreflight(&ex.request); ok && r.crossOrigin {
+	if _, answered := r.preflightRoute(ex, a.Folded); answered {
+		asked, _ := cors.IsPreflight(&ex.request) // it is one
 		method = methodOf(asked)
 	}
 	var first *routeEntry
