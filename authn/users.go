@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wxgate/authn/revocation"
+	"wxgate/input"
 	"wxgate/storage"
 )
 
@@ -23,7 +24,7 @@ type userStore interface {
 // migrationStore takes users and ids over from an existing backend.
 type migrationStore interface {
 	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
-	CheckImport(ctx context.Context, u storage.User) error
+	CheckImport(ctx context.Context, u storage.User) (storage.User, error)
 	ReserveUserIDs(ctx context.Context, next int64) (int64, error)
 }
 
@@ -165,22 +166,28 @@ func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, er
 	return imported, err
 }
 
-// CheckImport returns the error of Import, and changes nothing.
-func (u *Users) CheckImport(ctx context.Context, user storage.User) error {
+// CheckImport returns what Import would, and changes nothing.
+func (u *Users) CheckImport(ctx context.Context, user storage.User) (storage.User, error) {
 	user, err := u.importable(user)
 	if err != nil {
-		return err
+		return storage.User{}, err
 	}
-	if err = u.store.CheckImport(ctx, user); err != nil && !errors.Is(err, storage.ErrConflict) {
+	imported, err := u.store.CheckImport(ctx, user)
+	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		err = fmt.Errorf("checking an import: %w", err)
 	}
-	return err
+	return imported, err
 }
 
 // importable returns the user as Import stores it.
 func (u *Users) importable(user storage.User) (storage.User, error) {
-	if user.ID < 1 || user.ID > maxImportedID || !validOpenID(user.OpenID) {
-		return user, fmt.Errorf("%w: a user needs an id from 1 to 2^52 and an openid", ErrInvalidRequest)
+	switch {
+	case user.ID < 1 || user.ID > maxImportedID:
+		return user, fmt.Errorf("%w: the id %d is not from 1 to 2^52", ErrInvalidRequest, user.ID)
+	case user.OpenID == "":
+		return user, fmt.Errorf("%w: there is no openid", ErrInvalidRequest)
+	case !validOpenID(user.OpenID):
+		return user, fmt.Errorf("%w: the openid is not visible ASCII of at most 64 bytes", ErrInvalidRequest)
 	}
 	user.Nickname, user.Bio = stripInvisible(user.Nickname), stripInvisible(user.Bio)
 	profile := Profile{Nickname: &user.Nickname, Avatar: &user.Avatar, Bio: &user.Bio}
@@ -188,8 +195,11 @@ func (u *Users) importable(user storage.User) (storage.User, error) {
 		return user, err
 	}
 	of, err := u.apps.find(user.AppID)
-	if err != nil {
-		return user, err
+	switch {
+	case err != nil && user.AppID == "":
+		return user, fmt.Errorf("%w: there is no appid, and more than one mini-program", ErrInvalidRequest)
+	case err != nil:
+		return user, fmt.Errorf("%w: the appid %s is not that of a mini-program in gateway.yaml", ErrInvalidRequest, input.Quote(user.AppID))
 	}
 	user.AppID = of.id
 	return user, nil

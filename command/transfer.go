@@ -10,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"wxgate/gateway/admin"
 	"wxgate/secret"
+	"wxgate/storage"
 )
 
 // ndjson is the content type of imports and exports: one JSON value per line.
@@ -53,9 +55,8 @@ func (c usersImportCommand) Validate() error {
 type importResult struct {
 	admin.ImportReport
 
-	NextID int64             `json:"next_id,omitempty"` // of new users, where it was asked for
-	DryRun bool              `json:"dry_run,omitempty"`
-	First  []json.RawMessage `json:"first,omitempty"` // users, of a dry run
+	NextID int64 `json:"next_id,omitempty"` // of new users, where it was asked for
+	DryRun bool  `json:"dry_run,omitempty"`
 }
 
 // Run reserves ids and imports users. It returns an error if a line was not imported.
@@ -74,7 +75,7 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 	client.timeout = 0 // the answer comes once the last line is in the store
 	i := &usersImport{client: client, stderr: w.stderr, told: time.Now(), dry: c.DryRun}
 	err := c.readInto(ctx, w, i)
-	result.ImportReport, result.First = i.report, i.first
+	result.ImportReport = i.report
 	if err != nil {
 		if i.lines == 0 {
 			return err
@@ -114,17 +115,19 @@ type usersImport struct {
 	lines  int // of the pieces that are imported
 	held   int // in the piece
 	dry    bool
-	first  []json.RawMessage // lines, of a dry run
 	report admin.ImportReport
 }
-
-// firstLines is how many lines a dry run shows.
-const firstLines = 10
 
 func (i *usersImport) run(ctx context.Context, from io.Reader) error {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, admin.ImportLineLimit)
+	begun := false
 	for lines.Scan() {
+		if first := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff"))); !begun && len(first) > 0 {
+			if begun = true; !isUserLine(first) {
+				return errNotLines(first)
+			}
+		}
 		if err := i.add(ctx, lines.Bytes()); err != nil {
 			return err
 		}
@@ -141,6 +144,33 @@ func (i *usersImport) run(ctx context.Context, from io.Reader) error {
 	return nil
 }
 
+// isUserLine reports whether the first line of a file may be a user: it begins an object that does not begin with a list,
+// as the documents of database tools do, {"RECORDS":[…]}.
+func isUserLine(first []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(first))
+	open, err := dec.Token()
+	if err != nil || open != json.Delim('{') {
+		return false
+	}
+	if _, err := dec.Token(); err != nil {
+		return false
+	}
+	value, err := dec.Token()
+	return err == nil && value != json.Delim('[')
+}
+
+// errNotLines is a file that holds no lines of JSON, by its first line. Nothing of it is imported.
+func errNotLines(first []byte) error {
+	is := "CSV, or no text in UTF-8"
+	switch first[0] {
+	case '[':
+		is = "a JSON array"
+	case '{':
+		is = "one JSON document"
+	}
+	return fmt.Errorf("nothing is imported: this is %s; write one object per line, such as {\"id\":7,\"openid\":\"o…\"}", is)
+}
+
 // add imports what is held if a line has no room beside it, and holds the line.
 func (i *usersImport) add(ctx context.Context, line []byte) error {
 	if i.piece.Len() > 0 && i.piece.Len()+len(line) >= importPiece {
@@ -148,9 +178,6 @@ func (i *usersImport) add(ctx context.Context, line []byte) error {
 			return err
 		}
 		i.tell()
-	}
-	if i.dry && len(i.first) < firstLines && json.Valid(line) {
-		i.first = append(i.first, bytes.Clone(line))
 	}
 	i.piece.Write(line)
 	i.piece.WriteByte('\n')
@@ -192,30 +219,57 @@ func (i *usersImport) tell() {
 }
 
 func (c usersImportCommand) report(w io.Writer, result importResult) error {
-	counts, done := "imported %d, failed %d", "imported"
+	unit := "line"
+	if c.MySQL != "" {
+		unit = "row"
+	}
+	counts, lost, refused := "imported %d, failed %d", "lost", counted(result.Failed, unit+" was", unit+"s were")+" not imported"
 	if c.DryRun {
-		counts, done = "nothing is written; %d would be imported, %d would fail", "going to be imported"
+		counts, lost = "nothing is written; %d would be imported, %d would fail", "would lose"
+		refused = counted(result.Failed, unit, unit+"s") + " would not be imported"
 	}
 	err := c.print(w, result, func(t *table) {
-		for _, line := range result.First {
-			t.row(string(line))
+		for _, user := range result.First {
+			t.row(asLine(user))
 		}
 		t.row(fmt.Sprintf(counts, result.Imported, result.Failed))
 		if result.Warned > 0 {
-			t.row(fmt.Sprintf("%s of these without a field that does not hold", counted(result.Warned, "user", "users")))
+			t.row(fmt.Sprintf("%d of these %s a field that is not valid, see the warnings", result.Warned, lost))
 		}
 		printNextID(t, result.NextID)
 		for _, e := range result.Errors {
-			t.row(fmt.Sprintf("line %d", e.Line), e.Reason, e.Detail)
+			t.row(c.place(e.Line, e.ID), e.Reason, e.Detail)
 		}
 		for _, e := range result.Warnings {
-			t.row(fmt.Sprintf("line %d", e.Line), "warning", fmt.Sprintf("user %d is %s", e.ID, e.Detail))
+			t.row(c.place(e.Line, e.ID), "warning", e.Detail)
 		}
 	})
 	if err == nil && result.Failed > 0 {
-		err = fmt.Errorf("%s not %s", counted(result.Failed, "line was", "lines were"), done)
+		err = errors.New(refused)
 	}
 	return err
+}
+
+// place says where a user stands: in a line of a file, or in the row of a table with that id.
+func (c usersImportCommand) place(line int, id int64) string {
+	switch {
+	case c.MySQL == "" && id == 0:
+		return fmt.Sprintf("line %d", line)
+	case c.MySQL == "":
+		return fmt.Sprintf("line %d, user %d", line, id)
+	case id == 0:
+		return "a row"
+	}
+	return fmt.Sprintf("user %d", id)
+}
+
+// asLine writes a user as an export does.
+func asLine(user storage.User) string {
+	var line strings.Builder
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(user) // no field can fail
+	return strings.TrimSpace(line.String())
 }
 
 // openInput opens a file, or standard input if the name is -.

@@ -126,6 +126,33 @@ func TestAnImportOfWhatCannotBeReadSaysSo(t *testing.T) {
 	}
 }
 
+// TestAFileThatHasNoLinesOfJSONIsRefusedAtOnce has what Navicat, phpMyAdmin and mysql write: nothing of it is sent.
+func TestAFileThatHasNoLinesOfJSONIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`[{"id":301,"openid":"oA1"},` + "\n" + `{"id":302,"openid":"oA2"}]`: "this is a JSON array;",
+		"\ufeff\n [\n" + `{"id":301,"openid":"oA1"}` + "\n]\n":              "this is a JSON array;",
+		`{"RECORDS":[{"id":301,"openid":"oA1"}]}`:                           "this is one JSON document;",
+		"{\n" + `"RECORDS":[` + "\n" + `{"id":301,"openid":"oA1"}` + "\n]}": "this is one JSON document;",
+		"id,openid\n" + strings.Repeat("301,oA1\n", 3000):                   "this is CSV,",
+		"\xff\xfe{\x00\"\x00": "or no text in UTF-8;",
+	} {
+		gateway := new(importer)
+		printed, err := importInto(t, gateway, text)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "write one object per line") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.40q: got %v, want %q and what to do", text, err, want)
+		}
+		if gateway.requests != 0 || printed != "" {
+			t.Errorf("%.40q: %d requests and %q, want none", text, gateway.requests, printed)
+		}
+	}
+	gateway := new(importer)
+	text := "\ufeff\n" + `{"tags":{"a":[1]},"id":301,"openid":"oA1"}` + "\n[\n"
+	if printed, err := importInto(t, gateway, text); err != nil || gateway.text.String() != text {
+		t.Errorf("lines, one of them broken: got %v, %q and %q", err, printed, gateway.text.String())
+	}
+}
+
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }

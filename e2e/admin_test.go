@@ -212,7 +212,7 @@ func TestImportedUsersKeepTheirIDs(t *testing.T) {
 		t.Errorf("the next new user is %d, want 42", id)
 	}
 	stdout, stderr, code := w.wxgate(`{"id":41,"openid":"other"}`, "users", "import", "-")
-	if code != 1 || !strings.Contains(stdout, "line 1  conflict") || !strings.Contains(stderr, "1 line was not imported") {
+	if code != 1 || !strings.Contains(stdout, "line 1, user 41  conflict") || !strings.Contains(stderr, "1 line was not imported") {
 		t.Errorf("a conflict: exit %d\n%s%s", code, stdout, stderr)
 	}
 	exported := w.does(words("users export"), `"id":41`, openID, `"id":42`)

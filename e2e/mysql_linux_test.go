@@ -74,7 +74,7 @@ func TestTheMigrationPageOnMariaDB(t *testing.T) {
 		"through wxgate: ALTER TABLE users AUTO_INCREMENT = 1000000000"; !strings.Contains(advice, want) {
 		t.Errorf("the dry run says %s, want %s", advice, want)
 	}
-	out := w.does(append(from, "--dry-run"), "nothing is written; 100000 would be imported, 0 would fail", "1000 users of these without a field", `"openid":"oShop1"`)
+	out := w.does(append(from, "--dry-run"), "nothing is written; 100000 would be imported, 0 would fail", "1000 of these would lose a field", `"openid":"oShop1"`)
 	if lines := strings.Count(out, `"openid":"oShop`); lines != 10 {
 		t.Errorf("the dry run shows %d users, want 10", lines)
 	}
@@ -87,7 +87,7 @@ func TestTheMigrationPageOnMariaDB(t *testing.T) {
 		t.Fatalf("the dry run imported: %s", got)
 	}
 	start := time.Now()
-	w.does(append(from, "--next-id", "1000000"), "imported 100000, failed 0", "1000 users of these", "new users get ids from 1000000 on")
+	w.does(append(from, "--next-id", "1000000"), "imported 100000, failed 0", "1000 of these lost a field", "new users get ids from 1000000 on")
 	t.Logf("%d users were imported in %v", users, time.Since(start).Round(time.Millisecond))
 
 	// The move: one more has joined, the other login gets out of the way, and everybody is imported once more.

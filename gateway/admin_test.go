@@ -660,6 +660,61 @@ func TestAnImportReportsEveryLineThatItCannotTake(t *testing.T) {
 	}
 }
 
+// TestARefusedLineSaysItsFaultInOneSentence: its reader has only the table of users before them.
+func TestARefusedLineSaysItsFaultInOneSentence(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	for line, want := range map[string]string{
+		`id,openid`:                             "the line is not a JSON object: invalid character 'i' looking for beginning of value",
+		`[7]`:                                   "the line is not a JSON object",
+		`{"id":7,"openid":"o`:                   "the line ends before its JSON object does",
+		`{"id":7,"openid":"o7"`:                 "the line ends before its JSON object does",
+		`{"id":7,"openid":"o7"}]`:               `behind the object stands "]"; write one object per line, and nothing else`,
+		`{"id":7,"openid":"o7"},`:               `behind the object stands ","; write one object per line, and nothing else`,
+		`{"openid":"o7"}`:                       "there is no id",
+		`{"id":"","openid":"o7"}`:               `id: "" is not a user id, a number such as 42`,
+		`{"id":7}`:                              "there is no openid",
+		`{"id":7,"openid":"o 中文"}`:              "the openid is not visible ASCII of at most 64 bytes",
+		`{"id":4503599627370497,"openid":"o7"}`: "the id 4503599627370497 is not from 1 to 2^52",
+		`{"id":7,"openid":"o7","appid":"wx00000000000000"}`: `the appid "wx00000000000000" is not that of a mini-program in gateway.yaml`,
+	} {
+		report := o.importing(t, line)
+		if len(report.Errors) != 1 || report.Errors[0].Detail != "invalid request: "+want || report.Errors[0].Reason != "invalid_request" {
+			t.Errorf("%s: got %+v, want %q", line, report, want)
+		}
+	}
+}
+
+// TestADryRunShowsUsersAsTheyWouldBeStored has a mark of Windows, lines that are refused, and fields that are left out.
+func TestADryRunShowsUsersAsTheyWouldBeStored(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	text := "\ufeff" + `{"id":1,"openid":"o1","avatar":"/uploads/a.png","nickname":"<b>","created_at":"0000-00-00"}` + "\n" +
+		`{"id":0,"openid":"o0"}` + "\n" + `{"id":99,"openid":"o1"}` + "\n"
+	for id := 2; id <= 20; id++ {
+		text += fmt.Sprintf(`{"id":"%d","openid":"o%d","created_at":"2024-10-16 12:00:00","password":"x"}`+"\n", id, id)
+	}
+	got := o.want(t, "POST /api/users?dry_run", text, 200, "", "Content-Type", ndjson)
+	var report admin.ImportReport
+	if err := json.Unmarshal(got.json.Data, &report); err != nil {
+		t.Fatalf("%v: %s", err, got.body)
+	}
+	if report.Imported != 20 || report.Failed != 2 || len(report.First) != 10 {
+		t.Fatalf("got %+v, want 20 users, 2 refused and 10 shown", report)
+	}
+	for i, u := range report.First {
+		if u.ID != int64(i+1) || u.OpenID != fmt.Sprintf("o%d", i+1) || u.AppID != testAppID || u.Avatar != "" || u.CreatedAt.Year() < 2024 {
+			t.Errorf("user %d is shown as %+v", i+1, u)
+		}
+	}
+	if first := report.First[0]; first.Nickname != "<b>" {
+		t.Errorf("the first user is %+v", first)
+	}
+	if got := o.want(t, "GET /api/users/export", "", 200, "").body; got != "" {
+		t.Errorf("a dry run imported %s", got)
+	}
+}
+
 func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "")

@@ -87,19 +87,19 @@ func (s *Store) ImportUser(ctx context.Context, u User) (User, error) {
 // errNotMeant takes back a change that was made to see whether it can be.
 var errNotMeant = errors.New("not meant")
 
-// CheckImport returns the error of ImportUser, and changes nothing.
-func (s *Store) CheckImport(ctx context.Context, u User) error {
-	_, err := write(ctx, s, opCheckImport, func(w Writer) (User, error) {
-		imported, err := importUser(w, u)
-		if err == nil {
+// CheckImport returns what ImportUser would, and changes nothing.
+func (s *Store) CheckImport(ctx context.Context, u User) (User, error) {
+	var imported User
+	_, err := write(ctx, s, opCheckImport, func(w Writer) (_ struct{}, err error) {
+		if imported, err = importUser(w, u); err == nil {
 			err = errNotMeant
 		}
-		return imported, err
+		return struct{}{}, err
 	}, u.ID)
 	if errors.Is(err, errNotMeant) {
-		return nil
+		return imported, nil
 	}
-	return err
+	return User{}, err
 }
 
 // ReserveUserIDs gives new users ids from next on, and returns the id of the next one: a higher one if a higher id was

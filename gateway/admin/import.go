@@ -3,7 +3,6 @@ package admin
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ const (
 	maxImportErrors    = 10_000      // lines that are named, of each kind
 	importBatchTimeout = time.Minute // for one batch to arrive and be written
 	maxSeen            = 100_000     // ids and openids that a dry run remembers
+	firstUsers         = 10          // that a dry run shows
 )
 
 // ndjson is one JSON value per line.
@@ -47,12 +47,15 @@ type ImportReport struct {
 	Errors   []importError `json:"errors"` // the first 10,000 of them
 	Warned   int           `json:"warned"` // users imported without some of their fields
 	Warnings []importError `json:"warnings"`
+
+	First []storage.User `json:"first,omitempty"` // of a dry run: up to ten users, as they would be stored
 }
 
 // Add adds the report of lines that follow the first lines of an import, as if one request had sent them all.
 func (r *ImportReport) Add(next ImportReport, lines int) {
 	r.Imported, r.Failed, r.Warned = r.Imported+next.Imported, r.Failed+next.Failed, r.Warned+next.Warned
 	r.Errors, r.Warnings = appendLines(r.Errors, next.Errors, lines), appendLines(r.Warnings, next.Warnings, lines)
+	r.First = append(r.First, next.First[:min(len(next.First), firstUsers-len(r.First))]...)
 }
 
 func appendLines(all, next []importError, lines int) []importError {
@@ -160,8 +163,8 @@ func (i *importer) flush() error {
 	}
 	results := make([]error, len(i.batch))
 	var writing sync.WaitGroup
-	for n, line := range i.batch {
-		writing.Go(func() { results[n] = i.take(line.user) })
+	for n := range i.batch {
+		writing.Go(func() { results[n] = i.take(&i.batch[n].user) })
 	}
 	writing.Wait()
 	for n, err := range results {
@@ -174,12 +177,19 @@ func (i *importer) flush() error {
 	return nil
 }
 
-// take imports one user, or says in a dry run whether that would be refused.
-func (i *importer) take(user storage.User) error {
+// take imports one user, or says in a dry run whether that would be refused. The user becomes what is stored then.
+func (i *importer) take(user *storage.User) error {
+	store := i.authn.Users.Import
 	if i.dry {
-		return cmp.Or(i.compare(user), i.authn.Users.CheckImport(i.ctx, user))
+		store = i.authn.Users.CheckImport
 	}
-	_, err := i.authn.Users.Import(i.ctx, user)
+	stored, err := store(i.ctx, *user)
+	if err == nil && i.dry {
+		err = i.compare(stored)
+	}
+	if err == nil {
+		*user = stored
+	}
 	return err
 }
 
@@ -210,6 +220,9 @@ func (i *importer) recordResult(line importLine, err error) error {
 	switch {
 	case err == nil && i.dry:
 		i.remember(line.user)
+		if len(i.report.First) < firstUsers {
+			i.report.First = append(i.report.First, line.user)
+		}
 		fallthrough
 	case err == nil:
 		i.report.Imported++

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -52,17 +53,17 @@ func parseImportLine(number int, line []byte, now time.Time) (importLine, error)
 func (l *importLine) decode(line []byte, now time.Time) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return errors.Join(err, errors.New("the line is not a JSON object"))
+		return notObject(err)
 	}
 	identity := map[string]json.RawMessage{}
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
-			return err
+			return notObject(err)
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
-			return err
+			return notObject(err)
 		}
 		key := strings.ToLower(fmt.Sprint(name))
 		switch key {
@@ -76,17 +77,31 @@ func (l *importLine) decode(line []byte, now time.Time) error {
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return err
+		return notObject(err)
 	}
-	if dec.More() {
-		return errors.New("there is more than one JSON value in the line")
+	if rest := bytes.TrimSpace(line[dec.InputOffset():]); len(rest) > 0 {
+		return fmt.Errorf("behind the object stands %s; write one object per line, and nothing else", input.Quote(string(rest)))
 	}
 	return l.decodeIdentity(identity)
 }
 
+// notObject says why a line is not a JSON object; err is what its decoder says, if anything.
+func notObject(err error) error {
+	switch {
+	case err == nil:
+		return errors.New("the line is not a JSON object")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the line ends before its JSON object does")
+	}
+	return fmt.Errorf("the line is not a JSON object: %w", err)
+}
+
 // decodeIdentity reads what no user can be without. An id may be in quotes, as databases write large numbers.
 func (l *importLine) decodeIdentity(fields map[string]json.RawMessage) (err error) {
-	number := fields["id"]
+	number, named := fields["id"]
+	if !named || string(number) == "null" {
+		return errors.New("there is no id")
+	}
 	if text, isText := decodeText(number); isText {
 		number = json.RawMessage(text)
 	}

@@ -70,6 +70,16 @@ func (f *fixture) importUser(u storage.User) storage.User {
 	return imported
 }
 
+// checkImport returns the error of a look at an import, which says of a user who can come what an import would store.
+func (f *fixture) checkImport(u storage.User) error {
+	f.t.Helper()
+	would, err := f.CheckImport(f.ctx, u)
+	if err == nil && (would.ID != u.ID || would.OpenID != u.OpenID || would.Native || would.CreatedAt.IsZero()) {
+		f.t.Errorf("a look at the import of %+v says %+v", u, would)
+	}
+	return err
+}
+
 // wantUsers checks the ids of one page of the list.
 func (f *fixture) wantUsers(after int64, limit int, want ...int64) {
 	f.t.Helper()
@@ -189,7 +199,7 @@ func importConflicts(t *testing.T, f *fixture) {
 		"the id of one and the openid of another":    known(1, "oDEF"),
 		"the openid of one and the id of the import": known(7, "oABC"),
 	} {
-		f.wantErr("a look at "+name, f.CheckImport(f.ctx, u), storage.ErrConflict)
+		f.wantErr("a look at "+name, f.checkImport(u), storage.ErrConflict)
 		_, err := f.ImportUser(f.ctx, u)
 		f.wantErr(name, err, storage.ErrConflict)
 	}
@@ -199,14 +209,14 @@ func importConflicts(t *testing.T, f *fixture) {
 
 func checkImport(t *testing.T, f *fixture) {
 	native := f.login(f.as("oABC", "s1")).User
-	f.must(f.CheckImport(f.ctx, known(7, "oNew")))
-	f.must(f.CheckImport(f.ctx, known(native.ID, "oABC")))
+	f.must(f.checkImport(known(7, "oNew")))
+	f.must(f.checkImport(known(native.ID, "oABC")))
 	f.wantUsers(0, 10, native.ID)
 	got, err := f.User(f.ctx, native.ID)
 	f.must(err)
 	want(t, "native, after a look at the import", got.Native, true)
 	want(t, "the next new user", f.login(f.as("oNew", "s2")).User.ID, native.ID+1)
-	if f.CheckImport(f.ctx, known(0, "oDEF")) == nil {
+	if f.checkImport(known(0, "oDEF")) == nil {
 		t.Error("a look at the import of the id 0: got no error")
 	}
 }
@@ -214,7 +224,7 @@ func checkImport(t *testing.T, f *fixture) {
 func importErased(t *testing.T, f *fixture) {
 	f.login(f.as("oABC", "s1"))
 	f.erase(1)
-	f.wantErr("a look at the erased user itself", f.CheckImport(f.ctx, known(1, "oABC")), storage.ErrConflict)
+	f.wantErr("a look at the erased user itself", f.checkImport(known(1, "oABC")), storage.ErrConflict)
 	_, err := f.ImportUser(f.ctx, known(1, "oABC"))
 	f.wantErr("the erased user itself", err, storage.ErrConflict)
 	_, err = f.ImportUser(f.ctx, known(1, "oNew"))
