@@ -154,10 +154,15 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 		pattern:    e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
 		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(), tokenQuery: e.query,
 	}
-	if own, ok := r.cfg.Endpoints.answersAt(e.path); ok {
-		if made.answers, err = r.shapes.Of(own.Over(r.cfg.Answers)); err != nil {
-			return fmt.Errorf("endpoints.answers: %w", err)
-		}
+	own, ok := r.cfg.Endpoints.answersAt(e.path)
+	switch {
+	case e.name == endpointHealth: // load balancers and scripts know the envelope
+		made.answers, err = r.shapes.Of(answer.DefaultConfig())
+	case ok:
+		made.answers, err = r.shapes.Of(own.Over(r.cfg.Answers))
+	}
+	if err != nil {
+		return fmt.Errorf("endpoints.answers: %w", err)
 	}
 	r.addCORS(made, r.cors)
 	var free []string // looked up before the first is added: a host also matches entries for any host

@@ -128,3 +128,24 @@ func TestClientsOfSeveralKindsShareAGateway(t *testing.T) {
 		}
 	}
 }
+
+// TestHealthChecksAreTheEnvelopeAndSaidToBe compares the answer with what is listed.
+func TestHealthChecksAreTheEnvelopeAndSaidToBe(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, errnoAnswers)
+	if resp, body := e.send(t, head("GET /healthz", "")); resp.StatusCode != 200 || !strings.HasPrefix(body, `{"code":200,"message":"success","data":{"status":"ok"},`) {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+	cfg := DefaultConfig()
+	cfg.Upstreams = []string{"service"}
+	errnoAnswers(&cfg)
+	all, err := Routes(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		if want := map[bool]string{true: "envelope"}[r.Path == "/healthz" || r.Path == "/"]; want != "" && r.Answers != want || want == "" && !strings.HasPrefix(r.Answers, "errno") {
+			t.Errorf("%s is listed with %s", r.Path, r.Answers)
+		}
+	}
+}
