@@ -260,10 +260,10 @@ func (e *Explanation) whyRemoved(ex *Exchange, name string) string {
 	reserved := ex.snapshot.reserved
 	set := slices.ContainsFunc(e.Set, func(line string) bool { return strings.HasPrefix(strings.ToLower(line), strings.ToLower(name)+":") })
 	switch class := reserved.classify([]byte(name)); {
-	case class&header.ClassIdentity != 0 && reserved.identifies(name):
-		return "looks like identity, which only the gateway may set"
-	case class&header.ClassIdentity != 0:
+	case class&header.ClassIdentity != 0 && reserved.allowable(name):
 		return "looks like identity; identity.allow lets exact names pass"
+	case class&header.ClassIdentity != 0:
+		return "looks like identity, which only the gateway may set"
 	case ex.route.changes.Hold([]byte(name)):
 		return "is set or removed by the route"
 	case class&(header.ClassToken|header.ClassAuthorization) != 0:

@@ -175,6 +175,11 @@ func (c IdentityConfig) validateAllow(ours *reservedHeaders) (f input.Faults) {
 	return f
 }
 
+// allowable reports whether identity.allow may name a header.
+func (r *reservedHeaders) allowable(name string) bool {
+	return len(IdentityConfig{Allow: []string{name}}.validateAllow(r)) == 0
+}
+
 // maxAllowed bounds identity.allow.
 const maxAllowed = 32
 
@@ -227,16 +232,25 @@ func (c *clientResolver) logStripped(ex *Exchange) {
 	if !debug && !due {
 		return
 	}
-	var names []byte
+	var names, allowable []byte
 	for i := range ex.request.Fields.Len() {
-		if name, _ := ex.request.Fields.Line(i); ex.request.Fields.Class(i)&header.ClassIdentity != 0 {
-			names = append(append(names, name...), ' ')
+		name, _ := ex.request.Fields.Line(i)
+		if ex.request.Fields.Class(i)&header.ClassIdentity == 0 {
+			continue
+		}
+		names = append(append(names, name...), ' ')
+		if due && ex.snapshot.reserved.allowable(string(name)) {
+			allowable = append(append(allowable, name...), ' ')
 		}
 	}
 	headers := lograte.Clip(bytes.TrimRight(names, " "))
 	c.log.Debug("headers that look like identity were removed", "headers", headers, "request_id", ex.id)
-	if due {
-		c.log.Info("headers that look like identity are removed; identity.allow lets exact names pass", "headers", headers, "request_id", ex.id)
+	switch {
+	case due && len(allowable) > 0:
+		c.log.Info("headers that look like identity are removed; identity.allow lets exact names pass", "headers", headers,
+			"allowable", lograte.Clip(bytes.TrimRight(allowable, " ")), "request_id", ex.id)
+	case due:
+		c.log.Info("headers that look like identity are removed; identity.allow cannot let these pass", "headers", headers, "request_id", ex.id)
 	}
 }
 

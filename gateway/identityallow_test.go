@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/authn/issuer"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -47,6 +48,28 @@ func TestRemovedHeadersAreNamedInTheLog(t *testing.T) {
 		each, minute := strings.Count(log.String(), "were removed"), strings.Count(log.String(), "identity.allow lets")
 		if each != want[0] || minute != want[1] || strings.Contains(log.String(), "hidden") || want[1] == 1 && !strings.Contains(log.String(), `headers="X-WX-Skey X_User_Agent"`) {
 			t.Errorf("%v: the log is\n%s", level, log.String())
+		}
+	}
+}
+
+// TestTheLogOffersOnlyWhatMayBeAllowed meets headers of both kinds, and those of an issuer alone.
+func TestTheLogOffersOnlyWhatMayBeAllowed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{"X-User-Id: 1", "X-WX-Skey: a"}, `identity.allow lets exact names pass" headers="X-User-Id X-WX-Skey" allowable=X-WX-Skey `},
+		{[]string{"X-User-Id: 1", "X-Admin-Id: 1"}, `identity.allow cannot let these pass" headers="X-User-Id X-Admin-Id" `},
+	} {
+		var log bytes.Buffer
+		withAdmin := func(cfg *Config) {
+			cfg.Issuers = []issuer.Config{{Name: "admin", Secret: "an-administration-of-its-own-0123456789", Algorithms: []string{"HS256"}, Headers: map[string]string{"X-Admin-Id": "sub"}}}
+		}
+		e := newEdgeWith(t, upstreamtest.Echo(t).URL, withAdmin, func(d *Deps) { d.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		e.send(t, head("GET /public/x", "", c.lines...))
+		if !strings.Contains(log.String(), c.want) {
+			t.Errorf("%q: the log is\n%s\nwant %s", c.lines, log.String(), c.want)
 		}
 	}
 }
