@@ -267,6 +267,9 @@ func TestResyncTellsOfEverybody(t *testing.T) {
 	}
 	s.setAnswer(func(told) int { return http.StatusServiceUnavailable })
 	w.fails([]string{"users", "resync", "--after", "440"}, "continue with --after 440")
+	s.setAnswer(func(told) int { return http.StatusNotFound })
+	w.fails([]string{"users", "resync", "--after", "440"}, "with 404")
+	w.fails([]string{"users", "resync", "--after", "440"}, "the service has not accepted the user: upstreams.")
 }
 
 // TestOnUserIsReloaded turns on_user on and off while the gateway runs.

@@ -67,6 +67,7 @@ type Outbox struct {
 
 // service is who is told, and how.
 type service struct {
+	name     string // in upstreams
 	upstream *upstream.Upstream
 	path     string
 	key      []byte
@@ -105,7 +106,7 @@ func (o *Outbox) Prepare(cfg authn.OnUserConfig, upstreams map[string]*upstream.
 		return nil, fmt.Errorf("authn.on_user.secret: %w", err)
 	}
 	return func() {
-		o.service.Store(&service{upstreams[cfg.Upstream], cfg.Path, key, cfg.Wait})
+		o.service.Store(&service{cfg.Upstream, upstreams[cfg.Upstream], cfg.Path, key, cfg.Wait})
 		o.store.RecordEvents(true)
 		select {
 		case o.changed <- struct{}{}:

@@ -71,19 +71,25 @@ func (s *service) send(ctx context.Context, event storage.Event, user storage.Us
 	req.Fields.Add("Webhook-Signature", sign(s.key, event.ID, timestamp, body))
 	var resp message.Response
 	if _, err := s.upstream.Do(ctx, &req, &resp, uint64(user.ID)); err != nil {
-		return fmt.Errorf("%w: %w", authn.ErrUserService, err)
+		return fmt.Errorf("%w: asking upstreams.%s: %w", authn.ErrUserService, s.name, err)
 	}
 	defer resp.Reset() // the body says nothing
 	if resp.Status < 200 || resp.Status > 299 {
-		return &refusedError{resp.Status}
+		return &refusedError{s.name, s.path, resp.Status}
 	}
 	return nil
 }
 
 // refusedError is an answer other than 2xx.
-type refusedError struct{ status int }
+type refusedError struct {
+	service string // its name in upstreams
+	path    string
+	status  int
+}
 
-func (e *refusedError) Error() string { return fmt.Sprintf("it answered %d", e.status) }
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("%v: upstreams.%s answered POST %s with %d", authn.ErrUserService, e.service, e.path, e.status)
+}
 
 // Unwrap makes errors.Is find authn.ErrUserService.
 func (e *refusedError) Unwrap() error { return authn.ErrUserService }

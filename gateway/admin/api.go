@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/input"
 	"wxgate/lograte"
@@ -106,7 +107,9 @@ func (a responder) fail(w http.ResponseWriter, err error) {
 	f, id, detail := a.errors.Lookup(err), answer.NewRequestID(), err.Error()
 	if f.Status >= http.StatusInternalServerError {
 		a.limitedLog.Error(lograte.Kind{Message: "admin request failed", Reason: f.Reason}, "request_id", id, "error", err)
-		detail = ""
+		if !errors.Is(err, authn.ErrUserService) { // which the operator alone can put right
+			detail = ""
+		}
 	}
 	refusal, err := f.Answer(detail, id, a.now())
 	if err != nil {
