@@ -200,7 +200,9 @@ func (c Config) Validate() (f input.Faults) {
 		if t.text == "" {
 			continue
 		}
-		if made, err := parseTemplate(t.text, t.known); err != nil {
+		if len(t.text) > maxTemplateBytes {
+			f.Add(t.key, "has %d bytes; %d are the most", len(t.text), maxTemplateBytes)
+		} else if made, err := parseTemplate(t.text, t.known); err != nil {
 			f.Add(t.key, "%v", err)
 		} else if t.needs != "" && !made.has(t.known[t.needs]) {
 			f.Add(t.key, "has no {%s}, without which a client cannot use the answer", t.needs)

@@ -211,3 +211,25 @@ func BenchmarkRefuse(b *testing.B) {
 		s.Refuse(&resp, &Refusal{Failure: f, Message: f.Message, RequestID: "0123456789abcdef", Now: now})
 	}
 }
+
+// TestWhatIsValidCanBeMade: a login is made of a success, and longer than any template may be.
+func TestWhatIsValidCanBeMade(t *testing.T) {
+	t.Parallel()
+	for name, success := range map[string]string{
+		"long":          `{"a":{data},"p":"` + strings.Repeat("x", 4000) + `"}`,
+		"data all over": `[{data}` + strings.Repeat(`,{data}`, 580) + `]`,
+		"the longest":   `{"a":{data},"p":"` + strings.Repeat("x", maxTemplateBytes-len(`{"a":{data},"p":""}`)) + `"}`,
+	} {
+		cfg := Config{Preset: presetErrno, Success: success}
+		if faults := cfg.Validate(); len(faults) > 0 {
+			t.Errorf("%s: %v", name, faults)
+		}
+		if _, err := NewShape(cfg, NewTable()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cfg.Success += strings.Repeat(" ", maxTemplateBytes)
+		if faults := cfg.Validate(); len(faults) != 1 || faults[0].Path != "success" {
+			t.Errorf("%s, too long: %v", name, faults)
+		}
+	}
+}
