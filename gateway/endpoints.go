@@ -145,8 +145,13 @@ func (c EndpointsConfig) validateAnswers() (f input.Faults) {
 	if len(c.Answers) > maxPaths {
 		f.Add("answers", "has %d paths; %d are the most", len(c.Answers), maxPaths)
 	}
+	seen := map[string]string{}
 	for _, path := range slices.Sorted(maps.Keys(c.Answers)) {
-		at := "answers." + path
+		at, folded := "answers."+path, strings.ToLower(strings.TrimSuffix(path, "/"))
+		if other, twice := seen[folded]; twice {
+			f.Add(at, "is listed twice, as %s too: paths are compared without case", other)
+		}
+		seen[folded] = path
 		if !c.hasBelow(path) {
 			f.Add(at, "no endpoint is there or below")
 		}
@@ -387,8 +392,8 @@ func echoPush(p *pipeline, ex *Exchange) error {
 	return nil
 }
 
-// receivePush answers a message that WeChat pushes. WeChat gets "success" once the service has the message, and sends it again
-// otherwise.
+// receivePush answers a message that WeChat pushes. WeChat gets "success" once the service has the message, and sends it
+// again otherwise.
 func receivePush(p *pipeline, ex *Exchange) error {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
 	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)

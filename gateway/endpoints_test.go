@@ -98,6 +98,12 @@ func TestPathsOfEndpointsAreJudgedAtLoad(t *testing.T) {
 		{func(c *EndpointsConfig) { c.Logout = Paths{"GET  /a"} }, `logout[0]: "GET  /a" is neither a path, which begins with /, nor off alone`},
 		{func(c *EndpointsConfig) { c.Login = Paths{"GET /api/v1/user/profile"} }, `profile: GET /api/v1/user/profile is an endpoint already, of login`},
 		{func(c *EndpointsConfig) { c.Answers = map[string]answer.Config{"/wx": {Preset: "errno"}} }, `answers./wx: no endpoint is there or below`},
+		{
+			func(c *EndpointsConfig) {
+				c.Answers = map[string]answer.Config{"/api/": {Preset: "errno"}, "/API": {Preset: "code_text"}}
+			},
+			`answers./api/: is listed twice, as /API too: paths are compared without case`,
+		},
 		{func(c *EndpointsConfig) { c.Answers = map[string]answer.Config{"/api": {Preset: "x"}} }, `answers./api.preset: "x" is not one of envelope, status_code, errno, code_msg, code_text`},
 		{func(c *EndpointsConfig) { c.Profile = Paths{"/"} }, `health: GET / is an endpoint already, of profile`},
 	} {
