@@ -126,6 +126,7 @@ func answerCases() []answerCase {
 		passes("a body of nothing known is not changed", "Content-Encoding: odd\r\nCache-Control: no-transform\r\n", "Content-Encoding: odd\nCache-Control: no-transform"),
 		passes("fields of the connection end here (RFC 9110 §7.6.1)", "Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nTE: a\r\nUpgrade: h2c\r\nX-A: 1\r\n", "X-A: 1"),
 		passes("a service's request id is not ours", "X-Request-Id: theirs\r\nx-request-id: theirs\r\n", ""),
+		passes("a service's reason is not ours", "X-Wxgate-Reason: token_missing\r\nx-wxgate-reason: theirs\r\n", ""),
 		passes("a service's Date passes (RFC 9110 §6.6.1)", "Date: Mon, 01 Jan 2001 00:00:00 GMT\r\n", "Date: Mon, 01 Jan 2001 00:00:00 GMT"),
 		passes("obs-text in a value (RFC 9110 §5.5)", "X-A: \xe5\x80\r\n", "X-A: \xe5\x80"),
 		passes("white space around a value (RFC 9110 §5.5)", "X-A: \t b \t\r\n", "X-A: b"),

@@ -32,12 +32,16 @@ type observer struct {
 func (o *observer) observe(ex *Exchange) error {
 	o.metrics.inFlight.Inc()
 	ex.observed = true
-	if err := ex.next(); err != nil {
+	switch err := ex.next(); {
+	case err != nil:
 		o.respondError(ex, err)
-	} else if ex.outcome == handedOver {
+		setRequestID(&ex.response, ex.id)
+	case ex.outcome == handedOver:
 		return nil
+	default:
+		ex.response.Fields.DeleteFunc(isOurs)
+		ex.response.Fields.Add(answer.HeaderRequestID, ex.id)
 	}
-	setRequestID(&ex.response, ex.id)
 	setRateLimitHeaders(&ex.response, ex.decisions)
 	if ex.snapshot.crossOrigin {
 		ex.snapshot.setCORS(ex)
@@ -127,6 +131,11 @@ func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut in
 		e.Issuer = ex.caller.Issuer
 	}
 	o.access.Log(&e)
+}
+
+// isOurs reports whether a field of an answer that is no refusal of ours says what only we can: a service's own is dropped.
+func isOurs(name []byte) bool {
+	return message.EqualFold(name, answer.HeaderRequestID) || message.EqualFold(name, answer.HeaderReason)
 }
 
 // setRequestID sets the request ID of an answer, instead of one that the service has set.
