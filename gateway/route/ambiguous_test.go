@@ -87,6 +87,7 @@ func TestAPrefixIsPutBack(t *testing.T) {
 		"path=/; Max-Age=1":       "path=/; Max-Age=1",
 		"a=1; Path=":              "a=1; Path=",
 		"a=1; Path=x":             "a=1; Path=x",
+		"a=1; Path=\"/x\"":        "a=1; Path=\"/x\"",
 		"__Host-a=1; Path=/":      "__Host-a=1; Path=/",
 		"a=\"b; c\"; Path=/; Pat": "a=\"b; c\"; Path=/shop; Pat",
 	} {
