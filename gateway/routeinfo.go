@@ -70,8 +70,10 @@ func (c Config) Login() (method, path string, ok bool) {
 // info is the route as shown to an operator.
 func (r *routeEntry) info(of *snapshot) RouteInfo {
 	info := RouteInfo{
-		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host), Auth: r.auth, Issuer: r.issuer, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
-		Answers: cmp.Or(r.answers, of.answers).String(), BodyLimit: input.Size(r.bodyLimit).String(), Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
+		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host),
+		Auth: r.auth, Issuer: r.issuer, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
+		Answers: cmp.Or(r.answers, of.answers).String(), BodyLimit: input.Size(r.bodyLimit).String(),
+		Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	for _, rule := range pathRules() {
 		if r.allows&rule.allowance != 0 {

@@ -151,8 +151,10 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 	}
 	made := &routeEntry{
 		keepStatus: e.name == endpointPush || e.name == endpointJWKS || e.name == endpointHealth,
-		pattern:    e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg), priority: e.priority, auth: e.auth,
-		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg), endpoint: func(ex *Exchange) error { return e.serve(p, ex) }, needsStore: e.needsStore(), tokenQuery: e.query,
+		pattern:    e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg),
+		priority: e.priority, auth: e.auth, tokenQuery: e.query, needsStore: e.needsStore(),
+		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg),
+		endpoint: func(ex *Exchange) error { return e.serve(p, ex) },
 	}
 	own, ok := r.cfg.Endpoints.answersAt(e.path)
 	switch {
@@ -180,7 +182,8 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 	made := &routeEntry{
 		pattern: cfg.label(), methods: slices.Sorted(slices.Values(cfg.Methods)), host: strings.ToLower(cfg.Host),
-		auth: cfg.Auth, issuer: cfg.Issuer, tokenQuery: cfg.TokenQuery, bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, allows: cfg.PathRules.allowances(), timeout: cfg.Timeout,
+		auth: cfg.Auth, issuer: cfg.Issuer, tokenQuery: cfg.TokenQuery, allows: cfg.PathRules.allowances(),
+		bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
 	}
