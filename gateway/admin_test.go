@@ -715,6 +715,19 @@ func TestADryRunShowsUsersAsTheyWouldBeStored(t *testing.T) {
 	}
 }
 
+// TestTheFirstLineWithAnOpenIDWins although the second says which mini-program it means.
+func TestTheFirstLineWithAnOpenIDWins(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, "")
+	text := `{"id":501,"openid":"oSame"}` + "\n" + `{"id":502,"openid":"oSame","appid":"` + testAppID + `"}` + "\n"
+	for _, path := range []string{"POST /api/users?dry_run", "POST /api/users"} {
+		got := o.want(t, path, text, 200, "", "Content-Type", ndjson).body
+		if !strings.Contains(got, `"imported":1,"failed":1`) || !strings.Contains(got, `"line":2`) {
+			t.Errorf("%s: got %s, want the second line refused", path, got)
+		}
+	}
+}
+
 func TestAnImportKeepsAUserWhosePictureIsWrong(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "")

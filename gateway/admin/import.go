@@ -133,7 +133,8 @@ func (i *importer) run(r *http.Request) error {
 	return i.flush()
 }
 
-// addLine adds a line to the batch. Two lines that claim the same ID or openid never share one: the first must win.
+// addLine adds a line to the batch. Two lines that claim the same ID or openid never share one: the first must win. Which
+// mini-program a line means without naming one is found out later, so openids count as the same whosever they are.
 func (i *importer) addLine(number int, line []byte) error {
 	parsed, err := parseImportLine(number, line, i.now())
 	if err != nil {
@@ -141,8 +142,7 @@ func (i *importer) addLine(number int, line []byte) error {
 		return nil
 	}
 	user := parsed.user
-	openid := [2]string{user.AppID, user.OpenID}
-	if len(i.batch) == importBatch || i.claimed[user.ID] || i.claimed[openid] {
+	if len(i.batch) == importBatch || i.claimed[user.ID] || i.claimed[user.OpenID] {
 		if err := i.flush(); err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (i *importer) addLine(number int, line []byte) error {
 	if i.claimed == nil {
 		i.claimed = make(map[any]bool, 2*importBatch)
 	}
-	i.claimed[user.ID], i.claimed[openid] = true, true
+	i.claimed[user.ID], i.claimed[user.OpenID] = true, true
 	i.batch = append(i.batch, parsed)
 	return nil
 }
