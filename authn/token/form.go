@@ -11,8 +11,9 @@ import (
 const maxTokenBytes = 4096
 
 // Bearer returns the token of a credential, in the credential's own memory: "Bearer", 1*SP, b64token (RFC 6750 §2.1), or
-// a JWT alone, in at most maxTokenBytes. All code that reads a token calls it, so that a token has one spelling: a looser
-// reader would cache the same token under other keys. The case of the scheme does not matter (RFC 9110 §11.1).
+// a JWT, alone or as clients write it that know no better: "bearer" and no blank, or the scheme JWT or Token. It has at
+// most maxTokenBytes. All code that reads a token calls it, so that a token has one spelling: a looser reader would cache
+// the same token under other keys. The case of a scheme does not matter (RFC 9110 §11.1).
 //
 // The error is ErrMissing if the request does not claim to be from anybody, and ErrMalformed if it tries and fails.
 func Bearer(credential string) (string, error) { return BearerUpTo(credential, maxTokenBytes) }
@@ -23,7 +24,7 @@ func BearerUpTo(credential string, most int) (string, error) {
 	switch {
 	case guest(credential) || named && guest(token):
 		return "", ErrMissing
-	case !named || len(token) == len(credential) && !opensJWT(token):
+	case !named || !isBearer(credential) && !opensJWT(token):
 		return "", fmt.Errorf("%w: it is neither Bearer and a token nor a JWT", ErrMalformed)
 	case len(token) > most || !b64token(token):
 		return "", fmt.Errorf("%w: it is not one b64token of up to %d bytes", ErrMalformed, most)
@@ -32,13 +33,35 @@ func BearerUpTo(credential string, most int) (string, error) {
 }
 
 // Candidate returns what may be the token of a credential, for a look-up among tokens that Bearer returned before: no
-// character of it has been looked at. It reports whether the scheme is Bearer, or there is none and two dots as in a JWT.
+// character of it has been looked at. It reports whether the scheme is Bearer, or the rest has two dots as a JWT has.
 func Candidate(credential string) (token string, named bool) {
-	scheme, token, _ := strings.Cut(credential, " ")
-	if scheme == "Bearer" || strings.EqualFold(scheme, "Bearer") {
-		return strings.Trim(token, " "), true
+	if isBearer(credential) {
+		return strings.Trim(credential[len(schemeBearer):], " "), true
 	}
-	return credential, strings.Count(credential, ".") == jwtDots
+	token = withoutScheme(credential)
+	return token, strings.Count(token, ".") == jwtDots
+}
+
+const schemeBearer = "Bearer"
+
+// isBearer reports whether a credential is Bearer, alone or with a blank behind it.
+func isBearer(credential string) bool {
+	const n = len(schemeBearer)
+	return len(credential) >= n && (len(credential) == n || credential[n] == ' ') &&
+		(credential[:n] == schemeBearer || strings.EqualFold(credential[:n], schemeBearer))
+}
+
+// withoutScheme is a credential without what some clients write before a JWT: Bearer and no blank, JWT (of Django REST
+// framework and Passport) or Token.
+func withoutScheme(credential string) string {
+	scheme, rest, _ := strings.Cut(credential, " ")
+	switch {
+	case strings.EqualFold(scheme, "JWT"), strings.EqualFold(scheme, "Token"):
+		return strings.Trim(rest, " ")
+	case len(scheme) > len(schemeBearer) && strings.EqualFold(scheme[:len(schemeBearer)], schemeBearer):
+		return credential[len(schemeBearer):]
+	}
+	return credential
 }
 
 // opensJWT reports whether a text begins with a JSON object as JWTs do, so that nothing else is taken for one.

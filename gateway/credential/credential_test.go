@@ -144,6 +144,8 @@ func TestTheSameTokenCountsOnceAndDifferentOnesAreNobodys(t *testing.T) {
 		{[]string{"", "Bearer ", "null", "Bearer undefined"}, "", false},
 		{[]string{"", jwt, "Bearer"}, jwt, false},
 		{[]string{"Bearer " + jwt, jwt, "bearer  " + jwt}, "Bearer " + jwt, false},
+		{[]string{"bearer" + jwt, "JWT " + jwt, "Token " + jwt, jwt}, "bearer" + jwt, false},
+		{[]string{"JWT " + jwt, "JWT " + other}, "JWT " + jwt + ", JWT " + other, true},
 		{[]string{jwt, other}, jwt + ", " + other, true},
 		{[]string{jwt, "Basic x"}, jwt + ", Basic x", true},
 		{[]string{"x", "x"}, "x", false},
