@@ -239,6 +239,59 @@ answers:
 			call: get("/shop/whoami", "token", "%s"), logout: post("/api/user/logout", "", "token", "%s", "Content-Type", asForm),
 		},
 		{
+			name: "mall4j: the code is principal, bearer without a blank", config: `
+endpoints: { login: /login, fields: { code: [ principal ] }, refresh: /token/refresh, logout: /logOut }
+answers:
+  success: '{"success":true,"code":"00000","msg":{message},"data":{data}}'
+  refusal: '{"success":false,"code":{code},"msg":{message},"data":null}'
+  codes: { 401: A00004, default: A00001 }
+  refusal_status: 200
+  login: &login '{"success":true,"code":"00000","msg":"","data":{"accessToken":{access_token},"refreshToken":{access_token},"expiresIn":{expires_in}}}'
+  refresh: *login
+`,
+			login: post("/login?grant_type=mini_app", `{"principal":"%s"}`, "Content-Type", asJSON), token: "data.accessToken", succeeds: "success=true", again: `code="A00004"`, status: 200,
+			call: get("/shop/whoami", "Authorization", "bearer%s"), refresh: post("/token/refresh", `{"refreshToken":"%s"}`), refreshed: "data.accessToken", logout: post("/logOut", "", "Authorization", "bearer%s"),
+		},
+		{
+			name: "crmeb Java: the code in the query, beside a body", config: `
+authn: { token_from: [ Authori-zation ] }
+endpoints: { login: /api/front/wechat/authorize/program/login, logout: GET /api/front/logout }
+answers:
+  success: '{"code":{code},"message":{message},"data":{data}}'
+  refusal: '{"code":{code},"message":{message},"data":null}'
+  codes: { success: 200, 401: 401, default: 500 }
+  refusal_status: 200
+  login: '{"code":200,"message":"操作成功","data":{"type":"login","token":{access_token},"uid":{user_id},"nikeName":{nickname}}}'
+`,
+			login: post("/api/front/wechat/authorize/program/login?code=%s", `{"type":"routine"}`), token: "data.token", succeeds: "code=200", again: "code=401", status: 200, has: []string{"data.uid=1", `data.type="login"`},
+			call: get("/shop/whoami", "Authori-zation", "%s"), logout: get("/api/front/logout", "Authori-zation", "%s"),
+		},
+		{
+			name: "yudao: the refresh token in the query of a POST", config: `
+endpoints: { login: /app-api/member/auth/weixin-mini-app-login, refresh: /app-api/member/auth/refresh-token, logout: /app-api/member/auth/logout }
+answers:
+  preset: code_msg
+  codes: { success: 0 }
+  login: &login '{"code":0,"msg":"","data":{"userId":{user_id},"accessToken":{access_token},"refreshToken":{access_token},"expiresTime":{expires_at_ms}}}'
+  refresh: '{"code":0,"msg":"","data":{"accessToken":{access_token},"refreshToken":{access_token},"expiresTime":{expires_at_ms}}}'
+`,
+			login: post("/app-api/member/auth/weixin-mini-app-login", `{"phoneCode":"x","loginCode":"%s","state":"y"}`), token: "data.accessToken", succeeds: "code=0", again: "code=401", status: 200, has: []string{"data.userId=1"},
+			call: get("/shop/whoami", bearer...), refresh: post("/app-api/member/auth/refresh-token?refreshToken=%s", ""), refreshed: "data.accessToken", logout: post("/app-api/member/auth/logout", "", bearer...),
+		},
+		{
+			name: "SimpleJWT: access and refresh, the scheme JWT", config: `
+endpoints: { login: /api/token/, refresh: /api/token/refresh/, logout: /api/token/blacklist/, fields: { refresh_token: [ refresh ] } }
+answers:
+  success: '{"detail":{message},"data":{data}}'
+  refusal: '{"detail":{message},"code":{code}}'
+  codes: { 401: token_not_valid, default: error }
+  login: '{"access":{access_token},"refresh":{access_token}}'
+  refresh: '{"access":{access_token}}'
+`,
+			login: post("/api/token/", `{"code":"%s"}`), token: "access", succeeds: "code=null", again: `code="token_not_valid"`, status: 401,
+			call: get("/shop/whoami", "Authorization", "JWT %s"), refresh: post("/api/token/refresh/", `{"refresh":"%s"}`), refreshed: "access", logout: post("/api/token/blacklist/", `{"refresh":"%s"}`),
+		},
+		{
 			name: "a token in the query", config: `
 endpoints: { login: [ GET /user/wxapp/login ], logout: GET /user/loginout?token }
 answers:

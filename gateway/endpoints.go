@@ -53,6 +53,7 @@ type EndpointsConfig struct {
 	Push       Paths `yaml:"push"` // where WeChat pushes messages to
 	JWKS       Paths `yaml:"jwks"`
 
+	Fields  api.FieldNames           `yaml:"fields"`  // what clients call their fields, beside the known names
 	Answers map[string]answer.Config `yaml:"answers"` // how those at a path or below it answer; the longest path counts
 }
 
@@ -63,6 +64,7 @@ func defaultEndpoints() EndpointsConfig {
 		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
 		Phone: Paths{"/api/v1/auth/phone"}, Decrypt: Paths{"/api/v1/auth/decrypt"}, Sessions: Paths{"/api/v1/auth/sessions"},
 		Profile: Paths{"/api/v1/user/profile"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
+		Fields:  api.FieldNames{Code: []string{}, RefreshToken: []string{}, PhoneCode: []string{}, Nickname: []string{}, Avatar: []string{}, Bio: []string{}},
 		Answers: map[string]answer.Config{},
 	}
 }
@@ -127,6 +129,7 @@ func (c EndpointsConfig) validate() (f input.Faults) {
 			}
 		}
 	}
+	f = append(f, c.Fields.Validate().At("fields")...)
 	if f = append(f, c.validateAnswers()...); len(f) > 0 {
 		return f
 	}
@@ -299,8 +302,8 @@ func endpoints(r *snapshot) (all []endpoint) {
 	}{
 		{at.Login, "", endpoint{name: endpointLogin, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).Login)}},
 		{at.LoginSkey, "", endpoint{name: endpointLoginSkey, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).LegacyLogin)}},
-		{at.Refresh, "", endpoint{name: endpointRefresh, method: post, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Refresh)}}, // accepts expired tokens, so it reads them itself
-		{at.Logout, "", endpoint{name: endpointLogout, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).Logout)}},
+		{at.Refresh, "", endpoint{name: endpointRefresh, method: post, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Refresh)}},                   // accepts expired tokens, so it reads them itself
+		{at.Logout, "", endpoint{name: endpointLogout, method: post, priority: normal, auth: AuthOptional, limit: r.writes, serve: apiEndpoint((*api.API).Logout)}}, // accepts tokens from the body too, and no guest
 		{at.CloudLogin, "", endpoint{name: endpointCloudLogin, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).CloudLogin)}},
 		{at.Decrypt, "", endpoint{name: endpointDecrypt, method: post, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Decrypt)}},
 		{at.Phone, "", endpoint{name: endpointPhone, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).Phone)}},

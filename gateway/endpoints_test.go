@@ -105,6 +105,13 @@ func TestPathsOfEndpointsAreJudgedAtLoad(t *testing.T) {
 			`answers./api/: is listed twice, as /API too: paths are compared without case`,
 		},
 		{func(c *EndpointsConfig) { c.Answers = map[string]answer.Config{"/api": {Preset: "x"}} }, `answers./api.preset: "x" is not one of envelope, status_code, errno, code_msg, code_text`},
+		{func(c *EndpointsConfig) { c.Fields.Code = []string{"principal", "JS_code"} }, `fields.code[1]: "JS_code" is a name of code already`},
+		{func(c *EndpointsConfig) { c.Fields.Code = []string{"refreshToken"} }, `fields.code[0]: "refreshToken" is a name of refresh_token already`},
+		{func(c *EndpointsConfig) { c.Fields.RefreshToken = []string{"all"} }, `fields.refresh_token[0]: "all" is a name of a parameter of logout already`},
+		{func(c *EndpointsConfig) { c.Fields.Code, c.Fields.PhoneCode = []string{"x"}, []string{"X"} }, `fields.phone_code[0]: "X" is a name of code already`},
+		{func(c *EndpointsConfig) { c.Fields.Avatar = []string{"user.avatar"} }, `fields.avatar[0]: "user.avatar" is within another field; only fields at the top are looked for`},
+		{func(c *EndpointsConfig) { c.Fields.Nickname = []string{"a b"} }, `fields.nickname[0]: "a b" is not a name of 1 to 64 letters, digits, '-', '_' or '.'`},
+		{func(c *EndpointsConfig) { c.Fields.Bio = make([]string, 9) }, `fields.bio: has 9 names; 8 are the most`},
 		{func(c *EndpointsConfig) { c.Profile = Paths{"/"} }, `health: GET / is an endpoint already, of profile`},
 	} {
 		cfg := defaultEndpoints()

@@ -138,6 +138,111 @@ func TestARefreshTokenIsTheTokenInTheBody(t *testing.T) {
 	}
 }
 
+// otherNames are what clients of other backends call our fields.
+func otherNames(cfg *Config) {
+	waferEndpoints(cfg)
+	f := &cfg.Endpoints.Fields
+	f.Code, f.RefreshToken, f.PhoneCode = []string{"principal"}, []string{"refresh"}, []string{"phoneCode"}
+	f.Nickname, f.Avatar, f.Bio = []string{"nick_name"}, []string{"headimgurl"}, []string{"intro"}
+}
+
+// TestACodeInTheQueryCountsIfTheBodyHasNone has clients whose wrapper sends a body with each POST.
+func TestACodeInTheQueryCountsIfTheBodyHasNone(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), otherNames)
+	const form = "application/x-www-form-urlencoded"
+	for _, c := range []struct{ contentType, path, body string }{
+		{"application/json", "?code=CODE", `{}`},
+		{"application/json", "?code=CODE", `{"type":"routine","code":""}`},
+		{"application/json", "?jsCode=CODE&x=1", `{"type":"routine","js_code":null}`},
+		{"application/json", "?principal=CODE", `null`},
+		{form, "?code=CODE", "type=routine"},
+		{"application/json", "?code=other", `{"code":"CODE"}`},
+		{"application/json", "?code=other", `{"principal":"CODE"}`},
+		{"application/json", "", `{"principal":"CODE","nick_name":"alice"}`},
+		{form, "", "principal=CODE"},
+		{"application/json", "?a=1&a=2", `{"code":"CODE"}`},
+	} {
+		fill := strings.NewReplacer("CODE", e.weChat.IssueCode("alice"))
+		if status, got := e.postForm(t, "/weapp/login"+fill.Replace(c.path), c.contentType, fill.Replace(c.body)); status != 200 {
+			t.Errorf("%s %s: %d %v, want a login", c.path, c.body, status, got)
+		}
+	}
+	for _, c := range []struct{ query, body string }{
+		{"", `{}`}, {"?code=CODE&code=CODE", `{}`}, {"?code=%zz", `{}`}, {"?code=CODE", `{"code":7}`}, {"?code=CODE", `{`}, {"?Principal=CODE", `{}`}, {"", `{"Principal":"CODE"}`}, {"", `{"principal":7}`},
+	} {
+		fill := strings.NewReplacer("CODE", e.weChat.IssueCode("alice"))
+		if resp, got := e.send(t, jsonPost("/weapp/login"+fill.Replace(c.query), fill.Replace(c.body))); resp.StatusCode != 400 {
+			t.Errorf("%s %s: %d %s, want 400", c.query, c.body, resp.StatusCode, got)
+		}
+	}
+}
+
+func TestARefreshTokenHasTheNameAndPlaceOfTheClient(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
+		otherNames(cfg)
+		cfg.Endpoints.Logout = Paths{"/weapp/logout", "GET /weapp/logout?skey"}
+	})
+	const form = "application/x-www-form-urlencoded"
+	for _, c := range []struct{ contentType, query, body string }{
+		{"application/json", "", `{"refresh":"TOKEN"}`},
+		{"application/json", "", `{"refresh_token":"TOKEN","refresh":"other"}`},
+		{form, "", "refresh=TOKEN"},
+		{"", "?refreshToken=TOKEN", ""},
+		{"application/json", "?refresh=TOKEN", "{}"},
+		{"application/json", "?refresh=other", `{"refreshToken":"TOKEN"}`},
+	} {
+		token := e.tokenAt(t)
+		fill := strings.NewReplacer("TOKEN", token)
+		if status, got := e.postForm(t, "/weapp/refresh"+fill.Replace(c.query), c.contentType, fill.Replace(c.body)); status != 200 {
+			t.Errorf("a refresh with %s %s: %d %v", c.query, c.body, status, got)
+		}
+		if status, got := e.postForm(t, "/weapp/logout"+fill.Replace(c.query), c.contentType, fill.Replace(c.body)); status != 200 {
+			t.Errorf("a logout with %s %s: %d %v", c.query, c.body, status, got)
+		}
+		if resp, _ := e.send(t, head("GET /private/x", token)); resp.Header.Get("X-Wxgate-Reason") != "token_revoked" {
+			t.Errorf("after the logout: %d, want token_revoked", resp.StatusCode)
+		}
+	}
+	token := e.tokenAt(t)
+	for line, reason := range map[string]string{
+		"GET /weapp/refresh?refresh=" + token: "token_missing", "GET /weapp/logout?refresh=" + token: "token_missing", "POST /weapp/logout": "token_missing",
+		"POST /weapp/logout?Refresh=" + token: "token_missing", "POST /weapp/logout?refresh=e30.e30.AAAA": "token_invalid", "POST /weapp/logout?refresh=x": "token_malformed",
+		"POST /weapp/logout?refresh=" + token + "&refresh=" + token: "token_missing",
+	} {
+		if resp, got := e.send(t, head(line, "")); resp.StatusCode != 401 || resp.Header.Get("X-Wxgate-Reason") != reason {
+			t.Errorf("%s: %d %s, want %s", line, resp.StatusCode, got, reason)
+		}
+	}
+	if resp, got := e.send(t, head("POST /weapp/logout?refresh="+token, "e30.e30.AAAA")); resp.Header.Get("X-Wxgate-Reason") != "token_invalid" {
+		t.Errorf("a token in the head counts before one of the query: %d %s", resp.StatusCode, got)
+	}
+}
+
+func TestAProfileHasTheNamesOfALogin(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), func(cfg *Config) {
+		otherNames(cfg)
+		cfg.Answers.Profile = `{"n":{nickname},"a":{avatar},"b":{bio}}`
+	})
+	token := e.tokenAt(t)
+	const a, b = "https://img.example.com/a.png", "https://img.example.com/b.png"
+	for _, c := range []struct{ body, want string }{
+		{`{"nickName":"甲","avatarUrl":"` + a + `"}`, `{"n":"甲","a":"` + a + `","b":""}`},
+		{`{"nickname":"乙","avatar":"` + b + `"}`, `{"n":"乙","a":"` + b + `","b":""}`},
+		{`{"userInfo":{"nickName":"丙","avatarUrl":"` + a + `","gender":0}}`, `{"n":"丙","a":"` + a + `","b":""}`},
+		{`{"nick_name":"丁","headimgurl":"` + b + `","intro":"会"}`, `{"n":"丁","a":"` + b + `","b":"会"}`},
+		{`{"nick_name":7,"bio":"不","intro":"是"}`, `{"n":"丁","a":"` + b + `","b":"不"}`},
+		{`{"avatarUrl":"","intro":""}`, `{"n":"丁","a":"","b":""}`},
+	} {
+		resp, got := e.send(t, head("POST /weapp/user/update", token, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(c.body)))+c.body)
+		if resp.StatusCode != 200 || got != c.want {
+			t.Errorf("%s: %d %s, want %s", c.body, resp.StatusCode, got, c.want)
+		}
+	}
+}
+
 // TestPagesOfOthersCannotUseTheCookie: they can neither log a visitor in as somebody else nor out, by GET either.
 func TestPagesOfOthersCannotUseTheCookie(t *testing.T) {
 	t.Parallel()

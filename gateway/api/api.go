@@ -36,6 +36,7 @@ type Call struct {
 	Body    io.Reader            // limited in size; nil: there is none
 	Limits  Limits
 	Answers *answer.Shape // how answers look
+	Names   *FieldNames   // of fields, beside those that are known
 
 	Cookie *credential.SetCookie // by which the browser keeps a token; nil: by none
 

@@ -17,8 +17,8 @@ import (
 const headerCode = "X-WX-Code"
 
 // loginRequest is the body of a login, or the query of one without a body. The code has the name that wx.login gives it,
-// that of WeChat's own API, or one of those that clients chose to tell it from the code of a phone number. The profile
-// stands beside it, or within userInfo, where clients put the result of wx.getUserProfile.
+// that of WeChat's own API, one of those that clients chose to tell it from the code of a phone number, or one of
+// Call.Names. The profile stands beside it, or within userInfo, where clients put the result of wx.getUserProfile.
 type loginRequest struct {
 	Code      string        `json:"code"`
 	JSCode    lenientString `json:"js_code"`
@@ -62,6 +62,16 @@ func (r loginRequest) code() string {
 	return cmp.Or(r.Code, string(cmp.Or(r.JSCode, r.CamelCode, r.LoginCode, r.WXCode)))
 }
 
+// nickname is the nickname, nil if there is none.
+func (u userInfo) nickname() *string {
+	return firstNonEmpty(u.CamelName, u.Nickname, u.Within.CamelName, u.Within.Nickname)
+}
+
+// avatar is the avatar, nil if there is none.
+func (u userInfo) avatar() *string {
+	return firstNonEmpty(u.AvatarURL, u.Avatar, u.Within.AvatarURL, u.Within.Avatar)
+}
+
 // lenientString is an optional string next to a code. A value of another type is ignored rather than a reason to refuse
 // the code.
 type lenientString string
@@ -86,29 +96,44 @@ func firstNonEmpty(of ...lenientString) *string {
 
 // newLogin converts the request for authn; its strings are copies.
 func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
-	info, within := r.UserInfo, r.UserInfo.Within
 	return authn.Login{
 		Admit:    callOf(c).Limits.Login,
 		AppID:    header.One(callOf(c).Fields, headerAppID),
 		Code:     r.code(),
 		Device:   deviceFromUserAgent(c.Get(fiber.HeaderUserAgent)),
-		Nickname: firstNonEmpty(r.CamelName, r.Nickname, info.CamelName, info.Nickname, within.CamelName, within.Nickname),
-		Avatar:   firstNonEmpty(r.AvatarURL, r.Avatar, info.AvatarURL, info.Avatar, within.AvatarURL, within.Avatar),
+		Nickname: cmp.Or(firstNonEmpty(r.CamelName, r.Nickname), r.UserInfo.nickname()),
+		Avatar:   cmp.Or(firstNonEmpty(r.AvatarURL, r.Avatar), r.UserInfo.avatar()),
 	}
 }
 
 // readLogin reads the body of a login. A nickname that was cut in the middle of a character is no reason to refuse the
-// code.
+// code. A code may stand in the query or in headerCode although there is a body; that of the body counts before them.
 func readLogin(c *fiber.Ctx, r *loginRequest) error {
 	body, err := readBodyOrQuery(c)
 	if err != nil {
 		return err
 	}
-	if err := decodeJSON(bytes.ToValidUTF8(body, []byte("\uFFFD")), r); err != nil {
+	body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	names := callOf(c).Names
+	if err := decodeJSON(body, r); err != nil {
 		return err
 	}
-	r.Code = cmp.Or(r.code(), header.One(callOf(c).Fields, headerCode))
+	r.CamelName = cmp.Or(r.CamelName, lenientString(valueOf(textOf(body, names.Nickname))))
+	r.AvatarURL = cmp.Or(r.AvatarURL, lenientString(valueOf(textOf(body, names.Avatar))))
+	if r.Code = cmp.Or(r.code(), valueOf(textOf(body, names.Code))); r.Code == "" {
+		r.Code = cmp.Or(codeOfQuery(c), header.One(callOf(c).Fields, headerCode))
+	}
 	return nil
+}
+
+// codeOfQuery is the code of a login whose body has none, "" if the query has none either.
+func codeOfQuery(c *fiber.Ctx) string {
+	query := queryJSON(c)
+	var r loginRequest
+	if json.Unmarshal(query, &r) != nil {
+		return ""
+	}
+	return cmp.Or(r.code(), valueOf(textOf(query, callOf(c).Names.Code)))
 }
 
 // readBodyOrQuery reads the body, or what stands in its place where there is none: the query, as a form, and headerCode.
@@ -170,17 +195,32 @@ type refreshRequest struct {
 	CamelToken   lenientString `json:"refreshToken"`
 }
 
-// refreshCredential is the token of a refresh: from where tokens stand, else from the body. "" if there is none.
+// refreshCredential is the token of a refresh or logout: from where tokens stand, else from the body, else from the query
+// unless it is a GET, whose parameter Paths names. "" if there is none.
 func refreshCredential(c *fiber.Ctx) string {
 	call := callOf(c)
-	if token.HasCredentials(call.Credential) || call.Body == nil {
+	if token.HasCredentials(call.Credential) {
 		return call.Credential
 	}
-	var body refreshRequest
-	if readJSON(c, &body) != nil { // whatever it is, it has no token
-		return call.Credential
+	var given string
+	if call.Body != nil {
+		if body, err := readBody(c); err == nil { // whatever else it is, it has no token
+			given = refreshToken(body, call.Names)
+		}
 	}
-	return cmp.Or(string(cmp.Or(body.RefreshToken, body.CamelToken)), call.Credential)
+	if given == "" && c.Method() != fiber.MethodGet {
+		given = refreshToken(queryJSON(c), call.Names)
+	}
+	return cmp.Or(given, call.Credential)
+}
+
+// refreshToken is the refresh token in a JSON object, "" if there is none.
+func refreshToken(object []byte, names *FieldNames) string {
+	var r refreshRequest
+	if decodeJSON(object, &r) != nil {
+		return ""
+	}
+	return cmp.Or(string(cmp.Or(r.RefreshToken, r.CamelToken)), valueOf(textOf(object, names.RefreshToken)))
 }
 
 // Refresh answers POST /api/v1/auth/refresh.
@@ -196,9 +236,32 @@ func (a *API) Refresh(c *fiber.Ctx) error {
 // loggedOut is the message of logout, in the envelope and in its data.
 const loggedOut = "退出成功"
 
+// subjectOfLogout is the user of the call, or of the refresh token that it has instead.
+func (a *API) subjectOfLogout(c *fiber.Ctx) (*authn.Subject, error) {
+	call := callOf(c)
+	if call.Subject != nil {
+		return call.Subject, nil
+	}
+	given, tokens := refreshCredential(c), a.auth.Tokens
+	subject, err := tokens.Verify(c.UserContext(), given, func() (*token.Payload, error) {
+		bearer, err := token.Bearer(given)
+		if err != nil {
+			return nil, err
+		}
+		return tokens.Keys().Parse(bearer)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return subject, call.Limits.Write(subject.UserID)
+}
+
 // Logout answers POST /api/v1/auth/logout; ?all=true ends every session of the user.
 func (a *API) Logout(c *fiber.Ctx) error {
-	subject := callOf(c).Subject
+	subject, err := a.subjectOfLogout(c)
+	if err != nil {
+		return err
+	}
 	end := a.auth.Sessions.Logout
 	if c.QueryBool("all") {
 		end = a.auth.Sessions.LogoutAll

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -24,8 +25,8 @@ func (a *API) Profile(c *fiber.Ctx) error {
 // UpdateProfile answers PUT /api/v1/user/profile.
 func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
-	var change authn.Profile
-	if err := readJSON(c, &change); err != nil {
+	change, err := readProfile(c)
+	if err != nil {
 		return err
 	}
 	user, err := a.auth.Users.UpdateProfile(c.UserContext(), subject.UserID, change)
@@ -33,6 +34,31 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 		return subjectError(err)
 	}
 	return a.sendProfile(c, user)
+}
+
+// profileRequest is the body of a change, with the names that a login takes too. JSON is read in any case, so nickName is
+// nickname.
+type profileRequest struct {
+	authn.Profile
+	AvatarURL *string  `json:"avatarUrl"`
+	UserInfo  userInfo `json:"userInfo"`
+}
+
+// readProfile reads the change of a profile, under any of its names.
+func readProfile(c *fiber.Ctx) (change authn.Profile, err error) {
+	body, err := readBody(c)
+	if err != nil {
+		return change, err
+	}
+	var r profileRequest
+	if err := decodeJSON(body, &r); err != nil {
+		return change, err
+	}
+	names, change := callOf(c).Names, r.Profile
+	change.Nickname = cmp.Or(change.Nickname, textOf(body, names.Nickname), r.UserInfo.nickname())
+	change.Avatar = cmp.Or(change.Avatar, r.AvatarURL, textOf(body, names.Avatar), r.UserInfo.avatar())
+	change.Bio = cmp.Or(change.Bio, textOf(body, names.Bio))
+	return change, nil
 }
 
 func (a *API) sendProfile(c *fiber.Ctx, user storage.User) error {

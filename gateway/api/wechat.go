@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/gofiber/fiber/v2"
@@ -34,14 +35,18 @@ func (a *API) Decrypt(c *fiber.Ctx) error {
 func (a *API) Phone(c *fiber.Ctx) error {
 	call := callOf(c)
 	body := authn.PhoneRequest{ByDecryption: call.PhoneByDecryption}
-	if err := readJSON(c, &body); err != nil {
+	text, err := readBody(c)
+	if err == nil {
+		err = decodeJSON(text, &body)
+	}
+	if err != nil {
 		return err
 	}
+	body.Code = cmp.Or(body.Code, valueOf(textOf(text, call.Names.PhoneCode)))
 	if err := body.Validate(); err != nil {
 		return err
 	}
-	err := call.Limits.Phone()
-	if err != nil {
+	if err := call.Limits.Phone(); err != nil {
 		return err
 	}
 	var phone storage.Phone
