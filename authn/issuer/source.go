@@ -21,7 +21,7 @@ const (
 	refreshEvery = 15 * time.Minute
 	firstRetry   = 5 * time.Second // after a failure; doubled with each further one
 	lastRetry    = 5 * time.Minute
-	askEvery     = time.Minute     // at most once in this time tokens of unknown keys make it ask
+	askEvery     = time.Minute     // at most once in this time tokens that no known key signed make it ask
 	maxWait      = 2 * time.Second // of a request for the keys of its token
 	maxWaiting   = 64              // requests that wait
 	maxHeadBytes = 64 << 10        // of the head of the answer
@@ -40,7 +40,7 @@ type source struct {
 
 	mu      sync.Mutex
 	fetched chan struct{} // closed when the fetch under way, or about to begin, has ended; nil: there is none
-	asked   time.Time     // when a token of an unknown key last made it ask
+	asked   time.Time     // when a token that no known key signed last made it ask
 }
 
 // knownKeys are keys and the tokens that they verified, so that both are replaced together.
@@ -92,7 +92,7 @@ func (s *source) knows(k *key) bool {
 	return known != nil && slices.Contains(known.list, k)
 }
 
-// awaitNewer waits for the keys of a token that no known key can have signed: for a fetch that is under way, or for a new
+// awaitNewer waits for the keys of a token that no known key signed: for a fetch that is under way, or for a new
 // one, which tokens can cause once in askEvery.
 func (s *source) awaitNewer(ctx context.Context) {
 	if s.client == nil {

@@ -97,6 +97,77 @@ func TestANewKeyIsFetchedOnceAMinute(t *testing.T) {
 	}
 }
 
+// TestAKeyThatIsReplacedWithoutANewKidIsFetchedToo: a set need not name its keys, and a new key may get the old name.
+func TestAKeyThatIsReplacedWithoutANewKidIsFetchedToo(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ kid, ofToken string }{
+		"keys and tokens without kid": {"", ""},
+		"keys without kid":            {"", "1"},
+		"tokens without kid":          {"1", ""},
+		"the same kid":                {"1", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second, stranger := issuertest.NewKey(t, row.kid, "ES256"), issuertest.NewKey(t, row.kid, "ES256"), issuertest.NewKey(t, row.kid, "ES256")
+			server := issuertest.NewServer(t, false, first)
+			c := &clock{now: time.Now()}
+			s := issuer.NewSet([]issuer.Config{config(server.URL, "ES256")}, 0, prometheus.NewRegistry(), slog.New(slog.DiscardHandler), c.Now)
+			t.Cleanup(s.Close)
+			of := func(k issuertest.Key) string {
+				k.ID = row.ofToken
+				return k.Sign(t, issuertest.Claims(iss, aud, "7", nil))
+			}
+			if _, err := verify(s, of(first)); err != nil {
+				t.Fatal(err)
+			}
+			server.Publish(t, second)
+			if _, err := verify(s, of(second)); err != nil {
+				t.Errorf("the new key at its first use: %v", err)
+			}
+			if _, err := verify(s, of(first)); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("the key that is gone: %v", err)
+			}
+			for range 100 {
+				if _, err := verify(s, of(stranger)); !errors.Is(err, token.ErrInvalid) {
+					t.Errorf("the key of a stranger: %v", err)
+				}
+			}
+			if n := server.Asked(); n != 2 {
+				t.Errorf("it was asked %d times within a minute, want 2", n)
+			}
+		})
+	}
+}
+
+// TestTheKeyThatATokenNamesIsTriedFirst has more keys without a kid than are tried.
+func TestTheKeyThatATokenNamesIsTriedFirst(t *testing.T) {
+	t.Parallel()
+	named := issuertest.NewKey(t, "named", "ES256")
+	unnamed := make([]issuertest.Key, 5)
+	for i := range unnamed {
+		unnamed[i] = issuertest.NewKey(t, "", "ES256")
+	}
+	var log lockedBuffer
+	s := issuer.NewSet([]issuer.Config{config(issuertest.NewServer(t, false, append(unnamed, named)...).URL, "ES256")}, 0,
+		prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&log, nil)), time.Now)
+	t.Cleanup(s.Close)
+	claims := issuertest.Claims(iss, aud, "7", nil)
+	for name, k := range map[string]issuertest.Key{"named": named, "without a name, the fourth": unnamed[3]} {
+		if _, err := verify(s, k.Sign(t, claims)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := verify(s, unnamed[4].Sign(t, claims)); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("the fifth without a name: %v", err)
+	}
+	for range 10 {
+		_, _ = verify(s, unnamed[4].Sign(t, claims))
+	}
+	if text := log.String(); strings.Count(text, "signed a token") != 1 || !strings.Contains(text, "issuer=admin tried=4 fitting=6") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 // TestADeadSourceStopsNoKnownKey answers in every way that is no set of keys.
 func TestADeadSourceStopsNoKnownKey(t *testing.T) {
 	t.Parallel()

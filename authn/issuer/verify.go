@@ -41,12 +41,9 @@ func (s *source) verify(ctx context.Context, credential string) (*Caller, error)
 	if !slices.Contains(s.cfg.algorithms(), t.algorithm) {
 		return nil, s.refuse("alg is not one of its algorithms")
 	}
-	if known = s.keysFor(ctx, t); known == nil {
-		return nil, ErrUnavailable
-	}
-	signer, signed := t.signer(known.list)
-	if !signed {
-		return nil, errSignature
+	known, signer, err := s.signerOf(ctx, t)
+	if err != nil {
+		return nil, err
 	}
 	c, err := s.read(t.payload)
 	if err != nil {
@@ -63,15 +60,29 @@ func (s *source) refuse(why string) error {
 	return token.ErrInvalid
 }
 
-// keysFor returns the known keys, nil if there are none. If none of them can have signed the token, newer ones are asked
-// for first.
-func (s *source) keysFor(ctx context.Context, t parsed) *knownKeys {
-	known := s.keys.Load()
-	if known == nil || len(t.candidates(known.list)) == 0 {
-		s.awaitNewer(ctx)
-		known = s.keys.Load()
+// signerOf returns the key that signed the token, and the keys it is one of. If none did, newer ones are asked for first:
+// a token may name no key, and some issuers keep the kid when they replace a key. Errors are token.ErrInvalid and
+// ErrUnavailable.
+func (s *source) signerOf(ctx context.Context, t parsed) (*knownKeys, *key, error) {
+	before := s.keys.Load()
+	if before != nil {
+		if signer := t.signer(before.list); signer != nil {
+			return before, signer, nil
+		}
 	}
-	return known
+	s.awaitNewer(ctx)
+	known := s.keys.Load()
+	if known == nil {
+		return nil, nil, ErrUnavailable
+	}
+	if known != before {
+		if signer := t.signer(known.list); signer != nil {
+			return known, signer, nil
+		}
+	}
+	tried, fitting := t.candidates(known.list)
+	s.deps.often.Info(lograte.Kind{Message: "no known key of an issuer signed a token"}, "issuer", s.cfg.Name, "tried", len(tried), "fitting", fitting)
+	return nil, nil, token.ErrInvalid
 }
 
 // parsed is a token whose form is right. Nothing of it is trusted.
@@ -138,24 +149,32 @@ func isAccessType(typ json.RawMessage) bool {
 // maxCandidates is how many keys are tried for one token: issuers name the key, or have one.
 const maxCandidates = 4
 
-// candidates are the keys that can have signed the token: those with its alg, and its kid if it has one.
-func (t parsed) candidates(keys []*key) (all []*key) {
+// candidates are the keys that are tried for the token, of the fitting ones that can have signed it: those with its alg,
+// and with its kid or, after them, with none. A token without kid fits all keys with its alg.
+func (t parsed) candidates(keys []*key) (tried []*key, fitting int) {
+	var others []*key
 	for _, k := range keys {
-		if k.algorithm == t.algorithm && (t.keyID == "" || k.id == "" || k.id == t.keyID) && len(all) < maxCandidates {
-			all = append(all, k)
+		switch {
+		case k.algorithm != t.algorithm:
+		case k.id == t.keyID:
+			tried = append(tried, k)
+		case k.id == "" || t.keyID == "":
+			others = append(others, k)
 		}
 	}
-	return all
+	tried = append(tried, others...)
+	return tried[:min(len(tried), maxCandidates)], len(tried)
 }
 
-// signer returns the key that signed the token.
-func (t parsed) signer(keys []*key) (*key, bool) {
-	for _, k := range t.candidates(keys) {
+// signer returns the key that signed the token, nil if none of those that are tried did.
+func (t parsed) signer(keys []*key) *key {
+	tried, _ := t.candidates(keys)
+	for _, k := range tried {
 		if k.method.Verify(t.signed, t.signature, k.verifying) == nil {
-			return k, true
+			return k
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // otherPurpose is a claim that says that a token is for something else than access, "" if there is none: issuers sign
