@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,19 +181,43 @@ func (t parsed) signer(keys []*key) *key {
 // otherPurpose is a claim that says that a token is for something else than access, "" if there is none: issuers sign
 // tokens for refreshing, for resetting a password and about a login with the same key (RFC 8725 §2.8, §3.12).
 func otherPurpose(claims map[string]json.RawMessage) string {
-	fold := strings.NewReplacer("_", "", "-", "", " ", "")
-	for name, value := range claims {
-		var purpose string
-		if !slices.Contains([]string{"typ", "type", "tokentype", "tokenuse", "use", "purpose", "kind"}, fold.Replace(strings.ToLower(name))) || json.Unmarshal(value, &purpose) != nil {
-			continue
-		}
-		purpose = fold.Replace(strings.ToLower(purpose))
-		other := func(word string) bool { return strings.Contains(purpose, word) }
-		if purpose == "id" || slices.ContainsFunc([]string{"idtoken", "refresh", "offline", "reset", "verif", "activat", "invit", "logout", "challenge", "pending", "mfa", "2fa", "otp"}, other) {
+	// events is in tokens about logouts and other events (RFC 8417 §2.2), the hashes are in ID tokens (OpenID Connect Core
+	// §3.3.2.11). Their nonce is no sign: Keycloak before 25 and Casdoor put it into access tokens too.
+	for _, name := range []string{"events", "at_hash", "c_hash", "s_hash"} {
+		if claims[name] != nil {
 			return name
 		}
 	}
+	fold := strings.NewReplacer("_", "", "-", "", " ", "")
+	for name, value := range claims {
+		switch fold.Replace(strings.ToLower(name)) {
+		case "typ", "type", "tokentype", "tokenuse", "use", "purpose", "kind":
+			var purpose string
+			if json.Unmarshal(value, &purpose) == nil && isOtherPurpose(purpose) {
+				return name
+			}
+		}
+	}
 	return ""
+}
+
+// wordBoundary is where one word of a claim ends without a space: resetPassword.
+var wordBoundary = regexp.MustCompile(`([a-z])([A-Z])`)
+
+// isOtherPurpose reports whether a text, such as refresh_token, resetPassword or ID, has a word for a purpose other than
+// access. Parts of words do not count: verified_admin is nobody's verification.
+func isOtherPurpose(text string) bool {
+	text = strings.ToLower(wordBoundary.ReplaceAllString(text, "$1 $2"))
+	words := strings.FieldsFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	for _, word := range words {
+		switch strings.TrimSuffix(word, "token") {
+		case "refresh", "offline", "reset", "resetpassword", "passwordreset", "verify", "verification", "activate", "activation",
+			"invite", "invitation", "logout", "challenge", "pending", "mfa", "2fa", "otp", "totp":
+			return true
+		}
+	}
+	whole := strings.Join(words, "")
+	return whole == "id" || whole == "idtoken"
 }
 
 // read returns the caller that a payload names. Errors say which claim is wrong, and quote nothing of it.

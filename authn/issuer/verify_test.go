@@ -152,6 +152,8 @@ func TestClaimsSayWhoAndForWhom(t *testing.T) {
 		{map[string]any{"sub": "auth0|507f1f77bcf86cd799439011"}, nil},
 		{map[string]any{"typ": "Bearer", "token_use": "access", "type": "admin"}, nil},
 		{map[string]any{"tokenType": "access-token", "type": "normal-user", "kind": 1}, nil},
+		{map[string]any{"type": "verified_admin", "kind": "invited", "purpose": "hotpot", "use": "identity"}, nil},
+		{map[string]any{"type": "id_card", "events": nil, "nonce": "n-0S6_WzA2Mj"}, nil},
 		{map[string]any{"iss": iss + "/"}, token.ErrInvalid},
 		{map[string]any{"iss": strings.ToUpper(iss)}, token.ErrInvalid},
 		{map[string]any{"iss": []string{iss}}, token.ErrInvalid},
@@ -185,6 +187,16 @@ func TestClaimsSayWhoAndForWhom(t *testing.T) {
 		{map[string]any{"typ": "ID"}, token.ErrInvalid},
 		{map[string]any{"tokenType": "refresh-token"}, token.ErrInvalid},
 		{map[string]any{"type": "reset_password"}, token.ErrInvalid},
+		{map[string]any{"purpose": "resetPassword"}, token.ErrInvalid},
+		{map[string]any{"token_type": "refreshToken"}, token.ErrInvalid},
+		{map[string]any{"token_type": "REFRESHTOKEN"}, token.ErrInvalid},
+		{map[string]any{"type": "id_token"}, token.ErrInvalid},
+		{map[string]any{"type": "IDToken"}, token.ErrInvalid},
+		{map[string]any{"kind": "email-verification"}, token.ErrInvalid},
+		{map[string]any{"kind": "login.2FA"}, token.ErrInvalid},
+		{map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}, token.ErrInvalid},
+		{map[string]any{"at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng", "nonce": "n"}, token.ErrInvalid},
+		{map[string]any{"c_hash": "LDktKdoQak3Pk0cnXxCltA"}, token.ErrInvalid},
 	} {
 		if c, err := verify(s, k.Sign(t, issuertest.Claims(iss, aud, "7", row.changes))); row.want == nil && err != nil || !errors.Is(err, row.want) && !(errors.Is(row.want, token.ErrInvalid) && errors.Is(err, token.ErrMalformed)) {
 			t.Errorf("%.80v: got %+v, %v; want %v", row.changes, c, err, row.want)
