@@ -52,17 +52,19 @@ func NewSet(all []Config, leeway time.Duration, reg prometheus.Registerer, log *
 	return s
 }
 
-// Configure replaces the issuers while requests are served. One that has not changed keeps its keys; tokens of the others
-// are verified anew. Those that are gone stay until retire is called, when no route names them any more: their tokens are
-// refused from then on.
+// Configure replaces the issuers while requests are served. One that has not changed keeps its keys and the tokens that it
+// verified. A changed one is replaced at once: its tokens are verified anew, with the keys that the one before knew if it
+// has them from the same address for the same algorithms. Those that are gone stay until retire is called, when no route
+// names them any more: their tokens are refused from then on.
 func (s *Set) Configure(all []Config) (retire func()) {
 	s.change.Lock()
 	defer s.change.Unlock()
 	before := *s.byName.Load()
 	next, kept := maps.Clone(before), make(map[string]*source, len(all))
 	for _, cfg := range all {
-		if same := before[cfg.Name]; same == nil || !reflect.DeepEqual(same.cfg, cfg) {
+		if old := before[cfg.Name]; old == nil || !reflect.DeepEqual(old.cfg, cfg) {
 			next[cfg.Name] = newSource(cfg, s.deps)
+			next[cfg.Name].inherit(old)
 			next[cfg.Name].start()
 		}
 		kept[cfg.Name] = next[cfg.Name]

@@ -69,6 +69,17 @@ func newSource(cfg Config, d deps) *source {
 	return s
 }
 
+// inherit takes over the keys of the source before it, nil if there is none, if both have them from the same address for
+// the same algorithms. What old verified with them is not taken over.
+func (s *source) inherit(old *source) {
+	if old == nil || s.cfg.JWKS == "" || s.cfg.JWKS != old.cfg.JWKS || !slices.Equal(s.cfg.algorithms(), old.cfg.algorithms()) {
+		return
+	}
+	if known := old.keys.Load(); known != nil {
+		s.keys.Store(newKnownKeys(known.list))
+	}
+}
+
 // start begins to fetch keys, until close.
 func (s *source) start() {
 	if s.client == nil {

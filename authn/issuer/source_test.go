@@ -342,6 +342,54 @@ func TestReloadsChangeIssuersAtOnce(t *testing.T) {
 	}
 }
 
+// TestAChangeKeepsTheKeysOfADeadSource unless the change is about the keys.
+func TestAChangeKeepsTheKeysOfADeadSource(t *testing.T) {
+	t.Parallel()
+	k := issuertest.NewKey(t, "1", "EdDSA")
+	server, elsewhere := issuertest.NewServer(t, false, k), issuertest.NewServer(t, false, k)
+	cfg := config(server.URL, "EdDSA")
+	s := newSet(t, cfg)
+	bearer := k.Sign(t, issuertest.Claims(iss, aud, "7", map[string]any{"name": "a", "uid": "8"}))
+	if _, err := verify(s, bearer); err != nil {
+		t.Fatal(err)
+	}
+	dead := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
+	server.Answer(dead)
+	elsewhere.Answer(dead)
+	for _, row := range []struct {
+		what   string
+		change func(*issuer.Config)
+		want   error
+	}{
+		{"headers", func(c *issuer.Config) { c.Headers = map[string]string{"X-Admin-Id": "uid"} }, nil},
+		{"aud", func(c *issuer.Config) { c.Audience = issuer.Audience{"other"} }, token.ErrInvalid},
+		{"aud again", func(c *issuer.Config) { c.Audience = issuer.Audience{"other", aud} }, nil},
+		{"algorithms", func(c *issuer.Config) { c.Algorithms = []string{"RS256"} }, token.ErrInvalid},
+		{"algorithms again", func(c *issuer.Config) { c.Algorithms = []string{"EdDSA"} }, issuer.ErrUnavailable},
+	} {
+		row.change(&cfg)
+		s.Configure([]issuer.Config{cfg})()
+		c, err := verify(s, bearer)
+		if !errors.Is(err, row.want) {
+			t.Errorf("%s: %+v, %v, want %v", row.what, c, err, row.want)
+		}
+		if err == nil && c.Claim("uid") != "8" {
+			t.Errorf("%s: the claims are %v", row.what, c.Claims)
+		}
+	}
+	server.Publish(t, k)
+	cfg.Subject = "uid"
+	s.Configure([]issuer.Config{cfg})()
+	if c, err := verify(s, bearer); err != nil || c.Subject != "8" {
+		t.Errorf("once it answers: %+v, %v", c, err)
+	}
+	cfg.JWKS = elsewhere.URL
+	s.Configure([]issuer.Config{cfg})()
+	if _, err := verify(s, bearer); !errors.Is(err, issuer.ErrUnavailable) {
+		t.Errorf("at another address: %v", err)
+	}
+}
+
 // TestAFloodOfTokensFillsTheCacheToItsBound has one issuer sign more tokens than there is room for.
 func TestAFloodOfTokensFillsTheCacheToItsBound(t *testing.T) {
 	t.Parallel()
