@@ -7,6 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
 )
 
 // Sealer encrypts what must not be stored in plaintext, with AES-256-GCM under a random nonce per record. The name of the
@@ -67,4 +70,42 @@ func (s *Sealer) openWith(name string, sealed []byte) (plain []byte, key int, er
 		}
 	}
 	return nil, 0, fmt.Errorf("opening a sealed record: %w", ErrDamaged)
+}
+
+// KeyChecks are the checks of the keys that the secrets of a data set may be sealed with, the newest first. A driver keeps
+// them with the data, as text.
+type KeyChecks []string
+
+// ParseKeyChecks reads what String has written.
+func ParseKeyChecks(text string) KeyChecks { return strings.Split(text, ",") }
+
+// String separates them by commas.
+func (k KeyChecks) String() string { return strings.Join(k, ",") }
+
+// With are the checks once s may have sealed something. They are noted before it does.
+func (k KeyChecks) With(s *Sealer) KeyChecks {
+	if first := s.Checks()[0]; !slices.Contains(k, first) {
+		return append(KeyChecks{first}, k...)
+	}
+	return k
+}
+
+// Want refuses a sealer that does not open every secret, with ErrWrongKey. wrong says so of a single key.
+func (k KeyChecks) Want(s *Sealer, wrong string) error {
+	had := slices.DeleteFunc(slices.Clone(k), func(check string) bool { return !slices.Contains(s.Checks(), check) })
+	switch {
+	case len(had) == len(k):
+		return nil
+	case len(k) == 1:
+		return fmt.Errorf("%s: %w", wrong, ErrWrongKey)
+	}
+	return fmt.Errorf("secrets are sealed with %d keys and storage.encryption_key has %d of them; list them all, and run `wxgate store "+
+		"reseal` before you remove one: %w", len(k), len(had), ErrWrongKey)
+}
+
+// Warn tells the operator that no key may be removed yet.
+func (k KeyChecks) Warn(log *slog.Logger) {
+	if len(k) > 1 {
+		log.Warn("secrets may be sealed with more than the first of storage.encryption_key; run `wxgate store reseal` before you remove one", "keys", len(k))
+	}
 }

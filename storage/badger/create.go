@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
@@ -64,15 +63,13 @@ func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) erro
 
 // noteNewKey notes the key that seals from now on, before it does.
 func (c creation) noteNewKey(known disk.Sentinel) (disk.Sentinel, error) {
-	if first := c.sealer.Checks()[0]; !slices.Contains(known.KeyChecks(), first) {
-		known = known.WithKeyChecks(append([]string{first}, known.KeyChecks()...)...)
-		if err := known.Write(c.path(fileSentinel)); err != nil {
+	if next := known.WithKeyChecks(known.KeyChecks().With(c.sealer)); next != known {
+		if err := next.Write(c.path(fileSentinel)); err != nil {
 			return known, fmt.Errorf("noting the new encryption key: %w", err)
 		}
+		known = next
 	}
-	if n := len(known.KeyChecks()); n > 1 {
-		c.log.Warn("secrets may be sealed with more than the first of storage.encryption_key; run `wxgate store reseal` before you remove one", "keys", n)
-	}
+	known.KeyChecks().Warn(c.log)
 	return known, nil
 }
 
@@ -104,16 +101,8 @@ func (c creation) draft(dir, id string) error {
 
 // wantKeys refuses keys that do not open every secret.
 func (c creation) wantKeys(known disk.Sentinel) error {
-	missing := slices.DeleteFunc(known.KeyChecks(), func(check string) bool { return slices.Contains(c.sealer.Checks(), check) })
-	switch {
-	case len(missing) == 0:
-		return nil
-	case len(known.KeyChecks()) == 1:
-		return fmt.Errorf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with: %w",
-			c.path(fileKey), storage.ErrWrongKey)
-	}
-	return fmt.Errorf("secrets are sealed with %d keys and storage.encryption_key has %d of them; list them all, and run `wxgate store "+
-		"reseal` before you remove one: %w", len(known.KeyChecks()), len(known.KeyChecks())-len(missing), storage.ErrWrongKey)
+	return known.KeyChecks().Want(c.sealer,
+		fmt.Sprintf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with", c.path(fileKey)))
 }
 
 // SealedAnew notes that the first key is the only one that is needed.
@@ -123,7 +112,7 @@ func (d *driver) SealedAnew(ctx context.Context) error {
 		if err != nil || len(known.KeyChecks()) == 1 {
 			return err
 		}
-		return known.WithKeyChecks(d.sealer.Checks()[0]).Write(d.path(fileSentinel))
+		return known.WithKeyChecks(d.sealer.Checks()[:1]).Write(d.path(fileSentinel))
 	})
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"wxgate/storage"
 )
@@ -22,52 +20,38 @@ func newSealer(configured storage.EncryptionKeys) (*storage.Sealer, error) {
 	return storage.NewSealer(keys...)
 }
 
-// The row key_check of wxgate_meta has the check of every key that secrets may be sealed with, separated by commas, the
-// newest first.
+// The row key_check of wxgate_meta is the text of storage.KeyChecks.
 
 // wantKeys refuses keys that do not open every secret.
 func wantKeys(checks string, sealer *storage.Sealer) error {
-	needed := strings.Split(checks, ",")
-	missing := slices.DeleteFunc(slices.Clone(needed), func(check string) bool { return slices.Contains(sealer.Checks(), check) })
-	switch {
-	case len(missing) == 0:
-		return nil
-	case len(needed) == 1:
-		return fmt.Errorf("storage.encryption_key is not the one that the data were sealed with; the data are intact: put the old key back: %w", storage.ErrWrongKey)
-	}
-	return fmt.Errorf("secrets are sealed with %d keys and storage.encryption_key has %d of them; list them all, and run `wxgate store "+
-		"reseal` before you remove one: %w", len(needed), len(needed)-len(missing), storage.ErrWrongKey)
+	return storage.ParseKeyChecks(checks).Want(sealer,
+		"storage.encryption_key is not the one that the data were sealed with; the data are intact: put the old key back")
 }
 
 // noteNewKey notes the key that seals from now on, before it does.
 func (d *mysqlDriver) noteNewKey(ctx context.Context) error {
-	needed := 0
-	err := d.changeKeys(ctx, func(checks []string) []string {
-		if first := d.sealer.Checks()[0]; !slices.Contains(checks, first) {
-			checks = append([]string{first}, checks...)
-		}
-		needed = len(checks)
-		return checks
+	var noted storage.KeyChecks
+	err := d.changeKeys(ctx, func(checks storage.KeyChecks) storage.KeyChecks {
+		noted = checks.With(d.sealer)
+		return noted
 	})
-	if needed > 1 {
-		d.log.Warn("secrets may be sealed with more than the first of storage.encryption_key; run `wxgate store reseal` before you remove one", "keys", needed)
-	}
+	noted.Warn(d.log)
 	return err
 }
 
 // SealedAnew notes that the first key is the only one that is needed.
 func (d *mysqlDriver) SealedAnew(ctx context.Context) error {
-	return d.changeKeys(ctx, func([]string) []string { return d.sealer.Checks()[:1] })
+	return d.changeKeys(ctx, func(storage.KeyChecks) storage.KeyChecks { return d.sealer.Checks()[:1] })
 }
 
 // changeKeys changes which keys secrets may be sealed with.
-func (d *mysqlDriver) changeKeys(ctx context.Context, change func(checks []string) []string) error {
+func (d *mysqlDriver) changeKeys(ctx context.Context, change func(storage.KeyChecks) storage.KeyChecks) error {
 	return d.write(ctx, func(v *view) error {
 		var was string
 		if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
 			return err
 		}
-		is := strings.Join(change(strings.Split(was, ",")), ",")
+		is := change(storage.ParseKeyChecks(was)).String()
 		if is == was {
 			return nil
 		}

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"wxgate/storage"
@@ -24,8 +23,8 @@ type Sentinel struct {
 	ID      string    `json:"id"` // of the data set, random
 	Schema  int       `json:"schema"`
 	Created time.Time `json:"created"`
-	// KeyCheck tells a wrong encryption key: it has the check of every key that records may be sealed with, separated by
-	// commas, the newest first. An older wxgate, which knows one key alone, refuses a list as the wrong one.
+	// KeyCheck tells a wrong encryption key: it is the text of storage.KeyChecks. An older wxgate, which knows one key
+	// alone, refuses a list as the wrong one.
 	KeyCheck string `json:"key_check"`
 	// Migrating is the schema that the records may still have: a migration to Schema is under way.
 	Migrating int    `json:"migrating,omitempty"`
@@ -39,11 +38,11 @@ func NewSentinel(keyCheck string, created time.Time) Sentinel {
 }
 
 // KeyChecks are the checks of the keys that records may be sealed with.
-func (s Sentinel) KeyChecks() []string { return strings.Split(s.KeyCheck, ",") }
+func (s Sentinel) KeyChecks() storage.KeyChecks { return storage.ParseKeyChecks(s.KeyCheck) }
 
 // WithKeyChecks is the sentinel of records that may be sealed with these keys.
-func (s Sentinel) WithKeyChecks(checks ...string) Sentinel {
-	s.KeyCheck = strings.Join(checks, ",")
+func (s Sentinel) WithKeyChecks(checks storage.KeyChecks) Sentinel {
+	s.KeyCheck = checks.String()
 	return s
 }
 
