@@ -42,20 +42,7 @@ func writeKey(t *testing.T, private crypto.Signer, public bool) string {
 
 func newPrivateKey(t *testing.T, algorithm string) crypto.Signer {
 	t.Helper()
-	var private crypto.Signer
-	var err error
-	switch algorithm {
-	case "ES256":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "ES384":
-		private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case "ES512":
-		private, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case "EdDSA":
-		_, private, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
-	}
+	private, err := token.GenerateKey(algorithm, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}

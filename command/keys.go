@@ -2,11 +2,7 @@ package command
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -78,7 +74,7 @@ func (c keysNewCommand) newSecret(w *env) error {
 
 // newKeyPair writes a private key, and next to it the public key for services that verify tokens themselves.
 func (c keysNewCommand) newKeyPair(w *env) error {
-	private, err := newPrivateKey(c.Algorithm)
+	private, err := token.GenerateKey(c.Algorithm, rsaBits)
 	if err != nil {
 		return fmt.Errorf("making a key: %w", err)
 	}
@@ -106,21 +102,6 @@ func (c keysNewCommand) snippet(w *env, kind, value string) error {
 // needsAlgorithm reports whether a key file alone would be taken for another algorithm.
 func needsAlgorithm(algorithm string) bool {
 	return algorithm[1] == 'S' && strings.ContainsRune("RP", rune(algorithm[0])) && algorithm != "RS256"
-}
-
-func newPrivateKey(algorithm string) (crypto.Signer, error) {
-	switch algorithm {
-	case "ES256":
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "ES384":
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case "ES512":
-		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case "EdDSA":
-		_, private, err := ed25519.GenerateKey(rand.Reader)
-		return private, err
-	}
-	return rsa.GenerateKey(rand.Reader, rsaBits)
 }
 
 // writeKeyPair writes both files or none.

@@ -127,7 +127,7 @@ func (s *standIn) key(algorithm string) (token.KeyConfig, error) {
 	}
 	key := token.KeyConfig{ID: "sandbox", Secret: secret.Text(rand.Text() + rand.Text())}
 	if slices.Contains(token.PublicAlgorithms(), algorithm) { // Validate refuses every other
-		private, err := newPrivateKey(algorithm)
+		private, err := token.GenerateKey(algorithm, rsaBits)
 		if err != nil {
 			return key, fmt.Errorf("making a key for the sandbox: %w", err)
 		}

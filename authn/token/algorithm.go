@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha512"
 	"encoding/asn1"
@@ -56,6 +57,22 @@ func AlgorithmsFor(public crypto.PublicKey) ([]string, error) {
 		return []string{"EdDSA"}, nil
 	}
 	return nil, fmt.Errorf("a %T; wanted is an RSA, EC or Ed25519 key", public)
+}
+
+// GenerateKey makes a private key for one of PublicAlgorithms. rsaBits is the size of one of RSA.
+func GenerateKey(algorithm string, rsaBits int) (crypto.Signer, error) {
+	switch algorithm {
+	case "ES256":
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ES384":
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ES512":
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "EdDSA":
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
+	}
+	return rsa.GenerateKey(rand.Reader, rsaBits)
 }
 
 // hasRSA reports whether an algorithm is one of RSA keys.

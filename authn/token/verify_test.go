@@ -1,12 +1,7 @@
 package token
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/hmac"
-	crand "crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -31,20 +26,7 @@ const testSecret = "main0123456789abcdefghijklmnopqrstuvwxyz"
 // keyFile writes a new private key for an algorithm.
 func keyFile(tb testing.TB, algorithm string) string {
 	tb.Helper()
-	var private any
-	var err error
-	switch algorithm {
-	case "ES256":
-		private, err = ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
-	case "ES384":
-		private, err = ecdsa.GenerateKey(elliptic.P384(), crand.Reader)
-	case "ES512":
-		private, err = ecdsa.GenerateKey(elliptic.P521(), crand.Reader)
-	case "EdDSA":
-		_, private, err = ed25519.GenerateKey(crand.Reader)
-	default:
-		private, err = rsa.GenerateKey(crand.Reader, 2048)
-	}
+	private, err := GenerateKey(algorithm, 2048)
 	if err != nil {
 		tb.Fatal(err)
 	}
