@@ -1,36 +1,23 @@
 package route
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // String is the pattern as it is written.
 func (p Pattern) String() string {
-	var b strings.Builder
-	for _, s := range p.segments {
-		b.WriteString("/" + s.written)
-	}
-	if p.rest {
-		b.WriteString("/**")
-	}
-	if b.Len() == 0 {
-		return "/"
-	}
-	return b.String()
+	return cmp.Or(p.spell(func(s segment) string { return s.written }, "/**"), "/")
 }
 
 // Shape is the same text for patterns that match the same paths.
 func (p Pattern) Shape() string {
-	var b strings.Builder
-	for _, s := range p.segments {
-		b.WriteByte('/')
+	return p.spell(func(s segment) string {
 		if s.param {
-			b.WriteByte(':')
+			return ":" + s.literal
 		}
-		b.WriteString(s.literal)
-	}
-	if p.rest {
-		b.WriteString("/**")
-	}
-	return b.String()
+		return s.literal
+	}, "/**")
 }
 
 // exampleRest is what ** takes in an Example: more segments than patterns without ** have.
@@ -39,21 +26,24 @@ const exampleRest = 64
 // Example is a path that the pattern matches and, unless it is one with its names filled in, no more specific pattern
 // does, as Find wants it: no literal has braces.
 func (p Pattern) Example() []byte {
+	return []byte(cmp.Or(p.spell(func(s segment) string {
+		if s.param {
+			return "{}" + s.literal
+		}
+		return s.literal
+	}, strings.Repeat("/{}", exampleRest)), "/"))
+}
+
+// spell writes each segment behind a slash, and rest for **.
+func (p Pattern) spell(each func(segment) string, rest string) string {
 	var b strings.Builder
 	for _, s := range p.segments {
-		b.WriteByte('/')
-		if s.param {
-			b.WriteString("{}")
-		}
-		b.WriteString(s.literal)
+		b.WriteString("/" + each(s))
 	}
 	if p.rest {
-		b.WriteString(strings.Repeat("/{}", exampleRest))
+		b.WriteString(rest)
 	}
-	if b.Len() == 0 {
-		return []byte{'/'}
-	}
-	return []byte(b.String())
+	return b.String()
 }
 
 // Intersect returns the pattern of the paths that both match, and whether there are any. Neither ends in a slash.
