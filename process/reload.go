@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
@@ -175,27 +176,36 @@ func (s *Service) apply(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	keys, err := s.authn.Tokens.NewKeyring(cfg.Authn.Algorithm, cfg.Authn.Keys)
+	adopt, err := s.prepare(cfg, next, push)
 	if err != nil {
 		next.discard()
-		return fmt.Errorf("applying the keys: %w", err)
+		return err
 	}
-	tellUsers, err := s.outbox.Prepare(cfg.Authn.OnUser, next.all)
-	if err != nil {
-		next.discard()
-		return fmt.Errorf("applying authn.on_user: %w", err)
-	}
-	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys})
-	if err != nil {
-		next.discard()
-		return fmt.Errorf("applying the sections of the gateway: %w", err)
-	}
-	s.authn.Tokens.SetKeys(keys)
-	tellUsers()
-	retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
-	serve()
-	retireIssuers()
+	adopt()
 	s.logs.set(cfg.Log)
 	s.setTimeouts(cfg.Server.Timeouts)
 	return s.upstreams.activate(next)
+}
+
+// prepare makes what cfg changes of the keys, authn.on_user, the issuers and the gateway; adopt puts it in force.
+func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push) (adopt func(), err error) {
+	keys, err := s.authn.Tokens.NewKeyring(cfg.Authn.Algorithm, cfg.Authn.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("applying the keys: %w", err)
+	}
+	tellUsers, err := s.outbox.Prepare(cfg.Authn.OnUser, next.all)
+	if err != nil {
+		return nil, fmt.Errorf("applying authn.on_user: %w", err)
+	}
+	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys})
+	if err != nil {
+		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
+	}
+	return func() {
+		s.authn.Tokens.SetKeys(keys)
+		tellUsers()
+		retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
+		serve()
+		retireIssuers()
+	}, nil
 }
