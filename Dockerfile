@@ -15,9 +15,10 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/wxgate /usr/local/bin/wxgate
 COPY --from=build --chown=65532:65532 /out/tmp /tmp
 COPY --from=build --chown=65532:65532 /out/data /data
+COPY gateway.yaml /gateway.yaml
 # A number, because Kubernetes cannot tell that a name is not root.
 USER 65532:65532
-# From here ./gateway.yaml is /gateway.yaml, mounted or copied in, and the default folder ./data is the volume.
+# From here ./gateway.yaml is /gateway.yaml, the one of this folder unless another is mounted over it, and the default folder ./data is the volume.
 WORKDIR /
 VOLUME /data
 # The default port. Where PORT is set, as on WeChat Cloud Run, that wins.

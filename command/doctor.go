@@ -22,6 +22,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/storage"
+	"wxgate/storage/badger"
 	"wxgate/storage/mysql"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
@@ -109,7 +110,7 @@ func storageFinding(ctx context.Context, cfg storage.Config) finding {
 	if cfg.Driver == storage.DriverMySQL {
 		return databaseFinding(ctx, cfg)
 	}
-	return folderFinding(cfg.Badger.Dir)
+	return folderFinding(cfg.Badger)
 }
 
 // maxSkew is how far the clocks of gateways and of their database may differ.
@@ -141,9 +142,13 @@ func databaseFinding(ctx context.Context, cfg storage.Config) finding {
 }
 
 // folderFinding creates a file where the data are.
-func folderFinding(dir string) finding {
-	f := finding{about: "storage " + dir, advice: "the folder is writable"}
-	for parent := dir; ; parent = filepath.Dir(parent) {
+func folderFinding(cfg storage.Badger) finding {
+	f := finding{about: "storage " + cfg.Dir, advice: "the folder is writable"}
+	if f.err = badger.CheckPlace(cfg); f.err != nil {
+		f.advice = "see docs/storage.md"
+		return f
+	}
+	for parent := cfg.Dir; ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
 		if errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent) {
 			continue // serve creates what is missing

@@ -34,6 +34,25 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 	return filled
 }
 
+// misplaced refuses an embedded store where the environment says that its users would be lost or divided: each container
+// of WeChat Cloud Run has a disk of its own, which ends with it.
+func (c Config) misplaced(env strictyaml.LookupEnv) (f input.Faults) {
+	if c.Storage.Driver != storage.DriverBadger || c.Storage.Badger.AcceptSingleReplica {
+		return nil
+	}
+	for _, sign := range []struct{ name, means string }{
+		{"MYSQL_ADDRESS", "a database is meant for this service"},
+		{"CBR_ENV_ID", "this is WeChat Cloud Run, which starts several containers and keeps the disk of none"},
+	} {
+		if value, _ := env(sign.name); value != "" {
+			f.Add("storage.driver", "want mysql, because %s is set: %s. If this gateway is the only one and its disk stays, set storage.badger.accept_single_replica: true",
+				sign.name, sign.means)
+			break
+		}
+	}
+	return f
+}
+
 // databaseOf is the DSN of the database that WeChat Cloud Run gives a service.
 func databaseOf(address string, env strictyaml.LookupEnv) secret.Text {
 	user, _ := env("MYSQL_USERNAME")

@@ -29,7 +29,7 @@ func load(file string, env strictyaml.LookupEnv, validate func(Config) input.Fau
 	var filled filled
 	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) input.Faults {
 		filled = cfg.fromEnvironment(env)
-		return filled.name(validate(*cfg))
+		return filled.name(slices.Concat(validate(*cfg), cfg.misplaced(env)))
 	})
 	if err != nil {
 		return cfg, nil, err
@@ -61,7 +61,7 @@ func LoadStorage(file string, env strictyaml.LookupEnv) (storage.Config, error) 
 		return unsetSecret(path, reference)
 	}
 	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unset}, func(cfg *Config) input.Faults {
-		return cfg.fromEnvironment(env).name(cfg.validateStorage().At("storage"))
+		return cfg.fromEnvironment(env).name(slices.Concat(cfg.validateStorage().At("storage"), cfg.misplaced(env)))
 	})
 	return cfg.Storage, err
 }

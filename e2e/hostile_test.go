@@ -68,7 +68,7 @@ func newHostile(t *testing.T, honest int) *hostile {
 	yaml := fmt.Sprintf(`
 server: { listen: "127.0.0.1:0", admin: "127.0.0.1:0", trusted_proxies: [127.0.0.1] }
 wechat: { base_url: %q, push: { token: hostile-token, aes_key: abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG, upstream: recipes } }
-storage: { badger: { dir: %q } }
+storage: { badger: { dir: %q, accept_ephemeral: true } }
 upstreams: { recipes: %q, ignoring: %q }
 log: { access: false }
 routes:

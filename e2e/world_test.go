@@ -72,7 +72,7 @@ func (w *world) writeConfig(more string) {
 	yaml := fmt.Sprintf(`
 server: { listen: "127.0.0.1:0", admin: "127.0.0.1:0" }
 wechat: { base_url: %q }
-storage: { badger: { dir: %q } }
+storage: { badger: { dir: %q, accept_ephemeral: true } }
 upstreams:
   recipes: %s
 limits: { login: { rate: 1000000/s, burst: 1000000 }, sessions: { rate: 1000000/s, burst: 1000000 } }

@@ -47,7 +47,10 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 		return err
 	}
 	limitMemory(os.DirFS("/"), env, log.Logger)
-	warn(cfg, env, log.Logger)
+	if err := checkPlace(cfg.Storage); err != nil {
+		return err
+	}
+	warn(cfg, log.Logger)
 	restarts, err := newRestarter(ctx)
 	if err != nil {
 		return err
@@ -83,8 +86,8 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 }
 
 // warn logs what is valid in a configuration and may still be a mistake.
-func warn(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
-	warnCloudRun(cfg, env, log)
+func warn(cfg config.Config, log *slog.Logger) {
+	warnCloudRun(cfg, log)
 	config.WarnOpenings(cfg, log)
 	for _, warning := range cfg.Warnings() {
 		log.Warn("the configuration holds, but may not be meant so", "warning", warning.Error())
@@ -216,6 +219,14 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return nil
 	})
 	return nil
+}
+
+// checkPlace refuses a folder that would not last.
+func checkPlace(cfg storage.Config) error {
+	if cfg.Driver != storage.DriverBadger {
+		return nil
+	}
+	return badger.CheckPlace(cfg.Badger)
 }
 
 // openStore opens the store as soon as no other process has it, or beside other processes if it is a database.

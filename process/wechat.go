@@ -11,7 +11,6 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/config"
-	"wxgate/config/strictyaml"
 	"wxgate/gateway/admin"
 	"wxgate/secret"
 	"wxgate/storage"
@@ -60,12 +59,8 @@ func (s tokenStore) Save(ctx context.Context, appID string, token wechat.ServerT
 	return s.SaveServerToken(ctx, appID, token.Value.Reveal(), token.Expires)
 }
 
-// warnCloudRun warns about what WeChat Cloud Run does to an embedded store, and about trusting its headers.
-func warnCloudRun(cfg config.Config, env strictyaml.LookupEnv, log *slog.Logger) {
-	if id, cloud := env("CBR_ENV_ID"); cloud && id != "" {
-		log.Warn("this is WeChat Cloud Run, whose disk is gone when an instance ends: users keep no ids and everybody logs in again; " +
-			"keep one instance, minimum and maximum, and treat the store as a cache")
-	}
+// warnCloudRun warns about trusting the headers of WeChat Cloud Run.
+func warnCloudRun(cfg config.Config, log *slog.Logger) {
 	if cfg.WeChat.CloudRun {
 		log.Warn("wechat.cloud_run: the X-WX-* headers are believed; switch off public access, or anyone can be anyone")
 	}

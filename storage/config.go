@@ -16,6 +16,7 @@ const (
 // Config is the section storage of gateway.yaml.
 type Config struct {
 	Driver         string         `yaml:"driver"`         // which store remembers; badger or mysql
+	Replicas       int            `yaml:"replicas"`       // how many gateways share the users; more than one need mysql
 	EncryptionKeys EncryptionKeys `yaml:"encryption_key"` // of session_keys; none: with badger, a key file is created beside the data
 	Badger         Badger         `yaml:"badger"`
 	MySQL          MySQL          `yaml:"mysql"`
@@ -23,7 +24,9 @@ type Config struct {
 
 // Badger configures the embedded store.
 type Badger struct {
-	Dir string `yaml:"dir"` // folder of the data; created on the first start, used by one process at a time
+	Dir                 string `yaml:"dir"`                   // folder of the data; created on the first start, used by one process at a time
+	AcceptSingleReplica bool   `yaml:"accept_single_replica"` // also where the environment says that there may be several gateways
+	AcceptEphemeral     bool   `yaml:"accept_ephemeral"`      // also on a file system that ends with the machine or the container
 }
 
 // MySQL configures the store in a database of MySQL or MariaDB.
@@ -39,7 +42,10 @@ const maxConnections = 1000
 
 // DefaultConfig returns the meaning of an empty section.
 func DefaultConfig() Config {
-	return Config{Driver: DriverBadger, EncryptionKeys: EncryptionKeys{}, Badger: Badger{Dir: "./data"}, MySQL: MySQL{Connections: 10, MaxStaleness: 10 * time.Second}}
+	return Config{
+		Driver: DriverBadger, Replicas: 1, EncryptionKeys: EncryptionKeys{},
+		Badger: Badger{Dir: "./data"}, MySQL: MySQL{Connections: 10, MaxStaleness: 10 * time.Second},
+	}
 }
 
 // Validate reports every fault of the section but those of mysql.dsn, which the driver knows. It only looks: nothing is
@@ -47,8 +53,14 @@ func DefaultConfig() Config {
 func (c Config) Validate() (f input.Faults) {
 	f.OneOf("driver", c.Driver, DriverBadger, DriverMySQL)
 	c.EncryptionKeys.validate(&f, "encryption_key")
+	if c.Replicas < 1 {
+		f.Add("replicas", "want 1 or more, got %d", c.Replicas)
+	}
 	switch c.Driver {
 	case DriverBadger:
+		if c.Replicas > 1 {
+			f.Add("replicas", "badger is for one gateway, got %d: want driver: mysql", c.Replicas)
+		}
 		if c.Badger.Dir == "" {
 			f.Add("badger.dir", "want a folder, got none")
 		}

@@ -29,6 +29,17 @@ type Store struct {
 	driver *driver
 }
 
+// CheckPlace refuses a folder on a file system that ends with the machine or the container, unless cfg accepts that. The
+// folder need not exist yet.
+func CheckPlace(cfg storage.Badger) error {
+	why := disk.Ephemeral(cfg.Dir)
+	if why == "" || cfg.AcceptEphemeral {
+		return nil
+	}
+	return fmt.Errorf("storage.badger.dir: %s is on %s: users, ids and logouts would be lost. Mount a disk or a volume there, or set storage.driver: mysql; "+
+		"for a try, storage.badger.accept_ephemeral: true", cfg.Dir, why)
+}
+
 // Open opens the folder cfg.Badger.Dir, or creates it. The files are verified first, and nothing is changed if they are
 // refused. Metrics are registered with reg until Close. now is the clock by which records expire.
 //
