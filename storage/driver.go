@@ -30,7 +30,8 @@ type dataSet interface {
 	SealedAnew(ctx context.Context) error
 }
 
-// retention deletes what is over by a Horizon: ended and expired sessions, revocations, epochs.
+// retention deletes what is over by a Horizon: ended and expired sessions, revocations, epochs. Temporary values are over
+// by the clock.
 type retention interface {
 	Forget(ctx context.Context) error // deletes some of it; Store calls it every minute
 	Past() time.Time                  // whatever ended before it is forgotten
@@ -40,7 +41,7 @@ type retention interface {
 type Reader interface {
 	userReader
 	sessionReader
-	secretReader
+	valueReader
 	// Revocations returns at most limit of those with a Seq above after, in the order of their commit, and misses none.
 	Revocations(after uint64, limit int) ([]Revocation, error)
 	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.
@@ -66,10 +67,14 @@ type sessionReader interface {
 	SessionRefs(userID int64, after SessionCursor, limit int) ([]SessionRef, error)
 }
 
-// secretReader finds sealed records. A name is some bytes, not only text.
-type secretReader interface {
+// valueReader finds sealed records, and temporary values that have not ended. A name is some bytes, not only text.
+type valueReader interface {
 	Secret(name string) ([]byte, error)                          // or ErrNotFound
 	Secrets(after string, limit int) (names []string, err error) // behind after, in the order of their bytes
+	// Temporary returns a value and for how long it will still be there, at least a millisecond, or ErrNotFound.
+	Temporary(name string) (value []byte, left time.Duration, err error)
+	// Temporaries returns at most limit names that begin with prefix, in the order of their bytes.
+	Temporaries(prefix string, limit int) (names []string, err error)
 }
 
 // Writer is a Reader that sees what it has written.
@@ -77,9 +82,9 @@ type Writer interface {
 	Reader
 	userWriter
 	sessionWriter
+	valueWriter
 	Revoke(r Revocation) (Revocation, error) // records it under the next Seq
 	DropRevocation(seq uint64)
-	PutSecret(name string, sealed []byte) error // nil leaves nothing of the content
 }
 
 // userWriter changes users.
@@ -91,6 +96,14 @@ type userWriter interface {
 	PutUser(old, changed User) error               // of the same ID, AppID and OpenID
 	EraseUser(u User) error                        // leaves nothing but the id, which is never given again
 	PutEvents(userID int64, waiting []Event) error // none: there is nothing to tell
+}
+
+// valueWriter changes sealed records and temporary values.
+type valueWriter interface {
+	PutSecret(name string, sealed []byte) error // nil leaves nothing of the content
+	// PutTemporary records a value, which may be empty, in the place of the one of that name.
+	PutTemporary(name string, value []byte, life time.Duration) error
+	DropTemporary(name string) error // also one that is not there
 }
 
 // sessionWriter changes sessions.

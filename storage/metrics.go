@@ -41,6 +41,10 @@ const (
 	opSaveServerToken
 	opServerToken
 	opIssued
+	opTemporary
+	opChangeTemporary
+	opTakeLease
+	opReleaseLease
 	opForget
 	opCount
 )
@@ -78,6 +82,10 @@ func operations() [opCount]struct{ label, doing string } {
 		opSaveServerToken: {"save_server_token", "saving a server token"},
 		opServerToken:     {"server_token", "reading a server token"},
 		opIssued:          {"issued", "looking for the epoch of a token"},
+		opTemporary:       {"temporary", "reading a temporary value"},
+		opChangeTemporary: {"change_temporary", "changing a temporary value"},
+		opTakeLease:       {"take_lease", "taking a lease"},
+		opReleaseLease:    {"release_lease", "releasing a lease"},
 		opForget:          {"forget", "deleting expired records"},
 	}
 }

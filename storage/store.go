@@ -96,6 +96,45 @@ func guarded(change func() error) (err error) {
 	return change()
 }
 
+// Temporary returns a temporary value, or ErrNotFound if it is not there or has ended.
+func (s *Store) Temporary(ctx context.Context, name string) ([]byte, error) {
+	return read(ctx, s, opTemporary, func(r Reader) ([]byte, error) {
+		value, _, err := r.Temporary(name)
+		return value, err
+	})
+}
+
+// Temporaries returns at most limit names of temporary values that begin with prefix, in the order of their bytes.
+func (s *Store) Temporaries(ctx context.Context, prefix string, limit int) ([]string, error) {
+	return read(ctx, s, opTemporary, func(r Reader) ([]string, error) { return r.Temporaries(prefix, limit) })
+}
+
+// ChangeTemporary replaces a temporary value by what change makes of it, in one transaction. change gets nil when there is
+// none, and may run several times. A life of 0 drops the value; after an error of change it stays as it was.
+//
+// A name has at most 128 bytes, a value 4 KiB, and it lives for a week at most.
+func (s *Store) ChangeTemporary(ctx context.Context, name string, change func(value []byte) (next []byte, life time.Duration, err error)) error {
+	_, err := write(ctx, s, opChangeTemporary, func(w Writer) (struct{}, error) {
+		value, err := temporaryOrNil(w, name)
+		if err != nil {
+			return struct{}{}, err
+		}
+		var life time.Duration
+		err = guarded(func() error {
+			value, life, err = change(value)
+			return err
+		})
+		switch {
+		case err != nil:
+			return struct{}{}, err
+		case life == 0:
+			return struct{}{}, w.DropTemporary(name)
+		}
+		return struct{}{}, putTemporary(w, name, value, life)
+	})
+	return err
+}
+
 // ID returns the random id of the data set. Wiped data get a new one, so that tokens with the old id cannot mean
 // somebody else.
 func (s *Store) ID() string { return s.driver.ID() }

@@ -2,7 +2,6 @@ package badger
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -93,26 +92,4 @@ func (c counters) raise(mark *disk.HighWater) {
 	if c.Commits > 0 {
 		mark.Raise(c.encode())
 	}
-}
-
-// counters reads the counters; a new store has none.
-func (v *view) counters() (counters, error) {
-	payload, err := v.get(keyCounters)
-	if errors.Is(err, storage.ErrNotFound) {
-		return counters{}, nil
-	}
-	if err != nil {
-		return counters{}, err
-	}
-	return decodeCounters(payload)
-}
-
-// count changes the counters and returns the result.
-func (v *view) count(change func(*counters)) (counters, error) {
-	c, err := v.counters()
-	if err != nil {
-		return counters{}, err
-	}
-	change(&c)
-	return c, v.put(keyCounters, c.encode())
 }

@@ -7,19 +7,21 @@ import (
 
 // The first byte of a key says what its record is. Numbers are big-endian, so that keys sort as their numbers do.
 const (
-	keyCounters   = "c" // the counters: how many commits, users and revocations there were
-	keyStoreID    = "d" // the id of the store, equal to the one in the sentinel
-	prefixUser    = 'u' // u<id>                    a user
-	prefixOpenID  = 'o' // o<len><appid><openid>    the id of that user
-	prefixRing    = 'k' // k<id>                    the sealed session_keys of the user; storage names the secrets
-	prefixSession = 's' // s<sid>                   a session
-	prefixDevice  = 'v' // v<id><sid>               the living sessions of a user, an index without content
-	prefixRevoked = 'r' // r<seq>                   a revocation
-	prefixPhone   = 'p' // p<id>                    the sealed phone number of the user
-	prefixUnion   = 'n' // n<len><unionid><id>      the users of one person, an index without content
-	prefixEpoch   = 'e' // e<number>                an epoch of tokens
-	prefixEvents  = 'x' // x<id>                    what a service must be told about the user
-	prefixServer  = 't' // t<appid>                 the sealed access_token of a mini-program
+	keyCounters     = "c" // the counters: how many commits, users and revocations there were
+	keyStoreID      = "d" // the id of the store, equal to the one in the sentinel
+	prefixUser      = 'u' // u<id>                    a user
+	prefixOpenID    = 'o' // o<len><appid><openid>    the id of that user
+	prefixRing      = 'k' // k<id>                    the sealed session_keys of the user; storage names the secrets
+	prefixSession   = 's' // s<sid>                   a session
+	prefixDevice    = 'v' // v<id><sid>               the living sessions of a user, an index without content
+	prefixRevoked   = 'r' // r<seq>                   a revocation
+	prefixPhone     = 'p' // p<id>                    the sealed phone number of the user
+	prefixUnion     = 'n' // n<len><unionid><id>      the users of one person, an index without content
+	prefixEpoch     = 'e' // e<number>                an epoch of tokens
+	prefixEvents    = 'x' // x<id>                    what a service must be told about the user
+	prefixServer    = 't' // t<appid>                 the sealed access_token of a mini-program
+	prefixTemporary = 'y' // y<name>              a temporary value, behind its end in Unix milliseconds
+	prefixEnd       = 'z' // z<end><name>         the ends of temporary values, an index without content
 )
 
 // isDeletable reports whether the key can be deleted, an entry of an index or a record that is forgotten, so that
@@ -27,7 +29,7 @@ const (
 // with its user, and looking for those finds a loss.
 func isDeletable(key []byte) bool {
 	switch key[0] {
-	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch, prefixEvents:
+	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch, prefixEvents, prefixTemporary, prefixEnd:
 		return true
 	}
 	return false

@@ -229,6 +229,28 @@ func (v *view) numbers(prefix byte, from uint64) iter.Seq[uint64] {
 	}
 }
 
+// counters reads the counters; a new store has none.
+func (v *view) counters() (counters, error) {
+	payload, err := v.get(keyCounters)
+	if errors.Is(err, storage.ErrNotFound) {
+		return counters{}, nil
+	}
+	if err != nil {
+		return counters{}, err
+	}
+	return decodeCounters(payload)
+}
+
+// count changes the counters and returns the result.
+func (v *view) count(change func(*counters)) (counters, error) {
+	c, err := v.counters()
+	if err != nil {
+		return counters{}, err
+	}
+	change(&c)
+	return c, v.put(keyCounters, c.encode())
+}
+
 // flush commits what the operations put, together with the counters.
 func (v *view) flush() (reached counters, err error) {
 	if len(v.batch) == 0 {

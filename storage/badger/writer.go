@@ -94,8 +94,17 @@ func (d *driver) write(ctx context.Context, run func(*view) error) error {
 	}
 }
 
-// Forget deletes some of what has ended before the horizon.
-func (d *driver) Forget(ctx context.Context) error { return d.write(ctx, d.forgetSome) }
+// Forget deletes some of what has ended before the horizon, and the temporary values that have ended.
+func (d *driver) Forget(ctx context.Context) error {
+	err := d.write(ctx, d.forgetSome)
+	for more := true; more && err == nil; {
+		err = d.write(ctx, func(v *view) (err error) {
+			more, err = forgetTemporary(v)
+			return err
+		})
+	}
+	return err
+}
 
 // Ready returns nil while the store accepts reads and writes, or ErrUnavailable.
 func (d *driver) Ready(ctx context.Context) error {

@@ -123,5 +123,5 @@ func (d *mysqlDriver) deleteOver(ctx context.Context, conn *sql.Conn, past int64
 			return err
 		}
 	}
-	return nil
+	return deleteTemporary(ctx, conn)
 }

@@ -24,7 +24,7 @@ type view struct {
 	galera bool // where a lock is of one node alone, and only what is written is compared with others
 
 	lock     string          // " FOR UPDATE" in a write
-	found    map[string]bool // sessions, secrets and events by key, as they were read
+	found    map[string]bool // sessions, secrets, events and temporary values by key, as they were read
 	counters map[string]*counter
 	note     epochNote
 	wrote    bool

@@ -61,7 +61,7 @@ func (c *Clock) Set(by time.Duration) {
 func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 	suites := []map[string]func(*testing.T, *fixture){
 		users(), directory(), erasing(), sessionKeys(), sessions(), startingSessions(), maxSessions(), revocations(), lifetimes(), people(),
-		clocks(), epochs(), events(),
+		clocks(), epochs(), events(), temporary(),
 	}
 	for _, suite := range suites {
 		for name, test := range suite {
