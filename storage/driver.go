@@ -10,14 +10,31 @@ import (
 type Driver interface {
 	dataSet
 	retention
+	records
+	transactions
+	Ready(ctx context.Context) error // nil while it accepts reads and writes, or ErrUnavailable
+	Close() error                    // waits for writes in progress; later operations return ErrUnavailable
+}
+
+// transactions read and change the records.
+type transactions interface {
 	// Read runs find on the newest state.
 	Read(ctx context.Context, find func(Reader) error) error
 	// Write runs change in one transaction. If it returns nil, everything that was written survives a crash; if change
 	// fails, nothing is written. change may run several times, of which the last counts. A caller whose context ends does
 	// not wait, and its change may or may not be written.
 	Write(ctx context.Context, change func(Writer) error) error
-	Ready(ctx context.Context) error // nil while it accepts reads and writes, or ErrUnavailable
-	Close() error                    // waits for writes in progress; later operations return ErrUnavailable
+}
+
+// records are all records at once, of whatever kind, for backups and copies.
+type records interface {
+	// Snapshot yields every record of one moment, in the order of Kinds, while others write. It holds some hundred of
+	// them at a time, and each may take its time. An error of each is returned as it is.
+	Snapshot(ctx context.Context, each func(Record) error) error
+	// Load writes records as they are, in one transaction: numbers stay, and new ones are above them. Records that are
+	// there already change nothing. A user whose openid or id is another's is ErrConflict, and so is a user who was erased
+	// and a revocation whose Seq another has. A header raises the counters and takes the horizon back, no more.
+	Load(ctx context.Context, records []Record) error
 }
 
 // dataSet identifies the data and the process that has them open.

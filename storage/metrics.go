@@ -46,6 +46,8 @@ const (
 	opTakeLease
 	opReleaseLease
 	opForget
+	opSnapshot
+	opLoad
 	opCount
 )
 
@@ -87,6 +89,8 @@ func operations() [opCount]struct{ label, doing string } {
 		opTakeLease:       {"take_lease", "taking a lease"},
 		opReleaseLease:    {"release_lease", "releasing a lease"},
 		opForget:          {"forget", "deleting expired records"},
+		opSnapshot:        {"snapshot", "reading all records"},
+		opLoad:            {"load", "loading records"},
 	}
 }
 

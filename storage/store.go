@@ -188,6 +188,28 @@ func (s *Store) forgetter(ctx context.Context) {
 	}
 }
 
+// Snapshot calls each with every record of one moment, in the order of Kinds, while logins go on. An error of each ends it
+// and is returned.
+func (s *Store) Snapshot(ctx context.Context, each func(Record) error) error {
+	defer s.metrics.observe(opSnapshot, time.Now())
+	if err := s.driver.Snapshot(ctx, each); err != nil {
+		return opSnapshot.wrap(err, nil)
+	}
+	return nil
+}
+
+// Load writes records of another data set as they are, some hundred in a transaction. Loading them again changes nothing.
+// ErrConflict is a user whose id or openid is somebody else's here, or who was erased. The store must not be serving: it
+// keeps its id, and what memory knows of revocations and epochs does not change.
+func (s *Store) Load(ctx context.Context, records []Record) error {
+	defer s.metrics.observe(opLoad, time.Now())
+	err := loads(records, func(some []Record) error { return s.driver.Load(ctx, some) })
+	if err != nil {
+		return opLoad.wrap(err, nil)
+	}
+	return nil
+}
+
 // Ready returns nil while the store accepts reads and writes, or ErrUnavailable.
 func (s *Store) Ready(ctx context.Context) error { return s.driver.Ready(ctx) }
 

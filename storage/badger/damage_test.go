@@ -221,7 +221,7 @@ func (d damage) outcome(t *testing.T, whole folder, expected []byte) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "d")
 	d.strike(whole).write(t, dir)
-	before := snapshot(t, dir)
+	before := hashes(t, dir)
 	if err := os.WriteFile(dir+".expected", expected, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func (d damage) outcome(t *testing.T, whole folder, expected []byte) string {
 	}
 	if outcome == "refused" {
 		t.Log(strings.ReplaceAll(detail, dir, "data"))
-		wantUnchanged(t, d.file+" "+d.name, snapshot(t, dir), before)
+		wantUnchanged(t, d.file+" "+d.name, hashes(t, dir), before)
 	}
 	return outcome
 }

@@ -110,17 +110,24 @@ func (e *engine) state() (isOpen, readOnly bool) {
 	return e.db != nil, e.readOnly
 }
 
-// transaction runs fn in a transaction of its own; a panic of Badger, which damaged tables cause, is ErrDamaged.
-func (e *engine) transaction(update bool, fn func(*badger.Txn) error) (err error) {
+// transaction runs fn in a transaction of its own.
+func (e *engine) transaction(update bool, fn func(*badger.Txn) error) error {
+	return e.hold(func(db *badger.DB) error {
+		txn := db.NewTransaction(update)
+		defer txn.Discard()
+		return fn(txn)
+	})
+}
+
+// hold runs fn while the database stays open; a panic of Badger, which damaged tables cause, is ErrDamaged.
+func (e *engine) hold(fn func(*badger.DB) error) (err error) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	if e.db == nil {
 		return storage.ErrUnavailable
 	}
 	defer recoverDamage(e.log, &err)
-	txn := e.db.NewTransaction(update)
-	defer txn.Discard()
-	return fn(txn)
+	return fn(e.db)
 }
 
 // options suit few, small and precious records.

@@ -230,14 +230,14 @@ func imageOf(t *testing.T, dir string) (image string) {
 func TestAMigrationIsLoudAndNeedsRoom(t *testing.T) {
 	t.Parallel()
 	dir := unpack(t, "closed")
-	before := snapshot(t, dir)
+	before := hashes(t, dir)
 	full := defaultTuning()
 	full.statfs = func(string) (disk.Space, error) { return disk.Space{Free: 1 << 20, Total: 1 << 30}, nil }
 	_, err := open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now, full)
 	if !errors.Is(err, storage.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "no room to migrate") {
 		t.Errorf("on a full disk: got %v, want a line that says so", err)
 	}
-	wantUnchanged(t, "on a full disk", snapshot(t, dir), before)
+	wantUnchanged(t, "on a full disk", hashes(t, dir), before)
 	var lines bytes.Buffer
 	s, err := Open(configIn(dir), prometheus.NewRegistry(), textLog(&lines), time.Now)
 	must(t, err)

@@ -86,13 +86,13 @@ func TestACopyWithTheClockBehindEndsTokensUntilItsLastWrite(t *testing.T) {
 func TestACopyOnAFullDiskIsRefusedAndLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	copied := copyOf(t, usedStore(t))
-	before := snapshot(t, copied)
+	before := hashes(t, copied)
 	d := &fakeDisk{}
 	_, err := open(configIn(copied), prometheus.NewRegistry(), quiet(), time.Now, d.tuning())
 	if text := fmt.Sprint(err); !errors.Is(err, storage.ErrUnavailable) || !strings.Contains(text, "the folder is a copy and the disk has no room") {
 		t.Errorf("opening: got %s, want %v and why", text, storage.ErrUnavailable)
 	}
-	if changed := snapshot(t, copied); fmt.Sprint(changed) != fmt.Sprint(before) {
+	if changed := hashes(t, copied); fmt.Sprint(changed) != fmt.Sprint(before) {
 		t.Errorf("the refused folder changed: got %v, want %v", changed, before)
 	}
 	d.freeMB.Store(1000)

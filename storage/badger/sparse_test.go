@@ -122,8 +122,8 @@ func copyFolder(t *testing.T, from, to string) {
 	readFolder(t, from).write(t, to)
 }
 
-// snapshot is what lies in dir: the size of each file, and a hash of it without the zeros at its end.
-func snapshot(t *testing.T, dir string) map[string]string {
+// hashes is what lies in dir: the size of each file, and a hash of it without the zeros at its end.
+func hashes(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	for name, f := range readFolder(t, dir) {

@@ -31,18 +31,28 @@ func TestMain(m *testing.M) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) storagetest.Bench {
-		clock, cfg := storagetest.NewClock(), configIn(t.TempDir())
-		return storagetest.Bench{Clock: clock, Open: func() (*storage.Store, error) {
-			tuned := defaultTuning()
-			tuned.ran = clock.Ran
-			s, err := open(cfg, prometheus.NewRegistry(), quiet(), clock.Now, tuned)
-			if err != nil {
-				return nil, err
-			}
-			return s.Store, nil
-		}}
-	})
+	storagetest.Run(t, newBench)
+}
+
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	storagetest.RunMoves(t, newBench, newBench)
+}
+
+// newBench is a place in a new folder.
+func newBench(t *testing.T) storagetest.Bench {
+	t.Helper()
+	clock, cfg := storagetest.NewClock(), configIn(t.TempDir())
+	cfg.EncryptionKeys = storage.EncryptionKeys{"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="} // the same for all
+	return storagetest.Bench{Clock: clock, Open: func() (*storage.Store, error) {
+		tuned := defaultTuning()
+		tuned.ran = clock.Ran
+		s, err := open(cfg, prometheus.NewRegistry(), quiet(), clock.Now, tuned)
+		if err != nil {
+			return nil, err
+		}
+		return s.Store, nil
+	}}
 }
 
 // configIn is the default configuration with the data in dir.

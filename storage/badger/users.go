@@ -8,12 +8,6 @@ import (
 	"wxgate/storage"
 )
 
-// userRecord is a user as stored on disk. Of an erased user the id alone remains, so that it is never reused.
-type userRecord struct {
-	storage.User
-	Erased bool `json:"erased,omitempty"`
-}
-
 // User returns the user with that id, who is not erased.
 func (v *view) User(id int64) (storage.User, error) {
 	record, err := userRecordOf(v, id)
@@ -26,7 +20,7 @@ func (v *view) User(id int64) (storage.User, error) {
 	return record.User, nil
 }
 
-func userRecordOf(v *view, id int64) (record userRecord, err error) {
+func userRecordOf(v *view, id int64) (record storage.UserRecord, err error) {
 	if id < 1 {
 		return record, storage.ErrNotFound
 	}
@@ -34,7 +28,7 @@ func userRecordOf(v *view, id int64) (record userRecord, err error) {
 	return record, err
 }
 
-func putUserRecord(v *view, record userRecord) error {
+func putUserRecord(v *view, record storage.UserRecord) error {
 	return v.putJSON(numbered(prefixUser, uint64(record.ID)), record)
 }
 
@@ -139,7 +133,7 @@ func (v *view) PutUser(old, changed storage.User) error {
 			return err
 		}
 	}
-	return putUserRecord(v, userRecord{User: changed})
+	return putUserRecord(v, storage.UserRecord{User: changed})
 }
 
 // EraseUser leaves the id. The openid is part of its key, so that one is deleted.
@@ -148,7 +142,7 @@ func (v *view) EraseUser(u storage.User) error {
 	if u.UnionID != "" {
 		v.delete(unionKey(u.UnionID, u.ID))
 	}
-	return putUserRecord(v, userRecord{User: storage.User{ID: u.ID}, Erased: true})
+	return putUserRecord(v, storage.UserRecord{User: storage.User{ID: u.ID}, Erased: true})
 }
 
 // Events returns what must be told about a user, the oldest first, or ErrNotFound. A record that was deleted and came

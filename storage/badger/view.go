@@ -127,6 +127,11 @@ func (v *view) getJSON(key string, into any) error {
 	if err != nil {
 		return err
 	}
+	return decodeJSON([]byte(key), payload, into)
+}
+
+// decodeJSON reads what the record of a key holds.
+func decodeJSON(key, payload []byte, into any) error {
 	if err := json.Unmarshal(payload, into); err != nil {
 		return fmt.Errorf("a record %q: %w: %w", key[:1], storage.ErrDamaged, err)
 	}

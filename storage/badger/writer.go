@@ -69,6 +69,28 @@ func (d *driver) Read(ctx context.Context, find func(storage.Reader) error) erro
 	})
 }
 
+// Snapshot yields every record of one moment.
+func (d *driver) Snapshot(ctx context.Context, each func(storage.Record) error) error {
+	s, err := d.newSnapshot()
+	if err != nil {
+		return err
+	}
+	defer s.discard()
+	return s.run(ctx, each)
+}
+
+// Load writes records of another data set as they are.
+func (d *driver) Load(ctx context.Context, records []storage.Record) error {
+	return d.write(ctx, func(v *view) error {
+		for _, r := range records {
+			if err := (loader{v, d.database}).load(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Write passes change to the writer and waits until what it put is on disk. A caller whose context ends does not wait,
 // and its change may or may not be written.
 func (d *driver) Write(ctx context.Context, change func(storage.Writer) error) error {

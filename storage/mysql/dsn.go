@@ -94,6 +94,9 @@ func (a address) forWork() []*mysql.Config { return a.with(workTimeout) }
 // that hangs must not hold up both.
 func (a address) forFeed() []*mysql.Config { return slices.Concat(a[1:], a[:1]).with(feedTimeout) }
 
+// forSnapshots are those of a connection that reads all there is, page by page.
+func (a address) forSnapshots() []*mysql.Config { return a.with(snapshotTimeout) }
+
 // forMigrations are those of a connection that changes tables, however large they are.
 func (a address) forMigrations() []*mysql.Config { return a.with(migrationTimeout) }
 

@@ -53,10 +53,11 @@ func (v *view) saveEpoch() error {
 		return nil
 	}
 	v.note.expires += epochLease.Milliseconds()
-	return v.exec("INSERT INTO wxgate_epochs (id, latest_ms, expires_ms) VALUES (?, ?, ?) "+
-		"ON DUPLICATE KEY UPDATE latest_ms = GREATEST(latest_ms, VALUES(latest_ms)), expires_ms = GREATEST(expires_ms, VALUES(expires_ms))",
+	return v.exec("INSERT INTO wxgate_epochs (id, latest_ms, expires_ms) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE "+epochReplace,
 		[]byte(v.driver.epoch), v.note.latest, v.note.expires)
 }
+
+const epochReplace = "latest_ms = GREATEST(latest_ms, VALUES(latest_ms)), expires_ms = GREATEST(expires_ms, VALUES(expires_ms))"
 
 // EpochEnd returns the last moment in which an epoch has issued a token, or zero for an epoch of another data set.
 func (v *view) EpochEnd(epoch string) (time.Time, error) {

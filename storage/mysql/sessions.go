@@ -19,16 +19,25 @@ func (v *view) Session(id string) (record storage.SessionRecord, err error) {
 
 // PutSession records the session. One that lives may have a token, so the epoch that issues it is committed with it.
 func (v *view) PutSession(r storage.SessionRecord) error {
-	text, err := json.Marshal(r)
+	values, err := sessionValues(r)
 	if err != nil {
 		return err
 	}
 	if !r.Ended {
 		v.noteEpoch(r.RefreshedAt, r.ExpiresAt)
 	}
-	return v.put("session "+r.ID, "wxgate_sessions", "id, user_id, created_ms, expires_ms, ended, record", "?, ?, ?, ?, ?, ?",
-		"user_id = VALUES(user_id), created_ms = VALUES(created_ms), expires_ms = VALUES(expires_ms), ended = VALUES(ended), record = VALUES(record)",
-		[]byte(r.ID), r.UserID, r.CreatedAt.UnixMilli(), r.ExpiresAt.UnixMilli(), r.Ended, text)
+	return v.put("session "+r.ID, "wxgate_sessions", sessionColumns, "?, ?, ?, ?, ?, ?", sessionReplace, values...)
+}
+
+const (
+	sessionColumns = "id, user_id, created_ms, expires_ms, ended, record"
+	sessionReplace = "user_id = VALUES(user_id), created_ms = VALUES(created_ms), expires_ms = VALUES(expires_ms), ended = VALUES(ended), record = VALUES(record)"
+)
+
+// sessionValues are what sessionColumns hold of a session.
+func sessionValues(r storage.SessionRecord) ([]any, error) {
+	text, err := json.Marshal(r)
+	return []any{[]byte(r.ID), r.UserID, r.CreatedAt.UnixMilli(), r.ExpiresAt.UnixMilli(), r.Ended, text}, err
 }
 
 // SessionRefs returns the living sessions of the user behind after, at most limit of them, oldest first. A write has

@@ -12,6 +12,7 @@ import (
 
 	"wxgate/secret"
 	"wxgate/storage"
+	"wxgate/storage/badger"
 	"wxgate/storage/mysql/mysqltest"
 	"wxgate/storage/storagetest"
 )
@@ -42,6 +43,28 @@ func TestMain(m *testing.M) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storagetest.Bench { return benchAt(newDatabase(t)) })
+}
+
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	here := func(t *testing.T) storagetest.Bench { return benchAt(newDatabase(t)) }
+	t.Run("within", func(t *testing.T) { storagetest.RunMoves(t, here, here) })
+	t.Run("from a folder", func(t *testing.T) { storagetest.RunMoves(t, benchInFolder, here) })
+	t.Run("to a folder", func(t *testing.T) { storagetest.RunMoves(t, here, benchInFolder) })
+}
+
+// benchInFolder is a place of the other driver.
+func benchInFolder(t *testing.T) storagetest.Bench {
+	t.Helper()
+	c, cfg := storagetest.NewClock(), storage.DefaultConfig()
+	cfg.Badger.Dir, cfg.EncryptionKeys = t.TempDir(), storage.EncryptionKeys{testKey}
+	return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
+		s, err := badger.Open(cfg, prometheus.NewRegistry(), quiet(), c.Now)
+		if err != nil {
+			return nil, err
+		}
+		return s.Store, nil
+	}}
 }
 
 // benchAt is a place in a database.

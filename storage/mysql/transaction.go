@@ -36,6 +36,44 @@ func (d *mysqlDriver) write(ctx context.Context, change func(*view) error) error
 	})
 }
 
+// Snapshot yields every record of one moment, over a connection of its own, whose transaction sees nothing that is
+// committed later. It does not try again: a connection that is lost has lost the moment.
+func (d *mysqlDriver) Snapshot(ctx context.Context, each func(storage.Record) error) error {
+	if d.closed.Load() {
+		return errClosed
+	}
+	a, err := parseDSN(d.cfg)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(newHosts(a.forSnapshots(), d.log))
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return d.unavailable(err)
+	}
+	defer conn.Close()
+	for _, statement := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return d.unavailable(err)
+		}
+	}
+	return snapshot{d.newView(ctx, conn), each}.run()
+}
+
+// unavailable says so of an error of a server that is gone.
+func (d *mysqlDriver) unavailable(err error) error {
+	if classOf(err) == fatal {
+		return err
+	}
+	return fmt.Errorf("%s: %w: %w", d.place, storage.ErrUnavailable, err)
+}
+
+// Load writes records of another data set as they are.
+func (d *mysqlDriver) Load(ctx context.Context, records []storage.Record) error {
+	return d.write(ctx, func(v *view) error { return loader{v}.all(records) })
+}
+
 // takeSlot waits for one of as many writes as there are connections.
 func (d *mysqlDriver) takeSlot(ctx context.Context) (int, error) {
 	timer := time.NewTimer(patience)
