@@ -68,6 +68,9 @@ func (d doctorCommand) Run(ctx context.Context, w *env) error {
 
 func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding {
 	findings := []finding{keysFinding(cfg.Authn), storageFinding(ctx, cfg.Storage)}
+	if cfg.Server.TLS.Enabled() {
+		findings = append(findings, certificatesFinding(cfg))
+	}
 	for _, app := range cfg.WeChat.Each() {
 		findings = append(findings, secretFinding(ctx, app))
 	}
@@ -90,6 +93,26 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 // keysFinding opens the keys as serve would.
 func keysFinding(cfg authn.Config) finding {
 	return finding{"keys", token.CheckKeys(cfg.Algorithm, cfg.Keys).At("authn").Err(), "the first key signs with " + cfg.Algorithm + "; `wxgate keys new` makes another"}
+}
+
+// certificatesFinding reads the certificates as serve would.
+func certificatesFinding(cfg config.Config) finding {
+	f := finding{about: "certificates"}
+	set, faults := cfg.Server.TLS.Load()
+	if f.err = faults.At("server.tls").Err(); f.err == nil {
+		f.err = set.Warnings(time.Now(), cfg.Gateway().Hosts()).At("server.tls").Err()
+	}
+	if f.err != nil {
+		f.advice = "see docs/tls.md"
+		return f
+	}
+	for _, each := range set.Expiries() {
+		if f.advice != "" {
+			f.advice += ", "
+		}
+		f.advice += each.Name + " until " + each.At.UTC().Format(time.DateOnly)
+	}
+	return f
 }
 
 // issuerFinding fetches the keys of another issuer as serve would.

@@ -47,7 +47,7 @@ func TestTheGatewaysOfTheTLSPageAreValid(t *testing.T) {
 		if err := os.WriteFile(file, []byte(minimum+example), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if cfg, err := config.Load(file, manualEnv); err != nil || len(cfg.Server.TrustedProxies) != 1 {
+		if cfg, err := config.Load(file, manualEnv); err != nil || (len(cfg.Server.TrustedProxies) == 1) == cfg.Server.TLS.Enabled() {
 			t.Errorf("%v, %d trusted proxies, in\n%s", err, len(cfg.Server.TrustedProxies), example)
 		}
 	}

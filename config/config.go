@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
@@ -76,6 +77,8 @@ func (c Config) validateRouting() input.Faults {
 // ValidateOpened is Validate, with the faults of the files of keys and certificates.
 func (c Config) ValidateOpened() input.Faults {
 	f := slices.Concat(c.Validate(), token.CheckKeys(c.Authn.Algorithm, c.Authn.Keys).At("authn"))
+	_, unservable := c.Server.TLS.Load()
+	f = append(f, unservable.At("server.tls")...)
 	for name, section := range c.Upstreams {
 		_, unread := section.TLS.Load()
 		f = append(f, unread.At("upstreams."+name+".tls")...)
@@ -86,6 +89,15 @@ func (c Config) ValidateOpened() input.Faults {
 // Warnings are about what holds and may not be meant.
 func (c Config) Warnings() input.Faults {
 	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.wayWarnings())
+}
+
+// WarningsOpened is Warnings, with those about the certificates, as of a time.
+func (c Config) WarningsOpened(now time.Time) input.Faults {
+	f := c.Warnings()
+	if certificates, faults := c.Server.TLS.Load(); len(faults) == 0 {
+		f = append(f, certificates.Warnings(now, c.Gateway().Hosts()).At("server.tls")...)
+	}
+	return f
 }
 
 // wayWarnings names the routes by which clients reach what services keep for the gateway.
@@ -140,6 +152,7 @@ func (c Config) Files() []string {
 			files = append(files, key.File)
 		}
 	}
+	files = append(files, c.Server.TLS.Files()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
 		files = append(files, c.Upstreams[name].TLS.Files()...)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
@@ -14,18 +15,18 @@ import (
 
 // Load reads a configuration file. The error holds every fault, one a line, with its place in the file.
 func Load(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := load(file, env, Config.Validate)
+	cfg, _, err := load(file, env, Config.Validate, Config.Warnings)
 	return cfg, err
 }
 
 // LoadWithFiles reads a configuration and the files of keys and certificates that it names. The warnings are about what
 // holds and may not be meant. With an error, the configuration is what could be read of it.
 func LoadWithFiles(file string, env strictyaml.LookupEnv) (cfg Config, warnings strictyaml.Faults, err error) {
-	return load(file, env, Config.ValidateOpened)
+	return load(file, env, Config.ValidateOpened, func(cfg Config) input.Faults { return cfg.WarningsOpened(time.Now()) })
 }
 
-// load reads a configuration whose faults validate reports.
-func load(file string, env strictyaml.LookupEnv, validate func(Config) input.Faults) (Config, strictyaml.Faults, error) {
+// load reads a configuration whose faults validate reports. What holds and may not be meant, warn reports.
+func load(file string, env strictyaml.LookupEnv, validate, warn func(Config) input.Faults) (Config, strictyaml.Faults, error) {
 	var filled filled
 	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) input.Faults {
 		filled = cfg.fromEnvironment(env)
@@ -34,7 +35,7 @@ func load(file string, env strictyaml.LookupEnv, validate func(Config) input.Fau
 	if err != nil {
 		return cfg, nil, err
 	}
-	return cfg, places.Faults(filled.name(cfg.Warnings())), nil
+	return cfg, places.Faults(filled.name(warn(cfg))), nil
 }
 
 // LoadServer reads the section server for a command that only asks the running gateway: an unset variable is an empty

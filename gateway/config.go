@@ -10,6 +10,7 @@ import (
 
 	"wxgate/authn/issuer"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/certificate"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
@@ -42,21 +43,26 @@ type Config struct {
 
 // ServerConfig is the section server.
 type ServerConfig struct {
-	Listen         string          `yaml:"listen"`          // host:port of the public listener
-	Admin          string          `yaml:"admin"`           // host:port of the admin listener
-	AdminToken     secret.Text     `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
-	TrustedProxies []limit.Network `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
-	ProxyProtocol  bool            `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
-	BodyLimit      input.Size      `yaml:"body_limit"`      // the largest request body; routes may set their own
-	Timeouts       Timeouts        `yaml:"timeouts"`
-	Connections    Connections     `yaml:"connections"`
-	CORS           cors.Config     `yaml:"cors"` // of every route and endpoint; routes may have their own
+	Listen         string             `yaml:"listen"`          // host:port of the public listener
+	HTTP           string             `yaml:"http"`            // host:port of a listener that redirects to https; empty: none
+	TLS            certificate.Config `yaml:"tls"`             // of the public listener
+	Admin          string             `yaml:"admin"`           // host:port of the admin listener
+	AdminToken     secret.Text        `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
+	TrustedProxies []limit.Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
+	ProxyProtocol  bool               `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
+	BodyLimit      input.Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
+	Timeouts       Timeouts           `yaml:"timeouts"`
+	Connections    Connections        `yaml:"connections"`
+	CORS           cors.Config        `yaml:"cors"` // of every route and endpoint; routes may have their own
 }
 
 // Reload returns s with everything that a running gateway can adopt from next: all but what belongs to the listeners.
 func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 	s.AdminToken, s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
 	s.CORS = next.CORS
+	if s.TLS.Enabled() == next.TLS.Enabled() {
+		s.TLS = next.TLS
+	}
 	s.Timeouts.Request, s.Timeouts.PreDrain, s.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
 	return s
 }
@@ -120,7 +126,7 @@ func DefaultConfig() Config {
 	limits.Dials = upstream.DefaultDials
 	return Config{
 		Server: ServerConfig{
-			Listen: ":8080", Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
+			Listen: ":8080", TLS: certificate.Config{Pairs: []certificate.Pair{}}, Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
 			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
 			// A phone opens ten, so 4096 are enough for a carrier's NAT with hundreds of users at a time.
 			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
@@ -194,6 +200,10 @@ func (l LogConfig) validate() (f input.Faults) {
 
 func (s ServerConfig) validate() (f input.Faults) {
 	validateAddress(&f, "listen", s.Listen)
+	f = append(f, s.TLS.Validate().At("tls")...)
+	if s.HTTP != "" && validateAddress(&f, "http", s.HTTP) && !s.TLS.Enabled() {
+		f.Add("http", "redirects to https, and server.tls has no certificate")
+	}
 	s.validateAdmin(&f)
 	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
 		f.Add("proxy_protocol", "needs server.trusted_proxies: only their word is believed")

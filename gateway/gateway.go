@@ -17,6 +17,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
+	"wxgate/gateway/certificate"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/websocket"
 	"wxgate/secret"
@@ -25,18 +26,19 @@ import (
 
 // Deps are the dependencies of a Gateway; those that may be nil say so.
 type Deps struct {
-	Authn     *authn.Authn
-	Issuers   *issuer.Set // of Config.Issuers; nil: there are none
-	Storage   admin.Store
-	Push      *wechat.Push                  // nil: message push is off; Reload replaces it
-	WeChat    map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
-	Upstreams map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
-	Metrics   *prometheus.Registry
-	Log       *slog.Logger
-	Access    *accesslog.Log // one line per request, without secrets
-	Gate      Gate           // of the store; nil: the store is never handed over
-	LogFault  func() error   // why log lines are being lost, nil while none are; may be nil
-	Now       func() time.Time
+	Authn        *authn.Authn
+	Issuers      *issuer.Set // of Config.Issuers; nil: there are none
+	Storage      admin.Store
+	Push         *wechat.Push                  // nil: message push is off; Reload replaces it
+	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
+	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
+	Upstreams    map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
+	Metrics      *prometheus.Registry
+	Log          *slog.Logger
+	Access       *accesslog.Log // one line per request, without secrets
+	Gate         Gate           // of the store; nil: the store is never handed over
+	LogFault     func() error   // why log lines are being lost, nil while none are; may be nil
+	Now          func() time.Time
 }
 
 // Gateway is the public edge. It is safe for concurrent use.

@@ -59,8 +59,12 @@ func (s storeGate) release(ex *Exchange) {
 	}
 }
 
-// handOver passes the connection and the request to the process that serves now.
+// handOver passes the connection and the request to the process that serves now. A TLS connection stays: its client is
+// told to come back.
 func (s storeGate) handOver(ex *Exchange) error {
+	if ex.conn.IsSecure() {
+		return answer.ErrDraining
+	}
 	partial, err := originalRequest(ex.conn.Head(), ex)
 	if err != nil {
 		return err

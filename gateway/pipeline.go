@@ -55,7 +55,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)
-	first := Change{Upstreams: deps.Upstreams, Push: deps.Push}
+	first := Change{Upstreams: deps.Upstreams, Push: deps.Push, Certificates: deps.Certificates}
 	if deps.Authn != nil { // Explain has none
 		first.Keys = deps.Authn.Tokens.Keys()
 	}
@@ -86,6 +86,7 @@ func (p *pipeline) ListenConfig() listen.Config {
 	cfg.Exempt = p.isSharedAddress
 	cfg.Proxied = p.sendsProxyHeader
 	cfg.TooManyConnections = p.tooManyConnections
+	cfg.TLS, cfg.HandshakeFailed = p.tlsConfig(), p.metrics.connections.CountHandshakeFailure
 	return cfg
 }
 

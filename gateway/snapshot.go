@@ -6,6 +6,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/certificate"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/credential"
 	"wxgate/gateway/limit"
@@ -16,17 +17,18 @@ import (
 // snapshot is a configuration prepared for requests. It never changes: a reload makes a new one, and a request keeps
 // the one that it began with.
 type snapshot struct {
-	cfg       Config
-	upstreams map[string]*upstream.Upstream
-	push      *wechat.Push // nil: message push is off
-	routes    *route.Table[*routeEntry]
-	reserved  *reservedHeaders
-	elsewhere bool // tokens may stand elsewhere than in Authorization
-	identity  []identityHeader
-	signer    *token.Signer // nil: identities are not signed
-	logins    *limit.Bucket // by address
-	openIDs   *limit.Bucket // the same limit, by openid
-	sessions  *limit.Bucket // by openid, of new sessions
+	cfg          Config
+	upstreams    map[string]*upstream.Upstream
+	push         *wechat.Push     // nil: message push is off
+	certificates *certificate.Set // nil: the public listener is plain
+	routes       *route.Table[*routeEntry]
+	reserved     *reservedHeaders
+	elsewhere    bool // tokens may stand elsewhere than in Authorization
+	identity     []identityHeader
+	signer       *token.Signer // nil: identities are not signed
+	logins       *limit.Bucket // by address
+	openIDs      *limit.Bucket // the same limit, by openid
+	sessions     *limit.Bucket // by openid, of new sessions
 
 	decryptFailures *limit.Bucket // by user
 	prefetches      *limit.Bucket // of all pre-fetches by code together
@@ -49,7 +51,7 @@ type snapshot struct {
 // the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, upstreams: to.Upstreams, push: to.Push,
+		cfg: cfg, upstreams: to.Upstreams, push: to.Push, certificates: to.Certificates,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
@@ -88,9 +90,10 @@ func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 
 // Change is what a reload brings along beside a Config.
 type Change struct {
-	Upstreams map[string]*upstream.Upstream
-	Push      *wechat.Push   // nil: message push is off
-	Keys      *token.Keyring // of our tokens
+	Upstreams    map[string]*upstream.Upstream
+	Push         *wechat.Push     // nil: message push is off
+	Certificates *certificate.Set // nil: the public listener is plain
+	Keys         *token.Keyring   // of our tokens
 }
 
 // Prepare makes a snapshot of cfg, which must be valid; apply puts it in force for every request that begins from then

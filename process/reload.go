@@ -22,9 +22,12 @@ import (
 	"wxgate/input"
 )
 
-// lookEvery is how often the files of the configuration are read. Two reads in a row must agree, so that a file is not
-// loaded while it is being written.
-const lookEvery = time.Second
+// The files of the configuration are read again and again. Two reads in a row must agree, so that a file is not loaded
+// while it is being written.
+const (
+	lookEvery = time.Second
+	settle    = lookEvery / 2 // after a look that found a change
+)
 
 // Watcher reads gateway.yaml, with the files that it names, again on SIGHUP and when their content changes.
 type Watcher struct {
@@ -114,18 +117,25 @@ func (s *Service) follow(ctx context.Context, change func(context.Context)) {
 
 // follow reloads until ctx ends.
 func (r *reloader) follow(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.watcher.hangups:
 			r.try("SIGHUP")
-		case <-ticker.C:
-			if r.watcher.changed() {
-				r.try("the content of a file changed")
-			}
+			continue
+		case <-look.C:
+		}
+		switch {
+		case r.watcher.changed():
+			r.try("the content of a file changed")
+			look.Reset(lookEvery)
+		case r.watcher.lastSeen != r.watcher.lastRead:
+			look.Reset(settle)
+		default:
+			look.Reset(lookEvery)
 		}
 	}
 }
@@ -197,7 +207,11 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 	if err != nil {
 		return nil, fmt.Errorf("applying authn.on_user: %w", err)
 	}
-	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys})
+	certificates, err := s.certificates.load(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("applying the certificates: %w", err)
+	}
+	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys, Certificates: certificates})
 	if err != nil {
 		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
@@ -207,5 +221,6 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 		retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
 		serve()
 		retireIssuers()
+		s.certificates.adopt(certificates, cfg.Gateway().Hosts())
 	}, nil
 }

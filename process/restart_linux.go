@@ -26,6 +26,9 @@ const (
 // errEndedEarly means that a successor could not serve, or is another program.
 var errEndedEarly = errors.New("the successor ended before it served; its log says why, or the program is not wxgate")
 
+// errDrained is why connections of server.http end with the process that answers them.
+var errDrained = errors.New("connections that are only redirected are drained")
+
 // executable is the path that this program was started from: by now the file there may be a newer one.
 var executable, errExecutable = os.Executable() //nolint:gochecknoglobals // later the file may have been renamed or removed
 
@@ -45,7 +48,8 @@ type restarter struct {
 type addresses struct {
 	Public string `json:"public"`
 	Admin  string `json:"admin"`
-	Own    bool   `json:"own"` // systemd does not hold them too; an older wxgate does not say
+	HTTP   string `json:"http"` // empty: there is none
+	Own    bool   `json:"own"`  // systemd does not hold them too; an older wxgate does not say
 }
 
 func newRestarter(stopping context.Context) (*restarter, error) {
@@ -74,7 +78,7 @@ func (r *restarter) onOrphaned(f func()) { context.AfterFunc(r.orphaned, f) }
 // inherit returns the predecessor's listeners whose addresses are still those of the configuration, once the store is
 // released.
 func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
-	r.addresses = addresses{Public: cfg.Listen, Admin: cfg.Admin}
+	r.addresses = addresses{Public: cfg.Listen, Admin: cfg.Admin, HTTP: cfg.HTTP}
 	defer func() { r.addresses.Own = !l.shared }()
 	if r.predecessor == nil {
 		return activated()
@@ -96,6 +100,11 @@ func (r *restarter) inherit(cfg gateway.ServerConfig) (l inherited, err error) {
 	}
 	if theirs.Admin == cfg.Admin {
 		if l.admin, err = m.Listener(1); err != nil {
+			return l, err
+		}
+	}
+	if theirs.HTTP == cfg.HTTP && cfg.HTTP != "" {
+		if l.redirects, err = m.Listener(2); err != nil {
 			return l, err
 		}
 	}
@@ -280,6 +289,9 @@ func (r *restarter) handOver(ctx context.Context, p *handover.Process) error {
 			return fmt.Errorf("a %T is not a socket", client)
 		}
 		return p.Send(handover.Connection, begun, socket)
+	}
+	if redirects := r.service.redirects; redirects != nil {
+		err = errors.Join(err, redirects.HandOver(func(net.Conn, []byte) error { return errDrained }))
 	}
 	handed := r.service.gateway.HandOver(ctx, ln, give)
 	if handed != nil && context.Cause(ctx) == errSuccessorEnded { //nolint:errorlint // the cause itself is meant

@@ -101,29 +101,30 @@ func (c ExitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // Service is a gateway with everything it needs, open and listening.
 type Service struct {
-	log        *slog.Logger
-	logs       *Logs
-	preDrain   atomic.Int64 // a time.Duration
-	drain      atomic.Int64 // the same
-	Metrics    *prometheus.Registry
-	store      *storage.Store
-	folder     folder
-	feed       authn.Feed // nil: no other process has the store
-	authn      *authn.Authn
-	issuers    *issuer.Set
-	outbox     *outbox.Outbox
-	upstreams  *upstreams
-	gateway    *gateway.Gateway
-	gate       *handover.Gate // of the store
-	inherited  net.Listener   // the public socket; nil: none was inherited
-	public     *listen.Listener
-	shared     bool // systemd holds public too
-	admin      net.Listener
-	successors chan func(context.Context) error // receives the function that gives the clients to a successor
-	handedOver bool                             // a successor has the clients
-	haste      chan struct{}                    // closed when another process is about to be started in our place
-	hurried    sync.Once
-	closers    []func() error // in the order of opening
+	log          *slog.Logger
+	logs         *Logs
+	preDrain     atomic.Int64 // a time.Duration
+	drain        atomic.Int64 // the same
+	Metrics      *prometheus.Registry
+	store        *storage.Store
+	folder       folder
+	feed         authn.Feed // nil: no other process has the store
+	authn        *authn.Authn
+	issuers      *issuer.Set
+	outbox       *outbox.Outbox
+	upstreams    *upstreams
+	certificates *certificates
+	gateway      *gateway.Gateway
+	gate         *handover.Gate // of the store
+	inherited    inherited      // sockets that were open before
+	public       *listen.Listener
+	redirects    *listen.Listener // server.http; nil: none
+	admin        net.Listener
+	successors   chan func(context.Context) error // receives the function that gives the clients to a successor
+	handedOver   bool                             // a successor has the clients
+	haste        chan struct{}                    // closed when another process is about to be started in our place
+	hurried      sync.Once
+	closers      []func() error // in the order of opening
 }
 
 // folder is a store that one process at a time can have, and that it can release for a while.
@@ -141,7 +142,7 @@ func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*S
 // open opens everything in the order of dependencies: store, WeChat, authn, upstreams, gateway, listeners. After an
 // error everything that was opened is closed.
 func open(ctx context.Context, cfg config.Config, log *Logs, sockets inherited, tourist string) (*Service, error) {
-	s := &Service{log: log.Logger, logs: log, inherited: sockets.public, shared: sockets.shared, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
+	s := &Service{log: log.Logger, logs: log, inherited: sockets, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg, tourist); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -189,6 +190,12 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(services.close)
+	s.certificates = newCertificates(metrics, s.log)
+	certificates, err := s.certificates.load(cfg)
+	if err != nil {
+		return err
+	}
+	s.certificates.adopt(certificates, cfg.Gateway().Hosts())
 	tellUsers, err := s.outbox.Prepare(cfg.Authn.OnUser, services.all)
 	if err != nil {
 		return err
@@ -200,7 +207,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.followRevocations()
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Metrics: metrics,
+		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Certificates: certificates, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})
@@ -211,7 +218,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(func() error { // for a service that never served
-		for _, ln := range []io.Closer{s.public, s.admin} {
+		for _, ln := range s.listeners() {
 			if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				return err
 			}
@@ -280,6 +287,9 @@ func (s *Service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
 	if err := s.listenAdmin(ctx, cfg); err != nil {
 		return errors.Join(fmt.Errorf("listening for the operator: %w", err), s.public.Close())
 	}
+	if err := s.listenRedirects(ctx, cfg.HTTP); err != nil {
+		return errors.Join(fmt.Errorf("server.http: %w", err), s.public.Close(), s.admin.Close())
+	}
 	return nil
 }
 
@@ -301,25 +311,50 @@ func (s *Service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) err
 
 func (s *Service) listenPublic(ctx context.Context, address string) error {
 	cfg := s.gateway.ListenConfig()
-	if s.inherited != nil {
-		cfg.SharedSocket = s.shared
-		s.public = listen.NewListener(s.inherited, cfg)
-		return nil
-	}
-	return s.onceFree(ctx, func() error {
-		ln, err := listen.Listen("tcp", address, cfg)
-		if err == nil {
-			s.public = ln
-		}
-		return err
-	})
+	cfg.SharedSocket = s.inherited.shared
+	ln, err := s.listenTCP(ctx, s.inherited.public, address, cfg)
+	s.public = ln
+	return err
 }
 
-// sockets returns the listening sockets, public and admin.
-func (s *Service) sockets() []syscall.Conn {
-	sockets := []syscall.Conn{s.public}
-	if socket, ok := s.admin.(syscall.Conn); ok {
-		sockets = append(sockets, socket)
+// listenRedirects opens the listener of server.http, if there is to be one.
+func (s *Service) listenRedirects(ctx context.Context, address string) (err error) {
+	if address == "" {
+		return nil
+	}
+	cfg := s.gateway.ListenConfig()
+	cfg.TLS, cfg.SharedSocket = nil, s.inherited.shared
+	s.redirects, err = s.listenTCP(ctx, s.inherited.redirects, address, cfg)
+	return err
+}
+
+// listenTCP listens on a socket that was open before, or else on an address as soon as no other process has it.
+func (s *Service) listenTCP(ctx context.Context, open net.Listener, address string, cfg listen.Config) (ln *listen.Listener, err error) {
+	if open != nil {
+		return listen.NewListener(open, cfg), nil
+	}
+	err = s.onceFree(ctx, func() (err error) {
+		ln, err = listen.Listen("tcp", address, cfg)
+		return err
+	})
+	return ln, err
+}
+
+// listeners are those that are open.
+func (s *Service) listeners() []io.Closer {
+	all := []io.Closer{s.public, s.admin}
+	if s.redirects != nil {
+		all = append(all, s.redirects)
+	}
+	return all
+}
+
+// sockets returns the listening sockets: public, admin, and that of server.http if there is one.
+func (s *Service) sockets() (sockets []syscall.Conn) {
+	for _, ln := range s.listeners() {
+		if socket, ok := ln.(syscall.Conn); ok {
+			sockets = append(sockets, socket)
+		}
 	}
 	return sockets
 }
@@ -338,21 +373,29 @@ func (s *Service) Close() error {
 // Serve answers requests until ctx ends, a successor takes over, or a listener fails; then it drains and closes.
 // serving, which may be nil, is called once requests are answered.
 func (s *Service) Serve(ctx context.Context, serving func() error) error {
-	broken := make(chan error, 2)
+	broken := make(chan error, 3)
 	go func() { broken <- s.gateway.Serve(s.public) }()
 	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
+	running := 2
+	if s.redirects != nil {
+		running++
+		go func() { broken <- s.redirects.Serve(s.gateway.Redirector()) }()
+	}
 	returning, stopReturning := context.WithCancel(ctx)
 	var memory sync.WaitGroup
 	memory.Go(func() { new(memoryReturner).run(returning) })
 	defer memory.Wait()
 	defer stopReturning()
-	s.log.Info("serving", "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "version", version(), pid())
+	at := []any{"listen", s.public.Addr().String(), "admin", s.admin.Addr().String()}
+	if s.redirects != nil {
+		at = append(at, "redirects", s.redirects.Addr().String())
+	}
+	s.log.Info("serving", append(at, "version", version(), pid())...)
 	var err error
 	if serving != nil {
 		err = serving()
 	}
 	err = errors.Join(err, notify(daemon.SdNotifyReady))
-	running := 2
 	if err != nil {
 		s.hurry(err)
 	} else {
@@ -429,6 +472,10 @@ func (s *Service) announceStop() {
 func (s *Service) stop(ctx context.Context, broken <-chan error, running int) error {
 	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
 	errs := []error{s.gateway.Shutdown(ctx)}
+	if s.redirects != nil {
+		errs = append(errs, s.redirects.Drain(ctx))
+		s.redirects.Abort()
+	}
 	for range running {
 		errs = append(errs, <-broken)
 	}

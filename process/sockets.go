@@ -16,7 +16,8 @@ import (
 // inherited are listening sockets that were open before this process started; it opens the others itself.
 type inherited struct {
 	public, admin net.Listener
-	shared        bool // systemd holds them too
+	redirects     net.Listener // of server.http
+	shared        bool         // systemd holds them too
 }
 
 // activated returns the sockets that systemd opened (sd_listen_fds). The one named admin, or else the second one, is

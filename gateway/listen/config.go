@@ -15,6 +15,7 @@
 package listen
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -31,9 +32,12 @@ type Config struct {
 	MaxConnsPerAddr int                   // of these, from one IPv4 address or IPv6 /64, half of them at most; zero is no such limit
 	Exempt          func(netip.Addr) bool // whose connections are exempt from that; nil: nobody's
 
+	TLS             *tls.Config // nil: clients speak plain HTTP
+	HandshakeFailed func(error) // is told of a client with which there is no TLS; may be nil
+
 	Proxied func(netip.Addr) bool // whose connections begin with a PROXY protocol header, below TLS; nil: nobody's
 
-	ReadHeader time.Duration // from the accept, or from the first byte of a later request, to the end of the head
+	ReadHeader time.Duration // from the accept, or from the first byte of a later request, to the end of the head; for a TLS handshake
 	Idle       time.Duration // between two requests
 	BodyStall  time.Duration // without one byte of a body that is being read
 	BodyGrace  time.Duration // before BodyRate counts

@@ -32,11 +32,13 @@ type shared struct {
 	drain   draining
 	conns   conns
 	cohort  socket.Cohort // of those who answer
-	date    date
+
+	handshakes chan struct{} // one place per CPU that works on them
+	date       date
 }
 
 func newShared(cfg Config) *shared {
-	s := &shared{cfg: cfg}
+	s := &shared{cfg: cfg, handshakes: newHandshakePlaces()}
 	s.drain.ended = make(chan struct{})
 	s.buffers.New = func() any { return &buffer{bytes: make([]byte, bufferBytes), lines: make([]message.Line, bufferLines)} }
 	s.writes.New = func() any { return new([]byte) }
@@ -75,9 +77,8 @@ type current struct {
 	answered bool // and another request may follow
 }
 
-// newConn wraps one client connection.
+// newConn wraps one client connection, a *socket.Conn or a TLS connection over one where that is possible.
 func newConn(client net.Conn, s *shared, release func()) *Conn {
-	client = socket.Wrap(client)
 	c := &Conn{shared: s, client: client, release: release}
 	c.reader = reader{client: client, cfg: &s.cfg, buffers: &s.buffers, judge: wire.NewJudge(&s.cfg.Limits), clock: readClock{head: time.Now()}}
 	c.writer = writer{client: client, cfg: &s.cfg, cohort: &s.cohort, unacknowledged: c.unacknowledged}
@@ -86,13 +87,16 @@ func newConn(client net.Conn, s *shared, release func()) *Conn {
 
 // ServeConn serves the requests of one connection until it ends.
 func ServeConn(client net.Conn, cfg Config, h Handler) {
-	newConn(client, newShared(cfg), func() {}).serve(h)
+	newConn(socket.Wrap(client), newShared(cfg), func() {}).serve(h)
 }
 
 // serve is the loop of a connection.
 func (c *Conn) serve(h Handler) {
 	defer c.forget()
 	defer c.finish()
+	if !c.shakeHands() {
+		return
+	}
 	for c.awaitHead() {
 		if h.Serve(c); !c.current.answered || c.upgraded {
 			return

@@ -244,7 +244,8 @@ func TestASlowClientOverTLSLives(t *testing.T) {
 	t.Parallel()
 	cfg := listen.Config{WriteStall: 10 * short, WriteRate: 50 << 10}.WithDefaults()
 	tcp := loopback(t)
-	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), cfg)
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+	ln := listen.NewListener(tcp, cfg)
 	body := bytes.Repeat([]byte("x"), 24<<20)
 	h, ended := writing(body)
 	served := make(chan struct{})

@@ -23,13 +23,22 @@ type conns struct {
 	all map[*Conn]bool // whether they may be woken
 }
 
-func (s *conns) add(c *Conn) {
+func (s *conns) add(c *Conn, may bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
 		s.all = make(map[*Conn]bool)
 	}
-	s.all[c] = true
+	s.all[c] = may
+}
+
+// mayWake begins the waking of a connection.
+func (s *conns) mayWake(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.all[c]; open {
+		s.all[c] = true
+	}
 }
 
 func (s *conns) remove(c *Conn) {
@@ -68,8 +77,10 @@ func (s *conns) abort() {
 }
 
 // HandOver stops accepting, and gives away every connection, at once if it waits for a request, otherwise as soon as
-// its request is answered. Upgraded connections stay. The listener must still be closed.
+// its request is answered. Upgraded connections stay, and TLS connections, whose keys are ours alone, are drained. The
+// listener must still be closed.
 func (l *Listener) HandOver(give Give) error {
+	l.shared.drain.lingers.Store(true)
 	l.shared.give.Store(&give)
 	return l.accepting.Close() // only ours: another process that holds the socket goes on accepting
 }
@@ -78,11 +89,14 @@ func (l *Listener) HandOver(give Give) error {
 func (l *Listener) WaitLeft(ctx context.Context) error {
 	ticker := time.NewTicker(wakeEvery)
 	defer ticker.Stop()
+	leave := time.After(l.shared.cfg.NextRequest)
 	for l.open.Load() > 0 {
 		l.shared.conns.wake()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-leave:
+			l.shared.drain.leaves.Store(true)
 		case <-ticker.C:
 		}
 	}
@@ -93,7 +107,7 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 func (l *Listener) Adopt(client net.Conn, begun []byte, h Handler) {
 	release, _ := l.enter(client) // it was within the caps of that process
 	l.accepted.Add(1)
-	c := l.wrap(client, release)
+	c := l.wrap(socket.Wrap(client), release)
 	c.reader.clock.head = time.Time{} // it is between two requests
 	c.keep(begun)
 	l.serving.Go(func() { c.serve(h) })
@@ -104,7 +118,7 @@ func (l *Listener) wrap(client net.Conn, release func()) *Conn {
 	var c *Conn
 	c = newConn(client, l.shared, func() { l.shared.conns.remove(c); release() })
 	c.proxy.awaited = l.isProxied(client)
-	l.shared.conns.add(c)
+	l.shared.conns.add(c, !c.IsSecure())
 	return c
 }
 
@@ -112,8 +126,11 @@ func (l *Listener) wrap(client net.Conn, release func()) *Conn {
 // request. The goroutine that serves the connection may call it.
 func (c *Conn) Give(begun []byte) error {
 	give := c.shared.give.Load()
-	if give == nil {
+	switch {
+	case give == nil:
 		return errors.New("there is nobody to take the connection")
+	case c.IsSecure():
+		return errors.New("the keys of a TLS connection stay here")
 	}
 	begun = append(begun, c.unread()...)
 	client := c.client
@@ -130,5 +147,8 @@ func (c *Conn) Give(begun []byte) error {
 // leaves reports whether the connection ends here although it is open: because it is given away, or because there is no
 // next request and none is waited for. It is between two requests or in the middle of a head.
 func (c *Conn) leaves() bool {
-	return c.shared.give.Load() != nil && c.Give(nil) == nil || c.drain.leaves.Load() && !c.started()
+	return c.isLeaving() && c.Give(nil) == nil || c.drain.leaves.Load() && !c.started()
 }
+
+// isLeaving reports whether another process serves in our place.
+func (c *Conn) isLeaving() bool { return c.shared.give.Load() != nil }

@@ -55,7 +55,7 @@ func Listen(network, addr string, cfg Config) (*Listener, error) {
 	return NewListener(ln, cfg), nil
 }
 
-// NewListener wraps a listener, which may be one of crypto/tls: the bytes are judged after they were decrypted.
+// NewListener wraps a listener of plain connections. With Config.TLS, the bytes are judged after they were decrypted.
 func NewListener(ln net.Listener, cfg Config) *Listener {
 	cfg.MaxConns = bearable(cfg.MaxConns)
 	cfg.MaxConnsPerAddr = min(cfg.MaxConnsPerAddr, max(1, cfg.MaxConns/2))
@@ -150,7 +150,7 @@ func (l *Listener) accept() (*Conn, error) {
 			continue
 		}
 		l.accepted.Add(1)
-		return l.wrap(client, release), nil
+		return l.wrap(l.shared.secured(client), release), nil
 	}
 }
 

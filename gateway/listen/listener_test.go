@@ -251,7 +251,9 @@ func TestAConnectionSpeaksOfTheCurrentRequest(t *testing.T) {
 func TestTLSIsJudgedAfterDecryption(t *testing.T) {
 	t.Parallel()
 	tcp := loopback(t)
-	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), listen.DefaultConfig())
+	cfg := listen.DefaultConfig()
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+	ln := listen.NewListener(tcp, cfg)
 	served := make(chan struct{})
 	go func() { _ = ln.Serve(handler(ok)); close(served) }()
 	t.Cleanup(func() { _ = ln.Close(); <-served; ln.Abort(); ln.Wait() })

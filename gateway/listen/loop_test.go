@@ -43,13 +43,12 @@ func TestAConnectionThatWaitsHoldsNoBuffer(t *testing.T) {
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		tcp := loopback(t)
-		ln := tcp
-		if secure {
-			ln = tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
-		}
 		cfg := listen.DefaultConfig()
+		if secure {
+			cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+		}
 		cfg.Proxied = func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.7") }
-		public := listen.NewListener(ln, cfg)
+		public := listen.NewListener(tcp, cfg)
 		held := public.HeldBuffers()
 		served := make(chan error, 1)
 		go func() { served <- public.Serve(handler(upgrading)) }()
@@ -72,6 +71,10 @@ func TestAConnectionThatWaitsHoldsNoBuffer(t *testing.T) {
 			}
 			defer client.Close()
 			if secure {
+				if rest, proxied := strings.CutPrefix(in, named); proxied {
+					_, _ = io.WriteString(client, named)
+					in = rest
+				}
 				client = tls.Client(client, &tls.Config{InsecureSkipVerify: true})
 			}
 			say(t, client, in)

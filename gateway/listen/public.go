@@ -17,6 +17,7 @@ type Public struct {
 	of        atomic.Pointer[Listener] // nil: not listening yet
 	closed    atomic.Bool
 	malformed *prometheus.CounterVec
+	failed    *prometheus.CounterVec // TLS handshakes
 }
 
 // NewPublic declares the series on reg.
@@ -24,10 +25,13 @@ func NewPublic(reg prometheus.Registerer) *Public {
 	p := &Public{malformed: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_malformed_requests_total", Help: "Requests that the strict reader refused, by the rule that they broke.",
 	}, []string{"rule"})}
+	p.failed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_tls_handshakes_failed_total", Help: "Clients with which there was no TLS, by why.",
+	}, []string{"reason"})
 	counter := func(name, help string, of func(Stats) int64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of(p.stats())) })
 	}
-	reg.MustRegister(p.malformed,
+	reg.MustRegister(p.malformed, p.failed,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "wxgate_connections", Help: "Client connections that are open.",
 		}, func() float64 { return float64(p.stats().Open) }),
@@ -80,4 +84,9 @@ func (p *Public) stats() Stats {
 // CountMalformed counts a request that the judge refused.
 func (p *Public) CountMalformed(fault *wire.MalformedError) {
 	p.malformed.WithLabelValues(string(fault.Reason)).Inc()
+}
+
+// CountHandshakeFailure counts a client with which there was no TLS.
+func (p *Public) CountHandshakeFailure(err error) {
+	p.failed.WithLabelValues(handshakeFailure(err)).Inc()
 }

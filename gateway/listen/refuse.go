@@ -35,8 +35,10 @@ func (l *Listener) tell(client net.Conn, release func()) {
 	if l.shared.cfg.TooManyConnections != nil {
 		answer = l.shared.cfg.TooManyConnections()
 	}
-	_ = client.SetDeadline(time.Now().Add(refusalLinger)) // the TLS handshake comes first
-	_, _ = client.Write(answer)
+	_ = client.SetDeadline(time.Now().Add(refusalLinger))
+	if l.shared.cfg.TLS == nil { // a handshake would cost more than serving it
+		_, _ = client.Write(answer)
+	}
 	l.shared.linger(client, refusalLinger, refusalBytes)
 	_ = client.Close()
 }

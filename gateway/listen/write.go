@@ -92,7 +92,7 @@ func (a *answer) setFraming() {
 	}
 	a.chunked = !a.bodiless && a.length < 0 && !c.current.http10
 	endless := !a.bodiless && a.length < 0 && !a.chunked
-	a.persistent = c.current.Persistent && !resp.Close && !endless && !c.BodyRemaining()
+	a.persistent = c.current.Persistent && !resp.Close && !endless && !c.BodyRemaining() && !(c.isLeaving() && c.IsSecure())
 }
 
 // hasNoContent reports whether answers with the status never have content (RFC 9110 §6.4.1).

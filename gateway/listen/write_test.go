@@ -293,7 +293,9 @@ func TestBytesAreThoseOfTheBody(t *testing.T) {
 func TestOverTLSToo(t *testing.T) {
 	t.Parallel()
 	tcp := loopback(t)
-	ln := listen.NewListener(tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), listen.DefaultConfig())
+	cfg := listen.DefaultConfig()
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+	ln := listen.NewListener(tcp, cfg)
 	served := make(chan struct{})
 	go func() {
 		_ = ln.Serve(whole(func(_ *listen.Conn, _ *message.Request, body string) string { return body + body }))

@@ -1,0 +1,238 @@
+// Package certificate has the certificates of a TLS listener: it reads them from files, chooses one for the name that a
+// client asks for, and knows what is wrong with them.
+package certificate
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"wxgate/input"
+)
+
+// Pair is a certificate with its chain, and its private key, each a PEM file.
+type Pair struct {
+	Cert string `yaml:"cert"` // the certificate, and behind it those that lead to a root: fullchain.pem
+	Key  string `yaml:"key"`
+}
+
+// Config is the section server.tls. A pair beside others is the one for clients that ask for no name, or an unknown one.
+type Config struct {
+	Cert  string `yaml:"cert"`  // see Pair; empty: the listener is plain, unless there are pairs
+	Key   string `yaml:"key"`   // see Pair
+	Pairs []Pair `yaml:"pairs"` // of more names
+}
+
+// Enabled reports whether there are certificates to serve.
+func (c Config) Enabled() bool { return c.Cert != "" || c.Key != "" || len(c.Pairs) > 0 }
+
+// maxPairs bounds the work of a reload.
+const maxPairs = 1000
+
+// Validate reports the faults of the section. It reads no file.
+func (c Config) Validate() (f input.Faults) {
+	if len(c.Pairs) > maxPairs {
+		f.Add("pairs", "want %d or fewer, got %d", maxPairs, len(c.Pairs))
+	}
+	for _, each := range c.each() {
+		if each.Cert == "" {
+			f.Add(each.path+"cert", "want the file of the certificate and its chain, got none")
+		}
+		if each.Key == "" {
+			f.Add(each.path+"key", "want the file of the private key, got none")
+		}
+	}
+	return f
+}
+
+// Files are all files that the section names.
+func (c Config) Files() (files []string) {
+	for _, each := range c.each() {
+		files = append(files, each.Cert, each.Key)
+	}
+	return slices.DeleteFunc(files, func(file string) bool { return file == "" })
+}
+
+// placed is a pair and where it stands in the section.
+type placed struct {
+	Pair
+	path string // "" or "pairs[0]."
+}
+
+func (c Config) each() (all []placed) {
+	if c.Cert != "" || c.Key != "" {
+		all = append(all, placed{Pair{c.Cert, c.Key}, ""})
+	}
+	for i, pair := range c.Pairs {
+		all = append(all, placed{pair, fmt.Sprintf("pairs[%d].", i)})
+	}
+	return all
+}
+
+// Set is the certificates of a configuration. It never changes.
+type Set struct {
+	all    []loaded
+	byName map[string][]*tls.Certificate // lower case; "*.example.com" for a wildcard
+}
+
+// loaded is a certificate and where it comes from.
+type loaded struct {
+	placed
+	certificate *tls.Certificate
+}
+
+// Load reads the files. The faults name each file that cannot be served.
+func (c Config) Load() (_ *Set, f input.Faults) {
+	s := &Set{byName: map[string][]*tls.Certificate{}}
+	for _, each := range c.each() {
+		certificate, err := tls.LoadX509KeyPair(each.Cert, each.Key)
+		if err != nil {
+			f.Add(each.path+"cert", "%s", explain(each.Pair, err))
+			continue
+		}
+		s.all = append(s.all, loaded{each, &certificate})
+		for _, name := range names(certificate.Leaf) {
+			s.byName[name] = append(s.byName[name], &certificate)
+		}
+	}
+	return s, f
+}
+
+// explain names the file that err is about. An error of crypto/tls never quotes a key.
+func explain(pair Pair, err error) string {
+	var missing *os.PathError
+	if errors.As(err, &missing) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s with %s: %s", pair.Cert, pair.Key, strings.TrimPrefix(err.Error(), "tls: "))
+}
+
+// names are the names that a certificate is for, in lower case. The common name is none of them (RFC 6125 §6.4.4).
+func names(leaf *x509.Certificate) (all []string) {
+	for _, name := range leaf.DNSNames {
+		all = append(all, strings.ToLower(name))
+	}
+	for _, ip := range leaf.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return all
+}
+
+// errNone is a handshake before there is any certificate.
+var errNone = errors.New("there is no certificate")
+
+// Choose returns the certificate for the name that a client asks for (RFC 6066 §3): one of that very name, else a
+// wildcard, else the first of the configuration. Of several that fit, it is the first that the client can use.
+func (s *Set) Choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	fitting := s.byName[name]
+	if len(fitting) == 0 {
+		if _, domain, ok := strings.Cut(name, "."); ok {
+			fitting = s.byName["*."+domain]
+		}
+	}
+	for _, certificate := range fitting {
+		if hello.SupportsCertificate(certificate) == nil {
+			return certificate, nil
+		}
+	}
+	switch {
+	case len(fitting) > 0:
+		return fitting[0], nil
+	case len(s.all) > 0:
+		return s.all[0].certificate, nil
+	}
+	return nil, errNone
+}
+
+// expiringSoon is when a certificate is warned about that somebody else renews: ACME clients renew a month before.
+const expiringSoon = 14 * 24 * time.Hour
+
+// Warnings are about certificates that are served and that clients may refuse. hosts are those of the routes; none: any
+// host is served.
+func (s *Set) Warnings(now time.Time, hosts []string) (f input.Faults) {
+	for _, each := range s.all {
+		leaf := each.certificate.Leaf
+		switch left := leaf.NotAfter.Sub(now); {
+		case left <= 0:
+			f.Add(each.path+"cert", "%s has expired on %s: clients refuse it", each.Cert, day(leaf.NotAfter))
+		case left < expiringSoon:
+			f.Add(each.path+"cert", "%s expires on %s: renew it", each.Cert, day(leaf.NotAfter))
+		}
+		if leaf.NotBefore.After(now) {
+			f.Add(each.path+"cert", "%s is valid from %s on, which by our clock is later", each.Cert, leaf.NotBefore.UTC().Format(time.DateTime))
+		}
+		if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
+			f.Add(each.path+"cert", "%s names no host (subjectAltName): clients refuse it", each.Cert)
+		}
+		if lacksIntermediate(each.certificate) {
+			f.Add(each.path+"cert", "%s lacks the certificate of %q, which signed it: append that one, or use the file that is called fullchain",
+				each.Cert, leaf.Issuer.CommonName)
+		}
+		if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool { return covers(leaf, host) }) {
+			f.Add(each.path+"cert", "%s is for %s, which is the host of no route", each.Cert, strings.Join(names(leaf), ", "))
+		}
+	}
+	for _, host := range hosts {
+		if !slices.ContainsFunc(s.all, func(l loaded) bool { return covers(l.certificate.Leaf, host) }) {
+			f.Add("cert", "no certificate is for %s, the host of a route", host)
+		}
+	}
+	return f
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// covers reports whether a certificate is for a host, which may be a wildcard like *.example.com itself.
+func covers(leaf *x509.Certificate, host string) bool {
+	if strings.HasPrefix(host, "*.") {
+		return slices.Contains(names(leaf), host)
+	}
+	return leaf.VerifyHostname(host) == nil
+}
+
+// lacksIntermediate reports whether a chain ends before a root: phones do not fetch what is missing. One of a private
+// authority whose root signs by itself is whole.
+func lacksIntermediate(certificate *tls.Certificate) bool {
+	last, err := x509.ParseCertificate(certificate.Certificate[len(certificate.Certificate)-1])
+	if err != nil || slices.Equal(last.RawIssuer, last.RawSubject) {
+		return false
+	}
+	if _, err := last.Verify(x509.VerifyOptions{CurrentTime: last.NotBefore.Add(time.Second), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err == nil {
+		return false // a root of the system signed it
+	}
+	return len(certificate.Certificate) == 1 && len(last.IssuingCertificateURL) > 0
+}
+
+// Expired are the files of certificates that have expired.
+func (s *Set) Expired(now time.Time) (files []string) {
+	for _, each := range s.all {
+		if !now.Before(each.certificate.Leaf.NotAfter) {
+			files = append(files, each.Cert)
+		}
+	}
+	return files
+}
+
+// Expiry is when a certificate ends.
+type Expiry struct {
+	Name string // its first name
+	At   time.Time
+}
+
+// Expiries returns when the certificates end, in the order of the configuration.
+func (s *Set) Expiries() (all []Expiry) {
+	for _, each := range s.all {
+		leaf, name := each.certificate.Leaf, ""
+		if known := names(leaf); len(known) > 0 {
+			name = known[0]
+		}
+		all = append(all, Expiry{name, leaf.NotAfter})
+	}
+	return all
+}

@@ -1,0 +1,103 @@
+package certificate_test
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wxgate/gateway/certificate"
+	"wxgate/gateway/certificate/certificatetest"
+)
+
+// issued writes certificates into a folder, and returns the section that names them.
+func issued(t *testing.T, leaves ...certificatetest.Leaf) certificate.Config {
+	t.Helper()
+	authority, err := certificatetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cfg certificate.Config
+	dir := t.TempDir()
+	for i, leaf := range leaves {
+		name := filepath.Join(dir, string(rune('a'+i)))
+		if err := authority.IssueTo(name+".pem", name+".key", leaf); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Pairs = append(cfg.Pairs, certificate.Pair{Cert: name + ".pem", Key: name + ".key"})
+	}
+	return cfg
+}
+
+func load(t *testing.T, cfg certificate.Config) *certificate.Set {
+	t.Helper()
+	set, faults := cfg.Load()
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestTheCertificateIsThatOfTheName(t *testing.T) {
+	t.Parallel()
+	set := load(t, issued(t, certificatetest.Leaf{Names: []string{"api.example.com"}}, certificatetest.Leaf{Names: []string{"*.example.com"}},
+		certificatetest.Leaf{Names: []string{"xn--fsqu00a.example"}}))
+	for asked, want := range map[string]string{
+		"api.example.com": "api.example.com", "API.Example.COM": "api.example.com", "api.example.com.": "api.example.com",
+		"www.example.com": "*.example.com", "a.b.example.com": "api.example.com", "": "api.example.com", "other.test": "api.example.com",
+		"xn--fsqu00a.example": "xn--fsqu00a.example", "*.example.com": "*.example.com",
+	} {
+		got, err := set.Choose(&tls.ClientHelloInfo{
+			ServerName: asked, SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		})
+		if err != nil || got.Leaf.DNSNames[0] != want {
+			t.Errorf("%q: got %v and %v, want %s", asked, got.Leaf.DNSNames, err, want)
+		}
+	}
+}
+
+func TestWhatIsWrongWithACertificateIsSaid(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for want, c := range map[string]struct {
+		leaf  certificatetest.Leaf
+		hosts []string
+	}{
+		"":                                 {certificatetest.Leaf{Names: []string{"a.test"}, Deep: true}, []string{"a.test"}},
+		"has expired on":                   {certificatetest.Leaf{Names: []string{"a.test"}, Life: time.Minute}, nil},
+		"expires on":                       {certificatetest.Leaf{Names: []string{"a.test"}, Life: 48 * time.Hour}, nil},
+		"names no host":                    {certificatetest.Leaf{}, nil},
+		"lacks the certificate of":         {certificatetest.Leaf{Names: []string{"a.test"}, Deep: true, LeafOnly: true}, nil},
+		"is for a.test, which is the host": {certificatetest.Leaf{Names: []string{"a.test"}}, []string{"b.test"}},
+		"no certificate is for b.test":     {certificatetest.Leaf{Names: []string{"a.test"}}, []string{"a.test", "b.test"}},
+	} {
+		got := load(t, issued(t, c.leaf)).Warnings(now, c.hosts)
+		if text := got.Err(); (want == "") != (text == nil) || text != nil && !strings.Contains(text.Error(), want) {
+			t.Errorf("%+v with hosts %v: got %v, want %q", c.leaf, c.hosts, text, want)
+		}
+	}
+}
+
+func TestFilesThatCannotBeServedAreNamed(t *testing.T) {
+	t.Parallel()
+	good, other := issued(t, certificatetest.Leaf{Names: []string{"a.test"}}), issued(t, certificatetest.Leaf{Names: []string{"b.test"}})
+	rubbish := filepath.Join(t.TempDir(), "rubbish.pem")
+	if err := os.WriteFile(rubbish, []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, pair := range map[string]certificate.Pair{
+		"private key does not match public key": {Cert: good.Pairs[0].Cert, Key: other.Pairs[0].Key},
+		"missing.pem: no such file":             {Cert: filepath.Join(t.TempDir(), "missing.pem"), Key: good.Pairs[0].Key},
+		"failed to find any PEM data":           {Cert: rubbish, Key: good.Pairs[0].Key},
+	} {
+		set, faults := certificate.Config{Cert: good.Pairs[0].Cert, Key: good.Pairs[0].Key, Pairs: []certificate.Pair{pair}}.Load()
+		if err := faults.At("server.tls").Err(); err == nil || !strings.HasPrefix(err.Error(), "server.tls.pairs[0].cert: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: got %v, want %q", pair, err, want)
+		}
+		if len(set.Expiries()) != 1 {
+			t.Errorf("%+v: the other pair is not loaded", pair)
+		}
+	}
+}

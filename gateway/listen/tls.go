@@ -1,0 +1,158 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"wxgate/socket"
+)
+
+// Handshakes cost a hundred times what a request does. Half of the CPUs may work on them at a time, so that a flood of
+// them leaves the other half to requests.
+func newHandshakePlaces() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+// handshaking is a socket during a TLS handshake. It holds a place while it computes, and gives it back while it waits
+// for the client. Afterwards it is the socket alone.
+type handshaking struct {
+	*socket.Conn
+	places chan struct{}
+	begun  []byte // what came behind a PROXY protocol header
+	held   bool
+	done   bool // the handshake is over
+}
+
+func (h *handshaking) take() {
+	if !h.held {
+		h.places <- struct{}{}
+		h.held = true
+	}
+}
+
+func (h *handshaking) giveBack() {
+	if h.held {
+		<-h.places
+		h.held = false
+	}
+}
+
+// Read reads from the client, without a place.
+func (h *handshaking) Read(p []byte) (int, error) {
+	if len(h.begun) > 0 {
+		n := copy(p, h.begun)
+		h.begun = h.begun[n:]
+		return n, nil
+	}
+	if h.done {
+		return h.Conn.Read(p)
+	}
+	h.giveBack()
+	n, err := h.Conn.Read(p)
+	if err == nil {
+		h.take()
+	}
+	return n, err
+}
+
+// secured puts TLS, if it is spoken here, over a client that was accepted. Nothing is read yet.
+func (s *shared) secured(client net.Conn) net.Conn {
+	client = socket.Wrap(client)
+	plain, ok := client.(*socket.Conn)
+	switch {
+	case s.cfg.TLS == nil:
+		return client
+	case !ok:
+		return tls.Server(client, s.cfg.TLS)
+	}
+	return tls.Server(&handshaking{Conn: plain, places: s.handshakes}, s.cfg.TLS)
+}
+
+// plainAnswer is for a client that speaks HTTP where TLS is spoken.
+const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 40\r\nConnection: close\r\n\r\n" +
+	"This port speaks HTTPS: write https://.\n"
+
+// shakeHands makes a TLS connection of one that is to be, within Config.ReadHeader. It is false when there is none: the
+// client does not speak TLS, or none that we do.
+func (c *Conn) shakeHands() bool {
+	secure, ok := c.client.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	deadline := time.Now().Add(c.shared.cfg.ReadHeader)
+	_ = secure.SetDeadline(deadline)
+	below, gated := secure.NetConn().(*handshaking)
+	if gated {
+		defer below.giveBack()
+		if !c.readProxyBelow(below) {
+			return false
+		}
+	}
+	if err := secure.HandshakeContext(context.Background()); err != nil {
+		c.handshakeFailed(err)
+		return false
+	}
+	if gated {
+		below.done = true
+	}
+	_ = secure.SetDeadline(time.Time{})
+	c.reader.clock = readClock{head: time.Now()}
+	c.conns.mayWake(c)
+	return true
+}
+
+// readProxyBelow reads the PROXY protocol header in front of a handshake, if there is to be one.
+func (c *Conn) readProxyBelow(below *handshaking) bool {
+	var got []byte
+	for part := make([]byte, bufferBytes); c.proxy.awaited; {
+		n, err := below.Conn.Read(part)
+		got = append(got, part[:n]...)
+		length, reason := c.proxy.look(got)
+		if err != nil || reason != "" {
+			return false
+		}
+		if length > 0 {
+			below.begun = got[length:]
+		}
+	}
+	return true
+}
+
+func (c *Conn) handshakeFailed(err error) {
+	if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil && speaksHTTP(plain.RecordHeader) {
+		_, _ = plain.Conn.Write([]byte(plainAnswer))
+		c.shared.linger(plain.Conn, refusalLinger, refusalBytes)
+	}
+	if c.shared.cfg.HandshakeFailed != nil {
+		c.shared.cfg.HandshakeFailed(err)
+	}
+}
+
+// speaksHTTP reports whether the first bytes of a client are those of a request.
+func speaksHTTP(first [5]byte) bool {
+	for _, b := range first[:3] {
+		if b < 'A' || b > 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+// handshakeFailure is why there was no TLS, of a closed set.
+func handshakeFailure(err error) string {
+	var plain tls.RecordHeaderError
+	switch {
+	case errors.As(err, &plain):
+		return "not_tls"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
+		return "left"
+	}
+	return "refused"
+}

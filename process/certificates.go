@@ -1,0 +1,60 @@
+package process
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/config"
+	"wxgate/gateway/certificate"
+)
+
+// certificates are those of server.tls, which change while they are served.
+type certificates struct {
+	running *certificate.Set // nil: the listener is plain
+	log     *slog.Logger
+	expiry  *prometheus.GaugeVec
+}
+
+func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates {
+	c := &certificates{log: log, expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls ends, by its first name.",
+	}, []string{"name"})}
+	reg.MustRegister(c.expiry)
+	return c
+}
+
+// load reads the certificates of a configuration. One that has expired since is no reason not to start, but it replaces
+// none that is valid.
+func (c *certificates) load(cfg config.Config) (*certificate.Set, error) {
+	if !cfg.Server.TLS.Enabled() {
+		return nil, nil //nolint:nilnil // there are none
+	}
+	set, faults := cfg.Server.TLS.Load()
+	if err := faults.At("server.tls").Err(); err != nil {
+		return nil, err
+	}
+	if c.running != nil && len(c.running.Expired(time.Now())) == 0 {
+		if expired := set.Expired(time.Now()); len(expired) > 0 {
+			return nil, fmt.Errorf("server.tls: %s has expired, and the one that is served has not", expired[0])
+		}
+	}
+	return set, nil
+}
+
+// adopt notes the certificates that are served from now on, and warns about them.
+func (c *certificates) adopt(set *certificate.Set, hosts []string) {
+	c.running = set
+	c.expiry.Reset()
+	if set == nil {
+		return
+	}
+	for _, each := range set.Expiries() {
+		c.expiry.WithLabelValues(each.Name).Set(float64(each.At.Unix()))
+	}
+	for _, fault := range set.Warnings(time.Now(), hosts).At("server.tls") {
+		c.log.Warn("a certificate may not do", "warning", fault.Error())
+	}
+}
