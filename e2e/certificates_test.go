@@ -92,7 +92,7 @@ func TestTheGatewaySpeaksTLS(t *testing.T) {
 	if got := w.call("GET", "/whoami", token, ""); !strings.Contains(got.body, `https`) {
 		t.Errorf("the service does not hear of https: %s", got.body)
 	}
-	plain, err := http.Get("http://" + w.address() + "/")
+	plain, err := (&http.Client{Timeout: time.Minute}).Get("http://" + w.address() + "/")
 	if err != nil || plain.StatusCode != http.StatusBadRequest {
 		t.Errorf("plain HTTP: %v %v, want 400", plain, err)
 	}
@@ -200,7 +200,9 @@ func TestACertificateIsExchangedUnderLoad(t *testing.T) {
 	}
 	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), w.cert+" with "+w.key+": ") })
 	w.issue(certificatetest.Leaf{Names: []string{"api.test"}, Life: time.Minute})
-	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), w.cert+" has expired, and the one that is served has not") })
+	eventually(t, 60*time.Second, func() bool {
+		return strings.Contains(w.output.String(), w.cert+" has expired, and the one that is served has not")
+	})
 	if got := w.served(); !got.Equal(second) {
 		t.Errorf("the certificate changed to one until %v", got)
 	}

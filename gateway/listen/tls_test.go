@@ -116,6 +116,8 @@ func TestSilentHandshakesEnd(t *testing.T) {
 		if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Fatal("a silent client was kept")
 		}
-		<-failures
+		if err := <-failures; err == nil {
+			t.Error("a handshake that never came counts as none")
+		}
 	}
 }
