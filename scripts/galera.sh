@@ -8,7 +8,7 @@
 #   galera.sh start <i>      (re)join node i         galera.sh freeze|thaw <i>  SIGSTOP/SIGCONT
 #   galera.sh sql <i> '...'  run SQL on node i       galera.sh wipe       down + rm -rf
 #   galera.sh bootstrap <i>  all nodes dead: make node i the new primary component
-#   galera.sh conformance    up, the conformance test of storage/mysql, wipe
+#   galera.sh conformance    up, the tests of storage/mysql that need a cluster, wipe
 #
 # Needs: scripts/mariadb.sh galera
 # Env:   GDIR (default $TMPDIR/galera), GBASE (first sql port, default 13301),
@@ -128,6 +128,6 @@ wipe)   "$0" down; rm -rf "$GDIR" ;;
 conformance) # the folder is removed whatever the result
   trap '"$0" wipe' EXIT
   nodes=$("$0" up 3 | grep '@tcp' | tr '\n' ' ')
-  cd "$(dirname "$0")/.." && WXGATE_GALERA=$nodes go test -count=1 -v -timeout 20m -run '^TestConformanceOnGalera$' ./storage/mysql ;;
+  cd "$(dirname "$0")/.." && WXGATE_GALERA=$nodes go test -count=1 -v -timeout 20m -run 'Galera' ./storage/mysql ;;
 *) sed -n 2,20p "$0"; exit 2 ;;
 esac

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,7 +84,9 @@ func parseDSN(section storage.MySQL) (address, error) {
 		return nil, fmt.Errorf("storage.mysql.ca: %s has no certificate", section.CA)
 	}
 	for _, cfg := range a {
-		cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		host, _, _ := net.SplitHostPort(cfg.Addr)
+		cfg.TLS = &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
+		cfg.AllowFallbackToPlaintext = false // as tls=preferred would
 	}
 	return a, nil
 }
@@ -104,7 +108,7 @@ func (a address) with(timeout time.Duration) []*mysql.Config {
 	all := make([]*mysql.Config, 0, len(a))
 	for _, cfg := range a {
 		cfg := cfg.Clone()
-		cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = connectWait, timeout, timeout
+		cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = min(connectWait, timeout), timeout, timeout
 		cfg.InterpolateParams, cfg.ParseTime, cfg.Loc, cfg.MultiStatements = true, true, time.UTC, false
 		cfg.Collation = "utf8mb4_general_ci" // of the connection alone: every server knows it
 		cfg.Logger = &mysql.NopLogger{}      // what it says is in the errors too
@@ -115,7 +119,14 @@ func (a address) with(timeout time.Duration) []*mysql.Config {
 		cfg.Params["time_zone"] = "'+00:00'"
 		cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 		cfg.Params["innodb_lock_wait_timeout"] = "1"
+		cfg.Params["lock_wait_timeout"] = strconv.Itoa(lockWait(timeout)) // for a table: what we gave up would wait there for a day
 		all = append(all, cfg)
 	}
 	return all
+}
+
+// lockWait is for how many seconds a statement waits for a table that somebody has locked. A migration lets nobody pass
+// while it waits, and so it fails before long.
+func lockWait(timeout time.Duration) int {
+	return int(max(time.Second, min(timeout, 10*time.Second)).Seconds())
 }

@@ -23,12 +23,15 @@ type class int
 const (
 	fatal     class = iota // report it
 	again                  // run the whole operation again, on the same server
-	elsewhere              // close the connection, and run it again on whichever server answers
+	reconnect              // close the connection, and run it again on whichever server answers
+	elsewhere              // the same, beginning with the next server
 	classes
 )
 
 // names are the labels of the classes.
-func (class) names() [classes]string { return [classes]string{"fatal", "conflict", "server"} }
+func (class) names() [classes]string {
+	return [classes]string{"fatal", "conflict", "connection", "server"}
+}
 
 // classOf tells conflicts from servers that are gone, and both from mistakes.
 func classOf(err error) class {
@@ -40,9 +43,12 @@ func classOf(err error) class {
 	switch {
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, storage.ErrNotFound), errors.Is(err, context.Canceled):
 		return fatal
-	case errors.Is(err, errNotReady), errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, io.EOF),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
+	case errors.Is(err, errNotReady):
 		return elsewhere
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network),
+		errors.Is(err, mysql.ErrMalformPkt), errors.Is(err, mysql.ErrPktSync), errors.Is(err, mysql.ErrPktSyncMul):
+		return reconnect
 	}
 	return fatal
 }
@@ -50,23 +56,21 @@ func classOf(err error) class {
 // classOfNumber knows the errors of MySQL, MariaDB and Galera.
 func classOfNumber(number uint16) class {
 	switch number {
-	case 1213, 1205, // deadlock, also one of Galera's certification; a lock that was not to be had
-		1062, 1020, 3572: // somebody else wrote the row since we looked
+	case 1213, 1205, 3572, // deadlock, also one of Galera's certification; a lock that was not to be had
+		1062, 1020, // somebody else wrote the row since we looked
+		1317, 1969, 3024: // interrupted, also for another node's write; the server's limit of time
 		return again
 	case 1040, 1203, 1226: // too many connections: ours wait
 		return again
 	case 1047, 1180, // a Galera node that has left the others
 		1290, 1792, 1836, // read-only
-		1053, 1927, 1158, 1159, 1160, 1161: // shutting down; killed; the network
+		1021, 1114, 1026, 1030, 3, 20, // its disk is full, or fails
+		1053: // shutting down
 		return elsewhere
+	case 1927, 4031, 1152, 1158, 1159, 1160, 1161: // killed; idle for too long; the network
+		return reconnect
 	}
 	return fatal
-}
-
-// isHostFailure reports whether a server says that it has failed: a connection alone may have been closed for being idle.
-func isHostFailure(err error) bool {
-	var answer *mysql.MySQLError
-	return errors.As(err, &answer) || errors.Is(err, errNotReady)
 }
 
 // isRolledBack reports whether the answer to a COMMIT says that nothing was committed.

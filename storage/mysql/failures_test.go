@@ -22,13 +22,19 @@ import (
 // relay stands between a store and the server, and fails in the ways that networks do.
 type relay struct {
 	t        *testing.T
+	network  string // of the server
+	address  string
 	listener net.Listener
 	// onCommit decides what becomes of a COMMIT; nil: it passes.
-	onCommit atomic.Pointer[func() fate]
-	frozen   atomic.Bool // nothing passes
-	commits  atomic.Int64
-	mu       sync.Mutex
-	conns    []net.Conn
+	onCommit    atomic.Pointer[func() fate]
+	onStatement atomic.Pointer[func(string) []byte] // what is answered instead of the server's answer; nil: it passes
+	onConnect   atomic.Pointer[func() []byte]       // what is said instead of the greeting
+	cutAfter    atomic.Int64                        // so many bytes of an answer, the connection ends, once; 0: it does not
+	delay       atomic.Int64                        // of each answer, in nanoseconds
+	frozen      atomic.Bool                         // nothing passes
+	commits     atomic.Int64
+	mu          sync.Mutex
+	conns       []net.Conn
 }
 
 // fate is what becomes of a COMMIT.
@@ -42,11 +48,16 @@ const (
 
 func newRelay(t *testing.T) *relay {
 	t.Helper()
+	return newRelayTo(t, "unix", server.Socket)
+}
+
+func newRelayTo(t *testing.T, network, address string) *relay {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{t: t, listener: ln}
+	r := &relay{t: t, network: network, address: address, listener: ln}
 	var group sync.WaitGroup
 	group.Go(func() {
 		for {
@@ -73,7 +84,14 @@ func (r *relay) cut() {
 }
 
 func (r *relay) serve(client net.Conn) {
-	back, err := net.Dial("unix", server.Socket)
+	if greet := r.onConnect.Load(); greet != nil {
+		if packet := (*greet)(); packet != nil {
+			_, _ = client.Write(packet)
+			_ = client.Close()
+			return
+		}
+	}
+	back, err := net.Dial(r.network, r.address)
 	if err != nil {
 		r.t.Error(err)
 		return
@@ -92,6 +110,13 @@ func (r *relay) serve(client net.Conn) {
 				return
 			}
 			r.hold()
+			if late := time.Duration(r.delay.Load()); late > 0 {
+				<-time.After(late)
+			}
+			if left := r.cutAfter.Load(); left > 0 && r.cutAfter.CompareAndSwap(left, max(0, left-int64(n))) && left <= int64(n) {
+				_, _ = client.Write(buffer[:left])
+				return
+			}
 			if _, err := client.Write(buffer[:n]); err != nil {
 				return
 			}
@@ -105,6 +130,12 @@ func (r *relay) serve(client net.Conn) {
 				return
 			}
 			r.hold()
+			if answer := r.onStatement.Load(); answer != nil && packet[4] == 3 {
+				if instead := (*answer)(string(packet[5:])); instead != nil {
+					_, _ = client.Write(instead)
+					continue
+				}
+			}
 			if string(packet[4:]) == "\x03COMMIT" {
 				r.commits.Add(1)
 				if decide := r.onCommit.Load(); decide != nil {

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,36 +17,50 @@ import (
 	"wxgate/storage/storagetest"
 )
 
-// TestConformanceOnGalera opens each store on another node than the one before. WXGATE_GALERA has the DSNs of the nodes,
-// separated by blanks; see scripts/galera.sh.
-func TestConformanceOnGalera(t *testing.T) {
-	t.Parallel()
+// galeraNodes are the DSNs of the nodes, which WXGATE_GALERA has, separated by blanks; see scripts/galera.sh.
+func galeraNodes(t *testing.T) []string {
+	t.Helper()
 	nodes := strings.Fields(os.Getenv("WXGATE_GALERA"))
 	if len(nodes) == 0 {
 		t.Skip("make long WHAT=galera")
 	}
+	return nodes
+}
+
+// newGaleraDatabase makes an empty database, and waits until every node has it.
+func newGaleraDatabase(t *testing.T, nodes []string, name string) {
+	t.Helper()
+	for i, node := range nodes {
+		statement := "SELECT 1" // waits until the node has what the first has acknowledged
+		if i == 0 {
+			statement = "CREATE OR REPLACE DATABASE " + name
+		}
+		db, err := sql.Open("mysql", node+"?wsrep_sync_wait=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+		_ = db.Close()
+	}
+}
+
+// atDatabase is the DSN of another database on the same server.
+func atDatabase(dsn, name string) string { return dsn[:strings.LastIndexByte(dsn, '/')+1] + name }
+
+// TestConformanceOnGalera opens each store on another node than the one before.
+func TestConformanceOnGalera(t *testing.T) {
+	t.Parallel()
+	nodes := galeraNodes(t)
 	var made, opened atomic.Int64
 	storagetest.Run(t, func(t *testing.T) storagetest.Bench {
 		name := fmt.Sprintf("conformance%d", made.Add(1))
-		for i, node := range nodes {
-			statement := "SELECT 1" // waits until the node has what the first has acknowledged
-			if i == 0 {
-				statement = "CREATE OR REPLACE DATABASE " + name
-			}
-			db, err := sql.Open("mysql", node+"?wsrep_sync_wait=1")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := db.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
-			_ = db.Close()
-		}
+		newGaleraDatabase(t, nodes, name)
 		c := storagetest.NewClock()
 		return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
 			dsn := nodes[int(opened.Add(1))%len(nodes)]
-			dsn = dsn[:strings.LastIndexByte(dsn, '/')+1] + name
-			s, err := open(context.Background(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
+			s, err := open(context.Background(), configOf(atDatabase(dsn, name)), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
 			if err != nil {
 				return nil, err
 			}
@@ -60,4 +76,67 @@ func TestConformanceOnGalera(t *testing.T) {
 			return s.Store, nil
 		}}
 	})
+}
+
+// TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce holds a COMMIT on the first node of Galera until its change runs
+// again on the second, and lets it pass then: of the two, one counts.
+func TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce(t *testing.T) {
+	t.Parallel()
+	nodes := galeraNodes(t)
+	newGaleraDatabase(t, nodes, "uncertain")
+	dsn := atDatabase(nodes[0], "uncertain")
+	address := regexp.MustCompile(`[\d.]+:\d+`)
+	relays := make([]*relay, 0, 2)
+	for _, node := range nodes[:2] {
+		relays = append(relays, newRelayTo(t, "tcp", address.FindString(node)))
+	}
+	both := relays[0].listener.Addr().String() + "," + relays[1].listener.Addr().String()
+	s, direct := openAt(t, address.ReplaceAllString(dsn, both)), openAt(t, dsn)
+	if _, err := s.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+		t.Fatal(err)
+	}
+	count := func() int64 {
+		u, err := direct.User(t.Context(), 1)
+		if err != nil {
+			t.Error(err)
+		}
+		return u.RecipeCount
+	}
+	const rounds = 5
+	for round := range rounds {
+		released, held := make(chan struct{}), make(chan struct{})
+		var once atomic.Bool
+		hold := func() fate {
+			if once.CompareAndSwap(false, true) {
+				s.driver.hosts.use(1)
+				close(held)
+				<-released
+			}
+			return passes
+		}
+		relays[0].onCommit.Store(&hold)
+		attempts := 0
+		_, err := s.UpdateUser(t.Context(), 1, func(u *storage.User) error {
+			attempts++
+			u.RecipeCount++
+			select {
+			case <-held: // the first attempt's COMMIT waits
+			default:
+				return nil
+			}
+			if attempts == 2 {
+				close(released)
+				for deadline := time.Now().Add(10 * time.Second); count() <= int64(round) && time.Now().Before(deadline); {
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if n := count(); n != int64(round+1) || attempts < 2 {
+			t.Errorf("round %d: after %d attempts the counter is %d, want %d", round, attempts, n, round+1)
+		}
+		s.driver.hosts.use(0)
+	}
 }

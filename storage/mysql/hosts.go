@@ -70,7 +70,10 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 			return conn, nil
 		}
 		errs = append(errs, err)
-		if ctx.Err() != nil || classOf(err) != elsewhere {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			h.skip(first, at) // whoever connects next does not lose as much time
+		}
+		if c := classOf(err); ctx.Err() != nil || c == fatal || c == again {
 			break
 		}
 	}
@@ -99,13 +102,15 @@ func (h *hosts) use(at int) {
 }
 
 // failed lets connections go to the server behind one that is in use and has failed.
-func (h *hosts) failed(at int) {
+func (h *hosts) failed(at int) { h.skip(at, at) }
+
+// skip lets connections begin behind the last of some servers that failed, of which the first is in use.
+func (h *hosts) skip(first, last int) {
 	h.mu.Lock()
-	next := (at + 1) % len(h.connectors)
-	inUse := h.at == at && next != at
+	inUse := h.at == first
 	h.mu.Unlock()
 	if inUse {
-		h.use(next)
+		h.use((last + 1) % len(h.connectors))
 	}
 }
 

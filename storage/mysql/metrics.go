@@ -11,7 +11,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	retries := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_mysql_retries_total",
-		Help: "Operations that were run again, by cause: a conflict with another writer, or a server that was gone.",
+		Help: "Operations that were run again, by cause: a conflict with another writer, a lost connection, or a server that cannot take part.",
 	}, []string{"cause"})
 	m := &metrics{uncertain: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxgate_mysql_uncertain_commits_total",

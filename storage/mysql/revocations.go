@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"wxgate/storage"
 )
@@ -47,15 +48,18 @@ func (v *view) DropRevocation(seq uint64) {
 	v.err = errors.Join(v.err, v.exec("DELETE FROM wxgate_revocations WHERE seq = ?", seq))
 }
 
+// followWait is how long one Follow takes at most.
+const followWait = 1500 * time.Millisecond
+
 // Follow returns at most limit of the revocations with a Seq above after, as Revocations does, from any process, and learns
-// how far their epochs have come. It has a connection of its own, and half a second for each of two statements. It does
-// not try again: its caller comes back.
+// how far their epochs have come. It has a connection of its own, half a second for each answer, and followWait for all.
+// It does not try again: its caller comes back.
 func (s *Store) Follow(ctx context.Context, after uint64, limit int) (found []storage.Revocation, err error) {
 	d := s.driver
 	if d.closed.Load() {
 		return nil, errClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	ctx, cancel := context.WithTimeout(ctx, followWait)
 	defer cancel()
 	err = d.withConn(ctx, d.feed, func(conn *sql.Conn) error {
 		v := d.newView(ctx, conn)

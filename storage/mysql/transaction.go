@@ -94,7 +94,7 @@ type transaction struct {
 	slot      []byte
 	number    int64
 	change    func(*view) error
-	uncertain bool // a COMMIT was sent, and its answer lost
+	uncertain bool // the answer to a COMMIT was lost
 }
 
 // attempt runs the change once, unless an earlier attempt turns out to be committed.
@@ -107,7 +107,8 @@ func (t *transaction) attempt(ctx context.Context, conn *sql.Conn) error {
 		if err != nil || committed {
 			return errors.Join(err, rollback(ctx, conn))
 		}
-		t.uncertain = false // its row is ours now: an attempt still on its way meets it and fails
+		// An attempt still on its way meets that row and fails, or this one does: on Galera, where it may be on another
+		// node, and so each later attempt looks again.
 	}
 	v := t.newWriteView(ctx, conn)
 	if err := v.run(t.change, t.slot, t.number); err != nil {
@@ -118,7 +119,8 @@ func (t *transaction) attempt(ctx context.Context, conn *sql.Conn) error {
 		t.noted.raise(v.note)
 		return nil
 	}
-	if t.uncertain = v.wrote && !isRolledBack(err); t.uncertain {
+	if v.wrote && !isRolledBack(err) {
+		t.uncertain = true
 		t.metrics.uncertain.Inc()
 	}
 	return err
@@ -148,7 +150,7 @@ func rollback(ctx context.Context, conn *sql.Conn) error {
 func (d *mysqlDriver) withConn(ctx context.Context, db *sql.DB, do func(*sql.Conn) error) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err) // also a password or a certificate that is not good any more
 	}
 	clean := false
 	defer func() {
@@ -158,9 +160,11 @@ func (d *mysqlDriver) withConn(ctx context.Context, db *sql.DB, do func(*sql.Con
 		_ = conn.Close()
 	}()
 	err = do(conn)
-	if c := classOf(err); c == elsewhere {
-		d.leave(conn, err)
-	} else {
+	switch classOf(err) {
+	case elsewhere:
+		leave(conn)
+	case reconnect:
+	case fatal, again, classes:
 		clean = ctx.Err() == nil // a statement that was given up may still run
 	}
 	return err
@@ -169,10 +173,10 @@ func (d *mysqlDriver) withConn(ctx context.Context, db *sql.DB, do func(*sql.Con
 // discard closes a connection instead of giving it back to its pool.
 func discard(conn *sql.Conn) { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }
 
-// leave lets all connections move on if it is the server that has failed, not one connection.
-func (d *mysqlDriver) leave(conn *sql.Conn, err error) {
+// leave lets all connections move on from the server of this one.
+func leave(conn *sql.Conn) {
 	_ = conn.Raw(func(raw any) error {
-		if c, ok := raw.(*hostConn); ok && isHostFailure(err) {
+		if c, ok := raw.(*hostConn); ok {
 			c.hosts.failed(c.host)
 		}
 		return nil

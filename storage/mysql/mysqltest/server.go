@@ -30,8 +30,8 @@ type Server struct {
 // startWait is for a machine that is busy with other tests.
 const startWait = 90 * time.Second
 
-// Start starts a server. It must be stopped.
-func Start() (_ *Server, err error) {
+// Start starts a server, with more options than usual. It must be stopped.
+func Start(options ...string) (_ *Server, err error) {
 	path, err := exec.LookPath("mariadbd")
 	if err != nil {
 		path, err = exec.LookPath("/usr/sbin/mariadbd") // which is not on everybody's path
@@ -43,13 +43,13 @@ func Start() (_ *Server, err error) {
 	if s.dir, err = os.MkdirTemp("", "wxgate-mariadb-"); err != nil { // a socket has a short path
 		return nil, err
 	}
-	if err := s.start(path); err != nil {
+	if err := s.start(path, options); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-func (s *Server) start(path string) error {
+func (s *Server) start(path string, options []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWait)
 	defer cancel()
 	name, err := s.own(ctx)
@@ -59,12 +59,16 @@ func (s *Server) start(path string) error {
 	data := filepath.Join(s.dir, "data")
 	s.Socket = filepath.Join(s.dir, "s")
 	install := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--user="+name, "--datadir="+data, "--skip-test-db", "--auth-root-authentication-method=normal")
+	temporary := append(os.Environ(), "TMPDIR="+s.dir) // ours may be closed to the user that it runs as
+	install.Env = temporary
 	if out, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
-	s.cmd = exec.CommandContext(context.Background(), path, "--no-defaults", "--user="+name, "--datadir="+data, "--socket="+s.Socket, "--pid-file="+filepath.Join(s.dir, "pid"),
+	options = append([]string{"--no-defaults", "--user=" + name, "--datadir=" + data, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--skip-networking", "--default-time-zone=+08:00", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
-		"--max-connections=1000", "--innodb-fast-shutdown=2", "--innodb-flush-method=nosync", "--performance-schema=OFF", "--innodb-file-per-table=0")
+		"--max-connections=1000", "--innodb-fast-shutdown=2", "--innodb-flush-method=nosync", "--performance-schema=OFF", "--innodb-file-per-table=0"}, options...)
+	s.cmd = exec.CommandContext(context.Background(), path, options...)
+	s.cmd.Env = temporary
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of the tests is not for it
 	var output bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &output, &output
