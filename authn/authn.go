@@ -104,6 +104,10 @@ const revocationsPerRead = 10_000
 // it returns at once.
 func (a *Authn) Follow(ctx context.Context) { a.others.run(ctx) }
 
+// Ready returns storage.ErrUnavailable while every request with a token is refused, because what other processes have
+// revoked could not be read for too long.
+func (a *Authn) Ready() error { return a.others.ready() }
+
 // rememberedRevocations returns every revocation of the store, and the Seq of the last.
 func rememberedRevocations(ctx context.Context, store revocationStore) (revoked *revocation.Set, last uint64, err error) {
 	revoked = revocation.NewSet(store.Past)

@@ -59,7 +59,8 @@ func (f *follower) elapsed() time.Duration { return time.Since(f.began) }
 
 func (f *follower) age() time.Duration { return f.elapsed() - time.Duration(f.caughtUp.Load()) }
 
-// run follows until ctx ends. It rests while nobody asks: a database that costs by use may sleep too.
+// run follows until ctx ends. It rests while nobody asks: a database that costs by use may sleep too. It does not rest
+// while the feed fails, so that the first request after that is decided.
 func (f *follower) run(ctx context.Context) {
 	if f == nil {
 		return
@@ -72,8 +73,8 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if f.elapsed()-time.Duration(f.asked.Load()) < followIdle && f.age() > followEvery/2 {
-			f.pull(ctx)
+		if needed := f.elapsed()-time.Duration(f.asked.Load()) < followIdle; needed || f.failing.Load() {
+			f.pull(ctx, true)
 		}
 	}
 }
@@ -93,12 +94,25 @@ func (f *follower) catchUp(ctx context.Context) error {
 		return nil
 	}
 	if !f.failing.Load() {
-		f.pull(context.WithoutCancel(ctx)) // others wait for it too
+		f.pull(context.WithoutCancel(ctx), false) // others wait for it too
 	}
+	return f.tooOld()
+}
+
+// tooOld returns storage.ErrUnavailable if what is known of revocations is older than it may be.
+func (f *follower) tooOld() error {
 	if age := f.age(); age > f.maxStaleness {
 		return fmt.Errorf("what is known of revocations is %v old: %w", age.Round(time.Second), storage.ErrUnavailable)
 	}
 	return nil
+}
+
+// ready returns nil unless requests are refused. At rest nothing is wrong.
+func (f *follower) ready() error {
+	if f == nil || !f.failing.Load() {
+		return nil
+	}
+	return f.tooOld()
 }
 
 // touch says that somebody depends on the set.
@@ -111,11 +125,12 @@ func (f *follower) touch() {
 	}
 }
 
-// pull reads what is new.
-func (f *follower) pull(ctx context.Context) {
+// pull reads what is new. Unless it shall retry, it leaves a feed alone that fails: of the requests that waited for the
+// pull of another, none waits for a second.
+func (f *follower) pull(ctx context.Context, retry bool) {
 	f.pulling.Lock()
 	defer f.pulling.Unlock()
-	if f.age() < followEvery/2 {
+	if f.age() < followEvery/2 || f.failing.Load() && !retry {
 		return // somebody has pulled meanwhile
 	}
 	for {

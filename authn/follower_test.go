@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 // scriptedFeed is a feed that fails while broken.
 type scriptedFeed struct {
 	broken atomic.Bool
+	hang   chan struct{} // unless nil, a pull waits for something to receive
 	pulls  atomic.Int64
 	after  atomic.Uint64
 	next   atomic.Pointer[[]storage.Revocation]
@@ -27,6 +29,9 @@ var errBroken = errors.New("broken")
 func (f *scriptedFeed) Follow(_ context.Context, after uint64, _ int) ([]storage.Revocation, error) {
 	f.pulls.Add(1)
 	f.after.Store(after)
+	if f.hang != nil {
+		<-f.hang
+	}
 	if f.broken.Load() {
 		return nil, errBroken
 	}
@@ -83,11 +88,59 @@ func TestAFeedThatFailsIsUnavailableInTime(t *testing.T) {
 	if err := f.fresh(t.Context()); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("after 11 s: %v, want ErrUnavailable", err)
 	}
+	if err := f.ready(); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("after 11 s it is ready: %v", err)
+	}
 	feed.broken.Store(false)
-	f.pull(t.Context())
-	if err := f.fresh(t.Context()); err != nil {
+	f.pull(t.Context(), true)
+	if err := errors.Join(f.fresh(t.Context()), f.ready()); err != nil {
 		t.Errorf("after it came back: %v", err)
 	}
+}
+
+// TestNoRequestWaitsForTheFailingPullsOfOthers: of many that ask at once while the feed hangs, one pulls.
+func TestNoRequestWaitsForTheFailingPullsOfOthers(t *testing.T) {
+	t.Parallel()
+	feed := &scriptedFeed{hang: make(chan struct{})}
+	f, _ := newTestFollower(feed, 10*time.Second)
+	feed.broken.Store(true)
+	f.began = f.began.Add(-5 * time.Second)
+	var requests sync.WaitGroup
+	for range 50 {
+		requests.Go(func() {
+			if err := f.fresh(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	feed.hang <- struct{}{} // one is there, and others wait for it or come later
+	close(feed.hang)
+	requests.Wait()
+	if n := feed.pulls.Load(); n != 1 {
+		t.Errorf("50 requests pulled %d times, want once", n)
+	}
+}
+
+// TestAFailingFeedIsFollowedWithoutRequests, so that the first request after an outage is not refused.
+func TestAFailingFeedIsFollowedWithoutRequests(t *testing.T) {
+	t.Parallel()
+	feed := new(scriptedFeed)
+	f, _ := newTestFollower(feed, 10*time.Second)
+	feed.broken.Store(true)
+	f.began = f.began.Add(-time.Hour) // the last request was an hour ago
+	f.pull(t.Context(), true)
+	feed.broken.Store(false)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { f.run(ctx); close(done) }()
+	for deadline := time.Now().Add(10 * time.Second); f.failing.Load() && time.Now().Before(deadline); {
+		<-time.After(followEvery / 10)
+	}
+	if err := f.fresh(t.Context()); err != nil {
+		t.Errorf("the first request: %v", err)
+	}
+	stop()
+	<-done
 }
 
 // TestFollowingRestsWithoutRequests and goes on with them.

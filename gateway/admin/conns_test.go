@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
 	"wxgate/secret"
@@ -31,7 +32,7 @@ func socket(t *testing.T, maxConns int) (s *Server, address string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	s = New(maxConns, Deps{
-		Store: ready{}, Errors: answer.NewTable(), Metrics: prometheus.NewRegistry(), Log: log, LimitedLog: lograte.New(log, time.Now), Now: time.Now,
+		Authn: new(authn.Authn), Store: ready{}, Errors: answer.NewTable(), Metrics: prometheus.NewRegistry(), Log: log, LimitedLog: lograte.New(log, time.Now), Now: time.Now,
 		Token: func() secret.Text { return "" }, Draining: func() bool { return false },
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -114,6 +114,9 @@ func (s *Server) degradations(ctx context.Context) (words []string) {
 	if err := s.deps.Store.Ready(ctx); err != nil { // requests with a token are still served
 		words = append(words, "logins are refused: the storage does not take writes")
 	}
+	if err := s.deps.Authn.Ready(); err != nil {
+		words = append(words, "requests with a token are refused: "+err.Error())
+	}
 	if s.deps.LogFault == nil {
 		return words
 	}
