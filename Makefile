@@ -32,7 +32,9 @@ test-miniprogram: ## types, units, and the pages in Chromium against the real ga
 LONG          := go test -count=1 -v
 long_capacity := WXGATE_CAPACITY=1 $(LONG) -timeout 30m -run '^TestCapacity$$' ./e2e ## the figures of docs/performance.md: per core, connection and user
 long_chaos    := WXGATE_CHAOS=1 $(LONG) -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e ## 500 requests/s at targets that are killed, frozen, slowed and failing; p2c against round_robin
-long_crash    := WXGATE_CRASH_ROUNDS=50 $(LONG) -timeout 15m -run '^TestNoAcknowledgedLoginIsLostByKill9$$' ./e2e ## kill -9 under login load, 50 rounds
+long_cluster  := scripts/mariadb.sh galera && WXGATE_CLUSTER=1 $(LONG) -timeout 15m -run '^TestAClusterLosesNothing$$' ./e2e ## three gateways on a Galera of three nodes while nodes and gateways are killed and frozen: the table of docs/storage.md
+long_crash    := WXGATE_CRASH_ROUNDS=100 $(LONG) -timeout 30m -run '^TestNothingAcknowledgedIsLostByKill9$$' ./e2e ## kill -9 while people log in, refresh, log out, are banned and erased, 100 rounds
+long_disk     := WXGATE_DISK=1 $(LONG) -timeout 15m -run '^TestAFullDisk|^TestAReallyFullDisk' ./e2e ./storage/badger ## a tmpfs filled to the brim under the gateway; needs to be root, to mount it
 long_frameworks := miniprogram/scripts/prepare.sh && npm run --silent --prefix miniprogram frameworks ## the Taro and uni-app examples, built by their compilers, in the phone of the tests and in Chromium; installs 1 GB from npm
 long_galera   := scripts/mariadb.sh galera && scripts/galera.sh conformance ## the conformance of storage/mysql on a Galera of three nodes, each store on another node
 long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e ## one attacker of each kind for HOSTILE (1m) beside 200 honest users: the table of docs/security.md

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -129,9 +127,5 @@ func mintCmd(ts *testscript.TestScript, _ bool, args []string) {
 
 // signedByBackend is a token of the existing backend.
 func signedByBackend(payload string) string {
-	segment := base64.RawURLEncoding.EncodeToString
-	signed := segment([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + segment([]byte(payload))
-	mac := hmac.New(sha256.New, []byte(jwtSecret))
-	mac.Write([]byte(signed))
-	return signed + "." + segment(mac.Sum(nil))
+	return signedAs(base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)), payload)
 }
