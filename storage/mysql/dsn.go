@@ -91,8 +91,18 @@ func parseDSN(section storage.MySQL) (address, error) {
 	return a, nil
 }
 
-// forWork are the configurations of connections that operations use.
-func (a address) forWork() []*mysql.Config { return a.with(workTimeout) }
+// forWork are the configurations of connections that operations use. The server ends those of a gateway that froze or
+// lost power, and with them the locks of its transactions, for which all others wait: MySQL once they are idle for longer
+// than any of ours, MariaDB after two seconds within a transaction.
+func (a address) forWork() []*mysql.Config {
+	all := a.with(workTimeout)
+	for _, cfg := range all {
+		if _, given := cfg.Params["wait_timeout"]; !given {
+			cfg.Params["wait_timeout"] = strconv.Itoa(int((connIdle + 15*time.Second).Seconds())) + " /*M!100301 , idle_transaction_timeout = 2 */"
+		}
+	}
+	return all
+}
 
 // forFeed are those of the connection that follows revocations. It prefers another host than work does: a node of Galera
 // that hangs must not hold up both.

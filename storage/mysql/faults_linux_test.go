@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -226,6 +227,43 @@ func TestATableThatSomebodyLocksIsWaitedForBriefly(t *testing.T) {
 	}
 	if _, err := s.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
 		t.Errorf("after the lock: %v", err)
+	}
+}
+
+// TestAGatewayThatFreezesLocksNobodyOut: the locks of its transaction end before it goes on, and what it does then counts.
+func TestAGatewayThatFreezesLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	one, two := openAt(t, dsn), openAt(t, dsn)
+	if _, err := one.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+		t.Fatal(err)
+	}
+	frozen, thaw := make(chan struct{}), make(chan struct{})
+	var attempts atomic.Int64
+	var group sync.WaitGroup
+	group.Go(func() {
+		_, err := one.UpdateUser(t.Context(), 1, func(u *storage.User) error {
+			if attempts.Add(1) == 1 {
+				close(frozen)
+				<-thaw
+			}
+			u.RecipeCount++
+			return nil
+		})
+		if err != nil {
+			t.Errorf("after it was frozen: %v", err)
+		}
+	})
+	<-frozen
+	start := time.Now()
+	_, err := two.UpdateUser(t.Context(), 1, func(u *storage.User) error { u.RecipeCount++; return nil })
+	if took := time.Since(start); err != nil || took > patience-time.Second {
+		t.Errorf("beside a frozen gateway, after %v: %v", took, err)
+	}
+	close(thaw)
+	group.Wait()
+	if u, err := two.User(t.Context(), 1); err != nil || u.RecipeCount != 2 || attempts.Load() != 2 {
+		t.Errorf("two changes are %d, after %d attempts of the frozen gateway (%v)", u.RecipeCount, attempts.Load(), err)
 	}
 }
 

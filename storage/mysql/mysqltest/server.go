@@ -64,9 +64,11 @@ func (s *Server) start(path string, options []string) error {
 	if out, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
-	options = append([]string{"--no-defaults", "--user=" + name, "--datadir=" + data, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
+	options = append([]string{
+		"--no-defaults", "--user=" + name, "--datadir=" + data, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--skip-networking", "--default-time-zone=+08:00", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
-		"--max-connections=1000", "--innodb-fast-shutdown=2", "--innodb-flush-method=nosync", "--performance-schema=OFF", "--innodb-file-per-table=0"}, options...)
+		"--max-connections=1000", "--innodb-fast-shutdown=2", "--innodb-flush-method=nosync", "--performance-schema=OFF", "--innodb-file-per-table=0",
+	}, options...)
 	s.cmd = exec.CommandContext(context.Background(), path, options...)
 	s.cmd.Env = temporary
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of the tests is not for it
