@@ -236,7 +236,7 @@ func (r *replica) learn() {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if err != nil || resp.StatusCode != http.StatusOK { // it was frozen in the midst
 		return
 	}
 	_, rest, _ := strings.Cut(string(text), "\nwxgate_revocation_feed_age_seconds ")
@@ -362,6 +362,7 @@ func (c *cluster) outlastsTheDatabase(token string) {
 // compare looks at every node and asks every gateway whether what was acknowledged is so.
 func (c *cluster) compare(name string, before clusterRow) {
 	c.t.Helper()
+	c.galera.await()
 	for i := range c.galera.nodes {
 		c.compareNode(i)
 	}

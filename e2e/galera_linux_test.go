@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // galera is a cluster of three nodes, numbered from 1, that scripts/galera.sh runs.
@@ -20,7 +21,7 @@ type galera struct {
 }
 
 // tunedTimers let a cluster notice within a second or so that a node is gone; it takes six by default.
-const tunedTimers = "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S;evs.install_timeout=PT5S"
+const tunedTimers = "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT5S;evs.install_timeout=PT5S"
 
 // galeraLogin is the user that the script makes, and the database.
 const galeraUser, galeraPassword, galeraDatabase = "gw", "gwpass", "gateway"
@@ -97,10 +98,24 @@ func (g *galera) start(nodes ...int)  { g.t.Helper(); g.each("start", nodes...) 
 func (g *galera) freeze(nodes ...int) { g.t.Helper(); g.each("freeze", nodes...) }
 func (g *galera) thaw(nodes ...int)   { g.t.Helper(); g.each("thaw", nodes...) }
 
+// await waits until every node takes part.
+func (g *galera) await() {
+	g.t.Helper()
+	eventually(g.t, 90*time.Second, func() bool {
+		for _, node := range g.nodes {
+			if _, err := node.ExecContext(g.t.Context(), "SELECT 1 FROM information_schema.PROCESSLIST LIMIT 1"); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // busiest is the node with most connections of gateways: the one that they write to. other is the one with fewer, which
 // their feeds read.
 func (g *galera) busiest() (writer, reader int) {
 	g.t.Helper()
+	g.await()
 	most := -1
 	connections := make([]int, len(g.nodes))
 	for i, node := range g.nodes {
