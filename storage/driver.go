@@ -98,6 +98,7 @@ type valueReader interface {
 type Writer interface {
 	Reader
 	userWriter
+	batchWriter
 	sessionWriter
 	valueWriter
 	Revoke(r Revocation) (Revocation, error) // records it under the next Seq
@@ -121,6 +122,13 @@ type valueWriter interface {
 	// PutTemporary records a value, which may be empty, in the place of the one of that name.
 	PutTemporary(name string, value []byte, life time.Duration) error
 	DropTemporary(name string) error // also one that is not there
+}
+
+// batchWriter takes many records with few questions to a server.
+type batchWriter interface {
+	// ExpectUsers says whose ids and openids are asked for next, and who may be added. It changes no answer: a driver may
+	// read them at once, and write those that are added at once before the change ends.
+	ExpectUsers(users []User) error
 }
 
 // sessionWriter changes sessions.

@@ -13,6 +13,8 @@ import (
 // Of an erased user the id alone remains, so that it is never given again: the other columns are NULL or empty.
 const userColumns = "id, appid, openid, unionid, nickname, avatar, bio, recipe_count, follower_count, following_count, favorite_count, created_at, updated_at, native"
 
+const userColumnCount = 14
+
 // scanUser reads userColumns.
 func scanUser(scan func(...any) error) (u storage.User, err error) {
 	err = scan(&u.ID, &u.AppID, &u.OpenID, &u.UnionID, &u.Nickname, &u.Avatar, &u.Bio,
@@ -26,10 +28,16 @@ func scanUser(scan func(...any) error) (u storage.User, err error) {
 // User returns the user with that id, who is not erased. A write keeps them from being changed by others: whatever it
 // decides about them, such as which sessions are too many, is decided in turn.
 func (v *view) User(id int64) (storage.User, error) {
+	if u, isExpected, err := v.expected.user(id); isExpected {
+		return u, err
+	}
 	if v.writes && v.galera {
 		if err := v.exec("UPDATE wxgate_users SET version = version + 1 WHERE id = ? AND openid IS NOT NULL", id); err != nil {
 			return storage.User{}, err
 		}
+	}
+	if err := v.insertAdded(); err != nil {
+		return storage.User{}, err
 	}
 	row := v.conn.QueryRowContext(v.ctx, "SELECT "+userColumns+" FROM wxgate_users WHERE id = ? AND openid IS NOT NULL"+v.lock, id)
 	return scanUser(row.Scan)
@@ -41,7 +49,13 @@ func (v *view) UserByOpenID(appID, openID string) (storage.User, error) {
 	if !v.writes {
 		return scanUser(v.conn.QueryRowContext(v.ctx, "SELECT "+userColumns+where, []byte(appID), []byte(openID)).Scan)
 	}
-	var id int64
+	id, isExpected := v.expected.id(appID, openID)
+	switch {
+	case isExpected && id == 0:
+		return storage.User{}, storage.ErrNotFound
+	case isExpected:
+		return v.User(id)
+	}
 	if err := v.row("SELECT id"+where, []any{[]byte(appID), []byte(openID)}, &id); err != nil {
 		return storage.User{}, err
 	}
@@ -94,6 +108,12 @@ func (v *view) AddUser(u storage.User) error {
 	if err != nil {
 		return err
 	}
+	if isExpected, err := v.expected.add(u); isExpected {
+		if err == nil {
+			c.is = max(c.is, uint64(u.ID))
+		}
+		return err
+	}
 	if uint64(u.ID) <= c.is { // an imported one, or below a reserved one
 		var given int64
 		err := v.row("SELECT id FROM wxgate_users WHERE id = ?"+v.lock, []any{u.ID}, &given)
@@ -105,7 +125,8 @@ func (v *view) AddUser(u storage.User) error {
 		}
 	}
 	c.is = max(c.is, uint64(u.ID))
-	return v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES (?"+strings.Repeat(", ?", 13)+")", userValues(u)...)
+	defer func() { v.expected = nil }() // which knows nothing of this user
+	return v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES (?"+strings.Repeat(", ?", userColumnCount-1)+")", userValues(u)...)
 }
 
 // userValues are what userColumns hold of a user.
@@ -121,6 +142,7 @@ func utf8Of(text string) string { return strings.ToValidUTF8(text, "\ufffd") }
 
 // PutUser replaces old by changed.
 func (v *view) PutUser(_, changed storage.User) error {
+	v.expected.put(changed)
 	values := userValues(changed)[3:]
 	return v.exec("UPDATE wxgate_users SET unionid = ?, nickname = ?, avatar = ?, bio = ?, recipe_count = ?, follower_count = ?, "+
 		"following_count = ?, favorite_count = ?, created_at = ?, updated_at = ?, native = ? WHERE id = ? AND openid IS NOT NULL", append(values, changed.ID)...)
@@ -128,6 +150,7 @@ func (v *view) PutUser(_, changed storage.User) error {
 
 // EraseUser leaves the id.
 func (v *view) EraseUser(u storage.User) error {
+	defer func() { v.expected = nil }()
 	return v.exec("UPDATE wxgate_users SET appid = NULL, openid = NULL, unionid = '', nickname = '', avatar = '', bio = '', recipe_count = 0, "+
 		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, created_at = '1970-01-01', updated_at = '1970-01-01' WHERE id = ?", u.ID)
 }
