@@ -50,16 +50,21 @@ type ImportReport struct {
 	First []storage.User `json:"first,omitempty"` // of a dry run: up to ten users, as they would be stored
 }
 
-// Add adds the report of lines that follow the first lines of an import, as if one request had sent them all.
-func (r *ImportReport) Add(next ImportReport, lines int) {
+// NewImportReport is that of an import without a line.
+func NewImportReport() ImportReport {
+	return ImportReport{Errors: []importError{}, Warnings: []importError{}}
+}
+
+// Add adds the report of more lines, as if one request had sent them all. place is where a line of next is from.
+func (r *ImportReport) Add(next ImportReport, place func(line int) int) {
 	r.Imported, r.Failed, r.Warned = r.Imported+next.Imported, r.Failed+next.Failed, r.Warned+next.Warned
-	r.Errors, r.Warnings = appendLines(r.Errors, next.Errors, lines), appendLines(r.Warnings, next.Warnings, lines)
+	r.Errors, r.Warnings = appendLines(r.Errors, next.Errors, place), appendLines(r.Warnings, next.Warnings, place)
 	r.First = append(r.First, next.First[:min(len(next.First), firstUsers-len(r.First))]...)
 }
 
-func appendLines(all, next []importError, lines int) []importError {
+func appendLines(all, next []importError, place func(line int) int) []importError {
 	for _, e := range next[:min(len(next), maxImportErrors-len(all))] {
-		e.Line += lines
+		e.Line = place(e.Line)
 		all = append(all, e)
 	}
 	return all
@@ -82,7 +87,7 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: ImportReport{Errors: []importError{}, Warnings: []importError{}}}
+	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: NewImportReport()}
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
