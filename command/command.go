@@ -33,7 +33,7 @@ type commands struct {
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
 	Keys     keysCommand     `cmd:"" help:"Create keys that sign tokens."`
 	Token    tokenCommand    `cmd:"" help:"Inspect a token."`
-	Store    storeCommand    `cmd:"" help:"Seal what the store keeps with another key."`
+	Store    storeCommand    `cmd:"" help:"Copy the store into another, or seal it with another key."`
 	Restore  restoreCommand  `cmd:"" help:"Make a data folder restored from a backup safe to serve."`
 	Migrate  migrateCommand  `cmd:"" help:"Show or apply the migrations of a database (storage.driver: mysql)."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

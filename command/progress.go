@@ -15,6 +15,7 @@ const (
 	progressLine = 2 * time.Second        // between two lines, where there is no terminal
 	progressDraw = 100 * time.Millisecond // between two pictures of a bar
 	progressBar  = 30                     // characters of a bar at most
+	usualColumns = 80                     // of a terminal
 )
 
 // quiet is the flag of every command that tells how far it is.
@@ -53,8 +54,8 @@ func columnsOf(out any) func() int {
 	}
 	return func() int {
 		columns, _, err := term.GetSize(int(file.Fd()))
-		if err != nil {
-			return 0
+		if err != nil || columns == 0 { // some do not tell
+			return usualColumns
 		}
 		return columns
 	}

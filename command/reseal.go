@@ -9,6 +9,7 @@ import (
 )
 
 type storeCommand struct {
+	Copy   storeCopyCommand   `cmd:"" help:"Copy everything into another store, a folder or a database; tokens keep working."`
 	Reseal storeResealCommand `cmd:"" help:"Seal every secret with the first of storage.encryption_key, so that the others can be removed."`
 }
 

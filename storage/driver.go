@@ -39,7 +39,9 @@ type records interface {
 
 // dataSet identifies the data and the process that has them open.
 type dataSet interface {
-	ID() string                                          // random, made with the data
+	ID() string // random, made with the data
+	// SetID gives the data the id of those that they are a copy of.
+	SetID(ctx context.Context, id string) error
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of another epoch, or earlier, if memory has it; see Reader
 	Sealer() *Sealer                                     // with the keys of the data
@@ -101,6 +103,11 @@ type Writer interface {
 	batchWriter
 	sessionWriter
 	valueWriter
+	revocationWriter
+}
+
+// revocationWriter changes revocations.
+type revocationWriter interface {
 	Revoke(r Revocation) (Revocation, error) // records it under the next Seq
 	DropRevocation(seq uint64)
 }

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -12,29 +11,8 @@ type Imported struct {
 	Err  error // ErrConflict
 }
 
-// ImportUsers adds users of an existing backend under the ids they have there, in their order and in one transaction; new
-// users get ids above the highest. A user that exists already stays as it is, except for Native. One whose id or openid
-// belongs to somebody else, or whose id was erased, is refused with ErrConflict; the others are imported all the same.
-func (s *Store) ImportUsers(ctx context.Context, users []User) ([]Imported, error) {
-	return write(ctx, s, opImportUsers, func(w Writer) ([]Imported, error) { return importUsers(w, users, opImportUsers) })
-}
-
 // errNotMeant takes back a change that was made to see whether it can be.
 var errNotMeant = errors.New("not meant")
-
-// CheckImport returns what ImportUsers would, and changes nothing.
-func (s *Store) CheckImport(ctx context.Context, users []User) (imported []Imported, err error) {
-	_, err = write(ctx, s, opCheckImport, func(w Writer) (_ struct{}, err error) {
-		if imported, err = importUsers(w, users, opCheckImport); err == nil {
-			err = errNotMeant
-		}
-		return struct{}{}, err
-	})
-	if errors.Is(err, errNotMeant) {
-		return imported, nil
-	}
-	return nil, err
-}
 
 // importUsers imports one after the other: of two with one id or openid the first wins.
 func importUsers(w Writer, users []User, op operation) ([]Imported, error) {

@@ -77,6 +77,27 @@ func addUser(w Writer, u User) (User, error) {
 	return u, w.AddUser(u)
 }
 
+// ImportUsers adds users of an existing backend under the ids they have there, in their order and in one transaction; new
+// users get ids above the highest. A user that exists already stays as it is, except for Native. One whose id or openid
+// belongs to somebody else, or whose id was erased, is refused with ErrConflict; the others are imported all the same.
+func (s *Store) ImportUsers(ctx context.Context, users []User) ([]Imported, error) {
+	return write(ctx, s, opImportUsers, func(w Writer) ([]Imported, error) { return importUsers(w, users, opImportUsers) })
+}
+
+// CheckImport returns what ImportUsers would, and changes nothing.
+func (s *Store) CheckImport(ctx context.Context, users []User) (imported []Imported, err error) {
+	_, err = write(ctx, s, opCheckImport, func(w Writer) (_ struct{}, err error) {
+		if imported, err = importUsers(w, users, opCheckImport); err == nil {
+			err = errNotMeant
+		}
+		return struct{}{}, err
+	})
+	if errors.Is(err, errNotMeant) {
+		return imported, nil
+	}
+	return nil, err
+}
+
 // ReserveUserIDs gives new users ids from next on, and returns the id of the next one: a higher one if a higher id was
 // given already. Lower ids can still be imported.
 func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {

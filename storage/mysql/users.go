@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,6 +83,49 @@ func (v *view) users(where string, args ...any) (found []storage.User, err error
 		return err
 	})
 	return found, err
+}
+
+// ExpectUsers reads and locks everybody who has one of the ids or openids.
+func (v *view) ExpectUsers(users []storage.User) error {
+	if err := v.insertAdded(); err != nil || len(users) == 0 {
+		return err
+	}
+	e := &expected{users: map[int64]storage.User{}, given: map[int64]bool{}, ids: map[openID]int64{}}
+	apps := map[string][]any{}
+	for _, u := range users {
+		e.given[u.ID], e.ids[openID{u.AppID, u.OpenID}] = false, 0
+		apps[u.AppID] = append(apps[u.AppID], []byte(u.OpenID))
+	}
+	for app, openIDs := range apps {
+		if err := e.findOpenIDs(v, app, openIDs); err != nil {
+			return err
+		}
+	}
+	v.expected = e
+	return e.readUsers(v)
+}
+
+// maxInserted is how many users one statement inserts.
+const maxInserted = 500
+
+// insertAdded inserts the users who wait for it.
+func (v *view) insertAdded() error {
+	if v.expected == nil {
+		return nil
+	}
+	adding := v.expected.adding
+	v.expected.adding = nil
+	for some := range slices.Chunk(adding, maxInserted) {
+		args := make([]any, 0, userColumnCount*len(some))
+		for _, u := range some {
+			args = append(args, userValues(u)...)
+		}
+		row := "(?" + strings.Repeat(", ?", userColumnCount-1) + ")"
+		if err := v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES "+row+strings.Repeat(", "+row, len(some)-1), args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NextUserID is above every id that was given, imported or reserved.
