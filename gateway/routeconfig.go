@@ -299,3 +299,14 @@ func (h RouteHeaders) validate(ours *reservedHeaders) (f input.Faults) {
 
 // notInField reports whether a header value must not contain the character (RFC 9110 §5.5, without obs-text).
 func notInField(r rune) bool { return r < 0x20 && r != '\t' || r >= 0x7f }
+
+// Hosts are the hosts of routes, if each of them has one; none: any host is served.
+func (c Config) Hosts() (hosts []string) {
+	for _, r := range c.Routes {
+		if r.Host == "" {
+			return nil
+		}
+		hosts = append(hosts, r.Host)
+	}
+	return hosts
+}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"fmt"
 
 	"wxgate/authn/token"
@@ -112,4 +113,19 @@ func (p *pipeline) adopt(r *snapshot) {
 		p.deps.Authn.Tokens.NameUnionIDs(r.cfg.Identity.carries(fieldUnionID))
 	}
 	p.snapshot.Store(r)
+}
+
+// tlsConfig is that of the public listener; nil: it is plain. Versions and ciphers are Go's: TLS 1.2 and 1.3. Keys of
+// session tickets change daily, and are this process's own.
+func (p *pipeline) tlsConfig() *tls.Config {
+	if p.snapshot.Load().certificates == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return p.snapshot.Load().certificates.Choose(hello)
+		},
+	}
 }

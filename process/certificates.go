@@ -30,7 +30,7 @@ func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates 
 // none that is valid.
 func (c *certificates) load(cfg config.Config) (*certificate.Set, error) {
 	if !cfg.Server.TLS.Enabled() {
-		return nil, nil //nolint:nilnil // there are none
+		return nil, nil // there are none
 	}
 	set, faults := cfg.Server.TLS.Load()
 	if err := faults.At("server.tls").Err(); err != nil {
