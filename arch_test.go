@@ -21,15 +21,16 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "secret", "storage", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
-		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
+		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "gateway/certificate", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "storage/mysql", "upstream"},
-		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
+		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/certificate", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
 		"gateway/accesslog":         {"lograte"},
 		"gateway/answer":            {"message", "authn", "authn/issuer", "authn/token", "authn/wechat", "breaker", "storage", "upstream/http1", "input", "upstream"},
+		"gateway/certificate":       {"input"},
 		"gateway/push":              {"message", "gateway/answer", "authn/wechat", "upstream"},
 		"gateway/limit":             {"input"},
-		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage"},
+		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
 		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "input", "storage"},
 		"gateway/cors":              {"message", "input"},
 		"gateway/credential":        {"message", "authn/token", "gateway/header"},
@@ -51,6 +52,7 @@ func importTree() map[string][]string {
 		"upstream/http1":            {"message", "socket", "input"},
 		"upstream/upstreamtest":     {"message"},
 		"storage":                   {"input", "secret"},
+		"storage/backup":            {"storage", "storage/badger/disk"},
 		"storage/badger":            {"secret", "storage", "storage/badger/disk"},
 		"storage/badger/disk":       {"secret", "storage"},
 		"storage/mysql":             {"input", "storage"},
@@ -81,6 +83,8 @@ func importTree() map[string][]string {
 		"bench/report":              {},
 		"bench/service":             {"bench/epoll", "bench/framing"},
 		"bench/tokens":              {},
+
+		"gateway/certificate/certificatetest": {},
 	}
 }
 

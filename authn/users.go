@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -22,8 +23,8 @@ type userStore interface {
 
 // migrationStore takes users and ids over from an existing backend.
 type migrationStore interface {
-	ImportUsers(ctx context.Context, users []storage.User) ([]storage.Imported, error)
-	CheckImport(ctx context.Context, users []storage.User) ([]storage.Imported, error)
+	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
+	CheckImport(ctx context.Context, u storage.User) (storage.User, error)
 	ReserveUserIDs(ctx context.Context, next int64) (int64, error)
 }
 
@@ -151,45 +152,31 @@ func (u *Users) ReserveIDs(ctx context.Context, next int64) (int64, error) {
 	return max(at, u.cfg.FirstUserID), nil
 }
 
-// Import adds users of an existing backend under the ids they have there, in one transaction. The error of one is
-// ErrInvalidRequest, or storage.ErrConflict if the id or openid belongs to somebody else.
-func (u *Users) Import(ctx context.Context, users []storage.User) ([]storage.Imported, error) {
-	results, err := u.importBy(ctx, users, u.store.ImportUsers)
+// Import adds a user of an existing backend under the id they have there. Errors are ErrInvalidRequest, or
+// storage.ErrConflict if the id or openid belongs to somebody else.
+func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, error) {
+	user, err := u.importable(user)
 	if err != nil {
-		err = fmt.Errorf("importing users: %w", err)
+		return storage.User{}, err
 	}
-	return results, err
+	imported, err := u.store.ImportUser(ctx, user)
+	if err != nil && !errors.Is(err, storage.ErrConflict) {
+		err = fmt.Errorf("importing a user: %w", err)
+	}
+	return imported, err
 }
 
 // CheckImport returns what Import would, and changes nothing.
-func (u *Users) CheckImport(ctx context.Context, users []storage.User) ([]storage.Imported, error) {
-	results, err := u.importBy(ctx, users, u.store.CheckImport)
+func (u *Users) CheckImport(ctx context.Context, user storage.User) (storage.User, error) {
+	user, err := u.importable(user)
 	if err != nil {
+		return storage.User{}, err
+	}
+	imported, err := u.store.CheckImport(ctx, user)
+	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		err = fmt.Errorf("checking an import: %w", err)
 	}
-	return results, err
-}
-
-// importBy passes on users who can be imported.
-func (u *Users) importBy(ctx context.Context, users []storage.User, store func(context.Context, []storage.User) ([]storage.Imported, error)) ([]storage.Imported, error) {
-	results := make([]storage.Imported, len(users))
-	valid, places := make([]storage.User, 0, len(users)), make([]int, 0, len(users))
-	for n, user := range users {
-		user, err := u.importable(user)
-		if err != nil {
-			results[n].Err = err
-			continue
-		}
-		valid, places = append(valid, user), append(places, n)
-	}
-	stored, err := store(ctx, valid)
-	if err != nil {
-		return nil, err
-	}
-	for n, result := range stored {
-		results[places[n]] = result
-	}
-	return results, nil
+	return imported, err
 }
 
 // importable returns the user as Import stores it.

@@ -22,6 +22,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/storage"
+	"wxgate/storage/backup"
 	"wxgate/storage/badger"
 	"wxgate/storage/mysql"
 	"wxgate/upstream"
@@ -70,6 +71,9 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 	findings := []finding{keysFinding(cfg.Authn), storageFinding(ctx, cfg.Storage)}
 	if cfg.Server.TLS.Enabled() {
 		findings = append(findings, certificatesFinding(cfg))
+	}
+	if cfg.Storage.Backup.Every > 0 {
+		findings = append(findings, backupFinding(cfg.Storage.Backup, time.Now()))
 	}
 	for _, app := range cfg.WeChat.Each() {
 		findings = append(findings, secretFinding(ctx, app))
@@ -134,6 +138,24 @@ func storageFinding(ctx context.Context, cfg storage.Config) finding {
 		return databaseFinding(ctx, cfg)
 	}
 	return folderFinding(cfg.Badger)
+}
+
+// backupFinding looks at the age of the newest backup.
+func backupFinding(cfg storage.Backup, now time.Time) finding {
+	f := finding{about: "backup " + cfg.Dir}
+	name, at, err := backup.Newest(cfg.Dir)
+	age := now.Sub(at).Round(time.Minute)
+	switch {
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		f.err, f.advice = err, "set storage.backup.dir to a folder that the user of wxgate may write to"
+	case name == "":
+		f.advice = "there is none yet; serve makes the first when it starts"
+	case age > 2*cfg.Every:
+		f.err, f.advice = fmt.Errorf("the newest is %v old", age), "look for `backup failed` in the log; another gateway of the same database may make them"
+	default:
+		f.advice = fmt.Sprintf("%s is %v old", name, age)
+	}
+	return f
 }
 
 // maxSkew is how far the clocks of gateways and of their database may differ.

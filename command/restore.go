@@ -1,9 +1,11 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -11,36 +13,39 @@ import (
 )
 
 type restoreCommand struct {
-	Dir        string `arg:"" help:"The restored data folder; wxgate must not be running on it."`
+	Path       string `arg:"" help:"A file of wxgate backup, which fills the store of gateway.yaml, or a data folder that was put back. wxgate must not be running on it."`
 	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"The first id for new users: one above every id that your services have seen."`
 }
 
 // maxNextUserID leaves as many ids for new users as there are below it.
 const maxNextUserID = 1 << 52
 
-// Run makes a data folder that was restored from a backup safe to serve.
-func (c restoreCommand) Run(w *env) error {
+// Run fills the store with a backup, or makes a data folder that was put back safe to serve.
+func (c restoreCommand) Run(ctx context.Context, w *env) error {
 	if c.NextUserID > maxNextUserID {
 		return fmt.Errorf("--next-user-id %d is above 2^52", c.NextUserID)
 	}
 	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	done, err := badger.Restore(c.Dir, c.NextUserID, log, time.Now)
-	if err != nil {
-		return fmt.Errorf("restoring %s: %w", c.Dir, err)
+	if info, err := os.Stat(c.Path); err == nil && !info.IsDir() {
+		return c.restoreFile(ctx, w, log)
 	}
-	c.report(w.stdout, done)
+	done, err := badger.Restore(c.Path, c.NextUserID, log, time.Now)
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", c.Path, err)
+	}
+	c.report(w.stdout, done, c.Path)
 	return nil
 }
 
-// report prints what was done to the folder, and what a backup cannot bring back.
-func (c restoreCommand) report(out io.Writer, done badger.Restored) {
+// report prints what was done to the store, and what a backup cannot bring back.
+func (c restoreCommand) report(out io.Writer, done badger.Restored, place string) {
 	latest := readableTime(done.Latest)
 	bans := "nobody is banned"
 	if len(done.Banned) > 0 {
 		bans = "these users are banned: " + strings.Join(done.Banned, ", ")
 	}
 	lines := []string{
-		fmt.Sprintf("%s is as it was at %s, and safe to serve:", c.Dir, latest),
+		fmt.Sprintf("%s is as it was at %s, and safe to serve:", place, latest),
 		fmt.Sprintf("- %d sessions have ended; the data set has the new id %s, so every token from before is token_revoked", done.Ended, done.ID),
 		fmt.Sprintf("- new users get ids above %d", done.Users),
 		fmt.Sprintf("- bans are those of the backup: %s", bans),

@@ -28,6 +28,7 @@ import (
 	"wxgate/outbox"
 	"wxgate/process/handover"
 	"wxgate/storage"
+	"wxgate/storage/backup"
 	"wxgate/storage/badger"
 	"wxgate/storage/mysql"
 )
@@ -205,6 +206,9 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.followRevocations()
+	if err := s.makeBackups(cfg.Storage.Backup); err != nil {
+		return err
+	}
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Certificates: certificates, Metrics: metrics,
@@ -246,7 +250,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		}
 		s.store, s.folder, s.feed = opened.Store, shared{}, opened
 		s.onClose(opened.Close)
-		return opened.Complete()
+		return nil
 	}
 	return s.onceFree(ctx, func() error {
 		opened, err := badger.Open(cfg, metrics, log, time.Now)
@@ -255,7 +259,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		}
 		s.store, s.folder = opened.Store, opened
 		s.onClose(opened.Close)
-		return opened.Complete()
+		return nil
 	})
 }
 
@@ -278,6 +282,23 @@ func (s *Service) followRevocations() {
 		following.Wait()
 		return nil
 	})
+}
+
+// makeBackups makes those of the schedule until the service closes.
+func (s *Service) makeBackups(cfg storage.Backup) error {
+	schedule, err := backup.NewSchedule(cfg, s.store, s.Metrics, s.log.With("component", "backup"), time.Now)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var making sync.WaitGroup
+	making.Go(func() { schedule.Run(ctx) })
+	s.onClose(func() error {
+		stop()
+		making.Wait()
+		return nil
+	})
+	return nil
 }
 
 func (s *Service) listen(ctx context.Context, cfg gateway.ServerConfig) error {

@@ -20,6 +20,14 @@ type Config struct {
 	EncryptionKeys EncryptionKeys `yaml:"encryption_key"` // of session_keys; none: with badger, a key file is created beside the data
 	Badger         Badger         `yaml:"badger"`
 	MySQL          MySQL          `yaml:"mysql"`
+	Backup         Backup         `yaml:"backup"`
+}
+
+// Backup configures the backups that the process makes while it serves. Of several gateways on one database, one does.
+type Backup struct {
+	Every time.Duration `yaml:"every"` // how often; 0: never
+	Dir   string        `yaml:"dir"`   // folder of the backups; created when there is none
+	Keep  int           `yaml:"keep"`  // how many of the newest stay; older ones are deleted
 }
 
 // Badger configures the embedded store.
@@ -37,6 +45,9 @@ type MySQL struct {
 	MaxStaleness time.Duration `yaml:"max_staleness"` // how old what is known of revocations may be before requests are 503
 }
 
+// maxBackups is more than anybody looks through.
+const maxBackups = 10000
+
 // maxConnections is more than any gateway needs.
 const maxConnections = 1000
 
@@ -45,6 +56,7 @@ func DefaultConfig() Config {
 	return Config{
 		Driver: DriverBadger, Replicas: 1, EncryptionKeys: EncryptionKeys{},
 		Badger: Badger{Dir: "./data"}, MySQL: MySQL{Connections: 10, MaxStaleness: 10 * time.Second},
+		Backup: Backup{Dir: "./backups", Keep: 7},
 	}
 }
 
@@ -53,6 +65,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() (f input.Faults) {
 	f.OneOf("driver", c.Driver, DriverBadger, DriverMySQL)
 	c.EncryptionKeys.validate(&f, "encryption_key")
+	c.Backup.validate(&f)
 	if c.Replicas < 1 {
 		f.Add("replicas", "want 1 or more, got %d", c.Replicas)
 	}
@@ -68,6 +81,18 @@ func (c Config) Validate() (f input.Faults) {
 		c.validateMySQL(&f)
 	}
 	return f
+}
+
+func (b Backup) validate(f *input.Faults) {
+	if b.Every != 0 && (b.Every < time.Minute || b.Every > 31*24*time.Hour) {
+		f.Add("backup.every", "want 1m to 744h, or 0 for never, got %v", b.Every)
+	}
+	if b.Every != 0 && b.Dir == "" {
+		f.Add("backup.dir", "want a folder, got none")
+	}
+	if b.Keep < 1 || b.Keep > maxBackups {
+		f.Add("backup.keep", "want 1 to %d, got %d", maxBackups, b.Keep)
+	}
 }
 
 func (c Config) validateMySQL(f *input.Faults) {

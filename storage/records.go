@@ -97,6 +97,32 @@ type EpochRecord struct {
 	Expires time.Time `json:"expires"` // when the last of its sessions is over, or later
 }
 
+// Loading fills a data set with the records of another. Until it is finished, the data set opens for nothing else. It must
+// be without users, unless it was begun from the same source or is the other data set already.
+type Loading struct {
+	Source    string    // what it is filled from, as its id: not a secret
+	ID        string    // of the data set once it is finished
+	KeyChecks KeyChecks // of the keys that the secrets of the source are sealed with
+}
+
+// Allow returns an error unless a data set with that id and that many users, which was begun to be filled from begun,
+// may be filled.
+func (l Loading) Allow(begun, id string, users uint64) error {
+	switch {
+	case begun == "" && users > 0 && id != l.ID:
+		return fmt.Errorf("it has users already: %w", ErrConflict)
+	case begun != "" && begun != l.Source:
+		return fmt.Errorf("filling it from another source was begun; finish that, or begin with an empty store: %w", ErrHalfLoaded)
+	}
+	return nil
+}
+
+// WantKeys refuses a sealer that does not open the secrets of the source.
+func (l Loading) WantKeys(s *Sealer) error {
+	return l.KeyChecks.Want(s, fmt.Sprintf("the secrets to load are sealed with the key whose check is %v, and the keys of this store have the checks %v; "+
+		"make that key one of storage.encryption_key", l.KeyChecks, KeyChecks(s.Checks())))
+}
+
 const (
 	maxLoad      = 500       // records that are loaded in one transaction
 	maxLoadBytes = 256 << 10 // and their size

@@ -90,6 +90,16 @@ func (k KeyChecks) With(s *Sealer) KeyChecks {
 	return k
 }
 
+// Join are the checks of both.
+func (k KeyChecks) Join(other KeyChecks) KeyChecks {
+	for _, check := range other {
+		if !slices.Contains(k, check) {
+			k = append(slices.Clone(k), check)
+		}
+	}
+	return k
+}
+
 // Want refuses a sealer that does not open every secret, with ErrWrongKey. wrong says so of a single key.
 func (k KeyChecks) Want(s *Sealer, wrong string) error {
 	had := slices.DeleteFunc(slices.Clone(k), func(check string) bool { return !slices.Contains(s.Checks(), check) })

@@ -48,6 +48,7 @@ func (s *Server) endpoints() []endpoint {
 		{"POST /api/users/{id}/session-key/reset", nil, r.handleChange(withUserID(users.resetSessionKey))},
 		{"GET /api/users/{id}/phone", nil, r.handle(withUserID(users.phone))},
 		{"POST /api/store/reseal", nil, r.handleChange(func(r *http.Request) (any, error) { return s.deps.Store.Reseal(r.Context()) })},
+		{"GET /api/store/backup", nil, s.backup},
 		{"POST /api/wechat/{path...}", []string{anyParameter}, calls.relay},
 	}
 }

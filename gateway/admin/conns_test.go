@@ -27,6 +27,8 @@ type ready struct{}
 func (ready) Ready(context.Context) error                      { return nil }
 func (ready) Reseal(context.Context) (storage.Resealed, error) { return storage.Resealed{}, nil }
 
+func (ready) Snapshot(context.Context, func(storage.Record) error) error { return nil }
+
 // socket is an admin listener without users.
 func socket(t *testing.T, maxConns int) (s *Server, address string) {
 	t.Helper()

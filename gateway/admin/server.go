@@ -29,6 +29,8 @@ type Store interface {
 	Ready(ctx context.Context) error
 	// Reseal seals some more secrets with the first encryption key.
 	Reseal(ctx context.Context) (storage.Resealed, error)
+	// Snapshot calls each with every record of one moment.
+	Snapshot(ctx context.Context, each func(storage.Record) error) error
 }
 
 // Deps are the dependencies of a Server; those that may be nil say so.
@@ -53,6 +55,7 @@ type Server struct {
 	responder responder
 	server    *http.Server
 	conns     *connLimiter
+	backups   chan struct{} // holds a value while one is being taken
 }
 
 // New returns a Server with at most maxConns connections. It registers its series with deps.Metrics.
@@ -61,6 +64,7 @@ func New(maxConns int, deps Deps) *Server {
 		deps:      deps,
 		responder: responder{deps.Errors, deps.Log, deps.LimitedLog, deps.Now},
 		conns:     newConnLimiter(maxConns, deps.Metrics),
+		backups:   make(chan struct{}, 1),
 	}
 	s.server = &http.Server{
 		Handler:           markAnswering(s.newMux()),

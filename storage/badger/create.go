@@ -18,7 +18,8 @@ type creation struct{ *database }
 func (c creation) identify(configured storage.EncryptionKeys) (disk.Sentinel, error) {
 	known, err := disk.ReadSentinel(c.path(fileSentinel))
 	isNew := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !isNew {
+	mayGoOn := c.loading.Source != "" && errors.Is(err, storage.ErrHalfLoaded)
+	if err != nil && !isNew && !mayGoOn {
 		return disk.Sentinel{}, err
 	}
 	if isNew && disk.Exists(c.path(dirBadger)) {
@@ -35,6 +36,7 @@ func (c creation) identify(configured storage.EncryptionKeys) (disk.Sentinel, er
 	}
 	if isNew {
 		known = disk.NewSentinel(c.sealer.Checks()[0], storage.Stamp(c.now()))
+		known.Loading = c.loading.Source
 		return known, c.create(known)
 	}
 	if err := c.finishCreation(known); err != nil {
@@ -49,7 +51,11 @@ func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) erro
 	if err != nil {
 		return err
 	}
-	if len(keys) == 0 {
+	if isLoading := c.loading.Source != ""; len(keys) == 0 {
+		if isNew && isLoading && !disk.Exists(c.path(fileKey)) {
+			return fmt.Errorf("the secrets to load are sealed with the key whose check is %v; make it storage.encryption_key, or put its file there as %s: %w",
+				c.loading.KeyChecks, c.path(fileKey), storage.ErrWrongKey)
+		}
 		key, err := disk.EncryptionKey(c.path(fileKey), isNew)
 		if err != nil {
 			return err
@@ -57,8 +63,10 @@ func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) erro
 		keys = append(keys, key)
 		disk.WarnReadable(c.log, c.path(fileKey))
 	}
-	c.sealer, err = storage.NewSealer(keys...)
-	return err
+	if c.sealer, err = storage.NewSealer(keys...); err != nil || c.loading.Source == "" {
+		return err
+	}
+	return c.loading.WantKeys(c.sealer)
 }
 
 // noteNewKey notes the key that seals from now on, before it does.
@@ -113,29 +121,6 @@ func (d *driver) SealedAnew(ctx context.Context) error {
 			return err
 		}
 		return known.WithKeyChecks(d.sealer.Checks()[:1]).Write(d.path(fileSentinel))
-	})
-}
-
-// SetID replaces the id in the sentinel and in the database. The sentinel has both while the database may have either.
-func (d *driver) SetID(ctx context.Context, id string) error {
-	err := d.write(ctx, func(v *view) error {
-		known, err := disk.ReadSentinel(d.path(fileSentinel))
-		if err != nil {
-			return err
-		}
-		known.NextID, known.Renamed = id, true
-		return errors.Join(known.Write(d.path(fileSentinel)), v.put(keyStoreID, []byte(id)))
-	})
-	if err != nil {
-		return err
-	}
-	return d.write(ctx, func(*view) error {
-		known, err := disk.ReadSentinel(d.path(fileSentinel))
-		if err != nil {
-			return err
-		}
-		d.id = id
-		return known.WithNextID().Write(d.path(fileSentinel))
 	})
 }
 

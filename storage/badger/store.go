@@ -48,6 +48,20 @@ func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 	return open(cfg, reg, log, now, defaultTuning())
 }
 
+// OpenToLoad is Open of a folder, mostly a new one, that is to be filled with the records of another data set, and not to
+// be served. After FinishLoad and Close, Open opens it.
+func OpenToLoad(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, l storage.Loading) (*Store, error) {
+	d := newDatabase(cfg.Badger.Dir, reg, log, now, defaultTuning())
+	d.loading = l
+	return openDatabase(d, cfg, reg, log)
+}
+
+// FinishLoad gives the data set its new id, which it returns, and lets it be opened to be served. Nothing else may follow but
+// Close.
+func (s *Store) FinishLoad(ctx context.Context) (id string, err error) {
+	return loadingFolder{s.driver.database}.finish(ctx, s.driver)
+}
+
 // tuning is what the machine decides and a test may decide instead.
 type tuning struct {
 	statfs       disk.StatFS
@@ -65,7 +79,10 @@ func defaultTuning() tuning {
 }
 
 func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) (*Store, error) {
-	d := newDatabase(cfg.Badger.Dir, reg, log, now, t)
+	return openDatabase(newDatabase(cfg.Badger.Dir, reg, log, now, t), cfg, reg, log)
+}
+
+func openDatabase(d *database, cfg storage.Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
 	if err := d.start(cfg.EncryptionKeys); err != nil {
 		return nil, errors.Join(openError(d.dir, err), d.release())
 	}

@@ -60,7 +60,7 @@ func TestConformanceOnGalera(t *testing.T) {
 		c := storagetest.NewClock()
 		return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
 			dsn := nodes[int(opened.Add(1))%len(nodes)]
-			s, err := open(context.Background(), configOf(atDatabase(dsn, name)), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
+			s, err := open(context.Background(), configOf(atDatabase(dsn, name)), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran}, storage.Loading{})
 			if err != nil {
 				return nil, err
 			}

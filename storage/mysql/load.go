@@ -85,6 +85,9 @@ func (l loader) raise(name string, to uint64) error {
 
 func (l loader) headers(headers []storage.Header) error {
 	for _, h := range headers {
+		if err := l.noteKeys(h); err != nil {
+			return err
+		}
 		if err := errors.Join(l.raise(countedUsers, h.Users), l.raise(countedRevocations, h.Revocations)); err != nil {
 			return err
 		}
@@ -107,6 +110,22 @@ func (l loader) headers(headers []storage.Header) error {
 		}
 	}
 	return nil
+}
+
+// noteKeys notes which keys the secrets to come may be sealed with.
+func (l loader) noteKeys(h storage.Header) error {
+	if err := (storage.Loading{KeyChecks: h.KeyChecks}).WantKeys(l.driver.sealer); err != nil {
+		return err
+	}
+	var was string
+	if err := l.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+l.lock, nil, &was); err != nil {
+		return err
+	}
+	is := storage.ParseKeyChecks(was).Join(h.KeyChecks).String()
+	if is == was {
+		return nil
+	}
+	return l.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(is))
 }
 
 func (l loader) users(users []storage.UserRecord) error {

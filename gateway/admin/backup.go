@@ -1,0 +1,58 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"wxgate/storage"
+	"wxgate/storage/backup"
+)
+
+// backup answers GET /api/store/backup: all records, in the format of a backup. An answer without the end of that format is
+// not a backup: after an error the connection is aborted. One is taken at a time.
+func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.backups <- struct{}{}:
+		defer func() { <-s.backups }()
+	default:
+		s.responder.fail(w, fmt.Errorf("another backup is being taken: %w", storage.ErrUnavailable))
+		return
+	}
+	began := time.Now()
+	s.deps.Log.Info("admin backup", "from", r.RemoteAddr)
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	done, err := backup.Write(r.Context(), patientWriter{w, http.NewResponseController(w)}, s.deps.Store)
+	if err == nil {
+		s.deps.Log.Info("admin backup is complete", "users", done.Users(), "took", time.Since(began).Round(time.Millisecond).String())
+		return
+	}
+	if r.Context().Err() == nil && !errors.Is(err, errReader) {
+		s.deps.Log.Error("backup broke off", "error", err)
+	}
+	panic(http.ErrAbortHandler) // the documented way to abort the connection
+}
+
+// errReader is a reader that has left or takes nothing.
+var errReader = errors.New("the reader of the answer has left")
+
+// patientWriter gives each write a minute.
+type patientWriter struct {
+	to      io.Writer
+	control *http.ResponseController
+}
+
+// Write extends the write deadline.
+func (w patientWriter) Write(p []byte) (int, error) {
+	if err := w.control.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+		return 0, err
+	}
+	n, err := w.to.Write(p)
+	if err != nil {
+		err = errors.Join(errReader, err)
+	}
+	return n, err
+}

@@ -1,0 +1,156 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wxgate/storage"
+)
+
+// records is a source of these.
+type records []storage.Record
+
+// Snapshot yields them.
+func (s records) Snapshot(_ context.Context, each func(storage.Record) error) error {
+	for _, r := range s {
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// small is a backup of a few blocks, and what is in it.
+func small(t testing.TB) ([]byte, records) {
+	t.Helper()
+	header, err := storage.NewRecord(storage.KindHeader, storage.Header{StoreID: "store", Users: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := records{header}
+	for i := range 40 {
+		all = append(all, storage.Record{Kind: storage.KindSecret, Name: fmt.Sprint("k", i), Data: bytes.Repeat([]byte{byte(i)}, 20_000)})
+	}
+	var file bytes.Buffer
+	if _, err := Write(t.Context(), &file, all); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes(), all
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	t.Parallel()
+	file, all := small(t)
+	var got records
+	done, err := Read(bytes.NewReader(file), func(r storage.Record) error {
+		r.Data = bytes.Clone(r.Data)
+		got = append(got, r)
+		return nil
+	})
+	must(t, err)
+	want(t, "the same records", slices.EqualFunc(got, all, func(a, b storage.Record) bool {
+		return a.Kind == b.Kind && a.Name == b.Name && bytes.Equal(a.Data, b.Data)
+	}), true)
+	want(t, "secrets", done.Counts["secrets"], 40)
+	want(t, "id", done.StoreID, "store")
+}
+
+func TestAChangedOrCutOffBackupIsRefusedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	file, _ := small(t)
+	for _, at := range []int{0, len(magic), len(magic) + 2, len(magic) + 7, len(magic) + headSize + 1, len(file) / 2, len(file) - 1} {
+		changed := bytes.Clone(file)
+		changed[at] ^= 0x40
+		if _, err := Read(bytes.NewReader(changed), nil); !errors.Is(err, storage.ErrDamaged) {
+			t.Errorf("byte %d of %d was changed: got %v, want ErrDamaged", at, len(file), err)
+		}
+		if _, err := Read(bytes.NewReader(file[:at]), nil); !errors.Is(err, storage.ErrDamaged) {
+			t.Errorf("cut off at byte %d: got %v, want ErrDamaged", at, err)
+		}
+	}
+	_, err := Read(io.MultiReader(bytes.NewReader(file), strings.NewReader("x")), nil)
+	if !errors.Is(err, storage.ErrDamaged) || !strings.Contains(err.Error(), "behind its end") {
+		t.Errorf("something behind its end: got %v", err)
+	}
+	second := len(magic) + headSize + int(file[len(magic)+3])<<8 + int(file[len(magic)+4])
+	_, err = Read(bytes.NewReader(slices.Concat(file[:len(magic)], file[second:])), nil)
+	if !errors.Is(err, storage.ErrDamaged) {
+		t.Errorf("a block is left out: got %v", err)
+	}
+}
+
+func TestABackupThatFailsLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	full := errors.New("full")
+	err := WriteFile(filepath.Join(dir, "backup"), func(io.Writer) error { return full })
+	if entries, _ := os.ReadDir(dir); !errors.Is(err, full) || len(entries) > 0 {
+		t.Errorf("got %v and %v, want the error and no file", err, entries)
+	}
+}
+
+func TestBackupsAreKeptByNumberAndOthersStay(t *testing.T) {
+	t.Parallel()
+	cfg := storage.Backup{Dir: filepath.Join(t.TempDir(), "b"), Keep: 2}
+	_, all := small(t)
+	room := func(string) (uint64, error) { return 1 << 40, nil }
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	must(t, os.MkdirAll(cfg.Dir, 0o700))
+	must(t, os.WriteFile(filepath.Join(cfg.Dir, "wxgate-mine.wxbackup"), nil, 0o600))
+	for i := range 4 {
+		_, _, err := toDir(t.Context(), cfg, all, at.Add(time.Duration(i)*time.Hour), room)
+		must(t, err)
+	}
+	entries, err := os.ReadDir(cfg.Dir)
+	must(t, err)
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	want(t, "files", strings.Join(names, " "), "wxgate-20260102T050405Z.wxbackup wxgate-20260102T060405Z.wxbackup wxgate-mine.wxbackup")
+	_, err = Verify(filepath.Join(cfg.Dir, names[0]))
+	must(t, err)
+}
+
+func TestAFullDiskIsNoticedBeforeAndDuringABackup(t *testing.T) {
+	t.Parallel()
+	_, all := small(t)
+	cfg := storage.Backup{Dir: t.TempDir(), Keep: 2}
+	_, _, err := toDir(t.Context(), cfg, all, time.Now(), func(string) (uint64, error) { return leastRoom - 1, nil })
+	if !errors.Is(err, ErrNoRoom) {
+		t.Errorf("before: got %v, want ErrNoRoom", err)
+	}
+	w := &roomyWriter{to: io.Discard, free: func(string) (uint64, error) { return leastRoom - 1, nil }}
+	_, err = w.Write(make([]byte, 5<<20))
+	if !errors.Is(err, ErrNoRoom) {
+		t.Errorf("during: got %v, want ErrNoRoom", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	file, _ := small(f)
+	f.Add(file)
+	f.Add(file[:len(file)/2])
+	f.Add([]byte(magic))
+	f.Add([]byte(magic + "B\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		_, err := Read(bytes.NewReader(file), func(r storage.Record) error {
+			if len(r.Data) > maxData || len(r.Name) > maxName {
+				t.Errorf("got a record of %d and %d bytes", len(r.Name), len(r.Data))
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewerSchema) {
+			t.Errorf("got %v, want ErrDamaged or ErrNewerSchema", err)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"wxgate/storage"
+)
+
+// Target is a store that was opened to load a backup: see Loading.
+type Target interface {
+	Load(ctx context.Context, records []storage.Record) error
+	Revoke(ctx context.Context, revocations ...storage.Revocation) ([]storage.Revocation, error)
+	User(ctx context.Context, id int64) (storage.User, error)
+	FinishLoad(ctx context.Context) (id string, err error)
+}
+
+// Loading is how a store is opened to load a backup. The data set gets a new id, so that no earlier token is accepted.
+func Loading(s Summary) storage.Loading {
+	return storage.Loading{Source: "backup " + s.SHA256, ID: rand.Text(), KeyChecks: s.KeyChecks}
+}
+
+// Restored is the result of a restore.
+type Restored struct {
+	Summary
+	ID     string   // of the data set, which tokens name from now on
+	Users  uint64   // the next new user gets an id above it
+	Ended  int      // sessions
+	Banned []string // the ids of users who are banned, as of the backup
+}
+
+// Restore fills a store with a backup that was verified. Every session ends, tokens of an existing backend that were
+// issued until now are refused, and new users get ids from nextUserID on, if that is above those of the backup. Bans stay
+// as in the backup. What was interrupted goes on when it is done again.
+func Restore(ctx context.Context, to Target, from io.Reader, nextUserID uint64, now time.Time) (Restored, error) {
+	r := restore{to: to, nextUserID: nextUserID, now: now, banned: map[string]bool{}}
+	var err error
+	if r.done.Summary, err = Read(from, func(record storage.Record) error { return r.take(ctx, record) }); err != nil {
+		return r.done, err
+	}
+	if err := r.load(ctx); err != nil {
+		return r.done, err
+	}
+	if err := r.listBanned(ctx); err != nil {
+		return r.done, err
+	}
+	refused := storage.Revocation{Scope: storage.ScopeForeign, ID: "0", From: storage.Stamp(now), Until: storage.Stamp(now).Add(foreignLife)}
+	if _, err := to.Revoke(ctx, refused); err != nil {
+		return r.done, err
+	}
+	r.done.ID, err = to.FinishLoad(ctx)
+	return r.done, err
+}
+
+// foreignLife is the longest life of an imported token.
+const foreignLife = 366 * 24 * time.Hour
+
+const (
+	loadRecords = 500
+	loadBytes   = 256 << 10
+)
+
+// restore is one that is under way.
+type restore struct {
+	to         Target
+	nextUserID uint64
+	now        time.Time
+	waiting    []storage.Record // to be loaded
+	size       int
+	banned     map[string]bool // users whose last word is a ban that lasts; false: it was lifted
+	order      []string        // of banned
+	done       Restored
+}
+
+// take changes what a restore changes, and loads the record with others.
+func (r *restore) take(ctx context.Context, record storage.Record) (err error) {
+	keep := true
+	switch record.Kind {
+	case storage.KindHeader:
+		record, err = changed(record, r.header)
+	case storage.KindSession:
+		record, err = changed(record, r.endSession)
+	case storage.KindRevocation:
+		keep, err = r.revocation(record)
+	case storage.KindEpoch: // of tokens that name another data set
+		keep = false
+	}
+	if err != nil || !keep {
+		return err
+	}
+	record.Data = bytes.Clone(record.Data)
+	r.waiting = append(r.waiting, record)
+	if r.size += len(record.Data); len(r.waiting) < loadRecords && r.size < loadBytes {
+		return nil
+	}
+	return r.load(ctx)
+}
+
+func (r *restore) load(ctx context.Context) error {
+	err := r.to.Load(ctx, r.waiting)
+	r.waiting, r.size = r.waiting[:0], 0
+	return err
+}
+
+// changed is the record after a change of its value.
+func changed[T any](record storage.Record, change func(*T)) (storage.Record, error) {
+	var value T
+	if err := record.Decode(&value); err != nil {
+		return record, err
+	}
+	change(&value)
+	return storage.NewRecord(record.Kind, value)
+}
+
+func (r *restore) header(h *storage.Header) {
+	h.Users = max(h.Users, r.nextUserID-min(r.nextUserID, 1))
+	r.done.Users = h.Users
+}
+
+// endSession turns a living session into a marker.
+func (r *restore) endSession(s *storage.SessionRecord) {
+	if s.Ended {
+		return
+	}
+	r.done.Ended++
+	*s = storage.SessionRecord{Session: storage.Session{ID: s.ID, UserID: s.UserID, ExpiresAt: s.ExpiresAt}, Ended: true}
+}
+
+// revocation notes bans, and leaves out what refuses tokens that a refresh replaced: their sessions have ended.
+func (r *restore) revocation(record storage.Record) (keep bool, err error) {
+	var v storage.Revocation
+	if err := record.Decode(&v); err != nil {
+		return false, err
+	}
+	if v.Scope == storage.ScopeUser {
+		if _, known := r.banned[v.ID]; !known {
+			r.order = append(r.order, v.ID)
+		}
+		r.banned[v.ID] = v.From.Before(v.Until) && v.Until.After(r.now)
+	}
+	return v.Before.IsZero(), nil
+}
+
+// listBanned lists who is banned and not erased, which revokes a user as well.
+func (r *restore) listBanned(ctx context.Context) error {
+	for _, id := range r.order {
+		number, err := strconv.ParseInt(id, 10, 64)
+		if err != nil || !r.banned[id] {
+			continue
+		}
+		if _, err := r.to.User(ctx, number); err == nil {
+			r.done.Banned = append(r.done.Banned, id)
+		} else if !errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("listing the banned: %w", err)
+		}
+	}
+	return nil
+}
