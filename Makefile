@@ -39,6 +39,7 @@ long_disk     := WXGATE_DISK=1 $(LONG) -timeout 15m -run '^TestAFullDisk|^TestAR
 long_frameworks := miniprogram/scripts/prepare.sh && npm run --silent --prefix miniprogram frameworks ## the Taro and uni-app examples, built by their compilers, in the phone of the tests and in Chromium; installs 1 GB from npm
 long_galera   := scripts/mariadb.sh galera && scripts/galera.sh conformance ## the conformance of storage/mysql on a Galera of three nodes, each store on another node
 long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDoNotNoticeAHostileOne$$' ./e2e ## one attacker of each kind for HOSTILE (1m) beside 200 honest users: the table of docs/security.md
+long_import   := WXGATE_IMPORT=1000000 $(LONG) -timeout 30m -run '^TestManyUsersAreImportedBesideOthers$$' ./e2e ## a million users imported on both drivers, with the memory of the gateway and p99 of requests meanwhile: the table of docs/migration.md; needs mariadb-server
 long_kills    := WXGATE_KILLS=200 $(LONG) -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e ## 200 times kill -9 of a process at a random moment of a hand-over, then a start
 long_large    := WXGATE_LARGE=1 $(LONG) -timeout 30m -run '^TestLargeBodiesTakeNoMemory$$|^TestEventsArriveAsTheyAreSaid$$' ./e2e ## 2 GiB up and down, with the memory of the gateway; how long events take
 long_users    := WXGATE_USER_KILLS=100 $(LONG) -timeout 15m -run '^TestKillsBetweenTheUserAndTheServiceLoseNobody$$' ./e2e ## 100 times kill -9 between first logins and the service that is told about them

@@ -24,7 +24,7 @@ func (f *fixture) foreignToken(claims string) string {
 func newMigration(t *testing.T, accept bool) *fixture {
 	t.Helper()
 	f := newFixtureWith(t, func(cfg *Config) { cfg.AcceptForeign = accept })
-	if _, err := f.Users.Import(t.Context(), storage.User{ID: 42, OpenID: "oOld42", Nickname: "老用户"}); err != nil {
+	if err := f.importUser(t, storage.User{ID: 42, OpenID: "oOld42", Nickname: "老用户"}); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -186,7 +186,7 @@ func TestParallelRefreshesOfAForeignTokenGetOneToken(t *testing.T) {
 func TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater(t *testing.T) {
 	t.Parallel()
 	f := newFixtureWith(t, func(cfg *Config) { cfg.AcceptForeign = true })
-	if _, err := f.Users.Import(t.Context(), storage.User{ID: 1, OpenID: "oAlice"}); err != nil {
+	if err := f.importUser(t, storage.User{ID: 1, OpenID: "oAlice"}); err != nil {
 		t.Fatal(err)
 	}
 	mint := func(sub int) string {
@@ -194,7 +194,7 @@ func TestAForeignTokenSpeaksForNobodyWhoGotItsIDLater(t *testing.T) {
 		return f.foreignToken(fmt.Sprintf(`{"sub":%d,"iat":%d,"exp":%d}`, sub, now.Unix(), now.Add(time.Hour).Unix()))
 	}
 	copied := f.backUp(t)
-	if _, err := f.Users.Import(t.Context(), storage.User{ID: 2, OpenID: "oBob"}); err != nil {
+	if err := f.importUser(t, storage.User{ID: 2, OpenID: "oBob"}); err != nil {
 		t.Fatal(err)
 	}
 	alice, bob := mint(1), mint(2)

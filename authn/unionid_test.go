@@ -50,7 +50,7 @@ func TestATokenNamesTheUnionIDOnlyWhenAskedTo(t *testing.T) {
 func TestTheUnionIDOfAnImportedTokenIsThatOfItsUser(t *testing.T) {
 	t.Parallel()
 	f := newMigration(t, true)
-	if _, err := f.Users.Import(t.Context(), storage.User{ID: 43, OpenID: "oOld43", UnionID: "oUnion43"}); err != nil {
+	if err := f.importUser(t, storage.User{ID: 43, OpenID: "oOld43", UnionID: "oUnion43"}); err != nil {
 		t.Fatal(err)
 	}
 	exp := f.clock.Now().Add(time.Hour).Unix()

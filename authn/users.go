@@ -2,7 +2,6 @@ package authn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -23,8 +22,8 @@ type userStore interface {
 
 // migrationStore takes users and ids over from an existing backend.
 type migrationStore interface {
-	ImportUser(ctx context.Context, u storage.User) (storage.User, error)
-	CheckImport(ctx context.Context, u storage.User) (storage.User, error)
+	ImportUsers(ctx context.Context, users []storage.User) ([]storage.Imported, error)
+	CheckImport(ctx context.Context, users []storage.User) ([]storage.Imported, error)
 	ReserveUserIDs(ctx context.Context, next int64) (int64, error)
 }
 
@@ -152,31 +151,45 @@ func (u *Users) ReserveIDs(ctx context.Context, next int64) (int64, error) {
 	return max(at, u.cfg.FirstUserID), nil
 }
 
-// Import adds a user of an existing backend under the id they have there. Errors are ErrInvalidRequest, or
-// storage.ErrConflict if the id or openid belongs to somebody else.
-func (u *Users) Import(ctx context.Context, user storage.User) (storage.User, error) {
-	user, err := u.importable(user)
+// Import adds users of an existing backend under the ids they have there, in one transaction. The error of one is
+// ErrInvalidRequest, or storage.ErrConflict if the id or openid belongs to somebody else.
+func (u *Users) Import(ctx context.Context, users []storage.User) ([]storage.Imported, error) {
+	results, err := u.importBy(ctx, users, u.store.ImportUsers)
 	if err != nil {
-		return storage.User{}, err
+		err = fmt.Errorf("importing users: %w", err)
 	}
-	imported, err := u.store.ImportUser(ctx, user)
-	if err != nil && !errors.Is(err, storage.ErrConflict) {
-		err = fmt.Errorf("importing a user: %w", err)
-	}
-	return imported, err
+	return results, err
 }
 
 // CheckImport returns what Import would, and changes nothing.
-func (u *Users) CheckImport(ctx context.Context, user storage.User) (storage.User, error) {
-	user, err := u.importable(user)
+func (u *Users) CheckImport(ctx context.Context, users []storage.User) ([]storage.Imported, error) {
+	results, err := u.importBy(ctx, users, u.store.CheckImport)
 	if err != nil {
-		return storage.User{}, err
-	}
-	imported, err := u.store.CheckImport(ctx, user)
-	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		err = fmt.Errorf("checking an import: %w", err)
 	}
-	return imported, err
+	return results, err
+}
+
+// importBy passes on users who can be imported.
+func (u *Users) importBy(ctx context.Context, users []storage.User, store func(context.Context, []storage.User) ([]storage.Imported, error)) ([]storage.Imported, error) {
+	results := make([]storage.Imported, len(users))
+	valid, places := make([]storage.User, 0, len(users)), make([]int, 0, len(users))
+	for n, user := range users {
+		user, err := u.importable(user)
+		if err != nil {
+			results[n].Err = err
+			continue
+		}
+		valid, places = append(valid, user), append(places, n)
+	}
+	stored, err := store(ctx, valid)
+	if err != nil {
+		return nil, err
+	}
+	for n, result := range stored {
+		results[places[n]] = result
+	}
+	return results, nil
 }
 
 // importable returns the user as Import stores it.

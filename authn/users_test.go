@@ -132,6 +132,16 @@ func TestCountersAddUpAndNeverGoBelowZero(t *testing.T) {
 	}
 }
 
+// importUser imports one user.
+func (f *fixture) importUser(t *testing.T, u storage.User) error {
+	t.Helper()
+	results, err := f.Users.Import(t.Context(), []storage.User{u})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return results[0].Err
+}
+
 func TestAnImportedUserKeepsTheID(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -148,7 +158,7 @@ func TestAnImportedUserKeepsTheID(t *testing.T) {
 		"no openid":                  {storage.User{ID: 9}, ErrInvalidRequest},
 		"an openid with a line feed": {storage.User{ID: 9, OpenID: "o\n9"}, ErrInvalidRequest},
 	} {
-		if _, err := f.Users.Import(t.Context(), c.user); !errors.Is(err, c.want) {
+		if err := f.importUser(t, c.user); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,21 +25,19 @@ func fill(ctx context.Context, folder string, users, revocations int) error {
 	return errors.Join(addUsers(ctx, store, users), addRevocations(ctx, store, revocations), store.Close())
 }
 
-// addUsers imports users from many goroutines, because writes that come together are committed together.
+// addUsers imports users.
 func addUsers(ctx context.Context, store *badger.Store, count int) error {
-	const writers = 1024
-	var next atomic.Int64
-	errs := make([]error, writers)
-	var all sync.WaitGroup
-	for writer := range writers {
-		all.Go(func() {
-			for id := next.Add(1); id <= int64(count) && errs[writer] == nil; id = next.Add(1) {
-				_, errs[writer] = store.ImportUser(ctx, storage.User{ID: id, AppID: "wx0000000000000000", OpenID: fmt.Sprintf("o%027d", id)})
-			}
-		})
+	const batch = 256
+	for id := 1; id <= count; {
+		var users []storage.User
+		for ; len(users) < batch && id <= count; id++ {
+			users = append(users, storage.User{ID: int64(id), AppID: "wx0000000000000000", OpenID: fmt.Sprintf("o%027d", id)})
+		}
+		if _, err := store.ImportUsers(ctx, users); err != nil {
+			return err
+		}
 	}
-	all.Wait()
-	return errors.Join(errs...)
+	return nil
 }
 
 // addRevocations revokes sessions that nobody has, for a week.

@@ -20,6 +20,7 @@ import (
 )
 
 type backupCommand struct {
+	quiet
 	File string `arg:"" help:"The file to write. It appears once it is complete."`
 }
 
@@ -29,41 +30,34 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 		return fmt.Errorf("%s exists already", c.File)
 	}
 	var done backup.Summary
-	began, size := time.Now(), int64(0)
+	began, users := time.Now(), int64(0)
+	bar := newProgress(w.stderr, "users", c.Quiet)
 	err := backup.WriteFile(c.File, func(file io.Writer) error {
 		answer, err := client.send(ctx, http.MethodGet, "/api/store/backup", "", nil)
 		if err != nil {
 			return err
 		}
 		defer answer.Close()
-		done, err = backup.Read(io.TeeReader(answer, &progress{to: file, stderr: w.stderr, told: time.Now(), size: &size}), nil)
+		done, err = backup.Read(io.TeeReader(answer, file), func(r storage.Record) error {
+			if r.Kind == storage.KindUser {
+				users++
+				bar.at(users, 0)
+			}
+			return nil
+		})
 		return err
 	})
+	bar.end()
 	if err != nil {
 		return fmt.Errorf("no backup was made: %w", err)
 	}
-	_, err = fmt.Fprintf(w.stdout, "%s has %s as of %s: %d MB in %v\nThe key that opens its secrets is not in it: keep that (check %v) somewhere else.\n", c.File,
-		counted(done.Users(), "user", "users"), readableTime(done.At), size>>20, time.Since(began).Round(100*time.Millisecond), done.KeyChecks)
-	return err
-}
-
-// progress tells how much was written.
-type progress struct {
-	to     io.Writer
-	stderr io.Writer
-	told   time.Time
-	size   *int64
-}
-
-// Write writes on, and says so from time to time.
-func (p *progress) Write(b []byte) (int, error) {
-	n, err := p.to.Write(b)
-	*p.size += int64(n)
-	if time.Since(p.told) >= importProgress {
-		p.told = time.Now()
-		_, _ = fmt.Fprintf(p.stderr, "wxgate: %d MB are written\n", *p.size>>20)
+	info, err := os.Stat(c.File)
+	if err != nil {
+		return err
 	}
-	return n, err
+	_, err = fmt.Fprintf(w.stdout, "%s has %s as of %s: %d MB in %v\nThe key that opens its secrets is not in it: keep that (check %v) somewhere else.\n", c.File,
+		counted(done.Users(), "user", "users"), readableTime(done.At), info.Size()>>20, time.Since(began).Round(100*time.Millisecond), done.KeyChecks)
+	return err
 }
 
 // loadable is a store that was opened to be filled.

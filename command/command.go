@@ -33,7 +33,7 @@ type commands struct {
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
 	Keys     keysCommand     `cmd:"" help:"Create keys that sign tokens."`
 	Token    tokenCommand    `cmd:"" help:"Inspect a token."`
-	Store    storeCommand    `cmd:"" help:"Seal what the store keeps with another key."`
+	Store    storeCommand    `cmd:"" help:"Copy the store into another, or seal it with another key."`
 	Backup   backupCommand   `cmd:"" help:"Write all that the running gateway remembers into a file."`
 	Restore  restoreCommand  `cmd:"" help:"Fill the store with a backup, or make a data folder that was put back safe to serve."`
 	Migrate  migrateCommand  `cmd:"" help:"Show or apply the migrations of a database (storage.driver: mysql)."`

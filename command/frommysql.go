@@ -87,6 +87,7 @@ func (m mysqlUsers) importInto(ctx context.Context, i *usersImport) error {
 	if i.dry || m.nextID != 0 {
 		m.tellIDs(ctx, db, table)
 	}
+	i.share = m.shareOf(ctx, db, table, openID, i)
 	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s IS NOT NULL AND %s <> '' ORDER BY %s",
 		strings.Join(list, ", "), table, openID, openID, list[slices.Index(keys, "id")]))
 	if err != nil {
@@ -97,6 +98,15 @@ func (m mysqlUsers) importInto(ctx context.Context, i *usersImport) error {
 		return err
 	}
 	return i.send(ctx)
+}
+
+// shareOf counts the rows that are imported, and returns which share of them i has imported.
+func (m mysqlUsers) shareOf(ctx context.Context, db *sql.DB, table, openID string, i *usersImport) func() float64 {
+	var users int64
+	if err := db.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE %s <> ''", table, openID)).Scan(&users); err != nil || users == 0 {
+		return nil
+	}
+	return func() float64 { return float64(i.sent) / float64(users) }
 }
 
 // zone returns the time zone of DATETIME columns, such as +08:00.
@@ -130,29 +140,45 @@ func (m mysqlUsers) selected(ctx context.Context, db *sql.DB, table string) (key
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, key := range slices.Sorted(maps.Keys(m.columns)) {
+	keys, at, err := chooseColumns(m.table, m.columns, there)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, column := range at {
+		quoted, err := quoteName(there[column])
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, quoted)
+	}
+	return keys, list, rows.Err()
+}
+
+// chooseColumns returns the keys that there are columns for, and at which place of there each has its own. columns are by
+// key; the others have the key's name.
+func chooseColumns(table string, columns map[string]string, there []string) (keys []string, at []int, err error) {
+	for _, key := range slices.Sorted(maps.Keys(columns)) {
 		if !slices.Contains(importKeys(), key) {
 			return nil, nil, fmt.Errorf("--map: %s is none of %s", key, strings.Join(importKeys(), ", "))
 		}
 	}
 	for _, key := range importKeys() {
-		column, mapped := m.columns[key]
+		column, mapped := columns[key]
 		if !mapped {
 			column = key
 		}
-		isColumn := slices.ContainsFunc(there, func(name string) bool { return strings.EqualFold(name, column) })
-		if !isColumn && (mapped || key == "id" || key == "openid") {
-			return nil, nil, fmt.Errorf("%s has no column %s; name the right one by --map %s=COLUMN: it has %s", m.table, column, key, strings.Join(there, ", "))
-		}
-		if isColumn {
-			quoted, err := quoteName(column)
-			if err != nil {
-				return nil, nil, err
-			}
-			keys, list = append(keys, key), append(list, quoted)
+		is := func(name string) bool { return strings.EqualFold(strings.TrimSpace(name), column) }
+		place := slices.IndexFunc(there, is)
+		switch {
+		case place < 0 && (mapped || key == "id" || key == "openid"):
+			return nil, nil, fmt.Errorf("%s has no column %s; name the right one by --map %s=COLUMN: it has %s", table, column, key, strings.Join(there, ", "))
+		case place >= 0 && slices.ContainsFunc(there[place+1:], is):
+			return nil, nil, fmt.Errorf("%s has two columns %s", table, column)
+		case place >= 0:
+			keys, at = append(keys, key), append(at, place)
 		}
 	}
-	return keys, list, rows.Err()
+	return keys, at, nil
 }
 
 // quoteName quotes a name, or a database and a table. Names that would need more than quotes are refused.
@@ -239,7 +265,7 @@ func (m mysqlUsers) importRows(ctx context.Context, rows *sql.Rows, keys []strin
 	for n := range values {
 		into[n] = &values[n]
 	}
-	for rows.Next() {
+	for row := 1; rows.Next(); row++ {
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("reading %s: %w", m.table, err)
 		}
@@ -255,7 +281,7 @@ func (m mysqlUsers) importRows(ctx context.Context, rows *sql.Rows, keys []strin
 		}
 		text, err := json.Marshal(line)
 		if err == nil {
-			err = i.add(ctx, text)
+			err = i.add(ctx, text, row)
 		}
 		if err != nil {
 			return err
@@ -273,6 +299,11 @@ func inZone(text, columnType, zone string) string {
 		zone = "Z"
 	}
 	at, err := time.Parse(time.DateTime, text)
+	for _, form := range []string{"2006/1/2 15:04:05", "2006/1/2 15:04", "2006/1/2"} { // of Excel
+		if err != nil {
+			at, err = time.Parse(form, text)
+		}
+	}
 	if err != nil {
 		return text
 	}

@@ -18,6 +18,7 @@ const (
 
 type usersResyncCommand struct {
 	output
+	quiet
 
 	After int64 `placeholder:"ID" help:"Start after this id."`
 }
@@ -32,7 +33,9 @@ type resyncResult struct {
 // Run tells the service about everybody, page by page. It returns an error if it refused somebody or stopped answering.
 func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	client.timeout = resyncTimeout
-	result, told := resyncResult{Users: []int64{}}, time.Now()
+	result, p := resyncResult{Users: []int64{}}, newProgress(w.stderr, "users", c.Quiet || c.JSON)
+	defer p.end()
+	client.stderr = p
 	for after := &c.After; after != nil; {
 		var page authn.ToldAgain
 		ask := admin.ResyncPage{After: *after, Limit: resyncPage}
@@ -42,11 +45,10 @@ func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient
 		result.Told += page.Told
 		result.Refused += len(page.Refused)
 		result.Users = append(result.Users, page.Refused[:min(len(page.Refused), maxRefused-len(result.Users))]...)
-		if after = page.Next; after != nil && time.Since(told) >= importProgress {
-			told = time.Now()
-			_, _ = fmt.Fprintf(w.stderr, "wxgate: %d users are told about, up to id %d\n", result.Told, *after)
-		}
+		after = page.Next
+		p.at(int64(result.Told), 0)
 	}
+	p.end()
 	err := c.print(w.stdout, result, func(t *table) {
 		t.row(fmt.Sprintf("told %d, refused %d", result.Told, result.Refused))
 		for _, id := range result.Users {

@@ -74,10 +74,15 @@ func (t table) write(w io.Writer) error {
 
 // counted returns a number with the word for what it counts.
 func counted(n int, one, more string) string {
+	return fmt.Sprintf("%d %s", n, plural(n, one, more))
+}
+
+// plural returns the word for so many.
+func plural(n int, one, more string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return fmt.Sprintf("%d %s", n, more)
+	return more
 }
 
 // printable replaces what a terminal would not show as a character, except the joiner within emoji.

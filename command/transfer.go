@@ -10,8 +10,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
-	"time"
 
 	"wxgate/gateway/admin"
 	"wxgate/secret"
@@ -21,21 +21,21 @@ import (
 // ndjson is the content type of imports and exports: one JSON value per line.
 const ndjson = "application/x-ndjson"
 
-const (
-	importPiece    = 1 << 20         // bytes of lines that are sent at once; all of them are in the store when the answer comes
-	importProgress = 2 * time.Second // between two lines that tell how far an import is
-)
+// importPiece is how many bytes of lines are sent at once; all of them are in the store when the answer comes.
+const importPiece = 1 << 20
 
 type usersImportCommand struct {
 	output
+	quiet
 
-	File     string            `arg:"" optional:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}; - reads standard input."`
+	File     string            `arg:"" optional:"" help:"One user per line: {\"id\":7,\"openid\":\"o…\",\"nickname\":\"…\"}, or CSV whose first line names the columns; - reads standard input."`
+	Format   string            `enum:",jsonl,csv" default:"" placeholder:"jsonl|csv" help:"Of the file, if its name does not end in .csv or .jsonl."`
 	NextID   userID            `name:"next-id" placeholder:"N" help:"New users get this id or a higher one, so that another login of the backend can go on giving lower ones. Without users to import that is all that is done."`
 	DryRun   bool              `name:"dry-run" help:"Import nothing: print ten users and everything that would be refused or left out."`
 	MySQL    secret.Text       `name:"from-mysql" placeholder:"DSN" help:"Read the users from MySQL or MariaDB: user:password@tcp(127.0.0.1:3306)/database."`
 	Table    string            `default:"users" help:"With --from-mysql: the table (users)."`
-	Map      map[string]string `mapsep:"," placeholder:"KEY=COLUMN,…" help:"With --from-mysql: which column has which key of an import; otherwise it has the key's name."`
-	TimeZone string            `name:"time-zone" placeholder:"+08:00" help:"With --from-mysql: of columns of type DATETIME; the server's if omitted."`
+	Map      map[string]string `mapsep:"," placeholder:"KEY=COLUMN,…" help:"With --from-mysql or CSV: which column has which key of an import; otherwise it has the key's name."`
+	TimeZone string            `name:"time-zone" placeholder:"+08:00" help:"With --from-mysql: of columns of type DATETIME; the server's if omitted. With CSV: of times without one; UTC if omitted."`
 }
 
 // Validate asks for something to do.
@@ -47,6 +47,10 @@ func (c usersImportCommand) Validate() error {
 		return errors.New("the users come from a file or from --from-mysql, not from both")
 	case c.DryRun && c.File == "" && c.MySQL == "":
 		return errors.New("--dry-run needs users to look at")
+	case c.Format != "" && c.File == "":
+		return errors.New("--format is that of a file")
+	case (len(c.Map) > 0 || c.TimeZone != "") && c.MySQL == "" && formatOf(c.Format, c.File) != formatCSV:
+		return errors.New("--map and --time-zone are for columns: those of --from-mysql, or of CSV")
 	}
 	return nil
 }
@@ -73,15 +77,17 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 		return c.print(w.stdout, admin.NextID{NextID: result.NextID}, func(t *table) { printNextID(t, result.NextID) })
 	}
 	client.timeout = 0 // the answer comes once the last line is in the store
-	i := &usersImport{client: client, stderr: w.stderr, told: time.Now(), dry: c.DryRun}
+	i := newUsersImport(client, newProgress(w.stderr, "users", c.Quiet || c.JSON), c.DryRun)
+	client.stderr = i.progress
 	err := c.readInto(ctx, w, i)
+	i.progress.end()
 	result.ImportReport = i.report
 	if err != nil {
-		if i.lines == 0 {
+		if i.sent == 0 {
 			return err
 		}
 		return errors.Join(c.report(w.stdout, result), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
-			"import the file again, the users who are there already stay as they are", i.lines+1, err))
+			"import the file again, the users who are there already stay as they are", i.next(), err))
 	}
 	return c.report(w.stdout, result)
 }
@@ -89,14 +95,40 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 // readInto reads the users from where they are.
 func (c usersImportCommand) readInto(ctx context.Context, w *env, i *usersImport) error {
 	if c.MySQL != "" {
-		return mysqlUsers{c.MySQL, c.Table, c.Map, c.TimeZone, int64(c.NextID), w.stderr}.importInto(ctx, i)
+		return mysqlUsers{c.MySQL, c.Table, c.Map, c.TimeZone, int64(c.NextID), i.progress}.importInto(ctx, i)
 	}
-	lines, err := openInput(c.File, w.stdin)
+	file, size, err := openInput(c.File, w.stdin)
 	if err != nil {
 		return err
 	}
-	defer lines.Close()
-	return i.run(ctx, lines)
+	defer file.Close()
+	from := &countingReader{Reader: file}
+	i.share = func() float64 { return float64(from.read) / float64(max(1, size)) }
+	if size == 0 {
+		i.share = nil
+	}
+	if formatOf(c.Format, c.File) == formatJSONL {
+		return i.run(ctx, from)
+	}
+	users, err := newCSVUsers(from, c.Map, c.TimeZone, i.progress)
+	if err != nil {
+		return fmt.Errorf("nothing is imported: %w", err)
+	}
+	return users.importInto(ctx, i)
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	io.Reader
+
+	read int64
+}
+
+// Read reads and counts.
+func (r *countingReader) Read(into []byte) (int, error) {
+	n, err := r.Reader.Read(into)
+	r.read += int64(n)
+	return n, err
 }
 
 func printNextID(t *table, next int64) {
@@ -108,27 +140,41 @@ func printNextID(t *table, next int64) {
 // usersImport imports lines piece by piece, so that neither side holds many of them, and a restart of the gateway or the
 // loss of a connection costs one piece.
 type usersImport struct {
-	client *adminClient
-	stderr io.Writer
-	told   time.Time // when the progress was told
-	piece  bytes.Buffer
-	lines  int // of the pieces that are imported
-	held   int // in the piece
-	dry    bool
-	report admin.ImportReport
+	client   *adminClient
+	progress *progress
+	share    func() float64 // of the users that are read; nil: nobody knows
+	piece    bytes.Buffer
+	places   []int // of the lines in the piece, where they are from: a line of the file, or the number of a row
+	sent     int   // lines of the pieces that are imported
+	last     int   // place of the newest of them
+	dry      bool
+	report   admin.ImportReport
+}
+
+func newUsersImport(client *adminClient, p *progress, dry bool) *usersImport {
+	return &usersImport{client: client, progress: p, dry: dry, report: admin.NewImportReport()}
+}
+
+// next is the place of the first line that may not be imported.
+func (i *usersImport) next() int {
+	if len(i.places) > 0 {
+		return i.places[0]
+	}
+	return i.last + 1
 }
 
 func (i *usersImport) run(ctx context.Context, from io.Reader) error {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, admin.ImportLineLimit)
-	begun := false
+	begun, number := false, 0
 	for lines.Scan() {
+		number++
 		if first := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff"))); !begun && len(first) > 0 {
 			if begun = true; !isUserLine(first) {
 				return errNotLines(first)
 			}
 		}
-		if err := i.add(ctx, lines.Bytes()); err != nil {
+		if err := i.add(ctx, lines.Bytes(), number); err != nil {
 			return err
 		}
 	}
@@ -136,7 +182,7 @@ func (i *usersImport) run(ctx context.Context, from io.Reader) error {
 		return err
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("line %d is longer than %d bytes", i.lines+1, admin.ImportLineLimit)
+		return fmt.Errorf("line %d is longer than %d bytes", number+1, admin.ImportLineLimit)
 	}
 	if lines.Err() != nil {
 		return fmt.Errorf("reading users: %w", lines.Err())
@@ -161,27 +207,28 @@ func isUserLine(first []byte) bool {
 
 // errNotLines is a file that holds no lines of JSON, by its first line. Nothing of it is imported.
 func errNotLines(first []byte) error {
-	is := "CSV, or no text in UTF-8"
-	switch first[0] {
-	case '[':
+	is := "no text in UTF-8, or none of JSON"
+	switch {
+	case first[0] == '[':
 		is = "a JSON array"
-	case '{':
+	case first[0] == '{':
 		is = "one JSON document"
+	case looksLikeCSV(first):
+		return errors.New("nothing is imported: this is CSV; give the file a name that ends in .csv, or add --format csv")
 	}
 	return fmt.Errorf("nothing is imported: this is %s; write one object per line, such as {\"id\":7,\"openid\":\"o…\"}", is)
 }
 
-// add imports what is held if a line has no room beside it, and holds the line.
-func (i *usersImport) add(ctx context.Context, line []byte) error {
+// add imports what is held if a line has no room beside it, and holds the line, which is from that place.
+func (i *usersImport) add(ctx context.Context, line []byte, place int) error {
 	if i.piece.Len() > 0 && i.piece.Len()+len(line) >= importPiece {
 		if err := i.send(ctx); err != nil {
 			return err
 		}
-		i.tell()
 	}
 	i.piece.Write(line)
 	i.piece.WriteByte('\n')
-	i.held++
+	i.places = append(i.places, place)
 	return nil
 }
 
@@ -200,22 +247,31 @@ func (i *usersImport) send(ctx context.Context) error {
 	if err := i.client.decode(answer, &report); err != nil {
 		return err
 	}
-	if i.lines == 0 {
-		i.report = report
-	} else {
-		i.report.Add(report, i.lines)
+	i.report.Add(report, i.place)
+	if i.sent += len(i.places); len(i.places) > 0 {
+		i.last = i.places[len(i.places)-1]
 	}
-	i.lines, i.held = i.lines+i.held, 0
+	i.places = i.places[:0]
 	i.piece.Reset()
+	i.tell()
 	return nil
 }
 
-// tell tells how far a long import is.
-func (i *usersImport) tell() {
-	if time.Since(i.told) >= importProgress {
-		i.told = time.Now()
-		_, _ = fmt.Fprintf(i.stderr, "wxgate: %d lines are done\n", i.lines)
+// place is where a line of the piece is from.
+func (i *usersImport) place(line int) int {
+	if line < 1 || line > len(i.places) {
+		return i.next()
 	}
+	return i.places[line-1]
+}
+
+// tell tells how far the import is.
+func (i *usersImport) tell() {
+	share := 0.0
+	if i.share != nil {
+		share = i.share()
+	}
+	i.progress.at(int64(i.sent), share)
 }
 
 func (c usersImportCommand) report(w io.Writer, result importResult) error {
@@ -272,29 +328,92 @@ func asLine(user storage.User) string {
 	return strings.TrimSpace(line.String())
 }
 
-// openInput opens a file, or standard input if the name is -.
-func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
+// openInput opens a file, or standard input if the name is -. Of what is no file the size is 0.
+func openInput(name string, stdin io.Reader) (from io.ReadCloser, size int64, err error) {
 	if name == "-" {
-		return io.NopCloser(stdin), nil
+		return io.NopCloser(stdin), 0, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("reading users: %w", err)
+		return nil, 0, fmt.Errorf("reading users: %w", err)
 	}
-	return f, nil
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return f, size, nil
 }
 
-type usersExportCommand struct{}
+type usersExportCommand struct {
+	quiet
 
-// Run prints each user as a line of JSON.
-func (usersExportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
-	answer, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
+	File   string `arg:"" optional:"" help:"Where to write them, readable by you alone; standard output if omitted."`
+	Format string `enum:",jsonl,csv" default:"" placeholder:"jsonl|csv" help:"One JSON object per line, or CSV for Excel; by the name of the file, or jsonl, if omitted."`
+}
+
+// Run writes each user as a line of JSON, or as a record of CSV.
+func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	p := newProgress(w.stderr, "users", c.Quiet || c.File == "" && columnsOf(w.stdout) != nil) // the users would be written into the bar
+	defer p.end()
+	client.stderr = p
+	lines, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
-	if _, err := io.Copy(w.stdout, answer); err != nil {
-		return fmt.Errorf("the export is not complete: %w", err)
+	defer lines.Close()
+	export := func(to io.Writer) error {
+		write := writeLines
+		if formatOf(c.Format, c.File) == formatCSV {
+			write = writeCSV
+		}
+		if err := write(to, lines, func(users int64) { p.at(users, 0) }); err != nil {
+			return fmt.Errorf("the export is not complete: %w", err)
+		}
+		return nil
 	}
-	return nil
+	if c.File == "" {
+		return export(w.stdout)
+	}
+	return writeFile(c.File, export)
+}
+
+// writeLines copies lines, and calls each with the number of those that are copied.
+func writeLines(to io.Writer, lines io.Reader, each func(lines int64)) error {
+	from, n := bufio.NewReader(lines), int64(0)
+	for {
+		part, err := from.ReadSlice('\n')
+		if _, err := to.Write(part); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err == nil:
+			n++
+			each(n)
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+	}
+}
+
+// writeFile makes a file of personal data, which nobody else may read. It has its name when it is complete.
+func writeFile(name string, write func(io.Writer) error) (err error) {
+	draft, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(draft.Name()))
+		}
+	}()
+	out := bufio.NewWriter(draft)
+	err = write(out)
+	if err == nil {
+		err = out.Flush()
+	}
+	if err = errors.Join(err, draft.Close()); err != nil {
+		return err
+	}
+	return os.Rename(draft.Name(), name)
 }

@@ -2,14 +2,18 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"text/tabwriter"
 	"time"
 )
 
@@ -88,4 +92,87 @@ func residentMemory(pid int, line string) int {
 		return kilobytes
 	}
 	return 0
+}
+
+// TestManyUsersAreImportedBesideOthers imports WXGATE_IMPORT users by the command on each driver, while others ask and log
+// in: the table of docs/migration.md.
+func TestManyUsersAreImportedBesideOthers(t *testing.T) {
+	users, _ := strconv.Atoi(os.Getenv("WXGATE_IMPORT"))
+	if users == 0 {
+		t.Skip("make long WHAT=import")
+	}
+	var rows bytes.Buffer
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "store\tusers\ttook\tmemory of the gateway\tp99 of a request\tp99 of a first login")
+	for _, store := range []string{"badger", "mysql"} {
+		if only := os.Getenv("WXGATE_IMPORT_ON"); only != "" && only != store {
+			continue
+		}
+		w := newWorld(t)
+		if store == "mysql" {
+			_, dsn := newDatabase(t)
+			w.onDatabase(dsn)
+		}
+		w.serve()
+		w.does([]string{"users", "import", "--next-id", "100000000"}) // for whoever logs in meanwhile
+		file := filepath.Join(w.dir, "users.jsonl")
+		if err := os.WriteFile(file, userFile(users), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		asks, logins, end := w.asksMeanwhile()
+		cmd := exec.CommandContext(t.Context(), binary, "-c", filepath.Join(w.dir, "operator.yaml"), "users", "import", "--json", file)
+		var stdout, stderr bytes.Buffer
+		cmd.Env, cmd.Stdout, cmd.Stderr = []string{}, &stdout, &stderr
+		began := time.Now()
+		_, memory, err := runWatched(t, cmd, w.cmd.Process.Pid)
+		took := time.Since(began)
+		end()
+		if want := fmt.Sprintf(`"imported":%d,"failed":0`, users); err != nil || !strings.Contains(stdout.String(), want) {
+			t.Fatalf("%s: %v, %.300s, %s, want %s", store, err, stdout.String(), stderr.String(), want)
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%v\t%d MB\t%v\t%v\n", store, users, took.Round(time.Second), memory, asks.p99(), logins.p99())
+		w.stop(t)
+	}
+	_ = table.Flush()
+	t.Logf("\n%s", rows.String())
+}
+
+// latencies are how long requests took, one after the other.
+type latencies []time.Duration
+
+func (l latencies) p99() time.Duration {
+	slices.Sort(l)
+	return quantile(l, 0.99).Round(100 * time.Microsecond)
+}
+
+// asksMeanwhile lets one client ask 100 times a second, and another log in 20 times a second as somebody new, until end.
+func (w *world) asksMeanwhile() (asks, logins *latencies, end func()) {
+	w.t.Helper()
+	ctx, stop := context.WithCancel(w.t.Context())
+	token := w.login("who asks")
+	asks, logins = new(latencies), new(latencies)
+	var clients sync.WaitGroup
+	each := func(took *latencies, every time.Duration, do func(n int) (answer, error)) {
+		clients.Go(func() {
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
+			for n := 0; ctx.Err() == nil; n++ {
+				began := time.Now()
+				if got, err := do(n); err != nil || got.status != 200 {
+					w.t.Errorf("while users are imported: %d %s, %v", got.status, got.body, err)
+				}
+				*took = append(*took, time.Since(began))
+				select {
+				case <-ticker.C:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	each(asks, 10*time.Millisecond, func(int) (answer, error) { return w.try("GET", "/whoami", token, "") })
+	each(logins, 50*time.Millisecond, func(n int) (answer, error) {
+		_, got, err := w.tryLogin(fmt.Sprint("new ", n))
+		return got, err
+	})
+	return asks, logins, func() { stop(); clients.Wait() }
 }

@@ -76,6 +76,7 @@ func wxgateCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	stdout, stderr, code := scriptedOf(ts).wxgate("", args...)
 	_, _ = ts.Stdout().Write([]byte(stdout))
+	_, _ = ts.Stderr().Write([]byte(stderr))
 	ts.Logf("%s%s", stdout, stderr)
 	if (code != 0) != neg {
 		ts.Fatalf("wxgate %v: exit code %d", args, code)

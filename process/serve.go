@@ -250,7 +250,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		}
 		s.store, s.folder, s.feed = opened.Store, shared{}, opened
 		s.onClose(opened.Close)
-		return nil
+		return opened.Complete()
 	}
 	return s.onceFree(ctx, func() error {
 		opened, err := badger.Open(cfg, metrics, log, time.Now)
@@ -259,7 +259,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		}
 		s.store, s.folder = opened.Store, opened
 		s.onClose(opened.Close)
-		return nil
+		return opened.Complete()
 	})
 }
 

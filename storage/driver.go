@@ -39,7 +39,9 @@ type records interface {
 
 // dataSet identifies the data and the process that has them open.
 type dataSet interface {
-	ID() string                                          // random, made with the data
+	ID() string // random, made with the data
+	// SetID gives the data the id of those that they are a copy of.
+	SetID(ctx context.Context, id string) error
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of another epoch, or earlier, if memory has it; see Reader
 	Sealer() *Sealer                                     // with the keys of the data
@@ -98,8 +100,14 @@ type valueReader interface {
 type Writer interface {
 	Reader
 	userWriter
+	batchWriter
 	sessionWriter
 	valueWriter
+	revocationWriter
+}
+
+// revocationWriter changes revocations.
+type revocationWriter interface {
 	Revoke(r Revocation) (Revocation, error) // records it under the next Seq
 	DropRevocation(seq uint64)
 }
@@ -121,6 +129,13 @@ type valueWriter interface {
 	// PutTemporary records a value, which may be empty, in the place of the one of that name.
 	PutTemporary(name string, value []byte, life time.Duration) error
 	DropTemporary(name string) error // also one that is not there
+}
+
+// batchWriter takes many records with few questions to a server.
+type batchWriter interface {
+	// ExpectUsers says whose ids and openids are asked for next, and who may be added. It changes no answer: a driver may
+	// read them at once, and write those that are added at once before the change ends.
+	ExpectUsers(users []User) error
 }
 
 // sessionWriter changes sessions.

@@ -23,7 +23,7 @@ const (
 	opRevoke
 	opRevocations
 	opUsers
-	opImportUser
+	opImportUsers
 	opCheckImport
 	opEraseUser
 	opReserveUserIDs
@@ -66,7 +66,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opRevoke:          {"revoke", "revoking"},
 		opRevocations:     {"revocations", "reading revocations"},
 		opUsers:           {"users", "listing users"},
-		opImportUser:      {"import_user", "importing user"},
+		opImportUsers:     {"import_users", "importing user"},
 		opCheckImport:     {"check_import", "checking the import of user"},
 		opEraseUser:       {"erase_user", "erasing user"},
 		opReserveUserIDs:  {"reserve_user_ids", "reserving ids of users"},

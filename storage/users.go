@@ -77,29 +77,25 @@ func addUser(w Writer, u User) (User, error) {
 	return u, w.AddUser(u)
 }
 
-// ImportUser adds a user of an existing backend under the id they have there; new users get ids above the highest. A
-// user that exists already stays as it is, except for Native. It returns ErrConflict if the id or openid belongs to
-// somebody else, or if the id was erased.
-func (s *Store) ImportUser(ctx context.Context, u User) (User, error) {
-	return write(ctx, s, opImportUser, func(w Writer) (User, error) { return importUser(w, u) }, u.ID)
+// ImportUsers adds users of an existing backend under the ids they have there, in their order and in one transaction; new
+// users get ids above the highest. A user that exists already stays as it is, except for Native. One whose id or openid
+// belongs to somebody else, or whose id was erased, is refused with ErrConflict; the others are imported all the same.
+func (s *Store) ImportUsers(ctx context.Context, users []User) ([]Imported, error) {
+	return write(ctx, s, opImportUsers, func(w Writer) ([]Imported, error) { return importUsers(w, users, opImportUsers) })
 }
 
-// errNotMeant takes back a change that was made to see whether it can be.
-var errNotMeant = errors.New("not meant")
-
-// CheckImport returns what ImportUser would, and changes nothing.
-func (s *Store) CheckImport(ctx context.Context, u User) (User, error) {
-	var imported User
-	_, err := write(ctx, s, opCheckImport, func(w Writer) (_ struct{}, err error) {
-		if imported, err = importUser(w, u); err == nil {
+// CheckImport returns what ImportUsers would, and changes nothing.
+func (s *Store) CheckImport(ctx context.Context, users []User) (imported []Imported, err error) {
+	_, err = write(ctx, s, opCheckImport, func(w Writer) (_ struct{}, err error) {
+		if imported, err = importUsers(w, users, opCheckImport); err == nil {
 			err = errNotMeant
 		}
 		return struct{}{}, err
-	}, u.ID)
+	})
 	if errors.Is(err, errNotMeant) {
 		return imported, nil
 	}
-	return User{}, err
+	return nil, err
 }
 
 // ReserveUserIDs gives new users ids from next on, and returns the id of the next one: a higher one if a higher id was
@@ -115,42 +111,6 @@ func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {
 		}
 		return next, w.ReserveUserIDs(next - 1)
 	})
-}
-
-func importUser(w Writer, u User) (User, error) {
-	known, err := w.User(u.ID)
-	if err == nil && (known.AppID != u.AppID || known.OpenID != u.OpenID) {
-		return User{}, fmt.Errorf("%w, who has this id with another openid", ErrConflict)
-	}
-	if err == nil {
-		return adoptUser(w, known)
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return User{}, err
-	}
-	other, err := w.UserByOpenID(u.AppID, u.OpenID)
-	if err == nil {
-		return User{}, fmt.Errorf("%w: %d has this openid", ErrConflict, other.ID)
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return User{}, err
-	}
-	u.Native = false
-	added, err := addUser(w, u)
-	if errors.Is(err, ErrConflict) {
-		err = fmt.Errorf("%w, who had this id and was erased", ErrConflict)
-	}
-	return added, err
-}
-
-// adoptUser notes that a user who is here already is the one that an existing backend knows by that id.
-func adoptUser(w Writer, known User) (User, error) {
-	if !known.Native {
-		return known, nil
-	}
-	adopted := known
-	adopted.Native = false
-	return adopted, w.PutUser(known, adopted)
 }
 
 // EraseUser removes everything about a user but the id, which is never reused, ends the sessions as EndSessions does,

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"wxgate/authn"
@@ -23,7 +22,7 @@ const ImportLineLimit = 64 << 10
 // The bounds of an import.
 const (
 	importBodyLimit    = 64 << 20
-	importBatch        = 256         // users written concurrently, so that they share commits
+	importBatch        = 256         // users of one transaction
 	maxImportErrors    = 10_000      // lines that are named, of each kind
 	importBatchTimeout = time.Minute // for one batch to arrive and be written
 	maxSeen            = 100_000     // ids and openids that a dry run remembers
@@ -51,16 +50,21 @@ type ImportReport struct {
 	First []storage.User `json:"first,omitempty"` // of a dry run: up to ten users, as they would be stored
 }
 
-// Add adds the report of lines that follow the first lines of an import, as if one request had sent them all.
-func (r *ImportReport) Add(next ImportReport, lines int) {
+// NewImportReport is that of an import without a line.
+func NewImportReport() ImportReport {
+	return ImportReport{Errors: []importError{}, Warnings: []importError{}}
+}
+
+// Add adds the report of more lines, as if one request had sent them all. place is where a line of next is from.
+func (r *ImportReport) Add(next ImportReport, place func(line int) int) {
 	r.Imported, r.Failed, r.Warned = r.Imported+next.Imported, r.Failed+next.Failed, r.Warned+next.Warned
-	r.Errors, r.Warnings = appendLines(r.Errors, next.Errors, lines), appendLines(r.Warnings, next.Warnings, lines)
+	r.Errors, r.Warnings = appendLines(r.Errors, next.Errors, place), appendLines(r.Warnings, next.Warnings, place)
 	r.First = append(r.First, next.First[:min(len(next.First), firstUsers-len(r.First))]...)
 }
 
-func appendLines(all, next []importError, lines int) []importError {
+func appendLines(all, next []importError, place func(line int) int) []importError {
 	for _, e := range next[:min(len(next), maxImportErrors-len(all))] {
-		e.Line += lines
+		e.Line = place(e.Line)
 		all = append(all, e)
 	}
 	return all
@@ -83,7 +87,7 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: ImportReport{Errors: []importError{}, Warnings: []importError{}}}
+	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: NewImportReport()}
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
@@ -101,9 +105,8 @@ type importer struct {
 	ctx     context.Context // of the request
 	control *http.ResponseController
 	batch   []importLine
-	claimed map[any]bool // IDs and openids of the batch
-	dry     bool         // nothing is written
-	seen    map[any]any  // of a dry run: the openids of ids, and the ids of openids, that would be imported
+	dry     bool        // nothing is written
+	seen    map[any]any // of a dry run: the openids of ids, and the ids of openids, that would be imported
 	report  ImportReport
 }
 
@@ -133,74 +136,61 @@ func (i *importer) run(r *http.Request) error {
 	return i.flush()
 }
 
-// addLine adds a line to the batch. Two lines that claim the same ID or openid never share one: the first must win. Which
-// mini-program a line means without naming one is found out later, so openids count as the same whosever they are.
+// addLine adds a line to the batch.
 func (i *importer) addLine(number int, line []byte) error {
 	parsed, err := parseImportLine(number, line, i.now())
 	if err != nil {
 		i.recordFailure(parsed, err)
 		return nil
 	}
-	user := parsed.user
-	if len(i.batch) == importBatch || i.claimed[user.ID] || i.claimed[user.OpenID] {
-		if err := i.flush(); err != nil {
-			return err
-		}
+	if i.batch = append(i.batch, parsed); len(i.batch) < importBatch {
+		return nil
 	}
-	if i.claimed == nil {
-		i.claimed = make(map[any]bool, 2*importBatch)
-	}
-	i.claimed[user.ID], i.claimed[user.OpenID] = true, true
-	i.batch = append(i.batch, parsed)
-	return nil
+	return i.flush()
 }
 
 // flush writes the batch. An error that is not about a single line ends the import.
 func (i *importer) flush() error {
+	if len(i.batch) == 0 {
+		return nil
+	}
 	deadline := time.Now().Add(importBatchTimeout)
 	if err := errors.Join(i.control.SetReadDeadline(deadline), i.control.SetWriteDeadline(deadline)); err != nil {
 		return fmt.Errorf("importing users: %w", err)
 	}
-	results := make([]error, len(i.batch))
-	var writing sync.WaitGroup
-	for n := range i.batch {
-		writing.Go(func() { results[n] = i.take(&i.batch[n].user) })
+	results, err := i.write()
+	if err != nil {
+		return fmt.Errorf("line %d to %d: %w", i.batch[0].number, i.batch[len(i.batch)-1].number, err)
 	}
-	writing.Wait()
-	for n, err := range results {
-		if err := i.recordResult(i.batch[n], err); err != nil {
+	for n, result := range results {
+		if err := i.recordResult(i.batch[n], result); err != nil {
 			return err
 		}
 	}
 	i.batch = i.batch[:0]
-	clear(i.claimed)
 	return nil
 }
 
-// take imports one user, or says in a dry run whether that would be refused. The user becomes what is stored then.
-func (i *importer) take(user *storage.User) error {
-	store := i.authn.Users.Import
+// write imports the batch, or says in a dry run what would be refused.
+func (i *importer) write() ([]storage.Imported, error) {
+	users := make([]storage.User, len(i.batch))
+	for n, line := range i.batch {
+		users[n] = line.user
+	}
 	if i.dry {
-		store = i.authn.Users.CheckImport
+		return i.authn.Users.CheckImport(i.ctx, users)
 	}
-	stored, err := store(i.ctx, *user)
-	if err == nil && i.dry {
-		err = i.compare(stored)
-	}
-	if err == nil {
-		*user = stored
-	}
-	return err
+	return i.authn.Users.Import(i.ctx, users)
 }
 
-// compare returns the conflict of a user with an earlier line of a dry run, of which nothing is in the store.
+// compare returns the conflict of a user with an earlier batch of a dry run, of which nothing is in the store.
 func (i *importer) compare(user storage.User) error {
 	openID := [2]string{user.AppID, user.OpenID}
 	if id, known := i.seen[openID]; known && id != user.ID {
-		return fmt.Errorf("%w: %d has this openid, by an earlier line", storage.ErrConflict, id)
+		return fmt.Errorf("%w: %d has this openid", storage.ErrConflict, id)
 	}
 	if other, known := i.seen[user.ID]; known && other != openID {
-		return fmt.Errorf("%w, who has this id with another openid, by an earlier line", storage.ErrConflict)
+		return fmt.Errorf("%w, who has this id with another openid", storage.ErrConflict)
 	}
 	return nil
 }
@@ -216,14 +206,12 @@ func (i *importer) remember(user storage.User) {
 	}
 }
 
-func (i *importer) recordResult(line importLine, err error) error {
+func (i *importer) recordResult(line importLine, result storage.Imported) error {
+	err := result.Err
+	if err == nil && i.dry {
+		err = i.compare(result.User)
+	}
 	switch {
-	case err == nil && i.dry:
-		i.remember(line.user)
-		if len(i.report.First) < firstUsers {
-			i.report.First = append(i.report.First, line.user)
-		}
-		fallthrough
 	case err == nil:
 		i.report.Imported++
 		i.recordWarning(line)
@@ -231,6 +219,12 @@ func (i *importer) recordResult(line importLine, err error) error {
 		i.recordFailure(line, err)
 	default:
 		return fmt.Errorf("line %d: %w", line.number, err)
+	}
+	if err == nil && i.dry {
+		i.remember(result.User)
+		if len(i.report.First) < firstUsers {
+			i.report.First = append(i.report.First, result.User)
+		}
 	}
 	return nil
 }

@@ -167,12 +167,12 @@ func (l *importLine) decodeField(key, name string, value json.RawMessage, now ti
 	}
 }
 
-// parseImportTime reads RFC 3339, or a date of MySQL with or without a time, which is in UTC.
+// parseImportTime reads RFC 3339, or a date of MySQL or Excel in China, with or without a time, which is in UTC.
 func parseImportTime(text string, now time.Time) (time.Time, error) {
 	if strings.HasPrefix(text, "0000-00-00") {
 		return time.Time{}, fmt.Errorf("%s is no date", input.Quote(text))
 	}
-	for _, form := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", time.DateOnly} {
+	for _, form := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", time.DateOnly, "2006/1/2 15:04:05", "2006/1/2 15:04", "2006/1/2"} {
 		at, err := time.Parse(form, text) // a fraction of a second is read too
 		if err != nil {
 			continue

@@ -124,6 +124,29 @@ func (d *driver) SealedAnew(ctx context.Context) error {
 	})
 }
 
+// SetID replaces the id in the sentinel and in the database. The sentinel has both while the database may have either.
+func (d *driver) SetID(ctx context.Context, id string) error {
+	err := d.write(ctx, func(v *view) error {
+		known, err := disk.ReadSentinel(d.path(fileSentinel))
+		if err != nil {
+			return err
+		}
+		known.NextID, known.Renamed = id, true
+		return errors.Join(known.Write(d.path(fileSentinel)), v.put(keyStoreID, []byte(id)))
+	})
+	if err != nil {
+		return err
+	}
+	return d.write(ctx, func(*view) error {
+		known, err := disk.ReadSentinel(d.path(fileSentinel))
+		if err != nil {
+			return err
+		}
+		d.id = id
+		return known.WithNextID().Write(d.path(fileSentinel))
+	})
+}
+
 // finishCreation renames the database of a new store, and checks that the key is the store's.
 func (c creation) finishCreation(known disk.Sentinel) error {
 	if err := c.wantKeys(known); err != nil {

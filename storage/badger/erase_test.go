@@ -49,8 +49,8 @@ func TestAForgottenDeletionBringsNobodyBack(t *testing.T) {
 	if u := login(t, s, "oABC", "s3"); u.ID != 3 {
 		t.Errorf("id of the person who came back: got %d, want 3", u.ID)
 	}
-	if u, err := s.ImportUser(t.Context(), storage.User{ID: 9, AppID: "wx1", OpenID: "oDEF"}); err != nil || u.ID != 9 {
-		t.Errorf("import of the person who came back: got id %d, %v, want 9", u.ID, err)
+	if got, err := s.ImportUsers(t.Context(), []storage.User{{ID: 9, AppID: "wx1", OpenID: "oDEF"}}); err != nil || got[0].Err != nil || got[0].User.ID != 9 {
+		t.Errorf("import of the person who came back: got %+v, %v, want id 9", got, err)
 	}
 }
 

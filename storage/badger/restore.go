@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,6 +48,9 @@ func (d *database) restore(nextUserID uint64) (done Restored, err error) {
 	}
 	known, err := disk.ReadSentinel(d.path(fileSentinel))
 	if err != nil && !errors.Is(err, disk.ErrHalfRestored) {
+		return done, err
+	}
+	if err := cmp.Or(storage.CheckComplete(known.ID), storage.CheckComplete(known.NextID)); err != nil {
 		return done, err
 	}
 	if done.Latest, err = d.openRestored(known); err != nil {

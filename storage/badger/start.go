@@ -36,7 +36,7 @@ type database struct {
 	metrics    *metrics
 
 	id     string
-	nextID string // of a restore that was cut off: the database may have it already
+	nextID string // of a restore or copy that was cut off: the database may have it already
 	epoch  string // of this opening
 	epochs atomic.Pointer[map[string]time.Time]
 	sealer *storage.Sealer
@@ -106,10 +106,25 @@ func (d *database) start(configured storage.EncryptionKeys) (err error) {
 	if err := d.migrate(known); err != nil {
 		return err
 	}
+	if err := d.finishRename(known); err != nil {
+		return err
+	}
 	if err := (loadingFolder{d}).begin(known); err != nil {
 		return err
 	}
 	return d.takeStock(copied)
+}
+
+// finishRename gives the database the id that it was about to get when the process ended.
+func (d *database) finishRename(known disk.Sentinel) error {
+	if !known.Renamed {
+		return nil
+	}
+	if err := d.update(func(v *view) error { return v.put(keyStoreID, []byte(known.NextID)) }); err != nil {
+		return err
+	}
+	d.id, d.nextID = known.NextID, ""
+	return known.WithNextID().Write(d.path(fileSentinel))
 }
 
 // watch registers the metrics and creates the guards of the disk.

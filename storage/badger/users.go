@@ -88,6 +88,9 @@ func (v *view) Users(after int64, limit int) ([]storage.User, error) {
 	return found, nil
 }
 
+// ExpectUsers does nothing: there is no server to ask.
+func (*view) ExpectUsers([]storage.User) error { return nil }
+
 // ReserveUserIDs counts the ids up to that one as given.
 func (v *view) ReserveUserIDs(to int64) error {
 	_, err := v.count(func(c *counters) { c.Users = max(c.Users, uint64(to)) })

@@ -236,6 +236,17 @@ func (d *mysqlDriver) settle(ctx context.Context, name, proposed string) (value 
 // ID is the random id of the data set, made with it.
 func (d *mysqlDriver) ID() string { return d.id }
 
+// SetID replaces the id. Processes that have the database open keep the one before.
+func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
+	err := d.write(ctx, func(v *view) error {
+		return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'store_id'", []byte(id))
+	})
+	if err == nil {
+		d.id = id
+	}
+	return err
+}
+
 // Epoch is the id of this opening.
 func (d *mysqlDriver) Epoch() string { return d.epoch }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,8 @@ import (
 
 // Of an erased user the id alone remains, so that it is never given again: the other columns are NULL or empty.
 const userColumns = "id, appid, openid, unionid, nickname, avatar, bio, recipe_count, follower_count, following_count, favorite_count, created_at, updated_at, native"
+
+const userColumnCount = 14
 
 // scanUser reads userColumns.
 func scanUser(scan func(...any) error) (u storage.User, err error) {
@@ -26,10 +29,16 @@ func scanUser(scan func(...any) error) (u storage.User, err error) {
 // User returns the user with that id, who is not erased. A write keeps them from being changed by others: whatever it
 // decides about them, such as which sessions are too many, is decided in turn.
 func (v *view) User(id int64) (storage.User, error) {
+	if u, isExpected, err := v.expected.user(id); isExpected {
+		return u, err
+	}
 	if v.writes && v.galera {
 		if err := v.exec("UPDATE wxgate_users SET version = version + 1 WHERE id = ? AND openid IS NOT NULL", id); err != nil {
 			return storage.User{}, err
 		}
+	}
+	if err := v.insertAdded(); err != nil {
+		return storage.User{}, err
 	}
 	row := v.conn.QueryRowContext(v.ctx, "SELECT "+userColumns+" FROM wxgate_users WHERE id = ? AND openid IS NOT NULL"+v.lock, id)
 	return scanUser(row.Scan)
@@ -41,7 +50,13 @@ func (v *view) UserByOpenID(appID, openID string) (storage.User, error) {
 	if !v.writes {
 		return scanUser(v.conn.QueryRowContext(v.ctx, "SELECT "+userColumns+where, []byte(appID), []byte(openID)).Scan)
 	}
-	var id int64
+	id, isExpected := v.expected.id(appID, openID)
+	switch {
+	case isExpected && id == 0:
+		return storage.User{}, storage.ErrNotFound
+	case isExpected:
+		return v.User(id)
+	}
 	if err := v.row("SELECT id"+where, []any{[]byte(appID), []byte(openID)}, &id); err != nil {
 		return storage.User{}, err
 	}
@@ -70,6 +85,49 @@ func (v *view) users(where string, args ...any) (found []storage.User, err error
 	return found, err
 }
 
+// ExpectUsers reads and locks everybody who has one of the ids or openids.
+func (v *view) ExpectUsers(users []storage.User) error {
+	if err := v.insertAdded(); err != nil || len(users) == 0 {
+		return err
+	}
+	e := &expected{users: map[int64]storage.User{}, given: map[int64]bool{}, ids: map[openID]int64{}}
+	apps := map[string][]any{}
+	for _, u := range users {
+		e.given[u.ID], e.ids[openID{u.AppID, u.OpenID}] = false, 0
+		apps[u.AppID] = append(apps[u.AppID], []byte(u.OpenID))
+	}
+	for app, openIDs := range apps {
+		if err := e.findOpenIDs(v, app, openIDs); err != nil {
+			return err
+		}
+	}
+	v.expected = e
+	return e.readUsers(v)
+}
+
+// maxInserted is how many users one statement inserts.
+const maxInserted = 500
+
+// insertAdded inserts the users who wait for it.
+func (v *view) insertAdded() error {
+	if v.expected == nil {
+		return nil
+	}
+	adding := v.expected.adding
+	v.expected.adding = nil
+	for some := range slices.Chunk(adding, maxInserted) {
+		args := make([]any, 0, userColumnCount*len(some))
+		for _, u := range some {
+			args = append(args, userValues(u)...)
+		}
+		row := "(?" + strings.Repeat(", ?", userColumnCount-1) + ")"
+		if err := v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES "+row+strings.Repeat(", "+row, len(some)-1), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // NextUserID is above every id that was given, imported or reserved.
 func (v *view) NextUserID() (int64, error) {
 	c, err := v.counter(countedUsers)
@@ -94,6 +152,12 @@ func (v *view) AddUser(u storage.User) error {
 	if err != nil {
 		return err
 	}
+	if isExpected, err := v.expected.add(u); isExpected {
+		if err == nil {
+			c.is = max(c.is, uint64(u.ID))
+		}
+		return err
+	}
 	if uint64(u.ID) <= c.is { // an imported one, or below a reserved one
 		var given int64
 		err := v.row("SELECT id FROM wxgate_users WHERE id = ?"+v.lock, []any{u.ID}, &given)
@@ -105,7 +169,8 @@ func (v *view) AddUser(u storage.User) error {
 		}
 	}
 	c.is = max(c.is, uint64(u.ID))
-	return v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES (?"+strings.Repeat(", ?", 13)+")", userValues(u)...)
+	defer func() { v.expected = nil }() // which knows nothing of this user
+	return v.exec("INSERT INTO wxgate_users ("+userColumns+") VALUES (?"+strings.Repeat(", ?", userColumnCount-1)+")", userValues(u)...)
 }
 
 // userValues are what userColumns hold of a user.
@@ -121,6 +186,7 @@ func utf8Of(text string) string { return strings.ToValidUTF8(text, "\ufffd") }
 
 // PutUser replaces old by changed.
 func (v *view) PutUser(_, changed storage.User) error {
+	v.expected.put(changed)
 	values := userValues(changed)[3:]
 	return v.exec("UPDATE wxgate_users SET unionid = ?, nickname = ?, avatar = ?, bio = ?, recipe_count = ?, follower_count = ?, "+
 		"following_count = ?, favorite_count = ?, created_at = ?, updated_at = ?, native = ? WHERE id = ? AND openid IS NOT NULL", append(values, changed.ID)...)
@@ -128,6 +194,7 @@ func (v *view) PutUser(_, changed storage.User) error {
 
 // EraseUser leaves the id.
 func (v *view) EraseUser(u storage.User) error {
+	defer func() { v.expected = nil }()
 	return v.exec("UPDATE wxgate_users SET appid = NULL, openid = NULL, unionid = '', nickname = '', avatar = '', bio = '', recipe_count = 0, "+
 		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, created_at = '1970-01-01', updated_at = '1970-01-01' WHERE id = ?", u.ID)
 }

@@ -26,6 +26,7 @@ type view struct {
 	lock     string          // " FOR UPDATE" in a write
 	found    map[string]bool // sessions, secrets, events and temporary values by key, as they were read
 	counters map[string]*counter
+	expected *expected // may be nil
 	note     epochNote
 	wrote    bool
 	err      error // of a method that returns none
@@ -53,7 +54,7 @@ func (v *view) run(change func(*view) error, slot []byte, number int64) error {
 	if err := change(v); err != nil {
 		return err
 	}
-	if err := errors.Join(v.err, v.saveCounters(), v.saveEpoch()); err != nil || !v.wrote {
+	if err := errors.Join(v.insertAdded(), v.err, v.saveCounters(), v.saveEpoch()); err != nil || !v.wrote {
 		return err
 	}
 	return v.exec("INSERT INTO wxgate_commits (slot, number, at_ms) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE number = VALUES(number), at_ms = VALUES(at_ms)",
@@ -65,6 +66,9 @@ func (v *view) Now() time.Time { return v.now }
 
 // exec runs a statement that writes.
 func (v *view) exec(statement string, args ...any) error {
+	if err := v.insertAdded(); err != nil {
+		return err
+	}
 	v.wrote = true
 	_, err := v.conn.ExecContext(v.ctx, statement, args...)
 	return err
@@ -72,6 +76,9 @@ func (v *view) exec(statement string, args ...any) error {
 
 // row reads one row, or says ErrNotFound.
 func (v *view) row(query string, args []any, into ...any) error {
+	if err := v.insertAdded(); err != nil {
+		return err
+	}
 	err := v.conn.QueryRowContext(v.ctx, query, args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return storage.ErrNotFound
@@ -81,6 +88,9 @@ func (v *view) row(query string, args []any, into ...any) error {
 
 // rows calls each for every row.
 func (v *view) rows(query string, args []any, each func(scan func(...any) error) error) error {
+	if err := v.insertAdded(); err != nil {
+		return err
+	}
 	rows, err := v.conn.QueryContext(v.ctx, query, args...)
 	if err != nil {
 		return err

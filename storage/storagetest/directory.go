@@ -73,7 +73,7 @@ func (f *fixture) importUser(u storage.User) storage.User {
 // checkImport returns the error of a look at an import, which says of a user who can come what an import would store.
 func (f *fixture) checkImport(u storage.User) error {
 	f.t.Helper()
-	would, err := f.CheckImport(f.ctx, u)
+	would, err := one(f.CheckImport(f.ctx, []storage.User{u}))
 	if err == nil && (would.ID != u.ID || would.OpenID != u.OpenID || would.Native || would.CreatedAt.IsZero()) {
 		f.t.Errorf("a look at the import of %+v says %+v", u, would)
 	}

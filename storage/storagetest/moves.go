@@ -15,7 +15,19 @@ import (
 
 // RunMoves moves data sets from one driver to another, or the same. Both seal with the same key.
 func RunMoves(t *testing.T, from, to func(t *testing.T) Bench) {
-	for name, test := range map[string]func(*testing.T, *move){
+	suites := []map[string]func(*testing.T, *move){moves(), copies()}
+	for _, suite := range suites {
+		for name, test := range suite {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, &move{newFixture(t, from(t)), newFixture(t, to(t))})
+			})
+		}
+	}
+}
+
+func moves() map[string]func(*testing.T, *move) {
+	return map[string]func(*testing.T, *move){
 		"a snapshot that is loaded is the same data set":  moveEverything,
 		"loading again changes nothing":                   loadTwice,
 		"an openid keeps its id":                          loadAnotherID,
@@ -27,11 +39,6 @@ func RunMoves(t *testing.T, from, to func(t *testing.T) Bench) {
 		"a snapshot ends with the error of who takes it":  snapshotRefused,
 		"a snapshot of nothing is a header":               snapshotOfNothing,
 		"more than a page of everything is in a snapshot": snapshotOfPages,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, &move{newFixture(t, from(t)), newFixture(t, to(t))})
-		})
 	}
 }
 

@@ -29,8 +29,10 @@ type Sentinel struct {
 	// Migrating is the schema that the records may still have: a migration to Schema is under way.
 	Migrating int    `json:"migrating,omitempty"`
 	NextID    string `json:"next_id,omitempty"` // a restore that will give the data set this id is under way
-	Loading   string `json:"loading,omitempty"` // the source of the records that it is being filled with
-	Checksum  uint32 `json:"checksum"`          // of the other fields
+	// Renamed marks a NextID of a copy: the data have either id, and get NextID when they are opened.
+	Renamed  bool   `json:"renamed,omitempty"`
+	Loading  string `json:"loading,omitempty"` // the source of the records that it is being filled with
+	Checksum uint32 `json:"checksum"`          // of the other fields
 }
 
 // NewSentinel returns the sentinel of a new data set, with a new id and the newest schema.
@@ -44,6 +46,12 @@ func (s Sentinel) KeyChecks() storage.KeyChecks { return storage.ParseKeyChecks(
 // WithKeyChecks is the sentinel of records that may be sealed with these keys.
 func (s Sentinel) WithKeyChecks(checks storage.KeyChecks) Sentinel {
 	s.KeyCheck = checks.String()
+	return s
+}
+
+// WithNextID is the sentinel once the data have their next id.
+func (s Sentinel) WithNextID() Sentinel {
+	s.ID, s.NextID, s.Renamed = s.NextID, "", false
 	return s
 }
 
@@ -71,9 +79,9 @@ func ReadSentinel(path string) (Sentinel, error) {
 			path, s.Schema, Schema, storage.ErrNewerSchema)
 	}
 	if s.Loading != "" {
-		return s, fmt.Errorf("%s: filling it was cut off, run the same `wxgate restore` or `wxgate store copy` again: %w", path, storage.ErrHalfLoaded)
+		return s, fmt.Errorf("%s: filling it was cut off, run the same `wxgate restore` again: %w", path, storage.ErrHalfLoaded)
 	}
-	if s.NextID != "" {
+	if s.NextID != "" && !s.Renamed {
 		return s, fmt.Errorf("%s: a restore was cut off, run `wxgate restore %s` again: %w",
 			path, filepath.Dir(path), ErrHalfRestored)
 	}

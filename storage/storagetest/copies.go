@@ -1,0 +1,119 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"wxgate/storage"
+)
+
+func copies() map[string]func(*testing.T, *move) {
+	return map[string]func(*testing.T, *move){
+		"a copy is the same data set, and a second one changes nothing": copyTwice,
+		"a second copy brings what the source has done since":           copyWhatChanged,
+		"a copy that is cut off serves nobody, and is continued":        copyCutOff,
+		"a copy does not replace another data set":                      copyOverAnother,
+		"a copy does not take back what was issued on an earlier one":   copyOverUsed,
+	}
+}
+
+// copy copies, and looks at the copy as a gateway does.
+func (m *move) copy() storage.Copied {
+	m.to.t.Helper()
+	done, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {})
+	m.to.must(err)
+	m.to.reopen()
+	m.to.must(m.to.Complete())
+	want(m.to.t, "the id of the data set", m.to.ID(), m.from.ID())
+	return done
+}
+
+func copyTwice(t *testing.T, m *move) {
+	m.from.fill()
+	for range 2 {
+		done := m.copy()
+		want(t, "users", done.Users, 4)
+		want(t, "records of users", done.Records["users"], 5)
+		want(t, "users who differ", done.Differed, 0)
+		want(t, "users who were erased", done.Erased, 0)
+		m.to.wantMoved(m.from)
+	}
+	issued, err := m.to.Issued(m.to.ctx, m.from.Epoch(), m.from.now())
+	m.to.must(err)
+	want(t, "tokens of the source are known", issued, true)
+	want(t, "the id of a new user", m.to.login(m.to.as("oNew", "new")).User.ID, 20)
+}
+
+func copyWhatChanged(t *testing.T, m *move) {
+	m.from.fill()
+	m.copy()
+	m.from.login(m.from.as("oLater", "s6"))
+	_, err := m.from.UpdateUser(m.from.ctx, 1, func(u *storage.User) error { u.Nickname = "another"; return nil })
+	m.from.must(err)
+	_, err = m.from.EndSession(m.from.ctx, "s1", m.from.now(), m.from.now().Add(time.Hour))
+	m.from.must(err)
+	m.from.erase(3)
+	event, _, err := m.from.NextEvent(m.from.ctx, 5)
+	m.from.must(err)
+	m.from.must(m.from.EventTold(m.from.ctx, 5, event.ID))
+
+	done := m.copy()
+	want(t, "users who differ", done.Differed, 1)
+	wantList(t, "who differ", done.DifferedID, []int64{1})
+	want(t, "users who were erased", done.Erased, 1)
+	_, err = m.to.User(m.to.ctx, 3)
+	m.to.wantErr("the erased user", err, storage.ErrNotFound)
+	_, err = m.to.Session(m.to.ctx, "s1")
+	m.to.wantErr("the session that ended", err, storage.ErrNotFound)
+	_, err = m.to.Session(m.to.ctx, "s3")
+	m.to.wantErr("the session of the erased user", err, storage.ErrNotFound)
+	_, _, err = m.to.NextEvent(m.to.ctx, 5)
+	m.to.wantErr("the event that was told", err, storage.ErrNotFound)
+	for _, id := range []int64{1, 4, 5, 20} {
+		was, err := m.from.User(m.from.ctx, id)
+		m.from.must(err)
+		is, err := m.to.User(m.to.ctx, id)
+		m.to.must(err)
+		want(t, "a user", is, was)
+	}
+}
+
+func copyCutOff(t *testing.T, m *move) {
+	m.from.fill()
+	ctx, cancel := context.WithCancel(m.to.ctx)
+	_, err := storage.Copy(ctx, m.from.Store, m.to.Store, func(int64) { cancel() })
+	m.to.wantErr("a copy that is cut off", err, context.Canceled)
+	for range 2 {
+		m.to.wantErr("serving a part of it", m.to.Complete(), storage.ErrIncomplete)
+		m.to.reopen()
+	}
+	_, err = storage.Copy(m.to.ctx, m.to.Store, m.from.Store, func(int64) {})
+	m.to.wantErr("copying a part of it", err, storage.ErrIncomplete)
+	m.copy()
+	m.to.wantMoved(m.from)
+}
+
+func copyOverAnother(t *testing.T, m *move) {
+	m.from.fill()
+	m.to.login(m.to.as("oOther", "other"))
+	id, before := m.to.ID(), content(m.to.snapshot())
+	_, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {})
+	m.to.wantErr("a copy over another data set", err, storage.ErrConflict)
+	want(t, "the id of the target", m.to.ID(), id)
+	wantList(t, "the target", content(m.to.snapshot()), before)
+}
+
+func copyOverUsed(t *testing.T, m *move) {
+	m.from.fill()
+	m.copy()
+	m.to.login(m.to.as("oABC", "on the copy"))
+	m.to.reopen()
+	if _, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {}); !errors.Is(err, storage.ErrConflict) {
+		t.Errorf("a copy over one that has served: got %v, want a conflict", err)
+	}
+	m.to.must(m.to.Complete())
+	_, err := m.to.Session(m.to.ctx, "on the copy")
+	m.to.must(err)
+}
