@@ -13,6 +13,7 @@ import (
 // loginStore stores what a login yields, and what WeChat says about its user.
 type loginStore interface {
 	Login(ctx context.Context, l storage.Login) (storage.LoginResult, error)
+	LoginOf(ctx context.Context, outcome string) (storage.LoginResult, error)
 	Untold(ctx context.Context, userID int64) (bool, error)
 	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 	Phone(ctx context.Context, userID int64) (storage.Phone, error)
@@ -57,15 +58,19 @@ func (a *Authn) login(ctx context.Context, l Login) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	return a.logins.once(ctx, newCodeKey(of.id, code), func() (Grant, error) {
+	key := newCodeKey(of.id, code)
+	return a.logins.once(ctx, key, func() (Grant, error) {
 		start := a.now()
-		exchanged, err := of.exchange(ctx, code)
-		if err != nil {
+		exchanged, elsewhere, err := a.exchange(ctx, of, code, key)
+		switch {
+		case err != nil:
 			return Grant{}, err
+		case elsewhere != nil:
+			return a.Tokens.grant(elsewhere.User, elsewhere.Session, elsewhere.Created)
 		}
 		return a.begin(ctx, l, profile, storage.Login{
 			AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
-			SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start},
+			SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start}, Outcome: a.outcome(key),
 		})
 	})
 }
@@ -99,12 +104,9 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 		profile.apply(u)
 		return a.Users.refuseBanned(u)
 	}
-	in, err := a.store.Login(ctx, login)
+	in, err := a.loginTold(ctx, login)
 	if errors.Is(err, ErrUserBanned) {
 		return Grant{}, ErrUserBanned
-	}
-	if err == nil && in.Held {
-		in, err = a.beginTold(ctx, in, login)
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("saving a login: %w", err)

@@ -88,15 +88,20 @@ type ToldAgain struct {
 // waits reports whether first logins wait for the service.
 func (a *Authn) waits() bool { return a.announcer != nil && a.announcer.Waits() }
 
-// beginTold starts the session of a new user once the service has accepted the user.
-func (a *Authn) beginTold(ctx context.Context, held storage.LoginResult, login storage.Login) (storage.LoginResult, error) {
-	if err := a.announcer.Tell(ctx, held.User.ID); err != nil {
+// loginTold logs in, and starts the session of a new user once the service has accepted the user.
+func (a *Authn) loginTold(ctx context.Context, login storage.Login) (storage.LoginResult, error) {
+	in, err := a.store.Login(ctx, login)
+	if err != nil || !in.Held {
+		return in, err
+	}
+	if err := a.announcer.Tell(ctx, in.User.ID); err != nil {
 		return storage.LoginResult{}, err
 	}
-	login.Session.UserID = held.User.ID
-	started, err := a.store.BeginSession(ctx, login.Session, login.MaxSessions)
-	held.Session, held.Ended = started.Session, started.Ended
-	return held, err
+	in, err = a.store.Login(ctx, login) // repeating it is harmless
+	if err == nil && in.Held {
+		err = fmt.Errorf("%w: the user was erased meanwhile", ErrUserService)
+	}
+	return in, err
 }
 
 // ensureTold lets nobody act for a user of whom the service does not know, where logins wait for it.

@@ -24,11 +24,11 @@ func (w *waiting) Tell(ctx context.Context, userID int64) error {
 	if !w.accepts {
 		return ErrUserService
 	}
-	event, _, err := w.store.NextEvent(ctx, userID)
+	next, err := w.store.NextEvent(ctx, userID)
 	if err != nil {
 		return err
 	}
-	return w.store.EventTold(ctx, userID, event.ID)
+	return next.Told(ctx)
 }
 
 func (w *waiting) TellAgain(context.Context, int64, int) (ToldAgain, error) { return ToldAgain{}, nil }

@@ -29,17 +29,21 @@ func (a *Authn) Prefetched(ctx context.Context, p Prefetch) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.prefetches.once(ctx, newCodeKey(of.id, p.Code), func() (*Subject, error) { return a.prefetch(ctx, of, p) })
+	key := newCodeKey("prefetch "+of.id, p.Code) // never the outcome of a login
+	return a.prefetches.once(ctx, key, func() (*Subject, error) { return a.prefetch(ctx, of, p, key) })
 }
 
-func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, error) {
+func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch, key codeKey) (*Subject, error) {
 	if err := p.precheck(); err != nil {
 		return nil, err
 	}
 	start := a.now()
-	exchanged, err := of.exchange(ctx, p.Code)
-	if err != nil {
+	exchanged, elsewhere, err := a.exchange(ctx, of, p.Code, key)
+	switch {
+	case err != nil:
 		return nil, err
+	case elsewhere != nil:
+		return a.Tokens.withoutSession(elsewhere.User), nil
 	}
 	if err := p.admit(of.id, exchanged.OpenID); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpent, err)
@@ -47,7 +51,7 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch) (*Subject, er
 	in, err := a.store.Login(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
 		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start}, Change: a.Users.refuseBanned,
-		FirstID: a.cfg.FirstUserID,
+		FirstID: a.cfg.FirstUserID, Outcome: a.outcome(key),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)

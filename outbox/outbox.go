@@ -2,8 +2,8 @@
 //
 // What must be told is part of the transaction that changes the user, and stays in the store until the service has
 // answered 2xx: a crash loses nothing, and repeats at most what was on its way, with the same id. Of one user the
-// service is told in order, one event after the other; of several users at once. A request is signed as Standard
-// Webhooks (https://www.standardwebhooks.com) prescribes.
+// service is told in order, one event after the other, by one gateway at a time; of several users at once. A request is
+// signed as Standard Webhooks (https://www.standardwebhooks.com) prescribes.
 package outbox
 
 import (
@@ -27,8 +27,7 @@ import (
 type Store interface {
 	RecordEvents(on bool)
 	News() <-chan int64
-	NextEvent(ctx context.Context, userID int64) (storage.Event, storage.User, error)
-	EventTold(ctx context.Context, userID int64, eventID string) error
+	NextEvent(ctx context.Context, userID int64) (*storage.Delivery, error)
 	UsersToTell(ctx context.Context, after int64, limit int) ([]int64, error)
 	TellAgain(ctx context.Context, after int64, limit int) ([]int64, error)
 }
@@ -39,12 +38,16 @@ var (
 )
 
 const (
-	concurrent      = 16              // deliveries at a time
-	attemptTimeout  = 5 * time.Second // of one request
-	eventsPerFlight = 4               // of one user, before others have their turn
-	firstPause      = time.Second     // before what failed is told again; twice as long each time
-	longestPause    = time.Minute     // between two rounds, also when nothing failed
-	usersPerRead    = 500             // of a round
+	concurrent      = 16                     // deliveries at a time
+	attemptTimeout  = 5 * time.Second        // of one request
+	eventsPerFlight = 4                      // of one user, before others have their turn
+	firstPause      = time.Second            // before what failed is told again; twice as long each time
+	longestPause    = time.Minute            // between two rounds
+	calmPause       = 5 * time.Second        // between two rounds when nothing failed: another gateway may have been killed
+	leasedFirst     = 20 * time.Millisecond  // before an event that another gateway delivers is looked at again; twice as long each time
+	leasedMost      = 250 * time.Millisecond // at most
+	leaseWait       = 10 * time.Second       // and until when: a little longer than it has one
+	usersPerRead    = 500                    // of a round
 )
 
 // Outbox delivers the events of a store. It is safe for concurrent use.
@@ -180,32 +183,71 @@ func (o *Outbox) deliver(userID int64) error {
 		return errStopped
 	}
 	for range eventsPerFlight {
-		event, user, err := o.store.NextEvent(o.ctx, userID)
+		next, err := o.next(userID)
 		if errors.Is(err, storage.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := o.attempt(event, user); err != nil {
+		if err := o.attempt(next); err != nil {
+			o.giveUp(next)
 			return err
 		}
-		if err := o.store.EventTold(o.ctx, userID, event.ID); err != nil {
+		if err := next.Told(o.ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// attempt sends one event, and counts and logs how it went.
-func (o *Outbox) attempt(event storage.Event, user storage.User) error {
+// next takes the next event of a user. While another gateway delivers one it waits: for that to be told, or for its lease to
+// end, if that gateway is gone.
+func (o *Outbox) next(userID int64) (*storage.Delivery, error) {
+	over := time.NewTimer(leaseWait)
+	defer over.Stop()
+	for pause := leasedFirst; ; pause = min(2*pause, leasedMost) {
+		next, err := o.store.NextEvent(o.ctx, userID)
+		if !errors.Is(err, storage.ErrLeased) {
+			return next, err
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-over.C:
+			again.Stop()
+			return nil, errElsewhere
+		case <-o.ctx.Done():
+			again.Stop()
+			return nil, errStopped
+		}
+	}
+}
+
+// errElsewhere is an event that another gateway delivers, for longer than we wait.
+var errElsewhere = fmt.Errorf("%w: another gateway is telling it: %w", authn.ErrUserService, storage.ErrLeased)
+
+// giveUp leaves an event to the next attempt, of any gateway. If the store does not hear of it, that has to wait for the
+// end of the lease.
+func (o *Outbox) giveUp(next *storage.Delivery) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), time.Second)
+	defer cancel()
+	_ = next.GiveUp(ctx)
+}
+
+// attempt sends one event, and counts and logs how it went. It ends before the event is another gateway's to deliver.
+func (o *Outbox) attempt(next *storage.Delivery) error {
 	s := o.service.Load()
 	if s == nil {
 		return fmt.Errorf("%w: authn.on_user names no service", authn.ErrUserService)
 	}
-	ctx, cancel := context.WithTimeout(o.ctx, attemptTimeout)
+	left := next.Left()
+	if left <= 0 {
+		return errElsewhere
+	}
+	ctx, cancel := context.WithTimeout(o.ctx, min(attemptTimeout, left))
 	defer cancel()
-	err := s.send(ctx, event, user, o.now())
+	err := s.send(ctx, next.Event, next.User, o.now())
 	if err == nil {
 		o.metrics.told.Inc()
 		return nil
@@ -217,7 +259,7 @@ func (o *Outbox) attempt(event storage.Event, user storage.User) error {
 	} else {
 		o.metrics.refused.Inc()
 	}
-	o.log.Warn(kind, "user", user.ID, "event", string(event.Type), "error", err)
+	o.log.Warn(kind, "user", next.User.ID, "event", string(next.Type), "error", err)
 	return err
 }
 

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"wxgate/authn"
+	"wxgate/storage"
 )
 
 // run delivers what is new at once, and in rounds what is left: after a start, after failures, and when there was more
-// news than it could receive.
+// news than it could receive. Another gateway may also have left something.
 func (o *Outbox) run() {
 	pause := firstPause
 	timer := time.NewTimer(0)
@@ -29,7 +30,7 @@ func (o *Outbox) run() {
 			f, _ := o.fly(id)
 			o.awaitSlot(f)
 		case <-timer.C:
-			wait := longestPause
+			wait := calmPause
 			if o.round() {
 				wait, pause = pause, min(2*pause, longestPause)
 			} else {
@@ -97,6 +98,9 @@ func unreachable(err error) bool {
 	refusal, refused := errors.AsType[*refusedError](err)
 	if refused {
 		return refusal.isOfTheService()
+	}
+	if errors.Is(err, storage.ErrLeased) {
+		return false
 	}
 	return errors.Is(err, authn.ErrUserService) || errors.Is(err, context.Canceled)
 }

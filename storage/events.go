@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -29,47 +30,78 @@ type Event struct {
 const maxEvents = 2
 
 // RecordEvents turns recording what happens to users on or off. The events are part of the transaction that changes
-// the user, so none is lost and none is invented. They stay until EventTold.
+// the user, so none is lost and none is invented. They stay until they are told.
 func (s *Store) RecordEvents(on bool) { s.recording.Store(on) }
 
 // News receives the ids of users with new events. When nobody receives, ids are left out; UsersToTell has them all.
 func (s *Store) News() <-chan int64 { return s.news }
 
-// NextEvent returns the event that a service must be told next about a user, and the user, or ErrNotFound if it knows
-// everything. Of an erased user only the ID is set.
-func (s *Store) NextEvent(ctx context.Context, userID int64) (Event, User, error) {
-	type next struct {
-		event Event
-		user  User
-	}
-	found, err := read(ctx, s, opNextEvent, func(r Reader) (next, error) {
-		waiting, err := r.Events(userID)
+// deliveryLease is how long one process has to deliver an event: longer than a request to a service takes.
+const deliveryLease = 8 * time.Second
+
+// Delivery is the event that a service must be told next about a user. One process has it at a time; see Lease for what
+// that means. It ends with Told or GiveUp.
+type Delivery struct {
+	Event
+	User User // of an erased one only the ID is set
+
+	store *Store
+	held  tenure
+}
+
+// NextEvent lets this process deliver the next event of a user, or returns ErrNotFound if there is none, and ErrLeased
+// while another process delivers one.
+func (s *Store) NextEvent(ctx context.Context, userID int64) (*Delivery, error) {
+	asked := time.Now()
+	return write(ctx, s, opNextEvent, func(w Writer) (*Delivery, error) {
+		waiting, err := w.Events(userID)
 		if err != nil {
-			return next{}, err
+			return nil, err
 		}
-		user, err := r.User(userID)
+		if err := takeLease(w, deliveryOf(userID), s.Epoch(), deliveryLease); err != nil {
+			return nil, err
+		}
+		user, err := w.User(userID)
 		if errors.Is(err, ErrNotFound) {
 			user, err = User{ID: userID}, nil
 		}
-		return next{waiting[0], user}, err
+		return &Delivery{Event: waiting[0], User: user, store: s, held: tenure{asked, deliveryLease}}, err
 	}, userID)
-	return found.event, found.user, err
 }
 
-// EventTold notes that the service has accepted an event.
-func (s *Store) EventTold(ctx context.Context, userID int64, eventID string) error {
-	_, err := write(ctx, s, opEventTold, func(w Writer) (struct{}, error) {
-		waiting, err := w.Events(userID)
-		if errors.Is(err, ErrNotFound) || err == nil && waiting[0].ID != eventID {
-			return struct{}{}, nil // it was told twice, or the user was erased meanwhile
+// Left is for how long the event is still ours to deliver.
+func (d *Delivery) Left() time.Duration { return d.held.Left() }
+
+// Told notes that the service has accepted the event.
+func (d *Delivery) Told(ctx context.Context) error {
+	return d.end(ctx, opEventTold, func(w Writer) error {
+		waiting, err := w.Events(d.User.ID)
+		if errors.Is(err, ErrNotFound) || err == nil && waiting[0].ID != d.ID {
+			return nil // it was told twice, or the user was erased meanwhile
 		}
 		if err != nil {
+			return err
+		}
+		return w.PutEvents(d.User.ID, waiting[1:])
+	})
+}
+
+// GiveUp leaves the event to whoever comes next.
+func (d *Delivery) GiveUp(ctx context.Context) error {
+	return d.end(ctx, opEventNotTold, func(Writer) error { return nil })
+}
+
+func (d *Delivery) end(ctx context.Context, op operation, change func(Writer) error) error {
+	_, err := write(ctx, d.store, op, func(w Writer) (struct{}, error) {
+		if err := change(w); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, w.PutEvents(userID, waiting[1:])
-	}, userID)
+		return struct{}{}, releaseLease(w, deliveryOf(d.User.ID), d.store.Epoch())
+	}, d.User.ID)
 	return err
 }
+
+func deliveryOf(userID int64) string { return "user " + strconv.FormatInt(userID, 10) }
 
 // UsersToTell returns up to limit ids above after of users with events, in order.
 func (s *Store) UsersToTell(ctx context.Context, after int64, limit int) ([]int64, error) {

@@ -2,7 +2,11 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
+	"time"
 )
 
 // Login finds or creates the user, applies l.Change, saves the session_key and starts the session, atomically.
@@ -26,21 +30,91 @@ func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
 	if err := rememberKey(w, sealer, u.ID, l.SessionKey); err != nil {
 		return LoginResult{}, err
 	}
+	in := LoginResult{User: u, Created: created}
 	if l.Hold {
-		if held, err := untold(w, u.ID); err != nil || held {
-			return LoginResult{User: u, Created: created, Held: held}, err
+		if err := holdLogin(w, &in); err != nil || in.Held {
+			return in, err
 		}
 	}
-	session := l.Session
-	session.UserID = u.ID
-	if session.ID == "" {
-		return LoginResult{User: u, Created: created}, nil
+	if l.Session.ID != "" {
+		in.Session = l.Session
+		in.Session.UserID = u.ID
+		if created {
+			l.MaxSessions = 0 // nobody has to make room, so nobody is looked for
+		}
+		started, err := beginSession(w, in.Session, l.MaxSessions)
+		if err != nil {
+			return LoginResult{}, err
+		}
+		in.Ended = started.Ended
 	}
-	if created {
-		l.MaxSessions = 0 // nobody has to make room, so nobody is looked for
+	return in, noteOutcome(w, l.Outcome, in)
+}
+
+// heldFor is how long it is remembered that a user is new whose first login was held.
+const heldFor = 7 * 24 * time.Hour
+
+// holdLogin holds a login while a service must still be told about the first one of the user, and notes that the user is
+// new until one succeeds.
+func holdLogin(w Writer, in *LoginResult) (err error) {
+	if in.Held, err = untold(w, in.User.ID); err != nil {
+		return err
 	}
-	started, err := beginSession(w, session, l.MaxSessions)
-	return LoginResult{User: u, Session: session, Created: created, Ended: started.Ended}, err
+	name := "new " + strconv.FormatInt(in.User.ID, 10)
+	if in.Held {
+		if in.Created {
+			return putTemporary(w, name, nil, heldFor)
+		}
+		return nil
+	}
+	isNew, err := temporaryOrNil(w, name)
+	if err != nil || isNew == nil {
+		return err
+	}
+	in.Created = true
+	return w.DropTemporary(name)
+}
+
+// outcome is what is kept of a login under a name, for whoever repeats it.
+type outcome struct {
+	UserID    int64  `json:"user"`
+	SessionID string `json:"session,omitempty"`
+	Created   bool   `json:"created,omitempty"`
+}
+
+func outcomeName(name string) string { return "login " + name }
+
+func noteOutcome(w Writer, o Outcome, in LoginResult) error {
+	if o.Name == "" {
+		return nil
+	}
+	text, err := json.Marshal(outcome{in.User.ID, in.Session.ID, in.Created})
+	if err != nil {
+		return err
+	}
+	return putTemporary(w, outcomeName(o.Name), text, o.Life)
+}
+
+// LoginOf returns the user and the session of a login that had an Outcome of that name, as they are now, or ErrNotFound if
+// there was none, or too long ago, or its session has ended.
+func (s *Store) LoginOf(ctx context.Context, name string) (LoginResult, error) {
+	return read(ctx, s, opLoginOf, func(r Reader) (in LoginResult, err error) {
+		text, _, err := r.Temporary(outcomeName(name))
+		if err != nil {
+			return in, err
+		}
+		var o outcome
+		if err := json.Unmarshal(text, &o); err != nil {
+			return in, fmt.Errorf("the outcome of a login: %w: %w", ErrDamaged, err)
+		}
+		in.Created = o.Created
+		if in.User, err = r.User(o.UserID); err != nil || o.SessionID == "" {
+			return in, err
+		}
+		session, err := livingSession(r, o.SessionID)
+		in.Session = session.Session
+		return in, err
+	})
 }
 
 // userOf finds the user by openid, or creates it under the next id.

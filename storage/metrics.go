@@ -12,6 +12,7 @@ type operation int
 
 const (
 	opLogin operation = iota
+	opLoginOf
 	opUser
 	opUpdateUser
 	opSessionKeys
@@ -29,6 +30,7 @@ const (
 	opReserveUserIDs
 	opNextEvent
 	opEventTold
+	opEventNotTold
 	opUsersToTell
 	opTellAgain
 	opUntold
@@ -45,6 +47,7 @@ const (
 	opChangeTemporary
 	opTakeLease
 	opReleaseLease
+	opJoinGateways
 	opForget
 	opSnapshot
 	opLoad
@@ -55,6 +58,7 @@ const (
 func operations() [opCount]struct{ label, doing string } {
 	return [opCount]struct{ label, doing string }{
 		opLogin:           {"login", "logging in"},
+		opLoginOf:         {"login_of", "looking for a login"},
 		opUser:            {"user", "reading user"},
 		opUpdateUser:      {"update_user", "changing user"},
 		opSessionKeys:     {"session_keys", "reading the session_keys of user"},
@@ -70,8 +74,9 @@ func operations() [opCount]struct{ label, doing string } {
 		opCheckImport:     {"check_import", "checking the import of user"},
 		opEraseUser:       {"erase_user", "erasing user"},
 		opReserveUserIDs:  {"reserve_user_ids", "reserving ids of users"},
-		opNextEvent:       {"next_event", "reading what to tell about user"},
+		opNextEvent:       {"next_event", "taking what to tell about user"},
 		opEventTold:       {"event_told", "noting what was told about user"},
+		opEventNotTold:    {"event_not_told", "leaving what was not told about user"},
 		opUsersToTell:     {"users_to_tell", "listing users to tell about"},
 		opTellAgain:       {"tell_again", "recording what to tell again"},
 		opUntold:          {"untold", "looking for the first event of user"},
@@ -88,6 +93,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opChangeTemporary: {"change_temporary", "changing a temporary value"},
 		opTakeLease:       {"take_lease", "taking a lease"},
 		opReleaseLease:    {"release_lease", "releasing a lease"},
+		opJoinGateways:    {"join_gateways", "comparing the signing keys with those of other gateways"},
 		opForget:          {"forget", "deleting expired records"},
 		opSnapshot:        {"snapshot", "reading all records"},
 		opLoad:            {"load", "loading records"},

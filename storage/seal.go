@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,8 +19,9 @@ import (
 type Sealer struct{ keys []sealingKey }
 
 type sealingKey struct {
-	aead  cipher.AEAD
-	check string
+	aead        cipher.AEAD
+	check       string
+	fingerprint []byte // the key of fingerprints
 }
 
 // NewSealer returns a Sealer with keys of EncryptionKeySize bytes, one or more.
@@ -38,7 +40,11 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.keys = append(s.keys, sealingKey{aead, hex.EncodeToString(check)})
+		fingerprint, err := hkdf.Key(sha256.New, key, nil, "wxgate fingerprints of signing keys", sha256.Size)
+		if err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, sealingKey{aead, hex.EncodeToString(check), fingerprint})
 	}
 	return s, nil
 }
@@ -51,6 +57,18 @@ func (s *Sealer) Checks() []string {
 		checks[i] = k.check
 	}
 	return checks
+}
+
+// fingerprints returns 16 hexadecimal digits under each key, by which two processes with one key in common compare something
+// secret. They are keyed, so that whoever reads them cannot search for a short secret.
+func (s *Sealer) fingerprints(material []byte) []string {
+	all := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		mac := hmac.New(sha256.New, k.fingerprint)
+		mac.Write(material)
+		all[i] = hex.EncodeToString(mac.Sum(nil)[:8])
+	}
+	return all
 }
 
 func (s *Sealer) seal(name string, plain []byte) []byte {

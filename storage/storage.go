@@ -136,13 +136,21 @@ type Login struct {
 	MaxSessions int
 	// Hold starts no session while a service must still be told about the first login of the user.
 	Hold bool
+	// Outcome lets others find what the login yielded, with LoginOf. A login that is held has none.
+	Outcome Outcome
+}
+
+// Outcome is the name of what a login yields, and for how long it is known. Without a name nothing is noted.
+type Outcome struct {
+	Name string // at most 100 bytes
+	Life time.Duration
 }
 
 // LoginResult is the result of a Login.
 type LoginResult struct {
 	User    User
 	Session Session
-	Created bool         // the user is new
+	Created bool         // the user is new: no login of theirs has succeeded before
 	Held    bool         // no session started: see Login.Hold
 	Ended   []Revocation // of the sessions that MaxSessions ended, oldest first
 }

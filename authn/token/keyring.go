@@ -3,6 +3,7 @@ package token
 import (
 	"crypto"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -110,6 +111,28 @@ func (c KeyConfig) Signed(token string) bool {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{k.method.Alg()}), jwt.WithoutClaimsValidation())
 	_, err = parser.Parse(token, func(*jwt.Token) (any, error) { return k.verifying, nil })
 	return err == nil
+}
+
+// Materials returns what tells the keys apart, the one that signs first: a secret, or a public key, with its algorithm, its
+// id and the issuer. It is as secret as the keys.
+func (r *Keyring) Materials() [][]byte {
+	all := make([][]byte, len(r.list))
+	for i, k := range r.list {
+		all[i] = append([]byte(k.header()+"."+r.cfg.Issuer+"."), k.material()...)
+	}
+	return all
+}
+
+// material is the secret, or the public key.
+func (k key) material() []byte {
+	if shared, ok := k.verifying.([]byte); ok {
+		return shared
+	}
+	public, err := x509.MarshalPKIXPublicKey(k.public)
+	if err != nil {
+		panic(err) // a key that was opened can be written
+	}
+	return public
 }
 
 // header is the first segment of every token that the key signs: one spelling, so that an unexpected member (jku, jwk,

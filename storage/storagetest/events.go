@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"wxgate/storage"
 )
@@ -16,6 +17,8 @@ func events() map[string]func(*testing.T, *fixture) {
 		"counters, repeated logins and imports are no events":     silentChanges,
 		"an erasure is all that is left to tell":                  erasureReplacesEvents,
 		"an event that was told twice ends only itself":           toldTwice,
+		"an event is delivered by one opening at a time":          deliveredByOne,
+		"a login that was held is the first one in the end":       heldLoginIsNew,
 		"users with events are listed in pages":                   usersWithEvents,
 		"telling again is an event for everybody but the erased":  tellAgain,
 		"a held login starts no session until the event was told": heldLogin,
@@ -24,26 +27,26 @@ func events() map[string]func(*testing.T, *fixture) {
 }
 
 // next is the next event of a user, or a zero one.
-func (f *fixture) next(userID int64) (storage.Event, storage.User) {
+func (f *fixture) next(userID int64) *storage.Delivery {
 	f.t.Helper()
-	event, user, err := f.NextEvent(f.ctx, userID)
+	next, err := f.NextEvent(f.ctx, userID)
 	if errors.Is(err, storage.ErrNotFound) {
-		return storage.Event{}, storage.User{}
+		return new(storage.Delivery)
 	}
 	f.must(err)
-	return event, user
+	return next
 }
 
 // tell returns the types of all events of a user, and notes each as told.
 func (f *fixture) tell(userID int64) (types []storage.EventType) {
 	f.t.Helper()
 	for {
-		event, _ := f.next(userID)
-		if event.ID == "" {
+		next := f.next(userID)
+		if next.ID == "" {
 			return types
 		}
-		types = append(types, event.Type)
-		f.must(f.EventTold(f.ctx, userID, event.ID))
+		types = append(types, next.Type)
+		f.must(next.Told(f.ctx))
 	}
 }
 
@@ -78,25 +81,25 @@ func firstLoginIsAnEvent(t *testing.T, f *fixture) {
 	l.Change = func(u *storage.User) error { u.Nickname = "小红"; return nil }
 	f.login(l)
 	want(t, "who is news", <-f.News(), 1)
-	before, user := f.next(1)
-	want(t, "nickname of the event", user.Nickname, "小红")
+	before := f.next(1)
+	want(t, "nickname of the event", before.User.Nickname, "小红")
+	f.must(before.GiveUp(f.ctx))
 	f.reopen()
-	after, _ := f.next(1)
-	want(t, "event after a restart", after, before)
+	want(t, "event after a restart", f.next(1).Event, before.Event)
 	wantTypes(t, f.tell(1), storage.EventCreated)
 }
 
 func changesWaitAsOne(t *testing.T, f *fixture) {
 	f.RecordEvents(true)
 	f.login(f.as("oABC", "s1"))
-	first, _ := f.next(1)
+	first := f.next(1)
 	for _, nickname := range []string{"a", "b", "c"} {
 		f.rename(1, nickname)
 	}
 	f.must(f.SetPhone(f.ctx, 1, storage.Phone{PureNumber: "13800000000"}))
-	again, user := f.next(1)
+	again := f.next(1)
 	want(t, "the first event after the changes", again.ID, first.ID)
-	want(t, "the user that it is delivered with", user.Nickname, "c")
+	want(t, "the user that it is delivered with", again.User.Nickname, "c")
 	wantTypes(t, f.tell(1), storage.EventCreated, storage.EventUpdated)
 	l := f.as("oABC", "s2")
 	l.UnionID = "union"
@@ -119,27 +122,64 @@ func silentChanges(t *testing.T, f *fixture) {
 func erasureReplacesEvents(t *testing.T, f *fixture) {
 	f.RecordEvents(true)
 	f.login(f.as("oABC", "s1"))
-	first, _ := f.next(1)
+	first := f.next(1)
 	f.rename(1, "a")
 	_, err := f.EraseUser(f.ctx, 1, f.now(), f.now())
 	f.must(err)
-	f.must(f.EventTold(f.ctx, 1, first.ID)) // it was on its way
-	event, user := f.next(1)
-	want(t, "type", event.Type, storage.EventErased)
-	want(t, "user", user, storage.User{ID: 1})
+	f.must(first.Told(f.ctx)) // it was on its way
+	next := f.next(1)
+	want(t, "type", next.Type, storage.EventErased)
+	want(t, "user", next.User, storage.User{ID: 1})
 	wantTypes(t, f.tell(1), storage.EventErased)
 }
 
 func toldTwice(t *testing.T, f *fixture) {
 	f.RecordEvents(true)
 	f.login(f.as("oABC", "s1"))
-	first, _ := f.next(1)
+	first := f.next(1)
 	f.rename(1, "a")
 	for range 2 {
-		f.must(f.EventTold(f.ctx, 1, first.ID))
+		f.must(first.Told(f.ctx))
 	}
-	f.must(f.EventTold(f.ctx, 7, "of nobody"))
 	wantTypes(t, f.tell(1), storage.EventUpdated)
+}
+
+func deliveredByOne(t *testing.T, f *fixture) {
+	f.RecordEvents(true)
+	f.login(f.as("o1", "s1"))
+	f.login(f.as("o2", "s2"))
+	f.must(f.next(1).GiveUp(f.ctx))
+	stopped := f.next(2)
+	if left := stopped.Left(); left <= 0 || left > 10*time.Second {
+		t.Errorf("an event is ours for %v", left)
+	}
+	f.reopen()
+	f.RecordEvents(true)
+	_, err := f.NextEvent(f.ctx, 2)
+	f.wantErr("an event that another opening delivers", err, storage.ErrLeased)
+	wantTypes(t, f.tell(1), storage.EventCreated)
+	f.elapse(func() bool { _, err := f.NextEvent(f.ctx, 2); return err == nil })
+	again := f.next(2)
+	want(t, "id of the event", again.ID, stopped.ID)
+	wantTypes(t, f.tell(2), storage.EventCreated)
+}
+
+func heldLoginIsNew(t *testing.T, f *fixture) {
+	f.RecordEvents(true)
+	in := func(sid string) storage.LoginResult {
+		l := f.as("oABC", sid)
+		l.Hold = true
+		return f.login(l)
+	}
+	want(t, "the user is new", in("s1").Created, true)
+	want(t, "at the second attempt too", in("s2").Held, true)
+	f.tell(1)
+	f.reopen()
+	f.RecordEvents(true)
+	want(t, "new at the first login that succeeds", in("s3").Created, true)
+	want(t, "new at the one after it", in("s4").Created, false)
+	wantList(t, "sessions that ended", idsOf(in("s5").Ended), nil)
+	f.wantSessions(1, "s3", "s4", "s5")
 }
 
 func usersWithEvents(t *testing.T, f *fixture) {

@@ -19,6 +19,7 @@ func temporary() map[string]func(*testing.T, *fixture) {
 		"names of temporary values are compared bytewise":    temporaryNames,
 		"of 50 who claim a temporary value at once one does": temporaryClaims,
 		"a temporary value beyond the bounds is refused":     temporaryBounds,
+		"what a login yielded is found for a while":          loginOfOutcome,
 		"a lease is had by one opening at a time":            leaseHeld,
 		"a lease that is renewed outlives its first end":     leaseRenewed,
 	}
@@ -203,4 +204,39 @@ func leaseRenewed(_ *testing.T, f *fixture) {
 	f.reopen()
 	f.elapse(func() bool { return storage.NewLease(f.Store, "other", time.Hour).Take(f.ctx) == nil })
 	f.wantErr("a lease that was renewed", storage.NewLease(f.Store, "backup", time.Hour).Take(f.ctx), storage.ErrLeased)
+}
+
+func loginOfOutcome(t *testing.T, f *fixture) {
+	in := func(outcome, sid string, life time.Duration) storage.LoginResult {
+		l := f.as("oABC", sid)
+		l.Outcome = storage.Outcome{Name: outcome, Life: life}
+		return f.login(l)
+	}
+	first := in("one", "s1", time.Hour)
+	in("two", "s2", 200*time.Millisecond)
+	_, err := f.LoginOf(f.ctx, "three")
+	f.wantErr("no such login", err, storage.ErrNotFound)
+	f.rename(1, "a")
+	f.reopen()
+	found, err := f.LoginOf(f.ctx, "one")
+	f.must(err)
+	want(t, "session", found.Session, first.Session)
+	want(t, "created", found.Created, true)
+	want(t, "the user as they are now", found.User.Nickname, "a")
+	f.elapse(func() bool { _, err := f.LoginOf(f.ctx, "two"); return errors.Is(err, storage.ErrNotFound) })
+	_, err = f.EndSession(f.ctx, "s1", f.now(), f.now().Add(time.Hour))
+	f.must(err)
+	_, err = f.LoginOf(f.ctx, "one")
+	f.wantErr("a login whose session has ended", err, storage.ErrNotFound)
+	withoutSession := f.as("oDEF", "")
+	withoutSession.Outcome = storage.Outcome{Name: "four", Life: time.Hour}
+	f.login(withoutSession)
+	found, err = f.LoginOf(f.ctx, "four")
+	f.must(err)
+	want(t, "the user of a login without a session", found.User.OpenID, "oDEF")
+	want(t, "its session", found.Session.ID, "")
+	_, err = f.EraseUser(f.ctx, found.User.ID, f.now(), f.now())
+	f.must(err)
+	_, err = f.LoginOf(f.ctx, "four")
+	f.wantErr("a login of an erased user", err, storage.ErrNotFound)
 }

@@ -1,0 +1,103 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A gateway says every half minute that it is there, and which keys it has for tokens. Another one whose keys do not fit is
+// refused: its users would be logged out by every second request.
+
+const (
+	gatewayLife  = 90 * time.Second // how long a gateway counts that was killed
+	gatewaysRead = 1000             // at most
+	gatewayLock  = "gateways"       // written by all of them, so that two that start at once see each other
+)
+
+// ErrOtherKeys refuses signing keys that do not fit those of another gateway.
+var ErrOtherKeys = errors.New("authn.keys or authn.issuer does not fit that of another gateway on this store")
+
+// gateway is what one says of itself.
+type gateway struct {
+	Host string     `json:"host"`
+	Keys [][]string `json:"keys"` // fingerprints of each; the first signs
+}
+
+func gatewayName(epoch string) string { return "gateway " + epoch }
+
+// JoinGateways says that this process serves tokens with these keys, the first of which signs, until a minute and a half
+// from now or LeaveGateways. It returns ErrOtherKeys while another process is there that would refuse our tokens, or whose
+// tokens we would refuse. Only hashes of the keys are kept, under the encryption key.
+func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) error {
+	us := gateway{Host: host[:min(len(host), 255)]}
+	for _, material := range keys {
+		us.Keys = append(us.Keys, s.driver.Sealer().fingerprints(material))
+	}
+	text, err := json.Marshal(us)
+	if err != nil {
+		return err
+	}
+	_, err = write(ctx, s, opJoinGateways, func(w Writer) (struct{}, error) {
+		if _, err := temporaryOrNil(w, gatewayLock); err != nil {
+			return struct{}{}, err
+		}
+		if err := us.wantOthers(w, gatewayName(s.Epoch())); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, errors.Join(putTemporary(w, gatewayLock, nil, gatewayLife), putTemporary(w, gatewayName(s.Epoch()), text, gatewayLife))
+	})
+	return err
+}
+
+// LeaveGateways says that this process is gone.
+func LeaveGateways(ctx context.Context, s *Store) error {
+	return s.ChangeTemporary(ctx, gatewayName(s.Epoch()), func([]byte) ([]byte, time.Duration, error) { return nil, 0, nil })
+}
+
+// wantOthers refuses our keys if they do not fit those of another gateway.
+func (g gateway) wantOthers(r Reader, own string) error {
+	names, err := r.Temporaries(gatewayName(""), gatewaysRead)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == own {
+			continue
+		}
+		text, err := temporaryOrNil(r, name)
+		if err != nil || text == nil {
+			return err
+		}
+		var other gateway
+		if err := json.Unmarshal(text, &other); err != nil {
+			return fmt.Errorf("a gateway: %w: %w", ErrDamaged, err)
+		}
+		if err := g.wantKeysOf(other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g gateway) wantKeysOf(other gateway) error {
+	const advice = "give every gateway the same keys; to add one, list it second on all of them before it becomes the first; " +
+		"to replace all of them at once, stop every gateway first (one that was killed counts for 90 s)"
+	switch {
+	case !other.verifies(g):
+		return fmt.Errorf("%w: the gateway on %s would refuse our tokens, since it does not have the first of our keys; %s", ErrOtherKeys, other.Host, advice)
+	case !g.verifies(other):
+		return fmt.Errorf("%w: we would refuse the tokens of the gateway on %s, whose first key is none of ours; %s", ErrOtherKeys, other.Host, advice)
+	}
+	return nil
+}
+
+// verifies reports whether one of the keys is that with which another gateway signs.
+func (g gateway) verifies(signer gateway) bool {
+	return len(signer.Keys) > 0 && slices.ContainsFunc(g.Keys, func(key []string) bool {
+		return slices.ContainsFunc(key, func(fingerprint string) bool { return slices.Contains(signer.Keys[0], fingerprint) })
+	})
+}
