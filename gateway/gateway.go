@@ -19,6 +19,7 @@ import (
 	"wxgate/gateway/admin"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/listen"
+	"wxgate/gateway/push"
 	"wxgate/gateway/websocket"
 	"wxgate/secret"
 	"wxgate/upstream"
@@ -30,6 +31,7 @@ type Deps struct {
 	Issuers      *issuer.Set // of Config.Issuers; nil: there are none
 	Storage      admin.Store
 	Push         *wechat.Push                  // nil: message push is off; Reload replaces it
+	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
 	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
 	Upstreams    map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them

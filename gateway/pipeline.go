@@ -47,7 +47,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		watcher: newWatcher(),
 		limits:  newLimiter(m, deps.Now),
 		store:   storeGate{deps.Gate, deps.Log},
-		pushes:  push.NewReceiver(deps.Metrics, deps.Now),
+		pushes:  push.NewReceiver(deps.Pushed, deps.Metrics, deps.Now),
 	}
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.observer = &observer{

@@ -215,6 +215,9 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 	if err != nil {
 		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
+	if err := s.checkKeys(keys.Materials()); err != nil {
+		return nil, fmt.Errorf("applying the keys: %w", err)
+	}
 	return func() {
 		s.authn.Tokens.SetKeys(keys)
 		tellUsers()

@@ -206,12 +206,15 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.followRevocations()
+	if err := s.stayJoined(ctx); err != nil {
+		return err
+	}
 	if err := s.makeBackups(cfg.Storage.Backup); err != nil {
 		return err
 	}
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Upstreams: services.all, Certificates: certificates, Metrics: metrics,
+		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Pushed: s.store, Upstreams: services.all, Certificates: certificates, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})

@@ -2,9 +2,11 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -57,6 +59,24 @@ func (s tokenStore) Load(ctx context.Context, appID string) (wechat.ServerToken,
 // Save saves a token.
 func (s tokenStore) Save(ctx context.Context, appID string, token wechat.ServerToken) error {
 	return s.SaveServerToken(ctx, appID, token.Value.Reveal(), token.Expires)
+}
+
+// tokenLease is longer than WeChat takes to answer, and not much.
+const tokenLease = 10 * time.Second
+
+// Lease lets this process alone ask WeChat.
+func (s tokenStore) Lease(ctx context.Context, appID string) (release func(), taken bool, err error) {
+	lease := storage.NewLease(s.Store, "token "+appID, tokenLease)
+	if err := lease.Take(ctx); errors.Is(err, storage.ErrLeased) {
+		return nil, false, nil
+	} else if err != nil {
+		return nil, false, err
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = lease.Release(ctx) // else it ends by itself
+	}, true, nil
 }
 
 // warnCloudRun warns about trusting the headers of WeChat Cloud Run.

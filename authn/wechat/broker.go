@@ -114,7 +114,9 @@ func (b *broker) fly(f *flight, refused secret.Text, forced time.Time) {
 
 // next returns a token other than refused: the one of another replica, else WeChat's current one, else a forced one.
 func (b *broker) next(ctx context.Context, refused secret.Text, forced *time.Time) (ServerToken, error) {
-	if token, ok := b.load(ctx, refused); ok {
+	token, release, ok := b.loadOrLease(ctx, refused)
+	defer release()
+	if ok {
 		return token, nil
 	}
 	token, err := b.fetch(ctx, false)
@@ -126,6 +128,43 @@ func (b *broker) next(ctx context.Context, refused secret.Text, forced *time.Tim
 	}
 	b.save(ctx, token)
 	return token, nil
+}
+
+// The wait for another replica that is asking WeChat.
+const (
+	leaseWait  = 2 * time.Second
+	leaseAgain = 50 * time.Millisecond // the pause before another look
+)
+
+// loadOrLease returns the token of another replica, or lets this one ask WeChat. It waits for a replica that asks already,
+// but not for long: asking twice does no harm.
+func (b *broker) loadOrLease(ctx context.Context, refused secret.Text) (token ServerToken, release func(), ok bool) {
+	release = func() {}
+	if b.store == nil {
+		return token, release, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(leaseWait, b.timeout/2))
+	defer cancel()
+	for {
+		if token, ok = b.load(ctx, refused); ok {
+			return token, release, true
+		}
+		release, taken, err := b.store.Lease(ctx, b.appID)
+		switch {
+		case err != nil:
+			return token, func() {}, false
+		case taken:
+			token, ok = b.load(ctx, refused) // somebody may just have saved one
+			return token, release, ok
+		}
+		timer := time.NewTimer(leaseAgain)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return token, func() {}, false
+		}
+	}
 }
 
 // force kills WeChat's current token. Only a token that WeChat gives out and refuses is worth that.
@@ -143,9 +182,6 @@ func (b *broker) force(ctx context.Context, refused secret.Text, forced *time.Ti
 
 // load returns the token of another replica, or one from before a restart, when it is worth having.
 func (b *broker) load(ctx context.Context, refused secret.Text) (ServerToken, bool) {
-	if b.store == nil {
-		return ServerToken{}, false
-	}
 	token, err := b.store.Load(ctx, b.appID)
 	good := err == nil && token.Value != "" && token.Value != refused && b.now().Before(token.Expires.Add(-renewBefore))
 	return token, good

@@ -35,6 +35,9 @@ type TokenStore interface {
 	Load(ctx context.Context, appID string) (ServerToken, error)
 	// Save keeps token for appID in place of the last one.
 	Save(ctx context.Context, appID string, token ServerToken) error
+	// Lease lets this replica alone ask WeChat for the token of appID, for a few seconds or until release. While another
+	// one has it, taken is false.
+	Lease(ctx context.Context, appID string) (release func(), taken bool, err error)
 }
 
 // ServerToken returns an access_token that should be valid for another five minutes, and fetches one only if there is

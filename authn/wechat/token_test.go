@@ -277,6 +277,7 @@ func TestAFailureToGetATokenIsToldAndNotKept(t *testing.T) {
 type memory struct {
 	mu     sync.Mutex
 	tokens map[string]wechat.ServerToken
+	leased bool
 	err    error
 }
 
@@ -293,6 +294,78 @@ func (m *memory) Save(_ context.Context, appID string, token wechat.ServerToken)
 		m.tokens[appID] = token
 	}
 	return m.err
+}
+
+func (m *memory) Lease(context.Context, string) (release func(), taken bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil || m.leased {
+		return nil, false, m.err
+	}
+	m.leased = true
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.leased = false
+	}, true, nil
+}
+
+// TestOneOfManyReplicasAsksWeChat when all of them want a token at once, at first and after it was refused.
+func TestOneOfManyReplicasAsksWeChat(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	s, store := timedSandbox(t, now), &memory{tokens: map[string]wechat.ServerToken{}}
+	replicas := make([]*wechat.Client, 8)
+	for i := range replicas {
+		replicas[i] = clientWith(t, s.URL(), wechat.Deps{Now: now.Now, Tokens: store})
+	}
+	all := func() (token wechat.ServerToken) {
+		t.Helper()
+		got := make([]wechat.ServerToken, len(replicas))
+		var group sync.WaitGroup
+		for i, replica := range replicas {
+			group.Go(func() {
+				var err error
+				if got[i], err = replica.ServerToken(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		for i := range got {
+			if got[i] != got[0] {
+				t.Errorf("replica %d has another token", i)
+			}
+		}
+		return got[0]
+	}
+	first := all()
+	if n := calls(s, "stable_token"); n != 1 {
+		t.Errorf("WeChat was asked %d times, want once", n)
+	}
+	forceRefresh(t, s)
+	before := calls(s, "stable_token")
+	for _, replica := range replicas {
+		replica.InvalidateToken(first.Value)
+	}
+	if second := all(); second == first || calls(s, "stable_token") != before+1 {
+		t.Errorf("after it was refused WeChat was asked %d times, want once", calls(s, "stable_token")-before)
+	}
+	if store.leased {
+		t.Error("the lease was not released")
+	}
+}
+
+// TestALeaseOfAnotherReplicaIsNotWaitedForLong has one that is never released.
+func TestALeaseOfAnotherReplicaIsNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	store := &memory{tokens: map[string]wechat.ServerToken{}, leased: true}
+	start := time.Now()
+	mustToken(t, clientWith(t, timedSandbox(t, now).URL(), wechat.Deps{Now: now.Now, Tokens: store}))
+	if took := time.Since(start); took < 100*time.Millisecond || took > 4*time.Second {
+		t.Errorf("it took %v, want half of what a request has, 2 s at most", took)
+	}
 }
 
 func TestReplicasShareATokenThroughTheStore(t *testing.T) {

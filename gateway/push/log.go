@@ -1,6 +1,8 @@
 package push
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -12,10 +14,15 @@ import (
 // oldest is forgotten, and could be delivered again while its timestamp is fresh.
 const maxDeliveries = 60_000
 
-// deliveries remembers the messages that a service has accepted, so that a captured one is not delivered again. It
-// lives as long as the process; an older message is refused by its timestamp.
+// rememberFor is how long a delivered message is remembered: until its timestamp is certainly no longer fresh.
+const rememberFor = 2 * maxMessageAge
+
+// deliveries remembers the messages that a service has accepted, so that a captured one, or one that WeChat sends again, is
+// not delivered again: in memory, and in the store for other gateways and the process after this one. An older message is
+// refused by its timestamp.
 type deliveries struct {
 	now      func() time.Time
+	store    Store // may be nil
 	repeated prometheus.Counter
 
 	mu    sync.Mutex
@@ -30,28 +37,40 @@ type delivery struct {
 	delivered bool
 }
 
-func newDeliveries(reg prometheus.Registerer, now func() time.Time) *deliveries {
+func newDeliveries(store Store, reg prometheus.Registerer, now func() time.Time) *deliveries {
 	repeated := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxgate_push_repeated_total", Help: "Pushed messages that came a second time with one signature and were not delivered again.",
 	})
 	reg.MustRegister(repeated)
-	return &deliveries{now: now, repeated: repeated, known: make(map[string]*delivery)}
+	return &deliveries{now: now, store: store, repeated: repeated, known: make(map[string]*delivery)}
 }
 
 // deliverOnce delivers a message unless it was delivered before: then WeChat gets success for it again. One that is
 // being delivered is errNotFromWeChat, because WeChat retries after 5 s at the earliest.
-func (l *deliveries) deliverOnce(id string, deliver func() error) error {
+func (l *deliveries) deliverOnce(ctx context.Context, id string, deliver func() error) error {
 	p, delivered := l.claim(id)
 	if p == nil {
-		l.repeated.Inc()
-		if delivered {
-			return nil
-		}
-		return errNotFromWeChat
+		return l.repeat(delivered)
+	}
+	c := newClaim(l.store, id)
+	if err := c.take(ctx); err != nil {
+		delivered := errors.Is(err, errDelivered)
+		l.finish(p, delivered)
+		return l.repeat(delivered)
 	}
 	err := deliver()
+	c.finish(ctx, err == nil)
 	l.finish(p, err == nil)
 	return err
+}
+
+// repeat is the answer to a message that is not delivered again.
+func (l *deliveries) repeat(delivered bool) error {
+	l.repeated.Inc()
+	if delivered {
+		return nil
+	}
+	return errNotFromWeChat
 }
 
 // claim marks a message as being delivered. For a known one it returns nil, and whether it was delivered.
@@ -62,7 +81,7 @@ func (l *deliveries) claim(id string) (p *delivery, delivered bool) {
 		return nil, known.delivered
 	}
 	l.evict()
-	p = &delivery{id: id, expires: l.now().Add(2 * maxMessageAge)}
+	p = &delivery{id: id, expires: l.now().Add(rememberFor)}
 	l.known[id] = p
 	l.order = append(l.order, p)
 	return p, false

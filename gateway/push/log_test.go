@@ -1,8 +1,10 @@
 package push
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,18 +21,18 @@ func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
 	for name, id := range map[string]func(i int) string{
 		"one message": func(int) string { return "refused" }, "many messages": func(i int) string { return fmt.Sprint("refused ", i) },
 	} {
-		l := newDeliveries(prometheus.NewRegistry(), time.Now)
+		l := newDeliveries(nil, prometheus.NewRegistry(), time.Now)
 		delivered := 0
 		deliver := func() error { delivered++; return nil }
 		for i := range maxDeliveries + 1 {
 			if i == 0 {
-				_ = l.deliverOnce("captured", deliver)
+				_ = l.deliverOnce(t.Context(), "captured", deliver)
 			}
-			if err := l.deliverOnce(id(i), refuse); !errors.Is(err, answer.ErrPushRefused) {
+			if err := l.deliverOnce(t.Context(), id(i), refuse); !errors.Is(err, answer.ErrPushRefused) {
 				t.Fatalf("%s, number %d: %v, want %v", name, i, err, answer.ErrPushRefused)
 			}
 		}
-		if err := l.deliverOnce("captured", deliver); err != nil || delivered != 1 {
+		if err := l.deliverOnce(t.Context(), "captured", deliver); err != nil || delivered != 1 {
 			t.Errorf("%s: the captured message again: %v, delivered %d times; want once", name, err, delivered)
 		}
 		if len(l.known) != 1 || len(l.order) != 1 {
@@ -42,9 +44,9 @@ func TestACapturedPushDoesNotComeBackBehindAFloodOfRefusedOnes(t *testing.T) {
 func TestTheMemoryOfPushesIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
-	l := newDeliveries(prometheus.NewRegistry(), func() time.Time { return now })
+	l := newDeliveries(nil, prometheus.NewRegistry(), func() time.Time { return now })
 	for i := range maxDeliveries + 1000 {
-		if err := l.deliverOnce(fmt.Sprint(i), func() error { return nil }); err != nil {
+		if err := l.deliverOnce(t.Context(), fmt.Sprint(i), func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,8 +54,60 @@ func TestTheMemoryOfPushesIsBounded(t *testing.T) {
 		t.Errorf("%d and %d are remembered, want %d", len(l.known), len(l.order), maxDeliveries)
 	}
 	now = now.Add(2 * maxMessageAge)
-	_ = l.deliverOnce("later", func() error { return nil })
+	_ = l.deliverOnce(t.Context(), "later", func() error { return nil })
 	if len(l.known) != 1 {
 		t.Errorf("%d are remembered when their time is over, want 1", len(l.known))
+	}
+}
+
+// sharedStore is what two receivers share; it may fail.
+type sharedStore struct {
+	mu     sync.Mutex
+	values map[string][]byte
+	err    error
+}
+
+func (s *sharedStore) ChangeTemporary(_ context.Context, name string, change func([]byte) ([]byte, time.Duration, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	value, life, err := change(s.values[name])
+	if err != nil {
+		return err
+	}
+	if s.values[name] = value; life == 0 {
+		delete(s.values, name)
+	}
+	return nil
+}
+
+// TestTwoGatewaysDeliverAMessageOnce while one of them is at it, after it was, and after a restart. One that a service did not
+// take may come again.
+func TestTwoGatewaysDeliverAMessageOnce(t *testing.T) {
+	t.Parallel()
+	shared := &sharedStore{values: map[string][]byte{}}
+	open := func() *deliveries { return newDeliveries(shared, prometheus.NewRegistry(), time.Now) }
+	one, two := open(), open()
+	times := 0
+	deliver := func() error { times++; return nil }
+	err := one.deliverOnce(t.Context(), "a", func() error {
+		if err := two.deliverOnce(t.Context(), "a", deliver); !errors.Is(err, errNotFromWeChat) {
+			t.Errorf("a message on its way: %v, want %v", err, errNotFromWeChat)
+		}
+		return answer.ErrPushRefused
+	})
+	if !errors.Is(err, answer.ErrPushRefused) || times != 0 {
+		t.Errorf("a refused message: %v, delivered %d times by the other", err, times)
+	}
+	for i, l := range []*deliveries{two, one, two, open()} {
+		if err := l.deliverOnce(t.Context(), "a", deliver); err != nil || times != 1 {
+			t.Errorf("time %d: %v, delivered %d times, want once", i, err, times)
+		}
+	}
+	shared.err = errors.New("away")
+	if err := open().deliverOnce(t.Context(), "b", deliver); err != nil || times != 2 {
+		t.Errorf("without a store: %v, delivered %d times", err, times-1)
 	}
 }

@@ -36,9 +36,9 @@ type Receiver struct {
 	now        func() time.Time
 }
 
-// NewReceiver returns a receiver that has delivered nothing yet.
-func NewReceiver(reg prometheus.Registerer, now func() time.Time) *Receiver {
-	return &Receiver{newDeliveries(reg, now), now}
+// NewReceiver returns a receiver that has delivered what store knows of; nil: nothing.
+func NewReceiver(store Store, reg prometheus.Registerer, now func() time.Time) *Receiver {
+	return &Receiver{newDeliveries(store, reg, now), now}
 }
 
 // Message is a verified and decrypted message of WeChat.
@@ -99,7 +99,7 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 // Deliver sends a message to a service, unless it was delivered before. A service that does not accept it is an error:
 // WeChat will retry.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
-	return r.deliveries.deliverOnce(m.id, func() error {
+	return r.deliveries.deliverOnce(ctx, m.id, func() error {
 		req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
 		req.Fields.Add("Content-Type", "application/json")
 		req.Fields.Add(answer.HeaderRequestID, requestID)

@@ -1,0 +1,68 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"wxgate/storage"
+)
+
+// joinEvery is how often a gateway says that it is there.
+const joinEvery = 30 * time.Second
+
+// joinGateways refuses keys that do not fit those of the other gateways of the store, and tells those of ours.
+func (s *Service) joinGateways(ctx context.Context, keys [][]byte) error {
+	if s.feed == nil {
+		return nil // there are no others
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "a machine without a name"
+	}
+	return storage.JoinGateways(ctx, s.store, host, keys)
+}
+
+// checkKeys refuses a change to keys that do not fit those of the other gateways. Without an answer of the store nobody
+// knows, and stayJoined tells later.
+func (s *Service) checkKeys(keys [][]byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.joinGateways(ctx, keys); errors.Is(err, storage.ErrOtherKeys) {
+		return err
+	}
+	return nil
+}
+
+// stayJoined says so until the service closes.
+func (s *Service) stayJoined(ctx context.Context) error {
+	if err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials()); err != nil {
+		return fmt.Errorf("joining the other gateways: %w", err)
+	}
+	if s.feed == nil {
+		return nil
+	}
+	s.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = storage.LeaveGateways(ctx, s.store) // else it ends by itself
+		return nil
+	})
+	s.follow(context.WithoutCancel(ctx), func(ctx context.Context) {
+		ticker := time.NewTicker(joinEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials()); errors.Is(err, storage.ErrOtherKeys) {
+				s.log.Error("another gateway does not accept our tokens, or we do not accept its", "error", err)
+			}
+		}
+	})
+	return nil
+}
