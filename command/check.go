@@ -42,7 +42,7 @@ func (checkCommand) Run(w *env) error {
 		text += "note: " + toldOfUsers(on) + "\n"
 	}
 	if cfg.Storage.Driver == storage.DriverMySQL {
-		text += "note: users and sessions are in the database " + mysql.Place(cfg.Storage.MySQL) + "\n"
+		text += "note: users and sessions are in the database " + mysql.Place(cfg.Storage.MySQL) + "; limits are counted on each gateway by itself\n"
 	}
 	_, err = io.WriteString(w.stdout, text)
 	return err
