@@ -254,7 +254,7 @@ func (c *copier) dropTold(ctx context.Context) error {
 			return err
 		}
 		for _, id := range ids {
-			_, _, err := c.from.NextEvent(ctx, id)
+			_, err := read(ctx, c.from, opUsersToTell, func(r Reader) ([]Event, error) { return r.Events(id) })
 			if errors.Is(err, ErrNotFound) {
 				_, err = write(ctx, c.to, opLoad, func(w Writer) (struct{}, error) { return struct{}{}, w.PutEvents(id, nil) })
 			}

@@ -55,9 +55,9 @@ func copyWhatChanged(t *testing.T, m *move) {
 	_, err = m.from.EndSession(m.from.ctx, "s1", m.from.now(), m.from.now().Add(time.Hour))
 	m.from.must(err)
 	m.from.erase(3)
-	event, _, err := m.from.NextEvent(m.from.ctx, 5)
+	next, err := m.from.NextEvent(m.from.ctx, 5)
 	m.from.must(err)
-	m.from.must(m.from.EventTold(m.from.ctx, 5, event.ID))
+	m.from.must(next.Told(m.from.ctx))
 
 	done := m.copy()
 	want(t, "users who differ", done.Differed, 1)
@@ -69,7 +69,7 @@ func copyWhatChanged(t *testing.T, m *move) {
 	m.to.wantErr("the session that ended", err, storage.ErrNotFound)
 	_, err = m.to.Session(m.to.ctx, "s3")
 	m.to.wantErr("the session of the erased user", err, storage.ErrNotFound)
-	_, _, err = m.to.NextEvent(m.to.ctx, 5)
+	_, err = m.to.NextEvent(m.to.ctx, 5)
 	m.to.wantErr("the event that was told", err, storage.ErrNotFound)
 	for _, id := range []int64{1, 4, 5, 20} {
 		was, err := m.from.User(m.from.ctx, id)
