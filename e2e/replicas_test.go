@@ -219,3 +219,50 @@ func TestAnExistingTableIsImportedIntoTheSameDatabase(t *testing.T) {
 		t.Errorf("the table has %d rows of level %d, %v", count, level, err)
 	}
 }
+
+// TestATableOfABackendIsAdopted with the commands of docs/migration.md: its users are known, and a new one is in it.
+func TestATableOfABackendIsAdopted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	server, dsn := newDatabase(t)
+	const schema = "USE wxgate; CREATE TABLE users (id INT AUTO_INCREMENT PRIMARY KEY, openId VARCHAR(64) NOT NULL UNIQUE, name VARCHAR(20), city VARCHAR(20) NOT NULL, " +
+		"createdAt DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP) CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci; " +
+		"CREATE TABLE recipes (user_id INT NOT NULL, FOREIGN KEY (user_id) REFERENCES users (id)); " +
+		"INSERT INTO users (openId, name, city) VALUES ('oShop1', '小爱', ''), ('oShop2', '大爱 😀', ''); INSERT INTO recipes VALUES (2)"
+	if _, err := server.DB.ExecContext(t.Context(), schema); err != nil {
+		t.Fatal(err)
+	}
+	w.onDatabase(dsn)
+	w.rewrite("limits:", "authn: { accept_foreign: true }\nlimits:")
+	adopt := []string{"migrate", "adopt", "users", "--app", "wx0123456789abcdef", "--map", "nickname=name", "-c", w.config}
+	stdout, stderr, code := run(t, "", adopt...)
+	remedy := "ALTER TABLE `users` ALTER COLUMN `city` SET DEFAULT ''"
+	if code != 1 || !strings.Contains(stdout, remedy) || !strings.Contains(stderr, "1 thing is in the way: nothing was changed") {
+		t.Errorf("with a column that nobody fills: exit %d\n%s%s", code, stdout, stderr)
+	}
+	if _, err := server.DB.ExecContext(t.Context(), "USE wxgate; "+remedy); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ flag, want string }{
+		{"", "--apply does this"}, {"--apply", "it was adopted and is wxgate_users"}, {"--apply", "it was adopted"}, {"", "it was adopted earlier"},
+	} {
+		stdout, stderr, code := run(t, "", append(adopt, strings.Fields(step.flag)...)...)
+		if code != 0 || !strings.Contains(stdout, step.want) || !strings.Contains(stdout, "DROP VIEW `users`;") {
+			t.Errorf("wxgate migrate adopt %s: exit %d\n%s%s\nwant %q", step.flag, code, stdout, stderr, step.want)
+		}
+	}
+	w.serve()
+	token := signedByBackend(fmt.Sprintf(`{"sub":2,"openid":"oShop2","iat":%d,"exp":%d}`, time.Now().Unix(), time.Now().Add(time.Hour).Unix()))
+	if got := w.call("GET", "/api/v1/user/profile", token, ""); got.data()["nickname"] != "大爱 😀" {
+		t.Errorf("a token of the backend: %d %s", got.status, got.body)
+	}
+	if id, got, _ := w.tryLogin("alice"); id != 3 {
+		t.Errorf("a new user is %d: %s", id, got.body)
+	}
+	if _, err := server.DB.ExecContext(t.Context(), "USE wxgate; INSERT INTO recipes VALUES (3); UPDATE users SET name = '新' WHERE id = 3"); err != nil {
+		t.Error(err)
+	}
+	if got := w.call("GET", "/api/v1/user/profile", w.login("alice"), ""); got.data()["nickname"] != "新" {
+		t.Errorf("what the backend changed: %d %s", got.status, got.body)
+	}
+}

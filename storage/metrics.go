@@ -35,6 +35,7 @@ const (
 	opTellAgain
 	opUntold
 	opBeginSession
+	opImportKeys
 	opSetPhone
 	opReseal
 	opPhone
@@ -81,6 +82,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opTellAgain:       {"tell_again", "recording what to tell again"},
 		opUntold:          {"untold", "looking for the first event of user"},
 		opBeginSession:    {"begin_session", "starting a session"},
+		opImportKeys:      {"import_session_keys", "importing session_keys"},
 		opSetPhone:        {"set_phone", "saving the phone number of user"},
 		opReseal:          {"reseal", "sealing secrets with the first key"},
 		opPhone:           {"phone", "reading the phone number of user"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -102,6 +103,24 @@ func joined(kept []SessionKey, k SessionKey) []SessionKey {
 	kept = slices.Insert(kept, 0, k)
 	slices.SortStableFunc(kept, func(a, b SessionKey) int { return b.At.Compare(a.At) })
 	return kept[:min(len(kept), sessionKeysKept)]
+}
+
+// ImportSessionKeys lets a session_key of an existing backend join those of its user, for each user by id. Users who do not
+// exist are left out. All of them are one transaction.
+func (s *Store) ImportSessionKeys(ctx context.Context, keys map[int64]SessionKey) error {
+	_, err := write(ctx, s, opImportKeys, func(w Writer) (none struct{}, err error) {
+		for _, id := range slices.Sorted(maps.Keys(keys)) {
+			_, err := w.User(id)
+			if err == nil {
+				err = rememberKey(w, s.driver.Sealer(), id, keys[id])
+			}
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return none, err
+			}
+		}
+		return none, nil
+	})
+	return err
 }
 
 // SetPhone saves a user's phone number, sealed, or returns ErrNotFound if the user does not exist.

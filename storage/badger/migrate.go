@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -15,6 +17,19 @@ import (
 
 // migrateBatch is how many records a transaction of a migration rewrites.
 const migrateBatch = 1000
+
+// Schema returns which schema the data in a folder have, 0 for none, and the newest that this program knows. Nothing is
+// changed. An error wraps storage.ErrNewerSchema if the data are newer.
+func Schema(dir string) (has, known int, err error) {
+	sentinel, err := disk.ReadSentinel(filepath.Join(dir, fileSentinel))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, disk.Schema, nil
+	}
+	if err == nil && sentinel.Migrating != 0 {
+		return sentinel.Migrating, disk.Schema, nil // cut off
+	}
+	return sentinel.Schema, disk.Schema, err
+}
 
 // wantRoomToMigrate refuses to migrate a store on a full disk before anything is changed.
 func (d *database) wantRoomToMigrate(known disk.Sentinel) error {
@@ -32,14 +47,17 @@ func (d *database) migrate(known disk.Sentinel) error {
 	if !known.IsOld() {
 		return nil
 	}
-	d.log.Warn("migrating the store; a wxgate from before cannot open it any more", "from", 1, "to", disk.Schema)
+	d.log.Warn("migrating the store; a wxgate from before cannot open it any more, and a copy of the folder from before is the only way back",
+		"from", 1, "to", disk.Schema)
 	known.Schema, known.Migrating = disk.Schema, 1
 	if err := known.Write(d.path(fileSentinel)); err != nil {
 		return err
 	}
+	d.tuning.migrated()
 	if err := d.migrateRecords(); err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
+	d.tuning.migrated()
 	known.Migrating = 0
 	return known.Write(d.path(fileSentinel))
 }

@@ -41,7 +41,7 @@ func schema1End(archive string) time.Time {
 // unpack writes the archive into a folder of its own.
 func unpack(t *testing.T, archive string) (dir string) {
 	t.Helper()
-	packed, err := os.Open(filepath.Join("testdata", "schema-1-"+archive+".tgz"))
+	packed, err := os.Open(filepath.Join("testdata", archive+".tgz"))
 	must(t, err)
 	defer packed.Close()
 	unzipped, err := gzip.NewReader(packed)
@@ -68,7 +68,7 @@ func TestDataOfSchema1AreAllThereAfterTheUpgrade(t *testing.T) {
 	for _, archive := range []string{"closed", "killed"} {
 		t.Run(archive, func(t *testing.T) {
 			t.Parallel()
-			dir, end := unpack(t, archive), schema1End(archive)
+			dir, end := unpack(t, "schema-1-"+archive), schema1End(archive)
 			for range 2 {
 				s := openAt(t, dir, end, defaultTuning())
 				wantSchema1(t, s, end)
@@ -178,7 +178,7 @@ func wantNoTTL(t *testing.T, s *Store) {
 
 func TestAMigrationThatIsKilledGoesOnAtTheNextStart(t *testing.T) {
 	t.Parallel()
-	dir, end := unpack(t, "killed"), schema1End("killed")
+	dir, end := unpack(t, "schema-1-killed"), schema1End("killed")
 	var images []string
 	tuned := defaultTuning()
 	tuned.migrateBatch = 25
@@ -229,7 +229,7 @@ func imageOf(t *testing.T, dir string) (image string) {
 
 func TestAMigrationIsLoudAndNeedsRoom(t *testing.T) {
 	t.Parallel()
-	dir := unpack(t, "closed")
+	dir := unpack(t, "schema-1-closed")
 	before := hashes(t, dir)
 	full := defaultTuning()
 	full.statfs = func(string) (disk.Space, error) { return disk.Space{Free: 1 << 20, Total: 1 << 30}, nil }

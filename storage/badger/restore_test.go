@@ -15,7 +15,7 @@ import (
 
 func TestARestoreEndsAllSessionsAndKeepsTheRest(t *testing.T) {
 	t.Parallel()
-	dir, end := unpack(t, "killed"), schema1End("killed")
+	dir, end := unpack(t, "schema-1-killed"), schema1End("killed")
 	done, err := Restore(dir, 100, quiet(), func() time.Time { return end })
 	must(t, err)
 	if done.Ended != 27 || !slices.Equal(done.Banned, []string{"2", "3"}) || done.Users != 99 || done.Latest.Before(end) {

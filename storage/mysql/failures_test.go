@@ -33,8 +33,11 @@ type relay struct {
 	delay       atomic.Int64                        // of each answer, in nanoseconds
 	frozen      atomic.Bool                         // nothing passes
 	commits     atomic.Int64
-	mu          sync.Mutex
-	conns       []net.Conn
+	// Statements are numbered from 1; at the one of cutAt everything ends, at the moment of cutWhen.
+	statements, cutAt, cutWhen atomic.Int64
+	killed                     func() // is called when everything ends
+	mu                         sync.Mutex
+	conns                      []net.Conn
 }
 
 // fate is what becomes of a COMMIT.
@@ -83,6 +86,12 @@ func (r *relay) cut() {
 	r.conns = nil
 }
 
+// kill ends everything, as the end of the process does.
+func (r *relay) kill() {
+	r.killed()
+	r.cut()
+}
+
 func (r *relay) serve(client net.Conn) {
 	if greet := r.onConnect.Load(); greet != nil {
 		if packet := (*greet)(); packet != nil {
@@ -99,13 +108,17 @@ func (r *relay) serve(client net.Conn) {
 	r.mu.Lock()
 	r.conns = append(r.conns, client, back)
 	r.mu.Unlock()
-	var dropAnswer atomic.Bool
+	var dropAnswer, cutAnswer atomic.Bool
 	var group sync.WaitGroup
 	group.Go(func() {
 		defer client.Close()
 		buffer := make([]byte, 64<<10)
 		for {
 			n, err := back.Read(buffer)
+			if cutAnswer.Load() {
+				r.kill()
+				return
+			}
 			if err != nil || dropAnswer.Load() {
 				return
 			}
@@ -134,6 +147,19 @@ func (r *relay) serve(client net.Conn) {
 				if instead := (*answer)(string(packet[5:])); instead != nil {
 					_, _ = client.Write(instead)
 					continue
+				}
+			}
+			if packet[4] == 3 {
+				if r.statements.Add(1) == r.cutAt.Load() {
+					when := moment(r.cutWhen.Load())
+					if when == during {
+						_, _ = back.Write(packet)
+					}
+					if when != after {
+						r.kill()
+						return
+					}
+					cutAnswer.Store(true)
 				}
 			}
 			if string(packet[4:]) == "\x03COMMIT" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,5 +139,58 @@ func TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce(t *testing.T) {
 			t.Errorf("round %d: after %d attempts the counter is %d, want %d", round, attempts, n, round+1)
 		}
 		s.driver.hosts.use(0)
+	}
+}
+
+// TestMigrationsOnGalera migrates from three nodes at once, an empty database and one that was cut off, and adopts a table.
+func TestMigrationsOnGalera(t *testing.T) {
+	t.Parallel()
+	nodes := galeraNodes(t)
+	const name = "migrations"
+	db, err := sql.Open("mysql", nodes[0]+"?multiStatements=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	b := backend{t, db}
+	db.SetMaxOpenConns(1)
+	b.exec("CREATE OR REPLACE DATABASE " + name)
+	b.exec("USE " + name)
+	dsns := make([]string, 0, len(nodes))
+	for _, node := range nodes {
+		dsns = append(dsns, atDatabase(node, name))
+	}
+	for round := range 2 {
+		var group sync.WaitGroup
+		for _, dsn := range dsns {
+			group.Go(func() {
+				if _, err := Up(t.Context(), configOf(dsn).MySQL, quiet()); err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
+			})
+		}
+		group.Wait()
+		b.exec("DELETE FROM " + schemaTable + " WHERE version_id > 3")
+	}
+	b.exec(backendSchema)
+	for n := range 500 {
+		b.exec("INSERT INTO users (id, openid, nickname, avatar, session_key, bio, follower_count, phone, inviter_id, created_at) VALUES " +
+			strings.Replace(backendUser(n+1), "(", fmt.Sprintf("(%d, ", n+1), 1))
+	}
+	reads := b.reads()
+	done, err := Adopt(t.Context(), configOf(dsns[1]), adoptionOf(testApp), quiet())
+	if err != nil || len(done.InTheWay) > 0 || done.Keys != 400 {
+		t.Fatalf("adopting: %v, %v", done.InTheWay, err)
+	}
+	b.wantReads(reads)
+	s := openAt(t, dsns[2])
+	for openID, want := range map[string]int64{openIDOf(17): 17, "oNEW": 501} {
+		if in, err := s.Login(t.Context(), loginTo(testApp, openID)); err != nil || in.User.ID != want {
+			t.Errorf("%s logs in as %d, %v; want %d", openID, in.User.ID, err, want)
+		}
+	}
+	b.exec("INSERT INTO recipes (user_id, title) VALUES (501, '麻婆豆腐')")
+	if got, err := s.User(t.Context(), 17); err != nil || got.UpdatedAt.IsZero() {
+		t.Errorf("user 17: %+v, %v", got, err)
 	}
 }

@@ -33,7 +33,7 @@ func Inspect(ctx context.Context, cfg storage.Config) (found Inspection, err err
 	defer db.Close()
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return found, err
+		return found, explain(err)
 	}
 	defer conn.Close()
 	_ = conn.Raw(func(raw any) error {

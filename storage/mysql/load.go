@@ -206,8 +206,8 @@ func userRecordValues(u storage.UserRecord) []any {
 	return values
 }
 
-// erasedAt is when erased users were created and changed.
-const erasedAt = "1970-01-01"
+// erasedAt is when erased users were created and changed, in a DATETIME, and in a TIMESTAMP of a table that was adopted.
+const erasedAt = "1970-01-02"
 
 func (l loader) secrets(records []storage.Record) error {
 	rows := make([][]any, len(records))

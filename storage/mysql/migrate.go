@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -26,6 +29,7 @@ const (
 	lockEvery   = 300 * time.Millisecond
 	lockTries   = 1200 // six minutes, for the process that has it
 	lockLease   = 30 * time.Second
+	unlockTries = 10 // three seconds: a lock that cannot be given back ends with its lease
 )
 
 // A Migration is one step of the schema.
@@ -33,6 +37,15 @@ type Migration struct {
 	Version int64
 	Name    string
 	Applied time.Time // zero: it waits
+	NoBack  bool      // a wxgate that does not know it refuses the database afterwards; others only add
+}
+
+// oldestSchema is the row of wxgate_meta by which a migration says so.
+const oldestSchema = "oldest_schema"
+
+func migrationOf(source *goose.Source, applied time.Time) Migration {
+	text, err := migrations.ReadFile("migrations/" + source.Path)
+	return Migration{source.Version, source.Path, applied, err != nil || strings.Contains(string(text), oldestSchema)}
 }
 
 // Status lists the migrations that this program knows. newest is the newest that the database has.
@@ -48,7 +61,7 @@ func Status(ctx context.Context, cfg storage.MySQL) (known []Migration, newest i
 			}
 		}
 		for _, source := range p.ListSources() {
-			known = append(known, Migration{source.Version, source.Path, applied[source.Version]})
+			known = append(known, migrationOf(source, applied[source.Version]))
 		}
 		return nil
 	})
@@ -61,10 +74,13 @@ func Up(ctx context.Context, cfg storage.MySQL, log *slog.Logger) (done []Migrat
 		if err := refuseNewer(ctx, db, p); err != nil {
 			return err
 		}
+		if has, err := schemaOf(ctx, db); err != nil || has >= newestKnown(p) {
+			return err // without the lock
+		}
 		results, err := p.Up(ctx)
 		for _, r := range results {
 			if r.Error == nil {
-				done = append(done, Migration{r.Source.Version, r.Source.Path, time.Now()})
+				done = append(done, migrationOf(r.Source, time.Now()))
 			}
 		}
 		return err
@@ -80,15 +96,15 @@ func withMigrations(ctx context.Context, cfg storage.MySQL, log *slog.Logger, do
 	}
 	db := sql.OpenDB(newHosts(a.forMigrations(), log))
 	defer db.Close()
-	db.SetMaxOpenConns(2) // one for the lock
+	db.SetMaxOpenConns(3) // one for the lock, one to say who has it
 	if err := db.PingContext(ctx); err != nil {
-		return fmt.Errorf("%s: %w", a, err)
+		return fmt.Errorf("%s: %w", a, explain(err))
 	}
 	p, err := newProvider(db, log)
 	if err != nil {
 		return err
 	}
-	return do(db, p)
+	return explain(do(db, p))
 }
 
 func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
@@ -97,12 +113,63 @@ func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 		return nil, err
 	}
 	locker, err := lock.NewMySQLTableLocker(lock.WithTableName(lockTable), lock.WithTableLockTimeout(lockEvery, lockTries),
-		lock.WithTableUnlockTimeout(lockEvery, lockTries), lock.WithTableLeaseDuration(lockLease), lock.WithTableLogger(log),
+		lock.WithTableUnlockTimeout(lockEvery, unlockTries), lock.WithTableLeaseDuration(lockLease), lock.WithTableLogger(log),
 		lock.WithTableRetryPolicy(isWorthWaiting))
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectMySQL, db, files, goose.WithTableName(schemaTable), goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(goose.DialectMySQL, db, files, goose.WithTableName(schemaTable),
+		goose.WithLocker(announcedLock{locker, log}), goose.WithDisableGlobalRegistry(true))
+}
+
+// announcedLock says whom it waits for.
+type announcedLock struct {
+	lock.Locker
+
+	log *slog.Logger
+}
+
+// announceEvery is how often a process that waits says so.
+const announceEvery = 5 * time.Second
+
+// Lock waits until no other process migrates the database. The lock of one that was killed ends with its lease.
+func (l announcedLock) Lock(ctx context.Context, db *sql.DB) error {
+	waiting, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { l.announce(waiting, db) })
+	err := l.Locker.Lock(ctx, db)
+	stop()
+	group.Wait()
+	if holder, _ := lockHolder(ctx, db); err != nil && holder != "" {
+		return fmt.Errorf("another process, %s, is migrating the database: %w", holder, err)
+	}
+	return err
+}
+
+func (l announcedLock) announce(ctx context.Context, db *sql.DB) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			if holder, left := lockHolder(ctx, db); holder != "" {
+				l.log.Warn("waiting for another process that is migrating the database; if it was killed, until its lock ends", "process", holder, "lock_ends_in", left)
+			}
+			timer.Reset(announceEvery)
+		}
+	}
+}
+
+// lockHolder is the process that has the lock, by its host and number, and how long it keeps it unless it says more.
+func lockHolder(ctx context.Context, db *sql.DB) (holder string, left time.Duration) {
+	var seconds int64
+	err := db.QueryRowContext(ctx, "SELECT locked_by, TIMESTAMPDIFF(SECOND, NOW(), lease_expires_at) FROM "+lockTable+" WHERE locked AND lease_expires_at > NOW()").Scan(&holder, &seconds)
+	if err != nil {
+		return "", 0
+	}
+	return holder, time.Duration(seconds) * time.Second
 }
 
 // isWorthWaiting reports whether the lock may be had later: another process has it, or the server is away.
@@ -124,6 +191,7 @@ func migrate(ctx context.Context, db *sql.DB, cfg storage.MySQL, log *slog.Logge
 	if err := refuseNewer(ctx, db, p); err != nil || has >= newestKnown(p) {
 		return err
 	}
+	log.Warn("migrating the database; "+wayBack(p, has), "from", has, "to", newestKnown(p))
 	done, err := Up(context.WithoutCancel(ctx), cfg, log) // as long as it takes
 	if err != nil {
 		return fmt.Errorf("migrating: %w", err)
@@ -132,6 +200,16 @@ func migrate(ctx context.Context, db *sql.DB, cfg storage.MySQL, log *slog.Logge
 		log.Info("migrated the database", "migrations", len(done), "schema", done[len(done)-1].Version)
 	}
 	return nil
+}
+
+// wayBack says whether a wxgate of the version before works with the database after the migrations behind has.
+func wayBack(p *goose.Provider, has int64) string {
+	for _, source := range p.ListSources() {
+		if source.Version > has && migrationOf(source, time.Time{}).NoBack {
+			return "a wxgate of the version before cannot work with it any more"
+		}
+	}
+	return "a wxgate of the version before still works with it"
 }
 
 func newestKnown(p *goose.Provider) int64 {
@@ -144,7 +222,7 @@ func newestKnown(p *goose.Provider) int64 {
 // program is the oldest that may still run.
 func refuseNewer(ctx context.Context, db *sql.DB, p *goose.Provider) error {
 	var oldest int64
-	err := db.QueryRowContext(ctx, "SELECT CAST(value AS SIGNED) FROM wxgate_meta WHERE name = 'oldest_schema'").Scan(&oldest)
+	err := db.QueryRowContext(ctx, "SELECT CAST(value AS SIGNED) FROM wxgate_meta WHERE name = '"+oldestSchema+"'").Scan(&oldest)
 	if errors.Is(err, sql.ErrNoRows) || isMissing(err) {
 		return nil
 	}
@@ -186,4 +264,35 @@ func appliedIn(ctx context.Context, db *sql.DB) (map[int64]time.Time, error) {
 func isMissing(err error) bool {
 	var answer *mysql.MySQLError
 	return errors.As(err, &answer) && answer.Number == 1146
+}
+
+// explain says of an error of the server what to do about it.
+func explain(err error) error {
+	var answer *mysql.MySQLError
+	var network net.Error
+	switch {
+	case errors.As(err, &answer):
+		if advice := adviceFor(answer.Number); advice != "" {
+			return fmt.Errorf("%s: %w", advice, err)
+		}
+	case errors.As(err, &network):
+		return fmt.Errorf("no server answers there: %w", err)
+	}
+	return err
+}
+
+func adviceFor(number uint16) string {
+	switch number {
+	case 1045, 1698:
+		return "the server does not take this user with this password from here"
+	case 1049:
+		return "the database does not exist, CREATE DATABASE makes it"
+	case 1044:
+		return "the database does not exist, or the user has no right to it: CREATE DATABASE, and GRANT ALL ON <database>.* TO <user>"
+	case 1142, 1227:
+		return "the user lacks a right, GRANT ALL ON <database>.* TO <user> gives it"
+	case 1290, 1792, 1836:
+		return "the server is read-only, name the primary first in storage.mysql.dsn"
+	}
+	return ""
 }

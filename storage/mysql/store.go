@@ -24,7 +24,7 @@ import (
 
 const (
 	patience      = 8 * time.Second  // of one operation, retries included; callContainer gives up after 15 s
-	startPatience = 30 * time.Second // of Open: the server may be starting too
+	startPatience = 30 * time.Second // of Open with a server, which may be starting too; a migration takes its time
 	readyPatience = time.Second
 	connLifetime  = 3 * time.Minute  // below what servers and balancers in between allow
 	connIdle      = 60 * time.Second // a serverless database pauses when there are no connections
@@ -78,8 +78,6 @@ func open(ctx context.Context, cfg storage.Config, reg prometheus.Registerer, lo
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	d.loading = l
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", d.place, err), d.Close())
 	}
@@ -159,9 +157,11 @@ func (d *mysqlDriver) start(ctx context.Context) error {
 	if err := d.awaitServer(ctx); err != nil {
 		return err
 	}
-	if err := migrate(ctx, d.db, d.cfg, d.log); err != nil {
+	if err := migrate(ctx, d.db, d.cfg, d.log); err != nil { // for as long as it takes, or another process takes
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
 	if err := d.identify(ctx); err != nil {
 		return err
 	}
@@ -170,13 +170,15 @@ func (d *mysqlDriver) start(ctx context.Context) error {
 
 // awaitServer waits until a server answers. A mistake in the configuration ends it at once.
 func (d *mysqlDriver) awaitServer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
 	for wait := newBackoff(); ; {
 		err := d.db.PingContext(ctx)
 		if err == nil {
 			return nil
 		}
 		if classOf(err) == fatal {
-			return err
+			return explain(err)
 		}
 		if !wait.pause(ctx) {
 			return fmt.Errorf("no server answers: %w: %w", storage.ErrUnavailable, err)

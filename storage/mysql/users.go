@@ -16,14 +16,27 @@ const userColumns = "id, appid, openid, unionid, nickname, avatar, bio, recipe_c
 
 const userColumnCount = 14
 
-// scanUser reads userColumns.
+// scanUser reads userColumns. In a table that was adopted, some may be NULL.
 func scanUser(scan func(...any) error) (u storage.User, err error) {
-	err = scan(&u.ID, &u.AppID, &u.OpenID, &u.UnionID, &u.Nickname, &u.Avatar, &u.Bio,
-		&u.RecipeCount, &u.FollowerCount, &u.FollowingCount, &u.FavoriteCount, &u.CreatedAt, &u.UpdatedAt, &u.Native)
+	err = scan(&u.ID, &u.AppID, &u.OpenID, orZero(&u.UnionID), orZero(&u.Nickname), orZero(&u.Avatar), orZero(&u.Bio),
+		orZero(&u.RecipeCount), orZero(&u.FollowerCount), orZero(&u.FollowingCount), orZero(&u.FavoriteCount), &u.CreatedAt, &u.UpdatedAt, &u.Native)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = storage.ErrNotFound
 	}
 	return u, err
+}
+
+// zeroed scans a column, and NULL as the zero value.
+type zeroed[T any] struct{ into *T }
+
+func orZero[T any](into *T) zeroed[T] { return zeroed[T]{into} }
+
+// Scan is called by database/sql.
+func (z zeroed[T]) Scan(value any) error {
+	var scanned sql.Null[T]
+	err := scanned.Scan(value)
+	*z.into = scanned.V
+	return err
 }
 
 // User returns the user with that id, who is not erased. A write keeps them from being changed by others: whatever it
@@ -33,7 +46,7 @@ func (v *view) User(id int64) (storage.User, error) {
 		return u, err
 	}
 	if v.writes && v.galera {
-		if err := v.exec("UPDATE wxgate_users SET version = version + 1 WHERE id = ? AND openid IS NOT NULL", id); err != nil {
+		if err := v.exec("UPDATE wxgate_users SET version = version + 1, updated_at = updated_at WHERE id = ? AND openid IS NOT NULL", id); err != nil {
 			return storage.User{}, err
 		}
 	}
@@ -196,7 +209,7 @@ func (v *view) PutUser(_, changed storage.User) error {
 func (v *view) EraseUser(u storage.User) error {
 	defer func() { v.expected = nil }()
 	return v.exec("UPDATE wxgate_users SET appid = NULL, openid = NULL, unionid = '', nickname = '', avatar = '', bio = '', recipe_count = 0, "+
-		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, created_at = '1970-01-01', updated_at = '1970-01-01' WHERE id = ?", u.ID)
+		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, created_at = ?, updated_at = ? WHERE id = ?", erasedAt, erasedAt, u.ID)
 }
 
 // Events returns what must be told about a user, the oldest first, or ErrNotFound.
