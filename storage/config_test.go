@@ -19,7 +19,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 }
 
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
-	c := storage.Config{Driver: "badger", Replicas: 1, EncryptionKeys: storage.EncryptionKeys{"aGVsbG8="}}
+	c := storage.Config{Driver: "badger", Replicas: 1, Backup: storage.DefaultConfig().Backup, EncryptionKeys: storage.EncryptionKeys{"aGVsbG8="}}
 	want := "storage.encryption_key: want 32 bytes in base64, got 5\nstorage.badger.dir: want a folder, got none"
 	if got := c.Validate().At("storage").Err().Error(); got != want {
 		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
