@@ -143,17 +143,17 @@ func storageFinding(ctx context.Context, cfg storage.Config) finding {
 // backupFinding looks at the age of the newest backup.
 func backupFinding(cfg storage.Backup, now time.Time) finding {
 	f := finding{about: "backup " + cfg.Dir}
-	name, at, err := backup.Newest(cfg.Dir)
-	age := now.Sub(at).Round(time.Minute)
+	newest, found, err := backup.Newest(cfg.Dir, now)
+	age := now.Sub(newest.At).Round(time.Minute)
 	switch {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		f.err, f.advice = err, "set storage.backup.dir to a folder that the user of wxgate may write to"
-	case name == "":
+	case !found:
 		f.advice = "there is none yet; serve makes the first when it starts"
 	case age > 2*cfg.Every:
 		f.err, f.advice = fmt.Errorf("the newest is %v old", age), "look for `backup failed` in the log; another gateway of the same database may make them"
 	default:
-		f.advice = fmt.Sprintf("%s is %v old", name, age)
+		f.advice = fmt.Sprintf("%s is %v old", newest.Name, max(age, 0))
 	}
 	return f
 }

@@ -2,13 +2,14 @@ package backup
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"time"
 
 	"wxgate/storage"
@@ -20,35 +21,53 @@ const (
 	unfinished = ".part"
 )
 
-// Name is that of a backup that begins then: they sort by time.
-func Name(at time.Time) string { return "wxgate-" + at.UTC().Format("20060102T150405Z") + suffix }
-
-var nameForm = regexp.MustCompile(`^wxgate-(\d{8}T\d{6}Z)\` + suffix + `$`)
-
-// timeOf is when a backup of that name began.
-func timeOf(name string) (at time.Time, isBackup bool) {
-	parts := nameForm.FindStringSubmatch(name)
-	if parts == nil {
-		return at, false
-	}
-	at, err := time.Parse("20060102T150405Z", parts[1])
-	return at, err == nil
+// Name is that of a backup that begins then, of the data set with that id: they sort by time.
+func Name(at time.Time, storeID string) string {
+	return "wxgate-" + at.UTC().Format(timeForm) + "-" + shortID(storeID) + suffix
 }
 
-// WriteFile writes a file of mode 0600 that is whole or not there: under another name first, synced, then renamed. write
-// gets the file.
+const timeForm = "20060102T150405Z"
+
+// shortID tells data sets apart in names. It is a hash, as an id may have any character.
+func shortID(storeID string) string {
+	sum := sha256.Sum256([]byte(storeID))
+	return hex.EncodeToString(sum[:4])
+}
+
+// nameForm is that of names. Earlier ones have no id.
+var nameForm = regexp.MustCompile(`^wxgate-(\d{8}T\d{6}Z)(?:-([0-9a-f]{8}))?\` + suffix + `$`)
+
+// File is a backup in a folder.
+type File struct {
+	Name  string
+	At    time.Time // when it began, by its name
+	short string    // of the id of its data set; "": the header has it
+}
+
+// fileOf tells a backup by its name.
+func fileOf(name string) (f File, isBackup bool) {
+	parts := nameForm.FindStringSubmatch(name)
+	if parts == nil {
+		return f, false
+	}
+	at, err := time.Parse(timeForm, parts[1])
+	return File{Name: name, At: at, short: parts[2]}, err == nil
+}
+
+// WriteFile writes a file of mode 0600 that is whole or not there: under another name first, which nobody can foresee,
+// synced, then renamed. write gets the file.
 func WriteFile(path string, write func(io.Writer) error) (err error) {
-	draft := path + unfinished
-	file, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+unfinished)
 	if err != nil {
 		return err
 	}
+	draft := file.Name()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.Remove(draft))
 		}
 	}()
-	if err = errors.Join(file.Chmod(0o600), write(file), file.Sync()); err != nil {
+	if err = errors.Join(write(file), file.Sync()); err != nil {
 		return errors.Join(err, file.Close())
 	}
 	if err = file.Close(); err != nil {
@@ -78,41 +97,97 @@ func Verify(path string) (Summary, error) {
 	return Read(file, nil)
 }
 
-// In lists the backups in a folder by their names, the oldest first.
-func In(dir string) (names []string, err error) {
+// In lists the backups in a folder, of whichever data set, the oldest first.
+func In(dir string) (files []File, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, entry := range entries {
-		if _, isBackup := timeOf(entry.Name()); isBackup && entry.Type().IsRegular() {
-			names = append(names, entry.Name())
+	for _, entry := range entries { // by their names
+		if file, isBackup := fileOf(entry.Name()); isBackup && entry.Type().IsRegular() {
+			files = append(files, file)
 		}
 	}
-	slices.Sort(names)
-	return names, nil
+	return files, nil
 }
 
-// Newest returns the newest backup in a folder and when it began; "": there is none.
-func Newest(dir string) (name string, at time.Time, err error) {
-	names, err := In(dir)
-	if err != nil || len(names) == 0 {
-		return "", at, err
+// Newest returns the newest backup in a folder that began by now, of whichever data set; false: there is none.
+func Newest(dir string, now time.Time) (newest File, found bool, err error) {
+	files, err := In(dir)
+	for _, file := range files {
+		if !file.isAhead(now) {
+			newest, found = file, true
+		}
 	}
-	name = names[len(names)-1]
-	at, _ = timeOf(name)
-	return name, at, nil
+	return newest, found, err
 }
 
-// prune deletes all backups of a folder but the newest, and what earlier writers left unfinished.
-func prune(dir string, keep int) error {
-	names, err := In(dir)
+// isAhead reports whether a backup was made with a clock that was ahead.
+func (f File) isAhead(now time.Time) bool { return f.At.After(now.Add(maxAhead)) }
+
+// maxAhead is how far the clock of another gateway may be ahead.
+const maxAhead = time.Minute
+
+// folder is where the backups of one data set are, possibly with others.
+type folder struct {
+	storage.Backup
+	storeID string
+	free    func(dir string) (uint64, error) // what a disk has left, in bytes
+}
+
+// own lists the backups of the data set, the oldest first, and apart from them those of a clock that was ahead.
+func (f folder) own(now time.Time) (past, future []File, err error) {
+	all, err := In(f.Dir)
+	for _, file := range all {
+		switch {
+		case !f.owns(file):
+		case file.isAhead(now):
+			future = append(future, file)
+		default:
+			past = append(past, file)
+		}
+	}
+	return past, future, err
+}
+
+// owns reports whether a backup is of the data set. One that cannot be read is not.
+func (f folder) owns(file File) bool {
+	if file.short != "" {
+		return file.short == shortID(f.storeID)
+	}
+	id, err := storeIDOf(filepath.Join(f.Dir, file.Name))
+	return err == nil && id == f.storeID
+}
+
+// storeIDOf reads the header of a backup.
+func storeIDOf(path string) (id string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	found, err := Read(file, func(storage.Record) error { return errHeaderRead })
+	if !errors.Is(err, errHeaderRead) {
+		return "", errors.Join(err, storage.ErrDamaged)
+	}
+	return found.StoreID, nil
+}
+
+// errHeaderRead ends reading behind the header.
+var errHeaderRead = errors.New("the header was read")
+
+// prune deletes the oldest backups of the data set, beyond those to keep. The one that was just made stays, and so do
+// those of the future, which push out no other.
+func (f folder) prune(made string, now time.Time) error {
+	past, _, err := f.own(now)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names[:max(0, len(names)-keep)] {
-		errs = append(errs, os.Remove(filepath.Join(dir, name)))
+	for _, file := range past[:max(0, len(past)-f.Keep)] {
+		if file.Name != made {
+			errs = append(errs, os.Remove(filepath.Join(f.Dir, file.Name)))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -120,37 +195,38 @@ func prune(dir string, keep int) error {
 // ErrNoRoom is a disk that is too full to begin a backup.
 var ErrNoRoom = errors.New("the disk has no room for a backup")
 
-// toDir writes a backup into a folder, and deletes the oldest. free is what the disk has left, in bytes.
-func toDir(ctx context.Context, cfg storage.Backup, from Source, at time.Time, free func(dir string) (uint64, error)) (path string, done Summary, err error) {
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+// write writes a backup into the folder, and deletes the oldest.
+func (f folder) write(ctx context.Context, from Source, at time.Time) (path string, done Summary, err error) {
+	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", done, err
 	}
-	if err := wantRoom(cfg.Dir, free); err != nil {
+	if err := f.wantRoom(at); err != nil {
 		return "", done, err
 	}
-	path = filepath.Join(cfg.Dir, Name(at))
+	name := Name(at, f.storeID)
+	path = filepath.Join(f.Dir, name)
 	err = WriteFile(path, func(to io.Writer) (err error) {
-		done, err = Write(ctx, &roomyWriter{to: to, dir: cfg.Dir, free: free}, from)
+		done, err = Write(ctx, &roomyWriter{to: to, dir: f.Dir, free: f.free}, from)
 		return err
 	})
 	if err != nil {
 		return "", done, err
 	}
-	return path, done, prune(cfg.Dir, cfg.Keep)
+	return path, done, f.prune(name, at)
 }
 
 // leastRoom is what a backup leaves on a disk: the data may be on the same one.
 const leastRoom = 256 << 20
 
 // wantRoom refuses to begin where a backup of the size of the last would not fit.
-func wantRoom(dir string, free func(string) (uint64, error)) error {
+func (f folder) wantRoom(now time.Time) error {
 	last := int64(0)
-	if name, _, err := Newest(dir); err == nil && name != "" {
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+	if past, _, err := f.own(now); err == nil && len(past) > 0 {
+		if info, err := os.Stat(filepath.Join(f.Dir, past[len(past)-1].Name)); err == nil {
 			last = info.Size()
 		}
 	}
-	left, err := free(dir)
+	left, err := f.free(f.Dir)
 	if err == nil && left < leastRoom+uint64(last)+uint64(last)/10 {
 		return fmt.Errorf("%w: %d MB are free, %d are needed", ErrNoRoom, left>>20, (leastRoom+uint64(last)+uint64(last)/10)>>20)
 	}

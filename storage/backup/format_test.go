@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"wxgate/storage"
 )
@@ -98,42 +97,28 @@ func TestABackupThatFailsLeavesNoFile(t *testing.T) {
 	}
 }
 
-func TestBackupsAreKeptByNumberAndOthersStay(t *testing.T) {
+func TestABackupFollowsNoLink(t *testing.T) {
 	t.Parallel()
-	cfg := storage.Backup{Dir: filepath.Join(t.TempDir(), "b"), Keep: 2}
-	_, all := small(t)
-	room := func(string) (uint64, error) { return 1 << 40, nil }
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	must(t, os.MkdirAll(cfg.Dir, 0o700))
-	must(t, os.WriteFile(filepath.Join(cfg.Dir, "wxgate-mine.wxbackup"), nil, 0o600))
-	for i := range 4 {
-		_, _, err := toDir(t.Context(), cfg, all, at.Add(time.Duration(i)*time.Hour), room)
-		must(t, err)
-	}
-	entries, err := os.ReadDir(cfg.Dir)
+	dir := t.TempDir()
+	victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "b.wxbackup")
+	must(t, os.WriteFile(victim, []byte("precious"), 0o600))
+	must(t, os.Symlink(victim, path+".part"))
+	must(t, WriteFile(path, func(w io.Writer) error {
+		drafts, err := filepath.Glob(path + ".*.part")
+		want(t, "drafts", len(drafts), 1)
+		return errors.Join(err, writeAll(w, "users"))
+	}))
+	got, err := os.ReadFile(victim)
 	must(t, err)
-	var names []string
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	want(t, "files", strings.Join(names, " "), "wxgate-20260102T050405Z.wxbackup wxgate-20260102T060405Z.wxbackup wxgate-mine.wxbackup")
-	_, err = Verify(filepath.Join(cfg.Dir, names[0]))
+	want(t, "the file behind the link", string(got), "precious")
+	info, err := os.Lstat(path)
 	must(t, err)
+	want(t, "mode", info.Mode(), 0o600)
 }
 
-func TestAFullDiskIsNoticedBeforeAndDuringABackup(t *testing.T) {
-	t.Parallel()
-	_, all := small(t)
-	cfg := storage.Backup{Dir: t.TempDir(), Keep: 2}
-	_, _, err := toDir(t.Context(), cfg, all, time.Now(), func(string) (uint64, error) { return leastRoom - 1, nil })
-	if !errors.Is(err, ErrNoRoom) {
-		t.Errorf("before: got %v, want ErrNoRoom", err)
-	}
-	w := &roomyWriter{to: io.Discard, free: func(string) (uint64, error) { return leastRoom - 1, nil }}
-	_, err = w.Write(make([]byte, 5<<20))
-	if !errors.Is(err, ErrNoRoom) {
-		t.Errorf("during: got %v, want ErrNoRoom", err)
-	}
+func writeAll(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 func FuzzRead(f *testing.F) {

@@ -16,15 +16,16 @@ import (
 
 // Schedule makes backups into a folder while a gateway serves.
 type Schedule struct {
-	cfg     storage.Backup
+	folder
 	store   *storage.Store
 	lease   *storage.Lease
 	log     *slog.Logger
 	now     func() time.Time
-	free    func(dir string) (uint64, error)
 	success prometheus.Gauge
 	failed  prometheus.Counter
+	made    time.Time // when this process began its last one: a name does not hold an interval if the clock is put back
 	retry   time.Time // not before, after a failure
+	ahead   string    // the backup of the future that was warned about
 }
 
 const (
@@ -37,7 +38,8 @@ const (
 // NewSchedule returns a schedule whose metrics are registered with reg, also when backups are off.
 func NewSchedule(cfg storage.Backup, store *storage.Store, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Schedule, error) {
 	s := &Schedule{
-		cfg: cfg, store: store, lease: storage.NewLease(store, leaseName, leaseFor), log: log, now: now, free: freeOf,
+		folder: folder{Backup: cfg, storeID: store.ID(), free: freeOf},
+		store:  store, lease: storage.NewLease(store, leaseName, leaseFor), log: log, now: now,
 		success: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "wxgate_backup_last_success_timestamp_seconds",
 			Help: "When the newest backup in storage.backup.dir began, in Unix time; 0: there is none.",
@@ -57,7 +59,7 @@ func freeOf(dir string) (uint64, error) {
 
 // Run makes backups until ctx ends. A backup that fails is logged, counted, and tried again.
 func (s *Schedule) Run(ctx context.Context) {
-	if s.cfg.Every == 0 {
+	if s.Every == 0 {
 		return
 	}
 	ticker := time.NewTicker(lookEvery)
@@ -77,16 +79,13 @@ func (s *Schedule) Run(ctx context.Context) {
 
 // look makes a backup if one is due, and it is for this gateway to make.
 func (s *Schedule) look(ctx context.Context) {
+	now := s.now()
+	newest, listErr := s.newest(now)
 	err := s.lease.Take(ctx)
 	if errors.Is(err, storage.ErrLeased) || ctx.Err() != nil {
 		return
 	}
-	now := s.now()
-	_, newest, listErr := Newest(s.cfg.Dir)
-	if !newest.IsZero() {
-		s.success.Set(float64(newest.Unix()))
-	}
-	if listErr == nil && now.Before(newest.Add(s.cfg.Every)) && !newest.After(now) || now.Before(s.retry) {
+	if now.Before(s.retry) || now.Before(s.made.Add(s.Every)) || listErr == nil && now.Before(newest.Add(s.Every)) {
 		return
 	}
 	if err == nil {
@@ -94,18 +93,40 @@ func (s *Schedule) look(ctx context.Context) {
 	}
 	if err != nil && ctx.Err() == nil {
 		s.failed.Inc()
-		s.retry = now.Add(min(s.cfg.Every, retryAfter))
-		s.log.Error("backup failed", "error", err, "dir", s.cfg.Dir, "again_in", s.retry.Sub(now).String())
+		s.retry = now.Add(min(s.Every, retryAfter))
+		s.log.Error("backup failed", "error", err, "dir", s.Dir, "again_in", s.retry.Sub(now).String())
+	}
+}
+
+// newest returns when the newest backup began, zero: there is none. Those of the future do not count.
+func (s *Schedule) newest(now time.Time) (at time.Time, err error) {
+	past, future, err := s.own(now)
+	if len(future) > 0 {
+		s.warn(future[len(future)-1].Name)
+	}
+	if len(past) > 0 {
+		at = past[len(past)-1].At
+		s.success.Set(float64(at.Unix()))
+	}
+	return at, err
+}
+
+// warn tells once of a backup whose name is of the future.
+func (s *Schedule) warn(ahead string) {
+	if ahead != s.ahead {
+		s.log.Warn("backup of the future: the clock was ahead when it was made; it is kept and does not count", "file", ahead, "dir", s.Dir)
+		s.ahead = ahead
 	}
 }
 
 // make writes one backup.
 func (s *Schedule) make(ctx context.Context, now time.Time) error {
 	began := time.Now()
-	path, done, err := toDir(ctx, s.cfg, s.store, now, s.free)
+	path, done, err := s.write(ctx, s.store, now)
 	if path == "" {
 		return err
 	}
+	s.made = now
 	s.success.Set(float64(now.Unix()))
 	size := int64(0)
 	if info, err := os.Stat(path); err == nil {
