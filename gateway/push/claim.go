@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,14 +15,16 @@ type Store interface {
 	ChangeTemporary(ctx context.Context, name string, change func(value []byte) (next []byte, life time.Duration, err error)) error
 }
 
+// What an attempt may take, of the 5 s after which WeChat sends a message again, less the network.
 const (
-	claimTimeout = time.Second                            // for the store, of the 5 s in which WeChat wants its answer
-	claimLife    = deliveryTimeout + 300*time.Millisecond // ends before WeChat sends the message again, after 5 s
+	claimTimeout  = 500 * time.Millisecond // for the store to give a claim, and again to end it
+	answerTimeout = 4500 * time.Millisecond
+	claimLife     = answerTimeout - claimTimeout + 300*time.Millisecond // covers the delivery, and is over when WeChat comes again
 )
 
-// The states of a message, as the store has them.
+// The states of a message, as the store has them; behind stateDelivering is the token of its claim.
 const (
-	stateDelivering = "delivering"
+	stateDelivering = "delivering "
 	stateDelivered  = "delivered"
 )
 
@@ -29,21 +32,23 @@ const (
 var (
 	errDelivering = errors.New("another gateway is delivering the message")
 	errDelivered  = errors.New("the message was delivered")
+	errNotOurs    = errors.New("the claim is over")
 )
 
 // claim is a message that this gateway may deliver, and no other.
 type claim struct {
 	store Store
 	name  string
+	ours  string // the state while we deliver it
 }
 
 func newClaim(store Store, id string) claim {
 	sum := sha256.Sum256([]byte(id))
-	return claim{store, "push " + hex.EncodeToString(sum[:])}
+	return claim{store, "push " + hex.EncodeToString(sum[:]), stateDelivering + rand.Text()}
 }
 
-// take claims the message. A store that does not answer refuses nothing: then memory alone decides, since WeChat would
-// give a message up after three attempts.
+// take claims the message; a repetition finds its own claim. A store that does not answer refuses nothing: then memory alone
+// decides, since WeChat would give a message up after three attempts.
 func (c claim) take(ctx context.Context) error {
 	if c.store == nil {
 		return nil
@@ -52,12 +57,12 @@ func (c claim) take(ctx context.Context) error {
 	defer cancel()
 	err := c.store.ChangeTemporary(ctx, c.name, func(state []byte) ([]byte, time.Duration, error) {
 		switch string(state) {
-		case "":
-			return []byte(stateDelivering), claimLife, nil
-		case stateDelivering:
-			return nil, 0, errDelivering
+		case "", c.ours:
+			return []byte(c.ours), claimLife, nil
+		case stateDelivered:
+			return nil, 0, errDelivered
 		}
-		return nil, 0, errDelivered
+		return nil, 0, errDelivering
 	})
 	if errors.Is(err, errDelivering) || errors.Is(err, errDelivered) {
 		return err
@@ -65,17 +70,20 @@ func (c claim) take(ctx context.Context) error {
 	return nil
 }
 
-// finish notes that the message was delivered, or gives it up.
+// finish notes that the message was delivered, whoever claims it by now, or gives our claim up.
 func (c claim) finish(ctx context.Context, delivered bool) {
 	if c.store == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
-	_ = c.store.ChangeTemporary(ctx, c.name, func([]byte) ([]byte, time.Duration, error) {
-		if !delivered {
-			return nil, 0, nil
+	_ = c.store.ChangeTemporary(ctx, c.name, func(state []byte) ([]byte, time.Duration, error) {
+		switch {
+		case delivered:
+			return []byte(stateDelivered), rememberFor, nil
+		case string(state) != c.ours:
+			return nil, 0, errNotOurs
 		}
-		return []byte(stateDelivered), rememberFor, nil
+		return nil, 0, nil
 	})
 }

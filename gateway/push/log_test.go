@@ -111,3 +111,45 @@ func TestTwoGatewaysDeliverAMessageOnce(t *testing.T) {
 		t.Errorf("without a store: %v, delivered %d times", err, times-1)
 	}
 }
+
+// TestTheNoteOfAnotherGatewayOutlivesAFailureHere freezes a gateway in the midst of a delivery that fails, until its claim is
+// over and another one has delivered the message, or is at it.
+func TestTheNoteOfAnotherGatewayOutlivesAFailureHere(t *testing.T) {
+	t.Parallel()
+	shared := &sharedStore{values: map[string][]byte{}}
+	open := func() *deliveries { return newDeliveries(shared, prometheus.NewRegistry(), time.Now) }
+	frozen, other := open(), open()
+	times := 0
+	deliver := func() error { times++; return nil }
+	for _, id := range []string{"delivered", "on its way"} {
+		_ = frozen.deliverOnce(t.Context(), id, func() error {
+			delete(shared.values, newClaim(shared, id).name) // the claim is over
+			if id == "delivered" {
+				return errors.Join(other.deliverOnce(t.Context(), id, deliver), answer.ErrPushRefused)
+			}
+			return errors.Join(newClaim(shared, id).take(t.Context()), answer.ErrPushRefused)
+		})
+	}
+	if err := open().deliverOnce(t.Context(), "delivered", deliver); err != nil || times != 1 {
+		t.Errorf("a message that another gateway has delivered: %v, delivered %d times, want once", err, times)
+	}
+	if err := open().deliverOnce(t.Context(), "on its way", deliver); !errors.Is(err, errNotFromWeChat) {
+		t.Errorf("a message that another gateway is delivering: %v, want %v", err, errNotFromWeChat)
+	}
+}
+
+// TestAClaimMeetsItself as when the answer to its commit is lost, and the store repeats it.
+func TestAClaimMeetsItself(t *testing.T) {
+	t.Parallel()
+	shared := &sharedStore{values: map[string][]byte{}}
+	claimed := newClaim(shared, "a")
+	for range 2 {
+		if err := claimed.take(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	claimed.finish(t.Context(), false)
+	if err := newClaim(shared, "a").take(t.Context()); err != nil {
+		t.Errorf("after it was given up: %v", err)
+	}
+}

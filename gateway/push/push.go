@@ -99,13 +99,13 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 // Deliver sends a message to a service, unless it was delivered before. A service that does not accept it is an error:
 // WeChat will retry.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout-claimTimeout) // the claim included
+	defer cancel()
 	return r.deliveries.deliverOnce(ctx, m.id, func() error {
 		req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
 		req.Fields.Add("Content-Type", "application/json")
 		req.Fields.Add(answer.HeaderRequestID, requestID)
 		var resp message.Response
-		ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
-		defer cancel()
 		if _, err := to.Do(ctx, &req, &resp, 0); err != nil {
 			return err
 		}
@@ -116,9 +116,6 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 		return nil
 	})
 }
-
-// deliveryTimeout is how long WeChat waits for the answer to a message: 5 s, less the network.
-const deliveryTimeout = 4500 * time.Millisecond
 
 // plainJSON is a message as JSON, even when mp.weixin.qq.com is set to XML: one flat element with named fields.
 func plainJSON(m wechat.Message) ([]byte, error) {
