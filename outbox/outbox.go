@@ -47,6 +47,7 @@ const (
 	leasedFirst     = 20 * time.Millisecond  // before an event that another gateway delivers is looked at again; twice as long each time
 	leasedMost      = 250 * time.Millisecond // at most
 	leaseWait       = 10 * time.Second       // and until when: a little longer than it has one
+	leastLeft       = time.Second            // of the time to deliver an event, or a request would say nothing about the service
 	usersPerRead    = 500                    // of a round
 )
 
@@ -131,20 +132,43 @@ func (o *Outbox) Waits() bool {
 	return s != nil && s.wait
 }
 
-// Tell delivers everything that waits about a user and returns nil once the service has accepted it. The delivery does
-// not end with ctx.
+// Tell delivers everything that waits about a user and returns nil once the service has accepted it. While another gateway
+// delivers something of the user it waits: for that to be told, or for its lease to end, if that gateway is gone. The
+// delivery does not end with ctx.
 func (o *Outbox) Tell(ctx context.Context, userID int64) error {
-	for {
+	over := time.Now().Add(leaseWait)
+	for pause := leasedFirst; ; {
 		f, ours := o.fly(userID)
 		select {
 		case <-f.done:
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", authn.ErrUserService, ctx.Err())
 		}
+		if errors.Is(f.err, storage.ErrLeased) && time.Now().Before(over) {
+			if err := o.rest(ctx, pause); err != nil {
+				return err
+			}
+			pause = min(2*pause, leasedMost)
+			continue
+		}
 		if ours || f.err != nil {
 			return f.err
 		}
 		// That of somebody else may have ended just before our event was recorded.
+	}
+}
+
+// rest waits, unless ctx or the outbox ends before.
+func (o *Outbox) rest(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", authn.ErrUserService, ctx.Err())
+	case <-o.ctx.Done():
+		return errStopped
 	}
 }
 
@@ -174,7 +198,8 @@ func (o *Outbox) land(userID int64) {
 
 var errStopped = fmt.Errorf("%w: the gateway stops", authn.ErrUserService)
 
-// deliver tells the service what waits about a user, in order, until something is not accepted.
+// deliver tells the service what waits about a user, in order, until something is not accepted, or is another gateway's to
+// deliver: nobody waits for that with a slot in hand.
 func (o *Outbox) deliver(userID int64) error {
 	select {
 	case o.slots <- struct{}{}:
@@ -183,11 +208,13 @@ func (o *Outbox) deliver(userID int64) error {
 		return errStopped
 	}
 	for range eventsPerFlight {
-		next, err := o.next(userID)
-		if errors.Is(err, storage.ErrNotFound) {
+		next, err := o.store.NextEvent(o.ctx, userID)
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, storage.ErrLeased):
+			return errElsewhere
+		case err != nil:
 			return err
 		}
 		if err := o.attempt(next); err != nil {
@@ -201,31 +228,8 @@ func (o *Outbox) deliver(userID int64) error {
 	return nil
 }
 
-// next takes the next event of a user. While another gateway delivers one it waits: for that to be told, or for its lease to
-// end, if that gateway is gone.
-func (o *Outbox) next(userID int64) (*storage.Delivery, error) {
-	over := time.NewTimer(leaseWait)
-	defer over.Stop()
-	for pause := leasedFirst; ; pause = min(2*pause, leasedMost) {
-		next, err := o.store.NextEvent(o.ctx, userID)
-		if !errors.Is(err, storage.ErrLeased) {
-			return next, err
-		}
-		again := time.NewTimer(pause)
-		select {
-		case <-again.C:
-		case <-over.C:
-			again.Stop()
-			return nil, errElsewhere
-		case <-o.ctx.Done():
-			again.Stop()
-			return nil, errStopped
-		}
-	}
-}
-
-// errElsewhere is an event that another gateway delivers, for longer than we wait.
-var errElsewhere = fmt.Errorf("%w: another gateway is telling it: %w", authn.ErrUserService, storage.ErrLeased)
+// errElsewhere is an event that is another gateway's to deliver, or about to be.
+var errElsewhere = fmt.Errorf("%w: the event is not ours to deliver: %w", authn.ErrUserService, storage.ErrLeased)
 
 // giveUp leaves an event to the next attempt, of any gateway. If the store does not hear of it, that has to wait for the
 // end of the lease.
@@ -235,14 +239,15 @@ func (o *Outbox) giveUp(next *storage.Delivery) {
 	_ = next.GiveUp(ctx)
 }
 
-// attempt sends one event, and counts and logs how it went. It ends before the event is another gateway's to deliver.
+// attempt sends one event, and counts and logs how it went. It ends before the event is another gateway's to deliver. One that
+// a slow store has handed over late is left: a service that has no time to answer is not silent.
 func (o *Outbox) attempt(next *storage.Delivery) error {
 	s := o.service.Load()
 	if s == nil {
 		return fmt.Errorf("%w: authn.on_user names no service", authn.ErrUserService)
 	}
 	left := next.Left()
-	if left <= 0 {
+	if left < leastLeft {
 		return errElsewhere
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, min(attemptTimeout, left))

@@ -51,6 +51,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, func(s *storage.Store) Store { return s })
+}
+
+// newRigOn is a rig whose outbox sees the store through something.
+func newRigOn(t *testing.T, through func(*storage.Store) Store) *rig {
+	t.Helper()
 	r := &rig{t: t, keys: map[string]int{}}
 	cfg := storage.DefaultConfig()
 	cfg.Badger.Dir = t.TempDir()
@@ -79,7 +85,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(up.Close)
-	r.Outbox = New(r.store, reg, log, time.Now)
+	r.Outbox = New(through(r.store), reg, log, time.Now)
 	secretText := secret.Text("whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	told, err := r.Prepare(authn.OnUserConfig{Upstream: "people", Path: "/users", Secret: secretText, Wait: true}, map[string]*upstream.Upstream{"people": up})
 	if err != nil {
@@ -98,6 +104,17 @@ func (r *rig) login(openID string) int64 {
 		r.t.Fatal(err)
 	}
 	return in.User.ID
+}
+
+// loginQuietly logs in a new user whose event nobody has heard of yet.
+func (r *rig) loginQuietly(openID string) int64 {
+	r.t.Helper()
+	r.store.RecordEvents(false)
+	id := r.login(openID)
+	if _, err := r.store.TellAgain(r.t.Context(), id-1, 1); err != nil {
+		r.t.Fatal(err)
+	}
+	return id
 }
 
 // TestManyWhoWaitForOneUserCauseOneCall lets 50 logins of one person wait at once.
@@ -223,5 +240,84 @@ func TestOneRefusedUserHoldsUpNobody(t *testing.T) {
 	result, err := r.TellAgain(t.Context(), 0, 200)
 	if err != nil || result.Told+len(result.Refused) != 101 || result.Next != nil {
 		t.Errorf("got %+v, %v", result, err)
+	}
+}
+
+// leasing is a store of which another gateway delivers events of some users.
+type leasing struct {
+	*storage.Store
+
+	elsewhere sync.Map // by user
+}
+
+func (s *leasing) NextEvent(ctx context.Context, userID int64) (*storage.Delivery, error) {
+	if _, leased := s.elsewhere.Load(userID); leased {
+		return nil, storage.ErrLeased
+	}
+	return s.Store.NextEvent(ctx, userID)
+}
+
+// TestAFrozenGatewayHoldsUpItsOwnDeliveriesAlone has as many events on their way elsewhere as there are slots, each with
+// somebody who waits.
+func TestAFrozenGatewayHoldsUpItsOwnDeliveriesAlone(t *testing.T) {
+	t.Parallel()
+	var shared *leasing
+	r := newRigOn(t, func(s *storage.Store) Store { shared = &leasing{Store: s}; return shared })
+	waiting := make(chan error, concurrent)
+	for id := range int64(concurrent) {
+		shared.elsewhere.Store(id+1, true)
+	}
+	for id := range int64(concurrent) {
+		if got := r.login(fmt.Sprint("o", id)); got != id+1 {
+			t.Fatalf("user %d, want %d", got, id+1)
+		}
+		go func() { waiting <- r.Tell(t.Context(), id+1) }()
+	}
+	began := time.Now()
+	if r.round() {
+		t.Error("what another gateway delivers counts as left")
+	}
+	if err := r.Tell(t.Context(), r.login("somebody else")); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > leaseWait/2 {
+		t.Errorf("a round and somebody else's first login took %v", took)
+	}
+	select {
+	case err := <-waiting:
+		t.Errorf("one whose event another gateway delivers did not wait: %v", err)
+	default:
+	}
+	shared.elsewhere.Clear()
+	for range concurrent {
+		if err := <-waiting; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestASlowStoreIsNotTheServicesFault has an event whose time is nearly over when the store has handed it over.
+func TestASlowStoreIsNotTheServicesFault(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	next, err := r.store.NextEvent(t.Context(), r.loginQuietly("oABC"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Told(t.Context()); err != nil { // no round may find it
+		t.Fatal(err)
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for next.Left() >= leastLeft/2 {
+		<-ticker.C
+	}
+	if err := r.attempt(next); !errors.Is(err, storage.ErrLeased) || unreachable(err) {
+		t.Errorf("%v, want that the event is left", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.keys[next.ID]; n != 0 {
+		t.Errorf("the service was asked %d times, without time to answer", n)
 	}
 }

@@ -51,8 +51,8 @@ func (o *Outbox) awaitSlot(f *flight) {
 	}
 }
 
-// round tells the service about every user with events, and reports whether some are left. Once the service does not
-// answer, the others are only counted.
+// round tells the service about every user with events, and reports whether some are left. Those of whom another gateway is
+// telling are left to it, until the next round. Once the service does not answer, the others are only counted.
 func (o *Outbox) round() (left bool) {
 	var (
 		silent  atomic.Bool // the service does not answer
@@ -72,7 +72,7 @@ func (o *Outbox) round() (left bool) {
 			}
 			f, _ := o.fly(id)
 			telling.Go(func() {
-				if o.await(f) != nil {
+				if err := o.await(f); err != nil && !errors.Is(err, storage.ErrLeased) {
 					failed.Add(1)
 					silent.Store(silent.Load() || unreachable(f.err))
 				}
