@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"wxgate/config"
 	"wxgate/storage"
 	"wxgate/storage/backup"
 	"wxgate/storage/badger"
-	"wxgate/storage/mysql"
 )
 
 type backupCommand struct {
@@ -60,27 +58,28 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 	return err
 }
 
-// loadable is a store that was opened to be filled.
-type loadable interface {
-	backup.Target
-	Close() error
-}
-
-// openToLoad opens the store of the configuration to fill it.
-func openToLoad(ctx context.Context, cfg storage.Config, log *slog.Logger, l storage.Loading) (loadable, error) {
-	reg := prometheus.NewRegistry()
-	if cfg.Driver == storage.DriverMySQL {
-		s, err := mysql.OpenToLoad(ctx, cfg, reg, log, time.Now, l)
-		if err != nil {
-			return nil, err
-		}
-		return s, nil
-	}
-	s, err := badger.OpenToLoad(cfg, reg, log, time.Now, l)
+// wantKeysOf refuses a store whose keys do not open the secrets of a backup, before it is opened: that may make it.
+func wantKeysOf(cfg storage.Config, of backup.Summary) error {
+	keys, err := cfg.EncryptionKeys.Decode()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, nil
+	if len(keys) == 0 {
+		key, err := badger.KeyOf(cfg.Badger)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the secrets of the backup are sealed with the key whose check is %v; make it storage.encryption_key, or put its file there as %s: %w",
+				of.KeyChecks, badger.KeyFile(cfg.Badger), storage.ErrWrongKey)
+		}
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	sealer, err := storage.NewSealer(keys...)
+	if err != nil {
+		return err
+	}
+	return storage.Header{KeyChecks: of.KeyChecks}.WantKeys(sealer)
 }
 
 // restoreFile fills the store of gateway.yaml with a backup.
@@ -93,11 +92,11 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
-	place := cfg.Badger.Dir
-	if cfg.Driver == storage.DriverMySQL {
-		place = mysql.Place(cfg.MySQL)
+	place := placeOf(cfg)
+	if err := wantKeysOf(cfg, found); err != nil {
+		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
-	store, err := openToLoad(ctx, cfg, log, backup.Loading(found))
+	store, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
@@ -107,9 +106,9 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 		return err
 	}
 	defer file.Close()
-	done, err := backup.Restore(ctx, store, file, c.NextUserID, time.Now())
+	done, err := backup.Restore(ctx, store, found, file, c.NextUserID, time.Now())
 	if err != nil {
-		return fmt.Errorf("restoring into %s; run it again to go on: %w", place, err)
+		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
 	c.report(w.stdout, badger.Restored{
 		Latest: done.At, Users: done.Users, Ended: done.Ended, Banned: done.Banned, ID: done.ID,

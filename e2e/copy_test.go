@@ -115,7 +115,7 @@ func TestACopyThatIsKilledIsNotServed(t *testing.T) {
 	if n := database.users(); n >= 30_001 {
 		t.Fatalf("%d users were copied before the kill", n)
 	}
-	if said, code := w.command("serve", "-c", w.config); code != 1 || !strings.Contains(said, "the copy into this store is not complete: run `wxgate store copy` again") {
+	if said, code := w.command("serve", "-c", w.config); code != 1 || !strings.Contains(said, "filling this store was begun and is not complete: run the same `wxgate store copy` or") {
 		t.Errorf("serving a part: exit code %d, %s", code, said)
 	}
 	wrong := w.saveConfig("wrong.yaml")

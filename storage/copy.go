@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"strings"
 	"time"
 )
 
@@ -23,21 +22,9 @@ type Copied struct {
 }
 
 const (
-	copyPage  = 500 // records that are copied in one go
-	maxNamed  = 20  // users who are named
-	copyingOf = "copying-"
+	copyPage = 500 // records that are copied in one go
+	maxNamed = 20  // users who are named
 )
-
-// ErrIncomplete is a store into which a copy was begun and not finished.
-var ErrIncomplete = errors.New("the copy into this store is not complete: run `wxgate store copy` again, to the end")
-
-// CheckComplete returns ErrIncomplete for the id of a data set into which a copy was begun and not finished.
-func CheckComplete(id string) error {
-	if strings.HasPrefix(id, copyingOf) {
-		return ErrIncomplete
-	}
-	return nil
-}
 
 // Copy copies the data set of one store into another, which takes its id, so that tokens keep working. Secrets are opened
 // with the keys of from and sealed with the first of to. The target must be empty, or hold an earlier copy, also an
@@ -60,7 +47,7 @@ func Copy(ctx context.Context, from, to *Store, tell func(records int64)) (Copie
 		err = c.verify(ctx)
 	}
 	if err == nil {
-		err = to.driver.SetID(ctx, c.header.StoreID)
+		err = to.EndFill(ctx, c.header.StoreID)
 	}
 	return c.done, err
 }
@@ -83,7 +70,7 @@ func (c *copier) take(ctx context.Context, r Record) error {
 		if err := r.Decode(&c.header); err != nil {
 			return err
 		}
-		return c.begin(ctx, r)
+		return c.begin(ctx)
 	}
 	if len(c.batch) > 0 && (c.batch[0].Kind != r.Kind || len(c.batch) >= copyPage) {
 		if err := c.flush(ctx); err != nil {
@@ -95,43 +82,33 @@ func (c *copier) take(ctx context.Context, r Record) error {
 }
 
 // begin looks whether the target may take this data set, and marks it.
-func (c *copier) begin(ctx context.Context, header Record) error {
-	source, target := c.header.StoreID, c.to.ID()
+func (c *copier) begin(ctx context.Context) error {
 	if err := c.from.Complete(); err != nil {
 		return fmt.Errorf("the source: %w", err)
 	}
-	switch target {
-	case source, copyingOf + source:
-		c.again = true
-		if err := c.wantUnused(ctx); err != nil {
-			return err
-		}
-	default:
-		if err := c.wantEmpty(ctx); err != nil {
-			return err
-		}
+	if err := c.mark(ctx, "store "+c.header.StoreID); err != nil {
+		return fmt.Errorf("the target: %w", err)
 	}
-	if err := c.to.driver.SetID(ctx, copyingOf+source); err != nil {
+	ours := c.header
+	ours.KeyChecks = nil // secrets are sealed anew
+	header, err := NewRecord(KindHeader, ours)
+	if err != nil {
 		return err
 	}
 	return c.to.Load(ctx, []Record{header})
 }
 
-// errSeen ends a look at a store.
-var errSeen = errors.New("seen")
-
-// wantEmpty refuses a target that has users, or anything else but what a gateway without users leaves behind.
-func (c *copier) wantEmpty(ctx context.Context) error {
-	err := c.to.Snapshot(ctx, func(r Record) error {
-		if r.Kind == KindUser || r.Kind == KindSession || r.Kind == KindRevocation {
-			return errSeen
+// mark marks the target, which may be an earlier copy.
+func (c *copier) mark(ctx context.Context, source string) error {
+	switch c.to.ID() {
+	case c.header.StoreID, fillingFrom + source:
+		c.again = true
+		if err := c.wantUnused(ctx); err != nil {
+			return err
 		}
-		return nil
-	})
-	if errors.Is(err, errSeen) {
-		return fmt.Errorf("the target has another data set: %w", ErrConflict)
+		return c.to.markFilled(ctx, source)
 	}
-	return err
+	return c.to.BeginFill(ctx, source)
 }
 
 // wantUnused refuses an earlier copy on which a gateway has issued tokens: what it did would be lost.

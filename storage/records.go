@@ -78,6 +78,12 @@ type Header struct {
 	Horizon     Horizon   `json:"horizon"`
 }
 
+// WantKeys refuses a sealer that does not open the secrets of the source.
+func (h Header) WantKeys(s *Sealer) error {
+	return h.KeyChecks.Want(s, fmt.Sprintf("the secrets to load are sealed with the key whose check is %v, and the keys of this store have the checks %v; "+
+		"make that key one of storage.encryption_key", h.KeyChecks, KeyChecks(s.Checks())))
+}
+
 // UserRecord is a user as it is stored. Of an erased one the id alone remains, so that it is never given again.
 type UserRecord struct {
 	User
@@ -95,32 +101,6 @@ type EpochRecord struct {
 	ID      string    `json:"id"`
 	Until   time.Time `json:"until"`   // the last moment in which it can have issued a token
 	Expires time.Time `json:"expires"` // when the last of its sessions is over, or later
-}
-
-// Loading fills a data set with the records of another. Until it is finished, the data set opens for nothing else. It must
-// be without users, unless it was begun from the same source or is the other data set already.
-type Loading struct {
-	Source    string    // what it is filled from, as its id: not a secret
-	ID        string    // of the data set once it is finished
-	KeyChecks KeyChecks // of the keys that the secrets of the source are sealed with
-}
-
-// Allow returns an error unless a data set with that id and that many users, which was begun to be filled from begun,
-// may be filled.
-func (l Loading) Allow(begun, id string, users uint64) error {
-	switch {
-	case begun == "" && users > 0 && id != l.ID:
-		return fmt.Errorf("it has users already: %w", ErrConflict)
-	case begun != "" && begun != l.Source:
-		return fmt.Errorf("filling it from another source was begun; finish that, or begin with an empty store: %w", ErrHalfLoaded)
-	}
-	return nil
-}
-
-// WantKeys refuses a sealer that does not open the secrets of the source.
-func (l Loading) WantKeys(s *Sealer) error {
-	return l.KeyChecks.Want(s, fmt.Sprintf("the secrets to load are sealed with the key whose check is %v, and the keys of this store have the checks %v; "+
-		"make that key one of storage.encryption_key", l.KeyChecks, KeyChecks(s.Checks())))
 }
 
 const (

@@ -27,8 +27,6 @@ var (
 	ErrWrongKey = errors.New("wrong encryption key")
 	// ErrLocked means that another process has the store open.
 	ErrLocked = errors.New("storage is in use by another process")
-	// ErrHalfLoaded means that the store was being filled with the records of another, which was cut off.
-	ErrHalfLoaded = errors.New("half filled")
 	// ErrNewerSchema means that the store was written by a newer wxgate.
 	ErrNewerSchema = errors.New("storage was written by a newer wxgate")
 )

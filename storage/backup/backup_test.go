@@ -28,15 +28,7 @@ import (
 const testKey = secret.Text("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")
 
 // place is where a store is, with either driver.
-type place struct {
-	open       func(t *testing.T) *storage.Store
-	openToLoad func(t *testing.T, l storage.Loading) (loaded, error)
-}
-
-type loaded interface {
-	Target
-	Close() error
-}
+type place func(t *testing.T) *storage.Store
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -44,21 +36,11 @@ func inFolder(t *testing.T) place {
 	t.Helper()
 	cfg := storage.DefaultConfig()
 	cfg.Badger.Dir, cfg.EncryptionKeys = t.TempDir(), storage.EncryptionKeys{testKey}
-	return place{
-		open: func(t *testing.T) *storage.Store {
-			t.Helper()
-			s, err := badger.Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
-			must(t, err)
-			return s.Store
-		},
-		openToLoad: func(t *testing.T, l storage.Loading) (loaded, error) {
-			t.Helper()
-			s, err := badger.OpenToLoad(cfg, prometheus.NewRegistry(), quiet(), time.Now, l)
-			if err != nil {
-				return nil, err
-			}
-			return s, nil
-		},
+	return func(t *testing.T) *storage.Store {
+		t.Helper()
+		s, err := badger.Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
+		must(t, err)
+		return s.Store
 	}
 }
 
@@ -69,21 +51,11 @@ func inDatabase(server *mysqltest.Server) func(t *testing.T) place {
 		must(t, err)
 		cfg := storage.DefaultConfig()
 		cfg.Driver, cfg.MySQL.DSN, cfg.EncryptionKeys = storage.DriverMySQL, secret.Text(dsn), storage.EncryptionKeys{testKey}
-		return place{
-			open: func(t *testing.T) *storage.Store {
-				t.Helper()
-				s, err := mysql.Open(t.Context(), cfg, prometheus.NewRegistry(), quiet(), time.Now)
-				must(t, err)
-				return s.Store
-			},
-			openToLoad: func(t *testing.T, l storage.Loading) (loaded, error) {
-				t.Helper()
-				s, err := mysql.OpenToLoad(t.Context(), cfg, prometheus.NewRegistry(), quiet(), time.Now, l)
-				if err != nil {
-					return nil, err
-				}
-				return s, nil
-			},
+		return func(t *testing.T) *storage.Store {
+			t.Helper()
+			s, err := mysql.Open(t.Context(), cfg, prometheus.NewRegistry(), quiet(), time.Now)
+			must(t, err)
+			return s.Store
 		}
 	}
 }
@@ -99,6 +71,13 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: got error %v, want %v", what, err, want)
 	}
 }
 
@@ -127,7 +106,7 @@ func TestABackupUnderLoginLoadIsRestored(t *testing.T) {
 }
 
 func backUpAndRestore(t *testing.T, from, to place) {
-	s := from.open(t)
+	s := from(t)
 	defer s.Close()
 	ctx := t.Context()
 	for i := range 300 {
@@ -154,32 +133,29 @@ func backUpAndRestore(t *testing.T, from, to place) {
 	want(t, "counts", maps.Equal(verified.Counts, done.Counts), true)
 	want(t, "sessions", done.Counts["sessions"], done.Users())
 
-	l := Loading(verified)
-	target, err := to.openToLoad(t, l)
-	must(t, err)
-	if _, err := Restore(ctx, target, bytes.NewReader(file[:len(file)/2]), 0, time.Now()); !errors.Is(err, storage.ErrDamaged) {
+	target := to(t)
+	if _, err := Restore(ctx, target, verified, bytes.NewReader(file[:len(file)/2]), 0, time.Now()); !errors.Is(err, storage.ErrDamaged) {
 		t.Errorf("half a backup: got %v", err)
 	}
 	must(t, target.Close())
-	other := l
-	other.Source = "another"
-	if _, err = to.openToLoad(t, other); !errors.Is(err, storage.ErrHalfLoaded) {
-		t.Errorf("another backup into a store that is half filled: got %v, want ErrHalfLoaded", err)
-	}
-	target, err = to.openToLoad(t, l) // again
-	must(t, err)
-	restored, err := Restore(ctx, target, bytes.NewReader(file), 1000, time.Now())
+	target = to(t)
+	wantErr(t, "serving a half", target.Complete(), storage.ErrIncomplete)
+	_, err = Restore(ctx, target, Summary{SHA256: "another"}, bytes.NewReader(file), 0, time.Now())
+	wantErr(t, "another backup into a store that is half filled", err, storage.ErrIncomplete)
+	_, err = storage.Copy(ctx, s, target, func(int64) {})
+	wantErr(t, "a copy into it", err, storage.ErrIncomplete)
+	restored, err := Restore(ctx, target, verified, bytes.NewReader(file), 1000, time.Now()) // again
 	must(t, err)
 	must(t, target.Close())
 	want(t, "banned", strings.Join(restored.Banned, ","), "5")
 	want(t, "ended", restored.Ended, done.Users()-1)
-	if _, err = to.openToLoad(t, Loading(verified)); !errors.Is(err, storage.ErrConflict) {
-		t.Errorf("into a store that has users: got %v, want ErrConflict", err)
-	}
 
-	r := to.open(t)
+	r := to(t)
 	defer r.Close()
-	want(t, "the data set has a new id", r.ID() == restored.ID && r.ID() == l.ID && r.ID() != s.ID(), true)
+	must(t, r.Complete())
+	_, err = Restore(ctx, r, verified, bytes.NewReader(file), 0, time.Now())
+	wantErr(t, "into a store that has users", err, storage.ErrConflict)
+	want(t, "the data set has a new id", r.ID() == restored.ID && r.ID() != s.ID(), true)
 	sameUsers(t, s, r, done.Users())
 	phone, err := r.Phone(ctx, 3)
 	must(t, err)

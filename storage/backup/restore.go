@@ -13,19 +13,6 @@ import (
 	"wxgate/storage"
 )
 
-// Target is a store that was opened to load a backup: see Loading.
-type Target interface {
-	Load(ctx context.Context, records []storage.Record) error
-	Revoke(ctx context.Context, revocations ...storage.Revocation) ([]storage.Revocation, error)
-	User(ctx context.Context, id int64) (storage.User, error)
-	FinishLoad(ctx context.Context) (id string, err error)
-}
-
-// Loading is how a store is opened to load a backup. The data set gets a new id, so that no earlier token is accepted.
-func Loading(s Summary) storage.Loading {
-	return storage.Loading{Source: "backup " + s.SHA256, ID: rand.Text(), KeyChecks: s.KeyChecks}
-}
-
 // Restored is the result of a restore.
 type Restored struct {
 	Summary
@@ -35,12 +22,16 @@ type Restored struct {
 	Banned []string // the ids of users who are banned, as of the backup
 }
 
-// Restore fills a store with a backup that was verified. Every session ends, tokens of an existing backend that were
-// issued until now are refused, and new users get ids from nextUserID on, if that is above those of the backup. Bans stay
-// as in the backup. What was interrupted goes on when it is done again.
-func Restore(ctx context.Context, to Target, from io.Reader, nextUserID uint64, now time.Time) (Restored, error) {
+// Restore fills an open store with a backup that was verified, and gives the data set a new id, so that no earlier token
+// is accepted. Every session ends, tokens of an existing backend that were issued until now are refused, and new users get
+// ids from nextUserID on, if that is above those of the backup. Bans stay as in the backup. What was interrupted goes on
+// when it is done again.
+func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.Reader, nextUserID uint64, now time.Time) (Restored, error) {
 	r := restore{to: to, nextUserID: nextUserID, now: now, banned: map[string]bool{}}
-	var err error
+	err := to.BeginFill(ctx, "backup "+verified.SHA256)
+	if err != nil {
+		return r.done, err
+	}
 	if r.done.Summary, err = Read(from, func(record storage.Record) error { return r.take(ctx, record) }); err != nil {
 		return r.done, err
 	}
@@ -54,8 +45,8 @@ func Restore(ctx context.Context, to Target, from io.Reader, nextUserID uint64, 
 	if _, err := to.Revoke(ctx, refused); err != nil {
 		return r.done, err
 	}
-	r.done.ID, err = to.FinishLoad(ctx)
-	return r.done, err
+	r.done.ID = rand.Text()
+	return r.done, to.EndFill(ctx, r.done.ID)
 }
 
 // foreignLife is the longest life of an imported token.
@@ -68,7 +59,7 @@ const (
 
 // restore is one that is under way.
 type restore struct {
-	to         Target
+	to         *storage.Store
 	nextUserID uint64
 	now        time.Time
 	waiting    []storage.Record // to be loaded

@@ -18,8 +18,7 @@ type creation struct{ *database }
 func (c creation) identify(configured storage.EncryptionKeys) (disk.Sentinel, error) {
 	known, err := disk.ReadSentinel(c.path(fileSentinel))
 	isNew := errors.Is(err, fs.ErrNotExist)
-	mayGoOn := c.loading.Source != "" && errors.Is(err, storage.ErrHalfLoaded)
-	if err != nil && !isNew && !mayGoOn {
+	if err != nil && !isNew {
 		return disk.Sentinel{}, err
 	}
 	if isNew && disk.Exists(c.path(dirBadger)) {
@@ -36,7 +35,6 @@ func (c creation) identify(configured storage.EncryptionKeys) (disk.Sentinel, er
 	}
 	if isNew {
 		known = disk.NewSentinel(c.sealer.Checks()[0], storage.Stamp(c.now()))
-		known.Loading = c.loading.Source
 		return known, c.create(known)
 	}
 	if err := c.finishCreation(known); err != nil {
@@ -51,11 +49,7 @@ func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) erro
 	if err != nil {
 		return err
 	}
-	if isLoading := c.loading.Source != ""; len(keys) == 0 {
-		if isNew && isLoading && !disk.Exists(c.path(fileKey)) {
-			return fmt.Errorf("the secrets to load are sealed with the key whose check is %v; make it storage.encryption_key, or put its file there as %s: %w",
-				c.loading.KeyChecks, c.path(fileKey), storage.ErrWrongKey)
-		}
+	if len(keys) == 0 {
 		key, err := disk.EncryptionKey(c.path(fileKey), isNew)
 		if err != nil {
 			return err
@@ -63,10 +57,8 @@ func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) erro
 		keys = append(keys, key)
 		disk.WarnReadable(c.log, c.path(fileKey))
 	}
-	if c.sealer, err = storage.NewSealer(keys...); err != nil || c.loading.Source == "" {
-		return err
-	}
-	return c.loading.WantKeys(c.sealer)
+	c.sealer, err = storage.NewSealer(keys...)
+	return err
 }
 
 // noteNewKey notes the key that seals from now on, before it does.

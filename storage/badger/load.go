@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,44 +8,6 @@ import (
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
 )
-
-// loadingFolder is a folder that is being filled.
-type loadingFolder struct{ *database }
-
-// begin notes from what, unless the folder was made for it.
-func (l loadingFolder) begin(known disk.Sentinel) error {
-	if l.loading.Source == "" {
-		return nil
-	}
-	reached, err := l.reached()
-	if err != nil {
-		return err
-	}
-	if err := l.loading.Allow(known.Loading, known.ID, reached.Users); err != nil || known.Loading != "" {
-		return err
-	}
-	known.Loading = l.loading.Source
-	return known.Write(l.path(fileSentinel))
-}
-
-// finish gives the folder its id. A kill at any moment leaves one that is opened to be filled again.
-func (l loadingFolder) finish(ctx context.Context, d *driver) (id string, err error) {
-	known, err := disk.ReadSentinel(l.path(fileSentinel))
-	if !errors.Is(err, storage.ErrHalfLoaded) {
-		return "", errors.Join(err, errors.New("nothing is being loaded"))
-	}
-	if known.NextID == "" { // otherwise the database may have it already
-		known.NextID = l.loading.ID
-	}
-	if err := known.Write(l.path(fileSentinel)); err != nil {
-		return "", err
-	}
-	if err := d.write(ctx, func(v *view) error { return v.put(keyStoreID, []byte(known.NextID)) }); err != nil {
-		return "", err
-	}
-	known.ID, known.NextID, known.Loading = known.NextID, "", ""
-	return known.ID, known.Write(l.path(fileSentinel))
-}
 
 // loader writes records of another data set.
 type loader struct {
@@ -102,11 +63,11 @@ func (l loader) loadHeader(h storage.Header) error {
 
 // noteKeys notes which keys the secrets to come may be sealed with.
 func (l loader) noteKeys(h storage.Header) error {
-	if err := (storage.Loading{KeyChecks: h.KeyChecks}).WantKeys(l.d.sealer); err != nil {
+	if err := h.WantKeys(l.d.sealer); err != nil {
 		return err
 	}
 	known, err := disk.ReadSentinel(l.d.path(fileSentinel))
-	if err != nil && !errors.Is(err, storage.ErrHalfLoaded) {
+	if err != nil {
 		return err
 	}
 	if next := known.WithKeyChecks(known.KeyChecks().Join(h.KeyChecks)); next != known {

@@ -42,7 +42,7 @@ func TestARestoreDoesNotMakeAPartOfACopyServe(t *testing.T) {
 	t.Parallel()
 	dir := usedStore(t)
 	s := openIn(t, dir)
-	must(t, s.driver.SetID(t.Context(), "copying-x"))
+	must(t, s.driver.SetID(t.Context(), "filling-store x"))
 	if err := s.Complete(); !errors.Is(err, storage.ErrIncomplete) {
 		t.Errorf("serving it: got %v, want that it is incomplete", err)
 	}

@@ -36,12 +36,10 @@ type database struct {
 	metrics    *metrics
 
 	id     string
-	nextID string // of a restore or copy that was cut off: the database may have it already
+	nextID string // of a restore or SetID that was cut off: the database may have it already
 	epoch  string // of this opening
 	epochs atomic.Pointer[map[string]time.Time]
 	sealer *storage.Sealer
-
-	loading storage.Loading // that the folder is opened for; without a source, none
 
 	lock      *disk.Lock
 	highWater *disk.HighWater
@@ -107,9 +105,6 @@ func (d *database) start(configured storage.EncryptionKeys) (err error) {
 		return err
 	}
 	if err := d.finishRename(known); err != nil {
-		return err
-	}
-	if err := (loadingFolder{d}).begin(known); err != nil {
 		return err
 	}
 	return d.takeStock(copied)

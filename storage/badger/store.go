@@ -40,26 +40,23 @@ func CheckPlace(cfg storage.Badger) error {
 		"for a try, storage.badger.accept_ephemeral: true", cfg.Dir, why)
 }
 
+// KeyFile is the file of the key of a folder, which it has unless storage.encryption_key is configured.
+func KeyFile(cfg storage.Badger) string { return filepath.Join(cfg.Dir, fileKey) }
+
+// KeyOf reads that key, or returns fs.ErrNotExist.
+func KeyOf(cfg storage.Badger) ([]byte, error) {
+	if _, err := os.Stat(KeyFile(cfg)); err != nil {
+		return nil, err
+	}
+	return disk.EncryptionKey(KeyFile(cfg), false)
+}
+
 // Open opens the folder cfg.Badger.Dir, or creates it. The files are verified first, and nothing is changed if they are
 // refused. Metrics are registered with reg until Close. now is the clock by which records expire.
 //
 // Errors wrap storage.ErrLocked, ErrDamaged, ErrNewerSchema, or ErrUnavailable when a new store finds a full disk.
 func Open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Store, error) {
 	return open(cfg, reg, log, now, defaultTuning())
-}
-
-// OpenToLoad is Open of a folder, mostly a new one, that is to be filled with the records of another data set, and not to
-// be served. After FinishLoad and Close, Open opens it.
-func OpenToLoad(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, l storage.Loading) (*Store, error) {
-	d := newDatabase(cfg.Badger.Dir, reg, log, now, defaultTuning())
-	d.loading = l
-	return openDatabase(d, cfg, reg, log)
-}
-
-// FinishLoad gives the data set its new id, which it returns, and lets it be opened to be served. Nothing else may follow but
-// Close.
-func (s *Store) FinishLoad(ctx context.Context) (id string, err error) {
-	return loadingFolder{s.driver.database}.finish(ctx, s.driver)
 }
 
 // tuning is what the machine decides and a test may decide instead.
@@ -79,10 +76,7 @@ func defaultTuning() tuning {
 }
 
 func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, t tuning) (*Store, error) {
-	return openDatabase(newDatabase(cfg.Badger.Dir, reg, log, now, t), cfg, reg, log)
-}
-
-func openDatabase(d *database, cfg storage.Config, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
+	d := newDatabase(cfg.Badger.Dir, reg, log, now, t)
 	if err := d.start(cfg.EncryptionKeys); err != nil {
 		return nil, errors.Join(openError(d.dir, err), d.release())
 	}

@@ -61,7 +61,7 @@ func TestConformanceOnGalera(t *testing.T) {
 		c := storagetest.NewClock()
 		return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
 			dsn := nodes[int(opened.Add(1))%len(nodes)]
-			s, err := open(context.Background(), configOf(atDatabase(dsn, name)), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran}, storage.Loading{})
+			s, err := open(context.Background(), configOf(atDatabase(dsn, name)), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
 			if err != nil {
 				return nil, err
 			}

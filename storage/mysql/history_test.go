@@ -15,7 +15,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/storage"
 	"wxgate/storage/storagetest"
 )
 
@@ -27,7 +26,7 @@ func historyClock() clock {
 // openHistory opens a database at the end of the history that is in it.
 func openHistory(t *testing.T, dsn string) *Store {
 	t.Helper()
-	s, err := open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), historyClock(), storage.Loading{})
+	s, err := open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), historyClock())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func (l loader) headers(headers []storage.Header) error {
 
 // noteKeys notes which keys the secrets to come may be sealed with.
 func (l loader) noteKeys(h storage.Header) error {
-	if err := (storage.Loading{KeyChecks: h.KeyChecks}).WantKeys(l.driver.sealer); err != nil {
+	if err := h.WantKeys(l.driver.sealer); err != nil {
 		return err
 	}
 	var was string

@@ -137,7 +137,7 @@ func TestTheHorizonOfManyGatewaysMovesAsTimeDoes(t *testing.T) {
 	c := storagetest.NewClock()
 	begin := c.Now()
 	openOne := func() *Store {
-		s, err := open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran}, storage.Loading{})
+		s, err := open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
 		if err != nil {
 			t.Fatal(err)
 		}

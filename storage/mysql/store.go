@@ -41,24 +41,7 @@ type Store struct {
 //
 // Errors wrap storage.ErrWrongKey, ErrNewerSchema, or ErrUnavailable when no server answers within half a minute.
 func Open(ctx context.Context, cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Store, error) {
-	return open(ctx, cfg, reg, log, clockOf(now), storage.Loading{})
-}
-
-// OpenToLoad is Open of a database, mostly an empty one, that is to be filled with the records of another data set, and not
-// to be served: no gateway may be running on it. After FinishLoad and Close, Open opens it.
-func OpenToLoad(ctx context.Context, cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time, l storage.Loading) (*Store, error) {
-	return open(ctx, cfg, reg, log, clockOf(now), l)
-}
-
-// FinishLoad gives the data set its new id, which it returns, and lets it be opened to be served. Nothing else may follow but
-// Close.
-func (s *Store) FinishLoad(ctx context.Context) (id string, err error) {
-	return s.driver.loading.ID, s.driver.write(ctx, func(v *view) error {
-		if err := v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'store_id'", []byte(s.driver.loading.ID)); err != nil {
-			return err
-		}
-		return v.exec("DELETE FROM wxgate_meta WHERE name = 'loading'")
-	})
+	return open(ctx, cfg, reg, log, clockOf(now))
 }
 
 func clockOf(now func() time.Time) clock {
@@ -72,12 +55,11 @@ type clock struct {
 	ran func() time.Duration
 }
 
-func open(ctx context.Context, cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, c clock, l storage.Loading) (*Store, error) {
+func open(ctx context.Context, cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, c clock) (*Store, error) {
 	d, err := newDriver(cfg, reg, log, c)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
-	d.loading = l
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", d.place, err), d.Close())
 	}
@@ -100,7 +82,6 @@ type mysqlDriver struct {
 	registerer prometheus.Registerer
 	metrics    *metrics
 	sealer     *storage.Sealer
-	loading    storage.Loading // that it is opened for; without a source, none
 
 	id         string
 	epoch      string // of this opening
@@ -198,32 +179,7 @@ func (d *mysqlDriver) identify(ctx context.Context) (err error) {
 	if err := wantKeys(checks, d.sealer); err != nil {
 		return err
 	}
-	if err := d.settleLoading(ctx); err != nil {
-		return err
-	}
 	return d.noteNewKey(ctx)
-}
-
-// settleLoading refuses a database that is being filled, or fills it.
-func (d *mysqlDriver) settleLoading(ctx context.Context) error {
-	var begun string
-	var users uint64
-	err := d.db.QueryRowContext(ctx, "SELECT COALESCE((SELECT value FROM wxgate_meta WHERE name = 'loading'), ''), value FROM wxgate_counters WHERE name = 'users'").
-		Scan(&begun, &users)
-	if err != nil {
-		return err
-	}
-	if d.loading.Source == "" {
-		if begun != "" {
-			return fmt.Errorf("filling it was cut off, run the same `wxgate restore` or `wxgate store copy` again: %w", storage.ErrHalfLoaded)
-		}
-		return nil
-	}
-	if err := errors.Join(d.loading.Allow(begun, d.id, users), d.loading.WantKeys(d.sealer)); err != nil {
-		return err
-	}
-	_, err = d.settle(ctx, "loading", d.loading.Source)
-	return err
 }
 
 // settle returns a value of the data set. Of several processes that start at once, one decides it.

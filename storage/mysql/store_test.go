@@ -71,7 +71,7 @@ func benchInFolder(t *testing.T) storagetest.Bench {
 func benchAt(dsn string) storagetest.Bench {
 	c := storagetest.NewClock()
 	return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
-		s, err := open(context.Background(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran}, storage.Loading{})
+		s, err := open(context.Background(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
 		if err != nil {
 			return nil, err
 		}

@@ -61,7 +61,7 @@ func TestOneOfThreeGatewaysHasALease(t *testing.T) {
 		began := time.Now()
 		s, err := open(t.Context(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{
 			now: func() time.Time { return time.Now().Add(off) }, ran: func() time.Duration { return time.Since(began) },
-		}, storage.Loading{})
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

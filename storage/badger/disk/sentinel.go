@@ -29,10 +29,9 @@ type Sentinel struct {
 	// Migrating is the schema that the records may still have: a migration to Schema is under way.
 	Migrating int    `json:"migrating,omitempty"`
 	NextID    string `json:"next_id,omitempty"` // a restore that will give the data set this id is under way
-	// Renamed marks a NextID of a copy: the data have either id, and get NextID when they are opened.
+	// Renamed marks a NextID of no restore: the data have either id, and get NextID when they are opened.
 	Renamed  bool   `json:"renamed,omitempty"`
-	Loading  string `json:"loading,omitempty"` // the source of the records that it is being filled with
-	Checksum uint32 `json:"checksum"`          // of the other fields
+	Checksum uint32 `json:"checksum"` // of the other fields
 }
 
 // NewSentinel returns the sentinel of a new data set, with a new id and the newest schema.
@@ -77,9 +76,6 @@ func ReadSentinel(path string) (Sentinel, error) {
 	if s.Schema > Schema {
 		return Sentinel{}, fmt.Errorf("%s has schema %d and this wxgate knows up to %d, use a newer one: %w",
 			path, s.Schema, Schema, storage.ErrNewerSchema)
-	}
-	if s.Loading != "" {
-		return s, fmt.Errorf("%s: filling it was cut off, run the same `wxgate restore` again: %w", path, storage.ErrHalfLoaded)
 	}
 	if s.NextID != "" && !s.Renamed {
 		return s, fmt.Errorf("%s: a restore was cut off, run `wxgate restore %s` again: %w",

@@ -1,0 +1,68 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A store that is being filled by a restore or a copy has a mark in the place of its id, which names the source, until all
+// is there. So there is nothing beside the data that could be lost, and no gateway starts on a part.
+
+// fillingFrom begins the mark.
+const fillingFrom = "filling-"
+
+// ErrIncomplete is a store that was begun to be filled.
+var ErrIncomplete = errors.New("filling this store was begun and is not complete: run the same `wxgate store copy` or `wxgate restore` again, to the end")
+
+// CheckComplete returns ErrIncomplete for the id of a data set that is being filled.
+func CheckComplete(id string) error {
+	if strings.HasPrefix(id, fillingFrom) {
+		return ErrIncomplete
+	}
+	return nil
+}
+
+// Complete returns ErrIncomplete while the store is being filled: it must not serve.
+func (s *Store) Complete() error { return CheckComplete(s.ID()) }
+
+// BeginFill marks a store that is to be filled from a source, such as a backup, until EndFill. The store must be empty, or
+// have been begun to be filled from the same source: other users are ErrConflict, another source is ErrIncomplete.
+func (s *Store) BeginFill(ctx context.Context, source string) error {
+	if s.ID() == fillingFrom+source {
+		return nil
+	}
+	if err := s.Complete(); err != nil {
+		return fmt.Errorf("it is of another source; empty it, or: %w", err)
+	}
+	if err := s.wantEmpty(ctx); err != nil {
+		return err
+	}
+	return s.markFilled(ctx, source)
+}
+
+// markFilled replaces the id by the mark.
+func (s *Store) markFilled(ctx context.Context, source string) error {
+	return s.driver.SetID(ctx, fillingFrom+source)
+}
+
+// EndFill gives the data set its id, by which gateways may start on it.
+func (s *Store) EndFill(ctx context.Context, id string) error { return s.driver.SetID(ctx, id) }
+
+// errSeen ends a look at a store.
+var errSeen = errors.New("seen")
+
+// wantEmpty refuses a store that has users, or anything else but what a gateway without users leaves behind.
+func (s *Store) wantEmpty(ctx context.Context) error {
+	err := s.Snapshot(ctx, func(r Record) error {
+		if r.Kind == KindUser || r.Kind == KindSession || r.Kind == KindRevocation {
+			return errSeen
+		}
+		return nil
+	})
+	if errors.Is(err, errSeen) {
+		return fmt.Errorf("it has users already: %w", ErrConflict)
+	}
+	return err
+}
