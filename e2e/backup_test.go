@@ -95,3 +95,34 @@ func TestBackupsAreMadeWhileServing(t *testing.T) {
 		t.Errorf("after another start: got %v, %v, want the same backup", entries, err)
 	}
 }
+
+// TestARestoreIntoADatabaseThatIsServedIsRefused has a gateway on an empty database, beside which a restore would be lost.
+func TestARestoreIntoADatabaseThatIsServedIsRefused(t *testing.T) {
+	t.Parallel()
+	server, dsn := newDatabase(t)
+	if _, err := server.DB.ExecContext(t.Context(), "CREATE DATABASE wxgate2; GRANT ALL ON wxgate2.* TO wx@localhost"); err != nil {
+		t.Fatal(err)
+	}
+	w := operator(t)
+	w.stop(t)
+	w.onDatabase(dsn)
+	w.serve()
+	w.login("alice")
+	file := filepath.Join(w.dir, "one.wxbackup")
+	w.does([]string{"backup", file}, "has 1 user as of")
+	w.stop(t)
+	w.rewrite("/wxgate\"", "/wxgate2\"")
+	w.serve()
+	said, code := w.command("restore", file, "-c", w.config)
+	if code == 0 || !strings.Contains(said, "a gateway is running on this store, on ") || !strings.Contains(said, "stop every gateway first; if that one was killed, wait ") {
+		t.Errorf("beside a gateway: exit code %d, got\n%s", code, said)
+	}
+	w.stop(t)
+	if said, code = w.command("restore", file, "-c", w.config); code != 0 {
+		t.Fatalf("after it: exit code %d, got\n%s", code, said)
+	}
+	w.serve()
+	if id := w.userID(w.login("alice")); id != 1 {
+		t.Errorf("alice is user %d after the restore, want 1", id)
+	}
+}

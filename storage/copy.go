@@ -47,7 +47,7 @@ func Copy(ctx context.Context, from, to *Store, tell func(records int64)) (Copie
 		err = c.verify(ctx)
 	}
 	if err == nil {
-		err = to.EndFill(ctx, c.header.StoreID)
+		err = EndFill(ctx, to, c.header.StoreID)
 	}
 	return c.done, err
 }
@@ -106,9 +106,9 @@ func (c *copier) mark(ctx context.Context, source string) error {
 		if err := c.wantUnused(ctx); err != nil {
 			return err
 		}
-		return c.to.markFilled(ctx, source)
+		return markFilled(ctx, c.to, source)
 	}
-	return c.to.BeginFill(ctx, source)
+	return BeginFill(ctx, c.to, source)
 }
 
 // wantUnused refuses an earlier copy on which a gateway has issued tokens: what it did would be lost.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A store that is being filled by a restore or a copy has a mark in the place of its id, which names the source, until all
@@ -24,37 +25,43 @@ func CheckComplete(id string) error {
 	return nil
 }
 
-// Complete returns ErrIncomplete while the store is being filled: it must not serve.
-func (s *Store) Complete() error { return CheckComplete(s.ID()) }
-
 // BeginFill marks a store that is to be filled from a source, such as a backup, until EndFill. The store must be empty, or
-// have been begun to be filled from the same source: other users are ErrConflict, another source is ErrIncomplete.
-func (s *Store) BeginFill(ctx context.Context, source string) error {
-	if s.ID() == fillingFrom+source {
-		return nil
+// have been begun to be filled from the same source: other users are ErrConflict, another source is ErrIncomplete. A gateway
+// that is running on it is ErrServing.
+func BeginFill(ctx context.Context, s *Store, source string) error {
+	if s.ID() != fillingFrom+source {
+		if err := s.Complete(); err != nil {
+			return fmt.Errorf("it is of another source; empty it, or: %w", err)
+		}
+		if err := wantEmpty(ctx, s); err != nil {
+			return err
+		}
 	}
-	if err := s.Complete(); err != nil {
-		return fmt.Errorf("it is of another source; empty it, or: %w", err)
-	}
-	if err := s.wantEmpty(ctx); err != nil {
-		return err
-	}
-	return s.markFilled(ctx, source)
+	return markFilled(ctx, s, source)
 }
 
-// markFilled replaces the id by the mark.
-func (s *Store) markFilled(ctx context.Context, source string) error {
+// markFilled replaces the id by the mark, if no gateway is running.
+func markFilled(ctx context.Context, s *Store, source string) error {
+	if err := barGateways(ctx, s); err != nil {
+		return err
+	}
 	return s.driver.SetID(ctx, fillingFrom+source)
 }
 
 // EndFill gives the data set its id, by which gateways may start on it.
-func (s *Store) EndFill(ctx context.Context, id string) error { return s.driver.SetID(ctx, id) }
+func EndFill(ctx context.Context, s *Store, id string) error {
+	err := s.ChangeTemporary(ctx, gatewayLock, func([]byte) ([]byte, time.Duration, error) { return nil, 0, nil })
+	if err != nil {
+		return err
+	}
+	return s.driver.SetID(ctx, id)
+}
 
 // errSeen ends a look at a store.
 var errSeen = errors.New("seen")
 
 // wantEmpty refuses a store that has users, or anything else but what a gateway without users leaves behind.
-func (s *Store) wantEmpty(ctx context.Context) error {
+func wantEmpty(ctx context.Context, s *Store) error {
 	err := s.Snapshot(ctx, func(r Record) error {
 		if r.Kind == KindUser || r.Kind == KindSession || r.Kind == KindRevocation {
 			return errSeen

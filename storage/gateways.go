@@ -18,6 +18,13 @@ const (
 	gatewayLock  = "gateways"       // written by all of them, so that two that start at once see each other
 )
 
+// beingFilled is the value of gatewayLock once a store was begun to be filled, so that a gateway is refused that has opened
+// the store before. One that opens it later sees the mark.
+const beingFilled = "filled"
+
+// ErrServing refuses to fill a store that a gateway has open.
+var ErrServing = errors.New("a gateway is running on this store")
+
 // ErrOtherKeys refuses signing keys that do not fit those of another gateway.
 var ErrOtherKeys = errors.New("authn.keys or authn.issuer does not fit that of another gateway on this store")
 
@@ -30,7 +37,7 @@ type gateway struct {
 func gatewayName(epoch string) string { return "gateway " + epoch }
 
 // JoinGateways says that this process serves tokens with these keys, the first of which signs, until a minute and a half
-// from now or LeaveGateways. It returns ErrOtherKeys while another process is there that would refuse our tokens, or whose
+// from now or LeaveGateways. It returns ErrIncomplete if the store was begun to be filled since it was opened, and ErrOtherKeys while another process is there that would refuse our tokens, or whose
 // tokens we would refuse. Only hashes of the keys are kept, under the encryption key.
 func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) error {
 	us := gateway{Host: host[:min(len(host), 255)]}
@@ -42,7 +49,11 @@ func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) err
 		return err
 	}
 	_, err = write(ctx, s, opJoinGateways, func(w Writer) (struct{}, error) {
-		if _, err := temporaryOrNil(w, gatewayLock); err != nil {
+		lock, err := temporaryOrNil(w, gatewayLock)
+		if err == nil && string(lock) == beingFilled {
+			err = ErrIncomplete
+		}
+		if err != nil {
 			return struct{}{}, err
 		}
 		if err := us.wantOthers(w, gatewayName(s.Epoch())); err != nil {
@@ -100,4 +111,40 @@ func (g gateway) verifies(signer gateway) bool {
 	return len(signer.Keys) > 0 && slices.ContainsFunc(g.Keys, func(key []string) bool {
 		return slices.ContainsFunc(key, func(fingerprint string) bool { return slices.Contains(signer.Keys[0], fingerprint) })
 	})
+}
+
+// barGateways refuses a store on which a gateway is running, and lets none join that has it open.
+func barGateways(ctx context.Context, s *Store) error {
+	_, err := write(ctx, s, opFill, func(w Writer) (struct{}, error) {
+		if _, err := temporaryOrNil(w, gatewayLock); err != nil {
+			return struct{}{}, err
+		}
+		names, err := w.Temporaries(gatewayName(""), gatewaysRead)
+		if err != nil {
+			return struct{}{}, err
+		}
+		for _, name := range names {
+			if err := wantGone(w, name); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, putTemporary(w, gatewayLock, []byte(beingFilled), gatewayLife)
+	})
+	return err
+}
+
+// wantGone refuses a gateway that is running, or was killed a moment ago.
+func wantGone(r Reader, name string) error {
+	text, left, err := r.Temporary(name)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	var other gateway
+	if err == nil {
+		err = json.Unmarshal(text, &other)
+	}
+	if err != nil {
+		return fmt.Errorf("a gateway: %w", err)
+	}
+	return fmt.Errorf("%w, on %s: stop every gateway first; if that one was killed, wait %d s", ErrServing, other.Host, left/time.Second+1)
 }

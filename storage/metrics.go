@@ -51,6 +51,7 @@ const (
 	opJoinGateways
 	opForget
 	opSnapshot
+	opFill
 	opLoad
 	opCount
 )
@@ -98,6 +99,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opJoinGateways:    {"join_gateways", "comparing the signing keys with those of other gateways"},
 		opForget:          {"forget", "deleting expired records"},
 		opSnapshot:        {"snapshot", "reading all records"},
+		opFill:            {"fill", "beginning to fill the store"},
 		opLoad:            {"load", "loading records"},
 	}
 }

@@ -139,6 +139,9 @@ func (s *Store) ChangeTemporary(ctx context.Context, name string, change func(va
 // somebody else.
 func (s *Store) ID() string { return s.driver.ID() }
 
+// Complete returns ErrIncomplete while the store is being filled: it must not serve.
+func (s *Store) Complete() error { return CheckComplete(s.ID()) }
+
 // Epoch returns the epoch of tokens that are issued now.
 func (s *Store) Epoch() string { return s.driver.Epoch() }
 

@@ -28,7 +28,7 @@ type Restored struct {
 // when it is done again.
 func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.Reader, nextUserID uint64, now time.Time) (Restored, error) {
 	r := restore{to: to, nextUserID: nextUserID, now: now, banned: map[string]bool{}}
-	err := to.BeginFill(ctx, "backup "+verified.SHA256)
+	err := storage.BeginFill(ctx, to, "backup "+verified.SHA256)
 	if err != nil {
 		return r.done, err
 	}
@@ -46,7 +46,7 @@ func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.R
 		return r.done, err
 	}
 	r.done.ID = rand.Text()
-	return r.done, to.EndFill(ctx, r.done.ID)
+	return r.done, storage.EndFill(ctx, to, r.done.ID)
 }
 
 // foreignLife is the longest life of an imported token.

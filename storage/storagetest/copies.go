@@ -3,6 +3,8 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ func copies() map[string]func(*testing.T, *move) {
 		"a second copy brings what the source has done since":           copyWhatChanged,
 		"a copy that is cut off serves nobody, and is continued":        copyCutOff,
 		"a copy does not replace another data set":                      copyOverAnother,
+		"a copy and a gateway keep out each other":                      copyWhileServing,
 		"a copy does not take back what was issued on an earlier one":   copyOverUsed,
 	}
 }
@@ -93,6 +96,27 @@ func copyCutOff(t *testing.T, m *move) {
 	m.to.wantErr("copying a part of it", err, storage.ErrIncomplete)
 	m.copy()
 	m.to.wantMoved(m.from)
+}
+
+func copyWhileServing(t *testing.T, m *move) {
+	m.from.fill()
+	keys := [][]byte{[]byte("key")}
+	m.to.must(storage.JoinGateways(m.to.ctx, m.to.Store, "gateway-1", keys))
+	id := m.to.ID()
+	_, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {})
+	m.to.wantErr("a copy while a gateway is running", err, storage.ErrServing)
+	if !strings.Contains(fmt.Sprint(err), "on gateway-1: stop every gateway first; if that one was killed, wait ") {
+		t.Errorf("got %v, want what to do", err)
+	}
+	want(t, "the id of the target", m.to.ID(), id)
+	m.to.must(storage.LeaveGateways(m.to.ctx, m.to.Store))
+	_, err = storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {
+		m.to.wantErr("a gateway that had the store open", storage.JoinGateways(m.to.ctx, m.to.Store, "gateway-1", keys), storage.ErrIncomplete)
+	})
+	m.to.must(err)
+	m.to.must(storage.JoinGateways(m.to.ctx, m.to.Store, "gateway-1", keys))
+	_, err = storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {})
+	m.to.wantErr("another copy while a gateway is running", err, storage.ErrServing)
 }
 
 func copyOverAnother(t *testing.T, m *move) {
