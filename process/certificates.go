@@ -20,14 +20,14 @@ type certificates struct {
 
 func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates {
 	c := &certificates{log: log, expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls ends, by its first name.",
-	}, []string{"name"})}
+		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls ends, by its first name and its file.",
+	}, []string{"name", "cert"})}
 	reg.MustRegister(c.expiry)
 	return c
 }
 
-// load reads the certificates of a configuration. One that has expired since is no reason not to start, but it replaces
-// none that is valid.
+// load reads the certificates of a configuration. One that clients refuse is no reason not to start, but it replaces none
+// that is good.
 func (c *certificates) load(cfg config.Config) (*certificate.Set, error) {
 	if !cfg.Server.TLS.Enabled() {
 		return nil, nil // there are none
@@ -36,9 +36,9 @@ func (c *certificates) load(cfg config.Config) (*certificate.Set, error) {
 	if err := faults.At("server.tls").Err(); err != nil {
 		return nil, err
 	}
-	if c.running != nil && len(c.running.Expired(time.Now())) == 0 {
-		if expired := set.Expired(time.Now()); len(expired) > 0 {
-			return nil, fmt.Errorf("server.tls: %s has expired, and the one that is served has not", expired[0])
+	if c.running != nil && len(c.running.Refused(time.Now())) == 0 {
+		if refused := set.Refused(time.Now()); len(refused) > 0 {
+			return nil, fmt.Errorf("server.tls: %s, and the one that is served is good", refused[0])
 		}
 	}
 	return set, nil
@@ -52,7 +52,7 @@ func (c *certificates) adopt(set *certificate.Set, hosts []string) {
 		return
 	}
 	for _, each := range set.Expiries() {
-		c.expiry.WithLabelValues(each.Name).Set(float64(each.At.Unix()))
+		c.expiry.WithLabelValues(each.Name, each.Cert).Set(float64(each.At.Unix()))
 	}
 	for _, fault := range set.Warnings(time.Now(), hosts).At("server.tls") {
 		c.log.Warn("a certificate may not do", "warning", fault.Error())

@@ -348,9 +348,13 @@ func (s *Service) listenRedirects(ctx context.Context, address string) (err erro
 	}
 	cfg := s.gateway.ListenConfig()
 	cfg.TLS, cfg.SharedSocket = nil, s.inherited.shared
+	cfg.MaxConns, cfg.Idle = redirectConns(), cfg.ReadHeader
 	s.redirects, err = s.listenTCP(ctx, s.inherited.redirects, address, cfg)
 	return err
 }
+
+// redirectConns bounds the connections of server.http by what is left of the descriptors beside those of clients.
+func redirectConns() int { return int(min(1024, max(8, listen.DescriptorLimit()/32))) }
 
 // listenTCP listens on a socket that was open before, or else on an address as soon as no other process has it.
 func (s *Service) listenTCP(ctx context.Context, open net.Listener, address string, cfg listen.Config) (ln *listen.Listener, err error) {
@@ -495,11 +499,9 @@ func (s *Service) announceStop() {
 // stop drains the requests in flight until ctx ends, waits for the goroutines of the listeners, and closes the rest.
 func (s *Service) stop(ctx context.Context, broken <-chan error, running int) error {
 	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
-	errs := []error{s.gateway.Shutdown(ctx)}
-	if s.redirects != nil {
-		errs = append(errs, s.redirects.Drain(ctx))
-		s.redirects.Abort()
-	}
+	redirected := make(chan error, 1)
+	go func() { redirected <- s.drainRedirects(ctx) }()
+	errs := []error{s.gateway.Shutdown(ctx), <-redirected}
 	for range running {
 		errs = append(errs, <-broken)
 	}
@@ -510,6 +512,16 @@ func (s *Service) stop(ctx context.Context, broken <-chan error, running int) er
 		s.log.Info("stopped", pid())
 	}
 	return errors.Join(errs...)
+}
+
+// drainRedirects ends server.http, if there is any.
+func (s *Service) drainRedirects(ctx context.Context) error {
+	if s.redirects == nil {
+		return nil
+	}
+	err := s.redirects.Drain(ctx)
+	s.redirects.Abort()
+	return err
 }
 
 // Address is the address of the public listener.

@@ -3,8 +3,10 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -90,7 +92,7 @@ type loaded struct {
 func (c Config) Load() (_ *Set, f input.Faults) {
 	s := &Set{byName: map[string][]*tls.Certificate{}}
 	for _, each := range c.each() {
-		certificate, err := tls.LoadX509KeyPair(each.Cert, each.Key)
+		certificate, err := load(each.Pair)
 		if err != nil {
 			f.Add(each.path+"cert", "%s", explain(each.Pair, err))
 			continue
@@ -103,11 +105,32 @@ func (c Config) Load() (_ *Set, f input.Faults) {
 	return s, f
 }
 
+// errCutOff is a file in the midst of being written: what is whole of it may be a certificate without its chain.
+var errCutOff = errors.New("the file is cut off")
+
+// load reads a pair.
+func load(pair Pair) (c tls.Certificate, err error) {
+	if c, err = tls.LoadX509KeyPair(pair.Cert, pair.Key); err != nil {
+		return c, err
+	}
+	rest, err := os.ReadFile(pair.Cert)
+	for block := new(pem.Block); block != nil; {
+		block, rest = pem.Decode(rest)
+	}
+	if err == nil && bytes.Contains(rest, []byte("-----B")) {
+		err = errCutOff
+	}
+	return c, err
+}
+
 // explain names the file that err is about. An error of crypto/tls never quotes a key.
 func explain(pair Pair, err error) string {
 	var missing *os.PathError
-	if errors.As(err, &missing) {
+	switch {
+	case errors.As(err, &missing):
 		return err.Error()
+	case errors.Is(err, errCutOff):
+		return pair.Cert + ": " + err.Error()
 	}
 	return fmt.Sprintf("%s with %s: %s", pair.Cert, pair.Key, strings.TrimPrefix(err.Error(), "tls: "))
 }
@@ -209,19 +232,24 @@ func lacksIntermediate(certificate *tls.Certificate) bool {
 	return len(certificate.Certificate) == 1 && len(last.IssuingCertificateURL) > 0
 }
 
-// Expired are the files of certificates that have expired.
-func (s *Set) Expired(now time.Time) (files []string) {
+// Refused says of which certificates clients refuse all of them: those that have expired, and chains without their
+// intermediate.
+func (s *Set) Refused(now time.Time) (why []string) {
 	for _, each := range s.all {
 		if !now.Before(each.certificate.Leaf.NotAfter) {
-			files = append(files, each.Cert)
+			why = append(why, each.Cert+" has expired")
+		}
+		if lacksIntermediate(each.certificate) {
+			why = append(why, each.Cert+" lacks its intermediate")
 		}
 	}
-	return files
+	return why
 }
 
 // Expiry is when a certificate ends.
 type Expiry struct {
 	Name string // its first name
+	Cert string // its file
 	At   time.Time
 }
 
@@ -232,7 +260,7 @@ func (s *Set) Expiries() (all []Expiry) {
 		if known := names(leaf); len(known) > 0 {
 			name = known[0]
 		}
-		all = append(all, Expiry{name, leaf.NotAfter})
+		all = append(all, Expiry{name, each.Cert, leaf.NotAfter})
 	}
 	return all
 }

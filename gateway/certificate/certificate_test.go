@@ -101,3 +101,26 @@ func TestFilesThatCannotBeServedAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestACertificateThatIsCutOffIsNotServed cuts the file at every seventh byte of its chain: what is left of it may be a certificate,
+// of which phones would refuse the chain.
+func TestACertificateThatIsCutOffIsNotServed(t *testing.T) {
+	t.Parallel()
+	cfg := issued(t, certificatetest.Leaf{Names: []string{"a.test"}, Deep: true})
+	whole, err := os.ReadFile(cfg.Pairs[0].Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := load(t, cfg).Refused(time.Now()); got != nil {
+		t.Errorf("the whole chain: %q", got)
+	}
+	for n := 0; n < len(whole)-1; n += 7 {
+		if err := os.WriteFile(cfg.Pairs[0].Cert, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		set, faults := cfg.Load()
+		if faults.Err() == nil && set.Refused(time.Now()) == nil {
+			t.Fatalf("%d of %d bytes are served", n, len(whole))
+		}
+	}
+}

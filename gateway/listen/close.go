@@ -8,13 +8,13 @@ import (
 	"wxgate/gateway/wire"
 )
 
-// Close closes the connection at once, whatever it is doing.
+// Close closes the connection at once, whatever it is doing: below TLS, whose own Close waits for a write in progress.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
 	defer c.release()
-	return c.client.Close()
+	return below(c.client).Close()
 }
 
 // finish closes the connection at the end of its loop. If the client may still be sending (its request was refused, its
@@ -66,15 +66,12 @@ type onlyWriter struct{ io.Writer }
 
 // Reset closes the connection so that the client sees an error (RST), not an orderly end.
 func (c *Conn) Reset() {
-	below := c.client
-	if secure, ok := below.(interface{ NetConn() net.Conn }); ok {
-		below = secure.NetConn()
-	}
-	if tcp, ok := below.(interface{ SetLinger(seconds int) error }); ok {
+	client := below(c.client)
+	if tcp, ok := client.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	if !c.closed.Swap(true) {
 		defer c.release()
-		_ = below.Close()
+		_ = client.Close()
 	}
 }

@@ -80,8 +80,9 @@ type current struct {
 // newConn wraps one client connection, a *socket.Conn or a TLS connection over one where that is possible.
 func newConn(client net.Conn, s *shared, release func()) *Conn {
 	c := &Conn{shared: s, client: client, release: release}
-	c.reader = reader{client: client, cfg: &s.cfg, buffers: &s.buffers, judge: wire.NewJudge(&s.cfg.Limits), clock: readClock{head: time.Now()}}
-	c.writer = writer{client: client, cfg: &s.cfg, cohort: &s.cohort, unacknowledged: c.unacknowledged}
+	_, secure := client.(*tls.Conn)
+	c.reader = reader{client: client, secure: secure, cfg: &s.cfg, buffers: &s.buffers, judge: wire.NewJudge(&s.cfg.Limits), clock: readClock{head: time.Now()}}
+	c.writer = writer{client: client, secure: secure, cfg: &s.cfg, cohort: &s.cohort, unacknowledged: c.unacknowledged}
 	return c
 }
 
@@ -196,10 +197,7 @@ func (c *Conn) sayContinue() error {
 func (c *Conn) Head() []byte { return c.received }
 
 // IsSecure reports whether the client speaks TLS to us.
-func (c *Conn) IsSecure() bool {
-	_, secure := c.client.(*tls.Conn)
-	return secure
-}
+func (c *Conn) IsSecure() bool { return c.reader.secure }
 
 // BytesSent returns how many bytes were written to the client.
 func (c *Conn) BytesSent() int64 { return c.sent }

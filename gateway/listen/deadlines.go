@@ -35,6 +35,9 @@ func (r *reader) setDeadline() (now time.Time) {
 	if off := now.Add(wait).Sub(r.clock.deadline); off.Abs() > slack(wait) {
 		r.clock.deadline = now.Add(wait)
 		_ = r.client.SetReadDeadline(r.clock.deadline)
+		if r.secure { // a client can make TLS write while it reads (RFC 8446 §4.6.3)
+			_ = r.client.SetWriteDeadline(now.Add(max(wait, r.cfg.WriteStall)))
+		}
 	}
 	return now
 }
@@ -129,7 +132,7 @@ func (w *writer) tryWrite(b []byte) (n int, err error) {
 func (w *writer) writeInTime(head, body []byte) (int, error) {
 	start := time.Now()
 	wait := w.cfg.WriteStall - w.clock.waited
-	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > slack(wait) {
+	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > slack(wait) || w.secure { // then the reader moves it too
 		w.clock.deadline = start.Add(wait)
 		_ = w.client.SetWriteDeadline(w.clock.deadline)
 	}

@@ -72,7 +72,7 @@ func (s *conns) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.all {
-		_ = c.client.Close()
+		_ = below(c.client).Close()
 	}
 }
 

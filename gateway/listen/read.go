@@ -32,6 +32,7 @@ type buffer struct {
 // reader judges what a client sends, and removes the framing of bodies.
 type reader struct {
 	client   net.Conn
+	secure   bool // over TLS
 	cfg      *Config
 	buffers  *sync.Pool
 	judge    wire.Judge

@@ -18,20 +18,43 @@ import (
 // them leaves the other half to requests.
 func newHandshakePlaces() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
 
+// placeWait is the part of Config.ReadHeader that a handshake waits for a place. Whoever has waited for longer would not
+// be done in time, and would keep the place from others who can be.
+const placeWait = 4
+
 // handshaking is a socket during a TLS handshake. It holds a place while it computes, and gives it back while it waits
 // for the client. Afterwards it is the socket alone.
 type handshaking struct {
 	*socket.Conn
 	places chan struct{}
-	begun  []byte // what came behind a PROXY protocol header
+	wait   time.Duration // for a place
+	begun  []byte        // what came behind a PROXY protocol header
 	held   bool
 	done   bool // the handshake is over
 }
 
-func (h *handshaking) take() {
-	if !h.held {
-		h.places <- struct{}{}
+// ErrNoPlace is a handshake that waited too long for its turn.
+var ErrNoPlace = errors.New("too many handshakes at a time")
+
+// take waits for a place.
+func (h *handshaking) take() error {
+	if h.held {
+		return nil
+	}
+	select {
+	case h.places <- struct{}{}:
 		h.held = true
+		return nil
+	default:
+	}
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	select {
+	case h.places <- struct{}{}:
+		h.held = true
+		return nil
+	case <-timer.C:
+		return ErrNoPlace
 	}
 }
 
@@ -43,19 +66,19 @@ func (h *handshaking) giveBack() {
 }
 
 // Read reads from the client, without a place.
-func (h *handshaking) Read(p []byte) (int, error) {
-	if len(h.begun) > 0 {
-		n := copy(p, h.begun)
-		h.begun = h.begun[n:]
-		return n, nil
-	}
-	if h.done {
+func (h *handshaking) Read(p []byte) (n int, err error) {
+	if h.done && len(h.begun) == 0 {
 		return h.Conn.Read(p)
 	}
-	h.giveBack()
-	n, err := h.Conn.Read(p)
-	if err == nil {
-		h.take()
+	if len(h.begun) > 0 {
+		n = copy(p, h.begun)
+		h.begun = h.begun[n:]
+	} else {
+		h.giveBack()
+		n, err = h.Conn.Read(p)
+	}
+	if err == nil && !h.done {
+		err = h.take()
 	}
 	return n, err
 }
@@ -70,7 +93,7 @@ func (s *shared) secured(client net.Conn) net.Conn {
 	case !ok:
 		return tls.Server(client, s.cfg.TLS)
 	}
-	return tls.Server(&handshaking{Conn: plain, places: s.handshakes}, s.cfg.TLS)
+	return tls.Server(&handshaking{Conn: plain, places: s.handshakes, wait: s.cfg.ReadHeader / placeWait}, s.cfg.TLS)
 }
 
 // plainAnswer is for a client that speaks HTTP where TLS is spoken.
@@ -100,7 +123,6 @@ func (c *Conn) shakeHands() bool {
 	if gated {
 		below.done = true
 	}
-	_ = secure.SetDeadline(time.Time{})
 	c.reader.clock = readClock{head: time.Now()}
 	c.conns.mayWake(c)
 	return true
@@ -151,8 +173,18 @@ func handshakeFailure(err error) string {
 		return "not_tls"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "timeout"
+	case errors.Is(err, ErrNoPlace):
+		return "busy"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
 		return "left"
 	}
 	return "refused"
+}
+
+// below is the socket under a connection.
+func below(client net.Conn) net.Conn {
+	if secure, ok := client.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return client
 }

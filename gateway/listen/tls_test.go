@@ -1,11 +1,23 @@
 package listen_test
 
 import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,4 +132,143 @@ func TestSilentHandshakesEnd(t *testing.T) {
 			t.Error("a handshake that never came counts as none")
 		}
 	}
+}
+
+// TestHandshakesWaitForTheirTurn floods a listener with handshakes that each take long, behind PROXY protocol headers in
+// the same packet: as many are worked on as there are places, those that waited too long are given up before they are
+// worked on, and whoever comes afterwards is served.
+func TestHandshakesWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	cert, release := certificate(t), make(chan struct{})
+	var working, most atomic.Int64
+	addr, failures := secureListener(t, func(cfg *listen.Config) {
+		cfg.ReadHeader = 2 * time.Second
+		cfg.Proxied = func(netip.Addr) bool { return true }
+		cfg.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			now := working.Add(1)
+			defer working.Add(-1)
+			for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+			}
+			<-release
+			return &cert, nil
+		}}
+	})
+	begin := func() *tls.Conn {
+		return tls.Client(&prefixed{connected(t, addr), []byte("PROXY TCP4 192.0.2.7 10.0.0.1 8000 443\r\n")}, &tls.Config{InsecureSkipVerify: true})
+	}
+	const clients = 40
+	var all sync.WaitGroup
+	for range clients {
+		client := begin()
+		all.Go(func() { _ = client.Handshake() })
+	}
+	places := max(1, runtime.GOMAXPROCS(0)/2)
+	for range clients - places {
+		if err := <-failures; !errors.Is(err, listen.ErrNoPlace) {
+			t.Errorf("a handshake that waited: %v", err)
+		}
+	}
+	close(release)
+	all.Wait()
+	if most.Load() != int64(places) {
+		t.Errorf("%d handshakes at a time, want %d", most.Load(), places)
+	}
+	client := begin()
+	say(t, client, get+end)
+	readAnswer(t, client)
+}
+
+// updater sends TLS 1.3 records of its own (RFC 8446 §5.2) in place of a client that has shaken hands.
+type updater struct {
+	secret []byte
+	seal   cipher.AEAD
+	iv     []byte
+	number uint64
+}
+
+func (u *updater) rekey(secret []byte) {
+	expand := func(label string, size int) []byte {
+		info := append(binary.BigEndian.AppendUint16(nil, uint16(size)), byte(len("tls13 "+label)))
+		out, _ := hkdf.Expand(sha256.New, secret, string(info)+"tls13 "+label+"\x00", size)
+		return out
+	}
+	block, _ := aes.NewCipher(expand("key", 16))
+	u.seal, _ = cipher.NewGCM(block)
+	u.iv, u.secret, u.number = expand("iv", 12), expand("traffic upd", 32), 0
+}
+
+func (u *updater) record(out, content []byte, kind byte) []byte {
+	nonce := bytes.Clone(u.iv)
+	binary.BigEndian.PutUint64(nonce[4:], binary.BigEndian.Uint64(nonce[4:])^u.number)
+	u.number++
+	head := binary.BigEndian.AppendUint16([]byte{23, 3, 3}, uint16(len(content)+1+u.seal.Overhead()))
+	return u.seal.Seal(append(out, head...), nonce, append(bytes.Clone(content), kind), head)
+}
+
+// smallBuffers lets the kernel hold little of what is written to clients.
+type smallBuffers struct{ net.Listener }
+
+func (s smallBuffers) Accept() (net.Conn, error) {
+	client, err := s.Listener.Accept()
+	if tcp, ok := client.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetWriteBuffer(4<<10))
+	}
+	return client, err
+}
+
+// TestAClientCannotHoldAConnectionByKeyUpdates has a client that asks for new keys again and again, of which each answer is
+// written while its body is read, and that reads none of them.
+func TestAClientCannotHoldAConnectionByKeyUpdates(t *testing.T) {
+	t.Parallel()
+	cfg := listen.DefaultConfig()
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+	cfg.BodyStall, cfg.BodyGrace, cfg.WriteStall = time.Second, time.Minute, time.Second
+	ln := listen.NewListener(smallBuffers{loopback(t)}, cfg)
+	served := make(chan struct{})
+	go func() {
+		_ = ln.Serve(handler(func(c *listen.Conn) {
+			var req message.Request
+			c.ReadRequest(&req)
+			_, _ = io.Copy(io.Discard, req.Body)
+		}))
+		close(served)
+	}()
+	conn, keys := connected(t, ln.Addr().String()), new(bytes.Buffer)
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: keys})
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if suite := client.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
+		t.Skipf("without AES in hardware the suite is %s", tls.CipherSuiteName(suite))
+	}
+	_, line, _ := strings.Cut(keys.String(), "CLIENT_TRAFFIC_SECRET_0 ")
+	secret, err := hex.DecodeString(strings.Fields(line)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u updater
+	u.rekey(secret)
+	out := u.record(nil, []byte("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n"), 23)
+	for err == nil { // until the gateway has had enough, or takes no more
+		for range 100 {
+			for range 10 {
+				out = u.record(out, []byte{24, 0, 0, 1, 1}, 22)
+				u.rekey(u.secret)
+			}
+			out = u.record(out, []byte("a"), 23)
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Minute))
+		_, err = conn.Write(out)
+		out = out[:0]
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the gateway keeps the connection")
+	}
+	_ = ln.Close()
+	<-served
+	ln.Abort()
+	ln.Wait()
 }

@@ -25,6 +25,7 @@ const (
 // writer writes to a client, within time.
 type writer struct {
 	client         net.Conn
+	secure         bool // over TLS
 	cfg            *Config
 	cohort         *socket.Cohort
 	clock          writeClock
