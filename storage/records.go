@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -56,8 +57,20 @@ type Record struct {
 
 // NewRecord returns the record of a value whose kind has JSON.
 func NewRecord(kind Kind, value any) (Record, error) {
-	data, err := json.Marshal(value)
+	data, err := EncodeJSON(value)
 	return Record{Kind: kind, Data: data}, err
+}
+
+// MaxRecord bounds the data of a record, in bytes: above three columns of type TEXT, all of whose bytes JSON escapes as six.
+const MaxRecord = 1280 << 10
+
+// EncodeJSON is json.Marshal without the escapes for HTML, which make six bytes of one.
+func EncodeJSON(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // Decode reads the value of a record whose kind has JSON. An error is ErrDamaged.

@@ -23,9 +23,9 @@ const (
 	blockEnd   = 'E' // a Summary
 	headSize   = 1 + 4 + 4
 	blockSize  = 256 << 10 // bytes of records, from which on a block is written
-	maxContent = 1 << 20   // bytes of a block, compressed or not
+	maxContent = 2 << 20   // bytes of a block, compressed or not
 	maxName    = 1 << 10
-	maxData    = 64 << 10 // as the drivers keep
+	maxData    = storage.MaxRecord
 )
 
 // Summary is what a whole backup has.

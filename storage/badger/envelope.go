@@ -17,8 +17,8 @@ import (
 const (
 	recordFormat   = 1
 	envelopeSize   = 1 + crc32.Size
-	maxKeySize     = 1 << 10  // bytes; beyond 65,000 Badger would fail the commit, and that is for good
-	maxPayloadSize = 64 << 10 // bytes; far above a profile, far below what Badger would move to its value log (1 MB)
+	maxKeySize     = 1 << 10        // bytes; beyond 65,000 Badger would fail the commit, and that is for good
+	maxPayloadSize = bytesPerCommit // bytes; two of them fit into a transaction, and Badger moves none to its value log (1 MB)
 )
 
 func seal32(key []byte, format byte, payload []byte) uint32 {

@@ -140,7 +140,7 @@ func decodeJSON(key, payload []byte, into any) error {
 
 // putJSON is put of the JSON of value.
 func (v *view) putJSON(key string, value any) error {
-	payload, err := json.Marshal(value)
+	payload, err := storage.EncodeJSON(value)
 	if err != nil {
 		return err
 	}

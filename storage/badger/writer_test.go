@@ -118,8 +118,8 @@ func TestARecordThatIsTooLargeIsRefused(t *testing.T) {
 		u.Bio = strings.Repeat("b", maxPayloadSize)
 		return nil
 	})
-	if err == nil || !strings.Contains(err.Error(), "at most 65536 are kept") {
-		t.Errorf("a bio of 64 KB: got %v, want a refusal", err)
+	if err == nil || !strings.Contains(err.Error(), "at most 524288 are kept") {
+		t.Errorf("a bio of 512 KB: got %v, want a refusal", err)
 	}
 	login(t, s, "oABC", "s2")
 }
