@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,11 +117,14 @@ type migrateAdoptCommand struct {
 
 // Run looks at the table, and adopts it.
 func (c migrateAdoptCommand) Run(ctx context.Context, w *env) error {
-	cfg, err := databaseConfig(w)
-	if err != nil {
+	cfg, miniPrograms, err := config.LoadStorageAndApps(w.config, w.lookup)
+	if err = cmp.Or(err, wantDatabase(cfg)); err != nil {
 		return err
 	}
 	adoption := mysql.Adoption{Table: c.Table, AppID: c.App, Columns: c.Map, TimeZone: c.TimeZone}
+	for _, app := range miniPrograms.Each() {
+		adoption.Apps = append(adoption.Apps, app.AppID)
+	}
 	var found mysql.Adopted
 	if c.Apply {
 		found, err = mysql.Adopt(ctx, cfg, adoption, warnings(w))
@@ -129,6 +133,9 @@ func (c migrateAdoptCommand) Run(ctx context.Context, w *env) error {
 	}
 	if err != nil {
 		return err
+	}
+	for _, warning := range miniPrograms.Warnings().At("wechat") { // of the form of appids
+		found.Notes = append(found.Notes, warning.Error())
 	}
 	if _, err := io.WriteString(w.stdout, c.report(found)); err != nil {
 		return err
@@ -169,8 +176,12 @@ func (c migrateAdoptCommand) report(found mysql.Adopted) string {
 // databaseConfig is the section storage of a configuration whose store is a database.
 func databaseConfig(w *env) (storage.Config, error) {
 	cfg, err := config.LoadStorage(w.config, w.lookup)
-	if err == nil && cfg.Driver != storage.DriverMySQL {
-		err = errors.New("the store is a folder, which serve migrates when it starts; this is for storage.driver: mysql")
+	return cfg, cmp.Or(err, wantDatabase(cfg))
+}
+
+func wantDatabase(cfg storage.Config) error {
+	if cfg.Driver != storage.DriverMySQL {
+		return errors.New("the store is a folder, which serve migrates when it starts; this is for storage.driver: mysql")
 	}
-	return cfg, err
+	return nil
 }

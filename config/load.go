@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"wxgate/authn/wechat"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/input"
@@ -55,8 +57,21 @@ func LoadServer(file string, env strictyaml.LookupEnv) (gateway.ServerConfig, er
 // LoadStorage reads the section storage for a command that works on the database alone, such as a job that migrates it:
 // such a job need not have the other secrets.
 func LoadStorage(file string, env strictyaml.LookupEnv) (storage.Config, error) {
+	cfg, err := loadStorage(file, env, `storage\.`)
+	return cfg.Storage, err
+}
+
+// LoadStorageAndApps is LoadStorage for a command that also wants to know which mini-programs there are. Their secrets may
+// be unset.
+func LoadStorageAndApps(file string, env strictyaml.LookupEnv) (storage.Config, wechat.Config, error) {
+	cfg, err := loadStorage(file, env, `storage\.`, `wechat\.(apps\[\d+\]\.)?appid$`)
+	return cfg.Storage, cfg.WeChat, err
+}
+
+// loadStorage wants what is at these paths to be set.
+func loadStorage(file string, env strictyaml.LookupEnv, wanted ...string) (Config, error) {
 	unset := func(path, reference string) (string, bool) {
-		if strings.HasPrefix(path, "storage.") {
+		if slices.ContainsFunc(wanted, func(pattern string) bool { return regexp.MustCompile("^" + pattern).MatchString(path) }) {
 			return "", false
 		}
 		return unsetSecret(path, reference)
@@ -64,7 +79,7 @@ func LoadStorage(file string, env strictyaml.LookupEnv) (storage.Config, error) 
 	cfg, _, err := Read(file, strictyaml.Reader{Env: env, Unset: unset}, func(cfg *Config) input.Faults {
 		return cfg.fromEnvironment(env).name(slices.Concat(cfg.validateStorage().At("storage"), cfg.misplaced(env)))
 	})
-	return cfg.Storage, err
+	return cfg, err
 }
 
 // LoadRouting reads what decides on requests, for a command that only looks at it: an operator's shell need not have

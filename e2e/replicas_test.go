@@ -234,7 +234,8 @@ func TestATableOfABackendIsAdopted(t *testing.T) {
 	}
 	w.onDatabase(dsn)
 	w.rewrite("limits:", "authn: { accept_foreign: true }\nlimits:")
-	adopt := []string{"migrate", "adopt", "users", "--app", "wx0123456789abcdef", "--map", "nickname=name", "-c", w.config}
+	w.rewrite("wechat: {", `wechat: { appid: `+appID+`,`)
+	adopt := []string{"migrate", "adopt", "users", "--app", appID, "--map", "nickname=name", "-c", w.config}
 	stdout, stderr, code := run(t, "", adopt...)
 	remedy := "ALTER TABLE `users` ALTER COLUMN `city` SET DEFAULT ''"
 	if code != 1 || !strings.Contains(stdout, remedy) || !strings.Contains(stderr, "1 thing is in the way: nothing was changed") {
@@ -250,6 +251,9 @@ func TestATableOfABackendIsAdopted(t *testing.T) {
 		if code != 0 || !strings.Contains(stdout, step.want) || !strings.Contains(stdout, "DROP VIEW `users`;") {
 			t.Errorf("wxgate migrate adopt %s: exit %d\n%s%s\nwant %q", step.flag, code, stdout, stderr, step.want)
 		}
+	}
+	if stdout, _, code := run(t, "", "migrate", "adopt", "users", "--app", "wxfedcba9876543210", "-c", w.config); code != 1 || !strings.Contains(stdout, "is not a mini-program of gateway.yaml") {
+		t.Errorf("with the appid of another mini-program: exit %d\n%s", code, stdout)
 	}
 	w.serve()
 	token := signedByBackend(fmt.Sprintf(`{"sub":2,"openid":"oShop2","iat":%d,"exp":%d}`, time.Now().Unix(), time.Now().Add(time.Hour).Unix()))

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,7 @@ import (
 type Adoption struct {
 	Table    string
 	AppID    string            // of its users, unless it has a column of appids
+	Apps     []string          // the mini-programs of the gateway, of which AppID must be one
 	Columns  map[string]string // what columns are called, by our name; "" for one that is not ours
 	TimeZone string            // of the backend's connections; "" for the server's
 }
@@ -52,8 +55,8 @@ func Adopt(ctx context.Context, cfg storage.Config, a Adoption, log *slog.Logger
 		return Adopted{}, err
 	}
 	found, err := withAdoption(ctx, cfg, a, func(w *adopter) error {
-		if len(w.found.InTheWay) > 0 {
-			return nil
+		if err := w.wantNoGateway(ctx); err != nil || len(w.found.InTheWay) > 0 {
+			return err
 		}
 		return w.carryOut(ctx)
 	})
@@ -117,6 +120,10 @@ func (w *adopter) look(ctx context.Context, a Adoption) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(a.Apps, a.AppID) {
+		w.found.InTheWay = append(w.found.InTheWay, fmt.Sprintf("%s is not a mini-program of gateway.yaml, whose wechat.appid is %s: "+
+			"everybody who logs in would be new; name that one by --app, or correct gateway.yaml", a.AppID, cmp.Or(strings.Join(a.Apps, ", "), "empty, as is WX_APPID")))
+	}
 	if stored != nil && stored.Table != a.Table {
 		stored = nil // it was not carried out, or wxgate has users
 	}
@@ -130,6 +137,9 @@ func (w *adopter) look(ctx context.Context, a Adoption) error {
 		return fmt.Errorf("there is no table %s in this database", a.Table)
 	default:
 		return w.lookAnew(ctx, t, a)
+	}
+	if w.plan.AppID != a.AppID {
+		w.found.InTheWay = append(w.found.InTheWay, fmt.Sprintf("it is adopted for %s already, not for %s: for another one, go the way back first", w.plan.AppID, a.AppID))
 	}
 	w.found.Unfinished, w.found.Back = !w.renamed, w.plan.Back
 	w.found.Statements = w.remaining()
@@ -164,9 +174,28 @@ func (w *adopter) lookAnew(ctx context.Context, t *backendTable, a Adoption) err
 			return err
 		}
 	}
-	w.found.InTheWay, w.found.Notes, w.found.Back = p.way, p.notes, p.plan.Back
+	w.found.InTheWay = append(w.found.InTheWay, p.way...)
+	w.found.Notes, w.found.Back = p.notes, p.plan.Back
 	w.found.Statements = w.remaining()
 	return w.count(ctx)
+}
+
+// wantNoGateway lets a gateway that runs be in the way of replacing its table.
+func (w *adopter) wantNoGateway(ctx context.Context) error {
+	if w.renamed {
+		return nil
+	}
+	const query = "SELECT value FROM wxgate_temporary WHERE name LIKE 'gateway %' AND until_ms > " + serverNow // storage.JoinGateways
+	return eachRow(ctx, w.conn, query, nil, func(scan func(...any) error) error {
+		var text []byte
+		var gateway struct{ Host string }
+		if err := scan(&text); err != nil {
+			return err
+		}
+		err := json.Unmarshal(text, &gateway)
+		w.found.InTheWay = append(w.found.InTheWay, fmt.Sprintf("a gateway runs on %s: stop it; one that was killed counts for 90 s", gateway.Host))
+		return err
+	})
 }
 
 // count counts users, and session_keys that are not sealed yet.
@@ -285,7 +314,8 @@ func (w *adopter) rename(ctx context.Context) error {
 }
 
 // removeBefore removes the empty table that another one took the place of. If somebody has logged in to it meanwhile, it
-// gets its place back.
+// gets its place back. RENAME waits for transactions that write to it, and those that follow write to the table in its
+// place, so nobody comes between the count and the end.
 func (w *adopter) removeBefore(ctx context.Context) error {
 	n, err := w.ourUsers(ctx, beforeName)
 	if err != nil {

@@ -149,7 +149,9 @@ func (b backend) wantReads(want map[string]string) {
 
 const testApp = "wx0123456789abcdef"
 
-func adoptionOf(app string) Adoption { return Adoption{Table: "users", AppID: app} }
+func adoptionOf(app string) Adoption {
+	return Adoption{Table: "users", AppID: app, Apps: []string{testApp}}
+}
 
 // TestABackendsTableIsAdopted: the backend goes on reading what it read, its foreign keys take new users, and the gateway
 // knows everybody under the id that they have.
@@ -265,6 +267,7 @@ func TestWhatIsInTheWayOfAnAdoptionIsSaid(t *testing.T) {
 		"far dates":                   {"UPDATE users SET updated_at = '2100-01-01' WHERE id = 4", "no time from 1970 to 2038", ""},
 		"long texts":                  {"UPDATE users SET bio = REPEAT('😀', 501) WHERE id = 5", "have a bio longer than 500 characters", ""},
 		"large ids":                   {"ALTER TABLE users DROP FOREIGN KEY FK_inviter; DROP TABLE favorites, recipes; ALTER TABLE users MODIFY id bigint NOT NULL AUTO_INCREMENT; UPDATE users SET id = 9007199254740992 WHERE id = 6", "not from 1 to 2^53-1", "DELETE FROM users WHERE id > 9007199254740991"},
+		"a counter below 0":           {"UPDATE users SET recipe_count = -1 WHERE id = 4", "(the first has the id 4) have a recipe_count that is not from 0", ""},
 		"a trigger":                   {"CREATE TRIGGER loud BEFORE INSERT ON users FOR EACH ROW SET NEW.nickname = 'x'", "it has the triggers loud", "DROP TRIGGER loud"},
 		"another engine":              {"SET foreign_key_checks = 0; ALTER TABLE users DROP FOREIGN KEY FK_inviter; DROP TABLE favorites, recipes; ALTER TABLE users ENGINE=MyISAM", "of the engine MyISAM", ""},
 		"a key to the openid":         {"CREATE TABLE visits (openid varchar(64), CONSTRAINT v FOREIGN KEY (openid) REFERENCES users(openid)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci", "the foreign key v of visits refers to its column openid", "DROP TABLE visits"},
@@ -346,6 +349,53 @@ func TestAnAdoptionThatIsCutOffGoesOn(t *testing.T) {
 	}
 	if keys, err := s.SessionKeys(t.Context(), 18); err != nil || len(keys) != 1 || keys[0].Key != sessionKeyOf(18) {
 		t.Errorf("the session_key of user 18: %d, %v", len(keys), err)
+	}
+}
+
+// TestAnAdoptionForAnotherMiniProgramIsRefused before it, since everybody who logs in would be new, and after it.
+func TestAnAdoptionForAnotherMiniProgramIsRefused(t *testing.T) {
+	t.Parallel()
+	const other = "wxfedcba9876543210"
+	b, dsn := newBackend(t, backendSchema, 20)
+	for _, adopt := range []func() (Adopted, error){
+		func() (Adopted, error) { return CheckAdoption(t.Context(), configOf(dsn), adoptionOf(other)) },
+		func() (Adopted, error) { return Adopt(t.Context(), configOf(dsn), adoptionOf(other), quiet()) },
+	} {
+		if found, err := adopt(); err != nil || len(found.InTheWay) != 1 || !strings.Contains(found.InTheWay[0], "whose wechat.appid is "+testApp) {
+			t.Errorf("for a mini-program that gateway.yaml does not have: %q, %v", found.InTheWay, err)
+		}
+	}
+	if kind := b.query("SHOW FULL TABLES LIKE 'users'"); !strings.Contains(kind, "BASE TABLE") {
+		t.Errorf("users is %s", kind)
+	}
+	if found, err := Adopt(t.Context(), configOf(dsn), adoptionOf(testApp), quiet()); err != nil || len(found.InTheWay) > 0 {
+		t.Fatalf("adopting: %q, %v", found.InTheWay, err)
+	}
+	again := Adoption{Table: "users", AppID: other, Apps: []string{testApp, other}}
+	if found, err := CheckAdoption(t.Context(), configOf(dsn), again); err != nil || len(found.InTheWay) != 1 || !strings.Contains(found.InTheWay[0], "adopted for "+testApp+" already") {
+		t.Errorf("for another one than it was adopted for: %q, %v", found.InTheWay, err)
+	}
+}
+
+// TestAGatewayThatRunsIsInTheWayOfAnAdoption until it has left.
+func TestAGatewayThatRunsIsInTheWayOfAnAdoption(t *testing.T) {
+	t.Parallel()
+	_, dsn := newBackend(t, backendSchema, 20)
+	s := openAt(t, dsn)
+	if err := storage.JoinGateways(t.Context(), s.Store, "machine-7", [][]byte{[]byte("key")}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := CheckAdoption(t.Context(), configOf(dsn), adoptionOf(testApp)); err != nil || len(found.InTheWay) > 0 {
+		t.Errorf("looking while a gateway runs: %q, %v", found.InTheWay, err)
+	}
+	if found, err := Adopt(t.Context(), configOf(dsn), adoptionOf(testApp), quiet()); err != nil || len(found.InTheWay) != 1 || !strings.Contains(found.InTheWay[0], "a gateway runs on machine-7: stop it") {
+		t.Errorf("adopting while a gateway runs: %q, %v", found.InTheWay, err)
+	}
+	if err := storage.LeaveGateways(t.Context(), s.Store); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Adopt(t.Context(), configOf(dsn), adoptionOf(testApp), quiet()); err != nil || len(found.InTheWay) > 0 {
+		t.Errorf("once it has left: %q, %v", found.InTheWay, err)
 	}
 }
 

@@ -28,6 +28,7 @@ const maxUserID = 1<<53 - 1
 // changed does not tell any more what it was.
 type plan struct {
 	Table      string   `json:"table"`
+	AppID      string   `json:"appid"`
 	TimeZone   string   `json:"time_zone"` // of the session that changes the table
 	SessionKey string   `json:"session_key,omitempty"`
 	Alter      []string `json:"alter"`
@@ -77,7 +78,7 @@ func makePlan(t *backendTable, a Adoption) (*planner, error) {
 	if _, found := t.column("id"); !found {
 		return nil, fmt.Errorf("%s has no column id", t.name)
 	}
-	p := &planner{backendTable: t, Adoption: a, names: map[string]string{}, plan: plan{Table: t.name, TimeZone: a.TimeZone}}
+	p := &planner{backendTable: t, Adoption: a, names: map[string]string{}, plan: plan{Table: t.name, AppID: a.AppID, TimeZone: a.TimeZone}}
 	if _, found := p.theirs("openid"); !found {
 		return nil, fmt.Errorf("%s has no column openid; name yours by --map openid=COLUMN", t.name)
 	}
@@ -424,6 +425,9 @@ func (p *planner) rowChecks() []rowCheck {
 		checks = append(checks, rowCheck{
 			fmt.Sprintf("COALESCE(%s, '') = '' AND %s <> ''", quoted(app.name), name), "have an openid and no appid",
 			fmt.Sprintf("UPDATE %s SET %s = '%s' WHERE COALESCE(%s, '') = ''", table, quoted(app.name), p.AppID, quoted(app.name)),
+		}, rowCheck{
+			fmt.Sprintf("%s <> '' AND BINARY %s NOT IN ('%s')", quoted(app.name), quoted(app.name), strings.Join(p.Apps, "', '")),
+			"have an appid that gateway.yaml does not have: nobody logs in to them here", "",
 		})
 	}
 	for _, kind := range textKinds() {
@@ -431,6 +435,14 @@ func (p *planner) rowChecks() []rowCheck {
 			checks = append(checks, rowCheck{
 				fmt.Sprintf("CHAR_LENGTH(%s) > %d", quoted(c.name), kind.width), fmt.Sprintf("have a %s longer than %d characters", c.name, kind.width),
 				fmt.Sprintf("UPDATE %s SET %s = LEFT(%s, %d) WHERE CHAR_LENGTH(%s) > %d", table, quoted(c.name), quoted(c.name), kind.width, quoted(c.name), kind.width),
+			})
+		}
+	}
+	for _, key := range counterNames() {
+		if c, found := p.theirs(key); found {
+			bad := fmt.Sprintf("%s NOT BETWEEN 0 AND %d", quoted(c.name), int64(maxUserID)) // NULL is 0
+			checks = append(checks, rowCheck{
+				bad, fmt.Sprintf("have a %s that is not from 0 to 2^53-1", c.name), fmt.Sprintf("UPDATE %s SET %s = 0 WHERE %s", table, quoted(c.name), bad),
 			})
 		}
 	}
