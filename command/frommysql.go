@@ -87,6 +87,9 @@ func (m mysqlUsers) importInto(ctx context.Context, i *usersImport) error {
 	if i.dry || m.nextID != 0 {
 		m.tellIDs(ctx, db, table)
 	}
+	if err := m.reserveIDs(ctx, db, table, openID, list[slices.Index(keys, "id")], i); err != nil {
+		return err
+	}
 	i.share = m.shareOf(ctx, db, table, openID, i)
 	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE %s IS NOT NULL AND %s <> '' ORDER BY %s",
 		strings.Join(list, ", "), table, openID, openID, list[slices.Index(keys, "id")]))
@@ -212,19 +215,59 @@ func (m mysqlUsers) tellSkipped(ctx context.Context, db *sql.DB, table, openID s
 // tellIDs tells how to keep the ids of a login that goes on in the table apart from those of new users. A table that gives
 // no ids, such as a view, needs nothing.
 func (m mysqlUsers) tellIDs(ctx context.Context, db *sql.DB, table string) {
-	var name, created string
-	if err := db.QueryRowContext(ctx, "SHOW CREATE TABLE "+table).Scan(&name, &created); err != nil {
+	next := nextOf(ctx, db, table)
+	if next == 0 {
 		return
 	}
-	given := regexp.MustCompile(`\) ENGINE=.* AUTO_INCREMENT=([0-9]+)`).FindStringSubmatch(created)
-	if given == nil {
-		return
-	}
-	next, err := strconv.ParseInt(given[1], 10, 64)
-	if advice := adviseIDs(m.table, next, m.nextID); err == nil && advice != "" {
+	if advice := adviseIDs(m.table, next, m.nextID); advice != "" {
 		_, _ = fmt.Fprintf(m.stderr, "wxgate: %s gives the id %d next; if another login goes on there, %s\n", m.table, next, advice)
 	}
 }
+
+// nextOf is the id that a table gives next; 0 for one that gives none, or does not tell.
+func nextOf(ctx context.Context, db *sql.DB, table string) int64 {
+	var name, created string
+	if err := db.QueryRowContext(ctx, "SHOW CREATE TABLE "+table).Scan(&name, &created); err != nil {
+		return 0
+	}
+	given := regexp.MustCompile(`\) ENGINE=.* AUTO_INCREMENT=([0-9]+)`).FindStringSubmatch(created)
+	if given == nil {
+		return 0
+	}
+	next, err := strconv.ParseInt(given[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return next
+}
+
+// reserveIDs lets new users get ids above every id that the table has given, also to people who have no openid. What
+// another login gives from otherLogin on, once it was moved there, is apart.
+func (m mysqlUsers) reserveIDs(ctx context.Context, db *sql.DB, table, openID, id string, i *usersImport) error {
+	var highest, imported sql.NullInt64
+	query := fmt.Sprintf("SELECT MAX(CAST(%s AS SIGNED)), MAX(CASE WHEN %s <> '' THEN CAST(%s AS SIGNED) END) FROM %s WHERE %s < ?", id, openID, id, table, id)
+	if err := db.QueryRowContext(ctx, query, int64(maxNextID)).Scan(&highest, &imported); err != nil {
+		return fmt.Errorf("looking for the highest id of %s: %w", m.table, err)
+	}
+	next := nextOf(ctx, db, table)
+	if next >= otherLogin && imported.Int64 < otherLogin { // it was moved
+		next = 0
+		if err := db.QueryRowContext(ctx, query, int64(otherLogin)).Scan(&highest, &imported); err != nil {
+			return fmt.Errorf("looking for the highest id of %s: %w", m.table, err)
+		}
+	}
+	if next > maxNextID { // no id of ours can meet those
+		next = 0
+	}
+	if i.nextID = max(m.nextID, next, highest.Int64+1); i.dry {
+		return nil
+	}
+	_, err := i.client.reserveIDs(ctx, i.nextID)
+	return err
+}
+
+// maxNextID is the highest id from which new users may begin.
+const maxNextID = 1 << 52
 
 // Ids of new users and of another login, in a column of type INT: a thousand million rows have room above.
 const (

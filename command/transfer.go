@@ -67,21 +67,25 @@ type importResult struct {
 func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	result := importResult{DryRun: c.DryRun}
 	if c.NextID != 0 && !c.DryRun { // first: an import that breaks off leaves no id that two people could get
-		var next admin.NextID
-		if err := client.ask(ctx, http.MethodPost, "/api/users/next-id", admin.NextID{NextID: int64(c.NextID)}, &next); err != nil {
+		next, err := client.reserveIDs(ctx, int64(c.NextID))
+		if err != nil {
 			return err
 		}
-		result.NextID = next.NextID
+		result.NextID = next
 	}
 	if c.File == "" && c.MySQL == "" {
 		return c.print(w.stdout, admin.NextID{NextID: result.NextID}, func(t *table) { printNextID(t, result.NextID) })
 	}
 	client.timeout = 0 // the answer comes once the last line is in the store
 	i := newUsersImport(client, newProgress(w.stderr, "users", c.Quiet || c.JSON), c.DryRun)
+	i.nextID = int64(c.NextID)
 	client.stderr = i.progress
 	err := c.readInto(ctx, w, i)
 	i.progress.end()
 	result.ImportReport = i.report
+	if i.nextID != 0 && !c.DryRun && err == nil { // a user with a higher id may have been imported
+		result.NextID, err = client.reserveIDs(ctx, i.nextID)
+	}
 	if err != nil {
 		if i.sent == 0 {
 			return err
@@ -131,6 +135,15 @@ func (r *countingReader) Read(into []byte) (int, error) {
 	return n, err
 }
 
+// reserveIDs gives new users ids from next on, and returns the id of the next one, which may be higher.
+func (c *adminClient) reserveIDs(ctx context.Context, next int64) (int64, error) {
+	var reserved admin.NextID
+	asking := *c
+	asking.timeout = answerTimeout // an import has none
+	err := asking.ask(ctx, http.MethodPost, "/api/users/next-id", admin.NextID{NextID: next}, &reserved)
+	return reserved.NextID, err
+}
+
 func printNextID(t *table, next int64) {
 	if next != 0 {
 		t.row(fmt.Sprintf("new users get ids from %d on", next))
@@ -148,6 +161,7 @@ type usersImport struct {
 	sent     int   // lines of the pieces that are imported
 	last     int   // place of the newest of them
 	dry      bool
+	nextID   int64 // of new users, at least; 0: nobody asked for one
 	report   admin.ImportReport
 }
 

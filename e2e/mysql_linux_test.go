@@ -127,6 +127,35 @@ func TestTheMigrationPageOnMariaDB(t *testing.T) {
 	}
 }
 
+// TestNewUsersGetNoIDOfATable whose highest ids are of people without an openid, or of deleted ones, also without --next-id.
+func TestNewUsersGetNoIDOfATable(t *testing.T) {
+	t.Parallel()
+	db := startMariaDB(t)
+	db.run(t, "CREATE TABLE shop.people (id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, openid VARCHAR(64) NULL)")
+	db.run(t, "INSERT INTO shop.people (id, openid) VALUES (7, 'oShop7'), (50, NULL)")
+	w := newWorld(t)
+	w.serve()
+	from := []string{"users", "import", "--from-mysql", db.dsn, "--table", "people"}
+	for i, step := range []struct {
+		sql     string
+		flags   []string
+		printed int64
+	}{
+		{"SELECT 1", nil, 51},
+		{"ALTER TABLE shop.people AUTO_INCREMENT = 80", []string{"--next-id", "60"}, 80},                           // 79 was deleted
+		{"INSERT INTO shop.people (id) VALUES (90); ALTER TABLE shop.people AUTO_INCREMENT = 1000000000", nil, 91}, // it was moved
+		{"INSERT INTO shop.people () VALUES ()", nil, 92},
+	} {
+		for statement := range strings.SplitSeq(step.sql, "; ") {
+			db.run(t, statement)
+		}
+		w.does(append(from, step.flags...), "imported 1, failed 0", fmt.Sprintf("new users get ids from %d on", step.printed))
+		if id, got, _ := w.tryLogin(fmt.Sprint("new", i)); id != step.printed {
+			t.Errorf("after %s a new user is %d (%s), want %d", step.sql, id, got.body, step.printed)
+		}
+	}
+}
+
 // checkExported compares what the gateway knows with what the table had.
 func checkExported(t *testing.T, w *world, users int) {
 	t.Helper()
