@@ -99,7 +99,7 @@ func (a *Authn) loginTold(ctx context.Context, login storage.Login) (storage.Log
 	}
 	in, err = a.store.Login(ctx, login) // repeating it is harmless
 	if err == nil && in.Held {
-		err = fmt.Errorf("%w: the user was erased meanwhile", ErrUserService)
+		err = fmt.Errorf("%w: it must be told of another first login meanwhile", ErrUserService) // erased and come again, as a rule
 	}
 	return in, err
 }

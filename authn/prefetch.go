@@ -43,7 +43,7 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch, key codeKey) 
 	case err != nil:
 		return nil, err
 	case elsewhere != nil:
-		return a.Tokens.withoutSession(elsewhere.User), nil
+		return a.knownSubject(ctx, elsewhere.User)
 	}
 	if err := p.admit(of.id, exchanged.OpenID); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpent, err)
@@ -56,10 +56,15 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch, key codeKey) 
 	if err != nil {
 		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)
 	}
-	if err := a.ensureTold(ctx, in.User.ID); err != nil {
+	return a.knownSubject(ctx, in.User)
+}
+
+// knownSubject is the user of a code that is spent, here or by another gateway, once the service knows of them.
+func (a *Authn) knownSubject(ctx context.Context, u storage.User) (*Subject, error) {
+	if err := a.ensureTold(ctx, u.ID); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpent, err)
 	}
-	return a.Tokens.withoutSession(in.User), nil
+	return a.Tokens.withoutSession(u), nil
 }
 
 func (p Prefetch) precheck() error {
