@@ -37,6 +37,9 @@ func (c *Config) fromEnvironment(env strictyaml.LookupEnv) filled {
 // misplaced refuses an embedded store where the environment says that its users would be lost or divided: each container
 // of WeChat Cloud Run has a disk of its own, which ends with it.
 func (c Config) misplaced(env strictyaml.LookupEnv) (f input.Faults) {
+	if c.Storage.Driver == storage.DriverMySQL {
+		return c.halfAddressed(env)
+	}
 	if c.Storage.Driver != storage.DriverBadger || c.Storage.Badger.AcceptSingleReplica {
 		return nil
 	}
@@ -48,6 +51,20 @@ func (c Config) misplaced(env strictyaml.LookupEnv) (f input.Faults) {
 			f.Add("storage.driver", "want mysql, because %s is set: %s. If this gateway is the only one and its disk stays, set storage.badger.accept_single_replica: true",
 				sign.name, sign.means)
 			break
+		}
+	}
+	return f
+}
+
+// halfAddressed names the variables without which MYSQL_ADDRESS is of no use.
+func (c Config) halfAddressed(env strictyaml.LookupEnv) (f input.Faults) {
+	address, _ := env("MYSQL_ADDRESS")
+	if address == "" || c.Storage.MySQL.DSN != databaseOf(address, env) {
+		return nil
+	}
+	for _, name := range []string{"MYSQL_USERNAME", "MYSQL_PASSWORD"} {
+		if value, _ := env(name); value == "" {
+			f.Add("", "%s in the environment: is empty, and MYSQL_ADDRESS is set; the database is reached by both", name)
 		}
 	}
 	return f

@@ -40,7 +40,9 @@ func (a address) String() string {
 
 // Check reports the faults of the section storage.mysql. It only looks: nothing is connected.
 func Check(cfg storage.MySQL) (f input.Faults) {
-	if _, err := parseDSN(cfg); err != nil {
+	if cfg.DSN == "" {
+		f.Add("dsn", "is empty; set it here, or MYSQL_ADDRESS, MYSQL_USERNAME and MYSQL_PASSWORD in the environment")
+	} else if _, err := parseDSN(cfg); err != nil {
 		f.Add("dsn", "%v", err)
 	}
 	return f
