@@ -32,8 +32,11 @@ func (c storeResealCommand) Run(ctx context.Context, w *env, client *adminClient
 	}
 	p.end()
 	err := c.print(w.stdout, far, func(t *table) {
-		t.row(fmt.Sprintf("%s, %d sealed anew: only the first key of storage.encryption_key is needed from now on",
-			counted(far.Seen, "secret", "secrets"), far.Sealed))
+		line := fmt.Sprintf("%s, %d sealed anew", counted(far.Seen, "secret", "secrets"), far.Sealed)
+		if far.Unreadable == 0 {
+			line += ": only the first key of storage.encryption_key is needed from now on"
+		}
+		t.row(line)
 	})
 	if err == nil && far.Unreadable > 0 {
 		err = fmt.Errorf("no key opens %s, which stayed as they are", counted(far.Unreadable, "secret", "secrets"))

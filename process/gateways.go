@@ -59,8 +59,8 @@ func (s *Service) stayJoined(ctx context.Context) error {
 				return
 			case <-ticker.C:
 			}
-			if err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials()); errors.Is(err, storage.ErrOtherKeys) {
-				s.log.Error("another gateway does not accept our tokens, or we do not accept its", "error", err)
+			if err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials()); errors.Is(err, storage.ErrOtherKeys) || errors.Is(err, storage.ErrOtherSealing) {
+				s.log.Error("the keys of another gateway do not fit ours", "error", err)
 			}
 		}
 	})

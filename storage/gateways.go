@@ -28,19 +28,28 @@ var ErrServing = errors.New("a gateway is running on this store")
 // ErrOtherKeys refuses signing keys that do not fit those of another gateway.
 var ErrOtherKeys = errors.New("authn.keys or authn.issuer does not fit that of another gateway on this store")
 
+// ErrOtherSealing refuses encryption keys that do not fit those of another gateway: one would not open what the other seals.
+var ErrOtherSealing = errors.New("storage.encryption_key does not fit that of another gateway on this store")
+
 // gateway is what one says of itself.
 type gateway struct {
 	Host string     `json:"host"`
 	Keys [][]string `json:"keys"` // fingerprints of each; the first signs
+	// Seals are the checks of its encryption keys, of which the first seals.
+	Seals []string `json:"seals"`
 }
 
-func gatewayName(epoch string) string { return "gateway " + epoch }
+// GatewayPrefix begins the names of the temporary values by which gateways say that they are there.
+const GatewayPrefix = "gateway "
+
+func gatewayName(epoch string) string { return GatewayPrefix + epoch }
 
 // JoinGateways says that this process serves tokens with these keys, the first of which signs, until a minute and a half
-// from now or LeaveGateways. It returns ErrIncomplete if the store was begun to be filled since it was opened, and ErrOtherKeys while another process is there that would refuse our tokens, or whose
-// tokens we would refuse. Only hashes of the keys are kept, under the encryption key.
+// from now or LeaveGateways. It returns ErrIncomplete if the store was begun to be filled since it was opened, ErrOtherKeys
+// while another process is there that would refuse our tokens, or whose tokens we would refuse, and ErrOtherSealing while
+// one would not open what the other seals. Only hashes of the keys are kept: those of signing keys under the encryption key.
 func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) error {
-	us := gateway{Host: host[:min(len(host), 255)]}
+	us := gateway{Host: host[:min(len(host), 255)], Seals: s.driver.Sealer().Checks()}
 	for _, material := range keys {
 		us.Keys = append(us.Keys, s.driver.Sealer().fingerprints(material))
 	}
@@ -71,27 +80,63 @@ func LeaveGateways(ctx context.Context, s *Store) error {
 
 // wantOthers refuses our keys if they do not fit those of another gateway.
 func (g gateway) wantOthers(r Reader, own string) error {
-	names, err := r.Temporaries(gatewayName(""), gatewaysRead)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if name == own {
-			continue
-		}
-		text, err := temporaryOrNil(r, name)
-		if err != nil || text == nil {
+	others, err := otherGateways(r, own)
+	for _, other := range others {
+		if err := g.wantSealingOf(other); err != nil {
 			return err
-		}
-		var other gateway
-		if err := json.Unmarshal(text, &other); err != nil {
-			return fmt.Errorf("a gateway: %w: %w", ErrDamaged, err)
 		}
 		if err := g.wantKeysOf(other); err != nil {
 			return err
 		}
 	}
+	return err
+}
+
+// otherGateways are those that are there.
+func otherGateways(r Reader, own string) (others []gateway, err error) {
+	names, err := r.Temporaries(GatewayPrefix, gatewaysRead)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := temporaryOrNil(r, name)
+		if err != nil {
+			return nil, err
+		}
+		if name == own || text == nil {
+			continue
+		}
+		var other gateway
+		if err := json.Unmarshal(text, &other); err != nil || len(other.Seals) == 0 {
+			return nil, fmt.Errorf("a gateway: %w", errors.Join(ErrDamaged, err))
+		}
+		others = append(others, other)
+	}
+	return others, nil
+}
+
+// wantSealingOf refuses a first encryption key that another gateway does not have, and the other way around.
+func (g gateway) wantSealingOf(other gateway) error {
+	const advice = "list a new key second on every gateway before it becomes the first (a gateway that was killed counts for 90 s)"
+	switch {
+	case !slices.Contains(other.Seals, g.Seals[0]):
+		return fmt.Errorf("%w: the gateway on %s does not have the first of our keys, with which we seal; %s", ErrOtherSealing, other.Host, advice)
+	case !slices.Contains(g.Seals, other.Seals[0]):
+		return fmt.Errorf("%w: we do not have the first of the keys of the gateway on %s, with which it seals; %s", ErrOtherSealing, other.Host, advice)
+	}
 	return nil
+}
+
+// wantOneSealingKey refuses to seal everything anew while another gateway goes on sealing with another key.
+func wantOneSealingKey(r Reader, own, first string) error {
+	others, err := otherGateways(r, own)
+	for _, other := range others {
+		if other.Seals[0] != first {
+			return fmt.Errorf("%w: the gateway on %s seals with another one; make the new key the first on every gateway, and run "+
+				"`wxgate store reseal` again", ErrOtherSealing, other.Host)
+		}
+	}
+	return err
 }
 
 func (g gateway) wantKeysOf(other gateway) error {
@@ -119,7 +164,7 @@ func barGateways(ctx context.Context, s *Store) error {
 		if _, err := temporaryOrNil(w, gatewayLock); err != nil {
 			return struct{}{}, err
 		}
-		names, err := w.Temporaries(gatewayName(""), gatewaysRead)
+		names, err := w.Temporaries(GatewayPrefix, gatewaysRead)
 		if err != nil {
 			return struct{}{}, err
 		}

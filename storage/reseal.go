@@ -32,6 +32,9 @@ func (r *resealing) page(ctx context.Context, driver Driver) (Resealed, error) {
 	var page Resealed
 	err := driver.Write(ctx, func(w Writer) (err error) {
 		page = Resealed{}
+		if err := wantOneSealingKey(w, gatewayName(driver.Epoch()), driver.Sealer().Checks()[0]); err != nil {
+			return err
+		}
 		if names, err = w.Secrets(r.after, resealPage); err != nil {
 			return err
 		}

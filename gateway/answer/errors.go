@@ -90,6 +90,7 @@ func NewTable() Table {
 		{http1.ErrUnavailable, 503, "upstream_unavailable", "服务繁忙，请稍后再试", 1},
 		{authn.ErrUserBanned, 403, "user_banned", "该账号已被停用", 0}, // not a 401: logging in again does not help
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
+		{storage.ErrOtherSealing, 409, "conflict", "另一个网关使用不同的加密密钥", 0},
 		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
 		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
 		{ErrAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},

@@ -74,10 +74,25 @@ func (i *Inspection) inspectSchema(ctx context.Context, db *sql.DB, cfg storage.
 	var checks string
 	err = db.QueryRowContext(ctx, "SELECT value FROM wxgate_meta WHERE name = 'key_check'").Scan(&checks)
 	if err == nil {
-		return wantKeys(checks, sealer)
+		return wantKeysOfSealed(ctx, db, checks, sealer)
 	}
 	if isMissing(err) || errors.Is(err, sql.ErrNoRows) { // no gateway has started on it yet
 		return nil
+	}
+	return err
+}
+
+// wantKeysOfSealed refuses keys that do not open every secret, if there is one: a start replaces a key that sealed nothing.
+func wantKeysOfSealed(ctx context.Context, db *sql.DB, checks string, sealer *storage.Sealer) error {
+	wrong := wantKeys(checks, sealer)
+	var sealed bool
+	if wrong == nil {
+		return nil
+	}
+	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM wxgate_secrets) OR EXISTS (SELECT 1 FROM wxgate_temporary WHERE LEFT(name, ?) = ? AND until_ms > "+
+		serverNow+")", len(storage.GatewayPrefix), []byte(storage.GatewayPrefix)).Scan(&sealed)
+	if err == nil && sealed {
+		err = wrong
 	}
 	return err
 }

@@ -210,6 +210,9 @@ func userRecordValues(u storage.UserRecord) []any {
 const erasedAt = "1970-01-02"
 
 func (l loader) secrets(records []storage.Record) error {
+	if err := l.noteKey(); err != nil {
+		return err
+	}
 	rows := make([][]any, len(records))
 	for i, r := range records {
 		rows[i] = []any{[]byte(r.Name), r.Data}

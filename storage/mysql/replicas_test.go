@@ -169,24 +169,6 @@ func TestTheHorizonOfManyGatewaysMovesAsTimeDoes(t *testing.T) {
 	}
 }
 
-func TestAnotherKeyIsRefused(t *testing.T) {
-	t.Parallel()
-	dsn := newDatabase(t)
-	openAt(t, dsn)
-	cfg := configOf(dsn)
-	cfg.EncryptionKeys = storage.EncryptionKeys{"b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItb3Q="}
-	if _, err := Open(t.Context(), cfg, prometheus.NewRegistry(), quiet(), time.Now); !errors.Is(err, storage.ErrWrongKey) {
-		t.Errorf("got %v, want ErrWrongKey", err)
-	}
-	if _, err := Inspect(t.Context(), cfg); !errors.Is(err, storage.ErrWrongKey) {
-		t.Errorf("inspecting: got %v, want ErrWrongKey", err)
-	}
-	found, err := Inspect(t.Context(), configOf(dsn))
-	if err != nil || found.Schema != found.Known || found.Version == "" || found.Galera || found.Skew.Abs() > time.Minute {
-		t.Errorf("inspecting found %+v, %v", found, err)
-	}
-}
-
 // TestANewerSchemaIsUsedUntilItSaysOtherwise: while versions are rolled, this one works on what the next has made.
 func TestANewerSchemaIsUsedUntilItSaysOtherwise(t *testing.T) {
 	t.Parallel()

@@ -28,15 +28,59 @@ func wantKeys(checks string, sealer *storage.Sealer) error {
 		"storage.encryption_key is not the one that the data were sealed with; the data are intact: put the old key back")
 }
 
-// noteNewKey notes the key that seals from now on, before it does.
-func (d *mysqlDriver) noteNewKey(ctx context.Context) error {
-	var noted storage.KeyChecks
-	err := d.changeKeys(ctx, func(checks storage.KeyChecks) storage.KeyChecks {
-		noted = checks.With(d.sealer)
-		return noted
-	})
-	noted.Warn(d.log)
-	return err
+// settleKeys refuses keys that do not open every secret. While nothing is sealed and no gateway is running, no key is wrong:
+// that of an earlier start, perhaps with a mistake in it, is replaced.
+func (d *mysqlDriver) settleKeys(ctx context.Context) error {
+	checks, err := d.settle(ctx, "key_check", d.sealer.Checks()[0])
+	if err != nil {
+		return err
+	}
+	if wrong := wantKeys(checks, d.sealer); wrong != nil {
+		return d.write(ctx, func(v *view) error {
+			if gateways, err := v.Temporaries(storage.GatewayPrefix, 1); err != nil || len(gateways) > 0 {
+				return errors.Join(err, wrong)
+			}
+			return v.replaceKey(wrong)
+		})
+	}
+	storage.ParseKeyChecks(checks).With(d.sealer).Warn(d.log)
+	return nil
+}
+
+// replaceKey replaces the key that is noted by ours, or returns wrong if something needs it.
+func (v *view) replaceKey(wrong error) error {
+	var was string
+	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
+		return err
+	}
+	secrets, err := v.Secrets("", 1)
+	if err != nil {
+		return err
+	}
+	if len(secrets) > 0 {
+		return wrong
+	}
+	return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(v.driver.sealer.Checks()[0]))
+}
+
+// noteKey notes the key that seals, in the transaction of the first secret that this process seals.
+func (v *view) noteKey() error {
+	if v.keyNoted || v.driver.keyNoted.Load() {
+		return nil
+	}
+	var was string
+	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
+		return err
+	}
+	v.keyNoted = true
+	if wrong := wantKeys(was, v.driver.sealer); wrong != nil { // replaced since we opened
+		return v.replaceKey(wrong)
+	}
+	is := storage.ParseKeyChecks(was).With(v.driver.sealer).String()
+	if is == was {
+		return nil
+	}
+	return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(is))
 }
 
 // SealedAnew notes that the first key is the only one that is needed.

@@ -89,6 +89,7 @@ type mysqlDriver struct {
 	commits    atomic.Int64 // numbers of this process's transactions
 	epochs     sync.Map     // epoch → the last moment of it that is known, in Unix milliseconds
 	noted      notedEpoch
+	keyNoted   atomic.Bool // the key that seals is noted, so that no start goes without it
 	forgetting forgetful
 	past       atomic.Int64 // what Past says, in Unix milliseconds
 	closed     atomic.Bool
@@ -172,14 +173,7 @@ func (d *mysqlDriver) identify(ctx context.Context) (err error) {
 	if d.id, err = d.settle(ctx, "store_id", rand.Text()); err != nil {
 		return err
 	}
-	checks, err := d.settle(ctx, "key_check", d.sealer.Checks()[0])
-	if err != nil {
-		return err
-	}
-	if err := wantKeys(checks, d.sealer); err != nil {
-		return err
-	}
-	return d.noteNewKey(ctx)
+	return d.settleKeys(ctx)
 }
 
 // settle returns a value of the data set. Of several processes that start at once, one decides it.

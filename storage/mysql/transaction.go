@@ -117,6 +117,9 @@ func (t *transaction) attempt(ctx context.Context, conn *sql.Conn) error {
 	_, err := conn.ExecContext(ctx, "COMMIT")
 	if err == nil {
 		t.noted.raise(v.note)
+		if v.keyNoted {
+			t.keyNoted.Store(true)
+		}
 		return nil
 	}
 	if v.wrote && !isRolledBack(err) {

@@ -276,5 +276,8 @@ func (v *view) PutSecret(name string, sealed []byte) error {
 		v.found[key] = false
 		return v.exec("DELETE FROM wxgate_secrets WHERE name = ?", []byte(name))
 	}
+	if err := v.noteKey(); err != nil {
+		return err
+	}
 	return v.put(key, "wxgate_secrets", "name, sealed", "?, ?", "sealed = VALUES(sealed)", []byte(name), sealed)
 }

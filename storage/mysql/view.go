@@ -28,6 +28,7 @@ type view struct {
 	counters map[string]*counter
 	expected *expected // may be nil
 	note     epochNote
+	keyNoted bool // the key that seals
 	wrote    bool
 	err      error // of a method that returns none
 }
