@@ -83,7 +83,7 @@ func TestEverythingMovesToADatabaseAndBack(t *testing.T) {
 		}
 	}
 	w.stop(t)
-	if out, stderr, code := w.copied(folder, back); code != 1 || !strings.Contains(stderr, "a gateway has served from the target") {
+	if out, stderr, code := w.copied(folder, back); code != 1 || !strings.Contains(stderr, "a gateway has served from it since it was copied") {
 		t.Errorf("a copy over what was served: exit code %d, %s%s", code, out, stderr)
 	}
 }

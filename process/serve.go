@@ -253,7 +253,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		}
 		s.store, s.folder, s.feed = opened.Store, shared{}, opened
 		s.onClose(opened.Close)
-		return opened.Complete()
+		return storage.BeginServing(ctx, opened.Store)
 	}
 	return s.onceFree(ctx, func() error {
 		opened, err := badger.Open(cfg, metrics, log, time.Now)
@@ -262,7 +262,7 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 		}
 		s.store, s.folder = opened.Store, opened
 		s.onClose(opened.Close)
-		return opened.Complete()
+		return storage.BeginServing(ctx, opened.Store)
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"time"
 )
 
 // Copied is what a copy of a data set has done.
@@ -28,7 +27,7 @@ const (
 
 // Copy copies the data set of one store into another, which takes its id, so that tokens keep working. Secrets are opened
 // with the keys of from and sealed with the first of to. The target must be empty, or hold an earlier copy, also an
-// interrupted one, on which nothing has been issued: what the source has done since is added then, erasures included.
+// interrupted one, on which no gateway has started: what the source has done since is added then, erasures included.
 // Until the copy is complete, Complete refuses the target. ErrConflict is a target of another data set, or one that has
 // gone on by itself. tell is called with the number of records that are done.
 //
@@ -47,7 +46,7 @@ func Copy(ctx context.Context, from, to *Store, tell func(records int64)) (Copie
 		err = c.verify(ctx)
 	}
 	if err == nil {
-		err = EndFill(ctx, to, c.header.StoreID)
+		err = EndFill(ctx, to, unservedCopy+c.header.StoreID)
 	}
 	return c.done, err
 }
@@ -86,6 +85,7 @@ func (c *copier) begin(ctx context.Context) error {
 	if err := c.from.Complete(); err != nil {
 		return fmt.Errorf("the source: %w", err)
 	}
+	c.header.StoreID = c.from.ID()
 	if err := c.mark(ctx, "store "+c.header.StoreID); err != nil {
 		return fmt.Errorf("the target: %w", err)
 	}
@@ -98,35 +98,16 @@ func (c *copier) begin(ctx context.Context) error {
 	return c.to.Load(ctx, []Record{header})
 }
 
-// mark marks the target, which may be an earlier copy.
+// mark marks the target, which may be an earlier copy on which no gateway has started.
 func (c *copier) mark(ctx context.Context, source string) error {
-	switch c.to.ID() {
-	case c.header.StoreID, fillingFrom + source:
+	switch c.to.driver.ID() {
+	case c.header.StoreID:
+		return fmt.Errorf("a gateway has served from it since it was copied, and what it did would be lost; empty it, or copy from there: %w", ErrConflict)
+	case unservedCopy + c.header.StoreID, fillingFrom + source:
 		c.again = true
-		if err := c.wantUnused(ctx); err != nil {
-			return err
-		}
 		return markFilled(ctx, c.to, source)
 	}
 	return BeginFill(ctx, c.to, source)
-}
-
-// wantUnused refuses an earlier copy on which a gateway has issued tokens: what it did would be lost.
-func (c *copier) wantUnused(ctx context.Context) error {
-	return c.to.Snapshot(ctx, func(r Record) error {
-		if r.Kind != KindEpoch {
-			return nil
-		}
-		var epoch EpochRecord
-		if err := r.Decode(&epoch); err != nil || epoch.Expires.Before(c.from.Past()) {
-			return err
-		}
-		until, err := read(ctx, c.from, opIssued, func(r Reader) (time.Time, error) { return r.EpochEnd(epoch.ID) })
-		if err == nil && until.IsZero() {
-			err = fmt.Errorf("a gateway has served from the target since it was copied, and its users would be lost: %w", ErrConflict)
-		}
-		return err
-	})
 }
 
 // flush copies the batch, whose records are of one kind.

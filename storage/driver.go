@@ -40,7 +40,7 @@ type records interface {
 // dataSet identifies the data and the process that has them open.
 type dataSet interface {
 	ID() string // random, made with the data
-	// SetID gives the data the id of those that they are a copy of.
+	// SetID replaces the id. It fails if another process has done so since the store was opened.
 	SetID(ctx context.Context, id string) error
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of another epoch, or earlier, if memory has it; see Reader

@@ -14,6 +14,9 @@ import (
 // fillingFrom begins the mark.
 const fillingFrom = "filling-"
 
+// unservedCopy begins the id of a copy on which no gateway has started: it alone may be copied into again.
+const unservedCopy = "copy-"
+
 // ErrIncomplete is a store that was begun to be filled.
 var ErrIncomplete = errors.New("filling this store was begun and is not complete: run the same `wxgate store copy` or `wxgate restore` again, to the end")
 
@@ -55,6 +58,15 @@ func EndFill(ctx context.Context, s *Store, id string) error {
 		return err
 	}
 	return s.driver.SetID(ctx, id)
+}
+
+// BeginServing is to be called before a gateway serves from the store. It returns ErrIncomplete while the store is being
+// filled; a copy is no target for another copy from then on, which would take back what the gateway does.
+func BeginServing(ctx context.Context, s *Store) error {
+	if err := s.Complete(); err != nil || s.driver.ID() == s.ID() {
+		return err
+	}
+	return s.driver.SetID(ctx, s.ID())
 }
 
 // errSeen ends a look at a store.

@@ -6,6 +6,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -188,9 +189,16 @@ func (d *mysqlDriver) settle(ctx context.Context, name, proposed string) (value 
 // ID is the random id of the data set, made with it.
 func (d *mysqlDriver) ID() string { return d.id }
 
-// SetID replaces the id. Processes that have the database open keep the one before.
+// SetID replaces the id, unless another process has. Processes that have the database open keep the one before.
 func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
 	err := d.write(ctx, func(v *view) error {
+		var was string
+		if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'store_id'"+v.lock, nil, &was); err != nil {
+			return err
+		}
+		if was != d.id && was != id {
+			return cmp.Or(storage.CheckComplete(was), errors.New("another process has changed the id of the data set meanwhile"))
+		}
 		return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'store_id'", []byte(id))
 	})
 	if err == nil {

@@ -132,12 +132,27 @@ func copyOverAnother(t *testing.T, m *move) {
 func copyOverUsed(t *testing.T, m *move) {
 	m.from.fill()
 	m.copy()
-	m.to.login(m.to.as("oABC", "on the copy"))
-	m.to.reopen()
-	if _, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {}); !errors.Is(err, storage.ErrConflict) {
-		t.Errorf("a copy over one that has served: got %v, want a conflict", err)
+	m.copy()
+	m.to.must(storage.BeginServing(m.to.ctx, m.to.Store))
+	for name, use := range map[string]func() error{ // none of which issues a token
+		"nothing": func() error { return nil },
+		"a profile": func() error {
+			_, err := m.to.UpdateUser(m.to.ctx, 1, func(u *storage.User) error { u.Nickname = "on the copy"; return nil })
+			return err
+		},
+		"a ban": func() error {
+			_, err := m.to.Revoke(m.to.ctx, m.to.revocation(storage.ScopeUser, "5"))
+			return err
+		},
+	} {
+		m.to.must(use())
+		m.to.reopen()
+		before := content(m.to.snapshot())
+		if _, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {}); !errors.Is(err, storage.ErrConflict) {
+			t.Errorf("a copy over one that has served, and changed %s: got %v, want a conflict", name, err)
+		}
+		m.to.must(storage.BeginServing(m.to.ctx, m.to.Store))
+		want(t, "the id of the target", m.to.ID(), m.from.ID())
+		wantList(t, "the target", content(m.to.snapshot()), before)
 	}
-	m.to.must(m.to.Complete())
-	_, err := m.to.Session(m.to.ctx, "on the copy")
-	m.to.must(err)
 }
