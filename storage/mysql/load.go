@@ -210,7 +210,7 @@ func userRecordValues(u storage.UserRecord) []any {
 const erasedAt = "1970-01-02"
 
 func (l loader) secrets(records []storage.Record) error {
-	if err := l.noteKey(); err != nil {
+	if err := noteKey(l.view); err != nil {
 		return err
 	}
 	rows := make([][]any, len(records))

@@ -40,7 +40,7 @@ func (d *mysqlDriver) settleKeys(ctx context.Context) error {
 			if gateways, err := v.Temporaries(storage.GatewayPrefix, 1); err != nil || len(gateways) > 0 {
 				return errors.Join(err, wrong)
 			}
-			return v.replaceKey(wrong)
+			return replaceKey(v, wrong)
 		})
 	}
 	storage.ParseKeyChecks(checks).With(d.sealer).Warn(d.log)
@@ -48,7 +48,7 @@ func (d *mysqlDriver) settleKeys(ctx context.Context) error {
 }
 
 // replaceKey replaces the key that is noted by ours, or returns wrong if something needs it.
-func (v *view) replaceKey(wrong error) error {
+func replaceKey(v *view, wrong error) error {
 	var was string
 	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (v *view) replaceKey(wrong error) error {
 }
 
 // noteKey notes the key that seals, in the transaction of the first secret that this process seals.
-func (v *view) noteKey() error {
+func noteKey(v *view) error {
 	if v.keyNoted || v.driver.keyNoted.Load() {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (v *view) noteKey() error {
 	}
 	v.keyNoted = true
 	if wrong := wantKeys(was, v.driver.sealer); wrong != nil { // replaced since we opened
-		return v.replaceKey(wrong)
+		return replaceKey(v, wrong)
 	}
 	is := storage.ParseKeyChecks(was).With(v.driver.sealer).String()
 	if is == was {

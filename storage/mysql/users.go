@@ -276,7 +276,7 @@ func (v *view) PutSecret(name string, sealed []byte) error {
 		v.found[key] = false
 		return v.exec("DELETE FROM wxgate_secrets WHERE name = ?", []byte(name))
 	}
-	if err := v.noteKey(); err != nil {
+	if err := noteKey(v); err != nil {
 		return err
 	}
 	return v.put(key, "wxgate_secrets", "name, sealed", "?, ?", "sealed = VALUES(sealed)", []byte(name), sealed)
