@@ -112,6 +112,6 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 	}
 	c.report(w.stdout, badger.Restored{
 		Latest: done.At, Users: done.Users, Ended: done.Ended, Banned: done.Banned, ID: done.ID,
-	}, place)
+	}, place, "start the gateway where nobody reaches it yet, and run wxgate users import --next-id")
 	return nil
 }

@@ -33,12 +33,12 @@ func (c restoreCommand) Run(ctx context.Context, w *env) error {
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", c.Path, err)
 	}
-	c.report(w.stdout, done, c.Path)
+	c.report(w.stdout, done, c.Path, "run this again with --next-user-id")
 	return nil
 }
 
-// report prints what was done to the store, and what a backup cannot bring back.
-func (c restoreCommand) report(out io.Writer, done badger.Restored, place string) {
+// report prints what was done to the store, and what a backup cannot bring back. raise says how to raise the ids.
+func (c restoreCommand) report(out io.Writer, done badger.Restored, place, raise string) {
 	latest := readableTime(done.Latest)
 	bans := "nobody is banned"
 	if len(done.Banned) > 0 {
@@ -53,7 +53,7 @@ func (c restoreCommand) report(out io.Writer, done badger.Restored, place string
 	}
 	if c.NextUserID == 0 {
 		lines = append(lines, fmt.Sprintf("Ids above %d that were given since will be given to other people. If your services keep data "+
-			"under them, run this again with --next-user-id, above the highest id that they know.", done.Users))
+			"under them, %s, above the highest id that they know.", done.Users, raise))
 	}
 	_, _ = fmt.Fprintln(out, strings.Join(lines, "\n"))
 }
