@@ -18,7 +18,7 @@ import (
 
 // importedLife is how long imported tokens may still be valid; others are refused, because "log out everywhere" is not
 // remembered for longer.
-const importedLife = 366 * 24 * time.Hour
+const importedLife = storage.ForeignLife
 
 // completeImported finds the user of an imported token and fills in the other claims. The user must exist already,
 // under the id that the existing backend uses (`wxgate users import`): services rely on that id, and an id shared by

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"wxgate/storage"
+	"wxgate/storage/backup"
 )
 
 // importCSV imports text as CSV, and returns the lines that the gateway gets and what is said.
@@ -167,7 +168,7 @@ func TestAnExportIsWrittenWholeOrNotAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	export := func(lines io.Reader) error {
-		return writeFile(name, func(to io.Writer) error { return writeCSV(to, lines, func(int64) {}) })
+		return backup.WriteFile(name, func(to io.Writer) error { return writeCSV(to, lines, func(int64) {}) })
 	}
 	if err := export(io.MultiReader(strings.NewReader(`{"id":1,"openid":"o1"}`), failing{})); err == nil {
 		t.Error("an export that breaks off succeeds")
@@ -179,7 +180,7 @@ func TestAnExportIsWrittenWholeOrNotAtAll(t *testing.T) {
 		t.Error(err)
 	}
 	info, err := os.Stat(name)
-	if others, _ := filepath.Glob(filepath.Join(filepath.Dir(name), ".*")); err != nil || info.Mode().Perm() != 0o600 || len(others) > 0 {
-		t.Errorf("the file has %v, %v; beside it is %q", info.Mode(), err, others)
+	if all, _ := os.ReadDir(filepath.Dir(name)); err != nil || info.Mode().Perm() != 0o600 || len(all) != 1 {
+		t.Errorf("the file has %v, %v; in its folder are %q", info.Mode(), err, all)
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"wxgate/gateway/admin"
 	"wxgate/secret"
 	"wxgate/storage"
+	"wxgate/storage/backup"
 )
 
 // ndjson is the content type of imports and exports: one JSON value per line.
@@ -387,7 +387,13 @@ func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient
 	if c.File == "" {
 		return export(w.stdout)
 	}
-	return writeFile(c.File, export)
+	return backup.WriteFile(c.File, func(file io.Writer) error {
+		out := bufio.NewWriter(file)
+		if err := export(out); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
 }
 
 // writeLines copies lines, and calls each with the number of those that are copied.
@@ -408,26 +414,4 @@ func writeLines(to io.Writer, lines io.Reader, each func(lines int64)) error {
 			return err
 		}
 	}
-}
-
-// writeFile makes a file of personal data, which nobody else may read. It has its name when it is complete.
-func writeFile(name string, write func(io.Writer) error) (err error) {
-	draft, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(draft.Name()))
-		}
-	}()
-	out := bufio.NewWriter(draft)
-	err = write(out)
-	if err == nil {
-		err = out.Flush()
-	}
-	if err = errors.Join(err, draft.Close()); err != nil {
-		return err
-	}
-	return os.Rename(draft.Name(), name)
 }

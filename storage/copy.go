@@ -21,7 +21,7 @@ type Copied struct {
 }
 
 const (
-	copyPage = 500 // records that are copied in one go
+	toldPage = 500 // users with events that are looked at in one go
 	maxNamed = 20  // users who are named
 )
 
@@ -56,8 +56,8 @@ type copier struct {
 	from, to *Store
 	tell     func(records int64)
 	header   Header
-	again    bool // the target has a part of the source already
-	batch    []Record
+	again    bool  // the target has a part of the source already
+	batch    Batch // of one kind
 	copied   int64
 	sum      hash.Hash // of the users
 	done     Copied
@@ -71,13 +71,15 @@ func (c *copier) take(ctx context.Context, r Record) error {
 		}
 		return c.begin(ctx)
 	}
-	if len(c.batch) > 0 && (c.batch[0].Kind != r.Kind || len(c.batch) >= copyPage) {
+	if len(c.batch.Records) > 0 && c.batch.Records[0].Kind != r.Kind {
 		if err := c.flush(ctx); err != nil {
 			return err
 		}
 	}
-	c.batch = append(c.batch, r)
-	return nil
+	if !c.batch.Add(r) {
+		return nil
+	}
+	return c.flush(ctx)
 }
 
 // begin looks whether the target may take this data set, and marks it.
@@ -112,10 +114,10 @@ func (c *copier) mark(ctx context.Context, source string) error {
 
 // flush copies the batch, whose records are of one kind.
 func (c *copier) flush(ctx context.Context) (err error) {
-	if len(c.batch) == 0 {
+	if len(c.batch.Records) == 0 {
 		return nil
 	}
-	kind := c.batch[0].Kind
+	kind := c.batch.Records[0].Kind
 	switch kind {
 	case KindUser:
 		err = c.prepareUsers(ctx)
@@ -123,22 +125,22 @@ func (c *copier) flush(ctx context.Context) (err error) {
 		c.sealAnew()
 	}
 	if err == nil {
-		err = c.to.Load(ctx, c.batch)
+		err = c.to.Load(ctx, c.batch.Records)
 	}
 	if err != nil {
 		return err
 	}
-	c.done.Records[kind.String()] += int64(len(c.batch))
-	c.copied += int64(len(c.batch))
-	c.batch = c.batch[:0]
+	c.done.Records[kind.String()] += int64(len(c.batch.Records))
+	c.copied += int64(len(c.batch.Records))
+	c.batch.Clear()
 	c.tell(c.copied)
 	return nil
 }
 
 // prepareUsers adds users to the checksum, and settles what a target that has them already would not take over.
 func (c *copier) prepareUsers(ctx context.Context) error {
-	users := make([]UserRecord, len(c.batch))
-	for i, r := range c.batch {
+	users := make([]UserRecord, len(c.batch.Records))
+	for i, r := range c.batch.Records {
 		if err := r.Decode(&users[i]); err != nil {
 			return err
 		}
@@ -192,8 +194,8 @@ func addToSum(sum hash.Hash, u UserRecord) int64 {
 
 // sealAnew seals the secrets of the batch with the key of the target, and leaves out those that do not open.
 func (c *copier) sealAnew() {
-	kept := c.batch[:0]
-	for _, r := range c.batch {
+	kept := c.batch.Records[:0]
+	for _, r := range c.batch.Records {
 		plain, err := c.from.driver.Sealer().open(r.Name, r.Data)
 		if err != nil {
 			c.done.Unreadable++
@@ -201,13 +203,13 @@ func (c *copier) sealAnew() {
 		}
 		kept = append(kept, Record{Kind: r.Kind, Name: r.Name, Data: c.to.driver.Sealer().seal(r.Name, plain)})
 	}
-	c.batch = kept
+	c.batch.Records = kept
 }
 
 // dropTold drops events of the target that the source has told about since an earlier copy.
 func (c *copier) dropTold(ctx context.Context) error {
 	for after := int64(0); c.again; {
-		ids, err := c.to.UsersToTell(ctx, after, copyPage)
+		ids, err := c.to.UsersToTell(ctx, after, toldPage)
 		if err != nil || len(ids) == 0 {
 			return err
 		}

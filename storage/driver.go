@@ -154,6 +154,11 @@ type SessionRecord struct {
 	Rotation uint64 `json:"rotation,omitempty"` // Seq of the revocation of its replaced tokens
 }
 
+// Marker is what is left of the session once it has ended.
+func (s Session) Marker() SessionRecord {
+	return SessionRecord{Session: Session{ID: s.ID, UserID: s.UserID, ExpiresAt: s.ExpiresAt}, Ended: true}
+}
+
 // lives reports whether the session has neither ended nor expired.
 func (r SessionRecord) lives(now time.Time) bool { return !r.Ended && r.ExpiresAt.After(now) }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // A store that is being filled by a restore or a copy has a mark in the place of its id, which names the source, until all
@@ -53,8 +52,7 @@ func markFilled(ctx context.Context, s *Store, source string) error {
 
 // EndFill gives the data set its id, by which gateways may start on it.
 func EndFill(ctx context.Context, s *Store, id string) error {
-	err := s.ChangeTemporary(ctx, gatewayLock, func([]byte) ([]byte, time.Duration, error) { return nil, 0, nil })
-	if err != nil {
+	if err := dropTemporary(ctx, s, gatewayLock); err != nil {
 		return err
 	}
 	return s.driver.SetID(ctx, id)

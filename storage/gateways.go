@@ -37,6 +37,8 @@ type gateway struct {
 	Keys [][]string `json:"keys"` // fingerprints of each; the first signs
 	// Seals are the checks of its encryption keys, of which the first seals.
 	Seals []string `json:"seals"`
+
+	left time.Duration // for how long it counts
 }
 
 // GatewayPrefix begins the names of the temporary values by which gateways say that they are there.
@@ -75,7 +77,7 @@ func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) err
 
 // LeaveGateways says that this process is gone.
 func LeaveGateways(ctx context.Context, s *Store) error {
-	return s.ChangeTemporary(ctx, gatewayName(s.Epoch()), func([]byte) ([]byte, time.Duration, error) { return nil, 0, nil })
+	return dropTemporary(ctx, s, gatewayName(s.Epoch()))
 }
 
 // wantOthers refuses our keys if they do not fit those of another gateway.
@@ -92,21 +94,21 @@ func (g gateway) wantOthers(r Reader, own string) error {
 	return err
 }
 
-// otherGateways are those that are there.
+// otherGateways are those that are there, or were killed a moment ago.
 func otherGateways(r Reader, own string) (others []gateway, err error) {
 	names, err := r.Temporaries(GatewayPrefix, gatewaysRead)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		text, err := temporaryOrNil(r, name)
+		text, left, err := r.Temporary(name)
+		if name == own || errors.Is(err, ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		if name == own || text == nil {
-			continue
-		}
-		var other gateway
+		other := gateway{left: left}
 		if err := json.Unmarshal(text, &other); err != nil || len(other.Seals) == 0 {
 			return nil, fmt.Errorf("a gateway: %w", errors.Join(ErrDamaged, err))
 		}
@@ -161,35 +163,18 @@ func (g gateway) verifies(signer gateway) bool {
 // barGateways refuses a store on which a gateway is running, and lets none join that has it open.
 func barGateways(ctx context.Context, s *Store) error {
 	_, err := write(ctx, s, opFill, func(w Writer) (struct{}, error) {
-		if _, err := temporaryOrNil(w, gatewayLock); err != nil {
+		if _, err := temporaryOrNil(w, gatewayLock); err != nil { // which locks it, as joining does
 			return struct{}{}, err
 		}
-		names, err := w.Temporaries(GatewayPrefix, gatewaysRead)
+		others, err := otherGateways(w, "")
 		if err != nil {
 			return struct{}{}, err
 		}
-		for _, name := range names {
-			if err := wantGone(w, name); err != nil {
-				return struct{}{}, err
-			}
+		if len(others) > 0 {
+			return struct{}{}, fmt.Errorf("%w, on %s: stop every gateway first; if that one was killed, wait %d s",
+				ErrServing, others[0].Host, others[0].left/time.Second+1)
 		}
 		return struct{}{}, putTemporary(w, gatewayLock, []byte(beingFilled), gatewayLife)
 	})
 	return err
-}
-
-// wantGone refuses a gateway that is running, or was killed a moment ago.
-func wantGone(r Reader, name string) error {
-	text, left, err := r.Temporary(name)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	var other gateway
-	if err == nil {
-		err = json.Unmarshal(text, &other)
-	}
-	if err != nil {
-		return fmt.Errorf("a gateway: %w", err)
-	}
-	return fmt.Errorf("%w, on %s: stop every gateway first; if that one was killed, wait %d s", ErrServing, other.Host, left/time.Second+1)
 }

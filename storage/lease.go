@@ -16,7 +16,7 @@ var ErrLeased = errors.New("another process has the lease")
 // Two clocks count. Others may take it when it has ended by the clock of the store. Its holder stops believing in it
 // earlier: the time is measured from before it was asked for, by the holder's own clocks. A process that was frozen finds
 // its lease over when it goes on. Nothing can stop what it has begun before; so whatever is done under a lease must do no
-// harm when it is done twice. It is safe for concurrent use, and one process has one Lease of a name.
+// harm when it is done twice. Leases of one name in one process are one to others. It is safe for concurrent use.
 type Lease struct {
 	store *Store
 	name  string

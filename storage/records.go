@@ -121,6 +121,22 @@ const (
 	maxLoadBytes = 256 << 10 // and their size
 )
 
+// Batch is records that wait to be loaded together: a bounded number of a bounded size.
+type Batch struct {
+	Records []Record
+	size    int
+}
+
+// Add adds a record, whose Data must stay as they are, and reports whether it is time to load the batch.
+func (b *Batch) Add(r Record) (full bool) {
+	b.Records = append(b.Records, r)
+	b.size += len(r.Data)
+	return len(b.Records) >= maxLoad || b.size >= maxLoadBytes
+}
+
+// Clear empties the batch and keeps its memory.
+func (b *Batch) Clear() { b.Records, b.size = b.Records[:0], 0 }
+
 // loads cuts records into what one transaction takes.
 func loads(records []Record, load func([]Record) error) error {
 	for len(records) > 0 {

@@ -189,8 +189,8 @@ func endSession(w Writer, id string, from, until time.Time) (Revocation, error) 
 	if until.After(kept) {
 		kept = until
 	}
-	marker := Session{ID: id, UserID: known.UserID, ExpiresAt: kept}
-	if err := w.PutSession(SessionRecord{Session: marker, Ended: true}); err != nil {
+	known.ID, known.ExpiresAt = id, kept
+	if err := w.PutSession(known.Marker()); err != nil {
 		return Revocation{}, err
 	}
 	return w.Revoke(Revocation{Scope: ScopeSession, ID: id, From: from, Until: until})

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -40,4 +41,10 @@ func temporaryOrNil(r Reader, name string) ([]byte, error) {
 		value = []byte{}
 	}
 	return value, err
+}
+
+// dropTemporary drops a value, which need not be there.
+func dropTemporary(ctx context.Context, s *Store, name string) error {
+	_, err := write(ctx, s, opChangeTemporary, func(w Writer) (struct{}, error) { return struct{}{}, w.DropTemporary(name) })
+	return err
 }

@@ -110,17 +110,24 @@ var errCutOff = errors.New("the file is cut off")
 
 // load reads a pair.
 func load(pair Pair) (c tls.Certificate, err error) {
-	if c, err = tls.LoadX509KeyPair(pair.Cert, pair.Key); err != nil {
+	chain, err := input.File(pair.Cert)
+	if err != nil {
 		return c, err
 	}
-	rest, err := os.ReadFile(pair.Cert)
+	key, err := input.File(pair.Key)
+	if err != nil {
+		return c, err
+	}
+	if c, err = tls.X509KeyPair(chain, key); err != nil {
+		return c, err
+	}
 	for block := new(pem.Block); block != nil; {
-		block, rest = pem.Decode(rest)
+		block, chain = pem.Decode(chain)
 	}
-	if err == nil && bytes.Contains(rest, []byte("-----B")) {
-		err = errCutOff
+	if bytes.Contains(chain, []byte("-----B")) {
+		return c, errCutOff
 	}
-	return c, err
+	return c, nil
 }
 
 // explain names the file that err is about. An error of crypto/tls never quotes a key.

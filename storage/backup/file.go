@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wxgate/storage"
+	"wxgate/storage/badger/disk"
 )
 
 // suffix is that of backups, and unfinished that of one that is being written.
@@ -76,15 +77,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 	if err = os.Rename(draft, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return disk.SyncDir(filepath.Dir(path))
 }
 
 // Verify reads a file to its end.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"wxgate/storage"
@@ -27,7 +26,7 @@ type Restored struct {
 // ids from nextUserID on, if that is above those of the backup. Bans stay as in the backup. What was interrupted goes on
 // when it is done again.
 func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.Reader, nextUserID uint64, now time.Time) (Restored, error) {
-	r := restore{to: to, nextUserID: nextUserID, now: now, banned: map[string]bool{}}
+	r := restore{to: to, nextUserID: nextUserID, now: now}
 	err := storage.BeginFill(ctx, to, "backup "+verified.SHA256)
 	if err != nil {
 		return r.done, err
@@ -41,31 +40,20 @@ func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.R
 	if err := r.listBanned(ctx); err != nil {
 		return r.done, err
 	}
-	refused := storage.Revocation{Scope: storage.ScopeForeign, ID: "0", From: storage.Stamp(now), Until: storage.Stamp(now).Add(foreignLife)}
-	if _, err := to.Revoke(ctx, refused); err != nil {
+	if _, err := to.Revoke(ctx, storage.EndOfForeign(now)); err != nil {
 		return r.done, err
 	}
 	r.done.ID = rand.Text()
 	return r.done, storage.EndFill(ctx, to, r.done.ID)
 }
 
-// foreignLife is the longest life of an imported token.
-const foreignLife = 366 * 24 * time.Hour
-
-const (
-	loadRecords = 500
-	loadBytes   = 256 << 10
-)
-
 // restore is one that is under way.
 type restore struct {
 	to         *storage.Store
 	nextUserID uint64
 	now        time.Time
-	waiting    []storage.Record // to be loaded
-	size       int
-	banned     map[string]bool // users whose last word is a ban that lasts; false: it was lifted
-	order      []string        // of banned
+	waiting    storage.Batch
+	bans       storage.Bans
 	done       Restored
 }
 
@@ -86,16 +74,15 @@ func (r *restore) take(ctx context.Context, record storage.Record) (err error) {
 		return err
 	}
 	record.Data = bytes.Clone(record.Data)
-	r.waiting = append(r.waiting, record)
-	if r.size += len(record.Data); len(r.waiting) < loadRecords && r.size < loadBytes {
+	if !r.waiting.Add(record) {
 		return nil
 	}
 	return r.load(ctx)
 }
 
 func (r *restore) load(ctx context.Context) error {
-	err := r.to.Load(ctx, r.waiting)
-	r.waiting, r.size = r.waiting[:0], 0
+	err := r.to.Load(ctx, r.waiting.Records)
+	r.waiting.Clear()
 	return err
 }
 
@@ -120,7 +107,7 @@ func (r *restore) endSession(s *storage.SessionRecord) {
 		return
 	}
 	r.done.Ended++
-	*s = storage.SessionRecord{Session: storage.Session{ID: s.ID, UserID: s.UserID, ExpiresAt: s.ExpiresAt}, Ended: true}
+	*s = s.Marker()
 }
 
 // revocation notes bans, and leaves out what refuses tokens that a refresh replaced: their sessions have ended.
@@ -129,27 +116,21 @@ func (r *restore) revocation(record storage.Record) (keep bool, err error) {
 	if err := record.Decode(&v); err != nil {
 		return false, err
 	}
-	if v.Scope == storage.ScopeUser {
-		if _, known := r.banned[v.ID]; !known {
-			r.order = append(r.order, v.ID)
-		}
-		r.banned[v.ID] = v.From.Before(v.Until) && v.Until.After(r.now)
-	}
+	r.bans.Add(v)
 	return v.Before.IsZero(), nil
 }
 
-// listBanned lists who is banned and not erased, which revokes a user as well.
-func (r *restore) listBanned(ctx context.Context) error {
-	for _, id := range r.order {
-		number, err := strconv.ParseInt(id, 10, 64)
-		if err != nil || !r.banned[id] {
-			continue
+// listBanned lists who is banned.
+func (r *restore) listBanned(ctx context.Context) (err error) {
+	r.done.Banned, err = r.bans.At(r.now, func(id int64) (bool, error) {
+		_, err := r.to.User(ctx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			return false, nil
 		}
-		if _, err := r.to.User(ctx, number); err == nil {
-			r.done.Banned = append(r.done.Banned, id)
-		} else if !errors.Is(err, storage.ErrNotFound) {
-			return fmt.Errorf("listing the banned: %w", err)
-		}
+		return err == nil, err
+	})
+	if err != nil {
+		return fmt.Errorf("listing the banned: %w", err)
 	}
 	return nil
 }

@@ -47,10 +47,6 @@ func (d *database) endCopied(reached counters) error {
 // endForeign refuses the tokens of an existing backend, which have no session to end, that were issued until now, or until
 // the last write if the clock is behind it.
 func endForeign(v *view, latest time.Time) error {
-	from := storage.Stamp(later(v.now, latest))
-	_, err := v.Revoke(storage.Revocation{Scope: storage.ScopeForeign, ID: "0", From: from, Until: from.Add(foreignLife)})
+	_, err := v.Revoke(storage.EndOfForeign(later(v.now, latest)))
 	return err
 }
-
-// foreignLife is the longest life of an imported token.
-const foreignLife = 366 * 24 * time.Hour

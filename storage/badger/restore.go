@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -131,35 +130,20 @@ func (done *Restored) endSession(v *view, key string, _ []byte) error {
 	if record.Rotation != 0 {
 		v.DropRevocation(record.Rotation)
 	}
-	marker := storage.Session{ID: record.ID, UserID: record.UserID, ExpiresAt: record.ExpiresAt}
-	return v.PutSession(storage.SessionRecord{Session: marker, Ended: true})
+	return v.PutSession(record.Marker())
 }
 
-// bannedUsers returns the ids of the users whose last word is a ban that lasts.
+// bannedUsers returns the ids of the users who are banned.
 func bannedUsers(v *view) ([]string, error) {
-	last, order := map[string]storage.Revocation{}, []string{}
+	var bans storage.Bans
 	for r, err := range v.revocations(0) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Scope != storage.ScopeUser {
-			continue
-		}
-		if _, known := last[r.ID]; !known {
-			order = append(order, r.ID)
-		}
-		last[r.ID] = r
+		bans.Add(r)
 	}
-	var banned []string
-	for _, id := range order {
-		number, err := strconv.ParseInt(id, 10, 64)
-		if err != nil {
-			continue
-		}
-		_, err = v.User(number) // an erased one is revoked as well
-		if r := last[id]; err == nil && r.From.Before(r.Until) && r.Until.After(v.now) {
-			banned = append(banned, id)
-		}
-	}
-	return banned, nil
+	return bans.At(v.now, func(id int64) (bool, error) {
+		_, err := v.User(id)
+		return err == nil, nil
+	})
 }

@@ -152,20 +152,5 @@ func (t *backendTable) readTriggers(ctx context.Context, conn *sql.Conn) error {
 		})
 }
 
-// eachRow calls each for every row.
-func eachRow(ctx context.Context, conn *sql.Conn, query string, args []any, each func(scan func(...any) error) error) error {
-	rows, err := conn.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // quoted is a name in a statement. Names with backticks are refused where they are read.
 func quoted(name string) string { return "`" + name + "`" }

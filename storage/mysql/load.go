@@ -117,15 +117,7 @@ func (l loader) noteKeys(h storage.Header) error {
 	if err := h.WantKeys(l.driver.sealer); err != nil {
 		return err
 	}
-	var was string
-	if err := l.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+l.lock, nil, &was); err != nil {
-		return err
-	}
-	is := storage.ParseKeyChecks(was).Join(h.KeyChecks).String()
-	if is == was {
-		return nil
-	}
-	return l.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(is))
+	return changeKeys(l.view, func(was string) (string, error) { return storage.ParseKeyChecks(was).Join(h.KeyChecks).String(), nil })
 }
 
 func (l loader) users(users []storage.UserRecord) error {

@@ -40,27 +40,20 @@ func (d *mysqlDriver) settleKeys(ctx context.Context) error {
 			if gateways, err := v.Temporaries(storage.GatewayPrefix, 1); err != nil || len(gateways) > 0 {
 				return errors.Join(err, wrong)
 			}
-			return replaceKey(v, wrong)
+			return changeKeys(v, func(string) (string, error) { return replacement(v, wrong) })
 		})
 	}
 	storage.ParseKeyChecks(checks).With(d.sealer).Warn(d.log)
 	return nil
 }
 
-// replaceKey replaces the key that is noted by ours, or returns wrong if something needs it.
-func replaceKey(v *view, wrong error) error {
-	var was string
-	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
-		return err
-	}
+// replacement is our key, in the place of the one that is noted, or wrong if something needs that.
+func replacement(v *view, wrong error) (string, error) {
 	secrets, err := v.Secrets("", 1)
-	if err != nil {
-		return err
+	if err == nil && len(secrets) > 0 {
+		err = wrong
 	}
-	if len(secrets) > 0 {
-		return wrong
-	}
-	return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(v.driver.sealer.Checks()[0]))
+	return v.driver.sealer.Checks()[0], err
 }
 
 // noteKey notes the key that seals, in the transaction of the first secret that this process seals.
@@ -68,37 +61,31 @@ func noteKey(v *view) error {
 	if v.keyNoted || v.driver.keyNoted.Load() {
 		return nil
 	}
-	var was string
-	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
-		return err
-	}
-	v.keyNoted = true
-	if wrong := wantKeys(was, v.driver.sealer); wrong != nil { // replaced since we opened
-		return replaceKey(v, wrong)
-	}
-	is := storage.ParseKeyChecks(was).With(v.driver.sealer).String()
-	if is == was {
-		return nil
-	}
-	return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(is))
+	return changeKeys(v, func(was string) (string, error) {
+		v.keyNoted = true
+		if wrong := wantKeys(was, v.driver.sealer); wrong != nil { // replaced since we opened
+			return replacement(v, wrong)
+		}
+		return storage.ParseKeyChecks(was).With(v.driver.sealer).String(), nil
+	})
 }
 
 // SealedAnew notes that the first key is the only one that is needed.
 func (d *mysqlDriver) SealedAnew(ctx context.Context) error {
-	return d.changeKeys(ctx, func(storage.KeyChecks) storage.KeyChecks { return d.sealer.Checks()[:1] })
+	return d.write(ctx, func(v *view) error {
+		return changeKeys(v, func(string) (string, error) { return d.sealer.Checks()[0], nil })
+	})
 }
 
-// changeKeys changes which keys secrets may be sealed with.
-func (d *mysqlDriver) changeKeys(ctx context.Context, change func(storage.KeyChecks) storage.KeyChecks) error {
-	return d.write(ctx, func(v *view) error {
-		var was string
-		if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
-			return err
-		}
-		is := change(storage.ParseKeyChecks(was)).String()
-		if is == was {
-			return nil
-		}
-		return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(is))
-	})
+// changeKeys changes which keys secrets may be sealed with, as the text of storage.KeyChecks.
+func changeKeys(v *view, change func(was string) (is string, err error)) error {
+	var was string
+	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'"+v.lock, nil, &was); err != nil {
+		return err
+	}
+	is, err := change(was)
+	if err != nil || is == was {
+		return err
+	}
+	return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'key_check'", []byte(is))
 }

@@ -92,7 +92,12 @@ func (v *view) rows(query string, args []any, each func(scan func(...any) error)
 	if err := v.insertAdded(); err != nil {
 		return err
 	}
-	rows, err := v.conn.QueryContext(v.ctx, query, args...)
+	return eachRow(v.ctx, v.conn, query, args, each)
+}
+
+// eachRow calls each for every row.
+func eachRow(ctx context.Context, conn *sql.Conn, query string, args []any, each func(scan func(...any) error) error) error {
+	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
