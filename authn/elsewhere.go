@@ -37,7 +37,7 @@ func (a *Authn) exchange(ctx context.Context, of *app, code string, key codeKey)
 		return wechat.Session{}, in, err
 	}
 	exchanged, err := of.exchange(ctx, code)
-	if errors.Is(err, ErrCodeUsed) { // perhaps by another gateway, which is about to write it down
+	if errors.Is(err, ErrCodeUsed) {
 		if in := a.awaitElsewhere(ctx, key); in != nil {
 			return wechat.Session{}, in, nil
 		}
@@ -63,14 +63,20 @@ func (a *Authn) loginElsewhere(ctx context.Context, key codeKey) (*storage.Login
 	return &in, nil
 }
 
-// awaitElsewhere waits for it for a while.
+// awaitElsewhere returns the login of another gateway that has used up the code. It waits for a while if there is one that may
+// be about to write it down.
 func (a *Authn) awaitElsewhere(ctx context.Context, key codeKey) *storage.LoginResult {
 	if !a.shares() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, elsewhereWait)
 	defer cancel()
-	for pause := elsewhereFirst; ; pause *= 2 {
+	alone, err := a.store.Alone(ctx) // before the login is looked for: one that has left has written it
+	for pause := elsewhereFirst; err == nil; pause *= 2 {
+		var in *storage.LoginResult
+		if in, err = a.loginElsewhere(ctx, key); in != nil || alone {
+			return in
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -78,8 +84,6 @@ func (a *Authn) awaitElsewhere(ctx context.Context, key codeKey) *storage.LoginR
 			timer.Stop()
 			return nil
 		}
-		if in, err := a.loginElsewhere(ctx, key); in != nil || err != nil {
-			return in
-		}
 	}
+	return nil
 }

@@ -255,6 +255,7 @@ type stateStore interface {
 	ID() string
 	Epoch() string
 	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
+	Alone(ctx context.Context) (bool, error)
 }
 
 // state is the claim "store" of tokens issued now: see stateOf.

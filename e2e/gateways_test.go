@@ -61,6 +61,38 @@ func TestACodeThatComesTwiceToTwoGateways(t *testing.T) {
 	}
 }
 
+// TestAUsedCodeIsAnsweredAtOnceByAGatewayThatIsAlone: it looks for the login of another one only beside another one, which may
+// be about to write it down, again and again.
+func TestAUsedCodeIsAnsweredAtOnceByAGatewayThatIsAlone(t *testing.T) {
+	t.Parallel()
+	w := newGateways(t, newWorld(t), 1)[0]
+	looked := 0 // before
+	looks := func() int {
+		t.Helper()
+		w.want("a used code", w.loginWith("err-40163"), http.StatusUnauthorized, "wx_code_used")
+		var all int
+		if _, err := fmt.Sscan(w.gauge(`wxgate_storage_operation_duration_seconds_count{operation="login_of"}`), &all); err != nil {
+			t.Fatal(err)
+		}
+		more := all - looked
+		looked = all
+		return more
+	}
+	if n := looks(); n != 2 { // before WeChat is asked, and after
+		t.Errorf("a gateway that is alone looked %d times, want twice", n)
+	}
+	other := w.beside()
+	if n := looks(); n <= 2 {
+		t.Errorf("beside another gateway it looked %d times, want that it waits", n)
+	}
+	if code := other.stop(t); code != 0 {
+		t.Errorf("the other gateway ended with %d", code)
+	}
+	if n := looks(); n != 2 {
+		t.Errorf("after the other gateway had left it looked %d times, want twice", n)
+	}
+}
+
 // TestTheServiceIsToldByOneGatewayAtATime with logins on three of them at once, also of one person on two.
 func TestTheServiceIsToldByOneGatewayAtATime(t *testing.T) {
 	t.Parallel()

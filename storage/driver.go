@@ -24,6 +24,8 @@ type transactions interface {
 	// fails, nothing is written. change may run several times, of which the last counts. A caller whose context ends does
 	// not wait, and its change may or may not be written.
 	Write(ctx context.Context, change func(Writer) error) error
+	// Shared reports whether other processes may read and change the records too while this one has them open.
+	Shared() bool
 }
 
 // records are all records at once, of whatever kind, for backups and copies.

@@ -52,21 +52,29 @@ type Delivery struct {
 // NextEvent lets this process deliver the next event of a user, or returns ErrNotFound if there is none, and ErrLeased
 // while another process delivers one.
 func (s *Store) NextEvent(ctx context.Context, userID int64) (*Delivery, error) {
-	asked := time.Now()
+	held := tenure{time.Now(), deliveryLease}
+	if !s.Shared() {
+		return read(ctx, s, opNextEvent, func(r Reader) (*Delivery, error) { return nextEvent(r, s, userID, held) }, userID)
+	}
 	return write(ctx, s, opNextEvent, func(w Writer) (*Delivery, error) {
-		waiting, err := w.Events(userID)
+		next, err := nextEvent(w, s, userID, held)
 		if err != nil {
 			return nil, err
 		}
-		if err := takeLease(w, deliveryOf(userID), s.Epoch(), deliveryLease); err != nil {
-			return nil, err
-		}
-		user, err := w.User(userID)
-		if errors.Is(err, ErrNotFound) {
-			user, err = User{ID: userID}, nil
-		}
-		return &Delivery{Event: waiting[0], User: user, store: s, held: tenure{asked, deliveryLease}}, err
+		return next, takeLease(w, deliveryOf(userID), s.Epoch(), deliveryLease)
 	}, userID)
+}
+
+func nextEvent(r Reader, s *Store, userID int64, held tenure) (*Delivery, error) {
+	waiting, err := r.Events(userID)
+	if err != nil {
+		return nil, err
+	}
+	user, err := r.User(userID)
+	if errors.Is(err, ErrNotFound) {
+		user, err = User{ID: userID}, nil
+	}
+	return &Delivery{Event: waiting[0], User: user, store: s, held: held}, err
 }
 
 // Left is for how long the event is still ours to deliver.
@@ -88,12 +96,15 @@ func (d *Delivery) Told(ctx context.Context) error {
 
 // GiveUp leaves the event to whoever comes next.
 func (d *Delivery) GiveUp(ctx context.Context) error {
+	if !d.store.Shared() {
+		return nil
+	}
 	return d.end(ctx, opEventNotTold, func(Writer) error { return nil })
 }
 
 func (d *Delivery) end(ctx context.Context, op operation, change func(Writer) error) error {
 	_, err := write(ctx, d.store, op, func(w Writer) (struct{}, error) {
-		if err := change(w); err != nil {
+		if err := change(w); err != nil || !d.store.Shared() {
 			return struct{}{}, err
 		}
 		return struct{}{}, releaseLease(w, deliveryOf(d.User.ID), d.store.Epoch())

@@ -17,6 +17,8 @@ var ErrLeased = errors.New("another process has the lease")
 // earlier: the time is measured from before it was asked for, by the holder's own clocks. A process that was frozen finds
 // its lease over when it goes on. Nothing can stop what it has begun before; so whatever is done under a lease must do no
 // harm when it is done twice. Leases of one name in one process are one to others. It is safe for concurrent use.
+//
+// A store that is not shared has nobody to keep out: nothing is written there, and no lease of an earlier process holds.
 type Lease struct {
 	store *Store
 	name  string
@@ -34,9 +36,7 @@ func NewLease(s *Store, name string, ttl time.Duration) *Lease {
 // Take takes the lease, or renews it, or returns ErrLeased.
 func (l *Lease) Take(ctx context.Context) error {
 	asked := time.Now()
-	_, err := write(ctx, l.store, opTakeLease, func(w Writer) (struct{}, error) {
-		return struct{}{}, takeLease(w, l.name, l.store.Epoch(), l.ttl)
-	})
+	err := l.change(ctx, opTakeLease, func(w Writer) error { return takeLease(w, l.name, l.store.Epoch(), l.ttl) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
@@ -61,9 +61,15 @@ func (l *Lease) Release(ctx context.Context) error {
 	l.mu.Lock()
 	l.held = tenure{}
 	l.mu.Unlock()
-	_, err := write(ctx, l.store, opReleaseLease, func(w Writer) (struct{}, error) {
-		return struct{}{}, releaseLease(w, l.name, l.store.Epoch())
-	})
+	return l.change(ctx, opReleaseLease, func(w Writer) error { return releaseLease(w, l.name, l.store.Epoch()) })
+}
+
+// change changes what other processes see of the lease, if there may be any.
+func (l *Lease) change(ctx context.Context, op operation, change func(Writer) error) error {
+	if !l.store.Shared() {
+		return nil
+	}
+	_, err := write(ctx, l.store, op, func(w Writer) (struct{}, error) { return struct{}{}, change(w) })
 	return err
 }
 

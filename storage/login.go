@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -114,6 +115,18 @@ func (s *Store) LoginOf(ctx context.Context, name string) (LoginResult, error) {
 		session, err := livingSession(r, o.SessionID)
 		in.Session = session.Session
 		return in, err
+	})
+}
+
+// Alone reports whether no other gateway serves from the store, nor has been killed within the last minute and a half. What
+// one did that is gone is there to be read.
+func (s *Store) Alone(ctx context.Context) (bool, error) {
+	if !s.Shared() {
+		return true, nil
+	}
+	return read(ctx, s, opAlone, func(r Reader) (bool, error) {
+		names, err := r.Temporaries(GatewayPrefix, 2)
+		return !slices.ContainsFunc(names, func(name string) bool { return name != gatewayName(s.Epoch()) }), err
 	})
 }
 

@@ -49,6 +49,7 @@ const (
 	opTakeLease
 	opReleaseLease
 	opJoinGateways
+	opAlone
 	opForget
 	opSnapshot
 	opFill
@@ -97,6 +98,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opTakeLease:       {"take_lease", "taking a lease"},
 		opReleaseLease:    {"release_lease", "releasing a lease"},
 		opJoinGateways:    {"join_gateways", "comparing the signing keys with those of other gateways"},
+		opAlone:           {"alone", "looking for other gateways"},
 		opForget:          {"forget", "deleting expired records"},
 		opSnapshot:        {"snapshot", "reading all records"},
 		opFill:            {"fill", "beginning to fill the store"},

@@ -143,6 +143,9 @@ func (s *Store) ID() string { return strings.TrimPrefix(s.driver.ID(), unservedC
 // Complete returns ErrIncomplete while the store is being filled: it must not serve.
 func (s *Store) Complete() error { return CheckComplete(s.ID()) }
 
+// Shared reports whether other processes may have the store open too.
+func (s *Store) Shared() bool { return s.driver.Shared() }
+
 // Epoch returns the epoch of tokens that are issued now.
 func (s *Store) Epoch() string { return s.driver.Epoch() }
 

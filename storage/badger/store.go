@@ -88,6 +88,9 @@ func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 	return &Store{store, driver}, nil
 }
 
+// Shared reports that a folder has one process at a time.
+func (d *driver) Shared() bool { return false }
+
 // Release releases the folder to another process while the store stays open: reads and writes wait, as long as their
 // contexts allow, until Reacquire or Close. After Close they return ErrUnavailable.
 func (s *Store) Release(ctx context.Context) error {

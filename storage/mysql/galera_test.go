@@ -59,7 +59,7 @@ func TestConformanceOnGalera(t *testing.T) {
 		name := fmt.Sprintf("conformance%d", made.Add(1))
 		newGaleraDatabase(t, nodes, name)
 		c := storagetest.NewClock()
-		return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
+		return storagetest.Bench{Clock: c, Shared: true, Open: func() (*storage.Store, error) {
 			dsn := nodes[int(opened.Add(1))%len(nodes)]
 			s, err := open(context.Background(), configOf(atDatabase(dsn, name)), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
 			if err != nil {

@@ -210,6 +210,9 @@ func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
 // Epoch is the id of this opening.
 func (d *mysqlDriver) Epoch() string { return d.epoch }
 
+// Shared reports that any number of processes may have the database open.
+func (d *mysqlDriver) Shared() bool { return true }
+
 // Sealer seals with the configured key.
 func (d *mysqlDriver) Sealer() *storage.Sealer { return d.sealer }
 

@@ -70,7 +70,7 @@ func benchInFolder(t *testing.T) storagetest.Bench {
 // benchAt is a place in a database.
 func benchAt(dsn string) storagetest.Bench {
 	c := storagetest.NewClock()
-	return storagetest.Bench{Clock: c, Open: func() (*storage.Store, error) {
+	return storagetest.Bench{Clock: c, Shared: true, Open: func() (*storage.Store, error) {
 		s, err := open(context.Background(), configOf(dsn), prometheus.NewRegistry(), quiet(), clock{c.Now, c.Ran})
 		if err != nil {
 			return nil, err

@@ -17,6 +17,8 @@ import (
 type Bench struct {
 	Clock *Clock                         // the driver reads the time from Clock.Now, and what has passed from Clock.Ran
 	Open  func() (*storage.Store, error) // opens the place; again after the store was closed
+
+	Shared bool // other processes may have the place open at the same time
 }
 
 // Clock is a time that stands still until it is moved.

@@ -22,6 +22,7 @@ func temporary() map[string]func(*testing.T, *fixture) {
 		"what a login yielded is found for a while":          loginOfOutcome,
 		"a lease is had by one opening at a time":            leaseHeld,
 		"a lease that is renewed outlives its first end":     leaseRenewed,
+		"a gateway knows whether it is alone":                otherGateways,
 	}
 }
 
@@ -182,8 +183,16 @@ func leaseHeld(t *testing.T, f *fixture) {
 	if left := lease.Left(); left <= 0 || left > 300*time.Millisecond {
 		t.Errorf("%v of 300ms are left", left)
 	}
+	want(t, "whether other processes may be there", f.Shared(), f.bench.Shared)
 	f.reopen()
 	other := storage.NewLease(f.Store, "backup", time.Hour)
+	if !f.bench.Shared { // who had it is gone
+		f.must(other.Take(f.ctx))
+		f.wantTemporary("lease backup", "-")
+		f.must(other.Release(f.ctx))
+		want(t, "left of a lease that was released", other.Left(), 0)
+		return
+	}
 	f.wantErr("a lease of another", other.Take(f.ctx), storage.ErrLeased)
 	f.must(other.Release(f.ctx))
 	f.wantErr("a lease of another that was not ours to release", other.Take(f.ctx), storage.ErrLeased)
@@ -203,7 +212,36 @@ func leaseRenewed(_ *testing.T, f *fixture) {
 	f.must(storage.NewLease(f.Store, "backup", time.Hour).Take(f.ctx))
 	f.reopen()
 	f.elapse(func() bool { return storage.NewLease(f.Store, "other", time.Hour).Take(f.ctx) == nil })
-	f.wantErr("a lease that was renewed", storage.NewLease(f.Store, "backup", time.Hour).Take(f.ctx), storage.ErrLeased)
+	f.wantLeased("a lease that was renewed", storage.NewLease(f.Store, "backup", time.Hour).Take(f.ctx))
+}
+
+// wantLeased checks that a lease of the opening before still holds, where that may be another process.
+func (f *fixture) wantLeased(what string, err error) {
+	f.t.Helper()
+	var want error
+	if f.bench.Shared {
+		want = storage.ErrLeased
+	}
+	f.wantErr(what, err, want)
+}
+
+func otherGateways(t *testing.T, f *fixture) {
+	wantAlone := func(when string, wanted bool) {
+		t.Helper()
+		alone, err := f.Alone(f.ctx)
+		f.must(err)
+		want(t, when, alone, wanted || !f.bench.Shared)
+	}
+	keys := [][]byte{[]byte("key")}
+	wantAlone("alone before anybody has joined", true)
+	f.must(storage.JoinGateways(f.ctx, f.Store, "one", keys))
+	wantAlone("alone with oneself", true)
+	f.reopen()
+	wantAlone("alone beside another", false)
+	f.must(storage.JoinGateways(f.ctx, f.Store, "two", keys))
+	wantAlone("alone as one of two", false)
+	f.must(storage.LeaveGateways(f.ctx, f.Store))
+	wantAlone("alone after leaving another", false)
 }
 
 func loginOfOutcome(t *testing.T, f *fixture) {
