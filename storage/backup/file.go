@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"time"
 
 	"wxgate/storage"
@@ -38,6 +40,9 @@ func shortID(storeID string) string {
 // nameForm is that of names. Earlier ones have no id.
 var nameForm = regexp.MustCompile(`^wxgate-(\d{8}T\d{6}Z)(?:-([0-9a-f]{8}))?\` + suffix + `$`)
 
+// draftForm is that of the names under which backups with a name of their data set are written.
+var draftForm = regexp.MustCompile(`^(wxgate-.*\` + suffix + `)\.\d+\` + unfinished + `$`)
+
 // File is a backup in a folder.
 type File struct {
 	Name  string
@@ -58,7 +63,7 @@ func fileOf(name string) (f File, isBackup bool) {
 // WriteFile writes a file of mode 0600 that is whole or not there: under another name first, which nobody can foresee,
 // synced, then renamed. write gets the file.
 func WriteFile(path string, write func(io.Writer) error) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+unfinished)
+	file, err := newDraft(path)
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,32 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return disk.SyncDir(filepath.Dir(path))
+}
+
+// newDraft makes the file that becomes the one at path, and locks it for as long as it is open, so that removeDrafts leaves
+// it. Where a file system has no locks, nobody can remove it either.
+func newDraft(path string) (*os.File, error) {
+	for range 3 {
+		file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+unfinished)
+		if err != nil {
+			return nil, err
+		}
+		if err := disk.LockFile(file); !errors.Is(err, syscall.EWOULDBLOCK) && hasItsName(file) {
+			return file, nil
+		}
+		_ = file.Close() // removeDrafts of another process was faster
+	}
+	return nil, fmt.Errorf("%s: another process removes what is to become it", path)
+}
+
+// hasItsName reports whether an open file has not been removed.
+func hasItsName(file *os.File) bool {
+	opened, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(file.Name())
+	return err == nil && os.SameFile(opened, named)
 }
 
 // Verify reads a file to its end.
@@ -185,16 +216,55 @@ func (f folder) prune(made string, now time.Time) error {
 	return errors.Join(errs...)
 }
 
+// removeDrafts removes what was left of backups of the data set whose process was killed. A file that is being written is
+// locked, and stays.
+func (f folder) removeDrafts() error {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		if draftForm.MatchString(entry.Name()) && entry.Type().IsRegular() && f.ownsDraft(entry.Name()) {
+			errs = append(errs, removeDraft(filepath.Join(f.Dir, entry.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ownsDraft reports whether what is to become a backup is of the data set.
+func (f folder) ownsDraft(name string) bool {
+	file, isBackup := fileOf(draftForm.FindStringSubmatch(name)[1])
+	return isBackup && file.short == shortID(f.storeID)
+}
+
+// removeDraft removes a file that nobody has locked.
+func removeDraft(path string) error {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if disk.LockFile(file) != nil || !hasItsName(file) {
+		return nil
+	}
+	return os.Remove(path)
+}
+
 // ErrNoRoom is a disk that is too full to begin a backup.
 var ErrNoRoom = errors.New("the disk has no room for a backup")
 
-// write writes a backup into the folder, and deletes the oldest.
+// write writes a backup into the folder, and deletes the oldest and what was left of others.
 func (f folder) write(ctx context.Context, from Source, at time.Time) (path string, done Summary, err error) {
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", done, err
 	}
+	left := f.removeDrafts()
 	if err := f.wantRoom(at); err != nil {
-		return "", done, err
+		return "", done, errors.Join(err, left)
 	}
 	name := Name(at, f.storeID)
 	path = filepath.Join(f.Dir, name)
@@ -203,9 +273,9 @@ func (f folder) write(ctx context.Context, from Source, at time.Time) (path stri
 		return err
 	})
 	if err != nil {
-		return "", done, err
+		return "", done, errors.Join(err, left)
 	}
-	return path, done, f.prune(name, at)
+	return path, done, errors.Join(f.prune(name, at), left)
 }
 
 // leastRoom is what a backup leaves on a disk: the data may be on the same one.

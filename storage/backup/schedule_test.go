@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,38 @@ func TestTwoDataSetsInOneFolderDoNotDeleteTheBackupsOfEachOther(t *testing.T) {
 		"20251231T030405Z",
 		"20260102T030405Z" + o, "20260102T040405Z" + o, "20260102T050405Z" + m, "20260102T060405Z" + m,
 	}, " "))
+}
+
+func TestWhatAKilledBackupLeftIsRemovedByTheNextOne(t *testing.T) {
+	t.Parallel()
+	f := folderOf(t, "store", 7)
+	_, all := small(t)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	must(t, os.MkdirAll(f.Dir, 0o700))
+	put := func(name string) { must(t, os.WriteFile(filepath.Join(f.Dir, name), []byte("half"), 0o600)) }
+	put(Name(at, "store") + ".123.part")
+	stay := []string{
+		Name(at, "another") + ".123.part", Name(at, "store") + ".part", "mine.wxbackup.123.part", "wxgate-20260101T000000Z.wxbackup.1.part",
+		"x" + Name(at, "store") + ".123.part", Name(at, "store") + ".123.part.txt",
+	}
+	for _, name := range stay {
+		put(name)
+	}
+	must(t, os.Mkdir(filepath.Join(f.Dir, Name(at, "store")+".124.part"), 0o700))
+	stay = append(stay, Name(at, "store")+".124.part", Name(at.Add(time.Hour), "store"), Name(at.Add(2*time.Hour), "store"))
+	err := WriteFile(filepath.Join(f.Dir, Name(at.Add(2*time.Hour), "store")), func(io.Writer) error { // as another process does
+		_, _, err := f.write(t.Context(), all, at.Add(time.Hour))
+		return err
+	})
+	must(t, err)
+	entries, err := os.ReadDir(f.Dir)
+	must(t, err)
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	slices.Sort(stay)
+	want(t, "files", strings.Join(names, "\n"), strings.Join(stay, "\n"))
 }
 
 // scheduled is a schedule of a store in a folder, and the clock that it reads.

@@ -26,7 +26,7 @@ func Acquire(dir string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	if err := LockFile(f); err != nil {
 		return nil, errors.Join(lockedBy(f), f.Close())
 	}
 	return &Lock{file: f, isNew: isNew}, nil

@@ -10,10 +10,10 @@ import (
 // SpaceOf does not know, so that the disk never counts as full: the guard against a full disk is for Unix.
 func SpaceOf(string) (Space, error) { return Space{Free: math.MaxInt64, Total: math.MaxInt64}, nil }
 
-// lockFile leaves the lock to Badger, which has its own in the folder.
-func lockFile(*os.File) error { return nil }
+// LockFile leaves the lock to Badger, which has its own in the folder.
+func LockFile(*os.File) error { return nil }
 
-// unlockFile does nothing, as lockFile.
+// unlockFile does nothing, as LockFile.
 func unlockFile(*os.File) error { return nil }
 
 // allocated is the length of the file in bytes.

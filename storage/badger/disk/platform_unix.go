@@ -19,8 +19,8 @@ func SpaceOf(dir string) (Space, error) {
 	return Space{Free: uint64(st.Bavail) * block, Total: uint64(st.Blocks) * block}, nil
 }
 
-// lockFile takes the file for this process until it is closed; the kernel closes it for one that is killed.
-func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+// LockFile takes the file for this process until it is closed; the kernel closes it for one that is killed.
+func LockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
 // unlockFile gives the file back.
 func unlockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
