@@ -52,7 +52,7 @@ func importTree() map[string][]string {
 		"upstream/http1":            {"message", "socket", "input"},
 		"upstream/upstreamtest":     {"message"},
 		"storage":                   {"input", "secret"},
-		"storage/backup":            {"storage", "storage/badger/disk"},
+		"storage/backup":            {"secret", "storage", "storage/badger/disk"},
 		"storage/badger":            {"secret", "storage", "storage/badger/disk"},
 		"storage/badger/disk":       {"secret", "storage"},
 		"storage/mysql":             {"input", "storage"},

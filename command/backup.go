@@ -19,7 +19,10 @@ import (
 
 type backupCommand struct {
 	quiet
-	File string `arg:"" help:"The file to write. It appears once it is complete."`
+
+	File    string `arg:"" help:"The file to write. It appears once it is complete."`
+	WithKey bool   `name:"with-key" help:"Also write the key of session_keys and phone numbers into the file: who has the file can read them. Asks first."`
+	Yes     bool   `help:"Do not ask for confirmation."`
 }
 
 // Run takes a backup of the running gateway, and reads it while it is written.
@@ -27,22 +30,28 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 	if _, err := os.Lstat(c.File); err == nil {
 		return fmt.Errorf("%s exists already", c.File)
 	}
+	var keys [][]byte
+	if c.WithKey {
+		var err error
+		if keys, err = c.keys(w); err != nil {
+			return err
+		}
+	}
 	var done backup.Summary
-	began, users := time.Now(), int64(0)
+	began := time.Now()
 	bar := newProgress(w.stderr, "users", c.Quiet)
+	client.stderr = bar
 	err := backup.WriteFile(c.File, func(file io.Writer) error {
 		answer, err := client.send(ctx, http.MethodGet, "/api/store/backup", "", nil)
 		if err != nil {
 			return err
 		}
 		defer answer.Close()
-		done, err = backup.Read(io.TeeReader(answer, file), func(r storage.Record) error {
-			if r.Kind == storage.KindUser {
-				users++
-				bar.at(users, 0)
-			}
-			return nil
-		})
+		if c.WithKey {
+			done, err = backup.WriteWithKey(ctx, file, received{answer, bar}, keys)
+		} else {
+			done, err = backup.Read(io.TeeReader(answer, file), counting(bar, func(storage.Record) error { return nil }))
+		}
 		return err
 	})
 	bar.end()
@@ -53,33 +62,94 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w.stdout, "%s has %s as of %s: %d MB in %v\nThe key that opens its secrets is not in it: keep that (check %v) somewhere else.\n", c.File,
-		counted(done.Users(), "user", "users"), readableTime(done.At), info.Size()>>20, time.Since(began).Round(100*time.Millisecond), done.KeyChecks)
+	key := fmt.Sprintf("The key that opens its secrets is not in it: keep that (check %v) somewhere else.", done.KeyChecks)
+	if c.WithKey {
+		key = "The key that opens its secrets is in it: whoever has the file can read every phone number."
+	}
+	_, err = fmt.Fprintf(w.stdout, "%s has %s as of %s: %d MB in %v\n%s\n", c.File,
+		counted(done.Users(), "user", "users"), readableTime(done.At), info.Size()>>20, time.Since(began).Round(100*time.Millisecond), key)
 	return err
 }
 
-// wantKeysOf refuses a store whose keys do not open the secrets of a backup, before it is opened: that may make it.
-func wantKeysOf(cfg storage.Config, of backup.Summary) error {
-	keys, err := cfg.EncryptionKeys.Decode()
+// keys are those of gateway.yaml, once the operator has agreed that they leave it. The gateway tells nobody its keys.
+func (c backupCommand) keys(w *env) ([][]byte, error) {
+	cfg, err := config.LoadStorage(w.config, w.lookup)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(keys) == 0 {
-		key, err := badger.KeyOf(cfg.Badger)
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("the secrets of the backup are sealed with the key whose check is %v; make it storage.encryption_key, or put its file there as %s: %w",
-				of.KeyChecks, badger.KeyFile(cfg.Badger), storage.ErrWrongKey)
+	keys, err := keysOf(cfg)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the key is not here: %w; --with-key wants to run where the data folder of the gateway is", err)
+	}
+	if err != nil || c.Yes {
+		return keys, err
+	}
+	_, _ = fmt.Fprintf(w.stderr, "With its key in it, whoever gets %s can read every phone number and session_key. Type yes to continue: ", c.File)
+	var typed string
+	if _, err := fmt.Fscanln(w.stdin, &typed); err != nil || typed != "yes" {
+		_, _ = fmt.Fprintln(w.stderr)
+		return nil, errors.New("no backup was made; type yes, or add --yes, or leave out --with-key")
+	}
+	return keys, nil
+}
+
+// received is a backup that arrives, as the source of another one.
+type received struct {
+	from io.Reader
+	bar  *progress
+}
+
+// Snapshot calls each with the records that arrive.
+func (r received) Snapshot(_ context.Context, each func(storage.Record) error) error {
+	_, err := backup.Read(r.from, counting(r.bar, each))
+	return err
+}
+
+// counting shows how many users each was called with.
+func counting(bar *progress, each func(storage.Record) error) func(storage.Record) error {
+	users := int64(0)
+	return func(r storage.Record) error {
+		if r.Kind == storage.KindUser {
+			users++
+			bar.at(users, 0)
 		}
-		if err != nil {
-			return err
-		}
-		keys = append(keys, key)
+		return each(r)
+	}
+}
+
+// keysOf are the keys of a store: the configured ones, or that of its folder. fs.ErrNotExist: there is none.
+func keysOf(cfg storage.Config) ([][]byte, error) {
+	keys, err := cfg.EncryptionKeys.Decode()
+	if err != nil || len(keys) > 0 {
+		return keys, err
+	}
+	key, err := badger.KeyOf(cfg.Badger)
+	return [][]byte{key}, err
+}
+
+// wantKeysOf refuses a store whose keys do not open the secrets of a backup, before it is opened: that may make it. A store
+// that has no key yet gets the one in the backup, and put is its file.
+func wantKeysOf(cfg storage.Config, of backup.Summary) (put string, err error) {
+	keys, err := keysOf(cfg)
+	file := badger.KeyFile(cfg.Badger)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && of.Key != "":
+		return file, badger.PutKey(cfg.Badger, of.Key)
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("the secrets of the backup are sealed with the key whose check is %v; make it storage.encryption_key, or put its file there as %s: %w",
+			of.KeyChecks, file, storage.ErrWrongKey)
+	case err != nil:
+		return "", err
 	}
 	sealer, err := storage.NewSealer(keys...)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return storage.Header{KeyChecks: of.KeyChecks}.WantKeys(sealer)
+	err = storage.Header{KeyChecks: of.KeyChecks}.WantKeys(sealer)
+	if err != nil && of.Key != "" {
+		err = fmt.Errorf("%w; the key that opens them is in the backup, and is used where there is no other: in an empty folder, without storage.encryption_key", err)
+	}
+	return "", err
 }
 
 // restoreFile fills the store of gateway.yaml with a backup.
@@ -93,8 +163,12 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
 	place := placeOf(cfg)
-	if err := wantKeysOf(cfg, found); err != nil {
+	put, err := wantKeysOf(cfg, found)
+	if err != nil {
 		return fmt.Errorf("restoring into %s: %w", place, err)
+	}
+	if put != "" {
+		_, _ = fmt.Fprintf(w.stdout, "The key of the backup is in %s now: keep a copy of that file somewhere else.\n", put)
 	}
 	store, err := openStore(ctx, cfg, log)
 	if err != nil {

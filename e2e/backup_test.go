@@ -1,11 +1,19 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"wxgate/secret"
+	"wxgate/storage"
+	"wxgate/storage/backup"
 )
 
 // TestABackupOfARunningGatewayIsRestored is docs/backup.md with the real binary.
@@ -125,4 +133,112 @@ func TestARestoreIntoADatabaseThatIsServedIsRefused(t *testing.T) {
 	if id := w.userID(w.login("alice")); id != 1 {
 		t.Errorf("alice is user %d after the restore, want 1", id)
 	}
+}
+
+// TestABackupHasItsKeyOnlyWhenAsked compares every byte of what is stored with the key, and restores where there is no key.
+func TestABackupHasItsKeyOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	w := operator(t)
+	w.login("alice")
+	data, plain, keyed := filepath.Join(w.dir, "data"), filepath.Join(w.dir, "plain.wxbackup"), filepath.Join(w.dir, "keyed.wxbackup")
+	keyFile := filepath.Join(data, "storage.key")
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.does([]string{"backup", plain}, "is not in it: keep that (check ")
+	for _, typed := range []string{"", "no\n", "y\n"} {
+		if _, said, code := w.wxgate(typed, "backup", "--with-key", keyed); code != 1 || !strings.Contains(said, "type yes, or add --yes") {
+			t.Errorf("typed %q: exit code %d, got\n%s", typed, code, said)
+		}
+	}
+	if _, said, code := w.wxgate("yes\n", "backup", "--with-key", keyed); code != 0 {
+		t.Fatalf("exit code %d, got\n%s", code, said)
+	}
+	w.does([]string{"backup", "--with-key", "--yes", keyed + ".2"}, "is in it: whoever has the file can read every phone number")
+	for file, want := range map[string]bool{plain: false, keyed: true, keyed + ".2": true} {
+		if has := hasKey(t, file, key); has != want {
+			t.Errorf("%s has the key: %v, want %v", file, has, want)
+		}
+	}
+	w.stop(t)
+
+	if err := os.Rename(data, data+".lost"); err != nil {
+		t.Fatal(err)
+	}
+	if said, code := w.command("restore", keyed, "-c", w.config); code != 0 || !strings.Contains(said, "The key of the backup is in "+keyFile+" now") {
+		t.Fatalf("a restore without a key: exit code %d, got\n%s", code, said)
+	}
+	put, err := os.ReadFile(keyFile)
+	info, statErr := os.Stat(keyFile)
+	if err != nil || statErr != nil || string(put) != string(key) || info.Mode() != 0o600 {
+		t.Errorf("the key file is not as it was: %v, %v, mode %v", err, statErr, info.Mode())
+	}
+	w.serve()
+	if id := w.userID(w.login("alice")); id != 1 {
+		t.Errorf("alice is user %d after the restore, want 1", id)
+	}
+	w.stop(t)
+	if strings.Contains(w.output.String(), strings.TrimSpace(string(key))) {
+		t.Error("the log has the key")
+	}
+
+	w.restoresNot(keyed, key)
+}
+
+// restoresNot has a folder with another key, and one whose key is lost, into which a backup with its key is not restored.
+func (w *world) restoresNot(keyed string, key []byte) {
+	w.t.Helper()
+	data := filepath.Join(w.dir, "data")
+	keyFile := filepath.Join(data, "storage.key")
+	if err := os.Remove(keyFile); err != nil {
+		w.t.Fatal(err)
+	}
+	if said, code := w.command("restore", keyed, "-c", w.config); code == 0 || !strings.Contains(said, "STORE exists already") {
+		w.t.Errorf("a restore into a store whose key is lost: exit code %d, got\n%s", code, said)
+	}
+	if _, err := os.Stat(keyFile); err == nil {
+		w.t.Error("a store that was not restored got a key")
+	}
+	other := []byte("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=\n")
+	err := os.RemoveAll(data)
+	if err == nil {
+		err = os.Mkdir(data, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(keyFile, other, 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	said, code := w.command("restore", keyed, "-c", w.config)
+	if code == 0 || !strings.Contains(said, "is in the backup, and is used where there is no other") || strings.Contains(said, strings.TrimSpace(string(key))) {
+		w.t.Errorf("a restore where there is another key: exit code %d, got\n%s", code, said)
+	}
+	if now, err := os.ReadFile(keyFile); err != nil || string(now) != string(other) {
+		w.t.Errorf("the other key was touched: %v", err)
+	}
+}
+
+// hasKey reports whether a backup, or what is compressed in it, has the key of a key file in any form.
+func hasKey(t *testing.T, path string, keyFile []byte) bool {
+	t.Helper()
+	key, err := storage.DecodeKey(secret.Text(keyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := bytes.Clone(text)
+	if _, err = backup.Read(bytes.NewReader(text), func(r storage.Record) error {
+		all = append(append(all, r.Name...), r.Data...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc([]string{
+		string(key), hex.EncodeToString(key), base64.RawStdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key),
+	}, func(form string) bool { return bytes.Contains(all, []byte(form)) })
 }

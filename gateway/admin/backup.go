@@ -2,12 +2,11 @@ package admin
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"wxgate/storage"
+	"wxgate/gateway/answer"
 	"wxgate/storage/backup"
 )
 
@@ -18,7 +17,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 	case s.backups <- struct{}{}:
 		defer func() { <-s.backups }()
 	default:
-		s.responder.fail(w, fmt.Errorf("another backup is being taken: %w", storage.ErrUnavailable))
+		s.responder.fail(w, answer.ErrBackupRuns)
 		return
 	}
 	began := time.Now()

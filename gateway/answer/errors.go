@@ -29,6 +29,7 @@ var (
 	ErrTooManyConnections = errors.New("too many connections")
 
 	ErrPushRefused = errors.New("pushed message refused") // by the service
+	ErrBackupRuns  = errors.New("another backup is being taken; take this one when it is complete")
 	ErrAdminToken  = errors.New("the bearer token is not server.admin_token")
 	ErrAdminOrigin = errors.New("the admin listener is not for web pages of others")
 )
@@ -92,6 +93,7 @@ func NewTable() Table {
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
 		{storage.ErrOtherSealing, 409, "conflict", "另一个网关使用不同的加密密钥", 0},
 		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
+		{ErrBackupRuns, 409, "conflict", "另一个备份正在进行", 0},
 		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
 		{ErrAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},

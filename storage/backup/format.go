@@ -4,7 +4,8 @@
 // a CRC32C of type, length and content (4 bytes), the content. Records stand in blocks of type B, each compressed by zstd
 // on its own: kind (1 byte), length of the name (uvarint), name, length of the data (uvarint), data. The last block is of
 // type E and JSON of a Summary, with the count of each kind and the SHA-256 of all before it. So a file that was cut off,
-// changed or joined is recognized. Secrets are in it as they are at rest: sealed.
+// changed or joined is recognized. Secrets are in it as they are at rest: sealed. Only a file that was asked to have their
+// key begins with a block of type K: JSON of a keyBlock.
 package backup
 
 import (
@@ -14,11 +15,13 @@ import (
 	"hash/crc32"
 	"time"
 
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
 const (
 	magic      = "wxgate backup 1\n"
+	blockKey   = 'K' // a keyBlock, not compressed, so that whoever looks at the file sees it
 	blockOf    = 'B' // records
 	blockEnd   = 'E' // a Summary
 	headSize   = 1 + 4 + 4
@@ -35,6 +38,12 @@ type Summary struct {
 	KeyChecks storage.KeyChecks `json:"key_checks"`
 	Counts    map[string]int    `json:"counts"` // of records, by kind
 	SHA256    string            `json:"sha256"` // of the file up to this block, in hexadecimal
+	Key       secret.Text       `json:"-"`      // that opens the secrets, in base64; empty: it is not in the file
+}
+
+// keyBlock is the content of a block of type K.
+type keyBlock struct {
+	EncryptionKey string `json:"encryption_key"` // in base64
 }
 
 // Users are the users, erased ones included.

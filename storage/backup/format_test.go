@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -85,6 +86,61 @@ func TestAChangedOrCutOffBackupIsRefusedWithItsPlace(t *testing.T) {
 	if !errors.Is(err, storage.ErrDamaged) {
 		t.Errorf("a block is left out: got %v", err)
 	}
+}
+
+// keyed is the source of small with secrets that are sealed with a key, and that key.
+func keyed(t *testing.T, others ...string) (records, []byte) {
+	t.Helper()
+	key := bytes.Repeat([]byte{7}, storage.EncryptionKeySize)
+	sealer, err := storage.NewSealer(key)
+	must(t, err)
+	header, err := storage.NewRecord(storage.KindHeader, storage.Header{StoreID: "store", KeyChecks: append(storage.KeyChecks(sealer.Checks()), others...)})
+	must(t, err)
+	_, all := small(t)
+	return append(records{header}, all[1:]...), key
+}
+
+func TestAKeyStandsInFrontOfABackupThatIsAskedToHaveIt(t *testing.T) {
+	t.Parallel()
+	from, key := keyed(t)
+	other := bytes.Repeat([]byte{8}, storage.EncryptionKeySize)
+	var file bytes.Buffer
+	_, err := WriteWithKey(t.Context(), &file, from, [][]byte{other, key})
+	must(t, err)
+	encoded := base64.StdEncoding.EncodeToString(key)
+	want(t, "the key is to be seen at once", strings.Contains(file.String()[:200], encoded), true)
+	want(t, "how often the other key is in it", strings.Count(file.String(), base64.StdEncoding.EncodeToString(other)), 0)
+	done, err := Read(bytes.NewReader(file.Bytes()), nil)
+	must(t, err)
+	want(t, "key", done.Key.Reveal(), encoded)
+	want(t, "what is printed of it", strings.Contains(fmt.Sprintf("%+v", done), encoded), false)
+
+	changed := bytes.Clone(file.Bytes())
+	changed[bytes.Index(changed, []byte(encoded))] ^= 1
+	_, err = Read(bytes.NewReader(changed), nil)
+	wantErr(t, "a key that was changed", err, storage.ErrDamaged)
+	content := []byte(`{"encryption_key":"` + base64.StdEncoding.EncodeToString(other) + `"}`)
+	h := head(blockKey, content)
+	end := len(magic) + headSize + len(content)
+	_, err = Read(bytes.NewReader(slices.Concat([]byte(magic), h[:], content, file.Bytes()[end:])), nil)
+	wantErr(t, "the key of another data set", err, storage.ErrDamaged)
+	block := file.Bytes()[len(magic):end]
+	_, err = Read(bytes.NewReader(slices.Concat([]byte(magic), block, block, file.Bytes()[end:])), nil)
+	wantErr(t, "two keys", err, storage.ErrDamaged)
+}
+
+func TestAKeyThatDoesNotOpenAllSecretsIsNotWritten(t *testing.T) {
+	t.Parallel()
+	from, key := keyed(t)
+	var file bytes.Buffer
+	_, err := WriteWithKey(t.Context(), &file, from, [][]byte{bytes.Repeat([]byte{8}, storage.EncryptionKeySize)})
+	wantErr(t, "another key", err, storage.ErrWrongKey)
+	from, _ = keyed(t, "0123456789abcdef")
+	_, err = WriteWithKey(t.Context(), &file, from, [][]byte{key})
+	if !errors.Is(err, storage.ErrWrongKey) || !strings.Contains(err.Error(), "wxgate store reseal") {
+		t.Errorf("one of two keys: got %v", err)
+	}
+	want(t, "what was written", file.String(), magic+magic)
 }
 
 func TestABackupThatFailsLeavesNoFile(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -66,6 +67,8 @@ func (r *reader) read() error {
 			return err
 		}
 		switch kind {
+		case blockKey:
+			err = r.keyOf(r.content)
 		case blockOf:
 			err = r.recordsOf(r.content)
 		case blockEnd:
@@ -117,6 +120,16 @@ func (r *reader) full(into []byte) error {
 	return err
 }
 
+// keyOf takes the key of the secrets, which stands before all records.
+func (r *reader) keyOf(content []byte) error {
+	var has keyBlock
+	if err := json.Unmarshal(content, &has); err != nil || r.summary.Key != "" || len(r.summary.Counts) > 0 {
+		return r.damaged("a key is not where it should be")
+	}
+	r.summary.Key = secret.Text(has.EncryptionKey)
+	return nil
+}
+
 func (r *reader) recordsOf(content []byte) (err error) {
 	if r.records, err = r.unzip.DecodeAll(content, r.records[:0]); err != nil {
 		return r.damaged("a block does not decompress")
@@ -128,6 +141,11 @@ func (r *reader) recordsOf(content []byte) (err error) {
 		}
 		if err := r.summary.add(record); err != nil {
 			return r.damaged(err.Error())
+		}
+		if record.Kind == storage.KindHeader && r.summary.Key != "" {
+			if key, err := storage.DecodeKey(r.summary.Key); err != nil || !isKeyOf(r.summary.KeyChecks, key) {
+				return r.damaged("its key does not open its secrets")
+			}
 		}
 		if err := r.each(record); err != nil {
 			return err

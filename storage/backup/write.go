@@ -3,15 +3,18 @@ package backup
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -21,12 +24,23 @@ type Source interface {
 }
 
 // Write writes a backup, block by block, while the store goes on. It rests between blocks, so that logins do not wait for
-// it.
+// it. The key of the secrets is not in it.
 func Write(ctx context.Context, to io.Writer, from Source) (Summary, error) {
+	return write(ctx, to, from, nil)
+}
+
+// WriteWithKey writes a backup that has, in front, the one of the keys that opens all its secrets. An error is
+// storage.ErrWrongKey if none does.
+func WriteWithKey(ctx context.Context, to io.Writer, from Source, keys [][]byte) (Summary, error) {
+	return write(ctx, to, from, keys)
+}
+
+func write(ctx context.Context, to io.Writer, from Source, keys [][]byte) (Summary, error) {
 	w, err := newWriter(to)
 	if err != nil {
 		return Summary{}, err
 	}
+	w.keys = keys
 	if err := from.Snapshot(ctx, func(r storage.Record) error { return w.put(ctx, r) }); err != nil {
 		return w.summary, err
 	}
@@ -41,6 +55,7 @@ type writer struct {
 	block   []byte // of records
 	zipped  []byte
 	began   time.Time // when the block was begun
+	keys    [][]byte  // one of which is written in front; none: no key is
 	summary Summary
 }
 
@@ -60,10 +75,40 @@ func (w *writer) put(ctx context.Context, r storage.Record) (err error) {
 	if err := w.summary.add(r); err != nil {
 		return err
 	}
+	if r.Kind == storage.KindHeader && len(w.keys) > 0 {
+		if err := w.putKey(); err != nil {
+			return err
+		}
+	}
 	if w.block, err = appendRecord(w.block, r); err != nil || len(w.block) < blockSize {
 		return err
 	}
 	return w.flush(ctx)
+}
+
+// putKey writes the key, before the first block of records.
+func (w *writer) putKey() error {
+	checks := w.summary.KeyChecks
+	at := slices.IndexFunc(w.keys, func(key []byte) bool { return isKeyOf(checks, key) })
+	switch {
+	case at < 0 && len(checks) > 1:
+		return fmt.Errorf("the secrets are sealed with %d keys; run `wxgate store reseal`, so that one opens them all: %w", len(checks), storage.ErrWrongKey)
+	case at < 0:
+		return fmt.Errorf("the secrets are sealed with the key whose check is %v, which is not here: %w", checks, storage.ErrWrongKey)
+	}
+	text := base64.StdEncoding.EncodeToString(w.keys[at])
+	w.summary.Key = secret.Text(text)
+	content, err := json.Marshal(keyBlock{text})
+	if err != nil {
+		return err
+	}
+	return w.write(blockKey, content)
+}
+
+// isKeyOf reports whether a key opens all secrets of a data set with these checks.
+func isKeyOf(checks storage.KeyChecks, key []byte) bool {
+	sealer, err := storage.NewSealer(key)
+	return err == nil && slices.Equal(checks, sealer.Checks())
 }
 
 // flush writes the block, and rests for a third of the time that it took.

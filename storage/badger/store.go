@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/storage/badger/disk"
 )
@@ -49,6 +50,28 @@ func KeyOf(cfg storage.Badger) ([]byte, error) {
 		return nil, err
 	}
 	return disk.EncryptionKey(KeyFile(cfg), false)
+}
+
+// PutKey writes the key file of a folder that is to be filled. storage.ErrConflict is one that has a store or a key.
+func PutKey(cfg storage.Badger, key secret.Text) (err error) {
+	decoded, err := storage.DecodeKey(key)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := disk.Acquire(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	for _, name := range []string{fileSentinel, dirBadger, fileKey} {
+		if path := filepath.Join(cfg.Dir, name); disk.Exists(path) {
+			return fmt.Errorf("%s exists already: %w", path, storage.ErrConflict)
+		}
+	}
+	return disk.WriteKeyFile(KeyFile(cfg), decoded)
 }
 
 // Open opens the folder cfg.Badger.Dir, or creates it. The files are verified first, and nothing is changed if they are

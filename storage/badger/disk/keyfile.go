@@ -46,5 +46,10 @@ func WarnReadable(log *slog.Logger, path string) {
 func makeKeyFile(path string) ([]byte, error) {
 	key := make([]byte, storage.EncryptionKeySize)
 	_, _ = rand.Read(key) // never fails
-	return key, writeFile(path, append(base64.StdEncoding.AppendEncode(nil, key), '\n'))
+	return key, WriteKeyFile(path, key)
+}
+
+// WriteKeyFile writes a key file.
+func WriteKeyFile(path string, key []byte) error {
+	return writeFile(path, append(base64.StdEncoding.AppendEncode(nil, key), '\n'))
 }
