@@ -34,3 +34,12 @@ func CheckToken(cfg Config, bearer string, now time.Time) error {
 	}
 	return nil
 }
+
+// KeyMaterials returns what tells the keys of a configuration apart, as token.Keyring.Materials does.
+func KeyMaterials(cfg Config) ([][]byte, error) {
+	ring, err := token.NewKeyring(cfg.tokens())
+	if err != nil {
+		return nil, err
+	}
+	return ring.Materials(), nil
+}

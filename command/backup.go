@@ -63,7 +63,10 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 		return err
 	}
 	key := fmt.Sprintf("The key that opens its secrets is not in it: keep that (check %v) somewhere else.", done.KeyChecks)
-	if c.WithKey {
+	switch {
+	case len(done.KeyChecks) == 0:
+		key = "No secret is in it."
+	case c.WithKey:
 		key = "The key that opens its secrets is in it: whoever has the file can read every phone number."
 	}
 	_, err = fmt.Fprintf(w.stdout, "%s has %s as of %s: %d MB in %v\n%s\n", c.File,
@@ -133,6 +136,8 @@ func wantKeysOf(cfg storage.Config, of backup.Summary) (put string, err error) {
 	keys, err := keysOf(cfg)
 	file := badger.KeyFile(cfg.Badger)
 	switch {
+	case len(of.KeyChecks) == 0:
+		return "", nil // there is no secret
 	case errors.Is(err, fs.ErrNotExist) && of.Key != "":
 		return file, badger.PutKey(cfg.Badger, of.Key)
 	case errors.Is(err, fs.ErrNotExist):

@@ -12,7 +12,7 @@ import (
 type checkCommand struct{}
 
 // Run reads the configuration and the files that it names as serve would, and reports errors and likely mistakes. It
-// opens neither the store nor a socket.
+// opens neither the store nor a socket; whether folders can be written to, it tries.
 func (checkCommand) Run(w *env) error {
 	cfg, warnings, err := config.LoadWithFiles(w.config, w.lookup)
 	if err != nil {
@@ -21,6 +21,9 @@ func (checkCommand) Run(w *env) error {
 	text := fmt.Sprintf("%s is valid: %s, %s, listening on %s\n", w.config,
 		counted(len(cfg.Routes), "route", "routes"), counted(len(cfg.Upstreams), "upstream", "upstreams"), cfg.Server.Listen)
 	for _, warning := range warnings {
+		text += "warning: " + warning.Error() + "\n"
+	}
+	for _, warning := range storageWarnings(cfg.Storage) {
 		text += "warning: " + warning.Error() + "\n"
 	}
 	for _, o := range config.Openings(cfg) {

@@ -8,8 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,10 +19,6 @@ import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
-	"wxgate/storage"
-	"wxgate/storage/backup"
-	"wxgate/storage/badger"
-	"wxgate/storage/mysql"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 )
@@ -68,9 +62,12 @@ func (d doctorCommand) Run(ctx context.Context, w *env) error {
 }
 
 func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding {
-	findings := []finding{keysFinding(cfg.Authn), storageFinding(ctx, cfg.Storage)}
+	findings := []finding{keysFinding(cfg.Authn), storageFinding(ctx, cfg)}
 	if cfg.Server.TLS.Enabled() {
 		findings = append(findings, certificatesFinding(cfg))
+	}
+	if f := cfg.Storage.Warnings().At("storage"); len(f) > 0 {
+		findings = append(findings, finding{"storage settings", f.Err(), "see docs/backup.md"})
 	}
 	if cfg.Storage.Backup.Every > 0 {
 		findings = append(findings, backupFinding(cfg.Storage.Backup, time.Now()))
@@ -130,93 +127,6 @@ func issuerFinding(ctx context.Context, cfg issuer.Config) finding {
 		f.advice += "; ignored: " + strings.Join(ignored, ", ")
 	}
 	return f
-}
-
-// storageFinding looks at the store as serve would.
-func storageFinding(ctx context.Context, cfg storage.Config) finding {
-	if cfg.Driver == storage.DriverMySQL {
-		return databaseFinding(ctx, cfg)
-	}
-	return folderFinding(cfg.Badger)
-}
-
-// backupFinding looks at the age of the newest backup.
-func backupFinding(cfg storage.Backup, now time.Time) finding {
-	f := finding{about: "backup " + cfg.Dir}
-	newest, found, err := backup.Newest(cfg.Dir, now)
-	age := now.Sub(newest.At).Round(time.Minute)
-	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		f.err, f.advice = err, "set storage.backup.dir to a folder that the user of wxgate may write to"
-	case !found:
-		f.advice = "there is none yet; serve makes the first when it starts"
-	case age > 2*cfg.Every:
-		f.err, f.advice = fmt.Errorf("the newest is %v old", age), "look for `backup failed` in the log; another gateway of the same database may make them"
-	default:
-		f.advice = fmt.Sprintf("%s is %v old", newest.Name, max(age, 0))
-	}
-	return f
-}
-
-// maxSkew is how far the clocks of gateways and of their database may differ.
-const maxSkew = 2 * time.Second
-
-// databaseFinding connects to the database and changes nothing.
-func databaseFinding(ctx context.Context, cfg storage.Config) finding {
-	f := finding{about: "storage " + mysql.Place(cfg.MySQL)}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	found, err := mysql.Inspect(ctx, cfg)
-	f.advice = fmt.Sprintf("%s, schema %d of %d", found.Version, found.Schema, found.Known)
-	if found.Galera {
-		f.advice += ", a node of Galera"
-	}
-	if found.Schema < found.Known {
-		f.advice += "; serve or `wxgate migrate up` applies the rest"
-	}
-	if !found.TLS {
-		f.advice += "; the connection is not encrypted (tls=true in the dsn)"
-	}
-	switch {
-	case err != nil:
-		f.err, f.advice = err, "see storage.mysql.dsn and storage.encryption_key"
-	case found.Skew.Abs() > maxSkew:
-		f.err, f.advice = fmt.Errorf("our clock is %v off the server's", found.Skew.Round(time.Millisecond)), "run NTP on both"
-	}
-	return f
-}
-
-// folderFinding creates a file where the data are.
-func folderFinding(cfg storage.Badger) finding {
-	f := finding{about: "storage " + cfg.Dir, advice: "the folder is writable"}
-	if f.err = badger.CheckPlace(cfg); f.err != nil {
-		f.advice = "see docs/storage.md"
-		return f
-	}
-	for parent := cfg.Dir; ; parent = filepath.Dir(parent) {
-		info, err := os.Stat(parent)
-		if errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent) {
-			continue // serve creates what is missing
-		}
-		if err == nil && !info.IsDir() {
-			err = fmt.Errorf("%s is not a folder", parent)
-		}
-		if err == nil {
-			err = tryWriting(parent)
-		}
-		if f.err = err; err != nil {
-			f.advice = "set storage.badger.dir to a folder that the user of wxgate may write to"
-		}
-		return f
-	}
-}
-
-func tryWriting(dir string) error {
-	probe, err := os.CreateTemp(dir, ".wxgate-doctor-")
-	if err != nil {
-		return err
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // secretFinding sends an impossible code: WeChat must answer 40029 (it knows us), not 40013 or 40125 (it does not).

@@ -242,3 +242,22 @@ func hasKey(t *testing.T, path string, keyFile []byte) bool {
 		string(key), hex.EncodeToString(key), base64.RawStdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key),
 	}, func(form string) bool { return bytes.Contains(all, []byte(form)) })
 }
+
+// TestABackupWithoutASecretNeedsNoKey is one of imported users, of whom none has logged in.
+func TestABackupWithoutASecretNeedsNoKey(t *testing.T) {
+	t.Parallel()
+	w := operator(t)
+	w.importUser(7, "oSeven")
+	file := filepath.Join(w.dir, "one.wxbackup")
+	w.does([]string{"backup", file}, "has 1 user as of", "No secret is in it.")
+	w.does([]string{"backup", "--with-key", "--yes", file + ".2"}, "No secret is in it.")
+	w.stop(t)
+	w.rewrite(filepath.Join(w.dir, "data"), filepath.Join(w.dir, "restored"))
+	if said, code := w.command("restore", file, "-c", w.config); code != 0 {
+		t.Fatalf("restore: exit code %d, got\n%s", code, said)
+	}
+	w.serve()
+	if id := w.userID(w.login("alice")); id != 8 {
+		t.Errorf("alice is user %d, want 8", id)
+	}
+}

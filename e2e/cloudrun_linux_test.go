@@ -118,10 +118,17 @@ func TestAFolderThatWillBeLostIsRefused(t *testing.T) {
 	if said := refused.output.String(); !strings.Contains(said, "tmpfs") || !strings.Contains(said, "storage.badger.accept_ephemeral: true") {
 		t.Errorf("got\n%s", said)
 	}
+	if said, code := w.command("check", "-c", w.config); code != 0 || !strings.Contains(said, "warning: storage.badger.dir: ") || !strings.Contains(said, "tmpfs, which is memory") {
+		t.Errorf("check: exit %d\n%s", code, said)
+	}
+	w.diagnosed("a folder in memory", 1, "FAIL  storage", "tmpfs, which is memory")
 	if _, err := os.Stat(filepath.Join(memory, "data")); err == nil {
 		t.Error("a folder was made although the start was refused")
 	}
 	w.rewrite("storage: { badger: { ", "storage: { badger: { accept_ephemeral: true, ")
+	w.rewrite("storage: { ", fmt.Sprintf("storage: { backup: { every: 24h, dir: %q }, ", filepath.Join(memory, "backups")))
+	w.diagnosed("backups in memory", 1, "FAIL  backup", "the backups would be lost with it")
 	w.serve()
+	w.waitSays("backups would not last", 1)
 	w.login("alice")
 }

@@ -115,8 +115,10 @@ func TestACopyThatIsKilledIsNotServed(t *testing.T) {
 	if n := database.users(); n >= 30_001 {
 		t.Fatalf("%d users were copied before the kill", n)
 	}
-	if said, code := w.command("serve", "-c", w.config); code != 1 || !strings.Contains(said, "filling this store was begun and is not complete: run the same `wxgate store copy` or") {
-		t.Errorf("serving a part: exit code %d, %s", code, said)
+	for _, command := range []string{"serve", "doctor"} {
+		if said, code := w.command(command, "-c", w.config); code != 1 || !strings.Contains(said, "filling this store was begun and is not complete: run the same `wxgate store copy` again") {
+			t.Errorf("%s of a part: exit code %d, %s", command, code, said)
+		}
 	}
 	wrong := w.saveConfig("wrong.yaml")
 	text, _ := os.ReadFile(folder)

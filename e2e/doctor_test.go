@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -61,4 +63,85 @@ func TestTheDoctorAsksForTheKeysOfIssuers(t *testing.T) {
 	if got, code = w.command("doctor", "-c", w.config); code != 1 || !strings.Contains(got, "FAIL  issuer admin") || !strings.Contains(got, "let this machine reach "+server.URL) {
 		t.Errorf("without the source: exit %d\n%s", code, got)
 	}
+}
+
+// diagnosed runs the doctor, and wants lines with these texts and an exit code.
+func (w *world) diagnosed(what string, exit int, texts ...string) {
+	w.t.Helper()
+	got, code := w.command("doctor", "-c", w.config)
+	for _, text := range texts {
+		if code != exit || !strings.Contains(got, text) {
+			w.t.Errorf("%s: exit %d, want %d and a line with %q:\n%s", what, code, exit, text, got)
+		}
+	}
+	if strings.Contains(got, databasePassword) {
+		w.t.Errorf("%s: the doctor tells the password:\n%s", what, got)
+	}
+}
+
+// TestTheDoctorLooksAtADatabase beside the gateway on it, for one that is about to start with other keys.
+func TestTheDoctorLooksAtADatabase(t *testing.T) {
+	t.Parallel()
+	server, dsn := newDatabase(t)
+	w := newWorld(t)
+	w.onDatabase(dsn)
+	w.diagnosed("an empty database", 0, "schema 0 of 11")
+	w.serve()
+	w.login("alice")
+	w.diagnosed("beside the gateway", 0, "schema 11 of 11")
+	served := w.config
+	w.config = w.saveConfig("other.yaml")
+	w.rewrite("storage:", `authn: { keys: [ { id: other, secret: "0123456789abcdef0123456789abcdef" } ] }`+"\nstorage:")
+	w.diagnosed("with another key for tokens", 1, "FAIL  storage", "would refuse our tokens", "give every gateway the same keys")
+	w.config = served
+	w.config = w.saveConfig("other.yaml")
+	w.rewrite(storageKey, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+	w.diagnosed("with another encryption key", 1, "FAIL  storage", "is not the one that the data were sealed with")
+	w.config = served
+	if _, err := server.DB.ExecContext(t.Context(), "UPDATE wxgate.wxgate_users SET appid = 'wx0000000000000000' WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	w.diagnosed("with users of another mini-program", 0, "ok    storage", "there are users of wx0000000000000000, which is none of the appids")
+	w.stop(t)
+	w.serve()
+	if said := w.output.String(); !strings.Contains(said, "there are users of mini-programs that the section wechat does not have") {
+		t.Errorf("the start says\n%s", said)
+	}
+}
+
+// TestFoldersThatAreNoPlaceForDataAreNamed by check, by the doctor, and by a start.
+func TestFoldersThatAreNoPlaceForDataAreNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	data := fmt.Sprintf("dir: %q, accept_ephemeral: true", filepath.Join(w.dir, "data"))
+	checked := func(what string, exit int, text string) {
+		t.Helper()
+		if got, code := w.command("check", "-c", w.config); code != exit || !strings.Contains(got, text) {
+			t.Errorf("%s: exit %d, want %d and %q:\n%s", what, code, exit, text, got)
+		}
+	}
+	within := fmt.Sprintf("storage: { backup: { every: 24h, dir: %q }, ", filepath.Join(w.dir, "data", "backups"))
+	w.rewrite("storage: { ", within)
+	checked("backups beside their key", 1, "storage.backup.dir: is in storage.badger.dir, beside the data and their key")
+	w.rewrite(within, "storage: { backup: { dir: /backup }, ")
+	checked("backups that nobody makes", 0, "warning: "+w.config+":4:22: storage.backup.dir: no backup is made without backup.every")
+	w.diagnosed("backups that nobody makes", 1, "FAIL  storage settings", "no backup is made without backup.every")
+	w.rewrite("backup: { dir: /backup }", "backup: { every: 24h, dir: /proc/backups }")
+	checked("backups where nothing can be written", 0, "set storage.backup.dir to a folder that the user of wxgate may write to")
+	w.diagnosed("backups where nothing can be written", 1, "FAIL  backup /proc/backups", "may write to")
+	w.rewrite("backup: { every: 24h, dir: /proc/backups }, ", "")
+	w.rewrite(data, "dir: /proc/data")
+	checked("data where nothing can be written", 0, "set storage.badger.dir to a folder that the user of wxgate may write to")
+	w.diagnosed("data where nothing can be written", 1, "FAIL  storage /proc/data", "may write to")
+}
+
+// TestTheDoctorFindsAFolderThatNoGatewayWouldServe with the wrong key, and half restored.
+func TestTheDoctorFindsAFolderThatNoGatewayWouldServe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.serve()
+	w.login("alice")
+	w.diagnosed("beside the gateway", 0, "ok    storage")
+	w.rewrite("storage: { ", "storage: { encryption_key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=, ")
+	w.diagnosed("with another key", 1, "FAIL  storage", "put the old key back")
 }

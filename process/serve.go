@@ -21,6 +21,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/issuer"
+	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
@@ -205,6 +206,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.issuers = issuer.NewSet(cfg.Authn.Issuers, cfg.Authn.Leeway, metrics, s.log.With("component", "issuer"), time.Now)
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
+	s.warnOfApps(ctx, cfg.WeChat)
 	s.followRevocations()
 	if err := s.stayJoined(ctx); err != nil {
 		return err
@@ -266,6 +268,20 @@ func (s *Service) openStore(ctx context.Context, cfg storage.Config, metrics pro
 	})
 }
 
+// appIDsLooked is how many mini-programs of users a start looks at.
+const appIDsLooked = 1000
+
+// warnOfApps tells of users who cannot log in, since their mini-program is not in the configuration.
+func (s *Service) warnOfApps(ctx context.Context, cfg wechat.Config) {
+	stored, err := s.store.AppIDs(ctx, appIDsLooked)
+	if err != nil {
+		s.log.Warn("the mini-programs of the users are unknown", "error", err)
+	}
+	if unknown := cfg.Unknown(stored); len(unknown) > 0 {
+		s.log.Warn("there are users of mini-programs that the section wechat does not have: they cannot log in", "appids", unknown)
+	}
+}
+
 // shared is the folder of a store that any number of processes have open.
 type shared struct{}
 
@@ -289,6 +305,9 @@ func (s *Service) followRevocations() {
 
 // makeBackups makes those of the schedule until the service closes.
 func (s *Service) makeBackups(cfg storage.Backup) error {
+	if err := backup.CheckPlace(cfg); err != nil && cfg.Every > 0 {
+		s.log.Warn("backups would not last", "error", err)
+	}
 	schedule, err := backup.NewSchedule(cfg, s.store, s.Metrics, s.log.With("component", "backup"), time.Now)
 	if err != nil {
 		return err

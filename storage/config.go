@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"path/filepath"
 	"time"
 
 	"wxgate/input"
@@ -77,8 +78,19 @@ func (c Config) Validate() (f input.Faults) {
 		if c.Badger.Dir == "" {
 			f.Add("badger.dir", "want a folder, got none")
 		}
+		if c.Backup.Every != 0 && isWithin(c.Backup.Dir, c.Badger.Dir) {
+			f.Add("backup.dir", "is in storage.badger.dir, beside the data and their key: want a folder elsewhere, better on another disk")
+		}
 	case DriverMySQL:
 		c.validateMySQL(&f)
+	}
+	return f
+}
+
+// Warnings are about what holds and may not be meant.
+func (c Config) Warnings() (f input.Faults) {
+	if c.Backup.Every == 0 && c.Backup.Dir != DefaultConfig().Backup.Dir {
+		f.Add("backup.dir", "no backup is made without backup.every, such as every: 24h")
 	}
 	return f
 }
@@ -105,4 +117,17 @@ func (c Config) validateMySQL(f *input.Faults) {
 	if d := c.MySQL.MaxStaleness; d < time.Second || d > time.Hour {
 		f.Add("mysql.max_staleness", "want 1s to 1h, got %v", d)
 	}
+}
+
+// isWithin reports whether a folder is another one or lies in it, by their names.
+func isWithin(dir, other string) bool {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	if other, err = filepath.Abs(other); err != nil {
+		return false
+	}
+	path, err := filepath.Rel(other, dir)
+	return err == nil && filepath.IsLocal(path)
 }

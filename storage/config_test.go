@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"wxgate/secret"
 	"wxgate/storage"
@@ -101,5 +102,33 @@ func TestEncryptionKeyPrintsAsStarsEverywhere(t *testing.T) {
 	}
 	if _, err := storage.DecodeKey(key + "x"); strings.Contains(fmt.Sprint(err), "c2V") {
 		t.Errorf("got the key in the error %v", err)
+	}
+}
+
+// TestBackupsAreNotBesideTheirKey: the folder of the data has it.
+func TestBackupsAreNotBesideTheirKey(t *testing.T) {
+	for dir, within := range map[string]bool{"./data": true, "data/backups": true, "./data/../data/x": true, "./data2": false, "../data": false, "/backup": false, "./backups": false} {
+		c := storage.DefaultConfig()
+		c.Backup.Every, c.Backup.Dir = time.Hour, dir
+		err := c.Validate().Err()
+		if within != (err != nil && strings.Contains(err.Error(), "backup.dir: is in storage.badger.dir, beside the data and their key")) {
+			t.Errorf("%s: got %v", dir, err)
+		}
+		if c.Backup.Every = 0; c.Validate().Err() != nil {
+			t.Errorf("%s, without backups: got %v", dir, c.Validate())
+		}
+	}
+}
+
+func TestAFolderForBackupsThatNobodyMakesIsWarnedAbout(t *testing.T) {
+	c := storage.DefaultConfig()
+	if warnings := c.Warnings(); len(warnings) != 0 {
+		t.Errorf("the default: got %v", warnings)
+	}
+	if c.Backup.Dir = "/backup"; c.Warnings().Err() == nil || !strings.Contains(c.Warnings().Err().Error(), "no backup is made without backup.every") {
+		t.Errorf("a folder alone: got %v", c.Warnings())
+	}
+	if c.Backup.Every = time.Hour; len(c.Warnings()) != 0 {
+		t.Errorf("both: got %v", c.Warnings())
 	}
 }

@@ -88,7 +88,7 @@ func (c *copier) begin(ctx context.Context) error {
 		return fmt.Errorf("the source: %w", err)
 	}
 	c.header.StoreID = c.from.ID()
-	if err := c.mark(ctx, "store "+c.header.StoreID); err != nil {
+	if err := c.mark(ctx, fromStore+c.header.StoreID); err != nil {
 		return fmt.Errorf("the target: %w", err)
 	}
 	ours := c.header

@@ -61,6 +61,7 @@ type retention interface {
 // Reader is one operation's view of the records. It is not safe for concurrent use.
 type Reader interface {
 	userReader
+	eventReader
 	sessionReader
 	valueReader
 	// Revocations returns at most limit of those with a Seq above after, in the order of their commit, and misses none.
@@ -76,6 +77,11 @@ type userReader interface {
 	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
 	UsersByUnionID(unionID string) ([]User, error)   // by id
 	Users(after int64, limit int) ([]User, error)    // with ids above after, by id
+	AppIDs(limit int) ([]string, error)              // of users, each once, in any order, without reading every user
+}
+
+// eventReader finds what services must still be told.
+type eventReader interface {
 	// Events returns what a service must still be told about a user, the oldest first, or ErrNotFound.
 	Events(userID int64) ([]Event, error)
 	UsersWithEvents(after int64, limit int) (ids []int64, err error) // with ids above after, by id

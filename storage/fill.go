@@ -13,18 +13,25 @@ import (
 // fillingFrom begins the mark.
 const fillingFrom = "filling-"
 
+// fromStore begins the name of a source that is another store.
+const fromStore = "store "
+
 // unservedCopy begins the id of a copy on which no gateway has started: it alone may be copied into again.
 const unservedCopy = "copy-"
 
 // ErrIncomplete is a store that was begun to be filled.
-var ErrIncomplete = errors.New("filling this store was begun and is not complete: run the same `wxgate store copy` or `wxgate restore` again, to the end")
+var ErrIncomplete = errors.New("filling this store was begun and is not complete")
 
-// CheckComplete returns ErrIncomplete for the id of a data set that is being filled.
+// CheckComplete returns ErrIncomplete for the id of a data set that is being filled, with the command to repeat.
 func CheckComplete(id string) error {
-	if strings.HasPrefix(id, fillingFrom) {
-		return ErrIncomplete
+	source, filling := strings.CutPrefix(id, fillingFrom)
+	switch {
+	case !filling:
+		return nil
+	case strings.HasPrefix(source, fromStore):
+		return fmt.Errorf("%w: run the same `wxgate store copy` again, to the end", ErrIncomplete)
 	}
-	return nil
+	return fmt.Errorf("%w: run the same `wxgate restore` again, to the end", ErrIncomplete)
 }
 
 // BeginFill marks a store that is to be filled from a source, such as a backup, until EndFill. The store must be empty, or

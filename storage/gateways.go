@@ -41,6 +41,14 @@ type gateway struct {
 	left time.Duration // for how long it counts
 }
 
+func newGateway(sealer *Sealer, host string, keys [][]byte) gateway {
+	g := gateway{Host: host[:min(len(host), 255)], Seals: sealer.Checks()}
+	for _, material := range keys {
+		g.Keys = append(g.Keys, sealer.fingerprints(material))
+	}
+	return g
+}
+
 // GatewayPrefix begins the names of the temporary values by which gateways say that they are there.
 const GatewayPrefix = "gateway "
 
@@ -51,10 +59,7 @@ func gatewayName(epoch string) string { return GatewayPrefix + epoch }
 // while another process is there that would refuse our tokens, or whose tokens we would refuse, and ErrOtherSealing while
 // one would not open what the other seals. Only hashes of the keys are kept: those of signing keys under the encryption key.
 func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) error {
-	us := gateway{Host: host[:min(len(host), 255)], Seals: s.driver.Sealer().Checks()}
-	for _, material := range keys {
-		us.Keys = append(us.Keys, s.driver.Sealer().fingerprints(material))
-	}
+	us := newGateway(s.driver.Sealer(), host, keys)
 	text, err := json.Marshal(us)
 	if err != nil {
 		return err
@@ -62,7 +67,7 @@ func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) err
 	_, err = write(ctx, s, opJoinGateways, func(w Writer) (struct{}, error) {
 		lock, err := temporaryOrNil(w, gatewayLock)
 		if err == nil && string(lock) == beingFilled {
-			err = ErrIncomplete
+			err = fmt.Errorf("%w: run the same command again, to the end", ErrIncomplete)
 		}
 		if err != nil {
 			return struct{}{}, err
@@ -73,6 +78,12 @@ func JoinGateways(ctx context.Context, s *Store, host string, keys [][]byte) err
 		return struct{}{}, errors.Join(putTemporary(w, gatewayLock, nil, gatewayLife), putTemporary(w, gatewayName(s.Epoch()), text, gatewayLife))
 	})
 	return err
+}
+
+// CheckGateways returns the ErrOtherKeys or ErrOtherSealing with which JoinGateways would refuse a gateway with these keys, and
+// changes nothing.
+func CheckGateways(r Reader, sealer *Sealer, keys [][]byte) error {
+	return newGateway(sealer, "", keys).wantOthers(r, "")
 }
 
 // LeaveGateways says that this process is gone.

@@ -24,6 +24,7 @@ const (
 	opRevoke
 	opRevocations
 	opUsers
+	opAppIDs
 	opImportUsers
 	opCheckImport
 	opEraseUser
@@ -73,6 +74,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opRevoke:          {"revoke", "revoking"},
 		opRevocations:     {"revocations", "reading revocations"},
 		opUsers:           {"users", "listing users"},
+		opAppIDs:          {"app_ids", "listing the mini-programs of users"},
 		opImportUsers:     {"import_users", "importing user"},
 		opCheckImport:     {"check_import", "checking the import of user"},
 		opEraseUser:       {"erase_user", "erasing user"},

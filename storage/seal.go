@@ -91,11 +91,16 @@ func (s *Sealer) openWith(name string, sealed []byte) (plain []byte, key int, er
 }
 
 // KeyChecks are the checks of the keys that the secrets of a data set may be sealed with, the newest first. A driver keeps
-// them with the data, as text.
+// them with the data, as text. There are none until something is sealed: a mistyped key that sealed nothing can be corrected.
 type KeyChecks []string
 
 // ParseKeyChecks reads what String has written.
-func ParseKeyChecks(text string) KeyChecks { return strings.Split(text, ",") }
+func ParseKeyChecks(text string) KeyChecks {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
 
 // String separates them by commas.
 func (k KeyChecks) String() string { return strings.Join(k, ",") }

@@ -35,6 +35,11 @@ func (s *Store) Users(ctx context.Context, after int64, limit int) ([]User, erro
 	return read(ctx, s, opUsers, func(r Reader) ([]User, error) { return r.Users(max(0, after), limit) })
 }
 
+// AppIDs returns the mini-programs of the users, at most limit of them, in any order. It takes no longer for a million users.
+func (s *Store) AppIDs(ctx context.Context, limit int) ([]string, error) {
+	return read(ctx, s, opAppIDs, func(r Reader) ([]string, error) { return r.AppIDs(limit) })
+}
+
 // UpdateUser applies change to the user and returns the result; if change fails, the user stays as it was. Changes of
 // ID, AppID, OpenID, CreatedAt and Native are ignored, and UpdatedAt is set.
 func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*User) error) (User, error) {

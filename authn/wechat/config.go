@@ -3,6 +3,7 @@ package wechat
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,13 @@ func (c Config) Each() []Config {
 		each[i].AppID, each[i].Secret, each[i].Apps = app.AppID, app.Secret, nil
 	}
 	return each
+}
+
+// Unknown returns those appids that are of none of the mini-programs.
+func (c Config) Unknown(appIDs []string) []string {
+	return slices.DeleteFunc(slices.Clone(appIDs), func(id string) bool {
+		return slices.ContainsFunc(c.Each(), func(each Config) bool { return each.AppID == id })
+	})
 }
 
 // DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are up to the operator.

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,6 +35,14 @@ const (
 	lookEvery  = time.Minute
 	retryAfter = 15 * time.Minute
 )
+
+// CheckPlace refuses a folder on a file system that ends with the machine or the container. It need not exist yet.
+func CheckPlace(cfg storage.Backup) error {
+	if why := disk.Ephemeral(cfg.Dir); why != "" {
+		return fmt.Errorf("storage.backup.dir: %s is on %s: the backups would be lost with it. Mount a disk or a volume there", cfg.Dir, why)
+	}
+	return nil
+}
 
 // NewSchedule returns a schedule whose metrics are registered with reg, also when backups are off.
 func NewSchedule(cfg storage.Backup, store *storage.Store, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Schedule, error) {

@@ -91,6 +91,8 @@ func (w *writer) putKey() error {
 	checks := w.summary.KeyChecks
 	at := slices.IndexFunc(w.keys, func(key []byte) bool { return isKeyOf(checks, key) })
 	switch {
+	case len(checks) == 0:
+		return nil // there is no secret
 	case at < 0 && len(checks) > 1:
 		return fmt.Errorf("the secrets are sealed with %d keys; run `wxgate store reseal`, so that one opens them all: %w", len(checks), storage.ErrWrongKey)
 	case at < 0:

@@ -16,61 +16,81 @@ type creation struct{ *database }
 
 // identify reads the sentinel, or makes a new store when the folder holds none.
 func (c creation) identify(configured storage.EncryptionKeys) (disk.Sentinel, error) {
-	known, err := disk.ReadSentinel(c.path(fileSentinel))
+	known, err := c.find()
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !isNew {
-		return disk.Sentinel{}, err
-	}
-	if isNew && disk.Exists(c.path(dirBadger)) {
-		return disk.Sentinel{}, fmt.Errorf("%s exists but %s is missing: %w",
-			c.path(dirBadger), c.path(fileSentinel), storage.ErrDamaged)
+		return known, err
 	}
 	if isNew {
 		if err := c.wantRoom(); err != nil {
-			return disk.Sentinel{}, err
+			return known, err
 		}
 	}
-	if err := c.unlockSeal(configured, isNew); err != nil {
-		return disk.Sentinel{}, err
-	}
-	if isNew {
-		known = disk.NewSentinel(c.sealer.Checks()[0], storage.Stamp(c.now()))
-		return known, c.create(known)
-	}
-	if err := c.finishCreation(known); err != nil {
+	if err := c.unlock(known, configured); err != nil {
 		return known, err
 	}
-	return c.noteNewKey(known)
+	if isNew {
+		known = disk.NewSentinel(storage.Stamp(c.now()))
+		return known, c.create(known)
+	}
+	known.KeyChecks().With(c.sealer).Warn(c.log)
+	return known, c.finishCreation()
 }
 
-// unlockSeal readies the sealer with the configured keys or that of the key file.
-func (c creation) unlockSeal(configured storage.EncryptionKeys, isNew bool) error {
+// find reads the sentinel. fs.ErrNotExist is a new store.
+func (c creation) find() (disk.Sentinel, error) {
+	known, err := disk.ReadSentinel(c.path(fileSentinel))
+	if errors.Is(err, fs.ErrNotExist) && disk.Exists(c.path(dirBadger)) {
+		err = fmt.Errorf("%s exists but %s is missing: %w", c.path(dirBadger), c.path(fileSentinel), storage.ErrDamaged)
+	}
+	return known, err
+}
+
+// unlock readies the sealer with the configured keys or that of the key file, which is created while nothing is sealed. It
+// refuses keys that do not open every secret.
+func (c creation) unlock(known disk.Sentinel, configured storage.EncryptionKeys) error {
 	keys, err := configured.Decode()
 	if err != nil {
 		return err
 	}
 	if len(keys) == 0 {
-		key, err := disk.EncryptionKey(c.path(fileKey), isNew)
+		key, err := disk.EncryptionKey(c.path(fileKey), len(known.KeyChecks()) == 0)
 		if err != nil {
 			return err
 		}
 		keys = append(keys, key)
 		disk.WarnReadable(c.log, c.path(fileKey))
 	}
-	c.sealer, err = storage.NewSealer(keys...)
-	return err
+	if c.sealer, err = storage.NewSealer(keys...); err != nil {
+		return err
+	}
+	return known.KeyChecks().Want(c.sealer,
+		fmt.Sprintf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with", c.path(fileKey)))
 }
 
-// noteNewKey notes the key that seals from now on, before it does.
-func (c creation) noteNewKey(known disk.Sentinel) (disk.Sentinel, error) {
-	if next := known.WithKeyChecks(known.KeyChecks().With(c.sealer)); next != known {
-		if err := next.Write(c.path(fileSentinel)); err != nil {
-			return known, fmt.Errorf("noting the new encryption key: %w", err)
-		}
-		known = next
+// noteKey notes the key that seals, before the first secret that this process seals is committed. The writer calls it.
+func (d *database) noteKey() error {
+	if d.keyNoted {
+		return nil
 	}
-	known.KeyChecks().Warn(c.log)
-	return known, nil
+	err := d.changeKeys(func(was storage.KeyChecks) storage.KeyChecks { return was.With(d.sealer) })
+	if err != nil {
+		return fmt.Errorf("noting the encryption key: %w: %w", storage.ErrUnavailable, err)
+	}
+	d.keyNoted = true
+	return nil
+}
+
+// changeKeys changes which keys secrets may be sealed with.
+func (d *database) changeKeys(change func(was storage.KeyChecks) storage.KeyChecks) error {
+	known, err := disk.ReadSentinel(d.path(fileSentinel))
+	if err != nil {
+		return err
+	}
+	if next := known.WithKeyChecks(change(known.KeyChecks())); next != known {
+		return next.Write(d.path(fileSentinel))
+	}
+	return nil
 }
 
 // create creates the database under a temporary name, then the sentinel, and then renames the database. Before the
@@ -86,7 +106,7 @@ func (c creation) create(known disk.Sentinel) error {
 	if err := known.Write(c.path(fileSentinel)); err != nil {
 		return err
 	}
-	return c.finishCreation(known)
+	return c.finishCreation()
 }
 
 // draft creates a database that contains its id.
@@ -99,20 +119,10 @@ func (c creation) draft(dir, id string) error {
 	return errors.Join(err, e.close())
 }
 
-// wantKeys refuses keys that do not open every secret.
-func (c creation) wantKeys(known disk.Sentinel) error {
-	return known.KeyChecks().Want(c.sealer,
-		fmt.Sprintf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with", c.path(fileKey)))
-}
-
 // SealedAnew notes that the first key is the only one that is needed.
 func (d *driver) SealedAnew(ctx context.Context) error {
 	return d.write(ctx, func(*view) error {
-		known, err := disk.ReadSentinel(d.path(fileSentinel))
-		if err != nil || len(known.KeyChecks()) == 1 {
-			return err
-		}
-		return known.WithKeyChecks(d.sealer.Checks()[:1]).Write(d.path(fileSentinel))
+		return d.changeKeys(func(storage.KeyChecks) storage.KeyChecks { return d.sealer.Checks()[:1] })
 	})
 }
 
@@ -139,11 +149,8 @@ func (d *driver) SetID(ctx context.Context, id string) error {
 	})
 }
 
-// finishCreation renames the database of a new store, and checks that the key is the store's.
-func (c creation) finishCreation(known disk.Sentinel) error {
-	if err := c.wantKeys(known); err != nil {
-		return err
-	}
+// finishCreation renames the database of a new store.
+func (c creation) finishCreation() error {
 	if disk.Exists(c.path(dirBadger)) || !disk.Exists(c.path(dirDraft)) {
 		return nil
 	}

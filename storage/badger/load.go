@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"wxgate/storage"
-	"wxgate/storage/badger/disk"
 )
 
 // loader writes records of another data set.
@@ -66,14 +65,7 @@ func (l loader) noteKeys(h storage.Header) error {
 	if err := h.WantKeys(l.d.sealer); err != nil {
 		return err
 	}
-	known, err := disk.ReadSentinel(l.d.path(fileSentinel))
-	if err != nil {
-		return err
-	}
-	if next := known.WithKeyChecks(known.KeyChecks().Join(h.KeyChecks)); next != known {
-		return next.Write(l.d.path(fileSentinel))
-	}
-	return nil
+	return l.d.changeKeys(func(was storage.KeyChecks) storage.KeyChecks { return was.Join(h.KeyChecks) })
 }
 
 func (l loader) loadUser(u storage.UserRecord) error {

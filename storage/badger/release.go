@@ -73,5 +73,6 @@ func (d *driver) reopenFiles() (err error) {
 		return err
 	}
 	d.lock.Sign()
+	d.keyNoted = false // the other process may have sealed anew
 	return d.learnEpochs()
 }

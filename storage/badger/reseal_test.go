@@ -150,6 +150,7 @@ func TestAResealThatCannotBeNotedIsNotDone(t *testing.T) {
 	t.Parallel()
 	cfg := sealedStore(t, 1)
 	s := openWith(t, cfg, secondKey, firstKey)
+	must(t, s.SetPhone(t.Context(), 1, storage.Phone{Number: "0"})) // sealed with the new key
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if far, err := s.Reseal(ctx); err == nil || far.Done {

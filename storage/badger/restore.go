@@ -56,7 +56,7 @@ func (d *database) restore(nextUserID uint64) (done Restored, err error) {
 		return done, err
 	}
 	known.Schema, known.Migrating = disk.Schema, 0
-	done.ID = disk.NewSentinel("", storage.Stamp(d.now())).ID
+	done.ID = disk.NewSentinel(storage.Stamp(d.now())).ID
 	if known.NextID != "" {
 		done.ID = known.NextID
 	}

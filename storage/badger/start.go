@@ -35,11 +35,12 @@ type database struct {
 	registerer prometheus.Registerer
 	metrics    *metrics
 
-	id     string
-	nextID string // of a restore or SetID that was cut off: the database may have it already
-	epoch  string // of this opening
-	epochs atomic.Pointer[map[string]time.Time]
-	sealer *storage.Sealer
+	id       string
+	nextID   string // of a restore or SetID that was cut off: the database may have it already
+	epoch    string // of this opening
+	epochs   atomic.Pointer[map[string]time.Time]
+	sealer   *storage.Sealer
+	keyNoted bool // the sentinel has the key that seals; of the writer
 
 	lock      *disk.Lock
 	highWater *disk.HighWater
@@ -253,7 +254,7 @@ func (d *database) readView(txn *badger.Txn) *view {
 
 func (d *database) writeView(txn *badger.Txn) *view {
 	v := d.readView(txn)
-	v.batch = map[string]pending{}
+	v.batch, v.noteKey = map[string]pending{}, d.noteKey
 	if v.horizon = d.forgetting.horizon; v.horizon.At.IsZero() { // a store that is being made or migrated
 		v.horizon.At = v.now
 	}

@@ -102,6 +102,93 @@ func TestAnotherEncryptionKeyIsRefused(t *testing.T) {
 	wantOpenError(t, cfg, storage.ErrWrongKey, "is not the one the data were sealed with")
 }
 
+// TestAMistypedKeyCanBeCorrectedUntilSomethingIsSealed, and so can a key file that was lost; from then on, another one is
+// refused, and a look says so before a start.
+func TestAMistypedKeyCanBeCorrectedUntilSomethingIsSealed(t *testing.T) {
+	t.Parallel()
+	cfg := configIn(t.TempDir())
+	cfg.EncryptionKeys = storage.EncryptionKeys{firstKey}
+	must(t, Inspect(cfg))
+	must(t, openWith(t, cfg, secondKey).Close())
+	must(t, openWith(t, cfg).Close())
+	must(t, os.Remove(KeyFile(cfg.Badger)))
+	must(t, Inspect(cfg))
+	must(t, openWith(t, cfg).Close())
+	s := openWith(t, cfg, firstKey)
+	_, err := s.ImportUsers(t.Context(), []storage.User{{ID: 1, AppID: "wx1", OpenID: "oABC"}})
+	must(t, err)
+	must(t, s.Close())
+	s = openWith(t, cfg, secondKey)
+	login(t, s, "oABC", "s1")
+	must(t, s.Close())
+	if err := Inspect(cfg); !errors.Is(err, storage.ErrWrongKey) {
+		t.Errorf("inspecting: got %v, want ErrWrongKey", err)
+	}
+	wantOpenError(t, cfg, storage.ErrWrongKey, "is not the one the data were sealed with")
+	cfg.EncryptionKeys = storage.EncryptionKeys{firstKey, secondKey} // a mistyped one of two, which sealed nothing
+	must(t, openWith(t, cfg, cfg.EncryptionKeys...).Close())
+	must(t, openWith(t, cfg, secondKey).Close())
+}
+
+// TestAKeyIsNotedAgainAfterAnotherProcessHadTheFolder and sealed everything anew.
+func TestAKeyIsNotedAgainAfterAnotherProcessHadTheFolder(t *testing.T) {
+	t.Parallel()
+	cfg := sealedStore(t, 1)
+	s := openWith(t, cfg, firstKey)
+	login(t, s, "oDEF", "s2")
+	must(t, s.Release(t.Context()))
+	other := openWith(t, cfg, secondKey, firstKey)
+	resealAll(t, other)
+	must(t, other.Close())
+	must(t, s.Reacquire(t.Context()))
+	login(t, s, "oGHI", "s3") // of others it opens nothing
+	must(t, s.Close())
+	cfg.EncryptionKeys = storage.EncryptionKeys{secondKey}
+	wantOpenError(t, cfg, storage.ErrWrongKey, "secrets are sealed with 2 keys")
+}
+
+// TestALookFindsWhatAStartWouldRefuse, and changes nothing.
+func TestALookFindsWhatAStartWouldRefuse(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		want  error
+		text  string
+	}{
+		"a copy that was cut off": {func(t *testing.T, dir string) {
+			s := openIn(t, dir)
+			must(t, errors.Join(s.driver.SetID(t.Context(), "filling-store x"), s.Close()))
+		}, storage.ErrIncomplete, "run the same `wxgate store copy` again"},
+		"a restore of a file that was cut off": {func(t *testing.T, dir string) {
+			s := openIn(t, dir)
+			must(t, errors.Join(s.driver.SetID(t.Context(), "filling-backup x"), s.Close()))
+		}, storage.ErrIncomplete, "run the same `wxgate restore` again"},
+		"a restore of a folder that was cut off": {func(t *testing.T, dir string) {
+			known, err := disk.ReadSentinel(filepath.Join(dir, fileSentinel))
+			must(t, err)
+			known.NextID = "next"
+			must(t, known.Write(filepath.Join(dir, fileSentinel)))
+		}, disk.ErrHalfRestored, "run `wxgate restore "},
+		"a lost key":      {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, fileKey))) }, storage.ErrWrongKey, "storage.key is missing"},
+		"a lost sentinel": {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, fileSentinel))) }, storage.ErrDamaged, "STORE is missing"},
+		"nothing":         {func(*testing.T, string) {}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := usedStore(t)
+			c.spoil(t, dir)
+			before := fmt.Sprint(hashes(t, dir))
+			if err := Inspect(configIn(dir)); !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.text) {
+				t.Errorf("got %v, want %v with %q", err, c.want, c.text)
+			}
+			if after := fmt.Sprint(hashes(t, dir)); after != before {
+				t.Errorf("the folder changed: got %s, want %s", after, before)
+			}
+		})
+	}
+	must(t, Inspect(configIn(filepath.Join(t.TempDir(), "none"))))
+}
+
 func TestAKeyThatIsNotTheStoresIsNotBlamedOnTheData(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

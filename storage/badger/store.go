@@ -6,6 +6,7 @@
 package badger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,26 @@ func PutKey(cfg storage.Badger, key secret.Text) (err error) {
 		}
 	}
 	return disk.WriteKeyFile(KeyFile(cfg), decoded)
+}
+
+// Inspect looks for what Open would refuse in the folder, which may be in use and need not exist yet, and changes nothing. It
+// does not read the records. Errors wrap storage.ErrIncomplete too.
+func Inspect(cfg storage.Config) error {
+	d := newDatabase(cfg.Badger.Dir, nil, slog.New(slog.DiscardHandler), time.Now, defaultTuning())
+	known, err := creation{d}.find()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = cmp.Or(storage.CheckComplete(known.ID), storage.CheckComplete(known.NextID))
+	}
+	if err == nil && len(known.KeyChecks()) > 0 { // else it may be made yet
+		err = creation{d}.unlock(known, cfg.EncryptionKeys)
+	}
+	if err != nil {
+		return openError(d.dir, err)
+	}
+	return nil
 }
 
 // Open opens the folder cfg.Badger.Dir, or creates it. The files are verified first, and nothing is changed if they are

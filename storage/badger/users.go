@@ -88,6 +88,24 @@ func (v *view) Users(after int64, limit int) ([]storage.User, error) {
 	return found, nil
 }
 
+// AppIDs returns those of the index of openids. It jumps from one to the next.
+func (v *view) AppIDs(limit int) (ids []string, err error) {
+	for next := string(prefixOpenID); len(ids) < limit; {
+		key := v.firstKeys(string(prefixOpenID), next, 1)
+		if len(key) == 0 {
+			break
+		}
+		size, n := binary.Uvarint([]byte(key[0][1:]))
+		end := uint64(1+n) + size
+		if n <= 0 || end > uint64(len(key[0])) {
+			return nil, fmt.Errorf("an entry of the index of openids: %w", storage.ErrDamaged)
+		}
+		ids = append(ids, key[0][1+n:end])
+		next = key[0][:end] + "\xff" // above every openid, which is UTF-8
+	}
+	return ids, nil
+}
+
 // ExpectUsers does nothing: there is no server to ask.
 func (*view) ExpectUsers([]storage.User) error { return nil }
 

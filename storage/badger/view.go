@@ -28,6 +28,7 @@ type view struct {
 	issued  int64              // the newest time of a token, in Unix milliseconds
 	batch   map[string]pending // of the operations before this one
 	op      map[string]pending // of this one
+	noteKey func() error       // before a secret is put
 	size    int                // bytes put into batch
 }
 
@@ -72,7 +73,12 @@ func (v *view) Secrets(after string, limit int) (names []string, err error) {
 }
 
 // PutSecret records a sealed record.
-func (v *view) PutSecret(name string, sealed []byte) error { return v.put(name, sealed) }
+func (v *view) PutSecret(name string, sealed []byte) error {
+	if err := v.noteKey(); err != nil {
+		return err
+	}
+	return v.put(name, sealed)
+}
 
 // get returns the payload of the record, ErrNotFound or ErrDamaged.
 func (v *view) get(key string) ([]byte, error) {

@@ -19,11 +19,17 @@ type Inspection struct {
 	Known   int64         // the newest that this program knows
 	Skew    time.Duration // how far our clock is ahead of the server's, negative for behind
 	TLS     bool          // the connection is encrypted
+	AppIDs  []string      // some of those that users are of
 }
 
-// Inspect connects and looks. An error wraps storage.ErrWrongKey if the data were sealed with another key, and
-// storage.ErrNewerSchema if this program must not work with them.
-func Inspect(ctx context.Context, cfg storage.Config) (found Inspection, err error) {
+// appIDsListed is how many mini-programs an inspection names.
+const appIDsListed = 100
+
+// Inspect connects and looks, for a gateway that is about to start with these signing keys. An error wraps
+// storage.ErrWrongKey if the data were sealed with another encryption key, storage.ErrNewerSchema if this program must not work
+// with them, storage.ErrIncomplete if filling them was cut off, and storage.ErrOtherKeys or ErrOtherSealing if a gateway is
+// running whose keys do not fit.
+func Inspect(ctx context.Context, cfg storage.Config, keys [][]byte) (found Inspection, err error) {
 	a, err := parseDSN(cfg.MySQL)
 	if err != nil {
 		return found, err
@@ -52,10 +58,21 @@ func Inspect(ctx context.Context, cfg storage.Config) (found Inspection, err err
 	if err := conn.QueryRowContext(ctx, "SHOW STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err == nil {
 		found.TLS = strings.TrimSpace(cipher) != ""
 	}
-	return found, found.inspectSchema(ctx, db, cfg, log)
+	if err := found.inspectSchema(ctx, db, log); err != nil || found.Schema == 0 {
+		return found, err
+	}
+	sealer, err := newSealer(cfg.EncryptionKeys)
+	if err != nil {
+		return found, err
+	}
+	err = found.inspectData(&view{ctx: ctx, conn: conn}, sealer, keys)
+	if isMissing(err) || errors.Is(err, storage.ErrNotFound) { // no gateway has started on this schema yet
+		err = nil
+	}
+	return found, err
 }
 
-func (i *Inspection) inspectSchema(ctx context.Context, db *sql.DB, cfg storage.Config, log *slog.Logger) error {
+func (i *Inspection) inspectSchema(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	p, err := newProvider(db, log)
 	if err != nil {
 		return err
@@ -64,35 +81,28 @@ func (i *Inspection) inspectSchema(ctx context.Context, db *sql.DB, cfg storage.
 	if i.Schema, err = schemaOf(ctx, db); err != nil || i.Schema == 0 {
 		return err
 	}
-	if err := refuseNewer(ctx, db, p); err != nil {
-		return err
-	}
-	sealer, err := newSealer(cfg.EncryptionKeys)
-	if err != nil {
-		return err
-	}
-	var checks string
-	err = db.QueryRowContext(ctx, "SELECT value FROM wxgate_meta WHERE name = 'key_check'").Scan(&checks)
-	if err == nil {
-		return wantKeysOfSealed(ctx, db, checks, sealer)
-	}
-	if isMissing(err) || errors.Is(err, sql.ErrNoRows) { // no gateway has started on it yet
-		return nil
-	}
-	return err
+	return refuseNewer(ctx, db, p)
 }
 
-// wantKeysOfSealed refuses keys that do not open every secret, if there is one: a start replaces a key that sealed nothing.
-func wantKeysOfSealed(ctx context.Context, db *sql.DB, checks string, sealer *storage.Sealer) error {
-	wrong := wantKeys(checks, sealer)
-	var sealed bool
-	if wrong == nil {
-		return nil
+// inspectData looks at what makes a start refuse the data, in the order in which it does.
+func (i *Inspection) inspectData(v *view, sealer *storage.Sealer, keys [][]byte) error {
+	var id, checks string
+	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'store_id'", nil, &id); err != nil {
+		return err
 	}
-	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM wxgate_secrets) OR EXISTS (SELECT 1 FROM wxgate_temporary WHERE LEFT(name, ?) = ? AND until_ms > "+
-		serverNow+")", len(storage.GatewayPrefix), []byte(storage.GatewayPrefix)).Scan(&sealed)
-	if err == nil && sealed {
-		err = wrong
+	if err := storage.CheckComplete(id); err != nil {
+		return err
 	}
+	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'", nil, &checks); err != nil {
+		return err
+	}
+	if err := wantKeys(checks, sealer); err != nil {
+		return err
+	}
+	if err := storage.CheckGateways(v, sealer, keys); err != nil {
+		return err
+	}
+	var err error
+	i.AppIDs, err = v.AppIDs(appIDsListed)
 	return err
 }

@@ -28,32 +28,17 @@ func wantKeys(checks string, sealer *storage.Sealer) error {
 		"storage.encryption_key is not the one that the data were sealed with; the data are intact: put the old key back")
 }
 
-// settleKeys refuses keys that do not open every secret. While nothing is sealed and no gateway is running, no key is wrong:
-// that of an earlier start, perhaps with a mistake in it, is replaced.
+// settleKeys refuses keys that do not open every secret.
 func (d *mysqlDriver) settleKeys(ctx context.Context) error {
-	checks, err := d.settle(ctx, "key_check", d.sealer.Checks()[0])
+	checks, err := d.settle(ctx, "key_check", "")
 	if err != nil {
 		return err
 	}
-	if wrong := wantKeys(checks, d.sealer); wrong != nil {
-		return d.write(ctx, func(v *view) error {
-			if gateways, err := v.Temporaries(storage.GatewayPrefix, 1); err != nil || len(gateways) > 0 {
-				return errors.Join(err, wrong)
-			}
-			return changeKeys(v, func(string) (string, error) { return replacement(v, wrong) })
-		})
+	if err := wantKeys(checks, d.sealer); err != nil {
+		return err
 	}
 	storage.ParseKeyChecks(checks).With(d.sealer).Warn(d.log)
 	return nil
-}
-
-// replacement is our key, in the place of the one that is noted, or wrong if something needs that.
-func replacement(v *view, wrong error) (string, error) {
-	secrets, err := v.Secrets("", 1)
-	if err == nil && len(secrets) > 0 {
-		err = wrong
-	}
-	return v.driver.sealer.Checks()[0], err
 }
 
 // noteKey notes the key that seals, in the transaction of the first secret that this process seals.
@@ -63,8 +48,8 @@ func noteKey(v *view) error {
 	}
 	return changeKeys(v, func(was string) (string, error) {
 		v.keyNoted = true
-		if wrong := wantKeys(was, v.driver.sealer); wrong != nil { // replaced since we opened
-			return replacement(v, wrong)
+		if err := wantKeys(was, v.driver.sealer); err != nil { // another process has sealed since we opened
+			return "", err
 		}
 		return storage.ParseKeyChecks(was).With(v.driver.sealer).String(), nil
 	})

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,11 +49,19 @@ func wantRefusedKeys(t *testing.T, dsn string, key secret.Text) {
 	if _, err := openWith(t, dsn, key); !errors.Is(err, storage.ErrWrongKey) {
 		t.Errorf("got %v, want ErrWrongKey", err)
 	}
+	wantInspected(t, dsn, key, "a signing key", storage.ErrWrongKey)
+}
+
+// wantInspected wants a look with an encryption key and a signing key to find an error, or none.
+func wantInspected(t *testing.T, dsn string, key secret.Text, signing string, want error) (found Inspection) {
+	t.Helper()
 	cfg := configOf(dsn)
 	cfg.EncryptionKeys = storage.EncryptionKeys{key}
-	if _, err := Inspect(t.Context(), cfg); !errors.Is(err, storage.ErrWrongKey) {
-		t.Errorf("inspecting: got %v, want ErrWrongKey", err)
+	found, err := Inspect(t.Context(), cfg, [][]byte{[]byte(signing)})
+	if !errors.Is(err, want) {
+		t.Errorf("inspecting: got %v, want %v", err, want)
 	}
+	return found
 }
 
 func join(t *testing.T, s *Store, host string) error {
@@ -66,27 +75,45 @@ func login(t *testing.T, s *Store, openID string) {
 	mustDo(t, err)
 }
 
-// TestAnotherKeyIsRefused from the moment on in which something needs the one before; until then it replaces that.
+// TestAnotherKeyIsRefused from the moment on in which something is sealed, or a gateway is there; until then a mistyped one
+// can be corrected.
 func TestAnotherKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	dsn := newDatabase(t)
+	wantInspected(t, dsn, testKey, "any", nil) // no table
 	mustDo(t, mustOpenWith(t, dsn, otherKey).Close())
 	s := mustOpenWith(t, dsn, testKey)
 	late := mustOpenWith(t, dsn, otherKey)
+	wantInspected(t, dsn, otherKey, "any", nil)
 	mustDo(t, join(t, s, "gateway-1"))
-	cfg := configOf(dsn)
-	cfg.EncryptionKeys = storage.EncryptionKeys{"dGhpcmQtdGhpcmQtdGhpcmQtdGhpcmQtdGhpcmQtdGg="}
-	wantRefusedKeys(t, dsn, cfg.EncryptionKeys[0])
-	login(t, s, "alice") // replaces what the late one noted
-	if _, err := late.Login(t.Context(), loginAs("bob", "s2")); !errors.Is(err, storage.ErrWrongKey) {
-		t.Errorf("a login with a key that was replaced: %v, want ErrWrongKey", err)
+	if err := join(t, late, "gateway-2"); !errors.Is(err, storage.ErrOtherSealing) {
+		t.Errorf("another key beside a gateway: %v, want ErrOtherSealing", err)
 	}
+	wantInspected(t, dsn, otherKey, "a signing key", storage.ErrOtherSealing)
+	wantInspected(t, dsn, testKey, "another", storage.ErrOtherKeys)
+	wantInspected(t, dsn, testKey, "a signing key", nil)
+	login(t, s, "alice")
+	if _, err := late.Login(t.Context(), loginAs("bob", "s2")); !errors.Is(err, storage.ErrWrongKey) {
+		t.Errorf("a login with a key that came too late: %v, want ErrWrongKey", err)
+	}
+	wantRefusedKeys(t, dsn, otherKey)
 	mustDo(t, storage.LeaveGateways(t.Context(), s.Store))
 	wantRefusedKeys(t, dsn, otherKey)
-	found, err := Inspect(t.Context(), configOf(dsn))
-	if err != nil || found.Schema != found.Known || found.Version == "" || found.Galera || found.Skew.Abs() > time.Minute {
-		t.Errorf("inspecting found %+v, %v", found, err)
+	found := wantInspected(t, dsn, testKey, "another", nil)
+	if found.Schema != found.Known || found.Version == "" || found.Galera || found.Skew.Abs() > time.Minute || !slices.Equal(found.AppIDs, []string{"wx1"}) {
+		t.Errorf("inspecting found %+v", found)
 	}
+}
+
+// TestALookFindsADatabaseThatWasNotFilledToTheEnd, which no gateway serves.
+func TestALookFindsADatabaseThatWasNotFilledToTheEnd(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	s := mustOpenWith(t, dsn, testKey)
+	mustDo(t, storage.BeginFill(t.Context(), s.Store, "store x"))
+	wantInspected(t, dsn, otherKey, "any", storage.ErrIncomplete)
+	mustDo(t, storage.EndFill(t.Context(), s.Store, "x"))
+	wantInspected(t, dsn, testKey, "any", nil)
 }
 
 // TestAKeyIsReplacedBesideOtherGateways in the order of the manual, and in no other.

@@ -177,7 +177,7 @@ func TestTLSToTheServer(t *testing.T) {
 			t.Errorf("%s: %v", each.name, err)
 			continue
 		}
-		if found, err := Inspect(t.Context(), cfg); err != nil || !found.TLS {
+		if found, err := Inspect(t.Context(), cfg, nil); err != nil || !found.TLS {
 			t.Errorf("%s: the connection is encrypted: %t, %v", each.name, found.TLS, err)
 		}
 		if err := s.Close(); err != nil {

@@ -98,6 +98,17 @@ func (v *view) users(where string, args ...any) (found []storage.User, err error
 	return found, err
 }
 
+// AppIDs jumps from one to the next in the index of openids. It locks nothing.
+func (v *view) AppIDs(limit int) (ids []string, err error) {
+	for last := []byte{}; len(ids) < limit; {
+		if err := v.row("SELECT MIN(appid) FROM wxgate_users WHERE appid > ?", []any{last}, &last); err != nil || last == nil {
+			return ids, err
+		}
+		ids = append(ids, string(last))
+	}
+	return ids, nil
+}
+
 // ExpectUsers reads and locks everybody who has one of the ids or openids.
 func (v *view) ExpectUsers(users []storage.User) error {
 	if err := v.insertAdded(); err != nil || len(users) == 0 {

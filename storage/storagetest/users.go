@@ -36,6 +36,7 @@ func users() map[string]func(*testing.T, *fixture) {
 		"a login whose change is refused leaves no trace":         refusedLogin,
 		"a refused login leaves a known user as it was":           refusedLoginOfKnown,
 		"a context that has ended is honoured":                    endedContext,
+		"each mini-program of the users is listed once":           appIDs,
 	}
 }
 
@@ -49,6 +50,26 @@ func firstLogin(t *testing.T, f *fixture) {
 	read, err := f.User(f.ctx, 1)
 	f.must(err)
 	want(t, "user read back", read, in.User)
+}
+
+func appIDs(t *testing.T, f *fixture) {
+	list := func(limit int) []string {
+		t.Helper()
+		ids, err := f.AppIDs(f.ctx, limit)
+		f.must(err)
+		slices.Sort(ids)
+		return ids
+	}
+	want(t, "of nobody", len(list(10)), 0)
+	for i, app := range []string{"wx1", "wx1", "wx11", "w", "wx1\xc3\xbf", "gone", "wx1"} {
+		l := f.as(numberedID("o\xf4\x8f\xbf\xbf", i), numberedID("s", i))
+		l.AppID = app
+		f.login(l)
+	}
+	_, err := f.EraseUser(f.ctx, 6, f.now(), f.now().Add(time.Hour))
+	f.must(err)
+	want(t, "appids", fmt.Sprintf("%q", list(10)), `["w" "wx1" "wx11" "wx1ÿ"]`)
+	want(t, "at most 2", len(list(2)), 2)
 }
 
 func secondLogin(t *testing.T, f *fixture) {

@@ -13,12 +13,12 @@ import (
 	"wxgate/storage"
 )
 
-// EncryptionKey returns the key in the key file. It is readable by its owner alone, and is only created while there is no
-// store yet: a new key could not open existing data.
-func EncryptionKey(path string, isNew bool) ([]byte, error) {
+// EncryptionKey returns the key in the key file. It is readable by its owner alone, and is only created while nothing is
+// sealed: a new key could not open it.
+func EncryptionKey(path string, unsealed bool) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !isNew {
+		if !unsealed {
 			return nil, fmt.Errorf("%s is missing and storage.encryption_key is empty: %w",
 				path, storage.ErrWrongKey)
 		}

@@ -35,8 +35,8 @@ type Sentinel struct {
 }
 
 // NewSentinel returns the sentinel of a new data set, with a new id and the newest schema.
-func NewSentinel(keyCheck string, created time.Time) Sentinel {
-	return Sentinel{ID: rand.Text(), Schema: Schema, Created: created, KeyCheck: keyCheck}
+func NewSentinel(created time.Time) Sentinel {
+	return Sentinel{ID: rand.Text(), Schema: Schema, Created: created}
 }
 
 // KeyChecks are the checks of the keys that records may be sealed with.

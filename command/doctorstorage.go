@@ -1,0 +1,140 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"wxgate/authn"
+	"wxgate/config"
+	"wxgate/storage"
+	"wxgate/storage/backup"
+	"wxgate/storage/badger"
+	"wxgate/storage/mysql"
+)
+
+// storageFinding looks at the store as serve would.
+func storageFinding(ctx context.Context, cfg config.Config) finding {
+	if cfg.Storage.Driver == storage.DriverMySQL {
+		return databaseFinding(ctx, cfg)
+	}
+	return folderFinding(cfg.Storage)
+}
+
+// backupFinding looks at the age of the newest backup.
+func backupFinding(cfg storage.Backup, now time.Time) finding {
+	f := finding{about: "backup " + cfg.Dir}
+	newest, found, err := backup.Newest(cfg.Dir, now)
+	age := now.Sub(newest.At).Round(time.Minute)
+	switch {
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		f.err, f.advice = err, backupAdvice
+	case backup.CheckPlace(cfg) != nil:
+		f.err, f.advice = backup.CheckPlace(cfg), "see docs/backup.md"
+	case wantWritable(cfg.Dir) != nil:
+		f.err, f.advice = wantWritable(cfg.Dir), backupAdvice
+	case !found:
+		f.advice = "there is none yet; serve makes the first when it starts"
+	case age > 2*cfg.Every:
+		f.err, f.advice = fmt.Errorf("the newest is %v old", age), "look for `backup failed` in the log; another gateway of the same database may make them"
+	default:
+		f.advice = fmt.Sprintf("%s is %v old", newest.Name, max(age, 0))
+	}
+	return f
+}
+
+// maxSkew is how far the clocks of gateways and of their database may differ.
+const maxSkew = 2 * time.Second
+
+// databaseFinding connects to the database and changes nothing.
+func databaseFinding(ctx context.Context, cfg config.Config) finding {
+	f := finding{about: "storage " + mysql.Place(cfg.Storage.MySQL)}
+	keys, err := authn.KeyMaterials(cfg.Authn)
+	if err != nil {
+		f.err, f.advice = errors.New("the database was not looked at"), "see the line on keys"
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	found, err := mysql.Inspect(ctx, cfg.Storage, keys)
+	f.advice = fmt.Sprintf("%s, schema %d of %d", found.Version, found.Schema, found.Known)
+	if found.Galera {
+		f.advice += ", a node of Galera"
+	}
+	if found.Schema < found.Known {
+		f.advice += "; serve or `wxgate migrate up` applies the rest"
+	}
+	if !found.TLS {
+		f.advice += "; the connection is not encrypted (tls=true in the dsn)"
+	}
+	if unknown := cfg.WeChat.Unknown(found.AppIDs); len(unknown) > 0 {
+		f.advice += "; there are users of " + strings.Join(unknown, ", ") + ", which is none of the appids of the section wechat: they cannot log in"
+	}
+	switch {
+	case err != nil:
+		f.err, f.advice = err, "see docs/storage.md"
+	case found.Skew.Abs() > maxSkew:
+		f.err, f.advice = fmt.Errorf("our clock is %v off the server's", found.Skew.Round(time.Millisecond)), "run NTP on both"
+	}
+	return f
+}
+
+// folderFinding looks at the folder of the data, and creates a file in it.
+func folderFinding(cfg storage.Config) finding {
+	f := finding{about: "storage " + cfg.Badger.Dir, advice: "the folder is writable"}
+	if f.err = cmp.Or(badger.CheckPlace(cfg.Badger), badger.Inspect(cfg)); f.err != nil {
+		f.advice = "see docs/storage.md"
+	} else if f.err = wantWritable(cfg.Badger.Dir); f.err != nil {
+		f.advice = dataAdvice
+	}
+	return f
+}
+
+// What to do about a folder that cannot be written to.
+const (
+	dataAdvice   = "set storage.badger.dir to a folder that the user of wxgate may write to"
+	backupAdvice = "set storage.backup.dir to a folder that the user of wxgate may write to"
+)
+
+// storageWarnings are about folders on this machine, in which serve could not write, or whose files would not last.
+func storageWarnings(cfg storage.Config) (warnings []error) {
+	warn := func(err error, advice string) {
+		if err != nil {
+			warnings = append(warnings, fmt.Errorf("%w%s", err, advice))
+		}
+	}
+	if cfg.Driver == storage.DriverBadger {
+		warn(badger.CheckPlace(cfg.Badger), "; serve does not start there")
+		warn(wantWritable(cfg.Badger.Dir), "; "+dataAdvice)
+	}
+	if cfg.Backup.Every > 0 {
+		warn(backup.CheckPlace(cfg.Backup), "")
+		warn(wantWritable(cfg.Backup.Dir), "; "+backupAdvice)
+	}
+	return warnings
+}
+
+// wantWritable creates a file in a folder, or where serve would create the folder.
+func wantWritable(dir string) error {
+	for parent := dir; ; parent = filepath.Dir(parent) {
+		info, err := os.Stat(parent)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent):
+			continue // serve creates what is missing
+		case err == nil && !info.IsDir():
+			return fmt.Errorf("%s is not a folder", parent)
+		case err != nil:
+			return err
+		}
+		probe, err := os.CreateTemp(parent, ".wxgate-probe-")
+		if err != nil {
+			return err
+		}
+		return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	}
+}
