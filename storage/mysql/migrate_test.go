@@ -142,7 +142,7 @@ func TestTheLockOfAKilledProcessDelaysNoMoreThanItsLease(t *testing.T) {
 	r.onStatement.Store(&stop)
 	defer r.frozen.Store(false)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperThatMigrates$")
-	cmd.Env = append(os.Environ(), "WXGATE_MIGRATE="+through(dsn, r))
+	cmd.Env = append(os.Environ(), migrateEnv+"="+through(dsn, r))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -174,9 +174,12 @@ func TestTheLockOfAKilledProcessDelaysNoMoreThanItsLease(t *testing.T) {
 	wantMigrated(t, dsn)
 }
 
+// migrateEnv is the database that TestHelperThatMigrates migrates.
+const migrateEnv = "WXGATE_MIGRATE"
+
 // TestHelperThatMigrates is the process that is killed. It migrates another database than those of this process.
 func TestHelperThatMigrates(t *testing.T) {
-	dsn := os.Getenv("WXGATE_MIGRATE")
+	dsn := os.Getenv(migrateEnv)
 	if dsn == "" {
 		return // not that process
 	}
