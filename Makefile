@@ -34,6 +34,7 @@ long_backup   := WXGATE_BACKUP=1000000 $(LONG) -timeout 30m -run '^TestABackupOf
 long_capacity := WXGATE_CAPACITY=1 $(LONG) -timeout 30m -run '^TestCapacity$$' ./e2e ## the figures of docs/performance.md: per core, connection and user
 long_chaos    := WXGATE_CHAOS=1 $(LONG) -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e ## 500 requests/s at targets that are killed, frozen, slowed and failing; p2c against round_robin
 long_cluster  := scripts/mariadb.sh galera && WXGATE_CLUSTER=1 $(LONG) -timeout 15m -run '^TestAClusterLosesNothing$$' ./e2e ## three gateways on a Galera of three nodes while nodes and gateways are killed and frozen: the table of docs/storage.md
+long_copy     := WXGATE_COPY=100000 $(LONG) -timeout 15m -run '^TestManyUsersAreCopiedIntoADatabase$$' ./e2e ## 100,000 users copied from a folder into MariaDB, twice: the figures of docs/storage.md; needs mariadb-server
 long_crash    := WXGATE_CRASH_ROUNDS=100 $(LONG) -timeout 30m -run '^TestNothingAcknowledgedIsLostByKill9$$' ./e2e ## kill -9 while people log in, refresh, log out, are banned and erased, 100 rounds
 long_disk     := WXGATE_DISK=1 $(LONG) -timeout 15m -run '^TestAFullDisk|^TestAReallyFullDisk' ./e2e ./storage/badger ## a tmpfs filled to the brim under the gateway; needs to be root, to mount it
 long_frameworks := miniprogram/scripts/prepare.sh && npm run --silent --prefix miniprogram frameworks ## the Taro and uni-app examples, built by their compilers, in the phone of the tests and in Chromium; installs 1 GB from npm

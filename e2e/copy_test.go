@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/authn/wechat/sandbox"
 )
 
 // saveConfig keeps gateway.yaml under another name, and returns that.
@@ -34,7 +36,7 @@ func (w *world) copied(from, to string) (stdout, stderr string, code int) {
 }
 
 // TestEverythingMovesToADatabaseAndBack moves a store as the manual says: from a folder to MariaDB, to another database, and
-// back into a folder. Nobody notices.
+// back into a folder, each with an encryption key of its own. Nobody notices.
 func TestEverythingMovesToADatabaseAndBack(t *testing.T) {
 	t.Parallel()
 	server, dsn := newDatabase(t)
@@ -43,6 +45,8 @@ func TestEverythingMovesToADatabaseAndBack(t *testing.T) {
 	}
 	w := operator(t)
 	alice, bob, carol := w.login("alice"), w.login("bob"), w.login("carol")
+	bound := w.call("POST", "/api/v1/auth/phone", alice, fmt.Sprintf(`{"code":%q}`, w.weChat.IssuePhoneCode("alice")))
+	w.want("binding a phone", bound, http.StatusOK, "")
 	w.login("dave")
 	w.want("logout", w.call("POST", "/api/v1/auth/logout", carol, ""), http.StatusOK, "")
 	w.does([]string{"users", "ban", "2"})
@@ -54,11 +58,17 @@ func TestEverythingMovesToADatabaseAndBack(t *testing.T) {
 		t.Errorf("a copy of a store in use: exit code %d, %s", code, stderr)
 	}
 	w.rewrite("/wxgate\"", "/wxgate2\"")
+	w.rewrite(storageKey, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 	other := w.saveConfig("other.yaml")
+	w.rewrite("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 	w.rewrite("storage: { driver: mysql", fmt.Sprintf("storage: { driver: badger, badger: { dir: %q }", filepath.Join(w.dir, "data2")))
 	back := w.saveConfig("back.yaml")
 
 	for n, move := range [][2]string{{folder, database}, {database, other}, {other, back}} {
+		data, err := w.weChat.EncryptData("alice", w.weChat.Object("userinfo", "alice"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		w.stop(t)
 		out, stderr, code := w.copied(move[0], move[1])
 		if code != 0 || !strings.Contains(out, fmt.Sprintf("copied %d users, ", 4+n)) || strings.Contains(stderr, databasePassword) {
@@ -72,6 +82,7 @@ func TestEverythingMovesToADatabaseAndBack(t *testing.T) {
 		} else {
 			alice, _ = got.data()["access_token"].(string)
 		}
+		w.opens(alice, data, bound.data()["phoneNumber"])
 		w.want("a token of the banned", w.call("GET", "/whoami", bob, ""), http.StatusUnauthorized, "token_revoked")
 		w.want("a token from before the logout", w.call("GET", "/whoami", carol, ""), http.StatusUnauthorized, "token_revoked")
 		id, _, err := w.tryLogin(fmt.Sprint("new ", n))
@@ -85,6 +96,19 @@ func TestEverythingMovesToADatabaseAndBack(t *testing.T) {
 	w.stop(t)
 	if out, stderr, code := w.copied(folder, back); code != 1 || !strings.Contains(stderr, "a gateway has served from it since it was copied") {
 		t.Errorf("a copy over what was served: exit code %d, %s%s", code, out, stderr)
+	}
+}
+
+// opens wants the session_keys and the phone number of user 1 to be readable.
+func (w *world) opens(token string, data sandbox.OpenData, phone any) {
+	w.t.Helper()
+	w.want("data under a session_key from before", w.call("POST", "/api/v1/auth/decrypt", token,
+		fmt.Sprintf(`{"encryptedData":%q,"iv":%q}`, data.EncryptedData, data.IV)), http.StatusOK, "")
+	public := w.url
+	defer func() { w.url = public }()
+	w.url = w.admin
+	if got := w.call("GET", "/api/users/1/phone", adminToken, ""); phone == nil || got.data()["phoneNumber"] != phone {
+		w.t.Errorf("the phone number is %s, want %v", got.body, phone)
 	}
 }
 
