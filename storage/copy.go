@@ -28,7 +28,7 @@ const (
 // Copy copies the data set of one store into another, which takes its id, so that tokens keep working. Secrets are opened
 // with the keys of from and sealed with the first of to. The target must be empty, or hold an earlier copy, also an
 // interrupted one, on which no gateway has started: what the source has done since is added then, erasures included.
-// Until the copy is complete, Complete refuses the target. ErrConflict is a target of another data set, or one that has
+// Until the copy is complete, Complete refuses the target. ErrNotEmpty is a target of another data set, or one that has
 // gone on by itself. tell is called with the number of records that are done.
 //
 // The source may be in use. What it does meanwhile is not in the copy; a copy of a database that nobody writes is whole.
@@ -104,7 +104,7 @@ func (c *copier) begin(ctx context.Context) error {
 func (c *copier) mark(ctx context.Context, source string) error {
 	switch c.to.driver.ID() {
 	case c.header.StoreID:
-		return fmt.Errorf("a gateway has served from it since it was copied, and what it did would be lost; empty it, or copy from there: %w", ErrConflict)
+		return fmt.Errorf("a gateway has served from it since it was copied, and what it did would be lost; empty it, or copy from there: %w", ErrNotEmpty)
 	case unservedCopy + c.header.StoreID, fillingFrom + source:
 		c.again = true
 		return markFilled(ctx, c.to, source)
@@ -246,7 +246,7 @@ func (c *copier) verify(ctx context.Context) error {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != c.done.Checksum || users != c.done.Users {
-		return fmt.Errorf("the target has %d users with the checksum %s, the source %d with %s: %w", users, got, c.done.Users, c.done.Checksum, ErrConflict)
+		return fmt.Errorf("the target has %d users with the checksum %s, the source %d with %s: %w", users, got, c.done.Users, c.done.Checksum, ErrDamaged)
 	}
 	for kind, n := range c.done.Records {
 		if has[kind] < n {

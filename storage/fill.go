@@ -35,7 +35,7 @@ func CheckComplete(id string) error {
 }
 
 // BeginFill marks a store that is to be filled from a source, such as a backup, until EndFill. The store must be empty, or
-// have been begun to be filled from the same source: other users are ErrConflict, another source is ErrIncomplete. A gateway
+// have been begun to be filled from the same source: other users are ErrNotEmpty, another source is ErrIncomplete. A gateway
 // that is running on it is ErrServing.
 func BeginFill(ctx context.Context, s *Store, source string) error {
 	if s.ID() != fillingFrom+source {
@@ -86,7 +86,7 @@ func wantEmpty(ctx context.Context, s *Store) error {
 		return nil
 	})
 	if errors.Is(err, errSeen) {
-		return fmt.Errorf("it has users already: %w", ErrConflict)
+		return fmt.Errorf("it has users already: %w", ErrNotEmpty)
 	}
 	return err
 }

@@ -17,6 +17,8 @@ var (
 	// ErrConflict refuses an import whose id or openid belongs to somebody else, or whose id belonged to an erased
 	// user.
 	ErrConflict = errors.New("conflicts with another user")
+	// ErrNotEmpty refuses to fill a store that has data of its own.
+	ErrNotEmpty = errors.New("nothing was written to it")
 	// ErrUnavailable means that the store cannot answer or must not write now: the disk is full or unreadable, or the
 	// store is closed.
 	ErrUnavailable = errors.New("storage unavailable")

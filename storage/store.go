@@ -199,10 +199,15 @@ func (s *Store) forgetter(ctx context.Context) {
 // and is returned.
 func (s *Store) Snapshot(ctx context.Context, each func(Record) error) error {
 	defer s.metrics.observe(opSnapshot, time.Now())
-	if err := s.driver.Snapshot(ctx, each); err != nil {
+	var refused error
+	err := s.driver.Snapshot(ctx, func(r Record) error {
+		refused = each(r)
+		return refused
+	})
+	if err != nil && refused == nil {
 		return opSnapshot.wrap(err, nil)
 	}
-	return nil
+	return err
 }
 
 // Load writes records of another data set as they are, some hundred in a transaction. Loading them again changes nothing.

@@ -154,7 +154,7 @@ func backUpAndRestore(t *testing.T, from, to place) {
 	defer r.Close()
 	must(t, r.Complete())
 	_, err = Restore(ctx, r, verified, bytes.NewReader(file), 0, time.Now())
-	wantErr(t, "into a store that has users", err, storage.ErrConflict)
+	wantErr(t, "into a store that has users", err, storage.ErrNotEmpty)
 	want(t, "the data set has a new id", r.ID() == restored.ID && r.ID() != s.ID(), true)
 	sameUsers(t, s, r, done.Users())
 	phone, err := r.Phone(ctx, 3)

@@ -53,7 +53,7 @@ func KeyOf(cfg storage.Badger) ([]byte, error) {
 	return disk.EncryptionKey(KeyFile(cfg), false)
 }
 
-// PutKey writes the key file of a folder that is to be filled. storage.ErrConflict is one that has a store or a key.
+// PutKey writes the key file of a folder that is to be filled. storage.ErrNotEmpty is one that has a store or a key.
 func PutKey(cfg storage.Badger, key secret.Text) (err error) {
 	decoded, err := storage.DecodeKey(key)
 	if err != nil {
@@ -69,7 +69,7 @@ func PutKey(cfg storage.Badger, key secret.Text) (err error) {
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	for _, name := range []string{fileSentinel, dirBadger, fileKey} {
 		if path := filepath.Join(cfg.Dir, name); disk.Exists(path) {
-			return fmt.Errorf("%s exists already: %w", path, storage.ErrConflict)
+			return fmt.Errorf("%s exists already: %w", path, storage.ErrNotEmpty)
 		}
 	}
 	return disk.WriteKeyFile(KeyFile(cfg), decoded)

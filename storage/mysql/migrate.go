@@ -271,6 +271,8 @@ func explain(err error) error {
 	var answer *mysql.MySQLError
 	var network net.Error
 	switch {
+	case errors.Is(err, mysql.ErrNoTLS):
+		return fmt.Errorf("set TLS up on the server, or leave tls=true out of the dsn: %w", err)
 	case errors.As(err, &answer):
 		if advice := adviceFor(answer.Number); advice != "" {
 			return fmt.Errorf("%s: %w", advice, err)

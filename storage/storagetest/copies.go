@@ -124,7 +124,7 @@ func copyOverAnother(t *testing.T, m *move) {
 	m.to.login(m.to.as("oOther", "other"))
 	id, before := m.to.ID(), content(m.to.snapshot())
 	_, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {})
-	m.to.wantErr("a copy over another data set", err, storage.ErrConflict)
+	m.to.wantErr("a copy over another data set", err, storage.ErrNotEmpty)
 	want(t, "the id of the target", m.to.ID(), id)
 	wantList(t, "the target", content(m.to.snapshot()), before)
 }
@@ -148,7 +148,7 @@ func copyOverUsed(t *testing.T, m *move) {
 		m.to.must(use())
 		m.to.reopen()
 		before := content(m.to.snapshot())
-		if _, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {}); !errors.Is(err, storage.ErrConflict) {
+		if _, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {}); !errors.Is(err, storage.ErrNotEmpty) {
 			t.Errorf("a copy over one that has served, and changed %s: got %v, want a conflict", name, err)
 		}
 		m.to.must(storage.BeginServing(m.to.ctx, m.to.Store))
