@@ -61,11 +61,9 @@ type retention interface {
 // Reader is one operation's view of the records. It is not safe for concurrent use.
 type Reader interface {
 	userReader
-	eventReader
 	sessionReader
 	valueReader
-	// Revocations returns at most limit of those with a Seq above after, in the order of their commit, and misses none.
-	Revocations(after uint64, limit int) ([]Revocation, error)
+	feedReader
 	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.
 	EpochEnd(epoch string) (time.Time, error)
 	Now() time.Time
@@ -80,8 +78,10 @@ type userReader interface {
 	AppIDs(limit int) ([]string, error)              // of users, each once, in any order, without reading every user
 }
 
-// eventReader finds what services must still be told.
-type eventReader interface {
+// feedReader finds what others must be told: other gateways about revocations, services about users.
+type feedReader interface {
+	// Revocations returns at most limit of those with a Seq above after, in the order of their commit, and misses none.
+	Revocations(after uint64, limit int) ([]Revocation, error)
 	// Events returns what a service must still be told about a user, the oldest first, or ErrNotFound.
 	Events(userID int64) ([]Event, error)
 	UsersWithEvents(after int64, limit int) (ids []int64, err error) // with ids above after, by id

@@ -68,31 +68,6 @@ func (c creation) unlock(known disk.Sentinel, configured storage.EncryptionKeys)
 		fmt.Sprintf("the encryption key (storage.encryption_key or %s) is not the one the data were sealed with", c.path(fileKey)))
 }
 
-// noteKey notes the key that seals, before the first secret that this process seals is committed. The writer calls it.
-func (d *database) noteKey() error {
-	if d.keyNoted {
-		return nil
-	}
-	err := d.changeKeys(func(was storage.KeyChecks) storage.KeyChecks { return was.With(d.sealer) })
-	if err != nil {
-		return fmt.Errorf("noting the encryption key: %w: %w", storage.ErrUnavailable, err)
-	}
-	d.keyNoted = true
-	return nil
-}
-
-// changeKeys changes which keys secrets may be sealed with.
-func (d *database) changeKeys(change func(was storage.KeyChecks) storage.KeyChecks) error {
-	known, err := disk.ReadSentinel(d.path(fileSentinel))
-	if err != nil {
-		return err
-	}
-	if next := known.WithKeyChecks(change(known.KeyChecks())); next != known {
-		return next.Write(d.path(fileSentinel))
-	}
-	return nil
-}
-
 // create creates the database under a temporary name, then the sentinel, and then renames the database. Before the
 // sentinel exists nothing was promised; afterwards finishCreation completes it.
 func (c creation) create(known disk.Sentinel) error {

@@ -247,6 +247,31 @@ func (d *database) recognise(v *view, found disk.Inspection) error {
 	return err
 }
 
+// noteKey notes the key that seals, before the first secret that this process seals is committed. The writer calls it.
+func (d *database) noteKey() error {
+	if d.keyNoted {
+		return nil
+	}
+	err := d.changeKeys(func(was storage.KeyChecks) storage.KeyChecks { return was.With(d.sealer) })
+	if err != nil {
+		return fmt.Errorf("noting the encryption key: %w: %w", storage.ErrUnavailable, err)
+	}
+	d.keyNoted = true
+	return nil
+}
+
+// changeKeys changes which keys secrets may be sealed with.
+func (d *database) changeKeys(change func(was storage.KeyChecks) storage.KeyChecks) error {
+	known, err := disk.ReadSentinel(d.path(fileSentinel))
+	if err != nil {
+		return err
+	}
+	if next := known.WithKeyChecks(change(known.KeyChecks())); next != known {
+		return next.Write(d.path(fileSentinel))
+	}
+	return nil
+}
+
 // readView is what a read sees, writeView what a batch of writes does.
 func (d *database) readView(txn *badger.Txn) *view {
 	return &view{log: d.log, txn: txn, now: d.now(), epoch: d.epoch}
