@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type adminClient struct {
 	token   secret.Text
 	stderr  io.Writer
 	timeout time.Duration // for an answer, or for the start of a streamed one; 0: none
+	waited  atomic.Bool   // the user was told once that a request waits
 }
 
 // newAdminClient finds the admin listener in gateway.yaml.
@@ -32,7 +34,7 @@ func newAdminClient(w *env) (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &adminClient{dialable(cfg.Admin), cfg.AdminToken, w.stderr, answerTimeout}, nil
+	return &adminClient{address: dialable(cfg.Admin), token: cfg.AdminToken, stderr: w.stderr, timeout: answerTimeout}, nil
 }
 
 // client uses no HTTP proxy: the token is meant for this machine alone.
@@ -81,7 +83,9 @@ func (c *adminClient) send(ctx context.Context, method, path, contentType string
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
 	told := time.AfterFunc(silenceTold, func() {
-		_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has received the request and has not answered yet; waiting\n", c.address)
+		if !c.waited.Swap(true) { // an import has many requests
+			_, _ = fmt.Fprintf(c.stderr, "wxgate: %s has received the request and has not answered yet; waiting\n", c.address)
+		}
 	})
 	resp, err := c.client().Do(req)
 	told.Stop()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -27,8 +26,8 @@ type backupCommand struct {
 
 // Run takes a backup of the running gateway, and reads it while it is written.
 func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) error {
-	if _, err := os.Lstat(c.File); err == nil {
-		return fmt.Errorf("%s exists already", c.File)
+	if err := wantNew(c.File); err != nil {
+		return err
 	}
 	var keys [][]byte
 	if c.WithKey {
@@ -158,7 +157,10 @@ func wantKeysOf(cfg storage.Config, of backup.Summary) (put string, err error) {
 }
 
 // restoreFile fills the store of gateway.yaml with a backup.
-func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logger) (err error) {
+func (c restoreCommand) restoreFile(ctx context.Context, w *env) (err error) {
+	bar := newProgress(w.stderr, "records", c.Quiet)
+	defer bar.end()
+	log := restoreLog(bar)
 	cfg, err := config.LoadStorage(w.config, w.lookup)
 	if err != nil {
 		return err
@@ -176,6 +178,9 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 		_, _ = fmt.Fprintf(w.stdout, "The key of the backup is in %s now: keep a copy of that file somewhere else.\n", put)
 	}
 	store, err := openStore(ctx, cfg, log)
+	if errors.Is(err, storage.ErrWrongKey) || errors.Is(err, storage.ErrDamaged) {
+		return fmt.Errorf("restoring into %s: it has data already, which do not open; move them away, since a backup fills an empty store", place)
+	}
 	if err != nil {
 		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
@@ -185,7 +190,8 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 		return err
 	}
 	defer file.Close()
-	done, err := backup.Restore(ctx, store, found, file, c.NextUserID, time.Now())
+	done, err := backup.Restore(ctx, store, found, io.TeeReader(file, newShare(bar, file, found)), c.NextUserID, time.Now())
+	bar.end()
 	if err != nil {
 		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
@@ -193,4 +199,31 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env, log *slog.Logge
 		Latest: done.At, Users: done.Users, Ended: done.Ended, Banned: done.Banned, ID: done.ID,
 	}, place, "start the gateway where nobody reaches it yet, and run wxgate users import --next-id")
 	return nil
+}
+
+// share shows which share of a backup has been read.
+type share struct {
+	bar     *progress
+	size    int64 // of the file, in bytes
+	read    int64
+	records int
+}
+
+func newShare(bar *progress, file *os.File, of backup.Summary) *share {
+	s := &share{bar: bar, size: 1}
+	if info, err := file.Stat(); err == nil {
+		s.size = max(info.Size(), 1)
+	}
+	for _, n := range of.Counts {
+		s.records += n
+	}
+	return s
+}
+
+// Write counts what was read.
+func (s *share) Write(p []byte) (int, error) {
+	s.read += int64(len(p))
+	done := float64(s.read) / float64(s.size)
+	s.bar.at(int64(done*float64(s.records)), done)
+	return len(p), nil
 }

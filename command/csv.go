@@ -12,6 +12,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ func formatOf(asked, file string) string {
 type csvUsers struct {
 	records *csv.Reader
 	limit   *recordLimit
+	names   []string // of the columns
 	keys    []string // of an import, by column; "" is not imported
 	zone    string   // of times that have none
 	line    int      // of the file, on which the newest record begins
@@ -59,7 +61,11 @@ func newCSVUsers(from io.Reader, columns map[string]string, zone string, stderr 
 	limit := &recordLimit{from: from}
 	limit.renew()
 	text := bufio.NewReader(limit)
-	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
+	start, _ := text.Peek(4) // or as much as there is
+	if isUTF16(start) {
+		return nil, errUTF16
+	}
+	if bytes.HasPrefix(start, []byte(byteOrderMark)) {
 		_, _ = text.Discard(len(byteOrderMark))
 	}
 	c := &csvUsers{records: csv.NewReader(text), limit: limit, zone: zone}
@@ -71,6 +77,7 @@ func newCSVUsers(from io.Reader, columns map[string]string, zone string, stderr 
 	if err != nil {
 		return nil, err
 	}
+	c.names = slices.Clone(header)
 	return c, c.choose(header, columns, stderr)
 }
 
@@ -114,9 +121,9 @@ func (c *csvUsers) read() ([]string, error) {
 		if utf8.ValidString(cell) {
 			continue
 		}
-		line, column := c.records.FieldPos(n)
-		return nil, fmt.Errorf("line %d, column %d: the text is not in UTF-8. A CSV that Excel saved in China is in GBK: save it as "+
-			"\"CSV UTF-8 (逗号分隔)\", or run iconv -f GB18030 -t UTF-8 users.csv > users-utf8.csv", line, column)
+		line, _ := c.records.FieldPos(n)
+		return nil, fmt.Errorf("line %d, %s: the text is not in UTF-8. A CSV that Excel saved in China is in GBK: save it as "+
+			"\"CSV UTF-8 (逗号分隔)\", or run iconv -f GB18030 -t UTF-8 users.csv > users-utf8.csv", line, c.column(n))
 	}
 	return record, nil
 }
@@ -130,12 +137,29 @@ func (c *csvUsers) explain(err error, cells int) error {
 	case !isParse:
 		return err
 	case errors.Is(err, csv.ErrFieldCount):
-		return fmt.Errorf("line %d, column 1: %s, and the first line names %d; a text with a comma needs quotes (\") around it", parse.StartLine,
+		return fmt.Errorf("line %d: %s, and the first line names %d; a text with a comma needs quotes (\") around it", parse.StartLine,
 			counted(cells, "value", "values"), c.records.FieldsPerRecord)
 	case errors.Is(err, csv.ErrBareQuote):
-		return fmt.Errorf("line %d, column %d: a quote in a text is written twice (\"\"), and the text has quotes around it", parse.Line, parse.Column)
+		return fmt.Errorf("line %d, %s: a quote in a text is written twice (\"\"), and the text has quotes around it", parse.Line, c.column(cells))
 	}
-	return fmt.Errorf("line %d, column %d: a text in quotes does not end properly; a quote in it is written twice (\"\")", parse.Line, parse.Column)
+	return fmt.Errorf("line %d, %s: a text in quotes does not end properly; a quote in it is written twice (\"\")", parse.Line, c.column(cells))
+}
+
+// column names the column of the cell n, which counts from 0, as a spreadsheet shows it.
+func (c *csvUsers) column(n int) string {
+	if n < len(c.names) {
+		return fmt.Sprintf("column %d (%s)", n+1, c.names[n])
+	}
+	return fmt.Sprintf("column %d", n+1)
+}
+
+// errUTF16 is a file of users in the encoding that Excel calls Unicode.
+var errUTF16 = errors.New("the file is in UTF-16, which Excel calls Unicode Text and PowerShell writes: save it as \"CSV UTF-8 (逗号分隔)\", or run " +
+	"iconv -f UTF-16 -t UTF-8 FILE > FILE-utf8")
+
+// isUTF16 reports whether a file that begins so is in UTF-16: by its byte order mark, or by the zeros between the letters.
+func isUTF16(start []byte) bool {
+	return bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) || bytes.IndexByte(start, 0) >= 0
 }
 
 // importInto imports every record as a line of JSON, with all values as texts; empty ones are left out.

@@ -13,6 +13,8 @@ import (
 )
 
 type restoreCommand struct {
+	quiet
+
 	Path       string `arg:"" help:"A file of wxgate backup, which fills the store of gateway.yaml, or a data folder that was put back. wxgate must not be running on it."`
 	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"The first id for new users: one above every id that your services have seen."`
 }
@@ -25,16 +27,23 @@ func (c restoreCommand) Run(ctx context.Context, w *env) error {
 	if c.NextUserID > maxNextUserID {
 		return fmt.Errorf("--next-user-id %d is above 2^52", c.NextUserID)
 	}
-	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if info, err := os.Stat(c.Path); err == nil && !info.IsDir() {
-		return c.restoreFile(ctx, w, log)
+	info, err := os.Stat(c.Path)
+	if err != nil {
+		return fmt.Errorf("restoring: %w", err)
 	}
-	done, err := badger.Restore(c.Path, c.NextUserID, log, time.Now)
+	if !info.IsDir() {
+		return c.restoreFile(ctx, w)
+	}
+	done, err := badger.Restore(c.Path, c.NextUserID, restoreLog(w.stderr), time.Now)
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", c.Path, err)
 	}
 	c.report(w.stdout, done, c.Path, "run this again with --next-user-id")
 	return nil
+}
+
+func restoreLog(out io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // report prints what was done to the store, and what a backup cannot bring back. raise says how to raise the ids.

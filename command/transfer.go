@@ -86,14 +86,19 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 	if i.nextID != 0 && !c.DryRun && err == nil { // a user with a higher id may have been imported
 		result.NextID, err = client.reserveIDs(ctx, i.nextID)
 	}
-	if err != nil {
-		if i.sent == 0 {
-			return err
-		}
-		return errors.Join(c.report(w.stdout, result), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
-			"import the file again, the users who are there already stay as they are", i.next(), err))
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted")
 	}
-	return c.report(w.stdout, result)
+	switch {
+	case err == nil:
+		return c.report(w.stdout, result)
+	case i.sent == 0 && ctx.Err() != nil:
+		return errors.New("interrupted; the first lines may be imported: import the file again, the users who are there already stay as they are")
+	case i.sent == 0:
+		return err
+	}
+	return errors.Join(c.report(w.stdout, result), fmt.Errorf("line %d and those behind it are not imported, or only some of them: %w; "+
+		"import the file again, the users who are there already stay as they are", i.next(), err))
 }
 
 // readInto reads the users from where they are.
@@ -138,8 +143,7 @@ func (r *countingReader) Read(into []byte) (int, error) {
 // reserveIDs gives new users ids from next on, and returns the id of the next one, which may be higher.
 func (c *adminClient) reserveIDs(ctx context.Context, next int64) (int64, error) {
 	var reserved admin.NextID
-	asking := *c
-	asking.timeout = answerTimeout // an import has none
+	asking := &adminClient{address: c.address, token: c.token, stderr: c.stderr, timeout: answerTimeout} // an import has none
 	err := asking.ask(ctx, http.MethodPost, "/api/users/next-id", admin.NextID{NextID: next}, &reserved)
 	return reserved.NextID, err
 }
@@ -223,6 +227,8 @@ func isUserLine(first []byte) bool {
 func errNotLines(first []byte) error {
 	is := "no text in UTF-8, or none of JSON"
 	switch {
+	case isUTF16(first):
+		return fmt.Errorf("nothing is imported: %w", errUTF16)
 	case first[0] == '[':
 		is = "a JSON array"
 	case first[0] == '{':
@@ -360,12 +366,15 @@ func openInput(name string, stdin io.Reader) (from io.ReadCloser, size int64, er
 type usersExportCommand struct {
 	quiet
 
-	File   string `arg:"" optional:"" help:"Where to write them, readable by you alone; standard output if omitted."`
+	File   string `arg:"" optional:"" help:"Where to write them, readable by you alone, a file that does not exist; standard output if omitted."`
 	Format string `enum:",jsonl,csv" default:"" placeholder:"jsonl|csv" help:"One JSON object per line, or CSV for Excel; by the name of the file, or jsonl, if omitted."`
 }
 
 // Run writes each user as a line of JSON, or as a record of CSV.
 func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	if err := wantNew(c.File); err != nil {
+		return err
+	}
 	p := newProgress(w.stderr, "users", c.Quiet || c.File == "" && columnsOf(w.stdout) != nil) // the users would be written into the bar
 	defer p.end()
 	client.stderr = p
@@ -394,6 +403,14 @@ func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient
 		}
 		return out.Flush()
 	})
+}
+
+// wantNew refuses a file that exists: whoever writes another one there means to keep both, or removes the first.
+func wantNew(file string) error {
+	if _, err := os.Lstat(file); err == nil {
+		return fmt.Errorf("%s exists already", file)
+	}
+	return nil
 }
 
 // writeLines copies lines, and calls each with the number of those that are copied.

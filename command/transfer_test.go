@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -135,7 +136,10 @@ func TestAFileThatHasNoLinesOfJSONIsRefusedAtOnce(t *testing.T) {
 		`{"RECORDS":[{"id":301,"openid":"oA1"}]}`:                           "this is one JSON document;",
 		"{\n" + `"RECORDS":[` + "\n" + `{"id":301,"openid":"oA1"}` + "\n]}": "this is one JSON document;",
 		"id,openid\n" + strings.Repeat("301,oA1\n", 3000):                   "this is CSV; give the file a name that ends in .csv, or add --format csv",
-		"\xff\xfe{\x00\"\x00": "this is no text in UTF-8, or none of JSON;",
+		"\xff\xfe{\x00\"\x00": "the file is in UTF-16",
+		"\xfe\xff\x00{\x00\"": "the file is in UTF-16",
+		"{\x00\"\x00":         "the file is in UTF-16",
+		"\xd3\xc3":            "this is no text in UTF-8, or none of JSON;",
 	} {
 		gateway := new(importer)
 		printed, err := importInto(t, gateway, text)
@@ -156,3 +160,35 @@ func TestAFileThatHasNoLinesOfJSONIsRefusedAtOnce(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+
+// TestAnInterruptedImportSaysHowFarItCame ends the command, as Ctrl-C does, before its second piece.
+func TestAnInterruptedImportSaysHowFarItCame(t *testing.T) {
+	t.Parallel()
+	for _, lines := range []int{50_000, 3} {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		gateway := new(importer)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if gateway.requests == 1 || lines == 3 {
+				stop()
+			}
+			gateway.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		var out strings.Builder
+		w := &env{stdin: strings.NewReader(userLines(lines)), stdout: &out, stderr: io.Discard}
+		err := usersImportCommand{File: "-"}.Run(ctx, w, &adminClient{address: server.Listener.Addr().String(), stderr: io.Discard})
+		wants := []string{"interrupted", "import the file again, the users who are there already stay as they are"}
+		if lines > 3 {
+			wants = append(wants, "and those behind it are not imported, or only some of them: interrupted;")
+		}
+		for _, want := range wants {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "context canceled") {
+				t.Errorf("%d lines: got %v, want %q", lines, err, want)
+			}
+		}
+		if has := strings.HasPrefix(out.String(), "imported "); has != (lines > 3) {
+			t.Errorf("%d lines: printed is %q", lines, out.String())
+		}
+	}
+}

@@ -61,10 +61,13 @@ func TestABackupOfARunningGatewayIsRestored(t *testing.T) {
 	if err := os.WriteFile(cut, whole[:len(whole)-10], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said, code = w.command("restore", cut, "-c", w.config); code == 0 || !strings.Contains(said, "is damaged at byte") {
+	if said, code = w.command("restore", cut, "-c", w.config); code == 0 || !strings.Contains(said, "is damaged at byte") || strings.Contains(said, "storage") {
 		t.Errorf("a restore of a file that was cut off: exit code %d, got\n%s", code, said)
 	}
-	said, code = w.command("restore", file, "-c", w.config, "--next-user-id", "50")
+	if said, code = w.command("restore", file+".none", "-c", w.config); code == 0 || !strings.Contains(said, "one.wxbackup.none: no such file or directory") {
+		t.Errorf("a restore of no file: exit code %d, got\n%s", code, said)
+	}
+	said, code = w.command("restore", file, "-c", w.config, "--next-user-id", "50", "--quiet")
 	for _, want := range []string{"1 sessions have ended", "new users get ids above 49", "nobody is banned"} {
 		if code != 0 || !strings.Contains(said, want) {
 			t.Errorf("restore: exit code %d, got\n%s\nwant %q", code, said, want)
@@ -217,6 +220,16 @@ func (w *world) restoresNot(keyed string, key []byte) {
 	}
 	if now, err := os.ReadFile(keyFile); err != nil || string(now) != string(other) {
 		w.t.Errorf("the other key was touched: %v", err)
+	}
+	w.serve() // on a store with the other key
+	w.login("bob")
+	w.stop(w.t)
+	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	said, code = w.command("restore", keyed, "-c", w.config)
+	if code == 0 || !strings.Contains(said, "it has data already, which do not open; move them away") || strings.Contains(said, "intact") {
+		w.t.Errorf("a restore into a store with another key: exit code %d, got\n%s", code, said)
 	}
 }
 

@@ -49,13 +49,22 @@ type reader struct {
 
 // damaged says where a file is damaged.
 func (r *reader) damaged(reason string) error {
-	return fmt.Errorf("the backup is damaged at byte %d: %s: %w", r.at, reason, storage.ErrDamaged)
+	return damage{fmt.Sprintf("the backup is damaged at byte %d: %s", r.at, reason)}
 }
+
+// damage is storage.ErrDamaged without its words: what is damaged is a file, and not the store.
+type damage struct{ text string }
+
+// Error says what is damaged.
+func (d damage) Error() string { return d.text }
+
+// Is reports that it is storage.ErrDamaged.
+func (d damage) Is(target error) bool { return target == storage.ErrDamaged }
 
 func (r *reader) read() error {
 	begin := make([]byte, len(magic))
 	if _, err := io.ReadFull(r.from, begin); isEnd(err) || err == nil && string(begin) != magic {
-		return fmt.Errorf("this is not a backup of wxgate: %w", storage.ErrDamaged)
+		return damage{"this is not a backup of wxgate"}
 	} else if err != nil {
 		return err
 	}

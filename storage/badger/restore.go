@@ -29,7 +29,11 @@ type Restored struct {
 func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Time) (Restored, error) {
 	d := newDatabase(dir, prometheus.NewRegistry(), log, now, defaultTuning())
 	done, err := d.restore(nextUserID)
-	if err = errors.Join(err, d.release()); err != nil {
+	err = errors.Join(err, d.release())
+	if errors.Is(err, storage.ErrDamaged) {
+		return Restored{}, oneLine{fmt.Errorf("opening %s: %w; put back another backup of the folder", dir, err)}
+	}
+	if err != nil {
 		return Restored{}, openError(dir, err)
 	}
 	return done, nil
