@@ -524,6 +524,6 @@ func wholeRegistry(t *testing.T, dsn string) *prometheus.Registry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = svc.Close() })
-	svc.FollowReloads(t.Context(), process.NewWatcher("gateway.yaml", nil), cfg)
+	svc.FollowReloads(t.Context(), process.NewWatcher("gateway.yaml", func() (config.Config, error) { return cfg, nil }), cfg)
 	return svc.Metrics
 }
