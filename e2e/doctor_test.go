@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"wxgate/authn/issuer/issuertest"
+	"wxgate/storage/badger/disk"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -144,4 +145,30 @@ func TestTheDoctorFindsAFolderThatNoGatewayWouldServe(t *testing.T) {
 	w.diagnosed("beside the gateway", 0, "ok    storage")
 	w.rewrite("storage: { ", "storage: { encryption_key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=, ")
 	w.diagnosed("with another key", 1, "FAIL  storage", "put the old key back")
+}
+
+// TestAnOperatorIsToldWhetherAnOlderWxgateStillWorks with a folder of an earlier schema, of this one, and without one.
+func TestAnOperatorIsToldWhetherAnOlderWxgateStillWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	status := func(want string) {
+		t.Helper()
+		if got, code := w.command("migrate", "status", "-c", w.config); code != 0 || !strings.Contains(got, want) {
+			t.Errorf("exit %d, want %q:\n%s", code, want, got)
+		}
+	}
+	status("has no data yet")
+	w.serve()
+	status("nothing waits")
+	w.stop(t)
+	path := filepath.Join(w.dir, "data", "STORE")
+	known, err := disk.ReadSentinel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known.Schema = 1; known.Write(path) != nil {
+		t.Fatal("the sentinel was not written")
+	}
+	status("have schema 1; serve migrates them to 2 when it starts")
+	status("an older wxgate cannot open them after that: stop wxgate and copy the folder first")
 }

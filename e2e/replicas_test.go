@@ -78,7 +78,7 @@ func TestAGatewayOnMariaDB(t *testing.T) {
 	_, dsn := newDatabase(t)
 	w.onDatabase(dsn)
 	for _, step := range []struct{ command, want string }{
-		{"migrate status", "00011_temporary.sql       waits"}, {"migrate up", "applied 00001_meta.sql"}, {"migrate up", "nothing waits"},
+		{"migrate status", "00011_temporary.sql       waits"}, {"migrate status", "an older wxgate still works with the database after that"}, {"migrate up", "applied 00001_meta.sql"}, {"migrate up", "nothing waits"},
 	} {
 		stdout, stderr, code := run(t, "", append(strings.Fields(step.command), "-c", w.config)...)
 		if code != 0 || !strings.Contains(stdout, step.want) || strings.Contains(stdout+stderr, databasePassword) {
