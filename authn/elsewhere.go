@@ -50,6 +50,9 @@ func (a *Authn) loginElsewhere(ctx context.Context, key codeKey) (*storage.Login
 	if !a.shares() {
 		return nil, nil
 	}
+	if err := a.others.fresh(ctx); err != nil {
+		return nil, err
+	}
 	in, err := a.store.LoginOf(ctx, a.outcome(key).Name)
 	if err == nil {
 		err = a.Users.refuseBanned(&in.User)

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -38,6 +39,7 @@ type follower struct {
 	caughtUp atomic.Int64 // when the newest pull that succeeded began
 	asked    atomic.Int64 // when a request asked last, to a second
 	failing  atomic.Bool  // the last pull failed; requests do not wait for the next
+	replaced atomic.Bool  // the store is of other data now, for good
 
 	pulling sync.Mutex
 	last    uint64 // Seq of the newest revocation that is known
@@ -90,7 +92,7 @@ func (f *follower) fresh(ctx context.Context) error {
 
 func (f *follower) catchUp(ctx context.Context) error {
 	f.touch()
-	if f.age() < freshFor {
+	if f.age() < freshFor && !f.replaced.Load() {
 		return nil
 	}
 	if !f.failing.Load() {
@@ -99,8 +101,11 @@ func (f *follower) catchUp(ctx context.Context) error {
 	return f.tooOld()
 }
 
-// tooOld returns storage.ErrUnavailable if what is known of revocations is older than it may be.
+// tooOld returns storage.ErrUnavailable if what is known of revocations is older than it may be, or of other data.
 func (f *follower) tooOld() error {
+	if f.replaced.Load() {
+		return storage.ErrReplaced
+	}
 	if age := f.age(); age > f.maxStaleness {
 		return fmt.Errorf("what is known of revocations is %v old: %w", age.Round(time.Second), storage.ErrUnavailable)
 	}
@@ -139,6 +144,9 @@ func (f *follower) pull(ctx context.Context, retry bool) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, storage.ErrReplaced) {
+			f.replaced.Store(true)
+		}
 		if failing := err != nil; f.failing.Swap(failing) != failing {
 			f.tell(ctx, err)
 		}
@@ -158,6 +166,10 @@ func (f *follower) pull(ctx context.Context, retry bool) {
 
 // tell logs when following begins to fail, and when it works again.
 func (f *follower) tell(ctx context.Context, err error) {
+	if errors.Is(err, storage.ErrReplaced) {
+		f.log.ErrorContext(ctx, "requests with tokens are refused", "error", err)
+		return
+	}
 	if err != nil {
 		f.log.WarnContext(ctx, "revocations by other gateways cannot be read", "error", err, "requests_go_on_for", f.maxStaleness.String())
 		return

@@ -18,6 +18,7 @@ import (
 // scriptedFeed is a feed that fails while broken.
 type scriptedFeed struct {
 	broken atomic.Bool
+	lost   atomic.Bool   // the store is of other data
 	hang   chan struct{} // unless nil, a pull waits for something to receive
 	pulls  atomic.Int64
 	after  atomic.Uint64
@@ -31,6 +32,9 @@ func (f *scriptedFeed) Follow(_ context.Context, after uint64, _ int) ([]storage
 	f.after.Store(after)
 	if f.hang != nil {
 		<-f.hang
+	}
+	if f.lost.Load() {
+		return nil, storage.ErrReplaced
 	}
 	if f.broken.Load() {
 		return nil, errBroken
@@ -95,6 +99,24 @@ func TestAFeedThatFailsIsUnavailableInTime(t *testing.T) {
 	f.pull(t.Context(), true)
 	if err := errors.Join(f.fresh(t.Context()), f.ready()); err != nil {
 		t.Errorf("after it came back: %v", err)
+	}
+}
+
+// TestAStoreOfOtherDataIsRefusedAtOnce and for good, however old what is known may be.
+func TestAStoreOfOtherDataIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	feed := new(scriptedFeed)
+	f, _ := newTestFollower(feed, time.Hour)
+	feed.lost.Store(true)
+	f.began = f.began.Add(-2 * time.Second)
+	for range 2 {
+		if err := f.fresh(t.Context()); !errors.Is(err, storage.ErrReplaced) || !errors.Is(err, storage.ErrUnavailable) {
+			t.Errorf("a request: %v, want ErrReplaced, which is ErrUnavailable", err)
+		}
+		if err := f.ready(); !errors.Is(err, storage.ErrReplaced) {
+			t.Errorf("readiness: %v, want ErrReplaced", err)
+		}
+		f.caughtUp.Store(int64(f.elapsed())) // a moment ago
 	}
 }
 

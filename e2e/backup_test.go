@@ -111,9 +111,7 @@ func TestBackupsAreMadeWhileServing(t *testing.T) {
 func TestARestoreIntoADatabaseThatIsServedIsRefused(t *testing.T) {
 	t.Parallel()
 	server, dsn := newDatabase(t)
-	if _, err := server.DB.ExecContext(t.Context(), "CREATE DATABASE wxgate2; GRANT ALL ON wxgate2.* TO wx@localhost"); err != nil {
-		t.Fatal(err)
-	}
+	secondDatabase(t, server.DB)
 	w := operator(t)
 	w.stop(t)
 	w.onDatabase(dsn)

@@ -36,7 +36,7 @@ func (s *Service) checkKeys(keys [][]byte) error {
 	return nil
 }
 
-// stayJoined says so until the service closes.
+// stayJoined says so until the service closes, or the store is of other data, which ends it.
 func (s *Service) stayJoined(ctx context.Context) error {
 	if err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials()); err != nil {
 		return fmt.Errorf("joining the other gateways: %w", err)
@@ -59,7 +59,12 @@ func (s *Service) stayJoined(ctx context.Context) error {
 				return
 			case <-ticker.C:
 			}
-			if err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials()); errors.Is(err, storage.ErrOtherKeys) || errors.Is(err, storage.ErrOtherSealing) {
+			err := s.joinGateways(ctx, s.authn.Tokens.Keys().Materials())
+			switch {
+			case errors.Is(err, storage.ErrReplaced), errors.Is(err, storage.ErrIncomplete): // we were frozen, or cut off
+				s.replaced <- err
+				return
+			case errors.Is(err, storage.ErrOtherKeys), errors.Is(err, storage.ErrOtherSealing):
 				s.log.Error("the keys of another gateway do not fit ours", "error", err)
 			}
 		}

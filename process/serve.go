@@ -124,6 +124,7 @@ type Service struct {
 	admin        net.Listener
 	successors   chan func(context.Context) error // receives the function that gives the clients to a successor
 	handedOver   bool                             // a successor has the clients
+	replaced     chan error                       // receives why the store is not to be served from any more
 	haste        chan struct{}                    // closed when another process is about to be started in our place
 	hurried      sync.Once
 	closers      []func() error // in the order of opening
@@ -144,7 +145,7 @@ func Open(ctx context.Context, cfg config.Config, log *Logs, tourist string) (*S
 // open opens everything in the order of dependencies: store, WeChat, authn, upstreams, gateway, listeners. After an
 // error everything that was opened is closed.
 func open(ctx context.Context, cfg config.Config, log *Logs, sockets inherited, tourist string) (*Service, error) {
-	s := &Service{log: log.Logger, logs: log, inherited: sockets, admin: sockets.admin, successors: make(chan func(context.Context) error), haste: make(chan struct{})}
+	s := &Service{log: log.Logger, logs: log, inherited: sockets, admin: sockets.admin, successors: make(chan func(context.Context) error), replaced: make(chan error, 1), haste: make(chan struct{})}
 	s.setTimeouts(cfg.Server.Timeouts)
 	if err := s.open(ctx, cfg, tourist); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -417,7 +418,8 @@ func (s *Service) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve answers requests until ctx ends, a successor takes over, or a listener fails; then it drains and closes.
+// Serve answers requests until ctx ends, a successor takes over, a listener fails, or another process fills the store with other
+// data; then it drains and closes.
 // serving, which may be nil, is called once requests are answered.
 func (s *Service) Serve(ctx context.Context, serving func() error) error {
 	broken := make(chan error, 3)
@@ -456,6 +458,7 @@ func (s *Service) Serve(ctx context.Context, serving func() error) error {
 			defer cancel()
 			err = s.handOver(drain, handOver)
 			return errors.Join(err, s.stop(drain, broken, running))
+		case err = <-s.replaced:
 		case err = <-broken:
 			running--
 		}

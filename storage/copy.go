@@ -35,6 +35,11 @@ const (
 // Temporary values, such as leases, are not copied.
 func Copy(ctx context.Context, from, to *Store, tell func(records int64)) (Copied, error) {
 	c := &copier{from: from, to: to, tell: tell, sum: sha256.New(), done: Copied{Records: map[string]int64{}}}
+	defer func() {
+		if c.fill != nil {
+			c.fill.Stop()
+		}
+	}()
 	err := from.Snapshot(ctx, func(r Record) error { return c.take(ctx, r) })
 	if err == nil {
 		err = c.flush(ctx)
@@ -46,7 +51,7 @@ func Copy(ctx context.Context, from, to *Store, tell func(records int64)) (Copie
 		err = c.verify(ctx)
 	}
 	if err == nil {
-		err = EndFill(ctx, to, unservedCopy+c.header.StoreID)
+		err = c.fill.End(ctx, unservedCopy+c.header.StoreID)
 	}
 	return c.done, err
 }
@@ -56,6 +61,7 @@ type copier struct {
 	from, to *Store
 	tell     func(records int64)
 	header   Header
+	fill     *Fill // of the target, once it was begun
 	again    bool  // the target has a part of the source already
 	batch    Batch // of one kind
 	copied   int64
@@ -101,15 +107,17 @@ func (c *copier) begin(ctx context.Context) error {
 }
 
 // mark marks the target, which may be an earlier copy on which no gateway has started.
-func (c *copier) mark(ctx context.Context, source string) error {
-	switch c.to.driver.ID() {
-	case c.header.StoreID:
+func (c *copier) mark(ctx context.Context, source string) (err error) {
+	switch id := c.to.driver.ID(); {
+	case id == c.header.StoreID:
 		return fmt.Errorf("a gateway has served from it since it was copied, and what it did would be lost; empty it, or copy from there: %w", ErrNotEmpty)
-	case unservedCopy + c.header.StoreID, fillingFrom + source:
+	case id == unservedCopy+c.header.StoreID, isFilledFrom(id, source):
 		c.again = true
-		return markFilled(ctx, c.to, source)
+		c.fill, err = beginFill(ctx, c.to, source, func() error { return nil })
+	default:
+		c.fill, err = BeginFill(ctx, c.to, source)
 	}
-	return BeginFill(ctx, c.to, source)
+	return err
 }
 
 // flush copies the batch, whose records are of one kind.

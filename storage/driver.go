@@ -42,7 +42,8 @@ type records interface {
 // dataSet identifies the data and the process that has them open.
 type dataSet interface {
 	ID() string // random, made with the data
-	// SetID replaces the id. It fails if another process has done so since the store was opened.
+	// SetID replaces the id. It fails if another process has done so since the store was opened. Of those, no Write has an
+	// effect from then on, and returns ErrReplaced, unless the id is the ServedID of theirs.
 	SetID(ctx context.Context, id string) error
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of another epoch, or earlier, if memory has it; see Reader

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
-// A store that is being filled by a restore or a copy has a mark in the place of its id, which names the source, until all
-// is there. So there is nothing beside the data that could be lost, and no gateway starts on a part.
+// A store that is being filled by a restore or a copy has a mark in the place of its id, which names the source and who fills
+// it, until all is there. So there is nothing beside the data that could be lost, and no gateway starts on a part. Whoever had
+// the store open before cannot write any more, a gateway or an earlier filling that was frozen: see Driver.SetID.
 
 // fillingFrom begins the mark.
 const fillingFrom = "filling-"
@@ -19,8 +21,20 @@ const fromStore = "store "
 // unservedCopy begins the id of a copy on which no gateway has started: it alone may be copied into again.
 const unservedCopy = "copy-"
 
+// fillLife is how long a filling counts that was killed, and fillRenew how often one says that it is there.
+const (
+	fillLife  = 15 * time.Second
+	fillRenew = fillLife / 3
+)
+
 // ErrIncomplete is a store that was begun to be filled.
 var ErrIncomplete = errors.New("filling this store was begun and is not complete")
+
+// ErrFilling refuses to fill a store that another process is filling.
+var ErrFilling = fmt.Errorf("another `wxgate store copy` or `wxgate restore` is filling this store: wait for its end (one that was killed counts for %v)", fillLife)
+
+// ErrReplaced refuses what a process wants of a store that another one has begun to fill since it was opened.
+var ErrReplaced = fmt.Errorf("another process has filled this store with other data, or is about to, since this one opened it: %w", ErrUnavailable)
 
 // CheckComplete returns ErrIncomplete for the id of a data set that is being filled, with the command to repeat.
 func CheckComplete(id string) error {
@@ -34,35 +48,91 @@ func CheckComplete(id string) error {
 	return fmt.Errorf("%w: run the same `wxgate restore` again, to the end", ErrIncomplete)
 }
 
-// BeginFill marks a store that is to be filled from a source, such as a backup, until EndFill. The store must be empty, or
-// have been begun to be filled from the same source: other users are ErrNotEmpty, another source is ErrIncomplete. A gateway
-// that is running on it is ErrServing.
-func BeginFill(ctx context.Context, s *Store, source string) error {
-	if s.ID() != fillingFrom+source {
+// ServedID returns the id of a data set once gateways have started on it: that of a copy changes then.
+func ServedID(id string) string { return strings.TrimPrefix(id, unservedCopy) }
+
+// isFilledFrom reports whether filling a store from that source was begun.
+func isFilledFrom(id, source string) bool { return strings.HasPrefix(id, fillingFrom+source+" ") }
+
+// Fill is the filling of a store, by one process at a time.
+type Fill struct {
+	store *Store
+	lease *Lease
+	stop  context.CancelFunc // ends the renewing
+	ended chan struct{}      // closed when it has
+}
+
+// BeginFill marks a store that is to be filled from a source, such as a backup, until End. The store must be empty, or have
+// been begun to be filled from the same source: other users are ErrNotEmpty, another source is ErrIncomplete. A gateway that
+// is running on it is ErrServing, another process that is filling it ErrFilling. Stop it in any case.
+func BeginFill(ctx context.Context, s *Store, source string) (*Fill, error) {
+	return beginFill(ctx, s, source, func() error {
+		if isFilledFrom(s.driver.ID(), source) {
+			return nil
+		}
 		if err := s.Complete(); err != nil {
 			return fmt.Errorf("it is of another source; empty it, or: %w", err)
 		}
-		if err := wantEmpty(ctx, s); err != nil {
-			return err
+		return wantEmpty(ctx, s)
+	})
+}
+
+// beginFill begins to fill a store that check accepts.
+func beginFill(ctx context.Context, s *Store, source string, check func() error) (*Fill, error) {
+	f := &Fill{store: s, lease: NewLease(s, "fill", fillLife), ended: make(chan struct{})}
+	if err := f.lease.Take(ctx); errors.Is(err, ErrLeased) {
+		return nil, ErrFilling
+	} else if err != nil {
+		return nil, err
+	}
+	var renewing context.Context
+	renewing, f.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go f.renew(renewing)
+	err := check()
+	if err == nil {
+		err = barGateways(ctx, s)
+	}
+	if err == nil {
+		err = s.driver.SetID(ctx, fillingFrom+source+" "+s.Epoch())
+	}
+	if err != nil {
+		f.Stop()
+		return nil, err
+	}
+	return f, nil
+}
+
+// renew says that this process is filling the store until ctx ends. Who hears nothing of it for long takes over, and then
+// nothing can be written here.
+func (f *Fill) renew(ctx context.Context) {
+	defer close(f.ended)
+	ticker := time.NewTicker(fillRenew)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			_ = f.lease.Take(ctx)
 		}
 	}
-	return markFilled(ctx, s, source)
 }
 
-// markFilled replaces the id by the mark, if no gateway is running.
-func markFilled(ctx context.Context, s *Store, source string) error {
-	if err := barGateways(ctx, s); err != nil {
+// End gives the data set its id, by which gateways may start on it.
+func (f *Fill) End(ctx context.Context, id string) error {
+	if err := dropTemporary(ctx, f.store, gatewayLock); err != nil {
 		return err
 	}
-	return s.driver.SetID(ctx, fillingFrom+source)
+	return f.store.driver.SetID(ctx, id)
 }
 
-// EndFill gives the data set its id, by which gateways may start on it.
-func EndFill(ctx context.Context, s *Store, id string) error {
-	if err := dropTemporary(ctx, s, gatewayLock); err != nil {
-		return err
-	}
-	return s.driver.SetID(ctx, id)
+// Stop lets others fill the store. What has not come to its End stays marked.
+func (f *Fill) Stop() {
+	f.stop()
+	<-f.ended
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = f.lease.Release(ctx) // else it ends by itself
 }
 
 // BeginServing is to be called before a gateway serves from the store. It returns ErrIncomplete while the store is being

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,7 +137,7 @@ func (s *Store) ChangeTemporary(ctx context.Context, name string, change func(va
 
 // ID returns the random id of the data set. Wiped data get a new one, so that tokens with the old id cannot mean
 // somebody else.
-func (s *Store) ID() string { return strings.TrimPrefix(s.driver.ID(), unservedCopy) }
+func (s *Store) ID() string { return ServedID(s.driver.ID()) }
 
 // Complete returns ErrIncomplete while the store is being filled: it must not serve.
 func (s *Store) Complete() error { return CheckComplete(s.ID()) }

@@ -27,10 +27,11 @@ type Restored struct {
 // when it is done again.
 func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.Reader, nextUserID uint64, now time.Time) (Restored, error) {
 	r := restore{to: to, nextUserID: nextUserID, now: now}
-	err := storage.BeginFill(ctx, to, "backup "+verified.SHA256)
+	fill, err := storage.BeginFill(ctx, to, "backup "+verified.SHA256)
 	if err != nil {
 		return r.done, err
 	}
+	defer fill.Stop()
 	if r.done.Summary, err = Read(from, func(record storage.Record) error { return r.take(ctx, record) }); err != nil {
 		return r.done, err
 	}
@@ -44,7 +45,7 @@ func Restore(ctx context.Context, to *storage.Store, verified Summary, from io.R
 		return r.done, err
 	}
 	r.done.ID = rand.Text()
-	return r.done, storage.EndFill(ctx, to, r.done.ID)
+	return r.done, fill.End(ctx, r.done.ID)
 }
 
 // restore is one that is under way.

@@ -212,3 +212,29 @@ func lastSlash(text string) int {
 	}
 	return -1
 }
+
+// TestTheFeedNoticesOtherData that another process fills the database with: a gateway that was frozen meanwhile hears of it.
+func TestTheFeedNoticesOtherData(t *testing.T) {
+	t.Parallel()
+	dsn := newDatabase(t)
+	gateway, filler := openAt(t, dsn), openAt(t, dsn)
+	if _, err := gateway.Follow(t.Context(), 0, 10); err != nil {
+		t.Fatal(err)
+	}
+	fill, err := storage.BeginFill(t.Context(), filler.Store, "backup 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fill.Stop()
+	for _, when := range []string{"while it is filled", "afterwards"} {
+		if _, err := gateway.Follow(t.Context(), 0, 10); !errors.Is(err, storage.ErrReplaced) {
+			t.Errorf("%s: %v, want ErrReplaced", when, err)
+		}
+		if err := fill.End(t.Context(), "another"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := filler.Follow(t.Context(), 0, 10); err != nil {
+		t.Errorf("the process that filled it: %v", err)
+	}
+}

@@ -52,7 +52,7 @@ func (v *view) DropRevocation(seq uint64) {
 const followWait = 1500 * time.Millisecond
 
 // Follow returns at most limit of the revocations with a Seq above after, as Revocations does, from any process, and learns
-// how far their epochs have come. It has a connection of its own, half a second for each answer, and followWait for all.
+// how far their epochs have come. Of a data set that is not the one that was opened any more it says ErrReplaced. It has a connection of its own, half a second for each answer, and followWait for all.
 // It does not try again: its caller comes back.
 func (s *Store) Follow(ctx context.Context, after uint64, limit int) (found []storage.Revocation, err error) {
 	d := s.driver
@@ -66,7 +66,7 @@ func (s *Store) Follow(ctx context.Context, after uint64, limit int) (found []st
 		if found, err = v.Revocations(after, limit); err != nil {
 			return err
 		}
-		return v.learnEpochs()
+		return errors.Join(v.learnEpochs(), v.wantSameData())
 	})
 	if err != nil {
 		return nil, errors.Join(storage.ErrUnavailable, err)

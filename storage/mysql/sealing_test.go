@@ -110,9 +110,11 @@ func TestALookFindsADatabaseThatWasNotFilledToTheEnd(t *testing.T) {
 	t.Parallel()
 	dsn := newDatabase(t)
 	s := mustOpenWith(t, dsn, testKey)
-	mustDo(t, storage.BeginFill(t.Context(), s.Store, "store x"))
+	fill, err := storage.BeginFill(t.Context(), s.Store, "store x")
+	mustDo(t, err)
+	defer fill.Stop()
 	wantInspected(t, dsn, otherKey, "any", storage.ErrIncomplete)
-	mustDo(t, storage.EndFill(t.Context(), s.Store, "x"))
+	mustDo(t, fill.End(t.Context(), "x"))
 	wantInspected(t, dsn, testKey, "any", nil)
 }
 

@@ -36,7 +36,7 @@ func (s snapshot) run() error {
 }
 
 func (s snapshot) header() (r storage.Record, err error) {
-	h := storage.Header{StoreID: s.driver.id, At: storage.Stamp(s.now)}
+	h := storage.Header{StoreID: s.driver.ID(), At: storage.Stamp(s.now)}
 	var checks string
 	var horizon []byte
 	err = errors.Join(s.row("SELECT value FROM wxgate_meta WHERE name = 'key_check'", nil, &checks),

@@ -84,7 +84,7 @@ type mysqlDriver struct {
 	metrics    *metrics
 	sealer     *storage.Sealer
 
-	id         string
+	id         atomic.Pointer[string]
 	epoch      string // of this opening
 	slots      chan int
 	commits    atomic.Int64 // numbers of this process's transactions
@@ -170,10 +170,12 @@ func (d *mysqlDriver) awaitServer(ctx context.Context) error {
 }
 
 // identify reads the id of the data set, or makes it, and settles the keys.
-func (d *mysqlDriver) identify(ctx context.Context) (err error) {
-	if d.id, err = d.settle(ctx, "store_id", rand.Text()); err != nil {
+func (d *mysqlDriver) identify(ctx context.Context) error {
+	id, err := d.settle(ctx, "store_id", rand.Text())
+	if err != nil {
 		return err
 	}
+	d.id.Store(&id)
 	return d.settleKeys(ctx)
 }
 
@@ -187,22 +189,24 @@ func (d *mysqlDriver) settle(ctx context.Context, name, proposed string) (value 
 }
 
 // ID is the random id of the data set, made with it.
-func (d *mysqlDriver) ID() string { return d.id }
+func (d *mysqlDriver) ID() string { return *d.id.Load() }
 
-// SetID replaces the id, unless another process has. Processes that have the database open keep the one before.
+// SetID replaces the id, unless another process has. Those that have the database open keep the one before, and write nothing
+// any more.
 func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
 	err := d.write(ctx, func(v *view) error {
 		var was string
 		if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'store_id'"+v.lock, nil, &was); err != nil {
 			return err
 		}
-		if was != d.id && was != id {
-			return cmp.Or(storage.CheckComplete(was), errors.New("another process has changed the id of the data set meanwhile"))
+		if was != d.ID() && was != id {
+			return cmp.Or(storage.CheckComplete(was), storage.ErrReplaced)
 		}
+		v.id = id
 		return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'store_id'", []byte(id))
 	})
 	if err == nil {
-		d.id = id
+		d.id.Store(&id)
 	}
 	return err
 }

@@ -20,6 +20,7 @@ type view struct {
 	ctx    context.Context // of the operation, whose methods by their contract take none
 	conn   *sql.Conn
 	now    time.Time
+	id     string // of the data set
 	writes bool
 	galera bool // where a lock is of one node alone, and only what is written is compared with others
 
@@ -34,7 +35,7 @@ type view struct {
 }
 
 func (d *mysqlDriver) newView(ctx context.Context, conn *sql.Conn) *view {
-	return &view{driver: d, ctx: ctx, conn: conn, now: d.now()}
+	return &view{driver: d, ctx: ctx, conn: conn, now: d.now(), id: d.ID()}
 }
 
 func (d *mysqlDriver) newWriteView(ctx context.Context, conn *sql.Conn) *view {
@@ -58,8 +59,33 @@ func (v *view) run(change func(*view) error, slot []byte, number int64) error {
 	if err := errors.Join(v.insertAdded(), v.err, v.saveCounters(), v.saveEpoch()); err != nil || !v.wrote {
 		return err
 	}
-	return v.exec("INSERT INTO wxgate_commits (slot, number, at_ms) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE number = VALUES(number), at_ms = VALUES(at_ms)",
-		slot, number, v.now.UnixMilli())
+	return v.saveNumber(slot, number)
+}
+
+// saveNumber notes the number of the transaction, if the data set is still the one that was opened.
+func (v *view) saveNumber(slot []byte, number int64) error {
+	const statement = "INSERT INTO wxgate_commits (slot, number, at_ms) SELECT ?, ?, ? FROM wxgate_meta WHERE name = 'store_id' AND value IN (?, ?) " +
+		"ON DUPLICATE KEY UPDATE number = VALUES(number), at_ms = VALUES(at_ms)"
+	noted, err := v.conn.ExecContext(v.ctx, statement, slot, number, v.now.UnixMilli(), []byte(v.id), []byte(storage.ServedID(v.id)))
+	if err != nil {
+		return err
+	}
+	if n, err := noted.RowsAffected(); n > 0 || err != nil {
+		return err
+	}
+	return storage.ErrReplaced
+}
+
+// wantSameData refuses a data set that is not the one that was opened any more.
+func (v *view) wantSameData() error {
+	var id string
+	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'store_id'", nil, &id); err != nil {
+		return err
+	}
+	if id != v.id && id != storage.ServedID(v.id) {
+		return storage.ErrReplaced
+	}
+	return nil
 }
 
 // Now is when the operation began.

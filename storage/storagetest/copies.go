@@ -19,6 +19,8 @@ func copies() map[string]func(*testing.T, *move) {
 		"a copy does not replace another data set":                      copyOverAnother,
 		"a copy and a gateway keep out each other":                      copyWhileServing,
 		"a copy does not take back what was issued on an earlier one":   copyOverUsed,
+		"a store is filled by one process at a time":                    copyTwiceAtOnce,
+		"who had the store open before a copy writes nothing after it":  copyUnderAFrozenGateway,
 	}
 }
 
@@ -117,6 +119,69 @@ func copyWhileServing(t *testing.T, m *move) {
 	m.to.must(storage.JoinGateways(m.to.ctx, m.to.Store, "gateway-1", keys))
 	_, err = storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) {})
 	m.to.wantErr("another copy while a gateway is running", err, storage.ErrServing)
+}
+
+// another is a second opening of the target, beside the first; where there can be none, it is refused.
+func (m *move) another() (*storage.Store, bool) {
+	m.to.t.Helper()
+	other, err := m.to.bench.Open()
+	if !m.to.bench.Shared {
+		m.to.wantErr("opening it twice", err, storage.ErrLocked)
+		return nil, false
+	}
+	m.to.must(err)
+	m.to.t.Cleanup(func() { m.to.must(other.Close()) })
+	return other, true
+}
+
+func copyTwiceAtOnce(_ *testing.T, m *move) {
+	m.from.fill()
+	refused := func(when string) {
+		other, opened := m.another()
+		if !opened {
+			return
+		}
+		_, err := storage.Copy(m.to.ctx, m.from.Store, other, func(int64) {})
+		m.to.wantErr(when+" a copy of the same", err, storage.ErrFilling)
+		_, err = storage.BeginFill(m.to.ctx, other, "backup 1")
+		m.to.wantErr(when+" a restore", err, storage.ErrFilling)
+	}
+	_, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) { refused("during a copy") })
+	m.to.must(err)
+	m.to.reopen()
+	m.to.wantMoved(m.from)
+	if other, opened := m.another(); opened {
+		_, err = storage.Copy(m.to.ctx, m.from.Store, other, func(int64) {})
+		m.to.must(err)
+	}
+}
+
+func copyUnderAFrozenGateway(t *testing.T, m *move) {
+	m.from.fill()
+	gateway, opened := m.another()
+	if !opened {
+		return
+	}
+	keys := [][]byte{[]byte("key")}
+	m.to.must(storage.BeginServing(m.to.ctx, gateway))
+	m.to.must(storage.JoinGateways(m.to.ctx, gateway, "gateway-1", keys))
+	m.to.must(storage.LeaveGateways(m.to.ctx, gateway)) // as if it had not said for 90 s that it is there
+	wantNothing := func(when string) {
+		t.Helper()
+		_, err := gateway.Login(m.to.ctx, m.to.as("oFrozen", "frozen"))
+		m.to.wantErr(when+" a login", err, storage.ErrReplaced)
+		m.to.wantErr(when+" a login", err, storage.ErrUnavailable)
+		m.to.wantErr(when+" a lease", storage.NewLease(gateway, "backup", time.Hour).Take(m.to.ctx), storage.ErrReplaced)
+	}
+	_, err := storage.Copy(m.to.ctx, m.from.Store, m.to.Store, func(int64) { wantNothing("during the copy") })
+	m.to.must(err)
+	wantNothing("after the copy")
+	m.to.wantErr("joining again", storage.JoinGateways(m.to.ctx, gateway, "gateway-1", keys), storage.ErrReplaced)
+	m.to.reopen()
+	m.to.wantMoved(m.from)
+	m.to.must(storage.BeginServing(m.to.ctx, m.to.Store))
+	wantNothing("once another one serves")
+	want(t, "the id of a new user", m.to.login(m.to.as("oNew", "new")).User.ID, 20)
 }
 
 func copyOverAnother(t *testing.T, m *move) {
