@@ -43,7 +43,7 @@ type Adopted struct {
 
 // CheckAdoption looks at the table and changes nothing.
 func CheckAdoption(ctx context.Context, cfg storage.Config, a Adoption) (Adopted, error) {
-	return withAdoption(ctx, cfg, a, func(w *adopter) error { return nil })
+	return withAdoption(ctx, cfg, a, nil, func(w *adopter) error { return nil })
 }
 
 // Adopt carries an adoption out if nothing is in its way. Every step can be repeated: what was cut off goes on.
@@ -54,7 +54,7 @@ func Adopt(ctx context.Context, cfg storage.Config, a Adoption, log *slog.Logger
 	if _, err := newSealer(cfg.EncryptionKeys); err != nil {
 		return Adopted{}, err
 	}
-	found, err := withAdoption(ctx, cfg, a, func(w *adopter) error {
+	found, err := withAdoption(ctx, cfg, a, log, func(w *adopter) error {
 		if err := w.wantNoGateway(ctx); err != nil || len(w.found.InTheWay) > 0 {
 			return err
 		}
@@ -77,8 +77,9 @@ type adopter struct {
 	next    int64
 }
 
-// withAdoption looks at the table, at what was planned earlier, and lets do do the rest.
-func withAdoption(ctx context.Context, cfg storage.Config, a Adoption, do func(*adopter) error) (found Adopted, err error) {
+// withAdoption looks at the table, at what was planned earlier, and lets do do the rest. With a log it waits for what the server
+// still does of an adoption that was cut off.
+func withAdoption(ctx context.Context, cfg storage.Config, a Adoption, log *slog.Logger, do func(*adopter) error) (found Adopted, err error) {
 	if !regexp.MustCompile(`^[^\x00-\x1f`+"`"+`'".\\]{1,64}$`).MatchString(a.Table) || strings.HasPrefix(a.Table, "wxgate_") {
 		return found, fmt.Errorf("%q is not the name of a table of yours in the database of storage.mysql.dsn", a.Table)
 	}
@@ -103,11 +104,44 @@ func withAdoption(ctx context.Context, cfg storage.Config, a Adoption, do func(*
 	defer conn.Close()
 	defer discard(conn)
 	w := &adopter{conn: conn}
+	if busy, err := w.awaitAlter(ctx, a.Table, log); busy || err != nil {
+		return w.found, err
+	}
 	if err := w.look(ctx, a); err != nil {
 		return w.found, err
 	}
 	err = do(w)
 	return w.found, err
+}
+
+// awaitAlter waits for the ALTER of an adoption that was cut off, which the server goes on with. Without a log it does not wait,
+// and reports whether that is in the way.
+func (w *adopter) awaitAlter(ctx context.Context, table string, log *slog.Logger) (busy bool, err error) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for said := false; ; said = true {
+		const query = "SELECT ID, TIME FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND LEFT(INFO, CHAR_LENGTH(?)) = ? LIMIT 1"
+		begins := alterOf(table)
+		var connection, seconds int64
+		err := w.conn.QueryRowContext(ctx, query, begins, begins).Scan(&connection, &seconds)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return false, nil
+		case err != nil:
+			return false, err
+		case log == nil:
+			w.found.InTheWay = append(w.found.InTheWay, fmt.Sprintf("the server has been at an ALTER TABLE of it for %d s, on connection %d: that of an adoption that "+
+				"was cut off goes on there; wait for its end, or repeat this with --apply, which does", seconds, connection))
+			return true, nil
+		case !said:
+			log.Warn("waiting for the end of an ALTER TABLE, as of an adoption that was cut off", "table", table, "connection", connection, "for", (time.Duration(seconds) * time.Second).String())
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
 }
 
 // look finds out how far an adoption is, and plans one that has not begun.
@@ -232,8 +266,10 @@ func storedPlan(ctx context.Context, conn *sql.Conn) (*plan, error) {
 
 // The statements of an adoption.
 func (w *adopter) alter() string {
-	return fmt.Sprintf("ALTER TABLE %s\n    %s", quoted(w.plan.Table), strings.Join(w.plan.Alter, ",\n    "))
+	return alterOf(w.plan.Table) + "\n    " + strings.Join(w.plan.Alter, ",\n    ")
 }
+
+func alterOf(table string) string { return "ALTER TABLE " + quoted(table) }
 
 func (w *adopter) clearEmpty() string {
 	return fmt.Sprintf("UPDATE %s SET openid = NULL, updated_at = updated_at WHERE openid = ''", quoted(w.plan.Table))

@@ -1,11 +1,13 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"sync"
@@ -433,4 +435,98 @@ func TestALoginDuringAnAdoptionIsNotLost(t *testing.T) {
 	if kind := b.query("SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'users'"); !strings.Contains(kind, "BASE TABLE") {
 		t.Errorf("users is a %s", kind)
 	}
+}
+
+// TestTextsOfEverySizeBecomeText: the gateway can write all that it may into them, and the way back leads to the sizes of
+// before, but for one that was too narrow.
+func TestTextsOfEverySizeBecomeText(t *testing.T) {
+	t.Parallel()
+	b, dsn := newBackend(t, backendSchema, 20)
+	b.exec("ALTER TABLE users MODIFY nickname tinytext, MODIFY avatar mediumtext NOT NULL COMMENT 'mediumtext', MODIFY bio longtext, ADD notes longtext")
+	columns := b.columns()
+	b.exec("UPDATE users SET bio = REPEAT('字', 501) WHERE id = 5")
+	found, err := Adopt(t.Context(), configOf(dsn), adoptionOf(testApp), quiet())
+	if err != nil || len(found.InTheWay) != 1 || !strings.Contains(found.InTheWay[0], "have a bio longer than 500 characters") || b.columns() != columns {
+		t.Fatalf("got %q, %v, want that a bio is too long, and nothing changed", found.InTheWay, err)
+	}
+	b.exec("UPDATE users SET bio = '' WHERE id = 5")
+	if found, err = Adopt(t.Context(), configOf(dsn), adoptionOf(testApp), quiet()); err != nil || len(found.InTheWay) > 0 {
+		t.Fatalf("got %q, %v", found.InTheWay, err)
+	}
+	const types = "SELECT GROUP_CONCAT(column_name, ' ', column_type ORDER BY column_name) FROM information_schema.columns " +
+		"WHERE table_schema = DATABASE() AND table_name = 'wxgate_users' AND data_type LIKE '%text'"
+	if got, want := b.query(types), "avatar text,bio text,nickname text,notes longtext"; !strings.Contains(got, want) {
+		t.Errorf("the columns are %s, want %s", got, want)
+	}
+	s := openAt(t, dsn)
+	nickname, avatar, bio := strings.Repeat("😀", 64), strings.Repeat("😀", 512), strings.Repeat("😀", 500)
+	changed, err := s.UpdateUser(t.Context(), 3, func(u *storage.User) error { u.Nickname, u.Avatar, u.Bio = nickname, avatar, bio; return nil })
+	if err != nil || changed.Nickname != nickname || changed.Avatar != avatar || changed.Bio != bio {
+		t.Errorf("the longest texts: %v", err)
+	}
+	for _, statement := range found.Back {
+		b.exec(statement)
+	}
+	if got, want := b.columns(), strings.Replace(columns, "tinytext", "text", 1); got != want {
+		t.Errorf("after going back the table is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestAnAdoptionWaitsForTheAlterOfOneThatWasCutOff, with which the server goes on, and whoever only looks is told of it.
+func TestAnAdoptionWaitsForTheAlterOfOneThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	b, dsn := newBackend(t, backendSchema, 20)
+	reading, err := b.db.BeginTx(t.Context(), nil) // so that the ALTER takes long
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reading.Rollback() }()
+	if _, err := reading.ExecContext(t.Context(), "SELECT * FROM users"); err != nil {
+		t.Fatal(err)
+	}
+	altered := make(chan error, 1)
+	go func() {
+		_, err := b.db.ExecContext(t.Context(), "ALTER TABLE `users` ADD later int NULL")
+		altered <- err
+	}()
+	const said = "the server has been at an ALTER TABLE of it for "
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-ticker.C {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		found, err := CheckAdoption(ctx, configOf(dsn), adoptionOf(testApp))
+		cancel()
+		if err == nil && len(found.InTheWay) == 1 && strings.HasPrefix(found.InTheWay[0], said) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %q, %v, want %q", found.InTheWay, err, said)
+		}
+	}
+	var log bytes.Buffer
+	waits := slog.New(slog.NewTextHandler(&releasing{&log, "waiting for the end of an ALTER TABLE", func() { _ = reading.Rollback() }}, nil))
+	if found, err := Adopt(t.Context(), configOf(dsn), adoptionOf(testApp), waits); err != nil || len(found.InTheWay) > 0 {
+		t.Errorf("got %q, %v\n%s", found.InTheWay, err, log.String())
+	}
+	if err := <-altered; err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "waiting for the end of an ALTER TABLE") {
+		t.Errorf("it did not say that it waits:\n%s", log.String())
+	}
+}
+
+// releasing is a log that does something at a line.
+type releasing struct {
+	*bytes.Buffer
+
+	at string
+	do func()
+}
+
+func (r *releasing) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(r.at)) {
+		r.do()
+	}
+	return r.Buffer.Write(line)
 }

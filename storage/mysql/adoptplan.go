@@ -213,25 +213,36 @@ func (p *planner) planText(kind textKind) {
 		p.obstacle("the column %s is of type %s, want a text; --map %s= leaves it to you", theirs.name, theirs.columnType, kind.name)
 		return
 	}
-	definition := theirs.definition
+	definition, before := theirs.definition, theirs.definition
+	switch theirs.dataType {
+	case "tinytext": // too narrow for us
+		definition, theirs.width = strings.Replace(definition, theirs.columnType, "text", 1), textWidth
+		before = definition
+	case "mediumtext", "longtext": // a backend could write more there than backups and copies take
+		definition = strings.Replace(definition, theirs.columnType, "text", 1)
+	}
 	if theirs.charset != "utf8mb4" || theirs.width < kind.width {
 		columnType := fmt.Sprintf("VARCHAR(%d)", max(kind.width, theirs.width))
 		if strings.HasSuffix(theirs.dataType, "text") {
-			columnType = theirs.columnType
+			columnType = "TEXT"
 		}
 		definition = columnType + " CHARACTER SET utf8mb4 COLLATE " + wideCollation(theirs.collation)
 		if !theirs.nullable {
 			definition += " NOT NULL"
 		}
+		before = definition // it stays wide: it may have more in it then
 		if theirs.name == kind.name {
 			p.plan.Alter = append(p.plan.Alter, fmt.Sprintf("MODIFY %s %s", quoted(theirs.name), definition))
-			return // it stays wide: it may have more in it then
+			return
 		}
 	}
-	if theirs.name != kind.name {
-		p.become(theirs, kind.name, definition, definition)
+	if theirs.name != kind.name || definition != theirs.definition {
+		p.become(theirs, kind.name, definition, before)
 	}
 }
+
+// textWidth is the width of a TEXT, in bytes.
+const textWidth = 1<<16 - 1
 
 // wideCollation is the collation of utf8mb4 that compares as one of utf8 does.
 func wideCollation(collation string) string {
