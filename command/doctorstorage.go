@@ -26,18 +26,20 @@ func storageFinding(ctx context.Context, cfg config.Config) finding {
 	return folderFinding(cfg.Storage)
 }
 
-// backupFinding looks at the age of the newest backup.
+// backupFinding looks at the folder of backups, and at the age of the newest.
 func backupFinding(cfg storage.Backup, now time.Time) finding {
 	f := finding{about: "backup " + cfg.Dir}
 	newest, found, err := backup.Newest(cfg.Dir, now)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // serve creates it
+	}
 	age := now.Sub(newest.At).Round(time.Minute)
+	err, place := cmp.Or(err, wantWritable(cfg.Dir)), backup.CheckPlace(cfg)
 	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
+	case place != nil:
+		f.err, f.advice = place, "see docs/backup.md"
+	case err != nil:
 		f.err, f.advice = err, backupAdvice
-	case backup.CheckPlace(cfg) != nil:
-		f.err, f.advice = backup.CheckPlace(cfg), "see docs/backup.md"
-	case wantWritable(cfg.Dir) != nil:
-		f.err, f.advice = wantWritable(cfg.Dir), backupAdvice
 	case !found:
 		f.advice = "there is none yet; serve makes the first when it starts"
 	case age > 2*cfg.Every:
