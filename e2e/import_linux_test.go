@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,7 +104,7 @@ func TestManyUsersAreImportedBesideOthers(t *testing.T) {
 	}
 	var rows bytes.Buffer
 	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "store\tusers\ttook\tmemory of the gateway\tp99 of a request\tp99 of a first login")
+	_, _ = fmt.Fprintln(table, "store\tusers\ttook\theap\tmemory of the gateway\tp99 of a request\tp99 of a first login")
 	for _, store := range []string{"badger", "mysql"} {
 		if only := os.Getenv("WXGATE_IMPORT_ON"); only != "" && only != store {
 			continue
@@ -120,6 +121,7 @@ func TestManyUsersAreImportedBesideOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		asks, logins, end := w.asksMeanwhile()
+		heap := w.heapMeanwhile()
 		cmd := exec.CommandContext(t.Context(), binary, "-c", filepath.Join(w.dir, "operator.yaml"), "users", "import", "--json", file)
 		var stdout, stderr bytes.Buffer
 		cmd.Env, cmd.Stdout, cmd.Stderr = []string{}, &stdout, &stderr
@@ -127,14 +129,50 @@ func TestManyUsersAreImportedBesideOthers(t *testing.T) {
 		_, memory, err := runWatched(t, cmd, w.cmd.Process.Pid)
 		took := time.Since(began)
 		end()
+		most := heap()
+		if most == 0 {
+			t.Error("the metrics have no heap")
+		}
 		if want := fmt.Sprintf(`"imported":%d,"failed":0`, users); err != nil || !strings.Contains(stdout.String(), want) {
 			t.Fatalf("%s: %v, %.300s, %s, want %s", store, err, stdout.String(), stderr.String(), want)
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%v\t%d MB\t%v\t%v\n", store, users, took.Round(time.Second), memory, asks.p99(), logins.p99())
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%v\t%d MB\t%d MB\t%v\t%v\n", store, users, took.Round(time.Second), most, memory, asks.p99(), logins.p99())
 		w.stop(t)
 	}
 	_ = table.Flush()
 	t.Logf("\n%s", rows.String())
+}
+
+// heapMeanwhile scrapes the heap of the gateway five times a second, and returns the most of it, in MB.
+func (w *world) heapMeanwhile() (end func() int) {
+	w.t.Helper()
+	stop, most := make(chan struct{}), make(chan int)
+	inUse := regexp.MustCompile(`(?m)^go_memstats_heap_inuse_bytes (\S+)$`)
+	go func() {
+		ticker := time.NewTicker(200 * time.Millisecond)
+		defer ticker.Stop()
+		highest := 0
+		for {
+			select {
+			case <-ticker.C:
+				resp, err := w.client.Get(w.admin + "/metrics")
+				if err != nil {
+					w.t.Errorf("the metrics while users are imported: %v", err)
+					continue
+				}
+				text, _ := io.ReadAll(resp.Body) // what is cut off has no line of it
+				_ = resp.Body.Close()
+				if found := inUse.FindSubmatch(text); found != nil {
+					bytes, _ := strconv.ParseFloat(string(found[1]), 64)
+					highest = max(highest, int(bytes)>>20)
+				}
+			case <-stop:
+				most <- highest
+				return
+			}
+		}
+	}()
+	return func() int { close(stop); return <-most }
 }
 
 // latencies are how long requests took, one after the other.

@@ -25,8 +25,9 @@ const (
 	importBatch        = 256         // users of one transaction
 	maxImportErrors    = 10_000      // lines that are named, of each kind
 	importBatchTimeout = time.Minute // for one batch to arrive and be written
-	maxSeen            = 100_000     // ids and openids that a dry run remembers
-	firstUsers         = 10          // that a dry run shows
+	longestRest        = 10 * time.Millisecond
+	maxSeen            = 100_000 // ids and openids that a dry run remembers
+	firstUsers         = 10      // that a dry run shows
 )
 
 // ndjson is one JSON value per line.
@@ -87,7 +88,7 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
-	i := &importer{transfer: a, ctx: r.Context(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: NewImportReport()}
+	i := &importer{transfer: a, ctx: r.Context(), began: time.Now(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: NewImportReport()}
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
@@ -105,6 +106,7 @@ type importer struct {
 	ctx     context.Context // of the request
 	control *http.ResponseController
 	batch   []importLine
+	began   time.Time   // when the batch was begun
 	dry     bool        // nothing is written
 	seen    map[any]any // of a dry run: the openids of ids, and the ids of openids, that would be imported
 	report  ImportReport
@@ -168,7 +170,21 @@ func (i *importer) flush() error {
 		}
 	}
 	i.batch = i.batch[:0]
-	return nil
+	return i.rest()
+}
+
+// rest rests for as long as the batch took, so that requests of others find a processor: an import takes all of one.
+// A batch that waited for a database costs this process nothing, hence longestRest.
+func (i *importer) rest() error {
+	timer := time.NewTimer(min(time.Since(i.began), longestRest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		i.began = time.Now()
+		return nil
+	case <-i.ctx.Done():
+		return i.ctx.Err()
+	}
 }
 
 // write imports the batch, or says in a dry run what would be refused.
