@@ -65,7 +65,7 @@ func (c Config) ownHost(o http1.Origin) string {
 
 // Target is one place where a service runs. Its short form is its URL. All addresses of a name are used.
 type Target struct {
-	URL    string `yaml:"url"`    // http://host[:port] or https://host[:port], nothing after it
+	URL    string `yaml:"url"`    // http://host[:port] or https://host[:port], nothing after it; or unix:/path, a socket
 	Weight int    `yaml:"weight"` // its share beside the weights of the others, 1 to 1000; 1
 }
 
@@ -126,6 +126,7 @@ func DefaultConfig() Config {
 		Queue:     Queue{Length: 10000, Wait: 2 * time.Second},
 		Timeouts:  http1.Timeouts{Connect: time.Second, Response: 30 * time.Second, Stream: 60 * time.Second, WebSocket: 10 * time.Minute},
 		Keepalive: http1.Keepalive{MaxConns: 512, MaxWebSockets: 1024, Idle: 3 * time.Second, ReuseAfterBody: true},
+		TLS:       http1.TLS{SPKI: []string{}},
 		dials:     DefaultDials,
 	}
 }
@@ -196,5 +197,5 @@ func (c Config) connections(sec *http1.Security) http1.Config {
 func (c Config) equal(o Config) bool {
 	return slices.Equal(c.Targets, o.Targets) && c.Balance == o.Balance && c.SlowStart == o.SlowStart && c.Health == o.Health &&
 		c.Outlier == o.Outlier && c.Retries == o.Retries && c.Breaker == o.Breaker && c.Queue == o.Queue &&
-		c.Timeouts == o.Timeouts && c.Keepalive == o.Keepalive && c.Host == o.Host && c.TLS == o.TLS && c.dials == o.dials
+		c.Timeouts == o.Timeouts && c.Keepalive == o.Keepalive && c.Host == o.Host && c.TLS.Equal(o.TLS) && c.dials == o.dials
 }

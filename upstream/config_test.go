@@ -17,7 +17,7 @@ func TestGoodTargets(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
 		"http://127.0.0.1:3000", "http://recipes", "http://recipes/", "https://recipes.example", "http://[::1]:3000",
-		"http://[fe80::1%25eth0]:80", "https://recipes:8443",
+		"http://[fe80::1%25eth0]:80", "https://recipes:8443", "unix:/run/recipes.sock",
 	} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))
@@ -31,26 +31,31 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	const place = "upstreams.recipes.targets[0]: "
 	for url, want := range map[string]string{
-		"ftp://x":             `"ftp://x" is not an http:// or https:// URL`,
-		"127.0.0.1:3000":      `"127.0.0.1:3000" has no scheme: write http://127.0.0.1:3000`,
-		"localhost:3000":      `"localhost:3000" has no scheme: write http://localhost:3000`,
-		"[::1]:3000":          `"[::1]:3000" has no scheme: write http://[::1]:3000`,
-		"u:secret@x:80":       "a user or password in the URL is not supported",
-		"recipes":             `"recipes" has no scheme: write http://recipes`,
-		"":                    `needs a URL`,
-		"http://":             `"http://" has no host`,
-		"http://:80":          `"http://:80" has no host`,
-		"http://x/api":        `"http://x/api" has a path: a route's strip_prefix and rewrite change paths`,
-		"http://x?a=b":        `"http://x?a=b" has a query or a fragment`,
-		"http://x?":           `"http://x?" has a query or a fragment`,
-		"http://x#":           `"http://x#" has a query or a fragment`,
-		"http://x:0":          `"http://x:0" has a port that is not one of 1 to 65535`,
-		"http://x:65536":      `"http://x:65536" has a port that is not one of 1 to 65535`,
-		"http://u:secret@x":   "a user or password in the URL is not supported",
-		"http://u:s%zz@x":     "cannot be parsed, and a user or password in the URL is not supported",
-		"http://[::1":         `"http://[::1" is not a URL`,
-		"http://a b":          `"http://a b" is not a URL`,
-		"http://x\r\nHost: y": `"http://x\r\nHost: y" is not a URL`,
+		"ftp://x":              `"ftp://x" is not an http:// or https:// URL`,
+		"127.0.0.1:3000":       `"127.0.0.1:3000" has no scheme: write http://127.0.0.1:3000`,
+		"localhost:3000":       `"localhost:3000" has no scheme: write http://localhost:3000`,
+		"[::1]:3000":           `"[::1]:3000" has no scheme: write http://[::1]:3000`,
+		"u:secret@x:80":        "a user or password in the URL is not supported",
+		"recipes":              `"recipes" has no scheme: write http://recipes`,
+		"":                     `needs a URL`,
+		"http://":              `"http://" has no host`,
+		"http://:80":           `"http://:80" has no host`,
+		"http://x/api":         `"http://x/api" has a path: a route's strip_prefix and rewrite change paths`,
+		"http://x?a=b":         `"http://x?a=b" has a query or a fragment`,
+		"http://x?":            `"http://x?" has a query or a fragment`,
+		"http://x#":            `"http://x#" has a query or a fragment`,
+		"http://x:0":           `"http://x:0" has a port that is not one of 1 to 65535`,
+		"http://x:65536":       `"http://x:65536" has a port that is not one of 1 to 65535`,
+		"http://u:secret@x":    "a user or password in the URL is not supported",
+		"http://u:s%zz@x":      "cannot be parsed, and a user or password in the URL is not supported",
+		"http://[::1":          `"http://[::1" is not a URL`,
+		"http://a b":           `"http://a b" is not a URL`,
+		"unix:":                `"unix:": a Unix socket is named by its whole path, as in unix:/run/recipes.sock`,
+		"unix:recipes.sock":    `"unix:recipes.sock": a Unix socket is named by its whole path, as in unix:/run/recipes.sock`,
+		"unix:///run/a.sock":   `"unix:///run/a.sock": a Unix socket is named by its whole path, as in unix:/run/recipes.sock`,
+		"unix:/run/../a.sock":  `"unix:/run/../a.sock" is not the path of a Unix socket`,
+		"unix:/run/a\x00.sock": `"unix:/run/a\x00.sock" is not the path of a Unix socket`,
+		"http://x\r\nHost: y":  `"http://x\r\nHost: y" is not a URL`,
 	} {
 		cfg := upstream.DefaultConfig()
 		_ = cfg.UnmarshalText([]byte(url))

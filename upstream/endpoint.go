@@ -11,7 +11,7 @@ import (
 // endpoint is one address of a target: its connections, and its score.
 type endpoint struct {
 	target        *target
-	address       string // ip:port
+	address       string // ip:port, or unix:/path
 	seed          uint64 // for rendezvous
 	pool          *http1.Pool
 	usage         func() (busy int, full bool) // of pool

@@ -11,7 +11,7 @@ import (
 )
 
 // Metrics holds the metrics of all upstreams. Their labels are the names of upstreams and the host:port of targets as
-// written in gateway.yaml, never a resolved address.
+// written in gateway.yaml, never a resolved address, or their unix:/path.
 type Metrics struct {
 	duration    *prometheus.HistogramVec
 	requests    *prometheus.CounterVec

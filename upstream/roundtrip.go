@@ -119,7 +119,7 @@ func (t *roundTrip) firstEndpoint() (*endpoint, error) {
 
 // attempt sends the request to e once and records the outcome.
 func (t *roundTrip) attempt(e *endpoint) error {
-	t.target, t.tried = e.target.origin.Name, append(t.tried, e)
+	t.target, t.tried = e.target.origin.String(), append(t.tried, e)
 	t.Request.TryTimeout = t.tryTimeout()
 	began, queued := t.at, t.Queued
 	if t.Replayable { // the pace of a long body is its sender's

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -184,6 +186,64 @@ func TestACertificateIsVerifiedByTheConfiguredAuthority(t *testing.T) {
 	}
 }
 
+// noPin is the SHA-256 of no key.
+var noPin = base64.StdEncoding.EncodeToString(make([]byte, sha256.Size)) //nolint:gochecknoglobals // a constant
+
+// pin is that of the key of a service, as a person computes it: from its certificate.
+func (s *secured) pin() string {
+	sum := sha256.Sum256(s.Certificate().RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// TestAPinnedKeyIsDemandedInAdditionToTheCertificate: a certificate of the right authority with another key is not enough, and a
+// pin is no substitute for the authority.
+func TestAPinnedKeyIsDemandedInAdditionToTheCertificate(t *testing.T) {
+	t.Parallel()
+	ours, others := newAuthority(t), newAuthority(t)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		service := ours.secure("127.0.0.1:0", func(c *tls.Config) { c.MaxVersion = version }, "127.0.0.1")
+		for _, c := range []struct {
+			what string
+			tls  http1.TLS
+			want []string
+		}{
+			{"its key", http1.TLS{CA: ours.file, SPKI: []string{service.pin()}}, []string{"http/1.1 false"}},
+			{"now and next", http1.TLS{CA: ours.file, SPKI: []string{noPin, service.pin()}}, []string{"http/1.1 false"}},
+			{"another key", http1.TLS{CA: ours.file, SPKI: []string{noPin}}, []string{"upstream connect", "is not pinned", service.pin(), "tls.spki"}},
+			{"its key and another authority", http1.TLS{CA: others.file, SPKI: []string{service.pin()}}, []string{"upstream connect", "x509"}},
+		} {
+			u := newUpstream(t, service.URL, func(cfg *upstream.Config) { cfg.TLS = c.tls })
+			wantWords(t, c.what, ask(u, "/"), c.want...)
+		}
+	}
+}
+
+// TestAnotherPinEndsConnectionsAndSessionsOfTheOneBefore changes the pins while connections are kept and sessions could be resumed.
+func TestAnotherPinEndsConnectionsAndSessionsOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	ours := newAuthority(t)
+	service := ours.secure("127.0.0.1:0", plainly, "127.0.0.1")
+	cfg := upstream.DefaultConfig()
+	cfg.Targets = []upstream.Target{{URL: service.URL, Weight: 1}}
+	cfg.Timeouts.Connect = 30 * time.Second
+	cfg.TLS = http1.TLS{CA: ours.file, SPKI: []string{service.pin()}}
+	u, err := upstream.New("recipes", cfg, upstream.NewMetrics(prometheus.NewRegistry()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	wantWords(t, "with its pin", ask(u, "/"), "http/1.1")
+	cfg.TLS.SPKI = []string{noPin}
+	change, err := u.Prepare(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := change.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, "with another pin", ask(u, "/"), "upstream connect", "is not pinned")
+}
+
 func TestAServiceWithoutHTTP11IsAConnectError(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
@@ -318,6 +378,7 @@ func TestFaultsOfTLSAreNamedWithTheirPlace(t *testing.T) {
 	for want, c := range map[string]http1.TLS{
 		"upstreams.recipes.tls: cert and key belong together":                                       {Cert: cert},
 		`upstreams.recipes.tls.server_name: "a:443" is not a name such as recipes.example.com`:      {ServerName: "a:443"},
+		`upstreams.recipes.tls.spki[1]: "sha256//x" is not the base64 of a SHA-256`:                 {SPKI: []string{noPin, "sha256//x"}},
 		"upstreams.recipes.tls.ca: open /nowhere/ca.pem: no such file or directory":                 {CA: "/nowhere/ca.pem"},
 		"upstreams.recipes.tls.ca: " + rubbish + " holds no certificate in PEM":                     {CA: rubbish},
 		"upstreams.recipes.tls.cert: " + cert + " and " + key + ": tls: private key does not match": {Cert: cert, Key: key},

@@ -39,7 +39,7 @@ type target struct {
 	following    sync.WaitGroup
 }
 
-// newTarget begins to look the name up; an address needs no looking up.
+// newTarget begins to look the name up; an address and a Unix socket need no looking up.
 func newTarget(u *Upstream, o http1.Origin, cfg Config, sec *http1.Security) *target {
 	t := &target{
 		up: u, origin: o, metrics: u.shared.ofTarget(u.name, o.Address), slow: u.cluster.Load() != nil,
@@ -47,7 +47,7 @@ func newTarget(u *Upstream, o http1.Origin, cfg Config, sec *http1.Security) *ta
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel = cancel
-	if _, err := netip.ParseAddr(o.Host); err == nil {
+	if _, err := netip.ParseAddr(o.Host); err == nil || o.Socket != "" {
 		t.endpoints = []*endpoint{t.newEndpoint(o.Address, cfg, sec)}
 		close(t.lookedUp)
 		return t

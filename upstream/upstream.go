@@ -123,7 +123,7 @@ func (u *Upstream) Close() {
 
 // Result is how the exchange of a request for its answer went.
 type Result struct {
-	Target   string        // host[:port] of the last attempt
+	Target   string        // host[:port] or unix:/path of the last attempt
 	Attempts int           // how often the request was sent: 0 if never, more than 1 with retries
 	Duration time.Duration // until the failure, or until the head of the answer was read, and all of a small body
 	Waited   time.Duration // spent waiting for the sender of the request's body; not part of Duration

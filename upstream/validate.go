@@ -44,8 +44,13 @@ func (c Config) validateTLS(f *input.Faults) {
 	if name := c.TLS.ServerName; strings.ContainsFunc(name, notInName) && net.ParseIP(name) == nil {
 		f.Add("tls.server_name", "%q is not a name such as recipes.example.com", name)
 	}
+	for i, pin := range c.TLS.SPKI {
+		if !http1.ValidPin(pin) {
+			f.Add(fmt.Sprintf("tls.spki[%d]", i), "%q is not the base64 of a SHA-256, 44 characters without a prefix: docs/resilience.md says how to get one", pin)
+		}
+	}
 	secured := func(t Target) bool { return strings.HasPrefix(strings.ToLower(t.URL), "https:") }
-	if c.TLS != (http1.TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
+	if !c.TLS.Equal(http1.TLS{}) && !slices.ContainsFunc(c.Targets, secured) {
 		f.Add("tls", "has no effect: no target is https://")
 	}
 }

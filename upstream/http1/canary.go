@@ -18,7 +18,7 @@ const canaryWait = 500 * time.Millisecond
 
 // Reach connects to o as a request would; the error is what prevents it.
 func Reach(ctx context.Context, o Origin, sec *Security) error {
-	c, err := dialer{o.Address, new(buffers)}.connect(ctx, sec.of(o))
+	c, err := newDialer(o, o.Address, new(buffers)).connect(ctx, sec.of(o))
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func Reach(ctx context.Context, o Origin, sec *Security) error {
 // Drains sends o a POST whose content looks like a request, and returns ErrUndrained if both are answered. share leaves
 // the connection open to further requests. An origin that cannot be reached is another error.
 func Drains(ctx context.Context, o Origin, sec *Security, share bool) error {
-	c, err := dialer{o.Address, new(buffers)}.connect(ctx, sec.of(o))
+	c, err := newDialer(o, o.Address, new(buffers)).connect(ctx, sec.of(o))
 	if err != nil {
 		return err
 	}

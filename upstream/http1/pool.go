@@ -57,7 +57,7 @@ func NewPool(o Origin, address string, cfg Config, owner Owner) *Pool {
 	p := &Pool{origin: o, owner: owner, removed: make(chan struct{}), idle: idleConns{now: owner.Now}}
 	p.idle.reaper = time.AfterFunc(math.MaxInt64, p.reap)
 	p.dialQueue = dialQueue{
-		dialer: dialer{address, &p.buffers}, limits: &p.limits, removed: p.removed, dialed: owner.Dialed, freed: make(chan struct{}, wakeUps),
+		dialer: newDialer(o, address, &p.buffers), limits: &p.limits, removed: p.removed, dialed: owner.Dialed, freed: make(chan struct{}, wakeUps),
 	}
 	p.Configure(cfg)
 	return p

@@ -4,7 +4,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"wxgate/input"
 )
@@ -19,6 +24,39 @@ type TLS struct {
 	Cert       string `yaml:"cert"`        // file with our own certificate and its chain (PEM), for services that request one
 	Key        string `yaml:"key"`         // file with the key of cert (PEM)
 	ServerName string `yaml:"server_name"` // the name that the service's certificate must be valid for; the target's host
+
+	// SPKI pins the service's public key, in addition: the SHA-256 of the SubjectPublicKeyInfo of its certificate, in base64, is one
+	// of these (RFC 7469 §2.4 has it as pin-sha256). One is of the key in use, another of the next; empty: any key.
+	SPKI []string `yaml:"spki"`
+}
+
+// Equal reports whether o is the same section.
+func (c TLS) Equal(o TLS) bool {
+	return c.CA == o.CA && c.Cert == o.Cert && c.Key == o.Key && c.ServerName == o.ServerName && slices.Equal(c.SPKI, o.SPKI)
+}
+
+// ValidPin reports whether a pin is the base64 of a SHA-256.
+func ValidPin(pin string) bool {
+	sum, err := base64.StdEncoding.Strict().DecodeString(pin)
+	return err == nil && len(sum) == sha256.Size
+}
+
+// ErrNotPinned is a service whose public key is none of those that are pinned.
+var ErrNotPinned = errors.New("the service's public key is not pinned")
+
+// pinned refuses a service whose key is none of the pins. It is asked at every handshake, also at those that resume a session.
+func pinned(pins []string) func(tls.ConnectionState) error {
+	if len(pins) == 0 {
+		return nil
+	}
+	return func(state tls.ConnectionState) error {
+		sum := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo) // the certificate was verified before
+		pin := base64.StdEncoding.EncodeToString(sum[:])
+		if !slices.Contains(pins, pin) {
+			return fmt.Errorf("%w: it is %s, which tls.spki does not have", ErrNotPinned, pin)
+		}
+		return nil
+	}
 }
 
 // Files returns the files that the section names.
@@ -42,7 +80,7 @@ type Security struct {
 func (c TLS) Load() (*Security, input.Faults) {
 	var f input.Faults
 	ca, cert, key := readFile(&f, "ca", c.CA), readFile(&f, "cert", c.Cert), readFile(&f, "key", c.Key)
-	config := &tls.Config{ServerName: c.ServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{ServerName: c.ServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12, VerifyConnection: pinned(c.SPKI)}
 	if ca != nil {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(ca) {
@@ -56,7 +94,7 @@ func (c TLS) Load() (*Security, input.Faults) {
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	return &Security{sumOf([]byte(c.ServerName), ca, cert, key), config}, f
+	return &Security{sumOf([]byte(c.ServerName), []byte(strings.Join(c.SPKI, " ")), ca, cert, key), config}, f
 }
 
 // readFile is nil when no file is named, or one that cannot be read, which is a fault.
