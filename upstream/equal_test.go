@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -9,12 +10,12 @@ import (
 func TestEveryFieldOfAConfigurationCounts(t *testing.T) {
 	t.Parallel()
 	whole := DefaultConfig()
-	whole.Targets = []Target{{URL: "http://127.0.0.1:3000", Weight: 1}}
+	whole.Targets, whole.TLS.SPKI = []Target{{URL: "http://127.0.0.1:3000", Weight: 1}}, []string{"pin"}
 	fields := 0
 	var visit func(at func(*Config) reflect.Value, name string)
 	visit = func(at func(*Config) reflect.Value, name string) {
 		changed := whole
-		changed.Targets = []Target{whole.Targets[0]}
+		changed.Targets, changed.TLS.SPKI = slices.Clone(whole.Targets), slices.Clone(whole.TLS.SPKI)
 		switch v := at(&changed); v.Kind() {
 		case reflect.Struct:
 			for i := range v.NumField() {
