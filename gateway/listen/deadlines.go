@@ -35,9 +35,6 @@ func (r *reader) setDeadline() (now time.Time) {
 	if off := now.Add(wait).Sub(r.clock.deadline); off.Abs() > slack(wait) {
 		r.clock.deadline = now.Add(wait)
 		_ = r.client.SetReadDeadline(r.clock.deadline)
-		if r.secure { // a client can make TLS write while it reads (RFC 8446 §4.6.3)
-			_ = r.client.SetWriteDeadline(now.Add(max(wait, r.cfg.WriteStall)))
-		}
 	}
 	return now
 }
@@ -88,6 +85,11 @@ const writePiece = 64 << 10
 // write sends head and then body. Whenever it has waited for Config.WriteStall, in one call or in several, the client
 // must have taken Config.WriteRate over that time, or write fails.
 func (w *writer) write(head, body []byte) error {
+	if w.secure {
+		n, err := w.send(head, body) // which is in time below TLS
+		w.sent += int64(n)
+		return err
+	}
 	w.cohort.Join()
 	if len(head) == 0 {
 		head, body = body, nil
@@ -109,11 +111,8 @@ func (w *writer) write(head, body []byte) error {
 		} else {
 			head, body = body[n-len(head):], nil
 		}
-		switch {
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded), err != nil && w.isTooSlow():
+		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || w.timed.Load() || w.isTooSlow()) {
 			return err
-		case err == nil && w.clock.waited > w.cfg.WriteStall/2:
-			w.keepsUp() // in time: TLS cannot resume a write that was too late
 		}
 	}
 	return nil
@@ -132,7 +131,7 @@ func (w *writer) tryWrite(b []byte) (n int, err error) {
 func (w *writer) writeInTime(head, body []byte) (int, error) {
 	start := time.Now()
 	wait := w.cfg.WriteStall - w.clock.waited
-	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > slack(wait) || w.secure { // then the reader moves it too
+	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > slack(wait) {
 		w.clock.deadline = start.Add(wait)
 		_ = w.client.SetWriteDeadline(w.clock.deadline)
 	}

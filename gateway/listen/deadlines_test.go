@@ -251,11 +251,11 @@ func TestASlowClientOverTLSLives(t *testing.T) {
 	served := make(chan struct{})
 	go func() { _ = ln.Serve(h); close(served) }()
 	t.Cleanup(func() { _ = ln.Close(); <-served; ln.Abort() })
-	conn, err := tls.Dial("tcp", tcp.Addr().String(), &tls.Config{InsecureSkipVerify: true})
-	if err != nil {
-		t.Fatal(err)
+	below, ok := connected(t, tcp.Addr().String()).(*net.TCPConn)
+	if !ok || below.SetReadBuffer(256<<10) != nil { // else its window opens megabytes at a time, and rests for seconds
+		t.Fatal("no small window")
 	}
-	defer conn.Close()
+	conn := tls.Client(below, &tls.Config{InsecureSkipVerify: true})
 	say(t, conn, get+end)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -92,7 +92,7 @@ func hear(t *testing.T, br *bufio.Reader) string {
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.Close {
-		t.Fatalf("got %v, Connection: close is %v", err, resp.Close)
+		t.Fatalf("got %v, %d %q, Connection: close is %v", err, resp.StatusCode, body, resp.Close)
 	}
 	return string(body)
 }
@@ -110,6 +110,8 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 	})
 	heir := whole(func(_ *listen.Conn, req *message.Request, _ string) string { return "new " + string(req.Target) })
 	h := newHeirs(t, listen.DefaultConfig(), old)
+	release := sync.OnceFunc(func() { close(finish) })
+	t.Cleanup(release)
 	idle, fromIdle := h.dial(t)
 	say(t, idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	hear(t, fromIdle)
@@ -120,7 +122,12 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 	say(t, slow, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-arrived
 	upload, fromUpload := h.dial(t)
-	say(t, upload, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234")
+	say(t, upload, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := fromUpload.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" { // so its head was read
+		t.Fatalf("got %q and %v", line, err)
+	}
+	_, _ = fromUpload.ReadString('\n')
+	say(t, upload, "01234")
 	eventually(t, func() bool { return h.first.Stats().Open == 5 })
 	ended := make(chan error, 1)
 	go func() {
@@ -140,7 +147,7 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 	if got := hear(t, fromUpload); got != "old 0123456789" {
 		t.Errorf("the upload got %q", got)
 	}
-	close(finish)
+	release()
 	if one, two := hear(t, fromSlow), hear(t, fromSlow); one != "old " || two != "old " { // it was read already
 		t.Errorf("the slow request and the one behind it got %q and %q", one, two)
 	}

@@ -28,7 +28,7 @@ import (
 // secureListener serves TLS, and says of each request who its client is. Failed handshakes are sent to failures.
 func secureListener(t *testing.T, change func(*listen.Config)) (addr string, failures <-chan error) {
 	t.Helper()
-	failed := make(chan error, 16)
+	failed := make(chan error, 128) // all that a test causes: who waits here is not closed
 	cfg := listen.DefaultConfig()
 	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
 	cfg.HandshakeFailed = func(err error) { failed <- err }
@@ -271,4 +271,29 @@ func TestAClientCannotHoldAConnectionByKeyUpdates(t *testing.T) {
 	<-served
 	ln.Abort()
 	ln.Wait()
+}
+
+// TestADeadlineEndsAWriteOverTLS that is blocked already, on a connection that carries another protocol.
+func TestADeadlineEndsAWriteOverTLS(t *testing.T) {
+	t.Parallel()
+	cfg := listen.DefaultConfig()
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+	ln := listen.NewListener(loopback(t), cfg)
+	ended, served := make(chan error, 1), make(chan struct{})
+	go func() {
+		_ = ln.Serve(handler(func(c *listen.Conn) {
+			c.Upgrade()
+			ending := time.AfterFunc(100*time.Millisecond, func() { _ = c.SetWriteDeadline(time.Now()) })
+			defer ending.Stop()
+			_, err := c.Write(make([]byte, 64<<20))
+			ended <- err
+		}))
+		close(served)
+	}()
+	t.Cleanup(func() { _ = ln.Close(); <-served; ln.Abort(); ln.Wait() })
+	client := tls.Client(connected(t, ln.Addr().String()), &tls.Config{InsecureSkipVerify: true})
+	say(t, client, get+end)
+	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the write ended with %v", err)
+	}
 }

@@ -31,6 +31,7 @@ type writer struct {
 	clock          writeClock
 	sent           int64
 	unacknowledged func() int64
+	timed          atomic.Bool // somebody else has set a deadline, which counts
 }
 
 // send sends both parts, with one system call where there is one for it.
