@@ -130,15 +130,15 @@ func (r pacedRefusal) covers(other pacedRefusal) bool {
 func (a *admission) paceRetry(ex *Exchange) error {
 	a.store.release(ex) // a user named by the platform is known by now; an endpoint acquires the gate again
 	ex.slot.Release()
-	conn := ex.conn
 	if ex.route.priority == priorityHealth {
 		return ex.next()
 	}
 	as := pacedRefusal{client: clientOf(ex), service: ex.route.adaptive, retryAfter: minRetryAfter}
-	before, again := conn.Note().(pacedRefusal)
+	note := ex.conn.Note()
+	before, again := note.Load().(pacedRefusal)
 	if again = again && before.client == as.client; again && before.covers(as) {
 		a.awaitRetryTime(ex, before.retryAt)
-		conn.SetNote(nil)
+		note.Store(nil)
 		if alive := a.aliveLater(ex); alive != nil {
 			if err := alive(); err != nil { // banned while waiting
 				return err
@@ -153,7 +153,7 @@ func (a *admission) paceRetry(ex *Exchange) error {
 		as.allServices, as.retryAfter = !before.covers(as) || before.allServices, min(2*before.retryAfter, maxRetryAfter)
 	}
 	as.retryAt = a.now().Add(as.retryAfter)
-	conn.SetNote(as)
+	note.Store(as)
 	return &overloadError{err, as.retryAfter}
 }
 

@@ -168,7 +168,7 @@ func lastValue(h *message.Fields, name string) string {
 
 // scheme is the URI scheme of the request as we received it.
 func (ex *Exchange) scheme() string {
-	if ex.conn.IsSecure() {
+	if ex.request.Secure {
 		return "https"
 	}
 	return "http"

@@ -25,7 +25,8 @@ type Exchange struct {
 	request  message.Request
 	response message.Response
 	ctx      context.Context // of the work done for the request
-	conn     *listen.Conn    // that it came on
+	conn     connection      // that it came on
+	whole    *listen.Conn    // the same, if the exchange has it for itself; nil: it came on a stream
 	outbound message.Request // to a service
 	joined   []byte          // a field of it that is made of several
 	named    header.Names    // fields that Connection names
@@ -72,6 +73,22 @@ type Exchange struct {
 	upstreamTime time.Duration
 	queued       time.Duration // of it: see upstream.Result
 	attempts     int
+}
+
+// connection is what a request comes on: a connection of HTTP/1.1, or a stream of HTTP/2 or HTTP/3.
+type connection interface {
+	// ReadRequest makes req the request that has come.
+	ReadRequest(req *message.Request)
+	// WriteResponse answers it, and returns the bytes of the body that were written.
+	WriteResponse(resp *message.Response) (bytes int64, err error)
+	// BodyRemaining reports whether a part of the body has not arrived yet, or cannot.
+	BodyRemaining() bool
+	// Peer returns the address of the client.
+	Peer() (peer netip.Addr, text string)
+	// PeerGone reports whether the client has left.
+	PeerGone() bool
+	// Note is what requests on the same connection leave for those that follow.
+	Note() *listen.Note
 }
 
 // Step is one step of the chain. It works on the exchange and calls next, or ends it: with an error, which is a failure

@@ -204,7 +204,7 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 		return err
 	}
 	e.Target, e.Method = string(req.Target), ex.method
-	e.diffHeaders(ex.conn.Head(), req)
+	e.diffHeaders(ex.request.Head, req)
 	e.explainRemoved(ex)
 	e.maskValues(ex.route.changes)
 	switch {

@@ -20,6 +20,7 @@ import (
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/push"
+	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
 	"wxgate/secret"
 	"wxgate/upstream"
@@ -49,6 +50,7 @@ type Gateway struct {
 	auth       *authenticator
 	forwarder  *forwarder
 	server     *server
+	streams    *stream.Server
 	admin      *admin.Server
 	startDrain context.CancelFunc
 }
@@ -68,6 +70,10 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		startDrain: startDrain,
 	}
 	g.server = p.newServer(g.auth.authenticate, g.serve)
+	if g.streams, err = stream.NewServer(p.ListenConfig(), g.server); err != nil {
+		startDrain()
+		return nil, err
+	}
 	g.admin = g.newAdmin()
 	return g, nil
 }
@@ -80,6 +86,13 @@ func (g *Gateway) newAdmin() *admin.Server {
 		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
 		Draining: func() bool { return g.drain.Err() != nil },
 	})
+}
+
+// ListenConfig is the configuration of the public listener, one of listen.Listen, for this gateway.
+func (g *Gateway) ListenConfig() listen.Config {
+	cfg := g.pipeline.ListenConfig()
+	cfg.HTTP2 = g.streams
+	return cfg
 }
 
 // Serve answers requests on ln until Shutdown, which may have been called before.

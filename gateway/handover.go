@@ -62,10 +62,10 @@ func (s storeGate) release(ex *Exchange) {
 // handOver passes the connection and the request to the process that serves now. A TLS connection stays: its client is
 // told to come back.
 func (s storeGate) handOver(ex *Exchange) error {
-	if ex.conn.IsSecure() {
+	if ex.request.Secure {
 		return answer.ErrDraining
 	}
-	partial, err := originalRequest(ex.conn.Head(), ex)
+	partial, err := originalRequest(ex.request.Head, ex)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func checkExpectation(ex *Exchange) error {
 	return ex.next()
 }
 
-// ListenConfig is the configuration of the public listener, one of listen.Listen, for this gateway.
+// ListenConfig is the configuration of a listener for this pipeline, whose connections carry HTTP/1.1.
 func (p *pipeline) ListenConfig() listen.Config {
 	cfg, server := listen.DefaultConfig(), p.snapshot.Load().cfg.Server
 	timeouts, connections := server.Timeouts, server.Connections

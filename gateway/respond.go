@@ -9,7 +9,6 @@ import (
 	"wxgate/breaker"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
-	"wxgate/gateway/listen"
 	"wxgate/gateway/wire"
 	"wxgate/lograte"
 	"wxgate/message"
@@ -64,7 +63,7 @@ func retryAfter(err error) (after time.Duration, known bool) {
 }
 
 // refuseUnread answers a request that was refused before the chain ran.
-func (o *observer) refuseUnread(c *listen.Conn, shape *answer.Shape, fault *wire.MalformedError, resp *message.Response) {
+func (o *observer) refuseUnread(c connection, shape *answer.Shape, fault *wire.MalformedError, resp *message.Response) {
 	o.metrics.connections.CountMalformed(fault)
 	f := o.failures.Lookup(answer.ErrInvalidRequest)
 	f.Status = fault.Status()

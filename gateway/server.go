@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 
 	"wxgate/gateway/listen"
+	"wxgate/gateway/stream"
+	"wxgate/gateway/websocket"
 	"wxgate/gateway/wire"
 	"wxgate/lograte"
 	"wxgate/message"
@@ -26,18 +28,26 @@ func (p *pipeline) newServer(authenticate, serve Step) *server {
 
 // Serve serves the request that has come on c.
 func (s *server) Serve(c *listen.Conn) {
-	ex, _ := s.exchanges.Get().(*Exchange)
-	ex.conn, ex.steps = c, s.steps
-	s.run(ex)
-	s.watcher.unwatch(ex)
-	ex.streaming.Close()
-	tunnel := ex.tunnel
-	ex.reset()
-	s.exchanges.Put(ex)
-	if tunnel != nil {
+	if tunnel := s.exchange(c, c); tunnel != nil {
 		c.Upgrade()
 		tunnel.Run()
 	}
+}
+
+// ServeStream serves the request of a stream.
+func (s *server) ServeStream(st *stream.Stream) { _ = s.exchange(st, nil) }
+
+// exchange runs an exchange on c, which is whole unless that is nil. The tunnel, unless it is nil, begins after it.
+func (s *server) exchange(c connection, whole *listen.Conn) (tunnel *websocket.Tunnel) {
+	ex, _ := s.exchanges.Get().(*Exchange)
+	ex.conn, ex.whole, ex.steps = c, whole, s.steps
+	s.run(ex)
+	s.watcher.unwatch(ex)
+	ex.streaming.Close()
+	tunnel = ex.tunnel
+	ex.reset()
+	s.exchanges.Put(ex)
+	return tunnel
 }
 
 // run runs the chain on an exchange, and ends it as the chain has decided.
@@ -59,18 +69,23 @@ func (s *server) run(ex *Exchange) {
 		s.observer.record(ex, 0, nil)
 	case handedOver:
 		s.observer.record(ex, 0, nil)
-		if err := ex.conn.Give(ex.partial); err != nil {
+		if err := ex.whole.Give(ex.partial); err != nil {
 			s.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
 		}
 	}
 }
 
 // Refuse answers a request whose head broke a rule.
-func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) {
+func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) { s.refuse(c, fault) }
+
+// RefuseStream answers a request on a stream whose head broke a rule.
+func (s *server) RefuseStream(st *stream.Stream, fault *wire.MalformedError) { s.refuse(st, fault) }
+
+func (s *server) refuse(c connection, fault *wire.MalformedError) {
 	ex, _ := s.exchanges.Get().(*Exchange)
 	defer s.recoverServing(ex)
 	s.observer.refuseUnread(c, s.snapshot.Load().answers, fault, &ex.response)
-	_, _ = c.WriteResponse(&ex.response) // the connection ends in any case
+	_, _ = c.WriteResponse(&ex.response) // a client that has left is not told
 	ex.reset()
 	s.exchanges.Put(ex)
 }

@@ -115,6 +115,9 @@ func (p *pipeline) adopt(r *snapshot) {
 	p.snapshot.Store(r)
 }
 
+// protocols are those that TLS offers (RFC 7301), the best one first.
+func protocols() []string { return []string{"h2", "http/1.1"} }
+
 // tlsConfig is that of the public listener; nil: it is plain. Versions and ciphers are Go's: TLS 1.2 and 1.3. Keys of
 // session tickets change daily, and are this process's own.
 func (p *pipeline) tlsConfig() *tls.Config {
@@ -123,7 +126,7 @@ func (p *pipeline) tlsConfig() *tls.Config {
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"},
+		NextProtos: protocols(),
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return p.snapshot.Load().certificates.Choose(hello)
 		},

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"wxgate/gateway/listen"
 	"wxgate/upstream/http1"
 )
 
@@ -30,7 +29,7 @@ type watcher struct {
 // is used again with it.
 type clientContext struct {
 	context.Context // for its values
-	client          *listen.Conn
+	client          connection
 	since           time.Time
 	deadline        time.Time
 
@@ -168,7 +167,7 @@ func (w *watcher) poll() {
 }
 
 // cancel ends a context, unless it is not watched any more or serves another connection by now.
-func (w *watcher) cancel(x *clientContext, client *listen.Conn) {
+func (w *watcher) cancel(x *clientContext, client connection) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if x.watched && x.client == client {
@@ -178,10 +177,10 @@ func (w *watcher) cancel(x *clientContext, client *listen.Conn) {
 
 // watchedSince returns the clients watched since before then. any is false when none is watched: the next watch must
 // start poll again.
-func (w *watcher) watchedSince(then time.Time) (old map[*clientContext]*listen.Conn, any bool) {
+func (w *watcher) watchedSince(then time.Time) (old map[*clientContext]connection, any bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	old = make(map[*clientContext]*listen.Conn)
+	old = make(map[*clientContext]connection)
 	for x := w.watched; x != nil; x = x.next {
 		if x.since.Before(then) {
 			old[x] = x.client

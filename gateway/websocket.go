@@ -32,9 +32,9 @@ const (
 )
 
 // isWebSocketUpgrade reports whether the request asks to become a WebSocket. Any other Upgrade is ignored, as is every
-// one in HTTP/1.0 (RFC 9110 §7.8).
+// one in HTTP/1.0 (RFC 9110 §7.8); there is none on a stream.
 func isWebSocketUpgrade(ex *Exchange) bool {
-	return ex.classes&header.ClassUpgrade != 0 && !ex.request.HTTP10 && listContains(&ex.request.Fields, "Upgrade", webSocketProtocol)
+	return ex.whole != nil && ex.classes&header.ClassUpgrade != 0 && ex.request.Version == "1.1" && listContains(&ex.request.Fields, "Upgrade", webSocketProtocol)
 }
 
 // listContains reports whether a list of tokens contains one, case-insensitively.
@@ -134,6 +134,6 @@ func (ex *Exchange) abortTunnel() {
 // limits nor request timeouts apply.
 func (f *forwarder) startTunnel(ex *Exchange, service *http1.Tunnel) {
 	ex.response.Upgrade = webSocketProtocol
-	ex.tunnel = websocket.NewTunnel(ex.conn, service, f.admission.aliveLater(ex), ex.hold.Move(limit.WebSockets))
+	ex.tunnel = websocket.NewTunnel(ex.whole, service, f.admission.aliveLater(ex), ex.hold.Move(limit.WebSockets))
 	f.sockets.Add(ex.route.pattern, ex.tunnel)
 }

@@ -7,11 +7,13 @@ type Request struct {
 	Method  string // as it was written
 	Target  []byte // the request target (RFC 9112 §3.2), as it was written
 	Host    []byte // empty: none, as HTTP/1.0 allows
-	HTTP10  bool   // it came in HTTP/1.0
+	Version string // of HTTP that it came in: 1.0, 1.1, 2.0 or 3.0
 	Fields  Fields
 	Body    io.Reader // nil: there is none, or it is Content
 	Length  int64     // bytes of Body; -1: not known, so it comes in chunks
 	Sized   bool      // it has a Content-Length, be it 0
+	Secure  bool      // it came over TLS
+	Head    []byte    // as it was received; nil: it was made here
 	Content []byte    // the body, when all of it is in memory; Body is nil then
 }
 

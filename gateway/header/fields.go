@@ -70,10 +70,7 @@ func AppendVia(dst []byte, in *message.Request) []byte {
 			dst = append(append(dst, value...), ", "...)
 		}
 	}
-	if in.HTTP10 {
-		return append(dst, "1.0 wxgate"...)
-	}
-	return append(dst, "1.1 wxgate"...)
+	return append(append(dst, in.Version...), " wxgate"...)
 }
 
 // One is a copy of the value of a header that is there once; "" when it is there more than once, for then somebody

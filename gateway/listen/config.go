@@ -34,6 +34,7 @@ type Config struct {
 
 	TLS             *tls.Config // nil: clients speak plain HTTP
 	HandshakeFailed func(error) // is told of a client with which there is no TLS; may be nil
+	HTTP2           Protocol    // of TLS connections that agreed on h2; nil: TLS must not offer it
 
 	Proxied func(netip.Addr) bool // whose connections begin with a PROXY protocol header, below TLS; nil: nobody's
 
@@ -54,6 +55,14 @@ type Config struct {
 
 	Linger      time.Duration // how long the end of a connection waits for its client, so that it reads our answer
 	LingerBytes int64         // how much of what that client sends is read and discarded
+}
+
+// Protocol serves connections that carry another one than HTTP/1.1.
+type Protocol interface {
+	// Serve serves the connection until it ends.
+	Serve(c *Conn)
+	// GoAway lets every connection end as soon as its requests are answered. It returns at once, and may be called again.
+	GoAway()
 }
 
 // DefaultConfig returns the limits that gateway.yaml documents.

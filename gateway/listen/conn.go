@@ -58,7 +58,7 @@ type Conn struct {
 	current  current
 	upgraded bool // it carries another protocol
 	left     bool // it continues in another process
-	note     any
+	note     Note
 
 	peer      netip.Addr // see Peer
 	peerText  string
@@ -96,6 +96,11 @@ func (c *Conn) serve(h Handler) {
 	defer c.forget()
 	defer c.finish()
 	if !c.shakeHands() {
+		return
+	}
+	if other := c.agreedProtocol(); other != nil {
+		c.Upgrade()
+		other.Serve(c)
 		return
 	}
 	for c.awaitHead() {
@@ -157,7 +162,8 @@ func (c *Conn) fillHead() bool {
 // ReadRequest makes req the request that has come. It is valid until Serve returns, or until Upgrade.
 func (c *Conn) ReadRequest(req *message.Request) {
 	c.current.Connection = c.takeHead(req)
-	c.current.headOnly, c.current.http10 = req.Method == "HEAD", req.HTTP10
+	req.Head, req.Secure = c.received, c.IsSecure()
+	c.current.headOnly, c.current.http10 = req.Method == "HEAD", req.Version == "1.0"
 	if req.Length != 0 {
 		req.Body = body{c}
 	}
@@ -193,20 +199,34 @@ func (c *Conn) sayContinue() error {
 	return nil
 }
 
-// Head returns the head of the current request as it was received, until Serve returns.
-func (c *Conn) Head() []byte { return c.received }
-
 // IsSecure reports whether the client speaks TLS to us.
 func (c *Conn) IsSecure() bool { return c.reader.secure }
 
 // BytesSent returns how many bytes were written to the client.
 func (c *Conn) BytesSent() int64 { return c.sent }
 
-// Note returns what a handler stored with SetNote, or nil.
-func (c *Conn) Note() any { return c.note }
+// Note is what the handlers of requests on one connection leave for those that follow.
+type Note struct {
+	mu   sync.Mutex
+	note any
+}
 
-// SetNote stores something for the handlers of later requests on the connection.
-func (c *Conn) SetNote(note any) { c.note = note }
+// Load returns what was stored last, nil at first.
+func (n *Note) Load() any {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.note
+}
+
+// Store replaces it.
+func (n *Note) Store(note any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.note = note
+}
+
+// Note returns the note of the connection.
+func (c *Conn) Note() *Note { return &c.note }
 
 // Peer returns the IP address of the client as RemoteAddr has it, without a zone and with IPv4 as such; it is not valid if
 // the address is none of the Internet or names nobody. text is the address as text.

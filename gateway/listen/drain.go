@@ -45,6 +45,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 			l.shared.drain.leaves.Store(true)
 		case <-ticker.C:
 		}
+		l.shared.goAway() // each time: a handshake may just have ended
 		if l.shared.drain.leaves.Load() {
 			l.shared.conns.wake()
 		}

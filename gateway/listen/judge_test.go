@@ -108,7 +108,7 @@ func readBody(body io.Reader, size int) (got []byte, err error) {
 
 // describe is the head of a request.
 func describe(req *message.Request) string {
-	text := fmt.Sprintf("%s %s, host %q, HTTP/1.0 %v, %d bytes, content %q\n", req.Method, req.Target, req.Host, req.HTTP10, req.Length, req.Content)
+	text := fmt.Sprintf("%s %s, host %q, HTTP/1.0 %v, %d bytes, content %q\n", req.Method, req.Target, req.Host, req.Version == "1.0", req.Length, req.Content)
 	for name, value := range req.Fields.All() {
 		text += fmt.Sprintf("%q: %q\n", name, value)
 	}
@@ -122,8 +122,8 @@ func naively(in string, most int) (v verdict, ends []int) {
 		head, body, _ := strings.Cut(strings.TrimPrefix(rest, end), end+end)
 		lines := strings.Split(head, end)
 		first := strings.Split(lines[0], " ")
-		req := message.Request{Method: first[0], Target: []byte(first[1]), HTTP10: first[2] == "HTTP/1.0"}
-		stays := !req.HTTP10
+		req := message.Request{Method: first[0], Target: []byte(first[1]), Version: strings.TrimPrefix(first[2], "HTTP/")}
+		stays := req.Version != "1.0"
 		for _, line := range lines[1:] {
 			name, value, _ := strings.Cut(line, ":")
 			value = strings.Trim(value, " \t")

@@ -92,6 +92,7 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 	leave := time.After(l.shared.cfg.NextRequest)
 	for l.open.Load() > 0 {
 		l.shared.conns.wake()
+		l.shared.goAway() // each time: a handshake may just have ended
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -150,7 +150,7 @@ func (l *Listener) accept() (*Conn, error) {
 			continue
 		}
 		l.accepted.Add(1)
-		return l.wrap(l.shared.secured(client), release), nil
+		return l.wrap(l.shared.secure(client), release), nil
 	}
 }
 

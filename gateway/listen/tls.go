@@ -22,10 +22,13 @@ func newHandshakePlaces() chan struct{} { return make(chan struct{}, max(1, runt
 // be done in time, and would keep the place from others who can be.
 const placeWait = 4
 
-// handshaking is a socket during a TLS handshake. It holds a place while it computes, and gives it back while it waits
-// for the client. Afterwards it is the socket alone.
-type handshaking struct {
+// secured is the socket below TLS. During the handshake it holds a place while it computes, and gives it back while it
+// waits for the client. Afterwards its writes are in time, since TLS cannot resume one that was too late, and writes of
+// its own accord (RFC 8446 §4.6.3); unless whoever is above sets deadlines itself.
+type secured struct {
 	*socket.Conn
+	writer
+	probe  *socket.Probe // nil: nothing was asked yet
 	places chan struct{}
 	wait   time.Duration // for a place
 	begun  []byte        // what came behind a PROXY protocol header
@@ -36,8 +39,16 @@ type handshaking struct {
 // ErrNoPlace is a handshake that waited too long for its turn.
 var ErrNoPlace = errors.New("too many handshakes at a time")
 
+// unsent is how many bytes the client has not acknowledged. One write at a time asks.
+func (h *secured) unsent() int64 {
+	if h.probe == nil {
+		h.probe = socket.NewProbe(h.Conn)
+	}
+	return int64(h.probe.Unsent())
+}
+
 // take waits for a place.
-func (h *handshaking) take() error {
+func (h *secured) take() error {
 	if h.held {
 		return nil
 	}
@@ -58,7 +69,7 @@ func (h *handshaking) take() error {
 	}
 }
 
-func (h *handshaking) giveBack() {
+func (h *secured) giveBack() {
 	if h.held {
 		<-h.places
 		h.held = false
@@ -66,7 +77,7 @@ func (h *handshaking) giveBack() {
 }
 
 // Read reads from the client, without a place.
-func (h *handshaking) Read(p []byte) (n int, err error) {
+func (h *secured) Read(p []byte) (n int, err error) {
 	if h.done && len(h.begun) == 0 {
 		return h.Conn.Read(p)
 	}
@@ -83,8 +94,30 @@ func (h *handshaking) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// secured puts TLS, if it is spoken here, over a client that was accepted. Nothing is read yet.
-func (s *shared) secured(client net.Conn) net.Conn {
+// SetDeadline sets both deadlines.
+func (h *secured) SetDeadline(t time.Time) error {
+	h.timed.Store(!t.IsZero())
+	return h.Conn.SetDeadline(t)
+}
+
+// SetWriteDeadline makes writes end by t; with none, they end by the rate of Config.
+func (h *secured) SetWriteDeadline(t time.Time) error {
+	h.timed.Store(!t.IsZero())
+	return h.Conn.SetWriteDeadline(t)
+}
+
+// Write writes in time.
+func (h *secured) Write(p []byte) (n int, err error) {
+	if h.timed.Load() {
+		return h.Conn.Write(p)
+	}
+	before := h.sent
+	err = h.write(p, nil)
+	return int(h.sent - before), err
+}
+
+// secure puts TLS, if it is spoken here, over a client that was accepted. Nothing is read yet.
+func (s *shared) secure(client net.Conn) net.Conn {
 	client = socket.Wrap(client)
 	plain, ok := client.(*socket.Conn)
 	switch {
@@ -93,7 +126,9 @@ func (s *shared) secured(client net.Conn) net.Conn {
 	case !ok:
 		return tls.Server(client, s.cfg.TLS)
 	}
-	return tls.Server(&handshaking{Conn: plain, places: s.handshakes, wait: s.cfg.ReadHeader / placeWait}, s.cfg.TLS)
+	h := &secured{Conn: plain, places: s.handshakes, wait: s.cfg.ReadHeader / placeWait}
+	h.writer = writer{client: plain, cfg: &s.cfg, cohort: &s.cohort, unacknowledged: h.unsent}
+	return tls.Server(h, s.cfg.TLS)
 }
 
 // plainAnswer is for a client that speaks HTTP where TLS is spoken.
@@ -109,7 +144,7 @@ func (c *Conn) shakeHands() bool {
 	}
 	deadline := time.Now().Add(c.shared.cfg.ReadHeader)
 	_ = secure.SetDeadline(deadline)
-	below, gated := secure.NetConn().(*handshaking)
+	below, gated := secure.NetConn().(*secured)
 	if gated {
 		defer below.giveBack()
 		if !c.readProxyBelow(below) {
@@ -123,13 +158,29 @@ func (c *Conn) shakeHands() bool {
 	if gated {
 		below.done = true
 	}
+	_ = secure.SetDeadline(time.Time{})
 	c.reader.clock = readClock{head: time.Now()}
 	c.conns.mayWake(c)
 	return true
 }
 
+// agreedProtocol is what serves the connection if TLS agreed on another protocol than HTTP/1.1; nil: it did not.
+func (c *Conn) agreedProtocol() Protocol {
+	if secure, ok := c.client.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol == "h2" {
+		return c.shared.cfg.HTTP2
+	}
+	return nil
+}
+
+// goAway lets the connections of other protocols end.
+func (s *shared) goAway() {
+	if s.cfg.HTTP2 != nil {
+		s.cfg.HTTP2.GoAway()
+	}
+}
+
 // readProxyBelow reads the PROXY protocol header in front of a handshake, if there is to be one.
-func (c *Conn) readProxyBelow(below *handshaking) bool {
+func (c *Conn) readProxyBelow(below *secured) bool {
 	var got []byte
 	for part := make([]byte, bufferBytes); c.proxy.awaited; {
 		n, err := below.Conn.Read(part)

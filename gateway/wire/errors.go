@@ -39,13 +39,15 @@ const (
 	reasonChunkSize    Reason = "bad chunk size"      // §7.1: not 1 to 15 hexadecimal digits
 	reasonChunkExt     Reason = "bad chunk extension" // §7.1.1
 	reasonChunkLine    Reason = "chunk line too long"
-	reasonChunkWaste   Reason = "too much chunk overhead" // §7.1.1: a flood of extensions or tiny chunks
-	reasonChunkEnd     Reason = "bad chunk end"           // §7.1: chunk data that CRLF does not end
-	reasonTrailer      Reason = "forbidden trailer"       // RFC 9110 §6.5.1: a field that only a head may hold
-	ReasonProxy        Reason = "bad proxy header"        // where a proxy that is to name its client does not
-	ReasonSlowHead     Reason = "slow head"               // RFC 9110 §15.5.9
-	ReasonSlowBody     Reason = "slow body"               // RFC 9110 §15.5.9
-	ReasonTooMany      Reason = "too many connections"    // RFC 9110 §15.6.4: answered here, no server sees it
+	reasonChunkWaste   Reason = "too much chunk overhead"      // §7.1.1: a flood of extensions or tiny chunks
+	reasonChunkEnd     Reason = "bad chunk end"                // §7.1: chunk data that CRLF does not end
+	reasonTrailer      Reason = "forbidden trailer"            // RFC 9110 §6.5.1: a field that only a head may hold
+	ReasonConnField    Reason = "connection field on a stream" // RFC 9113 §8.2.2
+	ReasonStreamByte   Reason = "bad byte on a stream"         // RFC 9113 §8.2.1: what would end a line in HTTP/1.1
+	ReasonProxy        Reason = "bad proxy header"             // where a proxy that is to name its client does not
+	ReasonSlowHead     Reason = "slow head"                    // RFC 9110 §15.5.9
+	ReasonSlowBody     Reason = "slow body"                    // RFC 9110 §15.5.9
+	ReasonTooMany      Reason = "too many connections"         // RFC 9110 §15.6.4: answered here, no server sees it
 )
 
 // MalformedError is the verdict on a request that is not passed on. It stays the answer of every later Read. It is no

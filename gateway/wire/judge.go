@@ -50,7 +50,10 @@ func (j *Judge) Head(b []byte) (n int, reason Reason) {
 // Request returns what the head says that Head has just found complete in b. req has views of b.
 func (j *Judge) Request(b []byte, req *message.Request) Connection {
 	h := j.head()
-	req.Method, req.Target, req.Host, req.HTTP10 = methodName(h.method.Of(b)), h.target.Of(b), h.host.Of(b), h.old
+	req.Method, req.Target, req.Host, req.Version = methodName(h.method.Of(b)), h.target.Of(b), h.host.Of(b), "1.1"
+	if h.old {
+		req.Version = "1.0"
+	}
 	req.Fields.View(b, j.section.lines)
 	req.Body, req.Length, req.Content, req.Sized = nil, h.length, nil, h.hasLength
 	if h.chunked {

@@ -59,8 +59,8 @@ func TestARequestIsWhatItsHeadSays(t *testing.T) {
 	}
 	var req message.Request
 	connection := j.Request(head[:n], &req)
-	if req.Method != "POST" || string(req.Target) != "/a?b=c" || string(req.Host) != "h:80" || req.HTTP10 || req.Length != 3 {
-		t.Errorf("got %q %q, Host %q, HTTP/1.0 %v, %d bytes", req.Method, req.Target, req.Host, req.HTTP10, req.Length)
+	if req.Method != "POST" || string(req.Target) != "/a?b=c" || string(req.Host) != "h:80" || req.Version != "1.1" || req.Length != 3 {
+		t.Errorf("got %q %q, Host %q, version %s, %d bytes", req.Method, req.Target, req.Host, req.Version, req.Length)
 	}
 	if connection != (wire.Connection{ExpectsContinue: true}) {
 		t.Errorf("got %+v, want one that closes and waits for 100", connection)

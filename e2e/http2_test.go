@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestTheGatewaySpeaksHTTP2 serves what it serves over HTTP/1.1.
+func TestTheGatewaySpeaksHTTP2(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	transport := w.transport(w.authority.Pool())
+	transport.ForceAttemptHTTP2 = true
+	w.client.Transport = transport
+	w.serveSecurely()
+	token := w.login("alice")
+	w.want("over HTTP/2", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
+	if got := w.call("GET", "/whoami", token, ""); !strings.Contains(got.body, `https`) {
+		t.Errorf("the service does not hear of https: %s", got.body)
+	}
+	out, err := exec.Command("curl", "-sSk", "--http2", "-i", "--connect-to", "api.test:443:"+w.address(), "https://api.test/healthz").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "HTTP/2 200") {
+		t.Errorf("curl: %v\n%s", err, out)
+	}
+	out, err = exec.Command("node", "-e", nodeClient, "https://"+w.address(), token).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "200 200 401" {
+		t.Errorf("node: %v\n%s", err, out)
+	}
+	if code := w.stop(t); code != 0 {
+		t.Errorf("stopped with %d", code)
+	}
+}
+
+// nodeClient sends three requests at once on one connection.
+const nodeClient = `
+const client = require("http2").connect(process.argv[1], { rejectUnauthorized: false, servername: "api.test" });
+const get = (path, token) => new Promise((resolve, reject) => {
+	const stream = client.request({ ":path": path, ...(token && { authorization: "Bearer " + token }) });
+	stream.on("response", (headers) => { stream.resume(); stream.on("end", () => resolve(headers[":status"])); });
+	stream.on("error", reject);
+});
+const token = process.argv[2];
+Promise.all([get("/healthz"), get("/api/v1/recipes", token), get("/api/v1/user/profile", "x")])
+	.then((codes) => { console.log(codes.join(" ")); client.close(); });
+`
+
+// TestARestartOverHTTP2LosesNoRequestWithoutAStore hands over while streams go on.
+func TestARestartOverHTTP2LosesNoRequestWithoutAStore(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	transport := w.transport(w.authority.Pool())
+	transport.ForceAttemptHTTP2 = true
+	w.client.Transport = transport
+	w.serveSecurely()
+	token := w.login("alice")
+	tr := &traffic{stop: make(chan struct{})}
+	for range 8 {
+		tr.all.Go(func() {
+			tr.each(func() bool { return w.succeeds(tr, "GET", "/api/v1/recipes", token, "") })
+		})
+	}
+	for range 2 {
+		w.restart()
+	}
+	if n := tr.end(); n < 100 {
+		t.Errorf("only %d requests", n)
+	}
+}

@@ -1,0 +1,44 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"wxgate/gateway/wire"
+)
+
+// body is the body of a request.
+type body struct{ s *Stream }
+
+// maxEarned is more seconds than any upload takes.
+const maxEarned = 1e9
+
+// Read returns a *wire.MalformedError when the body comes too slowly, and io.ErrUnexpectedEOF when it ends early.
+func (b body) Read(p []byte) (n int, err error) {
+	s := b.s
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	if s.left > 0 {
+		p = p[:min(int64(len(p)), s.left)]
+	}
+	cfg, clock := &s.client.cfg, &s.read
+	earned := time.Duration(min(float64(clock.bytes)/float64(cfg.BodyRate), maxEarned) * float64(time.Second))
+	asked := clock.move(s.control.SetReadDeadline, min(cfg.BodyStall, cfg.BodyGrace+earned-clock.waited))
+	n, err = s.source.Body.Read(p)
+	clock.waited += time.Since(asked)
+	clock.bytes += int64(n)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, &wire.MalformedError{Reason: wire.ReasonSlowBody}
+	case errors.Is(err, io.EOF) && s.left > int64(n):
+		return n, io.ErrUnexpectedEOF
+	case errors.Is(err, io.EOF):
+		s.left = 0
+	case s.left > 0:
+		s.left -= int64(n)
+	}
+	return n, err
+}

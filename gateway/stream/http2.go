@@ -1,0 +1,66 @@
+package stream
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net/http"
+	"sync"
+
+	"golang.org/x/net/http2"
+
+	"wxgate/gateway/listen"
+)
+
+// Bounds of a connection of HTTP/2, beside those of listen.Config.
+const (
+	maxStreams       = 100       // at a time; as many as RFC 9113 §6.5.2 asks for
+	connectionWindow = 256 << 10 // bytes that a client may send without being read, on all streams
+	streamWindow     = 128 << 10 // likewise, on one
+	maxFrame         = 16 << 10  // the least that RFC 9113 §6.5.2 allows
+)
+
+// Server serves the streams of connections.
+type Server struct {
+	cfg     listen.Config
+	handler Handler
+	texts   sync.Pool // of *room
+	http2   *http2.Server
+	base    *http.Server // of http2; its Shutdown says GOAWAY
+}
+
+// NewServer returns a server whose streams have the limits of cfg.
+func NewServer(cfg listen.Config, h Handler) (*Server, error) {
+	s := &Server{cfg: cfg, handler: h, texts: newTexts()}
+	s.base = &http.Server{
+		ReadHeaderTimeout: cfg.ReadHeader,
+		MaxHeaderBytes:    2 * cfg.MaxHeadBytes, // beyond which the library refuses it, not the judge
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	s.http2 = &http2.Server{
+		MaxConcurrentStreams:         maxStreams,
+		MaxReadFrameSize:             maxFrame,
+		IdleTimeout:                  cfg.Idle,
+		ReadIdleTimeout:              cfg.WriteStall,
+		PingTimeout:                  cfg.BodyStall,
+		MaxUploadBufferPerConnection: connectionWindow,
+		MaxUploadBufferPerStream:     streamWindow,
+	}
+	return s, http2.ConfigureServer(s.base, s.http2)
+}
+
+// Serve serves the streams of a connection on which HTTP/2 was agreed, until it ends.
+func (s *Server) Serve(c *listen.Conn) {
+	from := &client{Server: s, version: "2.0"}
+	from.peer, from.text = c.Peer()
+	defer from.end()
+	secure, ok := c.NetConn().(*tls.Conn)
+	if !ok {
+		return // HTTP/2 is agreed on by TLS alone
+	}
+	s.http2.ServeConn(newMetered(secure), &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
+}
+
+// GoAway lets every connection end as soon as its streams have ended (RFC 9113 §6.8).
+func (s *Server) GoAway() { _ = s.base.Shutdown(context.Background()) }
