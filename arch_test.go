@@ -24,7 +24,7 @@ func importTree() map[string][]string {
 		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
 		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "gateway/certificate", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "storage/mysql", "upstream"},
-		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/certificate", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
+		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/certificate", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/route", "gateway/stream", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
 		"gateway/accesslog":         {"lograte"},
 		"gateway/answer":            {"message", "authn", "authn/issuer", "authn/token", "authn/wechat", "breaker", "storage", "upstream/http1", "input", "upstream"},
 		"gateway/certificate":       {"input"},
@@ -38,6 +38,7 @@ func importTree() map[string][]string {
 		"gateway/route":             {},
 		"gateway/websocket":         {"message", "gateway/limit", "gateway/listen", "upstream/http1"},
 		"gateway/listen":            {"message", "socket", "gateway/limit", "gateway/wire"},
+		"gateway/stream":            {"message", "gateway/listen", "gateway/wire"},
 		"gateway/wire":              {"message"},
 		"gateway/wire/wiretest":     {"message", "gateway/wire"},
 		"authn":                     {"authn/issuer", "authn/revocation", "authn/token", "authn/wechat", "breaker", "input", "lograte", "secret", "storage"},
@@ -85,6 +86,7 @@ func importTree() map[string][]string {
 		"bench/tokens":              {},
 
 		"gateway/certificate/certificatetest": {},
+		"gateway/stream/streamtest":           {},
 	}
 }
 

@@ -22,7 +22,7 @@ func TestHTTP2ConformsToItsSpecification(t *testing.T) {
 	t.Parallel()
 	spec := os.Getenv("WXGATE_H2SPEC")
 	if spec == "" {
-		t.Skip("make long WHAT=h2spec sets WXGATE_H2SPEC")
+		t.Skip("make long WHAT=streams sets WXGATE_H2SPEC")
 	}
 	w := newSecureWorld(t)
 	w.serveSecurely()

@@ -46,6 +46,7 @@ type ServerConfig struct {
 	Listen         string             `yaml:"listen"`          // host:port of the public listener
 	HTTP           string             `yaml:"http"`            // host:port of a listener that redirects to https; empty: none
 	TLS            certificate.Config `yaml:"tls"`             // of the public listener
+	HTTP3          bool               `yaml:"http3"`           // beside TLS, on the same port of UDP
 	Admin          string             `yaml:"admin"`           // host:port of the admin listener
 	AdminToken     secret.Text        `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
 	TrustedProxies []limit.Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
@@ -203,6 +204,9 @@ func (s ServerConfig) validate() (f input.Faults) {
 	f = append(f, s.TLS.Validate().At("tls")...)
 	if s.HTTP != "" && validateAddress(&f, "http", s.HTTP) && !s.TLS.Enabled() {
 		f.Add("http", "redirects to https, and server.tls has no certificate")
+	}
+	if s.HTTP3 && !s.TLS.Enabled() {
+		f.Add("http3", "needs a certificate in server.tls")
 	}
 	s.validateAdmin(&f)
 	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {

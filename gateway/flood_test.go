@@ -15,7 +15,7 @@ func TestFloodsOfFramesEndTheirConnection(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
 	e := newEdge(t, service.URL, nil)
-	address := e.overTLS(t)
+	version := e.versions(t)[0]
 	get := []streamtest.Field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/public/x"}, {Name: ":authority", Value: "h"}}
 	for name, flood := range map[string]func(c *streamtest.Conn) error{
 		"pings":    func(c *streamtest.Conn) error { return c.WritePing(false, [8]byte{}) },
@@ -45,7 +45,7 @@ func TestFloodsOfFramesEndTheirConnection(t *testing.T) {
 			return c.WriteContinuation(1, false, nil)
 		},
 	} {
-		conn, err := streamtest.Dial(address)
+		conn, err := streamtest.Dial(version.address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestFloodsOfFramesEndTheirConnection(t *testing.T) {
 		}
 		t.Logf("%s: %d frames", name, sent)
 		_ = conn.Close()
-		if got := overHTTP2(t, address, head("GET /public/x", "")); got.Status != 200 {
+		if got := version.send(t, head("GET /public/x", "")); got.Status != 200 {
 			t.Errorf("after %s: %d", name, got.Status)
 		}
 	}
@@ -80,7 +80,9 @@ func TestAClientThatFetchesMuchIsNoFlood(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n"+string(make([]byte, 8<<20)))
 	e := newEdge(t, service.URL, nil)
-	if got := overHTTP2(t, e.overTLS(t), head("GET /public/x", "")); got.Status != 200 || len(got.Body) != 8<<20 {
-		t.Errorf("got %d and %d bytes, want 8 MiB", got.Status, len(got.Body))
+	for _, v := range e.versions(t) {
+		if got := v.send(t, head("GET /public/x", "")); got.Status != 200 || len(got.Body) != 8<<20 {
+			t.Errorf("%s: got %d and %d bytes, want 8 MiB", v.name, got.Status, len(got.Body))
+		}
 	}
 }

@@ -74,6 +74,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		startDrain()
 		return nil, err
 	}
+	g.server.streams = g.streams
 	g.admin = g.newAdmin()
 	return g, nil
 }
@@ -106,6 +107,11 @@ func (g *Gateway) Serve(ln *listen.Listener) error {
 	return nil
 }
 
+// ServeHTTP3 answers requests on a socket of UDP until Shutdown, beside a listener whose caps count its connections too.
+func (g *Gateway) ServeHTTP3(socket net.PacketConn, beside *listen.Listener) error {
+	return g.streams.ServePackets(socket, g.tlsConfig(), beside.Enter)
+}
+
 // ServeAdmin serves the admin listener on ln until Shutdown.
 func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.Serve(ln) }
 
@@ -119,7 +125,9 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.Drain()
 	g.store.gate.Close()
 	g.forwarder.sockets.Drain()
-	err := errors.Join(g.metrics.connections.Drain(ctx), g.metrics.connections.Close())
+	http3 := make(chan error, 1)
+	go func() { http3 <- g.streams.Shutdown(ctx) }()
+	err := errors.Join(g.metrics.connections.Drain(ctx), <-http3, g.metrics.connections.Close())
 	if err != nil {
 		err = fmt.Errorf("draining: %w", err)
 	}

@@ -107,7 +107,9 @@ func (g *Gateway) HandOver(ctx context.Context, ln *listen.Listener, give listen
 	closed := ln.HandOver(give)
 	g.store.gate.SetHandedOver()
 	g.forwarder.sockets.Drain()
-	return errors.Join(closed, g.admin.Shutdown(ctx), ln.WaitLeft(ctx))
+	http3 := make(chan error, 1)
+	go func() { http3 <- g.streams.Shutdown(ctx) }()
+	return errors.Join(closed, g.admin.Shutdown(ctx), ln.WaitLeft(ctx), <-http3)
 }
 
 // Adopt serves a connection that another process handed over, with what that process had read of a request.

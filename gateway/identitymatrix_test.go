@@ -213,7 +213,7 @@ type matrix struct {
 	what    string     // the row and the trick
 	at      tokenPlace // of the token
 	last    string     // status and body of the last answer
-	streams *streamtest.Conn
+	streams []streams  // of HTTP/2 and HTTP/3
 }
 
 // forgeries are lines that no service may see, in every spelling; they say "forged".
@@ -405,32 +405,34 @@ func (m *matrix) try(t *testing.T, raw string, arrives bool, who caller) {
 	for _, req := range got {
 		m.check(t, req, who)
 	}
-	m.tryOverHTTP2(t, raw, arrives, who)
+	m.tryOnStreams(t, raw, arrives, who)
 }
 
-// tryOverHTTP2 sends the same on a stream, where fields about the connection are refused.
-func (m *matrix) tryOverHTTP2(t *testing.T, raw string, arrives bool, who caller) {
+// tryOnStreams sends the same on streams, where fields about the connection are refused.
+func (m *matrix) tryOnStreams(t *testing.T, raw string, arrives bool, who caller) {
 	t.Helper()
 	fields, body := streamtest.FieldsOf(strings.Replace(raw, "Connection: close\r\n", "", 1))
 	for _, f := range fields {
 		switch f.Name {
 		case "transfer-encoding", "upgrade":
-			return // another request, in HTTP/2
+			return // another request, on a stream
 		case "connection", "keep-alive", "te":
 			arrives = false
 		}
 	}
-	before := len(m.service.Requests())
-	got, err := m.streams.Do(fields, body)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", m.what, err, raw)
-	}
-	arrived := m.service.Requests()[before:]
-	if len(arrived) != map[bool]int{true: 1}[arrives] {
-		t.Errorf("%s: %d requests arrived over HTTP/2, want it to arrive: %v; the answer is %d %v %s\n%s", m.what, len(arrived), arrives, got.Status, got.Reset, got.Body, raw)
-	}
-	for _, req := range arrived {
-		m.check(t, req, who)
+	for i, conn := range m.streams {
+		before := len(m.service.Requests())
+		got, err := conn.Do(fields, body)
+		if err != nil {
+			t.Fatalf("%s: HTTP/%d: %v\n%s", m.what, i+2, err, raw)
+		}
+		arrived := m.service.Requests()[before:]
+		if len(arrived) != map[bool]int{true: 1}[arrives] {
+			t.Errorf("%s: %d requests arrived over HTTP/%d, want it to arrive: %v; the answer is %d %s\n%s", m.what, len(arrived), i+2, arrives, got.Status, got.Body, raw)
+		}
+		for _, req := range arrived {
+			m.check(t, req, who)
+		}
 	}
 }
 
@@ -461,10 +463,14 @@ func TestIdentityIsUnforgeableWithEveryCombinationOfKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.streams, err = streamtest.Dial(m.overTLS(t)); err != nil {
-		t.Fatal(err)
+	for _, v := range m.versions(t) {
+		conn, err := v.dial(v.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		m.streams = append(m.streams, conn)
 	}
-	t.Cleanup(func() { _ = m.streams.Close() })
 	m.known = map[identityField]string{}
 	for _, field := range []identityField{fieldID, fieldOpenID, fieldUnionID, fieldNickname, fieldAppID, fieldSession} {
 		m.known[field] = field.valueFor(subject)

@@ -18,12 +18,13 @@ import (
 // server runs the requests of connections through a chain, and writes the answers.
 type server struct {
 	*pipeline
-	steps []Step
+	steps   []Step
+	streams *stream.Server // announced in answers; nil: none is
 }
 
 // newServer is a server whose chain authenticates and serves with these two steps.
 func (p *pipeline) newServer(authenticate, serve Step) *server {
-	return &server{p, p.chain(authenticate, serve)}
+	return &server{pipeline: p, steps: p.chain(authenticate, serve)}
 }
 
 // Serve serves the request that has come on c.
@@ -60,6 +61,7 @@ func (s *server) run(ex *Exchange) {
 	}
 	switch ex.outcome {
 	case answered:
+		s.announce(ex)
 		bytes, err := ex.conn.WriteResponse(&ex.response)
 		s.observer.record(ex, bytes, err)
 		if err != nil {
@@ -72,6 +74,16 @@ func (s *server) run(ex *Exchange) {
 		if err := ex.whole.Give(ex.partial); err != nil {
 			s.deps.Log.Error("a request was lost: its connection could not be handed over", "request_id", ex.id, "error", err)
 		}
+	}
+}
+
+// announce adds to an answer over TLS that there is HTTP/3.
+func (s *server) announce(ex *Exchange) {
+	if !ex.request.Secure || s.streams == nil {
+		return
+	}
+	if announcement := s.streams.Announcement(); announcement != "" {
+		ex.response.Fields.Set("Alt-Svc", announcement)
 	}
 }
 

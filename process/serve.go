@@ -121,6 +121,7 @@ type Service struct {
 	inherited    inherited      // sockets that were open before
 	public       *listen.Listener
 	redirects    *listen.Listener // server.http; nil: none
+	http3        bool             // on the port of public
 	admin        net.Listener
 	successors   chan func(context.Context) error // receives the function that gives the clients to a successor
 	handedOver   bool                             // a successor has the clients
@@ -325,6 +326,7 @@ func (s *Service) makeBackups(cfg storage.Backup) error {
 }
 
 func (s *Service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
+	s.http3 = cfg.HTTP3
 	if err := s.listenPublic(ctx, cfg.Listen); err != nil {
 		return fmt.Errorf("listening for the public: %w", err)
 	}
@@ -430,11 +432,14 @@ func (s *Service) Serve(ctx context.Context, serving func() error) error {
 		running++
 		go func() { broken <- s.redirects.Serve(s.gateway.Redirector()) }()
 	}
-	returning, stopReturning := context.WithCancel(ctx)
-	var memory sync.WaitGroup
-	memory.Go(func() { new(memoryReturner).run(returning) })
-	defer memory.Wait()
-	defer stopReturning()
+	until, stop := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { new(memoryReturner).run(until) })
+	if s.http3 {
+		beside.Go(func() { s.servePackets(until) })
+	}
+	defer beside.Wait()
+	defer stop()
 	at := []any{"listen", s.public.Addr().String(), "admin", s.admin.Addr().String()}
 	if s.redirects != nil {
 		at = append(at, "redirects", s.redirects.Addr().String())

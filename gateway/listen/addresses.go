@@ -42,12 +42,12 @@ func (a *addresses) leave(client netip.Addr) {
 	}
 }
 
-// subscriberOf returns the limit.Subscriber at the other end of a TCP connection.
+// subscriberOf returns the limit.Subscriber at the other end of a connection of TCP or UDP.
 func subscriberOf(peer net.Addr) (netip.Addr, bool) {
-	tcp, ok := peer.(*net.TCPAddr)
+	inet, ok := peer.(interface{ AddrPort() netip.AddrPort })
 	if !ok {
 		return netip.Addr{}, false
 	}
-	client := limit.Subscriber(tcp.AddrPort().Addr().Unmap())
+	client := limit.Subscriber(inet.AddrPort().Addr().Unmap())
 	return client, client.IsValid()
 }

@@ -234,7 +234,7 @@ func (c *Conn) Peer() (peer netip.Addr, text string) {
 	if !c.peerKnown {
 		c.peerKnown = true
 		if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-			c.peer = tcp.AddrPort().Addr().Unmap().WithZone("")
+			c.peer = PeerOf(tcp.AddrPort().Addr())
 		}
 		if c.peer.IsValid() {
 			c.peerText = c.peer.String()
@@ -242,6 +242,9 @@ func (c *Conn) Peer() (peer netip.Addr, text string) {
 	}
 	return c.peer, c.peerText
 }
+
+// PeerOf returns the address of a client as Peer has it.
+func PeerOf(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
 // RemoteAddr returns the address of the client: the one that a PROXY protocol header names, an address without an IP if
 // it names nobody.

@@ -106,7 +106,7 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 
 // Adopt serves a connection that another process gave away, with what that had read of a request.
 func (l *Listener) Adopt(client net.Conn, begun []byte, h Handler) {
-	release, _ := l.enter(client) // it was within the caps of that process
+	release, _ := l.enter(client.RemoteAddr()) // it was within the caps of that process
 	l.accepted.Add(1)
 	c := l.wrap(socket.Wrap(client), release)
 	c.reader.clock.head = time.Time{} // it is between two requests

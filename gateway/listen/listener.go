@@ -144,7 +144,7 @@ func (l *Listener) accept() (*Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		release, within := l.enter(client)
+		release, within := l.enter(client.RemoteAddr())
 		if !within {
 			l.refuse(client, release)
 			continue
@@ -161,9 +161,21 @@ func (l *Listener) isProxied(client net.Conn) bool {
 	return ok && from != nil && from(tcp.AddrPort().Addr().Unmap())
 }
 
+// Enter counts a connection of another socket from peer, as one of this listener, until leave is called. within reports
+// whether it is within both caps.
+func (l *Listener) Enter(peer net.Addr) (leave func(), within bool) {
+	leave, within = l.enter(peer)
+	if within {
+		l.accepted.Add(1)
+	} else {
+		l.refused.Add(1)
+	}
+	return leave, within
+}
+
 // enter counts a connection until release is called. within reports whether it is within both caps.
-func (l *Listener) enter(client net.Conn) (release func(), within bool) {
-	leave, within := l.clients.enter(client.RemoteAddr())
+func (l *Listener) enter(peer net.Addr) (release func(), within bool) {
+	leave, within := l.clients.enter(peer)
 	within = l.open.Add(1) <= int64(l.shared.cfg.MaxConns) && within
 	return func() { l.open.Add(-1); leave() }, within
 }

@@ -27,7 +27,12 @@ func (b body) Read(p []byte) (n int, err error) {
 	cfg, clock := &s.client.cfg, &s.read
 	earned := time.Duration(min(float64(clock.bytes)/float64(cfg.BodyRate), maxEarned) * float64(time.Second))
 	asked := clock.move(s.control.SetReadDeadline, min(cfg.BodyStall, cfg.BodyGrace+earned-clock.waited))
-	n, err = s.source.Body.Read(p)
+	if len(s.first) > 0 {
+		n = copy(p, s.first)
+		s.first = s.first[n:]
+	} else {
+		n, err = s.source.Body.Read(p)
+	}
 	clock.waited += time.Since(asked)
 	clock.bytes += int64(n)
 	switch {

@@ -12,11 +12,12 @@ import (
 // A client may send frames that ask for work and carry nothing: pings, settings, priorities, resets, empty data. An
 // honest one sends some for each request, and for what it receives.
 const (
-	idleBurst   = 1000 // at once
-	idleRate    = 200  // a second
-	idlePerSent = 512  // bytes that were sent earn one more
-	frameHead   = 9    // bytes (RFC 9113 §4.1)
-	prefaceSize = len(http2.ClientPreface)
+	idleBurst     = 1000 // at once
+	idleRate      = 200  // a second
+	idlePerSent   = 512  // bytes that were sent earn one more
+	idlePerAnswer = 8    // more for each request that was answered
+	frameHead     = 9    // bytes (RFC 9113 §4.1)
+	prefaceSize   = len(http2.ClientPreface)
 )
 
 // errFlood ends a connection of too many frames that carry nothing (RFC 9113 §10.5).
@@ -31,6 +32,7 @@ type metered struct {
 	tokens float64
 	seen   time.Time    // when tokens were earned last
 	sent   atomic.Int64 // since then
+	served atomic.Int64 // likewise: requests that were answered
 }
 
 func newMetered(conn *tls.Conn) *metered {
@@ -91,7 +93,7 @@ func (m *metered) carriesNothing() bool {
 func (m *metered) take() bool {
 	if m.tokens < 1 {
 		now := time.Now()
-		m.tokens += now.Sub(m.seen).Seconds()*idleRate + float64(m.sent.Swap(0))/idlePerSent
+		m.tokens += now.Sub(m.seen).Seconds()*idleRate + float64(m.sent.Swap(0))/idlePerSent + float64(m.served.Swap(0))*idlePerAnswer
 		m.tokens, m.seen = min(m.tokens, idleBurst), now
 	}
 	m.tokens--

@@ -3,10 +3,10 @@ package stream
 import (
 	"context"
 	"crypto/tls"
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/http2"
 
@@ -25,18 +25,25 @@ const (
 type Server struct {
 	cfg     listen.Config
 	handler Handler
-	texts   sync.Pool // of *room
-	http2   *http2.Server
-	base    *http.Server // of http2; its Shutdown says GOAWAY
+	texts   sync.Pool     // of *room
+	http2   *http2.Server //nolint:staticcheck // http.Server, named instead, takes a *tls.Conn, above which no frames can be counted
+	base    *http.Server  // of http2; its Shutdown says GOAWAY
+
+	mu        sync.Mutex
+	packets   *packets // HTTP/3; nil: it is not served
+	ended     bool     // nor will it be
+	announced atomic.Pointer[string]
 }
 
 // NewServer returns a server whose streams have the limits of cfg.
+//
+//nolint:staticcheck // see Server
 func NewServer(cfg listen.Config, h Handler) (*Server, error) {
 	s := &Server{cfg: cfg, handler: h, texts: newTexts()}
 	s.base = &http.Server{
 		ReadHeaderTimeout: cfg.ReadHeader,
 		MaxHeaderBytes:    2 * cfg.MaxHeadBytes, // beyond which the library refuses it, not the judge
-		ErrorLog:          log.New(io.Discard, "", 0),
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
 	s.http2 = &http2.Server{
 		MaxConcurrentStreams:         maxStreams,
@@ -51,6 +58,8 @@ func NewServer(cfg listen.Config, h Handler) (*Server, error) {
 }
 
 // Serve serves the streams of a connection on which HTTP/2 was agreed, until it ends.
+//
+//nolint:staticcheck // see Server
 func (s *Server) Serve(c *listen.Conn) {
 	from := &client{Server: s, version: "2.0"}
 	from.peer, from.text = c.Peer()
@@ -59,7 +68,8 @@ func (s *Server) Serve(c *listen.Conn) {
 	if !ok {
 		return // HTTP/2 is agreed on by TLS alone
 	}
-	s.http2.ServeConn(newMetered(secure), &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
+	from.frames = newMetered(secure)
+	s.http2.ServeConn(from.frames, &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
 }
 
 // GoAway lets every connection end as soon as its streams have ended (RFC 9113 §6.8).

@@ -1,10 +1,13 @@
-// Package stream serves requests that come on streams: of HTTP/2 (RFC 9113) on connections of package listen. Libraries
+// Package stream serves requests that come on streams: of HTTP/2 (RFC 9113) on connections of package listen,
+// and of HTTP/3 (RFC 9114) on a socket of UDP. Libraries
 // own the frames, flow control and the compression of fields. A request is then written down as HTTP/1.1 has it and
 // judged by package wire, so that the same rules decide everywhere what a request is; its answer goes out in time or not
 // at all, as on a connection of its own.
 package stream
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -32,7 +35,8 @@ type client struct {
 	text string // peer as text
 	note listen.Note
 
-	version string // of HTTP
+	version string   // of HTTP
+	frames  *metered // of HTTP/2; nil: it is HTTP/3
 
 	mu      sync.Mutex
 	ended   bool           // no stream is served any more
@@ -68,8 +72,9 @@ type Stream struct {
 	judge   wire.Judge
 	head    []byte
 
-	left     int64 // of the body; -1: not known
-	isHead   bool  // it is a HEAD
+	left     int64  // of the body; -1: not known
+	first    []byte // of it, read ahead
+	isHead   bool   // it is a HEAD
 	read     clock
 	written  clock
 	answered bool // whole, as far as we know
@@ -101,6 +106,7 @@ func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		judge: wire.NewJudge(&c.cfg.Limits), isHead: r.Method == http.MethodHead,
 	}
 	s.judge.Lend(text.lines)
+	s.lookForBody()
 	var reason wire.Reason
 	if s.head, reason = writeDown(text.bytes[:0], r); reason == "" {
 		_, reason = s.judge.Head(s.head)
@@ -116,6 +122,34 @@ func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.answered {
 		panic(http.ErrAbortHandler)
+	}
+	if c.frames != nil {
+		c.frames.served.Add(1)
+	}
+}
+
+// firstBytes are read of a body to see whether there is one.
+const firstBytes = 4 << 10
+
+// lookForBody finds out whether a request of HTTP/3 that names no length has a body: its head does not say.
+func (s *Stream) lookForBody() {
+	if s.source.ProtoMajor != 3 || s.source.ContentLength >= 0 {
+		return
+	}
+	s.read.move(s.control.SetReadDeadline, s.client.cfg.BodyStall)
+	first := make([]byte, firstBytes)
+	for {
+		n, err := s.source.Body.Read(first)
+		if n > 0 {
+			s.first = first[:n]
+			return
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				s.source.ContentLength = 0
+			}
+			return // a failure comes again
+		}
 	}
 }
 
@@ -158,6 +192,9 @@ func writeDown(b []byte, r *http.Request) ([]byte, wire.Reason) {
 		b = append(append(append(b, "Host: "...), r.Host...), "\r\n"...)
 	}
 	for name, values := range r.Header {
+		if name == "Host" {
+			continue // which is the authority: the libraries refuse another
+		}
 		for _, value := range values {
 			if !isLine(name) || !isLine(value) {
 				return b, wire.ReasonStreamByte

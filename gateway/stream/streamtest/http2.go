@@ -3,6 +3,7 @@ package streamtest
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -42,9 +43,14 @@ const waits = time.Minute
 
 // Dial connects, and exchanges settings.
 func Dial(addr string) (*Conn, error) {
-	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}
+	dialed, err := dialer.DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
+	}
+	conn, ok := dialed.(*tls.Conn)
+	if !ok {
+		return nil, fmt.Errorf("dialed a %T", dialed)
 	}
 	if agreed := conn.ConnectionState().NegotiatedProtocol; agreed != "h2" {
 		return nil, fmt.Errorf("the server agreed on %q", agreed)
