@@ -3,10 +3,12 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,12 +18,15 @@ import (
 	"time"
 
 	"wxgate/config"
+	"wxgate/input"
 	"wxgate/secret"
 )
 
 // adminClient calls the admin API of the running gateway.
 type adminClient struct {
-	address string
+	address string      // host:port, or unix:/path
+	socket  string      // the path of a Unix socket; empty: it is TCP
+	tls     *tls.Config // nil: the listener is plain
 	token   secret.Text
 	stderr  io.Writer
 	timeout time.Duration // for an answer, or for the start of a streamed one; 0: none
@@ -34,13 +39,47 @@ func newAdminClient(w *env) (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &adminClient{address: dialable(cfg.Admin), token: cfg.AdminToken, stderr: w.stderr, timeout: answerTimeout}, nil
+	c := &adminClient{address: cfg.Admin, token: cfg.AdminToken, stderr: w.stderr, timeout: answerTimeout}
+	path, is, err := input.Socket(cfg.Admin)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("server.admin: %q: %w", cfg.Admin, err)
+	case is:
+		c.socket = path
+		return c, nil
+	}
+	c.address = dialable(cfg.Admin)
+	if cfg.AdminTLS.Config().Enabled() {
+		if c.tls, err = cfg.AdminTLS.ClientConfig(); err != nil {
+			return nil, fmt.Errorf("server.admin_tls: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// url is that of a path of the admin API.
+func (c *adminClient) url(path string) string {
+	switch {
+	case c.socket != "":
+		return "http://localhost" + path
+	case c.tls != nil:
+		return "https://" + c.address + path
+	}
+	return "http://" + c.address + path
+}
+
+// dial connects to the admin listener.
+func (c *adminClient) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.socket != "" {
+		network, address = "unix", c.socket
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
 // client uses no HTTP proxy: the token is meant for this machine alone.
 func (c *adminClient) client() *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: c.timeout},
+		Transport:     &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: c.timeout, DialContext: c.dial, TLSClientConfig: c.tls},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -72,7 +111,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body, data a
 
 // send returns the body of a 200 answer as a stream, which the caller closes.
 func (c *adminClient) send(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.url(path), body)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", c.address, err)
 	}
@@ -100,8 +139,13 @@ func (c *adminClient) send(ctx context.Context, method, path, contentType string
 }
 
 func (c *adminClient) unreachable(method string, err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("asking %s: connection refused; is the gateway running?", c.address)
+	case c.socket != "" && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("asking %s: there is no such socket; is the gateway running?", c.address)
+	case c.socket != "" && errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("asking %s: permission denied; ask as the user of the gateway, or as one of its group", c.address)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		advice := "the gateway is stopped or stuck, or server.admin is the address of another program; look at its log, and restart it if it stays silent"

@@ -63,7 +63,7 @@ func (d doctorCommand) Run(ctx context.Context, w *env) error {
 
 func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding {
 	findings := []finding{keysFinding(cfg.Authn), storageFinding(ctx, cfg)}
-	if cfg.Server.TLS.Enabled() {
+	if cfg.Server.TLS.Enabled() || cfg.Server.AdminTLS.Config().Enabled() {
 		findings = append(findings, certificatesFinding(cfg))
 	}
 	if f := cfg.Storage.Warnings().At("storage"); len(f) > 0 {
@@ -100,14 +100,16 @@ func keysFinding(cfg authn.Config) finding {
 func certificatesFinding(cfg config.Config) finding {
 	f := finding{about: "certificates"}
 	set, faults := cfg.Server.TLS.Load()
-	if f.err = faults.At("server.tls").Err(); f.err == nil {
-		f.err = set.Warnings(time.Now(), cfg.Gateway().Hosts()).At("server.tls").Err()
+	own, ofAdmin := cfg.Server.AdminTLS.Config().Load()
+	faults = append(faults.At("server.tls"), ofAdmin.At("server.admin_tls")...)
+	if f.err = faults.Err(); f.err == nil {
+		f.err = append(set.Warnings(time.Now(), cfg.Gateway().Hosts()).At("server.tls"), own.Warnings(time.Now(), nil).At("server.admin_tls")...).Err()
 	}
 	if f.err != nil {
 		f.advice = "see docs/tls.md"
 		return f
 	}
-	for _, each := range set.Expiries() {
+	for _, each := range append(set.Expiries(), own.Expiries()...) {
 		if f.advice != "" {
 			f.advice += ", "
 		}

@@ -101,6 +101,7 @@ func (s *standIn) replace(cfg *config.Config) error {
 		push.Upstream = cfg.WeChat.Push.Upstream
 	}
 	cfg.Server.Listen, cfg.Server.Admin = s.local(cmp.Or(s.listen, cfg.Server.Listen)), s.local(cfg.Server.Admin)
+	cfg.Server.AdminTLS = gateway.DefaultConfig().Server.AdminTLS
 	cfg.Server.TLS, cfg.Server.HTTP, cfg.Server.HTTP3 = gateway.DefaultConfig().Server.TLS, "", false // phones that try it do not know a certificate of this machine
 	cfg.Server.AdminToken, cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = "", false, 2*time.Second
 	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
@@ -148,7 +149,9 @@ func (s *standIn) local(address string) string {
 		return instead
 	}
 	instead := address
-	if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is not an address
+	if _, is, _ := input.Socket(address); is { // the running gateway's own
+		instead = gateway.DefaultConfig().Server.Admin
+	} else if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is not an address
 		instead = net.JoinHostPort("127.0.0.1", port)
 	}
 	if s.fallbackPort {

@@ -143,7 +143,7 @@ func (r *countingReader) Read(into []byte) (int, error) {
 // reserveIDs gives new users ids from next on, and returns the id of the next one, which may be higher.
 func (c *adminClient) reserveIDs(ctx context.Context, next int64) (int64, error) {
 	var reserved admin.NextID
-	asking := &adminClient{address: c.address, token: c.token, stderr: c.stderr, timeout: answerTimeout} // an import has none
+	asking := &adminClient{address: c.address, socket: c.socket, tls: c.tls, token: c.token, stderr: c.stderr, timeout: answerTimeout} // an import has none
 	err := asking.ask(ctx, http.MethodPost, "/api/users/next-id", admin.NextID{NextID: next}, &reserved)
 	return reserved.NextID, err
 }

@@ -79,6 +79,8 @@ func (c Config) ValidateOpened() input.Faults {
 	f := slices.Concat(c.Validate(), token.CheckKeys(c.Authn.Algorithm, c.Authn.Keys).At("authn"))
 	_, unservable := c.Server.TLS.Load()
 	f = append(f, unservable.At("server.tls")...)
+	_, unservable = c.Server.AdminTLS.Config().Load()
+	f = append(f, unservable.At("server.admin_tls")...)
 	for name, section := range c.Upstreams {
 		_, unread := section.TLS.Load()
 		f = append(f, unread.At("upstreams."+name+".tls")...)
@@ -96,6 +98,9 @@ func (c Config) WarningsOpened(now time.Time) input.Faults {
 	f := c.Warnings()
 	if certificates, faults := c.Server.TLS.Load(); len(faults) == 0 {
 		f = append(f, certificates.Warnings(now, c.Gateway().Hosts()).At("server.tls")...)
+	}
+	if certificates, faults := c.Server.AdminTLS.Config().Load(); len(faults) == 0 {
+		f = append(f, certificates.Warnings(now, nil).At("server.admin_tls")...)
 	}
 	return f
 }
@@ -152,7 +157,7 @@ func (c Config) Files() []string {
 			files = append(files, key.File)
 		}
 	}
-	files = append(files, c.Server.TLS.Files()...)
+	files = append(append(files, c.Server.TLS.Files()...), c.Server.AdminTLS.Config().Files()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
 		files = append(files, c.Upstreams[name].TLS.Files()...)
 	}

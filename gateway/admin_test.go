@@ -62,7 +62,7 @@ func (e *edge) operated(t *testing.T) string {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- e.ServeAdmin(ln) }()
+	go func() { served <- e.ServeAdmin(ln, nil) }()
 	t.Cleanup(func() {
 		_ = e.admin.Shutdown(context.Background())
 		if err := <-served; err != nil {
@@ -287,7 +287,7 @@ func TestTheAddressAtTheOtherEndCountsNotTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln := &elsewhere{Listener: socket}
-	go func() { _ = o.ServeAdmin(ln) }() // until the operator's shutdown
+	go func() { _ = o.ServeAdmin(ln, nil) }() // until the operator's shutdown
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for address, want := range map[string]int{
 		"127.0.0.1:4000": 200, "127.9.9.9:1": 200, "[::1]:4000": 200, "[::ffff:127.0.0.1]:4000": 200, "@": 200, "": 200,

@@ -47,7 +47,8 @@ type ServerConfig struct {
 	HTTP           string             `yaml:"http"`            // host:port of a listener that redirects to https; empty: none
 	TLS            certificate.Config `yaml:"tls"`             // of the public listener
 	HTTP3          bool               `yaml:"http3"`           // beside TLS, on the same port of UDP
-	Admin          string             `yaml:"admin"`           // host:port of the admin listener
+	Admin          string             `yaml:"admin"`           // host:port of the admin listener, or unix:/path
+	AdminTLS       certificate.Pair   `yaml:"admin_tls"`       // of the admin listener; empty: it is plain
 	AdminToken     secret.Text        `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
 	TrustedProxies []limit.Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
 	ProxyProtocol  bool               `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
@@ -63,6 +64,9 @@ func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 	s.CORS = next.CORS
 	if s.TLS.Enabled() == next.TLS.Enabled() {
 		s.TLS = next.TLS
+	}
+	if s.AdminTLS.Config().Enabled() == next.AdminTLS.Config().Enabled() {
+		s.AdminTLS = next.AdminTLS
 	}
 	s.Timeouts.Request, s.Timeouts.PreDrain, s.Timeouts.Drain = next.Timeouts.Request, next.Timeouts.PreDrain, next.Timeouts.Drain
 	return s
@@ -232,11 +236,17 @@ const minAdminConnections = 4
 // maxConnections is more than any process has descriptors.
 const maxConnections = 1 << 24
 
-// validateAdmin allows the admin listener outside loopback only with a token.
+// validateAdmin allows the admin listener where other machines reach it only with a token.
 func (s ServerConfig) validateAdmin(f *input.Faults) {
-	valid := validateAddress(f, "admin", s.Admin)
+	*f = append(*f, s.AdminTLS.Config().Validate().At("admin_tls")...)
+	_, socket, err := input.Socket(s.Admin)
+	valid := socket || validateAddress(f, "admin", s.Admin)
 	switch token := s.AdminToken.Reveal(); {
-	case token == "" && valid && !loopback(s.Admin):
+	case err != nil:
+		f.Add("admin", "%q: %v", s.Admin, err)
+	case socket && s.AdminTLS.Config().Enabled():
+		f.Add("admin_tls", "is of no use to a Unix socket, whose file says who may use it")
+	case token == "" && valid && !s.adminOnThisMachine():
 		f.Add("admin", "%q is not a loopback address, so it needs a server.admin_token", s.Admin)
 	case secret.Mistake(token) != "":
 		f.Add("admin_token", "%s", secret.Mistake(token))
@@ -245,6 +255,21 @@ func (s ServerConfig) validateAdmin(f *input.Faults) {
 	case !isVisibleASCII(token):
 		f.Add("admin_token", "has characters that a header cannot carry; use letters and digits")
 	}
+}
+
+// adminOnThisMachine reports whether only this machine can reach the admin listener.
+func (s ServerConfig) adminOnThisMachine() bool {
+	_, socket, _ := input.Socket(s.Admin)
+	return socket || loopback(s.Admin)
+}
+
+// adminWarning is about an admin listener whose token travels over a network as it is; empty: it does not.
+func (s ServerConfig) adminWarning() string {
+	if s.adminOnThisMachine() || s.AdminTLS.Config().Enabled() {
+		return ""
+	}
+	return fmt.Sprintf("%q is not on loopback, and its token and what it says of users can be read on the way: set server.admin_tls, or "+
+		"listen on a Unix socket (unix:/run/wxgate/admin.sock)", s.Admin)
 }
 
 func isVisibleASCII(s string) bool {

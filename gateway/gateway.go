@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -112,8 +113,10 @@ func (g *Gateway) ServeHTTP3(socket net.PacketConn, beside *listen.Listener) err
 	return g.streams.ServePackets(socket, g.tlsConfig(), beside.Enter)
 }
 
-// ServeAdmin serves the admin listener on ln until Shutdown.
-func (g *Gateway) ServeAdmin(ln net.Listener) error { return g.admin.Serve(ln) }
+// ServeAdmin serves the admin listener on ln until Shutdown, over TLS unless security is nil.
+func (g *Gateway) ServeAdmin(ln net.Listener, security *tls.Config) error {
+	return g.admin.Serve(ln, security)
+}
 
 // Drain makes readiness false, and every answer from now on the last one of its connection. Requests are still served.
 func (g *Gateway) Drain() {

@@ -13,9 +13,12 @@ import (
 	"wxgate/input"
 )
 
-// Warnings reports issuers that no route names, and routes that override an endpoint of the gateway: that is how a team keeps
+// Warnings reports an admin listener without TLS off loopback, issuers that no route names, and routes that override an endpoint of the gateway: that is how a team keeps
 // its own endpoint, and how logins break by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
+	if warning := c.Server.adminWarning(); warning != "" {
+		f.Add("server.admin", "%s", warning)
+	}
 	for i, each := range c.Issuers {
 		if !slices.ContainsFunc(c.Routes, func(r RouteConfig) bool { return r.Issuer == each.Name }) {
 			f.Add(fmt.Sprintf("authn.issuers[%d].name", i), "no route has issuer: %s, so its tokens are accepted nowhere", each.Name)

@@ -20,7 +20,7 @@ type certificates struct {
 
 func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates {
 	c := &certificates{log: log, expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls ends, by its first name and its file.",
+		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls or server.admin_tls ends, by its first name and its file.",
 	}, []string{"name", "cert"})}
 	reg.MustRegister(c.expiry)
 	return c
@@ -29,16 +29,21 @@ func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates 
 // load reads the certificates of a configuration. One that clients refuse is no reason not to start, but it replaces none
 // that is good.
 func (c *certificates) load(cfg config.Config) (*certificate.Set, error) {
-	if !cfg.Server.TLS.Enabled() {
+	return loadCertificates("server.tls", cfg.Server.TLS, c.running)
+}
+
+// loadCertificates is load for a section that runs with these; nil: with none.
+func loadCertificates(section string, cfg certificate.Config, running *certificate.Set) (*certificate.Set, error) {
+	if !cfg.Enabled() {
 		return nil, nil // there are none
 	}
-	set, faults := cfg.Server.TLS.Load()
-	if err := faults.At("server.tls").Err(); err != nil {
+	set, faults := cfg.Load()
+	if err := faults.At(section).Err(); err != nil {
 		return nil, err
 	}
-	if c.running != nil && len(c.running.Refused(time.Now())) == 0 {
+	if running != nil && len(running.Refused(time.Now())) == 0 {
 		if refused := set.Refused(time.Now()); len(refused) > 0 {
-			return nil, fmt.Errorf("server.tls: %s, and the one that is served is good", refused[0])
+			return nil, fmt.Errorf("%s: %s, and the one that is served is good", section, refused[0])
 		}
 	}
 	return set, nil
@@ -48,13 +53,18 @@ func (c *certificates) load(cfg config.Config) (*certificate.Set, error) {
 func (c *certificates) adopt(set *certificate.Set, hosts []string) {
 	c.running = set
 	c.expiry.Reset()
+	c.tell("server.tls", set, hosts)
+}
+
+// tell counts and warns about the certificates of a section.
+func (c *certificates) tell(section string, set *certificate.Set, hosts []string) {
 	if set == nil {
 		return
 	}
 	for _, each := range set.Expiries() {
 		c.expiry.WithLabelValues(each.Name, each.Cert).Set(float64(each.At.Unix()))
 	}
-	for _, fault := range set.Warnings(time.Now(), hosts).At("server.tls") {
+	for _, fault := range set.Warnings(time.Now(), hosts).At(section) {
 		c.log.Warn("a certificate may not do", "warning", fault.Error())
 	}
 }

@@ -211,6 +211,10 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 	if err != nil {
 		return nil, fmt.Errorf("applying the certificates: %w", err)
 	}
+	own, err := s.adminTLS.load(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("applying the certificate of the admin listener: %w", err)
+	}
 	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys, Certificates: certificates})
 	if err != nil {
 		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
@@ -225,5 +229,7 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 		serve()
 		retireIssuers()
 		s.certificates.adopt(certificates, cfg.Gateway().Hosts())
+		s.adminTLS.running.Store(own)
+		s.certificates.tell("server.admin_tls", own, nil)
 	}, nil
 }

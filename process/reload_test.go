@@ -13,6 +13,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
+	"wxgate/gateway/certificate"
 )
 
 func TestOnlyTheReloadedKeysChange(t *testing.T) {
@@ -56,6 +57,7 @@ func TestTheManualSaysWhatAReloadTakesOver(t *testing.T) {
 		}
 	}
 	running := config.DefaultConfig()
+	running.Server.AdminTLS = certificate.Pair{Cert: "cert", Key: "key"}
 	running.Server.TLS.Cert, running.Server.TLS.Key = "cert", "key" // whether there is TLS needs a restart
 	next := running
 	changeEveryKey(reflect.ValueOf(&next).Elem())

@@ -116,6 +116,7 @@ type Service struct {
 	outbox       *outbox.Outbox
 	upstreams    *upstreams
 	certificates *certificates
+	adminTLS     adminTLS
 	gateway      *gateway.Gateway
 	gate         *handover.Gate // of the store
 	inherited    inherited      // sockets that were open before
@@ -200,6 +201,12 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.certificates.adopt(certificates, cfg.Gateway().Hosts())
+	own, err := s.adminTLS.load(cfg)
+	if err != nil {
+		return err
+	}
+	s.adminTLS.running.Store(own)
+	s.certificates.tell("server.admin_tls", own, nil)
 	tellUsers, err := s.outbox.Prepare(cfg.Authn.OnUser, services.all)
 	if err != nil {
 		return err
@@ -339,10 +346,11 @@ func (s *Service) listen(ctx context.Context, cfg gateway.ServerConfig) error {
 	return nil
 }
 
+// listenAdmin listens for the operator, unless a socket was open before.
 func (s *Service) listenAdmin(ctx context.Context, cfg gateway.ServerConfig) error {
 	if s.admin == nil {
 		err := s.onceFree(ctx, func() (err error) {
-			s.admin, err = net.Listen("tcp", cfg.Admin)
+			s.admin, err = listenOperator(cfg.Admin)
 			return err
 		})
 		if err != nil {
@@ -426,7 +434,7 @@ func (s *Service) Close() error {
 func (s *Service) Serve(ctx context.Context, serving func() error) error {
 	broken := make(chan error, 3)
 	go func() { broken <- s.gateway.Serve(s.public) }()
-	go func() { broken <- s.gateway.ServeAdmin(s.admin) }()
+	go func() { broken <- s.gateway.ServeAdmin(s.admin, s.adminTLS.config()) }()
 	running := 2
 	if s.redirects != nil {
 		running++

@@ -53,8 +53,8 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 		"unix:":                `"unix:": a Unix socket is named by its whole path, as in unix:/run/recipes.sock`,
 		"unix:recipes.sock":    `"unix:recipes.sock": a Unix socket is named by its whole path, as in unix:/run/recipes.sock`,
 		"unix:///run/a.sock":   `"unix:///run/a.sock": a Unix socket is named by its whole path, as in unix:/run/recipes.sock`,
-		"unix:/run/../a.sock":  `"unix:/run/../a.sock" is not the path of a Unix socket`,
-		"unix:/run/a\x00.sock": `"unix:/run/a\x00.sock" is not the path of a Unix socket`,
+		"unix:/run/../a.sock":  `"unix:/run/../a.sock": this is not the path of a Unix socket`,
+		"unix:/run/a\x00.sock": `"unix:/run/a\x00.sock": this is not the path of a Unix socket`,
 		"http://x\r\nHost: y":  `"http://x\r\nHost: y" is not a URL`,
 	} {
 		cfg := upstream.DefaultConfig()

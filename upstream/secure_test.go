@@ -187,7 +187,7 @@ func TestACertificateIsVerifiedByTheConfiguredAuthority(t *testing.T) {
 }
 
 // noPin is the SHA-256 of no key.
-var noPin = base64.StdEncoding.EncodeToString(make([]byte, sha256.Size)) //nolint:gochecknoglobals // a constant
+var noPin = base64.StdEncoding.EncodeToString(make([]byte, sha256.Size))
 
 // pin is that of the key of a service, as a person computes it: from its certificate.
 func (s *secured) pin() string {

@@ -42,7 +42,7 @@ func socket(t *testing.T, maxConns int) (s *Server, address string) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	go func() { served <- s.Serve(ln, nil) }()
 	t.Cleanup(func() {
 		_ = s.server.Close()
 		if err := <-served; err != nil {

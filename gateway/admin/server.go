@@ -5,6 +5,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,9 +75,21 @@ func New(maxConns int, deps Deps) *Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(deps.Log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(clientErrors{deps.Log.Handler(), deps.LimitedLog}, slog.LevelWarn),
 	}
 	return s
+}
+
+// clientErrors logs what net/http says of connections, such as handshakes that failed, which clients provoke.
+type clientErrors struct {
+	slog.Handler
+	limited *lograte.Log
+}
+
+// Handle logs a line of net/http.
+func (c clientErrors) Handle(_ context.Context, line slog.Record) error {
+	c.limited.Warn(lograte.Kind{Message: "a connection to the admin listener failed"}, "error", lograte.Clip([]byte(line.Message)))
+	return nil
 }
 
 // newMux puts everything but the probes behind the guard: an orchestrator's probe has neither the token nor a Host of
@@ -136,9 +149,13 @@ func probe(w http.ResponseWriter, status int, text string) {
 	_, _ = fmt.Fprintln(w, text) // the prober has left: there is nobody to tell
 }
 
-// Serve answers on ln until Shutdown.
-func (s *Server) Serve(ln net.Listener) error {
-	if err := s.server.Serve(listener{ln, s.conns}); !errors.Is(err, http.ErrServerClosed) {
+// Serve answers on ln until Shutdown, over TLS unless security is nil.
+func (s *Server) Serve(ln net.Listener, security *tls.Config) error {
+	ln = listener{ln, s.conns}
+	if security != nil {
+		ln = tls.NewListener(ln, security)
+	}
+	if err := s.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the admin listener: %w", err)
 	}
 	return nil

@@ -23,6 +23,9 @@ type Pair struct {
 	Key  string `yaml:"key"`
 }
 
+// Config is that of a listener with this pair alone; an empty pair is none.
+func (p Pair) Config() Config { return Config{Cert: p.Cert, Key: p.Key} }
+
 // Config is the section server.tls. A pair beside others is the one for clients that ask for no name, or an unknown one.
 type Config struct {
 	Cert  string `yaml:"cert"`  // see Pair; empty: the listener is plain, unless there are pairs
@@ -207,6 +210,9 @@ func (s *Set) Warnings(now time.Time, hosts []string) (f input.Faults) {
 		if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool { return covers(leaf, host) }) {
 			f.Add(each.path+"cert", "%s is for %s, which is the host of no route", each.Cert, strings.Join(names(leaf), ", "))
 		}
+	}
+	if len(s.all) == 0 { // nothing is served over TLS
+		return f
 	}
 	for _, host := range hosts {
 		if !slices.ContainsFunc(s.all, func(l loaded) bool { return covers(l.certificate.Leaf, host) }) {

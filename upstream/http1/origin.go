@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
+
+	"wxgate/input"
 )
 
 // Origin is the scheme, host and port of a target, or its Unix socket.
@@ -28,30 +29,12 @@ func (o Origin) String() string {
 	return o.Name
 }
 
-// unixScheme begins a target that is a Unix socket.
-const unixScheme = "unix:"
-
-// maxSocketPath is the longest path of a Unix socket, in bytes: sun_path of Linux has 108, that of macOS and the BSDs 104, with a
-// zero at the end (unix(7)).
-const maxSocketPath = 103
-
-// parseSocket parses the path of a Unix socket.
-func parseSocket(raw, path string) (Origin, error) {
-	switch {
-	case !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//"):
-		return Origin{}, fmt.Errorf("%q: a Unix socket is named by its whole path, as in unix:/run/recipes.sock", raw)
-	case len(path) > maxSocketPath:
-		return Origin{}, fmt.Errorf("%q: the path of a Unix socket has %d bytes at most", raw, maxSocketPath)
-	case path != filepath.Clean(path) || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return Origin{}, fmt.Errorf("%q is not the path of a Unix socket", raw)
-	}
-	return Origin{Address: raw, Name: "localhost", Socket: path}, nil
-}
-
 // ParseOrigin parses the URL of a target, or unix:/path. The error never repeats a password in it.
 func ParseOrigin(raw string) (Origin, error) {
-	if path, is := strings.CutPrefix(raw, unixScheme); is {
-		return parseSocket(raw, path)
+	if path, is, err := input.Socket(raw); err != nil {
+		return Origin{}, fmt.Errorf("%q: %w", raw, err)
+	} else if is {
+		return Origin{Address: raw, Name: "localhost", Socket: path}, nil
 	}
 	u, err := url.Parse(raw)
 	switch {

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package process
+
+// restrictMode does nothing here.
+func restrictMode(uintptr, uint32) {}
