@@ -77,6 +77,9 @@ func Up(ctx context.Context, cfg storage.MySQL, log *slog.Logger) (done []Migrat
 		if has, err := schemaOf(ctx, db); err != nil || has >= newestKnown(p) {
 			return err // without the lock
 		}
+		if err := begin(ctx, db); err != nil {
+			return err
+		}
 		results, err := p.Up(ctx)
 		for _, r := range results {
 			if r.Error == nil {
@@ -142,6 +145,16 @@ func (l announcedLock) Lock(ctx context.Context, db *sql.DB) error {
 	group.Wait()
 	if holder, _ := lockHolder(ctx, db); err != nil && holder != "" {
 		return fmt.Errorf("another process, %s, is migrating the database: %w", holder, err)
+	}
+	return err
+}
+
+// begin gives a table of migrations its first row, without which goose refuses it for good: whoever made it may have been
+// killed before that. Two such rows do no harm.
+func begin(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "INSERT INTO "+schemaTable+" (version_id, is_applied) SELECT 0, TRUE FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM "+schemaTable+")")
+	if isMissing(err) {
+		return nil
 	}
 	return err
 }
