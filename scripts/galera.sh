@@ -29,6 +29,8 @@ peers()   { local s="" i; for i in $(seq 1 "$(nnodes)"); do s+="127.0.0.1:$(gpor
 ME=$(id -un); [ "$ME" = root ] && ME=mysql
 own() { [ "$(id -un)" = root ] && chown -R mysql: "$GDIR/n$1" || true; }
 
+# One applier, MariaDB's default: two of them stop a node for good when a trigger is created while rows of its table are
+# applied (10.11.19; each waits for the other with high priority).
 conf() { # node -> my.cnf
   local i=$1 d=$GDIR/n$1; mkdir -p "$d/data" "$d/tmp"
   cat >"$d/my.cnf" <<CNF
@@ -62,7 +64,7 @@ wsrep_node_address=127.0.0.1
 wsrep_node_incoming_address=127.0.0.1:$(sqlport "$i")
 wsrep_sst_method=rsync
 wsrep_sst_receive_address=127.0.0.1:$(sport "$i")
-wsrep_slave_threads=2
+wsrep_slave_threads=1
 wsrep_retry_autocommit=4
 wsrep_auto_increment_control=${GAICTL:-ON}
 wsrep_provider_options="base_host=127.0.0.1;base_port=$(gport "$i");gmcast.listen_addr=tcp://127.0.0.1:$(gport "$i");ist.recv_addr=127.0.0.1:$(iport "$i");gcache.size=64M;${GPROV:-}"

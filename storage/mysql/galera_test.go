@@ -80,9 +80,9 @@ func TestConformanceOnGalera(t *testing.T) {
 }
 
 // TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce holds a COMMIT on the first node of Galera until its change runs
-// again on the second, and lets it pass then: of the two, one counts.
+// again on the second, and lets it pass then: of the two, one counts. It has the cluster for itself: statements that
+// change a schema wait for each other on all nodes, and its deadlines are short.
 func TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce(t *testing.T) {
-	t.Parallel()
 	nodes := galeraNodes(t)
 	newGaleraDatabase(t, nodes, "uncertain")
 	dsn := atDatabase(nodes[0], "uncertain")
@@ -143,8 +143,8 @@ func TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce(t *testing.T) {
 }
 
 // TestMigrationsOnGalera migrates from three nodes at once, an empty database and one that was cut off, and adopts a table.
+// It has the cluster for itself, too.
 func TestMigrationsOnGalera(t *testing.T) {
-	t.Parallel()
 	nodes := galeraNodes(t)
 	const name = "migrations"
 	db, err := sql.Open("mysql", nodes[0]+"?multiStatements=true")
