@@ -446,8 +446,10 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 		t.Errorf("the upstream of gateway.yaml is\n%+v\nwant the defaults\n%+v", recipes, want)
 	}
 	route.Path, route.Upstream, route.Methods = "", "", nil
-	if len(route.Headers.Set)+len(route.Headers.Remove) == 0 {
-		route.Headers = gateway.RouteHeaders{}
+	for _, headers := range []*gateway.RouteHeaders{&route.Headers, &route.Response} {
+		if len(headers.Set)+len(headers.Remove) == 0 {
+			*headers = gateway.RouteHeaders{}
+		}
 	}
 	want := gateway.RouteConfig{}
 	want.SetDefaults()

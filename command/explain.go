@@ -170,6 +170,12 @@ func (e explained) write(t *table) {
 	t.row("body", "at most "+r.BodyLimit+", longer is 413")
 	t.row("timeout", r.Timeout)
 	t.row("answers", r.Answers)
+	for _, change := range r.Response {
+		t.row("response", change)
+	}
+	if r.Compress {
+		t.row("compress", "text from 1 KiB, for clients that accept zstd, br or gzip")
+	}
 	to := r.To + " " + strings.Join(e.Targets, ", ")
 	if r.Endpoint != "" {
 		to += "endpoints." + r.Endpoint

@@ -53,6 +53,8 @@ type ServerConfig struct {
 	TrustedProxies []limit.Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
 	ProxyProtocol  bool               `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      input.Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
+	Compress       bool               `yaml:"compress"`        // text that services answer; routes may have their own
+	HSTS           time.Duration      `yaml:"hsts"`            // how long browsers shall remember that there is TLS; 0: they are not told
 	Timeouts       Timeouts           `yaml:"timeouts"`
 	Connections    Connections        `yaml:"connections"`
 	CORS           cors.Config        `yaml:"cors"` // of every route and endpoint; routes may have their own
@@ -61,7 +63,7 @@ type ServerConfig struct {
 // Reload returns s with everything that a running gateway can adopt from next: all but what belongs to the listeners.
 func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 	s.AdminToken, s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
-	s.CORS = next.CORS
+	s.Compress, s.HSTS, s.CORS = next.Compress, next.HSTS, next.CORS
 	if s.TLS.Enabled() == next.TLS.Enabled() {
 		s.TLS = next.TLS
 	}
@@ -212,6 +214,7 @@ func (s ServerConfig) validate() (f input.Faults) {
 	if s.HTTP3 && !s.TLS.Enabled() {
 		f.Add("http3", "needs a certificate in server.tls")
 	}
+	s.validateHSTS(&f)
 	s.validateAdmin(&f)
 	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
 		f.Add("proxy_protocol", "needs server.trusted_proxies: only their word is believed")
@@ -228,6 +231,28 @@ func (s ServerConfig) validate() (f input.Faults) {
 	input.Between(&f, "connections.per_address", s.Connections.PerAddress, 0, maxConnections)
 	input.Between(&f, "connections.admin", s.Connections.Admin, minAdminConnections, maxConnections)
 	return append(f, s.CORS.Validate().At("cors")...)
+}
+
+// maxHSTS is two years, which is what lists of browsers ask for.
+const maxHSTS = 2 * 365 * 24 * time.Hour
+
+// validateHSTS allows it only where TLS is ours (RFC 6797 §7.2).
+func (s ServerConfig) validateHSTS(f *input.Faults) {
+	switch {
+	case s.HSTS > 0 && !s.TLS.Enabled():
+		f.Add("hsts", "is about https, and server.tls has no certificate; whatever has it should set this header")
+	case s.HSTS > 0 && s.HSTS < time.Second:
+		f.Add("hsts", "%v is less than a second, and 0 seconds would make browsers forget", s.HSTS)
+	}
+	input.Between(f, "hsts", s.HSTS, 0, maxHSTS)
+}
+
+// hsts is Strict-Transport-Security (RFC 6797 §6.1) as a configuration has it, "" if answers have none.
+func (s ServerConfig) hsts() string {
+	if s.HSTS == 0 || !s.TLS.Enabled() {
+		return ""
+	}
+	return fmt.Sprintf("max-age=%d", s.HSTS/time.Second)
 }
 
 // minAdminConnections is enough for a probe, Prometheus and the operator.

@@ -201,7 +201,8 @@ func (e *edge) send(tb testing.TB, raw string) (*http.Response, string) {
 	if _, err := io.WriteString(conn, raw); err != nil {
 		tb.Fatal(err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	method, _, _ := strings.Cut(raw, " ")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
 		tb.Fatalf("%q: %v", raw, err)
 	}

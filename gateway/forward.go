@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/compress"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
@@ -174,4 +176,26 @@ func (ex *Exchange) upstreamTarget() []byte {
 		return ex.target.Raw
 	}
 	return ex.route.rewrite.Apply(ex.target.Raw)
+}
+
+// answerChanger changes what services answer, as their routes want it.
+type answerChanger struct {
+	compressor *compress.Compressor
+	pressure   *limit.Pressure
+	now        func() time.Time
+}
+
+// change sets and removes the headers of an answer that is no refusal of ours, and compresses it. It is the service's
+// word that a route corrects; refusals say themselves that nobody may store them.
+func (a *answerChanger) change(ex *Exchange) error {
+	if err := ex.next(); err != nil || ex.outcome != answered || ex.response.Upgrade != "" {
+		return err
+	}
+	ex.route.answerChanges.Apply(&ex.response)
+	if ex.route.compress {
+		a.compressor.Apply(&ex.request.Fields, &ex.response, func() bool {
+			return a.pressure.High(a.now(), ex.snapshot.cfg.Limits.InFlight)
+		})
+	}
+	return nil
 }

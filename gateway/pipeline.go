@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"wxgate/gateway/answer"
+	"wxgate/gateway/compress"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
@@ -30,6 +31,7 @@ type pipeline struct {
 	limits    *limiter
 	admission *admission
 	observer  *observer
+	answers   *answerChanger
 	store     storeGate
 	pushes    *push.Receiver
 }
@@ -50,6 +52,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		pushes:  push.NewReceiver(deps.Pushed, deps.Metrics, deps.Now),
 	}
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
+	p.answers = &answerChanger{compress.New(deps.Metrics), limit.NewPressure(&p.admission.inFlight), deps.Now}
 	p.observer = &observer{
 		metrics: m, failures: answer.NewTable(), limitedLog: lograte.New(deps.Log, deps.Now), log: deps.Log, access: deps.Access,
 		now: deps.Now, drain: drain,

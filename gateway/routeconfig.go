@@ -34,15 +34,18 @@ type RouteConfig struct {
 	GetBody     string             `yaml:"get_body"`         // whether GET and HEAD may have content: refuse or allow; empty: refuse
 	Timeout     time.Duration      `yaml:"timeout"`          // 0: server.timeouts.request
 	RateLimit   limit.BucketConfig `yaml:"rate_limit"`       // the zero value: none
-	Headers     RouteHeaders       `yaml:"headers"`
-	Respond     fixedAnswer        `yaml:"respond"` // the zero value: the upstream answers
-	CORS        *cors.Config       `yaml:"cors"`    // nil: server.cors; without origins: none
-	Answers     answer.Config      `yaml:"answers"` // how refusals look; the zero value: as the section answers says
+	Headers     RouteHeaders       `yaml:"headers"`          // of the request, for the service
+	Response    RouteHeaders       `yaml:"response_headers"` // of the answer, for the client
+	Compress    *bool              `yaml:"compress"`         // nil: server.compress
+	Respond     fixedAnswer        `yaml:"respond"`          // the zero value: the upstream answers
+	CORS        *cors.Config       `yaml:"cors"`             // nil: server.cors; without origins: none
+	Answers     answer.Config      `yaml:"answers"`          // how refusals look; the zero value: as the section answers says
 }
 
-// RouteHeaders is routes[].headers: how the headers for the service differ from those of the client.
+// RouteHeaders is routes[].headers and routes[].response_headers: how headers that are passed on differ from those that
+// were received.
 type RouteHeaders struct {
-	Set    map[string]string `yaml:"set"`    // name -> value; the client's own is replaced
+	Set    map[string]string `yaml:"set"`    // name -> value; a received one is replaced
 	Remove []string          `yaml:"remove"` // names
 }
 
@@ -155,7 +158,8 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 	}
 	f = append(f, r.PathRules.validate().At("path_rules")...)
 	input.Between(&f, "timeout", r.Timeout, 0, time.Hour)
-	f = append(f, r.Headers.validate(ours).At("headers")...)
+	f = append(f, r.Headers.validate(ours.refusesInRequest).At("headers")...)
+	f = append(f, r.Response.validate(ours.refusesInAnswer).At("response_headers")...)
 	r.validateRateLimit(&f)
 	if r.CORS != nil {
 		f = append(f, r.CORS.Validate().At("cors")...)
@@ -268,20 +272,53 @@ func methodName(method string) string {
 	return method
 }
 
-// validate refuses what a route must not decide: who is calling, how the message is framed, and what belongs to one
-// connection.
-func (h RouteHeaders) validate(ours *reservedHeaders) (f input.Faults) {
+const setByUs = "is set by the gateway itself"
+
+// refusesInRequest is why a route must not set or remove a header of requests, "" if it may. It continues a sentence that
+// begins with the name.
+func (r *reservedHeaders) refusesInRequest(name string) string {
+	switch {
+	case r.contains([]byte(name)):
+		return "says who is calling; only the gateway may set it"
+	case header.Owned([]byte(name)) || isOfConnection(name):
+		return setByUs
+	}
+	return ""
+}
+
+// refusesInAnswer is the same for answers.
+func (r *reservedHeaders) refusesInAnswer(name string) string {
+	switch folded := header.Fold(name); {
+	case r.contains([]byte(name)):
+		return "is one of the gateway's own, and no service may answer with it"
+	case isOfConnection(name), header.Folded([]byte(name), "x-request-id"), strings.HasPrefix(folded, "ratelimit"):
+		return setByUs
+	case folded == "content-encoding", folded == "content-range":
+		return "says how the body is to be read, which stays as it is"
+	case strings.HasPrefix(folded, "set-cookie"):
+		return "belongs to one user; a route would give everybody the same cookie, or take everybody's away"
+	case strings.HasPrefix(folded, "access-control-"):
+		return "is for cors to say"
+	}
+	return ""
+}
+
+// isOfConnection reports whether a header frames a message or belongs to one connection.
+func isOfConnection(name string) bool {
+	return header.HopByHop([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-")
+}
+
+// validate refuses what a route must not decide.
+func (h RouteHeaders) validate(refuses func(name string) string) (f input.Faults) {
 	spelled := map[string]string{}
 	check := func(path, name string) {
 		switch {
 		case !validToken(name):
 			f.Add(path, "%q is not a header name", name)
-		case ours.contains([]byte(name)):
-			f.Add(path, "%s says who is calling; only the gateway may set it", name)
-		case header.HopByHop([]byte(name)) || header.Owned([]byte(name)) || strings.HasPrefix(header.Fold(name), "sec-websocket-"):
-			f.Add(path, "%s is set by the gateway itself", name)
+		case refuses(name) != "":
+			f.Add(path, "%s %s", name, refuses(name))
 		case spelled[header.Fold(name)] != "":
-			f.Add(path, "a service could take it for %s, which is listed here too", spelled[header.Fold(name)])
+			f.Add(path, "could be taken for %s, which is listed here too", spelled[header.Fold(name)])
 		}
 		spelled[header.Fold(name)] = name
 	}

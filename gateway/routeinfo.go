@@ -20,6 +20,8 @@ type RouteInfo struct {
 	Query     string   `json:"token_query,omitempty"`      // the query parameter that may hold the token
 	PathRules []string `json:"path_rules,omitempty"`       // what of routes[].path_rules is allowed
 	Relocates string   `json:"rewrite_location,omitempty"` // the prefix that Location and the paths of cookies get back
+	Response  []string `json:"response_headers,omitempty"` // what is set and removed of answers of the service
+	Compress  bool     `json:"compress,omitempty"`         // text that the service answers is compressed
 	To        string   `json:"to"`                         // the upstream, "wxgate" for an endpoint, "respond" for a fixed answer
 	Endpoint  string   `json:"endpoint,omitempty"`         // its key in the section endpoints; empty: it has none
 	RateLimit string   `json:"rate_limit,omitempty"`       // all that apply, such as "600/m burst 60 per user"
@@ -73,7 +75,7 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 		Methods: r.methods, Host: r.host, Path: strings.TrimPrefix(r.pattern, r.host),
 		Auth: r.auth, Issuer: r.issuer, Query: r.tokenQuery, To: cmp.Or(r.upstreamID, "respond"),
 		Answers: cmp.Or(r.answers, of.answers).String(), BodyLimit: input.Size(r.bodyLimit).String(),
-		Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
+		Response: r.answerChanges.List(), Compress: r.compress, Timeout: cmp.Or(r.timeout, of.cfg.Server.Timeouts.Request).String(),
 	}
 	for _, rule := range pathRules() {
 		if r.allows&rule.allowance != 0 {

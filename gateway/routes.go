@@ -41,6 +41,7 @@ func (p *pipeline) chain(authenticate, serve Step) []Step {
 		p.admission.limitClient,     // concurrency of one client; an invalid token does not count for a user
 		bufferBody,                  // before a slot is acquired: a slow sender of a short body holds none
 		p.admission.shed,            // over capacity, 503 at once: logins first, health checks never
+		p.answers.change,            // what a service has answered, and no refusal: response_headers, then compression
 		serve,
 	}
 }
@@ -64,6 +65,8 @@ type routeEntry struct {
 	rewrite       *route.Rewriting  // nil: the request target is not rewritten
 	relocation    *route.Relocation // of answers; nil: none
 	changes       header.Changes
+	answerChanges header.AnswerChanges   // of services, or fixed
+	compress      bool                   // the same
 	limit         *limit.Bucket          // nil: none
 	extraLimits   []string               // further limits that are counted by the endpoint
 	endpoint      Step                   // nil: forwarded
@@ -185,7 +188,11 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 		auth: cfg.Auth, issuer: cfg.Issuer, tokenQuery: cfg.TokenQuery, allows: cfg.PathRules.allowances(),
 		bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
+		answerChanges: header.NewAnswerChanges(cfg.Response.Set, cfg.Response.Remove), compress: r.cfg.Server.Compress,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+	}
+	if cfg.Compress != nil {
+		made.compress = *cfg.Compress
 	}
 	for _, other := range r.cfg.Issuers {
 		if other.Name == cfg.Issuer {

@@ -97,17 +97,17 @@ func TestARouteCannotChangeWhatIsOurs(t *testing.T) {
 		"Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Authorization", "X-Forwarded-For", "Forwarded", "Via", "X-Request-Id",
 		"Sec-WebSocket-Key", "X-Real-Ip", "Expect", "a b", "",
 	} {
-		removed := RouteHeaders{Remove: []string{name}}.validate(newReservedHeaders(cfg))
-		set := RouteHeaders{Set: map[string]string{name: "x"}}.validate(newReservedHeaders(cfg))
+		removed := RouteHeaders{Remove: []string{name}}.validate(newReservedHeaders(cfg).refusesInRequest)
+		set := RouteHeaders{Set: map[string]string{name: "x"}}.validate(newReservedHeaders(cfg).refusesInRequest)
 		if len(removed) != 1 || len(set) != 1 {
 			t.Errorf("%q: got %v and %v, want one fault each", name, removed, set)
 		}
 	}
 	var values input.Faults
 	for _, value := range []string{" x", "x ", "a\r\nb", "a\x00b", "菜谱"} {
-		values = append(values, RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(newReservedHeaders(cfg))...)
+		values = append(values, RouteHeaders{Set: map[string]string{"X-Key": value}}.validate(newReservedHeaders(cfg).refusesInRequest)...)
 	}
-	values = append(values, RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(newReservedHeaders(cfg))...)
+	values = append(values, RouteHeaders{Set: map[string]string{"X-Key": "x"}, Remove: []string{"x_key"}}.validate(newReservedHeaders(cfg).refusesInRequest)...)
 	if len(values) != 6 {
 		t.Errorf("got %v, want six faults", values)
 	}

@@ -62,6 +62,7 @@ func (s *server) run(ex *Exchange) {
 	switch ex.outcome {
 	case answered:
 		s.announce(ex)
+		s.setHSTS(&ex.response)
 		bytes, err := ex.conn.WriteResponse(&ex.response)
 		s.observer.record(ex, bytes, err)
 		if err != nil {
@@ -87,6 +88,13 @@ func (s *server) announce(ex *Exchange) {
 	}
 }
 
+// setHSTS tells browsers that there is TLS, if they are to know (RFC 6797).
+func (s *server) setHSTS(resp *message.Response) {
+	if value := s.snapshot.Load().hsts; value != "" {
+		resp.Fields.Set("Strict-Transport-Security", value)
+	}
+}
+
 // Refuse answers a request whose head broke a rule.
 func (s *server) Refuse(c *listen.Conn, fault *wire.MalformedError) { s.refuse(c, fault) }
 
@@ -97,6 +105,7 @@ func (s *server) refuse(c connection, fault *wire.MalformedError) {
 	ex, _ := s.exchanges.Get().(*Exchange)
 	defer s.recoverServing(ex)
 	s.observer.refuseUnread(c, s.snapshot.Load().answers, fault, &ex.response)
+	s.setHSTS(&ex.response)
 	_, _ = c.WriteResponse(&ex.response) // a client that has left is not told
 	ex.reset()
 	s.exchanges.Put(ex)

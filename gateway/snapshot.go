@@ -40,6 +40,8 @@ type snapshot struct {
 	preflight   *routeEntry  // for paths without a route; nil: none
 	crossOrigin bool         // there is a policy, of the server or of a route
 
+	hsts string // Strict-Transport-Security of every answer; "": none has it
+
 	ambiguous bool // a route allows paths that services read in different ways
 
 	setCookie *credential.SetCookie // nil: logins set none
@@ -52,7 +54,7 @@ type snapshot struct {
 // the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, upstreams: to.Upstreams, push: to.Push, certificates: to.Certificates,
+		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, push: to.Push, certificates: to.Certificates,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),

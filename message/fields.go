@@ -2,7 +2,10 @@
 // and what frames a body. It parses nothing and does no I/O.
 package message
 
-import "iter"
+import (
+	"bytes"
+	"iter"
+)
 
 // Fields are the field lines of a message (RFC 9110 §6.3) in their order, names and values as they were written. Names
 // match in any case. The zero value has no lines. Values and names that are returned share the memory of the Fields:
@@ -184,6 +187,18 @@ func (f *Fields) DeleteFunc(drop func(name []byte) bool) (dropped int) {
 	dropped = len(f.lines) - len(kept)
 	f.lines, f.scattered = kept, f.scattered || dropped > 0
 	return dropped
+}
+
+// AddVary says that an answer depends on a field of its request (RFC 9110 §12.5.5), unless it says so already.
+func (f *Fields) AddVary(name string) {
+	for value := range f.Values("Vary") {
+		for each := range bytes.SplitSeq(value, []byte{','}) {
+			if each = bytes.Trim(each, " \t"); EqualFold(each, name) || string(each) == "*" {
+				return
+			}
+		}
+	}
+	f.Add("Vary", name)
 }
 
 // AppendTo appends the lines to dst as they are sent, each with its line end.

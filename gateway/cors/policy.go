@@ -88,7 +88,7 @@ func (p *Policy) Apply(req, resp *message.Fields) {
 	})
 	from := origin(req)
 	if !p.origins.Any() {
-		addVary(resp)
+		resp.AddVary(fieldOrigin)
 	}
 	switch {
 	case !p.allows(from):
@@ -131,18 +131,6 @@ func origin(req *message.Fields) string {
 		one = value
 	}
 	return string(one)
-}
-
-// addVary says that the answer depends on the Origin, for caches (RFC 9110 §12.5.5).
-func addVary(resp *message.Fields) {
-	for value := range resp.Values("Vary") {
-		for name := range bytes.SplitSeq(value, []byte{','}) {
-			if name = bytes.TrimSpace(name); message.EqualFold(name, fieldOrigin) || string(name) == "*" {
-				return
-			}
-		}
-	}
-	resp.Add("Vary", fieldOrigin)
 }
 
 // requestedHeaders are the header names that a preflight asks for, "" if one of them is none.

@@ -2,6 +2,7 @@ package header
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 // Changes are what a route sets and removes of the headers that a service gets.
 type Changes struct {
 	fields  [][2]string // name and value of those that are set
-	dropped []string    // folded names of those and of the removed ones: the client's own do not pass
+	removed []string    // names of those that are removed
+	dropped []string    // folded names of both: the client's own do not pass
 }
 
 // NewChanges sets the headers of set, and removes those of remove, whatever the client sent.
@@ -22,6 +24,7 @@ func NewChanges(set map[string]string, remove []string) Changes {
 		c.dropped = append(c.dropped, Fold(name))
 	}
 	for _, name := range remove {
+		c.removed = append(c.removed, name)
 		c.dropped = append(c.dropped, Fold(name))
 	}
 	return c
@@ -47,6 +50,50 @@ func (c *Changes) Apply(out *message.Fields) {
 // Sets reports whether the header is one that is set, by its name in any case.
 func (c *Changes) Sets(name string) bool {
 	return slices.ContainsFunc(c.fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) })
+}
+
+// AnswerChanges are what a route sets and removes of the headers of an answer.
+type AnswerChanges struct {
+	success, failure Changes
+}
+
+// NewAnswerChanges sets the headers of set, and removes those of remove, whatever the service sent. An error (400 and
+// above) keeps its own word on how long it may be stored: that of the route is meant for what it found.
+func NewAnswerChanges(set map[string]string, remove []string) AnswerChanges {
+	lasting := maps.Clone(set)
+	maps.DeleteFunc(lasting, func(name, _ string) bool { return isAboutStoring(name) })
+	return AnswerChanges{NewChanges(set, remove), NewChanges(lasting, remove)}
+}
+
+func isAboutStoring(name string) bool {
+	return strings.EqualFold(name, "Cache-Control") || strings.EqualFold(name, "Expires")
+}
+
+// Apply changes an answer.
+func (c *AnswerChanges) Apply(resp *message.Response) {
+	changes := &c.success
+	if resp.Status >= http.StatusBadRequest {
+		changes = &c.failure
+	}
+	if len(changes.dropped) > 0 {
+		resp.Fields.DeleteFunc(changes.Hold)
+		changes.Apply(&resp.Fields)
+	}
+}
+
+// List is what is changed, a line for each header.
+func (c *AnswerChanges) List() (lines []string) {
+	for _, field := range c.success.fields {
+		line := "set " + field[0] + ": " + field[1]
+		if isAboutStoring(field[0]) {
+			line += " (not on errors)"
+		}
+		lines = append(lines, line)
+	}
+	for _, name := range c.success.removed {
+		lines = append(lines, "remove "+name)
+	}
+	return lines
 }
 
 // HopByHop reports whether a header belongs to one connection alone, or to a proxy. Expect is answered by us, and

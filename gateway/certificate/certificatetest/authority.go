@@ -79,6 +79,11 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
+// PEM is the root, as files have it.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.certificate.Raw})
+}
+
 // Issue returns a certificate with its chain, and its key, as PEM.
 func (a *Authority) Issue(leaf Leaf) (chain, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
