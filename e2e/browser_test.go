@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// versionPage says which protocol it came by.
+const versionPage = `<p id="p"></p><script>p.textContent = "over " + performance.getEntriesByType("navigation")[0].nextHopProtocol</script>`
+
+// TestChromiumSpeaksHTTP2AndHTTP3 opens a page of a service over https.
+func TestChromiumSpeaksHTTP2AndHTTP3(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("WXGATE_BROWSER") == "" {
+		t.Skip("make long WHAT=browser")
+	}
+	w := newSecureWorld(t)
+	page := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		_, _ = rw.Write([]byte(versionPage))
+	}))
+	t.Cleanup(page.Close)
+	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, http: "127.0.0.1:0"`)
+	w.rewrite("routes:\n", "routes:\n  - { path: /page, upstream: page, auth: none }\n")
+	w.rewrite("upstreams:\n", fmt.Sprintf("upstreams:\n  page: { targets: [%q] }\n", page.URL))
+	w.serveSecurely()
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "serving HTTP/3") })
+	port := w.address()[strings.LastIndexByte(w.address(), ':')+1:]
+	for version, flag := range map[string]string{"h2": "--disable-quic", "h3": "--origin-to-force-quic-on=api.test:" + port} {
+		out, err := exec.CommandContext(t.Context(), "timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+			"--virtual-time-budget=8000", "--user-data-dir="+t.TempDir(), "--ignore-certificate-errors-spki-list="+w.fingerprint(),
+			"--host-resolver-rules=MAP api.test 127.0.0.1", flag, "https://api.test:"+port+"/page").Output()
+		if err != nil || !strings.Contains(string(out), ">over "+version+"<") {
+			t.Errorf("%s: %v\n%s", version, err, out)
+		}
+	}
+}
+
+// fingerprint is that of the key of the certificate, as Chromium wants it.
+func (w *secureWorld) fingerprint() string {
+	w.t.Helper()
+	chain, err := os.ReadFile(w.cert)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	block, _ := pem.Decode(chain)
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
