@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
@@ -268,6 +270,45 @@ func TestARouteCannotSetWhatOthersDecide(t *testing.T) {
 		if len(faults) != 1 {
 			t.Errorf("%q: got %v, want a fault", value, faults)
 		}
+	}
+}
+
+// BenchmarkALongList is how long a client waits for a megabyte of JSON, as it is and in each coding, and what of it came
+// over the wire. It reads, and decodes nothing.
+func BenchmarkALongList(b *testing.B) {
+	var list strings.Builder
+	for id := 0; list.Len() < 1<<20; id++ {
+		_, _ = fmt.Fprintf(&list, `{"id":%d,"title":"番茄炒蛋 %d","cover":"https://img.example.com/recipes/%08x.jpg","author":{"id":%d,"nickname":"小厨 %d"},"likes":%d,"published":true},`,
+			id, id*7919%9973, id*2654435761%(1<<32), id%200, id%200, id*31%977)
+	}
+	service := upstreamtest.HTTP(b, func(upstreamtest.Request) string { return upstreamtest.OK("application/json", list.String()) })
+	e := newEdge(b, service.URL, func(cfg *Config) { cfg.Server.Compress = true })
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	for _, coding := range []string{"identity", "zstd", "br", "gzip"} {
+		b.Run(coding, func(b *testing.B) {
+			var took []time.Duration
+			var length int64
+			for b.Loop() {
+				req, _ := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://"+e.addr+"/public/list", nil)
+				req.Header.Set("Accept-Encoding", coding)
+				began := time.Now()
+				resp, err := client.Do(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				length, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				if got := resp.Header.Get("Content-Encoding"); got == coding || coding == "identity" {
+					took = append(took, time.Since(began))
+				}
+			}
+			slices.Sort(took)
+			if len(took) > 0 {
+				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			}
+			b.ReportMetric(float64(length)/float64(list.Len())*100, "%left")
+			b.ReportMetric(float64(len(took))/float64(b.N)*100, "%counted")
+		})
 	}
 }
 

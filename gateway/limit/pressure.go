@@ -11,8 +11,8 @@ type Pressure struct {
 	load *Load
 	late atomic.Bool
 
-	mu     sync.Mutex // of whoever looks
-	wait   lag
+	mu     sync.Mutex           // of whoever looks
+	ours   func() time.Duration // how late this process was since the last look
 	looked time.Time
 }
 
@@ -23,7 +23,7 @@ const (
 )
 
 // NewPressure returns the pressure that comes with a load.
-func NewPressure(of *Load) *Pressure { return &Pressure{load: of} }
+func NewPressure(of *Load) *Pressure { return &Pressure{load: of, ours: new(lag).ours} }
 
 // High reports whether many of most slots are taken, or the process is short of CPU: also one that is throttled, whose
 // share of the machine's CPU says nothing. most is limits.in_flight; 0: there is no such limit.
@@ -33,7 +33,7 @@ func (p *Pressure) High(now time.Time, most int) bool {
 	}
 	if p.mu.TryLock() { // one is enough
 		if now.Sub(p.looked) >= pressureLook {
-			p.late.Store(p.wait.ours() >= pressureLag)
+			p.late.Store(p.ours() >= pressureLag)
 			p.looked = now
 		}
 		p.mu.Unlock()
