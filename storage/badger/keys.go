@@ -19,7 +19,7 @@ const (
 	prefixUnion     = 'n' // n<len><unionid><id>      the users of one person, an index without content
 	prefixEpoch     = 'e' // e<number>                an epoch of tokens
 	prefixEvents    = 'x' // x<id>                    what a service must be told about the user
-	prefixServer    = 't' // t<appid>                 the sealed access_token of a mini-program
+	prefixServer    = 't' // t<appid>, t/<hash>       the sealed access_token of a mini-program, or a sealed file; storage names them
 	prefixTemporary = 'y' // y<name>              a temporary value, behind its end in Unix milliseconds
 	prefixEnd       = 'z' // z<end><name>         the ends of temporary values, an index without content
 )
