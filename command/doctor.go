@@ -19,6 +19,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
+	"wxgate/gateway/certificate/acme"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
 )
@@ -66,6 +67,9 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 	if cfg.Server.TLS.Enabled() || cfg.Server.AdminTLS.Config().Enabled() {
 		findings = append(findings, certificatesFinding(cfg))
 	}
+	if section := cfg.Server.TLS.ACME; section.Enabled() {
+		findings = append(findings, finding{"ACME", acme.CheckAuthority(ctx, section), "the authority answers; it must reach " + strings.Join(section.Domains, ", ") + " here: see docs/tls.md"})
+	}
 	if f := cfg.Storage.Warnings().At("storage"); len(f) > 0 {
 		findings = append(findings, finding{"storage settings", f.Err(), "see docs/backup.md"})
 	}
@@ -108,6 +112,9 @@ func certificatesFinding(cfg config.Config) finding {
 	if f.err != nil {
 		f.advice = "see docs/tls.md"
 		return f
+	}
+	if set.Empty() && cfg.Server.TLS.ACME.Enabled() {
+		f.advice = "an authority issues them"
 	}
 	for _, each := range append(set.Expiries(), own.Expiries()...) {
 		if f.advice != "" {

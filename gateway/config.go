@@ -133,7 +133,7 @@ func DefaultConfig() Config {
 	limits.Dials = upstream.DefaultDials
 	return Config{
 		Server: ServerConfig{
-			Listen: ":8080", TLS: certificate.Config{Pairs: []certificate.Pair{}}, Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
+			Listen: ":8080", TLS: certificate.Config{Pairs: []certificate.Pair{}, ACME: certificate.DefaultACME()}, Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
 			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
 			// A phone opens ten, so 4096 are enough for a carrier's NAT with hundreds of users at a time.
 			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
@@ -209,7 +209,7 @@ func (s ServerConfig) validate() (f input.Faults) {
 	validateAddress(&f, "listen", s.Listen)
 	f = append(f, s.TLS.Validate().At("tls")...)
 	if s.HTTP != "" && validateAddress(&f, "http", s.HTTP) && !s.TLS.Enabled() {
-		f.Add("http", "redirects to https, and server.tls has no certificate")
+		f.Add("http", "redirects to https, and server.tls has neither a certificate nor a domain of acme")
 	}
 	if s.HTTP3 && !s.TLS.Enabled() {
 		f.Add("http3", "needs a certificate in server.tls")

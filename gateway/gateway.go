@@ -19,6 +19,7 @@ import (
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/certificate"
+	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/push"
 	"wxgate/gateway/stream"
@@ -36,6 +37,7 @@ type Deps struct {
 	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
 	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
+	ACME         *acme.Manager                 // of Config.Server.TLS.ACME; nil: it is off. Reload replaces it
 	Upstreams    map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
 	Metrics      *prometheus.Registry
 	Log          *slog.Logger
@@ -87,6 +89,12 @@ func (g *Gateway) newAdmin() *admin.Server {
 		Metrics: g.deps.Metrics, Log: g.deps.Log, LimitedLog: g.observer.limitedLog, LogFault: g.deps.LogFault, Now: g.deps.Now,
 		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
 		Draining: func() bool { return g.drain.Err() != nil },
+		Certificates: func() error {
+			if m := g.snapshot.Load().acme; m != nil {
+				return m.Ready()
+			}
+			return nil
+		},
 	})
 }
 

@@ -58,7 +58,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)
-	first := Change{Upstreams: deps.Upstreams, Push: deps.Push, Certificates: deps.Certificates}
+	first := Change{Upstreams: deps.Upstreams, Push: deps.Push, Certificates: deps.Certificates, ACME: deps.ACME}
 	if deps.Authn != nil { // Explain has none
 		first.Keys = deps.Authn.Tokens.Keys()
 	}

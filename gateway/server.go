@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 
+	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
@@ -126,13 +127,17 @@ type redirector struct{ *pipeline }
 // Redirector is the handler of server.http.
 func (g *Gateway) Redirector() listen.Handler { return redirector{g.pipeline} }
 
-// Serve answers 308, after which clients repeat method and body (RFC 9110 §15.4.9).
+// Serve answers an authority that looks at a domain, and everybody else with 308, after which clients repeat method and body
+// (RFC 9110 §15.4.9).
 func (r redirector) Serve(c *listen.Conn) {
 	var req message.Request
 	var resp message.Response
 	c.ReadRequest(&req)
 	resp.Reset()
-	if len(req.Host) == 0 || len(req.Target) == 0 || req.Target[0] != '/' {
+	if text, found := r.challenge(&req); found {
+		resp.Fields.AddBytes([]byte("Content-Type"), []byte("text/plain"))
+		resp.Body = []byte(text)
+	} else if len(req.Host) == 0 || len(req.Target) == 0 || req.Target[0] != '/' {
 		resp.Status, resp.Close = http.StatusBadRequest, true
 	} else {
 		resp.Status = http.StatusPermanentRedirect
@@ -141,12 +146,25 @@ func (r redirector) Serve(c *listen.Conn) {
 	_, _ = c.WriteResponse(&resp) // a client that has left is not told
 }
 
+// challenge is what an authority wants to read (RFC 8555 §8.3).
+func (r redirector) challenge(req *message.Request) (text string, found bool) {
+	m := r.snapshot.Load().acme
+	if m == nil || string(req.Method) != http.MethodGet || !bytes.HasPrefix(req.Target, []byte(acme.ChallengePath)) {
+		return "", false
+	}
+	return m.Answer(r.drain, string(withoutPort(req.Host)), string(req.Target))
+}
+
+func withoutPort(host []byte) []byte {
+	if i := bytes.LastIndexByte(host, ':'); i > bytes.LastIndexByte(host, ']') {
+		return host[:i]
+	}
+	return host
+}
+
 // securePlace is the URL of a target over TLS.
 func (r redirector) securePlace(host, target []byte) []byte {
-	if i := bytes.LastIndexByte(host, ':'); i > bytes.LastIndexByte(host, ']') {
-		host = host[:i]
-	}
-	place := append([]byte("https://"), host...)
+	place := append([]byte("https://"), withoutPort(host)...)
 	if _, port, err := net.SplitHostPort(r.snapshot.Load().cfg.Server.Listen); err == nil && port != "443" {
 		place = append(append(place, ':'), port...)
 	}

@@ -2,15 +2,18 @@ package gateway
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/certificate"
+	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/cors"
 	"wxgate/gateway/credential"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/listen"
 	"wxgate/gateway/route"
 	"wxgate/upstream"
 )
@@ -22,6 +25,7 @@ type snapshot struct {
 	upstreams    map[string]*upstream.Upstream
 	push         *wechat.Push     // nil: message push is off
 	certificates *certificate.Set // nil: the public listener is plain
+	acme         *acme.Manager    // nil: no certificate is asked for
 	routes       *route.Table[*routeEntry]
 	reserved     *reservedHeaders
 	elsewhere    bool // tokens may stand elsewhere than in Authorization
@@ -54,7 +58,7 @@ type snapshot struct {
 // the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, push: to.Push, certificates: to.Certificates,
+		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, push: to.Push, certificates: to.Certificates, acme: to.ACME,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
@@ -96,6 +100,7 @@ type Change struct {
 	Upstreams    map[string]*upstream.Upstream
 	Push         *wechat.Push     // nil: message push is off
 	Certificates *certificate.Set // nil: the public listener is plain
+	ACME         *acme.Manager    // of Config.Server.TLS.ACME; nil: it is off
 	Keys         *token.Keyring   // of our tokens
 }
 
@@ -118,7 +123,7 @@ func (p *pipeline) adopt(r *snapshot) {
 }
 
 // protocols are those that TLS offers (RFC 7301), the best one first.
-func protocols() []string { return []string{"h2", "http/1.1"} }
+func protocols() []string { return []string{"h2", "http/1.1", acme.Protocol} }
 
 // tlsConfig is that of the public listener; nil: it is plain. Versions and ciphers are Go's: TLS 1.2 and 1.3. Keys of
 // session tickets change daily, and are this process's own.
@@ -130,7 +135,24 @@ func (p *pipeline) tlsConfig() *tls.Config {
 		MinVersion: tls.VersionTLS12,
 		NextProtos: protocols(),
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return p.snapshot.Load().certificates.Choose(hello)
+			return p.snapshot.Load().certificate(hello)
 		},
 	}
+}
+
+// errNoACME is an authority that asks for a challenge although server.tls.acme is off.
+var errNoACME = errors.New("there is no ACME")
+
+// certificate returns the certificate for a client. The domains of ACME are its own, whatever files there are.
+func (r *snapshot) certificate(hello *tls.ClientHelloInfo) (c *tls.Certificate, err error) {
+	switch {
+	case acme.IsChallenge(hello) && r.acme == nil:
+		return nil, errNoACME
+	case acme.IsChallenge(hello):
+		listen.Unplaced(hello.Conn, func() { c, err = r.acme.Challenge(hello) })
+		return c, err
+	case r.acme != nil && (r.certificates.Empty() || r.acme.Has(certificate.AskedName(hello))):
+		return r.acme.Choose(hello)
+	}
+	return r.certificates.Choose(hello)
 }

@@ -13,7 +13,8 @@ import (
 	"wxgate/input"
 )
 
-// Warnings reports an admin listener without TLS off loopback, issuers that no route names, and routes that override an endpoint of the gateway: that is how a team keeps
+// Warnings reports an admin listener without TLS off loopback, issuers that no route names, domains that an authority does not
+// reach, and routes that override an endpoint of the gateway: that is how a team keeps
 // its own endpoint, and how logins break by mistake. c must be valid.
 func (c Config) Warnings() (f input.Faults) {
 	if warning := c.Server.adminWarning(); warning != "" {
@@ -23,6 +24,9 @@ func (c Config) Warnings() (f input.Faults) {
 		if !slices.ContainsFunc(c.Routes, func(r RouteConfig) bool { return r.Issuer == each.Name }) {
 			f.Add(fmt.Sprintf("authn.issuers[%d].name", i), "no route has issuer: %s, so its tokens are accepted nowhere", each.Name)
 		}
+	}
+	if c.Server.TLS.ACME.Enabled() && !hasPort(c.Server.Listen, "443") && !hasPort(c.Server.HTTP, "80") {
+		f.Add("server.tls.acme.domains", "an authority connects to port 443 or 80, and neither server.listen nor server.http has it: something must pass one of them on")
 	}
 	ours := c.endpoints()
 	for i, r := range c.Routes {
@@ -39,6 +43,8 @@ func (c Config) Warnings() (f input.Faults) {
 	}
 	return f
 }
+
+func hasPort(address, port string) bool { return strings.HasSuffix(address, ":"+port) }
 
 // Covered is a configured route that would match requests for endpoints, if the gateway did not answer these itself.
 type Covered struct {

@@ -3,17 +3,23 @@ package process
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/config"
 	"wxgate/gateway/certificate"
+	"wxgate/gateway/certificate/acme"
+	"wxgate/storage"
 )
 
 // certificates are those of server.tls, which change while they are served.
 type certificates struct {
 	running *certificate.Set // nil: the listener is plain
+	mu      sync.Mutex
+	acme    *acme.Manager // nil: server.tls.acme is off
+	stopped bool
 	log     *slog.Logger
 	expiry  *prometheus.GaugeVec
 }
@@ -49,10 +55,61 @@ func loadCertificates(section string, cfg certificate.Config, running *certifica
 	return set, nil
 }
 
+// manage returns the manager of a configuration: the running one if nothing changes for it; nil: ACME is off. shared is a
+// store that other processes have too, or nil.
+func (c *certificates) manage(cfg certificate.ACME, shared *storage.Store) *acme.Manager {
+	switch {
+	case !cfg.Enabled():
+		return nil
+	case c.acme != nil && c.acme.Configuration().Equal(cfg):
+		return c.acme
+	}
+	return acme.New(cfg, acme.Deps{Store: shared, Log: c.log.With("component", "acme"), Expiry: c.tellExpiry})
+}
+
+// acmeCert is the label of a certificate that is in no file of the configuration.
+const acmeCert = "acme"
+
+func (c *certificates) tellExpiry(domain string, at time.Time) {
+	c.expiry.WithLabelValues(domain, acmeCert).Set(float64(at.Unix()))
+}
+
+// replaceManager stops the running manager, and starts the next one, unless everything has been stopped.
+func (c *certificates) replaceManager(next *acme.Manager, start func(*acme.Manager)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if next == c.acme {
+		return
+	}
+	if c.acme != nil {
+		c.acme.Stop()
+	}
+	c.acme = next
+	switch {
+	case next == nil:
+	case c.stopped:
+		next.Stop()
+	default:
+		start(next)
+	}
+}
+
+// stop ends what is asked for, for good. What was issued is still served.
+func (c *certificates) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped = true; c.acme != nil {
+		c.acme.Stop()
+	}
+}
+
 // adopt notes the certificates that are served from now on, and warns about them.
 func (c *certificates) adopt(set *certificate.Set, hosts []string) {
 	c.running = set
 	c.expiry.Reset()
+	if c.acme != nil {
+		c.acme.Report()
+	}
 	c.tell("server.tls", set, hosts)
 }
 

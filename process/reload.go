@@ -215,7 +215,13 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 	if err != nil {
 		return nil, fmt.Errorf("applying the certificate of the admin listener: %w", err)
 	}
-	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys, Certificates: certificates})
+	manager := s.certificates.manage(cfg.Server.TLS.ACME, s.sharedStore())
+	defer func() {
+		if err != nil && manager != nil && manager != s.certificates.acme {
+			manager.Stop()
+		}
+	}()
+	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys, Certificates: certificates, ACME: manager})
 	if err != nil {
 		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
@@ -228,6 +234,7 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 		retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
 		serve()
 		retireIssuers()
+		s.certificates.replaceManager(manager, s.startACME)
 		s.certificates.adopt(certificates, cfg.Gateway().Hosts())
 		s.adminTLS.running.Store(own)
 		s.certificates.tell("server.admin_tls", own, nil)

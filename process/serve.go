@@ -25,6 +25,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
 	"wxgate/outbox"
 	"wxgate/process/handover"
@@ -200,6 +201,8 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return err
 	}
+	s.certificates.acme = s.certificates.manage(cfg.Server.TLS.ACME, s.sharedStore())
+	s.onClose(func() error { s.certificates.stop(); return nil })
 	s.certificates.adopt(certificates, cfg.Gateway().Hosts())
 	own, err := s.adminTLS.load(cfg)
 	if err != nil {
@@ -225,7 +228,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	}
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Pushed: s.store, Upstreams: services.all, Certificates: certificates, Metrics: metrics,
+		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Pushed: s.store, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})
@@ -234,6 +237,9 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	}
 	if err := s.listen(ctx, cfg.Server); err != nil {
 		return err
+	}
+	if s.certificates.acme != nil {
+		s.startACME(s.certificates.acme)
 	}
 	s.onClose(func() error { // for a service that never served
 		for _, ln := range s.listeners() {
@@ -244,6 +250,23 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return nil
 	})
 	return nil
+}
+
+// sharedStore is the store if other processes have it too; nil: it is this process's own.
+func (s *Service) sharedStore() *storage.Store {
+	if !s.store.Shared() {
+		return nil
+	}
+	return s.store
+}
+
+// startACME lets a manager answer on our listeners.
+func (s *Service) startACME(m *acme.Manager) {
+	var plain net.Addr
+	if s.redirects != nil {
+		plain = s.redirects.Addr()
+	}
+	m.Start(s.public.Addr(), plain)
 }
 
 // checkPlace refuses a folder that would not last.
@@ -533,6 +556,7 @@ func (s *Service) announceStop() {
 
 // stop drains the requests in flight until ctx ends, waits for the goroutines of the listeners, and closes the rest.
 func (s *Service) stop(ctx context.Context, broken <-chan error, running int) error {
+	s.certificates.stop() // before the listeners close, on which its challenges arrive
 	s.log.Info("draining", "for", time.Duration(s.drain.Load()).String(), pid())
 	redirected := make(chan error, 1)
 	go func() { redirected <- s.drainRedirects(ctx) }()

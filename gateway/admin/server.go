@@ -47,6 +47,8 @@ type Deps struct {
 	Now        func() time.Time
 	Token      func() secret.Text // server.admin_token, which a reload may change
 	Draining   func() bool        // reports whether new requests should go elsewhere
+
+	Certificates func() error // which the public listener still lacks, nil while it has all; may be nil
 }
 
 // Server is the admin listener: probes, metrics and the API of api.go. It runs on net/http, separate from the public
@@ -134,11 +136,13 @@ func (s *Server) degradations(ctx context.Context) (words []string) {
 	if err := s.deps.Authn.Ready(); err != nil {
 		words = append(words, "requests with a token are refused: "+err.Error())
 	}
-	if s.deps.LogFault == nil {
-		return words
-	}
-	if err := s.deps.LogFault(); err != nil {
-		words = append(words, err.Error())
+	for _, fault := range []func() error{s.deps.Certificates, s.deps.LogFault} { // the authority may have to reach us first
+		if fault == nil {
+			continue
+		}
+		if err := fault(); err != nil {
+			words = append(words, err.Error())
+		}
 	}
 	return words
 }

@@ -1,5 +1,5 @@
 // Package certificate has the certificates of a TLS listener: it reads them from files, chooses one for the name that a
-// client asks for, and knows what is wrong with them.
+// client asks for, and knows what is wrong with them. Those that an authority issues are in package acme.
 package certificate
 
 import (
@@ -31,10 +31,13 @@ type Config struct {
 	Cert  string `yaml:"cert"`  // see Pair; empty: the listener is plain, unless there are pairs
 	Key   string `yaml:"key"`   // see Pair
 	Pairs []Pair `yaml:"pairs"` // of more names
+	ACME  ACME   `yaml:"acme"`  // names whose certificates are asked for and renewed
 }
 
 // Enabled reports whether there are certificates to serve.
-func (c Config) Enabled() bool { return c.Cert != "" || c.Key != "" || len(c.Pairs) > 0 }
+func (c Config) Enabled() bool {
+	return c.Cert != "" || c.Key != "" || len(c.Pairs) > 0 || c.ACME.Enabled()
+}
 
 // maxPairs bounds the work of a reload.
 const maxPairs = 1000
@@ -52,7 +55,7 @@ func (c Config) Validate() (f input.Faults) {
 			f.Add(each.path+"key", "want the file of the private key, got none")
 		}
 	}
-	return f
+	return append(f, c.ACME.validate().At("acme")...)
 }
 
 // Files are all files that the section names.
@@ -79,10 +82,11 @@ func (c Config) each() (all []placed) {
 	return all
 }
 
-// Set is the certificates of a configuration. It never changes.
+// Set is the certificates of a configuration that stand in files. It never changes.
 type Set struct {
-	all    []loaded
-	byName map[string][]*tls.Certificate // lower case; "*.example.com" for a wildcard
+	all     []loaded
+	byName  map[string][]*tls.Certificate // lower case; "*.example.com" for a wildcard
+	managed []string                      // domains of ACME
 }
 
 // loaded is a certificate and where it comes from.
@@ -93,7 +97,7 @@ type loaded struct {
 
 // Load reads the files. The faults name each file that cannot be served.
 func (c Config) Load() (_ *Set, f input.Faults) {
-	s := &Set{byName: map[string][]*tls.Certificate{}}
+	s := &Set{byName: map[string][]*tls.Certificate{}, managed: c.ACME.Domains}
 	for _, each := range c.each() {
 		certificate, err := load(each.Pair)
 		if err != nil {
@@ -156,13 +160,21 @@ func names(leaf *x509.Certificate) (all []string) {
 	return all
 }
 
-// errNone is a handshake before there is any certificate.
+// Empty reports whether there are no files.
+func (s *Set) Empty() bool { return len(s.all) == 0 }
+
+// errNone is a handshake without any certificate in files.
 var errNone = errors.New("there is no certificate")
+
+// AskedName is the name that a client asks for (SNI), in lower case; "" is none.
+func AskedName(hello *tls.ClientHelloInfo) string {
+	return strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+}
 
 // Choose returns the certificate for the name that a client asks for (RFC 6066 §3): one of that very name, else a
 // wildcard, else the first of the configuration. Of several that fit, it is the first that the client can use.
 func (s *Set) Choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	name := AskedName(hello)
 	fitting := s.byName[name]
 	if len(fitting) == 0 {
 		if _, domain, ok := strings.Cut(name, "."); ok {
@@ -211,18 +223,29 @@ func (s *Set) Warnings(now time.Time, hosts []string) (f input.Faults) {
 			f.Add(each.path+"cert", "%s is for %s, which is the host of no route", each.Cert, strings.Join(names(leaf), ", "))
 		}
 	}
-	if len(s.all) == 0 { // nothing is served over TLS
+	if len(s.all) == 0 && len(s.managed) == 0 { // nothing is served over TLS
 		return f
 	}
 	for _, host := range hosts {
-		if !slices.ContainsFunc(s.all, func(l loaded) bool { return covers(l.certificate.Leaf, host) }) {
+		if !slices.Contains(s.managed, host) && !slices.ContainsFunc(s.all, func(l loaded) bool { return covers(l.certificate.Leaf, host) }) {
 			f.Add("cert", "no certificate is for %s, the host of a route", host)
+		}
+	}
+	for i, domain := range s.managed {
+		if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool { return hostCovers(host, domain) }) {
+			f.Add(fmt.Sprintf("acme.domains[%d]", i), "%s is the host of no route", domain)
 		}
 	}
 	return f
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// hostCovers reports whether the host of a route, which may be a wildcard, is that of a domain.
+func hostCovers(host, domain string) bool {
+	_, above, _ := strings.Cut(domain, ".")
+	return host == domain || host == "*."+above
+}
 
 // covers reports whether a certificate is for a host, which may be a wildcard like *.example.com itself.
 func covers(leaf *x509.Certificate, host string) bool {

@@ -76,6 +76,18 @@ func (h *secured) giveBack() {
 	}
 }
 
+// Unplaced runs f, which may wait, during the handshake of a client. Its place is others' meanwhile.
+func Unplaced(client net.Conn, f func()) {
+	h, ok := client.(*secured)
+	if !ok {
+		f()
+		return
+	}
+	h.giveBack()
+	f()
+	_ = h.take() // without a place the next Read takes one
+}
+
 // Read reads from the client, without a place.
 func (h *secured) Read(p []byte) (n int, err error) {
 	if h.done && len(h.begun) == 0 {
@@ -135,8 +147,11 @@ func (s *shared) secure(client net.Conn) net.Conn {
 const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 40\r\nConnection: close\r\n\r\n" +
 	"This port speaks HTTPS: write https://.\n"
 
+// acmeProtocol ends with the handshake, and nothing is served (RFC 8737 §3).
+const acmeProtocol = "acme-tls/1"
+
 // shakeHands makes a TLS connection of one that is to be, within Config.ReadHeader. It is false when there is none: the
-// client does not speak TLS, or none that we do.
+// client does not speak TLS, or none that we do, or wanted no more than the handshake.
 func (c *Conn) shakeHands() bool {
 	secure, ok := c.client.(*tls.Conn)
 	if !ok {
@@ -159,6 +174,9 @@ func (c *Conn) shakeHands() bool {
 		below.done = true
 	}
 	_ = secure.SetDeadline(time.Time{})
+	if secure.ConnectionState().NegotiatedProtocol == acmeProtocol {
+		return false
+	}
 	c.reader.clock = readClock{head: time.Now()}
 	c.conns.mayWake(c)
 	return true
