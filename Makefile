@@ -10,7 +10,7 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-guard bench-docs fuzz clean
+.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ bench-growth: bench-tools ## how costs grow with routes, users, connections, …
 
 bench-logins: bench-tools ## logins by clients and by how slow WeChat is, into docs/performance.md: 5 minutes
 	bin/bench/bench logins -docs docs $(BENCHFLAGS)
+
+bench-tls: bench-tools ## wxgate, HAProxy and Caddy over TLS, into docs/performance.md: 5 minutes; needs h2load (nghttp2-client)
+	bin/bench/bench tls -docs docs -rounds 3 $(BENCHFLAGS)
 
 bench-docs: bench-peers bench-growth bench-logins ## every generated part of docs/performance.md: an hour
 

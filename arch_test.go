@@ -76,7 +76,7 @@ func importTree() map[string][]string {
 		"miniprogram/demo":          {},
 		"miniprogram/tests/sandbox": {"authn/wechat/sandbox", "examples/recipes", "miniprogram/demo"},
 		"e2e":                       {"..."},
-		"bench":                     {"bench/contestants", "bench/load", "bench/proc", "bench/report", "bench/service", "bench/tokens", "authn/wechat/sandbox", "secret", "storage", "storage/badger"},
+		"bench":                     {"bench/contestants", "bench/load", "bench/proc", "bench/report", "bench/service", "bench/tokens", "authn/wechat/sandbox", "gateway/certificate/certificatetest", "secret", "storage", "storage/badger"},
 		"bench/contestants":         {"bench/proc", "bench/tokens"},
 		"bench/contestants/stdlib":  {},
 		"bench/epoll":               {},

@@ -5,6 +5,7 @@
 //	bench peers     wxgate beside HAProxy, nginx and others
 //	bench growth    routes, users, revocations, connections and others, from few to many
 //	bench logins    logins, by the number of clients and by how slow WeChat is
+//	bench tls       wxgate, HAProxy and Caddy over TLS: http/1.1, HTTP/2 and handshakes
 //	bench guard     what moved since bench/baseline.json
 //	bench pages     the manual anew, from the samples of earlier runs
 //
@@ -41,7 +42,7 @@ func main() {
 // run is main without the process.
 func run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if len(arguments) == 0 {
-		return errors.New("want peers, growth, logins, guard or pages")
+		return errors.New("want peers, growth, logins, tls, guard or pages")
 	}
 	command, rest := arguments[0], arguments[1:]
 	switch command {
@@ -53,10 +54,10 @@ func run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stder
 		return runWeChat(ctx, rest[0])
 	}
 	benchmark := map[string]func(context.Context, *settings, *rig) error{
-		"peers": peers, "growth": growth, "logins": logins, "guard": guard,
+		"peers": peers, "growth": growth, "logins": logins, "guard": guard, "tls": overTLS,
 	}[command]
 	if benchmark == nil && command != "pages" {
-		return fmt.Errorf("there is no %q: want peers, growth, logins, guard or pages", command)
+		return fmt.Errorf("there is no %q: want peers, growth, logins, tls, guard or pages", command)
 	}
 	s, err := parse(command, rest, stdout, stderr)
 	if err != nil {

@@ -30,6 +30,7 @@ type Options struct {
 	Routes  int      // so many routes more
 	Targets []string // of the upstream, URLs; empty: the service
 	Data    string   // its data folder; empty: a new one
+	TLS     bool     // with cert.pem and key.pem, or both.pem, of Place.Folder; also of HAProxy and Caddy
 }
 
 // All returns the contestants of bench-peers, the floor first.
