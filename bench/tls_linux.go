@@ -141,8 +141,9 @@ func (r *rig) ofTLS(ctx context.Context, c *contestants.Running, scenario tlsSce
 
 // h2load sends requests over connections that are kept.
 func (r *rig) h2load(ctx context.Context, c *contestants.Running, scenario tlsScenario, token string) error {
-	arguments := append([]string{"h2load", "-n", strconv.Itoa(scenario.requests), "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519",
-		"-H", "Authorization: Bearer " + token}, scenario.h2load...)
+	arguments := append([]string{
+		"h2load", "-n", strconv.Itoa(scenario.requests), "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", "-H", "Authorization: Bearer " + token,
+	}, scenario.h2load...)
 	cmd := contestants.Pinned(ctx, strconv.Itoa(r.loadCPU), append(arguments, "https://"+c.Address.String()+"/api/v1/recipes?page=1&size=10")...)
 	said, err := cmd.CombinedOutput()
 	if err != nil {
