@@ -25,7 +25,7 @@ func TestAnElementOfXForwardedForIsReadWithPortAndBrackets(t *testing.T) {
 
 func TestAnEmptyViaAddsNothing(t *testing.T) {
 	t.Parallel()
-	var req message.Request
+	req := message.Request{Version: "1.1"}
 	req.Fields.Add("Via", "")
 	req.Fields.Add("via", "1.0 a")
 	if got := string(AppendVia(nil, &req)); got != "1.0 a, 1.1 wxgate" {
