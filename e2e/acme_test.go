@@ -448,6 +448,36 @@ func TestAnAuthorityThatRefusesIsNamed(t *testing.T) {
 	}
 }
 
+// TestACertificateThatDoesNotFitItsKeyIsReplaced starts on a cache that a crash has torn: a key was written, its certificate was not.
+func TestACertificateThatDoesNotFitItsKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	m := newManagedWorld(t, true, nil)
+	m.serveManaged(m.file)
+	pool := m.pool()
+	leaf := m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool)
+	m.stop(t)
+	keys, err := filepath.Glob(filepath.Join(m.cache, "certificates", "*", "api.test", "api.test.key"))
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("keys in the cache: %v %v, want one", keys, err)
+	}
+	authority, err := certificatetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := authority.Issue(certificatetest.Leaf{Names: []string{"api.test"}})
+	if err == nil {
+		err = os.WriteFile(keys[0], other, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.serveManaged(m.file)
+	if again := m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool); again.Equal(leaf) {
+		t.Error("the certificate is served without its key")
+	}
+	m.waitSays("does not fit its key: asking for another", 1)
+}
+
 // TestThreeGatewaysAskForOneCertificate starts them at once on one database. The authority reaches one of them, whichever asked.
 func TestThreeGatewaysAskForOneCertificate(t *testing.T) {
 	t.Parallel()
