@@ -105,7 +105,7 @@ bench-growth: bench-tools ## how costs grow with routes, users, connections, …
 bench-logins: bench-tools ## logins by clients and by how slow WeChat is, into docs/performance.md: 5 minutes
 	bin/bench/bench logins -docs docs $(BENCHFLAGS)
 
-bench-tls: bench-tools ## wxgate, HAProxy and Caddy over TLS, into docs/performance.md: 5 minutes; needs h2load (nghttp2-client)
+bench-tls: bench-tools ## wxgate, HAProxy and Caddy over TLS, into docs/performance.md: 5 minutes
 	bin/bench/bench tls -docs docs -rounds 3 $(BENCHFLAGS)
 
 bench-docs: bench-peers bench-growth bench-logins ## every generated part of docs/performance.md: an hour

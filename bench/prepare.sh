@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs and builds what the benchmarks need: Debian's HAProxy and nginx, the other contestants, and wxgate itself.
+# Installs and builds what the benchmarks need: Debian's HAProxy, nginx and h2load, the other contestants, and wxgate itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(haproxy nginx-light libnginx-mod-http-lua lua-cjson gcc libc6-dev)
+packages=(haproxy nghttp2-client nginx-light libnginx-mod-http-lua lua-cjson gcc libc6-dev)
 provided() { # nginx-light may be another flavour of nginx
   if [ "$1" = nginx-light ]; then command -v nginx >/dev/null; else dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; fi
 }
