@@ -354,3 +354,45 @@ func TestMistakesEndTheStartAtOnceAndShowNoPassword(t *testing.T) {
 		}
 	}
 }
+
+// TestADataSetIsReplacedBehindACommitOnItsWay, which has locked its id: in front of it, the row of a frozen gateway would
+// come into other data.
+func TestADataSetIsReplacedBehindACommitOnItsWay(t *testing.T) {
+	t.Parallel()
+	r, dsn := newRelay(t), newDatabase(t)
+	frozen, other := openAt(t, through(dsn, r)), openAt(t, dsn)
+	held, released := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	hold := func() fate {
+		once.Do(func() { close(held); <-released })
+		return passes
+	}
+	r.onCommit.Store(&hold)
+	committed, replaced := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := frozen.Login(t.Context(), loginAs("oABC", "s1"))
+		committed <- err
+	}()
+	<-held
+	go func() { replaced <- other.driver.SetID(t.Context(), "another") }()
+	look := time.NewTicker(200 * time.Millisecond) // the server looks anew when it was not asked for 100 ms
+	defer look.Stop()
+	for waits := 0; waits == 0; {
+		select {
+		case err := <-replaced:
+			close(released)
+			t.Fatalf("the data were replaced before the COMMIT: %v", err)
+		case <-look.C:
+		}
+		if err := server.DB.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.innodb_lock_waits").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(released)
+	if err := errors.Join(<-committed, <-replaced); err != nil {
+		t.Error(err)
+	}
+	if _, err := frozen.Login(t.Context(), loginAs("oDEF", "s2")); !errors.Is(err, storage.ErrReplaced) {
+		t.Errorf("a login afterwards: %v, want %v", err, storage.ErrReplaced)
+	}
+}

@@ -62,9 +62,10 @@ func (v *view) run(change func(*view) error, slot []byte, number int64) error {
 	return v.saveNumber(slot, number)
 }
 
-// saveNumber notes the number of the transaction, if the data set is still the one that was opened.
+// saveNumber notes the number of the transaction, if the data set is still the one that was opened. It locks the id, or
+// whoever replaces the data could do so before the COMMIT of a process that is frozen just then.
 func (v *view) saveNumber(slot []byte, number int64) error {
-	const statement = "INSERT INTO wxgate_commits (slot, number, at_ms) SELECT ?, ?, ? FROM wxgate_meta WHERE name = 'store_id' AND value IN (?, ?) " +
+	const statement = "INSERT INTO wxgate_commits (slot, number, at_ms) SELECT ?, ?, ? FROM wxgate_meta WHERE name = 'store_id' AND value IN (?, ?) LOCK IN SHARE MODE " +
 		"ON DUPLICATE KEY UPDATE number = VALUES(number), at_ms = VALUES(at_ms)"
 	noted, err := v.conn.ExecContext(v.ctx, statement, slot, number, v.now.UnixMilli(), []byte(v.id), []byte(storage.ServedID(v.id)))
 	if err != nil {
