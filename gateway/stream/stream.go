@@ -123,7 +123,7 @@ func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.answered {
 		panic(http.ErrAbortHandler)
 	}
-	if c.frames != nil {
+	if c.frames != nil && !s.PeerGone() {
 		c.frames.served.Add(1)
 	}
 }

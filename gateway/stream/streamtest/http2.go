@@ -38,7 +38,7 @@ type Conn struct {
 	last  uint32 // stream
 }
 
-// waits is how long a connection may last.
+// waits is how long a client waits for an answer.
 const waits = time.Minute
 
 // Dial connects, and exchanges settings.
@@ -90,6 +90,7 @@ func (c *Conn) Open(fields []Field, end bool) (stream uint32, err error) {
 
 // Do sends a request whole, and returns its answer. It fails when the connection does, or nothing comes.
 func (c *Conn) Do(fields []Field, body string) (Answer, error) {
+	_ = c.conn.SetDeadline(time.Now().Add(waits))
 	stream, err := c.Open(fields, body == "")
 	for ; err == nil && body != ""; body = body[min(len(body), 16<<10):] {
 		err = c.WriteData(stream, len(body) <= 16<<10, []byte(body[:min(len(body), 16<<10)]))
