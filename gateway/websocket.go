@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"crypto/sha1" // RFC 6455 §4.2.2 demands it; nothing depends on its strength
 	"encoding/base64"
 	"fmt"
@@ -40,10 +39,8 @@ func isWebSocketUpgrade(ex *Exchange) bool {
 // listContains reports whether a list of tokens contains one, case-insensitively.
 func listContains(h *message.Fields, name, token string) bool {
 	for value := range h.Values(name) {
-		for item := range bytes.SplitSeq(value, []byte{','}) {
-			if message.EqualFold(bytes.TrimSpace(item), token) {
-				return true
-			}
+		if message.ListContains(value, token) {
+			return true
 		}
 	}
 	return false

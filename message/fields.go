@@ -192,13 +192,21 @@ func (f *Fields) DeleteFunc(drop func(name []byte) bool) (dropped int) {
 // AddVary says that an answer depends on a field of its request (RFC 9110 §12.5.5), unless it says so already.
 func (f *Fields) AddVary(name string) {
 	for value := range f.Values("Vary") {
-		for each := range bytes.SplitSeq(value, []byte{','}) {
-			if each = bytes.Trim(each, " \t"); EqualFold(each, name) || string(each) == "*" {
-				return
-			}
+		if ListContains(value, name) || ListContains(value, "*") {
+			return
 		}
 	}
 	f.Add("Vary", name)
+}
+
+// ListContains reports whether a field's list (RFC 9110 §5.6.1) has an element, in any case.
+func ListContains(list []byte, element string) bool {
+	for each := range bytes.SplitSeq(list, []byte{','}) {
+		if EqualFold(bytes.Trim(each, " \t"), element) {
+			return true
+		}
+	}
+	return false
 }
 
 // AppendTo appends the lines to dst as they are sent, each with its line end.

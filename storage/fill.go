@@ -57,9 +57,7 @@ func isFilledFrom(id, source string) bool { return strings.HasPrefix(id, filling
 // Fill is the filling of a store, by one process at a time.
 type Fill struct {
 	store *Store
-	lease *Lease
-	stop  context.CancelFunc // ends the renewing
-	ended chan struct{}      // closed when it has
+	drop  func(context.Context) error // of the lease, which says that this process is filling the store
 }
 
 // BeginFill marks a store that is to be filled from a source, such as a backup, until End. The store must be empty, or have
@@ -79,15 +77,13 @@ func BeginFill(ctx context.Context, s *Store, source string) (*Fill, error) {
 
 // beginFill begins to fill a store that check accepts.
 func beginFill(ctx context.Context, s *Store, source string, check func() error) (*Fill, error) {
-	f := &Fill{store: s, lease: NewLease(s, "fill", fillLife), ended: make(chan struct{})}
-	if err := f.lease.Take(ctx); errors.Is(err, ErrLeased) {
+	lease := NewLease(s, "fill", fillLife)
+	if err := lease.Take(ctx); errors.Is(err, ErrLeased) {
 		return nil, ErrFilling
 	} else if err != nil {
 		return nil, err
 	}
-	var renewing context.Context
-	renewing, f.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go f.renew(renewing)
+	f := &Fill{s, lease.Keep(fillRenew, nil)} // who hears nothing for long takes over, and then nothing can be written here
 	err := check()
 	if err == nil {
 		err = barGateways(ctx, s)
@@ -102,22 +98,6 @@ func beginFill(ctx context.Context, s *Store, source string, check func() error)
 	return f, nil
 }
 
-// renew says that this process is filling the store until ctx ends. Who hears nothing of it for long takes over, and then
-// nothing can be written here.
-func (f *Fill) renew(ctx context.Context) {
-	defer close(f.ended)
-	ticker := time.NewTicker(fillRenew)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			_ = f.lease.Take(ctx)
-		}
-	}
-}
-
 // End gives the data set its id, by which gateways may start on it.
 func (f *Fill) End(ctx context.Context, id string) error {
 	if err := dropTemporary(ctx, f.store, gatewayLock); err != nil {
@@ -128,11 +108,9 @@ func (f *Fill) End(ctx context.Context, id string) error {
 
 // Stop lets others fill the store. What has not come to its End stays marked.
 func (f *Fill) Stop() {
-	f.stop()
-	<-f.ended
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = f.lease.Release(ctx) // else it ends by itself
+	_ = f.drop(ctx) // else it ends by itself
 }
 
 // BeginServing is to be called before a gateway serves from the store. It returns ErrIncomplete while the store is being

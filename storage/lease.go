@@ -64,6 +64,32 @@ func (l *Lease) Release(ctx context.Context) error {
 	return l.change(ctx, opReleaseLease, func(w Writer) error { return releaseLease(w, l.name, l.store.Epoch()) })
 }
 
+// Keep renews the lease, which was taken, every so often until drop, which gives it back. failed, which may be nil, is told of
+// a renewal that failed; the next one may be in time.
+func (l *Lease) Keep(every time.Duration, failed func(error)) (drop func(context.Context) error) {
+	ctx, stop := context.WithCancel(context.Background())
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := l.Take(ctx); err != nil && failed != nil && ctx.Err() == nil {
+				failed(err)
+			}
+		}
+	})
+	return func(releasing context.Context) error {
+		stop()
+		renewing.Wait()
+		return l.Release(releasing)
+	}
+}
+
 // change changes what other processes see of the lease, if there may be any.
 func (l *Lease) change(ctx context.Context, op operation, change func(Writer) error) error {
 	if !l.store.Shared() {

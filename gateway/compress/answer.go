@@ -40,21 +40,11 @@ func isOpen(fields *message.Fields) bool {
 		case message.EqualFold(name, "Content-MD5") || message.EqualFold(name, "Digest") || message.EqualFold(name, "Content-Digest") ||
 			message.EqualFold(name, "Repr-Digest"):
 			return false
-		case message.EqualFold(name, "Cache-Control") && isListed(value, "no-transform"):
+		case message.EqualFold(name, "Cache-Control") && message.ListContains(value, "no-transform"):
 			return false
 		}
 	}
 	return true
-}
-
-// isListed reports whether a list has an element, in any case.
-func isListed(list []byte, element string) bool {
-	for each := range bytes.SplitSeq(list, []byte{','}) {
-		if message.EqualFold(bytes.Trim(each, " \t"), element) {
-			return true
-		}
-	}
-	return false
 }
 
 // isText reports whether a media type is text, which compresses well. Event streams are for programs that wait for each

@@ -15,7 +15,8 @@ const (
 	maxSlack  = time.Second
 )
 
-func slack(wait time.Duration) time.Duration { return min(wait/slackPart, maxSlack) }
+// Slack is by how much a deadline may be off that lies wait ahead.
+func Slack(wait time.Duration) time.Duration { return min(wait/slackPart, maxSlack) }
 
 // readClock knows how long a read may wait for the client.
 type readClock struct {
@@ -32,7 +33,7 @@ func (r *readClock) nextBody() { r.head, r.waited, r.body = time.Time{}, 0, 0 }
 func (r *reader) setDeadline() (now time.Time) {
 	now = time.Now()
 	wait := r.timeout(now)
-	if off := now.Add(wait).Sub(r.clock.deadline); off.Abs() > slack(wait) {
+	if off := now.Add(wait).Sub(r.clock.deadline); off.Abs() > Slack(wait) {
 		r.clock.deadline = now.Add(wait)
 		_ = r.client.SetReadDeadline(r.clock.deadline)
 	}
@@ -42,13 +43,19 @@ func (r *reader) setDeadline() (now time.Time) {
 // maxEarned is more seconds than any upload takes.
 const maxEarned = 1e9
 
+// BodyWait returns how long the client may be silent within a body of which so many bytes have come, after we have waited for
+// it so long: a slow upstream is not its fault.
+func (c *Config) BodyWait(bytes int64, waited time.Duration) time.Duration {
+	earned := time.Duration(min(float64(bytes)/float64(c.BodyRate), maxEarned) * float64(time.Second))
+	return min(c.BodyStall, c.BodyGrace+earned-waited)
+}
+
 // timeout is how long the client may be silent from now on. For the rate of a body only the time counts that we waited
 // for the client: a slow upstream is not its fault.
 func (r *reader) timeout(now time.Time) time.Duration {
 	switch {
 	case r.BodyRemaining():
-		earned := time.Duration(min(float64(r.clock.body)/float64(r.cfg.BodyRate), maxEarned) * float64(time.Second))
-		return min(r.cfg.BodyStall, r.cfg.BodyGrace+earned-r.clock.waited)
+		return r.cfg.BodyWait(r.clock.body, r.clock.waited)
 	case r.clock.head.IsZero() && !r.started():
 		return r.cfg.Idle
 	case r.clock.head.IsZero():
@@ -131,7 +138,7 @@ func (w *writer) tryWrite(b []byte) (n int, err error) {
 func (w *writer) writeInTime(head, body []byte) (int, error) {
 	start := time.Now()
 	wait := w.cfg.WriteStall - w.clock.waited
-	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > slack(wait) {
+	if off := start.Add(wait).Sub(w.clock.deadline); off.Abs() > Slack(wait) {
 		w.clock.deadline = start.Add(wait)
 		_ = w.client.SetWriteDeadline(w.clock.deadline)
 	}

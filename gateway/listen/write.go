@@ -87,8 +87,8 @@ type answer struct {
 // setFraming decides how the client learns where the body ends (RFC 9112 §6.3), and whether the connection can stay.
 func (a *answer) setFraming() {
 	c, resp := a.conn, a.resp
-	a.bodiless = c.current.headOnly || hasNoContent(resp.Status)
-	a.length = a.contentLength()
+	a.bodiless = c.current.headOnly || HasNoContent(resp.Status)
+	a.length = ContentLength(resp, a.bodiless)
 	if a.sized = resp.Sized && a.length == resp.Length && a.length >= 0; resp.Sized && !a.sized {
 		resp.Fields.Del("Content-Length")
 	}
@@ -97,25 +97,25 @@ func (a *answer) setFraming() {
 	a.persistent = c.current.Persistent && !resp.Close && !endless && !c.BodyRemaining() && !(c.isLeaving() && c.IsSecure())
 }
 
-// hasNoContent reports whether answers with the status never have content (RFC 9110 §6.4.1).
-func hasNoContent(status int) bool {
+// HasNoContent reports whether answers with the status never have content (RFC 9110 §6.4.1).
+func HasNoContent(status int) bool {
 	return status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// contentLength is what Content-Length says; -1: there is none (RFC 9110 §8.6). A client that does not know that an
-// answer is Bodiless must be told that nothing follows.
-func (a *answer) contentLength() int64 {
-	switch resp := a.resp; {
+// ContentLength is what Content-Length says of an answer; -1: there is none (RFC 9110 §8.6). bodiless is that the client knows
+// that it ends with its head; one that does not know it of a Bodiless answer must be told that nothing follows.
+func ContentLength(resp *message.Response, bodiless bool) int64 {
+	switch {
 	case (resp.Status < 200 || resp.Status == http.StatusNoContent) && (!resp.Sized || resp.Length != 0):
 		return -1
-	case resp.Bodiless && !a.bodiless:
+	case resp.Bodiless && !bodiless:
 		return 0
 	case resp.Bodiless || resp.Stream != nil:
 		return resp.Length
 	case resp.Status == http.StatusNotModified:
 		return -1
 	}
-	return int64(len(a.resp.Body))
+	return int64(len(resp.Body))
 }
 
 // appendHead appends the head of the answer.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"strconv"
 
 	"wxgate/gateway/listen"
 	"wxgate/message"
@@ -19,9 +20,10 @@ func (s *Stream) WriteResponse(resp *message.Response) (bytes int64, err error) 
 	if stream := resp.Stream; stream != nil {
 		defer func() { _ = stream.Close() }() // a whole one has nothing to say any more
 	}
-	s.writeHead(resp)
+	bodiless := s.isHead || listen.HasNoContent(resp.Status)
+	s.writeHead(resp, bodiless)
 	switch {
-	case s.isHead || resp.Bodiless || !hasContent(resp.Status):
+	case bodiless || resp.Bodiless:
 		s.inTime()
 	case resp.Stream != nil:
 		bytes, err = s.writeStream(resp)
@@ -32,13 +34,8 @@ func (s *Stream) WriteResponse(resp *message.Response) (bytes int64, err error) 
 	return bytes, err
 }
 
-// hasContent reports whether answers with the status may have content (RFC 9110 §6.4.1).
-func hasContent(status int) bool {
-	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
-}
-
 // writeHead decides the head, which is sent with the first of the body.
-func (s *Stream) writeHead(resp *message.Response) {
+func (s *Stream) writeHead(resp *message.Response, bodiless bool) {
 	header := s.writer.Header()
 	values := make([]string, 0, resp.Fields.Len())
 	for name, value := range resp.Fields.All() {
@@ -56,8 +53,8 @@ func (s *Stream) writeHead(resp *message.Response) {
 	if header["Content-Type"] == nil {
 		header["Content-Type"] = nil // nobody guesses it
 	}
-	if n := s.contentLength(resp); n >= 0 {
-		header["Content-Length"] = length(n)
+	if n := listen.ContentLength(resp, bodiless); n >= 0 && resp.Status != http.StatusNoContent {
+		header["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
 	s.writer.WriteHeader(resp.Status)
 }
@@ -69,21 +66,6 @@ func isOurs(key string) bool {
 		return true
 	}
 	return false
-}
-
-// contentLength is what Content-Length says; -1: there is none (RFC 9110 §8.6).
-func (s *Stream) contentLength(resp *message.Response) int64 {
-	switch {
-	case resp.Status < 200 || resp.Status == http.StatusNoContent:
-		return -1
-	case resp.Bodiless && !s.isHead && hasContent(resp.Status):
-		return 0
-	case resp.Bodiless || resp.Stream != nil:
-		return resp.Length
-	case resp.Status == http.StatusNotModified:
-		return -1
-	}
-	return int64(len(resp.Body))
 }
 
 // inTime bounds what is sent next.

@@ -12,9 +12,6 @@ import (
 // body is the body of a request.
 type body struct{ s *Stream }
 
-// maxEarned is more seconds than any upload takes.
-const maxEarned = 1e9
-
 // Read returns a *wire.MalformedError when the body comes too slowly, and io.ErrUnexpectedEOF when it ends early.
 func (b body) Read(p []byte) (n int, err error) {
 	s := b.s
@@ -24,9 +21,8 @@ func (b body) Read(p []byte) (n int, err error) {
 	if s.left > 0 {
 		p = p[:min(int64(len(p)), s.left)]
 	}
-	cfg, clock := &s.client.cfg, &s.read
-	earned := time.Duration(min(float64(clock.bytes)/float64(cfg.BodyRate), maxEarned) * float64(time.Second))
-	asked := clock.move(s.control.SetReadDeadline, min(cfg.BodyStall, cfg.BodyGrace+earned-clock.waited))
+	clock := &s.read
+	asked := clock.move(s.control.SetReadDeadline, s.client.cfg.BodyWait(clock.bytes, clock.waited))
 	if len(s.first) > 0 {
 		n = copy(p, s.first)
 		s.first = s.first[n:]

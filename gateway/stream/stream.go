@@ -1,8 +1,7 @@
-// Package stream serves requests that come on streams: of HTTP/2 (RFC 9113) on connections of package listen,
-// and of HTTP/3 (RFC 9114) on a socket of UDP. Libraries
-// own the frames, flow control and the compression of fields. A request is then written down as HTTP/1.1 has it and
-// judged by package wire, so that the same rules decide everywhere what a request is; its answer goes out in time or not
-// at all, as on a connection of its own.
+// Package stream serves requests that come on streams: of HTTP/2 (RFC 9113) on connections of package listen, and
+// of HTTP/3 (RFC 9114) on a socket of UDP. Libraries own the frames, flow control and the compression of fields. A request
+// is then written down as HTTP/1.1 has it and judged by package wire, so that the same rules decide everywhere what a
+// request is; its answer goes out in time or not at all, as on a connection of its own.
 package stream
 
 import (
@@ -10,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
@@ -240,21 +238,12 @@ type clock struct {
 	bytes    int64 // read in all
 }
 
-// slackPart and maxSlack are those of package listen.
-const (
-	slackPart = 8
-	maxSlack  = time.Second
-)
-
 // move moves the deadline to wait from now on.
 func (c *clock) move(set func(time.Time) error, wait time.Duration) (now time.Time) {
 	now = time.Now()
-	if off := now.Add(wait).Sub(c.deadline); off.Abs() > min(wait/slackPart, maxSlack) {
+	if off := now.Add(wait).Sub(c.deadline); off.Abs() > listen.Slack(wait) {
 		c.deadline = now.Add(wait)
 		_ = set(c.deadline)
 	}
 	return now
 }
-
-// length is a Content-Length as text.
-func length(n int64) []string { return []string{strconv.FormatInt(n, 10)} }

@@ -153,28 +153,11 @@ func (s *store) Lock(ctx context.Context, name string) error {
 
 // keep renews a lease until it is dropped.
 func (s *store) keep(lease *storage.Lease) (drop func()) {
-	ctx, stop := context.WithCancel(context.Background())
-	var renewing sync.WaitGroup
-	renewing.Go(func() {
-		ticker := time.NewTicker(lockRenew)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			if err := lease.Take(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("keeping the lock of a certificate", "error", err)
-			}
-		}
-	})
+	giveBack := lease.Keep(lockRenew, func(err error) { s.log.Warn("keeping the lock of a certificate", "error", err) })
 	return func() {
-		stop()
-		renewing.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), lockWait)
 		defer cancel()
-		if err := lease.Release(ctx); err != nil {
+		if err := giveBack(ctx); err != nil {
 			s.log.Warn("releasing the lock of a certificate, which ends by itself", "error", err)
 		}
 	}
