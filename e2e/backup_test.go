@@ -110,18 +110,7 @@ func TestBackupsAreMadeWhileServing(t *testing.T) {
 // TestARestoreIntoADatabaseThatIsServedIsRefused has a gateway on an empty database, beside which a restore would be lost.
 func TestARestoreIntoADatabaseThatIsServedIsRefused(t *testing.T) {
 	t.Parallel()
-	server, dsn := newDatabase(t)
-	secondDatabase(t, server.DB)
-	w := operator(t)
-	w.stop(t)
-	w.onDatabase(dsn)
-	w.serve()
-	w.login("alice")
-	file := filepath.Join(w.dir, "one.wxbackup")
-	w.does([]string{"backup", file}, "has 1 user as of")
-	w.stop(t)
-	w.rewrite("/wxgate\"", "/wxgate2\"")
-	w.serve()
+	_, w, file := besideABackup(t)
 	said, code := w.command("restore", file, "-c", w.config)
 	if code == 0 || !strings.Contains(said, "a gateway is running on this store, on ") || !strings.Contains(said, "stop every gateway first; if that one was killed, wait ") {
 		t.Errorf("beside a gateway: exit code %d, got\n%s", code, said)

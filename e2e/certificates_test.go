@@ -213,12 +213,9 @@ func TestACertificateIsExchangedUnderLoad(t *testing.T) {
 	}
 }
 
-// TestARestartOverTLSLosesNoRequestWithoutAStore hands over while requests that a service answers go on.
-func TestARestartOverTLSLosesNoRequestWithoutAStore(t *testing.T) {
-	t.Parallel()
-	w := newSecureWorld(t)
-	w.serveSecurely()
-	token := w.login("alice")
+// restartsLoseNothing hands over twice while requests that a service answers go on.
+func (w *secureWorld) restartsLoseNothing(token string) {
+	w.t.Helper()
 	tr := &traffic{stop: make(chan struct{})}
 	for range 8 {
 		tr.all.Go(func() {
@@ -229,8 +226,17 @@ func TestARestartOverTLSLosesNoRequestWithoutAStore(t *testing.T) {
 		w.restart()
 	}
 	if n := tr.end(); n < 100 {
-		t.Errorf("only %d requests", n)
+		w.t.Errorf("only %d requests", n)
 	}
+}
+
+// TestARestartOverTLSLosesNoRequestWithoutAStore hands over while requests that a service answers go on.
+func TestARestartOverTLSLosesNoRequestWithoutAStore(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	w.serveSecurely()
+	token := w.login("alice")
+	w.restartsLoseNothing(token)
 	w.want("after it", w.call("GET", "/api/v1/user/profile", token, ""), http.StatusOK, "")
 	w.redirects()
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"wxgate/storage/mysql/mysqltest"
 )
 
 // secondDatabase makes an empty database wxgate2 beside the first.
@@ -20,22 +22,29 @@ func secondDatabase(t *testing.T, db *sql.DB) {
 	}
 }
 
-// TestAGatewayThatWasFrozenDuringARestoreEnds and does nothing to the restored data: it counted as killed, so that the restore
-// was not refused.
-func TestAGatewayThatWasFrozenDuringARestoreEnds(t *testing.T) {
-	t.Parallel()
+// besideABackup serves from an empty database, beside a backup of another one with one user.
+func besideABackup(t *testing.T) (server *mysqltest.Server, w *world, file string) {
+	t.Helper()
 	server, dsn := newDatabase(t)
 	secondDatabase(t, server.DB)
-	w := operator(t)
+	w = operator(t)
 	w.stop(t)
 	w.onDatabase(dsn)
 	w.serve()
 	w.login("alice")
-	file := filepath.Join(w.dir, "one.wxbackup")
+	file = filepath.Join(w.dir, "one.wxbackup")
 	w.does([]string{"backup", file}, "has 1 user as of")
 	w.stop(t)
 	w.rewrite("/wxgate\"", "/wxgate2\"")
 	w.serve()
+	return server, w, file
+}
+
+// TestAGatewayThatWasFrozenDuringARestoreEnds and does nothing to the restored data: it counted as killed, so that the restore
+// was not refused.
+func TestAGatewayThatWasFrozenDuringARestoreEnds(t *testing.T) {
+	t.Parallel()
+	server, w, file := besideABackup(t)
 	w.signal(syscall.SIGSTOP)
 	const passes = "DELETE FROM wxgate2.wxgate_temporary WHERE name LIKE 'gateway %'" // 90 s
 	if _, err := server.DB.ExecContext(t.Context(), passes); err != nil {

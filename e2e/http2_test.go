@@ -11,9 +11,7 @@ import (
 func TestTheGatewaySpeaksHTTP2(t *testing.T) {
 	t.Parallel()
 	w := newSecureWorld(t)
-	transport := w.transport(w.authority.Pool())
-	transport.ForceAttemptHTTP2 = true
-	w.client.Transport = transport
+	w.speakHTTP2()
 	w.serveSecurely()
 	token := w.login("alice")
 	w.want("over HTTP/2", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
@@ -33,6 +31,13 @@ func TestTheGatewaySpeaksHTTP2(t *testing.T) {
 	}
 }
 
+// speakHTTP2 lets the client of the world offer HTTP/2.
+func (w *secureWorld) speakHTTP2() {
+	transport := w.transport(w.authority.Pool())
+	transport.ForceAttemptHTTP2 = true
+	w.client.Transport = transport
+}
+
 // nodeClient sends three requests at once on one connection.
 const nodeClient = `
 const client = require("http2").connect(process.argv[1], { rejectUnauthorized: false, servername: "api.test" });
@@ -50,21 +55,7 @@ Promise.all([get("/healthz"), get("/api/v1/recipes", token), get("/api/v1/user/p
 func TestARestartOverHTTP2LosesNoRequestWithoutAStore(t *testing.T) {
 	t.Parallel()
 	w := newSecureWorld(t)
-	transport := w.transport(w.authority.Pool())
-	transport.ForceAttemptHTTP2 = true
-	w.client.Transport = transport
+	w.speakHTTP2()
 	w.serveSecurely()
-	token := w.login("alice")
-	tr := &traffic{stop: make(chan struct{})}
-	for range 8 {
-		tr.all.Go(func() {
-			tr.each(func() bool { return w.succeeds(tr, "GET", "/api/v1/recipes", token, "") })
-		})
-	}
-	for range 2 {
-		w.restart()
-	}
-	if n := tr.end(); n < 100 {
-		t.Errorf("only %d requests", n)
-	}
+	w.restartsLoseNothing(w.login("alice"))
 }

@@ -1,7 +1,6 @@
 package stream_test
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"strings"
@@ -40,11 +39,7 @@ func serve(t *testing.T, cfg listen.Config, h handler) (addr string, goAway func
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, key, err := authority.Issue(certificatetest.Leaf{Names: []string{"api.test"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.X509KeyPair(chain, key)
+	secure, err := authority.Server(certificatetest.Leaf{Names: []string{"api.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +47,8 @@ func serve(t *testing.T, cfg listen.Config, h handler) (addr string, goAway func
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.TLS, cfg.HTTP2 = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2"}}, server
+	secure.NextProtos = []string{"h2"}
+	cfg.TLS, cfg.HTTP2 = secure, server
 	ln, err := listen.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -81,7 +82,7 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // PEM is the root, as files have it.
 func (a *Authority) PEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.certificate.Raw})
+	return encode("CERTIFICATE", a.root.certificate.Raw)
 }
 
 // Issue returns a certificate with its chain, and its key, as PEM.
@@ -124,6 +125,16 @@ func (a *Authority) Issue(leaf Leaf) (chain, key []byte, err error) {
 
 func encode(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+// Server is the configuration of a server with the certificate of a leaf.
+func (a *Authority) Server(leaf Leaf) (*tls.Config, error) {
+	chain, key, err := a.Issue(leaf)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, err
 }
 
 // IssueTo writes a certificate and its key into files, each by a rename as certbot does.
