@@ -10,14 +10,17 @@ import (
 )
 
 // A client may send frames that ask for work and carry nothing: pings, settings, priorities, resets, empty data. An
-// honest one sends some for each request, and for what it receives.
+// honest one sends some for each answer: it opens both windows for each frame of data, however small. A stream that we
+// reset costs more than its answer earned.
 const (
-	idleBurst     = 1000 // at once
-	idleRate      = 200  // a second
-	idlePerSent   = 512  // bytes that were sent earn one more
-	idlePerAnswer = 8    // more for each request that was answered
-	frameHead     = 9    // bytes (RFC 9113 §4.1)
-	prefaceSize   = len(http2.ClientPreface)
+	idleBurst = 1000 // at once
+	idleRate  = 200  // a second
+	perData   = 2    // more for each frame of data that we write
+	perHead   = 4    // likewise for each head
+	perReset  = -8   // likewise for each reset
+	frameHead = 9    // bytes (RFC 9113 §4.1)
+
+	prefaceSize = len(http2.ClientPreface)
 )
 
 // errFlood ends a connection of too many frames that carry nothing (RFC 9113 §10.5).
@@ -26,65 +29,78 @@ var errFlood = errors.New("too many frames that carry nothing")
 // metered is a connection whose frames that carry nothing are counted as they are read.
 type metered struct {
 	*tls.Conn
-	head   [frameHead]byte
-	filled int // of head
-	skip   int // bytes that are no head
+	read   frames
+	wrote  frames
 	tokens float64
 	seen   time.Time    // when tokens were earned last
-	sent   atomic.Int64 // since then
-	served atomic.Int64 // likewise: requests that were answered
+	earned atomic.Int64 // since then, by what we wrote
 }
 
 func newMetered(conn *tls.Conn) *metered {
-	return &metered{Conn: conn, skip: prefaceSize, tokens: idleBurst, seen: time.Now()}
+	return &metered{Conn: conn, read: frames{skip: prefaceSize}, tokens: idleBurst, seen: time.Now()}
 }
 
 // Read fails once the client sends too much that carries nothing.
 func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
-	if !m.pass(p[:n]) {
-		return 0, errFlood
+	for b := p[:n]; ; {
+		kind, flags, size, rest := m.read.next(b)
+		if b = rest; size < 0 {
+			return n, err
+		}
+		if carriesNothing(kind, flags, size) && !m.take() {
+			return 0, errFlood
+		}
 	}
-	return n, err
 }
 
-// Write counts what the client gets.
+// Write counts what the client gets. The library writes from one goroutine at a time.
 func (m *metered) Write(p []byte) (int, error) {
-	n, err := m.Conn.Write(p)
-	m.sent.Add(int64(n))
-	return n, err
-}
-
-// pass reports whether the frames in b may pass.
-func (m *metered) pass(b []byte) bool {
-	for len(b) > 0 {
-		if m.skip > 0 {
-			n := min(m.skip, len(b))
-			m.skip -= n
-			b = b[n:]
-			continue
+	for b := p; ; {
+		kind, _, size, rest := m.wrote.next(b)
+		if b = rest; size < 0 {
+			break
 		}
-		n := copy(m.head[m.filled:], b)
-		b = b[n:]
-		if m.filled += n; m.filled < frameHead {
-			return true
-		}
-		m.filled = 0
-		m.skip = int(m.head[0])<<16 | int(m.head[1])<<8 | int(m.head[2])
-		if m.carriesNothing() && !m.take() {
-			return false
+		switch kind {
+		case http2.FrameData:
+			m.earned.Add(perData)
+		case http2.FrameHeaders:
+			m.earned.Add(perHead)
+		case http2.FrameRSTStream:
+			m.earned.Add(perReset)
 		}
 	}
-	return true
+	return m.Conn.Write(p)
 }
 
-// carriesNothing reports whether the frame whose head was read is neither a part of a request nor the end of one.
-func (m *metered) carriesNothing() bool {
-	switch kind, flags := http2.FrameType(m.head[3]), http2.Flags(m.head[4]); kind {
+// frames finds the heads of frames in what comes in pieces.
+type frames struct {
+	head   [frameHead]byte
+	filled int // of head
+	skip   int // bytes that are no head
+}
+
+// next returns what the next head in b says, and what is behind it in b; a size of -1: none is complete.
+func (f *frames) next(b []byte) (kind http2.FrameType, flags http2.Flags, size int, rest []byte) {
+	n := min(f.skip, len(b))
+	f.skip -= n
+	b = b[n:]
+	n = copy(f.head[f.filled:], b)
+	if f.filled += n; f.filled < frameHead {
+		return 0, 0, -1, nil
+	}
+	f.filled = 0
+	f.skip = int(f.head[0])<<16 | int(f.head[1])<<8 | int(f.head[2])
+	return http2.FrameType(f.head[3]), http2.Flags(f.head[4]), f.skip, b[n:]
+}
+
+// carriesNothing reports whether a frame is neither a part of a request nor the end of one.
+func carriesNothing(kind http2.FrameType, flags http2.Flags, size int) bool {
+	switch kind {
 	case http2.FrameHeaders:
 		return false
 	case http2.FrameData:
-		return m.skip == 0 && !flags.Has(http2.FlagDataEndStream)
+		return size == 0 && !flags.Has(http2.FlagDataEndStream)
 	}
 	return true
 }
@@ -93,7 +109,7 @@ func (m *metered) carriesNothing() bool {
 func (m *metered) take() bool {
 	if m.tokens < 1 {
 		now := time.Now()
-		m.tokens += now.Sub(m.seen).Seconds()*idleRate + float64(m.sent.Swap(0))/idlePerSent + float64(m.served.Swap(0))*idlePerAnswer
+		m.tokens += now.Sub(m.seen).Seconds()*idleRate + float64(m.earned.Swap(0))
 		m.tokens, m.seen = min(m.tokens, idleBurst), now
 	}
 	m.tokens--

@@ -68,8 +68,7 @@ func (s *Server) Serve(c *listen.Conn) {
 	if !ok {
 		return // HTTP/2 is agreed on by TLS alone
 	}
-	from.frames = newMetered(secure)
-	s.http2.ServeConn(from.frames, &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
+	s.http2.ServeConn(newMetered(secure), &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
 }
 
 // GoAway lets every connection end as soon as its streams have ended (RFC 9113 §6.8).

@@ -33,8 +33,7 @@ type client struct {
 	text string // peer as text
 	note listen.Note
 
-	version string   // of HTTP
-	frames  *metered // of HTTP/2; nil: it is HTTP/3
+	version string // of HTTP
 
 	mu      sync.Mutex
 	ended   bool           // no stream is served any more
@@ -120,9 +119,6 @@ func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.answered {
 		panic(http.ErrAbortHandler)
-	}
-	if c.frames != nil && !s.PeerGone() {
-		c.frames.served.Add(1)
 	}
 }
 
