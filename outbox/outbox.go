@@ -59,7 +59,8 @@ type Outbox struct {
 	metrics *metrics
 	service atomic.Pointer[service] // nil: nobody is told
 	changed chan struct{}           // the service was configured
-	slots   chan struct{}           // taken by deliveries
+	slots   chan struct{}           // taken by deliveries, and all of them by Pause
+	pausing atomic.Bool
 
 	ctx     context.Context // ends with Stop
 	stop    context.CancelFunc
@@ -117,6 +118,31 @@ func (o *Outbox) Prepare(cfg authn.OnUserConfig, upstreams map[string]*upstream.
 		default:
 		}
 	}, nil
+}
+
+// Pause begins no delivery any more and waits for those in flight, each of which ends after the event that is on its way. It
+// holds until Resume; after an error, deliveries go on.
+func (o *Outbox) Pause(ctx context.Context) error {
+	o.pausing.Store(true)
+	for taken := range concurrent {
+		select {
+		case o.slots <- struct{}{}:
+		case <-ctx.Done():
+			o.resume(taken)
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Resume ends a Pause.
+func (o *Outbox) Resume() { o.resume(concurrent) }
+
+func (o *Outbox) resume(taken int) {
+	o.pausing.Store(false)
+	for range taken {
+		<-o.slots
+	}
 }
 
 // Stop ends deliveries; what was not told stays in the store.
@@ -196,7 +222,10 @@ func (o *Outbox) land(userID int64) {
 	delete(o.flights, userID)
 }
 
-var errStopped = fmt.Errorf("%w: the gateway stops", authn.ErrUserService)
+var (
+	errStopped = fmt.Errorf("%w: the gateway stops", authn.ErrUserService)
+	errPaused  = fmt.Errorf("%w: the gateway hands over to a successor", authn.ErrUserService)
+)
 
 // deliver tells the service what waits about a user, in order, until something is not accepted, or is another gateway's to
 // deliver: nobody waits for that with a slot in hand.
@@ -208,6 +237,9 @@ func (o *Outbox) deliver(userID int64) error {
 		return errStopped
 	}
 	for range eventsPerFlight {
+		if o.pausing.Load() {
+			return errPaused
+		}
 		next, err := o.store.NextEvent(o.ctx, userID)
 		switch {
 		case errors.Is(err, storage.ErrNotFound):

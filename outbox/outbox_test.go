@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -320,4 +321,48 @@ func TestASlowStoreIsNotTheServicesFault(t *testing.T) {
 	if n := r.keys[next.ID]; n != 0 {
 		t.Errorf("the service was asked %d times, without time to answer", n)
 	}
+}
+
+// TestAPauseWaitsForWhatIsOnItsWay: of a user with two events the first is on its way when the pause begins, so the second
+// is told after it.
+func TestAPauseWaitsForWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	calls, release := make(chan struct{}, 2), make(chan struct{})
+	r.answers(func(http.ResponseWriter, *http.Request) {
+		calls <- struct{}{}
+		<-release
+	})
+	id := r.login("oABC")
+	<-calls
+	if _, err := r.store.UpdateUser(t.Context(), id, func(u *storage.User) error { u.Nickname = "小厨"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Pause(ended); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a pause while a call is on its way: %v", err)
+	}
+	paused := make(chan error, 1)
+	go func() { paused <- r.Pause(t.Context()) }()
+	select {
+	case err := <-paused:
+		t.Fatalf("the pause did not wait for the call: %v", err)
+	default:
+	}
+	for !r.pausing.Load() {
+		runtime.Gosched()
+	}
+	close(release)
+	if err := <-paused; err != nil {
+		t.Fatal(err)
+	}
+	if left, err := r.store.UsersToTell(t.Context(), 0, 10); err != nil || len(left) != 1 || len(calls) != 0 {
+		t.Fatalf("%v users are left to tell, %v; %d calls during the pause", left, err, len(calls))
+	}
+	r.Resume()
+	if err := r.Tell(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	<-calls
 }

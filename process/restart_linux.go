@@ -18,7 +18,7 @@ import (
 
 const (
 	prepareWait = 30 * time.Second // for a successor to start and read its configuration
-	quietWait   = 10 * time.Second // for logins in flight
+	quietWait   = 10 * time.Second // for logins and events in flight
 	takeWait    = 60 * time.Second // for a successor to open the store and serve
 	endWait     = 5 * time.Second  // for a successor that closed its channel to end
 )
@@ -225,7 +225,12 @@ func (r *restarter) prepare(ctx context.Context, p *handover.Process) error {
 	if err := r.service.gate.Shut(quiet); err != nil {
 		return fmt.Errorf("waiting for logins in flight: %w", err)
 	}
+	if err := r.service.outbox.Pause(quiet); err != nil { // or two processes would tell of one user at once
+		r.service.gate.Open()
+		return fmt.Errorf("waiting for events in flight: %w", err)
+	}
 	if err := r.releaseStore(ctx, p); err != nil {
+		r.service.outbox.Resume()
 		r.service.gate.Open()
 		return err
 	}
