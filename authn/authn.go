@@ -72,13 +72,13 @@ type Authn struct {
 
 // New returns an Authn that knows every revocation the store remembers.
 func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
-	revoked, last, err := rememberedRevocations(ctx, deps.Store)
+	revoked, last, asOf, err := rememberedRevocations(ctx, deps.Store)
 	if err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
 	m := newMetrics(deps.Metrics)
 	m.countRevocations(deps.Metrics, revoked.Len)
-	others := newFollower(deps, revoked, last)
+	others := newFollower(deps, revoked, last, asOf)
 	tokens, err := newTokens(cfg, deps, revoked, others, m)
 	if err != nil {
 		return nil, err
@@ -108,20 +108,21 @@ func (a *Authn) Follow(ctx context.Context) { a.others.run(ctx) }
 // revoked could not be read for too long.
 func (a *Authn) Ready() error { return a.others.ready() }
 
-// rememberedRevocations returns every revocation of the store, and the Seq of the last.
-func rememberedRevocations(ctx context.Context, store revocationStore) (revoked *revocation.Set, last uint64, err error) {
+// rememberedRevocations returns every revocation that the store had at some moment, and the Seq of the last.
+func rememberedRevocations(ctx context.Context, store revocationStore) (revoked *revocation.Set, last uint64, asOf time.Time, err error) {
 	revoked = revocation.NewSet(store.Past)
 	for {
+		asOf = time.Now()
 		some, err := store.Revocations(ctx, last, revocationsPerRead)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, asOf, err
 		}
 		revoked.Add(some...)
 		if len(some) > 0 {
 			last = some[len(some)-1].Seq
 		}
 		if len(some) < revocationsPerRead {
-			return revoked, last, nil
+			return revoked, last, asOf, nil
 		}
 	}
 }

@@ -45,12 +45,12 @@ type follower struct {
 	last    uint64 // Seq of the newest revocation that is known
 }
 
-// newFollower follows from the revocation with that Seq on.
-func newFollower(deps Deps, revoked *revocation.Set, last uint64) *follower {
+// newFollower follows from the revocation with that Seq on: the last as of a moment.
+func newFollower(deps Deps, revoked *revocation.Set, last uint64, asOf time.Time) *follower {
 	if deps.Feed == nil {
 		return nil
 	}
-	f := &follower{feed: deps.Feed, revoked: revoked, maxStaleness: deps.MaxStaleness, log: deps.Log, began: time.Now(), last: last}
+	f := &follower{feed: deps.Feed, revoked: revoked, maxStaleness: deps.MaxStaleness, log: deps.Log, began: asOf, last: last}
 	deps.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "wxgate_revocation_feed_age_seconds", Help: "Age of what is known of revocations by other gateways.",
 	}, func() float64 { return f.age().Seconds() }))

@@ -48,7 +48,7 @@ func (f *scriptedFeed) Follow(_ context.Context, after uint64, _ int) ([]storage
 func newTestFollower(feed Feed, maxStaleness time.Duration) (*follower, *revocation.Set) {
 	revoked := revocation.NewSet(func() time.Time { return time.Time{} })
 	deps := Deps{Feed: feed, MaxStaleness: maxStaleness, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
-	return newFollower(deps, revoked, 7), revoked
+	return newFollower(deps, revoked, 7, time.Now()), revoked
 }
 
 // TestARequestAfterARestCatchesUpFirst: what is older than a second is made new before a request is decided.
@@ -192,10 +192,41 @@ func TestFollowingRestsWithoutRequests(t *testing.T) {
 
 func TestAStoreOfOneProcessIsNotFollowed(t *testing.T) {
 	t.Parallel()
-	f := newFollower(Deps{}, nil, 0)
+	f := newFollower(Deps{}, nil, 0, time.Now())
 	f.touch()
 	f.run(t.Context())
 	if err := f.fresh(t.Context()); f != nil || err != nil {
 		t.Errorf("got %v, %v", f, err)
+	}
+}
+
+// pagedRevocations has 1,000 revocations, and notes when it was asked last.
+type pagedRevocations struct {
+	revocationStore
+
+	asked time.Time
+}
+
+func (*pagedRevocations) Past() time.Time { return time.Time{} }
+
+func (p *pagedRevocations) Revocations(_ context.Context, after uint64, limit int) (found []storage.Revocation, err error) {
+	p.asked = time.Now()
+	for seq := after + 1; seq <= 1000 && len(found) < limit; seq++ {
+		found = append(found, storage.Revocation{Seq: seq, Scope: storage.ScopeUser, ID: "3", From: p.asked, Until: p.asked.Add(time.Hour)})
+	}
+	return found, nil
+}
+
+// TestWhatAStartReadsIsAsOldAsTheRead: a start may be slow after it.
+func TestWhatAStartReadsIsAsOldAsTheRead(t *testing.T) {
+	t.Parallel()
+	store := new(pagedRevocations)
+	revoked, last, asOf, err := rememberedRevocations(t.Context(), store)
+	if err != nil || last != 1000 || asOf.After(store.asked) {
+		t.Fatalf("%v, up to %d as of %v, read at %v", err, last, asOf, store.asked)
+	}
+	deps := Deps{Feed: new(scriptedFeed), Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
+	if age := newFollower(deps, revoked, last, asOf.Add(-time.Hour)).age(); age < time.Hour {
+		t.Errorf("what was read an hour ago is %v old", age)
 	}
 }
