@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"wxgate/secret"
 	"wxgate/storage"
@@ -302,6 +304,34 @@ func TestAServerThatIsGoneOrHangsIsLeft(t *testing.T) {
 				t.Errorf("a second operation took %v: %v", time.Since(start), err)
 			}
 		})
+	}
+}
+
+// TestAServerThatHangsIsMetOnce: an operation does not try one idle connection to it after the other.
+func TestAServerThatHangsIsMetOnce(t *testing.T) {
+	t.Parallel()
+	one, two := newRelay(t), newRelay(t)
+	defer one.frozen.Store(false)
+	s := openAt(t, through(newDatabase(t), one, two))
+	var idle [4]*sql.Conn
+	for i := range idle {
+		conn, err := s.driver.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle[i] = conn
+	}
+	for _, conn := range idle {
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one.frozen.Store(true)
+	if _, err := s.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+		t.Fatal(err)
+	}
+	if again := testutil.ToFloat64(s.driver.metrics.retries[reconnect]); again != 1 {
+		t.Errorf("%v attempts met the server that hangs, want 1", again)
 	}
 }
 

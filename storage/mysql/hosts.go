@@ -29,9 +29,10 @@ type hosts struct {
 	addresses  []string
 	connectors []driver.Connector
 
-	mu   sync.Mutex
-	at   int       // the server in use
-	left time.Time // when the one before it failed
+	mu      sync.Mutex
+	at      int       // the server in use
+	left    time.Time // when the one before it failed
+	suspect time.Time // when a connection broke: older ones may be to a server that hangs
 }
 
 func newHosts(configs []*mysql.Config, log *slog.Logger) *hosts {
@@ -114,10 +115,18 @@ func (h *hosts) skip(first, last int) {
 	}
 }
 
-func (h *hosts) isInUse(at int) bool {
+// broke notes that a connection to the server in use broke or was not answered.
+func (h *hosts) broke() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.at == at
+	h.suspect = time.Now()
+}
+
+// trusts reports whether a connection is to the server in use, and none broke since it was opened.
+func (h *hosts) trusts(at int, opened time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at == at && opened.After(h.suspect)
 }
 
 // connect connects to one server, and prepares the session.
@@ -132,7 +141,7 @@ func (h *hosts) connect(ctx context.Context, at int) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the driver of MySQL is another one than expected"), conn.Close())
 	}
-	wrapped := &hostConn{mysqlConn: c, hosts: h, host: at}
+	wrapped := &hostConn{mysqlConn: c, hosts: h, host: at, opened: time.Now()}
 	if err := wrapped.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", h.addresses[at], err), conn.Close())
 	}
@@ -154,6 +163,7 @@ type hostConn struct {
 	mysqlConn
 	hosts  *hosts
 	host   int
+	opened time.Time
 	galera bool
 }
 
@@ -204,9 +214,10 @@ func (c *hostConn) variable(ctx context.Context, show string) (value string, err
 	}
 }
 
-// ResetSession lets a connection to a server that is not in use any more be closed.
+// ResetSession lets a connection be closed that is to a server not in use any more, or older than one that broke: an
+// operation that took several such one after the other would wait for a server that hangs each time.
 func (c *hostConn) ResetSession(ctx context.Context) error {
-	if !c.hosts.isInUse(c.host) {
+	if !c.hosts.trusts(c.host, c.opened) {
 		return driver.ErrBadConn
 	}
 	return c.mysqlConn.ResetSession(ctx)

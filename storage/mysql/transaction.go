@@ -165,8 +165,9 @@ func (d *mysqlDriver) withConn(ctx context.Context, db *sql.DB, do func(*sql.Con
 	err = do(conn)
 	switch classOf(err) {
 	case elsewhere:
-		leave(conn)
+		onHosts(conn, func(h *hosts, at int) { h.failed(at) })
 	case reconnect:
+		onHosts(conn, func(h *hosts, _ int) { h.broke() })
 	case fatal, again, classes:
 		clean = ctx.Err() == nil // a statement that was given up may still run
 	}
@@ -176,11 +177,11 @@ func (d *mysqlDriver) withConn(ctx context.Context, db *sql.DB, do func(*sql.Con
 // discard closes a connection instead of giving it back to its pool.
 func discard(conn *sql.Conn) { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }
 
-// leave lets all connections move on from the server of this one.
-func leave(conn *sql.Conn) {
+// onHosts tells the others of a connection about its server.
+func onHosts(conn *sql.Conn, tell func(h *hosts, at int)) {
 	_ = conn.Raw(func(raw any) error {
 		if c, ok := raw.(*hostConn); ok {
-			c.hosts.failed(c.host)
+			tell(c.hosts, c.host)
 		}
 		return nil
 	})
