@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,6 +156,7 @@ func (c *cluster) gateway(i int) *replica { return c.gateways[i].Load() }
 func (r *replica) stopFor(d time.Duration) {
 	r.t.Helper()
 	r.signal(syscall.SIGSTOP)
+	eventually(r.t, 10*time.Second, r.isStopped)
 	r.mu.Lock()
 	r.frozen = time.Now()
 	r.mu.Unlock()
@@ -163,6 +165,20 @@ func (r *replica) stopFor(d time.Duration) {
 	r.thawed = time.Now()
 	r.mu.Unlock()
 	r.signal(syscall.SIGCONT)
+}
+
+// isStopped reports whether every thread has stopped: the signal is only on its way when the call that sends it returns.
+func (r *replica) isStopped() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", r.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		r.t.Errorf("the threads of the gateway: %v", err)
+	}
+	for _, thread := range threads {
+		if stat, err := os.ReadFile(thread); err == nil && !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return true
 }
 
 // run lets clients be busy while something happens, and then compares what they were told with what is.

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	connectWait = time.Second      // for one server to answer, and to say that it takes part
-	returnAfter = 30 * time.Second // on another server, until the preferred one is tried again
+	connectWait = time.Second            // for one server to answer, and to say that it takes part
+	suspectWait = 400 * time.Millisecond // for one to which a connection has just broken, when there are others
+	returnAfter = 30 * time.Second       // on another server, until the preferred one is tried again
 )
 
 // errNotReady is a Galera node that does not take part.
@@ -129,9 +130,19 @@ func (h *hosts) trusts(at int, opened time.Time) bool {
 	return h.at == at && opened.After(h.suspect)
 }
 
+// patienceWith is how long a server may take to answer.
+func (h *hosts) patienceWith(at int) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.connectors) > 1 && at == h.at && time.Since(h.suspect) < connectWait {
+		return suspectWait
+	}
+	return connectWait
+}
+
 // connect connects to one server, and prepares the session.
 func (h *hosts) connect(ctx context.Context, at int) (driver.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectWait)
+	ctx, cancel := context.WithTimeout(ctx, h.patienceWith(at))
 	defer cancel()
 	conn, err := h.connectors[at].Connect(ctx)
 	if err != nil {
