@@ -29,7 +29,7 @@ type endpoint struct {
 // endpoints is the API for operators and services of the team: users, their counters, bans and sessions.
 func (s *Server) endpoints() []endpoint {
 	r, users, sessions := s.responder, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
-	transfer, calls := transfer{r, s.deps.Authn}, weChatCalls{r, s.deps.WeChat}
+	transfer, calls := transfer{r, s.deps.Authn, new(processors)}, weChatCalls{r, s.deps.WeChat}
 	return []endpoint{
 		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
 		{"POST /api/users", []string{"dry_run"}, transfer.importUsers},

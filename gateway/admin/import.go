@@ -37,7 +37,8 @@ const ndjson = "application/x-ndjson"
 type transfer struct {
 	responder
 
-	authn *authn.Authn
+	authn      *authn.Authn
+	processors *processors
 }
 
 // ImportReport is the outcome of an import.
@@ -89,6 +90,7 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, importBodyLimit)
 	i := &importer{transfer: a, ctx: r.Context(), began: time.Now(), control: http.NewResponseController(w), dry: r.URL.Query().Has("dry_run"), report: NewImportReport()}
+	defer a.processors.enter()()
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
 	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)

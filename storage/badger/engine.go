@@ -142,6 +142,7 @@ func (e *engine) options(readOnly bool) badger.Options {
 		WithDetectConflicts(false). // there is one writer
 		WithMemTableSize(disk.MemTableSize).
 		WithNumMemtables(3).
+		WithBaseTableSize(1 << 20). // a compaction builds a dozen at once, in memory of twice their size: half of Badger's default
 		WithNumCompactors(running).
 		WithValueLogFileSize(16 << 20). // unused, every value lies in the tables, but mapped
 		WithBlockCacheSize(16 << 20).
