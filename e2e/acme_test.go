@@ -266,6 +266,9 @@ func TestAFirstCertificate(t *testing.T) {
 			if said, code := m.command("check", "-c", m.config); code != 0 {
 				t.Errorf("check: %d\n%s", code, said)
 			}
+			if said, _ := m.command("doctor", "-c", m.config); !strings.Contains(said, "FAIL  ACME") || strings.Contains(said, "the authority answers") {
+				t.Errorf("the doctor of a machine that does not know the root of the authority:\n%s", said)
+			}
 			begun := time.Now()
 			m.serveManaged(m.file)
 			pool := m.pool()
@@ -427,6 +430,9 @@ func TestAnAuthorityThatRefusesIsNamed(t *testing.T) {
 	}
 	if _, text := m.readyz(); !strings.Contains(text, "TLS is refused for refused.test: there is no certificate yet") {
 		t.Errorf("readyz: %s", text)
+	}
+	if got := m.gauge(`wxgate_tls_certificate_expiry_timestamp_seconds{cert="acme",name="refused.test"}`); got != "0" {
+		t.Errorf("the gauge of what was not issued says %q, want 0", got)
 	}
 	if again := m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool); !again.Equal(leaf) {
 		t.Error("another certificate of api.test is served")

@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type certificates struct {
 
 func newCertificates(reg prometheus.Registerer, log *slog.Logger) *certificates {
 	c := &certificates{log: log, expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls or server.admin_tls ends, by its first name and its file.",
+		Name: "wxgate_tls_certificate_expiry_timestamp_seconds", Help: "When a certificate of server.tls or server.admin_tls ends, by its first name and its file; 0: none was issued yet.",
 	}, []string{"name", "cert"})}
 	reg.MustRegister(c.expiry)
 	return c
@@ -47,9 +48,13 @@ func loadCertificates(section string, cfg certificate.Config, running *certifica
 	if err := faults.At(section).Err(); err != nil {
 		return nil, err
 	}
-	if running != nil && len(running.Refused(time.Now())) == 0 {
-		if refused := set.Refused(time.Now()); len(refused) > 0 {
-			return nil, fmt.Errorf("%s: %s, and the one that is served is good", section, refused[0])
+	if running == nil {
+		return set, nil
+	}
+	before := running.Refused(time.Now())
+	for _, refused := range set.Refused(time.Now()) {
+		if !slices.ContainsFunc(before, func(r certificate.Refusal) bool { return r.Cert == refused.Cert }) {
+			return nil, fmt.Errorf("%s: %s %s, and the one that is served is good", section, refused.Cert, refused.Why)
 		}
 	}
 	return set, nil
@@ -70,8 +75,13 @@ func (c *certificates) manage(cfg certificate.ACME, shared *storage.Store) *acme
 // acmeCert is the label of a certificate that is in no file of the configuration.
 const acmeCert = "acme"
 
+// tellExpiry sets when the certificate of a domain ends; the zero time: there is none.
 func (c *certificates) tellExpiry(domain string, at time.Time) {
-	c.expiry.WithLabelValues(domain, acmeCert).Set(float64(at.Unix()))
+	var seconds float64
+	if !at.IsZero() {
+		seconds = float64(at.Unix())
+	}
+	c.expiry.WithLabelValues(domain, acmeCert).Set(seconds)
 }
 
 // replaceManager stops the running manager, and starts the next one, unless everything has been stopped.

@@ -58,6 +58,9 @@ func (a ACME) validate() (f input.Faults) {
 			f.Add(fmt.Sprintf("domains[%d]", i), "%q is there twice", domain)
 		}
 	}
+	if !a.Enabled() && (a.Email != "" || a.Directory != "" || a.EAB != EAB{}) {
+		f.Add("domains", "want the domains to ask certificates for, got none")
+	}
 	if address, err := mail.ParseAddress(a.Email); a.Email != "" && (err != nil || address.Address != a.Email) {
 		f.Add("email", "%s is not an address such as ops@example.com", input.Quote(a.Email))
 	}

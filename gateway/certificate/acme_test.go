@@ -36,6 +36,7 @@ func TestAFaultOfTheACMESectionIsNamed(t *testing.T) {
 		"acme.eab.key: is not base64url":          func(a *certificate.ACME) { a.EAB.Key = "a+b/" },
 		"acme.eab.key: is the name of a variable": func(a *certificate.ACME) { a.EAB.Key = "$ACME_KEY" },
 		"acme.cache: want a folder":               func(a *certificate.ACME) { a.Cache = "" },
+		"acme.domains: want the domains":          func(a *certificate.ACME) { a.Domains = nil },
 	} {
 		section := valid()
 		change(&section)

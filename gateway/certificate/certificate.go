@@ -99,9 +99,12 @@ type loaded struct {
 func (c Config) Load() (_ *Set, f input.Faults) {
 	s := &Set{byName: map[string][]*tls.Certificate{}, managed: c.ACME.Domains}
 	for _, each := range c.each() {
+		if each.Cert == "" || each.Key == "" {
+			continue // of which Validate speaks
+		}
 		certificate, err := load(each.Pair)
 		if err != nil {
-			f.Add(each.path+"cert", "%s", explain(each.Pair, err))
+			f.Add(each.path+faulty(each.Pair, err), "%s", explain(each.Pair, err))
 			continue
 		}
 		s.all = append(s.all, loaded{each, &certificate})
@@ -112,8 +115,12 @@ func (c Config) Load() (_ *Set, f input.Faults) {
 	return s, f
 }
 
-// errCutOff is a file in the midst of being written: what is whole of it may be a certificate without its chain.
-var errCutOff = errors.New("the file is cut off")
+var (
+	// errCutOff is a file in the midst of being written: what is whole of it may be a certificate without its chain.
+	errCutOff = errors.New("the file is cut off")
+	// errEncrypted is a private key that needs a password.
+	errEncrypted = errors.New("the key is encrypted, and nobody could type its password: openssl pkey -in FILE -out NEWFILE writes it without")
+)
 
 // load reads a pair.
 func load(pair Pair) (c tls.Certificate, err error) {
@@ -124,6 +131,9 @@ func load(pair Pair) (c tls.Certificate, err error) {
 	key, err := input.File(pair.Key)
 	if err != nil {
 		return c, err
+	}
+	if bytes.Contains(key, []byte("ENCRYPTED")) { // PKCS #8, and as OpenSSL wrote keys before
+		return c, errEncrypted
 	}
 	if c, err = tls.X509KeyPair(chain, key); err != nil {
 		return c, err
@@ -137,14 +147,25 @@ func load(pair Pair) (c tls.Certificate, err error) {
 	return c, nil
 }
 
+// faulty is the key of the section whose file err is about.
+func faulty(pair Pair, err error) string {
+	var unread *os.PathError
+	if errors.Is(err, errEncrypted) || errors.As(err, &unread) && unread.Path == pair.Key {
+		return "key"
+	}
+	return "cert"
+}
+
 // explain names the file that err is about. An error of crypto/tls never quotes a key.
 func explain(pair Pair, err error) string {
-	var missing *os.PathError
+	var unread *os.PathError
 	switch {
-	case errors.As(err, &missing):
+	case errors.As(err, &unread):
 		return err.Error()
 	case errors.Is(err, errCutOff):
 		return pair.Cert + ": " + err.Error()
+	case errors.Is(err, errEncrypted):
+		return pair.Key + ": " + err.Error()
 	}
 	return fmt.Sprintf("%s with %s: %s", pair.Cert, pair.Key, strings.TrimPrefix(err.Error(), "tls: "))
 }
@@ -255,31 +276,39 @@ func covers(leaf *x509.Certificate, host string) bool {
 	return leaf.VerifyHostname(host) == nil
 }
 
-// lacksIntermediate reports whether a chain ends before a root: phones do not fetch what is missing. One of a private
-// authority whose root signs by itself is whole.
+// lacksIntermediate reports whether no certificate of a chain has signed the first one, and no root of the system has:
+// phones do not fetch what is missing. One that the root of a private authority signs itself is whole.
 func lacksIntermediate(certificate *tls.Certificate) bool {
-	last, err := x509.ParseCertificate(certificate.Certificate[len(certificate.Certificate)-1])
-	if err != nil || slices.Equal(last.RawIssuer, last.RawSubject) {
+	leaf := certificate.Leaf
+	if len(leaf.IssuingCertificateURL) == 0 || slices.Equal(leaf.RawIssuer, leaf.RawSubject) {
 		return false
 	}
-	if _, err := last.Verify(x509.VerifyOptions{CurrentTime: last.NotBefore.Add(time.Second), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err == nil {
-		return false // a root of the system signed it
+	for _, der := range certificate.Certificate[1:] {
+		if signer, err := x509.ParseCertificate(der); err == nil && leaf.CheckSignatureFrom(signer) == nil {
+			return false
+		}
 	}
-	return len(certificate.Certificate) == 1 && len(last.IssuingCertificateURL) > 0
+	_, err := leaf.Verify(x509.VerifyOptions{CurrentTime: leaf.NotBefore.Add(time.Second), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	return err != nil
 }
 
-// Refused says of which certificates clients refuse all of them: those that have expired, and chains without their
-// intermediate.
-func (s *Set) Refused(now time.Time) (why []string) {
+// Refusal is a certificate that all clients refuse, or all phones.
+type Refusal struct {
+	Cert string // its file
+	Why  string // what the file has or lacks
+}
+
+// Refused finds the certificates that have expired, and chains without their intermediate.
+func (s *Set) Refused(now time.Time) (all []Refusal) {
 	for _, each := range s.all {
-		if !now.Before(each.certificate.Leaf.NotAfter) {
-			why = append(why, each.Cert+" has expired")
-		}
-		if lacksIntermediate(each.certificate) {
-			why = append(why, each.Cert+" lacks its intermediate")
+		switch {
+		case !now.Before(each.certificate.Leaf.NotAfter):
+			all = append(all, Refusal{each.Cert, "has expired"})
+		case lacksIntermediate(each.certificate):
+			all = append(all, Refusal{each.Cert, "lacks its intermediate"})
 		}
 	}
-	return why
+	return all
 }
 
 // Expiry is when a certificate ends.

@@ -80,24 +80,70 @@ func TestWhatIsWrongWithACertificateIsSaid(t *testing.T) {
 	}
 }
 
+// TestTheIntermediateOfAnotherAuthorityCompletesNoChain is a renewal whose authority signs with another intermediate now, behind
+// which somebody has put the old one.
+func TestTheIntermediateOfAnotherAuthorityCompletesNoChain(t *testing.T) {
+	t.Parallel()
+	cfg := issued(t, certificatetest.Leaf{Names: []string{"a.test"}, Deep: true, LeafOnly: true})
+	other := issued(t, certificatetest.Leaf{Names: []string{"a.test"}, Deep: true})
+	var chain []byte
+	for _, file := range []string{cfg.Pairs[0].Cert, other.Pairs[0].Cert} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain = append(chain, text...)
+	}
+	if err := os.WriteFile(cfg.Pairs[0].Cert, chain, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set := load(t, cfg)
+	if err := set.Warnings(time.Now(), nil).Err(); err == nil || !strings.Contains(err.Error(), "lacks the certificate of") {
+		t.Errorf("got warnings %v, want one about the intermediate", err)
+	}
+	if got := set.Refused(time.Now()); len(got) != 1 || got[0].Why != "lacks its intermediate" {
+		t.Errorf("refused are %v, want the certificate", got)
+	}
+}
+
 func TestFilesThatCannotBeServedAreNamed(t *testing.T) {
 	t.Parallel()
 	good, other := issued(t, certificatetest.Leaf{Names: []string{"a.test"}}), issued(t, certificatetest.Leaf{Names: []string{"b.test"}})
-	rubbish := filepath.Join(t.TempDir(), "rubbish.pem")
-	if err := os.WriteFile(rubbish, []byte("rubbish"), 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
 	}
+	cert, key := good.Pairs[0].Cert, good.Pairs[0].Key
 	for want, pair := range map[string]certificate.Pair{
-		"private key does not match public key": {Cert: good.Pairs[0].Cert, Key: other.Pairs[0].Key},
-		"missing.pem: no such file":             {Cert: filepath.Join(t.TempDir(), "missing.pem"), Key: good.Pairs[0].Key},
-		"failed to find any PEM data":           {Cert: rubbish, Key: good.Pairs[0].Key},
+		"cert: " + cert + " with " + other.Pairs[0].Key + ": private key does not match public key": {Cert: cert, Key: other.Pairs[0].Key},
+		"cert: open " + dir + "/missing.pem: no such file":                                          {Cert: filepath.Join(dir, "missing.pem"), Key: key},
+		"key: open " + dir + "/missing.key: no such file":                                           {Cert: cert, Key: filepath.Join(dir, "missing.key")},
+		"key: read " + dir + ": is a directory":                                                     {Cert: cert, Key: dir},
+		"key: " + dir + "/8.key: the key is encrypted":                                              {Cert: cert, Key: file("8.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n")},
+		"key: " + dir + "/1.key: the key is encrypted":                                              {Cert: cert, Key: file("1.key", "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMA==\n-----END EC PRIVATE KEY-----\n")},
+		"failed to find any PEM data":                                                               {Cert: file("rubbish.pem", "rubbish"), Key: key},
 	} {
-		set, faults := certificate.Config{Cert: good.Pairs[0].Cert, Key: good.Pairs[0].Key, Pairs: []certificate.Pair{pair}}.Load()
-		if err := faults.At("server.tls").Err(); err == nil || !strings.HasPrefix(err.Error(), "server.tls.pairs[0].cert: ") || !strings.Contains(err.Error(), want) {
+		set, faults := certificate.Config{Cert: cert, Key: key, Pairs: []certificate.Pair{pair}}.Load()
+		if err := faults.At("server.tls").Err(); err == nil || !strings.HasPrefix(err.Error(), "server.tls.pairs[0].") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want %q", pair, err, want)
 		}
 		if len(set.Expiries()) != 1 {
 			t.Errorf("%+v: the other pair is not loaded", pair)
+		}
+	}
+}
+
+// TestHalfAPairIsAFaultOfTheSectionAlone: no file is opened for it.
+func TestHalfAPairIsAFaultOfTheSectionAlone(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []certificate.Config{{Cert: "fullchain.pem"}, {Key: "privkey.pem"}} {
+		_, unread := cfg.Load()
+		if got := append(cfg.Validate(), unread...); len(got) != 1 {
+			t.Errorf("%+v: got %v, want one fault", cfg, got.Err())
 		}
 	}
 }

@@ -30,7 +30,7 @@ import (
 type Deps struct {
 	Store  *storage.Store // has what is remembered; nil: the folder of the configuration has it
 	Log    *slog.Logger
-	Expiry func(domain string, at time.Time) // is told when a certificate that is served ends, again and again; may be nil
+	Expiry func(domain string, at time.Time) // is told when the certificate of a domain ends, again and again; the zero time: there is none
 }
 
 // Manager has the certificates of the domains of a configuration. Processes with one folder, or one store, ask for a
@@ -158,7 +158,8 @@ func (m *Manager) obtain(domain string) {
 			m.deps.Log.Warn("the certificate of ACME that is remembered does not fit its key: asking for another", "domain", domain)
 			err = m.storage.Delete(m.ctx, certmagic.StorageKeys.CertsSitePrefix(m.issuer.IssuerKey(), domain))
 		}
-		if err != nil {
+		if err != nil && m.ctx.Err() == nil {
+			m.refusals.notAsked(domain, err)
 			m.wait(obtainPause, nil)
 		}
 	}
@@ -222,9 +223,11 @@ func (m *Manager) wait(d time.Duration, earlier <-chan struct{}) bool {
 // Report tells Deps.Expiry when the certificates end.
 func (m *Manager) Report() {
 	for _, domain := range m.cfg.Domains {
-		if c := m.certificate(domain); c != nil && m.deps.Expiry != nil {
-			m.deps.Expiry(domain, c.Leaf.NotAfter)
+		var at time.Time
+		if c := m.certificate(domain); c != nil {
+			at = c.Leaf.NotAfter
 		}
+		m.deps.Expiry(domain, at)
 	}
 }
 
@@ -282,7 +285,10 @@ func (m *Manager) tokenFile(domain string) []string {
 	return files
 }
 
-// CheckAuthority asks an authority for its directory, and whether it wants an account of its own.
+// ErrUnknown is an authority that wants to know us first.
+var ErrUnknown = errors.New("the authority wants an account of its own")
+
+// CheckAuthority asks an authority for its directory, and returns ErrUnknown if it wants an account that the section lacks.
 func CheckAuthority(ctx context.Context, cfg certificate.ACME) error {
 	client := &acme.Client{Directory: cfg.Directory, HTTPClient: &http.Client{Timeout: loadWait}}
 	if client.Directory == "" {
@@ -291,9 +297,9 @@ func CheckAuthority(ctx context.Context, cfg certificate.ACME) error {
 	directory, err := client.GetDirectory(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the directory of the authority: %w", err)
+		return fmt.Errorf("%s: %s", client.Directory, reason(err))
 	case directory.Meta != nil && directory.Meta.ExternalAccountRequired && cfg.EAB.KID == "":
-		return fmt.Errorf("%s wants an account of its own: set server.tls.acme.eab", client.Directory)
+		return fmt.Errorf("%s: %w", client.Directory, ErrUnknown)
 	}
 	return nil
 }

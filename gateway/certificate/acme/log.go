@@ -40,7 +40,16 @@ func reason(err error) string {
 	if errors.As(err, &problem) {
 		return problem.Error()
 	}
-	return err.Error()
+	return strings.TrimSpace(err.Error()) // some end with the body of an answer
+}
+
+// notAsked writes why an authority was not even asked, unless that was told.
+func (r *refusals) notAsked(domain string, err error) {
+	if r.known(err.Error()) {
+		return
+	}
+	r.note(domain, err)
+	r.log.Error("no certificate can be asked for, it will be tried again", "domain", domain, "error", err)
 }
 
 func (r *refusals) note(domain string, err error) {
