@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -95,6 +96,9 @@ func TestTheGatewaySpeaksTLS(t *testing.T) {
 	plain, err := (&http.Client{Timeout: time.Minute}).Get("http://" + w.address() + "/")
 	if err != nil || plain.StatusCode != http.StatusBadRequest {
 		t.Errorf("plain HTTP: %v %v, want 400", plain, err)
+	}
+	if out, err := exec.Command("curl", "-sSk0", "-i", "--connect-to", "api.test:443:"+w.address(), "https://api.test/healthz").CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "HTTP/1.1 200") {
+		t.Errorf("curl of HTTP/1.0: %v\n%s", err, out)
 	}
 	if said, code := w.command("health", "-c", w.onThePort()); code != 0 || said != "ok\n" {
 		t.Errorf("health: %d %s", code, said)

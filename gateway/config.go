@@ -208,8 +208,12 @@ func (l LogConfig) validate() (f input.Faults) {
 func (s ServerConfig) validate() (f input.Faults) {
 	validateAddress(&f, "listen", s.Listen)
 	f = append(f, s.TLS.Validate().At("tls")...)
-	if s.HTTP != "" && validateAddress(&f, "http", s.HTTP) && !s.TLS.Enabled() {
+	switch {
+	case s.HTTP == "" || !validateAddress(&f, "http", s.HTTP):
+	case !s.TLS.Enabled():
 		f.Add("http", "redirects to https, and server.tls has neither a certificate nor a domain of acme")
+	case samePort(s.HTTP, s.Listen):
+		f.Add("http", "%q is the port of server.listen, where https is spoken: http comes to another one, such as :80", s.HTTP)
 	}
 	if s.HTTP3 && !s.TLS.Enabled() {
 		f.Add("http3", "needs a certificate in server.tls")
@@ -269,6 +273,8 @@ func (s ServerConfig) validateAdmin(f *input.Faults) {
 	switch token := s.AdminToken.Reveal(); {
 	case err != nil:
 		f.Add("admin", "%q: %v", s.Admin, err)
+	case !socket && valid && samePort(s.Admin, s.Listen):
+		f.Add("admin", "%q is the port of server.listen", s.Admin)
 	case socket && s.AdminTLS.Config().Enabled():
 		f.Add("admin_tls", "is of no use to a Unix socket, whose file says who may use it")
 	case token == "" && valid && !s.adminOnThisMachine():
@@ -311,6 +317,17 @@ func validateAddress(f *input.Faults, path, address string) bool {
 		return false
 	}
 	return true
+}
+
+// samePort reports whether two valid addresses cannot be listened on beside each other.
+func samePort(a, b string) bool {
+	one, errOne := net.ResolveTCPAddr("tcp", a)
+	other, errOther := net.ResolveTCPAddr("tcp", b)
+	if errOne != nil || errOther != nil || one.Port == 0 || one.Port != other.Port {
+		return false
+	}
+	everywhere := func(ip net.IP) bool { return len(ip) == 0 || ip.IsUnspecified() }
+	return everywhere(one.IP) || everywhere(other.IP) || one.IP.Equal(other.IP)
 }
 
 func loopback(address string) bool {

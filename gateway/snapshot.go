@@ -122,8 +122,9 @@ func (p *pipeline) adopt(r *snapshot) {
 	p.snapshot.Store(r)
 }
 
-// protocols are those that TLS offers (RFC 7301), the best one first.
-func protocols() []string { return []string{"h2", "http/1.1", acme.Protocol} }
+// protocols are those that TLS offers (RFC 7301), the best one first. A client of HTTP/1.0 that names its protocol, as curl
+// does, would otherwise be refused.
+func protocols() []string { return []string{"h2", "http/1.1", "http/1.0", acme.Protocol} }
 
 // tlsConfig is that of the public listener; nil: it is plain. Versions and ciphers are Go's: TLS 1.2 and 1.3. Keys of
 // session tickets change daily, and are this process's own.
