@@ -29,6 +29,9 @@ func TestTheGatewaySpeaksHTTP2(t *testing.T) {
 	if code := w.stop(t); code != 0 {
 		t.Errorf("stopped with %d", code)
 	}
+	if said := w.output.String(); !strings.Contains(said, `"http_version":"2.0"`) || strings.Contains(said, `"http_version":"1.1"`) {
+		t.Errorf("the log does not say which requests came over HTTP/2:\n%s", said)
+	}
 }
 
 // speakHTTP2 lets the client of the world offer HTTP/2.

@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -53,4 +55,27 @@ func TestTheGatewaySpeaksHTTP3(t *testing.T) {
 	if code := w.stop(t); code != 0 {
 		t.Errorf("stopped with %d", code)
 	}
+	if said := w.output.String(); !strings.Contains(said, `"http_version":"3.0"`) {
+		t.Errorf("the log does not say which requests came over HTTP/3:\n%s", said)
+	}
+}
+
+// TestAPortOfUDPThatIsTakenIsNamed, clients stay on TCP meanwhile, and HTTP/3 is served once it is free.
+func TestAPortOfUDPThatIsTakenIsNamed(t *testing.T) {
+	t.Parallel()
+	taken, err := net.ListenPacket("udp", "127.0.0.1:"+freePort(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	w := newSecureWorld(t)
+	w.rewrite(`listen: "127.0.0.1:0"`, fmt.Sprintf(`http3: true, listen: %q`, taken.LocalAddr()))
+	w.serveSecurely()
+	w.waitSays(`"msg":"HTTP/3 waits until another process leaves its port"`, 1)
+	token := w.login("alice")
+	if got := w.call("GET", "/api/v1/recipes", token, ""); got.status != http.StatusOK || got.header.Get("Alt-Svc") != "" {
+		t.Errorf("over TCP: %d, Alt-Svc %q, want 200 and none", got.status, got.header.Get("Alt-Svc"))
+	}
+	_ = taken.Close()
+	w.waitSays(`"msg":"serving HTTP/3"`, 1)
 }

@@ -121,6 +121,9 @@ func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut in
 		BytesIn: ex.body.read, Client: ex.client, Detail: ex.detail, Began: began,
 		Status: key.status, Reason: key.reason, BytesOut: bytesOut, Duration: now.Sub(ex.start),
 	}
+	if ex.request.Version != "1.1" {
+		e.Version = ex.request.Version
+	}
 	if ex.route != nil && ex.route.upstream != nil {
 		e.Upstream, e.UpstreamTime, e.Attempts = ex.route.upstreamID, ex.upstreamTime, ex.attempts
 	}

@@ -14,7 +14,7 @@ const packetsEvery = time.Second
 func (s *Service) servePackets(ctx context.Context) {
 	ticker := time.NewTicker(packetsEvery)
 	defer ticker.Stop()
-	for {
+	for told := false; ; {
 		socket, err := net.ListenPacket("udp", s.public.Addr().String())
 		if err == nil {
 			s.log.Info("serving HTTP/3", "listen", socket.LocalAddr().String(), pid())
@@ -25,6 +25,10 @@ func (s *Service) servePackets(ctx context.Context) {
 				s.log.Warn("HTTP/3 is not served", "error", err)
 			}
 			return
+		}
+		if !told {
+			s.log.Warn("HTTP/3 waits until another process leaves its port", "error", err)
+			told = true
 		}
 		select {
 		case <-ctx.Done():

@@ -30,6 +30,7 @@ type Entry struct {
 	Path         []byte // decoded; 1 KiB of it is logged
 	BytesIn      int64
 	Client       netip.Addr // invalid: unknown
+	Version      string     // of HTTP; "": 1.1, and it is left out
 	Upstream     string     // the service of the route; "": none, and the next two are left out
 	UpstreamTime time.Duration
 	Attempts     int

@@ -43,6 +43,9 @@ func record(e accesslog.Entry) slog.Record {
 	r := slog.NewRecord(e.Time, slog.LevelInfo, "request", 0)
 	r.AddAttrs(slog.String("request_id", e.RequestID), slog.String("method", e.Method), slog.String("route", e.Route),
 		slog.String("path", lograte.Clip(e.Path)), slog.Int64("bytes_in", e.BytesIn), slog.String("client_ip", client))
+	if e.Version != "" {
+		r.AddAttrs(slog.String("http_version", e.Version))
+	}
 	if e.Upstream != "" {
 		r.AddAttrs(slog.String("upstream", e.Upstream), slog.Float64("upstream_ms", milliseconds(e.UpstreamTime)), slog.Int("attempts", e.Attempts))
 	}
@@ -75,7 +78,7 @@ func compare(t *testing.T, e accesslog.Entry) {
 	if got, want := line(e, accesslog.JSON), slogLine(e, accesslog.JSON); got != want {
 		t.Errorf("got JSON\n%q, log/slog writes\n%q", got, want)
 	}
-	texts := strings.Join([]string{e.RequestID, e.Method, e.Route, string(e.Path), e.Client.String(), e.Upstream, e.Detail, e.Reason}, "")
+	texts := strings.Join([]string{e.RequestID, e.Method, e.Route, string(e.Path), e.Client.String(), e.Version, e.Upstream, e.Detail, e.Reason}, "")
 	if got, want := line(e, accesslog.Text), slogLine(e, accesslog.Text); got != want && !strings.Contains(texts, "\x7f") {
 		t.Errorf("got text\n%q, log/slog writes\n%q", got, want)
 	}
@@ -128,7 +131,7 @@ func hostileEntry(r *rand.Rand) accesslog.Entry {
 	at := time.Unix(r.Int64N(4_000_000_000), []int64{0, 1, 999_999, 1_000_000, 120_000_000, 999_999_999, r.Int64N(1_000_000_000)}[r.IntN(7)])
 	return accesslog.Entry{
 		Time: at.In(zones[r.IntN(len(zones))]), RequestID: hostileText(r), Method: hostileText(r), Route: hostileText(r), Path: []byte(hostileText(r)),
-		BytesIn: hostileNumber(r), Client: hostileAddress(r), Upstream: hostileText(r), UpstreamTime: hostileDuration(r), Attempts: int(hostileNumber(r)),
+		BytesIn: hostileNumber(r), Client: hostileAddress(r), Version: hostileText(r), Upstream: hostileText(r), UpstreamTime: hostileDuration(r), Attempts: int(hostileNumber(r)),
 		UserID: hostileNumber(r), Detail: hostileText(r), Began: int(hostileNumber(r)), Status: int(hostileNumber(r)), BytesOut: hostileNumber(r),
 		Duration: hostileDuration(r), Reason: hostileText(r),
 	}

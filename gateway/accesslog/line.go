@@ -27,6 +27,7 @@ func (n *line) entry(e *Entry) {
 	n.path(e.Path)
 	n.int("bytes_in", e.BytesIn)
 	n.client(e.Client)
+	n.stringIfAny("http_version", e.Version)
 	if e.Upstream != "" {
 		n.string("upstream", e.Upstream)
 		n.milliseconds("upstream_ms", e.UpstreamTime)
