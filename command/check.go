@@ -23,7 +23,7 @@ func (checkCommand) Run(w *env) error {
 	for _, warning := range warnings {
 		text += "warning: " + warning.Error() + "\n"
 	}
-	for _, warning := range storageWarnings(cfg.Storage) {
+	for _, warning := range folderWarnings(cfg) {
 		text += "warning: " + warning.Error() + "\n"
 	}
 	for _, o := range config.Openings(cfg) {

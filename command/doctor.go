@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,8 +69,8 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 	if cfg.Server.TLS.Enabled() || cfg.Server.AdminTLS.Config().Enabled() {
 		findings = append(findings, certificatesFinding(cfg))
 	}
-	if section := cfg.Server.TLS.ACME; section.Enabled() {
-		findings = append(findings, finding{"ACME", acme.CheckAuthority(ctx, section), "the authority answers; it must reach " + strings.Join(section.Domains, ", ") + " here: see docs/tls.md"})
+	if cfg.Server.TLS.ACME.Enabled() {
+		findings = append(findings, authorityFinding(ctx, cfg))
 	}
 	if f := cfg.Storage.Warnings().At("storage"); len(f) > 0 {
 		findings = append(findings, finding{"storage settings", f.Err(), "see docs/backup.md"})
@@ -90,7 +92,7 @@ func (d doctorCommand) examine(ctx context.Context, cfg config.Config) []finding
 	}
 	findings = append(findings, clientsFinding(cfg))
 	if d.Domain != "" {
-		findings = append(findings, tlsFinding(ctx, d.Domain))
+		findings = append(findings, tlsFinding(ctx, d.Domain, nil))
 	}
 	return findings
 }
@@ -121,6 +123,24 @@ func certificatesFinding(cfg config.Config) finding {
 			f.advice += ", "
 		}
 		f.advice += each.Name + " until " + each.At.UTC().Format(time.DateOnly)
+	}
+	return f
+}
+
+// authorityFinding asks the authority for its directory, and looks at the folder of what it issues.
+func authorityFinding(ctx context.Context, cfg config.Config) finding {
+	section := cfg.Server.TLS.ACME
+	f := finding{about: "ACME", advice: "the authority answers; it must reach " + strings.Join(section.Domains, ", ") + " here: see docs/tls.md"}
+	f.err = acme.CheckAuthority(ctx, section)
+	switch {
+	case errors.Is(f.err, acme.ErrUnknown):
+		f.advice = "set server.tls.acme.eab to the kid and the key that its console shows"
+	case f.err != nil:
+		f.advice = "check server.tls.acme.directory, and let this machine reach it, with CA certificates (SSL_CERT_FILE) and DNS"
+	default:
+		if f.err = cacheError(cfg); f.err != nil {
+			f.advice = cacheAdvice
+		}
 	}
 	return f
 }
@@ -198,28 +218,62 @@ func upstreamFinding(ctx context.Context, name string, cfg upstream.Config) find
 	return finding{"upstream " + name, nil, "connections are accepted by " + strings.Join(urls, ", ")}
 }
 
+// expiringSoon is when a certificate should have been renewed.
+const expiringSoon = 14 * 24 * time.Hour
+
 // tlsFinding connects to the public domain as a phone does: TLS 1.2 or later, the full chain, the right name, and not
-// about to expire (page framework/ability/network).
-func tlsFinding(ctx context.Context, domain string) finding {
+// about to expire (page framework/ability/network). domain may be written as the console of the mini-program has it, with
+// https:// in front, and may have a port. roots are what its chain must end in; nil: those of this machine.
+func tlsFinding(ctx context.Context, domain string, roots *x509.CertPool) finding {
+	domain = strings.TrimSuffix(strings.TrimPrefix(domain, "https://"), "/")
 	f := finding{about: "TLS of " + domain}
 	address := domain
 	if _, _, err := net.SplitHostPort(domain); err != nil {
 		address = net.JoinHostPort(domain, "443")
 	}
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: &tls.Config{MinVersion: tls.VersionTLS12}}
+	dialer := tls.Dialer{
+		NetDialer: &net.Dialer{Timeout: 5 * time.Second},
+		Config:    &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, RootCAs: roots},
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		f.err, f.advice = err, "serve TLS 1.2 or later with the full chain of a public certificate authority"
+		f.err, f.advice = err, tlsAdvice(err)
 		return f
 	}
 	defer conn.Close()
 	state := conn.(*tls.Conn).ConnectionState() // a tls.Dialer returns nothing else
-	left := time.Until(state.PeerCertificates[0].NotAfter)
-	f.advice = fmt.Sprintf("%s, the certificate is good for %d days", tls.VersionName(state.Version), int(left.Hours()/24))
-	if left < 14*24*time.Hour {
+	chain := state.VerifiedChains[0]
+	left := time.Until(chain[0].NotAfter)
+	f.advice = fmt.Sprintf("%s, %s, the chain ends in %s, the certificate is good for %d days",
+		tls.VersionName(state.Version), cmp.Or(state.NegotiatedProtocol, "http/1.1"), chain[len(chain)-1].Subject.CommonName, int(left.Hours()/24))
+	if left < expiringSoon {
 		f.err, f.advice = fmt.Errorf("the certificate ends in %d days", int(left.Hours()/24)), "renew it"
 	}
 	return f
+}
+
+// tlsAdvice is what to do about a domain to which there is no TLS.
+func tlsAdvice(err error) string {
+	var (
+		name    *net.DNSError
+		dial    *net.OpError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.As(err, &name):
+		return "let a record of the DNS (A, AAAA) lead from the domain to this gateway"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "open the port to the world (security group, firewall); in the Chinese mainland a cloud does so for a domain with an ICP filing (备案)"
+	case errors.As(err, &host):
+		return "serve a certificate that is for this domain"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the certificate"
+	case errors.As(err, &unknown):
+		return "serve the whole chain of a public authority (fullchain.pem): phones do not fetch an intermediate that is missing"
+	}
+	return "serve TLS 1.2 or later with the whole chain of a public authority"
 }
 
 // clientsFinding says how clients are told apart, because those that cannot be share a quarter of every limit.

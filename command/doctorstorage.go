@@ -101,10 +101,20 @@ func folderFinding(cfg storage.Config) finding {
 const (
 	dataAdvice   = "set storage.badger.dir to a folder that the user of wxgate may write to"
 	backupAdvice = "set storage.backup.dir to a folder that the user of wxgate may write to"
+	cacheAdvice  = "set server.tls.acme.cache to a folder that the user of wxgate may write to"
 )
 
-// storageWarnings are about folders on this machine, in which serve could not write, or whose files would not last.
-func storageWarnings(cfg storage.Config) (warnings []error) {
+// cacheError is why what an authority issues cannot be kept; nil: it can, or the database keeps it, or there is no authority.
+func cacheError(cfg config.Config) error {
+	if !cfg.Server.TLS.ACME.Enabled() || cfg.Storage.Driver == storage.DriverMySQL {
+		return nil
+	}
+	return wantWritable(cfg.Server.TLS.ACME.Cache)
+}
+
+// folderWarnings are about folders on this machine, in which serve could not write, or whose files would not last.
+func folderWarnings(all config.Config) (warnings []error) {
+	cfg := all.Storage
 	warn := func(err error, advice string) {
 		if err != nil {
 			warnings = append(warnings, fmt.Errorf("%w%s", err, advice))
@@ -118,6 +128,7 @@ func storageWarnings(cfg storage.Config) (warnings []error) {
 		warn(backup.CheckPlace(cfg.Backup), "")
 		warn(wantWritable(cfg.Backup.Dir), "; "+backupAdvice)
 	}
+	warn(cacheError(all), "; "+cacheAdvice)
 	return warnings
 }
 
