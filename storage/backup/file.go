@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,25 +63,18 @@ func fileOf(name string) (f File, isBackup bool) {
 
 // WriteFile writes a file of mode 0600 that is whole or not there: under another name first, which nobody can foresee,
 // synced, then renamed. write gets the file.
-func WriteFile(path string, write func(io.Writer) error) (err error) {
+func WriteFile(path string, write func(io.Writer) error) error {
 	file, err := newDraft(path)
 	if err != nil {
 		return err
 	}
-	draft := file.Name()
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(draft))
-		}
-	}()
-	if err = errors.Join(write(file), file.Sync()); err != nil {
-		return errors.Join(err, file.Close())
+	defer file.Close() // and with it the lock, once nothing has the name of the draft
+	err = errors.Join(write(file), file.Sync())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
 	}
-	if err = file.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(draft, path); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return disk.SyncDir(filepath.Dir(path))
 }
@@ -157,6 +151,7 @@ type folder struct {
 	storage.Backup
 	storeID string
 	free    func(dir string) (uint64, error) // what a disk has left, in bytes
+	log     *slog.Logger
 }
 
 // own lists the backups of the data set, the oldest first, and apart from them those of a clock that was ahead.
@@ -240,7 +235,7 @@ func (f folder) ownsDraft(name string) bool {
 
 // removeDraft removes a file that nobody has locked.
 func removeDraft(path string) error {
-	file, err := os.Open(path)
+	file, err := openDraft(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -254,17 +249,21 @@ func removeDraft(path string) error {
 	return os.Remove(path)
 }
 
+// openDraft opens a draft for writing: NFS, whose locks are those of fcntl, gives no other file a lock that excludes others.
+func openDraft(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDWR, 0) }
+
 // ErrNoRoom is a disk that is too full to begin a backup.
 var ErrNoRoom = errors.New("the disk has no room for a backup")
 
-// write writes a backup into the folder, and deletes the oldest and what was left of others.
+// write writes a backup into the folder, and deletes the oldest and what was left of others. What cannot be deleted is
+// logged: the backup is as good without that.
 func (f folder) write(ctx context.Context, from Source, at time.Time) (path string, done Summary, err error) {
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", done, err
 	}
-	left := f.removeDrafts()
+	f.warnOfUndeleted(f.removeDrafts())
 	if err := f.wantRoom(at); err != nil {
-		return "", done, errors.Join(err, left)
+		return "", done, err
 	}
 	name := Name(at, f.storeID)
 	path = filepath.Join(f.Dir, name)
@@ -273,9 +272,17 @@ func (f folder) write(ctx context.Context, from Source, at time.Time) (path stri
 		return err
 	})
 	if err != nil {
-		return "", done, errors.Join(err, left)
+		return "", done, err
 	}
-	return path, done, errors.Join(f.prune(name, at), left)
+	f.warnOfUndeleted(f.prune(name, at))
+	return path, done, nil
+}
+
+// warnOfUndeleted logs why something in the folder was not deleted.
+func (f folder) warnOfUndeleted(err error) {
+	if err != nil {
+		f.log.Warn("an old backup, or what was left of one, cannot be deleted; delete it yourself", "error", err, "dir", f.Dir)
+	}
 }
 
 // leastRoom is what a backup leaves on a disk: the data may be on the same one.

@@ -20,7 +20,6 @@ type Schedule struct {
 	folder
 	store   *storage.Store
 	lease   *storage.Lease
-	log     *slog.Logger
 	now     func() time.Time
 	success prometheus.Gauge
 	failed  prometheus.Counter
@@ -47,8 +46,8 @@ func CheckPlace(cfg storage.Backup) error {
 // NewSchedule returns a schedule whose metrics are registered with reg, also when backups are off.
 func NewSchedule(cfg storage.Backup, store *storage.Store, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Schedule, error) {
 	s := &Schedule{
-		folder: folder{Backup: cfg, storeID: store.ID(), free: freeOf},
-		store:  store, lease: storage.NewLease(store, leaseName, leaseFor), log: log, now: now,
+		folder: folder{Backup: cfg, storeID: store.ID(), free: freeOf, log: log},
+		store:  store, lease: storage.NewLease(store, leaseName, leaseFor), now: now,
 		success: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "wxgate_backup_last_success_timestamp_seconds",
 			Help: "When the newest backup in storage.backup.dir began, in Unix time; 0: there is none.",
@@ -132,7 +131,7 @@ func (s *Schedule) warn(ahead string) {
 func (s *Schedule) make(ctx context.Context, now time.Time) error {
 	began := time.Now()
 	path, done, err := s.write(ctx, s.store, now)
-	if path == "" {
+	if err != nil {
 		return err
 	}
 	s.made = now
@@ -142,5 +141,5 @@ func (s *Schedule) make(ctx context.Context, now time.Time) error {
 		size = info.Size()
 	}
 	s.log.Info("backup", "file", filepath.Base(path), "users", done.Users(), "bytes", size, "took", time.Since(began).Round(time.Millisecond).String())
-	return err // of deleting old ones
+	return nil
 }

@@ -25,7 +25,7 @@ func roomy(string) (uint64, error) { return 1 << 40, nil }
 // folderOf is a folder of backups of the data set of small.
 func folderOf(t *testing.T, storeID string, keep int) folder {
 	t.Helper()
-	return folder{Backup: storage.Backup{Dir: filepath.Join(t.TempDir(), "b"), Keep: keep, Every: 24 * time.Hour}, storeID: storeID, free: roomy}
+	return folder{Backup: storage.Backup{Dir: filepath.Join(t.TempDir(), "b"), Keep: keep, Every: 24 * time.Hour}, storeID: storeID, free: roomy, log: quiet()}
 }
 
 // namesIn are the files in a folder, without their beginning and end.
