@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -43,6 +44,7 @@ type planner struct {
 
 	plan  plan
 	undo  []string          // parts of the ALTER that goes back
+	fits  []string          // statements before it, by which what was written since fits into the columns of before
 	names map[string]string // of columns that get another name, by the one that they have
 	way   []string          // what is in the way, with what to do about it
 	notes []string
@@ -132,13 +134,22 @@ func (p *planner) theirs(name string) (column, bool) {
 	return p.columns[i], true
 }
 
-// become gives a column of theirs the name and definition of ours.
-func (p *planner) become(theirs column, name, definition, undo string) {
+// become gives a column of theirs another name or definition, and tells.
+func (p *planner) become(theirs column, name, definition string) {
 	if !strings.EqualFold(theirs.name, name) {
 		p.names[theirs.name] = name
 	}
+	if theirs.name == name && strings.EqualFold(theirs.definition, definition) {
+		return
+	}
+	p.notes = append(p.notes, fmt.Sprintf("the column %s %s becomes %s %s", theirs.name, theirs.definition, name, definition))
 	p.change(fmt.Sprintf("CHANGE %s %s %s", quoted(theirs.name), quoted(name), definition),
-		fmt.Sprintf("CHANGE %s %s %s", quoted(name), quoted(theirs.name), undo))
+		fmt.Sprintf("CHANGE %s %s %s", quoted(name), quoted(theirs.name), theirs.definition))
+}
+
+// fit lets the way back give each row a value that the column of before takes. IGNORE makes ? of characters that it does not.
+func (p *planner) fit(name, value string) {
+	p.fits = append(p.fits, fmt.Sprintf("UPDATE IGNORE %s SET %s = %s, updated_at = updated_at", quoted(p.name), quoted(name), value))
 }
 
 func (p *planner) planTable() {
@@ -175,9 +186,7 @@ func (p *planner) planID() {
 		p.obstacle("want a PRIMARY KEY (id) of type INT or BIGINT; import such a table instead")
 		return
 	}
-	if strings.Contains(id.extra, "auto_increment") {
-		p.change("MODIFY `id` "+strings.Replace(id.definition, " AUTO_INCREMENT", "", 1), "MODIFY `id` "+id.definition)
-	}
+	p.become(id, "id", strings.Replace(id.definition, " AUTO_INCREMENT", "", 1))
 }
 
 // planBytes lets an openid, appid or unionid be bytes, so that no collation makes one of two. Beside it, a column that is
@@ -195,7 +204,14 @@ func (p *planner) planBytes(name string, width int) {
 		p.obstacle("the column %s is of type %s, want VARCHAR: ALTER TABLE %s MODIFY %s VARCHAR(64)", theirs.name, theirs.columnType, quoted(p.name), quoted(theirs.name))
 		return
 	}
-	p.become(theirs, name, fmt.Sprintf("VARBINARY(%d) NULL", width), theirs.definition)
+	p.become(theirs, name, fmt.Sprintf("VARBINARY(%d) NULL", width))
+	switch {
+	case theirs.nullable:
+	case name == "openid": // of which each is unique
+		p.fit(name, "COALESCE(openid, CONCAT('none-', id))")
+	default:
+		p.fit(name, fmt.Sprintf("COALESCE(%s, '')", quoted(name)))
+	}
 	text := name + "_text"
 	p.names[theirs.name] = text
 	p.change(fmt.Sprintf("ADD %s VARCHAR(%d) CHARACTER SET %s COLLATE %s GENERATED ALWAYS AS (CONVERT(%s USING %s)) VIRTUAL",
@@ -213,36 +229,39 @@ func (p *planner) planText(kind textKind) {
 		p.obstacle("the column %s is of type %s, want a text; --map %s= leaves it to you", theirs.name, theirs.columnType, kind.name)
 		return
 	}
-	definition, before := theirs.definition, theirs.definition
-	switch theirs.dataType {
-	case "tinytext": // too narrow for us
-		definition, theirs.width = strings.Replace(definition, theirs.columnType, "text", 1), textWidth
-		before = definition
-	case "mediumtext", "longtext": // a backend could write more there than backups and copies take
-		definition = strings.Replace(definition, theirs.columnType, "text", 1)
+	columnType := theirs.columnType
+	switch {
+	case strings.HasSuffix(theirs.dataType, "text"): // a backend could write more into a longer one than backups and copies take
+		columnType = "text"
+	case theirs.width < kind.width:
+		columnType = fmt.Sprintf("varchar(%d)", kind.width)
 	}
-	if theirs.charset != "utf8mb4" || theirs.width < kind.width {
-		columnType := fmt.Sprintf("VARCHAR(%d)", max(kind.width, theirs.width))
-		if strings.HasSuffix(theirs.dataType, "text") {
-			columnType = "TEXT"
-		}
-		definition = columnType + " CHARACTER SET utf8mb4 COLLATE " + wideCollation(theirs.collation)
-		if !theirs.nullable {
-			definition += " NOT NULL"
-		}
-		before = definition // it stays wide: it may have more in it then
-		if theirs.name == kind.name {
-			p.plan.Alter = append(p.plan.Alter, fmt.Sprintf("MODIFY %s %s", quoted(theirs.name), definition))
-			return
-		}
+	rest := strings.TrimPrefix(theirs.definition, theirs.columnType)
+	if theirs.charset != "utf8mb4" {
+		columnType += " CHARACTER SET utf8mb4 COLLATE " + wideCollation(theirs.collation)
+		rest = regexp.MustCompile(`^( CHARACTER SET \w+)?( COLLATE \w+)?`).ReplaceAllString(rest, "")
 	}
-	if theirs.name != kind.name || definition != theirs.definition {
-		p.become(theirs, kind.name, definition, before)
-	}
+	p.become(theirs, kind.name, columnType+rest)
+	p.fitText(kind, theirs)
 }
 
-// textWidth is the width of a TEXT, in bytes.
-const textWidth = 1<<16 - 1
+// fitText lets the way back cut texts, and leave out characters, that the column of before does not take.
+func (p *planner) fitText(kind textKind, before column) {
+	name := quoted(kind.name)
+	value := name
+	if before.charset != "utf8mb4" {
+		value = fmt.Sprintf("CONVERT(%s USING %s)", name, before.charset)
+	}
+	switch {
+	case before.dataType == "tinytext": // takes 255 bytes
+		value = fmt.Sprintf("IF(LENGTH(%s) > 255, LEFT(%s, 63), %s)", value, value, value)
+	case strings.HasSuffix(before.dataType, "char") && before.width < kind.width:
+		value = fmt.Sprintf("LEFT(%s, %d)", value, before.width)
+	}
+	if value != name {
+		p.fit(kind.name, value)
+	}
+}
 
 // wideCollation is the collation of utf8mb4 that compares as one of utf8 does.
 func wideCollation(collation string) string {
@@ -261,7 +280,7 @@ func (p *planner) planCounter(name string) {
 	case !strings.HasSuffix(theirs.dataType, "int"):
 		p.obstacle("the column %s is of type %s, want an integer; --map %s= leaves it to you", theirs.name, theirs.columnType, name)
 	case theirs.name != name:
-		p.become(theirs, name, theirs.definition, theirs.definition)
+		p.become(theirs, name, theirs.definition)
 	}
 }
 
@@ -282,7 +301,7 @@ func (p *planner) planTime(name string) {
 	if strings.Contains(strings.ToLower(theirs.extra), "on update") {
 		definition += fmt.Sprintf(" ON UPDATE CURRENT_TIMESTAMP(%d)", digits)
 	}
-	p.become(theirs, name, definition, theirs.definition)
+	p.become(theirs, name, definition)
 }
 
 // planSessionKey lets the column be empty: what is in it is sealed elsewhere.
@@ -297,7 +316,8 @@ func (p *planner) planSessionKey() {
 	}
 	p.plan.SessionKey = theirs.name
 	if !theirs.nullable {
-		p.plan.Alter = append(p.plan.Alter, fmt.Sprintf("MODIFY %s %s NULL", quoted(theirs.name), theirs.columnType))
+		p.become(theirs, theirs.name, strings.Replace(theirs.definition, " NOT NULL", " NULL", 1))
+		p.fit(theirs.name, fmt.Sprintf("COALESCE(%s, '')", quoted(theirs.name)))
 	}
 }
 
@@ -312,7 +332,7 @@ func (p *planner) planOthers() {
 			p.obstacle("the column %s must not be left out of a new row, and the gateway does not know it: %s", c.name, p.optional(c))
 		}
 		if slices.ContainsFunc(ours, func(name string) bool { return strings.EqualFold(name, c.name) }) && c.name != "session_key" {
-			p.become(c, "their_"+c.name, c.definition, c.definition)
+			p.become(c, "their_"+c.name, c.definition)
 		}
 	}
 }
@@ -383,9 +403,7 @@ func (p *planner) planBack() {
 		fmt.Sprintf("RENAME TABLE %s TO %s", usersTable, quoted(p.name)),
 		"SET time_zone = '" + p.TimeZone + "'",
 	}
-	if openID, _ := p.theirs("openid"); !openID.nullable {
-		p.plan.Back = append(p.plan.Back, fmt.Sprintf("UPDATE %s SET openid = CONCAT('none-', id), updated_at = updated_at WHERE openid IS NULL", quoted(p.name)))
-	}
+	p.plan.Back = append(p.plan.Back, p.fits...)
 	slices.Reverse(p.undo)
 	slices.SortStableFunc(p.undo, func(a, b string) int { return cmp.Compare(undoRank(a), undoRank(b)) })
 	p.plan.Back = append(p.plan.Back, fmt.Sprintf("ALTER TABLE %s\n    %s", quoted(p.name), strings.Join(p.undo, ",\n    ")))
