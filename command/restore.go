@@ -34,7 +34,11 @@ func (c restoreCommand) Run(ctx context.Context, w *env) error {
 	if !info.IsDir() {
 		return c.restoreFile(ctx, w)
 	}
-	done, err := badger.Restore(c.Path, c.NextUserID, restoreLog(w.stderr), time.Now)
+	bar := newProgress(w.stderr, "sessions", c.Quiet)
+	done, err := badger.Restore(c.Path, c.NextUserID, restoreLog(bar), time.Now, func(done, all int64) {
+		bar.at(done, float64(done)/float64(max(all, 1)))
+	})
+	bar.end()
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", c.Path, err)
 	}

@@ -47,7 +47,7 @@ func TestARestoreDoesNotMakeAPartOfACopyServe(t *testing.T) {
 		t.Errorf("serving it: got %v, want that it is incomplete", err)
 	}
 	must(t, s.Close())
-	if _, err := Restore(dir, 0, quiet(), time.Now); !errors.Is(err, storage.ErrIncomplete) {
+	if _, err := Restore(dir, 0, quiet(), time.Now, silent); !errors.Is(err, storage.ErrIncomplete) {
 		t.Errorf("restoring it: got %v, want that it is incomplete", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/storage"
@@ -25,10 +26,10 @@ type Restored struct {
 // Restore makes a folder that was restored from a backup safe to serve: it ends every session and gives the data set a
 // new id, so that no earlier token is accepted. New users get ids from nextUserID on, if that is above those of the
 // backup. Bans stay as in the backup. The folder must not be in use. An interrupted restore leaves a folder that is
-// refused until it is repeated.
-func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Time) (Restored, error) {
+// refused until it is repeated. tell is called with how many sessions are done, ended ones too, and how many there are.
+func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Time, tell func(done, all int64)) (Restored, error) {
 	d := newDatabase(dir, prometheus.NewRegistry(), log, now, defaultTuning())
-	done, err := d.restore(nextUserID)
+	done, err := d.restore(nextUserID, tell)
 	err = errors.Join(err, d.release())
 	if errors.Is(err, storage.ErrDamaged) {
 		return Restored{}, oneLine{fmt.Errorf("opening %s: %w; put back another backup of the folder", dir, err)}
@@ -39,7 +40,7 @@ func Restore(dir string, nextUserID uint64, log *slog.Logger, now func() time.Ti
 	return done, nil
 }
 
-func (d *database) restore(nextUserID uint64) (done Restored, err error) {
+func (d *database) restore(nextUserID uint64, tell func(done, all int64)) (done Restored, err error) {
 	if !disk.Exists(d.path(fileSentinel)) {
 		return done, fmt.Errorf("%s does not exist: this is not a data folder", d.path(fileSentinel))
 	}
@@ -66,6 +67,9 @@ func (d *database) restore(nextUserID uint64) (done Restored, err error) {
 	}
 	known.NextID = done.ID // from here on the folder is refused until all of this is done
 	if err := known.Write(d.path(fileSentinel)); err != nil {
+		return done, err
+	}
+	if err := d.endSessions(&done, tell); err != nil {
 		return done, err
 	}
 	if err := d.restoreRecords(&done, nextUserID); err != nil {
@@ -97,15 +101,29 @@ func (d *database) openRestored(known disk.Sentinel) (latest time.Time, err erro
 	return time.UnixMilli(reached.Latest).UTC(), nil
 }
 
-// restoreRecords ends the sessions and then gives the data set its new id.
-func (d *database) restoreRecords(done *Restored, nextUserID uint64) error {
-	for next := string(prefixSession); next != ""; {
-		var err error
-		if next, err = d.migrateSome(prefixSession, next, done.endSession); err != nil {
-			return err
+// endSessions ends every session.
+func (d *database) endSessions(done *Restored, tell func(done, all int64)) error {
+	all, seen := int64(0), int64(0)
+	err := d.engine.transaction(false, func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixSession}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			all++
 		}
+		return nil
+	})
+	for next := string(prefixSession); err == nil && next != ""; tell(seen, all) {
+		next, err = d.migrateSome(prefixSession, next, func(v *view, key string, _ []byte) error {
+			seen++
+			return done.endSession(v, key)
+		})
 		d.tuning.migrated()
 	}
+	return err
+}
+
+// restoreRecords raises the ids, refuses tokens of a backend, and then gives the data set its new id.
+func (d *database) restoreRecords(done *Restored, nextUserID uint64) error {
 	err := d.update(func(v *view) error {
 		reached, err := v.count(func(c *counters) { c.Users = max(c.Users, nextUserID-min(nextUserID, 1)) })
 		if err != nil {
@@ -125,7 +143,7 @@ func (d *database) restoreRecords(done *Restored, nextUserID uint64) error {
 }
 
 // endSession turns a living session into a marker.
-func (done *Restored) endSession(v *view, key string, _ []byte) error {
+func (done *Restored) endSession(v *view, key string) error {
 	record, err := v.Session(key[1:])
 	if err != nil || record.Ended {
 		return err
