@@ -239,3 +239,48 @@ func TestTheFeedNoticesOtherData(t *testing.T) {
 		t.Errorf("the process that filled it: %v", err)
 	}
 }
+
+// TestAGatewayThatFrozeWhileItsDatabaseWasCopiedAgainWritesNothing: the copy is the same data set, and so has the same id.
+func TestAGatewayThatFrozeWhileItsDatabaseWasCopiedAgainWritesNothing(t *testing.T) {
+	t.Parallel()
+	source, dsn := openAt(t, newDatabase(t)), newDatabase(t)
+	if _, err := source.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+		t.Fatal(err)
+	}
+	serveCopy := func() *Store {
+		target := openAt(t, dsn)
+		if _, err := storage.Copy(t.Context(), source.Store, target.Store, func(int64) {}); err != nil {
+			t.Fatal(err)
+		}
+		gateway := openAt(t, dsn)
+		if err := storage.BeginServing(t.Context(), gateway.Store); err != nil {
+			t.Fatal(err)
+		}
+		return gateway
+	}
+	frozen := serveCopy()
+	if _, err := frozen.Login(t.Context(), loginAs("oFrozen", "s2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.DB.ExecContext(t.Context(), "CREATE OR REPLACE DATABASE "+dsn[lastSlash(dsn)+1:]); err != nil {
+		t.Fatal(err)
+	}
+	gateway := serveCopy()
+	if gateway.ID() != frozen.ID() {
+		t.Errorf("the ids are %s and %s, want one", gateway.ID(), frozen.ID())
+	}
+	_, loginErr := frozen.Login(t.Context(), loginAs("oFrozen", "s3"))
+	_, followErr := frozen.Follow(t.Context(), 0, 10)
+	for what, err := range map[string]error{
+		"a login": loginErr, "the feed": followErr,
+		"joining again": storage.JoinGateways(t.Context(), frozen.Store, "gateway-1", [][]byte{[]byte("key")}),
+		"serving again": frozen.driver.SetID(t.Context(), frozen.ID()),
+	} {
+		if !errors.Is(err, storage.ErrReplaced) {
+			t.Errorf("%s: %v, want ErrReplaced", what, err)
+		}
+	}
+	if in, err := gateway.Login(t.Context(), loginAs("oNEW", "s4")); err != nil || in.User.ID != 2 {
+		t.Errorf("a login to the copy: user %d, %v, want 2", in.User.ID, err)
+	}
+}

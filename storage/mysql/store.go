@@ -84,7 +84,7 @@ type mysqlDriver struct {
 	metrics    *metrics
 	sealer     *storage.Sealer
 
-	id         atomic.Pointer[string]
+	identity   atomic.Pointer[identity]
 	epoch      string // of this opening
 	slots      chan int
 	commits    atomic.Int64 // numbers of this process's transactions
@@ -169,13 +169,20 @@ func (d *mysqlDriver) awaitServer(ctx context.Context) error {
 	}
 }
 
-// identify reads the id of the data set, or makes it, and settles the keys.
-func (d *mysqlDriver) identify(ctx context.Context) error {
-	id, err := d.settle(ctx, "store_id", rand.Text())
-	if err != nil {
+// identity says which data a database has. The id is that of the data set, which a copy of it has too; filling is another
+// one each time that filling the database is begun.
+type identity struct{ id, filling string }
+
+// identify reads the identity of the data set, or makes it, and settles the keys.
+func (d *mysqlDriver) identify(ctx context.Context) (err error) {
+	var found identity
+	if found.id, err = d.settle(ctx, "store_id", rand.Text()); err != nil {
 		return err
 	}
-	d.id.Store(&id)
+	if found.filling, err = d.settle(ctx, "filling", rand.Text()); err != nil {
+		return err
+	}
+	d.identity.Store(&found)
 	return d.settleKeys(ctx)
 }
 
@@ -189,24 +196,30 @@ func (d *mysqlDriver) settle(ctx context.Context, name, proposed string) (value 
 }
 
 // ID is the random id of the data set, made with it.
-func (d *mysqlDriver) ID() string { return *d.id.Load() }
+func (d *mysqlDriver) ID() string { return d.identity.Load().id }
 
-// SetID replaces the id, unless another process has. Those that have the database open keep the one before, and write nothing
-// any more.
+// SetID replaces the id, unless another process has. Those that have the database open keep the identity before, and write
+// nothing any more.
 func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
+	was := *d.identity.Load()
+	is := identity{id, was.filling}
+	if storage.CheckComplete(id) != nil { // a filling begins
+		is.filling = rand.Text()
+	}
 	err := d.write(ctx, func(v *view) error {
-		var was string
-		if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'store_id'"+v.lock, nil, &was); err != nil {
+		has, err := v.hasIdentity()
+		if err != nil {
 			return err
 		}
-		if was != d.ID() && was != id {
-			return cmp.Or(storage.CheckComplete(was), storage.ErrReplaced)
+		if has != was && has != is {
+			return cmp.Or(storage.CheckComplete(has.id), storage.ErrReplaced)
 		}
-		v.id = id
-		return v.exec("UPDATE wxgate_meta SET value = ? WHERE name = 'store_id'", []byte(id))
+		v.identity = is
+		const statement = "UPDATE wxgate_meta SET value = ? WHERE name = ?"
+		return errors.Join(v.exec(statement, []byte(is.id), []byte("store_id")), v.exec(statement, []byte(is.filling), []byte("filling")))
 	})
 	if err == nil {
-		d.id.Store(&id)
+		d.identity.Store(&is)
 	}
 	return err
 }

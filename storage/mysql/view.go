@@ -16,13 +16,13 @@ import (
 // A write locks what it reads, so that what it decides still holds when it commits. A row that it did not find is
 // inserted, not replaced: of two that found nothing, one meets error 1062 and runs again.
 type view struct {
-	driver *mysqlDriver
-	ctx    context.Context // of the operation, whose methods by their contract take none
-	conn   *sql.Conn
-	now    time.Time
-	id     string // of the data set
-	writes bool
-	galera bool // where a lock is of one node alone, and only what is written is compared with others
+	driver   *mysqlDriver
+	ctx      context.Context // of the operation, whose methods by their contract take none
+	conn     *sql.Conn
+	now      time.Time
+	identity identity // of the data
+	writes   bool
+	galera   bool // where a lock is of one node alone, and only what is written is compared with others
 
 	lock     string          // " FOR UPDATE" in a write
 	found    map[string]bool // sessions, secrets, events and temporary values by key, as they were read
@@ -35,7 +35,7 @@ type view struct {
 }
 
 func (d *mysqlDriver) newView(ctx context.Context, conn *sql.Conn) *view {
-	return &view{driver: d, ctx: ctx, conn: conn, now: d.now(), id: d.ID()}
+	return &view{driver: d, ctx: ctx, conn: conn, now: d.now(), identity: *d.identity.Load()}
 }
 
 func (d *mysqlDriver) newWriteView(ctx context.Context, conn *sql.Conn) *view {
@@ -62,12 +62,14 @@ func (v *view) run(change func(*view) error, slot []byte, number int64) error {
 	return v.saveNumber(slot, number)
 }
 
-// saveNumber notes the number of the transaction, if the data set is still the one that was opened. It locks the id, or
+// saveNumber notes the number of the transaction, if the data are still those that were opened. It locks their identity, or
 // whoever replaces the data could do so before the COMMIT of a process that is frozen just then.
 func (v *view) saveNumber(slot []byte, number int64) error {
-	const statement = "INSERT INTO wxgate_commits (slot, number, at_ms) SELECT ?, ?, ? FROM wxgate_meta WHERE name = 'store_id' AND value IN (?, ?) LOCK IN SHARE MODE " +
+	const statement = "INSERT INTO wxgate_commits (slot, number, at_ms) SELECT ?, ?, ? FROM wxgate_meta AS filling JOIN wxgate_meta AS id " +
+		"WHERE filling.name = 'filling' AND filling.value = ? AND id.name = 'store_id' AND id.value IN (?, ?) LOCK IN SHARE MODE " +
 		"ON DUPLICATE KEY UPDATE number = VALUES(number), at_ms = VALUES(at_ms)"
-	noted, err := v.conn.ExecContext(v.ctx, statement, slot, number, v.now.UnixMilli(), []byte(v.id), []byte(storage.ServedID(v.id)))
+	noted, err := v.conn.ExecContext(v.ctx, statement, slot, number, v.now.UnixMilli(),
+		[]byte(v.identity.filling), []byte(v.identity.id), []byte(storage.ServedID(v.identity.id)))
 	if err != nil {
 		return err
 	}
@@ -77,16 +79,31 @@ func (v *view) saveNumber(slot []byte, number int64) error {
 	return storage.ErrReplaced
 }
 
-// wantSameData refuses a data set that is not the one that was opened any more.
+// wantSameData refuses data that are not those that were opened any more.
 func (v *view) wantSameData() error {
-	var id string
-	if err := v.row("SELECT value FROM wxgate_meta WHERE name = 'store_id'", nil, &id); err != nil {
+	has, err := v.hasIdentity()
+	if err != nil {
 		return err
 	}
-	if id != v.id && id != storage.ServedID(v.id) {
+	if was := v.identity; has.filling != was.filling || has.id != was.id && has.id != storage.ServedID(was.id) {
 		return storage.ErrReplaced
 	}
 	return nil
+}
+
+// hasIdentity reads which data the database has now.
+func (v *view) hasIdentity() (has identity, err error) {
+	err = v.rows("SELECT name, value FROM wxgate_meta WHERE name IN ('filling', 'store_id')"+v.lock, nil, func(scan func(...any) error) error {
+		var name, value string
+		err := scan(&name, &value)
+		if name == "filling" {
+			has.filling = value
+		} else {
+			has.id = value
+		}
+		return err
+	})
+	return has, err
 }
 
 // Now is when the operation began.
