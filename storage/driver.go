@@ -44,7 +44,8 @@ type dataSet interface {
 	ID() string // random, made with the data
 	// SetID replaces the id. It fails if another process has done so since the store was opened. Of those that have it open,
 	// no Write has an effect from then on, and returns ErrReplaced, unless the id is the ServedID of theirs. If it is the mark
-	// of a filling, that is for good: also if the data set gets the id again that they know.
+	// of a filling, that is for good: also if the data set gets the id again that they know. What they have committed is to be
+	// seen when SetID returns.
 	SetID(ctx context.Context, id string) error
 	Epoch() string                                       // what tokens issued now carry
 	EpochEnd(epoch string) (until time.Time, known bool) // of another epoch, or earlier, if memory has it; see Reader

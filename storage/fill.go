@@ -64,15 +64,29 @@ type Fill struct {
 // been begun to be filled from the same source: other users are ErrNotEmpty, another source is ErrIncomplete. A gateway that
 // is running on it is ErrServing, another process that is filling it ErrFilling. Stop it in any case.
 func BeginFill(ctx context.Context, s *Store, source string) (*Fill, error) {
-	return beginFill(ctx, s, source, func() error {
-		if isFilledFrom(s.driver.ID(), source) {
-			return nil
-		}
+	if id := s.driver.ID(); !isFilledFrom(id, source) {
+		return beginAnew(ctx, s, source, id)
+	}
+	return beginFill(ctx, s, source, func() error { return nil })
+}
+
+// beginAnew begins to fill a store that has to be empty, also of what was on its way when it was marked.
+func beginAnew(ctx context.Context, s *Store, source, id string) (*Fill, error) {
+	f, err := beginFill(ctx, s, source, func() error {
 		if err := s.Complete(); err != nil {
 			return fmt.Errorf("it is of another source; empty it, or: %w", err)
 		}
 		return wantEmpty(ctx, s)
 	})
+	if err != nil {
+		return nil, err
+	}
+	if err := wantEmpty(ctx, s); err != nil {
+		err = errors.Join(err, f.End(ctx, id))
+		f.Stop()
+		return nil, err
+	}
+	return f, nil
 }
 
 // beginFill begins to fill a store that check accepts.

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"wxgate/storage"
 	"wxgate/storage/storagetest"
@@ -66,12 +68,9 @@ func TestConformanceOnGalera(t *testing.T) {
 				return nil, err
 			}
 			if conn, err := s.driver.db.Conn(context.Background()); err == nil {
-				_ = conn.Raw(func(raw any) error {
-					if hosted, ok := raw.(*hostConn); !ok || !hosted.galera {
-						t.Error("the node is not recognized as one of Galera")
-					}
-					return nil
-				})
+				if !isGalera(conn) {
+					t.Error("the node is not recognized as one of Galera")
+				}
 				_ = conn.Close()
 			}
 			return s.Store, nil
@@ -139,6 +138,99 @@ func TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce(t *testing.T) {
 			t.Errorf("round %d: after %d attempts the counter is %d, want %d", round, attempts, n, round+1)
 		}
 		s.driver.hosts.use(0)
+	}
+}
+
+// TestAFillingOnGaleraTakesNoCommitOfAnotherNode holds the COMMIT of a gateway on the second node until the store was marked on
+// the first: before the second node knows of that, and after. It has the cluster for itself, as the one before.
+func TestAFillingOnGaleraTakesNoCommitOfAnotherNode(t *testing.T) {
+	nodes := galeraNodes(t)
+	address := regexp.MustCompile(`[\d.]+:\d+`)
+	for name, knows := range map[string]bool{"before it knows of the filling": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			newGaleraDatabase(t, nodes, "filled")
+			r := newRelayTo(t, "tcp", address.FindString(nodes[1]))
+			dsn := atDatabase(nodes[1], "filled")
+			gateway, filler := openAt(t, address.ReplaceAllString(dsn, r.listener.Addr().String())), openAt(t, atDatabase(nodes[0], "filled"))
+			held, released := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			hold := func() fate {
+				once.Do(func() { close(held); <-released })
+				return passes
+			}
+			r.onCommit.Store(&hold)
+			committed := make(chan error, 1)
+			go func() {
+				login := loginAs("oFrozen", "s1")
+				login.SessionKey.Key = "" // the first would read from the table that is locked below
+				_, err := gateway.Login(t.Context(), login)
+				committed <- err
+			}()
+			<-held
+			unlock := func() {}
+			if !knows {
+				unlock = lockMeta(t, dsn)
+			}
+			fill, err := storage.BeginFill(t.Context(), filler.Store, "backup 1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fill.Stop()
+			before := received(t, filler)
+			close(released)
+			eventually(t, func() bool {
+				return received(t, filler) > before || testutil.ToFloat64(gateway.driver.metrics.retries[again]) > 0
+			})
+			_, _ = filler.User(t.Context(), 1) // waits until the first node has decided on what it has received
+			unlock()
+			if err := <-committed; !errors.Is(err, storage.ErrReplaced) {
+				t.Errorf("the login: %v, want ErrReplaced", err)
+			}
+			if _, err := filler.User(t.Context(), 1); !errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("its user in the store that is filled: %v, want ErrNotFound", err)
+			}
+		})
+	}
+}
+
+// lockMeta keeps a node from applying what others write to wxgate_meta.
+func lockMeta(t *testing.T, dsn string) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("mysql", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(t.Context(), "LOCK TABLES wxgate_meta READ"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if _, err := db.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// received is how many transactions of others the node of a store has received.
+func received(t *testing.T, s *Store) (n int64) {
+	t.Helper()
+	var name string
+	if err := s.driver.db.QueryRowContext(t.Context(), "SHOW GLOBAL STATUS LIKE 'wsrep_received'").Scan(&name, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// eventually waits until something has happened.
+func eventually(t *testing.T, happened func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(5 * time.Second); !happened(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not happen")
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -176,6 +177,17 @@ type hostConn struct {
 	host   int
 	opened time.Time
 	galera bool
+}
+
+// isGalera reports whether a connection is to a node of Galera.
+func isGalera(conn *sql.Conn) (is bool) {
+	_ = conn.Raw(func(raw any) error {
+		if c, ok := raw.(*hostConn); ok {
+			is = c.galera
+		}
+		return nil
+	})
+	return is
 }
 
 // prepare sets the session up: what one transaction reads is what others have committed by then, and on Galera what any

@@ -42,12 +42,7 @@ func Inspect(ctx context.Context, cfg storage.Config, keys [][]byte) (found Insp
 		return found, explain(err)
 	}
 	defer conn.Close()
-	_ = conn.Raw(func(raw any) error {
-		if c, ok := raw.(*hostConn); ok {
-			found.Galera = c.galera
-		}
-		return nil
-	})
+	found.Galera = isGalera(conn)
 	asked := time.Now()
 	var at time.Time
 	if err := conn.QueryRowContext(ctx, "SELECT VERSION(), UTC_TIMESTAMP(3)").Scan(&found.Version, &at); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -282,5 +283,36 @@ func TestAGatewayThatFrozeWhileItsDatabaseWasCopiedAgainWritesNothing(t *testing
 	}
 	if in, err := gateway.Login(t.Context(), loginAs("oNEW", "s4")); err != nil || in.User.ID != 2 {
 		t.Errorf("a login to the copy: user %d, %v, want 2", in.User.ID, err)
+	}
+}
+
+// TestAUserWhoComesWhileAStoreIsMarkedIsNotFilledOver, of a gateway that nobody knew of: after the look whether the store is
+// empty, before the mark.
+func TestAUserWhoComesWhileAStoreIsMarkedIsNotFilledOver(t *testing.T) {
+	t.Parallel()
+	r, dsn := newRelay(t), newDatabase(t)
+	gateway, filler := openAt(t, dsn), openAt(t, through(dsn, r))
+	var once sync.Once
+	login := func(statement string) []byte {
+		if strings.HasSuffix(statement, "IN ('filling', 'store_id') FOR UPDATE") {
+			once.Do(func() {
+				if _, err := gateway.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return nil
+	}
+	id := filler.driver.ID()
+	r.onStatement.Store(&login)
+	if _, err := storage.BeginFill(t.Context(), filler.Store, "backup 1"); !errors.Is(err, storage.ErrNotEmpty) {
+		t.Errorf("got %v, want ErrNotEmpty", err)
+	}
+	again := openAt(t, dsn)
+	if again.driver.ID() != id {
+		t.Errorf("the id is %s, want %s, as before", again.driver.ID(), id)
+	}
+	if _, err := again.UserByOpenID(t.Context(), "wx1", "oABC"); err != nil {
+		t.Error(err)
 	}
 }

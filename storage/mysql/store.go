@@ -218,10 +218,29 @@ func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
 		const statement = "UPDATE wxgate_meta SET value = ? WHERE name = ?"
 		return errors.Join(v.exec(statement, []byte(is.id), []byte("store_id")), v.exec(statement, []byte(is.filling), []byte("filling")))
 	})
-	if err == nil {
-		d.identity.Store(&is)
+	if err != nil {
+		return err
 	}
-	return err
+	d.identity.Store(&is)
+	if is.filling == was.filling {
+		return nil
+	}
+	return d.awaitCommits(ctx)
+}
+
+// awaitCommits waits for the transactions that have noted their number before the identity was replaced. A lock of the identity
+// does, but for those on other nodes of Galera. There, a statement that changes a table takes its turn among the transactions of
+// all nodes: one on that table whose turn comes later, and that began before, is refused.
+func (d *mysqlDriver) awaitCommits(ctx context.Context) error {
+	return d.persist(ctx, func(ctx context.Context) error {
+		return d.withConn(ctx, d.db, func(conn *sql.Conn) error {
+			if !isGalera(conn) {
+				return nil
+			}
+			_, err := conn.ExecContext(ctx, "TRUNCATE TABLE wxgate_commits")
+			return err
+		})
+	})
 }
 
 // Epoch is the id of this opening.

@@ -42,12 +42,7 @@ func (d *mysqlDriver) newWriteView(ctx context.Context, conn *sql.Conn) *view {
 	v := d.newView(ctx, conn)
 	v.writes, v.lock = true, " FOR UPDATE"
 	v.found, v.counters = map[string]bool{}, map[string]*counter{}
-	_ = conn.Raw(func(raw any) error {
-		if c, ok := raw.(*hostConn); ok {
-			v.galera = c.galera
-		}
-		return nil
-	})
+	v.galera = isGalera(conn)
 	return v
 }
 
