@@ -52,12 +52,11 @@ func newGaleraDatabase(t *testing.T, nodes []string, name string) {
 // atDatabase is the DSN of another database on the same server.
 func atDatabase(dsn, name string) string { return dsn[:strings.LastIndexByte(dsn, '/')+1] + name }
 
-// TestConformanceOnGalera opens each store on another node than the one before.
-func TestConformanceOnGalera(t *testing.T) {
-	t.Parallel()
-	nodes := galeraNodes(t)
+// benchOnGalera is where each store is opened on another node than the one before.
+func benchOnGalera(nodes []string) func(t *testing.T) storagetest.Bench {
 	var made, opened atomic.Int64
-	storagetest.Run(t, func(t *testing.T) storagetest.Bench {
+	return func(t *testing.T) storagetest.Bench {
+		t.Helper()
 		name := fmt.Sprintf("conformance%d", made.Add(1))
 		newGaleraDatabase(t, nodes, name)
 		c := storagetest.NewClock()
@@ -75,7 +74,14 @@ func TestConformanceOnGalera(t *testing.T) {
 			}
 			return s.Store, nil
 		}}
-	})
+	}
+}
+
+func TestConformanceOnGalera(t *testing.T) {
+	t.Parallel()
+	bench := benchOnGalera(galeraNodes(t))
+	t.Run("one store", func(t *testing.T) { storagetest.Run(t, bench) })
+	t.Run("moves", func(t *testing.T) { storagetest.RunMoves(t, bench, bench) })
 }
 
 // TestACommitOnItsWayOnAnotherNodeOfGaleraCountsOnce holds a COMMIT on the first node of Galera until its change runs
