@@ -229,15 +229,15 @@ func (d *mysqlDriver) SetID(ctx context.Context, id string) error {
 }
 
 // awaitCommits waits for the transactions that have noted their number before the identity was replaced. A lock of the identity
-// does, but for those on other nodes of Galera. There, a statement that changes a table takes its turn among the transactions of
-// all nodes: one on that table whose turn comes later, and that began before, is refused.
+// does, but for those on other nodes of Galera. There, an ALTER TABLE takes its turn among the transactions of all nodes, also
+// one that changes nothing: one on that table whose turn comes later, and that began before, is refused.
 func (d *mysqlDriver) awaitCommits(ctx context.Context) error {
 	return d.persist(ctx, func(ctx context.Context) error {
 		return d.withConn(ctx, d.db, func(conn *sql.Conn) error {
 			if !isGalera(conn) {
 				return nil
 			}
-			_, err := conn.ExecContext(ctx, "TRUNCATE TABLE wxgate_commits")
+			_, err := conn.ExecContext(ctx, "ALTER TABLE wxgate_commits COMMENT = ''")
 			return err
 		})
 	})
