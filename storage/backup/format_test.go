@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -183,15 +184,62 @@ func FuzzRead(f *testing.F) {
 	f.Add(file[:len(file)/2])
 	f.Add([]byte(magic))
 	f.Add([]byte(magic + "B\x00\x00\x00\x00"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		_, err := Read(bytes.NewReader(file), func(r storage.Record) error {
-			if len(r.Data) > maxData || len(r.Name) > maxName {
-				t.Errorf("got a record of %d and %d bytes", len(r.Name), len(r.Data))
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewerSchema) {
-			t.Errorf("got %v, want ErrDamaged or ErrNewerSchema", err)
+	f.Fuzz(func(t *testing.T, file []byte) { readOrRefused(t, file) })
+}
+
+// readOrRefused reads a file, which may be anything.
+func readOrRefused(t *testing.T, file []byte) Summary {
+	t.Helper()
+	done, err := Read(bytes.NewReader(file), func(r storage.Record) error {
+		if len(r.Data) > maxData || len(r.Name) > maxName {
+			t.Errorf("got a record of %d and %d bytes", len(r.Name), len(r.Data))
 		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewerSchema) {
+		t.Errorf("got %v, want ErrDamaged or ErrNewerSchema", err)
+	}
+	return done
+}
+
+// FuzzReadBlocks reads what is behind the checksums of blocks: a key, records, and what need not decompress. If all of it is
+// read, the file is whole with an end that says so.
+func FuzzReadBlocks(f *testing.F) {
+	_, all := small(f)
+	var records []byte
+	for _, r := range all[:3] {
+		records, _ = appendRecord(records, r)
+	}
+	zip, err := newWriter(io.Discard)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(nil), records, []byte(nil))
+	f.Add([]byte(`{"encryption_key":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="}`), records, zip.zip.EncodeAll(records[len(records)/2:], nil))
+	f.Fuzz(func(t *testing.T, key, records, raw []byte) {
+		file := []byte(magic)
+		add := func(kind byte, content []byte) {
+			h := head(kind, content)
+			file = append(append(file, h[:]...), content...)
+		}
+		if len(key) > 0 {
+			add(blockKey, key)
+		}
+		add(blockOf, zip.zip.EncodeAll(records, nil))
+		if len(raw) > 0 {
+			add(blockOf, raw)
+		}
+		begin := len(file)
+		add(blockEnd, []byte("{}"))
+		done := readOrRefused(t, file)
+		if done.SHA256 == "" {
+			return
+		}
+		end, err := json.Marshal(done)
+		must(t, err)
+		file = file[:begin]
+		add(blockEnd, end)
+		_, err = Read(bytes.NewReader(file), nil)
+		must(t, err)
 	})
 }
