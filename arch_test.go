@@ -22,7 +22,7 @@ func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
 		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/certificate/acme", "gateway/credential", "gateway/limit", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
-		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "gateway/certificate", "gateway/certificate/acme", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "outbox", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
+		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "gateway/certificate", "gateway/certificate/acme", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "gateway/push", "outbox", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "storage/mysql", "upstream"},
 		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/certificate", "gateway/certificate/acme", "gateway/compress", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/once", "gateway/route", "gateway/stream", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/push"},
 		"gateway/accesslog":         {"lograte"},
@@ -30,7 +30,7 @@ func importTree() map[string][]string {
 		"gateway/certificate":       {"input", "secret"},
 		"gateway/certificate/acme":  {"gateway/certificate", "storage"},
 		"gateway/once":              {},
-		"gateway/push":              {"message", "gateway/answer", "gateway/once", "authn/wechat", "upstream"},
+		"gateway/push":              {"lograte", "message", "gateway/answer", "gateway/once", "authn/wechat", "upstream"},
 		"gateway/limit":             {"input"},
 		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
 		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "input", "storage"},

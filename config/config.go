@@ -131,7 +131,7 @@ func (c Config) Gateway() gateway.Config {
 		Server: c.Server, Routes: c.Routes, Identity: c.Identity, Endpoints: c.Endpoints, Answers: c.Answers,
 		Limits: c.Limits, Log: c.Log,
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
-		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstream: c.WeChat.Push.Upstream,
+		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstreams: c.WeChat.PushUpstreams(),
 		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
 		TokenFrom:  c.Authn.TokenFrom,
 		SetCookie:  c.Authn.SetCookie,

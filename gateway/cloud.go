@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -56,7 +57,7 @@ func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 // WeChat; resource sharing uses the FROM headers instead of the plain ones. The headers are believed only where the
 // operator states that nothing else can reach us.
 func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
-	if !ex.snapshot.cfg.CloudRun || ex.header("X-Wx-Source") == "" {
+	if !broughtByCloudRun(ex) {
 		return nil
 	}
 	for _, from := range []string{"", "From-"} {
@@ -68,6 +69,16 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 		}
 	}
 	return nil
+}
+
+// broughtByCloudRun reports whether a request comes from within WeChat.
+func broughtByCloudRun(ex *Exchange) bool {
+	return ex.snapshot.cfg.CloudRun && (ex.header("X-Wx-Source") != "" || ex.header("X-Wx-Sources") != "") // pages spell it both ways
+}
+
+// cloudRunApp is the mini-program that a request from within WeChat is for; empty: it is not said.
+func cloudRunApp(ex *Exchange) string {
+	return cmp.Or(header.One(&ex.request.Fields, "X-Wx-From-Appid"), header.One(&ex.request.Fields, "X-Wx-Appid"))
 }
 
 // errDigestMismatch is a body other than the one that was signed.

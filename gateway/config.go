@@ -33,7 +33,7 @@ type Config struct {
 	CloudRun          bool            // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
 	FunctionKey       secret.Text     // wechat.cloud_function_secret; empty: no signed openid is trusted
 	PhoneByDecryption bool            // wechat.phone_by_decryption: encrypted data are accepted as a phone number
-	PushUpstream      string          // wechat.push.upstream; empty: message push is off
+	PushUpstreams     []string        // wechat.push.upstream and those of wechat.apps; none: message push is off
 	PublicKeys        bool            // authn.keys has public keys
 	TokenFrom         []string        // authn.token_from: where the token may stand
 	Issuers           []issuer.Config // authn.issuers: whose tokens routes may want instead of ours
@@ -171,14 +171,14 @@ func (c Config) Validate() input.Faults {
 	}
 	c.validateTable(&f)
 	c.validateShapes(&f)
-	if c.PushUpstream != "" {
-		f.OneOf("wechat.push.upstream", c.PushUpstream, c.Upstreams...)
+	for _, name := range c.PushUpstreams {
+		f.OneOf("wechat.push.upstream", name, c.Upstreams...)
 	}
 	if len(c.Routes) == 0 {
 		f.Add("routes", "is empty, so nothing would be forwarded")
 	}
 	forwards := func(r RouteConfig) bool { return r.Upstream != "" }
-	if len(c.Upstreams) == 0 && (c.PushUpstream != "" || slices.ContainsFunc(c.Routes, forwards)) {
+	if len(c.Upstreams) == 0 && (len(c.PushUpstreams) > 0 || slices.ContainsFunc(c.Routes, forwards)) {
 		f.Add("upstreams", "is empty, so routes lead nowhere; add a line below it: NAME: http://127.0.0.1:3000")
 	}
 	return f

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
 	"wxgate/gateway/credential"
@@ -134,7 +133,7 @@ func (c EndpointsConfig) validate() (f input.Faults) {
 		return f
 	}
 	var claimed route.Table[endpointName]
-	for _, e := range endpoints(&snapshot{cfg: Config{Endpoints: c}, push: new(wechat.Push)}) {
+	for _, e := range endpoints(&snapshot{cfg: Config{Endpoints: c}, pushes: make(push.Apps, 1)}) {
 		pattern, _ := route.ParsePattern(e.path) // it is valid
 		if other, taken := claimed.Of("").Add(pattern.WithoutLastSlash(), e.method, e.name); taken {
 			f.Add(string(e.name), "%s %s is an endpoint already, of %s", e.method, e.path, other)
@@ -318,7 +317,7 @@ func endpoints(r *snapshot) (all []endpoint) {
 		{probes, "", endpoint{name: endpointHealth, method: http.MethodHead, priority: health, auth: AuthNone, serve: healthz}},
 		{root, "", endpoint{name: endpointHealth, method: http.MethodOptions, priority: health, auth: AuthNone, serve: func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}}, // HAProxy's httpchk, unless told otherwise
 	} {
-		if of.name == endpointPush && r.push == nil {
+		if of.name == endpointPush && len(r.pushes) == 0 {
 			continue
 		}
 		for _, text := range of.paths {
@@ -387,7 +386,7 @@ func healthz(p *pipeline, ex *Exchange) error {
 // echoPush answers the GET with which WeChat verifies the address.
 func echoPush(p *pipeline, ex *Exchange) error {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	echo, err := p.pushes.Echo(ex.snapshot.push, query)
+	echo, err := p.pushes.Echo(ex.snapshot.pushes, query)
 	if err != nil {
 		return err
 	}
@@ -395,20 +394,35 @@ func echoPush(p *pipeline, ex *Exchange) error {
 	return nil
 }
 
-// receivePush answers a message that WeChat pushes. WeChat gets "success" once the service has the message, and sends it
-// again otherwise.
+// receivePush answers a message that WeChat pushes with what the service answers. WeChat sends it again after an error.
 func receivePush(p *pipeline, ex *Exchange) error {
-	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	message, err := p.pushes.Open(ex.snapshot.push, query, &ex.body)
+	message, check, err := openPush(p, ex)
 	if err != nil {
 		return err
 	}
 	ex.hold.Close() // WeChat sends for all users, from a few addresses
-	if err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[ex.snapshot.cfg.PushUpstream], ex.id); err != nil {
+	if check {
+		respondText(ex, "success")
+		return nil
+	}
+	reply, err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[message.Upstream()], ex.id)
+	if err != nil {
 		return err
 	}
-	respondText(ex, "success")
+	ex.response.Fields.Add("Content-Type", reply.ContentType)
+	ex.response.Body = append(ex.response.Body, reply.Body...)
 	return nil
+}
+
+// openPush opens a message by its signature, or, of WeChat Cloud Run, by who brings it; check says that it is only the check of a
+// container.
+func openPush(p *pipeline, ex *Exchange) (m push.Message, check bool, err error) {
+	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
+	if query == "" && broughtByCloudRun(ex) {
+		return p.pushes.OpenUnsigned(ex.snapshot.pushes, cloudRunApp(ex), &ex.body)
+	}
+	m, err = p.pushes.Open(ex.snapshot.pushes, query, &ex.body)
+	return m, false, err
 }
 
 func respondText(ex *Exchange, text string) {

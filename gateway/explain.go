@@ -101,7 +101,7 @@ func Explain(cfg Config, q Question) (Explanation, error) {
 // to log.
 func newOfflinePipeline(cfg Config, log io.Writer) (*pipeline, error) {
 	deps := Deps{Log: slog.New(slog.NewJSONHandler(log, nil)), Access: accesslog.New(log, accesslog.JSON), Now: time.Now, Metrics: prometheus.NewRegistry(), Upstreams: offlineUpstreams(cfg.Upstreams)}
-	deps.Push = cfg.pushes()
+	deps.Pushes = cfg.pushes()
 	return newPipeline(context.Background(), cfg, deps)
 }
 

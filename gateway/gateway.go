@@ -15,12 +15,12 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/issuer"
-	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
+	"wxgate/gateway/once"
 	"wxgate/gateway/push"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
@@ -33,8 +33,9 @@ type Deps struct {
 	Authn        *authn.Authn
 	Issuers      *issuer.Set // of Config.Issuers; nil: there are none
 	Storage      admin.Store
-	Push         *wechat.Push                  // nil: message push is off; Reload replaces it
-	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
+	Pushes       push.Apps                     // none: message push is off; Reload replaces them
+	Orders       push.Orders                   // nil: WeChat is not asked about orders
+	Pushed       once.Store                    // remembers pushed messages; nil: memory alone does
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
 	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
 	ACME         *acme.Manager                 // of Config.Server.TLS.ACME; nil: it is off. Reload replaces it

@@ -13,24 +13,27 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/push"
 	"wxgate/upstream/upstreamtest"
 )
 
 // crowded is a gateway behind a trusted proxy, so that X-Forwarded-For says who asks, with message push.
 func crowded(t *testing.T, service string, change func(*Config)) *edge {
 	t.Helper()
-	push, err := wechat.NewPush(testAppID, pushToken, pushKey)
+	opens, err := wechat.NewPush(testAppID, pushToken, pushKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newEdgeWith(t, service, func(cfg *Config) {
-		cfg.PushUpstream = "service"
+		cfg.PushUpstreams = []string{"service"}
 		cfg.Limits.Writes = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 1_000_000, Per: time.Second}, Burst: 1_000_000} // what is held is the subject
 		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 		if change != nil {
 			change(cfg)
 		}
-	}, func(d *Deps) { d.Push = push })
+	}, func(d *Deps) {
+		d.Pushes = push.Apps{{ID: testAppID, Opens: opens, Upstream: "service", SealPayments: true}}
+	})
 }
 
 // from says who a request is from.

@@ -49,7 +49,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		watcher: newWatcher(),
 		limits:  newLimiter(m, deps.Now),
 		store:   storeGate{deps.Gate, deps.Log},
-		pushes:  push.NewReceiver(deps.Pushed, deps.Metrics, deps.Now),
+		pushes:  push.NewReceiver(deps.Pushed, deps.Orders, deps.Metrics, deps.Log, deps.Now),
 	}
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.answers = &answerChanger{compress.New(deps.Metrics), limit.NewPressure(&p.admission.inFlight), deps.Now}
@@ -58,7 +58,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)
-	first := Change{Upstreams: deps.Upstreams, Push: deps.Push, Certificates: deps.Certificates, ACME: deps.ACME}
+	first := Change{Upstreams: deps.Upstreams, Pushes: deps.Pushes, Certificates: deps.Certificates, ACME: deps.ACME}
 	if deps.Authn != nil { // Explain has none
 		first.Keys = deps.Authn.Tokens.Keys()
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/gateway/once"
+	"wxgate/gateway/push"
 	"wxgate/secret"
 	"wxgate/upstream/upstreamtest"
 )
@@ -17,11 +19,14 @@ import (
 // pushing is a gateway with message push, sealed or plain, in front of a service.
 func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text) (*edge, *wechat.Push) {
 	t.Helper()
-	push, err := wechat.NewPush(testAppID, pushToken, key)
+	opens, err := wechat.NewPush(testAppID, pushToken, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstream = "service" }, func(d *Deps) { d.Push = push }), push
+	return newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstreams = []string{"service"} }, func(d *Deps) {
+		d.Pushes = push.Apps{{ID: testAppID, Opens: opens, Upstream: "service", SealPayments: true}}
+		d.Pushed, _ = d.Storage.(once.Store)
+	}), opens
 }
 
 func pushRequest(query, body string) string {
@@ -31,7 +36,7 @@ func pushRequest(query, body string) string {
 func TestACapturedPushIsNotDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]secret.Text{"sealed": pushKey, "plain": ""} {
-		service := upstreamtest.Echo(t)
+		service := upstreamtest.Fixed(t, upstreamtest.OK("text/plain", "success"))
 		e, push := pushing(t, service, key)
 		query, body, err := push.Request([]byte(`{"MsgType":"event","Event":"pay"}`), time.Now())
 		if err != nil {

@@ -26,7 +26,7 @@ func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.Upstreams = []string{"service"}
-	cfg.CloudRun, cfg.PhoneByDecryption, cfg.PublicKeys, cfg.PushUpstream = true, true, true, "service"
+	cfg.CloudRun, cfg.PhoneByDecryption, cfg.PublicKeys, cfg.PushUpstreams = true, true, true, []string{"service"}
 	cfg.Limits.Login = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 50, Per: time.Minute}, Burst: 31}
 	cfg.Limits.Writes = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 70, Per: time.Minute}, Burst: 32}
 	cfg.Limits.DecryptFailures = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 4, Per: time.Hour}, Burst: 11}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"wxgate/authn/token"
-	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/certificate/acme"
@@ -14,6 +13,7 @@ import (
 	"wxgate/gateway/credential"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
+	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/upstream"
 )
@@ -23,7 +23,7 @@ import (
 type snapshot struct {
 	cfg          Config
 	upstreams    map[string]*upstream.Upstream
-	push         *wechat.Push     // nil: message push is off
+	pushes       push.Apps        // none: message push is off
 	certificates *certificate.Set // nil: the public listener is plain
 	acme         *acme.Manager    // nil: no certificate is asked for
 	routes       *route.Table[*routeEntry]
@@ -58,7 +58,7 @@ type snapshot struct {
 // the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, push: to.Push, certificates: to.Certificates, acme: to.ACME,
+		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, pushes: to.Pushes, certificates: to.Certificates, acme: to.ACME,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
@@ -98,7 +98,7 @@ func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 // Change is what a reload brings along beside a Config.
 type Change struct {
 	Upstreams    map[string]*upstream.Upstream
-	Push         *wechat.Push     // nil: message push is off
+	Pushes       push.Apps        // none: message push is off
 	Certificates *certificate.Set // nil: the public listener is plain
 	ACME         *acme.Manager    // of Config.Server.TLS.ACME; nil: it is off
 	Keys         *token.Keyring   // of our tokens

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"wxgate/authn/wechat"
 	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/input"
@@ -142,11 +141,15 @@ func (c Config) Ways(service, method, target string, sameService func(a, b strin
 }
 
 // PushWays finds the routes by which clients reach what a service gets WeChat's messages at.
-func (c Config) PushWays(sameService func(a, b string) bool) []Way {
-	if c.PushUpstream == "" {
-		return nil
+func (c Config) PushWays(sameService func(a, b string) bool) (all []Way) {
+	for _, name := range c.PushUpstreams {
+		for _, way := range c.Ways(name, http.MethodPost, push.Path, sameService) {
+			if !slices.Contains(all, way) {
+				all = append(all, way)
+			}
+		}
 	}
-	return c.Ways(c.PushUpstream, http.MethodPost, push.Path, sameService)
+	return all
 }
 
 // answers reports whether an endpoint answers requests for a path that would otherwise take a route.
@@ -178,15 +181,10 @@ func finds(routes *route.Table[int], method, path string, wanted int) bool {
 }
 
 // endpoints are the endpoints under a configuration that is only looked at.
-func (c Config) endpoints() []endpoint { return endpoints(&snapshot{cfg: c, push: c.pushes()}) }
+func (c Config) endpoints() []endpoint { return endpoints(&snapshot{cfg: c, pushes: c.pushes()}) }
 
-// pushes is what a snapshot has of message push when only its paths are looked at; nil: it is off.
-func (c Config) pushes() *wechat.Push {
-	if c.PushUpstream == "" {
-		return nil
-	}
-	return new(wechat.Push)
-}
+// pushes is what a snapshot has of message push when only its paths are looked at.
+func (c Config) pushes() push.Apps { return make(push.Apps, len(c.PushUpstreams)) }
 
 // Opening is an open route that covers protected routes of the same service, or one for other callers that covers routes
 // of an issuer: a request that the service, but no route, takes for one of these reaches it without a token, or with

@@ -42,7 +42,10 @@ func TestWaysToPushedMessagesAreNamedWhereTheEndpointIsElsewhere(t *testing.T) {
 	t.Parallel()
 	ways := func(paths Paths, upstream string, routes ...RouteConfig) (got []string) {
 		cfg := DefaultConfig()
-		cfg.Routes, cfg.Endpoints.Push, cfg.PushUpstream = routes, paths, upstream
+		cfg.Routes, cfg.Endpoints.Push = routes, paths
+		if upstream != "" {
+			cfg.PushUpstreams = []string{upstream, upstream}
+		}
 		for _, way := range cfg.PushWays(func(a, b string) bool { return a == b }) {
 			got = append(got, way.Path+" "+way.Asked)
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/gateway/push"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -263,13 +264,15 @@ const (
 
 func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
 	t.Parallel()
-	push, err := wechat.NewPush(testAppID, pushToken, pushKey)
+	opens, err := wechat.NewPush(testAppID, pushToken, pushKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := upstreamtest.Echo(t)
-	e := newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstream = "service" }, func(d *Deps) { d.Push = push })
-	sealed, err := push.Seal([]byte(`{"MsgType":"event","Event":"user_enter_tempsession"}`), time.Now())
+	service := upstreamtest.Fixed(t, upstreamtest.OK("text/plain", "success"))
+	e := newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstreams = []string{"service"} }, func(d *Deps) {
+		d.Pushes = push.Apps{{ID: testAppID, Opens: opens, Upstream: "service", SealPayments: true}}
+	})
+	sealed, err := opens.Seal([]byte(`{"MsgType":"event","Event":"user_enter_tempsession"}`), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +280,7 @@ func TestAPushedMessageReachesTheServiceAsPlainJSON(t *testing.T) {
 		resp, answer := e.send(t, head("POST /wechat/push?"+query.Encode(), "", "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)))+string(body))
 		return resp.StatusCode, answer
 	}
-	query := push.Query(time.Now())
+	query := opens.Query(time.Now())
 	query.Set("msg_signature", sealed.Signature)
 	query.Set("timestamp", sealed.Timestamp)
 	query.Set("nonce", sealed.Nonce)

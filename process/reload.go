@@ -15,10 +15,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/gateway/push"
 	"wxgate/input"
 )
 
@@ -178,7 +178,7 @@ func (s *Service) apply(cfg config.Config) error {
 	if err := checkAdminSocket(s.admin, cfg.Server.AdminToken); err != nil {
 		return err
 	}
-	push, err := newPush(cfg.WeChat)
+	pushes, err := newPushes(cfg.WeChat)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s *Service) apply(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	adopt, err := s.prepare(cfg, next, push)
+	adopt, err := s.prepare(cfg, next, pushes)
 	if err != nil {
 		next.discard()
 		return err
@@ -198,7 +198,7 @@ func (s *Service) apply(cfg config.Config) error {
 }
 
 // prepare makes what cfg changes of the keys, authn.on_user, the issuers and the gateway; adopt puts it in force.
-func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push) (adopt func(), err error) {
+func (s *Service) prepare(cfg config.Config, next *upstreams, pushes push.Apps) (adopt func(), err error) {
 	keys, err := s.authn.Tokens.NewKeyring(cfg.Authn.Algorithm, cfg.Authn.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("applying the keys: %w", err)
@@ -221,7 +221,7 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, push *wechat.Push)
 			manager.Stop()
 		}
 	}()
-	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Push: push, Keys: keys, Certificates: certificates, ACME: manager})
+	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Pushes: pushes, Keys: keys, Certificates: certificates, ACME: manager})
 	if err != nil {
 		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
 	}

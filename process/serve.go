@@ -177,7 +177,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return err
 	}
-	push, err := newPush(cfg.WeChat)
+	pushes, err := newPushes(cfg.WeChat)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	}
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Push: push, Pushed: s.store, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
+		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Pushes: pushes, Pushed: s.store, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})

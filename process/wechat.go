@@ -14,6 +14,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/gateway/admin"
+	"wxgate/gateway/push"
 	"wxgate/secret"
 	"wxgate/storage"
 )
@@ -35,16 +36,21 @@ func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (
 	return apps, brokers, nil
 }
 
-// newPush makes what opens pushed messages, nil when wechat.push is empty.
-func newPush(cfg wechat.Config) (*wechat.Push, error) {
-	if cfg.Push.Upstream == "" {
-		return nil, nil // an empty section means none
+// newPushes makes what opens pushed messages of each mini-program that has message push.
+func newPushes(cfg wechat.Config) (apps push.Apps, err error) {
+	for _, each := range cfg.Each() {
+		if each.Push.Upstream == "" {
+			continue
+		}
+		app := push.App{ID: each.AppID, Upstream: each.Push.Upstream, SealPayments: !each.Push.PlainPaymentAnswers}
+		if each.Push.Token.Reveal() != "" {
+			if app.Opens, err = wechat.NewPush(each.AppID, each.Push.Token, each.Push.AESKey); err != nil {
+				return nil, fmt.Errorf("message push of %s: %w", each.AppID, err)
+			}
+		}
+		apps = append(apps, app)
 	}
-	push, err := wechat.NewPush(cfg.AppID, cfg.Push.Token, cfg.Push.AESKey)
-	if err != nil {
-		return nil, fmt.Errorf("wechat.push: %w", err)
-	}
-	return push, nil
+	return apps, nil
 }
 
 // tokenStore keeps the access_tokens of WeChat in our store.

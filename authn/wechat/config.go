@@ -35,6 +35,7 @@ type Config struct {
 type App struct {
 	AppID  string      `yaml:"appid"`
 	Secret secret.Text `yaml:"secret"`
+	Push   PushConfig  `yaml:"push"`
 }
 
 // PushConfig is wechat.push: the settings of the page 消息推送 of mp.weixin.qq.com, and the upstream for messages.
@@ -42,6 +43,8 @@ type PushConfig struct {
 	Token    secret.Text `yaml:"token"`
 	AESKey   secret.Text `yaml:"aes_key"`
 	Upstream string      `yaml:"upstream"`
+
+	PlainPaymentAnswers bool `yaml:"plain_payment_answers"` // what a service answers to events of payment is not sealed
 }
 
 // Each returns the configuration of each mini-program.
@@ -52,9 +55,19 @@ func (c Config) Each() []Config {
 	each := make([]Config, len(c.Apps))
 	for i, app := range c.Apps {
 		each[i] = c
-		each[i].AppID, each[i].Secret, each[i].Apps = app.AppID, app.Secret, nil
+		each[i].AppID, each[i].Secret, each[i].Push, each[i].Apps = app.AppID, app.Secret, app.Push, nil
 	}
 	return each
+}
+
+// PushUpstreams are the upstreams that messages go to, one for each mini-program that has message push.
+func (c Config) PushUpstreams() (names []string) {
+	for _, each := range c.Each() {
+		if each.Push.Upstream != "" {
+			names = append(names, each.Push.Upstream)
+		}
+	}
+	return names
 }
 
 // Unknown returns those appids that are of none of the mini-programs.
@@ -73,6 +86,14 @@ func DefaultConfig() Config {
 // WeChat.
 func (c Config) Reload(next Config) Config {
 	c.CloudRun, c.CloudFunctionSecret, c.PhoneByDecryption, c.Push = next.CloudRun, next.CloudFunctionSecret, next.PhoneByDecryption, next.Push
+	c.Apps = slices.Clone(c.Apps)
+	for i := range c.Apps {
+		for _, app := range next.Apps {
+			if app.AppID == c.Apps[i].AppID {
+				c.Apps[i].Push = app.Push
+			}
+		}
+	}
 	return c
 }
 
@@ -103,6 +124,10 @@ func (c Config) Warnings() (f input.Faults) {
 		if rest, found := strings.CutPrefix(each.AppID, "wx"); !found || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
 			f.Add(path, "%q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", each.AppID)
 		}
+		if each.Push.Token != "" && each.Push.AESKey == "" {
+			f.Add(strings.TrimSuffix(path, "appid")+"push.aes_key", "is empty: in plain mode (明文模式) whoever has seen one address that WeChat called can write "+
+				"messages for five minutes, so events about money are refused unless WeChat knows the order as paid; choose 安全模式 on mp.weixin.qq.com")
+		}
 	}
 	return f
 }
@@ -129,23 +154,46 @@ func (c Config) validateApps() (f input.Faults) {
 	return f
 }
 
-// validatePush wants all of wechat.push or nothing: a message that nobody verifies or receives is lost without a sound.
+// validatePush wants all of push or nothing, of each mini-program: a message that nobody verifies or receives is lost without a
+// sound. What tells two of them apart in plain mode is the Token alone.
 func (c Config) validatePush(f *input.Faults) {
-	p := c.Push
-	if p == (PushConfig{}) {
+	if len(c.Apps) == 0 {
+		*f = append(*f, c.Push.validate(c.CloudRun).At("push")...)
 		return
 	}
-	for path, value := range map[string]string{"push.token": p.Token.Reveal(), "push.aes_key": p.AESKey.Reveal(), "push.upstream": p.Upstream} {
-		if value == "" {
-			f.Add(path, "is empty, but the rest of wechat.push is not")
+	if c.Push != (PushConfig{}) {
+		f.Add("push", "must stay empty beside wechat.apps; each of them has a push of its own")
+	}
+	plain := map[string]int{}
+	for i, app := range c.Apps {
+		path := fmt.Sprintf("apps[%d].push", i)
+		*f = append(*f, app.Push.validate(c.CloudRun).At(path)...)
+		if token := app.Push.Token.Reveal(); token != "" && app.Push.AESKey.Reveal() == "" {
+			if other, taken := plain[token]; taken {
+				f.Add(path+".token", "is that of apps[%d], and without aes_key nothing else tells their messages apart", other)
+			}
+			plain[token] = i
 		}
+	}
+}
+
+// validate wants a Token, unless all messages come from within WeChat.
+func (p PushConfig) validate(cloudRun bool) (f input.Faults) {
+	if p == (PushConfig{}) {
+		return nil
+	}
+	if p.Upstream == "" {
+		f.Add("upstream", "is empty, but the rest is not")
+	}
+	if p.Token.Reveal() == "" && (!cloudRun || p.AESKey.Reveal() != "") {
+		f.Add("token", "is empty, but the rest is not")
+	}
+	for path, value := range map[string]string{"token": p.Token.Reveal(), "aes_key": p.AESKey.Reveal(), "upstream": p.Upstream} {
 		if mistake := secret.Mistake(value); mistake != "" {
 			f.Add(path, "%s", mistake)
 		}
 	}
-	if len(c.Apps) > 0 {
-		f.Add("push", "works with one mini-program; wechat.apps names several")
-	}
+	return f
 }
 
 // validateWord wants one word of visible ASCII: a pasted space or newline is the usual reason for errcode 40013 and 40125.

@@ -72,6 +72,9 @@ func NewPush(appID string, token, encodingAESKey secret.Text) (*Push, error) {
 	return p, nil
 }
 
+// Sealed reports whether messages are sealed (安全模式), so that what they say is WeChat's.
+func (p *Push) Sealed() bool { return p.key != nil }
+
 // Format writes *** for every verb.
 func (Push) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(masked)) }
 
@@ -157,14 +160,6 @@ func (p *Push) Check(query url.Values) error {
 		}
 	}
 	return nil
-}
-
-// ID is the same for a message that was captured and is sent again: its signature. It is of a query that Open has taken.
-func (p *Push) ID(query url.Values) string {
-	if p.key == nil {
-		return query.Get(plainSignature)
-	}
-	return query.Get(msgSignature)
 }
 
 // signed compares the signature of that name with the one of Token, timestamp, nonce and more.

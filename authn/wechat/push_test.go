@@ -288,7 +288,7 @@ func FuzzPush(f *testing.F) {
 			t.Errorf("envelope(%q): got %q", body, text)
 		}
 		_, _ = messageOf(body)
-		again, err := seal(*sealed.key, body, pushAppID)
+		again, err := seal(*sealed.key, make([]byte, 16), body, pushAppID)
 		if err != nil {
 			t.Fatal(err)
 		}

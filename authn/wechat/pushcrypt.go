@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
@@ -55,10 +54,9 @@ func unpadPush(data []byte) ([]byte, bool) {
 	return data[:end], subtle.ConstantTimeCompare(data[end:], padding) == 1
 }
 
-// seal is the other direction of unseal.
-func seal(key, message []byte, appID string) (string, error) {
-	data := make([]byte, 16, pushHeader+len(message)+len(appID)+pushBlock)
-	_, _ = rand.Read(data) // never fails: crypto/rand ends the process instead
+// seal is the other direction of unseal. random is of 16 bytes.
+func seal(key, random, message []byte, appID string) (string, error) {
+	data := append(make([]byte, 0, pushHeader+len(message)+len(appID)+pushBlock), random...)
 	data = binary.BigEndian.AppendUint32(data, uint32(len(message)))
 	data = append(append(data, message...), appID...)
 	n := pushBlock - len(data)%pushBlock

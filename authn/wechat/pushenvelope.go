@@ -18,6 +18,9 @@ import (
 // xmlType is the content type of the older of the two formats.
 const xmlType = "text/xml"
 
+// NewMessage is a message that is plain and that nobody signed, as WeChat Cloud Run brings it.
+func NewMessage(body []byte) (Message, error) { return messageOf(body) }
+
 // messageOf tells JSON from XML by the first character, and wants all of it to be well-formed.
 func messageOf(body []byte) (Message, error) {
 	if _, err := parseObject(body); err == nil {
@@ -90,14 +93,21 @@ type Sealed struct {
 // Seal makes a passive reply, or, on the side of the sandbox, a push. It fails in plain mode, where nothing is sealed, and
 // for a message above 1 MiB.
 func (p *Push) Seal(message []byte, at time.Time) (Sealed, error) {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+	return p.sealWith(random[:], newNonce(), message, at)
+}
+
+// sealWith is Seal with all that is random.
+func (p *Push) sealWith(random []byte, nonce string, message []byte, at time.Time) (Sealed, error) {
 	if p.key == nil || len(message) > maxPush {
 		return Sealed{}, fmt.Errorf("sealing a message: %w", errPush)
 	}
-	encrypt, err := seal(*p.key, message, p.appID)
+	encrypt, err := seal(*p.key, random, message, p.appID)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("sealing a message: %w", err)
 	}
-	s := Sealed{Encrypt: encrypt, Timestamp: strconv.FormatInt(at.Unix(), 10), Nonce: newNonce()}
+	s := Sealed{Encrypt: encrypt, Timestamp: strconv.FormatInt(at.Unix(), 10), Nonce: nonce}
 	s.Signature = pushSignature(p.token.Reveal(), s.Timestamp, s.Nonce, s.Encrypt)
 	return s, nil
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -46,8 +44,7 @@ type claim struct {
 }
 
 func newClaim(store Store, kind, key string) claim {
-	sum := sha256.Sum256([]byte(key))
-	name := hex.EncodeToString(sum[:])
+	name := Key(key)
 	return claim{store: store, lease: kind + " claim " + name, record: kind + " " + name, token: []byte(rand.Text())}
 }
 
@@ -111,6 +108,26 @@ func (c claim) try(ctx context.Context) (answer []byte, repeat bool, err error) 
 		return ours, RememberFor, nil
 	})
 	return answer, repeat, err
+}
+
+// errOther is a proof that was used for something else.
+var errOther = errors.New("the proof is of something else")
+
+// Bind reports whether a proof is used for that key alone, as far as the store knows: whoever has seen it must not use it for
+// something else while it is good. A store that does not answer refuses nothing.
+func (d *Deliveries) Bind(ctx context.Context, proof, key string, life time.Duration) bool {
+	c := newClaim(d.store, d.kind+" proof", proof)
+	if c.store == nil {
+		return true
+	}
+	of := []byte(Key(key))
+	err := c.change(ctx, c.record, func(bound []byte) ([]byte, time.Duration, error) {
+		if len(bound) > 0 && !bytes.Equal(bound, of) {
+			return nil, 0, errOther
+		}
+		return of, life, nil
+	})
+	return !errors.Is(err, errOther)
 }
 
 // life is how long the claim covers the delivery.

@@ -4,6 +4,8 @@ package once
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -102,6 +104,12 @@ func (d *Deliveries) deliver(ctx context.Context, key string, send Send) (answer
 		return nil, true, err
 	}
 	return answer, c.finish(ctx, answer), nil
+}
+
+// Key is what a service can know a delivery by, of the same length for every key: what WeChat calls it may be a secret of others.
+func Key(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }
 
 // join returns the delivery under way or known here, or begins one, which is ours.

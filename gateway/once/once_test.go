@@ -211,6 +211,23 @@ func TestAClaimMeetsItself(t *testing.T) {
 	}
 }
 
+func TestAProofIsOfOneThing(t *testing.T) {
+	t.Parallel()
+	shared := newSharedStore()
+	for i, row := range []struct {
+		key  string
+		want bool
+	}{{"a", true}, {"a", true}, {"b", false}, {"a", true}} {
+		if got := open(shared).Bind(t.Context(), "signature", row.key, time.Minute); got != row.want {
+			t.Errorf("time %d, %s: %t", i, row.key, got)
+		}
+	}
+	shared.err = errors.New("away")
+	if !open(shared).Bind(t.Context(), "signature", "b", time.Minute) {
+		t.Error("a store that is away refuses")
+	}
+}
+
 func TestAPanicEndsNoWaiting(t *testing.T) {
 	t.Parallel()
 	d := open(newSharedStore())

@@ -1,12 +1,13 @@
-// Package push receives the messages that WeChat pushes (消息推送) and delivers them to a service as plain JSON, each once.
+// Package push receives the messages that WeChat pushes (消息推送), delivers each to a service once, as plain JSON, and answers
+// WeChat with what the service says.
 package push
 
 import (
 	"context"
-	"encoding/json"
-	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/once"
+	"wxgate/lograte"
 	"wxgate/message"
 	"wxgate/upstream"
 )
@@ -24,61 +27,154 @@ import (
 // Path is where WeChat sends messages, and where the service receives them.
 const Path = "/wechat/push"
 
-// maxMessageAge is how old a pushed message may be. WeChat retries twice, 5 s apart, when it gets no answer.
+// maxMessageAge is how old a pushed message may be. What is sent again is signed again.
 const maxMessageAge = 5 * time.Minute
 
 // errNotFromWeChat is a message that WeChat did not send, or not recently.
 var errNotFromWeChat = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
 
+// App is a mini-program whose messages are received.
+type App struct {
+	ID           string       // appid
+	Opens        *wechat.Push // nil: only what WeChat Cloud Run brings is received
+	Upstream     string       // its name
+	SealPayments bool         // answers about payments are sealed too, where messages are
+}
+
+// Apps are the mini-programs whose messages are received; none: message push is off.
+type Apps []App
+
+// Orders asks WeChat about orders of virtual payment.
+type Orders interface {
+	// Paid reports whether WeChat knows the order of that user as paid.
+	Paid(ctx context.Context, appID string, order Order) (bool, error)
+}
+
+// Order is an order of virtual payment.
+type Order struct {
+	OpenID     string
+	OutTradeNo string
+	Env        int // 0: production, 1: sandbox
+}
+
 // Receiver verifies, decrypts and delivers messages. It is safe for concurrent use.
 type Receiver struct {
-	deliveries *deliveries
+	deliveries *once.Deliveries
+	orders     Orders // nil: nobody can be asked
+	log        *lograte.Log
 	now        func() time.Time
 }
 
 // NewReceiver returns a receiver that has delivered what store knows of; nil: nothing.
-func NewReceiver(store Store, reg prometheus.Registerer, now func() time.Time) *Receiver {
-	return &Receiver{newDeliveries(store, reg, now), now}
+func NewReceiver(store once.Store, orders Orders, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Receiver {
+	repeated := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "wxgate_push_repeated_total", Help: "Pushed messages that came again and were not delivered again.",
+	})
+	reg.MustRegister(repeated)
+	return &Receiver{once.New(store, "push", repeated, now), orders, lograte.New(log, now), now}
 }
 
 // Message is a verified and decrypted message of WeChat.
 type Message struct {
-	id   string
-	json []byte
+	app    App
+	json   []byte
+	inXML  bool   // it came in XML, and so does the answer go
+	sealed bool   // the answer too is sealed
+	proven bool   // WeChat vouches for its content, not only for the time of a request
+	proof  string // the signature of a message that is not proven
+	event  event
 }
 
-// Echo is the answer to the GET with which WeChat verifies the address. p verifies the signature in the raw query.
-func (r *Receiver) Echo(p *wechat.Push, query string) (string, error) {
+// Upstream is the name of the service that gets the message.
+func (m Message) Upstream() string { return m.app.Upstream }
+
+// Format writes the length for every verb: the message holds an openid and what a person wrote.
+func (m Message) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "a message of %d bytes", len(m.json))
+}
+
+// Echo is the answer to the GET with which WeChat verifies the address: for one of the mini-programs the signature in the raw
+// query must fit.
+func (r *Receiver) Echo(apps Apps, query string) (string, error) {
 	values, err := r.parseFreshQuery(query)
 	if err != nil {
 		return "", err
 	}
-	echo, err := p.Echo(values)
-	if err != nil {
-		return "", errNotFromWeChat
+	for _, app := range apps {
+		if app.Opens == nil {
+			continue
+		}
+		if echo, err := app.Opens.Echo(values); err == nil {
+			return echo, nil
+		}
 	}
-	return echo, nil
+	return "", errNotFromWeChat
 }
 
-// Open reads the message of a POST. p verifies the signature in the raw query before any of the body is read.
-func (r *Receiver) Open(p *wechat.Push, query string, body io.Reader) (Message, error) {
+// Open reads the message of a POST. As far as it can be, the signature in the raw query is verified before any of the body is
+// read.
+func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error) {
 	values, err := r.parseFreshQuery(query)
 	if err != nil {
 		return Message{}, err
 	}
-	if p.Check(values) != nil {
+	var may Apps
+	for _, app := range apps {
+		if app.Opens != nil && app.Opens.Check(values) == nil {
+			may = append(may, app)
+		}
+	}
+	if len(may) == 0 {
 		return Message{}, errNotFromWeChat
 	}
-	sealed, err := io.ReadAll(body)
+	received, err := io.ReadAll(body)
 	if err != nil {
 		return Message{}, err
 	}
-	opened, err := p.Open(values, sealed)
-	if err != nil {
-		return Message{}, errNotFromWeChat
+	for _, app := range may {
+		opened, err := app.Opens.Open(values, received)
+		if err == nil {
+			m, err := newMessage(app, opened, app.Opens.Sealed())
+			m.proof = values.Get("signature")
+			return m, err
+		}
 	}
-	plain, err := plainJSON(opened)
-	return Message{p.ID(values), plain}, err
+	return Message{}, errNotFromWeChat
+}
+
+// OpenUnsigned reads a message that WeChat Cloud Run vouches for, which nobody signs. appID is empty where it is not said. The
+// check of a container is no message: then there is none, and the answer is success.
+func (r *Receiver) OpenUnsigned(apps Apps, appID string, body io.Reader) (m Message, check bool, err error) {
+	received, err := io.ReadAll(body)
+	if err != nil {
+		return Message{}, false, err
+	}
+	plain, err := wechat.NewMessage(received)
+	if err != nil {
+		return Message{}, false, errNotFromWeChat
+	}
+	for _, app := range apps {
+		if appID != "" && app.ID != appID {
+			continue
+		}
+		m, err = newMessage(app, plain, false)
+		m.proven = true
+		return m, m.event.text("action") == "CheckContainerPath", err
+	}
+	return Message{}, false, errNotFromWeChat
+}
+
+func newMessage(app App, opened wechat.Message, sealed bool) (Message, error) {
+	m := Message{app: app, json: opened.Body, sealed: sealed, proven: sealed}
+	if !strings.Contains(opened.ContentType, "json") {
+		text, err := jsonOf(opened.Body)
+		if err != nil {
+			return Message{}, err
+		}
+		m.json, m.inXML = text, true
+	}
+	m.event = eventOf(m.json)
+	return m, nil
 }
 
 // parseFreshQuery parses a signed query and refuses one whose timestamp is not recent: the signature alone is valid for
@@ -96,44 +192,100 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 	return values, nil
 }
 
-// Deliver sends a message to a service, unless it was delivered before. A service that does not accept it is an error:
-// WeChat will retry.
-func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout-claimTimeout) // the claim included
+// notDone is an answer of a service that lets WeChat send the message again.
+type notDone struct{ answer []byte }
+
+func (notDone) Error() string { return "the service answered that the message is not done" }
+
+// Deliver sends a message to a service, unless it was delivered before, and returns what to answer: what the service answered,
+// then or now. A service that does not accept the message is an error: WeChat will send it again.
+func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) (Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.event.budget())
 	defer cancel()
-	return r.deliveries.deliverOnce(ctx, m.id, func() error {
-		req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
-		req.Fields.Add("Content-Type", "application/json")
-		req.Fields.Add(answer.HeaderRequestID, requestID)
-		var resp message.Response
-		if _, err := to.Do(ctx, &req, &resp, 0); err != nil {
-			return err
-		}
-		defer resp.Reset() // the body says nothing
-		if status := resp.Status; status < 200 || status > 299 {
-			return fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
-		}
-		return nil
+	key := m.app.ID + " " + m.event.key()
+	if !m.proven && !r.deliveries.Bind(ctx, m.app.ID+" "+m.proof, key, 2*maxMessageAge) {
+		return Reply{}, errNotFromWeChat // of a message that was seen on its way
+	}
+	if err := r.confirm(ctx, m); err != nil {
+		return Reply{}, err
+	}
+	said, err := r.deliveries.Deliver(ctx, key, func(ctx context.Context, repeat bool) ([]byte, error) {
+		return r.send(ctx, m, to, requestID, repeat)
 	})
+	if undone, ok := errors.AsType[notDone](err); ok {
+		said, err = undone.answer, nil
+	}
+	if errors.Is(err, once.ErrUnderWay) {
+		return Reply{}, fmt.Errorf("%w: an earlier attempt still waits for the service", answer.ErrPushRefused)
+	}
+	if err != nil {
+		return Reply{}, err
+	}
+	return m.reply(said, r.now())
 }
 
-// plainJSON is a message as JSON, even when mp.weixin.qq.com is set to XML: one flat element with named fields.
-func plainJSON(m wechat.Message) ([]byte, error) {
-	if strings.Contains(m.ContentType, "json") {
-		return m.Body, nil
+// confirm refuses an event about money for which WeChat does not vouch: in plain mode the signature does not cover the body, so
+// that whoever has seen one URL can write any. What was paid is asked of WeChat.
+func (r *Receiver) confirm(ctx context.Context, m Message) error {
+	if m.proven || !m.event.pays() {
+		return nil
 	}
-	var fields struct {
-		List []struct {
-			XMLName xml.Name
-			Text    string `xml:",chardata"`
-		} `xml:",any"`
+	refused := fmt.Errorf("%w: an event about money, in plain mode", answer.ErrPushRefused)
+	order := Order{OpenID: m.event.text("OpenId"), OutTradeNo: m.event.text("OutTradeNo")}
+	env, err := strconv.Atoi(m.event.text("Env"))
+	if name := m.event.name(); err != nil || r.orders == nil || order.OutTradeNo == "" || name != goodsDelivery && name != coinDelivery {
+		r.log.Warn(lograte.Kind{Message: "an event about money is refused, because message push is in plain mode (明文模式)", Reason: "plain"}, "appid", m.app.ID)
+		return refused
 	}
-	if err := xml.Unmarshal(m.Body, &fields); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotFromWeChat, err)
+	order.Env = env
+	paid, err := r.orders.Paid(ctx, m.app.ID, order)
+	if err != nil {
+		return err
 	}
-	flat := make(map[string]string, len(fields.List))
-	for _, f := range fields.List {
-		flat[f.XMLName.Local] = strings.TrimSpace(f.Text)
+	if !paid {
+		r.log.Warn(lograte.Kind{Message: "an event about money is refused: WeChat does not know the order as paid", Reason: "unpaid"}, "appid", m.app.ID)
+		return refused
 	}
-	return json.Marshal(flat)
+	return nil
+}
+
+// The headers that a service gets beside a message. X-Wxgate-… of clients pass to no service.
+const (
+	headerKey    = "Idempotency-Key"
+	headerAppID  = "X-Wxgate-Appid"
+	headerRepeat = "X-Wxgate-Repeat"
+	possible     = "possible"
+)
+
+// send sends a message once. An answer of virtual payment that says that it is not done is notDone.
+func (r *Receiver) send(ctx context.Context, m Message, to *upstream.Upstream, requestID string, repeat bool) ([]byte, error) {
+	req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
+	req.Fields.Add("Content-Type", "application/json")
+	req.Fields.Add(answer.HeaderRequestID, requestID)
+	req.Fields.Add(headerKey, once.Key(m.app.ID+" "+m.event.key()))
+	req.Fields.Add(headerAppID, m.app.ID)
+	if repeat {
+		req.Fields.Add(headerRepeat, possible)
+	}
+	var resp message.Response
+	if _, err := to.Do(ctx, &req, &resp, 0); err != nil {
+		return nil, err
+	}
+	defer resp.Reset()
+	if status := resp.Status; status < 200 || status > 299 {
+		return nil, fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
+	}
+	said, err := readAnswer(&resp)
+	switch {
+	case errors.Is(err, errNotUnderstood) && m.event.name() != iosRefundQuery:
+		r.log.Warn(lograte.Kind{Message: "WeChat gets success instead of what a service answered to a pushed message", Reason: "answer"}, "error", err)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(said) == 0 && m.event.name() == iosRefundQuery:
+		return nil, fmt.Errorf("%w: the service did not say whether to refund", answer.ErrPushRefused)
+	case !m.accepts(said):
+		return nil, notDone{said}
+	}
+	return said, nil
 }

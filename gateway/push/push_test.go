@@ -1,0 +1,337 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/authn/wechat"
+	"wxgate/gateway/answer"
+	"wxgate/secret"
+	"wxgate/upstream"
+	"wxgate/upstream/upstreamtest"
+)
+
+const (
+	testToken = "a-token"
+	testKey   = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+	testAppID = "wx0000000000000001"
+)
+
+// memory is a store that lasts as long as the test.
+type memory struct {
+	mu     sync.Mutex
+	values map[string][]byte
+}
+
+func (m *memory) ChangeTemporary(_ context.Context, name string, change func([]byte) ([]byte, time.Duration, error)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value, life, err := change(m.values[name])
+	if err != nil {
+		return err
+	}
+	if m.values[name] = value; life == 0 {
+		delete(m.values, name)
+	}
+	return nil
+}
+
+// rig is a receiver between WeChat and a service.
+type rig struct {
+	*Receiver
+	t       *testing.T
+	apps    Apps
+	service *upstreamtest.Service
+	to      *upstream.Upstream
+	says    string // what the service answers
+	log     bytes.Buffer
+	paid    map[Order]bool
+}
+
+// Paid answers for WeChat.
+func (r *rig) Paid(_ context.Context, _ string, order Order) (bool, error) { return r.paid[order], nil }
+
+func newRig(t *testing.T, key secret.Text) *rig {
+	t.Helper()
+	r := &rig{t: t, says: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}
+	r.apps = Apps{{ID: testAppID, Opens: opener(t, testAppID, key), Upstream: "service", SealPayments: true}}
+	r.service = upstreamtest.HTTP(t, func(upstreamtest.Request) string { return r.says })
+	cfg := upstream.DefaultConfig().WithDials(upstream.DefaultDials)
+	cfg.Targets = []upstream.Target{{URL: r.service.URL, Weight: 1}}
+	to, err := upstream.New("service", cfg, upstream.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(to.Close)
+	r.to = to
+	r.Receiver = NewReceiver(&memory{values: map[string][]byte{}}, r, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&r.log, nil)), time.Now)
+	return r
+}
+
+func opener(t *testing.T, appID string, key secret.Text) *wechat.Push {
+	t.Helper()
+	p, err := wechat.NewPush(appID, testToken, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// push sends a message as WeChat does.
+func (r *rig) push(message string) (Reply, error) {
+	r.t.Helper()
+	query, body, err := r.apps[0].Opens.Request([]byte(message), time.Now())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return r.receive(query, body)
+}
+
+func (r *rig) receive(query url.Values, body []byte) (Reply, error) {
+	m, err := r.Open(r.apps, query.Encode(), bytes.NewReader(body))
+	if err != nil {
+		return Reply{}, err
+	}
+	return r.Deliver(r.t.Context(), m, r.to, "a-request")
+}
+
+// said is a reply as WeChat reads it.
+func (r *rig) said(reply Reply) string {
+	r.t.Helper()
+	if !bytes.Contains(reply.Body, []byte("Encrypt")) {
+		return "plain " + string(reply.Body)
+	}
+	query := url.Values{}
+	for name, member := range map[string]string{"timestamp": "TimeStamp", "nonce": "Nonce", "msg_signature": "MsgSignature"} {
+		query.Set(name, r.memberOf(reply, member))
+	}
+	opened, err := r.apps[0].Opens.Open(query, reply.Body)
+	if err != nil {
+		r.t.Fatalf("%s: %v", reply.Body, err)
+	}
+	return "sealed " + string(opened.Body)
+}
+
+func (r *rig) memberOf(reply Reply, name string) string {
+	if reply.ContentType == "text/xml" {
+		root, err := parseXML(reply.Body)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return root.child(name)
+	}
+	return eventOf(reply.Body).text(name)
+}
+
+const (
+	transfer = `{"ToUserName":"oABC","FromUserName":"gh_1","CreateTime":1399197672,"MsgType":"transfer_customer_service"}`
+	inXML    = "<xml><ToUserName><![CDATA[oABC]]></ToUserName><FromUserName><![CDATA[gh_1]]></FromUserName><CreateTime>1399197672</CreateTime><MsgType><![CDATA[transfer_customer_service]]></MsgType></xml>"
+)
+
+// TestTheServicesAnswerReachesWeChat in the format of the message, sealed where that was.
+func TestTheServicesAnswerReachesWeChat(t *testing.T) {
+	t.Parallel()
+	json, xml := `{"MsgType":"text","MsgId":%d,"Content":"x"}`, "<xml><MsgType><![CDATA[text]]></MsgType><MsgId>%d</MsgId></xml>"
+	pays := `{"MsgType":"event","Event":"xpay_goods_deliver_notify","OutTradeNo":"order%d","OpenId":"oABC","Env":0}`
+	paysXML := "<xml><Event><![CDATA[xpay_goods_deliver_notify]]></Event><OutTradeNo><![CDATA[order%d]]></OutTradeNo></xml>"
+	n := 0
+	for name, row := range map[string]struct {
+		key            secret.Text
+		plainPayments  bool
+		message, says  string
+		contentType    string
+		want, wantType string
+	}{
+		"nothing":                       {key: testKey, message: json, want: "plain success", wantType: "text/plain; charset=utf-8"},
+		"success":                       {key: testKey, message: json, says: " SUCCESS\n", want: "plain success", wantType: "text/plain; charset=utf-8"},
+		"a transfer":                    {key: testKey, message: json, says: transfer, want: "sealed " + transfer, wantType: "application/json"},
+		"a transfer, plain mode":        {message: json, says: transfer, want: "plain " + transfer, wantType: "application/json"},
+		"a transfer, XML":               {key: testKey, message: xml, says: transfer, want: "sealed " + inXML, wantType: "text/xml"},
+		"a transfer, XML in plain mode": {message: xml, says: transfer, want: "plain " + inXML, wantType: "text/xml"},
+		"what WeChat does not know":     {key: testKey, message: json, says: "OK", want: "plain success", wantType: "text/plain; charset=utf-8"},
+		"a payment":                     {key: testKey, message: pays, want: `sealed {"ErrCode":0,"ErrMsg":"success"}`, wantType: "application/json"},
+		"a payment, not sealed":         {key: testKey, plainPayments: true, message: pays, says: "success", want: `plain {"ErrCode":0,"ErrMsg":"success"}`, wantType: "application/json"},
+		"a payment, XML":                {key: testKey, message: paysXML, want: "sealed <xml><ErrCode>0</ErrCode><ErrMsg><![CDATA[success]]></ErrMsg></xml>", wantType: "text/xml"},
+		"a payment that is not done":    {key: testKey, message: pays, says: `{"ErrCode":7,"ErrMsg":"later"}`, want: `sealed {"ErrCode":7,"ErrMsg":"later"}`, wantType: "application/json"},
+	} {
+		r := newRig(t, row.key)
+		r.apps[0].SealPayments = !row.plainPayments
+		r.says = upstreamtest.OK("application/json", row.says)
+		n++
+		reply, err := r.push(fmt.Sprintf(row.message, n))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := r.said(reply); got != row.want || reply.ContentType != row.wantType {
+			t.Errorf("%s: %s as %s\nwant %s as %s", name, got, reply.ContentType, row.want, row.wantType)
+		}
+	}
+}
+
+// TestAMessageThatIsSentAgainGetsTheSameAnswer although it is signed anew, as WeChat does; one that was not done reaches the
+// service again, which is told.
+func TestAMessageThatIsSentAgainGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testKey)
+	r.says = upstreamtest.OK("application/json", transfer)
+	for range 3 {
+		if reply, err := r.push(`{"MsgType":"text","MsgId":7}`); err != nil || r.said(reply) != "sealed "+transfer {
+			t.Errorf("%s, %v", reply.Body, err)
+		}
+	}
+	if n := len(r.service.Requests()); n != 1 {
+		t.Errorf("the service got it %d times", n)
+	}
+	again := `{"Event":"xpay_coin_pay_notify","WeChatPayInfo":{"MchOrderNo":"m1"},"RetryTimes":%d}`
+	for i, says := range []string{`{"ErrCode":1}`, `{"ErrCode":0}`, `{"ErrCode":2}`} {
+		r.says = upstreamtest.OK("application/json", says)
+		if reply, err := r.push(fmt.Sprintf(again, i)); err != nil || r.said(reply) != "sealed "+strings.ReplaceAll(says, "2", "0") {
+			t.Errorf("time %d: %s, %v", i, reply.Body, err)
+		}
+	}
+	got := r.service.Requests()[1:]
+	if len(got) != 2 || got[0].Field(headerKey) != got[1].Field(headerKey) || got[0].Field(headerRepeat) != "" || got[1].Field(headerRepeat) != possible || got[0].Field(headerAppID) != testAppID {
+		t.Errorf("the service got %d:\n%v", len(got), got)
+	}
+}
+
+func TestTheServicesFailureIsWeChatsRetry(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testKey)
+	for _, says := range []string{"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 302 X\r\nContent-Length: 0\r\n\r\n"} {
+		r.says = says
+		if reply, err := r.push(`{"MsgType":"text","MsgId":7}`); !errors.Is(err, answer.ErrPushRefused) {
+			t.Errorf("%s, %v", reply.Body, err)
+		}
+	}
+	r.says = upstreamtest.OK("text/plain", "")
+	if reply, err := r.push(`{"Event":"xpay_subscribe_ios_refund_query_notify"}`); !errors.Is(err, answer.ErrPushRefused) {
+		t.Errorf("a question of Apple without an answer: %s, %v", reply.Body, err)
+	}
+	r.says = upstreamtest.OK("application/json", `{"result_code":0,"result_info":"a","evidence":"b"}`)
+	if reply, err := r.push(`{"Event":"xpay_subscribe_ios_refund_query_notify"}`); err != nil || r.said(reply) != `sealed {"result_code":0,"result_info":"a","evidence":"b"}` {
+		t.Errorf("a question of Apple: %s, %v", reply.Body, err)
+	}
+}
+
+// TestWhatTellsMessagesApart lists pairs that are one message, and others that are two.
+func TestWhatTellsMessagesApart(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		one, two string
+		same     bool
+	}{
+		"a message":           {`{"MsgId":9007199254740993,"CreateTime":1}`, `{"MsgId":9007199254740993,"CreateTime":2}`, true},
+		"large numbers":       {`{"MsgId":9007199254740993}`, `{"MsgId":9007199254740992}`, false},
+		"a string":            {`{"MsgId":"7"}`, `{"MsgId":7}`, true},
+		"an event":            {`{"FromUserName":"a","CreateTime":1,"Event":"e"}`, `{"Event":"e","FromUserName":"a","CreateTime":1}`, true},
+		"another second":      {`{"FromUserName":"a","CreateTime":1,"Event":"e"}`, `{"FromUserName":"a","CreateTime":2,"Event":"e"}`, false},
+		"more in one second":  {`{"FromUserName":"a","CreateTime":1,"Event":"e","Id":1}`, `{"FromUserName":"a","CreateTime":1,"Event":"e","Id":2}`, false},
+		"attempts":            {`{"Event":"xpay_refund_notify","MchRefundId":"r","RetryTimes":0}`, `{"Event":"xpay_refund_notify","MchRefundId":"r","RetryTimes":1}`, true},
+		"an order":            {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o","CreateTime":1}`, `{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o","CreateTime":2}`, true},
+		"two orders":          {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o"}`, `{"Event":"xpay_goods_deliver_notify","OutTradeNo":"p"}`, false},
+		"delivery and refund": {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o"}`, `{"Event":"xpay_coin_pay_notify","OutTradeNo":"o"}`, false},
+	} {
+		if one, two := eventOf([]byte(row.one)).key(), eventOf([]byte(row.two)).key(); (one == two) != row.same {
+			t.Errorf("%s: %s and %s", name, one, two)
+		}
+	}
+}
+
+// TestEachMiniProgramHasItsOwnPush behind one address.
+func TestEachMiniProgramHasItsOwnPush(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testKey)
+	other := App{ID: "wx0000000000000002", Opens: opener(t, "wx0000000000000002", secret.Text(testKey[1:]+"x")), Upstream: "other"}
+	r.apps = append(r.apps, other)
+	query, body, err := other.Opens.Request([]byte(`{"MsgId":7}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := r.Open(r.apps, query.Encode(), bytes.NewReader(body))
+	if err != nil || m.app.ID != other.ID || m.Upstream() != "other" {
+		t.Errorf("%s for %s, %v", m.app.ID, m.Upstream(), err)
+	}
+	if _, err := r.Open(r.apps[:1], query.Encode(), bytes.NewReader(body)); !errors.Is(err, errNotFromWeChat) {
+		t.Errorf("of a mini-program that is not ours: %v", err)
+	}
+	query = other.Opens.Query(time.Now())
+	query.Set("echostr", "echo")
+	if echo, err := r.Echo(r.apps, query.Encode()); echo != "echo" || err != nil {
+		t.Errorf("the check of the address: %q, %v", echo, err)
+	}
+}
+
+// TestMoneyIsNotBelievedInPlainMode where anybody who has seen an address can write the body.
+func TestMoneyIsNotBelievedInPlainMode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	r.paid = map[Order]bool{{OpenID: "oABC", OutTradeNo: "paid", Env: 1}: true}
+	event := `{"Event":"%s","OpenId":"oABC","OutTradeNo":"%s","Env":1}`
+	for name, row := range map[string]struct {
+		event, order string
+		delivered    bool
+	}{
+		"paid": {goodsDelivery, "paid", true}, "unpaid": {goodsDelivery, "unpaid", false}, "coins": {coinDelivery, "paid", true},
+		"a refund": {"xpay_refund_notify", "paid", false}, "no order": {goodsDelivery, "", false},
+	} {
+		before := len(r.service.Requests())
+		reply, err := r.push(fmt.Sprintf(event, row.event, row.order))
+		if got := len(r.service.Requests()) > before; got != row.delivered || (err == nil) != row.delivered {
+			t.Errorf("%s: delivered %t, %s, %v", name, got, reply.Body, err)
+		}
+	}
+	if log := r.log.String(); !strings.Contains(log, "plain mode") || strings.Contains(log, "oABC") || strings.Contains(log, "unpaid\"") {
+		t.Errorf("the log has %s", log)
+	}
+	query, _, err := r.apps[0].Opens.Request([]byte(`{"MsgId":1}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.receive(query, []byte(`{"MsgId":1}`)); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.receive(query, []byte(`{"MsgId":2}`)); !errors.Is(err, errNotFromWeChat) {
+		t.Errorf("a second message with the signature of another: %v", err)
+	}
+}
+
+func TestCloudRunVouchesForWhatNobodySigned(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testKey)
+	r.apps = append(Apps{{ID: "wx0000000000000002", Upstream: "other"}}, r.apps...)
+	m, check, err := r.OpenUnsigned(r.apps, testAppID, strings.NewReader(`{"Event":"xpay_refund_notify"}`))
+	if err != nil || check || m.app.ID != testAppID || !m.proven {
+		t.Fatalf("%+v, %t, %v", m, check, err)
+	}
+	if reply, err := r.Deliver(t.Context(), m, r.to, "a-request"); err != nil || r.said(reply) != `plain {"ErrCode":0,"ErrMsg":"success"}` {
+		t.Errorf("%s, %v", reply.Body, err)
+	}
+	for _, text := range []string{`{"action":"CheckContainerPath"}`, "<xml><action>CheckContainerPath</action></xml>"} {
+		if _, check, err := r.OpenUnsigned(r.apps, "", strings.NewReader(text)); !check || err != nil {
+			t.Errorf("%s: %t, %v", text, check, err)
+		}
+	}
+	if _, _, err := r.OpenUnsigned(r.apps, "wx0000000000000003", strings.NewReader(`{}`)); !errors.Is(err, errNotFromWeChat) {
+		t.Errorf("of another mini-program: %v", err)
+	}
+}
+
+func TestAPrintedMessageShowsNothing(t *testing.T) {
+	t.Parallel()
+	m := Message{json: []byte("a secret text"), event: eventOf([]byte(`{"a":"a secret text"}`))}
+	if got := fmt.Sprintf("%v %+v %#v %s", m, m, m, m); strings.Contains(got, "secret") || strings.Contains(got, "115") {
+		t.Errorf("got %s", got)
+	}
+}
