@@ -30,12 +30,7 @@ func TestTheGatewaySpeaksHTTP3(t *testing.T) {
 	if got, want := announced.header.Get("Alt-Svc"), `h3="`+port+`"; ma=86400`; got != want {
 		t.Errorf("Alt-Svc is %q, want %q", got, want)
 	}
-	over := &http3.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: w.authority.Pool(), ServerName: "api.test"},
-		Dial: func(ctx context.Context, _ string, secure *tls.Config, cfg *quic.Config) (*quic.Conn, error) {
-			return quic.DialAddrEarly(ctx, w.address(), secure, cfg)
-		},
-	}
+	over := w.overQUIC()
 	defer over.Close()
 	w.client.Transport = over
 	bob := w.login("bob")
@@ -45,7 +40,7 @@ func TestTheGatewaySpeaksHTTP3(t *testing.T) {
 	w.want("a forged one", w.call("GET", "/api/v1/user/profile", bob+"x", ""), http.StatusUnauthorized, "token_invalid")
 	w.restart()
 	_ = over.Close()
-	over = &http3.Transport{TLSClientConfig: over.TLSClientConfig, Dial: over.Dial}
+	over = w.overQUIC()
 	w.client.Transport = over
 	defer over.Close()
 	eventually(t, 60*time.Second, func() bool {
@@ -57,6 +52,33 @@ func TestTheGatewaySpeaksHTTP3(t *testing.T) {
 	}
 	if said := w.output.String(); !strings.Contains(said, `"http_version":"3.0"`) {
 		t.Errorf("the log does not say which requests came over HTTP/3:\n%s", said)
+	}
+}
+
+// overQUIC speaks HTTP/3 alone, and finds api.test here.
+func (w *secureWorld) overQUIC() *http3.Transport {
+	return &http3.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: w.authority.Pool(), ServerName: "api.test"},
+		Dial: func(ctx context.Context, _ string, secure *tls.Config, cfg *quic.Config) (*quic.Conn, error) {
+			return quic.DialAddrEarly(ctx, w.address(), secure, cfg)
+		},
+	}
+}
+
+// TestARestartOverHTTP3LosesNoRequestWithoutAStore hands over twice: what comes while nobody has the socket waits for it.
+func TestARestartOverHTTP3LosesNoRequestWithoutAStore(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, http: "127.0.0.1:0"`)
+	w.serveSecurely()
+	w.waitSays(`"msg":"serving HTTP/3"`, 1)
+	token := w.login("alice")
+	over := w.overQUIC()
+	defer over.Close()
+	w.client.Transport = over
+	w.restartsLoseNothing(token)
+	if said := w.output.String(); strings.Contains(said, `"level":"ERROR"`) {
+		t.Errorf("an error in the log:\n%s", said)
 	}
 }
 

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"time"
 )
@@ -27,7 +28,11 @@ func (s *Service) servePackets(ctx context.Context) {
 			return
 		}
 		if !told {
-			s.log.Warn("HTTP/3 waits until another process leaves its port", "error", err)
+			level := slog.LevelWarn
+			if s.inherited.public != nil {
+				level = slog.LevelInfo // a predecessor has it
+			}
+			s.log.Log(ctx, level, "HTTP/3 waits until another process leaves its port", "error", err)
 			told = true
 		}
 		select {

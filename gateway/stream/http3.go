@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -32,6 +33,9 @@ type packets struct {
 	listener    *quic.Listener
 	enter       Enter
 	handshaking atomic.Int64
+	served      chan struct{}   // closed when no connection is accepted any more
+	leaving     context.Context // ends when clients are told to go
+	sendAway    context.CancelFunc
 }
 
 // Enter counts a connection from peer until leave is called. within reports whether it is within the caps.
@@ -39,7 +43,8 @@ type Enter func(peer net.Addr) (leave func(), within bool)
 
 // newPackets listens on a socket, which shutdown closes. Early data are refused: they could be sent again by others.
 func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, enter Enter) (*packets, error) {
-	p := &packets{server: s, enter: enter}
+	p := &packets{server: s, enter: enter, served: make(chan struct{})}
+	p.leaving, p.sendAway = context.WithCancel(context.Background())
 	p.http3 = &http3.Server{Handler: http.HandlerFunc(serveStream), MaxHeaderBytes: 2 * s.cfg.MaxHeadBytes, IdleTimeout: s.cfg.Idle, ConnContext: p.withClient, Logger: slog.New(slog.DiscardHandler)}
 	p.transport = &quic.Transport{
 		Conn:                socket,
@@ -122,7 +127,24 @@ func (p *packets) withClient(ctx context.Context, conn *quic.Conn) context.Conte
 		from.peer = listen.PeerOf(udp.AddrPort().Addr())
 		from.text = from.peer.String()
 	}
+	stop := context.AfterFunc(p.leaving, func() { from.sendAway(conn) })
+	context.AfterFunc(conn.Context(), func() { stop() })
 	return context.WithValue(ctx, clientKey{}, from)
+}
+
+// leaveWait is how long a client has to end a connection itself after it was told to go.
+const leaveWait = time.Second
+
+// sendAway ends a connection whose client was told to go (RFC 9114 §5.2) as soon as its requests are answered. A phone that
+// sleeps would keep the socket.
+func (c *client) sendAway(conn *quic.Conn) {
+	select {
+	case <-conn.Context().Done():
+		return
+	case <-time.After(leaveWait):
+	}
+	c.end()
+	_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
 }
 
 // serveStream serves a stream of HTTP/3.
@@ -134,19 +156,23 @@ func serveStream(w http.ResponseWriter, r *http.Request) {
 
 // serve serves the streams of every connection that comes, until shutdown.
 func (p *packets) serve() error {
+	defer close(p.served)
 	if err := p.http3.ServeListener(p); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
-// shutdown lets the connections end (RFC 9114 §5.2), cuts those that are left when ctx ends, and closes the socket.
+// shutdown lets the connections end, cuts those that are left when ctx ends, and closes the socket. The listener is closed
+// before: a handshake that began here and could not end would keep its client from a successor on the same port.
 func (p *packets) shutdown(ctx context.Context) error {
+	<-p.served
+	p.sendAway()
 	err := p.http3.Shutdown(ctx)
 	if errors.Is(err, ctx.Err()) {
 		err = nil // they are cut
 	}
-	return errors.Join(err, p.listener.Close(), p.transport.Close(), p.transport.Conn.Close())
+	return errors.Join(err, p.transport.Close(), p.transport.Conn.Close())
 }
 
 // ServePackets answers requests of HTTP/3 on a socket of UDP until Shutdown, which may have been called before, and
@@ -159,14 +185,15 @@ func (s *Server) ServePackets(socket net.PacketConn, secure *tls.Config, enter E
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
-		return p.shutdown(context.Background())
+		close(p.served)
+		return errors.Join(p.listener.Close(), p.shutdown(context.Background()))
 	}
 	s.packets = p
-	s.mu.Unlock()
 	if udp, ok := socket.LocalAddr().(*net.UDPAddr); ok {
 		announcement := `h3=":` + strconv.Itoa(udp.Port) + `"; ma=86400`
 		s.announced.Store(&announcement)
 	}
+	s.mu.Unlock()
 	return p.serve()
 }
 
@@ -180,15 +207,17 @@ func (s *Server) Announcement() string {
 
 // Shutdown lets the connections of HTTP/3 end, and cuts them when ctx ends. No socket is served from then on.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.announced.Store(nil)
 	s.mu.Lock()
 	s.ended = true
 	p := s.packets
+	s.packets = nil
 	s.mu.Unlock()
 	if p == nil {
 		return nil
 	}
-	return p.shutdown(ctx)
+	closed := p.listener.Close()
+	s.announced.Store(nil)
+	return errors.Join(closed, p.shutdown(ctx))
 }
 
 var _ http3.QUICListener = (*packets)(nil)

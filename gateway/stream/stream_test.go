@@ -1,8 +1,11 @@
 package stream_test
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -277,4 +280,132 @@ func TestUploadsThatNobodyReadsTakeLittleMemory(t *testing.T) {
 		t.Errorf("%d bytes were taken", sent)
 	}
 	close(finish)
+}
+
+// servePackets serves HTTP/3 on an address, as soon as that is free, and returns the server and the address.
+func servePackets(t *testing.T, address string, h handler) (*stream.Server, string) {
+	t.Helper()
+	authority, err := certificatetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := authority.Server(certificatetest.Leaf{Names: []string{"api.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := stream.NewServer(listen.DefaultConfig(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- server.ServePackets(socket, secure, func(net.Addr) (func(), bool) { return func() {}, true })
+	}()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	return server, socket.LocalAddr().String()
+}
+
+// answers answers every request with a text.
+func answers(text string) handler {
+	return func(s *stream.Stream) {
+		var req message.Request
+		s.ReadRequest(&req)
+		_, _ = s.WriteResponse(&message.Response{Status: 200, Length: -1, Body: []byte(text)})
+	}
+}
+
+// TestASleepingClientOfHTTP3DoesNotKeepTheSocket: it does not hear that it is to go, and its connection ends all the same. A
+// second Shutdown, as after a hand-over, has nothing to do.
+func TestASleepingClientOfHTTP3DoesNotKeepTheSocket(t *testing.T) {
+	t.Parallel()
+	server, addr := servePackets(t, "127.0.0.1:0", answers("whole"))
+	conn, err := streamtest.DialQUIC(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got, err := conn.Do(get(), ""); err != nil || got.Body != "whole" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 2 {
+		if err := server.Shutdown(ctx); err != nil || ctx.Err() != nil {
+			t.Fatalf("Shutdown: %v, %v, want an end without force", err, ctx.Err())
+		}
+	}
+	if got, err := conn.Do(get(), ""); err != nil || !got.Broken {
+		t.Errorf("after it: %+v, %v, want that the client knows of the end", got, err)
+	}
+}
+
+// TestAHandshakeOfHTTP3DuringADrainIsTheSuccessors: it is not begun by who could not serve it.
+func TestAHandshakeOfHTTP3DuringADrainIsTheSuccessors(t *testing.T) {
+	t.Parallel()
+	arrived, finish := make(chan struct{}), make(chan struct{})
+	server, addr := servePackets(t, "127.0.0.1:0", func(s *stream.Stream) {
+		close(arrived)
+		<-finish
+		answers("old")(s)
+	})
+	for server.Announcement() == "" {
+		runtime.Gosched()
+	}
+	old := make(chan streamtest.Answer, 1)
+	go func() {
+		defer close(old)
+		conn, err := streamtest.DialQUIC(addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		got, err := conn.Do(get(), "")
+		if err != nil {
+			t.Error(err)
+		}
+		old <- got
+	}()
+	<-arrived
+	drained := make(chan error, 1)
+	go func() { drained <- server.Shutdown(t.Context()) }()
+	for server.Announcement() != "" {
+		runtime.Gosched()
+	}
+	got := make(chan streamtest.Answer, 1)
+	go func() {
+		defer close(got)
+		conn, err := streamtest.DialQUIC(addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		answer, err := conn.Do(get(), "")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- answer
+	}()
+	close(finish)
+	if a := <-old; a.Body != "old" {
+		t.Errorf("what was begun: %+v", a)
+	}
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	servePackets(t, addr, answers("new"))
+	if a := <-got; a.Body != "new" {
+		t.Errorf("what came during the drain: %+v", a)
+	}
 }
