@@ -30,7 +30,7 @@ func importTree() map[string][]string {
 		"gateway/certificate":       {"input", "secret"},
 		"gateway/certificate/acme":  {"gateway/certificate", "storage"},
 		"gateway/once":              {},
-		"gateway/push":              {"lograte", "message", "gateway/answer", "gateway/once", "authn/wechat", "upstream"},
+		"gateway/push":              {"lograte", "message", "storage", "gateway/answer", "gateway/once", "authn/wechat", "upstream"},
 		"gateway/limit":             {"input"},
 		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
 		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "input", "storage"},

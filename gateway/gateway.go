@@ -20,7 +20,6 @@ import (
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
-	"wxgate/gateway/once"
 	"wxgate/gateway/push"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
@@ -35,7 +34,7 @@ type Deps struct {
 	Storage      admin.Store
 	Pushes       push.Apps                     // none: message push is off; Reload replaces them
 	Orders       push.Orders                   // nil: WeChat is not asked about orders
-	Pushed       once.Store                    // remembers pushed messages; nil: memory alone does
+	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
 	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
 	ACME         *acme.Manager                 // of Config.Server.TLS.ACME; nil: it is off. Reload replaces it
@@ -104,6 +103,19 @@ func (g *Gateway) ListenConfig() listen.Config {
 	cfg := g.pipeline.ListenConfig()
 	cfg.HTTP2 = g.streams
 	return cfg
+}
+
+// TellErasures tells services of people who are to be erased and have not come back, until ctx ends.
+func (g *Gateway) TellErasures(ctx context.Context) {
+	g.pushes.TellErasures(ctx, func(appID string) (app push.App, to *upstream.Upstream) {
+		now := g.snapshot.Load()
+		for _, app = range now.pushes {
+			if app.ID == appID {
+				return app, now.upstreams[app.Upstream]
+			}
+		}
+		return push.App{}, nil
+	})
 }
 
 // Serve answers requests on ln until Shutdown, which may have been called before.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
-	"wxgate/gateway/once"
 	"wxgate/gateway/push"
 	"wxgate/secret"
 	"wxgate/upstream/upstreamtest"
@@ -25,7 +24,7 @@ func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text) (*edg
 	}
 	return newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstreams = []string{"service"} }, func(d *Deps) {
 		d.Pushes = push.Apps{{ID: testAppID, Opens: opens, Upstream: "service", SealPayments: true}}
-		d.Pushed, _ = d.Storage.(once.Store)
+		d.Pushed, _ = d.Storage.(push.Store)
 	}), opens
 }
 

@@ -219,7 +219,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.warnOfApps(ctx, cfg.WeChat)
-	s.followRevocations()
+	s.untilClosed(s.authn.Follow) // those revoked by other processes
 	if err := s.stayJoined(ctx); err != nil {
 		return err
 	}
@@ -235,6 +235,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)
 	}
+	s.untilClosed(s.gateway.TellErasures)
 	if err := s.listen(ctx, cfg.Server); err != nil {
 		return err
 	}
@@ -323,14 +324,14 @@ func (shared) Release(context.Context) error { return nil }
 // Reacquire has nothing to take back.
 func (shared) Reacquire(context.Context) error { return nil }
 
-// followRevocations lets those of other processes apply here until the service closes.
-func (s *Service) followRevocations() {
+// untilClosed runs something until the service closes, which waits for it.
+func (s *Service) untilClosed(run func(ctx context.Context)) {
 	ctx, stop := context.WithCancel(context.Background())
-	var following sync.WaitGroup
-	following.Go(func() { s.authn.Follow(ctx) })
+	var running sync.WaitGroup
+	running.Go(func() { run(ctx) })
 	s.onClose(func() error {
 		stop()
-		following.Wait()
+		running.Wait()
 		return nil
 	})
 }
@@ -344,14 +345,7 @@ func (s *Service) makeBackups(cfg storage.Backup) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var making sync.WaitGroup
-	making.Go(func() { schedule.Run(ctx) })
-	s.onClose(func() error {
-		stop()
-		making.Wait()
-		return nil
-	})
+	s.untilClosed(schedule.Run)
 	return nil
 }
 

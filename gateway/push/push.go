@@ -59,6 +59,7 @@ type Order struct {
 
 // Receiver verifies, decrypts and delivers messages. It is safe for concurrent use.
 type Receiver struct {
+	store      Store // may be nil
 	deliveries *once.Deliveries
 	orders     Orders // nil: nobody can be asked
 	log        *lograte.Log
@@ -66,12 +67,12 @@ type Receiver struct {
 }
 
 // NewReceiver returns a receiver that has delivered what store knows of; nil: nothing.
-func NewReceiver(store once.Store, orders Orders, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Receiver {
+func NewReceiver(store Store, orders Orders, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Receiver {
 	repeated := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxgate_push_repeated_total", Help: "Pushed messages that came again and were not delivered again.",
 	})
 	reg.MustRegister(repeated)
-	return &Receiver{once.New(store, "push", repeated, now), orders, lograte.New(log, now), now}
+	return &Receiver{store, once.New(store, "push", repeated, now), orders, lograte.New(log, now), now}
 }
 
 // Message is a verified and decrypted message of WeChat.
@@ -208,6 +209,15 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 	}
 	if err := r.confirm(ctx, m); err != nil {
 		return Reply{}, err
+	}
+	if !m.proven && m.event.erases() {
+		if r.store == nil {
+			return Reply{}, answer.ErrPushRefused
+		}
+		if err := r.postpone(ctx, m); err != nil {
+			return Reply{}, err
+		}
+		return m.reply(nil, r.now())
 	}
 	said, err := r.deliveries.Deliver(ctx, key, func(ctx context.Context, repeat bool) ([]byte, error) {
 		return r.send(ctx, m, to, requestID, repeat)

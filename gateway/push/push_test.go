@@ -17,6 +17,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/secret"
+	"wxgate/storage"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -31,6 +32,34 @@ const (
 type memory struct {
 	mu     sync.Mutex
 	values map[string][]byte
+	logins map[string]time.Time // by openid
+}
+
+func (m *memory) Temporaries(_ context.Context, prefix string, _ int) (names []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name := range m.values {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (m *memory) UserByOpenID(_ context.Context, _, openID string) (storage.User, error) {
+	if _, known := m.logins[openID]; !known {
+		return storage.User{}, storage.ErrNotFound
+	}
+	return storage.User{ID: 1}, nil
+}
+
+func (m *memory) Sessions(_ context.Context, _ int64, after storage.SessionCursor, _ int) (since []storage.Session, err error) {
+	for _, at := range m.logins {
+		if at.After(after.CreatedAt) {
+			since = append(since, storage.Session{CreatedAt: at})
+		}
+	}
+	return since, nil
 }
 
 func (m *memory) ChangeTemporary(_ context.Context, name string, change func([]byte) ([]byte, time.Duration, error)) error {
@@ -55,6 +84,8 @@ type rig struct {
 	to      *upstream.Upstream
 	says    string // what the service answers
 	log     bytes.Buffer
+	memory  *memory
+	clock   time.Time
 	paid    map[Order]bool
 }
 
@@ -63,7 +94,8 @@ func (r *rig) Paid(_ context.Context, _ string, order Order) (bool, error) { ret
 
 func newRig(t *testing.T, key secret.Text) *rig {
 	t.Helper()
-	r := &rig{t: t, says: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}
+	r := &rig{t: t, says: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", clock: time.Now()}
+	r.memory = &memory{values: map[string][]byte{}, logins: map[string]time.Time{}}
 	r.apps = Apps{{ID: testAppID, Opens: opener(t, testAppID, key), Upstream: "service", SealPayments: true}}
 	r.service = upstreamtest.HTTP(t, func(upstreamtest.Request) string { return r.says })
 	cfg := upstream.DefaultConfig().WithDials(upstream.DefaultDials)
@@ -74,7 +106,7 @@ func newRig(t *testing.T, key secret.Text) *rig {
 	}
 	t.Cleanup(to.Close)
 	r.to = to
-	r.Receiver = NewReceiver(&memory{values: map[string][]byte{}}, r, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&r.log, nil)), time.Now)
+	r.Receiver = NewReceiver(r.memory, r, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&r.log, nil)), func() time.Time { return r.clock })
 	return r
 }
 
@@ -90,7 +122,7 @@ func opener(t *testing.T, appID string, key secret.Text) *wechat.Push {
 // push sends a message as WeChat does.
 func (r *rig) push(message string) (Reply, error) {
 	r.t.Helper()
-	query, body, err := r.apps[0].Opens.Request([]byte(message), time.Now())
+	query, body, err := r.apps[0].Opens.Request([]byte(message), r.clock)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -304,6 +336,47 @@ func TestMoneyIsNotBelievedInPlainMode(t *testing.T) {
 	}
 	if _, err := r.receive(query, []byte(`{"MsgId":2}`)); !errors.Is(err, errNotFromWeChat) {
 		t.Errorf("a second message with the signature of another: %v", err)
+	}
+}
+
+// TestAnErasureWaitsInPlainMode for a day, and for ever if the person logs in; in safe mode it does not.
+func TestAnErasureWaitsInPlainMode(t *testing.T) {
+	t.Parallel()
+	event := `{"Event":"user_authorization_cancellation","OpenID":"%s","CreateTime":1}`
+	r := newRig(t, testKey)
+	if reply, err := r.push(fmt.Sprintf(event, "oABC")); err != nil || string(reply.Body) != success || len(r.service.Requests()) != 1 {
+		t.Errorf("safe mode: %s, %v, told %d times", reply.Body, err, len(r.service.Requests()))
+	}
+	r = newRig(t, "")
+	r.memory.logins["oBack"] = r.clock.Add(time.Hour)
+	for _, openID := range []string{"oGone", "oBack", "oGone"} {
+		if reply, err := r.push(fmt.Sprintf(event, openID)); err != nil || string(reply.Body) != success {
+			t.Errorf("%s: %s, %v", openID, reply.Body, err)
+		}
+	}
+	to := func(string) (App, *upstream.Upstream) { return r.apps[0], r.to }
+	r.clock = r.clock.Add(erasureWait - time.Second)
+	r.tellErasures(t.Context(), to)
+	if n := len(r.service.Requests()); n != 0 {
+		t.Errorf("told %d times within a day", n)
+	}
+	r.clock = r.clock.Add(time.Second)
+	says := r.says
+	r.says = "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"
+	r.tellErasures(t.Context(), to)
+	r.says = says
+	for range 2 {
+		r.tellErasures(t.Context(), to)
+	}
+	got := r.service.Requests()
+	if len(got) != 2 || string(got[1].Body) != fmt.Sprintf(event, "oGone") {
+		t.Errorf("told of %d:\n%v\nwant the one who is gone, again after a failure", len(got), got)
+	}
+	if left, _ := r.memory.Temporaries(t.Context(), erasurePrefix, 1); len(left) != 0 {
+		t.Errorf("%d still wait", len(left))
+	}
+	if log := r.log.String(); !strings.Contains(log, "in a day") || !strings.Contains(log, "logged in since") || strings.Contains(log, "oGone") {
+		t.Errorf("the log has\n%s", log)
 	}
 }
 
