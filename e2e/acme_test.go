@@ -454,6 +454,33 @@ func TestAnAuthorityThatRefusesIsNamed(t *testing.T) {
 	}
 }
 
+// TestADomainMovesFromAFileToACME without a gap, also when the authority refuses it.
+func TestADomainMovesFromAFileToACME(t *testing.T) {
+	t.Parallel()
+	m := newManagedWorld(t, true, nil)
+	authority, err := certificatetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := filepath.Join(m.dir, "fullchain.pem"), filepath.Join(m.dir, "privkey.pem")
+	if err := authority.IssueTo(cert, key, certificatetest.Leaf{Names: []string{"api.test", "refused.test"}}); err != nil {
+		t.Fatal(err)
+	}
+	m.rewrite("acme: {", fmt.Sprintf("cert: %q, key: %q, acme: {", cert, key))
+	m.rewrite("domains: [api.test]", "domains: [api.test, refused.test]")
+	m.serveManaged(m.file)
+	m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", m.pool())
+	m.waitSays(`"msg":"no certificate was issued, it will be asked for again"`, 1)
+	conn, err := tls.Dial("tcp", "127.0.0.1:"+m.secure, &tls.Config{RootCAs: authority.Pool(), ServerName: "refused.test"})
+	if err != nil {
+		t.Fatalf("the certificate in the file is not served: %v", err)
+	}
+	_ = conn.Close()
+	if _, text := m.readyz(); text != "ok" {
+		t.Errorf("readyz: %s", text)
+	}
+}
+
 // TestACertificateThatDoesNotFitItsKeyIsReplaced starts on a cache that a crash has torn: a key was written, its certificate was not.
 func TestACertificateThatDoesNotFitItsKeyIsReplaced(t *testing.T) {
 	t.Parallel()

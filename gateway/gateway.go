@@ -90,10 +90,11 @@ func (g *Gateway) newAdmin() *admin.Server {
 		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
 		Draining: func() bool { return g.drain.Err() != nil },
 		Certificates: func() error {
-			if m := g.snapshot.Load().acme; m != nil {
-				return m.Ready()
+			r := g.snapshot.Load()
+			if r.acme == nil {
+				return nil
 			}
-			return nil
+			return r.acme.Ready(r.certificates)
 		},
 	})
 }

@@ -144,16 +144,20 @@ func (p *pipeline) tlsConfig() *tls.Config {
 // errNoACME is an authority that asks for a challenge although server.tls.acme is off.
 var errNoACME = errors.New("there is no ACME")
 
-// certificate returns the certificate for a client. The domains of ACME are its own, whatever files there are.
+// certificate returns the certificate for a client. The domains of ACME are its own, whatever files there are, as soon as it has
+// their certificates.
 func (r *snapshot) certificate(hello *tls.ClientHelloInfo) (c *tls.Certificate, err error) {
+	name := certificate.AskedName(hello)
 	switch {
 	case acme.IsChallenge(hello) && r.acme == nil:
 		return nil, errNoACME
 	case acme.IsChallenge(hello):
 		listen.Unplaced(hello.Conn, func() { c, err = r.acme.Challenge(hello) })
 		return c, err
-	case r.acme != nil && (r.certificates.Empty() || r.acme.Has(certificate.AskedName(hello))):
-		return r.acme.Choose(hello)
+	case r.acme != nil && (r.certificates.Empty() || r.acme.Has(name)):
+		if c, err = r.acme.Choose(hello); err == nil || !r.certificates.Has(name) {
+			return c, err
+		}
 	}
 	return r.certificates.Choose(hello)
 }

@@ -192,16 +192,22 @@ func AskedName(hello *tls.ClientHelloInfo) string {
 	return strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
 }
 
+// fitting are the certificates for a name in lower case: those of that very name, else of a wildcard.
+func (s *Set) fitting(name string) []*tls.Certificate {
+	if exact := s.byName[name]; len(exact) > 0 {
+		return exact
+	}
+	_, domain, _ := strings.Cut(name, ".")
+	return s.byName["*."+domain]
+}
+
+// Has reports whether there is a certificate for a name in lower case.
+func (s *Set) Has(name string) bool { return len(s.fitting(name)) > 0 }
+
 // Choose returns the certificate for the name that a client asks for (RFC 6066 §3): one of that very name, else a
 // wildcard, else the first of the configuration. Of several that fit, it is the first that the client can use.
 func (s *Set) Choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := AskedName(hello)
-	fitting := s.byName[name]
-	if len(fitting) == 0 {
-		if _, domain, ok := strings.Cut(name, "."); ok {
-			fitting = s.byName["*."+domain]
-		}
-	}
+	fitting := s.fitting(AskedName(hello))
 	for _, certificate := range fitting {
 		if hello.SupportsCertificate(certificate) == nil {
 			return certificate, nil

@@ -259,11 +259,11 @@ func (m *Manager) Choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return nil, errNotYet
 }
 
-// Ready returns which domains have no certificate, nil when all have one.
-func (m *Manager) Ready() error {
+// Ready returns which domains have no certificate, not even in a file, nil when all have one.
+func (m *Manager) Ready(files *certificate.Set) error {
 	var missing []string
 	for _, domain := range m.cfg.Domains {
-		if m.certificate(domain) == nil {
+		if m.certificate(domain) == nil && !files.Has(domain) {
 			missing = append(missing, domain)
 		}
 	}
