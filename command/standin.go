@@ -22,6 +22,7 @@ import (
 	"wxgate/config"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
+	"wxgate/gateway/pay"
 	"wxgate/input"
 	"wxgate/secret"
 	"wxgate/storage"
@@ -31,6 +32,7 @@ const (
 	sandboxAppID  = "wx0000000000demo00"
 	sandboxSecret = "sandbox-secret-of-the-demo" // of a mini-program that exists only in the sandbox
 	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that are valid nowhere else
+	sandboxMchID  = "1900000001"                 // a merchant of the sandbox's WeChat Pay
 	tourist       = "demo-tourist"               // the person whom a code of touristappid logs in
 )
 
@@ -40,6 +42,7 @@ type standIn struct {
 	remove       func() error
 	weChat       *sandbox.Sandbox
 	push         wechat.PushConfig
+	apiV3Key     secret.Text                // of sandboxMchID
 	keys         map[string]token.KeyConfig // by algorithm
 	otherSecret  string                     // instead of the secrets of other issuers, whose tokens it refuses so
 	addresses    map[string]string          // where to listen instead of an address of the file
@@ -54,10 +57,12 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 	}
 	s := &standIn{
 		dir: dir, remove: remove, keys: map[string]token.KeyConfig{}, otherSecret: rand.Text() + rand.Text() + rand.Text(), addresses: map[string]string{},
-		push: wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
+		push:     wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
+		apiV3Key: secret.Text((rand.Text() + rand.Text())[:32]),
 	}
 	s.weChat, err = sandbox.New(sandbox.Config{
 		AppID: sandboxAppID, Secret: sandboxSecret, PushToken: s.push.Token, PushAESKey: s.push.AESKey,
+		MchID: sandboxMchID, APIv3Key: s.apiV3Key,
 	})
 	if err == nil {
 		err = s.weChat.Start("127.0.0.1:0")
@@ -76,7 +81,7 @@ func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove(
 func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
 	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) input.Faults {
 		cfg.PortFromEnvironment(env)
-		if err := s.replace(cfg); err != nil {
+		if err := errors.Join(s.replace(cfg), s.replaceMerchants(cfg)); err != nil {
 			return input.Faults{{Message: err.Error()}}
 		}
 		return cfg.ValidateOpened()
@@ -86,7 +91,7 @@ func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, er
 
 // unsetInSandbox lets variables and files be missing that the sandbox does not need.
 func unsetInSandbox(path, reference string) (string, bool) {
-	return "", config.ReplacedInSandbox(path) || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
+	return "", config.ReplacedInSandbox(path) || strings.Contains(path, ".wechat_pay.") || strings.HasPrefix(reference, "WX_") || reference == "JWT_SECRET"
 }
 
 // replace replaces everything that is real in a configuration.
@@ -120,6 +125,27 @@ func (s *standIn) replace(cfg *config.Config) error {
 	}
 	cfg.Storage = storage.DefaultConfig()
 	cfg.Storage.Badger.Dir = filepath.Join(s.dir, "data")
+	return nil
+}
+
+// replaceMerchants lets the sandbox send the notifications of WeChat Pay.
+func (s *standIn) replaceMerchants(cfg *config.Config) error {
+	cfg.Routes = slices.Clone(cfg.Routes)
+	for i := range cfg.Routes {
+		each := &cfg.Routes[i].WeChatPay
+		if each.IsZero() {
+			continue
+		}
+		merchant, err := s.weChat.Merchant()
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(s.dir, "pub_key.pem")
+		if err := os.WriteFile(file, merchant.PublicKey(), 0o600); err != nil {
+			return fmt.Errorf("writing the public key of the sandbox's WeChat Pay: %w", err)
+		}
+		*each = pay.Config{MchID: sandboxMchID, APIv3Key: s.apiV3Key, PublicKeys: []pay.PublicKey{{ID: merchant.PublicKeyID(), File: file}}}
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -85,7 +86,8 @@ func (c Config) ValidateOpened() input.Faults {
 		_, unread := section.TLS.Load()
 		f = append(f, unread.At("upstreams."+name+".tls")...)
 	}
-	return f
+	_, unread := c.Gateway().Merchants()
+	return append(f, unread...)
 }
 
 // Warnings are about what holds and may not be meant.
@@ -102,6 +104,9 @@ func (c Config) WarningsOpened(now time.Time) input.Faults {
 	if certificates, faults := c.Server.AdminTLS.Config().Load(); len(faults) == 0 {
 		f = append(f, certificates.Warnings(now, nil).At("server.admin_tls")...)
 	}
+	if merchants, faults := c.Gateway().Merchants(); len(faults) == 0 {
+		f = append(f, merchants.Warnings(now)...)
+	}
 	return f
 }
 
@@ -114,6 +119,15 @@ func (c Config) wayWarnings() (f input.Faults) {
 	}
 	for _, way := range c.Gateway().PushWays(c.sameService) {
 		f.Add("wechat.push.upstream", "the service gets messages at /wechat/push, and %s", way.Warning("the service cannot tell them from WeChat's"))
+	}
+	for i, r := range c.Routes {
+		if r.WeChatPay.IsZero() {
+			continue
+		}
+		path, ways := c.Gateway().NotificationWays(r, c.sameService)
+		for _, way := range ways {
+			f.Add(fmt.Sprintf("routes[%d].wechat_pay", i), "the service gets notifications at %s, and %s", path, way.Warning("the service cannot tell them from WeChat Pay's"))
+		}
 	}
 	return f
 }
@@ -160,6 +174,9 @@ func (c Config) Files() []string {
 	files = append(append(files, c.Server.TLS.Files()...), c.Server.AdminTLS.Config().Files()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
 		files = append(files, c.Upstreams[name].TLS.Files()...)
+	}
+	for _, r := range c.Routes {
+		files = append(files, r.WeChatPay.Files()...)
 	}
 	return files
 }

@@ -24,8 +24,11 @@ type authenticator struct {
 	store     storeGate
 }
 
-// authenticate requires a token if the route does.
+// authenticate requires a token if the route does, or what the route has instead.
 func (a *authenticator) authenticate(ex *Exchange) error {
+	if ex.route.precheck != nil {
+		return ex.route.precheck(ex)
+	}
 	if err := a.identify(ex); err != nil || ex.outcome == handedOver {
 		return err
 	}

@@ -50,10 +50,10 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 // is what is sent in one write with the head.
 const maxBufferedBody = 16 << 10
 
-// bufferBody reads a body that is short, or that one of our endpoints will read whole, before the request acquires a
+// bufferBody reads a body that is short, or that will be read whole here, before the request acquires a
 // slot, so that slow senders keep no one out. A longer one is streamed.
 func bufferBody(ex *Exchange) error {
-	if b := &ex.body; b.stream == nil || !ex.conn.BodyRemaining() || ex.route.ours == "" && (b.size < 0 || b.size > maxBufferedBody) {
+	if b := &ex.body; b.stream == nil || !ex.conn.BodyRemaining() || ex.route.ours == "" && ex.route.precheck == nil && (b.size < 0 || b.size > maxBufferedBody) {
 		return ex.next()
 	}
 	if err := ex.body.buffer(); err != nil {

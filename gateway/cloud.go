@@ -53,6 +53,15 @@ func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 	return &id
 }
 
+// cloudSource is what WeChat Cloud Run says a request comes from, such as wx_client or wx_client,scf; "" where nobody vouches
+// for it.
+func cloudSource(ex *Exchange) string {
+	if !ex.snapshot.cfg.CloudRun {
+		return ""
+	}
+	return header.One(&ex.request.Fields, "X-Wx-Source")
+}
+
 // cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is present only on calls from within
 // WeChat; resource sharing uses the FROM headers instead of the plain ones. The headers are believed only where the
 // operator states that nothing else can reach us.

@@ -168,6 +168,7 @@ func (c Config) Validate() input.Faults {
 	for i, r := range c.Routes {
 		f = append(f, r.validate(c.Upstreams, ours).At(fmt.Sprintf("routes[%d]", i))...)
 		f = append(f, r.validateIssuer(c.Issuers).At(fmt.Sprintf("routes[%d]", i))...)
+		f = append(f, c.validateWeChatPay(r).At(fmt.Sprintf("routes[%d]", i))...)
 	}
 	c.validateTable(&f)
 	c.validateShapes(&f)

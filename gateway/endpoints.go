@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,9 +13,12 @@ import (
 	"wxgate/gateway/api"
 	"wxgate/gateway/credential"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/pay"
 	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/input"
+	"wxgate/message"
+	"wxgate/upstream"
 )
 
 // endpointName is a key of the section endpoints.
@@ -423,6 +427,67 @@ func openPush(p *pipeline, ex *Exchange) (m push.Message, check bool, err error)
 	}
 	m, err = p.pushes.Open(ex.snapshot.pushes, query, &ex.body)
 	return m, false, err
+}
+
+// authWeChatPay is how a route with wechat_pay is shown: WeChat's signature takes the place of a token.
+const authWeChatPay AuthMode = "wechat_pay"
+
+// sourcePayCallback is where WeChat Cloud Run says that the notifications of WeChat Pay come from, which it does not sign.
+const sourcePayCallback = "wx_paycallback"
+
+// takeNotifications makes a route one for the notifications of WeChat Pay.
+func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConfig, keys *pay.Keys) error {
+	merchant, err := pay.NewMerchant(cfg.WeChatPay, keys)
+	if err != nil {
+		return fmt.Errorf("wechat_pay: %w", err)
+	}
+	if made.answers, err = r.shapes.Of(answer.Config{Refusal: pay.Refusal}); err != nil {
+		return fmt.Errorf("wechat_pay: %w", err)
+	}
+	made.keepStatus, made.needsStore, made.bodyLimit, made.timeout = true, true, pay.MaxBody, min(made.timeout, pay.AnswerTimeout)
+	made.precheck = func(ex *Exchange) (err error) {
+		if !isPayCallback(ex) {
+			ex.signature, err = p.payments.ReadSignature(merchant, &ex.request.Fields)
+		}
+		if err != nil {
+			return err
+		}
+		return ex.next()
+	}
+	to := made.upstream
+	made.upstream, made.adaptive = nil, nil // the answer is ours
+	made.endpoint = func(ex *Exchange) error { return receivePayment(p, ex, merchant, to) }
+	return nil
+}
+
+// isPayCallback reports whether WeChat Cloud Run vouches for a notification of WeChat Pay.
+func isPayCallback(ex *Exchange) bool {
+	return message.ListContains([]byte(ex.cloudSource), sourcePayCallback)
+}
+
+// receivePayment answers a notification of WeChat Pay once the service has accepted it. WeChat Pay sends it again otherwise.
+func receivePayment(p *pipeline, ex *Exchange, of *pay.Merchant, to *upstream.Upstream) (err error) {
+	var n pay.Notification
+	if isPayCallback(ex) {
+		n, err = p.payments.OpenUnsigned(of, &ex.body)
+	} else {
+		n, err = p.payments.Open(of, ex.signature, &ex.body)
+	}
+	if err != nil {
+		return err
+	}
+	ex.hold.Close() // WeChat Pay sends for all users, from a few addresses
+	out := &ex.outbound
+	out.Target = ex.upstreamTarget()
+	ex.route.changes.Apply(&out.Fields)
+	out.Fields.Set(answer.HeaderRequestID, ex.id)
+	ctx, cancel := context.WithTimeout(ex.ctx, ex.route.timeout-p.deps.Now().Sub(ex.start))
+	defer cancel()
+	if err := p.payments.Deliver(ctx, n, out, to); err != nil {
+		return err
+	}
+	n.Answer(&ex.response)
+	return nil
 }
 
 func respondText(ex *Exchange, text string) {

@@ -137,8 +137,11 @@ func (r *snapshot) routesForPath(target string) []RouteInfo {
 
 // checkToken takes the place of the step that verifies tokens.
 func (e *Explanation) checkToken(ex *Exchange) error {
-	if ex.route.disabled {
+	switch {
+	case ex.route.disabled:
 		return answer.ErrNoRoute
+	case ex.route.precheck != nil: // for which the request would need a body
+		return ex.next()
 	}
 	different, asked := e.findToken(ex), string(ex.target.Raw)
 	takeCredential(ex)

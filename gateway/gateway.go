@@ -35,6 +35,7 @@ type Deps struct {
 	Pushes       push.Apps                     // none: message push is off; Reload replaces them
 	Orders       push.Orders                   // nil: WeChat is not asked about orders
 	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
+	Merchants    Merchants                     // of Config.Merchants; Reload replaces them
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
 	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
 	ACME         *acme.Manager                 // of Config.Server.TLS.ACME; nil: it is off. Reload replaces it

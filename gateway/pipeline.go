@@ -12,6 +12,7 @@ import (
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
+	"wxgate/gateway/pay"
 	"wxgate/gateway/push"
 	"wxgate/lograte"
 	"wxgate/message"
@@ -34,6 +35,7 @@ type pipeline struct {
 	answers   *answerChanger
 	store     storeGate
 	pushes    *push.Receiver
+	payments  *pay.Receiver
 }
 
 // newPipeline needs only the dependencies of deciding: Authn may be nil where nothing is authenticated.
@@ -51,6 +53,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		store:   storeGate{deps.Gate, deps.Log},
 		pushes:  push.NewReceiver(deps.Pushed, deps.Orders, deps.Metrics, deps.Log, deps.Now),
 	}
+	p.payments = pay.NewReceiver(deps.Pushed, deps.Metrics, p.clients.limitedLog, deps.Now)
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.answers = &answerChanger{compress.New(deps.Metrics), limit.NewPressure(&p.admission.inFlight), deps.Now}
 	p.observer = &observer{
@@ -58,7 +61,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)
-	first := Change{Upstreams: deps.Upstreams, Pushes: deps.Pushes, Certificates: deps.Certificates, ACME: deps.ACME}
+	first := Change{Upstreams: deps.Upstreams, Pushes: deps.Pushes, Merchants: deps.Merchants, Certificates: deps.Certificates, ACME: deps.ACME}
 	if deps.Authn != nil { // Explain has none
 		first.Keys = deps.Authn.Tokens.Keys()
 	}

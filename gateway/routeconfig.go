@@ -13,6 +13,7 @@ import (
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/pay"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -40,6 +41,7 @@ type RouteConfig struct {
 	Respond     fixedAnswer        `yaml:"respond"`          // the zero value: the upstream answers
 	CORS        *cors.Config       `yaml:"cors"`             // nil: server.cors; without origins: none
 	Answers     answer.Config      `yaml:"answers"`          // how refusals look; the zero value: as the section answers says
+	WeChatPay   pay.Config         `yaml:"wechat_pay"`       // whose notifications it takes; the zero value: it takes requests
 }
 
 // RouteHeaders is routes[].headers and routes[].response_headers: how headers that are passed on differ from those that
@@ -165,6 +167,37 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 		f = append(f, r.CORS.Validate().At("cors")...)
 	}
 	f = append(f, r.Answers.ValidateRoute().At("answers")...)
+	return f
+}
+
+// validateWeChatPay reports the faults of wechat_pay, and what a route of notifications cannot have.
+func (c Config) validateWeChatPay(r RouteConfig) (f input.Faults) {
+	switch {
+	case r.WeChatPay.IsZero():
+		return nil
+	case c.CloudRun:
+		f = r.WeChatPay.ValidateUnsigned().At("wechat_pay")
+	default:
+		f = r.WeChatPay.Validate().At("wechat_pay")
+	}
+	if !slices.Equal(r.Methods, []string{http.MethodPost}) {
+		f.Add("methods", "notifications of wechat_pay come by POST alone: write [POST]")
+	}
+	for _, other := range []struct {
+		key string
+		set bool
+	}{
+		{"auth", r.Auth != AuthRequired},
+		{"issuer", r.Issuer != ""},
+		{"token_query", r.TokenQuery != ""},
+		{"body_limit", r.BodyLimit != 0},
+		{"respond", r.Respond != fixedAnswer{}},
+		{"answers", !r.Answers.IsZero()},
+	} {
+		if other.set {
+			f.Add(other.key, "conflicts with wechat_pay: WeChat's signature stands for a token, and WeChat Pay decides what it sends and reads; leave it out")
+		}
+	}
 	return f
 }
 

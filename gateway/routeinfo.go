@@ -88,6 +88,9 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 	if r.ours != "" {
 		info.To = "wxgate"
 	}
+	if r.precheck != nil {
+		info.Auth = authWeChatPay
+	}
 	if r.ours != endpointHealth && r.ours != endpointPreflight {
 		info.Endpoint = string(r.ours)
 	}

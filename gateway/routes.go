@@ -12,6 +12,7 @@ import (
 	"wxgate/gateway/cors"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/pay"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
@@ -69,6 +70,7 @@ type routeEntry struct {
 	compress      bool                   // the same
 	limit         *limit.Bucket          // nil: none
 	extraLimits   []string               // further limits that are counted by the endpoint
+	precheck      Step                   // what the header is judged by instead of a token; nil: a token
 	endpoint      Step                   // nil: forwarded
 	needsStore    bool                   // the endpoint needs the store
 	upstream      *upstream.Upstream     // nil: an endpoint
@@ -86,7 +88,7 @@ type routeEntry struct {
 func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	t := route.NewTable((*routeEntry).stricterThan)
 	for i, cfg := range r.cfg.Routes {
-		if err := p.addRoute(t, r, cfg); err != nil {
+		if err := p.addRoute(t, r, cfg, r.merchants[i]); err != nil {
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
 	}
@@ -100,7 +102,8 @@ func (p *pipeline) newRoutes(r *snapshot) (*route.Table[*routeEntry], error) {
 	return t, nil
 }
 
-func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteConfig) error {
+// addRoute adds a route. keys are those of its wechat_pay, nil without the section.
+func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteConfig, keys *pay.Keys) error {
 	pattern, err := route.ParsePattern(cfg.Path)
 	if err != nil {
 		return fmt.Errorf("path: %w", err)
@@ -110,6 +113,9 @@ func (p *pipeline) addRoute(t *route.Table[*routeEntry], r *snapshot, cfg RouteC
 		return fmt.Errorf("host: %w", err)
 	}
 	made, err := p.newRoute(r, cfg)
+	if err == nil && !cfg.WeChatPay.IsZero() {
+		err = takeNotifications(p, made, r, cfg, keys)
+	}
 	if err != nil {
 		return err
 	}

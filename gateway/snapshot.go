@@ -24,6 +24,7 @@ type snapshot struct {
 	cfg          Config
 	upstreams    map[string]*upstream.Upstream
 	pushes       push.Apps        // none: message push is off
+	merchants    Merchants        // of routes with wechat_pay
 	certificates *certificate.Set // nil: the public listener is plain
 	acme         *acme.Manager    // nil: no certificate is asked for
 	routes       *route.Table[*routeEntry]
@@ -58,7 +59,7 @@ type snapshot struct {
 // the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, pushes: to.Pushes, certificates: to.Certificates, acme: to.ACME,
+		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, pushes: to.Pushes, merchants: to.Merchants, certificates: to.Certificates, acme: to.ACME,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),
@@ -99,6 +100,7 @@ func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 type Change struct {
 	Upstreams    map[string]*upstream.Upstream
 	Pushes       push.Apps        // none: message push is off
+	Merchants    Merchants        // of Config.Merchants
 	Certificates *certificate.Set // nil: the public listener is plain
 	ACME         *acme.Manager    // of Config.Server.TLS.ACME; nil: it is off
 	Keys         *token.Keyring   // of our tokens

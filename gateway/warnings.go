@@ -3,10 +3,13 @@ package gateway
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"wxgate/gateway/pay"
 	"wxgate/gateway/push"
 	"wxgate/gateway/route"
 	"wxgate/input"
@@ -150,6 +153,45 @@ func (c Config) PushWays(sameService func(a, b string) bool) (all []Way) {
 		}
 	}
 	return all
+}
+
+// NotificationWays finds the routes by which clients reach what a service gets the notifications of a route with wechat_pay
+// at, and that path. c must be valid.
+func (c Config) NotificationWays(of RouteConfig, sameService func(a, b string) bool) (path string, all []Way) {
+	sent := of.sentPattern()
+	if sent.TakesRest() || strings.Contains(of.Path, "/:") {
+		return "", nil // one of many
+	}
+	path = strings.TrimPrefix(of.Path, strings.TrimSuffix(of.StripPrefix, "/"))
+	if of.Rewrite != "" {
+		path = of.Rewrite
+	}
+	all = c.Ways(of.Upstream, http.MethodPost, path, sameService)
+	return path, slices.DeleteFunc(all, func(w Way) bool { return !c.Routes[w.Route].WeChatPay.IsZero() })
+}
+
+// Merchants are the keys by which WeChat Pay signs for the routes with wechat_pay, by the index of the route.
+type Merchants map[int]*pay.Keys
+
+// Merchants reads the files of the routes with wechat_pay.
+func (c Config) Merchants() (all Merchants, f input.Faults) {
+	all = Merchants{}
+	for i, r := range c.Routes {
+		if r.WeChatPay.IsZero() {
+			continue
+		}
+		keys, faults := r.WeChatPay.Load()
+		all[i], f = keys, append(f, faults.At(fmt.Sprintf("routes[%d].wechat_pay", i))...)
+	}
+	return all, f
+}
+
+// Warnings are about certificates that expire.
+func (m Merchants) Warnings(now time.Time) (f input.Faults) {
+	for _, i := range slices.Sorted(maps.Keys(m)) {
+		f = append(f, m[i].Warnings(now).At(fmt.Sprintf("routes[%d].wechat_pay", i))...)
+	}
+	return f
 }
 
 // answers reports whether an endpoint answers requests for a path that would otherwise take a route.

@@ -215,13 +215,17 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, pushes push.Apps) 
 	if err != nil {
 		return nil, fmt.Errorf("applying the certificate of the admin listener: %w", err)
 	}
+	merchants, faults := cfg.Gateway().Merchants()
+	if err := faults.Err(); err != nil {
+		return nil, fmt.Errorf("applying wechat_pay: %w", err)
+	}
 	manager := s.certificates.manage(cfg.Server.TLS.ACME, s.sharedStore())
 	defer func() {
 		if err != nil && manager != nil && manager != s.certificates.acme {
 			manager.Stop()
 		}
 	}()
-	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Pushes: pushes, Keys: keys, Certificates: certificates, ACME: manager})
+	serve, err := s.gateway.Prepare(cfg.Gateway(), gateway.Change{Upstreams: next.all, Pushes: pushes, Merchants: merchants, Keys: keys, Certificates: certificates, ACME: manager})
 	if err != nil {
 		return nil, fmt.Errorf("applying the sections of the gateway: %w", err)
 	}
@@ -233,6 +237,7 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, pushes push.Apps) 
 		tellUsers()
 		retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them
 		serve()
+		warnOfMerchants(merchants, s.log)
 		retireIssuers()
 		s.certificates.replaceManager(manager, s.startACME)
 		s.certificates.adopt(certificates, cfg.Gateway().Hosts())

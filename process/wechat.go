@@ -13,6 +13,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/config"
+	"wxgate/gateway"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/push"
 	"wxgate/secret"
@@ -83,6 +84,13 @@ func (s tokenStore) Lease(ctx context.Context, appID string) (release func(), ta
 		defer cancel()
 		_ = lease.Release(ctx) // else it ends by itself
 	}, true, nil
+}
+
+// warnOfMerchants warns of platform certificates of routes[].wechat_pay that expire.
+func warnOfMerchants(merchants gateway.Merchants, log *slog.Logger) {
+	for _, fault := range merchants.Warnings(time.Now()) {
+		log.Warn("a certificate may not do", "warning", fault.Error())
+	}
 }
 
 // warnCloudRun warns about trusting the headers of WeChat Cloud Run.

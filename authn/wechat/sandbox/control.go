@@ -28,6 +28,8 @@ func (c control) handler() http.Handler {
 	mux.HandleFunc("POST /sandbox/latency", c.latency)
 	mux.HandleFunc("POST /sandbox/clock", c.clock)
 	mux.HandleFunc("POST /sandbox/push", c.push)
+	mux.HandleFunc("POST /sandbox/pay", c.notify)
+	mux.HandleFunc("GET /sandbox/pay", c.merchantKeys)
 	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { respond(w, c.Stats()) })
 	mux.HandleFunc("POST /sandbox/reset", func(w http.ResponseWriter, _ *http.Request) { c.Reset(); done(w) })
 	return mux

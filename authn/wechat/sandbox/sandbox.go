@@ -34,6 +34,10 @@
 //	curl $S/sandbox/clock      -d '{"advance":"2h"}'                         codes and tokens age by two hours
 //	curl $S/sandbox/push       -d '{"url":"http://127.0.0.1:8080/wechat/push","message":{"MsgType":"event"}}'
 //	                                                                         a signed message push to an address on this machine
+//	curl $S/sandbox/pay        -d '{"url":"http://127.0.0.1:8080/pay/notify","mistake":"twice"}'
+//	                                                                         a signed notification of WeChat Pay; the mistakes are
+//	                                                                         signtest, forged, altered, stale, serial, sealed, twice
+//	curl $S/sandbox/pay                                                      the keys that it is signed with, in PEM
 //	curl $S/sandbox/stats                                                    calls by API, and how often each code arrived
 //	curl $S/sandbox/reset -X POST                                            all of it as at the start
 //
@@ -67,6 +71,8 @@ type Config struct {
 	MinuteQuota  int              // logins per person and minute, then 45011; 0 is 100, as with WeChat; below 0 there is no limit
 	PushToken    secret.Text      // the Token of the message push; empty: SendPush fails
 	PushAESKey   secret.Text      // the EncodingAESKey of the message push; empty: messages are sent plain
+	MchID        string           // the merchant of WeChat Pay; empty: there is none
+	APIv3Key     secret.Text      // of the merchant, 32 bytes
 }
 
 // Sandbox is a stand-in for WeChat. Use New to create one.
@@ -74,6 +80,8 @@ type Sandbox struct {
 	cfg    *Config      // behind a pointer, so that a Sandbox printed with %+v shows an address and not the secret
 	push   *wechat.Push // nil without Config.PushToken
 	closed chan struct{}
+
+	merchant func() (*Merchant, error) // its keys are made when it is asked for
 
 	backend atomic.Pointer[backend]
 
@@ -97,6 +105,12 @@ func New(cfg Config) (*Sandbox, error) {
 		}
 		s.push = push
 	}
+	s.merchant = sync.OnceValues(func() (*Merchant, error) {
+		if cfg.MchID == "" {
+			return nil, errNoMerchant
+		}
+		return NewMerchant(cfg.MchID, cfg.APIv3Key, cfg.Now)
+	})
 	s.Reset()
 	return s, nil
 }
