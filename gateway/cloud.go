@@ -53,13 +53,14 @@ func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 	return &id
 }
 
-// cloudSource is what WeChat Cloud Run says a request comes from, such as wx_client or wx_client,scf; "" where nobody vouches
-// for it.
-func cloudSource(ex *Exchange) string {
+// readCloudRun notes what WeChat Cloud Run says of a request, before its headers are removed.
+func readCloudRun(ex *Exchange) {
 	if !ex.snapshot.cfg.CloudRun {
-		return ""
+		return
 	}
-	return header.One(&ex.request.Fields, "X-Wx-Source")
+	fields := &ex.request.Fields
+	ex.cloudSource = cmp.Or(header.One(fields, "X-Wx-Source"), header.One(fields, "X-Wx-Sources")) // pages spell it both ways
+	ex.cloudApp = cmp.Or(header.One(fields, "X-Wx-From-Appid"), header.One(fields, "X-Wx-Appid"))
 }
 
 // cloudRunIdentity is the identity in the headers of WeChat Cloud Run. X-WX-SOURCE is present only on calls from within
@@ -81,14 +82,7 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 }
 
 // broughtByCloudRun reports whether a request comes from within WeChat.
-func broughtByCloudRun(ex *Exchange) bool {
-	return ex.snapshot.cfg.CloudRun && (ex.header("X-Wx-Source") != "" || ex.header("X-Wx-Sources") != "") // pages spell it both ways
-}
-
-// cloudRunApp is the mini-program that a request from within WeChat is for; empty: it is not said.
-func cloudRunApp(ex *Exchange) string {
-	return cmp.Or(header.One(&ex.request.Fields, "X-Wx-From-Appid"), header.One(&ex.request.Fields, "X-Wx-Appid"))
-}
+func broughtByCloudRun(ex *Exchange) bool { return ex.cloudSource != "" }
 
 // errDigestMismatch is a body other than the one that was signed.
 var errDigestMismatch = fmt.Errorf("%w: the body is not the one that was signed", authn.ErrCloudIdentity)

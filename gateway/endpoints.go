@@ -423,7 +423,7 @@ func receivePush(p *pipeline, ex *Exchange) error {
 func openPush(p *pipeline, ex *Exchange) (m push.Message, check bool, err error) {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
 	if query == "" && broughtByCloudRun(ex) {
-		return p.pushes.OpenUnsigned(ex.snapshot.pushes, cloudRunApp(ex), &ex.body)
+		return p.pushes.OpenUnsigned(ex.snapshot.pushes, ex.cloudApp, &ex.body)
 	}
 	m, err = p.pushes.Open(ex.snapshot.pushes, query, &ex.body)
 	return m, false, err

@@ -59,7 +59,8 @@ type Exchange struct {
 	subject        *authn.Subject       // its user; nil: none, or not yet known
 	caller         *issuer.Caller       // who it is by the token of another issuer; nil: nobody, or not yet known
 	cloud          *authn.CloudIdentity // the caller according to WeChat Cloud Run; nil: none, or not believed
-	cloudSource    string               // what X-WX-SOURCE says; "": nothing, or it is not believed
+	cloudSource    string               // what X-WX-SOURCE says, such as wx_client or wx_client,scf; "": nothing, or it is not believed
+	cloudApp       string               // the mini-program that it is for; "": it is not said
 	signature      pay.Signature        // of a notification of WeChat Pay whose header was judged
 	call           api.Call             // for one of our own endpoints
 	detail         string               // what is wrong with the request of a 400, for the log

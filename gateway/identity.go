@@ -212,7 +212,7 @@ func (r *reservedHeaders) classify(name []byte) header.Class {
 
 // stripIdentity removes, on every route, headers that could be taken for our identity headers, and counts them.
 func (c *clientResolver) stripIdentity(ex *Exchange) error {
-	ex.cloudSource = cloudSource(ex)
+	readCloudRun(ex)
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
 		c.warnUnsignedBody(ex)
 	}

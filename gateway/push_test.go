@@ -58,6 +58,39 @@ func TestACapturedPushIsNotDeliveredAgain(t *testing.T) {
 	}
 }
 
+func TestWhatCloudRunBringsNeedsNoSignature(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" })
+	believing, _ := pushing(t, service, pushKey)
+	cfg := believing.snapshot.Load().cfg
+	cfg.CloudRun = true
+	apply, err := believing.Prepare(cfg, Change{Upstreams: believing.deps.Upstreams, Pushes: believing.deps.Pushes, Keys: believing.deps.Authn.Tokens.Keys()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	others, _ := pushing(t, service, pushKey)
+	const body = `{"MsgType":"event","Event":"x","FromUserName":"o","CreateTime":1}`
+	for _, c := range []struct {
+		e      *edge
+		fields []string
+		want   int
+	}{
+		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: " + testAppID}, http.StatusOK},
+		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: wx1234"}, http.StatusBadRequest},
+		{believing, nil, http.StatusBadRequest},
+		{others, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
+	} {
+		request := head("POST /wechat/push", "", append(c.fields, fmt.Sprintf("Content-Length: %d", len(body)))...) + body
+		if resp, answer := c.e.send(t, request); resp.StatusCode != c.want {
+			t.Errorf("%q: %d %s, want %d", c.fields, resp.StatusCode, answer, c.want)
+		}
+	}
+	if n := len(service.Requests()); n != 1 {
+		t.Errorf("the service got %d messages, want 1", n)
+	}
+}
+
 func TestASignedPushWithoutABodyIsRefused(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Echo(t)
