@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"wxgate/authn/wechat/sandbox"
-	"wxgate/gateway/once"
 	"wxgate/gateway/pay"
+	"wxgate/gateway/push"
 	"wxgate/input"
 	"wxgate/secret"
 	"wxgate/upstream/upstreamtest"
@@ -77,7 +77,7 @@ func paying(t *testing.T, service string, change func(*Config)) *paid {
 		}
 	}, func(d *Deps) {
 		d.Merchants, d.Log = keys, slog.New(slog.NewTextHandler(p.log, nil))
-		d.Pushed = d.Storage.(once.Store)
+		d.Pushed, _ = d.Storage.(push.Store)
 	})
 	return p
 }
