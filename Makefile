@@ -51,6 +51,7 @@ long_mysql    := WXGATE_MYSQL=1 $(LONG) -timeout 15m -run '^TestTheMigrationPage
 long_node     := WXGATE_NODE=1 $(LONG) -timeout 30m -run '^TestNoPostIsExecutedTwice|^TestPostsToANodeService' ./gateway ./e2e ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
 long_overload := OVERLOAD=$(OVERLOAD) $(LONG) -timeout 15m -run '^TestOverload$$' ./e2e ## twice the load that a service can take for OVERLOAD (30s): the table of docs/limits.md
 long_proxies  := WXGATE_PROXIES=1 $(LONG) -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs
+long_pushes   := WXGATE_PUSHES=10000 $(LONG) -timeout 15m -run '^TestEachPushReachesTheServiceOnce$$' ./e2e ## 10,000 messages of WeChat, each up to three times, while the gateway is killed: the figures of docs/push.md
 long_restart  := WXGATE_RESTART=60s $(LONG) -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e ## a minute of load with a reload each second and five restarts
 long_memory   := SOAK=12m $(LONG) -timeout 1h -run '^TestSoak$$' ./e2e ## the traffic of soak for 12 minutes without the race detector: anonymous memory may grow by 20 MB in 10 minutes
 long_slow     := WXGATE_SLOW=1 $(LONG) -timeout 10m -run '^TestAMinuteOfSlowClients$$' ./gateway ## 300 slow clients of each kind for a minute, beside honest ones

@@ -9,8 +9,9 @@ import (
 )
 
 // Store is what gateways that share a store, and a process after another, know of each other; package storage documents its
-// method.
+// methods.
 type Store interface {
+	Shared() bool
 	ChangeTemporary(ctx context.Context, name string, change func(value []byte) (next []byte, life time.Duration, err error)) error
 }
 
@@ -57,7 +58,7 @@ func (c claim) take(ctx context.Context) (answer []byte, repeat bool, err error)
 	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		answer, err = c.look(ctx)
-		if err == nil {
+		if err == nil && c.store.Shared() { // what this process alone delivers, memory knows
 			err = c.change(ctx, c.lease, func(holder []byte) ([]byte, time.Duration, error) {
 				if len(holder) > 0 && !bytes.Equal(holder, c.token) {
 					return nil, 0, ErrUnderWay
@@ -160,7 +161,7 @@ func (c claim) finish(ctx context.Context, answer []byte) bool {
 
 // giveUp lets the next attempt begin at once. That it was tried is remembered.
 func (c claim) giveUp(ctx context.Context) {
-	if c.store == nil {
+	if c.store == nil || !c.store.Shared() {
 		return
 	}
 	_ = c.change(context.WithoutCancel(ctx), c.lease, func(holder []byte) ([]byte, time.Duration, error) {

@@ -16,8 +16,11 @@ import (
 type sharedStore struct {
 	mu     sync.Mutex
 	values map[string][]byte
+	alone  bool // no other process has it
 	err    error
 }
+
+func (s *sharedStore) Shared() bool { return !s.alone }
 
 func newSharedStore() *sharedStore { return &sharedStore{values: map[string][]byte{}} }
 
@@ -225,6 +228,20 @@ func TestAProofIsOfOneThing(t *testing.T) {
 	shared.err = errors.New("away")
 	if !open(shared).Bind(t.Context(), "signature", "b", time.Minute) {
 		t.Error("a store that is away refuses")
+	}
+}
+
+// TestAProcessThatIsAloneWaitsForNobody who ended in the midst: it is the next one.
+func TestAProcessThatIsAloneWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	alone := newSharedStore()
+	alone.alone = true
+	if _, _, err := newClaim(alone, "test", "a").take(within(t, time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var s service
+	if _, err := open(alone).Deliver(within(t, 50*time.Millisecond), "a", s.send); err != nil || s.repeats != 1 || len(alone.values) != 1 {
+		t.Errorf("%v, %d repeats, %d values", err, s.repeats, len(alone.values))
 	}
 }
 

@@ -35,6 +35,8 @@ type memory struct {
 	logins map[string]time.Time // by openid
 }
 
+func (*memory) Shared() bool { return false }
+
 func (m *memory) Temporaries(_ context.Context, prefix string, _ int) (names []string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
