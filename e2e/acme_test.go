@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,15 +141,23 @@ func (p *pebble) run(cmd *exec.Cmd) {
 	})
 }
 
-// get reads from its own HTTPS.
-func (p *pebble) get(url string) ([]byte, error) {
+// httpsClient trusts its own HTTPS.
+func (p *pebble) httpsClient() (*http.Client, error) {
 	root, err := os.ReadFile(p.file)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(root)
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}, nil
+}
+
+// get reads from its own HTTPS.
+func (p *pebble) get(url string) ([]byte, error) {
+	client, err := p.httpsClient()
+	if err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -489,17 +500,14 @@ func TestACertificateThatDoesNotFitItsKeyIsReplaced(t *testing.T) {
 	pool := m.pool()
 	leaf := m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool)
 	m.stop(t)
-	keys, err := filepath.Glob(filepath.Join(m.cache, "certificates", "*", "api.test", "api.test.key"))
-	if err != nil || len(keys) != 1 {
-		t.Fatalf("keys in the cache: %v %v, want one", keys, err)
-	}
+	stored := m.cached("key")
 	authority, err := certificatetest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, other, err := authority.Issue(certificatetest.Leaf{Names: []string{"api.test"}})
 	if err == nil {
-		err = os.WriteFile(keys[0], other, 0o600)
+		err = os.WriteFile(stored, other, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -511,26 +519,116 @@ func TestACertificateThatDoesNotFitItsKeyIsReplaced(t *testing.T) {
 	m.waitSays("does not fit its key: asking for another", 1)
 }
 
+// beside is another gateway on the same database, which the authority does not reach.
+func (m *managedWorld) beside(name string) *managedWorld {
+	m.world.t.Helper()
+	other, w := *m, *m.world
+	other.world, other.secure, other.plain = &w, freePort(w.t), freePort(w.t)
+	w.config = filepath.Join(w.dir, name+".yaml")
+	text, err := os.ReadFile(m.config)
+	if err == nil {
+		err = os.WriteFile(w.config, []byte(strings.Replace(string(text), m.server(m.secure, m.plain), m.server(other.secure, other.plain), 1)), 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &other
+}
+
+// TestAnotherGatewayAsksWhenTheOneThatAskedIsKilled: what it had locked is free after a minute, and then one of the others asks.
+func TestAnotherGatewayAsksWhenTheOneThatAskedIsKilled(t *testing.T) {
+	t.Parallel()
+	m := newManagedWorld(t, true, func(s *pebbleSection) { s.RetryAfter = map[string]int{"authz": 10, "order": 1} })
+	_, dsn := newDatabase(t)
+	m.onDatabase(dsn)
+	if stdout, stderr, code := run(t, "", "migrate", "up", "-c", m.config); code != 0 {
+		t.Fatal(stdout, stderr)
+	}
+	first, other := m.beside("first"), m.beside("other")
+	first.serveManaged(m.file)
+	eventually(t, 60*time.Second, func() bool { return m.orders() == 1 })
+	first.kill()
+	begun := time.Now()
+	m.serveManaged(m.file)
+	other.serveManaged(m.file)
+	for _, each := range []*managedWorld{m, other} {
+		eventually(t, 180*time.Second, func() bool { _, text := each.readyz(); return text == "ok" })
+	}
+	t.Logf("both have it %v after the kill", time.Since(begun))
+	pool := m.pool()
+	if !m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool).Equal(m.awaitCertificate("127.0.0.1:"+other.secure, "api.test", pool)) {
+		t.Error("they have different certificates")
+	}
+	if m.issued() != 1 || m.orders() != 2 {
+		t.Errorf("%d certificates for %d orders, want one for the second order:\n%s", m.issued(), m.orders(), m.pebble.output)
+	}
+}
+
+// TestAnAuthoritySaysWhenToRenew (ARI, RFC 9773) long before the end, and is obeyed at the next look.
+func TestAnAuthoritySaysWhenToRenew(t *testing.T) {
+	t.Parallel()
+	m := newManagedWorld(t, true, nil)
+	m.serveManaged(m.file)
+	pool := m.pool()
+	leaf := m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool)
+	known := m.cached("json")
+	eventually(t, 60*time.Second, func() bool {
+		text, err := os.ReadFile(known)
+		return err == nil && strings.Contains(string(text), "suggestedWindow")
+	})
+	m.stop(t)
+	m.renewNow(leaf)
+	text, err := os.ReadFile(known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	due := regexp.MustCompile(`"_retryAfter": "[^"]*"`).ReplaceAll(text, []byte(`"_retryAfter": "2026-01-01T00:00:00Z"`))
+	if err := os.WriteFile(known, due, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.serveManaged(m.file)
+	eventually(t, 60*time.Second, func() bool { return !m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool).Equal(leaf) })
+	if m.issued() != 2 || m.says(`"renewal":true`) != 1 {
+		t.Errorf("%d certificates, want 2, the second a renewal:\n%s", m.issued(), m.world.output)
+	}
+}
+
+// cached is the file of the cache about api.test that ends so.
+func (m *managedWorld) cached(ext string) string {
+	m.world.t.Helper()
+	files, err := filepath.Glob(filepath.Join(m.cache, "certificates", "*", "api.test", "api.test."+ext))
+	if err != nil || len(files) != 1 {
+		m.world.t.Fatalf("files in the cache: %v %v, want one", files, err)
+	}
+	return files[0]
+}
+
+// renewNow lets the authority answer that a certificate should have been renewed.
+func (p *pebble) renewNow(leaf *x509.Certificate) {
+	p.t.Helper()
+	const past = `{"suggestedWindow":{"start":"2026-01-01T00:00:00Z","end":"2026-01-02T00:00:00Z"}}`
+	body, err := json.Marshal(map[string]string{"certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})), "ariResponse": past})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	client, err := p.httpsClient()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	resp, err := client.Post(p.admin+"/set-renewal-info/", "application/json", bytes.NewReader(body))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("setting when to renew: %v %v", resp, err)
+	}
+	_ = resp.Body.Close()
+}
+
 // TestThreeGatewaysAskForOneCertificate starts them at once on one database. The authority reaches one of them, whichever asked.
 func TestThreeGatewaysAskForOneCertificate(t *testing.T) {
 	t.Parallel()
 	m := newManagedWorld(t, true, nil)
 	server, dsn := newDatabase(t)
 	m.onDatabase(dsn)
-	all := []*managedWorld{m}
-	for i := range 2 {
-		other, w := *m, *m.world
-		other.world, other.secure, other.plain = &w, freePort(t), freePort(t)
-		w.config = filepath.Join(w.dir, fmt.Sprintf("gateway-%d.yaml", i))
-		text, err := os.ReadFile(m.config)
-		if err == nil {
-			err = os.WriteFile(w.config, []byte(strings.Replace(string(text), m.server(m.secure, m.plain), m.server(other.secure, other.plain), 1)), 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, &other)
-	}
+	all := []*managedWorld{m, m.beside("second"), m.beside("third")}
 	if stdout, stderr, code := run(t, "", "migrate", "up", "-c", m.config); code != 0 {
 		t.Fatal(stdout, stderr)
 	}
