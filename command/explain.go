@@ -299,6 +299,8 @@ func (e explained) tokenLine() string {
 		gateway.AuthOptional: "optional: an invalid one is 401",
 		gateway.AuthNone:     "not looked at",
 		gateway.AuthPrefetch: "?code or ?token in the query, otherwise 401 token_missing",
+
+		gateway.AuthWeChatPay: "none: notifications are signed by WeChat Pay, otherwise 403",
 	}[e.Route.Auth]
 	if e.Route.Query != "" {
 		wants += "; may be in the query as " + e.Route.Query

@@ -5,11 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"wxgate/authn/token"
 	"wxgate/config"
+	"wxgate/gateway"
 	"wxgate/secret"
 )
 
@@ -98,7 +100,9 @@ authn:
   issuers: [ { name: admin, secret: "${ADMIN_SECRET}", algorithms: [HS512], headers: { X-Admin-Id: sub } } ]
 storage: { encryption_key: "${STORAGE_KEY}" }
 upstreams: { recipes: http://127.0.0.1:3000 }
-routes: [ { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" } } } ]
+routes:
+  - { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" } } }
+  - { path: /pay/notify, methods: [POST], upstream: recipes, wechat_pay: { mchid: "1234567890", apiv3_key: "${PAY_KEY}", public_keys: [ { id: PUB_KEY_ID_01, file: /run/secrets/pub_key.pem } ] } }
 `
 	write := func(key string) {
 		if err := os.WriteFile(file, fmt.Appendf(nil, text, key), 0o600); err != nil {
@@ -107,12 +111,32 @@ routes: [ { path: /api/**, upstream: recipes, headers: { set: { X-Api-Key: "%s" 
 	}
 	none := func(string) (string, bool) { return "", false }
 	write("${WX_API_KEY}")
-	if cfg, err := stand.load(file, none); err != nil || len(cfg.Routes) != 1 || cfg.Server.Admin != "127.0.0.1:0" {
+	if cfg, err := stand.load(file, none); err != nil || len(cfg.Routes) != 2 || cfg.Routes[1].WeChatPay.MchID != sandboxMchID || cfg.Server.Admin != "127.0.0.1:0" {
 		t.Errorf("got %v and admin %s", err, cfg.Server.Admin)
 	}
 	write("${SHOP_KEY}")
 	if _, err := stand.load(file, none); err == nil || !strings.Contains(err.Error(), "SHOP_KEY is not set") {
 		t.Errorf("a variable of one's own that is not set: got %v", err)
+	}
+}
+
+func TestRoutesAreLookedAtWithoutTheKeyOfAMerchant(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	text := `
+upstreams: { recipes: http://127.0.0.1:3000 }
+routes:
+  - { path: /pay/notify, methods: [POST], upstream: recipes, wechat_pay: { mchid: "1234567890", apiv3_key: "${PAY_KEY}", public_keys: [ { id: PUB_KEY_ID_01, file: /run/secrets/pub_key.pem } ] } }
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.LoadRouting(file, func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := gateway.Routes(cfg.Gateway()); err != nil || !slices.ContainsFunc(all, func(r gateway.RouteInfo) bool { return r.Path == "/pay/notify" && r.Auth == gateway.AuthWeChatPay }) {
+		t.Errorf("%v, got %v", err, all)
 	}
 }
 

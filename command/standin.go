@@ -81,7 +81,7 @@ func (s *standIn) close() error { return errors.Join(s.weChat.Close(), s.remove(
 func (s *standIn) load(file string, env strictyaml.LookupEnv) (config.Config, error) {
 	cfg, _, err := config.Read(file, strictyaml.Reader{Env: env, Unset: unsetInSandbox}, func(cfg *config.Config) input.Faults {
 		cfg.PortFromEnvironment(env)
-		if err := errors.Join(s.replace(cfg), s.replaceMerchants(cfg)); err != nil {
+		if err := s.replace(cfg); err != nil {
 			return input.Faults{{Message: err.Error()}}
 		}
 		return cfg.ValidateOpened()
@@ -125,7 +125,7 @@ func (s *standIn) replace(cfg *config.Config) error {
 	}
 	cfg.Storage = storage.DefaultConfig()
 	cfg.Storage.Badger.Dir = filepath.Join(s.dir, "data")
-	return nil
+	return s.replaceMerchants(cfg)
 }
 
 // replaceMerchants lets the sandbox send the notifications of WeChat Pay.

@@ -429,8 +429,8 @@ func openPush(p *pipeline, ex *Exchange) (m push.Message, check bool, err error)
 	return m, false, err
 }
 
-// authWeChatPay is how a route with wechat_pay is shown: WeChat's signature takes the place of a token.
-const authWeChatPay AuthMode = "wechat_pay"
+// AuthWeChatPay is how a route with wechat_pay is shown: WeChat's signature takes the place of a token.
+const AuthWeChatPay AuthMode = "wechat_pay"
 
 // sourcePayCallback is where WeChat Cloud Run says that the notifications of WeChat Pay come from, which it does not sign.
 const sourcePayCallback = "wx_paycallback"

@@ -438,3 +438,67 @@ func TestNotificationsComeOverHTTP2AndHTTP3(t *testing.T) {
 		t.Errorf("the service got %d requests, want 2", n)
 	}
 }
+
+func TestARouteOfNotificationsIsNothingElse(t *testing.T) {
+	t.Parallel()
+	_, section := merchantConfig(t)
+	good := func() Config {
+		cfg := DefaultConfig()
+		cfg.Upstreams = []string{"service"}
+		cfg.Routes = []RouteConfig{{Path: "/pay/notify", Methods: []string{http.MethodPost}, Auth: AuthRequired, Upstream: "service", WeChatPay: section}}
+		return cfg
+	}
+	if faults := good().Validate(); len(faults) > 0 {
+		t.Errorf("a good route: %v", faults)
+	}
+	for path, spoil := range map[string]func(r *RouteConfig){
+		"routes[0].methods":           func(r *RouteConfig) { r.Methods = nil },
+		"routes[0].methods ":          func(r *RouteConfig) { r.Methods = []string{http.MethodPost, http.MethodGet} },
+		"routes[0].auth":              func(r *RouteConfig) { r.Auth = AuthNone },
+		"routes[0].upstream":          func(r *RouteConfig) { r.Upstream = "" },
+		"routes[0].body_limit":        func(r *RouteConfig) { r.BodyLimit = 1 << 20 },
+		"routes[0].token_query":       func(r *RouteConfig) { r.TokenQuery = "token" },
+		"routes[0].answers":           func(r *RouteConfig) { r.Answers.RefusalStatus = "200" },
+		"routes[0].respond":           func(r *RouteConfig) { r.Upstream, r.Respond = "", fixedAnswer{Status: 200} },
+		"routes[0].wechat_pay.mchid":  func(r *RouteConfig) { r.WeChatPay.MchID = "" },
+		"routes[0].wechat_pay.mchid ": func(r *RouteConfig) { r.WeChatPay = pay.Config{APIv3Key: testAPIv3Key} },
+	} {
+		cfg := good()
+		spoil(&cfg.Routes[0])
+		faults := cfg.Validate()
+		if !slices.ContainsFunc(faults, func(f input.Fault) bool { return f.Path == strings.TrimSpace(path) }) {
+			t.Errorf("%s: got %v", path, faults)
+		}
+	}
+	alone := good()
+	alone.Routes[0].WeChatPay = pay.Config{MchID: testMchID}
+	if faults := alone.Validate(); len(faults) == 0 {
+		t.Error("a number alone is enough without wechat.cloud_run")
+	}
+	if alone.CloudRun = true; len(alone.Validate()) > 0 {
+		t.Errorf("a number alone, on Cloud Run: %v", alone.Validate())
+	}
+}
+
+func TestOtherWaysToTheNotificationsOfAServiceAreNamed(t *testing.T) {
+	t.Parallel()
+	same := func(a, b string) bool { return a == b }
+	notify := RouteConfig{Path: "/hooks/pay", Methods: []string{http.MethodPost}, Auth: AuthRequired, Upstream: "service", StripPrefix: "/hooks", WeChatPay: pay.Config{MchID: testMchID}}
+	for name, c := range map[string]struct {
+		other RouteConfig
+		ways  int
+	}{
+		"everything":     {RouteConfig{Path: "/**", Auth: AuthNone, Upstream: "service"}, 1},
+		"reading":        {RouteConfig{Path: "/**", Methods: []string{http.MethodGet}, Auth: AuthNone, Upstream: "service"}, 0},
+		"another path":   {RouteConfig{Path: "/api/**", Auth: AuthNone, Upstream: "service"}, 0},
+		"a prefix":       {RouteConfig{Path: "/api/**", Auth: AuthRequired, Upstream: "service", StripPrefix: "/api"}, 1},
+		"another one":    {RouteConfig{Path: "/**", Auth: AuthNone, Upstream: "other"}, 0},
+		"only by itself": {RouteConfig{Path: "/hooks/**", Auth: AuthNone, Upstream: "service", StripPrefix: "/hooks"}, 0},
+	} {
+		cfg := DefaultConfig()
+		cfg.Upstreams, cfg.Routes = []string{"service", "other"}, []RouteConfig{notify, c.other}
+		if path, ways := cfg.NotificationWays(notify, same); path != "/pay" || len(ways) != c.ways {
+			t.Errorf("%s: %s %v, want /pay and %d", name, path, ways, c.ways)
+		}
+	}
+}

@@ -89,7 +89,7 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 		info.To = "wxgate"
 	}
 	if r.precheck != nil {
-		info.Auth = authWeChatPay
+		info.Auth = AuthWeChatPay
 	}
 	if r.ours != endpointHealth && r.ours != endpointPreflight {
 		info.Endpoint = string(r.ours)

@@ -20,6 +20,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,6 +129,9 @@ func (m *Merchant) Transaction(appID, openID, order string, total int) json.RawM
 
 // Sign returns the header and the body of a notification.
 func (m *Merchant) Sign(n Notification) (http.Header, []byte, error) {
+	if n.Mistake != "" && !slices.Contains(Mistakes(), n.Mistake) {
+		return nil, nil, fmt.Errorf("sandbox: the mistake %q is none of %q", n.Mistake, Mistakes())
+	}
 	body, err := m.envelope(n)
 	if err != nil {
 		return nil, nil, err
