@@ -238,3 +238,18 @@ func TestADemoWhoseOutputsAreClosedGoesOn(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// metrics is what the admin listener says of them.
+func (w *world) metrics() string {
+	w.t.Helper()
+	resp, err := w.client.Get(w.admin + "/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(all)
+}

@@ -21,6 +21,7 @@ import (
 const (
 	pushToken = "e2e-push-token"
 	pushKey   = "e2eabcdefghijklmnopqrstuvwxyz0123456789ABCD"
+	pushWords = "words that a person wrote"
 )
 
 // pushedService is a service that receives messages of WeChat.
@@ -112,6 +113,9 @@ func TestEachPushReachesTheServiceOnce(t *testing.T) {
 		}
 	}
 	sender.check(s, messages, kills)
+	if metrics := w.metrics(); strings.Contains(metrics, pushWords) || strings.Contains(metrics, pushKey) {
+		t.Error("the metrics hold what somebody wrote")
+	}
 }
 
 // pushSender is WeChat.
@@ -151,7 +155,7 @@ func (s *pushSender) message(id int) {
 
 // attempt sends a message once, signed anew, and reports whether it was acknowledged with the service's answer.
 func (s *pushSender) attempt(id int) bool {
-	query, body, err := s.push.Request(fmt.Appendf(nil, `{"MsgType":"text","MsgId":%d}`, id), time.Now())
+	query, body, err := s.push.Request(fmt.Appendf(nil, `{"MsgType":"text","Content":%q,"MsgId":%d}`, pushWords, id), time.Now())
 	if err != nil {
 		s.t.Error(err)
 		return false

@@ -277,7 +277,7 @@ func (w *world) leaksNothing(p *process) {
 			w.t.Errorf("the log holds the %s", what)
 		}
 	}
-	for _, mark := range []string{"eyJhbGci", "session_key", `"code":"`, "Bearer ", sandbox.PhoneNumber("alice"), sandbox.PhoneNumber("bob")} {
+	for _, mark := range []string{"eyJhbGci", "session_key", `"code":"`, "Bearer ", pushToken, pushKey, pushWords, sandbox.PhoneNumber("alice"), sandbox.PhoneNumber("bob")} {
 		if at := strings.Index(said, mark); at >= 0 {
 			w.t.Errorf("the log holds %q: …%.120s", mark, said[max(0, at-40):])
 		}
