@@ -92,7 +92,7 @@ func (p *pipeline) ListenConfig() listen.Config {
 	cfg.Exempt = p.isSharedAddress
 	cfg.Proxied = p.sendsProxyHeader
 	cfg.TooManyConnections = p.tooManyConnections
-	cfg.TLS, cfg.HandshakeFailed = p.tlsConfig(), p.metrics.connections.CountHandshakeFailure
+	cfg.TLS, cfg.HandshakeFailed, cfg.StreamRefused = p.tlsConfig(), p.metrics.connections.CountHandshakeFailure, p.metrics.connections.CountStreamRefused
 	return cfg
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	TLS             *tls.Config // nil: clients speak plain HTTP
 	HandshakeFailed func(error) // is told of a client with which there is no TLS; may be nil
 	HTTP2           Protocol    // of TLS connections that agreed on h2; nil: TLS must not offer it
+	StreamRefused   func()      // is told of a stream beyond MaxConns or MaxConnsPerAddr, which bound streams like connections
 
 	Proxied func(netip.Addr) bool // whose connections begin with a PROXY protocol header, below TLS; nil: nobody's
 
@@ -68,17 +69,18 @@ type Protocol interface {
 // DefaultConfig returns the limits that gateway.yaml documents.
 func DefaultConfig() Config {
 	return Config{
-		Limits:      wire.Limits{MaxHeadBytes: 16 << 10, MaxFields: 100},
-		ReadHeader:  5 * time.Second,
-		Idle:        75 * time.Second,
-		BodyStall:   10 * time.Second,
-		BodyGrace:   10 * time.Second,
-		BodyRate:    1 << 10,
-		WriteStall:  30 * time.Second,
-		WriteRate:   1 << 10,
-		NextRequest: 500 * time.Millisecond,
-		Linger:      2 * time.Second,
-		LingerBytes: 16 << 20,
+		Limits:        wire.Limits{MaxHeadBytes: 16 << 10, MaxFields: 100},
+		StreamRefused: func() {},
+		ReadHeader:    5 * time.Second,
+		Idle:          75 * time.Second,
+		BodyStall:     10 * time.Second,
+		BodyGrace:     10 * time.Second,
+		BodyRate:      1 << 10,
+		WriteStall:    30 * time.Second,
+		WriteRate:     1 << 10,
+		NextRequest:   500 * time.Millisecond,
+		Linger:        2 * time.Second,
+		LingerBytes:   16 << 20,
 	}
 }
 

@@ -36,7 +36,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 		}
 	}
 	leave := time.After(l.shared.cfg.NextRequest)
-	for ticker := time.NewTicker(wakeEvery); l.open.Load() > 0; {
+	for ticker := time.NewTicker(wakeEvery); l.places.taken.Load() > 0; {
 		select {
 		case <-ended:
 			ticker.Stop()

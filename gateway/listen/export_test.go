@@ -1,9 +1,13 @@
 package listen
 
 import (
+	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"weak"
+
+	"wxgate/gateway/limit"
 )
 
 // AcceptBatch and AcceptPause are how clients are accepted when many come at a time.
@@ -16,7 +20,10 @@ const (
 func Bearable(want int) int { return bearable(want) }
 
 // Subscriber is what the cap per client counts by.
-var Subscriber = subscriberOf
+func Subscriber(peer net.Addr) (netip.Addr, bool) {
+	client := limit.Subscriber(addressOf(peer))
+	return client, client.IsValid()
+}
 
 // ProxyHeader reads a PROXY protocol header.
 var ProxyHeader = parseProxyHeader

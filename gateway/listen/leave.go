@@ -90,7 +90,7 @@ func (l *Listener) WaitLeft(ctx context.Context) error {
 	ticker := time.NewTicker(wakeEvery)
 	defer ticker.Stop()
 	leave := time.After(l.shared.cfg.NextRequest)
-	for l.open.Load() > 0 {
+	for l.places.taken.Load() > 0 {
 		l.shared.conns.wake()
 		l.shared.goAway() // each time: a handshake may just have ended
 		select {

@@ -28,8 +28,7 @@ type Listener struct {
 	starting  sync.WaitGroup // likewise: accepted, and not run yet
 	batch     int            // accepted since the last pause
 
-	clients  *addresses
-	open     atomic.Int64
+	places   *Places
 	accepted atomic.Int64
 	refused  atomic.Int64
 	retries  atomic.Int64
@@ -57,12 +56,10 @@ func Listen(network, addr string, cfg Config) (*Listener, error) {
 
 // NewListener wraps a listener of plain connections. With Config.TLS, the bytes are judged after they were decrypted.
 func NewListener(ln net.Listener, cfg Config) *Listener {
-	cfg.MaxConns = bearable(cfg.MaxConns)
-	cfg.MaxConnsPerAddr = min(cfg.MaxConnsPerAddr, max(1, cfg.MaxConns/2))
 	return &Listener{
 		accepting: ln,
 		shared:    newShared(cfg),
-		clients:   newAddresses(cfg),
+		places:    cfg.Places(),
 		done:      make(chan struct{}),
 		refusing:  make(chan struct{}, maxRefusing),
 	}
@@ -81,7 +78,7 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 
 // Stats returns the current counts.
 func (l *Listener) Stats() Stats {
-	return Stats{l.open.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
+	return Stats{l.places.taken.Load(), l.accepted.Load(), l.refused.Load(), l.retries.Load()}
 }
 
 // Close ends Serve, and waits for refusals in progress (a second or two). The connections stay open.
@@ -175,9 +172,7 @@ func (l *Listener) Enter(peer net.Addr) (leave func(), within bool) {
 
 // enter counts a connection until release is called. within reports whether it is within both caps.
 func (l *Listener) enter(peer net.Addr) (release func(), within bool) {
-	leave, within := l.clients.enter(peer)
-	within = l.open.Add(1) <= int64(l.shared.cfg.MaxConns) && within
-	return func() { l.open.Add(-1); leave() }, within
+	return l.places.Take(addressOf(peer))
 }
 
 // acceptAgain accepts, and retries after temporary errors: first after 5 ms, in the end every second.

@@ -18,6 +18,7 @@ type Public struct {
 	closed    atomic.Bool
 	malformed *prometheus.CounterVec
 	failed    *prometheus.CounterVec // TLS handshakes
+	streams   prometheus.Counter     // beyond a cap
 }
 
 // NewPublic declares the series on reg.
@@ -28,10 +29,13 @@ func NewPublic(reg prometheus.Registerer) *Public {
 	p.failed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_tls_handshakes_failed_total", Help: "Clients with which there was no TLS, by why.",
 	}, []string{"reason"})
+	p.streams = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "wxgate_streams_refused_total", Help: "Streams of HTTP/2 and HTTP/3 beyond a cap.",
+	})
 	counter := func(name, help string, of func(Stats) int64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of(p.stats())) })
 	}
-	reg.MustRegister(p.malformed, p.failed,
+	reg.MustRegister(p.malformed, p.failed, p.streams,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "wxgate_connections", Help: "Client connections that are open.",
 		}, func() float64 { return float64(p.stats().Open) }),
@@ -90,3 +94,6 @@ func (p *Public) CountMalformed(fault *wire.MalformedError) {
 func (p *Public) CountHandshakeFailure(err error) {
 	p.failed.WithLabelValues(handshakeFailure(err)).Inc()
 }
+
+// CountStreamRefused counts a stream beyond a cap.
+func (p *Public) CountStreamRefused() { p.streams.Inc() }

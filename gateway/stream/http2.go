@@ -25,9 +25,11 @@ const (
 type Server struct {
 	cfg     listen.Config
 	handler Handler
-	texts   sync.Pool     // of *room
-	http2   *http2.Server //nolint:staticcheck // http.Server, named instead, takes a *tls.Conn, above which no frames can be counted
-	base    *http.Server  // of http2; its Shutdown says GOAWAY
+	places  *listen.Places // of streams that are served
+	open    *listen.Places // of those of HTTP/2 whose answer has not been sent
+	texts   sync.Pool      // of *room
+	http2   *http2.Server  //nolint:staticcheck // http.Server, named instead, takes a *tls.Conn, above which no frames can be counted
+	base    *http.Server   // of http2; its Shutdown says GOAWAY
 
 	mu        sync.Mutex
 	packets   *packets // HTTP/3; nil: it is not served
@@ -35,11 +37,12 @@ type Server struct {
 	announced atomic.Pointer[string]
 }
 
-// NewServer returns a server whose streams have the limits of cfg.
+// NewServer returns a server whose streams have the limits of cfg, those on their number among them: while it is served,
+// a stream holds as much memory as a connection of HTTP/1.1.
 //
 //nolint:staticcheck // see Server
 func NewServer(cfg listen.Config, h Handler) (*Server, error) {
-	s := &Server{cfg: cfg, handler: h, texts: newTexts()}
+	s := &Server{cfg: cfg, handler: h, places: cfg.Places(), open: cfg.Places(), texts: newTexts()}
 	s.base = &http.Server{
 		ReadHeaderTimeout: cfg.ReadHeader,
 		MaxHeaderBytes:    2 * cfg.MaxHeadBytes, // beyond which the library refuses it, not the judge
@@ -68,7 +71,9 @@ func (s *Server) Serve(c *listen.Conn) {
 	if !ok {
 		return // HTTP/2 is agreed on by TLS alone
 	}
-	s.http2.ServeConn(newMetered(secure), &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
+	from.open = &openStreams{places: s.open, peer: from.peer, release: make(map[uint32]func())}
+	defer from.open.endAll()
+	s.http2.ServeConn(newMetered(secure, from.open), &http2.ServeConnOpts{BaseConfig: s.base, Handler: from})
 }
 
 // GoAway lets every connection end as soon as its streams have ended (RFC 9113 §6.8).

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -18,11 +20,18 @@ import (
 	"wxgate/gateway/listen"
 )
 
-// Bounds of a socket of HTTP/3: those of a connection are the ones of HTTP/2.
+// Bounds of a socket of HTTP/3: those of a connection are the ones of HTTP/2. The library cuts a head that does not end
+// with its connection alone, so there are fewer connections than of TCP, where clients go that find none.
 const (
-	maxUniStreams  = 8    // that a client opens; HTTP/3 has three (RFC 9114 §6.2)
+	maxBidiStreams = 32   // that a client opens at a time on a connection, each a request
+	maxUniStreams  = 8    // likewise, of the protocol itself; HTTP/3 has three (RFC 9114 §6.2)
 	maxHandshaking = 1024 // connections that are being established
 	doubtful       = 64   // of them, from which on a client must first prove its address (RFC 9000 §8.1.2)
+	maxBegun       = 400  // handshakes that begin in a second, for each CPU: they take about half of it
+	maxConns       = 1024 // connections
+	maxConnsOfAddr = 64   // of them, of an address that listen.Config limits
+	fieldOverhead  = 32   // bytes of a field, beside its name and its value (RFC 9114 §4.2.2)
+	pseudoFields   = 4    // of a request (RFC 9114 §4.3.1)
 )
 
 // packets serves the streams of HTTP/3 on a socket of UDP.
@@ -32,7 +41,9 @@ type packets struct {
 	transport   *quic.Transport
 	listener    *quic.Listener
 	enter       Enter
+	places      *listen.Places // of connections
 	handshaking atomic.Int64
+	pace        pace            // of handshakes, for the goroutine that they begin on
 	served      chan struct{}   // closed when no connection is accepted any more
 	leaving     context.Context // ends when clients are told to go
 	sendAway    context.CancelFunc
@@ -43,9 +54,16 @@ type Enter func(peer net.Addr) (leave func(), within bool)
 
 // newPackets listens on a socket, which shutdown closes. Early data are refused: they could be sent again by others.
 func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, enter Enter) (*packets, error) {
-	p := &packets{server: s, enter: enter, served: make(chan struct{})}
+	caps := s.cfg
+	caps.MaxConns, caps.MaxConnsPerAddr = maxConns, min(caps.MaxConnsPerAddr, maxConnsOfAddr)
+	p := &packets{server: s, enter: enter, places: caps.Places(), pace: pace{most: maxBegun * runtime.GOMAXPROCS(0)}, served: make(chan struct{})}
 	p.leaving, p.sendAway = context.WithCancel(context.Background())
-	p.http3 = &http3.Server{Handler: http.HandlerFunc(serveStream), MaxHeaderBytes: 2 * s.cfg.MaxHeadBytes, IdleTimeout: s.cfg.Idle, ConnContext: p.withClient, Logger: slog.New(slog.DiscardHandler)}
+	p.http3 = &http3.Server{
+		Handler:        http.HandlerFunc(serveStream),
+		MaxHeaderBytes: s.cfg.MaxHeadBytes + (s.cfg.MaxFields+pseudoFields)*fieldOverhead, // what the judge takes, as it counts here
+		ConnContext:    p.withClient,
+		Logger:         slog.New(slog.DiscardHandler),
+	}
 	p.transport = &quic.Transport{
 		Conn:                socket,
 		VerifySourceAddress: func(net.Addr) bool { return p.handshaking.Load() > doubtful },
@@ -55,7 +73,7 @@ func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, enter Ent
 	p.listener, err = p.transport.Listen(http3.ConfigureTLSConfig(secure), &quic.Config{
 		HandshakeIdleTimeout:           s.cfg.ReadHeader,
 		MaxIdleTimeout:                 s.cfg.Idle,
-		MaxIncomingStreams:             maxStreams,
+		MaxIncomingStreams:             maxBidiStreams,
 		MaxIncomingUniStreams:          maxUniStreams,
 		InitialStreamReceiveWindow:     streamWindow / 2,
 		MaxStreamReceiveWindow:         streamWindow,
@@ -63,6 +81,21 @@ func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, enter Ent
 		MaxConnectionReceiveWindow:     connectionWindow,
 	})
 	return p, err
+}
+
+// pace allows so many events a second.
+type pace struct {
+	most  int
+	begun time.Time // the second that is counted in
+	count int       // in it
+}
+
+func (p *pace) allows(now time.Time) bool {
+	if now.Sub(p.begun) >= time.Second {
+		p.begun, p.count = now, 0
+	}
+	p.count++
+	return p.count <= p.most
 }
 
 // attempt is a connection that is being established.
@@ -87,7 +120,7 @@ var errTooMany = errors.New("too many connections are being established")
 // begin counts an attempt, and refuses it when there are too many.
 func (p *packets) begin(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
 	a := &attempt{of: p}
-	if p.handshaking.Add(1) > maxHandshaking {
+	if p.handshaking.Add(1) > maxHandshaking || !p.pace.allows(time.Now()) {
 		a.end()
 		return nil, errTooMany
 	}
@@ -106,8 +139,9 @@ func (p *packets) Accept(ctx context.Context) (*quic.Conn, error) {
 			a.end()
 		}
 		leave, within := p.enter(conn.RemoteAddr())
-		context.AfterFunc(conn.Context(), leave)
-		if within {
+		release, free := p.places.Take(peerOf(conn))
+		context.AfterFunc(conn.Context(), func() { release(); leave() })
+		if within && free {
 			return conn, nil
 		}
 		_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many connections")
@@ -120,13 +154,25 @@ func (p *packets) Addr() net.Addr { return p.listener.Addr() }
 // Close ends Accept.
 func (p *packets) Close() error { return p.listener.Close() }
 
-// withClient adds who the streams of a connection are from.
-func (p *packets) withClient(ctx context.Context, conn *quic.Conn) context.Context {
-	from := &client{Server: p.server, version: "3.0"}
+// peerOf returns the address of a client, which is not valid if it is not known.
+func peerOf(conn *quic.Conn) netip.Addr {
 	if udp, ok := conn.RemoteAddr().(*net.UDPAddr); ok {
-		from.peer = listen.PeerOf(udp.AddrPort().Addr())
+		return listen.PeerOf(udp.AddrPort().Addr())
+	}
+	return netip.Addr{}
+}
+
+// withClient adds who the streams of a connection are from. It closes a connection on which no request is served for so
+// long, whatever its client sends: the library takes a stream without a head for work.
+func (p *packets) withClient(ctx context.Context, conn *quic.Conn) context.Context {
+	from := &client{Server: p.server, version: "3.0", peer: peerOf(conn)}
+	if from.peer.IsValid() {
 		from.text = from.peer.String()
 	}
+	from.idle = time.AfterFunc(p.server.cfg.ReadHeader, func() {
+		_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "no request")
+	})
+	context.AfterFunc(conn.Context(), from.stopIdle)
 	stop := context.AfterFunc(p.leaving, func() { from.sendAway(conn) })
 	context.AfterFunc(conn.Context(), func() { stop() })
 	return context.WithValue(ctx, clientKey{}, from)

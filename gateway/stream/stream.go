@@ -32,23 +32,53 @@ type client struct {
 	peer netip.Addr
 	text string // peer as text
 	note listen.Note
+	open *openStreams // of HTTP/2; nil: of HTTP/3, which has few
 
 	version string // of HTTP
 
 	mu      sync.Mutex
 	ended   bool           // no stream is served any more
-	serving sync.WaitGroup // streams
+	served  int            // streams
+	serving sync.WaitGroup // likewise
+	idle    *time.Timer    // ends a connection of HTTP/3 while there are none; nil: the library of HTTP/2 does
 }
 
-// enter counts a stream until serving.Done. It is false when the connection has ended: the library starts streams, and
-// waits for none.
-func (c *client) enter() bool {
+// enter counts a stream until leave is called. It is false when the stream may not be served: the connection has ended, for
+// the library starts streams and waits for none, or there is no place.
+func (c *client) enter() (leave func(), within bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ended {
-		c.serving.Add(1)
+	if c.ended {
+		return nil, false
 	}
-	return !c.ended
+	release, within := c.places.Take(c.peer)
+	if !within || c.open != nil && c.open.exceeded() {
+		release()
+		c.cfg.StreamRefused()
+		return nil, false
+	}
+	c.serving.Add(1)
+	if c.served++; c.idle != nil {
+		c.idle.Stop()
+	}
+	return func() { release(); c.leave() }, true
+}
+
+func (c *client) leave() {
+	defer c.serving.Done()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.served--; c.served == 0 && c.idle != nil {
+		c.idle.Reset(max(c.cfg.Idle, c.cfg.WriteStall)) // the end of the answer may still wait for its client
+	}
+}
+
+// stopIdle keeps the timer of a connection that has ended from running on.
+func (c *client) stopIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle.Stop()
+	c.idle = nil
 }
 
 // end waits for the streams that are being served.
@@ -93,10 +123,11 @@ const maxKeptText = 16 << 10
 
 // ServeHTTP serves a request of the client. It resets the stream when its answer is not whole.
 func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !c.enter() {
+	leave, within := c.enter()
+	if !within {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.serving.Done()
+	defer leave()
 	text, _ := c.texts.Get().(*room)
 	s := &Stream{
 		client: c, writer: w, control: http.NewResponseController(w), source: r, gone: r.Context().Done(),

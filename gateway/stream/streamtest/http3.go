@@ -47,6 +47,32 @@ func DialQUIC(addr string) (*QUIC, error) {
 // Close closes the connection.
 func (c *QUIC) Close() error { return c.conn.CloseWithError(noErrorOfHTTP3, "") }
 
+// Open opens a stream, as soon as the server lets it, and sends the first bytes of it.
+func (c *QUIC) Open(first []byte) (*quic.Stream, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), waits)
+	defer cancel()
+	stream, err := c.conn.OpenStreamSync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_ = stream.SetDeadline(time.Now().Add(waits))
+	_, err = stream.Write(first)
+	return stream, err
+}
+
+// Context ends with the connection, by the reason of that.
+func (c *QUIC) Context() context.Context { return c.conn.Context() }
+
+// Head is the frame of a head.
+func Head(fields []Field) []byte {
+	var block bytes.Buffer
+	encoder := qpack.NewEncoder(&block)
+	for _, f := range fields {
+		_ = encoder.WriteField(qpack.HeaderField{Name: f.Name, Value: f.Value})
+	}
+	return frame(frameHeaders, block.Bytes())
+}
+
 // Do sends a request whole, and returns its answer. It fails when nothing comes.
 func (c *QUIC) Do(fields []Field, body string) (Answer, error) {
 	stream, err := c.conn.OpenStream()
@@ -54,12 +80,7 @@ func (c *QUIC) Do(fields []Field, body string) (Answer, error) {
 		return c.ended(err)
 	}
 	_ = stream.SetDeadline(time.Now().Add(waits))
-	var block bytes.Buffer
-	encoder := qpack.NewEncoder(&block)
-	for _, f := range fields {
-		_ = encoder.WriteField(qpack.HeaderField{Name: f.Name, Value: f.Value})
-	}
-	request := frame(frameHeaders, block.Bytes())
+	request := Head(fields)
 	if body != "" {
 		request = append(request, frame(frameData, []byte(body))...)
 	}
