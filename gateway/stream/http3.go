@@ -178,19 +178,28 @@ func (p *packets) withClient(ctx context.Context, conn *quic.Conn) context.Conte
 	return context.WithValue(ctx, clientKey{}, from)
 }
 
-// leaveWait is how long a client has to end a connection itself after it was told to go.
+// leaveWait is how long a client has to end a connection itself: after it was told to go, and after its last answer, of which
+// the library has not sent the end when the handler returns.
 const leaveWait = time.Second
 
 // sendAway ends a connection whose client was told to go (RFC 9114 §5.2) as soon as its requests are answered. A phone that
 // sleeps would keep the socket.
 func (c *client) sendAway(conn *quic.Conn) {
-	select {
-	case <-conn.Context().Done():
+	leaves := func() bool {
+		select {
+		case <-conn.Context().Done():
+			return true
+		case <-time.After(leaveWait):
+			return false
+		}
+	}
+	if leaves() {
 		return
-	case <-time.After(leaveWait):
 	}
 	c.end()
-	_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+	if !leaves() {
+		_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+	}
 }
 
 // serveStream serves a stream of HTTP/3.

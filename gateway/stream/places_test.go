@@ -3,52 +3,17 @@ package stream_test
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"golang.org/x/net/http2"
 
-	"wxgate/gateway/certificate/certificatetest"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/stream/streamtest"
 	"wxgate/message"
 )
-
-// serveQUIC serves streams of HTTP/3, and returns the address.
-func serveQUIC(t *testing.T, cfg listen.Config, h handler) (addr string) {
-	t.Helper()
-	authority, err := certificatetest.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	secure, err := authority.Server(certificatetest.Leaf{Names: []string{"api.test"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := stream.NewServer(cfg, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() {
-		served <- server.ServePackets(socket, secure, func(net.Addr) (func(), bool) { return func() {}, true })
-	}()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
-			t.Error(err)
-		}
-	})
-	return socket.LocalAddr().String()
-}
 
 func dialQUIC(t *testing.T, addr string) *streamtest.QUIC {
 	t.Helper()
@@ -120,9 +85,7 @@ func TestAnswersThatTheirClientDoesNotTakeHoldPlaces(t *testing.T) {
 	cfg.MaxConns = 3
 	written := make(chan struct{}, 10)
 	addr, _ := serve(t, cfg, func(s *stream.Stream) {
-		var req message.Request
-		s.ReadRequest(&req)
-		_, _ = s.WriteResponse(&message.Response{Status: 200, Length: -1, Body: []byte("short")})
+		answers("short")(s)
 		written <- struct{}{}
 	})
 	deaf, other := dial(t, addr), dial(t, addr)
@@ -165,11 +128,8 @@ func TestAHeadThatDoesNotEndEndsItsConnection(t *testing.T) {
 	} {
 		cfg := listen.DefaultConfig()
 		each.limit(&cfg)
-		conn := dialQUIC(t, serveQUIC(t, cfg, func(s *stream.Stream) {
-			var req message.Request
-			s.ReadRequest(&req)
-			_, _ = s.WriteResponse(&message.Response{Status: 200, Length: -1})
-		}))
+		_, addr := servePackets(t, cfg, "127.0.0.1:0", answers(""))
+		conn := dialQUIC(t, addr)
 		for range each.requests {
 			if got, err := conn.Do(get(), ""); err != nil || got.Status != 200 {
 				t.Fatalf("%s: %+v, %v", name, got, err)
@@ -233,11 +193,7 @@ func TestOneAddressHasFewConnectionsOfHTTP3(t *testing.T) {
 	t.Parallel()
 	cfg := listen.DefaultConfig()
 	cfg.MaxConnsPerAddr = 1000
-	addr := serveQUIC(t, cfg, func(s *stream.Stream) {
-		var req message.Request
-		s.ReadRequest(&req)
-		_, _ = s.WriteResponse(&message.Response{Status: 200, Length: -1})
-	})
+	_, addr := servePackets(t, cfg, "127.0.0.1:0", answers(""))
 	for i := range 65 {
 		conn := dialQUIC(t, addr)
 		got, err := conn.Do(get(), "")

@@ -283,7 +283,7 @@ func TestUploadsThatNobodyReadsTakeLittleMemory(t *testing.T) {
 }
 
 // servePackets serves HTTP/3 on an address, as soon as that is free, and returns the server and the address.
-func servePackets(t *testing.T, address string, h handler) (*stream.Server, string) {
+func servePackets(t *testing.T, cfg listen.Config, address string, h handler) (*stream.Server, string) {
 	t.Helper()
 	authority, err := certificatetest.NewAuthority()
 	if err != nil {
@@ -293,7 +293,7 @@ func servePackets(t *testing.T, address string, h handler) (*stream.Server, stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := stream.NewServer(listen.DefaultConfig(), h)
+	server, err := stream.NewServer(cfg, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func answers(text string) handler {
 // second Shutdown, as after a hand-over, has nothing to do.
 func TestASleepingClientOfHTTP3DoesNotKeepTheSocket(t *testing.T) {
 	t.Parallel()
-	server, addr := servePackets(t, "127.0.0.1:0", answers("whole"))
+	server, addr := servePackets(t, listen.DefaultConfig(), "127.0.0.1:0", answers("whole"))
 	conn, err := streamtest.DialQUIC(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -353,7 +353,7 @@ func TestASleepingClientOfHTTP3DoesNotKeepTheSocket(t *testing.T) {
 func TestAHandshakeOfHTTP3DuringADrainIsTheSuccessors(t *testing.T) {
 	t.Parallel()
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	server, addr := servePackets(t, "127.0.0.1:0", func(s *stream.Stream) {
+	server, addr := servePackets(t, listen.DefaultConfig(), "127.0.0.1:0", func(s *stream.Stream) {
 		close(arrived)
 		<-finish
 		answers("old")(s)
@@ -404,8 +404,42 @@ func TestAHandshakeOfHTTP3DuringADrainIsTheSuccessors(t *testing.T) {
 	if err := <-drained; err != nil {
 		t.Fatal(err)
 	}
-	servePackets(t, addr, answers("new"))
+	servePackets(t, listen.DefaultConfig(), addr, answers("new"))
 	if a := <-got; a.Body != "new" {
 		t.Errorf("what came during the drain: %+v", a)
+	}
+}
+
+// TestTheLastAnswersOfADrainOverHTTP3AreWhole, although the connection ends with them and not by its client.
+func TestTheLastAnswersOfADrainOverHTTP3AreWhole(t *testing.T) {
+	t.Parallel()
+	const clients = 20
+	arrived, finish := make(chan struct{}, clients), make(chan struct{})
+	text := strings.Repeat("x", 100<<10)
+	server, addr := servePackets(t, listen.DefaultConfig(), "127.0.0.1:0", func(s *stream.Stream) {
+		arrived <- struct{}{}
+		<-finish
+		answers(text)(s)
+	})
+	got := make(chan streamtest.Answer, clients)
+	for range clients {
+		conn := dialQUIC(t, addr)
+		go func() {
+			answer, err := conn.Do(get(), "")
+			if err != nil {
+				t.Error(err)
+			}
+			got <- answer
+		}()
+		<-arrived
+	}
+	time.AfterFunc(3*time.Second/2, func() { close(finish) }) // when clients that would leave have left
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for range clients {
+		if a := <-got; a.Broken || a.Body != text {
+			t.Errorf("%d bytes, broken %v, want %d", len(a.Body), a.Broken, len(text))
+		}
 	}
 }
