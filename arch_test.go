@@ -34,7 +34,7 @@ func importTree() map[string][]string {
 		"gateway/pay":               {"message", "gateway/answer", "gateway/header", "gateway/once", "input", "lograte", "secret", "upstream", "upstream/http1"},
 		"gateway/limit":             {"input"},
 		"gateway/admin":             {"gateway/answer", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
-		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "input", "storage"},
+		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "authn/wechat", "input", "storage"},
 		"gateway/compress":          {"message"},
 		"gateway/cors":              {"message", "input"},
 		"gateway/credential":        {"message", "authn/token", "gateway/header"},

@@ -25,6 +25,8 @@ func Errcodes() []Errcode {
 		{wechat.APIResetSessionKey, wechat.ErrCodeMissingSession, ErrSessionKeyStale},
 		{wechat.APIResetSessionKey, wechat.ErrCodeInvalidSignature, ErrSessionKeyStale},
 		{wechat.APIStableToken, wechat.ErrCodeUserLimited, ErrMisconfigured}, // the mini-program is frozen, not a user
+		{"", wechat.ErrCodePaySession, ErrSigningKeyStale},
+		{"", wechat.ErrCodePaySignature, ErrMisconfigured}, // the AppKey is another one's
 		{"", wechat.ErrCodeBusy, ErrBusy},
 		{"", wechat.ErrCodeDailyQuota, ErrBusy},
 		{"", wechat.ErrCodeSecondQuota, ErrRateLimited},

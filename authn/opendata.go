@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
+	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -115,7 +116,11 @@ func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, err
 	if err != nil {
 		return false, WeChatFailure(err)
 	}
-	return valid, nil
+	if !valid {
+		stale := secret.Text(key)
+		err = o.MarkStale(ctx, SigningKey{&stale})
+	}
+	return valid, err
 }
 
 // ResetSessionKey has WeChat replace the user's session_key and saves the new one (page resetUserSessionKey), for a key

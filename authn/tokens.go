@@ -250,12 +250,13 @@ func (t *Tokens) grant(u storage.User, s storage.Session, created bool) (Grant, 
 	return Grant{Token: bearer, ExpiresIn: left, User: u, Created: created}, nil
 }
 
-// stateStore tells tokens of this state of the store from those of a lost one.
+// stateStore tells tokens of this state of the store from those of a lost one, and remembers for a while.
 type stateStore interface {
 	ID() string
 	Epoch() string
 	Issued(ctx context.Context, epoch string, at time.Time) (bool, error)
 	Alone(ctx context.Context) (bool, error)
+	temporaryStore
 }
 
 // state is the claim "store" of tokens issued now: see stateOf.

@@ -42,12 +42,13 @@ type standIn struct {
 	remove       func() error
 	weChat       *sandbox.Sandbox
 	push         wechat.PushConfig
-	apiV3Key     secret.Text                // of sandboxMchID
-	keys         map[string]token.KeyConfig // by algorithm
-	otherSecret  string                     // instead of the secrets of other issuers, whose tokens it refuses so
-	addresses    map[string]string          // where to listen instead of an address of the file
-	fallbackPort bool                       // use a free port if one is taken
-	listen       string                     // instead of server.listen; empty: as the file says
+	payment      wechat.VirtualPaymentConfig // the keys of virtual payment
+	apiV3Key     secret.Text                 // of sandboxMchID
+	keys         map[string]token.KeyConfig  // by algorithm
+	otherSecret  string                      // instead of the secrets of other issuers, whose tokens it refuses so
+	addresses    map[string]string           // where to listen instead of an address of the file
+	fallbackPort bool                        // use a free port if one is taken
+	listen       string                      // instead of server.listen; empty: as the file says
 }
 
 func newStandIn(ctx context.Context) (*standIn, error) {
@@ -58,11 +59,13 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 	s := &standIn{
 		dir: dir, remove: remove, keys: map[string]token.KeyConfig{}, otherSecret: rand.Text() + rand.Text() + rand.Text(), addresses: map[string]string{},
 		push:     wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
+		payment:  wechat.VirtualPaymentConfig{AppKey: secret.Text(rand.Text()), SandboxAppKey: secret.Text(rand.Text())},
 		apiV3Key: secret.Text((rand.Text() + rand.Text())[:32]),
 	}
 	s.weChat, err = sandbox.New(sandbox.Config{
 		AppID: sandboxAppID, Secret: sandboxSecret, PushToken: s.push.Token, PushAESKey: s.push.AESKey,
 		MchID: sandboxMchID, APIv3Key: s.apiV3Key,
+		AppKey: s.payment.AppKey, SandboxAppKey: s.payment.SandboxAppKey,
 	})
 	if err == nil {
 		err = s.weChat.Start("127.0.0.1:0")
@@ -110,6 +113,7 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.Server.TLS, cfg.Server.HTTP, cfg.Server.HTTP3 = gateway.DefaultConfig().Server.TLS, "", false // phones that try it do not know a certificate of this machine
 	cfg.Server.AdminToken, cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = "", false, 2*time.Second
 	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
+	cfg.WeChat.VirtualPayment = s.paymentOf(cfg.WeChat)
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would be valid at the real gateway, too
 	cfg.Authn.Issuer, cfg.Authn.Keys, cfg.Authn.AcceptForeign = sandboxIssuer, []token.KeyConfig{key}, false
@@ -147,6 +151,18 @@ func (s *standIn) replaceMerchants(cfg *config.Config) error {
 		*each = pay.Config{MchID: sandboxMchID, APIv3Key: s.apiV3Key, PublicKeys: []pay.PublicKey{{ID: merchant.PublicKeyID(), File: file}}}
 	}
 	return nil
+}
+
+// paymentOf is the virtual payment of the first mini-program that has one, with keys of the sandbox.
+func (s *standIn) paymentOf(cfg wechat.Config) (payment wechat.VirtualPaymentConfig) {
+	for _, each := range cfg.Each() {
+		if each.VirtualPayment.Enabled() {
+			payment = each.VirtualPayment
+			payment.AppKey, payment.SandboxAppKey = s.payment.AppKey, s.payment.SandboxAppKey
+			return payment
+		}
+	}
+	return payment
 }
 
 // key returns a key for an algorithm, the same one at every reload.

@@ -54,7 +54,21 @@ func (c Config) Validate() input.Faults {
 	if service := c.Authn.OnUser.Upstream; service != "" {
 		f.OneOf("authn.on_user.upstream", service, slices.Sorted(maps.Keys(c.Upstreams))...)
 	}
+	for path, payment := range c.virtualPayments() {
+		if payment.Upstream != "" {
+			f.OneOf(path+".upstream", payment.Upstream, slices.Sorted(maps.Keys(c.Upstreams))...)
+		}
+	}
 	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.validateStorage().At("storage"))
+}
+
+// virtualPayments are the sections virtual_payment of the mini-programs, by their path.
+func (c Config) virtualPayments() map[string]wechat.VirtualPaymentConfig {
+	all := map[string]wechat.VirtualPaymentConfig{"wechat.virtual_payment": c.WeChat.VirtualPayment}
+	for i, app := range c.WeChat.Apps {
+		all[fmt.Sprintf("wechat.apps[%d].virtual_payment", i)] = app.VirtualPayment
+	}
+	return all
 }
 
 // validateStorage reports the faults of the store, also those that its driver knows.
@@ -146,11 +160,12 @@ func (c Config) Gateway() gateway.Config {
 		Limits: c.Limits, Log: c.Log,
 		CloudRun: c.WeChat.CloudRun, PhoneByDecryption: c.WeChat.PhoneByDecryption,
 		FunctionKey: c.WeChat.CloudFunctionSecret, PushUpstreams: c.WeChat.PushUpstreams(),
-		PublicKeys: slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
-		TokenFrom:  c.Authn.TokenFrom,
-		SetCookie:  c.Authn.SetCookie,
-		Issuers:    c.Authn.Issuers,
-		Upstreams:  slices.Sorted(maps.Keys(c.Upstreams)),
+		PublicKeys:      slices.ContainsFunc(c.Authn.Keys, func(k token.KeyConfig) bool { return k.File != "" }),
+		TokenFrom:       c.Authn.TokenFrom,
+		SetCookie:       c.Authn.SetCookie,
+		Issuers:         c.Authn.Issuers,
+		Upstreams:       slices.Sorted(maps.Keys(c.Upstreams)),
+		VirtualPayments: c.WeChat.VirtualPayments(),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wxgate/authn/issuer"
+	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/cors"
@@ -39,6 +40,8 @@ type Config struct {
 	Issuers           []issuer.Config // authn.issuers: whose tokens routes may want instead of ours
 	Upstreams         []string        // the names that routes and wechat.push may use
 	SetCookie         string          // authn.set_cookie: by which browsers keep it; "": by none
+
+	VirtualPayments map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment, by appid
 }
 
 // ServerConfig is the section server.

@@ -148,7 +148,9 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Client, *authn.Authn) {
 	tb.Helper()
-	weChat, err := sandbox.New(sandbox.Config{AppID: testAppID, Secret: "sandbox-secret", OpenPlatform: true})
+	weChat, err := sandbox.New(sandbox.Config{
+		AppID: testAppID, Secret: "sandbox-secret", OpenPlatform: true, OfferID: testOffer, AppKey: testAppKey, SandboxAppKey: testSandboxAppKey,
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -36,6 +36,7 @@ const (
 	endpointDecrypt    endpointName = "decrypt"
 	endpointSessions   endpointName = "sessions"
 	endpointProfile    endpointName = "profile"
+	endpointPaySign    endpointName = "pay_sign"
 	endpointPush       endpointName = "push"
 	endpointJWKS       endpointName = "jwks"
 	endpointHealth     endpointName = "health"
@@ -53,7 +54,8 @@ type EndpointsConfig struct {
 	Decrypt    Paths `yaml:"decrypt"`
 	Sessions   Paths `yaml:"sessions"` // the list; below it is a path for each session
 	Profile    Paths `yaml:"profile"`
-	Push       Paths `yaml:"push"` // where WeChat pushes messages to
+	PaySign    Paths `yaml:"pay_sign"` // of virtual payment
+	Push       Paths `yaml:"push"`     // where WeChat pushes messages to
 	JWKS       Paths `yaml:"jwks"`
 
 	Fields  api.FieldNames           `yaml:"fields"`  // what clients call their fields, beside the known names
@@ -66,7 +68,7 @@ func defaultEndpoints() EndpointsConfig {
 		Login: Paths{"/api/v1/auth/wx-login", "/api/v1/auth/wechat-login"}, LoginSkey: Paths{"/api/v1/user/login"},
 		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
 		Phone: Paths{"/api/v1/auth/phone"}, Decrypt: Paths{"/api/v1/auth/decrypt"}, Sessions: Paths{"/api/v1/auth/sessions"},
-		Profile: Paths{"/api/v1/user/profile"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
+		Profile: Paths{"/api/v1/user/profile"}, PaySign: Paths{"/api/v1/pay/virtual/sign"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
 		Fields:  api.FieldNames{Code: []string{}, RefreshToken: []string{}, PhoneCode: []string{}, Nickname: []string{}, Avatar: []string{}, Bio: []string{}},
 		Answers: map[string]answer.Config{},
 	}
@@ -115,6 +117,7 @@ func (c EndpointsConfig) all() []struct {
 		{endpointDecrypt, c.Decrypt},
 		{endpointSessions, c.Sessions},
 		{endpointProfile, c.Profile},
+		{endpointPaySign, c.PaySign},
 		{endpointPush, c.Push},
 		{endpointJWKS, c.JWKS},
 	}
@@ -315,6 +318,7 @@ func endpoints(r *snapshot) (all []endpoint) {
 		{at.JWKS, "", endpoint{name: endpointJWKS, method: get, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Keys)}},
 		{at.Profile, "", endpoint{name: endpointProfile, method: get, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Profile)}},
 		{at.Profile, "", endpoint{name: endpointProfile, method: put, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).UpdateProfile)}},
+		{at.PaySign, "", endpoint{name: endpointPaySign, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint(api.SignPayment)}},
 		{at.Push, "", endpoint{name: endpointPush, method: get, priority: normal, auth: AuthNone, serve: echoPush}},
 		{at.Push, "", endpoint{name: endpointPush, method: post, priority: normal, auth: AuthNone, serve: receivePush}},
 		{probes, "", endpoint{name: endpointHealth, method: get, priority: health, auth: AuthNone, serve: healthz}},
@@ -345,6 +349,8 @@ func (e endpoint) disabled(cfg Config) bool {
 	switch e.name {
 	case endpointCloudLogin:
 		return !cfg.CloudRun && cfg.FunctionKey == ""
+	case endpointPaySign:
+		return len(cfg.VirtualPayments) == 0
 	case endpointJWKS:
 		return !cfg.PublicKeys && cfg.Identity.Signed.Header == ""
 	}
@@ -446,7 +452,7 @@ func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConf
 	}
 	made.keepStatus, made.needsStore, made.bodyLimit, made.timeout = true, true, pay.MaxBody, min(made.timeout, pay.AnswerTimeout)
 	made.precheck = func(ex *Exchange) (err error) {
-		if !merchant.Unsigned() || !message.ListContains([]byte(ex.cloudSource), sourcePayCallback) {
+		if !isPayCallback(ex) {
 			ex.signature, err = p.payments.ReadSignature(merchant, &ex.request.Fields)
 		}
 		if err != nil {
@@ -460,10 +466,15 @@ func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConf
 	return nil
 }
 
+// isPayCallback reports whether WeChat Cloud Run vouches for a notification of WeChat Pay.
+func isPayCallback(ex *Exchange) bool {
+	return message.ListContains([]byte(ex.cloudSource), sourcePayCallback)
+}
+
 // receivePayment answers a notification of WeChat Pay once the service has accepted it. WeChat Pay sends it again otherwise.
 func receivePayment(p *pipeline, ex *Exchange, of *pay.Merchant, to *upstream.Upstream) (err error) {
 	var n pay.Notification
-	if of.Unsigned() {
+	if isPayCallback(ex) {
 		n, err = p.payments.OpenUnsigned(of, &ex.body)
 	} else {
 		n, err = p.payments.Open(of, ex.signature, &ex.body)

@@ -128,6 +128,9 @@ func (p *pipeline) newCall(ex *Exchange) api.Call {
 	if ex.body.stream != nil {
 		call.Body = &ex.body
 	}
+	if ex.route.ours == endpointPaySign {
+		call.Payment = newPayment(p, ex)
+	}
 	if ex.snapshot.setCookie != nil && setsCookie(ex) {
 		call.Cookie = ex.snapshot.setCookie
 	}

@@ -1,16 +1,25 @@
 package gateway
 
 import (
+	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strconv"
 	"time"
 
+	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/api"
 	"wxgate/gateway/compress"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/websocket"
+	"wxgate/lograte"
 	"wxgate/message"
 )
 
@@ -110,7 +119,7 @@ func buildRequest(ex *Exchange, out *message.Request) error {
 	case ex.caller != nil:
 		ex.route.injectCaller(fields, ex.caller)
 	case ex.subject != nil:
-		if err := ex.injectIdentity(fields, ex.subject); err != nil {
+		if err := ex.injectIdentity(fields, ex.subject, ex.route.upstreamID); err != nil {
 			return err
 		}
 	}
@@ -176,6 +185,100 @@ func (ex *Exchange) upstreamTarget() []byte {
 		return ex.target.Raw
 	}
 	return ex.route.rewrite.Apply(ex.target.Raw)
+}
+
+// orders asks the service of virtual payment, for the user of a request.
+type orders struct {
+	*pipeline
+
+	ex  *Exchange
+	cfg wechat.VirtualPaymentConfig
+}
+
+// newPayment is how the user of a request to sign is to pay; nil: not by virtual payment.
+func newPayment(p *pipeline, ex *Exchange) *api.Payment {
+	cfg, sells := ex.snapshot.cfg.VirtualPayments[ex.subject.AppID]
+	if !sells {
+		return nil
+	}
+	return &api.Payment{Config: cfg, Ask: orders{p, ex, cfg}.ask}
+}
+
+// maxOrderAnswer bounds what a service says of an order, in bytes.
+const maxOrderAnswer = 64 << 10
+
+// ask asks the service what an order is, and returns its answer. From then on the request must not need the store, which may be
+// handed over meanwhile.
+func (o orders) ask(ctx context.Context, order []byte) ([]byte, error) {
+	ex, cfg := o.ex, o.cfg
+	o.store.release(ex)
+	if err := buildOrderRequest(ex, &ex.outbound, cfg, order); err != nil {
+		return nil, err
+	}
+	var resp message.Response
+	exchanged, err := ex.snapshot.upstreams[cfg.Upstream].Do(ctx, &ex.outbound, &resp, userKey(ex))
+	ex.recordResult(exchanged)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Reset()
+	switch status := resp.Status; {
+	case status >= 400 && status < 500:
+		o.observer.limitedLog.Warn(lograte.Kind{Message: "an order was refused", Upstream: cfg.Upstream}, "status", status, "request_id", ex.id)
+		return nil, answer.ErrOrderRefused
+	case status < 200 || status > 299:
+		return nil, fmt.Errorf("%w: it answered %d", answer.ErrOrderFailed, status)
+	}
+	said, err := readWhole(&resp, maxOrderAnswer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", answer.ErrOrderFailed, err)
+	}
+	return said, nil
+}
+
+// buildOrderRequest makes the request about an order, which says who asks as a forwarded one does. Its Idempotency-Key is
+// the same each time that this user asks for this order.
+func buildOrderRequest(ex *Exchange, out *message.Request, cfg wechat.VirtualPaymentConfig, order []byte) error {
+	out.Method, out.Target, out.Content = http.MethodPost, []byte(cfg.Path), order
+	in, fields := &ex.request.Fields, &out.Fields
+	passed := header.Class(0)
+	if ex.snapshot.cfg.Identity.ForwardAuthorization {
+		passed = header.ClassAuthorization | header.ClassToken
+	}
+	for i := range in.Len() {
+		if in.Class(i)&passed != 0 {
+			fields.AddBytes(in.Line(i))
+		}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s", ex.subject.UserID, order))
+	fields.Add("Content-Type", "application/json")
+	fields.Add("Accept", "application/json")
+	fields.Add("Idempotency-Key", "order-"+hex.EncodeToString(sum[:]))
+	setForwarded(ex, fields)
+	fields.Add(answer.HeaderRequestID, ex.id)
+	return ex.injectIdentity(fields, ex.subject, cfg.Upstream)
+}
+
+// errLongAnswer is an answer that nobody would read.
+var errLongAnswer = errors.New("the answer is too long")
+
+// readWhole returns the body of an answer, which is at most limit bytes long.
+func readWhole(resp *message.Response, limit int) ([]byte, error) {
+	body := resp.Body
+	for resp.Stream != nil && len(body) <= limit {
+		part, err := resp.Stream.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		body = append(body, part...)
+	}
+	if len(body) > limit {
+		return nil, errLongAnswer
+	}
+	return body, nil
 }
 
 // answerChanger changes what services answer, as their routes want it.

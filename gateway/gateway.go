@@ -15,6 +15,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/issuer"
+	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/certificate"
@@ -89,6 +90,7 @@ func (g *Gateway) newAdmin() *admin.Server {
 		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.observer.failures,
 		Metrics: g.deps.Metrics, Log: g.deps.Log, LimitedLog: g.observer.limitedLog, LogFault: g.deps.LogFault, Now: g.deps.Now,
 		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
+		Payments: func() map[string]wechat.VirtualPaymentConfig { return g.snapshot.Load().cfg.VirtualPayments },
 		Draining: func() bool { return g.drain.Err() != nil },
 		Certificates: func() error {
 			r := g.snapshot.Load()

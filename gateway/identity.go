@@ -255,9 +255,9 @@ func (c *clientResolver) logStripped(ex *Exchange) {
 	}
 }
 
-// injectIdentity adds the identity headers of a request that is about to be forwarded. out was built by us and has none
-// of them yet; a request without a user gets none.
-func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject) error {
+// injectIdentity adds the identity headers of a request that is about to be sent to a service. out was built by us and has
+// none of them yet; a request without a user gets none.
+func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject, service string) error {
 	for _, h := range ex.snapshot.identity {
 		value := h.literal
 		if value == "" {
@@ -270,7 +270,7 @@ func (ex *Exchange) injectIdentity(out *message.Fields, subject *authn.Subject) 
 	if ex.snapshot.signer == nil {
 		return nil
 	}
-	proof, err := ex.snapshot.signer.Sign(subject.UserID, subject.OpenID, ex.route.upstreamID, ex.id)
+	proof, err := ex.snapshot.signer.Sign(subject.UserID, subject.OpenID, service, ex.id)
 	if err != nil {
 		return err
 	}

@@ -60,5 +60,13 @@ func apiLabels() map[string]string {
 		"/cgi-bin/openapi/rid/get":            "rid/get",
 		"/cgi-bin/clear_quota":                "clear_quota",
 		"/wxa/sec/order/upload_shipping_info": "upload_shipping_info",
+		"/xpay/query_user_balance":            "xpay/query_user_balance",
+		"/xpay/currency_pay":                  "xpay/currency_pay",
+		"/xpay/cancel_currency_pay":           "xpay/cancel_currency_pay",
+		"/xpay/present_currency":              "xpay/present_currency",
+		"/xpay/query_order":                   "xpay/query_order",
+		"/xpay/refund_order":                  "xpay/refund_order",
+		"/xpay/notify_provide_goods":          "xpay/notify_provide_goods",
+		"/xpay/download_bill":                 "xpay/download_bill",
 	}
 }

@@ -29,6 +29,8 @@ type Config struct {
 	CloudFunctionSecret secret.Text `yaml:"cloud_function_secret"` // shared with the cloud function api-proxy, whose signed openid is then trusted
 	PhoneByDecryption   bool        `yaml:"phone_by_decryption"`   // accept phone numbers in encrypted data as well; they are weaker than a code
 	Push                PushConfig  `yaml:"push"`                  // message push; off while empty
+
+	VirtualPayment VirtualPaymentConfig `yaml:"virtual_payment"` // virtual payment; off while empty
 }
 
 // App is one of several mini-programs.
@@ -36,6 +38,8 @@ type App struct {
 	AppID  string      `yaml:"appid"`
 	Secret secret.Text `yaml:"secret"`
 	Push   PushConfig  `yaml:"push"`
+
+	VirtualPayment VirtualPaymentConfig `yaml:"virtual_payment"`
 }
 
 // PushConfig is wechat.push: the settings of the page 消息推送 of mp.weixin.qq.com, and the upstream for messages.
@@ -56,6 +60,7 @@ func (c Config) Each() []Config {
 	for i, app := range c.Apps {
 		each[i] = c
 		each[i].AppID, each[i].Secret, each[i].Push, each[i].Apps = app.AppID, app.Secret, app.Push, nil
+		each[i].VirtualPayment = app.VirtualPayment
 	}
 	return each
 }
@@ -82,15 +87,27 @@ func DefaultConfig() Config {
 	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64}
 }
 
+// VirtualPayments are the sections virtual_payment that are not empty, by appid.
+func (c Config) VirtualPayments() map[string]VirtualPaymentConfig {
+	all := map[string]VirtualPaymentConfig{}
+	for _, each := range c.Each() {
+		if each.VirtualPayment.Enabled() {
+			all[each.AppID] = each.VirtualPayment
+		}
+	}
+	return all
+}
+
 // Reload returns c with what a running process adopts from next: everything but the accounts and the connection to
 // WeChat.
 func (c Config) Reload(next Config) Config {
 	c.CloudRun, c.CloudFunctionSecret, c.PhoneByDecryption, c.Push = next.CloudRun, next.CloudFunctionSecret, next.PhoneByDecryption, next.Push
+	c.VirtualPayment = next.VirtualPayment
 	c.Apps = slices.Clone(c.Apps)
 	for i := range c.Apps {
 		for _, app := range next.Apps {
 			if app.AppID == c.Apps[i].AppID {
-				c.Apps[i].Push = app.Push
+				c.Apps[i].Push, c.Apps[i].VirtualPayment = app.Push, app.VirtualPayment
 			}
 		}
 	}
@@ -111,6 +128,13 @@ func (c Config) Validate() input.Faults {
 		f.Add("cloud_function_secret", "has %d bytes; %d or more are needed", n, minFunctionSecretBytes)
 	}
 	c.validatePush(&f)
+	f = append(f, c.VirtualPayment.validate().At("virtual_payment")...)
+	for i, app := range c.Apps {
+		f = append(f, app.VirtualPayment.validate().At(fmt.Sprintf("apps[%d].virtual_payment", i))...)
+	}
+	if len(c.Apps) > 0 && c.VirtualPayment.Enabled() {
+		f.Add("virtual_payment", "belongs to one mini-program; write it into its entry of wechat.apps")
+	}
 	return f
 }
 

@@ -44,6 +44,28 @@ const (
 	errCodeRiskyContent     = 87014 // the checked content is risky
 )
 
+// The errcodes of payments, from the pages below "VirtualPayment" and, for 702002 and 702003, from published answers of
+// /retail/B2b.
+const (
+	ErrCodePayCommonUser    = 702002    // B2b: the signature does not fit
+	ErrCodePayCommonSig     = 702003    // B2b: the pay_sig does not fit
+	ErrCodePayOpenID        = 268490001 // the openid is wrong
+	ErrCodePayParameter     = 268490002 // a parameter is wrong; the message says which
+	ErrCodePaySignature     = 268490003 // pay_sig or signature does not fit
+	ErrCodePayRepeated      = 268490004 // the same was done before: it succeeded
+	errCodePaySystem        = 268490005 // WeChat failed
+	ErrCodePayBalance       = 268490006 // the user has too few coins
+	errCodePayWord          = 268490007 // a text has a forbidden word
+	errCodePayUnpublished   = 268490008 // the coin is not published
+	ErrCodePaySession       = 268490009 // the session_key is missing or has expired: the user logs in again
+	errCodePayGenerating    = 268490011 // the data are still being made
+	errCodePayBatchRunning  = 268490012 // a batch is running
+	errCodePayBatchUnready  = 268490013 // the batch is not done
+	errCodePayRefundRunning = 268490014 // a refund is running
+	errCodePayRate          = 268490015 // too many calls
+	ErrCodePayLeftFee       = 268490016 // left_fee is not what is left of the order
+)
+
 // KnownCodes returns every errcode that has a name here except CodeOK, in ascending order. Each has its own metric
 // label.
 func KnownCodes() []int {
@@ -56,6 +78,10 @@ func KnownCodes() []int {
 		ErrCodeMinuteQuota, ErrCodeMalformedBody, ErrCodeUnauthorized, ErrCodeForbiddenAPI,
 		ErrCodeUserLimited, errCodeInactiveUser, ErrCodeMissingSession, errCodeInvalidSigMethod,
 		ErrCodeInvalidSignature, errCodeRiskyContent,
+		ErrCodePayCommonUser, ErrCodePayCommonSig, ErrCodePayOpenID, ErrCodePayParameter, ErrCodePaySignature,
+		ErrCodePayRepeated, errCodePaySystem, ErrCodePayBalance, errCodePayWord, errCodePayUnpublished, ErrCodePaySession,
+		errCodePayGenerating, errCodePayBatchRunning, errCodePayBatchUnready, errCodePayRefundRunning, errCodePayRate,
+		ErrCodePayLeftFee,
 	}
 }
 

@@ -22,9 +22,16 @@ func ValidSignature(rawData, sessionKey, signature string) bool {
 
 // HMACSignature returns hmac_sha256(sessionKey, body) in lower-case hex, the login-state signature of the pages
 // "用户登录态签名" and "checkSessionKey". sessionKey is again the base64 text; body is that of a POST, or empty for a GET.
-func HMACSignature(body, sessionKey string) string {
-	mac := hmac.New(sha256.New, []byte(sessionKey))
-	_, _ = mac.Write([]byte(body))
+func HMACSignature(body, sessionKey string) string { return hmacHex(body, sessionKey) }
+
+// PaySignature returns hmac_sha256(appKey, uri & body) in lower-case hex, the paySig of the page "虚拟支付". uri is
+// PayVirtual or PayCommon and body the signData for a call of the client; for a call of a server they are its path without
+// the query, and the bytes of its body.
+func PaySignature(uri, body, appKey string) string { return hmacHex(uri+"&"+body, appKey) }
+
+func hmacHex(message, key string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	_, _ = mac.Write([]byte(message))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-const knownKeysListed = 13 // more than that is a page, not a hint
+const knownKeysListed = 16 // more than that is a page, not a hint
 
 // unknownKey says that name is not among the known keys, and which one was probably meant.
 func unknownKey(name string, known []string) string {

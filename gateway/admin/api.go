@@ -29,7 +29,7 @@ type endpoint struct {
 // endpoints is the API for operators and services of the team: users, their counters, bans and sessions.
 func (s *Server) endpoints() []endpoint {
 	r, users, sessions := s.responder, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
-	transfer, calls := transfer{r, s.deps.Authn, new(processors)}, weChatCalls{r, s.deps.WeChat}
+	transfer, calls := transfer{r, s.deps.Authn, new(processors)}, weChatCalls{r, s.deps.WeChat, s.deps.Authn.OpenData, s.deps.Payments}
 	return []endpoint{
 		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
 		{"POST /api/users", []string{"dry_run"}, transfer.importUsers},
@@ -46,6 +46,7 @@ func (s *Server) endpoints() []endpoint {
 		{"DELETE /api/sessions/{id}", nil, r.handleChange(sessions.end)},
 		{"POST /api/users/{id}/session-key/check", nil, r.handle(withUserID(users.checkSessionKey))},
 		{"POST /api/users/{id}/session-key/reset", nil, r.handleChange(withUserID(users.resetSessionKey))},
+		{"POST /api/users/{id}/session-key/sign", nil, r.handleLogged("admin signature", withUserID(users.signWithSessionKey))},
 		{"GET /api/users/{id}/phone", nil, r.handle(withUserID(users.phone))},
 		{"POST /api/store/reseal", nil, r.handleChange(func(r *http.Request) (any, error) { return s.deps.Store.Reseal(r.Context()) })},
 		{"GET /api/store/backup", nil, s.backup},
@@ -69,10 +70,15 @@ type responder struct {
 
 // handleChange is handle for a request that changes something, which is logged.
 func (a responder) handleChange(do func(*http.Request) (data any, err error)) http.HandlerFunc {
+	return a.handleLogged("admin change", do)
+}
+
+// handleLogged is handle for a request whose success is an event of the log.
+func (a responder) handleLogged(event string, do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return a.handle(func(r *http.Request) (any, error) {
 		data, err := do(r)
 		if err == nil {
-			a.log.Info("admin change", "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
+			a.log.Info(event, "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
 		}
 		return data, err
 	})

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,17 +31,19 @@ const headerAppID = "X-App-Id"
 type weChatCalls struct {
 	responder
 
-	brokers map[string]Broker // by appid
+	brokers  map[string]Broker // by appid
+	openData *authn.OpenData
+	payments func() map[string]wechat.VirtualPaymentConfig // by appid
 }
 
 // relay answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
 // path with the access_token added, and WeChat's answer is returned unchanged.
 func (a weChatCalls) relay(w http.ResponseWriter, r *http.Request) {
 	start := a.now()
-	broker, err := a.brokerFor(r.Header.Get(headerAppID))
+	appID, broker, err := a.brokerFor(r.Header.Get(headerAppID))
 	errcode := 0
 	if err == nil {
-		errcode, err = relayCall(w, r, broker)
+		errcode, err = a.relayCall(w, r, appID, broker)
 	}
 	a.logCall(r, errcode, err, a.now().Sub(start))
 	if err != nil {
@@ -68,19 +71,19 @@ func (a weChatCalls) knownApp(r *http.Request) string {
 }
 
 // brokerFor is the client of the mini-program that a call names, or of the only one configured.
-func (a weChatCalls) brokerFor(appID string) (Broker, error) {
-	if appID == "" && len(a.brokers) == 1 {
-		for _, only := range a.brokers {
-			return only, nil
+func (a weChatCalls) brokerFor(named string) (appID string, broker Broker, err error) {
+	if named == "" && len(a.brokers) == 1 {
+		for id, only := range a.brokers {
+			return id, only, nil
 		}
 	}
-	if broker, known := a.brokers[appID]; known {
-		return broker, nil
+	if broker, known := a.brokers[named]; known {
+		return named, broker, nil
 	}
-	return nil, &authn.FieldError{Field: headerAppID, Problem: "不是已配置的小程序"}
+	return "", nil, &authn.FieldError{Field: headerAppID, Problem: "不是已配置的小程序"}
 }
 
-func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode int, err error) {
+func (a weChatCalls) relayCall(w http.ResponseWriter, r *http.Request, appID string, broker Broker) (errcode int, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, brokerBodyLimit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return 0, answer.ErrBodyTooLarge
@@ -88,18 +91,69 @@ func relayCall(w http.ResponseWriter, r *http.Request, broker Broker) (errcode i
 	if err != nil {
 		return 0, fmt.Errorf("%w: the body broke off: %w", answer.ErrInvalidRequest, err)
 	}
-	reply, err := broker.Call(r.Context(), http.MethodPost, "/"+r.PathValue("path"), r.URL.Query(), body, r.Header.Get("Content-Type"))
+	path, query := "/"+r.PathValue("path"), r.URL.Query()
+	key, err := a.sign(r.Context(), appID, path, query, body)
+	if err != nil {
+		return 0, err
+	}
+	reply, err := broker.Call(r.Context(), http.MethodPost, path, query, body, r.Header.Get("Content-Type"))
 	if errors.Is(err, wechat.ErrInvalidCall) {
 		return 0, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
 	if err != nil {
 		return 0, authn.WeChatFailure(err)
 	}
+	if key != nil && wechat.RefusesSessionKey(reply.Errcode) {
+		return reply.Errcode, errors.Join(authn.ErrSigningKeyStale, a.openData.MarkStale(r.Context(), *key))
+	}
 	w.Header().Set("Content-Type", reply.ContentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(reply.Body) // the service has left: there is nobody to tell
 	return reply.Errcode, nil
+}
+
+// sign adds the signatures of virtual payment to the query of a call, over the bytes of its body. The key is that of the
+// user who signs it; nil: nobody does.
+func (a weChatCalls) sign(ctx context.Context, appID, path string, query url.Values, body []byte) (key *authn.SigningKey, err error) {
+	call, signed, err := a.payments()[appID].SignCall(path, body)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
+	case !signed:
+		return nil, nil
+	case call.OpenID == "":
+		call.AddTo(query, "")
+		return nil, nil
+	}
+	newest, err := a.openData.SigningKeyOf(ctx, appID, call.OpenID)
+	if err != nil {
+		return nil, err
+	}
+	call.AddTo(query, newest.Sign(string(body)))
+	return &newest, nil
+}
+
+// signWithSessionKey answers POST /api/users/{id}/session-key/sign: the login-state signature of data by the user's newest
+// session_key, for what a service sends to WeChat, or has its client send.
+func (a users) signWithSessionKey(r *http.Request, id int64) (any, error) {
+	object, err := readObject(r, "data", "appid")
+	if err != nil {
+		return nil, err
+	}
+	var data *string
+	var appID string
+	if json.Unmarshal(object["data"], &data) != nil || data == nil {
+		return nil, fmt.Errorf("%w: data is not a string", answer.ErrInvalidRequest)
+	}
+	if raw, named := object["appid"]; named && json.Unmarshal(raw, &appID) != nil {
+		return nil, fmt.Errorf("%w: appid is not a string", answer.ErrInvalidRequest)
+	}
+	key, err := a.authn.OpenData.SigningKey(r.Context(), id, appID)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"signature": key.Sign(*data)}, nil
 }
 
 // checkSessionKey answers POST /api/users/{id}/session-key/check: whether the user's newest session_key is still valid

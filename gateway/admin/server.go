@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"wxgate/authn"
+	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
 	"wxgate/secret"
@@ -45,8 +46,9 @@ type Deps struct {
 	LimitedLog *lograte.Log // for lines that clients can provoke
 	LogFault   func() error // why log lines are being lost, nil while none are; may be nil
 	Now        func() time.Time
-	Token      func() secret.Text // server.admin_token, which a reload may change
-	Draining   func() bool        // reports whether new requests should go elsewhere
+	Token      func() secret.Text                            // server.admin_token, which a reload may change
+	Payments   func() map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment by appid, which a reload may change
+	Draining   func() bool                                   // reports whether new requests should go elsewhere
 
 	Certificates func() error // which the public listener still lacks, nil while it has all; may be nil
 }

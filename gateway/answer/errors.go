@@ -28,10 +28,12 @@ var (
 
 	ErrTooManyConnections = errors.New("too many connections")
 
-	ErrPushRefused = errors.New("pushed message refused") // by the service
-	ErrBackupRuns  = errors.New("another backup is being taken; take this one when it is complete")
-	ErrAdminToken  = errors.New("the bearer token is not server.admin_token")
-	ErrAdminOrigin = errors.New("the admin listener is not for web pages of others")
+	ErrPushRefused  = errors.New("pushed message refused") // by the service
+	ErrOrderRefused = errors.New("order refused")          // by the service, with a 4xx
+	ErrOrderFailed  = errors.New("the service failed to say what an order is")
+	ErrBackupRuns   = errors.New("another backup is being taken; take this one when it is complete")
+	ErrAdminToken   = errors.New("the bearer token is not server.admin_token")
+	ErrAdminOrigin  = errors.New("the admin listener is not for web pages of others")
 )
 
 // Failure is one row of the error table, the only place that maps an error to HTTP. Its reason is the one in the body,
@@ -62,6 +64,7 @@ func NewTable() Table {
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
 		{authn.ErrPhoneCodeInvalid, 409, "phone_code_invalid", "请重新点击按钮获取手机号", 0},
 		{authn.ErrPhoneCodeRequired, 409, "phone_code_required", "当前微信版本过低，请升级微信后重新获取手机号", 0},
+		{authn.ErrSigningKeyStale, 409, "session_key_stale", "登录状态已更新，请重新登录后再试", 0}, // before the one about data
 		{authn.ErrSessionKeyStale, 409, "session_key_stale", "数据无法解密，请重新获取", 0},
 		{authn.ErrUserService, 503, "user_service_unavailable", "用户服务暂时不可用，请稍后重新登录", 2}, // before what the service did
 		{authn.ErrUserBlocked, 403, "wx_user_blocked", "微信限制了该用户", 0},
@@ -99,6 +102,9 @@ func NewTable() Table {
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
 		{ErrPushRefused, 502, "upstream_invalid", "服务响应异常", 0},
+		{ErrOrderRefused, 409, "order_refused", "该订单无法支付，请刷新后重试", 0},
+		{ErrOrderFailed, 502, "upstream_invalid", "服务响应异常", 0},
+		{wechat.ErrSignData, 502, "sign_data_invalid", "支付参数有误，请稍后再试", 0},
 		{http1.ErrSlowBody, 408, "body_timeout", "请求内容发送过慢，请重试", 0},
 		{http1.ErrRequestBody, 400, "invalid_request", "请求格式错误", 0},
 		{ErrInternal, 500, "internal", "服务内部错误", 0},

@@ -42,6 +42,8 @@ type Call struct {
 
 	Credential string // its token as it was written, "Bearer" or not; "": there is none
 
+	Payment *Payment // how the user's mini-program is paid; nil: not by virtual payment, or the call is about something else
+
 	PhoneByDecryption bool // wechat.phone_by_decryption
 	SignedIdentities  bool // identity.signed: services get signed identities
 }

@@ -19,6 +19,7 @@ type backend struct {
 	keys   *keyring
 	tokens *tokens
 	sealed *hashes
+	orders *orders
 	quota  *quota
 	rules  *failureRules
 	counts *counts
@@ -32,9 +33,10 @@ func newBackend(cfg *Config) *backend {
 		codes:  newLedger(c.now),
 		phones: newLedger(c.now),
 		none:   newLedger(c.now),
-		keys:   &keyring{appID: cfg.AppID, keys: map[string]string{}, persons: map[string]string{}},
+		keys:   &keyring{appID: cfg.AppID, keys: map[string]string{}, old: map[string][]string{}, persons: map[string]string{}},
 		tokens: newTokens(c.now, cfg.TokenTTL),
 		sealed: &hashes{made: map[string]time.Time{}},
+		orders: &orders{byNumber: map[string]*order{}, coins: map[wallet]int{}, spent: map[string]int{}},
 		quota:  &quota{now: c.now, limit: cfg.MinuteQuota},
 		rules:  &failureRules{failures: map[string]*rule{}, delays: map[string]time.Duration{}},
 		counts: &counts{apis: map[string]APIStats{}},

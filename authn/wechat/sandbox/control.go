@@ -30,6 +30,7 @@ func (c control) handler() http.Handler {
 	mux.HandleFunc("POST /sandbox/push", c.push)
 	mux.HandleFunc("POST /sandbox/pay", c.notify)
 	mux.HandleFunc("GET /sandbox/pay", c.merchantKeys)
+	mux.HandleFunc("POST /sandbox/virtual-pay", c.pay)
 	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { respond(w, c.Stats()) })
 	mux.HandleFunc("POST /sandbox/reset", func(w http.ResponseWriter, _ *http.Request) { c.Reset(); done(w) })
 	return mux
@@ -124,8 +125,7 @@ func (c control) push(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &body, `{"url":"http://127.0.0.1:8080/wechat/push","message":{"MsgType":"event"}}`) {
 		return
 	}
-	if target, err := url.Parse(body.URL); err != nil || target.Scheme != "http" || loopbackOnly(target.Host) != nil {
-		refuse(w, "want an http url with a loopback host and a port: the sandbox pushes to nobody else over HTTP")
+	if !pushable(w, body.URL) {
 		return
 	}
 	status, answer, err := c.SendPush(r.Context(), body.URL, body.Message)
@@ -134,6 +134,26 @@ func (c control) push(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, map[string]any{"status": status, "answer": answer})
+}
+
+// pay is wx.requestVirtualPayment, for a page of the demo and for curl.
+func (c control) pay(w http.ResponseWriter, r *http.Request) {
+	var body Payment
+	if !read(w, r, &body, `{"person":"alice","mode":"short_series_goods","signData":"…","paySig":"…","signature":"…","push":"http://127.0.0.1:8080/wechat/push"}`) ||
+		!named(w, body.Person) || body.Push != "" && !pushable(w, body.Push) {
+		return
+	}
+	respond(w, c.Pay(body))
+}
+
+// pushable reports whether messages may be pushed to an address, or says why not.
+func pushable(w http.ResponseWriter, address string) bool {
+	target, err := url.Parse(address)
+	if err != nil || target.Scheme != "http" || loopbackOnly(target.Host) != nil {
+		refuse(w, "want an http url with a loopback host and a port: the sandbox pushes to nobody else over HTTP")
+		return false
+	}
+	return true
 }
 
 // read decodes the body, or says with an example what it should have been.

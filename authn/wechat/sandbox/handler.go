@@ -18,6 +18,7 @@ type api struct {
 	cfg     *Config
 	backend func() *backend
 	closed  <-chan struct{} // ends every wait
+	cashier cashier
 }
 
 func (a *api) handler() http.Handler {
@@ -30,6 +31,8 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("POST /wxa/business/checkencryptedmsg", a.withToken(a.checkEncrypted))
 	mux.HandleFunc("POST /wxa/getwxacode", a.withToken(picture))
 	mux.HandleFunc("POST /wxa/getwxacodeunlimit", a.withToken(picture))
+	mux.HandleFunc("POST /xpay/{name}", a.withToken(a.cashier.call))
+	mux.HandleFunc("POST /retail/B2b/{name}", a.withToken(a.cashier.commonCall))
 	mux.HandleFunc("/cgi-bin/", a.withToken(echo))
 	mux.HandleFunc("/wxa/", a.withToken(echo))
 	return a.rehearse(mux)

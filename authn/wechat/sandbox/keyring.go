@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 
 	"wxgate/authn/wechat"
@@ -12,15 +13,23 @@ type keyring struct {
 	appID string
 
 	mu      sync.Mutex
-	keys    map[string]string // by person
-	persons map[string]string // by openid
+	keys    map[string]string   // by person
+	old     map[string][]string // by person: keys that later logins replaced
+	persons map[string]string   // by openid
 }
+
+// maxOldKeys bounds the keys of a person that are remembered as replaced.
+const maxOldKeys = 16
 
 // renew makes a new session_key, and the old one dies.
 func (k *keyring) renew(person string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	key := newSessionKey()
+	if replaced := k.keys[person]; replaced != "" {
+		k.old[person] = append(k.old[person], replaced)
+		k.old[person] = k.old[person][max(0, len(k.old[person])-maxOldKeys):]
+	}
 	k.keys[person], k.persons[openID(k.appID, person)] = key, person
 	return key
 }
@@ -30,6 +39,37 @@ func (k *keyring) of(person string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.keys[person]
+}
+
+// fits is how a signature of a body by a session_key fits a person.
+type fits int
+
+const (
+	fitsNot     fits = iota // or the person is not known
+	fitsExpired             // it is by a key that a later login replaced, or there is no key
+	fitsNow
+)
+
+// check compares a signature with that of the person's key, and of the replaced ones.
+func (k *keyring) check(person, body, signature string) fits {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.keys[person] == "":
+		return fitsExpired
+	case wechat.ValidHMACSignature(body, k.keys[person], signature):
+		return fitsNow
+	case slices.ContainsFunc(k.old[person], func(key string) bool { return wechat.ValidHMACSignature(body, key, signature) }):
+		return fitsExpired
+	}
+	return fitsNot
+}
+
+// owner returns the person of an openid, "" before the first login.
+func (k *keyring) owner(openid string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.persons[openid]
 }
 
 // signer returns the person whose openid and session_key signed a query, or the errcode.

@@ -58,6 +58,22 @@ func serverMessage(errcode int) string {
 		return "data format error"
 	case wechat.ErrCodeInvalidSignature:
 		return "invalid signature"
+	case wechat.ErrCodePayCommonSig:
+		return "invalid pay signature"
+	case wechat.ErrCodePayOpenID:
+		return "openid error"
+	case wechat.ErrCodePayParameter:
+		return "request param error"
+	case wechat.ErrCodePaySignature:
+		return "signature error"
+	case wechat.ErrCodePayRepeated:
+		return "repeated request"
+	case wechat.ErrCodePayBalance:
+		return "balance not enough"
+	case wechat.ErrCodePaySession:
+		return "session_key not exist or expired"
+	case wechat.ErrCodePayLeftFee:
+		return "left_fee error"
 	}
 	return "sandbox error"
 }

@@ -2,8 +2,9 @@
 // and misbehaves on demand. `wxgate demo` and the tests use it.
 //
 // It answers jscode2session, stable_token, getuserphonenumber, checksession, resetusersessionkey, checkencryptedmsg,
-// getwxacode and getwxacodeunlimit as WeChat does; every other path below /cgi-bin and /wxa wants a good access_token and
-// echoes the request.
+// getwxacode and getwxacodeunlimit as WeChat does, and of virtual payment query_order, refund_order, notify_provide_goods,
+// query_user_balance, currency_pay and cancel_currency_pay with their signatures; every other path below /cgi-bin and /wxa
+// wants a good access_token and echoes the request.
 //
 // A code of wx.login is one of
 //
@@ -38,6 +39,12 @@
 //	                                                                         a signed notification of WeChat Pay; the mistakes are
 //	                                                                         signtest, forged, altered, stale, serial, sealed, twice
 //	curl $S/sandbox/pay                                                      the keys that it is signed with, in PEM
+//	curl $S/sandbox/virtual-pay -d '{"person":"alice","mode":"…","signData":"…","paySig":"…","signature":"…","push":"http://127.0.0.1:8080/wechat/push"}'
+//	                                                                         wx.requestVirtualPayment on her phone, which pays:
+//	                                                                         {"errCode":0,…}, or -15005 (signature), -15006
+//	                                                                         (paySig), -15007 (an old session_key), -15002 (an
+//	                                                                         outTradeNo that was used), …; then the delivery is
+//	                                                                         pushed to "push" until it answers {"ErrCode":0}
 //	curl $S/sandbox/stats                                                    calls by API, and how often each code arrived
 //	curl $S/sandbox/reset -X POST                                            all of it as at the start
 //
@@ -73,6 +80,11 @@ type Config struct {
 	PushAESKey   secret.Text      // the EncodingAESKey of the message push; empty: messages are sent plain
 	MchID        string           // the merchant of WeChat Pay; empty: there is none
 	APIv3Key     secret.Text      // of the merchant, 32 bytes
+
+	OfferID       string        // of virtual payment; empty: every one is taken
+	AppKey        secret.Text   // of virtual payment in production; empty: no paySig fits there
+	SandboxAppKey secret.Text   // of virtual payment in its sandbox, env 1; empty: no paySig fits there
+	PushRetry     time.Duration // before the second notification of a payment, and twice as long before each later one; 0 is 2 s
 }
 
 // Sandbox is a stand-in for WeChat. Use New to create one.
@@ -84,6 +96,7 @@ type Sandbox struct {
 	merchant func() (*Merchant, error) // its keys are made when it is asked for
 
 	backend atomic.Pointer[backend]
+	notices sync.WaitGroup // notifications of payments under way
 
 	mu       sync.Mutex
 	server   *http.Server
@@ -125,6 +138,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.MinuteQuota == 0 {
 		c.MinuteQuota = minuteQuota
+	}
+	if c.PushRetry == 0 {
+		c.PushRetry = pushRetry
 	}
 }
 
@@ -197,7 +213,7 @@ func (s *Sandbox) Object(kind, person string) map[string]any {
 // without Start must keep it off the network.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", (&api{s.cfg, s.backend.Load, s.closed}).handler())
+	mux.Handle("/", (&api{s.cfg, s.backend.Load, s.closed, cashier{s.backend.Load, s.tell}}).handler())
 	mux.Handle("/sandbox/", control{s}.handler())
 	return mux
 }
@@ -254,6 +270,7 @@ func (s *Sandbox) Close() error {
 		return nil
 	}
 	close(s.closed)
+	s.notices.Wait()
 	if s.server == nil {
 		return nil
 	}
