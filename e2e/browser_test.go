@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// versionPage says which protocol it came by.
+// versionPage says which protocol it came by. It comes behind what makes it long enough to be compressed.
 const versionPage = `<p id="p"></p><script>p.textContent = "over " + performance.getEntriesByType("navigation")[0].nextHopProtocol</script>`
 
 // TestChromiumSpeaksHTTP2AndHTTP3 opens a page of a service over https.
@@ -27,10 +27,10 @@ func TestChromiumSpeaksHTTP2AndHTTP3(t *testing.T) {
 	w := newSecureWorld(t)
 	page := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html")
-		_, _ = rw.Write([]byte(versionPage))
+		_, _ = rw.Write([]byte(strings.Repeat("<!-- a page -->\n", 100) + versionPage))
 	}))
 	t.Cleanup(page.Close)
-	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, http: "127.0.0.1:0"`)
+	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, compress: true, http: "127.0.0.1:0"`)
 	w.rewrite("routes:\n", "routes:\n  - { path: /page, upstream: page, auth: none }\n")
 	w.rewrite("upstreams:\n", fmt.Sprintf("upstreams:\n  page: { targets: [%q] }\n", page.URL))
 	w.serveSecurely()
@@ -43,6 +43,9 @@ func TestChromiumSpeaksHTTP2AndHTTP3(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), ">over "+version+"<") {
 			t.Errorf("%s: %v\n%s", version, err, out)
 		}
+	}
+	if got := w.gauge(`wxgate_compressions_total{result="zstd"}`); got == "0" {
+		t.Error("no page was compressed")
 	}
 }
 

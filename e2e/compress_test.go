@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -55,11 +56,11 @@ func newListService(t *testing.T, lines <-chan string) *httptest.Server {
 	return service
 }
 
-// newCompressingWorld is a secureWorld that compresses, and tells browsers of TLS.
-func newCompressingWorld(t *testing.T, lines <-chan string) *secureWorld {
+// newCompressingWorld is a secureWorld that compresses, tells browsers of TLS, and has these further settings of server.
+func newCompressingWorld(t *testing.T, lines <-chan string, more ...string) *secureWorld {
 	t.Helper()
 	w := newSecureWorld(t)
-	w.rewrite(`admin: "127.0.0.1:0"`, `admin: "127.0.0.1:0", compress: true, hsts: 8760h`)
+	w.rewrite(`admin: "127.0.0.1:0"`, strings.Join(append([]string{`admin: "127.0.0.1:0", compress: true, hsts: 8760h`}, more...), ", "))
 	w.rewrite(w.service.URL, newListService(t, lines).URL)
 	w.rewrite("{ path: /api/**, upstream: recipes }", `{ path: /api/**, upstream: recipes, auth: none, response_headers: { set: { X-Frame-Options: DENY }, remove: [Server] } }`)
 	w.serveSecurely()
@@ -96,14 +97,10 @@ func TestClientsDecodeWhatIsCompressed(t *testing.T) {
 	t.Parallel()
 	w := newCompressingWorld(t, nil)
 	for _, version := range []string{"--http1.1", "--http1.0", "--http2"} {
-		alpn := "--alpn"
-		if version == "--http1.0" {
-			alpn = "--no-alpn" // curl would offer http/1.0, which servers do not have
-		}
 		for _, coding := range []string{"zstd", "br", "gzip"} {
 			var head, body string
 			eventually(t, time.Minute, func() bool { // unless the machine is busy with other tests
-				head, body = w.curl(version, alpn, "--compressed", "-H", "Accept-Encoding: "+coding, "/api/list")
+				head, body = w.curl(version, "--compressed", "-H", "Accept-Encoding: "+coding, "/api/list")
 				return strings.Contains(head, "content-encoding: ")
 			})
 			for _, want := range []string{"content-encoding: " + coding + "\r\n", "etag: w/\"v1\"\r\n", "vary: accept-encoding\r\n", "strict-transport-security: max-age=31536000\r\n", "x-frame-options: deny\r\n"} {
@@ -115,22 +112,79 @@ func TestClientsDecodeWhatIsCompressed(t *testing.T) {
 				t.Errorf("%s, %s: %d bytes, want %d, and no Content-Length and no Server in\n%s", version, coding, len(body), len(dishes()), head)
 			}
 		}
-		again, body := w.curl(version, alpn, "--compressed", "-H", `If-None-Match: W/"v1"`, "/api/list")
+		again, body := w.curl(version, "--compressed", "-H", `If-None-Match: W/"v1"`, "/api/list")
 		if !strings.Contains(again, " 304") || !strings.Contains(again, "etag: w/\"v1\"\r\n") || body != "" {
 			t.Errorf("%s, with the validator that it got: %q\n%s", version, body, again)
 		}
-		part, body := w.curl(version, alpn, "--compressed", "--range", "0-99", "/api/list")
+		part, body := w.curl(version, "--compressed", "--range", "0-99", "/api/list")
 		if !strings.Contains(part, " 206") || !strings.Contains(part, "etag: \"v1\"\r\n") || body != dishes()[:100] {
 			t.Errorf("%s, a part: %q\n%s", version, body, part)
 		}
-		head, body := w.curl(version, alpn, "/api/list")
+		head, body := w.curl(version, "/api/list")
 		if body != dishes() || strings.Contains(head, "content-encoding") || !strings.Contains(head, "content-length: "+fmt.Sprint(len(body))) {
 			t.Errorf("%s, without --compressed: %d bytes, want %d\n%s", version, len(body), len(dishes()), head)
 		}
-		if refused, _ := w.curl(version, alpn, "--compressed", "/nowhere"); !strings.Contains(refused, "strict-transport-security: max-age=31536000\r\n") || strings.Contains(refused, "x-frame-options") {
+		if refused, _ := w.curl(version, "--compressed", "/nowhere"); !strings.Contains(refused, "strict-transport-security: max-age=31536000\r\n") || strings.Contains(refused, "x-frame-options") {
 			t.Errorf("%s: a refusal has\n%s", version, refused)
 		}
 	}
+}
+
+// TestCompressionIsTheSameOverHTTP2AndHTTP3 for a client that decodes by itself, and for HEAD.
+func TestCompressionIsTheSameOverHTTP2AndHTTP3(t *testing.T) {
+	t.Parallel()
+	w := newCompressingWorld(t, nil, "http3: true")
+	w.waitSays(`"msg":"serving HTTP/3"`, 1)
+	quic := w.overQUIC()
+	defer quic.Close()
+	http2 := w.transport(w.authority.Pool())
+	http2.ForceAttemptHTTP2 = true
+	for proto, transport := range map[string]http.RoundTripper{"HTTP/2.0": http2, "HTTP/3.0": quic} {
+		w.client.Transport = transport
+		eventually(t, time.Minute, func() bool { // unless the machine is busy with other tests
+			resp, body := w.fetch(http.MethodGet, "")
+			if body != dishes() || resp.Proto != proto {
+				t.Fatalf("over %s: %d bytes, want %d over %s", resp.Proto, len(body), len(dishes()), proto)
+			}
+			return resp.Uncompressed
+		})
+		heads := map[string]http.Header{}
+		eventually(t, time.Minute, func() bool {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				resp, _ := w.fetch(method, "br")
+				for _, own := range []string{"Date", "X-Request-Id"} {
+					resp.Header.Del(own)
+				}
+				heads[method] = resp.Header
+			}
+			return heads[http.MethodGet].Get("Content-Encoding") == "br"
+		})
+		if !reflect.DeepEqual(heads[http.MethodGet], heads[http.MethodHead]) {
+			t.Errorf("over %s, GET has\n%v\nand HEAD\n%v", proto, heads[http.MethodGet], heads[http.MethodHead])
+		}
+	}
+}
+
+// fetch asks for the list; accept is its Accept-Encoding, or "" for what the client does by itself.
+func (w *secureWorld) fetch(method, accept string) (resp *http.Response, body string) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+"/api/list", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if accept != "" {
+		req.Header.Set("Accept-Encoding", accept)
+	}
+	resp, err = w.client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp, string(text)
 }
 
 // TestLinesOfAServiceArriveCompressedOneByOne has the service wait for its client to have read what it sent.

@@ -452,7 +452,7 @@ func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConf
 	}
 	made.keepStatus, made.needsStore, made.bodyLimit, made.timeout = true, true, pay.MaxBody, min(made.timeout, pay.AnswerTimeout)
 	made.precheck = func(ex *Exchange) (err error) {
-		if !isPayCallback(ex) {
+		if !merchant.Unsigned() || !message.ListContains([]byte(ex.cloudSource), sourcePayCallback) {
 			ex.signature, err = p.payments.ReadSignature(merchant, &ex.request.Fields)
 		}
 		if err != nil {
@@ -466,15 +466,10 @@ func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConf
 	return nil
 }
 
-// isPayCallback reports whether WeChat Cloud Run vouches for a notification of WeChat Pay.
-func isPayCallback(ex *Exchange) bool {
-	return message.ListContains([]byte(ex.cloudSource), sourcePayCallback)
-}
-
 // receivePayment answers a notification of WeChat Pay once the service has accepted it. WeChat Pay sends it again otherwise.
 func receivePayment(p *pipeline, ex *Exchange, of *pay.Merchant, to *upstream.Upstream) (err error) {
 	var n pay.Notification
-	if isPayCallback(ex) {
+	if of.Unsigned() {
 		n, err = p.payments.OpenUnsigned(of, &ex.body)
 	} else {
 		n, err = p.payments.Open(of, ex.signature, &ex.body)

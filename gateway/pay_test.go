@@ -416,9 +416,10 @@ func TestCloudRunVouchesForNotificationsThatNobodySigned(t *testing.T) {
 	if requests := service.Requests(); len(requests) != 2 || string(requests[0].Body) != told || requests[0].Field("X-Wx-Source") != "" || requests[0].Field("Idempotency-Key") == "" {
 		t.Errorf("the service got %d requests: %v", len(requests), requests)
 	}
-	elsewhere := paying(t, service.URL, nil)
-	if status, answer := send(elsewhere, "wx_paycallback", told); status != http.StatusBadRequest {
-		t.Errorf("without wechat.cloud_run: %d %s, want 400", status, answer)
+	for name, change := range map[string]func(*Config){"without wechat.cloud_run": nil, "with keys": func(cfg *Config) { cfg.CloudRun = true }} {
+		if status, answer := send(paying(t, service.URL, change), "wx_paycallback", told); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s, want 400", name, status, answer)
+		}
 	}
 }
 

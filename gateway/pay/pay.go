@@ -60,6 +60,9 @@ func NewMerchant(cfg Config, keys *Keys) (*Merchant, error) {
 	return m, err
 }
 
+// Unsigned reports whether nobody signs what the merchant is told: WeChat Cloud Run brings it.
+func (m *Merchant) Unsigned() bool { return m.seal == nil }
+
 // rereadEvery is how often unknown serials may have the files read.
 const rereadEvery = 10 * time.Second
 
@@ -144,7 +147,7 @@ func NewReceiver(store once.Store, reg prometheus.Registerer, log *lograte.Log, 
 
 // ReadSignature judges the header of a notification, before any of its body is read.
 func (r *Receiver) ReadSignature(m *Merchant, fields *message.Fields) (Signature, error) {
-	if m.seal == nil { // only what WeChat Cloud Run vouches for is taken
+	if m.Unsigned() { // and WeChat Cloud Run has not brought it
 		return Signature{}, r.refused(m, refuse(outcomeUnknownSerial, errSerial))
 	}
 	s, err := m.readSignature(fields, r.now())

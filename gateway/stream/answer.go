@@ -25,6 +25,9 @@ func (s *Stream) WriteResponse(resp *message.Response) (bytes int64, err error) 
 	switch {
 	case bodiless || resp.Bodiless:
 		s.inTime()
+		if s.source.ProtoMajor == 3 { // whose library would say, of an answer without a length, that it is 0
+			_ = s.control.Flush()
+		}
 	case resp.Stream != nil:
 		bytes, err = s.writeStream(resp)
 	default:

@@ -128,5 +128,13 @@ export function bindPhone(detail: Sealed): Promise<Phone>;
  * is known to be good, and a second time when the gateway's was stale @returns {Promise<any>}
  */
 export function decrypt(source: Sealed | (() => Promise<Sealed>)): Promise<any>;
+/**
+ * Buys something by virtual payment. When it resolves, WeChat has taken the money; what was bought is delivered by the
+ * service, when WeChat tells it. A stale session_key is renewed by one login, and then the order is signed and paid anew.
+ * @param {any} order what the service calls it: a number, a text or an object
+ * @param {Pick<Request, 'header' | 'timeout'>} [signing] options of the request to sign
+ * @returns {Promise<void>} rejects with the reason 'cancelled' when the user changes their mind
+ */
+export function payVirtual(order: any, signing?: Pick<Request, "header" | "timeout"> | undefined): Promise<void>;
 declare const client: Omit<typeof import('./index.mjs'), 'default'>;
 export default client;

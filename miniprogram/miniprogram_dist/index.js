@@ -1,5 +1,5 @@
 // Built from utils/
-const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without } = require('./transport');
+const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, paymentError, refusal, send, usePlatform, without } = require('./transport');
 const TOKEN = 'access_token';
 const USER = 'user_info';
 const LIFE = 'access_token_life';
@@ -248,6 +248,22 @@ async function opened(source) {
   const data = { encryptedData, iv, rawData, signature };
   return (await request({ url: '/api/v1/auth/decrypt', method: 'POST', data })).data.data;
 }
+async function payVirtual(order, signing) {
+  const began = era;
+  try {
+    await pay(order, signing);
+  } catch (error) {
+    if ((error).reason !== 'session_key_stale' || began !== era || !getLocalToken()) throw error;
+    await wechatLogin();
+    await pay(order, signing);
+  }
+}
+async function pay(order, signing) {
+  const answer = await request(Object.assign({}, signing, { url: '/api/v1/pay/virtual/sign', method: ('POST'), data: { order } }));
+  const { mode, signData, paySig, signature } = answer.data.data;
+  const name = mode === 'retail_pay_goods' ? 'requestCommonPayment' : 'requestVirtualPayment';
+  await call(name, { mode, signData, paySig, signature }).catch((e) => { throw paymentError(e); });
+}
 async function checkLoginStatus() {
   if (getLocalToken()) await request({ url: PROFILE }).catch(() => { });
   return Boolean(getLocalToken());
@@ -265,5 +281,5 @@ async function logout(which = {}) {
 module.exports = {
   GatewayError, configure,
   wechatLogin, checkLoginStatus, getLocalToken, getLocalUserInfo, refreshToken, logout,
-  request, upload, download, connectSocket, bindPhone, decrypt,
+  request, upload, download, connectSocket, bindPhone, decrypt, payVirtual,
 };

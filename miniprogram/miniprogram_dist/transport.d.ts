@@ -105,6 +105,8 @@ export class GatewayError extends Error {
   errMsg: string | undefined;
   /** @type {number | undefined} */
   errno: number | undefined;
+  /** @type {number | undefined} */
+  errCode: number | undefined;
 }
 export const LARGEST_REFUSAL: 65536;
 /** @param {any} result @returns {Answer} */
@@ -131,6 +133,12 @@ export function isBytes(data: any): data is ArrayBuffer;
  * @param {any} data @returns {any}
  */
 export function parsed(data: any): any;
+/** @param {Failure} failure of a wx call that should have paid */
+export function paymentError({ reason, errMsg, errno, errCode }: Failure): GatewayError & {
+  errMsg: string;
+  errno: number | undefined;
+  errCode: number;
+};
 /** @param {Answer} answer with a status of 400 or more */
 export function refusal(answer: Answer): GatewayError & {
   body: any;

@@ -11,6 +11,7 @@ class GatewayError extends Error {
     this.header = {};
     this.errMsg = undefined;
     this.errno = undefined;
+    this.errCode = undefined;
   }
 }
 const LARGEST_REFUSAL = 65536;
@@ -27,13 +28,32 @@ function api() {
   throw new GatewayError(0, 'config', '没有 wx：请先 configure({ api: Taro 或 uni })');
 }
 function networkError(failure) {
-  const { errno, errCode = 0 } = failure;
+  const { errno, errCode } = failure;
   const errMsg = failure.errMsg || failure.message || '';
   let error = new GatewayError(0, 'network', '网络不可用，请检查网络后再试');
   if (errno === 5 || failure.name === 'AbortError' || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
   if (UNSUPPORTED.test(errMsg)) error = new GatewayError(0, 'unsupported', '当前环境不支持此操作');
   if (/:fail abort/.test(errMsg)) error = new GatewayError(0, 'aborted', '请求已取消');
-  return Object.assign(error, { errMsg, errno });
+  return Object.assign(error, { errMsg, errno, errCode });
+}
+const PAYMENT_FAULTS = [
+  ['cancelled', '已取消支付', -2],
+  ['session_key_stale', '登录状态已更新，请重新登录后再试', -15007],
+  ['pay_blocked', '支付被微信风控拦截', -4],
+  ['pay_unknown', '支付结果未知，请稍后查看订单', -5],
+  ['pay_repeated', '订单号已使用，请查看订单状态', -15002],
+  ['pay_new_order', '下单失败，请重新下单', -15003, -15012],
+  ['pay_order_invalid', '订单参数有误', -15001, 1001, -15004, -15011, -15013, -15016],
+  ['pay_signature', '支付签名有误', -15005, -15006, 702002, 702003],
+  ['pay_merchant', '商户暂时无法收款', -15008, -15017, -15019],
+  ['pay_unpublished', '商品尚未发布或正在审核', -15009, -15010, -15014, -15018],
+  ['pay_too_fast', '操作太频繁，请稍后再试', -15020, -15021],
+];
+function paymentError({ reason, errMsg = '', errno, errCode = 0 }) {
+  const code = /:fail cancel/.test(errMsg) ? -2 : errCode;
+  let [fault, words] = PAYMENT_FAULTS.find(([, , ...codes]) => codes.includes(code)) || ['pay_failed', '支付失败，请稍后再试'];
+  if (reason === 'unsupported') [fault, words] = ['unsupported', '当前微信版本不支持支付，请更新微信'];
+  return Object.assign(new GatewayError(0, fault, words), { errMsg, errno, errCode });
 }
 function refusal(answer) {
   const body = parsed(answer.data);
@@ -108,4 +128,4 @@ async function send(out, options, onTask) {
   if (!result || !result.statusCode) throw new GatewayError(0, 'network', '云函数没有返回结果');
   return answerOf(result);
 }
-module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without };
+module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, paymentError, refusal, send, usePlatform, without };

@@ -2,7 +2,7 @@
  * The client of wxgate: log in with WeChat, keep the token, call the services behind the gateway.
  * Pages call these functions and never handle a token themselves. Only this file and transport.js are needed.
  */
-const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, refusal, send, usePlatform, without } = require('./transport');
+const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, paymentError, refusal, send, usePlatform, without } = require('./transport');
 
 /**
  * @template [T=any]
@@ -419,6 +419,32 @@ async function opened(source) {
 }
 
 /**
+ * Buys something by virtual payment. When it resolves, WeChat has taken the money; what was bought is delivered by the
+ * service, when WeChat tells it. A stale session_key is renewed by one login, and then the order is signed and paid anew.
+ * @param {any} order what the service calls it: a number, a text or an object
+ * @param {Pick<Request, 'header' | 'timeout'>} [signing] options of the request to sign
+ * @returns {Promise<void>} rejects with the reason 'cancelled' when the user changes their mind
+ */
+async function payVirtual(order, signing) {
+  const began = era;
+  try {
+    await pay(order, signing);
+  } catch (error) {
+    if (/** @type {Failure} */ (error).reason !== 'session_key_stale' || began !== era || !getLocalToken()) throw error;
+    await wechatLogin();
+    await pay(order, signing);
+  }
+}
+
+/** @param {any} order @param {Pick<Request, 'header' | 'timeout'>} [signing] */
+async function pay(order, signing) {
+  const answer = await request(Object.assign({}, signing, { url: '/api/v1/pay/virtual/sign', method: /** @type {Method} */ ('POST'), data: { order } }));
+  const { mode, signData, paySig, signature } = answer.data.data; // signData is text, and stays as it was signed
+  const name = mode === 'retail_pay_goods' ? 'requestCommonPayment' : 'requestVirtualPayment';
+  await call(name, { mode, signData, paySig, signature }).catch((e) => { throw paymentError(e); });
+}
+
+/**
  * Asks the gateway; without a network the stored token counts.
  * @returns {Promise<boolean>}
  */
@@ -445,5 +471,5 @@ async function logout(which = {}) {
 module.exports = {
   GatewayError, configure,
   wechatLogin, checkLoginStatus, getLocalToken, getLocalUserInfo, refreshToken, logout,
-  request, upload, download, connectSocket, bindPhone, decrypt,
+  request, upload, download, connectSocket, bindPhone, decrypt, payVirtual,
 };

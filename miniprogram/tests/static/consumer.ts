@@ -15,6 +15,7 @@ async function page() {
   await client.decrypt(() => wx.getWeRunData());
   const { purePhoneNumber } = await client.bindPhone({ code: 'p' });
   texts.push(purePhoneNumber);
+  const paid: void = await client.payVirtual({ recipe: 7 }, { timeout: 5000 });
   client.configure({ api: wx });
   await client.wechatLogin({ code: 'handed over' });
   // @ts-expect-error that is no framework
@@ -25,7 +26,7 @@ async function page() {
   await client.request({});
   // @ts-expect-error there is no such method
   await client.request({ url: '/api/v1/recipes', method: 'FOO' });
-  return [texts, status, told];
+  return [texts, status, told, paid];
 }
 
 async function typed(): Promise<Recipe> {
@@ -52,7 +53,7 @@ function options() {
 function fieldErrors(error: unknown): Record<string, string> {
   if (!(error instanceof GatewayError)) throw error;
   const failure: Failure = error;
-  const numbers: number[] = [failure.status, failure.code, failure.errno || 0];
+  const numbers: number[] = [failure.status, failure.code, failure.errno || 0, failure.errCode || 0];
   const texts: string[] = [failure.reason, failure.requestId, failure.message, failure.errMsg || '', failure.header['retry-after'] || ''];
   return numbers.length && texts.length ? failure.body.errors : {};
 }

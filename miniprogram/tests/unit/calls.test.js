@@ -220,6 +220,6 @@ test('the names that pages call are there', () => {
   const { client } = startApp();
   assert.deepEqual(Object.keys(client).sort(), [
     'GatewayError', 'bindPhone', 'checkLoginStatus', 'configure', 'connectSocket', 'decrypt', 'download',
-    'getLocalToken', 'getLocalUserInfo', 'logout', 'refreshToken', 'request', 'upload', 'wechatLogin',
+    'getLocalToken', 'getLocalUserInfo', 'logout', 'payVirtual', 'refreshToken', 'request', 'upload', 'wechatLogin',
   ]);
 });

@@ -48,7 +48,7 @@ for (const guide of [CHINESE, ENGLISH]) {
     const elsewhere = /^admin_|^conflict$|^client_gone$/; // the admin listener's, and nobody's
     const ofGateway = [...read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)];
     const ofClient = (read('utils/wechat-login.js') + read('utils/transport.js')).split('\n')
-      .filter((line) => /GatewayError\(|reason/.test(line)).flatMap((line) => [...line.matchAll(/'([a-z_]+)'/g)]);
+      .filter((line) => /GatewayError\(|reason|^ {2}\['/.test(line)).flatMap((line) => [...line.matchAll(/'([a-z_]+)'/g)]);
     assert.ok(ofClient.length >= 8, `only ${ofClient}`);
     for (const [, reason] of ofGateway.concat(ofClient)) {
       assert.ok(elsewhere.test(reason) || read(guide).includes(`\n| \`${reason}\` |`), `${reason} is not in the table of ${guide}`);
@@ -106,6 +106,18 @@ test('the guide\'s treatment of errors opens the login page after 401 and tells 
   phone.online = false;
   await guide.publish((/** @type {string} */ message) => shown.push(message));
   assert.deepEqual([opened, shown], [['/pages/login/login'], ['网络不可用，请检查网络后再试']]);
+});
+
+test('the guide\'s purchase tells what the phone said, and nothing when the user changed their mind', async () => {
+  const { guide, phone } = snippets();
+  await guide.wechatLogin();
+  /** @type {string[]} */
+  const shown = [];
+  for (const errCode of [0, -2, -4]) {
+    phone.payment = () => ({ errCode });
+    await guide.buy(7, (/** @type {string} */ message) => shown.push(message));
+  }
+  assert.deepEqual(shown, ['已付款，正在发货', '支付被微信风控拦截']);
 });
 
 test('the guide\'s form shows what the service said of its fields, and its stream can be stopped', async () => {

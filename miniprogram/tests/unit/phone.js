@@ -48,8 +48,15 @@ class Gateway {
     if (path === '/api/v1/public') return success('anyone');
     if (!this.live.has(token)) return refusal(401, token ? 'token_expired' : 'token_missing');
     if (path === '/api/v1/user/profile') return success(this.user(call.data));
+    if (path === '/api/v1/pay/virtual/sign') return success(this.sign(call.data.order));
     if (path === '/api/v1/uploads') return success({ url: 'https://cdn.example/a.png' });
     return success({ path });
+  }
+
+  /** The signatures name the login whose session_key made them. @param {any} order */
+  sign(order) {
+    const signData = `{"outTradeNo": "${JSON.stringify(order)}",  "env":1}`; // with its spaces, as a service may write it
+    return { mode: 'short_series_goods', signData, paySig: 'p', signature: `s${this.count('/api/v1/auth/wx-login')}` };
   }
 
   /** @param {any} [data] */
@@ -99,6 +106,16 @@ const storageOf = (phone) => ({
   removeStorageSync: (key) => { phone.storage.delete(key); },
 });
 
+/** @param {{payment: (given: any) => any}} phone @param {(name: string, o: any, work: () => any) => any} run */
+function paymentsOf(phone, run) {
+  /** @param {string} name @returns {(o: any) => any} */
+  const paying = (name) => (o) => run(name, o, () => {
+    const { errCode, errMsg = `${name}:fail` } = phone.payment(o) || { errCode: 0 };
+    if (errCode) throw Object.assign(new Error(), { errCode, errMsg });
+  });
+  return { requestVirtualPayment: paying('requestVirtualPayment'), requestCommonPayment: paying('requestCommonPayment') };
+}
+
 /** The end of a wx call, which comes once. @param {any} options @returns {(how: 'success' | 'fail', what: any) => void} */
 function onceOver(options) {
   let over = false;
@@ -125,8 +142,8 @@ function createWx(gateway, base) {
     /** @type {Map<string, string>} */
     files: new Map(),
     code: () => `code-${++codes}`,
-    online: true,
-    sessionFresh: true,
+    online: true, sessionFresh: true,
+    payment: /** @type {(given: any) => any} what it fails with, if anything */ (() => undefined),
   };
   /** @param {string} name @param {any} options @param {() => any} work */
   const run = (name, options, work) => {
@@ -150,7 +167,7 @@ function createWx(gateway, base) {
     return url.slice(base.length);
   };
   const wx = {
-    ...storageOf(phone),
+    ...storageOf(phone), ...paymentsOf(phone, run),
     /** @param {any} o */
     login: (o) => run('login', o, () => ({ code: phone.code() })),
     /** @param {any} o */

@@ -1,5 +1,5 @@
 /** Code of the guide that is not part of the example. guide.test.js runs it; the guide quotes it. */
-const { bindPhone, checkLoginStatus, configure, connectSocket, decrypt, download, logout, request, upload, wechatLogin } = require('../../utils/wechat-login');
+const { bindPhone, checkLoginStatus, configure, connectSocket, decrypt, download, logout, payVirtual, request, upload, wechatLogin } = require('../../utils/wechat-login');
 
 function cloudRun() {
   configure({
@@ -77,10 +77,20 @@ async function steps() {
   return run.stepInfoList;
 }
 
+/** @param {number} id @param {(message: string) => void} show */
+async function buy(id, show) {
+  try {
+    await payVirtual({ recipe: id });
+    show('已付款，正在发货');
+  } catch (/** @type {any} */ error) {
+    if (error.reason !== 'cancelled') show(error.message);
+  }
+}
+
 /** @returns {Promise<string>} the src of a <web-view> */
 async function webPage() {
   const { code } = await wx.login();
   return `https://h5.example.com/#/pages/index/index?code=${code}`;
 }
 
-module.exports = { bindPhone, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, save, sendPicture, steps, stream, webPage, wechatLogin };
+module.exports = { bindPhone, buy, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, save, sendPicture, steps, stream, webPage, wechatLogin };
