@@ -38,6 +38,7 @@ func classics() []recipe {
 		{
 			Title:       "清蒸鲈鱼",
 			Minutes:     20,
+			Price:       100,
 			Ingredients: []string{"鲈鱼 1 条（约 600 克）", "姜 5 片", "葱 2 根", "蒸鱼豉油 2 勺", "热油 2 勺"},
 			Steps: []string{
 				"鲈鱼洗净，两面划刀，铺姜片和葱段",

@@ -12,18 +12,23 @@ import (
 
 // New makes a service with a few recipes in it. What is added lives in memory and is bounded: it goes when the process
 // does.
-func New() http.Handler {
-	return newService(time.Now).routes()
+func New() http.Handler { return NewShop(Shop{}) }
+
+// NewShop is New where one of the recipes is sold. A Shop without an offer sells nothing.
+func NewShop(shop Shop) http.Handler {
+	return newService(shop, time.Now).routes()
 }
 
 type service struct {
 	shelf *shelf
+	till  *till
 	album *album
 	now   func() time.Time
 }
 
-func newService(now func() time.Time) *service {
-	return &service{shelf: newShelf(now()), album: new(album), now: now}
+func newService(shop Shop, now func() time.Time) *service {
+	till := newTill(shop)
+	return &service{shelf: newShelf(till, now()), till: till, album: new(album), now: now}
 }
 
 func (s *service) routes() http.Handler {
@@ -39,6 +44,11 @@ func (s *service) routes() http.Handler {
 	mux.HandleFunc("DELETE /api/v1/recipes/{id}/like", s.answer(s.unlike))
 	mux.HandleFunc("POST /api/v1/uploads", s.answer(s.upload))
 	mux.HandleFunc("GET /uploads/{name}", s.picture)
+	if s.till.sells() {
+		mux.HandleFunc("POST /internal/orders/sign", s.sign) // no route of the gateway leads clients here, nor to the next
+		mux.HandleFunc("POST /wechat/push", s.pushed)
+		mux.HandleFunc("POST /api/v1/recipes/{id}/refund", s.answer(s.refund))
+	}
 	return mux
 }
 

@@ -33,7 +33,7 @@ type answer struct {
 func newKitchen(t *testing.T) kitchen {
 	t.Helper()
 	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	return kitchen{t, newService(func() time.Time { return noon }).routes()}
+	return kitchen{t, newService(Shop{}, func() time.Time { return noon }).routes()}
 }
 
 // call sends a request with headers written as "Name: value".

@@ -23,21 +23,28 @@ type recipe struct {
 	AuthorID    string   `json:"author_id"`
 	Author      string   `json:"author"`
 	Likes       int      `json:"likes"`
-	Liked       bool     `json:"liked"` // by the caller
+	Liked       bool     `json:"liked"`            // by the caller
+	Price       int      `json:"price,omitempty"`  // in fen; the steps are for those who bought it
+	Bought      bool     `json:"bought,omitempty"` // by the caller
 	CreatedAt   string   `json:"created_at"`
 }
 
 // shelf keeps the recipes in the order of their ids.
 type shelf struct {
+	till *till
+
 	mu      sync.Mutex
 	recipes []recipe
 	likers  map[int]map[string]bool // recipe id, user id
 	lastID  int
 }
 
-func newShelf(now time.Time) *shelf {
-	s := &shelf{likers: map[int]map[string]bool{}}
+func newShelf(till *till, now time.Time) *shelf {
+	s := &shelf{till: till, likers: map[int]map[string]bool{}}
 	for _, r := range classics() {
+		if !till.sells() {
+			r.Price = 0
+		}
 		r.AuthorID, r.Author, r.CreatedAt = "0", "食堂", stamp(now)
 		_, _ = s.add(r) // an empty shelf has room
 	}
@@ -127,6 +134,12 @@ func (s *shelf) changeLikes(id int, userID string, change func(likers map[string
 // seenBy returns r with what depends on who looks at it; a guest has no id.
 func (s *shelf) seenBy(r recipe, userID string) recipe {
 	r.Liked = s.likers[r.ID][userID]
+	if r.Price > 0 {
+		r.Bought = s.till.bought(purchase{userID, r.ID})
+		if !r.Bought {
+			r.Steps = []string{}
+		}
+	}
 	return r
 }
 

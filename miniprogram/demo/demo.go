@@ -13,7 +13,8 @@ import (
 //go:embed built
 var built embed.FS
 
-// New makes the handler: the page at /, the gateway under /gateway/, and the codes of the WeChat sandbox under /sandbox/.
+// New makes the handler: the page at /, the gateway under /gateway/, and the codes and payments of the WeChat sandbox under
+// /sandbox/.
 // The page reaches both through this handler, because a gateway has no CORS to offer by default.
 func New(gateway, sandbox *url.URL) http.Handler {
 	assets, err := fs.Sub(built, "built")
@@ -25,6 +26,7 @@ func New(gateway, sandbox *url.URL) http.Handler {
 	mux.Handle("/gateway/", http.StripPrefix("/gateway", forwardTo(gateway)))
 	mux.Handle("POST /sandbox/code", forwardTo(sandbox))
 	mux.Handle("POST /sandbox/phone-code", forwardTo(sandbox))
+	mux.Handle("POST /sandbox/virtual-pay", forwardTo(sandbox))
 	return onlyLoopbackNames(mux)
 }
 

@@ -62,6 +62,7 @@ func TestThePageTheGatewayAndTheSandboxAreBehindOneAddress(t *testing.T) {
 		{"GET", "http://localhost:1/phone.js", "const phone = "},
 		{"POST", "http://[::1]:1/gateway/api/v1/x?a=1", "gateway POST /api/v1/x?a=1 Bearer t"},
 		{"POST", "http://127.0.0.1:1/sandbox/code", "sandbox POST /sandbox/code Bearer t"},
+		{"POST", "http://127.0.0.1:1/sandbox/virtual-pay", "sandbox POST /sandbox/virtual-pay Bearer t"},
 		{"GET", "http://rebound.example/", "127.0.0.1 and localhost only"},
 		{"POST", "http://rebound.example/sandbox/code", "127.0.0.1 and localhost only"},
 	} {

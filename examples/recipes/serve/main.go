@@ -23,8 +23,12 @@ func main() {
 	flag.StringVar(&signed.Header, "signed-header", "", "identity.signed.header of the gateway; then identities without a valid signature are refused")
 	flag.StringVar(&signed.Audience, "audience", "recipes", "name of this service among the gateway's upstreams")
 	flag.StringVar(&signed.JWKS, "jwks", "http://127.0.0.1:8080/.well-known/jwks.json", "where the gateway publishes its public keys")
+	var shop recipes.Shop
+	flag.StringVar(&shop.OfferID, "offer", "", "wechat.virtual_payment.offer_id of the gateway; then a recipe is sold")
+	flag.IntVar(&shop.Env, "env", 1, "env of virtual payment: 0 production, 1 its sandbox")
+	flag.StringVar(&shop.Admin, "admin", "http://127.0.0.1:9090", "the gateway's admin listener, for refunds")
 	flag.Parse()
-	service := recipes.New()
+	service := recipes.NewShop(shop)
 	if signed.Header != "" {
 		service = recipes.Verify(signed, service)
 	}

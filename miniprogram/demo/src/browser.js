@@ -58,6 +58,11 @@
       const answer = await send(url, { method: 'POST', headers: header, body: form });
       return { statusCode: answer.statusCode, data: answer.text };
     },
+    async pay(payment) {
+      const push = `${location.origin}/gateway/wechat/push`; // of this page, which hands it to the gateway
+      const response = await fetch('sandbox/virtual-pay', { method: 'POST', body: JSON.stringify(Object.assign({ person: person.value, push }, payment)) });
+      return response.json();
+    },
     chooseAvatar: () => ({ path: `http://tmp/avatar-${Date.now()}.png`, data: face() }),
     async getPhoneNumber() {
       const response = await fetch('sandbox/phone-code', { method: 'POST', body: JSON.stringify({ person: person.value }) });

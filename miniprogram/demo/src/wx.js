@@ -12,12 +12,12 @@
     phone.calls.push([name, options.url || options.title || '']);
     const result = Promise.resolve().then(() => work(options)).then(
       (value) => Object.assign({ errMsg: `${name}:ok` }, value),
-      (error) => { throw Object.assign(new Error(error.message), { errMsg: `${name}:fail ${error.message}` }); },
+      (error) => { throw Object.assign(new Error(error.message), { errMsg: `${name}:fail ${error.message}`, errCode: error.errCode }); },
     );
     if (!options.success && !options.fail && !options.complete) return result;
     return void result.then(
       (value) => { if (options.success) options.success(value); return value; },
-      (error) => { if (options.fail) options.fail({ errMsg: error.errMsg }); return error; },
+      (error) => { if (options.fail) options.fail(pick(error, ['errMsg', 'errCode'])); return error; },
     ).then(options.complete);
   };
 
@@ -93,6 +93,13 @@
     request: api('request', (o) => phone.host('request', pick(o, ['url', 'method', 'header', 'data', 'timeout']))),
     uploadFile: api('uploadFile', (o) => phone.host('upload', Object.assign(
       { file: phone.files.show(o.filePath) }, pick(o, ['url', 'name', 'header', 'formData', 'filePath'])))),
+
+    requestVirtualPayment: api('requestVirtualPayment', async (o) => {
+      const { goodsPrice, buyQuantity } = JSON.parse(o.signData);
+      const { confirm } = await modal({ title: '虚拟支付', content: `支付 ¥${(goodsPrice * buyQuantity) / 100}？` });
+      const { errCode, errMsg } = confirm ? await phone.host('pay', pick(o, ['mode', 'signData', 'paySig', 'signature'])) : { errCode: -2, errMsg: 'cancel' };
+      if (errCode) throw Object.assign(new Error(errMsg), { errCode });
+    }),
 
     navigateTo: api('navigateTo', ({ url }) => phone.pages.push(url)),
     redirectTo: api('redirectTo', ({ url }) => phone.pages.replace(url)),

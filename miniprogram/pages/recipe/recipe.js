@@ -1,7 +1,9 @@
-const { getLocalToken, request } = require('../../utils/wechat-login');
-const { messageOf, showError } = require('../../utils/message');
+const { getLocalToken, payVirtual, request } = require('../../utils/wechat-login');
+const { confirmed, messageOf, showError } = require('../../utils/message');
 const { unwatchNetwork, watchNetwork } = require('../../utils/network');
 const { sharePoster } = require('../../utils/poster');
+
+const DELIVERY_TRIES = 15; // a second apart: WeChat's message takes 5 to 12 s
 
 Page({
   data: {
@@ -11,6 +13,7 @@ Page({
     error: '',
   },
   id: '',
+  gone: false, // the user left
   sequence: 0, // of the newest answer that is wanted; what an older one brings later is dropped
 
   /** @param {{id?: string}} query */
@@ -30,6 +33,7 @@ Page({
 
   onUnload() {
     unwatchNetwork(this);
+    this.gone = true;
     this.sequence += 1;
   },
 
@@ -58,6 +62,46 @@ Page({
       showError(error);
     }
     this.setData({ busy: false });
+  },
+
+  async onBuy() {
+    if (!getLocalToken()) {
+      wx.navigateTo({ url: '/pages/login/login' });
+      return;
+    }
+    this.setData({ busy: true });
+    try {
+      await payVirtual({ recipe: this.data.recipe.id });
+      wx.showToast({ title: '已付款，正在发货', icon: 'none' });
+      await this.untilBoughtIs(true);
+    } catch (/** @type {any} */ error) {
+      if (error.reason !== 'cancelled') showError(error);
+    }
+    this.setData({ busy: false });
+  },
+
+  async onRefund() {
+    if (!(await confirmed('退款后看不到做法，确定退款？'))) return;
+    this.setData({ busy: true });
+    try {
+      await request({ url: `/api/v1/recipes/${this.id}/refund`, method: 'POST' });
+      await this.untilBoughtIs(false);
+    } catch (error) {
+      showError(error);
+    }
+    this.setData({ busy: false });
+  },
+
+  /**
+   * The phone knows that money has moved, the service learns it from WeChat: ask until it has.
+   * @param {boolean} wanted
+   */
+  async untilBoughtIs(wanted) {
+    for (let i = 0; i < DELIVERY_TRIES && !this.gone; i += 1) {
+      await this.load();
+      if (Boolean(this.data.recipe.bought) === wanted) return;
+      await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    }
   },
 
   /** @param {'GET' | 'POST' | 'DELETE'} method @param {string} part @returns {Promise<object>} what it changes on the page */

@@ -115,6 +115,49 @@ test('a heart is red for who likes the recipe, not for whoever sees that somebod
   await phone.sees('0 人喜欢');
 }));
 
+test('a recipe is bought: login, payment, delivery by push, refund', withPhone('walter', async (phone) => {
+  const answer = (word) => phone.page.locator('#modal').getByRole('button', { name: word }).tap();
+  await phone.tap('清蒸鲈鱼');
+  await phone.sees('¥1 购买做法');
+  await phone.picture('recipe-priced');
+  assert.deepEqual(await contrasts(phone.top), []);
+  assert.equal(await phone.top.getByText('水开后上锅').count(), 0);
+  await phone.tap('购买做法');
+  await phone.isAt('pages/login/login');
+  await phone.consent();
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/recipe/recipe');
+  await phone.tap('购买做法');
+  await phone.page.getByText('支付 ¥1？').waitFor();
+  await answer('取消');
+  await phone.settled();
+  assert.equal(await phone.page.locator('#toast').isVisible(), false, 'who cancels is told nothing');
+  await phone.tap('购买做法');
+  await answer('确定');
+  await phone.toast('已付款，正在发货');
+  await phone.sees('申请退款');
+  await phone.sees('水开后上锅');
+  await phone.picture('recipe-bought');
+  await phone.tap('申请退款');
+  await answer('确定');
+  await phone.sees('¥1 购买做法');
+  assert.equal(await phone.top.getByText('水开后上锅').count(), 0);
+}));
+
+test('a login on another device makes the session_key stale, and the payment succeeds all the same, with one login more', withPhone('xavier', async (phone) => {
+  await phone.logIn();
+  const code = await world.code('xavier');
+  await fetch(`${world.wechat}/sns/jscode2session?appid=wx0000000000demo00&secret=sandbox-secret-of-the-tests&grant_type=authorization_code&js_code=${code}`);
+  await phone.tap('清蒸鲈鱼');
+  await phone.tap('购买做法');
+  await phone.page.locator('#modal').getByRole('button', { name: '确定' }).tap();
+  await phone.settled();
+  await phone.page.locator('#modal').getByRole('button', { name: '确定' }).tap();
+  await phone.sees('申请退款');
+  const count = (target) => phone.requests.filter((request) => request === target).length;
+  assert.deepEqual([count('POST /api/v1/auth/wx-login'), count('POST /api/v1/pay/virtual/sign')], [2, 2]);
+}));
+
 test('a recipe that could not be loaded is asked for again by hand, and by itself when the phone is online again', withPhone('uma', async (phone) => {
   for (const again of [() => phone.tap('再试一次'), () => phone.setOnline(true)]) {
     await phone.sees('番茄炒蛋');

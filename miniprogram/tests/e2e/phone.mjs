@@ -83,6 +83,11 @@ class Phone {
     return code || this.world.code(this.owner.person);
   }
 
+  async host_pay(payment) {
+    const body = JSON.stringify({ person: this.owner.person, push: `${this.world.base}/wechat/push`, ...payment });
+    return (await fetch(`${this.world.wechat}/sandbox/virtual-pay`, { method: 'POST', body })).json();
+  }
+
   host_chooseAvatar() {
     return { path: 'http://tmp/avatar.svg', data: AVATAR };
   }

@@ -37,12 +37,12 @@ function build(folder, name, goPackage) {
 /** @param {Record<string, string>} [more] variables of gateway.yaml */
 export async function startWorld(more = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-miniprogram-'));
-  const sandbox = spawn(build(folder, 'sandbox', './miniprogram/tests/sandbox'), { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [listen, admin] = [await freeAddress(), await freeAddress()];
+  const sandbox = spawn(build(folder, 'sandbox', './miniprogram/tests/sandbox'), [`http://${admin}`], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = readline.createInterface({ input: sandbox.stdout })[Symbol.asyncIterator]();
   const said = async () => JSON.parse((await lines.next()).value);
   const { wechat, recipes } = await said();
   const live = await startLive();
-  const [listen, admin] = [await freeAddress(), await freeAddress()];
   const env = Object.assign({}, process.env, {
     LISTEN: listen, ADMIN: admin, SANDBOX_URL: wechat, SANDBOX_SECRET: 'sandbox-secret-of-the-tests', RECIPES_URL: recipes, LIVE_URL: `http://127.0.0.1:${live.address().port}`, KEY: SECRET, FOLDER: folder,
   }, more);

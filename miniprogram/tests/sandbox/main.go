@@ -1,5 +1,5 @@
 // Command sandbox is the world around the gateway in the end-to-end tests of the mini-program: a stand-in for WeChat and
-// the recipe service, both on loopback. It prints one line of JSON with their addresses, reads one line with the address
+// the recipe service, both on loopback. Its argument is the admin listener that the gateway will have. It prints one line of JSON with their addresses, reads one line with the address
 // of the gateway, prints one line with the address of the demo in front of it, and ends when stdin does.
 package main
 
@@ -18,15 +18,21 @@ import (
 	"wxgate/miniprogram/demo"
 )
 
+const offerID = "1450000001"
+
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	if err := run(os.Args[1], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		os.Exit(1)
 	}
 }
 
-func run(stdin io.Reader, stdout io.Writer) error {
-	weChat, err := sandbox.New(sandbox.Config{AppID: "wx0000000000demo00", Secret: "sandbox-secret-of-the-tests"})
+func run(admin string, stdin io.Reader, stdout io.Writer) error {
+	weChat, err := sandbox.New(sandbox.Config{
+		AppID: "wx0000000000demo00", Secret: "sandbox-secret-of-the-tests",
+		PushToken: "push-token-of-the-tests", PushAESKey: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+		OfferID: offerID, SandboxAppKey: "app-key-of-the-tests",
+	})
 	if err != nil {
 		return err
 	}
@@ -34,7 +40,7 @@ func run(stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	defer weChat.Close()
-	service := httptest.NewServer(recipes.New())
+	service := httptest.NewServer(recipes.NewShop(recipes.Shop{OfferID: offerID, Env: 1, Admin: admin}))
 	defer service.Close()
 	say := json.NewEncoder(stdout)
 	if err := say.Encode(map[string]string{"wechat": weChat.URL(), "recipes": service.URL}); err != nil {
