@@ -82,6 +82,26 @@ func TestARestartOverHTTP3LosesNoRequestWithoutAStore(t *testing.T) {
 	}
 }
 
+// TestAClientOfHTTP3HearsOfAKill at its next request, which the next process ends at once (RFC 9000 §10.3).
+func TestAClientOfHTTP3HearsOfAKill(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	w.rewrite(`listen: "127.0.0.1:0"`, fmt.Sprintf(`http3: true, listen: "127.0.0.1:%s"`, freePort(t)))
+	w.serveSecurely()
+	w.waitSays(`"msg":"serving HTTP/3"`, 1)
+	over := w.overQUIC()
+	defer over.Close()
+	w.client.Transport = over
+	token := w.login("alice")
+	w.kill()
+	w.serveSecurely()
+	w.waitSays(`"msg":"serving HTTP/3"`, 1)
+	if got, err := w.try("GET", "/api/v1/recipes", token, ""); err == nil || !strings.Contains(err.Error(), "stateless reset") {
+		t.Errorf("on the connection of before: %d, %v, want that it is reset", got.status, err)
+	}
+	w.want("on a new connection", w.call("GET", "/api/v1/recipes", token, ""), http.StatusOK, "")
+}
+
 // TestAPortOfUDPThatIsTakenIsNamed, clients stay on TCP meanwhile, and HTTP/3 is served once it is free.
 func TestAPortOfUDPThatIsTakenIsNamed(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -135,7 +136,15 @@ func (g *Gateway) Serve(ln *listen.Listener) error {
 
 // ServeHTTP3 answers requests on a socket of UDP until Shutdown, beside a listener whose caps count its connections too.
 func (g *Gateway) ServeHTTP3(socket net.PacketConn, beside *listen.Listener) error {
-	return g.streams.ServePackets(socket, g.tlsConfig(), beside.Enter)
+	host, err := os.Hostname()
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	reset, err := g.deps.Authn.Tokens.Keys().ResetKey(host)
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	return g.streams.ServePackets(socket, g.tlsConfig(), reset, beside.Enter)
 }
 
 // ServeAdmin serves the admin listener on ln until Shutdown, over TLS unless security is nil.

@@ -62,7 +62,7 @@ func (e *edge) overUDP(tb testing.TB) string {
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- e.streams.ServePackets(socket, testTLS(tb), func(net.Addr) (func(), bool) { return func() {}, true })
+		served <- e.streams.ServePackets(socket, testTLS(tb), [32]byte{}, func(net.Addr) (func(), bool) { return func() {}, true })
 	}()
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())

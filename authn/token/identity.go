@@ -41,6 +41,16 @@ func (r *Keyring) NewSigner(ttl time.Duration, now func() time.Time) (*Signer, e
 	return &Signer{issuer: r.cfg.Issuer, ttl: ttl, private: private, header: segment, now: now}, nil
 }
 
+// ResetKey is what ends connections of QUIC that a process was killed with (RFC 9000 §10.3): derived from the signing key, it is the
+// same in the next process on this host, and another one on other hosts, which others could ask to end them (§21.11).
+func (r *Keyring) ResetKey(host string) (key [32]byte, err error) {
+	derived, err := hkdf.Key(sha256.New, r.signer.seed, []byte(host), "wxgate stateless reset v1", len(key))
+	if err != nil {
+		return key, fmt.Errorf("deriving the key of stateless resets: %w", err)
+	}
+	return [32]byte(derived), nil
+}
+
 // identityKey derives the identity key of a key of ours with HKDF (RFC 5869).
 func identityKey(k key) (private ed25519.PrivateKey, id string, err error) {
 	seed, err := hkdf.Key(sha256.New, k.seed, nil, "wxgate signed identity v1", ed25519.SeedSize)

@@ -53,7 +53,7 @@ type packets struct {
 type Enter func(peer net.Addr) (leave func(), within bool)
 
 // newPackets listens on a socket, which shutdown closes. Early data are refused: they could be sent again by others.
-func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, enter Enter) (*packets, error) {
+func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, reset quic.StatelessResetKey, enter Enter) (*packets, error) {
 	caps := s.cfg
 	caps.MaxConns, caps.MaxConnsPerAddr = maxConns, min(caps.MaxConnsPerAddr, maxConnsOfAddr)
 	p := &packets{server: s, enter: enter, places: caps.Places(), pace: pace{most: maxBegun * runtime.GOMAXPROCS(0)}, served: make(chan struct{})}
@@ -68,6 +68,7 @@ func (s *Server) newPackets(socket net.PacketConn, secure *tls.Config, enter Ent
 		Conn:                socket,
 		VerifySourceAddress: func(net.Addr) bool { return p.handshaking.Load() > doubtful },
 		ConnContext:         p.begin,
+		StatelessResetKey:   &reset,
 	}
 	var err error
 	p.listener, err = p.transport.Listen(http3.ConfigureTLSConfig(secure), &quic.Config{
@@ -231,9 +232,9 @@ func (p *packets) shutdown(ctx context.Context) error {
 }
 
 // ServePackets answers requests of HTTP/3 on a socket of UDP until Shutdown, which may have been called before, and
-// closes it.
-func (s *Server) ServePackets(socket net.PacketConn, secure *tls.Config, enter Enter) error {
-	p, err := s.newPackets(socket, secure, enter)
+// closes it. reset, a secret, ends connections that an earlier process with the same one has left behind (RFC 9000 §10.3).
+func (s *Server) ServePackets(socket net.PacketConn, secure *tls.Config, reset [32]byte, enter Enter) error {
+	p, err := s.newPackets(socket, secure, reset, enter)
 	if err != nil {
 		return errors.Join(fmt.Errorf("serving HTTP/3 on %s: %w", socket.LocalAddr(), err), socket.Close())
 	}

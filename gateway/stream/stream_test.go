@@ -303,7 +303,7 @@ func servePackets(t *testing.T, cfg listen.Config, address string, h handler) (*
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- server.ServePackets(socket, secure, func(net.Addr) (func(), bool) { return func() {}, true })
+		served <- server.ServePackets(socket, secure, [32]byte{}, func(net.Addr) (func(), bool) { return func() {}, true })
 	}()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
