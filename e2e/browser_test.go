@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 // versionPage says which protocol it came by. It comes behind what makes it long enough to be compressed.
 const versionPage = `<p id="p"></p><script>p.textContent = "over " + performance.getEntriesByType("navigation")[0].nextHopProtocol</script>`
 
-// TestChromiumSpeaksHTTP2AndHTTP3 opens a page of a service over https.
+// TestChromiumSpeaksHTTP2AndHTTP3 opens a page of a service over https, and the demo, whose list comes by the same way.
 func TestChromiumSpeaksHTTP2AndHTTP3(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("WXGATE_BROWSER") == "" {
@@ -31,22 +32,39 @@ func TestChromiumSpeaksHTTP2AndHTTP3(t *testing.T) {
 	}))
 	t.Cleanup(page.Close)
 	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, compress: true, http: "127.0.0.1:0"`)
-	w.rewrite("routes:\n", "routes:\n  - { path: /page, upstream: page, auth: none }\n")
-	w.rewrite("upstreams:\n", fmt.Sprintf("upstreams:\n  page: { targets: [%q] }\n", page.URL))
+	w.rewrite("routes:\n", "routes:\n  - { path: /page, upstream: page, auth: none }\n  - { path: /, upstream: demo, auth: none }\n  - { path: /**, upstream: demo, auth: none }\n")
+	w.rewrite("upstreams:\n", fmt.Sprintf("upstreams:\n  page: { targets: [%q] }\n  demo: { targets: [%q], host: target }\n", page.URL, demoPage(t)))
 	w.serveSecurely()
 	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "serving HTTP/3") })
 	port := w.address()[strings.LastIndexByte(w.address(), ':')+1:]
 	for version, flag := range map[string]string{"h2": "--disable-quic", "h3": "--origin-to-force-quic-on=api.test:" + port} {
-		out, err := exec.CommandContext(t.Context(), "timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-			"--virtual-time-budget=8000", "--user-data-dir="+t.TempDir(), "--ignore-certificate-errors-spki-list="+w.fingerprint(),
-			"--host-resolver-rules=MAP api.test 127.0.0.1", flag, "https://api.test:"+port+"/page").Output()
-		if err != nil || !strings.Contains(string(out), ">over "+version+"<") {
-			t.Errorf("%s: %v\n%s", version, err, out)
+		for path, want := range map[string]string{"/page": ">over " + version + "<", "/": "红烧肉"} {
+			out, err := exec.CommandContext(t.Context(), "timeout", "60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+				"--virtual-time-budget=8000", "--user-data-dir="+t.TempDir(), "--ignore-certificate-errors-spki-list="+w.fingerprint(),
+				"--host-resolver-rules=MAP api.test 127.0.0.1", flag, "https://api.test:"+port+path).Output()
+			if err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%s of %s: %v\n%s", path, version, err, out)
+			}
 		}
 	}
 	if got := w.gauge(`wxgate_compressions_total{result="zstd"}`); got == "0" {
 		t.Error("no page was compressed")
 	}
+}
+
+// demoPage runs the demo, and returns the address of its page.
+func demoPage(t *testing.T) (url string) {
+	t.Helper()
+	p := start(t, []string{"demo", "--listen", "127.0.0.1:0", "--page", "127.0.0.1:0"})
+	open := regexp.MustCompile(`Open (http://127\.0\.0\.1:\d+)/? in a browser`)
+	eventually(t, 60*time.Second, func() bool {
+		return strings.Contains(p.output.String(), "msg=serving") && open.MatchString(p.output.String()) || p.gone()
+	})
+	found := open.FindStringSubmatch(p.output.String())
+	if found == nil {
+		t.Fatalf("the demo does not say where its page is:\n%s", p.output)
+	}
+	return found[1]
 }
 
 // fingerprint is that of the key of the certificate, as Chromium wants it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -160,6 +161,66 @@ func TestAnOrderIsToldOnceAndARepetitionAfterAKillIsMarked(t *testing.T) {
 			t.Errorf("the log holds %q", mark)
 		}
 	}
+}
+
+// TestKillsBetweenWeChatPayAndTheServiceLoseNoOrder kills the gateway again and again while orders are paid, each told twice at a
+// time, by clients that ask until they hear 204.
+func TestKillsBetweenWeChatPayAndTheServiceLoseNoOrder(t *testing.T) {
+	t.Parallel()
+	const kills, perRound, clients = 4, 40, 8
+	w := newPayWorld(t)
+	w.service.during = func(string) { <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond) }
+	left, acknowledged := make(chan string, kills*perRound), map[string]bool{}
+	var mu sync.Mutex
+	for round := range kills + 1 {
+		if round < kills {
+			for i := range perRound {
+				left <- fmt.Sprintf("%d-%d", round, i)
+			}
+		}
+		w.serve()
+		var told sync.WaitGroup
+		for range clients {
+			told.Go(func() {
+				for {
+					select {
+					case order := <-left:
+						if status, _ := w.notify(order, sandbox.MistakeTwice); status == http.StatusNoContent {
+							mu.Lock()
+							acknowledged[order] = true
+							mu.Unlock()
+						} else if left <- order; w.gone() {
+							return
+						}
+					default:
+						return
+					}
+				}
+			})
+		}
+		if round < kills {
+			<-time.After(time.Duration(50+rand.IntN(200)) * time.Millisecond)
+			w.kill()
+		}
+		told.Wait()
+	}
+	repeated := 0
+	for order := range acknowledged {
+		calls := w.service.of(order)
+		if len(calls) == 0 {
+			t.Errorf("%s was acknowledged, and the service knows nothing of it", order)
+		}
+		for i, call := range calls {
+			if marked := call.repeat == "possible"; i > 0 && !marked || call.key != calls[0].key {
+				t.Errorf("%s: call %d of %v is not marked, or has another key", order, i+1, calls)
+			}
+		}
+		repeated += max(0, len(calls)-1)
+	}
+	if len(acknowledged) != kills*perRound {
+		t.Errorf("%d orders are acknowledged, want %d", len(acknowledged), kills*perRound)
+	}
+	t.Logf("%d kills, %d orders, %d calls, of these %d repeated and marked", kills, len(acknowledged), len(w.service.told), repeated)
 }
 
 func TestCheckAndRoutesKnowNotifications(t *testing.T) {

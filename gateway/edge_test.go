@@ -150,6 +150,7 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Clien
 	tb.Helper()
 	weChat, err := sandbox.New(sandbox.Config{
 		AppID: testAppID, Secret: "sandbox-secret", OpenPlatform: true, OfferID: testOffer, AppKey: testAppKey, SandboxAppKey: testSandboxAppKey,
+		PushToken: pushToken, PushAESKey: pushKey, PushRetry: time.Millisecond,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -5,19 +5,23 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
+	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
 	"wxgate/gateway/compress"
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
+	"wxgate/gateway/push"
 	"wxgate/gateway/websocket"
 	"wxgate/lograte"
 	"wxgate/message"
@@ -202,6 +206,39 @@ func newPayment(p *pipeline, ex *Exchange) *api.Payment {
 		return nil
 	}
 	return &api.Payment{Config: cfg, Ask: orders{p, ex, cfg}.ask}
+}
+
+// paidOrders asks WeChat about orders of virtual payment.
+type paidOrders struct{ *pipeline }
+
+// pathQueryOrder is the API that knows what was paid.
+const pathQueryOrder = "/xpay/query_order"
+
+// Paid reports whether WeChat knows an order of a user as paid, or as delivered after that.
+func (o paidOrders) Paid(ctx context.Context, appID string, order push.Order) (bool, error) {
+	body, err := json.Marshal(map[string]any{"openid": order.OpenID, "env": order.Env, "order_id": order.OutTradeNo})
+	if err != nil {
+		return false, fmt.Errorf("asking about an order: %w", err)
+	}
+	call, signed, err := o.snapshot.Load().cfg.VirtualPayments[appID].SignCall(pathQueryOrder, body)
+	weChat := o.deps.WeChat[appID]
+	if err != nil || !signed || weChat == nil {
+		o.observer.limitedLog.Warn(lograte.Kind{Message: "WeChat cannot be asked about an order: wechat.virtual_payment has no AppKey for it"}, "appid", appID)
+		return false, nil
+	}
+	query := url.Values{}
+	call.AddTo(query, "")
+	said, err := weChat.Call(ctx, http.MethodPost, pathQueryOrder, query, body, "application/json")
+	if err != nil {
+		return false, authn.WeChatFailure(err)
+	}
+	var found struct {
+		Order struct {
+			Status int `json:"status"` // 2 paid, 3 being delivered, 4 delivered
+		} `json:"order"`
+	}
+	known := said.Errcode == wechat.CodeOK && json.Unmarshal(said.Body, &found) == nil
+	return known && found.Order.Status >= 2 && found.Order.Status <= 4, nil
 }
 
 // maxOrderAnswer bounds what a service says of an order, in bytes.

@@ -35,7 +35,6 @@ type Deps struct {
 	Issuers      *issuer.Set // of Config.Issuers; nil: there are none
 	Storage      admin.Store
 	Pushes       push.Apps                     // none: message push is off; Reload replaces them
-	Orders       push.Orders                   // nil: WeChat is not asked about orders
 	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
 	Merchants    Merchants                     // of Config.Merchants; Reload replaces them
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid

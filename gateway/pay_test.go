@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -219,6 +222,9 @@ func TestARefusedNotificationIsAFailureThatNamesNothing(t *testing.T) {
 			t.Errorf("the log does not warn of %s:\n%s", outcome, log)
 		}
 	}
+	if !strings.Contains(log, "2099010100000000") {
+		t.Errorf("the log does not name the serial that is unknown:\n%s", log)
+	}
 	if strings.Contains(log, "signtest") || strings.Contains(log, "reason=malformed") || strings.Contains(log, "A-17") || strings.Contains(log, testAPIv3Key.Reveal()) {
 		t.Errorf("the log has what it should not:\n%s", log)
 	}
@@ -282,6 +288,33 @@ func TestAServiceThatIsDownOrSilentMakesWeChatPayRetry(t *testing.T) {
 	}
 	if n := len(silent.Requests()); n != 1 {
 		t.Errorf("a silent service got it %d times within an attempt, want once", n)
+	}
+}
+
+// TestWhatMayHaveArrivedIsNotSentAgainWithinAnAttempt ends a kept connection, and a new one, when a notification has arrived.
+func TestWhatMayHaveArrivedIsNotSentAgainWithinAnAttempt(t *testing.T) {
+	t.Parallel()
+	var arrived atomic.Int32
+	service := upstreamtest.Raw(t, func(conn net.Conn, _ int) {
+		for in := bufio.NewReader(conn); ; {
+			if _, err := upstreamtest.ReadRequest(in); err != nil {
+				return
+			}
+			if arrived.Add(1) > 1 {
+				upstreamtest.Reset(conn)
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	p := paying(t, service.URL, nil)
+	for i, want := range []int{http.StatusNoContent, http.StatusBadGateway, http.StatusBadGateway} {
+		if resp, body := p.send(t, p.request(t, sandbox.Notification{})); resp.StatusCode != want {
+			t.Errorf("notification %d: %d %s, want %d", i+1, resp.StatusCode, body, want)
+		}
+		if n := arrived.Load(); n != int32(i+1) {
+			t.Errorf("after notification %d the service has got %d requests", i+1, n)
+		}
 	}
 }
 

@@ -51,8 +51,8 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		watcher: newWatcher(),
 		limits:  newLimiter(m, deps.Now),
 		store:   storeGate{deps.Gate, deps.Log},
-		pushes:  push.NewReceiver(deps.Pushed, deps.Orders, deps.Metrics, deps.Log, deps.Now),
 	}
+	p.pushes = push.NewReceiver(deps.Pushed, paidOrders{p}, deps.Metrics, deps.Log, deps.Now)
 	p.payments = pay.NewReceiver(deps.Pushed, deps.Metrics, p.clients.limitedLog, deps.Now)
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.answers = &answerChanger{compress.New(deps.Metrics), limit.NewPressure(&p.admission.inFlight), deps.Now}

@@ -16,13 +16,18 @@ import (
 )
 
 // pushing is a gateway with message push, sealed or plain, in front of a service.
-func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text) (*edge, *wechat.Push) {
+func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text, change ...func(*Config)) (*edge, *wechat.Push) {
 	t.Helper()
 	opens, err := wechat.NewPush(testAppID, pushToken, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstreams = []string{"service"} }, func(d *Deps) {
+	return newEdgeWith(t, service.URL, func(cfg *Config) {
+		cfg.PushUpstreams = []string{"service"}
+		for _, c := range change {
+			c(cfg)
+		}
+	}, func(d *Deps) {
 		d.Pushes = push.Apps{{ID: testAppID, Opens: opens, Upstream: "service", SealPayments: true}}
 		d.Pushed, _ = d.Storage.(push.Store)
 	}), opens

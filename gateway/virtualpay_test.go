@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
 	"wxgate/gateway/accesslog"
+	"wxgate/gateway/push"
 	"wxgate/upstream"
 	"wxgate/upstream/upstreamtest"
 )
@@ -34,9 +36,9 @@ func answering(t *testing.T, status int, text string) *upstreamtest.Service {
 }
 
 // ordered is what a service says of an order.
-func ordered(signData string, more ...string) string {
+func ordered(signData string) string {
 	text, _ := json.Marshal(signData)
-	return `{"mode":"short_series_goods","signData":` + string(text) + strings.Join(more, "") + `}`
+	return `{"mode":"short_series_goods","signData":` + string(text) + `}`
 }
 
 // sell makes a gateway one of a mini-program that sells.
@@ -49,7 +51,7 @@ func sell(cfg *Config) {
 const signPath = "/api/v1/pay/virtual/sign"
 
 // pay signs an order for a user and pays it on a phone.
-func (e *edge) pay(t *testing.T, token, person string) sandbox.Paid {
+func (e *edge) pay(t *testing.T, token, person string, push ...string) sandbox.Paid {
 	t.Helper()
 	status, answer := e.postText(t, signPath, token, `{"order":17}`)
 	data, _ := answer["data"].(map[string]any)
@@ -59,6 +61,7 @@ func (e *edge) pay(t *testing.T, token, person string) sandbox.Paid {
 	text := func(name string) string { s, _ := data[name].(string); return s }
 	return e.weChat.Pay(sandbox.Payment{
 		Person: person, Mode: text("mode"), SignData: text("signData"), PaySig: text("paySig"), Signature: text("signature"),
+		Push: strings.Join(push, ""),
 	})
 }
 
@@ -124,20 +127,19 @@ func TestWhatIsNoPaymentOfOursIsNotSigned(t *testing.T) {
 		text   string
 		want   string
 	}{
-		"another offer":              {200, replaced(testOffer, "1"), "502 sign_data_invalid"},
-		"env 2":                      {200, replaced(`"env": 0`, `"env": 2`), "502 sign_data_invalid"},
-		"for somebody else":          {200, replaced(`"env": 0`, `"env": 0, "openid": "oSomebody"`), "502 sign_data_invalid"},
-		"no currency":                {200, replaced("currencyType", "currency"), "502 sign_data_invalid"},
-		"a call that does not exist": {200, ordered(soup, `,"uri":"requestPayment"`), "502 sign_data_invalid"},
-		"no mode":                    {200, `{"signData":"{}"}`, "502 sign_data_invalid"},
-		"an object as signData":      {200, `{"mode":"m","signData":` + soup + `}`, "502 sign_data_invalid"},
-		"no JSON":                    {200, "secret-of-the-service", "502 sign_data_invalid"},
-		"nothing":                    {204, "", "502 sign_data_invalid"},
-		"no such order":              {404, "secret-of-the-service", "409 order_refused"},
-		"paid already":               {409, "secret-of-the-service", "409 order_refused"},
-		"a failure":                  {500, "secret-of-the-service", "502 upstream_invalid"},
-		"a redirect":                 {302, "", "502 upstream_invalid"},
-		"a long answer":              {200, ordered(soup) + strings.Repeat(" ", maxOrderAnswer), "502 upstream_invalid"},
+		"another offer":         {200, replaced(testOffer, "1"), "502 sign_data_invalid"},
+		"env 2":                 {200, replaced(`"env": 0`, `"env": 2`), "502 sign_data_invalid"},
+		"for somebody else":     {200, replaced(`"env": 0`, `"env": 0, "openid": "oSomebody"`), "502 sign_data_invalid"},
+		"no currency":           {200, replaced("currencyType", "currency"), "502 sign_data_invalid"},
+		"no mode":               {200, `{"signData":"{}"}`, "502 sign_data_invalid"},
+		"an object as signData": {200, `{"mode":"m","signData":` + soup + `}`, "502 sign_data_invalid"},
+		"no JSON":               {200, "secret-of-the-service", "502 sign_data_invalid"},
+		"nothing":               {204, "", "502 sign_data_invalid"},
+		"no such order":         {404, "secret-of-the-service", "409 order_refused"},
+		"paid already":          {409, "secret-of-the-service", "409 order_refused"},
+		"a failure":             {500, "secret-of-the-service", "502 upstream_invalid"},
+		"a redirect":            {302, "", "502 upstream_invalid"},
+		"a long answer":         {200, ordered(soup) + strings.Repeat(" ", maxOrderAnswer), "502 upstream_invalid"},
 	} {
 		e := newEdgeWith(t, answering(t, c.status, c.text).URL, sell, func(d *Deps) {
 			d.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -199,7 +201,7 @@ func TestTheEnvOfAnOrderChoosesItsAppKey(t *testing.T) {
 func TestAnOrderOfB2bIsSignedForItsOwnCall(t *testing.T) {
 	t.Parallel()
 	const data = `{"mchid":"1600000000","out_trade_no":"order-17","env":0}`
-	service := answering(t, http.StatusOK, `{"uri":"requestCommonPayment","mode":"retail_pay_goods","signData":"{\"mchid\":\"1600000000\",\"out_trade_no\":\"order-17\",\"env\":0}"}`)
+	service := answering(t, http.StatusOK, `{"mode":"retail_pay_goods","signData":"{\"mchid\":\"1600000000\",\"out_trade_no\":\"order-17\",\"env\":0}"}`)
 	e := newEdge(t, service.URL, sell)
 	_, answer := e.postText(t, signPath, e.token(t, "alice"), `{"order":17}`)
 	signed, _ := answer["data"].(map[string]any)
@@ -343,6 +345,69 @@ func TestTheBrokerSignsCallsOfVirtualPayment(t *testing.T) {
 	o.want(t, "POST /api/wechat/xpay/query_order", `{"env":7}`, http.StatusBadRequest, "invalid_request")
 	if got := log.String(); strings.Contains(got, alice) || strings.Contains(got, testAppKey) || !strings.Contains(got, "api=/xpay/query_order") {
 		t.Errorf("the log has\n%s", got)
+	}
+}
+
+// TestASaleIsDeliveredByItsPush from the order to the service that delivers, which is not ready at first.
+func TestASaleIsDeliveredByItsPush(t *testing.T) {
+	t.Parallel()
+	var pushed atomic.Int32
+	service := upstreamtest.HTTP(t, func(r upstreamtest.Request) string {
+		switch {
+		case strings.HasPrefix(r.Head(), "POST /internal/orders/sign"):
+			return upstreamtest.OK("application/json", ordered(soup))
+		case !strings.Contains(string(r.Body), `"OutTradeNo":"order-17"`):
+			t.Errorf("got %s", r.Body)
+		case pushed.Add(1) == 1:
+			return upstreamtest.OK("application/json", `{"ErrCode":1,"ErrMsg":"later"}`)
+		}
+		return upstreamtest.OK("application/json", `{"ErrCode":0,"ErrMsg":"success"}`)
+	})
+	e, _ := pushing(t, service, pushKey, sell)
+	o := &operator{e, e.operated(t), ""}
+	token := e.token(t, "alice")
+	if paid := e.pay(t, token, "alice", "http://"+e.addr+push.Path); paid.ErrCode != 0 {
+		t.Fatal(paid)
+	}
+	query := fmt.Sprintf(`{"openid":"%s","env":0,"order_id":"order-17"}`, e.weChat.OpenID("alice"))
+	eventually(t, "WeChat knows that the order was delivered", func() bool {
+		return strings.Contains(o.ask(t, "POST /api/wechat/xpay/query_order", query).body, `"status":4`)
+	})
+	if n := pushed.Load(); n != 2 {
+		t.Errorf("the service got %d pushes, want 2", n)
+	}
+}
+
+func TestAPlainDeliveryCountsOnlyIfWeChatKnowsTheOrder(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.HTTP(t, func(r upstreamtest.Request) string {
+		if strings.HasPrefix(r.Head(), "POST /internal/orders/sign") {
+			return upstreamtest.OK("application/json", ordered(soup))
+		}
+		return upstreamtest.OK("application/json", `{"ErrCode":0,"ErrMsg":"success"}`)
+	})
+	e, opens := pushing(t, service, "", sell)
+	if paid := e.pay(t, e.token(t, "alice"), "alice"); paid.ErrCode != 0 {
+		t.Fatal(paid)
+	}
+	for name, c := range map[string]struct {
+		openID, number string
+		env, status    int
+	}{
+		"paid":               {e.weChat.OpenID("alice"), "order-17", 0, http.StatusOK},
+		"an order made up":   {e.weChat.OpenID("alice"), "order-18", 0, http.StatusBadGateway},
+		"another's order":    {e.weChat.OpenID("bob"), "order-17", 0, http.StatusBadGateway},
+		"of another env":     {e.weChat.OpenID("alice"), "order-17", 1, http.StatusBadGateway},
+		"an env of no order": {e.weChat.OpenID("alice"), "order-17", 7, http.StatusBadGateway},
+	} {
+		query, body, err := opens.Request(fmt.Appendf(nil, `{"ToUserName":"gh_1","FromUserName":"oOfficial","CreateTime":%d,"MsgType":"event","Event":"xpay_goods_deliver_notify","OpenId":"%s","OutTradeNo":"%s","Env":%d}`,
+			time.Now().Unix(), c.openID, c.number, c.env), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, text := e.send(t, pushRequest(query.Encode(), string(body))); resp.StatusCode != c.status {
+			t.Errorf("%s: got %d %s, want %d", name, resp.StatusCode, text, c.status)
+		}
 	}
 }
 

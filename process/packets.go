@@ -8,7 +8,7 @@ import (
 )
 
 // packetsEvery is how often a socket of UDP is tried that another process has.
-const packetsEvery = time.Second
+const packetsEvery = 100 * time.Millisecond
 
 // servePackets serves HTTP/3 on the port of the public listener, as soon as no other process has it: a predecessor has
 // it while its last requests are answered. Without it the clients stay on TCP, so a failure is a warning.

@@ -25,6 +25,9 @@ type Payment struct {
 	Ask func(ctx context.Context, order []byte) ([]byte, error)
 }
 
+// modeCommon is the mode of wx.requestCommonPayment (B2b 门店助手); every other is one of wx.requestVirtualPayment.
+const modeCommon = "retail_pay_goods"
+
 // payRequest is the body of a request to sign, and of the one that the service gets: the same bytes.
 type payRequest struct {
 	Order json.RawMessage `json:"order"`
@@ -32,7 +35,6 @@ type payRequest struct {
 
 // signedOrder is what the service says of an order.
 type signedOrder struct {
-	URI      string `json:"uri"` // wechat.PayVirtual or wechat.PayCommon; empty: the first
 	Mode     string `json:"mode"`
 	SignData string `json:"signData"` // signed, and passed on, byte for byte
 }
@@ -92,15 +94,13 @@ func sign(call *Call, key authn.SigningKey, said []byte) (payment, error) {
 	if err := input.JSON(said, &order); err != nil {
 		return payment{}, fmt.Errorf("%w: the answer of the service is no JSON object with mode and signData", wechat.ErrSignData)
 	}
-	switch {
-	case order.URI == "":
-		order.URI = wechat.PayVirtual
-	case order.URI != wechat.PayVirtual && order.URI != wechat.PayCommon:
-		return payment{}, fmt.Errorf("%w: uri is neither %s nor %s", wechat.ErrSignData, wechat.PayVirtual, wechat.PayCommon)
-	}
-	if order.Mode == "" {
+	uri := wechat.PayVirtual
+	switch order.Mode {
+	case "":
 		return payment{}, fmt.Errorf("%w: mode is empty", wechat.ErrSignData)
+	case modeCommon:
+		uri = wechat.PayCommon
 	}
-	paySig, err := call.Payment.Config.PaySig(order.URI, order.SignData, call.Subject.OpenID)
+	paySig, err := call.Payment.Config.PaySig(uri, order.SignData, call.Subject.OpenID)
 	return payment{order.Mode, order.SignData, paySig, key.Sign(order.SignData)}, err
 }

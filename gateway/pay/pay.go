@@ -69,7 +69,7 @@ const rereadEvery = 10 * time.Second
 // verifier is the key by which a serial signs, nil for an unknown one. WeChat Pay may have begun to use a key whose file is
 // there already: then the files are read, instead of waiting for the reload that they cause.
 func (m *Merchant) verifier(serial string, now time.Time) *rsa.PublicKey {
-	if key := m.keys.Load().of(serial); key != nil || m.seal == nil {
+	if key := m.keys.Load().of(serial); key != nil {
 		return key
 	}
 	m.mu.Lock()

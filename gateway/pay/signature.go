@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ func (m *Merchant) readSignature(fields *message.Fields, now time.Time) (s Signa
 		return s, refuse(outcomeForged, errForged)
 	}
 	if s.key = m.verifier(serial, now); s.key == nil {
-		return s, refuse(outcomeUnknownSerial, errSerial)
+		return s, refuse(outcomeUnknownSerial, fmt.Errorf("%w: %.64s", errSerial, serial)) // no secret, and visible characters
 	}
 	return s, nil
 }
