@@ -9,6 +9,21 @@ import (
 	"wxgate/gateway/wire"
 )
 
+// maxEmptyReads are the frames of data without a byte in one body. HTTP/2 counts them among its others; the library of HTTP/3
+// hands each of them on.
+const maxEmptyReads = idleBurst
+
+// readSource reads from the library.
+func (s *Stream) readSource(p []byte) (n int, err error) {
+	if n, err = s.source.Body.Read(p); n > 0 || err != nil {
+		return n, err
+	}
+	if s.empty++; s.empty > maxEmptyReads {
+		return 0, &wire.MalformedError{Reason: wire.ReasonSlowBody}
+	}
+	return 0, nil
+}
+
 // body is the body of a request.
 type body struct{ s *Stream }
 
@@ -27,7 +42,7 @@ func (b body) Read(p []byte) (n int, err error) {
 		n = copy(p, s.first)
 		s.first = s.first[n:]
 	} else {
-		n, err = s.source.Body.Read(p)
+		n, err = s.readSource(p)
 	}
 	clock.waited += time.Since(asked)
 	clock.bytes += int64(n)

@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"wxgate/gateway/listen"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/stream/streamtest"
+	"wxgate/gateway/wire"
 	"wxgate/message"
 )
 
@@ -186,6 +188,39 @@ func TestPaddingCarriesNothing(t *testing.T) {
 		t.Error("the connection goes on")
 	}
 	letGo()
+}
+
+// TestEmptyDataOfHTTP3IsRefused, be it the begin of a body or in the midst of it, long before the body is too slow.
+func TestEmptyDataOfHTTP3IsRefused(t *testing.T) {
+	t.Parallel()
+	cfg := listen.DefaultConfig()
+	cfg.BodyStall, cfg.BodyGrace = time.Hour, time.Hour
+	_, addr := servePackets(t, cfg, "127.0.0.1:0", func(s *stream.Stream) {
+		var req message.Request
+		s.ReadRequest(&req)
+		_, err := io.Copy(io.Discard, req.Body)
+		var fault *wire.MalformedError
+		if !errors.As(err, &fault) {
+			t.Errorf("the body ended with %v", err)
+		}
+		_, _ = s.WriteResponse(&message.Response{Status: 408, Length: -1})
+	})
+	for name, head := range map[string][]streamtest.Field{
+		"no length": post(), "a length": append(post(), streamtest.Field{Name: "content-length", Value: "5"}),
+	} {
+		upload, err := dialQUIC(t, addr).Open(streamtest.Head(head))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for err := error(nil); err == nil; {
+				_, err = upload.Write(make([]byte, 200)) // 100 frames
+			}
+		}()
+		if n, err := upload.Read(make([]byte, 10)); n == 0 {
+			t.Errorf("%s: %v, want an answer", name, err)
+		}
+	}
 }
 
 // TestOneAddressHasFewConnectionsOfHTTP3, since a head that does not end is cut with its connection alone.

@@ -101,6 +101,7 @@ type Stream struct {
 
 	left     int64  // of the body; -1: not known
 	first    []byte // of it, read ahead
+	empty    int    // reads of it that brought nothing
 	isHead   bool   // it is a HEAD
 	read     clock
 	written  clock
@@ -164,7 +165,7 @@ func (s *Stream) lookForBody() {
 	s.read.move(s.control.SetReadDeadline, s.client.cfg.BodyStall)
 	first := make([]byte, firstBytes)
 	for {
-		n, err := s.source.Body.Read(first)
+		n, err := s.readSource(first)
 		if n > 0 {
 			s.first = first[:n]
 			return
