@@ -60,12 +60,19 @@ func (d demoCommand) Run(ctx context.Context, w *env) (err error) {
 
 // runRecipes runs the demo with the recipe service.
 func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (err error) {
-	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.New())
+	admin, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	shop := recipes.Shop{OfferID: sandboxOfferID, Env: 1, Admin: "http://" + admin}
+	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.NewShop(shop))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, service.Close()) }()
 	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), service.URL())
+	cfg.Server.Admin = admin
+	stand.sell(&cfg, "recipes")
 	if err := cfg.Validate().Err(); err != nil {
 		return err
 	}
@@ -147,6 +154,15 @@ func (s *localServer) Close() error {
 	return err
 }
 
+// freeAddress returns a loopback address on which nobody listens, for a listener that has to be known before it is there.
+func freeAddress(ctx context.Context) (string, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("looking for a free port: %w", err)
+	}
+	return ln.Addr().String(), ln.Close()
+}
+
 // freeOr returns listen, or a free port of its host if the port is taken.
 func freeOr(listen string) string {
 	ln, err := net.Listen("tcp", listen)
@@ -168,10 +184,11 @@ wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
 
 Open %s in a browser: the example mini-program. Or paste these into another terminal:
 
-%s%s
+%s%s%s
 Recipes: /api/v1/recipes. Failures: err-40029, err-45011, slow-2s-dave.
 Stop with Ctrl-C.
 
-`, page, curlLines(address, stand.dir, config.DefaultConfig().Gateway(), call{path: "/whoami"}), rehearsalLines(stand.weChat.URL()))
+`, page, curlLines(address, stand.dir, config.DefaultConfig().Gateway(), call{path: "/whoami"}),
+		saleLines(address, stand.dir, stand.weChat.URL()), rehearsalLines(stand.weChat.URL()))
 	return err
 }

@@ -25,11 +25,11 @@ type call struct {
 // nobody can log in, the last alone. The answer to the login is kept in a file, so that the next command finds the token
 // in any terminal.
 func curlLines(address, dir string, cfg gateway.Config, c call) string {
-	answer := quoteForShell(filepath.Join(dir, "login.json"))
+	answer, token := loginAnswer(dir)
 	target := c.flags() + quoteForShell("http://"+address+c.path)
 	var lines strings.Builder
 	if method, path, ok := cfg.Login(); ok {
-		flags, how := tokenFlags(cfg.TokenFrom, c.method, fmt.Sprintf("$(grep -o '%s' %s | head -n 1)", tokenPattern, answer))
+		flags, how := tokenFlags(cfg.TokenFrom, c.method, token)
 		fmt.Fprintf(&lines, "# 1. log in, as a mini-program does with the code of wx.login\n"+`curl -sS -w '\n' %s | tee %s`+"\n\n",
 			loginRequest(method, "http://"+address+path), answer)
 		fmt.Fprintf(&lines, "# 2. call the service through the gateway: it learns who is calling%s%s\n"+`curl -sS -w '\n' %s %s`+"\n\n", how, c.remark, target, flags)
@@ -38,6 +38,29 @@ func curlLines(address, dir string, cfg gateway.Config, c call) string {
 	}
 	fmt.Fprintf(&lines, "# 3. the same with a forged identity and no token: the gateway removes the header\n"+`curl -sS -w '\n' -i %s -H 'X-User-Id: 1'`+"\n\n", target)
 	return lines.String()
+}
+
+// loginAnswer returns the file, quoted, that the answer to the login is kept in, and what prints its token in a shell.
+func loginAnswer(dir string) (file, token string) {
+	file = quoteForShell(filepath.Join(dir, "login.json"))
+	return file, fmt.Sprintf("$(grep -o '%s' %s | head -n 1)", tokenPattern, file)
+}
+
+// saleLines returns three commands to paste after the login: a recipe is paid on the phone of the sandbox, read, and given
+// back.
+func saleLines(address, dir, weChat string) string {
+	_, token := loginAnswer(dir)
+	return fmt.Sprintf(`# 4. buy a recipe: its service names the price, the gateway signs, the phone pays, and WeChat's push lets the service deliver
+curl -sS http://%[1]s/api/v1/pay/virtual/sign -H 'Content-Type: application/json' -d '{"order":{"recipe":4}}' -H "Authorization: Bearer %[2]s" `+
+		`| sed 's|.*"data":{\(.*\)},"timestamp.*|{"person":"alice","push":"http://%[1]s/wechat/push",\1}|' | curl -sS -w '\n' %[3]s/sandbox/virtual-pay -d @-
+
+# 5. read it: the steps are there, and "bought"
+curl -sS -w '\n' http://%[1]s/api/v1/recipes/4 -H "Authorization: Bearer %[2]s"
+
+# 6. give it back: the service asks WeChat for a refund, signed by the gateway, and takes the recipe back at WeChat's push
+curl -sS -w '\n' -X POST http://%[1]s/api/v1/recipes/4/refund -H "Authorization: Bearer %[2]s"
+
+`, address, token, weChat)
 }
 
 // tokenPattern is a JSON Web Token, as grep finds it in an answer of any shape.

@@ -34,6 +34,8 @@ const (
 	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that are valid nowhere else
 	sandboxMchID  = "1900000001"                 // a merchant of the sandbox's WeChat Pay
 	tourist       = "demo-tourist"               // the person whom a code of touristappid logs in
+
+	sandboxOfferID = "1450000001" // of the recipes that are sold in the sandbox
 )
 
 // standIn replaces WeChat, the keys and the store while somebody tries out a gateway. It is thrown away afterwards.
@@ -151,6 +153,13 @@ func (s *standIn) replaceMerchants(cfg *config.Config) error {
 		*each = pay.Config{MchID: sandboxMchID, APIv3Key: s.apiV3Key, PublicKeys: []pay.PublicKey{{ID: merchant.PublicKeyID(), File: file}}}
 	}
 	return nil
+}
+
+// sell lets a service of the demo sell by virtual payment: it says what an order is, and hears what was paid.
+func (s *standIn) sell(cfg *config.Config, upstream string) {
+	cfg.WeChat.Push, cfg.WeChat.VirtualPayment = s.push, s.payment
+	cfg.WeChat.Push.Upstream, cfg.WeChat.VirtualPayment.Upstream = upstream, upstream
+	cfg.WeChat.VirtualPayment.OfferID, cfg.WeChat.VirtualPayment.Path = sandboxOfferID, "/internal/orders/sign"
 }
 
 // paymentOf is the virtual payment of the first mini-program that has one, with keys of the sandbox.

@@ -22,17 +22,29 @@ func TestTheLinesThatTheDemoPrintsWorkWhenPasted(t *testing.T) {
 	var lines []string
 	eventually(t, 60*time.Second, func() bool {
 		lines = curlLines(p.output.String())
-		return len(lines) == 5 && strings.Contains(p.output.String(), "msg=serving") || p.gone()
+		return len(lines) == 8 && strings.Contains(p.output.String(), "msg=serving") || p.gone()
 	})
-	for i, want := range []string{`"access_token":"`, `"X-User-Id":["1"]`, "401 Unauthorized", `{"ok":true}`, `{"ok":true}`} {
-		if i >= len(lines) {
-			t.Fatalf("the demo printed %d curl lines, want 5:\n%s", len(lines), p.output)
-		}
-		out, err := exec.Command("sh", "-c", lines[i]).CombinedOutput()
+	wants := []string{
+		`"access_token":"`, `"X-User-Id":["1"]`, "401 Unauthorized", `"errCode":0`, `"bought":true`, `"refund":"asked"`, `{"ok":true}`, `{"ok":true}`,
+	}
+	if len(lines) != len(wants) {
+		t.Fatalf("the demo printed %d curl lines, want %d:\n%s", len(lines), len(wants), p.output)
+	}
+	for i, want := range wants {
+		var out []byte
+		var err error
+		eventually(t, 20*time.Second, func() bool { // a push takes its time; whatever else is wrong stays so
+			out, err = exec.Command("sh", "-c", lines[i]).CombinedOutput()
+			return err == nil && strings.Contains(string(out), want) || want != `"bought":true`
+		})
 		if err != nil || !strings.Contains(string(out), want) || !strings.HasSuffix(string(out), "\n") {
 			t.Errorf("%s\nanswers %v\n%s\nwant %s and a line of its own for the prompt", lines[i], err, out, want)
 		}
 	}
+	eventually(t, 20*time.Second, func() bool { // the money is back, and the recipe is the service's again
+		out, err := exec.Command("sh", "-c", lines[4]).CombinedOutput()
+		return err == nil && strings.Contains(string(out), `"steps":[]`)
+	})
 	if code := p.stop(t); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, p.output)
 	}

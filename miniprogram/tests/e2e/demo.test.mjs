@@ -55,6 +55,29 @@ test('a newcomer without DevTools clicks through login, list and profile', async
   assert.deepEqual(faults, []);
 });
 
+test('a newcomer buys a recipe: the sandbox takes the money and pushes through the page to the gateway', async () => {
+  const page = await browser.newPage({ viewport: { width: 1100, height: 860 } });
+  page.setDefaultTimeout(8000);
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  await page.goto(world.demo);
+  await page.locator('#person').selectOption('bob');
+  const top = page.locator('.wx-frame:not([hidden])');
+  const answer = () => page.locator('#modal').getByRole('button', { name: '确定' }).click();
+  await top.getByText('清蒸鲈鱼').click();
+  await top.getByText('购买做法').click();
+  await top.locator('.box').click();
+  await top.getByText('微信一键登录').click();
+  await top.getByText('购买做法').click();
+  await page.screenshot({ path: new URL('../output/demo-payment.png', import.meta.url).pathname });
+  await answer();
+  await top.getByText('水开后上锅').waitFor();
+  await top.getByText('申请退款').click();
+  await answer();
+  await top.getByText('购买做法').waitFor();
+  assert.deepEqual(faults, []);
+});
+
 const widths = { phone: { width: 375, height: 812 }, desktop: { width: 1280, height: 860 } };
 const picture = (page, name) => page.screenshot({ fullPage: true, path: new URL(`../output/${name}.png`, import.meta.url).pathname });
 
