@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"wxgate/authn/wechat"
-	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -112,13 +111,12 @@ func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, err
 	if err != nil {
 		return false, err
 	}
-	valid, err := of.client.CheckSession(ctx, user.OpenID, key)
+	valid, err := of.client.CheckSession(ctx, user.OpenID, key.Key)
 	if err != nil {
 		return false, WeChatFailure(err)
 	}
 	if !valid {
-		stale := secret.Text(key)
-		err = o.MarkStale(ctx, SigningKey{&stale})
+		err = o.MarkStale(ctx, newSigningKey(key))
 	}
 	return valid, err
 }
@@ -131,7 +129,7 @@ func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 		return err
 	}
 	start := o.now()
-	reset, err := of.client.ResetSessionKey(ctx, user.OpenID, key)
+	reset, err := of.client.ResetSessionKey(ctx, user.OpenID, key.Key)
 	if err != nil {
 		return WeChatFailure(err)
 	}
@@ -145,19 +143,19 @@ func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 }
 
 // newestKey is the user's newest session_key and the mini-program it is of; ErrSessionKeyStale when there is none.
-func (o *OpenData) newestKey(ctx context.Context, userID int64) (of *app, user storage.User, key string, err error) {
+func (o *OpenData) newestKey(ctx context.Context, userID int64) (of *app, user storage.User, key storage.SessionKey, err error) {
 	if user, err = o.store.User(ctx, userID); err != nil {
-		return nil, user, "", err
+		return nil, user, key, err
 	}
 	if of, err = o.apps.find(user.AppID); err != nil {
-		return nil, user, "", err
+		return nil, user, key, err
 	}
 	keys, err := o.store.SessionKeys(ctx, userID)
 	if err != nil {
-		return nil, user, "", fmt.Errorf("reading session_keys: %w", err)
+		return nil, user, key, fmt.Errorf("reading session_keys: %w", err)
 	}
 	if len(keys) == 0 {
-		return nil, user, "", ErrSessionKeyStale
+		return nil, user, key, ErrSessionKeyStale
 	}
-	return of, user, keys[0].Key, nil
+	return of, user, keys[0], nil
 }

@@ -13,9 +13,9 @@ import (
 	"wxgate/storage"
 )
 
-// ErrSigningKeyStale is an ErrSessionKeyStale without data: there is no session_key to sign with, or WeChat has refused the
-// newest one. The remedy is one wx.login and a login with its code, and then the same request again.
-var ErrSigningKeyStale = fmt.Errorf("%w: and none signs for the user any more", ErrSessionKeyStale)
+// ErrSigningKeyStale is a user without a session_key to sign with, or one whose newest WeChat has refused. The remedy is one
+// wx.login and a login with its code, and then the same request again.
+var ErrSigningKeyStale = errors.New("there is no session_key of the user that WeChat takes; the user has to log in again")
 
 // staleKeyLife is how long a refused session_key is remembered. WeChat's own die within days.
 const staleKeyLife = 7 * 24 * time.Hour
@@ -27,7 +27,10 @@ type temporaryStore interface {
 }
 
 // SigningKey is a user's newest session_key, which signs what WeChat checks against the user's login.
-type SigningKey struct{ key *secret.Text } // behind a pointer, so that a struct printed with one in it shows no key
+type SigningKey struct {
+	key *secret.Text // behind a pointer, so that a struct printed with one in it shows no key
+	at  time.Time    // when the login that yielded it started
+}
 
 // Sign returns the login-state signature of data, byte for byte: wechat.HMACSignature.
 func (k SigningKey) Sign(data string) string { return wechat.HMACSignature(data, k.key.Reveal()) }
@@ -41,7 +44,7 @@ func (k SigningKey) staleName() string {
 // SigningKey returns the user's newest session_key. appID, unless it is empty, must be the mini-program of the user. The
 // error is ErrSigningKeyStale if there is none or WeChat has refused it, a *FieldError, or one of the store.
 func (o *OpenData) SigningKey(ctx context.Context, userID int64, appID string) (SigningKey, error) {
-	of, _, key, err := o.newestKey(ctx, userID)
+	of, _, newest, err := o.newestKey(ctx, userID)
 	switch {
 	case errors.Is(err, ErrSessionKeyStale):
 		return SigningKey{}, ErrSigningKeyStale
@@ -50,8 +53,12 @@ func (o *OpenData) SigningKey(ctx context.Context, userID int64, appID string) (
 	case appID != "" && appID != of.id:
 		return SigningKey{}, &FieldError{"appid", "不是该用户的小程序"}
 	}
-	text := secret.Text(key)
-	return o.unlessStale(ctx, SigningKey{&text})
+	return o.unlessStale(ctx, newSigningKey(newest))
+}
+
+func newSigningKey(k storage.SessionKey) SigningKey {
+	text := secret.Text(k.Key)
+	return SigningKey{&text, k.At}
 }
 
 // SigningKeyOf is SigningKey for the user with an openid.
@@ -63,12 +70,17 @@ func (o *OpenData) SigningKeyOf(ctx context.Context, appID, openID string) (Sign
 	return o.SigningKey(ctx, user.ID, appID)
 }
 
+// unlessStale refuses a key that WeChat has refused since it was given out: a later login may yield the same one again.
 func (o *OpenData) unlessStale(ctx context.Context, key SigningKey) (SigningKey, error) {
-	switch _, err := o.store.Temporary(ctx, key.staleName()); {
+	var refused time.Time
+	text, err := o.store.Temporary(ctx, key.staleName())
+	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return key, nil
 	case err != nil:
 		return SigningKey{}, fmt.Errorf("looking for a refused session_key: %w", err)
+	case refused.UnmarshalText(text) == nil && refused.Before(key.at):
+		return key, nil
 	}
 	return SigningKey{}, ErrSigningKeyStale
 }
@@ -76,7 +88,8 @@ func (o *OpenData) unlessStale(ctx context.Context, key SigningKey) (SigningKey,
 // MarkStale remembers that WeChat refuses a key, until the user logs in and has another one.
 func (o *OpenData) MarkStale(ctx context.Context, key SigningKey) error {
 	err := o.store.ChangeTemporary(context.WithoutCancel(ctx), key.staleName(), func([]byte) ([]byte, time.Duration, error) {
-		return []byte{}, staleKeyLife, nil
+		text, err := o.now().MarshalText()
+		return text, staleKeyLife, err
 	})
 	if err != nil {
 		return fmt.Errorf("remembering a refused session_key: %w", err)
