@@ -85,7 +85,7 @@ func (o *OpenData) unlessStale(ctx context.Context, key SigningKey) (SigningKey,
 	return SigningKey{}, ErrSigningKeyStale
 }
 
-// MarkStale remembers that WeChat refuses a key, until the user logs in and has another one.
+// MarkStale remembers that WeChat refuses a key, until the user logs in again.
 func (o *OpenData) MarkStale(ctx context.Context, key SigningKey) error {
 	err := o.store.ChangeTemporary(context.WithoutCancel(ctx), key.staleName(), func([]byte) ([]byte, time.Duration, error) {
 		text, err := o.now().MarshalText()
