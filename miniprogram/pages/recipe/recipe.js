@@ -75,9 +75,15 @@ Page({
       wx.showToast({ title: '已付款，正在发货', icon: 'none' });
       await this.untilBoughtIs(true);
     } catch (/** @type {any} */ error) {
-      if (error.reason !== 'cancelled') showError(error);
+      if (error.reason !== 'cancelled') await this.onUnpaid(error);
     }
     this.setData({ busy: false });
+  },
+
+  /** It may be paid all the same, on another device or before an answer was lost: the service knows. @param {unknown} error */
+  async onUnpaid(error) {
+    showError(error);
+    await this.load();
   },
 
   async onRefund() {

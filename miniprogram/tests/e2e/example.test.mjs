@@ -5,7 +5,7 @@ import { createProxy } from '../../cloudfunctions/api-proxy/proxy.js';
 import { readSettings } from '../../cloudfunctions/api-proxy/settings.js';
 import { contrasts, overflows } from './looks.mjs';
 import { startChromium, startPhone } from './phone.mjs';
-import { SECRET, startWorld } from './world.mjs';
+import { SECRET, eventually, startWorld } from './world.mjs';
 
 let world;
 let browser;
@@ -142,6 +142,20 @@ test('a recipe is bought: login, payment, delivery by push, refund', withPhone('
   await answer('确定');
   await phone.sees('¥1 购买做法');
   assert.equal(await phone.top.getByText('水开后上锅').count(), 0);
+}));
+
+test('a recipe that was bought on another device is not paid again, and is there', withPhone('yvonne', async (phone) => {
+  await phone.logIn();
+  await phone.tap('清蒸鲈鱼');
+  await phone.sees('¥1 购买做法');
+  const token = await phone.storage('access_token');
+  const { data } = await world.call('POST', '/api/v1/pay/virtual/sign', token, { order: { recipe: 4 } });
+  await phone.host_pay(data.data);
+  await eventually('the delivery', async () => (await world.call('GET', '/api/v1/recipes/4', token)).data.data.bought);
+  await phone.tap('购买做法');
+  await phone.toast('该订单无法支付');
+  await phone.sees('申请退款');
+  assert.equal(await phone.page.locator('#modal').isVisible(), false);
 }));
 
 test('a login on another device makes the session_key stale, and the payment succeeds all the same, with one login more', withPhone('xavier', async (phone) => {

@@ -20,7 +20,7 @@ async function freeAddress() {
   return `127.0.0.1:${port}`;
 }
 
-async function eventually(what, check) {
+export async function eventually(what, check) {
   for (const end = Date.now() + 30000; Date.now() < end;) {
     if (await check().catch(() => false)) return;
     await new Promise((resolve) => { setTimeout(resolve, 50); });
