@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"wxgate/authn"
 	"wxgate/gateway/header"
@@ -83,6 +84,18 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 
 // broughtByCloudRun reports whether a request comes from within WeChat.
 func broughtByCloudRun(ex *Exchange) bool { return ex.cloudSource != "" }
+
+// isOfClient reports whether a source, or a chain of them, names what a person can send from (page "Cloud.getWXContext"): that is no
+// message of WeChat's own.
+func isOfClient(source string) bool {
+	for one := range strings.SplitSeq(source, ",") {
+		switch strings.TrimSpace(one) {
+		case "wx_client", "wx_devtools", "wx_http", "wx_localdebug", "wx_crawler", "scf":
+			return true
+		}
+	}
+	return false
+}
 
 // errDigestMismatch is a body other than the one that was signed.
 var errDigestMismatch = fmt.Errorf("%w: the body is not the one that was signed", authn.ErrCloudIdentity)

@@ -396,7 +396,7 @@ func healthz(p *pipeline, ex *Exchange) error {
 // echoPush answers the GET with which WeChat verifies the address.
 func echoPush(p *pipeline, ex *Exchange) error {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	echo, err := p.pushes.Echo(ex.snapshot.pushes, query)
+	echo, err := p.pushes.Echo(ex.ctx, ex.snapshot.pushes, query)
 	if err != nil {
 		return err
 	}
@@ -428,7 +428,7 @@ func receivePush(p *pipeline, ex *Exchange) error {
 // container.
 func openPush(p *pipeline, ex *Exchange) (m push.Message, check bool, err error) {
 	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	if query == "" && broughtByCloudRun(ex) {
+	if query == "" && broughtByCloudRun(ex) && !isOfClient(ex.cloudSource) {
 		return p.pushes.OpenUnsigned(ex.snapshot.pushes, ex.cloudApp, &ex.body)
 	}
 	m, err = p.pushes.Open(ex.snapshot.pushes, query, &ex.body)

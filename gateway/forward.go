@@ -6,9 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -266,7 +264,7 @@ func (o orders) ask(ctx context.Context, order []byte) ([]byte, error) {
 	case status < 200 || status > 299:
 		return nil, fmt.Errorf("%w: it answered %d", answer.ErrOrderFailed, status)
 	}
-	said, err := readWhole(&resp, maxOrderAnswer)
+	said, err := resp.Whole(maxOrderAnswer)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", answer.ErrOrderFailed, err)
 	}
@@ -294,28 +292,6 @@ func buildOrderRequest(ex *Exchange, out *message.Request, cfg wechat.VirtualPay
 	setForwarded(ex, fields)
 	fields.Add(answer.HeaderRequestID, ex.id)
 	return ex.injectIdentity(fields, ex.subject, cfg.Upstream)
-}
-
-// errLongAnswer is an answer that nobody would read.
-var errLongAnswer = errors.New("the answer is too long")
-
-// readWhole returns the body of an answer, which is at most limit bytes long.
-func readWhole(resp *message.Response, limit int) ([]byte, error) {
-	body := resp.Body
-	for resp.Stream != nil && len(body) <= limit {
-		part, err := resp.Stream.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		body = append(body, part...)
-	}
-	if len(body) > limit {
-		return nil, errLongAnswer
-	}
-	return body, nil
 }
 
 // answerChanger changes what services answer, as their routes want it.

@@ -416,7 +416,7 @@ func TestCloudRunVouchesForNotificationsThatNobodySigned(t *testing.T) {
 	const told = `{"returnCode":"SUCCESS","resultCode":"SUCCESS","appid":"wx3333333333333333","mchId":"1800008281","subMchId":"1900000001","outTradeNo":"A-1","totalFee":12345678901234567890}`
 	service := upstreamtest.HTTP(t, func(req upstreamtest.Request) string {
 		if bytes.Contains(req.Body, []byte("A-2")) {
-			return upstreamtest.OK("application/json", `{"errcode":-1,"errmsg":"again"}`)
+			return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n" + `{"errcode":-1,"errmsg":"again"}` + "\r\n0\r\n\r\n" // as Spring does
 		}
 		return upstreamtest.OK("application/json", `{"errcode": 0}`)
 	})

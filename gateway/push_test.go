@@ -66,25 +66,29 @@ func TestACapturedPushIsNotDeliveredAgain(t *testing.T) {
 func TestWhatCloudRunBringsNeedsNoSignature(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.HTTP(t, func(upstreamtest.Request) string { return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" })
-	believing, _ := pushing(t, service, pushKey)
-	cfg := believing.snapshot.Load().cfg
-	cfg.CloudRun = true
-	apply, err := believing.Prepare(cfg, Change{Upstreams: believing.deps.Upstreams, Pushes: believing.deps.Pushes, Keys: believing.deps.Authn.Tokens.Keys()})
+	on := func(cloudRun bool, apps push.Apps) *edge {
+		return newEdgeWith(t, service.URL, func(cfg *Config) { cfg.PushUpstreams, cfg.CloudRun = []string{"service"}, cloudRun }, func(d *Deps) { d.Pushes = apps })
+	}
+	signed, err := wechat.NewPush(testAppID, pushToken, pushKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	apply()
-	others, _ := pushing(t, service, pushKey)
+	unsigned := push.Apps{{ID: testAppID, Upstream: "service"}}
+	believing, others := on(true, unsigned), on(false, unsigned)
+	verifying := on(true, push.Apps{{ID: testAppID, Opens: signed, Upstream: "service"}})
 	const body = `{"MsgType":"event","Event":"x","FromUserName":"o","CreateTime":1}`
 	for _, c := range []struct {
 		e      *edge
 		fields []string
 		want   int
 	}{
-		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: " + testAppID}, http.StatusOK},
-		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: wx1234"}, http.StatusBadRequest},
+		{believing, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: " + testAppID}, http.StatusOK},
+		{believing, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: wx1234"}, http.StatusBadRequest},
+		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: " + testAppID}, http.StatusBadRequest}, // anybody's callContainer
+		{believing, []string{"X-WX-SOURCE: wx_unknown, wx_devtools", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
 		{believing, nil, http.StatusBadRequest},
-		{others, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
+		{others, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
+		{verifying, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
 	} {
 		request := head("POST /wechat/push", "", append(c.fields, fmt.Sprintf("Content-Length: %d", len(body)))...) + body
 		if resp, answer := c.e.send(t, request); resp.StatusCode != c.want {

@@ -1,6 +1,9 @@
 package message
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // Request is a request with its body still to come.
 type Request struct {
@@ -48,6 +51,28 @@ type Stream interface {
 	Ready() bool
 	// Close gives up the rest.
 	Close() error
+}
+
+// ErrTooLong is a body that is longer than whoever reads it allows.
+var ErrTooLong = errors.New("the body is too long")
+
+// Whole returns the body, which is at most limit bytes long, also one that is still arriving. Longer ones are ErrTooLong.
+func (r *Response) Whole(limit int) ([]byte, error) {
+	body := r.Body
+	for r.Stream != nil && len(body) <= limit {
+		part, err := r.Stream.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		body = append(body, part...)
+	}
+	if len(body) > limit {
+		return nil, ErrTooLong
+	}
+	return body, nil
 }
 
 // Reset makes r an empty 200 and keeps its memory. A Stream is closed.

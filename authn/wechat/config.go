@@ -179,7 +179,7 @@ func (c Config) validateApps() (f input.Faults) {
 }
 
 // validatePush wants all of push or nothing, of each mini-program: a message that nobody verifies or receives is lost without a
-// sound. What tells two of them apart in plain mode is the Token alone.
+// sound. What tells one in plain mode from another is the Token alone.
 func (c Config) validatePush(f *input.Faults) {
 	if len(c.Apps) == 0 {
 		*f = append(*f, c.Push.validate(c.CloudRun).At("push")...)
@@ -188,16 +188,15 @@ func (c Config) validatePush(f *input.Faults) {
 	if c.Push != (PushConfig{}) {
 		f.Add("push", "must stay empty beside wechat.apps; each of them has a push of its own")
 	}
-	plain := map[string]int{}
+	known := map[secret.Text]int{}
 	for i, app := range c.Apps {
 		path := fmt.Sprintf("apps[%d].push", i)
 		*f = append(*f, app.Push.validate(c.CloudRun).At(path)...)
-		if token := app.Push.Token.Reveal(); token != "" && app.Push.AESKey.Reveal() == "" {
-			if other, taken := plain[token]; taken {
-				f.Add(path+".token", "is that of apps[%d], and without aes_key nothing else tells their messages apart", other)
-			}
-			plain[token] = i
+		other, taken := known[app.Push.Token]
+		if app.Push.Token != "" && taken && (app.Push.AESKey == "" || c.Apps[other].Push.AESKey == "") {
+			f.Add(path+".token", "is that of apps[%d], and where aes_key is empty nothing else tells their messages apart", other)
 		}
+		known[app.Push.Token] = i
 	}
 }
 

@@ -245,14 +245,24 @@ func (n Notification) send(ctx context.Context, req *message.Request, to *upstre
 		return err
 	}
 	defer resp.Reset()
-	switch status := resp.Status; {
-	case status < 200 || status > 299:
+	if status := resp.Status; status < 200 || status > 299 {
 		return fmt.Errorf("%w: the service answered %d to a notification of WeChat Pay", answer.ErrPushRefused, status)
-	case n.cloud && declines(resp.Body):
+	}
+	if !n.cloud {
+		return nil // the body says nothing
+	}
+	said, err := resp.Whole(maxAnswer)
+	if err != nil {
+		return err
+	}
+	if declines(said) {
 		return fmt.Errorf("%w: the service answered an errcode to a notification of WeChat Pay", answer.ErrPushRefused)
 	}
 	return nil
 }
+
+// maxAnswer is how much of an answer of a service is read, in bytes.
+const maxAnswer = 64 << 10
 
 // declines reports whether a service that is used to WeChat Cloud Run wants a notification again: its answer is
 // {"errcode":…} other than 0.

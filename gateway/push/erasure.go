@@ -143,7 +143,8 @@ func (r *Receiver) tellErasure(ctx context.Context, e erasure, app App, to *upst
 		r.log.Warn(lograte.Kind{Message: "a person is not erased, who has logged in since", Reason: "erasure"}, "appid", e.AppID)
 		return nil
 	}
-	_, err = r.Deliver(ctx, Message{app: app, json: e.Message, proven: true, event: eventOf(e.Message)}, to, rand.Text())
+	event, _ := eventOf(e.Message)
+	_, err = r.Deliver(ctx, Message{app: App{ID: app.ID, Upstream: app.Upstream}, json: e.Message, proven: true, event: event}, to, rand.Text())
 	return err
 }
 

@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The time for one attempt, of the 5 s after which WeChat sends a message again, or the 3 s of some kinds, less the network.
@@ -25,25 +27,38 @@ const (
 	coinDelivery   = "xpay_coin_pay_notify"
 )
 
-// event is what the gateway reads of a message.
+// event is what the gateway reads of a message. Names are folded, because services may read them in any case.
 type event map[string]json.RawMessage
 
-// eventOf reads a message in JSON. Names may have a space in front: some of WeChat's do.
-func eventOf(message []byte) event {
+// eventOf reads a message in JSON. clear says that no two of its members could be taken for one: a service could read another
+// one than the gateway.
+func eventOf(message []byte) (e event, clear bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(message, &members) != nil {
-		return nil // the service gets what WeChat signed, whatever it is
+		return nil, false
 	}
-	e := make(event, len(members))
+	e = make(event, len(members))
 	for name, value := range members {
-		e[strings.TrimSpace(name)] = value
+		e[folded(name)] = value
 	}
-	return e
+	return e, len(e) == len(members)
+}
+
+// folded is a name as a lenient reader compares it: some of WeChat's have a space in front, and encoding/json takes upper for lower
+// case.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, strings.TrimSpace(name))
 }
 
 // text is a member that is a string or a number.
 func (e event) text(name string) string {
-	raw := e[name]
+	raw := e[folded(name)]
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
 		return text
@@ -57,8 +72,11 @@ func (e event) text(name string) string {
 
 func (e event) name() string { return e.text("Event") }
 
-// pays reports whether the event is about money.
-func (e event) pays() bool { return strings.HasPrefix(e.name(), paymentPrefix) }
+// pays reports whether the event is about money: of virtual payment, or of a mini-game.
+func (e event) pays() bool {
+	name := folded(e.name())
+	return strings.HasPrefix(name, folded(paymentPrefix)) || strings.HasPrefix(name, folded(gamePrefix))
+}
 
 // budget is how long an attempt may take.
 func (e event) budget() time.Duration {
@@ -72,23 +90,18 @@ func (e event) budget() time.Duration {
 // payments the order). Two events of one person in one second differ in the rest, which is part of the key, but for the number of
 // attempts.
 func (e event) key() string {
-	if id := e.text("MsgId"); id != "" && id != "0" {
+	if id := e.text("MsgId"); id != "" && id != "0" && e.text("MsgType") != "event" {
 		return "message " + id
 	}
-	if e.name() == goodsDelivery || e.name() == coinDelivery {
+	if order := e.text("OutTradeNo"); order != "" && (e.name() == goodsDelivery || e.name() == coinDelivery) {
 		var paid struct{ MchOrderNo string }
-		_ = json.Unmarshal(e["WeChatPayInfo"], &paid) // absent when it was not paid by WeChat Pay
-		if paid.MchOrderNo != "" {
-			return e.name() + " paid " + paid.MchOrderNo
-		}
-		if order := e.text("OutTradeNo"); order != "" {
-			return e.name() + " order " + order
-		}
+		_ = json.Unmarshal(e[folded("WeChatPayInfo")], &paid) // absent when it was not paid by WeChat Pay
+		return fmt.Sprintf("%s %q", e.name(), []string{order, e.text("OpenId"), e.text("Env"), paid.MchOrderNo})
 	}
 	sum := sha256.New()
 	encoder := json.NewEncoder(sum)
 	for _, name := range slices.Sorted(maps.Keys(e)) {
-		if name != "RetryTimes" {
+		if name != folded("RetryTimes") {
 			_ = encoder.Encode([]any{name, e[name]}) // it was parsed, so it encodes
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,7 +97,7 @@ func (m Message) Format(f fmt.State, _ rune) {
 
 // Echo is the answer to the GET with which WeChat verifies the address: for one of the mini-programs the signature in the raw
 // query must fit.
-func (r *Receiver) Echo(apps Apps, query string) (string, error) {
+func (r *Receiver) Echo(ctx context.Context, apps Apps, query string) (string, error) {
 	values, err := r.parseFreshQuery(query)
 	if err != nil {
 		return "", err
@@ -105,7 +106,7 @@ func (r *Receiver) Echo(apps Apps, query string) (string, error) {
 		if app.Opens == nil {
 			continue
 		}
-		if echo, err := app.Opens.Echo(values); err == nil {
+		if echo, err := app.Opens.Echo(values); err == nil && r.proves(ctx, app, values.Get("signature"), "the check of the address") {
 			return echo, nil
 		}
 	}
@@ -137,14 +138,40 @@ func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error
 		if err == nil {
 			m, err := newMessage(app, opened, app.Opens.Sealed())
 			m.proof = values.Get("signature")
+			if err == nil && m.sealed && r.isOld(m) || !m.sealed && r.mayBeTime(values.Get("nonce")) {
+				return Message{}, errNotFromWeChat
+			}
 			return m, err
 		}
 	}
 	return Message{}, errNotFromWeChat
 }
 
-// OpenUnsigned reads a message that WeChat Cloud Run vouches for, which nobody signs. appID is empty where it is not said. The
-// check of a container is no message: then there is none, and the answer is success.
+// Timestamp and nonce stand in the signature in the order of their bytes. So whoever has seen an address may exchange them, and it is
+// good again when the clock comes to the nonce.
+
+// isOld reports whether a message, as it says itself, is older than what is remembered of deliveries.
+func (r *Receiver) isOld(m Message) bool {
+	seconds, err := strconv.ParseInt(m.event.text("CreateTime"), 10, 64)
+	return err == nil && r.now().Sub(time.Unix(seconds, 0)) > once.RememberFor
+}
+
+// mayBeTime reports whether a nonce could be a timestamp of the past year, which nobody signs for in plain mode. One in a hundred of
+// WeChat's is; the next attempt has another.
+func (r *Receiver) mayBeTime(nonce string) bool {
+	seconds, err := strconv.ParseInt(nonce, 10, 64)
+	age := r.now().Sub(time.Unix(seconds, 0))
+	return err == nil && age > -maxMessageAge && age < 366*24*time.Hour
+}
+
+// proves reports whether a signature is of that alone. In plain mode it covers no message.
+func (r *Receiver) proves(ctx context.Context, app App, signature, what string) bool {
+	return app.Opens.Sealed() || r.deliveries.Bind(ctx, app.ID+" "+signature, what, 2*maxMessageAge)
+}
+
+// OpenUnsigned reads a message of WeChat Cloud Run, which nobody signs, for a mini-program that has no Token. appID is empty where it
+// is not said. The check of a container is no message: then there is none, and the answer is success. That a message came from
+// within WeChat does not prove what it says.
 func (r *Receiver) OpenUnsigned(apps Apps, appID string, body io.Reader) (m Message, check bool, err error) {
 	received, err := io.ReadAll(body)
 	if err != nil {
@@ -154,15 +181,15 @@ func (r *Receiver) OpenUnsigned(apps Apps, appID string, body io.Reader) (m Mess
 	if err != nil {
 		return Message{}, false, errNotFromWeChat
 	}
-	for _, app := range apps {
-		if appID != "" && app.ID != appID {
-			continue
-		}
-		m, err = newMessage(app, plain, false)
-		m.proven = true
-		return m, m.event.text("action") == "CheckContainerPath", err
+	unsigned := slices.DeleteFunc(slices.Clone(apps), func(app App) bool { return app.Opens != nil || appID != "" && app.ID != appID })
+	if len(unsigned) == 0 {
+		return Message{}, false, errNotFromWeChat
 	}
-	return Message{}, false, errNotFromWeChat
+	m, err = newMessage(unsigned[0], plain, false)
+	if check = m.event.text("action") == "CheckContainerPath"; !check && len(unsigned) > 1 {
+		return Message{}, false, errNotFromWeChat // nobody says of which
+	}
+	return m, check, err
 }
 
 func newMessage(app App, opened wechat.Message, sealed bool) (Message, error) {
@@ -174,7 +201,10 @@ func newMessage(app App, opened wechat.Message, sealed bool) (Message, error) {
 		}
 		m.json, m.inXML = text, true
 	}
-	m.event = eventOf(m.json)
+	var clear bool
+	if m.event, clear = eventOf(m.json); !clear && !sealed {
+		return Message{}, errNotFromWeChat
+	}
 	return m, nil
 }
 
@@ -204,11 +234,8 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 	ctx, cancel := context.WithTimeout(ctx, m.event.budget())
 	defer cancel()
 	key := m.app.ID + " " + m.event.key()
-	if !m.proven && !r.deliveries.Bind(ctx, m.app.ID+" "+m.proof, key, 2*maxMessageAge) {
+	if m.app.Opens != nil && !r.proves(ctx, m.app, m.proof, key) {
 		return Reply{}, errNotFromWeChat // of a message that was seen on its way
-	}
-	if err := r.confirm(ctx, m); err != nil {
-		return Reply{}, err
 	}
 	if !m.proven && m.event.erases() {
 		if r.store == nil {
@@ -220,6 +247,9 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 		return m.reply(nil, r.now())
 	}
 	said, err := r.deliveries.Deliver(ctx, key, func(ctx context.Context, repeat bool) ([]byte, error) {
+		if err := r.confirm(ctx, m); err != nil {
+			return nil, err
+		}
 		return r.send(ctx, m, to, requestID, repeat)
 	})
 	if undone, ok := errors.AsType[notDone](err); ok {
@@ -286,15 +316,26 @@ func (r *Receiver) send(ctx context.Context, m Message, to *upstream.Upstream, r
 		return nil, fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
 	}
 	said, err := readAnswer(&resp)
+	if err == nil && m.inXML && len(said) > 0 {
+		if _, shape := xmlOf(said); shape != nil {
+			err = fmt.Errorf("%w: %w", errNotUnderstood, shape)
+		}
+	}
+	done := true
+	if err == nil {
+		done, err = m.accepts(said)
+	}
 	switch {
-	case errors.Is(err, errNotUnderstood) && m.event.name() != iosRefundQuery:
+	case errors.Is(err, errNotUnderstood) && !m.event.pays():
 		r.log.Warn(lograte.Kind{Message: "WeChat gets success instead of what a service answered to a pushed message", Reason: "answer"}, "error", err)
 		return nil, nil
+	case errors.Is(err, errNotUnderstood):
+		return nil, fmt.Errorf("%w: %w", answer.ErrPushRefused, err)
 	case err != nil:
 		return nil, err
 	case len(said) == 0 && m.event.name() == iosRefundQuery:
 		return nil, fmt.Errorf("%w: the service did not say whether to refund", answer.ErrPushRefused)
-	case !m.accepts(said):
+	case !done:
 		return nil, notDone{said}
 	}
 	return said, nil

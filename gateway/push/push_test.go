@@ -3,10 +3,13 @@ package push
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,7 +167,12 @@ func (r *rig) memberOf(reply Reply, name string) string {
 		}
 		return root.child(name)
 	}
-	return eventOf(reply.Body).text(name)
+	return read(reply.Body).text(name)
+}
+
+func read(message []byte) event {
+	e, _ := eventOf(message)
+	return e
 }
 
 const (
@@ -196,6 +204,7 @@ func TestTheServicesAnswerReachesWeChat(t *testing.T) {
 		"a payment":                     {key: testKey, message: pays, want: `sealed {"ErrCode":0,"ErrMsg":"success"}`, wantType: "application/json"},
 		"a payment, not sealed":         {key: testKey, plainPayments: true, message: pays, says: "success", want: `plain {"ErrCode":0,"ErrMsg":"success"}`, wantType: "application/json"},
 		"a payment, XML":                {key: testKey, message: paysXML, want: "sealed <xml><ErrCode>0</ErrCode><ErrMsg><![CDATA[success]]></ErrMsg></xml>", wantType: "text/xml"},
+		"an answer that XML cannot say": {key: testKey, message: xml, says: `{"数据":1}`, want: "plain success", wantType: "text/plain; charset=utf-8"},
 		"a payment that is not done":    {key: testKey, message: pays, says: `{"ErrCode":7,"ErrMsg":"later"}`, want: `sealed {"ErrCode":7,"ErrMsg":"later"}`, wantType: "application/json"},
 	} {
 		r := newRig(t, row.key)
@@ -227,7 +236,7 @@ func TestAMessageThatIsSentAgainGetsTheSameAnswer(t *testing.T) {
 	if n := len(r.service.Requests()); n != 1 {
 		t.Errorf("the service got it %d times", n)
 	}
-	again := `{"Event":"xpay_coin_pay_notify","WeChatPayInfo":{"MchOrderNo":"m1"},"RetryTimes":%d}`
+	again := `{"Event":"xpay_coin_pay_notify","OutTradeNo":"o1","WeChatPayInfo":{"MchOrderNo":"m1"},"RetryTimes":%d}`
 	for i, says := range []string{`{"ErrCode":1}`, `{"ErrCode":0}`, `{"ErrCode":2}`} {
 		r.says = upstreamtest.OK("application/json", says)
 		if reply, err := r.push(fmt.Sprintf(again, i)); err != nil || r.said(reply) != "sealed "+strings.ReplaceAll(says, "2", "0") {
@@ -247,6 +256,13 @@ func TestTheServicesFailureIsWeChatsRetry(t *testing.T) {
 		r.says = says
 		if reply, err := r.push(`{"MsgType":"text","MsgId":7}`); !errors.Is(err, answer.ErrPushRefused) {
 			t.Errorf("%s, %v", reply.Body, err)
+		}
+	}
+	r.says = upstreamtest.OK("text/plain", "")
+	for _, says := range []string{`{"code":500,"message":"failed"}`, `{"ErrCode":"E1"}`, "OK"} {
+		r.says = upstreamtest.OK("application/json", says)
+		if reply, err := r.push(`{"Event":"xpay_refund_notify","MchRefundId":"r1"}`); !errors.Is(err, answer.ErrPushRefused) {
+			t.Errorf("a payment that is answered %s: %s, %v", says, reply.Body, err)
 		}
 	}
 	r.says = upstreamtest.OK("text/plain", "")
@@ -275,9 +291,11 @@ func TestWhatTellsMessagesApart(t *testing.T) {
 		"attempts":            {`{"Event":"xpay_refund_notify","MchRefundId":"r","RetryTimes":0}`, `{"Event":"xpay_refund_notify","MchRefundId":"r","RetryTimes":1}`, true},
 		"an order":            {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o","CreateTime":1}`, `{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o","CreateTime":2}`, true},
 		"two orders":          {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o"}`, `{"Event":"xpay_goods_deliver_notify","OutTradeNo":"p"}`, false},
+		"ids of events":       {`{"MsgType":"event","Event":"e","MsgId":1}`, `{"MsgType":"event","Event":"e","MsgId":1,"a":2}`, false},
+		"orders of two":       {`{"Event":"xpay_coin_pay_notify","OutTradeNo":"o","OpenId":"a","WeChatPayInfo":{"MchOrderNo":"m"}}`, `{"Event":"xpay_coin_pay_notify","OutTradeNo":"o","OpenId":"b","WeChatPayInfo":{"MchOrderNo":"m"}}`, false},
 		"delivery and refund": {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o"}`, `{"Event":"xpay_coin_pay_notify","OutTradeNo":"o"}`, false},
 	} {
-		if one, two := eventOf([]byte(row.one)).key(), eventOf([]byte(row.two)).key(); (one == two) != row.same {
+		if one, two := read([]byte(row.one)).key(), read([]byte(row.two)).key(); (one == two) != row.same {
 			t.Errorf("%s: %s and %s", name, one, two)
 		}
 	}
@@ -302,7 +320,7 @@ func TestEachMiniProgramHasItsOwnPush(t *testing.T) {
 	}
 	query = other.Opens.Query(time.Now())
 	query.Set("echostr", "echo")
-	if echo, err := r.Echo(r.apps, query.Encode()); echo != "echo" || err != nil {
+	if echo, err := r.Echo(t.Context(), r.apps, query.Encode()); echo != "echo" || err != nil {
 		t.Errorf("the check of the address: %q, %v", echo, err)
 	}
 }
@@ -329,6 +347,20 @@ func TestMoneyIsNotBelievedInPlainMode(t *testing.T) {
 	if log := r.log.String(); !strings.Contains(log, "plain mode") || strings.Contains(log, "oABC") || strings.Contains(log, "unpaid\"") {
 		t.Errorf("the log has %s", log)
 	}
+	before := len(r.service.Requests())
+	for _, text := range []string{
+		`{"Event":"debug","event":"xpay_goods_deliver_notify","OpenId":"oABC","OutTradeNo":"unpaid","Env":1}`,
+		`{"event":"xpay_goods_deliver_notify","openid":"oABC","outTradeNo":"unpaid","env":1}`,
+		`{"Event":"xpay_goods_deliver_notify","OpenId":"oABC"," OutTradeNo":"paid","OutTradeNo":"unpaid","Env":1}`,
+		"<xml><Event>debug</Event><event>xpay_goods_deliver_notify</event><OutTradeNo>unpaid</OutTradeNo></xml>",
+	} {
+		if _, err := r.push(text); err == nil {
+			t.Errorf("%s was taken", text)
+		}
+	}
+	if n := len(r.service.Requests()); n != before {
+		t.Errorf("the service got %d messages that it could read otherwise than the gateway", n-before)
+	}
 	query, _, err := r.apps[0].Opens.Request([]byte(`{"MsgId":1}`), time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +376,7 @@ func TestMoneyIsNotBelievedInPlainMode(t *testing.T) {
 // TestAnErasureWaitsInPlainMode for a day, and for ever if the person logs in; in safe mode it does not.
 func TestAnErasureWaitsInPlainMode(t *testing.T) {
 	t.Parallel()
-	event := `{"Event":"user_authorization_cancellation","OpenID":"%s","CreateTime":1}`
+	event := `{"Event":"user_authorization_cancellation","OpenID":"%s"}`
 	r := newRig(t, testKey)
 	if reply, err := r.push(fmt.Sprintf(event, "oABC")); err != nil || string(reply.Body) != success || len(r.service.Requests()) != 1 {
 		t.Errorf("safe mode: %s, %v, told %d times", reply.Body, err, len(r.service.Requests()))
@@ -382,30 +414,109 @@ func TestAnErasureWaitsInPlainMode(t *testing.T) {
 	}
 }
 
-func TestCloudRunVouchesForWhatNobodySigned(t *testing.T) {
+// TestCloudRunBringsWhatNobodySigned for a mini-program without a Token. That proves no payment.
+func TestCloudRunBringsWhatNobodySigned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, testKey)
-	r.apps = append(Apps{{ID: "wx0000000000000002", Upstream: "other"}}, r.apps...)
-	m, check, err := r.OpenUnsigned(r.apps, testAppID, strings.NewReader(`{"Event":"xpay_refund_notify"}`))
-	if err != nil || check || m.app.ID != testAppID || !m.proven {
-		t.Fatalf("%+v, %t, %v", m, check, err)
+	r.paid = map[Order]bool{{OpenID: "oABC", OutTradeNo: "paid", Env: 1}: true}
+	unsigned := r.apps[0]
+	unsigned.ID, unsigned.Opens = "wx0000000000000002", nil
+	apps := Apps{r.apps[0], unsigned}
+	deliver := func(text string) (Reply, error) {
+		m, check, err := r.OpenUnsigned(apps, unsigned.ID, strings.NewReader(text))
+		if err != nil || check || m.app.ID != unsigned.ID {
+			t.Fatalf("%s: %+v, %t, %v", text, m, check, err)
+		}
+		return r.Deliver(t.Context(), m, r.to, "a-request")
 	}
-	if reply, err := r.Deliver(t.Context(), m, r.to, "a-request"); err != nil || r.said(reply) != `plain {"ErrCode":0,"ErrMsg":"success"}` {
+	if reply, err := deliver(`{"MsgType":"text","MsgId":1}`); err != nil || r.said(reply) != "plain success" {
 		t.Errorf("%s, %v", reply.Body, err)
 	}
+	event := `{"Event":"xpay_goods_deliver_notify","OpenId":"oABC","OutTradeNo":"%s","Env":1}`
+	if reply, err := deliver(fmt.Sprintf(event, "unpaid")); !errors.Is(err, answer.ErrPushRefused) {
+		t.Errorf("an order that nobody paid: %s, %v", reply.Body, err)
+	}
+	if reply, err := deliver(fmt.Sprintf(event, "paid")); err != nil || r.said(reply) != `plain {"ErrCode":0,"ErrMsg":"success"}` {
+		t.Errorf("an order that was paid: %s, %v", reply.Body, err)
+	}
 	for _, text := range []string{`{"action":"CheckContainerPath"}`, "<xml><action>CheckContainerPath</action></xml>"} {
-		if _, check, err := r.OpenUnsigned(r.apps, "", strings.NewReader(text)); !check || err != nil {
+		if _, check, err := r.OpenUnsigned(append(apps, unsigned), "", strings.NewReader(text)); !check || err != nil {
 			t.Errorf("%s: %t, %v", text, check, err)
 		}
 	}
-	if _, _, err := r.OpenUnsigned(r.apps, "wx0000000000000003", strings.NewReader(`{}`)); !errors.Is(err, errNotFromWeChat) {
-		t.Errorf("of another mini-program: %v", err)
+	for name, appID := range map[string]string{"of another mini-program": "wx0000000000000003", "of one that has a Token": testAppID, "of one of two": ""} {
+		if _, _, err := r.OpenUnsigned(append(apps, unsigned), appID, strings.NewReader(`{"MsgId":1}`)); !errors.Is(err, errNotFromWeChat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAnAddressIsNotGoodAgainWithTimeAndNonceExchanged, which the signature does not tell apart.
+func TestAnAddressIsNotGoodAgainWithTimeAndNonceExchanged(t *testing.T) {
+	t.Parallel()
+	const body = `{"MsgType":"text","MsgId":7,"CreateTime":%d}`
+	for name, key := range map[string]secret.Text{"sealed": testKey, "plain": ""} {
+		r := newRig(t, key)
+		later := r.clock.Add(90 * 24 * time.Hour)
+		query, text, err := r.apps[0].Opens.Request(fmt.Appendf(nil, body, r.clock.Unix()), r.clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key == "" { // until a nonce is a time to come
+			query.Set("nonce", fmt.Sprint(later.Unix()))
+			query.Set("signature", plainSignature(query.Get("timestamp"), query.Get("nonce")))
+		}
+		if _, err := r.receive(query, text); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if key != "" {
+			later = r.clock.Add(72 * time.Hour)
+			query = signedAt(t, r.apps[0].Opens, text, later)
+		} else {
+			at, nonce := query.Get("timestamp"), query.Get("nonce")
+			query.Set("timestamp", nonce)
+			query.Set("nonce", at)
+		}
+		r.clock = later
+		if _, err := r.receive(query, text); !errors.Is(err, errNotFromWeChat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func plainSignature(parts ...string) string {
+	parts = append(parts, testToken)
+	slices.Sort(parts)
+	sum := sha1.Sum([]byte(strings.Join(parts, "")))
+	return hex.EncodeToString(sum[:])
+}
+
+// signedAt is a query that is good for a sealed body at another time, as one with exchanged members is.
+func signedAt(t *testing.T, _ *wechat.Push, body []byte, at time.Time) url.Values {
+	t.Helper()
+	query := url.Values{"timestamp": {fmt.Sprint(at.Unix())}, "nonce": {"1"}}
+	query.Set("msg_signature", plainSignature(query.Get("timestamp"), "1", read(body).text("Encrypt")))
+	return query
+}
+
+func TestTheCheckOfAnAddressSignsNoMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	query := r.apps[0].Opens.Query(r.clock)
+	check := url.Values{"echostr": {"echo"}, "timestamp": query["timestamp"], "nonce": query["nonce"], "signature": query["signature"]}
+	for range 2 {
+		if echo, err := r.Echo(t.Context(), r.apps, check.Encode()); echo != "echo" || err != nil {
+			t.Errorf("%q, %v", echo, err)
+		}
+	}
+	if _, err := r.receive(query, []byte(`{"MsgId":7}`)); !errors.Is(err, errNotFromWeChat) {
+		t.Errorf("a message with the signature of the check: %v", err)
 	}
 }
 
 func TestAPrintedMessageShowsNothing(t *testing.T) {
 	t.Parallel()
-	m := Message{json: []byte("a secret text"), event: eventOf([]byte(`{"a":"a secret text"}`))}
+	m := Message{json: []byte("a secret text"), event: read([]byte(`{"a":"a secret text"}`))}
 	if got := fmt.Sprintf("%v %+v %#v %s", m, m, m, m); strings.Contains(got, "secret") || strings.Contains(got, "115") {
 		t.Errorf("got %s", got)
 	}

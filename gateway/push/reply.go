@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ type Reply struct {
 // success is the answer of a service, and of ours, that says nothing but that the message arrived.
 const success = "success"
 
-// delivered is what counts as an answer to an event of virtual payment.
+// delivered is what counts as an answer to an event about money.
 const delivered = `{"ErrCode":0,"ErrMsg":"success"}`
 
 // errNotUnderstood is an answer of a service that WeChat would not understand.
@@ -32,38 +31,34 @@ var errNotUnderstood = errors.New("the service answered neither a JSON object no
 
 // readAnswer reads what a service answered: a JSON object, or nil for nothing and for success.
 func readAnswer(resp *message.Response) ([]byte, error) {
-	text := bytes.Clone(resp.Body)
-	for resp.Stream != nil {
-		part, err := resp.Stream.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if text = append(text, part...); len(text) > maxAnswer {
-			return nil, errNotUnderstood
-		}
+	text, err := resp.Whole(maxAnswer)
+	if errors.Is(err, message.ErrTooLong) {
+		return nil, errNotUnderstood
 	}
-	text = bytes.TrimSpace(text)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimSpace(bytes.Clone(text))
 	if len(text) == 0 || strings.EqualFold(string(text), success) {
 		return nil, nil
 	}
-	if len(text) > maxAnswer || text[0] != '{' || !json.Valid(text) {
+	if text[0] != '{' || !json.Valid(text) {
 		return nil, errNotUnderstood
 	}
 	return text, nil
 }
 
-// accepts reports whether an answer to a message counts as one that says that it is done: of virtual payment, any ErrCode but 0
-// lets WeChat send it again.
-func (m Message) accepts(answer []byte) bool {
-	if !m.event.pays() || len(answer) == 0 {
-		return true
+// accepts reports whether an answer says that a message is done: of payments, any ErrCode but 0 lets WeChat send it again. One
+// without an ErrCode is errNotUnderstood: WeChat would take it for a failure, and ask again.
+func (m Message) accepts(answer []byte) (bool, error) {
+	if !m.event.pays() || m.event.name() == iosRefundQuery || len(answer) == 0 {
+		return true, nil
 	}
 	var said struct{ ErrCode json.Number }
-	_ = json.Unmarshal(answer, &said)
-	return said.ErrCode == "" || said.ErrCode == "0"
+	if err := json.Unmarshal(answer, &said); err != nil || said.ErrCode == "" {
+		return false, fmt.Errorf("%w: an event about money, without an ErrCode", errNotUnderstood)
+	}
+	return said.ErrCode == "0", nil
 }
 
 // reply puts what a service answered into the format of the message, sealed if the message was.

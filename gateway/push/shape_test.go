@@ -91,7 +91,7 @@ func FuzzShapes(f *testing.F) {
 	f.Add([]byte(`{"a":[1,"b",{"c":null}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if object, err := jsonOf(text); err == nil {
-			if eventOf(object) == nil {
+			if read(object) == nil {
 				t.Errorf("%q became %q, which is not JSON", text, object)
 			}
 			if _, err := xmlOf(object); err != nil && !errors.Is(err, errShape) {
