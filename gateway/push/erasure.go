@@ -21,6 +21,7 @@ type Store interface {
 	Temporaries(ctx context.Context, prefix string, limit int) ([]string, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
 	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
+	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
 }
 
 var _ Store = (*storage.Store)(nil)
@@ -28,12 +29,11 @@ var _ Store = (*storage.Store)(nil)
 // In plain mode whoever has seen one address could have a person erased. So an event that asks for it waits, and a person who logs
 // in meanwhile is still there.
 const (
-	erasureWait    = 24 * time.Hour
-	erasureLife    = 7 * 24 * time.Hour // until then the service may fail
-	erasureLook    = time.Minute        // between two looks
-	erasurePrefix  = "push erasure "
-	maxErasures    = 1000 // that wait at a time
-	erasuresPerRun = 50
+	erasureWait   = 24 * time.Hour
+	erasureLife   = 7 * 24 * time.Hour // until then the service may fail
+	erasureLook   = time.Minute        // between two looks
+	erasurePrefix = "push erasure "
+	maxErasures   = 1000 // that wait at a time
 )
 
 // erases reports whether a service has to delete what it has of a person: the person withdrew a consent, or left WeChat.
@@ -104,20 +104,23 @@ func (r *Receiver) tellErasures(ctx context.Context, to func(appID string) (App,
 	if err != nil {
 		return
 	}
-	told := 0
+	failed := map[string]bool{} // by appid: whose service is not asked again at this look
 	for _, name := range names {
 		waiting, err := r.erasureOf(ctx, name)
 		if err != nil || r.now().Sub(waiting.At) < erasureWait {
 			continue
 		}
 		app, service := to(waiting.AppID)
-		if service == nil || told == erasuresPerRun {
+		if service == nil || failed[waiting.AppID] {
 			continue
 		}
-		told++
-		if err := r.tellErasure(ctx, waiting, app, service); err == nil {
-			_ = r.store.ChangeTemporary(ctx, name, func([]byte) ([]byte, time.Duration, error) { return nil, 0, nil })
+		if err := r.tellErasure(ctx, waiting, app, service); err != nil {
+			failed[waiting.AppID] = true
+			r.log.Warn(lograte.Kind{Message: "the service was not told of a person who is to be erased; it is told again for seven days in all", Reason: "erasure"},
+				"appid", waiting.AppID, "since", waiting.At.Format(time.RFC3339), "error", err)
+			continue
 		}
+		_ = r.store.ChangeTemporary(ctx, name, func([]byte) ([]byte, time.Duration, error) { return nil, 0, nil })
 	}
 }
 
@@ -148,7 +151,8 @@ func (r *Receiver) tellErasure(ctx context.Context, e erasure, app App, to *upst
 	return err
 }
 
-// isBack reports whether a person has logged in since.
+// isBack reports whether a person has logged in since: a login yields a session_key, which a logout leaves, or, on WeChat Cloud Run,
+// a session alone.
 func (r *Receiver) isBack(ctx context.Context, e erasure) (bool, error) {
 	user, err := r.store.UserByOpenID(ctx, e.AppID, e.OpenID)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -156,6 +160,10 @@ func (r *Receiver) isBack(ctx context.Context, e erasure) (bool, error) {
 	}
 	if err != nil {
 		return false, err
+	}
+	keys, err := r.store.SessionKeys(ctx, user.ID)
+	if err != nil || len(keys) > 0 && keys[0].At.After(e.At) {
+		return err == nil, err
 	}
 	since, err := r.store.Sessions(ctx, user.ID, storage.SessionCursor{CreatedAt: e.At}, 100)
 	return len(since) > 0, err

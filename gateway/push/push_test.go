@@ -36,6 +36,14 @@ type memory struct {
 	mu     sync.Mutex
 	values map[string][]byte
 	logins map[string]time.Time // by openid
+	keys   map[int64]time.Time  // by user, of the newest session_key
+}
+
+func (m *memory) SessionKeys(_ context.Context, userID int64) (keys []storage.SessionKey, err error) {
+	if at, known := m.keys[userID]; known {
+		keys = append(keys, storage.SessionKey{At: at})
+	}
+	return keys, nil
 }
 
 func (*memory) Shared() bool { return false }
@@ -52,15 +60,18 @@ func (m *memory) Temporaries(_ context.Context, prefix string, _ int) (names []s
 }
 
 func (m *memory) UserByOpenID(_ context.Context, _, openID string) (storage.User, error) {
-	if _, known := m.logins[openID]; !known {
-		return storage.User{}, storage.ErrNotFound
+	switch openID {
+	case "oBack":
+		return storage.User{ID: 1}, nil
+	case "oLoggedOut":
+		return storage.User{ID: 2}, nil
 	}
-	return storage.User{ID: 1}, nil
+	return storage.User{}, storage.ErrNotFound
 }
 
-func (m *memory) Sessions(_ context.Context, _ int64, after storage.SessionCursor, _ int) (since []storage.Session, err error) {
+func (m *memory) Sessions(_ context.Context, userID int64, after storage.SessionCursor, _ int) (since []storage.Session, err error) {
 	for _, at := range m.logins {
-		if at.After(after.CreatedAt) {
+		if userID == 1 && at.After(after.CreatedAt) {
 			since = append(since, storage.Session{CreatedAt: at})
 		}
 	}
@@ -383,7 +394,8 @@ func TestAnErasureWaitsInPlainMode(t *testing.T) {
 	}
 	r = newRig(t, "")
 	r.memory.logins["oBack"] = r.clock.Add(time.Hour)
-	for _, openID := range []string{"oGone", "oBack", "oGone"} {
+	r.memory.keys = map[int64]time.Time{2: r.clock.Add(time.Hour)}
+	for _, openID := range []string{"oGone", "oBack", "oLoggedOut", "oGone"} {
 		if reply, err := r.push(fmt.Sprintf(event, openID)); err != nil || string(reply.Body) != success {
 			t.Errorf("%s: %s, %v", openID, reply.Body, err)
 		}
