@@ -349,6 +349,7 @@ func TestOrdersRefundsAndOthersHaveKeysOfTheirOwn(t *testing.T) {
 		{"TRANSACTION.SUCCESS", `{"mchid":"1900000001","out_trade_no":"1","trade_state":"REFUND"}`},
 		{"TRANSACTION.SUCCESS", `{"mchid":"1900000001","out_trade_no":"2","trade_state":"SUCCESS"}`},
 		{"TRANSACTION.SUCCESS", `{"sp_mchid":"1900000001","sub_mchid":"1900000002","out_trade_no":"1","trade_state":"SUCCESS"}`},
+		{"TRANSACTION.SUCCESS", `{"combine_mchid":"1900000001","combine_out_trade_no":"1","sub_orders":[{"mchid":"1900000002","out_trade_no":"2"}]}`},
 		{"TRANSACTION.SUCCESS", `{"sp_mchid":"1900000009","sub_mchid":"1900000001","out_trade_no":"1","trade_state":"SUCCESS"}`},
 		{"REFUND.SUCCESS", `{"mchid":"1900000001","out_trade_no":"1","out_refund_no":"1","refund_status":"SUCCESS"}`},
 		{"REFUND.CLOSED", `{"mchid":"1900000001","out_trade_no":"1","out_refund_no":"1","refund_status":"CLOSED"}`},
@@ -366,8 +367,8 @@ func TestOrdersRefundsAndOthersHaveKeysOfTheirOwn(t *testing.T) {
 	for _, req := range service.Requests() {
 		keys[req.Field("Idempotency-Key")] = true
 	}
-	if n := len(service.Requests()); n != 10 || len(keys) != 10 {
-		t.Errorf("the service got %d requests with %d keys, want 10 and 10", n, len(keys))
+	if n := len(service.Requests()); n != 11 || len(keys) != 11 {
+		t.Errorf("the service got %d requests with %d keys, want 11 and 11", n, len(keys))
 	}
 }
 

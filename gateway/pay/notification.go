@@ -83,8 +83,11 @@ func (m *Merchant) unseal(resource []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// merchantFields are the names by which what is opened names merchants, of orders and of service providers (sp, sub).
-func merchantFields() []string { return []string{"mchid", "sp_mchid", "sub_mchid", "mch_id"} }
+// merchantFields are the names by which what is opened names merchants: of orders, of service providers (sp, sub), and of orders that
+// are paid together (合单).
+func merchantFields() []string {
+	return []string{"mchid", "sp_mchid", "sub_mchid", "mch_id", "combine_mchid"}
+}
 
 // owns reports whether one of the merchants that are named is ours. Payments and refunds name one; complaints and others may
 // name none, and then the seal alone says whose they are.
