@@ -15,10 +15,11 @@ import (
 // wait for about ten milliseconds each time. Without compactors Badger blocks writes at fifteen tables in level 0 and
 // compacts from five on, and the writer looks at the levels at least four times a table.
 const (
-	compactors  = 2
-	compactFrom = 5                     // tables in level 0, from which on the database is opened with compactors: opening adds up to four
-	lookAfter   = disk.MemTableSize / 4 // bytes that are written between two looks
-	restAfter   = 10 * time.Minute
+	compactors    = 2
+	compactFrom   = 5                     // tables in level 0, from which on the database is opened with compactors: opening adds up to four
+	compactAtLast = 9                     // tables in level 0, from which on it does not wait for snapshots
+	lookAfter     = disk.MemTableSize / 4 // bytes that are written between two looks
+	restAfter     = 10 * time.Minute
 )
 
 // tendCompactors has the compactors run while they have work, and rest when they had none for some time. Only whoever
@@ -30,9 +31,25 @@ func (d *database) tendCompactors() {
 		e.busy, e.unlooked = time.Now(), 0
 	}
 	rest := !need && time.Since(e.busy) > d.tuning.restAfter
-	if e.compacts != need && (need || rest) && d.guard.canReopen() {
+	if e.compacts != need && (need || rest) && !d.waitsForSnapshots() && d.guard.canReopen() {
 		e.runCompactors(need)
 	}
+}
+
+// waitsForSnapshots reports whether the compactors are to stay as they are, because opening the database again would end snapshots that
+// are being read. Before Badger blocks writes, it does not wait.
+func (d *database) waitsForSnapshots() bool {
+	return d.snapshots.Load() > 0 && d.engine.tablesInLevel0() < compactAtLast
+}
+
+// tablesInLevel0 is how many tables are not compacted at all.
+func (e *engine) tablesInLevel0() int {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.db == nil {
+		return 0
+	}
+	return e.db.Levels()[0].NumTables
 }
 
 // needsCompaction reports whether a level has more than it should.

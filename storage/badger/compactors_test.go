@@ -216,3 +216,30 @@ func TestAStoreThatIsNeverLookedAtIsCompacted(t *testing.T) {
 	}
 	t.Error("the compactors never ran")
 }
+
+// TestASnapshotOutlivesTheNeedForCompactors, which run once it is read, or when level 0 is nearly full.
+func TestASnapshotOutlivesTheNeedForCompactors(t *testing.T) {
+	t.Parallel()
+	s := openIn(t, t.TempDir())
+	d := s.driver
+	for name, row := range map[string]struct {
+		snapshots int64
+		waits     bool
+	}{"none": {0, false}, "one": {1, true}} {
+		d.snapshots.Store(row.snapshots)
+		if got := d.waitsForSnapshots(); got != row.waits {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	d.snapshots.Store(0)
+	err := s.Snapshot(t.Context(), func(storage.Record) error {
+		if d.snapshots.Load() != 1 {
+			t.Errorf("%d snapshots are counted", d.snapshots.Load())
+		}
+		return nil
+	})
+	must(t, err)
+	if n := d.snapshots.Load(); n != 0 {
+		t.Errorf("%d snapshots are counted when none is read", n)
+	}
+}

@@ -34,19 +34,25 @@ func (d *driver) newSnapshot() (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{d: d}
+	d.snapshots.Add(1)
 	d.released.RLock()
 	defer d.released.RUnlock()
 	err = d.engine.hold(func(db *badger.DB) error {
 		s.db, s.txn = db, db.NewTransaction(false)
 		return s.readHeader(known.KeyChecks())
 	})
-	if err != nil && s.txn != nil {
+	if err != nil {
 		s.discard()
 	}
 	return s, err
 }
 
-func (s *snapshot) discard() { s.txn.Discard() }
+func (s *snapshot) discard() {
+	s.d.snapshots.Add(-1)
+	if s.txn != nil {
+		s.txn.Discard()
+	}
+}
 
 func (s *snapshot) readHeader(keys storage.KeyChecks) error {
 	v := s.d.readView(s.txn)

@@ -34,6 +34,7 @@ type database struct {
 	tuning
 	registerer prometheus.Registerer
 	metrics    *metrics
+	snapshots  atomic.Int64 // that are being read
 
 	id       string
 	nextID   string // of a restore or SetID that was cut off: the database may have it already
