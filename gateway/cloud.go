@@ -9,10 +9,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strings"
+	"slices"
 
 	"wxgate/authn"
 	"wxgate/gateway/header"
+	"wxgate/message"
 )
 
 // cloudIdentity returns the caller that WeChat vouches for, nil when it names none or is not trusted to.
@@ -88,13 +89,8 @@ func broughtByCloudRun(ex *Exchange) bool { return ex.cloudSource != "" }
 // isOfClient reports whether a source, or a chain of them, names what a person can send from (page "Cloud.getWXContext"): that is no
 // message of WeChat's own.
 func isOfClient(source string) bool {
-	for one := range strings.SplitSeq(source, ",") {
-		switch strings.TrimSpace(one) {
-		case "wx_client", "wx_devtools", "wx_http", "wx_localdebug", "wx_crawler", "scf":
-			return true
-		}
-	}
-	return false
+	of := []string{"wx_client", "wx_devtools", "wx_http", "wx_localdebug", "wx_crawler", "scf"}
+	return slices.ContainsFunc(of, func(one string) bool { return message.ListContains([]byte(source), one) })
 }
 
 // errDigestMismatch is a body other than the one that was signed.

@@ -223,11 +223,6 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 	return values, nil
 }
 
-// notDone is an answer of a service that lets WeChat send the message again.
-type notDone struct{ answer []byte }
-
-func (notDone) Error() string { return "the service answered that the message is not done" }
-
 // Deliver sends a message to a service, unless it was delivered before, and returns what to answer: what the service answered,
 // then or now. A service that does not accept the message is an error: WeChat will send it again.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) (Reply, error) {
@@ -316,14 +311,8 @@ func (r *Receiver) send(ctx context.Context, m Message, to *upstream.Upstream, r
 		return nil, fmt.Errorf("%w: the service answered %d to a pushed message", answer.ErrPushRefused, status)
 	}
 	said, err := readAnswer(&resp)
-	if err == nil && m.inXML && len(said) > 0 {
-		if _, shape := xmlOf(said); shape != nil {
-			err = fmt.Errorf("%w: %w", errNotUnderstood, shape)
-		}
-	}
-	done := true
 	if err == nil {
-		done, err = m.accepts(said)
+		err = m.judge(said)
 	}
 	switch {
 	case errors.Is(err, errNotUnderstood) && !m.event.pays():
@@ -333,10 +322,6 @@ func (r *Receiver) send(ctx context.Context, m Message, to *upstream.Upstream, r
 		return nil, fmt.Errorf("%w: %w", answer.ErrPushRefused, err)
 	case err != nil:
 		return nil, err
-	case len(said) == 0 && m.event.name() == iosRefundQuery:
-		return nil, fmt.Errorf("%w: the service did not say whether to refund", answer.ErrPushRefused)
-	case !done:
-		return nil, notDone{said}
 	}
 	return said, nil
 }

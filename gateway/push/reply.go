@@ -48,17 +48,36 @@ func readAnswer(resp *message.Response) ([]byte, error) {
 	return text, nil
 }
 
-// accepts reports whether an answer says that a message is done: of payments, any ErrCode but 0 lets WeChat send it again. One
-// without an ErrCode is errNotUnderstood: WeChat would take it for a failure, and ask again.
-func (m Message) accepts(answer []byte) (bool, error) {
-	if !m.event.pays() || m.event.name() == iosRefundQuery || len(answer) == 0 {
-		return true, nil
+// notDone is an answer of a service that lets WeChat send the message again.
+type notDone struct{ answer []byte }
+
+func (notDone) Error() string { return "the service answered that the message is not done" }
+
+// judge returns an error for an answer that does not say that a message is done: of payments, any ErrCode but 0 is notDone, and
+// none at all is errNotUnderstood, as is what XML cannot say.
+func (m Message) judge(said []byte) error {
+	if len(said) == 0 {
+		if m.event.name() == iosRefundQuery {
+			return fmt.Errorf("%w: whether to refund is not said", errNotUnderstood)
+		}
+		return nil
 	}
-	var said struct{ ErrCode json.Number }
-	if err := json.Unmarshal(answer, &said); err != nil || said.ErrCode == "" {
-		return false, fmt.Errorf("%w: an event about money, without an ErrCode", errNotUnderstood)
+	if m.inXML {
+		if _, err := xmlOf(said); err != nil {
+			return fmt.Errorf("%w: %w", errNotUnderstood, err)
+		}
 	}
-	return said.ErrCode == "0", nil
+	if !m.event.pays() || m.event.name() == iosRefundQuery {
+		return nil
+	}
+	var result struct{ ErrCode json.Number }
+	if err := json.Unmarshal(said, &result); err != nil || result.ErrCode == "" {
+		return fmt.Errorf("%w: an event about money, without an ErrCode", errNotUnderstood)
+	}
+	if result.ErrCode != "0" {
+		return notDone{said}
+	}
+	return nil
 }
 
 // reply puts what a service answered into the format of the message, sealed if the message was.
