@@ -189,13 +189,6 @@ func (r *Receiver) refused(m *Merchant, err error) error {
 	return err
 }
 
-// The headers by which a service knows a repetition.
-const (
-	headerKey    = "Idempotency-Key"
-	headerAppID  = "X-Wxgate-Appid"
-	headerRepeat = "X-Wxgate-Repeat"
-)
-
 // Deliver sends a notification to a service, unless it was delivered before. req has the request target and what else the
 // service is to know. A service that does not accept it is an error: WeChat Pay will retry. ctx has a deadline.
 func (r *Receiver) Deliver(ctx context.Context, n Notification, req *message.Request, to *upstream.Upstream) error {
@@ -205,14 +198,12 @@ func (r *Receiver) Deliver(ctx context.Context, n Notification, req *message.Req
 	}
 	req.Method, req.Content = http.MethodPost, n.content
 	req.Fields.Set("Content-Type", "application/json")
-	req.Fields.Set(headerKey, n.key)
-	if req.Fields.Del(headerAppID); n.appID != "" && isName(n.appID) {
-		req.Fields.Add(headerAppID, n.appID)
+	appID := n.appID
+	if !isName(appID) {
+		appID = ""
 	}
 	_, err := r.deliveries.Deliver(ctx, n.key, func(ctx context.Context, repeat bool) ([]byte, error) {
-		if req.Fields.Del(headerRepeat); repeat {
-			req.Fields.Add(headerRepeat, "possible")
-		}
+		once.Label(&req.Fields, appID, n.key, repeat)
 		err := n.send(ctx, req, to)
 		if err == nil {
 			r.counters[outcomeDelivered].Inc()

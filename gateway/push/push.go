@@ -284,24 +284,12 @@ func (r *Receiver) confirm(ctx context.Context, m Message) error {
 	return nil
 }
 
-// The headers that a service gets beside a message. X-Wxgate-… of clients pass to no service.
-const (
-	headerKey    = "Idempotency-Key"
-	headerAppID  = "X-Wxgate-Appid"
-	headerRepeat = "X-Wxgate-Repeat"
-	possible     = "possible"
-)
-
 // send sends a message once. An answer of virtual payment that says that it is not done is notDone.
 func (r *Receiver) send(ctx context.Context, m Message, to *upstream.Upstream, requestID string, repeat bool) ([]byte, error) {
 	req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
 	req.Fields.Add("Content-Type", "application/json")
 	req.Fields.Add(answer.HeaderRequestID, requestID)
-	req.Fields.Add(headerKey, once.Key(m.app.ID+" "+m.event.key()))
-	req.Fields.Add(headerAppID, m.app.ID)
-	if repeat {
-		req.Fields.Add(headerRepeat, possible)
-	}
+	once.Label(&req.Fields, m.app.ID, once.Key(m.app.ID+" "+m.event.key()), repeat)
 	var resp message.Response
 	if _, err := to.Do(ctx, &req, &resp, 0); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/once"
 	"wxgate/secret"
 	"wxgate/storage"
 	"wxgate/upstream"
@@ -255,7 +256,7 @@ func TestAMessageThatIsSentAgainGetsTheSameAnswer(t *testing.T) {
 		}
 	}
 	got := r.service.Requests()[1:]
-	if len(got) != 2 || got[0].Field(headerKey) != got[1].Field(headerKey) || got[0].Field(headerRepeat) != "" || got[1].Field(headerRepeat) != possible || got[0].Field(headerAppID) != testAppID {
+	if len(got) != 2 || got[0].Field(once.HeaderKey) != got[1].Field(once.HeaderKey) || got[0].Field(once.HeaderRepeat) != "" || got[1].Field(once.HeaderRepeat) != once.Possible || got[0].Field(once.HeaderAppID) != testAppID {
 		t.Errorf("the service got %d:\n%v", len(got), got)
 	}
 }
