@@ -588,6 +588,7 @@ func TestAnAuthoritySaysWhenToRenew(t *testing.T) {
 	}
 	m.serveManaged(m.file)
 	eventually(t, 60*time.Second, func() bool { return !m.awaitCertificate("127.0.0.1:"+m.secure, "api.test", pool).Equal(leaf) })
+	m.waitSays(`"renewal":true`, 1)
 	if m.issued() != 2 || m.says(`"renewal":true`) != 1 {
 		t.Errorf("%d certificates, want 2, the second a renewal:\n%s", m.issued(), m.world.output)
 	}
