@@ -29,7 +29,7 @@ func importTree() map[string][]string {
 		"gateway/answer":            {"message", "authn", "authn/issuer", "authn/token", "authn/wechat", "breaker", "storage", "upstream/http1", "input", "upstream"},
 		"gateway/certificate":       {"input", "secret"},
 		"gateway/certificate/acme":  {"gateway/certificate", "storage"},
-		"gateway/once":              {"message"},
+		"gateway/once":              {"message", "storage"},
 		"gateway/push":              {"lograte", "message", "storage", "gateway/answer", "gateway/once", "authn/wechat", "upstream"},
 		"gateway/pay":               {"message", "gateway/answer", "gateway/header", "gateway/once", "input", "lograte", "secret", "upstream", "upstream/http1"},
 		"gateway/limit":             {"input"},

@@ -118,6 +118,26 @@ func (s *Store) LoginOf(ctx context.Context, name string) (LoginResult, error) {
 	})
 }
 
+// LoggedInSince reports whether somebody logged in to a mini-program at a time or later, and was not erased. A login yields a
+// session_key, which a logout leaves, or, on WeChat Cloud Run, a session alone.
+func (s *Store) LoggedInSince(ctx context.Context, appID, openID string, since time.Time) (bool, error) {
+	return read(ctx, s, opLoggedInSince, func(r Reader) (bool, error) {
+		user, err := r.UserByOpenID(appID, openID)
+		if errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		keys, err := sessionKeys(r, s.driver.Sealer(), user.ID)
+		if err != nil || len(keys) > 0 && !keys[0].At.Before(since) {
+			return err == nil, err
+		}
+		later, err := r.SessionRefs(user.ID, SessionCursor{CreatedAt: Stamp(since)}, 1)
+		return len(later) > 0, err
+	})
+}
+
 // Alone reports whether no other gateway serves from the store, nor has been killed within the last minute and a half. What
 // one did that is gone is there to be read.
 func (s *Store) Alone(ctx context.Context) (bool, error) {

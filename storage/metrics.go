@@ -13,6 +13,7 @@ type operation int
 const (
 	opLogin operation = iota
 	opLoginOf
+	opLoggedInSince
 	opUser
 	opUpdateUser
 	opSessionKeys
@@ -65,6 +66,7 @@ func operations() [opCount]struct{ label, doing string } {
 	return [opCount]struct{ label, doing string }{
 		opLogin:            {"login", "logging in"},
 		opLoginOf:          {"login_of", "looking for a login"},
+		opLoggedInSince:    {"logged_in_since", "looking for a later login"},
 		opUser:             {"user", "reading user"},
 		opUpdateUser:       {"update_user", "changing user"},
 		opSessionKeys:      {"session_keys", "reading the session_keys of user"},

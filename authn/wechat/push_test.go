@@ -189,6 +189,16 @@ func TestAReplyIsSignedAndOpens(t *testing.T) {
 	}
 }
 
+// TestANonceIsNoTime that a receiver could take a message for, with the two exchanged.
+func TestANonceIsNoTime(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		if nonce := newNonce(); len(nonce) != 10 || nonce < "8" || strings.Trim(nonce, "0123456789") != "" {
+			t.Fatalf("%s is not 10 digits from 8000000000 on", nonce)
+		}
+	}
+}
+
 func TestPlainModeTakesPlainMessagesOnly(t *testing.T) {
 	t.Parallel()
 	p := newTestPush(t, pushAppID, "")

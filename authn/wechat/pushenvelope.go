@@ -160,12 +160,13 @@ func (s Sealed) XML() []byte {
 		"<TimeStamp>%s</TimeStamp><Nonce><![CDATA[%s]]></Nonce></xml>", s.Encrypt, s.Signature, s.Timestamp, s.Nonce)
 }
 
-// newNonce returns 10 digits.
+// newNonce returns 10 digits that are no time before the year 2223: in a signature a nonce and a time can be exchanged.
 func newNonce() string {
 	var digits [10]byte
 	_, _ = rand.Read(digits[:]) // never fails
 	for i := range digits {
 		digits[i] = '0' + digits[i]%10 // the small bias gives nothing away
 	}
+	digits[0] = '8' + digits[0]%2
 	return string(digits[:])
 }

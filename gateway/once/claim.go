@@ -6,14 +6,19 @@ import (
 	"crypto/rand"
 	"errors"
 	"time"
+
+	"wxgate/storage"
 )
 
 // Store is what gateways that share a store, and a process after another, know of each other; package storage documents its
 // methods.
 type Store interface {
 	Shared() bool
+	Temporary(ctx context.Context, name string) ([]byte, error)
 	ChangeTemporary(ctx context.Context, name string, change func(value []byte) (next []byte, life time.Duration, err error)) error
 }
+
+var _ Store = (*storage.Store)(nil)
 
 const (
 	storeTimeout = 500 * time.Millisecond // for one question to the store
@@ -30,10 +35,7 @@ const (
 	delivered = 'd'
 )
 
-var (
-	errDelivered = errors.New("it was delivered")
-	errLooked    = errors.New("nothing is changed")
-)
+var errDelivered = errors.New("it was delivered")
 
 // claim is the right of one gateway to deliver something. It is a temporary value that ends by the clock of the store, beside a
 // record that stays.
@@ -82,19 +84,20 @@ func (c claim) take(ctx context.Context) (answer []byte, repeat bool, err error)
 	return answer, repeat, err
 }
 
-// look returns errDelivered, and the answer, of what was delivered.
+// look returns errDelivered, and the answer, of what was delivered. It only reads.
 func (c claim) look(ctx context.Context) (answer []byte, err error) {
-	err = c.change(ctx, c.record, func(record []byte) ([]byte, time.Duration, error) {
-		if len(record) > 0 && record[0] == delivered {
-			answer = bytes.Clone(record[1:])
-			return nil, 0, errDelivered
-		}
-		return nil, 0, errLooked
-	})
-	if errors.Is(err, errLooked) {
-		err = nil
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	record, err := c.store.Temporary(ctx, c.record)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(record) > 0 && record[0] == delivered:
+		return record[1:], errDelivered
 	}
-	return answer, err
+	return nil, nil
 }
 
 // try notes that the delivery is tried, and returns whether it was before.

@@ -1,6 +1,7 @@
 package once
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"wxgate/storage"
 )
 
 // sharedStore is what several gateways share; it may fail.
 type sharedStore struct {
 	mu     sync.Mutex
 	values map[string][]byte
+	writes int
 	alone  bool // no other process has it
 	err    error
 }
@@ -24,12 +28,23 @@ func (s *sharedStore) Shared() bool { return !s.alone }
 
 func newSharedStore() *sharedStore { return &sharedStore{values: map[string][]byte{}} }
 
+func (s *sharedStore) Temporary(_ context.Context, name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, found := s.values[name]
+	if s.err == nil && !found {
+		return nil, storage.ErrNotFound
+	}
+	return bytes.Clone(value), s.err
+}
+
 func (s *sharedStore) ChangeTemporary(_ context.Context, name string, change func([]byte) ([]byte, time.Duration, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
 	}
+	s.writes++
 	value, life, err := change(s.values[name])
 	if err != nil {
 		return err
@@ -94,6 +109,23 @@ func TestARepetitionGetsTheAnswerOfTheFirst(t *testing.T) {
 	}
 	if answer, err := one.Deliver(within(t, 5*time.Second), "b", s.send); string(answer) != "answer 2" || err != nil {
 		t.Errorf("something else: %q, %v", answer, err)
+	}
+}
+
+// TestARepetitionOnlyReads what the store knows: it queues behind no write.
+func TestARepetitionOnlyReads(t *testing.T) {
+	t.Parallel()
+	for _, alone := range []bool{false, true} {
+		shared := newSharedStore()
+		shared.alone = alone
+		var s service
+		if _, err := open(shared).Deliver(within(t, time.Second), "a", s.send); err != nil {
+			t.Fatal(err)
+		}
+		before := shared.writes
+		if answer, err := open(shared).Deliver(within(t, time.Second), "a", s.send); err != nil || string(answer) != "answer 1" || shared.writes != before {
+			t.Errorf("%s, %v, after %d writes more; want none", answer, err, shared.writes-before)
+		}
 	}
 }
 

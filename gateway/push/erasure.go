@@ -19,9 +19,7 @@ import (
 type Store interface {
 	once.Store
 	Temporaries(ctx context.Context, prefix string, limit int) ([]string, error)
-	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
-	Sessions(ctx context.Context, userID int64, after storage.SessionCursor, limit int) ([]storage.Session, error)
-	SessionKeys(ctx context.Context, userID int64) ([]storage.SessionKey, error)
+	LoggedInSince(ctx context.Context, appID, openID string, since time.Time) (bool, error)
 }
 
 var _ Store = (*storage.Store)(nil)
@@ -65,11 +63,11 @@ func (r *Receiver) postpone(ctx context.Context, m Message) error {
 	name := erasurePrefix + once.Key(m.app.ID+" "+m.event.key())
 	err = r.store.ChangeTemporary(ctx, name, func(known []byte) ([]byte, time.Duration, error) {
 		if known != nil {
-			return nil, 0, errLooked // it waits already
+			return nil, 0, errWaits
 		}
 		return value, erasureLife, nil
 	})
-	if errors.Is(err, errLooked) {
+	if errors.Is(err, errWaits) {
 		return nil
 	}
 	if err != nil {
@@ -79,7 +77,7 @@ func (r *Receiver) postpone(ctx context.Context, m Message) error {
 	return nil
 }
 
-var errLooked = errors.New("nothing is changed")
+var errWaits = errors.New("it waits already")
 
 // TellErasures tells services of those that have waited, until ctx ends.
 func (r *Receiver) TellErasures(ctx context.Context, to func(appID string) (App, *upstream.Upstream)) {
@@ -125,20 +123,16 @@ func (r *Receiver) tellErasures(ctx context.Context, to func(appID string) (App,
 }
 
 func (r *Receiver) erasureOf(ctx context.Context, name string) (e erasure, err error) {
-	var parsed error
-	err = r.store.ChangeTemporary(ctx, name, func(value []byte) ([]byte, time.Duration, error) {
-		parsed = json.Unmarshal(value, &e)
-		return nil, 0, errLooked
-	})
-	if errors.Is(err, errLooked) {
-		err = parsed
+	value, err := r.store.Temporary(ctx, name)
+	if err == nil {
+		err = json.Unmarshal(value, &e)
 	}
 	return e, err
 }
 
 // tellErasure tells a service, unless the person has logged in since.
 func (r *Receiver) tellErasure(ctx context.Context, e erasure, app App, to *upstream.Upstream) error {
-	back, err := r.isBack(ctx, e)
+	back, err := r.store.LoggedInSince(ctx, e.AppID, e.OpenID, e.At)
 	if err != nil {
 		return err
 	}
@@ -149,22 +143,4 @@ func (r *Receiver) tellErasure(ctx context.Context, e erasure, app App, to *upst
 	event, _ := eventOf(e.Message)
 	_, err = r.Deliver(ctx, Message{app: App{ID: app.ID, Upstream: app.Upstream}, json: e.Message, proven: true, event: event}, to, rand.Text())
 	return err
-}
-
-// isBack reports whether a person has logged in since: a login yields a session_key, which a logout leaves, or, on WeChat Cloud Run,
-// a session alone.
-func (r *Receiver) isBack(ctx context.Context, e erasure) (bool, error) {
-	user, err := r.store.UserByOpenID(ctx, e.AppID, e.OpenID)
-	if errors.Is(err, storage.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	keys, err := r.store.SessionKeys(ctx, user.ID)
-	if err != nil || len(keys) > 0 && keys[0].At.After(e.At) {
-		return err == nil, err
-	}
-	since, err := r.store.Sessions(ctx, user.ID, storage.SessionCursor{CreatedAt: e.At}, 100)
-	return len(since) > 0, err
 }

@@ -13,6 +13,7 @@ func people() map[string]func(*testing.T, *fixture) {
 		"a user is found by openid in one mini-program":          byOpenID,
 		"a unionid finds a person in all mini-programs":          byUnionID,
 		"a server token is kept until it expires":                serverTokens,
+		"a later login is known by its key or its session":       loggedInSince,
 	}
 }
 
@@ -43,6 +44,34 @@ func byOpenID(t *testing.T, f *fixture) {
 		_, err = f.UserByOpenID(f.ctx, other[0], other[1])
 		f.wantErr(other[0]+" "+other[1], err, storage.ErrNotFound)
 	}
+}
+
+func loggedInSince(t *testing.T, f *fixture) {
+	knows := func(what, openID string, since time.Time, known bool) {
+		t.Helper()
+		got, err := f.LoggedInSince(f.ctx, "wx1", openID, since)
+		f.must(err)
+		want(t, what, got, known)
+	}
+	start := f.now()
+	knows("of nobody", "oABC", start, false)
+	f.login(f.as("oABC", "with a key"))
+	cloud := f.as("oCloud", "without a key")
+	cloud.SessionKey = storage.SessionKey{}
+	f.login(cloud)
+	for _, openID := range []string{"oABC", "oCloud"} {
+		knows("a login since", openID, start, true)
+		knows("a login before", openID, start.Add(time.Millisecond), false)
+	}
+	knows("of another mini-program", "oabc", start, false)
+	for _, id := range []string{"with a key", "without a key"} {
+		_, err := f.EndSession(f.ctx, id, f.now(), f.now().Add(time.Hour))
+		f.must(err)
+	}
+	knows("a login whose session has ended", "oABC", start, true)
+	knows("one of which nothing is left", "oCloud", start, false)
+	f.erase(1)
+	knows("of somebody who was erased", "oABC", start, false)
 }
 
 func byUnionID(t *testing.T, f *fixture) {
