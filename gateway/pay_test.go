@@ -189,7 +189,7 @@ func TestARefusedNotificationIsAFailureThatNamesNothing(t *testing.T) {
 		"forged":                {mistaken(sandbox.MistakeForged), "forged", 403},
 		"altered":               {mistaken(sandbox.MistakeAltered), "forged", 403},
 		"old":                   {mistaken(sandbox.MistakeStale), "stale", 403},
-		"from the future":       {with("Wechatpay-Timestamp", fmt.Sprint(time.Now().Unix()+301)), "stale", 403},
+		"from the future":       {with("Wechatpay-Timestamp", fmt.Sprint(time.Now().Unix()+360)), "stale", 403},
 		"another serial":        {mistaken(sandbox.MistakeSerial), "unknown_serial", 403},
 		"a key of another kind": {with("Wechatpay-Serial", p.merchant.Serial()), "forged", 403},
 		"another seal":          {mistaken(sandbox.MistakeSealed), "unopened", 403},
