@@ -31,6 +31,7 @@ import (
 const (
 	sandboxAppID  = "wx0000000000demo00"
 	sandboxSecret = "sandbox-secret-of-the-demo" // of a mini-program that exists only in the sandbox
+	sandboxKeys   = "keyOfTheSandbox"            // begins the keys of its pushes and payments, so that logs can be searched for all
 	sandboxIssuer = "wxgate-sandbox"             // iss of tokens that are valid nowhere else
 	sandboxMchID  = "1900000001"                 // a merchant of the sandbox's WeChat Pay
 	tourist       = "demo-tourist"               // the person whom a code of touristappid logs in
@@ -60,9 +61,9 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 	}
 	s := &standIn{
 		dir: dir, remove: remove, keys: map[string]token.KeyConfig{}, otherSecret: rand.Text() + rand.Text() + rand.Text(), addresses: map[string]string{},
-		push:     wechat.PushConfig{Token: secret.Text(rand.Text()), AESKey: secret.Text((rand.Text() + rand.Text())[:43])},
-		payment:  wechat.VirtualPaymentConfig{AppKey: secret.Text(rand.Text()), SandboxAppKey: secret.Text(rand.Text())},
-		apiV3Key: secret.Text((rand.Text() + rand.Text())[:32]),
+		push:     wechat.PushConfig{Token: secret.Text(sandboxKeys + rand.Text()), AESKey: secret.Text((sandboxKeys + rand.Text() + rand.Text())[:43])},
+		payment:  wechat.VirtualPaymentConfig{AppKey: secret.Text(sandboxKeys + rand.Text()), SandboxAppKey: secret.Text(sandboxKeys + rand.Text())},
+		apiV3Key: secret.Text((sandboxKeys + rand.Text())[:32]),
 	}
 	s.weChat, err = sandbox.New(sandbox.Config{
 		AppID: sandboxAppID, Secret: sandboxSecret, PushToken: s.push.Token, PushAESKey: s.push.AESKey,

@@ -59,6 +59,7 @@ func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, cod
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // the exit code says it
+	keepsSecrets(t, "wxgate "+strings.Join(args, " "), out.String()+errs.String())
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 

@@ -35,6 +35,7 @@ func TestTheLinesThatTheDemoPrintsWorkWhenPasted(t *testing.T) {
 		var err error
 		eventually(t, 20*time.Second, func() bool { // a push takes its time; whatever else is wrong stays so
 			out, err = exec.Command("sh", "-c", lines[i]).CombinedOutput()
+			keepsSecrets(t, lines[i], string(out))
 			return err == nil && strings.Contains(string(out), want) || want != `"bought":true`
 		})
 		if err != nil || !strings.Contains(string(out), want) || !strings.HasSuffix(string(out), "\n") {

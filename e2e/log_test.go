@@ -135,6 +135,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 	w.signal(syscall.SIGTERM)
 	code := w.ended()
 	said := <-read
+	keepsSecrets(t, "the log", said)
 	if got := strings.Count(said, `"path":"/api/v1/recipes"`); got != requests || code != 0 || !strings.Contains(said, `"msg":"stopped"`) {
 		t.Errorf("the log has %d of %d requests, exit code %d; its end is\n%s", got, requests, code, said[max(0, len(said)-500):])
 	}

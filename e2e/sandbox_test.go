@@ -54,6 +54,7 @@ func paste(t *testing.T, line string) string {
 	if err != nil {
 		t.Errorf("%s\nanswers %v\n%s", line, err, out)
 	}
+	keepsSecrets(t, line, string(out))
 	return string(out)
 }
 
@@ -157,8 +158,11 @@ func TestTheSandboxSaysThatNobodyCanLogIn(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "my.yaml"), readmeYAML(t, ownService(t))+"server: { listen: '127.0.0.1:0', admin: '127.0.0.1:0' }\nendpoints: { login: off, login_skey: off }\n")
 	p := startBare(t, dir, []string{"serve", "--sandbox", "-c", "my.yaml"})
-	p.waitServing(t)
-	lines := curlLines(p.output.String())
+	var lines []string
+	eventually(t, 60*time.Second, func() bool { // they come behind the line that it serves
+		lines = curlLines(p.output.String())
+		return len(lines) == 3 || p.gone()
+	})
 	if len(lines) != 3 || !strings.Contains(p.output.String(), "nobody can log in") {
 		t.Fatalf("without a login it prints\n%s", p.output)
 	}

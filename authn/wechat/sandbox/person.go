@@ -21,11 +21,15 @@ func digest(key, person string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// newSessionKey is base64 of 16 random bytes; each login gets another one.
+// SessionKeyPrefix begins every session_key of a sandbox, so that logs can be searched for all of them.
+const SessionKeyPrefix = "sandboxKey+/"
+
+// newSessionKey is base64 of 16 bytes, of which 7 are random; each login gets another one.
 func newSessionKey() string {
-	var key [16]byte
-	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the process instead
-	return base64.StdEncoding.EncodeToString(key[:])
+	key, _ := base64.StdEncoding.DecodeString(SessionKeyPrefix) // 9 bytes
+	key = append(key, make([]byte, 16-len(key))...)
+	_, _ = rand.Read(key[9:]) // never fails: crypto/rand ends the process instead
+	return base64.StdEncoding.EncodeToString(key)
 }
 
 // randomHex is 32 random characters of 0-9 and a-f.
