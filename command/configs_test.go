@@ -96,7 +96,7 @@ func TestNoFaultShowsASecret(t *testing.T) {
 	for _, wrong := range []string{`"` + secret + `"`, secret + "\n", " " + secret, secret + "\x01", secret + "，"} {
 		for _, path := range []string{
 			"wechat: { secret: %s }", "wechat: { cloud_function_secret: %s }", "wechat: { push: { token: %s, aes_key: x, upstream: y } }",
-			"authn: { keys: [ { id: a, secret: %s } ] }", "server: { admin_token: %s }", "storage: { encryption_key: %s }",
+			"authn: { keys: [ { id: a, secret: %s } ] }", "server: { admin_token: %s }", "server: { services: [ { name: a, token: %s } ] }", "storage: { encryption_key: %s }",
 			"storage: { driver: mysql, mysql: { dsn: %s } }", "storage:\n  driver: mysql\n  mysql:\n    dsn:%s",
 			"wechat:\n  secret：%s\n  appid: x", "wechat:\n  secret: %s: x", "wechat:\n  secret:%s", "wechat:\n  secret：%s",
 			"wechat:\n  appid: x\n  secret:%s", "authn:\n  keys:\n  - secret:%s", "authn: { keys: %s }", "authn:\n  keys:\n    secret:%s", "server:\n  admin_token:%s",

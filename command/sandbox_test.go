@@ -93,7 +93,7 @@ func TestASandboxNeedsNoneOfTheSecretsThatTheFileNames(t *testing.T) {
 	stand := newTestStandIn(t)
 	file := filepath.Join(t.TempDir(), "my.yaml")
 	text := `
-server: { admin: "0.0.0.0:0", admin_token: "${ADMIN_TOKEN}" }
+server: { admin: "0.0.0.0:0", admin_token: "${ADMIN_TOKEN}", services: [ { name: recipes, token: "${RECIPES_TOKEN}", may: [wechat] } ] }
 wechat: { appid: "${WX_APPID}", secret: "${file:/run/secrets/wechat}", cloud_function_secret: "${CLOUD_SECRET}" }
 authn:
   keys: [ { id: main, secret: "${JWT_SECRET}" }, { id: old, secret: "${OLD_SECRET}" } ]
@@ -111,7 +111,7 @@ routes:
 	}
 	none := func(string) (string, bool) { return "", false }
 	write("${WX_API_KEY}")
-	if cfg, err := stand.load(file, none); err != nil || len(cfg.Routes) != 2 || cfg.Routes[1].WeChatPay.MchID != sandboxMchID || cfg.Server.Admin != "127.0.0.1:0" {
+	if cfg, err := stand.load(file, none); err != nil || len(cfg.Routes) != 2 || cfg.Routes[1].WeChatPay.MchID != sandboxMchID || cfg.Server.Admin != "127.0.0.1:0" || len(cfg.Server.Services) > 0 {
 		t.Errorf("got %v and admin %s", err, cfg.Server.Admin)
 	}
 	write("${SHOP_KEY}")

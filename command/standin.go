@@ -114,7 +114,8 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.Server.Listen, cfg.Server.Admin = s.local(cmp.Or(s.listen, cfg.Server.Listen)), s.local(cfg.Server.Admin)
 	cfg.Server.AdminTLS = gateway.DefaultConfig().Server.AdminTLS
 	cfg.Server.TLS, cfg.Server.HTTP, cfg.Server.HTTP3 = gateway.DefaultConfig().Server.TLS, "", false // phones that try it do not know a certificate of this machine
-	cfg.Server.AdminToken, cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = "", false, 2*time.Second
+	cfg.Server.AdminToken, cfg.Server.Services = "", nil                                              // whoever is on this machine is the operator
+	cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = false, 2*time.Second
 	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
 	cfg.WeChat.VirtualPayment = s.paymentOf(cfg.WeChat)
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push

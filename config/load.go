@@ -123,7 +123,7 @@ func Read(file string, reader strictyaml.Reader, complete func(*Config) input.Fa
 
 // ReplacedInSandbox reports whether a key is one of those that are real: accounts, keys and the store.
 func ReplacedInSandbox(path string) bool {
-	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token"}, func(section string) bool {
+	return slices.ContainsFunc([]string{"wechat.", "authn.", "storage.", "server.admin_token", "server.services"}, func(section string) bool {
 		return strings.HasPrefix(path, section)
 	})
 }

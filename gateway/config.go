@@ -10,6 +10,7 @@ import (
 
 	"wxgate/authn/issuer"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/admin"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/cors"
@@ -53,6 +54,7 @@ type ServerConfig struct {
 	Admin          string             `yaml:"admin"`           // host:port of the admin listener, or unix:/path
 	AdminTLS       certificate.Pair   `yaml:"admin_tls"`       // of the admin listener; empty: it is plain
 	AdminToken     secret.Text        `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
+	Services       []admin.Service    `yaml:"services"`        // what services of the team may do on the admin listener, with tokens of their own
 	TrustedProxies []limit.Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
 	ProxyProtocol  bool               `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      input.Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
@@ -65,7 +67,8 @@ type ServerConfig struct {
 
 // Reload returns s with everything that a running gateway can adopt from next: all but what belongs to the listeners.
 func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
-	s.AdminToken, s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.AdminToken, next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
+	s.AdminToken, s.Services = next.AdminToken, next.Services
+	s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
 	s.Compress, s.HSTS, s.CORS = next.Compress, next.HSTS, next.CORS
 	if s.TLS.Enabled() == next.TLS.Enabled() {
 		s.TLS = next.TLS
@@ -136,7 +139,7 @@ func DefaultConfig() Config {
 	limits.Dials = upstream.DefaultDials
 	return Config{
 		Server: ServerConfig{
-			Listen: ":8080", TLS: certificate.Config{Pairs: []certificate.Pair{}, ACME: certificate.DefaultACME()}, Admin: "127.0.0.1:9090", BodyLimit: 4 << 20,
+			Listen: ":8080", TLS: certificate.Config{Pairs: []certificate.Pair{}, ACME: certificate.DefaultACME()}, Admin: "127.0.0.1:9090", Services: []admin.Service{}, BodyLimit: 4 << 20,
 			Timeouts: Timeouts{ReadHeader: 5 * time.Second, Idle: 75 * time.Second, Request: time.Minute, Drain: 30 * time.Second},
 			// A phone opens ten, so 4096 are enough for a carrier's NAT with hundreds of users at a time.
 			Connections: Connections{Max: 16384, PerAddress: 4096, Admin: 32},
@@ -224,6 +227,7 @@ func (s ServerConfig) validate() (f input.Faults) {
 	}
 	s.validateHSTS(&f)
 	s.validateAdmin(&f)
+	f = append(f, s.credentials().Validate()...)
 	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
 		f.Add("proxy_protocol", "needs server.trusted_proxies: only their word is believed")
 	}
@@ -290,6 +294,11 @@ func (s ServerConfig) validateAdmin(f *input.Faults) {
 	case !isVisibleASCII(token):
 		f.Add("admin_token", "has characters that a header cannot carry; use letters and digits")
 	}
+}
+
+// credentials are those of the admin listener.
+func (s ServerConfig) credentials() admin.Credentials {
+	return admin.Credentials{Operator: s.AdminToken, Services: s.Services}
 }
 
 // adminOnThisMachine reports whether only this machine can reach the admin listener.

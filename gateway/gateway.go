@@ -25,7 +25,6 @@ import (
 	"wxgate/gateway/push"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
-	"wxgate/secret"
 	"wxgate/upstream"
 )
 
@@ -89,9 +88,9 @@ func (g *Gateway) newAdmin() *admin.Server {
 	return admin.New(g.snapshot.Load().cfg.Server.Connections.Admin, admin.Deps{
 		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.observer.failures,
 		Metrics: g.deps.Metrics, Log: g.deps.Log, LimitedLog: g.observer.limitedLog, LogFault: g.deps.LogFault, Now: g.deps.Now,
-		Token:    func() secret.Text { return g.snapshot.Load().cfg.Server.AdminToken },
-		Payments: func() map[string]wechat.VirtualPaymentConfig { return g.snapshot.Load().cfg.VirtualPayments },
-		Draining: func() bool { return g.drain.Err() != nil },
+		Credentials: func() admin.Credentials { return g.snapshot.Load().cfg.Server.credentials() },
+		Payments:    func() map[string]wechat.VirtualPaymentConfig { return g.snapshot.Load().cfg.VirtualPayments },
+		Draining:    func() bool { return g.drain.Err() != nil },
 		Certificates: func() error {
 			r := g.snapshot.Load()
 			if r.acme == nil {

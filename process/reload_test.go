@@ -13,6 +13,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/config"
 	"wxgate/config/strictyaml"
+	"wxgate/gateway/admin"
 	"wxgate/gateway/certificate"
 )
 
@@ -20,6 +21,7 @@ func TestOnlyTheReloadedKeysChange(t *testing.T) {
 	t.Parallel()
 	running, next := config.DefaultConfig(), config.DefaultConfig()
 	next.Server.Listen, next.Server.AdminToken, next.Server.Timeouts.Idle = ":1", "x", time.Hour
+	next.Server.Services = []admin.Service{{Name: "recipes"}}
 	next.Server.Timeouts.Drain, next.WeChat.AppID, next.WeChat.CloudRun = time.Hour, "wx", true
 	next.Authn.Issuer, next.Authn.Keys = "other", []token.KeyConfig{{ID: "k"}}
 	next.Storage.Badger.Dir, next.Log.Level, next.Identity.ForwardAuthorization = "elsewhere", "debug", false
@@ -30,7 +32,7 @@ func TestOnlyTheReloadedKeysChange(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the configuration to apply is\n%+v, want\n%+v", got, want)
 	}
-	changed := []string{"server.admin_token", "server.timeouts.drain", "wechat.cloud_run", "authn.keys", "identity.forward_authorization", "log.level"}
+	changed := []string{"server.admin_token", "server.services", "server.timeouts.drain", "wechat.cloud_run", "authn.keys", "identity.forward_authorization", "log.level"}
 	if names := strictyaml.Differ(running, got); !slices.Equal(names, changed) {
 		t.Errorf("%q changed, want %q", names, changed)
 	}

@@ -22,6 +22,7 @@ import (
 // endpoint is a path of the admin API.
 type endpoint struct {
 	pattern string   // of http.ServeMux
+	needs   needs    // what a service must have to use it
 	query   []string // known parameters
 	serve   http.HandlerFunc
 }
@@ -31,26 +32,26 @@ func (s *Server) endpoints() []endpoint {
 	r, users, sessions := s.responder, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
 	transfer, calls := transfer{r, s.deps.Authn, new(processors)}, weChatCalls{r, s.deps.WeChat, s.deps.Authn.OpenData, s.deps.Payments}
 	return []endpoint{
-		{"GET /api/users", []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
-		{"POST /api/users", []string{"dry_run"}, transfer.importUsers},
-		{"POST /api/users/next-id", nil, r.handleChange(users.reserveIDs)},
-		{"POST /api/users/resync", nil, r.handleChange(users.resync)},
-		{"GET /api/users/export", nil, transfer.exportUsers},
-		{"GET /api/users/{id}", nil, r.handle(withUserID(users.show))},
-		{"DELETE /api/users/{id}", nil, r.handleChange(withUserID(users.erase))},
-		{"POST /api/users/{id}/counters", nil, r.handleChange(withUserID(users.addCounters))},
-		{"POST /api/users/{id}/ban", nil, r.handleChange(withUserID(users.ban))},
-		{"DELETE /api/users/{id}/ban", nil, r.handleChange(withUserID(users.liftBan))},
-		{"GET /api/users/{id}/sessions", []string{"after", "limit"}, r.handle(withUserID(sessions.list))},
-		{"DELETE /api/users/{id}/sessions", nil, r.handleChange(withUserID(sessions.endAll))},
-		{"DELETE /api/sessions/{id}", nil, r.handleChange(sessions.end)},
-		{"POST /api/users/{id}/session-key/check", nil, r.handle(withUserID(users.checkSessionKey))},
-		{"POST /api/users/{id}/session-key/reset", nil, r.handleChange(withUserID(users.resetSessionKey))},
-		{"POST /api/users/{id}/session-key/sign", nil, r.handleLogged("admin signature", withUserID(users.signWithSessionKey))},
-		{"GET /api/users/{id}/phone", nil, r.handle(withUserID(users.phone))},
-		{"POST /api/store/reseal", nil, r.handleChange(func(r *http.Request) (any, error) { return s.deps.Store.Reseal(r.Context()) })},
-		{"GET /api/store/backup", nil, s.backup},
-		{"POST /api/wechat/{path...}", []string{anyParameter}, calls.relay},
+		{"GET /api/users", only(ScopeUsersRead), []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
+		{"POST /api/users", only(ScopeUsersWrite), []string{"dry_run"}, transfer.importUsers},
+		{"POST /api/users/next-id", operatorAlone, nil, r.handleChange(users.reserveIDs)},
+		{"POST /api/users/resync", operatorAlone, nil, r.handleChange(users.resync)},
+		{"GET /api/users/export", only(ScopeUsersWrite), nil, transfer.exportUsers},
+		{"GET /api/users/{id}", only(ScopeUsersRead), nil, r.handle(withUserID(users.show))},
+		{"DELETE /api/users/{id}", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.erase))},
+		{"POST /api/users/{id}/counters", only(ScopeCounters), nil, r.handleChange(withUserID(users.addCounters))},
+		{"POST /api/users/{id}/ban", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.ban))},
+		{"DELETE /api/users/{id}/ban", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.liftBan))},
+		{"GET /api/users/{id}/sessions", only(ScopeUsersRead), []string{"after", "limit"}, r.handle(withUserID(sessions.list))},
+		{"DELETE /api/users/{id}/sessions", only(ScopeUsersWrite), nil, r.handleChange(withUserID(sessions.endAll))},
+		{"DELETE /api/sessions/{id}", only(ScopeUsersWrite), nil, r.handleChange(sessions.end)},
+		{"POST /api/users/{id}/session-key/check", only(ScopeSign), nil, r.handle(withUserID(users.checkSessionKey))},
+		{"POST /api/users/{id}/session-key/reset", operatorAlone, nil, r.handleChange(withUserID(users.resetSessionKey))},
+		{"POST /api/users/{id}/session-key/sign", only(ScopeSign), nil, r.handleLogged("admin signature", withUserID(users.signWithSessionKey))},
+		{"GET /api/users/{id}/phone", only(ScopeUsersPhone), nil, r.handle(withUserID(users.phone))},
+		{"POST /api/store/reseal", operatorAlone, nil, r.handleChange(func(r *http.Request) (any, error) { return s.deps.Store.Reseal(r.Context()) })},
+		{"GET /api/store/backup", operatorAlone, nil, s.backup},
+		{"POST /api/wechat/{path...}", needsOfCall, []string{anyParameter}, calls.relay},
 	}
 }
 
@@ -74,11 +75,11 @@ func (a responder) handleChange(do func(*http.Request) (data any, err error)) ht
 }
 
 // handleLogged is handle for a request whose success is an event of the log.
-func (a responder) handleLogged(event string, do func(*http.Request) (data any, err error)) http.HandlerFunc {
+func (a responder) handleLogged(message string, do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return a.handle(func(r *http.Request) (any, error) {
 		data, err := do(r)
 		if err == nil {
-			a.log.Info(event, "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
+			event(a.log, r, message, "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
 		}
 		return data, err
 	})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"wxgate/authn"
@@ -57,7 +58,7 @@ func (a weChatCalls) logCall(r *http.Request, errcode int, err error, took time.
 	if err != nil {
 		outcome = a.errors.Lookup(err).Reason
 	}
-	a.log.Info("wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r), "from", r.RemoteAddr,
+	event(a.log, r, "wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r), "from", r.RemoteAddr,
 		"outcome", outcome, "duration_ms", took.Milliseconds())
 }
 
@@ -172,4 +173,19 @@ func (a users) resetSessionKey(r *http.Request, id int64) (any, error) {
 // phone answers GET /api/users/{id}/phone, for the operator and the team's services.
 func (a users) phone(r *http.Request, id int64) (any, error) {
 	return a.authn.OpenData.PhoneOf(r.Context(), id)
+}
+
+// needsOfCall are the scopes of which a service must have one to call an API of WeChat.
+func needsOfCall(r *http.Request) []Scope {
+	// WeChat may not tell case apart, so whatever is fenced is fenced in any case.
+	path := strings.ToLower(r.PathValue("path"))
+	switch {
+	case strings.Contains(path, "clear_quota"), strings.HasPrefix(path, "cgi-bin/openapi/rid"):
+		return nil // ten times a month for the whole account; and earlier calls of everybody, with their answers
+	case strings.HasPrefix(path, "xpay/"), strings.HasPrefix(path, "retail/"):
+		return []Scope{ScopeSign} // we sign them, and they move money
+	case strings.HasPrefix(path, "cgi-bin/message/"):
+		return []Scope{ScopeWeChat, ScopeNotify}
+	}
+	return []Scope{ScopeWeChat}
 }

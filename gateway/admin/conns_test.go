@@ -17,7 +17,6 @@ import (
 	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
-	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -35,7 +34,7 @@ func socket(t *testing.T, maxConns int) (s *Server, address string) {
 	log := slog.New(slog.DiscardHandler)
 	s = New(maxConns, Deps{
 		Authn: new(authn.Authn), Store: ready{}, Errors: answer.NewTable(), Metrics: prometheus.NewRegistry(), Log: log, LimitedLog: lograte.New(log, time.Now), Now: time.Now,
-		Token: func() secret.Text { return "" }, Draining: func() bool { return false },
+		Credentials: func() Credentials { return Credentials{} }, Draining: func() bool { return false },
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,8 +1,6 @@
 package admin
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,51 +10,45 @@ import (
 
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
-	"wxgate/secret"
 )
 
-// guard decides who may use the admin listener.
-type guard struct {
-	tokenRequired bool              // server.admin_token is set
-	token         [sha256.Size]byte // its hash, so that comparing takes constant time for any length
-}
-
-func newGuard(token secret.Text) guard {
-	return guard{token.Reveal() != "", sha256.Sum256([]byte(token.Reveal()))}
-}
-
-// check refuses callers without the token. If none is set, being on this machine is the permission, which the remote
-// address proves and no header can. A browser runs here too, so requests that a foreign web page could send are
-// refused: by their Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS rebinding), which the Host
-// still shows.
-func (g guard) check(r *http.Request) error {
-	switch {
-	case !sameOrigin(r):
-		return fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
-	case !g.tokenRequired && !onThisMachine(r.RemoteAddr):
-		return fmt.Errorf("%w: without server.admin_token it answers this machine alone", answer.ErrAdminOrigin)
-	case !g.tokenRequired && !loopbackHost(hostOf(r.Host)):
-		return fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", answer.ErrAdminOrigin)
-	case g.tokenRequired && !g.matches(bearerToken(r)):
-		return answer.ErrAdminToken
+// identify says who sends a request, and refuses whoever has no token. If none is set, being on this machine is the
+// operator's permission, which the remote address proves and no header can. A browser runs here too, so requests that a
+// foreign web page could send are refused: by their Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS
+// rebinding), which the Host still shows.
+func (c Credentials) identify(r *http.Request) (*Service, error) {
+	if !sameOrigin(r) {
+		return nil, fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
 	}
-	return nil
+	if c.Operator != "" {
+		service, operator := c.find(bearerToken(r))
+		if service == nil && !operator {
+			return nil, answer.ErrAdminToken
+		}
+		return service, nil
+	}
+	switch {
+	case !onThisMachine(r.RemoteAddr):
+		return nil, fmt.Errorf("%w: without server.admin_token it answers this machine alone", answer.ErrAdminOrigin)
+	case !loopbackHost(hostOf(r.Host)):
+		return nil, fmt.Errorf("%w: without server.admin_token the Host must be a loopback one", answer.ErrAdminOrigin)
+	}
+	return nil, nil
 }
 
-func (g guard) matches(token string) bool {
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
-}
-
-// guarded serves only requests that pass the guard.
+// guarded serves only requests of the operator, and of services. Which of these a service may send, permitted decides.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := newGuard(s.deps.Token()).check(r); err != nil {
+		service, err := s.deps.Credentials().identify(r)
+		switch {
+		case err != nil:
 			s.deps.LimitedLog.Warn(lograte.Kind{Message: "admin request refused"}, "from", r.RemoteAddr, "error", err)
 			s.responder.fail(w, err)
-			return
+		case service == nil:
+			next.ServeHTTP(w, r)
+		default:
+			s.serviceCalls.serve(w, r, service, next)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 

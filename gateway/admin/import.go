@@ -93,7 +93,7 @@ func (a transfer) importUsers(w http.ResponseWriter, r *http.Request) {
 	defer a.processors.enter()()
 	err := i.run(r)
 	slices.SortFunc(i.report.Errors, func(a, b importError) int { return a.Line - b.Line })
-	a.log.Info("admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
+	event(a.log, r, "admin change", "request", r.Pattern, "imported", i.report.Imported, "failed", i.report.Failed)
 	if err != nil {
 		a.fail(w, err)
 		return

@@ -1,6 +1,6 @@
 // Package admin is the admin listener: probes, metrics, and the API for operators and services of the team, with users,
 // their counters, bans and sessions, and WeChat's server-side API. It answers only this machine unless server.admin_token
-// is set.
+// is set. Services have tokens of their own, with which they may do what server.services says.
 package admin
 
 import (
@@ -21,7 +21,6 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
-	"wxgate/secret"
 	"wxgate/storage"
 )
 
@@ -37,18 +36,18 @@ type Store interface {
 
 // Deps are the dependencies of a Server; those that may be nil say so.
 type Deps struct {
-	Authn      *authn.Authn
-	Store      Store
-	WeChat     map[string]Broker // by appid
-	Errors     answer.Table
-	Metrics    *prometheus.Registry
-	Log        *slog.Logger
-	LimitedLog *lograte.Log // for lines that clients can provoke
-	LogFault   func() error // why log lines are being lost, nil while none are; may be nil
-	Now        func() time.Time
-	Token      func() secret.Text                            // server.admin_token, which a reload may change
-	Payments   func() map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment by appid, which a reload may change
-	Draining   func() bool                                   // reports whether new requests should go elsewhere
+	Authn       *authn.Authn
+	Store       Store
+	WeChat      map[string]Broker // by appid
+	Errors      answer.Table
+	Metrics     *prometheus.Registry
+	Log         *slog.Logger
+	LimitedLog  *lograte.Log // for lines that clients can provoke
+	LogFault    func() error // why log lines are being lost, nil while none are; may be nil
+	Now         func() time.Time
+	Credentials func() Credentials                            // which a reload may change
+	Payments    func() map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment by appid, which a reload may change
+	Draining    func() bool                                   // reports whether new requests should go elsewhere
 
 	Certificates func() error // which the public listener still lacks, nil while it has all; may be nil
 }
@@ -56,20 +55,22 @@ type Deps struct {
 // Server is the admin listener: probes, metrics and the API of api.go. It runs on net/http, separate from the public
 // listener. It is safe for concurrent use.
 type Server struct {
-	deps      Deps
-	responder responder
-	server    *http.Server
-	conns     *connLimiter
-	backups   chan struct{} // holds a value while one is being taken
+	deps         Deps
+	responder    responder
+	server       *http.Server
+	conns        *connLimiter
+	serviceCalls *serviceCalls
+	backups      chan struct{} // holds a value while one is being taken
 }
 
 // New returns a Server with at most maxConns connections. It registers its series with deps.Metrics.
 func New(maxConns int, deps Deps) *Server {
 	s := &Server{
-		deps:      deps,
-		responder: responder{deps.Errors, deps.Log, deps.LimitedLog, deps.Now},
-		conns:     newConnLimiter(maxConns, deps.Metrics),
-		backups:   make(chan struct{}, 1),
+		deps:         deps,
+		responder:    responder{deps.Errors, deps.Log, deps.LimitedLog, deps.Now},
+		conns:        newConnLimiter(maxConns, deps.Metrics),
+		serviceCalls: newServiceCalls(deps),
+		backups:      make(chan struct{}, 1),
 	}
 	s.server = &http.Server{
 		Handler:           markAnswering(s.newMux()),
@@ -108,9 +109,10 @@ func (s *Server) newMux() http.Handler {
 
 func (s *Server) newGuardedMux() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	metrics := promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	mux.HandleFunc("GET /metrics", s.responder.permitted(operatorAlone, metrics.ServeHTTP))
 	for _, e := range s.endpoints() {
-		mux.HandleFunc(e.pattern, s.responder.withKnownQuery(e.query, e.serve))
+		mux.HandleFunc(e.pattern, s.responder.permitted(e.needs, s.responder.withKnownQuery(e.query, e.serve)))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.responder.fail(w, answer.ErrNoRoute) })
 	return mux

@@ -32,7 +32,8 @@ var (
 	ErrOrderRefused = errors.New("order refused")          // by the service, with a 4xx
 	ErrOrderFailed  = errors.New("the service failed to say what an order is")
 	ErrBackupRuns   = errors.New("another backup is being taken; take this one when it is complete")
-	ErrAdminToken   = errors.New("the bearer token is not server.admin_token")
+	ErrAdminToken   = errors.New("the bearer token is neither server.admin_token nor that of a service")
+	ErrServiceScope = errors.New("the service may not do this")
 	ErrAdminOrigin  = errors.New("the admin listener is not for web pages of others")
 )
 
@@ -98,6 +99,7 @@ func NewTable() Table {
 		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
 		{ErrBackupRuns, 409, "conflict", "另一个备份正在进行", 0},
 		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
+		{ErrServiceScope, 403, "service_not_allowed", "该服务没有此权限", 0},
 		{ErrAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
