@@ -36,7 +36,8 @@ const (
 
 // erases reports whether a service has to delete what it has of a person: the person withdrew a consent, or left WeChat.
 func (e event) erases() bool {
-	return e.name() == "user_authorization_revoke" || e.name() == "user_authorization_cancellation"
+	name := folded(e.name())
+	return name == folded("user_authorization_revoke") || name == folded("user_authorization_cancellation")
 }
 
 // erasure is an event that waits.

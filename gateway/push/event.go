@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -78,6 +79,19 @@ func (e event) pays() bool {
 	return strings.HasPrefix(name, folded(paymentPrefix)) || strings.HasPrefix(name, folded(gamePrefix))
 }
 
+// order is what a delivery of virtual payment is for. known is false for every other event, and for one that names no order.
+func (e event) order() (order Order, known bool) {
+	order = Order{OpenID: e.text("OpenId"), OutTradeNo: e.text("OutTradeNo")}
+	switch e.text("Env") {
+	case "", "0":
+	case "1":
+		order.Env = 1
+	default:
+		return Order{}, false
+	}
+	return order, order.OutTradeNo != "" && (e.name() == goodsDelivery || e.name() == coinDelivery)
+}
+
 // budget is how long an attempt may take.
 func (e event) budget() time.Duration {
 	if e.name() == iosRefundQuery || strings.HasPrefix(e.name(), gamePrefix) {
@@ -86,17 +100,15 @@ func (e event) budget() time.Duration {
 	return usualTime
 }
 
-// key is the same for a message that is sent again (page "消息推送": MsgId; for events FromUserName and CreateTime; for virtual
-// payments the order). Two events of one person in one second differ in the rest, which is part of the key, but for the number of
+// key is the same for a message that is sent again (page "消息推送": MsgId; for events FromUserName and CreateTime; for deliveries of
+// virtual payment the order, and nothing that WeChat is not asked in plain mode). Two events of one person in one second differ in the rest, which is part of the key, but for the number of
 // attempts.
 func (e event) key() string {
 	if id := e.text("MsgId"); id != "" && id != "0" && e.text("MsgType") != "event" {
 		return "message " + id
 	}
-	if order := e.text("OutTradeNo"); order != "" && (e.name() == goodsDelivery || e.name() == coinDelivery) {
-		var paid struct{ MchOrderNo string }
-		_ = json.Unmarshal(e[folded("WeChatPayInfo")], &paid) // absent when it was not paid by WeChat Pay
-		return fmt.Sprintf("%s %q", e.name(), []string{order, e.text("OpenId"), e.text("Env"), paid.MchOrderNo})
+	if order, known := e.order(); known {
+		return fmt.Sprintf("%s %q", e.name(), []string{order.OutTradeNo, order.OpenID, strconv.Itoa(order.Env)})
 	}
 	sum := sha256.New()
 	encoder := json.NewEncoder(sum)

@@ -31,6 +31,9 @@ const Path = "/wechat/push"
 // maxMessageAge is how old a pushed message may be. What is sent again is signed again.
 const maxMessageAge = 5 * time.Minute
 
+// timestampDigits is the length of the timestamps in queries, until the year 2286.
+const timestampDigits = 10
+
 // errNotFromWeChat is a message that WeChat did not send, or not recently.
 var errNotFromWeChat = fmt.Errorf("%w: the message is not WeChat's", answer.ErrInvalidRequest)
 
@@ -113,21 +116,35 @@ func (r *Receiver) Echo(ctx context.Context, apps Apps, query string) (string, e
 	return "", errNotFromWeChat
 }
 
-// Open reads the message of a POST. As far as it can be, the signature in the raw query is verified before any of the body is
-// read.
-func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error) {
-	values, err := r.parseFreshQuery(query)
-	if err != nil {
-		return Message{}, err
+// Check refuses the raw query of a POST before any of its body is read, as far as its signature can be told by then: in safe mode it
+// covers the body.
+func (r *Receiver) Check(apps Apps, query string) error {
+	_, _, err := r.signers(apps, query)
+	return err
+}
+
+// signers parses a raw query, and returns the mini-programs by which it may be signed, of which there is one at least.
+func (r *Receiver) signers(apps Apps, query string) (values url.Values, may Apps, err error) {
+	if values, err = r.parseFreshQuery(query); err != nil {
+		return nil, nil, err
 	}
-	var may Apps
 	for _, app := range apps {
 		if app.Opens != nil && app.Opens.Check(values) == nil {
 			may = append(may, app)
 		}
 	}
 	if len(may) == 0 {
-		return Message{}, errNotFromWeChat
+		return nil, nil, errNotFromWeChat
+	}
+	return values, may, nil
+}
+
+// Open reads the message of a POST. As far as it can be, the signature in the raw query is verified before any of the body is
+// read.
+func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error) {
+	values, may, err := r.signers(apps, query)
+	if err != nil {
+		return Message{}, err
 	}
 	received, err := io.ReadAll(body)
 	if err != nil {
@@ -138,7 +155,7 @@ func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error
 		if err == nil {
 			m, err := newMessage(app, opened, app.Opens.Sealed())
 			m.proof = values.Get("signature")
-			if err == nil && m.sealed && r.isOld(m) || !m.sealed && r.mayBeTime(values.Get("nonce")) {
+			if err == nil && m.sealed && r.isOld(m) || !m.sealed && r.mayBeCutAnew(values.Get("timestamp"), values.Get("nonce")) {
 				return Message{}, errNotFromWeChat
 			}
 			return m, err
@@ -147,8 +164,8 @@ func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error
 	return Message{}, errNotFromWeChat
 }
 
-// Timestamp and nonce stand in the signature in the order of their bytes. So whoever has seen an address may exchange them, and it is
-// good again when the clock comes to the nonce.
+// Timestamp and nonce stand in the signature one after the other, in the order of their bytes. So whoever has seen an address may
+// exchange them, or cut their digits elsewhere, and it is good again when the clock comes to what is the timestamp then.
 
 // isOld reports whether a message, as it says itself, is older than what is remembered of deliveries.
 func (r *Receiver) isOld(m Message) bool {
@@ -156,10 +173,23 @@ func (r *Receiver) isOld(m Message) bool {
 	return err == nil && r.now().Sub(time.Unix(seconds, 0)) > once.RememberFor
 }
 
-// mayBeTime reports whether a nonce could be a timestamp of the past year, which nobody signs for in plain mode. One in a hundred of
-// WeChat's is; the next attempt has another.
-func (r *Receiver) mayBeTime(nonce string) bool {
-	seconds, err := strconv.ParseInt(nonce, 10, 64)
+// mayBeCutAnew reports whether the digits of a timestamp and a nonce could be those of another pair, of the past year, which nobody
+// signs for in plain mode. One in a hundred of WeChat's is; the next attempt has another.
+func (r *Receiver) mayBeCutAnew(timestamp, nonce string) bool {
+	joined := min(timestamp, nonce) + max(timestamp, nonce)
+	for _, at := range []int{timestampDigits, len(joined) - timestampDigits} {
+		for _, part := range []string{joined[:at], joined[at:]} {
+			if part != timestamp && len(part) == timestampDigits && r.isPast(part) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isPast reports whether a text is a timestamp of the past year.
+func (r *Receiver) isPast(timestamp string) bool {
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	age := r.now().Sub(time.Unix(seconds, 0))
 	return err == nil && age > -maxMessageAge && age < 366*24*time.Hour
 }
@@ -215,9 +245,10 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 	if err != nil {
 		return nil, errNotFromWeChat
 	}
-	seconds, err := strconv.ParseInt(values.Get("timestamp"), 10, 64)
+	timestamp := values.Get("timestamp")
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	age := r.now().Sub(time.Unix(seconds, 0))
-	if err != nil || age > maxMessageAge || age < -maxMessageAge {
+	if err != nil || len(timestamp) != timestampDigits || age > maxMessageAge || age < -maxMessageAge {
 		return nil, errNotFromWeChat
 	}
 	return values, nil
@@ -266,13 +297,11 @@ func (r *Receiver) confirm(ctx context.Context, m Message) error {
 		return nil
 	}
 	refused := fmt.Errorf("%w: an event about money, in plain mode", answer.ErrPushRefused)
-	order := Order{OpenID: m.event.text("OpenId"), OutTradeNo: m.event.text("OutTradeNo")}
-	env, err := strconv.Atoi(m.event.text("Env"))
-	if name := m.event.name(); err != nil || r.orders == nil || order.OutTradeNo == "" || name != goodsDelivery && name != coinDelivery {
+	order, known := m.event.order()
+	if !known || r.orders == nil {
 		r.log.Warn(lograte.Kind{Message: "an event about money is refused, because message push is in plain mode (明文模式)", Reason: "plain"}, "appid", m.app.ID)
 		return refused
 	}
-	order.Env = env
 	paid, err := r.orders.Paid(ctx, m.app.ID, order)
 	if err != nil {
 		return err

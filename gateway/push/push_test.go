@@ -192,8 +192,8 @@ func TestTheServicesAnswerReachesWeChat(t *testing.T) {
 		key            secret.Text
 		plainPayments  bool
 		message, says  string
-		contentType    string
 		want, wantType string
+		wantErr        error
 	}{
 		"nothing":                       {key: testKey, message: json, want: "plain success", wantType: "text/plain; charset=utf-8"},
 		"success":                       {key: testKey, message: json, says: " SUCCESS\n", want: "plain success", wantType: "text/plain; charset=utf-8"},
@@ -206,6 +206,7 @@ func TestTheServicesAnswerReachesWeChat(t *testing.T) {
 		"a payment, not sealed":         {key: testKey, plainPayments: true, message: pays, says: "success", want: `plain {"ErrCode":0,"ErrMsg":"success"}`, wantType: "application/json"},
 		"a payment, XML":                {key: testKey, message: paysXML, want: "sealed <xml><ErrCode>0</ErrCode><ErrMsg><![CDATA[success]]></ErrMsg></xml>", wantType: "text/xml"},
 		"an answer that XML cannot say": {key: testKey, message: xml, says: `{"数据":1}`, want: "plain success", wantType: "text/plain; charset=utf-8"},
+		"a payment in other letters":    {key: testKey, message: pays, says: `{"errcode":0,"errmsg":"ok"}`, wantErr: answer.ErrPushRefused},
 		"a payment that is not done":    {key: testKey, message: pays, says: `{"ErrCode":7,"ErrMsg":"later"}`, want: `sealed {"ErrCode":7,"ErrMsg":"later"}`, wantType: "application/json"},
 	} {
 		r := newRig(t, row.key)
@@ -213,8 +214,10 @@ func TestTheServicesAnswerReachesWeChat(t *testing.T) {
 		r.says = upstreamtest.OK("application/json", row.says)
 		n++
 		reply, err := r.push(fmt.Sprintf(row.message, n))
+		if !errors.Is(err, row.wantErr) {
+			t.Errorf("%s: %v, want %v", name, err, row.wantErr)
+		}
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
 			continue
 		}
 		if got := r.said(reply); got != row.want || reply.ContentType != row.wantType {
@@ -345,10 +348,16 @@ func TestMoneyIsNotBelievedInPlainMode(t *testing.T) {
 			t.Errorf("%s: delivered %t, %s, %v", name, got, reply.Body, err)
 		}
 	}
+	before := len(r.service.Requests())
+	for _, same := range []string{`"Env":1,"WeChatPayInfo":{"MchOrderNo":"another"}`, `"Env":"1"`, `"Env":"01"`, `"Env":"+1"`} {
+		_, _ = r.push(`{"Event":"xpay_goods_deliver_notify","OpenId":"oABC","OutTradeNo":"paid",` + same + `}`)
+	}
+	if n := len(r.service.Requests()); n != before {
+		t.Errorf("the service got an order that was delivered %d times more", n-before)
+	}
 	if log := r.log.String(); !strings.Contains(log, "plain mode") || strings.Contains(log, "oABC") || strings.Contains(log, "unpaid\"") {
 		t.Errorf("the log has %s", log)
 	}
-	before := len(r.service.Requests())
 	for _, text := range []string{
 		`{"Event":"debug","event":"xpay_goods_deliver_notify","OpenId":"oABC","OutTradeNo":"unpaid","Env":1}`,
 		`{"event":"xpay_goods_deliver_notify","openid":"oABC","outTradeNo":"unpaid","env":1}`,
@@ -384,6 +393,9 @@ func TestAnErasureWaitsInPlainMode(t *testing.T) {
 	}
 	r = newRig(t, "")
 	r.memory.logins["oBack"] = r.clock.Add(time.Hour)
+	if reply, err := r.push(`{"Event":"USER_authorization_revoke ","OpenID":"oBack"}`); err != nil || len(r.service.Requests()) != 0 {
+		t.Errorf("in other letters: %s, %v, told %d times", reply.Body, err, len(r.service.Requests()))
+	}
 	for _, openID := range []string{"oGone", "oBack", "oGone"} {
 		if reply, err := r.push(fmt.Sprintf(event, openID)); err != nil || string(reply.Body) != success {
 			t.Errorf("%s: %s, %v", openID, reply.Body, err)
@@ -482,6 +494,24 @@ func TestAnAddressIsNotGoodAgainWithTimeAndNonceExchanged(t *testing.T) {
 		r.clock = later
 		if _, err := r.receive(query, text); !errors.Is(err, errNotFromWeChat) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAnAddressIsNotGoodAgainCutElsewhere although the digits of its timestamp and nonce are signed.
+func TestAnAddressIsNotGoodAgainCutElsewhere(t *testing.T) {
+	t.Parallel()
+	const now, seen = "1796036535", "1782000000" // and digits of now, when it was seen
+	for _, signed := range [][]string{
+		{seen[:9] + now[:1], now[1:], now, seen[:9]},
+		{seen[:8] + now[:2], now[2:], now, seen[:8]},
+		{"0" + now, "1", "0" + now, "1"},
+	} {
+		r := newRig(t, "")
+		r.clock = time.Unix(1796036535, 0)
+		query := url.Values{"timestamp": {signed[2]}, "nonce": {signed[3]}, "signature": {plainSignature(signed[0], signed[1])}}
+		if _, err := r.receive(query, []byte(`{"MsgType":"text","MsgId":7}`)); !errors.Is(err, errNotFromWeChat) {
+			t.Errorf("signed for %v, sent with %v: %v, want errNotFromWeChat", signed[:2], signed[2:], err)
 		}
 	}
 }

@@ -70,14 +70,23 @@ func (m Message) judge(said []byte) error {
 	if !m.event.pays() || m.event.name() == iosRefundQuery {
 		return nil
 	}
-	var result struct{ ErrCode json.Number }
-	if err := json.Unmarshal(said, &result); err != nil || result.ErrCode == "" {
+	code := errCodeOf(said)
+	if code == "" {
 		return fmt.Errorf("%w: an event about money, without an ErrCode", errNotUnderstood)
 	}
-	if result.ErrCode != "0" {
+	if code != "0" {
 		return notDone{said}
 	}
 	return nil
+}
+
+// errCodeOf is the ErrCode of an answer, "" if there is none. WeChat knows the name in these letters alone.
+func errCodeOf(said []byte) (code json.Number) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(said, &members) == nil {
+		_ = json.Unmarshal(members["ErrCode"], &code) // else it is no number
+	}
+	return code
 }
 
 // reply puts what a service answered into the format of the message, sealed if the message was.
