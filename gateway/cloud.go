@@ -61,7 +61,9 @@ func readCloudRun(ex *Exchange) {
 		return
 	}
 	fields := &ex.request.Fields
-	ex.cloudSource = cmp.Or(header.One(fields, "X-Wx-Source"), header.One(fields, "X-Wx-Sources")) // pages spell it both ways
+	if ex.cloudSource = header.One(fields, "X-Wx-Source"); !fields.Has("X-Wx-Source") {
+		ex.cloudSource = header.One(fields, "X-Wx-Sources") // so on one page
+	}
 	ex.cloudApp = cmp.Or(header.One(fields, "X-Wx-From-Appid"), header.One(fields, "X-Wx-Appid"))
 }
 
@@ -86,12 +88,14 @@ func cloudRunIdentity(ex *Exchange) *authn.CloudIdentity {
 // broughtByCloudRun reports whether a request comes from within WeChat.
 func broughtByCloudRun(ex *Exchange) bool { return ex.cloudSource != "" }
 
-// isOfClient reports whether a source, or a chain of them, names what a person can send from (page "Cloud.getWXContext"): that is no
-// message of WeChat's own.
+// isOfClient reports whether a source, or a chain of them, names what a person can send from (page "Cloud.getWXContext").
 func isOfClient(source string) bool {
-	of := []string{"wx_client", "wx_devtools", "wx_http", "wx_localdebug", "wx_crawler", "scf"}
+	of := []string{"wx_client", "wx_devtools", "wx_http", "wx_localdebug", "wx_crawler"}
 	return slices.ContainsFunc(of, func(one string) bool { return message.ListContains([]byte(source), one) })
 }
+
+// isOfFunction reports whether a source names a cloud function, which people call.
+func isOfFunction(source string) bool { return message.ListContains([]byte(source), "scf") }
 
 // errDigestMismatch is a body other than the one that was signed.
 var errDigestMismatch = fmt.Errorf("%w: the body is not the one that was signed", authn.ErrCloudIdentity)

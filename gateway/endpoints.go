@@ -280,6 +280,7 @@ type endpoint struct {
 	priority priority
 	auth     AuthMode
 	limit    *limit.Bucket
+	check    func(*pipeline, *Exchange) error // what is refused before the body is read; nil: nothing
 	serve    func(*pipeline, *Exchange) error
 	query    string // the query parameter that may hold the token; "": none
 }
@@ -320,7 +321,7 @@ func endpoints(r *snapshot) (all []endpoint) {
 		{at.Profile, "", endpoint{name: endpointProfile, method: put, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).UpdateProfile)}},
 		{at.PaySign, "", endpoint{name: endpointPaySign, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint(api.SignPayment)}},
 		{at.Push, "", endpoint{name: endpointPush, method: get, priority: normal, auth: AuthNone, serve: echoPush}},
-		{at.Push, "", endpoint{name: endpointPush, method: post, priority: normal, auth: AuthNone, serve: receivePush}},
+		{at.Push, "", endpoint{name: endpointPush, method: post, priority: normal, auth: AuthNone, check: checkPush, serve: receivePush}},
 		{probes, "", endpoint{name: endpointHealth, method: get, priority: health, auth: AuthNone, serve: healthz}},
 		{probes, "", endpoint{name: endpointHealth, method: http.MethodHead, priority: health, auth: AuthNone, serve: healthz}},
 		{root, "", endpoint{name: endpointHealth, method: http.MethodOptions, priority: health, auth: AuthNone, serve: func(_ *pipeline, ex *Exchange) error { return answerOptions(ex) }}}, // HAProxy's httpchk, unless told otherwise
@@ -424,15 +425,30 @@ func receivePush(p *pipeline, ex *Exchange) error {
 	return nil
 }
 
+// checkPush refuses a message by its query, before its body is read.
+func checkPush(p *pipeline, ex *Exchange) error {
+	query, unsigned := pushQuery(ex)
+	if unsigned {
+		return nil
+	}
+	return p.pushes.Check(ex.snapshot.pushes, query)
+}
+
 // openPush opens a message by its signature, or, of WeChat Cloud Run, by who brings it; check says that it is only the check of a
 // container.
 func openPush(p *pipeline, ex *Exchange) (m push.Message, check bool, err error) {
-	_, query, _ := strings.Cut(string(ex.target.Raw), "?")
-	if query == "" && broughtByCloudRun(ex) && !isOfClient(ex.cloudSource) {
+	query, unsigned := pushQuery(ex)
+	if unsigned {
 		return p.pushes.OpenUnsigned(ex.snapshot.pushes, ex.cloudApp, &ex.body)
 	}
 	m, err = p.pushes.Open(ex.snapshot.pushes, query, &ex.body)
 	return m, false, err
+}
+
+// pushQuery is the raw query that signs a message; unsigned says that WeChat Cloud Run brings it, and nobody signs it.
+func pushQuery(ex *Exchange) (query string, unsigned bool) {
+	_, query, _ = strings.Cut(string(ex.target.Raw), "?")
+	return query, query == "" && broughtByCloudRun(ex) && !isOfClient(ex.cloudSource) && !isOfFunction(ex.cloudSource)
 }
 
 // AuthWeChatPay is how a route with wechat_pay is shown: WeChat's signature takes the place of a token.
@@ -440,6 +456,11 @@ const AuthWeChatPay AuthMode = "wechat_pay"
 
 // sourcePayCallback is where WeChat Cloud Run says that the notifications of WeChat Pay come from, which it does not sign.
 const sourcePayCallback = "wx_paycallback"
+
+// isPayCallback reports whether a source says so, and no person is behind it.
+func isPayCallback(source string) bool {
+	return message.ListContains([]byte(source), sourcePayCallback) && !isOfClient(source)
+}
 
 // takeNotifications makes a route one for the notifications of WeChat Pay.
 func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConfig, keys *pay.Keys) error {
@@ -452,7 +473,7 @@ func takeNotifications(p *pipeline, made *routeEntry, r *snapshot, cfg RouteConf
 	}
 	made.keepStatus, made.needsStore, made.bodyLimit, made.timeout = true, true, pay.MaxBody, min(made.timeout, pay.AnswerTimeout)
 	made.precheck = func(ex *Exchange) (err error) {
-		if !merchant.Unsigned() || !message.ListContains([]byte(ex.cloudSource), sourcePayCallback) {
+		if !merchant.Unsigned() || !isPayCallback(ex.cloudSource) {
 			ex.signature, err = p.payments.ReadSignature(merchant, &ex.request.Fields)
 		}
 		if err != nil {

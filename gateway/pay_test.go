@@ -441,6 +441,8 @@ func TestCloudRunVouchesForNotificationsThatNobodySigned(t *testing.T) {
 		{"wx_paycallback", strings.Replace(told, testMchID, "1900000002", 1), 403, `{"code":"FAIL"`},
 		{"wx_paycallback", `[]`, 400, `{"code":"FAIL"`},
 		{"wx_client", told, 403, `{"code":"FAIL"`},
+		{"wx_client,wx_paycallback", told, 403, `{"code":"FAIL"`},
+		{"wx_client\r\nX-WX-SOURCE: wx_client\r\nX-WX-SOURCES: wx_paycallback", told, 403, `{"code":"FAIL"`},
 		{"", told, 403, `{"code":"FAIL"`},
 	} {
 		if status, answer := send(p, c.source, c.body); status != c.status || !strings.HasPrefix(answer, c.answer) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,8 @@ func TestWhatCloudRunBringsNeedsNoSignature(t *testing.T) {
 		{believing, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: wx1234"}, http.StatusBadRequest},
 		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-APPID: " + testAppID}, http.StatusBadRequest}, // anybody's callContainer
 		{believing, []string{"X-WX-SOURCE: wx_unknown, wx_devtools", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
+		{believing, []string{"X-WX-SOURCE: scf", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
+		{believing, []string{"X-WX-SOURCE: wx_client", "X-WX-SOURCE: wx_client", "X-WX-SOURCES: wx_unknown", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
 		{believing, nil, http.StatusBadRequest},
 		{others, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
 		{verifying, []string{"X-WX-SOURCE: wx_unknown", "X-WX-APPID: " + testAppID}, http.StatusBadRequest},
@@ -110,6 +113,22 @@ func TestASignedPushWithoutABodyIsRefused(t *testing.T) {
 	}
 	if resp, body := e.send(t, head("POST /wechat/push?"+query.Encode(), "", "Content-Length: 0")); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, `"invalid_request"`) {
 		t.Errorf("got %d %s, want 400 invalid_request", resp.StatusCode, body)
+	}
+}
+
+// TestAForgedPushIsRefusedBeforeItsBodyComes, as far as its query says so.
+func TestAForgedPushIsRefusedBeforeItsBodyComes(t *testing.T) {
+	t.Parallel()
+	for mode, key := range map[string]secret.Text{"sealed": pushKey, "plain": ""} {
+		e, push := pushing(t, upstreamtest.Echo(t), key)
+		stale, unsigned, forged := push.Query(time.Now().Add(-time.Hour)), push.Query(time.Now()), push.Query(time.Now())
+		unsigned.Del("signature")
+		forged.Set("signature", strings.Repeat("0", 40))
+		for name, query := range map[string]url.Values{"nothing": {}, "stale": stale, "no signature": unsigned, "forged": forged} {
+			if resp, body := e.send(t, head("POST /wechat/push?"+query.Encode(), "", "Content-Length: 1000")); resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s mode, %s: %d %s before a body, want 400", mode, name, resp.StatusCode, body)
+			}
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 	if r.ours != "" {
 		info.To = "wxgate"
 	}
-	if r.precheck != nil {
+	if r.precheck != nil && r.ours == "" {
 		info.Auth = AuthWeChatPay
 	}
 	if r.ours != endpointHealth && r.ours != endpointPreflight {

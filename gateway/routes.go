@@ -165,6 +165,14 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg),
 		endpoint: func(ex *Exchange) error { return e.serve(p, ex) },
 	}
+	if e.check != nil {
+		made.precheck = func(ex *Exchange) error {
+			if err := e.check(p, ex); err != nil {
+				return err
+			}
+			return ex.next()
+		}
+	}
 	own, ok := r.cfg.Endpoints.answersAt(e.path)
 	switch {
 	case e.name == endpointHealth: // load balancers and scripts know the envelope
