@@ -253,11 +253,12 @@ async function payVirtual(order, signing) {
   try {
     await pay(order, signing);
   } catch (error) {
-    if ((error).reason !== 'session_key_stale' || began !== era || !getLocalToken()) throw error;
+    if (!mayBeStale((error)) || began !== era || !getLocalToken()) throw error;
     await wechatLogin();
     await pay(order, signing);
   }
 }
+const mayBeStale = ({ reason, errCode = 0 }) => reason === 'session_key_stale' || [-15005, 702002].includes(errCode);
 async function pay(order, signing) {
   const answer = await request(Object.assign({}, signing, { url: '/api/v1/pay/virtual/sign', method: ('POST'), data: { order } }));
   const { mode, signData, paySig, signature } = answer.data.data;

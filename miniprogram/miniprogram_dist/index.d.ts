@@ -132,7 +132,7 @@ declare namespace client {
   export function decrypt(source: Sealed | (() => Promise<Sealed>)): Promise<any>;
   /**
    * Buys something by virtual payment. When it resolves, WeChat has taken the money; what was bought is delivered by the
-   * service, when WeChat tells it. A stale session_key is renewed by one login, and then the order is signed and paid anew.
+   * service, when WeChat tells it. A session_key that is stale, or seems so, is renewed by one login, and then the order is signed and paid anew.
    * @param {any} order what the service calls it: a number, a text or an object
    * @param {Pick<Request, 'header' | 'timeout'>} [signing] options of the request to sign
    * @returns {Promise<void>} rejects with the reason 'cancelled' when the user changes their mind

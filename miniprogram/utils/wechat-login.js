@@ -420,7 +420,7 @@ async function opened(source) {
 
 /**
  * Buys something by virtual payment. When it resolves, WeChat has taken the money; what was bought is delivered by the
- * service, when WeChat tells it. A stale session_key is renewed by one login, and then the order is signed and paid anew.
+ * service, when WeChat tells it. A session_key that is stale, or seems so, is renewed by one login, and then the order is signed and paid anew.
  * @param {any} order what the service calls it: a number, a text or an object
  * @param {Pick<Request, 'header' | 'timeout'>} [signing] options of the request to sign
  * @returns {Promise<void>} rejects with the reason 'cancelled' when the user changes their mind
@@ -430,11 +430,17 @@ async function payVirtual(order, signing) {
   try {
     await pay(order, signing);
   } catch (error) {
-    if (/** @type {Failure} */ (error).reason !== 'session_key_stale' || began !== era || !getLocalToken()) throw error;
+    if (!mayBeStale(/** @type {Failure} */ (error)) || began !== era || !getLocalToken()) throw error;
     await wechatLogin();
     await pay(order, signing);
   }
 }
+
+/**
+ * A signature by a session_key that was replaced may just be wrong: B2b has no other number for it.
+ * @param {Failure} error
+ */
+const mayBeStale = ({ reason, errCode = 0 }) => reason === 'session_key_stale' || [-15005, 702002].includes(errCode);
 
 /** @param {any} order @param {Pick<Request, 'header' | 'timeout'>} [signing] */
 async function pay(order, signing) {

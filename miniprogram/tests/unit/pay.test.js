@@ -45,6 +45,15 @@ test('a session_key that only the phone knows to be stale is renewed by one logi
   assert.deepEqual([logins(), payments().map(({ signature }) => signature)], [2, ['s1', 's2']]);
 });
 
+test('a signature that the phone takes for wrong may be by a stale session_key, but not a paySig', async () => {
+  for (const [errCode, times] of [[-15005, 2], [702002, 2], [-15006, 1], [702003, 1]]) {
+    const { client, phone, logins } = await startShop();
+    phone.payment = ({ signature }) => (signature === 's1' ? { errCode } : undefined);
+    const outcome = await client.payVirtual(17).then(() => 'paid', (error) => error.reason);
+    assert.deepEqual([errCode, logins(), outcome], [errCode, times, times === 2 ? 'paid' : 'pay_signature']);
+  }
+});
+
 test('a session_key that stays stale is renewed once, never twice, whoever says so', async () => {
   const { client, gateway, phone, logins } = await startShop();
   phone.payment = () => ({ errCode: -15007 });
