@@ -67,6 +67,7 @@ type Reader interface {
 	sessionReader
 	valueReader
 	feedReader
+	deletionReader
 	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.
 	EpochEnd(epoch string) (time.Time, error)
 	Now() time.Time
@@ -115,6 +116,19 @@ type Writer interface {
 	sessionWriter
 	valueWriter
 	revocationWriter
+	deletionWriter
+}
+
+// deletionReader finds users who are to be erased.
+type deletionReader interface {
+	Deletion(userID int64) (at time.Time, err error)      // or ErrNotFound
+	Deletions(after int64, limit int) ([]Deletion, error) // of users with ids above after, by id
+}
+
+// deletionWriter changes who is to be erased.
+type deletionWriter interface {
+	PutDeletion(d Deletion) error
+	DropDeletion(userID int64) error // of a user who is there; nothing of it may come back
 }
 
 // revocationWriter changes revocations.

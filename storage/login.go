@@ -32,6 +32,11 @@ func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
 		return LoginResult{}, err
 	}
 	in := LoginResult{User: u, Created: created}
+	if l.TakeBack && l.Session.ID != "" && !created {
+		if in.TookBack, err = takeBack(w, u.ID); err != nil {
+			return LoginResult{}, err
+		}
+	}
 	if l.Hold {
 		if err := holdLogin(w, &in); err != nil || in.Held {
 			return in, err

@@ -29,6 +29,10 @@ const (
 	opImportUsers
 	opCheckImport
 	opEraseUser
+	opPutDeletion
+	opDeletion
+	opDeletions
+	opEraseDeleted
 	opReserveUserIDs
 	opNextEvent
 	opEventTold
@@ -82,6 +86,10 @@ func operations() [opCount]struct{ label, doing string } {
 		opImportUsers:      {"import_users", "importing user"},
 		opCheckImport:      {"check_import", "checking the import of user"},
 		opEraseUser:        {"erase_user", "erasing user"},
+		opPutDeletion:      {"put_deletion", "recording the deletion of user"},
+		opDeletion:         {"deletion", "looking for a deletion of user"},
+		opDeletions:        {"deletions", "listing deletions"},
+		opEraseDeleted:     {"erase_deleted", "erasing the deleted user"},
 		opReserveUserIDs:   {"reserve_user_ids", "reserving ids of users"},
 		opNextEvent:        {"next_event", "taking what to tell about user"},
 		opEventTold:        {"event_told", "noting what was told about user"},

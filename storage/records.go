@@ -20,11 +20,12 @@ const (
 	KindRevocation Kind = 'r' // JSON of a Revocation
 	KindEvents     Kind = 'x' // JSON of UserEvents
 	KindEpoch      Kind = 'e' // JSON of an EpochRecord
+	KindDeletion   Kind = 'd' // JSON of a Deletion
 )
 
 // Kinds returns the kinds in the order in which a snapshot has them.
 func Kinds() []Kind {
-	return []Kind{KindHeader, KindUser, KindSecret, KindSession, KindRevocation, KindEvents, KindEpoch}
+	return []Kind{KindHeader, KindUser, KindSecret, KindSession, KindRevocation, KindEvents, KindEpoch, KindDeletion}
 }
 
 // String is the plural, as reports name it.
@@ -44,6 +45,8 @@ func (k Kind) String() string {
 		return "events"
 	case KindEpoch:
 		return "epochs"
+	case KindDeletion:
+		return "deletions"
 	}
 	return fmt.Sprintf("records %q", rune(k))
 }

@@ -134,6 +134,8 @@ type Login struct {
 	// MaxSessions, unless 0, ends the user's oldest sessions until that many are left, the new one included. If there
 	// are more than a few hundred too many, each login ends some.
 	MaxSessions int
+	// TakeBack drops a Deletion of the user that waits, if a session starts.
+	TakeBack bool
 	// Hold starts no session while a service must still be told about the first login of the user.
 	Hold bool
 	// Outcome lets others find what the login yielded, with LoginOf. A login that is held has none.
@@ -148,11 +150,12 @@ type Outcome struct {
 
 // LoginResult is the result of a Login.
 type LoginResult struct {
-	User    User
-	Session Session
-	Created bool         // the user is new: no login of theirs has succeeded before
-	Held    bool         // no session started: see Login.Hold
-	Ended   []Revocation // of the sessions that MaxSessions ended, oldest first
+	User     User
+	Session  Session
+	Created  bool         // the user is new: no login of theirs has succeeded before
+	TookBack bool         // a Deletion of the user waited
+	Held     bool         // no session started: see Login.Hold
+	Ended    []Revocation // of the sessions that MaxSessions ended, oldest first
 }
 
 // SessionResult is a session that BeginSession started or found.

@@ -124,8 +124,16 @@ func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {
 // The user is erased together with the last session. After an error, sessions that ended stay ended, and calling it
 // again ends the rest; after ErrNotFound there is nothing left to end.
 func (s *Store) EraseUser(ctx context.Context, id int64, from, until time.Time) ([]Revocation, error) {
-	return s.endAll(ctx, opEraseUser, id, func(w Writer) (ended []Revocation, more bool, err error) {
+	return s.erase(ctx, opEraseUser, id, from, until, func(Writer) error { return nil })
+}
+
+// erase asks admit in each transaction whether the user may still be erased.
+func (s *Store) erase(ctx context.Context, op operation, id int64, from, until time.Time, admit func(Writer) error) ([]Revocation, error) {
+	return s.endAll(ctx, op, id, func(w Writer) (ended []Revocation, more bool, err error) {
 		u, err := w.User(id)
+		if err == nil {
+			err = admit(w)
+		}
 		if err != nil {
 			return nil, false, err
 		}
@@ -146,6 +154,9 @@ func eraseRecords(w Writer, u User) error {
 		if err := w.PutSecret(name, nil); err != nil {
 			return err
 		}
+	}
+	if _, err := takeBack(w, u.ID); err != nil {
+		return err
 	}
 	return w.EraseUser(u)
 }

@@ -19,6 +19,7 @@ const (
 	prefixUnion     = 'n' // n<len><unionid><id>      the users of one person, an index without content
 	prefixEpoch     = 'e' // e<number>                an epoch of tokens
 	prefixEvents    = 'x' // x<id>                    what a service must be told about the user
+	prefixDeletion  = 'l' // l<id>                    when the user is to be erased
 	prefixServer    = 't' // t<appid>, t/<hash>       the sealed access_token of a mini-program, or a sealed file; storage names them
 	prefixTemporary = 'y' // y<name>              a temporary value, behind its end in Unix milliseconds
 	prefixEnd       = 'z' // z<end><name>         the ends of temporary values, an index without content
@@ -29,7 +30,7 @@ const (
 // with its user, and looking for those finds a loss.
 func isDeletable(key []byte) bool {
 	switch key[0] {
-	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch, prefixEvents, prefixTemporary, prefixEnd:
+	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch, prefixEvents, prefixDeletion, prefixTemporary, prefixEnd:
 		return true
 	}
 	return false

@@ -34,6 +34,8 @@ func (l loader) load(r storage.Record) error {
 		return decoded(r, func(e storage.UserEvents) error { return l.PutEvents(e.UserID, e.Waiting) })
 	case storage.KindEpoch:
 		return decoded(r, l.loadEpoch)
+	case storage.KindDeletion:
+		return decoded(r, l.PutDeletion)
 	}
 	return fmt.Errorf("this wxgate does not know %v: %w", r.Kind, storage.ErrNewerSchema)
 }

@@ -97,7 +97,7 @@ func (s *snapshot) run(ctx context.Context, each func(storage.Record) error) err
 
 // recordPrefixes are those of records, in the order of storage.Kinds. The others are indexes and what a header has.
 func recordPrefixes() []byte {
-	return []byte{prefixUser, prefixRing, prefixPhone, prefixServer, prefixSession, prefixRevoked, prefixEvents, prefixEpoch}
+	return []byte{prefixUser, prefixRing, prefixPhone, prefixServer, prefixSession, prefixRevoked, prefixEvents, prefixEpoch, prefixDeletion}
 }
 
 // page reads some records with that prefix, from the key from on, and returns the key to go on from; nil: there is none.
@@ -153,6 +153,8 @@ func (s *snapshot) record(item *badger.Item) (r storage.Record, err error) {
 		return s.events(key, payload)
 	case prefixEpoch:
 		return s.epoch(payload)
+	case prefixDeletion:
+		return s.deletion(key, payload)
 	}
 	r.Data = bytes.Clone(payload)
 	return r, nil

@@ -160,6 +160,7 @@ func (v *view) PutUser(old, changed storage.User) error {
 // EraseUser leaves the id. The openid is part of its key, so that one is deleted.
 func (v *view) EraseUser(u storage.User) error {
 	v.delete(openIDKey(u.AppID, u.OpenID))
+	v.delete(deletionKey(u.ID))
 	if u.UnionID != "" {
 		v.delete(unionKey(u.UnionID, u.ID))
 	}

@@ -46,6 +46,8 @@ func (l loader) load(kind storage.Kind, records []storage.Record) error {
 		return decoded(records, l.events)
 	case storage.KindEpoch:
 		return decoded(records, l.epochs)
+	case storage.KindDeletion:
+		return decoded(records, l.deletions)
 	}
 	return fmt.Errorf("this wxgate does not know %v: %w", kind, storage.ErrNewerSchema)
 }

@@ -70,6 +70,7 @@ func tables() []table {
 		{"wxgate_revocations", "seq", "seq, record", int64(0), jsonOf(storage.KindRevocation, new(uint64))},
 		{"wxgate_events", "user_id", "user_id, waiting", int64(0), eventsOf},
 		{"wxgate_epochs", "id", "id, latest_ms, expires_ms", []byte{}, epochOf},
+		{"wxgate_deletions", "user_id", "user_id, at_ms", int64(0), deletionOf},
 	}
 }
 

@@ -101,6 +101,11 @@ func (f *fixture) fill() {
 	f.must(err)
 	_, err = f.ReserveUserIDs(f.ctx, 20)
 	f.must(err)
+	f.delete(3, time.Hour)
+	f.delete(5, time.Hour)
+	back := f.as("oUnion", "s5b")
+	back.TakeBack = true
+	f.login(back)
 }
 
 func moveEverything(t *testing.T, m *move) {
