@@ -52,10 +52,11 @@ type Deps struct {
 // Authn logs users in. Its parts issue tokens, manage sessions and users, and decrypt open data. It is safe for
 // concurrent use.
 type Authn struct {
-	Tokens   *Tokens
-	Sessions *Sessions
-	Users    *Users
-	OpenData *OpenData
+	Tokens    *Tokens
+	Sessions  *Sessions
+	Users     *Users
+	OpenData  *OpenData
+	Deletions *Deletions
 
 	cfg        Config
 	store      Store
@@ -85,11 +86,14 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	}
 	m.measureCache(deps.Metrics, func() int { return tokens.keys.Load().cache.size() })
 	apps := newApps(deps, m)
+	sessions := &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now}
+	users := &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, revoked: revoked, now: deps.Now}
 	return &Authn{
-		Tokens:   tokens,
-		Sessions: &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now},
-		Users:    &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, revoked: revoked, now: deps.Now},
-		OpenData: &OpenData{store: deps.Store, apps: apps, metrics: m, log: deps.Log, now: deps.Now},
+		Tokens:    tokens,
+		Sessions:  sessions,
+		Users:     users,
+		Deletions: &Deletions{cfg: cfg, store: deps.Store, users: users, sessions: sessions, metrics: m, log: deps.Log, now: deps.Now},
+		OpenData:  &OpenData{store: deps.Store, apps: apps, metrics: m, log: deps.Log, now: deps.Now},
 
 		cfg: cfg, store: deps.Store, others: others, announcer: deps.Announcer, apps: apps, tourist: deps.Tourist,
 		logins: newCodes[Grant](deps.Now), prefetches: newSpentCodes[*Subject](deps.Now),

@@ -71,6 +71,9 @@ func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, e
 	if _, banned := a.Users.Banned(user.ID); banned {
 		return nil, token.ErrRevoked
 	}
+	if err := a.Deletions.refuse(ctx, user.ID); err != nil {
+		return nil, err
+	}
 	if err := a.ensureTold(ctx, user.ID); err != nil {
 		return nil, err
 	}

@@ -26,9 +26,10 @@ type Config struct {
 	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
 	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
 	OnUser        OnUserConfig      `yaml:"on_user"`
-	Issuers       []issuer.Config   `yaml:"issuers"`    // of tokens of others, which routes name
-	TokenFrom     []string          `yaml:"token_from"` // where a token may stand: header names, cookie:NAME, subprotocol:NAME
-	SetCookie     string            `yaml:"set_cookie"` // the cookie that logins set: a name, or one with attributes; empty: none
+	DeletionGrace time.Duration     `yaml:"deletion_grace"` // how long a user who asked to be erased can take that back by logging in; at most 30 days; 0: they are erased at once
+	Issuers       []issuer.Config   `yaml:"issuers"`        // of tokens of others, which routes name
+	TokenFrom     []string          `yaml:"token_from"`     // where a token may stand: header names, cookie:NAME, subprotocol:NAME
+	SetCookie     string            `yaml:"set_cookie"`     // the cookie that logins set: a name, or one with attributes; empty: none
 }
 
 // SessionsConfig is authn.sessions.
@@ -57,6 +58,9 @@ func DefaultConfig() Config {
 	}
 }
 
+// maxDeletionGrace is about the 15 working days within which an account has to be gone (WeChat and stores of apps ask for it).
+const maxDeletionGrace = 30 * 24 * time.Hour
+
 // Reload returns c with what a running process adopts from next: the keys, other issuers, where tokens stand, and on_user.
 func (c Config) Reload(next Config) Config {
 	c.Algorithm, c.Keys, c.Issuers, c.TokenFrom, c.SetCookie, c.OnUser = next.Algorithm, next.Keys, next.Issuers, next.TokenFrom, next.SetCookie, next.OnUser
@@ -74,6 +78,9 @@ func (c Config) Validate() input.Faults {
 		f.Add("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
 	}
 	input.Between(&f, "first_user_id", c.FirstUserID, 1, maxImportedID)
+	if c.DeletionGrace < 0 || c.DeletionGrace > maxDeletionGrace {
+		f.Add("deletion_grace", "%v is not between 0s and 720h, 30 days", c.DeletionGrace)
+	}
 	if c.TokenTTL < time.Minute {
 		f.Add("token_ttl", "%v is shorter than 1m", c.TokenTTL)
 	}

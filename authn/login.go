@@ -99,6 +99,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 		return Grant{}, err
 	}
 	login.FirstID, login.Hold = a.cfg.FirstUserID, a.waits()
+	login.TakeBack = a.cfg.DeletionGrace > 0
 	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
 	login.Change = func(u *storage.User) error {
 		profile.apply(u)
@@ -113,5 +114,9 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	}
 	a.Sessions.revoked.Add(in.Ended...)
 	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)
+	if in.TookBack {
+		a.metrics.deletionsTakenBack.Inc()
+		a.log.InfoContext(ctx, "a user who asked to be erased took that back by a login", "user", in.User.ID)
+	}
 	return a.Tokens.grant(in.User, in.Session, in.Created)
 }

@@ -10,17 +10,18 @@ import (
 
 // metrics are the metrics of this package, resolved once.
 type metrics struct {
-	verified      prometheus.Counter
-	refusals      []refusal
-	failures      prometheus.Counter // to verify a token
-	cacheHits     prometheus.Counter
-	cacheMisses   prometheus.Counter
-	verifications *prometheus.CounterVec
-	logins        *prometheus.CounterVec
-	refreshes     *prometheus.CounterVec
-	decryptions   *prometheus.CounterVec
-	waiting       prometheus.Gauge
-	waited        prometheus.Histogram
+	verified                                          prometheus.Counter
+	refusals                                          []refusal
+	failures                                          prometheus.Counter // to verify a token
+	cacheHits                                         prometheus.Counter
+	cacheMisses                                       prometheus.Counter
+	verifications                                     *prometheus.CounterVec
+	logins                                            *prometheus.CounterVec
+	refreshes                                         *prometheus.CounterVec
+	decryptions                                       *prometheus.CounterVec
+	deletionsRequested, deletionsTakenBack, erasedOwn prometheus.Counter
+	waiting                                           prometheus.Gauge
+	waited                                            prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -38,6 +39,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		decryptions:   counter("wxgate_authn_decryptions_total", "Encrypted data of phones opened, by result.", ofDecryptions()),
 		refreshes:     counter("wxgate_authn_refreshes_total", "Token refreshes, by result.", append(ofTokens(), result{token.ErrReused, "token_reused"})),
 	}
+	deletions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_authn_deletions_total", Help: "Deletions of users at their own request, by what became of them.",
+	}, []string{"result"})
+	reg.MustRegister(deletions)
+	m.deletionsRequested, m.deletionsTakenBack, m.erasedOwn = deletions.WithLabelValues("requested"), deletions.WithLabelValues("taken_back"), deletions.WithLabelValues("erased")
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_wechat_waiting", Help: "Exchanges that wait until fewer than wechat.concurrency are under way.",
 	})

@@ -61,7 +61,11 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch, key codeKey) 
 
 // knownSubject is the user of a code that is spent, here or by another gateway, once the service knows of them.
 func (a *Authn) knownSubject(ctx context.Context, u storage.User) (*Subject, error) {
-	if err := a.ensureTold(ctx, u.ID); err != nil {
+	err := a.Deletions.refuse(ctx, u.ID)
+	if err == nil {
+		err = a.ensureTold(ctx, u.ID)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpent, err)
 	}
 	return a.Tokens.withoutSession(u), nil

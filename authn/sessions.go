@@ -116,12 +116,25 @@ func (s *Sessions) beginImported(ctx context.Context, v *verified) error {
 	session := newSession(s.cfg, s.store.Epoch(), s.now(), "")
 	session.ID, session.TokenID, session.UserID = v.subject.SessionID, v.subject.TokenID, v.subject.UserID
 	session.ExpiresAt = s.refusedUntil(v.subject.ExpiresAt)
+	session.CreatedAt = storage.Stamp(s.importedLogin(v))
 	result, err := s.store.BeginSession(ctx, session, s.cfg.Sessions.MaxPerUser)
 	if err != nil {
 		return fmt.Errorf("starting a session for a foreign token: %w", err)
 	}
 	s.revoked.Add(result.Ended...)
 	return nil
+}
+
+// importedLogin is when the holder of an imported token logged in, as far as it says. It is not now.
+func (s *Sessions) importedLogin(v *verified) time.Time {
+	now, at := s.now(), time.Unix(v.issuedAt, 0)
+	if earliest := now.Add(-importedLife); at.Before(earliest) {
+		return earliest
+	}
+	if at.After(now.Add(-freshLogin)) {
+		return now.Add(-freshLogin - time.Second) // a login at another backend says nothing about who is here
+	}
+	return at
 }
 
 // rotate gives the session a new jti, or returns the current one if the token was replaced a moment ago. Only the first
@@ -199,6 +212,25 @@ func (s *Sessions) endReused(ctx context.Context, v *verified) error {
 	}
 	s.log.WarnContext(ctx, "token reused", "user", v.subject.UserID)
 	return token.ErrReused
+}
+
+// RequireFresh returns ErrLoginTooOld unless the subject logged in within the last five minutes; a refresh is no login. WeChat
+// itself says who a subject without a session is, at each request.
+func (s *Sessions) RequireFresh(ctx context.Context, subject Subject) error {
+	if subject.SessionID == "" {
+		return nil
+	}
+	session, err := s.store.Session(ctx, subject.SessionID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return ErrLoginTooOld // an imported token has none before it is refreshed
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the login of a session: %w", err)
+	}
+	if s.now().Sub(session.CreatedAt) > freshLogin {
+		return ErrLoginTooOld
+	}
+	return nil
 }
 
 // Logout ends the subject's session. Its tokens are refused once Logout returns, and after a restart.

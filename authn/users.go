@@ -13,6 +13,7 @@ import (
 
 // userStore stores users.
 type userStore interface {
+	deletionStore
 	User(ctx context.Context, id int64) (storage.User, error)
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
@@ -122,12 +123,17 @@ func lifted(now time.Time) time.Time { return now.Add(maxBan) }
 // Erase removes a user's personal data, sessions and session_keys; the id is never reused. The same person may come
 // back as a new user.
 func (u *Users) Erase(ctx context.Context, userID int64) error {
+	return u.eraseBy(ctx, userID, u.store.EraseUser)
+}
+
+// eraseBy lets the store erase a user, and refuses their tokens for as long as any could be used.
+func (u *Users) eraseBy(ctx context.Context, userID int64, erase func(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)) error {
 	now := u.now()
 	life := u.cfg.sessionLife()
 	if u.cfg.AcceptForeign {
 		life = max(life, importedLife) // a backend's token may sit in the cache for as long as it lives
 	}
-	ended, err := u.store.EraseUser(context.WithoutCancel(ctx), userID, now, now.Add(life))
+	ended, err := erase(context.WithoutCancel(ctx), userID, now, now.Add(life))
 	u.revoked.Add(ended...) // also those that ended before an error
 	if err != nil {
 		return fmt.Errorf("erasing a user: %w", err)

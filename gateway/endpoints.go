@@ -36,6 +36,7 @@ const (
 	endpointDecrypt    endpointName = "decrypt"
 	endpointSessions   endpointName = "sessions"
 	endpointProfile    endpointName = "profile"
+	endpointUser       endpointName = "user"
 	endpointPaySign    endpointName = "pay_sign"
 	endpointPush       endpointName = "push"
 	endpointJWKS       endpointName = "jwks"
@@ -54,6 +55,7 @@ type EndpointsConfig struct {
 	Decrypt    Paths `yaml:"decrypt"`
 	Sessions   Paths `yaml:"sessions"` // the list; below it is a path for each session
 	Profile    Paths `yaml:"profile"`
+	User       Paths `yaml:"user"`     // where users erase themselves; below it is the export of what is known of them
 	PaySign    Paths `yaml:"pay_sign"` // of virtual payment
 	Push       Paths `yaml:"push"`     // where WeChat pushes messages to
 	JWKS       Paths `yaml:"jwks"`
@@ -68,7 +70,7 @@ func defaultEndpoints() EndpointsConfig {
 		Login: Paths{"/api/v1/auth/wx-login", "/api/v1/auth/wechat-login"}, LoginSkey: Paths{"/api/v1/user/login"},
 		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
 		Phone: Paths{"/api/v1/auth/phone"}, Decrypt: Paths{"/api/v1/auth/decrypt"}, Sessions: Paths{"/api/v1/auth/sessions"},
-		Profile: Paths{"/api/v1/user/profile"}, PaySign: Paths{"/api/v1/pay/virtual/sign"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
+		Profile: Paths{"/api/v1/user/profile"}, User: Paths{"/api/v1/user"}, PaySign: Paths{"/api/v1/pay/virtual/sign"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
 		Fields:  api.FieldNames{Code: []string{}, RefreshToken: []string{}, PhoneCode: []string{}, Nickname: []string{}, Avatar: []string{}, Bio: []string{}},
 		Answers: map[string]answer.Config{},
 	}
@@ -117,6 +119,7 @@ func (c EndpointsConfig) all() []struct {
 		{endpointDecrypt, c.Decrypt},
 		{endpointSessions, c.Sessions},
 		{endpointProfile, c.Profile},
+		{endpointUser, c.User},
 		{endpointPaySign, c.PaySign},
 		{endpointPush, c.Push},
 		{endpointJWKS, c.JWKS},
@@ -319,6 +322,8 @@ func endpoints(r *snapshot) (all []endpoint) {
 		{at.JWKS, "", endpoint{name: endpointJWKS, method: get, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Keys)}},
 		{at.Profile, "", endpoint{name: endpointProfile, method: get, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Profile)}},
 		{at.Profile, "", endpoint{name: endpointProfile, method: put, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).UpdateProfile)}},
+		{at.User, "", endpoint{name: endpointUser, method: http.MethodDelete, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).DeleteUser)}},
+		{at.User, "/export", endpoint{name: endpointUser, method: get, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).ExportUser)}},
 		{at.PaySign, "", endpoint{name: endpointPaySign, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint(api.SignPayment)}},
 		{at.Push, "", endpoint{name: endpointPush, method: get, priority: normal, auth: AuthNone, serve: echoPush}},
 		{at.Push, "", endpoint{name: endpointPush, method: post, priority: normal, auth: AuthNone, check: checkPush, serve: receivePush}},

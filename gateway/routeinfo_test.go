@@ -44,6 +44,7 @@ func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 		"POST /api/v1/auth/cloud-login": logins, "POST /api/v1/auth/refresh": writes, "POST /api/v1/auth/logout": writes,
 		"POST /api/v1/auth/decrypt": unopened, "POST /api/v1/auth/phone": writes + ", 6/h burst 3 per user, " + unopened,
 		"GET /api/v1/auth/sessions": "", "DELETE /api/v1/auth/sessions/:id": writes, "GET /api/v1/user/profile": "",
+		"DELETE /api/v1/user": writes, "GET /api/v1/user/export": writes,
 		"PUT /api/v1/user/profile": writes, "GET /.well-known/jwks.json": "", "GET /healthz": "", "HEAD /healthz": "", "GET /": "",
 		"HEAD /": "", "OPTIONS /": "", "GET /wechat/push": "", "POST /wechat/push": "",
 		" /prefetch": "9/s burst 8 per ip, " + prefetches, " /prefetch/plain": prefetches, " /**": "",

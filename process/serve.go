@@ -219,7 +219,8 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.onClose(func() error { s.issuers.Close(); return nil })
 	s.Metrics, s.authn, s.upstreams = metrics, auth, services
 	s.warnOfApps(ctx, cfg.WeChat)
-	s.untilClosed(s.authn.Follow) // those revoked by other processes
+	s.untilClosed(s.authn.Follow)        // those revoked by other processes
+	s.untilClosed(s.authn.Deletions.Run) // of users whose time has come
 	if err := s.stayJoined(ctx); err != nil {
 		return err
 	}

@@ -67,7 +67,6 @@ type Reader interface {
 	sessionReader
 	valueReader
 	feedReader
-	deletionReader
 	// EpochEnd is the last moment in which the epoch can have issued a token; zero: it is not one of this data set's.
 	EpochEnd(epoch string) (time.Time, error)
 	Now() time.Time
@@ -75,6 +74,7 @@ type Reader interface {
 
 // userReader finds users. Erased ones are not found.
 type userReader interface {
+	deletionReader
 	User(id int64) (User, error)                     // or ErrNotFound
 	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
 	UsersByUnionID(unionID string) ([]User, error)   // by id
@@ -116,19 +116,12 @@ type Writer interface {
 	sessionWriter
 	valueWriter
 	revocationWriter
-	deletionWriter
 }
 
 // deletionReader finds users who are to be erased.
 type deletionReader interface {
 	Deletion(userID int64) (at time.Time, err error)      // or ErrNotFound
 	Deletions(after int64, limit int) ([]Deletion, error) // of users with ids above after, by id
-}
-
-// deletionWriter changes who is to be erased.
-type deletionWriter interface {
-	PutDeletion(d Deletion) error
-	DropDeletion(userID int64) error // of a user who is there; nothing of it may come back
 }
 
 // revocationWriter changes revocations.
@@ -139,13 +132,20 @@ type revocationWriter interface {
 
 // userWriter changes users.
 type userWriter interface {
+	waitingWriter
 	NextUserID() (int64, error)    // above every id that was given, imported or reserved
 	ReserveUserIDs(to int64) error // NextUserID is above to from now on
 	// AddUser records a user whose openid is free under its ID. ErrConflict is an id that was given before.
 	AddUser(u User) error
-	PutUser(old, changed User) error               // of the same ID, AppID and OpenID
-	EraseUser(u User) error                        // leaves nothing but the id, which is never given again
+	PutUser(old, changed User) error // of the same ID, AppID and OpenID
+	EraseUser(u User) error          // leaves nothing but the id, which is never given again
+}
+
+// waitingWriter changes what waits: to be told about a user, or for the user to be erased.
+type waitingWriter interface {
 	PutEvents(userID int64, waiting []Event) error // none: there is nothing to tell
+	PutDeletion(d Deletion) error
+	DropDeletion(userID int64) error // of a user who is there; nothing of it may come back
 }
 
 // valueWriter changes sealed records and temporary values.

@@ -269,8 +269,13 @@ func (a *API) Logout(c *fiber.Ctx) error {
 	if err := end(c.UserContext(), *subject); err != nil {
 		return err
 	}
+	clearCookie(c)
+	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
+}
+
+// clearCookie lets the browser forget the token that it keeps.
+func clearCookie(c *fiber.Ctx) {
 	if cookie := callOf(c).Cookie; cookie != nil {
 		c.Set(fiber.HeaderSetCookie, cookie.Line("", 0))
 	}
-	return a.succeedWith(c, loggedOut, fiber.Map{"message": loggedOut})
 }

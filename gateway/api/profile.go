@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/token"
+	"wxgate/gateway/answer"
 	"wxgate/storage"
 )
 
@@ -76,4 +78,76 @@ func subjectError(err error) error {
 		return fmt.Errorf("%w: %w", token.ErrRevoked, err)
 	}
 	return err
+}
+
+// deletion is the answer to a user who asked to be erased.
+type deletion struct {
+	DeletesAt *answer.Time `json:"deletes_at"` // null: everything is gone
+}
+
+// DeleteUser answers DELETE /api/v1/user: the user is erased, or will be, unless they log in before.
+func (a *API) DeleteUser(c *fiber.Ctx) error {
+	at, err := a.auth.Deletions.Request(c.UserContext(), *callOf(c).Subject)
+	if err != nil {
+		return subjectError(err)
+	}
+	clearCookie(c)
+	if at.IsZero() {
+		return a.succeedWith(c, "注销成功", deletion{})
+	}
+	return a.succeedWith(c, "已申请注销，在此之前登录即可撤销", deletion{&answer.Time{Time: at}})
+}
+
+// export is what the gateway knows of a user, for themselves. No secret is part of it, and no session_key.
+type export struct {
+	User       exportedUser   `json:"user"`
+	Phone      *storage.Phone `json:"phone"` // null: none
+	Sessions   []ownSession   `json:"sessions"`
+	ExportedAt answer.Time    `json:"exported_at"`
+}
+
+type exportedUser struct {
+	answer.User
+
+	AppID   string `json:"appid"`
+	UnionID string `json:"unionid"`
+}
+
+// maxExported is how many sessions an export has at most, the oldest first: authn.sessions.max_per_user is 50 by default.
+const maxExported = 1000
+
+// ExportUser answers GET /api/v1/user/export.
+func (a *API) ExportUser(c *fiber.Ctx) error {
+	ctx, subject := c.UserContext(), *callOf(c).Subject
+	if err := a.auth.Sessions.RequireFresh(ctx, subject); err != nil {
+		return err
+	}
+	user, err := a.auth.Users.ByID(ctx, subject.UserID)
+	if err != nil {
+		return subjectError(err)
+	}
+	all := export{
+		User:     exportedUser{answer.NewUser(user), user.AppID, user.UnionID},
+		Sessions: []ownSession{}, ExportedAt: answer.Time{Time: a.now()},
+	}
+	if all.Phone, err = a.phoneOf(ctx, user.ID); err != nil {
+		return err
+	}
+	sessions, err := a.auth.Sessions.List(ctx, user.ID, storage.SessionCursor{}, maxExported)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		all.Sessions = append(all.Sessions, newOwnSession(s, subject.SessionID))
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return a.succeed(c, all)
+}
+
+func (a *API) phoneOf(ctx context.Context, userID int64) (*storage.Phone, error) {
+	phone, err := a.auth.OpenData.PhoneOf(ctx, userID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	return &phone, err
 }
