@@ -45,7 +45,7 @@ for (const guide of [CHINESE, ENGLISH]) {
   });
 
   test(`${guide}: every reason that a client can meet is explained`, () => {
-    const elsewhere = /^admin_|^conflict$|^client_gone$/; // the admin listener's, and nobody's
+    const elsewhere = /^admin_|^service_not_allowed$|^conflict$|^client_gone$/; // the admin listener's, and nobody's
     const ofGateway = [...read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)];
     const ofClient = (read('utils/wechat-login.js') + read('utils/transport.js')).split('\n')
       .filter((line) => /GatewayError\(|reason|^ {2}\['/.test(line)).flatMap((line) => [...line.matchAll(/'([a-z_]+)'/g)]);
