@@ -72,7 +72,7 @@ function addressOf(url) {
 }
 const bearer = (token) => ({ Authorization: token ? `Bearer ${token}` : undefined });
 async function post(path, token, data = {}) {
-  const out = { method: 'POST', path, header: headerOf({}, bearer(token)), data, timeout: options.timeout };
+  const out = { method: 'POST', path, header: headerOf({}, Object.assign(bearer(token), { 'X-App-Id': options.appId })), data, timeout: options.timeout };
   const answer = await send(out, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;

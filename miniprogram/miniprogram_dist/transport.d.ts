@@ -35,6 +35,10 @@ export type Options = {
    */
   baseUrl?: string | undefined;
   /**
+   * the mini-program, where the gateway serves several
+   */
+  appId?: string | undefined;
+  /**
    * the way of request(); files and sockets need baseUrl
    */
   transport?: "function" | "request" | "container" | undefined;
@@ -80,6 +84,7 @@ export type Failure = InstanceType<typeof GatewayError>;
  * @typedef {object} Options
  * @property {Platform} [api] Taro or uni, where that is what a project calls; otherwise wx
  * @property {string} [baseUrl] https://… of the gateway
+ * @property {string} [appId] the mini-program, where the gateway serves several
  * @property {'request' | 'container' | 'function'} [transport] the way of request(); files and sockets need baseUrl
  * @property {string} [env] the cloud environment, for container and function
  * @property {string} [service] the Cloud Run service, for container

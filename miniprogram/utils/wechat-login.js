@@ -141,7 +141,7 @@ const bearer = (token) => ({ Authorization: token ? `Bearer ${token}` : undefine
 
 /** @param {string} path @param {string} token @param {object} [data] @returns {Promise<any>} data of the answer */
 async function post(path, token, data = {}) {
-  const out = { method: 'POST', path, header: headerOf({}, bearer(token)), data, timeout: options.timeout };
+  const out = { method: 'POST', path, header: headerOf({}, Object.assign(bearer(token), { 'X-App-Id': options.appId })), data, timeout: options.timeout };
   const answer = await send(out, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;

@@ -24,6 +24,17 @@ test('twenty logins at once are one wx.login and one exchange', async () => {
   assert.ok(all.every((login) => login.access_token === 'token-1' && login.user.id === 1));
 });
 
+test('a login names its mini-program where there are several, silent ones too', async () => {
+  for (const appId of ['wx0000000000000001', undefined]) {
+    const { gateway, client } = await loggedIn({ appId });
+    gateway.live.clear();
+    gateway.refreshes = false;
+    await client.request({ url: '/api/v1/x' });
+    const logins = gateway.calls.filter(({ path }) => path === LOGIN);
+    assert.deepEqual(logins.map(({ header }) => header['X-App-Id']), [appId, appId]);
+  }
+});
+
 test('a login that failed does not stand in the way of the next', async () => {
   const { gateway, client } = startApp();
   gateway.before = () => refusal(401, 'wx_code_invalid');
