@@ -348,6 +348,24 @@ func TestTheBrokerSignsCallsOfVirtualPayment(t *testing.T) {
 	}
 }
 
+// TestASignatureOfTheCallersOwnSaysNothingAboutOurKey is a call that a service has signed, wrongly, and for somebody unknown here.
+func TestASignatureOfTheCallersOwnSaysNothingAboutOurKey(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, answering(t, http.StatusOK, ordered(soup)).URL, sell)
+	o := &operator{e, e.operated(t), ""}
+	e.token(t, "alice")
+	if err := e.weChat.Fail(sandbox.Failure{API: "query_user_balance", Kinds: []string{"268490009"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, openID := range []string{e.weChat.OpenID("alice"), "oNobody"} {
+		got := o.want(t, "POST /api/wechat/xpay/query_user_balance?signature=theirs", fmt.Sprintf(`{"openid":"%s","env":0,"user_ip":"127.0.0.1"}`, openID), http.StatusOK, "")
+		if !strings.Contains(got.body, "268490009") {
+			t.Errorf("got %s, want WeChat's answer", got.body)
+		}
+	}
+	o.want(t, "POST /api/users/1/session-key/sign", `{"data":"x"}`, http.StatusOK, "")
+}
+
 // TestASaleIsDeliveredByItsPush from the order to the service that delivers, which is not ready at first.
 func TestASaleIsDeliveredByItsPush(t *testing.T) {
 	t.Parallel()

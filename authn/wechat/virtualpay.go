@@ -177,13 +177,13 @@ func signedByUser(path string) bool {
 	return false
 }
 
-// AddTo adds the signatures to the query of the call, where the caller has not signed it; signature is of the session_key,
-// "" for a call that needs none.
+// AddTo adds the signatures to the query of the call: pay_sig unless the caller has made it, and signature, of the session_key,
+// unless it is "".
 func (p PayCall) AddTo(query url.Values, signature string) {
 	if !query.Has("pay_sig") {
 		query.Set("pay_sig", p.PaySig)
 	}
-	if signature != "" && !query.Has("signature") {
+	if signature != "" {
 		query.Set("signature", signature)
 	}
 }

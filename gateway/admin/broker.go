@@ -114,8 +114,8 @@ func (a weChatCalls) relayCall(w http.ResponseWriter, r *http.Request, appID str
 	return reply.Errcode, nil
 }
 
-// sign adds the signatures of virtual payment to the query of a call, over the bytes of its body. The key is that of the
-// user who signs it; nil: nobody does.
+// sign adds the signatures of virtual payment to the query of a call, over the bytes of its body. The key is the session_key
+// that signed it; nil: none did, or the caller has signed it.
 func (a weChatCalls) sign(ctx context.Context, appID, path string, query url.Values, body []byte) (key *authn.SigningKey, err error) {
 	call, signed, err := a.payments()[appID].SignCall(path, body)
 	switch {
@@ -123,7 +123,7 @@ func (a weChatCalls) sign(ctx context.Context, appID, path string, query url.Val
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	case !signed:
 		return nil, nil
-	case call.OpenID == "":
+	case call.OpenID == "" || query.Has("signature"):
 		call.AddTo(query, "")
 		return nil, nil
 	}
