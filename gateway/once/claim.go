@@ -26,7 +26,6 @@ const (
 	leastLife    = time.Second            // of a claim
 	firstPause   = 20 * time.Millisecond  // before another gateway's delivery is looked at again; twice as long each time
 	longestPause = 200 * time.Millisecond
-	maxAnswer    = 4<<10 - 1 // bytes of an answer that the store keeps; a longer one is given once
 )
 
 // The states of a record in the store: behind tried is who tried, behind delivered the answer.
@@ -153,9 +152,6 @@ func (c claim) leaveTime(ctx context.Context) (context.Context, context.CancelFu
 func (c claim) finish(ctx context.Context, answer []byte) bool {
 	if c.store == nil {
 		return false
-	}
-	if len(answer) > maxAnswer {
-		answer = nil
 	}
 	return c.change(context.WithoutCancel(ctx), c.record, func([]byte) ([]byte, time.Duration, error) {
 		return append([]byte{delivered}, answer...), RememberFor, nil

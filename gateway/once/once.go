@@ -16,7 +16,12 @@ import (
 // RememberFor is for how long a delivery is remembered.
 const RememberFor = 48 * time.Hour
 
-// maxRemembered is how many deliveries memory has that the store could not be told of. Beyond it the oldest is forgotten.
+// MaxAnswer is the length of the longest answer, in bytes, so that each can be given again: the store keeps 4 KiB, of which one
+// byte is the state.
+const MaxAnswer = 4<<10 - 1
+
+// maxRemembered is how many deliveries memory has that the store could not be told of: 16 MiB with their answers. Beyond it the
+// oldest is forgotten.
 const maxRemembered = 4096
 
 var (
@@ -57,7 +62,8 @@ func New(store Store, kind string, repeated prometheus.Counter, now func() time.
 }
 
 // Send delivers, and returns what the service answered. repeat says that an earlier attempt may have reached the service: it
-// failed, its process ended, or nobody knows. An error means that the service did not accept it.
+// failed, its process ended, or nobody knows. An error means that the service did not accept it. The answer has at
+// most MaxAnswer bytes.
 type Send func(ctx context.Context, repeat bool) (answer []byte, err error)
 
 // Deliver delivers what has that key, unless it was accepted within RememberFor: then the answer is what was answered then.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"wxgate/storage"
+	"wxgate/storage/badger"
 )
 
 // sharedStore is what several gateways share; it may fail.
@@ -320,14 +322,24 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestALongAnswerIsGivenOnce and not kept: its repetition is only told that it was delivered.
-func TestALongAnswerIsGivenOnce(t *testing.T) {
+// TestTheLongestAnswerIsGivenAgain from a real store, after a restart.
+func TestTheLongestAnswerIsGivenAgain(t *testing.T) {
 	t.Parallel()
-	d := open(newSharedStore())
-	send := func(context.Context, bool) ([]byte, error) { return make([]byte, maxAnswer+1), nil }
-	for _, want := range []int{maxAnswer + 1, 0} {
-		if answer, err := d.Deliver(within(t, time.Second), "a", send); len(answer) != want || err != nil {
-			t.Errorf("%d bytes, %v; want %d", len(answer), err, want)
+	cfg := storage.DefaultConfig()
+	cfg.Badger.Dir = t.TempDir()
+	store, err := badger.Open(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	times := 0
+	for range 2 {
+		answer, err := open(store).Deliver(within(t, 10*time.Second), "a", func(context.Context, bool) ([]byte, error) {
+			times++
+			return make([]byte, MaxAnswer), nil
+		})
+		if len(answer) != MaxAnswer || err != nil || times != 1 {
+			t.Errorf("%d bytes, %v, delivered %d times; want %d, once", len(answer), err, times, MaxAnswer)
 		}
 	}
 }

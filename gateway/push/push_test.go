@@ -273,6 +273,11 @@ func TestTheServicesFailureIsWeChatsRetry(t *testing.T) {
 	if reply, err := r.push(`{"Event":"xpay_subscribe_ios_refund_query_notify"}`); !errors.Is(err, answer.ErrPushRefused) {
 		t.Errorf("a question of Apple without an answer: %s, %v", reply.Body, err)
 	}
+	long := `{"result_code":0,"result_info":"a","evidence":"` + strings.Repeat("b", once.MaxAnswer) + `"}`
+	r.says = upstreamtest.OK("application/json", long) // could not be given again, and something else would be the answer
+	if reply, err := r.push(`{"Event":"xpay_subscribe_ios_refund_query_notify"}`); !errors.Is(err, answer.ErrPushRefused) {
+		t.Errorf("a question of Apple with a long answer: %.100s, %v", reply.Body, err)
+	}
 	r.says = upstreamtest.OK("application/json", `{"result_code":0,"result_info":"a","evidence":"b"}`)
 	if reply, err := r.push(`{"Event":"xpay_subscribe_ios_refund_query_notify"}`); err != nil || r.said(reply) != `sealed {"result_code":0,"result_info":"a","evidence":"b"}` {
 		t.Errorf("a question of Apple: %s, %v", reply.Body, err)

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/gateway/once"
 	"wxgate/message"
 )
-
-// maxAnswer is how much of an answer of a service is read, in bytes. WeChat's passive replies are smaller.
-const maxAnswer = 64 << 10
 
 // Reply is the answer to WeChat.
 type Reply struct {
@@ -29,11 +27,11 @@ const delivered = `{"ErrCode":0,"ErrMsg":"success"}`
 // errNotUnderstood is an answer of a service that WeChat would not understand.
 var errNotUnderstood = errors.New("the service answered neither a JSON object nor success nor nothing")
 
-// readAnswer reads what a service answered: a JSON object, or nil for nothing and for success.
+// readAnswer reads what a service answered: a JSON object that can be given again, or nil for nothing and for success.
 func readAnswer(resp *message.Response) ([]byte, error) {
-	text, err := resp.Whole(maxAnswer)
+	text, err := resp.Whole(once.MaxAnswer)
 	if errors.Is(err, message.ErrTooLong) {
-		return nil, errNotUnderstood
+		return nil, fmt.Errorf("%w: more than %d bytes", errNotUnderstood, once.MaxAnswer)
 	}
 	if err != nil {
 		return nil, err
