@@ -421,7 +421,9 @@ func receivePush(p *pipeline, ex *Exchange) error {
 		respondText(ex, "success")
 		return nil
 	}
-	reply, err := p.pushes.Deliver(ex.ctx, message, ex.snapshot.upstreams[message.Upstream()], ex.id)
+	ctx, cancel := context.WithTimeout(ex.ctx, message.Budget()-p.deps.Now().Sub(ex.start))
+	defer cancel()
+	reply, err := p.pushes.Deliver(ctx, message, ex.snapshot.upstreams[message.Upstream()], ex.id)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,11 @@ import (
 // pushing is a gateway with message push, sealed or plain, in front of a service.
 func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text, change ...func(*Config)) (*edge, *wechat.Push) {
 	t.Helper()
+	return pushingAt(t, time.Now, service, key, change...)
+}
+
+func pushingAt(t *testing.T, now func() time.Time, service *upstreamtest.Service, key secret.Text, change ...func(*Config)) (*edge, *wechat.Push) {
+	t.Helper()
 	opens, err := wechat.NewPush(testAppID, pushToken, key)
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +36,7 @@ func pushing(t *testing.T, service *upstreamtest.Service, key secret.Text, chang
 	}, func(d *Deps) {
 		d.Pushes = push.Apps{{ID: testAppID, Opens: opens, Upstream: "service", SealPayments: true}}
 		d.Pushed, _ = d.Storage.(push.Store)
+		d.Now = now
 	}), opens
 }
 
@@ -129,6 +135,28 @@ func TestAForgedPushIsRefusedBeforeItsBodyComes(t *testing.T) {
 				t.Errorf("%s mode, %s: %d %s before a body, want 400", mode, name, resp.StatusCode, body)
 			}
 		}
+	}
+}
+
+// TestTheTimeForAPushBeginsWithItsRequest has most of it pass before the body comes: WeChat would not wait for the service.
+func TestTheTimeForAPushBeginsWithItsRequest(t *testing.T) {
+	t.Parallel()
+	var late atomic.Int64
+	service := upstreamtest.Fixed(t, upstreamtest.OK("text/plain", "success"))
+	e, push := pushingAt(t, func() time.Time { return time.Now().Add(time.Duration(late.Load())) }, service, pushKey)
+	query, body, err := push.Request([]byte(`{"MsgType":"text","MsgId":7}`), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := e.dial(t)
+	l.say(t, head("POST /wechat/push?"+query.Encode(), "", "Expect: 100-continue", fmt.Sprintf("Content-Length: %d", len(body))))
+	if resp, _ := l.answer(t); resp.StatusCode != http.StatusContinue {
+		t.Fatalf("got %d, want 100", resp.StatusCode)
+	}
+	late.Store(int64(4600 * time.Millisecond))
+	l.say(t, string(body))
+	if resp, text := l.answer(t); resp.StatusCode < 500 || len(service.Requests()) != 0 {
+		t.Errorf("got %d %s, and the service was asked %d times; want a failure, and never", resp.StatusCode, text, len(service.Requests()))
 	}
 }
 

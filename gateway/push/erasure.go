@@ -142,6 +142,9 @@ func (r *Receiver) tellErasure(ctx context.Context, e erasure, app App, to *upst
 		return nil
 	}
 	event, _ := eventOf(e.Message)
-	_, err = r.Deliver(ctx, Message{app: App{ID: app.ID, Upstream: app.Upstream}, json: e.Message, proven: true, event: event}, to, rand.Text())
+	m := Message{app: App{ID: app.ID, Upstream: app.Upstream}, json: e.Message, proven: true, event: event}
+	ctx, cancel := context.WithTimeout(ctx, m.Budget())
+	defer cancel()
+	_, err = r.Deliver(ctx, m, to, rand.Text())
 	return err
 }

@@ -92,17 +92,17 @@ func (e event) order() (order Order, known bool) {
 	return order, order.OutTradeNo != "" && (e.name() == goodsDelivery || e.name() == coinDelivery)
 }
 
-// budget is how long an attempt may take.
-func (e event) budget() time.Duration {
-	if e.name() == iosRefundQuery || strings.HasPrefix(e.name(), gamePrefix) {
+// Budget is how long an attempt may take, from the start of the request.
+func (m Message) Budget() time.Duration {
+	if e := m.event; e.name() == iosRefundQuery || strings.HasPrefix(e.name(), gamePrefix) {
 		return urgentTime
 	}
 	return usualTime
 }
 
 // key is the same for a message that is sent again (page "消息推送": MsgId; for events FromUserName and CreateTime; for deliveries of
-// virtual payment the order, and nothing that WeChat is not asked in plain mode). Two events of one person in one second differ in the rest, which is part of the key, but for the number of
-// attempts.
+// virtual payment the order, and nothing that WeChat is not asked in plain mode). Two events of one person in one second differ in
+// the rest, which is part of the key, but for what may tell attempts apart: their number, and the RequestId of a complaint.
 func (e event) key() string {
 	if id := e.text("MsgId"); id != "" && id != "0" && e.text("MsgType") != "event" {
 		return "message " + id
@@ -113,7 +113,7 @@ func (e event) key() string {
 	sum := sha256.New()
 	encoder := json.NewEncoder(sum)
 	for _, name := range slices.Sorted(maps.Keys(e)) {
-		if name != folded("RetryTimes") {
+		if name != folded("RetryTimes") && (name != folded("RequestId") || !e.pays()) {
 			_ = encoder.Encode([]any{name, e[name]}) // it was parsed, so it encodes
 		}
 	}

@@ -255,10 +255,9 @@ func (r *Receiver) parseFreshQuery(query string) (url.Values, error) {
 }
 
 // Deliver sends a message to a service, unless it was delivered before, and returns what to answer: what the service answered,
-// then or now. A service that does not accept the message is an error: WeChat will send it again.
+// then or now. A service that does not accept the message is an error: WeChat will send it again. ctx has a deadline, within
+// m.Budget.
 func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream, requestID string) (Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.event.budget())
-	defer cancel()
 	key := m.app.ID + " " + m.event.key()
 	if m.app.Opens != nil && !r.proves(ctx, m.app, m.proof, key) {
 		return Reply{}, errNotFromWeChat // of a message that was seen on its way

@@ -140,7 +140,13 @@ func (r *rig) receive(query url.Values, body []byte) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	return r.Deliver(r.t.Context(), m, r.to, "a-request")
+	return r.deliver(m)
+}
+
+func (r *rig) deliver(m Message) (Reply, error) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), m.Budget())
+	defer cancel()
+	return r.Deliver(ctx, m, r.to, "a-request")
 }
 
 // said is a reply as WeChat reads it.
@@ -302,6 +308,9 @@ func TestWhatTellsMessagesApart(t *testing.T) {
 		"two orders":          {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o"}`, `{"Event":"xpay_goods_deliver_notify","OutTradeNo":"p"}`, false},
 		"ids of events":       {`{"MsgType":"event","Event":"e","MsgId":1}`, `{"MsgType":"event","Event":"e","MsgId":1,"a":2}`, false},
 		"orders of two":       {`{"Event":"xpay_coin_pay_notify","OutTradeNo":"o","OpenId":"a","WeChatPayInfo":{"MchOrderNo":"m"}}`, `{"Event":"xpay_coin_pay_notify","OutTradeNo":"o","OpenId":"b","WeChatPayInfo":{"MchOrderNo":"m"}}`, false},
+		"a complaint":         {`{"Event":"xpay_complaint_notify","ComplaintId":"c","RequestId":"1","RetryTimes":0}`, `{"Event":"xpay_complaint_notify","ComplaintId":"c","RequestId":"2","RetryTimes":1}`, true},
+		"two complaints":      {`{"Event":"xpay_complaint_notify","ComplaintId":"c"}`, `{"Event":"xpay_complaint_notify","ComplaintId":"d"}`, false},
+		"ids of requests":     {`{"Event":"e","RequestId":"1"}`, `{"Event":"e","RequestId":"2"}`, false},
 		"delivery and refund": {`{"Event":"xpay_goods_deliver_notify","OutTradeNo":"o"}`, `{"Event":"xpay_coin_pay_notify","OutTradeNo":"o"}`, false},
 	} {
 		if one, two := read([]byte(row.one)).key(), read([]byte(row.two)).key(); (one == two) != row.same {
@@ -446,7 +455,7 @@ func TestCloudRunBringsWhatNobodySigned(t *testing.T) {
 		if err != nil || check || m.app.ID != unsigned.ID {
 			t.Fatalf("%s: %+v, %t, %v", text, m, check, err)
 		}
-		return r.Deliver(t.Context(), m, r.to, "a-request")
+		return r.deliver(m)
 	}
 	if reply, err := deliver(`{"MsgType":"text","MsgId":1}`); err != nil || r.said(reply) != "plain success" {
 		t.Errorf("%s, %v", reply.Body, err)

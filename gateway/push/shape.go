@@ -193,7 +193,7 @@ func isInteger(text string) bool {
 }
 
 // errShape is an answer of a service that XML cannot say.
-var errShape = errors.New("the answer has members that XML cannot name, or is too deep")
+var errShape = errors.New("the answer has members that XML cannot name, characters that it does not have, or is too deep")
 
 // xmlOf is a JSON object as the element <xml>: strings are CDATA, an array is repeated elements.
 func xmlOf(object []byte) ([]byte, error) {
@@ -227,6 +227,9 @@ func writeElement(to *bytes.Buffer, from *json.Decoder, name string, depth int) 
 	case json.Delim:
 		err = writeMembers(to, from, depth+1)
 	case string:
+		if strings.ContainsFunc(value, notXML) {
+			return errShape
+		}
 		fmt.Fprintf(to, "<![CDATA[%s]]>", strings.ReplaceAll(value, "]]>", "]]]]><![CDATA[>"))
 	case nil:
 	default:
@@ -250,6 +253,11 @@ func writeMembers(to *bytes.Buffer, from *json.Decoder, depth int) error {
 	}
 	_, err := from.Token()
 	return err
+}
+
+// notXML reports whether a character is none of XML 1.0, section 2.2, not even in CDATA.
+func notXML(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 }
 
 // isName reports whether a member can be an element.

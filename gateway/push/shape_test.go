@@ -69,6 +69,7 @@ func TestJSONBecomesXML(t *testing.T) {
 		`{"CreateTime":1234567890123456789,"MsgType":"a]]>b"}`: "<xml><CreateTime>1234567890123456789</CreateTime><MsgType><![CDATA[a]]]]><![CDATA[>b]]></MsgType></xml>",
 		`{"a":{"b":[1,{"c":true}],"d":null}}`:                  "<xml><a><b>1</b><b><c>true</c></b><d></d></a></xml>",
 		`{}`:                                                   "<xml></xml>",
+		`{"a":"\t汤\u007f\r\n\ufffd😀"}`:                         "<xml><a><![CDATA[\t汤\u007f\r\n\ufffd😀]]></a></xml>",
 	} {
 		got, err := xmlOf([]byte(object))
 		if string(got) != want || err != nil {
@@ -78,7 +79,7 @@ func TestJSONBecomesXML(t *testing.T) {
 			t.Errorf("%s: %v", got, err)
 		}
 	}
-	for _, object := range []string{`{"a b":1}`, `{"":1}`, `{"1a":1}`, `{"<x>":1}`, strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20)} {
+	for _, object := range []string{`{"a b":1}`, `{"":1}`, `{"1a":1}`, `{"<x>":1}`, `{"a":"\u0000"}`, `{"a":["\u001f"]}`, `{"a":"\uffff"}`, strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20)} {
 		if got, err := xmlOf([]byte(object)); !errors.Is(err, errShape) {
 			t.Errorf("%s: %s, %v", object, got, err)
 		}
@@ -94,8 +95,12 @@ func FuzzShapes(f *testing.F) {
 			if read(object) == nil {
 				t.Errorf("%q became %q, which is not JSON", text, object)
 			}
-			if _, err := xmlOf(object); err != nil && !errors.Is(err, errShape) {
+			again, err := xmlOf(object)
+			if err != nil && !errors.Is(err, errShape) {
 				t.Errorf("%q: %v", object, err)
+			}
+			if _, parsed := parseXML(again); err == nil && parsed != nil {
+				t.Errorf("%q became %q, which is not XML", object, again)
 			}
 		}
 	})
