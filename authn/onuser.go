@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"wxgate/input"
 	"wxgate/secret"
@@ -76,6 +77,25 @@ type Announcer interface {
 	Tell(ctx context.Context, userID int64) error
 	// TellAgain tells it about up to limit users with ids above after.
 	TellAgain(ctx context.Context, after int64, limit int) (ToldAgain, error)
+	// Untold lists events that have waited since before a time, of some users with ids above after.
+	Untold(ctx context.Context, after int64, before time.Time) (UntoldPage, error)
+}
+
+// Untold is an event that the service of authn.on_user has not accepted. It is told until it is.
+type Untold struct {
+	UserID      int64             `json:"user_id"`
+	ID          string            `json:"id"` // the Webhook-Id
+	Type        storage.EventType `json:"type"`
+	At          time.Time         `json:"at"`
+	Attempts    int               `json:"attempts"`              // of this process; 0: none, or another gateway tells it
+	LastAttempt time.Time         `json:"last_attempt,omitzero"` // of this process
+	LastError   string            `json:"last_error,omitempty"`
+}
+
+// UntoldPage is some of them, by user.
+type UntoldPage struct {
+	Events []Untold `json:"events"`
+	Next   *int64   `json:"next"` // the value of after for the next page; null: these were the last
 }
 
 // ToldAgain is how a service took users that it was told about again.
@@ -113,6 +133,14 @@ func (a *Authn) ensureTold(ctx context.Context, userID int64) error {
 		return err
 	}
 	return a.announcer.Tell(ctx, userID)
+}
+
+// Untold lists what the service of authn.on_user has not accepted for a time, of some users with ids above after.
+func (u *Users) Untold(ctx context.Context, after int64, since time.Duration) (UntoldPage, error) {
+	if u.announcer == nil {
+		return UntoldPage{}, fmt.Errorf("%w: authn.on_user names no service", ErrInvalidRequest)
+	}
+	return u.announcer.Untold(ctx, after, u.now().Add(-since))
 }
 
 // TellAgain tells the service of authn.on_user about up to limit users with ids above after.

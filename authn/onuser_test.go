@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"wxgate/secret"
 	"wxgate/storage"
@@ -32,6 +33,10 @@ func (w *waiting) Tell(ctx context.Context, userID int64) error {
 }
 
 func (w *waiting) TellAgain(context.Context, int64, int) (ToldAgain, error) { return ToldAgain{}, nil }
+
+func (w *waiting) Untold(context.Context, int64, time.Time) (UntoldPage, error) {
+	return UntoldPage{}, nil
+}
 
 // TestNobodyActsForAUserOfWhomTheServiceDoesNotKnow goes through every way to an identity: a login with a code, a cloud login,
 // a cloud identity without a token, and a pre-fetch.

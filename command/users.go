@@ -18,6 +18,7 @@ type usersCommand struct {
 	Show   usersShowCommand   `cmd:"" help:"Show one user."`
 	Import usersImportCommand `cmd:"" help:"Import users of an existing backend, one JSON object per line."`
 	Resync usersResyncCommand `cmd:"" help:"Tell the service of authn.on_user about every user again."`
+	Untold usersUntoldCommand `cmd:"" help:"List what the service of authn.on_user has not accepted yet."`
 	Export usersExportCommand `cmd:"" help:"Print every user, one JSON object per line: this is personal data."`
 	Ban    usersBanCommand    `cmd:"" help:"Refuse a user's tokens and logins."`
 	Unban  usersUnbanCommand  `cmd:"" help:"Lift a ban."`
@@ -152,6 +153,9 @@ func printAccount(t *table, u admin.Account) {
 	t.row("followers", u.FollowerCount)
 	t.row("following", u.FollowingCount)
 	t.row("favorites", u.FavoriteCount)
+	if u.DeletesAt != nil {
+		t.row("deletes at", readableTime(u.DeletesAt.Time))
+	}
 	t.row("created", readableTime(u.CreatedAt.Time))
 	t.row("updated", readableTime(u.UpdatedAt.Time))
 	t.row("banned until", bannedUntil(u))

@@ -30,6 +30,7 @@ type Store interface {
 	NextEvent(ctx context.Context, userID int64) (*storage.Delivery, error)
 	UsersToTell(ctx context.Context, after int64, limit int) ([]int64, error)
 	TellAgain(ctx context.Context, after int64, limit int) ([]int64, error)
+	WaitingEvents(ctx context.Context, after int64, limit int) ([]storage.UserEvents, error)
 }
 
 var (
@@ -68,6 +69,7 @@ type Outbox struct {
 
 	mu      sync.Mutex
 	flights map[int64]*flight // by user
+	failed  map[int64]failure // by user
 }
 
 // service is who is told, and how.
@@ -91,7 +93,7 @@ func New(store Store, reg prometheus.Registerer, log *slog.Logger, now func() ti
 	o := &Outbox{
 		store: store, log: lograte.New(log, now), now: now, metrics: newMetrics(reg),
 		changed: make(chan struct{}, 1), slots: make(chan struct{}, concurrent),
-		ctx: ctx, stop: stop, flights: make(map[int64]*flight),
+		ctx: ctx, stop: stop, flights: make(map[int64]*flight), failed: make(map[int64]failure),
 	}
 	o.running.Go(o.run)
 	return o
@@ -285,6 +287,7 @@ func (o *Outbox) attempt(next *storage.Delivery) error {
 	ctx, cancel := context.WithTimeout(o.ctx, min(attemptTimeout, left))
 	defer cancel()
 	err := s.send(ctx, next.Event, next.User, o.now())
+	o.note(next, err)
 	if err == nil {
 		o.metrics.told.Inc()
 		return nil

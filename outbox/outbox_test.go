@@ -366,3 +366,35 @@ func TestAPauseWaitsForWhatIsOnItsWay(t *testing.T) {
 	}
 	<-calls
 }
+
+// TestWhatIsNotAcceptedIsListedWithItsReason until it is.
+func TestWhatIsNotAcceptedIsListedWithItsReason(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnprocessableEntity) })
+	id := r.login("oAlice")
+	if err := r.Tell(t.Context(), id); err == nil {
+		t.Fatal("a refusal is no acceptance")
+	}
+	untold := func(before time.Time) []authn.Untold {
+		page, err := r.Untold(t.Context(), 0, before)
+		if err != nil || page.Next != nil {
+			t.Fatal(page, err)
+		}
+		return page.Events
+	}
+	if early := untold(time.Now().Add(-time.Hour)); len(early) != 0 {
+		t.Errorf("what has waited for an hour: %v, want nothing", early)
+	}
+	listed := untold(time.Now().Add(time.Second))
+	if len(listed) != 1 || listed[0].UserID != id || listed[0].Type != storage.EventCreated || listed[0].Attempts < 1 || !strings.Contains(listed[0].LastError, "422") {
+		t.Errorf("listed are %+v, want the event of user %d and a 422", listed, id)
+	}
+	r.answers(func(http.ResponseWriter, *http.Request) {})
+	if err := r.Tell(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if left := untold(time.Now().Add(time.Second)); len(left) != 0 {
+		t.Errorf("after its acceptance: %v, want nothing", left)
+	}
+}

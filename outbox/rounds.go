@@ -85,6 +85,9 @@ func (o *Outbox) round() (left bool) {
 	}
 	telling.Wait()
 	o.metrics.pending.Set(float64(failed.Load()))
+	if failed.Load() == 0 {
+		o.forgetFailures()
+	}
 	return failed.Load() > 0
 }
 

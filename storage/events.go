@@ -119,6 +119,24 @@ func (s *Store) UsersToTell(ctx context.Context, after int64, limit int) ([]int6
 	return read(ctx, s, opUsersToTell, func(r Reader) ([]int64, error) { return r.UsersWithEvents(max(0, after), limit) })
 }
 
+// WaitingEvents returns what a service must still be told about up to limit users with ids above after, by id.
+func (s *Store) WaitingEvents(ctx context.Context, after int64, limit int) ([]UserEvents, error) {
+	return read(ctx, s, opUsersToTell, func(r Reader) (all []UserEvents, err error) {
+		ids, err := r.UsersWithEvents(max(0, after), limit)
+		for _, id := range ids {
+			waiting, err := r.Events(id)
+			if errors.Is(err, ErrNotFound) {
+				continue // told meanwhile
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, UserEvents{UserID: id, Waiting: waiting})
+		}
+		return all, err
+	})
+}
+
 // TellAgain records an EventUpdated for up to limit users with ids above after, and returns their ids.
 func (s *Store) TellAgain(ctx context.Context, after int64, limit int) ([]int64, error) {
 	return write(ctx, s, opTellAgain, func(w Writer) (ids []int64, err error) {

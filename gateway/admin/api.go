@@ -36,6 +36,7 @@ func (s *Server) endpoints() []endpoint {
 		{"POST /api/users", only(ScopeUsersWrite), []string{"dry_run"}, transfer.importUsers},
 		{"POST /api/users/next-id", operatorAlone, nil, r.handleChange(users.reserveIDs)},
 		{"POST /api/users/resync", operatorAlone, nil, r.handleChange(users.resync)},
+		{"GET /api/users/untold", only(ScopeUsersRead), []string{"after", "waiting"}, r.handle(users.untold)},
 		{"GET /api/users/export", only(ScopeUsersWrite), nil, transfer.exportUsers},
 		{"GET /api/users/{id}", only(ScopeUsersRead), nil, r.handle(withUserID(users.show))},
 		{"DELETE /api/users/{id}", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.erase))},

@@ -55,7 +55,8 @@ type Account struct {
 
 	AppID       string       `json:"appid"`
 	UnionID     string       `json:"unionid"`
-	BannedUntil *answer.Time `json:"banned_until"` // null: not banned
+	BannedUntil *answer.Time `json:"banned_until"`         // null: not banned
+	DeletesAt   *answer.Time `json:"deletes_at,omitempty"` // when the user will be erased at their own request; only of one user
 }
 
 func (a users) newAccount(u storage.User) Account {
@@ -72,7 +73,18 @@ func (a users) account(ctx context.Context, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.newAccount(user), nil
+	return a.wholeAccount(ctx, user)
+}
+
+// wholeAccount is that of one user, with what is read for it.
+func (a users) wholeAccount(ctx context.Context, u storage.User) (Account, error) {
+	account := a.newAccount(u)
+	at, err := a.authn.Deletions.Of(ctx, u.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return account, nil
+	}
+	account.DeletesAt = &answer.Time{Time: at}
+	return account, err
 }
 
 // show answers GET /api/users/{id}.
@@ -103,9 +115,11 @@ func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) 
 	if errors.Is(err, storage.ErrNotFound) {
 		return page, nil
 	}
-	if err == nil {
-		page.Users = append(page.Users, a.newAccount(user))
+	if err != nil {
+		return page, err
 	}
+	account, err := a.wholeAccount(ctx, user)
+	page.Users = append(page.Users, account)
 	return page, err
 }
 
@@ -225,6 +239,26 @@ func (a users) resync(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("%w: after is not negative, and limit is from 1 to %d", answer.ErrInvalidRequest, maxResync)
 	}
 	return a.authn.Users.TellAgain(r.Context(), page.After, int(page.Limit))
+}
+
+// untoldAfter is how long an event waits before it is worth a look.
+const untoldAfter = 10 * time.Minute
+
+// untold answers GET /api/users/untold: what the service of authn.on_user has not accepted for a while, 10m unless waiting
+// says another time.
+func (a users) untold(r *http.Request) (any, error) {
+	query := r.URL.Query()
+	after, err := input.QueryCount(query, "after", 0, 0, input.LargestID)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
+	}
+	since := untoldAfter
+	if text := query.Get("waiting"); text != "" {
+		if since, err = time.ParseDuration(text); err != nil || since < 0 {
+			return nil, fmt.Errorf("%w: waiting is not a time span such as 10m", answer.ErrInvalidRequest)
+		}
+	}
+	return a.authn.Users.Untold(r.Context(), after, since)
 }
 
 // erase answers DELETE /api/users/{id}.
