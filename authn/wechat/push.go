@@ -102,13 +102,33 @@ func (p *Push) Echo(query url.Values) (string, error) {
 // Open returns the message in the body of a POST with this query. It is an error when the signature does not fit, and when
 // the body cannot be opened.
 func (p *Push) Open(query url.Values, body []byte) (Message, error) {
-	switch {
-	case len(body) > maxPush:
-		return Message{}, errPush
-	case p.key == nil:
-		return p.openPlain(query, body)
+	_, m, err := OpenPush([]*Push{p}, query, body)
+	return m, err
+}
+
+// OpenPush is Open for mini-programs that share an address; of is the index of the one whose message it is. The body is searched
+// for a sealed message once, however many they are.
+func OpenPush(pushes []*Push, query url.Values, body []byte) (of int, m Message, err error) {
+	if len(body) > maxPush {
+		return 0, m, errPush
 	}
-	return p.openSealed(query, body)
+	err = errSignature
+	var sealed string
+	searched := false
+	for i, p := range pushes {
+		if p.key == nil {
+			m, err = p.openPlain(query, body)
+		} else {
+			if !searched {
+				sealed, searched = p.sealedIn(body), true
+			}
+			m, err = p.openSealed(query, body, sealed)
+		}
+		if err == nil {
+			return i, m, nil
+		}
+	}
+	return 0, Message{}, err
 }
 
 // openPlain refuses what WeChat says is sealed.
@@ -123,10 +143,9 @@ func (p *Push) openPlain(query url.Values, body []byte) (Message, error) {
 	return messageOf(body)
 }
 
-// openSealed never falls back to plain: encrypt_type is signed by nobody.
-func (p *Push) openSealed(query url.Values, body []byte) (Message, error) {
-	sealed, found := p.sealedIn(body)
-	if !found {
+// openSealed never falls back to plain: encrypt_type is signed by nobody. sealed is what sealedIn found.
+func (p *Push) openSealed(query url.Values, body []byte, sealed string) (Message, error) {
+	if sealed == "" {
 		return Message{}, errPush
 	}
 	if err := p.signed(query, msgSignature, sealed); err != nil {

@@ -189,6 +189,23 @@ func TestAReplyIsSignedAndOpens(t *testing.T) {
 	}
 }
 
+// TestABodyIsSearchedOnce however many mini-programs share the address: those behind the first have nothing to search with.
+func TestABodyIsSearchedOnce(t *testing.T) {
+	t.Parallel()
+	plain := newTestPush(t, "wx0", "")
+	pushes := []*Push{plain, newTestPush(t, "wx1", "0bcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"), newTestPush(t, "wx2", "1bcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"), newTestPush(t, pushAppID, pushKey)}
+	for _, p := range pushes[2:] {
+		p.sealed = nil
+	}
+	of, got, err := OpenPush(pushes, vectorQuery(), []byte(`{"Encrypt":"`+pushSealed+`"}`))
+	if of != 3 || err != nil || string(got.Body) != pushOpened {
+		t.Errorf("of %d: %s, %v", of, got.Body, err)
+	}
+	if _, _, err := OpenPush(pushes, vectorQuery(), []byte(`{"Encrypt":"`+pushSealed+`","Encrypt":"`+pushSealed+`"}`)); err == nil {
+		t.Error("a body with two was opened")
+	}
+}
+
 // TestANonceIsNoTime that a receiver could take a message for, with the two exchanged.
 func TestANonceIsNoTime(t *testing.T) {
 	t.Parallel()

@@ -37,13 +37,13 @@ func newSealedShape() *regexp.Regexp {
 	return regexp.MustCompile(`"Encrypt"\s*:\s*"((?:[0-9A-Za-z+/=]|\\/)+)"|<Encrypt>\s*(?:<!\[CDATA\[)?([0-9A-Za-z+/=]+)(?:\]\]>)?\s*</Encrypt>`)
 }
 
-// sealedIn finds the one Encrypt in a body that nobody has vouched for yet, without parsing it.
-func (p *Push) sealedIn(body []byte) (string, bool) {
+// sealedIn finds the one Encrypt in a body that nobody has vouched for yet, without parsing it; "" is none, or more than one.
+func (p *Push) sealedIn(body []byte) string {
 	all := p.sealed.FindAllSubmatch(body, 2)
 	if len(all) != 1 {
-		return "", false
+		return ""
 	}
-	return strings.ReplaceAll(string(all[0][1])+string(all[0][2]), `\/`, "/"), true
+	return strings.ReplaceAll(string(all[0][1])+string(all[0][2]), `\/`, "/")
 }
 
 // envelope returns the Encrypt member of a JSON or XML body.

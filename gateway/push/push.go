@@ -48,6 +48,13 @@ type App struct {
 // Apps are the mini-programs whose messages are received; none: message push is off.
 type Apps []App
 
+func (a Apps) opens() (all []*wechat.Push) {
+	for _, app := range a {
+		all = append(all, app.Opens)
+	}
+	return all
+}
+
 // Orders asks WeChat about orders of virtual payment.
 type Orders interface {
 	// Paid reports whether WeChat knows the order of that user as paid.
@@ -150,18 +157,16 @@ func (r *Receiver) Open(apps Apps, query string, body io.Reader) (Message, error
 	if err != nil {
 		return Message{}, err
 	}
-	for _, app := range may {
-		opened, err := app.Opens.Open(values, received)
-		if err == nil {
-			m, err := newMessage(app, opened, app.Opens.Sealed())
-			m.proof = values.Get("signature")
-			if err == nil && m.sealed && r.isOld(m) || !m.sealed && r.mayBeCutAnew(values.Get("timestamp"), values.Get("nonce")) {
-				return Message{}, errNotFromWeChat
-			}
-			return m, err
-		}
+	of, opened, err := wechat.OpenPush(may.opens(), values, received)
+	if err != nil {
+		return Message{}, errNotFromWeChat
 	}
-	return Message{}, errNotFromWeChat
+	m, err := newMessage(may[of], opened, may[of].Opens.Sealed())
+	m.proof = values.Get("signature")
+	if err == nil && m.sealed && r.isOld(m) || !m.sealed && r.mayBeCutAnew(values.Get("timestamp"), values.Get("nonce")) {
+		return Message{}, errNotFromWeChat
+	}
+	return m, err
 }
 
 // Timestamp and nonce stand in the signature one after the other, in the order of their bytes. So whoever has seen an address may
