@@ -134,6 +134,16 @@ func (c Config) wayWarnings() (f input.Faults) {
 	for _, way := range c.Gateway().PushWays(c.sameService) {
 		f.Add("wechat.push.upstream", "the service gets messages at /wechat/push, and %s", way.Warning("the service cannot tell them from WeChat's"))
 	}
+	sections := c.virtualPayments()
+	for _, section := range slices.Sorted(maps.Keys(sections)) {
+		payment := sections[section]
+		if payment.Upstream == "" {
+			continue
+		}
+		for _, way := range c.Gateway().Ways(payment.Upstream, http.MethodPost, payment.Path, c.sameService) {
+			f.Add(section+".path", "%s", way.Warning("the service cannot tell them from the gateway's"))
+		}
+	}
 	for i, r := range c.Routes {
 		if r.WeChatPay.IsZero() {
 			continue

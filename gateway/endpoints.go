@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -507,7 +508,7 @@ func receivePayment(p *pipeline, ex *Exchange, of *pay.Merchant, to *upstream.Up
 	}
 	ex.hold.Close() // WeChat Pay sends for all users, from a few addresses
 	out := &ex.outbound
-	out.Target = ex.upstreamTarget()
+	out.Target, _, _ = bytes.Cut(ex.upstreamTarget(), []byte("?")) // nobody signs a query, and WeChat Pay sends none
 	ex.route.changes.Apply(&out.Fields)
 	out.Fields.Set(answer.HeaderRequestID, ex.id)
 	ctx, cancel := context.WithTimeout(ex.ctx, ex.route.timeout-p.deps.Now().Sub(ex.start))
