@@ -60,18 +60,12 @@ func (d demoCommand) Run(ctx context.Context, w *env) (err error) {
 
 // runRecipes runs the demo with the recipe service.
 func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (err error) {
-	admin, err := freeAddress(ctx)
+	listener, err := listen("the recipe service", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	shop := recipes.Shop{OfferID: sandboxOfferID, Env: 1, Admin: "http://" + admin}
-	service, err := startServer("the recipe service", "127.0.0.1:0", recipes.NewShop(shop))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, service.Close()) }()
-	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), service.URL())
-	cfg.Server.Admin = admin
+	defer func() { _ = listener.Close() }() // what serves it may have closed it
+	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), "http://"+listener.Addr().String())
 	stand.sell(&cfg, "recipes")
 	if err := cfg.Validate().Err(); err != nil {
 		return err
@@ -80,6 +74,9 @@ func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (er
 	if err != nil {
 		return err
 	}
+	shop := recipes.Shop{OfferID: sandboxOfferID, Env: 1, Admin: "http://" + svc.AdminAddress()} // for refunds
+	service := serveOn(listener, recipes.NewShop(shop))
+	defer func() { err = errors.Join(err, service.Close()) }()
 	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.Address(), stand.weChat.URL())
 	if err != nil {
 		return errors.Join(err, svc.Close())
@@ -120,17 +117,29 @@ type localServer struct {
 	served   chan error
 }
 
-func startServer(what, listen string, handler http.Handler) (*localServer, error) {
-	ln, err := net.Listen("tcp", listen)
+func startServer(what, address string, handler http.Handler) (*localServer, error) {
+	ln, err := listen(what, address)
+	if err != nil {
+		return nil, err
+	}
+	return serveOn(ln, handler), nil
+}
+
+func listen(what, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", what, err)
 	}
+	return ln, nil
+}
+
+func serveOn(ln net.Listener, handler http.Handler) *localServer {
 	s := &localServer{
 		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second},
 		listener: ln, served: make(chan error, 1),
 	}
 	go func() { s.served <- s.server.Serve(ln) }()
-	return s, nil
+	return s
 }
 
 // startPage serves the example mini-program in a phone frame.
@@ -152,15 +161,6 @@ func (s *localServer) Close() error {
 		err = errors.Join(err, served)
 	}
 	return err
-}
-
-// freeAddress returns a loopback address on which nobody listens, for a listener that has to be known before it is there.
-func freeAddress(ctx context.Context) (string, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("looking for a free port: %w", err)
-	}
-	return ln.Addr().String(), ln.Close()
 }
 
 // freeOr returns listen, or a free port of its host if the port is taken.

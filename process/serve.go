@@ -586,6 +586,9 @@ func (s *Service) drainRedirects(ctx context.Context) error {
 // Address is the address of the public listener.
 func (s *Service) Address() string { return s.public.Addr().String() }
 
+// AdminAddress is the address of the admin listener.
+func (s *Service) AdminAddress() string { return s.admin.Addr().String() }
+
 // pid is the attribute that tells the log lines of a process from those of its successor.
 func pid() slog.Attr { return slog.Int("pid", os.Getpid()) }
 
