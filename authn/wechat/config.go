@@ -212,8 +212,14 @@ func (p PushConfig) validate(cloudRun bool) (f input.Faults) {
 		f.Add("token", "is empty, but the rest is not")
 	}
 	for path, value := range map[string]string{"token": p.Token.Reveal(), "aes_key": p.AESKey.Reveal(), "upstream": p.Upstream} {
-		if mistake := secret.Mistake(value); mistake != "" {
+		_, err := decodeAESKey(value)
+		switch mistake := secret.Mistake(value); {
+		case mistake != "":
 			f.Add(path, "%s", mistake)
+		case path == "token" && !visibleASCII(value):
+			f.Add(path, "has a space or a character outside ASCII; copy it again from mp.weixin.qq.com")
+		case path == "aes_key" && value != "" && err != nil:
+			f.Add(path, "is not 43 letters and digits, as an EncodingAESKey of mp.weixin.qq.com is")
 		}
 	}
 	return f

@@ -11,6 +11,8 @@ import (
 	"wxgate/secret"
 )
 
+const pushKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+
 func TestDefaultConfigLacksOnlyAppIDAndSecret(t *testing.T) {
 	t.Parallel()
 	got := wechat.DefaultConfig().Validate().At("wechat").Err().Error()
@@ -44,6 +46,10 @@ func TestValidateReportsEachFaultUnderItsPath(t *testing.T) {
 		{func(c *wechat.Config) { c.CloudFunctionSecret = secret.Text(strings.Repeat("k", 32)) }, ""},
 		{func(c *wechat.Config) { c.CloudFunctionSecret = "short" }, "wechat.cloud_function_secret: has 5 bytes"},
 		{func(c *wechat.Config) { c.Timeout = time.Minute }, "wechat.timeout: 1m0s is not"},
+		{func(c *wechat.Config) { c.Push = wechat.PushConfig{Token: "t", Upstream: "u", AESKey: pushKey} }, ""},
+		{func(c *wechat.Config) { c.Push = wechat.PushConfig{Token: "t", Upstream: "u", AESKey: plain} }, "wechat.push.aes_key: is not 43"},
+		{func(c *wechat.Config) { c.Push = wechat.PushConfig{Token: "t", Upstream: "u", AESKey: pushKey + "="} }, "wechat.push.aes_key: is not 43"},
+		{func(c *wechat.Config) { c.Push = wechat.PushConfig{Token: "a b", Upstream: "u"} }, "wechat.push.token: has a space"},
 	} {
 		config := wechat.DefaultConfig()
 		config.AppID, config.Secret = appID, plain
