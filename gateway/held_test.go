@@ -88,7 +88,7 @@ func halfSent(token string) map[string]string {
 		"a login":            head("POST /api/v1/auth/wx-login", "", length) + half,
 		"an open route":      head("POST /public/x", "", length) + half,
 		"with a false token": head("POST /public/x", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA", length) + half,
-		"a push":             head(fmt.Sprintf("POST /wechat/push?timestamp=%d&nonce=1&signature=2", time.Now().Unix()), "", length) + half,
+		"a push":             head(fmt.Sprintf("POST /wechat/push?timestamp=%d&nonce=1&msg_signature=2", time.Now().Unix()), "", length) + half,
 		"a user's":           head("POST /private/x", token, length) + half,
 		"a user's profile":   head("PUT /api/v1/user/profile", token, length, "Content-Type: application/json") + half,
 		"a user's upload":    head("POST /private/x", token, "Content-Length: 1000000") + half,
