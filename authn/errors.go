@@ -80,6 +80,8 @@ func WeChatFailure(err error) error {
 		return &WeChatError{API: answer.API, Code: answer.Code, Kind: kindOf(answer.API, answer.Code), Err: err}
 	case errors.Is(err, wechat.ErrTokenRefused), errors.Is(err, wechat.ErrNoToken):
 		return &WeChatError{Kind: ErrMisconfigured, Err: err}
+	case errors.Is(err, wechat.ErrTokenReplaced):
+		return &WeChatError{Kind: ErrBusy, Err: err}
 	case errors.Is(err, wechat.ErrTimeout):
 		return &WeChatError{Kind: ErrTimeout, Err: err}
 	case errors.Is(err, wechat.ErrUnreachable):

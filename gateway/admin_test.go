@@ -322,6 +322,9 @@ func TestAWebPageOfOthersIsRefusedByItsOrigin(t *testing.T) {
 			o.want(t, "DELETE /api/sessions/x", "", 403, "admin_origin_denied", "Origin", origin)
 		}
 		o.want(t, "GET /api/users", "", 200, "", "Origin", o.url)
+		o.want(t, "GET /api/wechat/cgi-bin/get_api_domain_ip", "", 403, "admin_origin_denied", "Sec-Fetch-Site", "cross-site") // <img src>
+		o.want(t, "GET /api/users", "", 200, "", "Sec-Fetch-Site", "same-origin")
+		o.want(t, "GET /metrics", "", 200, "", "Sec-Fetch-Site", "cross-site") // a link in a wiki
 	}
 }
 

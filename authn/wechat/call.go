@@ -41,35 +41,48 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 	if !forwarded(method, path) {
 		return Answer{}, named(api, ErrInvalidCall)
 	}
-	answer, err := c.withToken(ctx, call{method, path, query, body, contentType, maxAnswer})
+	answer, err := c.callWithToken(ctx, call{method: method, path: path, query: query, body: body, contentType: contentType, limit: maxAnswer})
 	return answer, named(api, err)
 }
 
-// withToken sends r with the current token, and again with the next one when WeChat refuses it.
-func (c *Client) withToken(ctx context.Context, r call) (Answer, error) {
-	if c.tokens == nil {
-		r.query = withoutToken(r.query)
-		return c.counted(ctx, r)
-	}
-	answer, used, err := c.tokenCall(ctx, r)
-	if err != nil || !refusesToken(answer.Errcode) {
-		return answer, err
-	}
-	c.tokens.invalidate(used)
-	answer, _, err = c.tokenCall(ctx, r)
+// callWithToken is withToken for a whole answer.
+func (c *Client) callWithToken(ctx context.Context, r call) (answer Answer, err error) {
+	err = c.withToken(ctx, r, func(ctx context.Context, r call) (errcode int, err error) {
+		answer, err = c.counted(ctx, r)
+		return answer.Errcode, err
+	})
 	return answer, err
 }
 
-// tokenCall sends r once and says with which token.
-func (c *Client) tokenCall(ctx context.Context, r call) (Answer, secret.Text, error) {
+// withToken has r sent with the current token, and again with the next one when WeChat refuses it.
+func (c *Client) withToken(ctx context.Context, r call, send func(context.Context, call) (errcode int, err error)) error {
+	if c.tokens == nil {
+		r.query = withoutToken(r.query)
+		_, err := send(ctx, r)
+		return err
+	}
+	errcode, used, err := c.sendWithToken(ctx, r, send)
+	if err != nil || !refusesToken(errcode) {
+		return err
+	}
+	c.tokens.invalidate(used)
+	if r.rest != nil {
+		return ErrTokenReplaced
+	}
+	_, _, err = c.sendWithToken(ctx, r, send)
+	return err
+}
+
+// sendWithToken has r sent once and says with which token.
+func (c *Client) sendWithToken(ctx context.Context, r call, send func(context.Context, call) (int, error)) (errcode int, used secret.Text, err error) {
 	token, err := c.tokens.token(ctx)
 	if err != nil {
-		return Answer{}, "", named(APIStableToken, err)
+		return 0, "", named(APIStableToken, err)
 	}
 	r.query = withoutToken(r.query)
 	r.query.Set("access_token", token.Value.Reveal())
-	answer, err := c.counted(ctx, r)
-	return answer, token.Value, err
+	errcode, err = send(ctx, r)
+	return errcode, token.Value, err
 }
 
 // counted sends r once, reads its errcode and counts it.
@@ -80,14 +93,22 @@ func (c *Client) counted(ctx context.Context, r call) (Answer, error) {
 		answer.Errcode, err = answerCode(answer)
 	}
 	outcome := err
-	if err == nil && answer.Errcode != CodeOK {
-		outcome = &Error{Code: answer.Errcode}
+	if err == nil {
+		outcome = outcomeOf(answer.Errcode)
 	}
 	c.metrics.observe(apiLabel(r.path), time.Since(start), outcome)
 	if err != nil {
 		return Answer{}, err
 	}
 	return answer, nil
+}
+
+// outcomeOf is an errcode as the metrics count it.
+func outcomeOf(errcode int) error {
+	if errcode == CodeOK {
+		return nil
+	}
+	return &Error{Code: errcode}
 }
 
 // answerCode reads the errcode of a JSON object, and refuses other text.
@@ -154,7 +175,7 @@ func withoutToken(query url.Values) url.Values {
 // answerOf is Call for an API whose answer is read here: an errcode is an *Error that hides secrets and the tokens.
 func (c *Client) answerOf(ctx context.Context, r call, secrets ...string) (object, error) {
 	r.limit = maxBody
-	answer, err := c.withToken(ctx, r)
+	answer, err := c.callWithToken(ctx, r)
 	if err != nil {
 		return nil, err
 	}

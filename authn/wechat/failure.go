@@ -11,11 +11,13 @@ import (
 )
 
 // transportError names what net/http reports. The text of err itself is dropped: it may quote an address, a proxy's
-// password or bytes of the far end. connected reports whether there was a connection, so that something may have been sent.
+// password or bytes of the far end. ErrContent is the caller's own. connected reports whether there was a connection, so that something may have been sent.
 func transportError(ctx context.Context, err error, connected bool) error {
 	var network net.Error
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(err, ErrContent):
+		return err
+	case errors.Is(context.Cause(ctx), context.Canceled):
 		return context.Canceled
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
 		return ErrTimeout

@@ -57,61 +57,69 @@ type call struct {
 	path        string // below Config.BaseURL
 	query       url.Values
 	body        []byte
-	contentType string // of body
-	limit       int    // the longest answer taken, in bytes
+	rest        io.Reader // content that contains body and follows it; nil: body is all
+	length      int64     // of rest, in bytes; -1: unknown
+	contentType string    // of the content
+	limit       int       // the longest answer taken, in bytes
 }
 
-// send sends one request, once, within Config.Timeout, and returns a 200 answer. It calls RoundTrip itself because
-// http.Client follows redirects and puts the URL, with the secret in it, into its errors.
+// send sends one request, once, within Config.Timeout, and returns a 200 answer.
 func (c *Client) send(ctx context.Context, r call) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	var connected atomic.Bool
-	request, err := r.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}), c.cfg.BaseURL)
+	response, err := c.roundTrip(ctx, r)
 	if err != nil {
 		return Answer{}, err
-	}
-	response, err := c.transport.RoundTrip(request)
-	if err != nil {
-		return Answer{}, transportError(ctx, err, connected.Load())
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, int64(r.limit)+1))
 	if err != nil {
 		return Answer{}, transportError(ctx, err, true)
 	}
-	if err := answerFault(response.StatusCode, len(body), r.limit); err != nil {
-		return Answer{}, err
+	if len(body) > r.limit {
+		return Answer{}, fmt.Errorf("%w: longer than %d bytes", ErrBadResponse, r.limit)
 	}
 	return Answer{ContentType: response.Header.Get("Content-Type"), Body: body}, nil
 }
 
+// roundTrip sends one request, once, and returns a 200 whose body has not been read: WeChat answers 200 even to say that a code
+// is invalid. It calls RoundTrip itself because http.Client follows redirects and puts the URL, with the secret in it, into
+// its errors.
+func (c *Client) roundTrip(ctx context.Context, r call) (*http.Response, error) {
+	var connected atomic.Bool
+	request, err := r.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}), c.cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.transport.RoundTrip(request)
+	if err != nil {
+		return nil, transportError(ctx, err, connected.Load())
+	}
+	if response.StatusCode != http.StatusOK {
+		_ = response.Body.Close()
+		return nil, fmt.Errorf("%w: status %d", ErrBadResponse, response.StatusCode)
+	}
+	return response, nil
+}
+
 // request builds what net/http cannot send twice, whatever the method.
 func (r call) request(ctx context.Context, base string) (*http.Request, error) {
-	var body io.Reader = onceBody{}
-	if len(r.body) > 0 {
+	body, length := io.Reader(onceBody{}), int64(len(r.body))
+	switch {
+	case r.rest != nil:
+		body, length = r.rest, r.length
+	case length > 0:
 		body = io.NopCloser(bytes.NewReader(r.body)) // the closer hides the Reader, so that there is no GetBody
 	}
 	request, err := http.NewRequestWithContext(ctx, r.method, base+r.path+"?"+r.query.Encode(), body)
 	if err != nil {
 		return nil, errors.New("building the request") // err quotes the URL
 	}
-	request.ContentLength = int64(len(r.body))
+	request.ContentLength = length
 	if r.contentType != "" {
 		request.Header.Set("Content-Type", r.contentType)
 	}
 	return request, nil
-}
-
-// answerFault wants a 200 of bounded length: WeChat answers 200 even to say that a code is invalid.
-func answerFault(status, length, limit int) error {
-	switch {
-	case status != http.StatusOK:
-		return fmt.Errorf("%w: status %d", ErrBadResponse, status)
-	case length > limit:
-		return fmt.Errorf("%w: longer than %d bytes", ErrBadResponse, limit)
-	}
-	return nil
 }

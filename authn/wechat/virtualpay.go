@@ -145,7 +145,7 @@ type PayCall struct {
 // SignCall signs a POST of body to the API at path: pay_sig is over the very bytes of body. signed is false for other APIs,
 // and where there is no configuration. The error wraps ErrInvalidCall.
 func (v VirtualPaymentConfig) SignCall(path string, body []byte) (call PayCall, signed bool, err error) {
-	if !v.Enabled() || !strings.HasPrefix(path, "/xpay/") && !strings.HasPrefix(path, "/retail/B2b/") {
+	if !v.Enabled() || !IsPayment(path) {
 		return PayCall{}, false, nil
 	}
 	members, err := parseObject(body)
@@ -166,6 +166,11 @@ func (v VirtualPaymentConfig) SignCall(path string, body []byte) (call PayCall, 
 		}
 	}
 	return call, true, nil
+}
+
+// IsPayment reports whether the API at path is one of those that SignCall signs.
+func IsPayment(path string) bool {
+	return strings.HasPrefix(path, "/xpay/") || strings.HasPrefix(path, "/retail/B2b/")
 }
 
 // signedByUser reports whether an API wants the signature of a session_key beside pay_sig.

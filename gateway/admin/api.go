@@ -52,6 +52,7 @@ func (s *Server) endpoints() []endpoint {
 		{"GET /api/users/{id}/phone", only(ScopeUsersPhone), nil, r.handle(withUserID(users.phone))},
 		{"POST /api/store/reseal", operatorAlone, nil, r.handleChange(func(r *http.Request) (any, error) { return s.deps.Store.Reseal(r.Context()) })},
 		{"GET /api/store/backup", operatorAlone, nil, s.backup},
+		{"GET /api/wechat/{path...}", needsOfCall, []string{anyParameter}, calls.relay},
 		{"POST /api/wechat/{path...}", needsOfCall, []string{anyParameter}, calls.relay},
 	}
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -33,25 +32,4 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		s.deps.Log.Error("backup broke off", "error", err)
 	}
 	panic(http.ErrAbortHandler) // the documented way to abort the connection
-}
-
-// errReader is a reader that has left or takes nothing.
-var errReader = errors.New("the reader of the answer has left")
-
-// patientWriter gives each write a minute.
-type patientWriter struct {
-	to      io.Writer
-	control *http.ResponseController
-}
-
-// Write extends the write deadline.
-func (w patientWriter) Write(p []byte) (int, error) {
-	if err := w.control.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
-		return 0, err
-	}
-	n, err := w.to.Write(p)
-	if err != nil {
-		err = errors.Join(errReader, err)
-	}
-	return n, err
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,11 +20,14 @@ import (
 
 // Broker calls WeChat with the access_token of a mini-program, which services never see.
 type Broker interface {
+	// Call returns the whole of a small answer.
 	Call(ctx context.Context, method, path string, query url.Values, body []byte, contentType string) (wechat.Answer, error)
+	// Relay passes on content and answers of any kind.
+	Relay(ctx context.Context, r wechat.Request) (*wechat.Reply, error)
 }
 
-// brokerBodyLimit is the largest body of a call, in bytes: uploads of media stay below 2 MiB.
-const brokerBodyLimit = 2 << 20
+// maxSignedBody bounds a call that is signed, in bytes.
+const maxSignedBody = 64 << 10
 
 // headerAppID names the mini-program of a call when several are configured.
 const headerAppID = "X-App-Id"
@@ -37,25 +41,57 @@ type weChatCalls struct {
 	payments func() map[string]wechat.VirtualPaymentConfig // by appid
 }
 
-// relay answers POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
-// path with the access_token added, and WeChat's answer is returned unchanged.
+// relay answers GET and POST /api/wechat/{path...} on the admin listener: the call goes to api.weixin.qq.com under the same
+// path with the access_token added, and WeChat's answer is returned. Large content and files pass while they come. A file that
+// breaks off ends the connection.
 func (a weChatCalls) relay(w http.ResponseWriter, r *http.Request) {
-	start := a.now()
-	appID, broker, err := a.brokerFor(r.Header.Get(headerAppID))
-	errcode := 0
-	if err == nil {
-		errcode, err = a.relayCall(w, r, appID, broker)
+	start, to := a.now(), patientWriter{w, http.NewResponseController(w)}
+	reply, err := a.call(w, r)
+	begun := err == nil
+	if begun {
+		err = pass(w, to, reply)
 	}
-	a.logCall(r, errcode, err, a.now().Sub(start))
-	if err != nil {
+	a.logCall(r, reply, err, a.now().Sub(start))
+	switch {
+	case begun && err != nil:
+		panic(http.ErrAbortHandler) // the documented way to abort the connection
+	case err != nil:
+		_ = to.extend() // else the answer comes too late, and the connection is gone
 		a.fail(w, err)
 	}
 }
 
+// pass passes on an answer of WeChat, and closes it. An error is errReader or one of the broker.
+func pass(w http.ResponseWriter, to patientWriter, reply *wechat.Reply) error {
+	defer reply.Body.Close()
+	h := w.Header()
+	h.Set("Content-Type", reply.ContentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if reply.Disposition != "" {
+		h.Set("Content-Disposition", reply.Disposition)
+	}
+	if reply.Length >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(reply.Length, 10))
+	}
+	if err := to.extend(); err != nil {
+		return errors.Join(errReader, err)
+	}
+	w.WriteHeader(http.StatusOK)
+	if _, err := io.Copy(to, reply.Body); errors.Is(err, errReader) {
+		return err
+	} else if err != nil {
+		return authn.WeChatFailure(err)
+	}
+	return nil
+}
+
 // logCall logs who called which API of WeChat and the outcome, but no content.
-func (a weChatCalls) logCall(r *http.Request, errcode int, err error, took time.Duration) {
-	outcome := "errcode " + strconv.Itoa(errcode)
-	if err != nil {
+func (a weChatCalls) logCall(r *http.Request, reply *wechat.Reply, err error, took time.Duration) {
+	outcome := "caller left"
+	switch {
+	case err == nil:
+		outcome = "errcode " + strconv.Itoa(reply.Errcode)
+	case !errors.Is(err, errReader):
 		outcome = a.errors.Lookup(err).Reason
 	}
 	event(a.log, r, "wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r), "from", r.RemoteAddr,
@@ -84,54 +120,62 @@ func (a weChatCalls) brokerFor(named string) (appID string, broker Broker, err e
 	return "", nil, &authn.FieldError{Field: headerAppID, Problem: "不是已配置的小程序"}
 }
 
-func (a weChatCalls) relayCall(w http.ResponseWriter, r *http.Request, appID string, broker Broker) (errcode int, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, brokerBodyLimit))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return 0, answer.ErrBodyTooLarge
-	}
+// call asks WeChat.
+func (a weChatCalls) call(w http.ResponseWriter, r *http.Request) (*wechat.Reply, error) {
+	appID, broker, err := a.brokerFor(r.Header.Get(headerAppID))
 	if err != nil {
-		return 0, fmt.Errorf("%w: the body broke off: %w", answer.ErrInvalidRequest, err)
+		return nil, err
 	}
-	path, query := "/"+r.PathValue("path"), r.URL.Query()
-	key, err := a.sign(r.Context(), appID, path, query, body)
-	if err != nil {
-		return 0, err
+	request := wechat.Request{
+		Method: r.Method, Path: "/" + r.PathValue("path"), Query: r.URL.Query(), Length: r.ContentLength, ContentType: r.Header.Get("Content-Type"),
+		Content: http.MaxBytesReader(w, patientReader{r.Body, http.NewResponseController(w)}, wechat.MaxUpload),
 	}
-	reply, err := broker.Call(r.Context(), http.MethodPost, path, query, body, r.Header.Get("Content-Type"))
-	if errors.Is(err, wechat.ErrInvalidCall) {
-		return 0, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
+	var key *authn.SigningKey
+	if wechat.IsPayment(request.Path) {
+		if key, err = a.sign(r.Context(), appID, &request); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return 0, authn.WeChatFailure(err)
+	reply, err := broker.Relay(r.Context(), request)
+	switch {
+	case errors.Is(err, wechat.ErrContent):
+		return nil, bodyError(err)
+	case errors.Is(err, wechat.ErrInvalidCall):
+		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
+	case err != nil:
+		return nil, authn.WeChatFailure(err)
+	case key != nil && wechat.RefusesSessionKey(reply.Errcode):
+		return reply, errors.Join(authn.ErrSigningKeyStale, a.openData.MarkStale(r.Context(), *key), reply.Body.Close())
 	}
-	if key != nil && wechat.RefusesSessionKey(reply.Errcode) {
-		return reply.Errcode, errors.Join(authn.ErrSigningKeyStale, a.openData.MarkStale(r.Context(), *key))
-	}
-	w.Header().Set("Content-Type", reply.ContentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(reply.Body) // the service has left: there is nobody to tell
-	return reply.Errcode, nil
+	return reply, nil
 }
 
-// sign adds the signatures of virtual payment to the query of a call, over the bytes of its body. The key is the session_key
-// that signed it; nil: none did, or the caller has signed it.
-func (a weChatCalls) sign(ctx context.Context, appID, path string, query url.Values, body []byte) (key *authn.SigningKey, err error) {
-	call, signed, err := a.payments()[appID].SignCall(path, body)
+// sign adds the signatures of virtual payment to the query of a request, over the bytes of its content, which it reads. The key
+// is the session_key that signed it; nil: none did, or the caller has signed it.
+func (a weChatCalls) sign(ctx context.Context, appID string, request *wechat.Request) (key *authn.SigningKey, err error) {
+	body, err := io.ReadAll(io.LimitReader(request.Content, maxSignedBody+1))
+	switch {
+	case err != nil:
+		return nil, bodyError(err)
+	case len(body) > maxSignedBody:
+		return nil, answer.ErrBodyTooLarge
+	}
+	request.Content = bytes.NewReader(body)
+	call, signed, err := a.payments()[appID].SignCall(request.Path, body)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	case !signed:
 		return nil, nil
-	case call.OpenID == "" || query.Has("signature"):
-		call.AddTo(query, "")
+	case call.OpenID == "" || request.Query.Has("signature"):
+		call.AddTo(request.Query, "")
 		return nil, nil
 	}
 	newest, err := a.openData.SigningKeyOf(ctx, appID, call.OpenID)
 	if err != nil {
 		return nil, err
 	}
-	call.AddTo(query, newest.Sign(string(body)))
+	call.AddTo(request.Query, newest.Sign(string(body)))
 	return &newest, nil
 }
 

@@ -14,11 +14,14 @@ import (
 
 // identify says who sends a request, and refuses whoever has no token. If none is set, being on this machine is the
 // operator's permission, which the remote address proves and no header can. A browser runs here too, so requests that a
-// foreign web page could send are refused: by their Origin, and by a name that such a page has pointed at 127.0.0.1 (DNS
+// foreign web page could send are refused: by their Origin, by Sec-Fetch-Site, which a picture has too, and by a name that such a page has pointed at 127.0.0.1 (DNS
 // rebinding), which the Host still shows.
 func (c Credentials) identify(r *http.Request) (*Service, error) {
-	if !sameOrigin(r) {
+	switch {
+	case !sameOrigin(r):
 		return nil, fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
+	case r.Header.Get("Sec-Fetch-Site") == "cross-site" && strings.HasPrefix(r.URL.Path, "/api/"):
+		return nil, fmt.Errorf("%w: a page of another site asks", answer.ErrAdminOrigin)
 	}
 	if c.Operator != "" {
 		service, operator := c.find(bearerToken(r))

@@ -20,6 +20,7 @@ type backend struct {
 	tokens *tokens
 	sealed *hashes
 	orders *orders
+	media  *media
 	quota  *quota
 	rules  *failureRules
 	counts *counts
@@ -37,6 +38,7 @@ func newBackend(cfg *Config) *backend {
 		tokens: newTokens(c.now, cfg.TokenTTL),
 		sealed: &hashes{made: map[string]time.Time{}},
 		orders: &orders{byNumber: map[string]*order{}, coins: map[wallet]int{}, spent: map[string]int{}},
+		media:  &media{},
 		quota:  &quota{now: c.now, limit: cfg.MinuteQuota},
 		rules:  &failureRules{failures: map[string]*rule{}, delays: map[string]time.Duration{}},
 		counts: &counts{apis: map[string]APIStats{}},

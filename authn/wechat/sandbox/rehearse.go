@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxRequest bounds the body of a call, in bytes.
-	maxRequest = 1 << 20
+	// maxRequest bounds the body of a call, in bytes: the largest is an upload.
+	maxRequest = maxMedia + 1<<20
 	// maxHold is how long a call that fails by timeout is held when the client does not give up.
 	maxHold = 60 * time.Second
 )

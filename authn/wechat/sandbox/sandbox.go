@@ -2,9 +2,9 @@
 // and misbehaves on demand. `wxgate demo` and the tests use it.
 //
 // It answers jscode2session, stable_token, getuserphonenumber, checksession, resetusersessionkey, checkencryptedmsg,
-// getwxacode and getwxacodeunlimit as WeChat does, and of virtual payment query_order, refund_order, notify_provide_goods,
-// query_user_balance, currency_pay and cancel_currency_pay with their signatures; every other path below /cgi-bin and /wxa
-// wants a good access_token and echoes the request.
+// getwxacode, getwxacodeunlimit, media/upload, media/get and those below /wxaapi/newtmpl as WeChat does, and of virtual
+// payment query_order, refund_order, notify_provide_goods, query_user_balance, currency_pay and cancel_currency_pay with
+// their signatures; every other path below /cgi-bin and /wxa wants a good access_token and echoes the request.
 //
 // A code of wx.login is one of
 //

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"image/png"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -143,6 +144,72 @@ func TestAPictureIsAPNG(t *testing.T) {
 	_, header, body := call(t, "POST", s.URL()+"/wxa/getwxacode?access_token="+stable(t, s, false).Token, `{"path":"a"}`)
 	if _, err := png.Decode(bytes.NewReader(body)); err != nil || header.Get("Content-Type") != "image/png" {
 		t.Errorf("getwxacode: got %s and %v, want image/png", header.Get("Content-Type"), err)
+	}
+}
+
+func TestACodeIsAPictureOrSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	token := stable(t, s, false).Token
+	for body, errcode := range map[string]int{
+		`{"scene":"id=7&from=a~b"}`: 0, `{"scene":"a","page":"pages/index","width":280}`: 0,
+		`{}`: 40129, `{"scene":"汤"}`: 40129, `{"scene":"` + strings.Repeat("a", 33) + `"}`: 40129, `{"scene":"a b"}`: 40129,
+		`{"scene":"a","page":"/pages/index"}`: 41030, `{"scene":"a","page":"pages/index?a=1"}`: 41030, `{"scene":"a","width":279}`: 40097, `x`: 47001,
+	} {
+		_, header, text := call(t, "POST", s.URL()+"/wxa/getwxacodeunlimit?access_token="+token, body)
+		var said reply
+		if err := json.Unmarshal(text, &said); (err == nil) != (errcode != 0) || said.Errcode != errcode || (errcode == 0) != (header.Get("Content-Type") == "image/png") {
+			t.Errorf("%s: got %s %.30q, want errcode %d", body, header.Get("Content-Type"), text, errcode)
+		}
+	}
+}
+
+func TestTemplatesAreAskedForByTheirMethod(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	token := stable(t, s, false).Token
+	for request, errcode := range map[string]int{
+		"GET gettemplate": 0, "GET getcategory": 0, "GET getpubtemplatetitles": 0, "POST addtemplate": 0, "POST deltemplate": 0,
+		"POST gettemplate": 43001, "POST getcategory": 43001, "GET addtemplate": 43002,
+	} {
+		method, name, _ := strings.Cut(request, " ")
+		if got := server(t, s, method, "/wxaapi/newtmpl/"+name+"?access_token="+token, ""); got.Errcode != errcode {
+			t.Errorf("%s: got %d, want %d", request, got.Errcode, errcode)
+		}
+	}
+}
+
+func TestAnUploadIsOnePartThatIsCalledMedia(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	address := s.URL() + "/cgi-bin/media/upload?access_token=" + stable(t, s, false).Token
+	for _, c := range []struct {
+		kind, part, content string
+		errcode             int
+	}{
+		{"image", "media", "soup", 0},
+		{"film", "media", "soup", 40004},
+		{"image", "file", "soup", 41005},
+		{"image", "media", "", 44001},
+		{"image", "media", strings.Repeat("x", 10<<20+1), 45001},
+	} {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		part, _ := form.CreateFormFile(c.part, "soup.jpg")
+		_, _ = part.Write([]byte(c.content))
+		_ = form.Close()
+		response, err := (&http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Post(address+"&type="+c.kind, form.FormDataContentType(), &body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said reply
+		err = json.NewDecoder(response.Body).Decode(&said)
+		if _ = response.Body.Close(); err != nil || said.Errcode != c.errcode {
+			t.Errorf("%s of %d bytes as %s: got %d, %v, want %d", c.part, len(c.content), c.kind, said.Errcode, err, c.errcode)
+		}
+	}
+	if got := server(t, s, "POST", strings.TrimPrefix(address, s.URL())+"&type=image", "{}"); got.Errcode != 41005 {
+		t.Errorf("JSON: got %d, want 41005", got.Errcode)
 	}
 }
 
