@@ -20,6 +20,7 @@ type usersCommand struct {
 	Resync usersResyncCommand `cmd:"" help:"Tell the service of authn.on_user about every user again."`
 	Untold usersUntoldCommand `cmd:"" help:"List what the service of authn.on_user has not accepted yet."`
 	Export usersExportCommand `cmd:"" help:"Print every user, one JSON object per line: this is personal data."`
+	Quotas usersQuotasCommand `cmd:"" help:"Show what a user has of the quotas of today, or grant more of one."`
 	Ban    usersBanCommand    `cmd:"" help:"Refuse a user's tokens and logins."`
 	Unban  usersUnbanCommand  `cmd:"" help:"Lift a ban."`
 	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user permanently."`
@@ -95,6 +96,42 @@ type usersShowCommand struct {
 // Run shows one user.
 func (c usersShowCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	return askAccount(ctx, w, client, c.output, http.MethodGet, fmt.Sprintf("/api/users/%d", c.ID), nil)
+}
+
+type usersQuotasCommand struct {
+	output
+
+	ID    userID `arg:"" help:"The user's id."`
+	Name  string `placeholder:"NAME" help:"The quota to grant more of."`
+	Grant int64  `placeholder:"N" help:"How many more today, or fewer (--grant=-5)."`
+}
+
+// Validate refuses a grant of nothing, and of no quota.
+func (c usersQuotasCommand) Validate() error {
+	if (c.Name == "") != (c.Grant == 0) {
+		return errors.New("--name and --grant go together")
+	}
+	return nil
+}
+
+// Run shows the quotas of a user, after granting.
+func (c usersQuotasCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	path := fmt.Sprintf("/api/users/%d/quotas", c.ID)
+	if c.Name != "" {
+		if err := client.ask(ctx, http.MethodPost, path, map[string]any{"name": c.Name, "grant": c.Grant}, nil); err != nil {
+			return err
+		}
+	}
+	var list admin.QuotaList
+	if err := client.ask(ctx, http.MethodGet, path, nil, &list); err != nil {
+		return err
+	}
+	return c.print(w.stdout, list, func(t *table) {
+		t.row("QUOTA", "PER DAY", "GRANTED", "USED", "LEFT", "RESETS")
+		for _, q := range list.Quotas {
+			t.row(q.Name, q.PerDay, q.Granted, q.Used, q.Left, readableTime(q.Resets.Time))
+		}
+	})
 }
 
 type usersBanCommand struct {

@@ -57,7 +57,7 @@ func TestUnknownClientsShareOneLimit(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, upstreamtest.Echo(t).URL, func(cfg *Config) {
 		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
-		cfg.Routes = []RouteConfig{{Path: "/**", Upstream: "service", Auth: AuthNone, RateLimit: limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 3}}}
+		cfg.Routes = []RouteConfig{{Path: "/**", Upstream: "service", Auth: AuthNone, RateLimit: RateLimitConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 3}}}
 	})
 	for i, row := range []struct {
 		from string

@@ -177,6 +177,7 @@ func (c Config) Validate() input.Faults {
 		f = append(f, c.validateWeChatPay(r).At(fmt.Sprintf("routes[%d]", i))...)
 	}
 	c.validateTable(&f)
+	c.validateQuotas(&f)
 	c.validateShapes(&f)
 	for _, name := range c.PushUpstreams {
 		f.OneOf("wechat.push.upstream", name, c.Upstreams...)

@@ -65,7 +65,7 @@ func TestAPageOfAnAllowedOriginReadsEveryAnswer(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newOpenEdge(t, service.URL, func(cfg *Config) {
 		cfg.Routes = append(cfg.Routes,
-			RouteConfig{Path: "/once", Upstream: "service", Auth: AuthNone, RateLimit: limit.BucketConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}},
+			RouteConfig{Path: "/once", Upstream: "service", Auth: AuthNone, RateLimit: RateLimitConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}},
 			RouteConfig{Path: "/fixed", Auth: AuthNone, Respond: fixedAnswer{Status: 200, Body: "ok"}})
 	})
 	e.send(t, head("GET /once", ""))

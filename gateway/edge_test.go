@@ -98,7 +98,7 @@ func newEdgeOf(tb testing.TB, serviceURL string, change func(*Config), with func
 	tb.Cleanup(to.Close)
 	deps := Deps{
 		WeChat: map[string]admin.Broker{testAppID: client},
-		Authn:  auth, Storage: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
+		Authn:  auth, Storage: store, Quotas: store, Upstreams: map[string]*upstream.Upstream{"service": to}, Metrics: prometheus.NewRegistry(),
 		Log: discard(), Access: accesslog.New(io.Discard, accesslog.JSON), Now: time.Now,
 	}
 	if with != nil {

@@ -14,6 +14,7 @@ import (
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/pay"
+	"wxgate/gateway/quota"
 	"wxgate/gateway/route"
 	"wxgate/gateway/websocket"
 	"wxgate/message"
@@ -67,6 +68,7 @@ type Exchange struct {
 	reason         string               // of the error table, "" on success
 	refused        int                  // the status of a refusal, whatever status its answer has; 0: none
 	decisions      []limit.Decision     // of the rate limits that counted it
+	quota          quota.Count          // of its user, with this request; the zero value: it was not counted
 	inGate         bool                 // it holds the gate of the store
 	hold           limit.Hold           // on the quota of its client
 	streaming      limit.Hold           // on that quota, while the answer is streamed

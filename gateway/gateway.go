@@ -23,6 +23,7 @@ import (
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
 	"wxgate/gateway/push"
+	"wxgate/gateway/quota"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
 	"wxgate/upstream"
@@ -34,6 +35,7 @@ type Deps struct {
 	Issuers      *issuer.Set // of Config.Issuers; nil: there are none
 	Storage      admin.Store
 	Pushes       push.Apps                     // none: message push is off; Reload replaces them
+	Quotas       quota.Store                   // remembers what users did today; nil: quotas count nothing
 	Pushed       push.Store                    // remembers pushed messages; nil: memory alone does
 	Merchants    Merchants                     // of Config.Merchants; Reload replaces them
 	WeChat       map[string]admin.Broker       // WeChat clients of the mini-programs, by appid
@@ -91,6 +93,7 @@ func (g *Gateway) newAdmin() *admin.Server {
 		Credentials: func() admin.Credentials { return g.snapshot.Load().cfg.Server.credentials() },
 		Payments:    func() map[string]wechat.VirtualPaymentConfig { return g.snapshot.Load().cfg.VirtualPayments },
 		Draining:    func() bool { return g.drain.Err() != nil },
+		Quotas:      g.quotas.counter, AllQuotas: func() []quota.Quota { return g.snapshot.Load().cfg.Quotas() },
 		Certificates: func() error {
 			r := g.snapshot.Load()
 			if r.acme == nil {

@@ -35,7 +35,7 @@ func issued(t *testing.T, serviceURL string, change func(*Config), with func(*De
 		cfg.Routes = append(cfg.Routes,
 			RouteConfig{Path: "/admin/**", Upstream: "service", Auth: AuthRequired, Issuer: "admin", TokenQuery: "token"},
 			RouteConfig{Path: "/desk/**", Upstream: "service", Auth: AuthOptional, Issuer: "admin"},
-			RouteConfig{Path: "/limited/**", Upstream: "service", Auth: AuthRequired, Issuer: "admin", RateLimit: limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}})
+			RouteConfig{Path: "/limited/**", Upstream: "service", Auth: AuthRequired, Issuer: "admin", RateLimit: RateLimitConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 1, Per: time.Hour}, Burst: 1}})
 		if len(issuers) > 1 {
 			cfg.Routes = append(cfg.Routes, RouteConfig{Path: "/ops/**", Upstream: "service", Auth: AuthRequired, Issuer: "ops"})
 		}

@@ -3,12 +3,13 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
-	"wxgate/message"
+	"wxgate/gateway/quota"
 )
 
 // The fields that tell a client how much of a limit is left.
@@ -161,11 +162,77 @@ func phoneLimit() limit.BucketConfig {
 
 // setRateLimitHeaders adds a line for each limit that counted the request. Both fields are lists, so those of a service
 // are kept beside them.
-func setRateLimitHeaders(resp *message.Response, decisions []limit.Decision) {
-	for _, d := range decisions {
-		resp.Fields.Add(headerRateLimitPolicy, d.Policy())
-		resp.Fields.Add(headerRateLimit, d.State())
+func setRateLimitHeaders(ex *Exchange) {
+	add := func(policy, state string) {
+		ex.response.Fields.Add(headerRateLimitPolicy, policy)
+		ex.response.Fields.Add(headerRateLimit, state)
 	}
+	for _, d := range ex.decisions {
+		add(d.Policy(), d.State())
+	}
+	if ex.quota != (quota.Count{}) {
+		add(ex.quota.Policy(), ex.quota.State())
+	}
+}
+
+// quotaError is a refusal by a quota.
+type quotaError struct{ retryAfter time.Duration }
+
+func (e *quotaError) Error() string {
+	return fmt.Sprintf("%v for %v", answer.ErrQuotaExceeded, e.retryAfter)
+}
+
+// Is makes it match its row of the error table.
+func (*quotaError) Is(target error) bool { return target == answer.ErrQuotaExceeded }
+
+// quotas counts requests against the quotas of their routes.
+type quotas struct {
+	counter  *quota.Counter
+	store    storeGate
+	failures answer.Table
+	now      func() time.Time
+}
+
+// charge counts a request against the quota of its user, and gives it back unless the service answered it. One that was
+// sent stays counted when its client leaves: the service may have done all of the work.
+func (q *quotas) charge(ex *Exchange) (err error) {
+	if ex.route.quota == (quota.Quota{}) || q.counter == nil { // Explain counts nothing
+		return ex.next()
+	}
+	if acquired, err := q.store.acquire(ex); !acquired {
+		return err
+	}
+	ex.quota, err = q.counter.Take(ex.ctx, ex.subject.UserID, ex.route.quota)
+	q.store.release(ex)
+	switch {
+	case errors.Is(err, quota.ErrExceeded):
+		return &quotaError{ex.quota.Resets().Sub(q.now())}
+	case err != nil:
+		return err
+	}
+	if err = ex.next(); ex.quota.Counted() && q.isUnserved(ex, err) {
+		q.giveBack(ex)
+	}
+	return err
+}
+
+// isUnserved reports whether a request with that outcome never reached its service, or got no answer from there.
+func (q *quotas) isUnserved(ex *Exchange, err error) bool {
+	status := ex.response.Status
+	if err != nil {
+		status = q.failures.Lookup(err).Status
+	}
+	return err != nil && ex.attempts == 0 || status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout
+}
+
+// giveBack takes a request back from the quota, if this process still has the store.
+func (q *quotas) giveBack(ex *Exchange) {
+	if open, _ := q.store.gate.Acquire(); !open {
+		q.counter.KeepCounted(&ex.quota, answer.ErrDraining)
+		return
+	}
+	defer q.store.gate.Release()
+	q.counter.GiveBack(ex.ctx, &ex.quota)
 }
 
 // filterAddress refuses client addresses that limits.ip does not allow. Health checks reveal nothing and are exempt:

@@ -19,13 +19,13 @@ func limited(t *testing.T, change func(*Config)) (*edge, *upstreamtest.Service) 
 	service := upstreamtest.Echo(t)
 	return newEdge(t, service.URL, func(cfg *Config) {
 		cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
-		route := func(path string, auth AuthMode, per limit.BucketConfig) {
+		route := func(path string, auth AuthMode, per RateLimitConfig) {
 			cfg.Routes = append(cfg.Routes, RouteConfig{Path: path, Upstream: "service", Auth: auth, RateLimit: per})
 		}
-		route("/by-user/**", AuthRequired, limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
-		route("/by-anybody/**", AuthOptional, limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
-		route("/by-ip/**", AuthNone, limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
-		route("/by-route/**", AuthNone, limit.BucketConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-user/**", AuthRequired, RateLimitConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-anybody/**", AuthOptional, RateLimitConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-ip/**", AuthNone, RateLimitConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
+		route("/by-route/**", AuthNone, RateLimitConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 6, Per: time.Hour}, Burst: 2})
 		if change != nil {
 			change(cfg)
 		}
@@ -102,7 +102,7 @@ func TestTheFieldsOfAServiceStayBesideOurs(t *testing.T) {
 	t.Parallel()
 	service := upstreamtest.Fixed(t, "HTTP/1.1 200 OK\r\nRateLimit: \"own\";r=5\r\nContent-Length: 0\r\n\r\n")
 	e := newEdge(t, service.URL, func(cfg *Config) {
-		cfg.Routes[1].RateLimit = limit.BucketConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 10}
+		cfg.Routes[1].RateLimit = RateLimitConfig{Per: limit.PerRoute, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 10}
 	})
 	resp, _ := e.send(t, head("GET /public/x", ""))
 	if got := strings.Join(resp.Header.Values("RateLimit"), ", "); got != `"own";r=5, "route";r=9;t=1` {

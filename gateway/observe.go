@@ -42,7 +42,7 @@ func (o *observer) observe(ex *Exchange) error {
 		ex.response.Fields.DeleteFunc(isOurs)
 		ex.response.Fields.Add(answer.HeaderRequestID, ex.id)
 	}
-	setRateLimitHeaders(&ex.response, ex.decisions)
+	setRateLimitHeaders(ex)
 	if ex.snapshot.crossOrigin {
 		ex.snapshot.setCORS(ex)
 	}

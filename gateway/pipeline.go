@@ -14,6 +14,7 @@ import (
 	"wxgate/gateway/listen"
 	"wxgate/gateway/pay"
 	"wxgate/gateway/push"
+	"wxgate/gateway/quota"
 	"wxgate/lograte"
 	"wxgate/message"
 )
@@ -30,6 +31,7 @@ type pipeline struct {
 	clients   *clientResolver
 	watcher   *watcher
 	limits    *limiter
+	quotas    *quotas
 	admission *admission
 	observer  *observer
 	answers   *answerChanger
@@ -54,6 +56,10 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 	}
 	p.pushes = push.NewReceiver(deps.Pushed, paidOrders{p}, deps.Metrics, deps.Log, deps.Now)
 	p.payments = pay.NewReceiver(deps.Pushed, deps.Metrics, p.clients.limitedLog, deps.Now)
+	p.quotas = &quotas{store: p.store, failures: answer.NewTable(), now: deps.Now}
+	if deps.Quotas != nil {
+		p.quotas.counter = quota.NewCounter(deps.Quotas, deps.Metrics, p.clients.limitedLog, deps.Now)
+	}
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.answers = &answerChanger{compress.New(deps.Metrics), limit.NewPressure(&p.admission.inFlight), deps.Now}
 	p.observer = &observer{

@@ -53,6 +53,9 @@ func retryAfter(err error) (after time.Duration, known bool) {
 	if limited, ok := errors.AsType[*rateLimitError](err); ok {
 		return limited.retryAfter, true
 	}
+	if exceeded, ok := errors.AsType[*quotaError](err); ok {
+		return exceeded.retryAfter, true
+	}
 	if overload, ok := errors.AsType[*overloadError](err); ok {
 		return overload.retryAfter, true
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,34 +15,35 @@ import (
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/pay"
+	"wxgate/gateway/quota"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
 
 // RouteConfig is one entry of routes.
 type RouteConfig struct {
-	Path        string             `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
-	Methods     []string           `yaml:"methods"`  // empty: all
-	Host        string             `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
-	Upstream    string             `yaml:"upstream"` // a name of upstreams
-	Auth        AuthMode           `yaml:"auth"`
-	Issuer      string             `yaml:"issuer"`           // whose tokens it wants, one of authn.issuers; empty: ours
-	TokenQuery  string             `yaml:"token_query"`      // the query parameter that may hold the token of GET and HEAD; empty: none
-	StripPrefix string             `yaml:"strip_prefix"`     // removed from the path before it is forwarded
-	Rewrite     string             `yaml:"rewrite"`          // the path that is forwarded, with :name and ** of path
-	PathRules   PathRules          `yaml:"path_rules"`       // what may stand in the path of a request
-	Relocate    bool               `yaml:"rewrite_location"` // Location and the paths of cookies get strip_prefix back
-	BodyLimit   input.Size         `yaml:"body_limit"`       // 0: server.body_limit
-	GetBody     string             `yaml:"get_body"`         // whether GET and HEAD may have content: refuse or allow; empty: refuse
-	Timeout     time.Duration      `yaml:"timeout"`          // 0: server.timeouts.request
-	RateLimit   limit.BucketConfig `yaml:"rate_limit"`       // the zero value: none
-	Headers     RouteHeaders       `yaml:"headers"`          // of the request, for the service
-	Response    RouteHeaders       `yaml:"response_headers"` // of the answer, for the client
-	Compress    *bool              `yaml:"compress"`         // nil: server.compress
-	Respond     fixedAnswer        `yaml:"respond"`          // the zero value: the upstream answers
-	CORS        *cors.Config       `yaml:"cors"`             // nil: server.cors; without origins: none
-	Answers     answer.Config      `yaml:"answers"`          // how refusals look; the zero value: as the section answers says
-	WeChatPay   pay.Config         `yaml:"wechat_pay"`       // whose notifications it takes; the zero value: it takes requests
+	Path        string          `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
+	Methods     []string        `yaml:"methods"`  // empty: all
+	Host        string          `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
+	Upstream    string          `yaml:"upstream"` // a name of upstreams
+	Auth        AuthMode        `yaml:"auth"`
+	Issuer      string          `yaml:"issuer"`           // whose tokens it wants, one of authn.issuers; empty: ours
+	TokenQuery  string          `yaml:"token_query"`      // the query parameter that may hold the token of GET and HEAD; empty: none
+	StripPrefix string          `yaml:"strip_prefix"`     // removed from the path before it is forwarded
+	Rewrite     string          `yaml:"rewrite"`          // the path that is forwarded, with :name and ** of path
+	PathRules   PathRules       `yaml:"path_rules"`       // what may stand in the path of a request
+	Relocate    bool            `yaml:"rewrite_location"` // Location and the paths of cookies get strip_prefix back
+	BodyLimit   input.Size      `yaml:"body_limit"`       // 0: server.body_limit
+	GetBody     string          `yaml:"get_body"`         // whether GET and HEAD may have content: refuse or allow; empty: refuse
+	Timeout     time.Duration   `yaml:"timeout"`          // 0: server.timeouts.request
+	RateLimit   RateLimitConfig `yaml:"rate_limit"`       // the zero value: none
+	Headers     RouteHeaders    `yaml:"headers"`          // of the request, for the service
+	Response    RouteHeaders    `yaml:"response_headers"` // of the answer, for the client
+	Compress    *bool           `yaml:"compress"`         // nil: server.compress
+	Respond     fixedAnswer     `yaml:"respond"`          // the zero value: the upstream answers
+	CORS        *cors.Config    `yaml:"cors"`             // nil: server.cors; without origins: none
+	Answers     answer.Config   `yaml:"answers"`          // how refusals look; the zero value: as the section answers says
+	WeChatPay   pay.Config      `yaml:"wechat_pay"`       // whose notifications it takes; the zero value: it takes requests
 }
 
 // RouteHeaders is routes[].headers and routes[].response_headers: how headers that are passed on differ from those that
@@ -192,6 +194,7 @@ func (c Config) validateWeChatPay(r RouteConfig) (f input.Faults) {
 		{"token_query", r.TokenQuery != ""},
 		{"body_limit", r.BodyLimit != 0},
 		{"respond", r.Respond != fixedAnswer{}},
+		{"rate_limit.quota", r.RateLimit.Quota != 0},
 		{"answers", !r.Answers.IsZero()},
 	} {
 		if other.set {
@@ -256,14 +259,89 @@ func (r RouteConfig) validateRewriting(f *input.Faults) {
 	}
 }
 
+// RateLimitConfig is routes[].rate_limit: how often at a time, and how often in a day. The zero value is no limit.
+type RateLimitConfig struct {
+	Per       string      `yaml:"per"`   // one of limit.PerUser, limit.PerIP, limit.PerRoute
+	Rate      limit.Rate  `yaml:"rate"`  // in the long run; 0, without burst: there is only a quota
+	Burst     int         `yaml:"burst"` // at once
+	Quota     quota.Daily `yaml:"quota"` // of each user, counted in the store; 0: none
+	QuotaName string      `yaml:"quota_name"`
+	QuotaOpen bool        `yaml:"quota_open"` // requests pass while the store does not answer; false: they are 503
+}
+
+// bucket is the limit without the quota, the zero value if there is only a quota.
+func (c RateLimitConfig) bucket() limit.BucketConfig {
+	if c.Quota != 0 && c.Rate == (limit.Rate{}) && c.Burst == 0 {
+		return limit.BucketConfig{}
+	}
+	return limit.BucketConfig{Per: c.Per, Rate: c.Rate, Burst: c.Burst}
+}
+
+// quota is that of the users of a route, the zero value if there is none.
+func (r RouteConfig) quota() quota.Quota {
+	if r.RateLimit.Quota == 0 {
+		return quota.Quota{}
+	}
+	return quota.Quota{Name: cmp.Or(r.RateLimit.QuotaName, r.label()), PerDay: r.RateLimit.Quota, Open: r.RateLimit.QuotaOpen}
+}
+
 func (r RouteConfig) validateRateLimit(f *input.Faults) {
-	if r.RateLimit == (limit.BucketConfig{}) {
+	if r.RateLimit == (RateLimitConfig{}) {
 		return
 	}
-	*f = append(*f, r.RateLimit.Validate(limit.PerUser, limit.PerIP, limit.PerRoute).At("rate_limit")...)
+	if bucket := r.RateLimit.bucket(); bucket != (limit.BucketConfig{}) || r.RateLimit.Quota == 0 {
+		*f = append(*f, bucket.Validate(limit.PerUser, limit.PerIP, limit.PerRoute).At("rate_limit")...)
+	}
 	if r.RateLimit.Per == limit.PerUser && r.Auth == AuthNone {
 		f.Add("rate_limit.per", "user needs to know the user, and auth: none identifies nobody")
 	}
+	r.validateQuota(f)
+}
+
+// validateQuota allows a quota where every request has a user of ours: nobody else may cause something to be stored.
+func (r RouteConfig) validateQuota(f *input.Faults) {
+	switch q := r.quota(); {
+	case q.PerDay == 0 && r.RateLimit.QuotaName != "":
+		f.Add("rate_limit.quota_name", "is there without a quota")
+	case q.PerDay == 0 && r.RateLimit.QuotaOpen:
+		f.Add("rate_limit.quota_open", "is there without a quota")
+	case q.PerDay == 0:
+	case r.RateLimit.Per != limit.PerUser:
+		f.Add("rate_limit.quota", "is of one user: write per: user")
+	case r.Auth == AuthOptional:
+		f.Add("rate_limit.quota", "needs to know the user of every request, and auth: optional admits others")
+	case r.Issuer != "":
+		f.Add("rate_limit.quota", "conflicts with issuer: it counts users of the mini-program")
+	case len(q.Name) > quota.MaxName || !isVisibleASCII(q.Name):
+		f.Add("rate_limit.quota_name", "%q is not 1 to %d visible ASCII characters; services use it to read and grant the quota", q.Name, quota.MaxName)
+	}
+}
+
+// validateQuotas reports routes that share the name of a quota and mean different ones.
+func (c Config) validateQuotas(f *input.Faults) {
+	first := map[string]int{}
+	for i, r := range c.Routes {
+		q := r.quota()
+		if q == (quota.Quota{}) {
+			continue
+		}
+		if other, shared := first[q.Name]; !shared {
+			first[q.Name] = i
+		} else if c.Routes[other].quota() != q {
+			f.Add(fmt.Sprintf("routes[%d].rate_limit.quota", i), "differs from that of routes[%d], which has the same name %q; write the same, or another quota_name", other, q.Name)
+		}
+	}
+}
+
+// Quotas are those of all routes, each once, by name.
+func (c Config) Quotas() (all []quota.Quota) {
+	for _, r := range c.Routes {
+		if q := r.quota(); q != (quota.Quota{}) && !slices.Contains(all, q) {
+			all = append(all, q)
+		}
+	}
+	slices.SortFunc(all, func(a, b quota.Quota) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 func (a fixedAnswer) validate(f *input.Faults) {

@@ -101,6 +101,9 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 	if r.limit != nil {
 		limits = append([]string{r.limit.String()}, limits...)
 	}
+	if r.quota.PerDay != 0 {
+		limits = append(limits, r.quota.String())
+	}
 	info.RateLimit = strings.Join(limits, ", ")
 	return info
 }

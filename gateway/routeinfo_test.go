@@ -32,7 +32,7 @@ func TestTheListOfRoutesShowsEveryLimitOfEveryEndpoint(t *testing.T) {
 	cfg.Limits.DecryptFailures = limit.BucketConfig{Per: limit.PerUser, Rate: limit.Rate{Count: 4, Per: time.Hour}, Burst: 11}
 	cfg.Limits.Prefetch = limit.Rate{Count: 500, Per: time.Minute}
 	cfg.Routes = []RouteConfig{
-		{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch, RateLimit: limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 9, Per: time.Second}, Burst: 8}},
+		{Path: "/prefetch", Upstream: "service", Auth: AuthPrefetch, RateLimit: RateLimitConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 9, Per: time.Second}, Burst: 8}},
 		{Path: "/prefetch/plain", Upstream: "service", Auth: AuthPrefetch},
 		{Path: "/**", Upstream: "service", Auth: AuthRequired},
 	}

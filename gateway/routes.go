@@ -13,6 +13,7 @@ import (
 	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/pay"
+	"wxgate/gateway/quota"
 	"wxgate/gateway/route"
 	"wxgate/gateway/wire"
 	"wxgate/upstream"
@@ -42,6 +43,7 @@ func (p *pipeline) chain(authenticate, serve Step) []Step {
 		p.admission.limitClient,     // concurrency of one client; an invalid token does not count for a user
 		bufferBody,                  // before a slot is acquired: a slow sender of a short body holds none
 		p.admission.shed,            // over capacity, 503 at once: logins first, health checks never
+		p.quotas.charge,             // a write to the store, so only what is about to be served pays for it
 		p.answers.change,            // what a service has answered, and no refusal: response_headers, then compression
 		serve,
 	}
@@ -69,6 +71,7 @@ type routeEntry struct {
 	answerChanges header.AnswerChanges   // of services, or fixed
 	compress      bool                   // the same
 	limit         *limit.Bucket          // nil: none
+	quota         quota.Quota            // of its users; the zero value: none
 	extraLimits   []string               // further limits that are counted by the endpoint
 	precheck      Step                   // what the header is judged by instead of a token; nil: a token
 	endpoint      Step                   // nil: forwarded
@@ -203,7 +206,7 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 		bodyLimit: int64(cfg.BodyLimit), allowGetBody: cfg.GetBody == allow, timeout: cfg.Timeout,
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		answerChanges: header.NewAnswerChanges(cfg.Response.Set, cfg.Response.Remove), compress: r.cfg.Server.Compress,
-		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit),
+		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit.bucket()), quota: cfg.quota(),
 	}
 	if cfg.Compress != nil {
 		made.compress = *cfg.Compress

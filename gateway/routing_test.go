@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wxgate/authn/issuer"
 	"wxgate/gateway/limit"
 	"wxgate/input"
 	"wxgate/upstream/upstreamtest"
@@ -162,8 +163,8 @@ func (e *edge) sendNoBody(t *testing.T, line string) (*http.Response, string) {
 
 func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 	t.Parallel()
-	per := func(whom string) limit.BucketConfig {
-		return limit.BucketConfig{Per: whom, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 1}
+	per := func(whom string) RateLimitConfig {
+		return RateLimitConfig{Per: whom, Rate: limit.Rate{Count: 60, Per: time.Minute}, Burst: 1}
 	}
 	for want, change := range map[string]func(*Config){
 		`routes[0].host: "a:80" is not a host`:                            func(c *Config) { c.Routes[0].Host = "a:80" },
@@ -176,10 +177,33 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:  func(c *Config) { c.Routes[0].RateLimit = per("team") },
 		`routes[0].rate_limit.per: user needs to know the user`:           func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(limit.PerUser), AuthNone },
 		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`: func(c *Config) {
-			c.Routes[0].RateLimit = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Second}, Burst: 0}
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Second}, Burst: 0}
 		},
 		`routes[0].rate_limit.rate: is not a positive rate`: func(c *Config) {
-			c.Routes[0].RateLimit = limit.BucketConfig{Per: limit.PerIP, Rate: limit.Rate{}, Burst: 1}
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Rate: limit.Rate{}, Burst: 1}
+		},
+		`routes[0].rate_limit.quota: is of one user: write per: user`: func(c *Config) { c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Quota: 20} },
+		`routes[0].rate_limit.quota: needs to know the user of every request`: func(c *Config) {
+			c.Routes[0].RateLimit, c.Routes[0].Auth = RateLimitConfig{Per: limit.PerUser, Quota: 20}, AuthOptional
+		},
+		`routes[0].rate_limit.quota: conflicts with issuer`: func(c *Config) {
+			c.Routes[0].RateLimit, c.Routes[0].Issuer = RateLimitConfig{Per: limit.PerUser, Quota: 20}, "admin"
+			c.Issuers = []issuer.Config{{Name: "admin"}}
+		},
+		`routes[0].rate_limit.quota_name: is there without a quota`: func(c *Config) {
+			c.Routes[0].RateLimit = per(limit.PerUser)
+			c.Routes[0].RateLimit.QuotaName = "ai"
+		},
+		`routes[0].rate_limit.quota_open: is there without a quota`: func(c *Config) {
+			c.Routes[0].RateLimit = per(limit.PerUser)
+			c.Routes[0].RateLimit.QuotaOpen = true
+		},
+		`routes[0].rate_limit.quota_name: "a b" is not 1 to 64 visible ASCII`: func(c *Config) {
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerUser, Quota: 20, QuotaName: "a b"}
+		},
+		`routes[1].rate_limit.quota: differs from that of routes[0], which has the same name "ai"`: func(c *Config) {
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerUser, Quota: 20, QuotaName: "ai"}
+			c.Routes = append(c.Routes, RouteConfig{Path: "/b", Upstream: "service", Auth: AuthRequired, RateLimit: RateLimitConfig{Per: limit.PerUser, Quota: 30, QuotaName: "ai"}})
 		},
 		`routes[0].headers.set.Host: Host is set by the gateway itself`: func(c *Config) { c.Routes[0].Headers.Set = map[string]string{"Host": "x"} },
 		`routes[0].headers.remove[0]: X-User-Id says who is calling`:    func(c *Config) { c.Routes[0].Headers.Remove = []string{"X-User-Id"} },

@@ -234,7 +234,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	warnOfMerchants(merchants, s.log)
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
-		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Pushes: pushes, Pushed: s.store, Merchants: merchants, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
+		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Pushes: pushes, Pushed: s.store, Quotas: s.store, Merchants: merchants, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})

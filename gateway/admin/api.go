@@ -30,6 +30,7 @@ type endpoint struct {
 // endpoints is the API for operators and services of the team: users, their counters, bans and sessions.
 func (s *Server) endpoints() []endpoint {
 	r, users, sessions := s.responder, users{s.deps.Authn, s.deps.Now}, sessions{s.deps.Authn}
+	quotas := quotas{s.deps.Authn.Users, s.deps.Quotas, s.deps.AllQuotas}
 	transfer, calls := transfer{r, s.deps.Authn, new(processors)}, weChatCalls{r, s.deps.WeChat, s.deps.Authn.OpenData, s.deps.Payments}
 	return []endpoint{
 		{"GET /api/users", only(ScopeUsersRead), []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
@@ -43,6 +44,8 @@ func (s *Server) endpoints() []endpoint {
 		{"POST /api/users/{id}/counters", only(ScopeCounters), nil, r.handleChange(withUserID(users.addCounters))},
 		{"POST /api/users/{id}/ban", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.ban))},
 		{"DELETE /api/users/{id}/ban", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.liftBan))},
+		{"GET /api/users/{id}/quotas", only(ScopeUsersRead), nil, r.handle(withUserID(quotas.list))},
+		{"POST /api/users/{id}/quotas", only(ScopeCounters), nil, r.handleChange(withUserID(quotas.grant))},
 		{"GET /api/users/{id}/sessions", only(ScopeUsersRead), []string{"after", "limit"}, r.handle(withUserID(sessions.list))},
 		{"DELETE /api/users/{id}/sessions", only(ScopeUsersWrite), nil, r.handleChange(withUserID(sessions.endAll))},
 		{"DELETE /api/sessions/{id}", only(ScopeUsersWrite), nil, r.handleChange(sessions.end)},

@@ -20,6 +20,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/quota"
 	"wxgate/lograte"
 	"wxgate/storage"
 )
@@ -47,7 +48,9 @@ type Deps struct {
 	Now         func() time.Time
 	Credentials func() Credentials                            // which a reload may change
 	Payments    func() map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment by appid, which a reload may change
-	Draining    func() bool                                   // reports whether new requests should go elsewhere
+	Quotas      *quota.Counter
+	AllQuotas   func() []quota.Quota // that routes have, which a reload may change
+	Draining    func() bool          // reports whether new requests should go elsewhere
 
 	Certificates func() error // which the public listener still lacks, nil while it has all; may be nil
 }

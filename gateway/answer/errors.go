@@ -20,6 +20,7 @@ var (
 	ErrNoRoute        = errors.New("no route")
 	ErrBodyTooLarge   = errors.New("body too large")
 	ErrRateLimited    = errors.New("rate limited")
+	ErrQuotaExceeded  = errors.New("quota exceeded")
 	ErrIPDenied       = errors.New("address denied")
 	ErrOverloaded     = errors.New("overloaded")
 	ErrTooManyHeld    = errors.New("too many held")
@@ -81,6 +82,7 @@ func NewTable() Table {
 		{ErrNoRoute, 404, "no_route", "接口不存在", 0},
 		{ErrBodyTooLarge, 413, "body_too_large", "请求内容过大", 0},
 		{ErrRateLimited, 429, "rate_limited", "请求过于频繁，请稍后再试", 1},
+		{ErrQuotaExceeded, 429, "quota_exceeded", "今日次数已用完，请明天再来", 0}, // with the time until midnight
 		{ErrTooManyHeld, 429, "too_many_held", "同时进行的请求过多，请稍后再试", 1},
 		{ErrIPDenied, 403, "ip_denied", "当前网络不允许访问", 0},
 		{ErrOverloaded, 503, "overloaded", "服务繁忙，请稍后再试", 1},
