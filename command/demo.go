@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"wxgate/authn"
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
 	"wxgate/config"
@@ -66,6 +68,8 @@ func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (er
 	}
 	defer func() { _ = listener.Close() }() // what serves it may have closed it
 	cfg := demoConfig(stand.dir, freeOr(cmp.Or(d.Listen, "127.0.0.1:8080")), stand.weChat.URL(), "http://"+listener.Addr().String())
+	usersSecret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()+rand.Text()))
+	cfg.Authn.OnUser = authn.OnUserConfig{Upstream: "recipes", Path: "/internal/users", Secret: secret.Text(usersSecret)}
 	stand.sell(&cfg, "recipes")
 	if err := cfg.Validate().Err(); err != nil {
 		return err
@@ -75,14 +79,14 @@ func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (er
 		return err
 	}
 	shop := recipes.Shop{OfferID: sandboxOfferID, Env: 1, Admin: "http://" + svc.AdminAddress()} // for refunds
-	service := serveOn(listener, recipes.NewShop(shop))
+	service := serveOn(listener, recipes.NewWith(recipes.Options{Shop: shop, UsersSecret: usersSecret}))
 	defer func() { err = errors.Join(err, service.Close()) }()
 	page, err := startPage(freeOr(cmp.Or(d.Page, "127.0.0.1:8081")), svc.Address(), stand.weChat.URL())
 	if err != nil {
 		return errors.Join(err, svc.Close())
 	}
 	defer func() { err = errors.Join(err, page.Close()) }()
-	if err := printDemo(w, svc.Address(), stand, page.URL()); err != nil {
+	if err := printDemo(w, svc.Address(), stand, page.URL(), service.URL()); err != nil {
 		return errors.Join(err, svc.Close())
 	}
 	return svc.Serve(ctx, nil)
@@ -178,17 +182,17 @@ func freeOr(listen string) string {
 }
 
 // printDemo prints what to open in a browser, and what to paste into another terminal.
-func printDemo(w *env, address string, stand *standIn, page string) error {
+func printDemo(w *env, address string, stand *standIn, page, service string) error {
 	_, err := fmt.Fprintf(w.stdout, `
 wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
 
 Open %s in a browser: the example mini-program. Or paste these into another terminal:
 
-%s%s%s
+%s%s%s%s
 Recipes: /api/v1/recipes. Failures: err-40029, err-45011, slow-2s-dave.
 Stop with Ctrl-C.
 
 `, page, curlLines(address, stand.dir, config.DefaultConfig().Gateway(), call{path: "/whoami"}),
-		saleLines(address, stand.dir, stand.weChat.URL()), rehearsalLines(stand.weChat.URL()))
+		saleLines(address, stand.dir, stand.weChat.URL()), deletionLines(address, stand.dir, service), rehearsalLines(stand.weChat.URL()))
 	return err
 }

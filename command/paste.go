@@ -63,6 +63,18 @@ curl -sS -w '\n' -X POST http://%[1]s/api/v1/recipes/4/refund -H "Authorization:
 `, address, token, weChat)
 }
 
+// deletionLines returns two commands to paste after the login: the account is deleted, and the service shows what it was told.
+func deletionLines(address, dir, service string) string {
+	_, token := loginAnswer(dir)
+	return fmt.Sprintf(`# 7. delete the account, within five minutes of the login; the token is refused from now on
+curl -sS -w '\n' -X DELETE http://%[1]s/api/v1/user -H "Authorization: Bearer %[2]s"
+
+# 8. ask the recipe service itself, past the gateway, what it was told of users
+curl -sS -w '\n' %[3]s/internal/users
+
+`, address, token, service)
+}
+
 // tokenPattern is a JSON Web Token, as grep finds it in an answer of any shape.
 const tokenPattern = `eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`
 

@@ -288,7 +288,7 @@ func TestASecondCtrlCLeavesNoFolderOfTheDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = login.Wait() })
-	stats := strings.Replace(curlLines(p.output.String())[7], "reset -X POST", "stats", 1)
+	stats := strings.Replace(curlLines(p.output.String())[9], "reset -X POST", "stats", 1)
 	eventually(t, 60*time.Second, func() bool { return strings.Contains(paste(t, stats), "slow-30s-alice") })
 	interrupt := func() {
 		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {

@@ -12,23 +12,28 @@ import (
 
 // New makes a service with a few recipes in it. What is added lives in memory and is bounded: it goes when the process
 // does.
-func New() http.Handler { return NewShop(Shop{}) }
+func New() http.Handler { return NewWith(Options{}) }
 
-// NewShop is New where one of the recipes is sold. A Shop without an offer sells nothing.
-func NewShop(shop Shop) http.Handler {
-	return newService(shop, time.Now).routes()
+// Options are what the service does besides.
+type Options struct {
+	Shop        Shop   // sells one of the recipes; without an offer, none
+	UsersSecret string // authn.on_user.secret of the gateway, which then tells of users at /internal/users; "": it does not
 }
+
+// NewWith is New with options.
+func NewWith(o Options) http.Handler { return newService(o, time.Now).routes() }
 
 type service struct {
-	shelf *shelf
-	till  *till
-	album *album
-	now   func() time.Time
+	shelf  *shelf
+	till   *till
+	album  *album
+	people *people
+	now    func() time.Time
 }
 
-func newService(shop Shop, now func() time.Time) *service {
-	till := newTill(shop)
-	return &service{shelf: newShelf(till, now()), till: till, album: new(album), now: now}
+func newService(o Options, now func() time.Time) *service {
+	till := newTill(o.Shop)
+	return &service{shelf: newShelf(till, now()), till: till, album: new(album), people: newPeople(o.UsersSecret), now: now}
 }
 
 func (s *service) routes() http.Handler {
@@ -48,6 +53,10 @@ func (s *service) routes() http.Handler {
 		mux.HandleFunc("POST /internal/orders/sign", s.sign) // no route of the gateway leads clients here, nor to the next
 		mux.HandleFunc("POST /wechat/push", s.pushed)
 		mux.HandleFunc("POST /api/v1/recipes/{id}/refund", s.answer(s.refund))
+	}
+	if len(s.people.key) > 0 {
+		mux.HandleFunc("POST /internal/users", s.learn) // nor here
+		mux.HandleFunc("GET /internal/users", s.answer(s.told))
 	}
 	return mux
 }

@@ -1,11 +1,16 @@
 package recipes
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +38,7 @@ type answer struct {
 func newKitchen(t *testing.T) kitchen {
 	t.Helper()
 	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	return kitchen{t, newService(Shop{}, func() time.Time { return noon }).routes()}
+	return kitchen{t, newService(Options{}, func() time.Time { return noon }).routes()}
 }
 
 // call sends a request with headers written as "Name: value".
@@ -279,5 +284,50 @@ func TestHealthIsPlain(t *testing.T) {
 	t.Parallel()
 	if got := newKitchen(t).call("GET", "/healthz", ""); got.status != http.StatusOK {
 		t.Errorf("got %d, want 200", got.status)
+	}
+}
+
+// TestAnErasedUserLeavesNothingOnTheShelf takes what the gateway tells, and only what it has signed.
+func TestAnErasedUserLeavesNothingOnTheShelf(t *testing.T) {
+	t.Parallel()
+	key := make([]byte, 32)
+	s := &shopkeeper{kitchen: kitchen{t, newService(Options{UsersSecret: "whsec_" + base64.StdEncoding.EncodeToString(key)}, time.Now).routes()}}
+	for _, as := range []string{"X-User-Id: 7", "X-User-Id: 8"} {
+		if status, answer := s.post("/api/v1/recipes", `{"title":"汤","minutes":5,"ingredients":["水"],"steps":["煮"]}`, as); status != http.StatusOK {
+			t.Fatalf("%d %s", status, answer)
+		}
+		if status, answer := s.post("/api/v1/recipes/1/like", "", as); status != http.StatusOK {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	const body = `{"type":"user.erased","timestamp":"2026-11-29T07:00:00.000Z","id":7}`
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("evt_1." + now + "." + body))
+	good := "Webhook-Signature: v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	for _, forged := range [][]string{{}, {good}, {good, "Webhook-Id: evt_2", "Webhook-Timestamp: " + now}, {good, "Webhook-Id: evt_1", "Webhook-Timestamp: 1"}} {
+		if status, _ := s.post("/internal/users", body, forged...); status != http.StatusUnauthorized {
+			t.Errorf("%v: %d, want 401", forged, status)
+		}
+	}
+	for range 2 {
+		if status, answer := s.post("/internal/users", body, good, "Webhook-Id: evt_1", "Webhook-Timestamp: "+now); status != http.StatusNoContent {
+			t.Errorf("the gateway's: %d %s", status, answer)
+		}
+	}
+	var found struct{ Data struct{ Items []recipe } }
+	var authors []string
+	recorder := httptest.NewRecorder()
+	s.handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/api/v1/recipes", nil))
+	if err := json.Unmarshal(recorder.Body.Bytes(), &found); err != nil {
+		t.Fatal(recorder.Body)
+	}
+	for _, r := range found.Data.Items {
+		if authors = append(authors, r.AuthorID); r.ID == 1 && r.Likes != 1 {
+			t.Errorf("recipe 1 has %d likes, want that of user 8", r.Likes)
+		}
+	}
+	if slices.Contains(authors, "7") || !slices.Contains(authors, "8") {
+		t.Errorf("the authors are %v, want 8 and not 7", authors)
 	}
 }

@@ -102,6 +102,18 @@ func (s *shelf) remove(id int, author string) error {
 	return nil
 }
 
+// forget takes away all that is a user's.
+func (s *shelf) forget(userID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recipes = slices.DeleteFunc(s.recipes, func(r recipe) bool { return r.AuthorID == userID })
+	for i := range s.recipes {
+		r := &s.recipes[i]
+		delete(s.likers[r.ID], userID)
+		r.Likes = len(s.likers[r.ID])
+	}
+}
+
 // like counts each user once.
 func (s *shelf) like(id int, userID string) (recipe, error) {
 	return s.changeLikes(id, userID, func(likers map[string]bool) {

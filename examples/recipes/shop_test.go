@@ -33,7 +33,7 @@ func newShopkeeper(t *testing.T) *shopkeeper {
 	}))
 	t.Cleanup(admin.Close)
 	shop := Shop{OfferID: "1450000001", Env: 1, Admin: admin.URL}
-	s.kitchen = kitchen{t, newService(shop, time.Now).routes()}
+	s.kitchen = kitchen{t, newService(Options{Shop: shop}, time.Now).routes()}
 	return s
 }
 

@@ -27,8 +27,9 @@ func main() {
 	flag.StringVar(&shop.OfferID, "offer", "", "wechat.virtual_payment.offer_id of the gateway; then a recipe is sold")
 	flag.IntVar(&shop.Env, "env", 1, "env of virtual payment: 0 production, 1 its sandbox")
 	flag.StringVar(&shop.Admin, "admin", "http://127.0.0.1:9090", "the gateway's admin listener, for refunds")
+	users := flag.String("users-secret", "", "authn.on_user.secret of the gateway; then it tells of users at /internal/users")
 	flag.Parse()
-	service := recipes.NewShop(shop)
+	service := recipes.NewWith(recipes.Options{Shop: shop, UsersSecret: *users})
 	if signed.Header != "" {
 		service = recipes.Verify(signed, service)
 	}
