@@ -120,10 +120,11 @@ routes:
 	}
 }
 
-func TestRoutesAreLookedAtWithoutTheKeyOfAMerchant(t *testing.T) {
+func TestRoutesAreLookedAtWithoutTheKeysOfOthers(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	text := `
+server: { admin_token: "${ADMIN_TOKEN}", services: [ { name: recipes, token: "${RECIPES_TOKEN}", may: [wechat] }, { name: others, token: "${OTHERS_TOKEN}", may: [notify] } ] }
 upstreams: { recipes: http://127.0.0.1:3000 }
 routes:
   - { path: /pay/notify, methods: [POST], upstream: recipes, wechat_pay: { mchid: "1234567890", apiv3_key: "${PAY_KEY}", public_keys: [ { id: PUB_KEY_ID_01, file: /run/secrets/pub_key.pem } ] } }

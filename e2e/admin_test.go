@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 const adminToken = "e2e-admin-token-of-the-operator"
@@ -249,6 +251,36 @@ func TestAServiceCountsAndShowsAuthors(t *testing.T) {
 	w.want("the public listener", w.call("GET", "/api/users/1", "", ""), http.StatusUnauthorized, "token_missing") // the service's
 	if text := w.output.String(); strings.Contains(text, adminToken) || strings.Contains(text, openID) {
 		t.Errorf("the log tells too much:\n%s", text)
+	}
+}
+
+// TestAServiceMayDoWhatItsEntrySays, until a reload takes it away; the operator's commands go on working.
+func TestAServiceMayDoWhatItsEntrySays(t *testing.T) {
+	t.Parallel()
+	const token = "e2e-token-of-the-recipe-service-0123456789"
+	w := newWorld(t)
+	w.rewrite(`admin: "127.0.0.1:0"`, `admin: "127.0.0.1:0", admin_token: "`+adminToken+`", services: [ { name: recipes, token: "`+token+`", may: [wechat, counters] } ]`)
+	w.serve()
+	w.login("alice")
+	ask := func(method, path, body string) answer {
+		w.t.Helper()
+		public := w.url
+		defer func() { w.url = public }()
+		w.url = w.admin
+		return w.call(method, path, token, body)
+	}
+	w.want("count", ask("POST", "/api/users/1/counters", `{"recipe_count":2}`), http.StatusOK, "")
+	w.want("a template", ask("GET", "/api/wechat/wxaapi/newtmpl/gettemplate", ""), http.StatusOK, "")
+	w.want("erase", ask("DELETE", "/api/users/1", ""), http.StatusForbidden, "service_not_allowed")
+	w.want("read calls of others", ask("POST", "/api/wechat/cgi-bin/openapi/rid/get", `{"rid":"1"}`), http.StatusForbidden, "service_not_allowed")
+	w.want("a user", w.call("GET", "/api/v1/user/profile", token, ""), http.StatusUnauthorized, "token_malformed")
+	w.does(words("users list"), w.weChat.OpenID("alice"))
+	w.put(strings.Replace(w.text(), "may: [wechat, counters]", "may: [notify]", 1))
+	w.signal(syscall.SIGHUP)
+	eventually(t, 20*time.Second, func() bool { return strings.Contains(w.output.String(), `"msg":"reloaded"`) })
+	w.want("count after the reload", ask("POST", "/api/users/1/counters", `{"recipe_count":2}`), http.StatusForbidden, "service_not_allowed")
+	if text := w.output.String(); strings.Contains(text, token) || strings.Contains(text, adminToken) || !strings.Contains(text, `"service":"recipes"`) {
+		t.Errorf("the log is\n%s", text)
 	}
 }
 

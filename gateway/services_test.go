@@ -198,8 +198,8 @@ func TestEachCallOfAServiceIsOneLineAndCounted(t *testing.T) {
 	o.login(t, "alice")
 	recipes := o.as("recipes")
 	for _, c := range []struct{ request, body, line, endpoint, code string }{
-		{"GET /api/users/1", "", `msg="service call" service=recipes request="GET /api/users/{id}" id=1 code=200`, "GET /api/users/{id}", "200"},
-		{"GET /api/users/2", "", `msg="service call" service=recipes request="GET /api/users/{id}" id=2 code=404`, "GET /api/users/{id}", "404"},
+		{"GET /api/users/1", "", `msg="service call" service=recipes request="GET /api/users/{id}" id=1 status=200`, "GET /api/users/{id}", "200"},
+		{"GET /api/users/2", "", `msg="service call" service=recipes request="GET /api/users/{id}" id=2 status=404`, "GET /api/users/{id}", "404"},
 		{"GET /api/nowhere", "", `msg="service call" service=recipes request=unmatched`, "unmatched", "404"},
 		{"POST /api/users/1/ban", "{}", `msg="admin change" request="POST /api/users/{id}/ban" id=1 service=recipes`, "POST /api/users/{id}/ban", "200"},
 		{"POST /api/users/1/session-key/sign", `{"data":"x"}`, `msg="admin signature"`, "POST /api/users/{id}/session-key/sign", "200"},

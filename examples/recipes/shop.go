@@ -22,6 +22,7 @@ type Shop struct {
 	OfferID string // wechat.virtual_payment.offer_id of the gateway
 	Env     int    // 0: production, 1: the sandbox of virtual payment
 	Admin   string // http://… of the gateway's admin listener, which signs calls of WeChat
+	Token   string // of this service there, which may sign; "": the listener asks for none
 }
 
 // orderState is how far an order has come.
@@ -151,6 +152,9 @@ func (t *till) ask(ctx context.Context, path string, body map[string]any) (errco
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if t.shop.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+t.shop.Token)
+	}
 	resp, err := t.client.Do(req)
 	if err != nil {
 		return 0, err

@@ -28,11 +28,14 @@ func newShopkeeper(t *testing.T) *shopkeeper {
 	s := new(shopkeeper)
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		if r.Header.Get("Authorization") != "Bearer the-token-of-the-recipes" {
+			t.Errorf("the call has %q", r.Header["Authorization"])
+		}
 		s.refunds = append(s.refunds, r.URL.Path+" "+string(body))
 		fmt.Fprintf(w, `{"errcode":%d,"errmsg":""}`, s.errcode)
 	}))
 	t.Cleanup(admin.Close)
-	shop := Shop{OfferID: "1450000001", Env: 1, Admin: admin.URL}
+	shop := Shop{OfferID: "1450000001", Env: 1, Admin: admin.URL, Token: "the-token-of-the-recipes"}
 	s.kitchen = kitchen{t, newService(Options{Shop: shop}, time.Now).routes()}
 	return s
 }

@@ -54,23 +54,27 @@ func (c *serviceCalls) serve(w http.ResponseWriter, r *http.Request, service *Se
 	call, start := &serviceCall{service: service}, c.now()
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, call))
 	written := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-	code := codeAborted
-	defer func() { c.record(r, call, code, c.now().Sub(start)) }()
+	status := 0
+	defer func() { c.record(r, call, status, c.now().Sub(start)) }()
 	next.ServeHTTP(written, r)
-	code = strconv.Itoa(written.status)
+	status = written.status
 }
 
-func (c *serviceCalls) record(r *http.Request, call *serviceCall, code string, took time.Duration) {
-	endpoint := r.Pattern // which the mux has set
+// record counts a call and logs it; status 0: its answer broke off.
+func (c *serviceCalls) record(r *http.Request, call *serviceCall, status int, took time.Duration) {
+	endpoint, code := r.Pattern, strconv.Itoa(status) // the mux has set the pattern
 	if endpoint == "/" {
 		endpoint = endpointUnmatched
+	}
+	if status == 0 {
+		code = codeAborted
 	}
 	c.total.WithLabelValues(call.service.Name, endpoint, code).Inc()
 	if call.logged {
 		return
 	}
 	attributes := []any{
-		"service", call.service.Name, "request", endpoint, "id", lograte.Clip([]byte(r.PathValue("id"))), "code", code,
+		"service", call.service.Name, "request", endpoint, "id", lograte.Clip([]byte(r.PathValue("id"))), "status", status,
 		"from", r.RemoteAddr, "duration_ms", took.Milliseconds(),
 	}
 	if call.refused != nil {

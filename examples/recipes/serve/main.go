@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&shop.Admin, "admin", "http://127.0.0.1:9090", "the gateway's admin listener, for refunds")
 	users := flag.String("users-secret", "", "authn.on_user.secret of the gateway; then it tells of users at /internal/users")
 	flag.Parse()
+	shop.Token = os.Getenv("RECIPES_TOKEN") // of server.services in gateway.yaml, with may: [sign]
 	service := recipes.NewWith(recipes.Options{Shop: shop, UsersSecret: *users})
 	if signed.Header != "" {
 		service = recipes.Verify(signed, service)
