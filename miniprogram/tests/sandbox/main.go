@@ -40,7 +40,7 @@ func run(admin string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	defer weChat.Close()
-	service := httptest.NewServer(recipes.NewShop(recipes.Shop{OfferID: offerID, Env: 1, Admin: admin}))
+	service := httptest.NewServer(recipes.NewWith(recipes.Options{Shop: recipes.Shop{OfferID: offerID, Env: 1, Admin: admin}}))
 	defer service.Close()
 	say := json.NewEncoder(stdout)
 	if err := say.Encode(map[string]string{"wechat": weChat.URL(), "recipes": service.URL}); err != nil {
