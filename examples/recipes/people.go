@@ -28,22 +28,24 @@ type notice struct {
 
 // people is what the service was told of users.
 type people struct {
-	key []byte // of the signatures; empty: nobody is told about
+	key   []byte // of the signatures; empty: nobody is told about
+	shelf *shelf
+	now   func() time.Time
 
 	mu   sync.Mutex
 	told []notice
 }
 
 // newPeople returns people whose notices are signed with a secret of Standard Webhooks, whsec_…
-func newPeople(secret string) *people {
+func newPeople(secret string, shelf *shelf, now func() time.Time) *people {
 	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_")) // the gateway has checked it
-	return &people{key: key}
+	return &people{key: key, shelf: shelf, now: now}
 }
 
 // learn takes what the gateway tells of a user. What comes twice changes nothing more.
-func (s *service) learn(w http.ResponseWriter, r *http.Request) {
+func (p *people) learn(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestBody))
-	if err != nil || !s.people.signed(r.Header, body, s.now()) {
+	if err != nil || !p.signed(r.Header, body) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -53,17 +55,17 @@ func (s *service) learn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if n.Type == "user.erased" {
-		s.shelf.forget(strconv.FormatInt(n.ID, 10)) // orders stay: the law has them kept for three years
+		p.shelf.forget(strconv.FormatInt(n.ID, 10)) // orders stay: the law has them kept for three years
 	}
-	s.people.note(n)
+	p.note(n)
 	w.WriteHeader(http.StatusNoContent)
 }
 
 // signed checks a signature of Standard Webhooks over the very bytes of a body.
-func (p *people) signed(h http.Header, body []byte, now time.Time) bool {
+func (p *people) signed(h http.Header, body []byte) bool {
 	id, timestamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > freshSignature {
+	if err != nil || p.now().Sub(time.Unix(seconds, 0)).Abs() > freshSignature {
 		return false
 	}
 	mac := hmac.New(sha256.New, p.key)
@@ -80,9 +82,9 @@ func (p *people) note(n notice) {
 	p.told = p.told[max(0, len(p.told)-mostNotices):]
 }
 
-// told shows what the service was told, to whoever can reach it without the gateway.
-func (s *service) told(http.ResponseWriter, *http.Request) (any, error) {
-	s.people.mu.Lock()
-	defer s.people.mu.Unlock()
-	return append([]notice{}, s.people.told...), nil
+// all shows what the service was told, to whoever can reach it without the gateway.
+func (p *people) all(http.ResponseWriter, *http.Request) (any, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]notice{}, p.told...), nil
 }

@@ -33,7 +33,8 @@ type service struct {
 
 func newService(o Options, now func() time.Time) *service {
 	till := newTill(o.Shop)
-	return &service{shelf: newShelf(till, now()), till: till, album: new(album), people: newPeople(o.UsersSecret), now: now}
+	shelf := newShelf(till, now())
+	return &service{shelf: shelf, till: till, album: new(album), people: newPeople(o.UsersSecret, shelf, now), now: now}
 }
 
 func (s *service) routes() http.Handler {
@@ -55,8 +56,8 @@ func (s *service) routes() http.Handler {
 		mux.HandleFunc("POST /api/v1/recipes/{id}/refund", s.answer(s.refund))
 	}
 	if len(s.people.key) > 0 {
-		mux.HandleFunc("POST /internal/users", s.learn) // nor here
-		mux.HandleFunc("GET /internal/users", s.answer(s.told))
+		mux.HandleFunc("POST /internal/users", s.people.learn) // nor here
+		mux.HandleFunc("GET /internal/users", s.answer(s.people.all))
 	}
 	return mux
 }
