@@ -58,9 +58,13 @@ func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, e
 	if !a.ourCloud(id) {
 		return nil, token.ErrMissing
 	}
-	user, err := a.store.UserByOpenID(ctx, id.AppID, id.OpenID)
+	account, err := a.store.UserByOpenID(ctx, id.AppID, id.OpenID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, token.ErrMissing
+	}
+	var user storage.User
+	if err == nil {
+		user, err = a.store.Person(ctx, account)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the user of a cloud identity: %w", err)
@@ -68,7 +72,7 @@ func (a *Authn) cloudSubject(ctx context.Context, id CloudIdentity) (*Subject, e
 	if err := a.others.fresh(ctx); err != nil {
 		return nil, err
 	}
-	if _, banned := a.Users.Banned(user.ID); banned {
+	if errors.Join(a.Users.refuseBanned(account.ID), a.Users.refuseBanned(user.ID)) != nil {
 		return nil, token.ErrRevoked
 	}
 	if err := a.Deletions.refuse(ctx, user.ID); err != nil {

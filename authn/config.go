@@ -9,6 +9,7 @@ import (
 	"wxgate/authn/token"
 	"wxgate/input"
 	"wxgate/secret"
+	"wxgate/storage"
 )
 
 // minSecretBytes is the shortest HS256 secret that is accepted: RFC 7518 §3.2 asks for at least the size of the hash.
@@ -24,12 +25,24 @@ type Config struct {
 	Refresh       RefreshConfig     `yaml:"refresh"`
 	Sessions      SessionsConfig    `yaml:"sessions"`
 	AcceptForeign bool              `yaml:"accept_foreign"` // accept tokens of an existing backend signed with our key
+	Link          string            `yaml:"link"`           // LinkUnionID: one person over all mini-programs; empty: a user in each
 	FirstUserID   int64             `yaml:"first_user_id"`  // new users get this id or a higher one; 1 to 2^52
 	OnUser        OnUserConfig      `yaml:"on_user"`
 	DeletionGrace time.Duration     `yaml:"deletion_grace"` // how long a user who asked to be erased can take that back by logging in; at most 30 days; 0: they are erased at once
 	Issuers       []issuer.Config   `yaml:"issuers"`        // of tokens of others, which routes name
 	TokenFrom     []string          `yaml:"token_from"`     // where a token may stand: header names, cookie:NAME, subprotocol:NAME
 	SetCookie     string            `yaml:"set_cookie"`     // the cookie that logins set: a name, or one with attributes; empty: none
+}
+
+// LinkUnionID links the accounts of which WeChat says that they have one unionid.
+const LinkUnionID = "unionid"
+
+// linking is how logins link the accounts of a person; nil: they do not.
+func (c Config) linking() *storage.Linking {
+	if c.Link != LinkUnionID {
+		return nil
+	}
+	return &storage.Linking{Foreign: c.AcceptForeign}
 }
 
 // SessionsConfig is authn.sessions.
@@ -74,6 +87,7 @@ func (c Config) Validate() input.Faults {
 		f.Add("issuer", "is empty")
 	}
 	f.OneOf("algorithm", c.Algorithm, ownAlgorithms()...)
+	f.OneOf("link", c.Link, "", LinkUnionID)
 	if c.Sessions.MaxPerUser < 0 {
 		f.Add("sessions.max_per_user", "%d is negative", c.Sessions.MaxPerUser)
 	}

@@ -55,7 +55,7 @@ func (a *Authn) loginElsewhere(ctx context.Context, key codeKey) (*storage.Login
 	}
 	in, err := a.store.LoginOf(ctx, a.outcome(key).Name)
 	if err == nil {
-		err = a.Users.refuseBanned(&in.User)
+		err = errors.Join(a.Users.refuseBanned(in.Account), a.Users.refuseBanned(in.User.ID))
 	}
 	switch {
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, ErrUserBanned): // WeChat says the rest

@@ -40,6 +40,9 @@ func (t *Tokens) completeImported(ctx context.Context, c *token.Claims) error {
 	if err != nil {
 		return fmt.Errorf("finding the user of a foreign token: %w", err)
 	}
+	if user.Person() != user.ID {
+		return token.ErrRevoked // the service knows that the id is another one now
+	}
 	if c.OpenID == "" && user.Native {
 		t.often.Warn(lograte.Kind{Message: "foreign token without an openid, of a user who was not imported"}, "user", c.UserID)
 		return token.ErrInvalid

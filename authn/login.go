@@ -98,12 +98,13 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	if err := a.others.fresh(ctx); err != nil { // the user may have been banned elsewhere
 		return Grant{}, err
 	}
-	login.FirstID, login.Hold = a.cfg.FirstUserID, a.waits()
+	login.FirstID, login.Hold, login.Link = a.cfg.FirstUserID, a.waits(), a.cfg.linking()
 	login.TakeBack = a.cfg.DeletionGrace > 0
 	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
+	login.Refuse = a.Users.refuseBanned
 	login.Change = func(u *storage.User) error {
 		profile.apply(u)
-		return a.Users.refuseBanned(u)
+		return nil
 	}
 	in, err := a.loginTold(ctx, login)
 	if errors.Is(err, ErrUserBanned) {

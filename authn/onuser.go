@@ -108,20 +108,42 @@ type ToldAgain struct {
 // waits reports whether first logins wait for the service.
 func (a *Authn) waits() bool { return a.announcer != nil && a.announcer.Waits() }
 
-// loginTold logs in, and starts the session of a new user once the service has accepted the user.
+// linkWait is how long a login waits for the service to accept that its account is another user's. A service that takes longer
+// is told in the background, and the login is that of the account.
+const linkWait = 5 * time.Second
+
+// loginTold logs in, and starts the session of a new user once the service has accepted the user. One whose account has just
+// been found to be another user's starts when the service has had a chance to accept that.
 func (a *Authn) loginTold(ctx context.Context, login storage.Login) (storage.LoginResult, error) {
 	in, err := a.store.Login(ctx, login)
 	if err != nil || !in.Held {
 		return in, err
 	}
-	if err := a.announcer.Tell(ctx, in.User.ID); err != nil {
-		return storage.LoginResult{}, err
+	untold := a.tell(ctx, in)
+	if untold != nil && !in.Linking {
+		return storage.LoginResult{}, untold
 	}
 	in, err = a.store.Login(ctx, login) // repeating it is harmless
-	if err == nil && in.Held {
+	switch {
+	case err == nil && in.Held && untold != nil:
+		err = untold
+	case err == nil && in.Held:
 		err = fmt.Errorf("%w: it must be told of another first login meanwhile", ErrUserService) // erased and come again, as a rule
 	}
 	return in, err
+}
+
+// tell tells the service what holds a login.
+func (a *Authn) tell(ctx context.Context, in storage.LoginResult) error {
+	if in.Linking && !a.waits() {
+		short, cancel := context.WithTimeout(ctx, linkWait)
+		defer cancel()
+		ctx = short
+	}
+	if a.announcer == nil {
+		return fmt.Errorf("%w: authn.on_user names no service", ErrUserService)
+	}
+	return a.announcer.Tell(ctx, in.User.ID)
 }
 
 // ensureTold lets nobody act for a user of whom the service does not know, where logins wait for it.

@@ -64,7 +64,7 @@ func (o *OpenData) decrypt(ctx context.Context, s Subject, e Encrypted) (json.Ra
 	if err := e.validate(); err != nil {
 		return nil, err
 	}
-	keys, err := o.store.SessionKeys(ctx, s.UserID)
+	_, keys, err := o.keysOf(ctx, s.UserID, s.AppID)
 	if err != nil {
 		return nil, fmt.Errorf("reading session_keys: %w", err)
 	}
@@ -107,7 +107,7 @@ func (o *OpenData) observeDecryption(ctx context.Context, s Subject, err error) 
 // CheckSessionKey reports whether the user's newest session_key is still valid at WeChat (page checkSessionKey). It is
 // meant for operators; logins and decryption do not need it.
 func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, error) {
-	of, user, key, err := o.newestKey(ctx, userID)
+	of, user, key, err := o.newestKey(ctx, userID, "")
 	if err != nil {
 		return false, err
 	}
@@ -124,7 +124,7 @@ func (o *OpenData) CheckSessionKey(ctx context.Context, userID int64) (bool, err
 // ResetSessionKey has WeChat replace the user's session_key and saves the new one (page resetUserSessionKey), for a key
 // that may have leaked.
 func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
-	of, user, key, err := o.newestKey(ctx, userID)
+	of, user, key, err := o.newestKey(ctx, userID, "")
 	if err != nil {
 		return err
 	}
@@ -142,20 +142,26 @@ func (o *OpenData) ResetSessionKey(ctx context.Context, userID int64) error {
 	return nil
 }
 
-// newestKey is the user's newest session_key and the mini-program it is of; ErrSessionKeyStale when there is none.
-func (o *OpenData) newestKey(ctx context.Context, userID int64) (of *app, user storage.User, key storage.SessionKey, err error) {
-	if user, err = o.store.User(ctx, userID); err != nil {
-		return nil, user, key, err
-	}
-	if of, err = o.apps.find(user.AppID); err != nil {
-		return nil, user, key, err
-	}
-	keys, err := o.store.SessionKeys(ctx, userID)
+// newestKey is the newest session_key of a user in a mini-program, and the account it is of; ErrSessionKeyStale when there is
+// none. An empty appID stands for that of the user's own record.
+func (o *OpenData) newestKey(ctx context.Context, userID int64, appID string) (of *app, account storage.User, key storage.SessionKey, err error) {
+	account, keys, err := o.keysOf(ctx, userID, appID)
 	if err != nil {
-		return nil, user, key, fmt.Errorf("reading session_keys: %w", err)
+		return nil, account, key, err
+	}
+	if of, err = o.apps.find(account.AppID); err != nil {
+		return nil, account, key, err
 	}
 	if len(keys) == 0 {
-		return nil, user, key, ErrSessionKeyStale
+		return nil, account, key, ErrSessionKeyStale
 	}
-	return of, user, keys[0], nil
+	return of, account, keys[0], nil
+}
+
+// keysOf are the session_keys that a mini-program has given a user, newest first, and the account they are of.
+func (o *OpenData) keysOf(ctx context.Context, userID int64, appID string) (account storage.User, keys []storage.SessionKey, err error) {
+	if account, err = o.store.Account(ctx, userID, appID); err == nil {
+		keys, err = o.store.SessionKeys(ctx, account.ID)
+	}
+	return account, keys, err
 }

@@ -48,14 +48,15 @@ func (a *Authn) prefetch(ctx context.Context, of *app, p Prefetch, key codeKey) 
 	if err := p.admit(of.id, exchanged.OpenID); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpent, err)
 	}
-	in, err := a.store.Login(ctx, storage.Login{
+	in, err := a.loginTold(ctx, storage.Login{
 		AppID: of.id, OpenID: exchanged.OpenID, UnionID: exchanged.UnionID,
-		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start}, Change: a.Users.refuseBanned,
-		FirstID: a.cfg.FirstUserID, Outcome: a.outcome(key),
+		SessionKey: storage.SessionKey{Key: exchanged.SessionKey, At: start}, Refuse: a.Users.refuseBanned,
+		FirstID: a.cfg.FirstUserID, Link: a.cfg.linking(), Outcome: a.outcome(key),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: saving a pre-fetch: %w", errSpent, err)
 	}
+	a.Sessions.revoked.Add(in.Ended...)
 	return a.knownSubject(ctx, in.User)
 }
 

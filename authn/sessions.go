@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -91,14 +92,26 @@ func (s *Sessions) refresh(ctx context.Context, authorization string, admit func
 	if err != nil {
 		return Grant{}, err
 	}
-	user, err := s.store.User(ctx, session.UserID)
+	user, err := s.userOf(ctx, session)
 	if errors.Is(err, storage.ErrNotFound) {
-		return Grant{}, token.ErrRevoked // erased a moment ago
+		return Grant{}, token.ErrRevoked // erased, linked or unlinked a moment ago
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("reading the user of a session: %w", err)
 	}
 	return s.tokens.grant(user, session, false)
+}
+
+// userOf reads the user of a session, as the account through which it began shows them.
+func (s *Sessions) userOf(ctx context.Context, session storage.Session) (storage.User, error) {
+	account, err := s.store.User(ctx, cmp.Or(session.Account, session.UserID))
+	if err == nil && account.Person() != session.UserID {
+		err = storage.ErrNotFound
+	}
+	if err != nil {
+		return storage.User{}, err
+	}
+	return s.store.Person(ctx, account)
 }
 
 // refreshEvery is the age from which a token is replaced.

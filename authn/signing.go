@@ -41,17 +41,20 @@ func (k SigningKey) staleName() string {
 	return "stale session_key " + hex.EncodeToString(sum[:])
 }
 
-// SigningKey returns the user's newest session_key. appID, unless it is empty, must be the mini-program of the user. The
+// SigningKey returns the user's newest session_key. appID, unless it is empty, must be a mini-program of the user. The
 // error is ErrSigningKeyStale if there is none or WeChat has refused it, a *FieldError, or one of the store.
 func (o *OpenData) SigningKey(ctx context.Context, userID int64, appID string) (SigningKey, error) {
-	of, _, newest, err := o.newestKey(ctx, userID)
+	_, _, newest, err := o.newestKey(ctx, userID, appID)
 	switch {
 	case errors.Is(err, ErrSessionKeyStale):
 		return SigningKey{}, ErrSigningKeyStale
+	case errors.Is(err, storage.ErrNotFound) && appID != "":
+		if _, err := o.store.User(ctx, userID); err != nil {
+			return SigningKey{}, err
+		}
+		return SigningKey{}, &FieldError{"appid", "不是该用户的小程序"}
 	case err != nil:
 		return SigningKey{}, err
-	case appID != "" && appID != of.id:
-		return SigningKey{}, &FieldError{"appid", "不是该用户的小程序"}
 	}
 	return o.unlessStale(ctx, newSigningKey(newest))
 }

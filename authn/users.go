@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -13,12 +14,21 @@ import (
 
 // userStore stores users.
 type userStore interface {
-	deletionStore
 	User(ctx context.Context, id int64) (storage.User, error)
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
 	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
+	accountStore
+}
+
+// accountStore stores whose the accounts of people are, and which of them are to be erased.
+type accountStore interface {
+	deletionStore
+	Person(ctx context.Context, account storage.User) (storage.User, error)
+	Account(ctx context.Context, userID int64, appID string) (storage.User, error)
+	Accounts(ctx context.Context, userID int64) ([]storage.User, error)
+	Unlink(ctx context.Context, id int64) ([]storage.Revocation, error)
 }
 
 // migrationStore takes users and ids over from an existing backend.
@@ -81,19 +91,24 @@ func counted(now, add int64) int64 {
 	return max(0, min(now+max(-maxCounter, min(add, maxCounter)), maxCounter))
 }
 
-func (u *Users) refuseBanned(user *storage.User) error {
-	if _, banned := u.Banned(user.ID); banned {
+func (u *Users) refuseBanned(userID int64) error {
+	if _, banned := u.Banned(userID); banned {
 		return ErrUserBanned
 	}
 	return nil
 }
 
-// Ban refuses the user's tokens and logins from now until the given time. A time in the past lifts the ban.
+// Ban refuses the user's tokens and logins from now until the given time. A time in the past lifts the ban. An account that
+// is linked to another user has no tokens of its own: storage.ErrLinked.
 func (u *Users) Ban(ctx context.Context, userID int64, until time.Time) error {
-	if _, err := u.store.User(ctx, userID); err != nil {
+	now := u.now()
+	user, err := u.store.User(ctx, userID)
+	if err == nil && user.Person() != userID && until.After(now) {
+		err = linkedError(user)
+	}
+	if err != nil {
 		return err
 	}
-	now := u.now()
 	id := strconv.FormatInt(userID, 10)
 	// An empty span that outlives every ban: otherwise an older, longer ban would apply again after this one.
 	lift := storage.Revocation{Scope: storage.ScopeUser, ID: id, From: lifted(now), Until: lifted(now)}
@@ -135,10 +150,40 @@ func (u *Users) eraseBy(ctx context.Context, userID int64, erase func(ctx contex
 	}
 	ended, err := erase(context.WithoutCancel(ctx), userID, now, now.Add(life))
 	u.revoked.Add(ended...) // also those that ended before an error
+	if errors.Is(err, storage.ErrLinked) {
+		if user, unread := u.store.User(ctx, userID); unread == nil {
+			err = linkedError(user)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("erasing a user: %w", err)
 	}
 	return nil
+}
+
+// linkedError says what to do instead.
+func linkedError(user storage.User) error {
+	return fmt.Errorf("%w, %d: do it with that one, or unlink user %d first", storage.ErrLinked, user.LinkedTo, user.ID)
+}
+
+// Linked notes that the service has accepted that an account is another user's: it is linked, and its sessions end.
+func (u *Users) Linked(ctx context.Context, d *storage.Delivery) error {
+	ended, err := d.Linked(ctx, storage.Linking{Foreign: u.cfg.AcceptForeign})
+	u.revoked.Add(ended...) // also those that ended before an error
+	return err
+}
+
+// Unlink makes a user of its own again of an account that is linked to another one, or about to be, and ends the sessions
+// that began through it. It is not linked again by itself. The error is storage.ErrNotLinked if it is not linked.
+func (u *Users) Unlink(ctx context.Context, userID int64) error {
+	ended, err := u.store.Unlink(context.WithoutCancel(ctx), userID)
+	u.revoked.Add(ended...) // also those that ended before an error
+	return err
+}
+
+// Accounts returns the accounts that are linked to a user or about to be, by id.
+func (u *Users) Accounts(ctx context.Context, userID int64) ([]storage.User, error) {
+	return u.store.Accounts(ctx, userID)
 }
 
 // maxImportedID leaves as many ids above it for new users as there are below it.
@@ -239,14 +284,23 @@ func (u *Users) ByID(ctx context.Context, userID int64) (storage.User, error) {
 	return u.store.User(ctx, userID)
 }
 
-// UpdateProfile changes nickname, avatar and bio of a user; an empty text clears the field. Placeholders of WeChat and
-// temporary paths are ignored, and invisible characters are removed.
-func (u *Users) UpdateProfile(ctx context.Context, userID int64, p Profile) (storage.User, error) {
+// Of returns the user of a subject, as the account shows them through which the subject came; or storage.ErrNotFound.
+func (u *Users) Of(ctx context.Context, s Subject) (storage.User, error) {
+	account, err := u.store.Account(ctx, s.UserID, s.AppID)
+	if err != nil {
+		return storage.User{}, err
+	}
+	return u.store.Person(ctx, account)
+}
+
+// UpdateProfile changes nickname, avatar and bio of a subject's user, and returns it as Of does; an empty text clears the
+// field. Placeholders of WeChat and temporary paths are ignored, and invisible characters are removed.
+func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile) (storage.User, error) {
 	p = p.visible()
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
-	return u.store.UpdateUser(ctx, userID, func(user *storage.User) error {
+	_, err := u.store.UpdateUser(ctx, s.UserID, func(user *storage.User) error {
 		p.apply(user)
 		clearWhereEmpty(&user.Nickname, p.Nickname)
 		clearWhereEmpty(&user.Avatar, p.Avatar)
@@ -255,6 +309,10 @@ func (u *Users) UpdateProfile(ctx context.Context, userID int64, p Profile) (sto
 		}
 		return nil
 	})
+	if err != nil {
+		return storage.User{}, err
+	}
+	return u.Of(ctx, s)
 }
 
 func clearWhereEmpty(field, wanted *string) {

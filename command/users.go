@@ -23,6 +23,7 @@ type usersCommand struct {
 	Quotas usersQuotasCommand `cmd:"" help:"Show what a user has of the quotas of today, or grant more of one."`
 	Ban    usersBanCommand    `cmd:"" help:"Refuse a user's tokens and logins."`
 	Unban  usersUnbanCommand  `cmd:"" help:"Lift a ban."`
+	Unlink usersUnlinkCommand `cmd:"" help:"Make a user of its own again of an account that was linked to another user."`
 	Erase  usersEraseCommand  `cmd:"" help:"Remove all personal data of a user permanently."`
 }
 
@@ -190,12 +191,32 @@ func printAccount(t *table, u admin.Account) {
 	t.row("followers", u.FollowerCount)
 	t.row("following", u.FollowingCount)
 	t.row("favorites", u.FavoriteCount)
+	if u.Link != "" {
+		t.row("link", u.Link)
+	}
+	if u.LinkedTo != 0 {
+		t.row("linked to", u.LinkedTo)
+	}
+	for _, id := range u.Accounts {
+		t.row("account", id)
+	}
 	if u.DeletesAt != nil {
 		t.row("deletes at", readableTime(u.DeletesAt.Time))
 	}
 	t.row("created", readableTime(u.CreatedAt.Time))
 	t.row("updated", readableTime(u.UpdatedAt.Time))
 	t.row("banned until", bannedUntil(u))
+}
+
+type usersUnlinkCommand struct {
+	output
+
+	ID userID `arg:"" help:"The id of the account."`
+}
+
+// Run unlinks an account.
+func (c usersUnlinkCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	return askAccount(ctx, w, client, c.output, http.MethodDelete, fmt.Sprintf("/api/users/%d/link", c.ID), nil)
 }
 
 type usersEraseCommand struct {

@@ -55,6 +55,7 @@ const (
 // Outbox delivers the events of a store. It is safe for concurrent use.
 type Outbox struct {
 	store   Store
+	linked  func(ctx context.Context, d *storage.Delivery) error // notes that the service has accepted a storage.EventMerged
 	log     *lograte.Log
 	now     func() time.Time
 	metrics *metrics
@@ -87,11 +88,12 @@ type flight struct {
 	err  error
 }
 
-// New returns an Outbox that tells nobody until Configure. Stop it before the store is closed, and Wait for it then.
-func New(store Store, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Outbox {
+// New returns an Outbox that tells nobody until Prepare. Stop it before the store is closed, and Wait for it then. linked is
+// called once the service has accepted that an account is another user's: authn.Users.Linked.
+func New(store Store, linked func(context.Context, *storage.Delivery) error, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Outbox {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &Outbox{
-		store: store, log: lograte.New(log, now), now: now, metrics: newMetrics(reg),
+		store: store, linked: linked, log: lograte.New(log, now), now: now, metrics: newMetrics(reg),
 		changed: make(chan struct{}, 1), slots: make(chan struct{}, concurrent),
 		ctx: ctx, stop: stop, flights: make(map[int64]*flight), failed: make(map[int64]failure),
 	}
@@ -255,11 +257,19 @@ func (o *Outbox) deliver(userID int64) error {
 			o.giveUp(next)
 			return err
 		}
-		if err := next.Told(o.ctx); err != nil {
+		if err := o.accepted(next); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// accepted notes that the service has accepted an event.
+func (o *Outbox) accepted(next *storage.Delivery) error {
+	if next.Type == storage.EventMerged {
+		return o.linked(o.ctx, next)
+	}
+	return next.Told(o.ctx)
 }
 
 // errElsewhere is an event that is another gateway's to deliver, or about to be.

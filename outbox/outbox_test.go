@@ -50,6 +50,9 @@ type rig struct {
 	keys    map[string]int // how often each event came
 }
 
+// bodyKey is under which the context of a request has its body.
+type bodyKey struct{}
+
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	return newRigOn(t, func(s *storage.Store) Store { return s })
@@ -69,7 +72,8 @@ func newRigOn(t *testing.T, through func(*storage.Store) Store) *rig {
 	r.store = opened.Store
 	t.Cleanup(func() { r.Stop(); _ = opened.Close(); r.Wait() })
 	r.service = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		_, _ = io.Copy(io.Discard, req.Body)
+		body, _ := io.ReadAll(req.Body)
+		req = req.WithContext(context.WithValue(req.Context(), bodyKey{}, string(body)))
 		r.mu.Lock()
 		r.keys[req.Header.Get("Webhook-Id")]++
 		r.mu.Unlock()
@@ -86,7 +90,11 @@ func newRigOn(t *testing.T, through func(*storage.Store) Store) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(up.Close)
-	r.Outbox = New(through(r.store), reg, log, time.Now)
+	linked := func(ctx context.Context, d *storage.Delivery) error {
+		_, err := d.Linked(ctx, storage.Linking{})
+		return err
+	}
+	r.Outbox = New(through(r.store), linked, reg, log, time.Now)
 	secretText := secret.Text("whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	told, err := r.Prepare(authn.OnUserConfig{Upstream: "people", Path: "/users", Secret: secretText, Wait: true}, map[string]*upstream.Upstream{"people": up})
 	if err != nil {
@@ -396,5 +404,56 @@ func TestWhatIsNotAcceptedIsListedWithItsReason(t *testing.T) {
 	}
 	if left := untold(time.Now().Add(time.Second)); len(left) != 0 {
 		t.Errorf("after its acceptance: %v, want nothing", left)
+	}
+}
+
+// TestAnAccountIsMergedOnceTheServiceSaysSo refuses it at first. What the service is told of the two users is in order.
+func TestAnAccountIsMergedOnceTheServiceSaysSo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var mu sync.Mutex
+	var refusing atomic.Bool
+	var bodies []string
+	refusing.Store(true)
+	r.answers(func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		body, _ := req.Context().Value(bodyKey{}).(string)
+		bodies = append(bodies, body)
+		if refusing.Load() && strings.Contains(body, "user.merged") {
+			w.WriteHeader(http.StatusConflict)
+		}
+	})
+	through := func(app string) storage.LoginResult {
+		t.Helper()
+		in, err := r.store.Login(t.Context(), storage.Login{AppID: app, OpenID: "o in " + app, UnionID: "u", Link: &storage.Linking{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	through("wx1")
+	if in := through("wx2"); !in.Linking {
+		t.Errorf("the login of the second account is %+v, want it to wait", in)
+	}
+	if err := r.Tell(t.Context(), 2); !errors.Is(err, authn.ErrUserService) {
+		t.Errorf("telling a service that refuses: %v", err)
+	}
+	if in := through("wx2"); in.User.ID != 2 {
+		t.Errorf("before the service accepts, the login is one of user %d, want 2", in.User.ID)
+	}
+	refusing.Store(false)
+	if err := r.Tell(t.Context(), 2); err != nil {
+		t.Error(err)
+	}
+	if in := through("wx2"); in.User.ID != 1 || in.Account != 2 {
+		t.Errorf("after it, one of user %d through %d, want 1 through 2", in.User.ID, in.Account)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	said := strings.Join(bodies, "\n")
+	first, second, merged := strings.Index(said, `"type":"user.created","`), strings.Index(said, `"id":2,"openid":"o in wx2"`), strings.Index(said, `"id":2,"from":2,"into":1,"openid":"o in wx2"`)
+	if first < 0 || second < first && second < 0 || merged < second || !strings.Contains(said[:merged], `"id":1,`) {
+		t.Errorf("the service was told\n%s", said)
 	}
 }

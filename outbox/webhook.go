@@ -25,6 +25,8 @@ type notice struct {
 	Type      storage.EventType `json:"type"`
 	Timestamp string            `json:"timestamp"` // when it happened
 	ID        int64             `json:"id"`
+	From      int64             `json:"from,omitempty"` // of storage.EventMerged and EventUnlinked: the account, which is ID,
+	Into      int64             `json:"into,omitempty"` // and the user whose it becomes, or no longer is
 	*account
 }
 
@@ -41,6 +43,9 @@ type account struct {
 
 func newNotice(event storage.Event, user storage.User) notice {
 	n := notice{Type: event.Type, Timestamp: event.At.UTC().Format(timeFormat), ID: user.ID}
+	if event.Into != 0 {
+		n.From, n.Into = user.ID, event.Into
+	}
 	if event.Type != storage.EventErased {
 		n.account = &account{
 			user.OpenID, user.UnionID, user.AppID, user.Nickname, user.Avatar, user.Bio, user.CreatedAt.UTC().Format(timeFormat),

@@ -181,7 +181,8 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return err
 	}
-	s.outbox = outbox.New(s.store, metrics, s.log.With("component", "outbox"), time.Now)
+	linked := func(ctx context.Context, d *storage.Delivery) error { return s.authn.Users.Linked(ctx, d) } // nobody is told before Prepare
+	s.outbox = outbox.New(s.store, linked, metrics, s.log.With("component", "outbox"), time.Now)
 	s.onClose(func() error { s.outbox.Stop(); return nil })
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
 		Store: s.store, Feed: s.feed, MaxStaleness: cfg.Storage.MySQL.MaxStaleness, Announcer: s.outbox, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
@@ -191,6 +192,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return fmt.Errorf("opening authn: %w", err)
 	}
+	s.authn = auth
 	services, err := openUpstreams(cfg.Services(), metrics, s.log.With("component", "upstream"))
 	if err != nil {
 		return err
@@ -217,7 +219,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	tellUsers()
 	s.issuers = issuer.NewSet(cfg.Authn.Issuers, cfg.Authn.Leeway, metrics, s.log.With("component", "issuer"), time.Now)
 	s.onClose(func() error { s.issuers.Close(); return nil })
-	s.Metrics, s.authn, s.upstreams = metrics, auth, services
+	s.Metrics, s.upstreams = metrics, services
 	s.warnOfApps(ctx, cfg.WeChat)
 	s.untilClosed(s.authn.Follow)        // those revoked by other processes
 	s.untilClosed(s.authn.Deletions.Run) // of users whose time has come

@@ -75,9 +75,9 @@ type Reader interface {
 // userReader finds users. Erased ones are not found.
 type userReader interface {
 	deletionReader
+	personReader
 	User(id int64) (User, error)                     // or ErrNotFound
 	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
-	UsersByUnionID(unionID string) ([]User, error)   // by id
 	Users(after int64, limit int) ([]User, error)    // with ids above after, by id
 	AppIDs(limit int) ([]string, error)              // of users, each once, in any order, without reading every user
 }
@@ -116,6 +116,12 @@ type Writer interface {
 	sessionWriter
 	valueWriter
 	revocationWriter
+}
+
+// personReader finds the accounts of one person.
+type personReader interface {
+	UsersByUnionID(unionID string) ([]User, error) // by id
+	LinkedUsers(to int64) ([]User, error)          // whose LinkedTo it is, by id
 }
 
 // deletionReader finds users who are to be erased.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -16,6 +18,10 @@ const (
 	EventCreated EventType = "user.created" // the first login
 	EventUpdated EventType = "user.updated" // profile, phone number or unionid changed, or the service is told again
 	EventErased  EventType = "user.erased"  // only the id is left
+	// EventMerged is an account whose data are to become those of the user Into. Once the service has accepted it, the account
+	// is linked; see Delivery.Linked.
+	EventMerged   EventType = "user.merged"
+	EventUnlinked EventType = "user.unlinked" // it is a user of its own again, and no part of the user Into any more
 )
 
 // Event is something that a service must still be told about a user. It holds nothing personal: whoever delivers it
@@ -24,6 +30,7 @@ type Event struct {
 	ID   string    `json:"id"` // random; the same at every attempt to deliver it
 	Type EventType `json:"type"`
 	At   time.Time `json:"at"`
+	Into int64     `json:"into,omitempty"` // of EventMerged and EventUnlinked
 }
 
 // maxEvents is how many events of a user wait at most: one that may be on its way, and one for all that came later.
@@ -70,6 +77,13 @@ func nextEvent(r Reader, s *Store, userID int64, held tenure) (*Delivery, error)
 	if err != nil {
 		return nil, err
 	}
+	if waiting[0].Type == EventMerged {
+		if first, err := untold(r, waiting[0].Into); err != nil {
+			return nil, err
+		} else if first {
+			return nil, fmt.Errorf("user %d is told about first: %w", waiting[0].Into, ErrLeased)
+		}
+	}
 	user, err := r.User(userID)
 	if errors.Is(err, ErrNotFound) {
 		user, err = User{ID: userID}, nil
@@ -80,8 +94,11 @@ func nextEvent(r Reader, s *Store, userID int64, held tenure) (*Delivery, error)
 // Left is for how long the event is still ours to deliver.
 func (d *Delivery) Left() time.Duration { return d.held.Left() }
 
-// Told notes that the service has accepted the event.
+// Told notes that the service has accepted the event, which is no EventMerged: see Linked.
 func (d *Delivery) Told(ctx context.Context) error {
+	if d.Type == EventMerged {
+		return errors.New("an account is not linked by noting that it was told about")
+	}
 	return d.end(ctx, opEventTold, func(w Writer) error {
 		waiting, err := w.Events(d.User.ID)
 		if errors.Is(err, ErrNotFound) || err == nil && waiting[0].ID != d.ID {
@@ -104,12 +121,20 @@ func (d *Delivery) GiveUp(ctx context.Context) error {
 
 func (d *Delivery) end(ctx context.Context, op operation, change func(Writer) error) error {
 	_, err := write(ctx, d.store, op, func(w Writer) (struct{}, error) {
-		if err := change(w); err != nil || !d.store.Shared() {
+		if err := change(w); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, releaseLease(w, deliveryOf(d.User.ID), d.store.Epoch())
+		return struct{}{}, d.release(w)
 	}, d.User.ID)
 	return err
+}
+
+// release lets others deliver what is left to tell about the user.
+func (d *Delivery) release(w Writer) error {
+	if !d.store.Shared() {
+		return nil
+	}
+	return releaseLease(w, deliveryOf(d.User.ID), d.store.Epoch())
 }
 
 func deliveryOf(userID int64) string { return "user " + strconv.FormatInt(userID, 10) }
@@ -137,13 +162,18 @@ func (s *Store) WaitingEvents(ctx context.Context, after int64, limit int) ([]Us
 	})
 }
 
-// TellAgain records an EventUpdated for up to limit users with ids above after, and returns their ids.
+// TellAgain records an EventUpdated for up to limit users with ids above after, an EventMerged for accounts that are linked or
+// about to be, and returns their ids.
 func (s *Store) TellAgain(ctx context.Context, after int64, limit int) ([]int64, error) {
 	return write(ctx, s, opTellAgain, func(w Writer) (ids []int64, err error) {
 		users, err := w.Users(max(0, after), limit)
 		for _, u := range users {
+			again := Event{Type: EventUpdated}
+			if u.LinkedTo != 0 {
+				again = Event{Type: EventMerged, Into: u.LinkedTo}
+			}
 			if err == nil {
-				err = addEvent(w, u.ID, EventUpdated)
+				err = addEvent(w, u.ID, again)
 			}
 			ids = append(ids, u.ID)
 		}
@@ -165,16 +195,25 @@ func untold(r Reader, userID int64) (bool, error) {
 }
 
 // addEvent lets an event wait behind the one that may be on its way, in the place of any other. An erasure is all that
-// is left to tell.
-func addEvent(w Writer, userID int64, what EventType) error {
+// is left to tell. A change is part of what a link tells that still waits; one that was undone before the service heard of it
+// is no more than a change.
+func addEvent(w Writer, userID int64, event Event) error {
 	waiting, err := w.Events(userID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if what == EventErased {
+	if event.Type == EventErased {
 		waiting = nil
 	}
-	event := Event{ID: "evt_" + rand.Text(), Type: what, At: Stamp(w.Now())}
+	if len(waiting) == maxEvents {
+		switch last := waiting[maxEvents-1].Type; {
+		case event.Type == EventUpdated && (last == EventMerged || last == EventUnlinked):
+			return nil
+		case event.Type == EventUnlinked && last == EventMerged:
+			event = Event{Type: EventUpdated}
+		}
+	}
+	event.ID, event.At = "evt_"+rand.Text(), Stamp(w.Now())
 	return w.PutEvents(userID, append(waiting[:min(len(waiting), maxEvents-1)], event))
 }
 
@@ -190,7 +229,7 @@ func (r *recorder) AddUser(u User) error {
 	if err := r.Writer.AddUser(u); err != nil || !u.Native {
 		return err
 	}
-	return r.record(u.ID, EventCreated)
+	return r.record(u.ID, Event{Type: EventCreated})
 }
 
 // PutUser records a change of what a service is told.
@@ -198,11 +237,19 @@ func (r *recorder) PutUser(old, changed User) error {
 	if err := r.Writer.PutUser(old, changed); err != nil {
 		return err
 	}
+	if old.Link != changed.Link {
+		switch changed.Link {
+		case LinkPending:
+			return r.record(changed.ID, Event{Type: EventMerged, Into: changed.LinkedTo})
+		case LinkUndone:
+			return r.record(changed.ID, Event{Type: EventUnlinked, Into: old.LinkedTo})
+		}
+	}
 	same := old.Nickname == changed.Nickname && old.Avatar == changed.Avatar && old.Bio == changed.Bio && old.UnionID == changed.UnionID
-	if same || len(r.users) > 0 { // a user who was just added is told about as a whole
+	if same || changed.Link == LinkComplete || slices.Contains(r.users, changed.ID) { // who was just added is told about as a whole
 		return nil
 	}
-	return r.record(changed.ID, EventUpdated)
+	return r.record(changed.ID, Event{Type: EventUpdated})
 }
 
 // EraseUser records an erasure.
@@ -210,18 +257,18 @@ func (r *recorder) EraseUser(u User) error {
 	if err := r.Writer.EraseUser(u); err != nil {
 		return err
 	}
-	return r.record(u.ID, EventErased)
+	return r.record(u.ID, Event{Type: EventErased})
 }
 
-func (r *recorder) record(userID int64, what EventType) error {
+func (r *recorder) record(userID int64, event Event) error {
 	r.users = append(r.users, userID)
-	return addEvent(r.Writer, userID, what)
+	return addEvent(r.Writer, userID, event)
 }
 
 // phoneChanged records that a user gave a phone number, where events are recorded.
 func phoneChanged(w Writer, userID int64) error {
 	if r, records := w.(*recorder); records {
-		return r.record(userID, EventUpdated)
+		return r.record(userID, Event{Type: EventUpdated})
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func importUser(w Writer, u User) (User, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return User{}, err
 	}
-	u.Native = false
+	u.Native, u.UnionIDProved, u.Link, u.LinkedTo = false, false, LinkNone, 0
 	added, err := addUser(w, u)
 	if errors.Is(err, ErrConflict) {
 		err = fmt.Errorf("%w, who had this id and was erased", ErrConflict)
@@ -65,6 +65,6 @@ func adoptUser(w Writer, known User) (User, error) {
 		return known, nil
 	}
 	adopted := known
-	adopted.Native = false
+	adopted.Native, adopted.UnionIDProved = false, known.isOf(known.UnionID)
 	return adopted, w.PutUser(known, adopted)
 }

@@ -17,54 +17,120 @@ func (s *Store) Login(ctx context.Context, l Login) (LoginResult, error) {
 }
 
 func login(w Writer, sealer *Sealer, l Login) (LoginResult, error) {
-	old, created, err := userOf(w, l)
+	in, err := identify(w, l)
 	if err != nil {
 		return LoginResult{}, err
 	}
-	u := old
-	if err := changeAtLogin(&u, l); err != nil {
+	if err := rememberKey(w, sealer, in.Account, l.SessionKey); err != nil {
 		return LoginResult{}, err
 	}
-	if err := putUser(w, old, &u); err != nil {
-		return LoginResult{}, err
-	}
-	if err := rememberKey(w, sealer, u.ID, l.SessionKey); err != nil {
-		return LoginResult{}, err
-	}
-	in := LoginResult{User: u, Created: created}
-	if l.TakeBack && l.Session.ID != "" && !created {
-		if in.TookBack, err = takeBack(w, u.ID); err != nil {
-			return LoginResult{}, err
-		}
-	}
-	if l.Hold {
-		if err := holdLogin(w, &in); err != nil || in.Held {
-			return in, err
-		}
+	if err := l.hold(w, &in); err != nil || in.Held {
+		return in, err
 	}
 	if l.Session.ID != "" {
 		in.Session = l.Session
-		in.Session.UserID = u.ID
-		if created {
+		in.Session.UserID = in.User.ID
+		if in.Account != in.User.ID {
+			in.Session.Account = in.Account
+		}
+		if in.Created {
 			l.MaxSessions = 0 // nobody has to make room, so nobody is looked for
 		}
 		started, err := beginSession(w, in.Session, l.MaxSessions)
 		if err != nil {
 			return LoginResult{}, err
 		}
-		in.Ended = started.Ended
+		in.Ended = append(in.Ended, started.Ended...)
 	}
 	return in, noteOutcome(w, l.Outcome, in)
+}
+
+// identify finds or creates the account of a login, and whose it is, and changes both as the login says.
+func identify(w Writer, l Login) (in LoginResult, err error) {
+	old, created, err := userOf(w, l)
+	if err != nil {
+		return in, err
+	}
+	if err := l.refuse(old.ID); err != nil {
+		return in, err
+	}
+	account := old
+	if l.UnionID != "" {
+		account.UnionID, account.UnionIDProved = l.UnionID, true
+	}
+	if account.Person() == account.ID {
+		if err := l.changeProfile(&account); err != nil {
+			return in, err
+		}
+	}
+	if err := putUser(w, old, &account); err != nil {
+		return in, err
+	}
+	var done linked
+	if !created {
+		in.TookBack, err = l.takeBack(w, account.ID) // or it would be in the way of a link
+	}
+	if l.Link != nil && err == nil {
+		account, done, err = l.link(w, account)
+	}
+	if err != nil {
+		return in, err
+	}
+	if account.LinkedTo != 0 {
+		took, err := l.takeBack(w, account.LinkedTo)
+		if in.TookBack = in.TookBack || took; err != nil {
+			return in, err
+		}
+	}
+	person, err := l.personOf(w, account)
+	in.User, in.Account, in.Created, in.Linking, in.Ended = person.through(account), account.ID, created && person.ID == account.ID, done.waits, done.ended
+	return in, err
+}
+
+// takeBack drops the deletion of a user who is back, and reports whether there was one.
+func (l Login) takeBack(w Writer, userID int64) (bool, error) {
+	if !l.TakeBack || l.Session.ID == "" {
+		return false, nil
+	}
+	return takeBack(w, userID)
+}
+
+// personOf finds whose account it is, and changes what a user of several accounts says about themselves.
+func (l Login) personOf(w Writer, account User) (User, error) {
+	old, err := personOf(w, account)
+	if err != nil || old.ID == account.ID {
+		return old, err
+	}
+	if err := l.refuse(old.ID); err != nil {
+		return User{}, err
+	}
+	person := old
+	if err := l.changeProfile(&person); err != nil {
+		return User{}, err
+	}
+	return person, putUser(w, old, &person)
+}
+
+func (l Login) refuse(userID int64) error {
+	if l.Refuse == nil {
+		return nil
+	}
+	return guarded(func() error { return l.Refuse(userID) })
 }
 
 // heldFor is how long it is remembered that a user is new whose first login was held.
 const heldFor = 7 * 24 * time.Hour
 
-// holdLogin holds a login while a service must still be told about the first one of the user, and notes that the user is
-// new until one succeeds.
-func holdLogin(w Writer, in *LoginResult) (err error) {
-	if in.Held, err = untold(w, in.User.ID); err != nil {
-		return err
+// hold holds a login while a service must still be told about the first one of the user, or has a chance to be told that the
+// user is another one. It notes that the user is new until a login succeeds.
+func (l Login) hold(w Writer, in *LoginResult) (err error) {
+	if in.Held = in.Linking; !l.Hold && in.User.Link != LinkPending {
+		return nil
+	}
+	if l.Hold && !in.Held {
+		if in.Held, err = untold(w, in.User.ID); err != nil {
+			return err
+		}
 	}
 	name := "new " + strconv.FormatInt(in.User.ID, 10)
 	if in.Held {
@@ -83,7 +149,7 @@ func holdLogin(w Writer, in *LoginResult) (err error) {
 
 // outcome is what is kept of a login under a name, for whoever repeats it.
 type outcome struct {
-	UserID    int64  `json:"user"`
+	UserID    int64  `json:"user"` // the account
 	SessionID string `json:"session,omitempty"`
 	Created   bool   `json:"created,omitempty"`
 }
@@ -94,7 +160,7 @@ func noteOutcome(w Writer, o Outcome, in LoginResult) error {
 	if o.Name == "" {
 		return nil
 	}
-	text, err := json.Marshal(outcome{in.User.ID, in.Session.ID, in.Created})
+	text, err := json.Marshal(outcome{in.Account, in.Session.ID, in.Created})
 	if err != nil {
 		return err
 	}
@@ -113,8 +179,13 @@ func (s *Store) LoginOf(ctx context.Context, name string) (LoginResult, error) {
 		if err := json.Unmarshal(text, &o); err != nil {
 			return in, fmt.Errorf("the outcome of a login: %w: %w", ErrDamaged, err)
 		}
-		in.Created = o.Created
-		if in.User, err = r.User(o.UserID); err != nil || o.SessionID == "" {
+		account, err := r.User(o.UserID)
+		if err != nil {
+			return in, err
+		}
+		person, err := personOf(r, account)
+		in.Created, in.Account, in.User = o.Created, account.ID, person.through(account)
+		if err != nil || o.SessionID == "" {
 			return in, err
 		}
 		session, err := livingSession(r, o.SessionID)
@@ -169,11 +240,8 @@ func userOf(w Writer, l Login) (found User, created bool, err error) {
 	return found, true, err
 }
 
-// changeAtLogin applies what the login says about the user: its unionid, and nickname, avatar and bio by Change.
-func changeAtLogin(u *User, l Login) error {
-	if l.UnionID != "" {
-		u.UnionID = l.UnionID
-	}
+// changeProfile applies what the login says about nickname, avatar and bio.
+func (l Login) changeProfile(u *User) error {
 	if l.Change == nil {
 		return nil
 	}

@@ -15,6 +15,9 @@ const (
 	opLoginOf
 	opLoggedInSince
 	opUser
+	opPerson
+	opAccount
+	opUnlink
 	opUpdateUser
 	opSessionKeys
 	opSession
@@ -72,6 +75,9 @@ func operations() [opCount]struct{ label, doing string } {
 		opLoginOf:          {"login_of", "looking for a login"},
 		opLoggedInSince:    {"logged_in_since", "looking for a later login"},
 		opUser:             {"user", "reading user"},
+		opPerson:           {"person", "reading whose account is user"},
+		opAccount:          {"account", "reading the accounts of user"},
+		opUnlink:           {"unlink", "unlinking user"},
 		opUpdateUser:       {"update_user", "changing user"},
 		opSessionKeys:      {"session_keys", "reading the session_keys of user"},
 		opSession:          {"session", "reading a session"},

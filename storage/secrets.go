@@ -138,13 +138,30 @@ func (s *Store) SetPhone(ctx context.Context, userID int64, phone Phone) error {
 	return err
 }
 
-// Phone returns a user's phone number, or ErrNotFound.
+// Phone returns a user's phone number, or ErrNotFound. Of a user who gave none since, it is that of an account of theirs.
 func (s *Store) Phone(ctx context.Context, userID int64) (Phone, error) {
 	return read(ctx, s, opPhone, func(r Reader) (Phone, error) {
 		if _, err := r.User(userID); err != nil {
 			return Phone{}, err
 		}
-		return getSecret[Phone](r, s.driver.Sealer(), phoneOf(userID))
+		own, err := getSecret[Phone](r, s.driver.Sealer(), phoneOf(userID))
+		if !errors.Is(err, ErrNotFound) {
+			return own, err
+		}
+		accounts, err := r.LinkedUsers(userID)
+		if err != nil {
+			return Phone{}, err
+		}
+		for _, account := range accounts {
+			if account.Link != LinkComplete {
+				continue
+			}
+			given, err := getSecret[Phone](r, s.driver.Sealer(), phoneOf(account.ID))
+			if !errors.Is(err, ErrNotFound) {
+				return given, err
+			}
+		}
+		return Phone{}, ErrNotFound
 	}, userID)
 }
 

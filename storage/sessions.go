@@ -105,15 +105,17 @@ func (r *SessionRecord) dropRotation(w Writer) {
 }
 
 // BeginSession starts a session of an existing user, or returns the one with that id. The user's oldest sessions end
-// until maxSessions are left; 0 means no limit. It returns ErrNotFound for an unknown or erased user, and for a session
-// that has ended or expired.
+// until maxSessions are left; 0 means no limit. It returns ErrNotFound for an unknown or erased user, for an account that is
+// linked to another, and for a session that has ended or expired.
 func (s *Store) BeginSession(ctx context.Context, session Session, maxSessions int) (SessionResult, error) {
 	return write(ctx, s, opBeginSession, func(w Writer) (SessionResult, error) { return beginOrFind(w, session, maxSessions) })
 }
 
 func beginOrFind(w Writer, wanted Session, maxSessions int) (SessionResult, error) {
-	if _, err := w.User(wanted.UserID); err != nil {
+	if u, err := w.User(wanted.UserID); err != nil {
 		return SessionResult{}, err
+	} else if u.Link == LinkComplete {
+		return SessionResult{}, ErrNotFound
 	}
 	known, err := w.Session(wanted.ID)
 	if errors.Is(err, ErrNotFound) {

@@ -57,12 +57,17 @@ type User struct {
 	// Native marks a user who first logged in here and was never imported, so that no existing backend knows the id.
 	// Users from before this was recorded are not native.
 	Native bool `json:"native,omitempty"`
+	// UnionIDProved says that WeChat gave the UnionID, at a login here. An import does not.
+	UnionIDProved bool      `json:"unionid_proved,omitempty"`
+	Link          LinkState `json:"link,omitempty"`
+	LinkedTo      int64     `json:"linked_to,omitempty"` // the older account of the same person; 0 unless Link is pending or complete
 }
 
 // Session is one login on one device.
 type Session struct {
 	ID              string    `json:"id"`                          // sid of its tokens
 	UserID          int64     `json:"user_id"`                     // filled in by Login
+	Account         int64     `json:"account,omitempty"`           // through which it began, unless it is that of UserID itself; likewise
 	TokenID         string    `json:"token_id"`                    // jti of the token that is current
 	PreviousTokenID string    `json:"previous_token_id,omitempty"` // jti that the last refresh replaced
 	Device          string    `json:"device,omitempty"`            // User-Agent family
@@ -129,8 +134,12 @@ type Login struct {
 	SessionKey SessionKey // joins the user's last three, ordered by At; an empty Key is none
 	FirstID    int64      // a new user gets this id or a higher one
 	// Change may change nickname, avatar and bio of the new or found user; if it fails, nothing is written.
-	Change  func(*User) error
-	Session Session // the session to start; its UserID is set; without an ID none starts
+	Change func(*User) error
+	// Refuse is asked about everybody whose login this is: the account, and the user that it is linked to or would be. If it
+	// fails, nothing is written. May be nil.
+	Refuse  func(userID int64) error
+	Link    *Linking // links the accounts of the person; nil: none
+	Session Session  // the session to start; its UserID is set; without an ID none starts
 	// MaxSessions, unless 0, ends the user's oldest sessions until that many are left, the new one included. If there
 	// are more than a few hundred too many, each login ends some.
 	MaxSessions int
@@ -150,12 +159,14 @@ type Outcome struct {
 
 // LoginResult is the result of a Login.
 type LoginResult struct {
-	User     User
+	User     User // with openid and unionid of the account
+	Account  int64
 	Session  Session
 	Created  bool         // the user is new: no login of theirs has succeeded before
 	TookBack bool         // a Deletion of the user waited
 	Held     bool         // no session started: see Login.Hold
-	Ended    []Revocation // of the sessions that MaxSessions ended, oldest first
+	Linking  bool         // Held, because the account has just begun to wait for the service to be linked; the next login is not
+	Ended    []Revocation // of sessions: those of accounts that were linked, and those that MaxSessions ended, oldest first
 }
 
 // SessionResult is a session that BeginSession started or found.

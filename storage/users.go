@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -30,6 +31,41 @@ func (s *Store) UsersByUnionID(ctx context.Context, unionID string) ([]User, err
 	return read(ctx, s, opUsersByUnionID, func(r Reader) ([]User, error) { return r.UsersByUnionID(unionID) })
 }
 
+// Person returns the user whose account it is, with the openid and the unionid of the account.
+func (s *Store) Person(ctx context.Context, account User) (User, error) {
+	if account.Person() == account.ID {
+		return account, nil
+	}
+	return read(ctx, s, opPerson, func(r Reader) (User, error) {
+		person, err := personOf(r, account)
+		return person.through(account), err
+	}, account.ID)
+}
+
+// Account returns the account of a user in a mini-program, or ErrNotFound. Without an appid it is the record of that id.
+func (s *Store) Account(ctx context.Context, userID int64, appID string) (User, error) {
+	return read(ctx, s, opAccount, func(r Reader) (User, error) {
+		user, err := r.User(userID)
+		if err != nil || appID == "" || user.AppID == appID {
+			return user, err
+		}
+		linked, err := r.LinkedUsers(userID)
+		if err != nil {
+			return User{}, err
+		}
+		at := slices.IndexFunc(linked, func(u User) bool { return u.AppID == appID && u.Link == LinkComplete })
+		if at < 0 {
+			return User{}, ErrNotFound
+		}
+		return linked[at], nil
+	}, userID)
+}
+
+// Accounts returns the accounts that are linked to a user, or about to be, by id.
+func (s *Store) Accounts(ctx context.Context, userID int64) ([]User, error) {
+	return read(ctx, s, opAccount, func(r Reader) ([]User, error) { return r.LinkedUsers(userID) }, userID)
+}
+
 // Users returns up to limit users with ids above after, ordered by id.
 func (s *Store) Users(ctx context.Context, after int64, limit int) ([]User, error) {
 	return read(ctx, s, opUsers, func(r Reader) ([]User, error) { return r.Users(max(0, after), limit) })
@@ -41,7 +77,7 @@ func (s *Store) AppIDs(ctx context.Context, limit int) ([]string, error) {
 }
 
 // UpdateUser applies change to the user and returns the result; if change fails, the user stays as it was. Changes of
-// ID, AppID, OpenID, CreatedAt and Native are ignored, and UpdatedAt is set.
+// ID, AppID, OpenID, CreatedAt, Native and the link are ignored, and UpdatedAt is set.
 func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*User) error) (User, error) {
 	return write(ctx, s, opUpdateUser, func(w Writer) (User, error) {
 		old, err := w.User(id)
@@ -52,6 +88,7 @@ func (s *Store) UpdateUser(ctx context.Context, id int64, change func(*User) err
 		if err := guarded(func() error { return change(&changed) }); err != nil {
 			return User{}, err
 		}
+		changed.UnionIDProved, changed.Link, changed.LinkedTo = old.UnionIDProved, old.Link, old.LinkedTo
 		return changed, putUser(w, old, &changed)
 	}, id)
 }
@@ -121,8 +158,9 @@ func (s *Store) ReserveUserIDs(ctx context.Context, next int64) (int64, error) {
 // EraseUser removes everything about a user but the id, which is never reused, ends the sessions as EndSessions does,
 // and revokes the user, for tokens whose session is unknown here. The same person may come back as a new user.
 //
-// The user is erased together with the last session. After an error, sessions that ended stay ended, and calling it
-// again ends the rest; after ErrNotFound there is nothing left to end.
+// The user is erased together with the last session, and so are the accounts that are linked to them or about to be: the
+// service may have moved their data already. ErrLinked is such an account. After an error, sessions that ended stay ended, and
+// calling it again ends the rest; after ErrNotFound there is nothing left to end.
 func (s *Store) EraseUser(ctx context.Context, id int64, from, until time.Time) ([]Revocation, error) {
 	return s.erase(ctx, opEraseUser, id, from, until, func(Writer) error { return nil })
 }
@@ -131,20 +169,58 @@ func (s *Store) EraseUser(ctx context.Context, id int64, from, until time.Time) 
 func (s *Store) erase(ctx context.Context, op operation, id int64, from, until time.Time, admit func(Writer) error) ([]Revocation, error) {
 	return s.endAll(ctx, op, id, func(w Writer) (ended []Revocation, more bool, err error) {
 		u, err := w.User(id)
+		if err == nil && u.Link == LinkComplete {
+			err = ErrLinked
+		}
 		if err == nil {
 			err = admit(w)
 		}
 		if err != nil {
 			return nil, false, err
 		}
-		if ended, more, err = endSome(w, id, from, until); err != nil || more {
-			return ended, more, err
-		}
-		revoked, err := w.Revoke(Revocation{Scope: ScopeUser, ID: strconv.FormatInt(id, 10), From: from, Until: until})
+		accounts, err := w.LinkedUsers(id)
 		if err != nil {
 			return nil, false, err
 		}
-		return append(ended, revoked), false, eraseRecords(w, u)
+		accounts = append(accounts, u)
+		for _, account := range accounts {
+			some, more, err := endSome(w, account.ID, from, until)
+			if ended = append(ended, some...); err != nil || more {
+				return ended, more, err
+			}
+		}
+		for _, account := range accounts {
+			revoked, err := w.Revoke(Revocation{Scope: ScopeUser, ID: strconv.FormatInt(account.ID, 10), From: from, Until: until})
+			if err == nil {
+				err = eraseRecords(w, account)
+			}
+			if err != nil {
+				return nil, false, err
+			}
+			ended = append(ended, revoked)
+		}
+		return ended, false, nil
+	})
+}
+
+// Unlink makes a user of its own again of an account that is linked, or waits for it, and returns the sessions that end: those
+// that began through the account. It is not linked again by itself. It returns ErrNotFound or ErrNotLinked, and is as atomic as
+// Linked.
+func (s *Store) Unlink(ctx context.Context, id int64) ([]Revocation, error) {
+	return s.endAll(ctx, opUnlink, id, func(w Writer) (ended []Revocation, more bool, err error) {
+		account, err := w.User(id)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case account.Link != LinkComplete && account.Link != LinkPending:
+			return nil, false, ErrNotLinked
+		}
+		if ended, more, err = endThrough(w, account); err != nil || more {
+			return ended, more, err
+		}
+		undone := account
+		undone.Link, undone.LinkedTo = LinkUndone, 0
+		return ended, false, putUser(w, account, &undone)
 	})
 }
 
@@ -170,8 +246,10 @@ type Deletion struct {
 // PutDeletion records that a user is to be erased at a time, and returns when that is: an earlier deletion that waits stays.
 func (s *Store) PutDeletion(ctx context.Context, d Deletion) (at time.Time, err error) {
 	return write(ctx, s, opPutDeletion, func(w Writer) (time.Time, error) {
-		if _, err := w.User(d.UserID); err != nil {
+		if u, err := w.User(d.UserID); err != nil {
 			return time.Time{}, err
+		} else if u.Link == LinkComplete {
+			return time.Time{}, ErrLinked
 		}
 		waiting, err := w.Deletion(d.UserID)
 		if err == nil {

@@ -43,6 +43,7 @@ func (s *Server) endpoints() []endpoint {
 		{"DELETE /api/users/{id}", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.erase))},
 		{"POST /api/users/{id}/counters", only(ScopeCounters), nil, r.handleChange(withUserID(users.addCounters))},
 		{"POST /api/users/{id}/ban", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.ban))},
+		{"DELETE /api/users/{id}/link", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.unlink))},
 		{"DELETE /api/users/{id}/ban", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.liftBan))},
 		{"GET /api/users/{id}/quotas", only(ScopeUsersRead), nil, r.handle(withUserID(quotas.list))},
 		{"POST /api/users/{id}/quotas", only(ScopeCounters), nil, r.handleChange(withUserID(quotas.grant))},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,9 +136,11 @@ func (l *importLine) decodeField(key, name string, value json.RawMessage, now ti
 	}
 	text, isText := decodeText(value)
 	switch {
-	case texts[key] == nil && counters[key] == nil && key != "created_at" && key != "updated_at" && key != "native":
+	case key == "link":
+		l.drop("link: whose account it is can only be copied or restored; the user is one of its own until WeChat says it again")
+	case texts[key] == nil && counters[key] == nil && key != "created_at" && !decidedHere(key):
 		l.drop("%s: there is no such key", input.Quote(name))
-	case string(value) == "null", key == "updated_at", key == "native": // what an export has, and an import decides itself
+	case string(value) == "null", decidedHere(key): // what an export has, and an import decides itself
 	case key == "created_at":
 		at, err := parseImportTime(text, now)
 		if !isText {
@@ -165,6 +168,11 @@ func (l *importLine) decodeField(key, name string, value json.RawMessage, now ti
 	default:
 		*texts[key] = text
 	}
+}
+
+// decidedHere reports whether a key is one of an export about which an import decides itself.
+func decidedHere(key string) bool {
+	return slices.Contains([]string{"updated_at", "native", "unionid_proved", "linked_to"}, key)
 }
 
 // parseImportTime reads RFC 3339, or a date of MySQL or Excel in China, with or without a time, which is in UTC.

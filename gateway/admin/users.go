@@ -55,12 +55,15 @@ type Account struct {
 
 	AppID       string       `json:"appid"`
 	UnionID     string       `json:"unionid"`
+	Link        string       `json:"link,omitempty"`       // pending, linked or unlinked: of an account of a person who has several
+	LinkedTo    int64        `json:"linked_to,omitempty"`  // the user whose account it is, or is about to be
+	Accounts    []int64      `json:"accounts,omitempty"`   // those of the user, or about to be; only of one user
 	BannedUntil *answer.Time `json:"banned_until"`         // null: not banned
 	DeletesAt   *answer.Time `json:"deletes_at,omitempty"` // when the user will be erased at their own request; only of one user
 }
 
 func (a users) newAccount(u storage.User) Account {
-	account := Account{User: answer.NewUser(u), AppID: u.AppID, UnionID: u.UnionID}
+	account := Account{User: answer.NewUser(u), AppID: u.AppID, UnionID: u.UnionID, Link: string(u.Link), LinkedTo: u.LinkedTo}
 	if until, banned := a.authn.Users.Banned(u.ID); banned {
 		account.BannedUntil = &answer.Time{Time: until}
 	}
@@ -79,12 +82,27 @@ func (a users) account(ctx context.Context, id int64) (any, error) {
 // wholeAccount is that of one user, with what is read for it.
 func (a users) wholeAccount(ctx context.Context, u storage.User) (Account, error) {
 	account := a.newAccount(u)
+	linked, err := a.authn.Users.Accounts(ctx, u.ID)
+	if err != nil {
+		return account, err
+	}
+	for _, other := range linked {
+		account.Accounts = append(account.Accounts, other.ID)
+	}
 	at, err := a.authn.Deletions.Of(ctx, u.ID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return account, nil
 	}
 	account.DeletesAt = &answer.Time{Time: at}
 	return account, err
+}
+
+// unlink answers DELETE /api/users/{id}/link.
+func (a users) unlink(r *http.Request, id int64) (any, error) {
+	if err := a.authn.Users.Unlink(r.Context(), id); err != nil {
+		return nil, err
+	}
+	return a.account(r.Context(), id)
 }
 
 // show answers GET /api/users/{id}.

@@ -100,6 +100,8 @@ func NewTable() Table {
 		{storage.ErrNotFound, 404, "not_found", "要找的内容不存在", 0},
 		{storage.ErrOtherSealing, 409, "conflict", "另一个网关使用不同的加密密钥", 0},
 		{storage.ErrConflict, 409, "conflict", "编号或 openid 已属于另一位用户", 0},
+		{storage.ErrLinked, 409, "conflict", "该编号已合并到另一位用户", 0},
+		{storage.ErrNotLinked, 409, "conflict", "该编号没有合并到另一位用户", 0},
 		{ErrBackupRuns, 409, "conflict", "另一个备份正在进行", 0},
 		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
 		{ErrServiceScope, 403, "service_not_allowed", "该服务没有此权限", 0},

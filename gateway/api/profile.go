@@ -17,7 +17,7 @@ import (
 // Profile answers GET /api/v1/user/profile.
 func (a *API) Profile(c *fiber.Ctx) error {
 	subject := callOf(c).Subject
-	user, err := a.auth.Users.ByID(c.UserContext(), subject.UserID)
+	user, err := a.auth.Users.Of(c.UserContext(), *subject)
 	if err != nil {
 		return subjectError(err)
 	}
@@ -31,7 +31,7 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	user, err := a.auth.Users.UpdateProfile(c.UserContext(), subject.UserID, change)
+	user, err := a.auth.Users.UpdateProfile(c.UserContext(), *subject, change)
 	if err != nil {
 		return subjectError(err)
 	}
@@ -101,7 +101,8 @@ func (a *API) DeleteUser(c *fiber.Ctx) error {
 // export is what the gateway knows of a user, for themselves. No secret is part of it, and no session_key.
 type export struct {
 	User       exportedUser   `json:"user"`
-	Phone      *storage.Phone `json:"phone"` // null: none
+	Accounts   []ownAccount   `json:"accounts"` // other mini-programs in which the user is the same: authn.link
+	Phone      *storage.Phone `json:"phone"`    // null: none
 	Sessions   []ownSession   `json:"sessions"`
 	ExportedAt answer.Time    `json:"exported_at"`
 }
@@ -110,6 +111,13 @@ type exportedUser struct {
 	answer.User
 
 	AppID   string `json:"appid"`
+	UnionID string `json:"unionid"`
+}
+
+// ownAccount is an account that is linked to the user, or about to be.
+type ownAccount struct {
+	AppID   string `json:"appid"`
+	OpenID  string `json:"openid"`
 	UnionID string `json:"unionid"`
 }
 
@@ -128,7 +136,14 @@ func (a *API) ExportUser(c *fiber.Ctx) error {
 	}
 	all := export{
 		User:     exportedUser{answer.NewUser(user), user.AppID, user.UnionID},
-		Sessions: []ownSession{}, ExportedAt: answer.Time{Time: a.now()},
+		Accounts: []ownAccount{}, Sessions: []ownSession{}, ExportedAt: answer.Time{Time: a.now()},
+	}
+	accounts, err := a.auth.Users.Accounts(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	for _, u := range accounts {
+		all.Accounts = append(all.Accounts, ownAccount{u.AppID, u.OpenID, u.UnionID})
 	}
 	if all.Phone, err = a.phoneOf(ctx, user.ID); err != nil {
 		return err

@@ -3,6 +3,8 @@ package badger
 import (
 	"encoding/binary"
 	"fmt"
+
+	"wxgate/storage"
 )
 
 // The first byte of a key says what its record is. Numbers are big-endian, so that keys sort as their numbers do.
@@ -17,6 +19,7 @@ const (
 	prefixRevoked   = 'r' // r<seq>                   a revocation
 	prefixPhone     = 'p' // p<id>                    the sealed phone number of the user
 	prefixUnion     = 'n' // n<len><unionid><id>      the users of one person, an index without content
+	prefixLinked    = 'm' // m<to><id>                the accounts of a user that are linked or about to be, an index without content
 	prefixEpoch     = 'e' // e<number>                an epoch of tokens
 	prefixEvents    = 'x' // x<id>                    what a service must be told about the user
 	prefixDeletion  = 'l' // l<id>                    when the user is to be erased
@@ -30,7 +33,7 @@ const (
 // with its user, and looking for those finds a loss.
 func isDeletable(key []byte) bool {
 	switch key[0] {
-	case prefixOpenID, prefixDevice, prefixUnion, prefixSession, prefixRevoked, prefixEpoch, prefixEvents, prefixDeletion, prefixTemporary, prefixEnd:
+	case prefixOpenID, prefixDevice, prefixUnion, prefixLinked, prefixSession, prefixRevoked, prefixEpoch, prefixEvents, prefixDeletion, prefixTemporary, prefixEnd:
 		return true
 	}
 	return false
@@ -52,6 +55,12 @@ func unionPrefix(unionID string) string {
 
 func unionKey(unionID string, id int64) string {
 	return string(binary.BigEndian.AppendUint64([]byte(unionPrefix(unionID)), uint64(id)))
+}
+
+func linkedPrefix(to int64) string { return numbered(prefixLinked, uint64(to)) }
+
+func linkedKey(u storage.User) string {
+	return string(binary.BigEndian.AppendUint64([]byte(linkedPrefix(u.LinkedTo)), uint64(u.ID)))
 }
 
 func sessionKey(sid string) string { return string(prefixSession) + sid }

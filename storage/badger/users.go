@@ -55,13 +55,22 @@ func (v *view) UserByOpenID(appID, openID string) (storage.User, error) {
 
 // UsersByUnionID returns the users of one person, by id.
 func (v *view) UsersByUnionID(unionID string) ([]storage.User, error) {
-	var found []storage.User
-	prefix := unionPrefix(unionID)
+	return v.indexed(unionPrefix(unionID), func(u storage.User) bool { return u.UnionID == unionID })
+}
+
+// LinkedUsers returns the accounts that are linked to a user or about to be, by id.
+func (v *view) LinkedUsers(to int64) ([]storage.User, error) {
+	return v.indexed(linkedPrefix(to), func(u storage.User) bool { return u.LinkedTo == to })
+}
+
+// indexed returns the users of an index whose keys are a prefix and an id. Those that are no more what the index says are left
+// out: erased ones, and others since.
+func (v *view) indexed(prefix string, still func(storage.User) bool) (found []storage.User, err error) {
 	for _, key := range v.keys(prefix, "") {
 		u, err := v.User(int64(binary.BigEndian.Uint64([]byte(key[len(prefix):]))))
 		switch {
-		case errors.Is(err, storage.ErrNotFound), err == nil && u.UnionID != unionID:
-			continue // erased, or of another unionid since
+		case errors.Is(err, storage.ErrNotFound), err == nil && !still(u):
+			continue
 		case err != nil:
 			return nil, err
 		}
@@ -145,13 +154,21 @@ func (v *view) AddUser(u storage.User) error {
 	return v.PutUser(storage.User{ID: u.ID}, u)
 }
 
-// PutUser replaces old by changed, and updates the index of unionids.
+// PutUser replaces old by changed, and updates the indexes of unionids and of links.
 func (v *view) PutUser(old, changed storage.User) error {
 	if old.UnionID != changed.UnionID && old.UnionID != "" {
 		v.delete(unionKey(old.UnionID, old.ID))
 	}
 	if old.UnionID != changed.UnionID && changed.UnionID != "" {
 		if err := v.put(unionKey(changed.UnionID, changed.ID), nil); err != nil {
+			return err
+		}
+	}
+	if old.LinkedTo != changed.LinkedTo && old.LinkedTo != 0 {
+		v.delete(linkedKey(old))
+	}
+	if old.LinkedTo != changed.LinkedTo && changed.LinkedTo != 0 {
+		if err := v.put(linkedKey(changed), nil); err != nil {
 			return err
 		}
 	}
@@ -164,6 +181,9 @@ func (v *view) EraseUser(u storage.User) error {
 	v.delete(deletionKey(u.ID))
 	if u.UnionID != "" {
 		v.delete(unionKey(u.UnionID, u.ID))
+	}
+	if u.LinkedTo != 0 {
+		v.delete(linkedKey(u))
 	}
 	return putUserRecord(v, storage.UserRecord{User: storage.User{ID: u.ID}, Erased: true})
 }

@@ -101,8 +101,12 @@ func makePlan(t *backendTable, a Adoption) (*planner, error) {
 	p.planOthers()
 	p.change("ADD `native` TINYINT NOT NULL DEFAULT 0", "DROP COLUMN `native`")
 	p.change("ADD `version` BIGINT NOT NULL DEFAULT 0", "DROP COLUMN `version`")
+	p.change("ADD `unionid_proved` TINYINT NOT NULL DEFAULT 0", "DROP COLUMN `unionid_proved`")
+	p.change("ADD `link_state` VARBINARY(16) NOT NULL DEFAULT ''", "DROP COLUMN `link_state`")
+	p.change("ADD `linked_to` BIGINT NOT NULL DEFAULT 0", "DROP COLUMN `linked_to`")
 	p.change("ADD UNIQUE KEY `openid` (`appid`, `openid`)", "DROP INDEX `openid`")
 	p.change("ADD KEY `unionid` (`unionid`)", "DROP INDEX `unionid`")
+	p.change("ADD KEY `linked_to` (`linked_to`)", "DROP INDEX `linked_to`")
 	p.planIndexes()
 	p.plan.View = p.viewColumns()
 	p.planBack()
@@ -323,7 +327,7 @@ func (p *planner) planSessionKey() {
 
 // planOthers leaves columns that are none of ours alone, but for a name that we need.
 func (p *planner) planOthers() {
-	ours := slices.Concat(adoptable(), []string{"native", "version", "openid_text", "appid_text", "unionid_text"})
+	ours := slices.Concat(adoptable(), []string{"native", "version", "unionid_proved", "link_state", "linked_to", "openid_text", "appid_text", "unionid_text"})
 	for _, c := range p.columns {
 		if c.name == "id" || p.isOurs(c.name) {
 			continue
@@ -516,7 +520,7 @@ func (p *planner) rehearse(ctx context.Context, conn *sql.Conn) error {
 		return nil
 	}
 	for id := range 2 {
-		if _, err := conn.ExecContext(ctx, "INSERT INTO "+copied+" ("+userColumns+") VALUES (?, ?, ?, '', '', '', '', 0, 0, 0, 0, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), 1)",
+		if _, err := conn.ExecContext(ctx, "INSERT INTO "+copied+" ("+userColumns+") VALUES (?, ?, ?, '', '', '', '', 0, 0, 0, 0, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), 1, 0, '', 0)",
 			id+1, []byte("wx"), []byte{'a' + byte(id)}); err != nil {
 			p.obstacle("adding a new user to an empty copy of it: %v", err)
 			return nil

@@ -100,7 +100,7 @@ func (s snapshot) table(t table) error {
 
 // userRecordColumns are userColumns that are not NULL, and whether the user is erased.
 const userRecordColumns = "id, COALESCE(appid, ''), COALESCE(openid, ''), unionid, nickname, avatar, bio, recipe_count, follower_count, following_count, " +
-	"favorite_count, created_at, updated_at, native, openid IS NULL"
+	"favorite_count, created_at, updated_at, native, unionid_proved, link_state, linked_to, openid IS NULL"
 
 func scanUserRecord(scan func(...any) error) (u storage.UserRecord, err error) {
 	u.User, err = scanUser(func(into ...any) error { return scan(append(into, &u.Erased)...) })

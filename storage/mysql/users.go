@@ -13,14 +13,16 @@ import (
 )
 
 // Of an erased user the id alone remains, so that it is never given again: the other columns are NULL or empty.
-const userColumns = "id, appid, openid, unionid, nickname, avatar, bio, recipe_count, follower_count, following_count, favorite_count, created_at, updated_at, native"
+const userColumns = "id, appid, openid, unionid, nickname, avatar, bio, recipe_count, follower_count, following_count, favorite_count, created_at, updated_at, " +
+	"native, unionid_proved, link_state, linked_to"
 
-const userColumnCount = 14
+const userColumnCount = 17
 
 // scanUser reads userColumns. In a table that was adopted, some may be NULL.
 func scanUser(scan func(...any) error) (u storage.User, err error) {
 	err = scan(&u.ID, &u.AppID, &u.OpenID, orZero(&u.UnionID), orZero(&u.Nickname), orZero(&u.Avatar), orZero(&u.Bio),
-		orZero(&u.RecipeCount), orZero(&u.FollowerCount), orZero(&u.FollowingCount), orZero(&u.FavoriteCount), &u.CreatedAt, &u.UpdatedAt, &u.Native)
+		orZero(&u.RecipeCount), orZero(&u.FollowerCount), orZero(&u.FollowingCount), orZero(&u.FavoriteCount), &u.CreatedAt, &u.UpdatedAt, &u.Native,
+		&u.UnionIDProved, &u.Link, &u.LinkedTo)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = storage.ErrNotFound
 	}
@@ -83,6 +85,14 @@ func (v *view) UsersByUnionID(unionID string) ([]storage.User, error) {
 		return nil, nil
 	}
 	return v.users("WHERE unionid = ? AND openid IS NOT NULL ORDER BY id", []byte(unionID))
+}
+
+// LinkedUsers returns the accounts that are linked to a user or about to be, by id.
+func (v *view) LinkedUsers(to int64) ([]storage.User, error) {
+	if to < 1 {
+		return nil, nil
+	}
+	return v.users("WHERE linked_to = ? AND openid IS NOT NULL ORDER BY id", to)
 }
 
 // Users returns at most limit users with ids above after, by id.
@@ -203,6 +213,7 @@ func userValues(u storage.User) []any {
 	return []any{
 		u.ID, []byte(u.AppID), []byte(u.OpenID), []byte(u.UnionID), utf8Of(u.Nickname), utf8Of(u.Avatar), utf8Of(u.Bio),
 		u.RecipeCount, u.FollowerCount, u.FollowingCount, u.FavoriteCount, u.CreatedAt, u.UpdatedAt, u.Native,
+		u.UnionIDProved, []byte(u.Link), u.LinkedTo,
 	}
 }
 
@@ -214,14 +225,14 @@ func (v *view) PutUser(_, changed storage.User) error {
 	v.expected.put(changed)
 	values := userValues(changed)[3:]
 	return v.exec("UPDATE wxgate_users SET unionid = ?, nickname = ?, avatar = ?, bio = ?, recipe_count = ?, follower_count = ?, "+
-		"following_count = ?, favorite_count = ?, created_at = ?, updated_at = ?, native = ? WHERE id = ? AND openid IS NOT NULL", append(values, changed.ID)...)
+		"following_count = ?, favorite_count = ?, created_at = ?, updated_at = ?, native = ?, unionid_proved = ?, link_state = ?, linked_to = ? WHERE id = ? AND openid IS NOT NULL", append(values, changed.ID)...)
 }
 
 // EraseUser leaves the id.
 func (v *view) EraseUser(u storage.User) error {
 	defer func() { v.expected = nil }()
 	return v.exec("UPDATE wxgate_users SET appid = NULL, openid = NULL, unionid = '', nickname = '', avatar = '', bio = '', recipe_count = 0, "+
-		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, created_at = ?, updated_at = ? WHERE id = ?", erasedAt, erasedAt, u.ID)
+		"follower_count = 0, following_count = 0, favorite_count = 0, native = 0, unionid_proved = 0, link_state = '', linked_to = 0, created_at = ?, updated_at = ? WHERE id = ?", erasedAt, erasedAt, u.ID)
 }
 
 // Events returns what must be told about a user, the oldest first, or ErrNotFound.

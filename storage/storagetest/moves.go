@@ -34,6 +34,7 @@ func moves() map[string]func(*testing.T, *move) {
 		"an id keeps its openid":                          loadAnotherOpenID,
 		"an erased user does not come back":               loadErased,
 		"a revocation is not replaced by another":         loadAnotherRevocation,
+		"links move with their accounts":                  moveLinks,
 		"a damaged record is refused":                     loadDamaged,
 		"a snapshot is of one moment":                     snapshotWhileOthersWrite,
 		"a snapshot ends with the error of who takes it":  snapshotRefused,
@@ -250,6 +251,31 @@ func loadAnotherRevocation(t *testing.T, m *move) {
 	m.to.must(err)
 	m.to.wantErr("another under the same Seq", m.to.Load(t.Context(), m.from.snapshot()), storage.ErrConflict)
 	m.to.wantRevoked(0, "b")
+}
+
+func moveLinks(t *testing.T, m *move) {
+	f := m.from
+	f.login(f.through("wx1", "u", "s1"))
+	f.login(f.through("wx2", "u", "s2"))
+	f.login(f.through("wx3", "u", "s3"))
+	_, err := f.Unlink(f.ctx, 3)
+	f.must(err)
+	f.RecordEvents(true)
+	f.login(f.through("wx4", "u", "s4"))
+	all := f.snapshot()
+	m.to.must(m.to.Load(m.to.ctx, all))
+	wantList(t, "what was loaded", content(m.to.snapshot()), content(all))
+	m.to.RecordEvents(true)
+	m.to.wantUser("a login", m.to.login(m.to.through("wx2", "u", "s5")), 1, 2)
+	m.to.wantUser("one of who was unlinked", m.to.login(m.to.through("wx3", "u", "s6")), 3, 3)
+	m.to.must(m.to.next(4).Told(t.Context())) // created
+	_, err = m.to.next(4).Linked(t.Context(), storage.Linking{})
+	m.to.must(err)
+	m.to.wantSessions(1, "s1", "s2", "s5")
+	m.to.erase(1)
+	for _, id := range []int64{1, 2, 4} {
+		m.to.wantErased(id)
+	}
 }
 
 func loadDamaged(t *testing.T, m *move) {

@@ -63,7 +63,7 @@ func (c *Clock) Set(by time.Duration) {
 func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 	suites := []map[string]func(*testing.T, *fixture){
 		users(), directory(), imports(), erasing(), sessionKeys(), sessions(), startingSessions(), maxSessions(), revocations(), lifetimes(), people(),
-		clocks(), epochs(), events(), temporary(), sealedFiles(), deletions(),
+		clocks(), epochs(), events(), links(), temporary(), sealedFiles(), deletions(),
 	}
 	for _, suite := range suites {
 		for name, test := range suite {
