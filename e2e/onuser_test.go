@@ -27,6 +27,7 @@ type told struct {
 	ID     int64  `json:"id"`
 	OpenID string `json:"openid"`
 	Name   string `json:"nickname"`
+	Into   int64  `json:"into"`
 }
 
 // peopleService is a back end that keeps a row for each user that it is told about.
