@@ -30,25 +30,27 @@ type envelope struct {
 func (s *service) answer(handle func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		data, err := handle(w, r)
-		body := envelope{Code: http.StatusOK, Message: "success", Data: data}
 		if err != nil {
-			body = failure(err)
+			s.refuse(w, err)
+			return
 		}
-		body.Timestamp = s.now().UTC().Format("2006-01-02T15:04:05.000Z")
-		write(w, body)
+		s.write(w, envelope{Code: http.StatusOK, Message: "success", Data: data})
 	}
+}
+
+func (s *service) refuse(w http.ResponseWriter, err error) { s.write(w, failure(err)) }
+
+func (s *service) write(w http.ResponseWriter, body envelope) {
+	body.Timestamp = s.now().UTC().Format("2006-01-02T15:04:05.000Z")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(body.Code)
+	_ = json.NewEncoder(w).Encode(body) // the client has gone; there is nobody to tell
 }
 
 func failure(err error) envelope {
 	p := problem{http.StatusInternalServerError, "internal", "服务器开小差了"}
 	errors.As(err, &p)
 	return envelope{Code: p.status, Message: p.message, Error: http.StatusText(p.status), Reason: p.reason}
-}
-
-func write(w http.ResponseWriter, body envelope) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(body.Code)
-	_ = json.NewEncoder(w).Encode(body) // the client has gone; there is nobody to tell
 }
 
 // stamp is how times look in a recipe.

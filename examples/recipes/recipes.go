@@ -29,12 +29,15 @@ type service struct {
 	album  *album
 	people *people
 	now    func() time.Time
+	pace   time.Duration // between two pieces of what the chef says
 }
 
 func newService(o Options, now func() time.Time) *service {
 	till := newTill(o.Shop)
 	shelf := newShelf(till, now())
-	return &service{shelf: shelf, till: till, album: new(album), people: newPeople(o.UsersSecret, shelf, now), now: now}
+	return &service{
+		shelf: shelf, till: till, album: new(album), people: newPeople(o.UsersSecret, shelf, now), now: now, pace: 40 * time.Millisecond,
+	}
 }
 
 func (s *service) routes() http.Handler {
@@ -48,6 +51,7 @@ func (s *service) routes() http.Handler {
 	mux.HandleFunc("DELETE /api/v1/recipes/{id}", s.answer(s.remove))
 	mux.HandleFunc("POST /api/v1/recipes/{id}/like", s.answer(s.like))
 	mux.HandleFunc("DELETE /api/v1/recipes/{id}/like", s.answer(s.unlike))
+	mux.Handle("POST /api/v1/chef", chef{s.shelf, s.refuse, s.pace})
 	mux.HandleFunc("POST /api/v1/uploads", s.answer(s.upload))
 	mux.HandleFunc("GET /uploads/{name}", s.picture)
 	if s.till.sells() {

@@ -10,9 +10,7 @@ import (
 func (s *service) sign(w http.ResponseWriter, r *http.Request) {
 	signed, err := s.orderOf(w, r)
 	if err != nil {
-		body := failure(err)
-		body.Timestamp = stamp(s.now())
-		write(w, body)
+		s.refuse(w, err)
 		return
 	}
 	respond(w, map[string]string{"mode": "short_series_goods", "signData": s.till.signData(signed)})
