@@ -47,6 +47,20 @@ export type Request = Omit<WechatMiniprogram.RequestOption, Ours> & Target & Lis
   method?: Method | Lowercase<Method>;
   data?: any;
 };
+/**
+ * text in UTF-8, whole characters each time, or bytes
+ */
+export type Chunks = {
+  responseType?: "text" | undefined;
+  onChunk: (text: string) => void;
+} | {
+  responseType: 'arraybuffer';
+  onChunk: (bytes: ArrayBuffer) => void;
+};
+export type Streaming = Omit<Request, keyof Listeners<any> | 'enableChunked' | 'responseType' | 'dataType'> & Chunks;
+export type Stream = Promise<Answer> & {
+  abort: () => void;
+};
 export type Upload = Omit<WechatMiniprogram.UploadFileOption, Ours> & Target & Listeners<WechatMiniprogram.UploadTask> & {
   name?: string;
 };
@@ -103,6 +117,12 @@ export function logout(which?: {
  */
 export function request<T = any>(wanted: Request): Promise<Answer<T>>;
 /**
+ * Calls the gateway and hands on what the service answers as it comes, an answer of an AI say. A status of 400 or more is no
+ * stream: it rejects as in request(), and nothing is handed on. Goes to baseUrl by wx.request; 5 minutes unless timeout says otherwise.
+ * @param {Streaming} wanted @returns {Stream} resolves when all has come; abort() ends it at once with the reason 'aborted'
+ */
+export function stream(wanted: Streaming): Stream;
+/**
  * Sends a file.
  * @template [T=any] @param {Upload} file @returns {Promise<Answer<T>>}
  */
@@ -136,5 +156,15 @@ export function decrypt(source: Sealed | (() => Promise<Sealed>)): Promise<any>;
  * @returns {Promise<void>} rejects with the reason 'cancelled' when the user changes their mind
  */
 export function payVirtual(order: any, signing?: Pick<Request, "header" | "timeout"> | undefined): Promise<void>;
+/** @returns {Promise<any>} what the gateway keeps of who is logged in: {user, phone, sessions, …} */
+export function exportAccount(): Promise<any>;
+/**
+ * Deletes the account of who is logged in, after one more login, which shows that it is the user who asks. From then on nobody is
+ * logged in before the app calls wechatLogin(): a login would take a deletion with days of grace back.
+ * @returns {Promise<{deletes_at: string | null}>} when it is final, where the gateway leaves days of grace
+ */
+export function deleteAccount(): Promise<{
+  deletes_at: string | null;
+}>;
 declare const client: Omit<typeof import('./index.mjs'), 'default'>;
 export default client;

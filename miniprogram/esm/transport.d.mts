@@ -68,6 +68,13 @@ export type Options = {
    */
   timeout?: number | undefined;
 };
+/**
+ * of a limit that is used up: its requests, and the seconds until it is whole again
+ */
+export type Quota = {
+  limit: number;
+  reset: number;
+};
 export type Failure = InstanceType<typeof GatewayError>;
 /**
  * How a request reaches the gateway: wx.request, wx.cloud.callContainer or the cloud function api-proxy, of wx or of the
@@ -94,6 +101,7 @@ export type Failure = InstanceType<typeof GatewayError>;
  * @property {string} [uploadPath] where wechatLogin sends an avatar
  * @property {number} [timeout] milliseconds
  */
+/** @typedef {{limit: number, reset: number}} Quota of a limit that is used up: its requests, and the seconds until it is whole again */
 /** What went wrong. code is the HTTP status, 0 when there was no answer; decide by reason. */
 export class GatewayError extends Error {
   /** @param {number} code @param {string} reason @param {string} message @param {string} [requestId] */
@@ -106,6 +114,8 @@ export class GatewayError extends Error {
   body: any;
   /** @type {Record<string, string>} of that answer, names in lower case */
   header: Record<string, string>;
+  /** @type {Quota | undefined} of the limit that refused it */
+  quota: Quota | undefined;
   /** @type {string | undefined} what WeChat said of a call that got no answer, and its number */
   errMsg: string | undefined;
   /** @type {number | undefined} */
@@ -113,7 +123,6 @@ export class GatewayError extends Error {
   /** @type {number | undefined} */
   errCode: number | undefined;
 }
-export const LARGEST_REFUSAL: 65536;
 /** @param {any} result @returns {Answer} */
 export function answerOf(result: any): Answer;
 /** @returns {any} wx, or what stands for it */
@@ -127,34 +136,42 @@ export function api(): any;
  */
 export function call(name: string, options: object, onTask?: ((task: any) => void) | undefined, of?: any): Promise<any>;
 /**
- * A header with fields of ours, which are alone however the caller writes their names.
- * @param {Record<string, any> | undefined} given @param {Record<string, any>} own those that are undefined are sent by nobody
+ * What turns bytes in UTF-8 into text, a piece after the other: a character may be spread over two. A phone has no TextDecoder.
+ * @returns {(bytes: ArrayBuffer) => string}
  */
-export function headerOf(given: Record<string, any> | undefined, own: Record<string, any>): any;
+export function decoder(): (bytes: ArrayBuffer) => string;
+/** @param {string} reason @param {string} message @param {object} [told] by WeChat @returns {Failure} of what got no answer */
+export function fault(reason: string, message: string, told?: object | undefined): Failure;
 /** @param {any} data @returns {data is ArrayBuffer} */
 export function isBytes(data: any): data is ArrayBuffer;
+/** @param {Record<string, any>} [header] */
+export function lowerCase(header?: Record<string, any> | undefined): Record<string, string>;
 /**
- * JSON, if that is what it is, also as text or as bytes.
+ * JSON, if that is what it is, also as text or as bytes, up to 64 KiB of them.
  * @param {any} data @returns {any}
  */
 export function parsed(data: any): any;
 /** @param {Failure} failure of a wx call that should have paid */
-export function paymentError({ reason, errMsg, errno, errCode }: Failure): GatewayError & {
-  errMsg: string;
-  errno: number | undefined;
-  errCode: number;
-};
+export function paymentError({ reason, errMsg, errno, errCode }: Failure): GatewayError;
 /** @param {Answer} answer with a status of 400 or more */
 export function refusal(answer: Answer): GatewayError & {
   body: any;
   header: Record<string, string>;
+  quota: any;
 };
 /**
- * Sends once and never again.
+ * Sends once and never again. wx.request has no PATCH, so it travels as a POST that says so.
  * @param {Outgoing} out @param {Options} options @param {(task: any) => void} [onTask] @returns {Promise<Answer>}
  */
 export function send(out: Outgoing, options: Options, onTask?: ((task: any) => void) | undefined): Promise<Answer>;
+/** @param {string} path of a refusal, which wx.downloadFile puts into a file @returns {string | undefined} */
+export function textIn(path: string): string | undefined;
 /** @param {Platform} [given] what stands for wx from now on */
 export function usePlatform(given?: Platform | undefined): void;
-/** @param {object} from @param {string[]} names @returns {any} a copy without these */
-export function without(from: object, names: string[]): any;
+/**
+ * A header with one field of ours, which is alone however the caller writes its name.
+ * @param {Record<string, any> | undefined} given @param {string} name @param {string} [value] without one nobody sends the field
+ */
+export function withField(given: Record<string, any> | undefined, name: string, value?: string | undefined): any;
+/** @param {object | undefined} from @param {string[]} names @returns {any} a copy without these */
+export function without(from: object | undefined, names: string[]): any;

@@ -1,40 +1,39 @@
 // Built from utils/
 class GatewayError extends Error {
-  constructor(code, reason, message, requestId) {
+  constructor(code, reason, message, requestId = '') {
     super(message);
     this.name = 'GatewayError';
     this.code = code;
     this.status = code;
     this.reason = reason;
-    this.requestId = requestId || '';
+    this.requestId = requestId;
     this.body = undefined;
     this.header = {};
+    this.quota = undefined;
     this.errMsg = undefined;
     this.errno = undefined;
     this.errCode = undefined;
   }
 }
-const LARGEST_REFUSAL = 65536;
+const fault = (reason, message, told) => Object.assign(new GatewayError(0, reason, message), told);
 const TIMED_OUT = /time[ds]?[ _-]?out|timer expired|超时|超時|逾時|-1001\b|code:? ?-(7|118|504003)\b|\b102002\b/i;
 const UNSUPPORTED = /not support|不支持/;
 let platform;
 function usePlatform(given) {
-  const whole = !given || typeof given.getStorageSync === 'function';
-  if (!whole) throw new GatewayError(0, 'config', 'api 不完整：H5 构建里要逐个写出函数，如 request: Taro.request');
   platform = given;
+  if (given) api();
 }
 function api() {
-  if (platform || typeof wx !== 'undefined') return platform || wx;
-  throw new GatewayError(0, 'config', '没有 wx：请先 configure({ api: Taro 或 uni })');
+  const all = platform || (typeof wx !== 'undefined' && wx);
+  if (Object(all).getStorageSync) return all;
+  throw fault('config', '请先 configure({ api: Taro 或 uni })，H5 要逐个写出函数，如 request: Taro.request');
 }
-function networkError(failure) {
-  const { errno, errCode } = failure;
-  const errMsg = failure.errMsg || failure.message || '';
-  let error = new GatewayError(0, 'network', '网络不可用，请检查网络后再试');
-  if (errno === 5 || failure.name === 'AbortError' || TIMED_OUT.test(`${errMsg} code:${errCode}`)) error = new GatewayError(0, 'timeout', '网络超时，请稍后再试');
-  if (UNSUPPORTED.test(errMsg)) error = new GatewayError(0, 'unsupported', '当前环境不支持此操作');
-  if (/:fail abort/.test(errMsg)) error = new GatewayError(0, 'aborted', '请求已取消');
-  return Object.assign(error, { errMsg, errno, errCode });
+function networkError({ errno, errCode, name, message = '', errMsg = message }) {
+  let [reason, words] = ['network', '网络不可用，请检查网络后再试'];
+  if (errno === 5 || name === 'AbortError' || TIMED_OUT.test(`${errMsg} code:${errCode}`)) [reason, words] = ['timeout', '网络超时，请稍后再试'];
+  if (UNSUPPORTED.test(errMsg)) [reason, words] = ['unsupported', '当前环境不支持此操作'];
+  if (/:fail abort/.test(errMsg)) [reason, words] = ['aborted', '请求已取消'];
+  return fault(reason, words, { errMsg, errno, errCode });
 }
 const PAYMENT_FAULTS = [
   ['cancelled', '已取消支付', -2],
@@ -51,9 +50,9 @@ const PAYMENT_FAULTS = [
 ];
 function paymentError({ reason, errMsg = '', errno, errCode = 0 }) {
   const code = /:fail cancel/.test(errMsg) ? -2 : errCode;
-  let [fault, words] = PAYMENT_FAULTS.find(([, , ...codes]) => codes.includes(code)) || ['pay_failed', '支付失败，请稍后再试'];
-  if (reason === 'unsupported') [fault, words] = ['unsupported', '当前微信版本不支持支付，请更新微信'];
-  return Object.assign(new GatewayError(0, fault, words), { errMsg, errno, errCode });
+  let [what, words] = PAYMENT_FAULTS.find(([, , ...codes]) => codes.includes(code)) || ['pay_failed', '支付失败，请稍后再试'];
+  if (reason === 'unsupported') [what, words] = ['unsupported', '当前微信版本不支持支付，请更新微信'];
+  return fault(what, words, { errMsg, errno, errCode });
 }
 function refusal(answer) {
   const body = parsed(answer.data);
@@ -61,30 +60,47 @@ function refusal(answer) {
   const text = Array.isArray(message) ? message.join('；') : message;
   const words = isText(text) ? text : '服务异常，请稍后再试';
   const error = new GatewayError(answer.statusCode, isText(reason) ? reason : 'http', words, id || answer.header['x-request-id']);
-  return Object.assign(error, { body, header: answer.header });
+  return Object.assign(error, { body, header: answer.header, quota: quotaOf(answer.header) });
+}
+function quotaOf(header) {
+  const [, , limit, reset] = /("[^"]+");q=(\d+).*\1;r=0;t=(\d+)/.exec(`${header['ratelimit-policy']} ${header.ratelimit}`) || [];
+  return limit && { limit: Number(limit), reset: Number(reset) };
 }
 const isText = (value) => typeof value === 'string' && value !== '';
 const isBytes = (data) => Object.prototype.toString.call(data) === '[object ArrayBuffer]';
 function parsed(data) {
   try {
-    const text = isBytes(data) && data.byteLength <= LARGEST_REFUSAL ? textOf(data) : data;
+    const text = isBytes(data) && data.byteLength <= 65536 ? decoder()(data) : data;
     return typeof text === 'string' ? JSON.parse(text) : text;
   } catch (_) {
     return data;
   }
 }
-function textOf(bytes) {
-  return decodeURIComponent(Array.from(new Uint8Array(bytes), (byte) => `%${(byte + 256).toString(16).slice(1)}`).join(''));
+function textIn(path) {
+  try {
+    return api().getFileSystemManager().readFileSync(path, 'utf8');
+  } catch (_) { }
+}
+function decoder() {
+  let rest = '';
+  return (bytes) => {
+    const all = rest + Array.from(new Uint8Array(bytes), (byte) => `%${(byte + 256).toString(16).slice(1)}`).join('');
+    rest = (/%([cd].|e.(%[89ab].)?|f[0-4](%[89ab].){0,2})$/.exec(all) || [''])[0];
+    try {
+      return decodeURIComponent(all.slice(0, all.length - rest.length));
+    } catch (_) {
+      return '\ufffd';
+    }
+  };
 }
 function without(from, names) {
-  const copy = Object.assign({}, from);
+  const copy = { ...from };
   for (const name of names) delete copy[name];
   return copy;
 }
-function headerOf(given, own) {
-  const owned = Object.keys(own).map((name) => name.toLowerCase());
-  const theirs = without(given || {}, Object.keys(given || {}).filter((name) => owned.includes(name.toLowerCase())));
-  return Object.assign(theirs, without(own, Object.keys(own).filter((name) => own[name] === undefined)));
+function withField(given, name, value) {
+  const header = without(given, Object.keys(Object(given)).filter((key) => key.toLowerCase() === name.toLowerCase()));
+  return value ? { ...header, [name]: value } : header;
 }
 function lowerCase(header) {
   const lower = {};
@@ -94,38 +110,31 @@ function lowerCase(header) {
 function call(name, options, onTask, of = api()) {
   return new Promise((resolve, reject) => {
     const fail = (e) => reject(networkError(Object(e)));
-    if (typeof Object(of)[name] !== 'function') return fail({ errMsg: `${name}:fail not supported` });
+    if (!Object(of)[name]) return fail({ errMsg: `${name}:fail not supported` });
     const success = (result) => (UNSUPPORTED.test(Object(result).errMsg) ? fail(result) : resolve(result));
-    const task = of[name](Object.assign({}, options, { success, fail }));
+    const task = of[name]({ ...options, success, fail });
     if (task && task.catch) task.catch(fail);
     if (onTask) onTask(task);
   });
 }
 function answerOf(result) {
-  return Object.assign(without(result, ['headers', 'errMsg']), { header: lowerCase(result.header || result.headers) });
+  return { ...without(result, ['headers', 'errMsg', 'isBase64Encoded']), header: lowerCase(result.header || result.headers) };
 }
 const transports = {
-  request: (out, options, onTask) => call('request', Object.assign(without(out, ['path']), { url: options.baseUrl + out.path }), onTask),
-  container: (out, options) => call('callContainer', Object.assign({}, out, {
-    config: { env: options.env }, header: headerOf(out.header, { 'X-WX-SERVICE': options.service }),
-  }), undefined, api().cloud),
-  function: async (out, options) => {
-    const config = { env: options.env };
-    const { result } = await call('callFunction', { name: options.functionName, config, data: eventOf(out) }, undefined, api().cloud);
-    return result && result.isBase64Encoded ? Object.assign(without(result, ['isBase64Encoded']), { data: api().base64ToArrayBuffer(result.data) }) : result;
+  request: (out, options, onTask) => call('request', { ...without(out, ['path']), url: options.baseUrl + out.path }, onTask),
+  container: (out, options) => inCloud('callContainer', options, { ...out, header: withField(out.header, 'X-WX-SERVICE', options.service) }),
+  function: async ({ method, path, header: headers, data, dataType, responseType }, options) => {
+    const body = isBytes(data) ? { body: api().arrayBufferToBase64(data), isBase64Encoded: true } : { data };
+    const event = { method, path, headers, dataType, responseType, ...body };
+    const { result } = await inCloud('callFunction', options, { name: options.functionName, data: event });
+    return Object(result).isBase64Encoded ? { ...result, data: api().base64ToArrayBuffer(result.data) } : result;
   },
 };
-function eventOf({ method, path, header: headers, data, dataType, responseType }) {
-  const event = { method, path, headers, dataType, responseType };
-  return Object.assign(event, isBytes(data) ? { body: api().arrayBufferToBase64(data), isBase64Encoded: true } : { data });
-}
-function withoutPatch(out) {
-  if (out.method !== 'PATCH') return out;
-  return Object.assign({}, out, { method: 'POST', header: headerOf(out.header, { 'X-HTTP-Method-Override': 'PATCH' }) });
-}
+const inCloud = (name, { env }, given) => call(name, { ...given, config: { env } }, undefined, api().cloud);
 async function send(out, options, onTask) {
-  const result = await transports[options.transport || 'request'](withoutPatch(out), options, onTask);
-  if (!result || !result.statusCode) throw new GatewayError(0, 'network', '云函数没有返回结果');
+  const patch = out.method === 'PATCH' && { method: 'POST', header: withField(out.header, 'X-HTTP-Method-Override', 'PATCH') };
+  const result = await transports[options.transport || 'request']({ ...out, ...patch }, options, onTask);
+  if (Object(result).statusCode === undefined) throw fault('network', '云函数没有返回结果');
   return answerOf(result);
 }
-module.exports = { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, paymentError, refusal, send, usePlatform, without };
+module.exports = { GatewayError, answerOf, api, call, decoder, fault, isBytes, lowerCase, parsed, paymentError, refusal, send, textIn, usePlatform, withField, without };

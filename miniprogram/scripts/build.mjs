@@ -43,9 +43,11 @@ export function modules(built = library()) {
 }
 
 function asModule(text, isEntry) {
-  const all = /^module\.exports = (\{[\s\S]*?\});$/m;
-  const exported = isEntry ? (whole, names) => `export ${names};\nexport default ${names};` : 'export $1;';
-  return text.replace(/^const (\{.*\}) = require\('(.*)'\);$/m, 'import $1 from \'$2.mjs\';').replace(all, exported);
+  const all = /^module\.exports = \{([\s\S]*?)\};$/m;
+  const names = all.exec(text)[1].match(/\w+/g).filter((name) => !isEntry || name !== 'GatewayError').join('|');
+  return text.replace(/^const (\{.*\}) = require\('(.*)'\);$/m, 'import $1 from \'$2.mjs\';')
+    .replace(new RegExp(`^(async function|function|class|const) (${names})\\b`, 'gm'), 'export $&')
+    .replace(all, isEntry ? 'export { GatewayError };\nexport default {$1};' : '').trimEnd() + '\n';
 }
 
 function asModuleTypes(text, isEntry) {

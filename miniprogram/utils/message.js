@@ -8,7 +8,8 @@ const ENGLISH = /^微信登录失败: [\x20-\x7e]+ \(错误码: (-?\d+)\)$/;
  * @param {unknown} error @returns {string}
  */
 function messageOf(error) {
-  const message = error instanceof GatewayError ? error.message : '';
+  const { message, reason, quota } = error instanceof GatewayError ? error : new GatewayError(0, '', '');
+  if (reason === 'quota_exceeded' && quota) return `今天的 ${quota.limit} 次用完了，${Math.ceil(quota.reset / 3600)} 小时后再来`;
   return message.replace(ENGLISH, '微信登录失败，请再试一次（错误码 $1）') || '出错了，请稍后再试';
 }
 

@@ -2,7 +2,7 @@
  * The client of wxgate: log in with WeChat, keep the token, call the services behind the gateway.
  * Pages call these functions and never handle a token themselves. Only this file and transport.js are needed.
  */
-const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, parsed, paymentError, refusal, send, usePlatform, without } = require('./transport');
+const { GatewayError, answerOf, api, call, decoder, fault, isBytes, lowerCase, parsed, paymentError, refusal, send, textIn, usePlatform, withField, without } = require('./transport');
 
 /**
  * @template [T=any]
@@ -21,6 +21,9 @@ const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, p
 /** @typedef {'url' | 'method' | 'name' | 'data' | 'header' | 'success' | 'fail' | 'complete'} Ours what these options are is said here, not in the typings of WeChat */
 /** @typedef {{url: string, header?: Record<string, string>}} Target url is a path such as /api/v1/recipes */
 /** @typedef {Omit<WechatMiniprogram.RequestOption, Ours> & Target & Listeners<WechatMiniprogram.RequestTask> & {method?: Method | Lowercase<Method>, data?: any}} Request */
+/** @typedef {{responseType?: 'text', onChunk: (text: string) => void} | {responseType: 'arraybuffer', onChunk: (bytes: ArrayBuffer) => void}} Chunks text in UTF-8, whole characters each time, or bytes */
+/** @typedef {Omit<Request, keyof Listeners<any> | 'enableChunked' | 'responseType' | 'dataType'> & Chunks} Streaming */
+/** @typedef {Promise<Answer> & {abort: () => void}} Stream */
 /** @typedef {Omit<WechatMiniprogram.UploadFileOption, Ours> & Target & Listeners<WechatMiniprogram.UploadTask> & {name?: string}} Upload */
 /** @typedef {Omit<WechatMiniprogram.DownloadFileOption, Ours> & Target & Listeners<WechatMiniprogram.DownloadTask>} Download */
 /** @typedef {Omit<WechatMiniprogram.ConnectSocketOption, 'url' | 'header'> & Target} Socket */
@@ -29,16 +32,14 @@ const { GatewayError, LARGEST_REFUSAL, answerOf, api, call, headerOf, isBytes, p
 
 const TOKEN = 'access_token'; // the text, as pages have always read it
 const USER = 'user_info';
-const LIFE = 'access_token_life'; // {from, issuedAt, expiresAt} of the token
+const LIFE = 'access_token_life'; // {from, issuedAt, expiresAt, ending} of the token
 const PROFILE = '/api/v1/user/profile';
-const TOURIST_CODE = 'the code is a mock one'; // of touristappid, each time; only a sandbox takes it
 
 /** @type {Options & {timeout: number, uploadPath: string}} */
 let options = { baseUrl: '', functionName: 'api-proxy', uploadPath: '/api/v1/uploads', timeout: 15000 };
 let era = 0; // grows with each logout: what began in an earlier era changes nothing
 let lastCode = '';
 let refused = ''; // the token that the gateway would not refresh
-let leaving = ''; // the token that logout() is giving back
 /** @type {Record<string, Promise<any> | undefined>} */
 let flights = {};
 /** @type {Record<string, any>} */
@@ -49,7 +50,7 @@ const unsaved = {}; // what the phone's storage did not take: it is full, say. I
  * @param {Options} changes
  */
 function configure(changes) {
-  options = Object.assign({}, options, changes);
+  options = { ...options, ...changes };
   options.baseUrl = withoutSlash(options.baseUrl || '');
   usePlatform(options.api);
 }
@@ -107,63 +108,62 @@ function forget(token) {
 
 /** @template T @param {string} name @param {() => Promise<T>} start @returns {Promise<T>} the one that is under way, or a new one */
 function shared(name, start) {
-  const began = flights;
-  const land = () => { delete began[name]; };
-  const running = began[name] || start();
-  if (!began[name]) running.then(land, land);
-  began[name] = running;
+  const all = flights; // a logout begins anew
+  const land = () => { delete all[name]; };
+  const running = all[name] || start();
+  if (!all[name]) running.then(land, land);
+  all[name] = running;
   return running;
 }
 
 /** @param {number} began throws when there was a logout since */
 function sameEra(began) {
-  if (began !== era) throw new GatewayError(0, 'logged_out', '已退出登录');
+  if (began !== era) throw fault('logged_out', '已退出登录');
 }
 
 /** @param {string} url @returns {string} a path of the gateway; a token goes nowhere else */
 function pathOf(url) {
   const path = options.baseUrl && url.startsWith(options.baseUrl) ? url.slice(options.baseUrl.length) : url;
-  if (!/^\/(?![/\\])/.test(path)) throw new GatewayError(0, 'config', `不是网关的地址: ${url}`);
+  if (!/^\/(?![/\\])/.test(path)) throw fault('config', `不是网关的地址: ${url}`);
   return path;
 }
 
 /** @param {string} url @returns {string} for what does not go by the cloud: files and sockets */
 function addressOf(url) {
-  if (!options.baseUrl) throw new GatewayError(0, 'config', '没有配置 baseUrl');
+  if (!options.baseUrl) throw fault('config', '没有配置 baseUrl');
   return options.baseUrl + pathOf(url);
 }
 
 /**
  * Nobody else's Authorization is sent, also for a guest.
- * @param {string} token
+ * @param {Record<string, any> | undefined} header @param {string} token
  */
-const bearer = (token) => ({ Authorization: token ? `Bearer ${token}` : undefined });
+const authorized = (header, token) => withField(header, 'Authorization', token && `Bearer ${token}`);
 
 /** @param {string} path @param {string} token @param {object} [data] @returns {Promise<any>} data of the answer */
 async function post(path, token, data = {}) {
-  const out = { method: 'POST', path, header: headerOf({}, Object.assign(bearer(token), { 'X-App-Id': options.appId })), data, timeout: options.timeout };
-  const answer = await send(out, options);
+  const answer = await send({ method: 'POST', path, header: withField(authorized({}, token), 'X-App-Id', options.appId), data, timeout: options.timeout }, options);
   if (answer.statusCode >= 400 || !Object(answer.data).data) throw refusal(answer);
   return answer.data.data;
 }
 
-/** @returns {Promise<string>} a code that was never sent before, or a tourist's */
+/** @returns {Promise<string>} a code that was never sent before, or that of touristappid, always the same, which only a sandbox takes */
 async function newCode() {
   const { code } = await call('login', {});
-  if (!code || (code === lastCode && code !== TOURIST_CODE)) throw new GatewayError(0, 'wx_code_used', '微信登录凭证已使用，请重试');
+  if (!code || (code === lastCode && code !== 'the code is a mock one')) throw fault('wx_code_used', '微信登录凭证已使用，请重试');
   lastCode = code;
   return code;
 }
 
-/** @param {string} [avatar] @returns {boolean} whether it is a file of this phone, or nothing */
-const isTemporary = (avatar) => !/^https:\/\//.test(avatar || '');
+/** @param {string} [avatar] @returns {boolean} whether it is neither a file of this phone nor nothing */
+const isRemote = (avatar = '') => /^https:\/\//.test(avatar);
 
 /** @param {Profile} profile @returns {Promise<Login>} */
 async function login({ nickName, avatarUrl, code }) {
   const began = era;
-  const fields = { nickName, avatarUrl: isTemporary(avatarUrl) ? undefined : avatarUrl };
+  const fields = { nickName, avatarUrl: isRemote(avatarUrl) ? avatarUrl : undefined };
   const path = `/api/v1/auth/${options.cloudLogin ? 'cloud-login' : 'wx-login'}`;
-  const grant = await post(path, '', options.cloudLogin ? fields : Object.assign({ code: code || await newCode() }, fields));
+  const grant = await post(path, '', options.cloudLogin ? fields : { code: code || await newCode(), ...fields });
   sameEra(began);
   keep(grant, grant.user);
   return grant;
@@ -178,33 +178,26 @@ async function wechatLogin(profile = {}) {
   const joined = flights.login;
   const granted = await shared('login', () => login(profile));
   const began = era;
-  try {
-    const changes = await changesOf(profile, joined);
-    if (Object.keys(changes).length) await request({ url: PROFILE, method: 'PUT', data: changes });
-  } catch (error) {
+  const avatarError = await saveRest(profile, joined).catch((e) => {
     sameEra(began);
-    return Object.assign({ avatarError: /** @type {Failure} */ (error) }, current(granted));
-  }
-  return current(granted);
+    return { avatarError: e };
+  });
+  return { ...avatarError, access_token: getLocalToken(), user: getLocalUserInfo() || granted.user };
 }
 
-/** @param {Login} granted @returns {Login} with what was saved since */
-const current = (granted) => ({ access_token: getLocalToken(), user: getLocalUserInfo() || granted.user });
-
 /**
- * What the login itself did not carry.
+ * Saves what the login itself did not carry.
  * @param {Profile} profile @param {unknown} joined another caller's login, if any
  */
-async function changesOf({ nickName, avatarUrl }, joined) {
+async function saveRest({ nickName, avatarUrl }, joined) {
   /** @type {{nickname?: string, avatar?: string}} */
   const changes = joined && nickName ? { nickname: nickName } : {};
-  if (avatarUrl && isTemporary(avatarUrl)) {
+  if (avatarUrl && !isRemote(avatarUrl)) {
     const answer = await upload({ url: options.uploadPath, filePath: avatarUrl });
-    const { url } = Object(Object(answer.data).data);
-    if (!url) throw refusal(answer);
-    changes.avatar = url;
+    changes.avatar = Object(Object(answer.data).data).url;
+    if (!changes.avatar) throw refusal(answer);
   } else if (joined && avatarUrl) changes.avatar = avatarUrl;
-  return changes;
+  if (Object.keys(changes).length) await request({ url: PROFILE, method: 'PUT', data: changes });
 }
 
 /**
@@ -216,22 +209,15 @@ function refreshToken() {
     const token = getLocalToken();
     const began = era;
     if (!token || token === refused) throw new GatewayError(401, 'token_missing', '请先登录');
-    try {
-      const grant = await post('/api/v1/auth/refresh', token);
-      if (began === era && getLocalToken() === token) keep(grant);
-    } catch (error) {
-      if (isCode(error, 401)) {
-        refused = token;
-        if (error.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(token);
-      }
-      throw error;
-    }
+    const grant = await post('/api/v1/auth/refresh', token).catch((e) => {
+      if (e.code === 401) refused = token;
+      if (e.reason === 'token_revoked' && options.silentLogin === 'unless-revoked') forget(token);
+      throw e;
+    });
+    if (began === era && getLocalToken() === token) keep(grant);
     return getLocalToken();
   });
 }
-
-/** @param {unknown} error @param {number} code @returns {error is Failure} */
-const isCode = (error, code) => error instanceof GatewayError && error.code === code;
 
 /**
  * The token to send: refreshed in the last tenth of its life, and after it. The gateway's 401 has the last word, so a
@@ -247,29 +233,19 @@ async function usableToken() {
 }
 
 /**
- * After a 401: one refresh, else one silent login.
+ * After a 401: one refresh, else one silent login. When WeChat or the gateway refuses that login, the session is over, as it
+ * is in a browser, which has none, so that the 401 is the answer; anything else may pass.
  * @param {string} failed @returns {Promise<string>} '' to give up
  */
 async function renew(failed) {
-  if (getLocalToken() !== failed || failed === leaving) return getLocalToken(); // somebody was faster, or logs out
-  if (failed !== refused) {
-    const error = await refreshToken().then(() => null, (e) => e);
-    if (!error || getLocalToken() !== failed) return getLocalToken();
-    if (!isCode(error, 401)) throw error;
-  }
-  if (getLocalToken() === failed) await shared('login', () => login({})).catch((e) => hopeless(e, failed));
+  if (getLocalToken() !== failed) return getLocalToken(); // somebody was faster
+  if (failed !== refused) await refreshToken().catch((e) => { if (e.code !== 401 && getLocalToken() === failed) throw e; });
+  if (Object(read(LIFE)).ending) forget(failed);
+  if (getLocalToken() === failed) await shared('login', () => login({})).catch((e) => {
+    if (e.reason === 'unsupported' || (e.code >= 400 && e.code < 500 && e.code !== 429)) forget(failed);
+    if (e.reason !== 'unsupported') throw e;
+  });
   return getLocalToken();
-}
-
-/**
- * A silent login that WeChat or the gateway refused ends the session, as does a browser, which has none, so that the 401
- * is the answer; anything else may pass.
- * @param {Failure} e @param {string} token
- */
-function hopeless(e, token) {
-  const unsupported = e.reason === 'unsupported';
-  if (unsupported || (e.code >= 400 && e.code < 500 && e.code !== 429)) forget(token);
-  if (!unsupported) throw e;
 }
 
 /**
@@ -279,16 +255,14 @@ function hopeless(e, token) {
 async function withToken(sendOnce) {
   const token = await usableToken();
   let answer = await sendOnce(token);
-  if (answer.statusCode === 401 && token) {
-    const next = await renew(token);
-    if (next && next !== token) answer = await sendOnce(next);
-  }
+  const next = answer.statusCode === 401 && token && await renew(token);
+  if (next && next !== token) answer = await sendOnce(next);
   if (answer.statusCode >= 400) throw refusal(answer);
   return answer;
 }
 
 /** @param {any} value @returns {string} */
-const inText = (value) => encodeURIComponent(Object.prototype.toString.call(value) === '[object Object]' ? JSON.stringify(value) : value);
+const inText = (value) => encodeURIComponent(String(value) === '[object Object]' ? JSON.stringify(value) : value);
 
 /** @param {string} path @param {any} data @returns {string} */
 function withQuery(path, data) {
@@ -299,19 +273,18 @@ function withQuery(path, data) {
 
 /**
  * Tells the callbacks of who writes as for wx.request, once, when all is over. The promise says the same.
- * @template T @param {Promise<T>} outcome @param {Listeners<any>} listeners @returns {Promise<T>}
+ * @template T @param {Promise<T>} outcome @param {Partial<Record<'success' | 'fail' | 'complete', any>>} listeners @returns {Promise<T>}
  */
 function announced(outcome, { success, fail, complete }) {
-  /** @param {any} value @param {any} [listener] */
-  const tell = (value, listener) => {
-    if (listener) listener(value);
-    if (complete) complete(value);
-  };
-  if (success || fail || complete) outcome.then((answer) => tell(answer, success), (error) => tell(error, fail));
+  const none = () => {};
+  if (success || fail || complete) {
+    outcome.then(success, fail || none);
+    outcome.then(complete, complete || none);
+  }
   return outcome;
 }
 
-const LISTENERS = ['success', 'fail', 'complete', 'onTask'];
+const OURS = ['url', 'success', 'fail', 'complete', 'onTask', 'onChunk'];
 
 /**
  * Calls the gateway, with the token if there is one. A status of 400 or more, and no answer, reject with GatewayError.
@@ -323,48 +296,88 @@ function request(wanted) {
   return announced(requested(wanted), wanted);
 }
 
-/** @param {Request} wanted @returns {Promise<Answer>} */
-async function requested(wanted) {
-  const { data, header, onTask } = wanted;
+/** @param {Request} wanted @param {Options & {timeout: number}} [by] @returns {Promise<Answer>} */
+async function requested(wanted, by = options) {
+  const { data, header } = wanted;
   const method = (wanted.method || 'GET').toUpperCase();
-  const inQuery = method === 'GET' && data && typeof data === 'object' && !isBytes(data);
-  const at = pathOf(wanted.url);
-  const path = inQuery ? withQuery(at, data) : at;
+  const [query, body] = method === 'GET' && Object(data) === data && !isBytes(data) ? [data] : [{}, data];
+  const path = withQuery(pathOf(wanted.url), query);
   const began = era;
-  const own = { method, path, data: inQuery ? undefined : data, timeout: wanted.timeout || options.timeout };
-  const out = Object.assign(without(wanted, LISTENERS.concat('url')), own);
-  const answer = await withToken((token) => send(Object.assign({}, out, { header: headerOf(header, bearer(token)) }), options, onTask));
+  const out = { ...without(wanted, OURS), method, path, data: body, timeout: wanted.timeout || by.timeout };
+  const answer = await withToken((token) => send({ ...out, header: authorized(header, token) }, by, wanted.onTask));
   const user = path === PROFILE && Object(answer.data).data;
   if (user && began === era && getLocalToken()) write(USER, user);
   return answer;
 }
 
+/**
+ * Calls the gateway and hands on what the service answers as it comes, an answer of an AI say. A status of 400 or more is no
+ * stream: it rejects as in request(), and nothing is handed on. Goes to baseUrl by wx.request; 5 minutes unless timeout says otherwise.
+ * @param {Streaming} wanted @returns {Stream} resolves when all has come; abort() ends it at once with the reason 'aborted'
+ */
+function stream(wanted) {
+  const { onChunk, responseType, url } = /** @type {any} */ (wanted);
+  const pieceOf = responseType === 'arraybuffer' ? (/** @type {ArrayBuffer} */ bytes) => bytes : decoder();
+  /** @type {any} */
+  let task;
+  /** @type {ArrayBuffer[]} what may be a refusal: DevTools tells the status at the end only, so there it is JSON */
+  let held = [];
+  let status = 0;
+  let over = false;
+  const take = (/** @type {ArrayBuffer} */ bytes) => {
+    if (!over) onChunk(pieceOf(bytes));
+  };
+  const onTask = (/** @type {any} */ started) => {
+    task = started;
+    if (!Object(task).onChunkReceived) throw fault('unsupported', '当前环境不支持流式输出');
+    if (over) task.abort();
+    held = [];
+    let passes = false;
+    task.onHeadersReceived((/** @type {any} */ head) => {
+      status = head.statusCode;
+      passes = status ? status < 400 : !/^application\/json/.test(lowerCase(head.header)['content-type']);
+    });
+    task.onChunkReceived((/** @type {{data: ArrayBuffer}} */ { data }) => (passes && !held.length ? take(data) : held.push(data)));
+  };
+  /** @param {number} statusCode @param {Record<string, string>} header @param {any} data */
+  const refused = (statusCode, header, data) => refusal({ statusCode, header, data: held.map(decoder()).join('') || data });
+  const received = async () => {
+    addressOf(url);
+    const given = /** @type {any} */ ({ timeout: 300000, ...wanted, enableChunked: true, responseType: 'arraybuffer', onTask });
+    const answer = await requested(given, { ...options, transport: 'request' })
+      .catch((e) => { throw e.reason === 'http' ? refused(e.code, e.header, e.body) : e; });
+    if (status >= 400) throw refused(status, answer.header, answer.data); // a Mac says NaN at the end
+    held.forEach(take);
+    return answer;
+  };
+  return Object.assign(received(), {
+    abort() {
+      over = true;
+      if (task) task.abort();
+    },
+  });
+}
+
+/** @param {Request} wanted @returns {Promise<any>} data of the envelope */
+async function dataOf(wanted) {
+  return (await request(wanted)).data.data;
+}
+
 /** @param {string} name of the wx function @param {Upload | Download} file @returns {Promise<Answer>} */
 function transfer(name, file) {
   const sent = withToken(async (token) => {
-    const at = { url: addressOf(file.url), header: headerOf(file.header, bearer(token)) };
-    const result = await call(name, Object.assign({ timeout: 60000 }, without(file, LISTENERS), at), file.onTask);
-    return Object.assign(answerOf(result), { data: parsed(result.statusCode >= 400 && result.tempFilePath ? textIn(result.tempFilePath) : result.data) });
+    const given = { timeout: 60000, ...without(file, OURS), url: addressOf(file.url), header: authorized(file.header, token) };
+    const result = await call(name, given, file.onTask);
+    return { ...answerOf(result), data: parsed(result.statusCode >= 400 && result.tempFilePath ? textIn(result.tempFilePath) : result.data) };
   });
   return announced(sent, file);
-}
-
-/** @param {string} path of a refusal, which wx.downloadFile puts into a file @returns {string | undefined} */
-function textIn(path) {
-  try {
-    const files = api().getFileSystemManager();
-    const { size } = /** @type {WechatMiniprogram.Stats} */ (files.statSync(path));
-    return size > LARGEST_REFUSAL ? undefined : String(files.readFileSync(path, 'utf8'));
-  } catch (_) {
-    return undefined;
-  }
 }
 
 /**
  * Sends a file.
  * @template [T=any] @param {Upload} file @returns {Promise<Answer<T>>}
  */
-const upload = (file) => transfer('uploadFile', Object.assign({ name: 'file' }, file));
+const upload = (file) => transfer('uploadFile', { name: 'file', ...file });
 
 /**
  * Fetches a file; tempFilePath is where it is.
@@ -378,9 +391,8 @@ const download = (file) => transfer('downloadFile', file);
  */
 async function connectSocket(socket) {
   const url = addressOf(socket.url).replace(/^http/, 'ws');
-  const header = headerOf(socket.header, bearer(await usableToken()));
-  const forTask = options.api ? { complete() {} } : {}; // without a callback uni answers no task
-  return api().connectSocket(Object.assign(forTask, socket, { url, header }));
+  // without a callback uni answers no task
+  return api().connectSocket({ complete() {}, ...socket, url, header: authorized(socket.header, await usableToken()) });
 }
 
 /**
@@ -389,9 +401,8 @@ async function connectSocket(socket) {
  */
 async function bindPhone(detail) {
   const { code, encryptedData, iv } = detail;
-  if (!code && !encryptedData) throw new GatewayError(0, 'cancelled', '未授权手机号');
-  const answer = await request({ url: '/api/v1/auth/phone', method: 'POST', data: code ? { code } : { encryptedData, iv } });
-  return answer.data.data;
+  if (!code && !encryptedData) throw fault('cancelled', '未授权手机号');
+  return dataOf({ url: '/api/v1/auth/phone', method: 'POST', data: code ? { code } : { encryptedData, iv } });
 }
 
 /**
@@ -402,20 +413,27 @@ async function bindPhone(detail) {
 async function decrypt(source) {
   const stale = await call('checkSession', {}).then(() => '', getLocalToken); // a guest is not logged in for this
   if (stale) await wechatLogin();
-  try {
-    return await opened(source);
-  } catch (error) {
-    if (!isCode(error, 409) || typeof source !== 'function' || !getLocalToken()) throw error;
-    await wechatLogin();
-    return opened(source);
-  }
+  return typeof source === 'function' ? afterLogin(async () => opened(await source())) : opened(source);
 }
 
-/** @param {Sealed | (() => Promise<Sealed>)} source */
-async function opened(source) {
-  const { encryptedData, iv, rawData, signature } = await (typeof source === 'function' ? source() : source);
-  const data = { encryptedData, iv, rawData, signature };
-  return (await request({ url: '/api/v1/auth/decrypt', method: 'POST', data })).data.data;
+/** @param {Sealed} sealed */
+function opened({ encryptedData, iv, rawData, signature }) {
+  return dataOf({ url: '/api/v1/auth/decrypt', method: 'POST', data: { encryptedData, iv, rawData, signature } });
+}
+
+/**
+ * Does it once more after one login, where that helps. A signature by a session_key that was replaced may just be wrong: B2b
+ * has no other number for it.
+ * @template T @param {() => Promise<T>} work @returns {Promise<T>}
+ */
+async function afterLogin(work) {
+  const began = era;
+  return work().catch(async (e) => {
+    const helps = ['session_key_stale', 'login_too_old'].includes(e.reason) || [-15005, 702002].includes(e.errCode);
+    if (!helps || began !== era || !getLocalToken()) throw e;
+    await wechatLogin();
+    return work();
+  });
 }
 
 /**
@@ -425,29 +443,12 @@ async function opened(source) {
  * @param {Pick<Request, 'header' | 'timeout'>} [signing] options of the request to sign
  * @returns {Promise<void>} rejects with the reason 'cancelled' when the user changes their mind
  */
-async function payVirtual(order, signing) {
-  const began = era;
-  try {
-    await pay(order, signing);
-  } catch (error) {
-    if (!mayBeStale(/** @type {Failure} */ (error)) || began !== era || !getLocalToken()) throw error;
-    await wechatLogin();
-    await pay(order, signing);
-  }
-}
-
-/**
- * A signature by a session_key that was replaced may just be wrong: B2b has no other number for it.
- * @param {Failure} error
- */
-const mayBeStale = ({ reason, errCode = 0 }) => reason === 'session_key_stale' || [-15005, 702002].includes(errCode);
-
-/** @param {any} order @param {Pick<Request, 'header' | 'timeout'>} [signing] */
-async function pay(order, signing) {
-  const answer = await request(Object.assign({}, signing, { url: '/api/v1/pay/virtual/sign', method: /** @type {Method} */ ('POST'), data: { order } }));
-  const { mode, signData, paySig, signature } = answer.data.data; // signData is text, and stays as it was signed
-  const name = mode === 'retail_pay_goods' ? 'requestCommonPayment' : 'requestVirtualPayment';
-  await call(name, { mode, signData, paySig, signature }).catch((e) => { throw paymentError(e); });
+function payVirtual(order, signing) {
+  return afterLogin(async () => {
+    const signed = await dataOf({ ...signing, url: '/api/v1/pay/virtual/sign', method: 'POST', data: { order } }); // signData is text, and stays as it was signed
+    const name = signed.mode === 'retail_pay_goods' ? 'requestCommonPayment' : 'requestVirtualPayment';
+    await call(name, signed).catch((e) => { throw paymentError(e); });
+  });
 }
 
 /**
@@ -464,18 +465,44 @@ async function checkLoginStatus() {
  * @param {{all?: boolean}} [which] @returns {Promise<boolean>} whether the gateway knows
  */
 async function logout(which = {}) {
-  const token = getLocalToken();
+  const token = end();
   era += 1;
   flights = {};
-  leaving = refused = token;
-  const path = `/api/v1/auth/logout${which.all ? '?all=true' : ''}`;
-  const told = !token || await post(path, token).then(() => true, () => false);
+  refused = token;
+  const told = !token || await post(`/api/v1/auth/logout${which.all ? '?all=true' : ''}`, token).then(() => true, () => false);
   forget(token);
   return told;
+}
+
+/** From now on nobody is logged in silently in the place of this token, also after a restart. @returns {string} it */
+function end() {
+  const token = getLocalToken();
+  if (token) write(LIFE, { from: issuer(), ...read(LIFE), ending: true });
+  return token;
+}
+
+/**
+ * Deletes the account of who is logged in, after one more login, which shows that it is the user who asks. From then on nobody is
+ * logged in before the app calls wechatLogin(): a login would take a deletion with days of grace back.
+ * @returns {Promise<{deletes_at: string | null}>} when it is final, where the gateway leaves days of grace
+ */
+function deleteAccount() {
+  return shared('delete', async () => {
+    if (getLocalToken()) await wechatLogin().catch((e) => { if (e.reason !== 'unsupported') throw e; }); // a browser has none: the gateway decides
+    const token = end();
+    const data = await dataOf({ url: '/api/v1/user', method: 'DELETE' });
+    forget(token);
+    return data;
+  });
+}
+
+/** @returns {Promise<any>} what the gateway keeps of who is logged in: {user, phone, sessions, …} */
+function exportAccount() {
+  return afterLogin(() => dataOf({ url: '/api/v1/user/export' }));
 }
 
 module.exports = {
   GatewayError, configure,
   wechatLogin, checkLoginStatus, getLocalToken, getLocalUserInfo, refreshToken, logout,
-  request, upload, download, connectSocket, bindPhone, decrypt, payVirtual,
+  request, stream, upload, download, connectSocket, bindPhone, decrypt, payVirtual, exportAccount, deleteAccount,
 };

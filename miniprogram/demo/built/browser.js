@@ -40,6 +40,7 @@
 
   offline.addEventListener('change', () => phone.network(!offline.checked));
 
+  const streams = new Map();
   const hosts = {
     async login() {
       if (person.value.startsWith('err-')) return person.value;
@@ -51,6 +52,25 @@
       const headers = Object.assign(body ? { 'Content-Type': 'application/json' } : {}, header);
       const answer = await send(url, { method, headers, body });
       return { statusCode: answer.statusCode, header: answer.header, data: parsed(answer.text) };
+    },
+    async stream({ id, url, method, header, data }) {
+      const path = pathOf(url);
+      if (offline.checked) return send(url, { method }); // which fails
+      const controller = new AbortController();
+      streams.set(id, controller);
+      const headers = Object.assign({ 'Content-Type': 'application/json' }, header);
+      const response = await fetch(`gateway${path}`, { method, headers, body: JSON.stringify(data), signal: controller.signal });
+      note(method, path, response.status);
+      const head = { statusCode: response.status, header: Object.fromEntries(response.headers) };
+      phone.heard(id, 'head', head);
+      for (const reader = response.body.getReader(); ;) {
+        const { done, value } = await reader.read();
+        if (done) return head;
+        phone.heard(id, 'chunk', phone.wx.arrayBufferToBase64(value));
+      }
+    },
+    abort(id) {
+      streams.get(id).abort();
     },
     async upload({ url, name, header, file }) {
       const form = new FormData();

@@ -21,7 +21,7 @@
     ).then(options.complete);
   };
 
-  /** Temporary files: a path as WeChat makes them, and the picture behind it. */
+  /** Files: a path as WeChat makes them, and the picture or the text behind it. */
   const pictures = new Map();
   phone.files = {
     add({ path, data }) {
@@ -50,6 +50,30 @@
   const networkListeners = new Set();
   phone.network = (isConnected) => networkListeners.forEach((listener) => listener({ isConnected, networkType: isConnected ? 'wifi' : 'none' }));
 
+  /** A request whose answer comes in chunks: the host calls phone.heard, and its promise is the end. */
+  const streams = new Map();
+  let lastStream = 0;
+  phone.heard = (id, event, told) => {
+    if (streams.has(id)) streams.get(id)[event](event === 'chunk' ? { data: phone.wx.base64ToArrayBuffer(told) } : told);
+  };
+  function inChunks(options) {
+    const id = ++lastStream;
+    const listeners = { head() {}, chunk() {} };
+    let abort;
+    const aborted = new Promise((_, reject) => {
+      abort = () => {
+        streams.delete(id);
+        phone.host('abort', id);
+        reject(new Error('abort'));
+      };
+    });
+    streams.set(id, listeners);
+    const answer = () => Promise.race([phone.host('stream', Object.assign({ id }, pick(options, ['url', 'method', 'header', 'data']))), aborted]);
+    aborted.catch(() => {});
+    api('request', answer)(options);
+    return { abort, onHeadersReceived(listener) { listeners.head = listener; }, onChunkReceived(listener) { listeners.chunk = listener; } };
+  }
+
   const toast = ({ title }) => {
     const element = document.getElementById('toast');
     element.textContent = title;
@@ -58,12 +82,13 @@
     toast.timer = setTimeout(() => { element.hidden = true; }, 2000);
   };
 
-  const modal = ({ title, content }) => new Promise((resolve) => {
+  const modal = ({ title, content, showCancel = true }) => new Promise((resolve) => {
     const dialog = document.getElementById('modal');
     dialog.querySelector('h2').textContent = title;
     dialog.querySelector('p').textContent = content;
+    dialog.querySelector('button:not([value=yes])').hidden = !showCancel;
     dialog.hidden = false;
-    dialog.querySelector('button').focus();
+    dialog.querySelector('button:not([hidden])').focus();
     dialog.querySelectorAll('button').forEach((button) => {
       button.onclick = () => {
         dialog.hidden = true;
@@ -90,7 +115,7 @@
 
     login: api('login', async () => ({ code: await phone.host('login') })),
     checkSession: api('checkSession', () => {}),
-    request: api('request', (o) => phone.host('request', pick(o, ['url', 'method', 'header', 'data', 'timeout']))),
+    request: (o) => (o.enableChunked ? inChunks(o) : api('request', () => phone.host('request', pick(o, ['url', 'method', 'header', 'data', 'timeout'])))(o)),
     uploadFile: api('uploadFile', (o) => phone.host('upload', Object.assign(
       { file: phone.files.show(o.filePath) }, pick(o, ['url', 'name', 'header', 'formData', 'filePath'])))),
 
@@ -131,6 +156,10 @@
       sheet.onkeydown = ({ key }) => { if (['Escape', 'Enter', ' '].includes(key)) close(); };
       setTimeout(() => { sheet.onclick = close; }, 400); // after the click of this very tap
     }),
+
+    env: { USER_DATA_PATH: 'http://usr' },
+    getFileSystemManager: () => ({ writeFileSync: (filePath, text) => pictures.set(filePath, text) }),
+    shareFileMessage: api('shareFileMessage', ({ filePath }) => toast({ title: `这里会选择聊天：${filePath.split('/').pop()}` })),
 
     getAccountInfoSync: () => ({ miniProgram: { appId: 'wx0000000000demo00', envVersion: 'develop', version: '' } }),
     getAppBaseInfo: () => ({ SDKVersion: '3.9.0', theme: matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light' }),

@@ -86,6 +86,10 @@ Page({
     wx.navigateTo({ url: this.data.user ? '/pages/profile/profile' : '/pages/login/login' });
   },
 
+  onChef() {
+    wx.navigateTo({ url: '/pages/chef/chef' });
+  },
+
   /** @param {WechatMiniprogram.TouchEvent} e */
   onOpen(e) {
     wx.navigateTo({ url: `/pages/recipe/recipe?id=${e.currentTarget.dataset.id}` });

@@ -1,5 +1,5 @@
 const { square } = require('../../utils/avatar');
-const { bindPhone, getLocalUserInfo, logout, request, upload } = require('../../utils/wechat-login');
+const { bindPhone, deleteAccount, getLocalUserInfo, logout, request, upload } = require('../../utils/wechat-login');
 const { confirmed, messageOf, showError } = require('../../utils/message');
 const { unwatchNetwork, watchNetwork } = require('../../utils/network');
 
@@ -132,6 +132,24 @@ Page({
     if (await confirmed('在所有设备上退出登录？')) await this.leave(true);
   },
 
+  onExport() {
+    wx.navigateTo({ url: '/pages/export/export' });
+  },
+
+  async onDelete() {
+    if (!(await confirmed('账号和资料将被删除，所有设备退出登录。确定注销？'))) return;
+    this.setData({ busy: true, error: '' });
+    try {
+      const { deletes_at: at } = await deleteAccount();
+      wx.removeStorageSync(PHONE);
+      if (at) await wx.showModal({ title: '已申请注销', content: `${timeOf(at)} 之前重新登录，即可撤回`, showCancel: false });
+      wx.reLaunch({ url: '/pages/index/index' });
+    } catch (error) {
+      this.fail(error);
+    }
+    this.setData({ busy: false });
+  },
+
   /** @param {boolean} all */
   async leave(all) {
     const told = await logout({ all });
@@ -143,7 +161,12 @@ Page({
 
 /** @param {{created_at: string}} session */
 function withSince(session) {
-  const date = new Date(session.created_at);
+  return Object.assign({ since: timeOf(session.created_at) }, session);
+}
+
+/** @param {string} stamp @returns {string} as the clock of this phone has it */
+function timeOf(stamp) {
+  const date = new Date(stamp);
   const time = [date.getHours(), date.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
-  return Object.assign({ since: `${date.getMonth() + 1} 月 ${date.getDate()} 日 ${time}` }, session);
+  return `${date.getMonth() + 1} 月 ${date.getDate()} 日 ${time}`;
 }

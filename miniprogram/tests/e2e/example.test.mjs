@@ -172,6 +172,136 @@ test('a login on another device makes the session_key stale, and the payment suc
   assert.deepEqual([count('POST /api/v1/auth/wx-login'), count('POST /api/v1/pay/virtual/sign')], [2, 2]);
 }));
 
+test('the chef answers in pieces, after a login, and can be stopped', withPhone('chester', async (phone) => {
+  const asks = () => phone.requests.filter((request) => request === 'POST /api/v1/chef').length;
+  const answer = () => phone.top.locator('.answer').textContent();
+  await phone.sees('红烧肉');
+  await phone.tap('问问大厨');
+  await phone.isAt('pages/chef/chef');
+  await phone.top.getByPlaceholder('红烧肉怎么做').fill('麻婆豆腐怎么做？');
+  await phone.tap('问一问');
+  await phone.isAt('pages/login/login');
+  await phone.consent();
+  await phone.tap('微信一键登录');
+  await phone.isAt('pages/chef/chef');
+  await phone.tap('问一问');
+  await phone.sees('先备好');
+  const early = await answer();
+  assert.ok(!early.includes('3. '), `it came as one: ${early}`);
+  await phone.picture('chef-speaking');
+  assert.deepEqual(await contrasts(phone.top), []);
+  await phone.sees('3. 加一碗热水');
+  await phone.top.getByText('问一问').waitFor();
+  await phone.picture('chef');
+  assert.match(await answer(), /^麻婆豆腐，大约 25 分钟。\n先备好嫩豆腐[^\ufffd]*4\. 分三次勾芡，出锅撒花椒粉。\n$/);
+  await phone.tap('问一问');
+  await phone.top.locator('.answer').getByText('麻婆').waitFor();
+  await phone.tap('停止');
+  await phone.top.getByText('问一问').waitFor();
+  const stopped = await answer();
+  await phone.settled();
+  assert.equal(await answer(), stopped);
+  assert.deepEqual([asks(), await phone.top.locator('.error').count()], [2, 0], 'a stop is no error');
+}));
+
+test('a stream whose token has expired is refreshed once before the first piece, and one that is refused says why', withPhone('chloe', async (phone) => {
+  await phone.logIn();
+  await phone.store('access_token', world.expired(await phone.storage('access_token')));
+  const before = await world.counted(REFRESHES);
+  const ask = (question) => phone.page.evaluate(async (words) => {
+    const { stream } = phone.load('utils/wechat-login');
+    const pieces = [];
+    const run = stream({ url: '/api/v1/chef', method: 'POST', data: { question: words }, onChunk: (text) => pieces.push(text) });
+    const told = await run.then(({ statusCode }) => statusCode, ({ code, reason, message, requestId }) => [code, reason, message, Boolean(requestId)]);
+    return { told, pieces };
+  }, question);
+  const { told, pieces } = await ask('番茄炒蛋');
+  assert.deepEqual([told, pieces.join('').slice(0, 4), await world.counted(REFRESHES) - before], [200, '番茄炒蛋', 1]);
+  assert.ok(pieces.length > 5, `${pieces.length} pieces`);
+  assert.deepEqual(await ask(''), { told: [400, 'invalid_request', 'question 应为 1 到 100 个字', true], pieces: [] });
+  await phone.page.evaluate(() => phone.load('utils/wechat-login').logout());
+  const { told: [code, reason], pieces: none } = await ask('番茄炒蛋');
+  assert.deepEqual([code, reason, none], [401, 'token_missing', []]);
+}));
+
+test('a quota that is used up is told in numbers, and nothing is shown as an answer', withPhone('quincy', async (phone) => {
+  await phone.logIn();
+  const token = await phone.storage('access_token');
+  for (let i = 0; i < 5; i += 1) assert.equal((await world.call('POST', '/api/v1/chef', token, { question: '' })).status, 400);
+  await phone.page.evaluate(() => phone.pages.push('/pages/chef/chef'));
+  await phone.top.getByPlaceholder('红烧肉怎么做').fill('红烧肉？');
+  await phone.tap('问一问');
+  await phone.sees(/^今天的 5 次用完了，\d+ 小时后再来$/);
+  assert.equal(await phone.top.locator('.answer').count(), 0);
+  await phone.picture('chef-quota');
+  assert.deepEqual(await contrasts(phone.top), []);
+}));
+
+const logins = (phone) => phone.requests.filter((request) => request.endsWith('wx-login')).length;
+
+test('the data are exported and can be sent', withPhone('dina', async (phone) => {
+  await phone.logIn({ nickName: '迪娜' });
+  await phone.tap('我的');
+  await phone.sees('注销账号');
+  await phone.picture('profile-rights');
+  await phone.tap('导出数据');
+  await phone.sees('以下是你的账号数据');
+  await phone.sees('"nickname": "迪娜"');
+  assert.doesNotMatch(await phone.top.locator('.text').textContent(), /session_key|token/);
+  await phone.picture('export');
+  assert.deepEqual(await contrasts(phone.top), []);
+  await phone.tap('发送到聊天');
+  await phone.toast('my-data.json');
+  assert.equal(logins(phone), 1, 'who has just logged in is believed');
+}));
+
+test('an account is deleted after a question; neither a visit nor a cold start takes it back, a login does', withPhone('erik', async (phone) => {
+  const answer = (word) => phone.page.locator('#modal').getByRole('button', { name: word }).tap();
+  await phone.logIn({ nickName: '埃里克' });
+  const [token, { id }] = [await phone.storage('access_token'), await phone.storage('user_info')];
+  await phone.tap('我的');
+  await phone.tap('注销账号');
+  await phone.page.getByText('确定注销？').waitFor();
+  await phone.picture('profile-delete');
+  await answer('取消');
+  assert.equal(logins(phone), 1);
+  await phone.tap('注销账号');
+  await answer('确定');
+  await phone.page.getByText(/^\d+ 月 \d+ 日 \d\d:\d\d 之前重新登录，即可撤回$/).waitFor();
+  await phone.picture('profile-deleted');
+  assert.equal(await phone.page.locator('#modal').getByRole('button', { name: '取消' }).isVisible(), false);
+  await answer('确定');
+  await phone.isAt('pages/index/index');
+  await phone.sees('你好，欢迎来到食堂');
+  assert.deepEqual([await phone.storage('access_token'), await phone.storage('access_token_life'), await phone.storage('user_info')], ['', '', '']);
+  assert.equal((await world.call('GET', '/api/v1/user/profile', token)).status, 401, 'every session has ended');
+  await phone.boot();
+  await phone.sees('你好，欢迎来到食堂');
+  await phone.tap('红烧肉');
+  await phone.sees('分享海报');
+  assert.equal(logins(phone), 2, 'one by hand, and the one before the deletion');
+  await phone.page.evaluate(() => phone.pages.restart('/pages/index/index'));
+  await phone.logIn();
+  const back = await phone.storage('user_info');
+  assert.deepEqual([back.id, back.nickname], [id, '埃里克'], 'a login takes it back');
+}));
+
+test('a deletion whose answer is lost on the way stays one', withPhone('ernst', async (phone) => {
+  await phone.logIn();
+  await phone.tap('我的');
+  const deletion = phone.hold('DELETE /api/v1/user');
+  await phone.tap('注销账号');
+  await phone.page.locator('#modal').getByRole('button', { name: '确定' }).tap();
+  await deletion.arrived;
+  deletion.release(new Error('net::ERR_CONNECTION_RESET'));
+  await phone.sees('网络不可用');
+  const before = logins(phone);
+  await phone.boot();
+  await phone.toast('登录已失效');
+  await phone.sees('你好，欢迎来到食堂');
+  assert.deepEqual([logins(phone), await phone.storage('access_token')], [before, '']);
+}));
+
 test('a recipe that could not be loaded is asked for again by hand, and by itself when the phone is online again', withPhone('uma', async (phone) => {
   for (const again of [() => phone.tap('再试一次'), () => phone.setOnline(true)]) {
     await phone.sees('番茄炒蛋');
@@ -555,7 +685,7 @@ test('dark mode and large text keep everything readable', withPhone('mia', async
   await phone.picture('dark-recipe');
   assert.deepEqual(await contrasts(phone.top), []);
   await phone.page.evaluate(() => document.documentElement.style.setProperty('--system-font-size', '23px'));
-  for (const [name, sign] of Object.entries({ index: '红烧肉', recipe: '豆腐', profile: '本机', login: '微信一键登录' })) {
+  for (const [name, sign] of Object.entries({ index: '红烧肉', recipe: '豆腐', profile: '注销账号', login: '微信一键登录', chef: '问一问' })) {
     await phone.page.evaluate((page) => phone.pages.restart(`/pages/${page}/${page}?id=3`), name);
     await phone.sees(sign);
     await phone.picture(`large-${name}`);

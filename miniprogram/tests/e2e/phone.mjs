@@ -41,7 +41,7 @@ export async function startPhone(browser, owner) {
 
 class Phone {
   constructor(page, owner) {
-    Object.assign(this, { page, owner, project: owner.project || example, world: owner.world, online: true, requests: [], faults: [], held: [] });
+    Object.assign(this, { page, owner, project: owner.project || example, world: owner.world, online: true, requests: [], faults: [], held: [], streams: new Map() });
     this.nextCode = '';
     page.on('pageerror', (error) => this.faults.push(error.message));
     page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) this.faults.push(message.text()); });
@@ -110,6 +110,22 @@ class Phone {
     return { statusCode: answer.statusCode, header: answer.header, data: parsed(answer.text) };
   }
 
+  /** What comes is told to the phone as it comes; the promise is the end. */
+  async host_stream({ id, url, method, header, data }) {
+    const body = JSON.stringify(data);
+    const { response, request } = await this.open(url, method, { 'content-type': 'application/json', ...header }, body);
+    this.streams.set(id, request);
+    const tell = (event, told) => this.page.evaluate(([stream, name, what]) => phone.heard(stream, name, what), [id, event, told]);
+    const head = { statusCode: response.statusCode, header: response.headers };
+    await tell('head', head);
+    for await (const chunk of response) await tell('chunk', chunk.toString('base64'));
+    return head;
+  }
+
+  host_abort(id) {
+    if (this.streams.has(id)) this.streams.get(id).destroy();
+  }
+
   async host_upload({ url, name, header, file, filePath }) {
     const boundary = `----wx${Date.now()}`;
     const head = `--${boundary}\r\nContent-Disposition: form-data; name="${name}"; filename="${filePath.split('/').pop()}"\r\nContent-Type: image/png\r\n\r\n`;
@@ -125,7 +141,14 @@ class Phone {
   }
 
   /** The example asks config.develop.baseUrl; the gateway of the test listens elsewhere. */
-  send(url, method, header, body) {
+  async send(url, method, header, body) {
+    const { response } = await this.open(url, method, header, body);
+    let text = '';
+    for await (const part of response.setEncoding('utf8')) text += part;
+    return { statusCode: response.statusCode, header: response.headers, text };
+  }
+
+  open(url, method, header, body) {
     const { pathname, search } = new URL(url);
     this.requests.push(`${method} ${pathname}`);
     if (!this.online) throw new Error('net::ERR_INTERNET_DISCONNECTED');
@@ -134,11 +157,7 @@ class Phone {
       'content-length': Buffer.byteLength(body),
     }, header);
     return new Promise((resolve, reject) => {
-      const request = http.request(this.world.base + pathname + search, { method, headers }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (part) => { text += part; });
-        response.on('end', () => resolve({ statusCode: response.statusCode, header: response.headers, text }));
-      });
+      const request = http.request(this.world.base + pathname + search, { method, headers }, (response) => resolve({ response, request }));
       request.on('error', reject);
       request.end(body);
     });

@@ -16,6 +16,8 @@ async function page() {
   const { purePhoneNumber } = await client.bindPhone({ code: 'p' });
   texts.push(purePhoneNumber);
   const paid: void = await client.payVirtual({ recipe: 7 }, { timeout: 5000 });
+  const { deletes_at } = await client.deleteAccount();
+  texts.push(deletes_at || '', (await client.exportAccount()).phone);
   client.configure({ api: wx });
   await client.wechatLogin({ code: 'handed over' });
   // @ts-expect-error that is no framework
@@ -49,13 +51,25 @@ function options() {
   void client.connectSocket({ url: '/live', protocols: ['v1'] }).then((socket) => socket.close({}));
 }
 
+/** Text or bytes, as they come. */
+async function streams() {
+  const answer = client.stream({ url: '/api/v1/chat', method: 'POST', data: {}, onChunk: (text) => text.trim() });
+  answer.abort();
+  await client.stream({ url: '/api/v1/speech', responseType: 'arraybuffer', timeout: 9, header: { a: 'b' }, onChunk: (bytes) => bytes.byteLength });
+  // @ts-expect-error text has no length in bytes
+  client.stream({ url: '/api/v1/chat', onChunk: (text) => text.byteLength });
+  // @ts-expect-error nobody would hear it
+  client.stream({ url: '/api/v1/chat' });
+  return (await answer).statusCode;
+}
+
 /** What a form shows beside its fields. */
 function fieldErrors(error: unknown): Record<string, string> {
   if (!(error instanceof GatewayError)) throw error;
   const failure: Failure = error;
-  const numbers: number[] = [failure.status, failure.code, failure.errno || 0, failure.errCode || 0];
+  const numbers: number[] = [failure.status, failure.code, failure.errno || 0, failure.errCode || 0, failure.quota ? failure.quota.limit + failure.quota.reset : 0];
   const texts: string[] = [failure.reason, failure.requestId, failure.message, failure.errMsg || '', failure.header['retry-after'] || ''];
   return numbers.length && texts.length ? failure.body.errors : {};
 }
 
-export { fieldErrors, options, page, typed };
+export { fieldErrors, options, page, streams, typed };

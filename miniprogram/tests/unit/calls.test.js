@@ -219,7 +219,7 @@ test('decrypting logs in nobody who is not logged in', async () => {
 test('the names that pages call are there', () => {
   const { client } = startApp();
   assert.deepEqual(Object.keys(client).sort(), [
-    'GatewayError', 'bindPhone', 'checkLoginStatus', 'configure', 'connectSocket', 'decrypt', 'download',
-    'getLocalToken', 'getLocalUserInfo', 'logout', 'payVirtual', 'refreshToken', 'request', 'upload', 'wechatLogin',
+    'GatewayError', 'bindPhone', 'checkLoginStatus', 'configure', 'connectSocket', 'decrypt', 'deleteAccount', 'download', 'exportAccount',
+    'getLocalToken', 'getLocalUserInfo', 'logout', 'payVirtual', 'refreshToken', 'request', 'stream', 'upload', 'wechatLogin',
   ]);
 });

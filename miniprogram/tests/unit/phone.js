@@ -4,7 +4,7 @@
  */
 
 /** @typedef {{method: string, path: string, header: Record<string, string>, data?: any, file?: string}} Call */
-/** @typedef {{statusCode: number, header?: Record<string, string>, data?: any}} Reply */
+/** @typedef {{statusCode: number, header?: Record<string, string>, data?: any, chunks?: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>}} Reply chunks is what wx.request is told when it asks for them */
 
 const LIFETIME = 1000; // seconds
 
@@ -15,6 +15,9 @@ class Gateway {
     this.live = new Set();
     this.issued = 0;
     this.refreshes = true;
+    this.recent = new Set(); // tokens of a login that is not five minutes old
+    this.grace = false; // whether a deleted account is kept for some days, and a login takes the deletion back
+    this.deleted = false;
     /** @type {(call: Call) => Promise<Reply | void> | Reply | void} */
     this.before = () => {};
   }
@@ -42,15 +45,29 @@ class Gateway {
     const token = (call.header.Authorization || '').slice('Bearer '.length);
     const path = call.path.split('?')[0];
     if (path === '/api/v1/auth/wx-login' || path === '/api/v1/auth/cloud-login') {
-      return success(Object.assign(this.grant(), { user: this.user(call.data) }));
+      const grant = this.grant();
+      this.recent.add(grant.access_token);
+      this.deleted = false;
+      return success(Object.assign(grant, { user: this.user(call.data) }));
     }
     if (path === '/api/v1/auth/refresh') return this.refreshes ? success(this.grant()) : refusal(401, 'token_reused');
     if (path === '/api/v1/public') return success('anyone');
     if (!this.live.has(token)) return refusal(401, token ? 'token_expired' : 'token_missing');
     if (path === '/api/v1/user/profile') return success(this.user(call.data));
     if (path === '/api/v1/pay/virtual/sign') return success(this.sign(call.data.order));
+    if (path === '/api/v1/user' || path === '/api/v1/user/export') return this.rights(call, token);
     if (path === '/api/v1/uploads') return success({ url: 'https://cdn.example/a.png' });
     return success({ path });
+  }
+
+  /** A person's own rights. @param {Call} call @param {string} token @returns {Reply} */
+  rights(call, token) {
+    if (!this.recent.has(token)) return refusal(403, 'login_too_old');
+    if (call.method === 'GET') return success({ user: this.user(), phone: null, sessions: [] });
+    this.live.clear();
+    this.refreshes = false;
+    this.deleted = true;
+    return success({ deletes_at: this.grace ? '2026-12-07T00:00:00Z' : null });
   }
 
   /** The signatures name the login whose session_key made them. @param {any} order */
@@ -116,6 +133,30 @@ function paymentsOf(phone, run) {
   return { requestVirtualPayment: paying('requestVirtualPayment'), requestCommonPayment: paying('requestCommonPayment') };
 }
 
+/**
+ * An answer that comes in chunks, as the listeners of its task are told: the status, each chunk, and at the end an answer without data.
+ * @param {{head?: any, chunk?: any}} listeners @param {Reply} reply @param {string} kind
+ */
+async function inChunks(listeners, reply, kind) {
+  const header = reply.header || {};
+  if (listeners.head) listeners.head(kind === 'devtools' ? { header } : { header, statusCode: reply.statusCode });
+  for await (const chunk of reply.chunks || [JSON.stringify(reply.data)]) {
+    if (listeners.chunk) listeners.chunk({ data: new Uint8Array(Buffer.from(/** @type {any} */ (chunk))).buffer });
+  }
+  return { header, statusCode: kind === 'mac' ? NaN : reply.statusCode, data: new ArrayBuffer(0) };
+}
+
+/** @param {any} o @param {() => Promise<Reply>} answer @param {{kind: string}} phone @param {(name: string, o: any, work: () => any, task: object) => any} run */
+function requestOf(o, answer, phone, run) {
+  /** @type {{head?: any, chunk?: any}} */
+  const listeners = {};
+  const task = {
+    onHeadersReceived: (/** @type {any} */ listener) => { listeners.head = listener; },
+    onChunkReceived: (/** @type {any} */ listener) => { listeners.chunk = listener; },
+  };
+  return run('request', o, async () => (o.enableChunked ? inChunks(listeners, await answer(), phone.kind) : answer()), task);
+}
+
 /** The end of a wx call, which comes once. @param {any} options @returns {(how: 'success' | 'fail', what: any) => void} */
 function onceOver(options) {
   let over = false;
@@ -142,11 +183,11 @@ function createWx(gateway, base) {
     /** @type {Map<string, string>} */
     files: new Map(),
     code: () => `code-${++codes}`,
-    online: true, sessionFresh: true,
+    online: true, sessionFresh: true, kind: 'phone', // or devtools, which tells no status before the end, or mac, which tells none there
     payment: /** @type {(given: any) => any} what it fails with, if anything */ (() => undefined),
   };
-  /** @param {string} name @param {any} options @param {() => any} work */
-  const run = (name, options, work) => {
+  /** @param {string} name @param {any} options @param {() => any} work @param {object} [task] what else can be done with it */
+  const run = (name, options, work, task = {}) => {
     phone.calls.push(name);
     phone.given.push(options);
     const end = onceOver(options);
@@ -154,7 +195,7 @@ function createWx(gateway, base) {
       (result) => end('success', Object.assign({ errMsg: `${name}:ok` }, result)),
       (error) => end('fail', error.errMsg ? error : { errMsg: `${name}:fail ${error.message}` }),
     );
-    return phone.taskOf({ abort: () => end('fail', { errMsg: `${name}:fail abort` }) });
+    return phone.taskOf({ ...task, abort: () => end('fail', { errMsg: `${name}:fail abort` }) });
   };
   /** @param {Call} call */
   const reach = (call) => {
@@ -173,7 +214,7 @@ function createWx(gateway, base) {
     /** @param {any} o */
     checkSession: (o) => run('checkSession', o, () => { if (!phone.sessionFresh) throw new Error('session expired'); }),
     /** @param {any} o */
-    request: (o) => run('request', o, () => reach({ method: o.method, path: pathIn(o.url), header: o.header, data: o.data })),
+    request: (o) => requestOf(o, () => reach({ method: o.method, path: pathIn(o.url), header: o.header, data: o.data }), phone, run),
     /** @param {any} o */
     uploadFile: (o) => run('uploadFile', o, async () => {
       const reply = await reach({ method: 'POST', path: pathIn(o.url), header: o.header, file: o.filePath });

@@ -1,5 +1,5 @@
 /** Code of the guide that is not part of the example. guide.test.js runs it; the guide quotes it. */
-const { bindPhone, checkLoginStatus, configure, connectSocket, decrypt, download, logout, payVirtual, request, upload, wechatLogin } = require('../../utils/wechat-login');
+const { bindPhone, checkLoginStatus, configure, connectSocket, decrypt, download, logout, payVirtual, request, stream, upload, wechatLogin } = require('../../utils/wechat-login');
 
 function cloudRun() {
   configure({
@@ -51,8 +51,36 @@ async function save(recipe, showBesideFields) {
   }
 }
 
+/** @param {string} question @param {(text: string) => void} show */
+async function ask(question, show) {
+  let rest = '';
+  const answer = stream({
+    url: '/api/v1/chat',
+    method: 'POST',
+    data: { question },
+    onChunk(text) {
+      const events = (rest + text).split('\n\n'); // text/event-stream: a chunk may end anywhere
+      rest = events.pop() || '';
+      for (const event of events) show(JSON.parse(event.slice('data: '.length)).text);
+    },
+  });
+  // answer.abort() stops it
+  await answer;
+}
+
+/** @param {string} question @param {(text: string) => void} show @param {(message: string) => void} tell */
+async function askOrTell(question, show, tell) {
+  try {
+    await ask(question, show);
+  } catch (/** @type {any} */ error) {
+    if (error.reason === 'quota_exceeded' && error.quota) {
+      tell(`今天的 ${error.quota.limit} 次用完了，${Math.ceil(error.quota.reset / 3600)} 小时后再来`);
+    } else if (error.reason !== 'aborted') tell(error.message);
+  }
+}
+
 /** @param {(bytes: ArrayBuffer) => void} show @returns {() => void} */
-function stream(show) {
+function listen(show) {
   /** @type {WechatMiniprogram.RequestTask | undefined} */
   let running;
   request({
@@ -93,4 +121,4 @@ async function webPage() {
   return `https://h5.example.com/#/pages/index/index?code=${code}`;
 }
 
-module.exports = { bindPhone, buy, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, logout, publish, rename, save, sendPicture, steps, stream, webPage, wechatLogin };
+module.exports = { ask, askOrTell, bindPhone, buy, checkLoginStatus, cloudFunction, cloudRun, configure, connectSocket, download, list, listen, logout, publish, rename, save, sendPicture, steps, webPage, wechatLogin };
