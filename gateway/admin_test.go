@@ -323,6 +323,8 @@ func TestAWebPageOfOthersIsRefusedByItsOrigin(t *testing.T) {
 		}
 		o.want(t, "GET /api/users", "", 200, "", "Origin", o.url)
 		o.want(t, "GET /api/wechat/cgi-bin/get_api_domain_ip", "", 403, "admin_origin_denied", "Sec-Fetch-Site", "cross-site") // <img src>
+		o.want(t, "GET /api/wechat/cgi-bin/get_api_domain_ip", "", 403, "admin_origin_denied", "Sec-Fetch-Site", "same-site")
+		o.want(t, "GET /api/users", "", 200, "", "Sec-Fetch-Site", "none") // typed into the address bar
 		o.want(t, "GET /api/users", "", 200, "", "Sec-Fetch-Site", "same-origin")
 		o.want(t, "GET /metrics", "", 200, "", "Sec-Fetch-Site", "cross-site") // a link in a wiki
 	}

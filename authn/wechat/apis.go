@@ -56,6 +56,7 @@ func apiLabels() map[string]string {
 		"/cgi-bin/message/custom/typing":      "custom/typing",
 		"/cgi-bin/media/upload":               "media/upload",
 		"/cgi-bin/media/get":                  "media/get",
+		"/wxaapi/newtmpl/gettemplate":         "gettemplate",
 		"/cgi-bin/openapi/quota/get":          "quota/get",
 		"/cgi-bin/openapi/rid/get":            "rid/get",
 		"/cgi-bin/clear_quota":                "clear_quota",

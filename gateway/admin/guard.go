@@ -20,7 +20,7 @@ func (c Credentials) identify(r *http.Request) (*Service, error) {
 	switch {
 	case !sameOrigin(r):
 		return nil, fmt.Errorf("%w: the Origin is not this listener", answer.ErrAdminOrigin)
-	case r.Header.Get("Sec-Fetch-Site") == "cross-site" && strings.HasPrefix(r.URL.Path, "/api/"):
+	case fromOtherSite(r) && strings.HasPrefix(r.URL.Path, "/api/"):
 		return nil, fmt.Errorf("%w: a page of another site asks", answer.ErrAdminOrigin)
 	}
 	if c.Operator != "" {
@@ -63,6 +63,12 @@ func sameOrigin(r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// fromOtherSite reports whether a browser says that a page of another origin asks.
+func fromOtherSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site != "" && site != "same-origin" && site != "none"
 }
 
 // onThisMachine reports whether a peer is on loopback, or on a Unix socket, which has no address.
