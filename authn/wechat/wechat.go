@@ -1,9 +1,9 @@
 // Package wechat is a client of api.weixin.qq.com.
 //
 // Code2Session exchanges the js_code of wx.login for a Session. It sends a code at most once, returns within
-// Config.Timeout, and never puts a secret, a code or a URL into an error. PhoneNumber, CheckSession,
-// ResetSessionKey, Call and Relay, which reach every other API, need an access_token; they share the one of ServerToken. Decrypt, Signature
-// and HMACSignature are pure functions for data from the mini-program, and Push handles messages from WeChat itself.
+// Config.Timeout, and never puts a secret, a code or a URL into an error. PhoneNumber, CheckSession, ResetSessionKey, Call
+// and Relay, which reach every other API, need an access_token; they share the one of ServerToken. Decrypt, Signature and
+// HMACSignature are pure functions for data from the mini-program, and Push handles messages from WeChat itself.
 // Everything is safe for concurrent use. Package sandbox is a local stand-in for the server.
 package wechat
 

@@ -46,7 +46,7 @@ type seen struct {
 	Authorization bool                `json:"authorization"` // whether a token came along; never the token
 }
 
-func (s *service) whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
+func whoami(_ http.ResponseWriter, r *http.Request) (any, error) {
 	headers := map[string][]string{}
 	for name, values := range r.Header {
 		if tells(name) {

@@ -43,8 +43,8 @@ func newService(o Options, now func() time.Time) *service {
 func (s *service) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.answer(s.healthy))
-	mux.HandleFunc("/whoami", s.answer(s.whoami))
-	mux.HandleFunc("/api/v1/whoami", s.answer(s.whoami))
+	mux.HandleFunc("/whoami", s.answer(whoami))
+	mux.HandleFunc("/api/v1/whoami", s.answer(whoami))
 	mux.HandleFunc("GET /api/v1/recipes", s.answer(s.list))
 	mux.HandleFunc("GET /api/v1/recipes/{id}", s.answer(s.show))
 	mux.HandleFunc("POST /api/v1/recipes", s.answer(s.create))
