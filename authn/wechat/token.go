@@ -80,7 +80,7 @@ func (c *Client) exchangeToken(ctx context.Context, force bool) (ServerToken, er
 		return ServerToken{}, errors.New("building the request")
 	}
 	requested := c.tokens.now() // before the answer, so that we are early rather than late
-	answer, err := c.send(ctx, call{
+	answer, err := c.transport.send(ctx, call{
 		method: http.MethodPost, path: "/cgi-bin/stable_token", body: body, contentType: jsonType, limit: maxBody,
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ const masked = "***"
 // Client calls WeChat for one mini-program.
 type Client struct {
 	cfg       *Config // behind a pointer, so that a struct printed with a Client in it shows an address and not the secret
-	transport *http.Transport
+	transport *transport
 	metrics   *metrics
 	tokens    *broker // nil when the open-interface service adds the token
 }
@@ -57,7 +57,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		return nil, err
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	c := &Client{cfg: &cfg, transport: newTransport(cfg.Timeout, cfg.Concurrency), metrics: m}
+	c := &Client{cfg: &cfg, transport: newTransport(cfg.BaseURL, cfg.Timeout, cfg.Concurrency), metrics: m}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
@@ -87,7 +87,7 @@ func (c *Client) code2Session(ctx context.Context, code string) (Session, error)
 		"js_code":    {code},
 		"grant_type": {"authorization_code"},
 	}
-	answer, err := c.send(ctx, call{method: http.MethodGet, path: "/sns/jscode2session", query: query, limit: maxBody})
+	answer, err := c.transport.send(ctx, call{method: http.MethodGet, path: "/sns/jscode2session", query: query, limit: maxBody})
 	if err != nil {
 		return Session{}, err
 	}
