@@ -78,6 +78,40 @@ test('a newcomer buys a recipe: the sandbox takes the money and pushes through t
   assert.deepEqual(faults, []);
 });
 
+test('a newcomer hears the chef piece by piece, stops it, exports the data and deletes the account', async () => {
+  const page = await browser.newPage({ viewport: { width: 1100, height: 860 } });
+  page.setDefaultTimeout(8000);
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  await page.goto(world.demo);
+  const top = page.locator('.wx-frame:not([hidden])');
+  await page.locator('#person').selectOption('bob');
+  await top.getByText('红烧肉').waitFor();
+  await top.getByRole('button', { name: '登录' }).click();
+  await top.locator('.box').click();
+  await top.getByText('微信一键登录').click();
+  await top.getByText('问问大厨').click();
+  await top.getByPlaceholder('红烧肉怎么做').fill('麻婆豆腐？');
+  await top.getByText('问一问').click();
+  await top.getByText('先备好').waitFor();
+  await page.screenshot({ path: new URL('../output/demo-chef.png', import.meta.url).pathname });
+  await top.getByText('停止').click();
+  await top.getByText('问一问').waitFor();
+  assert.doesNotMatch(await top.locator('.answer').textContent(), /4\. /);
+  await page.getByLabel('返回').click();
+  await top.getByText('我的').click();
+  await top.getByText('导出数据').click();
+  await top.getByText('"openid"').waitFor();
+  await page.getByLabel('返回').click();
+  await top.getByText('注销账号').click();
+  for (const text of ['确定注销？', '即可撤回']) {
+    await page.locator('#modal').getByText(text).waitFor();
+    await page.locator('#modal').getByRole('button', { name: '确定' }).click();
+  }
+  await top.getByText('你好，欢迎来到食堂').waitFor();
+  assert.deepEqual(faults, []);
+});
+
 const widths = { phone: { width: 375, height: 812 }, desktop: { width: 1280, height: 860 } };
 const picture = (page, name) => page.screenshot({ fullPage: true, path: new URL(`../output/${name}.png`, import.meta.url).pathname });
 

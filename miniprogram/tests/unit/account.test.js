@@ -112,6 +112,15 @@ test('in a browser, where nobody can log in again, the gateway decides', async (
   assert.deepEqual(await client.deleteAccount(), { deletes_at: null });
 });
 
+test('the token of an older client, of which nothing else is known, is still one after a deletion that was refused', async () => {
+  const { client, gateway, wx } = startApp();
+  gateway.live.add('older');
+  wx.setStorageSync('access_token', 'older');
+  Reflect.deleteProperty(wx, 'login');
+  await assert.rejects(client.deleteAccount(), { code: 403, reason: 'login_too_old' });
+  assert.equal((await client.request({ url: '/api/v1/x' })).statusCode, 200);
+});
+
 test('an export logs in again only when the gateway asks for it', async () => {
   const { client, gateway } = await loggedIn();
   const { user } = await client.exportAccount();

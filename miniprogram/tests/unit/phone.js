@@ -139,9 +139,12 @@ function paymentsOf(phone, run) {
  */
 async function inChunks(listeners, reply, kind) {
   const header = reply.header || {};
-  if (listeners.head) listeners.head(kind === 'devtools' ? { header } : { header, statusCode: reply.statusCode });
+  const head = () => { if (listeners.head) listeners.head(kind === 'devtools' ? { header } : { header, statusCode: reply.statusCode }); };
+  if (kind !== 'late') head();
+  let count = 0;
   for await (const chunk of reply.chunks || [JSON.stringify(reply.data)]) {
     if (listeners.chunk) listeners.chunk({ data: new Uint8Array(Buffer.from(/** @type {any} */ (chunk))).buffer });
+    if (kind === 'late' && !count++) head();
   }
   return { header, statusCode: kind === 'mac' ? NaN : reply.statusCode, data: new ArrayBuffer(0) };
 }
@@ -183,7 +186,7 @@ function createWx(gateway, base) {
     /** @type {Map<string, string>} */
     files: new Map(),
     code: () => `code-${++codes}`,
-    online: true, sessionFresh: true, kind: 'phone', // or devtools, which tells no status before the end, or mac, which tells none there
+    online: true, sessionFresh: true, kind: 'phone', // or devtools, which tells no status before the end, mac, which tells none there, or late, which tells it after a chunk
     payment: /** @type {(given: any) => any} what it fails with, if anything */ (() => undefined),
   };
   /** @param {string} name @param {any} options @param {() => any} work @param {object} [task] what else can be done with it */

@@ -59,7 +59,7 @@ test('who asks for an arraybuffer is given bytes', async () => {
   assert.deepEqual(heard.map((bytes) => [...new Uint8Array(bytes)]), [[0xe9], [0x9d, 0xa2]]);
 });
 
-for (const kind of ['phone', 'devtools', 'mac']) {
+for (const kind of ['phone', 'devtools', 'mac', 'late']) {
   test(`${kind}: a refusal is an error with its reason, and no chunk`, async () => {
     const { ask, heard, gateway, phone } = await asking([]);
     phone.kind = kind;
