@@ -423,6 +423,9 @@ func TestGatewayYAMLIsTheDefaults(t *testing.T) {
 	if len(got.Server.TrustedProxies) == 0 {
 		got.Server.TrustedProxies = nil
 	}
+	if len(got.Server.WeChatGateway) == 0 {
+		got.Server.WeChatGateway = nil
+	}
 	if len(got.WeChat.Apps) == 0 {
 		got.WeChat.Apps = nil
 	}

@@ -282,6 +282,8 @@ func clientsFinding(cfg config.Config) finding {
 	switch {
 	case cfg.WeChat.CloudRun:
 		says = append(says, "the platform says which")
+	case len(cfg.Server.WeChatGateway) > 0:
+		says = append(says, "微信网关 says which")
 	case len(cfg.Server.TrustedProxies) > 0:
 		says = append(says, "server.trusted_proxies say which")
 	default:

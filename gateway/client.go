@@ -27,7 +27,17 @@ func formatClient(client netip.Addr) string {
 
 // trustsPeer reports whether the X-Forwarded-* headers of a peer are believed.
 func (r *snapshot) trustsPeer(peer netip.Addr) bool {
-	return slices.ContainsFunc(r.cfg.Server.TrustedProxies, func(p limit.Network) bool { return p.Contains(peer) })
+	return contain(r.cfg.Server.TrustedProxies, peer) || r.isWeChatGateway(peer)
+}
+
+// isWeChatGateway reports whether a peer is an exit node of 微信网关. Nothing but its address tells (page security/gateway/info/qa):
+// there is no signature, and whoever sends the headers could be anyone.
+func (r *snapshot) isWeChatGateway(peer netip.Addr) bool {
+	return contain(r.cfg.Server.WeChatGateway, peer)
+}
+
+func contain(networks []limit.Network, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(n limit.Network) bool { return n.Contains(addr) })
 }
 
 // headerCloudForwardedFor is where WeChat Cloud Run puts the addresses that its gateway saw; X-Forwarded-For holds
@@ -41,12 +51,12 @@ type clientResolver struct {
 	metrics    *metrics
 	removals   lograte.Gate // of identity headers
 
-	untrustedProxy, unreadableHop, unsignedBody sync.Once // warnings, each logged once
+	untrustedProxy, unknownIngress, unreadableHop, unsignedBody sync.Once // warnings, each logged once
 }
 
 // resolveClient returns the client address for limits and logs: the peer, or behind trusted proxies the last address of
 // X-Forwarded-For that is not one of theirs. On WeChat Cloud Run it is the last one that the gateway of the platform
-// saw. An invalid address stands for an unknown client, which passes no address list and shares its buckets with all
+// saw, and behind 微信网关 the one that it names. An invalid address stands for an unknown client, which passes no address list and shares its buckets with all
 // other unknown clients.
 func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 	h, r := &ex.request.Fields, ex.snapshot
@@ -58,6 +68,11 @@ func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 	if !ex.trusted {
 		c.warnUntrustedProxy(ex)
 		return ex.peer
+	}
+	if ex.ingress {
+		if named := joinedValues(h, header.IngressClientIP); named != "" {
+			return c.lastUntrusted(r, header.IngressClientIP, named, ex.peer)
+		}
 	}
 	return c.lastUntrusted(r, "X-Forwarded-For", joinedValues(h, "X-Forwarded-For"), ex.peer)
 }
@@ -103,6 +118,15 @@ func (c *clientResolver) warnUntrustedProxy(ex *Exchange) {
 	}
 }
 
+// warnUnknownIngress warns once that requests seem to come from 微信网关, whose exit nodes nobody has named.
+func (c *clientResolver) warnUnknownIngress(ex *Exchange) {
+	if ex.classes&header.ClassIngress != 0 && len(ex.snapshot.cfg.Server.WeChatGateway) == 0 {
+		c.unknownIngress.Do(func() {
+			c.log.Warn("headers of 微信网关 are removed: server.wechat_gateway does not name its exit nodes, so any client could have sent them", "peer", formatClient(ex.peer))
+		})
+	}
+}
+
 // joinedValues joins the lines of a list field such as X-Forwarded-For (RFC 9110 §5.3).
 func joinedValues(h *message.Fields, name string) string {
 	var all []byte
@@ -128,6 +152,9 @@ func setForwarded(ex *Exchange, out *message.Fields) {
 		if seen := joinedValues(in, headerCloudForwardedFor); seen != "" {
 			chain = seen + ", " + chain
 		}
+	}
+	if ex.ingress && in.Has(header.IngressClientIP) { // what its nodes have written in X-Forwarded-For is of use to nobody
+		chain = formatClient(ex.client) + ", " + ex.peerText
 	}
 	out.Add("X-Forwarded-For", chain)
 	out.Add("X-Forwarded-Proto", ex.forwardedProto())

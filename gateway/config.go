@@ -56,6 +56,7 @@ type ServerConfig struct {
 	AdminToken     secret.Text        `yaml:"admin_token"`     // required by the admin listener; empty: it is on loopback
 	Services       []admin.Service    `yaml:"services"`        // what services of the team may do on the admin listener, with tokens of their own
 	TrustedProxies []limit.Network    `yaml:"trusted_proxies"` // whose X-Forwarded-* and X-Request-Id are trusted
+	WeChatGateway  []limit.Network    `yaml:"wechat_gateway"`  // exit nodes of 微信网关: trusted proxies that say more
 	ProxyProtocol  bool               `yaml:"proxy_protocol"`  // connections from there begin with a PROXY protocol header
 	BodyLimit      input.Size         `yaml:"body_limit"`      // the largest request body; routes may set their own
 	Compress       bool               `yaml:"compress"`        // text that services answer; routes may have their own
@@ -69,6 +70,7 @@ type ServerConfig struct {
 func (s ServerConfig) Reload(next ServerConfig) ServerConfig {
 	s.AdminToken, s.Services = next.AdminToken, next.Services
 	s.TrustedProxies, s.ProxyProtocol, s.BodyLimit = next.TrustedProxies, next.ProxyProtocol, next.BodyLimit
+	s.WeChatGateway = next.WeChatGateway
 	s.Compress, s.HSTS, s.CORS = next.Compress, next.HSTS, next.CORS
 	if s.TLS.Enabled() == next.TLS.Enabled() {
 		s.TLS = next.TLS
@@ -178,6 +180,7 @@ func (c Config) Validate() input.Faults {
 	}
 	c.validateTable(&f)
 	c.validateQuotas(&f)
+	c.validateRisks(&f)
 	c.validateShapes(&f)
 	for _, name := range c.PushUpstreams {
 		f.OneOf("wechat.push.upstream", name, c.Upstreams...)

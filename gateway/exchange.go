@@ -52,7 +52,8 @@ type Exchange struct {
 	cookiesRefused bool       // a token in a cookie does not count, because of the page that sent it
 	subprotocol    string     // that stands for the token in the offer of a WebSocket; "": none does
 	client         netip.Addr // the peer, or the client that a trusted proxy names
-	trusted        bool       // the peer is in server.trusted_proxies
+	trusted        bool       // the peer is in server.trusted_proxies, or ingress
+	ingress        bool       // the peer is in server.wechat_gateway
 	target         route.RequestTarget
 	decoded        []byte      // room for the decoded path
 	route          *routeEntry // nil until matched
@@ -186,7 +187,7 @@ func (p *pipeline) openExchange(ex *Exchange) error {
 	ex.snapshot, ex.start, ex.ctx = p.snapshot.Load(), p.deps.Now(), context.Background()
 	ex.classes = ex.request.Fields.Classify(ex.snapshot.reserved.classOf)
 	ex.peer, ex.peerText = ex.conn.Peer()
-	ex.trusted = ex.snapshot.trustsPeer(ex.peer)
+	ex.trusted, ex.ingress = ex.snapshot.trustsPeer(ex.peer), ex.snapshot.isWeChatGateway(ex.peer)
 	ex.client = p.clients.resolveClient(ex)
 	ex.id = ex.requestID()
 	err := ex.next()

@@ -265,6 +265,8 @@ func (e *Explanation) whyRemoved(ex *Exchange, name string) string {
 	switch class := reserved.classify([]byte(name)); {
 	case class&header.ClassIdentity != 0 && reserved.allowable(name):
 		return "looks like identity; identity.allow lets exact names pass"
+	case class&header.ClassIngress != 0 && !ex.ingress:
+		return "is for 微信网关 to say, and this peer is not in server.wechat_gateway"
 	case class&header.ClassIdentity != 0:
 		return "looks like identity, which only the gateway may set"
 	case ex.route.changes.Hold([]byte(name)):

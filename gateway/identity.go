@@ -162,6 +162,8 @@ func (c IdentityConfig) validateAllow(ours *reservedHeaders) (f input.Faults) {
 			f.Add(path, "%q is not a header name", name)
 		case strings.Contains(name, "*"):
 			f.Add(path, "%q is a pattern; list each name", name)
+		case ours.isIngress([]byte(name)):
+			f.Add(path, "%s is for 微信网关 to say; name its exit nodes in server.wechat_gateway", name)
 		case ours.identifies(name):
 			f.Add(path, "%s says who is calling; only the gateway may set it", name)
 		case ours.claims.Of([]byte(name)) == header.ForwardingClaim || header.Owned([]byte(name)):
@@ -202,6 +204,8 @@ func (r *reservedHeaders) classOf(name []byte) header.Class {
 func (r *reservedHeaders) classify(name []byte) header.Class {
 	class := header.ClassOf(name) | r.places.ClassOf(name)
 	switch claim := r.claims.Of(name); {
+	case r.isIngress(name):
+		class |= header.ClassIngress
 	case claim == header.IdentityClaim || r.contains(name):
 		class |= header.ClassIdentity
 	case claim == header.ForwardingClaim:
@@ -210,22 +214,32 @@ func (r *reservedHeaders) classify(name []byte) header.Class {
 	return class
 }
 
+// isIngress reports whether 微信网关 alone may send a header; none that identity.headers or authn.issuers name is.
+func (r *reservedHeaders) isIngress(name []byte) bool {
+	return header.Ingress(name) && !slices.Contains(r.names, header.Fold(string(name))) && r.places.ClassOf(name)&header.ClassToken == 0
+}
+
 // stripIdentity removes, on every route, headers that could be taken for our identity headers, and counts them.
 func (c *clientResolver) stripIdentity(ex *Exchange) error {
 	readCloudRun(ex)
 	if ex.cloud = cloudIdentity(ex); ex.cloud == nil {
 		c.warnUnsignedBody(ex)
 	}
-	if ex.classes&header.ClassIdentity != 0 {
-		c.logStripped(ex)
-		c.metrics.stripped.Add(float64(ex.request.Fields.DeleteClass(header.ClassIdentity)))
+	stripped := header.ClassIdentity
+	if !ex.ingress {
+		stripped |= header.ClassIngress
+		c.warnUnknownIngress(ex)
+	}
+	if ex.classes&stripped != 0 {
+		c.logStripped(ex, stripped)
+		c.metrics.stripped.Add(float64(ex.request.Fields.DeleteClass(stripped)))
 	}
 	return ex.next()
 }
 
 // logStripped names the headers that are about to be removed: of each request at debug, and once a minute at info, because
 // a service that misses one sees only that it is not there. Those of a platform that is believed are none.
-func (c *clientResolver) logStripped(ex *Exchange) {
+func (c *clientResolver) logStripped(ex *Exchange, stripped header.Class) {
 	if ex.cloud != nil {
 		return
 	}
@@ -236,7 +250,7 @@ func (c *clientResolver) logStripped(ex *Exchange) {
 	var names, allowable []byte
 	for i := range ex.request.Fields.Len() {
 		name, _ := ex.request.Fields.Line(i)
-		if ex.request.Fields.Class(i)&header.ClassIdentity == 0 {
+		if ex.request.Fields.Class(i)&stripped == 0 {
 			continue
 		}
 		names = append(append(names, name...), ' ')

@@ -16,7 +16,7 @@ func TestWhatSpeaksOfTheCallerCannotBeAllowed(t *testing.T) {
 	for name, want := range map[string]string{
 		"X-WX-Skey": "", "X-User-Agent": "", "x-wx-code": "", "X-WX-Encrypted-Data": "", "X-WX-IV": "", "X-User-Token": "", "X-User-Timezone": "",
 		"X-User-Id": "says who", "X-User-Openid": "says who", "x_user_id": "says who", "X-User": "says who", "X-User-Role": "says who", "X-User-IsAdmin": "says who",
-		"X-WX-OPENID": "says who", "X-WX-UNIONID": "says who", "X-WX-APPID": "says who", "X-WX-SOURCE": "says who", "X-WX-FROM-OPENID": "says who",
+		"X-WX-Risk-Rank": "is for 微信网关 to say", "x-wx-device": "is for 微信网关 to say", "X-WX-OPENID": "says who", "X-WX-UNIONID": "says who", "X-WX-APPID": "says who", "X-WX-SOURCE": "says who", "X-WX-FROM-OPENID": "says who",
 		"X-Wxgate-Signature": "says who", "Remote-User": "says who", "X-Caller": "says who", "X-Identity": "says who", "X-Auth-Request-User": "says who",
 		"X-Real-Ip": "how a request came", "X-Forwarded-For": "how a request came", "X-Token": "without this line", "a b": "is not a header name",
 	} {

@@ -110,6 +110,8 @@ func matrixKeys(t *testing.T) []matrixKey {
 		}},
 		{"server.trusted_proxies", []func(*Config){as, func(cfg *Config) {
 			cfg.Server.TrustedProxies = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
+		}, func(cfg *Config) {
+			cfg.Server.WeChatGateway = []limit.Network{{Prefix: netPrefix(t, "127.0.0.0/8")}}
 		}}},
 	}
 }
@@ -233,7 +235,7 @@ func (m *matrix) forgeries() (lines []string) {
 		spellings := []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", "."), strings.ToUpper(strings.Replace(name, "-", "_", 1)), strings.ReplaceAll(name, "-", "!")}
 		lines = append(lines, name+": forged", spellings[i%len(spellings)]+": forged", spellings[(i+2)%len(spellings)]+": forged")
 	}
-	return append(lines, "X_User_Agent: forged", "X.WX.Skey: forged", "X_WX_Skey: forged", "x-user-: forged")
+	return append(lines, "X_User_Agent: forged", "X.WX.Skey: forged", "X_WX_Skey: forged", "x-user-: forged", "X_WX_Risk_Rank: forged", "X-WX-Cloudbase-Access-Token: forged")
 }
 
 // tokenPlace is where a request has its token.

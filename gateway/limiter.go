@@ -8,6 +8,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/header"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/quota"
 )
@@ -91,9 +92,17 @@ func (l *limiter) chargeFailure(ex *Exchange, bucket *limit.Bucket, client uint6
 	return err
 }
 
+// limitOf is the rate limit of a request on the route: from 微信网关, it may depend on the risk that WeChat sees.
+func (r *routeEntry) limitOf(ex *Exchange) *limit.Bucket {
+	if r.riskLimit != nil && ex.ingress && header.RiskRank(&ex.request.Fields) >= r.riskRank {
+		return r.riskLimit
+	}
+	return r.limit
+}
+
 // limitRoute applies the rate limit of the route per address or for the whole route.
 func (l *limiter) limitRoute(ex *Exchange) error {
-	bucket := ex.route.limit
+	bucket := ex.route.limitOf(ex)
 	if bucket == nil || bucket.Per() == limit.PerUser {
 		return ex.next()
 	}
@@ -110,7 +119,7 @@ func (l *limiter) limitRoute(ex *Exchange) error {
 // limitUser applies the rate limit of the route per user. Requests without a user, where the route allows them, count
 // by address.
 func (l *limiter) limitUser(ex *Exchange) error {
-	bucket := ex.route.limit
+	bucket := ex.route.limitOf(ex)
 	if bucket == nil || bucket.Per() != limit.PerUser {
 		return ex.next()
 	}

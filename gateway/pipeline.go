@@ -120,5 +120,5 @@ func (p *pipeline) isSharedAddress(peer netip.Addr) bool {
 // sendsProxyHeader reports whether connections from peer begin with a PROXY protocol header.
 func (p *pipeline) sendsProxyHeader(peer netip.Addr) bool {
 	r := p.snapshot.Load()
-	return r.cfg.Server.ProxyProtocol && r.trustsPeer(peer)
+	return r.cfg.Server.ProxyProtocol && contain(r.cfg.Server.TrustedProxies, peer)
 }

@@ -264,17 +264,33 @@ type RateLimitConfig struct {
 	Per       string      `yaml:"per"`   // one of limit.PerUser, limit.PerIP, limit.PerRoute
 	Rate      limit.Rate  `yaml:"rate"`  // in the long run; 0, without burst: there is only a quota
 	Burst     int         `yaml:"burst"` // at once
+	Risk      RiskConfig  `yaml:"risk"`
 	Quota     quota.Daily `yaml:"quota"` // of each user, counted in the store; 0: none
 	QuotaName string      `yaml:"quota_name"`
 	QuotaOpen bool        `yaml:"quota_open"` // requests pass while the store does not answer; false: they are 503
 }
 
-// bucket is the limit without the quota, the zero value if there is only a quota.
+// RiskConfig is routes[].rate_limit.risk: the limit of requests in which WeChat sees a risk. The zero value is none.
+type RiskConfig struct {
+	Rank  int        `yaml:"rank"` // from which on the requests are counted here, and not with the others: 1 to 4
+	Rate  limit.Rate `yaml:"rate"`
+	Burst int        `yaml:"burst"`
+}
+
+// bucket is the limit of requests without a risk, the zero value if there is none.
 func (c RateLimitConfig) bucket() limit.BucketConfig {
-	if c.Quota != 0 && c.Rate == (limit.Rate{}) && c.Burst == 0 {
+	if (c.Quota != 0 || c.Risk != (RiskConfig{})) && c.Rate == (limit.Rate{}) && c.Burst == 0 {
 		return limit.BucketConfig{}
 	}
 	return limit.BucketConfig{Per: c.Per, Rate: c.Rate, Burst: c.Burst}
+}
+
+// riskBucket is the limit of requests with a risk, the zero value if they are counted like the others.
+func (c RateLimitConfig) riskBucket() limit.BucketConfig {
+	if c.Risk == (RiskConfig{}) {
+		return limit.BucketConfig{}
+	}
+	return limit.BucketConfig{Per: c.Per, Rate: c.Risk.Rate, Burst: c.Risk.Burst}
 }
 
 // quota is that of the users of a route, the zero value if there is none.
@@ -289,8 +305,16 @@ func (r RouteConfig) validateRateLimit(f *input.Faults) {
 	if r.RateLimit == (RateLimitConfig{}) {
 		return
 	}
-	if bucket := r.RateLimit.bucket(); bucket != (limit.BucketConfig{}) || r.RateLimit.Quota == 0 {
+	bucket, risky := r.RateLimit.bucket(), r.RateLimit.riskBucket()
+	if bucket != (limit.BucketConfig{}) || r.RateLimit.Quota == 0 && risky == (limit.BucketConfig{}) {
 		*f = append(*f, bucket.Validate(limit.PerUser, limit.PerIP, limit.PerRoute).At("rate_limit")...)
+	} else {
+		f.OneOf("rate_limit.per", r.RateLimit.Per, limit.PerUser, limit.PerIP, limit.PerRoute)
+	}
+	if risky != (limit.BucketConfig{}) {
+		input.Between(f, "rate_limit.risk.rank", r.RateLimit.Risk.Rank, 1, header.MaxRiskRank)
+		risky.Per = limit.PerUser // which was judged above
+		*f = append(*f, risky.Validate(limit.PerUser).At("rate_limit.risk")...)
 	}
 	if r.RateLimit.Per == limit.PerUser && r.Auth == AuthNone {
 		f.Add("rate_limit.per", "user needs to know the user, and auth: none identifies nobody")
@@ -329,6 +353,15 @@ func (c Config) validateQuotas(f *input.Faults) {
 			first[q.Name] = i
 		} else if c.Routes[other].quota() != q {
 			f.Add(fmt.Sprintf("routes[%d].rate_limit.quota", i), "differs from that of routes[%d], which has the same name %q; write the same, or another quota_name", other, q.Name)
+		}
+	}
+}
+
+// validateRisks reports limits by a rank that nobody gives.
+func (c Config) validateRisks(f *input.Faults) {
+	for i, r := range c.Routes {
+		if r.RateLimit.Risk != (RiskConfig{}) && len(c.Server.WeChatGateway) == 0 {
+			f.Add(fmt.Sprintf("routes[%d].rate_limit.risk", i), "needs server.wechat_gateway: 微信网关 ranks the risk, and nobody else is believed")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -100,6 +101,9 @@ func (r *routeEntry) info(of *snapshot) RouteInfo {
 	limits := r.extraLimits
 	if r.limit != nil {
 		limits = append([]string{r.limit.String()}, limits...)
+	}
+	if r.riskLimit != nil {
+		limits = append(limits, fmt.Sprintf("%v from risk rank %d on", r.riskLimit, r.riskRank))
 	}
 	if r.quota.PerDay != 0 {
 		limits = append(limits, r.quota.String())

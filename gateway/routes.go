@@ -68,9 +68,11 @@ type routeEntry struct {
 	rewrite       *route.Rewriting  // nil: the request target is not rewritten
 	relocation    *route.Relocation // of answers; nil: none
 	changes       header.Changes
-	answerChanges header.AnswerChanges   // of services, or fixed
-	compress      bool                   // the same
-	limit         *limit.Bucket          // nil: none
+	answerChanges header.AnswerChanges // of services, or fixed
+	compress      bool                 // the same
+	limit         *limit.Bucket        // nil: none
+	riskLimit     *limit.Bucket        // instead, from a rank of risk on; nil: none
+	riskRank      int
 	quota         quota.Quota            // of its users; the zero value: none
 	extraLimits   []string               // further limits that are counted by the endpoint
 	precheck      Step                   // what the header is judged by instead of a token; nil: a token
@@ -207,6 +209,7 @@ func (p *pipeline) newRoute(r *snapshot, cfg RouteConfig) (*routeEntry, error) {
 		changes: header.NewChanges(cfg.Headers.Set, cfg.Headers.Remove), upstreamID: cfg.Upstream,
 		answerChanges: header.NewAnswerChanges(cfg.Response.Set, cfg.Response.Remove), compress: r.cfg.Server.Compress,
 		limit: p.limits.buckets.New(fmt.Sprint(cfg.label(), cfg.Methods), cfg.RateLimit.bucket()), quota: cfg.quota(),
+		riskLimit: p.limits.buckets.New(fmt.Sprint("risk ", cfg.label(), cfg.Methods), cfg.RateLimit.riskBucket()), riskRank: cfg.RateLimit.Risk.Rank,
 	}
 	if cfg.Compress != nil {
 		made.compress = *cfg.Compress

@@ -205,6 +205,17 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerUser, Quota: 20, QuotaName: "ai"}
 			c.Routes = append(c.Routes, RouteConfig{Path: "/b", Upstream: "service", Auth: AuthRequired, RateLimit: RateLimitConfig{Per: limit.PerUser, Quota: 30, QuotaName: "ai"}})
 		},
+		`routes[0].rate_limit.risk: needs server.wechat_gateway`: func(c *Config) {
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Risk: RiskConfig{3, limit.Rate{Count: 1, Per: time.Minute}, 1}}
+		},
+		`routes[0].rate_limit.risk.rank: 5 is not between 1 and 4`: func(c *Config) {
+			c.Server.WeChatGateway = []limit.Network{{}}
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Risk: RiskConfig{5, limit.Rate{Count: 1, Per: time.Minute}, 1}}
+		},
+		`routes[0].rate_limit.risk.burst: 0 is not between 1 and 1000000`: func(c *Config) {
+			c.Server.WeChatGateway = []limit.Network{{}}
+			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Risk: RiskConfig{3, limit.Rate{Count: 1, Per: time.Minute}, 0}}
+		},
 		`routes[0].headers.set.Host: Host is set by the gateway itself`: func(c *Config) { c.Routes[0].Headers.Set = map[string]string{"Host": "x"} },
 		`routes[0].headers.remove[0]: X-User-Id says who is calling`:    func(c *Config) { c.Routes[0].Headers.Remove = []string{"X-User-Id"} },
 		`limits.in_flight: -1 is not between 0 and 1000000`:             func(c *Config) { c.Limits.InFlight = -1 },

@@ -132,7 +132,7 @@ func wanted(t reflect.Type) string {
 
 // fewKeys are the keys of a small section, as somebody who wrote one value in its place needs them.
 func fewKeys(t reflect.Type) string {
-	const few = 6
+	const few = 8
 	if t.Kind() != reflect.Struct || len(fieldsOf(t)) > few {
 		return ""
 	}

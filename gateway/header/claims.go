@@ -37,7 +37,7 @@ func claimRows() []struct {
 		// what platforms say of the way
 		{ForwardingClaim, []string{"X-Envoy-*", "X-Azure-*", "X-Appengine-*", "X-Vercel-*", "X-NF-*", "X-Sucuri-*", "X-Akamai-*", "Akamai-*", "X-Arr-*", "Ali-*", "CF-*", "Cloudfront-*", "Fastly-*", "Fly-*", "Incap-*", "WL-Proxy-*"}},
 		// scheme and host, and what makes a framework send a file of its choice
-		{ForwardingClaim, []string{"X-Scheme", "X-Url-Scheme", "X-Request-Scheme", "Front-End-Https", "HTTPS", "X-Https", "X-SSL", "X-SSL-*", "SSL-*", "X-TLS-*", "X-Host", "X-HTTP-Host-Override", "X-HTTP-Destinationurl", "X-Backend-Host"}},
+		{ForwardingClaim, []string{"X-Scheme", "X-Url-Scheme", "X-Request-Scheme", "Front-End-Https", "HTTPS", "X-Https", "X-SSL", "X-SSL-*", "SSL-*", "X-TLS-*", "X-Client-Proto*", "X-STGW-*", "X-Host", "X-HTTP-Host-Override", "X-HTTP-Destinationurl", "X-Backend-Host"}},
 		{ForwardingClaim, []string{"X-Accel-*", "X-Sendfile-Type"}},
 	}
 }

@@ -29,6 +29,31 @@ func TestTheManualListsEveryClaim(t *testing.T) {
 	}
 }
 
+// TestTheManualListsWhatWeChatsGatewaySays keeps docs/proxy.md and the other list together.
+func TestTheManualListsWhatWeChatsGatewaySays(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/proxy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n### Behind 微信网关\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	listed := 0
+	for l := range strings.SplitSeq(section, "\n") {
+		if cells := strings.Split(l, "|"); len(cells) == 4 {
+			listed += strings.Count(cells[1], "`X-WX-")
+		}
+	}
+	for _, name := range ingressNames() {
+		if !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("docs/proxy.md does not list %s", name)
+		}
+	}
+	if listed != len(ingressNames()) {
+		t.Errorf("docs/proxy.md lists %d names, want %d", listed, len(ingressNames()))
+	}
+}
+
 func BenchmarkClaims(b *testing.B) {
 	c := NewClaims()
 	names := [][]byte{[]byte("User-Agent"), []byte("Accept"), []byte("Accept-Encoding"), []byte("X-App-Id"), []byte("X-Device-Id"), []byte("Content-Type"), []byte("Referer")}

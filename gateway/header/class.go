@@ -37,12 +37,13 @@ const (
 	ClassOwned      // see Owned
 	ClassIdentity   // a service could take it for one of ours, or for somebody's word on who is asking
 	ClassForwarding // see ForwardingClaim
+	ClassIngress    // see Ingress
 
 	classesOfOneValue = ClassConnection - 1
 )
 
 // ClassOf returns the class of a name, without those that depend on the configuration: ClassToken, ClassSubprotocols,
-// ClassIdentity and ClassForwarding.
+// ClassIdentity, ClassForwarding and ClassIngress.
 func ClassOf(name []byte) (c Class) {
 	if HopByHop(name) {
 		c |= ClassHopByHop
