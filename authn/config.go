@@ -110,6 +110,14 @@ func (c Config) Validate() input.Faults {
 	return f
 }
 
+// Warnings are about what holds and may not be meant.
+func (c Config) Warnings() (f input.Faults) {
+	if c.Link != "" && c.OnUser.Upstream == "" {
+		f.Add("link", "accounts are linked at once and no service is told: one that keeps ids of users goes on with the old ones; name it in authn.on_user")
+	}
+	return f
+}
+
 // tokens are what token needs of the section. No token of ours lives longer than token_ttl, and none is of use for longer than
 // the refresh window after that.
 func (c Config) tokens() token.Config {

@@ -114,7 +114,11 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 		return Grant{}, fmt.Errorf("saving a login: %w", err)
 	}
 	a.Sessions.revoked.Add(in.Ended...)
-	a.log.InfoContext(ctx, "login", "user", in.User.ID, "created", in.Created)
+	who := []any{"user", in.User.ID, "created", in.Created}
+	if in.Account != in.User.ID {
+		who = append(who, "account", in.Account)
+	}
+	a.log.InfoContext(ctx, "login", who...)
 	if in.TookBack {
 		a.metrics.deletionsTakenBack.Inc()
 		a.log.InfoContext(ctx, "a user who asked to be erased took that back by a login", "user", in.User.ID)

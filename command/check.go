@@ -42,7 +42,7 @@ func (checkCommand) Run(w *env) error {
 		text += "note: " + c.String() + "\n"
 	}
 	if on := cfg.Authn.OnUser; on.Upstream != "" {
-		text += "note: " + toldOfUsers(on) + "\n"
+		text += "note: " + toldOfUsers(cfg.Authn) + "\n"
 	}
 	if cfg.Storage.Driver == storage.DriverMySQL {
 		text += "note: users and sessions are in the database " + mysql.Place(cfg.Storage.MySQL) + "; limits are counted on each gateway by itself\n"

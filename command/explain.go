@@ -205,9 +205,10 @@ func (e explained) write(t *table) {
 func aboutOnUser(cfg config.Config, got gateway.Explanation) string {
 	on := cfg.Authn.OnUser
 	switch {
-	case on.Upstream == "" || got.Route == nil:
+	case got.Route == nil:
 	case slices.Contains([]string{"login", "login_skey", "cloud_login"}, got.Route.Endpoint):
-		return toldOfUsers(on)
+		return toldOfUsers(cfg.Authn)
+	case on.Upstream == "":
 	case slices.Contains([]string{"profile", "phone"}, got.Route.Endpoint) && !slices.Contains(got.Route.Methods, http.MethodGet):
 		return fmt.Sprintf("%s is told of a change by POST %s; the answer does not wait", on.Upstream, on.Path)
 	case cfg.IsOnUser(got.Route.To, got.Method, got.Target):
@@ -217,10 +218,20 @@ func aboutOnUser(cfg config.Config, got gateway.Explanation) string {
 }
 
 // toldOfUsers says where a service is told of users, and what that means for a first login.
-func toldOfUsers(on authn.OnUserConfig) string {
+func toldOfUsers(cfg authn.Config) string {
+	on, links := cfg.OnUser, cfg.Link != ""
+	switch {
+	case on.Upstream == "" && links:
+		return "accounts of one unionid are linked at once, and nobody is told"
+	case on.Upstream == "":
+		return ""
+	}
 	wait := "a first login does not wait for it"
 	if on.Wait {
 		wait = "a first login waits for its 2xx, and is 503 user_service_unavailable without"
+	}
+	if links {
+		wait += "; accounts of one unionid are linked by its 2xx to user.merged"
 	}
 	return fmt.Sprintf("%s is told of users by POST %s; %s", on.Upstream, on.Path, wait)
 }

@@ -106,7 +106,7 @@ func (c Config) ValidateOpened() input.Faults {
 
 // Warnings are about what holds and may not be meant.
 func (c Config) Warnings() input.Faults {
-	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.Storage.Warnings().At("storage"), c.wayWarnings())
+	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.Storage.Warnings().At("storage"), c.Authn.Warnings().At("authn"), c.wayWarnings())
 }
 
 // WarningsOpened is Warnings, with those about the certificates, as of a time.
