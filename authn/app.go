@@ -20,6 +20,10 @@ type WeChat interface {
 	CheckSession(ctx context.Context, openID, sessionKey string) (bool, error)
 	// ResetSessionKey has WeChat replace a session_key.
 	ResetSessionKey(ctx context.Context, openID, sessionKey string) (wechat.Session, error)
+	// CheckProfile asks about texts of a user, who is using the mini-program.
+	CheckProfile(ctx context.Context, openID string, text wechat.ProfileText) (wechat.ContentCheck, error)
+	// CheckImage asks about a picture of such a user; WeChat pushes the result with the traceID.
+	CheckImage(ctx context.Context, openID, address string) (traceID string, err error)
 }
 
 // app is one mini-program: its client of WeChat, and the limits that keep logins from waiting for a WeChat that does
@@ -29,6 +33,7 @@ type app struct {
 	client  WeChat
 	slots   *slots
 	breaker breaker.Breaker // of logins
+	checks  checks
 	budget  time.Duration
 	now     func() time.Time
 }
@@ -56,6 +61,8 @@ func newApps(deps Deps, m *metrics) apps {
 			slots: newSlots(deps.Concurrency, deps.Budget/2, m),
 		}
 		p.breaker.Configure(weChatBreaker())
+		p.checks.slots = newSlots(deps.Concurrency, contentBudget/2, m)
+		p.checks.breaker.Configure(weChatBreaker())
 		made[id] = p
 	}
 	return made
@@ -114,6 +121,31 @@ func (p *app) code2Session(ctx context.Context, code string) (wechat.Session, er
 	}
 	defer p.slots.release()
 	return p.retryBusy(ctx, code)
+}
+
+// checks limit what is asked about content, so that a WeChat that does not answer holds up neither logins nor those who wait.
+type checks struct {
+	slots   *slots
+	breaker breaker.Breaker
+}
+
+// check calls WeChat about what users write, within contentBudget.
+func (p *app) check(ctx context.Context, call func(context.Context, WeChat) error) error {
+	ctx, cancel := context.WithTimeout(ctx, contentBudget)
+	defer cancel()
+	pass, err := p.checks.breaker.Allow(p.now())
+	if err != nil {
+		return &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
+	}
+	result := breaker.Neutral // if the call panics
+	defer func() { p.checks.breaker.Record(pass, result, p.now()) }()
+	if err := p.checks.slots.acquire(ctx); err != nil {
+		return err
+	}
+	defer p.checks.slots.release()
+	err = call(ctx, p.client)
+	result = weChatResult(err)
+	return err
 }
 
 // phone trades the code of a button for a number. The code is sent once.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/revocation"
+	"wxgate/lograte"
 	"wxgate/storage"
 )
 
@@ -87,7 +88,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	m.measureCache(deps.Metrics, func() int { return tokens.keys.Load().cache.size() })
 	apps := newApps(deps, m)
 	sessions := &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now}
-	users := &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, revoked: revoked, now: deps.Now}
+	content := &moderator{apps: apps, metrics: m, log: deps.Log, limited: lograte.New(deps.Log, deps.Now)}
+	users := &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, content: content, revoked: revoked, now: deps.Now}
 	return &Authn{
 		Tokens:    tokens,
 		Sessions:  sessions,

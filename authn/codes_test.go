@@ -42,6 +42,14 @@ func (s *scriptedWeChat) ResetSessionKey(context.Context, string, string) (wecha
 	return wechat.Session{}, wechat.ErrTimeout
 }
 
+func (s *scriptedWeChat) CheckProfile(context.Context, string, wechat.ProfileText) (wechat.ContentCheck, error) {
+	return wechat.ContentCheck{}, wechat.ErrTimeout
+}
+
+func (s *scriptedWeChat) CheckImage(context.Context, string, string) (string, error) {
+	return "", wechat.ErrTimeout
+}
+
 func (s *scriptedWeChat) count(code string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

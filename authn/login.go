@@ -28,6 +28,8 @@ type Login struct {
 	Avatar   *string // optional, and often a path on the phone; ignored when invalid
 	Device   string  // shown in the session list: the family of the User-Agent
 
+	Content ContentPolicy // for the nickname and the avatar
+
 	Admit func(appID, openID string) error // called before the session starts; an error refuses the login; may be nil
 }
 
@@ -98,6 +100,9 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	if err := a.others.fresh(ctx); err != nil { // the user may have been banned elsewhere
 		return Grant{}, err
 	}
+	if l.Content.Check {
+		profile = a.Users.content.admit(ctx, l.Content, a.authorOf(ctx, login), profile)
+	}
 	login.FirstID, login.Hold, login.Link = a.cfg.FirstUserID, a.waits(), a.cfg.linking()
 	login.TakeBack = a.cfg.DeletionGrace > 0
 	login.Session, login.MaxSessions = newSession(a.cfg, a.store.Epoch(), a.now(), l.Device), a.cfg.Sessions.MaxPerUser
@@ -124,4 +129,13 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 		a.log.InfoContext(ctx, "a user who asked to be erased took that back by a login", "user", in.User.ID)
 	}
 	return a.Tokens.grant(in.User, in.Session, in.Created)
+}
+
+// authorOf is who logs in, as stored so far. What the store does not say is found out by the login.
+func (a *Authn) authorOf(ctx context.Context, login storage.Login) author {
+	user, err := a.store.UserByOpenID(ctx, login.AppID, login.OpenID)
+	if err == nil {
+		user, _ = a.store.Person(ctx, user)
+	}
+	return author{login.AppID, login.OpenID, user}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"wxgate/authn/token"
+	"wxgate/authn/wechat"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -20,6 +21,7 @@ type metrics struct {
 	refreshes                                         *prometheus.CounterVec
 	decryptions                                       *prometheus.CounterVec
 	deletionsRequested, deletionsTakenBack, erasedOwn prometheus.Counter
+	content                                           *prometheus.CounterVec
 	waiting                                           prometheus.Gauge
 	waited                                            prometheus.Histogram
 }
@@ -44,6 +46,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}, []string{"result"})
 	reg.MustRegister(deletions)
 	m.deletionsRequested, m.deletionsTakenBack, m.erasedOwn = deletions.WithLabelValues("requested"), deletions.WithLabelValues("taken_back"), deletions.WithLabelValues("erased")
+	m.content = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_content_checks_total", Help: "Texts and avatars of users that WeChat was asked about, by result.",
+	}, []string{"kind", "result"})
+	reg.MustRegister(m.content)
+	for _, kind := range []string{kindText, kindAvatar} {
+		for _, result := range []wechat.ContentResult{wechat.ContentPass, wechat.ContentReview, wechat.ContentRisky, ""} {
+			m.content.WithLabelValues(kind, contentLabel(result))
+		}
+	}
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_wechat_waiting", Help: "Exchanges that wait until fewer than wechat.concurrency are under way.",
 	})
@@ -59,6 +70,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	reg.MustRegister(cache)
 	m.cacheHits, m.cacheMisses = cache.WithLabelValues("hit"), cache.WithLabelValues("miss")
 	return m
+}
+
+// contentChecked counts a result; "" is none.
+func (m *metrics) contentChecked(kind string, result wechat.ContentResult) {
+	m.content.WithLabelValues(kind, contentLabel(result)).Inc()
+}
+
+func contentLabel(result wechat.ContentResult) string {
+	if result == "" {
+		return "none"
+	}
+	return string(result)
 }
 
 // countRevocations registers the number of revocations in memory.

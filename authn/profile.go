@@ -57,6 +57,22 @@ func (p Profile) apply(u *storage.User) {
 	}
 }
 
+// replace is apply for users who change their profile: an empty text clears a field.
+func (p Profile) replace(u *storage.User) {
+	p.apply(u)
+	clearWhereEmpty(&u.Nickname, p.Nickname)
+	clearWhereEmpty(&u.Avatar, p.Avatar)
+	if p.Bio != nil {
+		u.Bio = *p.Bio
+	}
+}
+
+func clearWhereEmpty(field, wanted *string) {
+	if wanted != nil && *wanted == "" {
+		*field = ""
+	}
+}
+
 // usable returns the profile without invalid fields. It comes with a code, and a code works once, so a login is never
 // refused because of a picture.
 func (p Profile) usable() Profile {

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type Users struct {
 	store     Store
 	announcer Announcer // may be nil
 	apps      apps
+	content   *moderator
 	revoked   *revocation.Set
 	now       func() time.Time
 }
@@ -294,19 +296,18 @@ func (u *Users) Of(ctx context.Context, s Subject) (storage.User, error) {
 }
 
 // UpdateProfile changes nickname, avatar and bio of a subject's user, and returns it as Of does; an empty text clears the
-// field. Placeholders of WeChat and temporary paths are ignored, and invisible characters are removed.
-func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile) (storage.User, error) {
+// field. Placeholders of WeChat and temporary paths are ignored, and invisible characters are removed. With a policy, new
+// texts are shown to WeChat first, and nothing is changed if the error is ErrContentRisky or ErrContentUnchecked.
+func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile, policy ContentPolicy) (storage.User, error) {
 	p = p.visible()
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
+	if err := u.checkContent(ctx, s, p, policy); err != nil {
+		return storage.User{}, err
+	}
 	_, err := u.store.UpdateUser(ctx, s.UserID, func(user *storage.User) error {
-		p.apply(user)
-		clearWhereEmpty(&user.Nickname, p.Nickname)
-		clearWhereEmpty(&user.Avatar, p.Avatar)
-		if p.Bio != nil {
-			user.Bio = *p.Bio
-		}
+		p.replace(user)
 		return nil
 	})
 	if err != nil {
@@ -315,8 +316,15 @@ func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile) (storag
 	return u.Of(ctx, s)
 }
 
-func clearWhereEmpty(field, wanted *string) {
-	if wanted != nil && *wanted == "" {
-		*field = ""
+// checkContent asks WeChat about what a profile changes.
+func (u *Users) checkContent(ctx context.Context, s Subject, p Profile, policy ContentPolicy) error {
+	if !policy.Check {
+		return nil
 	}
+	user, err := u.store.User(ctx, s.UserID)
+	if err != nil {
+		return err
+	}
+	of := author{cmp.Or(s.AppID, user.AppID), cmp.Or(s.OpenID, user.OpenID), user} // a token of an existing backend names neither
+	return u.content.checkText(ctx, policy, of, of.changed(p.replace))
 }

@@ -176,6 +176,9 @@ func (c Config) Gateway() gateway.Config {
 		Issuers:         c.Authn.Issuers,
 		Upstreams:       slices.Sorted(maps.Keys(c.Upstreams)),
 		VirtualPayments: c.WeChat.VirtualPayments(),
+		Content: authn.ContentPolicy{
+			Check: c.WeChat.ContentCheck.Enabled, Unchecked: c.WeChat.ContentCheck.OnError == wechat.OnErrorAllow, Results: c.WeChat.PushApps(),
+		},
 	}
 }
 

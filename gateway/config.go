@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/authn"
 	"wxgate/authn/issuer"
 	"wxgate/authn/wechat"
 	"wxgate/gateway/admin"
@@ -32,15 +33,16 @@ type Config struct {
 	Endpoints EndpointsConfig
 	Answers   answer.Config
 
-	CloudRun          bool            // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
-	FunctionKey       secret.Text     // wechat.cloud_function_secret; empty: no signed openid is trusted
-	PhoneByDecryption bool            // wechat.phone_by_decryption: encrypted data are accepted as a phone number
-	PushUpstreams     []string        // wechat.push.upstream and those of wechat.apps; none: message push is off
-	PublicKeys        bool            // authn.keys has public keys
-	TokenFrom         []string        // authn.token_from: where the token may stand
-	Issuers           []issuer.Config // authn.issuers: whose tokens routes may want instead of ours
-	Upstreams         []string        // the names that routes and wechat.push may use
-	SetCookie         string          // authn.set_cookie: by which browsers keep it; "": by none
+	CloudRun          bool                // wechat.cloud_run: the X-WX-* headers of WeChat Cloud Run are trusted
+	FunctionKey       secret.Text         // wechat.cloud_function_secret; empty: no signed openid is trusted
+	Content           authn.ContentPolicy // of wechat.content_check
+	PhoneByDecryption bool                // wechat.phone_by_decryption: encrypted data are accepted as a phone number
+	PushUpstreams     []string            // wechat.push.upstream and those of wechat.apps; none: message push is off
+	PublicKeys        bool                // authn.keys has public keys
+	TokenFrom         []string            // authn.token_from: where the token may stand
+	Issuers           []issuer.Config     // authn.issuers: whose tokens routes may want instead of ours
+	Upstreams         []string            // the names that routes and wechat.push may use
+	SetCookie         string              // authn.set_cookie: by which browsers keep it; "": by none
 
 	VirtualPayments map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment, by appid
 }

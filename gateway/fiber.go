@@ -123,7 +123,7 @@ func (p *pipeline) newCall(ex *Exchange) api.Call {
 	cfg := &ex.snapshot.cfg
 	call := api.Call{
 		Subject: ex.subject, Cloud: ex.cloud, Path: ex.target.Path, Fields: &ex.request.Fields, Limits: callLimits{p.limits, ex}, Answers: ex.answers(), Names: &cfg.Endpoints.Fields,
-		Credential: credentialOf(ex), PhoneByDecryption: cfg.PhoneByDecryption, SignedIdentities: ex.snapshot.signer != nil,
+		Credential: credentialOf(ex), PhoneByDecryption: cfg.PhoneByDecryption, Content: cfg.Content, SignedIdentities: ex.snapshot.signer != nil,
 	}
 	if ex.body.stream != nil {
 		call.Body = &ex.body

@@ -7,6 +7,8 @@ const (
 	APIPhoneNumber     = "getuserphonenumber"
 	APICheckSession    = "checksession"
 	APIResetSessionKey = "resetusersessionkey"
+	APITextCheck       = "msg_sec_check"
+	APIImageCheck      = "media_check_async"
 )
 
 // labelOther is the api label of every path that is not in apiLabels.
@@ -39,9 +41,9 @@ func apiLabels() map[string]string {
 		pathResetSessionKey:                   APIResetSessionKey,
 		"/wxa/business/checkencryptedmsg":     "checkencryptedmsg",
 		"/wxa/business/getuserencryptkey":     "getuserencryptkey",
-		"/wxa/msg_sec_check":                  "msg_sec_check",
+		pathTextCheck:                         APITextCheck,
 		"/wxa/img_sec_check":                  "img_sec_check",
-		"/wxa/media_check_async":              "media_check_async",
+		pathImageCheck:                        APIImageCheck,
 		"/wxa/getuserriskrank":                "getuserriskrank",
 		"/wxa/getwxacode":                     "getwxacode",
 		"/wxa/getwxacodeunlimit":              "getwxacodeunlimit",

@@ -31,6 +31,7 @@ type Config struct {
 	Push                PushConfig  `yaml:"push"`                  // message push; off while empty
 
 	VirtualPayment VirtualPaymentConfig `yaml:"virtual_payment"` // virtual payment; off while empty
+	ContentCheck   ContentCheckConfig   `yaml:"content_check"`   // of what users write of themselves
 }
 
 // App is one of several mini-programs.
@@ -75,6 +76,16 @@ func (c Config) PushUpstreams() (names []string) {
 	return names
 }
 
+// PushApps are the appids of the mini-programs that have message push.
+func (c Config) PushApps() (ids []string) {
+	for _, each := range c.Each() {
+		if each.Push.Upstream != "" {
+			ids = append(ids, each.AppID)
+		}
+	}
+	return ids
+}
+
 // Unknown returns those appids that are of none of the mini-programs.
 func (c Config) Unknown(appIDs []string) []string {
 	return slices.DeleteFunc(slices.Clone(appIDs), func(id string) bool {
@@ -84,7 +95,7 @@ func (c Config) Unknown(appIDs []string) []string {
 
 // DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are up to the operator.
 func DefaultConfig() Config {
-	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64}
+	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64, ContentCheck: ContentCheckConfig{OnError: OnErrorAllow}}
 }
 
 // VirtualPayments are the sections virtual_payment that are not empty, by appid.
@@ -102,7 +113,7 @@ func (c Config) VirtualPayments() map[string]VirtualPaymentConfig {
 // WeChat.
 func (c Config) Reload(next Config) Config {
 	c.CloudRun, c.CloudFunctionSecret, c.PhoneByDecryption, c.Push = next.CloudRun, next.CloudFunctionSecret, next.PhoneByDecryption, next.Push
-	c.VirtualPayment = next.VirtualPayment
+	c.VirtualPayment, c.ContentCheck = next.VirtualPayment, next.ContentCheck
 	c.Apps = slices.Clone(c.Apps)
 	for i := range c.Apps {
 		for _, app := range next.Apps {
@@ -128,6 +139,7 @@ func (c Config) Validate() input.Faults {
 		f.Add("cloud_function_secret", "has %d bytes; %d or more are needed", n, minFunctionSecretBytes)
 	}
 	c.validatePush(&f)
+	f = append(f, c.ContentCheck.validate().At("content_check")...)
 	f = append(f, c.VirtualPayment.validate().At("virtual_payment")...)
 	for i, app := range c.Apps {
 		f = append(f, app.VirtualPayment.validate().At(fmt.Sprintf("apps[%d].virtual_payment", i))...)
@@ -147,6 +159,9 @@ func (c Config) Warnings() (f input.Faults) {
 		}
 		if rest, found := strings.CutPrefix(each.AppID, "wx"); !found || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
 			f.Add(path, "%q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", each.AppID)
+		}
+		if c.ContentCheck.Enabled && each.Push.Upstream == "" {
+			f.Add(strings.TrimSuffix(path, "appid")+"push", "is off, so avatars are not checked: WeChat pushes what it thinks of them")
 		}
 		if each.Push.Token != "" && each.Push.AESKey == "" {
 			f.Add(strings.TrimSuffix(path, "appid")+"push.aes_key", "is empty: in plain mode (明文模式) whoever has seen one address that WeChat called can write "+

@@ -24,6 +24,8 @@ const masked = "***"
 
 // Client calls WeChat for one mini-program.
 type Client struct {
+	moderation
+
 	cfg       *Config // behind a pointer, so that a struct printed with a Client in it shows an address and not the secret
 	transport *transport
 	metrics   *metrics
@@ -58,6 +60,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	}
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	c := &Client{cfg: &cfg, transport: newTransport(cfg.BaseURL, cfg.Timeout, cfg.Concurrency), metrics: m}
+	c.moderation = moderation{ask: c.answerOf}
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}

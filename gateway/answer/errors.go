@@ -64,6 +64,8 @@ func NewTable() Table {
 		{authn.ErrCloudIdentity, 401, "cloud_identity_missing", "无法确认微信身份，请检查云函数或云托管的配置", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
+		{authn.ErrContentRisky, 422, "content_risky", "内容含有违规信息，请修改后再试", 0},
+		{authn.ErrContentUnchecked, 503, "content_unchecked", "暂时无法审核内容，请稍后再试", 5}, // before what WeChat said
 		{authn.ErrLoginTooOld, 403, "login_too_old", "为确认是您本人操作，请重新登录后再试", 0},
 		{authn.ErrPhoneCodeInvalid, 409, "phone_code_invalid", "请重新点击按钮获取手机号", 0},
 		{authn.ErrPhoneCodeRequired, 409, "phone_code_required", "当前微信版本过低，请升级微信后重新获取手机号", 0},

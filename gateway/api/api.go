@@ -44,8 +44,9 @@ type Call struct {
 
 	Payment *Payment // how the user's mini-program is paid; nil: not by virtual payment, or the call is about something else
 
-	PhoneByDecryption bool // wechat.phone_by_decryption
-	SignedIdentities  bool // identity.signed: services get signed identities
+	Content           authn.ContentPolicy // for what users write of themselves
+	PhoneByDecryption bool                // wechat.phone_by_decryption
+	SignedIdentities  bool                // identity.signed: services get signed identities
 }
 
 // Limits are checked once the endpoint knows whom or what to count. Their errors refuse the request.

@@ -100,6 +100,7 @@ func (a *API) newLogin(c *fiber.Ctx, r loginRequest) authn.Login {
 		Admit:    callOf(c).Limits.Login,
 		AppID:    header.One(callOf(c).Fields, headerAppID),
 		Code:     r.code(),
+		Content:  callOf(c).Content,
 		Device:   deviceFromUserAgent(c.Get(fiber.HeaderUserAgent)),
 		Nickname: cmp.Or(firstNonEmpty(r.CamelName, r.Nickname), r.UserInfo.nickname()),
 		Avatar:   cmp.Or(firstNonEmpty(r.AvatarURL, r.Avatar), r.UserInfo.avatar()),

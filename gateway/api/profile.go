@@ -31,7 +31,7 @@ func (a *API) UpdateProfile(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	user, err := a.auth.Users.UpdateProfile(c.UserContext(), *subject, change)
+	user, err := a.auth.Users.UpdateProfile(c.UserContext(), *subject, change, callOf(c).Content)
 	if err != nil {
 		return subjectError(err)
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wxgate/authn/wechat"
@@ -25,6 +26,8 @@ type backend struct {
 	rules  *failureRules
 	counts *counts
 	clock  *clock
+
+	pushURL atomic.Pointer[string] // where events go that nobody asked for; nil: nowhere
 }
 
 func newBackend(cfg *Config) *backend {
@@ -34,7 +37,7 @@ func newBackend(cfg *Config) *backend {
 		codes:  newLedger(c.now),
 		phones: newLedger(c.now),
 		none:   newLedger(c.now),
-		keys:   &keyring{appID: cfg.AppID, keys: map[string]string{}, old: map[string][]string{}, persons: map[string]string{}},
+		keys:   &keyring{appID: cfg.AppID, now: c.now, logins: map[string]time.Time{}, keys: map[string]string{}, old: map[string][]string{}, persons: map[string]string{}},
 		tokens: newTokens(c.now, cfg.TokenTTL),
 		sealed: &hashes{made: map[string]time.Time{}},
 		orders: &orders{byNumber: map[string]*order{}, coins: map[wallet]int{}, spent: map[string]int{}},

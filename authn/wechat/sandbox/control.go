@@ -28,6 +28,7 @@ func (c control) handler() http.Handler {
 	mux.HandleFunc("POST /sandbox/latency", c.latency)
 	mux.HandleFunc("POST /sandbox/clock", c.clock)
 	mux.HandleFunc("POST /sandbox/push", c.push)
+	mux.HandleFunc("POST /sandbox/push-to", c.pushTo)
 	mux.HandleFunc("POST /sandbox/pay", c.notify)
 	mux.HandleFunc("GET /sandbox/pay", c.merchantKeys)
 	mux.HandleFunc("POST /sandbox/virtual-pay", c.pay)
@@ -134,6 +135,17 @@ func (c control) push(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, map[string]any{"status": status, "answer": answer})
+}
+
+func (c control) pushTo(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		URL string `json:"url"`
+	}
+	if !read(w, r, &body, `{"url":"http://127.0.0.1:8080/wechat/push"}`) || body.URL != "" && !pushable(w, body.URL) {
+		return
+	}
+	c.PushTo(body.URL)
+	done(w)
 }
 
 // pay is wx.requestVirtualPayment, for a page of the demo and for curl.

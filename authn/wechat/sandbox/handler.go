@@ -19,6 +19,8 @@ type api struct {
 	backend func() *backend
 	closed  <-chan struct{} // ends every wait
 	cashier cashier
+
+	moderator moderator
 }
 
 func (a *api) handler() http.Handler {
@@ -34,6 +36,8 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("POST /cgi-bin/media/upload", a.withToken(a.uploadMedia))
 	mux.HandleFunc("GET /cgi-bin/media/get", a.withToken(a.getMedia))
 	mux.HandleFunc("/wxaapi/newtmpl/{name}", a.withToken(templates))
+	mux.HandleFunc("POST /wxa/msg_sec_check", a.withToken(a.moderator.checkText))
+	mux.HandleFunc("POST /wxa/media_check_async", a.withToken(a.moderator.checkMedia))
 	mux.HandleFunc("POST /xpay/{name}", a.withToken(a.cashier.call))
 	mux.HandleFunc("POST /retail/B2b/{name}", a.withToken(a.cashier.commonCall))
 	mux.HandleFunc("/cgi-bin/", a.withToken(echo))

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"wxgate/authn/wechat"
 )
@@ -11,11 +12,13 @@ import (
 // keyring holds the one session_key that is good for each person: that of the last login.
 type keyring struct {
 	appID string
+	now   func() time.Time
 
 	mu      sync.Mutex
-	keys    map[string]string   // by person
-	old     map[string][]string // by person: keys that later logins replaced
-	persons map[string]string   // by openid
+	keys    map[string]string    // by person
+	old     map[string][]string  // by person: keys that later logins replaced
+	persons map[string]string    // by openid
+	logins  map[string]time.Time // by openid: the last
 }
 
 // maxOldKeys bounds the keys of a person that are remembered as replaced.
@@ -30,7 +33,8 @@ func (k *keyring) renew(person string) string {
 		k.old[person] = append(k.old[person], replaced)
 		k.old[person] = k.old[person][max(0, len(k.old[person])-maxOldKeys):]
 	}
-	k.keys[person], k.persons[openID(k.appID, person)] = key, person
+	openid := openID(k.appID, person)
+	k.keys[person], k.persons[openid], k.logins[openid] = key, person, k.now()
 	return key
 }
 
@@ -70,6 +74,14 @@ func (k *keyring) owner(openid string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.persons[openid]
+}
+
+// lastLogin returns when an openid got its last session_key.
+func (k *keyring) lastLogin(openid string) (at time.Time, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, known = k.logins[openid]
+	return at, known
 }
 
 // signer returns the person whose openid and session_key signed a query, or the errcode.

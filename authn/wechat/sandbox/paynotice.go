@@ -27,23 +27,7 @@ func (s *Sandbox) tell(o *order, event payEvent) {
 	if o.push == "" || s.push == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isClosed() {
-		return
-	}
-	s.notices.Go(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		go func() {
-			select {
-			case <-s.closed:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		s.tellUntilTaken(ctx, o, event)
-	})
+	s.inBackground(func(ctx context.Context) { s.tellUntilTaken(ctx, o, event) })
 }
 
 func (s *Sandbox) tellUntilTaken(ctx context.Context, o *order, event payEvent) {

@@ -28,6 +28,27 @@ func (s *Sandbox) SendPush(ctx context.Context, address string, message []byte) 
 	return deliver(ctx, http.MethodPost, address, query, string(body))
 }
 
+// inBackground runs push until it returns; Close ends its context and waits for it.
+func (s *Sandbox) inBackground(push func(ctx context.Context)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return
+	}
+	s.notices.Go(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() {
+			select {
+			case <-s.closed:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		push(ctx)
+	})
+}
+
 // VerifyPush tries address as mp.weixin.qq.com does when one saves it there.
 func (s *Sandbox) VerifyPush(ctx context.Context, address string) error {
 	if s.push == nil {

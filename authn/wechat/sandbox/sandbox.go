@@ -4,7 +4,10 @@
 // It answers jscode2session, stable_token, getuserphonenumber, checksession, resetusersessionkey, checkencryptedmsg,
 // getwxacode, getwxacodeunlimit, media/upload, media/get and those below /wxaapi/newtmpl as WeChat does, and of virtual
 // payment query_order, refund_order, notify_provide_goods, query_user_balance, currency_pay and cancel_currency_pay with
-// their signatures; every other path below /cgi-bin and /wxa wants a good access_token and echoes the request.
+// their signatures, and msg_sec_check and media_check_async of version 2; every other path below /cgi-bin and /wxa wants a
+// good access_token and echoes the request.
+//
+// A text or an address with 违禁 or "risky" in it is risky, and one with 存疑 or "review" is for review.
 //
 // A code of wx.login is one of
 //
@@ -35,6 +38,9 @@
 //	curl $S/sandbox/clock      -d '{"advance":"2h"}'                         codes and tokens age by two hours
 //	curl $S/sandbox/push       -d '{"url":"http://127.0.0.1:8080/wechat/push","message":{"MsgType":"event"}}'
 //	                                                                         a signed message push to an address on this machine
+//	curl $S/sandbox/push-to    -d '{"url":"http://127.0.0.1:8080/wechat/push"}'
+//	                                                                         where the results of media_check_async are pushed;
+//	                                                                         without a url: nowhere
 //	curl $S/sandbox/pay        -d '{"url":"http://127.0.0.1:8080/pay/notify","mistake":"twice"}'
 //	                                                                         a signed notification of WeChat Pay; the mistakes are
 //	                                                                         signtest, forged, altered, stale, serial, sealed, twice
@@ -213,7 +219,7 @@ func (s *Sandbox) Object(kind, person string) map[string]any {
 // without Start must keep it off the network.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", (&api{s.cfg, s.backend.Load, s.closed, cashier{s.backend.Load, s.tell}}).handler())
+	mux.Handle("/", (&api{s.cfg, s.backend.Load, s.closed, cashier{s.backend.Load, s.tell}, moderator{s.backend.Load, s.pushEvent}}).handler())
 	mux.Handle("/sandbox/", control{s}.handler())
 	return mux
 }

@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"wxgate/authn"
+	"wxgate/authn/wechat/sandbox"
+	"wxgate/upstream/upstreamtest"
+)
+
+// checking has what users write shown to WeChat.
+func checking(policy authn.ContentPolicy) func(*Config) {
+	policy.Check, policy.Results = true, []string{testAppID}
+	return func(cfg *Config) { cfg.Content = policy }
+}
+
+// putProfile changes the profile of a token's user.
+func (e *edge) putProfile(t *testing.T, token, body string) (status int, answer string) {
+	t.Helper()
+	resp, answer := e.send(t, head("PUT /api/v1/user/profile", token, "Content-Type: application/json", withLength(body))+body)
+	return resp.StatusCode, answer
+}
+
+func TestARiskyTextIs422(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, upstreamtest.Refused(t), checking(authn.ContentPolicy{}))
+	alice := e.token(t, "alice")
+	for _, row := range []struct {
+		body   string
+		status int
+		want   string
+	}{
+		{`{"nickname":"小厨师","bio":"爱做饭"}`, 200, `"bio":"爱做饭"`},
+		{`{"bio":"违禁"}`, 422, `"reason":"content_risky"`},
+		{`{"nickName":"违禁"}`, 422, `"reason":"content_risky"`},
+		{`{"nickname":"存疑"}`, 503, `"reason":"content_unchecked"`},
+	} {
+		if status, answer := e.putProfile(t, alice, row.body); status != row.status || !strings.Contains(answer, row.want) {
+			t.Errorf("%s: %d %s, want %d with %s", row.body, status, answer, row.status, row.want)
+		}
+	}
+	if err := e.weChat.Fail(sandbox.Failure{API: "msg_sec_check", Kinds: []string{"61010"}}); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := e.putProfile(t, alice, `{"nickname":"大厨师"}`); status != 503 || !strings.Contains(answer, "content_unchecked") || strings.Contains(answer, "错误码") {
+		t.Errorf("somebody who was not here for two hours: %d %s, want 503 content_unchecked", status, answer)
+	}
+	login := fmt.Sprintf(`{"code":%q,"nickName":"违禁"}`, e.weChat.IssueCode("alice"))
+	if resp, answer := e.send(t, head("POST /api/v1/auth/wx-login", "", withLength(login))+login); resp.StatusCode != 200 || !strings.Contains(answer, `"nickname":"小厨师"`) {
+		t.Errorf("a login with a risky nickname: %d %s, want the one from before", resp.StatusCode, answer)
+	}
+	if resp, answer := e.send(t, head("GET /api/v1/user/profile", alice)); !strings.Contains(answer, `"nickname":"小厨师"`) || !strings.Contains(answer, `"bio":"爱做饭"`) {
+		t.Errorf("stored is %d %s", resp.StatusCode, answer)
+	}
+}
