@@ -21,10 +21,11 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/certificate/acme", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/certificate/acme", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin", "prove"},
+		"prove":                     {"gateway", "gateway/answer", "gateway/proof", "secret"},
 		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "gateway/certificate", "gateway/certificate/acme", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "gateway/push", "outbox", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "storage/mysql", "upstream"},
-		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/certificate", "gateway/certificate/acme", "gateway/compress", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/once", "gateway/quota", "gateway/route", "gateway/stream", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/pay", "gateway/push"},
+		"gateway":                   {"authn/issuer", "breaker", "message", "gateway/accesslog", "gateway/answer", "gateway/certificate", "gateway/certificate/acme", "gateway/compress", "gateway/cors", "gateway/credential", "gateway/header", "gateway/limit", "gateway/listen", "gateway/once", "gateway/proof", "gateway/quota", "gateway/route", "gateway/stream", "gateway/websocket", "gateway/wire", "input", "lograte", "secret", "authn", "authn/token", "authn/wechat", "storage", "upstream", "upstream/http1", "gateway/admin", "gateway/api", "gateway/pay", "gateway/push"},
 		"gateway/accesslog":         {"lograte"},
 		"gateway/answer":            {"message", "authn", "authn/issuer", "authn/token", "authn/wechat", "breaker", "storage", "upstream/http1", "input", "upstream"},
 		"gateway/certificate":       {"input", "secret"},
@@ -34,6 +35,7 @@ func importTree() map[string][]string {
 		"gateway/pay":               {"message", "gateway/answer", "gateway/header", "gateway/once", "input", "lograte", "secret", "upstream", "upstream/http1"},
 		"gateway/limit":             {"input"},
 		"gateway/quota":             {"lograte", "storage"},
+		"gateway/proof":             {"secret"},
 		"gateway/admin":             {"gateway/answer", "gateway/quota", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
 		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "authn/wechat", "input", "storage"},
 		"gateway/compress":          {"message"},

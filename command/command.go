@@ -24,6 +24,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
 	Demo    demoCommand    `cmd:"" help:"Run everything on this machine without any setup: a stand-in for WeChat, a recipe service, the gateway."`
 	Doctor  doctorCommand  `cmd:"" help:"Check everything that a login and a request depend on, one line each, with what to do."`
+	Prove   proveCommand   `cmd:"" help:"Attack the running gateway over the wire, and say whether an identity can be forged or a service be reached past it."`
 	Check   checkCommand   `cmd:"" help:"Read the configuration, report every error, start nothing."`
 	Routes  routesCommand  `cmd:"" help:"List every route and endpoint that the configuration results in, or write routes for an OpenAPI document."`
 	Explain explainCommand `cmd:"" help:"Show what the gateway would do with a request: route, limits, headers, target, or why it is refused."`

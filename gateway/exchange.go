@@ -64,6 +64,7 @@ type Exchange struct {
 	cloudSource    string               // what X-WX-SOURCE says, such as wx_client or wx_client,scf; "": nothing, or it is not believed
 	cloudApp       string               // the mini-program that it is for; "": it is not said
 	signature      pay.Signature        // of a notification of WeChat Pay whose header was judged
+	proof          string               // that the gateway has the token of whoever asks what it would do; "": nobody asks
 	call           api.Call             // for one of our own endpoints
 	detail         string               // what is wrong with the request of a 400, for the log
 	reason         string               // of the error table, "" on success

@@ -26,6 +26,7 @@ import (
 	"wxgate/gateway/credential"
 	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
+	"wxgate/gateway/proof"
 	"wxgate/gateway/route"
 	"wxgate/message"
 	"wxgate/upstream"
@@ -56,6 +57,7 @@ type Explanation struct {
 	Refusal  *Refusal   `json:"refusal,omitempty"`         // nil: the request is accepted
 	Method   string     `json:"method,omitempty"`          // as sent to the upstream
 	CORS     []string   `json:"cors,omitempty"`            // what the answer tells the page that asks; none: it is no page's
+	Cloud    bool       `json:"cloud,omitempty"`           // its X-WX-OPENID, or the signature of a cloud function, is believed
 
 	tokenFault func(issuer string) error
 }
@@ -217,6 +219,43 @@ func (e *Explanation) recordForward(ex *Exchange) error {
 		e.Identity = ex.snapshot.identityFields()
 	}
 	return nil
+}
+
+// readQuestion notes that a request is one of `wxgate prove`, by whoever has server.admin_token.
+func readQuestion(ex *Exchange) {
+	if question := ex.header(proof.HeaderQuestion); question != "" {
+		ex.proof, _ = proof.Answer(ex.snapshot.cfg.Server.AdminToken, string(ex.request.Method), string(ex.request.Target), question, ex.start)
+	}
+}
+
+// explainInstead answers a question of `wxgate prove` with what the gateway would do with the request, and does not do it.
+func explainInstead(ex *Exchange) error {
+	if ex.proof == "" {
+		return ex.next()
+	}
+	e := Explanation{Cloud: ex.cloud != nil}
+	if err := e.recordForward(ex); err != nil {
+		return err
+	}
+	e.maskSigned(ex.snapshot.cfg.Identity.Signed.Header)
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	ex.response.Fields.Add("Content-Type", "application/json; charset=utf-8")
+	ex.response.Fields.Add("Cache-Control", "no-store")
+	ex.response.Fields.Add(proof.HeaderAnswer, ex.proof)
+	ex.response.Body = append(ex.response.Body, body...)
+	return nil
+}
+
+// maskSigned hides a signed identity, which services believe whoever sends it.
+func (e *Explanation) maskSigned(name string) {
+	for i, line := range e.Set {
+		if set, _, _ := strings.Cut(line, ":"); name != "" && strings.EqualFold(set, name) {
+			e.Set[i] = set + ": ***"
+		}
+	}
 }
 
 // diffHeaders sorts header lines into those that pass, are added and are removed. head is the head as it was received.

@@ -230,6 +230,9 @@ func (c *clientResolver) stripIdentity(ex *Exchange) error {
 		stripped |= header.ClassIngress
 		c.warnUnknownIngress(ex)
 	}
+	if ex.classes&header.ClassIdentity != 0 {
+		readQuestion(ex)
+	}
 	if ex.classes&stripped != 0 {
 		c.logStripped(ex, stripped)
 		c.metrics.stripped.Add(float64(ex.request.Fields.DeleteClass(stripped)))

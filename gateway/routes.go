@@ -43,6 +43,7 @@ func (p *pipeline) chain(authenticate, serve Step) []Step {
 		p.admission.limitClient,     // concurrency of one client; an invalid token does not count for a user
 		bufferBody,                  // before a slot is acquired: a slow sender of a short body holds none
 		p.admission.shed,            // over capacity, 503 at once: logins first, health checks never
+		explainInstead,              // to `wxgate prove`, what would be served; whatever is refused above is refused to it too
 		p.quotas.charge,             // a write to the store, so only what is about to be served pays for it
 		p.answers.change,            // what a service has answered, and no refusal: response_headers, then compression
 		serve,
