@@ -181,6 +181,7 @@ func linkWaits(t *testing.T, f *fixture) {
 		want(t, "held", in.Held, false)
 		want(t, "whether the user is new", in.Created, sid == "s2")
 	}
+	f.rename(2, "红") // which leaves what is to be told
 	first := f.next(2)
 	want(t, "the first event", first.Type, storage.EventCreated)
 	f.must(first.Told(f.ctx))
@@ -349,6 +350,10 @@ func unlink(t *testing.T, f *fixture) {
 	_, err = f.Unlink(f.ctx, 2)
 	f.wantErr("unlinking twice", err, storage.ErrNotLinked)
 	wantTypes(t, f.accept(2))
+	f.erase(1)
+	f.RecordEvents(false)
+	f.wantUser("who comes while it is the oldest", f.login(f.through("wx4", "u", "s8")), 4, 4)
+	f.wantUser("another", f.login(f.through("wx5", "u", "s9")), 4, 5)
 }
 
 func unlinkUnheard(t *testing.T, f *fixture) {
