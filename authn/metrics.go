@@ -21,6 +21,7 @@ type metrics struct {
 	refreshes                                         *prometheus.CounterVec
 	decryptions                                       *prometheus.CounterVec
 	deletionsRequested, deletionsTakenBack, erasedOwn prometheus.Counter
+	withdrawn                                         *prometheus.CounterVec
 	content                                           *prometheus.CounterVec
 	waiting                                           prometheus.Gauge
 	waited                                            prometheus.Histogram
@@ -54,6 +55,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		for _, result := range []wechat.ContentResult{wechat.ContentPass, wechat.ContentReview, wechat.ContentRisky, ""} {
 			m.content.WithLabelValues(kind, contentLabel(result))
 		}
+	}
+	m.withdrawn = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxgate_authn_withdrawals_total", Help: "What was deleted because WeChat said that people withdrew it.",
+	}, []string{"what"})
+	reg.MustRegister(m.withdrawn)
+	for _, what := range []string{withdrewNickname, withdrewAvatar, withdrewPhone, withdrewUser} {
+		m.withdrawn.WithLabelValues(what)
 	}
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_wechat_waiting", Help: "Exchanges that wait until fewer than wechat.concurrency are under way.",

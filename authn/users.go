@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -23,9 +24,10 @@ type userStore interface {
 	accountStore
 }
 
-// accountStore stores whose the accounts of people are, and which of them are to be erased.
+// accountStore stores whose the accounts of people are, which of them are to be erased, and what people gave of themselves.
 type accountStore interface {
 	deletionStore
+	ForgetPhone(ctx context.Context, userID int64) (bool, error)
 	Person(ctx context.Context, account storage.User) (storage.User, error)
 	Account(ctx context.Context, userID int64, appID string) (storage.User, error)
 	Accounts(ctx context.Context, userID int64) ([]storage.User, error)
@@ -46,6 +48,9 @@ type Users struct {
 	announcer Announcer // may be nil
 	apps      apps
 	content   *moderator
+	sessions  *Sessions
+	metrics   *metrics
+	log       *slog.Logger
 	revoked   *revocation.Set
 	now       func() time.Time
 }

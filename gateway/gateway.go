@@ -111,6 +111,14 @@ func (g *Gateway) ListenConfig() listen.Config {
 	return cfg
 }
 
+// peopleOf is what pushed events change people with; nil: nothing.
+func peopleOf(auth *authn.Authn) push.People {
+	if auth == nil { // Explain has none
+		return nil
+	}
+	return auth.Users
+}
+
 // TellErasures tells services of people who are to be erased and have not come back, until ctx ends.
 func (g *Gateway) TellErasures(ctx context.Context) {
 	g.pushes.TellErasures(ctx, func(appID string) (app push.App, to *upstream.Upstream) {

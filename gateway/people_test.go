@@ -1,12 +1,16 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/storage"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -53,5 +57,44 @@ func TestARiskyTextIs422(t *testing.T) {
 	}
 	if resp, answer := e.send(t, head("GET /api/v1/user/profile", alice)); !strings.Contains(answer, `"nickname":"小厨师"`) || !strings.Contains(answer, `"bio":"爱做饭"`) {
 		t.Errorf("stored is %d %s", resp.StatusCode, answer)
+	}
+}
+
+// TestWhoWithdrewAPhoneNumberHasNone, over a sealed push; who left WeChat is gone, and the service hears of both.
+func TestWhoWithdrewAPhoneNumberHasNone(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Fixed(t, upstreamtest.OK("text/plain", "success"))
+	e, opens := pushing(t, service, pushKey)
+	alice, openID := e.token(t, "alice"), e.weChat.OpenID("alice")
+	phones := e.deps.Storage.(interface {
+		SetPhone(context.Context, int64, storage.Phone) error
+		Phone(context.Context, int64) (storage.Phone, error)
+	})
+	if err := phones.SetPhone(t.Context(), 1, storage.Phone{PureNumber: "13800000000"}); err != nil {
+		t.Fatal(err)
+	}
+	push := func(event string) {
+		t.Helper()
+		query, body, err := opens.Request([]byte(event), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, answer := e.send(t, pushRequest(query.Encode(), string(body))); resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", event, resp.StatusCode, answer)
+		}
+	}
+	push(`{"MsgType":"event","Event":"user_authorization_revoke","OpenID":"` + openID + `","AppID":"` + testAppID + `","RevokeInfo":"8"}`)
+	if _, err := phones.Phone(t.Context(), 1); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("the phone number: %v, want none", err)
+	}
+	if resp, body := e.send(t, head("GET /api/v1/user/profile", alice)); resp.StatusCode != 200 {
+		t.Errorf("her token afterwards: %d %s", resp.StatusCode, body)
+	}
+	push(`<xml><MsgType>event</MsgType><Event>user_authorization_cancellation</Event><OpenID>` + openID + `</OpenID></xml>`)
+	if resp, body := e.send(t, head("GET /api/v1/user/profile", alice)); resp.StatusCode != 401 || !strings.Contains(body, "token_revoked") {
+		t.Errorf("who left WeChat: %d %s, want 401 token_revoked", resp.StatusCode, body)
+	}
+	if n := len(service.Requests()); n != 2 {
+		t.Errorf("the service was told %d times, want twice", n)
 	}
 }

@@ -54,7 +54,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		limits:  newLimiter(m, deps.Now),
 		store:   storeGate{deps.Gate, deps.Log},
 	}
-	p.pushes = push.NewReceiver(deps.Pushed, paidOrders{p}, deps.Metrics, deps.Log, deps.Now)
+	p.pushes = push.NewReceiver(deps.Pushed, peopleOf(deps.Authn), paidOrders{p}, deps.Metrics, deps.Log, deps.Now)
 	p.payments = pay.NewReceiver(deps.Pushed, deps.Metrics, p.clients.limitedLog, deps.Now)
 	p.quotas = &quotas{store: p.store, failures: answer.NewTable(), now: deps.Now}
 	if deps.Quotas != nil {

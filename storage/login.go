@@ -209,7 +209,7 @@ func (s *Store) LoggedInSince(ctx context.Context, appID, openID string, since t
 		if err != nil || len(keys) > 0 && !keys[0].At.Before(since) {
 			return err == nil, err
 		}
-		later, err := r.SessionRefs(user.ID, SessionCursor{CreatedAt: Stamp(since)}, 1)
+		later, err := r.SessionRefs(user.Person(), SessionCursor{CreatedAt: Stamp(since)}, 1)
 		return len(later) > 0, err
 	})
 }

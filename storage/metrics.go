@@ -46,6 +46,7 @@ const (
 	opBeginSession
 	opImportKeys
 	opSetPhone
+	opForgetPhone
 	opReseal
 	opPhone
 	opUserByOpenID
@@ -105,6 +106,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opUntold:           {"untold", "looking for the first event of user"},
 		opBeginSession:     {"begin_session", "starting a session"},
 		opImportKeys:       {"import_session_keys", "importing session_keys"},
+		opForgetPhone:      {"forget_phone", "deleting the phone number of user"},
 		opSetPhone:         {"set_phone", "saving the phone number of user"},
 		opReseal:           {"reseal", "sealing secrets with the first key"},
 		opPhone:            {"phone", "reading the phone number of user"},

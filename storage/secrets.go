@@ -34,6 +34,9 @@ func putSecret(w Writer, sealer *Sealer, name string, value any) error {
 // getSecret reads a secret, or says ErrNotFound.
 func getSecret[T any](r Reader, sealer *Sealer, name string) (value T, err error) {
 	sealed, err := r.Secret(name)
+	if err == nil && len(sealed) == 0 { // what was deleted may leave an empty record
+		err = ErrNotFound
+	}
 	if err != nil {
 		return value, err
 	}
@@ -162,6 +165,39 @@ func (s *Store) Phone(ctx context.Context, userID int64) (Phone, error) {
 			}
 		}
 		return Phone{}, ErrNotFound
+	}, userID)
+}
+
+// ForgetPhone deletes the phone number of a user, also that of an account of theirs, and reports whether there was one; or returns
+// ErrNotFound if the user does not exist.
+func (s *Store) ForgetPhone(ctx context.Context, userID int64) (bool, error) {
+	return write(ctx, s, opForgetPhone, func(w Writer) (forgotten bool, err error) {
+		if _, err := w.User(userID); err != nil {
+			return false, err
+		}
+		accounts, err := w.LinkedUsers(userID)
+		if err != nil {
+			return false, err
+		}
+		accounts = slices.DeleteFunc(accounts, func(u User) bool { return u.Link != LinkComplete })
+		for _, account := range append(accounts, User{ID: userID}) {
+			name := phoneOf(account.ID)
+			sealed, err := w.Secret(name)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return false, err
+			}
+			if len(sealed) == 0 {
+				continue
+			}
+			if err := w.PutSecret(name, nil); err != nil {
+				return false, err
+			}
+			forgotten = true
+		}
+		if !forgotten {
+			return false, nil
+		}
+		return true, phoneChanged(w, userID)
 	}, userID)
 }
 

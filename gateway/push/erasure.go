@@ -35,10 +35,7 @@ const (
 )
 
 // erases reports whether a service has to delete what it has of a person: the person withdrew a consent, or left WeChat.
-func (e event) erases() bool {
-	name := folded(e.name())
-	return name == folded("user_authorization_revoke") || name == folded("user_authorization_cancellation")
-}
+func (e event) erases() bool { return e.is(consentRevoked) || e.is(accountCancelled) }
 
 // erasure is an event that waits.
 type erasure struct {

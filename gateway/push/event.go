@@ -21,11 +21,14 @@ const (
 
 // The kinds of events that the gateway itself knows.
 const (
-	paymentPrefix  = "xpay_"                                  // of virtual payment
-	gamePrefix     = "minigame_"                              // of mini-games
-	iosRefundQuery = "xpay_subscribe_ios_refund_query_notify" // Apple asks whether to refund: only the service can say
-	goodsDelivery  = "xpay_goods_deliver_notify"
-	coinDelivery   = "xpay_coin_pay_notify"
+	paymentPrefix    = "xpay_"                                  // of virtual payment
+	gamePrefix       = "minigame_"                              // of mini-games
+	iosRefundQuery   = "xpay_subscribe_ios_refund_query_notify" // Apple asks whether to refund: only the service can say
+	consentRevoked   = "user_authorization_revoke"
+	accountCancelled = "user_authorization_cancellation"
+	profileCleaned   = "user_info_modified"
+	goodsDelivery    = "xpay_goods_deliver_notify"
+	coinDelivery     = "xpay_coin_pay_notify"
 )
 
 // event is what the gateway reads of a message. Names are folded, because services may read them in any case.
@@ -72,6 +75,9 @@ func (e event) text(name string) string {
 }
 
 func (e event) name() string { return e.text("Event") }
+
+// is reports whether that is the name.
+func (e event) is(name string) bool { return folded(e.name()) == folded(name) }
 
 // pays reports whether the event is about money: of virtual payment, or of a mini-game.
 func (e event) pays() bool {

@@ -72,18 +72,24 @@ type Order struct {
 type Receiver struct {
 	store      Store // may be nil
 	deliveries *once.Deliveries
-	orders     Orders // nil: nobody can be asked
+	acted      *once.Deliveries // what the gateway has done itself
+	people     People           // nil: it does nothing
+	orders     Orders           // nil: nobody can be asked
 	log        *lograte.Log
 	now        func() time.Time
 }
 
 // NewReceiver returns a receiver that has delivered what store knows of; nil: nothing.
-func NewReceiver(store Store, orders Orders, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Receiver {
+func NewReceiver(store Store, people People, orders Orders, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *Receiver {
 	repeated := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxgate_push_repeated_total", Help: "Pushed messages that came again and were not delivered again.",
 	})
 	reg.MustRegister(repeated)
-	return &Receiver{store, once.New(store, "push", repeated, now), orders, lograte.New(log, now), now}
+	return &Receiver{
+		store: store, deliveries: once.New(store, "push", repeated, now),
+		acted:  once.New(store, "push act", prometheus.NewCounter(prometheus.CounterOpts{Name: "repeated"}), now), // which counts for nobody
+		people: people, orders: orders, log: lograte.New(log, now), now: now,
+	}
 }
 
 // Message is a verified and decrypted message of WeChat.
@@ -278,6 +284,9 @@ func (r *Receiver) Deliver(ctx context.Context, m Message, to *upstream.Upstream
 	}
 	said, err := r.deliveries.Deliver(ctx, key, func(ctx context.Context, repeat bool) ([]byte, error) {
 		if err := r.confirm(ctx, m); err != nil {
+			return nil, err
+		}
+		if err := r.act(ctx, m, key); err != nil {
 			return nil, err
 		}
 		return r.send(ctx, m, to, requestID, repeat)

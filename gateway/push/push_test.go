@@ -112,7 +112,7 @@ func newRig(t *testing.T, key secret.Text) *rig {
 	}
 	t.Cleanup(to.Close)
 	r.to = to
-	r.Receiver = NewReceiver(r.memory, r, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&r.log, nil)), func() time.Time { return r.clock })
+	r.Receiver = NewReceiver(r.memory, nil, r, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&r.log, nil)), func() time.Time { return r.clock })
 	return r
 }
 

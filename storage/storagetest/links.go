@@ -426,12 +426,19 @@ func linkedSecrets(t *testing.T, f *fixture) {
 	f.login(f.through("wx2", "u", "s3"))
 	f.wantKeys(1, "key of s1")
 	f.wantKeys(2, "key of s3", "key of s2")
+	since := f.now()
+	cloud := f.through("wx2", "u", "s4")
+	cloud.SessionKey = storage.SessionKey{}
+	f.login(cloud)
+	back, err := f.LoggedInSince(f.ctx, "wx2", cloud.OpenID, since)
+	f.must(err)
+	want(t, "a session of the user counts for the account", back, true)
 	for app, id := range map[string]int64{"": 1, "wx1": 1, "wx2": 2} {
 		account, err := f.Account(f.ctx, 1, app)
 		f.must(err)
 		want(t, "the account in "+app, account.ID, id)
 	}
-	_, err := f.Account(f.ctx, 1, "wx3")
+	_, err = f.Account(f.ctx, 1, "wx3")
 	f.wantErr("an account in another", err, storage.ErrNotFound)
 	got, err := f.Phone(f.ctx, 1)
 	f.must(err)
@@ -441,6 +448,11 @@ func linkedSecrets(t *testing.T, f *fixture) {
 	got, err = f.Phone(f.ctx, 1)
 	f.must(err)
 	want(t, "the number that was given since", got, phone)
+	forgotten, err := f.ForgetPhone(f.ctx, 1)
+	f.must(err)
+	want(t, "there was one", forgotten, true)
+	_, err = f.Phone(f.ctx, 1)
+	f.wantErr("the number of the user, and that of the account", err, storage.ErrNotFound)
 }
 
 func linkedProfile(t *testing.T, f *fixture) {

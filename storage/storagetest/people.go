@@ -28,6 +28,16 @@ func phoneNumbers(t *testing.T, f *fixture) {
 	f.must(err)
 	want(t, "phone number", got, phone)
 	f.wantErr("a phone number of nobody", f.SetPhone(f.ctx, 9, phone), storage.ErrNotFound)
+	for _, there := range []bool{true, false} {
+		forgotten, err := f.ForgetPhone(f.ctx, 1)
+		f.must(err)
+		want(t, "there was one", forgotten, there)
+		_, err = f.Phone(f.ctx, 1)
+		f.wantErr("a phone number that was forgotten", err, storage.ErrNotFound)
+	}
+	_, err = f.ForgetPhone(f.ctx, 9)
+	f.wantErr("forgetting that of nobody", err, storage.ErrNotFound)
+	f.must(f.SetPhone(f.ctx, 1, phone))
 	_, err = f.EraseUser(f.ctx, 1, f.now(), f.now().Add(time.Hour))
 	f.must(err)
 	_, err = f.Phone(f.ctx, 1)
