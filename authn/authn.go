@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	m.measureCache(deps.Metrics, func() int { return tokens.keys.Load().cache.size() })
 	apps := newApps(deps, m)
 	sessions := &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now}
-	content := &moderator{apps: apps, metrics: m, log: deps.Log, limited: lograte.New(deps.Log, deps.Now)}
+	content := &moderator{apps: apps, store: deps.Store, metrics: m, log: deps.Log, limited: lograte.New(deps.Log, deps.Now)}
 	users := &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, content: content, sessions: sessions, metrics: m, log: deps.Log, revoked: revoked, now: deps.Now}
 	return &Authn{
 		Tokens:    tokens,

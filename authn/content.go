@@ -38,6 +38,7 @@ const (
 // moderator asks WeChat about profiles.
 type moderator struct {
 	apps    apps
+	store   Store
 	metrics *metrics
 	log     *slog.Logger
 	limited *lograte.Log
@@ -59,11 +60,15 @@ func (a author) changed(change func(*storage.User)) storage.User {
 }
 
 // admit is the profile of a login without what must not be stored: its code is used, so a login never fails because of it.
-func (m *moderator) admit(ctx context.Context, policy ContentPolicy, of author, p Profile) Profile {
+func (m *moderator) admit(ctx context.Context, policy ContentPolicy, of author, p Profile) (Profile, *avatarCheck) {
 	if m.checkText(ctx, policy, of, of.changed(p.apply)) != nil {
 		p.Nickname = nil
 	}
-	return p
+	avatar, err := m.checkAvatar(ctx, policy, of, of.changed(p.apply))
+	if err != nil {
+		p.Avatar = nil
+	}
+	return p, avatar
 }
 
 // checkText asks about the texts of a changed profile that were not stored before. The error is ErrContentRisky, or

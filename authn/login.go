@@ -100,8 +100,9 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 	if err := a.others.fresh(ctx); err != nil { // the user may have been banned elsewhere
 		return Grant{}, err
 	}
+	var avatar *avatarCheck
 	if l.Content.Check {
-		profile = a.Users.content.admit(ctx, l.Content, a.authorOf(ctx, login), profile)
+		profile, avatar = a.Users.content.admit(ctx, l.Content, a.authorOf(ctx, login), profile)
 	}
 	login.FirstID, login.Hold, login.Link = a.cfg.FirstUserID, a.waits(), a.cfg.linking()
 	login.TakeBack = a.cfg.DeletionGrace > 0
@@ -119,6 +120,7 @@ func (a *Authn) begin(ctx context.Context, l Login, profile Profile, login stora
 		return Grant{}, fmt.Errorf("saving a login: %w", err)
 	}
 	a.Sessions.revoked.Add(in.Ended...)
+	a.Users.content.await(ctx, avatar, in.User.ID)
 	who := []any{"user", in.User.ID, "created", in.Created}
 	if in.Account != in.User.ID {
 		who = append(who, "account", in.Account)

@@ -308,28 +308,34 @@ func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile, policy 
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
-	if err := u.checkContent(ctx, s, p, policy); err != nil {
+	avatar, err := u.checkContent(ctx, s, p, policy)
+	if err != nil {
 		return storage.User{}, err
 	}
-	_, err := u.store.UpdateUser(ctx, s.UserID, func(user *storage.User) error {
+	_, err = u.store.UpdateUser(ctx, s.UserID, func(user *storage.User) error {
 		p.replace(user)
 		return nil
 	})
 	if err != nil {
 		return storage.User{}, err
 	}
+	u.content.await(ctx, avatar, s.UserID)
 	return u.Of(ctx, s)
 }
 
 // checkContent asks WeChat about what a profile changes.
-func (u *Users) checkContent(ctx context.Context, s Subject, p Profile, policy ContentPolicy) error {
+func (u *Users) checkContent(ctx context.Context, s Subject, p Profile, policy ContentPolicy) (*avatarCheck, error) {
 	if !policy.Check {
-		return nil
+		return nil, nil
 	}
 	user, err := u.store.User(ctx, s.UserID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	of := author{cmp.Or(s.AppID, user.AppID), cmp.Or(s.OpenID, user.OpenID), user} // a token of an existing backend names neither
-	return u.content.checkText(ctx, policy, of, of.changed(p.replace))
+	changed := of.changed(p.replace)
+	if err := u.content.checkText(ctx, policy, of, changed); err != nil {
+		return nil, err
+	}
+	return u.content.checkAvatar(ctx, policy, of, changed)
 }

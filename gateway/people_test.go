@@ -98,3 +98,27 @@ func TestWhoWithdrewAPhoneNumberHasNone(t *testing.T) {
 		t.Errorf("the service was told %d times, want twice", n)
 	}
 }
+
+// TestARiskyAvatarGoesWhenWeChatSaysSo, in a push that the service gets too.
+func TestARiskyAvatarGoesWhenWeChatSaysSo(t *testing.T) {
+	t.Parallel()
+	service := upstreamtest.Fixed(t, upstreamtest.OK("text/plain", "success"))
+	e, _ := pushing(t, service, pushKey, checking(authn.ContentPolicy{Unchecked: true}))
+	e.weChat.PushTo("http://" + e.addr + "/wechat/push")
+	alice := e.token(t, "alice")
+	for i, row := range []struct{ avatar, want string }{
+		{"https://example.com/risky.png", ""},
+		{"https://example.com/review.png", "https://example.com/review.png"},
+		{"https://example.com/missing.png", "https://example.com/missing.png"},
+		{"https://example.com/good.png", "https://example.com/good.png"},
+	} {
+		if status, answer := e.putProfile(t, alice, `{"avatar":"`+row.avatar+`"}`); status != 200 {
+			t.Fatalf("%s: %d %s", row.avatar, status, answer)
+		}
+		eventually(t, "the service hears of "+row.avatar, func() bool { return len(service.Requests()) == i+1 })
+		eventually(t, row.avatar+" becomes "+row.want, func() bool {
+			user, err := e.deps.Authn.Users.ByID(t.Context(), 1)
+			return err == nil && user.Avatar == row.want
+		})
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"wxgate/authn/wechat"
 )
 
 // The time for one attempt, of the 5 s after which WeChat sends a message again, or the 3 s of some kinds, less the network.
@@ -26,6 +28,7 @@ const (
 	iosRefundQuery   = "xpay_subscribe_ios_refund_query_notify" // Apple asks whether to refund: only the service can say
 	consentRevoked   = "user_authorization_revoke"
 	accountCancelled = "user_authorization_cancellation"
+	mediaChecked     = "wxa_media_check"
 	profileCleaned   = "user_info_modified"
 	goodsDelivery    = "xpay_goods_deliver_notify"
 	coinDelivery     = "xpay_coin_pay_notify"
@@ -78,6 +81,14 @@ func (e event) name() string { return e.text("Event") }
 
 // is reports whether that is the name.
 func (e event) is(name string) bool { return folded(e.name()) == folded(name) }
+
+// contentCheck is the result of a wxa_media_check: none where WeChat could not check.
+func (e event) contentCheck() wechat.ContentCheck {
+	if errcode := e.text("errcode"); errcode != "" && errcode != "0" {
+		return wechat.ContentCheck{}
+	}
+	return wechat.ParseContentCheck(e[folded("result")])
+}
 
 // pays reports whether the event is about money: of virtual payment, or of a mini-game.
 func (e event) pays() bool {

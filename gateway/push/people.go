@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"wxgate/authn/wechat"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/once"
 	"wxgate/lograte"
@@ -16,14 +17,19 @@ type People interface {
 	ConsentRevoked(ctx context.Context, appID, openID, revokeInfo string) error
 	// AccountCancelled erases somebody.
 	AccountCancelled(ctx context.Context, appID, openID string) error
+	// AvatarJudged takes the result of a check that somebody asked for, not only the gateway.
+	AvatarJudged(ctx context.Context, appID, traceID string, result wechat.ContentCheck) error
 	// ProfileCleaned deletes nickname and avatar.
 	ProfileCleaned(ctx context.Context, appID, openID string) error
 }
 
 // act does what an event wants of the gateway itself, before the service is told, and once: a repetition, because the service
 // failed, finds what the person gave since. What erases is proven by now, or has waited; a profile is cleaned if the event
-// is proven.
+// is proven. The result of a picture is known by its trace_id, which WeChat has told nobody else.
 func (r *Receiver) act(ctx context.Context, m Message, key string) error {
+	if traceID := m.event.text("trace_id"); r.people != nil && m.event.is(mediaChecked) && traceID != "" {
+		return r.people.AvatarJudged(ctx, m.app.ID, traceID, m.event.contentCheck())
+	}
 	if r.people == nil || !m.event.erases() && !(m.proven && m.event.is(profileCleaned)) {
 		return nil
 	}

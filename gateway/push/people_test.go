@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"wxgate/authn/wechat"
+	"wxgate/secret"
 	"wxgate/upstream"
 )
 
@@ -34,6 +37,10 @@ func (a *acts) ProfileCleaned(_ context.Context, appID, openID string) error {
 	return a.note("cleaned", appID, openID)
 }
 
+func (a *acts) AvatarJudged(_ context.Context, appID, traceID string, result wechat.ContentCheck) error {
+	return a.note("judged", appID, traceID, string(result.Result), strconv.Itoa(result.Label))
+}
+
 const refused = "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"
 
 func TestTheGatewayDeletesWhatItKeepsAndTellsTheService(t *testing.T) {
@@ -57,6 +64,35 @@ func TestTheGatewayDeletesWhatItKeepsAndTellsTheService(t *testing.T) {
 		}
 		if got := strings.Join(did.done, "; "); got != want || len(r.service.Requests()) != 1 {
 			t.Errorf("%s twice: did %q, and told the service %d times; want %q and once", event, got, len(r.service.Requests()), want)
+		}
+	}
+}
+
+// TestTheResultOfAPicture comes in JSON and in XML, with labels as texts, without detail, as none, and as one that nobody knows.
+func TestTheResultOfAPicture(t *testing.T) {
+	t.Parallel()
+	for event, want := range map[string]string{
+		`{"Event":"wxa_media_check","appid":"` + testAppID + `","trace_id":"t-1","version":2,"result":{"suggest":"risky","label":20002},"detail":[],"errcode":0}`: "t-1 risky 20002",
+		`{"Event":"wxa_media_check","trace_id":"t-1","result":{"suggest":"pass","label":"100"}}`:                                                                  "t-1 pass 100",
+		`{"Event":"wxa_media_check","trace_id":"t-1","result":{"suggest":"block"},"errcode":"0"}`:                                                                 "t-1  0",
+		`{"Event":"wxa_media_check","trace_id":"t-1","result":{"suggest":"pass"},"errcode":-1008}`:                                                                "t-1  0",
+		`{"Event":"wxa_media_check","trace_id":"t-1","isrisky":1}`:                                                                                                "t-1  0",
+		`<xml><Event>wxa_media_check</Event><trace_id><![CDATA[t-1]]></trace_id><result><suggest><![CDATA[risky]]></suggest><label>20001</label></result></xml>`:  "t-1 risky 20001",
+		`{"Event":"wxa_media_check","result":{"suggest":"risky"}}`:                                                                                                "",
+		`{"Event":"other","trace_id":"t-1","result":{"suggest":"risky"}}`:                                                                                         "",
+	} {
+		if want != "" {
+			want = "judged " + testAppID + " " + want
+		}
+		for mode, key := range map[string]secret.Text{"safe": testKey, "plain": ""} {
+			r, did := newRig(t, key), &acts{}
+			r.people = did
+			if _, err := r.push(event); err != nil {
+				t.Errorf("%s, %s mode: %v", event, mode, err)
+			}
+			if got := strings.Join(did.done, ";"); got != want || len(r.service.Requests()) != 1 {
+				t.Errorf("%s, %s mode: did %q, told %d times; want %q and once", event, mode, got, len(r.service.Requests()), want)
+			}
 		}
 	}
 }
