@@ -130,6 +130,9 @@ func (a weChatCalls) call(w http.ResponseWriter, r *http.Request) (*wechat.Reply
 		Method: r.Method, Path: "/" + r.PathValue("path"), Query: r.URL.Query(), Length: r.ContentLength, ContentType: r.Header.Get("Content-Type"),
 		Content: http.MaxBytesReader(w, patientReader{r.Body, http.NewResponseController(w)}, wechat.MaxUpload),
 	}
+	if request.Length > wechat.MaxUpload { // said before WeChat is asked, who might answer first
+		return nil, answer.ErrBodyTooLarge
+	}
 	var key *authn.SigningKey
 	if wechat.IsPayment(request.Path) {
 		if key, err = a.sign(r.Context(), appID, &request); err != nil {
