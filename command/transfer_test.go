@@ -171,6 +171,9 @@ func TestAnInterruptedImportSaysHowFarItCame(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if gateway.requests == 1 || lines == 3 {
 				stop()
+				_, _ = io.Copy(io.Discard, r.Body)
+				<-r.Context().Done() // an answer could come first, and nothing was interrupted
+				return
 			}
 			gateway.ServeHTTP(w, r)
 		}))
