@@ -241,7 +241,7 @@ func (r *recorder) PutUser(old, changed User) error {
 		switch changed.Link {
 		case LinkPending:
 			return r.record(changed.ID, Event{Type: EventMerged, Into: changed.LinkedTo})
-		case LinkUndone:
+		case LinkUndone, LinkNone:
 			return r.record(changed.ID, Event{Type: EventUnlinked, Into: old.LinkedTo})
 		}
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,20 @@ func personOf(r Reader, account User) (User, error) {
 		err = fmt.Errorf("user %d is linked to user %d, who does not exist: %w", account.ID, account.LinkedTo, ErrDamaged)
 	}
 	return person, err
+}
+
+// accountsOf returns the accounts that are linked to a user or about to be, by id. One that waits brings those that are linked to it.
+func accountsOf(r Reader, userID int64) ([]User, error) {
+	accounts, err := r.LinkedUsers(userID)
+	for i := 0; i < len(accounts) && err == nil; i++ {
+		if accounts[i].Link == LinkPending {
+			var others []User
+			others, err = r.LinkedUsers(accounts[i].ID)
+			accounts = append(accounts, others...)
+		}
+	}
+	slices.SortFunc(accounts, func(a, b User) int { return cmp.Compare(a.ID, b.ID) })
+	return accounts, err
 }
 
 // linked is what a login has done about links.
@@ -158,7 +173,7 @@ func areSeparate(w Writer, account, target User) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	theirs, err := w.LinkedUsers(target.ID)
+	theirs, err := accountsOf(w, target.ID)
 	if err != nil {
 		return false, err
 	}
@@ -198,15 +213,6 @@ func completeLink(w Writer, account User, l Linking) (ended []Revocation, more b
 	person, err := w.User(account.LinkedTo)
 	if err != nil {
 		return nil, false, err
-	}
-	stays, err := areToStay(w, account.ID)
-	if err != nil {
-		return nil, false, err
-	}
-	if !stays { // it is erased soon, or linked after a login that takes that back
-		apart := account
-		apart.Link, apart.LinkedTo = LinkNone, 0
-		return nil, false, putUser(w, account, &apart)
 	}
 	ids, more, err := w.SomeSessions(account.ID, endsPerCommit)
 	if err != nil {

@@ -76,9 +76,12 @@ func identify(w Writer, l Login) (in LoginResult, err error) {
 	if err != nil {
 		return in, err
 	}
-	if account.LinkedTo != 0 {
-		took, err := l.takeBack(w, account.LinkedTo)
-		if in.TookBack = in.TookBack || took; err != nil {
+	for of := account; of.LinkedTo != 0; {
+		took, err := l.takeBack(w, of.LinkedTo)
+		if in.TookBack = in.TookBack || took; err == nil {
+			of, err = w.User(of.LinkedTo) // which may wait for another one
+		}
+		if err != nil {
 			return in, err
 		}
 	}

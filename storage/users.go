@@ -61,9 +61,9 @@ func (s *Store) Account(ctx context.Context, userID int64, appID string) (User, 
 	}, userID)
 }
 
-// Accounts returns the accounts that are linked to a user, or about to be, by id.
+// Accounts returns the accounts that are linked to a user, or about to be, by id: also those that are linked to one that waits.
 func (s *Store) Accounts(ctx context.Context, userID int64) ([]User, error) {
-	return read(ctx, s, opAccount, func(r Reader) ([]User, error) { return r.LinkedUsers(userID) }, userID)
+	return read(ctx, s, opAccount, func(r Reader) ([]User, error) { return accountsOf(r, userID) }, userID)
 }
 
 // Users returns up to limit users with ids above after, ordered by id.
@@ -178,7 +178,7 @@ func (s *Store) erase(ctx context.Context, op operation, id int64, from, until t
 		if err != nil {
 			return nil, false, err
 		}
-		accounts, err := w.LinkedUsers(id)
+		accounts, err := accountsOf(w, id)
 		if err != nil {
 			return nil, false, err
 		}
@@ -243,13 +243,21 @@ type Deletion struct {
 	At     time.Time `json:"at"`
 }
 
-// PutDeletion records that a user is to be erased at a time, and returns when that is: an earlier deletion that waits stays.
+// PutDeletion records that a user is to be erased at a time, and returns when that is: an earlier deletion that waits stays. A
+// link that waits is given up, or the service would move to another user what is to be erased.
 func (s *Store) PutDeletion(ctx context.Context, d Deletion) (at time.Time, err error) {
 	return write(ctx, s, opPutDeletion, func(w Writer) (time.Time, error) {
-		if u, err := w.User(d.UserID); err != nil {
+		u, err := w.User(d.UserID)
+		if err == nil && u.Link == LinkComplete {
+			err = ErrLinked
+		}
+		if err == nil && u.Link == LinkPending {
+			apart := u
+			apart.Link, apart.LinkedTo = LinkNone, 0
+			err = putUser(w, u, &apart)
+		}
+		if err != nil {
 			return time.Time{}, err
-		} else if u.Link == LinkComplete {
-			return time.Time{}, ErrLinked
 		}
 		waiting, err := w.Deletion(d.UserID)
 		if err == nil {

@@ -26,6 +26,9 @@ func links() map[string]func(*testing.T, *fixture) {
 		"unlinking before the service has heard of it leaves a change":        unlinkUnheard,
 		"unlinking while the service may hear of it is told behind it":        unlinkInFlight,
 		"erasing a user erases every account":                                 eraseLinked,
+		"erasing a user erases those who are linked to an account that waits": eraseLinkedChain,
+		"a login through any account of a chain takes a deletion back":        takeBackChain,
+		"who asks to be erased while a link waits stays apart":                linkWithdrawn,
 		"session_keys are of an account, a phone number is of the person":     linkedSecrets,
 		"who changes the user of several accounts changes the person":         linkedProfile,
 		"telling again tells whose an account is":                             tellLinkedAgain,
@@ -416,6 +419,77 @@ func eraseLinked(t *testing.T, f *fixture) {
 	f.login(f.through("wx1", "u", "s6"))
 	f.accept(5)
 	f.wantUser("through the other one", f.login(f.through("wx1", "u", "s7")), 4, 5)
+}
+
+// chain makes user 3 one with 2, who waits to be one with 1.
+func (f *fixture) chain() {
+	f.t.Helper()
+	f.RecordEvents(true)
+	f.login(f.as("u in wx1", "s1")) // whose unionid WeChat does not know yet
+	f.login(f.through("wx2", "u", "s2"))
+	f.login(f.through("wx3", "u", "s3"))
+	for id := int64(1); id <= 3; id++ {
+		f.accept(id)
+	}
+	f.login(f.through("wx1", "u", "s4"))
+	f.wantLink(3, storage.LinkComplete, 2)
+	f.wantLink(2, storage.LinkPending, 1)
+}
+
+func eraseLinkedChain(t *testing.T, f *fixture) {
+	f.chain()
+	f.login(f.through("wx3", "u", "s5")) // a session of 2
+	accounts, err := f.Accounts(f.ctx, 1)
+	f.must(err)
+	want(t, "accounts", len(accounts), 2)
+	f.erase(1)
+	for id := int64(1); id <= 3; id++ {
+		f.wantErased(id)
+		wantTypes(t, f.accept(id), storage.EventErased)
+	}
+	f.wantSessions(2)
+	f.wantUser("who comes back", f.login(f.through("wx3", "u", "s6")), 4, 4)
+}
+
+func takeBackChain(t *testing.T, f *fixture) {
+	f.chain()
+	_, err := f.PutDeletion(f.ctx, storage.Deletion{UserID: 1, At: f.now().Add(time.Hour)})
+	f.must(err)
+	l := f.through("wx3", "u", "s5")
+	l.TakeBack = true
+	want(t, "taken back", f.login(l).TookBack, true)
+	_, err = f.Deletion(f.ctx, 1)
+	f.wantErr("the deletion", err, storage.ErrNotFound)
+}
+
+func linkWithdrawn(t *testing.T, f *fixture) {
+	f.RecordEvents(true)
+	f.login(f.through("wx1", "u", "s1"))
+	f.accept(1)
+	ask := func(person, app string) (id int64) {
+		t.Helper()
+		id = f.login(f.through(app, person, "s of "+app)).User.ID
+		f.must(f.next(id).Told(f.ctx)) // created
+		return id
+	}
+	unheard := ask("u", "wx2")
+	_, err := f.PutDeletion(f.ctx, storage.Deletion{UserID: unheard, At: f.now().Add(time.Hour)})
+	f.must(err)
+	f.wantLink(unheard, storage.LinkNone, 0)
+
+	heard := ask("u", "wx3")
+	merged := f.next(heard)
+	want(t, "what the service hears", merged.Type, storage.EventMerged)
+	_, err = f.PutDeletion(f.ctx, storage.Deletion{UserID: heard, At: f.now().Add(time.Hour)})
+	f.must(err)
+	_, err = merged.Linked(f.ctx, storage.Linking{})
+	f.must(err)
+	f.wantLink(heard, storage.LinkNone, 0)
+	next := f.next(heard)
+	want(t, "what the service hears then", next.Type, storage.EventUnlinked)
+	want(t, "of whom", next.Into, 1)
+	f.must(next.Told(f.ctx))
+	wantTypes(t, f.accept(heard))
 }
 
 func linkedSecrets(t *testing.T, f *fixture) {
