@@ -162,6 +162,9 @@ func TestABanIsOfThePerson(t *testing.T) {
 	if err := f.Users.Erase(t.Context(), 2); !errors.Is(err, storage.ErrLinked) {
 		t.Errorf("an erasure of the account: %v", err)
 	}
+	if _, err := f.Users.AddCounters(t.Context(), 2, Counters{Recipes: 1}); !errors.Is(err, storage.ErrLinked) {
+		t.Errorf("counters of the account, which nobody sees: %v", err)
+	}
 	if err := f.Users.Ban(t.Context(), 1, later); err != nil {
 		t.Fatal(err)
 	}

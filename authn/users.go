@@ -83,9 +83,13 @@ type Counters struct {
 // maxCounter keeps counters exact in a JavaScript number.
 const maxCounter = 1<<53 - 1
 
-// AddCounters adds to a user's counters atomically. A counter never falls below zero.
+// AddCounters adds to a user's counters atomically. A counter never falls below zero. The error is storage.ErrLinked for an
+// account of another user, whose counters nobody would see.
 func (u *Users) AddCounters(ctx context.Context, userID int64, add Counters) (storage.User, error) {
 	return u.store.UpdateUser(ctx, userID, func(user *storage.User) error {
+		if user.Person() != userID {
+			return linkedError(*user)
+		}
 		user.RecipeCount = counted(user.RecipeCount, add.Recipes)
 		user.FollowerCount = counted(user.FollowerCount, add.Followers)
 		user.FollowingCount = counted(user.FollowingCount, add.Following)
@@ -109,9 +113,9 @@ func (u *Users) refuseBanned(userID int64) error {
 // is linked to another user has no tokens of its own: storage.ErrLinked.
 func (u *Users) Ban(ctx context.Context, userID int64, until time.Time) error {
 	now := u.now()
-	user, err := u.store.User(ctx, userID)
-	if err == nil && user.Person() != userID && until.After(now) {
-		err = linkedError(user)
+	_, err := u.Unlinked(ctx, userID)
+	if errors.Is(err, storage.ErrLinked) && !until.After(now) {
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -289,6 +293,15 @@ func validOpenID(openid string) bool {
 // ByID returns a user, or storage.ErrNotFound.
 func (u *Users) ByID(ctx context.Context, userID int64) (storage.User, error) {
 	return u.store.User(ctx, userID)
+}
+
+// Unlinked returns a user who is nobody's account: storage.ErrLinked says whose it is.
+func (u *Users) Unlinked(ctx context.Context, userID int64) (storage.User, error) {
+	user, err := u.store.User(ctx, userID)
+	if err == nil && user.Person() != userID {
+		err = linkedError(user)
+	}
+	return user, err
 }
 
 // Of returns the user of a subject, as the account shows them through which the subject came; or storage.ErrNotFound.

@@ -106,7 +106,7 @@ func (c Config) ValidateOpened() input.Faults {
 
 // Warnings are about what holds and may not be meant.
 func (c Config) Warnings() input.Faults {
-	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.Storage.Warnings().At("storage"), c.Authn.Warnings().At("authn"), c.wayWarnings())
+	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.Storage.Warnings().At("storage"), c.Authn.Warnings().At("authn"), c.wayWarnings(), c.quotaWarnings())
 }
 
 // WarningsOpened is Warnings, with those about the certificates, as of a time.
@@ -152,6 +152,15 @@ func (c Config) wayWarnings() (f input.Faults) {
 		for _, way := range ways {
 			f.Add(fmt.Sprintf("routes[%d].wechat_pay", i), "the service gets notifications at %s, and %s", path, way.Warning("the service cannot tell them from WeChat Pay's"))
 		}
+	}
+	return f
+}
+
+// quotaWarnings is about users who begin a day anew by deleting their account.
+func (c Config) quotaWarnings() (f input.Faults) {
+	const day = 24 * time.Hour
+	if len(c.Endpoints.User) > 0 && c.Authn.DeletionGrace < day && len(c.Gateway().Quotas()) > 0 {
+		f.Add("authn.deletion_grace", "is shorter than a day: who deletes their account and logs in again within it has the quotas of the day anew; 24h prevents that")
 	}
 	return f
 }

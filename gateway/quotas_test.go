@@ -17,6 +17,7 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/storage"
+	"wxgate/storage/badger"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -307,6 +308,25 @@ func TestQuotasAreReadAndGranted(t *testing.T) {
 	var list admin.QuotaList
 	if err := json.Unmarshal(o.ask(t, "GET /api/users/1/quotas", "").json.Data, &list); err != nil || len(list.Quotas) != 3 {
 		t.Errorf("got %+v, %v; want three", list, err)
+	}
+}
+
+// TestAQuotaOfALinkedAccountIsThatOfTheUser: what was granted to the account would be lost.
+func TestAQuotaOfALinkedAccountIsThatOfTheUser(t *testing.T) {
+	t.Parallel()
+	var store *badger.Store
+	e := newEdgeWith(t, upstreamtest.Echo(t).URL, withQuota(), func(d *Deps) { store = d.Storage.(*badger.Store) })
+	o := &operator{e, e.operated(t), ""}
+	for _, app := range []string{"wx1", "wx2"} {
+		if _, err := store.Login(t.Context(), storage.Login{AppID: app, OpenID: "alice", UnionID: "u", Link: &storage.Linking{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, request := range []string{"GET /api/users/2/quotas", "POST /api/users/2/quotas"} {
+		got := o.ask(t, request, `{"name":"ai","grant":1}`, "Content-Type: application/json")
+		if got.status != 409 || !strings.Contains(string(got.body), "to another user, 1: do it with that one") {
+			t.Errorf("%s: got %d %s, want 409 with the user whose it is", request, got.status, got.body)
+		}
 	}
 }
 

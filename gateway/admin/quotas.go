@@ -39,7 +39,7 @@ type QuotaList struct {
 // list answers GET /api/users/{id}/quotas.
 func (a quotas) list(r *http.Request, id int64) (any, error) {
 	list := QuotaList{Quotas: []Quota{}}
-	if _, err := a.users.ByID(r.Context(), id); err != nil {
+	if _, err := a.users.Unlinked(r.Context(), id); err != nil {
 		return nil, err
 	}
 	for _, q := range a.all() {
@@ -67,7 +67,7 @@ func (a quotas) grant(r *http.Request, id int64) (any, error) {
 		if q.Name != name {
 			continue
 		}
-		if _, err := a.users.ByID(r.Context(), id); err != nil { // nobody else may leave something in the store
+		if _, err := a.users.Unlinked(r.Context(), id); err != nil { // nobody else may leave something in the store
 			return nil, err
 		}
 		count, err := a.counter.Grant(r.Context(), id, q, more)
