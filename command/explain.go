@@ -12,6 +12,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/issuer"
+	"wxgate/authn/wechat"
 	"wxgate/config"
 	"wxgate/gateway"
 	"wxgate/upstream"
@@ -35,6 +36,7 @@ type explained struct {
 	Token   *verdict `json:"token,omitempty"`     // nil: none was given
 	Targets []string `json:"targets,omitempty"`   // of the upstream that it goes to
 	OnUser  string   `json:"on_user,omitempty"`   // what it has to do with authn.on_user; empty: nothing
+	Content string   `json:"content,omitempty"`   // what it has to do with wechat.content_check; empty: nothing
 	Issuer  string   `json:"tokens_of,omitempty"` // whose tokens the route wants, if not ours
 
 	method string // the method in question
@@ -76,7 +78,7 @@ func (c explainCommand) Run(w *env) error {
 	if err != nil {
 		return err
 	}
-	e := explained{Explanation: got, method: c.Method, Token: verdict, OnUser: aboutOnUser(cfg, got)}
+	e := explained{Explanation: got, method: c.Method, Token: verdict, OnUser: aboutOnUser(cfg, got), Content: aboutContent(cfg, got)}
 	if got.Route != nil {
 		for _, each := range cfg.Authn.Issuers {
 			if each.Name == got.Route.Issuer {
@@ -184,6 +186,9 @@ func (e explained) write(t *table) {
 	if e.OnUser != "" {
 		t.row("users", e.OnUser)
 	}
+	if e.Content != "" {
+		t.row("content", e.Content)
+	}
 	if e.Target == "" {
 		return
 	}
@@ -215,6 +220,28 @@ func aboutOnUser(cfg config.Config, got gateway.Explanation) string {
 		return on.Upstream + " is told of users here; only the signature tells it which requests are the gateway's"
 	}
 	return ""
+}
+
+// aboutContent says what a request has to do with wechat.content_check; "": nothing.
+func aboutContent(cfg config.Config, got gateway.Explanation) string {
+	if got.Route == nil || !cfg.WeChat.ContentCheck.Enabled {
+		return ""
+	}
+	switch {
+	case slices.Contains([]string{"login", "login_skey", "cloud_login"}, got.Route.Endpoint):
+		return "WeChat is asked about a new nickname and avatar; what it finds risky is left out, and " + notJudged(cfg)
+	case got.Route.Endpoint == "profile" && !slices.Contains(got.Route.Methods, http.MethodGet):
+		return "WeChat is asked about what is new; a risky text is 422 content_risky, and " + notJudged(cfg)
+	}
+	return ""
+}
+
+// notJudged says what becomes of what WeChat does not judge.
+func notJudged(cfg config.Config) string {
+	if cfg.WeChat.ContentCheck.OnError == wechat.OnErrorAllow {
+		return "what it does not judge is stored"
+	}
+	return "what it does not judge is not stored"
 }
 
 // toldOfUsers says where a service is told of users, and what that means for a first login.
