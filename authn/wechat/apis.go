@@ -9,6 +9,14 @@ const (
 	APIResetSessionKey = "resetusersessionkey"
 	APITextCheck       = "msg_sec_check"
 	APIImageCheck      = "media_check_async"
+	APIWebToken        = "oauth2/access_token"
+	APIUserInfo        = "userinfo"
+)
+
+// The paths of the login on a web page.
+const (
+	pathWebToken = "/sns/oauth2/access_token"
+	pathUserInfo = "/sns/userinfo"
 )
 
 // labelOther is the api label of every path that is not in apiLabels.
@@ -36,6 +44,8 @@ func apiLabels() map[string]string {
 	return map[string]string{
 		"/sns/jscode2session":                 APICode2Session,
 		"/cgi-bin/stable_token":               APIStableToken,
+		pathWebToken:                          APIWebToken,
+		pathUserInfo:                          APIUserInfo,
 		pathPhoneNumber:                       APIPhoneNumber,
 		pathCheckSession:                      APICheckSession,
 		pathResetSessionKey:                   APIResetSessionKey,

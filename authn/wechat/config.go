@@ -32,6 +32,10 @@ type Config struct {
 
 	VirtualPayment VirtualPaymentConfig `yaml:"virtual_payment"` // virtual payment; off while empty
 	ContentCheck   ContentCheckConfig   `yaml:"content_check"`   // of what users write of themselves
+
+	OfficialAccount WebAccount `yaml:"official_account"` // whose web pages log people in within WeChat; off while empty
+	Website         WebAccount `yaml:"website"`          // whose web pages log people in by a QR code; off while empty
+	OpenURL         string     `yaml:"open_url"`         // where web pages send people to log in; https://open.weixin.qq.com
 }
 
 // App is one of several mini-programs.
@@ -62,6 +66,7 @@ func (c Config) Each() []Config {
 		each[i] = c
 		each[i].AppID, each[i].Secret, each[i].Push, each[i].Apps = app.AppID, app.Secret, app.Push, nil
 		each[i].VirtualPayment = app.VirtualPayment
+		each[i].OfficialAccount, each[i].Website = WebAccount{}, WebAccount{}
 	}
 	return each
 }
@@ -95,7 +100,11 @@ func (c Config) Unknown(appIDs []string) []string {
 
 // DefaultConfig returns Tencent's address and a timeout of 3 s; AppID and Secret are up to the operator.
 func DefaultConfig() Config {
-	return Config{BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64, ContentCheck: ContentCheckConfig{OnError: OnErrorAllow}}
+	none := WebAccount{ReturnTo: []string{}, VerifyFiles: map[string]string{}}
+	return Config{
+		BaseURL: "https://api.weixin.qq.com", Timeout: 3 * time.Second, Concurrency: 64,
+		ContentCheck: ContentCheckConfig{OnError: OnErrorAllow}, OfficialAccount: none, Website: none, OpenURL: "https://open.weixin.qq.com",
+	}
 }
 
 // VirtualPayments are the sections virtual_payment that are not empty, by appid.
@@ -114,6 +123,7 @@ func (c Config) VirtualPayments() map[string]VirtualPaymentConfig {
 func (c Config) Reload(next Config) Config {
 	c.CloudRun, c.CloudFunctionSecret, c.PhoneByDecryption, c.Push = next.CloudRun, next.CloudFunctionSecret, next.PhoneByDecryption, next.Push
 	c.VirtualPayment, c.ContentCheck = next.VirtualPayment, next.ContentCheck
+	c.OfficialAccount, c.Website, c.OpenURL = c.OfficialAccount.reload(next.OfficialAccount), c.Website.reload(next.Website), next.OpenURL
 	c.Apps = slices.Clone(c.Apps)
 	for i := range c.Apps {
 		for _, app := range next.Apps {
@@ -144,6 +154,7 @@ func (c Config) Validate() input.Faults {
 	for i, app := range c.Apps {
 		f = append(f, app.VirtualPayment.validate().At(fmt.Sprintf("apps[%d].virtual_payment", i))...)
 	}
+	c.validateWebs(&f)
 	if len(c.Apps) > 0 && c.VirtualPayment.Enabled() {
 		f.Add("virtual_payment", "belongs to one mini-program; write it into its entry of wechat.apps")
 	}
@@ -255,13 +266,21 @@ func validateWord(f *input.Faults, path, value, env string) {
 
 // validateBaseURL never quotes the value: a URL may carry a password.
 func (c Config) validateBaseURL(f *input.Faults) {
-	u, err := url.Parse(c.BaseURL)
+	if fault := faultOfBaseURL(c.BaseURL); fault != "" {
+		f.Add("base_url", "%s", fault)
+	}
+}
+
+// faultOfBaseURL says why a text cannot be the address of a server of WeChat, "" if it can.
+func faultOfBaseURL(text string) string {
+	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		f.Add("base_url", "is not an http:// or https:// URL with a host")
+		return "is not an http:// or https:// URL with a host"
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		f.Add("base_url", "must have no user, query or fragment")
+		return "must have no user, query or fragment"
 	}
+	return ""
 }
 
 // maxConcurrency is far beyond what a process has descriptors for.

@@ -16,6 +16,7 @@ type backend struct {
 	cfg    *Config
 	codes  *ledger // of wx.login
 	phones *ledger // of getPhoneNumber
+	webs   *webCodes
 	none   *ledger // of the calls without a code
 	keys   *keyring
 	tokens *tokens
@@ -36,6 +37,7 @@ func newBackend(cfg *Config) *backend {
 		cfg:    cfg,
 		codes:  newLedger(c.now),
 		phones: newLedger(c.now),
+		webs:   &webCodes{ledger: newLedger(c.now), logins: map[string]webLogin{}, tokens: map[string]webLogin{}},
 		none:   newLedger(c.now),
 		keys:   &keyring{appID: cfg.AppID, now: c.now, logins: map[string]time.Time{}, keys: map[string]string{}, old: map[string][]string{}, persons: map[string]string{}},
 		tokens: newTokens(c.now, cfg.TokenTTL),

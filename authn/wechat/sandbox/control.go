@@ -23,6 +23,7 @@ func (c control) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sandbox/code", c.issue(c.IssueCode))
 	mux.HandleFunc("POST /sandbox/phone-code", c.issue(c.IssuePhoneCode))
+	mux.HandleFunc("POST /sandbox/web-code", c.webCode)
 	mux.HandleFunc("POST /sandbox/encrypt", c.encrypt)
 	mux.HandleFunc("POST /sandbox/fail", c.fail)
 	mux.HandleFunc("POST /sandbox/latency", c.latency)

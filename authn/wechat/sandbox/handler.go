@@ -42,6 +42,7 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("POST /retail/B2b/{name}", a.withToken(a.cashier.commonCall))
 	mux.HandleFunc("/cgi-bin/", a.withToken(echo))
 	mux.HandleFunc("/wxa/", a.withToken(echo))
+	web{a.cfg, a.backend}.register(mux)
 	return a.rehearse(mux)
 }
 

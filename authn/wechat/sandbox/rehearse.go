@@ -69,6 +69,8 @@ func (b *backend) codeOf(api string, r *http.Request, body []byte) (*ledger, str
 	switch api {
 	case "jscode2session":
 		return b.codes, r.URL.Query().Get("js_code")
+	case "access_token":
+		return b.webs.ledger, r.URL.Query().Get("code")
 	case "getuserphonenumber":
 		var phone struct {
 			Code string `json:"code"`

@@ -22,10 +22,15 @@
 // and anything else is answered 40029. A phone code, the one of a getPhoneNumber button, is what IssuePhoneCode or POST
 // /sandbox/phone-code returned, or one of the same forms but strcode and broken.
 //
+// A web page of Config.OfficialAccount or Config.Website logs people in at /connect/oauth2/authorize and /connect/qrconnect,
+// where a button allows or refuses it, or says that the page is a snapshot (快照页). Its codes have the same forms too, and
+// snapshot-<person>.
+//
 // The control API rehearses failures from a terminal; S is the address of the sandbox:
 //
 //	curl $S/sandbox/code       -d '{"person":"alice"}'                       a code for wx.login: {"code":"…"}
 //	curl $S/sandbox/phone-code -d '{"person":"alice"}'                       a code for /auth/phone: {"code":"…"}
+//	curl $S/sandbox/web-code   -d '{"person":"alice"}'                       a code for a web page: {"code":"…"}
 //	curl $S/sandbox/encrypt    -d '{"person":"alice","kind":"phone"}'        encryptedData, iv, rawData and signature under the
 //	                                                                         session_key of her last login; the kinds are phone,
 //	                                                                         werun, share and userinfo, or give an "object"
@@ -86,6 +91,9 @@ type Config struct {
 	PushAESKey   secret.Text      // the EncodingAESKey of the message push; empty: messages are sent plain
 	MchID        string           // the merchant of WeChat Pay; empty: there is none
 	APIv3Key     secret.Text      // of the merchant, 32 bytes
+
+	OfficialAccount WebAccount // whose web pages log people in within WeChat; the zero value: none
+	Website         WebAccount // whose web pages log people in by a QR code; the zero value: none
 
 	OfferID       string        // of virtual payment; empty: every one is taken
 	AppKey        secret.Text   // of virtual payment in production; empty: no paySig fits there
@@ -162,11 +170,11 @@ func (s *Sandbox) IssuePhoneCode(person string) string { return s.backend.Load()
 // OpenID returns the openid of person, the same every time.
 func (s *Sandbox) OpenID(person string) string { return openID(s.cfg.AppID, person) }
 
-// Seen returns how often code has arrived, as a js_code or as a phone code, so that a test can prove that it was sent
+// Seen returns how often code has arrived, as a js_code, a phone code or that of a web page, so that a test can prove that it was sent
 // once.
 func (s *Sandbox) Seen(code string) int {
 	b := s.backend.Load()
-	return b.codes.seen(code) + b.phones.seen(code)
+	return b.codes.seen(code) + b.phones.seen(code) + b.webs.seen(code)
 }
 
 // Advance moves the clock of the sandbox, by which codes and tokens age.
@@ -195,7 +203,7 @@ func (s *Sandbox) Delay(api string, d time.Duration) {
 func (s *Sandbox) Stats() Stats {
 	b := s.backend.Load()
 	stats := Stats{APIs: b.counts.all(), Codes: map[string]int{}, Twice: []string{}, Resent: []string{}}
-	for _, book := range []*ledger{b.codes, b.phones} {
+	for _, book := range []*ledger{b.codes, b.phones, b.webs.ledger} {
 		book.each(stats.add)
 	}
 	slices.Sort(stats.Twice)
