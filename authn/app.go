@@ -56,16 +56,18 @@ const (
 func newApps(deps Deps, m *metrics) apps {
 	made := make(apps, len(deps.Apps))
 	for id, client := range deps.Apps {
-		p := &app{
-			id: id, client: client, budget: deps.Budget, now: deps.Now,
-			slots: newSlots(deps.Concurrency, deps.Budget/2, m),
-		}
-		p.breaker.Configure(weChatBreaker())
-		p.checks.slots = newSlots(deps.Concurrency, contentBudget/2, m)
-		p.checks.breaker.Configure(weChatBreaker())
-		made[id] = p
+		made[id] = newApp(id, deps, m)
+		made[id].client = client
 	}
 	return made
+}
+
+func newApp(id string, deps Deps, m *metrics) *app {
+	p := &app{id: id, budget: deps.Budget, now: deps.Now, slots: newSlots(deps.Concurrency, deps.Budget/2, m)}
+	p.breaker.Configure(weChatBreaker())
+	p.checks.slots = newSlots(deps.Concurrency, contentBudget/2, m)
+	p.checks.breaker.Configure(weChatBreaker())
+	return p
 }
 
 // find returns the mini-program with that appid, or the only one if id is empty.
@@ -84,18 +86,24 @@ func (a apps) find(id string) (*app, error) {
 
 // exchange trades a code for an openid within the budget, retries included.
 func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error) {
+	return exchangeWith(ctx, p, func(ctx context.Context) (wechat.Session, error) { return p.client.Code2Session(ctx, code) })
+}
+
+// exchangeWith is exchange by a call that is sent once, unless WeChat is busy.
+func exchangeWith[T any](ctx context.Context, p *app, send func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.budget)
 	defer cancel()
+	var none T
 	pass, err := p.breaker.Allow(p.now())
 	if err != nil {
-		return wechat.Session{}, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
+		return none, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
 	}
 	result := breaker.Neutral // if the exchange panics
 	defer func() { p.breaker.Record(pass, result, p.now()) }()
-	session, err := p.code2Session(ctx, code)
+	session, err := inSlot(ctx, p, send)
 	result = weChatResult(err)
 	if err != nil {
-		return wechat.Session{}, WeChatFailure(err)
+		return none, WeChatFailure(err)
 	}
 	return session, nil
 }
@@ -114,13 +122,13 @@ func weChatResult(err error) breaker.Result {
 	return breaker.Success
 }
 
-// code2Session takes a slot, so that a slow WeChat holds up a limited number of logins.
-func (p *app) code2Session(ctx context.Context, code string) (wechat.Session, error) {
+// inSlot takes a slot, so that a slow WeChat holds up a limited number of logins.
+func inSlot[T any](ctx context.Context, p *app, send func(context.Context) (T, error)) (T, error) {
 	if err := p.slots.acquire(ctx); err != nil {
-		return wechat.Session{}, err
+		return *new(T), err
 	}
 	defer p.slots.release()
-	return p.retryBusy(ctx, code)
+	return retryBusy(ctx, send)
 }
 
 // checks limit what is asked about content, so that a WeChat that does not answer holds up neither logins nor those who wait.
@@ -162,9 +170,9 @@ func (p *app) phone(ctx context.Context, code, openID string) (wechat.Phone, err
 }
 
 // retryBusy retries if WeChat is busy; nothing else is ever retried.
-func (p *app) retryBusy(ctx context.Context, code string) (wechat.Session, error) {
+func retryBusy[T any](ctx context.Context, send func(context.Context) (T, error)) (T, error) {
 	for attempt := 0; ; attempt++ {
-		session, err := p.client.Code2Session(ctx, code)
+		session, err := send(ctx)
 		var answer *wechat.Error
 		if !errors.As(err, &answer) || answer.Code != wechat.ErrCodeBusy || attempt == busyRetries {
 			return session, err

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/revocation"
+	"wxgate/authn/wechat"
 	"wxgate/lograte"
 	"wxgate/storage"
 )
@@ -40,11 +41,12 @@ type Deps struct {
 	Feed  Feed // nil: no other process has the store
 	// MaxStaleness is how old what Feed has told may be before requests are refused with storage.ErrUnavailable.
 	MaxStaleness time.Duration
-	Announcer    Announcer         // nil: no service is told about users
-	Apps         map[string]WeChat // the mini-programs, by appid
-	Budget       time.Duration     // for one login's exchange with WeChat, retries included
-	Concurrency  int               // concurrent exchanges with WeChat, per mini-program; 0: unlimited
-	Tourist      string            // prefix of the code that touristappid stands for; "": it is refused
+	Announcer    Announcer                 // nil: no service is told about users
+	Apps         map[string]WeChat         // the mini-programs, by appid
+	Webs         map[wechat.WebKind]WebApp // the accounts of web pages; none: nobody logs in there
+	Budget       time.Duration             // for one login's exchange with WeChat, retries included
+	Concurrency  int                       // concurrent exchanges with WeChat, per mini-program; 0: unlimited
+	Tourist      string                    // prefix of the code that touristappid stands for; "": it is refused
 	Metrics      prometheus.Registerer
 	Log          *slog.Logger
 	Now          func() time.Time
@@ -58,6 +60,7 @@ type Authn struct {
 	Users     *Users
 	OpenData  *OpenData
 	Deletions *Deletions
+	Web       *Web
 
 	cfg        Config
 	store      Store
@@ -90,7 +93,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 	sessions := &Sessions{cfg: cfg, store: deps.Store, tokens: tokens, revoked: revoked, metrics: m, log: deps.Log, now: deps.Now}
 	content := &moderator{apps: apps, store: deps.Store, metrics: m, log: deps.Log, limited: lograte.New(deps.Log, deps.Now)}
 	users := &Users{cfg: cfg, store: deps.Store, announcer: deps.Announcer, apps: apps, content: content, sessions: sessions, metrics: m, log: deps.Log, revoked: revoked, now: deps.Now}
-	return &Authn{
+	a := &Authn{
 		Tokens:    tokens,
 		Sessions:  sessions,
 		Users:     users,
@@ -100,7 +103,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Authn, error) {
 		cfg: cfg, store: deps.Store, others: others, announcer: deps.Announcer, apps: apps, tourist: deps.Tourist,
 		logins: newCodes[Grant](deps.Now), prefetches: newSpentCodes[*Subject](deps.Now),
 		metrics: m, log: deps.Log, now: deps.Now,
-	}, nil
+	}
+	a.Web = newWeb(a, deps)
+	users.webs = a.Web
+	return a, nil
 }
 
 // revocationsPerRead bounds the memory that loading them takes beside the set: there may be millions.

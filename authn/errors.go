@@ -76,6 +76,8 @@ func WeChatFailure(err error) error {
 	switch {
 	case errors.As(err, &ours):
 		return ours // nothing was sent
+	case errors.Is(err, wechat.ErrSnapshotUser):
+		return ErrSnapshotUser
 	case errors.As(err, &answer):
 		return &WeChatError{API: answer.API, Code: answer.Code, Kind: kindOf(answer.API, answer.Code), Err: err}
 	case errors.Is(err, wechat.ErrTokenRefused), errors.Is(err, wechat.ErrNoToken):

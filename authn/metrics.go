@@ -166,6 +166,8 @@ func ofLogins() []result {
 		{ErrCodeInvalid, "wx_code_invalid"},
 		{ErrCodeUsed, "wx_code_used"},
 		{ErrUserBlocked, "wx_user_blocked"},
+		{ErrSnapshotUser, "snapshot_user"},
+		{ErrWebLogin, "web_login_invalid"},
 		{ErrUserBanned, "user_banned"},
 		{ErrUserService, "user_service_unavailable"},
 		{ErrLimited, "rate_limited"},

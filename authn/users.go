@@ -51,6 +51,7 @@ type Users struct {
 	sessions  *Sessions
 	metrics   *metrics
 	log       *slog.Logger
+	webs      *Web
 	revoked   *revocation.Set
 	now       func() time.Time
 }
@@ -60,16 +61,28 @@ func (u *Users) List(ctx context.Context, after int64, limit int) ([]storage.Use
 	return u.store.Users(ctx, after, limit)
 }
 
-// ByOpenID returns a user of a mini-program, or storage.ErrNotFound. An empty appID stands for the only mini-program.
+// ByOpenID returns a user of an account, or storage.ErrNotFound. An empty appID stands for the only mini-program.
 func (u *Users) ByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
-	of, err := u.apps.find(appID)
+	appID, err := u.account(appID)
 	if err != nil {
 		return storage.User{}, err
 	}
 	if !validOpenID(openID) {
 		return storage.User{}, fmt.Errorf("%w: %q is not an openid", ErrInvalidRequest, openID)
 	}
-	return u.store.UserByOpenID(ctx, of.id, openID)
+	return u.store.UserByOpenID(ctx, appID, openID)
+}
+
+// account is the appid of an account that people log in by: that of a mini-program, the only one if appID is empty, or of web pages.
+func (u *Users) account(appID string) (string, error) {
+	if u.webs.has(appID) {
+		return appID, nil
+	}
+	of, err := u.apps.find(appID)
+	if err != nil {
+		return "", err
+	}
+	return of.id, nil
 }
 
 // Counters are increments of the counters in a user's profile; they may be negative.
@@ -269,14 +282,14 @@ func (u *Users) importable(user storage.User) (storage.User, error) {
 	if err := profile.validate(); err != nil {
 		return user, err
 	}
-	of, err := u.apps.find(user.AppID)
+	appID, err := u.account(user.AppID)
 	switch {
 	case err != nil && user.AppID == "":
 		return user, fmt.Errorf("%w: there is no appid, and more than one mini-program", ErrInvalidRequest)
 	case err != nil:
 		return user, fmt.Errorf("%w: the appid %s is not that of a mini-program in gateway.yaml", ErrInvalidRequest, input.Quote(user.AppID))
 	}
-	user.AppID = of.id
+	user.AppID = appID
 	return user, nil
 }
 

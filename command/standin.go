@@ -36,6 +36,9 @@ const (
 	sandboxMchID  = "1900000001"                 // a merchant of the sandbox's WeChat Pay
 	tourist       = "demo-tourist"               // the person whom a code of touristappid logs in
 
+	sandboxOfficial = "wx0000000000demo01" // whose web pages log people in within WeChat
+	sandboxWebsite  = "wx0000000000demo02" // and by a QR code
+
 	sandboxOfferID = "1450000001" // of the recipes that are sold in the sandbox
 )
 
@@ -69,6 +72,8 @@ func newStandIn(ctx context.Context) (*standIn, error) {
 		AppID: sandboxAppID, Secret: sandboxSecret, PushToken: s.push.Token, PushAESKey: s.push.AESKey,
 		MchID: sandboxMchID, APIv3Key: s.apiV3Key,
 		AppKey: s.payment.AppKey, SandboxAppKey: s.payment.SandboxAppKey,
+		OfficialAccount: sandbox.WebAccount{AppID: sandboxOfficial, Secret: sandboxSecret},
+		Website:         sandbox.WebAccount{AppID: sandboxWebsite, Secret: sandboxSecret},
 	})
 	if err == nil {
 		err = s.weChat.Start("127.0.0.1:0")
@@ -117,6 +122,9 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.Server.AdminToken, cfg.Server.Services = "", nil                                              // whoever is on this machine is the operator
 	cfg.Server.ProxyProtocol, cfg.Server.Timeouts.Drain = false, 2*time.Second
 	cfg.WeChat.AppID, cfg.WeChat.Secret, cfg.WeChat.BaseURL = sandboxAppID, sandboxSecret, s.weChat.URL()
+	cfg.WeChat.OpenURL = s.weChat.URL()
+	cfg.WeChat.OfficialAccount = ofSandbox(cfg.WeChat.OfficialAccount, sandboxOfficial)
+	cfg.WeChat.Website = ofSandbox(cfg.WeChat.Website, sandboxWebsite)
 	cfg.WeChat.VirtualPayment = s.paymentOf(cfg.WeChat)
 	cfg.WeChat.Apps, cfg.WeChat.Push = nil, push
 	cfg.WeChat.CloudRun, cfg.WeChat.CloudFunctionSecret = false, "" // its signature would be valid at the real gateway, too
@@ -134,6 +142,14 @@ func (s *standIn) replace(cfg *config.Config) error {
 	cfg.Storage = storage.DefaultConfig()
 	cfg.Storage.Badger.Dir = filepath.Join(s.dir, "data")
 	return s.replaceMerchants(cfg)
+}
+
+// ofSandbox is an account of web pages that the sandbox knows, with the pages of one that there is.
+func ofSandbox(account wechat.WebAccount, appID string) wechat.WebAccount {
+	if account.Enabled() {
+		account.AppID, account.Secret = appID, sandboxSecret
+	}
+	return account
 }
 
 // replaceMerchants lets the sandbox send the notifications of WeChat Pay.

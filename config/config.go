@@ -188,6 +188,7 @@ func (c Config) Gateway() gateway.Config {
 		Content: authn.ContentPolicy{
 			Check: c.WeChat.ContentCheck.Enabled, Unchecked: c.WeChat.ContentCheck.OnError == wechat.OnErrorAllow, Results: c.WeChat.PushApps(),
 		},
+		WebLogin: c.WeChat.WebLogin(c.Authn.Link == authn.LinkUnionID),
 	}
 }
 

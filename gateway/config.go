@@ -45,6 +45,8 @@ type Config struct {
 	SetCookie         string              // authn.set_cookie: by which browsers keep it; "": by none
 
 	VirtualPayments map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment, by appid
+
+	WebLogin wechat.WebLogin // wechat.official_account and wechat.website
 }
 
 // ServerConfig is the section server.

@@ -97,9 +97,9 @@ func withoutDefaultPort(scheme, host string) string {
 // withheldCookies are the names of cookies that the service does not get.
 func withheldCookies(ex *Exchange) []string {
 	if ex.cookiesRefused || !ex.snapshot.cfg.Identity.ForwardAuthorization {
-		return ex.snapshot.reserved.places.Cookies()
+		return ex.snapshot.secretCookies
 	}
-	return nil
+	return ex.snapshot.ownCookies
 }
 
 // addSubprotocols adds the offer of a WebSocket without the token in it.

@@ -62,7 +62,7 @@ func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented, inCode []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (-?\\d+) \\| (?:(\\w+) )?\\| `(\\w+)` \\|$").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| (-?\\d+) \\| (?:([\\w/]+) )?\\| `(\\w+)` \\|$").FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, strings.Join(row[1:], " "))
 	}
 	table := answer.NewTable()

@@ -151,6 +151,8 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Clien
 	weChat, err := sandbox.New(sandbox.Config{
 		AppID: testAppID, Secret: "sandbox-secret", OpenPlatform: true, OfferID: testOffer, AppKey: testAppKey, SandboxAppKey: testSandboxAppKey,
 		PushToken: pushToken, PushAESKey: pushKey, PushRetry: time.Millisecond,
+		OfficialAccount: sandbox.WebAccount{AppID: testOfficial, Secret: "sandbox-secret"},
+		Website:         sandbox.WebAccount{AppID: testWebsite, Secret: "sandbox-secret"},
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -171,15 +173,22 @@ func newTestAuthn(tb testing.TB) (*sandbox.Sandbox, *badger.Store, *wechat.Clien
 		tb.Fatal(err)
 	}
 	tb.Cleanup(client.Close)
+	return weChat, store, client, newAuthnOn(tb, weChat, store, client)
+}
+
+// newAuthnOn is an authn of its own with a store that others may have too.
+func newAuthnOn(tb testing.TB, weChat *sandbox.Sandbox, store authn.Store, client *wechat.Client) *authn.Authn {
+	tb.Helper()
 	cfg := authn.DefaultConfig()
 	cfg.Keys = []token.KeyConfig{{ID: "main", Secret: secret.Text(strings.Repeat("k", 32))}}
 	auth, err := authn.New(tb.Context(), cfg, authn.Deps{
-		Store: store, Apps: map[string]authn.WeChat{testAppID: client}, Budget: 3 * time.Second, Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
+		Store: store, Apps: map[string]authn.WeChat{testAppID: client}, Webs: newWebs(tb, weChat.URL()), Budget: 3 * time.Second,
+		Metrics: prometheus.NewRegistry(), Log: discard(), Now: time.Now,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return weChat, store, client, auth
+	return auth
 }
 
 // token logs a person in.

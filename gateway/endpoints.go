@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,12 +26,13 @@ import (
 // endpointName is a key of the section endpoints.
 type endpointName string
 
-// The endpoints of the gateway. The last two have no key: health checks stay where load balancers look for them, and
-// preflights are those of any path.
+// The endpoints of the gateway. The last three have no key: health checks stay where load balancers look for them, preflights are
+// those of any path, and WeChat says what the files are called by which it checks a domain.
 const (
 	endpointLogin      endpointName = "login"
 	endpointLoginSkey  endpointName = "login_skey"
 	endpointCloudLogin endpointName = "cloud_login"
+	endpointH5         endpointName = "h5"
 	endpointRefresh    endpointName = "refresh"
 	endpointLogout     endpointName = "logout"
 	endpointPhone      endpointName = "phone"
@@ -43,6 +45,7 @@ const (
 	endpointJWKS       endpointName = "jwks"
 	endpointHealth     endpointName = "health"
 	endpointPreflight  endpointName = "preflight" // of server.cors
+	endpointVerifyFile endpointName = "verify_file"
 )
 
 // EndpointsConfig is the section endpoints: the paths of each of the gateway's own endpoints.
@@ -50,6 +53,7 @@ type EndpointsConfig struct {
 	Login      Paths `yaml:"login"`
 	LoginSkey  Paths `yaml:"login_skey"` // of the dialect that answers {statusCode, message, data: {skey, user_id}}
 	CloudLogin Paths `yaml:"cloud_login"`
+	H5         Paths `yaml:"h5"` // of web pages; below it are start, callback and exchange
 	Refresh    Paths `yaml:"refresh"`
 	Logout     Paths `yaml:"logout"`
 	Phone      Paths `yaml:"phone"`
@@ -69,7 +73,7 @@ type EndpointsConfig struct {
 func defaultEndpoints() EndpointsConfig {
 	return EndpointsConfig{
 		Login: Paths{"/api/v1/auth/wx-login", "/api/v1/auth/wechat-login"}, LoginSkey: Paths{"/api/v1/user/login"},
-		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
+		CloudLogin: Paths{"/api/v1/auth/cloud-login"}, H5: Paths{"/api/v1/auth/h5"}, Refresh: Paths{"/api/v1/auth/refresh"}, Logout: Paths{"/api/v1/auth/logout"},
 		Phone: Paths{"/api/v1/auth/phone"}, Decrypt: Paths{"/api/v1/auth/decrypt"}, Sessions: Paths{"/api/v1/auth/sessions"},
 		Profile: Paths{"/api/v1/user/profile"}, User: Paths{"/api/v1/user"}, PaySign: Paths{"/api/v1/pay/virtual/sign"}, Push: Paths{push.Path}, JWKS: Paths{"/.well-known/jwks.json"},
 		Fields:  api.FieldNames{Code: []string{}, RefreshToken: []string{}, PhoneCode: []string{}, Nickname: []string{}, Avatar: []string{}, Bio: []string{}},
@@ -114,6 +118,7 @@ func (c EndpointsConfig) all() []struct {
 		{endpointLogin, c.Login},
 		{endpointLoginSkey, c.LoginSkey},
 		{endpointCloudLogin, c.CloudLogin},
+		{endpointH5, c.H5},
 		{endpointRefresh, c.Refresh},
 		{endpointLogout, c.Logout},
 		{endpointPhone, c.Phone},
@@ -269,7 +274,7 @@ func (e endpointName) methods() []string {
 
 // isLogin reports whether the endpoint takes a code of WeChat, and no token.
 func (e endpointName) isLogin() bool {
-	return e == endpointLogin || e == endpointLoginSkey || e == endpointCloudLogin
+	return e == endpointLogin || e == endpointLoginSkey || e == endpointCloudLogin || e == endpointH5
 }
 
 // changes reports whether an endpoint changes something whatever its method is, so that a page of another origin must
@@ -316,6 +321,9 @@ func endpoints(r *snapshot) (all []endpoint) {
 		{at.Refresh, "", endpoint{name: endpointRefresh, method: post, priority: normal, auth: AuthNone, serve: apiEndpoint((*api.API).Refresh)}},                   // accepts expired tokens, so it reads them itself
 		{at.Logout, "", endpoint{name: endpointLogout, method: post, priority: normal, auth: AuthOptional, limit: r.writes, serve: apiEndpoint((*api.API).Logout)}}, // accepts tokens from the body too, and no guest
 		{at.CloudLogin, "", endpoint{name: endpointCloudLogin, method: post, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint((*api.API).CloudLogin)}},
+		{at.H5, webStart, endpoint{name: endpointH5, method: get, priority: normal, auth: AuthNone, serve: apiEndpoint(api.WebStart)}},
+		{at.H5, webCallback, endpoint{name: endpointH5, method: get, priority: login, auth: AuthNone, limit: r.logins, serve: apiEndpoint(api.WebCallback)}},
+		{at.H5, "/exchange", endpoint{name: endpointH5, method: post, priority: login, auth: AuthNone, serve: apiEndpoint(api.WebExchange)}}, // a code that is not ours costs nothing
 		{at.Decrypt, "", endpoint{name: endpointDecrypt, method: post, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Decrypt)}},
 		{at.Phone, "", endpoint{name: endpointPhone, method: post, priority: normal, auth: AuthRequired, limit: r.writes, serve: apiEndpoint((*api.API).Phone)}},
 		{at.Sessions, "", endpoint{name: endpointSessions, method: get, priority: normal, auth: AuthRequired, serve: apiEndpoint((*api.API).Sessions)}},
@@ -345,7 +353,49 @@ func endpoints(r *snapshot) (all []endpoint) {
 			}
 		}
 	}
+	return append(all, verifyFiles(r.cfg.WebLogin.VerifyFiles())...)
+}
+
+// verifyFiles serve the files by which WeChat checks that a domain is the account's.
+func verifyFiles(files map[string]string) (all []endpoint) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		all = append(all, endpoint{
+			name: endpointVerifyFile, method: http.MethodGet, path: "/" + name, priority: priorityNormal, auth: AuthNone,
+			serve: func(_ *pipeline, ex *Exchange) error {
+				respondText(ex, files[name])
+				return nil
+			},
+		})
+	}
 	return all
+}
+
+// The steps of a login on a web page in which the browser itself comes, below endpoints.h5.
+const (
+	webStart    = "/start"
+	webCallback = "/callback"
+)
+
+// newWebLogin is how people log in on web pages by the endpoint of an exchange. WeChat leads back to where the browser came: the
+// host is its word, which WeChat compares with the domain of the account. Whatever is no page on this machine is on TLS, even if
+// that ends at a proxy we do not know of.
+func newWebLogin(ex *Exchange) *api.WebLogin {
+	host := string(ex.forwardedHost())
+	plain := ex.forwardedProto() == "http" && isLoopbackHost(host)
+	scheme := "https://"
+	if plain {
+		scheme = "http://"
+	}
+	base := ex.route.pattern[:strings.LastIndexByte(ex.route.pattern, '/')]
+	return &api.WebLogin{WebLogin: ex.snapshot.cfg.WebLogin, Callback: scheme + host + base + webCallback, Secure: !plain}
+}
+
+// isLoopbackHost reports whether a Host is this machine, as its browsers call it.
+func isLoopbackHost(host string) bool {
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host += ":0"
+	}
+	return loopback(host)
 }
 
 // endpointBodyLimit is the largest request body of an endpoint; encryptedData of WeChat is far smaller.
@@ -356,6 +406,8 @@ func (e endpoint) disabled(cfg Config) bool {
 	switch e.name {
 	case endpointCloudLogin:
 		return !cfg.CloudRun && cfg.FunctionKey == ""
+	case endpointH5:
+		return len(cfg.WebLogin.Accounts) == 0
 	case endpointPaySign:
 		return len(cfg.VirtualPayments) == 0
 	case endpointJWKS:
@@ -379,7 +431,7 @@ func (e endpoint) extraLimits(cfg Config) []string {
 		}
 		return []string{phoneLimit().String()}
 	}
-	if e.priority == priorityLogin {
+	if e.priority == priorityLogin && !strings.HasSuffix(e.path, webCallback) {
 		return []string{"and per " + limit.PerOpenID}
 	}
 	return nil

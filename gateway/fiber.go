@@ -131,6 +131,9 @@ func (p *pipeline) newCall(ex *Exchange) api.Call {
 	if ex.route.ours == endpointPaySign {
 		call.Payment = newPayment(p, ex)
 	}
+	if ex.route.ours == endpointH5 {
+		call.Web = newWebLogin(ex)
+	}
 	if ex.snapshot.setCookie != nil && setsCookie(ex) {
 		call.Cookie = ex.snapshot.setCookie
 	}

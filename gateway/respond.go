@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"wxgate/breaker"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/api"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/wire"
 	"wxgate/lograte"
@@ -43,9 +45,26 @@ func (o *observer) respondError(ex *Exchange, err error) {
 	}
 	ex.refused = f.Status
 	ex.answers().Refuse(&ex.response, &answer.Refusal{Failure: f, Message: f.MessageFor(err), RequestID: ex.id, Now: o.now(), KeepStatus: ex.keepsStatus()})
+	if back, ok := errors.AsType[*api.PageError](err); ok && isNavigation(ex) {
+		sendBack(&ex.response, back.Location(f.Reason))
+	}
 	if errors.Is(err, http1.ErrStopped) {
 		ex.outcome = abandoned // the client has left: 499 is for the log and the metric only
 	}
+}
+
+// isNavigation reports whether a browser asks for a page that somebody will look at.
+func isNavigation(ex *Exchange) bool {
+	return strings.Contains(ex.header("Accept"), "text/html") || ex.header("Sec-Fetch-Mode") == "navigate"
+}
+
+// sendBack makes a refusal an answer that leads a browser to its page, where the reason is told in words of its own.
+func sendBack(resp *message.Response, to string) {
+	resp.Status, resp.Body = http.StatusFound, resp.Body[:0]
+	resp.Fields.Del("Content-Type")
+	resp.Fields.Del("WWW-Authenticate")
+	resp.Fields.Set("Location", to)
+	resp.Fields.Set("Referrer-Policy", "no-referrer")
 }
 
 // retryAfter is when a retry may succeed, for errors that know better than their row.

@@ -165,7 +165,7 @@ func (p *pipeline) addEndpoint(t *route.Table[*routeEntry], hosts []string, e en
 		return fmt.Errorf("endpoints.%s: %w", e.name, err)
 	}
 	made := &routeEntry{
-		keepStatus: e.name == endpointPush || e.name == endpointJWKS || e.name == endpointHealth,
+		keepStatus: e.name == endpointPush || e.name == endpointJWKS || e.name == endpointHealth || e.name == endpointVerifyFile,
 		pattern:    e.path, methods: []string{e.method}, ours: e.name, disabled: e.disabled(r.cfg),
 		priority: e.priority, auth: e.auth, tokenQuery: e.query, needsStore: e.needsStore(),
 		bodyLimit: endpointBodyLimit, limit: e.limit, extraLimits: e.extraLimits(r.cfg),

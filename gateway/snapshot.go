@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 
 	"wxgate/authn/token"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/api"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/cors"
@@ -50,9 +52,12 @@ type snapshot struct {
 	ambiguous bool // a route allows paths that services read in different ways
 
 	setCookie *credential.SetCookie // nil: logins set none
-	addresses limit.Addresses
-	answers   *answer.Shape // of what is about no route
-	shapes    *answer.Shapes
+
+	ownCookies    []string // that no service gets
+	secretCookies []string // the same, and those with a token
+	addresses     limit.Addresses
+	answers       *answer.Shape // of what is about no route
+	shapes        *answer.Shapes
 }
 
 // newSnapshot prepares a configuration. A rate limit that did not change continues with its buckets, which belong to
@@ -76,6 +81,10 @@ func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 		}
 		r.setCookie = &cookie
 	}
+	if len(cfg.WebLogin.Accounts) > 0 {
+		r.ownCookies = api.WebCookies()
+	}
+	r.secretCookies = slices.Concat(r.ownCookies, r.reserved.places.Cookies())
 	r.elsewhere = !r.reserved.places.AuthorizationAlone()
 	r.decryptFailures = p.limits.buckets.New("decrypt_failures", cfg.Limits.DecryptFailures)
 	r.prefetches, r.prefetched = p.limits.newPrefetchLimits(cfg.Limits)

@@ -177,6 +177,10 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err != nil {
 		return err
 	}
+	webs, err := s.openWebs(cfg.WeChat, metrics)
+	if err != nil {
+		return err
+	}
 	pushes, err := newPushes(cfg.WeChat)
 	if err != nil {
 		return err
@@ -185,7 +189,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.outbox = outbox.New(s.store, linked, metrics, s.log.With("component", "outbox"), time.Now)
 	s.onClose(func() error { s.outbox.Stop(); return nil })
 	auth, err := authn.New(ctx, cfg.Authn, authn.Deps{
-		Store: s.store, Feed: s.feed, MaxStaleness: cfg.Storage.MySQL.MaxStaleness, Announcer: s.outbox, Apps: apps, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
+		Store: s.store, Feed: s.feed, MaxStaleness: cfg.Storage.MySQL.MaxStaleness, Announcer: s.outbox, Apps: apps, Webs: webs, Budget: cfg.WeChat.Timeout, Concurrency: cfg.WeChat.Concurrency,
 		Tourist: tourist,
 		Metrics: metrics, Log: s.log.With("component", "authn"), Now: time.Now,
 	})

@@ -37,6 +37,20 @@ func (s *Service) openWeChat(cfg wechat.Config, metrics prometheus.Registerer) (
 	return apps, brokers, nil
 }
 
+// openWebs makes the client of each account of web pages.
+func (s *Service) openWebs(cfg wechat.Config, metrics prometheus.Registerer) (map[wechat.WebKind]authn.WebApp, error) {
+	webs := map[wechat.WebKind]authn.WebApp{}
+	for kind, each := range cfg.Webs() {
+		client, err := wechat.NewWeb(each, wechat.Deps{Metrics: metrics})
+		if err != nil {
+			return nil, fmt.Errorf("opening the client of wechat.%s: %w", kind, err)
+		}
+		webs[kind] = authn.WebApp{AppID: each.AppID, Client: client}
+		s.onClose(func() error { client.Close(); return nil })
+	}
+	return webs, nil
+}
+
 // newPushes makes what opens pushed messages of each mini-program that has message push.
 func newPushes(cfg wechat.Config) (apps push.Apps, err error) {
 	for _, each := range cfg.Each() {

@@ -29,21 +29,36 @@ func (WebSession) LogValue() slog.Value { return slog.StringValue(masked) }
 // (page "网页授权").
 var ErrSnapshotUser = errors.New("a virtual account of a snapshot page")
 
+// Web is the client of an account of web pages. It is safe for concurrent use.
+type Web struct{ client *Client }
+
+// NewWeb returns a Web that works, or every fault of cfg and deps. It opens no connection.
+func NewWeb(cfg Config, deps Deps) (*Web, error) {
+	client, err := New(cfg, deps)
+	if err != nil {
+		return nil, err
+	}
+	return &Web{client}, nil
+}
+
+// Close closes idle connections. Calls in progress finish.
+func (w *Web) Close() { w.client.Close() }
+
 // WebSession exchanges the code of a web page (valid for 5 minutes, of a QR code for 10, once) for the person who logged in. With
 // profile it also asks for nickname and avatar, if the person allowed that; no answer to it is no error. The errors are
 // those of Code2Session, and ErrSnapshotUser.
-func (c *Client) WebSession(ctx context.Context, code string, profile bool) (WebSession, error) {
+func (w *Web) WebSession(ctx context.Context, code string, profile bool) (WebSession, error) {
 	if !ValidCode(code) {
 		return WebSession{}, fmt.Errorf("wechat %s: %w", APIWebToken, ErrInvalidCode)
 	}
-	grant, err := c.webGrant(ctx, code)
+	grant, err := w.webGrant(ctx, code)
 	switch {
 	case err != nil:
 		return WebSession{}, named(APIWebToken, err)
 	case grant.snapshot:
 		return WebSession{}, ErrSnapshotUser
 	case profile && grant.allowsProfile():
-		c.addProfile(ctx, &grant)
+		w.addProfile(ctx, &grant)
 	}
 	return grant.session, nil
 }
@@ -61,9 +76,9 @@ func (g webGrant) allowsProfile() bool {
 	return strings.Contains(g.scope, ScopeUserInfo) || strings.Contains(g.scope, ScopeLogin)
 }
 
-func (c *Client) webGrant(ctx context.Context, code string) (webGrant, error) {
-	query := url.Values{"appid": {c.cfg.AppID}, "secret": {c.cfg.Secret.Reveal()}, "code": {code}, "grant_type": {"authorization_code"}}
-	members, err := c.webCall(ctx, pathWebToken, query, c.cfg.Secret.Reveal(), code)
+func (w *Web) webGrant(ctx context.Context, code string) (webGrant, error) {
+	query := url.Values{"appid": {w.client.cfg.AppID}, "secret": {w.client.cfg.Secret.Reveal()}, "code": {code}, "grant_type": {"authorization_code"}}
+	members, err := w.webCall(ctx, pathWebToken, query, w.client.cfg.Secret.Reveal(), code)
 	if err != nil {
 		return webGrant{}, err
 	}
@@ -71,13 +86,13 @@ func (c *Client) webGrant(ctx context.Context, code string) (webGrant, error) {
 }
 
 // webCall sends one request of a web page's login, and counts it.
-func (c *Client) webCall(ctx context.Context, path string, query url.Values, secrets ...string) (members object, err error) {
+func (w *Web) webCall(ctx context.Context, path string, query url.Values, secrets ...string) (members object, err error) {
 	start := time.Now()
-	answer, err := c.transport.send(ctx, call{method: http.MethodGet, path: path, query: query, limit: maxBody})
+	answer, err := w.client.transport.send(ctx, call{method: http.MethodGet, path: path, query: query, limit: maxBody})
 	if err == nil {
 		members, err = parseAnswer(apiLabel(path), answer.Body, secrets)
 	}
-	c.metrics.observe(apiLabel(path), time.Since(start), err)
+	w.client.metrics.observe(apiLabel(path), time.Since(start), err)
 	return members, err
 }
 
@@ -115,9 +130,9 @@ func (o object) marked(name string) bool {
 }
 
 // addProfile adds nickname and avatar, and the unionid if the first answer had none. What is not of the same person is left out.
-func (c *Client) addProfile(ctx context.Context, g *webGrant) {
+func (w *Web) addProfile(ctx context.Context, g *webGrant) {
 	query := url.Values{"access_token": {g.token}, "openid": {g.session.OpenID}, "lang": {"zh_CN"}}
-	members, err := c.webCall(ctx, pathUserInfo, query, g.token)
+	members, err := w.webCall(ctx, pathUserInfo, query, g.token)
 	if err != nil {
 		return
 	}

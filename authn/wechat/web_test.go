@@ -8,6 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
@@ -35,13 +38,22 @@ func newWebSandbox(t *testing.T) *sandbox.Sandbox {
 	return s
 }
 
-func official(c *wechat.Config) { c.AppID = officialAppID }
+// newWeb is the client of the official account.
+func newWeb(t *testing.T, baseURL string) *wechat.Web {
+	t.Helper()
+	web, err := wechat.NewWeb(wechat.Config{AppID: officialAppID, Secret: plain, BaseURL: baseURL, Timeout: 10 * time.Second}, wechat.Deps{Metrics: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(web.Close)
+	return web
+}
 
 // TestTheScopeDecidesWhatIsTold is the table of the page "网页授权": snsapi_base tells no unionid and no profile.
 func TestTheScopeDecidesWhatIsTold(t *testing.T) {
 	t.Parallel()
 	s := newWebSandbox(t)
-	client := newClient(t, s.URL(), official)
+	client := newWeb(t, s.URL())
 	for _, row := range []struct {
 		scope             string
 		profile           bool
@@ -63,7 +75,7 @@ func TestTheScopeDecidesWhatIsTold(t *testing.T) {
 func TestAVirtualAccountOfASnapshotIsNobody(t *testing.T) {
 	t.Parallel()
 	s := newWebSandbox(t)
-	client := newClient(t, s.URL(), official)
+	client := newWeb(t, s.URL())
 	got, err := client.WebSession(t.Context(), s.IssueWebCode(officialAppID, "alice", wechat.ScopeUserInfo, true), true)
 	if !errors.Is(err, wechat.ErrSnapshotUser) || got != (wechat.WebSession{}) {
 		t.Errorf("got openid %q, %v; want ErrSnapshotUser and nobody", got.OpenID, err)
@@ -76,7 +88,7 @@ func TestAVirtualAccountOfASnapshotIsNobody(t *testing.T) {
 func TestACodeOfAWebPageWorksOnceAndForItsOwnAccount(t *testing.T) {
 	t.Parallel()
 	s := newWebSandbox(t)
-	client := newClient(t, s.URL(), official)
+	client := newWeb(t, s.URL())
 	spent := s.IssueWebCode(officialAppID, "alice", wechat.ScopeBase, false)
 	if _, err := client.WebSession(t.Context(), spent, false); err != nil {
 		t.Fatal(err)
@@ -96,7 +108,7 @@ func TestACodeOfAWebPageWorksOnceAndForItsOwnAccount(t *testing.T) {
 }
 
 // webServer answers both calls with what a test says.
-func webServer(t *testing.T, token, userInfo string) *wechat.Client {
+func webServer(t *testing.T, token, userInfo string) *wechat.Web {
 	t.Helper()
 	mux := http.NewServeMux()
 	answer := func(text string) http.HandlerFunc {
@@ -106,7 +118,7 @@ func webServer(t *testing.T, token, userInfo string) *wechat.Client {
 	mux.HandleFunc("/sns/userinfo", answer(userInfo))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return newClient(t, server.URL, official)
+	return newWeb(t, server.URL)
 }
 
 const goodGrant = `{"access_token":"T","expires_in":7200,"refresh_token":"R","openid":"oA","scope":"snsapi_userinfo","unionid":"uA"}`
@@ -178,7 +190,7 @@ func TestAWebSessionShowsNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := newClient(t, "http://127.0.0.1:1", official).WebSession(ctx, "a code", false); !errors.Is(err, wechat.ErrInvalidCode) {
+	if _, err := newWeb(t, "http://127.0.0.1:1").WebSession(ctx, "a code", false); !errors.Is(err, wechat.ErrInvalidCode) {
 		t.Errorf("a malformed code: %v", err)
 	}
 }

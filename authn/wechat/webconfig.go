@@ -51,10 +51,10 @@ type WebLogin struct {
 // WebLogin is that of the section. profiles says whether the unionid is wanted.
 func (c Config) WebLogin(profiles bool) WebLogin {
 	l := WebLogin{OpenURL: strings.TrimRight(c.OpenURL, "/"), Accounts: map[WebKind]WebAccount{}, Profiles: profiles}
-	if c.OfficialAccount.Enabled() {
+	if c.OfficialAccount.AppID != "" {
 		l.Accounts[WebOfficialAccount] = c.OfficialAccount
 	}
-	if website := c.Website; website.Enabled() {
+	if website := c.Website; website.AppID != "" {
 		if len(website.ReturnTo) == 0 {
 			website.ReturnTo = c.OfficialAccount.ReturnTo
 		}
@@ -99,9 +99,7 @@ func (c Config) Webs() map[WebKind]Config {
 
 // reload returns a with what a running process adopts from next.
 func (a WebAccount) reload(next WebAccount) WebAccount {
-	if a.Enabled() && a.AppID == next.AppID {
-		a.ReturnTo, a.VerifyFiles = next.ReturnTo, next.VerifyFiles
-	}
+	a.ReturnTo, a.VerifyFiles = next.ReturnTo, next.VerifyFiles
 	return a
 }
 

@@ -64,6 +64,8 @@ func NewTable() Table {
 		{authn.ErrCloudIdentity, 401, "cloud_identity_missing", "无法确认微信身份，请检查云函数或云托管的配置", 0},
 		{authn.ErrCodeInvalid, 401, "wx_code_invalid", "invalid code", 0},
 		{authn.ErrCodeUsed, 401, "wx_code_used", "code been used", 0},
+		{authn.ErrWebLogin, 401, "web_login_invalid", "登录已过期，或不是在本浏览器中开始的，请重新登录", 0},
+		{authn.ErrSnapshotUser, 403, "snapshot_user", "当前是快照页，请点击“使用完整服务”后再登录", 0},
 		{authn.ErrContentRisky, 422, "content_risky", "内容含有违规信息，请修改后再试", 0},
 		{authn.ErrContentUnchecked, 503, "content_unchecked", "暂时无法审核内容，请稍后再试", 5}, // before what WeChat said
 		{authn.ErrLoginTooOld, 403, "login_too_old", "为确认是您本人操作，请重新登录后再试", 0},
@@ -152,7 +154,7 @@ func (f Failure) MessageFor(err error) string {
 		return "该 code 已发送给微信但未得到答复，请重新调用 wx.login"
 	case !fromWeChat || weChat.Code == 0:
 		return f.Message
-	case weChat.API == wechat.APICode2Session:
+	case weChat.API == wechat.APICode2Session, weChat.API == wechat.APIWebToken:
 		return fmt.Sprintf("微信登录失败: %s (错误码: %d)", f.Message, weChat.Code)
 	case f.Status >= 500:
 		return fmt.Sprintf("%s (错误码: %d)", f.Message, weChat.Code)

@@ -42,6 +42,8 @@ type Call struct {
 
 	Credential string // its token as it was written, "Bearer" or not; "": there is none
 
+	Web *WebLogin // for the endpoints of web pages; nil: the call is about something else
+
 	Payment *Payment // how the user's mini-program is paid; nil: not by virtual payment, or the call is about something else
 
 	Content           authn.ContentPolicy // for what users write of themselves

@@ -167,6 +167,12 @@ func (s *Sandbox) IssueCode(person string) string { return s.backend.Load().code
 // IssuePhoneCode returns a fresh code for person, as a getPhoneNumber button would on that person's phone.
 func (s *Sandbox) IssuePhoneCode(person string) string { return s.backend.Load().phones.issue(person) }
 
+// IssueWebCode returns a fresh code for person, as the page of WeChat gives it to a web page of the account. snapshot says that
+// the page is a snapshot.
+func (s *Sandbox) IssueWebCode(appID, person, scope string, snapshot bool) string {
+	return s.backend.Load().webs.issue(webLogin{appID, person, scope, snapshot})
+}
+
 // OpenID returns the openid of person, the same every time.
 func (s *Sandbox) OpenID(person string) string { return openID(s.cfg.AppID, person) }
 

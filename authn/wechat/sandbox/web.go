@@ -85,12 +85,6 @@ func (c *webCodes) ofToken(token string) (l webLogin, ok bool) {
 	return l, ok
 }
 
-// IssueWebCode returns a fresh code for person, as the page of WeChat gives it to a web page of the account. snapshot says that
-// the page is a snapshot.
-func (s *Sandbox) IssueWebCode(appID, person, scope string, snapshot bool) string {
-	return s.backend.Load().webs.issue(webLogin{appID, person, scope, snapshot})
-}
-
 // web is WeChat's side of a login on a web page.
 type web struct {
 	cfg     *Config
