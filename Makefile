@@ -31,7 +31,7 @@ test-miniprogram: ## types, units, and the pages in Chromium against the real ga
 # Each long_NAME is what `make long WHAT=NAME` runs: tests that take minutes, and whose figures the manual gives.
 LONG          := go test -count=1 -v
 long_backup   := WXGATE_BACKUP=1000000 $(LONG) -timeout 30m -run '^TestABackupOfAMillionUsers$$' ./e2e ## a backup of a million users under logins, and its restore: the table of docs/backup.md
-long_browser  := WXGATE_BROWSER=1 $(LONG) -timeout 5m -run '^TestChromiumSpeaksHTTP2AndHTTP3$$' ./e2e ## a page in Chromium over HTTP/2 and HTTP/3; needs chromium
+long_browser  := WXGATE_BROWSER=1 $(LONG) -timeout 5m -run '^TestChromium' ./e2e ## pages in Chromium: over HTTP/2 and HTTP/3, and a login; needs chromium
 long_capacity := WXGATE_CAPACITY=1 $(LONG) -timeout 30m -run '^TestCapacity$$' ./e2e ## the figures of docs/performance.md: per core, connection and user
 long_chaos    := WXGATE_CHAOS=1 $(LONG) -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e ## 500 requests/s at targets that are killed, frozen, slowed and failing; p2c against round_robin
 long_cluster  := scripts/mariadb.sh galera && WXGATE_CLUSTER=1 $(LONG) -timeout 15m -run '^TestAClusterLosesNothing$$' ./e2e ## three gateways on a Galera of three nodes while nodes and gateways are killed and frozen: the table of docs/storage.md

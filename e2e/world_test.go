@@ -50,7 +50,10 @@ type process struct {
 // newWorld prepares everything but the gateway; serve starts it.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	weChat, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret, AppKey: appKey, SandboxAppKey: sandboxAppKey})
+	weChat, err := sandbox.New(sandbox.Config{
+		AppID: appID, Secret: appSecret, AppKey: appKey, SandboxAppKey: sandboxAppKey,
+		OfficialAccount: sandbox.WebAccount{AppID: officialAppID, Secret: appSecret},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
