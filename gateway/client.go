@@ -60,7 +60,7 @@ type clientResolver struct {
 // other unknown clients.
 func (c *clientResolver) resolveClient(ex *Exchange) netip.Addr {
 	h, r := &ex.request.Fields, ex.snapshot
-	if r.cfg.CloudRun {
+	if r.cfg.CloudRun && !ex.ingress {
 		if seen := joinedValues(h, headerCloudForwardedFor); seen != "" {
 			return c.lastUntrusted(r, headerCloudForwardedFor, seen, ex.peer)
 		}

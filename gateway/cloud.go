@@ -55,9 +55,10 @@ func functionIdentity(ex *Exchange) *authn.CloudIdentity {
 	return &id
 }
 
-// readCloudRun notes what WeChat Cloud Run says of a request, before its headers are removed.
+// readCloudRun notes what WeChat Cloud Run says of a request, before its headers are removed. What comes by 微信网关 is not from
+// there: it names no user, and passes on what clients have made up.
 func readCloudRun(ex *Exchange) {
-	if !ex.snapshot.cfg.CloudRun {
+	if !ex.snapshot.cfg.CloudRun || ex.ingress {
 		return
 	}
 	fields := &ex.request.Fields

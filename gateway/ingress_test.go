@@ -100,6 +100,30 @@ func TestTheClientBehindWeChatsGatewayIsWhomItNames(t *testing.T) {
 	}
 }
 
+// TestWeChatsGatewayIsNotCloudRun: what is believed of the one is not of the other, on a gateway that knows both.
+func TestWeChatsGatewayIsNotCloudRun(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		weChat bool
+		want   string
+	}{{true, "401 198.51.100.7"}, {false, "200 192.0.2.66"}} {
+		service := upstreamtest.Echo(t)
+		e := newEdge(t, service.URL, func(cfg *Config) {
+			behind(t, row.weChat, !row.weChat)(cfg)
+			cfg.CloudRun = true
+		})
+		lines := []string{
+			"X-WX-OPENID: oVictim", "X-WX-APPID: " + testAppID, "X-WX-SOURCE: wx_client", "X-Original-Forwarded-For: 192.0.2.66", "X-WX-Client-IP: 198.51.100.7",
+		}
+		login, _ := e.send(t, head("POST /api/v1/auth/cloud-login", "", append(lines, "Content-Length: 0")...))
+		e.send(t, head("GET /public/x", "", lines...))
+		client, _, _ := strings.Cut(service.Requests()[0].Field("X-Forwarded-For"), ",")
+		if got := fmt.Sprint(login.StatusCode, " ", client); got != row.want {
+			t.Errorf("by 微信网关 %v: got %s, want %s", row.weChat, got, row.want)
+		}
+	}
+}
+
 // TestWhomWeChatRanksHigherHasALimitOfTheirOwn counts by address; a rank is believed of 微信网关 alone.
 func TestWhomWeChatRanksHigherHasALimitOfTheirOwn(t *testing.T) {
 	t.Parallel()
