@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/storage"
+	"wxgate/storage/badger"
 	"wxgate/upstream/upstreamtest"
 )
 
@@ -54,5 +56,42 @@ func TestUsersTakeWhatIsKnownOfThemAndGo(t *testing.T) {
 	}
 	if resp, body := e.send(t, head("GET /api/v1/user/profile", bob)); resp.StatusCode != 200 {
 		t.Errorf("bob: %d %s", resp.StatusCode, body)
+	}
+}
+
+// TestAnExportHasWhatAccountsKeep: the record of a linked account keeps what was said through it before.
+func TestAnExportHasWhatAccountsKeep(t *testing.T) {
+	t.Parallel()
+	var store *badger.Store
+	e := newEdgeWith(t, upstreamtest.Echo(t).URL, nil, func(d *Deps) { store = d.Storage.(*badger.Store) })
+	alice := e.token(t, "alice")
+	other := storage.Login{AppID: "wx2", OpenID: "oOther", UnionID: "u", Change: func(u *storage.User) error {
+		u.Nickname = "only there"
+		return nil
+	}}
+	_, err := store.Login(t.Context(), other)
+	if err == nil {
+		err = store.SetPhone(t.Context(), 2, storage.Phone{Number: "13580006666"})
+	}
+	if err == nil {
+		err = store.SetPhone(t.Context(), 1, storage.Phone{Number: "13580007777"})
+	}
+	if err == nil {
+		_, err = store.UpdateUser(t.Context(), 1, func(u *storage.User) error {
+			u.Nickname, u.UnionID = "alice", "u"
+			return nil
+		})
+	}
+	if other.Change, other.Link = nil, new(storage.Linking); err == nil {
+		_, err = store.Login(t.Context(), other)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body := e.send(t, head("GET "+pathUser+"/export", alice))
+	for _, want := range []string{`"openid":"oOther"`, `"appid":"wx2"`, `"only there"`, "13580006666", "13580007777"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the export lacks %s: %s", want, body)
+		}
 	}
 }

@@ -100,11 +100,11 @@ func (a *API) DeleteUser(c *fiber.Ctx) error {
 
 // export is what the gateway knows of a user, for themselves. No secret is part of it, and no session_key.
 type export struct {
-	User       exportedUser   `json:"user"`
-	Accounts   []ownAccount   `json:"accounts"` // other mini-programs in which the user is the same: authn.link
-	Phone      *storage.Phone `json:"phone"`    // null: none
-	Sessions   []ownSession   `json:"sessions"`
-	ExportedAt answer.Time    `json:"exported_at"`
+	User       exportedUser      `json:"user"`
+	Accounts   []exportedAccount `json:"accounts"` // other mini-programs in which the user is the same, or about to be: authn.link
+	Phone      *storage.Phone    `json:"phone"`    // null: none
+	Sessions   []ownSession      `json:"sessions"`
+	ExportedAt answer.Time       `json:"exported_at"`
 }
 
 type exportedUser struct {
@@ -114,11 +114,15 @@ type exportedUser struct {
 	UnionID string `json:"unionid"`
 }
 
-// ownAccount is an account that is linked to the user, or about to be.
-type ownAccount struct {
-	AppID   string `json:"appid"`
-	OpenID  string `json:"openid"`
-	UnionID string `json:"unionid"`
+func newExportedUser(u storage.User) exportedUser {
+	return exportedUser{answer.NewUser(u), u.AppID, u.UnionID}
+}
+
+// exportedAccount is an account that is linked to the user, or about to be: its record keeps what was said through it before.
+type exportedAccount struct {
+	exportedUser
+
+	Phone *storage.Phone `json:"phone"`
 }
 
 // maxExported is how many sessions an export has at most, the oldest first: authn.sessions.max_per_user is 50 by default.
@@ -135,15 +139,18 @@ func (a *API) ExportUser(c *fiber.Ctx) error {
 		return subjectError(err)
 	}
 	all := export{
-		User:     exportedUser{answer.NewUser(user), user.AppID, user.UnionID},
-		Accounts: []ownAccount{}, Sessions: []ownSession{}, ExportedAt: answer.Time{Time: a.now()},
+		User: newExportedUser(user), Accounts: []exportedAccount{}, Sessions: []ownSession{}, ExportedAt: answer.Time{Time: a.now()},
 	}
 	accounts, err := a.auth.Users.Accounts(ctx, user.ID)
 	if err != nil {
 		return err
 	}
 	for _, u := range accounts {
-		all.Accounts = append(all.Accounts, ownAccount{u.AppID, u.OpenID, u.UnionID})
+		phone, err := a.phoneOf(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		all.Accounts = append(all.Accounts, exportedAccount{newExportedUser(u), phone})
 	}
 	if all.Phone, err = a.phoneOf(ctx, user.ID); err != nil {
 		return err
