@@ -204,7 +204,7 @@ func (s *Store) erase(ctx context.Context, op operation, id int64, from, until t
 }
 
 // Unlink makes a user of its own again of an account that is linked, or waits for it, and returns the sessions that end: those
-// that began through the account. It is not linked again by itself. It returns ErrNotFound or ErrNotLinked, and is as atomic as
+// that began through the account. It is not linked again by itself, and to be erased if the user has asked for that. It returns ErrNotFound or ErrNotLinked, and is as atomic as
 // Linked.
 func (s *Store) Unlink(ctx context.Context, id int64) ([]Revocation, error) {
 	return s.endAll(ctx, opUnlink, id, func(w Writer) (ended []Revocation, more bool, err error) {
@@ -220,7 +220,17 @@ func (s *Store) Unlink(ctx context.Context, id int64) ([]Revocation, error) {
 		}
 		undone := account
 		undone.Link, undone.LinkedTo = LinkUndone, 0
-		return ended, false, putUser(w, account, &undone)
+		if err := putUser(w, account, &undone); err != nil || account.Link == LinkPending {
+			return ended, false, err
+		}
+		at, err := w.Deletion(account.LinkedTo)
+		if errors.Is(err, ErrNotFound) {
+			return ended, false, nil
+		}
+		if err == nil {
+			err = w.PutDeletion(Deletion{UserID: id, At: at})
+		}
+		return ended, false, err
 	})
 }
 

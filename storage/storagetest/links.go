@@ -29,6 +29,7 @@ func links() map[string]func(*testing.T, *fixture) {
 		"erasing a user erases those who are linked to an account that waits": eraseLinkedChain,
 		"a login through any account of a chain takes a deletion back":        takeBackChain,
 		"who asks to be erased while a link waits stays apart":                linkWithdrawn,
+		"unlinking saves nobody from the erasure that they asked for":         unlinkToErase,
 		"session_keys are of an account, a phone number is of the person":     linkedSecrets,
 		"who changes the user of several accounts changes the person":         linkedProfile,
 		"telling again tells whose an account is":                             tellLinkedAgain,
@@ -460,6 +461,23 @@ func takeBackChain(t *testing.T, f *fixture) {
 	want(t, "taken back", f.login(l).TookBack, true)
 	_, err = f.Deletion(f.ctx, 1)
 	f.wantErr("the deletion", err, storage.ErrNotFound)
+}
+
+func unlinkToErase(t *testing.T, f *fixture) {
+	f.login(f.through("wx1", "u", "s1"))
+	f.login(f.through("wx2", "u", "s2"))
+	at, err := f.PutDeletion(f.ctx, storage.Deletion{UserID: 1, At: f.now().Add(time.Hour)})
+	f.must(err)
+	_, err = f.Unlink(f.ctx, 2)
+	f.must(err)
+	got, err := f.Deletion(f.ctx, 2)
+	f.must(err)
+	want(t, "when the account is erased", got.Equal(at), true)
+	l := f.through("wx2", "u", "s3")
+	l.TakeBack = true
+	want(t, "taken back by its own login", f.login(l).TookBack, true)
+	_, err = f.Deletion(f.ctx, 1)
+	f.must(err)
 }
 
 func linkWithdrawn(t *testing.T, f *fixture) {
