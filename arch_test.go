@@ -21,7 +21,8 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"authn/issuer", "process", "config", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/certificate/acme", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1", "examples/recipes", "miniprogram/demo", "gateway/admin", "prove"},
+		"command":                   {"authn/issuer", "process", "config", "doctor", "prove", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"doctor":                    {"authn", "authn/issuer", "authn/token", "authn/wechat", "config", "gateway/certificate/acme", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1"},
 		"prove":                     {"gateway", "gateway/answer", "gateway/proof", "secret"},
 		"process":                   {"authn/issuer", "process/handover", "lograte", "gateway/accesslog", "gateway/certificate", "gateway/certificate/acme", "config", "config/strictyaml", "input", "authn", "authn/wechat", "gateway", "gateway/listen", "gateway/push", "outbox", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "gateway/admin"},
 		"config":                    {"config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "gateway", "gateway/answer", "gateway/limit", "secret", "storage", "storage/mysql", "upstream"},

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"wxgate/config"
+	"wxgate/doctor"
 	"wxgate/storage"
 	"wxgate/storage/mysql"
 )
@@ -23,7 +24,7 @@ func (checkCommand) Run(w *env) error {
 	for _, warning := range warnings {
 		text += "warning: " + warning.Error() + "\n"
 	}
-	for _, warning := range folderWarnings(cfg) {
+	for _, warning := range doctor.FolderWarnings(cfg) {
 		text += "warning: " + warning.Error() + "\n"
 	}
 	for _, o := range config.Openings(cfg) {

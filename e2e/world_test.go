@@ -51,7 +51,7 @@ type process struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	weChat, err := sandbox.New(sandbox.Config{
-		AppID: appID, Secret: appSecret, AppKey: appKey, SandboxAppKey: sandboxAppKey,
+		AppID: appID, Secret: appSecret, AppKey: appKey, SandboxAppKey: sandboxAppKey, PushToken: pushToken, PushAESKey: pushKey,
 		OfficialAccount: sandbox.WebAccount{AppID: officialAppID, Secret: appSecret},
 	})
 	if err != nil {

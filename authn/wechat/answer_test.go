@@ -178,3 +178,20 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// TestTheAddressThatWeChatSawIsReadFromItsMessage in the forms that it was seen in, and from nothing else.
+func TestTheAddressThatWeChatSawIsReadFromItsMessage(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist": "203.0.113.7",
+		"invalid ip 203.0.113.7, not in whitelist":                         "203.0.113.7",
+		"invalid ip  ipv6 ::ffff:203.0.113.7, not in whitelist":            "203.0.113.7",
+		"invalid ip  ipv6 2001:db8::7, not in whitelist":                   "2001:db8::7",
+		"invalid ip fe80::1%<b> not in whitelist":                          "invalid IP",
+		"not in whitelist": "invalid IP",
+	} {
+		if got := newError(APIStableToken, ErrCodeAddressNotListed, message, nil).Address().String(); got != want {
+			t.Errorf("%q: got %s, want %s", message, got, want)
+		}
+	}
+}

@@ -71,6 +71,7 @@ func apiLabels() map[string]string {
 		"/wxaapi/newtmpl/gettemplate":         "gettemplate",
 		"/cgi-bin/openapi/quota/get":          "quota/get",
 		"/cgi-bin/openapi/rid/get":            "rid/get",
+		"/cgi-bin/callback/check":             "callback/check",
 		"/cgi-bin/clear_quota":                "clear_quota",
 		"/wxa/sec/order/upload_shipping_info": "upload_shipping_info",
 		"/xpay/query_user_balance":            "xpay/query_user_balance",

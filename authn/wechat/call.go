@@ -2,6 +2,7 @@ package wechat
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -183,4 +184,15 @@ func (c *Client) answerOf(ctx context.Context, r call, secrets ...string) (objec
 		secrets = append(secrets, c.tokens.secret())
 	}
 	return parseAnswer(apiLabel(r.path), answer.Body, append(secrets, c.cfg.Secret.Reveal()))
+}
+
+// Post is Call for a question in JSON whose answer is read too: it returns the members of the answer, and an errcode is an *Error
+// in which neither the secret nor the token stands.
+func (c *Client) Post(ctx context.Context, path string, query url.Values, body []byte) (map[string]json.RawMessage, error) {
+	api := apiLabel(path)
+	if !forwarded(http.MethodPost, path) {
+		return nil, named(api, ErrInvalidCall)
+	}
+	members, err := c.answerOf(ctx, call{method: http.MethodPost, path: path, query: query, body: body, contentType: jsonType})
+	return members, named(api, err)
 }

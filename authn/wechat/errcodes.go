@@ -19,6 +19,9 @@ const (
 	errCodeInvalidScene     = 40129 // the scene is wrong, or the openid is of another mini-program
 	ErrCodeCodeUsed         = 40163 // the js_code was spent before
 	ErrCodeAddressNotListed = 40164 // our address is not on the mini-program's IP whitelist
+	ErrCodeNoPushURL        = 40201 // 消息推送 has no URL on mp.weixin.qq.com
+	errCodeCheckAction      = 40202 // the action of callback/check is none
+	errCodeCheckOperator    = 40203 // nor is its operator
 	ErrCodeCodeBlocked      = 40226 // 高风险等级用户: WeChat refuses this person; logging in again does not help
 	ErrCodeFrozenSecret     = 40243 // the secret is frozen; thaw it on mp.weixin.qq.com
 	ErrCodeMissingToken     = 41001 // access_token is missing
@@ -72,7 +75,7 @@ func KnownCodes() []int {
 	return []int{
 		ErrCodeBusy, ErrCodeInvalidToken, ErrCodeInvalidGrantType, ErrCodeInvalidOpenID, ErrCodeInvalidAppID,
 		ErrCodeMalformedToken, ErrCodeInvalidCode, ErrCodeInvalidParameter, ErrCodeInvalidSecret, errCodeInvalidScene,
-		ErrCodeCodeUsed, ErrCodeAddressNotListed, ErrCodeCodeBlocked, ErrCodeFrozenSecret, ErrCodeMissingToken,
+		ErrCodeCodeUsed, ErrCodeAddressNotListed, ErrCodeNoPushURL, errCodeCheckAction, errCodeCheckOperator, ErrCodeCodeBlocked, ErrCodeFrozenSecret, ErrCodeMissingToken,
 		ErrCodeMissingAppID, ErrCodeMissingSecret, ErrCodeMissingCode, ErrCodeExpiredToken, errCodeUnsubscribed,
 		errCodeForeignOpenID, ErrCodeEmptyBody, ErrCodeSecondQuota, ErrCodeShortQuota, ErrCodeDailyQuota,
 		ErrCodeMinuteQuota, ErrCodeMalformedBody, ErrCodeUnauthorized, ErrCodeForbiddenAPI,
@@ -87,6 +90,9 @@ func KnownCodes() []int {
 
 // known reports whether code has a name here.
 func known(code int) bool { return slices.Contains(KnownCodes(), code) }
+
+// OfPayment reports whether virtual payment answered, which looks at the signature first.
+func (e *Error) OfPayment() bool { return e.Code >= ErrCodePayOpenID && e.Code <= ErrCodePayLeftFee }
 
 // refusesToken reports whether WeChat answered because of the access_token alone, and so did nothing of what was asked.
 func refusesToken(code int) bool {

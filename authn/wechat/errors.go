@@ -3,6 +3,7 @@ package wechat
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"unicode"
 )
@@ -40,6 +41,17 @@ func (e *Error) Error() string {
 		return text
 	}
 	return text + ", rid: " + e.RequestID
+}
+
+// Address returns ours as WeChat saw it, which errmsg of ErrCodeAddressNotListed names ("invalid ip 203.0.113.7 ipv6
+// ::ffff:203.0.113.7, not in whitelist"); the zero Addr if there is none.
+func (e *Error) Address() netip.Addr {
+	for word := range strings.FieldsSeq(e.Message) {
+		if address, err := netip.ParseAddr(strings.TrimRight(word, ",")); err == nil && address.Zone() == "" {
+			return address.Unmap()
+		}
+	}
+	return netip.Addr{}
 }
 
 const (

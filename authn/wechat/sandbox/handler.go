@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,6 +36,7 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("POST /wxa/getwxacodeunlimit", a.withToken(unlimitedCode))
 	mux.HandleFunc("POST /cgi-bin/media/upload", a.withToken(a.uploadMedia))
 	mux.HandleFunc("GET /cgi-bin/media/get", a.withToken(a.getMedia))
+	mux.HandleFunc("POST /cgi-bin/callback/check", a.withToken(a.checkCallback))
 	mux.HandleFunc("/wxaapi/newtmpl/{name}", a.withToken(templates))
 	mux.HandleFunc("POST /wxa/msg_sec_check", a.withToken(a.moderator.checkText))
 	mux.HandleFunc("POST /wxa/media_check_async", a.withToken(a.moderator.checkMedia))
@@ -128,3 +130,34 @@ func newRequestID() string {
 	_, _ = rand.Read(random[:])
 	return fmt.Sprintf("%x-%x-%x", random[:4], random[4:8], random[8:])
 }
+
+// checkCallback is the page "网络检测": where the name of the push URL leads, and whether that answers a ping. There is a URL where
+// there is a Config.PushToken.
+func (a *api) checkCallback(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Action   string `json:"action"`
+		Operator string `json:"check_operator"`
+	}
+	err := json.NewDecoder(r.Body).Decode(&body)
+	switch {
+	case err != nil:
+		writeError(w, wechat.ErrCodeMalformedBody, false)
+	case a.cfg.PushToken == "":
+		writeError(w, wechat.ErrCodeNoPushURL, false)
+	case !slices.Contains([]string{"all", "dns", "ping"}, body.Action):
+		writeError(w, errcodeCheckAction, false)
+	case !slices.Contains([]string{"DEFAULT", "CHINANET", "UNICOM", "CAP"}, body.Operator):
+		writeError(w, errcodeCheckOperator, false)
+	default:
+		write(w, map[string]any{
+			"dns":  []map[string]any{{"ip": "127.0.0.1", "real_operator": "UNICOM"}},
+			"ping": []map[string]any{{"ip": "127.0.0.1", "from_operator": "UNICOM", "package_loss": "0%", "time": "0.042ms"}},
+		})
+	}
+}
+
+// The errcodes of checkCallback.
+const (
+	errcodeCheckAction   = 40202
+	errcodeCheckOperator = 40203
+)

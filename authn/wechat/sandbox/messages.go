@@ -15,6 +15,10 @@ func message(errcode int) string {
 		return "invalid code"
 	case wechat.ErrCodeInvalidSecret:
 		return "invalid appsecret"
+	case wechat.ErrCodeAddressNotListed:
+		return "invalid ip " + seenAddress + " ipv6 ::ffff:" + seenAddress + ", not in whitelist"
+	case wechat.ErrCodeNoPushURL:
+		return "invalid url"
 	case wechat.ErrCodeCodeUsed:
 		return "code been used"
 	case wechat.ErrCodeCodeBlocked:
@@ -36,6 +40,9 @@ func message(errcode int) string {
 	}
 	return serverMessage(errcode)
 }
+
+// seenAddress is where every caller comes from, to an IP whitelist that does not have it.
+const seenAddress = "203.0.113.7"
 
 // serverMessage is message for the APIs that want an access_token.
 func serverMessage(errcode int) string {

@@ -2,7 +2,7 @@
 // and misbehaves on demand. `wxgate demo` and the tests use it.
 //
 // It answers jscode2session, stable_token, getuserphonenumber, checksession, resetusersessionkey, checkencryptedmsg,
-// getwxacode, getwxacodeunlimit, media/upload, media/get and those below /wxaapi/newtmpl as WeChat does, and of virtual
+// getwxacode, getwxacodeunlimit, media/upload, media/get, callback/check and those below /wxaapi/newtmpl as WeChat does, and of virtual
 // payment query_order, refund_order, notify_provide_goods, query_user_balance, currency_pay and cancel_currency_pay with
 // their signatures, and msg_sec_check and media_check_async of version 2; every other path below /cgi-bin and /wxa wants a
 // good access_token and echoes the request.

@@ -367,3 +367,30 @@ func TestAPersonLogsIn100TimesAMinute(t *testing.T) {
 		t.Errorf("the same code a minute later: got %+v, want a session", got)
 	}
 }
+
+func TestTheWayToThePushIsLookedAtWhereThereIsOne(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	check := func(s *sandbox.Sandbox, body string) int {
+		return server(t, s, http.MethodPost, "/cgi-bin/callback/check?access_token="+stable(t, s, false).Token, body).Errcode
+	}
+	if got := check(s, `{"action":"all","check_operator":"DEFAULT"}`); got != wechat.ErrCodeNoPushURL {
+		t.Errorf("without a URL: got %d, want %d", got, wechat.ErrCodeNoPushURL)
+	}
+	pushing, err := sandbox.New(sandbox.Config{AppID: appID, Secret: appSecret, PushToken: "token"})
+	if err == nil {
+		err = pushing.Start("127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pushing.Close() })
+	for body, want := range map[string]int{
+		`{"action":"all","check_operator":"DEFAULT"}`: 0, `{"action":"dns","check_operator":"CAP"}`: 0,
+		`{"action":"trace","check_operator":"DEFAULT"}`: 40202, `{"action":"ping","check_operator":"NONE"}`: 40203, `[`: wechat.ErrCodeMalformedBody,
+	} {
+		if got := check(pushing, body); got != want {
+			t.Errorf("%s: got %d, want %d", body, got, want)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package command
+package doctor
 
 import (
 	"cmp"
@@ -18,8 +18,20 @@ import (
 	"wxgate/storage/mysql"
 )
 
+// storageChecks are those of the store and its backups.
+func storageChecks(cfg config.Config) []check {
+	checks := []check{func(ctx context.Context) Finding { return storageFinding(ctx, cfg) }}
+	if f := cfg.Storage.Warnings().At("storage"); len(f) > 0 {
+		checks = append(checks, func(context.Context) Finding { return Finding{"storage settings", f.Err(), "see docs/backup.md"} })
+	}
+	if cfg.Storage.Backup.Every > 0 {
+		checks = append(checks, func(context.Context) Finding { return backupFinding(cfg.Storage.Backup, time.Now()) })
+	}
+	return checks
+}
+
 // storageFinding looks at the store as serve would.
-func storageFinding(ctx context.Context, cfg config.Config) finding {
+func storageFinding(ctx context.Context, cfg config.Config) Finding {
 	if cfg.Storage.Driver == storage.DriverMySQL {
 		return databaseFinding(ctx, cfg)
 	}
@@ -27,8 +39,8 @@ func storageFinding(ctx context.Context, cfg config.Config) finding {
 }
 
 // backupFinding looks at the folder of backups, and at the age of the newest.
-func backupFinding(cfg storage.Backup, now time.Time) finding {
-	f := finding{about: "backup " + cfg.Dir}
+func backupFinding(cfg storage.Backup, now time.Time) Finding {
+	f := Finding{About: "backup " + cfg.Dir}
 	newest, found, err := backup.Newest(cfg.Dir, now)
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil // serve creates it
@@ -37,15 +49,15 @@ func backupFinding(cfg storage.Backup, now time.Time) finding {
 	err, place := cmp.Or(err, wantWritable(cfg.Dir)), backup.CheckPlace(cfg)
 	switch {
 	case place != nil:
-		f.err, f.advice = place, "see docs/backup.md"
+		f.Err, f.Advice = place, "see docs/backup.md"
 	case err != nil:
-		f.err, f.advice = err, backupAdvice
+		f.Err, f.Advice = err, backupAdvice
 	case !found:
-		f.advice = "there is none yet; serve makes the first when it starts"
+		f.Advice = "there is none yet; serve makes the first when it starts"
 	case age > 2*cfg.Every:
-		f.err, f.advice = fmt.Errorf("the newest is %v old", age), "look for `backup failed` in the log; another gateway of the same database may make them"
+		f.Err, f.Advice = fmt.Errorf("the newest is %v old", age), "look for `backup failed` in the log; another gateway of the same database may make them"
 	default:
-		f.advice = fmt.Sprintf("%s is %v old", newest.Name, max(age, 0))
+		f.Advice = fmt.Sprintf("%s is %v old", newest.Name, max(age, 0))
 	}
 	return f
 }
@@ -54,45 +66,45 @@ func backupFinding(cfg storage.Backup, now time.Time) finding {
 const maxSkew = 2 * time.Second
 
 // databaseFinding connects to the database and changes nothing.
-func databaseFinding(ctx context.Context, cfg config.Config) finding {
-	f := finding{about: "storage " + mysql.Place(cfg.Storage.MySQL)}
+func databaseFinding(ctx context.Context, cfg config.Config) Finding {
+	f := Finding{About: "storage " + mysql.Place(cfg.Storage.MySQL)}
 	keys, err := authn.KeyMaterials(cfg.Authn)
 	if err != nil {
-		f.err, f.advice = errors.New("the database was not looked at"), "see the line on keys"
+		f.Err, f.Advice = errors.New("the database was not looked at"), "see the line on keys"
 		return f
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	found, err := mysql.Inspect(ctx, cfg.Storage, keys)
-	f.advice = fmt.Sprintf("%s, schema %d of %d", found.Version, found.Schema, found.Known)
+	f.Advice = fmt.Sprintf("%s, schema %d of %d", found.Version, found.Schema, found.Known)
 	if found.Galera {
-		f.advice += ", a node of Galera"
+		f.Advice += ", a node of Galera"
 	}
 	if found.Schema < found.Known {
-		f.advice += "; serve or `wxgate migrate up` applies the rest"
+		f.Advice += "; serve or `wxgate migrate up` applies the rest"
 	}
 	if !found.TLS {
-		f.advice += "; the connection is not encrypted (tls=true in the dsn)"
+		f.Advice += "; the connection is not encrypted (tls=true in the dsn)"
 	}
 	if unknown := cfg.WeChat.Unknown(found.AppIDs); len(unknown) > 0 {
-		f.advice += "; there are users of " + strings.Join(unknown, ", ") + ", which is none of the appids of the section wechat: they cannot log in"
+		f.Advice += "; there are users of " + strings.Join(unknown, ", ") + ", which is none of the appids of the section wechat: they cannot log in"
 	}
 	switch {
 	case err != nil:
-		f.err, f.advice = err, "see docs/storage.md"
+		f.Err, f.Advice = err, "see docs/storage.md"
 	case found.Skew.Abs() > maxSkew:
-		f.err, f.advice = fmt.Errorf("our clock is %v off the server's", found.Skew.Round(time.Millisecond)), "run NTP on both"
+		f.Err, f.Advice = fmt.Errorf("our clock is %v off the server's", found.Skew.Round(time.Millisecond)), "run NTP on both"
 	}
 	return f
 }
 
 // folderFinding looks at the folder of the data, and creates a file in it.
-func folderFinding(cfg storage.Config) finding {
-	f := finding{about: "storage " + cfg.Badger.Dir, advice: "the folder is writable"}
-	if f.err = cmp.Or(badger.CheckPlace(cfg.Badger), badger.Inspect(cfg)); f.err != nil {
-		f.advice = "see docs/storage.md"
-	} else if f.err = wantWritable(cfg.Badger.Dir); f.err != nil {
-		f.advice = dataAdvice
+func folderFinding(cfg storage.Config) Finding {
+	f := Finding{About: "storage " + cfg.Badger.Dir, Advice: "the folder is writable"}
+	if f.Err = cmp.Or(badger.CheckPlace(cfg.Badger), badger.Inspect(cfg)); f.Err != nil {
+		f.Advice = "see docs/storage.md"
+	} else if f.Err = wantWritable(cfg.Badger.Dir); f.Err != nil {
+		f.Advice = dataAdvice
 	}
 	return f
 }
@@ -112,8 +124,8 @@ func cacheError(cfg config.Config) error {
 	return wantWritable(cfg.Server.TLS.ACME.Cache)
 }
 
-// folderWarnings are about folders on this machine, in which serve could not write, or whose files would not last.
-func folderWarnings(all config.Config) (warnings []error) {
+// FolderWarnings are about folders on this machine, in which serve could not write, or whose files would not last.
+func FolderWarnings(all config.Config) (warnings []error) {
 	cfg := all.Storage
 	warn := func(err error, advice string) {
 		if err != nil {
