@@ -119,21 +119,26 @@ func (m *moderator) settle(ctx context.Context, asked avatarNote, result wechat.
 	if result.Result != wechat.ContentRisky && asked.Unchecked {
 		return nil
 	}
-	cleared := false
-	_, err := m.store.UpdateUser(context.WithoutCancel(ctx), asked.User, func(user *storage.User) error {
-		if cleared = hashOf(user.Avatar) == asked.Avatar; cleared {
-			user.Avatar = ""
+	for id := asked.User; ; {
+		cleared := false
+		user, err := m.store.UpdateUser(context.WithoutCancel(ctx), id, func(user *storage.User) error {
+			if cleared = hashOf(user.Avatar) == asked.Avatar; cleared {
+				user.Avatar = ""
+			}
+			return nil
+		})
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil // erased
 		}
-		return nil
-	})
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil // erased
+		if err != nil {
+			return fmt.Errorf("clearing an avatar: %w", err)
+		}
+		if cleared {
+			m.log.InfoContext(ctx, "an avatar was cleared: WeChat does not find it good", "user", id, "result", result.Result, "label", result.Label)
+		}
+		if user.Person() == id {
+			return nil
+		}
+		id = user.Person() // whose account it has become since: they may have got its avatar
 	}
-	if err != nil {
-		return fmt.Errorf("clearing an avatar: %w", err)
-	}
-	if cleared {
-		m.log.InfoContext(ctx, "an avatar was cleared: WeChat does not find it good", "user", asked.User, "result", result.Result, "label", result.Label)
-	}
-	return nil
 }

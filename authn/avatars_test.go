@@ -20,6 +20,14 @@ type gallery struct {
 	asked  []string
 	err    error
 	before func(traceID string) // the answer comes; may be nil
+	reads  func()               // while it reads texts; may be nil
+}
+
+func (g *gallery) CheckProfile(ctx context.Context, openID string, text wechat.ProfileText) (wechat.ContentCheck, error) {
+	if g.reads != nil {
+		g.reads()
+	}
+	return g.WeChat.CheckProfile(ctx, openID, text)
 }
 
 func (g *gallery) CheckImage(_ context.Context, _, address string) (string, error) {
@@ -139,6 +147,58 @@ func TestAnotherAvatarStays(t *testing.T) {
 	}
 	if err := f.Users.AvatarJudged(t.Context(), testAppID, "trace-2", wechat.ContentCheck{Result: wechat.ContentRisky}); err != nil {
 		t.Errorf("the result about somebody who is gone: %v", err)
+	}
+}
+
+// TestAnAvatarThatWasClearedIsNotStoredAgain by a profile that was saved as it was shown, when the result comes while WeChat reads
+// the nickname.
+func TestAnAvatarThatWasClearedIsNotStoredAgain(t *testing.T) {
+	t.Parallel()
+	policy := ContentPolicy{Check: true, Results: []string{testAppID}}
+	avatar, name := firstAvatar, "小厨师"
+	for what, save := range map[string]func(f *fixture, bearer string) error{
+		"a profile": func(f *fixture, bearer string) error {
+			_, err := f.write(t, bearer, Profile{Nickname: &name, Avatar: &avatar}, policy)
+			return err
+		},
+		"a login": func(f *fixture, _ string) error {
+			_, err := f.Login(t.Context(), Login{Code: f.weChat.IssueCode("alice"), Nickname: &name, Avatar: &avatar, Content: policy})
+			return err
+		},
+	} {
+		f, g, bearer := shows(t)
+		if _, err := f.put(t, bearer, avatar, false); err != nil {
+			t.Fatal(err)
+		}
+		g.reads = func() { f.judge(t, testAppID, "trace-1", wechat.ContentCheck{Result: wechat.ContentRisky}) }
+		if err := save(f, bearer); err != nil {
+			t.Fatal(err)
+		}
+		user, err := f.store.User(t.Context(), 1)
+		if err != nil || user.Nickname != name || user.Avatar != "" || len(g.asked) != 1 {
+			t.Errorf("%s leaves %q with %q, %v; want the nickname alone", what, user.Nickname, user.Avatar, err)
+		}
+	}
+}
+
+// TestTheResultOfAnAvatarFollowsItsAccount: whoever it was linked to has got the avatar.
+func TestTheResultOfAnAvatarFollowsItsAccount(t *testing.T) {
+	t.Parallel()
+	f := newLinked(t, nil)
+	f.Authn.cfg.Link = ""
+	f.mustThrough(t, testAppID, "alice")
+	second := f.mustThrough(t, otherAppID, "alice")
+	f.apps[otherAppID].client = &gallery{WeChat: f.apps[otherAppID].client}
+	avatar := firstAvatar
+	if _, err := f.write(t, second.Token, Profile{Avatar: &avatar}, ContentPolicy{Check: true, Results: []string{otherAppID}}); err != nil {
+		t.Fatal(err)
+	}
+	f.Authn.cfg.Link = LinkUnionID
+	if linked := f.mustThrough(t, otherAppID, "alice"); linked.User.ID != 1 || linked.User.Avatar != firstAvatar {
+		t.Fatalf("the linked user is %d with %q, want 1 with the avatar of the account", linked.User.ID, linked.User.Avatar)
+	}
+	if got := f.judge(t, otherAppID, "trace-1", wechat.ContentCheck{Result: wechat.ContentRisky}); got != "" {
+		t.Errorf("the risky avatar stays: %q", got)
 	}
 }
 

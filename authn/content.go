@@ -59,8 +59,9 @@ func (a author) changed(change func(*storage.User)) storage.User {
 	return a.user
 }
 
-// admit is the profile of a login without what must not be stored: its code is used, so a login never fails because of it.
+// admit is the profile of a login without what must not be stored, or is: its code is used, so a login never fails because of it.
 func (m *moderator) admit(ctx context.Context, policy ContentPolicy, of author, p Profile) (Profile, *avatarCheck) {
+	p = p.changing(of.user)
 	if m.checkText(ctx, policy, of, of.changed(p.apply)) != nil {
 		p.Nickname = nil
 	}

@@ -42,7 +42,7 @@ func newLinked(t *testing.T, change func(*Config)) *fixture {
 	})
 	both := map[string]WeChat{testAppID: doors{appID: testAppID}, otherAppID: doors{appID: otherAppID}}
 	f.apps = newApps(Deps{Apps: both, Budget: patience, Now: f.clock.Now}, f.metrics)
-	f.OpenData.apps, f.Users.apps = f.apps, f.apps
+	f.OpenData.apps, f.Users.apps, f.Users.content.apps = f.apps, f.apps, f.apps
 	return f
 }
 

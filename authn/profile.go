@@ -46,6 +46,20 @@ func (p Profile) visible() Profile {
 	return p
 }
 
+// changing is the profile without what u has already. What is judged good because it is stored must not be stored again once it has
+// been taken away.
+func (p Profile) changing(u storage.User) Profile {
+	for _, field := range []struct {
+		wanted **string
+		stored string
+	}{{&p.Nickname, u.Nickname}, {&p.Avatar, u.Avatar}, {&p.Bio, u.Bio}} {
+		if *field.wanted != nil && **field.wanted == field.stored {
+			*field.wanted = nil
+		}
+	}
+	return p
+}
+
 // apply sets nickname and avatar if the profile has real ones: a login must never overwrite what a user chose with
 // WeChat's placeholder, an empty string or a path that exists on one phone only.
 func (p Profile) apply(u *storage.User) {

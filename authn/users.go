@@ -334,7 +334,7 @@ func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile, policy 
 	if err := p.validate(); err != nil {
 		return storage.User{}, err
 	}
-	avatar, err := u.checkContent(ctx, s, p, policy)
+	p, avatar, err := u.checkContent(ctx, s, p, policy)
 	if err != nil {
 		return storage.User{}, err
 	}
@@ -349,19 +349,21 @@ func (u *Users) UpdateProfile(ctx context.Context, s Subject, p Profile, policy 
 	return u.Of(ctx, s)
 }
 
-// checkContent asks WeChat about what a profile changes.
-func (u *Users) checkContent(ctx context.Context, s Subject, p Profile, policy ContentPolicy) (*avatarCheck, error) {
+// checkContent asks WeChat about what a profile changes, and returns what does.
+func (u *Users) checkContent(ctx context.Context, s Subject, p Profile, policy ContentPolicy) (Profile, *avatarCheck, error) {
 	if !policy.Check {
-		return nil, nil
+		return p, nil, nil
 	}
 	user, err := u.store.User(ctx, s.UserID)
 	if err != nil {
-		return nil, err
+		return p, nil, err
 	}
+	p = p.changing(user)
 	of := author{cmp.Or(s.AppID, user.AppID), cmp.Or(s.OpenID, user.OpenID), user} // a token of an existing backend names neither
 	changed := of.changed(p.replace)
 	if err := u.content.checkText(ctx, policy, of, changed); err != nil {
-		return nil, err
+		return p, nil, err
 	}
-	return u.content.checkAvatar(ctx, policy, of, changed)
+	avatar, err := u.content.checkAvatar(ctx, policy, of, changed)
+	return p, avatar, err
 }

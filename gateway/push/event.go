@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -76,6 +77,9 @@ func (e event) text(name string) string {
 	}
 	return ""
 }
+
+// numbers is a member with numbers in it: a text, a number, or a list of either.
+func (e event) numbers(name string) string { return cmp.Or(e.text(name), string(e[folded(name)])) }
 
 func (e event) name() string { return e.text("Event") }
 

@@ -41,7 +41,7 @@ func (r *Receiver) act(ctx context.Context, m Message, key string) error {
 		openID := m.event.text("OpenID")
 		switch {
 		case m.event.is(consentRevoked):
-			return nil, r.people.ConsentRevoked(ctx, m.app.ID, openID, m.event.text("RevokeInfo"))
+			return nil, r.people.ConsentRevoked(ctx, m.app.ID, openID, m.event.numbers("RevokeInfo"))
 		case m.event.is(accountCancelled):
 			return nil, r.people.AccountCancelled(ctx, m.app.ID, openID)
 		}

@@ -48,6 +48,7 @@ func TestTheGatewayDeletesWhatItKeepsAndTellsTheService(t *testing.T) {
 	for event, want := range map[string]string{
 		`{"Event":"user_authorization_revoke","OpenID":"oABC","AppID":"` + testAppID + `","RevokeInfo":"8"}`:                                       "revoked " + testAppID + " oABC 8",
 		`{" Event":"user_authorization_revoke"," OpenID":"oABC"," RevokeInfo":301}`:                                                                "revoked " + testAppID + " oABC 301",
+		`{"Event":"user_authorization_revoke","OpenID":"oABC","RevokeInfo":[6,"8"]}`:                                                               "revoked " + testAppID + ` oABC [6,"8"]`,
 		`<xml><Event><![CDATA[user_authorization_revoke]]></Event><OpenID><![CDATA[oABC]]></OpenID><RevokeInfo><![CDATA[6,8]]></RevokeInfo></xml>`: "revoked " + testAppID + " oABC 6,8",
 		`{"Event":"user_authorization_cancellation","OpenID":"oABC"}`:                                                                              "cancelled " + testAppID + " oABC",
 		`{"Event":"user_info_modified","OpenID":"oABC"}`:                                                                                           "cleaned " + testAppID + " oABC",
