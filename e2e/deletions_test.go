@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,9 +15,16 @@ import (
 type deletions struct {
 	*world
 
-	next atomic.Int64
-	mu   sync.Mutex
-	ids  map[int64]bool // of those whose deletion was answered, or had happened when it was asked for again
+	mu      sync.Mutex
+	waiting []applicant
+	ids     map[int64]bool // of those whose deletion was answered, or had happened when it was asked for again
+}
+
+// applicant is somebody who wants to be gone.
+type applicant struct {
+	person string
+	id     int64 // 0: not logged in yet
+	token  string
 }
 
 // TestEachDeletionReachesTheService deletes 200 accounts, 10,000 with WXGATE_DELETIONS=10000, while a third of the service's answers
@@ -38,50 +44,81 @@ func TestEachDeletionReachesTheService(t *testing.T) {
 		return http.StatusNoContent
 	})
 	d := &deletions{world: w, ids: map[int64]bool{}}
+	for n := range people {
+		d.waiting = append(d.waiting, applicant{person: fmt.Sprint("p", n)})
+	}
 	begun := time.Now()
-	w.serve()
-	var clients sync.WaitGroup
-	for range 8 {
-		clients.Go(func() {
-			for n := d.next.Add(1); n <= int64(people); n = d.next.Add(1) {
-				d.delete(fmt.Sprint("p", n))
-			}
-		})
-	}
 	for kill := range kills {
-		eventually(t, 5*time.Minute, func() bool { return d.next.Load() > int64((kill+1)*people/(kills+1)) })
-		w.kill()
-		w.serve()
+		d.round(people * (kills - kill) / (kills + 1))
 	}
-	clients.Wait()
+	d.round(0)
 	eventually(t, 5*time.Minute, func() bool { return w.gauge("wxgate_user_events_pending") == "0" && d.known(s) })
 	repeated := d.checkOrder(s)
 	t.Logf("| accounts deleted | kills | calls of the service | of these repeated | not told | out of order | took |")
 	t.Logf("| %d | %d | %d | %d | 0 | 0 | %v |", len(d.ids), kills, len(s.arrived), repeated, time.Since(begun).Round(time.Second))
 }
 
-// delete logs a person in, who deletes the account, and asks again until that was answered.
-func (d *deletions) delete(person string) {
-	var id int64
-	var token string
-	eventually(d.t, time.Minute, func() bool {
-		in, got, _ := d.tryLogin(person)
-		id = in
-		token, _ = got.data()["access_token"].(string)
-		return id != 0 // else the gateway is down
-	})
-	var got answer
-	eventually(d.t, time.Minute, func() (answered bool) {
-		var err error
-		got, err = d.try("DELETE", "/api/v1/user", token, "")
-		return err == nil && got.status < 500
-	})
+// round starts the gateway and lets people delete their accounts until so many are left; unless that is nobody, it is killed then.
+func (d *deletions) round(left int) {
+	d.serve()
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for !d.gone() {
+				a, some := d.next()
+				if !some {
+					return
+				}
+				if !d.delete(&a) {
+					d.mu.Lock()
+					d.waiting = append(d.waiting, a)
+					d.mu.Unlock()
+				}
+			}
+		})
+	}
+	if left > 0 {
+		eventually(d.t, 5*time.Minute, func() bool {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return len(d.waiting) <= left
+		})
+		d.kill()
+	}
+	clients.Wait()
+}
+
+func (d *deletions) next() (a applicant, some bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.waiting) == 0 {
+		return a, false
+	}
+	a, d.waiting = d.waiting[0], d.waiting[1:]
+	return a, true
+}
+
+// delete logs a person in and deletes the account, and reports whether that was answered.
+func (d *deletions) delete(a *applicant) (answered bool) {
+	if a.id == 0 {
+		id, got, err := d.tryLogin(a.person)
+		if err != nil || id == 0 {
+			return false
+		}
+		a.id = id
+		a.token, _ = got.data()["access_token"].(string)
+	}
+	got, err := d.try("DELETE", "/api/v1/user", a.token, "")
+	if err != nil || got.status >= 500 {
+		return false
+	}
 	if got.status != http.StatusOK && got.json["reason"] != "token_revoked" { // the latter: an attempt without an answer did it
-		d.t.Errorf("the deletion of user %d: %d %s", id, got.status, got.body)
+		d.t.Errorf("the deletion of user %d: %d %s", a.id, got.status, got.body)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ids[id] = true
+	d.ids[a.id] = true
+	return true
 }
 
 // known reports whether the service knows of all that was answered.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,7 +89,7 @@ func TestAGatewayOnMariaDB(t *testing.T) {
 	w.serve()
 	doctor := start(t, []string{"doctor", "-c", w.config})
 	<-doctor.exited
-	if said := doctor.output.String(); !strings.Contains(said, "-MariaDB") || !strings.Contains(said, "schema 11 of 11") || strings.Contains(said, databasePassword) {
+	if said := doctor.output.String(); !strings.Contains(said, "-MariaDB") || !regexp.MustCompile(`schema (\d+) of \d+`).MatchString(said) || strings.Contains(said, "applies the rest") || strings.Contains(said, databasePassword) {
 		t.Errorf("wxgate doctor does not name the server and its schema:\n%s", said)
 	}
 	alice, bob := w.login("alice"), w.login("bob")

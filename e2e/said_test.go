@@ -172,7 +172,7 @@ func TestHelpIsWhereItIsLookedFor(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"nosuch": "unexpected argument nosuch; `wxgate --help` helps", "--nosuch": "unknown flag --nosuch; `wxgate --help` helps",
-		"users":     "say which one: list, show, import, resync, export, ban, unban, erase; `wxgate users --help` helps",
+		"users":     "say which one: list, show, import, resync, untold, export, quotas, ban, unban, unlink, erase; `wxgate users --help` helps",
 		"users ban": "`wxgate users ban --help` helps", "serve --nosuch": "`wxgate serve --help` helps", "serv": "did you mean",
 	} {
 		_, stderr, code := run(t, "", words(line)...)
