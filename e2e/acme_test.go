@@ -203,7 +203,8 @@ type managedWorld struct {
 // newManagedWorld is for api.test. Without plain there is no server.http.
 func newManagedWorld(t *testing.T, plain bool, change func(*pebbleSection)) *managedWorld {
 	t.Helper()
-	m := &managedWorld{world: newWorld(t), secure: freePort(t), plain: freePort(t), hasPlain: plain}
+	m := &managedWorld{world: newWorld(t), hasPlain: plain}
+	m.secure, m.plain = twoFreePorts(t)
 	m.pebble = startPebble(t, m.plain, m.secure, change)
 	m.cache = filepath.Join(m.dir, "acme")
 	m.acme = fmt.Sprintf("acme: { domains: [api.test], email: ops@api.test, directory: %q, cache: %q }", m.directory, m.cache)
@@ -523,7 +524,8 @@ func TestACertificateThatDoesNotFitItsKeyIsReplaced(t *testing.T) {
 func (m *managedWorld) beside(name string) *managedWorld {
 	m.world.t.Helper()
 	other, w := *m, *m.world
-	other.world, other.secure, other.plain = &w, freePort(w.t), freePort(w.t)
+	other.world = &w
+	other.secure, other.plain = twoFreePorts(w.t)
 	w.config = filepath.Join(w.dir, name+".yaml")
 	text, err := os.ReadFile(m.config)
 	if err == nil {

@@ -77,6 +77,15 @@ func newProxied(t *testing.T) *proxied {
 	return p
 }
 
+// twoFreePorts are two different ones.
+func twoFreePorts(t *testing.T) (one, other string) {
+	t.Helper()
+	one = freePort(t)
+	for other = freePort(t); other == one; other = freePort(t) {
+	}
+	return one, other
+}
+
 // freePort is a port that nobody has at the moment.
 func freePort(t *testing.T) string {
 	t.Helper()

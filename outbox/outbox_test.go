@@ -309,11 +309,15 @@ func TestAFrozenGatewayHoldsUpItsOwnDeliveriesAlone(t *testing.T) {
 func TestASlowStoreIsNotTheServicesFault(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	if err := r.Pause(t.Context()); err != nil { // no round may find it
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Resume)
 	next, err := r.store.NextEvent(t.Context(), r.loginQuietly("oABC"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := next.Told(t.Context()); err != nil { // no round may find it
+	if err := next.Told(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ticker := time.NewTicker(10 * time.Millisecond)
