@@ -29,13 +29,10 @@ type WeChat interface {
 // app is one mini-program: its client of WeChat, and the limits that keep logins from waiting for a WeChat that does
 // not answer.
 type app struct {
-	id      string
-	client  WeChat
-	slots   *slots
-	breaker breaker.Breaker // of logins
-	checks  checks
-	budget  time.Duration
-	now     func() time.Time
+	id     string
+	client WeChat
+	logins *lane // of codes, also of the phone button
+	checks *lane // of what users write
 }
 
 // weChatBreaker opens when half of the exchanges within 10 s have failed. From then on one exchange is let through
@@ -63,11 +60,40 @@ func newApps(deps Deps, m *metrics) apps {
 }
 
 func newApp(id string, deps Deps, m *metrics) *app {
-	p := &app{id: id, budget: deps.Budget, now: deps.Now, slots: newSlots(deps.Concurrency, deps.Budget/2, m)}
-	p.breaker.Configure(weChatBreaker())
-	p.checks.slots = newSlots(deps.Concurrency, contentBudget/2, m)
-	p.checks.breaker.Configure(weChatBreaker())
-	return p
+	return &app{id: id, logins: newLane(deps, deps.Budget, m), checks: newLane(deps, contentBudget, m)}
+}
+
+// lane bounds questions to WeChat of one kind, in number and time, so that a WeChat that does not answer holds up neither other
+// kinds nor those who wait.
+type lane struct {
+	slots   *slots
+	breaker breaker.Breaker
+	budget  time.Duration // for one, with what it waits for
+	now     func() time.Time
+}
+
+func newLane(deps Deps, budget time.Duration, m *metrics) *lane {
+	l := &lane{slots: newSlots(deps.Concurrency, budget/2, m), budget: budget, now: deps.Now}
+	l.breaker.Configure(weChatBreaker())
+	return l
+}
+
+// do asks within the bounds. Without an answer of WeChat for a while it is not asked at all: ErrBusy.
+func (l *lane) do(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.budget)
+	defer cancel()
+	pass, err := l.breaker.Allow(l.now())
+	if err != nil {
+		return &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
+	}
+	result := breaker.Neutral // if the question panics
+	defer func() { l.breaker.Record(pass, result, l.now()) }()
+	if err = l.slots.acquire(ctx); err == nil {
+		defer l.slots.release()
+		err = ask(ctx)
+	}
+	result = weChatResult(err)
+	return err
 }
 
 // find returns the mini-program with that appid, or the only one if id is empty.
@@ -90,22 +116,15 @@ func (p *app) exchange(ctx context.Context, code string) (wechat.Session, error)
 }
 
 // exchangeWith is exchange by a call that is sent once, unless WeChat is busy.
-func exchangeWith[T any](ctx context.Context, p *app, send func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.budget)
-	defer cancel()
-	var none T
-	pass, err := p.breaker.Allow(p.now())
+func exchangeWith[T any](ctx context.Context, p *app, send func(context.Context) (T, error)) (answer T, err error) {
+	err = p.logins.do(ctx, func(ctx context.Context) (err error) {
+		answer, err = retryBusy(ctx, send)
+		return err
+	})
 	if err != nil {
-		return none, &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
+		return *new(T), WeChatFailure(err)
 	}
-	result := breaker.Neutral // if the exchange panics
-	defer func() { p.breaker.Record(pass, result, p.now()) }()
-	session, err := inSlot(ctx, p, send)
-	result = weChatResult(err)
-	if err != nil {
-		return none, WeChatFailure(err)
-	}
-	return session, nil
+	return answer, nil
 }
 
 // weChatResult returns Failure if WeChat did not answer, or was busy every time; a refusal is an answer. An exchange
@@ -122,46 +141,17 @@ func weChatResult(err error) breaker.Result {
 	return breaker.Success
 }
 
-// inSlot takes a slot, so that a slow WeChat holds up a limited number of logins.
-func inSlot[T any](ctx context.Context, p *app, send func(context.Context) (T, error)) (T, error) {
-	if err := p.slots.acquire(ctx); err != nil {
-		return *new(T), err
-	}
-	defer p.slots.release()
-	return retryBusy(ctx, send)
-}
-
-// checks limit what is asked about content, so that a WeChat that does not answer holds up neither logins nor those who wait.
-type checks struct {
-	slots   *slots
-	breaker breaker.Breaker
-}
-
 // check calls WeChat about what users write, within contentBudget.
 func (p *app) check(ctx context.Context, call func(context.Context, WeChat) error) error {
-	ctx, cancel := context.WithTimeout(ctx, contentBudget)
-	defer cancel()
-	pass, err := p.checks.breaker.Allow(p.now())
-	if err != nil {
-		return &WeChatError{Kind: ErrBusy, Err: errors.New("WeChat has stopped answering")}
-	}
-	result := breaker.Neutral // if the call panics
-	defer func() { p.checks.breaker.Record(pass, result, p.now()) }()
-	if err := p.checks.slots.acquire(ctx); err != nil {
-		return err
-	}
-	defer p.checks.slots.release()
-	err = call(ctx, p.client)
-	result = weChatResult(err)
-	return err
+	return p.checks.do(ctx, func(ctx context.Context) error { return call(ctx, p.client) })
 }
 
 // phone trades the code of a button for a number. The code is sent once.
 func (p *app) phone(ctx context.Context, code, openID string) (wechat.Phone, error) {
-	if err := p.slots.acquire(ctx); err != nil {
+	if err := p.logins.slots.acquire(ctx); err != nil {
 		return wechat.Phone{}, err
 	}
-	defer p.slots.release()
+	defer p.logins.slots.release()
 	phone, err := p.client.PhoneNumber(ctx, code, openID)
 	if err != nil {
 		return wechat.Phone{}, WeChatFailure(err)

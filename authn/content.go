@@ -26,7 +26,7 @@ type ContentPolicy struct {
 	Results   []string // the appids where it pushes what it thinks of avatars; those of others are not checked
 }
 
-// contentBudget is the time for all that is asked about one profile.
+// contentBudget is the time for one question: about the texts of a profile, or about its picture.
 const contentBudget = 2 * time.Second
 
 // What is checked, as a label.

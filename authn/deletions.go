@@ -49,8 +49,7 @@ func (d *Deletions) Request(ctx context.Context, s Subject) (at time.Time, err e
 		if err := d.users.Erase(ctx, s.UserID); err != nil {
 			return time.Time{}, err
 		}
-		d.metrics.erasedOwn.Inc()
-		d.log.InfoContext(ctx, "a user was erased at their own request", "user", s.UserID)
+		d.noteErased(ctx, s.UserID)
 		return time.Time{}, nil
 	}
 	at, err = d.store.PutDeletion(context.WithoutCancel(ctx), storage.Deletion{UserID: s.UserID, At: d.now().Add(d.cfg.DeletionGrace)})
@@ -131,7 +130,11 @@ func (d *Deletions) erase(ctx context.Context, userID int64) error {
 	if err != nil {
 		return err
 	}
+	d.noteErased(ctx, userID)
+	return nil
+}
+
+func (d *Deletions) noteErased(ctx context.Context, userID int64) {
 	d.metrics.erasedOwn.Inc()
 	d.log.InfoContext(ctx, "a user was erased at their own request", "user", userID)
-	return nil
 }
