@@ -48,7 +48,7 @@ func TestKillsLeaveAccountsLinkedOrNot(t *testing.T) {
 		return http.StatusNoContent
 	})
 	for round := range rounds {
-		k.round(round)
+		k.killAmid(round, 6, k.visit)
 	}
 	s.setAnswer(nil) // what was cut off is told after the next start
 	w.serve()
@@ -70,26 +70,6 @@ func (w *world) toldOfAll() bool {
 	defer resp.Body.Close()
 	var page struct{ Data struct{ Events []any } }
 	return json.NewDecoder(resp.Body).Decode(&page) == nil && resp.StatusCode == http.StatusOK && len(page.Data.Events) == 0
-}
-
-// round starts the gateway, has people log in, and kills it.
-func (k *linkKills) round(round int) {
-	k.serve()
-	var clients sync.WaitGroup
-	for c := range 6 {
-		clients.Go(func() {
-			for i := 0; !k.gone(); i++ {
-				person := fmt.Sprintf("p%d-%d-%d", round, c, i)
-				if round > 0 && i%3 == 0 {
-					person = fmt.Sprintf("p%d-%d-%d", round-1, c, i) // who may have been cut off
-				}
-				k.visit(person)
-			}
-		})
-	}
-	<-time.After(time.Duration(200+rand.IntN(400)) * time.Millisecond)
-	k.kill()
-	clients.Wait()
 }
 
 // visit logs a person in through both mini-programs, as WeChat Cloud Run says who that is.

@@ -44,7 +44,7 @@ func TestKillsBetweenTheUserAndTheServiceLoseNobody(t *testing.T) {
 				return http.StatusNoContent
 			})
 			for round := range rounds {
-				k.round(round)
+				k.killAmid(round, 8, k.visit)
 			}
 			people := k.checkIDs()
 			if wait {
@@ -60,24 +60,25 @@ func TestKillsBetweenTheUserAndTheServiceLoseNobody(t *testing.T) {
 	}
 }
 
-// round starts the gateway, has people log in and change their names, and kills it.
-func (k *userKills) round(round int) {
-	k.serve()
-	var clients sync.WaitGroup
-	for c := range 8 {
-		clients.Go(func() {
-			for i := 0; !k.gone(); i++ {
+// killAmid starts the gateway, has clients visit it as people of a round, and kills it meanwhile. Some had been cut off in the round
+// before.
+func (w *world) killAmid(round, clients int, visit func(person string)) {
+	w.serve()
+	var visitors sync.WaitGroup
+	for c := range clients {
+		visitors.Go(func() {
+			for i := 0; !w.gone(); i++ {
 				person := fmt.Sprintf("p%d-%d-%d", round, c, i)
 				if round > 0 && i%3 == 0 {
 					person = fmt.Sprintf("p%d-%d-%d", round-1, c, i) // who may have been cut off
 				}
-				k.visit(person)
+				visit(person)
 			}
 		})
 	}
 	<-time.After(time.Duration(200+rand.IntN(400)) * time.Millisecond)
-	k.kill()
-	clients.Wait()
+	w.kill()
+	visitors.Wait()
 }
 
 // visit logs a person in, who then changes the nickname to the next number.

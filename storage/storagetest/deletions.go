@@ -18,13 +18,6 @@ func deletions() map[string]func(*testing.T, *fixture) {
 	}
 }
 
-func (f *fixture) delete(userID int64, in time.Duration) time.Time {
-	f.t.Helper()
-	at, err := f.PutDeletion(f.ctx, storage.Deletion{UserID: userID, At: f.now().Add(in)})
-	f.must(err)
-	return at
-}
-
 func deletionWaits(t *testing.T, f *fixture) {
 	f.login(f.as("oABC", "s1"))
 	_, err := f.Deletion(f.ctx, 1)

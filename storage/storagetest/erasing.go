@@ -30,6 +30,14 @@ func (f *fixture) erase(id int64) []storage.Revocation {
 	return ended
 }
 
+// delete asks for the erasure of a user, and returns when it is due.
+func (f *fixture) delete(userID int64, in time.Duration) time.Time {
+	f.t.Helper()
+	at, err := f.PutDeletion(f.ctx, storage.Deletion{UserID: userID, At: f.now().Add(in)})
+	f.must(err)
+	return at
+}
+
 // wantErased checks that nothing is found of the user.
 func (f *fixture) wantErased(id int64) {
 	f.t.Helper()
