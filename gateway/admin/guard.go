@@ -14,8 +14,8 @@ import (
 
 // identify says who sends a request, and refuses whoever has no token. If none is set, being on this machine is the
 // operator's permission, which the remote address proves and no header can. A browser runs here too, so requests that a
-// foreign web page could send are refused: by their Origin, by Sec-Fetch-Site, which a picture has too, and by a name that such a page has pointed at 127.0.0.1 (DNS
-// rebinding), which the Host still shows.
+// foreign web page could send are refused: by their Origin, by Sec-Fetch-Site, which a picture has too, and by a name that
+// such a page has pointed at 127.0.0.1 (DNS rebinding), which the Host still shows.
 func (c Credentials) identify(r *http.Request) (*Service, error) {
 	switch {
 	case !sameOrigin(r):
