@@ -2,12 +2,12 @@ package authn
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"wxgate/input"
 	"wxgate/storage"
 )
 
@@ -112,12 +112,7 @@ func temporary(avatar string) bool {
 	}
 	host := u.Hostname()
 	single := host != "" && host != "localhost" && !strings.ContainsAny(host, ".:")
-	return single || loopback(host) && strings.HasPrefix(u.Path, "/__")
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return single || input.IsLoopback(host) && strings.HasPrefix(u.Path, "/__")
 }
 
 func (p Profile) validate() error {

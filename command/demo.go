@@ -19,6 +19,7 @@ import (
 	"wxgate/config"
 	recipes "wxgate/examples/recipes"
 	"wxgate/gateway"
+	"wxgate/input"
 	"wxgate/miniprogram/demo"
 	"wxgate/process"
 	"wxgate/secret"
@@ -33,7 +34,7 @@ type demoCommand struct {
 // Validate keeps the demo on this machine: with its WeChat, anyone can log in as anyone.
 func (d demoCommand) Validate() error {
 	for _, flag := range []struct{ name, address string }{{"--listen", d.Listen}, {"--page", d.Page}} {
-		if host, _, err := net.SplitHostPort(flag.address); flag.address != "" && (err != nil || !isLoopback(host)) {
+		if host, _, err := net.SplitHostPort(flag.address); flag.address != "" && (err != nil || !input.IsLoopback(host)) {
 			return fmt.Errorf("%s: %q is not a loopback address such as 127.0.0.1:8080, and in the demo anyone can be anyone", flag.name, flag.address)
 		}
 	}

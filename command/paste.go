@@ -148,7 +148,7 @@ func callOf(routes []gateway.RouteConfig) call {
 	best := slices.MinFunc(routes, func(a, b gateway.RouteConfig) int {
 		return cmp.Compare(demerits(a), demerits(b))
 	})
-	c := call{host: best.Host, path: examplePath(best.Path), remark: " (write a path that it has)"}
+	c := call{host: best.Host, path: best.ExamplePath("hello"), remark: " (write a path that it has)"}
 	if best.Issuer != "" {
 		c.remark = fmt.Sprintf(" (it is refused: the route takes the tokens of the issuer %s alone)", best.Issuer)
 	}
@@ -174,9 +174,4 @@ func demerits(r gateway.RouteConfig) int {
 		badness += 3 // it refuses the token of a login
 	}
 	return badness
-}
-
-// examplePath returns a path that matches a pattern.
-func examplePath(pattern string) string {
-	return strings.Replace(regexp.MustCompile(`:[^/]+`).ReplaceAllString(pattern, "1"), "**", "hello", 1)
 }

@@ -47,6 +47,8 @@ func (c proveCommand) Run(ctx context.Context, w *env) error {
 			g.Services = append(g.Services, t.URL)
 		}
 	}
+	slices.Sort(g.Services)
+	g.Services = slices.Compact(g.Services) // upstreams may share one
 	g.Here = isThisMachine(ctx, g.URL.Hostname())
 	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
 	defer cancel()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -220,7 +219,7 @@ func (s *standIn) local(address string) string {
 	instead := address
 	if _, is, _ := input.Socket(address); is { // the running gateway's own
 		instead = gateway.DefaultConfig().Server.Admin
-	} else if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) { // Validate refuses what is not an address
+	} else if host, port, err := net.SplitHostPort(address); err == nil && !input.IsLoopback(host) { // Validate refuses what is not an address
 		instead = net.JoinHostPort("127.0.0.1", port)
 	}
 	if s.fallbackPort {
@@ -228,12 +227,6 @@ func (s *standIn) local(address string) string {
 	}
 	s.addresses[address] = instead
 	return instead
-}
-
-// isLoopback reports whether only this machine can reach a host.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // interrupted is the exit code after a Ctrl-C, as a shell has it: 128 plus the number of SIGINT.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wxgate/config"
+	"wxgate/input"
 	"wxgate/process"
 )
 
@@ -87,7 +88,7 @@ func remoteTargets(cfg config.Config) []string {
 	var others []string
 	for name, up := range cfg.Upstreams {
 		for _, t := range up.Targets {
-			if u, err := url.Parse(t.URL); err == nil && u.Scheme != "unix" && !isLoopback(u.Hostname()) {
+			if u, err := url.Parse(t.URL); err == nil && u.Scheme != "unix" && !input.IsLoopback(u.Hostname()) {
 				others = append(others, fmt.Sprintf("upstreams.%s (%s)", name, t.URL))
 			}
 		}

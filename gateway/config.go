@@ -3,7 +3,6 @@ package gateway
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -353,8 +352,7 @@ func samePort(a, b string) bool {
 
 func loopback(address string) bool {
 	host, _, _ := net.SplitHostPort(address)
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
+	return input.IsLoopback(host)
 }
 
 func (c IdentityConfig) validate() (f input.Faults) {

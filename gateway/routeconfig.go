@@ -46,6 +46,20 @@ type RouteConfig struct {
 	WeChatPay   pay.Config      `yaml:"wechat_pay"`       // whose notifications it takes; the zero value: it takes requests
 }
 
+// ExamplePath is a path that the route matches, with rest in the place of **.
+func (r RouteConfig) ExamplePath(rest string) string {
+	segments := strings.Split(r.Path, "/")
+	for i, segment := range segments {
+		switch {
+		case strings.HasPrefix(segment, ":"):
+			segments[i] = "1"
+		case segment == "**":
+			segments[i] = rest
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
 // RouteHeaders is routes[].headers and routes[].response_headers: how headers that are passed on differ from those that
 // were received.
 type RouteHeaders struct {

@@ -3,6 +3,7 @@ package input
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 )
@@ -29,4 +30,10 @@ func Socket(address string) (path string, is bool, err error) {
 		err = errors.New("this is not the path of a Unix socket")
 	}
 	return path, true, err
+}
+
+// IsLoopback reports whether only this machine can be at a host, an address or localhost.
+func IsLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

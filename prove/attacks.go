@@ -22,7 +22,7 @@ func (p *prober) control(ctx context.Context) Finding {
 		f.Advice = "forged headers are tried on the gateway's own endpoints alone; with a token nothing else would be seen"
 		return f
 	}
-	got, err := p.ask(ctx, method(open[0]), sample(open[0].Path), open[0].Host, f.Sent)
+	got, err := p.ask(ctx, method(open[0]), open[0].ExamplePath(restOfPath), open[0].Host, f.Sent)
 	if err != nil || got.explained == nil {
 		f.Verdict, f.Got, f.Advice = Look, p.said(got, err), "something in front of the gateway does not let the request through"
 		return f
@@ -71,15 +71,15 @@ func (p *prober) forgery() (lines []string) {
 func (p *prober) forgedIdentity(ctx context.Context) Finding {
 	const forgedAtATime = 40
 	f, all := Finding{About: "identity", Verdict: Held, Got: "none reaches a service"}, p.forgery()
-	sent := 0
-	for _, r := range p.routes(gateway.AuthNone, gateway.AuthOptional, gateway.AuthRequired) {
+	sent, routes := 0, p.routes(gateway.AuthNone, gateway.AuthOptional, gateway.AuthRequired)
+	for _, r := range routes {
 		for lines := range slices.Chunk(all, forgedAtATime) {
 			sent += len(lines)
 			lines = append(slices.Clone(lines), "Connection: close, X-User-Id, x-user-openid")
-			got, err := p.ask(ctx, method(r), sample(r.Path), r.Host, lines...)
+			got, err := p.ask(ctx, method(r), r.ExamplePath(restOfPath), r.Host, lines...)
 			switch {
 			case r.Auth == gateway.AuthRequired && got.explained != nil && !got.explained.Cloud:
-				return Finding{About: f.About, Verdict: Failed, Sent: method(r) + " " + sample(r.Path) + " without a token", Got: got.String(), Advice: "something lets it pass"}
+				return Finding{About: f.About, Verdict: Failed, Sent: method(r) + " " + r.ExamplePath(restOfPath) + " without a token", Got: got.String(), Advice: "something lets it pass"}
 			case err != nil, got.explained == nil && !(r.Auth == gateway.AuthRequired && got.refused()):
 				f.Verdict, f.Got, f.Advice = Look, r.Path+": "+p.said(got, err), "this route was not tried"
 			}
@@ -90,7 +90,7 @@ func (p *prober) forgedIdentity(ctx context.Context) Finding {
 			}
 		}
 	}
-	f.Sent = fmt.Sprintf("%d forged headers, routes: %d", sent, len(p.routes(gateway.AuthNone, gateway.AuthOptional, gateway.AuthRequired)))
+	f.Sent = fmt.Sprintf("%d forged headers, routes: %d", sent, len(routes))
 	return f
 }
 
@@ -151,7 +151,7 @@ func (p *prober) hostileTokens(ctx context.Context) Finding {
 	tokens := forgedTokens()
 	for _, r := range routes {
 		for name, token := range tokens {
-			got, err := p.ask(ctx, method(r), sample(r.Path), r.Host, "Authorization: Bearer "+token)
+			got, err := p.ask(ctx, method(r), r.ExamplePath(restOfPath), r.Host, "Authorization: Bearer "+token)
 			switch {
 			case err != nil, got.explained == nil && !got.refused():
 				f.Verdict, f.Got, f.Advice = Look, r.Path+": "+p.said(got, err), "this route was not tried"
@@ -192,7 +192,7 @@ func forgedTokens() map[string]string {
 func (p *prober) dressedPaths(ctx context.Context) Finding {
 	f, sent := Finding{About: "paths", Verdict: Held, Got: "none is open"}, 0
 	for _, r := range p.routes(gateway.AuthRequired) {
-		path := sample(r.Path)
+		path := r.ExamplePath(restOfPath)
 		for _, dressed := range dressings(path) {
 			sent++
 			got, err := p.ask(ctx, method(r), dressed, r.Host)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,13 +108,8 @@ func (p *prober) host(ofRoute string) string {
 // routes are those of gateway.yaml that lead to services, with one of the authentications.
 func (p *prober) routes(auth ...gateway.AuthMode) (found []gateway.RouteConfig) {
 	for _, r := range p.Config.Routes {
-		if r.Upstream == "" || r.WeChatPay.MchID != "" || len(found) == maxRoutes {
-			continue
-		}
-		for _, a := range auth {
-			if r.Auth == a {
-				found = append(found, r)
-			}
+		if r.Upstream != "" && r.WeChatPay.MchID == "" && slices.Contains(auth, r.Auth) && len(found) < maxRoutes {
+			found = append(found, r)
 		}
 	}
 	return found
@@ -121,27 +117,11 @@ func (p *prober) routes(auth ...gateway.AuthMode) (found []gateway.RouteConfig) 
 
 // method is one that a route takes, preferably GET.
 func method(r gateway.RouteConfig) string {
-	for _, m := range r.Methods {
-		if m == "GET" {
-			return m
-		}
-	}
-	if len(r.Methods) > 0 {
+	if len(r.Methods) > 0 && !slices.Contains(r.Methods, "GET") {
 		return r.Methods[0]
 	}
 	return "GET"
 }
 
-// sample is a path that a pattern matches.
-func sample(pattern string) string {
-	segments := strings.Split(pattern, "/")
-	for i, s := range segments {
-		switch {
-		case strings.HasPrefix(s, ":"):
-			segments[i] = "1"
-		case s == "**":
-			segments[i] = "prove"
-		}
-	}
-	return strings.Join(segments, "/")
-}
+// restOfPath stands for what ** takes.
+const restOfPath = "prove"

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wxgate/input"
 )
 
 // ambiguousFraming sends requests in which two readers see different ones.
@@ -70,7 +72,7 @@ func (p *prober) forgedMessages(ctx context.Context) Finding {
 	}
 	for _, r := range p.Config.Routes {
 		if r.WeChatPay.MchID != "" {
-			paths[sample(r.Path)] = r.Host
+			paths[r.ExamplePath(restOfPath)] = r.Host
 		}
 	}
 	if len(paths) == 0 {
@@ -130,20 +132,15 @@ func (p *prober) adminListener(ctx context.Context) Finding {
 
 // servicesPastTheGateway looks for each service from here, and at the public host.
 func (p *prober) servicesPastTheGateway(ctx context.Context) (findings []Finding) {
-	seen := map[string]bool{}
 	for _, target := range p.Services {
 		u, err := url.Parse(target)
 		if err != nil || u.Host == "" {
 			continue // a Unix socket is on its own machine
 		}
 		f := Finding{About: "service " + u.Host, Verdict: Held, Got: "no answer"}
-		port := u.Port()
-		if port == "" {
-			port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-		}
-		public := u.Scheme + "://" + net.JoinHostPort(p.URL.Hostname(), port)
+		public := u.Scheme + "://" + net.JoinHostPort(p.URL.Hostname(), portOf(u))
 		tries := []string{target, public}
-		if isLoopback(u.Hostname()) {
+		if input.IsLoopback(u.Hostname()) {
 			tries = tries[1:]
 		}
 		if p.Here {
@@ -154,10 +151,9 @@ func (p *prober) servicesPastTheGateway(ctx context.Context) (findings []Finding
 				f.Sent += "; "
 			}
 			f.Sent += "GET " + at + "/ with X-User-Id: 1"
-			if seen[at] || p.isItself(at) {
+			if p.isItself(at) {
 				continue
 			}
-			seen[at] = true
 			if status, err := get(ctx, at+"/", p.marker); err == nil {
 				f.Verdict, f.Got = Failed, fmt.Sprintf("%d past the gateway, at %s", status, at)
 				f.Advice = "let a firewall, a private network or a Unix socket keep everybody but the gateway away: whoever reaches it is whom they say"
@@ -182,16 +178,7 @@ func (p *prober) servicesPastTheGateway(ctx context.Context) (findings []Finding
 // isItself reports whether an address is that of the gateway.
 func (p *prober) isItself(at string) bool {
 	u, err := url.Parse(at)
-	own := p.URL.Port()
-	if own == "" {
-		own = map[string]string{"http": "80", "https": "443"}[p.URL.Scheme]
-	}
-	return err == nil && u.Hostname() == p.URL.Hostname() && u.Port() == own
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return err == nil && u.Hostname() == p.URL.Hostname() && portOf(u) == portOf(p.URL)
 }
 
 // get asks for a page, as a user who is forged unless marker is empty.

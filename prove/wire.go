@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -42,19 +43,23 @@ func (r reply) String() string {
 func (p *prober) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	address, secure := p.URL.Host, p.URL.Scheme == "https"
-	if p.URL.Port() == "" {
-		port := "80"
-		if secure {
-			port = "443"
-		}
-		address = net.JoinHostPort(p.URL.Hostname(), port)
-	}
-	if !secure {
+	address := net.JoinHostPort(p.URL.Hostname(), portOf(p.URL))
+	if p.URL.Scheme != "https" {
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 	d := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, RootCAs: p.Roots, ServerName: p.URL.Hostname()}}
 	return d.DialContext(ctx, "tcp", address)
+}
+
+// portOf is the port of a URL, which need not name it.
+func portOf(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
 
 // ask sends a request that the gateway explains.

@@ -3,7 +3,6 @@ package issuer
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -161,18 +160,12 @@ func faultOfAddress(address string) string {
 		return fmt.Sprintf("%.80q is not an address such as https://auth.example.com/jwks.json", address)
 	case u.User != nil || u.Fragment != "":
 		return "has a user or a fragment, which an address of public keys does not have"
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && input.IsLoopback(u.Hostname()):
 		return ""
 	case u.Scheme != "https":
 		return fmt.Sprintf("%s is not https: whoever is on the way could exchange the keys; http is for this machine alone", address)
 	}
 	return ""
-}
-
-// isLoopback reports whether only this machine can be at a host.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 func validName(name string) bool {

@@ -3,7 +3,6 @@ package wechat
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -170,7 +169,7 @@ func faultOfReturnTo(page string) string {
 		return "is not an https:// URL"
 	case len(page) > maxReturnToBytes || !visibleASCII(page) || strings.ContainsAny(page, "\\\"<>^`{|}"):
 		return fmt.Sprintf("is not visible ASCII of at most %d bytes; encode the rest with %%", maxReturnToBytes)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !input.IsLoopback(u.Hostname()):
 		return "is plain http, which is for a page on this machine alone"
 	case u.User != nil:
 		return "has a user name"
@@ -178,11 +177,6 @@ func faultOfReturnTo(page string) string {
 		return "has a fragment, where the one-time code belongs"
 	}
 	return ""
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // validateVerifyFiles reports the faults of the files; known are those of other accounts, in lower case as paths are found.
