@@ -106,6 +106,7 @@ func TestEachPushReachesTheServiceOnce(t *testing.T) {
 		case <-done:
 			running = false
 		case <-time.After(time.Duration(300+rand.IntN(700)) * time.Millisecond):
+			sender.at("") // what is under way is cut off
 			w.kill()
 			kills++
 			w.serve()
@@ -126,8 +127,17 @@ type pushSender struct {
 	attempts     int
 }
 
-// at says where the gateway is.
+// at says where the gateway is; "": it is being started, which takes less than WeChat waits between two attempts.
 func (s *pushSender) at(url string) { s.url.Store(&url) }
+
+// gateway waits until there is one.
+func (s *pushSender) gateway() (url string) {
+	eventually(s.t, time.Minute, func() bool {
+		url = *s.url.Load()
+		return url != ""
+	})
+	return url
+}
 
 // message sends a message up to three times: until it is acknowledged, and sometimes although it was.
 func (s *pushSender) message(id int) {
@@ -152,6 +162,7 @@ func (s *pushSender) message(id int) {
 
 // attempt sends a message once, signed anew, and reports whether it was acknowledged with the service's answer.
 func (s *pushSender) attempt(id int) bool {
+	url := s.gateway()
 	query, body, err := s.push.Request(fmt.Appendf(nil, `{"MsgType":"text","Content":%q,"MsgId":%d}`, pushWords, id), time.Now())
 	if err != nil {
 		s.t.Error(err)
@@ -161,7 +172,7 @@ func (s *pushSender) attempt(id int) bool {
 	s.attempts++
 	s.mu.Unlock()
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Post(*s.url.Load()+"/wechat/push?"+query.Encode(), "text/xml", strings.NewReader(string(body)))
+	resp, err := client.Post(url+"/wechat/push?"+query.Encode(), "text/xml", strings.NewReader(string(body)))
 	if err != nil {
 		return false // it was killed
 	}
@@ -211,7 +222,7 @@ func (s *pushSender) check(service *pushedService, messages, kills int) {
 	if lost > 0 || twice > 0 {
 		s.t.Errorf("%d acknowledged messages never reached the service, %d reached it twice unmarked", lost, twice)
 	}
-	if kills == 0 || len(s.acknowledged) < messages/2 { // a slow gateway is down for longer than WeChat tries
+	if kills == 0 || len(s.acknowledged) < messages*9/10 {
 		s.t.Errorf("%d kills, %d messages of %d acknowledged", kills, len(s.acknowledged), messages)
 	}
 	s.t.Logf("| messages | attempts | kills | acknowledged | lost | twice unmarked | marked as possible repeats |")
