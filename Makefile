@@ -10,7 +10,7 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
+.PHONY: help test acceptance test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test-go: ## vet, and run every Go test with the race detector; installs MariaDB 
 test-miniprogram: ## types, units, and the pages in Chromium against the real gateway; installs what it needs
 	miniprogram/scripts/prepare.sh
 	cd miniprogram && npm test --silent
+
+acceptance: ## the fourteen points of docs/acceptance.md, with a table of their results
+	miniprogram/scripts/prepare.sh
+	go run ./scripts/acceptance
 
 # Each long_NAME is what `make long WHAT=NAME` runs: tests that take minutes, and whose figures the manual gives.
 LONG          := go test -count=1 -v
