@@ -76,6 +76,7 @@ func importTree() map[string][]string {
 		"config/strictyaml":         {"input"},
 		"input":                     {},
 		"secret":                    {},
+		"scripts/acceptance":        {},
 		"scripts/house":             {},
 		"examples/recipes":          {},
 		"examples/recipes/serve":    {"examples/recipes"},
