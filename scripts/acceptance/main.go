@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -62,11 +63,11 @@ func run(all []point) (map[string]bool, error) {
 		}
 	}
 	results := map[string]bool{}
-	back := exec.Command("go", "test", "-count=1", "-json", "-run", "^("+strings.Join(tests, "|")+")$", "./e2e")
+	back := exec.CommandContext(context.Background(), "go", "test", "-count=1", "-json", "-run", "^("+strings.Join(tests, "|")+")$", "./e2e")
 	if err := read(back, func(line []byte) { readGo(line, results) }); err != nil {
 		return nil, err
 	}
-	front := exec.Command("node", "--test", "--test-reporter=tap", "tests/e2e/acceptance.test.mjs")
+	front := exec.CommandContext(context.Background(), "node", "--test", "--test-reporter=tap", "tests/e2e/acceptance.test.mjs")
 	front.Dir = "miniprogram"
 	if err := read(front, func(line []byte) { readTAP(line, results) }); err != nil {
 		return nil, err
