@@ -303,7 +303,7 @@ func TestNewKeysSignAndOldOnesAreKept(t *testing.T) {
 	if found := old.FindStringSubmatch(snippet); code != 0 || found == nil || len(found[1]) != 64 {
 		t.Fatalf("keys new: exit %d\n%s%s", code, snippet, stderr)
 	}
-	for _, algorithm := range []string{"HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"} {
+	for _, algorithm := range []string{"HS256", "RS256", "PS512", "ES256", "ES384", "ES512", "EdDSA"} {
 		file := filepath.Join(w.dir, algorithm+".pem")
 		snippet, stderr, code := run(t, "", "keys", "new", "--algorithm", algorithm, "--out", file)
 		if info, err := os.Stat(file); code != 0 || err != nil || info.Mode().Perm() != 0o600 {
