@@ -55,6 +55,43 @@ func TestTheManualHasTheErrorTable(t *testing.T) {
 	}
 }
 
+// TestEachReasonHasASectionWithItsCauseAndCure holds docs/errors.md, in both languages, to the error table.
+func TestEachReasonHasASectionWithItsCauseAndCure(t *testing.T) {
+	t.Parallel()
+	table := answer.NewTable()
+	for page, want := range map[string][]string{
+		"../docs/errors.md":    {"\n- **Cause**: ", "\n- **Front end**: ", "\n- **Operator**: "},
+		"../docs/zh/errors.md": {"\n- **原因**：", "\n- **前端**：", "\n- **运维**："},
+	} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sections := map[string]string{}
+		for _, section := range strings.Split(string(text), "\n## ")[1:] {
+			reason, body, _ := strings.Cut(section, "\n")
+			sections[reason] = body
+		}
+		inCode := map[string]bool{}
+		for _, f := range table {
+			inCode[f.Reason] = true
+			for _, part := range append([]string{"**" + strconv.Itoa(f.Status) + "** · ", f.Message}, want...) {
+				if !strings.Contains(sections[f.Reason], part) {
+					t.Errorf("%s: the section %s lacks %q", page, f.Reason, part)
+				}
+			}
+			if !strings.Contains(string(text), "[`"+f.Reason+"`](#"+f.Reason+")") {
+				t.Errorf("%s: the table on top does not lead to %s", page, f.Reason)
+			}
+		}
+		for reason := range sections {
+			if !inCode[reason] {
+				t.Errorf("%s explains %s, which no answer of ours has", page, reason)
+			}
+		}
+	}
+}
+
 func TestTheManualHasTheTableOfErrcodes(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/api.md")
