@@ -23,9 +23,6 @@ func pagesToCome() []string {
 		"commands.md",
 		"configuration.md",
 		"metrics.md",
-		"migration.md",
-		"operations.md",
-		"performance.md",
 		"upgrading.md",
 	}, []string{
 		"cloud-run.md",

@@ -51,7 +51,7 @@ func publish(s *settings, run report.Run, name string) error {
 	if s.docs == "" {
 		return nil
 	}
-	return page.Publish(filepath.Join(s.docs, "performance.md"), "bench-"+name, filepath.Join(s.docs, "bench"))
+	return page.Publish(s.docs, "bench-"+name)
 }
 
 // samplesFile is where the manual keeps the samples of a benchmark.
@@ -71,7 +71,7 @@ func pages(s *settings) error {
 			return err
 		}
 		page := render(name, &all)
-		if err := page.Publish(filepath.Join(s.docs, "performance.md"), "bench-"+name, filepath.Join(s.docs, "bench")); err != nil {
+		if err := page.Publish(s.docs, "bench-"+name); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func parse(command string, arguments []string, stdout, stderr io.Writer) (*setti
 	flags.StringVar(&s.plan, "plan", defaultPlan, "what peers measures: SCENARIO:ROUNDSxDURATION,…")
 	flags.StringVar(&s.what, "what", "", "comma-separated axes of growth, or scenarios of guard; empty: all")
 	flags.StringVar(&s.file, "json", "bin/bench/"+command+".json", "file of the samples; what it has of other scenarios stays")
-	flags.StringVar(&s.docs, "docs", "", "folder of the manual, to rewrite the generated part of its performance.md; empty: do not")
+	flags.StringVar(&s.docs, "docs", "", "folder of the manual, to rewrite the generated part of its performance.md and zh/performance.md; empty: do not")
 	flags.BoolVar(&s.write, "write", false, "guard: write the baseline instead of comparing with it")
 	flags.IntVar(&s.rounds, "rounds", 5, "slices per step of growth, logins and guard")
 	flags.DurationVar(&s.slice, "slice", 1500*time.Millisecond, "duration of each of these")

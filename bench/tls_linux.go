@@ -88,7 +88,7 @@ func overTLS(ctx context.Context, s *settings, r *rig) error {
 	if s.docs == "" {
 		return nil
 	}
-	return page.Publish(filepath.Join(s.docs, "performance.md"), "bench-tls", filepath.Join(s.docs, "bench"))
+	return page.Publish(s.docs, "bench-tls")
 }
 
 // writeCertificate makes one of ECDSA P-256 for all.

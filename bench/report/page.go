@@ -24,16 +24,17 @@ func Splice(page, name, content string) (string, error) {
 	return before + begin + "\n" + strings.TrimSpace(content) + "\n\n" + end + after, nil
 }
 
-// Publish splices p into a page of the manual and writes its plots into a folder.
-func (p *Page) Publish(page, name, folder string) error {
-	text, err := os.ReadFile(page)
-	if err != nil {
+// Publish splices p, named NAME, into performance.md of a manual, which is in a folder and has its Chinese pages in zh/,
+// and writes the plots into bench/. The part is the same in both languages.
+func (p *Page) Publish(manual, name string) error {
+	if err := spliceFile(filepath.Join(manual, "performance.md"), name, p.Markdown); err != nil {
 		return err
 	}
-	spliced, err := Splice(string(text), name, p.Markdown)
-	if err != nil {
-		return fmt.Errorf("%s: %w", page, err)
+	chinese := strings.ReplaceAll(p.Markdown, "](bench/", "](../bench/")
+	if err := spliceFile(filepath.Join(manual, "zh", "performance.md"), name, chinese); err != nil {
+		return err
 	}
+	folder := filepath.Join(manual, "bench")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
@@ -41,6 +42,19 @@ func (p *Page) Publish(page, name, folder string) error {
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(svg), 0o644); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// spliceFile replaces the part NAME of a page.
+func spliceFile(page, name, content string) error {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	spliced, err := Splice(string(text), name, content)
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
 	}
 	return os.WriteFile(page, []byte(spliced), 0o644)
 }

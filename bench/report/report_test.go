@@ -166,22 +166,30 @@ func TestColumnsAreAligned(t *testing.T) {
 
 func TestOnlyTheGeneratedPartOfAPageChanges(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	file := filepath.Join(folder, "page.md")
-	if err := os.WriteFile(file, []byte("# A\n<!-- bench-x begin -->\nold\n<!-- bench-x end -->\nrest\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	page := Page{"new\n", map[string]string{"x.svg": "<svg/>"}}
-	for range 2 {
-		if err := page.Publish(file, "bench-x", filepath.Join(folder, "bench")); err != nil {
+	manual := t.TempDir()
+	for _, file := range []string{"performance.md", "zh/performance.md"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(manual, file)), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		got, _ := os.ReadFile(file)
-		if want := "# A\n<!-- bench-x begin -->\n\nnew\n\n<!-- bench-x end -->\nrest\n"; string(got) != want {
-			t.Errorf("got %q, want %q", got, want)
+		text := "# " + file + "\n<!-- bench-x begin -->\nold\n<!-- bench-x end -->\nrest\n"
+		if err := os.WriteFile(filepath.Join(manual, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if svg, err := os.ReadFile(filepath.Join(folder, "bench", "x.svg")); string(svg) != "<svg/>" {
+	page := Page{"new ![x](bench/x.svg)\n", map[string]string{"x.svg": "<svg/>"}}
+	for range 2 {
+		if err := page.Publish(manual, "bench-x"); err != nil {
+			t.Fatal(err)
+		}
+		for file, plot := range map[string]string{"performance.md": "bench/x.svg", "zh/performance.md": "../bench/x.svg"} {
+			got, _ := os.ReadFile(filepath.Join(manual, file))
+			want := "# " + file + "\n<!-- bench-x begin -->\n\nnew ![x](" + plot + ")\n\n<!-- bench-x end -->\nrest\n"
+			if string(got) != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+	}
+	if svg, err := os.ReadFile(filepath.Join(manual, "bench", "x.svg")); string(svg) != "<svg/>" {
 		t.Errorf("got %q, %v", svg, err)
 	}
 	if _, err := Splice("no markers", "bench-x", "new"); err == nil {
