@@ -25,11 +25,9 @@ func pagesToCome() []string {
 		"metrics.md",
 		"upgrading.md",
 	}, []string{
-		"cloud-run.md",
 		"content.md",
 		"h5.md",
 		"issuers.md",
-		"limits.md",
 		"payments.md",
 		"prove.md",
 		"proxy.md",
@@ -40,7 +38,6 @@ func pagesToCome() []string {
 		"signed-identity.md",
 		"tls.md",
 		"user-rights.md",
-		"wechat.md",
 	}...)
 }
 
