@@ -29,7 +29,6 @@ func pagesToCome() []string {
 		"issuers.md",
 		"payments.md",
 		"prove.md",
-		"proxy.md",
 		"push.md",
 		"resilience.md",
 		"security.md",
