@@ -10,13 +10,13 @@ OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test acceptance test-go test-miniprogram long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
+.PHONY: help test acceptance test-go test-miniprogram test-dashboard dashboard long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: ## every test: both halves, whether or not the first passes
-	@failed=; for half in test-go test-miniprogram; do $(MAKE) --no-print-directory $$half || failed="$$failed $$half"; done; \
+test: ## every test: all parts, whether or not one fails
+	@failed=; for part in test-go test-miniprogram test-dashboard; do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
 test-go: ## vet, and run every Go test with the race detector; installs MariaDB where it may
@@ -31,6 +31,18 @@ test-miniprogram: ## types, units, and the pages in Chromium against the real ga
 acceptance: ## the fourteen points of docs/acceptance.md, with a table of their results
 	miniprogram/scripts/prepare.sh
 	go run ./scripts/acceptance
+
+DASHBOARD := gateway/admin/dashboard/page
+
+test-dashboard: $(DASHBOARD)/node_modules/.installed ## types and units of the dashboard's page, and that its dist is what the sources build
+	cd $(DASHBOARD) && npm test --silent
+
+dashboard: $(DASHBOARD)/node_modules/.installed ## build gateway/admin/dashboard/dist, which is committed and embedded
+	cd $(DASHBOARD) && npm run --silent build
+
+$(DASHBOARD)/node_modules/.installed: $(DASHBOARD)/package-lock.json
+	@command -v npm >/dev/null || { echo "dashboard: Node.js 20 is missing: https://nodejs.org" >&2; exit 1; }
+	cd $(DASHBOARD) && npm ci --no-audit --no-fund && cp package-lock.json node_modules/.installed
 
 # Each long_NAME is what `make long WHAT=NAME` runs: tests that take minutes, and whose figures the manual gives.
 LONG          := go test -count=1 -v

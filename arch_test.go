@@ -38,6 +38,7 @@ func importTree() map[string][]string {
 		"gateway/quota":             {"lograte", "storage"},
 		"gateway/proof":             {"secret"},
 		"gateway/admin":             {"gateway/answer", "gateway/quota", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
+		"gateway/admin/dashboard":   {},
 		"gateway/api":               {"message", "gateway/answer", "gateway/credential", "gateway/header", "authn", "authn/token", "authn/wechat", "input", "storage"},
 		"gateway/compress":          {"message"},
 		"gateway/cors":              {"message", "input"},
