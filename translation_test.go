@@ -20,7 +20,6 @@ func developersPages() []string { return []string{"architecture.md"} }
 func pagesToCome() []string {
 	return append([]string{
 		"commands.md",
-		"configuration.md",
 		"metrics.md",
 		"upgrading.md",
 	}, []string{
