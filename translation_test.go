@@ -29,11 +29,9 @@ func pagesToCome() []string {
 		"payments.md",
 		"prove.md",
 		"push.md",
-		"resilience.md",
 		"security.md",
 		"services.md",
 		"signed-identity.md",
-		"tls.md",
 		"user-rights.md",
 	}...)
 }
