@@ -21,14 +21,10 @@ func pagesToCome() []string {
 	return append([]string{}, []string{
 		"content.md",
 		"h5.md",
-		"issuers.md",
-		"payments.md",
 		"prove.md",
-		"push.md",
 		"security.md",
 		"services.md",
 		"signed-identity.md",
-		"user-rights.md",
 	}...)
 }
 
