@@ -111,11 +111,11 @@ func (c Config) Validate() input.Faults {
 }
 
 // Warnings are about what holds and may not be meant.
-func (c Config) Warnings() (f input.Faults) {
+func (c Config) Warnings() (ws input.Warnings) {
 	if c.Link != "" && c.OnUser.Upstream == "" {
-		f.Add("link", "accounts are linked at once and no service is told: one that keeps ids of users goes on with the old ones; name it in authn.on_user")
+		ws.Warn("link-unannounced", "link", "accounts are linked at once and no service is told: one that keeps ids of users goes on with the old ones; name it in authn.on_user")
 	}
-	return f
+	return ws
 }
 
 // tokens are what token needs of the section. No token of ours lives longer than token_ttl, and none is of use for longer than

@@ -21,13 +21,18 @@ type output struct {
 // print writes data as JSON, or as the rows of a table.
 func (o output) print(w io.Writer, data any, rows func(*table)) error {
 	if o.JSON {
-		enc := json.NewEncoder(process.EscapeJSON(w))
-		enc.SetEscapeHTML(false)
-		return enc.Encode(data)
+		return o.printJSON(w, data)
 	}
 	var t table
 	rows(&t)
 	return t.write(w)
+}
+
+// printJSON writes data as a line of JSON.
+func (output) printJSON(w io.Writer, data any) error {
+	enc := json.NewEncoder(process.EscapeJSON(w))
+	enc.SetEscapeHTML(false)
+	return enc.Encode(data)
 }
 
 // table is rows of cells.

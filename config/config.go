@@ -4,12 +4,10 @@ package config
 
 import (
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
@@ -54,7 +52,7 @@ func (c Config) Validate() input.Faults {
 	if service := c.Authn.OnUser.Upstream; service != "" {
 		f.OneOf("authn.on_user.upstream", service, slices.Sorted(maps.Keys(c.Upstreams))...)
 	}
-	for path, payment := range c.virtualPayments() {
+	for path, payment := range c.VirtualPayments() {
 		if payment.Upstream != "" {
 			f.OneOf(path+".upstream", payment.Upstream, slices.Sorted(maps.Keys(c.Upstreams))...)
 		}
@@ -62,8 +60,8 @@ func (c Config) Validate() input.Faults {
 	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.validateStorage().At("storage"))
 }
 
-// virtualPayments are the sections virtual_payment of the mini-programs, by their path.
-func (c Config) virtualPayments() map[string]wechat.VirtualPaymentConfig {
+// VirtualPayments are the sections virtual_payment of the mini-programs, by their path.
+func (c Config) VirtualPayments() map[string]wechat.VirtualPaymentConfig {
 	all := map[string]wechat.VirtualPaymentConfig{"wechat.virtual_payment": c.WeChat.VirtualPayment}
 	for i, app := range c.WeChat.Apps {
 		all[fmt.Sprintf("wechat.apps[%d].virtual_payment", i)] = app.VirtualPayment
@@ -102,67 +100,6 @@ func (c Config) ValidateOpened() input.Faults {
 	}
 	_, unread := c.Gateway().Merchants()
 	return append(f, unread...)
-}
-
-// Warnings are about what holds and may not be meant.
-func (c Config) Warnings() input.Faults {
-	return slices.Concat(c.Gateway().Warnings(), c.WeChat.Warnings().At("wechat"), c.Storage.Warnings().At("storage"), c.Authn.Warnings().At("authn"), c.wayWarnings(), c.quotaWarnings())
-}
-
-// WarningsOpened is Warnings, with those about the certificates, as of a time.
-func (c Config) WarningsOpened(now time.Time) input.Faults {
-	f := c.Warnings()
-	if certificates, faults := c.Server.TLS.Load(); len(faults) == 0 {
-		f = append(f, certificates.Warnings(now, c.Gateway().Hosts()).At("server.tls")...)
-	}
-	if certificates, faults := c.Server.AdminTLS.Config().Load(); len(faults) == 0 {
-		f = append(f, certificates.Warnings(now, nil).At("server.admin_tls")...)
-	}
-	if merchants, faults := c.Gateway().Merchants(); len(faults) == 0 {
-		f = append(f, merchants.Warnings(now)...)
-	}
-	return f
-}
-
-// wayWarnings names the routes by which clients reach what services keep for the gateway.
-func (c Config) wayWarnings() (f input.Faults) {
-	if on := c.Authn.OnUser; on.Upstream != "" {
-		for _, way := range c.Gateway().Ways(on.Upstream, http.MethodPost, on.Path, c.sameService) {
-			f.Add("authn.on_user.path", "%s", way.Warning("only the signature tells the service which are the gateway's"))
-		}
-	}
-	for _, way := range c.Gateway().PushWays(c.sameService) {
-		f.Add("wechat.push.upstream", "the service gets messages at /wechat/push, and %s", way.Warning("the service cannot tell them from WeChat's"))
-	}
-	sections := c.virtualPayments()
-	for _, section := range slices.Sorted(maps.Keys(sections)) {
-		payment := sections[section]
-		if payment.Upstream == "" {
-			continue
-		}
-		for _, way := range c.Gateway().Ways(payment.Upstream, http.MethodPost, payment.Path, c.sameService) {
-			f.Add(section+".path", "%s", way.Warning("the service cannot tell them from the gateway's"))
-		}
-	}
-	for i, r := range c.Routes {
-		if r.WeChatPay.IsZero() {
-			continue
-		}
-		path, ways := c.Gateway().NotificationWays(r, c.sameService)
-		for _, way := range ways {
-			f.Add(fmt.Sprintf("routes[%d].wechat_pay", i), "the service gets notifications at %s, and %s", path, way.Warning("the service cannot tell them from WeChat Pay's"))
-		}
-	}
-	return f
-}
-
-// quotaWarnings is about users who begin a day anew by deleting their account.
-func (c Config) quotaWarnings() (f input.Faults) {
-	const day = 24 * time.Hour
-	if len(c.Endpoints.User) > 0 && c.Authn.DeletionGrace < day && len(c.Gateway().Quotas()) > 0 {
-		f.Add("authn.deletion_grace", "is shorter than a day: who deletes their account and logs in again within it has the quotas of the day anew; 24h prevents that")
-	}
-	return f
 }
 
 // Reload is c with what a running gateway takes over from next; the rest of next needs a restart.
@@ -224,26 +161,12 @@ func (c Config) IsOnUser(name, method, target string) bool {
 	on := c.Authn.OnUser
 	path, _, _ := strings.Cut(on.Path, "?")
 	asked, _, _ := strings.Cut(target, "?")
-	return on.Upstream != "" && method == http.MethodPost && strings.EqualFold(asked, path) && c.sameService(name, on.Upstream)
+	return on.Upstream != "" && method == http.MethodPost && strings.EqualFold(asked, path) && c.SameService(name, on.Upstream)
 }
 
-// Openings finds the open routes of a configuration that hold protected ones.
-func Openings(cfg Config) []gateway.Opening { return cfg.Gateway().Openings(cfg.sameService) }
-
-// sameService reports whether two upstreams are one service: those that share a target are.
-func (c Config) sameService(a, b string) bool {
+// SameService reports whether two upstreams are one service: those that share a target are.
+func (c Config) SameService(a, b string) bool {
 	return a == b || slices.ContainsFunc(c.Upstreams[a].Targets, func(t upstream.Target) bool {
 		return slices.ContainsFunc(c.Upstreams[b].Targets, func(other upstream.Target) bool { return t.URL == other.URL })
 	})
-}
-
-// WarnOpenings logs what check says of open routes.
-func WarnOpenings(cfg Config, log *slog.Logger) {
-	for _, o := range Openings(cfg) {
-		what := "an open route holds protected ones of the same service"
-		if !o.Open() {
-			what = "a route for other callers holds those of an issuer, of the same service"
-		}
-		log.Warn(what, "open", o.Path, "auth", string(o.Auth), "protected", o.Holds[0], "count", len(o.Holds))
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"wxgate/authn/wechat"
 	"wxgate/config/strictyaml"
@@ -17,27 +16,38 @@ import (
 
 // Load reads a configuration file. The error holds every fault, one a line, with its place in the file.
 func Load(file string, env strictyaml.LookupEnv) (Config, error) {
-	cfg, _, err := load(file, env, Config.Validate, Config.Warnings)
+	cfg, _, err := load(file, env, Config.Validate)
 	return cfg, err
 }
 
-// LoadWithFiles reads a configuration and the files of keys and certificates that it names. The warnings are about what
-// holds and may not be meant. With an error, the configuration is what could be read of it.
-func LoadWithFiles(file string, env strictyaml.LookupEnv) (cfg Config, warnings strictyaml.Faults, err error) {
-	return load(file, env, Config.ValidateOpened, func(cfg Config) input.Faults { return cfg.WarningsOpened(time.Now()) })
+// LoadWithFiles reads a configuration and the files of keys and certificates that it names. With an error, the
+// configuration is what could be read of it.
+func LoadWithFiles(file string, env strictyaml.LookupEnv) (Config, Origin, error) {
+	return load(file, env, Config.ValidateOpened)
 }
 
-// load reads a configuration whose faults validate reports. What holds and may not be meant, warn reports.
-func load(file string, env strictyaml.LookupEnv, validate, warn func(Config) input.Faults) (Config, strictyaml.Faults, error) {
+// Origin is where the values of a configuration come from: places in a file, or the environment.
+type Origin struct {
+	places strictyaml.Places
+	filled filled
+}
+
+// Place says where in the file something is that was found later, or in which variable of the environment.
+func (o Origin) Place(found input.Fault) strictyaml.Fault {
+	return o.places.Faults(o.filled.name(input.Faults{found}))[0]
+}
+
+// Literal reports whether the file itself holds the value of the key at path.
+func (o Origin) Literal(path string) bool { return o.places.Literal(path) }
+
+// load reads a configuration whose faults validate reports.
+func load(file string, env strictyaml.LookupEnv, validate func(Config) input.Faults) (Config, Origin, error) {
 	var filled filled
 	cfg, places, err := Read(file, strictyaml.Reader{Env: env}, func(cfg *Config) input.Faults {
 		filled = cfg.fromEnvironment(env)
 		return filled.name(slices.Concat(validate(*cfg), cfg.misplaced(env)))
 	})
-	if err != nil {
-		return cfg, nil, err
-	}
-	return cfg, places.Faults(filled.name(warn(cfg))), nil
+	return cfg, Origin{places, filled}, err
 }
 
 // LoadServer reads the section server for a command that only asks the running gateway: an unset variable is an empty

@@ -11,6 +11,7 @@ import (
 	"wxgate/authn/issuer"
 	"wxgate/authn/token"
 	"wxgate/config"
+	"wxgate/config/audit"
 	"wxgate/gateway/certificate/acme"
 )
 
@@ -55,8 +56,8 @@ func authorityFinding(ctx context.Context, cfg config.Config) Finding {
 	case f.Err != nil:
 		f.Advice = "check server.tls.acme.directory, and let this machine reach it, with CA certificates (SSL_CERT_FILE) and DNS"
 	default:
-		if f.Err = cacheError(cfg); f.Err != nil {
-			f.Advice = cacheAdvice
+		if f.Err = audit.UnwritableCache(cfg); f.Err != nil {
+			f.Advice = audit.FolderAdvice("server.tls.acme.cache")
 		}
 	}
 	return f

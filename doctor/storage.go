@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"wxgate/authn"
 	"wxgate/config"
+	"wxgate/config/audit"
 	"wxgate/storage"
 	"wxgate/storage/backup"
 	"wxgate/storage/badger"
@@ -46,12 +46,12 @@ func backupFinding(cfg storage.Backup, now time.Time) Finding {
 		err = nil // serve creates it
 	}
 	age := now.Sub(newest.At).Round(time.Minute)
-	err, place := cmp.Or(err, wantWritable(cfg.Dir)), backup.CheckPlace(cfg)
+	err, place := cmp.Or(err, audit.Unwritable(cfg.Dir)), backup.CheckPlace(cfg)
 	switch {
 	case place != nil:
 		f.Err, f.Advice = place, "see docs/backup.md"
 	case err != nil:
-		f.Err, f.Advice = err, backupAdvice
+		f.Err, f.Advice = err, audit.FolderAdvice("storage.backup.dir")
 	case !found:
 		f.Advice = "there is none yet; serve makes the first when it starts"
 	case age > 2*cfg.Every:
@@ -103,63 +103,8 @@ func folderFinding(cfg storage.Config) Finding {
 	f := Finding{About: "storage " + cfg.Badger.Dir, Advice: "the folder is writable"}
 	if f.Err = cmp.Or(badger.CheckPlace(cfg.Badger), badger.Inspect(cfg)); f.Err != nil {
 		f.Advice = "see docs/storage.md"
-	} else if f.Err = wantWritable(cfg.Badger.Dir); f.Err != nil {
-		f.Advice = dataAdvice
+	} else if f.Err = audit.Unwritable(cfg.Badger.Dir); f.Err != nil {
+		f.Advice = audit.FolderAdvice("storage.badger.dir")
 	}
 	return f
-}
-
-// What to do about a folder that cannot be written to.
-const (
-	dataAdvice   = "set storage.badger.dir to a folder that the user of wxgate may write to"
-	backupAdvice = "set storage.backup.dir to a folder that the user of wxgate may write to"
-	cacheAdvice  = "set server.tls.acme.cache to a folder that the user of wxgate may write to"
-)
-
-// cacheError is why what an authority issues cannot be kept; nil: it can, or the database keeps it, or there is no authority.
-func cacheError(cfg config.Config) error {
-	if !cfg.Server.TLS.ACME.Enabled() || cfg.Storage.Driver == storage.DriverMySQL {
-		return nil
-	}
-	return wantWritable(cfg.Server.TLS.ACME.Cache)
-}
-
-// FolderWarnings are about folders on this machine, in which serve could not write, or whose files would not last.
-func FolderWarnings(all config.Config) (warnings []error) {
-	cfg := all.Storage
-	warn := func(err error, advice string) {
-		if err != nil {
-			warnings = append(warnings, fmt.Errorf("%w%s", err, advice))
-		}
-	}
-	if cfg.Driver == storage.DriverBadger {
-		warn(badger.CheckPlace(cfg.Badger), "; serve does not start there")
-		warn(wantWritable(cfg.Badger.Dir), "; "+dataAdvice)
-	}
-	if cfg.Backup.Every > 0 {
-		warn(backup.CheckPlace(cfg.Backup), "")
-		warn(wantWritable(cfg.Backup.Dir), "; "+backupAdvice)
-	}
-	warn(cacheError(all), "; "+cacheAdvice)
-	return warnings
-}
-
-// wantWritable creates a file in a folder, or where serve would create the folder.
-func wantWritable(dir string) error {
-	for parent := dir; ; parent = filepath.Dir(parent) {
-		info, err := os.Stat(parent)
-		switch {
-		case errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent):
-			continue // serve creates what is missing
-		case err == nil && !info.IsDir():
-			return fmt.Errorf("%s is not a folder", parent)
-		case err != nil:
-			return err
-		}
-		probe, err := os.CreateTemp(parent, ".wxgate-probe-")
-		if err != nil {
-			return err
-		}
-		return errors.Join(probe.Close(), os.Remove(probe.Name()))
-	}
 }

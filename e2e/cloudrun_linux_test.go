@@ -118,7 +118,7 @@ func TestAFolderThatWillBeLostIsRefused(t *testing.T) {
 	if said := refused.output.String(); !strings.Contains(said, "tmpfs") || !strings.Contains(said, "storage.badger.accept_ephemeral: true") {
 		t.Errorf("got\n%s", said)
 	}
-	if said, code := w.command("check", "-c", w.config); code != 0 || !strings.Contains(said, "warning: storage.badger.dir: ") || !strings.Contains(said, "tmpfs, which is memory") {
+	if said, code := w.command("check", "-c", w.config); code != 0 || !strings.Contains(said, ": storage.badger.dir: ") || !strings.Contains(said, "[data-ephemeral]") || !strings.Contains(said, "tmpfs, which is memory") {
 		t.Errorf("check: exit %d\n%s", code, said)
 	}
 	w.diagnosed("a folder in memory", 1, "FAIL  storage", "tmpfs, which is memory")

@@ -189,7 +189,7 @@ func TestFoldersThatAreNoPlaceForDataAreNamed(t *testing.T) {
 	w.rewrite("storage: { ", within)
 	checked("backups beside their key", 1, "storage.backup.dir: is in storage.badger.dir, beside the data and their key")
 	w.rewrite(within, "storage: { backup: { dir: /backup }, ")
-	checked("backups that nobody makes", 0, "warning: "+w.config+":4:22: storage.backup.dir: no backup is made without backup.every")
+	checked("backups that nobody makes", 0, "warning: "+w.config+":4:22: storage.backup.dir: no backup is made without backup.every, such as every: 24h [backup-never]")
 	w.diagnosed("backups that nobody makes", 1, "FAIL  storage settings", "no backup is made without backup.every")
 	w.rewrite("backup: { dir: /backup }", "backup: { every: 24h, dir: /proc/backups }")
 	checked("backups where nothing can be written", 0, "set storage.backup.dir to a folder that the user of wxgate may write to")

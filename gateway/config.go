@@ -314,15 +314,6 @@ func (s ServerConfig) adminOnThisMachine() bool {
 	return socket || loopback(s.Admin)
 }
 
-// adminWarning is about an admin listener whose token travels over a network as it is; empty: it does not.
-func (s ServerConfig) adminWarning() string {
-	if s.adminOnThisMachine() || s.AdminTLS.Config().Enabled() {
-		return ""
-	}
-	return fmt.Sprintf("%q is not on loopback, and its token and what it says of users can be read on the way: set server.admin_tls, or "+
-		"listen on a Unix socket (unix:/run/wxgate/admin.sock)", s.Admin)
-}
-
 func isVisibleASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r >= 0x7f })
 }

@@ -15,21 +15,9 @@ import (
 	"wxgate/input"
 )
 
-// Warnings reports an admin listener without TLS off loopback, issuers that no route names, domains that an authority does not
-// reach, and routes that override an endpoint of the gateway: that is how a team keeps
-// its own endpoint, and how logins break by mistake. c must be valid.
-func (c Config) Warnings() (f input.Faults) {
-	if warning := c.Server.adminWarning(); warning != "" {
-		f.Add("server.admin", "%s", warning)
-	}
-	for i, each := range c.Issuers {
-		if !slices.ContainsFunc(c.Routes, func(r RouteConfig) bool { return r.Issuer == each.Name }) {
-			f.Add(fmt.Sprintf("authn.issuers[%d].name", i), "no route has issuer: %s, so its tokens are accepted nowhere", each.Name)
-		}
-	}
-	if c.Server.TLS.ACME.Enabled() && !hasPort(c.Server.Listen, "443") && !hasPort(c.Server.HTTP, "80") {
-		f.Add("server.tls.acme.domains", "an authority connects to port 443 or 80, and neither server.listen nor server.http has it: something must pass one of them on")
-	}
+// Warnings reports routes that override an endpoint of the gateway: that is how a team keeps its own endpoint, and how
+// logins break by mistake. c must be valid.
+func (c Config) Warnings() (ws input.Warnings) {
 	ours := c.endpoints()
 	for i, r := range c.Routes {
 		to := r.Upstream
@@ -39,14 +27,12 @@ func (c Config) Warnings() (f input.Faults) {
 		for _, e := range ours {
 			taken := r.Path == e.path && (len(r.Methods) == 0 || slices.Contains(r.Methods, e.method))
 			if taken && !e.disabled(c) && e.priority != priorityHealth {
-				f.Add(fmt.Sprintf("routes[%d].path", i), "%s %s goes to %s, and the gateway's own endpoint is not reached", e.method, e.path, to)
+				ws.Warn("route-over-endpoint", fmt.Sprintf("routes[%d].path", i), "%s %s goes to %s, and the gateway's own endpoint is not reached", e.method, e.path, to)
 			}
 		}
 	}
-	return f
+	return ws
 }
-
-func hasPort(address, port string) bool { return strings.HasSuffix(address, ":"+port) }
 
 // Covered is a configured route that would match requests for endpoints, if the gateway did not answer these itself.
 type Covered struct {
@@ -56,8 +42,8 @@ type Covered struct {
 }
 
 func (c Covered) String() string {
-	return fmt.Sprintf("routes[%d] (%s) does not get what wxgate answers itself: %s; endpoints moves them, or switches them off",
-		c.Route, c.Path, strings.Join(c.Endpoints, ", "))
+	return fmt.Sprintf("%s does not get what wxgate answers itself: %s; endpoints moves them, or switches them off",
+		c.Path, strings.Join(c.Endpoints, ", "))
 }
 
 // Covered finds the routes below which endpoints lie. Routes of the very path of an endpoint are those of Warnings. c must
@@ -187,11 +173,11 @@ func (c Config) Merchants() (all Merchants, f input.Faults) {
 }
 
 // Warnings are about certificates that expire.
-func (m Merchants) Warnings(now time.Time) (f input.Faults) {
+func (m Merchants) Warnings(now time.Time) (ws input.Warnings) {
 	for _, i := range slices.Sorted(maps.Keys(m)) {
-		f = append(f, m[i].Warnings(now).At(fmt.Sprintf("routes[%d].wechat_pay", i))...)
+		ws = append(ws, m[i].Warnings(now).At(fmt.Sprintf("routes[%d].wechat_pay", i))...)
 	}
-	return f
+	return ws
 }
 
 // answers reports whether an endpoint answers requests for a path that would otherwise take a route.
@@ -253,9 +239,9 @@ func (o Opening) String() string {
 	if !o.Open() {
 		is, token = "holds routes of another issuer", "with a token of its own callers"
 	}
-	return fmt.Sprintf("routes[%d] (%s, auth: %s) %s of the same service: %s%s; what the service takes for "+
+	return fmt.Sprintf("%s (auth: %s) %s of the same service: %s%s; what the service takes for "+
 		"one of them but is written otherwise, such as %s.json in Rails and Spring, arrives there %s",
-		o.Route, o.Path, o.Auth, is, strings.Join(named, ", "), more, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"), "/admin"), token)
+		o.Path, o.Auth, is, strings.Join(named, ", "), more, cmp.Or(strings.TrimSuffix(strings.TrimSuffix(named[0], "/**"), "/"), "/admin"), token)
 }
 
 // Openings finds the routes that cover ones with other callers, by the paths that the service gets. sameService reports

@@ -132,6 +132,6 @@ func (c *certificates) tell(section string, set *certificate.Set, hosts []string
 		c.expiry.WithLabelValues(each.Name, each.Cert).Set(float64(each.At.Unix()))
 	}
 	for _, fault := range set.Warnings(time.Now(), hosts).At(section) {
-		c.log.Warn("a certificate may not do", "warning", fault.Error())
+		c.log.Warn("a certificate may not do", "id", fault.ID, "warning", fault.Error())
 	}
 }

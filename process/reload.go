@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/config"
+	"wxgate/config/audit"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/push"
@@ -163,9 +164,10 @@ func (r *reloader) reload(why string) error {
 	if len(changed) == 0 {
 		changed = []string{"no key"} // but a file that it names may have changed
 	}
+	known := audit.Settings(r.running, config.Origin{})
 	r.running = next
 	r.service.log.Info("reloaded", "because", why, "changed", strings.Join(changed, " "), "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams), "keys", len(cfg.Authn.Keys))
-	config.WarnOpenings(cfg, r.service.log)
+	warn(r.service.log, audit.Since(known, audit.Settings(cfg, config.Origin{})))
 	if len(kept) > 0 {
 		r.service.log.Warn("these keys changed too, and need a restart", "keys", strings.Join(kept, " "))
 	}

@@ -23,6 +23,7 @@ import (
 	"wxgate/authn/issuer"
 	"wxgate/authn/wechat"
 	"wxgate/config"
+	"wxgate/config/audit"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/certificate/acme"
@@ -37,8 +38,9 @@ import (
 
 // Run serves the configuration in a file until ctx ends or a successor has taken over. It waits for the successor.
 func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQueue) error {
-	watcher := NewWatcher(file, func() (config.Config, error) {
-		cfg, _, err := config.LoadWithFiles(file, env)
+	var origin config.Origin
+	watcher := NewWatcher(file, func() (cfg config.Config, err error) {
+		cfg, origin, err = config.LoadWithFiles(file, env)
 		return cfg, err
 	})
 	cfg, err := watcher.Read()
@@ -53,7 +55,7 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 	if err := checkPlace(cfg.Storage); err != nil {
 		return err
 	}
-	warn(cfg, log.Logger)
+	warn(log.Logger, audit.Settings(cfg, origin))
 	restarts, err := newRestarter(ctx)
 	if err != nil {
 		return err
@@ -89,11 +91,13 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 }
 
 // warn logs what is valid in a configuration and may still be a mistake.
-func warn(cfg config.Config, log *slog.Logger) {
-	warnCloudRun(cfg, log)
-	config.WarnOpenings(cfg, log)
-	for _, warning := range cfg.Warnings() {
-		log.Warn("the configuration holds, but may not be meant so", "warning", warning.Error())
+func warn(log *slog.Logger, findings []audit.Finding) {
+	for _, f := range findings {
+		level := slog.LevelWarn
+		if f.Severity == audit.Info {
+			level = slog.LevelInfo
+		}
+		log.Log(context.Background(), level, "the configuration holds, but may not be meant so", "id", f.ID, "severity", string(f.Severity), "key", f.Path, "warning", f.Message)
 	}
 }
 

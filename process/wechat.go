@@ -12,7 +12,6 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
-	"wxgate/config"
 	"wxgate/gateway"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/push"
@@ -103,13 +102,6 @@ func (s tokenStore) Lease(ctx context.Context, appID string) (release func(), ta
 // warnOfMerchants warns of platform certificates of routes[].wechat_pay that expire.
 func warnOfMerchants(merchants gateway.Merchants, log *slog.Logger) {
 	for _, fault := range merchants.Warnings(time.Now()) {
-		log.Warn("a certificate may not do", "warning", fault.Error())
-	}
-}
-
-// warnCloudRun warns about trusting the headers of WeChat Cloud Run.
-func warnCloudRun(cfg config.Config, log *slog.Logger) {
-	if cfg.WeChat.CloudRun {
-		log.Warn("wechat.cloud_run: the X-WX-* headers are believed; switch off public access, or anyone can be anyone")
+		log.Warn("a certificate may not do", "id", fault.ID, "warning", fault.Error())
 	}
 }

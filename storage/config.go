@@ -88,11 +88,11 @@ func (c Config) Validate() (f input.Faults) {
 }
 
 // Warnings are about what holds and may not be meant.
-func (c Config) Warnings() (f input.Faults) {
+func (c Config) Warnings() (ws input.Warnings) {
 	if c.Backup.Every == 0 && c.Backup.Dir != DefaultConfig().Backup.Dir {
-		f.Add("backup.dir", "no backup is made without backup.every, such as every: 24h")
+		ws.Warn("backup-never", "backup.dir", "no backup is made without backup.every, such as every: 24h")
 	}
-	return f
+	return ws
 }
 
 func (b Backup) validate(f *input.Faults) {

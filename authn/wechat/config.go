@@ -162,24 +162,24 @@ func (c Config) Validate() input.Faults {
 }
 
 // Warnings returns settings that are valid but may not be intended.
-func (c Config) Warnings() (f input.Faults) {
+func (c Config) Warnings() (ws input.Warnings) {
 	for i, each := range c.Each() {
 		path := "appid"
 		if len(c.Apps) > 0 {
 			path = fmt.Sprintf("apps[%d].appid", i)
 		}
 		if rest, found := strings.CutPrefix(each.AppID, "wx"); !found || len(rest) != 16 || strings.Trim(rest, "0123456789abcdef") != "" {
-			f.Add(path, "%q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", each.AppID)
+			ws.Warn("appid-form", path, "%q is not wx and 16 of the characters 0 to 9 and a to f, as appids are", each.AppID)
 		}
 		if c.ContentCheck.Enabled && each.Push.Upstream == "" {
-			f.Add(strings.TrimSuffix(path, "appid")+"push", "is off, so avatars are not checked: WeChat pushes what it thinks of them")
+			ws.Warn("content-check-blind", strings.TrimSuffix(path, "appid")+"push", "is off, so avatars are not checked: WeChat pushes what it thinks of them")
 		}
 		if each.Push.Token != "" && each.Push.AESKey == "" {
-			f.Add(strings.TrimSuffix(path, "appid")+"push.aes_key", "is empty: in plain mode (明文模式) whoever has seen one address that WeChat called can write "+
+			ws.Warn("push-plain", strings.TrimSuffix(path, "appid")+"push.aes_key", "is empty: in plain mode (明文模式) whoever has seen one address that WeChat called can write "+
 				"messages for five minutes, so events about money are refused unless WeChat knows the order as paid; choose 安全模式 on mp.weixin.qq.com")
 		}
 	}
-	return f
+	return ws
 }
 
 func (c Config) validateApps() (f input.Faults) {

@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -112,11 +113,16 @@ func (p positions) place(found input.Faults) (faults Faults) {
 	for _, f := range found {
 		at := p.find(f.Path)
 		if reference, ok := p.references[f.Path]; ok && !strings.Contains(f.Message, reference) {
-			f.Message += " (this is what " + input.Quote(reference) + " stands for)"
+			f.Message += " (this is what " + input.Quote(withoutDefault(reference)) + " stands for)"
 		}
 		faults = append(faults, Fault{Fault: f, File: p.file, Line: at.line, Col: at.col})
 	}
 	return faults
+}
+
+// withoutDefault hides the default of a reference, which may be a secret: ${NAME:-…}.
+func withoutDefault(reference string) string {
+	return regexp.MustCompile(`:-[^}]*`).ReplaceAllString(reference, ":-…")
 }
 
 // parentPath is the section that holds path: routes[0] for routes[0].path, routes for routes[0], nothing for routes.

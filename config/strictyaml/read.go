@@ -5,6 +5,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"strings"
 
 	"wxgate/input"
 )
@@ -34,6 +35,15 @@ type Places struct{ written positions }
 
 // Faults turns what was found after reading into faults with their places, as Read does with what complete returns.
 func (p Places) Faults(found input.Faults) Faults { return p.written.place(found).sorted() }
+
+// Literal reports whether the file holds the value of the key at path itself, and not a reference to where the value is.
+// The default of a reference is in the file: ${NAME:-value}.
+func (p Places) Literal(path string) bool {
+	_, written := p.written.at[path]
+	reference, referred := p.written.references[path]
+	_, otherwise, _ := strings.Cut(reference, ":-")
+	return written && (!referred || !strings.HasPrefix(otherwise, "}") && otherwise != "")
+}
 
 func parseFile(file string, data []byte, expand expander, into any, complete func() input.Faults) (Places, error) {
 	written, faults := decode(file, data, expand, into)

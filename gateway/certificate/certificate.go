@@ -227,43 +227,43 @@ const expiringSoon = 14 * 24 * time.Hour
 
 // Warnings are about certificates that are served and that clients may refuse. hosts are those of the routes; none: any
 // host is served.
-func (s *Set) Warnings(now time.Time, hosts []string) (f input.Faults) {
+func (s *Set) Warnings(now time.Time, hosts []string) (ws input.Warnings) {
 	for _, each := range s.all {
 		leaf := each.certificate.Leaf
 		switch left := leaf.NotAfter.Sub(now); {
 		case left <= 0:
-			f.Add(each.path+"cert", "%s has expired on %s: clients refuse it", each.Cert, day(leaf.NotAfter))
+			ws.Warn("certificate-expired", each.path+"cert", "%s has expired on %s: clients refuse it", each.Cert, day(leaf.NotAfter))
 		case left < expiringSoon:
-			f.Add(each.path+"cert", "%s expires on %s: renew it", each.Cert, day(leaf.NotAfter))
+			ws.Warn("certificate-expires", each.path+"cert", "%s expires on %s: renew it", each.Cert, day(leaf.NotAfter))
 		}
 		if leaf.NotBefore.After(now) {
-			f.Add(each.path+"cert", "%s is valid from %s on, which by our clock is later", each.Cert, leaf.NotBefore.UTC().Format(time.DateTime))
+			ws.Warn("certificate-early", each.path+"cert", "%s is valid from %s on, which by our clock is later", each.Cert, leaf.NotBefore.UTC().Format(time.DateTime))
 		}
 		if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
-			f.Add(each.path+"cert", "%s names no host (subjectAltName): clients refuse it", each.Cert)
+			ws.Warn("certificate-nameless", each.path+"cert", "%s names no host (subjectAltName): clients refuse it", each.Cert)
 		}
 		if lacksIntermediate(each.certificate) {
-			f.Add(each.path+"cert", "%s lacks the certificate of %q, which signed it: append that one, or use the file that is called fullchain",
+			ws.Warn("certificate-chain", each.path+"cert", "%s lacks the certificate of %q, which signed it: append that one, or use the file that is called fullchain",
 				each.Cert, leaf.Issuer.CommonName)
 		}
 		if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool { return covers(leaf, host) }) {
-			f.Add(each.path+"cert", "%s is for %s, which is the host of no route", each.Cert, strings.Join(names(leaf), ", "))
+			ws.Warn("certificate-unused", each.path+"cert", "%s is for %s, which is the host of no route", each.Cert, strings.Join(names(leaf), ", "))
 		}
 	}
 	if len(s.all) == 0 && len(s.managed) == 0 { // nothing is served over TLS
-		return f
+		return ws
 	}
 	for _, host := range hosts {
 		if !slices.Contains(s.managed, host) && !slices.ContainsFunc(s.all, func(l loaded) bool { return covers(l.certificate.Leaf, host) }) {
-			f.Add("cert", "no certificate is for %s, the host of a route", host)
+			ws.Warn("host-without-certificate", "cert", "no certificate is for %s, the host of a route", host)
 		}
 	}
 	for i, domain := range s.managed {
 		if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(host string) bool { return hostCovers(host, domain) }) {
-			f.Add(fmt.Sprintf("acme.domains[%d]", i), "%s is the host of no route", domain)
+			ws.Warn("acme-domain-unused", fmt.Sprintf("acme.domains[%d]", i), "%s is the host of no route", domain)
 		}
 	}
-	return f
+	return ws
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

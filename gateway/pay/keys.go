@@ -157,19 +157,19 @@ func readPEM(file string) (blocks []*pem.Block, err error) {
 const expiringSoon = 30 * 24 * time.Hour
 
 // Warnings are about certificates by which WeChat Pay does not sign, or soon will not.
-func (k *Keys) Warnings(now time.Time) (f input.Faults) {
+func (k *Keys) Warnings(now time.Time) (ws input.Warnings) {
 	for _, each := range k.certificates {
 		switch left := each.NotAfter.Sub(now); {
 		case left <= 0:
-			f.Add(each.path, "%s has expired on %s: WeChat Pay signs with another one", each.file, day(each.NotAfter))
+			ws.Warn("pay-certificate-expired", each.path, "%s has expired on %s: WeChat Pay signs with another one", each.file, day(each.NotAfter))
 		case left < expiringSoon:
-			f.Add(each.path, "%s expires on %s: add the next one, or the public key (微信支付公钥), beside it", each.file, day(each.NotAfter))
+			ws.Warn("pay-certificate-expires", each.path, "%s expires on %s: add the next one, or the public key (微信支付公钥), beside it", each.file, day(each.NotAfter))
 		}
 		if each.NotBefore.After(now) {
-			f.Add(each.path, "%s is valid from %s on, which by our clock is later", each.file, day(each.NotBefore))
+			ws.Warn("pay-certificate-early", each.path, "%s is valid from %s on, which by our clock is later", each.file, day(each.NotBefore))
 		}
 	}
-	return f
+	return ws
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
