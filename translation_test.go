@@ -28,14 +28,19 @@ type manualPages map[string]manualPage
 
 // manualPage is what a page says in every language.
 type manualPage struct {
-	headings []string       // "## Presets"
-	anchors  []string       // of the headings: "presets"
-	ids      []string       // anchors of its own, the same in every language: <a id="presets">
-	code     map[string]int // how often each inline code span is there
-	numbers  map[string]int // those of the prose: "10,000"
-	blocks   []string       // fenced blocks, without comments and empty lines
-	tables   []string       // "rows × columns"
-	links    []string       // as written: "tls.md#acme"
+	sections []manualSection
+	ids      []string // anchors of its own, the same in every language: <a id="presets">
+	blocks   []string // fenced blocks, without comments and empty lines
+	rows     []string // of tables
+	links    []string // as written: "tls.md#acme"
+}
+
+// manualSection is a heading and the prose below it, up to the next heading.
+type manualSection struct {
+	heading string         // "## Presets"
+	anchor  string         // "presets"
+	code    map[string]int // how often each inline code span is there
+	numbers map[string]int // those of the prose: "10,000"
 }
 
 func TestTheChineseManualSaysWhatTheEnglishOneSays(t *testing.T) {
@@ -88,32 +93,27 @@ func TestTheChineseManualHasNoPageOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestChinesePagesLeadToTheChineseManual(t *testing.T) {
+	t.Parallel()
+	pages := manualPages{}
+	for _, page := range []string{"README.zh.md", "miniprogram/微信原生小程序登录集成指南.md"} {
+		for _, link := range pages.read(t, page).links {
+			pages.target(t, page, link)
+		}
+	}
+}
+
 // compare reports what one of the pages has and the other lacks.
 func (pages manualPages) compare(t *testing.T, name string) {
 	t.Helper()
 	english, chinese := pages.read(t, "docs/"+name), pages.read(t, "docs/zh/"+name)
-	levels := regexp.MustCompile(`^#+`)
-	for i := range max(len(english.headings), len(chinese.headings)) {
-		en, zh := at(english.headings, i), at(chinese.headings, i)
-		if levels.FindString(en) != levels.FindString(zh) {
-			t.Errorf("docs/zh/%s: heading %d is %q, want that of %q", name, i+1, zh, en)
+	for i := range max(len(english.sections), len(chinese.sections)) {
+		en, zh := at(english.sections, i), at(chinese.sections, i)
+		if level(en.heading) != level(zh.heading) {
+			t.Errorf("docs/zh/%s: heading %d is %q, want that of %q", name, i+1, zh.heading, en.heading)
 			break
 		}
-	}
-	for _, span := range slices.Sorted(maps.Keys(english.code)) {
-		if got, want := chinese.code[span], english.code[span]; got != want {
-			t.Errorf("docs/zh/%s: got `%s` %d times, want %d", name, span, got, want)
-		}
-	}
-	for _, span := range slices.Sorted(maps.Keys(chinese.code)) {
-		if english.code[span] == 0 {
-			t.Errorf("docs/zh/%s: got `%s`, which docs/%s does not have", name, span, name)
-		}
-	}
-	for _, number := range slices.Sorted(maps.Keys(english.numbers)) {
-		if chinese.numbers[number] == 0 {
-			t.Errorf("docs/zh/%s: the number %s of docs/%s is missing", name, number, name)
-		}
+		compareSections(t, name, en, zh)
 	}
 	for i := range max(len(english.blocks), len(chinese.blocks)) {
 		if en, zh := at(english.blocks, i), at(chinese.blocks, i); en != zh {
@@ -121,9 +121,10 @@ func (pages manualPages) compare(t *testing.T, name string) {
 			break
 		}
 	}
-	for i := range max(len(english.tables), len(chinese.tables)) {
-		if en, zh := at(english.tables, i), at(chinese.tables, i); en != zh {
-			t.Errorf("docs/zh/%s: table %d is %s, want %s", name, i+1, zh, en)
+	for i := range max(len(english.rows), len(chinese.rows)) {
+		if en, zh := at(english.rows, i), at(chinese.rows, i); !slices.Equal(cells(en), cells(zh)) {
+			t.Errorf("docs/zh/%s: row %d of its tables is\n%s\nwant as many cells, and the code, of\n%s", name, i+1, zh, en)
+			break
 		}
 	}
 	pages.compareLinks(t, name, english.links, chinese.links)
@@ -150,12 +151,47 @@ func (pages manualPages) compareLinks(t *testing.T, name string, english, chines
 	}
 }
 
-// at is all[i], "nothing" behind the end.
-func at(all []string, i int) string {
+// compareSections reports the code and numbers of the prose that one section has and the other lacks.
+func compareSections(t *testing.T, name string, english, chinese manualSection) {
+	t.Helper()
+	for _, span := range slices.Sorted(maps.Keys(english.code)) {
+		if got, want := chinese.code[span], english.code[span]; got != want {
+			t.Errorf("docs/zh/%s: got `%s` %d times below %q, want %d", name, span, got, chinese.heading, want)
+		}
+	}
+	for _, span := range slices.Sorted(maps.Keys(chinese.code)) {
+		if english.code[span] == 0 {
+			t.Errorf("docs/zh/%s: got `%s` below %q, which docs/%s does not have there", name, span, chinese.heading, name)
+		}
+	}
+	for _, number := range slices.Sorted(maps.Keys(english.numbers)) {
+		if chinese.numbers[number] == 0 {
+			t.Errorf("docs/zh/%s: the number %s is missing below %q", name, number, chinese.heading)
+		}
+	}
+}
+
+// at is all[i], nothing behind the end.
+func at[T any](all []T, i int) T {
+	var nothing T
 	if i < len(all) {
 		return all[i]
 	}
-	return "nothing"
+	return nothing
+}
+
+// level is the # of a heading.
+func level(heading string) string { return heading[:strings.LastIndex(heading+" ", "#")+1] }
+
+// cells are the code spans of a table's row, cell by cell, in any order within a cell.
+func cells(row string) []string {
+	var all []string
+	for cell := range strings.SplitSeq(strings.ReplaceAll(row, `\|`, ""), "|") {
+		spans := regexp.MustCompile("`[^`]+`").FindAllString(cell, -1)
+		slices.Sort(spans)
+		all = append(all, strings.Join(spans, " "))
+	}
+	return all
 }
 
 // target names where a link of a page leads, for both languages alike: an address as it is, else a file in the
@@ -175,8 +211,9 @@ func (pages manualPages) target(t *testing.T, page, link string) string {
 		return link
 	}
 	chinese := "docs/zh/" + path.Base(target)
-	if _, err := os.Stat(chinese); err == nil && path.Dir(target) == "docs" && path.Dir(page) == "docs/zh" {
-		t.Errorf("%s links to %s, want the Chinese page %s", page, link, path.Base(chinese))
+	inEnglish := path.Dir(page) == "docs"
+	if _, err := os.Stat(chinese); err == nil && path.Dir(target) == "docs" && !inEnglish {
+		t.Errorf("%s links to %s, want the Chinese page %s", page, link, chinese)
 	}
 	english := strings.Replace(target, "docs/zh/", "docs/", 1)
 	switch path.Base(target) {
@@ -189,7 +226,7 @@ func (pages manualPages) target(t *testing.T, page, link string) string {
 		return english
 	}
 	there := pages.read(t, target)
-	heading := slices.Index(there.anchors, anchor)
+	heading := slices.IndexFunc(there.sections, func(s manualSection) bool { return s.anchor == anchor })
 	switch {
 	case slices.Contains(there.ids, anchor):
 		return english + "#" + anchor
@@ -209,40 +246,47 @@ func (pages manualPages) read(t *testing.T, file string) manualPage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := manualPage{code: map[string]int{}, numbers: map[string]int{}}
+	var page manualPage
 	fenced := regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	for _, block := range fenced.FindAllString(string(text), -1) {
 		page.blocks = append(page.blocks, withoutComments(block))
 	}
 	prose := fenced.ReplaceAllString(string(text), "")
-	span := regexp.MustCompile("`([^`]+)`")
-	for _, m := range span.FindAllStringSubmatch(prose, -1) {
-		page.code[strings.Join(strings.Fields(m[1]), " ")]++
-	}
-	seen := map[string]int{}
-	for _, heading := range regexp.MustCompile(`(?m)^#+ .*$`).FindAllString(prose, -1) {
-		page.headings = append(page.headings, heading)
-		anchor := anchorOf(heading)
-		if seen[anchor]++; seen[anchor] > 1 {
-			anchor = fmt.Sprintf("%s-%d", anchor, seen[anchor]-1)
-		}
-		page.anchors = append(page.anchors, anchor)
-	}
+	page.sections = sectionsOf(prose)
 	for _, m := range regexp.MustCompile(`<a id="([^"]+)">`).FindAllStringSubmatch(prose, -1) {
 		page.ids = append(page.ids, m[1])
 	}
-	page.tables = tablesOf(span.ReplaceAllString(prose, ""))
-	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, m := range link.FindAllStringSubmatch(span.ReplaceAllString(prose, ""), -1) {
-		page.links = append(page.links, m[1])
-	}
-	words := regexp.MustCompile(`[\d.]+ (?:million|billion)`)
-	plain := words.ReplaceAllString(span.ReplaceAllString(link.ReplaceAllString(prose, "]"), ""), "")
-	for _, number := range regexp.MustCompile(`\d+(?:[,.]\d+)*`).FindAllString(plain, -1) {
-		page.numbers[number]++
+	page.rows = regexp.MustCompile(`(?m)^ *\|.*$`).FindAllString(prose, -1)
+	for _, m := range regexp.MustCompile("`[^`]+`|\\]\\(([^)\\s]+)\\)").FindAllStringSubmatch(prose, -1) {
+		if m[1] != "" {
+			page.links = append(page.links, m[1])
+		}
 	}
 	pages[file] = page
 	return page
+}
+
+// sectionsOf are the sections of a page without its fenced blocks.
+func sectionsOf(prose string) []manualSection {
+	var sections []manualSection
+	span := regexp.MustCompile("`([^`]+)`")
+	notCounted := regexp.MustCompile("`[^`]+`|\\]\\([^)\\s]+\\)|[\\d.]+ (?:million|billion)") // code, links, and what Chinese says as 万
+	seen := map[string]int{}
+	for _, text := range regexp.MustCompile(`(?m)^#+ .*(?:\n(?:[^#\n].*)?)*`).FindAllString(prose, -1) {
+		heading, _, _ := strings.Cut(text, "\n")
+		section := manualSection{heading: heading, anchor: anchorOf(heading), code: map[string]int{}, numbers: map[string]int{}}
+		if seen[section.anchor]++; seen[section.anchor] > 1 {
+			section.anchor = fmt.Sprintf("%s-%d", section.anchor, seen[section.anchor]-1)
+		}
+		for _, m := range span.FindAllStringSubmatch(text, -1) {
+			section.code[strings.Join(strings.Fields(m[1]), " ")]++
+		}
+		for _, number := range regexp.MustCompile(`\d+(?:[,.]\d+)*`).FindAllString(notCounted.ReplaceAllString(text, ""), -1) {
+			section.numbers[number]++
+		}
+		sections = append(sections, section)
+	}
+	return sections
 }
 
 // anchorOf is the anchor that GitHub gives a heading.
@@ -268,15 +312,4 @@ func withoutComments(block string) string {
 		}
 	}
 	return strings.Join(code, "\n")
-}
-
-// tablesOf are the sizes of the tables of a page.
-func tablesOf(prose string) []string {
-	var tables []string
-	for _, table := range regexp.MustCompile(`(?m)(?:^ *\|.*\n)+`).FindAllString(prose+"\n", -1) {
-		rows := strings.Split(strings.TrimSpace(table), "\n")
-		columns := strings.Count(rows[0], "|") - strings.Count(rows[0], `\|`) - 1
-		tables = append(tables, fmt.Sprintf("%d rows of %d columns", len(rows)-2, columns))
-	}
-	return tables
 }
