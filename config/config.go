@@ -18,6 +18,7 @@ import (
 	"wxgate/input"
 	"wxgate/storage"
 	"wxgate/storage/mysql"
+	"wxgate/tracing"
 	"wxgate/upstream"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Answers   answer.Config              `yaml:"answers"`
 	Limits    limit.Config               `yaml:"limits"`
 	Log       gateway.LogConfig          `yaml:"log"`
+	Tracing   tracing.Config             `yaml:"tracing"`
 }
 
 // DefaultConfig is a gateway.yaml that says nothing: it has no routes, no upstreams and no secrets.
@@ -42,7 +44,7 @@ func DefaultConfig() Config {
 	return Config{
 		Server: edge.Server, WeChat: wechat.DefaultConfig(), Authn: authn.DefaultConfig(), Identity: edge.Identity,
 		Storage: storage.DefaultConfig(), Endpoints: edge.Endpoints, Answers: edge.Answers,
-		Limits: edge.Limits, Log: edge.Log,
+		Limits: edge.Limits, Log: edge.Log, Tracing: tracing.DefaultConfig(),
 	}
 }
 
@@ -57,7 +59,7 @@ func (c Config) Validate() input.Faults {
 			f.OneOf(path+".upstream", payment.Upstream, slices.Sorted(maps.Keys(c.Upstreams))...)
 		}
 	}
-	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.validateStorage().At("storage"))
+	return slices.Concat(c.validateRouting(), f, c.WeChat.Validate().At("wechat"), c.Authn.Validate().At("authn"), c.validateStorage().At("storage"), c.Tracing.Validate().At("tracing"))
 }
 
 // VirtualPayments are the sections virtual_payment of the mini-programs, by their path.

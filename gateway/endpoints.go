@@ -474,7 +474,7 @@ func receivePush(p *pipeline, ex *Exchange) error {
 		respondText(ex, "success")
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ex.ctx, message.Budget()-p.deps.Now().Sub(ex.start))
+	ctx, cancel := context.WithTimeout(ex.trace.Context(ex.ctx), message.Budget()-p.deps.Now().Sub(ex.start))
 	defer cancel()
 	reply, err := p.pushes.Deliver(ctx, message, ex.snapshot.upstreams[message.Upstream()], ex.id)
 	if err != nil {
@@ -563,6 +563,7 @@ func receivePayment(p *pipeline, ex *Exchange, of *pay.Merchant, to *upstream.Up
 	out.Target, _, _ = bytes.Cut(ex.upstreamTarget(), []byte("?")) // nobody signs a query, and WeChat Pay sends none
 	ex.route.changes.Apply(&out.Fields)
 	out.Fields.Set(answer.HeaderRequestID, ex.id)
+	setTrace(ex, &out.Fields)
 	ctx, cancel := context.WithTimeout(ex.ctx, ex.route.timeout-p.deps.Now().Sub(ex.start))
 	defer cancel()
 	if err := p.payments.Deliver(ctx, n, out, to); err != nil {

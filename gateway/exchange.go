@@ -18,6 +18,7 @@ import (
 	"wxgate/gateway/route"
 	"wxgate/gateway/websocket"
 	"wxgate/message"
+	"wxgate/tracing"
 	"wxgate/upstream"
 )
 
@@ -43,7 +44,8 @@ type Exchange struct {
 	answeredAt time.Time // when the head of the answer was decided
 	snapshot   *snapshot // the configuration in force when it began
 	id         string    // request ID
-	method     string    // after X-HTTP-Method-Override
+	trace      tracing.Request
+	method     string // after X-HTTP-Method-Override
 	start      time.Time
 	peer       netip.Addr   // the remote address of the connection
 	peerText   string       // as text, "" if it is not known
@@ -183,7 +185,7 @@ func (ex *Exchange) recordResult(with upstream.Result) {
 	ex.body.clientWait += with.Waited
 }
 
-// openExchange sets the request ID and determines the client.
+// openExchange sets the request ID, determines the client and begins the span of the request.
 func (p *pipeline) openExchange(ex *Exchange) error {
 	ex.snapshot, ex.start, ex.ctx = p.snapshot.Load(), p.deps.Now(), context.Background()
 	ex.classes = ex.request.Fields.Classify(ex.snapshot.reserved.classOf)
@@ -191,6 +193,7 @@ func (p *pipeline) openExchange(ex *Exchange) error {
 	ex.trusted, ex.ingress = ex.snapshot.trustsPeer(ex.peer), ex.snapshot.isWeChatGateway(ex.peer)
 	ex.client = p.clients.resolveClient(ex)
 	ex.id = ex.requestID()
+	p.observer.openTrace(ex)
 	err := ex.next()
 	p.store.release(ex)
 	return err

@@ -23,6 +23,7 @@ import (
 	"wxgate/gateway/websocket"
 	"wxgate/lograte"
 	"wxgate/message"
+	"wxgate/tracing/span"
 )
 
 // forwarder sends requests to services and returns their answers.
@@ -117,6 +118,7 @@ func buildRequest(ex *Exchange, out *message.Request) error {
 	ex.joined = header.AppendVia(ex.joined[:0], in)
 	fields.AddBytes([]byte("Via"), ex.joined)
 	fields.Add(answer.HeaderRequestID, ex.id)
+	setTrace(ex, fields)
 	switch {
 	case ex.caller != nil:
 		ex.route.injectCaller(fields, ex.caller)
@@ -178,7 +180,18 @@ func (ex *Exchange) droppedClasses() header.Class {
 	if !ex.snapshot.cfg.Identity.ForwardAuthorization {
 		dropped |= header.ClassAuthorization | header.ClassToken
 	}
+	if ex.trace.Ours || !ex.trace.Span.IsValid() {
+		dropped |= header.ClassTrace
+	}
 	return dropped
+}
+
+// setTrace tells a service of which trace its request is a part, unless the route sets or removes that. Without a collector
+// it is what the client has said.
+func setTrace(ex *Exchange, fields *message.Fields) {
+	if ex.trace.Ours && !ex.route.changes.Hold([]byte(span.HeaderParent)) {
+		ex.joined = span.AppendFields(fields, ex.trace.Span, ex.joined[:0])
+	}
 }
 
 // upstreamTarget is the request target for the service: the bytes as received, unless the route rewrites them.
@@ -291,6 +304,7 @@ func buildOrderRequest(ex *Exchange, out *message.Request, cfg wechat.VirtualPay
 	fields.Add("Idempotency-Key", "order-"+hex.EncodeToString(sum[:]))
 	setForwarded(ex, fields)
 	fields.Add(answer.HeaderRequestID, ex.id)
+	setTrace(ex, fields)
 	return ex.injectIdentity(fields, ex.subject, cfg.Upstream)
 }
 

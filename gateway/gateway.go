@@ -26,6 +26,7 @@ import (
 	"wxgate/gateway/quota"
 	"wxgate/gateway/stream"
 	"wxgate/gateway/websocket"
+	"wxgate/tracing"
 	"wxgate/upstream"
 )
 
@@ -44,9 +45,10 @@ type Deps struct {
 	Upstreams    map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
 	Metrics      *prometheus.Registry
 	Log          *slog.Logger
-	Access       *accesslog.Log // one line per request, without secrets
-	Gate         Gate           // of the store; nil: the store is never handed over
-	LogFault     func() error   // why log lines are being lost, nil while none are; may be nil
+	Access       *accesslog.Log  // one line per request, without secrets
+	Tracer       *tracing.Tracer // nil: nothing is traced
+	Gate         Gate            // of the store; nil: the store is never handed over
+	LogFault     func() error    // why log lines are being lost, nil while none are; may be nil
 	Now          func() time.Time
 }
 

@@ -10,9 +10,12 @@ import (
 
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/header"
 	"wxgate/gateway/listen"
 	"wxgate/lograte"
 	"wxgate/message"
+	"wxgate/tracing"
+	"wxgate/tracing/span"
 	"wxgate/upstream/http1"
 )
 
@@ -23,8 +26,36 @@ type observer struct {
 	limitedLog *lograte.Log // for lines that clients can provoke
 	log        *slog.Logger
 	access     *accesslog.Log
+	tracer     *tracing.Tracer
 	now        func() time.Time
 	drain      context.Context // ends when draining begins: every answer is the last of its connection
+}
+
+// openTrace finds the place of a request in its trace, and begins its span. Only a trusted proxy is believed that a trace is to be
+// recorded; what 微信网关 passes on is the client's word.
+func (o *observer) openTrace(ex *Exchange) {
+	var parent tracing.Parent
+	if ex.classes&header.ClassTrace != 0 {
+		parent.Span, parent.Believed = span.ReadParent(&ex.request.Fields), ex.trusted && !ex.ingress
+		if parent.Believed {
+			parent.State = span.ReadState(&ex.request.Fields)
+		}
+	}
+	ex.ctx, ex.trace = o.tracer.Begin(ex.ctx, parent, ex.start)
+}
+
+// endTrace ends the span of an exchange whose answer has ended at a time.
+func (o *observer) endTrace(ex *Exchange, key seriesKey, at time.Time) {
+	if !ex.trace.Recorded() {
+		return
+	}
+	with := tracing.Result{
+		RequestID: ex.id, Method: key.method, Scheme: ex.scheme(), Version: ex.request.Version, Status: key.status, Reason: key.reason, At: at,
+	}
+	if ex.route != nil {
+		with.Route = ex.route.pattern
+	}
+	ex.trace.End(with)
 }
 
 // observe measures every request until its answer begins; record counts and logs it when the answer has ended. It handles
@@ -90,9 +121,7 @@ func (o *observer) record(ex *Exchange, bytes int64, err error) {
 		s = o.metrics.seriesFor(key)
 	}
 	s.requests.Inc()
-	if ex.snapshot.cfg.Log.Access {
-		o.logAccess(ex, s.key, began, bytes)
-	}
+	o.logEnd(ex, s.key, began, bytes)
 }
 
 // recordPanic ends, counts and logs an exchange whose answer ended in a panic: it is not the answer that it began as.
@@ -104,20 +133,26 @@ func (o *observer) recordPanic(ex *Exchange) {
 	began := key.status
 	key.status, key.reason, key.upstream = f.Status, f.Reason, false
 	o.metrics.seriesFor(key).requests.Inc()
+	o.logEnd(ex, key, began, 0)
+}
+
+// logEnd ends the span of an exchange, and writes its access line if there is to be one.
+func (o *observer) logEnd(ex *Exchange, key seriesKey, began int, bytesOut int64) {
+	ended := ex.answeredAt
+	if ex.response.Stream != nil {
+		ended = o.now()
+	}
+	o.endTrace(ex, key, ended)
 	if ex.snapshot.cfg.Log.Access {
-		o.logAccess(ex, key, began, 0)
+		o.logAccess(ex, key, began, bytesOut, ended)
 	}
 }
 
-// logAccess writes the access line of an exchange. began is the status that the client received of an answer that was
+// logAccess writes the access line of an exchange that ended now. began is the status that the client received of an answer that was
 // cut off, 0 for any other.
-func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut int64) {
-	now := ex.answeredAt
-	if ex.response.Stream != nil {
-		now = o.now()
-	}
+func (o *observer) logAccess(ex *Exchange, key seriesKey, began int, bytesOut int64, now time.Time) {
 	e := accesslog.Entry{
-		Time: now, RequestID: ex.id, Method: ex.method, Route: ex.routeLabel(), Path: ex.target.Path,
+		Time: now, RequestID: ex.id, TraceID: ex.trace.Span.TraceID(), Method: ex.method, Route: ex.routeLabel(), Path: ex.target.Path,
 		BytesIn: ex.body.read, Client: ex.client, Detail: ex.detail, Began: began,
 		Status: key.status, Reason: key.reason, BytesOut: bytesOut, Duration: now.Sub(ex.start),
 	}

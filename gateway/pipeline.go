@@ -63,7 +63,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 	p.admission = &admission{ledger: ledger, auth: deps.Authn, issuers: deps.Issuers, store: p.store, metrics: m, now: deps.Now, drain: drain}
 	p.answers = &answerChanger{compress.New(deps.Metrics), limit.NewPressure(&p.admission.inFlight), deps.Now}
 	p.observer = &observer{
-		metrics: m, failures: answer.NewTable(), limitedLog: lograte.New(deps.Log, deps.Now), log: deps.Log, access: deps.Access,
+		metrics: m, failures: answer.NewTable(), limitedLog: lograte.New(deps.Log, deps.Now), log: deps.Log, access: deps.Access, tracer: deps.Tracer,
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)

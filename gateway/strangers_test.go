@@ -30,7 +30,7 @@ func TestAStrangersWordAboutAddressUserAndSchemeNeverPasses(t *testing.T) {
 	}
 	theirs := []string{
 		"X-Auth-Token", "X-Access-Token", "X-Client-Version", "X-Client-Id", "X-Requested-With", "X-Request-Source", "X-Device-Id", "X-Token", "Authorization-Info",
-		"Fingerprint", "Remoteness", "Cache-Tip", "X-Ship", "X-Amzn-Trace-Id", "Traceparent", "CDN-Loop", "Origin-Trial", "X-Credentials", "Alive", "X-Shop-Id",
+		"Fingerprint", "Remoteness", "Cache-Tip", "X-Ship", "X-Amzn-Trace-Id", "X-Trace-Id", "CDN-Loop", "Origin-Trial", "X-Credentials", "Alive", "X-Shop-Id",
 	}
 	for who, trusted := range map[string]bool{"a stranger": false, "a trusted proxy": true} {
 		service := upstreamtest.Echo(t)

@@ -221,6 +221,10 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, pushes push.Apps) 
 	if err := faults.Err(); err != nil {
 		return nil, fmt.Errorf("applying wechat_pay: %w", err)
 	}
+	trace, err := s.tracer.Prepare(cfg.Tracing)
+	if err != nil {
+		return nil, fmt.Errorf("applying the section tracing: %w", err)
+	}
 	manager := s.certificates.manage(cfg.Server.TLS.ACME, s.sharedStore())
 	defer func() {
 		if err != nil && manager != nil && manager != s.certificates.acme {
@@ -235,6 +239,7 @@ func (s *Service) prepare(cfg config.Config, next *upstreams, pushes push.Apps) 
 		return nil, fmt.Errorf("applying the keys: %w", err)
 	}
 	return func() {
+		trace()
 		s.authn.Tokens.SetKeys(keys)
 		tellUsers()
 		retireIssuers := s.issuers.Configure(cfg.Authn.Issuers) // before the routes that name them

@@ -34,6 +34,7 @@ import (
 	"wxgate/storage/backup"
 	"wxgate/storage/badger"
 	"wxgate/storage/mysql"
+	"wxgate/tracing"
 )
 
 // Run serves the configuration in a file until ctx ends or a successor has taken over. It waits for the successor.
@@ -122,6 +123,7 @@ type Service struct {
 	upstreams    *upstreams
 	certificates *certificates
 	adminTLS     adminTLS
+	tracer       *tracing.Tracer
 	gateway      *gateway.Gateway
 	gate         *handover.Gate // of the store
 	inherited    inherited      // sockets that were open before
@@ -168,6 +170,9 @@ func (s *Service) setTimeouts(cfg gateway.Timeouts) {
 func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) error {
 	metrics := newMetrics()
 	s.logs.queue.count(metrics)
+	if err := s.openTracer(cfg.Tracing, metrics); err != nil {
+		return err
+	}
 	s.onClose(func() error { // after the store: see outbox.Wait
 		if s.outbox != nil {
 			s.outbox.Wait()
@@ -245,7 +250,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.gate = handover.NewGate()
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Pushes: pushes, Pushed: s.store, Quotas: s.store, Merchants: merchants, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
-		Log: s.log.With("component", "gateway"), Access: s.logs.Access, LogFault: s.logs.queue.fault, Now: time.Now,
+		Log: s.log.With("component", "gateway"), Access: s.logs.Access, Tracer: s.tracer, LogFault: s.logs.queue.fault, Now: time.Now,
 		Gate: s.gate,
 	})
 	if err != nil {
@@ -266,6 +271,20 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		}
 		return nil
 	})
+	return nil
+}
+
+// openTracer opens what records requests. It is closed last, when no span begins any more.
+func (s *Service) openTracer(cfg tracing.Config, metrics prometheus.Registerer) (err error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "a machine without a name"
+	}
+	about := tracing.Resource{Version: version(), Host: host, PID: os.Getpid()}
+	if s.tracer, err = tracing.New(cfg, about, metrics, s.log.With("component", "tracing"), time.Now); err != nil {
+		return err
+	}
+	s.onClose(func() error { s.tracer.Close(); return nil })
 	return nil
 }
 

@@ -25,6 +25,7 @@ const (
 type Entry struct {
 	Time         time.Time // of the line; never zero
 	RequestID    string
+	TraceID      [16]byte // zero: there is no trace
 	Method       string
 	Route        string // the pattern
 	Path         []byte // decoded; 1 KiB of it is logged

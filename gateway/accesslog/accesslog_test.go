@@ -3,6 +3,7 @@ package accesslog_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -41,7 +42,11 @@ func record(e accesslog.Entry) slog.Record {
 	}
 	milliseconds := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	r := slog.NewRecord(e.Time, slog.LevelInfo, "request", 0)
-	r.AddAttrs(slog.String("request_id", e.RequestID), slog.String("method", e.Method), slog.String("route", e.Route),
+	r.AddAttrs(slog.String("request_id", e.RequestID))
+	if e.TraceID != [16]byte{} {
+		r.AddAttrs(slog.String("trace_id", fmt.Sprintf("%x", e.TraceID)))
+	}
+	r.AddAttrs(slog.String("method", e.Method), slog.String("route", e.Route),
 		slog.String("path", lograte.Clip(e.Path)), slog.Int64("bytes_in", e.BytesIn), slog.String("client_ip", client))
 	if e.Version != "" {
 		r.AddAttrs(slog.String("http_version", e.Version))
@@ -130,7 +135,7 @@ func hostileEntry(r *rand.Rand) accesslog.Entry {
 	zones := []*time.Location{time.UTC, time.FixedZone("", 8*3600), time.FixedZone("", -(3*3600 + 30*60)), time.Local}
 	at := time.Unix(r.Int64N(4_000_000_000), []int64{0, 1, 999_999, 1_000_000, 120_000_000, 999_999_999, r.Int64N(1_000_000_000)}[r.IntN(7)])
 	return accesslog.Entry{
-		Time: at.In(zones[r.IntN(len(zones))]), RequestID: hostileText(r), Method: hostileText(r), Route: hostileText(r), Path: []byte(hostileText(r)),
+		Time: at.In(zones[r.IntN(len(zones))]), RequestID: hostileText(r), TraceID: [16]byte{byte(r.IntN(2)), 15: byte(r.IntN(2) * 0xa5)}, Method: hostileText(r), Route: hostileText(r), Path: []byte(hostileText(r)),
 		BytesIn: hostileNumber(r), Client: hostileAddress(r), Version: hostileText(r), Upstream: hostileText(r), UpstreamTime: hostileDuration(r), Attempts: int(hostileNumber(r)),
 		UserID: hostileNumber(r), Detail: hostileText(r), Began: int(hostileNumber(r)), Status: int(hostileNumber(r)), BytesOut: hostileNumber(r),
 		Duration: hostileDuration(r), Reason: hostileText(r),

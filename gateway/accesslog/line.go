@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"time"
@@ -22,6 +23,9 @@ type line struct {
 func (n *line) entry(e *Entry) {
 	n.begin(e.Time)
 	n.string("request_id", e.RequestID)
+	if e.TraceID != [16]byte{} {
+		n.traceID(e.TraceID)
+	}
 	n.string("method", e.Method)
 	n.string("route", e.Route)
 	n.path(e.Path)
@@ -125,6 +129,18 @@ func (n *line) path(path []byte) {
 		path = lograte.AppendClipped(make([]byte, 0, lograte.MaxClipped+utf8.UTFMax), path)
 	}
 	n.string("path", unsafe.String(unsafe.SliceData(path), len(path)))
+}
+
+// traceID appends the id of a trace, in hexadecimal as W3C Trace Context writes it.
+func (n *line) traceID(id [16]byte) {
+	n.key("trace_id")
+	if n.json {
+		n.text = append(n.text, '"')
+	}
+	n.text = hex.AppendEncode(n.text, id[:])
+	if n.json {
+		n.text = append(n.text, '"')
+	}
 }
 
 // client appends the address of the client.

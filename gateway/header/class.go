@@ -38,6 +38,7 @@ const (
 	ClassIdentity   // a service could take it for one of ours, or for somebody's word on who is asking
 	ClassForwarding // see ForwardingClaim
 	ClassIngress    // see Ingress
+	ClassTrace      // of W3C Trace Context
 
 	classesOfOneValue = ClassConnection - 1
 )
@@ -68,6 +69,8 @@ func ClassOf(name []byte) (c Class) {
 		c |= classIf(classOrigin, name, "origin")
 	case 'r':
 		c |= classIf(classRange, name, "range") | classIf(classReferer, name, "referer")
+	case 't':
+		c |= classIf(ClassTrace, name, "traceparent") | classIf(ClassTrace, name, "tracestate")
 	case 'u':
 		c |= classIf(ClassUpgrade, name, "upgrade")
 	case 'v':

@@ -22,6 +22,7 @@ import (
 	"wxgate/gateway/once"
 	"wxgate/lograte"
 	"wxgate/message"
+	"wxgate/tracing/span"
 	"wxgate/upstream"
 )
 
@@ -331,6 +332,7 @@ func (r *Receiver) send(ctx context.Context, m Message, to *upstream.Upstream, r
 	req := message.Request{Method: http.MethodPost, Target: []byte(Path), Content: m.json}
 	req.Fields.Add("Content-Type", "application/json")
 	req.Fields.Add(answer.HeaderRequestID, requestID)
+	span.Inject(ctx, &req.Fields)
 	once.Label(&req.Fields, m.app.ID, once.Key(m.app.ID+" "+m.event.key()), repeat)
 	var resp message.Response
 	if _, err := to.Do(ctx, &req, &resp, 0); err != nil {
