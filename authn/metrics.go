@@ -5,6 +5,7 @@ import (
 
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
+	"wxgate/histogram"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -66,10 +67,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_wechat_waiting", Help: "Exchanges that wait until fewer than wechat.concurrency are under way.",
 	})
-	m.waited = prometheus.NewHistogram(prometheus.HistogramOpts{
+	m.waited = prometheus.NewHistogram(histogram.Options(reg, prometheus.HistogramOpts{
 		Name: "wxgate_wechat_wait_seconds", Help: "How long exchanges with WeChat waited for their turn.",
 		Buckets: []float64{.001, .01, .05, .1, .25, .5, 1, 2, 5},
-	})
+	}))
 	reg.MustRegister(m.waiting, m.waited)
 	m.resolveVerifications()
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{

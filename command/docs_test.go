@@ -497,7 +497,7 @@ func declaredMetrics(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	declared := map[string]string{}
-	shape := regexp.MustCompile(`fqName: "(wxgate_[^"]*)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+	shape := regexp.MustCompile(`fqName: "([^"]*)".*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
 	for _, database := range []string{"", dsn} {
 		descriptions := make(chan *prometheus.Desc)
 		reg := wholeRegistry(t, database)
@@ -517,7 +517,7 @@ func declaredMetrics(t *testing.T) map[string]string {
 
 // wholeRegistry is the registry of a gateway that is put together as serve does it, with its store in a database, or in a
 // folder if there is none.
-func wholeRegistry(t *testing.T, dsn string) *prometheus.Registry {
+func wholeRegistry(t *testing.T, dsn string) prometheus.Collector {
 	t.Helper()
 	cfg := demoConfig(t.TempDir(), "127.0.0.1:0", "http://127.0.0.1:1", "http://127.0.0.1:1")
 	if dsn != "" {

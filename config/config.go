@@ -15,6 +15,7 @@ import (
 	"wxgate/gateway"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
+	"wxgate/histogram"
 	"wxgate/input"
 	"wxgate/storage"
 	"wxgate/storage/mysql"
@@ -35,6 +36,7 @@ type Config struct {
 	Answers   answer.Config              `yaml:"answers"`
 	Limits    limit.Config               `yaml:"limits"`
 	Log       gateway.LogConfig          `yaml:"log"`
+	Metrics   histogram.Config           `yaml:"metrics"`
 	Tracing   tracing.Config             `yaml:"tracing"`
 }
 
@@ -107,7 +109,7 @@ func (c Config) ValidateOpened() input.Faults {
 // Reload is c with what a running gateway takes over from next; the rest of next needs a restart.
 func (c Config) Reload(next Config) Config {
 	next.Server, next.WeChat, next.Authn = c.Server.Reload(next.Server), c.WeChat.Reload(next.WeChat), c.Authn.Reload(next.Authn)
-	next.Storage = c.Storage
+	next.Storage, next.Metrics = c.Storage, c.Metrics
 	return next
 }
 

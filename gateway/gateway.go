@@ -43,13 +43,16 @@ type Deps struct {
 	Certificates *certificate.Set              // of Config.Server.TLS; nil: the public listener is plain. Reload replaces it
 	ACME         *acme.Manager                 // of Config.Server.TLS.ACME; nil: it is off. Reload replaces it
 	Upstreams    map[string]*upstream.Upstream // by name in gateway.yaml; Reload replaces them
-	Metrics      *prometheus.Registry
-	Log          *slog.Logger
-	Access       *accesslog.Log  // one line per request, without secrets
-	Tracer       *tracing.Tracer // nil: nothing is traced
-	Gate         Gate            // of the store; nil: the store is never handed over
-	LogFault     func() error    // why log lines are being lost, nil while none are; may be nil
-	Now          func() time.Time
+	Metrics      interface {
+		prometheus.Registerer
+		prometheus.Gatherer
+	}
+	Log      *slog.Logger
+	Access   *accesslog.Log  // one line per request, without secrets
+	Tracer   *tracing.Tracer // nil: nothing is traced
+	Gate     Gate            // of the store; nil: the store is never handed over
+	LogFault func() error    // why log lines are being lost, nil while none are; may be nil
+	Now      func() time.Time
 }
 
 // Gateway is the public edge. It is safe for concurrent use.

@@ -11,6 +11,7 @@ import (
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
 	"wxgate/gateway/listen"
+	"wxgate/histogram"
 )
 
 // unmatchedRoute is the route label of requests that match no route.
@@ -30,8 +31,9 @@ type metrics struct {
 	perClient    limit.Metrics
 	earlyRetries prometheus.Counter
 
-	mu       sync.RWMutex
-	resolved map[seriesKey]*series // by the combinations seen so far
+	mu        sync.RWMutex
+	resolved  map[seriesKey]*series             // by the combinations seen so far
+	durations map[[2]string]*histogram.Observer // by the labels of duration
 }
 
 // seriesKey are the label values of a request.
@@ -45,7 +47,7 @@ type seriesKey struct {
 type series struct {
 	key      seriesKey
 	requests prometheus.Counter
-	duration prometheus.Observer
+	duration *histogram.Observer
 }
 
 func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
@@ -53,14 +55,14 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wxgate_requests_total", Help: "Requests answered, by who answered (source) and why one was refused (reason).",
 		}, []string{"route", "method", "code", "source", "reason"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		duration: prometheus.NewHistogramVec(histogram.Options(reg, prometheus.HistogramOpts{
 			Name: "wxgate_request_duration_seconds", Help: "Time from a request's head to its answer's head.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-		}, []string{"route", "code_class"}),
-		overhead: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Buckets: durationBuckets(),
+		}), []string{"route", "code_class"}),
+		overhead: prometheus.NewHistogram(histogram.Options(reg, prometheus.HistogramOpts{
 			Name: "wxgate_overhead_seconds", Help: "The gateway's own part of a forwarded request's time.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 12),
-		}),
+		})),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "wxgate_requests_in_flight", Help: "Requests being worked on.",
 		}),
@@ -79,7 +81,7 @@ func newMetrics(reg prometheus.Registerer, ledger *limit.Ledger) *metrics {
 	}, []string{"route"})
 	m.connections = listen.NewPublic(reg)
 	m.perClient = limit.NewMetrics(reg, ledger)
-	m.resolved = map[seriesKey]*series{}
+	m.resolved, m.durations = map[seriesKey]*series{}, map[[2]string]*histogram.Observer{}
 	reg.MustRegister(m.requests, m.duration, m.overhead, m.inFlight, m.stripped, m.earlyRetries, m.rateLimited, m.webSockets)
 	return m
 }
@@ -101,8 +103,9 @@ func newSeriesKey(ex *Exchange) seriesKey {
 
 // observeDuration records the time until the head of an answer. others is how much of it the service and the sender of
 // the body took.
-func (m *metrics) observeDuration(s *series, took, others time.Duration) {
-	s.duration.Observe(took.Seconds())
+func (m *metrics) observeDuration(ex *Exchange, s *series, others time.Duration) {
+	took := ex.answeredAt.Sub(ex.start)
+	s.duration.Observe(took.Seconds(), ex.id, ex.answeredAt)
 	if s.key.upstream {
 		m.overhead.Observe((took - others).Seconds())
 	}
@@ -142,10 +145,24 @@ func (m *metrics) seriesFor(key seriesKey) *series {
 	s := &series{
 		key:      key,
 		requests: m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(key.status), source, key.reason),
-		duration: m.duration.WithLabelValues(key.route, strconv.Itoa(key.status/100)+"xx"),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.duration = m.durationOf(key.route, strconv.Itoa(key.status/100)+"xx")
 	m.resolved[key] = s
 	return s
+}
+
+// durationOf returns the histogram of its labels, one for all the series that it is of. The caller holds mu.
+func (m *metrics) durationOf(labels ...string) *histogram.Observer {
+	key := [2]string(labels)
+	if m.durations[key] == nil {
+		m.durations[key] = histogram.NewObserver(m.duration.WithLabelValues(labels...), durationBuckets())
+	}
+	return m.durations[key]
+}
+
+// durationBuckets are those of wxgate_request_duration_seconds.
+func durationBuckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 }

@@ -80,7 +80,7 @@ func (o *observer) observe(ex *Exchange) error {
 	ex.response.Close = ex.response.Close || o.drain.Err() != nil
 	ex.series = o.metrics.seriesOf(ex, newSeriesKey(ex))
 	ex.answeredAt = o.now()
-	o.metrics.observeDuration(ex.series, ex.answeredAt.Sub(ex.start), ex.upstreamTime+ex.body.clientWait)
+	o.metrics.observeDuration(ex, ex.series, ex.upstreamTime+ex.body.clientWait)
 	return nil
 }
 

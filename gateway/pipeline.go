@@ -67,6 +67,7 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 		now: deps.Now, drain: drain,
 	}
 	m.registerBuckets(deps.Metrics, p.limits.buckets.Held)
+	limit.RegisterGauges(deps.Metrics, &p.admission.inFlight, p.slotsInForce)
 	first := Change{Upstreams: deps.Upstreams, Pushes: deps.Pushes, Merchants: deps.Merchants, Certificates: deps.Certificates, ACME: deps.ACME}
 	if deps.Authn != nil { // Explain has none
 		first.Keys = deps.Authn.Tokens.Keys()
@@ -77,6 +78,12 @@ func newPipeline(drain context.Context, cfg Config, deps Deps) (*pipeline, error
 	}
 	p.adopt(s)
 	return p, nil
+}
+
+// slotsInForce returns limits.in_flight, and what reports whether there is an upstream of a name.
+func (p *pipeline) slotsInForce() (most int64, isConfigured func(upstream string) bool) {
+	s := p.snapshot.Load()
+	return int64(s.cfg.Limits.InFlight), func(upstream string) bool { return s.upstreams[upstream] != nil }
 }
 
 // checkExpectation refuses expectations other than 100-continue (RFC 9110 §10.1.1).

@@ -28,6 +28,7 @@ import (
 	"wxgate/gateway"
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
+	"wxgate/histogram"
 	"wxgate/outbox"
 	"wxgate/process/handover"
 	"wxgate/storage"
@@ -113,7 +114,7 @@ type Service struct {
 	logs         *Logs
 	preDrain     atomic.Int64 // a time.Duration
 	drain        atomic.Int64 // the same
-	Metrics      *prometheus.Registry
+	Metrics      *histogram.Registry
 	store        *storage.Store
 	folder       folder
 	feed         authn.Feed // nil: no other process has the store
@@ -168,7 +169,7 @@ func (s *Service) setTimeouts(cfg gateway.Timeouts) {
 }
 
 func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) error {
-	metrics := newMetrics()
+	metrics := newMetrics(cfg.Metrics)
 	s.logs.queue.count(metrics)
 	if err := s.openTracer(cfg.Tracing, metrics); err != nil {
 		return err
@@ -622,8 +623,8 @@ func (s *Service) AdminAddress() string { return s.admin.Addr().String() }
 func pid() slog.Attr { return slog.Int("pid", os.Getpid()) }
 
 // newMetrics returns a registry with the metrics that every Go process has, and the version.
-func newMetrics() *prometheus.Registry {
-	reg := prometheus.NewRegistry()
+func newMetrics(cfg histogram.Config) *histogram.Registry {
+	reg := histogram.NewRegistry(cfg)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wxgate_build_info", Help: "Always 1; its label is the version.", ConstLabels: prometheus.Labels{"version": version()},
 	})

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/histogram"
 )
 
 // operation is one of Store's methods, as its metric and its errors name it.
@@ -146,11 +148,11 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{vector: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m := &metrics{vector: prometheus.NewHistogramVec(histogram.Options(reg, prometheus.HistogramOpts{
 		Name:    "wxgate_storage_operation_duration_seconds",
 		Help:    "How long an operation of the store took, waiting included.",
 		Buckets: []float64{.00001, .00005, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
-	}, []string{"operation"})}
+	}), []string{"operation"})}
 	for op, texts := range operations() {
 		m.durations[op] = m.vector.WithLabelValues(texts.label)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/histogram"
 	"wxgate/upstream/http1"
 )
 
@@ -33,22 +34,22 @@ const (
 // NewMetrics declares wxgate_upstream_* on reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wxgate_upstream_" + name, Help: help}, append([]string{labelUpstream}, labels...))
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{labelUpstream}, labels...))
 	}
 	m := &Metrics{
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		duration: prometheus.NewHistogramVec(histogram.Options(reg, prometheus.HistogramOpts{
 			Name:    "wxgate_upstream_request_duration_seconds",
 			Help:    "Time from sending a request to the head of the upstream's answer, or to the failure.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{labelUpstream}),
-		requests:    counter("requests_total", "Attempts to send a request, by result.", labelTarget, "result"),
-		retries:     counter("retries_total", "Requests sent again to another address, by what became of the attempt before.", "reason"),
-		exhausted:   counter("retry_budget_exhausted_total", "Retries that the budget did not allow."),
-		ejections:   counter("ejections_total", "Addresses ejected because their requests failed.", labelTarget),
-		queued:      counter("queued_total", "Requests that found all connections busy, by result and by the key that sets how many there are.", "result", "limit"),
-		dials:       counter("dials_total", "Dialed connections, by result.", "result"),
-		dns:         counter("dns_failures_total", "Failed lookups of a target's name; its previous addresses stay in use.", labelTarget),
-		unsolicited: counter("unasked_bytes_total", "Connections on which bytes that answer no request came after content.", labelTarget),
+		}), []string{labelUpstream}),
+		requests:    counter("wxgate_upstream_requests_total", "Attempts to send a request, by result.", labelTarget, "result"),
+		retries:     counter("wxgate_upstream_retries_total", "Requests sent again to another address, by what became of the attempt before.", "reason"),
+		exhausted:   counter("wxgate_upstream_retry_budget_exhausted_total", "Retries that the budget did not allow."),
+		ejections:   counter("wxgate_upstream_ejections_total", "Addresses ejected because their requests failed.", labelTarget),
+		queued:      counter("wxgate_upstream_queued_total", "Requests that found all connections busy, by result and by the key that sets how many there are.", "result", "limit"),
+		dials:       counter("wxgate_upstream_dials_total", "Dialed connections, by result.", "result"),
+		dns:         counter("wxgate_upstream_dns_failures_total", "Failed lookups of a target's name; its previous addresses stay in use.", labelTarget),
+		unsolicited: counter("wxgate_upstream_unasked_bytes_total", "Connections on which bytes that answer no request came after content.", labelTarget),
 		gauges:      newGauges(),
 	}
 	reg.MustRegister(m.duration, m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.unsolicited, m.gauges)
@@ -136,16 +137,16 @@ type gauges struct {
 
 func newGauges() *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("wxgate_upstream_"+name, help, append([]string{labelUpstream}, labels...), nil)
+		return prometheus.NewDesc(name, help, append([]string{labelUpstream}, labels...), nil)
 	}
 	return &gauges{
-		up:        desc("up", "1 while at least one address of the target takes part; 0 when all are ejected, unhealthy or unknown.", labelTarget),
-		inFlight:  desc("in_flight", "Connections to the target that are in use.", labelTarget),
-		latency:   desc("latency_seconds", "The target's latency as p2c sees it: a peak-sensitive moving average.", labelTarget),
-		breaker:   desc("breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
-		queue:     desc("queue_length", "Requests waiting for a connection."),
-		undrained: desc("undrained", "1 once the service has taken content that it did not read for a request."),
-		dialLine:  desc("dials_waiting", "Requests waiting to dial."),
+		up:        desc("wxgate_upstream_up", "1 while at least one address of the target takes part; 0 when all are ejected, unhealthy or unknown.", labelTarget),
+		inFlight:  desc("wxgate_upstream_in_flight", "Connections to the target that are in use.", labelTarget),
+		latency:   desc("wxgate_upstream_latency_seconds", "The target's latency as p2c sees it: a peak-sensitive moving average.", labelTarget),
+		breaker:   desc("wxgate_upstream_breaker_open", "1 while the circuit breaker refuses requests or lets only a few through."),
+		queue:     desc("wxgate_upstream_queue_length", "Requests waiting for a connection."),
+		undrained: desc("wxgate_upstream_undrained", "1 once the service has taken content that it did not read for a request."),
+		dialLine:  desc("wxgate_upstream_dials_waiting", "Requests waiting to dial."),
 		of:        make(map[string]*Upstream),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/histogram"
 )
 
 // The outcomes that are no errcode, as labels.
@@ -35,11 +37,11 @@ func newMetrics(reg prometheus.Registerer, api string) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	duration, err := register(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	duration, err := register(reg, prometheus.NewHistogramVec(histogram.Options(reg, prometheus.HistogramOpts{
 		Name:    "wxgate_wechat_request_duration_seconds",
 		Help:    "How long calls to api.weixin.qq.com took, failed ones included.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 5, 10},
-	}, []string{"api"}))
+	}), []string{"api"}))
 	if err != nil {
 		return nil, err
 	}

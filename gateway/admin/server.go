@@ -37,11 +37,14 @@ type Store interface {
 
 // Deps are the dependencies of a Server; those that may be nil say so.
 type Deps struct {
-	Authn       *authn.Authn
-	Store       Store
-	WeChat      map[string]Broker // by appid
-	Errors      answer.Table
-	Metrics     *prometheus.Registry
+	Authn   *authn.Authn
+	Store   Store
+	WeChat  map[string]Broker // by appid
+	Errors  answer.Table
+	Metrics interface {
+		prometheus.Registerer
+		prometheus.Gatherer
+	}
 	Log         *slog.Logger
 	LimitedLog  *lograte.Log // for lines that clients can provoke
 	LogFault    func() error // why log lines are being lost, nil while none are; may be nil
@@ -112,7 +115,7 @@ func (s *Server) newMux() http.Handler {
 
 func (s *Server) newGuardedMux() http.Handler {
 	mux := http.NewServeMux()
-	metrics := promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	metrics := promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
 	mux.HandleFunc("GET /metrics", s.responder.permitted(operatorAlone, metrics.ServeHTTP))
 	for _, e := range s.endpoints() {
 		mux.HandleFunc(e.pattern, s.responder.permitted(e.needs, s.responder.withKnownQuery(e.query, e.serve)))

@@ -5,8 +5,6 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"sync"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Ledger counts what each client holds. NewLedger makes one.
@@ -190,42 +188,3 @@ func (h *Hold) Move(k Kind) Hold {
 	h.held &^= moved.held
 	return moved
 }
-
-// Metrics are the series of what was refused because too much was held.
-type Metrics struct {
-	tooMany    map[Kind]map[string]prometheus.Counter // by the client's label
-	overloaded [bounds]prometheus.Counter             // Unbounded: nil
-}
-
-// NewMetrics declares them on reg.
-func NewMetrics(reg prometheus.Registerer, ledger *Ledger) Metrics {
-	tooMany := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "wxgate_too_many_held_total", Help: "Requests refused because their client held too much at a time.",
-	}, []string{"held", "client"})
-	reg.MustRegister(tooMany, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "wxgate_clients_holding", Help: "Clients that hold a request, a connection to a service or a WebSocket.",
-	}, func() float64 { return float64(ledger.Clients()) }))
-	overloaded := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "wxgate_overloaded_total", Help: "Requests refused because there were too many of all clients, by what they exceeded.",
-	}, []string{"limit"})
-	reg.MustRegister(overloaded)
-	m := Metrics{tooMany: make(map[Kind]map[string]prometheus.Counter)}
-	for b := Unbounded + 1; b < bounds; b++ {
-		m.overloaded[b] = overloaded.WithLabelValues(b.label())
-	}
-	for _, kind := range allKinds() {
-		m.tooMany[kind] = make(map[string]prometheus.Counter)
-		for _, label := range labels() {
-			m.tooMany[kind][label] = tooMany.WithLabelValues(kind.String(), label)
-		}
-	}
-	return m
-}
-
-// CountRefusal counts a request that would have made its client hold too much.
-func (m Metrics) CountRefusal(kind Kind, client Client) {
-	m.tooMany[kind][client.label()].Inc()
-}
-
-// CountOverload counts a request that exceeded a Bound.
-func (m Metrics) CountOverload(b Bound) { m.overloaded[b].Inc() }

@@ -29,6 +29,9 @@ func NewPublic(reg prometheus.Registerer) *Public {
 	p.failed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_tls_handshakes_failed_total", Help: "Clients with which there was no TLS, by why.",
 	}, []string{"reason"})
+	for _, reason := range handshakeFailures() {
+		p.failed.WithLabelValues(reason) // so that an alert finds every series before its first event
+	}
 	p.streams = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxgate_streams_refused_total", Help: "Streams of HTTP/2 and HTTP/3 beyond a cap.",
 	})

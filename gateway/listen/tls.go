@@ -234,6 +234,9 @@ func speaksHTTP(first [5]byte) bool {
 	return true
 }
 
+// handshakeFailures are what handshakeFailure returns.
+func handshakeFailures() []string { return []string{"not_tls", "timeout", "busy", "left", "refused"} }
+
 // handshakeFailure is why there was no TLS, of a closed set.
 func handshakeFailure(err error) string {
 	var plain tls.RecordHeaderError
