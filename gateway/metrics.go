@@ -105,7 +105,11 @@ func newSeriesKey(ex *Exchange) seriesKey {
 // the body took.
 func (m *metrics) observeDuration(ex *Exchange, s *series, others time.Duration) {
 	took := ex.answeredAt.Sub(ex.start)
-	s.duration.Observe(took.Seconds(), ex.id, ex.answeredAt)
+	of := histogram.Request{ID: ex.id}
+	if ex.trace.Recorded() {
+		of.TraceID = ex.trace.Span.TraceID()
+	}
+	s.duration.Observe(took.Seconds(), of, ex.answeredAt)
 	if s.key.upstream {
 		m.overhead.Observe((took - others).Seconds())
 	}

@@ -1,6 +1,7 @@
 package histogram
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,21 +25,40 @@ func NewObserver(of prometheus.Observer, bounds []float64) *Observer {
 	return &Observer{of, of.(prometheus.ExemplarObserver), bounds, make([]atomic.Int64, len(bounds)+1)}
 }
 
-// Observe records a value of the request with that id.
-func (o *Observer) Observe(value float64, requestID string, now time.Time) {
-	bucket, _ := slices.BinarySearch(o.bounds, value)
-	last, second := o.made[bucket].Load(), now.Unix()
-	if last == second || !fits(requestID) || !o.made[bucket].CompareAndSwap(last, second) {
-		o.plain.Observe(value)
-		return
-	}
-	o.exemplary.ObserveWithExemplar(value, prometheus.Labels{labelRequestID: strings.Clone(requestID)})
+// Request is the request that a value is of.
+type Request struct {
+	ID      string
+	TraceID [16]byte // of the trace that is recorded of it; zero: none is
 }
 
-const labelRequestID = "request_id"
+// Observe records a value of a request.
+func (o *Observer) Observe(value float64, of Request, now time.Time) {
+	bucket, _ := slices.BinarySearch(o.bounds, value)
+	last, second := o.made[bucket].Load(), now.Unix()
+	if last != second && of.fits() && o.made[bucket].CompareAndSwap(last, second) {
+		o.exemplary.ObserveWithExemplar(value, of.labels())
+		return
+	}
+	o.plain.Observe(value)
+}
 
-// fits reports whether an exemplar may hold a request ID, which a trusted proxy may have made: client_golang panics over
-// what is too long or is no UTF-8.
-func fits(requestID string) bool {
-	return requestID != "" && len(labelRequestID)+len(requestID) <= prometheus.ExemplarMaxRunes && utf8.ValidString(requestID)
+const (
+	labelRequestID = "request_id"
+	labelTraceID   = "trace_id"
+)
+
+// fits reports whether there can be an exemplar of the request. A trusted proxy may have made its ID, and client_golang
+// panics over labels that are too long or no UTF-8.
+func (r Request) fits() bool { return r.ID != "" && r.room() >= 0 && utf8.ValidString(r.ID) }
+
+// room is how much there is in the labels of an exemplar beside the ID.
+func (r Request) room() int { return prometheus.ExemplarMaxRunes - len(labelRequestID) - len(r.ID) }
+
+// labels are those of the exemplar of a request that fits.
+func (r Request) labels() prometheus.Labels {
+	labels := prometheus.Labels{labelRequestID: strings.Clone(r.ID)}
+	if r.TraceID != [16]byte{} && r.room() >= len(labelTraceID)+hex.EncodedLen(len(r.TraceID)) {
+		labels[labelTraceID] = hex.EncodeToString(r.TraceID[:])
+	}
+	return labels
 }

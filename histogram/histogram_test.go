@@ -1,6 +1,7 @@
 package histogram_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,14 +37,14 @@ func TestABucketHasAnExemplarASecond(t *testing.T) {
 	t.Parallel()
 	observer, exemplars := observed(t, histogram.NewRegistry(histogram.Config{}))
 	now := time.Unix(1000, 0)
-	observer.Observe(.05, "first", now)
-	observer.Observe(.06, "second", now.Add(999*time.Millisecond))
-	observer.Observe(.5, "slow", now)
-	observer.Observe(5, "slowest", now)
+	observer.Observe(.05, histogram.Request{ID: "first"}, now)
+	observer.Observe(.06, histogram.Request{ID: "second"}, now.Add(999*time.Millisecond))
+	observer.Observe(.5, histogram.Request{ID: "slow"}, now)
+	observer.Observe(5, histogram.Request{ID: "slowest"}, now)
 	if got := strings.Join(exemplars(), " "); got != "request_id=first request_id=slow request_id=slowest" {
 		t.Errorf("within a second the exemplars are %s", got)
 	}
-	observer.Observe(.1, "third", now.Add(time.Second)) // the bound belongs to its bucket
+	observer.Observe(.1, histogram.Request{ID: "third"}, now.Add(time.Second)) // the bound belongs to its bucket
 	if got := exemplars()[0]; got != "request_id=third" {
 		t.Errorf("a second later the first bucket has %s", got)
 	}
@@ -53,14 +54,31 @@ func TestAnExemplarThatDoesNotFitIsLeftOut(t *testing.T) {
 	t.Parallel()
 	observer, exemplars := observed(t, histogram.NewRegistry(histogram.Config{}))
 	for _, id := range []string{"", strings.Repeat("x", 119), "\xff"} {
-		observer.Observe(.5, id, time.Unix(1000, 0))
+		observer.Observe(.5, histogram.Request{ID: id}, time.Unix(1000, 0))
 	}
 	if got := exemplars(); got != nil {
 		t.Errorf("got the exemplars %q, want none", got)
 	}
-	observer.Observe(.5, strings.Repeat("x", 118), time.Unix(1000, 0))
+	observer.Observe(.5, histogram.Request{ID: strings.Repeat("x", 118)}, time.Unix(1000, 0))
 	if got := exemplars(); len(got) != 1 {
 		t.Errorf("got the exemplars %q, want the one that just fits", got)
+	}
+}
+
+func TestAnExemplarNamesTheTraceThatIsRecorded(t *testing.T) {
+	t.Parallel()
+	observer, exemplars := observed(t, histogram.NewRegistry(histogram.Config{}))
+	traced := histogram.Request{ID: "an-id", TraceID: [16]byte{0x4b, 15: 1}}
+	observer.Observe(.5, traced, time.Unix(1000, 0))
+	got := exemplars()
+	slices.Sort(got)
+	if want := "request_id=an-id trace_id=4b000000000000000000000000000001"; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+	traced.ID = strings.Repeat("x", 79) // without room for both
+	observer.Observe(.5, traced, time.Unix(1001, 0))
+	if got := exemplars(); len(got) != 1 || got[0] != "request_id="+traced.ID {
+		t.Errorf("got %q, want the ID alone", got)
 	}
 }
 
@@ -68,7 +86,7 @@ func TestAnExemplarOutlivesTheMemoryOfItsRequest(t *testing.T) {
 	t.Parallel()
 	observer, exemplars := observed(t, histogram.NewRegistry(histogram.Config{}))
 	memory := []byte("alice")
-	observer.Observe(.5, unsafe.String(&memory[0], len(memory)), time.Unix(1000, 0))
+	observer.Observe(.5, histogram.Request{ID: unsafe.String(&memory[0], len(memory))}, time.Unix(1000, 0))
 	copy(memory, "bobby")
 	if got := exemplars(); len(got) != 1 || got[0] != "request_id=alice" {
 		t.Errorf("got %q, want the ID that was observed", got)
@@ -78,7 +96,7 @@ func TestAnExemplarOutlivesTheMemoryOfItsRequest(t *testing.T) {
 func TestRequestsDoNotPayForExemplars(t *testing.T) { // not in parallel: AllocsPerRun counts those of the whole process
 	observer, _ := observed(t, histogram.NewRegistry(histogram.Config{}))
 	now := time.Unix(1000, 0)
-	if n := testing.AllocsPerRun(1000, func() { observer.Observe(.5, "an-id", now) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { observer.Observe(.5, histogram.Request{ID: "an-id"}, now) }); n != 0 {
 		t.Errorf("a value allocates %v times, want never", n)
 	}
 }
@@ -88,7 +106,7 @@ func TestHistogramsHaveNativeBucketsWhereTheyAreWanted(t *testing.T) {
 	for _, native := range []bool{false, true} {
 		reg := histogram.NewRegistry(histogram.Config{NativeHistograms: native})
 		observer, _ := observed(t, reg)
-		observer.Observe(.5, "an-id", time.Unix(1000, 0))
+		observer.Observe(.5, histogram.Request{ID: "an-id"}, time.Unix(1000, 0))
 		families, err := reg.Gather()
 		if err != nil {
 			t.Fatal(err)
@@ -114,7 +132,7 @@ func BenchmarkObserve(b *testing.B) {
 		b.ReportAllocs()
 		now := time.Now()
 		for b.Loop() {
-			observer.Observe(.5, "an-id", now)
+			observer.Observe(.5, histogram.Request{ID: "an-id"}, now)
 		}
 	})
 	b.Run("native", func(b *testing.B) {
@@ -122,7 +140,7 @@ func BenchmarkObserve(b *testing.B) {
 		b.ReportAllocs()
 		now := time.Now()
 		for b.Loop() {
-			observer.Observe(.5, "an-id", now)
+			observer.Observe(.5, histogram.Request{ID: "an-id"}, now)
 		}
 	})
 }
