@@ -4,13 +4,14 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 VERSION          := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS          := -s -w -X wxgate/process.builtVersion=$(VERSION)
+OLDER            ?= 4c76c51# release 0.1.0, from which the way up and back is tested
 FUZZTIME         ?= 30s
 SOAK             ?= 10m
 OVERLOAD         ?= 30s
 HOSTILE          ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help test acceptance test-go test-miniprogram test-dashboard dashboard long test-hostile plot house lint format build run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
+.PHONY: help test acceptance test-go test-miniprogram test-dashboard dashboard long test-hostile plot house lint format build release packaging run demo bench bench-tools bench-peers bench-growth bench-logins bench-tls bench-guard bench-docs fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,13 +63,16 @@ long_hostile  := HOSTILE=$(HOSTILE) $(LONG) -timeout 2h -run '^TestHonestUsersDo
 long_import   := WXGATE_IMPORT=1000000 $(LONG) -timeout 30m -run '^TestManyUsersAreImportedBesideOthers$$' ./e2e ## a million users imported on both drivers, with the memory of the gateway and p99 of requests meanwhile: the table of docs/migration.md; needs mariadb-server
 long_kills    := WXGATE_KILLS=200 $(LONG) -timeout 30m -run '^TestWhateverIsKilledWhenAStartWorks$$' ./e2e ## 200 times kill -9 of a process at a random moment of a hand-over, then a start
 long_large    := WXGATE_LARGE=1 $(LONG) -timeout 30m -run '^TestLargeBodiesTakeNoMemory$$|^TestEventsArriveAsTheyAreSaid$$' ./e2e ## 2 GiB up and down, with the memory of the gateway; how long events take
+long_upgrade  := WXGATE_UPGRADE=$(OLDER) $(LONG) -timeout 30m -run '^TestUpgradingAndGoingBack$$' ./e2e ## the release before, built from the history, and this one on the same data, up, down and up: docs/upgrading.md; needs mariadb-server
 long_users    := WXGATE_USER_KILLS=100 $(LONG) -timeout 15m -run '^TestKillsBetweenTheUserAndTheServiceLoseNobody$$' ./e2e ## 100 times kill -9 between first logins and the service that is told about them
 long_migrations := WXGATE_MIGRATIONS=1 $(LONG) -timeout 20m -run '^TestAMigrationThatIsCutOffAnywhereGoesOn$$' ./storage/mysql ## the connection cut before, during and after each statement of the migrations of a database, then three processes at once
 long_mysql    := WXGATE_MYSQL=1 $(LONG) -timeout 15m -run '^TestTheMigrationPageOnMariaDB$$' ./e2e ## docs/migration.md on a real MariaDB of 100,000 users in +08:00; needs mariadb-server
 long_node     := WXGATE_NODE=1 $(LONG) -timeout 30m -run '^TestNoPostIsExecutedTwice|^TestPostsToANodeService' ./gateway ./e2e ## a POST every 7 s to a stock Node service, and 10,000 to one that closes at random: 12 minutes
+long_packages := $(MAKE) --no-print-directory packaging && go run ./scripts/release -only linux/amd64 -version 0.0.1 -o bin/packages/1 && go run ./scripts/release -only linux/amd64 -version 0.0.2 -o bin/packages/2 && scripts/packages.sh bin/packages/1 bin/packages/2 ## docs/install.md with the .deb and the .rpm in copies of this machine: installed, started, upgraded, removed, purged; needs to be root on Debian, with rpm
 long_overload := OVERLOAD=$(OVERLOAD) $(LONG) -timeout 15m -run '^TestOverload$$' ./e2e ## twice the load that a service can take for OVERLOAD (30s): the table of docs/limits.md
 long_proxies  := WXGATE_PROXIES=1 $(LONG) -timeout 10m -run '^TestTheProxiesOfTheManual$$' ./e2e ## the nginx and Caddy configurations of docs/tls.md in front of the real binary; needs both programs
 long_pushes   := WXGATE_PUSHES=10000 $(LONG) -timeout 15m -run '^TestEachPushReachesTheServiceOnce$$' ./e2e ## 10,000 messages of WeChat, each up to three times, while the gateway is killed: the figures of docs/push.md
+long_release  := $(MAKE) --no-print-directory packaging && scripts/reproduce.sh ## what `make release` makes, twice from nothing, compared: 20 minutes
 long_restart  := WXGATE_RESTART=60s $(LONG) -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e ## a minute of load with a reload each second and five restarts
 long_memory   := SOAK=12m $(LONG) -timeout 1h -run '^TestSoak$$' ./e2e ## the traffic of soak for 12 minutes without the race detector: anonymous memory may grow by 20 MB in 10 minutes
 long_slow     := WXGATE_SLOW=1 $(LONG) -timeout 10m -run '^TestAMinuteOfSlowClients$$' ./gateway ## 300 slow clients of each kind for a minute, beside honest ones
@@ -100,6 +104,12 @@ format: $(GOLANGCI) ## rewrite the sources as gofumpt wants them
 
 build: ## a static binary in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/wxgate .
+
+release: packaging ## archives, packages, lists of modules and checksums in dist/, as docs/install.md says
+	go run ./scripts/release
+
+packaging: # builds what packs a release, with the versions of scripts/packages/go.sum
+	cd scripts/packages && go build -o ../../bin/ github.com/goreleaser/nfpm/v2/cmd/nfpm github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 run: ## serve gateway.yaml
 	go run . serve
@@ -139,7 +149,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	done
 
 clean: ## remove what was built; data/ stays
-	rm -rf bin wxgate miniprogram/tests/output
+	rm -rf bin dist wxgate miniprogram/tests/output
 	find . -maxdepth 3 -type f \( -name '*.test' -o -name '*.prof' \) -not -path './.*' -delete
 
 # The version is in the file name, so that a change of version installs it anew. It is not a tool of go.mod: its

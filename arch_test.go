@@ -83,6 +83,7 @@ func importTree() map[string][]string {
 		"secret":                    {},
 		"scripts/acceptance":        {},
 		"scripts/house":             {},
+		"scripts/release":           {},
 		"examples/recipes":          {},
 		"examples/recipes/serve":    {"examples/recipes"},
 		"miniprogram/demo":          {},

@@ -76,7 +76,7 @@ func Run() int {
 		signal.Ignore(syscall.SIGTERM) // service managers send it to every process of the group, and so do we
 		stop()                         // a second Ctrl-C ends a drain that takes too long
 	})
-	w := &env{lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	w := &env{lookup: strictyaml.WithCredentials(os.LookupEnv, os.ReadFile), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	return runCommand(ctx, os.Args[1:], w)
 }
 

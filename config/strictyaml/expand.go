@@ -3,12 +3,36 @@ package strictyaml
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
 
 // LookupEnv has the shape of os.LookupEnv.
 type LookupEnv func(name string) (value string, found bool)
+
+// credentialsFolder is the variable that names a folder of secrets, one file each: LoadCredential of systemd sets it.
+const credentialsFolder = "CREDENTIALS_DIRECTORY"
+
+// WithCredentials adds the files of the folder in CREDENTIALS_DIRECTORY to an environment: a variable that is not set is what
+// the file of its name holds, without one newline at the end. So the secrets of systemd, Compose and Kubernetes need not be in
+// any environment.
+func WithCredentials(env LookupEnv, readFile func(path string) ([]byte, error)) LookupEnv {
+	return func(name string) (string, bool) {
+		value, found := env(name)
+		folder, _ := env(credentialsFolder)
+		if found || folder == "" {
+			return value, found
+		}
+		content, err := readFile(filepath.Join(folder, name))
+		return withoutNewline(content), err == nil
+	}
+}
+
+// withoutNewline drops one newline at the end: editors and echo write it, and no secret wants it.
+func withoutNewline(content []byte) string {
+	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+}
 
 // expander replaces the references of a scalar: ${VAR}, ${VAR:-default} and ${file:/path}. $$ stands for one $, and a $
 // before anything else is itself, so that a regular expression or a password rarely needs care.
@@ -97,19 +121,26 @@ func (e expander) variable(name, otherwise string, hasDefault bool) (string, err
 	case hasDefault && value == "":
 		return otherwise, nil
 	case !found:
-		return e.nowhere(name, fmt.Errorf("the environment variable %s is not set; ${%s:-default} would allow that", name, name))
+		return e.nowhere(name, e.notSet(name))
 	}
 	return value, nil
 }
 
-// file drops one newline at the end: editors and echo write it, and no secret wants it.
+// notSet says where the value of a variable would have been looked for.
+func (e expander) notSet(name string) error {
+	if folder, _ := e.env(credentialsFolder); folder != "" {
+		return fmt.Errorf("the environment variable %s is not set, and %s has no readable file of that name; ${%s:-default} would allow that", name, folder, name)
+	}
+	return fmt.Errorf("the environment variable %s is not set; ${%s:-default} would allow that", name, name)
+}
+
+// file gives the content of a file.
 func (e expander) file(path string) (string, error) {
 	content, err := e.readFile(path)
 	if err != nil {
 		return e.nowhere("file:"+path, fmt.Errorf("${file:%s}: %w", path, err))
 	}
-	line := strings.TrimSuffix(string(content), "\n")
-	return strings.TrimSuffix(line, "\r"), nil
+	return withoutNewline(content), nil
 }
 
 func variableName(name string) bool {

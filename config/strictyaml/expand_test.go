@@ -54,6 +54,31 @@ func TestASecretFileLosesOneNewline(t *testing.T) {
 	}
 }
 
+func TestAVariableThatIsNotSetIsTheFileOfItsName(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "JWT_SECRET"), []byte("of-the-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	variables := map[string]string{"CREDENTIALS_DIRECTORY": folder, "WX_SECRET": "of-the-environment", "EMPTY": ""}
+	reader := expander{env: WithCredentials(func(name string) (string, bool) {
+		value, found := variables[name]
+		return value, found
+	}, os.ReadFile)}
+	for written, want := range map[string]string{"${JWT_SECRET}": "of-the-file", "${WX_SECRET}": "of-the-environment", "${EMPTY}": "", "${GONE:-x}": "x"} {
+		if got, err := reader.expand(written); got != want || err != nil {
+			t.Errorf("got %q and error %v, want %q, for %s", got, err, want, written)
+		}
+	}
+	if _, err := reader.expand("${GONE}"); err == nil || !strings.Contains(err.Error(), folder+" has no readable file of that name") {
+		t.Errorf("got %v, want an error that names the folder", err)
+	}
+	delete(variables, "CREDENTIALS_DIRECTORY")
+	if _, err := reader.expand("${JWT_SECRET}"); err == nil {
+		t.Error("without CREDENTIALS_DIRECTORY, JWT_SECRET was found")
+	}
+}
+
 func TestNoFaultShowsWhatAReferenceStandsFor(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{
