@@ -30,6 +30,8 @@ type commands struct {
 	Explain explainCommand `cmd:"" help:"Show what the gateway would do with a request: route, limits, headers, target, or why it is refused."`
 	Health  healthCommand  `cmd:"" help:"Ask the running gateway whether it is healthy; for HEALTHCHECK."`
 
+	Dashboard dashboardCommand `cmd:"" help:"Print the URL of the dashboard, with a code that signs your browser in."`
+
 	Users    usersCommand    `cmd:"" help:"List, show, import, export, ban and erase users of the running gateway."`
 	Sessions sessionsCommand `cmd:"" help:"List and revoke sessions of the running gateway."`
 	Keys     keysCommand     `cmd:"" help:"Create keys that sign tokens."`

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
 	"wxgate/authn"
 	"wxgate/authn/token"
 	"wxgate/authn/wechat"
+	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/limit"
@@ -38,6 +40,8 @@ type Config struct {
 	Log       gateway.LogConfig          `yaml:"log"`
 	Metrics   histogram.Config           `yaml:"metrics"`
 	Tracing   tracing.Config             `yaml:"tracing"`
+
+	References strictyaml.References `yaml:"-"` // what the file has written in the place of values
 }
 
 // DefaultConfig is a gateway.yaml that says nothing: it has no routes, no upstreams and no secrets.
@@ -108,9 +112,18 @@ func (c Config) ValidateOpened() input.Faults {
 
 // Reload is c with what a running gateway takes over from next; the rest of next needs a restart.
 func (c Config) Reload(next Config) Config {
+	read := next
 	next.Server, next.WeChat, next.Authn = c.Server.Reload(next.Server), c.WeChat.Reload(next.WeChat), c.Authn.Reload(next.Authn)
 	next.Storage, next.Metrics = c.Storage, c.Metrics
+	next.References = read.References.With(c.References, strictyaml.Differ(next, read))
 	return next
+}
+
+// Text is c as YAML, with every key and without secrets: neither what is one by its type, nor what comes from the environment
+// or from a file, nor the values of headers, which are often the credentials of a service.
+func (c Config) Text() string {
+	header := regexp.MustCompile(`[._]headers\.set\.`)
+	return strictyaml.Print(c, c.References, header.MatchString)
 }
 
 // Gateway is what the package gateway works by.

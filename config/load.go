@@ -124,6 +124,7 @@ func unsetSecret(path, reference string) (string, bool) {
 func Read(file string, reader strictyaml.Reader, complete func(*Config) input.Faults) (Config, strictyaml.Places, error) {
 	cfg := DefaultConfig()
 	places, err := reader.Read(file, &cfg, func() input.Faults { return complete(&cfg) })
+	cfg.References = places.References()
 	var faults strictyaml.Faults
 	if errors.As(err, &faults) {
 		err = fmt.Errorf("the configuration is invalid:\n%w", faults)

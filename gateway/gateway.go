@@ -19,6 +19,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
+	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
@@ -53,6 +54,16 @@ type Deps struct {
 	Gate     Gate            // of the store; nil: the store is never handed over
 	LogFault func() error    // why log lines are being lost, nil while none are; may be nil
 	Now      func() time.Time
+
+	Process func() dashboard.Process // what the dashboard shows of the process; nil: nothing
+}
+
+// process is Process, also where there is none.
+func (d Deps) process() func() dashboard.Process {
+	if d.Process == nil {
+		return func() dashboard.Process { return dashboard.Process{} }
+	}
+	return d.Process
 }
 
 // Gateway is the public edge. It is safe for concurrent use.
@@ -86,12 +97,15 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		return nil, err
 	}
 	g.server.streams = g.streams
-	g.admin = g.newAdmin()
+	if g.admin, err = g.newAdmin(); err != nil {
+		startDrain()
+		return nil, err
+	}
 	return g, nil
 }
 
 // newAdmin is the admin listener of this gateway.
-func (g *Gateway) newAdmin() *admin.Server {
+func (g *Gateway) newAdmin() (*admin.Server, error) {
 	return admin.New(g.snapshot.Load().cfg.Server.Connections.Admin, admin.Deps{
 		Authn: g.deps.Authn, Store: g.deps.Storage, WeChat: g.deps.WeChat, Errors: g.observer.failures,
 		Metrics: g.deps.Metrics, Log: g.deps.Log, LimitedLog: g.observer.limitedLog, LogFault: g.deps.LogFault, Now: g.deps.Now,
@@ -99,6 +113,7 @@ func (g *Gateway) newAdmin() *admin.Server {
 		Payments:    func() map[string]wechat.VirtualPaymentConfig { return g.snapshot.Load().cfg.VirtualPayments },
 		Draining:    func() bool { return g.drain.Err() != nil },
 		Quotas:      g.quotas.counter, AllQuotas: func() []quota.Quota { return g.snapshot.Load().cfg.Quotas() },
+		Process: g.deps.process(), Routes: g.shownRoutes(),
 		Certificates: func() error {
 			r := g.snapshot.Load()
 			if r.acme == nil {

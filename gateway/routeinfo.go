@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -37,8 +38,11 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := p.snapshot.Load()
-	var all []RouteInfo
+	return p.snapshot.Load().infos(), nil
+}
+
+// infos lists all routes and endpoints of a snapshot.
+func (r *snapshot) infos() (all []RouteInfo) {
 	list := func(host string, m *route.Matcher[*routeEntry]) {
 		seen := map[*routeEntry]bool{}
 		m.Each(func(to *routeEntry) {
@@ -54,7 +58,24 @@ func Routes(cfg Config) ([]RouteInfo, error) {
 	slices.SortFunc(all, func(a, b RouteInfo) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), slices.Compare(a.Methods, b.Methods))
 	})
-	return all, nil
+	return all
+}
+
+// shownRoutes returns what lists the routes in force for the dashboard, anew for each configuration. It is not called twice at once.
+func (g *Gateway) shownRoutes() func() []dashboard.Route {
+	var of *snapshot
+	var routes []dashboard.Route
+	return func() []dashboard.Route {
+		now := g.snapshot.Load()
+		if now == of {
+			return routes
+		}
+		of, routes = now, []dashboard.Route{}
+		for _, info := range now.infos() {
+			routes = append(routes, dashboard.Route{Path: info.Path, Host: info.Host, Methods: append([]string{}, info.Methods...), Auth: string(info.Auth), To: info.To})
+		}
+		return routes
+	}
 }
 
 // Login is where a program can log in with nothing but a code of wx.login: the first such path of the section endpoints

@@ -98,6 +98,7 @@ func newReloader(s *Service, watcher *Watcher, cfg config.Config) *reloader {
 	})
 	s.Metrics.MustRegister(well)
 	well.Set(1)
+	s.chronicle.readFrom(watcher.file)
 	return &reloader{service: s, watcher: watcher, running: cfg, succeeded: well}
 }
 
@@ -142,7 +143,9 @@ func (r *reloader) follow(ctx context.Context) {
 }
 
 func (r *reloader) try(why string) {
-	if err := r.reload(why); err != nil {
+	err := r.reload(why)
+	r.service.chronicle.reload(r.running, err, time.Now())
+	if err != nil {
 		r.succeeded.Set(0)
 		r.service.log.Error("reload refused, the running configuration stays", "because", why, "error", err)
 		return

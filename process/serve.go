@@ -125,6 +125,7 @@ type Service struct {
 	certificates *certificates
 	adminTLS     adminTLS
 	tracer       *tracing.Tracer
+	chronicle    chronicle
 	gateway      *gateway.Gateway
 	gate         *handover.Gate // of the store
 	inherited    inherited      // sockets that were open before
@@ -169,6 +170,7 @@ func (s *Service) setTimeouts(cfg gateway.Timeouts) {
 }
 
 func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) error {
+	s.chronicle.begin(cfg, time.Now())
 	metrics := newMetrics(cfg.Metrics)
 	s.logs.queue.count(metrics)
 	if err := s.openTracer(cfg.Tracing, metrics); err != nil {
@@ -252,7 +254,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	s.gateway, err = gateway.New(cfg.Gateway(), gateway.Deps{
 		Authn: auth, Issuers: s.issuers, Storage: s.store, WeChat: brokers, Pushes: pushes, Pushed: s.store, Quotas: s.store, Merchants: merchants, Upstreams: services.all, Certificates: certificates, ACME: s.certificates.acme, Metrics: metrics,
 		Log: s.log.With("component", "gateway"), Access: s.logs.Access, Tracer: s.tracer, LogFault: s.logs.queue.fault, Now: time.Now,
-		Gate: s.gate,
+		Gate: s.gate, Process: s.chronicle.shown,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the gateway: %w", err)

@@ -7,12 +7,12 @@ import "reflect"
 func Differ[T any](a, b T) []string { return differ(reflect.ValueOf(a), reflect.ValueOf(b), "") }
 
 func differ(a, b reflect.Value, path string) (paths []string) {
-	for i := range a.NumField() {
-		name := a.Type().Field(i).Tag.Get("yaml")
+	for _, f := range fieldsOf(a.Type()) {
+		name := f.name
 		if path != "" {
 			name = path + "." + name
 		}
-		field, other := a.Field(i), b.Field(i)
+		field, other := a.Field(f.index), b.Field(f.index)
 		switch {
 		case hasKeys(field.Type()):
 			paths = append(paths, differ(field, other, name)...)

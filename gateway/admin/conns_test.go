@@ -32,10 +32,13 @@ func (ready) Snapshot(context.Context, func(storage.Record) error) error { retur
 func socket(t *testing.T, maxConns int) (s *Server, address string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	s = New(maxConns, Deps{
+	s, err := New(maxConns, Deps{
 		Authn: new(authn.Authn), Store: ready{}, Errors: answer.NewTable(), Metrics: prometheus.NewRegistry(), Log: log, LimitedLog: lograte.New(log, time.Now), Now: time.Now,
 		Credentials: func() Credentials { return Credentials{} }, Draining: func() bool { return false },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/quota"
 	"wxgate/lograte"
@@ -55,6 +56,9 @@ type Deps struct {
 	AllQuotas   func() []quota.Quota // that routes have, which a reload may change
 	Draining    func() bool          // reports whether new requests should go elsewhere
 
+	Process func() dashboard.Process // what the dashboard shows of the process
+	Routes  func() []dashboard.Route // of the configuration in force; never called twice at once
+
 	Certificates func() error // which the public listener still lacks, nil while it has all; may be nil
 }
 
@@ -66,11 +70,12 @@ type Server struct {
 	server       *http.Server
 	conns        *connLimiter
 	serviceCalls *serviceCalls
+	console      *console
 	backups      chan struct{} // holds a value while one is being taken
 }
 
 // New returns a Server with at most maxConns connections. It registers its series with deps.Metrics.
-func New(maxConns int, deps Deps) *Server {
+func New(maxConns int, deps Deps) (*Server, error) {
 	s := &Server{
 		deps:         deps,
 		responder:    responder{deps.Errors, deps.Log, deps.LimitedLog, deps.Now},
@@ -78,8 +83,12 @@ func New(maxConns int, deps Deps) *Server {
 		serviceCalls: newServiceCalls(deps),
 		backups:      make(chan struct{}, 1),
 	}
+	var err error
+	if s.console, err = newConsole(s.responder, s); err != nil {
+		return nil, err
+	}
 	s.server = &http.Server{
-		Handler:           markAnswering(s.newMux()),
+		Handler:           markAnswering(forNoOtherSite(s.newMux())),
 		ConnContext:       withConn,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -88,7 +97,18 @@ func New(maxConns int, deps Deps) *Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(clientErrors{deps.Log.Handler(), deps.LimitedLog}, slog.LevelWarn),
 	}
-	return s
+	return s, nil
+}
+
+// forNoOtherSite tells browsers that no page of another site may show or read an answer, and that its type is the one it has.
+func forNoOtherSite(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // clientErrors logs what net/http says of connections, such as handshakes that failed, which clients provoke.
@@ -109,6 +129,7 @@ func (s *Server) newMux() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { probe(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
+	s.console.register(mux, s.admitted)
 	mux.Handle("/", s.guarded(s.newGuardedMux()))
 	return mux
 }

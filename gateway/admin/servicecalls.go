@@ -84,8 +84,9 @@ func (c *serviceCalls) record(r *http.Request, call *serviceCall, status int, to
 	c.log.Info("service call", attributes...)
 }
 
-// event logs what a request did. It is the line of a service's call.
+// event logs what a request did, and who sent it. It is the line of a service's call.
 func event(log *slog.Logger, r *http.Request, message string, attributes ...any) {
+	attributes = append(attributes, "by", callerOf(r).String())
 	if call := callOf(r); call != nil {
 		call.logged = true
 		attributes = append(attributes, "service", call.service.Name)

@@ -36,6 +36,10 @@ var (
 	ErrAdminToken   = errors.New("the bearer token is neither server.admin_token nor that of a service")
 	ErrServiceScope = errors.New("the service may not do this")
 	ErrAdminOrigin  = errors.New("the admin listener is not for web pages of others")
+
+	ErrDashboardSession = errors.New("a browser changes nothing without a session of the dashboard")
+	ErrDashboardCode    = errors.New("the code is wrong, was used, or is more than a minute old")
+	ErrSignIns          = errors.New("too many sign-ins failed")
 )
 
 // Failure is one row of the error table, the only place that maps an error to HTTP. Its reason is the one in the body,
@@ -110,6 +114,9 @@ func NewTable() Table {
 		{ErrAdminToken, 401, "admin_token_invalid", "管理令牌缺失或错误", 0},
 		{ErrServiceScope, 403, "service_not_allowed", "该服务没有此权限", 0},
 		{ErrAdminOrigin, 403, "admin_origin_denied", "管理接口只回答本机的直接请求", 0},
+		{ErrDashboardSession, 401, "dashboard_session_missing", "请先登录管理面板", 0},
+		{ErrDashboardCode, 401, "dashboard_code_invalid", "登录码错误、已使用或已过期", 0},
+		{ErrSignIns, 429, "rate_limited", "登录失败次数过多，请稍后再试", 60},
 		{storage.ErrUnavailable, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 5},
 		{storage.ErrDamaged, 503, "storage_unavailable", "存储暂时不可用，请稍后再试", 60},
 		{ErrPushRefused, 502, "upstream_invalid", "服务响应异常", 0},
