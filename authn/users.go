@@ -16,12 +16,18 @@ import (
 
 // userStore stores users.
 type userStore interface {
+	userList
 	User(ctx context.Context, id int64) (storage.User, error)
-	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
 	UserByOpenID(ctx context.Context, appID, openID string) (storage.User, error)
 	UpdateUser(ctx context.Context, id int64, change func(*storage.User) error) (storage.User, error)
 	EraseUser(ctx context.Context, id int64, from, until time.Time) ([]storage.Revocation, error)
 	accountStore
+}
+
+// userList lists users.
+type userList interface {
+	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
+	UsersByNickname(ctx context.Context, text string, after int64, limit int) (found []storage.User, next int64, err error)
 }
 
 // accountStore stores whose the accounts of people are, which of them are to be erased, and what people gave of themselves.
@@ -59,6 +65,12 @@ type Users struct {
 // List returns up to limit users with ids above after, ordered by id.
 func (u *Users) List(ctx context.Context, after int64, limit int) ([]storage.User, error) {
 	return u.store.Users(ctx, after, limit)
+}
+
+// ByNickname returns up to limit users with ids above after whose nickname holds a text, in letters of either case. There may be
+// fewer, or none, and more behind next all the same; 0 is the end.
+func (u *Users) ByNickname(ctx context.Context, text string, after int64, limit int) (found []storage.User, next int64, err error) {
+	return u.store.UsersByNickname(ctx, text, after, limit)
 }
 
 // ByOpenID returns a user of an account, or storage.ErrNotFound. An empty appID stands for the only mini-program.

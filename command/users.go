@@ -42,22 +42,44 @@ func bannedUntil(u admin.Account) string {
 type usersListCommand struct {
 	output
 
-	After  int64  `placeholder:"ID" help:"Start after this id."`
-	Limit  int    `default:"100" placeholder:"N" help:"How many (100); at most 1000."`
-	OpenID string `name:"openid" placeholder:"OPENID" help:"Only the user with this openid."`
-	AppID  string `name:"appid" placeholder:"APPID" help:"The mini-program, with --openid; required if there are several."`
+	After    int64  `placeholder:"ID" help:"Start after this id."`
+	Limit    int    `default:"100" placeholder:"N" help:"How many (100); at most 1000."`
+	OpenID   string `name:"openid" placeholder:"OPENID" help:"Only the user with this openid."`
+	Nickname string `placeholder:"TEXT" help:"Only users with this in their nickname, in letters of either case."`
+	AppID    string `name:"appid" placeholder:"APPID" help:"The mini-program, with --openid; required if there are several."`
 }
 
-// query returns the query for the admin API.
-func (c usersListCommand) query() string {
-	if c.OpenID == "" {
-		return fmt.Sprintf("after=%d&limit=%d", c.After, c.Limit)
+// query returns the query for the admin API, for users after an id.
+func (c usersListCommand) query(after int64, limit int) string {
+	query := url.Values{}
+	if c.OpenID != "" {
+		query.Set("openid", c.OpenID)
+	} else {
+		query.Set("after", strconv.FormatInt(after, 10))
+		query.Set("limit", strconv.Itoa(limit))
 	}
-	query := url.Values{"openid": {c.OpenID}}
 	if c.AppID != "" {
 		query.Set("appid", c.AppID)
 	}
+	if c.Nickname != "" {
+		query.Set("nickname", c.Nickname)
+	}
 	return query.Encode()
+}
+
+// ask asks for a page. A look for a nickname ends early again and again, and goes on until the page is full.
+func (c usersListCommand) ask(ctx context.Context, client *adminClient) (admin.UserPage, error) {
+	page := admin.UserPage{Users: []admin.Account{}}
+	for after := c.After; ; after = *page.Next {
+		var part admin.UserPage
+		if err := client.ask(ctx, http.MethodGet, "/api/users?"+c.query(after, c.Limit-len(page.Users)), nil, &part); err != nil {
+			return page, err
+		}
+		page.Users, page.Next = append(page.Users, part.Users...), part.Next
+		if page.Next == nil || len(page.Users) >= c.Limit {
+			return page, nil
+		}
+	}
 }
 
 // Validate refuses flags that would be ignored.
@@ -67,14 +89,16 @@ func (c usersListCommand) Validate() error {
 		return errors.New("--appid goes with --openid")
 	case c.OpenID != "" && c.After != 0:
 		return errors.New("--openid is one user; --after is for all of them")
+	case c.OpenID != "" && c.Nickname != "":
+		return errors.New("--openid is one user, whatever the nickname")
 	}
 	return nil
 }
 
 // Run lists users.
 func (c usersListCommand) Run(ctx context.Context, w *env, client *adminClient) error {
-	var page admin.UserPage
-	if err := client.ask(ctx, http.MethodGet, "/api/users?"+c.query(), nil, &page); err != nil {
+	page, err := c.ask(ctx, client)
+	if err != nil {
 		return err
 	}
 	return c.print(w.stdout, page, func(t *table) {
@@ -83,7 +107,11 @@ func (c usersListCommand) Run(ctx context.Context, w *env, client *adminClient) 
 			t.row(u.ID, u.AppID, u.OpenID, u.Nickname, bannedUntil(u), readableTime(u.CreatedAt.Time))
 		}
 		if page.Next != nil {
-			t.row(fmt.Sprintf("(more: wxgate users list --after %d)", *page.Next))
+			nickname := ""
+			if c.Nickname != "" {
+				nickname = fmt.Sprintf("--nickname %q ", c.Nickname)
+			}
+			t.row(fmt.Sprintf("(more: wxgate users list %s--after %d)", nickname, *page.Next))
 		}
 	})
 }

@@ -160,7 +160,10 @@ func TestTheAdminListenerRefusesWhatIsWrong(t *testing.T) {
 		{"GET /api/users/010", "", 400, "invalid_request"},
 		{"GET /api/users?foo=1", "", 400, "invalid_request"},
 		{"GET /api/users?Openid=o1", "", 400, "invalid_request"},
-		{"GET /api/users?nickname=alice", "", 400, "invalid_request"},
+		{"GET /api/users?unionid=alice", "", 400, "invalid_request"},
+		{"GET /api/users?nickname=", "", 400, "invalid_request"},
+		{"GET /api/users?nickname=" + strings.Repeat("a", 257), "", 400, "invalid_request"},
+		{"GET /api/users?nickname=a&openid=o", "", 400, "invalid_request"},
 		{"GET /api/users?limit=1&limit=2", "", 400, "invalid_request"},
 		{"GET /api/users?ids=1&limit=2", "", 400, "invalid_request"},
 		{"GET /api/users?openid=o1&after=0", "", 400, "invalid_request"},
@@ -214,7 +217,7 @@ func TestTheAdminListenerRefusesWhatIsWrong(t *testing.T) {
 		{"DELETE /api/sessions/nope", "", 404, "not_found"},
 		{"PUT /api/users/1", `{}`, 404, "no_route"},
 		{"GET /api/nothing", "", 404, "no_route"},
-		{"GET /", "", 404, "no_route"},
+		{"GET /nothing", "", 404, "no_route"},
 		{"POST /api/users", `{"id":7}`, 400, "invalid_request"}, // not as NDJSON
 	} {
 		got := o.want(t, c.request, c.body, c.status, c.reason)
@@ -330,10 +333,10 @@ func TestAWebPageOfOthersIsRefusedByItsOrigin(t *testing.T) {
 	}
 }
 
-func TestATokenIsDemandedEverywhereButOfProbes(t *testing.T) {
+func TestATokenIsDemandedEverywhereButOfProbesAndThePage(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, "0123456789abcdef")
-	for _, path := range []string{"/api/users", "/api/users/1", "/api/users/export", "/metrics", "/", "/nowhere"} {
+	for _, path := range []string{"/api/users", "/api/users/1", "/api/users/export", "/api/dashboard", "/metrics", "/nowhere"} {
 		for _, header := range []string{"", "Bearer", "Bearer ", "Bearer 0123456789abcdeF", "Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "Basic 0123456789abcdef", "0123456789abcdef"} {
 			got := o.want(t, "GET "+path, "", 401, "admin_token_invalid", "Authorization", header)
 			if got.header.Get("WWW-Authenticate") == "" || strings.Contains(got.body, "0123") {
@@ -341,7 +344,7 @@ func TestATokenIsDemandedEverywhereButOfProbes(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/livez", "/readyz"} {
+	for _, path := range []string{"/livez", "/readyz", "/", "/dashboard/app.js", "/api/dashboard/session"} {
 		o.want(t, "GET "+path, "", 200, "", "Authorization", "", "Host", "10.0.0.7:9090")
 	}
 	o.want(t, "GET /metrics", "", 200, "", "Host", "gateway.internal:9090")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -69,6 +70,38 @@ func (s *Store) Accounts(ctx context.Context, userID int64) ([]User, error) {
 // Users returns up to limit users with ids above after, ordered by id.
 func (s *Store) Users(ctx context.Context, after int64, limit int) ([]User, error) {
 	return read(ctx, s, opUsers, func(r Reader) ([]User, error) { return r.Users(max(0, after), limit) })
+}
+
+// The bounds of one look for users.
+const (
+	maxLooked = 5000
+	lookPage  = 500
+)
+
+// UsersByNickname returns up to limit users with ids above after whose nickname holds a text, in letters of either case, ordered
+// by id. It looks at some thousand users at most and then says where to go on: next is the after of another look; 0: all were
+// looked at. Each page that it reads is an operation of its own, so that no other waits for a long one.
+func (s *Store) UsersByNickname(ctx context.Context, text string, after int64, limit int) (found []User, next int64, err error) {
+	text, after = strings.ToLower(text), max(0, after)
+	for range maxLooked / lookPage {
+		page, err := s.Users(ctx, after, lookPage)
+		if err != nil {
+			return nil, 0, err
+		}
+		for i, u := range page {
+			after = u.ID
+			if strings.Contains(strings.ToLower(u.Nickname), text) {
+				found = append(found, u)
+			}
+			if len(found) == limit && (i < len(page)-1 || len(page) == lookPage) {
+				return found, after, nil
+			}
+		}
+		if len(page) < lookPage {
+			return found, 0, nil
+		}
+	}
+	return found, after, nil
 }
 
 // AppIDs returns the mini-programs of the users, at most limit of them, in any order. It takes no longer for a million users.

@@ -33,7 +33,7 @@ func (s *Server) endpoints() []endpoint {
 	quotas := quotas{s.deps.Authn.Users, s.deps.Quotas, s.deps.AllQuotas}
 	transfer, calls := transfer{r, s.deps.Authn, new(processors)}, weChatCalls{r, s.deps.WeChat, s.deps.Authn.OpenData, s.deps.Payments}
 	return []endpoint{
-		{"GET /api/users", only(ScopeUsersRead), []string{"ids", "openid", "appid", "after", "limit"}, r.handle(users.list)},
+		{"GET /api/users", only(ScopeUsersRead), []string{"ids", "openid", "appid", "nickname", "after", "limit"}, r.handle(users.list)},
 		{"POST /api/users", only(ScopeUsersWrite), []string{"dry_run"}, transfer.importUsers},
 		{"POST /api/users/next-id", operatorAlone, nil, r.handleChange(users.reserveIDs)},
 		{"POST /api/users/resync", operatorAlone, nil, r.handleChange(users.resync)},

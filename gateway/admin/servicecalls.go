@@ -86,12 +86,11 @@ func (c *serviceCalls) record(r *http.Request, call *serviceCall, status int, to
 
 // event logs what a request did, and who sent it. It is the line of a service's call.
 func event(log *slog.Logger, r *http.Request, message string, attributes ...any) {
-	attributes = append(attributes, "by", callerOf(r).String())
 	if call := callOf(r); call != nil {
 		call.logged = true
 		attributes = append(attributes, "service", call.service.Name)
 	}
-	log.Info(message, attributes...)
+	log.Info(message, append(attributes, "by", callerOf(r).String())...)
 }
 
 // permitted serves the operator, and services that have one of the scopes that a request needs.

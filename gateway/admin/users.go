@@ -126,6 +126,9 @@ func (a users) list(r *http.Request) (any, error) {
 	return a.accounts(r.Context(), query)
 }
 
+// maxNicknameSearched is longer than any nickname, in bytes.
+const maxNicknameSearched = 256
+
 // byOpenID is a page with the user of an openid, or an empty one.
 func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) {
 	page := UserPage{Users: []Account{}}
@@ -187,7 +190,7 @@ type UserPage struct {
 	Next  *int64    `json:"next"` // the value of after for the next page; null: this is the last page
 }
 
-// accounts are the users after an ID, in order of their IDs.
+// accounts are the users after an ID, in order of their IDs: all of them, or those with a text in their nickname.
 func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 	after, err := input.QueryCount(query, "after", 0, 0, input.LargestID)
 	if err != nil {
@@ -197,7 +200,13 @@ func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", answer.ErrInvalidRequest, err)
 	}
-	users, err := a.authn.Users.List(ctx, after, int(limit))
+	var users []storage.User
+	var next int64
+	if query.Has("nickname") {
+		users, next, err = a.byNickname(ctx, query.Get("nickname"), after, int(limit))
+	} else if users, err = a.authn.Users.List(ctx, after, int(limit)); len(users) == int(limit) {
+		next = users[len(users)-1].ID
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -205,10 +214,18 @@ func (a users) accounts(ctx context.Context, query url.Values) (any, error) {
 	for _, u := range users {
 		page.Users = append(page.Users, a.newAccount(u))
 	}
-	if len(users) == int(limit) {
-		page.Next = &users[len(users)-1].ID
+	if next != 0 {
+		page.Next = &next
 	}
 	return page, nil
+}
+
+// byNickname is a page of those whose nickname holds a text.
+func (a users) byNickname(ctx context.Context, text string, after int64, limit int) ([]storage.User, int64, error) {
+	if text == "" || len(text) > maxNicknameSearched {
+		return nil, 0, fmt.Errorf("%w: nickname is a text of 1 to %d bytes", answer.ErrInvalidRequest, maxNicknameSearched)
+	}
+	return a.authn.Users.ByNickname(ctx, text, after, limit)
 }
 
 // NextID is the id that the next new user gets, and the body that raises it.

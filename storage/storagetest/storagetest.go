@@ -62,7 +62,7 @@ func (c *Clock) Set(by time.Duration) {
 // Run runs the whole suite; newBench is called once for each sub-test.
 func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 	suites := []map[string]func(*testing.T, *fixture){
-		users(), directory(), imports(), erasing(), sessionKeys(), sessions(), startingSessions(), maxSessions(), revocations(), lifetimes(), people(),
+		users(), directory(), nicknames(), imports(), erasing(), sessionKeys(), sessions(), startingSessions(), maxSessions(), revocations(), lifetimes(), people(),
 		clocks(), epochs(), events(), links(), temporary(), sealedFiles(), deletions(),
 	}
 	for _, suite := range suites {
