@@ -7,7 +7,6 @@ import (
 
 	"wxgate/config"
 	"wxgate/gateway/admin/dashboard"
-	"wxgate/gateway/answer"
 	"wxgate/storage"
 	"wxgate/storage/mysql"
 )
@@ -33,7 +32,7 @@ func (c *chronicle) begin(cfg config.Config, now time.Time) {
 	c.process = dashboard.Process{
 		Version: version(), StartedAt: now, Driver: cfg.Storage.Driver, Place: place, BackupEvery: cfg.Storage.Backup.Every,
 		Config:  dashboard.Config{YAML: cfg.Text()},
-		Reloads: []dashboard.Reload{{At: answer.Time{Time: now}, OK: true}},
+		Reloads: []dashboard.Reload{{At: now.UTC(), OK: true}},
 	}
 }
 
@@ -46,7 +45,7 @@ func (c *chronicle) readFrom(file string) {
 
 // reload records an attempt to take cfg over, which err refused unless it is nil.
 func (c *chronicle) reload(cfg config.Config, err error, now time.Time) {
-	attempt := dashboard.Reload{At: answer.Time{Time: now}, OK: err == nil}
+	attempt := dashboard.Reload{At: now.UTC(), OK: err == nil}
 	if err != nil {
 		attempt.Error = err.Error()
 	}

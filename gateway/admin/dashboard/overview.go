@@ -137,9 +137,9 @@ type Config struct {
 
 // Reload is an attempt to take a configuration over; the start is the first.
 type Reload struct {
-	At    answer.Time `json:"at"`
-	OK    bool        `json:"ok"`
-	Error string      `json:"error"`
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	Error string    `json:"error"`
 }
 
 // Process is what the process knows of itself, and no metric tells.
