@@ -21,7 +21,7 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command":                   {"config/audit", "authn/issuer", "process", "config", "doctor", "prove", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"command":                   {"config/audit", "config/schema", "authn/issuer", "process", "config", "doctor", "prove", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "examples/recipes", "miniprogram/demo", "gateway/admin"},
 		"config/audit":              {"config", "config/strictyaml", "gateway", "gateway/limit", "input", "secret", "storage", "storage/backup", "storage/badger"},
 		"doctor":                    {"config/audit", "authn", "authn/issuer", "authn/token", "authn/wechat", "config", "gateway/certificate/acme", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1"},
 		"prove":                     {"gateway", "gateway/answer", "gateway/proof", "input", "secret"},
@@ -77,11 +77,13 @@ func importTree() map[string][]string {
 		"socket":                    {},
 		"lograte":                   {},
 		"config/openapi":            {"config/strictyaml", "gateway", "gateway/route", "input"},
+		"config/schema":             {},
 		"config/strictyaml":         {"input"},
 		"histogram":                 {},
 		"input":                     {},
 		"secret":                    {},
 		"scripts/acceptance":        {},
+		"scripts/schema":            {"authn/issuer", "config", "gateway", "gateway/answer", "gateway/cors", "gateway/limit", "gateway/quota", "input", "storage", "upstream"},
 		"scripts/house":             {},
 		"scripts/release":           {},
 		"examples/recipes":          {},

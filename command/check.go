@@ -9,6 +9,7 @@ import (
 
 	"wxgate/config"
 	"wxgate/config/audit"
+	"wxgate/config/schema"
 	"wxgate/config/strictyaml"
 	"wxgate/storage"
 	"wxgate/storage/mysql"
@@ -147,4 +148,12 @@ func notesOf(cfg config.Config) (notes []string) {
 		notes = append(notes, "users and sessions are in the database "+mysql.Place(cfg.Storage.MySQL)+"; limits are counted on each gateway by itself")
 	}
 	return notes
+}
+
+type schemaCommand struct{}
+
+// Run prints the JSON Schema of gateway.yaml.
+func (schemaCommand) Run(w *env) error {
+	_, err := w.stdout.Write(schema.JSON())
+	return err
 }

@@ -40,6 +40,7 @@ type commands struct {
 	Backup   backupCommand   `cmd:"" help:"Write all that the running gateway remembers into a file."`
 	Restore  restoreCommand  `cmd:"" help:"Fill the store with a backup, or make a data folder that was put back safe to serve."`
 	Migrate  migrateCommand  `cmd:"" help:"Show or apply the migrations of a database (storage.driver: mysql)."`
+	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of gateway.yaml, by which editors complete keys and mark faults."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

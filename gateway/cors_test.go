@@ -271,10 +271,10 @@ func TestFaultsOfCORS(t *testing.T) {
 	want := []string{
 		"server.cors.credentials: are never sent to every page: list the origins instead of *",
 		"server.cors.origins: has * beside other origins; * alone stands for every page",
-		`server.cors.methods[0]: "get" is not one of GET, HEAD, POST, PUT, PATCH, DELETE`,
+		`server.cors.methods[0]: "get" is not one of GET, HEAD, POST, PUT, PATCH, DELETE; did you mean "GET"?`,
 		`server.cors.headers[0]: "*" is not a header name`,
 		`server.cors.expose[0]: "a b" is not a header name`,
-		"server.cors.max_age: 48h0m0s is not between 0s and 24h0m0s",
+		"server.cors.max_age: 48h is not between 0s and 24h",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -50,20 +50,20 @@ const (
 
 // EndpointsConfig is the section endpoints: the paths of each of the gateway's own endpoints.
 type EndpointsConfig struct {
-	Login      Paths `yaml:"login"`
-	LoginSkey  Paths `yaml:"login_skey"` // of the dialect that answers {statusCode, message, data: {skey, user_id}}
-	CloudLogin Paths `yaml:"cloud_login"`
-	H5         Paths `yaml:"h5"` // of web pages; below it are start, callback and exchange
-	Refresh    Paths `yaml:"refresh"`
-	Logout     Paths `yaml:"logout"`
-	Phone      Paths `yaml:"phone"`
-	Decrypt    Paths `yaml:"decrypt"`
-	Sessions   Paths `yaml:"sessions"` // the list; below it is a path for each session
-	Profile    Paths `yaml:"profile"`
-	User       Paths `yaml:"user"`     // where users erase themselves; below it is the export of what is known of them
-	PaySign    Paths `yaml:"pay_sign"` // of virtual payment
-	Push       Paths `yaml:"push"`     // where WeChat pushes messages to
-	JWKS       Paths `yaml:"jwks"`
+	Login      Paths `yaml:"login"`       // POST: a code of wx.login becomes a token
+	LoginSkey  Paths `yaml:"login_skey"`  // of the dialect that answers {statusCode, message, data: {skey, user_id}}
+	CloudLogin Paths `yaml:"cloud_login"` // POST: as login, by the headers of WeChat Cloud Run
+	H5         Paths `yaml:"h5"`          // of web pages; below it are start, callback and exchange
+	Refresh    Paths `yaml:"refresh"`     // POST: another token for the same session
+	Logout     Paths `yaml:"logout"`      // POST: ends the session
+	Phone      Paths `yaml:"phone"`       // POST: the phone number of the user
+	Decrypt    Paths `yaml:"decrypt"`     // POST: opens data that WeChat encrypted
+	Sessions   Paths `yaml:"sessions"`    // the list; below it is a path for each session
+	Profile    Paths `yaml:"profile"`     // GET and PUT: the user
+	User       Paths `yaml:"user"`        // where users erase themselves; below it is the export of what is known of them
+	PaySign    Paths `yaml:"pay_sign"`    // of virtual payment
+	Push       Paths `yaml:"push"`        // where WeChat pushes messages to
+	JWKS       Paths `yaml:"jwks"`        // GET: the public keys
 
 	Fields  api.FieldNames           `yaml:"fields"`  // what clients call their fields, beside the known names
 	Answers map[string]answer.Config `yaml:"answers"` // how those at a path or below it answer; the longest path counts

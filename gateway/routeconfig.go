@@ -22,11 +22,11 @@ import (
 
 // RouteConfig is one entry of routes.
 type RouteConfig struct {
-	Path        string          `yaml:"path"`     // "/a/:name/**": :name is one segment, ** the rest
-	Methods     []string        `yaml:"methods"`  // empty: all
-	Host        string          `yaml:"host"`     // "api.example.com", "*.example.com"; empty: any
-	Upstream    string          `yaml:"upstream"` // a name of upstreams
-	Auth        AuthMode        `yaml:"auth"`
+	Path        string          `yaml:"path"`             // "/a/:name/**": :name is one segment, ** the rest
+	Methods     []string        `yaml:"methods"`          // empty: all
+	Host        string          `yaml:"host"`             // "api.example.com", "*.example.com"; empty: any
+	Upstream    string          `yaml:"upstream"`         // a name of upstreams
+	Auth        AuthMode        `yaml:"auth"`             // what is asked of clients: required, optional, none or prefetch
 	Issuer      string          `yaml:"issuer"`           // whose tokens it wants, one of authn.issuers; empty: ours
 	TokenQuery  string          `yaml:"token_query"`      // the query parameter that may hold the token of GET and HEAD; empty: none
 	StripPrefix string          `yaml:"strip_prefix"`     // removed from the path before it is forwarded
@@ -69,8 +69,8 @@ type RouteHeaders struct {
 
 // fixedAnswer is routes[].respond: an answer without an upstream.
 type fixedAnswer struct {
-	Status int    `yaml:"status"`
-	Body   string `yaml:"body"`
+	Status int    `yaml:"status"` // of the answer; 0: the upstream answers
+	Body   string `yaml:"body"`   // JSON, or else plain text
 }
 
 // SetDefaults sets the values that a route entry need not mention.
@@ -155,7 +155,9 @@ func (m AuthMode) strictness() int {
 func (m AuthMode) StricterThan(other AuthMode) bool { return m.strictness() > other.strictness() }
 
 func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f input.Faults) {
-	if _, err := route.ParsePattern(r.Path); err != nil {
+	if r.Path == "" {
+		f.Add("path", `is empty; write which requests it is for, such as /api/**. Each "- " begins another route`)
+	} else if _, err := route.ParsePattern(r.Path); err != nil {
 		f.Add("path", "%v", err)
 	}
 	for i, m := range r.Methods {
@@ -257,7 +259,7 @@ func (r RouteConfig) validateDestination(f *input.Faults, upstreams []string) {
 
 func (r RouteConfig) validateRewriting(f *input.Faults) {
 	if r.StripPrefix != "" && (!strings.HasPrefix(r.Path+"/", strings.TrimSuffix(r.StripPrefix, "/")+"/") || strings.ContainsAny(r.StripPrefix, ":*")) {
-		f.Add("strip_prefix", "%q is not a literal beginning of %q", r.StripPrefix, r.Path)
+		f.Add("strip_prefix", "%q is not a literal beginning of %q, such as /api of /api/**", r.StripPrefix, r.Path)
 	}
 	if r.Relocate && route.NewRelocation(r.StripPrefix) == nil {
 		f.Add("rewrite_location", "needs a strip_prefix, whose paths it puts back")
@@ -279,8 +281,8 @@ type RateLimitConfig struct {
 	Rate      limit.Rate  `yaml:"rate"`  // in the long run; 0, without burst: there is only a quota
 	Burst     int         `yaml:"burst"` // at once
 	Risk      RiskConfig  `yaml:"risk"`
-	Quota     quota.Daily `yaml:"quota"` // of each user, counted in the store; 0: none
-	QuotaName string      `yaml:"quota_name"`
+	Quota     quota.Daily `yaml:"quota"`      // of each user, counted in the store; 0: none
+	QuotaName string      `yaml:"quota_name"` // routes with the same one share a quota; empty: the path
 	QuotaOpen bool        `yaml:"quota_open"` // requests pass while the store does not answer; false: they are 503
 }
 
@@ -288,7 +290,7 @@ type RateLimitConfig struct {
 type RiskConfig struct {
 	Rank  int        `yaml:"rank"` // from which on the requests are counted here, and not with the others: 1 to 4
 	Rate  limit.Rate `yaml:"rate"`
-	Burst int        `yaml:"burst"`
+	Burst int        `yaml:"burst"` // how many may come at once
 }
 
 // bucket is the limit of requests without a risk, the zero value if there is none.

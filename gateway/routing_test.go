@@ -176,7 +176,7 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 		`routes[0].respond.body: an answer with status 204 has none`:      func(c *Config) { c.Routes[0].Upstream, c.Routes[0].Respond = "", fixedAnswer{204, "x"} },
 		`routes[0].rate_limit.per: "team" is not one of user, ip, route`:  func(c *Config) { c.Routes[0].RateLimit = per("team") },
 		`routes[0].rate_limit.per: user needs to know the user`:           func(c *Config) { c.Routes[0].RateLimit, c.Routes[0].Auth = per(limit.PerUser), AuthNone },
-		`routes[0].rate_limit.burst: 0 is not between 1 and 1000000`: func(c *Config) {
+		`routes[0].rate_limit.burst: want how many may come at once, such as 60`: func(c *Config) {
 			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Rate: limit.Rate{Count: 1, Per: time.Second}, Burst: 0}
 		},
 		`routes[0].rate_limit.rate: is not a positive rate`: func(c *Config) {
@@ -212,7 +212,7 @@ func TestFaultsOfRoutesAndLimitsSayWhere(t *testing.T) {
 			c.Server.WeChatGateway = []limit.Network{{}}
 			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Risk: RiskConfig{5, limit.Rate{Count: 1, Per: time.Minute}, 1}}
 		},
-		`routes[0].rate_limit.risk.burst: 0 is not between 1 and 1000000`: func(c *Config) {
+		`routes[0].rate_limit.risk.burst: want how many may come at once, such as 60`: func(c *Config) {
 			c.Server.WeChatGateway = []limit.Network{{}}
 			c.Routes[0].RateLimit = RateLimitConfig{Per: limit.PerIP, Risk: RiskConfig{3, limit.Rate{Count: 1, Per: time.Minute}, 0}}
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Fault is one thing that is wrong with a configuration.
@@ -51,13 +52,37 @@ func (fs Faults) At(path string) Faults {
 // OneOf wants one of the values that are allowed. Where none is, that is a fault elsewhere.
 func (fs *Faults) OneOf(path, got string, allowed ...string) {
 	if len(allowed) > 0 && !slices.Contains(allowed, got) {
-		fs.Add(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
+		advice := ""
+		if meant, found := Closest(got, allowed); found && strings.EqualFold(got[:1], meant[:1]) { // HS256 is not RS256 mistyped
+			advice = fmt.Sprintf("; did you mean %q?", meant)
+		}
+		fs.Add(path, "%q is not one of %s%s", got, strings.Join(allowed, ", "), advice)
 	}
 }
 
 // Between wants a value from least to most.
 func Between[T cmp.Ordered](fs *Faults, path string, got, least, most T) {
 	if got < least || got > most {
-		fs.Add(path, "%v is not between %v and %v", got, least, most)
+		fs.Add(path, "%s is not between %s and %s", text(got), text(least), text(most))
 	}
+}
+
+// text is a value as it is written: 1m, not 1m0s.
+func text(value any) string {
+	if d, ok := value.(time.Duration); ok {
+		return DurationText(d)
+	}
+	return fmt.Sprint(value)
+}
+
+// DurationText writes a duration as people do: 1m and 168h, not 1m0s and 168h0m0s.
+func DurationText(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

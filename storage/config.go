@@ -19,9 +19,9 @@ type Config struct {
 	Driver         string         `yaml:"driver"`         // which store remembers; badger or mysql
 	Replicas       int            `yaml:"replicas"`       // how many gateways share the users; more than one need mysql
 	EncryptionKeys EncryptionKeys `yaml:"encryption_key"` // of session_keys; none: with badger, a key file is created beside the data
-	Badger         Badger         `yaml:"badger"`
-	MySQL          MySQL          `yaml:"mysql"`
-	Backup         Backup         `yaml:"backup"`
+	Badger         Badger         `yaml:"badger"`         // the folder of driver: badger
+	MySQL          MySQL          `yaml:"mysql"`          // the database of driver: mysql
+	Backup         Backup         `yaml:"backup"`         // backups on a schedule
 }
 
 // Backup configures the backups that the process makes while it serves. Of several gateways on one database, one does.

@@ -21,7 +21,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
 	c := storage.Config{Driver: "badger", Replicas: 1, Backup: storage.DefaultConfig().Backup, EncryptionKeys: storage.EncryptionKeys{"aGVsbG8="}}
-	want := "storage.encryption_key: want 32 bytes in base64, got 5\nstorage.badger.dir: want a folder, got none"
+	want := "storage.encryption_key: want 32 bytes in base64, got 5: openssl rand -base64 32 makes one\nstorage.badger.dir: want a folder, got none"
 	if got := c.Validate().At("storage").Err().Error(); got != want {
 		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
 	}
@@ -57,7 +57,7 @@ func TestEachEncryptionKeyIsJudged(t *testing.T) {
 	const a, b = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	c := storage.DefaultConfig()
 	c.EncryptionKeys = storage.EncryptionKeys{a, "aGVsbG8=", b, a + "\n", ""}
-	want := "encryption_key[1]: want 32 bytes in base64, got 5\nencryption_key[3]: the same key as the 1. of the list"
+	want := "encryption_key[1]: want 32 bytes in base64, got 5: openssl rand -base64 32 makes one\nencryption_key[3]: the same key as the 1. of the list"
 	if got := c.Validate().Err().Error(); got != want {
 		t.Errorf("faults: got\n%s\nwant\n%s", got, want)
 	}

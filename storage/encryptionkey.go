@@ -80,10 +80,10 @@ func DecodeKey(encoded secret.Text) ([]byte, error) {
 	text := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(strings.TrimSpace(encoded.Reveal()), "="))
 	key, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, errors.New("want 32 bytes in base64, got something that is not base64")
+		return nil, errors.New("want 32 bytes in base64, got something that is not base64: openssl rand -base64 32 makes one")
 	}
 	if len(key) != EncryptionKeySize {
-		return nil, fmt.Errorf("want %d bytes in base64, got %d", EncryptionKeySize, len(key))
+		return nil, fmt.Errorf("want %d bytes in base64, got %d: openssl rand -base64 32 makes one", EncryptionKeySize, len(key))
 	}
 	return key, nil
 }

@@ -84,7 +84,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 		`u.x.targets[1]: "ftp://b" is not an http:// or https:// URL|` +
 		`u.x.targets[2]: is the same as targets[0]: raise its weight instead|` +
 		`u.x.targets[2].weight: 0 is not between 1 and 1000: leave out a target that is to get no requests|` +
-		`u.x.balance: "p2" is not one of round_robin, p2c, hash(user)|` +
+		`u.x.balance: "p2" is not one of round_robin, p2c, hash(user); did you mean "p2c"?|` +
 		`u.x.health.path: "healthz" is not a path such as /healthz|` +
 		"u.x.retries.budget: 150% is not between 0% and 100%, or 0 and 1|u.x.breaker.failures: -10% is not between 0% and 100%, or 0 and 1|" +
 		"u.x.health.interval: is negative|u.x.retries.attempts: is negative|u.x.timeouts.connect: is negative|" +

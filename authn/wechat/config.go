@@ -40,7 +40,7 @@ type Config struct {
 
 // App is one of several mini-programs.
 type App struct {
-	AppID  string      `yaml:"appid"`
+	AppID  string      `yaml:"appid"` // of the mini-program
 	Secret secret.Text `yaml:"secret"`
 	Push   PushConfig  `yaml:"push"`
 
@@ -51,7 +51,7 @@ type App struct {
 type PushConfig struct {
 	Token    secret.Text `yaml:"token"`
 	AESKey   secret.Text `yaml:"aes_key"`
-	Upstream string      `yaml:"upstream"`
+	Upstream string      `yaml:"upstream"` // which service gets the messages, a name of upstreams
 
 	PlainPaymentAnswers bool `yaml:"plain_payment_answers"` // what a service answers to events of payment is not sealed
 }

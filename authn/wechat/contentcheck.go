@@ -20,7 +20,7 @@ const (
 
 // ContentCheckConfig is wechat.content_check: what users write of themselves is shown to WeChat before it is stored.
 type ContentCheckConfig struct {
-	Enabled bool   `yaml:"enabled"`
+	Enabled bool   `yaml:"enabled"`  // nicknames, bios and avatars are judged by WeChat
 	OnError string `yaml:"on_error"` // allow or refuse what WeChat has not judged
 }
 

@@ -29,7 +29,7 @@ const (
 
 // WebAccount is wechat.official_account, a certified 服务号, or wechat.website, a 网站应用 of the Open Platform.
 type WebAccount struct {
-	AppID       string            `yaml:"appid"`
+	AppID       string            `yaml:"appid"` // of the account on WeChat
 	Secret      secret.Text       `yaml:"secret"`
 	ReturnTo    []string          `yaml:"return_to"`    // the pages that a login may lead back to, each the whole URL
 	VerifyFiles map[string]string `yaml:"verify_files"` // name -> content of the files by which WeChat checks the domain, served at /

@@ -58,7 +58,7 @@ func setKind(into reflect.Value, value string) error {
 	case ok:
 		return nil
 	case into.Kind() == reflect.Slice:
-		return fmt.Errorf("wants a list, not %s; a list of one is written [ … ]", input.Quote(value))
+		return fmt.Errorf("wants a list, not %s; a list of one is written [ %s ]", input.Quote(value), input.Quote(value))
 	}
 	return fmt.Errorf("wants %s, not %s", wanted(into.Type()), input.Quote(value))
 }

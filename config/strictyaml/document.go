@@ -93,11 +93,24 @@ func syntaxFault(err error, text string) *misread {
 	if layout := misplaced(lines, at); layout != nil {
 		return layout
 	}
-	message := "not YAML: " + syntax.GetMessage()
+	message := "not YAML: " + plainly(syntax.GetMessage())
 	if at.line <= len(lines) && strings.Contains(lines[at.line-1], "${") {
 		message += `; between [ ] or { } a reference needs quotes: "${VAR}"`
 	}
 	return &misread{at, message}
+}
+
+// plainly says in the words of who writes a file what the parser says in its own.
+func plainly(message string) string {
+	for theirs, ours := range map[string]string{
+		"could not find flow mapping end token '}'": "a section that begins with { does not end: write }",
+		"sequence end token ']' not found":          "a list that begins with [ does not end: write ]",
+	} {
+		if strings.Contains(message, theirs) {
+			return ours
+		}
+	}
+	return message
 }
 
 // strangeAround looks for a strange character on the line of a syntax fault, and on the one before and behind it.

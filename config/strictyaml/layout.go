@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -40,6 +41,9 @@ func keyAbove(lines []string, number int) (keyLine, bool) {
 // and where. It never shows a value: that may be a secret.
 func misplaced(lines []string, at position) *misread {
 	if fault := withoutBlank(lines, at); fault != nil {
+		return fault
+	}
+	if fault := withoutQuote(lines, at); fault != nil {
 		return fault
 	}
 	if key, found := findKey(lines, at.line); found && regexp.MustCompile(`^[^"'{\[].*:\s`).MatchString(key.value) {
@@ -96,3 +100,36 @@ func withBlank(message, written string) string {
 }
 
 func blankAfter(key string) string { return fmt.Sprintf("%q needs a blank behind its colon", key+":") }
+
+// withoutQuote finds a text that begins with a quote and does not end on its line, at a syntax fault or before it: whatever
+// quote comes next ends it, and what is behind that makes no sense.
+func withoutQuote(lines []string, at position) *misread {
+	for i, line := range lines[:min(at.line, len(lines))] {
+		if col, quote := openQuote(line); col > 0 {
+			return &misread{position{i + 1, col}, fmt.Sprintf("a text that begins with %c does not end on its line: write another %c", quote, quote)}
+		}
+	}
+	return nil
+}
+
+// openQuote is the column, from 1, of a quote that begins a value and has no other one behind it on the line; 0: there is none.
+func openQuote(line string) (col int, quote rune) {
+	before, begins := ' ', 0
+	for i, r := range []rune(line) {
+		switch {
+		case quote != 0:
+			if r == quote && before != '\\' {
+				quote = 0
+			}
+		case r == '#' && before == ' ':
+			return 0, 0
+		case (r == '"' || r == '\'') && strings.ContainsRune(" [{,", before):
+			quote, begins = r, i+1
+		}
+		before = r
+	}
+	if quote == 0 {
+		return 0, 0
+	}
+	return begins, quote
+}

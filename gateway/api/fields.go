@@ -14,12 +14,12 @@ import (
 // FieldNames are what clients call fields of ours beside the names that are known anyway, which count first. They are
 // found at the top of a body, exactly as written; those of the code of a login and of a refresh token in a query too.
 type FieldNames struct {
-	Code         []string `yaml:"code"` // of a login
-	RefreshToken []string `yaml:"refresh_token"`
-	PhoneCode    []string `yaml:"phone_code"` // the code of a phone number
-	Nickname     []string `yaml:"nickname"`
-	Avatar       []string `yaml:"avatar"`
-	Bio          []string `yaml:"bio"`
+	Code         []string `yaml:"code"`          // of a login
+	RefreshToken []string `yaml:"refresh_token"` // further names of the token in the body of a refresh
+	PhoneCode    []string `yaml:"phone_code"`    // the code of a phone number
+	Nickname     []string `yaml:"nickname"`      // further names of the nickname in a login
+	Avatar       []string `yaml:"avatar"`        // further names of the avatar in a login
+	Bio          []string `yaml:"bio"`           // further names of the bio
 }
 
 // maxNames bounds the names of a field.

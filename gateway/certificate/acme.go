@@ -26,7 +26,7 @@ type ACME struct {
 
 // EAB is an external account binding (RFC 8555 §7.3.4), as the console of the authority shows it.
 type EAB struct {
-	KID string      `yaml:"kid"`
+	KID string      `yaml:"kid"` // the id of the account that the authority gave
 	Key secret.Text `yaml:"key"` // base64url
 }
 

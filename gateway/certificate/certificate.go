@@ -20,7 +20,7 @@ import (
 // Pair is a certificate with its chain, and its private key, each a PEM file.
 type Pair struct {
 	Cert string `yaml:"cert"` // the certificate, and behind it those that lead to a root: fullchain.pem
-	Key  string `yaml:"key"`
+	Key  string `yaml:"key"`  // its private key (PEM)
 }
 
 // Config is that of a listener with this pair alone; an empty pair is none.

@@ -30,7 +30,7 @@ type Config struct {
 type BucketConfig struct {
 	Per   string `yaml:"per"` // one of PerUser, PerIP, PerRoute
 	Rate  Rate   `yaml:"rate"`
-	Burst int    `yaml:"burst"`
+	Burst int    `yaml:"burst"` // how many may come at once
 }
 
 // Who shares one bucket of a limit: BucketConfig.Per.
@@ -124,7 +124,11 @@ func (c BucketConfig) Validate(per ...string) (f input.Faults) {
 	if c.Rate.Count < 1 || c.Rate.Per <= 0 {
 		f.Add("rate", "is not a positive rate such as 60/m")
 	}
-	input.Between(&f, "burst", c.Burst, 1, maxBurst)
+	if c.Burst == 0 {
+		f.Add("burst", "want how many may come at once, such as 60")
+	} else {
+		input.Between(&f, "burst", c.Burst, 1, maxBurst)
+	}
 	return f
 }
 

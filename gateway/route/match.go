@@ -58,6 +58,10 @@ var errPattern = errors.New("is not a path pattern such as /api/:name/**")
 // ParsePattern reads "/a/:name/**": literals, :name for exactly one segment that is not empty, ** at the end for zero
 // or more.
 func ParsePattern(path string) (Pattern, error) {
+	if _, rest, isURL := strings.Cut(path, "://"); isURL {
+		_, below, _ := strings.Cut(rest, "/")
+		return Pattern{}, fmt.Errorf("%q %w: write %q, and the host in host", path, errPattern, "/"+below)
+	}
 	if !strings.HasPrefix(path, "/") {
 		return Pattern{}, fmt.Errorf("%q %w: it must begin with /", path, errPattern)
 	}
@@ -74,7 +78,7 @@ func ParsePattern(path string) (Pattern, error) {
 		case strings.HasPrefix(part, ":") && len(part) > 1:
 			p.segments = append(p.segments, segment{param: true, written: part})
 		case strings.ContainsFunc(part, neverLiteral) || part == "." || part == ".." || (part == "" && i < len(parts)-1):
-			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q", path, errPattern, i+1, part)
+			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q%s", path, errPattern, i+1, part, instead(part))
 		case bracketed(part) != "":
 			return Pattern{}, fmt.Errorf("%q %w: segment %d is %q; write :%s", path, errPattern, i+1, part, bracketed(part))
 		default:
@@ -82,6 +86,17 @@ func ParsePattern(path string) (Pattern, error) {
 		}
 	}
 	return p, nil
+}
+
+// instead says what to write for a segment that cannot be.
+func instead(part string) string {
+	switch {
+	case part == "*" || part == "**":
+		return "; write :name for one segment, or ** at the end for the rest"
+	case strings.ContainsAny(part, "?#"):
+		return "; a pattern has no query"
+	}
+	return ""
 }
 
 // neverLiteral reports whether a character cannot stand in a literal segment.

@@ -1,0 +1,62 @@
+package input
+
+import "strings"
+
+// Closest finds the known word that is at most two typing errors away from name, or the only one that begins with it, or
+// with which it begins. Upper case, - and _ do not count, so that bodyLimit and body-limit find body_limit.
+func Closest(name string, known []string) (string, bool) {
+	best, fewest := "", 3
+	for _, candidate := range known {
+		a, b := plain(name), plain(candidate)
+		errors := distance(a, b)
+		if errors < fewest && errors < len(b)-1 { // two errors in "ip" would make any two letters a match
+			best, fewest = candidate, errors
+		}
+	}
+	if best == "" {
+		best = beginning(plain(name), known)
+	}
+	return best, best != ""
+}
+
+// beginning finds the only known word of which name, in at least three letters, is the beginning, or that is one of name.
+func beginning(name string, known []string) string {
+	const fewest = 3
+	best := ""
+	for _, candidate := range known {
+		word := plain(candidate)
+		if min(len(name), len(word)) < fewest || !strings.HasPrefix(word, name) && !strings.HasPrefix(name, word) {
+			continue
+		}
+		if best != "" {
+			return ""
+		}
+		best = candidate
+	}
+	return best
+}
+
+func plain(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
+}
+
+// distance is the Levenshtein distance: how many bytes to insert, delete or replace to turn a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

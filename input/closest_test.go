@@ -1,0 +1,16 @@
+package input
+
+import "testing"
+
+func TestAWordIsSuggestedWhenItIsClose(t *testing.T) {
+	t.Parallel()
+	known := []string{"upstream", "body_limit", "ip", "id", "login"}
+	for name, want := range map[string]string{
+		"upstraem": "upstream", "Upstream": "upstream", "upstreams": "upstream", "bodyLimit": "body_limit",
+		"body-limits": "body_limit", "logni": "login", "up": "", "xy": "", "limit": "", "upst": "upstream", "loginlimit": "login", "": "",
+	} {
+		if got, _ := Closest(name, known); got != want {
+			t.Errorf("got %q, want %q, for %q among %v", got, want, name, known)
+		}
+	}
+}
