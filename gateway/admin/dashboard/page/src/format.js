@@ -14,7 +14,10 @@ export function formats(language) {
   const numbers = (options) => new Intl.NumberFormat(locale, options);
   const whole = numbers({ maximumFractionDigits: 0 });
   const compact = numbers({ notation: 'compact', maximumSignificantDigits: 3 });
-  const moment = new Intl.DateTimeFormat(locale, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  /** @type {Intl.DateTimeFormatOptions} */
+  const toTheMinute = { year: 'numeric', month: language === 'zh' ? 'numeric' : 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+  const minute = new Intl.DateTimeFormat(locale, toTheMinute);
+  const second = new Intl.DateTimeFormat(locale, { ...toTheMinute, second: '2-digit' });
   const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'long' });
 
@@ -73,8 +76,10 @@ export function formats(language) {
       const scaled = n / 1024 ** power;
       return `${numbers({ maximumFractionDigits: power === 0 || scaled >= 100 ? 0 : 1 }).format(scaled)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}`;
     },
-    /** @param {string | null | undefined} time RFC 3339 */
-    moment: (time) => (isTime(time) ? moment.format(new Date(time)) : NOTHING),
+    /** To the minute. @param {string | null | undefined} time RFC 3339 */
+    moment: (time) => (isTime(time) ? minute.format(new Date(time)) : NOTHING),
+    /** To the second, as in a log. @param {string | null | undefined} time RFC 3339 */
+    exactly: (time) => (isTime(time) ? second.format(new Date(time)) : NOTHING),
     /** @param {number} milliseconds */
     clock: (milliseconds) => clock.format(milliseconds),
     /** @param {string | null | undefined} time RFC 3339 @param {string} now */

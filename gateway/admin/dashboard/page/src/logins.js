@@ -76,12 +76,12 @@ function outcomeTable(context, name) {
   const all = () => (history.newest?.[name] ?? []).reduce((sum, { count }) => sum + count, 0);
   const lately = (/** @type {Outcome} */ { result }) => history.grown((reading) => (reading[name] ?? []).find((other) => other.result === result)?.count);
   return new Table({
-    name: t(name), empty: t(`${name}.none`), key: ({ result }) => result, sort: { column: 3, falling: true }, columns: [
+    name: t(name), empty: t(`${name}.none`), key: ({ result }) => result, sort: { column: 2, falling: true }, columns: [
       { title: t('result'), class: 'name', node: ({ result }) => code(result), order: ({ result }) => result },
-      { title: t('meaning'), class: 'prose', text: ({ result }) => meaningOf(context, result) },
       { title: t('count.minute'), numeric: true, text: (row) => f.count(lately(row)), order: lately },
       { title: t('count'), numeric: true, text: ({ count }) => f.count(count), order: ({ count }) => count },
       { title: t('share'), numeric: true, text: ({ count }) => f.percent(share(count, all())), order: ({ count }) => count },
+      { title: t('meaning'), class: 'prose', text: ({ result }) => meaningOf(context, result) },
     ],
   });
 }
@@ -93,12 +93,12 @@ function answerTable(context) {
   const lately = (/** @type {Answers} */ { api, errcode }) => history.grown((reading) => (
     reading.wechat ?? []).find((other) => other.api === api && other.errcode === errcode)?.count);
   return new Table({
-    name: t('wechat'), empty: t('wechat.none'), key: ({ api, errcode }) => `${api} ${errcode}`, sort: { column: 4, falling: true }, columns: [
+    name: t('wechat'), empty: t('wechat.none'), key: ({ api, errcode }) => `${api} ${errcode}`, sort: { column: 3, falling: true }, columns: [
       { title: t('wechat.api'), class: 'name', node: ({ api }) => code(api), order: ({ api }) => api },
       { title: 'errcode', class: 'name', node: ({ errcode }) => code(errcode), order: ({ errcode }) => errcode },
-      { title: t('meaning'), class: 'prose', text: ({ errcode }) => explain(errcode) },
       { title: t('count.minute'), numeric: true, text: (row) => f.count(lately(row)), order: lately },
       { title: t('count'), numeric: true, text: ({ count }) => f.count(count), order: ({ count }) => count },
+      { title: t('meaning'), class: 'prose', text: ({ errcode }) => explain(errcode) },
     ],
   });
 }

@@ -1,6 +1,6 @@
 // The page: who looks at it, what is read for them, and which view they see.
 import * as api from './api.js';
-import { button, el } from './dom.js';
+import { button } from './dom.js';
 import { formats } from './format.js';
 import { Frame, VIEWS } from './frame.js';
 import { History } from './history.js';
@@ -8,7 +8,7 @@ import { Logins } from './logins.js';
 import { applyTheme, language, theme } from './look.js';
 import { Overview } from './overview.js';
 import { Poller } from './poller.js';
-import { signInForm } from './signin.js';
+import { signInDialog, signInForm } from './signin.js';
 import { System } from './system.js';
 import { Traffic } from './traffic.js';
 import { UserView } from './user.js';
@@ -102,18 +102,23 @@ export class Page {
     if (this.session) this.session.signed_in = false;
     this.notice = this.context.t('signin.ended');
     this.showSession();
+    if (!this.mustSignIn) this.context.say(this.notice);
   }
 
   /** Shows what the session allows: the form to sign in, or a view. */
   showSession() {
+    this.showAccount();
+    if (this.mustSignIn) this.showForm();
+    else this.navigate();
+    this.update();
+  }
+
+  showAccount() {
     const { t } = this.context;
     const canSee = !!this.session && !this.mustSignIn;
     const way = this.session?.signed_in ? button(t('signout'), () => this.signOut(), 'small') : button(t('signin'), () => this.ensureSession(), 'small');
     this.frame.nav.hidden = !canSee;
     this.frame.account.replaceChildren(...canSee ? [way] : []);
-    if (this.mustSignIn) this.showForm();
-    else this.navigate();
-    this.update();
   }
 
   showForm() {
@@ -133,22 +138,11 @@ export class Page {
 
   /** @returns {Promise<boolean>} */
   async ensureSession() {
-    if (this.session?.signed_in) return true;
-    const { t } = this.context;
-    await new Promise((resolve) => {
-      const form = signInForm(this.context, { withToken: this.session?.token_required ?? false, notice: t('signin.changes'), done: () => dialog.close('in') });
-      form.element.classList.remove('panel');
-      form.element.append(button(t('confirm.cancel'), () => dialog.close()));
-      const dialog = el('dialog', { 'aria-label': t('signin.title'), close: resolve }, form.element);
-      document.body.append(dialog);
-      dialog.addEventListener('close', () => {
-        dialog.remove();
-        if (dialog.returnValue === 'in' && this.session) this.session.signed_in = true;
-      });
-      dialog.showModal();
-      form.focus();
-    });
-    return this.session?.signed_in ?? false;
+    const { session } = this;
+    if (!session || session.signed_in) return !!session;
+    session.signed_in = await signInDialog(this.context);
+    this.showAccount();
+    return session.signed_in;
   }
 
   async signOut() {

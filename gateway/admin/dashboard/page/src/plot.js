@@ -52,7 +52,7 @@ export class Plot {
         { ...axis, size: 58, space: 36, values: (_u, splits) => splits.map((value) => this.tick(value)) },
       ],
       series: [{}, ...this.lines.map((line) => ({
-        label: line.label, width: 1.5, stroke: () => color(line.color), spanGaps: false, points: { size: 4 },
+        label: line.label, width: 1.5, stroke: () => color(line.color), spanGaps: false, points: { size: 5, show: false, filter: isolated, fill: () => color(line.color) },
         fill: line.filled ? () => color(`${line.color}-fill`) : undefined,
       }))],
       hooks: { setCursor: [() => this.showValues()] },
@@ -100,6 +100,13 @@ export class Plot {
     this.observer.disconnect();
     this.uplot.destroy();
   }
+}
+
+/** The points that no line reaches, because nothing is known on either side. @param {uPlot} plot @param {number} series */
+function isolated(plot, series) {
+  const values = plot.data[series];
+  const is = (/** @type {number} */ i) => values[i] !== null && values[i] !== undefined;
+  return Array.from(values.keys()).filter((i) => is(i) && !is(i - 1) && !is(i + 1));
 }
 
 /** @param {string} name a custom property */

@@ -20,11 +20,6 @@ export class Poller {
     this.next(0);
   }
 
-  stop() {
-    this.running = false;
-    clearTimeout(this.timer);
-  }
-
   /** @param {number} delay milliseconds */
   next(delay) {
     clearTimeout(this.timer);

@@ -14,12 +14,12 @@ export class ReasonTable {
       reading.reasons ?? []).find((other) => other.reason === reason && other.status === status)?.count);
     /** @type {Table<Refusals>} */
     this.table = new Table({
-      name: t('reasons'), empty: t('reasons.none'), key: ({ reason, status }) => `${status} ${reason}`, sort: { column: 4, falling: true }, columns: [
+      name: t('reasons'), empty: t('reasons.none'), key: ({ reason, status }) => `${status} ${reason}`, sort: { column: 3, falling: true }, columns: [
         { title: t('reason'), class: 'name', node: ({ reason }) => code(reason), order: ({ reason }) => reason },
         { title: t('status'), numeric: true, text: ({ status }) => String(status), order: ({ status }) => status },
-        { title: t('meaning'), class: 'prose', text: ({ reason }) => meaning(context, reason) },
         { title: t('count.minute'), numeric: true, text: (row) => f.count(lately(row)), order: lately },
         { title: t('count.start'), numeric: true, text: ({ count }) => f.count(count), order: ({ count }) => count },
+        { title: t('meaning'), class: 'prose', text: ({ reason }) => meaning(context, reason) },
       ],
     });
     this.element = this.table.element;

@@ -1,6 +1,6 @@
 // The form that begins a session.
 import { ApiError, signIn } from './api.js';
-import { el } from './dom.js';
+import { button, el } from './dom.js';
 
 /** @typedef {import('./page.js').Context} Context */
 
@@ -47,6 +47,24 @@ export function signInForm({ t }, { withToken, notice, done }) {
     withToken && el('div', { class: 'choice', role: 'radiogroup', 'aria-label': t('signin.by') }, choose('token'), choose('code')),
     el('div', { class: 'field' }, label, input, hint), wrong, go);
   return { element, focus: () => input.focus() };
+}
+
+/**
+ * The form over a page that can be read without a session, where no admin token is configured.
+ * @param {Context} context @returns {Promise<boolean>} whether it was used
+ */
+export function signInDialog(context) {
+  const { t } = context;
+  return new Promise((resolve) => {
+    let done = false;
+    const form = signInForm(context, { withToken: false, notice: t('signin.changes'), done: () => { done = true; dialog.close(); } });
+    form.element.classList.remove('panel');
+    form.element.append(button(t('confirm.cancel'), () => dialog.close()));
+    const dialog = el('dialog', { 'aria-label': t('signin.title'), close: () => { dialog.remove(); resolve(done); } }, form.element);
+    document.body.append(dialog);
+    dialog.showModal();
+    form.focus();
+  });
 }
 
 /** @param {Context['t']} t @param {string} by @param {unknown} error */

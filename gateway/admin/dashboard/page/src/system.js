@@ -80,11 +80,11 @@ function certificateTable({ t, f }) {
     return badge(kind, days(row) < 0 ? t('certificate.expired') : f.count(days(row)));
   };
   return new Table({
-    name: t('certificates'), empty: t('certificates.none'), key: ({ name, cert }) => `${name} ${cert}`, sort: { column: 3, falling: false }, columns: [
+    name: t('certificates'), empty: t('certificates.none'), key: ({ name, cert }) => `${name} ${cert}`, sort: { column: 1, falling: false }, columns: [
       { title: t('certificate.name'), class: 'path', node: ({ name }) => code(name), order: ({ name }) => name },
-      { title: t('certificate.file'), class: 'path', node: ({ cert }) => code(cert), order: ({ cert }) => cert },
-      { title: t('certificate.expires'), class: 'time', text: (row) => f.moment(row.expires_at), order: (row) => row.expires_at },
       { title: t('certificate.left'), numeric: true, node: left, of: (row) => String(days(row)), order: (row) => (row.expires_at ? days(row) : -Infinity) },
+      { title: t('certificate.expires'), class: 'time', text: (row) => f.moment(row.expires_at), order: (row) => row.expires_at },
+      { title: t('certificate.file'), class: 'path', node: ({ cert }) => code(cert), order: ({ cert }) => cert },
     ],
   });
 }
@@ -93,7 +93,7 @@ function certificateTable({ t, f }) {
 function reloadTable({ t, f }) {
   return new Table({
     name: t('reloads'), empty: t('reloads.none'), key: ({ at, i }) => `${at} ${i}`, columns: [
-      { title: t('reload.at'), class: 'time', text: ({ at }) => f.moment(at) },
+      { title: t('reload.at'), class: 'time', text: ({ at }) => f.exactly(at) },
       { title: t('reload.result'), node: ({ ok }) => (ok ? badge('good', t('reload.ok')) : badge('bad', t('reload.refused'))), of: ({ ok }) => String(ok) },
       { title: t('reload.error'), class: 'prose', node: ({ error }) => said(error), of: ({ error }) => error },
     ],

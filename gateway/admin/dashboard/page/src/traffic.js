@@ -48,8 +48,10 @@ export class Traffic {
   /** @returns {Table<RouteRow>} */
   routeTable() {
     const { t, f } = this.context;
-    const at = (/** @type {number} */ q) => (/** @type {RouteRow} */ { latency }) => quantile(q, latency)?.seconds ?? null;
-    const latency = (/** @type {number} */ q) => (/** @type {RouteRow} */ route) => f.quantile(quantile(q, route.latency));
+    // The latency is that of all methods of the path: a route without requests has none of its own.
+    const of = (/** @type {number} */ q, /** @type {RouteRow} */ { requests, latency }) => (requests > 0 ? quantile(q, latency) : null);
+    const at = (/** @type {number} */ q) => (/** @type {RouteRow} */ route) => of(q, route)?.seconds ?? null;
+    const latency = (/** @type {number} */ q) => (/** @type {RouteRow} */ route) => f.quantile(of(q, route));
     const failing = (/** @type {RouteRow} */ { errors, requests }) => share(errors, requests);
     return new Table({
       name: t('routes'), empty: t('routes.none'), key: keyOfRoute, sort: { column: 8, falling: true }, columns: [

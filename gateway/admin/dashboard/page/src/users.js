@@ -108,9 +108,9 @@ function userTable({ t, f }) {
     name: t('users'), empty: t('users.none'), key: ({ id }) => String(id), columns: [
       { title: t('user.id'), numeric: true, class: 'id', node: ({ id }) => el('a', { href: `#/users/${id}` }, String(id)) },
       { title: t('user.nickname'), class: 'nickname', node: ({ nickname }) => (nickname ? said(nickname) : el('span', { class: 'muted' }, t('user.nickname.none'))), of: ({ nickname }) => nickname },
-      { title: t('user.openid'), class: 'path', node: ({ openid }) => code(openid), of: ({ openid }) => openid },
-      { title: t('user.created'), class: 'time', text: ({ created_at: at }) => f.moment(at) },
       { title: t('user.state'), node: (account) => stateOf({ t }, account), of: (account) => String(account.banned_until) },
+      { title: t('user.created'), class: 'time', text: ({ created_at: at }) => f.moment(at) },
+      { title: t('user.openid'), class: 'path', node: ({ openid }) => code(openid), of: ({ openid }) => openid },
     ],
   });
 }
