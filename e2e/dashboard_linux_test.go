@@ -342,9 +342,14 @@ func TestDashboardFindsUsers(t *testing.T) {
 	d.press("main", "Show more")
 	d.says("main", "Cook 39 号")
 	for _, row := range []struct{ by, text, want string }{
-		{"Anything", "107", "107|Cook 7 号"}, {"ID", "108", "108|Cook 8 号"}, {"Anything", fmt.Sprintf("oFindMe%020d", 9), "109|Cook 9 号"},
-		{"openid", fmt.Sprintf("oFindMe%020d", 10), "110|Cook 10 号"}, {"Nickname", "ok 44", "144|Cook 44 号"}, {"Anything", "cook 33", "133|Cook 33 号"},
-		{"ID", "999", "No user matches."}, {"Nickname", "nobody", "No user matches."},
+		{"Anything", "107", "107|Cook 7 号"},
+		{"ID", "108", "108|Cook 8 号"},
+		{"Anything", fmt.Sprintf("oFindMe%020d", 9), "109|Cook 9 号"},
+		{"openid", fmt.Sprintf("oFindMe%020d", 10), "110|Cook 10 号"},
+		{"Nickname", "ok 44", "144|Cook 44 号"},
+		{"Anything", "cook 33", "133|Cook 33 号"},
+		{"ID", "999", "No user matches."},
+		{"Nickname", "nobody", "No user matches."},
 	} {
 		d.eval(fmt.Sprintf("[...document.querySelectorAll('.find option')].find(o => o.textContent === %q).selected = true", row.by))
 		d.fill("#find", row.text)
