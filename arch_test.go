@@ -72,6 +72,7 @@ func importTree() map[string][]string {
 		"process/handover":          {},
 		"tracing":                   {"input", "lograte"},
 		"tracing/span":              {"message"},
+		"tracing/tracingtest":       {},
 		"breaker":                   {},
 		"message":                   {},
 		"socket":                    {},

@@ -1,12 +1,17 @@
 package storage
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"wxgate/histogram"
+	"wxgate/tracing/span"
 )
 
 // operation is one of Store's methods, as its metric and its errors name it.
@@ -143,22 +148,45 @@ func (op operation) wrap(err error, user []int64) error {
 
 // metrics are how long operations take.
 type metrics struct {
+	system    string         // which driver, as storage.driver says it
+	kind      trace.SpanKind // of operations
+	labels    [opCount]string
 	vector    *prometheus.HistogramVec
 	durations [opCount]prometheus.Observer
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{vector: prometheus.NewHistogramVec(histogram.Options(reg, prometheus.HistogramOpts{
+func newMetrics(system string, kind trace.SpanKind, reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{system: system, kind: kind, vector: prometheus.NewHistogramVec(histogram.Options(reg, prometheus.HistogramOpts{
 		Name:    "wxgate_storage_operation_duration_seconds",
 		Help:    "How long an operation of the store took, waiting included.",
 		Buckets: []float64{.00001, .00005, .0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
 	}), []string{"operation"})}
 	for op, texts := range operations() {
-		m.durations[op] = m.vector.WithLabelValues(texts.label)
+		m.labels[op], m.durations[op] = texts.label, m.vector.WithLabelValues(texts.label)
 	}
 	return m, reg.Register(m.vector)
 }
 
 func (m *metrics) observe(op operation, since time.Time) {
 	m.durations[op].Observe(time.Since(since).Seconds())
+}
+
+// startSpan begins the span of an operation, if a request is recorded that needs it.
+func (m *metrics) startSpan(ctx context.Context, op operation) (context.Context, span.Span) {
+	ctx, part := span.Start(ctx, m.kind, "storage", m.labels[op])
+	if part.Recorded() {
+		part.Set(attribute.String("db.system.name", m.system), attribute.String("db.operation.name", m.labels[op]))
+	}
+	return ctx, part
+}
+
+// endSpan ends a span. What the rules of the store answer, such as ErrNotFound, is no failure of it.
+func endSpan(part span.Span, err error) {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		part.Fail("unavailable")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		part.Fail("canceled")
+	}
+	part.End()
 }

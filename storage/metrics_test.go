@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/tracing/span"
 )
 
 func TestEveryOperationHasALabel(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	if _, err := newMetrics(reg); err != nil {
+	if _, err := newMetrics(DriverBadger, span.Internal, reg); err != nil {
 		t.Fatal(err)
 	}
 	families, err := reg.Gather()

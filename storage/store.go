@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/tracing/span"
 )
 
 // Store keeps users, session_keys, sessions and revocations with a driver. It must be closed.
@@ -33,9 +35,14 @@ const forgetEvery = time.Minute
 // maxNews is how many users of new events wait to be received.
 const maxNews = 1024
 
-// New returns a Store on an open driver, which Close closes. Its metrics are registered with reg until Close.
-func New(driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
-	m, err := newMetrics(reg)
+// New returns a Store on an open driver, which Close closes. system is what storage.driver calls it. The metrics are
+// registered with reg until Close.
+func New(system string, driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, error) {
+	kind := span.Internal
+	if driver.Shared() {
+		kind = span.Client
+	}
+	m, err := newMetrics(system, kind, reg)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +58,13 @@ func New(driver Driver, reg prometheus.Registerer, log *slog.Logger) (*Store, er
 // read returns what find finds in the newest state. An error names the operation and the user.
 func read[T any](ctx context.Context, s *Store, op operation, find func(Reader) (T, error), user ...int64) (T, error) {
 	defer s.metrics.observe(op, time.Now())
+	ctx, part := s.metrics.startSpan(ctx, op)
 	var found T
 	err := s.driver.Read(ctx, func(r Reader) (err error) {
 		found, err = find(r)
 		return err
 	})
+	endSpan(part, err)
 	if err != nil {
 		var none T
 		return none, op.wrap(err, user)
@@ -66,6 +75,7 @@ func read[T any](ctx context.Context, s *Store, op operation, find func(Reader) 
 // write returns what change returns once what it wrote is kept for good. An error names the operation and the user.
 func write[T any](ctx context.Context, s *Store, op operation, change func(Writer) (T, error), user ...int64) (T, error) {
 	defer s.metrics.observe(op, time.Now())
+	ctx, part := s.metrics.startSpan(ctx, op)
 	var (
 		changed T
 		events  *recorder
@@ -78,6 +88,7 @@ func write[T any](ctx context.Context, s *Store, op operation, change func(Write
 		changed, err = change(w)
 		return err
 	})
+	endSpan(part, err)
 	if err != nil {
 		var none T // changed may still be written to
 		return none, op.wrap(err, user)

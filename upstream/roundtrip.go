@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wxgate/message"
+	"wxgate/tracing/span"
 	"wxgate/upstream/http1"
 )
 
@@ -19,6 +20,7 @@ type roundTrip struct {
 	http1.Request
 	ctx context.Context
 	up  *Upstream
+	req *message.Request
 
 	at      time.Time // the last look at the clock: at the start, and whenever it has waited
 	cluster *cluster  // as of the present attempt
@@ -28,6 +30,7 @@ type roundTrip struct {
 	probe   bool    // the present attempt shows whether an ejected endpoint is well again
 	target  string  // of the present attempt
 	outcome outcome // of the last attempt
+	span    span.Span
 
 	candidates []candidate
 }
@@ -36,7 +39,7 @@ func (u *Upstream) newRoundTrip(ctx context.Context, req *message.Request, resp 
 	t, _ := u.roundTrips.Get().(*roundTrip)
 	deadline, _ := ctx.Deadline()
 	t.Reset(req, resp, deadline, user)
-	t.ctx, t.up, t.cluster = ctx, u, u.cluster.Load()
+	t.ctx, t.up, t.req, t.cluster = ctx, u, req, u.cluster.Load()
 	return t
 }
 
@@ -44,7 +47,7 @@ func (u *Upstream) newRoundTrip(ctx context.Context, req *message.Request, resp 
 func (t *roundTrip) recycle() {
 	u := t.up
 	t.Release()
-	t.ctx, t.up, t.cluster, t.target = nil, nil, nil, ""
+	t.ctx, t.up, t.req, t.cluster, t.target, t.span = nil, nil, nil, nil, "", span.Span{}
 	t.retries, t.granted, t.probe, t.outcome = 0, false, false, outcomeNone
 	t.tried, t.candidates = clearAll(t.tried), clearAll(t.candidates)
 	u.roundTrips.Put(t)
@@ -63,6 +66,7 @@ func (t *roundTrip) attempts() error {
 	if err != nil {
 		return err
 	}
+	t.startSpan(e)
 	err = t.Prepare(t.hostAt(e), e.target.origin.Name, t.ReuseAfterBody())
 	if t.Waited > 0 {
 		t.at = t.up.deps.now()
@@ -70,6 +74,7 @@ func (t *roundTrip) attempts() error {
 	}
 	if err != nil {
 		t.outcome = outcomeBody
+		t.endSpan()
 		return err
 	}
 	for {
@@ -80,6 +85,7 @@ func (t *roundTrip) attempts() error {
 		}
 		e = next
 		t.Resp.Reset()
+		t.startSpan(e)
 		t.Rewind(t.hostAt(e), e.target.origin.Name)
 	}
 }
@@ -129,6 +135,7 @@ func (t *roundTrip) attempt(e *endpoint) error {
 	t.at = t.up.deps.now()
 	t.outcome = outcomeOf(t, err)
 	e.target.countOutcome(t.outcome)
+	t.endSpan()
 	if errors.Is(err, http1.ErrRemoved) {
 		t.outcome = outcomeNone
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"wxgate/secret"
 )
@@ -88,7 +87,7 @@ func (c *Client) sendWithToken(ctx context.Context, r call, send func(context.Co
 
 // counted sends r once, reads its errcode and counts it.
 func (c *Client) counted(ctx context.Context, r call) (Answer, error) {
-	start := time.Now()
+	ctx, ended := c.metrics.begin(ctx, apiLabel(r.path))
 	answer, err := c.transport.send(ctx, r)
 	if err == nil {
 		answer.Errcode, err = answerCode(answer)
@@ -97,7 +96,7 @@ func (c *Client) counted(ctx context.Context, r call) (Answer, error) {
 	if err == nil {
 		outcome = outcomeOf(answer.Errcode)
 	}
-	c.metrics.observe(apiLabel(r.path), time.Since(start), outcome)
+	ended(outcome)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
 
 	"wxgate/histogram"
+	"wxgate/tracing/span"
 )
 
 // The outcomes that are no errcode, as labels.
@@ -23,13 +26,18 @@ const (
 
 // metrics counts the calls by API. Its labels come from apiLabels and outcomes, which are closed sets.
 type metrics struct {
+	host     string // of WeChat, for spans
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
 
 // newMetrics registers with reg, and starts every series of api at 0; those of the other APIs begin with their first
 // call. A second Client on the same registry, for another appid or after a reload, counts into the same series.
-func newMetrics(reg prometheus.Registerer, api string) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, api, baseURL string) (*metrics, error) {
+	host := ""
+	if u, err := url.Parse(baseURL); err == nil {
+		host = u.Hostname()
+	}
 	requests, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxgate_wechat_requests_total",
 		Help: "Calls to api.weixin.qq.com by errcode; 0 is success, words are failures without an errcode.",
@@ -49,7 +57,7 @@ func newMetrics(reg prometheus.Registerer, api string) (*metrics, error) {
 	for _, label := range outcomes() {
 		requests.WithLabelValues(api, label)
 	}
-	return &metrics{requests, duration}, nil
+	return &metrics{host, requests, duration}, nil
 }
 
 // register returns the collector already there when an equal one is.
@@ -80,6 +88,22 @@ func outcomes() []string {
 func (m *metrics) observe(api string, took time.Duration, err error) {
 	m.requests.WithLabelValues(api, outcome(err)).Inc()
 	m.duration.WithLabelValues(api).Observe(took.Seconds())
+}
+
+// begin begins a call, whose end is counted, and recorded if it is for a request that is.
+func (m *metrics) begin(ctx context.Context, api string) (of context.Context, ended func(err error)) {
+	start := time.Now()
+	of, call := span.Start(ctx, span.Client, "wechat", api)
+	call.Set(attribute.String("wxgate.wechat.api", api), attribute.String("server.address", m.host))
+	return of, func(err error) {
+		m.observe(api, time.Since(start), err)
+		if label := outcome(err); err == nil {
+			call.Set(attribute.String("wxgate.wechat.errcode", label))
+		} else {
+			call.Fail(label)
+		}
+		call.End()
+	}
 }
 
 // outcome returns the label of what a call returned.

@@ -50,7 +50,7 @@ func TestEveryOutcomeIsCountedUnderAClosedLabel(t *testing.T) {
 		{errors.New("unforeseen"), "bad_response"},
 	} {
 		registry := prometheus.NewRegistry()
-		m, err := newMetrics(registry, "api")
+		m, err := newMetrics(registry, "api", "https://wechat.example")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestTwoClientsCountIntoOneRegistry(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	for range 2 {
-		m, err := newMetrics(registry, "api")
+		m, err := newMetrics(registry, "api", "https://wechat.example")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestARegistryThatRefusesIsAnError(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "wxgate_wechat_requests_total", Help: "Another."}))
-	if _, err := newMetrics(registry, "api"); err == nil {
+	if _, err := newMetrics(registry, "api", "https://wechat.example"); err == nil {
 		t.Error("newMetrics beside another metric of the same name: got no error, want one")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"time"
 )
 
 // The bounds of what Relay passes on, in bytes. WeChat takes and gives pictures and videos of up to 10 MB.
@@ -60,8 +59,7 @@ func (c *Client) Relay(ctx context.Context, r Request) (*Reply, error) {
 	var reply *Reply
 	sent := call{method: r.Method, path: r.Path, query: r.Query, body: kept, rest: rest, length: r.Length, contentType: r.ContentType, limit: maxAnswer}
 	err = c.withToken(ctx, sent, func(ctx context.Context, sent call) (errcode int, err error) {
-		began := time.Now()
-		count := func(outcome error) { c.metrics.observe(api, time.Since(began), outcome) }
+		ctx, count := c.metrics.begin(ctx, api)
 		if reply, err = c.transport.relay(ctx, sent, count); err != nil {
 			return 0, err
 		}

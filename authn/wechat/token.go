@@ -63,9 +63,9 @@ func (c *Client) InvalidateToken(old secret.Text) {
 
 // stableToken asks WeChat for the current token, or with force for a new one, which kills the current at once.
 func (c *Client) stableToken(ctx context.Context, force bool) (ServerToken, error) {
-	start := time.Now()
+	ctx, ended := c.metrics.begin(ctx, APIStableToken)
 	token, err := c.exchangeToken(ctx, force)
-	c.metrics.observe(APIStableToken, time.Since(start), err)
+	ended(err)
 	return token, err
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // WebSession is what WeChat returns about a person who logged in on a web page.
@@ -87,12 +86,12 @@ func (w *Web) webGrant(ctx context.Context, code string) (webGrant, error) {
 
 // webCall sends one request of a web page's login, and counts it.
 func (w *Web) webCall(ctx context.Context, path string, query url.Values, secrets ...string) (members object, err error) {
-	start := time.Now()
+	ctx, ended := w.client.metrics.begin(ctx, apiLabel(path))
 	answer, err := w.client.transport.send(ctx, call{method: http.MethodGet, path: path, query: query, limit: maxBody})
 	if err == nil {
 		members, err = parseAnswer(apiLabel(path), answer.Body, secrets)
 	}
-	w.client.metrics.observe(apiLabel(path), time.Since(start), err)
+	ended(err)
 	return members, err
 }
 

@@ -54,7 +54,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if err := faults.At("wechat").Err(); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(deps.Metrics, APICode2Session)
+	m, err := newMetrics(deps.Metrics, APICode2Session, cfg.BaseURL)
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +77,9 @@ func (c *Client) Code2Session(ctx context.Context, code string) (Session, error)
 	if !ValidCode(code) {
 		return Session{}, fmt.Errorf("wechat %s: %w", APICode2Session, ErrInvalidCode)
 	}
-	start := time.Now()
+	ctx, ended := c.metrics.begin(ctx, APICode2Session)
 	session, err := c.code2Session(ctx, code)
-	c.metrics.observe(APICode2Session, time.Since(start), err)
+	ended(err)
 	return session, named(APICode2Session, err)
 }
 

@@ -125,7 +125,7 @@ func open(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now f
 		return nil, errors.Join(openError(d.dir, err), d.release())
 	}
 	driver := newDriver(d)
-	store, err := storage.New(driver, reg, log)
+	store, err := storage.New(storage.DriverBadger, driver, reg, log)
 	if err != nil {
 		return nil, errors.Join(openError(d.dir, err), driver.Close())
 	}

@@ -64,7 +64,7 @@ func open(ctx context.Context, cfg storage.Config, reg prometheus.Registerer, lo
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", d.place, err), d.Close())
 	}
-	store, err := storage.New(d, reg, log)
+	store, err := storage.New(storage.DriverMySQL, d, reg, log)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

@@ -86,6 +86,16 @@ func AppendFields(to *message.Fields, parent trace.SpanContext, room []byte) []b
 	return room
 }
 
+// ReplaceParent names another span as the parent, if the fields name one.
+func ReplaceParent(in *message.Fields, parent trace.SpanContext) {
+	for i := range in.Len() {
+		if name, _ := in.Line(i); message.EqualFold(name, HeaderParent) {
+			in.SetValue(i, AppendParent(nil, parent))
+			return
+		}
+	}
+}
+
 // Inject adds the fields that name the span of a context as the parent, if it has one.
 func Inject(ctx context.Context, to *message.Fields) {
 	if parent := trace.SpanContextFromContext(ctx); parent.IsValid() {

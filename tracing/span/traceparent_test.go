@@ -25,9 +25,9 @@ func TestATraceparentIsReadAndWritten(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		valid: valid,
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00":             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff":             valid, // flags that are not known yet are not passed on
-		"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":             valid, // a later version is read as far as 00 goes
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00":            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff":            valid, // flags that are not known yet are not passed on
+		"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":            valid, // a later version is read as far as 00 goes
 		"cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more of it": valid,
 	} {
 		parent := span.ReadParent(fields([2]string{"traceparent", line}))

@@ -93,16 +93,14 @@ func (r *Request) Idempotent() bool {
 	return false
 }
 
-// Rewind is Prepare for another target, after an attempt. The body must be all in memory, or not read yet.
+// Rewind is Prepare for another target, or with other fields, after an attempt. The body must be all in memory, or not read yet.
 func (r *Request) Rewind(host, name string) {
 	host = r.hostFor(host, name)
 	if r.req.Body == nil && len(r.req.Content) > smallBody {
 		r.rest, r.remaining = r.req.Content, int64(len(r.req.Content))
 	}
-	if r.host != host {
-		r.host = host
-		r.rewrite()
-	}
+	r.host = host
+	r.rewrite()
 }
 
 // rewrite makes the head anew, in front of the same body.
